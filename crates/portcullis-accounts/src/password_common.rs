@@ -1,0 +1,406 @@
+//! Which passwords are well known: few words, dates and runs put together.
+//! Never: a list of leaked passwords; the rules reach what such a list begins with.
+
+/// Most pieces a well-known password is made of: a word, a year and a mark.
+const PIECES_MAX: usize = 3;
+/// Shortest word that counts; what is shorter stands in every other word.
+const WORD_MIN_CHARS: usize = 3;
+/// Longest unit that is well known whatever it is, when the password only repeats it.
+const UNIT_MAX_CHARS: usize = 4;
+/// Shortest run (`123`, `cba`, `qwe`, `aaa`) that counts as one piece.
+const RUN_MIN_CHARS: usize = 3;
+
+/// Words that open most lists of leaked passwords.
+const WORDS: &[&str] = &[
+    "1q2w3e4r",
+    "1qaz",
+    "2wsx",
+    "3edc",
+    "abc",
+    "access",
+    "account",
+    "admin",
+    "amanda",
+    "andrew",
+    "angel",
+    "anthony",
+    "apple",
+    "arsenal",
+    "ashley",
+    "august",
+    "autumn",
+    "azerty",
+    "baby",
+    "badboy",
+    "bailey",
+    "banana",
+    "barcelona",
+    "baseball",
+    "basketball",
+    "batman",
+    "beautiful",
+    "bitch",
+    "blink",
+    "brandon",
+    "buster",
+    "butterfly",
+    "change",
+    "changeit",
+    "changeme",
+    "charlie",
+    "cheese",
+    "chelsea",
+    "chocolate",
+    "computer",
+    "cookie",
+    "cowboy",
+    "daniel",
+    "december",
+    "default",
+    "demo",
+    "diamond",
+    "dragon",
+    "eagles",
+    "email",
+    "estrella",
+    "family",
+    "february",
+    "flower",
+    "football",
+    "forever",
+    "freedom",
+    "friday",
+    "friend",
+    "friends",
+    "fuck",
+    "fuckyou",
+    "george",
+    "ginger",
+    "google",
+    "guest",
+    "hannah",
+    "happy",
+    "harley",
+    "hello",
+    "hockey",
+    "hottie",
+    "hunter",
+    "internet",
+    "iloveyou",
+    "ihateyou",
+    "jackson",
+    "january",
+    "jasmine",
+    "jennifer",
+    "jessica",
+    "jesus",
+    "jordan",
+    "joshua",
+    "july",
+    "june",
+    "justin",
+    "killer",
+    "king",
+    "letmein",
+    "liverpool",
+    "login",
+    "london",
+    "love",
+    "lovely",
+    "loveme",
+    "lover",
+    "maggie",
+    "manager",
+    "march",
+    "marina",
+    "martin",
+    "master",
+    "matrix",
+    "matthew",
+    "melissa",
+    "mercedes",
+    "merlin",
+    "michael",
+    "michelle",
+    "monday",
+    "money",
+    "monkey",
+    "monster",
+    "morgan",
+    "mother",
+    "mustang",
+    "naruto",
+    "nicole",
+    "ninja",
+    "november",
+    "october",
+    "orange",
+    "passcode",
+    "passphrase",
+    "passw0rd",
+    "password",
+    "pass",
+    "pepper",
+    "phoenix",
+    "pokemon",
+    "princess",
+    "purple",
+    "qazwsx",
+    "qwerty",
+    "qwertz",
+    "rainbow",
+    "ranger",
+    "robert",
+    "root",
+    "samantha",
+    "samsung",
+    "saturday",
+    "secret",
+    "secure",
+    "security",
+    "september",
+    "server",
+    "shadow",
+    "silver",
+    "slipknot",
+    "soccer",
+    "spring",
+    "starwars",
+    "star",
+    "summer",
+    "sunday",
+    "sunshine",
+    "superman",
+    "superstar",
+    "sweet",
+    "system",
+    "taylor",
+    "temp",
+    "temporary",
+    "test",
+    "tester",
+    "thomas",
+    "thursday",
+    "tigger",
+    "trustno",
+    "tuesday",
+    "user",
+    "victoria",
+    "wednesday",
+    "welcome",
+    "whatever",
+    "winter",
+    "yankees",
+    "yellow",
+    "zaq",
+    "xsw",
+];
+
+/// Rows along which fingers and counting run, forwards and backwards.
+const ROWS: &[&str] = &[
+    "0123456789012345678901234567890",
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "qwertzuiop",
+    "yxcvbnm",
+    "azertyuiop",
+    "qsdfghjklm",
+    "wxcvbn",
+    "!@#$%^&*()",
+];
+
+/// Whether a password is well known, or made of the words of its context.
+///
+/// Work is bounded by (code points) x (words and rows), for a password the caller has bounded.
+pub(crate) fn is_common(password: &str, context: &[&str]) -> bool {
+    let text: Vec<char> = password.chars().flat_map(char::to_lowercase).collect();
+    let context: Vec<String> = context.iter().map(|word| word.to_lowercase()).collect();
+    let unit = repeated_unit(&text);
+    unit.len() <= UNIT_MAX_CHARS || pieces(unit, &context) <= PIECES_MAX
+}
+
+/// What the text says over and over (`abcabcab` says `abc`); the text itself if nothing.
+fn repeated_unit(text: &[char]) -> &[char] {
+    let repeats = |unit: usize| {
+        let ahead = text.iter().skip(unit);
+        text.iter().zip(ahead).all(|(one, other)| one == other)
+    };
+    let unit = (1..=text.len() / 2).find(|unit| repeats(*unit));
+    unit.and_then(|unit| text.get(..unit)).unwrap_or(text)
+}
+
+/// The fewest known pieces the text can be cut into; more than anything when it cannot.
+///
+/// A single digit or mark is a piece too, a letter that belongs to nothing known is none.
+fn pieces(text: &[char], context: &[String]) -> usize {
+    let impossible = usize::MAX;
+    let mut fewest = vec![impossible; text.len() + 1];
+    if let Some(start) = fewest.first_mut() {
+        *start = 0;
+    }
+    for start in 0..text.len() {
+        let so_far = fewest.get(start).copied().unwrap_or(impossible);
+        let Some(rest) = text.get(start..) else { break };
+        if so_far == impossible {
+            continue;
+        }
+        for length in piece_lengths(rest, context) {
+            if let Some(end) = fewest.get_mut(start + length) {
+                *end = (*end).min(so_far + 1);
+            }
+        }
+    }
+    fewest.last().copied().unwrap_or(impossible)
+}
+
+/// The lengths of all pieces the text begins with.
+fn piece_lengths(rest: &[char], context: &[String]) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    if rest.first().is_some_and(|first| !first.is_alphabetic()) {
+        lengths.push(1);
+    }
+    let words = WORDS.iter().copied().chain(context.iter().map(String::as_str));
+    lengths.extend(words.filter_map(|word| starts_with_word(rest, word)));
+    let runs = ROWS.iter().map(|row| run_length(rest, row)).chain([same_length(rest)]);
+    lengths.extend(runs.flat_map(|longest| RUN_MIN_CHARS..=longest));
+    lengths.extend(date_lengths(rest));
+    lengths
+}
+
+/// The word's length when the text begins with it, however its letters are disguised.
+fn starts_with_word(rest: &[char], word: &str) -> Option<usize> {
+    let length = word.chars().count();
+    let mut pairs = rest.iter().zip(word.chars());
+    let fits = length >= WORD_MIN_CHARS && rest.len() >= length;
+    (fits && pairs.all(|(seen, meant)| stands_for(*seen, meant))).then_some(length)
+}
+
+/// Whether a character is written for a letter: `p4$$w0rd`.
+fn stands_for(seen: char, meant: char) -> bool {
+    if seen == meant {
+        return true;
+    }
+    let disguises = match meant {
+        'a' => "4@",
+        'b' => "8",
+        'e' => "3",
+        'g' => "69",
+        'i' => "1!|l",
+        'l' => "1!|i",
+        'o' => "0",
+        's' => "5$",
+        't' => "7+",
+        'z' => "2",
+        _ => "",
+    };
+    disguises.contains(seen)
+}
+
+/// How far the text runs along a row, in either direction.
+fn run_length(rest: &[char], row: &str) -> usize {
+    let row: Vec<char> = row.chars().collect();
+    let backwards: Vec<char> = row.iter().rev().copied().collect();
+    let along = |row: &[char]| {
+        let starts = (0..row.len()).filter_map(|start| row.get(start..));
+        let run = |tail: &[char]| {
+            tail.iter().zip(rest).take_while(|(expected, seen)| expected == seen).count()
+        };
+        starts.map(run).max().unwrap_or(0)
+    };
+    along(&row).max(along(&backwards))
+}
+
+/// How often the first character is repeated.
+fn same_length(rest: &[char]) -> usize {
+    rest.iter().take_while(|character| rest.first() == Some(character)).count()
+}
+
+/// The lengths of dates the text begins with: a year, or eight digits with a year at one end.
+fn date_lengths(rest: &[char]) -> Vec<usize> {
+    let is_year = |digits: &[char]| {
+        let century: String = digits.iter().take(2).collect();
+        century == "19" || century == "20"
+    };
+    let digits = rest.iter().take_while(|character| character.is_ascii_digit()).count();
+    let four = rest.get(..4).filter(|_| digits >= 4);
+    let last_four = rest.get(4..8).filter(|_| digits >= 8);
+    let mut lengths = Vec::new();
+    if four.is_some_and(is_year) {
+        lengths.push(4);
+    }
+    if last_four.is_some() && (four.is_some_and(is_year) || last_four.is_some_and(is_year)) {
+        lengths.push(8);
+    }
+    lengths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t_029_well_known_passwords_are_seen_through_their_disguise() {
+        let common = [
+            "password123456789",
+            "P@ssw0rd!",
+            "Summer2024!",
+            "12345678",
+            "987654321",
+            "qwertyuiop",
+            "QWERTY123",
+            "aaaaaaaaaaaa",
+            "abababab",
+            "abc123abc123",
+            "iloveyou",
+            "letmein1",
+            "monkeydragon",
+            "19870412",
+            "12041987",
+            "1q2w3e4r",
+            "1qaz2wsx",
+            "passwordpassword",
+            "Portcullis1",
+            "annlee2024",
+            "ANNLEE!!",
+            "portcullis-annlee",
+            "zxcvbnm,",
+            "trustno1",
+            "Pa55word2025",
+            "abcdefgh",
+            "hgfedcba",
+            "admin@123",
+            "changeme",
+            "11112222",
+        ];
+        for password in common {
+            assert!(is_common(password, &["AnnLee", "portcullis"]), "{password:?}");
+        }
+    }
+
+    #[test]
+    fn others_pass() {
+        let free = [
+            "correct horse battery staple",
+            "tr0ub4dor&3x",
+            "gr\u{fc}n-elf",
+            "uncommon-gravel",
+            "94723816",
+            "kLq9#vw2",
+            "my dog eats 3 shoes",
+            "\u{6f22}\u{5b57}\u{304b}\u{306a}\u{4ea4}\u{5b57}\u{5165}\u{529b}",
+            "annleesgarden",
+        ];
+        for password in free {
+            assert!(!is_common(password, &["annlee", "portcullis"]), "{password:?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_password_is_judged_at_once() {
+        assert!(is_common(&"password1".repeat(14), &["ann"]));
+        assert!(is_common(&"1".repeat(128), &[]));
+        assert!(!is_common(&"1love2love3love".repeat(8).replace("3l", "3x"), &["", "ab"]));
+    }
+}

@@ -1,0 +1,173 @@
+//! Small files only their owner may read: the signing key, the hash of the set-up token.
+//! Never: a moment at which half a file, or a readable one, stands under its name.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use portcullis_model::Secret;
+
+/// Largest file read here.
+const SIZE_MAX_BYTES: u64 = 16 * 1024;
+/// The bits that let anybody but the owner read, write or run a file.
+const OTHERS: u32 = 0o077;
+
+/// Why a private file was not read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateFileError {
+    /// Somebody else may read it.
+    #[error("{} can be read by others (mode {mode:o}): run chmod 600 on it", path.display())]
+    Readable {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is larger than anything kept in such a file.
+    #[error("{} is larger than {SIZE_MAX_BYTES} bytes: it is not a file of this server", .0.display())]
+    TooLarge(PathBuf),
+    /// The system refused.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Makes a directory only its owner may enter; one that is there stays as it is.
+pub(crate) fn create_directory(path: &Path) -> Result<(), PrivateFileError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))
+}
+
+/// Reads a file; `None` when there is none.
+pub(crate) fn read(path: &Path) -> Result<Option<Secret<Vec<u8>>>, PrivateFileError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(at(path)(error)),
+    };
+    let facts = file.metadata().map_err(at(path))?;
+    let mode = facts.permissions().mode() & 0o7777;
+    if mode & OTHERS != 0 {
+        return Err(PrivateFileError::Readable { path: path.to_path_buf(), mode });
+    }
+    if facts.len() > SIZE_MAX_BYTES {
+        return Err(PrivateFileError::TooLarge(path.to_path_buf()));
+    }
+    // The whole capacity at once, so that no smaller copy is left behind by growing.
+    let mut bytes = Vec::with_capacity(SIZE_MAX_BYTES as usize + 1);
+    file.take(SIZE_MAX_BYTES + 1).read_to_end(&mut bytes).map_err(at(path))?;
+    Ok(Some(Secret::new(bytes)))
+}
+
+/// Creates a file unless there is one; false when there is.
+pub(crate) fn create(path: &Path, bytes: &[u8], suffix: &str) -> Result<bool, PrivateFileError> {
+    let draft = write_draft(path, bytes, suffix)?;
+    // A hard link, unlike a rename, never replaces what another process has made meanwhile.
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft).map_err(at(&draft))?;
+    match linked {
+        Ok(()) => sync_directory(path).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(at(path)(error)),
+    }
+}
+
+/// Puts a file in the place of whatever was there.
+pub(crate) fn replace(path: &Path, bytes: &[u8], suffix: &str) -> Result<(), PrivateFileError> {
+    let draft = write_draft(path, bytes, suffix)?;
+    fs::rename(&draft, path).map_err(at(path))?;
+    sync_directory(path)
+}
+
+/// Removes a file; it is no error when there is none.
+pub(crate) fn remove(path: &Path) -> Result<(), PrivateFileError> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_directory(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(at(path)(error)),
+    }
+}
+
+/// Writes a whole file beside the one that is meant, under a name nobody else uses.
+fn write_draft(path: &Path, bytes: &[u8], suffix: &str) -> Result<PathBuf, PrivateFileError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    let draft = PathBuf::from(name);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)
+        .map_err(at(&draft))?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        let _left_behind = fs::remove_file(&draft);
+        return Err(at(&draft)(error));
+    }
+    Ok(draft)
+}
+
+/// Makes a changed name survive a loss of power.
+fn sync_directory(path: &Path) -> Result<(), PrivateFileError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    File::open(directory).and_then(|opened| opened.sync_all()).map_err(at(directory))
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> PrivateFileError {
+    let path = path.to_path_buf();
+    move |source| PrivateFileError::File { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_there_is_not_created_again_and_no_draft_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        assert!(read(&path).unwrap().is_none());
+        assert!(create(&path, b"one", "a").unwrap());
+        assert!(!create(&path, b"two", "b").unwrap());
+        assert_eq!(read(&path).unwrap().unwrap().expose(), b"one");
+        replace(&path, b"three", "c").unwrap();
+        assert_eq!(read(&path).unwrap().unwrap().expose(), b"three");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(names(directory.path()), ["key"]);
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+        assert!(names(directory.path()).is_empty());
+    }
+
+    #[test]
+    fn a_file_others_can_read_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        replace(&path, b"one", "a").unwrap();
+        for (mode, fine) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read(&path).is_ok(), fine, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_file_beyond_the_limit_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        replace(&path, &vec![0; 16 * 1024 + 1], "a").unwrap();
+        assert!(matches!(read(&path), Err(PrivateFileError::TooLarge(_))));
+    }
+}

@@ -1,0 +1,99 @@
+//! Makes a user of whoever a foreign issuer vouches for, when they first connect.
+//! Never: a role taken from a token, or a name that could be drawn as another.
+
+use std::sync::Arc;
+
+use portcullis_audit::{Outcome, Record};
+use portcullis_guard::Verified;
+use portcullis_model::{Denial, Roles, Severity};
+use portcullis_store::{CreateUser, NewUser};
+
+use crate::Accounts;
+use crate::input::store_denial;
+
+/// Longest display name of a foreign user.
+const NAME_MAX_CHARS: usize = 64;
+/// Letters that are drawn as nothing (Hangul fillers), so that two names look alike.
+const UNSEEN: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
+
+/// Runs for a verified user the directory does not know.
+///
+/// An own user unknown to the directory was removed: nothing is made, and authentication refuses.
+pub(crate) async fn provision(accounts: Arc<Accounts>, verified: Verified) -> Result<(), Denial> {
+    if verified.own {
+        return Ok(());
+    }
+    let now = accounts.options.clock.now();
+    let name = display_name(verified.name.as_deref(), &verified.subject, verified.user.as_str());
+    let user = NewUser {
+        id: verified.user.clone(),
+        username: Arc::from(name),
+        password_phc: None,
+        issuer: Some(verified.issuer.to_string()),
+        subject: Some(verified.subject.clone()),
+        roles: Roles::user(),
+        created_unix_ms: now.unix_ms,
+        setup: false,
+    };
+    let mut record = Record::new("user_created", Severity::Warning);
+    record.outcome = Outcome::Success;
+    record.reason = "foreign_issuer";
+    record.user = Some(verified.user.clone());
+    record.user_name = Some(user.username.to_string());
+    record.detail = Some(format!("issuer {}", verified.issuer));
+    match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
+        CreateUser::Created => {
+            accounts.options.audit.record(record, now);
+            Ok(())
+        }
+        // Neither can happen to a foreign user; whatever it means, nobody was made.
+        CreateUser::NameTaken | CreateUser::SetupUsed => Err(Denial::Internal("provision")),
+    }
+}
+
+/// The name the issuer gives, if it is fit to be shown; else its subject; else the id.
+fn display_name<'a>(name: Option<&'a str>, subject: &'a str, id: &'a str) -> &'a str {
+    name.into_iter().chain([subject]).find(|name| is_fit(name)).unwrap_or(id)
+}
+
+/// One line of visible letters and digits, with few marks between them.
+fn is_fit(name: &str) -> bool {
+    let visible = |character: char| {
+        (character.is_alphanumeric() && !UNSEEN.contains(&character))
+            || matches!(character, ' ' | '.' | '_' | '-' | '\'' | '@' | '|')
+    };
+    !name.is_empty()
+        && name.len() <= NAME_MAX_CHARS * 4
+        && name.chars().count() <= NAME_MAX_CHARS
+        && name.chars().all(visible)
+        && name.chars().any(char::is_alphanumeric)
+        && name.trim() == name
+        && !name.contains("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_fit_to_be_shown() {
+        let long = "a".repeat(65);
+        let cases = [
+            (Some("Ann O'Neil"), "42", "Ann O'Neil"),
+            (Some("Zo\u{eb} \u{5f20}\u{4f1f}"), "42", "Zo\u{eb} \u{5f20}\u{4f1f}"),
+            (None, "auth0|42", "auth0|42"),
+            (Some(""), "42", "42"),
+            (Some("<b>Ann</b>"), "42", "42"),
+            (Some("Ann\u{202e}nnA"), "42", "42"),
+            (Some("An\u{200b}n"), "42", "42"),
+            (Some("\u{3164}"), "42", "42"),
+            (Some(" Ann"), "42", "42"),
+            (Some("Ann  Lee"), "42", "42"),
+            (Some("--"), "42", "42"),
+            (Some(&long), "\n", "x_1"),
+        ];
+        for (name, subject, expect) in cases {
+            assert_eq!(display_name(name, subject, "x_1"), expect, "{name:?}");
+        }
+    }
+}

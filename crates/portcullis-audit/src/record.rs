@@ -1,0 +1,102 @@
+//! What happened, as fields; the encoder knows their names in ECS.
+//! Never: tokens, passwords, session ids or message bodies.
+
+use std::net::IpAddr;
+
+use portcullis_model::{ConnectionId, Reference, Severity, UserId};
+
+/// How the recorded act ended (`event.outcome`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Success,
+    /// It was refused or failed.
+    Failure,
+    /// Nobody can tell.
+    Unknown,
+}
+
+impl Outcome {
+    /// The word ECS uses.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One security record. Start from [`Record::new`] and set the fields that are known.
+///
+/// Text of any length and content may be put in; it is cut and escaped when encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The event's name in the OWASP vocabulary or our extension of it (`event.code`).
+    pub code: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How much it matters; critical records have a lane of their own.
+    pub severity: Severity,
+    /// The rule that decided (`rule.name`); "" when none did.
+    pub rule: &'static str,
+    /// The reason in one word (`event.reason`); "" when there is none.
+    pub reason: &'static str,
+    /// The code the refused peer was given (`trace.id`).
+    pub reference: Option<Reference>,
+    /// Where from, after trusted proxies (`source.ip`).
+    pub client: Option<IpAddr>,
+    /// The port there.
+    pub port: Option<u16>,
+    /// Who.
+    pub user: Option<UserId>,
+    /// Who, by name.
+    pub user_name: Option<String>,
+    /// On which connection (`labels.conn_id`).
+    pub connection: Option<ConnectionId>,
+    /// The application event asked for (`event.action`).
+    pub event: Option<String>,
+    /// The HTTP method.
+    pub method: Option<String>,
+    /// The HTTP path, without the query.
+    pub path: Option<String>,
+    /// The HTTP status answered.
+    pub status: Option<u16>,
+    /// The `Origin` of the request.
+    pub origin: Option<String>,
+    /// The `User-Agent` of the request.
+    pub user_agent: Option<String>,
+    /// A sentence for the operator (`message`).
+    pub detail: Option<String>,
+    /// How many records of the same rule and source this one stands for, beside itself.
+    pub suppressed: u64,
+}
+
+impl Record {
+    /// A record of which only the name and the weight are known.
+    #[must_use]
+    pub fn new(code: &'static str, severity: Severity) -> Self {
+        Self {
+            code,
+            outcome: Outcome::Unknown,
+            severity,
+            rule: "",
+            reason: "",
+            reference: None,
+            client: None,
+            port: None,
+            user: None,
+            user_name: None,
+            connection: None,
+            event: None,
+            method: None,
+            path: None,
+            status: None,
+            origin: None,
+            user_agent: None,
+            detail: None,
+            suppressed: 0,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! `admin:broadcast {message}`: an administrator tells everyone who is signed in.
+//! Never: markup; an announcement is plain text.
+
+use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Replay, Rule};
+use portcullis_model::{Denial, Role};
+use portcullis_server::{Context, Delta, Frame, Reply};
+use serde::{Deserialize, Serialize};
+
+use crate::chat::record_act;
+
+/// The payload. `message` is raw as it arrives and plain text once it is cleaned.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AdminBroadcast {
+    message: String,
+}
+
+impl Event for AdminBroadcast {
+    const NAME: &'static str = "admin:broadcast";
+    const RULE: Rule = Rule {
+        fields: &["message"],
+        size_max_bytes: 10 * 1024,
+        rate: Some(Rate::per(10, 60_000)),
+        access: Access::Role(Role::Admin),
+        replay: Replay::None,
+        release: false,
+    };
+
+    fn clean(&mut self, cleaner: &mut Cleaner<'_>) -> Result<(), Denial> {
+        self.message = cleaner.message("message", &self.message)?.text;
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct Announcement<'a> {
+    message: &'a str,
+    timestamp: i64,
+}
+
+/// Acknowledges with nothing beyond `ok` once every shard has taken the announcement.
+pub(crate) async fn handle(
+    permit: Permit<AdminBroadcast>,
+    context: Context,
+) -> Result<Reply, Denial> {
+    let timestamp = context.now.unix_ms;
+    let announcement = Announcement { message: &permit.payload().message, timestamp };
+    let json =
+        serde_json::to_string(&announcement).map_err(|_| Denial::Internal("announcement"))?;
+    // Recorded before it is sent: a part of it may have gone out when a shard's queue is full.
+    record_act(&context, permit.user(), "authz_admin", AdminBroadcast::NAME, None);
+    let frame = Frame::event("announcement", &json);
+    context.hub.try_deliver(Delta::Announce { frame }).map_err(|_| Denial::Overloaded)?;
+    Ok(Reply::ok())
+}

@@ -1,0 +1,222 @@
+//! `chat:history {roomId, before?, after?, limit?}`: a part of a room's messages.
+//! Never: told to anybody who is no member by the time it is read.
+
+use std::sync::Arc;
+
+use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Replay, Rule, field};
+use portcullis_model::limits::INTEGER_MAX;
+use portcullis_model::{Denial, RoomId};
+use portcullis_server::{Context, Reply};
+use portcullis_store::{MessageRow, Page};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::Chat;
+use crate::chat::store_denial;
+use crate::view::MessageView;
+
+/// Messages in one answer when the client does not say.
+const LIMIT_DEFAULT: u32 = 50;
+/// Most messages in one answer.
+const LIMIT_MAX: u32 = 100;
+/// Most bytes of messages in one answer, a quarter of what may wait for a connection.
+const PAGE_MAX_BYTES: usize = 256 * 1024;
+
+/// The payload. `before` and `after` are places in the room, themselves not included.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ChatHistory {
+    #[serde(deserialize_with = "field::room_id")]
+    room_id: RoomId,
+    #[serde(default, deserialize_with = "field::optional")]
+    before: Option<u64>,
+    #[serde(default, deserialize_with = "field::optional")]
+    after: Option<u64>,
+    #[serde(default, deserialize_with = "field::optional")]
+    limit: Option<u32>,
+}
+
+impl Event for ChatHistory {
+    const NAME: &'static str = "chat:history";
+    const RULE: Rule = Rule {
+        fields: &["roomId", "before", "after", "limit"],
+        size_max_bytes: 512,
+        rate: Some(Rate::per(60, 60_000)),
+        access: Access::Member,
+        replay: Replay::None,
+        release: false,
+    };
+
+    fn room(&self) -> Option<&RoomId> {
+        Some(&self.room_id)
+    }
+
+    fn clean(&mut self, _cleaner: &mut Cleaner<'_>) -> Result<(), Denial> {
+        self.check()
+    }
+}
+
+impl ChatHistory {
+    fn check(&self) -> Result<(), Denial> {
+        let fault = |field, rule| Err(Denial::Schema { field: Some(field), rule });
+        if self.before.is_some() && self.after.is_some() {
+            return fault("after", "before_and_after");
+        }
+        if self.before.is_some_and(|seq| seq > INTEGER_MAX) {
+            return fault("before", "integer_range");
+        }
+        if self.after.is_some_and(|seq| seq > INTEGER_MAX) {
+            return fault("after", "integer_range");
+        }
+        match self.limit {
+            Some(limit) if !(1..=LIMIT_MAX).contains(&limit) => fault("limit", "limit_range"),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn direction(&self) -> Direction {
+        if self.after.is_some() { Direction::Newer } else { Direction::Older }
+    }
+}
+
+/// Which way a client pages, and so at which end an answer is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    /// From a place towards the newest.
+    Newer,
+    /// From the newest, or a place, towards the first.
+    Older,
+}
+
+#[derive(Debug, Serialize)]
+struct Read {
+    messages: Vec<Box<RawValue>>,
+    more: bool,
+}
+
+/// Acknowledges with `messages`, ascending by `seq`, and whether there are `more` that way.
+pub(crate) async fn handle(
+    chat: Arc<Chat>,
+    permit: Permit<ChatHistory>,
+    context: Context,
+) -> Result<Reply, Denial> {
+    let (user, payload, _envelope) = permit.into_parts();
+    let direction = payload.direction();
+    let page = Page {
+        room: payload.room_id.clone(),
+        before: payload.before,
+        after: payload.after,
+        limit: payload.limit.unwrap_or(LIMIT_DEFAULT),
+    };
+    let (rows, more) = chat.store.history(page).await.map_err(|error| store_denial(&error))?;
+    // Reading took a while: whoever was removed meanwhile reads nothing.
+    let room = context.directory.room(&payload.room_id);
+    if !room.is_some_and(|room| room.is_member(&user.id)) {
+        return Err(Denial::Forbidden("not_member"));
+    }
+    Ok(Reply::fields(&fit(&rows, more, direction, PAGE_MAX_BYTES)?))
+}
+
+/// As many messages as fit, nearest to where the client pages from first; at least one.
+fn fit(
+    rows: &[MessageRow],
+    more: bool,
+    direction: Direction,
+    max_bytes: usize,
+) -> Result<Read, Denial> {
+    let mut messages = Vec::with_capacity(rows.len());
+    let mut bytes = 0;
+    let nearest_first: Box<dyn Iterator<Item = &MessageRow>> = match direction {
+        Direction::Newer => Box::new(rows.iter()),
+        Direction::Older => Box::new(rows.iter().rev()),
+    };
+    for row in nearest_first {
+        let json = serde_json::value::to_raw_value(&MessageView::new(row))
+            .map_err(|_| Denial::Internal("history"))?;
+        bytes += json.get().len();
+        if bytes > max_bytes && !messages.is_empty() {
+            break;
+        }
+        messages.push(json);
+    }
+    match direction {
+        Direction::Newer => {}
+        Direction::Older => messages.reverse(),
+    }
+    let more = more || messages.len() < rows.len();
+    Ok(Read { messages, more })
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::{MessageId, UserId};
+
+    use super::*;
+
+    #[test]
+    fn pages_are_asked_for_in_one_direction_and_bounded() {
+        let cases = [
+            ("", Some(Ok(()))),
+            (r#","before":0"#, Some(Ok(()))),
+            (r#","after":0,"limit":100"#, Some(Ok(()))),
+            (r#","limit":1"#, Some(Ok(()))),
+            (r#","limit":0"#, Some(Err("limit"))),
+            (r#","limit":101"#, Some(Err("limit"))),
+            (r#","before":1,"after":2"#, Some(Err("after"))),
+            (r#","before":9007199254740992"#, Some(Err("before"))),
+            (r#","before":-1"#, None),
+            (r#","before":"1""#, None),
+            (r#","before":null"#, None),
+            (r#","before":1.5"#, None),
+            (r#","offset":1"#, None),
+        ];
+        for (members, expect) in cases {
+            let json = format!(r#"{{"roomId":"r"{members}}}"#);
+            let read = serde_json::from_str::<ChatHistory>(&json).ok();
+            let checked = read.map(|payload| {
+                payload.check().map_err(|denial| denial.field().unwrap_or_default())
+            });
+            assert_eq!(checked, expect, "{json}");
+        }
+    }
+
+    fn rows(count: u64) -> Vec<MessageRow> {
+        let row = |seq| MessageRow {
+            id: MessageId::parse("m").unwrap(),
+            seq,
+            room: RoomId::parse("r").unwrap(),
+            user: UserId::parse("u").unwrap(),
+            username: Arc::from("ann"),
+            text: "x".repeat(1000),
+            html: None,
+            reply_to: None,
+            sent_unix_ms: 1,
+        };
+        (1..=count).map(row).collect()
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_is_cut_at_the_far_end() {
+        let cases = [
+            (4, Direction::Newer, 1 << 20, vec![1, 2, 3, 4], false),
+            (4, Direction::Older, 1 << 20, vec![1, 2, 3, 4], false),
+            (4, Direction::Newer, 2_500, vec![1, 2], true),
+            (4, Direction::Older, 2_500, vec![3, 4], true),
+            (4, Direction::Older, 1, vec![4], true),
+            (0, Direction::Newer, 1, vec![], false),
+        ];
+        for (count, direction, max_bytes, expect, more) in cases {
+            let read = fit(&rows(count), false, direction, max_bytes).unwrap();
+            let seqs: Vec<u64> = read
+                .messages
+                .iter()
+                .map(|json| {
+                    let value: serde_json::Value = serde_json::from_str(json.get()).unwrap();
+                    value["seq"].as_u64().unwrap()
+                })
+                .collect();
+            assert_eq!((seqs, read.more), (expect, more), "{direction:?} {max_bytes}");
+        }
+        assert!(fit(&rows(1), true, Direction::Older, 1 << 20).unwrap().more);
+    }
+}

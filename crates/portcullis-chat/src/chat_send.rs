@@ -1,0 +1,125 @@
+//! `chat:send {roomId, message, replyTo?}`: a member says something.
+//! Never: raw text stored or sent; only what the cleaner gave.
+
+use std::sync::Arc;
+
+use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Replay, Rule, field};
+use portcullis_model::{Denial, MessageId, Now, RoomId};
+use portcullis_server::{Context, Reply, random_id};
+use portcullis_store::{Append, NewMessage};
+use serde::{Deserialize, Serialize};
+
+use crate::Chat;
+use crate::chat::store_denial;
+
+/// The payload. `message` is raw as it arrives and plain text once it is cleaned.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ChatSend {
+    #[serde(deserialize_with = "field::room_id")]
+    room_id: RoomId,
+    message: String,
+    #[serde(default, deserialize_with = "field::optional_message_id")]
+    reply_to: Option<MessageId>,
+    #[serde(skip)]
+    html: Option<String>,
+}
+
+impl Event for ChatSend {
+    const NAME: &'static str = "chat:send";
+    const RULE: Rule = Rule {
+        fields: &["roomId", "message", "replyTo"],
+        size_max_bytes: 10 * 1024,
+        rate: Some(Rate::per(10, 60_000)),
+        access: Access::Member,
+        replay: Replay::Mid,
+        release: false,
+    };
+
+    fn room(&self) -> Option<&RoomId> {
+        Some(&self.room_id)
+    }
+
+    fn clean(&mut self, cleaner: &mut Cleaner<'_>) -> Result<(), Denial> {
+        let clean = cleaner.message("message", &self.message)?;
+        self.message = clean.text;
+        self.html = clean.html;
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct Sent<'a> {
+    id: &'a str,
+    seq: u64,
+    timestamp: i64,
+}
+
+/// Acknowledges with `id`, `seq` and `timestamp` once the message is durable.
+///
+/// The same message again (`mid`) is acknowledged as the first time and sent to nobody.
+pub(crate) async fn handle(
+    chat: Arc<Chat>,
+    permit: Permit<ChatSend>,
+    context: Context,
+) -> Result<Reply, Denial> {
+    let (user, payload, envelope) = permit.into_parts();
+    let message = NewMessage {
+        id: new_message_id(context.now)?,
+        room: payload.room_id,
+        user: user.id.clone(),
+        username: user.name(),
+        text: payload.message,
+        html: payload.html,
+        reply_to: payload.reply_to,
+        mid: envelope.mid,
+        digest: envelope.digest,
+        sent_unix_ms: context.now.unix_ms,
+        origin: context.connection.to_bits(),
+    };
+    match chat.store.append(message).await.map_err(|error| store_denial(&error))? {
+        Append::Stored { id, seq, sent_unix_ms } | Append::Repeated { id, seq, sent_unix_ms } => {
+            Ok(Reply::fields(&Sent { id: id.as_str(), seq, timestamp: sent_unix_ms }))
+        }
+        Append::Conflict => Err(Denial::MidConflict),
+        Append::NotMember => Err(Denial::Forbidden("not_member")),
+        Append::ReplyMissing => {
+            Err(Denial::Schema { field: Some("replyTo"), rule: "reply_missing" })
+        }
+    }
+}
+
+/// The time first, so that the store's index stays warm, then 128 random bits.
+fn new_message_id(now: Now) -> Result<MessageId, Denial> {
+    let text = format!("{:012x}{}", now.unix_ms, random_id::<16>()?);
+    MessageId::parse(&text).map_err(|_| Denial::Internal("message_id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_declared_fields_of_their_types() {
+        let cases = [
+            (r#"{"roomId":"r","message":"x"}"#, true),
+            (r#"{"roomId":"r","message":"x","replyTo":"m"}"#, true),
+            (r#"{"roomId":"r","message":"x","replyTo":"../m"}"#, false),
+            (r#"{"roomId":"r","message":"x","html":"<b>x</b>"}"#, false),
+            (r#"{"roomId":"r","message":"x","userId":"u"}"#, false),
+            (r#"{"roomId":{"$gt":""},"message":"x"}"#, false),
+            (r#"{"roomId":"r"}"#, false),
+        ];
+        for (json, fine) in cases {
+            assert_eq!(serde_json::from_str::<ChatSend>(json).is_ok(), fine, "{json}");
+        }
+    }
+
+    #[test]
+    fn message_ids_sort_by_time_and_differ() {
+        let at = |unix_ms| new_message_id(Now { monotonic_ms: 0, unix_ms }).unwrap();
+        assert!(at(1_700_000_000_000) < at(1_700_000_000_001));
+        assert!(at(999_999_999_999) < at(1_000_000_000_000));
+        assert_ne!(at(5), at(5));
+    }
+}

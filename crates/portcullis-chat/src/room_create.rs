@@ -1,0 +1,103 @@
+//! `room:create {name, visibility}`: a user makes a room and is its first member.
+//! Never: an id the client chose.
+
+use std::sync::Arc;
+
+use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Replay, Rule};
+use portcullis_model::limits::ROOMS_PER_CONNECTION_MAX;
+use portcullis_model::{Denial, RoomId};
+use portcullis_server::{Context, Reply, random_id};
+use portcullis_store::{CreateRoom, NewRoom};
+use serde::{Deserialize, Serialize};
+
+use crate::Chat;
+use crate::chat::{record_act, store_denial};
+use crate::view::{RoomView, VisibilityWord};
+
+/// Longest name of a room.
+const NAME_MAX_CHARS: usize = 64;
+
+/// The payload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RoomCreate {
+    name: String,
+    visibility: VisibilityWord,
+}
+
+impl Event for RoomCreate {
+    const NAME: &'static str = "room:create";
+    const RULE: Rule = Rule {
+        fields: &["name", "visibility"],
+        size_max_bytes: 2048,
+        rate: Some(Rate::per(10, 60_000)),
+        access: Access::User,
+        replay: Replay::None,
+        release: false,
+    };
+
+    fn clean(&mut self, cleaner: &mut Cleaner<'_>) -> Result<(), Denial> {
+        self.name = cleaner.name("name", &self.name, NAME_MAX_CHARS)?;
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct Created {
+    room: RoomView,
+}
+
+/// Acknowledges with `room`; by then the connection hears the room.
+pub(crate) async fn handle(
+    chat: Arc<Chat>,
+    permit: Permit<RoomCreate>,
+    context: Context,
+) -> Result<Reply, Denial> {
+    if context.room_count() >= ROOMS_PER_CONNECTION_MAX {
+        return Err(Denial::RoomLimit("rooms_per_connection"));
+    }
+    let (owner, payload, _envelope) = permit.into_parts();
+    let id = RoomId::parse(&random_id::<16>()?).map_err(|_| Denial::Internal("room_id"))?;
+    let name: Arc<str> = Arc::from(payload.name);
+    let room = NewRoom {
+        id: id.clone(),
+        name: Arc::clone(&name),
+        visibility: payload.visibility.into(),
+        owner: owner.id.clone(),
+        created_unix_ms: context.now.unix_ms,
+        origin: context.connection.to_bits(),
+        rooms_per_user_max: chat.options.rooms_per_user_max,
+    };
+    match chat.store.create_room(room).await.map_err(|error| store_denial(&error))? {
+        CreateRoom::Created => {}
+        CreateRoom::TooMany => return Err(Denial::RoomLimit("rooms_per_user")),
+    }
+    record_act(&context, &owner, "authz_change", RoomCreate::NAME, Some(&id));
+    let room = RoomView {
+        id: id.to_string(),
+        name,
+        owner_id: owner.id.to_string(),
+        visibility: payload.visibility,
+        member: None,
+    };
+    Ok(Reply::fields(&Created { room }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_declared_fields_of_their_types() {
+        let cases = [
+            (r#"{"name":"Tea","visibility":"public"}"#, true),
+            (r#"{"name":"Tea"}"#, false),
+            (r#"{"name":"Tea","visibility":"secret"}"#, false),
+            (r#"{"name":["Tea"],"visibility":"public"}"#, false),
+            (r#"{"name":"Tea","visibility":"public","id":"mine"}"#, false),
+        ];
+        for (json, fine) in cases {
+            assert_eq!(serde_json::from_str::<RoomCreate>(json).is_ok(), fine, "{json}");
+        }
+    }
+}

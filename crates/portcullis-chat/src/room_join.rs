@@ -1,0 +1,75 @@
+//! `room:join {roomId}`: a user becomes a member, or a member's connection starts to hear.
+//! Never: a room found by guessing; what is private is as if it were not there.
+
+use std::sync::Arc;
+
+use portcullis_guard::{Access, Event, Permit, Rate, Replay, Rule, field};
+use portcullis_model::limits::ROOMS_PER_CONNECTION_MAX;
+use portcullis_model::{Denial, RoomId};
+use portcullis_server::{Context, Reply};
+use portcullis_store::{Join, JoinRoom};
+use serde::{Deserialize, Serialize};
+
+use crate::Chat;
+use crate::chat::{record_act, store_denial};
+use crate::view::RoomView;
+
+/// The payload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct RoomJoin {
+    #[serde(deserialize_with = "field::room_id")]
+    room_id: RoomId,
+}
+
+impl Event for RoomJoin {
+    const NAME: &'static str = "room:join";
+    const RULE: Rule = Rule {
+        fields: &["roomId"],
+        size_max_bytes: 512,
+        rate: Some(Rate::per(60, 60_000)),
+        access: Access::Joinable,
+        replay: Replay::None,
+        release: false,
+    };
+
+    fn room(&self) -> Option<&RoomId> {
+        Some(&self.room_id)
+    }
+}
+
+#[derive(Serialize)]
+struct Joined {
+    room: RoomView,
+    seq: u64,
+}
+
+/// Acknowledges with `room` and `seq`; every message after `seq` reaches the connection.
+pub(crate) async fn handle(
+    chat: Arc<Chat>,
+    permit: Permit<RoomJoin>,
+    context: Context,
+) -> Result<Reply, Denial> {
+    if context.room_count() >= ROOMS_PER_CONNECTION_MAX {
+        return Err(Denial::RoomLimit("rooms_per_connection"));
+    }
+    let (user, payload, _envelope) = permit.into_parts();
+    let join = Join {
+        room: payload.room_id.clone(),
+        user: user.id.clone(),
+        origin: context.connection.to_bits(),
+        members_max: chat.options.members_per_room_max,
+    };
+    let (seq, already) =
+        match chat.store.join_room(join).await.map_err(|error| store_denial(&error))? {
+            JoinRoom::Joined { seq, already } => (seq, already),
+            JoinRoom::Missing => return Err(Denial::Forbidden("not_joinable")),
+            JoinRoom::Full => return Err(Denial::RoomLimit("members_per_room")),
+        };
+    if !already {
+        record_act(&context, &user, "authz_change", RoomJoin::NAME, Some(&payload.room_id));
+    }
+    // It may have been deleted while the answer was on its way.
+    let room = context.directory.room(&payload.room_id).ok_or(Denial::Forbidden("deleted"))?;
+    Ok(Reply::fields(&Joined { room: RoomView::new(&room), seq }))
+}

@@ -1,0 +1,53 @@
+//! `room:leave {roomId}`: a member is none any more, on all connections.
+//! Never: refused for its rate; letting go must always be possible.
+
+use std::sync::Arc;
+
+use portcullis_guard::{Access, Event, Permit, Rate, Replay, Rule, field};
+use portcullis_model::{Denial, RoomId};
+use portcullis_server::{Context, Reply};
+use portcullis_store::LeaveRoom;
+use serde::Deserialize;
+
+use crate::Chat;
+use crate::chat::{record_act, store_denial};
+
+/// The payload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct RoomLeave {
+    #[serde(deserialize_with = "field::room_id")]
+    room_id: RoomId,
+}
+
+impl Event for RoomLeave {
+    const NAME: &'static str = "room:leave";
+    const RULE: Rule = Rule {
+        fields: &["roomId"],
+        size_max_bytes: 512,
+        rate: Some(Rate::per(60, 60_000)),
+        access: Access::Member,
+        replay: Replay::None,
+        release: true,
+    };
+
+    fn room(&self) -> Option<&RoomId> {
+        Some(&self.room_id)
+    }
+}
+
+/// Acknowledges with nothing beyond `ok`.
+pub(crate) async fn handle(
+    chat: Arc<Chat>,
+    permit: Permit<RoomLeave>,
+    context: Context,
+) -> Result<Reply, Denial> {
+    let (user, payload, _envelope) = permit.into_parts();
+    let left = chat.store.leave_room(payload.room_id.clone(), user.id.clone());
+    match left.await.map_err(|error| store_denial(&error))? {
+        LeaveRoom::Left => {}
+        LeaveRoom::NotMember => return Err(Denial::Forbidden("not_member")),
+    }
+    record_act(&context, &user, "authz_change", RoomLeave::NAME, Some(&payload.room_id));
+    Ok(Reply::ok())
+}

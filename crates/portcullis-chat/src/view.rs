@@ -1,0 +1,240 @@
+//! Rooms and messages as clients see them.
+//! Never: a field a client may not read.
+
+use std::sync::Arc;
+
+use portcullis_guard::Room;
+use portcullis_model::{RoomId, UserId};
+use portcullis_store::MessageRow;
+use serde::{Deserialize, Serialize};
+
+/// Who may find a room, as a word on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", try_from = "String")]
+pub(crate) enum VisibilityWord {
+    /// Everyone who is signed in.
+    Public,
+    /// Its members.
+    Private,
+}
+
+/// By hand, because a derived enum would also read `{"public": null}`.
+impl TryFrom<String> for VisibilityWord {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "public" => Ok(Self::Public),
+            "private" => Ok(Self::Private),
+            _ => Err("neither public nor private"),
+        }
+    }
+}
+
+impl From<portcullis_store::Visibility> for VisibilityWord {
+    fn from(stored: portcullis_store::Visibility) -> Self {
+        match stored {
+            portcullis_store::Visibility::Public => Self::Public,
+            portcullis_store::Visibility::Private => Self::Private,
+        }
+    }
+}
+
+impl From<portcullis_guard::Visibility> for VisibilityWord {
+    fn from(live: portcullis_guard::Visibility) -> Self {
+        match live {
+            portcullis_guard::Visibility::Public => Self::Public,
+            portcullis_guard::Visibility::Private => Self::Private,
+        }
+    }
+}
+
+impl From<VisibilityWord> for portcullis_store::Visibility {
+    fn from(word: VisibilityWord) -> Self {
+        match word {
+            VisibilityWord::Public => Self::Public,
+            VisibilityWord::Private => Self::Private,
+        }
+    }
+}
+
+impl From<VisibilityWord> for portcullis_guard::Visibility {
+    fn from(word: VisibilityWord) -> Self {
+        match word {
+            VisibilityWord::Public => Self::Public,
+            VisibilityWord::Private => Self::Private,
+        }
+    }
+}
+
+/// A room in an acknowledgement.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct RoomView {
+    pub(crate) id: String,
+    pub(crate) name: Arc<str>,
+    pub(crate) owner_id: String,
+    pub(crate) visibility: VisibilityWord,
+    /// Whether who asks is a member; only in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) member: Option<bool>,
+}
+
+impl RoomView {
+    pub(crate) fn new(room: &Room) -> Self {
+        Self {
+            id: room.id.to_string(),
+            name: room.name(),
+            owner_id: room.owner().to_string(),
+            visibility: room.visibility().into(),
+            member: None,
+        }
+    }
+}
+
+/// A message, in `chat:message` and in history alike. Times are milliseconds since 1970.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MessageView<'a> {
+    id: &'a str,
+    seq: u64,
+    room_id: &'a str,
+    user_id: &'a str,
+    username: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    html: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<&'a str>,
+    timestamp: i64,
+}
+
+impl<'a> MessageView<'a> {
+    pub(crate) fn new(row: &'a MessageRow) -> Self {
+        Self {
+            id: row.id.as_str(),
+            seq: row.seq,
+            room_id: row.room.as_str(),
+            user_id: row.user.as_str(),
+            username: &row.username,
+            message: &row.text,
+            html: row.html.as_deref(),
+            reply_to: row.reply_to.as_ref().map(portcullis_model::MessageId::as_str),
+            timestamp: row.sent_unix_ms,
+        }
+    }
+}
+
+/// What became of a member, as a word on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MemberChange {
+    /// Is a member now.
+    Joined,
+    /// Is none any more.
+    Left,
+    /// Hears the room now.
+    Online,
+    /// Hears it no more.
+    Offline,
+}
+
+/// The payload of `room:member`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MemberView<'a> {
+    room_id: &'a str,
+    user_id: &'a str,
+    username: &'a str,
+    change: MemberChange,
+}
+
+impl<'a> MemberView<'a> {
+    pub(crate) fn new(
+        room: &'a RoomId,
+        user: &'a UserId,
+        username: &'a str,
+        change: MemberChange,
+    ) -> Self {
+        Self { room_id: room.as_str(), user_id: user.as_str(), username, change }
+    }
+}
+
+/// The payload of `room:deleted`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DeletedView<'a> {
+    pub(crate) room_id: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::MessageId;
+
+    use super::*;
+
+    fn check<T: Serialize>(view: &T, expect: &str) {
+        assert_eq!(serde_json::to_string(view).unwrap(), expect);
+    }
+
+    fn row() -> MessageRow {
+        MessageRow {
+            id: MessageId::parse("m1").unwrap(),
+            seq: 7,
+            room: RoomId::parse("r1").unwrap(),
+            user: UserId::parse("u1").unwrap(),
+            username: Arc::from("ann"),
+            text: String::from("a < \"b\""),
+            html: None,
+            reply_to: None,
+            sent_unix_ms: 1_700_000_000_123,
+        }
+    }
+
+    #[test]
+    fn payloads_of_the_contract() {
+        check(
+            &MessageView::new(&row()),
+            concat!(
+                r#"{"id":"m1","seq":7,"roomId":"r1","userId":"u1","username":"ann","#,
+                r#""message":"a < \"b\"","timestamp":1700000000123}"#
+            ),
+        );
+        let formatted = MessageRow {
+            html: Some(String::from("<b>x</b>")),
+            reply_to: Some(MessageId::parse("m0").unwrap()),
+            text: String::from("x"),
+            ..row()
+        };
+        check(
+            &MessageView::new(&formatted),
+            concat!(
+                r#"{"id":"m1","seq":7,"roomId":"r1","userId":"u1","username":"ann","#,
+                r#""message":"x","html":"<b>x</b>","replyTo":"m0","timestamp":1700000000123}"#
+            ),
+        );
+        let (room, user) = (RoomId::parse("r1").unwrap(), UserId::parse("u1").unwrap());
+        check(
+            &MemberView::new(&room, &user, "ann", MemberChange::Offline),
+            r#"{"roomId":"r1","userId":"u1","username":"ann","change":"offline"}"#,
+        );
+        check(&DeletedView { room_id: "r1" }, r#"{"roomId":"r1"}"#);
+        let view = RoomView {
+            id: String::from("r1"),
+            name: Arc::from("Tea"),
+            owner_id: String::from("u1"),
+            visibility: VisibilityWord::Private,
+            member: None,
+        };
+        check(&view, r#"{"id":"r1","name":"Tea","owner_id":"u1","visibility":"private"}"#);
+    }
+
+    #[test]
+    fn visibility_is_one_of_two_exact_words() {
+        for word in ["\"Public\"", "\"public \"", "0", "null", "[\"public\"]", "{\"public\":null}"]
+        {
+            assert!(serde_json::from_str::<VisibilityWord>(word).is_err(), "{word}");
+        }
+        let word = serde_json::from_str::<VisibilityWord>("\"public\"").unwrap();
+        assert_eq!(word, VisibilityWord::Public);
+    }
+}

@@ -1,0 +1,240 @@
+//! Door 1: a connection or request comes in.
+//! Never: anything that outlives a refusal; the slot it holds gives itself back.
+
+use portcullis_model::{Denial, Now};
+
+use crate::capacity::ConnectionSlot;
+use crate::client_ip;
+use crate::credential;
+use crate::gate::Gate;
+use crate::handshake::{Admitted, Door, Handshake};
+use crate::rate::RateKind;
+
+impl Gate {
+    /// Lets a request in, or refuses it; cheapest guard first.
+    ///
+    /// An attempt that a later guard refuses has counted too.
+    ///
+    /// # Errors
+    /// The [`Denial`] of the first guard that refuses.
+    pub fn admit(&self, ask: &Handshake<'_>, now: Now) -> Result<Admitted, Denial> {
+        let client = client_ip::canonical(ask.peer);
+        self.count_attempt(ask, now)?;
+        let slot = self.reserve_slot(ask.door)?;
+        self.hosts.check(ask)?;
+        let cookies = credential::cookies(ask);
+        let origin = self.origins.check(ask, cookies)?;
+        self.check_offered(ask.door)?;
+        credential::refuse_in_query(ask.query)?;
+        let bearer = credential::bearer(ask)?;
+        Ok(Admitted { client, origin, bearer, cookies, slot })
+    }
+
+    /// Lets in a further request of a long-polling session.
+    ///
+    /// All guards but the slot, which the session holds already; and it counts as a request, not
+    /// as a connection.
+    ///
+    /// # Errors
+    /// The [`Denial`] of the first guard that refuses.
+    pub fn admit_again(&self, ask: &Handshake<'_>, now: Now) -> Result<Admitted, Denial> {
+        let client = client_ip::canonical(ask.peer);
+        self.count_request(ask, now)?;
+        self.hosts.check(ask)?;
+        let cookies = credential::cookies(ask);
+        let origin = self.origins.check(ask, cookies)?;
+        self.check_offered(ask.door)?;
+        credential::refuse_in_query(ask.query)?;
+        let bearer = credential::bearer(ask)?;
+        Ok(Admitted { client, origin, bearer, cookies, slot: None })
+    }
+
+    fn count_attempt(&self, ask: &Handshake<'_>, now: Now) -> Result<(), Denial> {
+        match ask.door {
+            Door::SocketIo | Door::Plain | Door::PollingIo => {
+                let rate = &self.options.connect_per_prefix;
+                client_ip::take(&self.rates, RateKind::ConnectPerPrefix, ask.peer, rate, now)
+                    .map_err(|retry_after_ms| Denial::ConnectRate { retry_after_ms })
+            }
+            Door::Page | Door::Api => self.count_request(ask, now),
+        }
+    }
+
+    fn count_request(&self, ask: &Handshake<'_>, now: Now) -> Result<(), Denial> {
+        let rate = &self.options.request_per_prefix;
+        client_ip::take(&self.rates, RateKind::RequestPerPrefix, ask.peer, rate, now)
+            .map_err(|retry_after_ms| Denial::RequestRate { retry_after_ms })
+    }
+
+    fn reserve_slot(&self, door: Door) -> Result<Option<ConnectionSlot>, Denial> {
+        if door.is_socket() {
+            self.capacity.reserve().map(Some).ok_or(Denial::Busy)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn check_offered(&self, door: Door) -> Result<(), Denial> {
+        match door {
+            Door::PollingIo if !self.options.polling => Err(Denial::PollingOff),
+            Door::PollingIo | Door::SocketIo | Door::Plain | Door::Page | Door::Api => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    use portcullis_model::TokenFault;
+
+    use super::*;
+    use crate::directory::{Directory, DirectoryLimits};
+    use crate::gate::GateOptions;
+    use crate::rate::Rate;
+
+    const HOST: (&str, &[u8]) = ("Host", b"myapp.com");
+    const ORIGIN: (&str, &[u8]) = ("Origin", b"https://myapp.com");
+
+    fn gate(options: GateOptions) -> Gate {
+        let options = GateOptions {
+            hosts: vec!["myapp.com".into()],
+            origins: vec!["https://myapp.com".into()],
+            rate_keys_max: 4096,
+            ..options
+        };
+        Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
+    }
+
+    fn ask<'a>(door: Door, headers: &'a [(&'a str, &'a [u8])]) -> Handshake<'a> {
+        let peer = IpAddr::from([192, 0, 2, 1]);
+        Handshake { peer, door, method: "GET", query: "", authority: None, headers }
+    }
+
+    fn refusal(gate: &Gate, ask: &Handshake<'_>) -> Option<&'static str> {
+        gate.admit(ask, Now::default()).err().map(|denial| denial.answer().rule)
+    }
+
+    /// Everything is wrong at once; each mended fault brings the next guard to light.
+    #[test]
+    fn the_guards_stand_in_this_order() {
+        let one = Rate::per(1, 1000);
+        let options = GateOptions {
+            connect_per_prefix: one,
+            pre_auth_total: 1,
+            polling: false,
+            ..GateOptions::default()
+        };
+        let gate = gate(options);
+        let other = |last| IpAddr::from([198, 51, 100, last]);
+        let held = gate.admit(&ask(Door::SocketIo, &[HOST, ORIGIN]), Now::default()).unwrap();
+
+        let bad: &[(&str, &[u8])] =
+            &[("Host", b"evil.com"), ("Origin", b"https://evil.com"), ("Authorization", b"x")];
+        let hosted = &[HOST, bad[1], bad[2]];
+        let listed = &[HOST, ORIGIN, bad[2]];
+        let (query, door) = ("token=x", Door::PollingIo);
+        let bad = Handshake { query, ..ask(door, bad) };
+        let hosted = Handshake { query, ..ask(door, hosted) };
+        let listed = Handshake { query, ..ask(door, listed) };
+
+        let mut order = vec![refusal(&gate, &bad).unwrap()];
+        order.push(refusal(&gate, &Handshake { peer: other(1), ..bad }).unwrap());
+        drop(held);
+        order.push(refusal(&gate, &Handshake { peer: other(2), ..bad }).unwrap());
+        order.push(refusal(&gate, &Handshake { peer: other(3), ..hosted }).unwrap());
+        order.push(refusal(&gate, &Handshake { peer: other(4), ..listed }).unwrap());
+        let door = Door::SocketIo;
+        order.push(refusal(&gate, &Handshake { peer: other(5), door, ..listed }).unwrap());
+        let listed = Handshake { query: "", door, ..listed };
+        order.push(refusal(&gate, &Handshake { peer: other(6), ..listed }).unwrap());
+        let rules = [
+            Denial::ConnectRate { retry_after_ms: 0 },
+            Denial::Busy,
+            Denial::Host,
+            Denial::OriginForbidden,
+            Denial::PollingOff,
+            Denial::TokenInUrl,
+            Denial::Token(TokenFault::Shape),
+        ];
+        assert_eq!(order, rules.map(|denial| denial.answer().rule));
+        assert_eq!(gate.counts().pre_auth, 0, "a refusal holds nothing");
+    }
+
+    #[test]
+    fn what_is_admitted() {
+        let gate = gate(GateOptions::default());
+        let headers = [HOST, ORIGIN, ("cookie", b"a=b".as_slice()), ("authorization", b"Bearer t")];
+        let mapped: IpAddr = "::ffff:192.0.2.9".parse().unwrap();
+        for door in [Door::Page, Door::Api, Door::SocketIo, Door::Plain, Door::PollingIo] {
+            let ask = Handshake { peer: mapped, ..ask(door, &headers) };
+            let admitted = gate.admit(&ask, Now::default()).unwrap();
+            assert_eq!(admitted.client, IpAddr::from([192, 0, 2, 9]));
+            assert_eq!(admitted.origin.as_deref(), Some("https://myapp.com"));
+            assert_eq!(admitted.bearer.as_ref().map(|token| token.expose().as_str()), Some("t"));
+            assert_eq!(admitted.slot.is_some(), door.is_socket());
+            assert_eq!(gate.counts().pre_auth, u32::from(door.is_socket()));
+        }
+        assert_eq!(gate.counts().pre_auth, 0);
+    }
+
+    #[test]
+    fn t_070_t_073_rates_are_by_door_and_by_peer() {
+        let options = GateOptions { request_per_prefix: Rate::per(3, 1000), ..Default::default() };
+        let gate = gate(options);
+        let passes = |door, peer: u8, count: u8| {
+            (0..count)
+                .filter(|n| {
+                    let forwarded = format!("203.0.113.{n}");
+                    let spoofed: &[(&str, &[u8])] = &[
+                        HOST,
+                        ORIGIN,
+                        ("X-Forwarded-For", forwarded.as_bytes()),
+                        ("X-Real-IP", b"203.0.113.1"),
+                        ("Forwarded", b"for=203.0.113.1"),
+                    ];
+                    let peer = IpAddr::from([192, 0, 2, peer]);
+                    gate.admit(&Handshake { peer, ..ask(door, spoofed) }, Now::default()).is_ok()
+                })
+                .count()
+        };
+        // Sockets share one bucket, pages and the API another.
+        assert_eq!(passes(Door::SocketIo, 1, 4), 4);
+        assert_eq!(passes(Door::Plain, 1, 4), 4);
+        assert_eq!(passes(Door::PollingIo, 1, 4), 2);
+        assert_eq!(passes(Door::Page, 1, 2), 2);
+        assert_eq!(passes(Door::Api, 1, 2), 1);
+        assert_eq!(passes(Door::SocketIo, 2, 11), 10, "others are unaffected");
+    }
+
+    #[test]
+    fn refused_attempts_count_too() {
+        let gate = gate(GateOptions::default());
+        let evil = ask(Door::SocketIo, &[HOST, ("Origin", b"https://evil.com")]);
+        for _ in 0..10 {
+            assert_eq!(refusal(&gate, &evil), Some(Denial::OriginForbidden.answer().rule));
+        }
+        let honest = gate.admit(&ask(Door::SocketIo, &[HOST, ORIGIN]), Now::default());
+        assert!(matches!(honest, Err(Denial::ConnectRate { .. })));
+    }
+
+    #[test]
+    fn t_009_every_request_of_a_session_is_checked_again() {
+        let gate = gate(GateOptions::default());
+        let again = |headers: &[(&str, &[u8])], query| {
+            let ask = Handshake { query, ..ask(Door::PollingIo, headers) };
+            gate.admit_again(&ask, Now::default()).map(|admitted| admitted.slot.is_some())
+        };
+        let evil = ("Origin", b"https://evil.com".as_slice());
+        let same = ("Sec-Fetch-Site", b"same-origin".as_slice());
+        for _ in 0..20 {
+            assert_eq!(again(&[HOST, ORIGIN], "sid=a"), Ok(false), "no connection is counted");
+        }
+        assert_eq!(again(&[HOST, same], "sid=a"), Ok(false));
+        assert_eq!(again(&[HOST, evil], "sid=a"), Err(Denial::OriginForbidden));
+        assert_eq!(again(&[HOST], "sid=a"), Err(Denial::OriginMissing));
+        assert_eq!(again(&[ORIGIN], "sid=a"), Err(Denial::Host));
+        assert_eq!(again(&[HOST, ORIGIN], "sid=a&token=b"), Err(Denial::TokenInUrl));
+    }
+}

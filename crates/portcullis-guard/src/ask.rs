@@ -1,0 +1,86 @@
+//! What door 3 is asked: one event of one connection, as it came in.
+//! Never: owned text, or anything already believed.
+
+use portcullis_model::Denial;
+
+use crate::json;
+use crate::replay::{self, Envelope};
+
+/// One event a connection sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The event's name, as the rule was found by it.
+    pub event: &'a str,
+    /// What came with it.
+    pub body: Body<'a>,
+    /// How large all of it is on the wire, in bytes.
+    pub size_bytes: usize,
+}
+
+/// The event's content in either wire form; nothing of it has been checked.
+#[derive(Debug, Clone, Copy)]
+pub enum Body<'a> {
+    /// Socket.IO: the whole JSON array `["name", payload?, envelope?]`.
+    Array(&'a str),
+    /// The plain form, whose outer object the wire crate has read.
+    Parts {
+        /// JSON text of the payload; none reads as `{}`.
+        payload: Option<&'a str>,
+        /// The idempotency key, unchecked.
+        mid: Option<&'a str>,
+        /// The message number.
+        seq: Option<u64>,
+    },
+}
+
+/// What an ask comes down to once its JSON is known to be sound.
+pub(crate) struct Parts<'a> {
+    /// JSON text of the payload.
+    pub(crate) payload: &'a str,
+    envelope: Outside<'a>,
+}
+
+/// The envelope, not yet typed.
+enum Outside<'a> {
+    Json(Option<&'a str>),
+    Read { mid: Option<&'a str>, seq: Option<u64> },
+}
+
+const NO_PAYLOAD: &str = "{}";
+
+impl<'a> Ask<'a> {
+    /// Scans the JSON once and finds payload and envelope in it.
+    pub(crate) fn scan(&self) -> Result<Parts<'a>, Denial> {
+        match self.body {
+            Body::Array(text) => {
+                let scan = json::scan(text)?;
+                let [name, payload, envelope] = scan.elements;
+                let named = name.and_then(|name| name.strip_prefix('"')?.strip_suffix('"'));
+                // Every later argument could be an envelope nobody checks.
+                if named != Some(self.event) || scan.items > 3 {
+                    return Err(Denial::Schema { field: None, rule: "arguments" });
+                }
+                let payload = payload.unwrap_or(NO_PAYLOAD);
+                Ok(Parts { payload, envelope: Outside::Json(envelope) })
+            }
+            Body::Parts { payload, mid, seq } => {
+                if let Some(text) = payload {
+                    json::scan(text)?;
+                }
+                let payload = payload.unwrap_or(NO_PAYLOAD);
+                Ok(Parts { payload, envelope: Outside::Read { mid, seq } })
+            }
+        }
+    }
+}
+
+impl Parts<'_> {
+    /// Reads the envelope; none reads as an empty one.
+    pub(crate) fn envelope(&self) -> Result<Envelope, Denial> {
+        match self.envelope {
+            Outside::Json(None) => Ok(Envelope::default()),
+            Outside::Json(Some(text)) => replay::read_envelope(text),
+            Outside::Read { mid, seq } => replay::check_envelope(mid, seq),
+        }
+    }
+}

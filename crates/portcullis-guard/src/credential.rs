@@ -1,0 +1,332 @@
+//! Where a credential may stand: one `Authorization` header, or the CONNECT payload.
+//! Never: in a URL, in a cookie alone, or in two places that differ.
+
+use std::borrow::Cow;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use portcullis_model::limits::TOKEN_MAX_BYTES;
+use portcullis_model::{Denial, Secret, TokenFault};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+
+use crate::handshake::{Admitted, Cookies, Handshake, Line};
+
+/// What a peer shows to prove who it is.
+#[derive(Clone, Copy)]
+pub enum Credential<'a> {
+    /// The token of `Authorization: Bearer`.
+    Bearer(&'a str),
+    /// The payload of CONNECT as JSON text, `{"token": "…"}`.
+    Payload(Option<&'a str>),
+    /// The same, and the request carried cookies: if that is all, it is not enough.
+    PayloadBesideCookies(Option<&'a str>),
+    /// Both; they may not differ.
+    Both {
+        /// The token of `Authorization: Bearer`.
+        bearer: &'a str,
+        /// The payload of CONNECT as JSON text.
+        payload: Option<&'a str>,
+    },
+}
+
+impl Admitted {
+    /// What this request and the CONNECT that follows it show together.
+    #[must_use]
+    pub fn credential<'a>(&'a self, payload: Option<&'a str>) -> Credential<'a> {
+        match (&self.bearer, self.cookies) {
+            (Some(bearer), _) => Credential::Both { bearer: bearer.expose(), payload },
+            (None, Cookies::Some) => Credential::PayloadBesideCookies(payload),
+            (None, Cookies::None) => Credential::Payload(payload),
+        }
+    }
+}
+
+/// The one token a credential comes to.
+pub(crate) fn token<'a>(credential: Credential<'a>) -> Result<&'a str, Denial> {
+    let missing = |fault| Denial::Token(fault);
+    match credential {
+        Credential::Bearer(bearer) => Ok(bearer),
+        Credential::Payload(payload) => payload_token(payload)?.ok_or(missing(TokenFault::Missing)),
+        Credential::PayloadBesideCookies(payload) => {
+            payload_token(payload)?.ok_or(missing(TokenFault::CookieOnly))
+        }
+        Credential::Both { bearer, payload } => match payload_token(payload)? {
+            None => Ok(bearer),
+            Some(token) => verify_slices_are_equal(token.as_bytes(), bearer.as_bytes())
+                .map(|()| bearer)
+                .map_err(|_| Denial::TwoCredentials),
+        },
+    }
+}
+
+/// The members a CONNECT payload may have. `pid` and `offset` are the client's for recovery.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Payload<'a> {
+    #[serde(default, borrow, deserialize_with = "present")]
+    token: Option<&'a str>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    ticket: Option<&'a str>,
+    #[serde(default, rename = "pid")]
+    _pid: IgnoredAny,
+    #[serde(default, rename = "offset")]
+    _offset: IgnoredAny,
+    #[serde(default, rename = "v")]
+    _version: IgnoredAny,
+}
+
+/// A member that is there holds a string, without escapes, for no token needs one.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de str>, D::Error> {
+    <&str>::deserialize(deserializer).map(Some)
+}
+
+fn payload_token(payload: Option<&str>) -> Result<Option<&str>, Denial> {
+    let shape = Denial::Token(TokenFault::Shape);
+    let Some(text) = payload else { return Ok(None) };
+    // A list of the members would be read as an object too.
+    if text.len() > TOKEN_MAX_BYTES + 1024 || !text.starts_with('{') {
+        return Err(shape);
+    }
+    let payload: Payload<'_> = serde_json::from_str(text).map_err(|_| shape)?;
+    match (payload.token, payload.ticket) {
+        (token, None) => Ok(token),
+        (Some(_), Some(_)) => Err(Denial::TwoCredentials),
+        // No ticket was ever given out, so none is known.
+        (None, Some(_)) => Err(Denial::Token(TokenFault::Key)),
+    }
+}
+
+/// Whether the request carried cookies.
+pub(crate) fn cookies(ask: &Handshake<'_>) -> Cookies {
+    match ask.line("cookie") {
+        Line::None => Cookies::None,
+        Line::One(_) | Line::Many => Cookies::Some,
+    }
+}
+
+/// The token of the one `Authorization` header, scheme `Bearer` (RFC 6750 section 2.1).
+pub(crate) fn bearer(ask: &Handshake<'_>) -> Result<Option<Secret<String>>, Denial> {
+    let shape = Err(Denial::Token(TokenFault::Shape));
+    let value = match ask.line("authorization") {
+        Line::None => return Ok(None),
+        Line::Many => return Err(Denial::TwoCredentials),
+        Line::One(value) => value,
+    };
+    let Some((scheme, token)) = value.split_at_checked("Bearer ".len()) else { return shape };
+    let plain = token.iter().all(u8::is_ascii_graphic);
+    if !scheme.eq_ignore_ascii_case(b"Bearer ") || token.len() > TOKEN_MAX_BYTES || !plain {
+        return shape;
+    }
+    match std::str::from_utf8(token) {
+        Ok(token) if !token.is_empty() => Ok(Some(Secret::new(String::from(token)))),
+        Ok(_) | Err(_) => shape,
+    }
+}
+
+/// Names under which credentials travel in URLs, and from there into logs and histories.
+const NAMES: [&str; 11] = [
+    "token",
+    "access_token",
+    "id_token",
+    "refresh_token",
+    "ticket",
+    "jwt",
+    "auth",
+    "authorization",
+    "bearer",
+    "api_key",
+    "password",
+];
+
+/// Refuses a query that names a credential, however the name is spelled.
+pub(crate) fn refuse_in_query(query: &str) -> Result<(), Denial> {
+    let names_one = |parameter: &str| {
+        let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
+        let name = percent_decoded(name);
+        // `auth[token]=` and the like are read as a credential by some frameworks.
+        let mut words = name.split(['[', ']']).map(str::trim);
+        words.any(|word| NAMES.iter().any(|name| word.eq_ignore_ascii_case(name)))
+    };
+    if query.split(['&', ';']).any(names_one) { Err(Denial::TokenInUrl) } else { Ok(()) }
+}
+
+fn percent_decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains(['%', '+']) {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let pair = if first == b'%' { hex_pair(after) } else { None };
+        let (byte, after) = match (pair, first) {
+            (Some(found), _) => found,
+            (None, b'+') => (b' ', after),
+            (None, other) => (other, after),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn hex_pair(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (pair, rest) = bytes.split_at_checked(2)?;
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let value = match pair {
+        [high, low] => digit(high)? * 16 + digit(low)?,
+        _ => return None,
+    };
+    u8::try_from(value).ok().map(|value| (value, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::Door;
+
+    fn fault(fault: TokenFault) -> Denial {
+        Denial::Token(fault)
+    }
+
+    fn check_bearer(values: &[&[u8]]) -> Result<Option<String>, Denial> {
+        let headers: Vec<_> = values.iter().map(|value| ("AUTHORIZATION", *value)).collect();
+        let peer = std::net::IpAddr::from([127, 0, 0, 1]);
+        let (door, method, query, authority) = (Door::Plain, "GET", "", None);
+        let ask = Handshake { peer, door, method, query, authority, headers: &headers };
+        bearer(&ask).map(|found| found.map(|token| token.expose().clone()))
+    }
+
+    #[test]
+    fn t_026_one_authorization_header_with_a_bearer_token() {
+        let found = |token: &str| Ok(Some(String::from(token)));
+        let long = [b"Bearer ".as_slice(), &[b'a'; TOKEN_MAX_BYTES + 1]].concat();
+        let full = [b"Bearer ".as_slice(), &[b'a'; TOKEN_MAX_BYTES]].concat();
+        assert_eq!(check_bearer(&[]), Ok(None));
+        assert_eq!(check_bearer(&[b"Bearer abc"]), found("abc"));
+        assert_eq!(check_bearer(&[b"bearer abc"]), found("abc"));
+        assert_eq!(check_bearer(&[b"BEARER abc"]), found("abc"));
+        assert_eq!(check_bearer(&[&full]), found(&"a".repeat(TOKEN_MAX_BYTES)));
+        let refused: [&[u8]; 13] = [
+            b"",
+            b"Bearer",
+            b"Bearer ",
+            b"Bearer  abc",
+            b"Bearer\tabc",
+            b"Bearer abc def",
+            b"Bearer abc\t",
+            b"Basic YWJj",
+            b"DPoP abc",
+            b"abc",
+            b"Bearerabc def",
+            b"Bearer \xff\xfe",
+            &long,
+        ];
+        for value in refused {
+            assert_eq!(check_bearer(&[value]), Err(fault(TokenFault::Shape)), "{value:?}");
+        }
+        let two = check_bearer(&[b"Bearer abc", b"Bearer abc"]);
+        assert_eq!(two, Err(Denial::TwoCredentials));
+    }
+
+    #[test]
+    fn t_021_a_connect_payload_is_a_token_string_or_nothing() {
+        let long = format!("{{\"token\":\"{}\"}}", "a".repeat(TOKEN_MAX_BYTES + 1100));
+        let (shape, missing) = (fault(TokenFault::Shape), fault(TokenFault::Missing));
+        let cases: [(Option<&str>, Result<&str, Denial>); 24] = [
+            (None, Err(missing.clone())),
+            (Some("{}"), Err(missing.clone())),
+            (Some(r#"{"pid":"x","offset":"y"}"#), Err(missing)),
+            (Some(r#"{"token":"abc"}"#), Ok("abc")),
+            (Some(r#"{"token":"abc","pid":"x","offset":null,"v":1}"#), Ok("abc")),
+            (Some(r#"{ "token" : "" }"#), Ok("")),
+            (Some(r#"{"token":null}"#), Err(shape.clone())),
+            (Some(r#"{"token":123}"#), Err(shape.clone())),
+            (Some(r#"{"token":true}"#), Err(shape.clone())),
+            (Some(r#"{"token":["a"]}"#), Err(shape.clone())),
+            (Some(r#"{"token":{"$gt":""}}"#), Err(shape.clone())),
+            (Some(r#"{"token":"a","token":"b"}"#), Err(shape.clone())),
+            (Some(r#"{"token":"a","user":"admin"}"#), Err(shape.clone())),
+            (Some(r#"{"token":"a","__proto__":{}}"#), Err(shape.clone())),
+            (Some(r#"{"token":"a"} x"#), Err(shape.clone())),
+            (Some(r#"["a"]"#), Err(shape.clone())),
+            (Some(r#""a""#), Err(shape.clone())),
+            (Some("null"), Err(shape.clone())),
+            (Some(""), Err(shape.clone())),
+            (Some("{"), Err(shape.clone())),
+            (Some(&long), Err(shape.clone())),
+            (Some(r#"{"ticket":null}"#), Err(shape)),
+            (Some(r#"{"ticket":"wst_abc"}"#), Err(fault(TokenFault::Key))),
+            (Some(r#"{"token":"a","ticket":"b"}"#), Err(Denial::TwoCredentials)),
+        ];
+        for (payload, expect) in cases {
+            assert_eq!(token(Credential::Payload(payload)), expect, "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn t_020_t_023_cookies_are_not_enough_and_two_credentials_may_not_differ() {
+        let both = |payload| token(Credential::Both { bearer: "abc", payload });
+        assert_eq!(both(None), Ok("abc"));
+        assert_eq!(both(Some("{}")), Ok("abc"));
+        assert_eq!(both(Some(r#"{"token":"abc"}"#)), Ok("abc"));
+        assert_eq!(both(Some(r#"{"token":"abd"}"#)), Err(Denial::TwoCredentials));
+        assert_eq!(both(Some(r#"{"token":"abcd"}"#)), Err(Denial::TwoCredentials));
+        assert_eq!(both(Some(r#"{"token":null}"#)), Err(fault(TokenFault::Shape)));
+        assert_eq!(token(Credential::Bearer("abc")), Ok("abc"));
+        for payload in [None, Some("{}")] {
+            let outcome = token(Credential::PayloadBesideCookies(payload));
+            assert_eq!(outcome, Err(fault(TokenFault::CookieOnly)));
+        }
+        let beside = Credential::PayloadBesideCookies(Some(r#"{"token":"abc"}"#));
+        assert_eq!(token(beside), Ok("abc"));
+    }
+
+    #[test]
+    fn t_022_credentials_in_the_query_are_refused_however_spelled() {
+        let refused = [
+            "token=x",
+            "access_token=x",
+            "ACCESS_TOKEN=x",
+            "ticket=x",
+            "jwt=x",
+            "auth=x",
+            "EIO=4&transport=websocket&token=x",
+            "token",
+            "token=",
+            "a=b;token=x",
+            "Token=x",
+            "%74oken=x",
+            "to%6Ben=x",
+            "to%6ben=x",
+            "access%5Ftoken=x",
+            "auth[token]=x",
+            "a[token]=x",
+            "auth%5Btoken%5D=x",
+            "+token=x",
+            "%20token=x",
+            "&&token=x",
+            "jwt&a=b",
+        ];
+        for query in refused {
+            assert_eq!(refuse_in_query(query), Err(Denial::TokenInUrl), "{query:?}");
+        }
+        let fine = [
+            "",
+            "EIO=4&transport=websocket",
+            "t=token",
+            "sid=token",
+            "tokens=x",
+            "my_token_id=x",
+            "%",
+            "%7",
+            "%zz",
+            "a=%74oken",
+            "author=x",
+            "=token",
+            "%ff=x",
+        ];
+        for query in fine {
+            assert_eq!(refuse_in_query(query), Ok(()), "{query:?}");
+        }
+    }
+}

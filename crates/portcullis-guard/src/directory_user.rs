@@ -1,0 +1,213 @@
+//! A user as every shard sees them: facts that change under open connections.
+//! Never: a password, a token, or anything else a decision does not need.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+use portcullis_model::{Roles, UserId};
+
+/// What storage knows of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserFacts {
+    /// The id.
+    pub id: UserId,
+    /// The name others see.
+    pub name: String,
+    /// What the user may do at all.
+    pub roles: Roles,
+    /// Whether the user is locked out.
+    pub disabled: bool,
+    /// Tokens issued before this moment are revoked; 0 when none ever were.
+    pub valid_after_unix_ms: i64,
+}
+
+/// A user, the same one for every connection, shard and handler that holds it.
+///
+/// A change is seen by open connections at once: they hold this, and read it at every message.
+pub struct User {
+    /// The id.
+    pub id: UserId,
+    name: RwLock<Arc<str>>,
+    roles: AtomicU32,
+    disabled: AtomicBool,
+    valid_after_unix_ms: AtomicI64,
+    epoch: AtomicU64,
+    sessions_epoch: AtomicU64,
+    connections: AtomicU32,
+}
+
+impl User {
+    pub(crate) fn new(facts: UserFacts) -> Self {
+        Self {
+            id: facts.id,
+            name: RwLock::new(Arc::from(facts.name)),
+            roles: AtomicU32::new(facts.roles.bits()),
+            disabled: AtomicBool::new(facts.disabled),
+            valid_after_unix_ms: AtomicI64::new(facts.valid_after_unix_ms),
+            epoch: AtomicU64::new(0),
+            sessions_epoch: AtomicU64::new(0),
+            connections: AtomicU32::new(0),
+        }
+    }
+
+    /// The name others see.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name.read())
+    }
+
+    /// What the user may do at all, now.
+    #[must_use]
+    pub fn roles(&self) -> Roles {
+        Roles::from_bits(self.roles.load(Ordering::Acquire))
+    }
+
+    /// Whether the user is locked out, now.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.disabled.load(Ordering::Acquire)
+    }
+
+    /// Tokens issued before this moment are revoked; 0 when none ever were.
+    #[must_use]
+    pub fn valid_after_unix_ms(&self) -> i64 {
+        self.valid_after_unix_ms.load(Ordering::Acquire)
+    }
+
+    /// Counts changes of roles, of being disabled, and revocations.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Counts what ends sessions: being disabled, and revocations.
+    ///
+    /// A changed role ends none; it is in force at the next message.
+    #[must_use]
+    pub fn sessions_epoch(&self) -> u64 {
+        self.sessions_epoch.load(Ordering::Acquire)
+    }
+
+    /// How many connections the user has.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Acquire)
+    }
+
+    /// Takes one of the user's connection slots; exactly `max` at a time succeed.
+    pub(crate) fn connect(self: &Arc<Self>, max: u32) -> Option<UserSlot> {
+        let one_more = |held: u32| (held < max).then_some(held + 1);
+        let taken = self.connections.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
+        taken.ok().map(|_| UserSlot { user: Arc::clone(self) })
+    }
+
+    /// Takes over new facts. The caller is the only one who changes.
+    ///
+    /// The facts are stored before the epochs, so that who sees the new epoch sees the facts.
+    pub(crate) fn change(&self, facts: UserFacts) {
+        let valid_after = facts.valid_after_unix_ms;
+        let ends_sessions = self.disabled.swap(facts.disabled, Ordering::AcqRel) != facts.disabled
+            || self.valid_after_unix_ms() != valid_after;
+        self.valid_after_unix_ms.store(valid_after, Ordering::Release);
+        let roles = facts.roles.bits();
+        let changes_roles = self.roles.swap(roles, Ordering::AcqRel) != roles;
+        if *self.name().as_ref() != *facts.name {
+            *self.name.write() = Arc::from(facts.name);
+        }
+        if ends_sessions {
+            self.sessions_epoch.fetch_add(1, Ordering::AcqRel);
+        }
+        if ends_sessions || changes_roles {
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("User").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// One of a user's connection slots; dropping it gives it back.
+pub(crate) struct UserSlot {
+    user: Arc<User>,
+}
+
+impl UserSlot {
+    pub(crate) fn user(&self) -> &Arc<User> {
+        &self.user
+    }
+}
+
+impl Drop for UserSlot {
+    fn drop(&mut self) {
+        let one_less = |held: u32| Some(held.saturating_sub(1));
+        let order = Ordering::AcqRel;
+        self.user.connections.fetch_update(order, Ordering::Acquire, one_less).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use portcullis_model::Role;
+
+    use super::*;
+
+    fn facts() -> UserFacts {
+        UserFacts {
+            id: UserId::parse("ann").unwrap(),
+            name: String::from("Ann"),
+            roles: Roles::user(),
+            disabled: false,
+            valid_after_unix_ms: 0,
+        }
+    }
+
+    #[test]
+    fn t_083_of_fifty_at_once_exactly_five_succeed() {
+        let user = Arc::new(User::new(facts()));
+        let barrier = Barrier::new(50);
+        let slots: Vec<_> = std::thread::scope(|scope| {
+            let connect = || {
+                scope.spawn(|| {
+                    barrier.wait();
+                    user.connect(5)
+                })
+            };
+            let threads: Vec<_> = (0..50).map(|_| connect()).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!((slots.len(), user.connections()), (5, 5));
+        drop(slots);
+        assert_eq!(user.connections(), 0);
+        assert!(user.connect(0).is_none());
+    }
+
+    #[test]
+    fn changes_are_seen_through_the_same_user() {
+        let cases: [(UserFacts, u64, u64); 5] = [
+            (facts(), 0, 0),
+            (UserFacts { name: String::from("Anna"), ..facts() }, 0, 0),
+            (UserFacts { roles: Roles::user().with(Role::Admin), ..facts() }, 1, 0),
+            (UserFacts { disabled: true, ..facts() }, 1, 1),
+            (UserFacts { valid_after_unix_ms: 9, ..facts() }, 1, 1),
+        ];
+        for (new, epoch, sessions_epoch) in cases {
+            let user = User::new(facts());
+            user.change(new.clone());
+            assert_eq!((user.epoch(), user.sessions_epoch()), (epoch, sessions_epoch), "{new:?}");
+            let seen = UserFacts {
+                id: user.id.clone(),
+                name: user.name().to_string(),
+                roles: user.roles(),
+                disabled: user.is_disabled(),
+                valid_after_unix_ms: user.valid_after_unix_ms(),
+            };
+            assert_eq!(seen, new);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What an event declares: its payload type and the rule every message of it is held to.
+//! Never: an event nobody declared, or a rule that changes while the server runs.
+
+use std::marker::PhantomData;
+
+use portcullis_model::limits::EVENT_NAME_MAX_BYTES;
+use portcullis_model::{Denial, Role, RoomId};
+use serde::de::DeserializeOwned;
+
+use crate::cleaner::Cleaner;
+use crate::gate::{Gate, GateError};
+use crate::rate::Rate;
+
+/// An event a client may send; the type is its payload.
+///
+/// The payload is a JSON object. Derive `Deserialize` with `deny_unknown_fields`, read ids with
+/// [`crate::field`], and give text to the cleaner in [`Event::clean`]: what is not cleaned is
+/// whatever the client wrote.
+pub trait Event: DeserializeOwned + 'static {
+    /// The name on the wire.
+    const NAME: &'static str;
+    /// What every message of it is held to.
+    const RULE: Rule;
+
+    /// The room the message is about; a rule that asks for a relation refuses without one.
+    fn room(&self) -> Option<&RoomId> {
+        None
+    }
+
+    /// Replaces text by what is safe to store and show. Runs last, after access.
+    ///
+    /// # Errors
+    /// What the cleaner refuses, and whatever else about the content the event does not take.
+    fn clean(&mut self, cleaner: &mut Cleaner<'_>) -> Result<(), Denial> {
+        let _ = cleaner;
+        Ok(())
+    }
+}
+
+/// What every message of one event is held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// Field names that a refusal may tell the peer; no other name is ever told.
+    pub fields: &'static [&'static str],
+    /// Largest message in bytes, name and envelope included.
+    pub size_max_bytes: u32,
+    /// How often one user may send it, on top of the limits for all events.
+    pub rate: Option<Rate>,
+    /// Who may send it.
+    pub access: Access,
+    /// What keeps a second copy from having a second effect.
+    pub replay: Replay,
+    /// It gives something back (leave): counted, never refused for its rate.
+    pub release: bool,
+}
+
+/// Who may send an event. A room that is not there and one that is not for the user are one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everyone who is signed in.
+    User,
+    /// Who holds the role now, or a stronger one.
+    Role(Role),
+    /// Everyone for a public room; members and the owner for a private one.
+    Joinable,
+    /// Members of the room; an owner who left is none.
+    Member,
+    /// The owner of the room.
+    Owner,
+}
+
+/// What keeps a second copy of a message from having a second effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// Nothing: the effect is the same however often. A `mid` must be an id and is dropped.
+    None,
+    /// A `mid`, when the client sends one, is passed on with the digest of the payload.
+    Mid,
+}
+
+/// Proof that an event's rule was read and is known to the gate.
+pub struct Declared<E> {
+    pub(crate) size_max_bytes: usize,
+    pub(crate) rate: Option<Rate>,
+    event: PhantomData<fn() -> E>,
+}
+
+/// Names Socket.IO keeps for itself.
+const RESERVED: [&str; 8] = [
+    "connect",
+    "connect_error",
+    "connection",
+    "disconnect",
+    "disconnecting",
+    "error",
+    "newListener",
+    "removeListener",
+];
+
+impl Gate {
+    /// Makes an event known; a configured rate takes the place of the declared one.
+    ///
+    /// # Errors
+    /// [`GateError`] when the name is no event name or is taken, or the rule cannot be kept.
+    pub fn declare<E: Event>(&mut self) -> Result<Declared<E>, GateError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
+        let sound = !E::NAME.is_empty()
+            && E::NAME.len() <= EVENT_NAME_MAX_BYTES
+            && E::NAME.bytes().all(allowed);
+        if !sound || RESERVED.contains(&E::NAME) {
+            return Err(GateError::EventName(String::from(E::NAME)));
+        }
+        let unsound = |why| GateError::EventRule { event: String::from(E::NAME), why };
+        if E::RULE.size_max_bytes == 0 {
+            return Err(unsound("its size limit lets nothing pass"));
+        }
+        let configured = self.options.event_per_user.iter().find(|(name, _)| name == E::NAME);
+        let rate = configured.map(|(_, rate)| *rate).or(E::RULE.rate);
+        if rate.is_some_and(|rate| !rate.is_sound()) {
+            return Err(unsound("its rate must let something pass, in 1 ms to 24 h"));
+        }
+        let Err(place) = self.declared.binary_search(&E::NAME) else {
+            return Err(GateError::EventTwice(String::from(E::NAME)));
+        };
+        self.declared.insert(place, E::NAME);
+        let size_max_bytes = E::RULE.size_max_bytes.min(self.options.message_max_bytes) as usize;
+        Ok(Declared { size_max_bytes, rate, event: PhantomData })
+    }
+}

@@ -1,0 +1,389 @@
+//! The gate: every option and snapshot the three doors decide with, built once.
+//! Never: changed while it is shared, or built from a rule it cannot read.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use portcullis_model::{Denial, Now};
+
+use crate::capacity::{Capacity, CapacityCounts};
+use crate::client_ip;
+use crate::directory::Directory;
+use crate::host::Hosts;
+use crate::origin::Origins;
+use crate::rate::{Rate, RateKind, Rates};
+use crate::token::Tokens;
+use crate::token_key::Issuer;
+
+/// What a socket without an `Origin` needs to get in.
+///
+/// Browsers always send one (RFC 6455 section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WithoutOrigin {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// A bearer token in the request and no cookie: a native client.
+    Token,
+}
+
+/// Everything the gate decides by. The defaults are the documented ones.
+#[derive(Debug, Clone)]
+pub struct GateOptions {
+    /// Names this server answers to, as `Host` spells them, port included.
+    pub hosts: Vec<String>,
+    /// Pages that may connect: `scheme://host[:port]`, exact bytes.
+    pub origins: Vec<String>,
+    /// What a socket without an origin needs.
+    pub without_origin: WithoutOrigin,
+    /// Whether long-polling is offered.
+    pub polling: bool,
+    /// Connection attempts of one address prefix, refused ones too.
+    pub connect_per_prefix: Rate,
+    /// Page and API requests of one address prefix, refused ones too.
+    pub request_per_prefix: Rate,
+    /// Log-ins and registrations of one address prefix.
+    pub login_per_prefix: Rate,
+    /// Log-ins to one user name.
+    pub login_per_user: Rate,
+    /// All events of one user, whatever the connection.
+    pub message_per_user: Rate,
+    /// All events of one connection.
+    pub message_per_connection: Rate,
+    /// One event of one user, in place of what the event declares.
+    pub event_per_user: Vec<(String, Rate)>,
+    /// Connections in all.
+    pub connections_total: u32,
+    /// Connections that have not proved who they are; part of the total.
+    pub pre_auth_total: u32,
+    /// Connections of one user.
+    pub connections_per_user: u32,
+    /// Rooms one connection may be in.
+    pub rooms_per_connection: u32,
+    /// Largest message, in bytes.
+    pub message_max_bytes: u32,
+    /// Keys in each rate table; 48 bytes each over the three tables.
+    pub rate_keys_max: usize,
+    /// Whose tokens are believed.
+    pub issuers: Vec<Issuer>,
+    /// Whether safe formatting includes `https:` links.
+    pub links_allowed: bool,
+}
+
+impl Default for GateOptions {
+    fn default() -> Self {
+        let minute_ms = 60_000;
+        Self {
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            without_origin: WithoutOrigin::Refuse,
+            polling: true,
+            connect_per_prefix: Rate::per(10, minute_ms),
+            request_per_prefix: Rate::per(600, minute_ms),
+            login_per_prefix: Rate::per(20, minute_ms),
+            login_per_user: Rate::per(10, minute_ms),
+            message_per_user: Rate::per(100, minute_ms),
+            message_per_connection: Rate::per(100, minute_ms),
+            event_per_user: Vec::new(),
+            connections_total: 10_000,
+            pre_auth_total: 2_000,
+            connections_per_user: 5,
+            rooms_per_connection: 128,
+            message_max_bytes: 10 * 1024,
+            rate_keys_max: 262_144,
+            issuers: Vec::new(),
+            links_allowed: false,
+        }
+    }
+}
+
+/// Why no gate can be built from the options, and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GateError {
+    /// Not a host name a browser would send.
+    #[error("host {0:?} is not a lower-case name or address with an optional port")]
+    Host(String),
+    /// No host at all.
+    #[error("no host is listed: every request would be refused; list the server's names")]
+    NoHost,
+    /// Not an origin as browsers serialise it.
+    #[error("origin {seen:?} {why}; write it as browsers send it, such as https://myapp.com")]
+    Origin {
+        /// The text.
+        seen: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// No origin, and nothing else may connect either.
+    #[error("no origin is listed: no page could connect; list the pages' origins")]
+    NoOrigin,
+    /// A rate that lets nothing pass, or whose period is out of range.
+    #[error("rate {0:?} must let something pass, in 1 ms to 24 h")]
+    Rate(String),
+    /// A number out of range.
+    #[error("{option} is {seen}, which is out of range: it must be {need}")]
+    Range {
+        /// The option's name.
+        option: &'static str,
+        /// Its value.
+        seen: u64,
+        /// What it must be.
+        need: &'static str,
+    },
+    /// An issuer that cannot be told apart or checked.
+    #[error("token issuer {issuer:?}: {why}")]
+    Issuer {
+        /// Its name.
+        issuer: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A secret an attacker could guess.
+    #[error("the secret of token issuer {issuer:?} {why}; make 32 random bytes or more")]
+    WeakSecret {
+        /// The issuer's name.
+        issuer: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// An event name outside the grammar, or a reserved one.
+    #[error("event name {0:?} is not 1 to 128 of A-Z a-z 0-9 _ : . - or is reserved")]
+    EventName(String),
+    /// Two rules for one event.
+    #[error("event {0:?} is declared twice")]
+    EventTwice(String),
+    /// A rule for an event nobody declares.
+    #[error("event {0:?} has a rate but is not declared: is the name spelled right?")]
+    EventUndeclared(String),
+    /// An event's rule contradicts itself or a hard limit.
+    #[error("event {event:?}: {why}")]
+    EventRule {
+        /// The event's name.
+        event: String,
+        /// What is wrong with its rule.
+        why: &'static str,
+    },
+}
+
+/// Every security decision, behind three doors: `admit`, `authenticate`, `permit`.
+pub struct Gate {
+    pub(crate) options: GateOptions,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) rates: Rates,
+    pub(crate) hosts: Hosts,
+    pub(crate) origins: Origins,
+    pub(crate) tokens: Tokens,
+    pub(crate) capacity: Arc<Capacity>,
+    /// Names of the declared events, sorted.
+    pub(crate) declared: Vec<&'static str>,
+}
+
+impl Gate {
+    /// Checks every option and builds the gate.
+    ///
+    /// # Errors
+    /// [`GateError`] names the first option that cannot be kept; nothing is skipped.
+    pub fn build(mut options: GateOptions, directory: Arc<Directory>) -> Result<Self, GateError> {
+        check_rates(&options)?;
+        check_numbers(&options)?;
+        let hosts = Hosts::parse(&options.hosts)?;
+        let origins = Origins::parse(&options.origins, options.without_origin)?;
+        // The keys move out, so that no copy of a secret stays behind in the options.
+        let tokens = Tokens::build(std::mem::take(&mut options.issuers))?;
+        let capacity = Capacity::new(options.connections_total, options.pre_auth_total);
+        let rates = Rates::new(options.rate_keys_max);
+        let declared = Vec::new();
+        Ok(Self { options, directory, rates, hosts, origins, tokens, capacity, declared })
+    }
+
+    /// Checks that every option about an event names a declared one.
+    ///
+    /// To be called once all events are declared.
+    ///
+    /// # Errors
+    /// [`GateError::EventUndeclared`] with the first name that no event has.
+    pub fn check_declared(&self) -> Result<(), GateError> {
+        let mut names = self.options.event_per_user.iter().map(|(name, _)| name);
+        match names.find(|name| !self.declared.contains(&name.as_str())) {
+            Some(name) => Err(GateError::EventUndeclared(name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a log-in or registration, per address prefix and per user name.
+    ///
+    /// The prefix is asked first, so that an address over its limit uses up nothing of the
+    /// account it names.
+    ///
+    /// # Errors
+    /// [`Denial::LoginRate`], the same for both limits.
+    pub fn login_allowed(&self, client: IpAddr, username: &str, now: Now) -> Result<(), Denial> {
+        let denied = |retry_after_ms| Denial::LoginRate { retry_after_ms };
+        let per_prefix = &self.options.login_per_prefix;
+        client_ip::take(&self.rates, RateKind::LoginPerPrefix, client, per_prefix, now)
+            .map_err(denied)?;
+        let key = self.rates.key(username.to_lowercase());
+        self.rates
+            .take(RateKind::LoginPerUser, key, &self.options.login_per_user, now)
+            .map_err(denied)
+    }
+
+    /// Users, rooms and memberships.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// What the gate was built from, without the issuers.
+    ///
+    /// Their keys have moved into the gate.
+    pub fn options(&self) -> &GateOptions {
+        &self.options
+    }
+
+    /// How many connections there are.
+    pub fn counts(&self) -> CapacityCounts {
+        self.capacity.counts()
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Gate").field("declared", &self.declared).finish_non_exhaustive()
+    }
+}
+
+fn check_rates(options: &GateOptions) -> Result<(), GateError> {
+    let named = [
+        ("connect_per_prefix", options.connect_per_prefix),
+        ("request_per_prefix", options.request_per_prefix),
+        ("login_per_prefix", options.login_per_prefix),
+        ("login_per_user", options.login_per_user),
+        ("message_per_user", options.message_per_user),
+        ("message_per_connection", options.message_per_connection),
+    ];
+    let events = options.event_per_user.iter().map(|(name, rate)| (name.as_str(), *rate));
+    match named.into_iter().chain(events).find(|(_, rate)| !rate.is_sound()) {
+        Some((name, _)) => Err(GateError::Rate(String::from(name))),
+        None => Ok(()),
+    }
+}
+
+fn check_numbers(options: &GateOptions) -> Result<(), GateError> {
+    let total = u64::from(options.connections_total);
+    let keys = options.rate_keys_max as u64;
+    let within = [
+        ("connections_total", total, 1, 10_000_000, "1 to 10,000,000"),
+        ("pre_auth_total", u64::from(options.pre_auth_total), 1, total, "1 to connections_total"),
+        (
+            "connections_per_user",
+            u64::from(options.connections_per_user),
+            1,
+            total,
+            "1 to connections_total",
+        ),
+        ("rooms_per_connection", u64::from(options.rooms_per_connection), 1, 128, "1 to 128"),
+        ("message_max_bytes", u64::from(options.message_max_bytes), 256, 65_536, "256 to 65,536"),
+        ("rate_keys_max", keys, 1024, 16_777_216, "1,024 to 16,777,216"),
+    ];
+    match within.into_iter().find(|(_, seen, min, max, _)| seen < min || seen > max) {
+        Some((option, seen, _, _, need)) => Err(GateError::Range { option, seen, need }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::DirectoryLimits;
+    use crate::token_forge::issuers;
+
+    fn options() -> GateOptions {
+        GateOptions {
+            hosts: vec!["myapp.com".into()],
+            origins: vec!["https://myapp.com".into()],
+            rate_keys_max: 1024,
+            ..GateOptions::default()
+        }
+    }
+
+    fn build(options: GateOptions) -> Result<Gate, GateError> {
+        Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default())))
+    }
+
+    #[test]
+    fn options_out_of_range_stop_the_start() {
+        let nothing = Rate::per(0, 1000);
+        let cases: [(&str, GateOptions); 14] = [
+            ("rate", GateOptions { connect_per_prefix: nothing, ..options() }),
+            ("rate", GateOptions { request_per_prefix: nothing, ..options() }),
+            ("rate", GateOptions { login_per_prefix: nothing, ..options() }),
+            ("rate", GateOptions { login_per_user: nothing, ..options() }),
+            ("rate", GateOptions { message_per_user: Rate::per(1, 0), ..options() }),
+            ("rate", GateOptions { message_per_connection: Rate::per(1, u64::MAX), ..options() }),
+            ("rate", GateOptions { event_per_user: vec![("a".into(), nothing)], ..options() }),
+            ("connections_total", GateOptions { connections_total: 0, ..options() }),
+            ("pre_auth_total", GateOptions { pre_auth_total: 10_001, ..options() }),
+            ("connections_per_user", GateOptions { connections_per_user: 0, ..options() }),
+            ("rooms_per_connection", GateOptions { rooms_per_connection: 129, ..options() }),
+            ("message_max_bytes", GateOptions { message_max_bytes: 65_537, ..options() }),
+            ("rate_keys_max", GateOptions { rate_keys_max: 0, ..options() }),
+            ("no host", GateOptions { hosts: Vec::new(), ..options() }),
+        ];
+        for (word, options) in cases {
+            let error = build(options).unwrap_err().to_string();
+            assert!(error.starts_with(word), "{word}: {error}");
+        }
+        assert!(build(options()).is_ok());
+    }
+
+    #[test]
+    fn shards_share_the_gate_and_slots_travel() {
+        fn shared<T: Send + Sync>() {}
+        fn sent<T: Send>() {}
+        shared::<Gate>();
+        shared::<Directory>();
+        sent::<crate::Admitted>();
+        sent::<crate::Caller>();
+    }
+
+    #[test]
+    fn keys_leave_the_options() {
+        let gate = build(GateOptions { issuers: issuers(), ..options() }).unwrap();
+        assert!(gate.options().issuers.is_empty());
+    }
+
+    #[test]
+    fn a_rate_for_an_event_nobody_declares_is_an_error() {
+        let event_per_user = vec![("chat:sned".to_owned(), Rate::per(1, 1000))];
+        let mut gate = build(GateOptions { event_per_user, ..options() }).unwrap();
+        gate.declared.push("chat:send");
+        let error = GateError::EventUndeclared("chat:sned".into());
+        assert_eq!(gate.check_declared(), Err(error));
+        gate.declared.push("chat:sned");
+        assert_eq!(gate.check_declared(), Ok(()));
+    }
+
+    #[test]
+    fn t_027_both_login_buckets_fire_and_the_owner_gets_back_in() {
+        let options = GateOptions {
+            login_per_prefix: Rate::per(20, 60_000),
+            login_per_user: Rate::per(10, 60_000),
+            ..options()
+        };
+        let gate = build(options).unwrap();
+        let at = |ms| Now { monotonic_ms: ms, unix_ms: 0 };
+        let login = |address: u32, name: &str, ms| {
+            gate.login_allowed(IpAddr::from(address.to_be_bytes()), name, at(ms)).is_ok()
+        };
+        let many_names = (0..100).filter(|n| login(1, &format!("user{n}"), 0)).count();
+        assert_eq!(many_names, 20, "one address, many users");
+        let spelled = ["ann", "Ann", "ANN"];
+        let many_addresses = (100..200).filter(|n| login(*n, spelled[*n as usize % 3], 0)).count();
+        assert_eq!(many_addresses, 10, "one user, many addresses");
+        assert!(!login(300, "ann", 5_000) && login(300, "ann", 6_000), "the bucket drains");
+        assert!(login(300, "bob", 0));
+        // An address over its limit uses up nothing of the accounts it names.
+        assert!((0..50).all(|_| !login(1, "cat", 0)));
+        assert_eq!((400..450).filter(|n| login(*n, "cat", 0)).count(), 10);
+    }
+}

@@ -1,0 +1,53 @@
+//! Every security decision, synchronous and pure, with the time passed in.
+//! Never: await, sockets, storage.
+
+mod gate; // the three doors' owner, built once
+mod admit; // door 1: a connection or request comes in
+mod authenticate; // door 2: a credential becomes a principal
+mod permit; // door 3: a message becomes a permit
+mod handshake; // what door 1 is asked
+mod host; // whose name the request uses
+mod origin; // which page is asking
+mod client_ip; // which address, and its prefix
+mod rate; // GCRA in fixed-size tables
+mod capacity; // connection slots that release themselves
+mod credential; // where a credential may stand
+mod token; // the acceptance profile of tokens
+mod token_claims; // claims with exact types
+mod token_key; // keys pinned to issuer and algorithm
+#[cfg(test)]
+mod token_forge; // tokens for tests
+mod directory; // live users, rooms, memberships
+mod directory_user; // one user
+mod directory_room; // one room
+mod principal; // who is acting on a connection
+mod ask; // what door 3 is asked
+mod event; // what an event declares
+pub mod json; // one-pass structure scan
+mod schema; // typed payloads that name the field at fault
+pub mod field; // readers of single fields
+mod replay; // envelopes and idempotency keys
+mod access; // roles and room relations
+mod cleaner; // text in: normalise, bound, clean
+mod text; // Unicode rules of text
+mod markup; // safe formatting
+mod markup_tags; // which `<` is a tag at all
+mod spam; // first-version spam rules
+
+pub use capacity::{CapacityCounts, ConnectionSlot};
+pub use credential::Credential;
+pub use directory::{Directory, DirectoryLimits};
+pub use directory_room::{Relation, Room, RoomFacts, Visibility};
+pub use directory_user::{User, UserFacts};
+pub use gate::{Gate, GateError, GateOptions, WithoutOrigin};
+pub use handshake::{Admitted, Cookies, Door, Handshake};
+pub use principal::{Caller, Principal};
+pub use rate::{Rate, RateError};
+pub use token::Verified;
+pub use token_key::{Issuer, IssuerKey};
+pub use ask::{Ask, Body};
+pub use cleaner::{CleanText, Cleaner};
+pub use event::{Access, Declared, Event, Replay, Rule};
+pub use permit::Permit;
+pub use replay::Envelope;
+pub use schema::read_json;

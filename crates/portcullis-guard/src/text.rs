@@ -1,0 +1,282 @@
+//! Unicode rules of text: what is refused, what is taken out, what the eye sees.
+//! Never: markup, and no opinion on what the text says.
+//!
+//! Refused: control characters (a tab, and in a message a line break, aside) and noncharacters.
+//! Taken out of a message: bidirectional overrides, embeddings and isolates, deprecated format
+//! characters, tag characters outside a flag, and combining marks beyond eight on one character.
+//! A name is never altered but for its normal form: what a message would lose, a name is refused
+//! for.
+
+use std::borrow::Cow;
+
+use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+/// One word that says what is wrong with a text.
+pub(crate) type Fault = &'static str;
+
+/// Combining marks in a row; the scripts that stack the most need four.
+const MARKS_MAX: usize = 8;
+
+/// A message's text in normal form C, without what could deceive; line breaks are `\n`.
+///
+/// Applying it twice is applying it once.
+pub(crate) fn normalise(raw: &str) -> Result<Cow<'_, str>, Fault> {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
+    if raw.bytes().all(plain) {
+        return Ok(Cow::Borrowed(raw));
+    }
+    // Taking out comes first: what stood apart may compose once it stands side by side.
+    let kept = strip(raw)?;
+    let composed = if is_nfc(&kept) { kept } else { kept.nfc().collect() };
+    Ok(Cow::Owned(cut_marks(&composed)))
+}
+
+/// A name: one line, visible, spelled so that no two names look alike by accident of encoding.
+pub(crate) fn check_name(raw: &str, chars_max: usize) -> Result<String, Fault> {
+    if raw.len() > chars_max.saturating_mul(16) {
+        return Err("long");
+    }
+    let name: String = raw.nfc().collect();
+    let mut marks = 0;
+    let mut before = ' ';
+    for character in name.chars() {
+        marks = if is_combining_mark(character) { marks + 1 } else { 0 };
+        let presentation = matches!(character, '\u{fe0e}' | '\u{fe0f}') && is_visible(before);
+        if character.is_control() || is_noncharacter(character) {
+            return Err("control");
+        }
+        if marks > MARKS_MAX {
+            return Err("marks");
+        }
+        if is_invisible(character) && !presentation {
+            return Err("invisible");
+        }
+        if character.is_whitespace() && character != ' ' {
+            return Err("whitespace");
+        }
+        if matches!(character, '<' | '>') {
+            return Err("markup");
+        }
+        before = character;
+    }
+    if name.trim() != name {
+        return Err("spaces");
+    }
+    if looks_empty(&name) {
+        return Err("empty");
+    }
+    if name.chars().count() > chars_max { Err("long") } else { Ok(name) }
+}
+
+/// Whether a reader would see nothing at all.
+pub(crate) fn looks_empty(text: &str) -> bool {
+    !text.chars().any(is_visible)
+}
+
+fn is_visible(character: char) -> bool {
+    !character.is_whitespace()
+        && !character.is_control()
+        && !is_invisible(character)
+        && !is_combining_mark(character)
+}
+
+/// Characters that take no ink: default-ignorable ones, and letters and signs that are blank.
+pub(crate) fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{61c}'
+        | '\u{115f}'..='\u{1160}' // Hangul fillers, as are U+3164 and U+FFA0
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{2800}' // braille without a dot
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}'
+        | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffc}'
+        | '\u{13441}'..='\u{13442}' // blank hieroglyphs
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d159}' // a note without a head
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+fn is_noncharacter(character: char) -> bool {
+    let code = u32::from(character);
+    matches!(code, 0xfdd0..=0xfdef) || code & 0xfffe == 0xfffe
+}
+
+fn strip(raw: &str) -> Result<String, Fault> {
+    let mut kept = String::with_capacity(raw.len());
+    let mut rest = raw.chars().peekable();
+    let mut in_flag = false;
+    while let Some(character) = rest.next() {
+        match character {
+            '\r' if rest.peek() == Some(&'\n') => {}
+            '\u{2028}' | '\u{2029}' => kept.push('\n'),
+            '\n' | '\t' => kept.push(character),
+            _ if character.is_control() => return Err("control"),
+            _ if is_noncharacter(character) => return Err("noncharacter"),
+            // Overrides and embeddings, isolates, deprecated ones, the byte order mark.
+            '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' => {}
+            '\u{e0000}'..='\u{e007f}' if !in_flag => {}
+            _ => kept.push(character),
+        }
+        // A flag of a region is a black flag and its name in tag characters.
+        let tag = matches!(character, '\u{e0000}'..='\u{e007f}');
+        in_flag = character == '\u{1f3f4}' || (in_flag && tag);
+    }
+    Ok(kept)
+}
+
+/// Drops the marks that would climb out of their line.
+///
+/// What stays is in normal form C: a mark is dropped only behind eight others, which keep apart
+/// whatever could have composed.
+fn cut_marks(text: &str) -> String {
+    let mut marks = 0;
+    let keep = |character: &char| {
+        if is_combining_mark(*character) {
+            marks += 1;
+        } else if !is_invisible(*character) {
+            marks = 0;
+        }
+        marks <= MARKS_MAX
+    };
+    text.chars().filter(keep).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn t_117_messages_are_normalised_or_refused() {
+        let zalgo = ["a", &"\u{335}".repeat(10_000), "b"].concat();
+        let cut = ["a", &"\u{335}".repeat(8), "b"].concat();
+        let cases = [
+            ("plain\n\ttext", Ok("plain\n\ttext")),
+            ("cafe\u{301}", Ok("caf\u{e9}")),
+            ("\u{1112}\u{1161}\u{11ab}", Ok("\u{d55c}")),
+            ("a\r\nb\u{2028}c", Ok("a\nb\nc")),
+            ("a\rb", Err("control")),
+            ("a\0b", Err("control")),
+            ("a\u{1b}[31m", Err("control")),
+            ("a\u{7f}", Err("control")),
+            ("a\u{85}b", Err("control")),
+            ("a\u{9b}31m", Err("control")),
+            ("a\u{ffff}", Err("noncharacter")),
+            ("a\u{fdd0}", Err("noncharacter")),
+            ("a\u{10fffe}", Err("noncharacter")),
+            ("abc\u{202e}fed", Ok("abcfed")),
+            ("\u{2066}abc\u{2069}", Ok("abc")),
+            ("e\u{202e}\u{301}", Ok("\u{e9}")),
+            ("\u{feff}x", Ok("x")),
+            ("hi\u{e0048}\u{e0049}", Ok("hi")),
+            ("\u{1f3f4}\u{e0067}\u{e0062}\u{e007f}", Ok("\u{1f3f4}\u{e0067}\u{e0062}\u{e007f}")),
+            ("\u{5e9}\u{5dc}\u{5d5}\u{5dd}\u{200f}", Ok("\u{5e9}\u{5dc}\u{5d5}\u{5dd}\u{200f}")),
+            ("\u{1f468}\u{200d}\u{1f469}", Ok("\u{1f468}\u{200d}\u{1f469}")),
+            (&zalgo, Ok(&cut)),
+        ];
+        for (raw, expect) in cases {
+            let shown: String = raw.chars().take(20).collect();
+            assert_eq!(normalise(raw).as_deref(), expect.as_ref().copied(), "{shown:?}");
+        }
+        let apart = "a\u{335}\u{200d}".repeat(1) + &"\u{335}\u{200d}".repeat(50);
+        let marks = normalise(&apart).unwrap().chars().filter(|c| *c == '\u{335}').count();
+        assert_eq!(marks, 8, "what cannot be seen does not start a new pile");
+    }
+
+    #[test]
+    fn t_116_what_looks_empty_is_empty() {
+        let empty = [
+            "",
+            "   ",
+            "\n\t ",
+            "\u{200b}",
+            "\u{feff}\u{2060}",
+            "\u{a0}\u{3000}\u{2003}",
+            "\u{2800}",
+            "\u{3164}\u{115f}\u{1160}\u{ffa0}",
+            "\u{301}\u{20dd}",
+            "\u{34f}\u{ad}",
+            "\u{e0041}",
+            "\u{fe0f}",
+            "\u{202e}",
+            "\u{180e}\u{17b4}",
+        ];
+        for text in empty {
+            assert!(looks_empty(text), "{text:?}");
+        }
+        for text in ["a", "\u{200b}.", "\u{1f600}", "\u{5d0}", "\u{3042}", "-", "0"] {
+            assert!(!looks_empty(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn t_133_names_are_taken_as_they_are_or_refused() {
+        let cases = [
+            ("General", Ok("General")),
+            ("Tom & Jerry's caf\u{e9} \u{1f600}", Ok("Tom & Jerry's caf\u{e9} \u{1f600}")),
+            ("cafe\u{301}", Ok("caf\u{e9}")),
+            ("\u{2764}\u{fe0f} love", Ok("\u{2764}\u{fe0f} love")),
+            ("\u{5e9}\u{5dc}\u{5d5}\u{5dd}", Ok("\u{5e9}\u{5dc}\u{5d5}\u{5dd}")),
+            ("", Err("empty")),
+            (" General", Err("spaces")),
+            ("General ", Err("spaces")),
+            ("a\nb", Err("control")),
+            ("a\tb", Err("control")),
+            ("a\0", Err("control")),
+            ("a\u{a0}b", Err("whitespace")),
+            ("a\u{2028}b", Err("whitespace")),
+            ("Gen\u{200b}eral", Err("invisible")),
+            ("a\u{202e}b", Err("invisible")),
+            ("a\u{200d}b", Err("invisible")),
+            ("\u{fe0f}a", Err("invisible")),
+            ("a\u{fe0f}\u{fe0f}", Err("invisible")),
+            ("\u{3164}", Err("invisible")),
+            ("\u{301}", Err("empty")),
+            ("<b>x</b>", Err("markup")),
+            ("a>b", Err("markup")),
+            ("a\u{ffff}", Err("control")),
+            ("0123456789012345678901234567890", Err("long")),
+        ];
+        for (raw, expect) in cases {
+            let name = check_name(raw, 30);
+            assert_eq!(name.as_deref(), expect.as_ref().copied(), "{raw:?}");
+        }
+        let exactly = "\u{e9}".repeat(30);
+        assert_eq!(check_name(&"e\u{301}".repeat(30), 30), Ok(exactly));
+        assert_eq!(check_name(&["a", &"\u{335}".repeat(9)].concat(), 30), Err("marks"));
+        assert_eq!(check_name(&"a".repeat(100_000), 30), Err("long"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 512,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn normalising_twice_is_normalising_once(
+            raw in "[a<\u{0}\n\r\u{202e}\u{200d}\u{300}-\u{345}\u{1100}-\u{11ff}\u{9be}\u{9c7}\u{1f3f4}\u{e0041}e\u{ac00}]{0,40}|.{0,20}"
+        ) {
+            if let Ok(once) = normalise(&raw) {
+                prop_assert!(is_nfc(&once));
+                let twice = normalise(&once);
+                prop_assert_eq!(twice.as_deref(), Ok(&*once));
+            }
+        }
+    }
+}

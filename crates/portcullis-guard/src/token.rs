@@ -1,0 +1,620 @@
+//! The acceptance profile of tokens (JWT, RFC 7519 and 8725): which are believed, and as whom.
+//! Never: roles from a token, a key from a token, or a look-up a token asks for.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_model::limits::TOKEN_MAX_BYTES;
+use portcullis_model::{Now, TokenFault, UserId};
+use serde::{Deserialize, Deserializer};
+
+use crate::gate::GateError;
+use crate::token_claims::Claims;
+use crate::token_key::{Algorithm, Issuer, TokenKey, is_key_id, is_name};
+
+/// How far another machine's clock may be off.
+const LEEWAY_S: i64 = 5;
+/// Longest life of this server's own tokens.
+const OWN_LIFETIME_MAX_S: i64 = 15 * 60;
+/// Longest life of other issuers' tokens.
+const FOREIGN_LIFETIME_MAX_S: i64 = 24 * 60 * 60;
+/// Longest header, decoded.
+const HEADER_MAX_BYTES: usize = 512;
+/// Most keys; a token without a key id may be tried with all of one algorithm.
+const KEYS_MAX: usize = 16;
+/// Longest display name taken over from a token, in characters.
+const NAME_MAX_CHARS: usize = 64;
+
+/// What a believed token says. Only [`crate::Gate::verify`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// The user here: an own token's subject, or derived from issuer and subject.
+    pub user: UserId,
+    /// Whether this server issued the token itself.
+    pub own: bool,
+    /// Who issued it.
+    pub issuer: Arc<str>,
+    /// Whom the issuer says it is about.
+    pub subject: String,
+    /// The display name the issuer gives; nothing when it is not fit to show.
+    pub name: Option<String>,
+    /// When it was issued, in seconds since 1970.
+    pub issued_unix_s: i64,
+    /// When it ends, in seconds since 1970.
+    pub expires_unix_s: i64,
+    /// The session (`sid`) it belongs to.
+    pub session: Option<String>,
+    /// Its own name (`jti`); empty when another issuer gives none.
+    pub token: String,
+}
+
+/// The keys tokens are believed by.
+pub(crate) struct Tokens {
+    keys: Vec<TokenKey>,
+}
+
+impl Tokens {
+    pub(crate) fn build(issuers: Vec<Issuer>) -> Result<Self, GateError> {
+        let keys = issuers.into_iter().map(TokenKey::build).collect::<Result<Vec<_>, _>>()?;
+        for (index, key) in keys.iter().enumerate() {
+            let refuse = |why| GateError::Issuer { issuer: key.issuer.to_string(), why };
+            if index >= KEYS_MAX {
+                return Err(refuse("more than 16 keys are listed"));
+            }
+            for other in keys.iter().take(index).filter(|other| other.issuer == key.issuer) {
+                if (key.own, &key.audience) != (other.own, &other.audience) {
+                    return Err(refuse("is listed twice, as own and not or for two audiences"));
+                }
+                if key.key_id().is_none() || key.key_id() == other.key_id() {
+                    return Err(refuse("is listed twice: each of its keys needs its own key id"));
+                }
+            }
+        }
+        Ok(Self { keys })
+    }
+
+    /// Believes a token, or says why not. Cheapest first; no claim is read before the signature.
+    pub(crate) fn believe(&self, token: &str, now: Now) -> Result<Verified, TokenFault> {
+        let parts = Parts::read(token)?;
+        let header = Header::read(&parts.header)?;
+        let candidates = self.candidates(&header)?;
+        let signed = parts.signed.as_bytes();
+        // The same key id may be two issuers': the signature tells which one it is.
+        let key = candidates.into_iter().find(|key| key.verifies(signed, &parts.signature));
+        let key = key.ok_or(TokenFault::Signature)?;
+        let claims = Claims::read(&parts.payload).ok_or(TokenFault::Claims)?;
+        judge(key, claims, now)
+    }
+
+    /// The keys a token may be meant for: its algorithm is the key's, never the other way round.
+    fn candidates(&self, header: &Header) -> Result<Vec<&TokenKey>, TokenFault> {
+        let named = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == header.alg);
+        let named = named.ok_or(TokenFault::Algorithm)?;
+        let mut keys: Vec<_> = self.keys.iter().filter(|key| key.algorithm() == named).collect();
+        if keys.is_empty() {
+            return Err(TokenFault::Algorithm);
+        }
+        keys.retain(|key| key.answers_to(header.kid.as_deref()));
+        if keys.is_empty() {
+            return Err(TokenFault::Key);
+        }
+        keys.retain(|key| is_type(key.own, header.typ.as_deref()));
+        if keys.is_empty() { Err(TokenFault::Type) } else { Ok(keys) }
+    }
+}
+
+/// Own tokens say what they are (RFC 9068 section 2.1); existing applications say `JWT` or nothing.
+fn is_type(own: bool, typ: Option<&str>) -> bool {
+    match typ {
+        Some("at+jwt") => true,
+        Some("JWT") | None => !own,
+        Some(_) => false,
+    }
+}
+
+/// The claims of a token whose signature holds.
+fn judge(key: &TokenKey, claims: Claims, now: Now) -> Result<Verified, TokenFault> {
+    if *claims.iss != *key.issuer || claims.aud != key.audience {
+        return Err(TokenFault::Claims);
+    }
+    if key.own && (claims.sid.is_none() || claims.jti.is_none()) {
+        return Err(TokenFault::Claims);
+    }
+    let user = if key.own {
+        UserId::parse(&claims.sub).map_err(|_| TokenFault::Claims)?
+    } else {
+        foreign_user(&claims.iss, &claims.sub)?
+    };
+    let lifetime_max_s = if key.own { OWN_LIFETIME_MAX_S } else { FOREIGN_LIFETIME_MAX_S };
+    if claims.exp <= claims.iat || claims.exp - claims.iat > lifetime_max_s {
+        return Err(TokenFault::Lifetime);
+    }
+    let now_s = now.unix_s();
+    if claims.iat.max(claims.nbf.unwrap_or(0)) > now_s.saturating_add(LEEWAY_S) {
+        return Err(TokenFault::NotYet);
+    }
+    // No leeway at the end: the connection opened with it would have to end at once.
+    if now_s >= claims.exp {
+        return Err(TokenFault::Expired);
+    }
+    Ok(Verified {
+        user,
+        own: key.own,
+        issuer: Arc::clone(&key.issuer),
+        subject: claims.sub,
+        name: claims.name.filter(|name| is_shown(name)),
+        issued_unix_s: claims.iat,
+        expires_unix_s: claims.exp,
+        session: claims.sid,
+        token: claims.jti.unwrap_or_default(),
+    })
+}
+
+/// The user another issuer's subject is here. The lengths keep `ab` + `c` apart from `a` + `bc`.
+fn foreign_user(issuer: &str, subject: &str) -> Result<UserId, TokenFault> {
+    if !is_name(subject) {
+        return Err(TokenFault::Claims);
+    }
+    let mut context = digest::Context::new(&digest::SHA256);
+    for text in [issuer, subject] {
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text.as_bytes());
+    }
+    let mut id = String::from("x_");
+    id.extend(URL_SAFE_NO_PAD.encode(context.finish()).chars().take(32));
+    UserId::parse(&id).map_err(|_| TokenFault::Claims)
+}
+
+fn is_shown(name: &str) -> bool {
+    (1..=NAME_MAX_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+}
+
+/// A token cut in three and decoded.
+struct Parts<'a> {
+    header: Vec<u8>,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+    /// What the signature is about: header and payload as sent (RFC 7515 section 5.2).
+    signed: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn read(token: &'a str) -> Result<Self, TokenFault> {
+        if token.is_empty() || token.len() > TOKEN_MAX_BYTES {
+            return Err(TokenFault::Shape);
+        }
+        let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
+            return Err(TokenFault::Shape);
+        };
+        let (signed, signature) = token.split_at_checked(second).ok_or(TokenFault::Shape)?;
+        let (header, payload) = signed.split_at_checked(first).ok_or(TokenFault::Shape)?;
+        let header = decode(header)?;
+        if header.len() > HEADER_MAX_BYTES {
+            return Err(TokenFault::Header);
+        }
+        let payload = decode(payload.trim_start_matches('.'))?;
+        let signature = decode(signature.trim_start_matches('.'))?;
+        Ok(Self { header, payload, signature, signed })
+    }
+}
+
+/// Base64url as RFC 7515 section 2 has it: no padding, and no stray bits, so one spelling only.
+fn decode(part: &str) -> Result<Vec<u8>, TokenFault> {
+    match URL_SAFE_NO_PAD.decode(part) {
+        Ok(bytes) if !bytes.is_empty() => Ok(bytes),
+        Ok(_) | Err(_) => Err(TokenFault::Shape),
+    }
+}
+
+/// A header may say these three things; `jwk`, `jku`, `x5u`, `x5c`, `crit`, `b64`, `zip`, `cty` and
+/// whatever comes next are refused with all the rest.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    #[serde(default, deserialize_with = "present")]
+    typ: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    kid: Option<String>,
+}
+
+impl Header {
+    fn read(bytes: &[u8]) -> Result<Self, TokenFault> {
+        // A list of the three values would be read as an object too.
+        if bytes.first() != Some(&b'{') {
+            return Err(TokenFault::Header);
+        }
+        let header: Self = serde_json::from_slice(bytes).map_err(|_| TokenFault::Header)?;
+        let sound = header.kid.as_deref().is_none_or(is_key_id);
+        if sound { Ok(header) } else { Err(TokenFault::Header) }
+    }
+}
+
+/// A member that is there holds a string; `null` is not the same as being absent.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::Secret;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::token_forge::*;
+    use crate::token_key::IssuerKey;
+
+    fn believe(token: &str) -> Result<Verified, TokenFault> {
+        Tokens::build(issuers()).unwrap().believe(token, now())
+    }
+
+    #[track_caller]
+    fn check(token: &str, expect: TokenFault) {
+        assert_eq!(believe(token).map(|verified| verified.subject), Err(expect), "{token:.200}");
+    }
+
+    #[test]
+    fn honest_tokens_are_believed_as_whom_they_name() {
+        let verified = believe(&own(&own_header(), &own_claims())).unwrap();
+        assert_eq!((verified.user.as_str(), verified.own), ("ann", true));
+        assert_eq!(verified.session.as_deref(), Some("s1"));
+        assert_eq!((verified.token.as_str(), &*verified.issuer), ("t1", OWN));
+        assert_eq!((verified.issued_unix_s, verified.expires_unix_s), (NOW_S, NOW_S + 600));
+
+        let headers = [
+            foreign_header(),
+            json!({"alg": "HS256"}),
+            json!({"alg": "HS256", "typ": "at+jwt"}),
+            json!({"alg": "HS256", "typ": "JWT", "kid": "main"}),
+        ];
+        for header in headers {
+            let verified = believe(&foreign(&header, &foreign_claims())).unwrap();
+            assert_eq!((verified.own, verified.subject.as_str()), (false, "user 1"));
+            assert!(verified.user.as_str().starts_with("x_") && verified.user.as_str().len() == 34);
+        }
+        let alone = with(foreign_claims(), json!({"aud": [AUDIENCE], "name": "Ann"}));
+        let verified = believe(&foreign(&foreign_header(), &alone)).unwrap();
+        assert_eq!(verified.name.as_deref(), Some("Ann"));
+        let unfit = with(foreign_claims(), json!({"name": "a\u{7}"}));
+        assert_eq!(believe(&foreign(&foreign_header(), &unfit)).unwrap().name, None);
+    }
+
+    #[test]
+    fn foreign_users_are_kept_apart_by_issuer_and_subject() {
+        let id = |issuer, subject| foreign_user(issuer, subject).unwrap();
+        assert_eq!(id("a", "bc"), id("a", "bc"));
+        assert_ne!(id("a", "bc"), id("ab", "c"));
+        assert_ne!(id("a", "b"), id("b", "a"));
+    }
+
+    #[test]
+    fn t_030_t_033_t_034_the_key_says_which_algorithm() {
+        for alg in ["none", "None", "NONE", "nOnE", "RS384", "PS256", "ES384", "HS512", "eddsa", ""]
+        {
+            let header = with(own_header(), json!({"alg": alg}));
+            check(&own(&header, &own_claims()), TokenFault::Algorithm);
+            let header = with(foreign_header(), json!({"alg": alg}));
+            check(&foreign(&header, &foreign_claims()), TokenFault::Algorithm);
+        }
+        let odd =
+            [json!(["HS256"]), json!(1), json!({"a": 1}), json!(true), json!("A".repeat(1000))];
+        for alg in odd {
+            let header = with(foreign_header(), json!({"alg": alg}));
+            check(&foreign(&header, &foreign_claims()), TokenFault::Header);
+        }
+        check(&own(&json!({"typ": "at+jwt"}), &own_claims()), TokenFault::Header);
+        let unsigned = format!("{}.{}.", encode(json!({"alg": "none"}).to_string()), encode("{}"));
+        check(&unsigned, TokenFault::Shape);
+        check("a.b.", TokenFault::Shape);
+    }
+
+    #[test]
+    fn t_031_the_public_key_is_no_secret() {
+        let raw = own_public();
+        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": encode(&raw)}).to_string();
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----", encode(&raw));
+        let secrets = [raw, jwk.into_bytes(), pem.clone().into_bytes(), format!("{pem}\n").into()];
+        for secret in secrets {
+            let forge = |header: Value| {
+                sign_shared(&secret, &header.to_string(), &own_claims().to_string())
+            };
+            check(&forge(json!({"alg": "HS256", "kid": "own-1"})), TokenFault::Key);
+            check(&forge(foreign_header()), TokenFault::Signature);
+        }
+    }
+
+    #[test]
+    fn t_036_t_038_t_039_t_044_headers_that_carry_or_steer_anything() {
+        let extras = [
+            json!({"jwk": {"kty": "oct", "k": "AAAA"}}),
+            json!({"jku": "https://evil.com/keys"}),
+            json!({"x5u": "https://evil.com/cert"}),
+            json!({"x5c": ["AAAA"]}),
+            json!({"crit": ["exp"]}),
+            json!({"crit": []}),
+            json!({"b64": false}),
+            json!({"zip": "DEF"}),
+            json!({"cty": "JWT"}),
+            json!({"x": 1}),
+            json!({"kid": "x' UNION SELECT '1';--"}),
+            json!({"kid": "|sleep 10"}),
+            json!({"kid": "$(id)"}),
+            json!({"kid": "a\u{0}"}),
+            json!({"kid": "../../dev/null"}),
+            json!({"kid": "k".repeat(400)}),
+            json!({"kid": "caf\u{e9}"}),
+            json!({"kid": ""}),
+            json!({"kid": 1}),
+            json!({"typ": ["at+jwt"]}),
+        ];
+        for extra in extras {
+            let foreign_token = foreign(&with(foreign_header(), extra.clone()), &foreign_claims());
+            check(&foreign_token, TokenFault::Header);
+            check(&own(&with(own_header(), extra), &own_claims()), TokenFault::Header);
+        }
+        let texts = [
+            r#"["HS256","JWT",null]"#,
+            r#"{"alg":"HS256","typ":null}"#,
+            r#" {"alg":"HS256"}"#,
+            r#"{"alg":"HS256","kid":null}"#,
+            r#"{"alg":"HS256"} x"#,
+            r#"{"alg":"HS256"}{}"#,
+            "{",
+            // T-052.
+            r#"{"alg":"none","alg":"HS256"}"#,
+            r#"{"alg":"HS256","\u0061lg":"HS256"}"#,
+        ];
+        for header in texts {
+            let token = sign_shared(SECRET, header, &foreign_claims().to_string());
+            check(&token, TokenFault::Header);
+        }
+    }
+
+    #[test]
+    fn t_040_t_041_keys_belong_to_their_issuer() {
+        let header = json!({"alg": "HS256", "kid": "main"}).to_string();
+        let claims = |issuer| with(foreign_claims(), json!({"iss": issuer})).to_string();
+        check(&sign_shared(SECRET, &header, &claims(OTHER)), TokenFault::Claims);
+        check(&sign_shared(OTHER_SECRET, &header, &claims(FOREIGN)), TokenFault::Claims);
+        check(&sign_shared(SECRET, &header, &claims(OWN)), TokenFault::Claims);
+        assert!(believe(&sign_shared(OTHER_SECRET, &header, &claims(OTHER))).is_ok());
+        for kid in ["unknown", "own-1"] {
+            let header = json!({"alg": "HS256", "kid": kid});
+            check(&foreign(&header, &foreign_claims()), TokenFault::Key);
+        }
+        check(&own(&with(own_header(), json!({"kid": null})), &own_claims()), TokenFault::Key);
+        check(&own(&with(own_header(), json!({"kid": "main"})), &own_claims()), TokenFault::Key);
+    }
+
+    #[test]
+    fn t_045_t_046_claims_are_exact() {
+        let wrong = [
+            json!({"exp": "1800000600"}),
+            json!({"exp": 1.8e9}),
+            json!({"exp": -1}),
+            json!({"exp": null}),
+            json!({"exp": [1]}),
+            json!({"exp": true}),
+            json!({"exp": 9_007_199_254_740_992_u64}),
+            json!({"exp": u64::MAX}),
+            json!({"iat": "1800000000"}),
+            json!({"iat": null}),
+            json!({"iat": false}),
+            json!({"nbf": "1"}),
+            json!({"nbf": 0.5}),
+            json!({"nbf": [0]}),
+            json!({"iss": [FOREIGN]}),
+            json!({"iss": null}),
+            json!({"iss": "https://ID.example"}),
+            json!({"iss": "https://id.example/"}),
+            json!({"iss": "https://evil.com/jwks"}),
+            json!({"aud": "other"}),
+            json!({"aud": null}),
+            json!({"aud": []}),
+            json!({"aud": ["other"]}),
+            json!({"aud": [AUDIENCE, "other"]}),
+            json!({"aud": {}}),
+            json!({"aud": [AUDIENCE, AUDIENCE]}),
+            json!({"aud": [[AUDIENCE]]}),
+            json!({"aud": 1}),
+            json!({"sub": null}),
+            json!({"sub": 1}),
+            json!({"sub": ""}),
+            json!({"sub": "a\u{0}b"}),
+            json!({"sub": "s".repeat(256)}),
+            json!({"sub": ["a"]}),
+            json!({"jti": 1}),
+            json!({"jti": ""}),
+            json!({"sid": {}}),
+            json!({"name": 1}),
+        ];
+        for change in wrong {
+            let claims = with(foreign_claims(), change);
+            check(&foreign(&foreign_header(), &claims), TokenFault::Claims);
+        }
+        for name in ["sid", "jti", "sub", "aud", "iss", "iat", "exp"] {
+            let mut claims = own_claims();
+            claims.as_object_mut().unwrap().remove(name);
+            check(&own(&own_header(), &claims), TokenFault::Claims);
+        }
+        let claims = with(own_claims(), json!({"sub": "not an id"}));
+        check(&own(&own_header(), &claims), TokenFault::Claims);
+    }
+
+    #[test]
+    fn t_047_t_048_time() {
+        let cases = [
+            (json!({"exp": NOW_S}), TokenFault::Expired),
+            (json!({"iat": NOW_S - 600, "exp": NOW_S - 60}), TokenFault::Expired),
+            (json!({"nbf": NOW_S + 10}), TokenFault::NotYet),
+            (json!({"iat": NOW_S + 6, "exp": NOW_S + 60}), TokenFault::NotYet),
+            (json!({"iat": NOW_S + 86_400, "exp": NOW_S + 86_500}), TokenFault::NotYet),
+            (json!({"exp": NOW_S + 315_360_000}), TokenFault::Lifetime),
+            (json!({"exp": NOW_S + 86_401}), TokenFault::Lifetime),
+            (json!({"iat": NOW_S + 3, "exp": NOW_S + 2}), TokenFault::Lifetime),
+            (json!({"exp": 0}), TokenFault::Lifetime),
+        ];
+        for (change, expect) in cases {
+            let claims = with(foreign_claims(), change);
+            let expect = if claims["exp"] == claims["iat"] { TokenFault::Lifetime } else { expect };
+            check(&foreign(&foreign_header(), &claims), expect);
+            let forged = sign_shared(b"wrong", &foreign_header().to_string(), &claims.to_string());
+            check(&forged, TokenFault::Signature);
+        }
+        for fine in
+            [json!({"nbf": NOW_S + 5}), json!({"iat": NOW_S + 5}), json!({"exp": NOW_S + 1})]
+        {
+            let token = foreign(&foreign_header(), &with(foreign_claims(), fine));
+            assert!(believe(&token).is_ok());
+        }
+        let long = with(own_claims(), json!({"exp": NOW_S + 901}));
+        check(&own(&own_header(), &long), TokenFault::Lifetime);
+    }
+
+    #[test]
+    fn t_049_t_050_one_spelling_and_a_bounded_one() {
+        let token = own(&own_header(), &own_claims());
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let mut malleable = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        // The same signature plus the group order: the other spelling of `S`.
+        let order = [
+            0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9,
+            0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10_u16,
+        ];
+        let mut carry = 0;
+        for (byte, add) in malleable[32..].iter_mut().zip(order) {
+            let sum = u16::from(*byte) + add + carry;
+            (*byte, carry) = ((sum & 0xff) as u8, sum >> 8);
+        }
+        check(&format!("{signed}.{}", encode(&malleable)), TokenFault::Signature);
+        check(&format!("{signed}.{}", encode([0; 64])), TokenFault::Signature);
+        check(&format!("{signed}.{}", encode([0; 32])), TokenFault::Signature);
+        // The last of 86 characters carries four bits; the other two must be zero.
+        let strayed = |last: u8| (b'A'..=b'z').map(char::from).filter(move |c| *c as u8 != last);
+        let last = token.as_bytes()[token.len() - 1];
+        let believed = strayed(last)
+            .filter(|other| believe(&format!("{}{other}", &token[..token.len() - 1])).is_ok());
+        assert_eq!(believed.count(), 0);
+        let shapes = [
+            format!("{token}="),
+            format!("{token} "),
+            format!(" {token}"),
+            format!("{token}\n"),
+            format!("{token}."),
+            format!("{token}.a"),
+            format!(".{token}"),
+            token.replace('.', ".."),
+            signed.into(),
+            format!("{signed}."),
+            signature.into(),
+            format!(".{signed}"),
+            token.replacen('.', "+.", 1),
+            format!("{}é", &token[..token.len() - 1]),
+            String::new(),
+            ".".into(),
+            "..".into(),
+            "a..b".into(),
+            "...".into(),
+            ".".repeat(1 << 20),
+            "a".repeat(1 << 20),
+            "a".repeat(TOKEN_MAX_BYTES + 1),
+            format!("{token}{}", "A".repeat(TOKEN_MAX_BYTES)),
+        ];
+        for shape in shapes {
+            assert_eq!(believe(&shape), Err(TokenFault::Shape), "{:.80}", shape);
+        }
+    }
+
+    #[test]
+    fn any_other_character_anywhere_breaks_a_token() {
+        let tokens = Tokens::build(issuers()).unwrap();
+        for token in
+            [own(&own_header(), &own_claims()), foreign(&foreign_header(), &foreign_claims())]
+        {
+            assert!(tokens.believe(&token, now()).is_ok());
+            for (index, byte) in token.bytes().enumerate() {
+                for other in [byte ^ 1, byte ^ 4, b'A', b'.', b' '] {
+                    let mut changed = token.clone().into_bytes();
+                    changed[index] = other;
+                    let changed = String::from_utf8(changed).unwrap();
+                    let believed = changed != token && tokens.believe(&changed, now()).is_ok();
+                    assert!(!believed, "{changed}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn t_052_t_053_what_is_said_twice_or_is_not_ours_to_say() {
+        let inner = foreign_claims().to_string();
+        let inner = inner.trim_matches(['{', '}']);
+        let deep = |depth| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let refused = [
+            format!(r#"{{{inner},"sub":"admin"}}"#),
+            format!(r#"{{{inner},"s\u0075b":"admin"}}"#),
+            format!(r#"{{{inner},"x":1,"x":1}}"#),
+            format!(r#"{{{inner},"x":{{"a":1,"a":2}}}}"#),
+            format!(r#"{{{inner},"__proto__":{{"admin":true}}}}"#),
+            format!(r#"{{{inner},"x":{{"__proto__":1}}}}"#),
+            format!(r#"{{{inner},"x":{}}}"#, deep(9)),
+            format!(r#"{{{inner},"x":{}}}"#, deep(900)),
+            format!(r#"{{{inner},"x":1e400}}"#),
+            format!(r#"{{{inner},"x":"\ud800"}}"#),
+            format!(r"{{{inner}}}{{}}"),
+            format!(r"[{{{inner}}}]"),
+            format!(r"{{{inner}"),
+            String::from("null"),
+        ];
+        for claims in refused {
+            let token = sign_shared(SECRET, &foreign_header().to_string(), &claims);
+            check(&token, TokenFault::Claims);
+        }
+        let bold = json!({"roles": ["admin"], "isAdmin": true, "realm": {"roles": [["admin"]]}});
+        let plain = believe(&foreign(&foreign_header(), &foreign_claims())).unwrap();
+        let token = foreign(&foreign_header(), &with(foreign_claims(), bold));
+        assert_eq!(believe(&token).unwrap(), plain, "ignored");
+    }
+
+    #[test]
+    fn t_054_other_kinds_of_tokens() {
+        for typ in ["JWT", "rt+jwt", "id+jwt", "ticket", "dpop+jwt", "secevent+jwt", "AT+JWT", ""] {
+            let header = with(own_header(), json!({"typ": typ}));
+            check(&own(&header, &own_claims()), TokenFault::Type);
+            if typ != "JWT" {
+                let header = with(foreign_header(), json!({"typ": typ}));
+                check(&foreign(&header, &foreign_claims()), TokenFault::Type);
+            }
+        }
+        check(&own(&with(own_header(), json!({"typ": null})), &own_claims()), TokenFault::Type);
+    }
+
+    #[test]
+    fn issuers_are_listed_so_that_they_can_be_told_apart() {
+        let foreign = |key_id: Option<&str>, secret: &[u8], audience: &str| Issuer {
+            issuer: FOREIGN.into(),
+            audience: audience.into(),
+            own: false,
+            key_id: key_id.map(String::from),
+            key: IssuerKey::Hs256(Secret::new(secret.to_vec())),
+        };
+        let first = || foreign(Some("main"), SECRET, AUDIENCE);
+        let cases = [
+            (foreign(Some("next"), OTHER_SECRET, AUDIENCE), true),
+            (foreign(Some("main"), OTHER_SECRET, AUDIENCE), false),
+            (foreign(None, OTHER_SECRET, AUDIENCE), false),
+            (foreign(Some("next"), OTHER_SECRET, "other"), false),
+        ];
+        for (second, expect) in cases {
+            assert_eq!(Tokens::build(vec![first(), second]).is_ok(), expect);
+        }
+        let many = (0..17).map(|n| foreign(Some(&format!("k{n}")), SECRET, AUDIENCE)).collect();
+        assert!(Tokens::build(many).is_err());
+        let none = Tokens::build(Vec::new()).unwrap();
+        let token = own(&own_header(), &own_claims());
+        assert_eq!(none.believe(&token, now()).err(), Some(TokenFault::Algorithm));
+    }
+}

@@ -1,0 +1,217 @@
+//! The claims of a token, with exact types.
+//! Never: a claim said twice, a number that is no whole number, or `roles`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use portcullis_model::limits::INTEGER_MAX;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// Nesting of claims nobody reads.
+const DEPTH_MAX: u8 = 8;
+/// Members of one object.
+const KEYS_MAX: usize = 64;
+/// Longest `sid` and `jti`, in bytes.
+const ID_MAX_BYTES: usize = 128;
+
+/// What is read of a token. Other claims may be there and mean nothing.
+pub(crate) struct Claims {
+    pub(crate) iss: String,
+    pub(crate) aud: String,
+    pub(crate) sub: String,
+    pub(crate) sid: Option<String>,
+    pub(crate) jti: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) iat: i64,
+    pub(crate) exp: i64,
+    pub(crate) nbf: Option<i64>,
+}
+
+impl Claims {
+    /// Reads the payload of a token whose signature holds; none when anything is not exact.
+    pub(crate) fn read(payload: &[u8]) -> Option<Self> {
+        let mut deserializer = serde_json::Deserializer::from_slice(payload);
+        let found = deserializer.deserialize_map(ClaimsVisitor).ok()?;
+        deserializer.end().ok()?;
+        let plain = |id: &String| {
+            (1..=ID_MAX_BYTES).contains(&id.len()) && !id.chars().any(char::is_control)
+        };
+        if !found.sid.iter().chain(&found.jti).all(plain) {
+            return None;
+        }
+        Some(Self {
+            iss: found.iss?,
+            aud: found.aud?,
+            sub: found.sub?,
+            sid: found.sid,
+            jti: found.jti,
+            name: found.name,
+            iat: found.iat?,
+            exp: found.exp?,
+            nbf: found.nbf,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    iss: Option<String>,
+    aud: Option<String>,
+    sub: Option<String>,
+    sid: Option<String>,
+    jti: Option<String>,
+    name: Option<String>,
+    iat: Option<i64>,
+    exp: Option<i64>,
+    nbf: Option<i64>,
+}
+
+struct ClaimsVisitor;
+
+impl<'de> Visitor<'de> for ClaimsVisitor {
+    type Value = Found;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of claims")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
+        let mut found = Found::default();
+        let mut keys = Keys::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "iss" => found.iss = Some(map.next_value()?),
+                "aud" => found.aud = Some(map.next_value_seed(Audience)?),
+                "sub" => found.sub = Some(map.next_value()?),
+                "sid" => found.sid = Some(map.next_value()?),
+                "jti" => found.jti = Some(map.next_value()?),
+                "name" => found.name = Some(map.next_value()?),
+                "iat" => found.iat = Some(moment(map.next_value()?)?),
+                "exp" => found.exp = Some(moment(map.next_value()?)?),
+                "nbf" => found.nbf = Some(moment(map.next_value()?)?),
+                _ => map.next_value_seed(Unread { depth_left: DEPTH_MAX })?,
+            }
+            keys.insert(key)?;
+        }
+        Ok(found)
+    }
+}
+
+/// `NumericDate`, whole seconds from 1970 on, within what every JSON reader reads the same.
+fn moment<E: Error>(seconds: u64) -> Result<i64, E> {
+    match i64::try_from(seconds) {
+        Ok(moment) if seconds <= INTEGER_MAX => Ok(moment),
+        Ok(_) | Err(_) => Err(E::custom("moment out of range")),
+    }
+}
+
+/// The keys of one object, each said once.
+#[derive(Default)]
+struct Keys(BTreeSet<String>);
+
+impl Keys {
+    fn insert<E: Error>(&mut self, key: String) -> Result<(), E> {
+        if key == "__proto__" || self.0.len() >= KEYS_MAX || !self.0.insert(key) {
+            return Err(E::custom("key doubled, poisonous or one too many"));
+        }
+        Ok(())
+    }
+}
+
+/// `aud`: one string, or a list of exactly one; a token for others too is not for us.
+struct Audience;
+
+impl<'de> DeserializeSeed<'de> for Audience {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Audience {
+    type Value = String;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("one audience")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
+        Ok(String::from(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<String, A::Error> {
+        match (items.next_element::<String>()?, items.next_element::<String>()?) {
+            (Some(only), None) => Ok(only),
+            (None, _) | (Some(_), Some(_)) => Err(A::Error::custom("not exactly one audience")),
+        }
+    }
+}
+
+/// Walks over a claim nobody reads; it must still be sound, for others may read it.
+struct Unread {
+    depth_left: u8,
+}
+
+impl Unread {
+    fn inner<E: Error>(&self) -> Result<Self, E> {
+        match self.depth_left.checked_sub(1) {
+            Some(depth_left) => Ok(Self { depth_left }),
+            None => Err(E::custom("nested too deep")),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Unread {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unread {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self.inner()?)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut keys = Keys::default();
+        while let Some(key) = map.next_key::<String>()? {
+            keys.insert(key)?;
+            map.next_value_seed(self.inner()?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! What time it is, as a value handed down from the edge.
+//! Never: called by a guard; `SystemClock` is the only reader of the machine's clock.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// One moment, on both clocks a server needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Milliseconds since the server started; never goes back. For deadlines and rates.
+    pub monotonic_ms: u64,
+    /// Milliseconds since 1970-01-01T00:00:00Z. For tokens, records and stored times.
+    pub unix_ms: i64,
+}
+
+impl Now {
+    /// Whole seconds since 1970, as tokens count them (RFC 7519 section 2, `NumericDate`).
+    #[must_use]
+    pub fn unix_s(self) -> i64 {
+        self.unix_ms.div_euclid(1000)
+    }
+}
+
+/// Where `Now` comes from: the machine, or a test.
+pub trait Clock: Send + Sync {
+    /// Reads both clocks at once.
+    fn now(&self) -> Now;
+}
+
+/// The machine's clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    /// Starts the monotonic count at zero.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    pub fn start() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    fn now(&self) -> Now {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now {
+            monotonic_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            unix_ms: i64::try_from(unix.as_millis()).unwrap_or(i64::MAX),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Every way a peer can be refused, one variant per misbehaviour.
+//! Never: a text that tells the peer more than it may know.
+
+use std::fmt;
+
+/// Why a token was not believed. The peer never learns which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenFault {
+    /// No credential where one is needed.
+    Missing,
+    /// A cookie alone never opens a socket.
+    CookieOnly,
+    /// Not a string, too long, wrong number of parts, wrong alphabet, not canonical.
+    Shape,
+    /// Header is no plain `alg`, `typ`, `kid`, or carries a key, `crit` or compression.
+    Header,
+    /// The type says it is another kind of token.
+    Type,
+    /// Algorithm is not the one the key is for.
+    Algorithm,
+    /// No such key or issuer.
+    Key,
+    /// The signature does not match.
+    Signature,
+    /// A claim is missing, doubled, of the wrong type, or not ours.
+    Claims,
+    /// Past its end.
+    Expired,
+    /// Not valid yet, or issued in the future.
+    NotYet,
+    /// Lives longer than any token may.
+    Lifetime,
+    /// The user does not exist any more or is disabled.
+    User,
+    /// Issued before the user's tokens were revoked.
+    Revoked,
+}
+
+impl TokenFault {
+    /// The word used in the security record.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::CookieOnly => "cookie_not_sufficient",
+            Self::Shape => "shape",
+            Self::Header => "header",
+            Self::Type => "type",
+            Self::Algorithm => "algorithm",
+            Self::Key => "key",
+            Self::Signature => "signature",
+            Self::Claims => "claims",
+            Self::Expired => "expired",
+            Self::NotYet => "not_yet",
+            Self::Lifetime => "lifetime",
+            Self::User => "user",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// A refusal. The variants are grouped by the step of the journey that refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denial {
+    // HTTP, before anything is known of the peer.
+    /// The head is no HTTP/1.1 request, or uses framing that intermediaries read differently.
+    RequestMalformed,
+    /// The head did not arrive in time.
+    HeadTimeout,
+    /// More head bytes or header lines than allowed.
+    HeadTooLarge,
+    /// The request target is too long.
+    TargetTooLong,
+    /// The request body did not arrive in time.
+    BodyTimeout,
+    /// The request body, or a frame or message, is larger than allowed.
+    TooLarge,
+    /// A body with an encoding or media type that no route takes.
+    MediaType,
+    /// No such page.
+    NotFound,
+    /// The page is there, the method is not.
+    MethodNotAllowed,
+    /// TLS did not complete, or not in time.
+    TlsFailed,
+
+    // Admission.
+    /// `Host` missing, doubled, or not one of ours.
+    Host,
+    /// No `Origin` where one is required.
+    OriginMissing,
+    /// An `Origin` that is not on the list.
+    OriginForbidden,
+    /// Too many connections from one address prefix.
+    ConnectRate {
+        /// Until a slot is free again.
+        retry_after_ms: u64,
+    },
+    /// Too many requests from one address prefix.
+    RequestRate {
+        /// Until a slot is free again.
+        retry_after_ms: u64,
+    },
+    /// Too many log-ins or registrations from one prefix or for one account.
+    LoginRate {
+        /// Until a slot is free again.
+        retry_after_ms: u64,
+    },
+    /// The server holds all the connections it may, or a queue is full.
+    Busy,
+    /// The server is shutting down.
+    Draining,
+    /// A credential stands in the URL.
+    TokenInUrl,
+    /// Two credentials that differ, or two of one header.
+    TwoCredentials,
+    /// Engine.IO: no such transport.
+    TransportUnknown,
+    /// Engine.IO: no session with this id.
+    SessionUnknown,
+    /// Engine.IO: a handshake with another method than GET.
+    HandshakeMethod,
+    /// Engine.IO: a parameter is missing, doubled or malformed.
+    Parameters,
+    /// Engine.IO: another protocol version than 4.
+    EngineVersion,
+    /// Long-polling is not offered.
+    PollingOff,
+    /// An upgrade to WebSocket that RFC 6455 section 4.2.1 does not allow.
+    UpgradeMalformed,
+    /// An upgrade to another WebSocket version than 13.
+    UpgradeVersion,
+
+    // Frames and packets.
+    /// A frame breaks RFC 6455; the word says how.
+    Frame(&'static str),
+    /// Text that is not UTF-8.
+    Utf8,
+    /// A message in more frames than allowed.
+    Fragments,
+    /// A message whose frames took too long.
+    AssemblyTimeout,
+    /// A message kind this endpoint does not take.
+    BinaryRefused,
+    /// More pings, pongs or other control traffic than allowed.
+    ControlFlood,
+    /// A packet breaks Engine.IO, Socket.IO or the plain form; the word says how.
+    Packet(&'static str),
+    /// More bytes before CONNECT than allowed.
+    PreAuthBudget,
+    /// No CONNECT in time.
+    ConnectTimeout,
+    /// No pong in time.
+    PingTimeout,
+    /// An event before CONNECT, a second CONNECT, or an event for a namespace not joined.
+    Sequence(&'static str),
+    /// No such namespace.
+    NamespaceUnknown,
+    /// Outbox over its limit, or a write stalled.
+    SlowConsumer,
+
+    // Who.
+    /// A token or ticket is not believed.
+    Token(TokenFault),
+    /// The session behind an open connection has ended.
+    SessionEnded,
+    /// Wrong user name or password, in whatever combination; the peer never learns which.
+    Login {
+        /// For the operator: `unknown_user`, `wrong_password` or `disabled`.
+        reason: &'static str,
+        /// The name that was tried, when it could be one at all; for the operator.
+        username: Option<String>,
+    },
+    /// The user has as many connections as allowed.
+    UserConnections,
+
+    // What.
+    /// An event no rule declares, or a reserved name.
+    EventUnknown,
+    /// Too many messages.
+    MessageRate {
+        /// Until the next one passes.
+        retry_after_ms: u64,
+        /// The rule: per user, per event, per connection.
+        rule: &'static str,
+    },
+    /// The payload is too large for the event.
+    PayloadTooLarge,
+    /// JSON that is malformed or over a structural limit; the word says which.
+    Json(&'static str),
+    /// A payload that is not what the event's rule declares.
+    Schema {
+        /// The field at fault, if it is one the rule declares.
+        field: Option<&'static str>,
+        /// For the operator.
+        rule: &'static str,
+    },
+    /// Not allowed, or not there: the peer cannot tell.
+    Forbidden(&'static str),
+    /// A message number that was there before, or is lower than one that was.
+    Replay(&'static str),
+    /// The same idempotency key with another content.
+    MidConflict,
+    /// Text that reads as spam; the word says which rule.
+    Spam(&'static str),
+    /// A name that is taken.
+    NameTaken,
+    /// A password that is too short, too long or too common.
+    PasswordWeak,
+    /// Registration is closed, or the one-time link is used up.
+    RegistrationClosed,
+    /// More rooms, members or subscriptions than allowed.
+    RoomLimit(&'static str),
+
+    // Us.
+    /// The handler took too long.
+    HandlerTimeout,
+    /// The store has more waiting than it may; the connection goes on.
+    Overloaded,
+    /// Something on our side failed; the cause is in the operational log.
+    Internal(&'static str),
+    /// Too many strikes.
+    Strikes,
+}
+
+impl Denial {
+    /// How long the peer had better wait, exactly; what it is told is coarser.
+    #[must_use]
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        match self {
+            Self::ConnectRate { retry_after_ms }
+            | Self::RequestRate { retry_after_ms }
+            | Self::LoginRate { retry_after_ms }
+            | Self::MessageRate { retry_after_ms, .. } => Some(*retry_after_ms),
+            Self::Busy | Self::Draining => Some(30_000),
+            Self::Overloaded => Some(5_000),
+            _ => None,
+        }
+    }
+
+    /// The field a schema refusal is about.
+    #[must_use]
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Schema { field, .. } => *field,
+            _ => None,
+        }
+    }
+
+    /// The user name a refused log-in tried, for the security record only.
+    #[must_use]
+    pub fn username(&self) -> Option<&str> {
+        match self {
+            Self::Login { username, .. } => username.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The reason in one word, for the security record only.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Frame(word)
+            | Self::Packet(word)
+            | Self::Sequence(word)
+            | Self::Json(word)
+            | Self::Forbidden(word)
+            | Self::Replay(word)
+            | Self::Spam(word)
+            | Self::RoomLimit(word)
+            | Self::Internal(word) => word,
+            Self::Token(fault) => fault.name(),
+            Self::Login { reason, .. } => reason,
+            Self::MessageRate { rule, .. } | Self::Schema { rule, .. } => rule,
+            _ => self.answer().rule,
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let answer = self.answer();
+        write!(formatter, "{} ({})", answer.rule, self.reason())
+    }
+}
+
+impl std::error::Error for Denial {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_peer_must_not_tell_apart_reads_the_same() {
+        let faults = [TokenFault::Expired, TokenFault::Signature, TokenFault::User];
+        let answers: Vec<_> =
+            faults.map(|fault| Denial::Token(fault).answer()).into_iter().collect();
+        assert!(answers.iter().all(|answer| *answer == answers[0]));
+        assert_eq!(Denial::Forbidden("missing").answer(), Denial::Forbidden("not_owner").answer());
+    }
+
+    #[test]
+    fn codes_of_the_contract() {
+        let cases = [
+            (Denial::MessageRate { retry_after_ms: 1, rule: "x" }, "RATE_LIMIT_EXCEEDED", 429),
+            (Denial::Schema { field: None, rule: "x" }, "INVALID_MESSAGE", 400),
+            (Denial::Forbidden("x"), "forbidden", 403),
+            (Denial::TooLarge, "too_large", 413),
+            (Denial::Busy, "server_busy", 503),
+            (Denial::SessionEnded, "session_ended", 401),
+            (Denial::Token(TokenFault::Missing), "unauthorized", 401),
+        ];
+        for (denial, code, status) in cases {
+            let answer = denial.answer();
+            assert_eq!((answer.code, answer.status), (code, status), "{denial:?}");
+        }
+    }
+}

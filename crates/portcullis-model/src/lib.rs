@@ -1,0 +1,18 @@
+//! The nouns every other crate shares: ids, roles, denials, limits, secrets, time.
+//! Never: serde, async, I/O.
+
+mod answer; // what a refusal says and how much it matters
+mod clock; // what time it is, as a value handed down
+mod denial; // every way a peer can be refused
+mod denial_answer; // the row of each refusal
+mod id; // names of users, rooms, messages, connections
+pub mod limits; // hard limits no configuration can lift
+mod role; // what a user may do at all
+mod secret; // values that cannot be printed
+
+pub use answer::{Answer, ClosedBy, Severity};
+pub use clock::{Clock, Now, SystemClock};
+pub use denial::{Denial, TokenFault};
+pub use id::{ConnectionId, IdError, MessageId, Mid, Reference, RoomId, UserId};
+pub use role::{Role, Roles};
+pub use secret::Secret;

@@ -1,0 +1,39 @@
+//! Hard limits no configuration can lift, and the defaults configuration starts from.
+//! Never: a number without a unit in its name.
+
+/// Longest event name, in bytes.
+pub const EVENT_NAME_MAX_BYTES: usize = 128;
+/// Longest namespace, in bytes.
+pub const NAMESPACE_MAX_BYTES: usize = 128;
+/// Longest room id, in bytes.
+pub const ROOM_ID_MAX_BYTES: usize = 64;
+/// Longest user id, in bytes.
+pub const USER_ID_MAX_BYTES: usize = 64;
+/// Longest client-chosen message id (`mid`), in bytes.
+pub const MID_MAX_BYTES: usize = 64;
+/// Largest acknowledgement id and sequence number: 2^53 - 1, exact in every JSON reader.
+pub const INTEGER_MAX: u64 = 9_007_199_254_740_991;
+/// Longest token, in bytes, before anything in it is looked at.
+pub const TOKEN_MAX_BYTES: usize = 4096;
+/// Largest request head, in bytes.
+pub const HEAD_MAX_BYTES: usize = 16 * 1024;
+/// Most header lines in a request head.
+pub const HEADERS_MAX: usize = 64;
+/// Longest request target, in bytes.
+pub const TARGET_MAX_BYTES: usize = 2048;
+/// Most bytes a connection may send before its CONNECT is accepted.
+pub const PRE_AUTH_MAX_BYTES: u64 = 16 * 1024;
+/// Namespaces one connection may be in.
+pub const NAMESPACES_PER_CONNECTION_MAX: usize = 8;
+/// Rooms one connection may be in.
+pub const ROOMS_PER_CONNECTION_MAX: usize = 128;
+/// Nesting of JSON.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Keys of one JSON object.
+pub const JSON_KEYS_MAX: usize = 256;
+/// Values in one JSON document.
+pub const JSON_NODES_MAX: usize = 2048;
+/// Items of one JSON array.
+pub const JSON_ITEMS_MAX: usize = 1024;
+/// Frames one WebSocket message may be cut into, empty ones included.
+pub const FRAGMENTS_MAX: u16 = 64;

@@ -1,0 +1,248 @@
+//! What a shard shares of one connection: its socket, outbox, deadlines, and how it ends.
+//! Never: bytes of the peer; the connection's own task reads those.
+
+use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use bytes::Bytes;
+use portcullis_guard::Caller;
+use portcullis_model::{ConnectionId, Denial, Now, RoomId};
+use portcullis_wire::session::{Due, Expiry, Session, SessionOptions};
+use portcullis_wire::websocket::{Opcode, frame};
+
+use crate::frame::Form;
+use crate::options::Options;
+use crate::outbox::{Flushed, Outbox};
+use crate::stream::Stream;
+
+/// Why a connection ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The peer closed, or its socket broke.
+    Peer,
+    /// We refuse to go on.
+    Refused(Denial),
+    /// We refuse to go on, and the peer has been told and the refusal recorded.
+    Told(Denial),
+    /// The client said goodbye.
+    Goodbye,
+}
+
+/// One connection after its upgrade.
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) form: Form,
+    pub(crate) peer: SocketAddr,
+    pub(crate) client: IpAddr,
+    pub(crate) origin: Option<Arc<str>>,
+    pub(crate) stream: RefCell<Stream>,
+    pub(crate) session: RefCell<Session>,
+    pub(crate) caller: RefCell<Option<Rc<Caller>>>,
+    pub(crate) rooms: RefCell<Vec<(RoomId, usize)>>,
+    pub(crate) dirty: Cell<bool>,
+    /// When the deadline wheel looks at the connection next; 0 when it does not.
+    pub(crate) armed_ms: Cell<u64>,
+    /// Since when a message is being put together; 0 when none is.
+    pub(crate) assembly_since_ms: Cell<u64>,
+    /// Since when a handler runs; 0 when none does.
+    pub(crate) job_since_ms: Cell<u64>,
+    /// When the socket is dropped whatever the peer does; 0 while the connection is open.
+    pub(crate) closing_until_ms: Cell<u64>,
+    outbox: RefCell<Outbox>,
+    end: RefCell<Option<End>>,
+    waker: RefCell<Option<Waker>>,
+    stalled_since_ms: Cell<u64>,
+}
+
+/// The session options in the engine's options.
+pub(crate) fn session_options(options: &Options) -> SessionOptions {
+    SessionOptions {
+        ping_interval_ms: options.ping_interval_ms,
+        ping_timeout_ms: options.ping_timeout_ms,
+        connect_timeout_ms: options.connect_timeout_ms,
+        unsolicited_pongs_per_minute: 60,
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(
+        id: ConnectionId,
+        form: Form,
+        peer: SocketAddr,
+        client: IpAddr,
+        origin: Option<Arc<str>>,
+        stream: Stream,
+        session: Session,
+    ) -> Self {
+        Self {
+            id,
+            form,
+            peer,
+            client,
+            origin,
+            stream: RefCell::new(stream),
+            session: RefCell::new(session),
+            caller: RefCell::new(None),
+            rooms: RefCell::new(Vec::new()),
+            dirty: Cell::new(false),
+            armed_ms: Cell::new(0),
+            assembly_since_ms: Cell::new(0),
+            job_since_ms: Cell::new(0),
+            closing_until_ms: Cell::new(0),
+            outbox: RefCell::new(Outbox::default()),
+            end: RefCell::new(None),
+            waker: RefCell::new(None),
+            stalled_since_ms: Cell::new(0),
+        }
+    }
+
+    /// Who is signed in here.
+    pub(crate) fn caller(&self) -> Option<Rc<Caller>> {
+        self.caller.borrow().clone()
+    }
+
+    /// Ends the connection; the first reason stands. Its task does the rest.
+    pub(crate) fn end(&self, end: End) {
+        {
+            let mut slot = self.end.borrow_mut();
+            if slot.is_some() {
+                return;
+            }
+            *slot = Some(end);
+        }
+        self.wake();
+    }
+
+    /// Why the connection ends, once it does.
+    pub(crate) fn ending(&self) -> Option<End> {
+        self.end.borrow().clone()
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.end.borrow().is_some()
+    }
+
+    /// Wakes the connection's task.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Remembers the task's waker.
+    pub(crate) fn remember(&self, waker: &Waker) {
+        let mut slot = self.waker.borrow_mut();
+        if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *slot = Some(waker.clone());
+        }
+    }
+
+    /// Queues a frame. Over a limit the connection ends as a slow consumer.
+    pub(crate) fn queue(&self, frame: Bytes, options: &Options) {
+        if self.is_ending() {
+            return;
+        }
+        let pushed = self.outbox.borrow_mut().push(
+            frame,
+            options.outbox_max_bytes,
+            options.outbox_max_messages,
+        );
+        if pushed.is_err() {
+            self.end(End::Refused(Denial::SlowConsumer));
+        }
+    }
+
+    /// Queues the last frames of an ending connection.
+    pub(crate) fn queue_last(&self, frame: Bytes, options: &Options) {
+        let mut outbox = self.outbox.borrow_mut();
+        let bytes_max = options.outbox_max_bytes + 1024;
+        let _full = outbox.push(frame, bytes_max, options.outbox_max_messages + 2);
+    }
+
+    /// Writes what waits, without waiting for the peer.
+    pub(crate) fn flush(&self, scratch: &mut Vec<u8>, now: Now) -> Flushed {
+        let waker = self.waker.borrow().clone();
+        let mut context = Context::from_waker(waker.as_ref().unwrap_or(Waker::noop()));
+        let mut outbox = self.outbox.borrow_mut();
+        let flushed = outbox.flush(&mut self.stream.borrow_mut(), scratch, &mut context);
+        match flushed {
+            Flushed::Empty => self.stalled_since_ms.set(0),
+            Flushed::Blocked { progress } => {
+                if progress || self.stalled_since_ms.get() == 0 {
+                    self.stalled_since_ms.set(now.monotonic_ms.max(1));
+                }
+            }
+            Flushed::Failed => {}
+        }
+        flushed
+    }
+
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled_since_ms.get() != 0
+    }
+
+    /// Looks at every deadline; gives the next moment worth looking at.
+    pub(crate) fn due(&self, now: Now, options: &Options) -> Option<u64> {
+        let now_ms = now.monotonic_ms;
+        if self.closing_until_ms.get() != 0 || self.is_ending() {
+            self.wake();
+            return Some(self.closing_until_ms.get().max(now_ms + 1));
+        }
+        let mut next_ms = match self.session.borrow_mut().due(now_ms, &session_options(options)) {
+            Due::Nothing { next_ms } => next_ms,
+            Due::Ping { next_ms } => {
+                self.queue(self.ping(), options);
+                next_ms
+            }
+            Due::Expired(expiry) => {
+                self.end(End::Refused(match expiry {
+                    Expiry::Ping => Denial::PingTimeout,
+                    Expiry::Connect => Denial::ConnectTimeout,
+                }));
+                return None;
+            }
+        };
+        let deadlines = [
+            (self.assembly_since_ms.get(), options.assembly_timeout_ms, Denial::AssemblyTimeout),
+            (self.stalled_since_ms.get(), options.write_stall_ms, Denial::SlowConsumer),
+        ];
+        for (since_ms, limit_ms, denial) in deadlines {
+            if since_ms == 0 {
+                continue;
+            }
+            if now_ms >= since_ms + limit_ms {
+                self.end(End::Refused(denial));
+                return None;
+            }
+            next_ms = next_ms.min(since_ms + limit_ms);
+        }
+        if self.job_since_ms.get() != 0 {
+            next_ms = next_ms.min(self.job_since_ms.get() + options.handler_timeout_ms);
+            self.wake();
+        }
+        Some(self.standing_due(now, next_ms))
+    }
+
+    /// Ends the connection when its principal's standing has; bounds the next look by its end.
+    fn standing_due(&self, now: Now, next_ms: u64) -> u64 {
+        let Some(caller) = self.caller() else {
+            return next_ms;
+        };
+        if let Err(denial) = caller.principal.is_current(now) {
+            self.end(End::Refused(denial));
+            return next_ms;
+        }
+        let left_ms = caller.principal.expires_unix_s().saturating_mul(1000) - now.unix_ms;
+        next_ms.min(now.monotonic_ms + u64::try_from(left_ms).unwrap_or(0))
+    }
+
+    fn ping(&self) -> Bytes {
+        match self.form {
+            Form::SocketIo => frame(Opcode::Text, b"2"),
+            Form::Plain => frame(Opcode::Ping, b""),
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The one task of a connection: write, finish the running act, read, end.
+//! Never: waits for the peer once the connection ends.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use portcullis_guard::{ConnectionSlot, Cookies};
+use portcullis_model::{ClosedBy, Denial, Now, Secret};
+use portcullis_wire::websocket::{Decoder, close_frame};
+
+use crate::connect::Connecting;
+use crate::connection::{Connection, End};
+use crate::event_table::HandlerFuture;
+use crate::outbox::Flushed;
+use crate::pipeline::AnswerTo;
+use crate::refuse::{Refusal, Who, refuse};
+use crate::shard::Shard;
+
+/// Reads of one connection before others of the shard get a turn.
+const READS_PER_TURN: usize = 8;
+/// Bytes thrown away while a closing peer still sends.
+const LINGER_MAX_BYTES: usize = 256 * 1024;
+
+/// What runs for the connection; its next message waits until it is done.
+pub(crate) enum Job {
+    /// A handler.
+    Event {
+        /// The handler itself.
+        future: HandlerFuture,
+        /// Where its answer goes.
+        answer: AnswerTo,
+    },
+    /// A CONNECT.
+    Connect(Connecting),
+}
+
+/// The namespaces a connection is in.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Namespaces {
+    pub(crate) users: bool,
+    pub(crate) admin: bool,
+}
+
+pub(crate) struct ConnectionTask {
+    pub(crate) shard: Rc<Shard>,
+    pub(crate) connection: Rc<Connection>,
+    pub(crate) decoder: Decoder,
+    pub(crate) slot: Option<ConnectionSlot>,
+    pub(crate) bearer: Option<Secret<String>>,
+    pub(crate) cookies: Cookies,
+    /// The `id` of a plain connect that is being answered.
+    pub(crate) plain_connect_id: Option<String>,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) job: Option<Job>,
+    /// Bytes read but not looked at, because an act was running.
+    pub(crate) backlog: Vec<u8>,
+    pub(crate) backlog_from: usize,
+    pub(crate) bytes_before_connect: u64,
+    /// Theoretical arrival time of the next control frame (GCRA), in milliseconds.
+    pub(crate) control_at_ms: u64,
+    lingered_bytes: usize,
+}
+
+impl ConnectionTask {
+    pub(crate) fn new(shard: Rc<Shard>, connection: Rc<Connection>) -> Self {
+        Self {
+            shard,
+            connection,
+            decoder: Decoder::new(),
+            slot: None,
+            bearer: None,
+            cookies: Cookies::None,
+            plain_connect_id: None,
+            namespaces: Namespaces::default(),
+            job: None,
+            backlog: Vec::new(),
+            backlog_from: 0,
+            bytes_before_connect: 0,
+            control_at_ms: 0,
+            lingered_bytes: 0,
+        }
+    }
+
+    pub(crate) fn who(&self) -> Who<'static> {
+        Who {
+            client: Some(self.connection.client),
+            port: Some(self.connection.peer.port()),
+            connection: Some(self.connection.id),
+            ..Who::default()
+        }
+    }
+
+    /// Records a refusal with everything known of this connection.
+    pub(crate) fn refuse(&self, denial: &Denial, event: Option<&str>, now: Now) -> Refusal {
+        let caller = self.connection.caller();
+        let user = caller.as_ref().map(|caller| &**caller.principal.user());
+        let origin = self.connection.origin.as_deref();
+        refuse(&self.shard, denial, &Who { user, event, origin, ..self.who() }, now)
+    }
+
+    fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..READS_PER_TURN {
+            let now = self.shard.now();
+            if self.connection.is_stalled() {
+                self.shard.flush(&self.connection, now);
+            }
+            if self.connection.is_ending() {
+                return Poll::Ready(());
+            }
+            if self.job.is_some() {
+                match self.poll_job(context, now) {
+                    Poll::Ready(()) => continue,
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            if self.backlog_from < self.backlog.len() {
+                self.feed_backlog(now);
+                continue;
+            }
+            // A peer that does not read gets no further answers to cause.
+            if self.connection.is_stalled() {
+                return Poll::Pending;
+            }
+            match self.poll_read(context, now) {
+                Poll::Ready(()) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>, now: Now) -> Poll<()> {
+        let shard = Rc::clone(&self.shard);
+        let mut scratch = shard.read_scratch.borrow_mut();
+        let read = self.connection.stream.borrow_mut().poll_read(context, &mut scratch);
+        match read {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(count)) if count > 0 => {
+                let bytes = scratch.get_mut(..count).unwrap_or_default();
+                self.receive(bytes, now);
+                Poll::Ready(())
+            }
+            Poll::Ready(Ok(_) | Err(_)) => {
+                self.connection.end(End::Peer);
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// Takes in bytes from the socket or from the upgrade request's tail.
+    pub(crate) fn receive(&mut self, bytes: &mut [u8], now: Now) {
+        if self.connection.caller.borrow().is_none() {
+            self.bytes_before_connect += bytes.len() as u64;
+            if self.bytes_before_connect > portcullis_model::limits::PRE_AUTH_MAX_BYTES {
+                self.connection.end(End::Refused(Denial::PreAuthBudget));
+                return;
+            }
+        }
+        self.feed(bytes, now);
+    }
+
+    fn feed_backlog(&mut self, now: Now) {
+        let mut backlog = std::mem::take(&mut self.backlog);
+        let from = std::mem::take(&mut self.backlog_from);
+        let consumed = self.feed_some(backlog.get_mut(from..).unwrap_or_default(), now);
+        if from + consumed < backlog.len() {
+            self.backlog = backlog;
+            self.backlog_from = from + consumed;
+        }
+    }
+
+    fn poll_job(&mut self, context: &mut Context<'_>, now: Now) -> Poll<()> {
+        let Some(mut job) = self.job.take() else {
+            return Poll::Ready(());
+        };
+        let timed_out = {
+            let since_ms = self.connection.job_since_ms.get();
+            now.monotonic_ms >= since_ms.saturating_add(self.shard.options.handler_timeout_ms)
+        };
+        let finished = match &mut job {
+            Job::Event { future, answer } => {
+                let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+                match polled {
+                    Err(_panic) => {
+                        self.connection.end(End::Refused(Denial::Internal("handler_panic")));
+                        true
+                    }
+                    Ok(Poll::Ready(outcome)) => {
+                        self.answer(answer, outcome, now);
+                        true
+                    }
+                    Ok(Poll::Pending) if timed_out => {
+                        self.answer(answer, Err(Denial::HandlerTimeout), now);
+                        true
+                    }
+                    Ok(Poll::Pending) => false,
+                }
+            }
+            Job::Connect(connecting) => match connecting.poll(context) {
+                Poll::Ready(outcome) => {
+                    let namespace = connecting.namespace;
+                    self.connected(namespace, outcome, now);
+                    true
+                }
+                Poll::Pending if timed_out => {
+                    let namespace = connecting.namespace;
+                    self.connected(namespace, Err(Denial::HandlerTimeout), now);
+                    true
+                }
+                Poll::Pending => false,
+            },
+        };
+        if finished {
+            self.connection.job_since_ms.set(0);
+            return Poll::Ready(());
+        }
+        self.job = Some(job);
+        Poll::Pending
+    }
+
+    /// Starts an act: nothing else of this connection runs until it is done.
+    pub(crate) fn start_job(&mut self, job: Job, now: Now) {
+        self.job = Some(job);
+        let since_ms = now.monotonic_ms.max(1);
+        self.connection.job_since_ms.set(since_ms);
+        self.shard.arm(&self.connection, since_ms + self.shard.options.handler_timeout_ms);
+    }
+
+    /// Tells the peer why, frees everything the connection holds, and starts closing.
+    fn begin_closing(&mut self) {
+        let now = self.shard.now();
+        let end = self.connection.ending().unwrap_or(End::Peer);
+        let code = match &end {
+            End::Peer | End::Goodbye => 1000,
+            End::Refused(Denial::Internal("handler_panic")) => 1011,
+            End::Refused(denial) | End::Told(denial) => match denial.answer().closed_by {
+                ClosedBy::Code(code) => code,
+                ClosedBy::Nothing => 1008,
+            },
+        };
+        if let End::Refused(denial) = &end {
+            self.tell_refused(denial, now);
+        }
+        self.connection.queue_last(close_frame(code, ""), &self.shard.options);
+        self.job = None;
+        self.backlog = Vec::new();
+        self.shard.record_end(&self.connection, &end, code, now);
+        self.shard.forget(&self.connection);
+        self.slot = None;
+        let flushed = self.shard.flush(&self.connection, now);
+        let until_ms = match (&end, flushed) {
+            (End::Peer, _) | (_, Flushed::Failed) => now.monotonic_ms,
+            (_, Flushed::Empty | Flushed::Blocked { .. }) => {
+                now.monotonic_ms + self.shard.options.close_timeout_ms
+            }
+        };
+        self.connection.closing_until_ms.set(until_ms.max(1));
+    }
+
+    /// After our close frame: waits a bounded time for the peer's end, reading into nothing.
+    fn poll_closing(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let now = self.shard.now();
+        if now.monotonic_ms >= self.connection.closing_until_ms.get() {
+            return Poll::Ready(());
+        }
+        if self.shard.flush(&self.connection, now) == Flushed::Failed {
+            return Poll::Ready(());
+        }
+        let mut stream = self.connection.stream.borrow_mut();
+        if !self.connection.is_stalled() && stream.poll_shutdown(context).is_pending() {
+            return Poll::Pending;
+        }
+        let mut scratch = self.shard.read_scratch.borrow_mut();
+        while self.lingered_bytes < LINGER_MAX_BYTES {
+            match stream.poll_read(context, &mut scratch) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(count)) if count > 0 => self.lingered_bytes += count,
+                Poll::Ready(Ok(_) | Err(_)) => return Poll::Ready(()),
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Future for ConnectionTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.connection.remember(context.waker());
+        if self.connection.closing_until_ms.get() == 0 {
+            match self.poll_open(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(()) => {
+                    self.begin_closing();
+                    let shard = Rc::clone(&self.shard);
+                    shard.linger(&self.connection);
+                }
+            }
+        }
+        self.poll_closing(context)
+    }
+}
+
+impl Drop for ConnectionTask {
+    fn drop(&mut self) {
+        self.shard.forget(&self.connection);
+        self.shard.linger_over(&self.connection);
+    }
+}

@@ -1,0 +1,67 @@
+//! Declared events and their handlers, by name.
+//! Never: a handler called without a permit.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+
+use portcullis_guard::{Ask, Caller, Declared, Event, Gate, Permit};
+use portcullis_model::{Denial, Now};
+
+use crate::context::{Context, Reply};
+
+pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, Denial>>>>;
+
+/// An event whose payload type is known only inside.
+pub(crate) trait AnyEvent: Send + Sync {
+    /// Asks door 3 and, with its permit, starts the handler.
+    fn start(&self, call: Call<'_>) -> Result<HandlerFuture, Denial>;
+}
+
+/// Everything one call of an event needs.
+pub(crate) struct Call<'a> {
+    pub(crate) gate: &'a Gate,
+    pub(crate) caller: &'a Caller,
+    pub(crate) ask: &'a Ask<'a>,
+    pub(crate) now: Now,
+    pub(crate) context: Context,
+}
+
+struct Handled<E, H> {
+    rule: Declared<E>,
+    handler: H,
+}
+
+impl<E, H, F> AnyEvent for Handled<E, H>
+where
+    E: Event,
+    Declared<E>: Send + Sync,
+    H: Fn(Permit<E>, Context) -> F + Send + Sync,
+    F: Future<Output = Result<Reply, Denial>> + 'static,
+{
+    fn start(&self, call: Call<'_>) -> Result<HandlerFuture, Denial> {
+        let permit = call.gate.permit(&self.rule, call.caller, call.ask, call.now)?;
+        Ok(Box::pin((self.handler)(permit, call.context)))
+    }
+}
+
+/// All declared events of the users' namespace.
+#[derive(Default)]
+pub(crate) struct EventTable {
+    events: HashMap<&'static str, Box<dyn AnyEvent>>,
+}
+
+impl EventTable {
+    pub(crate) fn insert<E, H, F>(&mut self, rule: Declared<E>, handler: H)
+    where
+        E: Event,
+        Declared<E>: Send + Sync,
+        H: Fn(Permit<E>, Context) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Reply, Denial>> + 'static,
+    {
+        self.events.insert(E::NAME, Box::new(Handled { rule, handler }));
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<&dyn AnyEvent> {
+        self.events.get(name).map(|event| &**event)
+    }
+}

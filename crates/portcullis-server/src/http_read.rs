@@ -1,0 +1,86 @@
+//! Heads and bodies read from a socket, bounded and timed.
+//! Never: more memory than bytes that arrived.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use portcullis_model::{Denial, limits};
+use portcullis_wire::http1::head_end;
+use tokio::time::timeout;
+
+use crate::http::HttpConnection;
+
+/// How reading went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ReadFault {
+    /// The peer is gone, or never started: nothing to answer.
+    Gone,
+    /// Something to refuse.
+    Refused(Denial),
+}
+
+impl HttpConnection {
+    /// Reads until the buffer holds a whole head.
+    pub(crate) async fn read_head(&mut self) -> Result<(), ReadFault> {
+        let deadline = Duration::from_millis(self.shard.options.handshake_timeout_ms);
+        match timeout(deadline, self.fill_head()).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) if self.buffer.is_empty() => Err(ReadFault::Gone),
+            Err(_elapsed) => Err(ReadFault::Refused(Denial::HeadTimeout)),
+        }
+    }
+
+    async fn fill_head(&mut self) -> Result<(), ReadFault> {
+        let mut searched = 0;
+        loop {
+            if head_end(&self.buffer, searched).is_some() {
+                return Ok(());
+            }
+            if self.buffer.len() > limits::HEAD_MAX_BYTES {
+                return Err(ReadFault::Refused(oversized(&self.buffer)));
+            }
+            searched = self.buffer.len();
+            self.read_more().await?;
+        }
+    }
+
+    /// Reads until the buffer holds `length` bytes.
+    pub(crate) async fn read_until(&mut self, length: usize) -> Result<(), ReadFault> {
+        let deadline = Duration::from_millis(self.shard.options.handshake_timeout_ms);
+        let filled = timeout(deadline, async {
+            while self.buffer.len() < length {
+                self.read_more().await?;
+            }
+            Ok(())
+        });
+        match filled.await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => Err(ReadFault::Refused(Denial::BodyTimeout)),
+        }
+    }
+
+    async fn read_more(&mut self) -> Result<(), ReadFault> {
+        let shard = self.shard.clone();
+        let (stream, buffer) = (&mut self.stream, &mut self.buffer);
+        let count = poll_fn(|context| {
+            let mut scratch = shard.read_scratch.borrow_mut();
+            // A head's worth at once: a peer that sends more waits in its own memory.
+            let window = scratch.get_mut(..limits::HEAD_MAX_BYTES).unwrap_or_default();
+            stream.poll_read(context, window).map_ok(|count| {
+                buffer.extend_from_slice(window.get(..count).unwrap_or_default());
+                count
+            })
+        })
+        .await;
+        match count {
+            Ok(count) if count > 0 => Ok(()),
+            Ok(_) | Err(_) => Err(ReadFault::Gone),
+        }
+    }
+}
+
+/// A head that does not end in time for its size: the request line or the rest is at fault.
+fn oversized(buffer: &[u8]) -> Denial {
+    let line = buffer.iter().take(limits::TARGET_MAX_BYTES + 32).any(|byte| *byte == b'\n');
+    if line { Denial::HeadTooLarge } else { Denial::TargetTooLong }
+}

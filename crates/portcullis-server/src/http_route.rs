@@ -1,0 +1,83 @@
+//! Which door a request asks for, and what stands behind it.
+//! Never: decides whether it may pass.
+
+use portcullis_guard::Door;
+use portcullis_wire::http1::Head;
+
+use crate::api::Method;
+use crate::builder::Registered;
+use crate::frame::Form;
+
+/// What a request's path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The Engine.IO path.
+    Engine,
+    /// The plain form's path.
+    Plain,
+    /// A product's route, by its index.
+    Route(usize),
+    /// A product's route with another method.
+    WrongMethod,
+    /// A preflight for a product's route.
+    Preflight,
+    /// A page, by its index.
+    Page(usize),
+    /// Nothing.
+    Nothing,
+}
+
+impl Target {
+    pub(crate) fn of(head: &Head<'_>, registered: &Registered) -> Self {
+        match head.path {
+            "/socket.io/" => return Self::Engine,
+            "/ws" => return Self::Plain,
+            _ => {}
+        }
+        let mut path_known = false;
+        for (index, route) in registered.routes.iter().enumerate() {
+            if route.path == head.path {
+                path_known = true;
+                let method = match route.method {
+                    Method::Get => "GET",
+                    Method::Post => "POST",
+                };
+                if head.method == method {
+                    return Self::Route(index);
+                }
+            }
+        }
+        if path_known {
+            return if head.method == "OPTIONS" { Self::Preflight } else { Self::WrongMethod };
+        }
+        match registered.pages.iter().position(|page| page.path == head.path) {
+            Some(index) if head.method == "GET" => Self::Page(index),
+            Some(_) => Self::WrongMethod,
+            None => Self::Nothing,
+        }
+    }
+
+    /// The door a request for this target has to pass.
+    pub(crate) fn door(self, polling: bool) -> Door {
+        match self {
+            Self::Engine if polling => Door::PollingIo,
+            Self::Engine => Door::SocketIo,
+            Self::Plain => Door::Plain,
+            Self::Route(_) | Self::Preflight | Self::WrongMethod => Door::Api,
+            Self::Page(_) | Self::Nothing => Door::Page,
+        }
+    }
+
+    /// The form a socket behind this target speaks.
+    pub(crate) fn form(self) -> Form {
+        match self {
+            Self::Plain => Form::Plain,
+            Self::Engine
+            | Self::Route(_)
+            | Self::WrongMethod
+            | Self::Preflight
+            | Self::Page(_)
+            | Self::Nothing => Form::SocketIo,
+        }
+    }
+}

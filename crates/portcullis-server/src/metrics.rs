@@ -1,0 +1,122 @@
+//! Counters and gauges, with labels from our own fixed words only.
+//! Never: a label a peer can choose.
+
+use std::sync::atomic::AtomicU64;
+
+use portcullis_audit::AuditCounts;
+use portcullis_guard::CapacityCounts;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// The rule that refused: one series for each, so their number is fixed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RuleLabel {
+    rule: &'static str,
+    code: &'static str,
+}
+
+/// Everything counted, shared by the shards.
+pub(crate) struct Metrics {
+    registry: Registry,
+    refusals: Family<RuleLabel, Counter>,
+    pub(crate) connections_open: Gauge,
+    pub(crate) connections_total: Counter,
+    pub(crate) messages_in: Counter,
+    pub(crate) deliveries: Counter,
+    pub(crate) http_requests: Counter,
+    pre_auth: Gauge<i64>,
+    authenticated: Gauge<i64>,
+    log_written: Gauge<u64, AtomicU64>,
+    log_sampled: Gauge<u64, AtomicU64>,
+    log_lost: Gauge<u64, AtomicU64>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("portcullis");
+        let metrics = Self {
+            refusals: Family::default(),
+            connections_open: Gauge::default(),
+            connections_total: Counter::default(),
+            messages_in: Counter::default(),
+            deliveries: Counter::default(),
+            http_requests: Counter::default(),
+            pre_auth: Gauge::default(),
+            authenticated: Gauge::default(),
+            log_written: Gauge::default(),
+            log_sampled: Gauge::default(),
+            log_lost: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("refusals", "Refusals by rule", metrics.refusals.clone());
+        registry.register(
+            "connections_open",
+            "Open real-time connections",
+            metrics.connections_open.clone(),
+        );
+        registry.register(
+            "connections",
+            "Real-time connections since the start",
+            metrics.connections_total.clone(),
+        );
+        registry.register("messages", "Messages received", metrics.messages_in.clone());
+        registry.register("deliveries", "Frames delivered", metrics.deliveries.clone());
+        registry.register("http_requests", "HTTP requests", metrics.http_requests.clone());
+        registry.register("slots_pre_auth", "Slots used before CONNECT", metrics.pre_auth.clone());
+        registry.register(
+            "slots_authenticated",
+            "Slots used by signed-in connections",
+            metrics.authenticated.clone(),
+        );
+        registry.register("log_written", "Security records written", metrics.log_written.clone());
+        registry.register(
+            "log_sampled",
+            "Security records that a summary stands for",
+            metrics.log_sampled.clone(),
+        );
+        registry.register(
+            "log_lost",
+            "Security records that found their lane full or their file broken",
+            metrics.log_lost.clone(),
+        );
+        Self { registry, ..metrics }
+    }
+
+    /// Counts one refusal.
+    pub(crate) fn refused(&self, rule: &'static str, code: &'static str) {
+        self.refusals.get_or_create(&RuleLabel { rule, code }).inc();
+    }
+
+    /// Everything as OpenMetrics text.
+    pub(crate) fn text(&self, slots: CapacityCounts, log: AuditCounts) -> String {
+        self.pre_auth.set(i64::from(slots.pre_auth));
+        self.authenticated.set(i64::from(slots.authenticated));
+        self.log_written.set(log.written);
+        self.log_sampled.set(log.sampled);
+        self.log_lost.set(log.dropped + log.failed);
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            text.clear();
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_ends_as_open_metrics_does() {
+        let metrics = Metrics::new();
+        metrics.refused("origin_rejected", "forbidden_origin");
+        let text =
+            metrics.text(CapacityCounts { pre_auth: 1, authenticated: 2 }, AuditCounts::default());
+        assert!(text.contains("portcullis_refusals_total{rule=\"origin_rejected\""), "{text}");
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

@@ -1,0 +1,71 @@
+//! Plain numbers the engine runs by.
+//! Never: read from a file here; the binary does that.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+/// How the engine runs. Every time is in milliseconds.
+#[derive(Clone)]
+pub struct Options {
+    /// Where clients connect.
+    pub public: SocketAddr,
+    /// Where operators read health and metrics; nothing listens when `None`.
+    pub private: Option<SocketAddr>,
+    /// TLS for the public listener; plain text when `None`.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Threads that carry connections, each with its own listener.
+    pub shards: usize,
+    /// Between two pings.
+    pub ping_interval_ms: u64,
+    /// Without a pong for this long the connection ends.
+    pub ping_timeout_ms: u64,
+    /// From the upgrade to an accepted CONNECT.
+    pub connect_timeout_ms: u64,
+    /// For TLS, for a request head, for a request body, each.
+    pub handshake_timeout_ms: u64,
+    /// Largest message, in bytes of payload.
+    pub message_max_bytes: u32,
+    /// From the first to the last frame of one message.
+    pub assembly_timeout_ms: u64,
+    /// Bytes that may wait for one connection: worst case per connection.
+    pub outbox_max_bytes: usize,
+    /// Frames that may wait for one connection.
+    pub outbox_max_messages: usize,
+    /// A write that makes no progress for this long ends the connection.
+    pub write_stall_ms: u64,
+    /// A handler that takes longer is given up.
+    pub handler_timeout_ms: u64,
+    /// A closing handshake, from our close frame to the end of the socket.
+    pub close_timeout_ms: u64,
+    /// From the signal to stop to the end of the last connection.
+    pub drain_ms: u64,
+    /// TCP connections one shard holds in the HTTP stage or closing, at most.
+    pub http_connections_max: usize,
+    /// Largest body of an HTTP request.
+    pub body_max_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            public: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443),
+            private: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9443)),
+            tls: None,
+            shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            ping_interval_ms: 25_000,
+            ping_timeout_ms: 20_000,
+            connect_timeout_ms: 10_000,
+            handshake_timeout_ms: 10_000,
+            message_max_bytes: 12 * 1024,
+            assembly_timeout_ms: 10_000,
+            outbox_max_bytes: 1024 * 1024,
+            outbox_max_messages: 256,
+            write_stall_ms: 10_000,
+            handler_timeout_ms: 2_000,
+            close_timeout_ms: 3_000,
+            drain_ms: 10_000,
+            http_connections_max: 20_000,
+            body_max_bytes: 16 * 1024,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Frames waiting to be written to one connection, bounded in bytes and number.
+//! Never: grows past its limit; the connection ends instead.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+
+use crate::stream::Stream;
+
+/// More than this is not copied together: the frame is written as it is.
+const COALESCE_MAX_BYTES: usize = 16 * 1024;
+
+/// Why a frame was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// How a flush ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// Nothing waits any more.
+    Empty,
+    /// The socket takes nothing now; its waker is armed. `progress` tells whether it took some.
+    Blocked { progress: bool },
+    /// The socket is broken.
+    Failed,
+}
+
+/// The queue. Worst case in memory: `bytes_max` plus 32 bytes a frame.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl Outbox {
+    pub(crate) fn push(
+        &mut self,
+        frame: Bytes,
+        bytes_max: usize,
+        frames_max: usize,
+    ) -> Result<(), Full> {
+        if self.frames.len() >= frames_max || self.bytes + frame.len() > bytes_max {
+            return Err(Full);
+        }
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+        Ok(())
+    }
+
+    /// Writes as much as the socket takes; small frames go together in one call.
+    pub(crate) fn flush(
+        &mut self,
+        stream: &mut Stream,
+        scratch: &mut Vec<u8>,
+        context: &mut Context<'_>,
+    ) -> Flushed {
+        let mut progress = false;
+        while !self.frames.is_empty() {
+            match self.write_some(stream, scratch, context) {
+                Poll::Ready(Ok(0) | Err(_)) => return Flushed::Failed,
+                Poll::Ready(Ok(written)) => {
+                    progress = true;
+                    self.consume(written);
+                }
+                Poll::Pending => return Flushed::Blocked { progress },
+            }
+        }
+        match stream.poll_flush(context) {
+            Poll::Ready(Ok(())) => {
+                if self.frames.capacity() > 32 {
+                    self.frames = VecDeque::new();
+                }
+                Flushed::Empty
+            }
+            Poll::Ready(Err(_)) => Flushed::Failed,
+            Poll::Pending => Flushed::Blocked { progress },
+        }
+    }
+
+    fn write_some(
+        &self,
+        stream: &mut Stream,
+        scratch: &mut Vec<u8>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<usize>> {
+        let Some(first) = self.frames.front() else {
+            return Poll::Ready(Ok(0));
+        };
+        if self.frames.len() == 1 || first.len() >= COALESCE_MAX_BYTES {
+            return stream.poll_write(context, first);
+        }
+        scratch.clear();
+        for frame in &self.frames {
+            if scratch.len() + frame.len() > COALESCE_MAX_BYTES {
+                break;
+            }
+            scratch.extend_from_slice(frame);
+        }
+        stream.poll_write(context, scratch)
+    }
+
+    fn consume(&mut self, mut written: usize) {
+        self.bytes = self.bytes.saturating_sub(written);
+        while let Some(front) = self.frames.front_mut() {
+            if front.len() > written {
+                front.advance(written);
+                return;
+            }
+            written -= front.len();
+            self.frames.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_bounds_hold() {
+        let mut outbox = Outbox::default();
+        let frame = Bytes::from_static(b"12345");
+        assert_eq!(outbox.push(frame.clone(), 10, 3), Ok(()));
+        assert_eq!(outbox.push(frame.clone(), 10, 3), Ok(()));
+        assert_eq!(outbox.push(frame.clone(), 10, 3), Err(Full));
+        assert_eq!(outbox.push(frame, 100, 2), Err(Full));
+    }
+
+    #[test]
+    fn partial_writes_keep_the_rest() {
+        let mut outbox = Outbox::default();
+        for text in ["abc", "def", "ghi"] {
+            outbox.push(Bytes::from_static(text.as_bytes()), 100, 10).unwrap();
+        }
+        outbox.consume(4);
+        let rest: Vec<u8> = outbox.frames.iter().flatten().copied().collect();
+        assert_eq!(rest, b"efghi");
+        assert_eq!(outbox.bytes, 5);
+        outbox.consume(5);
+        assert!(outbox.frames.is_empty());
+    }
+}

@@ -1,0 +1,130 @@
+//! Health, readiness and metrics, on their own listener and thread.
+//! Never: reachable by clients; nothing here is authenticated.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_audit::Audit;
+use portcullis_guard::Gate;
+use portcullis_model::limits;
+use portcullis_wire::http1::{HeadLimits, head_end, parse_head, write_response_head};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use crate::metrics::Metrics;
+use crate::shard::Common;
+
+/// Operators' connections at a time.
+const CONNECTIONS_MAX: usize = 64;
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// What the private listener reads from.
+#[derive(Clone)]
+pub(crate) struct Private {
+    gate: Arc<Gate>,
+    audit: Audit,
+    metrics: Arc<Metrics>,
+    drained: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Private {
+    pub(crate) fn new(
+        common: &Common,
+        drained: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            gate: common.gate.clone(),
+            audit: common.audit.clone(),
+            metrics: common.metrics.clone(),
+            drained,
+            stop,
+        }
+    }
+
+    /// Answers until the server has stopped.
+    pub(crate) async fn serve(self, listener: std::net::TcpListener) {
+        let Ok(listener) = TcpListener::from_std(listener) else {
+            tracing::error!("the private listener could not be registered with the runtime");
+            return;
+        };
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut stop = self.stop.clone();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _closed = stop.wait_for(|stopped| *stopped) => return,
+            };
+            let (Ok((socket, peer)), Ok(place)) = (accepted, places.clone().try_acquire_owned())
+            else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            };
+            let private = self.clone();
+            tokio::task::spawn_local(async move {
+                if timeout(DEADLINE, private.answer(socket, peer)).await.is_err() {
+                    tracing::debug!("an operator's request took too long");
+                }
+                drop(place);
+            });
+        }
+    }
+
+    async fn answer(&self, mut socket: TcpStream, peer: SocketAddr) {
+        let mut buffer = Vec::new();
+        while head_end(&buffer, 0).is_none() {
+            if buffer.len() > limits::HEAD_MAX_BYTES {
+                return;
+            }
+            match socket.read_buf(&mut buffer).await {
+                Ok(count) if count > 0 => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
+        let head_limits = HeadLimits {
+            head_max_bytes: limits::HEAD_MAX_BYTES,
+            headers_max: limits::HEADERS_MAX,
+            target_max_bytes: limits::TARGET_MAX_BYTES,
+        };
+        let (status, content_type, body) = match parse_head(&buffer, &head_limits) {
+            Ok(Some(head)) if head.method == "GET" => self.read(head.path),
+            Ok(Some(_)) => (405, "text/plain; charset=utf-8", String::new()),
+            Ok(None) | Err(_) => (400, "text/plain; charset=utf-8", String::new()),
+        };
+        tracing::trace!(%peer, status, "operator's request");
+        let length = body.len().to_string();
+        let mut bytes = Vec::with_capacity(256 + body.len());
+        let headers = [
+            ("Content-Type", content_type),
+            ("Content-Length", &length),
+            ("Connection", "close"),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
+        ];
+        write_response_head(&mut bytes, status, &headers);
+        bytes.extend_from_slice(body.as_bytes());
+        let _sent = socket.write_all(&bytes).await;
+        let _ended = socket.shutdown().await;
+    }
+
+    fn read(&self, path: &str) -> (u16, &'static str, String) {
+        let json = "application/json; charset=utf-8";
+        match path {
+            "/health" => (200, json, String::from(r#"{"status":"ok"}"#)),
+            "/ready" if *self.drained.borrow() => {
+                (503, json, String::from(r#"{"status":"draining"}"#))
+            }
+            "/ready" => (200, json, String::from(r#"{"status":"ready"}"#)),
+            "/metrics" => {
+                let text = self.metrics.text(self.gate.counts(), self.audit.counts());
+                (200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+            }
+            _ => (404, json, String::from(r#"{"status":"not found"}"#)),
+        }
+    }
+}

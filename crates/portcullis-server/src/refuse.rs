@@ -1,0 +1,147 @@
+//! The one way out for refusals: what the client reads, the security record, the counter.
+//! Never: a decision; it is made before.
+
+use std::net::IpAddr;
+
+use portcullis_audit::{Outcome, Record};
+use portcullis_guard::User;
+use portcullis_model::{Answer, ConnectionId, Denial, Now, Reference};
+use serde_json::{Map, Value, json};
+
+use crate::shard::Shard;
+
+/// Who is refused, as far as it is known.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Who<'a> {
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) port: Option<u16>,
+    pub(crate) user: Option<&'a User>,
+    pub(crate) connection: Option<ConnectionId>,
+    pub(crate) event: Option<&'a str>,
+    pub(crate) method: Option<&'a str>,
+    pub(crate) path: Option<&'a str>,
+    pub(crate) origin: Option<&'a str>,
+    pub(crate) user_agent: Option<&'a str>,
+    /// Whether the refusal answers an HTTP request, so that the record names its status.
+    pub(crate) http: bool,
+}
+
+/// A refusal that is recorded and counted, ready to be told to the client.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) answer: Answer,
+    pub(crate) retry_after_s: Option<u64>,
+    reference: Option<Reference>,
+    field: Option<&'static str>,
+    engine_code: u8,
+}
+
+/// Records and counts a refusal; gives what the client may read.
+pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) -> Refusal {
+    let answer = denial.answer();
+    let reference = shard.references.next();
+    shard.metrics.refused(answer.rule, answer.code);
+    let mut record = Record::new(answer.event, answer.severity);
+    record.outcome = Outcome::Failure;
+    record.rule = answer.rule;
+    record.reason = denial.reason();
+    record.reference.clone_from(&reference);
+    record.client = who.client;
+    record.port = who.port;
+    record.user = who.user.map(|user| user.id.clone());
+    record.user_name = denial.username().map(String::from);
+    record.connection = who.connection;
+    record.event = who.event.map(String::from);
+    record.method = who.method.map(String::from);
+    record.path = who.path.map(String::from);
+    record.origin = who.origin.map(String::from);
+    record.user_agent = who.user_agent.map(String::from);
+    record.status = who.http.then_some(answer.status);
+    shard.audit.record(record, now);
+    let retry_after_s = denial.retry_after_ms().map(|exact_ms| match who.user {
+        Some(_) => exact_ms.div_ceil(5_000).max(1) * 5,
+        None => 30 + shard.references.next_number() % 31,
+    });
+    let engine_code = engine_code(denial);
+    Refusal { answer, retry_after_s, reference, field: denial.field(), engine_code }
+}
+
+/// The number the Engine.IO protocol gives a refused request.
+fn engine_code(denial: &Denial) -> u8 {
+    match denial {
+        Denial::TransportUnknown | Denial::PollingOff => 0,
+        Denial::SessionUnknown => 1,
+        Denial::HandshakeMethod => 2,
+        Denial::OriginMissing
+        | Denial::OriginForbidden
+        | Denial::ConnectRate { .. }
+        | Denial::RequestRate { .. }
+        | Denial::Busy
+        | Denial::Draining
+        | Denial::Token(_)
+        | Denial::TokenInUrl => 4,
+        Denial::EngineVersion => 5,
+        _ => 3,
+    }
+}
+
+impl Refusal {
+    fn reference(&self) -> &str {
+        self.reference.as_ref().map_or("", Reference::as_str)
+    }
+
+    /// The body of an HTTP answer: `{code, message, ref}`.
+    pub(crate) fn http_body(&self) -> String {
+        json!({
+            "code": self.answer.code,
+            "message": self.answer.message,
+            "ref": self.reference(),
+        })
+        .to_string()
+    }
+
+    /// The body for a request at the Engine.IO path, whose codes are numbers.
+    pub(crate) fn engine_body(&self) -> String {
+        json!({
+            "code": self.engine_code,
+            "message": self.answer.message,
+            "ref": self.reference(),
+        })
+        .to_string()
+    }
+
+    /// The payload of a refused CONNECT: `{message, data: {code, ref, retry_after_s?}}`.
+    pub(crate) fn connect_error(&self) -> String {
+        let mut data = self.members();
+        data.remove("message");
+        json!({ "message": self.answer.message, "data": data }).to_string()
+    }
+
+    /// The acknowledgement of a refused event: `{ok: false, error: {…}}`.
+    pub(crate) fn reply(&self) -> String {
+        json!({ "ok": false, "error": self.members() }).to_string()
+    }
+
+    /// The payload of event `error`, for an event without acknowledgement.
+    pub(crate) fn error_event(&self, event: Option<&str>) -> String {
+        let mut members = self.members();
+        if let Some(event) = event {
+            members.insert(String::from("event"), Value::from(event));
+        }
+        Value::Object(members).to_string()
+    }
+
+    fn members(&self) -> Map<String, Value> {
+        let mut members = Map::new();
+        members.insert(String::from("code"), Value::from(self.answer.code));
+        members.insert(String::from("message"), Value::from(self.answer.message));
+        members.insert(String::from("ref"), Value::from(self.reference()));
+        if let Some(field) = self.field {
+            members.insert(String::from("field"), Value::from(field));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            members.insert(String::from("retry_after_s"), Value::from(seconds));
+        }
+        members
+    }
+}

@@ -1,0 +1,196 @@
+//! Threads, readiness, drain.
+//! Never: a thread that outlives the server.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use portcullis_guard::GateError;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+
+use crate::builder::Builder;
+use crate::hub::Batch;
+use crate::listen::bind;
+use crate::metrics::Metrics;
+use crate::private::Private;
+use crate::shard::{Common, Shard};
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An address is taken, not ours, or needs more rights.
+    #[error("cannot listen on {address}: {source}; choose another address under [listen]")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A rule is not sound.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// A thread or its runtime could not be made.
+    #[error("cannot start a thread: {0}; check the limits of this user")]
+    Thread(io::Error),
+}
+
+/// A server that runs.
+pub struct Running {
+    public: SocketAddr,
+    private: Option<SocketAddr>,
+    draining: watch::Sender<bool>,
+    stopped: watch::Sender<bool>,
+    shards: Vec<JoinHandle<()>>,
+    operators: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Where clients connect.
+    #[must_use]
+    pub fn public(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// Where operators look.
+    #[must_use]
+    pub fn private(&self) -> Option<SocketAddr> {
+        self.private
+    }
+
+    /// Stops accepting, lets running acts finish, ends every connection; waits for it.
+    ///
+    /// Takes `Options::drain_ms` at most.
+    pub fn drain(self) {
+        self.draining.send_replace(true);
+        for shard in self.shards {
+            let _ended = shard.join();
+        }
+        // Operators see `draining` for as long as anything drains.
+        self.stopped.send_replace(true);
+        if let Some(operators) = self.operators {
+            let _ended = operators.join();
+        }
+    }
+}
+
+pub(crate) fn start(builder: Builder) -> Result<Running, ServerError> {
+    builder.gate.check_declared()?;
+    let shards = builder.options.shards.max(1);
+    let listeners = listeners(builder.options.public, shards)?;
+    let public = listeners
+        .first()
+        .and_then(|listener| listener.local_addr().ok())
+        .unwrap_or(builder.options.public);
+    let common = Common {
+        options: Arc::new(builder.options),
+        gate: Arc::new(builder.gate),
+        registered: Arc::new(builder.registered),
+        hub: builder.hub,
+        clock: builder.clock,
+        audit: builder.audit,
+        metrics: Arc::new(Metrics::new()),
+    };
+    let (draining, drained) = watch::channel(false);
+    let (stopped, stop) = watch::channel(false);
+    let mut private = None;
+    let mut operators = None;
+    if let Some(address) = common.options.private {
+        let listener = bind_at(address)?;
+        private = Some(listener.local_addr().unwrap_or(address));
+        let answers = Private::new(&common, drained.clone(), stop);
+        operators = Some(thread("private", move |local, runtime| {
+            run(local, runtime, answers.serve(listener));
+        })?);
+    }
+    let mut threads = Vec::with_capacity(shards);
+    for (index, (listener, inbox)) in listeners.into_iter().zip(builder.inboxes).enumerate() {
+        let index = u16::try_from(index).unwrap_or(u16::MAX);
+        let (common, drained) = (common.clone(), drained.clone());
+        threads.push(thread(&format!("shard-{index}"), move |local, runtime| {
+            let shard = Rc::new(Shard::new(index, common));
+            run(local, runtime, shard.run(listener, inbox, drained));
+        })?);
+    }
+    Ok(Running { public, private, draining, stopped, shards: threads, operators })
+}
+
+fn bind_at(address: SocketAddr) -> Result<std::net::TcpListener, ServerError> {
+    bind(address).map_err(|source| ServerError::Listen { address, source })
+}
+
+/// One listener a shard; with port 0 the first one's port is everyone's.
+fn listeners(
+    address: SocketAddr,
+    shards: usize,
+) -> Result<Vec<std::net::TcpListener>, ServerError> {
+    let first = bind_at(address)?;
+    let address = first.local_addr().unwrap_or(address);
+    let mut listeners = vec![first];
+    for _ in 1..shards {
+        listeners.push(bind_at(address)?);
+    }
+    Ok(listeners)
+}
+
+fn thread(
+    name: &str,
+    body: impl FnOnce(&LocalSet, &tokio::runtime::Runtime) + Send + 'static,
+) -> Result<JoinHandle<()>, ServerError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ServerError::Thread)?;
+    std::thread::Builder::new()
+        .name(format!("portcullis-{name}"))
+        .spawn(move || {
+            let local = LocalSet::new();
+            body(&local, &runtime);
+        })
+        .map_err(ServerError::Thread)
+}
+
+fn run(local: &LocalSet, runtime: &tokio::runtime::Runtime, work: impl Future<Output = ()>) {
+    local.block_on(runtime, work);
+}
+
+impl Shard {
+    /// The shard's life: until the server drains and its connections are gone.
+    async fn run(
+        self: Rc<Self>,
+        listener: std::net::TcpListener,
+        inbox: mpsc::Receiver<Batch>,
+        mut drained: watch::Receiver<bool>,
+    ) {
+        let Ok(listener) = TcpListener::from_std(listener) else {
+            tracing::error!("a listener could not be registered with the runtime");
+            return;
+        };
+        tokio::task::spawn_local(tokio::task::unconstrained(Rc::clone(&self).flush_forever()));
+        tokio::task::spawn_local(Rc::clone(&self).turn_wheel_forever());
+        tokio::task::spawn_local(Rc::clone(&self).deliver_forever(inbox));
+        let accepting = Rc::clone(&self).accept_until_drained(listener, drained.clone());
+        tokio::task::spawn_local(accepting);
+        let _closed = drained.wait_for(|draining| *draining).await;
+        self.draining.set(true);
+        self.drain_connections().await;
+    }
+
+    /// Ends every connection as soon as its running act is done.
+    async fn drain_connections(&self) {
+        let deadline = Duration::from_millis(self.options.drain_ms);
+        let emptied = tokio::time::timeout(deadline, async {
+            while !self.is_idle() {
+                self.end_idle();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        if emptied.await.is_err() {
+            tracing::warn!("connections were still open at the end of the drain");
+        }
+    }
+}

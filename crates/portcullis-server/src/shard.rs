@@ -1,0 +1,219 @@
+//! One thread's world: its connections, rooms, deadlines and buffers.
+//! Never: shared with another thread; deliveries come through the hub.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use portcullis_audit::Audit;
+use portcullis_guard::Gate;
+use portcullis_model::{Clock, ConnectionId, Now, UserId};
+use tokio::sync::Notify;
+
+use crate::builder::Registered;
+use crate::connection::{Connection, End};
+use crate::headers::SecurityHeaders;
+use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::outbox::Flushed;
+use crate::random::References;
+use crate::rooms::Rooms;
+use crate::timer::{SLOT_MS, Wheel};
+
+/// Bytes read from a socket at once.
+const READ_MAX_BYTES: usize = 64 * 1024;
+
+/// Everything a connection can reach on its thread.
+pub(crate) struct Shard {
+    pub(crate) index: u16,
+    pub(crate) options: Arc<Options>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) registered: Arc<Registered>,
+    pub(crate) hub: Hub,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) audit: Audit,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) references: References,
+    pub(crate) security: SecurityHeaders,
+    pub(crate) connections: RefCell<HashMap<u64, Rc<Connection>>>,
+    pub(crate) users: RefCell<HashMap<UserId, Vec<u64>>>,
+    /// Connections that have ended and wait, for a bounded time, for the peer's end.
+    lingering: RefCell<HashMap<u64, Rc<Connection>>>,
+    pub(crate) rooms: RefCell<Rooms>,
+    pub(crate) read_scratch: RefCell<Vec<u8>>,
+    pub(crate) write_scratch: RefCell<Vec<u8>>,
+    pub(crate) http_connections: Cell<usize>,
+    pub(crate) draining: Cell<bool>,
+    wheel: RefCell<Wheel>,
+    dirty: RefCell<Vec<Rc<Connection>>>,
+    flush_wanted: Notify,
+    next_number: Cell<u64>,
+}
+
+/// What all shards of a server have in common.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) options: Arc<Options>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) registered: Arc<Registered>,
+    pub(crate) hub: Hub,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) audit: Audit,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Shard {
+    pub(crate) fn new(index: u16, common: Common) -> Self {
+        let now = common.clock.now();
+        let tls = common.options.tls.is_some();
+        let security = SecurityHeaders::new(tls, &common.gate.options().hosts);
+        Self {
+            security,
+            index,
+            options: common.options,
+            gate: common.gate,
+            registered: common.registered,
+            hub: common.hub,
+            clock: common.clock,
+            audit: common.audit,
+            metrics: common.metrics,
+            references: References::new(),
+            connections: RefCell::default(),
+            users: RefCell::default(),
+            lingering: RefCell::default(),
+            rooms: RefCell::default(),
+            read_scratch: RefCell::new(vec![0; READ_MAX_BYTES]),
+            write_scratch: RefCell::default(),
+            http_connections: Cell::new(0),
+            draining: Cell::new(false),
+            wheel: RefCell::new(Wheel::new(now.monotonic_ms)),
+            dirty: RefCell::default(),
+            flush_wanted: Notify::new(),
+            next_number: Cell::new(1),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// The id of the next connection.
+    pub(crate) fn next_id(&self) -> ConnectionId {
+        let number = self.next_number.get();
+        self.next_number.set(number + 1);
+        ConnectionId { shard: self.index, number }
+    }
+
+    /// Takes a connection in: from here on it has deadlines and can be delivered to.
+    pub(crate) fn adopt(&self, connection: &Rc<Connection>, now: Now) {
+        self.connections.borrow_mut().insert(connection.id.number, Rc::clone(connection));
+        self.metrics.connections_open.inc();
+        if let Some(next_ms) = connection.due(now, &self.options) {
+            self.arm(connection, next_ms);
+        }
+    }
+
+    /// Lets the connection be looked at no later than `at_ms`.
+    pub(crate) fn arm(&self, connection: &Connection, at_ms: u64) {
+        let armed_ms = connection.armed_ms.get();
+        if armed_ms == 0 || at_ms < armed_ms {
+            let at_ms = self.wheel.borrow_mut().arm(connection.id.number, at_ms);
+            connection.armed_ms.set(at_ms);
+        }
+    }
+
+    fn find(&self, number: u64) -> Option<Rc<Connection>> {
+        let open = self.connections.borrow().get(&number).cloned();
+        open.or_else(|| self.lingering.borrow().get(&number).cloned())
+    }
+
+    /// Keeps an ended connection's deadline; over the bound its socket goes at once.
+    pub(crate) fn linger(&self, connection: &Rc<Connection>) {
+        let mut lingering = self.lingering.borrow_mut();
+        if lingering.len() >= self.options.http_connections_max {
+            connection.closing_until_ms.set(1);
+            return;
+        }
+        lingering.insert(connection.id.number, Rc::clone(connection));
+        connection.armed_ms.set(0);
+        self.arm(connection, connection.closing_until_ms.get());
+    }
+
+    /// The socket of an ended connection is gone.
+    pub(crate) fn linger_over(&self, connection: &Connection) {
+        self.lingering.borrow_mut().remove(&connection.id.number);
+    }
+
+    /// Whether any connection is open or closing.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.connections.borrow().is_empty() && self.lingering.borrow().is_empty()
+    }
+
+    /// Has the connection's outbox written at the end of this turn.
+    pub(crate) fn mark_dirty(&self, connection: &Rc<Connection>) {
+        if !connection.dirty.replace(true) {
+            self.dirty.borrow_mut().push(Rc::clone(connection));
+            self.flush_wanted.notify_one();
+        }
+    }
+
+    /// Queues a frame and has it written this turn.
+    pub(crate) fn send(&self, connection: &Rc<Connection>, frame: bytes::Bytes) {
+        connection.queue(frame, &self.options);
+        self.mark_dirty(connection);
+    }
+
+    /// Writes one connection's outbox; a broken socket ends the connection.
+    pub(crate) fn flush(&self, connection: &Rc<Connection>, now: Now) -> Flushed {
+        let flushed = connection.flush(&mut self.write_scratch.borrow_mut(), now);
+        match flushed {
+            Flushed::Empty => {}
+            Flushed::Blocked { .. } => {
+                self.arm(connection, now.monotonic_ms + self.options.write_stall_ms);
+            }
+            Flushed::Failed => connection.end(End::Peer),
+        }
+        flushed
+    }
+
+    /// Runs for the shard's life: writes every dirty connection once a turn.
+    pub(crate) async fn flush_forever(self: Rc<Self>) {
+        let mut batch = Vec::new();
+        loop {
+            self.flush_wanted.notified().await;
+            std::mem::swap(&mut batch, &mut *self.dirty.borrow_mut());
+            let now = self.now();
+            for connection in batch.drain(..) {
+                connection.dirty.set(false);
+                if !connection.is_stalled() {
+                    self.flush(&connection, now);
+                }
+            }
+        }
+    }
+
+    /// Runs for the shard's life: looks at every connection whose deadline has come.
+    pub(crate) async fn turn_wheel_forever(self: Rc<Self>) {
+        let mut due = Vec::new();
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(SLOT_MS));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now = self.now();
+            self.wheel.borrow_mut().turn(now.monotonic_ms, &mut due);
+            for entry in due.drain(..) {
+                let Some(connection) = self.find(entry.connection) else { continue };
+                if connection.armed_ms.get() != entry.at_ms {
+                    continue;
+                }
+                connection.armed_ms.set(0);
+                if let Some(next_ms) = connection.due(now, &self.options) {
+                    self.arm(&connection, next_ms);
+                }
+                self.mark_dirty(&connection);
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A wheel of deadlines: one entry a connection, whatever the number of its timers.
+//! Never: exact; a deadline is met within one slot after it.
+
+/// Width of a slot, in milliseconds: how late a deadline may be noticed.
+pub(crate) const SLOT_MS: u64 = 50;
+const SLOTS: usize = 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) connection: u64,
+    pub(crate) at_ms: u64,
+}
+
+/// Deadlines up to 51 seconds ahead; later ones are looked at again on the way.
+///
+/// Memory: 16 bytes an entry; a connection has one live entry and at most a few stale ones.
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    slots: Vec<Vec<Entry>>,
+    turned_to: u64,
+}
+
+impl Wheel {
+    pub(crate) fn new(now_ms: u64) -> Self {
+        Self { slots: vec![Vec::new(); SLOTS], turned_to: now_ms / SLOT_MS }
+    }
+
+    /// Arms a deadline and gives the time at which it will fire, at the earliest.
+    pub(crate) fn arm(&mut self, connection: u64, at_ms: u64) -> u64 {
+        let horizon = self.turned_to + SLOTS as u64 - 1;
+        let slot = at_ms.div_ceil(SLOT_MS).clamp(self.turned_to + 1, horizon);
+        let at_ms = slot * SLOT_MS;
+        if let Some(entries) = self.slots.get_mut(Self::index(slot)) {
+            entries.push(Entry { connection, at_ms });
+        }
+        at_ms
+    }
+
+    /// Turns to `now_ms` and moves every entry due by then to `due`.
+    pub(crate) fn turn(&mut self, now_ms: u64, due: &mut Vec<Entry>) {
+        let target = now_ms / SLOT_MS;
+        let steps = (target.saturating_sub(self.turned_to)).min(SLOTS as u64);
+        for step in 1..=steps {
+            if let Some(entries) = self.slots.get_mut(Self::index(self.turned_to + step)) {
+                due.append(entries);
+            }
+        }
+        self.turned_to = self.turned_to.max(target);
+    }
+
+    fn index(slot: u64) -> usize {
+        usize::try_from(slot % SLOTS as u64).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fired(wheel: &mut Wheel, now_ms: u64) -> Vec<u64> {
+        let mut due = Vec::new();
+        wheel.turn(now_ms, &mut due);
+        due.into_iter().map(|entry| entry.connection).collect()
+    }
+
+    #[test]
+    fn fires_once_and_never_early() {
+        let mut wheel = Wheel::new(0);
+        wheel.arm(1, 120);
+        wheel.arm(2, 1_000);
+        assert_eq!(fired(&mut wheel, 119), Vec::<u64>::new());
+        assert_eq!(fired(&mut wheel, 150), vec![1]);
+        assert_eq!(fired(&mut wheel, 150), Vec::<u64>::new());
+        assert_eq!(fired(&mut wheel, 60_000), vec![2]);
+    }
+
+    #[test]
+    fn a_deadline_beyond_the_horizon_fires_early_to_be_armed_again() {
+        let mut wheel = Wheel::new(0);
+        let at_ms = wheel.arm(1, 1_000_000);
+        assert!(at_ms < 52_000);
+        assert_eq!(fired(&mut wheel, at_ms), vec![1]);
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_fires_at_the_next_turn() {
+        let mut wheel = Wheel::new(10_000);
+        wheel.arm(1, 5);
+        assert_eq!(fired(&mut wheel, 10_049), Vec::<u64>::new());
+        assert_eq!(fired(&mut wheel, 10_050), vec![1]);
+    }
+}

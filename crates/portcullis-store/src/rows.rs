@@ -1,0 +1,323 @@
+//! What goes into the store and what comes out of it.
+//! Never: SQL, or a type of one backend.
+
+use std::sync::Arc;
+
+use portcullis_model::{MessageId, Mid, Roles, RoomId, Secret, UserId};
+
+/// Who may join a room without being asked in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// Everyone who is signed in.
+    Public,
+    /// Its members only.
+    Private,
+}
+
+/// A user as stored, without the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRow {
+    /// The user.
+    pub id: UserId,
+    /// The name others see.
+    pub username: Arc<str>,
+    /// What the user may do at all.
+    pub roles: Roles,
+    /// Whether the user is locked out.
+    pub disabled: bool,
+    /// Tokens issued before this moment are void; 0 when none were revoked.
+    pub valid_after_unix_ms: i64,
+}
+
+/// A room as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomRow {
+    /// The room.
+    pub id: RoomId,
+    /// The name others see.
+    pub name: Arc<str>,
+    /// Who made it, and alone may delete it.
+    pub owner: UserId,
+    /// Who may join.
+    pub visibility: Visibility,
+}
+
+/// A message as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRow {
+    /// The message.
+    pub id: MessageId,
+    /// Its place in the room, from 1 without gaps.
+    pub seq: u64,
+    /// The room.
+    pub room: RoomId,
+    /// Who wrote it.
+    pub user: UserId,
+    /// The writer's name: when sent in the feed, as it is now in history.
+    pub username: Arc<str>,
+    /// The plain text.
+    pub text: String,
+    /// The safe formatting, if there is any.
+    pub html: Option<String>,
+    /// The message of the same room it answers.
+    pub reply_to: Option<MessageId>,
+    /// When the server took it.
+    pub sent_unix_ms: i64,
+}
+
+/// Everything the live directory is built from.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// All users.
+    pub users: Vec<UserRow>,
+    /// All rooms that are not deleted.
+    pub rooms: Vec<RoomRow>,
+    /// All members of these rooms.
+    pub members: Vec<(RoomId, UserId)>,
+}
+
+/// A user to create: of our own (`password_phc`), or of a foreign issuer.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// The new user's id.
+    pub id: UserId,
+    /// The name; unique among our own users, whatever its case.
+    pub username: Arc<str>,
+    /// The password's hash in PHC form, for our own users.
+    pub password_phc: Option<Secret<String>>,
+    /// Who vouches for a foreign user.
+    pub issuer: Option<String>,
+    /// What the issuer calls the user.
+    pub subject: Option<String>,
+    /// What the user may do from the start.
+    pub roles: Roles,
+    /// When.
+    pub created_unix_ms: i64,
+    /// Whether this is the one-time set-up: refused once any administrator exists.
+    pub setup: bool,
+}
+
+/// What became of a [`NewUser`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreateUser {
+    /// It is there; for a foreign user perhaps since long.
+    Created,
+    /// The name belongs to somebody else.
+    NameTaken,
+    /// There is an administrator already.
+    SetupUsed,
+}
+
+/// What a log-in is checked against.
+#[derive(Debug, Clone)]
+pub struct CredentialsRow {
+    /// The user.
+    pub id: UserId,
+    /// The name as it was registered.
+    pub username: Arc<str>,
+    /// The password's hash in PHC form.
+    pub password_phc: Secret<String>,
+    /// What the user may do.
+    pub roles: Roles,
+    /// Whether the user is locked out.
+    pub disabled: bool,
+}
+
+/// A room to create.
+#[derive(Debug, Clone)]
+pub struct NewRoom {
+    /// The new room's id; never that of a room that exists.
+    pub id: RoomId,
+    /// The name.
+    pub name: Arc<str>,
+    /// Who may join.
+    pub visibility: Visibility,
+    /// Who makes it; becomes its first member.
+    pub owner: UserId,
+    /// When.
+    pub created_unix_ms: i64,
+    /// The connection that asks; comes back in the feed.
+    pub origin: u64,
+    /// How many rooms one user may own.
+    pub rooms_per_user_max: u32,
+}
+
+/// What became of a [`NewRoom`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreateRoom {
+    /// It is there, and empty but for its owner.
+    Created,
+    /// The owner has as many rooms as allowed.
+    TooMany,
+}
+
+/// A wish to be a member, or, for a member, to be placed in the feed's order.
+#[derive(Debug, Clone)]
+pub struct Join {
+    /// The room.
+    pub room: RoomId,
+    /// Who.
+    pub user: UserId,
+    /// The connection that asks; comes back in the feed.
+    pub origin: u64,
+    /// How many members a room may have.
+    pub members_max: u32,
+}
+
+/// What became of a [`Join`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinRoom {
+    /// The user is a member.
+    Joined {
+        /// The room's newest sequence number at that moment; 0 when empty.
+        seq: u64,
+        /// Whether the user was a member before.
+        already: bool,
+    },
+    /// No such room, no such user, or a private room the user is no member of.
+    Missing,
+    /// The room has as many members as allowed.
+    Full,
+}
+
+/// What became of leaving a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaveRoom {
+    /// The user is no member any more.
+    Left,
+    /// The user was none.
+    NotMember,
+}
+
+/// What became of deleting a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteRoom {
+    /// It is gone, with its members and messages.
+    Deleted,
+    /// No such room, or it is another's.
+    Refused,
+}
+
+/// A message to store.
+///
+/// Ids that sort by time (a millisecond count first) keep the index of ids small and warm;
+/// any unique id is correct.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// The new message's id, unique for ever.
+    pub id: MessageId,
+    /// Where.
+    pub room: RoomId,
+    /// Who.
+    pub user: UserId,
+    /// The writer's name, handed on to the feed.
+    pub username: Arc<str>,
+    /// The plain text.
+    pub text: String,
+    /// The safe formatting, if there is any.
+    pub html: Option<String>,
+    /// The message of the same room it answers.
+    pub reply_to: Option<MessageId>,
+    /// The client's idempotency key.
+    pub mid: Option<Mid>,
+    /// The digest of what the client sent under that key.
+    pub digest: Option<[u8; 32]>,
+    /// When the server took it.
+    pub sent_unix_ms: i64,
+    /// The connection that asks; comes back in the feed.
+    pub origin: u64,
+}
+
+/// What became of a [`NewMessage`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Append {
+    /// It is durable and has its place.
+    Stored {
+        /// Its id.
+        id: MessageId,
+        /// Its place in the room.
+        seq: u64,
+        /// When the server took it.
+        sent_unix_ms: i64,
+    },
+    /// The same key with the same content was stored before; these are that message's.
+    Repeated {
+        /// Its id.
+        id: MessageId,
+        /// Its place in the room.
+        seq: u64,
+        /// When the server took it.
+        sent_unix_ms: i64,
+    },
+    /// The same key with another content.
+    Conflict,
+    /// The user is no member of the room, or there is none.
+    NotMember,
+    /// The message to answer is not in this room.
+    ReplyMissing,
+}
+
+/// Which part of a room's messages to read.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The room.
+    pub room: RoomId,
+    /// Only messages before this place; alone, the newest of them.
+    pub before: Option<u64>,
+    /// Only messages after this place; the oldest of them.
+    pub after: Option<u64>,
+    /// How many at most; held between 1 and [`crate::PAGE_MAX`].
+    pub limit: u32,
+}
+
+/// One committed change, as the feed hears of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A user is new, or is different.
+    User(UserRow),
+    /// A room is new; its owner is its first member.
+    RoomCreated {
+        /// The room.
+        room: RoomRow,
+        /// The connection that asked.
+        origin: u64,
+        /// Always 0: nothing was said yet.
+        seq: u64,
+    },
+    /// A user is a member.
+    Joined {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        user: UserId,
+        /// The user's name.
+        username: Arc<str>,
+        /// The room's newest sequence number at that moment.
+        seq: u64,
+        /// Whether the user was a member before.
+        already: bool,
+        /// The connection that asked.
+        origin: u64,
+    },
+    /// A user is no member any more.
+    Left {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        user: UserId,
+        /// The user's name.
+        username: Arc<str>,
+    },
+    /// A room is gone, with its members and messages.
+    RoomDeleted {
+        /// The room.
+        room: RoomId,
+    },
+    /// A message has its place.
+    Message {
+        /// The message.
+        row: MessageRow,
+        /// The connection that asked.
+        origin: u64,
+    },
+}

@@ -1,0 +1,298 @@
+//! The embedded store: opening it, and the two queues its callers meet.
+//! Never: blocks a caller.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+
+use portcullis_model::{RoomId, UserId};
+use tokio::sync::watch;
+
+use crate::error::StoreError;
+use crate::rows::{
+    Append, Change, CreateRoom, CreateUser, CredentialsRow, DeleteRoom, Join, JoinRoom, LeaveRoom,
+    Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page,
+};
+use crate::sqlite_message::Statements;
+use crate::sqlite_query as query;
+use crate::sqlite_reader::Readers;
+use crate::sqlite_schema::open_writer;
+use crate::sqlite_task::{Asked, Task};
+use crate::sqlite_writer::{Work, Writer};
+use crate::store::{CommitFeed, Store, StoreFuture};
+
+/// How the embedded store works.
+#[derive(Debug, Clone, Copy)]
+pub struct SqliteOptions {
+    /// Most changes that wait for the writer, and most reads that wait for the readers.
+    ///
+    /// A waiting change holds its text: with messages of 4 KiB, 8192 of them are 32 MiB.
+    pub queue_max: usize,
+    /// Most changes in one transaction.
+    pub batch_max: usize,
+    /// Longest wait for company before a commit, and only under load; 0 never waits.
+    pub batch_wait_ms: u64,
+    /// Threads that read, each with a connection and up to 8 MiB of cache.
+    pub readers: usize,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { queue_max: 8192, batch_max: 256, batch_wait_ms: 5, readers: 2 }
+    }
+}
+
+/// Users, rooms, members and messages in one SQLite file.
+///
+/// One thread writes, a few read. Only one store may have the file open: the writer remembers what
+/// it wrote, so a lock file beside the database keeps a second one out.
+#[derive(Debug)]
+pub struct SqliteStore {
+    changes: SyncSender<Box<dyn Task>>,
+    readers: Readers,
+    closing: Arc<AtomicBool>,
+    ended: watch::Receiver<bool>,
+}
+
+impl SqliteStore {
+    /// Opens or creates the database, brings its tables up to date and starts the threads.
+    ///
+    /// The file is created readable by its owner alone. The directory must exist.
+    ///
+    /// # Errors
+    /// `InUse` when another store has it open, `SchemaNewer` when it was written by a later
+    /// version, `File` or `Database` when it cannot be opened.
+    pub fn open(
+        path: &Path,
+        options: SqliteOptions,
+        feed: Box<dyn CommitFeed>,
+    ) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
+        private_file(path)?;
+        let connection = open_writer(path)?;
+        // Prepared once here so that tables we do not understand are found now, not by the thread.
+        drop(Statements::prepare(&connection)?);
+        let readers = Readers::start(path, options.readers, options.queue_max)?;
+        let (changes, inbox) = sync_channel(options.queue_max.max(1));
+        let closing = Arc::new(AtomicBool::new(false));
+        let (end, ended) = watch::channel(false);
+        let batch_max = options.batch_max.max(1);
+        let options = SqliteOptions { batch_max, ..options };
+        let work = Work { inbox, feed, options, closing: Arc::clone(&closing) };
+        let thread = std::thread::Builder::new().name(String::from("store-writer"));
+        let started = thread.spawn(move || {
+            work.run(&connection);
+            drop(connection);
+            drop(lock);
+            let _ = end.send(true);
+        });
+        started.map_err(|error| file_error(path, error))?;
+        Ok(Self { changes, readers, closing, ended })
+    }
+
+    fn write<A, F>(&self, act: F) -> StoreFuture<'_, A>
+    where
+        A: Send + 'static,
+        F: FnOnce(&mut Writer<'_>, &mut Vec<Change>) -> Result<A, StoreError> + Send + 'static,
+    {
+        if self.closing.load(Ordering::Acquire) {
+            return Box::pin(async { Err(StoreError::Closed) });
+        }
+        let (task, answer) = Asked::ask(act);
+        match self.changes.try_send(task) {
+            Ok(()) => Box::pin(async move { answer.await.unwrap_or(Err(StoreError::Closed)) }),
+            Err(TrySendError::Full(_)) => Box::pin(async { Err(StoreError::Busy) }),
+            Err(TrySendError::Disconnected(_)) => Box::pin(async { Err(StoreError::Closed) }),
+        }
+    }
+
+    fn read<A: Send + 'static>(
+        &self,
+        act: impl FnOnce(&rusqlite::Connection) -> Result<A, StoreError> + Send + 'static,
+    ) -> StoreFuture<'_, A> {
+        if self.closing.load(Ordering::Acquire) {
+            return Box::pin(async { Err(StoreError::Closed) });
+        }
+        self.readers.ask(act)
+    }
+}
+
+impl Store for SqliteStore {
+    fn load(&self) -> StoreFuture<'_, Loaded> {
+        self.read(query::load)
+    }
+
+    fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUser> {
+        self.write(move |writer, changes| writer.create_user(user, changes))
+    }
+
+    fn credentials(&self, username: &str) -> StoreFuture<'_, Option<CredentialsRow>> {
+        let username = username.to_owned();
+        self.read(move |connection| query::credentials(connection, &username))
+    }
+
+    fn has_admin(&self) -> StoreFuture<'_, bool> {
+        self.read(query::has_admin)
+    }
+
+    fn create_room(&self, room: NewRoom) -> StoreFuture<'_, CreateRoom> {
+        self.write(move |writer, changes| writer.create_room(room, changes))
+    }
+
+    fn join_room(&self, join: Join) -> StoreFuture<'_, JoinRoom> {
+        self.write(move |writer, changes| writer.join_room(join, changes))
+    }
+
+    fn leave_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, LeaveRoom> {
+        self.write(move |writer, changes| writer.leave_room(room, user, changes))
+    }
+
+    fn delete_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, DeleteRoom> {
+        self.write(move |writer, changes| writer.delete_room(room, &user, changes))
+    }
+
+    fn append(&self, message: NewMessage) -> StoreFuture<'_, Append> {
+        self.write(move |writer, changes| writer.append(message, changes))
+    }
+
+    fn history(&self, page: Page) -> StoreFuture<'_, (Vec<MessageRow>, bool)> {
+        self.read(move |connection| query::history(connection, &page))
+    }
+
+    fn last_seq(&self, room: RoomId) -> StoreFuture<'_, Option<u64>> {
+        self.read(move |connection| query::last_seq(connection, &room))
+    }
+
+    fn close(&self) -> StoreFuture<'_, ()> {
+        self.closing.store(true, Ordering::Release);
+        // Wakes a writer that waits; one whose queue is full is awake and sees the flag.
+        let (wake, _) = Asked::ask(|_, _| Ok(()));
+        let _ = self.changes.try_send(wake);
+        let mut ended = self.ended.clone();
+        Box::pin(async move {
+            // An error means the thread is gone without a word, which is an end as well.
+            let _ = ended.wait_for(|ended| *ended).await;
+            Ok(())
+        })
+    }
+}
+
+/// Takes the lock file beside the database; released when the file is dropped.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let file = private_file(&lock_path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_path_buf())),
+        Err(TryLockError::Error(error)) => Err(file_error(&lock_path, error)),
+    }
+}
+
+/// Creates a file only its owner can read, if it is not there; SQLite's log files take its mode.
+fn private_file(path: &Path) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|error| file_error(path, error))
+}
+
+fn file_error(path: &Path, error: std::io::Error) -> StoreError {
+    StoreError::File { path: path.to_path_buf(), source: Arc::new(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use super::*;
+    use crate::sqlite_fixture::{Deaf, ann, lobby, message};
+
+    /// Says that a commit is there, then waits until it may go on.
+    struct Gate {
+        reached: SyncSender<()>,
+        pass: Receiver<()>,
+    }
+
+    impl CommitFeed for Gate {
+        fn committed(&mut self, _changes: &[Change]) {
+            let _ = self.reached.send(());
+            let _ = self.pass.recv();
+        }
+    }
+
+    async fn furnish(store: &SqliteStore) {
+        store.create_user(ann()).await.unwrap();
+        store.create_room(lobby()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once_and_what_was_taken_is_done() {
+        let directory = tempfile::tempdir().unwrap();
+        let (reached, at_gate) = sync_channel(8);
+        let (open_gate, pass) = sync_channel(8);
+        let options = SqliteOptions { queue_max: 2, ..SqliteOptions::default() };
+        let feed = Box::new(Gate { reached, pass });
+        let store = SqliteStore::open(&directory.path().join("q.db"), options, feed).unwrap();
+        let user = store.create_user(ann());
+        at_gate.recv().unwrap(); // the writer is busy, its queue empty
+        let room = store.create_room(lobby());
+        let first = store.append(message(1, 0));
+        let refused = store.append(message(2, 0));
+        assert!(matches!(refused.await, Err(StoreError::Busy)));
+        drop(open_gate);
+        user.await.unwrap();
+        room.await.unwrap();
+        assert!(matches!(first.await, Ok(Append::Stored { seq: 1, .. })));
+        store.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_store_at_a_time_and_private_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("one.db");
+        let open = || SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf));
+        let store = open().unwrap();
+        assert!(matches!(open(), Err(StoreError::InUse(_))));
+        furnish(&store).await;
+        #[cfg(unix)]
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let entry = entry.unwrap();
+            let mode =
+                std::os::unix::fs::PermissionsExt::mode(&entry.metadata().unwrap().permissions());
+            assert_eq!(mode & 0o077, 0, "{:?}", entry.path());
+        }
+        store.close().await.unwrap();
+        store.close().await.unwrap();
+        assert!(open().is_ok());
+        let nowhere = directory.path().join("missing").join("one.db");
+        let missing = SqliteStore::open(&nowhere, SqliteOptions::default(), Box::new(Deaf));
+        assert!(matches!(missing, Err(StoreError::File { .. })));
+    }
+
+    /// What a killed process leaves behind is what is in its files at that moment.
+    #[tokio::test]
+    async fn what_was_answered_survives_a_kill() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("live.db");
+        let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf)).unwrap();
+        furnish(&store).await;
+        for number in 0..5 {
+            store.append(message(number, 0)).await.unwrap();
+        }
+        for suffix in ["", "-wal"] {
+            let from = directory.path().join(format!("live.db{suffix}"));
+            std::fs::copy(from, directory.path().join(format!("found.db{suffix}"))).unwrap();
+        }
+        let found = directory.path().join("found.db");
+        let again = SqliteStore::open(&found, SqliteOptions::default(), Box::new(Deaf)).unwrap();
+        let stored = again.append(message(9, 0)).await.unwrap();
+        assert!(matches!(stored, Append::Stored { seq: 6, .. }), "{stored:?}");
+        let repeated = again.append(message(4, 0)).await.unwrap();
+        assert!(matches!(repeated, Append::Repeated { seq: 5, .. }), "{repeated:?}");
+    }
+}

@@ -1,0 +1,58 @@
+//! Users, rooms and messages the tests of the embedded store share.
+//! Never: part of a build other than a test's.
+
+use std::sync::Arc;
+
+use portcullis_model::{MessageId, Mid, Roles, RoomId, UserId};
+
+use crate::rows::{Change, NewMessage, NewRoom, NewUser, Visibility};
+use crate::store::CommitFeed;
+
+/// A feed nobody listens to.
+pub(crate) struct Deaf;
+
+impl CommitFeed for Deaf {
+    fn committed(&mut self, _changes: &[Change]) {}
+}
+
+pub(crate) fn ann() -> NewUser {
+    NewUser {
+        id: UserId::parse("ann").unwrap(),
+        username: Arc::from("Ann"),
+        password_phc: None,
+        issuer: None,
+        subject: None,
+        roles: Roles::user(),
+        created_unix_ms: 0,
+        setup: false,
+    }
+}
+
+pub(crate) fn lobby() -> NewRoom {
+    NewRoom {
+        id: RoomId::parse("lobby").unwrap(),
+        name: Arc::from("Lobby"),
+        visibility: Visibility::Public,
+        owner: ann().id,
+        created_unix_ms: 0,
+        origin: 0,
+        rooms_per_user_max: 9,
+    }
+}
+
+/// A message of Ann's in the lobby, with a key of its own.
+pub(crate) fn message(number: u32, sent_unix_ms: i64) -> NewMessage {
+    NewMessage {
+        id: MessageId::parse(&format!("m{number}")).unwrap(),
+        room: lobby().id,
+        user: ann().id,
+        username: Arc::from("Ann"),
+        text: "x".repeat(100),
+        html: None,
+        reply_to: None,
+        mid: Mid::parse(&format!("k{number}")).ok(),
+        digest: Some([7; 32]),
+        sent_unix_ms,
+        origin: 0,
+    }
+}

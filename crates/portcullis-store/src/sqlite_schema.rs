@@ -1,0 +1,174 @@
+//! Tables, their migrations, and the settings every connection starts with.
+//! Never: a migration that was released and then changed.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::StoreError;
+
+/// One step a version; `user_version` counts the steps a database has taken.
+const MIGRATIONS: &[&str] = &[VERSION_1];
+
+/// Whoever else holds the file (a backup, an operator's shell) is waited for this long.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+// Rooms and users have an integer key so that a message and its indexes stay small. A room's
+// `last_seq` and `members` are counted here, since counting rows would cost more the larger the
+// room. Messages lie in the order they are read in: by room and place. `roles & 1` is the
+// administrator's bit. A foreign user has no `folded` name, so it takes none from our own users.
+const VERSION_1: &str = "
+CREATE TABLE users (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    username TEXT NOT NULL,
+    folded TEXT UNIQUE,
+    password_phc TEXT,
+    issuer TEXT,
+    subject TEXT,
+    roles INTEGER NOT NULL,
+    disabled INTEGER NOT NULL DEFAULT 0,
+    valid_after_unix_ms INTEGER NOT NULL DEFAULT 0,
+    created_unix_ms INTEGER NOT NULL,
+    UNIQUE (issuer, subject)
+) STRICT;
+CREATE INDEX users_admin ON users (key) WHERE roles & 1;
+CREATE TABLE rooms (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    visibility INTEGER NOT NULL,
+    owner INTEGER NOT NULL REFERENCES users (key),
+    last_seq INTEGER NOT NULL DEFAULT 0,
+    members INTEGER NOT NULL DEFAULT 0,
+    deleted INTEGER NOT NULL DEFAULT 0,
+    created_unix_ms INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX rooms_id ON rooms (id) WHERE deleted = 0;
+CREATE INDEX rooms_owner ON rooms (owner) WHERE deleted = 0;
+CREATE INDEX rooms_deleted ON rooms (key) WHERE deleted = 1;
+CREATE TABLE members (
+    room INTEGER NOT NULL REFERENCES rooms (key),
+    user INTEGER NOT NULL REFERENCES users (key),
+    PRIMARY KEY (room, user)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE messages (
+    room INTEGER NOT NULL REFERENCES rooms (key),
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    user INTEGER NOT NULL REFERENCES users (key),
+    sent_unix_ms INTEGER NOT NULL,
+    reply_to TEXT,
+    text TEXT NOT NULL,
+    html TEXT,
+    PRIMARY KEY (room, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE mids (
+    number INTEGER PRIMARY KEY,
+    user INTEGER NOT NULL,
+    mid TEXT NOT NULL,
+    digest BLOB,
+    room INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    sent_unix_ms INTEGER NOT NULL,
+    UNIQUE (user, mid)
+) STRICT;
+";
+
+/// Opens the writer's connection and brings the tables up to date.
+///
+/// Worst-case memory: 32 MiB of page cache.
+pub(crate) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // FULL makes a commit in WAL mode wait for the disk: an answer given is a message kept. The
+    // two `fullfsync` lines say the same to macOS, whose plain fsync stops at the drive's cache.
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA fullfsync = ON;
+         PRAGMA checkpoint_fullfsync = ON;
+         PRAGMA foreign_keys = ON;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -32768;
+         PRAGMA journal_size_limit = 67108864;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(64);
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens a connection that cannot write.
+///
+/// Worst-case memory: 8 MiB of page cache.
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.execute_batch(
+        "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -8192;",
+    )?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let seen: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if seen > known {
+        return Err(StoreError::SchemaNewer { seen, known });
+    }
+    for (version, script) in (1u32..).zip(MIGRATIONS) {
+        if version > seen {
+            let step = connection.transaction()?;
+            step.execute_batch(script)?;
+            step.pragma_update(None, "user_version", version)?;
+            step.commit()?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::{Role, Roles};
+
+    use super::*;
+
+    #[test]
+    fn the_tables_are_made_once_and_a_later_schema_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("schema.db");
+        for _ in 0..2 {
+            let connection = open_writer(&path).unwrap();
+            let version: u32 =
+                connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+            assert_eq!(version, 1);
+            let mode: String =
+                connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+            assert_eq!(mode, "wal");
+            let synchronous: u32 =
+                connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+            assert_eq!(synchronous, 2, "FULL");
+        }
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
+        let refused = open_writer(&path).unwrap_err();
+        assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 1 }));
+    }
+
+    #[test]
+    fn the_index_of_administrators_names_the_right_bit() {
+        assert_eq!(Roles::NONE.with(Role::Admin).bits(), 1);
+    }
+
+    #[test]
+    fn a_reader_cannot_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("reader.db");
+        let _writer = open_writer(&path).unwrap();
+        let reader = open_reader(&path).unwrap();
+        assert!(reader.execute("DELETE FROM users", []).is_err());
+    }
+}

@@ -1,0 +1,362 @@
+//! The one thread that writes: gather a batch, commit it, tell the feed, answer the callers.
+//! Never: an answer or a word to the feed before the commit reached the disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::error::StoreError;
+use crate::rows::Change;
+use crate::sqlite::SqliteOptions;
+use crate::sqlite_cache::Cache;
+use crate::sqlite_chores::Chores;
+use crate::sqlite_message::Statements;
+use crate::sqlite_task::Task;
+use crate::store::CommitFeed;
+
+/// The waits a full `batch_wait_ms` is cut into. Sleeping in steps and then taking everything
+/// that came costs the senders no wake-up each, as waiting in the queue would.
+const LINGER_STEPS: u32 = 16;
+
+/// A batch smaller than this is committed at once: there is no load to save work for.
+const COMPANY_MIN: usize = 8;
+
+/// What a change needs while it is performed.
+pub(crate) struct Writer<'c> {
+    /// The writer's own connection, inside a transaction while changes are performed.
+    pub(crate) connection: &'c Connection,
+    /// The hot path's statements.
+    pub(crate) statements: Statements<'c>,
+    /// Members and newest places.
+    pub(crate) cache: Cache,
+    /// What is left to tidy up.
+    pub(crate) chores: Chores,
+    /// Set when a change could not be undone alone; the batch is rolled back.
+    pub(crate) broken: Option<StoreError>,
+}
+
+/// What the thread works on and for.
+pub(crate) struct Work {
+    /// Changes, in the order they were asked.
+    pub(crate) inbox: Receiver<Box<dyn Task>>,
+    /// Who hears of what is committed.
+    pub(crate) feed: Box<dyn CommitFeed>,
+    /// Batch size and wait.
+    pub(crate) options: SqliteOptions,
+    /// Set when the store closes: finish what is queued, then end.
+    pub(crate) closing: Arc<AtomicBool>,
+}
+
+impl Work {
+    /// Runs until the store is closed or dropped.
+    pub(crate) fn run(mut self, connection: &Connection) {
+        let mut writer = match Writer::new(connection) {
+            Ok(writer) => writer,
+            Err(error) => return tracing::error!(%error, "the store's writer cannot start"),
+        };
+        let mut batch = Vec::new();
+        let mut company = 0;
+        while self.gather(&mut batch, company, writer.chores.pending()) {
+            company = batch.len();
+            writer.commit(&mut batch, self.feed.as_mut());
+        }
+        if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+            // The log is read again at the next start; nothing is lost.
+            tracing::warn!(%error, "the store closed without folding its log into the file");
+        }
+    }
+
+    /// Fills the batch; `false` when there is nothing left and nobody to ask for more.
+    ///
+    /// Comes back with an empty batch when there are chores and nothing else to do.
+    fn gather(&self, batch: &mut Vec<Box<dyn Task>>, company: usize, chores: bool) -> bool {
+        let closing = self.closing.load(Ordering::Acquire);
+        let first = if chores || closing {
+            match self.inbox.try_recv() {
+                Ok(task) => Some(task),
+                Err(TryRecvError::Empty) if closing => return false,
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        } else {
+            match self.inbox.recv() {
+                Ok(task) => Some(task),
+                Err(_) => return false,
+            }
+        };
+        if let Some(first) = first {
+            batch.push(first);
+            self.drain(batch);
+            self.linger(batch, company);
+        }
+        true
+    }
+
+    fn drain(&self, batch: &mut Vec<Box<dyn Task>>) {
+        while batch.len() < self.options.batch_max {
+            match self.inbox.try_recv() {
+                Ok(task) => batch.push(task),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Waits for company when the last batch had some: as long as each step brings more, and until
+    /// half as many as last time are there. A commit costs the same for one change and for many.
+    fn linger(&self, batch: &mut Vec<Box<dyn Task>>, company: usize) {
+        if company < COMPANY_MIN || self.options.batch_wait_ms == 0 {
+            return;
+        }
+        let step = Duration::from_millis(self.options.batch_wait_ms) / LINGER_STEPS;
+        for _ in 0..LINGER_STEPS {
+            let before = batch.len();
+            if before >= company / 2 || before >= self.options.batch_max {
+                return;
+            }
+            std::thread::sleep(step);
+            self.drain(batch);
+            if batch.len() == before {
+                return;
+            }
+        }
+    }
+}
+
+impl<'c> Writer<'c> {
+    /// Prepares the hot path's statements.
+    pub(crate) fn new(connection: &'c Connection) -> Result<Self, StoreError> {
+        Ok(Self {
+            connection,
+            statements: Statements::prepare(connection)?,
+            cache: Cache::default(),
+            chores: Chores::new(),
+            broken: None,
+        })
+    }
+
+    /// Commits a batch as one transaction, then tells the feed, then answers.
+    pub(crate) fn commit(&mut self, batch: &mut Vec<Box<dyn Task>>, feed: &mut dyn CommitFeed) {
+        let mut changes = Vec::with_capacity(batch.len());
+        let failure = self.transact(batch, &mut changes).err();
+        if let Some(error) = &failure {
+            tracing::error!(%error, cause = ?std::error::Error::source(error), "a batch failed");
+            self.roll_back();
+        } else if !changes.is_empty() {
+            feed.committed(&changes);
+        }
+        for task in batch.drain(..) {
+            task.settle(failure.as_ref());
+        }
+    }
+
+    fn transact(
+        &mut self,
+        batch: &mut [Box<dyn Task>],
+        changes: &mut Vec<Change>,
+    ) -> Result<(), StoreError> {
+        self.cache.trim();
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        for task in batch {
+            let heard = changes.len();
+            if let Err(error) = task.perform(self, changes) {
+                changes.truncate(heard);
+                // Some faults (a full disk, a failed read) end the whole transaction by
+                // themselves; what came before is gone with it.
+                if self.connection.is_autocommit() {
+                    return Err(error);
+                }
+                tracing::warn!(%error, cause = ?std::error::Error::source(&error),
+                    "a change failed");
+            }
+            if let Some(error) = self.broken.take() {
+                return Err(error);
+            }
+        }
+        self.cache.flush(self.connection)?;
+        self.chores.step(self.connection)?;
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+
+    fn roll_back(&mut self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "a batch could not be rolled back");
+        }
+        self.cache.clear();
+        self.chores.rolled_back();
+    }
+
+    /// Performs several statements of one change so that either all or none of them count.
+    pub(crate) fn whole<A>(
+        &mut self,
+        act: impl FnOnce(&Connection) -> Result<A, StoreError>,
+    ) -> Result<A, StoreError> {
+        let connection = self.connection;
+        connection.prepare_cached("SAVEPOINT change")?.execute([])?;
+        let result = act(connection);
+        if result.is_err() && !connection.is_autocommit() {
+            self.end_savepoint("ROLLBACK TO change");
+        }
+        if !connection.is_autocommit() {
+            self.end_savepoint("RELEASE change");
+        }
+        result
+    }
+
+    fn end_savepoint(&mut self, statement: &str) {
+        let ended = self.connection.prepare_cached(statement).and_then(|mut end| end.execute([]));
+        if let Err(error) = ended {
+            self.broken = Some(error.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot::Receiver as Answer;
+
+    use super::*;
+    use crate::rows::{Append, NewMessage};
+    use crate::sqlite_fixture::{ann, lobby, message};
+    use crate::sqlite_schema::open_writer;
+    use crate::sqlite_task::Asked;
+
+    #[derive(Default)]
+    struct Count(usize);
+
+    impl CommitFeed for Count {
+        fn committed(&mut self, changes: &[Change]) {
+            self.0 += changes.len();
+        }
+    }
+
+    type Batch = Vec<Box<dyn Task>>;
+
+    fn ask(batch: &mut Batch, message: NewMessage) -> Answer<Result<Append, StoreError>> {
+        let (task, answer) = Asked::ask(move |writer, changes| writer.append(message, changes));
+        batch.push(task);
+        answer
+    }
+
+    fn seq(answer: &mut Answer<Result<Append, StoreError>>) -> Option<u64> {
+        match answer.try_recv().unwrap() {
+            Ok(Append::Stored { seq, .. } | Append::Repeated { seq, .. }) => Some(seq),
+            _ => None,
+        }
+    }
+
+    fn count(connection: &Connection, table: &str) -> i64 {
+        let statement = format!("SELECT count(*) FROM {table}");
+        connection.query_row(&statement, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Runs a test with a writer, a user and a room.
+    fn with_writer(test: impl FnOnce(&mut Writer<'_>, &mut Count)) {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = open_writer(&directory.path().join("writer.db")).unwrap();
+        let mut writer = Writer::new(&connection).unwrap();
+        let mut feed = Count::default();
+        let (user, _) = Asked::ask(|writer, changes| writer.create_user(ann(), changes));
+        let (room, _) = Asked::ask(|writer, changes| writer.create_room(lobby(), changes));
+        writer.commit(&mut vec![user, room], &mut feed);
+        test(&mut writer, &mut feed);
+    }
+
+    #[test]
+    fn a_full_disk_fails_the_batch_and_the_places_go_on_without_a_gap() {
+        with_writer(|writer, feed| {
+            let mut batch = Vec::new();
+            let mut first = ask(&mut batch, message(0, 0));
+            writer.commit(&mut batch, feed);
+            assert_eq!(seq(&mut first), Some(1));
+
+            let pages: i64 =
+                writer.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+            let limit = |pages: i64| {
+                let limit = format!("PRAGMA max_page_count = {pages}");
+                writer.connection.query_row(&limit, [], |_| Ok(())).unwrap();
+            };
+            limit(pages + 2);
+            let told = feed.0;
+            let mut answers: Vec<_> =
+                (1..400).map(|number| ask(&mut batch, message(number, 0))).collect();
+            writer.commit(&mut batch, feed);
+            for answer in &mut answers {
+                assert!(matches!(answer.try_recv().unwrap(), Err(StoreError::Database(_))));
+            }
+            assert_eq!(feed.0, told, "what is not committed is not told");
+            assert_eq!(
+                (count(writer.connection, "messages"), count(writer.connection, "mids")),
+                (1, 1)
+            );
+
+            let pages = 1_000_000;
+            writer
+                .connection
+                .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+                .unwrap();
+            let mut again = ask(&mut batch, message(1, 0));
+            writer.commit(&mut batch, feed);
+            assert_eq!(seq(&mut again), Some(2));
+        });
+    }
+
+    #[test]
+    fn old_keys_go_in_steps_and_an_idle_writer_empties_a_deleted_room() {
+        with_writer(|writer, feed| {
+            const DAY_MS: i64 = crate::sqlite_chores::MID_KEPT_MS;
+            let mut batch = Vec::new();
+            for number in 0..300 {
+                drop(ask(&mut batch, message(number, 0)));
+            }
+            writer.commit(&mut batch, feed);
+            assert_eq!(count(writer.connection, "mids"), 300);
+            // Each later message removes a few of those a day older, itself stays.
+            let left = [(300, 282 + 1), (301, 264 + 2), (302, 246 + 3)];
+            for (number, expect) in left {
+                drop(ask(&mut batch, message(number, DAY_MS)));
+                writer.commit(&mut batch, feed);
+                assert_eq!(count(writer.connection, "mids"), expect);
+            }
+
+            let (deleted, _) =
+                Asked::ask(|writer, changes| writer.delete_room(lobby().id, &ann().id, changes));
+            writer.commit(&mut vec![deleted], feed);
+            let mut steps = 0;
+            while writer.chores.pending() {
+                writer.commit(&mut Vec::new(), feed);
+                steps += 1;
+            }
+            assert!(steps >= 2, "{steps}");
+            for table in ["messages", "members", "rooms"] {
+                assert_eq!(count(writer.connection, table), 0, "{table}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_failing_statement_in_the_middle_undoes_its_own_change_only() {
+        with_writer(|writer, feed| {
+            // The same id again: the row of the room is refused, nothing of it stays.
+            let (task, mut answer) =
+                Asked::ask(|writer, changes| writer.create_room(lobby(), changes));
+            let mut batch: Batch = vec![task];
+            let mut neighbour = ask(&mut batch, message(1, 0));
+            writer.commit(&mut batch, feed);
+            assert!(answer.try_recv().unwrap().is_err());
+            assert_eq!(seq(&mut neighbour), Some(1));
+            assert_eq!(count(writer.connection, "rooms"), 1);
+            // A message with a known id but a new key leaves the key free.
+            let other = |mid: u32| NewMessage { mid: message(mid, 0).mid, ..message(1, 0) };
+            let mut refused = ask(&mut batch, other(2));
+            let mut stored = ask(&mut batch, message(2, 0));
+            writer.commit(&mut batch, feed);
+            assert_eq!((seq(&mut refused), seq(&mut stored)), (None, Some(2)));
+        });
+    }
+}

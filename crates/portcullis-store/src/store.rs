@@ -1,0 +1,102 @@
+//! The one trait all storage stands behind: what is promised, in which order.
+//! Never: a decision about who may do what, beyond checking again what a guard has seen.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use portcullis_model::{RoomId, UserId};
+
+use crate::error::StoreError;
+use crate::rows::{
+    Append, Change, CreateRoom, CreateUser, CredentialsRow, DeleteRoom, Join, JoinRoom, LeaveRoom,
+    Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page,
+};
+
+/// Most messages one page of history holds, whatever is asked.
+pub const PAGE_MAX: u32 = 500;
+
+/// An answer of the store that is on its way.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Users, rooms, members and messages.
+///
+/// **Order.** A change takes its place when its method is called, not when the future is first
+/// polled; dropping the future does not take it back. All changes of one store form one order:
+/// the commits, the feed and each room's `seq` follow it.
+///
+/// **Atomicity.** Each change happens whole or not at all, and what it depends on (membership, the
+/// owner, the key, the number of rooms) is checked in the same transaction. A change that fails
+/// leaves its neighbours alone; when the commit itself fails, every change of the batch fails and
+/// the feed hears nothing.
+///
+/// **Durability.** An `Ok` is given only after the commit reached the disk: it survives `kill -9`
+/// and loss of power.
+///
+/// **Delivery.** For every change the feed has returned before its future is ready. A read that is
+/// asked for after that sees the change.
+///
+/// **Bounds.** Queues are bounded. A full queue answers [`StoreError::Busy`] at once and nothing
+/// happens; no method ever blocks its caller.
+pub trait Store: Send + Sync + 'static {
+    /// Reads all users, rooms and members, as of one moment; for the start.
+    ///
+    /// Ask before the first change: the feed does not tell which changes the answer contains.
+    fn load(&self) -> StoreFuture<'_, Loaded>;
+
+    /// Creates a user.
+    ///
+    /// Names of our own users are unique whatever their case. A foreign user (`issuer` and
+    /// `subject`) is created once; after that only its name is brought up to date, and the answer
+    /// is `Created` again. Names of foreign users need not be unique.
+    fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUser>;
+
+    /// Finds what a log-in is checked against, by name, whatever its case.
+    fn credentials(&self, username: &str) -> StoreFuture<'_, Option<CredentialsRow>>;
+
+    /// Whether any administrator exists.
+    fn has_admin(&self) -> StoreFuture<'_, bool>;
+
+    /// Creates a room and makes its owner a member.
+    fn create_room(&self, room: NewRoom) -> StoreFuture<'_, CreateRoom>;
+
+    /// Makes a user a member of a public room; a member or the owner of any room stays one.
+    ///
+    /// Also for members: the feed places the answer's `seq` among the room's messages, so that
+    /// who subscribes at that moment misses none after it.
+    fn join_room(&self, join: Join) -> StoreFuture<'_, JoinRoom>;
+
+    /// Ends a membership. The owner may leave, and stays the owner.
+    fn leave_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, LeaveRoom>;
+
+    /// Deletes a room with its members and messages; only for its owner.
+    fn delete_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, DeleteRoom>;
+
+    /// Stores a message and gives it the next place in its room: 1, 2, 3 … without gaps.
+    ///
+    /// Checked in this order: membership, the idempotency key, the message answered. A key counts
+    /// per user and for at least 24 hours, measured by the `sent_unix_ms` handed in.
+    fn append(&self, message: NewMessage) -> StoreFuture<'_, Append>;
+
+    /// Reads a part of a room's messages, ascending by `seq`, and whether there are more.
+    ///
+    /// With `after` the oldest beyond it come, and "more" means newer ones (below `before`, when
+    /// both are given). Without, the newest come, and "more" means older ones.
+    fn history(&self, page: Page) -> StoreFuture<'_, (Vec<MessageRow>, bool)>;
+
+    /// The newest `seq` of a room: 0 when nothing was said, `None` when there is no such room.
+    fn last_seq(&self, room: RoomId) -> StoreFuture<'_, Option<u64>>;
+
+    /// Finishes what was asked before, then lets go of the database; later calls are `Closed`.
+    fn close(&self) -> StoreFuture<'_, ()>;
+}
+
+/// Who hears of committed changes.
+///
+/// Called on the writer's thread after each commit, in commit order, with all changes of one
+/// batch, and before any caller of the batch has its answer. While it runs nothing is committed, so
+/// it must not wait for the store, nor for anyone who does. A change is told exactly once, except
+/// when the process dies between commit and call: then history has it.
+pub trait CommitFeed: Send {
+    /// Hears the changes of one batch.
+    fn committed(&mut self, changes: &[Change]);
+}

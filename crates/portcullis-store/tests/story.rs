@@ -1,0 +1,505 @@
+//! The story every store has to pass; a new backend adds one test at the end.
+//! Never: anything that names a backend, the last lines apart.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of this file is test code"
+)]
+
+use std::sync::{Arc, Mutex};
+
+use portcullis_model::{MessageId, Mid, Role, Roles, RoomId, Secret, UserId};
+use portcullis_store::{
+    Append, Change, CommitFeed, CreateRoom, CreateUser, DeleteRoom, Join, JoinRoom, LeaveRoom,
+    MessageRow, NewMessage, NewRoom, NewUser, Page, SqliteOptions, SqliteStore, Store, StoreError,
+    Visibility,
+};
+
+/// `before`, `after` and `limit` of a page.
+type Part = (Option<u64>, Option<u64>, u32);
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Keeps everything the feed says.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<Change>>>);
+
+impl CommitFeed for Heard {
+    fn committed(&mut self, changes: &[Change]) {
+        self.0.lock().unwrap().extend_from_slice(changes);
+    }
+}
+
+impl Heard {
+    fn take(&self) -> Vec<Change> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
+    fn messages(&self) -> Vec<MessageRow> {
+        let heard = self.0.lock().unwrap();
+        let message = |change: &Change| match change {
+            Change::Message { row, .. } => Some(row.clone()),
+            _ => None,
+        };
+        heard.iter().filter_map(message).collect()
+    }
+}
+
+/// Opens the same database again and again.
+trait Backend: Sync {
+    fn open(&self, feed: Heard) -> Arc<dyn Store>;
+}
+
+/// One store, what it says, and a way to open it again.
+struct World<'b> {
+    backend: &'b dyn Backend,
+    store: Arc<dyn Store>,
+    heard: Heard,
+}
+
+impl<'b> World<'b> {
+    fn new(backend: &'b dyn Backend) -> Self {
+        let heard = Heard::default();
+        let store = backend.open(heard.clone());
+        Self { backend, store, heard }
+    }
+
+    async fn reopen(self) -> Self {
+        self.store.close().await.unwrap();
+        assert!(matches!(self.store.has_admin().await, Err(StoreError::Closed)));
+        assert!(matches!(self.send("ann", "lobby", "x").await, Err(StoreError::Closed)));
+        drop(self.store);
+        Self::new(self.backend)
+    }
+
+    async fn user(&self, name: &str) -> CreateUser {
+        self.store.create_user(own_user(name)).await.unwrap()
+    }
+
+    async fn room(&self, id: &str, owner: &str, visibility: Visibility) -> CreateRoom {
+        let room = NewRoom {
+            id: room(id),
+            name: Arc::from(format!("Room {id}")),
+            visibility,
+            owner: user(owner),
+            created_unix_ms: 1,
+            origin: 7,
+            rooms_per_user_max: 3,
+        };
+        self.store.create_room(room).await.unwrap()
+    }
+
+    async fn join(&self, id: &str, name: &str) -> JoinRoom {
+        let join = Join { room: room(id), user: user(name), origin: 8, members_max: 3 };
+        self.store.join_room(join).await.unwrap()
+    }
+
+    async fn leave(&self, id: &str, name: &str) -> LeaveRoom {
+        self.store.leave_room(room(id), user(name)).await.unwrap()
+    }
+
+    async fn delete(&self, id: &str, name: &str) -> DeleteRoom {
+        self.store.delete_room(room(id), user(name)).await.unwrap()
+    }
+
+    async fn send(&self, name: &str, id: &str, text: &str) -> Result<Append, StoreError> {
+        self.store.append(message(name, id, text)).await
+    }
+
+    async fn history(&self, id: &str, page: Part) -> (Vec<u64>, bool) {
+        let (before, after, limit) = page;
+        let page = Page { room: room(id), before, after, limit };
+        let (rows, more) = self.store.history(page).await.unwrap();
+        (rows.iter().map(|row| row.seq).collect(), more)
+    }
+}
+
+fn user(name: &str) -> UserId {
+    UserId::parse(&format!("u_{}", name.to_lowercase().replace(' ', "_"))).unwrap()
+}
+
+fn room(id: &str) -> RoomId {
+    RoomId::parse(id).unwrap()
+}
+
+fn own_user(name: &str) -> NewUser {
+    NewUser {
+        id: user(name),
+        username: Arc::from(name),
+        password_phc: Some(Secret::new(format!("phc of {name}"))),
+        issuer: None,
+        subject: None,
+        roles: Roles::user(),
+        created_unix_ms: 1,
+        setup: false,
+    }
+}
+
+fn message(name: &str, id: &str, text: &str) -> NewMessage {
+    NewMessage {
+        id: MessageId::parse(&format!("m_{text}")).unwrap(),
+        room: room(id),
+        user: user(name),
+        username: Arc::from(name),
+        text: text.to_owned(),
+        html: None,
+        reply_to: None,
+        mid: None,
+        digest: None,
+        sent_unix_ms: 1_000,
+        origin: 9,
+    }
+}
+
+fn stored(text: &str, seq: u64) -> Append {
+    Append::Stored { id: MessageId::parse(&format!("m_{text}")).unwrap(), seq, sent_unix_ms: 1_000 }
+}
+
+async fn users_story(world: &World<'_>) {
+    assert_eq!(world.user("Ann").await, CreateUser::Created);
+    assert_eq!(world.user("bob").await, CreateUser::Created);
+    assert_eq!(world.user("eve").await, CreateUser::Created);
+    let heard = world.heard.take();
+    assert!(matches!(&heard[0], Change::User(row) if row.id == user("ann") && !row.disabled));
+
+    let taken = NewUser { id: UserId::parse("u_other").unwrap(), ..own_user("ANN") };
+    assert_eq!(world.store.create_user(taken).await.unwrap(), CreateUser::NameTaken);
+    assert_eq!(world.heard.take(), [], "what did not happen is not told");
+
+    let row = world.store.credentials("aNN").await.unwrap().unwrap();
+    assert_eq!((row.id, &*row.username, row.disabled), (user("ann"), "Ann", false));
+    assert_eq!(row.password_phc.expose(), "phc of Ann");
+    assert!(world.store.credentials("nobody").await.unwrap().is_none());
+
+    // Set-up gives one administrator, however many ask at once.
+    assert!(!world.store.has_admin().await.unwrap());
+    let setup = |name| {
+        let roles = Roles::user().with(Role::Admin);
+        world.store.create_user(NewUser { roles, setup: true, ..own_user(name) })
+    };
+    let both = (setup("root"), setup("toor"));
+    assert_eq!(both.0.await.unwrap(), CreateUser::Created);
+    assert_eq!(both.1.await.unwrap(), CreateUser::SetupUsed);
+    assert!(world.store.has_admin().await.unwrap());
+
+    // A foreign user is made once, may be called like one of ours, and has no password.
+    world.heard.take();
+    for name in ["ann", "Ann from afar"] {
+        let foreign = NewUser {
+            id: UserId::parse("x_1").unwrap(),
+            password_phc: None,
+            issuer: Some(String::from("https://id.example")),
+            subject: Some(String::from("1")),
+            ..own_user(name)
+        };
+        assert_eq!(world.store.create_user(foreign).await.unwrap(), CreateUser::Created);
+    }
+    let heard = world.heard.take();
+    let names: Vec<_> = heard
+        .iter()
+        .map(|change| match change {
+            Change::User(row) => (row.id.as_str(), &*row.username),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(names, [("x_1", "ann"), ("x_1", "Ann from afar")]);
+    assert_eq!(world.store.credentials("ann").await.unwrap().unwrap().id, user("ann"));
+    assert!(world.store.credentials("ann from afar").await.unwrap().is_none());
+}
+
+async fn rooms_story(world: &World<'_>) {
+    world.heard.take();
+    assert_eq!(world.room("lobby", "ann", Visibility::Public).await, CreateRoom::Created);
+    assert_eq!(world.room("cellar", "ann", Visibility::Private).await, CreateRoom::Created);
+    assert_eq!(world.room("attic", "ann", Visibility::Public).await, CreateRoom::Created);
+    assert_eq!(world.room("roof", "ann", Visibility::Public).await, CreateRoom::TooMany);
+    assert_eq!(world.store.last_seq(room("lobby")).await.unwrap(), Some(0));
+    assert_eq!(world.store.last_seq(room("roof")).await.unwrap(), None);
+
+    let joined = |already| JoinRoom::Joined { seq: 0, already };
+    let cases = [
+        ("lobby", "ann", joined(true)), // the owner is a member from the start
+        ("lobby", "bob", joined(false)),
+        ("lobby", "bob", joined(true)),
+        ("cellar", "bob", JoinRoom::Missing), // private
+        ("nowhere", "bob", JoinRoom::Missing),
+        ("lobby", "ghost", JoinRoom::Missing),
+        ("lobby", "root", joined(false)),
+        ("lobby", "eve", JoinRoom::Full),
+        ("lobby", "root", joined(true)), // full, but inside
+    ];
+    for (id, name, expect) in cases {
+        assert_eq!(world.join(id, name).await, expect, "{name} joins {id}");
+    }
+    assert_eq!(world.leave("lobby", "root").await, LeaveRoom::Left);
+    assert_eq!(world.leave("lobby", "root").await, LeaveRoom::NotMember);
+    assert_eq!(world.leave("nowhere", "root").await, LeaveRoom::NotMember);
+    assert_eq!(world.join("lobby", "eve").await, joined(false), "the place is free again");
+
+    // The owner of a private room may leave, and come back.
+    assert_eq!(world.leave("cellar", "ann").await, LeaveRoom::Left);
+    assert_eq!(world.join("cellar", "ann").await, joined(false));
+
+    assert_eq!(world.delete("attic", "bob").await, DeleteRoom::Refused);
+    assert_eq!(world.delete("attic", "ann").await, DeleteRoom::Deleted);
+    assert_eq!(world.delete("attic", "ann").await, DeleteRoom::Refused);
+
+    let heard = world.heard.take();
+    let created = |change: &Change| matches!(change, Change::RoomCreated { origin: 7, seq: 0, .. });
+    assert_eq!(heard.iter().filter(|change| created(change)).count(), 3);
+    let joins: Vec<_> = heard
+        .iter()
+        .filter_map(|change| match change {
+            Change::Joined { room, username, already, origin: 8, .. } => {
+                Some((room.as_str(), &**username, *already))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        joins,
+        [
+            ("lobby", "Ann", true),
+            ("lobby", "bob", false),
+            ("lobby", "bob", true),
+            ("lobby", "root", false),
+            ("lobby", "root", true),
+            ("lobby", "eve", false),
+            ("cellar", "Ann", false),
+        ]
+    );
+    assert_eq!(heard.last(), Some(&Change::RoomDeleted { room: room("attic") }));
+}
+
+async fn messages_story(world: &World<'_>) {
+    world.heard.take();
+    assert_eq!(world.send("ann", "lobby", "1").await.unwrap(), stored("1", 1));
+    let rich = NewMessage {
+        html: Some(String::from("<b>2</b>")),
+        reply_to: Some(MessageId::parse("m_1").unwrap()),
+        ..message("bob", "lobby", "2")
+    };
+    assert_eq!(world.store.append(rich).await.unwrap(), stored("2", 2));
+    assert_eq!(world.send("ann", "cellar", "c1").await.unwrap(), stored("c1", 1));
+
+    // Membership is checked again here, whatever a guard saw.
+    for (name, id) in [("root", "lobby"), ("ghost", "lobby"), ("ann", "attic"), ("ann", "roof")] {
+        let answer = world.send(name, id, "no").await.unwrap();
+        assert_eq!(answer, Append::NotMember, "{name} in {id}");
+    }
+    for missing in ["m_none", "m_c1"] {
+        let mid = Some(Mid::parse("lost").unwrap());
+        let reply_to = Some(MessageId::parse(missing).unwrap());
+        let reply = NewMessage { mid, reply_to, ..message("ann", "lobby", "no") };
+        assert_eq!(world.store.append(reply).await.unwrap(), Append::ReplyMissing);
+    }
+    // A message that was not stored leaves no key behind.
+    let mid = Some(Mid::parse("lost").unwrap());
+    let again = NewMessage { mid, ..message("ann", "lobby", "3") };
+    assert_eq!(world.store.append(again).await.unwrap(), stored("3", 3));
+
+    // Leaving counts from the next change on, also for who wrote a moment ago.
+    let asked = (
+        world.store.append(message("eve", "lobby", "4")),
+        world.store.leave_room(room("lobby"), user("eve")),
+        world.store.append(message("eve", "lobby", "no")),
+        world.store.append(message("bob", "lobby", "5")),
+    );
+    assert_eq!(asked.0.await.unwrap(), stored("4", 4));
+    assert_eq!(asked.1.await.unwrap(), LeaveRoom::Left);
+    assert_eq!(asked.2.await.unwrap(), Append::NotMember);
+    assert_eq!(asked.3.await.unwrap(), stored("5", 5));
+    assert_eq!(world.join("lobby", "eve").await, JoinRoom::Joined { seq: 5, already: false });
+
+    // The feed says what was stored, in order; history says the same.
+    let heard = world.heard.messages();
+    let page = Page { room: room("lobby"), before: None, after: None, limit: 100 };
+    let (mut rows, more) = world.store.history(page).await.unwrap();
+    assert!(!more);
+    assert_eq!((&*rows[1].text, rows[1].html.as_deref()), ("2", Some("<b>2</b>")));
+    assert_eq!(rows[1].reply_to.as_ref().map(|id| id.as_str()), Some("m_1"));
+    for row in &mut rows {
+        // History names people as they are called now, the feed as they were called.
+        if &*row.username == "Ann" {
+            row.username = Arc::from("ann");
+        }
+    }
+    let lobby: Vec<_> = heard.into_iter().filter(|row| row.room == room("lobby")).collect();
+    assert_eq!(lobby, rows);
+}
+
+// T-142: one effect and the same answer; another content is a conflict; another user is free.
+async fn repeats_story(world: &World<'_>) {
+    world.heard.take();
+    let keyed = |name, text, mid, content: u8, sent_unix_ms| NewMessage {
+        mid: Some(Mid::parse(mid).unwrap()),
+        digest: Some([content; 32]),
+        sent_unix_ms,
+        ..message(name, "lobby", text)
+    };
+    let send = |message| world.store.append(message);
+    let first =
+        Append::Stored { id: MessageId::parse("m_k1").unwrap(), seq: 6, sent_unix_ms: 5_000 };
+    let repeated =
+        Append::Repeated { id: MessageId::parse("m_k1").unwrap(), seq: 6, sent_unix_ms: 5_000 };
+    // Both in one batch, as a client does that sends again too early.
+    let both =
+        (send(keyed("ann", "k1", "key", 1, 5_000)), send(keyed("ann", "k2", "key", 1, 6_000)));
+    assert_eq!(both.0.await.unwrap(), first);
+    assert_eq!(both.1.await.unwrap(), repeated);
+    assert_eq!(send(keyed("ann", "k3", "key", 1, DAY_MS)).await.unwrap(), repeated);
+    assert_eq!(send(keyed("ann", "k4", "key", 2, 7_000)).await.unwrap(), Append::Conflict);
+    let elsewhere = NewMessage { room: room("cellar"), ..keyed("ann", "k5", "key", 1, 7_000) };
+    assert_eq!(send(elsewhere).await.unwrap(), Append::Conflict);
+    let other = send(keyed("bob", "k6", "key", 2, 7_000)).await.unwrap();
+    assert!(matches!(other, Append::Stored { seq: 7, .. }), "{other:?}");
+    assert_eq!(world.heard.messages().len(), 2);
+}
+
+async fn neighbours_story(world: &World<'_>) {
+    world.heard.take();
+    let asked: Vec<_> = ["n1", "n2", "n1", "n3"]
+        .map(|text| world.store.append(message("ann", "lobby", text)))
+        .into_iter()
+        .collect();
+    let mut answers = Vec::new();
+    for answer in asked {
+        answers.push(answer.await);
+    }
+    let seqs: Vec<_> = answers
+        .iter()
+        .map(|answer| match answer {
+            Ok(Append::Stored { seq, .. }) => Some(*seq),
+            _ => None,
+        })
+        .collect();
+    // The third has the id of the first, which the database refuses.
+    assert_eq!(seqs, [Some(8), Some(9), None, Some(10)]);
+    assert!(matches!(answers[2], Err(StoreError::Database(_))));
+    let told: Vec<_> = world.heard.messages().iter().map(|row| row.seq).collect();
+    assert_eq!(told, [8, 9, 10]);
+}
+
+async fn paging_story(world: &World<'_>) {
+    let cases: [(Part, &[u64], bool); 9] = [
+        ((None, None, 3), &[8, 9, 10], true),
+        ((Some(8), None, 3), &[5, 6, 7], true),
+        ((Some(3), None, 3), &[1, 2], false),
+        ((Some(1), None, 3), &[], false),
+        ((None, Some(0), 3), &[1, 2, 3], true),
+        ((None, Some(7), 3), &[8, 9, 10], false),
+        ((None, Some(10), 3), &[], false),
+        ((Some(6), Some(2), 2), &[3, 4], true),
+        ((Some(u64::MAX), Some(9), 0), &[10], false),
+    ];
+    for (page, expect, more) in cases {
+        assert_eq!(world.history("lobby", page).await, (expect.to_vec(), more), "{page:?}");
+    }
+    assert_eq!(world.history("attic", (None, None, 3)).await, (vec![], false));
+    assert_eq!(world.history("nowhere", (None, None, 3)).await, (vec![], false));
+}
+
+/// Many senders at once: no gap, no repeat, the feed in order and before every answer.
+fn crowd_story(world: &World<'_>, from: u64) {
+    const SENDERS: u64 = 8;
+    const EACH: u64 = 100;
+    world.heard.take();
+    let mut seqs: Vec<u64> = std::thread::scope(|scope| {
+        let sender = |number: u64| {
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                let name = if number.is_multiple_of(2) { "ann" } else { "bob" };
+                let send = |count| {
+                    let text = format!("crowd-{number}-{count}");
+                    let seq = match runtime.block_on(world.send(name, "lobby", &text)).unwrap() {
+                        Append::Stored { seq, .. } => seq,
+                        other => panic!("{other:?}"),
+                    };
+                    let heard = world.heard.messages();
+                    assert!(heard.iter().any(|row| row.seq == seq), "told before the answer");
+                    seq
+                };
+                (0..EACH).map(send).collect::<Vec<_>>()
+            }
+        };
+        let senders: Vec<_> = (0..SENDERS).map(|number| scope.spawn(sender(number))).collect();
+        senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect()
+    });
+    seqs.sort_unstable();
+    let expect: Vec<u64> = (from + 1..=from + SENDERS * EACH).collect();
+    assert_eq!(seqs, expect);
+    let told: Vec<u64> = world.heard.messages().iter().map(|row| row.seq).collect();
+    assert_eq!(told, expect);
+}
+
+async fn reopened_story(world: &World<'_>) {
+    let loaded = world.store.load().await.unwrap();
+    let mut users: Vec<_> = loaded.users.iter().map(|row| &*row.username).collect();
+    users.sort_unstable();
+    assert_eq!(users, ["Ann", "Ann from afar", "bob", "eve", "root"]);
+    let mut rooms: Vec<_> =
+        loaded.rooms.iter().map(|row| (row.id.as_str(), row.visibility)).collect();
+    rooms.sort_unstable_by_key(|(id, _)| *id);
+    assert_eq!(rooms, [("cellar", Visibility::Private), ("lobby", Visibility::Public)]);
+    assert!(loaded.rooms.iter().all(|row| row.owner == user("ann")));
+    let mut members: Vec<_> =
+        loaded.members.iter().map(|(room, user)| (room.as_str(), user.as_str())).collect();
+    members.sort_unstable();
+    let expect = [("cellar", "u_ann"), ("lobby", "u_ann"), ("lobby", "u_bob"), ("lobby", "u_eve")];
+    assert_eq!(members, expect);
+
+    // Places and keys go on where they were.
+    let newest = world.store.last_seq(room("lobby")).await.unwrap().unwrap();
+    assert_eq!(world.history("lobby", (None, None, 1)).await, (vec![newest], true));
+    let keyed = |text, sent_unix_ms| NewMessage {
+        mid: Some(Mid::parse("key").unwrap()),
+        digest: Some([1; 32]),
+        sent_unix_ms,
+        ..message("ann", "lobby", text)
+    };
+    let repeated = world.store.append(keyed("late", 6_000)).await.unwrap();
+    assert!(matches!(repeated, Append::Repeated { seq: 6, .. }), "{repeated:?}");
+    assert_eq!(world.send("ann", "lobby", "after").await.unwrap(), stored("after", newest + 1));
+
+    // After a day the key is free.
+    let fresh = world.store.append(keyed("fresh", 5_000 + DAY_MS)).await.unwrap();
+    assert!(matches!(fresh, Append::Stored { seq, .. } if seq == newest + 2), "{fresh:?}");
+
+    // A deleted room is gone at once, and its id and the owner's place are free.
+    assert_eq!(world.delete("lobby", "ann").await, DeleteRoom::Deleted);
+    assert_eq!(world.send("ann", "lobby", "no").await.unwrap(), Append::NotMember);
+    assert_eq!(world.history("lobby", (None, None, 3)).await, (vec![], false));
+    assert_eq!(world.room("lobby", "bob", Visibility::Public).await, CreateRoom::Created);
+    assert_eq!(world.send("bob", "lobby", "new").await.unwrap(), stored("new", 1));
+}
+
+async fn story(backend: &dyn Backend) {
+    let world = World::new(backend);
+    assert!(world.store.load().await.unwrap().users.is_empty());
+    users_story(&world).await;
+    rooms_story(&world).await;
+    messages_story(&world).await;
+    repeats_story(&world).await;
+    neighbours_story(&world).await;
+    paging_story(&world).await;
+    crowd_story(&world, 10);
+    let world = world.reopen().await;
+    reopened_story(&world).await;
+}
+
+struct Sqlite(tempfile::TempDir);
+
+impl Backend for Sqlite {
+    fn open(&self, feed: Heard) -> Arc<dyn Store> {
+        let path = self.0.path().join("story.db");
+        let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(feed));
+        Arc::new(store.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn sqlite() {
+    story(&Sqlite(tempfile::tempdir().unwrap())).await;
+}

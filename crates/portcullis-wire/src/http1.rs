@@ -1,0 +1,268 @@
+//! Strict HTTP/1.1 request heads (RFC 9112): one reading, or a refusal.
+//! Never: a lenient reading that a proxy in front of us could see differently.
+
+use std::mem::MaybeUninit;
+
+use memchr::{memchr_iter, memmem};
+
+use crate::http1_target::{Target, read_target};
+
+pub use crate::http1_response::write_response_head;
+pub use crate::http1_upgrade::{UpgradeFault, UpgradeRequest, read_upgrade, wants_upgrade};
+
+/// Header lines a head may have at most, whatever the limits say; they stand on the stack.
+const HEADERS_MAX: usize = 64;
+/// Longest method; the registry's longest is 17 bytes.
+const METHOD_MAX_BYTES: usize = 32;
+/// Longest header name; the registry's longest is below 60 bytes.
+const NAME_MAX_BYTES: usize = 256;
+/// Most digits of a length: no overflow in a `u64`.
+const LENGTH_MAX_DIGITS: usize = 18;
+
+/// How large a head may be. A parsed head borrows: 32 bytes a header line are allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// Request line and header lines together, with their line ends.
+    pub head_max_bytes: usize,
+    /// Header lines; above 64 it means 64.
+    pub headers_max: usize,
+    /// The request target.
+    pub target_max_bytes: usize,
+}
+
+/// One request head, borrowed from the bytes it was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// A token; case matters (RFC 9110 section 9.1). Unknown ones are the router's to refuse.
+    pub method: &'a str,
+    /// As it stands in the request line.
+    pub target: &'a str,
+    /// Starts with `/`; neither decoded nor normalised, so that it can only be compared.
+    pub path: &'a str,
+    /// Without the `?`; empty when there is none.
+    pub query: &'a str,
+    /// Host and port of an absolute-form target.
+    pub authority: Option<&'a str>,
+    /// Names as sent, values without surrounding blanks, in their order.
+    pub headers: Vec<(&'a str, &'a [u8])>,
+    /// Bytes of body that follow the head; 0 without the field.
+    pub content_length: u64,
+    /// Whether the peer expects to send another request.
+    pub keep_alive: bool,
+    /// Bytes of the head, with its empty line.
+    pub length: usize,
+}
+
+/// Why a head is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadFault {
+    /// Not the grammar of RFC 9112; the word says where, for the operator.
+    Malformed(&'static str),
+    /// More bytes than allowed, or a header name longer than any real one.
+    TooLarge,
+    /// More header lines than allowed.
+    TooManyHeaders,
+    /// A target longer than allowed.
+    TargetTooLong,
+    /// Another version than HTTP/1.1.
+    Version,
+    /// Any transfer coding at all: bodies come with a length.
+    TransferEncoding,
+    /// A length that is doubled, no plain number, or stands on a request that has no body.
+    ContentLength,
+}
+
+impl HeadFault {
+    /// The word used in the security record.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Malformed(what) => what,
+            Self::TooLarge => "head_too_large",
+            Self::TooManyHeaders => "too_many_headers",
+            Self::TargetTooLong => "target_too_long",
+            Self::Version => "version",
+            Self::TransferEncoding => "transfer_encoding",
+            Self::ContentLength => "content_length",
+        }
+    }
+}
+
+/// How often a header field stands in a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// Not at all.
+    None,
+    /// Once, with this value.
+    One(&'a [u8]),
+    /// More than once: whoever reads one of them may read another than the peer before us.
+    Many,
+}
+
+impl<'a> Head<'a> {
+    /// The one value of a header field; names compare without case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Found<'a> {
+        let mut values = self.values(name);
+        match (values.next(), values.next()) {
+            (None, _) => Found::None,
+            (Some(value), None) => Found::One(value),
+            (Some(_), Some(_)) => Found::Many,
+        }
+    }
+
+    /// Every value of a header field, in their order.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let same = move |line: &&(&'a str, &'a [u8])| line.0.eq_ignore_ascii_case(name);
+        self.headers.iter().filter(same).map(|(_, value)| *value)
+    }
+
+    /// Whether a comma-separated list field names a token; compares without case.
+    pub(crate) fn lists(&self, name: &str, token: &str) -> bool {
+        let same = |element: &[u8]| element.eq_ignore_ascii_case(token.as_bytes());
+        self.values(name).any(|value| elements(value).any(same))
+    }
+}
+
+/// The elements of a list field without the blanks around them; linear in the value.
+pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// A token (RFC 9110 section 5.6.2).
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().copied().all(is_token_byte)
+}
+
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Where the first head ends: just behind its empty line.
+///
+/// `searched` is how much of `input` an earlier call has looked at without success (0 at first),
+/// so that a head in many small segments costs linear time (T-240).
+#[must_use]
+pub fn head_end(input: &[u8], searched: usize) -> Option<usize> {
+    // The empty line may straddle the border.
+    let from = searched.saturating_sub(3).min(input.len());
+    let found = memmem::find(input.get(from..)?, b"\r\n\r\n")?;
+    Some(from + found + 4)
+}
+
+/// Reads one request head from the start of `input`; `None` while it may still become one.
+///
+/// # Errors
+/// Bytes that are no head, could not become one within the limits, or can be read in two ways.
+pub fn parse_head<'a>(input: &'a [u8], limits: &HeadLimits) -> Result<Option<Head<'a>>, HeadFault> {
+    // RFC 9112 section 2.2 lets a server skip empty lines here; one reading is worth more.
+    if input.first().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) {
+        return Err(HeadFault::Malformed("empty_line"));
+    }
+    let Some(length) = head_end(input, 0) else {
+        let over = input.len() >= limits.head_max_bytes;
+        return if over { Err(HeadFault::TooLarge) } else { Ok(None) };
+    };
+    if length > limits.head_max_bytes {
+        return Err(HeadFault::TooLarge);
+    }
+    let head = input.get(..length).unwrap_or_default();
+    check_line_ends(head)?;
+    tokenise(head, limits).map(Some)
+}
+
+/// RFC 9112 section 2.2: a lone LF may end a line for some; section 5.2: no folded lines.
+fn check_line_ends(head: &[u8]) -> Result<(), HeadFault> {
+    for at in memchr_iter(b'\n', head) {
+        if at.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r') {
+            return Err(HeadFault::Malformed("bare_line_feed"));
+        }
+        if matches!(head.get(at + 1), Some(b' ' | b'\t')) {
+            return Err(HeadFault::Malformed("folded_line"));
+        }
+    }
+    Ok(())
+}
+
+fn tokenise<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Head<'a>, HeadFault> {
+    let mut lines = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut []);
+    let status = request.parse_with_uninit_headers(head, &mut lines).map_err(|fault| {
+        use httparse::Error;
+        match fault {
+            Error::TooManyHeaders => HeadFault::TooManyHeaders,
+            Error::Version => HeadFault::Version,
+            Error::HeaderName => HeadFault::Malformed("header_name"),
+            Error::HeaderValue => HeadFault::Malformed("header_value"),
+            Error::NewLine => HeadFault::Malformed("line_end"),
+            Error::Token | Error::Status => HeadFault::Malformed("request_line"),
+        }
+    })?;
+    if status != httparse::Status::Complete(head.len()) {
+        return Err(HeadFault::Malformed("head_end"));
+    }
+    let (Some(method), Some(target)) = (request.method, request.path) else {
+        return Err(HeadFault::Malformed("request_line"));
+    };
+    if request.version != Some(1) {
+        return Err(HeadFault::Version);
+    }
+    if method.len() > METHOD_MAX_BYTES || !is_token(method.as_bytes()) {
+        return Err(HeadFault::Malformed("method"));
+    }
+    if target.len() > limits.target_max_bytes {
+        return Err(HeadFault::TargetTooLong);
+    }
+    if request.headers.len() > limits.headers_max {
+        return Err(HeadFault::TooManyHeaders);
+    }
+    if request.headers.iter().any(|line| line.name.len() > NAME_MAX_BYTES) {
+        return Err(HeadFault::TooLarge);
+    }
+    let Target { path, query, authority } =
+        read_target(target).ok_or(HeadFault::Malformed("target"))?;
+    let headers = request.headers.iter().map(|line| (line.name, line.value)).collect();
+    let length = head.len();
+    let mut head = Head {
+        method,
+        target,
+        path,
+        query,
+        authority,
+        headers,
+        content_length: 0,
+        keep_alive: true,
+        length,
+    };
+    head.content_length = read_framing(&head)?;
+    head.keep_alive = !head.lists("connection", "close");
+    Ok(head)
+}
+
+/// RFC 9112 section 6: where the body ends, in the one way that cannot be read differently.
+fn read_framing(head: &Head<'_>) -> Result<u64, HeadFault> {
+    if head.header("transfer-encoding") != Found::None {
+        return Err(HeadFault::TransferEncoding);
+    }
+    let digits = match head.header("content-length") {
+        Found::None => return Ok(0),
+        Found::Many => return Err(HeadFault::ContentLength),
+        Found::One(digits) => digits,
+    };
+    let length = read_length(digits).ok_or(HeadFault::ContentLength)?;
+    // RFC 9110 section 9.3: content here has no meaning, and is a way to smuggle a request.
+    if length > 0 && matches!(head.method, "GET" | "HEAD" | "TRACE" | "CONNECT") {
+        return Err(HeadFault::ContentLength);
+    }
+    Ok(length)
+}
+
+/// Decimal digits only, and one way to write a number: no sign, no list, no leading zero.
+fn read_length(digits: &[u8]) -> Option<u64> {
+    let plain = !digits.is_empty()
+        && digits.len() <= LENGTH_MAX_DIGITS
+        && digits.iter().all(u8::is_ascii_digit)
+        && (digits.len() == 1 || digits.first() != Some(&b'0'));
+    let add = |sum: u64, digit: &u8| sum * 10 + u64::from(digit - b'0');
+    plain.then(|| digits.iter().fold(0, add))
+}

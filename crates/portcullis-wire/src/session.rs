@@ -1,0 +1,221 @@
+//! Heartbeat and CONNECT deadline of one Engine.IO session: a pure state machine.
+//! Never: a clock; every call is told the time.
+
+use crate::engineio::EnginePacket;
+
+/// Times in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionOptions {
+    /// Between two pings.
+    pub ping_interval_ms: u64,
+    /// From a ping to the end without its pong.
+    pub ping_timeout_ms: u64,
+    /// From the start to the first accepted CONNECT.
+    pub connect_timeout_ms: u64,
+    /// Pongs nobody asked for.
+    pub unsolicited_pongs_per_minute: u32,
+}
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing until then.
+    Nothing {
+        /// When to ask again.
+        next_ms: u64,
+    },
+    /// A ping has to be sent now.
+    Ping {
+        /// When to ask again.
+        next_ms: u64,
+    },
+    /// The session is over.
+    Expired(Expiry),
+}
+
+/// Which deadline passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// No pong.
+    Ping,
+    /// No CONNECT.
+    Connect,
+}
+
+/// What a packet means for the layer above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard<'a> {
+    /// A message for it.
+    Message(&'a str),
+    /// The peer ended the session.
+    Closed,
+    /// Nothing.
+    Nothing,
+}
+
+/// How a packet breaks the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionFault {
+    /// The packet may not come from a client, or not now.
+    Packet(&'static str),
+    /// Too many pongs nobody asked for.
+    PongFlood,
+}
+
+/// One session: 48 bytes.
+#[derive(Debug)]
+pub struct Session {
+    next_ping_ms: u64,
+    /// When the missing pong ends the session; 0 when no ping is out.
+    pong_due_ms: u64,
+    /// When the missing CONNECT ends the session; 0 once there was one.
+    connect_due_ms: u64,
+    pongs_since_ms: u64,
+    pongs: u32,
+}
+
+impl Session {
+    /// A session that starts now.
+    #[must_use]
+    pub fn open(now_ms: u64, options: &SessionOptions) -> Self {
+        Self {
+            next_ping_ms: now_ms + options.ping_interval_ms,
+            pong_due_ms: 0,
+            connect_due_ms: (now_ms + options.connect_timeout_ms).max(1),
+            pongs_since_ms: now_ms,
+            pongs: 0,
+        }
+    }
+
+    /// Takes in a packet of the client.
+    ///
+    /// # Errors
+    /// [`SessionFault`] ends the session.
+    pub fn hear<'a>(
+        &mut self,
+        packet: EnginePacket<'a>,
+        now_ms: u64,
+        options: &SessionOptions,
+    ) -> Result<Heard<'a>, SessionFault> {
+        match packet {
+            EnginePacket::Message(text) => Ok(Heard::Message(text)),
+            EnginePacket::Close => Ok(Heard::Closed),
+            EnginePacket::Pong("") => self.pong(now_ms, options),
+            EnginePacket::Pong(_) => Err(SessionFault::Packet("pong_data")),
+            EnginePacket::Ping(_) => Err(SessionFault::Packet("ping_from_client")),
+            EnginePacket::Open => Err(SessionFault::Packet("open_from_client")),
+            EnginePacket::Upgrade => Err(SessionFault::Packet("upgrade")),
+            EnginePacket::Noop => Err(SessionFault::Packet("noop_from_client")),
+        }
+    }
+
+    /// Some namespace accepted the client: the CONNECT deadline is met.
+    pub fn connected(&mut self) {
+        self.connect_due_ms = 0;
+    }
+
+    /// Looks at the deadlines.
+    pub fn due(&mut self, now_ms: u64, options: &SessionOptions) -> Due {
+        if self.connect_due_ms != 0 && now_ms >= self.connect_due_ms {
+            return Due::Expired(Expiry::Connect);
+        }
+        if self.pong_due_ms != 0 && now_ms >= self.pong_due_ms {
+            return Due::Expired(Expiry::Ping);
+        }
+        if self.pong_due_ms == 0 && now_ms >= self.next_ping_ms {
+            self.pong_due_ms = now_ms + options.ping_timeout_ms;
+            return Due::Ping { next_ms: self.next_ms() };
+        }
+        Due::Nothing { next_ms: self.next_ms() }
+    }
+
+    fn next_ms(&self) -> u64 {
+        let heartbeat = if self.pong_due_ms == 0 { self.next_ping_ms } else { self.pong_due_ms };
+        if self.connect_due_ms == 0 { heartbeat } else { heartbeat.min(self.connect_due_ms) }
+    }
+
+    /// A pong we asked for starts the next interval; any other only counts, so that pongs cannot
+    /// put off the pings (T-181).
+    fn pong<'a>(
+        &mut self,
+        now_ms: u64,
+        options: &SessionOptions,
+    ) -> Result<Heard<'a>, SessionFault> {
+        if self.pong_due_ms != 0 {
+            self.pong_due_ms = 0;
+            self.next_ping_ms = now_ms + options.ping_interval_ms;
+            return Ok(Heard::Nothing);
+        }
+        if now_ms >= self.pongs_since_ms + 60_000 {
+            self.pongs_since_ms = now_ms;
+            self.pongs = 0;
+        }
+        self.pongs += 1;
+        if self.pongs > options.unsolicited_pongs_per_minute {
+            return Err(SessionFault::PongFlood);
+        }
+        Ok(Heard::Nothing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPTIONS: SessionOptions = SessionOptions {
+        ping_interval_ms: 25_000,
+        ping_timeout_ms: 20_000,
+        connect_timeout_ms: 10_000,
+        unsolicited_pongs_per_minute: 60,
+    };
+
+    #[test]
+    fn t190_no_connect_in_time() {
+        let mut session = Session::open(0, &OPTIONS);
+        assert_eq!(session.due(9_999, &OPTIONS), Due::Nothing { next_ms: 10_000 });
+        assert_eq!(session.due(10_000, &OPTIONS), Due::Expired(Expiry::Connect));
+    }
+
+    #[test]
+    fn a_session_that_answers_lives() {
+        let mut session = Session::open(0, &OPTIONS);
+        session.connected();
+        let mut now_ms = 0;
+        for _ in 0..10 {
+            now_ms += 25_000;
+            assert_eq!(session.due(now_ms, &OPTIONS), Due::Ping { next_ms: now_ms + 20_000 });
+            let heard = session.hear(EnginePacket::Pong(""), now_ms, &OPTIONS);
+            assert_eq!(heard, Ok(Heard::Nothing));
+        }
+    }
+
+    #[test]
+    fn t181_silence_and_pong_floods_end_it() {
+        let mut session = Session::open(0, &OPTIONS);
+        session.connected();
+        session.due(25_000, &OPTIONS);
+        assert_eq!(session.due(44_999, &OPTIONS), Due::Nothing { next_ms: 45_000 });
+        assert_eq!(session.due(45_000, &OPTIONS), Due::Expired(Expiry::Ping));
+
+        let mut session = Session::open(0, &OPTIONS);
+        session.connected();
+        let pongs = (0..61).map(|_| session.hear(EnginePacket::Pong(""), 5, &OPTIONS));
+        assert_eq!(pongs.last(), Some(Err(SessionFault::PongFlood)));
+        assert_eq!(session.due(25_000, &OPTIONS), Due::Ping { next_ms: 45_000 });
+    }
+
+    #[test]
+    fn t182_packets_only_a_server_sends() {
+        for packet in [
+            EnginePacket::Open,
+            EnginePacket::Ping(""),
+            EnginePacket::Upgrade,
+            EnginePacket::Noop,
+            EnginePacket::Pong("probe"),
+        ] {
+            let mut session = Session::open(0, &OPTIONS);
+            let heard = session.hear(packet, 1, &OPTIONS);
+            assert!(matches!(heard, Err(SessionFault::Packet(_))), "{packet:?}");
+        }
+    }
+}

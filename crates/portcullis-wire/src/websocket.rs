@@ -1,0 +1,139 @@
+//! RFC 6455 from the server's side: frames to messages, messages to frames.
+//! Never: extensions, masked answers, or memory that a header only promises.
+
+pub use crate::websocket_decoder::Decoder;
+pub use crate::websocket_encode::{accept_key, close_frame, frame, write_frame};
+
+/// How much a peer may send as one message.
+///
+/// A connection holds at most `message_max_bytes` of an unfinished message, and about 300 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameLimits {
+    /// Payload of one message, over all its frames; decided on each frame's header.
+    pub message_max_bytes: u32,
+    /// Frames of one message, empty ones included.
+    pub fragments_max: u16,
+    /// From the first byte of a message (or lone frame) to its last.
+    pub assembly_timeout_ms: u64,
+}
+
+/// A whole message, or a control frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Valid UTF-8.
+    Text(&'a str),
+    /// Any bytes.
+    Binary(&'a [u8]),
+    /// To be answered with a pong of the same bytes (RFC 6455 section 5.5.2).
+    Ping(&'a [u8]),
+    /// Solicited or not (RFC 6455 section 5.5.3).
+    Pong(&'a [u8]),
+    /// The last thing a peer says; whatever follows is ignored.
+    Close(CloseFrame<'a>),
+}
+
+/// What a close frame says (RFC 6455 section 5.5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CloseFrame<'a> {
+    /// A code that may be sent; `None` when the frame is empty.
+    pub code: Option<u16>,
+    /// At most 123 bytes.
+    pub reason: &'a str,
+}
+
+/// How a peer broke RFC 6455 or a limit. The connection ends with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FrameFault {
+    /// The message would be larger than allowed.
+    TooLarge,
+    /// The message has more frames than allowed.
+    Fragments,
+    /// The message takes too long to arrive.
+    AssemblyTimeout,
+    /// Text or a close reason that is not, or cannot become, UTF-8.
+    Utf8,
+    /// A reserved bit is set, and no extension was agreed.
+    ReservedBits,
+    /// An opcode RFC 6455 does not define.
+    ReservedOpcode,
+    /// A client's frame without a mask.
+    Unmasked,
+    /// A control frame of more than 125 bytes.
+    ControlTooLong,
+    /// A control frame that is not final.
+    ControlFragmented,
+    /// A continuation of nothing, or a new message inside another.
+    Continuation,
+    /// A length written longer than needed, or with its highest bit set.
+    Length,
+    /// A close frame of one byte, or with a code that may not be sent.
+    Close,
+}
+
+impl FrameFault {
+    /// The word used in the security record.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too_large",
+            Self::Fragments => "fragments",
+            Self::AssemblyTimeout => "assembly_timeout",
+            Self::Utf8 => "utf8",
+            Self::ReservedBits => "reserved_bits",
+            Self::ReservedOpcode => "reserved_opcode",
+            Self::Unmasked => "unmasked",
+            Self::ControlTooLong => "control_too_long",
+            Self::ControlFragmented => "control_fragmented",
+            Self::Continuation => "continuation",
+            Self::Length => "length",
+            Self::Close => "close",
+        }
+    }
+
+    /// The code to close with (RFC 6455 section 7.4.1).
+    #[must_use]
+    pub fn close_code(self) -> u16 {
+        match self {
+            Self::TooLarge => 1009,
+            Self::Fragments | Self::AssemblyTimeout => 1008,
+            Self::Utf8 => 1007,
+            Self::ReservedBits
+            | Self::ReservedOpcode
+            | Self::Unmasked
+            | Self::ControlTooLong
+            | Self::ControlFragmented
+            | Self::Continuation
+            | Self::Length
+            | Self::Close => 1002,
+        }
+    }
+}
+
+/// What one call of [`Decoder::decode`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// Bytes of the input that are done with; at least one unless the input was empty.
+    pub consumed: usize,
+    /// The message these bytes completed.
+    pub message: Option<Message<'a>>,
+}
+
+/// The frames a server sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opcode {
+    /// UTF-8 text.
+    Text,
+    /// Any bytes.
+    Binary,
+    /// The closing handshake.
+    Close,
+    /// Asks for a pong.
+    Ping,
+    /// Answers a ping.
+    Pong,
+}
+
+/// Whether a close code may stand in a frame (RFC 6455 section 7.4, and its IANA registry).
+pub(crate) fn is_close_code(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}

@@ -1,0 +1,292 @@
+//! Bytes of a client to whole messages (RFC 6455 sections 5 and 8.1).
+//! Never: a copy of a frame that arrived whole; work after the first fault or the close frame.
+
+use std::ops::Range;
+
+use crate::websocket::{CloseFrame, FrameFault, FrameLimits, Message, Step, is_close_code};
+use crate::websocket_assembly::Assembly;
+use crate::websocket_header::{HEADER_MAX_BYTES, Header, Kind};
+use crate::websocket_mask::unmask;
+
+/// Decodes one client's frames. Sixteen bytes while nothing is incomplete.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    partial: Option<Box<Partial>>,
+    ended: bool,
+}
+
+/// What is kept while a frame or message is incomplete, and the message it became until the
+/// next call.
+#[derive(Debug)]
+struct Partial {
+    since_ms: u64,
+    header: [u8; HEADER_MAX_BYTES],
+    header_length: usize,
+    frame: Option<Frame>,
+    control: Vec<u8>,
+    message: Option<Assembly>,
+    lent: Lent,
+}
+
+/// A frame whose header is complete and whose payload is not.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    header: Header,
+    arrived: usize,
+}
+
+/// Which of the kept bytes the caller has been given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lent {
+    Nothing,
+    Control,
+    Message,
+}
+
+/// Where a completed message lies.
+enum Ready {
+    Nothing,
+    Input(Kind, Range<usize>),
+    Control(Kind),
+    Message(Kind),
+}
+
+impl Decoder {
+    /// A decoder for a connection that has just been upgraded.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes bytes from the start of `input`, up to the end of one message or control frame.
+    ///
+    /// Unmasks in place; `input` is to be dropped as far as it was consumed. A frame that lies
+    /// whole in `input` is lent from there, anything else from the decoder. After the close
+    /// frame, and after a fault, everything is consumed and ignored (RFC 6455 section 7.1.7).
+    ///
+    /// # Errors
+    /// The peer broke RFC 6455 or a limit; sizes and counts are decided on the header.
+    pub fn decode<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+        limits: &FrameLimits,
+        now_ms: u64,
+    ) -> Result<Step<'a>, FrameFault> {
+        self.release();
+        if self.ended || input.is_empty() {
+            return Ok(Step { consumed: input.len(), message: None });
+        }
+        let (consumed, ready) = match self.advance(input, limits, now_ms) {
+            Ok(outcome) => outcome,
+            Err(fault) => {
+                *self = Self { partial: None, ended: true };
+                return Err(fault);
+            }
+        };
+        let Self { partial, ended } = self;
+        let (kind, payload) = match ready {
+            Ready::Nothing => return Ok(Step { consumed, message: None }),
+            Ready::Input(kind, range) => (kind, input.get(range)),
+            Ready::Control(kind) => (kind, partial.as_ref().map(|kept| kept.control.as_slice())),
+            Ready::Message(kind) => (
+                kind,
+                partial.as_ref().and_then(|kept| kept.message.as_ref()).map(Assembly::payload),
+            ),
+        };
+        let message = read_message(kind, payload.unwrap_or_default());
+        *ended = matches!(message, Err(_) | Ok(Message::Close(_)));
+        Ok(Step { consumed, message: Some(message?) })
+    }
+
+    /// Frees a message that was lent by the last call; also done by the next call.
+    pub fn release(&mut self) {
+        let Some(partial) = &mut self.partial else { return };
+        match partial.lent {
+            Lent::Nothing => {}
+            Lent::Message => self.partial = None,
+            Lent::Control if partial.message.is_none() => self.partial = None,
+            Lent::Control => {
+                partial.control = Vec::new();
+                partial.lent = Lent::Nothing;
+            }
+        }
+    }
+
+    /// When the first byte of an incomplete message or frame came.
+    #[must_use]
+    pub fn pending_since_ms(&self) -> Option<u64> {
+        let partial = self.partial.as_ref()?;
+        let done = match partial.lent {
+            Lent::Nothing => false,
+            Lent::Control => partial.message.is_none(),
+            Lent::Message => true,
+        };
+        (!done).then_some(partial.since_ms)
+    }
+
+    /// Heap bytes held.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| {
+            let message = partial.message.as_ref().map_or(0, Assembly::held_bytes);
+            size_of::<Partial>() + partial.control.capacity() + message
+        })
+    }
+
+    fn advance(
+        &mut self,
+        input: &mut [u8],
+        limits: &FrameLimits,
+        now_ms: u64,
+    ) -> Result<(usize, Ready), FrameFault> {
+        if let Some(since_ms) = self.pending_since_ms()
+            && now_ms.saturating_sub(since_ms) >= limits.assembly_timeout_ms
+        {
+            return Err(FrameFault::AssemblyTimeout);
+        }
+        let continued = self.partial.as_mut().and_then(|partial| partial.frame.take());
+        let (frame, start) = match continued {
+            Some(frame) => (frame, 0),
+            None => match self.read_header(input, limits, now_ms)? {
+                None => return Ok((input.len(), Ready::Nothing)),
+                Some((header, start)) => {
+                    if !header.is_whole() || input.len() - start < header.length {
+                        self.begin(header, now_ms);
+                    }
+                    (Frame { header, arrived: 0 }, start)
+                }
+            },
+        };
+        let Frame { header, arrived } = frame;
+        let end = start + (input.len() - start).min(header.length - arrived);
+        let payload = input.get_mut(start..end).unwrap_or_default();
+        unmask(payload, header.mask, arrived);
+        if header.is_whole() && payload.len() == header.length && continued.is_none() {
+            self.forget_header();
+            return Ok((end, Ready::Input(header.kind, start..end)));
+        }
+        let ready = self.keep(frame, payload)?;
+        Ok((end, ready))
+    }
+
+    /// The next header and where its payload starts; keeps what there is of one that is cut off.
+    fn read_header(
+        &mut self,
+        input: &[u8],
+        limits: &FrameLimits,
+        now_ms: u64,
+    ) -> Result<Option<(Header, usize)>, FrameFault> {
+        let Some(partial) = &mut self.partial else {
+            let header = Header::read(input, None, limits)?;
+            if header.is_none() {
+                let mut partial = Partial::new(now_ms);
+                partial.add_header_bytes(input);
+                self.partial = Some(Box::new(partial));
+            }
+            return Ok(header.map(|header| (header, header.size)));
+        };
+        let progress = partial.message.as_ref().map(Assembly::progress);
+        let before = partial.header_length;
+        let bytes = partial.add_header_bytes(input);
+        let header = Header::read(bytes, progress, limits)?;
+        if header.is_some() {
+            partial.header_length = 0;
+        }
+        Ok(header.map(|header| (header, header.size - before)))
+    }
+
+    /// Makes room for a frame that cannot be lent from the input, and counts it.
+    fn begin(&mut self, header: Header, now_ms: u64) {
+        let partial = self.partial.get_or_insert_with(|| Box::new(Partial::new(now_ms)));
+        if !header.kind.is_control() {
+            partial.message.get_or_insert_with(|| Assembly::new(header.kind)).count_frame();
+        }
+    }
+
+    /// A header that came in pieces is used up, and no message needs the rest.
+    fn forget_header(&mut self) {
+        if self.partial.as_ref().is_some_and(|partial| partial.message.is_none()) {
+            self.partial = None;
+        }
+    }
+
+    fn keep(&mut self, frame: Frame, payload: &[u8]) -> Result<Ready, FrameFault> {
+        let Some(partial) = &mut self.partial else { return Ok(Ready::Nothing) };
+        let Frame { header, arrived } = frame;
+        let arrived = arrived + payload.len();
+        match &mut partial.message {
+            Some(message) if !header.kind.is_control() => {
+                message.push(payload, header.length - arrived)?;
+            }
+            Some(_) | None => partial.control.extend_from_slice(payload),
+        }
+        if arrived < header.length {
+            partial.frame = Some(Frame { header, arrived });
+            return Ok(Ready::Nothing);
+        }
+        if header.kind.is_control() {
+            partial.lent = Lent::Control;
+            return Ok(Ready::Control(header.kind));
+        }
+        let Some(message) = partial.message.as_ref().filter(|_| header.fin) else {
+            return Ok(Ready::Nothing);
+        };
+        message.finish()?;
+        partial.lent = Lent::Message;
+        Ok(Ready::Message(message.kind()))
+    }
+}
+
+impl Partial {
+    fn new(now_ms: u64) -> Self {
+        Self {
+            since_ms: now_ms,
+            header: [0; HEADER_MAX_BYTES],
+            header_length: 0,
+            frame: None,
+            control: Vec::new(),
+            message: None,
+            lent: Lent::Nothing,
+        }
+    }
+
+    /// Adds what may belong to the header, and gives all there is of it.
+    fn add_header_bytes(&mut self, input: &[u8]) -> &[u8] {
+        let room = self.header.get_mut(self.header_length..).unwrap_or_default();
+        let count = room.len().min(input.len());
+        for (to, from) in room.iter_mut().zip(input) {
+            *to = *from;
+        }
+        self.header_length += count;
+        self.header.get(..self.header_length).unwrap_or_default()
+    }
+}
+
+fn read_message(kind: Kind, payload: &[u8]) -> Result<Message<'_>, FrameFault> {
+    Ok(match kind {
+        Kind::Text => Message::Text(read_text(payload)?),
+        // A message has the kind of its first frame, so a continuation is never one.
+        Kind::Binary | Kind::Continuation => Message::Binary(payload),
+        Kind::Ping => Message::Ping(payload),
+        Kind::Pong => Message::Pong(payload),
+        Kind::Close => Message::Close(read_close(payload)?),
+    })
+}
+
+/// RFC 6455 section 8.1: text that is not UTF-8 fails the connection.
+fn read_text(payload: &[u8]) -> Result<&str, FrameFault> {
+    simdutf8::basic::from_utf8(payload).map_err(|_| FrameFault::Utf8)
+}
+
+/// RFC 6455 section 5.5.1: nothing, or a code and perhaps a reason.
+fn read_close(payload: &[u8]) -> Result<CloseFrame<'_>, FrameFault> {
+    if payload.is_empty() {
+        return Ok(CloseFrame { code: None, reason: "" });
+    }
+    let (code, reason) = payload.split_first_chunk().ok_or(FrameFault::Close)?;
+    let code = u16::from_be_bytes(*code);
+    if !is_close_code(code) {
+        return Err(FrameFault::Close);
+    }
+    Ok(CloseFrame { code: Some(code), reason: read_text(reason)? })
+}

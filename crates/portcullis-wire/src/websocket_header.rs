@@ -1,0 +1,145 @@
+//! The header of a client's frame (RFC 6455 section 5.2), judged byte by byte in its order.
+//! Never: a verdict that depends on how many of its bytes came at once.
+
+use crate::websocket::{FrameFault, FrameLimits};
+
+/// Longest header: two bytes, an 8-byte length, the mask.
+pub(crate) const HEADER_MAX_BYTES: usize = 14;
+/// Longest payload of a control frame (RFC 6455 section 5.5).
+pub(crate) const CONTROL_MAX_BYTES: u8 = 125;
+
+/// What a frame is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Binary,
+    Continuation,
+    Close,
+    Ping,
+    Pong,
+}
+
+impl Kind {
+    pub(crate) fn is_control(self) -> bool {
+        match self {
+            Self::Close | Self::Ping | Self::Pong => true,
+            Self::Text | Self::Binary | Self::Continuation => false,
+        }
+    }
+}
+
+/// A header that may be followed by its payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
+    pub(crate) fin: bool,
+    pub(crate) length: usize,
+    pub(crate) mask: [u8; 4],
+    /// Bytes of the header itself.
+    pub(crate) size: usize,
+}
+
+/// How far the message is that a frame would continue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) frames: u16,
+    pub(crate) bytes: usize,
+}
+
+impl Header {
+    /// Reads a header from the start of `bytes`; `None` while it is not all there.
+    pub(crate) fn read(
+        bytes: &[u8],
+        progress: Option<Progress>,
+        limits: &FrameLimits,
+    ) -> Result<Option<Self>, FrameFault> {
+        let Some((first, rest)) = bytes.split_first() else { return Ok(None) };
+        let (kind, fin) = read_first(*first, progress, limits)?;
+        let Some((second, rest)) = rest.split_first() else { return Ok(None) };
+        // 5.1: a server must close the connection upon a frame that is not masked.
+        if second & 0x80 == 0 {
+            return Err(FrameFault::Unmasked);
+        }
+        let (declared, rest) = match second & 0x7f {
+            short if kind.is_control() && short > CONTROL_MAX_BYTES => {
+                return Err(FrameFault::ControlTooLong);
+            }
+            // 5.2: the minimal number of bytes must be used, and the highest bit be 0.
+            126 => match rest.split_first_chunk() {
+                None => return Ok(None),
+                Some((length, rest)) => match u16::from_be_bytes(*length) {
+                    0..=125 => return Err(FrameFault::Length),
+                    length => (u64::from(length), rest),
+                },
+            },
+            127 => match rest.split_first_chunk() {
+                None => return Ok(None),
+                Some((length, rest)) => match u64::from_be_bytes(*length) {
+                    0..=0xffff | 0x8000_0000_0000_0000.. => return Err(FrameFault::Length),
+                    length => (length, rest),
+                },
+            },
+            short => (u64::from(short), rest),
+        };
+        let length = bounded(declared, kind, progress, limits)?;
+        let Some((mask, rest)) = rest.split_first_chunk() else { return Ok(None) };
+        Ok(Some(Self { kind, fin, length, mask: *mask, size: bytes.len() - rest.len() }))
+    }
+
+    /// Whether the frame is all of its message.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.fin && self.kind != Kind::Continuation
+    }
+}
+
+fn read_first(
+    first: u8,
+    progress: Option<Progress>,
+    limits: &FrameLimits,
+) -> Result<(Kind, bool), FrameFault> {
+    // 5.2: reserved bits must be 0 unless an extension was negotiated; none ever is.
+    if first & 0x70 != 0 {
+        return Err(FrameFault::ReservedBits);
+    }
+    let fin = first & 0x80 != 0;
+    let kind = match first & 0x0f {
+        0x0 => Kind::Continuation,
+        0x1 => Kind::Text,
+        0x2 => Kind::Binary,
+        0x8 => Kind::Close,
+        0x9 => Kind::Ping,
+        0xa => Kind::Pong,
+        _ => return Err(FrameFault::ReservedOpcode),
+    };
+    // 5.5: control frames must not be fragmented, but may stand between fragments (5.4).
+    if kind.is_control() {
+        return if fin { Ok((kind, fin)) } else { Err(FrameFault::ControlFragmented) };
+    }
+    // 5.4: a continuation continues something, and messages do not interleave.
+    if (kind == Kind::Continuation) != progress.is_some() {
+        return Err(FrameFault::Continuation);
+    }
+    if progress.map_or(0, |progress| progress.frames) >= limits.fragments_max {
+        return Err(FrameFault::Fragments);
+    }
+    Ok((kind, fin))
+}
+
+/// The declared length, if the whole message stays within its limit.
+fn bounded(
+    declared: u64,
+    kind: Kind,
+    progress: Option<Progress>,
+    limits: &FrameLimits,
+) -> Result<usize, FrameFault> {
+    let length = usize::try_from(declared).map_err(|_| FrameFault::TooLarge)?;
+    if kind.is_control() {
+        return Ok(length);
+    }
+    let message_max = usize::try_from(limits.message_max_bytes).unwrap_or(usize::MAX);
+    let before = progress.map_or(0, |progress| progress.bytes);
+    match before.checked_add(length) {
+        Some(total) if total <= message_max => Ok(length),
+        Some(_) | None => Err(FrameFault::TooLarge),
+    }
+}

@@ -1,0 +1,72 @@
+// What the server says unasked, and the coming and going of the connection.
+// Never: trusts a payload it could not read.
+import { fieldsOf, readAnnouncement, readMemberChange, readMessage, text } from "./contract";
+import { receive } from "./messages";
+import type { Listener } from "./realtime";
+import { asRefusal, readRefusal } from "./refusal";
+import { memberChanged, rejoinRooms, roomDeleted } from "./rooms";
+import { announcements, confirmAsked, link, notice } from "./state";
+
+/** Announcements shown at one time. */
+const ANNOUNCEMENTS_MAX = 3;
+let announced = 0;
+
+export const listener: Listener = {
+  up() {
+    link.value = { state: "online" };
+    rejoinRooms().catch((thrown: unknown) => {
+      const refusal = asRefusal(thrown);
+      if (refusal.code !== "offline") notice.value = refusal;
+    });
+  },
+  down() {
+    link.value = { state: "connecting" };
+  },
+  ended() {
+    link.value = { state: "off" };
+    confirmAsked.value = "ended";
+  },
+  waiting(refusal) {
+    link.value = { state: "waiting", refusal };
+  },
+  event(name, payload) {
+    switch (name) {
+      case "chat:message": {
+        const message = readMessage(payload);
+        if (message !== undefined) receive(message);
+        break;
+      }
+      case "room:member": {
+        const change = readMemberChange(payload);
+        if (change !== undefined) memberChanged(change);
+        break;
+      }
+      case "room:deleted": {
+        const roomId = text(fieldsOf(payload)?.["roomId"]);
+        if (roomId !== undefined) roomDeleted(roomId);
+        break;
+      }
+      case "announcement":
+        announce(payload);
+        break;
+      case "auth:expiring":
+        confirmAsked.value = "soon";
+        break;
+      case "error":
+        notice.value = readRefusal(payload);
+        break;
+    }
+  },
+};
+
+export function dismiss(key: number): void {
+  announcements.value = announcements.value.filter((shown) => shown.key !== key);
+}
+
+function announce(payload: unknown): void {
+  const announcement = readAnnouncement(payload);
+  if (announcement === undefined) return;
+  announced += 1;
+  const shown = [...announcements.value, { key: announced, announcement }];
+  announcements.value = shown.slice(-ANNOUNCEMENTS_MAX);
+}

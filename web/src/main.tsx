@@ -1,0 +1,21 @@
+// Starts the page.
+// Never: anything but putting the parts together.
+import { render } from "preact";
+import { readSetupToken } from "./setup_link";
+import { setupToken } from "./state";
+import { App } from "./views/app";
+
+function takeSetupToken(): void {
+  const token = readSetupToken(location.hash);
+  if (token === undefined) return;
+  setupToken.value = token;
+  // It works once, for whoever has it: it does not stay in the address bar or the history.
+  history.replaceState(null, "", location.pathname);
+}
+
+takeSetupToken();
+// The link pasted into a page that is open already is no new load.
+addEventListener("hashchange", takeSetupToken);
+
+const root = document.getElementById("app");
+if (root !== null) render(<App />, root);

@@ -1,0 +1,88 @@
+// A refusal as the page holds it, and the words a person reads for it.
+// Never: a stack trace, or a server text shown as anything but text.
+
+/** What the server, or the way to it, said no with. */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly details: { ref?: string; retryAfterS?: number; field?: string } = {},
+  ) {
+    super(message);
+  }
+}
+
+const SENTENCES: ReadonlyMap<string, string> = new Map([
+  ["offline", "The server cannot be reached. Check your connection."],
+  ["timeout", "The server did not answer in time."],
+  ["unreadable", "The server gave an answer this page does not understand."],
+  ["rate_limited", "Too many attempts."],
+  ["RATE_LIMIT_EXCEEDED", "You are sending too fast."],
+  ["SPAM_DETECTED", "This message reads as spam, so it was not sent."],
+  ["INVALID_MESSAGE", "The server did not accept this."],
+  ["IDEMPOTENCY_CONFLICT", "This message was already sent with another text."],
+  ["UNKNOWN_EVENT", "This server does not offer that."],
+  ["name_taken", "That name is taken."],
+  ["weak_password", "Use 8 to 128 characters that are not a well-known password."],
+  ["forbidden", "You may not do that, or it is not there any more."],
+  ["forbidden_origin", "This page may not talk to that server."],
+  ["limit_reached", "A limit of this server is reached."],
+  ["too_large", "That is too large."],
+  ["connection_limit", "You are signed in in too many windows. Close one and try again."],
+  ["session_ended", "Your sign-in has ended."],
+  ["server_busy", "The server is busy."],
+  ["INTERNAL", "Something failed on the server."],
+]);
+
+const FIELDS: ReadonlyMap<string, string> = new Map([
+  ["username", "The user name needs 3 to 32 letters, digits, dots, hyphens or underscores."],
+  ["password", "The password needs 8 to 128 characters."],
+  ["name", "This room name is not accepted: use 1 to 64 plain characters."],
+  ["message", "This message is not accepted: 1 to 1,000 characters, and not only markup."],
+  ["roomId", "This is no room id."],
+  ["userId", "This is no user id."],
+]);
+
+/** The sentence a person reads; the reference is shown beside it. */
+export function sentence(refusal: Refusal): string {
+  const { field, retryAfterS } = refusal.details;
+  const ofField = refusal.code === "INVALID_MESSAGE" && field ? FIELDS.get(field) : undefined;
+  const first = ofField ?? SENTENCES.get(refusal.code) ?? asSentence(refusal.message);
+  if (retryAfterS === undefined) return first;
+  return `${first} Try again in about ${seconds(retryAfterS)}.`;
+}
+
+/** Reads `{code, message, ref, field?, retry_after_s?}`, wherever it came from. */
+export function readRefusal(value: unknown): Refusal {
+  if (typeof value !== "object" || value === null) return unreadable();
+  const fields = value as Record<string, unknown>;
+  if (typeof fields["code"] !== "string" && typeof fields["code"] !== "number") return unreadable();
+  const message = typeof fields["message"] === "string" ? fields["message"] : "";
+  const details: { ref?: string; retryAfterS?: number; field?: string } = {};
+  if (typeof fields["ref"] === "string") details.ref = fields["ref"];
+  if (typeof fields["field"] === "string") details.field = fields["field"];
+  if (typeof fields["retry_after_s"] === "number") details.retryAfterS = fields["retry_after_s"];
+  return new Refusal(String(fields["code"]), message, details);
+}
+
+/** Anything thrown, as a refusal. */
+export function asRefusal(thrown: unknown): Refusal {
+  return thrown instanceof Refusal ? thrown : unreadable();
+}
+
+function unreadable(): Refusal {
+  return new Refusal("unreadable", "");
+}
+
+function asSentence(message: string): string {
+  const text = message.trim();
+  if (text === "") return "The server refused this.";
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
+function seconds(count: number): string {
+  if (count < 90) return count === 1 ? "1 second" : `${Math.ceil(count)} seconds`;
+  return `${Math.ceil(count / 60)} minutes`;
+}

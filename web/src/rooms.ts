@@ -1,0 +1,170 @@
+// Listing, opening, joining, creating, leaving and deleting rooms, and who is in them.
+// Never: a room the server did not name.
+import { request } from "./connection";
+import {
+  count,
+  readList,
+  readMember,
+  readRoom,
+  type MemberChange,
+  type Visibility,
+} from "./contract";
+import { catchUp, deliverPending, loadNewest } from "./messages";
+import { asRefusal, Refusal } from "./refusal";
+import {
+  changeRoom,
+  newEntry,
+  notice,
+  openRoomId,
+  removeRoom,
+  rooms,
+  session,
+  withRefusal,
+  type RoomEntry,
+} from "./state";
+
+/** Rooms heard without being open; each costs one request after a connect. */
+const REJOIN_MAX = 20;
+
+/** Reads the list; rooms that are open keep what they hold. */
+export async function listRooms(): Promise<void> {
+  const answer = await request("room:list", {});
+  const listed = readList(answer["rooms"], readRoom);
+  const next = new Map(
+    listed.map((room) => {
+      const entry = rooms.value.get(room.id);
+      return [room.id, entry === undefined ? newEntry(room) : { ...entry, room }] as const;
+    }),
+  );
+  // A joined room may be past the end of a long list.
+  for (const [id, entry] of rooms.value) {
+    if (entry.joined && !next.has(id)) next.set(id, entry);
+  }
+  rooms.value = next;
+}
+
+/** Shows a room, joining it first when need be. */
+export async function openRoom(roomId: string): Promise<void> {
+  openRoomId.value = roomId;
+  changeRoom(roomId, (entry) => withRefusal({ ...entry, unread: 0 }, undefined));
+  try {
+    if (rooms.value.get(roomId)?.joined === false) await join(roomId);
+    if (rooms.value.get(roomId)?.loaded === false) await loadNewest(roomId);
+    if (rooms.value.get(roomId)?.membersKnown === false) await loadMembers(roomId);
+  } catch (thrown) {
+    changeRoom(roomId, (entry) => withRefusal(entry, asRefusal(thrown)));
+  }
+}
+
+export function closeRoom(): void {
+  openRoomId.value = undefined;
+}
+
+/** Joins a room known only by its id, and shows it. */
+export async function joinById(roomId: string): Promise<void> {
+  const known = rooms.value.get(roomId);
+  if (known === undefined) {
+    const answer = await request("room:join", { roomId });
+    addRoom(answer["room"]);
+  }
+  await openRoom(roomId);
+}
+
+export async function createRoom(name: string, visibility: Visibility): Promise<void> {
+  const answer = await request("room:create", { name, visibility });
+  await openRoom(addRoom(answer["room"]));
+}
+
+export async function leaveRoom(roomId: string): Promise<void> {
+  await request("room:leave", { roomId });
+  const entry = rooms.value.get(roomId);
+  if (entry === undefined) return;
+  if (openRoomId.value === roomId) openRoomId.value = undefined;
+  if (entry.room.visibility === "private") removeRoom(roomId);
+  else rooms.value = new Map(rooms.value).set(roomId, newEntry({ ...entry.room, member: false }));
+}
+
+export async function deleteRoom(roomId: string): Promise<void> {
+  await request("room:delete", { roomId });
+  removeRoom(roomId);
+}
+
+/** The server says that a room is gone. */
+export function roomDeleted(roomId: string): void {
+  const entry = rooms.value.get(roomId);
+  const mine = entry?.room.ownerId === session.value?.user.id;
+  if (entry !== undefined && !mine && openRoomId.value === roomId) {
+    notice.value = new Refusal("room_deleted", `The room “${entry.room.name}” was deleted.`);
+  }
+  removeRoom(roomId);
+}
+
+/** The server says that somebody came, went, appeared or disappeared. */
+export function memberChanged(change: MemberChange): void {
+  const own = change.userId === session.value?.user.id;
+  if (own && change.change === "left") {
+    changeRoom(change.roomId, (entry) => newEntry({ ...entry.room, member: false }));
+    return;
+  }
+  changeRoom(change.roomId, (entry) => {
+    const others = entry.members.filter((member) => member.id !== change.userId);
+    if (change.change === "left") return { ...entry, members: others };
+    const online = change.change !== "offline";
+    return {
+      ...entry,
+      members: [...others, { id: change.userId, username: change.username, online }],
+    };
+  });
+}
+
+/** After a connect: the server knows nothing of this connection, so rooms are joined anew. */
+export async function rejoinRooms(): Promise<void> {
+  await listRooms();
+  const wanted = [...rooms.value.values()].filter(({ joined, room }) => joined || room.member);
+  const isOpen = (entry: RoomEntry) => entry.room.id === openRoomId.value;
+  wanted.sort((a, b) => Number(isOpen(b)) - Number(isOpen(a)));
+  for (const roomId of rooms.value.keys()) {
+    changeRoom(roomId, (entry) => ({ ...entry, joined: false, membersKnown: false }));
+  }
+  for (const entry of wanted.slice(0, REJOIN_MAX)) await rejoin(entry.room.id);
+  const open = openRoomId.value;
+  if (open !== undefined) await openRoom(open);
+}
+
+async function rejoin(roomId: string): Promise<void> {
+  try {
+    const seq = await join(roomId);
+    if (rooms.value.get(roomId)?.loaded) {
+      await catchUp(roomId, seq);
+      await deliverPending(roomId);
+    }
+  } catch (thrown) {
+    const refusal = asRefusal(thrown);
+    if (refusal.code === "offline") return;
+    changeRoom(roomId, (entry) => withRefusal({ ...entry, joined: false }, refusal));
+  }
+}
+
+async function join(roomId: string): Promise<number> {
+  const answer = await request("room:join", { roomId });
+  changeRoom(roomId, (entry) => ({ ...entry, joined: true }));
+  return count(answer["seq"]) ?? 0;
+}
+
+async function loadMembers(roomId: string): Promise<void> {
+  const answer = await request("room:members", { roomId });
+  changeRoom(roomId, (entry) => ({
+    ...entry,
+    membersKnown: true,
+    members: readList(answer["members"], readMember),
+  }));
+}
+
+function addRoom(value: unknown): string {
+  const room = readRoom(value);
+  if (room === undefined) throw new Refusal("unreadable", "");
+  if (!rooms.value.has(room.id)) {
+    rooms.value = new Map(rooms.value).set(room.id, newEntry(room));
+  }
+  return room.id;
+}

@@ -1,0 +1,36 @@
+// An administrator's word to everybody who is connected.
+// Never: offered to anybody else; the server decides all the same.
+import { useSignal } from "@preact/signals";
+import { request } from "../connection";
+import { useAct } from "./act";
+import { Dialog } from "./dialog";
+import { Field } from "./field";
+import { Problem } from "./problem";
+
+export function Announce({ close }: { close: () => void }) {
+  const message = useSignal("");
+  const act = useAct();
+  const submit = (event: Event) => {
+    event.preventDefault();
+    act.run(async () => {
+      await request("admin:broadcast", { message: message.value });
+      close();
+    });
+  };
+  return (
+    <Dialog title="Announce to everybody" close={close}>
+      <form onSubmit={submit}>
+        <Field label="Announcement" value={message} autocomplete="off" maxLength={1000} focus />
+        <Problem refusal={act.refusal.value} />
+        <div class="answers">
+          <button type="button" onClick={close}>
+            Cancel
+          </button>
+          <button class="primary" type="submit" disabled={act.busy.value}>
+            Announce
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,62 @@
+// Where a message is written. Enter sends, Shift and Enter makes a new line.
+// Never: loses a text that was not taken.
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { send } from "../messages";
+import type { RoomEntry } from "../state";
+
+/** Characters as the server counts them: code points, not UTF-16 units. */
+const CHARACTERS_MAX = 1000;
+const WARN_FROM = 900;
+
+export function Composer({ entry }: { entry: RoomEntry }) {
+  const draft = useSignal("");
+  const input = useRef<HTMLTextAreaElement>(null);
+  const length = [...draft.value].length;
+  const sendable = entry.joined && draft.value.trim() !== "" && length <= CHARACTERS_MAX;
+  useEffect(() => input.current?.focus(), []);
+  const submit = () => {
+    if (!sendable) return;
+    send(entry.room.id, draft.value.trim());
+    draft.value = "";
+    input.current?.focus();
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    // Enter also ends a composition, in Japanese or Chinese for one; that is no sending.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    submit();
+  };
+  return (
+    <form
+      class="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit();
+      }}
+    >
+      <label class="unseen" for="composer">
+        Message
+      </label>
+      <textarea
+        id="composer"
+        ref={input}
+        rows={1}
+        dir="auto"
+        placeholder={`Message ${entry.room.name}`}
+        value={draft.value}
+        onInput={(event) => (draft.value = event.currentTarget.value)}
+        onKeyDown={onKeyDown}
+        aria-describedby={length >= WARN_FROM ? "characters-left" : undefined}
+      />
+      {length >= WARN_FROM && (
+        <span class={length > CHARACTERS_MAX ? "left over" : "left"} id="characters-left">
+          {CHARACTERS_MAX - length}
+        </span>
+      )}
+      <button class="primary" type="submit" disabled={!sendable}>
+        Send
+      </button>
+    </form>
+  );
+}

@@ -1,0 +1,57 @@
+// The form for a new room.
+// Never: a choice the server does not have.
+import { useSignal } from "@preact/signals";
+import type { Visibility } from "../contract";
+import { createRoom } from "../rooms";
+import { useAct } from "./act";
+import { Dialog } from "./dialog";
+import { Field } from "./field";
+import { Problem } from "./problem";
+
+const CHOICES: readonly { visibility: Visibility; words: string }[] = [
+  { visibility: "public", words: "Public: everybody who signs in can find and join it" },
+  { visibility: "private", words: "Private: only people you let in" },
+];
+
+export function CreateRoom({ close }: { close: () => void }) {
+  const name = useSignal("");
+  const visibility = useSignal<Visibility>("public");
+  const act = useAct();
+  const submit = (event: Event) => {
+    event.preventDefault();
+    act.run(async () => {
+      await createRoom(name.value.trim(), visibility.value);
+      close();
+    });
+  };
+  return (
+    <Dialog title="New room" close={close}>
+      <form onSubmit={submit}>
+        <Field label="Name" value={name} autocomplete="off" maxLength={64} focus />
+        <fieldset>
+          <legend>Who can join</legend>
+          {CHOICES.map((choice) => (
+            <label class="choice" key={choice.visibility}>
+              <input
+                type="radio"
+                name="visibility"
+                checked={visibility.value === choice.visibility}
+                onChange={() => (visibility.value = choice.visibility)}
+              />
+              {choice.words}
+            </label>
+          ))}
+        </fieldset>
+        <Problem refusal={act.refusal.value} />
+        <div class="answers">
+          <button type="button" onClick={close}>
+            Cancel
+          </button>
+          <button class="primary" type="submit" disabled={act.busy.value}>
+            Create room
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,44 @@
+// Joins a room by the id somebody passed on.
+// Never: tells a room that is private from one that is not there.
+import { useSignal } from "@preact/signals";
+import { joinById } from "../rooms";
+import { useAct } from "./act";
+import { Dialog } from "./dialog";
+import { Field } from "./field";
+import { Problem } from "./problem";
+
+export function JoinRoom({ close }: { close: () => void }) {
+  const roomId = useSignal("");
+  const act = useAct();
+  const submit = (event: Event) => {
+    event.preventDefault();
+    act.run(async () => {
+      await joinById(roomId.value.trim());
+      close();
+    });
+  };
+  return (
+    <Dialog title="Join a room" close={close}>
+      <form onSubmit={submit}>
+        <Field
+          label="Room id"
+          value={roomId}
+          autocomplete="off"
+          hint="It stands in the room's member list; ask somebody who is in it."
+          maxLength={64}
+          pattern="\s*[A-Za-z0-9_\-]{1,64}\s*"
+          focus
+        />
+        <Problem refusal={act.refusal.value} />
+        <div class="answers">
+          <button type="button" onClick={close}>
+            Cancel
+          </button>
+          <button class="primary" type="submit" disabled={act.busy.value}>
+            Join room
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,74 @@
+// The open room: its head, messages, composer and members.
+// Never: an act the person may not do, offered as if they might.
+import { useSignal } from "@preact/signals";
+import { closeRoom, deleteRoom, leaveRoom, openRoom } from "../rooms";
+import { session, type RoomEntry } from "../state";
+import { Composer } from "./composer";
+import { Confirm } from "./confirm";
+import { Members } from "./members";
+import { MessageList } from "./message_list";
+import { Problem } from "./problem";
+
+export function RoomView({ entry }: { entry: RoomEntry }) {
+  const { room } = entry;
+  const asked = useSignal<"leave" | "delete" | undefined>(undefined);
+  const membersShown = useSignal(false);
+  const close = () => (asked.value = undefined);
+  const owned = room.ownerId === session.value?.user.id;
+  return (
+    <main class={membersShown.value ? "room with-members" : "room"}>
+      <div class="room-head">
+        <button class="quiet back" type="button" aria-label="Back to rooms" onClick={closeRoom}>
+          ←
+        </button>
+        <h1 dir="auto">{room.name}</h1>
+        <button
+          class="quiet"
+          type="button"
+          aria-expanded={membersShown.value}
+          aria-controls="members"
+          onClick={() => (membersShown.value = !membersShown.value)}
+        >
+          Members
+        </button>
+        <button class="quiet" type="button" onClick={() => (asked.value = "leave")}>
+          Leave
+        </button>
+        {owned && (
+          <button class="quiet danger" type="button" onClick={() => (asked.value = "delete")}>
+            Delete
+          </button>
+        )}
+      </div>
+      {entry.refusal !== undefined && (
+        <div class="banner refused">
+          <Problem refusal={entry.refusal} />
+          <button type="button" onClick={() => void openRoom(room.id)}>
+            Try again
+          </button>
+        </div>
+      )}
+      <MessageList entry={entry} />
+      <Composer entry={entry} />
+      <Members entry={entry} />
+      {asked.value === "leave" && (
+        <Confirm
+          title="Leave this room?"
+          question={`You will get no more messages of “${room.name}”.`}
+          verb="Leave room"
+          work={() => leaveRoom(room.id)}
+          close={close}
+        />
+      )}
+      {asked.value === "delete" && (
+        <Confirm
+          title="Delete this room?"
+          question={`“${room.name}” and all its messages go, for everybody. This cannot be undone.`}
+          verb="Delete room"
+          work={() => deleteRoom(room.id)}
+          close={close}
+        />
+      )}
+    </main>
+  );
+}

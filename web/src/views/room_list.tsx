@@ -1,0 +1,71 @@
+// The rooms there are, and the ways to one more.
+// Never: a room the server did not list or let this person join.
+import { useSignal } from "@preact/signals";
+import { openRoom } from "../rooms";
+import { online, openRoomId, rooms, type RoomEntry } from "../state";
+import { CreateRoom } from "./create_room";
+import { JoinRoom } from "./join_room";
+
+export function RoomList() {
+  const asked = useSignal<"create" | "join" | undefined>(undefined);
+  const entries = [...rooms.value.values()].sort(byName);
+  const close = () => (asked.value = undefined);
+  return (
+    <nav class="rooms" aria-label="Rooms">
+      <div class="rooms-head">
+        <h2>Rooms</h2>
+        <button type="button" disabled={!online.value} onClick={() => (asked.value = "join")}>
+          Join
+        </button>
+        <button
+          class="primary"
+          type="button"
+          disabled={!online.value}
+          onClick={() => (asked.value = "create")}
+        >
+          New room
+        </button>
+      </div>
+      {entries.length === 0 ? (
+        <p class="hint">No rooms yet.</p>
+      ) : (
+        <ul>
+          {entries.map((entry) => (
+            <RoomItem key={entry.room.id} entry={entry} />
+          ))}
+        </ul>
+      )}
+      {asked.value === "create" && <CreateRoom close={close} />}
+      {asked.value === "join" && <JoinRoom close={close} />}
+    </nav>
+  );
+}
+
+function RoomItem({ entry }: { entry: RoomEntry }) {
+  const { room, unread } = entry;
+  const current = openRoomId.value === room.id;
+  return (
+    <li>
+      <button
+        type="button"
+        class="room-item"
+        aria-current={current ? "true" : undefined}
+        onClick={() => void openRoom(room.id)}
+      >
+        <span class="room-name" dir="auto">
+          {room.name}
+        </span>
+        {room.visibility === "private" && <span class="tag">private</span>}
+        {unread > 0 && (
+          <span class="unread" aria-label={`${unread} unread`}>
+            {unread > 99 ? "99+" : unread}
+          </span>
+        )}
+      </button>
+    </li>
+  );
+}
+
+function byName(a: RoomEntry, b: RoomEntry): number {
+  return a.room.name.localeCompare(b.room.name) || a.room.id.localeCompare(b.room.id);
+}

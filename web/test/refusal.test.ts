@@ -1,0 +1,42 @@
+// The words of refusals, and the set-up link.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { asRefusal, readRefusal, sentence } from "../src/refusal";
+import { readSetupToken } from "../src/setup_link";
+
+test("a refusal reads as a sentence", () => {
+  const cases: [unknown, string][] = [
+    [{ code: "name_taken", message: "x" }, "That name is taken."],
+    [{ code: "unknown_code", message: "Something new" }, "Something new."],
+    [{ code: "unknown_code", message: "" }, "The server refused this."],
+    [
+      { code: "INVALID_MESSAGE", message: "x", field: "password" },
+      "The password needs 8 to 128 characters.",
+    ],
+    [
+      { code: "RATE_LIMIT_EXCEEDED", message: "x", retry_after_s: 5 },
+      "You are sending too fast. Try again in about 5 seconds.",
+    ],
+    [
+      { code: "rate_limited", message: "x", retry_after_s: 600 },
+      "Too many attempts. Try again in about 10 minutes.",
+    ],
+    ["<html>", "The server gave an answer this page does not understand."],
+  ];
+  for (const [value, expect] of cases) assert.equal(sentence(readRefusal(value)), expect);
+  assert.equal(asRefusal(new TypeError("x")).code, "unreadable");
+  assert.equal(readRefusal({ code: "x", message: "", ref: "AB12" }).details.ref, "AB12");
+});
+
+test("only a whole set-up link is one", () => {
+  const token = "abcDEF_-0123456789abcdef";
+  const cases: [string, string | undefined][] = [
+    [`#setup=${token}`, token],
+    ["", undefined],
+    ["#setup=", undefined],
+    ["#setup=short", undefined],
+    [`#setup=${token}<b>`, undefined],
+    [`#other=${token}`, undefined],
+  ];
+  for (const [fragment, expect] of cases) assert.equal(readSetupToken(fragment), expect);
+});
