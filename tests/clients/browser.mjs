@@ -7,6 +7,7 @@ import { chromium } from "playwright-core";
 
 /** @typedef {import("playwright-core").Browser} Browser */
 /** @typedef {import("playwright-core").Page} Page */
+/** @typedef {import("playwright-core").WebSocketRoute} WebSocketRoute */
 /** @typedef {import("./server.mjs").Server} Server */
 
 const SCREENSHOTS = process.env["SCREENSHOT_DIR"] ?? join(tmpdir(), "portcullis-screenshots");
@@ -29,20 +30,26 @@ export async function launch() {
 }
 
 /**
+ * @typedef {object} Visit
+ * @property {import("playwright-core").BrowserContextOptions} [window]
+ * @property {string} [url] where to, when not to the page itself
+ * @property {(socket: WebSocketRoute) => void} [between] stands between the page and the server
+ */
+
+/**
  * A person's own browser window at the server's page.
  * @param {Browser} browser
  * @param {Server} server
- * @param {import("playwright-core").BrowserContextOptions} [options]
- * @param {string} [url]
+ * @param {Visit} [options]
  */
-export async function visit(browser, server, options = {}, url = server.url) {
+export async function visit(browser, server, options = {}) {
   const context = await browser.newContext({
     // Chromium does not know the story's own certificate authority; Node's clients check it.
     ignoreHTTPSErrors: true,
     viewport: { width: 1100, height: 720 },
     reducedMotion: "reduce",
     locale: "en-GB",
-    ...options,
+    ...options.window,
   });
   const page = await context.newPage();
   /** @type {string[]} */
@@ -67,7 +74,8 @@ export async function visit(browser, server, options = {}, url = server.url) {
       /** @type {any} */ (window).complain(text);
     });
   });
-  await page.goto(url);
+  if (options.between !== undefined) await page.routeWebSocket(/socket\.io/, options.between);
+  await page.goto(options.url ?? server.url);
   return { page, complaints, close: () => context.close() };
 }
 
@@ -104,6 +112,8 @@ export async function createRoom(page, name) {
   await page.getByLabel("Name").fill(name);
   await page.getByRole("button", { name: "Create room" }).click();
   await page.getByRole("heading", { name, level: 1 }).waitFor();
+  // Whoever opens a room can write at once.
+  await page.locator("textarea:focus").waitFor();
 }
 
 /**

@@ -45,7 +45,7 @@ describe("the page", () => {
 
   test("makes the first administrator, whose announcements everybody sees", async () => {
     assert.notEqual(server.setUpLink, "", server.output());
-    const chief = await visit(browser, server, {}, server.setUpLink);
+    const chief = await visit(browser, server, { url: server.setUpLink });
     const guest = await visit(browser, server);
     await chief.page.getByRole("heading", { name: "Set up this server" }).waitFor();
     assert.equal(new URL(chief.page.url()).hash, "", "the token stays in the address bar");
@@ -65,7 +65,7 @@ describe("the page", () => {
 
   test("lets two people talk, both ways (T-134)", async () => {
     const ann = await visit(browser, server);
-    const bob = await visit(browser, server, { colorScheme: "dark" });
+    const bob = await visit(browser, server, { window: { colorScheme: "dark" } });
     await picture(ann.page, "sign-in");
     await signUp(ann.page, "ann", PASSWORD);
     await createRoom(ann.page, "Gatehouse");
@@ -94,29 +94,32 @@ describe("the page", () => {
     await picture(ann.page, "chat-light");
     await picture(bob.page, "chat-dark");
 
-    await bob.page.getByRole("button", { name: "Leave" }).click();
-    await picture(bob.page, "leave-dialog");
     await bob.page.getByRole("button", { name: "Leave room" }).click();
+    await picture(bob.page, "leave-dialog");
+    await bob.page.getByRole("dialog").getByRole("button", { name: "Leave room" }).click();
     await bob.page.getByText("Choose a room").waitFor();
     await members.getByText("1 of 1 online").waitFor();
-    await ann.page.getByRole("button", { name: "Delete" }).click();
     await ann.page.getByRole("button", { name: "Delete room" }).click();
+    await ann.page.getByRole("dialog").getByRole("button", { name: "Delete room" }).click();
     await ann.page.getByText("Choose a room").waitFor();
     assert.deepEqual([ann.complaints, bob.complaints], [[], []]);
     await Promise.all([ann.close(), bob.close()]);
   });
 
   test("shows whatever markup arrives as text, were the server to fail (T-134)", async () => {
-    const eve = await visit(browser, server);
     const hostile = `<img src=x onerror="window.hit=1"><svg onload="window.hit=1"></svg>`;
-    await eve.page.routeWebSocket(/socket\.io/, (socket) => {
-      const behind = socket.connectToServer();
-      behind.onMessage((message) => {
-        const text = String(message);
-        if (!text.startsWith('42["chat:message"')) return socket.send(message);
-        const [name, payload] = JSON.parse(text.slice(2));
-        return socket.send(`42${JSON.stringify([name, { ...payload, html: hostile }])}`);
-      });
+    let replaced = 0;
+    const eve = await visit(browser, server, {
+      between(socket) {
+        const behind = socket.connectToServer();
+        behind.onMessage((message) => {
+          const text = String(message);
+          if (!text.startsWith('42["chat:message"')) return socket.send(message);
+          const [name, payload] = JSON.parse(text.slice(2));
+          replaced += 1;
+          return socket.send(`42${JSON.stringify([name, { ...payload, html: hostile }])}`);
+        });
+      },
     });
     await signUp(eve.page, "eve", PASSWORD);
     await createRoom(eve.page, "Mirror");
@@ -124,16 +127,50 @@ describe("the page", () => {
     const shown = eve.page.locator("[role=log] .text");
     await shown.waitFor();
     assert.equal(await shown.textContent(), "what was really said");
+    assert.equal(replaced, 1);
     assert.equal(await eve.page.locator("[role=log]").locator("img, svg").count(), 0);
     assert.equal(await eve.page.evaluate("window.hit"), undefined);
     assert.deepEqual(eve.complaints, []);
     await eve.close();
   });
 
+  test("asks for the password again when the session ends, and keeps what is there", async () => {
+    /** @type {import("./browser.mjs").WebSocketRoute | undefined} */
+    let latest;
+    const faye = await visit(browser, server, {
+      between(socket) {
+        latest = socket;
+        socket.connectToServer();
+      },
+    });
+    await signUp(faye.page, "faye", PASSWORD);
+    await createRoom(faye.page, "Keep");
+    await say(faye.page, "still here afterwards");
+    const shown = faye.page.locator("[role=log] .text", { hasText: "still here" });
+    await shown.waitFor();
+    // What the server sends when a session has ended.
+    assert.ok(latest);
+    latest.send("41");
+    const dialog = faye.page.getByRole("dialog", { name: "Your sign-in has ended" });
+    await dialog.waitFor();
+    await picture(faye.page, "session-ended");
+    assert.equal(await faye.page.getByText("Not connected").count(), 1);
+    await dialog.getByLabel("Password").fill(PASSWORD);
+    await faye.page.keyboard.press("Enter");
+    await faye.page.getByText("Connected", { exact: true }).waitFor();
+    await dialog.waitFor({ state: "hidden" });
+    await say(faye.page, "and so am I");
+    await faye.page.locator("[role=log] .text", { hasText: "so am I" }).waitFor();
+    assert.deepEqual(await texts(faye.page), ["still here afterwards", "and so am I"]);
+    assert.deepEqual(faye.complaints, []);
+    await faye.close();
+  });
+
   test("fits a phone, in the dark", async () => {
     const viewport = { width: 375, height: 720 };
-    const options = { viewport, colorScheme: /** @type {const} */ ("dark"), hasTouch: true };
-    const phone = await visit(browser, server, options);
+    const phone = await visit(browser, server, {
+      window: { viewport, colorScheme: "dark", hasTouch: true },
+    });
     const { page } = phone;
     await picture(page, "phone-sign-in");
     await signUp(page, "walker", PASSWORD);

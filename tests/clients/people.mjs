@@ -148,6 +148,8 @@ export function heard(socket, event) {
   return new Promise((resolve, reject) => {
     const late = () => reject(new Error(`no ${event} in time`));
     const timer = setTimeout(late, ANSWER_TIMEOUT_MS);
+    // A wait that lost a race must not keep the story from ending.
+    timer.unref();
     socket.once(event, (...parts) => {
       clearTimeout(timer);
       resolve(parts);

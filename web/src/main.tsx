@@ -1,8 +1,9 @@
 // Starts the page.
 // Never: anything but putting the parts together.
+import { effect } from "@preact/signals";
 import { render } from "preact";
 import { readSetupToken } from "./setup_link";
-import { setupToken } from "./state";
+import { setupToken, unread } from "./state";
 import { App } from "./views/app";
 
 function takeSetupToken(): void {
@@ -16,6 +17,10 @@ function takeSetupToken(): void {
 takeSetupToken();
 // The link pasted into a page that is open already is no new load.
 addEventListener("hashchange", takeSetupToken);
+
+effect(() => {
+  document.title = unread.value === 0 ? "Portcullis" : `(${unread.value}) Portcullis`;
+});
 
 const root = document.getElementById("app");
 if (root !== null) render(<App />, root);

@@ -1,6 +1,6 @@
 // Sending, receiving and reading back messages.
 // Never: a message twice, out of order, or lost behind a broken connection.
-import { isConnected, request } from "./connection";
+import { request } from "./connection";
 import { count, readList, readMessage, type ChatMessage } from "./contract";
 import { asRefusal } from "./refusal";
 import {
@@ -17,6 +17,8 @@ import { EMPTY, firstGap, merge, newestSeq } from "./timeline";
 const PAGE = 50;
 /** Further behind than this, the newest page is read instead of everything in between. */
 const CATCH_UP_MAX = 300;
+/** Rooms whose waiting messages are being sent right now. */
+const delivering = new Set<string>();
 /** Rooms whose missing messages are being read right now. */
 const filling = new Set<string>();
 
@@ -37,7 +39,7 @@ export function receive(message: ChatMessage): void {
 export function send(roomId: string, message: string): void {
   const mid = crypto.randomUUID();
   changeRoom(roomId, (entry) => ({ ...entry, pending: [...entry.pending, { mid, message }] }));
-  void deliver(roomId, mid);
+  void deliverPending(roomId);
 }
 
 /** Tries a refused message again, as the same message. */
@@ -46,18 +48,29 @@ export function retry(roomId: string, mid: string): void {
     ...entry,
     pending: entry.pending.map((old) => (old.mid === mid ? { mid, message: old.message } : old)),
   }));
-  void deliver(roomId, mid);
+  void deliverPending(roomId);
 }
 
 export function discard(roomId: string, mid: string): void {
   changeRoom(roomId, (entry) => without(entry, mid));
 }
 
-/** After a reconnect: what was never answered is sent again, in order, under its old `mid`. */
+/** Sends what waits, oldest first, one at a time; after a reconnect under the old `mid`. */
 export async function deliverPending(roomId: string): Promise<void> {
-  const waiting = rooms.value.get(roomId)?.pending ?? [];
-  for (const { mid, refusal, seq } of waiting) {
-    if (refusal === undefined && seq === undefined) await deliver(roomId, mid);
+  if (delivering.has(roomId)) return;
+  delivering.add(roomId);
+  try {
+    for (;;) {
+      const entry = rooms.value.get(roomId);
+      // Before the room is joined nothing would be taken; joining calls this again.
+      if (entry === undefined || !entry.joined) return;
+      const next = entry.pending.find(
+        ({ refusal, seq }) => refusal === undefined && seq === undefined,
+      );
+      if (next === undefined || (await deliver(roomId, next)) === "unanswered") return;
+    }
+  } finally {
+    delivering.delete(roomId);
   }
 }
 
@@ -115,27 +128,29 @@ export async function catchUp(roomId: string, seq: number): Promise<void> {
   }
 }
 
-async function deliver(roomId: string, mid: string): Promise<void> {
-  const item = rooms.value.get(roomId)?.pending.find((pending) => pending.mid === mid);
-  if (item === undefined) return;
+async function deliver(
+  roomId: string,
+  { mid, message }: Pending,
+): Promise<"answered" | "unanswered"> {
   try {
-    const answer = await request("chat:send", { roomId, message: item.message }, { mid });
+    const answer = await request("chat:send", { roomId, message }, { mid });
     const seq = count(answer["seq"]) ?? 0;
     // It stays where it is until the message itself is there, so that nothing flickers.
     changeRoom(roomId, (entry) =>
       newestSeq(entry.timeline) >= seq
         ? without(entry, mid)
-        : { ...entry, pending: changed(entry.pending, mid, { mid, message: item.message, seq }) },
+        : { ...entry, pending: changed(entry.pending, { mid, message, seq }) },
     );
   } catch (thrown) {
     const refusal = asRefusal(thrown);
     // Not answered for want of a connection: sent again when it is back.
-    if (refusal.code === "offline" || !isConnected()) return;
+    if (refusal.code === "offline") return "unanswered";
     changeRoom(roomId, (entry) => ({
       ...entry,
-      pending: changed(entry.pending, mid, { mid, message: item.message, refusal }),
+      pending: changed(entry.pending, { mid, message, refusal }),
     }));
   }
+  return "answered";
 }
 
 /** With the messages in their places, and no longer pending. */
@@ -146,8 +161,8 @@ function place(entry: RoomEntry, messages: readonly ChatMessage[]): RoomEntry {
   return { ...entry, timeline, pending };
 }
 
-function changed(pending: readonly Pending[], mid: string, item: Pending): Pending[] {
-  return pending.map((old) => (old.mid === mid ? item : old));
+function changed(pending: readonly Pending[], item: Pending): Pending[] {
+  return pending.map((old) => (old.mid === item.mid ? item : old));
 }
 
 function without(entry: RoomEntry, mid: string): RoomEntry {

@@ -50,6 +50,7 @@ export async function openRoom(roomId: string): Promise<void> {
   try {
     if (rooms.value.get(roomId)?.joined === false) await join(roomId);
     if (rooms.value.get(roomId)?.loaded === false) await loadNewest(roomId);
+    void deliverPending(roomId);
     if (rooms.value.get(roomId)?.membersKnown === false) await loadMembers(roomId);
   } catch (thrown) {
     changeRoom(roomId, (entry) => withRefusal(entry, asRefusal(thrown)));
@@ -58,21 +59,35 @@ export async function openRoom(roomId: string): Promise<void> {
 
 export function closeRoom(): void {
   openRoomId.value = undefined;
+  void refreshRooms();
 }
 
-/** Joins a room known only by its id, and shows it. */
-export async function joinById(roomId: string): Promise<void> {
-  const known = rooms.value.get(roomId);
-  if (known === undefined) {
-    const answer = await request("room:join", { roomId });
-    addRoom(answer["room"]);
+/** The list as it is now: nobody tells of rooms that others make. */
+export async function refreshRooms(): Promise<void> {
+  try {
+    await listRooms();
+  } catch (thrown) {
+    const refusal = asRefusal(thrown);
+    if (refusal.code !== "offline") notice.value = refusal;
   }
-  await openRoom(roomId);
 }
 
-export async function createRoom(name: string, visibility: Visibility): Promise<void> {
+/** The person looks at the page again. */
+export function markRead(): void {
+  changeRoom(openRoomId.value ?? "", (entry) => ({ ...entry, unread: 0 }));
+}
+
+/** Joins a room known only by its id. */
+export async function joinById(roomId: string): Promise<void> {
+  if (rooms.value.has(roomId)) return;
+  const answer = await request("room:join", { roomId });
+  addRoom(answer["room"]);
+}
+
+/** Makes a room; gives its id. */
+export async function createRoom(name: string, visibility: Visibility): Promise<string> {
   const answer = await request("room:create", { name, visibility });
-  await openRoom(addRoom(answer["room"]));
+  return addRoom(answer["room"]);
 }
 
 export async function leaveRoom(roomId: string): Promise<void> {

@@ -58,6 +58,9 @@ export const announcements = signal<readonly Shown[]>([]);
 export const notice = signal<Refusal | undefined>(undefined);
 
 export const openRoom = computed(() => rooms.value.get(openRoomId.value ?? ""));
+export const unread = computed(() => {
+  return [...rooms.value.values()].reduce((sum, entry) => sum + entry.unread, 0);
+});
 export const online = computed(() => link.value.state === "online");
 
 export function newEntry(room: Room): RoomEntry {

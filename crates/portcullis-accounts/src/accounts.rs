@@ -92,7 +92,7 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    fn build(
+    pub(crate) fn build(
         store: Arc<dyn Store>,
         keys: SigningKeys,
         options: AccountOptions,

@@ -37,12 +37,6 @@ impl UserView {
     }
 }
 
-/// `{"user": …}`, what registering and setting up answer.
-#[derive(Debug, Serialize)]
-pub(crate) struct Created {
-    pub(crate) user: UserView,
-}
-
 /// What the client hears of a store that fails; the operator finds the cause in the log.
 pub(crate) fn store_denial(error: &StoreError) -> Denial {
     match error {

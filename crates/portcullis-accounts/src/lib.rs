@@ -4,6 +4,7 @@
 mod accounts; // what the routes share, and where they are installed
 mod input; // what clients send, and what every route does first
 mod register; // POST /auth/register
+mod create_user; // a new account, however it came about
 mod login; // POST /auth/login
 mod setup; // POST /auth/setup: the first administrator
 mod jwks; // GET /.well-known/jwks.json
@@ -15,6 +16,8 @@ mod password; // taken as they are, hashed with Argon2id
 mod password_common; // which passwords are well known
 mod password_pool; // a few threads that hash
 mod private_file; // small files only their owner may read
+#[cfg(test)]
+mod story; // the routes together, over a real store and gate
 
 pub(crate) use accounts::Accounts;
 pub use accounts::{AccountOptions, AccountsError, Registration, install};

@@ -25,7 +25,7 @@ pub enum PrivateFileError {
         mode: u32,
     },
     /// It is larger than anything kept in such a file.
-    #[error("{} is larger than {SIZE_MAX_BYTES} bytes: it is not a file of this server", .0.display())]
+    #[error("{} is over {SIZE_MAX_BYTES} bytes: it is no file of this server", .0.display())]
     TooLarge(PathBuf),
     /// The system refused.
     #[error("cannot use {}", path.display())]

@@ -23,8 +23,14 @@ pub(crate) async fn provision(accounts: Arc<Accounts>, verified: Verified) -> Re
     if verified.own {
         return Ok(());
     }
+    // To the end, also when the client hangs up: what is stored is recorded.
+    tokio::spawn(create(accounts, verified)).await.map_err(|_| Denial::Internal("provision"))?
+}
+
+async fn create(accounts: Arc<Accounts>, verified: Verified) -> Result<(), Denial> {
     let now = accounts.options.clock.now();
-    let name = display_name(verified.name.as_deref(), &verified.subject, verified.user.as_str());
+    let id = verified.user.as_str();
+    let name = display_name(verified.name.as_deref(), &verified.subject, id);
     let user = NewUser {
         id: verified.user.clone(),
         username: Arc::from(name),
@@ -35,20 +41,20 @@ pub(crate) async fn provision(accounts: Arc<Accounts>, verified: Verified) -> Re
         created_unix_ms: now.unix_ms,
         setup: false,
     };
+    let name = user.username.to_string();
+    match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
+        CreateUser::Created => {}
+        // Neither can happen to a foreign user; whatever it means, nobody was made.
+        CreateUser::NameTaken | CreateUser::SetupUsed => return Err(Denial::Internal("provision")),
+    }
     let mut record = Record::new("user_created", Severity::Warning);
     record.outcome = Outcome::Success;
     record.reason = "foreign_issuer";
-    record.user = Some(verified.user.clone());
-    record.user_name = Some(user.username.to_string());
     record.detail = Some(format!("issuer {}", verified.issuer));
-    match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
-        CreateUser::Created => {
-            accounts.options.audit.record(record, now);
-            Ok(())
-        }
-        // Neither can happen to a foreign user; whatever it means, nobody was made.
-        CreateUser::NameTaken | CreateUser::SetupUsed => Err(Denial::Internal("provision")),
-    }
+    record.user = Some(verified.user);
+    record.user_name = Some(name);
+    accounts.options.audit.record(record, now);
+    Ok(())
 }
 
 /// The name the issuer gives, if it is fit to be shown; else its subject; else the id.

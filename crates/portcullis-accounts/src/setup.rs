@@ -7,15 +7,14 @@ use std::sync::Arc;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use portcullis_guard::read_json;
-use portcullis_model::{Denial, Role, Roles, Secret, Severity};
+use portcullis_model::{Denial, Secret};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
-use portcullis_store::{CreateUser, NewUser, Store};
+use portcullis_store::Store;
 use serde::{Deserialize, Deserializer};
 
-use crate::input::{Created, UserView, record_act, store_denial};
+use crate::create_user::{Way, create_user};
 use crate::password::Password;
 use crate::private_file;
-use crate::register::{hash, new_user_id};
 use crate::username::Username;
 use crate::{Accounts, AccountsError};
 
@@ -105,31 +104,11 @@ pub(crate) async fn setup(
         return Err(Denial::RegistrationClosed);
     }
     let username = Username::parse(&input.username)?;
-    input.password.check_new(&[username.as_str(), &accounts.options.audience, "portcullis"])?;
-
-    let phc = hash(&accounts, input.password).await?;
-    let id = new_user_id()?;
-    let roles = Roles::user().with(Role::Admin);
-    let name: Arc<str> = Arc::from(username.as_str());
-    let user = NewUser {
-        id: id.clone(),
-        username: Arc::clone(&name),
-        password_phc: Some(phc),
-        issuer: None,
-        subject: None,
-        roles,
-        created_unix_ms: request.now.unix_ms,
-        setup: true,
-    };
-    match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
-        CreateUser::Created => {}
-        CreateUser::NameTaken => return Err(Denial::NameTaken),
-        CreateUser::SetupUsed => return Err(Denial::RegistrationClosed),
-    }
-    record_act(&request, "user_created", Severity::Warning, &id, &name);
-    record_act(&request, "privilege_permissions_changed", Severity::Critical, &id, &name);
+    input.password.check_new(&[username.as_str(), "portcullis"])?;
+    let shared = Arc::clone(&accounts);
+    let created = create_user(shared, request, username, input.password, Way::Setup).await?;
     on_disk_thread(move || accounts.options.setup.close()).await?;
-    Ok(ApiResponse::json(201, &Created { user: UserView::new(&id, name, roles) }))
+    Ok(created)
 }
 
 async fn accepted(accounts: &Arc<Accounts>, token: Secret<String>) -> Result<bool, Denial> {

@@ -3,6 +3,10 @@
 
 mod record; // what happened, as fields
 mod audit; // the handle everyone records through
+mod sampling; // how many records of one kind from one source are kept
+mod queue; // two bounded lanes between those who record and the one who writes
+mod writer; // the thread that writes lines
+mod encode; // one record as one line of ECS JSON
 
 pub use audit::{Audit, AuditCounts, AuditError, AuditOptions};
 pub use record::{Outcome, Record};

@@ -28,6 +28,13 @@ impl Outcome {
     }
 }
 
+/// Longest user agent and origin kept, in bytes.
+const SHORT_MAX_BYTES: usize = 256;
+/// Longest other text kept, in bytes.
+const TEXT_MAX_BYTES: usize = 1024;
+/// Stands at the end of a text that was cut.
+const CUT_MARKER: &str = "[cut]";
+
 /// One security record. Start from [`Record::new`] and set the fields that are known.
 ///
 /// Text of any length and content may be put in; it is cut and escaped when encoded.
@@ -97,6 +104,61 @@ impl Record {
             user_agent: None,
             detail: None,
             suppressed: 0,
+        }
+    }
+}
+
+impl Record {
+    /// Cuts every text to its limit, so that what waits in the queue is bounded.
+    pub(crate) fn cut(&mut self) {
+        for text in [&mut self.user_agent, &mut self.origin].into_iter().flatten() {
+            cut(text, SHORT_MAX_BYTES);
+        }
+        let others = [
+            &mut self.user_name,
+            &mut self.event,
+            &mut self.method,
+            &mut self.path,
+            &mut self.detail,
+        ];
+        for text in others.into_iter().flatten() {
+            cut(text, TEXT_MAX_BYTES);
+        }
+    }
+}
+
+fn cut(text: &mut String, max_bytes: usize) {
+    if text.len() > max_bytes {
+        let end = text.floor_char_boundary(max_bytes - CUT_MARKER.len());
+        text.truncate(end);
+        text.push_str(CUT_MARKER);
+        text.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // T-162
+    #[test]
+    fn long_texts_are_cut_with_a_marker_and_never_inside_a_character() {
+        let cases = [
+            (String::from("Firefox"), 7, "Firefox"),
+            ("a".repeat(256), 256, "aaaaaa"),
+            ("a".repeat(257), 256, "a[cut]"),
+            ("a".repeat(1 << 20), 256, "a[cut]"),
+            ("\u{1f600}".repeat(300), 253, "\u{1f600}[cut]"),
+        ];
+        for (user_agent, length, end) in cases {
+            let mut record = Record::new("ws_connected", Severity::Info);
+            record.detail = Some("d".repeat(1025));
+            record.user_agent = Some(user_agent);
+            record.cut();
+            let kept = record.user_agent.unwrap();
+            assert_eq!(kept.len(), length);
+            assert!(kept.ends_with(end), "{kept}");
+            assert_eq!(record.detail.map(|text| text.len()), Some(1024));
         }
     }
 }

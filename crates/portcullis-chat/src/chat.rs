@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Directory, GateError, Permit, User};
 use portcullis_model::{Denial, RoomId, Severity};
-use portcullis_server::{Builder, Context};
+use portcullis_server::{Builder, Context, Reply};
 use portcullis_store::{Store, StoreError};
 
 use crate::admin_broadcast::{self, AdminBroadcast};
@@ -61,19 +61,19 @@ pub fn install(
     let chat = Arc::new(Chat { store, options });
     let shared = Arc::clone(&chat);
     builder.on(move |permit: Permit<RoomCreate>, context| {
-        room_create::handle(Arc::clone(&shared), permit, context)
+        to_the_end(room_create::handle(Arc::clone(&shared), permit, context))
     })?;
     let shared = Arc::clone(&chat);
     builder.on(move |permit: Permit<RoomJoin>, context| {
-        room_join::handle(Arc::clone(&shared), permit, context)
+        to_the_end(room_join::handle(Arc::clone(&shared), permit, context))
     })?;
     let shared = Arc::clone(&chat);
     builder.on(move |permit: Permit<RoomLeave>, context| {
-        room_leave::handle(Arc::clone(&shared), permit, context)
+        to_the_end(room_leave::handle(Arc::clone(&shared), permit, context))
     })?;
     let shared = Arc::clone(&chat);
     builder.on(move |permit: Permit<RoomDelete>, context| {
-        room_delete::handle(Arc::clone(&shared), permit, context)
+        to_the_end(room_delete::handle(Arc::clone(&shared), permit, context))
     })?;
     builder.on(|permit: Permit<RoomList>, context| room_list::handle(permit, context))?;
     builder.on(|permit: Permit<RoomMembers>, context| room_members::handle(permit, context))?;
@@ -89,6 +89,17 @@ pub fn install(
         .on(|permit: Permit<AdminBroadcast>, context| admin_broadcast::handle(permit, context))?;
     builder.on_unwatch(|hub, room, user| presence::went_offline(hub, &room, &user));
     Ok(())
+}
+
+/// Runs a handler to its end, also when the client hangs up or the handler's time is over.
+///
+/// What changed who may do what is recorded after it is stored, so neither may be cut off. As many
+/// run on their own as the store has places in its queue.
+async fn to_the_end<F>(handler: F) -> Result<Reply, Denial>
+where
+    F: Future<Output = Result<Reply, Denial>> + Send + 'static,
+{
+    tokio::spawn(handler).await.map_err(|_| Denial::Internal("handler"))?
 }
 
 /// Fills the directory with everything stored, before the server starts.
@@ -151,4 +162,94 @@ pub(crate) fn record_act(
     record.event = Some(String::from(event));
     record.detail = room.map(|room| format!("room {room}"));
     context.audit.record(record, context.now);
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_audit::Audit;
+    use portcullis_guard::{DirectoryLimits, Gate, GateOptions, UserFacts};
+    use portcullis_model::{Roles, SystemClock, UserId};
+    use portcullis_server::Options;
+    use portcullis_store::{
+        Change, CommitFeed, NewRoom, NewUser, SqliteOptions, SqliteStore, Visibility,
+    };
+
+    use super::*;
+
+    struct Deaf;
+
+    impl CommitFeed for Deaf {
+        fn committed(&mut self, _changes: &[Change]) {}
+    }
+
+    fn store(directory: &tempfile::TempDir) -> Arc<SqliteStore> {
+        let path = directory.path().join("store.db");
+        Arc::new(SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf)).unwrap())
+    }
+
+    #[test]
+    fn every_rule_is_sound_and_declared_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = GateOptions {
+            hosts: vec![String::from("localhost")],
+            origins: vec![String::from("https://localhost")],
+            rate_keys_max: 1024,
+            ..GateOptions::default()
+        };
+        let live = Arc::new(Directory::new(DirectoryLimits::default()));
+        let gate = Gate::build(options, live).unwrap();
+        let clock = Arc::new(SystemClock::start());
+        let mut builder = Builder::new(Options::default(), gate, Audit::silent(), clock);
+        let store = store(&directory);
+        install(&mut builder, store.clone(), ChatOptions::default()).unwrap();
+        assert!(install(&mut builder, store, ChatOptions::default()).is_err());
+    }
+
+    #[tokio::test]
+    async fn the_directory_is_filled_from_the_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = store(&directory);
+        let (ann, room) = (UserId::parse("ann").unwrap(), RoomId::parse("tea").unwrap());
+        let user = NewUser {
+            id: ann.clone(),
+            username: Arc::from("Ann"),
+            password_phc: None,
+            issuer: None,
+            subject: None,
+            roles: Roles::user(),
+            created_unix_ms: 1,
+            setup: false,
+        };
+        store.create_user(user).await.unwrap();
+        let tea = NewRoom {
+            id: room.clone(),
+            name: Arc::from("Tea"),
+            visibility: Visibility::Private,
+            owner: ann.clone(),
+            created_unix_ms: 1,
+            origin: 0,
+            rooms_per_user_max: 1,
+        };
+        store.create_room(tea).await.unwrap();
+
+        let live = Directory::new(DirectoryLimits::default());
+        load(&*store, &live).await.unwrap();
+        assert_eq!(&*live.user(&ann).unwrap().name(), "Ann");
+        let loaded = live.room(&room).unwrap();
+        assert!(loaded.is_member(&ann) && loaded.owner() == ann);
+        assert_eq!(loaded.visibility(), portcullis_guard::Visibility::Private);
+
+        // What finds no space is left out, and refused later.
+        let small =
+            Directory::new(DirectoryLimits { users_max: 1, rooms_max: 0, memberships_max: 1 });
+        load(&*store, &small).await.unwrap();
+        assert!(small.room(&room).is_none());
+        assert!(!small.put_user(UserFacts {
+            id: UserId::parse("bob").unwrap(),
+            name: String::from("Bob"),
+            roles: Roles::user(),
+            disabled: false,
+            valid_after_unix_ms: 0,
+        }));
+    }
 }

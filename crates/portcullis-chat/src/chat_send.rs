@@ -51,6 +51,9 @@ impl Event for ChatSend {
 #[derive(Serialize)]
 struct Sent<'a> {
     id: &'a str,
+    /// The same once more: in the plain form `id` is the request's own.
+    #[serde(rename = "messageId")]
+    message_id: &'a str,
     seq: u64,
     timestamp: i64,
 }
@@ -79,7 +82,12 @@ pub(crate) async fn handle(
     };
     match chat.store.append(message).await.map_err(|error| store_denial(&error))? {
         Append::Stored { id, seq, sent_unix_ms } | Append::Repeated { id, seq, sent_unix_ms } => {
-            Ok(Reply::fields(&Sent { id: id.as_str(), seq, timestamp: sent_unix_ms }))
+            Ok(Reply::fields(&Sent {
+                id: id.as_str(),
+                message_id: id.as_str(),
+                seq,
+                timestamp: sent_unix_ms,
+            }))
         }
         Append::Conflict => Err(Denial::MidConflict),
         Append::NotMember => Err(Denial::Forbidden("not_member")),

@@ -127,3 +127,82 @@ impl Gate {
         Ok(Declared { size_max_bytes, rate, event: PhantomData })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::directory::{Directory, DirectoryLimits};
+    use crate::gate::GateOptions;
+
+    macro_rules! event {
+        ($type:ident, $name:expr, $size:expr, $rate:expr) => {
+            #[derive(Deserialize)]
+            struct $type {}
+            impl Event for $type {
+                const NAME: &'static str = $name;
+                const RULE: Rule = Rule {
+                    fields: &[],
+                    size_max_bytes: $size,
+                    rate: $rate,
+                    access: Access::User,
+                    replay: Replay::None,
+                    release: false,
+                };
+            }
+        };
+    }
+
+    event!(Plain, "test:plain", 512, Some(Rate::per(3, 1000)));
+    event!(Huge, "test:huge", u32::MAX, None);
+    event!(NoSize, "test:size", 0, None);
+    event!(NoRate, "test:rate", 1, Some(Rate::per(0, 1000)));
+    event!(Reserved, "disconnect", 1, None);
+    event!(Spaced, "test plain", 1, None);
+    event!(Unnamed, "", 1, None);
+
+    fn gate(event_per_user: Vec<(String, Rate)>) -> Gate {
+        let options = GateOptions {
+            hosts: vec![String::from("chat.example")],
+            origins: vec![String::from("https://chat.example")],
+            event_per_user,
+            ..GateOptions::default()
+        };
+        Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
+    }
+
+    #[test]
+    fn declared_rules_are_bounded_by_the_options() {
+        let mut gate = gate(Vec::new());
+        let plain = gate.declare::<Plain>().unwrap();
+        assert_eq!((plain.size_max_bytes, plain.rate), (512, Some(Rate::per(3, 1000))));
+        let huge = gate.declare::<Huge>().unwrap();
+        assert_eq!((huge.size_max_bytes, huge.rate), (10_240, None));
+        assert_eq!(gate.declared, ["test:huge", "test:plain"]);
+    }
+
+    #[test]
+    fn a_configured_rate_takes_the_place_of_the_declared_one() {
+        let configured = Rate::per(1, 5000);
+        let mut gate = gate(vec![(String::from("test:plain"), configured)]);
+        assert!(gate.check_declared().is_err(), "nothing is declared yet");
+        assert_eq!(gate.declare::<Plain>().unwrap().rate, Some(configured));
+        assert_eq!(gate.check_declared(), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_no_rule() {
+        let mut gate = gate(Vec::new());
+        assert!(gate.declare::<Plain>().is_ok());
+        let is_twice = matches!(gate.declare::<Plain>(), Err(GateError::EventTwice(_)));
+        assert!(is_twice);
+        assert!(matches!(gate.declare::<NoSize>(), Err(GateError::EventRule { .. })));
+        assert!(matches!(gate.declare::<NoRate>(), Err(GateError::EventRule { .. })));
+        assert!(matches!(gate.declare::<Reserved>(), Err(GateError::EventName(_))));
+        assert!(matches!(gate.declare::<Spaced>(), Err(GateError::EventName(_))));
+        assert!(matches!(gate.declare::<Unnamed>(), Err(GateError::EventName(_))));
+    }
+}

@@ -214,10 +214,10 @@ impl<'a> Scanner<'a> {
             return Err("forbidden_key");
         }
         self.keys.push(key);
-        if let Some(Open::Object { keys_from }) = self.open.last() {
-            if self.keys.len() - keys_from > JSON_KEYS_MAX {
-                return Err("keys");
-            }
+        if let Some(Open::Object { keys_from }) = self.open.last()
+            && self.keys.len() - keys_from > JSON_KEYS_MAX
+        {
+            return Err("keys");
         }
         self.space();
         self.need(b':')?;
@@ -579,7 +579,10 @@ mod tests {
 
         #[test]
         fn damaged_json_agrees_with_serde(at in 0..90_usize, with in "[\\x00-\\x7f]{0,2}") {
-            let text = r#" {"a":[1,-2.5e3,"x\u00e9\n\ud83d\ude00",{}],"b":{"c":[[],true,null]},"d":0.5} "#;
+            let text = concat!(
+                r#" {"a":[1,-2.5e3,"x\u00e9\n\ud83d\ude00",{}],"#,
+                r#""b":{"c":[[],true,null]},"d":0.5} "#,
+            );
             let at = at.min(text.len() - 1);
             agrees_with_serde(&format!("{}{with}{}", &text[..at], &text[at + 1..]));
             agrees_with_serde(&format!("{}{with}{}", &text[..at], &text[at..]));

@@ -33,6 +33,7 @@ mod text; // Unicode rules of text
 mod markup; // safe formatting
 mod markup_tags; // which `<` is a tag at all
 mod spam; // first-version spam rules
+mod spam_links; // how many links and hosts
 
 pub use capacity::{CapacityCounts, ConnectionSlot};
 pub use credential::Credential;

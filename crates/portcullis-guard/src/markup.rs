@@ -73,7 +73,10 @@ static WITH_LINKS: LazyLock<Builder<'static>> = LazyLock::new(|| {
         .tag_attributes(HashMap::from([("a", HashSet::from(["href"]))]))
         .url_schemes(HashSet::from(["https"]))
         .link_rel(Some(LINK_REL))
-        .attribute_filter(|_, _, value| is_link(value).then_some(Cow::Borrowed(value)));
+        .attribute_filter(|_, attribute, value| {
+            let keep = attribute != "href" || is_link(value);
+            keep.then_some(Cow::Borrowed(value))
+        });
     builder
 });
 
@@ -105,24 +108,24 @@ pub(crate) fn clean(source: &str, links: Links) -> Result<Marked, Fault> {
         Links::Dropped => &WITHOUT_LINKS,
         Links::Kept => &WITH_LINKS,
     };
-    let first = read(builder, &prepared);
-    let text = first.text.clone();
-    Ok(Marked { text, html: settle(builder, first) })
+    Ok(settle(builder, read(builder, &prepared)))
 }
 
-/// Gives the formatting once it reads as it is written; none when it never does.
-fn settle(builder: &Builder<'_>, mut reading: Read) -> Option<String> {
-    if !reading.formatted {
-        return None;
+/// Reads the formatting until it reads as it is written; gives it up when it never does.
+fn settle(builder: &Builder<'_>, first: Read) -> Marked {
+    let plain = Marked { text: first.text.clone(), html: None };
+    if !first.formatted {
+        return plain;
     }
+    let mut reading = first;
     for _ in 1..READINGS_MAX {
         let again = read(builder, &reading.html);
         if again == reading {
-            return Some(reading.html);
+            return Marked { text: again.text, html: again.formatted.then_some(again.html) };
         }
         reading = again;
     }
-    None
+    plain
 }
 
 /// One reading: ammonia's output, taken apart.
@@ -138,7 +141,7 @@ struct Read {
 fn read(builder: &Builder<'_>, source: &str) -> Read {
     let written = builder.clean(source).to_string();
     let mut found = Read { text: String::new(), html: String::new(), formatted: false };
-    let mut in_dead_link = false;
+    let mut dead_links = Vec::new();
     let mut rest = written.as_str();
     while let Some(at) = memchr::memchr2(b'<', b'&', rest.as_bytes()) {
         let (before, from_here) = rest.split_at_checked(at).unwrap_or((rest, ""));
@@ -151,9 +154,16 @@ fn read(builder: &Builder<'_>, source: &str) -> Read {
         };
         let (token, behind) = from_here.split_at_checked(length).unwrap_or((from_here, ""));
         rest = behind;
-        let dead_link = token.starts_with("<a") && !token.contains(" href=\"");
-        if dead_link || (in_dead_link && token == "</a>") {
-            in_dead_link = dead_link;
+        let is_dead = match token {
+            "</a>" => dead_links.pop().unwrap_or(false),
+            _ if token.starts_with("<a") => {
+                let is_dead = !token.contains(" href=\"");
+                dead_links.push(is_dead);
+                is_dead
+            }
+            _ => false,
+        };
+        if is_dead {
             continue;
         }
         found.html.push_str(token);
@@ -191,9 +201,311 @@ fn is_link(value: &str) -> bool {
     let Some(rest) = value.strip_prefix("https://") else { return false };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host_sound = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-    let path_sound =
-        |c: char| !c.is_whitespace() && !c.is_control() && !"\\\"'`<>^{}|".contains(c);
+    let path_sound = |c: char| !c.is_whitespace() && !c.is_control() && !"\\\"'`<>^{}|".contains(c);
     host.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'[')
         && host.bytes().all(host_sound)
         && rest.chars().all(path_sound)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The string oracle: nothing but text, balanced tags of the list, and links as we write them.
+    fn assert_safe(source: &str, html: &str) {
+        let mut open = Vec::new();
+        let mut rest = html;
+        while let Some(at) = rest.find(['<', '>', '&']) {
+            let (_, from_here) = rest.split_at(at);
+            let last = if from_here.starts_with('<') { '>' } else { ';' };
+            let end = from_here.find(last).expect(html);
+            let token = &from_here[..=end];
+            rest = &from_here[end + 1..];
+            let reference = ["&amp;", "&lt;", "&gt;", "&nbsp;"].contains(&token);
+            if reference {
+                continue;
+            }
+            if let Some(name) = token.strip_prefix("</").and_then(|name| name.strip_suffix('>')) {
+                assert_eq!(open.pop(), Some(name), "{source:?} -> {html:?}");
+                continue;
+            }
+            let name = token.strip_prefix('<').and_then(|name| name.strip_suffix('>'));
+            let name = name.unwrap_or_else(|| panic!("{source:?} -> {html:?}"));
+            if FORMATTING.contains(&name) {
+                open.push(name);
+                continue;
+            }
+            let target = name.strip_prefix("a href=\"https://");
+            let target = target
+                .and_then(|rest| rest.strip_suffix("\" rel=\"noopener noreferrer nofollow ugc\""));
+            let target = target.unwrap_or_else(|| panic!("{source:?} -> {html:?}"));
+            assert!(!target.contains(['"', '<', ' ', '\n']), "{source:?} -> {html:?}");
+            open.push("a");
+        }
+        assert!(open.is_empty(), "{source:?} -> {html:?}");
+    }
+
+    fn escaped(text: &str) -> String {
+        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    }
+
+    /// The fixpoint oracle: what came out comes out again.
+    fn assert_settled(source: &str, links: Links, marked: &Marked) {
+        match &marked.html {
+            Some(html) => {
+                assert_safe(source, html);
+                let again = clean(html, links);
+                let expect = Marked { text: marked.text.clone(), html: Some(html.clone()) };
+                assert_eq!(again, Ok(expect), "{source:?}");
+            }
+            None => {
+                let again = clean(&escaped(&marked.text), links);
+                let expect = Marked { text: marked.text.clone(), html: None };
+                assert_eq!(again, Ok(expect), "{source:?}");
+            }
+        }
+    }
+
+    fn check_with(links: Links, cases: &[(&str, &str, Option<&str>)]) {
+        for (source, text, html) in cases {
+            let marked = clean(source, links).unwrap();
+            let seen = (marked.text.as_str(), marked.html.as_deref());
+            assert_eq!(seen, (*text, *html), "{source:?}");
+            assert_settled(source, links, &marked);
+        }
+    }
+
+    fn check(cases: &[(&str, &str, Option<&str>)]) {
+        check_with(Links::Dropped, cases);
+        check_with(Links::Kept, cases);
+    }
+
+    #[test]
+    fn t_120_scripts_go_with_their_content() {
+        check(&[
+            ("a<script>alert(1)</script>b", "ab", None),
+            ("a<SCRIPT/x>alert(1)</SCRIPT>b", "ab", None),
+            ("a<script\n>alert(1)</script\n>b", "ab", None),
+            ("<scr<script>ipt>alert(1)</script>", "<scr", None),
+            ("a<script", "a", None),
+            ("a<script src=//evil", "a", None),
+            ("a<script>alert(1)", "a", None),
+            ("a</script>b", "ab", None),
+            ("<style>*{x:expression(alert(1))}</style>b", "b", None),
+        ]);
+    }
+
+    #[test]
+    fn t_121_other_elements_lose_their_tags() {
+        check(&[
+            ("a<img src=x onerror=alert(1)>b", "ab", None),
+            ("a<img/src=x/onerror=alert(1)>b", "ab", None),
+            ("a<img src=x onerror=alert(1)", "a", None),
+            ("<svg onload=alert(1)>b", "", None),
+            ("<svg/onload=alert(1)>b</svg>c", "c", None),
+            ("<body onload=alert(1)>b", "b", None),
+            ("<details ontoggle=alert(1) open>b", "b", None),
+            ("<input autofocus onfocus=alert(1)>b", "b", None),
+            ("<xss onpointermove=alert(1)>b</xss>", "b</xss>", None),
+            ("<marquee onstart=alert(1)>b</marquee>", "b", None),
+            ("<a/onmouseover=alert(1)>b</a>", "b", None),
+            ("<form action=javascript:alert(1)><button>b", "b", None),
+            ("<div style=\"background:url(javascript:alert(1))\">b</div>", "b", None),
+        ]);
+    }
+
+    #[test]
+    fn t_122_allowed_tags_keep_nothing_but_their_name() {
+        check(&[
+            ("<b onclick=alert(1)>x</b>", "x", Some("<b>x</b>")),
+            ("<i style=\"position:fixed\">x</i>", "x", Some("<i>x</i>")),
+            ("<strong id=x class=y>x</strong>", "x", Some("<strong>x</strong>")),
+            ("<EM\tLANG=x title=\"</em><script>\">x</EM>", "x", Some("<em>x</em>")),
+            ("<code/onclick=alert(1)>x</code>", "x", Some("<code>x</code>")),
+            ("<b>x", "x", Some("<b>x</b>")),
+            ("<b><i>x</b>y</i>", "xy", Some("<b><i>x</i></b><i>y</i>")),
+            ("x</b>", "x", None),
+            ("<b>one</b><br>two", "one\ntwo", Some("<b>one</b>\ntwo")),
+            ("<p>one</p>", "one", None),
+        ]);
+    }
+
+    #[test]
+    fn t_124_only_plain_https_links_stay() {
+        let rel = LINK_REL;
+        let linked = |url: &str| format!("<a href=\"{url}\" rel=\"{rel}\">x</a>");
+        for url in ["https://ok.example", "https://ok.example:8443/a?b=c#d", "https://[::1]/"] {
+            let source = format!("<a href={url} onclick=alert(1) target=_blank>x</a>");
+            check_with(Links::Kept, &[(&source, "x", Some(&linked(url)))]);
+            check_with(Links::Dropped, &[(&source, "x", None)]);
+        }
+        let amp = "<a href='https://ok.example/?a=1&copy=2'>x</a>";
+        check_with(Links::Kept, &[(amp, "x", Some(&linked("https://ok.example/?a=1&amp;copy=2")))]);
+        for url in [
+            "javascript:alert(1)",
+            "JaVaScRiPt:alert(1)",
+            "java\tscript:alert(1)",
+            "java\nscript:alert(1)",
+            "\u{1}javascript:alert(1)",
+            "&#x6A;avascript:alert(1)",
+            "&#0000106avascript:alert(1)",
+            "data:text/html,<script>alert(1)</script>",
+            "vbscript:x",
+            "//evil.example",
+            "/path",
+            "#x",
+            "",
+            "http://a.example",
+            "HTTPS://a.example",
+            " https://a.example",
+            "https:a.example",
+            "https:///a.example",
+            "https:\\\\a.example",
+            "https://user@evil.example",
+            "https://a.example\\@evil.example",
+            "https://\u{430}pple.example",
+            "https://a.example/\"onclick=alert(1)",
+            "https://",
+        ] {
+            let source = format!("<a href='{url}'>x</a>");
+            check_with(Links::Kept, &[(&source, "x", None)]);
+        }
+        let nested = "<a href=https://a.example>x<a>y</a>z</a>";
+        let marked = clean(nested, Links::Kept).unwrap();
+        assert_settled(nested, Links::Kept, &marked);
+        let html = linked("https://a.example") + "<b>y</b>" + &linked("https://b.example/c");
+        let found: Vec<_> = targets(&html).collect();
+        assert_eq!(found, ["https://a.example", "https://b.example/c"]);
+    }
+
+    #[test]
+    fn t_126_raw_text_goes_with_its_content() {
+        check(&[
+            ("<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">", "\">", None),
+            ("<xmp><img src=x onerror=alert(1)></xmp>b", "b", None),
+            ("<textarea><b>x</textarea>b", "b", None),
+            ("<title><b>x</title>b", "b", None),
+            ("<iframe srcdoc=\"<script>alert(1)</script>\">x</iframe>b", "b", None),
+            ("<noembed><img src=x></noembed>b", "b", None),
+            ("<noframes><img src=x></noframes>b", "b", None),
+            ("<template><script>alert(1)</script></template>b", "b", None),
+            ("a<plaintext>b</plaintext>c", "a", None),
+            ("<object data=x><embed src=y>z</object>b", "b", None),
+        ]);
+    }
+
+    #[test]
+    fn t_127_foreign_content_goes_with_its_content() {
+        let cases = [
+            "<math><annotation-xml encoding=text/html><img src=x onerror=alert(1)></math>",
+            "<svg><desc><img src=x onerror=alert(1)></desc></svg>",
+            "<svg><a><set attributeName=href to=javascript:alert(1)><text>x</text></a></svg>",
+            "<math><mtext><table><mglyph><style><!--</style>\
+             <img title=\"--&gt;&lt;img src=1 onerror=alert(1)&gt;\">",
+            "<svg></p><style><a id=\"</style><img src=1 onerror=alert(1)>\">",
+            "<form><math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
+            "<math><mtext><option><FAKEFAKE><option></option><mglyph>\
+             <svg><mtext><style><a title=\"</style><img src='#' onerror='alert(1)'>\">",
+        ];
+        for source in cases {
+            for links in [Links::Dropped, Links::Kept] {
+                let marked = clean(source, links).unwrap();
+                assert_eq!(marked.html, None, "{source:?}");
+                assert!(!marked.text.contains("<img"), "{source:?} -> {marked:?}");
+                assert_settled(source, links, &marked);
+            }
+        }
+    }
+
+    #[test]
+    fn t_129_comments_declarations_and_odd_characters_go() {
+        check(&[
+            ("a<!-- <b>x</b> -->b", "ab", None),
+            ("a<!--><img src=x onerror=alert(1)>-->b", "a-->b", None),
+            ("a<!-- x", "a", None),
+            ("a<![CDATA[<b>x</b>]]>b", "ax]]>b", None),
+            ("a<?xml version=\"1.0\"?>b", "ab", None),
+            ("<!DOCTYPE html>b", "b", None),
+            ("a<\x0cb>x", "a<\x0cb>x", None),
+            ("a<b\x0conclick=alert(1)>x</b>", "ax", Some("a<b>x</b>")),
+            ("a<\0script>alert(1)", "a<script>alert(1)", None),
+        ]);
+    }
+
+    #[test]
+    fn t_131_what_people_write_keeps_its_meaning() {
+        check(&[
+            (
+                "<b>bold</b> <em>x</em> a < b && c > d",
+                "bold x a < b && c > d",
+                Some("<b>bold</b> <em>x</em> a &lt; b &amp;&amp; c &gt; d"),
+            ),
+            ("5 &lt; 6", "5 < 6", None),
+            ("&amp;lt;", "&lt;", None),
+            ("&lt;script&gt;alert(1)&lt;/script&gt;", "<script>alert(1)</script>", None),
+            ("O'Hara & \"Sons\"", "O'Hara & \"Sons\"", None),
+            (
+                "\u{1f600} & \u{5e9}\u{5dc}\u{5d5}\u{5dd}",
+                "\u{1f600} & \u{5e9}\u{5dc}\u{5d5}\u{5dd}",
+                None,
+            ),
+            ("i <3 you </3", "i <3 you </3", None),
+            ("a<b and c>d", "a<b and c>d", None),
+            ("if a<b then", "if a<b then", None),
+            ("x<y&&y>z", "x<y&&y>z", None),
+            ("Vec<String> and Map<K, V>", "Vec<String> and Map<K, V>", None),
+            ("<your name> <me@x.example>", "<your name> <me@x.example>", None),
+            ("AT&T; R&D &copy &nosuch;", "AT&T; R&D &copy &nosuch;", None),
+            ("https://a.example/?x=1&copy=2&lt=3", "https://a.example/?x=1&copy=2&lt=3", None),
+            ("&copy; &#233; &#xe9;", "\u{a9} \u{e9} \u{e9}", None),
+            ("what <? really <! no </ way", "what <? really <! no </ way", None),
+            ("<> << >> <=> -> <- &&", "<> << >> <=> -> <- &&", None),
+            ("no markup > at all", "no markup > at all", None),
+            ("a\n\n  <b>b</b>\t&nbsp;c", "a\n\n  b\t\u{a0}c", Some("a\n\n  <b>b</b>\t&nbsp;c")),
+        ]);
+    }
+
+    #[test]
+    fn size_and_depth_are_bounded() {
+        assert!(clean(&"<b>".repeat(32), Links::Kept).is_ok());
+        assert_eq!(clean(&"<b>".repeat(33), Links::Kept), Err("markup_depth"));
+        assert_eq!(clean(&"<b></b>".repeat(129), Links::Kept), Err("markup_size"));
+        assert_eq!(clean(&"&amp;".repeat(4_000), Links::Kept), Err("markup_size"));
+        assert!(clean(&"<a ".repeat(5_000), Links::Kept).is_ok());
+        assert!(clean(&"<div>".repeat(256), Links::Kept).is_ok());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 256,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn whatever_comes_in_what_goes_out_is_safe_and_settled(
+            parts in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "<b>", "</b>", "<i", ">", "</i>", "<em x=y>", "</em>", "<code>", "</code>",
+                    "<a href=https://x.example>", "<a>", "</a>", "<a href=\"javascript:x\">",
+                    "<script>", "</script>", "<svg>", "</svg>", "<math>", "<mtext>", "<style>",
+                    "</style>", "<table>", "<td>", "<tr>", "</table>", "<p>", "</p>", "<select>",
+                    "<option>", "<form>", "<noscript>", "<!--", "-->", "<template>", "<textarea>",
+                    "<img src=x onerror=y>", "<li>", "<br>", "&lt;", "&amp;", "&#60;", "&", "<",
+                    "\"", "'", "=", " ", "x", "\u{e9}", "<desc>", "<foreignobject>", "<title>",
+                    "<plaintext>", "<frameset>", "<button>", "<nobr>", "<font color=x>", "<h1>",
+                ]),
+                0..14,
+            )
+        ) {
+            let source = parts.concat();
+            for links in [Links::Dropped, Links::Kept] {
+                if let Ok(marked) = clean(&source, links) {
+                    assert_settled(&source, links, &marked);
+                }
+            }
+        }
+    }
 }

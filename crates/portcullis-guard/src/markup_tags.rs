@@ -98,7 +98,7 @@ impl Ahead<'_> {
     fn look(&mut self, from: usize, behind: &str) -> Look {
         self.end = self.next(b'>', self.end, from);
         let ends = self.end < self.source.len();
-        let second = behind.bytes().nth(1);
+        let second = behind.as_bytes().get(1).copied();
         let named = second.is_some_and(|byte| byte.is_ascii_alphabetic());
         let (is_markup, side) = match behind.bytes().next() {
             // Comments, document types, CDATA sections; processing instructions.
@@ -165,9 +165,8 @@ impl Ahead<'_> {
 fn is_reference(behind: &str) -> bool {
     let end = behind.bytes().take(NAME_MAX_BYTES * 2).position(|byte| byte == b';');
     let Some(name) = end.and_then(|end| behind.get(..end)) else { return false };
-    let sound = |text: &str, is: fn(&u8) -> bool| {
-        !text.is_empty() && text.bytes().all(|byte| is(&byte))
-    };
+    let sound =
+        |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.bytes().all(|byte| is(&byte));
     match name.strip_prefix('#') {
         Some(number) => match number.strip_prefix(['x', 'X']) {
             Some(digits) => sound(digits, u8::is_ascii_hexdigit),
@@ -198,3 +197,38 @@ const ELEMENTS: [&str; 150] = [
     "tbody", "td", "template", "textarea", "tfoot", "th", "thead", "time", "title", "tr", "track",
     "tt", "u", "ul", "var", "video", "wbr", "xmp",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_are_sorted_lower_case_and_short() {
+        assert!(ELEMENTS.is_sorted());
+        for name in ELEMENTS {
+            assert_eq!(name, name.to_ascii_lowercase());
+            assert!(name.len() < NAME_MAX_BYTES, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_markup_stays_and_what_is_not_is_escaped() {
+        let cases = [
+            ("<b>x</b>", "<b>x</b>"),
+            ("<B >x</ b>", "<B >x&lt;/ b>"),
+            ("a<b", "a&lt;b"),
+            ("a<b>", "a<b>"),
+            ("<script", "<script"),
+            ("<scriptx", "&lt;scriptx"),
+            ("<x y>", "&lt;x y>"),
+            ("<x y=z>", "<x y=z>"),
+            ("<x> a=b", "&lt;x> a=b"),
+            ("<br><BR/><br x", "\n\n<br x"),
+            ("&lt;&lt&#1;&#x;&;&a b;", "&lt;&amp;lt&#1;&amp;#x;&amp;;&amp;a b;"),
+            ("<i><i", "<i>&lt;i"),
+        ];
+        for (source, expect) in cases {
+            assert_eq!(prepare(source).as_deref(), Ok(expect), "{source:?}");
+        }
+    }
+}

@@ -141,3 +141,328 @@ impl Gate {
             .and(user.map_err(denied("message_per_user")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::{Roles, RoomId, UserId};
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::ask::Body;
+    use crate::cleaner::CleanText;
+    use crate::directory::{Directory, DirectoryLimits};
+    use crate::directory_room::{RoomFacts, Visibility};
+    use crate::directory_user::UserFacts;
+    use crate::event::{Access, Rule};
+    use crate::field;
+    use crate::gate::GateOptions;
+    use crate::rate::Rate;
+    use crate::token::Verified;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "camelCase")]
+    struct Send {
+        #[serde(deserialize_with = "field::room_id")]
+        room_id: RoomId,
+        message: String,
+        #[serde(skip)]
+        clean: Option<CleanText>,
+    }
+
+    const RULE: Rule = Rule {
+        fields: &["roomId", "message"],
+        size_max_bytes: 400,
+        rate: Some(Rate::per(10, 60_000)),
+        access: Access::Member,
+        replay: Replay::Mid,
+        release: false,
+    };
+
+    impl Event for Send {
+        const NAME: &'static str = "test:send";
+        const RULE: Rule = RULE;
+
+        fn room(&self) -> Option<&RoomId> {
+            Some(&self.room_id)
+        }
+
+        fn clean(&mut self, cleaner: &mut Cleaner<'_>) -> Result<(), Denial> {
+            self.clean = Some(cleaner.message("message", &self.message)?);
+            Ok(())
+        }
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct List {}
+
+    impl Event for List {
+        const NAME: &'static str = "test:list";
+        const RULE: Rule =
+            Rule { fields: &[], rate: None, access: Access::User, replay: Replay::None, ..RULE };
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Leave {}
+
+    impl Event for Leave {
+        const NAME: &'static str = "test:leave";
+        const RULE: Rule = Rule { access: Access::User, release: true, ..RULE };
+    }
+
+    struct World {
+        gate: Gate,
+        send: Declared<Send>,
+        list: Declared<List>,
+        leave: Declared<Leave>,
+    }
+
+    /// One user, `ann`, who is a member of `in` and nothing to `out`.
+    fn world() -> World {
+        let directory = Directory::new(DirectoryLimits::default());
+        let ann = UserId::parse("ann").unwrap();
+        directory.put_user(UserFacts {
+            id: ann.clone(),
+            name: String::from("Ann"),
+            roles: Roles::user(),
+            disabled: false,
+            valid_after_unix_ms: 0,
+        });
+        for name in ["in", "out"] {
+            let id = RoomId::parse(name).unwrap();
+            let owner = UserId::parse("olga").unwrap();
+            let name = String::from(name);
+            directory.put_room(RoomFacts { id, name, owner, visibility: Visibility::Private });
+        }
+        assert!(directory.add_member(&RoomId::parse("in").unwrap(), &ann));
+        let options = GateOptions {
+            hosts: vec![String::from("chat.example")],
+            origins: vec![String::from("https://chat.example")],
+            ..GateOptions::default()
+        };
+        let mut gate = Gate::build(options, Arc::new(directory)).unwrap();
+        let (send, list) = (gate.declare().unwrap(), gate.declare().unwrap());
+        let leave = gate.declare().unwrap();
+        World { gate, send, list, leave }
+    }
+
+    fn at(second: i64) -> Now {
+        Now { monotonic_ms: second.unsigned_abs() * 1000, unix_ms: second * 1000 }
+    }
+
+    impl World {
+        /// A connection whose credential ends at the given second.
+        fn connect(&self, expires_unix_s: i64) -> Caller {
+            let verified = Verified {
+                user: UserId::parse("ann").unwrap(),
+                own: true,
+                issuer: Arc::from("test"),
+                subject: String::from("ann"),
+                name: None,
+                issued_unix_s: 0,
+                expires_unix_s,
+                session: None,
+                token: String::new(),
+            };
+            Caller::new(self.gate.authenticate(verified, at(1)).unwrap())
+        }
+
+        fn send(&self, caller: &Caller, text: &str, second: i64) -> Result<Permit<Send>, Denial> {
+            let body = Body::Array(text);
+            let ask = Ask { event: "test:send", body, size_bytes: text.len() };
+            self.gate.permit(&self.send, caller, &ask, at(second))
+        }
+
+        fn list(&self, caller: &Caller, text: &str, second: i64) -> Result<Permit<List>, Denial> {
+            let body = Body::Array(text);
+            let ask = Ask { event: "test:list", body, size_bytes: text.len() };
+            self.gate.permit(&self.list, caller, &ask, at(second))
+        }
+
+        fn leave(&self, caller: &Caller, second: i64) -> Result<Permit<Leave>, Denial> {
+            let body = Body::Parts { payload: None, mid: None, seq: None };
+            let ask = Ask { event: "test:leave", body, size_bytes: 12 };
+            self.gate.permit(&self.leave, caller, &ask, at(second))
+        }
+    }
+
+    const GOOD: &str = r#"["test:send",{"roomId":"in","message":"<b>hi</b>"}]"#;
+
+    #[test]
+    fn the_order_of_the_guards() {
+        let world = world();
+        let outdated = world.connect(100);
+        for _ in 0..100 {
+            assert!(world.leave(&outdated, 60).is_ok());
+        }
+        let caller = world.connect(100_000);
+        let fifth = r#"["test:send",{"roomId":"in","message":"a"},{"seq":5}]"#;
+        assert!(world.send(&caller, fifth, 500).is_ok());
+        // Each line mends what the one before it was refused for.
+        let huge = format!("[{}", "x".repeat(500));
+        let cases = [
+            (&outdated, 60, huge.as_str(), "payload", "payload"),
+            (&outdated, 60, "[x", "message_rate", "message_per_connection"),
+            (&outdated, 1_000, "[x", "json", "grammar"),
+            (&outdated, 1_000, r#"["other"]"#, "schema", "arguments"),
+            (&outdated, 1_000, r#"["test:send",{"roomId":"in"},{"seq":"5"}]"#, "schema", "missing"),
+            (
+                &outdated,
+                1_000,
+                r#"["test:send",{"roomId":"out","message":"buy now"},{"seq":"5"}]"#,
+                "schema",
+                "type",
+            ),
+            (
+                &outdated,
+                1_000,
+                r#"["test:send",{"roomId":"out","message":"buy now"},{"seq":5}]"#,
+                "session",
+                "session",
+            ),
+            (
+                &caller,
+                3_000,
+                r#"["test:send",{"roomId":"out","message":"buy now"},{"seq":5}]"#,
+                "replay",
+                "seq_not_rising",
+            ),
+            (
+                &caller,
+                3_000,
+                r#"["test:send",{"roomId":"out","message":"buy now"},{"seq":6}]"#,
+                "access",
+                "not_member",
+            ),
+            (
+                &caller,
+                3_000,
+                r#"["test:send",{"roomId":"in","message":"buy now"},{"seq":7}]"#,
+                "spam",
+                "phrase",
+            ),
+        ];
+        for (caller, second, text, rule, reason) in cases {
+            let denial = world.send(caller, text, second).unwrap_err();
+            assert_eq!((denial.answer().rule, denial.reason()), (rule, reason), "{text}");
+        }
+        let good = r#"["test:send",{"roomId":"in","message":"hi"},{"seq":8}]"#;
+        assert!(world.send(&caller, good, 3_000).is_ok());
+    }
+
+    #[test]
+    fn a_permit_carries_what_was_checked() {
+        let world = world();
+        let caller = world.connect(1_000);
+        let permit = world.send(&caller, GOOD, 1).unwrap();
+        assert_eq!(permit.user().id.as_str(), "ann");
+        assert_eq!((permit.mid(), permit.digest()), (None, None));
+        let clean = permit.into_payload().clean.unwrap();
+        assert_eq!((clean.text.as_str(), clean.html.as_deref()), ("hi", Some("<b>hi</b>")));
+
+        let payload = r#"{"roomId":"in","message":"hi"}"#;
+        let text = format!(r#" [ "test:send" , {payload} , {{"mid":"m-1","seq":3}} ] "#);
+        let (_, _, envelope) = world.send(&caller, &text, 1).unwrap().into_parts();
+        assert_eq!(envelope.mid.as_ref().map(Mid::as_str), Some("m-1"));
+        assert_eq!(envelope.seq, Some(3));
+
+        // The plain form comes to the same.
+        let body = Body::Parts { payload: Some(payload), mid: Some("m-1"), seq: Some(4) };
+        let ask = Ask { event: "test:send", body, size_bytes: 60 };
+        let permit = world.gate.permit(&world.send, &caller, &ask, at(1)).unwrap();
+        assert!(permit.digest().is_some());
+        assert_eq!((permit.mid(), permit.digest()), (envelope.mid.as_ref(), envelope.digest));
+    }
+
+    #[test]
+    fn t_110_arguments_are_a_payload_and_an_envelope_at_most() {
+        let world = world();
+        let caller = world.connect(1_000);
+        let cases = [
+            (r#"["test:list"]"#, "ok"),
+            (r#"["test:list",{}]"#, "ok"),
+            (r#"["test:list",{},{}]"#, "ok"),
+            (r#"["test:list",{},{"mid":"a"}]"#, "ok"),
+            (r#"["test:list",{},{"mid":"a b"}]"#, "value"),
+            (r#"["test:list",{},{},{}]"#, "arguments"),
+            (r#"["test:list",null]"#, "object"),
+            (r#"["test:list",[]]"#, "object"),
+            (r#"["test:list",{},null]"#, "object"),
+            (r#"["test:list",{"a":1}]"#, "unknown_field"),
+            (r#"["test:send",{}]"#, "arguments"),
+            (r#"["test\u003alist",{}]"#, "arguments"),
+            (r#"[{},"test:list"]"#, "arguments"),
+            (r#"{"test:list":{}}"#, "arguments"),
+            ("[]", "arguments"),
+        ];
+        for (text, expect) in cases {
+            let outcome = world.list(&caller, text, 1);
+            let seen = outcome.as_ref().map_or_else(|denial| denial.reason(), |_| "ok");
+            assert_eq!(seen, expect, "{text}");
+            assert!(outcome.is_err() || outcome.is_ok_and(|permit| permit.mid().is_none()));
+        }
+    }
+
+    fn rule(denial: Option<Denial>) -> &'static str {
+        match denial {
+            Some(Denial::MessageRate { rule, retry_after_ms }) => {
+                assert!(retry_after_ms > 0);
+                rule
+            }
+            Some(other) => panic!("{other:?}"),
+            None => "none",
+        }
+    }
+
+    #[test]
+    fn t_080_the_eleventh_is_refused_and_malformed_ones_count() {
+        let world = world();
+        let caller = world.connect(1_000);
+        for turn in 0..10 {
+            let text = if turn % 2 == 0 { GOOD } else { "[not json" };
+            assert_eq!(world.send(&caller, text, 1).is_ok(), turn % 2 == 0);
+        }
+        assert_eq!(rule(world.send(&caller, GOOD, 1).err()), "event_per_user");
+        assert!(world.list(&caller, r#"["test:list"]"#, 1).is_ok(), "another event goes on");
+        // T-081: another connection is no way around.
+        let second = world.connect(1_000);
+        assert_eq!(rule(world.send(&second, GOOD, 1).err()), "event_per_user");
+        assert!(world.send(&second, GOOD, 7).is_ok());
+    }
+
+    #[test]
+    fn t_081_all_events_of_a_user_share_a_limit() {
+        let world = world();
+        let callers: Vec<_> = (0..5).map(|_| world.connect(1_000)).collect();
+        for turn in 0..100 {
+            let caller = &callers[turn % 5];
+            match turn % 3 {
+                0 => assert_eq!(world.gate.refuse_unknown(caller, at(1)), Denial::EventUnknown),
+                1 => assert!(world.list(caller, "[not json", 1).is_err()),
+                _ => assert!(world.leave(caller, 1).is_ok()),
+            }
+        }
+        for caller in &callers {
+            let list = world.list(caller, r#"["test:list"]"#, 1);
+            assert_eq!(rule(list.err()), "message_per_user");
+            assert_eq!(rule(Some(world.gate.refuse_unknown(caller, at(1)))), "message_per_user");
+            assert!(world.leave(caller, 1).is_ok(), "a release is never refused for its rate");
+        }
+    }
+
+    #[test]
+    fn t_061_a_disabled_user_is_out_at_the_next_message() {
+        let world = world();
+        let caller = world.connect(1_000);
+        assert!(world.send(&caller, GOOD, 1).is_ok());
+        world.gate.directory().put_user(UserFacts {
+            id: UserId::parse("ann").unwrap(),
+            name: String::from("Ann"),
+            roles: Roles::user(),
+            disabled: true,
+            valid_after_unix_ms: 0,
+        });
+        assert_eq!(world.send(&caller, GOOD, 1).err(), Some(Denial::SessionEnded));
+    }
+}

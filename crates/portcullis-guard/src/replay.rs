@@ -83,3 +83,84 @@ pub(crate) fn check_sequence(seq: Option<u64>, sequence_min: &Cell<u64>) -> Resu
     sequence_min.set(number.saturating_add(1));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(envelope: Result<Envelope, Denial>) -> String {
+        match envelope {
+            Ok(Envelope { mid, digest, seq }) => {
+                assert_eq!(digest, None);
+                format!("{:?} {seq:?}", mid.as_ref().map(Mid::as_str))
+            }
+            Err(denial) => format!("{} {}", denial.reason(), denial.field().unwrap_or("-")),
+        }
+    }
+
+    #[test]
+    fn t_142_envelopes_are_read_strictly() {
+        let cases = [
+            ("{}", "None None"),
+            (r#"{"mid":"a-1","seq":0}"#, "Some(\"a-1\") Some(0)"),
+            (r#"{"seq":9007199254740991,"ts":1,"sig":"x"}"#, "None Some(9007199254740991)"),
+            ("null", "object -"),
+            ("[]", "object -"),
+            (r#""a-1""#, "object -"),
+            (r#"{"mid":""}"#, "value mid"),
+            (r#"{"mid":"a b"}"#, "value mid"),
+            (r#"{"mid":7}"#, "type mid"),
+            (r#"{"mid":null}"#, "type mid"),
+            (r#"{"seq":"1"}"#, "type seq"),
+            (r#"{"seq":1.0}"#, "type seq"),
+            (r#"{"seq":-1}"#, "value seq"),
+            (r#"{"seq":9007199254740992}"#, "value seq"),
+            (r#"{"ts":"1"}"#, "type ts"),
+            (r#"{"sig":1}"#, "type sig"),
+            (r#"{"extra":1}"#, "unknown_field -"),
+        ];
+        for (text, expect) in cases {
+            assert_eq!(seen(read_envelope(text)), expect, "{text}");
+        }
+        assert_eq!(seen(check_envelope(None, None)), "None None");
+        assert_eq!(seen(check_envelope(Some("a"), Some(3))), "Some(\"a\") Some(3)");
+        assert_eq!(seen(check_envelope(Some("a b"), None)), "value mid");
+        assert_eq!(seen(check_envelope(None, Some(INTEGER_MAX + 1))), "value seq");
+    }
+
+    #[test]
+    fn t_143_numbers_only_rise() {
+        let next = Cell::new(0);
+        let cases = [
+            (Some(0), true),
+            (Some(0), false),
+            (None, true),
+            (Some(1), true),
+            (Some(5), true),
+            (Some(5), false),
+            (Some(4), false),
+            (Some(6), true),
+            (Some(INTEGER_MAX), true),
+            (Some(INTEGER_MAX), false),
+        ];
+        for (seq, expect) in cases {
+            let outcome = check_sequence(seq, &next);
+            assert_eq!(outcome.is_ok(), expect, "{seq:?}");
+            if let Err(denial) = outcome {
+                assert_eq!(denial.answer().code, "REPLAY");
+            }
+        }
+    }
+
+    #[test]
+    fn digests_tell_payloads_apart_and_only_with_a_mid() {
+        let digest = |mid: Option<&str>, payload: &str| {
+            let mut envelope = check_envelope(mid, None).unwrap();
+            envelope.add_digest(payload);
+            envelope.digest
+        };
+        assert_eq!(digest(None, "{}"), None);
+        assert_eq!(digest(Some("a"), "{}"), digest(Some("b"), "{}"));
+        assert_ne!(digest(Some("a"), "{}"), digest(Some("a"), "{ }"));
+    }
+}

@@ -46,11 +46,11 @@ fn field_at(
     path: &serde_path_to_error::Path,
     fields: &'static [&'static str],
 ) -> Option<&'static str> {
-    let names = path.iter().filter_map(|segment| match segment {
+    let mut names = path.iter().filter_map(|segment| match segment {
         serde_path_to_error::Segment::Map { key } => allowed(key, fields),
         _ => None,
     });
-    names.last()
+    names.next_back()
 }
 
 fn allowed(name: &str, fields: &'static [&'static str]) -> Option<&'static str> {
@@ -66,4 +66,105 @@ fn rule_of(message: &str) -> &'static str {
         ("invalid type", "type"),
     ];
     words.iter().find(|(start, _)| message.starts_with(start)).map_or("value", |(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::{MessageId, RoomId};
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::field;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "camelCase")]
+    #[expect(dead_code, reason = "only whether it can be read matters")]
+    struct Payload {
+        #[serde(deserialize_with = "field::room_id")]
+        room_id: RoomId,
+        #[serde(deserialize_with = "field::text::<_, 8>")]
+        message: String,
+        #[serde(default, deserialize_with = "field::optional_message_id")]
+        reply_to: Option<MessageId>,
+        #[serde(default, deserialize_with = "field::optional")]
+        limit: Option<u32>,
+        #[serde(default, deserialize_with = "field::optional")]
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether it can be read matters")]
+    struct Inner {
+        deep: bool,
+    }
+
+    const FIELDS: &[&str] = &["roomId", "message", "replyTo", "limit", "deep"];
+
+    fn check(text: &str, expect: &str) {
+        let seen = match read_json::<Payload>(text.as_bytes(), FIELDS) {
+            Ok(_) => String::from("ok"),
+            Err(denial) => {
+                assert_eq!(denial.answer().code, "INVALID_MESSAGE", "{text}");
+                format!("{} {}", denial.reason(), denial.field().unwrap_or("-"))
+            }
+        };
+        assert_eq!(seen, expect, "{text}");
+    }
+
+    #[test]
+    fn t_110_nothing_is_coerced_and_the_field_is_named() {
+        check(r#"{"roomId":"r","message":"hi"}"#, "ok");
+        check(r#" {"message":"\u0068i","roomId":"r","replyTo":"m","limit":3} "#, "ok");
+        check(r#"{"roomId":"r","message":"hi","inner":{"deep":true}}"#, "ok");
+        let cases = [
+            ("null", "object -"),
+            ("[]", "object -"),
+            ("[[]]", "object -"),
+            (r#"["r","hi"]"#, "object -"),
+            (r#""hi""#, "object -"),
+            ("1", "object -"),
+            ("{}", "missing roomId"),
+            (r#"{"roomId":"r"}"#, "missing message"),
+            (r#"{"roomId":1,"message":"hi"}"#, "type roomId"),
+            (r#"{"roomId":null,"message":"hi"}"#, "type roomId"),
+            (r#"{"roomId":["r"],"message":"hi"}"#, "type roomId"),
+            (r#"{"roomId":"","message":"hi"}"#, "value roomId"),
+            (r#"{"roomId":"../x","message":"hi"}"#, "value roomId"),
+            (r#"{"roomId":"r ","message":"hi"}"#, "value roomId"),
+            (r#"{"roomId":"r","message":7}"#, "type message"),
+            (r#"{"roomId":"r","message":"123456789"}"#, "value message"),
+            (r#"{"roomId":"r","message":{"toString":"x"}}"#, "type message"),
+            (r#"{"roomId":"r","message":"hi","replyTo":null}"#, "type replyTo"),
+            (r#"{"roomId":"r","message":"hi","limit":null}"#, "type limit"),
+            (r#"{"roomId":"r","message":"hi","limit":1.0}"#, "type limit"),
+            (r#"{"roomId":"r","message":"hi","limit":"1"}"#, "type limit"),
+            (r#"{"roomId":"r","message":"hi","limit":-1}"#, "value limit"),
+            (r#"{"roomId":"r","message":"hi","limit":4294967296}"#, "value limit"),
+            (r#"{"roomId":"r","message":"hi","inner":{"deep":1}}"#, "type deep"),
+            (r#"{"roomId":"r","message":"hi","inner":{}}"#, "missing deep"),
+            (r#"{"roomId":"r","message":"hi","admin":true}"#, "unknown_field -"),
+            (r#"{"roomId":"r","message":"hi","toString":1}"#, "unknown_field -"),
+            (r#"{"roomId":"r","message":"hi","$where":1}"#, "unknown_field -"),
+            (r#"{"roomId":"r","message":"hi","inner.deep":1}"#, "unknown_field -"),
+            (r#"{"roomId":"r","message":"hi","__proto__":{}}"#, "forbidden_key -"),
+            (r#"{"roomId":"r","roomId":"r","message":"hi"}"#, "duplicate_key -"),
+            (r#"{"roomId":"r","message":"hi"}x"#, "trailing -"),
+            ("", "grammar -"),
+        ];
+        for (text, expect) in cases {
+            check(text, expect);
+        }
+        let utf8 = read_json::<Payload>(b"{\"roomId\":\"\xc0\xaf\"}", FIELDS);
+        assert_eq!(utf8.err(), Some(Denial::Json("utf8")));
+    }
+
+    #[test]
+    fn t_119_only_declared_names_are_told() {
+        let text = br#"{"roomId":1,"message":"hi"}"#;
+        let refused = read_json::<Payload>(text, &["message"]).err();
+        assert_eq!(refused, Some(Denial::Schema { field: None, rule: "type" }));
+        let refused = read_json::<Payload>(b"{}", &[]).err();
+        assert_eq!(refused, Some(Denial::Schema { field: None, rule: "missing" }));
+    }
 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use portcullis_guard::{Admitted, Handshake};
+use portcullis_guard::{Admitted, Credential, Handshake};
 use portcullis_model::{Denial, Now, limits};
 use portcullis_wire::engineio::{self, EngineTransport, ParameterFault};
 use portcullis_wire::http1::{Found, Head, HeadFault, HeadLimits, parse_head, wants_upgrade};
@@ -153,6 +153,10 @@ impl HttpConnection {
             Target::Engine | Target::Plain => {
                 if !wants_upgrade(head) {
                     return Err(Denial::UpgradeMalformed);
+                }
+                // A credential that is shown with the request is checked before there is a socket.
+                if let Some(bearer) = &admitted.bearer {
+                    self.shard.gate.verify(Credential::Bearer(bearer.expose()), now)?;
                 }
                 let upgrade = Upgrade::read(head, target.form(), admitted)?;
                 Ok(Decision::Upgrade(Box::new(upgrade)))

@@ -125,7 +125,7 @@ impl ConnectionTask {
     fn reply(&self, recipient: &Recipient, json: &str) {
         let text = match recipient {
             Recipient::Ack(id) => socketio::ack("/", *id, json),
-            Recipient::Plain(id) => plain::plain_reply(id, json),
+            Recipient::Plain(id) => plain::plain_reply(id, &without_id(json)),
             Recipient::Nobody => return,
         };
         self.shard.send(&self.connection, frame(Opcode::Text, text.as_bytes()));
@@ -138,5 +138,36 @@ impl ConnectionTask {
             Form::Plain => plain::plain_event(name, payload_json),
         };
         self.shard.send(&self.connection, frame(Opcode::Text, text.as_bytes()));
+    }
+}
+
+/// The plain form answers with the request's `id`: an acknowledgement's own `id` gives way to it.
+fn without_id(json: &str) -> std::borrow::Cow<'_, str> {
+    if !json.contains("\"id\":") {
+        return json.into();
+    }
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json) {
+        Ok(mut members) => {
+            members.remove("id");
+            serde_json::Value::Object(members).to_string().into()
+        }
+        Err(_) => json.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_outer_id_gives_way() {
+        let cases = [
+            (r#"{"ok":true}"#, r#"{"ok":true}"#),
+            (r#"{"ok":true,"id":"m","seq":1}"#, r#"{"ok":true,"seq":1}"#),
+            (r#"{"ok":true,"room":{"id":"r"}}"#, r#"{"ok":true,"room":{"id":"r"}}"#),
+        ];
+        for (json, expect) in cases {
+            assert_eq!(without_id(json), expect);
+        }
     }
 }

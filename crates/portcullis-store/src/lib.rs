@@ -10,11 +10,13 @@ mod sqlite_task; // one change on its way through the writer
 mod sqlite_writer; // the one thread that writes: batch, commit, feed, replies
 mod sqlite_cache; // what the writer knows without asking: members and last places
 mod sqlite_message; // the hot path: one message
+mod sqlite_mids; // which message an idempotency key was used for
 mod sqlite_room; // rooms and members, inside the writer
 mod sqlite_user; // users, inside the writer
-mod sqlite_chores; // old keys and deleted rooms, removed in small steps
+mod sqlite_chores; // what deleted rooms leave behind, removed in small steps
 mod sqlite_reader; // the threads that read
-mod sqlite_query; // what they read: history, credentials, everything at the start
+mod sqlite_history; // a room's messages, page by page
+mod sqlite_query; // what else they read: credentials, everything at the start
 #[cfg(test)]
 mod sqlite_fixture; // users, rooms and messages for the tests
 

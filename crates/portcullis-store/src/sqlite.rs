@@ -15,6 +15,7 @@ use crate::rows::{
     Append, Change, CreateRoom, CreateUser, CredentialsRow, DeleteRoom, Join, JoinRoom, LeaveRoom,
     Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page,
 };
+use crate::sqlite_history::history;
 use crate::sqlite_message::Statements;
 use crate::sqlite_query as query;
 use crate::sqlite_reader::Readers;
@@ -158,7 +159,7 @@ impl Store for SqliteStore {
     }
 
     fn history(&self, page: Page) -> StoreFuture<'_, (Vec<MessageRow>, bool)> {
-        self.read(move |connection| query::history(connection, &page))
+        self.read(move |connection| history(connection, &page))
     }
 
     fn last_seq(&self, room: RoomId) -> StoreFuture<'_, Option<u64>> {

@@ -17,7 +17,7 @@ const HELD_MAX: usize = 65_536;
 pub(crate) struct Cache {
     rooms: HashMap<RoomId, CachedRoom>,
     held: usize,
-    /// Rooms whose `last_seq` in the table is behind.
+    /// Rooms whose row in `tails` is behind.
     dirty: Vec<RoomId>,
 }
 
@@ -28,6 +28,8 @@ pub(crate) struct CachedRoom {
     pub(crate) key: i64,
     /// The newest place given away.
     pub(crate) last_seq: i64,
+    /// The number of the message there; 0 when there is none.
+    pub(crate) last_number: i64,
     dirty: bool,
     members: HashMap<UserId, i64>,
 }
@@ -61,10 +63,11 @@ impl Cache {
         Ok(Some((cached, key)))
     }
 
-    /// Notes that a room's newest place is `seq`; written to its row before the commit.
-    pub(crate) fn advance(&mut self, room: &RoomId, seq: i64) {
+    /// Notes a room's newest message; written to its row before the commit.
+    pub(crate) fn advance(&mut self, room: &RoomId, seq: i64, number: i64) {
         if let Some(cached) = self.rooms.get_mut(room) {
             cached.last_seq = seq;
+            cached.last_number = number;
             if !cached.dirty {
                 cached.dirty = true;
                 self.dirty.push(room.clone());
@@ -99,12 +102,12 @@ impl Cache {
             return Ok(());
         }
         let mut update =
-            connection.prepare_cached("UPDATE rooms SET last_seq = ?2 WHERE key = ?1")?;
+            connection.prepare_cached("UPDATE tails SET seq = ?2, number = ?3 WHERE room = ?1")?;
         for room in self.dirty.drain(..) {
             // A room deleted later in the batch is not there any more, and needs no place.
             if let Some(cached) = self.rooms.get_mut(&room) {
                 cached.dirty = false;
-                update.execute((cached.key, cached.last_seq))?;
+                update.execute((cached.key, cached.last_seq, cached.last_number))?;
             }
         }
         Ok(())
@@ -126,12 +129,16 @@ impl Cache {
 }
 
 fn read_room(connection: &Connection, room: &RoomId) -> Result<Option<CachedRoom>, StoreError> {
-    let mut select = connection
-        .prepare_cached("SELECT key, last_seq FROM rooms WHERE id = ?1 AND deleted = 0")?;
+    let mut select = connection.prepare_cached(
+        "SELECT rooms.key, tails.seq, tails.number
+         FROM rooms JOIN tails ON tails.room = rooms.key
+         WHERE rooms.id = ?1 AND rooms.deleted = 0",
+    )?;
     let found = select.query_row([room.as_str()], |row| {
         Ok(CachedRoom {
             key: row.get(0)?,
             last_seq: row.get(1)?,
+            last_number: row.get(2)?,
             dirty: false,
             members: HashMap::new(),
         })

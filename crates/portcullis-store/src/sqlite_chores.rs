@@ -1,113 +1,107 @@
-//! Old idempotency keys and deleted rooms, removed in small steps inside the writer's commits.
-//! Never: a clock; a key's age is measured against the newest time a message brought.
+//! What deleted rooms leave behind, removed in small steps inside the writer's commits.
+//! Never: a step long enough for anyone to notice.
 
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::StoreError;
-
-/// How long a key counts: a day, in the times messages bring.
-pub(crate) const MID_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
+use crate::sqlite_message::ANCHOR_EVERY;
 
 /// Rows of a deleted room removed in one step.
-const ROOM_STEP: i64 = 256;
+const STEP_ROWS: i64 = 256;
 
 /// What is left to tidy up.
 #[derive(Debug)]
 pub(crate) struct Chores {
-    /// The newest time heard in this batch, if it kept a key.
-    newest_ms: Option<i64>,
-    /// Keys kept in this batch.
-    kept: i64,
-    /// The age of the oldest key; `None` when it has to be looked up.
-    oldest_ms: Option<i64>,
-    /// Whether a deleted room may still have rows.
-    rooms_pending: bool,
+    pending: bool,
 }
 
 impl Chores {
-    /// Starts without knowing anything, so that the first batches look.
+    /// Starts without knowing, so that the first batch looks.
     pub(crate) fn new() -> Self {
-        Self { newest_ms: None, kept: 0, oldest_ms: None, rooms_pending: true }
-    }
-
-    /// Notes that a key was kept at this time.
-    pub(crate) fn mid_kept(&mut self, sent_unix_ms: i64) {
-        self.newest_ms = self.newest_ms.max(Some(sent_unix_ms));
-        self.kept += 1;
+        Self { pending: true }
     }
 
     /// Notes that a room was deleted.
     pub(crate) fn room_deleted(&mut self) {
-        self.rooms_pending = true;
+        self.pending = true;
     }
 
     /// Whether there is something to do even when nobody asks for anything.
     pub(crate) fn pending(&self) -> bool {
-        self.rooms_pending
+        self.pending
     }
 
-    /// After a rollback: looks again later, and leaves deleted rooms until the next deletion or
-    /// start, since trying at once and for ever would not help a full disk.
+    /// Leaves the rest until the next deletion or start: trying at once and for ever would not
+    /// help a full disk.
     pub(crate) fn rolled_back(&mut self) {
-        *self = Self { rooms_pending: false, ..Self::new() };
+        self.pending = false;
     }
 
-    /// Does one step of everything that is due.
+    /// Removes a part of one deleted room.
     pub(crate) fn step(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        if let Some(now_ms) = self.newest_ms.take() {
-            self.purge_mids(connection, now_ms)?;
-        }
-        if self.rooms_pending {
-            self.rooms_pending = purge_room(connection)?;
-        }
-        Ok(())
-    }
-
-    /// Removes expired keys from the oldest on, twice as many as came, so that it keeps up.
-    fn purge_mids(&mut self, connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
-        let step_max = 2 * self.kept + 16;
-        self.kept = 0;
-        let expired_ms = now_ms.saturating_sub(MID_KEPT_MS);
-        if self.oldest_ms.is_some_and(|oldest_ms| oldest_ms > expired_ms) {
+        if !self.pending {
             return Ok(());
         }
-        connection
-            .prepare_cached(
-                "DELETE FROM mids WHERE sent_unix_ms <= ?1
-                 AND number IN (SELECT number FROM mids ORDER BY number LIMIT ?2)",
-            )?
-            .execute((expired_ms, step_max))?;
-        self.oldest_ms = connection
-            .prepare_cached("SELECT sent_unix_ms FROM mids ORDER BY number LIMIT 1")?
-            .query_row([], |row| row.get(0))
-            .optional()?;
+        let mut select = connection.prepare_cached(
+            "SELECT rooms.key, tails.seq, tails.number
+             FROM rooms JOIN tails ON tails.room = rooms.key WHERE rooms.deleted = 1 LIMIT 1",
+        )?;
+        let found: Option<(i64, i64, i64)> =
+            select.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        match found {
+            None => self.pending = false,
+            Some((room, 0, _) | (room, _, 0)) => remove_room(connection, room)?,
+            Some((room, seq, number)) => remove_messages(connection, room, seq, number)?,
+        }
         Ok(())
     }
 }
 
-/// Removes a part of one deleted room; says whether there may be more.
-fn purge_room(connection: &Connection) -> Result<bool, StoreError> {
-    let room: Option<i64> = connection
-        .prepare_cached("SELECT key FROM rooms WHERE deleted = 1 LIMIT 1")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
-    let Some(room) = room else { return Ok(false) };
-    let mut removed = connection
+/// Walks the chain from its newest end and takes it down.
+fn remove_messages(
+    connection: &Connection,
+    room: i64,
+    seq: i64,
+    number: i64,
+) -> Result<(), StoreError> {
+    let mut delete = connection.prepare_cached(
+        "DELETE FROM messages WHERE number = ?1 AND room = ?2 RETURNING previous",
+    )?;
+    let mut next = number;
+    for _ in 0..STEP_ROWS {
+        if next == 0 {
+            break;
+        }
+        let previous: Option<i64> = delete.query_row((next, room), |row| row.get(0)).optional()?;
+        next = previous.unwrap_or(0);
+    }
+    let left = if next == 0 { 0 } else { seq.saturating_sub(STEP_ROWS) };
+    connection
+        .prepare_cached("UPDATE tails SET seq = ?2, number = ?3 WHERE room = ?1")?
+        .execute((room, left, next))?;
+    // When the chain has ended, what anchors are left go with the room.
+    connection
         .prepare_cached(
-            "DELETE FROM messages WHERE room = ?1
-             AND seq < (SELECT min(seq) FROM messages WHERE room = ?1) + ?2",
+            "DELETE FROM anchors WHERE room = ?1 AND seq IN
+             (SELECT seq FROM anchors WHERE room = ?1 AND seq > ?2 LIMIT ?3)",
         )?
-        .execute((room, ROOM_STEP))?;
-    if removed == 0 {
-        removed = connection
-            .prepare_cached(
-                "DELETE FROM members WHERE room = ?1
-                 AND user IN (SELECT user FROM members WHERE room = ?1 LIMIT ?2)",
-            )?
-            .execute((room, ROOM_STEP))?;
+        .execute((room, left, STEP_ROWS / ANCHOR_EVERY + 1))?;
+    Ok(())
+}
+
+/// Removes what is left of a room without messages.
+fn remove_room(connection: &Connection, room: i64) -> Result<(), StoreError> {
+    for statement in [
+        "DELETE FROM members WHERE room = ?1
+         AND user IN (SELECT user FROM members WHERE room = ?1 LIMIT ?2)",
+        "DELETE FROM anchors WHERE room = ?1
+         AND seq IN (SELECT seq FROM anchors WHERE room = ?1 LIMIT ?2)",
+    ] {
+        if connection.prepare_cached(statement)?.execute((room, STEP_ROWS))? > 0 {
+            return Ok(());
+        }
     }
-    if removed == 0 {
-        connection.prepare_cached("DELETE FROM rooms WHERE key = ?1")?.execute([room])?;
-    }
-    Ok(true)
+    connection.prepare_cached("DELETE FROM tails WHERE room = ?1")?.execute([room])?;
+    connection.prepare_cached("DELETE FROM rooms WHERE key = ?1")?.execute([room])?;
+    Ok(())
 }

@@ -1,18 +1,22 @@
-//! The hot path: one message gets its place, its key is kept, the feed will hear of it.
+//! The hot path: one message gets its place, its key counts from now on, the feed will hear.
 //! Never: a gap or a repeat in a room's places; a place is taken only by a row.
 
 use rusqlite::{Connection, OptionalExtension, Statement};
 
 use crate::error::StoreError;
 use crate::rows::{Append, Change, MessageRow, NewMessage};
-use crate::sqlite_chores::MID_KEPT_MS;
+use crate::sqlite_mids::MID_KEPT_MS;
 use crate::sqlite_query::message_id;
 use crate::sqlite_writer::Writer;
+
+/// Every so many places a room's chain can be entered.
+pub(crate) const ANCHOR_EVERY: i64 = 32;
 
 /// The statements of the hot path, prepared once for the life of the connection.
 pub(crate) struct Statements<'c> {
     insert_message: Statement<'c>,
-    insert_mid: Statement<'c>,
+    /// Finds the messages with one of two days and a hash.
+    pub(crate) find_mid: Statement<'c>,
 }
 
 impl<'c> Statements<'c> {
@@ -20,13 +24,12 @@ impl<'c> Statements<'c> {
     pub(crate) fn prepare(connection: &'c Connection) -> Result<Self, StoreError> {
         Ok(Self {
             insert_message: connection.prepare(
-                "INSERT INTO messages (room, seq, id, user, sent_unix_ms, reply_to, text, html)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO messages (number, id, room, seq, previous, user, sent_unix_ms,
+                     reply_to, mid, digest, text, html)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?,
-            insert_mid: connection.prepare(
-                "INSERT INTO mids (user, mid, digest, room, seq, message, sent_unix_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (user, mid) DO NOTHING",
-            )?,
+            find_mid: connection
+                .prepare("SELECT number FROM mids WHERE day IN (?1, ?2) AND hash = ?3 LIMIT ?4")?,
         })
     }
 }
@@ -36,16 +39,16 @@ impl<'c> Statements<'c> {
 struct Place {
     room: i64,
     seq: i64,
+    previous: i64,
     user: i64,
 }
 
-/// A key that was kept before.
+/// A message that was stored under a key.
 struct Kept {
-    number: i64,
     digest: Option<[u8; 32]>,
     room: i64,
     seq: i64,
-    message: String,
+    id: String,
     sent_unix_ms: i64,
 }
 
@@ -58,62 +61,58 @@ impl Writer<'_> {
     ) -> Result<Append, StoreError> {
         let member = self.cache.member(self.connection, &message.room, &message.user)?;
         let Some((room, user)) = member else { return Ok(Append::NotMember) };
-        let place = Place { room: room.key, seq: room.last_seq + 1, user };
-        let mut key = None;
-        if let Some(mid) = message.mid.clone() {
-            if !self.keep_mid(place, mid.as_str(), &message)? {
-                return self.repeated(place, mid.as_str(), message, changes);
-            }
-            key = Some(self.connection.last_insert_rowid());
+        let (room, seq, previous) = (room.key, room.last_seq + 1, room.last_number);
+        let place = Place { room, seq, previous, user };
+        if let Some(mid) = &message.mid
+            && let Some(kept) = self.kept(user, mid.as_str(), message.sent_unix_ms)?
+        {
+            return repeated(place, &message, &kept);
         }
-        self.place(place, key, message, changes)
-    }
-
-    /// Gives the message its row. What fails here takes back the key that was kept for it.
-    fn place(
-        &mut self,
-        place: Place,
-        key: Option<i64>,
-        message: NewMessage,
-        changes: &mut Vec<Change>,
-    ) -> Result<Append, StoreError> {
-        match self.insert(place, &message) {
-            Ok(true) => {}
-            Ok(false) => {
-                self.forget_mid(key);
-                return Ok(Append::ReplyMissing);
-            }
-            Err(error) => {
-                self.forget_mid(key);
-                return Err(error);
-            }
+        if let Some(answered) = &message.reply_to
+            && !self.is_in_room(room, answered.as_str())?
+        {
+            return Ok(Append::ReplyMissing);
         }
-        self.cache.advance(&message.room, place.seq);
+        let number = self.mids.next_number();
+        self.insert(place, number, &message)?;
+        if let Some(mid) = &message.mid {
+            self.mids.keep(user, mid.as_str(), message.sent_unix_ms, number);
+        }
+        self.cache.advance(&message.room, seq, number);
         let (id, sent_unix_ms) = (message.id.clone(), message.sent_unix_ms);
-        let seq = place.seq.cast_unsigned();
+        let seq = seq.cast_unsigned();
         changes.push(heard(message, seq));
         Ok(Append::Stored { id, seq, sent_unix_ms })
     }
 
-    /// Whether the row was written; `false` when the message it answers is not there.
-    fn insert(&mut self, place: Place, message: &NewMessage) -> Result<bool, StoreError> {
-        let reply_to = message.reply_to.as_ref().map(|id| id.as_str());
-        if let Some(answered) = reply_to
-            && !self.is_in_room(place.room, answered)?
-        {
-            return Ok(false);
+    fn insert(
+        &mut self,
+        place: Place,
+        number: i64,
+        message: &NewMessage,
+    ) -> Result<(), StoreError> {
+        if place.seq % ANCHOR_EVERY == 0 {
+            // First, since a place without a message would be worse than an anchor without one:
+            // a leftover anchor is put right by the message that takes its place.
+            self.connection
+                .prepare_cached("INSERT OR REPLACE INTO anchors VALUES (?1, ?2, ?3)")?
+                .execute((place.room, place.seq, number))?;
         }
         self.statements.insert_message.execute((
+            number,
+            message.id.as_str(),
             place.room,
             place.seq,
-            message.id.as_str(),
+            place.previous,
             place.user,
             message.sent_unix_ms,
-            reply_to,
+            message.reply_to.as_ref().map(|id| id.as_str()),
+            message.mid.as_ref().map(|mid| mid.as_str()),
+            message.digest.as_ref().map(<[u8; 32]>::as_slice),
             message.text.as_str(),
             message.html.as_deref(),
         ))?;
-        Ok(true)
+        Ok(())
     }
 
     fn is_in_room(&self, room: i64, message: &str) -> Result<bool, StoreError> {
@@ -122,86 +121,53 @@ impl Writer<'_> {
         Ok(select.exists((message, room))?)
     }
 
-    /// Keeps the key; `false` when the user has used it before.
-    fn keep_mid(
+    /// Finds the message a user stored under this key within the last day.
+    fn kept(
         &mut self,
-        place: Place,
+        user: i64,
         mid: &str,
-        message: &NewMessage,
-    ) -> Result<bool, StoreError> {
-        let written = self.statements.insert_mid.execute((
-            place.user,
-            mid,
-            message.digest.as_ref().map(<[u8; 32]>::as_slice),
-            place.room,
-            place.seq,
-            message.id.as_str(),
-            message.sent_unix_ms,
-        ))?;
-        self.chores.mid_kept(message.sent_unix_ms);
-        Ok(written == 1)
+        sent_unix_ms: i64,
+    ) -> Result<Option<Kept>, StoreError> {
+        let numbers = self.mids.find(&mut self.statements.find_mid, user, mid, sent_unix_ms)?;
+        for number in numbers {
+            let found = self
+                .kept_at(number, user, mid)?
+                .filter(|kept| sent_unix_ms.saturating_sub(kept.sent_unix_ms) < MID_KEPT_MS);
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
-    /// Answers a key that was used before, or takes it over when its day is past.
-    fn repeated(
-        &mut self,
-        place: Place,
-        mid: &str,
-        message: NewMessage,
-        changes: &mut Vec<Change>,
-    ) -> Result<Append, StoreError> {
-        let Some(kept) = self.find_mid(place.user, mid)? else {
-            return Err(StoreError::Corrupt("idempotency key"));
-        };
-        if message.sent_unix_ms.saturating_sub(kept.sent_unix_ms) >= MID_KEPT_MS {
-            self.drop_mid(kept.number)?;
-            self.keep_mid(place, mid, &message)?;
-            let key = self.connection.last_insert_rowid();
-            return self.place(place, Some(key), message, changes);
-        }
-        if kept.digest != message.digest || kept.room != place.room {
-            return Ok(Append::Conflict);
-        }
-        Ok(Append::Repeated {
-            id: message_id(&kept.message)?,
-            seq: kept.seq.cast_unsigned(),
-            sent_unix_ms: kept.sent_unix_ms,
-        })
-    }
-
-    fn find_mid(&self, user: i64, mid: &str) -> Result<Option<Kept>, StoreError> {
+    /// Reads what was stored, if it is what the hash promised.
+    fn kept_at(&self, number: i64, user: i64, mid: &str) -> Result<Option<Kept>, StoreError> {
         let mut select = self.connection.prepare_cached(
-            "SELECT number, digest, room, seq, message, sent_unix_ms FROM mids
-             WHERE user = ?1 AND mid = ?2",
+            "SELECT digest, room, seq, id, sent_unix_ms FROM messages
+             WHERE number = ?1 AND user = ?2 AND mid = ?3",
         )?;
-        let kept = select.query_row((user, mid), |row| {
+        let kept = select.query_row((number, user, mid), |row| {
             Ok(Kept {
-                number: row.get(0)?,
-                digest: row.get(1)?,
-                room: row.get(2)?,
-                seq: row.get(3)?,
-                message: row.get(4)?,
-                sent_unix_ms: row.get(5)?,
+                digest: row.get(0)?,
+                room: row.get(1)?,
+                seq: row.get(2)?,
+                id: row.get(3)?,
+                sent_unix_ms: row.get(4)?,
             })
         });
         Ok(kept.optional()?)
     }
+}
 
-    fn drop_mid(&self, number: i64) -> Result<(), StoreError> {
-        let mut delete = self.connection.prepare_cached("DELETE FROM mids WHERE number = ?1")?;
-        delete.execute([number])?;
-        Ok(())
+fn repeated(place: Place, message: &NewMessage, kept: &Kept) -> Result<Append, StoreError> {
+    if kept.digest != message.digest || kept.room != place.room {
+        return Ok(Append::Conflict);
     }
-
-    /// Takes back a key whose message was not stored. A key that stays would answer a retry with
-    /// a message that never was, so when even this fails the whole batch has to go.
-    fn forget_mid(&mut self, key: Option<i64>) {
-        if let Some(number) = key
-            && let Err(error) = self.drop_mid(number)
-        {
-            self.broken = Some(error);
-        }
-    }
+    Ok(Append::Repeated {
+        id: message_id(&kept.id)?,
+        seq: kept.seq.cast_unsigned(),
+        sent_unix_ms: kept.sent_unix_ms,
+    })
 }
 
 fn heard(message: NewMessage, seq: u64) -> Change {

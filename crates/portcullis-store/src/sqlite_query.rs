@@ -1,12 +1,11 @@
-//! What is read: history, credentials, everything at the start.
-//! Never: more rows in one answer than its limit says, the start apart.
+//! What is read beside history: credentials, newest places, everything at the start.
+//! Never: more than one row in an answer, the start apart.
 
 use portcullis_model::{MessageId, Roles, RoomId, Secret, UserId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::StoreError;
-use crate::rows::{CredentialsRow, Loaded, MessageRow, Page, RoomRow, UserRow, Visibility};
-use crate::store::PAGE_MAX;
+use crate::rows::{CredentialsRow, Loaded, RoomRow, UserRow, Visibility};
 
 /// The form of a name that makes `Alice` and `alice` one.
 pub(crate) fn fold(username: &str) -> String {
@@ -27,7 +26,8 @@ fn room_id(text: &str) -> Result<RoomId, StoreError> {
     RoomId::parse(text).map_err(|_| StoreError::Corrupt("room id"))
 }
 
-fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, StoreError> {
+/// Reads a column of text without copying it.
+pub(crate) fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, StoreError> {
     let value = row.get_ref(column)?;
     value.as_str().map_err(|_| StoreError::Corrupt("text"))
 }
@@ -60,66 +60,12 @@ pub(crate) fn credentials(
 
 /// The newest place of a room.
 pub(crate) fn last_seq(connection: &Connection, room: &RoomId) -> Result<Option<u64>, StoreError> {
-    let mut select =
-        connection.prepare_cached("SELECT last_seq FROM rooms WHERE id = ?1 AND deleted = 0")?;
+    let mut select = connection.prepare_cached(
+        "SELECT tails.seq FROM rooms JOIN tails ON tails.room = rooms.key
+         WHERE rooms.id = ?1 AND rooms.deleted = 0",
+    )?;
     let found: Option<i64> = select.query_row([room.as_str()], |row| row.get(0)).optional()?;
     Ok(found.map(i64::cast_unsigned))
-}
-
-const OLDEST_FIRST: &str = "
-    SELECT messages.id, seq, users.id, username, text, html, reply_to, sent_unix_ms
-    FROM messages JOIN users ON users.key = messages.user
-    WHERE room = (SELECT key FROM rooms WHERE rooms.id = ?1 AND deleted = 0)
-    AND seq > ?2 AND seq < ?3 ORDER BY seq LIMIT ?4";
-
-const NEWEST_FIRST: &str = "
-    SELECT messages.id, seq, users.id, username, text, html, reply_to, sent_unix_ms
-    FROM messages JOIN users ON users.key = messages.user
-    WHERE room = (SELECT key FROM rooms WHERE rooms.id = ?1 AND deleted = 0)
-    AND seq > ?2 AND seq < ?3 ORDER BY seq DESC LIMIT ?4";
-
-/// Reads a part of a room's messages; see [`crate::Store::history`].
-pub(crate) fn history(
-    connection: &Connection,
-    page: &Page,
-) -> Result<(Vec<MessageRow>, bool), StoreError> {
-    let limit = usize::try_from(page.limit.clamp(1, PAGE_MAX)).unwrap_or(1);
-    let bound = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
-    let after = page.after.map_or(0, bound);
-    let before = page.before.map_or(i64::MAX, bound);
-    let statement = if page.after.is_some() { OLDEST_FIRST } else { NEWEST_FIRST };
-    let mut select = connection.prepare_cached(statement)?;
-    // One row beyond the limit tells whether there are more.
-    let rows_max = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let mut rows = select.query((page.room.as_str(), after, before, rows_max))?;
-    let mut messages = Vec::with_capacity(limit);
-    let mut more = false;
-    while let Some(row) = rows.next()? {
-        if messages.len() == limit {
-            more = true;
-            break;
-        }
-        messages.push(message(row, &page.room)?);
-    }
-    if page.after.is_none() {
-        messages.reverse();
-    }
-    Ok((messages, more))
-}
-
-fn message(row: &Row<'_>, room: &RoomId) -> Result<MessageRow, StoreError> {
-    let reply_to: Option<String> = row.get(6)?;
-    Ok(MessageRow {
-        id: message_id(text(row, 0)?)?,
-        seq: row.get::<_, i64>(1)?.cast_unsigned(),
-        room: room.clone(),
-        user: user_id(text(row, 2)?)?,
-        username: row.get(3)?,
-        text: row.get(4)?,
-        html: row.get(5)?,
-        reply_to: reply_to.as_deref().map(message_id).transpose()?,
-        sent_unix_ms: row.get(7)?,
-    })
 }
 
 /// Reads everything the live directory is built from, as of one moment.

@@ -74,6 +74,9 @@ impl Writer<'_> {
             let mut member =
                 connection.prepare_cached("INSERT INTO members (room, user) VALUES (?1, ?2)")?;
             member.execute((key, owner.key))?;
+            connection
+                .prepare_cached("INSERT INTO tails (room, seq, number) VALUES (?1, 0, 0)")?
+                .execute([key])?;
             Ok(())
         })?;
         let row = RoomRow {
@@ -180,8 +183,9 @@ impl Writer<'_> {
 
     fn room(&self, room: &RoomId) -> Result<Option<Place>, StoreError> {
         let mut select = self.connection.prepare_cached(
-            "SELECT key, visibility, owner, last_seq, members FROM rooms
-             WHERE id = ?1 AND deleted = 0",
+            "SELECT rooms.key, visibility, owner, tails.seq, members
+             FROM rooms JOIN tails ON tails.room = rooms.key
+             WHERE rooms.id = ?1 AND deleted = 0",
         )?;
         let found = select.query_row([room.as_str()], |row| {
             Ok(Place {

@@ -14,10 +14,17 @@ const MIGRATIONS: &[&str] = &[VERSION_1];
 /// Whoever else holds the file (a backup, an operator's shell) is waited for this long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-// Rooms and users have an integer key so that a message and its indexes stay small. A room's
-// `last_seq` and `members` are counted here, since counting rows would cost more the larger the
-// room. Messages lie in the order they are read in: by room and place. `roles & 1` is the
-// administrator's bit. A foreign user has no `folded` name, so it takes none from our own users.
+// What decides the shape: a commit writes every page it touched, and a page costs more than all
+// else about a message. So a message touches the ends of tables only:
+// - `messages` lies in the order of arrival. Its rows of one room are a chain, newest to oldest
+//   (`previous`), entered at `tails`, or nearer to the past at one of the `anchors`.
+// - `mids` finds an idempotency key by its hash, and is filled later, in sorted portions; what is
+//   newer than `marks.mids_merged` is in the writer's memory, and after a start read from
+//   `messages`.
+// A message names its room and user by their keys; the writer, which has just looked them up, sees
+// to it that they exist, so that a deleted room need not be searched for in all messages.
+// `roles & 1` is the administrator's bit. A foreign user has no `folded` name, so it takes none
+// from our own users. A room counts its members, since counting rows costs more the larger it is.
 const VERSION_1: &str = "
 CREATE TABLE users (
     key INTEGER PRIMARY KEY,
@@ -40,7 +47,6 @@ CREATE TABLE rooms (
     name TEXT NOT NULL,
     visibility INTEGER NOT NULL,
     owner INTEGER NOT NULL REFERENCES users (key),
-    last_seq INTEGER NOT NULL DEFAULT 0,
     members INTEGER NOT NULL DEFAULT 0,
     deleted INTEGER NOT NULL DEFAULT 0,
     created_unix_ms INTEGER NOT NULL
@@ -53,28 +59,39 @@ CREATE TABLE members (
     user INTEGER NOT NULL REFERENCES users (key),
     PRIMARY KEY (room, user)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE messages (
+CREATE TABLE tails (
+    room INTEGER PRIMARY KEY REFERENCES rooms (key),
+    seq INTEGER NOT NULL,
+    number INTEGER NOT NULL
+) STRICT;
+CREATE TABLE anchors (
     room INTEGER NOT NULL REFERENCES rooms (key),
     seq INTEGER NOT NULL,
-    id TEXT NOT NULL UNIQUE,
-    user INTEGER NOT NULL REFERENCES users (key),
-    sent_unix_ms INTEGER NOT NULL,
-    reply_to TEXT,
-    text TEXT NOT NULL,
-    html TEXT,
+    number INTEGER NOT NULL,
     PRIMARY KEY (room, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE mids (
+CREATE TABLE messages (
     number INTEGER PRIMARY KEY,
-    user INTEGER NOT NULL,
-    mid TEXT NOT NULL,
-    digest BLOB,
+    id TEXT NOT NULL UNIQUE,
     room INTEGER NOT NULL,
     seq INTEGER NOT NULL,
-    message TEXT NOT NULL,
+    previous INTEGER NOT NULL,
+    user INTEGER NOT NULL,
     sent_unix_ms INTEGER NOT NULL,
-    UNIQUE (user, mid)
+    reply_to TEXT,
+    mid TEXT,
+    digest BLOB,
+    text TEXT NOT NULL,
+    html TEXT
 ) STRICT;
+CREATE TABLE mids (
+    day INTEGER NOT NULL,
+    hash INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (day, hash, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE marks (mids_merged INTEGER NOT NULL) STRICT;
+INSERT INTO marks VALUES (0);
 ";
 
 /// Opens the writer's connection and brings the tables up to date.

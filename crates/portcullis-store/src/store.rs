@@ -74,7 +74,7 @@ pub trait Store: Send + Sync + 'static {
     /// Stores a message and gives it the next place in its room: 1, 2, 3 … without gaps.
     ///
     /// Checked in this order: membership, the idempotency key, the message answered. A key counts
-    /// per user and for at least 24 hours, measured by the `sent_unix_ms` handed in.
+    /// per user and for 24 hours, measured by the `sent_unix_ms` handed in.
     fn append(&self, message: NewMessage) -> StoreFuture<'_, Append>;
 
     /// Reads a part of a room's messages, ascending by `seq`, and whether there are more.

@@ -190,6 +190,8 @@ mod tests {
     fn t174_parameters() {
         let websocket = |sid| Ok(Parameters { transport: EngineTransport::WebSocket, sid });
         let polling = Ok(Parameters { transport: EngineTransport::Polling, sid: None });
+        let long = format!("EIO=4&transport=websocket&sid={}", "a".repeat(65));
+        let same = "EIO=4&transport=websocket".to_owned() + &"&t=1".repeat(100);
         let many = "EIO=4&transport=websocket".to_owned() + &"&a=1".repeat(100);
         let cases = [
             ("EIO=4&transport=websocket", websocket(None)),
@@ -211,7 +213,14 @@ mod tests {
             ("EIO=4&transport=websocket&sid=../x", Err(ParameterFault::Malformed)),
             ("EIO=4&transport=websocket&Token=x", Err(ParameterFault::Credential)),
             ("EIO=4&transport=websocket&access_token=x", Err(ParameterFault::Credential)),
+            ("EIO=4&transport=websocket&%74oken=x", Err(ParameterFault::Malformed)),
+            ("EIO=%34&transport=websocket", Err(ParameterFault::Version)),
+            ("EIO=4&transport=websocket&sid", Err(ParameterFault::Malformed)),
+            ("EIO=4&transport=websocket&sid=a&sid=a", Err(ParameterFault::Malformed)),
+            ("EIO=4&transport=websocket&eio=4", Err(ParameterFault::Malformed)),
+            (long.as_str(), Err(ParameterFault::Malformed)),
             (many.as_str(), Err(ParameterFault::Malformed)),
+            (same.as_str(), Err(ParameterFault::Malformed)),
         ];
         for (query, expect) in cases {
             assert_eq!(read_parameters(query), expect, "{query:?}");
@@ -230,5 +239,44 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text[1..]).unwrap();
         assert_eq!(value["upgrades"][0], "websocket");
         assert_eq!(value["maxPayload"], 12_288);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,64}") {
+            let _packet = decode(&text);
+            let _parameters = read_parameters(&text);
+        }
+
+        #[test]
+        fn near_misses_are_read_or_refused(
+            query in "((EIO|transport|sid|t|token|j|)(=|\\[\\]=|)(4|3|websocket|polling|)(&|))*",
+        ) {
+            if let Ok(parameters) = read_parameters(&query) {
+                proptest::prop_assert_eq!(query.matches("EIO=4").count(), 1);
+                proptest::prop_assert!(parameters.sid.is_none_or(|sid| !sid.is_empty()));
+                proptest::prop_assert!(!query.contains("token"));
+            }
+        }
+
+        #[test]
+        fn messages_read_back(text in "\\PC{0,64}") {
+            let packet = format!("4{text}");
+            proptest::prop_assert_eq!(decode(&packet), Ok(EnginePacket::Message(&text)));
+        }
+
+        #[test]
+        fn open_packets_are_json_whatever_the_sid(sid in "\\PC{0,30}") {
+            let text = open_packet(&OpenOptions {
+                sid: &sid,
+                upgrades: &["websocket", "a\"b"],
+                ping_interval_ms: 1,
+                ping_timeout_ms: 2,
+                max_payload: 3,
+            });
+            let value: serde_json::Value = serde_json::from_str(&text[1..]).unwrap();
+            proptest::prop_assert_eq!(&value["sid"], &serde_json::Value::from(sid));
+            proptest::prop_assert_eq!(&value["upgrades"][1], "a\"b");
+        }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::socketio::{PacketFault, quoted};
 
-/// Longest `id`, in bytes of JSON.
+/// Longest `id`, in bytes of JSON: 64 and the quotes.
 const ID_MAX_BYTES: usize = 66;
 
 /// The client's own id of a message: an integer or a short string, echoed as it came.
@@ -56,6 +56,10 @@ struct Wire<'a> {
 /// # Errors
 /// `plain` when it is no such object (unknown and doubled members included), `event_name`, `id`.
 pub fn decode_plain(text: &str) -> Result<PlainMessage<'_>, PacketFault> {
+    // An array of the members in order would do for serde.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(PacketFault("plain"));
+    }
     let wire: Wire<'_> = serde_json::from_str(text).map_err(|_| PacketFault("plain"))?;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
     let length_fits = (1..=128).contains(&wire.event.len());
@@ -67,9 +71,11 @@ pub fn decode_plain(text: &str) -> Result<PlainMessage<'_>, PacketFault> {
     Ok(PlainMessage { event: wire.event, data, id, mid: wire.mid, seq: wire.seq })
 }
 
+/// The id is echoed as it came, so it may hold nothing that reads differently elsewhere: no escape
+/// (a lone surrogate is one) and no number beyond what every JSON reader keeps exact.
 fn read_id(json: &str) -> Result<PlainId<'_>, PacketFault> {
-    let integer = json.len() <= 16 && json.bytes().all(|byte| byte.is_ascii_digit());
-    let string = json.len() <= ID_MAX_BYTES && json.starts_with('"');
+    let integer = json.len() <= 15 && json.bytes().all(|byte| byte.is_ascii_digit());
+    let string = json.len() <= ID_MAX_BYTES && json.starts_with('"') && !json.contains('\\');
     if integer || string { Ok(PlainId(json)) } else { Err(PacketFault("id")) }
 }
 
@@ -102,9 +108,19 @@ mod tests {
 
     #[test]
     fn malformed() {
+        let long_id = format!(r#"{{"event":"a","id":"{}"}}"#, "x".repeat(65));
+        let long_name = format!(r#"{{"event":"{}"}}"#, "x".repeat(129));
+        let deep = format!(r#"{{"event":"a","data":{}"#, "[".repeat(100_000));
         let cases = [
             ("", "plain"),
             ("[]", "plain"),
+            (r#"["a",{}]"#, "plain"),
+            (r#""a""#, "plain"),
+            (r#"{"event":"a","id":null,"id":1}"#, "plain"),
+            (r#"{"event":"\u0061"}"#, "plain"),
+            (r#"{"event":"a","seq":1e3}"#, "plain"),
+            (r#"{"event":"a","data":[1,]}"#, "plain"),
+            ("{\"event\":\"a\",\"id\":\"\n\"}", "plain"),
             (r#"{"data":1}"#, "plain"),
             (r#"{"event":"a","extra":1}"#, "plain"),
             (r#"{"event":"a","event":"b"}"#, "plain"),
@@ -117,6 +133,11 @@ mod tests {
             (r#"{"event":"a","id":1.5}"#, "id"),
             (r#"{"event":"a","id":-1}"#, "id"),
             (r#"{"event":"a","id":true}"#, "id"),
+            (r#"{"event":"a","id":1000000000000000}"#, "id"),
+            (r#"{"event":"a","id":"\ud800"}"#, "id"),
+            (long_id.as_str(), "id"),
+            (long_name.as_str(), "event_name"),
+            (deep.as_str(), "plain"),
         ];
         for (text, expect) in cases {
             assert_eq!(decode_plain(text), Err(PacketFault(expect)), "{text:?}");
@@ -128,5 +149,47 @@ mod tests {
         assert_eq!(plain_event("a", "1"), r#"{"event":"a","data":1}"#);
         assert_eq!(plain_reply("7", r#"{"ok":true}"#), r#"{"id":7,"ok":true}"#);
         assert_eq!(plain_reply("7", "{}"), r#"{"id":7}"#);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,64}") {
+            let _message = decode_plain(&text);
+        }
+
+        #[test]
+        fn near_misses_are_read_or_refused(
+            text in r#"[ \[{]{0,2}("(event|data|id|mid|seq)"[:,]["\[{0-9a-z\\]{0,6}[,}\]"]?){0,6}"#,
+        ) {
+            if let Ok(message) = decode_plain(&text) {
+                proptest::prop_assert!(text.contains(message.event));
+            }
+        }
+
+        #[test]
+        fn what_is_written_reads_back(
+            event in "[A-Za-z0-9_:.-]{1,128}",
+            text in "\\PC{0,40}",
+            id in "[ -!#-\\[\\]-~]{0,64}",
+            seq in proptest::option::of(0_u64..),
+        ) {
+            let data = serde_json::json!({ "text": text }).to_string();
+            let seq_json = seq.map_or(String::new(), |seq| format!(r#","seq":{seq}"#));
+            let json = format!(r#"{{"event":"{event}","data":{data},"id":"{id}"{seq_json}}}"#);
+            let message = decode_plain(&json).unwrap();
+            proptest::prop_assert_eq!(message.event, event.as_str());
+            proptest::prop_assert_eq!(message.data, Some(data.as_str()));
+            proptest::prop_assert_eq!(message.seq, seq);
+            let echoed = plain_reply(message.id.unwrap().as_json(), r#"{"ok":true}"#);
+            let value: serde_json::Value = serde_json::from_str(&echoed).unwrap();
+            proptest::prop_assert_eq!(&value["id"], &serde_json::Value::from(id));
+        }
+
+        #[test]
+        fn any_name_is_escaped(name in "\\PC{0,20}") {
+            let value: serde_json::Value =
+                serde_json::from_str(&plain_event(&name, "[1]")).unwrap();
+            proptest::prop_assert_eq!(&value["event"], &serde_json::Value::from(name));
+        }
     }
 }

@@ -62,7 +62,7 @@ pub enum SessionFault {
     PongFlood,
 }
 
-/// One session: 48 bytes.
+/// One session: 40 bytes.
 #[derive(Debug)]
 pub struct Session {
     next_ping_ms: u64,
@@ -79,9 +79,9 @@ impl Session {
     #[must_use]
     pub fn open(now_ms: u64, options: &SessionOptions) -> Self {
         Self {
-            next_ping_ms: now_ms + options.ping_interval_ms,
+            next_ping_ms: now_ms.saturating_add(options.ping_interval_ms),
             pong_due_ms: 0,
-            connect_due_ms: (now_ms + options.connect_timeout_ms).max(1),
+            connect_due_ms: now_ms.saturating_add(options.connect_timeout_ms).max(1),
             pongs_since_ms: now_ms,
             pongs: 0,
         }
@@ -123,7 +123,7 @@ impl Session {
             return Due::Expired(Expiry::Ping);
         }
         if self.pong_due_ms == 0 && now_ms >= self.next_ping_ms {
-            self.pong_due_ms = now_ms + options.ping_timeout_ms;
+            self.pong_due_ms = now_ms.saturating_add(options.ping_timeout_ms).max(1);
             return Due::Ping { next_ms: self.next_ms() };
         }
         Due::Nothing { next_ms: self.next_ms() }
@@ -143,14 +143,14 @@ impl Session {
     ) -> Result<Heard<'a>, SessionFault> {
         if self.pong_due_ms != 0 {
             self.pong_due_ms = 0;
-            self.next_ping_ms = now_ms + options.ping_interval_ms;
+            self.next_ping_ms = now_ms.saturating_add(options.ping_interval_ms);
             return Ok(Heard::Nothing);
         }
-        if now_ms >= self.pongs_since_ms + 60_000 {
+        if now_ms.saturating_sub(self.pongs_since_ms) >= 60_000 {
             self.pongs_since_ms = now_ms;
             self.pongs = 0;
         }
-        self.pongs += 1;
+        self.pongs = self.pongs.saturating_add(1);
         if self.pongs > options.unsolicited_pongs_per_minute {
             return Err(SessionFault::PongFlood);
         }
@@ -216,6 +216,88 @@ mod tests {
             let mut session = Session::open(0, &OPTIONS);
             let heard = session.hear(packet, 1, &OPTIONS);
             assert!(matches!(heard, Err(SessionFault::Packet(_))), "{packet:?}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_as_small_as_documented() {
+        assert_eq!(size_of::<Session>(), 40);
+    }
+
+    #[test]
+    fn messages_and_close_pass_before_connect() {
+        let mut session = Session::open(0, &OPTIONS);
+        let heard = session.hear(EnginePacket::Message("0"), 1, &OPTIONS);
+        assert_eq!(heard, Ok(Heard::Message("0")));
+        assert_eq!(session.hear(EnginePacket::Close, 1, &OPTIONS), Ok(Heard::Closed));
+    }
+
+    #[test]
+    fn t181_a_new_minute_forgives_pongs() {
+        let mut session = Session::open(0, &OPTIONS);
+        for now_ms in [0, 60_000, 120_000] {
+            for _ in 0..60 {
+                let heard = session.hear(EnginePacket::Pong(""), now_ms, &OPTIONS);
+                assert_eq!(heard, Ok(Heard::Nothing));
+            }
+        }
+        let heard = session.hear(EnginePacket::Pong(""), 120_001, &OPTIONS);
+        assert_eq!(heard, Err(SessionFault::PongFlood));
+    }
+
+    proptest::proptest! {
+        /// Whatever a peer sends and whenever: without CONNECT the session is over in time, with
+        /// it a silent peer is gone within an interval and a timeout of its last due ping.
+        #[test]
+        fn t181_t190_no_pattern_outlives_the_deadlines(
+            steps in proptest::collection::vec((0_u64..30_000, 0_u8..3), 1..60),
+        ) {
+            let mut session = Session::open(0, &OPTIONS);
+            let (mut now_ms, mut last_pong_ms, mut connected) = (0, 0, false);
+            for (wait_ms, act) in steps {
+                now_ms += wait_ms;
+                match session.due(now_ms, &OPTIONS) {
+                    Due::Expired(Expiry::Connect) => {
+                        proptest::prop_assert!(!connected && now_ms >= 10_000);
+                        return Ok(());
+                    }
+                    Due::Expired(Expiry::Ping) => {
+                        proptest::prop_assert!(now_ms >= last_pong_ms + 20_000);
+                        return Ok(());
+                    }
+                    Due::Ping { next_ms } | Due::Nothing { next_ms } => {
+                        proptest::prop_assert!(next_ms > now_ms && next_ms <= now_ms + 25_000);
+                        proptest::prop_assert!(connected || now_ms < 10_000);
+                    }
+                }
+                match act {
+                    0 => {}
+                    1 => {
+                        session.connected();
+                        connected = true;
+                    }
+                    _ => {
+                        last_pong_ms = now_ms;
+                        let _heard = session.hear(EnginePacket::Pong(""), now_ms, &OPTIONS);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn extreme_times_do_not_overflow(now_ms: u64, interval_ms: u64, timeout_ms: u64) {
+            let options = SessionOptions {
+                ping_interval_ms: interval_ms,
+                ping_timeout_ms: timeout_ms,
+                connect_timeout_ms: timeout_ms,
+                unsolicited_pongs_per_minute: u32::MAX,
+            };
+            let mut session = Session::open(now_ms, &options);
+            let _due = session.due(u64::MAX, &options);
+            session.connected();
+            let _due = session.due(u64::MAX, &options);
+            let _heard = session.hear(EnginePacket::Pong(""), u64::MAX, &options);
+            let _heard = session.hear(EnginePacket::Pong(""), 0, &options);
         }
     }
 }

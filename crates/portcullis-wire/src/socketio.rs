@@ -88,8 +88,8 @@ fn read_namespace(text: &str) -> Result<(&str, &str), PacketFault> {
     if !text.starts_with('/') {
         return Ok(("/", text));
     }
-    let window = text.as_bytes().iter().take(NAME_MAX_BYTES + 1);
-    let comma = window.clone().position(|byte| *byte == b',');
+    // No further than the longest name, so that a packet of one huge name costs nothing.
+    let comma = text.bytes().take(NAME_MAX_BYTES + 1).position(|byte| byte == b',');
     let (name, rest) = match comma {
         Some(at) => (text.get(..at), text.get(at + 1..)),
         None => (Some(text), Some("")),
@@ -138,8 +138,7 @@ pub fn event_name(json: &str) -> Result<&str, PacketFault> {
     let fault = PacketFault("event_name");
     let rest = json.strip_prefix('[').ok_or(fault)?.trim_ascii_start();
     let rest = rest.strip_prefix('"').ok_or(fault)?;
-    let window = rest.as_bytes().iter().take(NAME_MAX_BYTES + 1);
-    let end = window.clone().position(|byte| *byte == b'"').ok_or(fault)?;
+    let end = rest.bytes().take(NAME_MAX_BYTES + 1).position(|byte| byte == b'"').ok_or(fault)?;
     let name = rest.get(..end).ok_or(fault)?;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
     if name.is_empty() || !name.bytes().all(allowed) {
@@ -260,6 +259,7 @@ mod tests {
     #[test]
     fn t191_t192_t198_t200_malformed_packets() {
         let long = format!("0/{},", "a".repeat(10_000));
+        let longer_by_one = format!("0/{},", "a".repeat(128));
         let digits = format!("2{}[\"a\"]", "1".repeat(1_000));
         let cases = [
             ("", "empty"),
@@ -283,6 +283,16 @@ mod tests {
             ("0/admin?token=x,", "namespace"),
             ("0/\u{e9},", "namespace"),
             (long.as_str(), "namespace"),
+            (longer_by_one.as_str(), "namespace"),
+            ("2/admin[\"a\"]", "namespace"),
+            ("2/admin,/other,[\"a\"]", "payload"),
+            ("1/admin,{}", "disconnect_payload"),
+            ("2 [\"a\"]", "payload"),
+            ("2[\"a\"]\n", "payload"),
+            ("2[", "payload"),
+            ("2+1[\"a\"]", "payload"),
+            ("0null", "connect_payload"),
+            ("0\"token\"", "connect_payload"),
         ];
         for (text, expect) in cases {
             assert_eq!(decode_socket(text), Err(PacketFault(expect)), "{text:?}");
@@ -326,6 +336,29 @@ mod tests {
         fn any_text_is_read_or_refused(text in "\\PC{0,64}") {
             let _packet = decode_socket(&text);
             let _name = event_name(&text);
+        }
+
+        /// Every byte of an accepted packet is accounted for: nothing is skipped or read twice.
+        #[test]
+        fn accepted_packets_are_used_up(
+            text in r#"[0-9](/[a-z,?é]{0,5},?)?[0-9-]{0,18}(\[("[a:\\]{0,4}",?)?[0-9é]{0,3}\]?|\{\}?)?"#,
+        ) {
+            let written = match decode_socket(&text) {
+                Ok(SocketPacket::Connect { namespace, payload }) => {
+                    connect_ok(namespace, payload.unwrap_or(""))
+                }
+                Ok(SocketPacket::Disconnect { namespace }) => disconnect(namespace),
+                Ok(SocketPacket::Event { namespace, ack, json }) => {
+                    let ack = ack.map_or(String::new(), |ack| ack.to_string());
+                    head('2', namespace, 0) + &ack + json
+                }
+                Ok(SocketPacket::Ack { namespace, id, json }) => {
+                    super::ack(namespace, id, &json[1..json.len() - 1])
+                }
+                Ok(SocketPacket::Binary) | Err(_) => return Ok(()),
+            };
+            let plain = |text: &str| text.replacen("/,", "", 1).replace(',', "");
+            proptest::prop_assert_eq!(plain(&written[1..]), plain(&text));
         }
 
         #[test]

@@ -100,6 +100,9 @@ impl Decoder {
 
     /// Frees a message that was lent by the last call; also done by the next call.
     pub fn release(&mut self) {
+        if self.ended {
+            self.partial = None;
+        }
         let Some(partial) = &mut self.partial else { return };
         match partial.lent {
             Lent::Nothing => {}
@@ -115,7 +118,7 @@ impl Decoder {
     /// When the first byte of an incomplete message or frame came.
     #[must_use]
     pub fn pending_since_ms(&self) -> Option<u64> {
-        let partial = self.partial.as_ref()?;
+        let partial = self.partial.as_ref().filter(|_| !self.ended)?;
         let done = match partial.lent {
             Lent::Nothing => false,
             Lent::Control => partial.message.is_none(),

@@ -13,7 +13,7 @@ export function Composer({ entry }: { entry: RoomEntry }) {
   const draft = useSignal("");
   const input = useRef<HTMLTextAreaElement>(null);
   const length = [...draft.value].length;
-  const sendable = entry.joined && draft.value.trim() !== "" && length <= CHARACTERS_MAX;
+  const sendable = draft.value.trim() !== "" && length <= CHARACTERS_MAX;
   useEffect(() => input.current?.focus(), []);
   const submit = () => {
     if (!sendable) return;

@@ -2,7 +2,7 @@
 // Never: a choice the server does not have.
 import { useSignal } from "@preact/signals";
 import type { Visibility } from "../contract";
-import { createRoom } from "../rooms";
+import { createRoom, openRoom } from "../rooms";
 import { useAct } from "./act";
 import { Dialog } from "./dialog";
 import { Field } from "./field";
@@ -10,7 +10,7 @@ import { Problem } from "./problem";
 
 const CHOICES: readonly { visibility: Visibility; words: string }[] = [
   { visibility: "public", words: "Public: everybody who signs in can find and join it" },
-  { visibility: "private", words: "Private: only people you let in" },
+  { visibility: "private", words: "Private: only its members know that it is there" },
 ];
 
 export function CreateRoom({ close }: { close: () => void }) {
@@ -20,8 +20,10 @@ export function CreateRoom({ close }: { close: () => void }) {
   const submit = (event: Event) => {
     event.preventDefault();
     act.run(async () => {
-      await createRoom(name.value.trim(), visibility.value);
+      const roomId = await createRoom(name.value.trim(), visibility.value);
+      // Closed first: behind a modal dialog the room could not take the focus.
       close();
+      void openRoom(roomId);
     });
   };
   return (

@@ -1,7 +1,7 @@
 // Joins a room by the id somebody passed on.
 // Never: tells a room that is private from one that is not there.
 import { useSignal } from "@preact/signals";
-import { joinById } from "../rooms";
+import { joinById, openRoom } from "../rooms";
 import { useAct } from "./act";
 import { Dialog } from "./dialog";
 import { Field } from "./field";
@@ -13,8 +13,10 @@ export function JoinRoom({ close }: { close: () => void }) {
   const submit = (event: Event) => {
     event.preventDefault();
     act.run(async () => {
-      await joinById(roomId.value.trim());
+      const wanted = roomId.value.trim();
+      await joinById(wanted);
       close();
+      void openRoom(wanted);
     });
   };
   return (

@@ -1,9 +1,16 @@
 // Who is in the room, and who of them is online.
 // Never: colour alone to say who is there.
+import type { ComponentChildren } from "preact";
 import type { Member } from "../contract";
 import type { RoomEntry } from "../state";
 
-export function Members({ entry }: { entry: RoomEntry }) {
+interface Props {
+  entry: RoomEntry;
+  /** What the person can do with the room. */
+  children: ComponentChildren;
+}
+
+export function Members({ entry, children }: Props) {
   const { members, room } = entry;
   const here = members.filter((member) => member.online).length;
   return (
@@ -23,6 +30,7 @@ export function Members({ entry }: { entry: RoomEntry }) {
       <p class="hint room-id">
         Room id <code>{room.id}</code>
       </p>
+      {children}
     </aside>
   );
 }

@@ -31,14 +31,6 @@ export function RoomView({ entry }: { entry: RoomEntry }) {
         >
           Members
         </button>
-        <button class="quiet" type="button" onClick={() => (asked.value = "leave")}>
-          Leave
-        </button>
-        {owned && (
-          <button class="quiet danger" type="button" onClick={() => (asked.value = "delete")}>
-            Delete
-          </button>
-        )}
       </div>
       {entry.refusal !== undefined && (
         <div class="banner refused">
@@ -50,7 +42,18 @@ export function RoomView({ entry }: { entry: RoomEntry }) {
       )}
       <MessageList entry={entry} />
       <Composer entry={entry} />
-      <Members entry={entry} />
+      <Members entry={entry}>
+        <div class="room-acts">
+          <button type="button" onClick={() => (asked.value = "leave")}>
+            Leave room
+          </button>
+          {owned && (
+            <button class="danger" type="button" onClick={() => (asked.value = "delete")}>
+              Delete room
+            </button>
+          )}
+        </div>
+      </Members>
       {asked.value === "leave" && (
         <Confirm
           title="Leave this room?"

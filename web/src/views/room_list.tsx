@@ -1,15 +1,20 @@
 // The rooms there are, and the ways to one more.
 // Never: a room the server did not list or let this person join.
 import { useSignal } from "@preact/signals";
-import { openRoom } from "../rooms";
+import { useEffect } from "preact/hooks";
+import { markRead, openRoom, refreshRooms } from "../rooms";
 import { online, openRoomId, rooms, type RoomEntry } from "../state";
 import { CreateRoom } from "./create_room";
 import { JoinRoom } from "./join_room";
+
+/** How old the list may be; the server allows thirty readings a minute. */
+const REFRESH_MS = 30_000;
 
 export function RoomList() {
   const asked = useSignal<"create" | "join" | undefined>(undefined);
   const entries = [...rooms.value.values()].sort(byName);
   const close = () => (asked.value = undefined);
+  useEffect(keepFresh, []);
   return (
     <nav class="rooms" aria-label="Rooms">
       <div class="rooms-head">
@@ -64,6 +69,21 @@ function RoomItem({ entry }: { entry: RoomEntry }) {
       </button>
     </li>
   );
+}
+
+/** Reads the list again while somebody looks, and at once when somebody looks again. */
+function keepFresh(): () => void {
+  const whenSeen = () => {
+    if (document.visibilityState !== "visible") return;
+    markRead();
+    if (online.value) void refreshRooms();
+  };
+  const timer = setInterval(whenSeen, REFRESH_MS);
+  document.addEventListener("visibilitychange", whenSeen);
+  return () => {
+    clearInterval(timer);
+    document.removeEventListener("visibilitychange", whenSeen);
+  };
 }
 
 function byName(a: RoomEntry, b: RoomEntry): number {

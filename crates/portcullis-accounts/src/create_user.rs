@@ -1,0 +1,92 @@
+//! A new account, however it came about: stored, recorded, answered.
+//! Never: left without a record because the client went away meanwhile.
+
+use std::sync::Arc;
+
+use portcullis_model::{Denial, Role, Roles, Severity, UserId};
+use portcullis_server::{ApiRequest, ApiResponse, random_id};
+use portcullis_store::{CreateUser, NewUser};
+use serde::Serialize;
+
+use crate::Accounts;
+use crate::accounts::fresh_salt;
+use crate::input::{UserView, record_act, store_denial};
+use crate::password::Password;
+use crate::username::Username;
+
+/// How an account comes about, and so what it may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Somebody registered: an ordinary user.
+    Registration,
+    /// The one-time link was used: the first administrator.
+    Setup,
+}
+
+#[derive(Serialize)]
+struct Created {
+    user: UserView,
+}
+
+/// Answers 201 `{user: {id, username, roles}}`. The password has passed its rules.
+pub(crate) async fn create_user(
+    accounts: Arc<Accounts>,
+    request: ApiRequest,
+    username: Username,
+    password: Password,
+    way: Way,
+) -> Result<ApiResponse, Denial> {
+    let phc = accounts.pool.hash(password, fresh_salt()?).await?;
+    let user = NewUser {
+        id: new_user_id()?,
+        username: Arc::from(username.as_str()),
+        password_phc: Some(phc),
+        issuer: None,
+        subject: None,
+        roles: way.roles(),
+        created_unix_ms: request.now.unix_ms,
+        setup: way == Way::Setup,
+    };
+    // From here on it runs to its end, also when the client hangs up: what is stored is recorded.
+    let stored = tokio::spawn(store(accounts, request, user, way));
+    let user = stored.await.map_err(|_| Denial::Internal("create_user"))??;
+    Ok(ApiResponse::json(201, &Created { user }))
+}
+
+async fn store(
+    accounts: Arc<Accounts>,
+    request: ApiRequest,
+    user: NewUser,
+    way: Way,
+) -> Result<UserView, Denial> {
+    let (id, name) = (user.id.clone(), Arc::clone(&user.username));
+    match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
+        CreateUser::Created => {}
+        CreateUser::NameTaken => return Err(Denial::NameTaken),
+        CreateUser::SetupUsed => return Err(Denial::RegistrationClosed),
+    }
+    record_act(&request, "user_created", Severity::Warning, &id, &name);
+    match way {
+        Way::Registration => {}
+        Way::Setup => {
+            let critical = Severity::Critical;
+            record_act(&request, "privilege_permissions_changed", critical, &id, &name);
+        }
+    }
+    Ok(UserView::new(&id, name, way.roles()))
+}
+
+impl Way {
+    fn roles(self) -> Roles {
+        match self {
+            Self::Registration => Roles::user(),
+            Self::Setup => Roles::user().with(Role::Admin),
+        }
+    }
+}
+
+/// An id nobody can guess, so that ids of others cannot be walked.
+fn new_user_id() -> Result<UserId, Denial> {
+    let text = format!("u_{}", random_id::<16>()?);
+    UserId::parse(&text).map_err(|_| Denial::Internal("user_id"))
+}

@@ -1,0 +1,35 @@
+//! The chat page inside the binary, as it was when the binary was built.
+//! Never: a file read from disk at run time.
+
+use bytes::Bytes;
+use portcullis_server::Builder;
+
+include!(concat!(env!("OUT_DIR"), "/pages.rs"));
+
+/// Whether the page was there when the binary was built.
+pub(crate) fn are_built() -> bool {
+    !PAGES.is_empty()
+}
+
+/// Serves every file of the page; `index.html` also at `/`.
+pub(crate) fn install(builder: &mut Builder) {
+    for (path, bytes) in PAGES {
+        let content_type = content_type(path);
+        if *path == "/index.html" {
+            builder.page("/", content_type, Bytes::from_static(bytes));
+        }
+        builder.page(path, content_type, Bytes::from_static(bytes));
+    }
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit('.').next().unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "json" => "application/json; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}

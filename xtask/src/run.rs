@@ -1,0 +1,38 @@
+//! The server with its page, and the benchmarks.
+//! Never: a test.
+
+use anyhow::Result;
+
+use crate::command::{is_there, must, program, step};
+use crate::install::node_packages;
+
+/// Builds what is needed and starts the server in the development profile.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    build_page()?;
+    step("build and start the server");
+    let mut whole = vec!["run", "--release", "--package", "portcullis", "--", "serve"];
+    whole.extend(arguments.iter().map(String::as_str));
+    must(program("cargo", &whole, "."))
+}
+
+/// Builds the chat page, if Node.js is there; the server works without it.
+pub(crate) fn build_page() -> Result<()> {
+    if !is_there("node") {
+        println!("no Node.js: the server is built without its chat page");
+        return Ok(());
+    }
+    step("build the chat page");
+    node_packages("web")?;
+    must(program("npm", &["run", "--silent", "build"], "web"))
+}
+
+/// Builds the server and the benchmarks optimised, and runs them.
+pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+    step("build the server and the benchmarks");
+    let build = ["build", "--release", "--package", "portcullis", "--package", "bench"];
+    must(program("cargo", &build, "."))?;
+    step("measure");
+    let mut whole = vec!["run", "--quiet", "--release", "--package", "bench", "--"];
+    whole.extend(arguments.iter().map(String::as_str));
+    must(program("cargo", &whole, "."))
+}
