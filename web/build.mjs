@@ -2,7 +2,7 @@
 // Never: fetches anything, or writes a file name that changes between builds.
 import { build } from "esbuild";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -10,12 +10,14 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 const inside = (...parts) => join(here, ...parts);
 
 async function buildPage() {
+  // Built beside and moved in file by file: a server built meanwhile never finds the page gone.
   const dist = inside("dist");
-  rmSync(dist, { recursive: true, force: true });
-  mkdirSync(dist);
+  const next = inside("node_modules/.next");
+  rmSync(next, { recursive: true, force: true });
+  mkdirSync(next, { recursive: true });
   await build({
     entryPoints: { app: inside("src/main.tsx") },
-    outdir: dist,
+    outdir: next,
     bundle: true,
     format: "iife",
     target: ["es2022"],
@@ -29,14 +31,20 @@ async function buildPage() {
   });
   await build({
     entryPoints: { app: inside("src/app.css") },
-    outdir: dist,
+    outdir: next,
     bundle: true,
     minify: true,
     target: ["es2022"],
     logLevel: "warning",
   });
   for (const name of readdirSync(inside("static"))) {
-    copyFileSync(inside("static", name), join(dist, name));
+    copyFileSync(inside("static", name), join(next, name));
+  }
+  mkdirSync(dist, { recursive: true });
+  const names = readdirSync(next);
+  for (const name of names) renameSync(join(next, name), join(dist, name));
+  for (const name of readdirSync(dist)) {
+    if (!names.includes(name)) rmSync(join(dist, name), { recursive: true });
   }
 }
 

@@ -100,6 +100,17 @@ pub(crate) fn serve() -> Result<()> {
         visibility: Visibility::Public,
     });
     let users = Arc::clone(&directory);
+    provision(&mut builder, users);
+    events(&mut builder, &room)?;
+    let running = builder.start()?;
+    println!("listening public http://{}", running.public());
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Everyone with a token of the benchmark's issuer is a user.
+fn provision(builder: &mut Builder, users: Arc<Directory>) {
     builder.on_connect(move |verified| {
         let users = Arc::clone(&users);
         async move {
@@ -113,12 +124,6 @@ pub(crate) fn serve() -> Result<()> {
             Ok::<(), Denial>(())
         }
     });
-    events(&mut builder, &room)?;
-    let running = builder.start()?;
-    println!("listening public http://{}", running.public());
-    loop {
-        std::thread::park();
-    }
 }
 
 fn events(builder: &mut Builder, room: &RoomId) -> Result<()> {

@@ -160,6 +160,15 @@ describe("a bare WebSocket", () => {
     assert.equal(await tooLarge, 1009);
   });
 
+  test("is ended by ten violations in a minute", async () => {
+    const plain = await new Plain(server, { authorization: `Bearer ${bob.token}` }).opened();
+    const ended = plain.closed();
+    for (let strike = 1; strike <= 10; strike += 1) {
+      plain.socket.send(JSON.stringify({ event: "no:such", data: {}, id: strike }));
+    }
+    assert.equal(await ended, 4429);
+  });
+
   test("is not opened for whoever may not have it (T-001, T-022)", async () => {
     /** @type {[Record<string, string>, string, number][]} */
     const cases = [

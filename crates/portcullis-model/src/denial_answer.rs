@@ -289,19 +289,7 @@ impl Denial {
     }
 
     fn message_answer(&self) -> Answer {
-        let row = |code, message, status, event, rule| {
-            let closed_by = ClosedBy::Nothing;
-            Answer {
-                code,
-                message,
-                status,
-                closed_by,
-                event,
-                rule,
-                severity: WARNING,
-                strike: true,
-            }
-        };
+        let row = answered;
         let invalid = "input_validation_fail";
         match self {
             Self::EventUnknown => {
@@ -331,6 +319,15 @@ impl Denial {
             Self::Spam(_) => {
                 row("SPAM_DETECTED", "Message refused as spam", 400, "spam_detected", "spam")
             }
+            _ => self.account_answer(),
+        }
+    }
+
+    /// Accounts, rooms, and what is left: a payload that is not what its rule declares.
+    fn account_answer(&self) -> Answer {
+        let row = answered;
+        let invalid = "input_validation_fail";
+        match self {
             Self::NameTaken => {
                 Answer { strike: false, ..row("name_taken", "Name is taken", 409, invalid, "name") }
             }
@@ -383,4 +380,16 @@ impl Denial {
             _ => row("INTERNAL", "Internal error", 500, goes_on, "sys_crash", "internal"),
         }
     }
+}
+
+/// The row of a refusal that answers a message and lets the connection go on.
+fn answered(
+    code: &'static str,
+    message: &'static str,
+    status: u16,
+    event: &'static str,
+    rule: &'static str,
+) -> Answer {
+    let closed_by = ClosedBy::Nothing;
+    Answer { code, message, status, closed_by, event, rule, severity: WARNING, strike: true }
 }

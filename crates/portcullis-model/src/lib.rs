@@ -1,14 +1,14 @@
 //! The nouns every other crate shares: ids, roles, denials, limits, secrets, time.
 //! Never: serde, async, I/O.
 
-mod answer; // what a refusal says and how much it matters
-mod clock; // what time it is, as a value handed down
-mod denial; // every way a peer can be refused
-mod denial_answer; // the row of each refusal
 mod id; // names of users, rooms, messages, connections
-pub mod limits; // hard limits no configuration can lift
 mod role; // what a user may do at all
+mod denial; // every way a peer can be refused
+mod answer; // what a refusal says and how much it matters
+mod denial_answer; // the row of each refusal
+pub mod limits; // hard limits no configuration can lift
 mod secret; // values that cannot be printed
+mod clock; // what time it is, as a value handed down
 
 pub use answer::{Answer, ClosedBy, Severity};
 pub use clock::{Clock, Now, SystemClock};

@@ -65,6 +65,8 @@ impl ConnectionTask {
             }
         }
         self.note_assembly(decoder.pending_since_ms());
+        // A message that was put together is handled by now: its memory goes back.
+        decoder.release();
         self.decoder = decoder;
         consumed
     }

@@ -252,6 +252,8 @@ impl ConnectionTask {
         self.slot = None;
         let flushed = self.shard.flush(&self.connection, now);
         let until_ms = match (&end, flushed) {
+            // What a peer does not read is not kept for it: its queue goes with the socket.
+            (End::Refused(Denial::SlowConsumer), _) => now.monotonic_ms,
             (End::Peer, _) | (_, Flushed::Failed) => now.monotonic_ms,
             (_, Flushed::Empty | Flushed::Blocked { .. }) => {
                 now.monotonic_ms + self.shard.options.close_timeout_ms

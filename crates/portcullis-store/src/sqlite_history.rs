@@ -1,7 +1,9 @@
 //! History: a room's chain of messages, entered as near as possible and walked to the past.
 //! Never: more steps than the page's limit and the distance of two anchors.
 
-use portcullis_model::RoomId;
+use std::sync::Arc;
+
+use portcullis_model::{RoomId, UserId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::StoreError;
@@ -105,29 +107,60 @@ fn walk(
         }
     }
     let mut select = connection.prepare_cached(
-        "SELECT messages.id, seq, users.id, username, text, html, reply_to, sent_unix_ms, previous
-         FROM messages JOIN users ON users.key = messages.user WHERE number = ?1",
+        "SELECT id, seq, user, previous, text, html, reply_to, sent_unix_ms
+         FROM messages WHERE number = ?1",
     )?;
+    let mut writers = Writers::default();
     while messages.len() < part.rows_max {
         let mut rows = select.query([next])?;
         let Some(row) = rows.next()? else { break };
         if row.get::<_, i64>(1)? <= part.low {
             break;
         }
-        messages.push(message(row, room)?);
-        next = row.get(8)?;
+        let (user, username) = writers.find(connection, row.get(2)?)?;
+        messages.push(message(row, room, user, username)?);
+        next = row.get(3)?;
     }
     Ok(messages)
 }
 
-fn message(row: &Row<'_>, room: &RoomId) -> Result<MessageRow, StoreError> {
+/// Who wrote on this page; few people write many messages, so each is read once.
+#[derive(Default)]
+struct Writers(Vec<(i64, UserId, Arc<str>)>);
+
+impl Writers {
+    fn find(
+        &mut self,
+        connection: &Connection,
+        key: i64,
+    ) -> Result<(UserId, Arc<str>), StoreError> {
+        let known = self.0.iter().find(|(known, ..)| *known == key);
+        if let Some((_, user, username)) = known {
+            return Ok((user.clone(), Arc::clone(username)));
+        }
+        let mut select =
+            connection.prepare_cached("SELECT id, username FROM users WHERE key = ?1")?;
+        let mut rows = select.query([key])?;
+        let Some(row) = rows.next()? else { return Err(StoreError::Corrupt("user")) };
+        let (user, username) = (user_id(text(row, 0)?)?, row.get::<_, Arc<str>>(1)?);
+        self.0.push((key, user.clone(), Arc::clone(&username)));
+        Ok((user, username))
+    }
+}
+
+fn message(
+    row: &Row<'_>,
+    room: &RoomId,
+    user: UserId,
+    username: Arc<str>,
+) -> Result<MessageRow, StoreError> {
     let reply_to: Option<String> = row.get(6)?;
     Ok(MessageRow {
         id: message_id(text(row, 0)?)?,
         seq: row.get::<_, i64>(1)?.cast_unsigned(),
         room: room.clone(),
-        user: user_id(text(row, 2)?)?,
-        username: row.get(3)?,
+        user,
+        username,
         text: row.get(4)?,
         html: row.get(5)?,
         reply_to: reply_to.as_deref().map(message_id).transpose()?,

@@ -15,7 +15,7 @@ pub(crate) const ANCHOR_EVERY: i64 = 32;
 /// The statements of the hot path, prepared once for the life of the connection.
 pub(crate) struct Statements<'c> {
     insert_message: Statement<'c>,
-    /// Finds the messages with one of two days and a hash.
+    /// Finds the messages a day has under a hash.
     pub(crate) find_mid: Statement<'c>,
 }
 
@@ -29,7 +29,7 @@ impl<'c> Statements<'c> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?,
             find_mid: connection
-                .prepare("SELECT number FROM mids WHERE day IN (?1, ?2) AND hash = ?3 LIMIT ?4")?,
+                .prepare("SELECT number FROM mids WHERE day = ?1 AND hash = ?2 LIMIT ?3")?,
         })
     }
 }

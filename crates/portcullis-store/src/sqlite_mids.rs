@@ -10,8 +10,7 @@ use crate::error::StoreError;
 /// How long a key counts: a day, in the times messages bring.
 pub(crate) const MID_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// From so many keys on they are moved to the table. With 24 bytes each and the tree that is 2 MiB,
-/// and after a start 16 MiB at most, until the sweep has caught up.
+/// From so many keys on they are moved to the table; 24 bytes each, 2 MiB with the tree.
 const MEMORY_MIN: usize = if cfg!(test) { 64 } else { 65_536 };
 /// A start reads about this many messages, at most, to find the keys that are not in the table.
 const SPAN_MAX: i64 = if cfg!(test) { 512 } else { 400_000 };
@@ -48,6 +47,8 @@ pub(crate) struct Mids {
     newest: i64,
     /// The day of the newest key.
     day: i64,
+    /// The newest day of which the table holds keys.
+    table_day: i64,
     /// Whether the table may hold keys of days that do not count any more.
     old_days: bool,
     /// Messages stored in this batch.
@@ -66,6 +67,7 @@ impl Mids {
             merged: 0,
             newest: 0,
             day: i64::MIN,
+            table_day: i64::MIN,
             old_days: true,
             stored: 0,
             fits: false,
@@ -77,7 +79,8 @@ impl Mids {
         self.fits = false;
     }
 
-    /// Reads the keys that are not in the table, when memory does not fit any more.
+    /// Reads the keys that are not in the table, when memory does not fit the tables; inside a
+    /// transaction.
     pub(crate) fn refresh(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if self.fits {
             return Ok(());
@@ -87,9 +90,12 @@ impl Mids {
         let last: i64 =
             connection
                 .query_row("SELECT ifnull(max(number), 0) FROM messages", [], |row| row.get(0))?;
+        let table_day: Option<i64> =
+            connection.query_row("SELECT max(day) FROM mids", [], |row| row.get(0))?;
+        let table_day = table_day.unwrap_or(i64::MIN);
         // Numbers given to messages that were rolled back are not given again.
         let newest = last.max(merged).max(self.newest);
-        *self = Self { merged, newest, sweep_from: newest, ..Self::new() };
+        *self = Self { merged, newest, table_day, ..Self::new() };
         let mut select = connection.prepare(
             "SELECT number, user, mid, sent_unix_ms FROM messages
              WHERE number > ?1 AND mid IS NOT NULL",
@@ -98,6 +104,10 @@ impl Mids {
         while let Some(row) = rows.next()? {
             let mid: String = row.get(2)?;
             self.insert(row.get(1)?, &mid, row.get(3)?, row.get(0)?);
+        }
+        if self.memory.len() > MEMORY_MIN || self.newest - self.merged > SPAN_MAX {
+            // All at once, so that servers that start often do not read more each time.
+            self.sweep(connection, usize::MAX)?;
         }
         self.fits = true;
         Ok(())
@@ -135,13 +145,17 @@ impl Mids {
         let (hash, today) = (hash(user, mid), day(sent_unix_ms));
         let mut numbers = Vec::new();
         for day in [today.saturating_sub(1), today] {
-            let from = Key { day, hash, number: i64::MIN };
-            let to = Key { day, hash, number: i64::MAX };
-            numbers.extend(self.memory.range(from..=to).map(|key| key.number));
-        }
-        let mut rows = statement.query((today.saturating_sub(1), today, hash, SAME_HASH_MAX))?;
-        while let Some(row) = rows.next()? {
-            numbers.push(row.get(0)?);
+            if self.memory.first().is_some_and(|first| first.day <= day) {
+                let from = Key { day, hash, number: i64::MIN };
+                let to = Key { day, hash, number: i64::MAX };
+                numbers.extend(self.memory.range(from..=to).map(|key| key.number));
+            }
+            if day <= self.table_day {
+                let mut rows = statement.query((day, hash, SAME_HASH_MAX))?;
+                while let Some(row) = rows.next()? {
+                    numbers.push(row.get(0)?);
+                }
+            }
         }
         Ok(numbers)
     }
@@ -172,6 +186,7 @@ impl Mids {
         for key in &keys {
             if key.day >= self.day.saturating_sub(1) {
                 insert.execute((key.day, key.hash, key.number))?;
+                self.table_day = self.table_day.max(key.day);
             }
             self.memory.remove(key);
             self.cursor = *key;
@@ -322,7 +337,7 @@ mod tests {
             if dice.roll(20) == 0 {
                 writer = Writer::new(&connection).unwrap();
             }
-            assert!(writer.mids.memory.len() < 1_000, "{}", writer.mids.memory.len());
+            assert!(writer.mids.memory.len() < 400, "{}", writer.mids.memory.len());
         }
         assert!(swept);
         let left: i64 = connection

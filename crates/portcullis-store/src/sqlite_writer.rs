@@ -162,8 +162,8 @@ impl<'c> Writer<'c> {
         changes: &mut Vec<Change>,
     ) -> Result<(), StoreError> {
         self.cache.trim();
-        self.mids.refresh(self.connection)?;
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        self.mids.refresh(self.connection)?;
         for task in batch {
             let heard = changes.len();
             if let Err(error) = task.perform(self, changes) {

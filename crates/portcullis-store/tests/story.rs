@@ -434,6 +434,25 @@ fn crowd_story(world: &World<'_>, from: u64) {
     assert_eq!(told, expect);
 }
 
+/// Every page of a long room, wherever it starts.
+async fn long_paging_story(world: &World<'_>, newest: u64) {
+    for limit in [1, 31, 64] {
+        let length = u64::from(limit);
+        for place in (0..=newest + 2).step_by(7) {
+            let high = place.min(newest + 1);
+            let low = high.saturating_sub(length).max(1);
+            let expect = ((low..high).collect(), low > 1 && high > 1);
+            let page = (Some(place), None, limit);
+            assert_eq!(world.history("lobby", page).await, expect, "{page:?}");
+
+            let high = (place + length).min(newest);
+            let expect = ((place + 1..=high).collect(), high < newest && place < newest);
+            let page = (None, Some(place), limit);
+            assert_eq!(world.history("lobby", page).await, expect, "{page:?}");
+        }
+    }
+}
+
 async fn reopened_story(world: &World<'_>) {
     let loaded = world.store.load().await.unwrap();
     let mut users: Vec<_> = loaded.users.iter().map(|row| &*row.username).collect();
@@ -485,6 +504,7 @@ async fn story(backend: &dyn Backend) {
     neighbours_story(&world).await;
     paging_story(&world).await;
     crowd_story(&world, 10);
+    long_paging_story(&world, 810).await;
     let world = world.reopen().await;
     reopened_story(&world).await;
 }

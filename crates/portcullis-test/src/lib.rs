@@ -1,2 +1,31 @@
 //! Raw clients and a server under test, for the integration tests.
-//! Never: part of a release.
+//! Never: part of a release; what goes wrong here fails the test at once.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails the test"
+)]
+
+mod deadline; // how long a test waits for anything
+mod server; // the real binary, started and stopped
+mod log; // its security records
+mod connection; // a socket, plain or TLS, read under a deadline
+mod http; // requests written by hand, answers read
+mod websocket; // frames written by hand, frames read
+mod socketio; // a Socket.IO client that can misbehave
+mod plain; // the plain form
+mod forge; // tokens of any shape
+mod person; // accounts
+
+pub use connection::Connection;
+pub use deadline::WAIT;
+pub use forge::{SECRET, claims, forge_hs256, forge_none, hs256, now_s};
+pub use http::{Answer, Request};
+pub use log::Records;
+pub use person::{Person, login, register, sign_up};
+pub use plain::PlainClient;
+pub use server::{Config, TestServer};
+pub use socketio::SioClient;
+pub use websocket::{Frame, RawWebSocket, frame_bytes};

@@ -72,13 +72,10 @@ pub fn open_packet(options: &OpenOptions<'_>) -> String {
         }
         upgrades.push_str(&crate::socketio::quoted(name));
     }
-    format!(
-        r#"0{{"sid":{},"upgrades":[{upgrades}],"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
-        crate::socketio::quoted(options.sid),
-        options.ping_interval_ms,
-        options.ping_timeout_ms,
-        options.max_payload
-    )
+    let (interval, timeout) = (options.ping_interval_ms, options.ping_timeout_ms);
+    let (sid, max) = (crate::socketio::quoted(options.sid), options.max_payload);
+    let times = format!(r#""pingInterval":{interval},"pingTimeout":{timeout}"#);
+    format!(r#"0{{"sid":{sid},"upgrades":[{upgrades}],{times},"maxPayload":{max}}}"#)
 }
 
 /// The transports of Engine.IO that we know by name.

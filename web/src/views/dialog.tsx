@@ -16,7 +16,9 @@ export function Dialog({ title, close, children }: Props) {
     const before = document.activeElement;
     dialog.current?.showModal();
     return () => {
-      if (before instanceof HTMLElement) before.focus();
+      // Back to where it was, unless the focus has found a better place already.
+      const lost = document.activeElement === null || document.activeElement === document.body;
+      if (lost && before instanceof HTMLElement) before.focus();
     };
   }, []);
   const cancel = (event: Event) => {
