@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 fn main() -> std::io::Result<()> {
     let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let dist = manifest.join("../../web/dist");
-    println!("cargo::rerun-if-changed={}", dist.display());
+    let web = manifest.join("../../web");
+    let dist = web.join("dist");
+    // A path that is missing would run this again at every build.
+    let watched = if dist.is_dir() { &dist } else { &web };
+    println!("cargo::rerun-if-changed={}", watched.display());
     let mut list = String::from("static PAGES: &[(&str, &[u8])] = &[\n");
     for name in names(&dist)? {
         let path = dist.join(&name).canonicalize()?;

@@ -1,12 +1,16 @@
 //! A socket, plain or TLS, read under a deadline.
 //! Never: a read that can hang.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned,
+    SupportedProtocolVersion,
+};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use socket2::{Domain, Socket, Type};
@@ -18,6 +22,9 @@ enum Stream {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
+
+/// More than any server under test should ever have sent without being read.
+const BUFFER_MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// A client's connection to a server under test.
 pub struct Connection {
@@ -36,32 +43,65 @@ impl Connection {
     /// Connects from a loopback address of choice (`127.x.y.z`): another client to the server.
     #[must_use]
     pub fn open_from(server: &TestServer, source: IpAddr) -> Self {
-        let socket = tcp(server.public, source);
-        let stream = match &server.authority {
-            None => Stream::Plain(socket),
-            Some(path) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(CertificateDer::from_pem_file(path).unwrap()).unwrap();
-                let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-                let config = ClientConfig::builder_with_provider(provider)
-                    .with_safe_default_protocol_versions()
-                    .unwrap()
-                    .with_root_certificates(roots)
-                    .with_no_client_auth();
-                let name = ServerName::try_from("localhost").unwrap();
-                let client = ClientConnection::new(Arc::new(config), name).unwrap();
-                Stream::Tls(Box::new(StreamOwned::new(client, socket)))
-            }
+        Self::over(server, tcp(server.public, source, None))
+    }
+
+    /// Connects with a small receive buffer: a reader that is slow as soon as it does not read.
+    #[must_use]
+    pub fn open_slow(server: &TestServer, receive_buffer_bytes: usize) -> Self {
+        let source = IpAddr::from([127, 0, 0, 1]);
+        Self::over(server, tcp(server.public, source, Some(receive_buffer_bytes)))
+    }
+
+    /// Connects without TLS to any address: the private listener, or a TLS port spoken to wrongly.
+    #[must_use]
+    pub fn open_bare(address: SocketAddr) -> Self {
+        let socket = tcp(address, IpAddr::from([127, 0, 0, 1]), None);
+        Self { stream: Stream::Plain(socket), buffer: Vec::new() }
+    }
+
+    /// Connects with these TLS versions and application protocols, and finishes the handshake.
+    ///
+    /// # Errors
+    /// What the handshake failed with, such as a version the server does not speak.
+    pub fn open_tls(
+        server: &TestServer,
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&[u8]],
+    ) -> io::Result<Self> {
+        let mut socket = tcp(server.public, IpAddr::from([127, 0, 0, 1]), None);
+        let mut client = tls(server, versions, protocols);
+        while client.is_handshaking() {
+            client.complete_io(&mut socket)?;
+        }
+        let stream = Stream::Tls(Box::new(StreamOwned::new(client, socket)));
+        Ok(Self { stream, buffer: Vec::new() })
+    }
+
+    fn over(server: &TestServer, socket: TcpStream) -> Self {
+        let stream = if server.authority.is_some() {
+            let client = tls(server, rustls::DEFAULT_VERSIONS, &[]);
+            Stream::Tls(Box::new(StreamOwned::new(client, socket)))
+        } else {
+            Stream::Plain(socket)
         };
         Self { stream, buffer: Vec::new() }
     }
 
     /// Sends bytes. A server that has closed already is no failure: the test reads its answer.
     pub fn send(&mut self, bytes: &[u8]) {
-        let _closed_already = match &mut self.stream {
+        let _closed_already = self.try_send(bytes);
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the server takes nothing for [`WAIT`], otherwise how it ended.
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.stream {
             Stream::Plain(stream) => stream.write_all(bytes),
             Stream::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
-        };
+        }
     }
 
     /// Reads some more into the buffer; false at the end of the stream.
@@ -76,6 +116,7 @@ impl Connection {
         };
         match outcome {
             Ok(count) => {
+                assert!(self.buffer.len() < BUFFER_MAX_BYTES, "the server sends without end");
                 self.buffer.extend_from_slice(&chunk[..count]);
                 count > 0
             }
@@ -92,7 +133,42 @@ impl Connection {
         std::mem::take(&mut self.buffer)
     }
 
-    /// The plain socket below, for half-closing and resetting.
+    /// Says that nothing more will be sent (FIN); reading goes on.
+    pub fn half_close(&self) {
+        self.socket().shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Ends the connection as a crash does: RST, no FIN.
+    pub fn reset(self) {
+        let socket = socket2::SockRef::from(self.socket());
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Where the connection comes from, as the server sees it.
+    #[must_use]
+    pub fn source(&self) -> SocketAddr {
+        self.socket().local_addr().unwrap()
+    }
+
+    /// The TLS version agreed on, `None` without TLS or before the handshake.
+    #[must_use]
+    pub fn tls_version(&self) -> Option<ProtocolVersion> {
+        match &self.stream {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => stream.conn.protocol_version(),
+        }
+    }
+
+    /// The application protocol agreed on, `None` when there is none.
+    #[must_use]
+    pub fn tls_protocol(&self) -> Option<&[u8]> {
+        match &self.stream {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => stream.conn.alpn_protocol(),
+        }
+    }
+
+    /// The plain socket below.
     #[must_use]
     pub fn socket(&self) -> &TcpStream {
         match &self.stream {
@@ -102,12 +178,37 @@ impl Connection {
     }
 }
 
-fn tcp(to: SocketAddr, source: IpAddr) -> TcpStream {
+/// TLS that trusts the server's own authority and nothing else.
+fn tls(
+    server: &TestServer,
+    versions: &[&'static SupportedProtocolVersion],
+    protocols: &[&[u8]],
+) -> ClientConnection {
+    let authority = server.authority.as_ref().expect("a server that speaks TLS");
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let name = ServerName::try_from("localhost").unwrap();
+    ClientConnection::new(Arc::new(config), name).unwrap()
+}
+
+fn tcp(to: SocketAddr, source: IpAddr, receive_buffer_bytes: Option<usize>) -> TcpStream {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
+    if let Some(bytes) = receive_buffer_bytes {
+        // Before connecting: the window is announced in the handshake.
+        socket.set_recv_buffer_size(bytes).unwrap();
+    }
     socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
     socket.connect(&to.into()).unwrap();
     let stream: TcpStream = socket.into();
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(WAIT)).unwrap();
+    stream.set_write_timeout(Some(WAIT)).unwrap();
     stream
 }

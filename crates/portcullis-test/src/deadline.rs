@@ -20,4 +20,9 @@ impl Deadline {
     pub(crate) fn left(self) -> Option<Duration> {
         self.0.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
+
+    /// Fails the test once the moment has passed; `what` says what never came.
+    pub(crate) fn check(self, what: &str) {
+        assert!(self.left().is_some(), "{what} did not come in time");
+    }
 }

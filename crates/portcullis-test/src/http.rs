@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::connection::Connection;
+use crate::deadline::{Deadline, WAIT};
 use crate::server::TestServer;
 
 /// A request line and its headers, as they will be sent.
@@ -96,6 +97,12 @@ impl Request {
         self.ask_on(&mut Connection::open(server))
     }
 
+    /// Sends it to the private listener and reads the answer.
+    #[must_use]
+    pub fn ask_private(&self, server: &TestServer) -> Answer {
+        self.ask_on(&mut Connection::open_bare(server.private))
+    }
+
     /// Sends it on this connection and reads the answer.
     pub fn ask_on(&self, connection: &mut Connection) -> Answer {
         connection.send(&self.bytes());
@@ -117,7 +124,9 @@ pub struct Answer {
 impl Answer {
     /// Reads one answer; what follows it stays in the connection's buffer.
     pub fn read(connection: &mut Connection) -> Self {
+        let deadline = Deadline::after(WAIT);
         let head_end = loop {
+            deadline.check("the head of an answer");
             let found = connection.buffer.windows(4).position(|four| four == b"\r\n\r\n");
             if let Some(at) = found {
                 break at;
@@ -138,6 +147,7 @@ impl Answer {
         let length: usize =
             answer.header("content-length").map_or(0, |length| length.parse().unwrap());
         while connection.buffer.len() < length {
+            deadline.check("the body of an answer");
             assert!(connection.read(), "the body ended early");
         }
         answer.body = connection.buffer.drain(..length).collect();
@@ -149,6 +159,13 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a header, for those that may stand once only.
+    #[must_use]
+    pub fn values(&self, name: &str) -> Vec<&str> {
+        let found = self.headers.iter().filter(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).collect()
     }
 
     /// The body as JSON.

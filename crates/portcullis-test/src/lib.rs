@@ -9,6 +9,7 @@
 )]
 
 mod deadline; // how long a test waits for anything
+mod config; // what it is configured with
 mod server; // the real binary, started and stopped
 mod log; // its security records
 mod connection; // a socket, plain or TLS, read under a deadline
@@ -19,13 +20,16 @@ mod plain; // the plain form
 mod forge; // tokens of any shape
 mod person; // accounts
 
+pub use config::Config;
 pub use connection::Connection;
 pub use deadline::WAIT;
-pub use forge::{SECRET, claims, forge_hs256, forge_none, hs256, now_s};
+pub use forge::{
+    SECRET, claims, eddsa_key, forge_eddsa, forge_hs256, forge_none, forge_with, hs256, now_s,
+};
 pub use http::{Answer, Request};
 pub use log::Records;
-pub use person::{Person, login, register, sign_up};
+pub use person::{Person, login, register, set_up, sign_in, sign_up};
 pub use plain::PlainClient;
-pub use server::{Config, TestServer};
+pub use server::TestServer;
 pub use socketio::SioClient;
-pub use websocket::{Frame, RawWebSocket, frame_bytes};
+pub use websocket::{ClientFrame, Frame, Length, RawWebSocket, close_payload, frame_bytes};

@@ -1,8 +1,9 @@
 //! The security records of a server under test, as they come.
 //! Never: a wait without a deadline.
 
-use std::io::{BufRead, BufReader, Lines, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 
@@ -11,8 +12,17 @@ use crate::deadline::{Deadline, WAIT};
 #[derive(Default)]
 struct Shared {
     lines: Mutex<Vec<String>>,
+    said: Mutex<Said>,
     errors: Mutex<String>,
     more: Condvar,
+    said_more: Condvar,
+}
+
+/// What was printed for people: no records.
+#[derive(Default)]
+struct Said {
+    lines: Vec<String>,
+    ended: bool,
 }
 
 /// Everything a server wrote: security records, one JSON line each, and its error output.
@@ -22,19 +32,45 @@ pub struct Records {
 }
 
 impl Records {
-    pub(crate) fn take(&self, line: &str) {
-        self.shared.lines.lock().unwrap().push(line.to_owned());
-        self.shared.more.notify_all();
+    fn take(&self, line: String) {
+        if line.starts_with('{') {
+            self.shared.lines.lock().unwrap().push(line);
+            self.shared.more.notify_all();
+        } else {
+            self.shared.said.lock().unwrap().lines.push(line);
+            self.shared.said_more.notify_all();
+        }
     }
 
-    pub(crate) fn follow<R: Read + Send + 'static>(&self, lines: Lines<BufReader<R>>) {
+    pub(crate) fn follow<R: Read + Send + 'static>(&self, output: R) -> JoinHandle<()> {
         let records = self.clone();
         std::thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| records.take(&line));
-        });
+            let lines = BufReader::new(output).lines();
+            lines.map_while(Result::ok).for_each(|line| records.take(line));
+            records.shared.said.lock().unwrap().ended = true;
+            records.shared.said_more.notify_all();
+        })
     }
 
-    pub(crate) fn follow_errors<R: Read + Send + 'static>(&self, errors: R) {
+    /// What was printed behind a prefix, if it has been.
+    pub(crate) fn said(&self, prefix: &str) -> Option<String> {
+        said_after(&self.shared.said.lock().unwrap(), prefix)
+    }
+
+    /// Waits until something is printed behind a prefix; `None` at the end, or when it is late.
+    pub(crate) fn wait_until_said(&self, prefix: &str) -> Option<String> {
+        let deadline = Deadline::after(WAIT);
+        let mut said = self.shared.said.lock().unwrap();
+        loop {
+            if let Some(rest) = said_after(&said, prefix) {
+                return Some(rest);
+            }
+            let left = deadline.left().filter(|_| !said.ended)?;
+            said = self.shared.said_more.wait_timeout(said, left).unwrap().0;
+        }
+    }
+
+    pub(crate) fn follow_errors<R: Read + Send + 'static>(&self, errors: R) -> JoinHandle<()> {
         let records = self.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(errors).lines().map_while(Result::ok) {
@@ -42,7 +78,7 @@ impl Records {
                 errors.push_str(&line);
                 errors.push('\n');
             }
-        });
+        })
     }
 
     /// The error output so far.
@@ -51,10 +87,23 @@ impl Records {
         self.shared.errors.lock().unwrap().clone()
     }
 
-    /// Every line so far, as written.
+    /// Every record so far, as written.
     #[must_use]
     pub fn text(&self) -> String {
         self.shared.lines.lock().unwrap().join("\n")
+    }
+
+    /// Every record so far.
+    #[must_use]
+    pub fn all(&self) -> Vec<Value> {
+        let lines = self.shared.lines.lock().unwrap();
+        lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// How many lines there are: where records of what follows begin.
+    #[must_use]
+    pub fn mark(&self) -> usize {
+        self.shared.lines.lock().unwrap().len()
     }
 
     /// Waits for a record that fits, and gives it.
@@ -63,8 +112,17 @@ impl Records {
     /// When none comes in time; the message shows what did come.
     #[must_use]
     pub fn wait_for(&self, fits: impl Fn(&Value) -> bool) -> Value {
+        self.wait_after(0, fits)
+    }
+
+    /// Waits for a record that fits and was written after a [`Records::mark`], and gives it.
+    ///
+    /// # Panics
+    /// When none comes in time; the message shows what did come.
+    #[must_use]
+    pub fn wait_after(&self, mark: usize, fits: impl Fn(&Value) -> bool) -> Value {
         let deadline = Deadline::after(WAIT);
-        let mut seen = 0;
+        let mut seen = mark;
         let mut lines = self.shared.lines.lock().unwrap();
         loop {
             for line in &lines[seen..] {
@@ -85,9 +143,69 @@ impl Records {
     /// Waits for a record of a rule (`rule.name`), and gives it.
     #[must_use]
     pub fn wait_for_rule(&self, rule: &str) -> Value {
-        self.wait_for(|record| {
-            record.pointer("/rule/name").and_then(Value::as_str) == Some(rule)
-                || record.get("rule.name").and_then(Value::as_str) == Some(rule)
-        })
+        self.wait_for(|record| text_at(record, "rule.name") == Some(rule))
+    }
+
+    /// Waits for the record of a refusal, by the `ref` its client was given (`trace.id`).
+    #[must_use]
+    pub fn wait_for_reference(&self, reference: &str) -> Value {
+        self.wait_for(|record| text_at(record, "trace.id") == Some(reference))
+    }
+}
+
+fn said_after(said: &Said, prefix: &str) -> Option<String> {
+    said.lines.iter().find_map(|line| line.strip_prefix(prefix)).map(String::from)
+}
+
+/// A record's text by its dotted ECS name, nested or flat.
+fn text_at<'a>(record: &'a Value, name: &str) -> Option<&'a str> {
+    let nested = record.pointer(&format!("/{}", name.replace('.', "/")));
+    nested.or_else(|| record.get(name)).and_then(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_are_found_nested_and_flat() {
+        let cases = [
+            (json!({ "rule": { "name": "a" } }), Some("a")),
+            (json!({ "rule.name": "a" }), Some("a")),
+            (json!({ "rule": { "name": 1 } }), None),
+            (json!({ "rule": "a" }), None),
+            (json!([]), None),
+        ];
+        for (record, expect) in cases {
+            assert_eq!(text_at(&record, "rule.name"), expect, "{record}");
+        }
+    }
+
+    #[test]
+    fn records_are_found_after_a_mark_and_other_lines_kept_apart() {
+        let records = Records::default();
+        let take = |line: &str| records.take(line.to_owned());
+        take("listening public https://127.0.0.1:1");
+        take(r#"{"rule":{"name":"a"},"n":1}"#);
+        let mark = records.mark();
+        take(r#"{"rule":{"name":"a"},"n":2}"#);
+        let said = records.wait_until_said("listening public ");
+        assert_eq!(said.as_deref(), Some("https://127.0.0.1:1"));
+        assert_eq!(records.said("set-up link "), None);
+        assert_eq!(records.wait_for_rule("a")["n"], 1);
+        assert_eq!(records.wait_after(mark, |_| true)["n"], 2);
+        assert_eq!(records.all().len(), 2);
+        assert!(!records.text().contains("listening"));
+    }
+
+    #[test]
+    fn waiting_ends_with_the_output() {
+        let records = Records::default();
+        let follower = records.follow(b"one\n{}\n".as_slice());
+        assert_eq!(records.wait_until_said("two"), None);
+        follower.join().unwrap();
+        assert_eq!(records.said("o").as_deref(), Some("ne"));
     }
 }

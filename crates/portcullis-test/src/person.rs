@@ -36,6 +36,22 @@ pub fn login(server: &TestServer, username: &str, password: &str) -> Answer {
 pub fn sign_up(server: &TestServer, username: &str) -> Person {
     let made = register(server, username, PASSWORD);
     assert_eq!(made.status, 201, "{}", String::from_utf8_lossy(&made.body));
+    sign_in(server, username)
+}
+
+/// Makes the first administrator by the one-time link and signs in.
+#[must_use]
+pub fn set_up(server: &TestServer, username: &str) -> Person {
+    let token = server.setup_token.as_ref().expect("a server without an administrator");
+    let body = json!({ "token": token, "username": username, "password": PASSWORD }).to_string();
+    let made = Request::post(server, "/auth/setup", &body).ask(server);
+    assert_eq!(made.status, 201, "{}", String::from_utf8_lossy(&made.body));
+    sign_in(server, username)
+}
+
+/// Signs an account in that [`sign_up`] or [`set_up`] made.
+#[must_use]
+pub fn sign_in(server: &TestServer, username: &str) -> Person {
     let answer: Value = login(server, username, PASSWORD).json();
     Person {
         id: answer["user"]["id"].as_str().unwrap().to_owned(),

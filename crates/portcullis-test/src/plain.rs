@@ -4,9 +4,10 @@
 use serde_json::{Value, json};
 
 use crate::connection::Connection;
+use crate::deadline::{Deadline, WAIT};
 use crate::http::Request;
 use crate::server::TestServer;
-use crate::websocket::RawWebSocket;
+use crate::websocket::{RawWebSocket, frame_bytes};
 
 /// A client of `/ws`.
 pub struct PlainClient {
@@ -48,14 +49,40 @@ impl PlainClient {
         let id = self.next_id;
         self.next_id += 1;
         self.socket.send_text(&json!({ "event": event, "data": data, "id": id }).to_string());
+        self.wait_message(|message| message["id"] == id)
+    }
+
+    /// Waits for an event by name, past everything else, and gives its data.
+    ///
+    /// # Panics
+    /// When the server closes first, or nothing comes in time.
+    pub fn event(&mut self, name: &str) -> Value {
+        self.wait_message(|message| message["event"] == name)["data"].take()
+    }
+
+    /// Waits for a message that fits; what comes before it is kept in `events`.
+    ///
+    /// # Panics
+    /// When the server closes first, or nothing comes in time.
+    pub fn wait_message(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
+        if let Some(at) = self.events.iter().position(&fits) {
+            return self.events.remove(at);
+        }
+        let deadline = Deadline::after(WAIT);
         loop {
+            assert!(deadline.left().is_some(), "it did not come in time; seen: {:?}", self.events);
             let frame = self.socket.next_frame().expect("an answer before the end");
             assert_ne!(frame.opcode, 8, "closed: {:?}", frame.close_code());
-            if frame.opcode != 1 {
-                continue;
+            match frame.opcode {
+                1 => {}
+                9 => {
+                    self.socket.connection.send(&frame_bytes(0x8a, &frame.payload));
+                    continue;
+                }
+                _ => continue,
             }
             let message: Value = serde_json::from_str(&frame.text()).unwrap();
-            if message["id"] == id {
+            if fits(&message) {
                 return message;
             }
             self.events.push(message);

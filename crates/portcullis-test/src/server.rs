@@ -1,102 +1,30 @@
 //! The real binary, started on free ports in a directory of its own, and stopped.
 //! Never: left running; it is killed when the value is dropped.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
 
-use crate::deadline::{Deadline, WAIT};
-use crate::forge::SECRET;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+
+use crate::config::Config;
+use crate::deadline::WAIT;
 use crate::log::Records;
 
-/// The configuration of a server under test.
-///
-/// `Config::default()` has the product's own limits, except that many connections may come from
-/// one address: tests of that limit say so with [`Config::strict_rates`].
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Lines of `[rate]`.
-    pub rate: Vec<String>,
-    /// Lines of `[capacity]`.
-    pub capacity: Vec<String>,
-    /// Lines of `[transport]`.
-    pub transport: Vec<String>,
-    /// Lines of `[origin]`.
-    pub origin: Vec<String>,
-    /// Whole sections of any other name.
-    pub more: String,
-    /// Plain text instead of TLS.
-    pub plaintext: bool,
-    /// An HS256 issuer `https://id.example` with [`SECRET`].
-    pub issuer: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        let wide = [
-            "connect_per_prefix = \"100000/60s\"",
-            "request_per_prefix = \"100000/60s\"",
-            "login_per_prefix = \"100000/60s\"",
-        ];
-        Self {
-            rate: wide.map(String::from).to_vec(),
-            capacity: Vec::new(),
-            transport: Vec::new(),
-            origin: Vec::new(),
-            more: String::new(),
-            plaintext: false,
-            issuer: true,
-        }
-    }
-}
-
-impl Config {
-    /// The product's own rates, for tests of them.
-    #[must_use]
-    pub fn strict_rates() -> Self {
-        Self { rate: Vec::new(), ..Self::default() }
-    }
-
-    /// Plain text instead of TLS: for tests of bytes that TLS would only hide.
-    #[must_use]
-    pub fn plaintext() -> Self {
-        Self { plaintext: true, ..Self::default() }
-    }
-
-    fn text(&self, directory: &Path) -> String {
-        let mut text = String::from(
-            "profile = \"development\"\n[listen]\npublic = \"127.0.0.1:0\"\n\
-             private = \"127.0.0.1:0\"\nshards = 2\n",
-        );
-        for (name, lines) in [
-            ("rate", &self.rate),
-            ("capacity", &self.capacity),
-            ("transport", &self.transport),
-            ("origin", &self.origin),
-        ] {
-            text.push_str(&format!("[{name}]\n{}\n", lines.join("\n")));
-        }
-        if self.plaintext {
-            text.push_str("[tls]\nmode = \"off\"\n");
-        }
-        if self.issuer {
-            text.push_str(&format!(
-                "[[token.issuer]]\nissuer = \"https://id.example\"\naudience = \"portcullis\"\n\
-                 algorithm = \"HS256\"\nsecret_file = {:?}\n",
-                directory.join("hs256.key")
-            ));
-        }
-        text + &self.more
-    }
-}
+/// How much of the server's own log a failed test shows.
+const SHOWN_MAX_BYTES: usize = 8 * 1024;
 
 /// A running server.
 pub struct TestServer {
     child: Child,
+    /// What reads its outputs.
+    followers: Vec<JoinHandle<()>>,
     directory: Arc<tempfile::TempDir>,
     program: PathBuf,
+    environment: Vec<(String, String)>,
     /// Where clients connect.
     pub public: SocketAddr,
     /// Where operators look.
@@ -116,51 +44,69 @@ impl TestServer {
     #[must_use]
     pub fn start(program: &str, config: &Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let secret = directory.path().join("hs256.key");
-        std::fs::write(&secret, SECRET).unwrap();
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(&secret, private).unwrap();
-        let text = config.text(directory.path());
-        std::fs::write(directory.path().join("portcullis.toml"), text).unwrap();
-        Self::start_in(Path::new(program), Arc::new(directory))
+        config.write(directory.path());
+        Self::start_in(Path::new(program), Arc::new(directory), config.environment.clone())
     }
 
-    fn start_in(program: &Path, directory: Arc<tempfile::TempDir>) -> Self {
-        let mut child = Command::new(program)
-            .args(["serve", "--config", "portcullis.toml", "--data", "data"])
-            .current_dir(directory.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
+    /// Starts `program` with a configuration that it has to refuse; gives its exit code and what
+    /// it said.
+    ///
+    /// # Panics
+    /// When it goes on running.
+    #[must_use]
+    pub fn refuse(program: &str, config: &Config) -> (Option<i32>, String) {
+        let directory = tempfile::tempdir().unwrap();
+        config.write(directory.path());
+        let mut command = command(Path::new(program), directory.path(), &config.environment);
+        let mut child = command.stdout(Stdio::null()).spawn().expect("the program starts");
         let records = Records::default();
-        let errors = child.stderr.take().unwrap();
-        records.follow_errors(errors);
-        let (mut public, mut private) = (None, None);
-        let (mut origin, mut authority, mut setup_token) = (String::new(), None, None);
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        while public.is_none() {
-            let Some(Ok(line)) = lines.next() else {
-                panic!("the server ended before it listened: {}", records.errors());
-            };
-            if let Some(url) = line.strip_prefix("listening public ") {
-                origin = url.to_owned();
-                public = Some(url.split("//").nth(1).unwrap().parse().unwrap());
-            } else if let Some(url) = line.strip_prefix("listening private ") {
-                private = Some(url.split("//").nth(1).unwrap().parse().unwrap());
-            } else if let Some(path) = line.strip_prefix("certificate authority ") {
-                authority = Some(directory.path().join(path));
-            } else if let Some(link) = line.strip_prefix("set-up link ") {
-                setup_token = link.split("#setup=").nth(1).map(String::from);
-            } else {
-                records.take(&line);
-            }
-        }
-        records.follow(lines);
-        let (public, private) = (public.unwrap(), private.expect("a private listener"));
-        let program = program.to_owned();
-        Self { child, directory, program, public, private, origin, authority, setup_token, records }
+        let errors = records.follow_errors(child.stderr.take().unwrap());
+        let status = wait_for_end(&mut child);
+        errors.join().unwrap();
+        (status.expect("a refusal, but it runs").code(), records.errors())
+    }
+
+    fn start_in(
+        program: &Path,
+        directory: Arc<tempfile::TempDir>,
+        environment: Vec<(String, String)>,
+    ) -> Self {
+        let mut command = command(program, directory.path(), &environment);
+        let child = command.stdout(Stdio::piped()).spawn().expect("the server starts");
+        // From here on the value kills it, whatever fails.
+        let mut server = Self {
+            child,
+            followers: Vec::new(),
+            directory,
+            program: program.to_owned(),
+            environment,
+            public: SocketAddr::from(([0, 0, 0, 0], 0)),
+            private: SocketAddr::from(([0, 0, 0, 0], 0)),
+            origin: String::new(),
+            authority: None,
+            setup_token: None,
+            records: Records::default(),
+        };
+        server.listen();
+        server
+    }
+
+    /// Follows its outputs until it says where it listens.
+    fn listen(&mut self) {
+        let records = self.records.clone();
+        self.followers.push(records.follow_errors(self.child.stderr.take().unwrap()));
+        self.followers.push(records.follow(self.child.stdout.take().unwrap()));
+        // The last line of the start: what else there is to say was said before.
+        let public = records.wait_until_said("listening public ");
+        self.origin = public.expect("a server that listens");
+        self.public = address(&self.origin);
+        let private = records.said("listening private ").expect("a private listener");
+        self.private = address(&private);
+        let authority = records.said("certificate authority ");
+        self.authority = authority.map(|path| self.directory.path().join(path));
+        let link = records.said("set-up link ");
+        self.setup_token =
+            link.and_then(|link| link.split_once("#setup=").map(|(_, token)| token.to_owned()));
     }
 
     /// Kills the process at once, as `kill -9` does, and starts it again on the same data.
@@ -168,14 +114,18 @@ impl TestServer {
     pub fn crash_and_restart(mut self) -> Self {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        Self::start_in(&self.program.clone(), Arc::clone(&self.directory))
+        self.start_again()
     }
 
     /// Asks it to stop, waits for its end, and starts it again on the same data.
     #[must_use]
     pub fn restart(mut self) -> Self {
         self.terminate();
-        Self::start_in(&self.program.clone(), Arc::clone(&self.directory))
+        self.start_again()
+    }
+
+    fn start_again(&self) -> Self {
+        Self::start_in(&self.program, Arc::clone(&self.directory), self.environment.clone())
     }
 
     /// Asks it to stop (SIGTERM) and waits for its end.
@@ -184,23 +134,27 @@ impl TestServer {
         self.wait()
     }
 
-    /// Sends a signal by name.
+    /// Sends a signal by name: `TERM`, `HUP`, `INT`, `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
-        assert!(sent.success());
+        let signal = match name {
+            "TERM" => Signal::TERM,
+            "HUP" => Signal::HUP,
+            "INT" => Signal::INT,
+            "STOP" => Signal::STOP,
+            "CONT" => Signal::CONT,
+            other => panic!("no signal {other:?} here"),
+        };
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits for its end; everything it wrote is in `records` then.
+    ///
+    /// # Panics
+    /// When it does not end in time.
     pub fn wait(&mut self) -> ExitStatus {
-        let deadline = Deadline::after(WAIT);
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(deadline.left().is_some(), "the server did not end");
-            std::thread::yield_now();
-        }
+        let status = wait_for_end(&mut self.child).expect("the server did not end");
+        self.followers.drain(..).for_each(|follower| follower.join().unwrap());
+        status
     }
 
     /// The process id.
@@ -224,9 +178,58 @@ impl TestServer {
     }
 }
 
+/// The address in `https://127.0.0.1:PORT`.
+fn address(url: &str) -> SocketAddr {
+    url.split_once("://").unwrap().1.parse().unwrap()
+}
+
+/// The program with its files in a directory, and no variable of the tester's own.
+fn command(program: &Path, directory: &Path, environment: &[(String, String)]) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("PORTCULLIS__") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    command
+        .args(["serve", "--config", "portcullis.toml", "--data", "data"])
+        .current_dir(directory)
+        .envs(environment.iter().cloned())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Waits for a child's end, at most [`WAIT`]; one that is still there after that is killed.
+fn wait_for_end(child: &mut Child) -> Option<ExitStatus> {
+    let id = Pid::from_child(child);
+    let (ended, end) = sync_channel(1);
+    // The thread only looks: until `child` reaps it, the process id stays its own.
+    let watcher = std::thread::spawn(move || {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while matches!(waitid(WaitId::Pid(id), options), Err(rustix::io::Errno::INTR)) {}
+        let _waiter_gave_up = ended.send(());
+    });
+    let in_time = end.recv_timeout(WAIT).is_ok();
+    if !in_time {
+        child.kill().unwrap();
+    }
+    watcher.join().unwrap();
+    let status = child.wait().unwrap();
+    in_time.then_some(status)
+}
+
 impl Drop for TestServer {
     fn drop(&mut self) {
         let _killed = self.child.kill();
         let _reaped = self.child.wait();
+        self.followers.drain(..).for_each(|follower| drop(follower.join()));
+        if std::thread::panicking() {
+            let errors = self.records.errors();
+            let start = errors.len().saturating_sub(SHOWN_MAX_BYTES);
+            let shown = String::from_utf8_lossy(&errors.as_bytes()[start..]);
+            eprintln!("the server's own log, its end:\n{shown}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::connection::Connection;
+use crate::deadline::{Deadline, WAIT};
 use crate::http::Request;
 use crate::server::TestServer;
 use crate::websocket::RawWebSocket;
@@ -53,6 +54,25 @@ impl SioClient {
         serde_json::from_str(&answer[2..]).unwrap()
     }
 
+    /// Asks for a namespace with any payload; `Err` is the refusal, `{message, data}`.
+    ///
+    /// # Errors
+    /// The payload of a CONNECT_ERROR.
+    pub fn join_namespace(&mut self, namespace: &str, payload: &str) -> Result<Value, Value> {
+        let place = if namespace == "/" { String::new() } else { format!("{namespace},") };
+        self.send(&format!("40{place}{payload}"));
+        let (joined, refused) = (format!("40{place}{{"), format!("44{place}{{"));
+        let answer =
+            self.wait_packet(|packet| packet.starts_with(&joined) || packet.starts_with(&refused));
+        let value = serde_json::from_str(&answer[joined.len() - 1..]).unwrap();
+        if answer.starts_with(&joined) { Ok(value) } else { Err(value) }
+    }
+
+    /// Emits an event without asking for an acknowledgement.
+    pub fn emit(&mut self, event: &str, payload: &Value) {
+        self.send(&format!("42{}", json!([event, payload])));
+    }
+
     /// Sends a packet as it is.
     pub fn send(&mut self, packet: &str) {
         self.socket.send_text(packet);
@@ -95,7 +115,9 @@ impl SioClient {
         if let Some(at) = self.seen.iter().position(|packet| fits(packet)) {
             return self.seen.remove(at);
         }
+        let deadline = Deadline::after(WAIT);
         loop {
+            assert!(deadline.left().is_some(), "it did not come in time; seen: {:?}", self.seen);
             let Some(packet) = self.next_text() else {
                 panic!("closed while waiting; seen: {:?}", self.seen);
             };
@@ -108,7 +130,9 @@ impl SioClient {
 
     /// Reads until the server closes; gives the close code. What came before is in `seen`.
     pub fn close_code(&mut self) -> Option<u16> {
+        let deadline = Deadline::after(WAIT);
         while let Some(frame) = self.socket.next_frame() {
+            deadline.check("the end");
             if frame.opcode == 8 {
                 return frame.close_code();
             }

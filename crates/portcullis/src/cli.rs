@@ -7,12 +7,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{ConfigError, Profile, Settings, Sources};
+use crate::config::{Profile, Settings, Sources};
 use crate::wiring;
 
 /// A real-time server that is secure by default.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, about)]
+#[command(name = "portcullis", version, about, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -65,6 +65,7 @@ impl From<ProfileName> for Profile {
     }
 }
 
+/// Does what was typed.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
@@ -76,8 +77,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            let bad_configuration = error.chain().any(|cause| cause.is::<ConfigError>());
-            ExitCode::from(if bad_configuration { 2 } else { 1 })
+            ExitCode::from(if wiring::is_configuration_fault(&error) { 2 } else { 1 })
         }
     }
 }
@@ -88,19 +88,41 @@ fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
         profile: arguments.profile.map(Profile::from),
         listen: arguments.listen,
         data: arguments.data,
-        environment: config_environment(),
+        environment: std::env::vars_os().collect(),
     })?;
     wiring::serve(settings)
 }
 
 fn check(config: Option<PathBuf>) -> anyhow::Result<()> {
-    let sources = Sources { config, environment: config_environment(), ..Sources::default() };
-    let settings = Settings::read(&sources)?;
-    println!("{}", settings.summary());
+    let environment = std::env::vars_os().collect();
+    let settings = Settings::read(&Sources { config, environment, ..Sources::default() })?;
+    wiring::check(&settings)?;
+    print!("{}", settings.summary());
     Ok(())
 }
 
-/// The variables that are ours: `PORTCULLIS__SECTION__KEY`.
-fn config_environment() -> Vec<(String, String)> {
-    std::env::vars().filter(|(name, _)| name.starts_with("PORTCULLIS__")).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serving_is_what_happens_without_a_command() {
+        let cases = [
+            ("portcullis", true),
+            ("portcullis --listen 127.0.0.1:0 --data d --profile strict --config f", true),
+            ("portcullis serve --listen 127.0.0.1:0 --data d", true),
+            ("portcullis check --config f", true),
+            ("portcullis --data d serve", false),
+            ("portcullis --profile prod", false),
+            ("portcullis --listen localhost", false),
+            ("portcullis serve --secret s", false),
+            ("portcullis start", false),
+        ];
+        for (line, expect) in cases {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert_eq!(parsed.is_ok(), expect, "{line}");
+            let code = parsed.err().map_or(0, |error| error.exit_code());
+            assert_eq!(code, if expect { 0 } else { 2 }, "{line}");
+        }
+    }
 }

@@ -3,11 +3,13 @@
 
 mod cli; // what can be typed
 mod config; // what can be configured, and what it comes to
-mod development_authority; // certificates for this machine only
+mod wiring; // one server out of all parts
+mod machine; // what is asked of the machine: a directory, a port, files, a log
+mod tls; // how TLS is spoken
+mod tls_development; // certificates for this machine only
 mod pages; // the chat page inside the binary
-mod signals;
-mod tls; // which certificate is shown
-mod wiring; // one server out of all parts // when to stop
+mod banner; // what a person needs next
+mod signals; // when to stop, when to read again
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,27 +1,62 @@
-//! When to stop.
+//! When to stop, when to read certificates again, when to look at the clock.
 //! Never: what stopping means; the server knows that.
 
-use anyhow::{Context, Result};
-use tokio::signal::unix::{SignalKind, signal};
+use std::time::Duration;
 
-/// Waits until somebody asks the process to end. SIGHUP is told that nothing can be reloaded yet.
-pub(crate) fn wait_for_stop() -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot wait for signals")?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hang_up.recv() => {
-                    tracing::warn!("the configuration cannot be reloaded; restart to apply it");
+use anyhow::{Context, Result};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often something is done when nothing else happens.
+const TICK: Duration = Duration::from_secs(5);
+
+/// What happens while the server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// SIGHUP: read again what can be read again.
+    Reload,
+    /// Some seconds have passed.
+    Tick,
+}
+
+/// Signals, caught from the moment this exists.
+pub(crate) struct Signals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Catches the signals. To be done before anybody is told that the server runs.
+    pub(crate) fn catch() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start a runtime for signals")?;
+        let inside = runtime.enter();
+        let catch = |kind| signal(kind).context("cannot catch signals");
+        let terminate = catch(SignalKind::terminate())?;
+        let interrupt = catch(SignalKind::interrupt())?;
+        let hang_up = catch(SignalKind::hangup())?;
+        drop(inside);
+        Ok(Self { runtime, terminate, interrupt, hang_up })
+    }
+
+    /// Waits until somebody asks the process to end.
+    pub(crate) fn wait_for_stop(mut self, mut wake: impl FnMut(Wake)) {
+        self.runtime.block_on(async {
+            let mut ticks = interval(TICK);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    _ = self.terminate.recv() => return,
+                    _ = self.interrupt.recv() => return,
+                    _ = self.hang_up.recv() => wake(Wake::Reload),
+                    _ = ticks.tick() => wake(Wake::Tick),
                 }
             }
-        }
-    })
+        });
+    }
 }

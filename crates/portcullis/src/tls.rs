@@ -1,60 +1,208 @@
-//! Which certificate is shown, and how TLS is spoken: 1.2 and 1.3, `http/1.1`, no early data.
+//! How TLS is spoken: 1.3 and 1.2, `http/1.1`, no early data; the certificate can be replaced.
 //! Never: a key that others on the machine can read.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use parking_lot::RwLock;
+use portcullis_model::Now;
 use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::TlsSettings;
-use crate::development_authority::DevelopmentAuthority;
+use crate::config::{ConfigError, Profile, TlsFiles, TlsSettings, read_private};
+use crate::tls_development::{DevelopmentTls, DevelopmentTlsError};
 
-/// TLS, and where the certificate authority lies if it is our own.
+/// Why TLS cannot be spoken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TlsError {
+    /// The operator's files cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The development certificates cannot be made.
+    #[error(transparent)]
+    Development(#[from] DevelopmentTlsError),
+    /// The library refuses.
+    #[error("cannot set up tls: {0}")]
+    Rustls(#[from] rustls::Error),
+}
+
+/// The certificate in force; connections made before a change keep the one they saw.
+#[derive(Debug)]
+pub(crate) struct Certificate(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read()))
+    }
+}
+
+/// TLS of the public listener.
 pub(crate) struct Tls {
-    pub(crate) config: Option<Arc<ServerConfig>>,
-    pub(crate) authority: Option<PathBuf>,
+    pub(crate) config: Arc<ServerConfig>,
+    certificate: Arc<Certificate>,
+    files: TlsFiles,
+    development: Option<DevelopmentTls>,
 }
 
-/// Makes the TLS configuration of the public listener.
-pub(crate) fn load(settings: &TlsSettings, data: &Path) -> Result<Tls> {
-    match settings {
-        TlsSettings::Off => Ok(Tls { config: None, authority: None }),
-        TlsSettings::Files { certificate, key } => {
-            Ok(Tls { config: Some(config(certificate, key)?), authority: None })
+impl Tls {
+    /// Reads or makes the certificate; `None` when TLS is off.
+    pub(crate) fn load(
+        settings: &TlsSettings,
+        profile: Profile,
+        data: &Path,
+        now: Now,
+    ) -> Result<Option<Self>, TlsError> {
+        let (files, development) = match settings {
+            TlsSettings::Off => return Ok(None),
+            TlsSettings::Files(files) => (files.clone(), None),
+            TlsSettings::Development => {
+                let development = DevelopmentTls::load_or_create(data, now)?;
+                (development.leaf.clone(), Some(development))
+            }
+        };
+        let certificate = Arc::new(Certificate(RwLock::new(Arc::new(read(&files)?))));
+        let config = Arc::new(server_config(profile, Arc::clone(&certificate))?);
+        Ok(Some(Self { config, certificate, files, development }))
+    }
+
+    /// Where our own authority lies, if the certificate is ours.
+    pub(crate) fn authority(&self) -> Option<&Path> {
+        self.development.as_ref().map(|development| development.authority.as_path())
+    }
+
+    /// Reads the certificate again; when that fails the one in force stays.
+    pub(crate) fn reload(&self, now: Now) -> Result<(), TlsError> {
+        if let Some(development) = &self.development {
+            development.renew(now)?;
         }
-        TlsSettings::Development => {
-            let own = DevelopmentAuthority::load_or_create(data)?;
-            let config = config(&own.certificate, &own.key)?;
-            Ok(Tls { config: Some(config), authority: Some(own.authority) })
-        }
+        *self.certificate.0.write() = Arc::new(read(&self.files)?);
+        Ok(())
     }
 }
 
-fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("cannot read certificates from {}", certificate.display()))?;
-    let mode = std::fs::metadata(key)
-        .with_context(|| format!("cannot read {}", key.display()))?
-        .permissions()
-        .mode();
-    if mode & 0o007 != 0 {
-        bail!("{} is readable by everyone; run: chmod 600 {}", key.display(), key.display());
-    }
-    let private = PrivateKeyDer::from_pem_file(key)
-        .with_context(|| format!("cannot read a private key from {}", key.display()))?;
+fn server_config(
+    profile: Profile,
+    certificate: Arc<Certificate>,
+) -> Result<ServerConfig, rustls::Error> {
+    let versions: &[&rustls::SupportedProtocolVersion] = match profile {
+        Profile::Development | Profile::Production => &[&TLS13, &TLS12],
+        Profile::Strict => &[&TLS13],
+    };
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_protocol_versions(versions)?
         .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .context("the certificate and the key do not belong together")?;
+        .with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // Early data can be replayed by anyone who saw it (T-104).
     config.max_early_data_size = 0;
-    Ok(Arc::new(config))
+    // Resumption by tickets whose keys rotate: no table of sessions that shards would share.
+    config.ticketer = Ticketer::new()?;
+    Ok(config)
+}
+
+/// Reads a chain and its key, and whether they belong together.
+pub(crate) fn read(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| certificate_fault(files, format!("it cannot be read ({error})")))?;
+    if chain.is_empty() {
+        return Err(certificate_fault(files, String::from("it holds no certificate")));
+    }
+    let key_fault = |why: String| {
+        ConfigError::file("tls.key_file", &files.key, why, "name the certificate's key, in PEM")
+    };
+    let text = read_private("tls.key_file", &files.key)?;
+    let key = PrivateKeyDer::from_pem_slice(text.expose())
+        .map_err(|error| key_fault(format!("it holds no private key ({error})")))?;
+    let provider: CryptoProvider = default_provider();
+    let pair = CertifiedKey::from_der(chain, key, &provider);
+    pair.map_err(|error| key_fault(format!("it does not fit the certificate ({error})")).into())
+}
+
+fn certificate_fault(files: &TlsFiles, why: String) -> TlsError {
+    let mend = "name your certificate chain in PEM, the server's own certificate first";
+    ConfigError::file("tls.certificate_file", &files.certificate, why, mend).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const NOW: Now = Now { monotonic_ms: 0, unix_ms: 1_800_000_000_000 };
+
+    fn development(data: &Path) -> Tls {
+        let settings = TlsSettings::Development;
+        Tls::load(&settings, Profile::Development, data, NOW).unwrap().unwrap()
+    }
+
+    // T-104
+    #[test]
+    fn no_early_data_and_one_protocol() {
+        let directory = tempfile::tempdir().unwrap();
+        let tls = development(directory.path());
+        assert_eq!(tls.config.max_early_data_size, 0);
+        assert_eq!(tls.config.alpn_protocols, [b"http/1.1"]);
+        assert!(tls.config.ticketer.enabled());
+        assert!(tls.authority().is_some_and(Path::exists));
+        let off = Tls::load(&TlsSettings::Off, Profile::Development, directory.path(), NOW);
+        assert!(off.unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_operators_files_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let _ours = development(directory.path());
+        let other = tempfile::tempdir().unwrap();
+        let _theirs = development(other.path());
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("empty.pem"), "nothing\n").unwrap();
+        std::fs::set_permissions(at("empty.pem"), PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::copy(at("tls.key"), at("open.key")).unwrap();
+        std::fs::set_permissions(at("open.key"), PermissionsExt::from_mode(0o644)).unwrap();
+        let cases = [
+            (at("tls.pem"), at("tls.key"), ""),
+            (at("none.pem"), at("tls.key"), "tls.certificate_file is"),
+            (at("empty.pem"), at("tls.key"), "holds no certificate"),
+            (at("tls.pem"), at("none.key"), "tls.key_file is"),
+            (at("tls.pem"), at("empty.pem"), "holds no private key"),
+            (at("tls.pem"), at("open.key"), "chmod 600"),
+            (at("tls.pem"), other.path().join("tls.key"), "does not fit"),
+        ];
+        for (certificate, key, expect) in cases {
+            let error = read(&TlsFiles { certificate, key }).err();
+            let text = error.map(|error| error.to_string()).unwrap_or_default();
+            assert_eq!(text.is_empty(), expect.is_empty(), "{text}");
+            assert!(text.contains(expect), "{expect}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_replaced_certificate_is_shown_after_a_reload_and_a_bad_one_never() {
+        let directory = tempfile::tempdir().unwrap();
+        let tls = development(directory.path());
+        let leaf = || tls.certificate.0.read().cert.first().cloned();
+        let before = leaf();
+        tls.reload(NOW).unwrap();
+        assert_eq!(leaf(), before);
+        let later = Now { unix_ms: NOW.unix_ms + 80 * 24 * 60 * 60 * 1000, ..NOW };
+        tls.reload(later).unwrap();
+        let renewed = leaf();
+        assert_ne!(renewed, before);
+        // The operator's own files are never made again, so a bad one is an error.
+        let files = tls.files.clone();
+        let settings = TlsSettings::Files(files.clone());
+        let theirs =
+            Tls::load(&settings, Profile::Production, directory.path(), NOW).unwrap().unwrap();
+        std::fs::set_permissions(&files.key, PermissionsExt::from_mode(0o644)).unwrap();
+        assert!(theirs.reload(later).is_err());
+        assert_eq!(theirs.certificate.0.read().cert.first().cloned(), renewed);
+    }
 }

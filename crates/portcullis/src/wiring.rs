@@ -1,50 +1,78 @@
 //! One server out of all parts.
 //! Never: a decision; parts are made in order and handed to one another.
 
-use std::io::Write;
-use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use portcullis_accounts::{AccountOptions, Registration, Setup, SigningKeys};
+use portcullis_accounts::{AccountOptions, Setup, SigningKeys};
 use portcullis_audit::{Audit, AuditOptions, Outcome, Record};
 use portcullis_chat::Feed;
 use portcullis_guard::{Directory, DirectoryLimits, Gate};
 use portcullis_model::{Clock, Secret, Severity, SystemClock};
-use portcullis_server::{Builder, Running};
+use portcullis_server::{Builder, Running, ServerError};
 use portcullis_store::{SqliteOptions, SqliteStore, Store};
-use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::config::{ConfigError, Settings, TlsSettings};
-use crate::{pages, signals, tls};
+use crate::banner::{self, Banner};
+use crate::config::{ConfigError, Settings};
+use crate::machine::{prepare_directory, raise_file_limit, reserve_port, start_log};
+use crate::pages;
+use crate::signals::{Signals, Wake};
+use crate::tls::{Tls, TlsError};
 
 /// Runs a server until it is asked to stop.
 pub(crate) fn serve(mut settings: Settings) -> Result<()> {
-    log_to_stderr();
+    start_log();
     raise_file_limit();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     prepare_directory(&settings.data)?;
     let (public, reserved) = reserve_port(settings.server.public)?;
-    settings.settle_origins(public)?;
-    let tls = tls::load(&settings.tls, &settings.data).map_err(configuration)?;
-    settings.server.tls = tls.config;
+    settings.settle(public);
+    // The store locks the data directory, so whatever is made in it is made by one server.
+    let parts = Parts::open(&settings)?;
+    let tls = Tls::load(&settings.tls, settings.profile, &settings.data, clock.now())?;
+    settings.server.tls = tls.as_ref().map(|tls| Arc::clone(&tls.config));
 
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let audit = open_audit(&settings)?;
-    let parts = Parts::open(&settings, &audit, &clock)?;
     let (running, store, setup_token) = parts.start(&settings, &audit, &clock)?;
     drop(reserved);
     record_start(&settings, &audit, &*clock);
-    announce(&settings, &running, tls.authority.as_deref(), setup_token.as_ref())?;
+    let signals = Signals::catch()?;
+    let told = Banner {
+        public: running.public(),
+        private: running.private(),
+        authority: tls.as_ref().and_then(Tls::authority),
+        setup_token: setup_token.as_ref(),
+    };
+    banner::print(&settings, &told);
+    drop(setup_token);
 
-    signals::wait_for_stop()?;
+    signals.wait_for_stop(|wake| match wake {
+        Wake::Reload => reload(tls.as_ref(), &audit, &*clock),
+        Wake::Tick => audit.tick(clock.now()),
+    });
     tracing::info!("stopping: connections are told to come back later");
     audit.record(Record::new("sys_shutdown", Severity::Warning), clock.now());
     running.drain();
     block_on(store.close())?.context("cannot close the store")?;
     audit.close();
     Ok(())
+}
+
+/// Checks what reading the configuration alone cannot: the operator's certificate.
+pub(crate) fn check(settings: &Settings) -> Result<()> {
+    match &settings.tls {
+        crate::config::TlsSettings::Files(files) => drop(crate::tls::read(files)?),
+        crate::config::TlsSettings::Development | crate::config::TlsSettings::Off => {}
+    }
+    Ok(())
+}
+
+/// Whether an error is the configuration's fault.
+pub(crate) fn is_configuration_fault(error: &anyhow::Error) -> bool {
+    let by_rule = |error: &ServerError| matches!(error, ServerError::Gate(_));
+    error.is::<ConfigError>()
+        || error.downcast_ref::<TlsError>().is_some_and(|tls| matches!(tls, TlsError::Config(_)))
+        || error.downcast_ref::<ServerError>().is_some_and(by_rule)
 }
 
 /// What exists before the server does.
@@ -58,7 +86,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn open(settings: &Settings, audit: &Audit, _clock: &Arc<dyn Clock>) -> Result<Self> {
+    fn open(settings: &Settings) -> Result<Self> {
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
         let feed = Feed::new(Arc::clone(&directory));
         let store =
@@ -66,7 +94,6 @@ impl Parts {
                 .with_context(|| format!("cannot open {}", settings.database.display()))?;
         let store: Arc<dyn Store> = Arc::new(store);
         let keys = SigningKeys::load_or_create(&settings.data)?;
-        let _recorded_by_accounts = audit;
         let (setup, setup_token) = block_on(async {
             portcullis_chat::load(&*store, &directory).await?;
             anyhow::Ok(Setup::prepare(&*store, &settings.data).await?)
@@ -81,18 +108,16 @@ impl Parts {
         clock: &Arc<dyn Clock>,
     ) -> Result<(Running, Arc<dyn Store>, Option<Secret<String>>)> {
         let mut options = AccountOptions::new(audit.clone(), Arc::clone(clock));
-        options.issuer.clone_from(&settings.accounts_issuer);
+        options.issuer.clone_from(&settings.accounts.issuer);
+        options.registration = settings.accounts.registration;
         options.setup = self.setup;
-        options.registration =
-            if settings.accounts_open { Registration::Open } else { Registration::Closed };
         let mut gate = settings.gate.clone();
         gate.issuers.push(self.keys.issuer(&options));
-        let gate = Gate::build(gate, self.directory).map_err(configuration)?;
+        let gate = Gate::build(gate, self.directory).map_err(ConfigError::Gate)?;
         let mut builder =
             Builder::new(settings.server.clone(), gate, audit.clone(), Arc::clone(clock));
         portcullis_accounts::install(&mut builder, Arc::clone(&self.store), self.keys, options)?;
-        portcullis_chat::install(&mut builder, Arc::clone(&self.store), settings.chat)
-            .map_err(configuration)?;
+        portcullis_chat::install(&mut builder, Arc::clone(&self.store), settings.chat)?;
         pages::install(&mut builder);
         self.feed.attach(builder.hub());
         let running = builder.start()?;
@@ -100,108 +125,51 @@ impl Parts {
     }
 }
 
-/// An error that is the configuration's fault: exit code 2.
-fn configuration(error: impl Into<anyhow::Error>) -> anyhow::Error {
-    let error: anyhow::Error = error.into();
-    anyhow::Error::new(ConfigError::refused(
-        "the configuration",
-        format!("{error:#}"),
-        "the server cannot be built from it",
-        "change it and start again",
-    ))
-}
-
 fn block_on<F: Future>(work: F) -> Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     Ok(runtime.context("cannot start a runtime")?.block_on(work))
 }
 
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
-}
-
-fn raise_file_limit() {
-    let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    limit.current = limit.maximum;
-    if rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).is_err() {
-        tracing::warn!("the limit of open files stays as it is; connections may be fewer");
-    }
-}
-
-/// The data directory holds keys: nobody else looks in.
-fn prepare_directory(data: &Path) -> Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data)
-        .with_context(|| format!("cannot make {}", data.display()))?;
-    std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700))
-        .with_context(|| format!("cannot close {} to others", data.display()))
-}
-
-/// Fixes the port when it is 0: origins name it, so it has to be known before the server is built.
-fn reserve_port(address: SocketAddr) -> Result<(SocketAddr, Socket)> {
-    let reserve = || -> std::io::Result<(SocketAddr, Socket)> {
-        let domain = Domain::for_address(address);
-        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_port(true)?;
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        let bound = socket.local_addr()?.as_socket().unwrap_or(address);
-        Ok((bound, socket))
-    };
-    reserve().with_context(|| format!("cannot listen on {address}; choose another under [listen]"))
-}
-
 fn open_audit(settings: &Settings) -> Result<Audit> {
     let options = AuditOptions {
-        file: Some(settings.audit_file.clone()),
-        stdout: settings.audit_stdout,
+        file: Some(settings.audit.file.clone()),
+        stdout: settings.audit.stdout,
         service_version: String::from(env!("CARGO_PKG_VERSION")),
         ..AuditOptions::default()
     };
-    Audit::open(options).context("cannot open the security log")
+    Ok(Audit::open(options)?)
 }
 
 fn record_start(settings: &Settings, audit: &Audit, clock: &dyn Clock) {
     let mut record = Record::new("sys_startup", Severity::Warning);
     record.outcome = Outcome::Success;
-    record.detail = Some(format!("origins {}", settings.gate.origins.join(" ")));
+    let origins = settings.gate.origins.join(" ");
+    record.detail = Some(format!("profile {}, origins {origins}", settings.profile.name()));
     audit.record(record, clock.now());
     for danger in &settings.dangers {
-        tracing::warn!(danger, "a promise is weakened by configuration");
+        tracing::warn!(key = danger.key, danger = danger.text, "a promise is weakened");
         let mut record = Record::new("sys_startup", Severity::Critical);
         record.rule = "danger";
-        record.detail = Some(String::from(*danger));
+        record.outcome = Outcome::Success;
+        record.detail = Some(format!("{}: {}", danger.key, danger.text));
         audit.record(record, clock.now());
     }
 }
 
-/// Prints what a person needs next.
-fn announce(
-    settings: &Settings,
-    running: &Running,
-    authority: Option<&Path>,
-    setup_token: Option<&Secret<String>>,
-) -> Result<()> {
-    let scheme = if settings.tls == TlsSettings::Off { "http" } else { "https" };
-    let public = format!("{scheme}://{}", running.public());
-    let mut out = std::io::stdout().lock();
-    if let Some(authority) = authority {
-        writeln!(out, "certificate authority {}", authority.display())?;
+/// SIGHUP. Connections stay; the next handshake sees the new certificate.
+fn reload(tls: Option<&Tls>, audit: &Audit, clock: &dyn Clock) {
+    let outcome = tls.map_or(Ok(()), |tls| tls.reload(clock.now()));
+    let mut record = Record::new("sys_reload", Severity::Warning);
+    match outcome {
+        Ok(()) => {
+            record.outcome = Outcome::Success;
+            tracing::info!("certificates were read again; other settings need a restart");
+        }
+        Err(error) => {
+            record.outcome = Outcome::Failure;
+            record.detail = Some(error.to_string());
+            tracing::error!(%error, "the certificate in force stays: the new one cannot be used");
+        }
     }
-    if let Some(token) = setup_token {
-        writeln!(out, "set-up link {public}/#setup={}", token.expose())?;
-    }
-    if !pages::are_built() {
-        writeln!(out, "no chat page in this build: run cargo xtask run, which needs Node.js")?;
-    }
-    if let Some(private) = running.private() {
-        writeln!(out, "listening private http://{private}")?;
-    }
-    writeln!(out, "listening public {public}")?;
-    out.flush()?;
-    Ok(())
+    audit.record(record, clock.now());
 }

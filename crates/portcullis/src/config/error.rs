@@ -1,20 +1,27 @@
 //! What was seen, why it is refused, how to mend it.
 //! Never: a secret's content.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// A configuration that stops the start.
+use portcullis_guard::GateError;
+
+use super::suggest::suggestion;
+
+/// A configuration that stops the start; exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    /// The file is not there or not readable.
+    /// The configuration file cannot be read.
     #[error("cannot read {}: {source}; name another file with --config", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
-    /// The file is no TOML, or has a key or value we do not know.
+    /// The text is no TOML, or has a key or a value that is not known.
     #[error("{place}: {message}")]
     Syntax { place: String, message: String },
     /// A value that is refused.
     #[error("{key} is {seen}: {why}; {mend}")]
-    Refused { key: String, seen: String, why: &'static str, mend: String },
+    Refused { key: String, seen: String, why: String, mend: String },
+    /// A value only the gate can judge, such as a weak secret.
+    #[error(transparent)]
+    Gate(#[from] GateError),
 }
 
 impl ConfigError {
@@ -22,64 +29,48 @@ impl ConfigError {
     pub(crate) fn refused(
         key: impl Into<String>,
         seen: impl Into<String>,
-        why: &'static str,
+        why: impl Into<String>,
         mend: impl Into<String>,
     ) -> Self {
-        Self::Refused { key: key.into(), seen: seen.into(), why, mend: mend.into() }
+        Self::Refused { key: key.into(), seen: seen.into(), why: why.into(), mend: mend.into() }
+    }
+
+    /// A value that is none of the few there are.
+    pub(crate) fn no_such_choice(key: &str, seen: &str, mend: &str) -> Self {
+        Self::refused(key, format!("{seen:?}"), "there is no such choice", mend)
     }
 
     /// A key of a feature that this version does not have: never silently ignored.
-    pub(crate) fn unavailable(key: &str, mend: &str) -> Self {
-        Self::refused(key, "set", "it is not available in this version", mend)
+    pub(crate) fn unavailable(key: &str, seen: &str, mend: &str) -> Self {
+        Self::refused(key, seen, "it is not available in this version", mend)
     }
 
-    /// A parser's complaint, with the nearest known key if one was misspelt.
-    pub(crate) fn syntax(place: &str, error: &toml::de::Error) -> Self {
-        let mut message = error.to_string().trim_end().to_owned();
-        if let Some(near) = nearest(error.message()) {
-            message.push_str(&format!("\ndid you mean `{near}`?"));
+    /// A file of the operator's that cannot be used.
+    pub(crate) fn file(key: &str, path: &Path, why: impl Into<String>, mend: &str) -> Self {
+        Self::refused(key, path.display().to_string(), why, mend)
+    }
+
+    /// What the parser says of a file, with the place; `text` is the file's.
+    pub(crate) fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        let mut place = path.display().to_string();
+        if let Some(before) = error.span().and_then(|span| text.get(..span.start)) {
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|letter| *letter != '\n').count() + 1;
+            place.push_str(&format!(":{line}:{column}"));
         }
-        Self::Syntax { place: place.to_owned(), message }
+        Self::Syntax { place, message: explained(error) }
+    }
+
+    /// What the parser says of one variable of the environment.
+    pub(crate) fn variable(name: &str, error: &toml::de::Error) -> Self {
+        Self::Syntax { place: String::from(name), message: explained(error) }
     }
 }
 
-/// The known key closest to the unknown one in "unknown field `a`, expected one of `b`, `c`".
-fn nearest(message: &str) -> Option<String> {
-    let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let (unknown, known) = names.split_first()?;
-    if !message.starts_with("unknown field") {
-        return None;
-    }
-    let best = known.iter().min_by_key(|name| distance(unknown, name))?;
-    (distance(unknown, best) <= 3).then(|| (*best).to_owned())
-}
-
-/// How many letters have to change (Levenshtein).
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, letter) in left.chars().enumerate() {
-        let mut next = vec![index + 1];
-        for (column, other) in right.iter().enumerate() {
-            let change = row.get(column).copied().unwrap_or(0) + usize::from(letter != *other);
-            let insert = next.last().copied().unwrap_or(0) + 1;
-            let delete = row.get(column + 1).copied().unwrap_or(0) + 1;
-            next.push(change.min(insert).min(delete));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn t273_a_misspelt_key_finds_its_neighbour() {
-        let message = "unknown field `orgins`, expected one of `listen`, `origin`, `rate`";
-        assert_eq!(nearest(message).as_deref(), Some("origin"));
-        assert_eq!(nearest("unknown field `zzzzzzzz`, expected one of `rate`"), None);
-        assert_eq!(nearest("invalid type: string `orgins`, `origin`"), None);
+fn explained(error: &toml::de::Error) -> String {
+    let message = error.message().trim().replace('\n', ", ");
+    match suggestion(&message) {
+        Some(near) => format!("{message}; did you mean `{near}`?"),
+        None => message,
     }
 }

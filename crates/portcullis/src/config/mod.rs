@@ -1,13 +1,32 @@
 //! What can be configured, and what it comes to: a file, the environment over it, a profile below.
 //! Never: a key that is not known, a rule that is skipped because it cannot be read.
 
-mod environment; // PORTCULLIS__SECTION__KEY over the file
-mod error; // what was seen, why it is refused, how to mend it
-mod file; // the file's sections, as they stand there
-mod issuer; // tokens of other issuers
-mod origin; // origins and host names
-mod rate; // "10/60s"
 mod settings; // everything in force, as plain options
+mod file; // the file as a whole
+mod environment; // PORTCULLIS__SECTION__KEY over the file
+mod profile; // where defaults come from, and what is refused
+mod listen; // [listen]
+mod tls; // [tls]
+mod transport; // [transport]
+mod origin; // [origin]
+mod token; // [token]
+mod capacity; // [capacity]
+mod rate; // [rate]
+mod message; // [message]
+mod store; // [store]
+mod accounts; // [accounts]
+mod audit; // [audit]
+mod danger; // [danger]
+mod number; // numbers within bounds
+mod secret_file; // files only their owner may read
+mod suggest; // the key that was probably meant
+mod summary; // what is in force, for people
+mod error; // what was seen, why it is refused, how to mend it
+#[cfg(test)]
+mod tests; // whole files, good and bad
 
 pub(crate) use error::ConfigError;
-pub(crate) use settings::{Profile, Settings, Sources, TlsSettings};
+pub(crate) use profile::Profile;
+pub(crate) use secret_file::read_private;
+pub(crate) use settings::{Settings, Sources};
+pub(crate) use tls::{TlsFiles, TlsSettings};

@@ -1,106 +1,164 @@
-//! Origins and the host names that follow from them.
-//! Never: a wildcard, `null`, or plain text in production.
+//! `[origin]`: which pages may connect. Answers cross-site hijacking (T-001 to T-012).
+//! Never: a pattern, `null`, or a page without TLS outside development.
 
 use std::net::SocketAddr;
 
 use portcullis_guard::WithoutOrigin;
+use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::file;
-use super::settings::Profile;
+use super::profile::Profile;
+use super::tls::TlsSettings;
 
-/// Which pages may connect, and which names this server answers to.
+/// `[origin]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct OriginSection {
+    /// Pages that may connect, as browsers send them; in development also the server's own.
+    pub(super) allowed: Option<Vec<String>>,
+    /// `refuse` or `token`; `refuse`. With `token`, native clients come in with a bearer token.
+    without_origin: Option<String>,
+}
+
+/// Which pages may connect, before the port is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origins {
-    pub(crate) allowed: Vec<String>,
-    pub(crate) hosts: Vec<String>,
-    pub(crate) without: WithoutOrigin,
+pub(super) struct Origins {
+    /// As configured, sound for the profile.
+    pub(super) allowed: Vec<String>,
+    pub(super) without: WithoutOrigin,
+    /// Names clients use for this server, if configured.
+    pub(super) hosts: Option<Vec<String>>,
+    own_pages: OwnPages,
 }
 
-/// Reads `[origin]`. With `public` bound to a loopback address, development adds its own pages.
-pub(crate) fn read(
-    section: &file::Origin,
-    profile: Profile,
-    public: SocketAddr,
-    scheme: &str,
-) -> Result<Origins, ConfigError> {
-    let mut allowed = section.allowed.clone().unwrap_or_default();
-    for origin in &allowed {
-        check(origin, profile)?;
-    }
-    if allowed.is_empty() && profile != Profile::Development {
-        return Err(ConfigError::refused(
-            "origin.allowed",
-            "empty",
-            "no page could connect",
-            "list your pages, like allowed = [\"https://myapp.com\"]",
-        ));
-    }
-    let mut hosts: Vec<String> = Vec::new();
-    for origin in &allowed {
-        let host = origin.split_once("://").map_or(origin.as_str(), |(_, host)| host);
-        hosts.push(host.to_owned());
-    }
-    if public.ip().is_loopback() {
-        let port = public.port();
-        for name in [public.ip().to_string(), String::from("localhost")] {
-            let name = if name.contains(':') { format!("[{name}]") } else { name };
-            let host = format!("{name}:{port}");
-            if profile == Profile::Development {
-                allowed.push(format!("{scheme}://{host}"));
-            }
-            hosts.push(host);
+/// Whether the server's own pages may connect without being listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OwnPages {
+    Added,
+    Listed,
+}
+
+/// Origins and host names in force.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Settled {
+    pub(super) origins: Vec<String>,
+    pub(super) hosts: Vec<String>,
+}
+
+impl OriginSection {
+    pub(super) fn read(
+        self,
+        profile: Profile,
+        hosts: Option<Vec<String>>,
+    ) -> Result<Origins, ConfigError> {
+        let allowed = self.allowed.unwrap_or_default();
+        for origin in &allowed {
+            check(origin, profile)?;
         }
+        let own_pages = match profile {
+            Profile::Development => OwnPages::Added,
+            Profile::Production | Profile::Strict => OwnPages::Listed,
+        };
+        if allowed.is_empty() && own_pages == OwnPages::Listed {
+            let mend = "list your pages, like allowed = [\"https://myapp.com\"]";
+            let why = "no page could connect";
+            return Err(ConfigError::refused("origin.allowed", "empty", why, mend));
+        }
+        let without = match self.without_origin.as_deref() {
+            None | Some("refuse") => WithoutOrigin::Refuse,
+            Some("token") => WithoutOrigin::Token,
+            Some(other) => {
+                let mend = "write \"refuse\" or \"token\"";
+                return Err(ConfigError::no_such_choice("origin.without_origin", other, mend));
+            }
+        };
+        Ok(Origins { allowed, without, hosts, own_pages })
     }
-    allowed.sort();
-    allowed.dedup();
-    hosts.sort();
-    hosts.dedup();
-    Ok(Origins { allowed, hosts, without: without(section)? })
 }
 
-fn without(section: &file::Origin) -> Result<WithoutOrigin, ConfigError> {
-    match section.without_origin.as_deref() {
-        None | Some("refuse") => Ok(WithoutOrigin::Refuse),
-        Some("token") => Ok(WithoutOrigin::Token),
-        Some(other) => Err(ConfigError::refused(
-            "origin.without_origin",
-            format!("{other:?}"),
-            "it is no such choice",
-            "write \"refuse\" or \"token\"",
-        )),
+impl Origins {
+    /// Adds what depends on the address: own pages in development, and the server's names.
+    pub(super) fn settle(&self, public: SocketAddr, tls: &TlsSettings) -> Settled {
+        let default_port = match tls {
+            TlsSettings::Off => 80,
+            TlsSettings::Development | TlsSettings::Files(_) => 443,
+        };
+        let with_port = |name: &str| match public.port() {
+            port if port == default_port => String::from(name),
+            port => format!("{name}:{port}"),
+        };
+        let mut origins = self.allowed.clone();
+        let mut hosts = self.hosts.clone().unwrap_or_else(|| {
+            let named = self.allowed.iter().filter_map(|origin| Some(origin.split_once("://")?.1));
+            let spelled = |host| [String::from(host), String::from(name(host))];
+            named
+                .flat_map(|host| spelled(host).into_iter().chain([with_port(name(host))]))
+                .collect()
+        });
+        if public.ip().is_loopback() {
+            let address = match public.ip() {
+                std::net::IpAddr::V4(address) => address.to_string(),
+                std::net::IpAddr::V6(address) => format!("[{address}]"),
+            };
+            for own in [with_port(&address), with_port("localhost")] {
+                if self.own_pages == OwnPages::Added {
+                    origins.push(format!("{}://{own}", tls.scheme()));
+                }
+                hosts.push(own);
+            }
+        }
+        for list in [&mut origins, &mut hosts] {
+            list.sort();
+            list.dedup();
+        }
+        Settled { origins, hosts }
+    }
+}
+
+/// The host without its port.
+fn name(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        Some(_) | None => host,
     }
 }
 
 fn check(origin: &str, profile: Profile) -> Result<(), ConfigError> {
-    let refuse = |why| {
-        let mend = "write an origin as browsers send it, like \"https://myapp.com\"";
+    fault(origin, profile).map_or(Ok(()), |why| {
+        let mend = "write it as browsers send it, like \"https://myapp.com\"";
         Err(ConfigError::refused("origin.allowed", format!("{origin:?}"), why, mend))
-    };
+    })
+}
+
+/// What is wrong with an origin; the gate looks at its spelling once more.
+fn fault(origin: &str, profile: Profile) -> Option<&'static str> {
     if origin == "null" {
-        return refuse("any sandboxed page has this origin");
+        return Some("every sandboxed frame has this origin");
     }
     if origin.contains('*') {
-        return refuse("a wildcard lets any page connect");
+        return Some("a pattern lets pages connect that nobody has named");
     }
     let Some((scheme, host)) = origin.split_once("://") else {
-        return refuse("it has no scheme");
+        return Some("it has no scheme");
     };
-    let host_fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let letters = host.bytes().all(|byte| host_fits(byte) || b".-:[]".contains(&byte));
-    if host.is_empty() || !letters {
-        return refuse("it is no scheme, host and port in their serialised form");
+    let plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    if host.is_empty() || !host.bytes().all(plain) {
+        return Some("it is more than a scheme, a lower-case host and perhaps a port");
     }
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let local = name == "localhost" || name.starts_with("127.") || name == "[::1]";
-    match scheme {
-        "https" if local && profile != Profile::Development => {
-            refuse("a local page does not belong into production")
+    let name = name(host);
+    let local = ["localhost", "[::1]", "[::]", "0.0.0.0"].contains(&name)
+        || name.ends_with(".localhost")
+        || name.starts_with("127.");
+    match (scheme, profile) {
+        ("https", Profile::Development) => None,
+        ("http", Profile::Development) if local => None,
+        ("https", Profile::Production | Profile::Strict) if local => {
+            Some("any program on a visitor's machine can serve this page")
         }
-        "https" => Ok(()),
-        "http" if profile == Profile::Development && local => Ok(()),
-        "http" => refuse("a page without TLS can be replaced on its way"),
-        _ => refuse("pages have the scheme https"),
+        ("https", Profile::Production | Profile::Strict) => None,
+        ("http", _) => Some("a page without TLS can be replaced on its way"),
+        (_, _) => Some("pages that may connect have the scheme https"),
     }
 }
 
@@ -109,35 +167,88 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t011_production_takes_only_whole_https_origins() {
+    fn t011_only_whole_https_origins_outside_development() {
+        // Origin, accepted in production, accepted in development.
         let cases = [
-            ("https://myapp.com", true),
-            ("https://myapp.com:8443", true),
-            ("http://myapp.com", false),
-            ("http://localhost:3000", false),
-            ("https://localhost", false),
-            ("*", false),
-            ("https://*.myapp.com", false),
-            ("null", false),
-            ("https://myapp.com/", false),
-            ("https://MyApp.com", false),
-            ("myapp.com", false),
-            ("wss://myapp.com", false),
-            ("", false),
+            ("https://myapp.com", true, true),
+            ("https://myapp.com:8443", true, true),
+            ("https://[2001:db8::1]:8443", true, true),
+            ("https://localhost.myapp.com", true, true),
+            ("http://myapp.com", false, false),
+            ("http://localhost:3000", false, true),
+            ("http://127.0.0.1:3000", false, true),
+            ("http://[::1]:3000", false, true),
+            ("https://localhost", false, true),
+            ("https://localhost:3000", false, true),
+            ("https://app.localhost", false, true),
+            ("https://127.0.0.1:8443", false, true),
+            ("https://[::1]", false, true),
+            ("*", false, false),
+            ("https://*", false, false),
+            ("https://*.myapp.com", false, false),
+            ("null", false, false),
+            ("https://myapp.com/", false, false),
+            ("https://myapp.com/chat", false, false),
+            ("https://user@myapp.com", false, false),
+            ("https://MyApp.com", false, false),
+            ("HTTPS://myapp.com", false, false),
+            (" https://myapp.com", false, false),
+            ("myapp.com", false, false),
+            ("wss://myapp.com", false, false),
+            ("https://", false, false),
+            ("", false, false),
         ];
-        for (origin, expect) in cases {
-            let outcome = check(origin, Profile::Production);
-            assert_eq!(outcome.is_ok(), expect, "{origin:?}");
+        for (origin, production, development) in cases {
+            assert_eq!(check(origin, Profile::Production).is_ok(), production, "{origin:?}");
+            assert_eq!(check(origin, Profile::Strict).is_ok(), production, "{origin:?}");
+            assert_eq!(check(origin, Profile::Development).is_ok(), development, "{origin:?}");
         }
     }
 
     #[test]
-    fn t011_an_empty_list_stops_production_and_not_development() {
-        let section = file::Origin::default();
-        let public = "127.0.0.1:8443".parse().unwrap();
-        assert!(read(&section, Profile::Production, public, "https").is_err());
-        let origins = read(&section, Profile::Development, public, "https").unwrap();
-        assert_eq!(origins.allowed, ["https://127.0.0.1:8443", "https://localhost:8443"]);
-        assert_eq!(origins.hosts, ["127.0.0.1:8443", "localhost:8443"]);
+    fn own_names_follow_from_address_and_origins() {
+        let own = ["https://127.0.0.1:8443", "https://localhost:8443"];
+        let loopback = ["127.0.0.1:8443", "localhost:8443"];
+        let page = "https://myapp.com:3000";
+        type Names<'a> = &'a [&'a str];
+        let cases: [(Profile, Names<'_>, &str, Names<'_>, Names<'_>); 5] = [
+            (Profile::Development, &[], "127.0.0.1:8443", &own, &loopback),
+            (
+                Profile::Development,
+                &[],
+                "127.0.0.1:443",
+                &["https://127.0.0.1", "https://localhost"],
+                &["127.0.0.1", "localhost"],
+            ),
+            (
+                Profile::Development,
+                &[],
+                "[::1]:7",
+                &["https://[::1]:7", "https://localhost:7"],
+                &["[::1]:7", "localhost:7"],
+            ),
+            (
+                Profile::Production,
+                &[page],
+                "0.0.0.0:8443",
+                &[page],
+                &["myapp.com", "myapp.com:3000", "myapp.com:8443"],
+            ),
+            (
+                Profile::Production,
+                &["https://myapp.com"],
+                "127.0.0.1:443",
+                &["https://myapp.com"],
+                &["127.0.0.1", "localhost", "myapp.com"],
+            ),
+        ];
+        for (profile, allowed, public, origins, hosts) in cases {
+            let allowed = allowed.iter().copied().map(String::from).collect();
+            let section = OriginSection { allowed: Some(allowed), without_origin: None };
+            let read = section.read(profile, None).unwrap();
+            let settled = read.settle(public.parse().unwrap(), &TlsSettings::Development);
+            assert_eq!(settled.origins, origins, "{public}");
+            assert_eq!(settled.hosts, hosts, "{public}");
+        }
     }
 }

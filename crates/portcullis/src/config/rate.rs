@@ -1,36 +1,103 @@
-//! Rates as `count/period`: `10/60s`, `100/1m`.
+//! `[rate]`: how often, as `count/period`. Answers floods and guessing (T-070 to T-081).
 //! Never: a rate that cannot be read and is skipped.
 
 use std::collections::BTreeMap;
 
-use portcullis_guard::Rate;
+use portcullis_guard::{GateOptions, Rate};
+use serde::Deserialize;
 
 use super::error::ConfigError;
 
-/// Reads a rate, or keeps the default when there is none.
-pub(crate) fn read(key: &str, text: Option<&String>, default: Rate) -> Result<Rate, ConfigError> {
-    text.map_or(Ok(default), |text| parse(key, text))
+/// `[rate]`; a count and a period in `ms`, `s`, `m` or `h`: `"10/60s"`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RateSection {
+    /// Connection attempts of an address prefix; `10/60s`.
+    connect_per_prefix: Option<String>,
+    /// Page and API requests of an address prefix; `600/60s`.
+    request_per_prefix: Option<String>,
+    /// Log-ins and registrations of an address prefix; `20/60s`.
+    login_per_prefix: Option<String>,
+    /// Log-ins to one user name; `10/60s`.
+    login_per_user: Option<String>,
+    /// All events of a user; `100/60s`.
+    message_per_user: Option<String>,
+    /// All events of a connection; `100/60s`.
+    message_per_connection: Option<String>,
+    /// Single events of a user, in place of what the event declares.
+    event_per_user: BTreeMap<String, String>,
 }
 
-/// Reads the rates of single events.
-pub(crate) fn read_events(
-    texts: &BTreeMap<String, String>,
-) -> Result<Vec<(String, Rate)>, ConfigError> {
-    texts
-        .iter()
-        .map(|(event, text)| {
-            Ok((event.clone(), parse(&format!("rate.event_per_user.\"{event}\""), text)?))
-        })
-        .collect()
+impl RateSection {
+    pub(super) fn read(&self, mut options: GateOptions) -> Result<GateOptions, ConfigError> {
+        let named = [
+            ("connect_per_prefix", &self.connect_per_prefix, &mut options.connect_per_prefix),
+            ("request_per_prefix", &self.request_per_prefix, &mut options.request_per_prefix),
+            ("login_per_prefix", &self.login_per_prefix, &mut options.login_per_prefix),
+            ("login_per_user", &self.login_per_user, &mut options.login_per_user),
+            ("message_per_user", &self.message_per_user, &mut options.message_per_user),
+            (
+                "message_per_connection",
+                &self.message_per_connection,
+                &mut options.message_per_connection,
+            ),
+        ];
+        for (key, text, rate) in named {
+            if let Some(text) = text {
+                *rate = parse(&format!("rate.{key}"), text)?;
+            }
+        }
+        for (event, text) in &self.event_per_user {
+            let rate = parse(&format!("rate.event_per_user.{event:?}"), text)?;
+            options.event_per_user.push((event.clone(), rate));
+        }
+        Ok(options)
+    }
 }
 
 fn parse(key: &str, text: &str) -> Result<Rate, ConfigError> {
     text.parse().map_err(|_| {
-        ConfigError::refused(
-            key,
-            format!("{text:?}"),
-            "it is no rate",
-            "write a count and a period, like \"10/60s\" or \"100/1m\"",
-        )
+        let mend = "write a count and a period up to a day, like \"10/60s\" or \"100/1m\"";
+        ConfigError::refused(key, format!("{text:?}"), "it is no rate", mend)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<GateOptions, String> {
+        let section: RateSection = toml::from_str(text).unwrap();
+        section.read(GateOptions::default()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_key_reaches_its_rate() {
+        let text = "connect_per_prefix = \"1/1s\"\nrequest_per_prefix = \"2/1s\"\n\
+                    login_per_prefix = \"3/1s\"\nlogin_per_user = \"4/1s\"\n\
+                    message_per_user = \"5/1s\"\nmessage_per_connection = \"6/1s\"\n\
+                    event_per_user = { \"chat:send\" = \"7/1m\" }\n";
+        let options = read(text).unwrap();
+        let counts = [
+            options.connect_per_prefix,
+            options.request_per_prefix,
+            options.login_per_prefix,
+            options.login_per_user,
+            options.message_per_user,
+            options.message_per_connection,
+        ]
+        .map(|rate| rate.count);
+        assert_eq!(counts, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(options.event_per_user, [("chat:send".to_owned(), Rate::per(7, 60_000))]);
+    }
+
+    #[test]
+    fn what_is_no_rate_is_refused() {
+        for bad in ["", "10", "10/", "/60s", "0/60s", "10/0s", "-1/60s", "10/60", "10/60d", "10/2y"]
+        {
+            let error = read(&format!("login_per_user = {bad:?}")).unwrap_err();
+            assert!(error.starts_with("rate.login_per_user is"), "{error}");
+            assert!(read(&format!("event_per_user = {{ a = {bad:?} }}")).is_err(), "{bad}");
+        }
+    }
 }

@@ -1,0 +1,103 @@
+//! The configuration of a server under test.
+//! Never: a limit of the product's own that it changes without saying so.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::forge::SECRET;
+
+/// The configuration of a server under test.
+///
+/// `Config::default()` has the product's own limits, except that many connections may come from
+/// one address: tests of that limit say so with [`Config::strict_rates`].
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The profile; `development`.
+    pub profile: String,
+    /// Lines of `[rate]`.
+    pub rate: Vec<String>,
+    /// Lines of `[capacity]`.
+    pub capacity: Vec<String>,
+    /// Lines of `[transport]`.
+    pub transport: Vec<String>,
+    /// Lines of `[origin]`.
+    pub origin: Vec<String>,
+    /// Whole sections of any other name.
+    pub more: String,
+    /// Plain text instead of TLS.
+    pub plaintext: bool,
+    /// Variables of the process, such as `PORTCULLIS__SECTION__KEY`.
+    pub environment: Vec<(String, String)>,
+    /// An HS256 issuer `https://id.example` with [`SECRET`].
+    pub issuer: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let wide = [
+            "connect_per_prefix = \"100000/60s\"",
+            "request_per_prefix = \"100000/60s\"",
+            "login_per_prefix = \"100000/60s\"",
+        ];
+        Self {
+            profile: String::from("development"),
+            rate: wide.map(String::from).to_vec(),
+            capacity: Vec::new(),
+            transport: Vec::new(),
+            origin: Vec::new(),
+            more: String::new(),
+            plaintext: false,
+            environment: Vec::new(),
+            issuer: true,
+        }
+    }
+}
+
+impl Config {
+    /// The product's own rates, for tests of them.
+    #[must_use]
+    pub fn strict_rates() -> Self {
+        Self { rate: Vec::new(), ..Self::default() }
+    }
+
+    /// Plain text instead of TLS: for tests of bytes that TLS would only hide.
+    #[must_use]
+    pub fn plaintext() -> Self {
+        Self { plaintext: true, ..Self::default() }
+    }
+
+    /// Writes the file, and the issuer's secret beside it.
+    pub(crate) fn write(&self, directory: &Path) {
+        let secret = directory.join("hs256.key");
+        std::fs::write(&secret, SECRET).unwrap();
+        std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::write(directory.join("portcullis.toml"), self.text(directory)).unwrap();
+    }
+
+    fn text(&self, directory: &Path) -> String {
+        let mut text = format!(
+            "profile = {:?}\n[listen]\npublic = \"127.0.0.1:0\"\n\
+             private = \"127.0.0.1:0\"\nshards = 2\n",
+            self.profile
+        );
+        for (name, lines) in [
+            ("rate", &self.rate),
+            ("capacity", &self.capacity),
+            ("transport", &self.transport),
+            ("origin", &self.origin),
+        ] {
+            text.push_str(&format!("[{name}]\n{}\n", lines.join("\n")));
+        }
+        if self.plaintext {
+            text.push_str("[tls]\nmode = \"off\"\n");
+        }
+        if self.issuer {
+            text.push_str(&format!(
+                "[[token.issuer]]\nissuer = \"https://id.example\"\naudience = \"portcullis\"\n\
+                 algorithm = \"HS256\"\nsecret_file = {:?}\n",
+                directory.join("hs256.key")
+            ));
+        }
+        text + &self.more
+    }
+}

@@ -1,0 +1,82 @@
+//! `[danger]`: what weakens a promise; each key in force is logged and recorded at the start.
+//! Never: in the strict profile.
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+use super::error::ConfigError;
+use super::profile::Profile;
+use super::tls::TlsSettings;
+
+/// A weakened promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Danger {
+    /// The key that weakens it.
+    pub(crate) key: &'static str,
+    /// What may happen now.
+    pub(crate) text: &'static str,
+}
+
+const PLAINTEXT: Danger = Danger {
+    key: "plaintext_off_loopback",
+    text: "others on the network can read and change what clients say",
+};
+const PRIVATE: Danger = Danger {
+    key: "private_off_loopback",
+    text: "whoever reaches the private listener reads health and metrics",
+};
+
+/// `[danger]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DangerSection {
+    /// TLS may be off on an address others can reach, because something in front speaks it.
+    plaintext_off_loopback: bool,
+    /// Health and metrics may be open to an address others can reach.
+    private_off_loopback: bool,
+}
+
+impl DangerSection {
+    /// Refuses what others can reach and should not (T-100, T-270); gives what was allowed.
+    pub(super) fn read(
+        &self,
+        profile: Profile,
+        tls: &TlsSettings,
+        public: SocketAddr,
+        private: SocketAddr,
+    ) -> Result<Vec<Danger>, ConfigError> {
+        if profile == Profile::Strict && (self.plaintext_off_loopback || self.private_off_loopback)
+        {
+            let mend = "leave [danger] out, or use profile = \"production\"";
+            let why = "the strict profile weakens nothing";
+            return Err(ConfigError::refused("danger", "set", why, mend));
+        }
+        let mut dangers = Vec::new();
+        if !public.ip().is_loopback() {
+            if profile == Profile::Development {
+                let why = "the development profile is for this machine only";
+                let mend = "bind 127.0.0.1, or use profile = \"production\" with your certificate";
+                return Err(ConfigError::refused("listen.public", public.to_string(), why, mend));
+            }
+            if *tls == TlsSettings::Off {
+                if !self.plaintext_off_loopback {
+                    let why = "without TLS others on the network read and change everything";
+                    let mend = "use [tls] mode = \"files\", or bind 127.0.0.1";
+                    let seen = public.to_string();
+                    return Err(ConfigError::refused("listen.public", seen, why, mend));
+                }
+                dangers.push(PLAINTEXT);
+            }
+        }
+        if !private.ip().is_loopback() {
+            if !self.private_off_loopback {
+                let why = "health and metrics would be open to everyone who reaches it";
+                let mend = "bind 127.0.0.1, or set [danger] private_off_loopback = true";
+                return Err(ConfigError::refused("listen.private", private.to_string(), why, mend));
+            }
+            dangers.push(PRIVATE);
+        }
+        Ok(dangers)
+    }
+}

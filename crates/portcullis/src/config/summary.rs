@@ -1,0 +1,181 @@
+//! What is in force, for people, as a configuration file that says the same.
+//! Never: a secret.
+
+use portcullis_guard::{Rate, WithoutOrigin};
+use toml::{Table, Value};
+
+use super::settings::Settings;
+use super::tls::TlsSettings;
+use super::token::SecretSource;
+
+impl Settings {
+    /// Every key with its value in force.
+    pub(crate) fn summary(&self) -> String {
+        let mut table = Table::new();
+        table.insert(String::from("profile"), self.profile.name().into());
+        for (name, section) in self.sections() {
+            table.insert(String::from(name), Value::Table(section));
+        }
+        let mut text = format!("# data directory: {}\n", self.data.display());
+        let settled = self.clone().settled();
+        text.push_str(&format!("# host names: {}\n", settled.gate.hosts.join(" ")));
+        text.push_str(&format!("# pages: {}\n", settled.gate.origins.join(" ")));
+        for issuer in &self.issuers {
+            if issuer.secret == SecretSource::Environment {
+                let issuer = &issuer.issuer;
+                text.push_str(&format!("# the secret of {issuer} is set in the environment\n"));
+            }
+        }
+        for danger in &self.dangers {
+            text.push_str(&format!("# danger: {}: {}\n", danger.key, danger.text));
+        }
+        text.push_str(&toml::to_string(&table).unwrap_or_default());
+        text
+    }
+
+    fn settled(mut self) -> Self {
+        self.settle(self.server.public);
+        self
+    }
+
+    fn sections(&self) -> Vec<(&'static str, Table)> {
+        vec![
+            ("listen", self.listen()),
+            ("tls", self.tls()),
+            ("transport", self.transport()),
+            ("origin", self.origin()),
+            ("token", self.token()),
+            ("capacity", self.capacity()),
+            ("rate", self.rate()),
+            (
+                "message",
+                section([
+                    ("size_max_bytes", number(self.gate.message_max_bytes)),
+                    ("links", self.gate.links_allowed.into()),
+                ]),
+            ),
+            ("store", section([("url", format!("sqlite:{}", self.database.display()).into())])),
+            (
+                "accounts",
+                section([
+                    ("enabled", true.into()),
+                    ("registration", self.accounts.registration_name().into()),
+                    ("issuer", self.accounts.issuer.clone().into()),
+                ]),
+            ),
+            (
+                "audit",
+                section([
+                    ("file", self.audit.file.display().to_string().into()),
+                    ("stdout", self.audit.stdout.into()),
+                ]),
+            ),
+            ("danger", section(self.dangers.iter().map(|danger| (danger.key, true.into())))),
+        ]
+    }
+
+    fn listen(&self) -> Table {
+        let mut listen = section([
+            ("public", self.server.public.to_string().into()),
+            ("shards", number(self.server.shards as u64)),
+        ]);
+        if let Some(private) = self.server.private {
+            listen.insert(String::from("private"), private.to_string().into());
+        }
+        if let Some(hosts) = &self.origins.hosts {
+            listen.insert(String::from("hosts"), hosts.clone().into());
+        }
+        listen
+    }
+
+    fn tls(&self) -> Table {
+        let mode = ("mode", self.tls.mode().into());
+        match &self.tls {
+            TlsSettings::Development | TlsSettings::Off => section([mode]),
+            TlsSettings::Files(files) => section([
+                mode,
+                ("certificate_file", files.certificate.display().to_string().into()),
+                ("key_file", files.key.display().to_string().into()),
+            ]),
+        }
+    }
+
+    fn transport(&self) -> Table {
+        section([
+            ("websocket", true.into()),
+            ("polling", self.gate.polling.into()),
+            ("ping_interval_ms", number(self.server.ping_interval_ms)),
+            ("ping_timeout_ms", number(self.server.ping_timeout_ms)),
+            ("connect_timeout_ms", number(self.server.connect_timeout_ms)),
+            ("handshake_timeout_ms", number(self.server.handshake_timeout_ms)),
+            ("assembly_timeout_ms", number(self.server.assembly_timeout_ms)),
+            ("write_stall_ms", number(self.server.write_stall_ms)),
+        ])
+    }
+
+    fn origin(&self) -> Table {
+        let without = match self.origins.without {
+            WithoutOrigin::Refuse => "refuse",
+            WithoutOrigin::Token => "token",
+        };
+        section([
+            ("allowed", self.origins.allowed.clone().into()),
+            ("without_origin", without.into()),
+        ])
+    }
+
+    fn token(&self) -> Table {
+        let issuers = self.issuers.iter().map(|facts| {
+            let mut issuer = section([
+                ("issuer", facts.issuer.clone().into()),
+                ("audience", facts.audience.clone().into()),
+                ("algorithm", "HS256".into()),
+            ]);
+            if let SecretSource::File(path) = &facts.secret {
+                issuer.insert(String::from("secret_file"), path.display().to_string().into());
+            }
+            Value::Table(issuer)
+        });
+        section([("issuer", Value::Array(issuers.collect()))])
+    }
+
+    fn capacity(&self) -> Table {
+        section([
+            ("connections_total", number(self.gate.connections_total)),
+            ("pre_auth_total", number(self.gate.pre_auth_total)),
+            ("connections_per_user", number(self.gate.connections_per_user)),
+            ("rooms_per_user", number(self.chat.rooms_per_user_max)),
+            ("members_per_room", number(self.chat.members_per_room_max)),
+        ])
+    }
+
+    fn rate(&self) -> Table {
+        let events = self.gate.event_per_user.iter();
+        let events = events.map(|(event, rate)| (event.as_str(), spelled(*rate)));
+        section([
+            ("connect_per_prefix", spelled(self.gate.connect_per_prefix)),
+            ("request_per_prefix", spelled(self.gate.request_per_prefix)),
+            ("login_per_prefix", spelled(self.gate.login_per_prefix)),
+            ("login_per_user", spelled(self.gate.login_per_user)),
+            ("message_per_user", spelled(self.gate.message_per_user)),
+            ("message_per_connection", spelled(self.gate.message_per_connection)),
+            ("event_per_user", Value::Table(section(events))),
+        ])
+    }
+}
+
+fn section<'a>(keys: impl IntoIterator<Item = (&'a str, Value)>) -> Table {
+    keys.into_iter().map(|(key, value)| (String::from(key), value)).collect()
+}
+
+fn number(value: impl Into<u64>) -> Value {
+    Value::Integer(i64::try_from(value.into()).unwrap_or(i64::MAX))
+}
+
+/// A rate in its largest whole unit.
+fn spelled(rate: Rate) -> Value {
+    let units = [(3_600_000, "h"), (1_000, "s"), (1, "ms")];
+    let whole = units.into_iter().find(|(unit_ms, _)| rate.period_ms.is_multiple_of(*unit_ms));
+    let (unit_ms, unit) = whole.unwrap_or((1, "ms"));
+    Value::String(format!("{}/{}{unit}", rate.count, rate.period_ms / unit_ms))
+}

@@ -1,0 +1,70 @@
+//! `[transport]`: how connections live. Answers slow and silent peers (T-105, T-181, T-229).
+//! Never: a wait without an end.
+
+use portcullis_server::Options;
+use serde::Deserialize;
+
+use super::error::ConfigError;
+use super::number::within;
+
+/// `[transport]`; every time in milliseconds, from 10 to an hour.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TransportSection {
+    /// Always true in this version.
+    websocket: Option<bool>,
+    /// Always false in this version.
+    polling: Option<bool>,
+    /// Between two pings; 25000.
+    ping_interval_ms: Option<u64>,
+    /// Without a pong for so long the connection ends; 20000.
+    ping_timeout_ms: Option<u64>,
+    /// From the upgrade to an accepted CONNECT; 10000.
+    connect_timeout_ms: Option<u64>,
+    /// For TLS, a request's head and its body, each; 10000.
+    handshake_timeout_ms: Option<u64>,
+    /// From the first to the last frame of a message; 10000.
+    assembly_timeout_ms: Option<u64>,
+    /// A write without progress for so long ends the connection; 10000.
+    write_stall_ms: Option<u64>,
+}
+
+impl TransportSection {
+    /// Puts the times into the options.
+    pub(super) fn read(&self, options: Options) -> Result<Options, ConfigError> {
+        if self.polling == Some(true) {
+            let mend = "leave it out; clients connect with transports: [\"websocket\"]";
+            return Err(ConfigError::unavailable("transport.polling", "true", mend));
+        }
+        if self.websocket == Some(false) {
+            let mend = "leave it out; it is the only transport so far";
+            return Err(ConfigError::unavailable("transport.websocket", "false", mend));
+        }
+        let time = |key: &str, value, default| {
+            within(&format!("transport.{key}"), value, default, 10..=3_600_000)
+        };
+        let ping_interval_ms = options.ping_interval_ms;
+        let ping_timeout_ms = options.ping_timeout_ms;
+        let connect_ms = options.connect_timeout_ms;
+        let handshake_ms = options.handshake_timeout_ms;
+        let assembly_ms = options.assembly_timeout_ms;
+        let stall_ms = options.write_stall_ms;
+        Ok(Options {
+            ping_interval_ms: time("ping_interval_ms", self.ping_interval_ms, ping_interval_ms)?,
+            ping_timeout_ms: time("ping_timeout_ms", self.ping_timeout_ms, ping_timeout_ms)?,
+            connect_timeout_ms: time("connect_timeout_ms", self.connect_timeout_ms, connect_ms)?,
+            handshake_timeout_ms: time(
+                "handshake_timeout_ms",
+                self.handshake_timeout_ms,
+                handshake_ms,
+            )?,
+            assembly_timeout_ms: time(
+                "assembly_timeout_ms",
+                self.assembly_timeout_ms,
+                assembly_ms,
+            )?,
+            write_stall_ms: time("write_stall_ms", self.write_stall_ms, stall_ms)?,
+            ..options
+        })
+    }
+}

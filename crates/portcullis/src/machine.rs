@@ -1,0 +1,131 @@
+//! What is asked of the machine before the start: a private directory, a port, files, a log.
+//! Never: another program's directory or port taken over.
+
+use std::fs::{DirBuilder, Permissions};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::config::ConfigError;
+
+/// Sends the operational log to standard error, as JSON lines; `RUST_LOG` says what of it.
+pub(crate) fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(io::stderr);
+    if log.try_init().is_err() {
+        eprintln!("the operational log was started before");
+    }
+}
+
+/// Allows as many open files as this user may have: each connection is one.
+pub(crate) fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if setrlimit(Resource::Nofile, limit).is_err() {
+        tracing::warn!("the limit of open files stays as it is; connections may be fewer");
+    }
+}
+
+/// Files that show a directory to be ours.
+const OURS: [&str; 3] = ["portcullis.db", "token-signing.ed25519.pkcs8", "setup-token.sha256"];
+
+/// Makes the data directory, or closes it to others: keys lie in it.
+///
+/// One that others may enter and that holds foreign files is left alone and refused.
+pub(crate) fn prepare_directory(data: &Path) -> Result<()> {
+    let cannot_make = || format!("cannot make the data directory {}", data.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(cannot_make)?;
+    let facts = std::fs::metadata(data).with_context(cannot_make)?;
+    let mode = facts.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let ours = OURS.iter().any(|name| data.join(name).exists());
+    let empty = || data.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+    if !ours && !empty() {
+        return Err(ConfigError::refused(
+            "the data directory",
+            data.display().to_string(),
+            format!("others may enter it (mode {mode:o}), and it holds files of something else"),
+            format!("name another with --data, or run: chmod 700 {}", data.display()),
+        )
+        .into());
+    }
+    std::fs::set_permissions(data, Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot close {} to others", data.display()))
+}
+
+/// Fixes the port when it is 0, because origins name it, and refuses one that is taken.
+///
+/// The shards share the port by `SO_REUSEPORT`; so would another server of this user, and each
+/// would get half of the connections.
+pub(crate) fn reserve_port(address: SocketAddr) -> Result<(SocketAddr, Socket)> {
+    let reserve = || -> io::Result<(SocketAddr, Socket)> {
+        if address.port() != 0 {
+            socket(address)?.bind(&address.into())?;
+        }
+        let shared = socket(address)?;
+        shared.set_reuse_port(true)?;
+        shared.bind(&address.into())?;
+        let bound = shared.local_addr()?.as_socket().unwrap_or(address);
+        Ok((bound, shared))
+    };
+    reserve().with_context(|| {
+        format!("cannot listen on {address}; stop what does, or choose another under [listen]")
+    })
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_closed_to_others_but_never_a_foreign_one() {
+        // What lies in it, its mode, whether it is taken.
+        let cases = [
+            (None, 0o755, true),
+            (None, 0o700, true),
+            (Some("portcullis.db"), 0o755, true),
+            (Some("letter.txt"), 0o700, true),
+            (Some("letter.txt"), 0o750, false),
+            (Some("letter.txt"), 0o755, false),
+        ];
+        for (file, mode, expect) in cases {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path();
+            if let Some(file) = file {
+                std::fs::write(path.join(file), "").unwrap();
+            }
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+            let taken = prepare_directory(path);
+            assert_eq!(taken.is_ok(), expect, "{file:?} {mode:o}");
+            let after = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(after, if expect { 0o700 } else { mode }, "{file:?}");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let deep = directory.path().join("a/b");
+        prepare_directory(&deep).unwrap();
+        assert_eq!(std::fs::metadata(deep).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_port_is_fixed_once_and_never_shared_with_a_stranger() {
+        let (address, reserved) = reserve_port("127.0.0.1:0".parse().unwrap()).unwrap();
+        assert_ne!(address.port(), 0);
+        reserved.listen(1).unwrap();
+        let error = reserve_port(address).unwrap_err().to_string();
+        assert!(error.contains("stop what does"), "{error}");
+    }
+}
