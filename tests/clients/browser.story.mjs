@@ -235,3 +235,28 @@ describe("the page", () => {
     await close();
   });
 });
+
+describe("the page under the limits that are in force by default", () => {
+  test("waits when the server says that a person sends too fast (T-080)", async () => {
+    const server = await Server.start();
+    const browser = await launch();
+    try {
+      const { page, complaints } = await visit(browser, server);
+      await signUp(page, "hasty", PASSWORD);
+      await createRoom(page, "Rush");
+      for (let number = 1; number <= 12; number += 1) await say(page, `number ${number}`);
+      await page.getByText("You are sending too fast").waitFor();
+      await picture(page, "too-fast");
+      const shown = page.locator("[role=log] .text");
+      assert.equal(await shown.count(), 10);
+      await shown.filter({ hasText: "number 12" }).waitFor();
+      const texts = await shown.allTextContents();
+      const expect = Array.from({ length: 12 }, (_, index) => `number ${index + 1}`);
+      assert.deepEqual(texts, expect);
+      assert.deepEqual(complaints, []);
+    } finally {
+      await browser.close();
+      await server.remove();
+    }
+  });
+});

@@ -14,6 +14,7 @@ import {
 } from "./state";
 import { EMPTY, firstGap, merge, newestSeq } from "./timeline";
 
+const TOO_FAST = "RATE_LIMIT_EXCEEDED";
 const PAGE = 50;
 /** Further behind than this, the newest page is read instead of everything in between. */
 const CATCH_UP_MAX = 300;
@@ -145,6 +146,16 @@ async function deliver(
     const refusal = asRefusal(thrown);
     // Not answered for want of a connection: sent again when it is back.
     if (refusal.code === "offline") return "unanswered";
+    const waitS = refusal.code === TOO_FAST ? refusal.details.retryAfterS : undefined;
+    if (waitS !== undefined) {
+      // Waiting is what the server asks for; asking again at once would count against the person.
+      changeRoom(roomId, (entry) => ({
+        ...entry,
+        pending: changed(entry.pending, { mid, message, waitS }),
+      }));
+      await new Promise((resolve) => setTimeout(resolve, waitS * 1000));
+      return "answered";
+    }
     changeRoom(roomId, (entry) => ({
       ...entry,
       pending: changed(entry.pending, { mid, message, refusal }),

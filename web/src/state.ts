@@ -21,6 +21,8 @@ export interface Pending {
   mid: string;
   message: string;
   refusal?: Refusal;
+  /** Sent too fast: the server takes it in about so many seconds. */
+  waitS?: number;
   /** Its place, once acknowledged. */
   seq?: number;
 }

@@ -341,7 +341,7 @@ mod tests {
         /// Every byte of an accepted packet is accounted for: nothing is skipped or read twice.
         #[test]
         fn accepted_packets_are_used_up(
-            text in r#"[0-9](/[ab,?é]{0,5},?)?[0-9-]{0,18}(\[("[a:\\]{0,4}",?)?[0-9é]{0,3}]|\{\})?"#,
+            text in r#"[0-9](/[ab,?é]{0,5},?)?[0-9-]{0,9}(\[("[a:\\]{0,4}",?)?[0-9é]{0,3}]|\{\})?"#,
         ) {
             let written = match decode_socket(&text) {
                 Ok(SocketPacket::Connect { namespace, payload }) => {

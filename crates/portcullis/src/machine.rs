@@ -66,19 +66,28 @@ pub(crate) fn prepare_directory(data: &Path) -> Result<()> {
 /// The shards share the port by `SO_REUSEPORT`; so would another server of this user, and each
 /// would get half of the connections.
 pub(crate) fn reserve_port(address: SocketAddr) -> Result<(SocketAddr, Socket)> {
+    refuse_taken(address)?;
     let reserve = || -> io::Result<(SocketAddr, Socket)> {
-        if address.port() != 0 {
-            socket(address)?.bind(&address.into())?;
-        }
         let shared = socket(address)?;
         shared.set_reuse_port(true)?;
         shared.bind(&address.into())?;
         let bound = shared.local_addr()?.as_socket().unwrap_or(address);
         Ok((bound, shared))
     };
-    reserve().with_context(|| {
-        format!("cannot listen on {address}; stop what does, or choose another under [listen]")
-    })
+    reserve().with_context(|| cannot_listen(address))
+}
+
+/// Refuses an address somebody listens on, although they would share it with us.
+pub(crate) fn refuse_taken(address: SocketAddr) -> Result<()> {
+    if address.port() == 0 {
+        return Ok(());
+    }
+    let bound = socket(address).and_then(|alone| alone.bind(&address.into()));
+    bound.with_context(|| cannot_listen(address))
+}
+
+fn cannot_listen(address: SocketAddr) -> String {
+    format!("cannot listen on {address}; stop what does, or choose another under [listen]")
 }
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {

@@ -13,11 +13,11 @@ use portcullis_server::{Builder, Running, ServerError};
 use portcullis_store::{SqliteOptions, SqliteStore, Store};
 
 use crate::banner::{self, Banner};
-use crate::config::{ConfigError, Settings};
-use crate::machine::{prepare_directory, raise_file_limit, reserve_port, start_log};
-use crate::pages;
+use crate::config::{ConfigError, Settings, TlsSettings};
+use crate::machine::{prepare_directory, raise_file_limit, refuse_taken, reserve_port, start_log};
 use crate::signals::{Signals, Wake};
 use crate::tls::{Tls, TlsError};
+use crate::{pages, tls};
 
 /// Runs a server until it is asked to stop.
 pub(crate) fn serve(mut settings: Settings) -> Result<()> {
@@ -27,13 +27,16 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     prepare_directory(&settings.data)?;
     let (public, reserved) = reserve_port(settings.server.public)?;
     settings.settle(public);
+    settings.server.private.map_or(Ok(()), refuse_taken)?;
     // The store locks the data directory, so whatever is made in it is made by one server.
     let parts = Parts::open(&settings)?;
     let tls = Tls::load(&settings.tls, settings.profile, &settings.data, clock.now())?;
     settings.server.tls = tls.as_ref().map(|tls| Arc::clone(&tls.config));
 
     let audit = open_audit(&settings)?;
-    let (running, store, setup_token) = parts.start(&settings, &audit, &clock)?;
+    let store = Arc::clone(&parts.store);
+    let setup_token = parts.setup_token.clone();
+    let running = parts.start(&settings, &audit, &clock)?;
     drop(reserved);
     record_start(&settings, &audit, &*clock);
     let signals = Signals::catch()?;
@@ -61,10 +64,9 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
 /// Checks what reading the configuration alone cannot: the operator's certificate.
 pub(crate) fn check(settings: &Settings) -> Result<()> {
     match &settings.tls {
-        crate::config::TlsSettings::Files(files) => drop(crate::tls::read(files)?),
-        crate::config::TlsSettings::Development | crate::config::TlsSettings::Off => {}
+        TlsSettings::Files(files) => tls::read(files).map(drop).map_err(Into::into),
+        TlsSettings::Development | TlsSettings::Off => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether an error is the configuration's fault.
@@ -101,12 +103,7 @@ impl Parts {
         Ok(Self { store, feed, directory, keys, setup, setup_token })
     }
 
-    fn start(
-        self,
-        settings: &Settings,
-        audit: &Audit,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<(Running, Arc<dyn Store>, Option<Secret<String>>)> {
+    fn start(self, settings: &Settings, audit: &Audit, clock: &Arc<dyn Clock>) -> Result<Running> {
         let mut options = AccountOptions::new(audit.clone(), Arc::clone(clock));
         options.issuer.clone_from(&settings.accounts.issuer);
         options.registration = settings.accounts.registration;
@@ -117,11 +114,10 @@ impl Parts {
         let mut builder =
             Builder::new(settings.server.clone(), gate, audit.clone(), Arc::clone(clock));
         portcullis_accounts::install(&mut builder, Arc::clone(&self.store), self.keys, options)?;
-        portcullis_chat::install(&mut builder, Arc::clone(&self.store), settings.chat)?;
+        portcullis_chat::install(&mut builder, self.store, settings.chat)?;
         pages::install(&mut builder);
         self.feed.attach(builder.hub());
-        let running = builder.start()?;
-        Ok((running, self.store, self.setup_token))
+        Ok(builder.start()?)
     }
 }
 

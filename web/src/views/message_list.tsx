@@ -87,7 +87,7 @@ function PendingItem({ roomId, item }: { roomId: string; item: Pending }) {
         {item.message}
       </p>
       {item.refusal === undefined ? (
-        <span class="hint">{item.seq === undefined ? "Sending…" : "Sent"}</span>
+        <span class="hint">{progress(item)}</span>
       ) : (
         <>
           <Problem refusal={item.refusal} />
@@ -101,6 +101,12 @@ function PendingItem({ roomId, item }: { roomId: string; item: Pending }) {
       )}
     </div>
   );
+}
+
+function progress({ seq, waitS }: Pending): string {
+  if (seq !== undefined) return "Sent";
+  if (waitS === undefined) return "Sending…";
+  return `You are sending too fast: this goes out in about ${waitS} seconds.`;
 }
 
 /** Whether a message goes on from the one before, so that the name need not stand twice. */

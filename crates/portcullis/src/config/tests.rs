@@ -248,3 +248,29 @@ fn port_zero_waits_for_the_port_and_a_missing_file_is_named() {
     let error = Settings::read(&sources).err().map(|error| error.to_string()).unwrap_or_default();
     assert!(error.contains("/none/portcullis.toml") && error.contains("--config"), "{error}");
 }
+
+/// The keys a section knows, from what it says of an unknown one.
+fn keys(section: &str) -> Vec<String> {
+    let unknown = format!("{section}unknown_key = 1\n");
+    let error = read(&unknown).err().unwrap_or_default();
+    let names = error.split('`').skip(1).step_by(2).skip(1);
+    names.map(String::from).collect()
+}
+
+#[test]
+fn every_key_is_documented() {
+    let reference = include_str!("../../../../docs/configuration.md");
+    let sections = keys("");
+    assert!(sections.len() > 10, "{sections:?}");
+    for name in sections.iter().filter(|name| *name != "profile" && *name != "token") {
+        let heading = format!("## `[{name}]`");
+        let section = reference.split_once(&heading).map(|(_, rest)| rest).unwrap_or_default();
+        let section = section.split("\n## ").next().unwrap_or_default();
+        for key in keys(&format!("[{name}]\n")) {
+            assert!(section.contains(&format!("`{key}`")), "[{name}] {key} is not documented");
+        }
+    }
+    for key in keys("[[token.issuer]]\n") {
+        assert!(reference.contains(&format!("`{key}`")), "{key} is not documented");
+    }
+}
