@@ -1,6 +1,7 @@
 //! Measures the server's CPU time and memory per unit of work, against a server it starts.
 //! Never: a verdict; it prints figures.
 
+mod baseline; // what a round trip costs at least
 mod client; // a raw Socket.IO client over one socket
 mod echo_server; // the engine with every guard on and two small events
 mod fan_out; // deliveries to many members
@@ -18,7 +19,9 @@ fn main() -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["echo-server"] => echo_server::serve(),
+        ["tcp-server"] => baseline::serve(),
         [] => run_all(),
+        ["baseline"] => on_runtime(baseline::run),
         ["fan-out"] => on_runtime(fan_out::run),
         ["single"] => on_runtime(single::run),
         ["product"] => on_runtime(product::run),
@@ -27,6 +30,8 @@ fn main() -> Result<()> {
 }
 
 fn run_all() -> Result<()> {
+    println!("| work | figure |\n|---|---|");
+    on_runtime(baseline::run)?;
     on_runtime(fan_out::run)?;
     on_runtime(single::run)?;
     on_runtime(product::run)

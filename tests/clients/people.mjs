@@ -6,10 +6,12 @@ import { io } from "socket.io-client";
 
 /** @typedef {import("./server.mjs").Server} Server */
 /** @typedef {import("socket.io-client").Socket} Socket */
-/** @typedef {{ status: number, headers: import("node:http").IncomingHttpHeaders, body: any }} Answer */
+/** @typedef {import("node:http").IncomingHttpHeaders} Headers */
+/** @typedef {{ status: number, headers: Headers, body: any }} Answer */
 /** @typedef {{ ok: boolean, error?: Fault } & Record<string, any>} Ack */
 /** @typedef {{ code: string, message: string, ref: string } & Record<string, any>} Fault */
-/** @typedef {{ id: string, seq: number, roomId: string, userId: string, username: string, message: string, html?: string, timestamp: number }} Message */
+/** @typedef {{ id: string, seq: number, roomId: string, timestamp: number } & Said} Message */
+/** @typedef {{ userId: string, username: string, message: string, html?: string }} Said */
 
 export const PASSWORD = "a portcullis of plain oak";
 const ANSWER_TIMEOUT_MS = 15_000;

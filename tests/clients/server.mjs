@@ -74,6 +74,10 @@ export class Server {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = child;
+    const together = () => child.kill("SIGKILL");
+    // A story that crashes leaves no server behind.
+    process.once("exit", together);
+    child.once("exit", () => process.off("exit", together));
     this.#read(child.stderr);
     const timeout = AbortSignal.timeout(START_TIMEOUT_MS);
     const failed = once(child, "error", { signal: timeout }).then(([error]) => {

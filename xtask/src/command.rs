@@ -1,6 +1,7 @@
 //! Programs started, with what to say when they fail.
 //! Never: a shell.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -27,6 +28,12 @@ pub(crate) fn must(mut command: Command) -> Result<()> {
         bail!("{shown} ended with {status}");
     }
     Ok(())
+}
+
+/// Runs a program in place of this one, so that signals reach it and its exit code is ours.
+pub(crate) fn become_program(mut command: Command) -> Result<()> {
+    let error = command.exec();
+    Err(error).with_context(|| format!("cannot start {command:?}"))
 }
 
 /// Whether a program is there and answers `--version`.

@@ -1,10 +1,15 @@
 //! What a fresh machine lacks, installed the way its own tools do it.
 //! Never: installed twice; never a download of our own.
 
+use std::path::Path;
+use std::process::Command;
+
 use anyhow::{Context, Result, bail};
 
-use crate::command::{is_there, must, program, step};
+use crate::command::{is_there, must, program, root, step};
 
+/// Oldest Node.js that works.
+const NODE_MIN: u32 = 20;
 /// Folders with an npm lock file of their own.
 const NODE_FOLDERS: [&str; 2] = ["web", "tests/clients"];
 
@@ -14,10 +19,12 @@ pub(crate) fn for_tests() -> Result<()> {
     if !is_there("cargo-nextest") {
         must(program("cargo", &["install", "cargo-nextest", "--locked"], "."))?;
     }
-    if !is_there("node") {
-        bail!("Node.js 20 or newer is needed for the page and the client stories");
+    check_node()?;
+    // What fuzzing and the bundled C libraries are built with.
+    if !is_there("g++") {
+        apt("g++")?;
     }
-    if !is_there("chromium") {
+    if std::env::var_os("CHROMIUM_BIN").is_none() && !is_there("chromium") {
         apt("chromium")?;
     }
     for folder in NODE_FOLDERS {
@@ -26,11 +33,26 @@ pub(crate) fn for_tests() -> Result<()> {
     Ok(())
 }
 
+fn check_node() -> Result<()> {
+    let output = Command::new("node").arg("--version").output();
+    let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    match version.as_deref().ok().and_then(major) {
+        Some(major) if major >= NODE_MIN => Ok(()),
+        Some(major) => bail!("Node.js {major} is too old: install version {NODE_MIN} or newer"),
+        None => bail!("Node.js {NODE_MIN} or newer is needed for the page and the stories"),
+    }
+}
+
+/// `v20.20.2` is 20.
+fn major(version: &str) -> Option<u32> {
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
 /// The packages of one folder, exactly as locked.
 pub(crate) fn node_packages(folder: &str) -> Result<()> {
-    let installed = crate::command::root().join(folder).join("node_modules/.package-lock.json");
-    let lock = crate::command::root().join(folder).join("package-lock.json");
-    let modified = |path: &std::path::Path| std::fs::metadata(path).and_then(|it| it.modified());
+    let installed = root().join(folder).join("node_modules/.package-lock.json");
+    let lock = root().join(folder).join("package-lock.json");
+    let modified = |path: &Path| std::fs::metadata(path).and_then(|facts| facts.modified());
     if let (Ok(installed), Ok(lock)) = (modified(&installed), modified(&lock))
         && installed >= lock
     {
@@ -41,24 +63,33 @@ pub(crate) fn node_packages(folder: &str) -> Result<()> {
 
 fn apt(package: &str) -> Result<()> {
     println!("installing the Debian package {package}");
-    let as_root = |arguments: &[&str]| {
-        let mut command = match is_root() {
-            true => program("apt-get", arguments, "."),
-            false => {
-                let mut whole = vec!["apt-get"];
-                whole.extend_from_slice(arguments);
-                program("sudo", &whole, ".")
-            }
-        };
+    if !is_root() {
+        bail!("{package} is missing: run `apt-get install {package}` as root and start again");
+    }
+    let apt_get = |arguments: &[&str]| {
+        let mut command = program("apt-get", arguments, ".");
         command.env("DEBIAN_FRONTEND", "noninteractive");
         must(command)
     };
-    as_root(&["update", "-qq"])
-        .and_then(|()| as_root(&["install", "-y", "-qq", "--no-install-recommends", package]))
-        .with_context(|| format!("please install the package {package} and start again"))
+    apt_get(&["update", "-qq"])
+        .and_then(|()| apt_get(&["install", "-y", "-qq", "--no-install-recommends", package]))
+        .with_context(|| format!("install {package} by hand and start again"))
 }
 
 fn is_root() -> bool {
-    let output = std::process::Command::new("id").arg("-u").output();
+    let output = Command::new("id").arg("-u").output();
     output.is_ok_and(|output| output.stdout.starts_with(b"0\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_node() {
+        let cases = [("v20.20.2\n", Some(20)), ("v8.0.0", Some(8)), ("20", None), ("", None)];
+        for (version, expect) in cases {
+            assert_eq!(major(version), expect, "{version:?}");
+        }
+    }
 }

@@ -8,16 +8,34 @@ mod test; // everything that has to be green
 mod tidy; // structure, checked by machine
 mod tidy_floors; // who may depend on whom
 mod tidy_source; // one source file after another
+mod tidy_words; // words that must not appear
+
+use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.first().map(String::as_str) {
-        Some("run") => run::run(arguments.get(1..).unwrap_or_default()),
-        Some("test") => test::run(),
-        Some("tidy") => tidy::run(),
-        Some("bench") => run::bench(arguments.get(1..).unwrap_or_default()),
-        other => bail!("unknown command {other:?}: use run, test, tidy or bench"),
+    match act(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(arguments: &[String]) -> Result<()> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["run", rest @ ..] => run::run(rest),
+        ["test"] => test::run(None),
+        ["test", "--without-fuzz", reason] if !reason.is_empty() => test::run(Some(reason)),
+        ["tidy"] => tidy::run(),
+        ["bench", rest @ ..] => run::bench(rest),
+        _ => bail!(
+            "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], tidy, \
+             or bench [NAME]"
+        ),
     }
 }

@@ -3,16 +3,16 @@
 
 use anyhow::Result;
 
-use crate::command::{is_there, must, program, step};
+use crate::command::{become_program, is_there, must, program, step};
 use crate::install::node_packages;
 
 /// Builds what is needed and starts the server in the development profile.
-pub(crate) fn run(arguments: &[String]) -> Result<()> {
+pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     build_page()?;
     step("build and start the server");
     let mut whole = vec!["run", "--release", "--package", "portcullis", "--", "serve"];
-    whole.extend(arguments.iter().map(String::as_str));
-    must(program("cargo", &whole, "."))
+    whole.extend_from_slice(arguments);
+    become_program(program("cargo", &whole, "."))
 }
 
 /// Builds the chat page, if Node.js is there; the server works without it.
@@ -27,12 +27,12 @@ pub(crate) fn build_page() -> Result<()> {
 }
 
 /// Builds the server and the benchmarks optimised, and runs them.
-pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+pub(crate) fn bench(arguments: &[&str]) -> Result<()> {
     step("build the server and the benchmarks");
     let build = ["build", "--release", "--package", "portcullis", "--package", "bench"];
     must(program("cargo", &build, "."))?;
     step("measure");
     let mut whole = vec!["run", "--quiet", "--release", "--package", "bench", "--"];
-    whole.extend(arguments.iter().map(String::as_str));
+    whole.extend_from_slice(arguments);
     must(program("cargo", &whole, "."))
 }

@@ -1,29 +1,36 @@
-//! Structure, checked by machine: floors, sizes, headers, names.
+//! Structure, checked by machine: floors, sizes, headers, names, words.
 //! Never: style that rustfmt and clippy check already.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::command::root;
-use crate::{tidy_floors, tidy_source};
+use crate::{tidy_floors, tidy_source, tidy_words};
 
-/// Folders that hold our Rust.
-const FOLDERS: [&str; 4] = ["crates", "xtask", "bench", "fuzz"];
+/// Folders that are made, not written.
+const MADE: [&str; 7] =
+    [".git", "target", "node_modules", "dist", "corpus", "portcullis-data", ".pictures"];
+/// Endings of what people write here.
+const TEXTS: [&str; 13] =
+    ["rs", "toml", "md", "ts", "tsx", "mjs", "js", "json", "css", "html", "sh", "yml", "run"];
 
+/// Checks everything that is written in this repository.
 pub(crate) fn run() -> Result<()> {
     let root = root();
     let mut findings = tidy_floors::check(&root)?;
-    for folder in FOLDERS {
-        let mut files = Vec::new();
-        collect(&root.join(folder), &mut files)?;
-        files.sort();
-        for file in files {
-            let text = std::fs::read_to_string(&file)?;
-            let name = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
-            let found = tidy_source::check(&name, &text);
-            findings.extend(found.into_iter().map(|finding| format!("{name}{finding}")));
+    let mut files = Vec::new();
+    collect(&root, &mut files)?;
+    files.sort();
+    for file in files {
+        let text = std::fs::read_to_string(&file)
+            .with_context(|| format!("cannot read {}", file.display()))?;
+        let name = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
+        let mut found = tidy_words::check(&text);
+        if name.ends_with(".rs") {
+            found.extend(tidy_source::check(&name, &text));
         }
+        findings.extend(found.into_iter().map(|finding| format!("{name}{finding}")));
     }
     for finding in &findings {
         println!("{finding}");
@@ -36,18 +43,44 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Ok(());
-    };
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            if path.file_name().is_some_and(|name| name != "target" && name != "node_modules") {
-                collect(&path, files)?;
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        let entry = entry?;
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if kind.is_dir() && !MADE.contains(&name.as_str()) {
+            collect(&path, files)?;
+        } else if kind.is_file() && is_written(&name) {
             files.push(path);
         }
     }
     Ok(())
+}
+
+/// Whether people wrote it: an ending we know, and no lock file.
+fn is_written(name: &str) -> bool {
+    let ending = name.rsplit('.').next().unwrap_or_default();
+    TEXTS.contains(&ending) && name != "package-lock.json"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_wrote_is_looked_at() {
+        let cases = [
+            ("main.rs", true),
+            ("README.md", true),
+            ("run", true),
+            ("package.json", true),
+            ("package-lock.json", false),
+            ("Cargo.lock", false),
+            ("favicon.png", false),
+        ];
+        for (name, expect) in cases {
+            assert_eq!(is_written(name), expect, "{name}");
+        }
+    }
 }

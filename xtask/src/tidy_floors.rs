@@ -50,6 +50,9 @@ fn check_manifest(name: &str, text: &str) -> Vec<String> {
     if !text.contains(&format!("name = \"{name}\"")) {
         findings.push(format!("{name}: the crate's name is not its folder's"));
     }
+    if !text.contains("[lints]\nworkspace = true") {
+        findings.push(format!("{name}: does not take the workspace's lints"));
+    }
     for dependency in dependencies(text) {
         match floor(&dependency) {
             Some(theirs) if theirs < own => {}
@@ -66,15 +69,23 @@ fn check_manifest(name: &str, text: &str) -> Vec<String> {
     findings
 }
 
-/// Our own crates under `[dependencies]`.
+/// Our own crates under `[dependencies]`, and those of a build script or a single platform.
 fn dependencies(text: &str) -> impl Iterator<Item = String> {
     let mut inside = false;
     text.lines().filter_map(move |line| {
-        if line.starts_with('[') {
-            inside = line.trim() == "[dependencies]";
+        if let Some(section) = line.trim().strip_prefix('[') {
+            let (section, single) = match section.split_once("dependencies.") {
+                Some((kind, name)) => (format!("{kind}dependencies]"), Some(name)),
+                None => (String::from(section), None),
+            };
+            inside = section.ends_with("dependencies]") && !section.contains("dev-");
+            let name = single.map(|name| name.trim_end_matches(']').to_owned());
+            return name.filter(|name| inside && name.starts_with("portcullis"));
         }
-        let end = line.find(['.', ' ', '='])?;
-        let name = line.get(..end)?;
+        // Another name for one of our crates is still that crate.
+        let renamed = line.split_once("package = \"").and_then(|(_, rest)| rest.split_once('"'));
+        let end = line.find(['.', ' ', '=']).unwrap_or(line.len());
+        let name = renamed.map_or_else(|| line.get(..end).unwrap_or_default(), |(name, _)| name);
         (inside && name.starts_with("portcullis")).then(|| name.to_owned())
     })
 }
@@ -83,31 +94,53 @@ fn dependencies(text: &str) -> impl Iterator<Item = String> {
 mod tests {
     use super::*;
 
-    fn manifest(name: &str, dependency: &str) -> String {
+    fn manifest(name: &str, more: &str) -> String {
         format!(
-            "[package]\nname = \"{name}\"\n[dependencies]\nportcullis-model.workspace = true\n\
-             {dependency}.workspace = true\n[dev-dependencies]\nportcullis-test.workspace = true\n"
+            "[package]\nname = \"{name}\"\n[lints]\nworkspace = true\n[dependencies]\n\
+             portcullis-model.workspace = true\n{more}\n[dev-dependencies]\n\
+             portcullis-test.workspace = true\n"
         )
     }
 
     #[test]
     fn arrows_point_down() {
         let cases = [
-            ("portcullis-server", "portcullis-guard", true),
-            ("portcullis-guard", "portcullis-server", false),
-            ("portcullis-guard", "portcullis-store", false),
-            ("portcullis-chat", "portcullis-accounts", false),
-            ("portcullis-chat", "portcullis-test", false),
-            ("portcullis-chat", "serde", true),
+            ("portcullis-server", "portcullis-guard.workspace = true", true),
+            ("portcullis-server", "portcullis-wire = { path = \"../portcullis-wire\" }", true),
+            ("portcullis-guard", "portcullis-server.workspace = true", false),
+            ("portcullis-guard", "portcullis-store = { path = \"../portcullis-store\" }", false),
+            ("portcullis-guard", "store = { package = \"portcullis-store\" }", false),
+            ("portcullis-guard", "[build-dependencies]\nportcullis-store.workspace = true", false),
+            ("portcullis-guard", "[dependencies.portcullis-store]\nworkspace = true", false),
+            (
+                "portcullis-guard",
+                "[target.'cfg(unix)'.dependencies]\nportcullis-store.workspace = true",
+                false,
+            ),
+            ("portcullis-guard", "[dev-dependencies]\nportcullis-store.workspace = true", true),
+            ("portcullis-chat", "portcullis-accounts.workspace = true", false),
+            ("portcullis-chat", "portcullis-test.workspace = true", false),
+            ("portcullis-chat", "serde.workspace = true", true),
         ];
-        for (name, dependency, expect) in cases {
-            let findings = check_manifest(name, &manifest(name, dependency));
-            assert_eq!(findings.is_empty(), expect, "{name} {dependency} {findings:?}");
+        for (name, more, expect) in cases {
+            let findings = check_manifest(name, &manifest(name, more));
+            assert_eq!(findings.is_empty(), expect, "{name} {more} {findings:?}");
         }
     }
 
     #[test]
-    fn a_crate_without_a_floor_is_found() {
-        assert!(!check_manifest("portcullis-new", "").is_empty());
+    fn every_crate_has_a_floor_a_name_the_nouns_and_the_lints() {
+        let sound = manifest("portcullis-chat", "");
+        let cases = [
+            ("portcullis-chat", sound.clone(), 0),
+            ("portcullis-new", sound.clone(), 1),
+            ("portcullis-guard", sound.clone(), 1),
+            ("portcullis-chat", sound.replace("portcullis-model.workspace = true", ""), 1),
+            ("portcullis-chat", sound.replace("[lints]\nworkspace = true", ""), 1),
+            ("portcullis-test", String::new(), 0),
+        ];
+        for (name, text, expect) in cases {
+            assert_eq!(check_manifest(name, &text).len(), expect, "{name} {text}");
+        }
     }
 }

@@ -7,15 +7,16 @@ const LINE_MAX_CHARS: usize = 100;
 
 /// Words that say nothing, as part of a type's or file's name.
 const EMPTY_WORDS: [&str; 4] = ["Manager", "Util", "Helper", "Common"];
-/// Marks of unfinished work, put together so that this file does not hold them.
-const UNFINISHED: [&str; 2] = [concat!("TO", "DO"), concat!("FIX", "ME")];
+/// Words that may stand before an item's keyword.
+const MODIFIERS: [&str; 6] = ["pub", "pub(crate)", "pub(super)", "async", "const", "extern"];
 
 /// What is wrong, each as `:line what`.
 pub(crate) fn check(name: &str, text: &str) -> Vec<String> {
     let mut findings = Vec::new();
-    let tests = name.contains("/tests/") || name.ends_with("_tests.rs");
+    let tests = is_test(name);
     let lines: Vec<&str> = text.lines().collect();
     check_header(&lines, &mut findings);
+    check_file_name(name, &mut findings);
     let code = code_lines(&lines);
     if !tests && code > FILE_MAX_LINES {
         findings
@@ -30,6 +31,11 @@ pub(crate) fn check(name: &str, text: &str) -> Vec<String> {
     findings
 }
 
+/// Whether the whole file is tests: its size and functions may be larger.
+fn is_test(name: &str) -> bool {
+    name.contains("/tests/") || name.ends_with("/tests.rs") || name.ends_with("_tests.rs")
+}
+
 /// Lines before the file's own tests.
 fn code_lines(lines: &[&str]) -> usize {
     let test = lines.windows(2).position(|pair| {
@@ -40,12 +46,26 @@ fn code_lines(lines: &[&str]) -> usize {
 }
 
 fn check_header(lines: &[&str], findings: &mut Vec<String>) {
-    if !lines.first().is_some_and(|line| line.starts_with("//! ") && line.len() > 12) {
+    let says = |number: usize, start: &str| {
+        let rest = lines.get(number).and_then(|line| line.strip_prefix(start));
+        rest.is_some_and(|rest| rest.trim().len() >= 4)
+    };
+    if !says(0, "//! ") || says(0, "//! Never: ") {
         findings.push(String::from(":1 the first line says what the file is for (//! …)"));
     }
-    let header = lines.iter().take_while(|line| line.starts_with("//!"));
-    if !header.into_iter().any(|line| line.starts_with("//! Never: ") && line.len() > 13) {
+    if !says(1, "//! Never: ") {
         findings.push(String::from(":2 the second line says what it never does (//! Never: …)"));
+    }
+}
+
+fn check_file_name(name: &str, findings: &mut Vec<String>) {
+    let file = name.rsplit('/').next().unwrap_or(name).trim_end_matches(".rs");
+    for word in EMPTY_WORDS.map(str::to_ascii_lowercase) {
+        // `password_common` is about common passwords; `common` alone is about nothing.
+        let empty = file == word || file == format!("{word}s");
+        if empty || (word != "common" && file.split('_').any(|part| part == word)) {
+            findings.push(format!(": {file}: the name says nothing"));
+        }
     }
 }
 
@@ -54,34 +74,57 @@ fn check_line(number: usize, line: &str, findings: &mut Vec<String>) {
         findings.push(format!(":{number} longer than {LINE_MAX_CHARS} characters"));
     }
     let code = line.trim_start();
+    if code.starts_with("//") {
+        return;
+    }
     if code.starts_with(concat!("#[", "allow(")) || code.starts_with(concat!("#![", "allow(")) {
         findings.push(format!(":{number} say why: #[expect(lint, reason = \"…\")]"));
     }
-    if UNFINISHED.iter().any(|mark| code.contains(mark)) {
-        findings.push(format!(":{number} unfinished work"));
+    if is_unsafe(code) {
+        findings.push(format!(":{number} {}: find a safe way", concat!("un", "safe")));
     }
-    if let Some(name) = declared(code, "fn ") {
-        if name.starts_with("get_") {
-            findings.push(format!(":{number} {name}: a getter is named after what it gives"));
+    if let Some(name) = declared(code, "fn ")
+        && name.starts_with("get_")
+    {
+        findings.push(format!(":{number} {name}: a getter is named after what it gives"));
+    }
+    for keyword in ["struct ", "enum ", "trait ", "type "] {
+        if let Some(name) = declared(code, keyword)
+            && is_empty_name(name)
+        {
+            findings.push(format!(":{number} {name}: the name says nothing"));
         }
     }
-    for keyword in ["struct ", "enum ", "trait "] {
-        if let Some(name) = declared(code, keyword) {
-            // A word counts as part of a name, `Common` on its own says what shards share.
-            let empty = EMPTY_WORDS.iter().any(|word| name.ends_with(word) && name != *word);
-            if empty {
-                findings.push(format!(":{number} {name}: the name says nothing"));
-            }
-        }
-    }
+}
+
+/// A word counts as part of a name; `Common` on its own says what all shards share.
+fn is_empty_name(name: &str) -> bool {
+    let in_camel_case = |word: &str| {
+        name.match_indices(word).any(|(at, _)| {
+            let next = name.get(at + word.len()..).and_then(|rest| rest.chars().next());
+            next.is_none_or(|letter| letter.is_uppercase() || letter == 's')
+        })
+    };
+    name != "Common" && EMPTY_WORDS.iter().any(|word| in_camel_case(word))
+}
+
+/// A block, function, trait or implementation the compiler does not check.
+fn is_unsafe(code: &str) -> bool {
+    let word = concat!("un", "safe");
+    code.match_indices(word).any(|(at, _)| {
+        let before = code.get(..at).and_then(|text| text.chars().next_back());
+        let after = code.get(at + word.len()..).unwrap_or_default();
+        let starts = before.is_none_or(|letter| letter.is_whitespace() || "({=".contains(letter));
+        starts
+            && [" {", " fn ", " impl", " trait ", " extern "].iter().any(|it| after.starts_with(it))
+    })
 }
 
 /// The name declared on this line after a keyword.
 fn declared<'a>(code: &'a str, keyword: &str) -> Option<&'a str> {
     let start = code.find(keyword)?;
     let before = code.get(..start)?;
-    let modifiers = ["pub", "pub(crate)", "pub(super)", "async", "const"];
-    if !before.split_whitespace().all(|word| modifiers.contains(&word)) {
+    if !before.split_whitespace().all(|word| MODIFIERS.contains(&word)) {
         return None;
     }
     let rest = code.get(start + keyword.len()..)?;
@@ -111,42 +154,110 @@ mod tests {
 
     const HEADER: &str = "//! What this file is for.\n//! Never: anything else.\n";
 
+    fn found_in(name: &str, body: &str) -> usize {
+        check(name, &format!("{HEADER}{body}")).len()
+    }
+
     fn found(body: &str) -> usize {
-        check("crates/x/src/x.rs", &format!("{HEADER}{body}")).len()
+        found_in("crates/x/src/x.rs", body)
     }
 
     #[test]
     fn headers_are_needed() {
-        assert_eq!(check("x.rs", "fn main() {}\n").len(), 2);
-        assert_eq!(found(""), 0);
+        let cases = [
+            ("", 2),
+            ("fn main() {}\n", 2),
+            ("//! What for.\n", 1),
+            ("//! What for.\n//!\n//! Never: more.\n", 1),
+            ("//! Never: more.\n//! Never: more.\n", 1),
+            ("//! What for.\n//! Never:\n", 1),
+            ("// What for.\n//! Never: more.\n", 1),
+            (HEADER, 0),
+        ];
+        for (text, expect) in cases {
+            assert_eq!(check("crates/x/src/x.rs", text).len(), expect, "{text:?}");
+        }
     }
 
     #[test]
     fn sizes_are_bounded() {
-        assert_eq!(found(&"// x\n".repeat(399)), 1);
-        assert_eq!(found(&format!("// {}\n", "x".repeat(98))), 1);
-        let long = format!("fn long() {{\n{}}}\n", "    work();\n".repeat(60));
-        assert_eq!(found(&long), 1);
-        let short = format!("fn short() {{\n{}}}\n", "    work();\n".repeat(58));
-        assert_eq!(found(&short), 0);
-        let tests = format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "    // x\n".repeat(500));
-        assert_eq!(found(&tests), 0);
+        let function = |indent: &str, lines: usize| {
+            format!("{indent}fn long() {{\n{}{indent}}}\n", "    work();\n".repeat(lines))
+        };
+        let tests = |body: &str| format!("#[cfg(test)]\nmod tests {{\n{body}}}\n");
+        let cases = [
+            ("// x\n".repeat(398), 0),
+            ("// x\n".repeat(399), 1),
+            (format!("// {}\n", "ä".repeat(97)), 0),
+            (format!("// {}\n", "ä".repeat(98)), 1),
+            (function("", 58), 0),
+            (function("", 59), 1),
+            (function("    ", 59), 1),
+            (tests(&function("    ", 99)), 0),
+            (tests(&"    // x\n".repeat(500)), 0),
+            (String::from("fn one() {}\n"), 0),
+            (format!("fn declared();\n{}", function("", 58)), 0),
+        ];
+        for (body, expect) in cases {
+            assert_eq!(found(&body), expect, "{}", body.get(..40).unwrap_or(&body));
+        }
+        let long = "// x\n".repeat(500);
+        for name in ["crates/x/tests/x.rs", "crates/x/src/x_tests.rs", "crates/x/src/x/tests.rs"] {
+            assert_eq!(found_in(name, &long), 0, "{name}");
+        }
     }
 
     #[test]
-    fn names_and_marks() {
+    fn names_say_something() {
         let cases = [
             ("fn get_name() {}\n", 1),
             ("pub(crate) async fn get_name() {}\n", 1),
+            ("    pub const fn get_name() {}\n", 1),
             ("fn name() {}\n", 0),
+            ("fn forget_name() {}\n", 0),
             ("struct RoomManager;\n", 1),
+            ("pub struct ManagerOfRooms;\n", 1),
+            ("enum RoomUtils {}\n", 1),
+            ("pub(super) trait RoomHelper {}\n", 1),
+            ("type CommonRoom = ();\n", 1),
             ("struct Common;\n", 0),
-            ("// calls get_name\n", 0),
+            ("struct Utility;\n", 0),
+            ("struct Commonplace;\n", 0),
+            ("// calls get_name of RoomManager\n", 0),
         ];
         for (body, expect) in cases {
             assert_eq!(found(body), expect, "{body:?}");
         }
-        assert_eq!(found(concat!("#[", "allow(dead_code)]\n")), 1);
-        assert_eq!(found(&format!("// {}: later\n", UNFINISHED[0])), 1);
+        let files = [
+            ("util.rs", 1),
+            ("utils.rs", 1),
+            ("common.rs", 1),
+            ("room_helper.rs", 1),
+            ("room_manager.rs", 1),
+            ("password_common.rs", 0),
+            ("utility.rs", 0),
+        ];
+        for (file, expect) in files {
+            assert_eq!(found_in(&format!("crates/x/src/{file}"), ""), expect, "{file}");
+        }
+    }
+
+    #[test]
+    fn lints_and_safety_are_not_switched_off() {
+        let word = concat!("un", "safe");
+        let cases = [
+            (format!("#[{}(dead_code)]\n", "allow"), 1),
+            (format!("    #![{}(dead_code)]\n", "allow"), 1),
+            (String::from("#[expect(dead_code, reason = \"why\")]\n"), 0),
+            (format!("let x = {word} {{ y }};\n"), 1),
+            (format!("pub {word} fn f() {{}}\n"), 1),
+            (format!("{word} impl Send for X {{}}\n"), 1),
+            (format!("#![forbid({word}_code)]\n"), 0),
+            (format!("// {word} {{ in prose }}\n"), 0),
+            (format!("let text = \"an {word} combination\";\n"), 0),
+        ];
+        for (body, expect) in cases {
+            assert_eq!(found(&body), expect, "{body:?}");
+        }
     }
 }

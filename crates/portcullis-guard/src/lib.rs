@@ -35,20 +35,20 @@ mod markup_tags; // which `<` is a tag at all
 mod spam; // first-version spam rules
 mod spam_links; // how many links and hosts
 
+pub use ask::{Ask, Body};
 pub use capacity::{CapacityCounts, ConnectionSlot};
+pub use cleaner::{CleanText, Cleaner};
 pub use credential::Credential;
 pub use directory::{Directory, DirectoryLimits};
 pub use directory_room::{Relation, Room, RoomFacts, Visibility};
 pub use directory_user::{User, UserFacts};
+pub use event::{Access, Declared, Event, Replay, Rule};
 pub use gate::{Gate, GateError, GateOptions, WithoutOrigin};
 pub use handshake::{Admitted, Cookies, Door, Handshake};
+pub use permit::Permit;
 pub use principal::{Caller, Principal};
 pub use rate::{Rate, RateError};
-pub use token::Verified;
-pub use token_key::{Issuer, IssuerKey};
-pub use ask::{Ask, Body};
-pub use cleaner::{CleanText, Cleaner};
-pub use event::{Access, Declared, Event, Replay, Rule};
-pub use permit::Permit;
 pub use replay::Envelope;
 pub use schema::read_json;
+pub use token::Verified;
+pub use token_key::{Issuer, IssuerKey};

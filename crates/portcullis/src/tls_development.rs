@@ -40,8 +40,8 @@ pub(crate) enum DevelopmentTlsError {
     #[error("cannot make the development certificates: {0}")]
     Make(#[from] rcgen::Error),
     /// A file cannot be written.
-    #[error("cannot write {}: {source}; check the data directory", path.display())]
-    Write { path: PathBuf, source: io::Error },
+    #[error("cannot write {}: {cause}; check the data directory", path.display())]
+    Write { path: PathBuf, cause: io::Error },
     /// What was just made does not hold; the clock may be far off.
     #[error("the development certificates just made are not valid; check the machine's clock")]
     NotValid,
@@ -182,7 +182,7 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DevelopmentTlsError
         file.sync_all()?;
         fs::rename(&draft, path)
     };
-    put().map_err(|source| DevelopmentTlsError::Write { path: path.to_owned(), source })
+    put().map_err(|cause| DevelopmentTlsError::Write { path: path.to_owned(), cause })
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::{pages, tls};
 
 /// Runs a server until it is asked to stop.
 pub(crate) fn serve(mut settings: Settings) -> Result<()> {
+    check(&settings)?;
     start_log();
     raise_file_limit();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());

@@ -66,7 +66,7 @@ export function RoomView({ entry }: { entry: RoomEntry }) {
       {asked.value === "delete" && (
         <Confirm
           title="Delete this room?"
-          question={`“${room.name}” and all its messages go, for everybody. This cannot be undone.`}
+          question={`“${room.name}” and all its messages go, for good and for everybody.`}
           verb="Delete room"
           work={() => deleteRoom(room.id)}
           close={close}

@@ -11,8 +11,8 @@ use super::suggest::suggestion;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// The configuration file cannot be read.
-    #[error("cannot read {}: {source}; name another file with --config", path.display())]
-    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("cannot read {}: {cause}; name another file with --config", path.display())]
+    Unreadable { path: PathBuf, cause: std::io::Error },
     /// The text is no TOML, or has a key or a value that is not known.
     #[error("{place}: {message}")]
     Syntax { place: String, message: String },

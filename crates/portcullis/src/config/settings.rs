@@ -62,7 +62,7 @@ impl Settings {
             None => default.exists().then_some(default),
         };
         let text = path.map_or(Ok(String::new()), |path| {
-            let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+            let unreadable = |cause| ConfigError::Unreadable { path: path.to_owned(), cause };
             std::fs::read_to_string(path).map_err(unreadable)
         })?;
         Self::read_text(path.unwrap_or(default), &text, sources)

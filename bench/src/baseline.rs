@@ -1,0 +1,52 @@
+//! What one round trip costs on this machine at least: a bare TCP echo, no protocol at all.
+//! Never: compared in absolute terms; it is the yardstick of the same run.
+
+use anyhow::Result;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::measure::{Served, pin, row};
+
+const MESSAGES: usize = 20_000;
+/// As long as the masked frame of the guarded echo.
+const LENGTH: usize = 128;
+
+/// Echoes bytes until it is killed.
+pub(crate) fn serve() -> Result<()> {
+    pin(0)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        println!("listening public http://{}", listener.local_addr()?);
+        loop {
+            let (mut stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let mut buffer = vec![0; 64 * 1024];
+            loop {
+                let count = stream.read(&mut buffer).await?;
+                let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+                    break;
+                };
+                stream.write_all(bytes).await?;
+            }
+        }
+    })
+}
+
+/// Measures it.
+pub(crate) async fn run() -> Result<()> {
+    let program = std::env::current_exe()?;
+    let server = Served::start(std::process::Command::new(program).arg("tcp-server"))?;
+    let mut stream = TcpStream::connect(server.address).await?;
+    stream.set_nodelay(true)?;
+    let message = [b'x'; LENGTH];
+    let mut answer = [0; LENGTH];
+    let before = server.cpu_us()?;
+    for _ in 0..MESSAGES {
+        stream.write_all(&message).await?;
+        stream.read_exact(&mut answer).await?;
+    }
+    let cpu = server.cpu_us()? - before;
+    row("yardstick: bare TCP echo, window 1, CPU each", cpu / MESSAGES as f64, "us");
+    Ok(())
+}
