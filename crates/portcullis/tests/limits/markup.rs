@@ -1,0 +1,301 @@
+//! T-120 to T-129: what a browser would run, in a message.
+//! Never: a byte of `html` that is not a formatting tag, a character reference or text.
+
+use portcullis_test::TestServer;
+
+use crate::clients::{Talk, alive, start, unlimited};
+
+/// The only tags there are when links are off.
+const TAGS: [&str; 10] =
+    ["<b>", "</b>", "<i>", "</i>", "<em>", "</em>", "<strong>", "</strong>", "<code>", "</code>"];
+const REFERENCES: [&str; 5] = ["&amp;", "&lt;", "&gt;", "&quot;", "&#39;"];
+const REL: &str = " rel=\"noopener noreferrer nofollow ugc\">";
+
+/// The length of a link's opening tag, exactly as it may be written.
+fn link_length(rest: &str) -> Option<usize> {
+    let target = rest.strip_prefix("<a href=\"https://")?;
+    let quote = target.find('"')?;
+    let (target, after) = target.split_at(quote);
+    let sound = target.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"'`".contains(&byte));
+    let fits = sound && after.get(1..)?.starts_with(REL);
+    fits.then(|| "<a href=\"https://".len() + quote + 1 + REL.len())
+}
+
+/// Reads `html` as no browser would misread it: a byte that is not allowed fails the test.
+fn assert_safe(html: &str, links: bool, raw: &str) {
+    let mut rest = html;
+    while let Some(at) = rest.find(['<', '>', '&']) {
+        rest = &rest[at..];
+        let fixed = TAGS.iter().chain(&REFERENCES).find(|known| rest.starts_with(**known));
+        let closing = (links && rest.starts_with("</a>")).then_some(4);
+        let opening = if links { link_length(rest) } else { None };
+        let length = fixed.map(|known| known.len()).or(closing).or(opening);
+        let length = length.unwrap_or_else(|| panic!("{raw:?} became {html:?}: at {rest:?}"));
+        rest = &rest[length..];
+    }
+    assert!(!html.contains('\0'), "{raw:?} became {html:?}");
+}
+
+/// Sends each text behind formatting of our own and looks at what arrives; only control
+/// characters may be refused.
+fn check(server: &TestServer, name: &str, links: bool, gone: &[&str], raws: &[&str]) {
+    let mut talk = Talk::new(server, name);
+    for raw in raws {
+        let message = format!("<b>ok</b> {raw}");
+        let answer = talk.send(&message);
+        if answer["ok"] == false {
+            assert_eq!(answer["error"]["code"], "INVALID_MESSAGE", "{raw:?}: {answer}");
+            assert!(raw.contains(['\0', '\u{c}']), "{raw:?}: {answer}");
+            continue;
+        }
+        let heard = talk.receiver.event("chat:message");
+        let text = heard["message"].as_str().unwrap();
+        assert!(text.starts_with("ok"), "{raw:?}: {heard}");
+        let html = heard["html"].as_str().unwrap();
+        assert!(html.starts_with("<b>ok</b>"), "{raw:?}: {heard}");
+        assert_safe(html, links, raw);
+        for word in gone {
+            assert!(!text.contains(word) && !html.contains(word), "{raw:?}: {heard}");
+        }
+    }
+    let end = talk.say("<i>the end</i>");
+    assert_eq!(end["html"], "<i>the end</i>");
+}
+
+#[test]
+fn t120_scripts_go_with_their_content() {
+    let server = start(&unlimited());
+    let raws = [
+        "<script>alert(1)</script>",
+        "<SCRIPT>alert(1)</SCRIPT>",
+        "<SCRIPT/x>alert(1)</SCRIPT>",
+        "<script\n>alert(1)</script\n>",
+        "<script src=//evil/alert(1)></script>",
+        "<script>alert(1)",
+        "<script>alert(1)</scrip",
+        "<script type=text/javascript>alert(1)</script >",
+        "<svg><script>alert(1)</script></svg>",
+        "<script/alert(1)>alert(1)</script>",
+    ];
+    check(&server, "scripts", false, &["alert"], &raws);
+    let nested = [
+        "<scr<script>ipt>alert(1)</script>",
+        "<scr<script></script>ipt>alert(1)</scr</script>ipt>",
+        "<<script>script>alert(1)</script>",
+        "<script",
+        "<script ",
+        "<script/",
+        "<script>",
+        "<s\u{200b}cript>alert(1)</script>",
+        "<\u{ff53}cript>alert(1)</script>",
+        "\u{ff1c}script\u{ff1e}alert(1)\u{ff1c}/script\u{ff1e}",
+        "<ſcript>alert(1)</ſcript>",
+        "%3Cscript%3Ealert(1)%3C/script%3E",
+        "\\x3cscript\\x3ealert(1)",
+        "&lt;script&gt;alert(1)&lt;/script&gt;",
+        "&#60;script&#62;alert(1)&#x3c;/script>",
+        "&amp;lt;script&amp;gt;",
+    ];
+    check(&server, "nested", false, &[], &nested);
+    alive(&server);
+}
+
+#[test]
+fn t121_t122_handlers_and_attributes_are_gone() {
+    let server = start(&unlimited());
+    let raws = [
+        "<img src=x onerror=alert(1)>",
+        "<img src=x onerror=alert(1)//",
+        "<img/src=x/onerror=alert(1)>",
+        "<IMG \"\"\"><b onclick=alert(1)>x</b>",
+        "<svg onload=alert(1)>",
+        "<svg/onload=alert(1)//",
+        "<body onload=alert(1)>",
+        "<details ontoggle=alert(1) open>x</details>",
+        "<input autofocus onfocus=alert(1)>",
+        "<select onfocus=alert(1) autofocus>",
+        "<video><source onerror=alert(1)></video>",
+        "<audio src onloadstart=alert(1)>",
+        "<marquee onstart=alert(1)>x</marquee>",
+        "<object data=alert(1)>",
+        "<embed src=alert(1)>",
+        "<form action=alert(1)><button formaction=alert(1)>x</button></form>",
+        "<base href=alert(1)>",
+        "<link rel=import href=alert(1)>",
+        "<meta http-equiv=refresh content=alert(1)>",
+        "<b onclick=alert(1)>x</b>",
+        "<b/onclick=alert(1)>x</b>",
+        "<B ONCLICK=\"alert(1)\">x</B>",
+        "<i style='alert(1)'>x</i>",
+        "<strong id=alert(1) class=alert(1)>x</strong>",
+        "<code\nonmouseover\n=\nalert(1)\n>x</code>",
+        "<em a=\">\" onclick=alert(1)>x</em>",
+        "<b a='>' b=\"'\" onclick=alert(1)>x</b>",
+        "<b =\"\" onclick=alert(1)>x</b>",
+        "<b `onclick=alert(1)`>x</b>",
+        "<b data-x=alert(1) autofocus tabindex=1 onfocus=alert(1)>x</b>",
+        "<custom-element onclick=alert(1)>x</custom-element>",
+        "<x onclick=alert(1)>x</x>",
+    ];
+    check(&server, "handlers", false, &["alert"], &raws);
+    let mut talk = Talk::new(&server, "kept");
+    for (raw, html) in [
+        ("<b onclick=alert(1)>x</b>", "<b>x</b>"),
+        ("<i style=\"color:red\">x</i>", "<i>x</i>"),
+        ("<strong id=x class=y>x</strong>", "<strong>x</strong>"),
+        ("<EM>x</EM>", "<em>x</em>"),
+        ("<b>x<i>y</b>z</i>", "<b>x<i>y</i></b>"),
+        ("<b>x", "<b>x</b>"),
+    ] {
+        let heard = talk.say(raw);
+        let seen = heard["html"].as_str().unwrap();
+        assert!(seen.starts_with(html), "{raw}: {seen}");
+        assert_safe(seen, false, raw);
+    }
+    alive(&server);
+}
+
+#[test]
+fn t123_styles_are_gone() {
+    let server = start(&unlimited());
+    let raws = [
+        "<style>*{x:expression(alert(1))}</style>",
+        "<style>@import 'alert(1)';</style>",
+        "<STYLE type=text/css>alert(1)</STYLE>",
+        "<style>alert(1)",
+        "<b style=\"x:expression(alert(1))\">x</b>",
+        "<i style=\"background:url(javascript:alert(1))\">x</i>",
+        "<em style=\"behavior:url(alert(1))\">x</em>",
+        "<div style=\"position:fixed\" alert(1)>x</div>",
+        "<style><img src=\"</style><img src=x onerror=alert(1)//\">",
+    ];
+    check(&server, "styles", false, &["alert", "expression", "javascript"], &raws);
+    alive(&server);
+}
+
+const LINKS: [&str; 20] = [
+    "<a href=\"javascript:alert(1)\">x</a>",
+    "<a href='JaVaScRiPt:alert(1)'>x</a>",
+    "<a href=\"java\tscript:alert(1)\">x</a>",
+    "<a href=\"java\nscript:alert(1)\">x</a>",
+    "<a href=\" javascript:alert(1)\">x</a>",
+    "<a href=\"&#1;javascript:alert(1)\">x</a>",
+    "<a href=\"&#x6A;avascript:alert(1)\">x</a>",
+    "<a href=\"&#106avascript&colon;alert(1)\">x</a>",
+    "<a href=\"javascript&#58;alert(1)\">x</a>",
+    "<a href=\"data:text/html,alert(1)\">x</a>",
+    "<a href=\"vbscript:alert(1)\">x</a>",
+    "<a href=\"//evil.example/alert(1)\">x</a>",
+    "<a href=\"/\\evil.example/alert(1)\">x</a>",
+    "<a href=\"http://evil.example/alert(1)\">x</a>",
+    "<a href=\"https:evil.example/alert(1)\">x</a>",
+    "<a href=\"https:/\\evil.example/alert(1)\">x</a>",
+    "<a href=\"blob:https://x/alert(1)\">x</a>",
+    "<a href=\"view-source:alert(1)\">x</a>",
+    "<a xlink:href=\"alert(1)\">x</a>",
+    "<a href=javascript:alert(1) href=https://ok.example/>x</a>",
+];
+
+#[test]
+fn t124_without_links_every_target_is_gone() {
+    let server = start(&unlimited());
+    check(&server, "no-links", false, &["alert", "href"], &LINKS);
+    check(&server, "not-even", false, &["href"], &["<a href=\"https://ok.example/\">x</a>"]);
+    alive(&server);
+}
+
+#[test]
+fn t124_with_links_only_https_is_kept_and_rel_is_added() {
+    let mut config = unlimited();
+    config.more.push_str("[message]\nlinks = true\n");
+    let server = start(&config);
+    check(&server, "links", true, &["alert"], &LINKS);
+    let mut talk = Talk::new(&server, "kept");
+    for raw in [
+        "<a href=\"https://ok.example/p?q=1\">x</a>",
+        "<a href='https://ok.example/p?q=1' onclick=alert(1) target=_top rel=opener>x</a>",
+        "<A HREF=https://ok.example/p?q=1>x</A>",
+    ] {
+        let heard = talk.say(raw);
+        let expect = format!("<a href=\"https://ok.example/p?q=1\"{REL}x</a>");
+        assert_eq!((&heard["html"], &heard["message"]), (&expect.into(), &"x".into()), "{raw}");
+    }
+    alive(&server);
+}
+
+#[test]
+fn t126_raw_text_elements_go_with_their_content() {
+    let server = start(&unlimited());
+    let raws = [
+        "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
+        "<xmp><img src=x onerror=alert(1)></xmp>",
+        "<xmp><p title=\"</xmp><img src=x onerror=alert(1)>\">",
+        "<textarea><img src=x onerror=alert(1)></textarea>",
+        "<textarea></textarea><img src=x onerror=alert(1)>",
+        "<title><img src=x onerror=alert(1)></title>",
+        "<title></title><svg onload=alert(1)>",
+        "<style></style><img src=x onerror=alert(1)>",
+        "<iframe srcdoc=\"<script>alert(1)</script>\"></iframe>",
+        "<iframe><img src=x onerror=alert(1)></iframe>",
+        "<noembed><img src=x onerror=alert(1)></noembed>",
+        "<noframes><p title=\"</noframes><img src=x onerror=alert(1)>\">",
+        "<plaintext><img src=x onerror=alert(1)>",
+        "<template><img src=x onerror=alert(1)></template>",
+        "<listing><img src=x onerror=alert(1)></listing>",
+        "<textarea><b onclick=alert(1)>",
+    ];
+    check(&server, "raw", false, &["onerror", "onload", "onclick"], &raws);
+    alive(&server);
+}
+
+#[test]
+fn t127_foreign_content_is_gone() {
+    let server = start(&unlimited());
+    let raws = [
+        "<math><annotation-xml encoding=\"text/html\"><img src=x onerror=alert(1)></math>",
+        "<svg><desc><img src=x onerror=alert(1)></desc></svg>",
+        "<svg><foreignObject><img src=x onerror=alert(1)></foreignObject></svg>",
+        "<svg><a><set attributeName=href to=javascript:alert(1)></a></svg>",
+        "<svg><animate attributeName=href values=javascript:alert(1) /></svg>",
+        "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)></style>",
+        "<form><math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
+        "<math><mi xlink:href=\"javascript:alert(1)\">x</mi></math>",
+        "<svg><style><img title=\"</style><img src=x onerror=alert(1)>\">",
+        "<svg></p><style><a id=\"</style><img src=1 onerror=alert(1)>\">",
+        "<svg><title><b onclick=alert(1)>x</b></title></svg>",
+        "<svg><![CDATA[<img src=x onerror=alert(1)>]]></svg>",
+        "<svg><use href=\"data:image/svg+xml,alert(1)\"/></svg>",
+    ];
+    check(&server, "foreign", false, &["onerror", "javascript", "onclick"], &raws);
+    alive(&server);
+}
+
+#[test]
+fn t129_strange_tags_comments_and_declarations_are_gone() {
+    let server = start(&unlimited());
+    let raws = [
+        "<b\tonclick=alert(1)>x</b>",
+        "<b\r\nonclick=alert(1)>x</b>",
+        "<!--<img src=x onerror=alert(1)>-->",
+        "<!--><img src=x onerror=alert(1)>-->",
+        "<!---><img src=x onerror=alert(1)>-->",
+        "<!-- --!><img src=x onerror=alert(1)>",
+        "<!-- <!-- --><img src=x onerror=alert(1)>",
+        "<!--<img src=x onerror=alert(1)>",
+        "<![CDATA[<img src=x onerror=alert(1)>]]>",
+        "<?xml version=\"1.0\"?><img src=x onerror=alert(1)>",
+        "<?php alert(1) ?><img src=x onerror=alert(1)>",
+        "<!DOCTYPE html><img src=x onerror=alert(1)>",
+        "<!x><img src=x onerror=alert(1)>",
+        "</b onclick=alert(1)>",
+        "<b\u{c}onclick=alert(1)>x</b>",
+        "<b\0onclick=alert(1)>x</b>",
+        "<\0b onclick=alert(1)>",
+        "<img\0 src=x onerror=alert(1)>",
+    ];
+    check(&server, "strange", false, &["onerror", "onclick"], &raws);
+    // No tag begins with a blank: it is shown as it was written.
+    let shown = ["</ b onclick=alert(1)>", "< b onclick=alert(1)>", "<1 onclick=alert(1)>"];
+    check(&server, "shown", false, &[], &shown);
+    alive(&server);
+}

@@ -1,0 +1,190 @@
+//! T-070 to T-081: how often an address may connect and a user may send; violations; releases.
+//! Never: a bucket that a new connection, a new name or a header empties.
+
+use std::net::IpAddr;
+
+use portcullis_test::{Answer, Config, Connection, Request, SioClient, WAIT, hs256, login};
+use portcullis_test::{TestServer, now_s};
+use serde_json::json;
+
+use crate::clients::{alive, code_of, create_room, recorded, start};
+
+const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
+
+fn connect(server: &TestServer, source: [u8; 4], request: &Request) -> Answer {
+    request.ask_on(&mut Connection::open_from(server, IpAddr::from(source)))
+}
+
+fn assert_limited(answer: &Answer) {
+    assert_eq!(answer.status, 429);
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+}
+
+#[test]
+fn t070_the_eleventh_connect_of_an_address_is_refused_and_others_are_not() {
+    let server = start(&Config::strict_rates());
+    let upgrade = Request::upgrade(&server, PATH);
+    for _ in 0..10 {
+        assert_eq!(connect(&server, [127, 0, 0, 1], &upgrade).status, 101);
+    }
+    assert_limited(&connect(&server, [127, 0, 0, 1], &upgrade));
+    let plain = Request::upgrade(&server, "/ws");
+    let answer = connect(&server, [127, 0, 0, 1], &plain);
+    assert_limited(&answer);
+    assert_eq!(answer.code(), "rate_limited");
+    assert_eq!(connect(&server, [127, 9, 8, 7], &upgrade).status, 101);
+    recorded(&server, "connect_per_prefix");
+    alive(&server);
+}
+
+#[test]
+fn t071_there_is_no_window_that_opens_all_at_once() {
+    let mut config = Config::default();
+    config.rate.push("login_per_user = \"4/20s\"".into());
+    let server = start(&config);
+    let attempt = || login(&server, "nobody-here", "not the password");
+    for _ in 0..4 {
+        assert_eq!(attempt().status, 401);
+    }
+    assert_limited(&attempt());
+    let end = now_s() + i64::try_from(WAIT.as_secs()).unwrap() * 2;
+    while attempt().status == 429 {
+        assert!(now_s() < end, "never let in again");
+    }
+    // A window that opened would let three more in; what drains lets in one at a time.
+    assert_limited(&attempt());
+    recorded(&server, "login_rate");
+    alive(&server);
+}
+
+#[test]
+fn t073_headers_that_name_another_client_are_not_believed() {
+    let server = start(&Config::strict_rates());
+    let forged = |number: usize| {
+        let address = format!("1.2.3.{number}");
+        Request::upgrade(&server, PATH)
+            .header("X-Forwarded-For", &address)
+            .header("Forwarded", &format!("for={address}"))
+            .header("X-Real-IP", &address)
+            .header("True-Client-IP", &address)
+            .header("CF-Connecting-IP", &address)
+            .header("X-Client-IP", &address)
+    };
+    for number in 0..10 {
+        assert_eq!(connect(&server, [127, 0, 0, 1], &forged(number)).status, 101);
+    }
+    assert_limited(&connect(&server, [127, 0, 0, 1], &forged(10)));
+    let record = server.records.wait_for_rule("connect_per_prefix").to_string();
+    assert!(record.contains("127.0.0.1") && !record.contains("1.2.3."), "{record}");
+    // Whoever names a victim's address uses up nothing of the victim's.
+    let victim = Request::upgrade(&server, PATH).header("X-Forwarded-For", "127.5.5.5");
+    assert_limited(&connect(&server, [127, 0, 0, 1], &victim));
+    assert_eq!(connect(&server, [127, 5, 5, 5], &Request::upgrade(&server, PATH)).status, 101);
+    alive(&server);
+}
+
+#[test]
+fn t080_the_eleventh_message_in_a_minute_is_refused() {
+    let server = start(&Config::default());
+    let mut ann = SioClient::connect(&server, &hs256("ann"));
+    let room = create_room(&mut ann, "talk");
+    let message = json!({ "roomId": room, "message": "hi" });
+    for _ in 0..10 {
+        assert_eq!(ann.ask("chat:send", &message)["ok"], true);
+    }
+    let refused = ann.ask("chat:send", &message);
+    assert_eq!(code_of(&refused), "RATE_LIMIT_EXCEEDED");
+    assert_eq!(refused["error"]["retry_after_s"].as_u64().unwrap() % 5, 0, "{refused}");
+    recorded(&server, "message_rate");
+    assert_eq!(ann.ask("room:list", &json!({}))["ok"], true, "other events go on");
+    let mut bob = SioClient::connect(&server, &hs256("bob"));
+    assert_eq!(bob.ask("room:join", &json!({ "roomId": room }))["ok"], true);
+    assert_eq!(bob.ask("chat:send", &message)["ok"], true, "other users go on");
+    alive(&server);
+}
+
+#[test]
+fn t080_all_events_together_have_a_limit_and_leaving_is_never_refused() {
+    let mut config = Config::default();
+    let few = [
+        "message_per_user = \"100/10h\"",
+        "message_per_connection = \"1000/10h\"",
+        "event_per_user = { \"room:list\" = \"99/1h\", \"room:members\" = \"99/1h\" }",
+    ];
+    config.rate.extend(few.map(String::from));
+    let server = start(&config);
+    let mut ann = SioClient::connect(&server, &hs256("ann"));
+    let room = create_room(&mut ann, "talk");
+    let id = json!({ "roomId": room });
+    for number in 1..100 {
+        let (event, payload) = match number % 3 {
+            0 => ("room:list", json!({})),
+            1 => ("room:members", id.clone()),
+            _ => ("chat:history", id.clone()),
+        };
+        let answer = ann.ask(event, &payload);
+        assert_eq!(answer["ok"], true, "{number} {event}: {answer}");
+    }
+    for event in ["room:list", "no:such:event"] {
+        let answer = ann.ask(event, &json!({}));
+        assert_eq!(code_of(&answer), "RATE_LIMIT_EXCEEDED", "{event}");
+    }
+    assert_eq!(ann.ask("room:leave", &id)["ok"], true);
+    let answer = ann.ask("room:leave", &id);
+    assert_eq!(code_of(&answer), "forbidden", "it is let through to the next guard");
+    alive(&server);
+}
+
+#[test]
+fn t080_unknown_and_malformed_events_cost_as_much_as_others() {
+    let mut config = Config::default();
+    config.rate.push("message_per_user = \"6/10h\"".into());
+    let server = start(&config);
+    let mut ann = SioClient::connect(&server, &hs256("ann"));
+    for number in 0..4 {
+        let answer = ann.ask(&format!("made:up:{number}"), &json!({}));
+        assert_eq!(code_of(&answer), "UNKNOWN_EVENT");
+    }
+    assert_eq!(code_of(&ann.ask("chat:send", &json!({}))), "INVALID_MESSAGE");
+    assert_eq!(code_of(&ann.ask_text("[\"room:list\",{\"a\":}]")), "INVALID_MESSAGE");
+    assert_eq!(code_of(&ann.ask("room:list", &json!({}))), "RATE_LIMIT_EXCEEDED");
+    assert_eq!(code_of(&ann.ask("made:up:9", &json!({}))), "RATE_LIMIT_EXCEEDED");
+    alive(&server);
+}
+
+#[test]
+fn t081_a_new_connection_brings_no_new_bucket() {
+    let server = start(&Config::default());
+    let mut ann = SioClient::connect(&server, &hs256("ann"));
+    let room = create_room(&mut ann, "talk");
+    let message = json!({ "roomId": room, "message": "hi" });
+    drop(ann);
+    for _ in 0..5 {
+        let mut ann = SioClient::connect(&server, &hs256("ann"));
+        assert_eq!(ann.ask("chat:send", &message)["ok"], true);
+        ann.send("1");
+        assert_eq!(ann.close_code(), Some(1000), "it has ended, and its place is free");
+    }
+    let mut many: Vec<_> = (0..4).map(|_| SioClient::connect(&server, &hs256("ann"))).collect();
+    let outcomes: Vec<bool> =
+        (0..8).map(|number| many[number % 4].ask("chat:send", &message)["ok"] == true).collect();
+    assert_eq!(outcomes, [true, true, true, true, true, false, false, false]);
+    alive(&server);
+}
+
+#[test]
+fn ten_violations_in_a_minute_end_the_connection() {
+    let server = start(&Config::default());
+    let mut good = SioClient::connect(&server, &hs256("ann"));
+    let mut bad = SioClient::connect(&server, &hs256("ann"));
+    for number in 0..9 {
+        let answer = bad.ask("no:such:event", &json!({}));
+        assert_eq!(code_of(&answer), "UNKNOWN_EVENT", "{number}");
+    }
+    bad.send("42[\"room:join\",{\"roomId\":7}]");
+    assert_eq!(bad.close_code(), Some(4429));
+    recorded(&server, "strikes");
+    assert_eq!(good.ask("room:list", &json!({}))["ok"], true, "the user's others go on");
+    alive(&server);
+}

@@ -1,0 +1,167 @@
+//! T-087 to T-094: sizes, decided by bytes and before they are read.
+//! Never: memory for what a peer only announces.
+
+use portcullis_test::{Answer, TestServer};
+use portcullis_test::{
+    Config, Connection, PlainClient, RawWebSocket, Request, SioClient, frame_bytes, hs256,
+};
+use serde_json::json;
+
+use crate::clients::{Talk, alive, recorded, start, unlimited};
+
+const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
+const FRAME_MAX: usize = 12 * 1024;
+const MIB: u64 = 1024 * 1024;
+
+#[test]
+fn t087_more_than_16_kib_before_connect_ends_the_connection() {
+    let server = start(&Config::default());
+    for path in [PATH, "/ws"] {
+        let mut socket = RawWebSocket::open(&server, path);
+        let mut flood = frame_bytes(0x01, &[b'x'; 8 * 1024]);
+        for _ in 0..9 {
+            flood.extend(frame_bytes(0x00, &[b'x'; 1024]));
+        }
+        assert!(flood.len() > 16 * 1024, "more than a stranger may send");
+        socket.connection.send(&flood);
+        assert_eq!(socket.close_code(), Some(1009), "{path}");
+    }
+    alive(&server);
+}
+
+#[test]
+fn t090_a_text_of_12_kib_is_read_and_one_byte_more_is_not() {
+    let server = start(&unlimited());
+    let mut sio = SioClient::connect(&server, &hs256("ann"));
+    let filled = |length: usize| {
+        let (start, end) = ("42[\"chat:send\",\"", "\"]");
+        format!("{start}{}{end}", "x".repeat(length - start.len() - end.len()))
+    };
+    sio.send(&filled(FRAME_MAX));
+    assert_eq!(sio.event("error")["code"], "too_large");
+    assert_eq!(sio.ask("room:list", &json!({}))["ok"], true, "the connection goes on");
+    sio.send(&filled(FRAME_MAX + 1));
+    assert_eq!(sio.close_code(), Some(1009));
+    let mut plain = PlainClient::connect(&server, &hs256("ann"));
+    plain.socket.send_text(&"x".repeat(FRAME_MAX + 1));
+    assert_eq!(plain.socket.close_code(), Some(1009));
+    recorded(&server, "size");
+    alive(&server);
+}
+
+#[test]
+fn t090_what_is_only_announced_is_refused_at_the_header() {
+    let server = start(&unlimited());
+    let announced: [u64; 7] =
+        [12 * 1024 + 1, 65_535, 65_536, 64 * MIB, 1 << 32, 1 << 40, (1 << 63) - 1];
+    let round = |signed_in: bool| {
+        for length in announced {
+            let mut client = SioClient::open(&server);
+            if signed_in {
+                client.sign_in(&hs256(&format!("user-{length}")));
+            }
+            let mut header = vec![0x81];
+            match u16::try_from(length) {
+                Ok(short) => {
+                    header.push(0x80 | 126);
+                    header.extend(short.to_be_bytes());
+                }
+                Err(_) => {
+                    header.push(0x80 | 127);
+                    header.extend(length.to_be_bytes());
+                }
+            }
+            header.extend([1, 2, 3, 4]);
+            client.socket.connection.send(&header);
+            assert_eq!(client.close_code(), Some(1009), "{length}");
+        }
+    };
+    round(false);
+    round(true);
+    let before = server.resident_kib();
+    for _ in 0..5 {
+        round(true);
+    }
+    let grown = server.resident_kib().saturating_sub(before);
+    assert!(grown < 16 * 1024, "{grown} KiB more");
+    alive(&server);
+}
+
+#[test]
+fn t090_fragments_are_added_up() {
+    let server = start(&Config::default());
+    let mut client = SioClient::connect(&server, &hs256("ann"));
+    client.socket.connection.send(&frame_bytes(0x01, &[b'4'; 6 * 1024]));
+    client.socket.connection.send(&frame_bytes(0x00, &[b'4'; 6 * 1024]));
+    client.socket.connection.send(&frame_bytes(0x80, b"4"));
+    assert_eq!(client.close_code(), Some(1009));
+    alive(&server);
+}
+
+fn post(server: &TestServer, length: &str, body: &[u8]) -> Answer {
+    let request = Request::post(server, "/auth/login", "").with("Content-Length", length);
+    request.body(body).ask(server)
+}
+
+#[test]
+fn t091_bodies_over_16_kib_are_refused_unread() {
+    let server = start(&Config::default());
+    let over = 16 * 1024 + 1;
+    let announced = ["16385", "65537", "67108864", "9007199254740991"];
+    for length in announced {
+        let answer = post(&server, length, b"");
+        assert_eq!((answer.status, answer.code()), (413, "too_large".into()), "{length}");
+    }
+    assert_eq!(post(&server, &over.to_string(), &vec![b'x'; over]).status, 413);
+    let fits = vec![b' '; 16 * 1024];
+    assert_eq!(post(&server, "16384", &fits).status, 400, "read, and no JSON");
+    for length in ["18446744073709551616", "-1", "+5", "0x10", "1e3", "5, 5", "", "five"] {
+        let answer = post(&server, length, b"hello");
+        assert!([400, 413].contains(&answer.status), "{length}: {}", answer.status);
+    }
+    let chunked = Request::post(&server, "/auth/login", "")
+        .without("Content-Length")
+        .header("Transfer-Encoding", "chunked")
+        .body(b"5\r\nhello\r\n0\r\n\r\n");
+    let status = chunked.ask(&server).status;
+    assert!((400..=413).contains(&status), "{status}");
+    alive(&server);
+}
+
+#[test]
+fn t091_a_length_that_lies_gains_nothing() {
+    let mut config = Config::default();
+    config.transport.push("handshake_timeout_ms = 3000".into());
+    let server = start(&config);
+    let too_long = post(&server, "500", b"{}");
+    assert_eq!((too_long.status, too_long.code()), (408, "handshake_timeout".into()));
+    // What follows a short length is no part of the body: at best another, bad request.
+    let body = b"{}\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    let request = Request::post(&server, "/auth/login", "").with("Content-Length", "2");
+    let mut connection = Connection::open(&server);
+    let first = request.body(body).ask_on(&mut connection);
+    assert_eq!(first.status, 400, "an empty object is no log-in");
+    let rest = connection.read_to_end();
+    let rest = String::from_utf8_lossy(&rest);
+    assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 4"), "{rest}");
+    alive(&server);
+}
+
+#[test]
+fn t094_bytes_decide_not_characters() {
+    let server = start(&unlimited());
+    let mut talk = Talk::new(&server, "bytes");
+    let cases = [
+        ("a", 5_200, "INVALID_MESSAGE"),
+        ("\u{e9}", 5_200, "too_large"),
+        ("\u{1f600}", 2_600, "too_large"),
+        ("\u{4f60}", 3_450, "too_large"),
+        ("ab", 5_200, "too_large"),
+    ];
+    for (text, times, code) in cases {
+        assert_eq!(talk.refused(&text.repeat(times)), code, "{text} {times}");
+    }
+    talk.say(&"\u{1f600}\u{1f601}".repeat(500));
+    recorded(&server, "payload");
+    alive(&server);
+}
