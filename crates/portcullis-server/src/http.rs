@@ -11,7 +11,7 @@ use portcullis_wire::http1::{Found, Head, HeadFault, HeadLimits, parse_head, wan
 
 use crate::api::{ApiRequest, ResponseKind};
 use crate::headers::add_preflight;
-use crate::http_read::ReadFault;
+use crate::http_read::{ReadFault, oversized};
 use crate::http_respond::Outgoing;
 use crate::http_route::Target;
 use crate::refuse::{Who, refuse};
@@ -78,7 +78,7 @@ impl HttpConnection {
                 return Next::Close;
             }
             Err(fault) => {
-                self.refuse_bare(&denial_of(fault)).await;
+                self.refuse_bare(&denial_of(fault, &buffer)).await;
                 return Next::Close;
             }
         };
@@ -315,9 +315,11 @@ enum Next {
     Upgrade(Box<Upgrade>),
 }
 
-fn denial_of(fault: HeadFault) -> Denial {
+fn denial_of(fault: HeadFault, head: &[u8]) -> Denial {
     match fault {
-        HeadFault::TooLarge | HeadFault::TooManyHeaders => Denial::HeadTooLarge,
+        // The same answer however the bytes were cut on their way.
+        HeadFault::TooLarge => oversized(head),
+        HeadFault::TooManyHeaders => Denial::HeadTooLarge,
         HeadFault::TargetTooLong => Denial::TargetTooLong,
         HeadFault::Malformed(_)
         | HeadFault::Version

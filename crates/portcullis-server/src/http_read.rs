@@ -80,7 +80,7 @@ impl HttpConnection {
 }
 
 /// A head that does not end in time for its size: the request line or the rest is at fault.
-fn oversized(buffer: &[u8]) -> Denial {
+pub(crate) fn oversized(buffer: &[u8]) -> Denial {
     let line = buffer.iter().take(limits::TARGET_MAX_BYTES + 32).any(|byte| *byte == b'\n');
     if line { Denial::HeadTooLarge } else { Denial::TargetTooLong }
 }

@@ -1,0 +1,100 @@
+//! Security headers on every answer, whatever its status.
+//! Never: a header that stands twice.
+
+use portcullis_test::{Answer, Config, Connection, Request, TestServer, hs256};
+
+use crate::clients::{alive, start};
+
+/// The names of headers that have one value on every answer.
+const FIXED: [(&str, &str); 6] = [
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("permissions-policy", "geolocation=(), camera=(), microphone=(), interest-cohort=()"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("vary", "Origin"),
+];
+const HSTS: &str = "max-age=63072000; includeSubDomains";
+
+fn check(answer: &Answer, status: u16, tls: bool) {
+    assert_eq!(answer.status, status);
+    for (name, value) in FIXED {
+        assert_eq!(answer.values(name), [value], "{status} {name}");
+    }
+    for name in ["content-security-policy", "cache-control", "cross-origin-resource-policy"] {
+        assert_eq!(answer.values(name).len(), 1, "{status} {name}");
+    }
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; "), "{status} {policy}");
+    assert!(policy.contains("frame-ancestors 'none'"), "{status} {policy}");
+    assert!(!policy.contains("unsafe"), "{status} {policy}");
+    let expect: &[&str] = if tls { &[HSTS] } else { &[] };
+    assert_eq!(answer.values("strict-transport-security"), expect, "{status}");
+    for name in ["server", "x-powered-by", "via"] {
+        assert_eq!(answer.header(name), None, "{status} {name}");
+    }
+    if status != 200 {
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{status}");
+    }
+}
+
+fn cases(server: &TestServer) -> Vec<(u16, Request)> {
+    let upgrade = || Request::upgrade(server, "/ws");
+    let get = |path: &str| Request::get(server, path);
+    let options = Request::bare("OPTIONS /auth/login HTTP/1.1")
+        .header("Host", &server.public.to_string())
+        .header("Origin", &server.origin);
+    let login = |body: &str| Request::post(server, "/auth/login", body);
+    let trace = Request::bare("TRACE / HTTP/1.1").header("Host", &server.public.to_string());
+    vec![
+        (200, get("/")),
+        (101, upgrade()),
+        (101, upgrade().header("Authorization", &format!("Bearer {}", hs256("ann")))),
+        (204, options),
+        (400, login("{")),
+        (400, get("/").with("Host", "evil.com")),
+        (400, get("/ws?x").header("Transfer-Encoding", "chunked")),
+        (400, get("/socket.io/?EIO=4&transport=polling").header("Origin", &server.origin)),
+        (401, upgrade().header("Authorization", "Bearer x")),
+        (401, login(r#"{"username":"nobody","password":"a plain long sentence"}"#)),
+        (403, upgrade().with("Origin", "https://evil.com")),
+        (404, get("/nothing")),
+        (405, trace),
+        (413, login("{}").with("Content-Length", "10000000")),
+        (414, get(&format!("/{}", "a".repeat(8_000)))),
+        (415, login("{}").with("Content-Type", "text/plain")),
+        (426, upgrade().with("Sec-WebSocket-Version", "8")),
+        (431, get("/").header("X-Pad", &"a".repeat(16 * 1024))),
+    ]
+}
+
+#[test]
+fn t260_every_answer_has_all_security_headers() {
+    for (config, tls) in [(Config::default(), true), (Config::plaintext(), false)] {
+        let server = start(&config);
+        for (status, request) in cases(&server) {
+            check(&request.ask(&server), status, tls);
+        }
+        alive(&server);
+    }
+}
+
+#[test]
+fn t260_answers_to_slow_and_to_many_requests_have_them_too() {
+    for (config, tls) in [(Config::default(), true), (Config::plaintext(), false)] {
+        let transport = vec![String::from("handshake_timeout_ms = 1500")];
+        let rate = ["request_per_prefix = \"1/60s\"", "connect_per_prefix = \"1/60s\""];
+        let rate = rate.map(String::from).to_vec();
+        let server = start(&Config { transport, rate, ..config });
+        check(&Request::bare("GET / HTTP/1.1").ask(&server), 400, tls);
+        let limited = Request::get(&server, "/").ask(&server);
+        check(&limited, 429, tls);
+        let wait: u32 = limited.header("retry-after").unwrap().parse().unwrap();
+        assert!((30..=60).contains(&wait), "{wait}");
+        let mut slow = Connection::open(&server);
+        slow.send(b"GET / HTTP/1.1\r\n");
+        check(&Answer::read(&mut slow), 408, tls);
+        assert_eq!(Request::upgrade(&server, "/ws").ask(&server).status, 101);
+        check(&Request::upgrade(&server, "/ws").ask(&server), 429, tls);
+    }
+}

@@ -1,0 +1,131 @@
+//! Heads and bodies too slow, too large, too many.
+//! Never: a connection that outlives its deadline.
+
+use std::io::{ErrorKind, Read, Write};
+use std::time::Duration;
+
+use portcullis_test::{Answer, Config, Connection, Request, TestServer};
+
+use crate::clients::{SOCKETS, alive, answers, send_raw, start};
+
+fn impatient() -> TestServer {
+    let transport = vec![String::from("handshake_timeout_ms = 500")];
+    start(&Config { transport, ..Config::plaintext() })
+}
+
+#[test]
+fn t240_a_head_that_never_ends_is_answered_408_and_closed() {
+    let server = impatient();
+    let host = format!("GET / HTTP/1.1\r\nHost: {}\r\n", server.public);
+    for start in ["G", "GET / HTTP/1.1", "GET / HTTP/1.1\r\n", host.as_str()] {
+        let text = send_raw(&server, start.as_bytes());
+        assert!(text.starts_with("HTTP/1.1 408 "), "{start:?}: {text}");
+        assert_eq!(answers(&text), 1, "{text}");
+    }
+    assert_eq!(send_raw(&server, b""), "", "who says nothing is told nothing");
+    let record = server.records.wait_for_rule("head_timeout");
+    assert_eq!(record["http"]["response"]["status_code"], 408, "{record}");
+    alive(&server);
+}
+
+#[test]
+fn t240_a_byte_now_and_then_buys_no_time() {
+    let server = impatient();
+    let connection = Connection::open(&server);
+    let mut socket = connection.socket();
+    socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let head = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Slow: ", server.public);
+    socket.write_all(head.as_bytes()).unwrap();
+    let (mut text, mut chunk) = (Vec::new(), [0; 4096]);
+    // At most a minute; the deadline is half a second.
+    for _ in 0..3_000 {
+        let _closed_already = socket.write_all(b"x");
+        match socket.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => text.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_reset) => break,
+        }
+        if !text.is_empty() {
+            break;
+        }
+    }
+    assert!(text.starts_with(b"HTTP/1.1 408 "), "{}", text.escape_ascii());
+    alive(&server);
+}
+
+#[test]
+fn t240_a_full_head_in_small_pieces_is_served() {
+    let server = start(&Config::plaintext());
+    let padding = "a".repeat(8_000);
+    let request = Request::get(&server, "/").header("X-One", &padding).header("X-Two", &padding);
+    let mut connection = Connection::open(&server);
+    for piece in request.bytes().chunks(64) {
+        connection.send(piece);
+    }
+    assert_eq!(Answer::read(&mut connection).status, 200);
+}
+
+#[test]
+fn t242_a_body_that_never_comes_is_answered_408_and_closed() {
+    let server = impatient();
+    let request = Request::post(&server, "/auth/login", "{}").with("Content-Length", "50");
+    let text = send_raw(&server, &request.bytes());
+    assert!(text.starts_with("HTTP/1.1 408 "), "{text}");
+    let _record = server.records.wait_for_rule("body_timeout");
+    alive(&server);
+}
+
+#[test]
+fn t241_heads_over_a_limit_are_refused() {
+    let server = start(&Config::default());
+    for path in SOCKETS.into_iter().chain(["/", "/auth/login", "/nothing"]) {
+        let lines = |count: usize| {
+            let start = Request::get(&server, path);
+            (0..count).fold(start, |request, index| request.header(&format!("X-{index}"), "1"))
+        };
+        for count in [64, 65, 1_000, 2_000] {
+            let answer = lines(count).ask(&server);
+            assert_eq!(answer.status, 431, "{path} {count} headers and Host");
+        }
+        let name = Request::get(&server, path).header(&"x".repeat(1_024), "1");
+        assert_eq!(name.ask(&server).status, 431, "{path}: a long name");
+        let bytes = Request::get(&server, path).header("X-Pad", "").bytes().len();
+        for over in [1, 2, 4_096, 100_000] {
+            let pad = "a".repeat(16 * 1024 + over - bytes);
+            let answer = Request::get(&server, path).header("X-Pad", &pad).ask(&server);
+            assert_eq!(answer.status, 431, "{path}: {over} bytes too many");
+        }
+    }
+    let record = server.records.wait_for_rule("head_size");
+    assert_eq!(record["http"]["response"]["status_code"], 431, "{record}");
+    alive(&server);
+}
+
+#[test]
+fn t241_heads_at_a_limit_are_served() {
+    let server = start(&Config::default());
+    let start = Request::get(&server, "/");
+    let full = (0..63).fold(start, |request, index| request.header(&format!("X-{index}"), "1"));
+    assert_eq!(full.ask(&server).status, 200, "64 headers");
+    let bytes = Request::get(&server, "/").header("X-Pad", "").bytes().len();
+    let pad = "a".repeat(16 * 1024 - bytes);
+    assert_eq!(Request::get(&server, "/").header("X-Pad", &pad).ask(&server).status, 200);
+    let target = format!("/?{}", "a".repeat(2_046));
+    assert_eq!(Request::get(&server, &target).ask(&server).status, 200, "2 KiB of target");
+}
+
+#[test]
+fn t241_long_targets_are_refused() {
+    let server = start(&Config::default());
+    for path in ["/", "/ws?", "/socket.io/?EIO=4&transport=websocket&t=", "/?"] {
+        for length in [2_049, 8_000, 16_000, 20_000, 100_000] {
+            let target = format!("{path}{}", "a".repeat(length - path.len()));
+            let answer = Request::get(&server, &target).ask(&server);
+            assert_eq!(answer.status, 414, "{path} {length}");
+            assert_eq!(answer.code(), "too_large");
+        }
+    }
+    let _record = server.records.wait_for_rule("target_size");
+    alive(&server);
+}

@@ -1,0 +1,62 @@
+//! Configurations the server refuses to start with: exit code 2, and what to change.
+//! Never: a server that runs with less than it was told.
+
+use portcullis_test::{Config, TestServer};
+
+/// The server does not start, and says each of the words.
+fn refused(config: &Config, words: &[&str]) {
+    let (code, said) = TestServer::refuse(env!("CARGO_BIN_EXE_portcullis"), config);
+    assert_eq!(code, Some(2), "{said}");
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in: {said}");
+    }
+}
+
+#[test]
+fn t011_t002_origins_that_let_anybody_in_stop_the_start() {
+    let cases: [(&str, &str); 9] = [
+        (r#"["http://localhost:3000"]"#, "without TLS"),
+        (r#"["https://myapp.com", "http://localhost:3000"]"#, "without TLS"),
+        (r#"["https://localhost"]"#, "visitor's machine"),
+        (r#"["*"]"#, "a pattern"),
+        (r#"["https://*.myapp.com"]"#, "a pattern"),
+        (r#"["null"]"#, "sandboxed"),
+        (r#"["https://myapp.com/"]"#, "more than a scheme"),
+        (r#"["https://myapp.com:443"]"#, "default port"),
+        ("[]", "no page could connect"),
+    ];
+    for profile in ["production", "strict"] {
+        for (allowed, word) in cases {
+            let origin = vec![format!("allowed = {allowed}")];
+            let profile = String::from(profile);
+            refused(&Config { profile, origin, ..Config::plaintext() }, &[word]);
+        }
+    }
+    let missing = Config { profile: String::from("production"), ..Config::plaintext() };
+    refused(&missing, &["origin.allowed", "no page could connect"]);
+}
+
+#[test]
+fn t002_t011_development_refuses_patterns_too() {
+    for allowed in ["null", "*", "https://*.myapp.com", "http://myapp.com", "file://"] {
+        let origin = vec![format!("allowed = [{allowed:?}]")];
+        refused(&Config { origin, ..Config::default() }, &["origin.allowed", allowed]);
+    }
+}
+
+#[test]
+fn t273_unknown_keys_stop_the_start_and_the_near_one_is_named() {
+    let line = |lines: &str| vec![String::from(lines)];
+    let near = "did you mean";
+    let cases = [
+        (Config { more: String::from("[orgins]\n"), ..Config::default() }, "orgins"),
+        (Config { origin: line("alowed = []"), ..Config::default() }, "`allowed`"),
+        (Config { transport: line("ping_timeout = 1"), ..Config::default() }, "`ping_timeout_ms`"),
+    ];
+    for (config, word) in cases {
+        refused(&config, &[near, word, "portcullis.toml:"]);
+    }
+    let variable = (String::from("PORTCULLIS__ORGIN__ALLOWED"), String::from("[]"));
+    let config = Config { environment: vec![variable], ..Config::default() };
+    refused(&config, &[near, "`origin`"]);
+}
