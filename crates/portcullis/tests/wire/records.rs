@@ -1,0 +1,146 @@
+//! What is written about attacks: once, whole, and without anything secret.
+//! Never: a message body, a token, a session id.
+
+use portcullis_test::{Config, RawWebSocket, Request, SioClient, frame_bytes, hs256, sign_up};
+use serde_json::{Value, json};
+
+use crate::clients::{alive, start};
+
+#[test]
+fn t160_every_family_leaves_a_record_in_one_unbroken_sequence() {
+    let server = start(&Config::default());
+    let evil = Request::upgrade(&server, "/ws").with("Origin", "https://evil.example");
+    assert_eq!(evil.ask(&server).status, 403);
+    let mut raw = RawWebSocket::open(&server, "/ws");
+    raw.connection.send(&frame_bytes(0x81, b"\xff"));
+    assert_eq!(raw.close_code(), Some(1007));
+    let mut client = SioClient::connect(&server, &hs256("recorded"));
+    let _schema = client.ask("room:create", &json!({ "name": 1 }));
+    let _unknown = client.ask("no:such", &json!({}));
+    let families = [
+        ("origin_rejected", "malicious_csrf"),
+        ("utf8", "ws_protocol_violation"),
+        ("schema", "input_validation_fail"),
+        ("event", "malicious_extraneous"),
+    ];
+    for (rule, event) in families {
+        let record = server.records.wait_for_rule(rule);
+        assert_eq!(record["event"]["code"], event, "{record}");
+        assert!(record["@timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{record}");
+        assert_eq!(record["source"]["ip"], "127.0.0.1", "{record}");
+    }
+    let sequences: Vec<u64> = server
+        .records
+        .all()
+        .iter()
+        .filter_map(|record| record["event"]["sequence"].as_u64())
+        .collect();
+    let expect: Vec<u64> = (1..).take(sequences.len()).collect();
+    assert_eq!(sequences, expect);
+    alive(&server);
+}
+
+#[test]
+fn t161_t162_what_a_peer_writes_cannot_break_a_line() {
+    let server = start(&Config::plaintext());
+    let agent = format!("\u{1b}[31m{}", "A".repeat(10_000));
+    let request = Request::upgrade(&server, "/ws").with("Origin", "https://evil.example");
+    let answer = request.header("User-Agent", &"A".repeat(10_000)).ask(&server);
+    assert_eq!(answer.status, 403);
+    let record = server.records.wait_for_rule("origin_rejected");
+    let written = record["user_agent"]["original"].as_str().expect("a user agent").to_owned();
+    assert!(written.chars().count() < 300, "{}", written.len());
+    // A control character never passes the head, so it cannot reach a record.
+    let bad = Request::upgrade(&server, "/ws").header("User-Agent", &agent).ask(&server);
+    assert_eq!(bad.status, 400);
+    assert!(!server.records.text().contains('\u{1b}'));
+    alive(&server);
+}
+
+#[test]
+fn t163_nothing_secret_is_written() {
+    let server = start(&Config::default());
+    let person = sign_up(&server, "secretive");
+    let mut client = SioClient::connect(&server, &person.token);
+    let created = client.ask("room:create", &json!({ "name": "R", "visibility": "public" }));
+    let id = created["room"]["id"].as_str().expect("a room");
+    let body = "the sparrow flies at midnight";
+    let sent = client.ask("chat:send", &json!({ "roomId": id, "message": body }));
+    assert_eq!(sent["ok"], true, "{sent}");
+    let _wrong = portcullis_test::login(&server, "secretive", "hunter2 hunter2 hunter2");
+    let _record = server.records.wait_for(|record| record["event"]["code"] == "authn_login_fail");
+    let written = server.records.text() + &server.records.errors();
+    for secret in [person.token.as_str(), body, "hunter2", "a plain long sentence"] {
+        assert!(!written.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn t164_metrics_do_not_grow_with_what_peers_invent() {
+    let mut config = Config::plaintext();
+    config.rate.push("message_per_connection = \"100000/60s\"".into());
+    let server = start(&config);
+    let series = || {
+        let text = Request::get(&server, "/metrics").ask_private(&server);
+        String::from_utf8_lossy(&text.body).lines().count()
+    };
+    let mut client = SioClient::connect(&server, &hs256("inventor"));
+    let _first: Value = client.ask("invented:0", &json!({}));
+    let _path = Request::get(&server, "/invented-0").ask(&server);
+    let before = series();
+    for number in 1..9 {
+        let _refused = client.ask(&format!("invented:{number}"), &json!({}));
+        let _path = Request::get(&server, &format!("/invented-{number}")).ask(&server);
+    }
+    assert_eq!(series(), before);
+}
+
+#[test]
+fn t171_session_ids_are_long_and_never_the_same() {
+    let server = start(&Config::plaintext());
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..200 {
+        let mut socket = RawWebSocket::open(&server, "/socket.io/?EIO=4&transport=websocket");
+        let open = socket.next_frame().expect("an open packet").text();
+        let open: Value = serde_json::from_str(open.trim_start_matches('0')).expect("JSON");
+        let sid = open["sid"].as_str().expect("sid").to_owned();
+        assert!(sid.len() >= 27, "160 bits in base64url: {sid}");
+        assert!(seen.insert(sid));
+    }
+}
+
+#[test]
+fn t223_resets_leave_nothing_behind() {
+    let server = start(&Config::plaintext());
+    for stage in 0..60 {
+        let mut connection = portcullis_test::Connection::open(&server);
+        match stage % 4 {
+            0 => {}
+            1 => connection.send(b"GET /ws HTTP/1.1\r\nHost:"),
+            2 => {
+                let _answer = Request::upgrade(&server, "/ws").ask_on(&mut connection);
+            }
+            _ => {
+                let mut socket =
+                    RawWebSocket::upgrade(connection, &Request::upgrade(&server, "/ws"));
+                socket.connection.send(&frame_bytes(0x01, b"half a message"));
+                socket.connection.reset();
+                continue;
+            }
+        }
+        connection.reset();
+    }
+    alive(&server);
+    let slots = || {
+        let text = Request::get(&server, "/metrics").ask_private(&server);
+        let text = String::from_utf8_lossy(&text.body).into_owned();
+        let zero = ["portcullis_slots_pre_auth 0", "portcullis_slots_authenticated 0"];
+        zero.iter().all(|line| text.lines().any(|found| found == *line))
+    };
+    // The server notices each reset in its own time; the wait is bounded by the test's deadline.
+    let mut looks = 0;
+    while !slots() {
+        looks += 1;
+        assert!(looks < 3_000, "slots stay taken");
+    }
+}
