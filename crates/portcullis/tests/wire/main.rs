@@ -11,4 +11,5 @@ mod frames; // bytes that break RFC 6455
 mod packets; // packets that break Engine.IO or Socket.IO
 mod tokens; // tokens nobody should believe
 mod access; // who may do what
+mod slow; // peers that do not read, write or go
 mod records; // what is written about all this
