@@ -35,7 +35,7 @@ impl NamespaceName {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Users => "/",
             Self::Admin => "/admin",

@@ -12,6 +12,7 @@ use crate::connect::NamespaceName;
 use crate::connection::{End, session_options};
 use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
+use crate::pipeline::{AnswerTo, Recipient};
 
 /// Between two control frames, in milliseconds: ten a second.
 const CONTROL_EVERY_MS: u64 = 100;
@@ -166,19 +167,19 @@ impl ConnectionTask {
                 self.socket_event(json, ack, now);
             }
             Some(NamespaceName::Admin) if self.namespaces.admin => {
-                self.unknown_event(json, now);
+                self.unknown_event(json, ack, now);
             }
             _ => self.connection.end(End::Refused(Denial::Sequence("namespace_not_joined"))),
         }
     }
 
     /// The administrators' namespace declares no events of its own yet to be sent by clients.
-    fn unknown_event(&mut self, json: &str, now: Now) {
+    fn unknown_event(&mut self, json: &str, ack: Option<u64>, now: Now) {
         let Some(caller) = self.connection.caller() else { return };
         let name = socketio::event_name(json).unwrap_or_default();
         let denial = self.shard.gate.refuse_unknown(&caller, now);
-        let recipient = crate::pipeline::Recipient::Nobody;
-        let answer = crate::pipeline::AnswerTo { recipient, event: String::from(name) };
+        let recipient = Recipient::of(NamespaceName::Admin, ack);
+        let answer = AnswerTo { recipient, event: String::from(name) };
         self.answer(&answer, Err(denial), now);
     }
 

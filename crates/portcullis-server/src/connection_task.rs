@@ -199,19 +199,24 @@ impl ConnectionTask {
                     Ok(Poll::Pending) => false,
                 }
             }
-            Job::Connect(connecting) => match connecting.poll(context) {
-                Poll::Ready(outcome) => {
-                    let namespace = connecting.namespace;
-                    self.connected(namespace, outcome, now);
-                    true
+            Job::Connect(connecting) => {
+                let namespace = connecting.namespace;
+                match catch_unwind(AssertUnwindSafe(|| connecting.poll(context))) {
+                    Err(_panic) => {
+                        self.connection.end(End::Refused(Denial::Internal("handler_panic")));
+                        true
+                    }
+                    Ok(Poll::Ready(outcome)) => {
+                        self.connected(namespace, outcome, now);
+                        true
+                    }
+                    Ok(Poll::Pending) if timed_out => {
+                        self.connected(namespace, Err(Denial::HandlerTimeout), now);
+                        true
+                    }
+                    Ok(Poll::Pending) => false,
                 }
-                Poll::Pending if timed_out => {
-                    let namespace = connecting.namespace;
-                    self.connected(namespace, Err(Denial::HandlerTimeout), now);
-                    true
-                }
-                Poll::Pending => false,
-            },
+            }
         };
         if finished {
             self.connection.job_since_ms.set(0);

@@ -223,6 +223,7 @@ impl HttpConnection {
             audit: shard.audit.clone(),
         };
         let path = route.path;
+        let _running = Rc::clone(&shard.routes_running);
         let outcome = (route.handler)(request).await;
         let origin = origin.as_deref();
         match outcome {

@@ -7,6 +7,7 @@ use portcullis_wire::plain::{self, PlainMessage};
 use portcullis_wire::socketio;
 use portcullis_wire::websocket::{Opcode, frame};
 
+use crate::connect::NamespaceName;
 use crate::connection::End;
 use crate::connection_task::{ConnectionTask, Job};
 use crate::context::{Context, Reply};
@@ -17,11 +18,23 @@ use crate::frame::Form;
 #[derive(Debug, Clone)]
 pub(crate) enum Recipient {
     /// A Socket.IO acknowledgement.
-    Ack(u64),
+    Ack {
+        /// Where the event came from.
+        namespace: NamespaceName,
+        /// The id the client gave it.
+        id: u64,
+    },
     /// The plain form's `id`, as raw JSON.
     Plain(String),
     /// The client did not ask for one.
     Nobody,
+}
+
+impl Recipient {
+    /// Who gets the answer of a Socket.IO event.
+    pub(crate) fn of(namespace: NamespaceName, ack: Option<u64>) -> Self {
+        ack.map_or(Self::Nobody, |id| Self::Ack { namespace, id })
+    }
 }
 
 /// The event that is answered.
@@ -41,7 +54,7 @@ impl ConnectionTask {
                 return;
             }
         };
-        let recipient = ack.map_or(Recipient::Nobody, Recipient::Ack);
+        let recipient = Recipient::of(NamespaceName::Users, ack);
         let answer = AnswerTo { recipient, event: String::from(name) };
         let ask = Ask { event: name, body: Body::Array(json), size_bytes: json.len() };
         self.event(&ask, answer, now);
@@ -124,7 +137,7 @@ impl ConnectionTask {
 
     fn reply(&self, recipient: &Recipient, json: &str) {
         let text = match recipient {
-            Recipient::Ack(id) => socketio::ack("/", *id, json),
+            Recipient::Ack { namespace, id } => socketio::ack(namespace.name(), *id, json),
             Recipient::Plain(id) => plain::plain_reply(id, &without_id(json)),
             Recipient::Nobody => return,
         };

@@ -175,7 +175,7 @@ impl Shard {
         tokio::task::spawn_local(Rc::clone(&self).deliver_forever(inbox));
         let accepting = Rc::clone(&self).accept_until_drained(listener, drained.clone());
         tokio::task::spawn_local(accepting);
-        let _closed = drained.wait_for(|draining| *draining).await;
+        drop(drained.wait_for(|draining| *draining).await);
         self.draining.set(true);
         self.drain_connections().await;
     }

@@ -48,6 +48,8 @@ pub(crate) struct Shard {
     pub(crate) write_scratch: RefCell<Vec<u8>>,
     pub(crate) http_connections: Cell<usize>,
     pub(crate) draining: Cell<bool>,
+    /// One more owner for each HTTP route that runs: the drain waits for those as for handlers.
+    pub(crate) routes_running: Rc<()>,
     wheel: RefCell<Wheel>,
     dirty: RefCell<Vec<Rc<Connection>>>,
     flush_wanted: Notify,
@@ -90,6 +92,7 @@ impl Shard {
             write_scratch: RefCell::default(),
             http_connections: Cell::new(0),
             draining: Cell::new(false),
+            routes_running: Rc::new(()),
             wheel: RefCell::new(Wheel::new(now.monotonic_ms)),
             dirty: RefCell::default(),
             flush_wanted: Notify::new(),
@@ -120,9 +123,10 @@ impl Shard {
     /// Lets the connection be looked at no later than `at_ms`.
     pub(crate) fn arm(&self, connection: &Connection, at_ms: u64) {
         let armed_ms = connection.armed_ms.get();
-        if armed_ms == 0 || at_ms < armed_ms {
-            let at_ms = self.wheel.borrow_mut().arm(connection.id.number, at_ms);
-            connection.armed_ms.set(at_ms);
+        let mut wheel = self.wheel.borrow_mut();
+        // Slots are compared, not deadlines: a peer that trickles bytes would add an entry a read.
+        if armed_ms == 0 || wheel.fires_at(at_ms) < armed_ms {
+            connection.armed_ms.set(wheel.arm(connection.id.number, at_ms));
         }
     }
 
@@ -148,9 +152,11 @@ impl Shard {
         self.lingering.borrow_mut().remove(&connection.id.number);
     }
 
-    /// Whether any connection is open or closing.
+    /// Whether no connection is open or closing and no HTTP route runs.
     pub(crate) fn is_idle(&self) -> bool {
-        self.connections.borrow().is_empty() && self.lingering.borrow().is_empty()
+        self.connections.borrow().is_empty()
+            && self.lingering.borrow().is_empty()
+            && Rc::strong_count(&self.routes_running) == 1
     }
 
     /// Has the connection's outbox written at the end of this turn.

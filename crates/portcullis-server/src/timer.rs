@@ -27,13 +27,17 @@ impl Wheel {
 
     /// Arms a deadline and gives the time at which it will fire, at the earliest.
     pub(crate) fn arm(&mut self, connection: u64, at_ms: u64) -> u64 {
-        let horizon = self.turned_to + SLOTS as u64 - 1;
-        let slot = at_ms.div_ceil(SLOT_MS).clamp(self.turned_to + 1, horizon);
-        let at_ms = slot * SLOT_MS;
-        if let Some(entries) = self.slots.get_mut(Self::index(slot)) {
+        let at_ms = self.fires_at(at_ms);
+        if let Some(entries) = self.slots.get_mut(Self::index(at_ms / SLOT_MS)) {
             entries.push(Entry { connection, at_ms });
         }
         at_ms
+    }
+
+    /// When a deadline armed now would fire.
+    pub(crate) fn fires_at(&self, at_ms: u64) -> u64 {
+        let horizon = self.turned_to + SLOTS as u64 - 1;
+        at_ms.div_ceil(SLOT_MS).clamp(self.turned_to + 1, horizon) * SLOT_MS
     }
 
     /// Turns to `now_ms` and moves every entry due by then to `due`.
@@ -80,6 +84,17 @@ mod tests {
         let at_ms = wheel.arm(1, 1_000_000);
         assert!(at_ms < 52_000);
         assert_eq!(fired(&mut wheel, at_ms), vec![1]);
+    }
+
+    #[test]
+    fn what_is_armed_fires_when_it_was_said_to() {
+        let mut wheel = Wheel::new(10_000);
+        for at_ms in [5, 10_001, 10_049, 10_050, 10_120, 1_000_000] {
+            let said_ms = wheel.fires_at(at_ms);
+            assert_eq!(wheel.arm(1, at_ms), said_ms);
+            // Armed again it gives nothing earlier, so that a connection keeps one entry.
+            assert_eq!(wheel.fires_at(said_ms), said_ms);
+        }
     }
 
     #[test]

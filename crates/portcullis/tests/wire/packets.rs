@@ -157,3 +157,16 @@ fn t174_t175_parameters_and_methods() {
     }
     alive(&server);
 }
+
+#[test]
+fn the_administrators_namespace_answers_where_it_was_asked() {
+    let server = start(&Config::default());
+    let admin = portcullis_test::set_up(&server, "the_admin");
+    let mut client = SioClient::connect(&server, &admin.token);
+    let payload = json!({ "token": admin.token }).to_string();
+    client.join_namespace("/admin", &payload).expect("an administrator may");
+    client.send("42/admin,7[\"no:such\",{}]");
+    let answer = client.wait_packet(|packet| packet.starts_with("43/admin,7["));
+    assert!(answer.contains("UNKNOWN_EVENT"), "{answer}");
+    alive(&server);
+}
