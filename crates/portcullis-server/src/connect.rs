@@ -191,7 +191,10 @@ impl ConnectionTask {
             return;
         };
         match namespace {
-            NamespaceName::Users => self.namespaces.users = true,
+            NamespaceName::Users => {
+                self.namespaces.users = true;
+                self.connection.hears_users.set(true);
+            }
             NamespaceName::Admin => self.namespaces.admin = true,
         }
         let members = format!(r#""sid":"{sid}","conn":"{nonce}","server_time":{}"#, now.unix_ms);

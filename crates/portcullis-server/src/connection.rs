@@ -41,6 +41,8 @@ pub(crate) struct Connection {
     pub(crate) stream: RefCell<Stream>,
     pub(crate) session: RefCell<Session>,
     pub(crate) caller: RefCell<Option<Rc<Caller>>>,
+    /// Whether it is in the users' namespace: only then is anything delivered to it.
+    pub(crate) hears_users: Cell<bool>,
     pub(crate) rooms: RefCell<Vec<(RoomId, usize)>>,
     pub(crate) dirty: Cell<bool>,
     /// When the deadline wheel looks at the connection next; 0 when it does not.
@@ -86,6 +88,7 @@ impl Connection {
             stream: RefCell::new(stream),
             session: RefCell::new(session),
             caller: RefCell::new(None),
+            hears_users: Cell::new(false),
             rooms: RefCell::new(Vec::new()),
             dirty: Cell::new(false),
             armed_ms: Cell::new(0),

@@ -185,7 +185,10 @@ impl ConnectionTask {
 
     fn disconnect_packet(&mut self, namespace: &str) {
         match NamespaceName::parse(namespace) {
-            Some(NamespaceName::Users) => self.namespaces.users = false,
+            Some(NamespaceName::Users) => {
+                self.namespaces.users = false;
+                self.connection.hears_users.set(false);
+            }
             Some(NamespaceName::Admin) => self.namespaces.admin = false,
             None => {}
         }

@@ -42,7 +42,7 @@ impl Shard {
             Delta::Announce { frame } => {
                 let connections = self.connections.borrow();
                 for connection in connections.values() {
-                    if connection.caller.borrow().is_some() {
+                    if connection.hears_users.get() {
                         self.send(connection, frame.bytes(connection.form));
                         self.metrics.deliveries.inc();
                     }
@@ -69,7 +69,8 @@ impl Shard {
             return;
         }
         let found = self.connections.borrow().get(&id.number).cloned();
-        let Some(connection) = found.filter(|connection| !connection.is_ending()) else {
+        let hears = |found: &Rc<Connection>| !found.is_ending() && found.hears_users.get();
+        let Some(connection) = found.filter(hears) else {
             return;
         };
         let mut rooms = connection.rooms.borrow_mut();
