@@ -70,7 +70,7 @@ fn t021_payloads_that_hold_no_token() {
 }
 
 #[test]
-fn t030_t034_t036_t038_t044_headers() {
+fn t030_t033_t034_t036_t038_t044_headers() {
     let server = start(&Config::plaintext());
     let good = claims("mallory").to_string();
     let headers = [
@@ -79,6 +79,10 @@ fn t030_t034_t036_t038_t044_headers() {
         r#"{"typ":"JWT"}"#,
         r#"{"alg":"HS384","typ":"JWT"}"#,
         r#"{"alg":"RS256","typ":"JWT"}"#,
+        r#"{"alg":"RS384","typ":"JWT"}"#,
+        r#"{"alg":"PS256","typ":"JWT"}"#,
+        r#"{"alg":"ES384","typ":"JWT"}"#,
+        r#"{"alg":"EdDSA","typ":"JWT"}"#,
         r#"{"alg":["HS256"],"typ":"JWT"}"#,
         r#"{"alg":1,"typ":"JWT"}"#,
         r#"{"alg":"HS256","typ":"JWT","jwk":{"kty":"oct","k":"AA"}}"#,
@@ -257,4 +261,38 @@ fn t028_log_ins_that_fail_look_alike() {
     let [known, unknown] = answers;
     assert_eq!(known, unknown);
     assert_eq!(known.0, 401);
+}
+
+#[test]
+fn t032_an_issuer_without_an_algorithm_stops_the_start() {
+    let mut config = Config { issuer: false, ..Config::plaintext() };
+    config.more = String::from(
+        "[[token.issuer]]\nissuer = \"https://id.example\"\naudience = \"portcullis\"\n\
+         secret_file = \"hs256.key\"\n",
+    );
+    let (code, text) = TestServer::refuse(env!("CARGO_BIN_EXE_portcullis"), &config);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("algorithm"), "{text}");
+}
+
+#[test]
+fn t055_a_token_of_a_user_who_is_disabled_or_revoked_is_refused() {
+    let mut server = start(&Config::default());
+    let disabled = sign_up(&server, "disabled_one");
+    let revoked = sign_up(&server, "revoked_one");
+    let standing = sign_up(&server, "standing_one");
+    assert!(server.terminate().success());
+    let database = rusqlite::Connection::open(server.data().join("portcullis.db")).expect("opens");
+    for change in [
+        "UPDATE users SET disabled = 1 WHERE username = 'disabled_one'",
+        "UPDATE users SET valid_after_unix_ms = 9999999999000 WHERE username = 'revoked_one'",
+    ] {
+        assert_eq!(database.execute(change, ()).expect("changes"), 1, "{change}");
+    }
+    drop(database);
+    let server = server.crash_and_restart();
+    token(&server, &disabled.token);
+    token(&server, &revoked.token);
+    let mut client = SioClient::connect(&server, &standing.token);
+    assert_eq!(client.ask("room:list", &json!({}))["ok"], true);
 }
