@@ -115,9 +115,9 @@ fn t192_namespaces() {
 fn t190_t181_silence_ends_a_connection() {
     let mut config = Config::plaintext();
     config.transport = vec![
-        "connect_timeout_ms = 200".into(),
+        "connect_timeout_ms = 1500".into(),
         "ping_interval_ms = 200".into(),
-        "ping_timeout_ms = 200".into(),
+        "ping_timeout_ms = 1500".into(),
     ];
     let server = start(&config);
     assert_eq!(SioClient::open(&server).close_code(), Some(4408), "no CONNECT");

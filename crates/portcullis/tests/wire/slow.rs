@@ -55,7 +55,7 @@ fn t220_t221_who_does_not_read_is_let_go_and_nobody_else_notices() {
 #[test]
 fn t229_slow_handshakes_end_on_time() {
     let mut config = Config::plaintext();
-    config.transport = vec!["handshake_timeout_ms = 300".into()];
+    config.transport = vec!["handshake_timeout_ms = 1500".into()];
     let server = start(&config);
     let mut slow: Vec<Connection> = (1..=200)
         .map(|number| Connection::open_from(&server, IpAddr::from([127, 9, 0, number])))
