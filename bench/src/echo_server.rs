@@ -25,6 +25,7 @@ const RULE: Rule = Rule {
     access: Access::User,
     replay: Replay::Mid,
     release: false,
+    attachments_max: 0,
 };
 
 #[derive(Deserialize, Serialize)]

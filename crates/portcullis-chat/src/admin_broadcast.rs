@@ -24,6 +24,7 @@ impl Event for AdminBroadcast {
         access: Access::Role(Role::Admin),
         replay: Replay::None,
         release: false,
+        attachments_max: 0,
     };
 
     fn clean(&mut self, cleaner: &mut Cleaner<'_>) -> Result<(), Denial> {

@@ -45,6 +45,7 @@ impl Event for ChatHistory {
         access: Access::Member,
         replay: Replay::None,
         release: false,
+        attachments_max: 0,
     };
 
     fn room(&self) -> Option<&RoomId> {

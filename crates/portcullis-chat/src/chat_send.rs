@@ -34,6 +34,7 @@ impl Event for ChatSend {
         access: Access::Member,
         replay: Replay::Mid,
         release: false,
+        attachments_max: 0,
     };
 
     fn room(&self) -> Option<&RoomId> {

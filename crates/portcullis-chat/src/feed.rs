@@ -215,6 +215,8 @@ mod tests {
             Delta::Unsubscribe { .. } => "unsubscribe",
             Delta::CloseRoom { .. } => "close",
             Delta::Recheck { .. } => "recheck",
+            Delta::Resume { .. } => "resume",
+            Delta::Operate(_) | Delta::Acknowledge(_) => "other",
         };
         deltas.iter().map(name).collect()
     }

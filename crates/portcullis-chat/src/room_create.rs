@@ -34,6 +34,7 @@ impl Event for RoomCreate {
         access: Access::User,
         replay: Replay::None,
         release: false,
+        attachments_max: 0,
     };
 
     fn clean(&mut self, cleaner: &mut Cleaner<'_>) -> Result<(), Denial> {

@@ -29,6 +29,7 @@ impl Event for RoomDelete {
         access: Access::Owner,
         replay: Replay::None,
         release: false,
+        attachments_max: 0,
     };
 
     fn room(&self) -> Option<&RoomId> {

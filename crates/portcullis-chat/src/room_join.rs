@@ -31,6 +31,7 @@ impl Event for RoomJoin {
         access: Access::Joinable,
         replay: Replay::None,
         release: false,
+        attachments_max: 0,
     };
 
     fn room(&self) -> Option<&RoomId> {

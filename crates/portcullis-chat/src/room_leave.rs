@@ -29,6 +29,7 @@ impl Event for RoomLeave {
         access: Access::Member,
         replay: Replay::None,
         release: true,
+        attachments_max: 0,
     };
 
     fn room(&self) -> Option<&RoomId> {

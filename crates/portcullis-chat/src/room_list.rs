@@ -27,6 +27,7 @@ impl Event for RoomList {
         access: Access::User,
         replay: Replay::None,
         release: false,
+        attachments_max: 0,
     };
 }
 

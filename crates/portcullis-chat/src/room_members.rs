@@ -28,6 +28,7 @@ impl Event for RoomMembers {
         access: Access::Member,
         replay: Replay::None,
         release: false,
+        attachments_max: 0,
     };
 
     fn room(&self) -> Option<&RoomId> {

@@ -1,6 +1,7 @@
 //! What door 3 is asked: one event of one connection, as it came in.
 //! Never: owned text, or anything already believed.
 
+use bytes::Bytes;
 use portcullis_model::Denial;
 
 use crate::json;
@@ -13,8 +14,10 @@ pub struct Ask<'a> {
     pub event: &'a str,
     /// What came with it.
     pub body: Body<'a>,
-    /// How large all of it is on the wire, in bytes.
+    /// How large all of it is on the wire, in bytes, attachments included.
     pub size_bytes: usize,
+    /// Its binary attachments.
+    pub attachments: &'a [Bytes],
 }
 
 /// The event's content in either wire form; nothing of it has been checked.

@@ -96,6 +96,36 @@ fn payload_token(payload: Option<&str>) -> Result<Option<&str>, Denial> {
     }
 }
 
+/// What a client that was here before says of itself in its CONNECT payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Return {
+    /// The private id of the session it lost; no proof of anything but of having had it.
+    pub pid: String,
+    /// The last place it heard: the offset of a message.
+    pub offset: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Returning {
+    pid: Option<String>,
+    offset: Option<String>,
+}
+
+/// Reads `pid` and `offset` out of a payload that was verified; anything odd is no return.
+#[must_use]
+pub fn read_return(payload: Option<&str>) -> Option<Return> {
+    let payload = payload.filter(|text| text.contains("\"pid\""))?;
+    let Returning { pid, offset } = serde_json::from_str(payload).ok()?;
+    let pid = pid.filter(|pid| (1..=64).contains(&pid.len()))?;
+    let digits = |text: &String| text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let offset = match offset {
+        Some(text) if digits(&text) => Some(text.parse().ok()?),
+        Some(_) => return None,
+        None => None,
+    };
+    Some(Return { pid, offset })
+}
+
 /// Whether the request carried cookies.
 pub(crate) fn cookies(ask: &Handshake<'_>) -> Cookies {
     match ask.line("cookie") {

@@ -3,7 +3,7 @@
 
 use std::marker::PhantomData;
 
-use portcullis_model::limits::EVENT_NAME_MAX_BYTES;
+use portcullis_model::limits::{ATTACHMENTS_MAX, EVENT_NAME_MAX_BYTES};
 use portcullis_model::{Denial, Role, RoomId};
 use serde::de::DeserializeOwned;
 
@@ -52,6 +52,21 @@ pub struct Rule {
     pub replay: Replay,
     /// It gives something back (leave): counted, never refused for its rate.
     pub release: bool,
+    /// Binary attachments a message may carry, at most 10; their bytes count to its size.
+    pub attachments_max: u8,
+}
+
+impl Rule {
+    /// What a rule says where nothing else is asked: signed-in users, 10 KiB, text only.
+    pub const DEFAULT: Self = Self {
+        fields: &[],
+        size_max_bytes: 10 * 1024,
+        rate: None,
+        access: Access::User,
+        replay: Replay::None,
+        release: false,
+        attachments_max: 0,
+    };
 }
 
 /// Who may send an event. A room that is not there and one that is not for the user are one.
@@ -85,6 +100,31 @@ pub struct Declared<E> {
     event: PhantomData<fn() -> E>,
 }
 
+impl<E: Event> Declared<E> {
+    /// How many binary attachments a message may carry.
+    #[must_use]
+    pub fn attachments_max(&self) -> usize {
+        usize::from(E::RULE.attachments_max)
+    }
+}
+
+/// Proof that the rule of an event without a payload type was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Unnamed {
+    pub(crate) name: &'static str,
+    pub(crate) size_max_bytes: usize,
+    pub(crate) rate: Option<Rate>,
+    pub(crate) attachments_max: usize,
+}
+
+impl Unnamed {
+    /// How many binary attachments a message may carry.
+    #[must_use]
+    pub fn attachments_max(&self) -> usize {
+        self.attachments_max
+    }
+}
+
 /// Names Socket.IO keeps for itself.
 const RESERVED: [&str; 8] = [
     "connect",
@@ -98,33 +138,47 @@ const RESERVED: [&str; 8] = [
 ];
 
 impl Gate {
-    /// Makes an event known; a configured rate takes the place of the declared one.
+    /// Makes an event of a namespace known; a configured rate takes the place of the declared one.
+    ///
+    /// `namespace` is a name or a pattern; two namespaces may have events of one name.
     ///
     /// # Errors
     /// [`GateError`] when the name is no event name or is taken, or the rule cannot be kept.
-    pub fn declare<E: Event>(&mut self) -> Result<Declared<E>, GateError> {
+    pub fn declare<E: Event>(&mut self, namespace: &str) -> Result<Declared<E>, GateError> {
+        let rate = self.declare_rule(namespace, E::NAME, &E::RULE)?;
+        let size_max_bytes = E::RULE.size_max_bytes.min(self.options.message_max_bytes) as usize;
+        Ok(Declared { size_max_bytes, rate, event: PhantomData })
+    }
+
+    /// Checks a rule and takes its name; gives the rate in force.
+    pub(crate) fn declare_rule(
+        &mut self,
+        namespace: &str,
+        name: &'static str,
+        rule: &Rule,
+    ) -> Result<Option<Rate>, GateError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
-        let sound = !E::NAME.is_empty()
-            && E::NAME.len() <= EVENT_NAME_MAX_BYTES
-            && E::NAME.bytes().all(allowed);
-        if !sound || RESERVED.contains(&E::NAME) {
-            return Err(GateError::EventName(String::from(E::NAME)));
+        let sound =
+            !name.is_empty() && name.len() <= EVENT_NAME_MAX_BYTES && name.bytes().all(allowed);
+        if !sound || RESERVED.contains(&name) {
+            return Err(GateError::EventName(String::from(name)));
         }
-        let unsound = |why| GateError::EventRule { event: String::from(E::NAME), why };
-        if E::RULE.size_max_bytes == 0 {
+        let unsound = |why| GateError::EventRule { event: String::from(name), why };
+        if rule.size_max_bytes == 0 {
             return Err(unsound("its size limit lets nothing pass"));
         }
-        let configured = self.options.event_per_user.iter().find(|(name, _)| name == E::NAME);
-        let rate = configured.map(|(_, rate)| *rate).or(E::RULE.rate);
+        if usize::from(rule.attachments_max) > ATTACHMENTS_MAX {
+            return Err(unsound("a message carries 10 attachments at most"));
+        }
+        let configured = self.options.event_per_user.iter().find(|(known, _)| known == name);
+        let rate = configured.map(|(_, rate)| *rate).or(rule.rate);
         if rate.is_some_and(|rate| !rate.is_sound()) {
             return Err(unsound("its rate must let something pass, in 1 ms to 24 h"));
         }
-        let Err(place) = self.declared.binary_search(&E::NAME) else {
-            return Err(GateError::EventTwice(String::from(E::NAME)));
-        };
-        self.declared.insert(place, E::NAME);
-        let size_max_bytes = E::RULE.size_max_bytes.min(self.options.message_max_bytes) as usize;
-        Ok(Declared { size_max_bytes, rate, event: PhantomData })
+        if !self.declared.insert((name, String::from(namespace))) {
+            return Err(GateError::EventTwice(String::from(name)));
+        }
+        Ok(rate)
     }
 }
 
@@ -151,6 +205,7 @@ mod tests {
                     access: Access::User,
                     replay: Replay::None,
                     release: false,
+                    attachments_max: 0,
                 };
             }
         };
@@ -177,11 +232,12 @@ mod tests {
     #[test]
     fn declared_rules_are_bounded_by_the_options() {
         let mut gate = gate(Vec::new());
-        let plain = gate.declare::<Plain>().unwrap();
+        let plain = gate.declare::<Plain>("/").unwrap();
         assert_eq!((plain.size_max_bytes, plain.rate), (512, Some(Rate::per(3, 1000))));
-        let huge = gate.declare::<Huge>().unwrap();
+        let huge = gate.declare::<Huge>("/").unwrap();
         assert_eq!((huge.size_max_bytes, huge.rate), (10_240, None));
-        assert_eq!(gate.declared, ["test:huge", "test:plain"]);
+        let names: Vec<_> = gate.declared.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["test:huge", "test:plain"]);
     }
 
     #[test]
@@ -189,20 +245,21 @@ mod tests {
         let configured = Rate::per(1, 5000);
         let mut gate = gate(vec![(String::from("test:plain"), configured)]);
         assert!(gate.check_declared().is_err(), "nothing is declared yet");
-        assert_eq!(gate.declare::<Plain>().unwrap().rate, Some(configured));
+        assert_eq!(gate.declare::<Plain>("/").unwrap().rate, Some(configured));
         assert_eq!(gate.check_declared(), Ok(()));
     }
 
     #[test]
     fn what_cannot_be_kept_is_no_rule() {
         let mut gate = gate(Vec::new());
-        assert!(gate.declare::<Plain>().is_ok());
-        let is_twice = matches!(gate.declare::<Plain>(), Err(GateError::EventTwice(_)));
+        assert!(gate.declare::<Plain>("/").is_ok());
+        assert!(gate.declare::<Plain>("/other").is_ok(), "another namespace, another event");
+        let is_twice = matches!(gate.declare::<Plain>("/"), Err(GateError::EventTwice(_)));
         assert!(is_twice);
-        assert!(matches!(gate.declare::<NoSize>(), Err(GateError::EventRule { .. })));
-        assert!(matches!(gate.declare::<NoRate>(), Err(GateError::EventRule { .. })));
-        assert!(matches!(gate.declare::<Reserved>(), Err(GateError::EventName(_))));
-        assert!(matches!(gate.declare::<Spaced>(), Err(GateError::EventName(_))));
-        assert!(matches!(gate.declare::<Unnamed>(), Err(GateError::EventName(_))));
+        assert!(matches!(gate.declare::<NoSize>("/"), Err(GateError::EventRule { .. })));
+        assert!(matches!(gate.declare::<NoRate>("/"), Err(GateError::EventRule { .. })));
+        assert!(matches!(gate.declare::<Reserved>("/"), Err(GateError::EventName(_))));
+        assert!(matches!(gate.declare::<Spaced>("/"), Err(GateError::EventName(_))));
+        assert!(matches!(gate.declare::<Unnamed>("/"), Err(GateError::EventName(_))));
     }
 }

@@ -1,6 +1,7 @@
 //! The gate: every option and snapshot the three doors decide with, built once.
 //! Never: changed while it is shared, or built from a rule it cannot read.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use portcullis_model::{Denial, Now};
 
 use crate::capacity::{Capacity, CapacityCounts};
 use crate::client_ip;
+use crate::danger::Danger;
 use crate::directory::Directory;
 use crate::host::Hosts;
 use crate::origin::Origins;
@@ -68,6 +70,8 @@ pub struct GateOptions {
     pub issuers: Vec<Issuer>,
     /// Whether safe formatting includes `https:` links.
     pub links_allowed: bool,
+    /// What weakens the doors; nothing by default.
+    pub danger: Danger,
 }
 
 impl Default for GateOptions {
@@ -93,6 +97,7 @@ impl Default for GateOptions {
             rate_keys_max: 262_144,
             issuers: Vec::new(),
             links_allowed: false,
+            danger: Danger::default(),
         }
     }
 }
@@ -149,6 +154,9 @@ pub enum GateError {
     /// An event name outside the grammar, or a reserved one.
     #[error("event name {0:?} is not 1 to 128 of A-Z a-z 0-9 _ : . - or is reserved")]
     EventName(String),
+    /// A namespace outside the grammar.
+    #[error("namespace {0:?} is not / and A-Z a-z 0-9 / _ - . with at most one * at its end")]
+    Namespace(String),
     /// Two rules for one event.
     #[error("event {0:?} is declared twice")]
     EventTwice(String),
@@ -174,8 +182,8 @@ pub struct Gate {
     pub(crate) origins: Origins,
     pub(crate) tokens: Tokens,
     pub(crate) capacity: Arc<Capacity>,
-    /// Names of the declared events, sorted.
-    pub(crate) declared: Vec<&'static str>,
+    /// Names of the declared events, each with its namespace.
+    pub(crate) declared: BTreeSet<(&'static str, String)>,
 }
 
 impl Gate {
@@ -186,13 +194,13 @@ impl Gate {
     pub fn build(mut options: GateOptions, directory: Arc<Directory>) -> Result<Self, GateError> {
         check_rates(&options)?;
         check_numbers(&options)?;
-        let hosts = Hosts::parse(&options.hosts)?;
-        let origins = Origins::parse(&options.origins, options.without_origin)?;
+        let hosts = Hosts::parse(&options.hosts, &options.danger)?;
+        let origins = Origins::parse(&options.origins, options.without_origin, &options.danger)?;
         // The keys move out, so that no copy of a secret stays behind in the options.
         let tokens = Tokens::build(std::mem::take(&mut options.issuers))?;
         let capacity = Capacity::new(options.connections_total, options.pre_auth_total);
         let rates = Rates::new(options.rate_keys_max);
-        let declared = Vec::new();
+        let declared = BTreeSet::new();
         Ok(Self { options, directory, rates, hosts, origins, tokens, capacity, declared })
     }
 
@@ -204,7 +212,8 @@ impl Gate {
     /// [`GateError::EventUndeclared`] with the first name that no event has.
     pub fn check_declared(&self) -> Result<(), GateError> {
         let mut names = self.options.event_per_user.iter().map(|(name, _)| name);
-        match names.find(|name| !self.declared.contains(&name.as_str())) {
+        let known = |name: &str| self.declared.iter().any(|(declared, _)| *declared == name);
+        match names.find(|name| !known(name)) {
             Some(name) => Err(GateError::EventUndeclared(name.clone())),
             None => Ok(()),
         }
@@ -282,7 +291,13 @@ fn check_numbers(options: &GateOptions) -> Result<(), GateError> {
             "1 to connections_total",
         ),
         ("rooms_per_connection", u64::from(options.rooms_per_connection), 1, 128, "1 to 128"),
-        ("message_max_bytes", u64::from(options.message_max_bytes), 256, 65_536, "256 to 65,536"),
+        (
+            "message_max_bytes",
+            u64::from(options.message_max_bytes),
+            256,
+            1_048_576,
+            "256 to 1,048,576",
+        ),
         ("rate_keys_max", keys, 1024, 16_777_216, "1,024 to 16,777,216"),
     ];
     match within.into_iter().find(|(_, seen, min, max, _)| seen < min || seen > max) {
@@ -325,7 +340,7 @@ mod tests {
             ("pre_auth_total", GateOptions { pre_auth_total: 10_001, ..options() }),
             ("connections_per_user", GateOptions { connections_per_user: 0, ..options() }),
             ("rooms_per_connection", GateOptions { rooms_per_connection: 129, ..options() }),
-            ("message_max_bytes", GateOptions { message_max_bytes: 65_537, ..options() }),
+            ("message_max_bytes", GateOptions { message_max_bytes: 1_048_577, ..options() }),
             ("rate_keys_max", GateOptions { rate_keys_max: 0, ..options() }),
             ("no host", GateOptions { hosts: Vec::new(), ..options() }),
         ];
@@ -356,10 +371,10 @@ mod tests {
     fn a_rate_for_an_event_nobody_declares_is_an_error() {
         let event_per_user = vec![("chat:sned".to_owned(), Rate::per(1, 1000))];
         let mut gate = build(GateOptions { event_per_user, ..options() }).unwrap();
-        gate.declared.push("chat:send");
+        gate.declared.insert(("chat:send", String::from("/")));
         let error = GateError::EventUndeclared("chat:sned".into());
         assert_eq!(gate.check_declared(), Err(error));
-        gate.declared.push("chat:sned");
+        gate.declared.insert(("chat:sned", String::from("/")));
         assert_eq!(gate.check_declared(), Ok(()));
     }
 

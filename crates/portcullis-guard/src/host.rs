@@ -3,6 +3,7 @@
 
 use portcullis_model::Denial;
 
+use crate::danger::Danger;
 use crate::gate::GateError;
 use crate::handshake::{Handshake, Line};
 
@@ -10,16 +11,19 @@ use crate::handshake::{Handshake, Line};
 const HOST_MAX_BYTES: usize = 253 + 6;
 
 /// The names this server answers to.
-pub(crate) struct Hosts(Vec<String>);
+pub(crate) struct Hosts {
+    listed: Vec<String>,
+    any: bool,
+}
 
 impl Hosts {
-    pub(crate) fn parse(listed: &[String]) -> Result<Self, GateError> {
-        if listed.is_empty() {
+    pub(crate) fn parse(listed: &[String], danger: &Danger) -> Result<Self, GateError> {
+        if listed.is_empty() && !danger.any_host {
             return Err(GateError::NoHost);
         }
         match listed.iter().find(|host| !is_host(host)) {
             Some(host) => Err(GateError::Host(host.clone())),
-            None => Ok(Self(listed.to_vec())),
+            None => Ok(Self { listed: listed.to_vec(), any: danger.any_host }),
         }
     }
 
@@ -27,7 +31,7 @@ impl Hosts {
     pub(crate) fn check(&self, ask: &Handshake<'_>) -> Result<(), Denial> {
         let Line::One(host) = ask.line("host") else { return Err(Denial::Host) };
         let same = |name: &[u8]| name.eq_ignore_ascii_case(host);
-        let listed = self.0.iter().any(|name| same(name.as_bytes()));
+        let listed = self.any || self.listed.iter().any(|name| same(name.as_bytes()));
         if listed && ask.authority.is_none_or(|authority| same(authority.as_bytes())) {
             Ok(())
         } else {
@@ -112,14 +116,15 @@ mod tests {
         ];
         for (text, expect) in cases {
             assert_eq!(is_host(text), expect, "{text:?}");
-            assert_eq!(Hosts::parse(&[String::from(text)]).is_ok(), expect);
+            assert_eq!(Hosts::parse(&[String::from(text)], &Danger::default()).is_ok(), expect);
         }
-        assert_eq!(Hosts::parse(&[]).err(), Some(GateError::NoHost));
+        assert_eq!(Hosts::parse(&[], &Danger::default()).err(), Some(GateError::NoHost));
     }
 
     #[test]
     fn t_017_one_host_of_ours_and_no_other_authority() {
-        let hosts = Hosts::parse(&["myapp.com".into(), "[::1]:8443".into()]).unwrap();
+        let hosts =
+            Hosts::parse(&["myapp.com".into(), "[::1]:8443".into()], &Danger::default()).unwrap();
         let check = |headers: &[(&str, &[u8])], authority: Option<&str>| {
             let peer = std::net::IpAddr::from([127, 0, 0, 1]);
             let door = Door::SocketIo;

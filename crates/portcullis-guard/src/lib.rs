@@ -5,6 +5,8 @@ mod gate; // the three doors' owner, built once
 mod admit; // door 1: a connection or request comes in
 mod authenticate; // door 2: a credential becomes a principal
 mod permit; // door 3: a message becomes a permit
+mod binding; // which requests belong to one long-polling session
+mod danger; // what weakens the doors
 mod handshake; // what door 1 is asked
 mod host; // whose name the request uses
 mod origin; // which page is asking
@@ -24,6 +26,9 @@ mod principal; // who is acting on a connection
 mod ask; // what door 3 is asked
 mod event; // what an event declares
 pub mod json; // one-pass structure scan
+mod attachment; // binary data and where a message names it
+mod answer; // what clients answer to events of the server
+mod raw; // events without a payload type
 mod schema; // typed payloads that name the field at fault
 pub mod field; // readers of single fields
 mod replay; // envelopes and idempotency keys
@@ -35,19 +40,24 @@ mod markup_tags; // which `<` is a tag at all
 mod spam; // first-version spam rules
 mod spam_links; // how many links and hosts
 
+pub use answer::Answer;
 pub use ask::{Ask, Body};
+pub use attachment::Attachment;
+pub use binding::{Binding, Further};
 pub use capacity::{CapacityCounts, ConnectionSlot};
 pub use cleaner::{CleanText, Cleaner};
-pub use credential::Credential;
+pub use credential::{Credential, Return, read_return};
+pub use danger::Danger;
 pub use directory::{Directory, DirectoryLimits};
 pub use directory_room::{Relation, Room, RoomFacts, Visibility};
 pub use directory_user::{User, UserFacts};
-pub use event::{Access, Declared, Event, Replay, Rule};
+pub use event::{Access, Declared, Event, Replay, Rule, Unnamed};
 pub use gate::{Gate, GateError, GateOptions, WithoutOrigin};
 pub use handshake::{Admitted, Cookies, Door, Handshake};
 pub use permit::Permit;
 pub use principal::{Caller, Principal};
 pub use rate::{Rate, RateError};
+pub use raw::RawPermit;
 pub use replay::Envelope;
 pub use schema::read_json;
 pub use token::Verified;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use portcullis_model::Denial;
 
+use crate::danger::Danger;
 use crate::gate::{GateError, WithoutOrigin};
 use crate::handshake::{Cookies, Door, Handshake, Line};
 use crate::host::is_host;
@@ -13,11 +14,16 @@ use crate::host::is_host;
 pub(crate) struct Origins {
     listed: Vec<Arc<str>>,
     without: WithoutOrigin,
+    any: bool,
 }
 
 impl Origins {
-    pub(crate) fn parse(listed: &[String], without: WithoutOrigin) -> Result<Self, GateError> {
-        if listed.is_empty() && without == WithoutOrigin::Refuse {
+    pub(crate) fn parse(
+        listed: &[String],
+        without: WithoutOrigin,
+        danger: &Danger,
+    ) -> Result<Self, GateError> {
+        if listed.is_empty() && without == WithoutOrigin::Refuse && !danger.any_origin {
             return Err(GateError::NoOrigin);
         }
         for origin in listed {
@@ -26,6 +32,7 @@ impl Origins {
         Ok(Self {
             listed: listed.iter().map(|origin| Arc::from(origin.as_str())).collect(),
             without,
+            any: danger.any_origin,
         })
     }
 
@@ -39,8 +46,10 @@ impl Origins {
             Line::Many => Err(Denial::OriginForbidden),
             Line::One(seen) => match self.listed.iter().find(|one| one.as_bytes() == seen) {
                 Some(origin) => Ok(Some(Arc::clone(origin))),
+                None if self.any => Ok(std::str::from_utf8(seen).ok().map(Arc::from)),
                 None => Err(Denial::OriginForbidden),
             },
+            Line::None if self.any => Ok(None),
             Line::None => self.check_missing(ask, cookies).map(|()| None),
         }
     }
@@ -105,7 +114,7 @@ mod tests {
 
     fn origins(without: WithoutOrigin) -> Origins {
         let listed = ["https://myapp.com", "https://other.example:8443", "http://localhost:3000"];
-        Origins::parse(&listed.map(String::from), without).unwrap()
+        Origins::parse(&listed.map(String::from), without, &Danger::default()).unwrap()
     }
 
     fn check(
@@ -250,12 +259,15 @@ mod tests {
         ];
         for seen in refused {
             let listed = [String::from("https://myapp.com"), String::from(seen)];
-            let outcome = Origins::parse(&listed, WithoutOrigin::Refuse);
+            let outcome = Origins::parse(&listed, WithoutOrigin::Refuse, &Danger::default());
             let named =
                 matches!(outcome, Err(GateError::Origin { seen: text, .. }) if text == seen);
             assert!(named, "{seen:?}");
         }
-        assert_eq!(Origins::parse(&[], WithoutOrigin::Refuse).err(), Some(GateError::NoOrigin));
-        assert!(Origins::parse(&[], WithoutOrigin::Token).is_ok());
+        let none = |without, danger| Origins::parse(&[], without, &danger).err();
+        let (refuse, guarded) = (WithoutOrigin::Refuse, Danger::default());
+        assert_eq!(none(refuse, guarded), Some(GateError::NoOrigin));
+        assert_eq!(none(WithoutOrigin::Token, guarded), None);
+        assert_eq!(none(refuse, Danger { any_origin: true, ..guarded }), None);
     }
 }

@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use portcullis_model::{Denial, Mid, Now};
 
 use crate::access;
-use crate::ask::Ask;
+use crate::ask::{Ask, Body};
+use crate::attachment::{self, Attachment};
 use crate::cleaner::Cleaner;
 use crate::directory_user::User;
 use crate::event::{Declared, Event, Replay};
 use crate::gate::Gate;
 use crate::principal::Caller;
-use crate::rate::RateKind;
+use crate::rate::{Rate, RateKind};
 use crate::replay::{self, Envelope};
 use crate::schema;
 
@@ -21,6 +23,7 @@ pub struct Permit<E> {
     user: Arc<User>,
     payload: E,
     envelope: Envelope,
+    attachments: Vec<Bytes>,
 }
 
 impl<E> Permit<E> {
@@ -34,6 +37,12 @@ impl<E> Permit<E> {
     #[must_use]
     pub fn payload(&self) -> &E {
         &self.payload
+    }
+
+    /// The bytes of a field that holds binary data.
+    #[must_use]
+    pub fn attachment(&self, field: &Attachment) -> Bytes {
+        self.attachments.get(field.number).cloned().unwrap_or_default()
     }
 
     /// The idempotency key, if the client sent one and the event takes it.
@@ -87,6 +96,11 @@ impl Gate {
         }
         rate?;
         let parts = ask.scan()?;
+        if E::RULE.attachments_max > 0
+            && let Body::Array(text) = ask.body
+        {
+            attachment::check_placeholders(text, ask.attachments.len())?;
+        }
         let mut payload: E = schema::read(parts.payload, E::RULE.fields)?;
         let mut envelope = parts.envelope()?;
         caller.principal.is_current(now)?;
@@ -98,7 +112,8 @@ impl Gate {
             Replay::None => envelope.mid = None,
             Replay::Mid => envelope.add_digest(parts.payload),
         }
-        Ok(Permit { user: Arc::clone(user), payload, envelope })
+        let attachments = ask.attachments.to_vec();
+        Ok(Permit { user: Arc::clone(user), payload, envelope, attachments })
     }
 
     /// Refuses an event nobody declared; it counts toward the limits for all events, and nothing
@@ -111,25 +126,36 @@ impl Gate {
         }
     }
 
-    /// Takes one from every bucket, also when an earlier one is used up: none is a shelter.
     fn take_rates<E: Event>(
         &self,
         rule: &Declared<E>,
         caller: &Caller,
         now: Now,
     ) -> Result<(), Denial> {
+        let taken = self.take_rates_of(E::NAME, rule.rate, caller, now);
+        if E::RULE.release { Ok(()) } else { taken }
+    }
+
+    /// Takes one from every bucket, also when an earlier one is used up: none is a shelter.
+    pub(crate) fn take_rates_of(
+        &self,
+        name: &'static str,
+        rate: Option<Rate>,
+        caller: &Caller,
+        now: Now,
+    ) -> Result<(), Denial> {
         let all = self.take_all_events(caller, now);
         let user = &caller.principal.user().id;
-        let key = self.rates.key((user, E::NAME));
-        let event = rule.rate.map_or(Ok(()), |rate| {
+        let event = rate.map_or(Ok(()), |rate| {
+            let key = self.rates.key((user, name));
             self.rates.take(RateKind::EventPerUser, key, &rate, now).map_err(|retry_after_ms| {
                 Denial::MessageRate { retry_after_ms, rule: "event_per_user" }
             })
         });
-        if E::RULE.release { Ok(()) } else { all.and(event) }
+        all.and(event)
     }
 
-    fn take_all_events(&self, caller: &Caller, now: Now) -> Result<(), Denial> {
+    pub(crate) fn take_all_events(&self, caller: &Caller, now: Now) -> Result<(), Denial> {
         let denied = |rule| move |retry_after_ms| Denial::MessageRate { retry_after_ms, rule };
         let per_connection = &self.options.message_per_connection;
         let connection = caller.messages.take(per_connection, now);
@@ -148,7 +174,6 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::ask::Body;
     use crate::cleaner::CleanText;
     use crate::directory::{Directory, DirectoryLimits};
     use crate::directory_room::{RoomFacts, Visibility};
@@ -176,6 +201,7 @@ mod tests {
         access: Access::Member,
         replay: Replay::Mid,
         release: false,
+        attachments_max: 0,
     };
 
     impl Event for Send {
@@ -242,8 +268,8 @@ mod tests {
             ..GateOptions::default()
         };
         let mut gate = Gate::build(options, Arc::new(directory)).unwrap();
-        let (send, list) = (gate.declare().unwrap(), gate.declare().unwrap());
-        let leave = gate.declare().unwrap();
+        let (send, list) = (gate.declare("/").unwrap(), gate.declare("/").unwrap());
+        let leave = gate.declare("/").unwrap();
         World { gate, send, list, leave }
     }
 
@@ -270,19 +296,19 @@ mod tests {
 
         fn send(&self, caller: &Caller, text: &str, second: i64) -> Result<Permit<Send>, Denial> {
             let body = Body::Array(text);
-            let ask = Ask { event: "test:send", body, size_bytes: text.len() };
+            let ask = Ask { event: "test:send", body, size_bytes: text.len(), attachments: &[] };
             self.gate.permit(&self.send, caller, &ask, at(second))
         }
 
         fn list(&self, caller: &Caller, text: &str, second: i64) -> Result<Permit<List>, Denial> {
             let body = Body::Array(text);
-            let ask = Ask { event: "test:list", body, size_bytes: text.len() };
+            let ask = Ask { event: "test:list", body, size_bytes: text.len(), attachments: &[] };
             self.gate.permit(&self.list, caller, &ask, at(second))
         }
 
         fn leave(&self, caller: &Caller, second: i64) -> Result<Permit<Leave>, Denial> {
             let body = Body::Parts { payload: None, mid: None, seq: None };
-            let ask = Ask { event: "test:leave", body, size_bytes: 12 };
+            let ask = Ask { event: "test:leave", body, size_bytes: 12, attachments: &[] };
             self.gate.permit(&self.leave, caller, &ask, at(second))
         }
     }
@@ -369,7 +395,7 @@ mod tests {
 
         // The plain form comes to the same.
         let body = Body::Parts { payload: Some(payload), mid: Some("m-1"), seq: Some(4) };
-        let ask = Ask { event: "test:send", body, size_bytes: 60 };
+        let ask = Ask { event: "test:send", body, size_bytes: 60, attachments: &[] };
         let permit = world.gate.permit(&world.send, &caller, &ask, at(1)).unwrap();
         assert!(permit.digest().is_some());
         assert_eq!((permit.mid(), permit.digest()), (envelope.mid.as_ref(), envelope.digest));

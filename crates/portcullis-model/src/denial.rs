@@ -116,8 +116,10 @@ pub enum Denial {
     TwoCredentials,
     /// Engine.IO: no such transport.
     TransportUnknown,
-    /// Engine.IO: no session with this id.
-    SessionUnknown,
+    /// Engine.IO: no session with this id, or not for this peer; the peer cannot tell.
+    SessionUnknown(&'static str),
+    /// Engine.IO: a request that does not fit its session; the word says how.
+    Polling(&'static str),
     /// Engine.IO: a handshake with another method than GET.
     HandshakeMethod,
     /// Engine.IO: a parameter is missing, doubled or malformed.
@@ -268,6 +270,8 @@ impl Denial {
             | Self::Replay(word)
             | Self::Spam(word)
             | Self::RoomLimit(word)
+            | Self::SessionUnknown(word)
+            | Self::Polling(word)
             | Self::Internal(word) => word,
             Self::Token(fault) => fault.name(),
             Self::Login { reason, .. } => reason,

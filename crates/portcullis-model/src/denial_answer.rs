@@ -34,7 +34,8 @@ impl Denial {
             | Self::TokenInUrl
             | Self::TwoCredentials => self.admission_answer(),
             Self::TransportUnknown
-            | Self::SessionUnknown
+            | Self::SessionUnknown(_)
+            | Self::Polling(_)
             | Self::HandshakeMethod
             | Self::Parameters
             | Self::EngineVersion
@@ -183,7 +184,8 @@ impl Denial {
         };
         match self {
             Self::TransportUnknown => row("Transport unknown", 400, "transport"),
-            Self::SessionUnknown => row("Session ID unknown", 400, "session_unknown"),
+            Self::SessionUnknown(_) => row("Session ID unknown", 400, "session_unknown"),
+            Self::Polling(_) => row("Bad request", 400, "polling"),
             Self::HandshakeMethod => row("Bad handshake method", 400, "handshake_method"),
             Self::EngineVersion => row("Unsupported protocol version", 400, "engine_version"),
             Self::PollingOff => Answer {

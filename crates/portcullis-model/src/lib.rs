@@ -2,6 +2,7 @@
 //! Never: serde, async, I/O.
 
 mod id; // names of users, rooms, messages, connections
+mod namespace; // the name of a Socket.IO namespace
 mod role; // what a user may do at all
 mod denial; // every way a peer can be refused
 mod answer; // what a refusal says and how much it matters
@@ -14,5 +15,6 @@ pub use answer::{Answer, ClosedBy, Severity};
 pub use clock::{Clock, Now, SystemClock};
 pub use denial::{Denial, TokenFault};
 pub use id::{ConnectionId, IdError, MessageId, Mid, Reference, RoomId, UserId};
+pub use namespace::Namespace;
 pub use role::{Role, Roles};
 pub use secret::Secret;

@@ -37,3 +37,11 @@ pub const JSON_NODES_MAX: usize = 2048;
 pub const JSON_ITEMS_MAX: usize = 1024;
 /// Frames one WebSocket message may be cut into, empty ones included.
 pub const FRAGMENTS_MAX: u16 = 64;
+/// Attachments one binary packet may announce.
+pub const ATTACHMENTS_MAX: usize = 10;
+/// Packets one long-polling request may carry.
+pub const POLLING_PACKETS_MAX: usize = 128;
+/// Largest body of a long-polling request or answer, in bytes.
+pub const POLLING_BODY_MAX_BYTES: usize = 64 * 1024;
+/// Acknowledgements of one connection the server waits for at a time.
+pub const ACKS_PENDING_MAX: usize = 64;

@@ -1,7 +1,6 @@
 //! What a product registers before the start.
 //! Never: changed once the server runs.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,22 +11,23 @@ use tokio::sync::mpsc;
 
 use crate::api::{ApiRequest, ApiResponse, Method, Page, Route};
 use crate::context::{Context, Reply};
-use crate::event_table::EventTable;
 use crate::hub::{Batch, Hub};
+use crate::namespace::{HookFuture, NamespaceBuilder, NamespaceTable};
 use crate::options::Options;
+use crate::raw_engine::{EngineMessage, RawEngine};
 use crate::running::{Running, ServerError};
 
-type HookFuture = Pin<Box<dyn Future<Output = Result<(), Denial>>>>;
-type ConnectHook = Box<dyn Fn(Verified) -> HookFuture + Send + Sync>;
+type VerifiedHook = Box<dyn Fn(Verified) -> HookFuture + Send + Sync>;
 type UnwatchHook = Box<dyn Fn(&Hub, RoomId, Arc<User>) + Send + Sync>;
 
 /// Everything registered, as every shard shares it.
 pub(crate) struct Registered {
-    pub(crate) events: EventTable,
+    pub(crate) namespaces: NamespaceTable,
     pub(crate) routes: Vec<Route>,
     pub(crate) pages: Vec<Page>,
-    pub(crate) connect: Option<ConnectHook>,
+    pub(crate) connect: Option<VerifiedHook>,
     pub(crate) unwatch: Option<UnwatchHook>,
+    pub(crate) engine: Option<RawEngine>,
 }
 
 /// A server that is not started yet.
@@ -42,18 +42,27 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A server with no events, routes or pages yet.
+    /// A server with namespace `/` and no events, routes or pages yet.
     #[must_use]
     pub fn new(options: Options, gate: Gate, audit: Audit, clock: Arc<dyn Clock>) -> Self {
         let (hub, inboxes) = Hub::new(options.shards.max(1));
         let registered = Registered {
-            events: EventTable::default(),
+            namespaces: NamespaceTable::new(),
             routes: Vec::new(),
             pages: Vec::new(),
             connect: None,
             unwatch: None,
+            engine: None,
         };
         Self { options, gate, audit, clock, registered, hub, inboxes }
+    }
+
+    /// Opens a namespace, by name (`/board`) or by pattern (`/doc-*`); again gives the same one.
+    ///
+    /// # Errors
+    /// [`GateError::Namespace`] when the name is outside the grammar.
+    pub fn namespace<'a>(&'a mut self, name: &'a str) -> Result<NamespaceBuilder<'a>, GateError> {
+        NamespaceBuilder::open(&mut self.gate, &mut self.registered.namespaces, name)
     }
 
     /// Declares an event of namespace `/` and what handles it.
@@ -66,9 +75,7 @@ impl Builder {
         H: Fn(Permit<E>, Context) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Reply, Denial>> + 'static,
     {
-        let rule = self.gate.declare::<E>()?;
-        self.registered.events.insert(rule, handler);
-        Ok(())
+        self.namespace("/")?.on(handler).map(drop)
     }
 
     /// Adds an HTTP route. The handler gets requests that passed door 1, body and all.
@@ -103,6 +110,15 @@ impl Builder {
         H: Fn(&Hub, RoomId, Arc<User>) + Send + Sync + 'static,
     {
         self.registered.unwatch = Some(Box::new(hook));
+    }
+
+    /// Speaks Engine.IO at a path with nothing above it: no CONNECT, no credential, no rate by
+    /// user. Each message is given to the handler; what it gives back is sent to the same client.
+    pub fn danger_engine<H>(&mut self, path: &'static str, handler: H)
+    where
+        H: Fn(EngineMessage) -> Option<EngineMessage> + Send + Sync + 'static,
+    {
+        self.registered.engine = Some(RawEngine { path, handler: Box::new(handler) });
     }
 
     /// The way to deliver to connections.

@@ -1,81 +1,67 @@
-//! Socket.IO CONNECT and the plain form's connect: a credential becomes a caller.
+//! Socket.IO CONNECT and the plain form's connect: a credential becomes a caller, a caller a socket.
 //! Never: two authentications of one connection at a time.
 
-use std::pin::Pin;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::{Context, Poll};
 
-use portcullis_audit::{Outcome, Record};
-use portcullis_guard::{Caller, Cookies, Credential, Principal, Verified};
-use portcullis_model::{ClosedBy, Denial, Now, Role, Severity, TokenFault};
+use portcullis_guard::{Caller, Cookies, Credential, Principal, Return, Verified, read_return};
+use portcullis_model::limits::NAMESPACES_PER_CONNECTION_MAX;
+use portcullis_model::{ClosedBy, Denial, Namespace, Now, TokenFault, UserId};
 use portcullis_wire::websocket::{Opcode, frame};
 use portcullis_wire::{plain, socketio};
 
-use crate::connection::{Connection, End};
+use crate::connect_job::{Connecting, Entry};
+use crate::connection::End;
 use crate::connection_task::{ConnectionTask, Job};
 use crate::frame::Form;
+use crate::options::ConnectAnswer;
 use crate::random::random_id;
-use crate::shard::Shard;
+use crate::socket::{Socket, SocketId};
 
-/// The namespaces there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NamespaceName {
-    /// `/`: everyone who is signed in.
-    Users,
-    /// `/admin`: administrators.
-    Admin,
-}
-
-impl NamespaceName {
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        match name {
-            "/" => Some(Self::Users),
-            "/admin" => Some(Self::Admin),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Users => "/",
-            Self::Admin => "/admin",
-        }
-    }
-}
-
-/// A CONNECT that waits for a product's hook.
-pub(crate) struct Connecting {
-    pub(crate) namespace: NamespaceName,
-    future: Pin<Box<dyn Future<Output = Result<Principal, Denial>>>>,
-}
-
-impl Connecting {
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Principal, Denial>> {
-        self.future.as_mut().poll(context)
-    }
+/// Who asks to come in, as far as it is proven at once.
+enum Identity {
+    /// A token is believed.
+    Verified(Verified),
+    /// No credential is asked for, and none was shown.
+    Anonymous(UserId),
+    /// Who is signed in already, by the credential of the request that opened the connection.
+    Known,
 }
 
 impl ConnectionTask {
-    pub(crate) fn connect_packet(&mut self, namespace: &str, payload: Option<&str>, now: Now) {
-        let Some(namespace) = NamespaceName::parse(namespace) else {
-            let refusal = self.refuse(&Denial::NamespaceUnknown, None, now);
-            let text = socketio::connect_error(namespace, &refusal.connect_error());
-            self.shard.send(&self.connection, frame(Opcode::Text, text.as_bytes()));
-            // An unknown name costs what a control frame costs, so that it cannot be a flood.
-            if self.connection.caller().is_none_or(|caller| caller.strike(now)) {
-                self.connection.end(End::Told(Denial::NamespaceUnknown));
-            }
-            return;
+    pub(crate) fn connect_packet(&mut self, name: &str, payload: Option<&str>, now: Now) {
+        let found = self.shard.registered.namespaces.find(name).map(|(rule, _)| rule);
+        let namespace = Namespace::parse(name).ok();
+        let (Some(rule), Some(namespace)) = (found, namespace) else {
+            return self.unknown_namespace(name, now);
         };
-        let joined = match namespace {
-            NamespaceName::Users => self.namespaces.users,
-            NamespaceName::Admin => self.namespaces.admin,
-        };
-        if joined {
+        if self.connection.socket(name).is_some() {
             self.connection.end(End::Refused(Denial::Sequence("second_connect")));
             return;
         }
-        self.start_connect(namespace, payload, now);
+        if self.connection.sockets.borrow().len() >= NAMESPACES_PER_CONNECTION_MAX {
+            self.connection.end(End::Refused(Denial::Sequence("namespaces")));
+            return;
+        }
+        self.start_connect(Entry { namespace, rule, payload: None }, payload, now);
+    }
+
+    fn unknown_namespace(&mut self, name: &str, now: Now) {
+        let refusal = self.refuse(&Denial::NamespaceUnknown, None, now);
+        let bare = self.shard.options.connect_answer == ConnectAnswer::Bare;
+        let payload = if bare { refusal.bare_error() } else { refusal.connect_error() };
+        let text = socketio::connect_error(name, &payload);
+        self.shard.send(&self.connection, frame(Opcode::Text, text.as_bytes()));
+        // Before a CONNECT there is nobody to count strikes of; a server without credentials
+        // leaves that to the CONNECT deadline.
+        let ends = match self.connection.caller() {
+            Some(caller) => caller.strike(now),
+            None if bare => !self.control(now),
+            None => true,
+        };
+        if ends {
+            self.connection.end(End::Told(Denial::NamespaceUnknown));
+        }
     }
 
     pub(crate) fn plain_connect(&mut self, data: Option<&str>, id: Option<String>, now: Now) {
@@ -84,40 +70,66 @@ impl ConnectionTask {
             return;
         }
         self.plain_connect_id = id;
-        self.start_connect(NamespaceName::Users, data, now);
+        self.start_connect(Entry::main(), data, now);
     }
 
-    /// Verifies at once; a user nobody knows yet waits for the product's hook.
-    pub(crate) fn start_connect(
-        &mut self,
-        namespace: NamespaceName,
-        payload: Option<&str>,
-        now: Now,
-    ) {
-        let verified = match self.verify(payload, now) {
-            Ok(verified) => verified,
-            Err(denial) => return self.connected(namespace, Err(denial), now),
+    /// Verifies at once; what has to ask a hook becomes an act of the connection.
+    pub(crate) fn start_connect(&mut self, mut entry: Entry, payload: Option<&str>, now: Now) {
+        let identity = match self.identity(payload, now) {
+            Ok(identity) => identity,
+            Err(denial) => return self.connect_refused(&entry, &denial, now),
+        };
+        let back = match &identity {
+            Identity::Verified(_) | Identity::Known => read_return(payload),
+            Identity::Anonymous(_) => {
+                entry.payload = payload.map(String::from);
+                None
+            }
         };
         if let Some(caller) = self.connection.caller() {
-            self.join_further(namespace, &caller, &verified, now);
-            return;
+            return self.connect_further(entry, back, &caller, &identity, now);
         }
         let gate = &self.shard.gate;
-        let known = gate.directory().user(&verified.user).is_some();
-        match &self.shard.registered.connect {
-            Some(hook) if !known && !verified.own => {
-                let hooked = hook(verified.clone());
-                let (gate, clock) = (gate.clone(), self.shard.clock.clone());
-                let future = Box::pin(async move {
-                    hooked.await?;
-                    gate.authenticate(verified, clock.now())
-                });
-                self.start_job(Job::Connect(Connecting { namespace, future }), now);
+        let registered = &self.shard.registered;
+        let hook = match (&identity, &registered.connect) {
+            (Identity::Verified(verified), Some(hook)) => {
+                let known = gate.directory().user(&verified.user).is_some();
+                (!known && !verified.own).then(|| hook(verified.clone()))
             }
-            _ => {
-                let outcome = gate.authenticate(verified, now);
-                self.connected(namespace, outcome, now);
+            (Identity::Verified(_) | Identity::Anonymous(_) | Identity::Known, _) => None,
+        };
+        let Some(hook) = hook else {
+            let outcome = match identity {
+                Identity::Verified(verified) => gate.authenticate(verified, now),
+                Identity::Anonymous(user) => gate.authenticate_anonymous(user, now),
+                Identity::Known => Err(Denial::Token(TokenFault::Missing)),
+            };
+            return self.authenticated(entry, back, outcome, now);
+        };
+        let Identity::Verified(verified) = identity else { return };
+        let (gate, clock) = (gate.clone(), self.shard.clock.clone());
+        let future = Box::pin(async move {
+            hook.await?;
+            gate.authenticate(verified, clock.now())
+        });
+        self.start_job(Job::Connect(Connecting::User { entry, back, future }), now);
+    }
+
+    fn identity(&self, payload: Option<&str>, now: Now) -> Result<Identity, Denial> {
+        let gate = &self.shard.gate;
+        let danger = gate.options().danger;
+        if danger.anonymous && self.bearer.is_none() {
+            if let Some(payload) = payload {
+                portcullis_guard::json::scan(payload)?;
             }
+            let user = UserId::parse(&random_id::<15>()?);
+            return user.map(Identity::Anonymous).map_err(|_| Denial::Internal("user_id"));
+        }
+        match self.verify(payload, now) {
+            Err(Denial::Token(TokenFault::Missing)) if self.signed_in_by_header => {
+                Ok(Identity::Known)
+            }
+            outcome => outcome.map(Identity::Verified),
         }
     }
 
@@ -130,43 +142,44 @@ impl ConnectionTask {
         self.shard.gate.verify(credential, now)
     }
 
-    /// A further namespace of a signed-in connection: the same user, with the role it needs.
-    fn join_further(
+    /// A further namespace of a signed-in connection: the same user.
+    fn connect_further(
         &mut self,
-        namespace: NamespaceName,
+        entry: Entry,
+        back: Option<Return>,
         caller: &Caller,
-        verified: &Verified,
+        identity: &Identity,
         now: Now,
     ) {
-        let user = caller.principal.user();
-        if user.id != verified.user {
+        let same = match identity {
+            Identity::Verified(verified) => caller.principal.user().id == verified.user,
+            Identity::Anonymous(_) | Identity::Known => true,
+        };
+        if !same {
             let denial = Denial::Token(TokenFault::User);
-            return self.connected(namespace, Err(denial), now);
+            return self.connect_refused(&entry, &denial, now);
         }
         if let Err(denial) = caller.principal.is_current(now) {
             self.connection.end(End::Refused(denial));
             return;
         }
-        if namespace == NamespaceName::Admin && !user.roles().contains(Role::Admin) {
-            return self.connect_refused(namespace, &Denial::Forbidden("namespace_role"), now);
-        }
-        self.joined(namespace, now);
+        self.admit_to_namespace(entry, back, now);
     }
 
-    /// Ends a CONNECT one way or the other.
-    pub(crate) fn connected(
+    /// The outcome of door 2: the connection has a caller from here on.
+    pub(crate) fn authenticated(
         &mut self,
-        namespace: NamespaceName,
+        entry: Entry,
+        back: Option<Return>,
         outcome: Result<Principal, Denial>,
         now: Now,
     ) {
         let principal = match outcome {
             Ok(principal) => principal,
-            Err(denial) => return self.connect_refused(namespace, &denial, now),
+            Err(denial) => return self.connect_refused(&entry, &denial, now),
         };
-        let admin = principal.user().roles().contains(Role::Admin);
-        if namespace == NamespaceName::Admin && !admin {
-            return self.connect_refused(namespace, &Denial::Forbidden("namespace_role"), now);
+        if let Err(denial) = self.role_holds(&entry, &principal) {
+            return self.connect_refused(&entry, &denial, now);
         }
         if let Some(slot) = &mut self.slot {
             slot.authenticated();
@@ -174,52 +187,138 @@ impl ConnectionTask {
         let caller = Rc::new(Caller::new(principal));
         let user = caller.principal.user().id.clone();
         *self.connection.caller.borrow_mut() = Some(caller);
-        self.bearer = None;
+        // The header's token is not kept: it has done its work.
+        self.signed_in_by_header = self.bearer.take().is_some();
         self.shard.sign_in(&self.connection, &user);
-        self.connection.session.borrow_mut().connected();
         self.shard.record_connected(&self.connection, now);
+        self.admit_to_namespace(entry, back, now);
+    }
+
+    fn role_holds(&self, entry: &Entry, principal: &Principal) -> Result<(), Denial> {
+        let rule = self.shard.registered.namespaces.rule(entry.rule);
+        match rule.and_then(|rule| rule.role) {
+            Some(role) if !principal.user().roles().contains(role) => {
+                Err(Denial::Forbidden("namespace_role"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The namespace's own say, and then the socket: a place kept for it, or a fresh one.
+    fn admit_to_namespace(&mut self, entry: Entry, back: Option<Return>, now: Now) {
+        let Some(caller) = self.connection.caller() else { return };
+        if let Err(denial) = self.role_holds(&entry, &caller.principal) {
+            return self.connect_refused(&entry, &denial, now);
+        }
+        let rule = self.shard.registered.namespaces.rule(entry.rule);
+        let hook = rule.and_then(|rule| rule.connecting.as_ref());
+        match hook {
+            Some(hook) => {
+                let user = caller.principal.user().clone();
+                let future = hook(user, entry.namespace.clone());
+                self.start_job(Job::Connect(Connecting::Namespace { entry, back, future }), now);
+            }
+            None => self.admitted(entry, back, now),
+        }
+    }
+
+    /// Whoever comes back gets the kept place, if there is one; everyone else a fresh one.
+    pub(crate) fn admitted(&mut self, entry: Entry, back: Option<Return>, now: Now) {
+        match back.and_then(|back| self.resume(&entry, &back, now)) {
+            Some(future) => {
+                self.start_job(Job::Connect(Connecting::Resume { entry, future }), now);
+            }
+            None => self.join_fresh(entry, now),
+        }
+    }
+
+    pub(crate) fn join_fresh(&mut self, entry: Entry, now: Now) {
+        let Ok(id) = SocketId::random() else {
+            self.connection.end(End::Refused(Denial::Internal("randomness")));
+            return;
+        };
+        let recovers = self.shard.registered.namespaces.rule(entry.rule);
+        let recovers = recovers.is_some_and(|rule| rule.recover.is_some());
+        let pid = if recovers && self.connection.form == Form::SocketIo {
+            random_id::<20>().ok().map(String::into_boxed_str)
+        } else {
+            None
+        };
+        let socket = self.new_socket(&entry, id, pid);
+        let answer = self.connect_answer(&socket, now);
+        self.shard.enter_namespace(&socket);
+        self.shard.send(&self.connection, frame(Opcode::Text, answer.as_bytes()));
+        self.entered(&socket, entry.payload, now);
+    }
+
+    pub(crate) fn new_socket(
+        &self,
+        entry: &Entry,
+        id: SocketId,
+        pid: Option<Box<str>>,
+    ) -> Rc<Socket> {
+        Rc::new(Socket {
+            connection: Rc::clone(&self.connection),
+            namespace: entry.namespace.clone(),
+            rule: entry.rule,
+            id,
+            pid,
+            key: Cell::new(0),
+            rooms: RefCell::default(),
+        })
+    }
+
+    /// A socket is in: deadlines change, and the namespace's hook runs.
+    pub(crate) fn entered(&mut self, socket: &Rc<Socket>, payload: Option<String>, now: Now) {
+        self.connection.session.borrow_mut().connected();
         // The first look at the principal's own end of time.
         if let Some(next_ms) = self.connection.due(now, &self.shard.options) {
             self.shard.arm(&self.connection, next_ms);
         }
-        self.joined(namespace, now);
+        let rule = self.shard.registered.namespaces.rule(socket.rule);
+        if let Some(hook) = rule.and_then(|rule| rule.connected.as_ref()) {
+            let future = hook(self.context(socket, now), payload);
+            self.start_job(Job::Connect(Connecting::Entered { future }), now);
+        }
     }
 
-    fn joined(&mut self, namespace: NamespaceName, now: Now) {
-        let (Ok(sid), Ok(nonce)) = (random_id::<15>(), random_id::<16>()) else {
-            self.connection.end(End::Refused(Denial::Internal("randomness")));
-            return;
-        };
-        match namespace {
-            NamespaceName::Users => {
-                self.namespaces.users = true;
-                self.connection.hears_users.set(true);
-            }
-            NamespaceName::Admin => self.namespaces.admin = true,
+    /// The text that tells a client it is in.
+    pub(crate) fn connect_answer(&mut self, socket: &Socket, now: Now) -> String {
+        let id = socket.id;
+        let mut members = format!(r#""sid":"{id}""#);
+        if let Some(pid) = &socket.pid {
+            members.push_str(&format!(r#","pid":"{pid}""#));
         }
-        let members = format!(r#""sid":"{sid}","conn":"{nonce}","server_time":{}"#, now.unix_ms);
-        let text = match self.connection.form {
-            Form::SocketIo => socketio::connect_ok(namespace.name(), &format!("{{{members}}}")),
+        if self.shard.options.connect_answer == ConnectAnswer::Full {
+            let nonce = random_id::<16>().unwrap_or_default();
+            let time = now.unix_ms;
+            members.push_str(&format!(r#","conn":"{nonce}","server_time":{time}"#));
+        }
+        match self.connection.form {
+            Form::SocketIo | Form::Engine => {
+                socketio::connect_ok(socket.namespace.as_str(), &format!("{{{members}}}"))
+            }
             Form::Plain => match self.plain_connect_id.take() {
                 Some(id) => plain::plain_reply(&id, &format!(r#"{{"ok":true,{members}}}"#)),
                 None => plain::plain_event("connect", &format!("{{{members}}}")),
             },
-        };
-        self.shard.send(&self.connection, frame(Opcode::Text, text.as_bytes()));
+        }
     }
 
-    fn connect_refused(&mut self, namespace: NamespaceName, denial: &Denial, now: Now) {
+    pub(crate) fn connect_refused(&mut self, entry: &Entry, denial: &Denial, now: Now) {
         let refusal = self.refuse(denial, None, now);
         let text = match self.connection.form {
-            Form::SocketIo => socketio::connect_error(namespace.name(), &refusal.connect_error()),
+            Form::SocketIo | Form::Engine => {
+                socketio::connect_error(entry.namespace.as_str(), &refusal.connect_error())
+            }
             Form::Plain => match self.plain_connect_id.take() {
                 Some(id) => plain::plain_reply(&id, &refusal.reply()),
                 None => plain::plain_event("connect_error", &refusal.connect_error()),
             },
         };
         self.shard.send(&self.connection, frame(Opcode::Text, text.as_bytes()));
-        let signed_in = self.connection.caller.borrow().is_some();
-        let goes_on = signed_in && denial.answer().closed_by == ClosedBy::Nothing;
+        let inside = !self.connection.sockets.borrow().is_empty();
+        let goes_on = inside && denial.answer().closed_by == ClosedBy::Nothing;
         if !goes_on {
             self.connection.end(End::Told(denial.clone()));
         }
@@ -228,54 +327,21 @@ impl ConnectionTask {
     /// Says why before the close frame, to a peer that can read it.
     pub(crate) fn tell_refused(&mut self, denial: &Denial, now: Now) {
         let refusal = self.refuse(denial, None, now);
-        let signed_in = self.connection.caller.borrow().is_some();
+        let sockets = self.connection.sockets.borrow().clone();
         let options = &self.shard.options;
-        match (denial, self.connection.form) {
-            (Denial::Draining | Denial::SlowConsumer | Denial::PingTimeout, _) => {}
-            (Denial::SessionEnded, Form::SocketIo) => {
-                let text = socketio::disconnect("/");
-                self.connection.queue_last(frame(Opcode::Text, text.as_bytes()), options);
-            }
-            (_, form) if signed_in => {
-                let payload = refusal.error_event(None);
-                let text = match form {
-                    Form::SocketIo => socketio::event("/", "error", &payload),
-                    Form::Plain => plain::plain_event("error", &payload),
-                };
-                self.connection.queue_last(frame(Opcode::Text, text.as_bytes()), options);
-            }
-            _ => {}
+        if let Denial::Draining | Denial::SlowConsumer | Denial::PingTimeout = denial {
+            return;
         }
-    }
-}
-
-impl Shard {
-    fn record_connected(&self, connection: &Connection, now: Now) {
-        let mut record = Record::new("ws_connected", Severity::Info);
-        record.outcome = Outcome::Success;
-        self.record_connection(record, connection, now);
-    }
-
-    /// Records that a connection is over, and why.
-    pub(crate) fn record_end(&self, connection: &Connection, end: &End, code: u16, now: Now) {
-        let mut record = Record::new("ws_disconnected", Severity::Info);
-        record.outcome = Outcome::Unknown;
-        record.reason = match end {
-            End::Peer => "peer",
-            End::Goodbye => "goodbye",
-            End::Refused(denial) | End::Told(denial) => denial.answer().rule,
-        };
-        record.status = Some(code);
-        self.record_connection(record, connection, now);
-    }
-
-    fn record_connection(&self, mut record: Record, connection: &Connection, now: Now) {
-        record.client = Some(connection.client);
-        record.port = Some(connection.peer.port());
-        record.connection = Some(connection.id);
-        record.origin = connection.origin.as_deref().map(String::from);
-        let caller = connection.caller();
-        record.user = caller.map(|caller| caller.principal.user().id.clone());
-        self.audit.record(record, now);
+        for socket in sockets {
+            let text = match (denial, self.connection.form) {
+                (Denial::SessionEnded, Form::SocketIo | Form::Engine) => {
+                    socketio::disconnect(socket.namespace.as_str())
+                }
+                (_, Form::SocketIo | Form::Engine | Form::Plain) => {
+                    self.event_text(&socket, "error", &refusal.error_event(None))
+                }
+            };
+            self.connection.queue_last(frame(Opcode::Text, text.as_bytes()), options);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What a shard shares of one connection: its socket, outbox, deadlines, and how it ends.
+//! What a shard shares of one connection: its transport, outbox, deadlines, and how it ends.
 //! Never: bytes of the peer; the connection's own task reads those.
 
 use std::cell::{Cell, RefCell};
@@ -9,13 +9,18 @@ use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use portcullis_guard::Caller;
-use portcullis_model::{ConnectionId, Denial, Now, RoomId};
+use portcullis_model::{ConnectionId, Denial, Now};
 use portcullis_wire::session::{Due, Expiry, Session, SessionOptions};
 use portcullis_wire::websocket::{Opcode, frame};
 
-use crate::frame::Form;
+use crate::acks::Acks;
+use crate::frame::{Form, Frame};
 use crate::options::Options;
 use crate::outbox::{Flushed, Outbox};
+use crate::polling::Polling;
+use crate::recovery::Resuming;
+use crate::session_id::SessionSecret;
+use crate::socket::Socket;
 use crate::stream::Stream;
 
 /// Why a connection ends.
@@ -31,24 +36,40 @@ pub(crate) enum End {
     Goodbye,
 }
 
-/// One connection after its upgrade.
+/// What carries a connection's packets.
+pub(crate) enum Transport {
+    /// A WebSocket.
+    Socket(Stream),
+    /// One request after another.
+    Polling(Box<Polling>),
+}
+
+/// One connection after its handshake.
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) form: Form,
     pub(crate) peer: SocketAddr,
     pub(crate) client: IpAddr,
     pub(crate) origin: Option<Arc<str>>,
-    pub(crate) stream: RefCell<Stream>,
+    /// What a request has to show to belong to this connection; the plain form has none.
+    pub(crate) secret: Option<SessionSecret>,
+    pub(crate) transport: RefCell<Transport>,
     pub(crate) session: RefCell<Session>,
     pub(crate) caller: RefCell<Option<Rc<Caller>>>,
-    /// Whether it is in the users' namespace: only then is anything delivered to it.
-    pub(crate) hears_users: Cell<bool>,
-    pub(crate) rooms: RefCell<Vec<(RoomId, usize)>>,
+    /// The namespaces it is in.
+    pub(crate) sockets: RefCell<Vec<Rc<Socket>>>,
+    pub(crate) acks: Acks,
+    /// A place that is being taken again.
+    pub(crate) resuming: RefCell<Option<Box<Resuming>>>,
+    /// Whether a WebSocket has taken it over from long-polling.
+    pub(crate) upgraded: Cell<bool>,
     pub(crate) dirty: Cell<bool>,
     /// When the deadline wheel looks at the connection next; 0 when it does not.
     pub(crate) armed_ms: Cell<u64>,
     /// Since when a message is being put together; 0 when none is.
     pub(crate) assembly_since_ms: Cell<u64>,
+    /// Since when attachments are missing; 0 when none are.
+    pub(crate) attachments_since_ms: Cell<u64>,
     /// Since when a handler runs; 0 when none does.
     pub(crate) job_since_ms: Cell<u64>,
     /// When the socket is dropped whatever the peer does; 0 while the connection is open.
@@ -69,30 +90,40 @@ pub(crate) fn session_options(options: &Options) -> SessionOptions {
     }
 }
 
+/// Who opened a connection.
+pub(crate) struct Comer {
+    pub(crate) peer: SocketAddr,
+    pub(crate) client: IpAddr,
+    pub(crate) origin: Option<Arc<str>>,
+}
+
 impl Connection {
     pub(crate) fn new(
         id: ConnectionId,
         form: Form,
-        peer: SocketAddr,
-        client: IpAddr,
-        origin: Option<Arc<str>>,
-        stream: Stream,
+        from: Comer,
+        secret: Option<SessionSecret>,
+        transport: Transport,
         session: Session,
     ) -> Self {
         Self {
             id,
             form,
-            peer,
-            client,
-            origin,
-            stream: RefCell::new(stream),
+            peer: from.peer,
+            client: from.client,
+            origin: from.origin,
+            secret,
+            transport: RefCell::new(transport),
             session: RefCell::new(session),
             caller: RefCell::new(None),
-            hears_users: Cell::new(false),
-            rooms: RefCell::new(Vec::new()),
+            sockets: RefCell::new(Vec::new()),
+            acks: Acks::default(),
+            resuming: RefCell::new(None),
+            upgraded: Cell::new(false),
             dirty: Cell::new(false),
             armed_ms: Cell::new(0),
             assembly_since_ms: Cell::new(0),
+            attachments_since_ms: Cell::new(0),
             job_since_ms: Cell::new(0),
             closing_until_ms: Cell::new(0),
             outbox: RefCell::new(Outbox::default()),
@@ -105,6 +136,20 @@ impl Connection {
     /// Who is signed in here.
     pub(crate) fn caller(&self) -> Option<Rc<Caller>> {
         self.caller.borrow().clone()
+    }
+
+    /// Its place in a namespace.
+    pub(crate) fn socket(&self, namespace: &str) -> Option<Rc<Socket>> {
+        let sockets = self.sockets.borrow();
+        sockets.iter().find(|socket| socket.namespace.as_str() == namespace).cloned()
+    }
+
+    /// Runs with the state of long-polling, while that is what carries the connection.
+    pub(crate) fn with_polling<R>(&self, act: impl FnOnce(&mut Polling) -> R) -> Option<R> {
+        match &mut *self.transport.borrow_mut() {
+            Transport::Polling(polling) => Some(act(polling)),
+            Transport::Socket(_) => None,
+        }
     }
 
     /// Ends the connection; the first reason stands. Its task does the rest.
@@ -158,6 +203,16 @@ impl Connection {
         }
     }
 
+    /// Queues an event and what follows it.
+    pub(crate) fn queue_event(&self, event: &Frame, options: &Options) {
+        if let Some(first) = event.bytes(self.form) {
+            self.queue(first, options);
+            for attachment in event.attachments() {
+                self.queue(attachment.clone(), options);
+            }
+        }
+    }
+
     /// Queues the last frames of an ending connection.
     pub(crate) fn queue_last(&self, frame: Bytes, options: &Options) {
         let mut outbox = self.outbox.borrow_mut();
@@ -165,12 +220,36 @@ impl Connection {
         let _full = outbox.push(frame, bytes_max, options.outbox_max_messages + 2);
     }
 
+    /// Whether the peer is behind with reading, so that what is volatile is left out.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_stalled() || !self.outbox.borrow().is_short()
+    }
+
+    /// Takes the oldest frame out of the queue, for a poll.
+    pub(crate) fn pop(&self) -> Option<Bytes> {
+        self.outbox.borrow_mut().pop()
+    }
+
+    /// How many bytes the oldest frame has.
+    pub(crate) fn front_bytes(&self) -> Option<usize> {
+        self.outbox.borrow().front_bytes()
+    }
+
     /// Writes what waits, without waiting for the peer.
     pub(crate) fn flush(&self, scratch: &mut Vec<u8>, now: Now) -> Flushed {
         let waker = self.waker.borrow().clone();
         let mut context = Context::from_waker(waker.as_ref().unwrap_or(Waker::noop()));
         let mut outbox = self.outbox.borrow_mut();
-        let flushed = outbox.flush(&mut self.stream.borrow_mut(), scratch, &mut context);
+        let flushed = match &mut *self.transport.borrow_mut() {
+            Transport::Socket(stream) => outbox.flush(stream, scratch, &mut context),
+            // The next poll takes it; until then the outbox's own bounds hold.
+            Transport::Polling(polling) => {
+                if outbox.front_bytes().is_some() {
+                    polling.wake_poller();
+                }
+                Flushed::Empty
+            }
+        };
         match flushed {
             Flushed::Empty => self.stalled_since_ms.set(0),
             Flushed::Blocked { progress } => {
@@ -208,8 +287,10 @@ impl Connection {
                 return None;
             }
         };
+        let assembly_ms = options.assembly_timeout_ms;
         let deadlines = [
-            (self.assembly_since_ms.get(), options.assembly_timeout_ms, Denial::AssemblyTimeout),
+            (self.assembly_since_ms.get(), assembly_ms, Denial::AssemblyTimeout),
+            (self.attachments_since_ms.get(), assembly_ms, Denial::AssemblyTimeout),
             (self.stalled_since_ms.get(), options.write_stall_ms, Denial::SlowConsumer),
         ];
         for (since_ms, limit_ms, denial) in deadlines {
@@ -239,12 +320,12 @@ impl Connection {
             return next_ms;
         }
         let left_ms = caller.principal.expires_unix_s().saturating_mul(1000) - now.unix_ms;
-        next_ms.min(now.monotonic_ms + u64::try_from(left_ms).unwrap_or(0))
+        next_ms.min(now.monotonic_ms.saturating_add(u64::try_from(left_ms).unwrap_or(0)))
     }
 
     fn ping(&self) -> Bytes {
         match self.form {
-            Form::SocketIo => frame(Opcode::Text, b"2"),
+            Form::SocketIo | Form::Engine => frame(Opcode::Text, b"2"),
             Form::Plain => frame(Opcode::Ping, b""),
         }
     }

@@ -1,18 +1,19 @@
 //! From bytes to frames to packets to acts.
 //! Never: an act while another one runs; the bytes wait.
 
+use bytes::Bytes;
 use portcullis_model::{Denial, Now, limits};
-use portcullis_wire::engineio;
+use portcullis_wire::engineio::{self, EnginePacket, Polled};
 use portcullis_wire::plain;
 use portcullis_wire::session::{Heard, SessionFault};
 use portcullis_wire::socketio::{self, SocketPacket};
 use portcullis_wire::websocket::{FrameFault, FrameLimits, Message, Opcode, frame};
 
-use crate::connect::NamespaceName;
+use crate::attachments::{Awaiting, Purpose};
 use crate::connection::{End, session_options};
 use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
-use crate::pipeline::{AnswerTo, Recipient};
+use crate::raw_engine::EngineMessage;
 
 /// Between two control frames, in milliseconds: ten a second.
 const CONTROL_EVERY_MS: u64 = 100;
@@ -85,10 +86,10 @@ impl ConnectionTask {
     fn message(&mut self, message: Message<'_>, now: Now) {
         match message {
             Message::Text(text) => match self.connection.form {
-                Form::SocketIo => self.engine_packet(text, now),
+                Form::SocketIo | Form::Engine => self.engine_packet(text, now),
                 Form::Plain => self.plain_message(text, now),
             },
-            Message::Binary(_) => self.connection.end(End::Refused(Denial::BinaryRefused)),
+            Message::Binary(bytes) => self.binary_message(Bytes::copy_from_slice(bytes), now),
             Message::Ping(payload) => {
                 if self.control(now) {
                     self.shard.send(&self.connection, frame(Opcode::Pong, payload));
@@ -96,15 +97,35 @@ impl ConnectionTask {
             }
             Message::Pong(_) => {
                 if self.control(now) && self.connection.form == Form::Plain {
-                    self.hear(engineio::EnginePacket::Pong(""), now);
+                    self.hear(EnginePacket::Pong(""), now);
                 }
             }
             Message::Close(_) => self.connection.end(End::Goodbye),
         }
     }
 
+    /// A packet of a posted body.
+    pub(crate) fn polled_packet(&mut self, packet: &str, now: Now) {
+        match engineio::decode_polled(packet) {
+            Ok(Polled::Text(packet)) => self.hear(packet, now),
+            Ok(Polled::Binary(bytes)) => self.binary_message(bytes.into(), now),
+            Err(fault) => self.connection.end(End::Refused(Denial::Packet(fault.0))),
+        }
+    }
+
+    /// Binary data belongs to the event that announced it; nothing else takes any.
+    fn binary_message(&mut self, bytes: Bytes, now: Now) {
+        match self.connection.form {
+            Form::Engine => self.raw_message(EngineMessage::Binary(bytes)),
+            Form::SocketIo if self.awaiting.is_some() => self.attach(bytes, now),
+            Form::SocketIo | Form::Plain => {
+                self.connection.end(End::Refused(Denial::BinaryRefused));
+            }
+        }
+    }
+
     /// Counts a control frame (GCRA); over the rate the connection ends.
-    fn control(&mut self, now: Now) -> bool {
+    pub(crate) fn control(&mut self, now: Now) -> bool {
         let at_ms = self.control_at_ms.max(now.monotonic_ms) + CONTROL_EVERY_MS;
         if at_ms > now.monotonic_ms + CONTROL_EVERY_MS * CONTROL_BURST {
             self.connection.end(End::Refused(Denial::ControlFlood));
@@ -121,10 +142,13 @@ impl ConnectionTask {
         }
     }
 
-    fn hear(&mut self, packet: engineio::EnginePacket<'_>, now: Now) {
+    fn hear(&mut self, packet: EnginePacket<'_>, now: Now) {
         let options = session_options(&self.shard.options);
         let heard = self.connection.session.borrow_mut().hear(packet, now.monotonic_ms, &options);
         match heard {
+            Ok(Heard::Message(text)) if self.connection.form == Form::Engine => {
+                self.raw_message(EngineMessage::Text(text.to_owned()));
+            }
             Ok(Heard::Message(text)) => self.socket_packet(text, now),
             Ok(Heard::Closed) => self.connection.end(End::Goodbye),
             Ok(Heard::Nothing) => {}
@@ -137,8 +161,27 @@ impl ConnectionTask {
         }
     }
 
+    fn raw_message(&self, message: EngineMessage) {
+        let Some(engine) = &self.shard.registered.engine else { return };
+        match (engine.handler)(message) {
+            Some(EngineMessage::Text(text)) => {
+                let packet = format!("4{text}");
+                self.shard.send(&self.connection, frame(Opcode::Text, packet.as_bytes()));
+            }
+            Some(EngineMessage::Binary(bytes)) => {
+                self.shard.send(&self.connection, frame(Opcode::Binary, &bytes));
+            }
+            None => {}
+        }
+    }
+
     fn socket_packet(&mut self, text: &str, now: Now) {
         let packet = match socketio::decode_socket(text) {
+            // Announced attachments come before anything else may.
+            Ok(_) if self.awaiting.is_some() => {
+                self.connection.end(End::Refused(Denial::Packet("attachments_interrupted")));
+                return;
+            }
             Ok(packet) => packet,
             Err(fault) => {
                 self.connection.end(End::Refused(Denial::Packet(fault.0)));
@@ -151,53 +194,65 @@ impl ConnectionTask {
             }
             SocketPacket::Disconnect { namespace } => self.disconnect_packet(namespace),
             SocketPacket::Event { namespace, ack, json } => {
-                self.event_packet(namespace, ack, json, now);
+                if let Some(socket) = self.joined_socket(namespace) {
+                    self.socket_event(&socket, json, &[], ack, now);
+                }
             }
-            // We ask for no acknowledgements, so there is none to take; it still costs.
-            SocketPacket::Ack { .. } => {
-                self.control(now);
+            SocketPacket::Ack { namespace, id, json } => {
+                self.ack_packet(namespace, id, json, &[], now);
             }
-            SocketPacket::Binary => self.connection.end(End::Refused(Denial::BinaryRefused)),
+            SocketPacket::BinaryEvent { namespace, ack, attachments, json } => {
+                if let Some(socket) = self.joined_socket(namespace) {
+                    let purpose = Purpose::Event { socket, ack };
+                    self.await_attachments(Awaiting::new(purpose, json, attachments), now);
+                }
+            }
+            SocketPacket::BinaryAck { namespace, id, attachments, json } => {
+                if self.joined_socket(namespace).is_some() {
+                    let purpose = Purpose::Ack { namespace: namespace.to_owned(), id };
+                    self.await_attachments(Awaiting::new(purpose, json, attachments), now);
+                }
+            }
         }
     }
 
-    fn event_packet(&mut self, namespace: &str, ack: Option<u64>, json: &str, now: Now) {
-        match NamespaceName::parse(namespace) {
-            Some(NamespaceName::Users) if self.namespaces.users => {
-                self.socket_event(json, ack, now);
-            }
-            Some(NamespaceName::Admin) if self.namespaces.admin => {
-                self.unknown_event(json, ack, now);
-            }
-            _ => self.connection.end(End::Refused(Denial::Sequence("namespace_not_joined"))),
+    /// The socket of a namespace; a packet for one that was not joined ends the connection.
+    fn joined_socket(&self, namespace: &str) -> Option<std::rc::Rc<crate::socket::Socket>> {
+        let socket = self.connection.socket(namespace);
+        if socket.is_none() {
+            self.connection.end(End::Refused(Denial::Sequence("namespace_not_joined")));
         }
+        socket
     }
 
-    /// The administrators' namespace declares no events of its own yet to be sent by clients.
-    fn unknown_event(&mut self, json: &str, ack: Option<u64>, now: Now) {
-        let Some(caller) = self.connection.caller() else { return };
-        let name = socketio::event_name(json).unwrap_or_default();
-        let denial = self.shard.gate.refuse_unknown(&caller, now);
-        let recipient = Recipient::of(NamespaceName::Admin, ack);
-        let answer = AnswerTo { recipient, event: String::from(name) };
-        self.answer(&answer, Err(denial), now);
+    /// An answer of the client. One nobody waits for is ignored; it still costs.
+    pub(crate) fn ack_packet(
+        &mut self,
+        namespace: &str,
+        id: u64,
+        json: &str,
+        attachments: &[Bytes],
+        now: Now,
+    ) {
+        let ticket = self.connection.acks.take(id, namespace);
+        let (Some(ticket), Some(caller)) = (ticket, self.connection.caller()) else {
+            self.control(now);
+            return;
+        };
+        let Some(socket) = self.connection.socket(namespace) else { return };
+        match self.shard.gate.permit_answer(&caller, json, attachments, now) {
+            Ok(answer) => {
+                ticket.answer(crate::broadcast::Answered { socket: socket.id, answer });
+            }
+            Err(denial) => self.refuse_unanswerable(&denial, now),
+        }
     }
 
     fn disconnect_packet(&mut self, namespace: &str) {
-        match NamespaceName::parse(namespace) {
-            Some(NamespaceName::Users) => {
-                self.namespaces.users = false;
-                self.connection.hears_users.set(false);
-            }
-            Some(NamespaceName::Admin) => self.namespaces.admin = false,
-            None => {}
+        if let Some(socket) = self.connection.socket(namespace) {
+            self.shard.leave_namespace(&socket, "client namespace disconnect");
         }
-        if !self.namespaces.users {
-            self.shard.leave_rooms(&self.connection);
-        }
-        if !self.namespaces.users && !self.namespaces.admin {
-            self.connection.end(End::Goodbye);
-        }
+        self.shard.expect_connect(&self.connection);
     }
 
     fn plain_message(&mut self, text: &str, now: Now) {

@@ -10,11 +10,14 @@ use portcullis_guard::{ConnectionSlot, Cookies};
 use portcullis_model::{ClosedBy, Denial, Now, Secret};
 use portcullis_wire::websocket::{Decoder, close_frame};
 
-use crate::connect::Connecting;
-use crate::connection::{Connection, End};
+use crate::attachments::Awaiting;
+use crate::connect_job::Connecting;
+use crate::connection::{Connection, End, Transport};
 use crate::event_table::HandlerFuture;
+use crate::frame::Form;
 use crate::outbox::Flushed;
 use crate::pipeline::AnswerTo;
+use crate::polling::Farewell;
 use crate::refuse::{Refusal, Who, refuse};
 use crate::shard::Shard;
 
@@ -36,13 +39,6 @@ pub(crate) enum Job {
     Connect(Connecting),
 }
 
-/// The namespaces a connection is in.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Namespaces {
-    pub(crate) users: bool,
-    pub(crate) admin: bool,
-}
-
 pub(crate) struct ConnectionTask {
     pub(crate) shard: Rc<Shard>,
     pub(crate) connection: Rc<Connection>,
@@ -52,7 +48,10 @@ pub(crate) struct ConnectionTask {
     pub(crate) cookies: Cookies,
     /// The `id` of a plain connect that is being answered.
     pub(crate) plain_connect_id: Option<String>,
-    pub(crate) namespaces: Namespaces,
+    /// Whether the credential stood in the request, so that further namespaces need none.
+    pub(crate) signed_in_by_header: bool,
+    /// A packet whose attachments are still to come.
+    pub(crate) awaiting: Option<Box<Awaiting>>,
     pub(crate) job: Option<Job>,
     /// Bytes read but not looked at, because an act was running.
     pub(crate) backlog: Vec<u8>,
@@ -73,7 +72,8 @@ impl ConnectionTask {
             bearer: None,
             cookies: Cookies::None,
             plain_connect_id: None,
-            namespaces: Namespaces::default(),
+            signed_in_by_header: false,
+            awaiting: None,
             job: None,
             backlog: Vec::new(),
             backlog_from: 0,
@@ -119,11 +119,7 @@ impl ConnectionTask {
                 self.feed_backlog(now);
                 continue;
             }
-            // A peer that does not read gets no further answers to cause.
-            if self.connection.is_stalled() {
-                return Poll::Pending;
-            }
-            match self.poll_read(context, now) {
+            match self.poll_transport(context, now) {
                 Poll::Ready(()) => {}
                 Poll::Pending => return Poll::Pending,
             }
@@ -132,10 +128,24 @@ impl ConnectionTask {
         Poll::Pending
     }
 
+    fn poll_transport(&mut self, context: &mut Context<'_>, now: Now) -> Poll<()> {
+        if let Some(polled) = self.poll_posted(now) {
+            return polled;
+        }
+        // A peer that does not read gets no further answers to cause.
+        if self.connection.is_stalled() {
+            return Poll::Pending;
+        }
+        self.poll_read(context, now)
+    }
+
     fn poll_read(&mut self, context: &mut Context<'_>, now: Now) -> Poll<()> {
         let shard = Rc::clone(&self.shard);
         let mut scratch = shard.read_scratch.borrow_mut();
-        let read = self.connection.stream.borrow_mut().poll_read(context, &mut scratch);
+        let read = match &mut *self.connection.transport.borrow_mut() {
+            Transport::Socket(stream) => stream.poll_read(context, &mut scratch),
+            Transport::Polling(_) => Poll::Pending,
+        };
         match read {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(count)) if count > 0 => {
@@ -152,14 +162,22 @@ impl ConnectionTask {
 
     /// Takes in bytes from the socket or from the upgrade request's tail.
     pub(crate) fn receive(&mut self, bytes: &mut [u8], now: Now) {
-        if self.connection.caller.borrow().is_none() {
-            self.bytes_before_connect += bytes.len() as u64;
+        if self.is_within_budget(bytes.len()) {
+            self.feed(bytes, now);
+        }
+    }
+
+    /// Counts bytes before CONNECT; over the budget the connection ends.
+    pub(crate) fn is_within_budget(&mut self, count: usize) -> bool {
+        let anyone = self.connection.form == Form::Engine;
+        if !anyone && self.connection.caller.borrow().is_none() {
+            self.bytes_before_connect += count as u64;
             if self.bytes_before_connect > portcullis_model::limits::PRE_AUTH_MAX_BYTES {
                 self.connection.end(End::Refused(Denial::PreAuthBudget));
-                return;
+                return false;
             }
         }
-        self.feed(bytes, now);
+        true
     }
 
     fn feed_backlog(&mut self, now: Now) {
@@ -173,57 +191,64 @@ impl ConnectionTask {
     }
 
     fn poll_job(&mut self, context: &mut Context<'_>, now: Now) -> Poll<()> {
-        let Some(mut job) = self.job.take() else {
+        let Some(job) = self.job.take() else {
             return Poll::Ready(());
         };
         let timed_out = {
             let since_ms = self.connection.job_since_ms.get();
             now.monotonic_ms >= since_ms.saturating_add(self.shard.options.handler_timeout_ms)
         };
-        let finished = match &mut job {
-            Job::Event { future, answer } => {
+        let waits = match job {
+            Job::Event { mut future, answer } => {
                 let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
                 match polled {
                     Err(_panic) => {
-                        self.connection.end(End::Refused(Denial::Internal("handler_panic")));
-                        true
+                        self.panicked();
+                        None
                     }
                     Ok(Poll::Ready(outcome)) => {
-                        self.answer(answer, outcome, now);
-                        true
+                        self.answer(&answer, outcome, now);
+                        None
                     }
                     Ok(Poll::Pending) if timed_out => {
-                        self.answer(answer, Err(Denial::HandlerTimeout), now);
-                        true
+                        self.answer(&answer, Err(Denial::HandlerTimeout), now);
+                        None
                     }
-                    Ok(Poll::Pending) => false,
+                    Ok(Poll::Pending) => Some(Job::Event { future, answer }),
                 }
             }
             Job::Connect(connecting) => {
-                let namespace = connecting.namespace;
-                match catch_unwind(AssertUnwindSafe(|| connecting.poll(context))) {
+                let step = || self.poll_connecting(connecting, context, now);
+                match catch_unwind(AssertUnwindSafe(step)) {
                     Err(_panic) => {
-                        self.connection.end(End::Refused(Denial::Internal("handler_panic")));
-                        true
+                        self.panicked();
+                        None
                     }
-                    Ok(Poll::Ready(outcome)) => {
-                        self.connected(namespace, outcome, now);
-                        true
+                    Ok(Some(connecting)) if timed_out => {
+                        self.connecting_timed_out(connecting, now);
+                        None
                     }
-                    Ok(Poll::Pending) if timed_out => {
-                        self.connected(namespace, Err(Denial::HandlerTimeout), now);
-                        true
-                    }
-                    Ok(Poll::Pending) => false,
+                    Ok(waits) => waits.map(Job::Connect),
                 }
             }
         };
-        if finished {
-            self.connection.job_since_ms.set(0);
-            return Poll::Ready(());
+        match waits {
+            Some(job) => {
+                self.job = Some(job);
+                Poll::Pending
+            }
+            None => {
+                // What ended may have started the next act.
+                if self.job.is_none() {
+                    self.connection.job_since_ms.set(0);
+                }
+                Poll::Ready(())
+            }
         }
-        self.job = Some(job);
-        Poll::Pending
+    }
+
+    fn panicked(&self) {
+        self.connection.end(End::Refused(Denial::Internal("handler_panic")));
     }
 
     /// Starts an act: nothing else of this connection runs until it is done.
@@ -251,9 +276,11 @@ impl ConnectionTask {
         }
         self.connection.queue_last(close_frame(code, ""), &self.shard.options);
         self.job = None;
+        self.awaiting = None;
         self.backlog = Vec::new();
         self.shard.record_end(&self.connection, &end, code, now);
-        self.shard.forget(&self.connection);
+        self.shard.forget(&self.connection, &end, now);
+        self.say_farewell(&end);
         self.slot = None;
         let flushed = self.shard.flush(&self.connection, now);
         let until_ms = match (&end, flushed) {
@@ -276,7 +303,14 @@ impl ConnectionTask {
         if self.shard.flush(&self.connection, now) == Flushed::Failed {
             return Poll::Ready(());
         }
-        let mut stream = self.connection.stream.borrow_mut();
+        let mut transport = self.connection.transport.borrow_mut();
+        let stream = match &mut *transport {
+            Transport::Socket(stream) => stream,
+            Transport::Polling(polling) if polling.farewell == Farewell::Taken => {
+                return Poll::Ready(());
+            }
+            Transport::Polling(_) => return Poll::Pending,
+        };
         if !self.connection.is_stalled() && stream.poll_shutdown(context).is_pending() {
             return Poll::Pending;
         }
@@ -313,7 +347,12 @@ impl Future for ConnectionTask {
 
 impl Drop for ConnectionTask {
     fn drop(&mut self) {
-        self.shard.forget(&self.connection);
+        let now = self.shard.now();
+        self.shard.forget(&self.connection, &End::Peer, now);
+        self.connection.with_polling(|polling| {
+            polling.wake_poller();
+            polling.wake_poster();
+        });
         self.shard.linger_over(&self.connection);
     }
 }

@@ -4,18 +4,26 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use portcullis_audit::Audit;
 use portcullis_guard::Directory;
-use portcullis_model::{Clock, ConnectionId, Now};
+use portcullis_model::{Clock, ConnectionId, Denial, Namespace, Now, RoomId};
 use serde::Serialize;
 
-use crate::hub::Hub;
+use crate::broadcast::Broadcast;
+use crate::hub::{Delta, Hub};
+use crate::payload::Payload;
+use crate::socket::SocketId;
 
-/// The surroundings of one event.
+/// The surroundings of one event: the socket it came on and the way to others.
 #[derive(Clone)]
 pub struct Context {
     /// The connection the event came on.
     pub connection: ConnectionId,
+    /// The namespace it came in.
+    pub namespace: Namespace,
+    /// The public id of the socket: the connection's place in the namespace.
+    pub socket: SocketId,
     /// The client's address.
     pub client: IpAddr,
     /// When the event was permitted.
@@ -28,29 +36,93 @@ pub struct Context {
     pub audit: Audit,
     /// Users, rooms, memberships as they are now.
     pub directory: Arc<Directory>,
-    /// How many rooms the connection hears.
+    /// How many rooms the socket hears.
     pub(crate) rooms: usize,
 }
 
 impl Context {
-    /// How many rooms the connection hears; at most `ROOMS_PER_CONNECTION_MAX`.
+    /// How many rooms the socket hears; at most `ROOMS_PER_CONNECTION_MAX`.
     #[must_use]
     pub fn room_count(&self) -> usize {
         self.rooms
+    }
+
+    /// This socket alone.
+    pub fn this(&self) -> Broadcast {
+        self.hub.namespace(self.namespace.clone()).only(self.connection)
+    }
+
+    /// Everyone else in the namespace.
+    pub fn others(&self) -> Broadcast {
+        self.hub.namespace(self.namespace.clone()).without(self.connection)
+    }
+
+    /// Everyone else who hears the room.
+    pub fn others_in(&self, room: &RoomId) -> Broadcast {
+        self.others().to(room)
+    }
+
+    /// Everyone who hears the room, this socket too.
+    pub fn everyone_in(&self, room: &RoomId) -> Broadcast {
+        self.hub.namespace(self.namespace.clone()).to(room)
+    }
+
+    /// From here on the socket hears the room: whatever is handed to the hub after this.
+    ///
+    /// # Errors
+    /// [`Denial::RoomLimit`] when it hears as many as it may, [`Denial::Busy`] when its shard is
+    /// behind.
+    pub fn join(&self, room: &RoomId) -> Result<(), Denial> {
+        if self.rooms >= portcullis_model::limits::ROOMS_PER_CONNECTION_MAX {
+            return Err(Denial::RoomLimit("rooms_per_connection"));
+        }
+        self.this().join(room)
+    }
+
+    /// From here on the socket does not hear the room.
+    ///
+    /// # Errors
+    /// [`Denial::Busy`] when its shard is behind.
+    pub fn leave(&self, room: &RoomId) -> Result<(), Denial> {
+        self.this().leave(room)
+    }
+
+    /// Sends an event to this socket alone.
+    ///
+    /// # Errors
+    /// [`Denial::Busy`] when its shard is behind.
+    pub fn emit(&self, name: &str, payload: &Payload) -> Result<(), Denial> {
+        self.this().emit(name, payload)
+    }
+
+    /// Ends the socket's place in the namespace, after what was emitted to it before.
+    ///
+    /// # Errors
+    /// [`Denial::Busy`] when its shard is behind.
+    pub fn disconnect(&self) -> Result<(), Denial> {
+        self.this().disconnect()
+    }
+
+    /// Hands over a delta; for products with deltas of their own.
+    ///
+    /// # Errors
+    /// [`Denial::Busy`] when a shard is behind.
+    pub fn deliver(&self, delta: Delta) -> Result<(), Denial> {
+        self.hub.try_deliver(delta)
     }
 }
 
 /// A handler's answer: becomes the acknowledgement when the client asked for one.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    json: String,
+    payload: Payload,
 }
 
 impl Reply {
     /// `{"ok":true}`.
     #[must_use]
     pub fn ok() -> Self {
-        Self { json: String::from(r#"{"ok":true}"#) }
+        Self { payload: Payload::raw(String::from(r#"{"ok":true}"#)) }
     }
 
     /// `{"ok":true, …}` with the members of an object.
@@ -65,11 +137,23 @@ impl Reply {
             json.push_str(members);
         }
         json.push('}');
-        Self { json }
+        Self { payload: Payload::raw(json) }
     }
 
-    pub(crate) fn json(&self) -> &str {
-        &self.json
+    /// Arguments of any shape, for events without a payload type.
+    #[must_use]
+    pub fn arguments(payload: Payload) -> Self {
+        Self { payload }
+    }
+
+    /// Adds a binary member.
+    #[must_use]
+    pub fn attach(self, name: &str, bytes: impl Into<Bytes>) -> Self {
+        Self { payload: self.payload.attach(name, bytes) }
+    }
+
+    pub(crate) fn payload(&self) -> &Payload {
+        &self.payload
     }
 }
 
@@ -83,8 +167,9 @@ mod tests {
         struct Sent {
             seq: u64,
         }
-        assert_eq!(Reply::fields(&Sent { seq: 3 }).json(), r#"{"ok":true,"seq":3}"#);
-        assert_eq!(Reply::fields(&[1]).json(), r#"{"ok":true}"#);
-        assert_eq!(Reply::fields(&serde_json::json!({})).json(), Reply::ok().json());
+        let json = |reply: Reply| reply.payload().arguments().to_owned();
+        assert_eq!(json(Reply::fields(&Sent { seq: 3 })), r#"{"ok":true,"seq":3}"#);
+        assert_eq!(json(Reply::fields(&[1])), r#"{"ok":true}"#);
+        assert_eq!(json(Reply::fields(&serde_json::json!({}))), json(Reply::ok()));
     }
 }

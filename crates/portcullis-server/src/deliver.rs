@@ -1,15 +1,21 @@
 //! Deliveries applied to one shard, in the order they were committed.
 //! Never: a query, a wait, a copy of the frame.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use portcullis_model::limits::ROOMS_PER_CONNECTION_MAX;
-use portcullis_model::{ConnectionId, Denial, RoomId, UserId};
+use portcullis_model::{ConnectionId, Denial, Namespace, Now, RoomId, UserId};
 use tokio::sync::mpsc;
 
 use crate::connection::{Connection, End};
-use crate::hub::{Batch, Delta};
+use crate::frame::Frame;
+use crate::hub::{Acknowledge, Batch, Delta};
+use crate::namespace::Departure;
+use crate::recovery::{Parked, Resuming};
 use crate::shard::Shard;
+use crate::socket::Socket;
 
 /// Batches applied before other tasks of the shard get a turn.
 const BATCHES_PER_TURN: usize = 16;
@@ -33,68 +39,110 @@ impl Shard {
             Delta::Publish { room, frame } => {
                 let rooms = self.rooms.borrow();
                 let mut delivered = 0;
-                for member in rooms.members(room) {
-                    self.send(member, frame.bytes(member.form));
+                for member in rooms.members(frame.namespace(), room) {
+                    self.send_event(&member.connection, frame);
                     delivered += 1;
                 }
                 self.metrics.deliveries.inc_by(delivered);
             }
             Delta::Announce { frame } => {
-                let connections = self.connections.borrow();
-                for connection in connections.values() {
-                    if connection.hears_users.get() {
-                        self.send(connection, frame.bytes(connection.form));
-                        self.metrics.deliveries.inc();
+                let rooms = self.rooms.borrow();
+                for socket in rooms.everyone(frame.namespace()) {
+                    self.send_event(&socket.connection, frame);
+                    self.metrics.deliveries.inc();
+                }
+            }
+            Delta::Subscribe { room, connection } => {
+                if let Some(socket) = self.main_socket(*connection) {
+                    self.subscribe(&socket, room);
+                }
+            }
+            Delta::Unsubscribe { room, user } => {
+                for connection in self.connections_of(user) {
+                    if let Some(socket) = connection.socket("/") {
+                        self.unsubscribe(&socket, room);
                     }
                 }
             }
-            Delta::Subscribe { room, connection } => self.subscribe(room, *connection),
-            Delta::Unsubscribe { room, user } => {
-                for connection in self.connections_of(user) {
-                    self.unsubscribe(&connection, room);
-                }
-            }
             Delta::CloseRoom { room } => {
-                let members: Vec<_> = self.rooms.borrow().members(room).cloned().collect();
-                for connection in members {
-                    self.unsubscribe(&connection, room);
+                let rooms = self.rooms.borrow();
+                let members: Vec<_> = rooms.members(&Namespace::MAIN, room).cloned().collect();
+                drop(rooms);
+                for socket in members {
+                    self.unsubscribe(&socket, room);
                 }
             }
             Delta::Recheck { user } => self.recheck(user),
+            Delta::Resume { connection, rooms, missed } => {
+                self.put_back(*connection, rooms, missed);
+            }
+            Delta::Operate(operation) => self.operate(operation),
+            Delta::Acknowledge(Acknowledge { connection, frames }) => {
+                if let Some(connection) = self.open_connection(*connection) {
+                    for frame in frames {
+                        self.send(&connection, frame.clone());
+                    }
+                }
+            }
         }
     }
 
-    fn subscribe(&self, room: &RoomId, id: ConnectionId) {
+    /// A connection of this shard that has not ended.
+    pub(crate) fn open_connection(&self, id: ConnectionId) -> Option<Rc<Connection>> {
         if id.shard != self.index {
-            return;
+            return None;
         }
         let found = self.connections.borrow().get(&id.number).cloned();
-        let hears = |found: &Rc<Connection>| !found.is_ending() && found.hears_users.get();
-        let Some(connection) = found.filter(hears) else {
-            return;
-        };
-        let mut rooms = connection.rooms.borrow_mut();
+        found.filter(|found| !found.is_ending())
+    }
+
+    fn main_socket(&self, id: ConnectionId) -> Option<Rc<Socket>> {
+        self.open_connection(id)?.socket("/")
+    }
+
+    /// The socket hears the room from here on; at its limit, or if it does already, nothing.
+    pub(crate) fn subscribe(&self, socket: &Rc<Socket>, room: &RoomId) {
+        let mut rooms = socket.rooms.borrow_mut();
         let known = rooms.iter().any(|(known, _)| known == room);
         if known || rooms.len() >= ROOMS_PER_CONNECTION_MAX {
             return;
         }
-        let Some(caller) = connection.caller() else { return };
-        self.gate.directory().watch(room, &caller.principal.user().id);
-        let key = self.rooms.borrow_mut().add(room, Rc::clone(&connection));
+        let Some(caller) = socket.connection.caller() else { return };
+        if socket.namespace.is_main() {
+            self.gate.directory().watch(room, &caller.principal.user().id);
+        }
+        let key = self.rooms.borrow_mut().add(room, socket);
         rooms.push((room.clone(), key));
     }
 
-    /// The connection hears the room no more. Gives whether the user's last one stopped.
-    fn unsubscribe(&self, connection: &Rc<Connection>, room: &RoomId) -> bool {
-        let mut rooms = connection.rooms.borrow_mut();
+    /// The socket hears the room no more. Gives whether the user's last one stopped.
+    pub(crate) fn unsubscribe(&self, socket: &Rc<Socket>, room: &RoomId) -> bool {
+        let mut rooms = socket.rooms.borrow_mut();
         let Some(index) = rooms.iter().position(|(known, _)| known == room) else {
             return false;
         };
         let (room, key) = rooms.swap_remove(index);
-        self.rooms.borrow_mut().remove(&room, key);
-        connection.caller().is_some_and(|caller| {
-            self.gate.directory().unwatch(&room, &caller.principal.user().id) == 0
-        })
+        self.rooms.borrow_mut().remove(&socket.namespace, &room, key);
+        socket.namespace.is_main()
+            && socket.connection.caller().is_some_and(|caller| {
+                self.gate.directory().unwatch(&room, &caller.principal.user().id) == 0
+            })
+    }
+
+    /// A place is taken again: the answer, what was missed, and then what is live.
+    fn put_back(&self, id: ConnectionId, rooms: &[RoomId], missed: &[Arc<Frame>]) {
+        let Some(connection) = self.open_connection(id) else { return };
+        let Some(resuming) = connection.resuming.borrow_mut().take() else { return };
+        let Resuming { socket, answer } = *resuming;
+        self.enter_namespace(&socket);
+        self.send(&connection, answer);
+        for frame in missed {
+            self.send_event(&connection, frame);
+        }
+        for room in rooms {
+            self.subscribe(&socket, room);
+        }
+        connection.wake();
     }
 
     fn recheck(&self, user: &UserId) {
@@ -119,14 +167,60 @@ impl Shard {
         users.entry(user.clone()).or_default().push(connection.id.number);
     }
 
+    /// A socket is in its namespace from here on.
+    pub(crate) fn enter_namespace(&self, socket: &Rc<Socket>) {
+        self.rooms.borrow_mut().enter(socket);
+        socket.connection.sockets.borrow_mut().push(Rc::clone(socket));
+    }
+
+    /// A socket leaves its namespace, after its hook has seen where it was.
+    pub(crate) fn leave_namespace(&self, socket: &Rc<Socket>, reason: &'static str) {
+        let rooms: Vec<RoomId> =
+            socket.rooms.borrow().iter().map(|(room, _)| room.clone()).collect();
+        let caller = socket.connection.caller();
+        let rule = self.registered.namespaces.rule(socket.rule);
+        let hook = rule.and_then(|rule| rule.disconnecting.as_ref());
+        if let (Some(hook), Some(caller)) = (hook, &caller) {
+            let departure = Departure {
+                socket: socket.id,
+                connection: socket.connection.id,
+                namespace: socket.namespace.clone(),
+                user: caller.principal.user().clone(),
+                rooms: rooms.clone(),
+                reason,
+                hub: self.hub.clone(),
+            };
+            // A panic of a hook must not keep the rest from being freed.
+            let ran = catch_unwind(AssertUnwindSafe(|| hook(&departure)));
+            if ran.is_err() {
+                tracing::error!(namespace = %socket.namespace, "a disconnecting hook panicked");
+            }
+        }
+        for room in rooms {
+            let last = self.unsubscribe(socket, &room);
+            if let (true, Some(caller), Some(hook)) = (last, &caller, &self.registered.unwatch) {
+                hook(&self.hub, room, caller.principal.user().clone());
+            }
+        }
+        socket.connection.acks.give_up(&socket.namespace);
+        self.rooms.borrow_mut().leave(socket);
+        socket.connection.sockets.borrow_mut().retain(|one| !Rc::ptr_eq(one, socket));
+    }
+
     /// Takes a connection out of everything it is in, and frees what it held.
-    pub(crate) fn forget(&self, connection: &Rc<Connection>) {
+    pub(crate) fn forget(&self, connection: &Rc<Connection>, end: &End, now: Now) {
         let number = connection.id.number;
         if self.connections.borrow_mut().remove(&number).is_none() {
             return;
         }
         self.metrics.connections_open.dec();
-        self.leave_rooms(connection);
+        connection.resuming.borrow_mut().take();
+        let sockets = connection.sockets.borrow().clone();
+        for socket in sockets {
+            self.park(&socket, end, now);
+            self.leave_namespace(&socket, end.reason());
+        }
+        connection.acks.give_up_all();
         let Some(caller) = connection.caller() else { return };
         let user = &caller.principal.user().id;
         let mut users = self.users.borrow_mut();
@@ -139,17 +233,17 @@ impl Shard {
         connection.caller.borrow_mut().take();
     }
 
-    /// The connection hears no room any more; the product learns where its user went offline.
-    pub(crate) fn leave_rooms(&self, connection: &Rc<Connection>) {
-        let rooms: Vec<RoomId> =
-            connection.rooms.borrow().iter().map(|(room, _)| room.clone()).collect();
-        let caller = connection.caller();
-        for room in rooms {
-            let last = self.unsubscribe(connection, &room);
-            if let (true, Some(caller), Some(hook)) = (last, &caller, &self.registered.unwatch) {
-                hook(&self.hub, room, caller.principal.user().clone());
-            }
-        }
+    /// Keeps the place of a socket whose client may come back.
+    fn park(&self, socket: &Socket, end: &End, now: Now) {
+        let (Some(pid), true) = (&socket.pid, end.may_come_back()) else { return };
+        let Some(caller) = socket.connection.caller() else { return };
+        let parked = Parked {
+            user: caller.principal.user().id.clone(),
+            namespace: socket.namespace.clone(),
+            socket: socket.id,
+            rooms: socket.rooms.borrow().iter().map(|(room, _)| room.clone()).collect(),
+        };
+        self.parking.park(pid.clone(), parked, now);
     }
 
     /// Ends every connection that runs no act: the server is going away.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 
-use portcullis_guard::{Ask, Caller, Declared, Event, Gate, Permit};
+use portcullis_guard::{Ask, Caller, Declared, Event, Gate, Permit, RawPermit, Unnamed};
 use portcullis_model::{Denial, Now};
 
 use crate::context::{Context, Reply};
@@ -15,6 +15,9 @@ pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, Denial
 pub(crate) trait AnyEvent: Send + Sync {
     /// Asks door 3 and, with its permit, starts the handler.
     fn start(&self, call: Call<'_>) -> Result<HandlerFuture, Denial>;
+
+    /// How many binary attachments a message may carry.
+    fn attachments_max(&self) -> usize;
 }
 
 /// Everything one call of an event needs.
@@ -42,9 +45,33 @@ where
         let permit = call.gate.permit(&self.rule, call.caller, call.ask, call.now)?;
         Ok(Box::pin((self.handler)(permit, call.context)))
     }
+
+    fn attachments_max(&self) -> usize {
+        self.rule.attachments_max()
+    }
 }
 
-/// All declared events of the users' namespace.
+struct HandledRaw<H> {
+    rule: Unnamed,
+    handler: H,
+}
+
+impl<H, F> AnyEvent for HandledRaw<H>
+where
+    H: Fn(RawPermit, Context) -> F + Send + Sync,
+    F: Future<Output = Result<Reply, Denial>> + 'static,
+{
+    fn start(&self, call: Call<'_>) -> Result<HandlerFuture, Denial> {
+        let permit = call.gate.permit_raw(&self.rule, call.caller, call.ask, call.now)?;
+        Ok(Box::pin((self.handler)(permit, call.context)))
+    }
+
+    fn attachments_max(&self) -> usize {
+        self.rule.attachments_max()
+    }
+}
+
+/// All declared events of one namespace.
 #[derive(Default)]
 pub(crate) struct EventTable {
     events: HashMap<&'static str, Box<dyn AnyEvent>>,
@@ -59,6 +86,14 @@ impl EventTable {
         F: Future<Output = Result<Reply, Denial>> + 'static,
     {
         self.events.insert(E::NAME, Box::new(Handled { rule, handler }));
+    }
+
+    pub(crate) fn insert_raw<H, F>(&mut self, name: &'static str, rule: Unnamed, handler: H)
+    where
+        H: Fn(RawPermit, Context) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Reply, Denial>> + 'static,
+    {
+        self.events.insert(name, Box::new(HandledRaw { rule, handler }));
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&dyn AnyEvent> {

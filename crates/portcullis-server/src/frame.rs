@@ -4,41 +4,107 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use portcullis_model::Namespace;
+use portcullis_wire::plain;
+use portcullis_wire::socketio::{EventHead, event_with};
 use portcullis_wire::websocket::{Opcode, frame};
-use portcullis_wire::{plain, socketio};
+
+use crate::payload::Payload;
 
 /// Which form a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Socket.IO over Engine.IO over WebSocket.
+    /// Socket.IO over Engine.IO.
     SocketIo,
     /// The plain JSON form over WebSocket.
     Plain,
+    /// Engine.IO with nothing above it.
+    Engine,
 }
 
 /// One event, ready to be written to any connection: about twice its JSON in memory.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Frame {
+    namespace: Namespace,
     socket_io: Bytes,
-    plain: Bytes,
+    /// Binary messages that follow the packet.
+    attachments: Vec<Bytes>,
+    /// The plain form lives in the main namespace and carries no binary data.
+    plain: Option<Bytes>,
+}
+
+/// What an event is besides its name and payload.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FrameParts {
+    pub(crate) namespace: Namespace,
+    pub(crate) ack: Option<u64>,
+    pub(crate) offset: Option<u64>,
 }
 
 impl Frame {
     /// Encodes an event for namespace `/`. `payload_json` is one JSON value.
     #[must_use]
     pub fn event(name: &str, payload_json: &str) -> Arc<Self> {
-        let socket_io = socketio::event("/", name, payload_json);
-        let plain = plain::plain_event(name, payload_json);
+        Self::build(FrameParts::default(), name, &Payload::raw(payload_json.to_owned()))
+    }
+
+    /// Encodes an event of a namespace's history: `offset` is its place there.
+    ///
+    /// Socket.IO clients give the last offset they have seen when they come back; it grows in the
+    /// order of delivery. The plain form leaves it out.
+    #[must_use]
+    pub fn recoverable(
+        namespace: Namespace,
+        name: &str,
+        payload: &Payload,
+        offset: u64,
+    ) -> Arc<Self> {
+        Self::build(FrameParts { namespace, ack: None, offset: Some(offset) }, name, payload)
+    }
+
+    pub(crate) fn build(parts: FrameParts, name: &str, payload: &Payload) -> Arc<Self> {
+        let head = EventHead {
+            namespace: parts.namespace.as_str(),
+            name,
+            ack: parts.ack,
+            attachments: payload.attachments().len(),
+        };
+        let arguments = payload.arguments();
+        let text = match parts.offset {
+            Some(offset) => event_with(&head, &format!("{arguments},\"{offset}\"")),
+            None => event_with(&head, arguments),
+        };
+        let plain = (parts.namespace.is_main() && payload.attachments().is_empty())
+            .then(|| frame(Opcode::Text, plain::plain_event(name, arguments).as_bytes()));
         Arc::new(Self {
-            socket_io: frame(Opcode::Text, socket_io.as_bytes()),
-            plain: frame(Opcode::Text, plain.as_bytes()),
+            namespace: parts.namespace,
+            socket_io: frame(Opcode::Text, text.as_bytes()),
+            attachments: payload
+                .attachments()
+                .iter()
+                .map(|bytes| frame(Opcode::Binary, bytes))
+                .collect(),
+            plain,
         })
     }
 
-    pub(crate) fn bytes(&self, form: Form) -> Bytes {
+    /// Where it is heard.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Its first frame in a connection's form; nothing in a form that cannot say it.
+    pub(crate) fn bytes(&self, form: Form) -> Option<Bytes> {
         match form {
-            Form::SocketIo => self.socket_io.clone(),
+            Form::SocketIo => Some(self.socket_io.clone()),
             Form::Plain => self.plain.clone(),
+            Form::Engine => None,
         }
+    }
+
+    /// The frames that follow the first.
+    pub(crate) fn attachments(&self) -> &[Bytes] {
+        &self.attachments
     }
 }

@@ -59,7 +59,7 @@ impl HttpConnection {
         }
     }
 
-    async fn read_more(&mut self) -> Result<(), ReadFault> {
+    pub(crate) async fn read_more(&mut self) -> Result<(), ReadFault> {
         let shard = self.shard.clone();
         let (stream, buffer) = (&mut self.stream, &mut self.buffer);
         let count = poll_fn(|context| {

@@ -43,6 +43,14 @@ impl HttpConnection {
         self.write_refusal(&refusal, &refusal.http_body(), None).await;
     }
 
+    /// Refuses a request of a session, in the words of Engine.IO.
+    pub(crate) async fn refuse_engine(&mut self, denial: &Denial, origin: Option<&str>) {
+        let now = self.shard.now();
+        let who = Who { origin, ..self.who() };
+        let refusal = refuse(&self.shard, denial, &who, now);
+        self.write_refusal(&refusal, &refusal.engine_body(), origin).await;
+    }
+
     pub(crate) async fn refuse_request(
         &mut self,
         denial: &Denial,
@@ -63,7 +71,7 @@ impl HttpConnection {
         };
         let refusal = refuse(&self.shard, denial, &who, now);
         let body = match target {
-            Target::Engine => refusal.engine_body(),
+            Target::Engine(_) => refusal.engine_body(),
             _ => refusal.http_body(),
         };
         self.write_refusal(&refusal, &body, None).await;
@@ -125,7 +133,7 @@ impl HttpConnection {
         bytes.into()
     }
 
-    async fn write_all(&mut self, mut bytes: Bytes) -> bool {
+    pub(crate) async fn write_all(&mut self, mut bytes: Bytes) -> bool {
         let stream = &mut self.stream;
         while !bytes.is_empty() {
             match poll_fn(|context| stream.poll_write(context, &bytes)).await {

@@ -11,8 +11,8 @@ use crate::frame::Form;
 /// What a request's path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// The Engine.IO path.
-    Engine,
+    /// An Engine.IO path, and what is spoken above it.
+    Engine(Form),
     /// The plain form's path.
     Plain,
     /// A product's route, by its index.
@@ -30,9 +30,12 @@ pub(crate) enum Target {
 impl Target {
     pub(crate) fn of(head: &Head<'_>, registered: &Registered) -> Self {
         match head.path {
-            "/socket.io/" => return Self::Engine,
+            "/socket.io/" => return Self::Engine(Form::SocketIo),
             "/ws" => return Self::Plain,
             _ => {}
+        }
+        if registered.engine.as_ref().is_some_and(|engine| engine.path == head.path) {
+            return Self::Engine(Form::Engine);
         }
         let mut path_known = false;
         for (index, route) in registered.routes.iter().enumerate() {
@@ -60,24 +63,11 @@ impl Target {
     /// The door a request for this target has to pass.
     pub(crate) fn door(self, polling: bool) -> Door {
         match self {
-            Self::Engine if polling => Door::PollingIo,
-            Self::Engine => Door::SocketIo,
+            Self::Engine(_) if polling => Door::PollingIo,
+            Self::Engine(_) => Door::SocketIo,
             Self::Plain => Door::Plain,
             Self::Route(_) | Self::Preflight | Self::WrongMethod => Door::Api,
             Self::Page(_) | Self::Nothing => Door::Page,
-        }
-    }
-
-    /// The form a socket behind this target speaks.
-    pub(crate) fn form(self) -> Form {
-        match self {
-            Self::Plain => Form::Plain,
-            Self::Engine
-            | Self::Route(_)
-            | Self::WrongMethod
-            | Self::Preflight
-            | Self::Page(_)
-            | Self::Nothing => Form::SocketIo,
         }
     }
 }

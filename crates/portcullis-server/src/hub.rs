@@ -1,11 +1,14 @@
 //! The way into every shard, for deliveries.
 //! Never: unbounded; a shard that is behind holds the writer back.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use portcullis_model::{ConnectionId, Denial, RoomId, UserId};
 use tokio::sync::mpsc;
 
+use crate::broadcast::Operation;
 use crate::frame::Frame;
 
 /// Batches that may wait for one shard.
@@ -14,33 +17,33 @@ const INBOX_MAX_BATCHES: usize = 1024;
 /// One thing every shard has to know, in the order it happened.
 #[derive(Debug, Clone)]
 pub enum Delta {
-    /// A frame for everyone who hears the room.
+    /// A frame for everyone who hears the room, in the frame's namespace.
     Publish {
         /// The room.
         room: RoomId,
         /// The event.
         frame: Arc<Frame>,
     },
-    /// A frame for everyone who is signed in.
+    /// A frame for everyone in the frame's namespace.
     Announce {
         /// The event.
         frame: Arc<Frame>,
     },
-    /// From here on the connection hears the room, if it still lives.
+    /// From here on the connection hears the room of namespace `/`, if it still lives.
     Subscribe {
         /// The room.
         room: RoomId,
         /// The connection.
         connection: ConnectionId,
     },
-    /// From here on no connection of the user hears the room.
+    /// From here on no connection of the user hears the room of namespace `/`.
     Unsubscribe {
         /// The room.
         room: RoomId,
         /// The user.
         user: UserId,
     },
-    /// From here on nobody hears the room.
+    /// From here on nobody hears the room of namespace `/`.
     CloseRoom {
         /// The room.
         room: RoomId,
@@ -50,9 +53,40 @@ pub enum Delta {
         /// The user.
         user: UserId,
     },
+    /// A connection that came back has its place again: it gets what it missed, then hears its
+    /// rooms from here on. The answer to [`crate::Recovering`].
+    Resume {
+        /// The connection.
+        connection: ConnectionId,
+        /// The rooms it may still hear.
+        rooms: Vec<RoomId>,
+        /// What it missed, in the order it was said.
+        missed: Vec<Arc<Frame>>,
+    },
+    /// Something is done to chosen sockets.
+    Operate(Operation),
+    /// An acknowledgement that comes after what its handler emitted.
+    Acknowledge(Acknowledge),
+}
+
+/// Encoded frames for one connection.
+#[derive(Debug, Clone)]
+pub struct Acknowledge {
+    pub(crate) connection: ConnectionId,
+    pub(crate) frames: Vec<Bytes>,
 }
 
 pub(crate) type Batch = Arc<[Delta]>;
+
+thread_local! {
+    /// How often this thread has handed something to a hub.
+    static HANDED_OVER: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How often this thread has handed something to a hub: tells whether a handler did.
+pub(crate) fn handed_over() -> u64 {
+    HANDED_OVER.get()
+}
 
 /// Hands deliveries to every shard.
 ///
@@ -70,6 +104,10 @@ impl Hub {
         (Self { shards: senders.into() }, receivers)
     }
 
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
     /// Delivers from a thread that may wait: the store's writer.
     ///
     /// A shard that has ended takes nothing any more; that is no error.
@@ -85,6 +123,7 @@ impl Hub {
     /// # Errors
     /// [`Denial::Busy`] when a shard's queue is full; shards before it have taken the delta.
     pub fn try_deliver(&self, delta: Delta) -> Result<(), Denial> {
+        HANDED_OVER.set(HANDED_OVER.get().wrapping_add(1));
         let batch: Batch = Arc::new([delta]);
         let mut outcome = Ok(());
         for shard in self.shards.iter() {
@@ -93,5 +132,15 @@ impl Hub {
             }
         }
         outcome
+    }
+
+    /// Delivers to one shard.
+    pub(crate) fn try_deliver_to(&self, shard: u16, delta: Delta) -> Result<(), Denial> {
+        HANDED_OVER.set(HANDED_OVER.get().wrapping_add(1));
+        let Some(sender) = self.shards.get(usize::from(shard)) else { return Ok(()) };
+        match sender.try_send(Arc::new([delta])) {
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Denial::Busy),
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        }
     }
 }

@@ -3,11 +3,16 @@
 
 mod options; // plain numbers the engine runs by
 mod builder; // what a product registers before the start
+mod namespace; // namespaces by name or pattern, with their events and hooks
 mod api; // HTTP requests and responses as products see them
 mod context; // what a handler gets beside its permit, and what it gives back
+mod payload; // what events and acknowledgements carry
+mod broadcast; // whom an event goes to
+mod gather; // answers from every shard
 mod event_table; // declared events and their handlers, by name
 mod frame; // an event encoded once in every wire form
 mod hub; // the way into every shard, for deliveries
+mod raw_engine; // Engine.IO with nothing above it
 mod running; // threads, readiness, drain
 mod listen; // sockets under an accept budget, TLS under a deadline
 mod stream; // a socket, plain or TLS, polled by hand
@@ -15,28 +20,47 @@ mod http; // one HTTP connection, request by request
 mod http_read; // heads and bodies, bounded and timed
 mod http_route; // which door a request asks for
 mod http_respond; // answers, with their security headers
+mod http_polling; // a session opened, polled, posted to
+mod http_move; // a connection handed to the shard of its session
 mod headers; // security headers and CORS on every response
-mod upgrade; // from request to connection // health, readiness, metrics for operators
+mod session_id; // secret ids that know their shard
+mod upgrade; // from request to connection
+mod upgrade_probe; // a WebSocket that takes over a long-polling session
 mod connection; // what a shard shares of one connection
 mod connection_task; // the one task of a connection
 mod connection_packet; // from frames to packets to acts
+mod connection_polling; // posted packets, and the switch to a WebSocket
+mod polling; // who polls, what was posted
+mod attachments; // packets that wait for their binary data
+mod acks; // questions the server has asked
 mod pipeline; // decode, permit, dispatch, answer
 mod connect; // Socket.IO CONNECT and the plain form's connect
+mod connect_job; // a CONNECT that waits for a hook
+mod socket; // a connection's place in a namespace
+mod recovery; // places kept for who comes back
+mod record_connection; // the records of a connection's life
 mod outbox; // frames waiting to be written, bounded
-mod rooms; // who on this shard hears a room
+mod rooms; // who on this shard is where
 mod deliver; // deliveries applied in order
+mod operate; // operations on chosen sockets
 mod timer; // a wheel of deadlines
 mod shard; // one thread's world
 mod refuse; // the one way out for refusals
 mod random; // identifiers nobody can guess
 mod metrics; // counters
-mod private;
+mod private; // health, readiness, metrics for operators
 
 pub use api::{ApiRequest, ApiResponse, Method, ResponseKind};
+pub use broadcast::{Acknowledged, Answered, Broadcast, Operation, SocketInfo};
 pub use builder::Builder;
 pub use context::{Context, Reply};
 pub use frame::Frame;
-pub use hub::{Delta, Hub};
-pub use options::Options;
+pub use hub::{Acknowledge, Delta, Hub};
+pub use namespace::{Departure, NamespaceBuilder};
+pub use options::{ConnectAnswer, Options};
+pub use payload::Payload;
 pub use random::random_id;
+pub use raw_engine::EngineMessage;
+pub use recovery::{Recovered, Recovering};
 pub use running::{Running, ServerError};
+pub use socket::SocketId;

@@ -13,11 +13,10 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::http::HttpConnection;
+use crate::http::{HttpConnection, Requests};
 use crate::refuse::{Who, refuse};
 use crate::shard::Shard;
-use crate::stream::Stream;
-use crate::upgrade;
+use crate::stream::{Stream, Tcp};
 
 /// Connections the kernel may hold before we accept them.
 const BACKLOG: i32 = 1024;
@@ -36,10 +35,10 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 /// A place in the shard's budget of HTTP connections; given back on drop.
-struct Place(Rc<Shard>);
+pub(crate) struct Place(Rc<Shard>);
 
 impl Place {
-    fn take(shard: &Rc<Shard>) -> Option<Self> {
+    pub(crate) fn take(shard: &Rc<Shard>) -> Option<Self> {
         let taken = shard.http_connections.get();
         if taken >= shard.options.http_connections_max {
             return None;
@@ -80,13 +79,10 @@ impl Shard {
             let (shard, tls) = (Rc::clone(&self), tls.clone());
             tokio::task::spawn_local(async move {
                 if let Some(stream) = shard.secure(socket, peer, tls).await {
-                    let buffer = Vec::new();
-                    let http = HttpConnection { shard, stream, peer, buffer };
-                    if let Some((http, accepted)) = Box::pin(http.serve()).await {
-                        upgrade::start(http, *accepted);
-                    }
+                    let (buffer, requests) = (Vec::new(), Requests::default());
+                    let http = HttpConnection { shard, stream, peer, buffer, requests };
+                    http.run(place).await;
                 }
-                drop(place);
             });
         }
     }
@@ -101,10 +97,10 @@ impl Shard {
             return None;
         }
         let Some(acceptor) = tls else {
-            return Some(Stream::Plain(socket));
+            return Some(Stream::Plain(Tcp::Here(socket)));
         };
         let deadline = Duration::from_millis(self.options.handshake_timeout_ms);
-        match timeout(deadline, acceptor.accept(socket)).await {
+        match timeout(deadline, acceptor.accept(Tcp::Here(socket))).await {
             Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
             Ok(Err(_)) | Err(_) => {
                 let who =

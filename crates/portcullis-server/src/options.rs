@@ -4,6 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use portcullis_model::limits;
+
 /// How the engine runs. Every time is in milliseconds.
 #[derive(Clone)]
 pub struct Options {
@@ -43,6 +45,20 @@ pub struct Options {
     pub http_connections_max: usize,
     /// Largest body of an HTTP request.
     pub body_max_bytes: usize,
+    /// Largest body of a long-polling request or answer.
+    pub polling_max_bytes: usize,
+    /// What the answer to a CONNECT holds.
+    pub connect_answer: ConnectAnswer,
+}
+
+/// What the answer to a CONNECT holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConnectAnswer {
+    /// `sid`, the nonce for signed messages, the server's time; refusals with code and reference.
+    #[default]
+    Full,
+    /// What the Socket.IO protocol asks for and nothing else, for tests of that protocol.
+    Bare,
 }
 
 impl Default for Options {
@@ -66,6 +82,8 @@ impl Default for Options {
             drain_ms: 10_000,
             http_connections_max: 20_000,
             body_max_bytes: 16 * 1024,
+            polling_max_bytes: limits::POLLING_BODY_MAX_BYTES,
+            connect_answer: ConnectAnswer::Full,
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::stream::Stream;
 /// More than this is not copied together: the frame is written as it is.
 const COALESCE_MAX_BYTES: usize = 16 * 1024;
 
+/// With so many frames waiting a peer is behind.
+const BEHIND_FRAMES: usize = 16;
+
 /// Why a frame was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full;
@@ -46,6 +49,23 @@ impl Outbox {
         self.bytes += frame.len();
         self.frames.push_back(frame);
         Ok(())
+    }
+
+    /// Takes the oldest frame.
+    pub(crate) fn pop(&mut self) -> Option<Bytes> {
+        let frame = self.frames.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(frame.len());
+        Some(frame)
+    }
+
+    /// How many bytes the oldest frame has.
+    pub(crate) fn front_bytes(&self) -> Option<usize> {
+        self.frames.front().map(Bytes::len)
+    }
+
+    /// Whether few enough frames wait that the peer may be called up to date.
+    pub(crate) fn is_short(&self) -> bool {
+        self.frames.len() < BEHIND_FRAMES
     }
 
     /// Writes as much as the socket takes; small frames go together in one call.

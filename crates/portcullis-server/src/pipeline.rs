@@ -1,52 +1,55 @@
 //! A message's way: decode, permit, dispatch, answer.
 //! Never: a handler called with anything but a permit.
 
+use std::rc::Rc;
+
+use bytes::Bytes;
 use portcullis_guard::{Ask, Body, Caller};
 use portcullis_model::{ClosedBy, Denial, Now};
 use portcullis_wire::plain::{self, PlainMessage};
 use portcullis_wire::socketio;
 use portcullis_wire::websocket::{Opcode, frame};
 
-use crate::connect::NamespaceName;
 use crate::connection::End;
 use crate::connection_task::{ConnectionTask, Job};
 use crate::context::{Context, Reply};
-use crate::event_table::Call;
+use crate::event_table::{Call, HandlerFuture};
 use crate::frame::Form;
+use crate::hub::{Acknowledge, Delta, handed_over};
+use crate::payload::Payload;
+use crate::socket::Socket;
 
 /// Where the answer of an event goes.
 #[derive(Debug, Clone)]
 pub(crate) enum Recipient {
-    /// A Socket.IO acknowledgement.
-    Ack {
-        /// Where the event came from.
-        namespace: NamespaceName,
-        /// The id the client gave it.
-        id: u64,
-    },
+    /// A Socket.IO acknowledgement under the id the client gave.
+    Ack(u64),
     /// The plain form's `id`, as raw JSON.
     Plain(String),
     /// The client did not ask for one.
     Nobody,
 }
 
-impl Recipient {
-    /// Who gets the answer of a Socket.IO event.
-    pub(crate) fn of(namespace: NamespaceName, ack: Option<u64>) -> Self {
-        ack.map_or(Self::Nobody, |id| Self::Ack { namespace, id })
-    }
-}
-
 /// The event that is answered.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct AnswerTo {
+    pub(crate) socket: Rc<Socket>,
     pub(crate) recipient: Recipient,
     pub(crate) event: String,
+    /// What this thread had handed to the hub when the handler started.
+    handed_over: u64,
 }
 
 impl ConnectionTask {
-    /// A Socket.IO event of the users' namespace.
-    pub(crate) fn socket_event(&mut self, json: &str, ack: Option<u64>, now: Now) {
+    /// A Socket.IO event.
+    pub(crate) fn socket_event(
+        &mut self,
+        socket: &Rc<Socket>,
+        json: &str,
+        attachments: &[Bytes],
+        ack: Option<u64>,
+        now: Now,
+    ) {
         let name = match socketio::event_name(json) {
             Ok(name) => name,
             Err(fault) => {
@@ -54,21 +57,27 @@ impl ConnectionTask {
                 return;
             }
         };
-        let recipient = Recipient::of(NamespaceName::Users, ack);
-        let answer = AnswerTo { recipient, event: String::from(name) };
-        let ask = Ask { event: name, body: Body::Array(json), size_bytes: json.len() };
+        let recipient = ack.map_or(Recipient::Nobody, Recipient::Ack);
+        let answer = AnswerTo::new(socket, recipient, name);
+        let binary: usize = attachments.iter().map(Bytes::len).sum();
+        let size_bytes = json.len() + binary;
+        let ask = Ask { event: name, body: Body::Array(json), size_bytes, attachments };
         self.event(&ask, answer, now);
     }
 
     /// An event in the plain form.
     pub(crate) fn plain_event(&mut self, message: &PlainMessage<'_>, size: usize, now: Now) {
+        let Some(socket) = self.connection.socket("/") else {
+            self.connection.end(End::Refused(Denial::Sequence("event_before_connect")));
+            return;
+        };
         let recipient = match &message.id {
             Some(id) => Recipient::Plain(id.as_json().to_owned()),
             None => Recipient::Nobody,
         };
-        let answer = AnswerTo { recipient, event: String::from(message.event) };
+        let answer = AnswerTo::new(&socket, recipient, message.event);
         let body = Body::Parts { payload: message.data, mid: message.mid, seq: message.seq };
-        let ask = Ask { event: message.event, body, size_bytes: size };
+        let ask = Ask { event: message.event, body, size_bytes: size, attachments: &[] };
         self.event(&ask, answer, now);
     }
 
@@ -78,7 +87,7 @@ impl ConnectionTask {
             return;
         };
         self.shard.metrics.messages_in.inc();
-        match self.permit_and_start(&caller, ask, now) {
+        match self.permit_and_start(&caller, &answer.socket, ask, now) {
             Ok(future) => self.start_job(Job::Event { future, answer }, now),
             Err(denial) => self.answer(&answer, Err(denial), now),
         }
@@ -87,31 +96,41 @@ impl ConnectionTask {
     fn permit_and_start(
         &self,
         caller: &Caller,
+        socket: &Socket,
         ask: &Ask<'_>,
         now: Now,
-    ) -> Result<crate::event_table::HandlerFuture, Denial> {
+    ) -> Result<HandlerFuture, Denial> {
         let shard = &self.shard;
-        let event = shard.registered.events.find(ask.event);
+        let rule = shard.registered.namespaces.rule(socket.rule);
+        let event = rule.and_then(|rule| rule.events.find(ask.event));
         let Some(event) = event.filter(|_| !socketio::is_reserved(ask.event)) else {
             return Err(shard.gate.refuse_unknown(caller, now));
         };
-        let context = Context {
+        let context = self.context(socket, now);
+        event.start(Call { gate: &shard.gate, caller, ask, now, context })
+    }
+
+    /// What a handler or hook of a socket gets.
+    pub(crate) fn context(&self, socket: &Socket, now: Now) -> Context {
+        let shard = &self.shard;
+        Context {
             connection: self.connection.id,
+            namespace: socket.namespace.clone(),
+            socket: socket.id,
             client: self.connection.client,
             now,
             hub: shard.hub.clone(),
             clock: shard.clock.clone(),
             audit: shard.audit.clone(),
             directory: shard.gate.directory().clone(),
-            rooms: self.connection.rooms.borrow().len(),
-        };
-        event.start(Call { gate: &shard.gate, caller, ask, now, context })
+            rooms: socket.rooms.borrow().len(),
+        }
     }
 
     /// Tells the client how its event went.
     pub(crate) fn answer(&mut self, answer: &AnswerTo, outcome: Result<Reply, Denial>, now: Now) {
         match outcome {
-            Ok(reply) => self.reply(&answer.recipient, reply.json()),
+            Ok(reply) => self.reply(answer, reply.payload()),
             Err(denial) => self.answer_refused(answer, &denial, now),
         }
     }
@@ -124,10 +143,28 @@ impl ConnectionTask {
         let refusal = self.refuse(denial, Some(&answer.event), now);
         match &answer.recipient {
             Recipient::Nobody => {
-                self.emit("error", &refusal.error_event(Some(&answer.event)));
+                let payload = refusal.error_event(Some(&answer.event));
+                let text = self.event_text(&answer.socket, "error", &payload);
+                self.shard.send(&self.connection, frame(Opcode::Text, text.as_bytes()));
             }
-            recipient => self.reply(recipient, &refusal.reply()),
+            Recipient::Ack(_) | Recipient::Plain(_) => {
+                self.reply(answer, &Payload::raw(refusal.reply()));
+            }
         }
+        self.strike(denial, now);
+    }
+
+    /// A refusal that answers nothing: recorded, and counted as a strike.
+    pub(crate) fn refuse_unanswerable(&mut self, denial: &Denial, now: Now) {
+        if let ClosedBy::Code(_) = denial.answer().closed_by {
+            self.connection.end(End::Refused(denial.clone()));
+            return;
+        }
+        let _recorded = self.refuse(denial, None, now);
+        self.strike(denial, now);
+    }
+
+    fn strike(&self, denial: &Denial, now: Now) {
         let strikes = denial.answer().strike
             && self.connection.caller().is_some_and(|caller| caller.strike(now));
         if strikes {
@@ -135,22 +172,47 @@ impl ConnectionTask {
         }
     }
 
-    fn reply(&self, recipient: &Recipient, json: &str) {
-        let text = match recipient {
-            Recipient::Ack { namespace, id } => socketio::ack(namespace.name(), *id, json),
-            Recipient::Plain(id) => plain::plain_reply(id, &without_id(json)),
+    fn reply(&self, answer: &AnswerTo, payload: &Payload) {
+        let namespace = answer.socket.namespace.as_str();
+        let text = match &answer.recipient {
+            Recipient::Ack(id) => {
+                socketio::ack_with(namespace, *id, payload.attachments().len(), payload.arguments())
+            }
+            Recipient::Plain(id) => plain::plain_reply(id, &without_id(payload.arguments())),
             Recipient::Nobody => return,
         };
-        self.shard.send(&self.connection, frame(Opcode::Text, text.as_bytes()));
+        let first = frame(Opcode::Text, text.as_bytes());
+        let attachments = payload.attachments().iter().map(|bytes| frame(Opcode::Binary, bytes));
+        // What the handler emitted is still on its way through the hub: the answer goes after it.
+        if handed_over() != answer.handed_over {
+            let frames = std::iter::once(first.clone()).chain(attachments.clone()).collect();
+            let connection = self.connection.id;
+            let delta = Delta::Acknowledge(Acknowledge { connection, frames });
+            if self.shard.hub.try_deliver_to(connection.shard, delta).is_ok() {
+                return;
+            }
+        }
+        self.shard.send(&self.connection, first);
+        for frame in attachments {
+            self.shard.send(&self.connection, frame);
+        }
     }
 
-    /// Sends an event to this connection alone.
-    pub(crate) fn emit(&self, name: &str, payload_json: &str) {
-        let text = match self.connection.form {
-            Form::SocketIo => socketio::event("/", name, payload_json),
+    /// An event to this connection, in its form.
+    pub(crate) fn event_text(&self, socket: &Socket, name: &str, payload_json: &str) -> String {
+        match self.connection.form {
+            Form::SocketIo | Form::Engine => {
+                socketio::event(socket.namespace.as_str(), name, payload_json)
+            }
             Form::Plain => plain::plain_event(name, payload_json),
-        };
-        self.shard.send(&self.connection, frame(Opcode::Text, text.as_bytes()));
+        }
+    }
+}
+
+impl AnswerTo {
+    fn new(socket: &Rc<Socket>, recipient: Recipient, event: &str) -> Self {
+        let event = String::from(event);
+        Self { socket: Rc::clone(socket), recipient, event, handed_over: handed_over() }
     }
 }
 

@@ -13,9 +13,14 @@ use portcullis_model::{Denial, Reference};
 /// # Errors
 /// [`Denial::Internal`] when the machine gives no randomness: fail closed.
 pub fn random_id<const BYTES: usize>() -> Result<String, Denial> {
+    random_bytes::<BYTES>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Secret random bytes.
+pub(crate) fn random_bytes<const BYTES: usize>() -> Result<[u8; BYTES], Denial> {
     let mut bytes = [0u8; BYTES];
     SystemRandom::new().fill(&mut bytes).map_err(|_| Denial::Internal("randomness"))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(bytes)
 }
 
 /// Makes the short references that a refused peer and the security record share.

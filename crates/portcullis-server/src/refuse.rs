@@ -70,7 +70,7 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
 fn engine_code(denial: &Denial) -> u8 {
     match denial {
         Denial::TransportUnknown | Denial::PollingOff => 0,
-        Denial::SessionUnknown => 1,
+        Denial::SessionUnknown(_) => 1,
         Denial::HandshakeMethod => 2,
         Denial::OriginMissing
         | Denial::OriginForbidden
@@ -115,6 +115,11 @@ impl Refusal {
         let mut data = self.members();
         data.remove("message");
         json!({ "message": self.answer.message, "data": data }).to_string()
+    }
+
+    /// The payload of a refused CONNECT, for tests of the protocol: `{message}`.
+    pub(crate) fn bare_error(&self) -> String {
+        json!({ "message": self.answer.message }).to_string()
     }
 
     /// The acknowledgement of a refused event: `{ok: false, error: {…}}`.

@@ -14,11 +14,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use crate::builder::Builder;
+use crate::http_move::Moved;
 use crate::hub::Batch;
 use crate::listen::bind;
 use crate::metrics::Metrics;
 use crate::private::Private;
+use crate::session_id::SessionIds;
 use crate::shard::{Common, Shard};
+
+/// Connections that may be on their way to one shard.
+const MOVED_MAX: usize = 1024;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +91,7 @@ pub(crate) fn start(builder: Builder) -> Result<Running, ServerError> {
         .first()
         .and_then(|listener| listener.local_addr().ok())
         .unwrap_or(builder.options.public);
+    let (doors, arrivals): (Vec<_>, Vec<_>) = (0..shards).map(|_| mpsc::channel(MOVED_MAX)).unzip();
     let common = Common {
         options: Arc::new(builder.options),
         gate: Arc::new(builder.gate),
@@ -94,6 +100,9 @@ pub(crate) fn start(builder: Builder) -> Result<Running, ServerError> {
         clock: builder.clock,
         audit: builder.audit,
         metrics: Arc::new(Metrics::new()),
+        session_ids: SessionIds::default(),
+        parking: Arc::default(),
+        doors: doors.into(),
     };
     let (draining, drained) = watch::channel(false);
     let (stopped, stop) = watch::channel(false);
@@ -108,12 +117,13 @@ pub(crate) fn start(builder: Builder) -> Result<Running, ServerError> {
         })?);
     }
     let mut threads = Vec::with_capacity(shards);
-    for (index, (listener, inbox)) in listeners.into_iter().zip(builder.inboxes).enumerate() {
+    let ways_in = listeners.into_iter().zip(builder.inboxes).zip(arrivals);
+    for (index, ((listener, inbox), arrivals)) in ways_in.enumerate() {
         let index = u16::try_from(index).unwrap_or(u16::MAX);
         let (common, drained) = (common.clone(), drained.clone());
         threads.push(thread(&format!("shard-{index}"), move |local, runtime| {
             let shard = Rc::new(Shard::new(index, common));
-            run(local, runtime, shard.run(listener, inbox, drained));
+            run(local, runtime, shard.run(listener, inbox, arrivals, drained));
         })?);
     }
     Ok(Running { public, private, draining, stopped, shards: threads, operators })
@@ -164,6 +174,7 @@ impl Shard {
         self: Rc<Self>,
         listener: std::net::TcpListener,
         inbox: mpsc::Receiver<Batch>,
+        arrivals: mpsc::Receiver<Moved>,
         mut drained: watch::Receiver<bool>,
     ) {
         let Ok(listener) = TcpListener::from_std(listener) else {
@@ -173,6 +184,7 @@ impl Shard {
         tokio::task::spawn_local(tokio::task::unconstrained(Rc::clone(&self).flush_forever()));
         tokio::task::spawn_local(Rc::clone(&self).turn_wheel_forever());
         tokio::task::spawn_local(Rc::clone(&self).deliver_forever(inbox));
+        tokio::task::spawn_local(Rc::clone(&self).take_in_forever(arrivals));
         let accepting = Rc::clone(&self).accept_until_drained(listener, drained.clone());
         tokio::task::spawn_local(accepting);
         drop(drained.wait_for(|draining| *draining).await);

@@ -9,17 +9,21 @@ use std::sync::Arc;
 use portcullis_audit::Audit;
 use portcullis_guard::Gate;
 use portcullis_model::{Clock, ConnectionId, Now, UserId};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use crate::builder::Registered;
-use crate::connection::{Connection, End};
+use crate::connection::{Connection, End, session_options};
+use crate::frame::Frame;
 use crate::headers::SecurityHeaders;
+use crate::http_move::Moved;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::outbox::Flushed;
 use crate::random::References;
+use crate::recovery::Parking;
 use crate::rooms::Rooms;
+use crate::session_id::{SessionIds, SessionSecret};
 use crate::timer::{SLOT_MS, Wheel};
 
 /// Bytes read from a socket at once.
@@ -48,6 +52,10 @@ pub(crate) struct Shard {
     pub(crate) write_scratch: RefCell<Vec<u8>>,
     pub(crate) http_connections: Cell<usize>,
     pub(crate) draining: Cell<bool>,
+    pub(crate) session_ids: SessionIds,
+    pub(crate) parking: Arc<Parking>,
+    /// The ways to every shard for connections that belong there.
+    pub(crate) doors: Arc<[mpsc::Sender<Moved>]>,
     /// One more owner for each HTTP route that runs: the drain waits for those as for handlers.
     pub(crate) routes_running: Rc<()>,
     wheel: RefCell<Wheel>,
@@ -66,6 +74,9 @@ pub(crate) struct Common {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) audit: Audit,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) session_ids: SessionIds,
+    pub(crate) parking: Arc<Parking>,
+    pub(crate) doors: Arc<[mpsc::Sender<Moved>]>,
 }
 
 impl Shard {
@@ -83,6 +94,9 @@ impl Shard {
             clock: common.clock,
             audit: common.audit,
             metrics: common.metrics,
+            session_ids: common.session_ids,
+            parking: common.parking,
+            doors: common.doors,
             references: References::new(),
             connections: RefCell::default(),
             users: RefCell::default(),
@@ -165,6 +179,32 @@ impl Shard {
             self.dirty.borrow_mut().push(Rc::clone(connection));
             self.flush_wanted.notify_one();
         }
+    }
+
+    /// After the last namespace was left another CONNECT has to come in time.
+    pub(crate) fn expect_connect(&self, connection: &Connection) {
+        if connection.sockets.borrow().is_empty() {
+            let (now, options) = (self.now(), session_options(&self.options));
+            connection.session.borrow_mut().disconnected(now.monotonic_ms, &options);
+            self.arm(connection, now.monotonic_ms + options.connect_timeout_ms);
+        }
+    }
+
+    /// The connection a secret id belongs to, also while it says farewell.
+    pub(crate) fn session(
+        &self,
+        id: ConnectionId,
+        shown: &SessionSecret,
+    ) -> Option<Rc<Connection>> {
+        let found = self.find(id.number).filter(|_| id.shard == self.index)?;
+        let proven = found.secret.as_ref().is_some_and(|secret| secret.is(shown));
+        proven.then_some(found)
+    }
+
+    /// Queues an event and has it written this turn.
+    pub(crate) fn send_event(&self, connection: &Rc<Connection>, event: &Frame) {
+        connection.queue_event(event, &self.options);
+        self.mark_dirty(connection);
     }
 
     /// Queues a frame and has it written this turn.

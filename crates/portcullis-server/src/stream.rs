@@ -1,4 +1,4 @@
-//! A socket, plain or TLS, polled by hand.
+//! A socket, plain or TLS, polled by hand, that can move from one thread to another.
 //! Never: a buffer of its own; the shard lends one.
 
 use std::io;
@@ -9,12 +9,80 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+/// A TCP socket: known to its thread's runtime, or on its way to another thread.
+pub(crate) enum Tcp {
+    /// Known to this thread's runtime.
+    Here(TcpStream),
+    /// On its way.
+    Between(std::net::TcpStream),
+    /// Lost while it was moved; reads as closed.
+    Lost,
+}
+
 /// A client's socket.
 pub(crate) enum Stream {
     /// As it came from the listener.
-    Plain(TcpStream),
+    Plain(Tcp),
     /// Behind TLS.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Tcp>>),
+}
+
+impl Tcp {
+    fn leave(&mut self) -> io::Result<()> {
+        if let Self::Here(stream) = std::mem::replace(self, Self::Lost) {
+            *self = Self::Between(stream.into_std()?);
+        }
+        Ok(())
+    }
+
+    fn arrive(&mut self) -> io::Result<()> {
+        if let Self::Between(stream) = std::mem::replace(self, Self::Lost) {
+            *self = Self::Here(TcpStream::from_std(stream)?);
+        }
+        Ok(())
+    }
+
+    fn here(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        match self {
+            Self::Here(stream) => Ok(Pin::new(stream)),
+            Self::Between(_) | Self::Lost => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl AsyncRead for Tcp {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.here()?.poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Tcp {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let stream = self.here()?;
+        match stream.try_write(bytes) {
+            // Only a socket that takes nothing has its waker armed.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                stream.poll_write(context, bytes)
+            }
+            outcome => Poll::Ready(outcome),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.here()?.poll_shutdown(context)
+    }
 }
 
 impl Stream {
@@ -39,12 +107,7 @@ impl Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Plain(stream) => match stream.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    Pin::new(stream).poll_write(context, bytes)
-                }
-                outcome => Poll::Ready(outcome),
-            },
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(context, bytes),
         }
     }
@@ -62,6 +125,23 @@ impl Stream {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(context),
+        }
+    }
+
+    /// Lets go of this thread's runtime, to be handed to another thread.
+    pub(crate) fn leave(&mut self) -> io::Result<()> {
+        self.tcp().leave()
+    }
+
+    /// Becomes known to this thread's runtime.
+    pub(crate) fn arrive(&mut self) -> io::Result<()> {
+        self.tcp().arrive()
+    }
+
+    fn tcp(&mut self) -> &mut Tcp {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_mut().0,
         }
     }
 }

@@ -10,66 +10,101 @@ use portcullis_wire::http1::{Head, UpgradeFault, read_upgrade};
 use portcullis_wire::session::Session;
 use portcullis_wire::websocket::{Opcode, accept_key, frame};
 
-use crate::connect::NamespaceName;
-use crate::connection::{Connection, session_options};
+use crate::connect_job::Entry;
+use crate::connection::{Comer, Connection, End, Transport, session_options};
 use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
 use crate::http::HttpConnection;
-use crate::random::random_id;
+use crate::upgrade_probe;
 
 /// An upgrade that passed door 1.
 pub(crate) struct Upgrade {
     pub(crate) accept: String,
-    form: Form,
-    admitted: Admitted,
+    purpose: Purpose,
+}
+
+/// What the WebSocket is for.
+enum Purpose {
+    /// A connection of its own.
+    Open(Form, Admitted),
+    /// A long-polling session it wants to take over.
+    TakeOver(Rc<Connection>),
 }
 
 impl Upgrade {
-    pub(crate) fn read(head: &Head<'_>, form: Form, admitted: Admitted) -> Result<Self, Denial> {
-        if head.content_length > 0 {
-            return Err(Denial::UpgradeMalformed);
-        }
-        let request = read_upgrade(head).map_err(|fault| match fault {
-            UpgradeFault::Malformed(_) => Denial::UpgradeMalformed,
-            UpgradeFault::Version => Denial::UpgradeVersion,
-        })?;
-        Ok(Self { accept: accept_key(request.key), form, admitted })
+    /// A WebSocket of its own.
+    pub(crate) fn open(head: &Head<'_>, form: Form, admitted: Admitted) -> Result<Self, Denial> {
+        Ok(Self { accept: accept(head)?, purpose: Purpose::Open(form, admitted) })
+    }
+
+    /// A WebSocket for a session there is.
+    pub(crate) fn take_over(head: &Head<'_>, connection: Rc<Connection>) -> Result<Self, Denial> {
+        Ok(Self { accept: accept(head)?, purpose: Purpose::TakeOver(connection) })
     }
 }
 
-/// Starts the connection's task on the socket of an answered upgrade.
+fn accept(head: &Head<'_>) -> Result<String, Denial> {
+    if head.content_length > 0 {
+        return Err(Denial::UpgradeMalformed);
+    }
+    let request = read_upgrade(head).map_err(|fault| match fault {
+        UpgradeFault::Malformed(_) => Denial::UpgradeMalformed,
+        UpgradeFault::Version => Denial::UpgradeVersion,
+    })?;
+    Ok(accept_key(request.key))
+}
+
+/// Starts what the WebSocket of an answered upgrade is for.
 pub(crate) fn start(http: HttpConnection, upgrade: Upgrade) {
-    let HttpConnection { shard, stream, peer, buffer: mut tail } = http;
+    match upgrade.purpose {
+        Purpose::Open(form, admitted) => open(http, form, admitted),
+        Purpose::TakeOver(connection) => {
+            tokio::task::spawn_local(upgrade_probe::run(http, connection));
+        }
+    }
+}
+
+fn open(http: HttpConnection, form: Form, admitted: Admitted) {
+    let HttpConnection { shard, stream, peer, buffer: mut tail, .. } = http;
     let now = shard.now();
     let id: ConnectionId = shard.next_id();
-    let session = Session::open(now.monotonic_ms, &session_options(&shard.options));
-    let Admitted { client, origin, bearer, cookies, slot } = upgrade.admitted;
-    let connection =
-        Rc::new(Connection::new(id, upgrade.form, peer, client, origin, stream, session));
+    let mut session = Session::open(now.monotonic_ms, &session_options(&shard.options));
+    if form == Form::Engine {
+        session.connected();
+    }
+    let made = match form {
+        Form::SocketIo | Form::Engine => shard.session_ids.make(id).map(Some),
+        Form::Plain => Ok(None),
+    };
+    let (sid, secret) = match &made {
+        Ok(Some((sid, secret))) => (Some(sid.as_str()), Some(*secret)),
+        Ok(None) | Err(_) => (None, None),
+    };
+    let Admitted { client, origin, bearer, cookies, slot } = admitted;
+    let from = Comer { peer, client, origin };
+    let transport = Transport::Socket(stream);
+    let connection = Rc::new(Connection::new(id, form, from, secret, transport, session));
     shard.metrics.connections_total.inc();
     shard.adopt(&connection, now);
     let mut task = ConnectionTask::new(Rc::clone(&shard), Rc::clone(&connection));
     task.slot = slot;
     task.bearer = bearer;
     task.cookies = cookies;
-    match upgrade.form {
-        Form::SocketIo => match random_id::<20>() {
-            Ok(sid) => {
-                let open = open_packet(&OpenOptions {
-                    sid: &sid,
-                    upgrades: &[],
-                    ping_interval_ms: narrow(shard.options.ping_interval_ms),
-                    ping_timeout_ms: narrow(shard.options.ping_timeout_ms),
-                    max_payload: shard.options.message_max_bytes,
-                });
-                shard.send(&connection, frame(Opcode::Text, open.as_bytes()));
-            }
-            Err(denial) => connection.end(crate::connection::End::Refused(denial)),
-        },
-        Form::Plain if task.bearer.is_some() => {
-            task.start_connect(NamespaceName::Users, None, now);
-        }
-        Form::Plain => {}
+    if let Err(denial) = &made {
+        connection.end(End::Refused(denial.clone()));
+    }
+    if let Some(sid) = sid {
+        let packet = open_packet(&OpenOptions {
+            sid,
+            upgrades: &[],
+            ping_interval_ms: narrow(shard.options.ping_interval_ms),
+            ping_timeout_ms: narrow(shard.options.ping_timeout_ms),
+            max_payload: shard.options.message_max_bytes,
+        });
+        shard.send(&connection, frame(Opcode::Text, packet.as_bytes()));
+    }
+    if form == Form::Plain && task.bearer.is_some() {
+        task.start_connect(Entry::main(), None, now);
     }
     if !tail.is_empty() {
         task.receive(&mut tail, now);
@@ -77,6 +112,6 @@ pub(crate) fn start(http: HttpConnection, upgrade: Upgrade) {
     tokio::task::spawn_local(task);
 }
 
-fn narrow(milliseconds: u64) -> u32 {
+pub(crate) fn narrow(milliseconds: u64) -> u32 {
     u32::try_from(milliseconds).unwrap_or(u32::MAX)
 }

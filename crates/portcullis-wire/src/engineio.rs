@@ -1,7 +1,13 @@
 //! Engine.IO v4 packets and request parameters, server side.
-//! Never: polling payloads; one text frame is one packet.
+//! Never: more of a polling payload decoded than the next packet.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::socketio::PacketFault;
+
+/// What stands between two packets of a polling payload.
+pub const SEPARATOR: u8 = 0x1e;
 
 /// Most query parameters a request may carry.
 const PARAMETERS_MAX: usize = 16;
@@ -45,6 +51,92 @@ pub fn decode(text: &str) -> Result<EnginePacket<'_>, PacketFault> {
         b'6' => bare(EnginePacket::Noop),
         _ => Err(PacketFault("engine_type")),
     }
+}
+
+/// One packet of a polling payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Polled<'a> {
+    /// A text packet.
+    Text(EnginePacket<'a>),
+    /// `b` and base64: a binary message.
+    Binary(Vec<u8>),
+}
+
+/// Reads one packet of a polling payload.
+///
+/// # Errors
+/// As [`decode`], and `base64` for a binary message that is none in its one spelling.
+pub fn decode_polled(packet: &str) -> Result<Polled<'_>, PacketFault> {
+    match packet.strip_prefix('b') {
+        Some(base64) => {
+            STANDARD.decode(base64).map(Polled::Binary).map_err(|_| PacketFault("base64"))
+        }
+        None => decode(packet).map(Polled::Text),
+    }
+}
+
+/// The next packet of a polling payload and what follows it; `None` at its end.
+///
+/// An empty payload holds one empty packet, which [`decode_polled`] refuses.
+#[must_use]
+pub fn split_polled(payload: &str) -> (&str, Option<&str>) {
+    match payload.split_once(char::from(SEPARATOR)) {
+        Some((packet, rest)) => (packet, Some(rest)),
+        None => (payload, None),
+    }
+}
+
+/// Looks over a whole polling payload before any of its packets has an effect (T-092).
+///
+/// Linear in its bytes; nothing is kept.
+///
+/// # Errors
+/// `packets` when there are more than `packets_max`, `size` when one is longer than
+/// `message_max_bytes`, and what [`decode`] says of a packet no client may send at all.
+pub fn check_polled(
+    payload: &str,
+    packets_max: usize,
+    message_max_bytes: usize,
+) -> Result<(), PacketFault> {
+    let mut rest = Some(payload);
+    let mut packets = 0;
+    while let Some(text) = rest {
+        let (packet, after) = split_polled(text);
+        rest = after;
+        packets += 1;
+        if packets > packets_max {
+            return Err(PacketFault("packets"));
+        }
+        // Four characters of base64 are three bytes.
+        let longest = if packet.starts_with('b') {
+            (message_max_bytes / 3 + 1).saturating_mul(4)
+        } else {
+            message_max_bytes
+        };
+        if packet.len() > longest.saturating_add(1) {
+            return Err(PacketFault("size"));
+        }
+        match packet.as_bytes().first() {
+            None => return Err(PacketFault("empty")),
+            Some(b'1' | b'3' | b'4' | b'b') => {}
+            Some(_) => return Err(PacketFault("engine_type")),
+        }
+    }
+    Ok(())
+}
+
+/// Adds a packet to a polling payload that is being written.
+pub fn push_polled(payload: &mut Vec<u8>, packet: &[u8]) {
+    if !payload.is_empty() {
+        payload.push(SEPARATOR);
+    }
+    payload.extend_from_slice(packet);
+}
+
+/// Adds a binary message to a polling payload that is being written.
+pub fn push_polled_binary(payload: &mut Vec<u8>, message: &[u8]) {
+    push_polled(payload, b"b");
+    payload.extend_from_slice(STANDARD.encode(message).as_bytes());
 }
 
 /// What the open packet tells a client.
@@ -183,6 +275,64 @@ mod tests {
         }
     }
 
+    fn seen(payload: &str) -> Vec<Polled<'_>> {
+        let mut packets = Vec::new();
+        let mut rest = Some(payload);
+        while let Some(text) = rest {
+            let (packet, after) = split_polled(text);
+            packets.push(decode_polled(packet).unwrap());
+            rest = after;
+        }
+        packets
+    }
+
+    #[test]
+    fn polled_packets() {
+        let hello = Polled::Text(EnginePacket::Message("hello"));
+        assert_eq!(seen("4hello"), std::slice::from_ref(&hello));
+        let binary = Polled::Binary(vec![1, 2, 3, 4]);
+        assert_eq!(seen("4hello\u{1e}bAQIDBA==\u{1e}4hello"), [hello.clone(), binary, hello]);
+        for bad in ["bAQIDBA", "bAQIDBB==", "b=", "bAQ ID", ""] {
+            assert!(decode_polled(bad).is_err(), "{bad:?}");
+        }
+        let mut written = Vec::new();
+        push_polled(&mut written, b"4a");
+        push_polled_binary(&mut written, &[1, 2, 3, 4]);
+        assert_eq!(written, b"4a\x1ebAQIDBA==");
+    }
+
+    #[test]
+    fn t_092_payloads_are_refused_before_any_packet_counts() {
+        let check = |payload: &str| check_polled(payload, 128, 100).map_err(|fault| fault.0);
+        let separators = "\u{1e}".repeat(65_536);
+        let noops = "6\u{1e}".repeat(32_768);
+        let pings = "2\u{1e}".repeat(32_768);
+        let many = "4x\u{1e}".repeat(30_000);
+        let most = "4x\u{1e}".repeat(127) + "4x";
+        let long = format!("4{}", "x".repeat(101));
+        let longest = format!("4{}", "x".repeat(100));
+        let binary = format!("b{}", "A".repeat(137));
+        let cases = [
+            ("", Err("empty")),
+            (separators.as_str(), Err("empty")),
+            ("4a\u{1e}", Err("empty")),
+            ("4a\u{1e}\u{1e}4b", Err("empty")),
+            (noops.as_str(), Err("engine_type")),
+            (pings.as_str(), Err("engine_type")),
+            ("abc", Err("engine_type")),
+            (many.as_str(), Err("packets")),
+            (most.as_str(), Ok(())),
+            (long.as_str(), Err("size")),
+            (longest.as_str(), Ok(())),
+            (binary.as_str(), Err("size")),
+            ("1", Ok(())),
+            ("3\u{1e}4a\u{1e}bAQ==", Ok(())),
+        ];
+        for (payload, expect) in cases {
+            assert_eq!(check(payload), expect, "{:.40}", payload);
+        }
+    }
+
     #[test]
     fn t174_parameters() {
         let websocket = |sid| Ok(Parameters { transport: EngineTransport::WebSocket, sid });
@@ -240,8 +390,23 @@ mod tests {
 
     proptest::proptest! {
         #[test]
+        fn whatever_is_written_is_read(messages in proptest::collection::vec(
+            proptest::collection::vec(proptest::num::u8::ANY, 0..20), 1..9,
+        )) {
+            let mut payload = Vec::new();
+            for message in &messages {
+                push_polled_binary(&mut payload, message);
+            }
+            let text = String::from_utf8(payload).unwrap();
+            let expect: Vec<_> = messages.into_iter().map(Polled::Binary).collect();
+            proptest::prop_assert_eq!(seen(&text), expect);
+        }
+
+        #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,64}") {
             let _packet = decode(&text);
+            let _polled = decode_polled(&text);
+            let _checked = check_polled(&text, 3, 20);
             let _parameters = read_parameters(&text);
         }
 

@@ -114,6 +114,11 @@ impl Session {
         self.connect_due_ms = 0;
     }
 
+    /// The last namespace was left: another CONNECT has to come in time.
+    pub fn disconnected(&mut self, now_ms: u64, options: &SessionOptions) {
+        self.connect_due_ms = now_ms.saturating_add(options.connect_timeout_ms).max(1);
+    }
+
     /// Looks at the deadlines.
     pub fn due(&mut self, now_ms: u64, options: &SessionOptions) -> Due {
         if self.connect_due_ms != 0 && now_ms >= self.connect_due_ms {

@@ -7,6 +7,8 @@ pub struct PacketFault(pub &'static str);
 
 /// Longest namespace and longest event name, in bytes.
 const NAME_MAX_BYTES: usize = 128;
+/// Most attachments one packet may announce.
+const ATTACHMENTS_MAX: usize = 10;
 /// Largest acknowledgement id: exact in every JSON reader.
 const ACK_MAX: u64 = 9_007_199_254_740_991;
 
@@ -43,8 +45,28 @@ pub enum SocketPacket<'a> {
         /// The whole JSON array as text; not yet parsed.
         json: &'a str,
     },
-    /// A binary event or acknowledgement.
-    Binary,
+    /// An event whose attachments follow as binary messages.
+    BinaryEvent {
+        /// The namespace.
+        namespace: &'a str,
+        /// The id the acknowledgement has to carry.
+        ack: Option<u64>,
+        /// How many attachments follow: 1 to 10.
+        attachments: usize,
+        /// The whole JSON array as text; not yet parsed.
+        json: &'a str,
+    },
+    /// An acknowledgement whose attachments follow as binary messages.
+    BinaryAck {
+        /// The namespace.
+        namespace: &'a str,
+        /// The id.
+        id: u64,
+        /// How many attachments follow: 1 to 10.
+        attachments: usize,
+        /// The whole JSON array as text; not yet parsed.
+        json: &'a str,
+    },
 }
 
 /// Reads one packet.
@@ -54,9 +76,10 @@ pub enum SocketPacket<'a> {
 pub fn decode_socket(text: &str) -> Result<SocketPacket<'_>, PacketFault> {
     let kind = *text.as_bytes().first().ok_or(PacketFault("empty"))?;
     let rest = text.get(1..).ok_or(PacketFault("packet_type"))?;
-    if kind == b'5' || kind == b'6' {
-        return Ok(SocketPacket::Binary);
-    }
+    let (attachments, rest) = match kind {
+        b'5' | b'6' => read_attachments(rest)?,
+        _ => (0, rest),
+    };
     let (namespace, rest) = read_namespace(rest)?;
     match kind {
         b'0' => {
@@ -80,8 +103,31 @@ pub fn decode_socket(text: &str) -> Result<SocketPacket<'_>, PacketFault> {
             Ok(SocketPacket::Ack { namespace, id, json })
         }
         b'4' => Err(PacketFault("connect_error")),
+        b'5' => {
+            let (ack, json) = read_ack(rest)?;
+            read_array(json)?;
+            Ok(SocketPacket::BinaryEvent { namespace, ack, attachments, json })
+        }
+        b'6' => {
+            let (id, json) = read_ack(rest)?;
+            read_array(json)?;
+            let id = id.ok_or(PacketFault("ack_id"))?;
+            Ok(SocketPacket::BinaryAck { namespace, id, attachments, json })
+        }
         _ => Err(PacketFault("packet_type")),
     }
+}
+
+/// How many attachments a binary packet announces: one or two digits and a hyphen.
+fn read_attachments(text: &str) -> Result<(usize, &str), PacketFault> {
+    let fault = PacketFault("attachments");
+    let (digits, rest) = match text.bytes().take(3).position(|byte| byte == b'-') {
+        Some(at) => (text.get(..at).ok_or(fault)?, text.get(at + 1..).ok_or(fault)?),
+        None => return Err(fault),
+    };
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    let count: usize = digits.parse().map_err(|_| fault)?;
+    if plain && count <= ATTACHMENTS_MAX { Ok((count, rest)) } else { Err(fault) }
 }
 
 fn read_namespace(text: &str) -> Result<(&str, &str), PacketFault> {
@@ -218,6 +264,65 @@ pub fn ack(namespace: &str, id: u64, payload_json: &str) -> String {
     text
 }
 
+/// What stands before the arguments of an event that is sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EventHead<'a> {
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The event's name.
+    pub name: &'a str,
+    /// Asks for an acknowledgement under this id.
+    pub ack: Option<u64>,
+    /// How many binary messages follow.
+    pub attachments: usize,
+}
+
+/// An event with any arguments: JSON values with commas between them.
+#[must_use]
+pub fn event_with(event: &EventHead<'_>, arguments_json: &str) -> String {
+    let kind = if event.attachments == 0 { '2' } else { '5' };
+    let mut text =
+        String::with_capacity(event.namespace.len() + event.name.len() + arguments_json.len() + 32);
+    push_head(&mut text, kind, event.attachments, event.namespace);
+    if let Some(id) = event.ack {
+        text.push_str(&id.to_string());
+    }
+    text.push('[');
+    text.push_str(&quoted(event.name));
+    if !arguments_json.is_empty() {
+        text.push(',');
+        text.push_str(arguments_json);
+    }
+    text.push(']');
+    text
+}
+
+/// An acknowledgement with any arguments: JSON values with commas between them.
+#[must_use]
+pub fn ack_with(namespace: &str, id: u64, attachments: usize, arguments_json: &str) -> String {
+    let kind = if attachments == 0 { '3' } else { '6' };
+    let mut text = String::with_capacity(namespace.len() + arguments_json.len() + 32);
+    push_head(&mut text, kind, attachments, namespace);
+    text.push_str(&id.to_string());
+    text.push('[');
+    text.push_str(arguments_json);
+    text.push(']');
+    text
+}
+
+fn push_head(text: &mut String, kind: char, attachments: usize, namespace: &str) {
+    text.push('4');
+    text.push(kind);
+    if attachments > 0 {
+        text.push_str(&attachments.to_string());
+        text.push('-');
+    }
+    if namespace != "/" {
+        text.push_str(namespace);
+        text.push(',');
+    }
+}
+
 /// The server ends the client's place in a namespace.
 #[must_use]
 pub fn disconnect(namespace: &str) -> String {
@@ -248,8 +353,28 @@ mod tests {
             ("2/admin,12[\"a\"]", Ok(event_at("/admin", Some(12), "[\"a\"]"))),
             ("29007199254740991[\"a\"]", Ok(event_at("/", Some(ACK_MAX), "[\"a\"]"))),
             ("31[]", Ok(SocketPacket::Ack { namespace: "/", id: 1, json: "[]" })),
-            ("51-[\"a\",{\"_placeholder\":true,\"num\":0}]", Ok(SocketPacket::Binary)),
-            ("61-1[]", Ok(SocketPacket::Binary)),
+            (
+                "51-[\"a\",{}]",
+                Ok(SocketPacket::BinaryEvent {
+                    namespace: "/",
+                    ack: None,
+                    attachments: 1,
+                    json: "[\"a\",{}]",
+                }),
+            ),
+            (
+                "510-/admin,7[\"a\"]",
+                Ok(SocketPacket::BinaryEvent {
+                    namespace: "/admin",
+                    ack: Some(7),
+                    attachments: 10,
+                    json: "[\"a\"]",
+                }),
+            ),
+            (
+                "61-1[]",
+                Ok(SocketPacket::BinaryAck { namespace: "/", id: 1, attachments: 1, json: "[]" }),
+            ),
         ];
         for (text, expect) in cases {
             assert_eq!(decode_socket(text), expect, "{text:?}");
@@ -293,6 +418,15 @@ mod tests {
             ("2+1[\"a\"]", "payload"),
             ("0null", "connect_payload"),
             ("0\"token\"", "connect_payload"),
+            ("5[\"a\"]", "attachments"),
+            ("50-[\"a\"]", "attachments"),
+            ("511-[\"a\"]", "attachments"),
+            ("501-[\"a\"]", "attachments"),
+            ("5-1-[\"a\"]", "attachments"),
+            ("5999999999-[\"a\"]", "attachments"),
+            ("51.5-[\"a\"]", "attachments"),
+            ("51-{}", "payload"),
+            ("61-[]", "ack_id"),
         ];
         for (text, expect) in cases {
             assert_eq!(decode_socket(text), Err(PacketFault(expect)), "{text:?}");
@@ -329,6 +463,13 @@ mod tests {
         assert_eq!(connect_ok("/", "{}"), "40{}");
         assert_eq!(connect_error("/x", "{}"), "44/x,{}");
         assert_eq!(disconnect("/"), "41");
+        let head = EventHead { namespace: "/", name: "a", ack: None, attachments: 0 };
+        assert_eq!(event_with(&head, ""), r#"42["a"]"#);
+        assert_eq!(event_with(&head, "1,2"), r#"42["a",1,2]"#);
+        let head = EventHead { namespace: "/x", ack: Some(5), attachments: 2, ..head };
+        assert_eq!(event_with(&head, "{}"), r#"452-/x,5["a",{}]"#);
+        assert_eq!(ack_with("/", 7, 0, ""), "437[]");
+        assert_eq!(ack_with("/x", 7, 1, "{}"), "461-/x,7[{}]");
     }
 
     proptest::proptest! {
@@ -355,7 +496,9 @@ mod tests {
                 Ok(SocketPacket::Ack { namespace, id, json }) => {
                     super::ack(namespace, id, &json[1..json.len() - 1])
                 }
-                Ok(SocketPacket::Binary) | Err(_) => return Ok(()),
+                Ok(SocketPacket::BinaryEvent { .. } | SocketPacket::BinaryAck { .. }) | Err(_) => {
+                    return Ok(());
+                }
             };
             // `/` may be written or left out, and so may the comma at the end of a namespace.
             let plain = |text: &str| {

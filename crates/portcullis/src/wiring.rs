@@ -8,7 +8,7 @@ use portcullis_accounts::{AccountOptions, Setup, SigningKeys};
 use portcullis_audit::{Audit, AuditOptions, Outcome, Record};
 use portcullis_chat::Feed;
 use portcullis_guard::{Directory, DirectoryLimits, Gate};
-use portcullis_model::{Clock, Secret, Severity, SystemClock};
+use portcullis_model::{Clock, Role, Secret, Severity, SystemClock};
 use portcullis_server::{Builder, Running, ServerError};
 use portcullis_store::{SqliteOptions, SqliteStore, Store};
 
@@ -114,6 +114,7 @@ impl Parts {
         let gate = Gate::build(gate, self.directory).map_err(ConfigError::Gate)?;
         let mut builder =
             Builder::new(settings.server.clone(), gate, audit.clone(), Arc::clone(clock));
+        builder.namespace("/admin").map_err(ConfigError::Gate)?.role(Role::Admin);
         portcullis_accounts::install(&mut builder, Arc::clone(&self.store), self.keys, options)?;
         portcullis_chat::install(&mut builder, self.store, settings.chat)?;
         pages::install(&mut builder);

@@ -100,7 +100,8 @@ impl Settings {
             shards: listen.shards,
             ..Options::default()
         })?;
-        let gate = file.capacity.read(GateOptions { polling: false, ..GateOptions::default() });
+        let polling = file.transport.polling(profile);
+        let gate = file.capacity.read(GateOptions { polling, ..GateOptions::default() });
         let gate = file.rate.read(gate)?;
         let (server, mut gate) = file.message.read(server, gate)?;
         let (issuers, facts) = file.token.read(profile)?;

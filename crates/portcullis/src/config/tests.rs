@@ -35,7 +35,7 @@ fn nothing_configured_is_development_on_loopback() {
     assert_eq!(settings.database, Path::new("portcullis-data/portcullis.db"));
     assert_eq!(settings.gate.connections_per_user, 5);
     assert_eq!(settings.gate.message_max_bytes, 10_240);
-    assert!(!settings.gate.polling && settings.dangers.is_empty());
+    assert!(settings.gate.polling && settings.dangers.is_empty());
     settings.settle(settings.server.public);
     assert_eq!(settings.gate.origins, ["https://127.0.0.1:8443", "https://localhost:8443"]);
     assert_eq!(settings.gate.without_origin, WithoutOrigin::Refuse);
@@ -129,7 +129,6 @@ fn what_is_refused_says_what_why_and_the_mend() {
         ("[tls]\nmode = \"none\"\n", "no such choice"),
         ("[tls]\ncertificate_file = \"a.pem\"\n", "one is set"),
         ("profile = \"strict\"\n[tls]\nmode = \"development\"\n", "nobody else trusts"),
-        ("[transport]\npolling = true\n", "not available"),
         ("[transport]\nwebsocket = false\n", "not available"),
         ("[transport]\nping_interval_ms = 0\n", "outside 10 to 3600000"),
         ("[rate]\nmessage_per_user = \"many\"\n", "no rate"),

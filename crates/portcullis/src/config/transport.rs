@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::error::ConfigError;
 use super::number::within;
+use super::profile::Profile;
 
 /// `[transport]`; every time in milliseconds, from 10 to an hour.
 #[derive(Debug, Default, Deserialize)]
@@ -13,7 +14,7 @@ use super::number::within;
 pub(super) struct TransportSection {
     /// Always true in this version.
     websocket: Option<bool>,
-    /// Always false in this version.
+    /// Whether long-polling is offered; true, and false in the strict profile.
     polling: Option<bool>,
     /// Between two pings; 25000.
     ping_interval_ms: Option<u64>,
@@ -30,14 +31,18 @@ pub(super) struct TransportSection {
 }
 
 impl TransportSection {
+    /// Whether long-polling is offered.
+    pub(super) fn polling(&self, profile: Profile) -> bool {
+        self.polling.unwrap_or(match profile {
+            Profile::Development | Profile::Production => true,
+            Profile::Strict => false,
+        })
+    }
+
     /// Puts the times into the options.
     pub(super) fn read(&self, options: Options) -> Result<Options, ConfigError> {
-        if self.polling == Some(true) {
-            let mend = "leave it out; clients connect with transports: [\"websocket\"]";
-            return Err(ConfigError::unavailable("transport.polling", "true", mend));
-        }
         if self.websocket == Some(false) {
-            let mend = "leave it out; it is the only transport so far";
+            let mend = "leave it out; polling clients move on to it";
             return Err(ConfigError::unavailable("transport.websocket", "false", mend));
         }
         let time = |key: &str, value, default| {

@@ -170,8 +170,9 @@ fn t009_a_known_sid_opens_no_door_and_the_session_is_untouched() {
 }
 
 #[test]
-fn t013_polling_is_refused_and_says_what_to_change() {
-    let server = start(&Config::default());
+fn t013_polling_that_is_off_is_refused_and_says_what_to_change() {
+    let transport = vec![String::from("polling = false")];
+    let server = start(&Config { transport, ..Config::default() });
     let poll = "/socket.io/?EIO=4&transport=polling";
     let evil = Request::get(&server, poll).header("Origin", "https://evil.com").ask(&server);
     assert_eq!(evil.status, 403);

@@ -1,0 +1,115 @@
+//! Questions the server has asked one client and that are not answered yet.
+//! Never: more of them than the limit, or an answer taken from another namespace.
+
+use std::cell::{Cell, RefCell};
+
+use portcullis_model::limits::ACKS_PENDING_MAX;
+use portcullis_model::{Namespace, Now};
+
+use crate::broadcast::Answered;
+use crate::gather::Ticket;
+
+struct Pending {
+    id: u64,
+    namespace: Namespace,
+    until_ms: u64,
+    ticket: Ticket<Answered>,
+}
+
+/// The open questions of one connection; 24 bytes while there are none.
+#[derive(Default)]
+pub(crate) struct Acks {
+    #[expect(clippy::box_collection, reason = "most connections have no question open")]
+    pending: RefCell<Option<Box<Vec<Pending>>>>,
+    /// The highest id asked; ids grow.
+    asked: Cell<u64>,
+}
+
+impl Acks {
+    /// Opens a question; with too many open ones its ticket is dropped, which counts as missing.
+    pub(crate) fn open(
+        &self,
+        id: u64,
+        namespace: Namespace,
+        ticket: Ticket<Answered>,
+        now: Now,
+        timeout_ms: u64,
+    ) -> bool {
+        self.asked.set(self.asked.get().max(id));
+        let mut slot = self.pending.borrow_mut();
+        let pending = slot.get_or_insert_default();
+        pending.retain(|one| one.until_ms > now.monotonic_ms);
+        if pending.len() >= ACKS_PENDING_MAX {
+            return false;
+        }
+        let until_ms = now.monotonic_ms.saturating_add(timeout_ms);
+        pending.push(Pending { id, namespace, until_ms, ticket });
+        true
+    }
+
+    /// Whether a question of this id may have been asked: an answer may come too late, not before.
+    pub(crate) fn may_have_asked(&self, id: u64) -> bool {
+        (1..=self.asked.get()).contains(&id)
+    }
+
+    /// The ticket of a question, if it is open and was asked in this namespace; once.
+    pub(crate) fn take(&self, id: u64, namespace: &str) -> Option<Ticket<Answered>> {
+        let mut slot = self.pending.borrow_mut();
+        let pending = slot.as_mut()?;
+        let same = |one: &Pending| one.id == id && one.namespace.as_str() == namespace;
+        let at = pending.iter().position(same)?;
+        let found = pending.swap_remove(at);
+        if pending.is_empty() {
+            *slot = None;
+        }
+        Some(found.ticket)
+    }
+
+    /// Gives up the questions of a namespace.
+    pub(crate) fn give_up(&self, namespace: &Namespace) {
+        if let Some(pending) = &mut *self.pending.borrow_mut() {
+            pending.retain(|one| one.namespace != *namespace);
+        }
+    }
+
+    /// Gives up every question.
+    pub(crate) fn give_up_all(&self) {
+        let pending = self.pending.borrow_mut().take();
+        drop(pending);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gather::Gather;
+
+    #[test]
+    fn t_198_an_answer_counts_once_and_where_it_was_asked() {
+        let gather = Gather::<Answered>::new(1);
+        let acks = Acks::default();
+        let other = Namespace::parse("/other").unwrap();
+        let now = Now::default();
+        assert!(acks.open(1, Namespace::MAIN, gather.ticket(), now, 100));
+        assert!(acks.open(2, other.clone(), gather.ticket(), now, 100));
+        assert!(acks.take(1, "/other").is_none() && acks.take(3, "/").is_none());
+        assert!(acks.take(1, "/").is_some());
+        assert!(acks.take(1, "/").is_none(), "a second answer is nobody's");
+        assert!(acks.may_have_asked(2) && !acks.may_have_asked(3) && !acks.may_have_asked(0));
+        acks.give_up(&other);
+        assert!(acks.take(2, "/other").is_none());
+    }
+
+    #[test]
+    fn questions_are_bounded_and_old_ones_make_room() {
+        let gather = Gather::<Answered>::new(1);
+        let acks = Acks::default();
+        let at = |monotonic_ms| Now { monotonic_ms, ..Now::default() };
+        for id in 0..ACKS_PENDING_MAX as u64 {
+            assert!(acks.open(id, Namespace::MAIN, gather.ticket(), at(0), 100));
+        }
+        assert!(!acks.open(99, Namespace::MAIN, gather.ticket(), at(99), 100));
+        assert!(acks.open(99, Namespace::MAIN, gather.ticket(), at(100), 100));
+        assert!(acks.take(0, "/").is_none());
+    }
+}

@@ -1,0 +1,287 @@
+//! Long-polling requests: a session is opened, polled, posted to.
+//! Never: two polls or two posts of a session at a time; a body with an effect before all of it
+//! was looked over.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use portcullis_guard::{Admitted, Binding};
+use portcullis_model::{Denial, limits};
+use portcullis_wire::engineio::{
+    OpenOptions, check_polled, open_packet, push_polled, push_polled_binary,
+};
+use portcullis_wire::http1::{Found, Head};
+use portcullis_wire::session::Session;
+use portcullis_wire::websocket::Opcode;
+use portcullis_wire::websocket_payload::server_frame;
+use tokio::time::timeout;
+
+use crate::api::ResponseKind;
+use crate::connection::{Comer, Connection, End, Transport, session_options};
+use crate::connection_task::ConnectionTask;
+use crate::frame::Form;
+use crate::http::{HttpConnection, Next};
+use crate::http_respond::Outgoing;
+use crate::polling::{Farewell, Polling, Probe};
+use crate::upgrade::narrow;
+
+/// What a poll came to.
+enum Polled {
+    Packets(Vec<u8>),
+    /// The client hung up.
+    Gone,
+}
+
+/// A poll or a post that is running; however it ends, the next one may begin.
+struct Turn {
+    connection: Rc<Connection>,
+    end: fn(&mut Polling),
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.connection.with_polling(self.end);
+    }
+}
+
+/// The length of a body that may be posted to a session.
+pub(crate) fn posted_length(head: &Head<'_>, max_bytes: usize) -> Result<usize, Denial> {
+    if !matches!(head.header("content-encoding"), Found::None) {
+        return Err(Denial::MediaType);
+    }
+    match head.header("content-type") {
+        Found::None => {}
+        Found::One(value) => {
+            let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
+            if !media_type.trim_ascii().eq_ignore_ascii_case(b"text/plain") {
+                return Err(Denial::MediaType);
+            }
+        }
+        Found::Many => return Err(Denial::RequestMalformed),
+    }
+    let length = usize::try_from(head.content_length).map_err(|_| Denial::TooLarge)?;
+    if length > max_bytes { Err(Denial::TooLarge) } else { Ok(length) }
+}
+
+impl HttpConnection {
+    /// Opens a session and tells its secret id.
+    pub(crate) async fn open_session(
+        &mut self,
+        form: Form,
+        admitted: Admitted,
+        binding: Binding,
+        keep_alive: bool,
+    ) -> Next {
+        let shard = Rc::clone(&self.shard);
+        let now = shard.now();
+        let id = shard.next_id();
+        let Ok((sid, secret)) = shard.session_ids.make(id) else {
+            self.refuse_bare(&Denial::Internal("randomness")).await;
+            return Next::Close;
+        };
+        let mut session = Session::open(now.monotonic_ms, &session_options(&shard.options));
+        if form == Form::Engine {
+            session.connected();
+        }
+        let Admitted { client, origin, bearer, cookies, slot } = admitted;
+        let from = Comer { peer: self.peer, client, origin: origin.clone() };
+        let transport = Transport::Polling(Box::new(Polling::new(binding)));
+        let connection = Rc::new(Connection::new(id, form, from, Some(secret), transport, session));
+        shard.metrics.connections_total.inc();
+        shard.adopt(&connection, now);
+        let mut task = ConnectionTask::new(Rc::clone(&shard), connection);
+        task.slot = slot;
+        task.bearer = bearer;
+        task.cookies = cookies;
+        tokio::task::spawn_local(task);
+        let packet = open_packet(&OpenOptions {
+            sid: &sid,
+            upgrades: &["websocket"],
+            ping_interval_ms: narrow(shard.options.ping_interval_ms),
+            ping_timeout_ms: narrow(shard.options.ping_timeout_ms),
+            max_payload: u32::try_from(shard.options.polling_max_bytes).unwrap_or(u32::MAX),
+        });
+        self.answer_packets(packet.as_bytes(), origin.as_deref(), keep_alive).await
+    }
+
+    /// Answers a poll as soon as there is something to say.
+    pub(crate) async fn poll_session(
+        &mut self,
+        connection: Rc<Connection>,
+        origin: Option<&str>,
+        keep_alive: bool,
+    ) -> Next {
+        let begun = connection.with_polling(Polling::begin_poll);
+        if let Some(Err(denial)) = begun {
+            return self.refuse_turn(&connection, &denial, origin).await;
+        }
+        let turn = Turn { connection: Rc::clone(&connection), end: Polling::end_poll };
+        let polled = self.wait_for_packets(&connection).await;
+        drop(turn);
+        match polled {
+            Polled::Packets(packets) => {
+                let next = self.answer_packets(&packets, origin, keep_alive).await;
+                if matches!(next, Next::Close) && keep_alive {
+                    // What was taken out of the queue has not arrived: the session has a hole.
+                    connection.end(End::Peer);
+                }
+                next
+            }
+            Polled::Gone => {
+                connection.end(End::Peer);
+                Next::Close
+            }
+        }
+    }
+
+    async fn wait_for_packets(&mut self, connection: &Rc<Connection>) -> Polled {
+        let shard = Rc::clone(&self.shard);
+        let max_bytes = shard.options.polling_max_bytes;
+        let (stream, buffer) = (&mut self.stream, &mut self.buffer);
+        poll_fn(|context| {
+            if let Some(packets) = connection.take_polled(context.waker(), max_bytes) {
+                return Poll::Ready(Polled::Packets(packets));
+            }
+            let mut scratch = shard.read_scratch.borrow_mut();
+            let window = scratch.get_mut(..limits::HEAD_MAX_BYTES).unwrap_or_default();
+            while let Poll::Ready(read) = stream.poll_read(context, window) {
+                // A client that sends its next request early waits for this one; a flood does not.
+                match read {
+                    Ok(count) if count > 0 && buffer.len() < limits::HEAD_MAX_BYTES => {
+                        buffer.extend_from_slice(window.get(..count).unwrap_or_default());
+                    }
+                    Ok(_) | Err(_) => return Poll::Ready(Polled::Gone),
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Takes in a posted body; answers once its packets were taken.
+    pub(crate) async fn post_to_session(
+        &mut self,
+        connection: Rc<Connection>,
+        length: usize,
+        origin: Option<&str>,
+        keep_alive: bool,
+    ) -> Next {
+        let rest = self.buffer.split_off(length.min(self.buffer.len()));
+        let body = std::mem::replace(&mut self.buffer, rest);
+        let message_max = self.shard.options.message_max_bytes as usize;
+        let body = String::from_utf8(body).map_err(|_| Denial::Utf8).and_then(|body| {
+            check_polled(&body, limits::POLLING_PACKETS_MAX, message_max)
+                .map_err(|fault| Denial::Polling(fault.0))?;
+            Ok(body)
+        });
+        let begun = body.and_then(|body| {
+            let begun = connection.with_polling(|polling| polling.begin_post(body));
+            begun.unwrap_or(Err(Denial::Polling("transport_mismatch")))
+        });
+        if let Err(denial) = begun {
+            return self.refuse_turn(&connection, &denial, origin).await;
+        }
+        let turn = Turn { connection: Rc::clone(&connection), end: Polling::end_post };
+        connection.wake();
+        let worked_off = poll_fn(|context| {
+            if connection.is_worked_off(context.waker()) { Poll::Ready(()) } else { Poll::Pending }
+        });
+        let deadline = Duration::from_millis(self.shard.options.handshake_timeout_ms);
+        let in_time = timeout(deadline, worked_off).await.is_ok();
+        drop(turn);
+        if !in_time {
+            return self.refuse_turn(&connection, &Denial::BodyTimeout, origin).await;
+        }
+        match connection.ending() {
+            Some(End::Refused(_) | End::Told(_)) => {
+                self.refuse_engine(&Denial::Polling("session_ended"), origin).await;
+                Next::Close
+            }
+            Some(End::Peer | End::Goodbye) | None => {
+                self.answer_packets(b"ok", origin, keep_alive).await
+            }
+        }
+    }
+
+    /// Refuses a request that breaks its session: the session ends with it.
+    async fn refuse_turn(
+        &mut self,
+        connection: &Connection,
+        denial: &Denial,
+        origin: Option<&str>,
+    ) -> Next {
+        connection.end(End::Told(denial.clone()));
+        self.refuse_engine(denial, origin).await;
+        Next::Close
+    }
+
+    async fn answer_packets(
+        &mut self,
+        packets: &[u8],
+        origin: Option<&str>,
+        keep_alive: bool,
+    ) -> Next {
+        let outgoing = Outgoing {
+            status: 200,
+            content_type: "text/plain; charset=UTF-8",
+            body: packets,
+            kind: ResponseKind::Api,
+            origin,
+            extra: if keep_alive { vec![("Keep-Alive", "timeout=8")] } else { Vec::new() },
+            keep_alive,
+        };
+        let written = self.write(outgoing).await;
+        if written && keep_alive { Next::KeepAlive } else { Next::Close }
+    }
+}
+
+impl Connection {
+    /// The packets for a poll, or nothing yet; then the waker is kept.
+    fn take_polled(&self, waker: &Waker, max_bytes: usize) -> Option<Vec<u8>> {
+        let mut packets = Vec::new();
+        let polls = matches!(&*self.transport.borrow(), Transport::Polling(_));
+        while polls
+            && let Some(next) = self.front_bytes()
+            && (packets.is_empty() || packets.len() + next * 4 / 3 + 8 <= max_bytes)
+        {
+            let Some(frame) = self.pop() else { break };
+            match server_frame(&frame) {
+                Some((Opcode::Text, packet)) => push_polled(&mut packets, packet),
+                Some((Opcode::Binary, message)) => push_polled_binary(&mut packets, message),
+                // Control frames are the WebSocket's own.
+                Some((Opcode::Close | Opcode::Ping | Opcode::Pong, _)) | None => {}
+            }
+        }
+        let released = self.with_polling(|polling| {
+            if let Farewell::Waiting(packet) = polling.farewell {
+                if self.front_bytes().is_none() {
+                    push_polled(&mut packets, &[packet]);
+                    polling.farewell = Farewell::Taken;
+                }
+                return true;
+            }
+            if polling.probe == Probe::Answered {
+                return true;
+            }
+            polling.remember_poller(waker);
+            polling.farewell == Farewell::Taken
+        });
+        if self.closing_until_ms.get() != 0 {
+            self.wake();
+        }
+        match (packets.is_empty(), released) {
+            (false, _) => Some(packets),
+            // The client is to switch, or has switched: nothing more comes this way.
+            (true, Some(true) | None) => Some(b"6".to_vec()),
+            (true, Some(false)) => None,
+        }
+    }
+
+    /// Whether a posted body was taken, or nobody is there to take it.
+    fn is_worked_off(&self, waker: &Waker) -> bool {
+        let taken = self.with_polling(|polling| polling.is_worked_off(waker));
+        taken.unwrap_or(true) || self.is_ending()
+    }
+}

@@ -1,0 +1,64 @@
+//! The security records of a connection's life.
+//! Never: a refusal; that one is `refuse.rs`.
+
+use portcullis_audit::{Outcome, Record};
+use portcullis_model::{Denial, Now, Severity};
+
+use crate::connection::{Connection, End};
+use crate::shard::Shard;
+
+impl End {
+    /// Why a socket left, in the words of Socket.IO.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Peer | Self::Goodbye => "transport close",
+            Self::Refused(denial) | Self::Told(denial) => match denial {
+                Denial::PingTimeout => "ping timeout",
+                Denial::Draining => "server shutting down",
+                Denial::SessionEnded => "server namespace disconnect",
+                _ => "forced close",
+            },
+        }
+    }
+
+    /// Whether the place is kept for who comes back: not after what we refuse for good.
+    pub(crate) fn may_come_back(&self) -> bool {
+        match self {
+            Self::Peer | Self::Goodbye => true,
+            Self::Refused(denial) | Self::Told(denial) => {
+                matches!(denial, Denial::PingTimeout | Denial::Draining | Denial::SlowConsumer)
+            }
+        }
+    }
+}
+
+impl Shard {
+    pub(crate) fn record_connected(&self, connection: &Connection, now: Now) {
+        let mut record = Record::new("ws_connected", Severity::Info);
+        record.outcome = Outcome::Success;
+        self.record_connection(record, connection, now);
+    }
+
+    /// Records that a connection is over, and why.
+    pub(crate) fn record_end(&self, connection: &Connection, end: &End, code: u16, now: Now) {
+        let mut record = Record::new("ws_disconnected", Severity::Info);
+        record.outcome = Outcome::Unknown;
+        record.reason = match end {
+            End::Peer => "peer",
+            End::Goodbye => "goodbye",
+            End::Refused(denial) | End::Told(denial) => denial.answer().rule,
+        };
+        record.status = Some(code);
+        self.record_connection(record, connection, now);
+    }
+
+    fn record_connection(&self, mut record: Record, connection: &Connection, now: Now) {
+        record.client = Some(connection.client);
+        record.port = Some(connection.peer.port());
+        record.connection = Some(connection.id);
+        record.origin = connection.origin.as_deref().map(String::from);
+        let caller = connection.caller();
+        record.user = caller.map(|caller| caller.principal.user().id.clone());
+        self.audit.record(record, now);
+    }
+}

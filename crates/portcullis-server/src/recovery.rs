@@ -1,0 +1,165 @@
+//! Places of lost connections, kept for a short time for those who come back.
+//! Never: a place for anyone but its user, or one without a new check of the credential.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use portcullis_guard::User;
+use portcullis_model::{ConnectionId, Denial, Namespace, Now, RoomId, UserId};
+
+use crate::socket::{Socket, SocketId};
+
+/// How long a place is kept.
+const KEPT_MS: u64 = 120_000;
+/// Places kept at a time, over all shards. Worst case with 128 rooms each: 40 MB.
+const PLACES_MAX: usize = 10_000;
+
+pub(crate) type RecoverFuture = Pin<Box<dyn Future<Output = Result<Recovered, Denial>>>>;
+
+/// A socket that wants its place again; its user has just been authenticated anew.
+#[derive(Debug, Clone)]
+pub struct Recovering {
+    /// The new connection; [`crate::Delta::Resume`] has to name it.
+    pub connection: ConnectionId,
+    /// Where.
+    pub namespace: Namespace,
+    /// Who.
+    pub user: Arc<User>,
+    /// The rooms it heard. Whether it still may is the hook's to check.
+    pub rooms: Vec<RoomId>,
+    /// The offset of the last event it received.
+    pub offset: u64,
+}
+
+/// What a product says to a socket that wants its place again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovered {
+    /// It can have it: [`crate::Delta::Resume`] is handed to the hub.
+    Resumed,
+    /// It cannot: too much was missed, or nothing is known. It gets a fresh place.
+    Fresh,
+}
+
+/// A place that waits for its user.
+#[derive(Debug, Clone)]
+pub(crate) struct Parked {
+    pub(crate) user: UserId,
+    pub(crate) namespace: Namespace,
+    pub(crate) socket: SocketId,
+    pub(crate) rooms: Vec<RoomId>,
+}
+
+/// All places that wait, shared by the shards.
+#[derive(Default)]
+pub(crate) struct Parking {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    places: HashMap<Box<str>, (u64, Parked)>,
+    /// Private ids in the order they were parked, with when they end.
+    order: VecDeque<(u64, Box<str>)>,
+}
+
+impl State {
+    fn forget_old(&mut self, now_ms: u64) {
+        while let Some((until_ms, pid)) = self.order.front() {
+            if *until_ms > now_ms && self.order.len() <= PLACES_MAX {
+                return;
+            }
+            // A place that was taken and parked again stands in the list a second time.
+            if self.places.get(pid).is_some_and(|(kept, _)| kept == until_ms) {
+                self.places.remove(pid);
+            }
+            self.order.pop_front();
+        }
+    }
+}
+
+impl Parking {
+    /// Keeps a place under its private id; the oldest goes when there are too many.
+    pub(crate) fn park(&self, pid: Box<str>, place: Parked, now: Now) {
+        let mut state = self.state.lock();
+        let until_ms = now.monotonic_ms + KEPT_MS;
+        state.places.insert(pid.clone(), (until_ms, place));
+        state.order.push_back((until_ms, pid));
+        state.forget_old(now.monotonic_ms);
+    }
+
+    /// Gives a place back to its user; a stranger who shows the id changes nothing.
+    pub(crate) fn take(
+        &self,
+        pid: &str,
+        user: &UserId,
+        namespace: &Namespace,
+        now: Now,
+    ) -> Option<Parked> {
+        let mut state = self.state.lock();
+        state.forget_old(now.monotonic_ms);
+        let (_, place) = state.places.get(pid)?;
+        if place.user != *user || place.namespace != *namespace {
+            return None;
+        }
+        state.places.remove(pid).map(|(_, place)| place)
+    }
+}
+
+/// A place that is being taken again: everything is ready but what was missed.
+pub(crate) struct Resuming {
+    pub(crate) socket: Rc<Socket>,
+    /// The answer to the CONNECT.
+    pub(crate) answer: Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(monotonic_ms: u64) -> Now {
+        Now { monotonic_ms, ..Now::default() }
+    }
+
+    fn place(user: &str) -> Parked {
+        Parked {
+            user: UserId::parse(user).unwrap(),
+            namespace: Namespace::MAIN,
+            socket: SocketId::random().unwrap(),
+            rooms: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn t_147_a_place_is_its_users_once_and_for_two_minutes() {
+        let parking = Parking::default();
+        let (ann, bob) = (UserId::parse("ann").unwrap(), UserId::parse("bob").unwrap());
+        let other = Namespace::parse("/other").unwrap();
+        parking.park("p".into(), place("ann"), at(0));
+        let take =
+            |pid: &str, user, namespace, ms| parking.take(pid, user, namespace, at(ms)).is_some();
+        assert!(!take("q", &ann, &Namespace::MAIN, 1));
+        assert!(!take("p", &bob, &Namespace::MAIN, 1));
+        assert!(!take("p", &ann, &other, 1));
+        assert!(take("p", &ann, &Namespace::MAIN, 1));
+        assert!(!take("p", &ann, &Namespace::MAIN, 1), "reused");
+        parking.park("p".into(), place("ann"), at(1000));
+        assert!(take("p", &ann, &Namespace::MAIN, 120_999), "the first end is not the second's");
+        parking.park("p".into(), place("ann"), at(1000));
+        assert!(!take("p", &ann, &Namespace::MAIN, 121_000));
+    }
+
+    #[test]
+    fn t_147_parked_places_are_bounded() {
+        let parking = Parking::default();
+        for number in 0..PLACES_MAX + 50 {
+            parking.park(number.to_string().into(), place("ann"), at(0));
+        }
+        let state = parking.state.lock();
+        assert_eq!((state.places.len(), state.order.len()), (PLACES_MAX, PLACES_MAX));
+        assert!(!state.places.contains_key("0"));
+    }
+}

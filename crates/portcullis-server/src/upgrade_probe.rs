@@ -1,0 +1,147 @@
+//! A WebSocket that wants to take over a long-polling session: probe, answer, switch.
+//! Never: a way to harm the session; whatever goes wrong here ends this WebSocket alone.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use portcullis_model::limits;
+use portcullis_wire::websocket::{Decoder, FrameLimits, Message, Opcode, close_frame, frame};
+use tokio::time::timeout;
+
+use crate::connection::Connection;
+use crate::http::HttpConnection;
+use crate::polling::{Handover, Polling, Probe};
+
+/// Longest packet of this phase is `2probe`.
+const PROBE_MAX_BYTES: u32 = 16;
+
+/// What a client said next.
+enum Said {
+    Probe,
+    Switch,
+    Ping(Bytes),
+    /// Anything else.
+    Wrong,
+    Gone,
+}
+
+struct Probing {
+    http: HttpConnection,
+    connection: Rc<Connection>,
+    decoder: Decoder,
+}
+
+/// Whoever leaves, the next WebSocket may try.
+struct Turn(Rc<Connection>);
+
+impl Turn {
+    /// The turn of a WebSocket, unless another one has it.
+    fn take(connection: &Rc<Connection>) -> Option<Self> {
+        let free = connection.with_polling(|polling| {
+            let free = polling.probe == Probe::None && polling.handover.is_none();
+            if free {
+                polling.probe = Probe::Silent;
+            }
+            free
+        });
+        free.unwrap_or(false).then(|| Self(Rc::clone(connection)))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.with_polling(|polling: &mut Polling| polling.probe = Probe::None);
+    }
+}
+
+/// Runs the probe on a WebSocket that was just accepted.
+pub(crate) async fn run(http: HttpConnection, connection: Rc<Connection>) {
+    let Some(turn) = Turn::take(&connection) else {
+        return close(http).await;
+    };
+    let deadline = Duration::from_millis(http.shard.options.connect_timeout_ms);
+    let mut probing = Probing { http, connection: Rc::clone(&connection), decoder: Decoder::new() };
+    let switched = timeout(deadline, probing.run()).await.unwrap_or(false);
+    let Probing { http, .. } = probing;
+    if !switched || connection.is_ending() {
+        drop(turn);
+        return close(http).await;
+    }
+    let HttpConnection { stream, buffer: rest, .. } = http;
+    connection.with_polling(|polling| polling.handover = Some(Handover { stream, rest }));
+    drop(turn);
+    connection.wake();
+}
+
+impl Probing {
+    /// Gives whether the client switches.
+    async fn run(&mut self) -> bool {
+        let mut probed = false;
+        loop {
+            match self.next().await {
+                Said::Probe if !probed => {
+                    probed = true;
+                    if !self.http.write_all(frame(Opcode::Text, b"3probe")).await {
+                        return false;
+                    }
+                    // The client waits for its poll to end before it switches.
+                    self.connection.with_polling(|polling| {
+                        polling.probe = Probe::Answered;
+                        polling.wake_poller();
+                    });
+                }
+                Said::Switch if probed => return true,
+                Said::Ping(payload) => {
+                    if !self.http.write_all(frame(Opcode::Pong, &payload)).await {
+                        return false;
+                    }
+                }
+                Said::Probe | Said::Switch | Said::Wrong | Said::Gone => return false,
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Said {
+        let limits = FrameLimits {
+            message_max_bytes: PROBE_MAX_BYTES,
+            fragments_max: limits::FRAGMENTS_MAX,
+            assembly_timeout_ms: self.http.shard.options.assembly_timeout_ms,
+        };
+        loop {
+            while !self.http.buffer.is_empty() {
+                let now_ms = self.http.shard.now().monotonic_ms;
+                let Ok(step) = self.decoder.decode(&mut self.http.buffer, &limits, now_ms) else {
+                    return Said::Wrong;
+                };
+                let consumed = step.consumed;
+                let said = step.message.map(|message| match message {
+                    Message::Text("2probe") => Said::Probe,
+                    Message::Text("5") => Said::Switch,
+                    Message::Ping(payload) => Said::Ping(Bytes::copy_from_slice(payload)),
+                    Message::Pong(_)
+                    | Message::Text(_)
+                    | Message::Binary(_)
+                    | Message::Close(_) => Said::Wrong,
+                });
+                self.http.buffer.drain(..consumed);
+                if let Some(said) = said {
+                    return said;
+                }
+            }
+            if self.http.read_more().await.is_err() {
+                return Said::Gone;
+            }
+        }
+    }
+}
+
+/// Says goodbye to a WebSocket that is not wanted.
+async fn close(mut http: HttpConnection) {
+    let deadline = Duration::from_millis(http.shard.options.close_timeout_ms);
+    let _written = timeout(deadline, http.write_all(close_frame(1002, ""))).await;
+    let waited = poll_fn(|context| http.stream.poll_shutdown(context));
+    let _ended = timeout(deadline, waited).await;
+    http.finish().await;
+}

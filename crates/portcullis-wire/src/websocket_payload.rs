@@ -1,0 +1,53 @@
+//! A server's own frame taken apart again, for a transport that has no frames.
+//! Never: a frame of a client; those are masked and decoded elsewhere.
+
+use crate::websocket::Opcode;
+
+/// The opcode and payload of a whole frame that [`crate::websocket::frame`] wrote.
+///
+/// `None` for anything else, a compressed frame among it.
+#[must_use]
+pub fn server_frame(frame: &[u8]) -> Option<(Opcode, &[u8])> {
+    let (first, rest) = frame.split_first()?;
+    let opcode = match first {
+        0x81 => Opcode::Text,
+        0x82 => Opcode::Binary,
+        0x88 => Opcode::Close,
+        0x89 => Opcode::Ping,
+        0x8a => Opcode::Pong,
+        _ => return None,
+    };
+    let (second, rest) = rest.split_first()?;
+    let (length, payload) = match second {
+        126 => {
+            let (length, payload) = rest.split_first_chunk()?;
+            (u64::from(u16::from_be_bytes(*length)), payload)
+        }
+        127 => {
+            let (length, payload) = rest.split_first_chunk()?;
+            (u64::from_be_bytes(*length), payload)
+        }
+        short => (u64::from(*short), rest),
+    };
+    (payload.len() as u64 == length).then_some((opcode, payload))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::websocket::frame;
+
+    #[test]
+    fn what_was_written_comes_back() {
+        for length in [0, 1, 125, 126, 65_535, 65_536] {
+            let payload = vec![b'x'; length];
+            for opcode in [Opcode::Text, Opcode::Binary, Opcode::Ping] {
+                let written = frame(opcode, &payload);
+                assert_eq!(server_frame(&written), Some((opcode, payload.as_slice())), "{length}");
+                assert_eq!(server_frame(&written[..written.len() - 1]), None, "{length}");
+            }
+        }
+        assert_eq!(server_frame(&[0xc1, 0]), None);
+        assert_eq!(server_frame(&[]), None);
+    }
+}
