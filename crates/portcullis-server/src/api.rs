@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_audit::Audit;
-use portcullis_guard::Gate;
-use portcullis_model::{Denial, Now, Secret};
+use portcullis_guard::{Credential, Gate, Verified};
+use portcullis_model::{Denial, Now, Secret, TokenFault};
 use serde::Serialize;
 
 /// The methods a route may have.
@@ -38,6 +38,17 @@ pub struct ApiRequest {
     pub gate: Arc<Gate>,
     /// Where acts are recorded.
     pub audit: Audit,
+}
+
+impl ApiRequest {
+    /// Whom the request's bearer token stands for.
+    ///
+    /// # Errors
+    /// [`Denial::Token`] when there is none, or it is not believed.
+    pub fn verified(&self) -> Result<Verified, Denial> {
+        let bearer = self.bearer.as_ref().ok_or(Denial::Token(TokenFault::Missing))?;
+        self.gate.verify(Credential::Bearer(bearer.expose()), self.now)
+    }
 }
 
 /// Which set of security headers a response gets.

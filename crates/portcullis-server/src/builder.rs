@@ -121,6 +121,12 @@ impl Builder {
         self.registered.engine = Some(RawEngine { path, handler: Box::new(handler) });
     }
 
+    /// Whether the public listener speaks TLS.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        self.options.tls.is_some()
+    }
+
     /// The way to deliver to connections.
     #[must_use]
     pub fn hub(&self) -> Hub {

@@ -276,8 +276,10 @@ impl ConnectionTask {
             self.shard.arm(&self.connection, next_ms);
         }
         let rule = self.shard.registered.namespaces.rule(socket.rule);
-        if let Some(hook) = rule.and_then(|rule| rule.connected.as_ref()) {
-            let future = hook(self.context(socket, now), payload);
+        let caller = self.connection.caller();
+        let hook = rule.and_then(|rule| rule.connected.as_ref());
+        if let (Some(hook), Some(caller)) = (hook, caller) {
+            let future = hook(self.context(socket, &caller, now), payload);
             self.start_job(Job::Connect(Connecting::Entered { future }), now);
         }
     }

@@ -52,20 +52,35 @@ impl ConnectionTask {
         true
     }
 
-    /// What the last poll is told, if one comes.
+    /// What the last poll is told: the one that waits, or one that comes while there is more to
+    /// read than that it is over.
     pub(crate) fn say_farewell(&mut self, end: &End) {
-        let packet = match end {
-            End::Goodbye => b'6',
-            End::Peer | End::Refused(_) | End::Told(_) => b'1',
-        };
+        let packet = if *end == End::Goodbye { b'6' } else { b'1' };
+        let unread = self.connection.front_bytes().is_some() && is_worth_reading(end);
         self.connection.with_polling(|polling| {
-            polling.farewell = match end {
-                // Whoever reads too slowly, or hung up, gets nothing more.
-                End::Peer | End::Refused(Denial::SlowConsumer) => Farewell::Taken,
-                End::Goodbye | End::Refused(_) | End::Told(_) => Farewell::Waiting(packet),
+            polling.farewell = if polling.is_polled() || unread {
+                Farewell::Waiting(packet)
+            } else {
+                Farewell::Taken
             };
             polling.wake_poller();
             polling.wake_poster();
         });
+    }
+}
+
+/// Whether what is queued is kept for a client that is between two polls.
+fn is_worth_reading(end: &End) -> bool {
+    match end {
+        End::Peer | End::Goodbye => false,
+        End::Refused(denial) | End::Told(denial) => !matches!(
+            denial,
+            Denial::SlowConsumer
+                | Denial::PingTimeout
+                | Denial::ConnectTimeout
+                | Denial::Polling(_)
+                | Denial::Utf8
+                | Denial::BodyTimeout
+        ),
     }
 }

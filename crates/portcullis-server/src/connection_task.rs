@@ -274,7 +274,9 @@ impl ConnectionTask {
         if let End::Refused(denial) = &end {
             self.tell_refused(denial, now);
         }
-        self.connection.queue_last(close_frame(code, ""), &self.shard.options);
+        if self.connection.with_polling(|_| ()).is_none() {
+            self.connection.queue_last(close_frame(code, ""), &self.shard.options);
+        }
         self.job = None;
         self.awaiting = None;
         self.backlog = Vec::new();

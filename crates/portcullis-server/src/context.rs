@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_audit::Audit;
-use portcullis_guard::Directory;
+use portcullis_guard::{Directory, User};
 use portcullis_model::{Clock, ConnectionId, Denial, Namespace, Now, RoomId};
 use serde::Serialize;
 
@@ -36,11 +36,19 @@ pub struct Context {
     pub audit: Audit,
     /// Users, rooms, memberships as they are now.
     pub directory: Arc<Directory>,
+    /// Who is signed in.
+    pub(crate) user: Arc<User>,
     /// How many rooms the socket hears.
     pub(crate) rooms: usize,
 }
 
 impl Context {
+    /// Who is signed in on the socket.
+    #[must_use]
+    pub fn user(&self) -> &Arc<User> {
+        &self.user
+    }
+
     /// How many rooms the socket hears; at most `ROOMS_PER_CONNECTION_MAX`.
     #[must_use]
     pub fn room_count(&self) -> usize {

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use portcullis_guard::{Admitted, Binding};
-use portcullis_model::{Denial, limits};
+use portcullis_model::{ClosedBy, Denial, limits};
 use portcullis_wire::engineio::{
     OpenOptions, check_polled, open_packet, push_polled, push_polled_binary,
 };
@@ -43,6 +43,14 @@ struct Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         self.connection.with_polling(self.end);
+    }
+}
+
+/// Whether a session ended because of what was posted to it.
+fn is_malformed(denial: &Denial) -> bool {
+    match denial.answer().closed_by {
+        ClosedBy::Code(code) => matches!(code, 1002 | 1003 | 1007 | 1009),
+        ClosedBy::Nothing => false,
     }
 }
 
@@ -195,11 +203,12 @@ impl HttpConnection {
             return self.refuse_turn(&connection, &Denial::BodyTimeout, origin).await;
         }
         match connection.ending() {
-            Some(End::Refused(_) | End::Told(_)) => {
+            Some(End::Refused(denial) | End::Told(denial)) if is_malformed(&denial) => {
                 self.refuse_engine(&Denial::Polling("session_ended"), origin).await;
                 Next::Close
             }
-            Some(End::Peer | End::Goodbye) | None => {
+            // Who was refused for what it may not do reads so in its next poll.
+            Some(End::Refused(_) | End::Told(_) | End::Peer | End::Goodbye) | None => {
                 self.answer_packets(b"ok", origin, keep_alive).await
             }
         }

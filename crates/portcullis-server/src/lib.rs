@@ -14,6 +14,7 @@ mod frame; // an event encoded once in every wire form
 mod hub; // the way into every shard, for deliveries
 mod raw_engine; // Engine.IO with nothing above it
 mod running; // threads, readiness, drain
+mod port; // a port fixed before the start
 mod listen; // sockets under an accept budget, TLS under a deadline
 mod stream; // a socket, plain or TLS, polled by hand
 mod http; // one HTTP connection, request by request
@@ -59,6 +60,7 @@ pub use hub::{Acknowledge, Delta, Hub};
 pub use namespace::{Departure, NamespaceBuilder};
 pub use options::{ConnectAnswer, Options};
 pub use payload::Payload;
+pub use port::{ReservedPort, refuse_taken, reserve_port};
 pub use random::random_id;
 pub use raw_engine::EngineMessage;
 pub use recovery::{Recovered, Recovering};

@@ -106,12 +106,12 @@ impl ConnectionTask {
         let Some(event) = event.filter(|_| !socketio::is_reserved(ask.event)) else {
             return Err(shard.gate.refuse_unknown(caller, now));
         };
-        let context = self.context(socket, now);
+        let context = self.context(socket, caller, now);
         event.start(Call { gate: &shard.gate, caller, ask, now, context })
     }
 
     /// What a handler or hook of a socket gets.
-    pub(crate) fn context(&self, socket: &Socket, now: Now) -> Context {
+    pub(crate) fn context(&self, socket: &Socket, caller: &Caller, now: Now) -> Context {
         let shard = &self.shard;
         Context {
             connection: self.connection.id,
@@ -123,6 +123,7 @@ impl ConnectionTask {
             clock: shard.clock.clone(),
             audit: shard.audit.clone(),
             directory: shard.gate.directory().clone(),
+            user: caller.principal.user().clone(),
             rooms: socket.rooms.borrow().len(),
         }
     }

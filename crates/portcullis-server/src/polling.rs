@@ -76,6 +76,11 @@ impl Polling {
         Ok(())
     }
 
+    /// Whether a poll waits.
+    pub(crate) fn is_polled(&self) -> bool {
+        self.is_polled
+    }
+
     pub(crate) fn end_poll(&mut self) {
         self.is_polled = false;
         self.poller = None;

@@ -20,6 +20,7 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::outbox::Flushed;
+use crate::polling::Farewell;
 use crate::random::References;
 use crate::recovery::Parking;
 use crate::rooms::Rooms;
@@ -198,7 +199,8 @@ impl Shard {
     ) -> Option<Rc<Connection>> {
         let found = self.find(id.number).filter(|_| id.shard == self.index)?;
         let proven = found.secret.as_ref().is_some_and(|secret| secret.is(shown));
-        proven.then_some(found)
+        let over = found.with_polling(|polling| polling.farewell == Farewell::Taken);
+        (proven && over != Some(true)).then_some(found)
     }
 
     /// Queues an event and has it written this turn.

@@ -8,8 +8,8 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use portcullis_server::ReservedPort;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::ConfigError;
 
@@ -62,38 +62,17 @@ pub(crate) fn prepare_directory(data: &Path) -> Result<()> {
 }
 
 /// Fixes the port when it is 0, because origins name it, and refuses one that is taken.
-///
-/// The shards share the port by `SO_REUSEPORT`; so would another server of this user, and each
-/// would get half of the connections.
-pub(crate) fn reserve_port(address: SocketAddr) -> Result<(SocketAddr, Socket)> {
-    refuse_taken(address)?;
-    let reserve = || -> io::Result<(SocketAddr, Socket)> {
-        let shared = socket(address)?;
-        shared.set_reuse_port(true)?;
-        shared.bind(&address.into())?;
-        let bound = shared.local_addr()?.as_socket().unwrap_or(address);
-        Ok((bound, shared))
-    };
-    reserve().with_context(|| cannot_listen(address))
+pub(crate) fn reserve_port(address: SocketAddr) -> Result<(SocketAddr, ReservedPort)> {
+    portcullis_server::reserve_port(address).with_context(|| cannot_listen(address))
 }
 
 /// Refuses an address somebody listens on, although they would share it with us.
 pub(crate) fn refuse_taken(address: SocketAddr) -> Result<()> {
-    if address.port() == 0 {
-        return Ok(());
-    }
-    let bound = socket(address).and_then(|alone| alone.bind(&address.into()));
-    bound.with_context(|| cannot_listen(address))
+    portcullis_server::refuse_taken(address).with_context(|| cannot_listen(address))
 }
 
 fn cannot_listen(address: SocketAddr) -> String {
     format!("cannot listen on {address}; stop what does, or choose another under [listen]")
-}
-
-fn socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    Ok(socket)
 }
 
 #[cfg(test)]
@@ -131,9 +110,8 @@ mod tests {
 
     #[test]
     fn a_port_is_fixed_once_and_never_shared_with_a_stranger() {
-        let (address, reserved) = reserve_port("127.0.0.1:0".parse().unwrap()).unwrap();
-        assert_ne!(address.port(), 0);
-        reserved.listen(1).unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
         let error = reserve_port(address).unwrap_err().to_string();
         assert!(error.contains("stop what does"), "{error}");
     }
