@@ -199,38 +199,24 @@ impl ConnectionTask {
             now.monotonic_ms >= since_ms.saturating_add(self.shard.options.handler_timeout_ms)
         };
         let waits = match job {
-            Job::Event { mut future, answer } => {
-                let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-                match polled {
-                    Err(_panic) => {
-                        self.panicked();
-                        None
-                    }
-                    Ok(Poll::Ready(outcome)) => {
-                        self.answer(&answer, outcome, now);
-                        None
-                    }
-                    Ok(Poll::Pending) if timed_out => {
-                        self.answer(&answer, Err(Denial::HandlerTimeout), now);
-                        None
-                    }
-                    Ok(Poll::Pending) => Some(Job::Event { future, answer }),
+            Job::Event { mut future, answer } => match future.as_mut().poll(context) {
+                Poll::Ready(outcome) => {
+                    self.answer(&answer, outcome, now);
+                    None
                 }
-            }
-            Job::Connect(connecting) => {
-                let step = || self.poll_connecting(connecting, context, now);
-                match catch_unwind(AssertUnwindSafe(step)) {
-                    Err(_panic) => {
-                        self.panicked();
-                        None
-                    }
-                    Ok(Some(connecting)) if timed_out => {
-                        self.connecting_timed_out(connecting, now);
-                        None
-                    }
-                    Ok(waits) => waits.map(Job::Connect),
+                Poll::Pending if timed_out => {
+                    self.answer(&answer, Err(Denial::HandlerTimeout), now);
+                    None
                 }
-            }
+                Poll::Pending => Some(Job::Event { future, answer }),
+            },
+            Job::Connect(connecting) => match self.poll_connecting(connecting, context, now) {
+                Some(connecting) if timed_out => {
+                    self.connecting_timed_out(connecting, now);
+                    None
+                }
+                waits => waits.map(Job::Connect),
+            },
         };
         match waits {
             Some(job) => {
@@ -245,10 +231,6 @@ impl ConnectionTask {
                 Poll::Ready(())
             }
         }
-    }
-
-    fn panicked(&self) {
-        self.connection.end(End::Refused(Denial::Internal("handler_panic")));
     }
 
     /// Starts an act: nothing else of this connection runs until it is done.
@@ -334,7 +316,13 @@ impl Future for ConnectionTask {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         self.connection.remember(context.waker());
         if self.connection.closing_until_ms.get() == 0 {
-            match self.poll_open(context) {
+            // A panic of a handler or hook, wherever it strikes, ends this connection alone.
+            let opened = catch_unwind(AssertUnwindSafe(|| self.poll_open(context)));
+            let opened = opened.unwrap_or_else(|_panic| {
+                self.connection.end(End::Refused(Denial::Internal("handler_panic")));
+                Poll::Ready(())
+            });
+            match opened {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(()) => {
                     self.begin_closing();

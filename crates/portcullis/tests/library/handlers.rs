@@ -1,0 +1,107 @@
+//! What a handler may do, and what it may not break.
+//! Never: another client that notices.
+
+use std::time::Duration;
+
+use portcullis::prelude::*;
+use serde_json::Value;
+
+use crate::served::{Served, builder};
+
+macro_rules! bare_event {
+    ($type:ident, $name:literal) => {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct $type {}
+
+        impl Event for $type {
+            const NAME: &'static str = $name;
+            const RULE: Rule = Rule::DEFAULT;
+        }
+    };
+}
+
+bare_event!(Panic, "panic");
+bare_event!(PanicAtOnce, "panic:at-once");
+bare_event!(Slow, "slow");
+bare_event!(Fine, "fine");
+bare_event!(Talk, "talk");
+bare_event!(Wide, "wide");
+
+fn served() -> Served {
+    let builder = builder().engine(|engine| engine.handler_timeout_ms = 200);
+    Served::start_with(builder, |server| {
+        server.on(|_permit: Permit<Panic>, _context| async move {
+            tokio::task::yield_now().await;
+            panic!("a handler's bug")
+        })?;
+        server.on(|_permit: Permit<PanicAtOnce>, _context| {
+            if true {
+                panic!("a bug before the first await");
+            }
+            async { Ok(Reply::ok()) }
+        })?;
+        server.on(|_permit: Permit<Slow>, _context| async move {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(Reply::ok())
+        })?;
+        server.on(|_permit: Permit<Fine>, _context| async { Ok(Reply::ok()) })?;
+        server.on(|_permit: Permit<Talk>, context: Context| async move {
+            for number in 0..3 {
+                context.emit("said", &Payload::of(&json!({"number": number})))?;
+            }
+            Ok(Reply::ok())
+        })?;
+        server.on(|_permit: Permit<Wide>, context: Context| async move {
+            context.emit("wide", &Payload::of(&json!({"text": "x".repeat(100_000)})))?;
+            Ok(Reply::ok())
+        })?;
+        Ok(())
+    })
+}
+
+#[test]
+fn t_199_a_panic_ends_its_own_connection_and_nothing_else() {
+    let served = served();
+    let mut other = served.connect("other");
+    for event in ["panic", "panic:at-once"] {
+        let mut client = served.connect("clumsy");
+        client.emit(event, &json!({}));
+        assert_eq!(client.close_code(), Some(1011), "{event}");
+        assert_eq!(other.ask("fine", &json!({}))["ok"], true, "{event}");
+    }
+    assert_eq!(served.connect("clumsy").ask("fine", &json!({}))["ok"], true);
+}
+
+#[test]
+fn a_handler_that_takes_too_long_is_given_up_and_the_connection_goes_on() {
+    let served = served();
+    let mut client = served.connect("patient");
+    assert_eq!(client.ask("slow", &json!({}))["error"]["code"], "INTERNAL");
+    assert_eq!(client.ask("fine", &json!({}))["ok"], true);
+}
+
+#[test]
+fn an_acknowledgement_comes_after_what_its_handler_emitted() {
+    let served = served();
+    let mut client = served.connect("listener");
+    for _ in 0..50 {
+        client.send(r#"4277["talk",{}]"#);
+        let answer = client.wait_packet(|packet| packet.starts_with("4377["));
+        assert_eq!(answer, r#"4377[{"ok":true}]"#);
+        let before: Vec<Value> = client
+            .seen
+            .drain(..)
+            .map(|packet| serde_json::from_str::<Value>(&packet[2..]).unwrap()[1]["number"].clone())
+            .collect();
+        assert_eq!(before, [json!(0), json!(1), json!(2)]);
+    }
+}
+
+#[test]
+fn large_events_arrive_whole() {
+    let served = served();
+    let mut client = served.connect("reader");
+    assert_eq!(client.ask("wide", &json!({}))["ok"], true);
+    assert_eq!(client.event("wide")["text"].as_str().unwrap().len(), 100_000);
+}

@@ -1,0 +1,15 @@
+//! Servers built with the library, in this process, spoken to over real sockets.
+//! Never: a server that outlives its test.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails says so"
+)]
+
+mod served; // a server for one test, and its clients
+mod handlers; // what a handler may do, and what it may not break
+mod namespaces; // names, patterns, hooks, leaving and coming back
+mod operators; // whom an event goes to
+mod world; // many clients, many shards, random acts, and what must hold
