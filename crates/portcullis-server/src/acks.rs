@@ -1,7 +1,7 @@
 //! Questions the server has asked one client and that are not answered yet.
 //! Never: more of them than the limit, or an answer taken from another namespace.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use portcullis_model::limits::ACKS_PENDING_MAX;
 use portcullis_model::{Namespace, Now};
@@ -16,13 +16,17 @@ struct Pending {
     ticket: Ticket<Answered>,
 }
 
-/// The open questions of one connection; 24 bytes while there are none.
+/// The questions one connection was ever asked.
+struct Asked {
+    pending: Vec<Pending>,
+    /// The highest id; ids grow.
+    highest: u64,
+}
+
+/// The open questions of one connection; 16 bytes before the first.
 #[derive(Default)]
 pub(crate) struct Acks {
-    #[expect(clippy::box_collection, reason = "most connections have no question open")]
-    pending: RefCell<Option<Box<Vec<Pending>>>>,
-    /// The highest id asked; ids grow.
-    asked: Cell<u64>,
+    asked: RefCell<Option<Box<Asked>>>,
 }
 
 impl Acks {
@@ -35,47 +39,44 @@ impl Acks {
         now: Now,
         timeout_ms: u64,
     ) -> bool {
-        self.asked.set(self.asked.get().max(id));
-        let mut slot = self.pending.borrow_mut();
-        let pending = slot.get_or_insert_default();
-        pending.retain(|one| one.until_ms > now.monotonic_ms);
-        if pending.len() >= ACKS_PENDING_MAX {
+        let mut slot = self.asked.borrow_mut();
+        let asked = slot.get_or_insert_with(|| Box::new(Asked { pending: Vec::new(), highest: 0 }));
+        asked.highest = asked.highest.max(id);
+        asked.pending.retain(|one| one.until_ms > now.monotonic_ms);
+        if asked.pending.len() >= ACKS_PENDING_MAX {
             return false;
         }
         let until_ms = now.monotonic_ms.saturating_add(timeout_ms);
-        pending.push(Pending { id, namespace, until_ms, ticket });
+        asked.pending.push(Pending { id, namespace, until_ms, ticket });
         true
     }
 
     /// Whether a question of this id may have been asked: an answer may come too late, not before.
     pub(crate) fn may_have_asked(&self, id: u64) -> bool {
-        (1..=self.asked.get()).contains(&id)
+        let highest = self.asked.borrow().as_ref().map_or(0, |asked| asked.highest);
+        (1..=highest).contains(&id)
     }
 
     /// The ticket of a question, if it is open and was asked in this namespace; once.
     pub(crate) fn take(&self, id: u64, namespace: &str) -> Option<Ticket<Answered>> {
-        let mut slot = self.pending.borrow_mut();
-        let pending = slot.as_mut()?;
+        let mut slot = self.asked.borrow_mut();
+        let pending = &mut slot.as_mut()?.pending;
         let same = |one: &Pending| one.id == id && one.namespace.as_str() == namespace;
         let at = pending.iter().position(same)?;
-        let found = pending.swap_remove(at);
-        if pending.is_empty() {
-            *slot = None;
-        }
-        Some(found.ticket)
+        Some(pending.swap_remove(at).ticket)
     }
 
     /// Gives up the questions of a namespace.
     pub(crate) fn give_up(&self, namespace: &Namespace) {
-        if let Some(pending) = &mut *self.pending.borrow_mut() {
-            pending.retain(|one| one.namespace != *namespace);
+        if let Some(asked) = &mut *self.asked.borrow_mut() {
+            asked.pending.retain(|one| one.namespace != *namespace);
         }
     }
 
     /// Gives up every question.
     pub(crate) fn give_up_all(&self) {
-        let pending = self.pending.borrow_mut().take();
-        drop(pending);
+        let asked = self.asked.borrow_mut().take();
+        drop(asked);
     }
 }
 

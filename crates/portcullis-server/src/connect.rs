@@ -6,13 +6,13 @@ use std::rc::Rc;
 
 use portcullis_guard::{Caller, Cookies, Credential, Principal, Return, Verified, read_return};
 use portcullis_model::limits::NAMESPACES_PER_CONNECTION_MAX;
-use portcullis_model::{ClosedBy, Denial, Namespace, Now, TokenFault, UserId};
+use portcullis_model::{ClosedBy, Denial, Namespace, Now, Secret, TokenFault, UserId};
 use portcullis_wire::websocket::{Opcode, frame};
 use portcullis_wire::{plain, socketio};
 
 use crate::connect_job::{Connecting, Entry};
 use crate::connection::End;
-use crate::connection_task::{ConnectionTask, Job};
+use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
 use crate::options::ConnectAnswer;
 use crate::random::random_id;
@@ -69,7 +69,7 @@ impl ConnectionTask {
             self.connection.end(End::Refused(Denial::Sequence("second_connect")));
             return;
         }
-        self.plain_connect_id = id;
+        self.before.get_or_insert_default().plain_connect_id = id;
         self.start_connect(Entry::main(), data, now);
     }
 
@@ -112,13 +112,13 @@ impl ConnectionTask {
             hook.await?;
             gate.authenticate(verified, clock.now())
         });
-        self.start_job(Job::Connect(Connecting::User { entry, back, future }), now);
+        self.start_connecting(Connecting::User { entry, back, future }, now);
     }
 
     fn identity(&self, payload: Option<&str>, now: Now) -> Result<Identity, Denial> {
         let gate = &self.shard.gate;
         let danger = gate.options().danger;
-        if danger.anonymous && self.bearer.is_none() {
+        if danger.anonymous && self.bearer().is_none() {
             if let Some(payload) = payload {
                 portcullis_guard::json::scan(payload)?;
             }
@@ -134,12 +134,20 @@ impl ConnectionTask {
     }
 
     fn verify(&self, payload: Option<&str>, now: Now) -> Result<Verified, Denial> {
-        let credential = match (&self.bearer, self.cookies) {
+        let credential = match (self.bearer(), self.cookies) {
             (Some(bearer), _) => Credential::Both { bearer: bearer.expose(), payload },
             (None, Cookies::Some) => Credential::PayloadBesideCookies(payload),
             (None, Cookies::None) => Credential::Payload(payload),
         };
         self.shard.gate.verify(credential, now)
+    }
+
+    fn bearer(&self) -> Option<&Secret<String>> {
+        self.before.as_ref()?.bearer.as_ref()
+    }
+
+    fn take_plain_connect_id(&mut self) -> Option<String> {
+        self.before.as_mut()?.plain_connect_id.take()
     }
 
     /// A further namespace of a signed-in connection: the same user.
@@ -188,7 +196,7 @@ impl ConnectionTask {
         let user = caller.principal.user().id.clone();
         *self.connection.caller.borrow_mut() = Some(caller);
         // The header's token is not kept: it has done its work.
-        self.signed_in_by_header = self.bearer.take().is_some();
+        self.signed_in_by_header |= self.bearer().is_some();
         self.shard.sign_in(&self.connection, &user);
         self.shard.record_connected(&self.connection, now);
         self.admit_to_namespace(entry, back, now);
@@ -216,7 +224,7 @@ impl ConnectionTask {
             Some(hook) => {
                 let user = caller.principal.user().clone();
                 let future = hook(user, entry.namespace.clone());
-                self.start_job(Job::Connect(Connecting::Namespace { entry, back, future }), now);
+                self.start_connecting(Connecting::Namespace { entry, back, future }, now);
             }
             None => self.admitted(entry, back, now),
         }
@@ -226,7 +234,7 @@ impl ConnectionTask {
     pub(crate) fn admitted(&mut self, entry: Entry, back: Option<Return>, now: Now) {
         match back.and_then(|back| self.resume(&entry, &back, now)) {
             Some(future) => {
-                self.start_job(Job::Connect(Connecting::Resume { entry, future }), now);
+                self.start_connecting(Connecting::Resume { entry, future }, now);
             }
             None => self.join_fresh(entry, now),
         }
@@ -271,6 +279,7 @@ impl ConnectionTask {
     /// A socket is in: deadlines change, and the namespace's hook runs.
     pub(crate) fn entered(&mut self, socket: &Rc<Socket>, payload: Option<String>, now: Now) {
         self.connection.session.borrow_mut().connected();
+        self.before = None;
         // The first look at the principal's own end of time.
         if let Some(next_ms) = self.connection.due(now, &self.shard.options) {
             self.shard.arm(&self.connection, next_ms);
@@ -280,7 +289,7 @@ impl ConnectionTask {
         let hook = rule.and_then(|rule| rule.connected.as_ref());
         if let (Some(hook), Some(caller)) = (hook, caller) {
             let future = hook(self.context(socket, &caller, now), payload);
-            self.start_job(Job::Connect(Connecting::Entered { future }), now);
+            self.start_connecting(Connecting::Entered { future }, now);
         }
     }
 
@@ -300,7 +309,7 @@ impl ConnectionTask {
             Form::SocketIo | Form::Engine => {
                 socketio::connect_ok(socket.namespace.as_str(), &format!("{{{members}}}"))
             }
-            Form::Plain => match self.plain_connect_id.take() {
+            Form::Plain => match self.take_plain_connect_id() {
                 Some(id) => plain::plain_reply(&id, &format!(r#"{{"ok":true,{members}}}"#)),
                 None => plain::plain_event("connect", &format!("{{{members}}}")),
             },
@@ -313,7 +322,7 @@ impl ConnectionTask {
             Form::SocketIo | Form::Engine => {
                 socketio::connect_error(entry.namespace.as_str(), &refusal.connect_error())
             }
-            Form::Plain => match self.plain_connect_id.take() {
+            Form::Plain => match self.take_plain_connect_id() {
                 Some(id) => plain::plain_reply(&id, &refusal.reply()),
                 None => plain::plain_event("connect_error", &refusal.connect_error()),
             },
@@ -329,7 +338,7 @@ impl ConnectionTask {
     /// Says why before the close frame, to a peer that can read it.
     pub(crate) fn tell_refused(&mut self, denial: &Denial, now: Now) {
         let refusal = self.refuse(denial, None, now);
-        let sockets = self.connection.sockets.borrow().clone();
+        let sockets: Vec<_> = self.connection.sockets.borrow().iter().cloned().collect();
         let options = &self.shard.options;
         if let Denial::Draining | Denial::SlowConsumer | Denial::PingTimeout = denial {
             return;

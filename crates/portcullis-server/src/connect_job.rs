@@ -9,7 +9,7 @@ use portcullis_model::{Denial, Namespace, Now};
 use portcullis_wire::websocket::{Opcode, frame};
 
 use crate::connection::End;
-use crate::connection_task::ConnectionTask;
+use crate::connection_task::{ConnectionTask, Job};
 use crate::namespace::HookFuture;
 use crate::recovery::{Parked, RecoverFuture, Recovered, Recovering, Resuming};
 
@@ -46,6 +46,10 @@ pub(crate) enum Connecting {
 }
 
 impl ConnectionTask {
+    pub(crate) fn start_connecting(&mut self, connecting: Connecting, now: Now) {
+        self.start_job(Job::Connect(Box::new(connecting)), now);
+    }
+
     /// Goes on with a CONNECT; gives it back while it waits.
     pub(crate) fn poll_connecting(
         &mut self,

@@ -21,6 +21,7 @@ use crate::polling::Polling;
 use crate::recovery::Resuming;
 use crate::session_id::SessionSecret;
 use crate::socket::Socket;
+use crate::sockets::Sockets;
 use crate::stream::Stream;
 
 /// Why a connection ends.
@@ -48,7 +49,8 @@ pub(crate) enum Transport {
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) form: Form,
-    pub(crate) peer: SocketAddr,
+    /// The port of the other end; the address is `client`.
+    pub(crate) port: u16,
     pub(crate) client: IpAddr,
     pub(crate) origin: Option<Arc<str>>,
     /// What a request has to show to belong to this connection; the plain form has none.
@@ -57,7 +59,7 @@ pub(crate) struct Connection {
     pub(crate) session: RefCell<Session>,
     pub(crate) caller: RefCell<Option<Rc<Caller>>>,
     /// The namespaces it is in.
-    pub(crate) sockets: RefCell<Vec<Rc<Socket>>>,
+    pub(crate) sockets: RefCell<Sockets>,
     pub(crate) acks: Acks,
     /// A place that is being taken again.
     pub(crate) resuming: RefCell<Option<Box<Resuming>>>,
@@ -75,7 +77,7 @@ pub(crate) struct Connection {
     /// When the socket is dropped whatever the peer does; 0 while the connection is open.
     pub(crate) closing_until_ms: Cell<u64>,
     outbox: RefCell<Outbox>,
-    end: RefCell<Option<End>>,
+    end: RefCell<Option<Box<End>>>,
     waker: RefCell<Option<Waker>>,
     stalled_since_ms: Cell<u64>,
 }
@@ -109,14 +111,14 @@ impl Connection {
         Self {
             id,
             form,
-            peer: from.peer,
+            port: from.peer.port(),
             client: from.client,
             origin: from.origin,
             secret,
             transport: RefCell::new(transport),
             session: RefCell::new(session),
             caller: RefCell::new(None),
-            sockets: RefCell::new(Vec::new()),
+            sockets: RefCell::default(),
             acks: Acks::default(),
             resuming: RefCell::new(None),
             upgraded: Cell::new(false),
@@ -140,8 +142,7 @@ impl Connection {
 
     /// Its place in a namespace.
     pub(crate) fn socket(&self, namespace: &str) -> Option<Rc<Socket>> {
-        let sockets = self.sockets.borrow();
-        sockets.iter().find(|socket| socket.namespace.as_str() == namespace).cloned()
+        self.sockets.borrow().find(namespace).cloned()
     }
 
     /// Runs with the state of long-polling, while that is what carries the connection.
@@ -159,14 +160,14 @@ impl Connection {
             if slot.is_some() {
                 return;
             }
-            *slot = Some(end);
+            *slot = Some(Box::new(end));
         }
         self.wake();
     }
 
     /// Why the connection ends, once it does.
     pub(crate) fn ending(&self) -> Option<End> {
-        self.end.borrow().clone()
+        self.end.borrow().as_deref().cloned()
     }
 
     pub(crate) fn is_ending(&self) -> bool {
@@ -178,6 +179,11 @@ impl Connection {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }
+    }
+
+    /// The task's waker, once it has run.
+    pub(crate) fn waker(&self) -> Option<Waker> {
+        self.waker.borrow().clone()
     }
 
     /// Remembers the task's waker.
@@ -276,6 +282,7 @@ impl Connection {
         let mut next_ms = match self.session.borrow_mut().due(now_ms, &session_options(options)) {
             Due::Nothing { next_ms } => next_ms,
             Due::Ping { next_ms } => {
+                self.outbox.borrow_mut().shrink();
                 self.queue(self.ping(), options);
                 next_ms
             }

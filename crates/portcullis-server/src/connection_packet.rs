@@ -35,7 +35,7 @@ impl ConnectionTask {
     pub(crate) fn feed(&mut self, bytes: &mut [u8], now: Now) {
         let consumed = self.feed_some(bytes, now);
         if let Some(rest) = bytes.get(consumed..).filter(|rest| !rest.is_empty()) {
-            self.backlog.extend_from_slice(rest);
+            self.keep_back(rest);
         }
     }
 

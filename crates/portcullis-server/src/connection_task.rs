@@ -33,51 +33,68 @@ pub(crate) enum Job {
         /// The handler itself.
         future: HandlerFuture,
         /// Where its answer goes.
-        answer: AnswerTo,
+        answer: Box<AnswerTo>,
     },
     /// A CONNECT.
-    Connect(Connecting),
+    Connect(Box<Connecting>),
 }
 
+/// What is remembered until somebody is signed in, and not longer.
+#[derive(Default)]
+pub(crate) struct Before {
+    /// The credential of the request that opened the connection.
+    pub(crate) bearer: Option<Secret<String>>,
+    /// The `id` of a plain connect that is being answered.
+    pub(crate) plain_connect_id: Option<String>,
+    /// Bytes that came so far.
+    pub(crate) bytes: u64,
+}
+
+/// Bytes read but not looked at, because an act was running.
+#[derive(Default)]
+struct Backlog {
+    bytes: Vec<u8>,
+    from: usize,
+}
+
+/// The task. Small, since there is one for each idle connection: what is rare is boxed.
 pub(crate) struct ConnectionTask {
     pub(crate) shard: Rc<Shard>,
     pub(crate) connection: Rc<Connection>,
     pub(crate) decoder: Decoder,
     pub(crate) slot: Option<ConnectionSlot>,
-    pub(crate) bearer: Option<Secret<String>>,
+    pub(crate) before: Option<Box<Before>>,
     pub(crate) cookies: Cookies,
-    /// The `id` of a plain connect that is being answered.
-    pub(crate) plain_connect_id: Option<String>,
     /// Whether the credential stood in the request, so that further namespaces need none.
     pub(crate) signed_in_by_header: bool,
     /// A packet whose attachments are still to come.
     pub(crate) awaiting: Option<Box<Awaiting>>,
     pub(crate) job: Option<Job>,
-    /// Bytes read but not looked at, because an act was running.
-    pub(crate) backlog: Vec<u8>,
-    pub(crate) backlog_from: usize,
-    pub(crate) bytes_before_connect: u64,
+    backlog: Option<Box<Backlog>>,
     /// Theoretical arrival time of the next control frame (GCRA), in milliseconds.
     pub(crate) control_at_ms: u64,
     lingered_bytes: usize,
 }
 
 impl ConnectionTask {
-    pub(crate) fn new(shard: Rc<Shard>, connection: Rc<Connection>) -> Self {
+    pub(crate) fn new(
+        shard: Rc<Shard>,
+        connection: Rc<Connection>,
+        slot: Option<ConnectionSlot>,
+        bearer: Option<Secret<String>>,
+        cookies: Cookies,
+    ) -> Self {
         Self {
             shard,
             connection,
             decoder: Decoder::new(),
-            slot: None,
-            bearer: None,
-            cookies: Cookies::None,
-            plain_connect_id: None,
+            slot,
+            before: Some(Box::new(Before { bearer, ..Before::default() })),
+            cookies,
             signed_in_by_header: false,
             awaiting: None,
             job: None,
-            backlog: Vec::new(),
-            backlog_from: 0,
-            bytes_before_connect: 0,
+            backlog: None,
             control_at_ms: 0,
             lingered_bytes: 0,
         }
@@ -86,7 +103,7 @@ impl ConnectionTask {
     pub(crate) fn who(&self) -> Who<'static> {
         Who {
             client: Some(self.connection.client),
-            port: Some(self.connection.peer.port()),
+            port: Some(self.connection.port),
             connection: Some(self.connection.id),
             ..Who::default()
         }
@@ -115,7 +132,7 @@ impl ConnectionTask {
                     Poll::Pending => return Poll::Pending,
                 }
             }
-            if self.backlog_from < self.backlog.len() {
+            if self.backlog.is_some() {
                 self.feed_backlog(now);
                 continue;
             }
@@ -171,8 +188,9 @@ impl ConnectionTask {
     pub(crate) fn is_within_budget(&mut self, count: usize) -> bool {
         let anyone = self.connection.form == Form::Engine;
         if !anyone && self.connection.caller.borrow().is_none() {
-            self.bytes_before_connect += count as u64;
-            if self.bytes_before_connect > portcullis_model::limits::PRE_AUTH_MAX_BYTES {
+            let before = self.before.get_or_insert_default();
+            before.bytes += count as u64;
+            if before.bytes > portcullis_model::limits::PRE_AUTH_MAX_BYTES {
                 self.connection.end(End::Refused(Denial::PreAuthBudget));
                 return false;
             }
@@ -181,13 +199,18 @@ impl ConnectionTask {
     }
 
     fn feed_backlog(&mut self, now: Now) {
-        let mut backlog = std::mem::take(&mut self.backlog);
-        let from = std::mem::take(&mut self.backlog_from);
-        let consumed = self.feed_some(backlog.get_mut(from..).unwrap_or_default(), now);
-        if from + consumed < backlog.len() {
-            self.backlog = backlog;
-            self.backlog_from = from + consumed;
+        let Some(mut backlog) = self.backlog.take() else { return };
+        let from = backlog.from;
+        let consumed = self.feed_some(backlog.bytes.get_mut(from..).unwrap_or_default(), now);
+        backlog.from += consumed;
+        if backlog.from < backlog.bytes.len() {
+            self.backlog = Some(backlog);
         }
+    }
+
+    /// Keeps bytes for later.
+    pub(crate) fn keep_back(&mut self, bytes: &[u8]) {
+        self.backlog.get_or_insert_default().bytes.extend_from_slice(bytes);
     }
 
     fn poll_job(&mut self, context: &mut Context<'_>, now: Now) -> Poll<()> {
@@ -210,12 +233,12 @@ impl ConnectionTask {
                 }
                 Poll::Pending => Some(Job::Event { future, answer }),
             },
-            Job::Connect(connecting) => match self.poll_connecting(connecting, context, now) {
+            Job::Connect(connecting) => match self.poll_connecting(*connecting, context, now) {
                 Some(connecting) if timed_out => {
                     self.connecting_timed_out(connecting, now);
                     None
                 }
-                waits => waits.map(Job::Connect),
+                waits => waits.map(|connecting| Job::Connect(Box::new(connecting))),
             },
         };
         match waits {
@@ -261,7 +284,8 @@ impl ConnectionTask {
         }
         self.job = None;
         self.awaiting = None;
-        self.backlog = Vec::new();
+        self.backlog = None;
+        self.before = None;
         self.shard.record_end(&self.connection, &end, code, now);
         self.shard.forget(&self.connection, &end, now);
         self.say_farewell(&end);

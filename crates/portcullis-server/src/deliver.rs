@@ -13,6 +13,7 @@ use crate::connection::{Connection, End};
 use crate::frame::Frame;
 use crate::hub::{Acknowledge, Batch, Delta};
 use crate::namespace::Departure;
+use crate::numbers::Numbers;
 use crate::recovery::{Parked, Resuming};
 use crate::shard::Shard;
 use crate::socket::Socket;
@@ -156,21 +157,22 @@ impl Shard {
     }
 
     fn connections_of(&self, user: &UserId) -> Vec<Rc<Connection>> {
-        let numbers = self.users.borrow().get(user).cloned().unwrap_or_default();
+        let users = self.users.borrow();
         let connections = self.connections.borrow();
-        numbers.iter().filter_map(|number| connections.get(number).cloned()).collect()
+        let numbers = users.get(user).into_iter().flat_map(Numbers::iter);
+        numbers.filter_map(|number| connections.get(&number).cloned()).collect()
     }
 
     /// Makes a signed-in connection findable by its user.
     pub(crate) fn sign_in(&self, connection: &Connection, user: &UserId) {
         let mut users = self.users.borrow_mut();
-        users.entry(user.clone()).or_default().push(connection.id.number);
+        users.entry(user.clone()).or_default().add(connection.id.number);
     }
 
     /// A socket is in its namespace from here on.
     pub(crate) fn enter_namespace(&self, socket: &Rc<Socket>) {
         self.rooms.borrow_mut().enter(socket);
-        socket.connection.sockets.borrow_mut().push(Rc::clone(socket));
+        socket.connection.sockets.borrow_mut().add(Rc::clone(socket));
     }
 
     /// A socket leaves its namespace, after its hook has seen where it was.
@@ -204,7 +206,7 @@ impl Shard {
         }
         socket.connection.acks.give_up(&socket.namespace);
         self.rooms.borrow_mut().leave(socket);
-        socket.connection.sockets.borrow_mut().retain(|one| !Rc::ptr_eq(one, socket));
+        socket.connection.sockets.borrow_mut().remove(socket);
     }
 
     /// Takes a connection out of everything it is in, and frees what it held.
@@ -215,7 +217,7 @@ impl Shard {
         }
         self.metrics.connections_open.dec();
         connection.resuming.borrow_mut().take();
-        let sockets = connection.sockets.borrow().clone();
+        let sockets: Vec<_> = connection.sockets.borrow().iter().cloned().collect();
         for socket in sockets {
             self.park(&socket, end, now);
             self.leave_namespace(&socket, end.reason());
@@ -225,7 +227,7 @@ impl Shard {
         let user = &caller.principal.user().id;
         let mut users = self.users.borrow_mut();
         if let Some(numbers) = users.get_mut(user) {
-            numbers.retain(|known| *known != number);
+            numbers.remove(number);
             if numbers.is_empty() {
                 users.remove(user);
             }

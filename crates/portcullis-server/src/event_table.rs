@@ -96,6 +96,11 @@ impl EventTable {
         self.events.insert(name, Box::new(HandledRaw { rule, handler }));
     }
 
+    /// The name as it was declared.
+    pub(crate) fn name(&self, name: &str) -> Option<&'static str> {
+        self.events.get_key_value(name).map(|(name, _)| *name)
+    }
+
     pub(crate) fn find(&self, name: &str) -> Option<&dyn AnyEvent> {
         self.events.get(name).map(|event| &**event)
     }

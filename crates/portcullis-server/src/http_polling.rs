@@ -99,10 +99,7 @@ impl HttpConnection {
         let connection = Rc::new(Connection::new(id, form, from, Some(secret), transport, session));
         shard.metrics.connections_total.inc();
         shard.adopt(&connection, now);
-        let mut task = ConnectionTask::new(Rc::clone(&shard), connection);
-        task.slot = slot;
-        task.bearer = bearer;
-        task.cookies = cookies;
+        let task = ConnectionTask::new(Rc::clone(&shard), connection, slot, bearer, cookies);
         tokio::task::spawn_local(task);
         let packet = open_packet(&OpenOptions {
             sid: &sid,

@@ -38,6 +38,8 @@ mod pipeline; // decode, permit, dispatch, answer
 mod connect; // Socket.IO CONNECT and the plain form's connect
 mod connect_job; // a CONNECT that waits for a hook
 mod socket; // a connection's place in a namespace
+mod sockets; // the sockets of a connection
+mod numbers; // the connections of a user
 mod recovery; // places kept for who comes back
 mod record_connection; // the records of a connection's life
 mod outbox; // frames waiting to be written, bounded

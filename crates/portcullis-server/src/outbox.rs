@@ -11,6 +11,8 @@ use crate::stream::Stream;
 /// More than this is not copied together: the frame is written as it is.
 const COALESCE_MAX_BYTES: usize = 16 * 1024;
 
+/// Space for so many frames is kept between two bursts.
+const KEPT_FRAMES: usize = 64;
 /// With so many frames waiting a peer is behind.
 const BEHIND_FRAMES: usize = 16;
 
@@ -29,10 +31,12 @@ pub(crate) enum Flushed {
     Failed,
 }
 
-/// The queue. Worst case in memory: `bytes_max` plus 32 bytes a frame.
+/// The queue. Worst case in memory: `bytes_max` plus 32 bytes a frame. The first frame stands
+/// apart, so that a peer that keeps up costs no allocation; what a burst took goes at the next ping.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    frames: VecDeque<Bytes>,
+    first: Option<Bytes>,
+    rest: VecDeque<Bytes>,
     bytes: usize,
 }
 
@@ -43,29 +47,53 @@ impl Outbox {
         bytes_max: usize,
         frames_max: usize,
     ) -> Result<(), Full> {
-        if self.frames.len() >= frames_max || self.bytes + frame.len() > bytes_max {
+        if self.len() >= frames_max || self.bytes + frame.len() > bytes_max {
             return Err(Full);
         }
         self.bytes += frame.len();
-        self.frames.push_back(frame);
+        if self.first.is_none() {
+            self.first = Some(frame);
+        } else {
+            self.rest.push_back(frame);
+        }
         Ok(())
     }
 
     /// Takes the oldest frame.
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
-        let frame = self.frames.pop_front()?;
+        let frame = self.first.take()?;
         self.bytes = self.bytes.saturating_sub(frame.len());
+        self.advance_queue();
         Some(frame)
     }
 
     /// How many bytes the oldest frame has.
     pub(crate) fn front_bytes(&self) -> Option<usize> {
-        self.frames.front().map(Bytes::len)
+        self.first.as_ref().map(Bytes::len)
     }
 
     /// Whether few enough frames wait that the peer may be called up to date.
     pub(crate) fn is_short(&self) -> bool {
-        self.frames.len() < BEHIND_FRAMES
+        self.len() < BEHIND_FRAMES
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    /// Moves the next frame to the front; a long queue's memory goes when the last one has.
+    fn advance_queue(&mut self) {
+        self.first = self.rest.pop_front();
+        if self.rest.is_empty() && self.rest.capacity() > KEPT_FRAMES {
+            self.rest = VecDeque::new();
+        }
+    }
+
+    /// Gives back the queue's memory; for a connection that has been quiet.
+    pub(crate) fn shrink(&mut self) {
+        if self.rest.is_empty() && self.rest.capacity() > 0 {
+            self.rest = VecDeque::new();
+        }
     }
 
     /// Writes as much as the socket takes; small frames go together in one call.
@@ -76,7 +104,7 @@ impl Outbox {
         context: &mut Context<'_>,
     ) -> Flushed {
         let mut progress = false;
-        while !self.frames.is_empty() {
+        while self.first.is_some() {
             match self.write_some(stream, scratch, context) {
                 Poll::Ready(Ok(0) | Err(_)) => return Flushed::Failed,
                 Poll::Ready(Ok(written)) => {
@@ -87,12 +115,7 @@ impl Outbox {
             }
         }
         match stream.poll_flush(context) {
-            Poll::Ready(Ok(())) => {
-                if self.frames.capacity() > 32 {
-                    self.frames = VecDeque::new();
-                }
-                Flushed::Empty
-            }
+            Poll::Ready(Ok(())) => Flushed::Empty,
             Poll::Ready(Err(_)) => Flushed::Failed,
             Poll::Pending => Flushed::Blocked { progress },
         }
@@ -104,14 +127,14 @@ impl Outbox {
         scratch: &mut Vec<u8>,
         context: &mut Context<'_>,
     ) -> Poll<std::io::Result<usize>> {
-        let Some(first) = self.frames.front() else {
+        let Some(first) = &self.first else {
             return Poll::Ready(Ok(0));
         };
-        if self.frames.len() == 1 || first.len() >= COALESCE_MAX_BYTES {
+        if self.rest.is_empty() || first.len() >= COALESCE_MAX_BYTES {
             return stream.poll_write(context, first);
         }
         scratch.clear();
-        for frame in &self.frames {
+        for frame in std::iter::once(first).chain(&self.rest) {
             if scratch.len() + frame.len() > COALESCE_MAX_BYTES {
                 break;
             }
@@ -122,13 +145,13 @@ impl Outbox {
 
     fn consume(&mut self, mut written: usize) {
         self.bytes = self.bytes.saturating_sub(written);
-        while let Some(front) = self.frames.front_mut() {
-            if front.len() > written {
-                front.advance(written);
+        while let Some(first) = &mut self.first {
+            if first.len() > written {
+                first.advance(written);
                 return;
             }
-            written -= front.len();
-            self.frames.pop_front();
+            written -= first.len();
+            self.advance_queue();
         }
     }
 }
@@ -154,10 +177,11 @@ mod tests {
             outbox.push(Bytes::from_static(text.as_bytes()), 100, 10).unwrap();
         }
         outbox.consume(4);
-        let rest: Vec<u8> = outbox.frames.iter().flatten().copied().collect();
-        assert_eq!(rest, b"efghi");
-        assert_eq!(outbox.bytes, 5);
-        outbox.consume(5);
-        assert!(outbox.frames.is_empty());
+        assert_eq!((outbox.front_bytes(), outbox.bytes), (Some(2), 5));
+        let left: Vec<u8> = std::iter::from_fn(|| outbox.pop()).flatten().collect();
+        assert_eq!(left, b"efghi");
+        assert_eq!((outbox.front_bytes(), outbox.bytes), (None, 0));
+        outbox.shrink();
+        assert_eq!(outbox.rest.capacity(), 0);
     }
 }

@@ -2,6 +2,7 @@
 //! Never: a handler called with anything but a permit.
 
 use std::rc::Rc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use portcullis_guard::{Ask, Body, Caller};
@@ -30,12 +31,28 @@ pub(crate) enum Recipient {
     Nobody,
 }
 
+/// An event by its declared name; what nobody declared is kept as it was written.
+#[derive(Clone)]
+pub(crate) enum EventName {
+    Declared(&'static str),
+    Unknown(Box<str>),
+}
+
+impl EventName {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Declared(name) => name,
+            Self::Unknown(name) => name,
+        }
+    }
+}
+
 /// The event that is answered.
 #[derive(Clone)]
 pub(crate) struct AnswerTo {
     pub(crate) socket: Rc<Socket>,
     pub(crate) recipient: Recipient,
-    pub(crate) event: String,
+    pub(crate) event: EventName,
     /// What this thread had handed to the hub when the handler started.
     handed_over: u64,
 }
@@ -58,7 +75,7 @@ impl ConnectionTask {
             }
         };
         let recipient = ack.map_or(Recipient::Nobody, Recipient::Ack);
-        let answer = AnswerTo::new(socket, recipient, name);
+        let answer = self.answer_to(socket, recipient, name);
         let binary: usize = attachments.iter().map(Bytes::len).sum();
         let size_bytes = json.len() + binary;
         let ask = Ask { event: name, body: Body::Array(json), size_bytes, attachments };
@@ -75,7 +92,7 @@ impl ConnectionTask {
             Some(id) => Recipient::Plain(id.as_json().to_owned()),
             None => Recipient::Nobody,
         };
-        let answer = AnswerTo::new(&socket, recipient, message.event);
+        let answer = self.answer_to(&socket, recipient, message.event);
         let body = Body::Parts { payload: message.data, mid: message.mid, seq: message.seq };
         let ask = Ask { event: message.event, body, size_bytes: size, attachments: &[] };
         self.event(&ask, answer, now);
@@ -88,9 +105,27 @@ impl ConnectionTask {
         };
         self.shard.metrics.messages_in.inc();
         match self.permit_and_start(&caller, &answer.socket, ask, now) {
-            Ok(future) => self.start_job(Job::Event { future, answer }, now),
+            Ok(future) => self.run(future, answer, now),
             Err(denial) => self.answer(&answer, Err(denial), now),
         }
+    }
+
+    /// Most handlers wait for nothing: those are answered at once. What waits becomes an act.
+    fn run(&mut self, mut future: HandlerFuture, answer: AnswerTo, now: Now) {
+        if let Some(waker) = self.connection.waker() {
+            let mut context = std::task::Context::from_waker(&waker);
+            if let Poll::Ready(outcome) = future.as_mut().poll(&mut context) {
+                return self.answer(&answer, outcome, now);
+            }
+        }
+        self.start_job(Job::Event { future, answer: Box::new(answer) }, now);
+    }
+
+    fn answer_to(&self, socket: &Rc<Socket>, recipient: Recipient, event: &str) -> AnswerTo {
+        let rule = self.shard.registered.namespaces.rule(socket.rule);
+        let declared = rule.and_then(|rule| rule.events.name(event));
+        let event = declared.map_or_else(|| EventName::Unknown(event.into()), EventName::Declared);
+        AnswerTo { socket: Rc::clone(socket), recipient, event, handed_over: handed_over() }
     }
 
     fn permit_and_start(
@@ -141,10 +176,10 @@ impl ConnectionTask {
             self.connection.end(End::Refused(denial.clone()));
             return;
         }
-        let refusal = self.refuse(denial, Some(&answer.event), now);
+        let refusal = self.refuse(denial, Some(answer.event.as_str()), now);
         match &answer.recipient {
             Recipient::Nobody => {
-                let payload = refusal.error_event(Some(&answer.event));
+                let payload = refusal.error_event(Some(answer.event.as_str()));
                 let text = self.event_text(&answer.socket, "error", &payload);
                 self.shard.send(&self.connection, frame(Opcode::Text, text.as_bytes()));
             }
@@ -207,13 +242,6 @@ impl ConnectionTask {
             }
             Form::Plain => plain::plain_event(name, payload_json),
         }
-    }
-}
-
-impl AnswerTo {
-    fn new(socket: &Rc<Socket>, recipient: Recipient, event: &str) -> Self {
-        let event = String::from(event);
-        Self { socket: Rc::clone(socket), recipient, event, handed_over: handed_over() }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::headers::SecurityHeaders;
 use crate::http_move::Moved;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
+use crate::numbers::Numbers;
 use crate::options::Options;
 use crate::outbox::Flushed;
 use crate::polling::Farewell;
@@ -45,7 +46,7 @@ pub(crate) struct Shard {
     pub(crate) references: References,
     pub(crate) security: SecurityHeaders,
     pub(crate) connections: RefCell<HashMap<u64, Rc<Connection>>>,
-    pub(crate) users: RefCell<HashMap<UserId, Vec<u64>>>,
+    pub(crate) users: RefCell<HashMap<UserId, Numbers>>,
     /// Connections that have ended and wait, for a bounded time, for the peer's end.
     lingering: RefCell<HashMap<u64, Rc<Connection>>>,
     pub(crate) rooms: RefCell<Rooms>,

@@ -86,10 +86,9 @@ fn open(http: HttpConnection, form: Form, admitted: Admitted) {
     let connection = Rc::new(Connection::new(id, form, from, secret, transport, session));
     shard.metrics.connections_total.inc();
     shard.adopt(&connection, now);
-    let mut task = ConnectionTask::new(Rc::clone(&shard), Rc::clone(&connection));
-    task.slot = slot;
-    task.bearer = bearer;
-    task.cookies = cookies;
+    let bound = bearer.is_some();
+    let mut task =
+        ConnectionTask::new(Rc::clone(&shard), Rc::clone(&connection), slot, bearer, cookies);
     if let Err(denial) = &made {
         connection.end(End::Refused(denial.clone()));
     }
@@ -103,7 +102,7 @@ fn open(http: HttpConnection, form: Form, admitted: Admitted) {
         });
         shard.send(&connection, frame(Opcode::Text, packet.as_bytes()));
     }
-    if form == Form::Plain && task.bearer.is_some() {
+    if form == Form::Plain && bound {
         task.start_connect(Entry::main(), None, now);
     }
     if !tail.is_empty() {
