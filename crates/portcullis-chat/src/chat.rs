@@ -18,7 +18,7 @@ use crate::room_join::{self, RoomJoin};
 use crate::room_leave::{self, RoomLeave};
 use crate::room_list::{self, RoomList};
 use crate::room_members::{self, RoomMembers};
-use crate::{feed, presence};
+use crate::{feed, presence, recover};
 
 /// How chat works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +88,7 @@ pub fn install(
     builder
         .on(|permit: Permit<AdminBroadcast>, context| admin_broadcast::handle(permit, context))?;
     builder.on_unwatch(|hub, room, user| presence::went_offline(hub, &room, &user));
+    builder.namespace("/")?.on_recover(move |back| recover::handle(Arc::clone(&chat), back));
     Ok(())
 }
 

@@ -185,6 +185,7 @@ mod tests {
         let row = |seq| MessageRow {
             id: MessageId::parse("m").unwrap(),
             seq,
+            number: 7,
             room: RoomId::parse("r").unwrap(),
             user: UserId::parse("u").unwrap(),
             username: Arc::from("ann"),

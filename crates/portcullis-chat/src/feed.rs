@@ -4,8 +4,8 @@
 use std::sync::{Arc, OnceLock};
 
 use portcullis_guard::{Directory, RoomFacts, UserFacts};
-use portcullis_model::{ConnectionId, RoomId};
-use portcullis_server::{Delta, Frame, Hub};
+use portcullis_model::{ConnectionId, Namespace, RoomId};
+use portcullis_server::{Delta, Frame, Hub, Payload};
 use portcullis_store::{Change, CommitFeed, MessageRow, RoomRow, UserRow};
 use serde::Serialize;
 
@@ -92,6 +92,11 @@ fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
         Change::Message { row, origin: _ } => {
             publish(&row.room, message_frame(row), deltas);
         }
+        Change::Resumed { origin, rooms, missed } => {
+            let connection = ConnectionId::from_bits(*origin);
+            let missed = missed.iter().filter_map(message_frame).collect();
+            deltas.push(Delta::Resume { connection, rooms: rooms.clone(), missed });
+        }
     }
 }
 
@@ -110,7 +115,8 @@ fn publish(room: &RoomId, frame: Option<Arc<Frame>>, deltas: &mut Vec<Delta>) {
 }
 
 fn message_frame(row: &MessageRow) -> Option<Arc<Frame>> {
-    event_frame("chat:message", &MessageView::new(row))
+    let payload = Payload::of(&MessageView::new(row));
+    Some(Frame::recoverable(Namespace::MAIN, "chat:message", &payload, row.number))
 }
 
 fn event_frame<T: Serialize>(name: &str, payload: &T) -> Option<Arc<Frame>> {
@@ -194,6 +200,7 @@ mod tests {
         let row = MessageRow {
             id: MessageId::parse("m").unwrap(),
             seq: 1,
+            number: 7,
             room: room(),
             user: user("ann"),
             username: Arc::from("ann"),
@@ -203,6 +210,11 @@ mod tests {
             sent_unix_ms: 5,
         };
         Change::Message { row, origin: 1 }
+    }
+
+    fn resumed() -> Change {
+        let Change::Message { row, .. } = message() else { unreachable!("a message is one") };
+        Change::Resumed { origin: 1, rooms: vec![room()], missed: vec![row] }
     }
 
     fn names(directory: &Directory, change: &Change) -> Vec<&'static str> {
@@ -242,6 +254,7 @@ mod tests {
         check(&directory, &joined(true, 3), &["subscribe"]);
         check(&directory, &joined(true, 0), &[]);
         check(&directory, &message(), &["publish"]);
+        check(&directory, &resumed(), &["resume"]);
 
         check(&directory, &left(), &["unsubscribe", "publish"]);
         assert!(!live.is_member(&user("bob")));

@@ -13,6 +13,7 @@ mod chat_history; // chat:history
 mod admin_broadcast; // admin:broadcast
 mod feed; // from commits to the directory and to every member
 mod presence; // who is there, and who is not any more
+mod recover; // a socket that came back
 mod view; // rooms and messages as clients see them
 
 pub(crate) use chat::Chat;

@@ -180,6 +180,7 @@ mod tests {
         MessageRow {
             id: MessageId::parse("m1").unwrap(),
             seq: 7,
+            number: 7,
             room: RoomId::parse("r1").unwrap(),
             user: UserId::parse("u1").unwrap(),
             username: Arc::from("ann"),

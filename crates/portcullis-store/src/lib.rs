@@ -11,6 +11,7 @@ mod sqlite_writer; // the one thread that writes: batch, commit, feed, replies
 mod sqlite_cache; // what the writer knows without asking: members and last places
 mod sqlite_message; // the hot path: one message
 mod sqlite_mids; // which message an idempotency key was used for
+mod sqlite_resume; // a connection that came back
 mod sqlite_room; // rooms and members, inside the writer
 mod sqlite_user; // users, inside the writer
 mod sqlite_chores; // what deleted rooms leave behind, removed in small steps
@@ -23,7 +24,8 @@ mod sqlite_fixture; // users, rooms and messages for the tests
 pub use error::StoreError;
 pub use rows::{
     Append, Change, CreateRoom, CreateUser, CredentialsRow, DeleteRoom, Join, JoinRoom, LeaveRoom,
-    Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page, RoomRow, UserRow, Visibility,
+    Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page, Resume, ResumeRooms, RoomRow, UserRow,
+    Visibility,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
-pub use store::{CommitFeed, PAGE_MAX, Store, StoreFuture};
+pub use store::{CommitFeed, PAGE_MAX, RESUME_ROOMS_MAX, Store, StoreFuture};

@@ -49,6 +49,8 @@ pub struct MessageRow {
     pub id: MessageId,
     /// Its place in the room, from 1 without gaps.
     pub seq: u64,
+    /// Its place among all messages of all rooms: grows in commit order while the store is open.
+    pub number: u64,
     /// The room.
     pub room: RoomId,
     /// Who wrote it.
@@ -270,6 +272,35 @@ pub struct Page {
     pub limit: u32,
 }
 
+/// A connection that was lost wants to hear its rooms again, and what was said meanwhile.
+#[derive(Debug, Clone)]
+pub struct Resume {
+    /// Who.
+    pub user: UserId,
+    /// The connection that asks; comes back in the feed.
+    pub origin: u64,
+    /// The rooms it heard; at most [`crate::RESUME_ROOMS_MAX`].
+    pub rooms: Vec<RoomId>,
+    /// The number of the last message it has.
+    pub after: u64,
+    /// How many messages it may have missed; held between 1 and [`crate::PAGE_MAX`].
+    pub limit: u32,
+}
+
+/// What became of a [`Resume`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResumeRooms {
+    /// The feed has been told.
+    Resumed {
+        /// Rooms of which the user still is a member.
+        rooms: usize,
+        /// Messages that were missed in them.
+        missed: usize,
+    },
+    /// More was missed than asked for, or there are too many rooms; the feed was told nothing.
+    TooMany,
+}
+
 /// One committed change, as the feed hears of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
@@ -319,5 +350,14 @@ pub enum Change {
         row: MessageRow,
         /// The connection that asked.
         origin: u64,
+    },
+    /// A connection hears its rooms again from here on.
+    Resumed {
+        /// The connection that asked.
+        origin: u64,
+        /// The rooms of which the user still is a member.
+        rooms: Vec<RoomId>,
+        /// What was said in them since, ascending by `number`; everything later comes after this.
+        missed: Vec<MessageRow>,
     },
 }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::error::StoreError;
 use crate::rows::{
     Append, Change, CreateRoom, CreateUser, CredentialsRow, DeleteRoom, Join, JoinRoom, LeaveRoom,
-    Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page,
+    Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page, Resume, ResumeRooms,
 };
 use crate::sqlite_history::history;
 use crate::sqlite_message::Statements;
@@ -156,6 +156,10 @@ impl Store for SqliteStore {
 
     fn append(&self, message: NewMessage) -> StoreFuture<'_, Append> {
         self.write(move |writer, changes| writer.append(message, changes))
+    }
+
+    fn resume(&self, resume: Resume) -> StoreFuture<'_, ResumeRooms> {
+        self.write(move |writer, changes| writer.resume(resume, changes))
     }
 
     fn history(&self, page: Page) -> StoreFuture<'_, (Vec<MessageRow>, bool)> {

@@ -106,10 +106,7 @@ fn walk(
             None => return Ok(messages),
         }
     }
-    let mut select = connection.prepare_cached(
-        "SELECT id, seq, user, previous, text, html, reply_to, sent_unix_ms
-         FROM messages WHERE number = ?1",
-    )?;
+    let mut select = connection.prepare_cached(MESSAGE)?;
     let mut writers = Writers::default();
     while messages.len() < part.rows_max {
         let mut rows = select.query([next])?;
@@ -118,10 +115,42 @@ fn walk(
             break;
         }
         let (user, username) = writers.find(connection, row.get(2)?)?;
-        messages.push(message(row, room, user, username)?);
-        next = row.get(3)?;
+        let (user, previous) = ((user, username), row.get(3)?);
+        messages.push(message(row, next, room, user)?);
+        next = previous;
     }
     Ok(messages)
+}
+
+/// Reads one message by its number.
+const MESSAGE: &str = "SELECT id, seq, user, previous, text, html, reply_to, sent_unix_ms
+     FROM messages WHERE number = ?1";
+
+/// Reads a room's messages from its newest one, whose number is `newest`, down to what came after
+/// `after`; the newest first. `None` when there are more than `rows_max`.
+pub(crate) fn since(
+    connection: &Connection,
+    room: &RoomId,
+    newest: i64,
+    after: i64,
+    rows_max: usize,
+) -> Result<Option<Vec<MessageRow>>, StoreError> {
+    let mut messages = Vec::new();
+    let mut select = connection.prepare_cached(MESSAGE)?;
+    let mut writers = Writers::default();
+    let mut next = newest;
+    while next > after {
+        if messages.len() >= rows_max {
+            return Ok(None);
+        }
+        let mut rows = select.query([next])?;
+        let Some(row) = rows.next()? else { break };
+        let user = writers.find(connection, row.get(2)?)?;
+        let previous = row.get(3)?;
+        messages.push(message(row, next, room, user)?);
+        next = previous;
+    }
+    Ok(Some(messages))
 }
 
 /// Who wrote on this page; few people write many messages, so each is read once.
@@ -150,14 +179,15 @@ impl Writers {
 
 fn message(
     row: &Row<'_>,
+    number: i64,
     room: &RoomId,
-    user: UserId,
-    username: Arc<str>,
+    (user, username): (UserId, Arc<str>),
 ) -> Result<MessageRow, StoreError> {
     let reply_to: Option<String> = row.get(6)?;
     Ok(MessageRow {
         id: message_id(text(row, 0)?)?,
         seq: row.get::<_, i64>(1)?.cast_unsigned(),
+        number: number.cast_unsigned(),
         room: room.clone(),
         user,
         username,

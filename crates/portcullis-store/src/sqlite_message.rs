@@ -81,7 +81,7 @@ impl Writer<'_> {
         self.cache.advance(&message.room, seq, number);
         let (id, sent_unix_ms) = (message.id.clone(), message.sent_unix_ms);
         let seq = seq.cast_unsigned();
-        changes.push(heard(message, seq));
+        changes.push(heard(message, seq, number.cast_unsigned()));
         Ok(Append::Stored { id, seq, sent_unix_ms })
     }
 
@@ -170,10 +170,11 @@ fn repeated(place: Place, message: &NewMessage, kept: &Kept) -> Result<Append, S
     })
 }
 
-fn heard(message: NewMessage, seq: u64) -> Change {
+fn heard(message: NewMessage, seq: u64, number: u64) -> Change {
     let row = MessageRow {
         id: message.id,
         seq,
+        number,
         room: message.room,
         user: message.user,
         username: message.username,

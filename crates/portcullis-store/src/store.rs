@@ -9,11 +9,14 @@ use portcullis_model::{RoomId, UserId};
 use crate::error::StoreError;
 use crate::rows::{
     Append, Change, CreateRoom, CreateUser, CredentialsRow, DeleteRoom, Join, JoinRoom, LeaveRoom,
-    Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page,
+    Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page, Resume, ResumeRooms,
 };
 
 /// Most messages one page of history holds, whatever is asked.
 pub const PAGE_MAX: u32 = 500;
+
+/// Most rooms one connection may want to hear again.
+pub const RESUME_ROOMS_MAX: usize = 128;
 
 /// An answer of the store that is on its way.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -76,6 +79,14 @@ pub trait Store: Send + Sync + 'static {
     /// Checked in this order: membership, the idempotency key, the message answered. A key counts
     /// per user and for 24 hours, measured by the `sent_unix_ms` handed in.
     fn append(&self, message: NewMessage) -> StoreFuture<'_, Append>;
+
+    /// Places a connection that came back among the changes, as [`Store::join_room`] does for a
+    /// member, and tells the feed what it missed.
+    ///
+    /// Membership is looked at in that moment: rooms that are gone or were left are left out.
+    /// Whoever subscribes when the feed says so has what was missed, then what is live, without a
+    /// gap or a double. At most `limit` messages are read, over all rooms.
+    fn resume(&self, resume: Resume) -> StoreFuture<'_, ResumeRooms>;
 
     /// Reads a part of a room's messages, ascending by `seq`, and whether there are more.
     ///

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex};
 use portcullis_model::{MessageId, Mid, Role, Roles, RoomId, Secret, UserId};
 use portcullis_store::{
     Append, Change, CommitFeed, CreateRoom, CreateUser, DeleteRoom, Join, JoinRoom, LeaveRoom,
-    MessageRow, NewMessage, NewRoom, NewUser, Page, SqliteOptions, SqliteStore, Store, StoreError,
-    Visibility,
+    MessageRow, NewMessage, NewRoom, NewUser, Page, Resume, ResumeRooms, SqliteOptions,
+    SqliteStore, Store, StoreError, Visibility,
 };
 
 /// `before`, `after` and `limit` of a page.
@@ -273,6 +273,79 @@ async fn rooms_story(world: &World<'_>) {
     assert_eq!(heard.last(), Some(&Change::RoomDeleted { room: room("attic") }));
 }
 
+/// A connection that came back: what it missed, at its place among everything else.
+async fn resume_story(world: &World<'_>) {
+    for name in ["ann", "bob"] {
+        assert_eq!(world.user(name).await, CreateUser::Created);
+    }
+    for (id, visibility) in [("lobby", Visibility::Public), ("cellar", Visibility::Private)] {
+        assert_eq!(world.room(id, "ann", visibility).await, CreateRoom::Created);
+    }
+    assert_eq!(world.join("lobby", "bob").await, JoinRoom::Joined { seq: 0, already: false });
+    world.heard.take();
+    let ask = |rooms: &[&str], after, limit| {
+        let rooms = rooms.iter().map(|id| room(id)).collect();
+        world.store.resume(Resume { user: user("bob"), origin: 5, rooms, after, limit })
+    };
+    assert_eq!(world.send("ann", "lobby", "r1").await.unwrap(), stored("r1", 1));
+    let first = world.heard.messages().last().unwrap().number;
+
+    // Asked one after the other, and all in one batch: each sees what was asked before it.
+    let asked = (
+        world.store.append(message("bob", "lobby", "r2")),
+        world.store.append(message("ann", "cellar", "r3")),
+        ask(&["lobby", "cellar", "attic"], first, 10),
+        world.store.append(message("ann", "lobby", "r4")),
+        ask(&["lobby"], first, 10),
+    );
+    asked.0.await.unwrap();
+    asked.1.await.unwrap();
+    let one = ResumeRooms::Resumed { rooms: 1, missed: 1 };
+    assert_eq!(asked.2.await.unwrap(), one, "no member of the cellar, and no attic");
+    asked.3.await.unwrap();
+    assert_eq!(asked.4.await.unwrap(), ResumeRooms::Resumed { rooms: 1, missed: 2 });
+    let heard = world.heard.take();
+    let told: Vec<_> = heard
+        .iter()
+        .map(|change| match change {
+            Change::Message { row, .. } => row.text.clone(),
+            Change::Resumed { origin: 5, rooms, missed } => {
+                assert_eq!(*rooms, [room("lobby")]);
+                missed.iter().map(|row| format!("+{}", row.text)).collect()
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, ["r1", "r2", "r3", "+r2", "r4", "+r2+r4"]);
+
+    // Over several rooms they come in the order they were said.
+    assert_eq!(world.send("ann", "lobby", "r5").await.unwrap(), stored("r5", 4));
+    let everywhere = Resume {
+        user: user("ann"),
+        origin: 6,
+        rooms: vec![room("cellar"), room("lobby")],
+        after: first,
+        limit: 10,
+    };
+    let answer = world.store.resume(everywhere).await.unwrap();
+    assert_eq!(answer, ResumeRooms::Resumed { rooms: 2, missed: 4 });
+    match world.heard.take().last() {
+        Some(Change::Resumed { missed, .. }) => {
+            let texts: Vec<_> = missed.iter().map(|row| &*row.text).collect();
+            assert_eq!(texts, ["r2", "r3", "r4", "r5"]);
+            assert!(missed.windows(2).all(|pair| pair[0].number < pair[1].number));
+        }
+        other => panic!("{other:?}"),
+    }
+
+    // Who missed too much is told so, and the feed is told nothing.
+    assert_eq!(ask(&["lobby"], first, 2).await.unwrap(), ResumeRooms::TooMany);
+    assert_eq!(ask(&["lobby"; 129], first, 10).await.unwrap(), ResumeRooms::TooMany);
+    assert_eq!(world.heard.take(), []);
+    let nothing = ResumeRooms::Resumed { rooms: 1, missed: 0 };
+    assert_eq!(ask(&["lobby"], u64::MAX, 10).await.unwrap(), nothing);
+}
+
 async fn messages_story(world: &World<'_>) {
     world.heard.take();
     assert_eq!(world.send("ann", "lobby", "1").await.unwrap(), stored("1", 1));
@@ -522,4 +595,9 @@ impl Backend for Sqlite {
 #[tokio::test]
 async fn sqlite() {
     story(&Sqlite(tempfile::tempdir().unwrap())).await;
+}
+
+#[tokio::test]
+async fn sqlite_resumes() {
+    resume_story(&World::new(&Sqlite(tempfile::tempdir().unwrap()))).await;
 }
