@@ -45,6 +45,17 @@ pub(crate) enum Transport {
     Polling(Box<Polling>),
 }
 
+/// What a WebSocket agreed on about compression (RFC 7692).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    /// Nothing.
+    None,
+    /// The client may compress; what it asked of us we cannot keep, so we do not.
+    Taken,
+    /// Both sides may.
+    Sent,
+}
+
 /// One connection after its handshake.
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
@@ -63,6 +74,7 @@ pub(crate) struct Connection {
     pub(crate) acks: Acks,
     /// A place that is being taken again.
     pub(crate) resuming: RefCell<Option<Box<Resuming>>>,
+    pub(crate) compression: Cell<Compression>,
     /// Whether a WebSocket has taken it over from long-polling.
     pub(crate) upgraded: Cell<bool>,
     pub(crate) dirty: Cell<bool>,
@@ -121,6 +133,7 @@ impl Connection {
             sockets: RefCell::default(),
             acks: Acks::default(),
             resuming: RefCell::new(None),
+            compression: Cell::new(Compression::None),
             upgraded: Cell::new(false),
             dirty: Cell::new(false),
             armed_ms: Cell::new(0),

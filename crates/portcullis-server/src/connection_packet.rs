@@ -10,7 +10,7 @@ use portcullis_wire::socketio::{self, SocketPacket};
 use portcullis_wire::websocket::{FrameFault, FrameLimits, Message, Opcode, frame};
 
 use crate::attachments::{Awaiting, Purpose};
-use crate::connection::{End, session_options};
+use crate::connection::{Compression, End, session_options};
 use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
 use crate::raw_engine::EngineMessage;
@@ -22,10 +22,10 @@ const CONTROL_BURST: u64 = 20;
 
 fn denial_of(fault: FrameFault) -> Denial {
     match fault {
-        FrameFault::TooLarge => Denial::TooLarge,
+        FrameFault::TooLarge | FrameFault::Ratio => Denial::TooLarge,
         FrameFault::Fragments => Denial::Fragments,
         FrameFault::AssemblyTimeout => Denial::AssemblyTimeout,
-        FrameFault::Utf8 => Denial::Utf8,
+        FrameFault::Utf8 | FrameFault::Deflate => Denial::Utf8,
         other => Denial::Frame(other.name()),
     }
 }
@@ -47,6 +47,11 @@ impl ConnectionTask {
             assembly_timeout_ms: self.shard.options.assembly_timeout_ms,
         };
         let mut decoder = std::mem::take(&mut self.decoder);
+        let shard = std::rc::Rc::clone(&self.shard);
+        let mut inflater = match self.connection.compression.get() {
+            Compression::None => None,
+            Compression::Taken | Compression::Sent => Some(shard.inflater.borrow_mut()),
+        };
         let mut consumed = 0;
         while let Some(rest) = bytes.get_mut(consumed..).filter(|rest| !rest.is_empty()) {
             if self.connection.is_ending() {
@@ -56,7 +61,14 @@ impl ConnectionTask {
             if self.job.is_some() {
                 break;
             }
-            match decoder.decode(rest, &limits, now.monotonic_ms) {
+            let step = match &mut inflater {
+                None => decoder.decode(rest, &limits, now.monotonic_ms),
+                Some(inflater) => {
+                    let inflater = inflater.get_or_insert_default();
+                    decoder.decode_deflated(rest, &limits, now.monotonic_ms, inflater)
+                }
+            };
+            match step {
                 Ok(step) => {
                     consumed += step.consumed;
                     if let Some(message) = step.message {

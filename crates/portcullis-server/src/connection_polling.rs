@@ -42,6 +42,7 @@ impl ConnectionTask {
             polling.wake_poller();
         }
         self.connection.upgraded.set(true);
+        self.connection.compression.set(handover.compression);
         self.decoder = Decoder::new();
         let mut rest = handover.rest;
         if !rest.is_empty() {

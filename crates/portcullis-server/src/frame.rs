@@ -1,15 +1,19 @@
 //! An event encoded once in every wire form, shared by every member that gets it.
 //! Never: encoded again per recipient.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use portcullis_model::Namespace;
 use portcullis_wire::plain;
 use portcullis_wire::socketio::{EventHead, event_with};
 use portcullis_wire::websocket::{Opcode, frame};
+use portcullis_wire::websocket_payload::server_frame;
 
 use crate::payload::Payload;
+
+/// Smaller events are not worth the time.
+const COMPRESSED_FROM_BYTES: usize = 1024;
 
 /// Which form a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +26,8 @@ pub(crate) enum Form {
     Engine,
 }
 
-/// One event, ready to be written to any connection: about twice its JSON in memory.
+/// One event, ready to be written to any connection: about twice its JSON in memory, and
+/// less than twice again once connections with compression have had it.
 #[derive(Debug)]
 pub struct Frame {
     namespace: Namespace,
@@ -31,6 +36,8 @@ pub struct Frame {
     attachments: Vec<Bytes>,
     /// The plain form lives in the main namespace and carries no binary data.
     plain: Option<Bytes>,
+    /// The same in the two forms, compressed, once somebody wanted that.
+    compressed: [OnceLock<Option<Bytes>>; 2],
 }
 
 /// What an event is besides its name and payload.
@@ -85,6 +92,7 @@ impl Frame {
                 .map(|bytes| frame(Opcode::Binary, bytes))
                 .collect(),
             plain,
+            compressed: Default::default(),
         })
     }
 
@@ -106,5 +114,25 @@ impl Frame {
     /// The frames that follow the first.
     pub(crate) fn attachments(&self) -> &[Bytes] {
         &self.attachments
+    }
+
+    /// Its first frame compressed, made once; `None` where that would gain nothing.
+    pub(crate) fn compressed(
+        &self,
+        form: Form,
+        compress: impl FnOnce(Opcode, &[u8]) -> Option<Bytes>,
+    ) -> Option<Bytes> {
+        let [socket_io, plain] = &self.compressed;
+        let (slot, frame) = match form {
+            Form::SocketIo => (socket_io, Some(&self.socket_io)),
+            Form::Plain => (plain, self.plain.as_ref()),
+            Form::Engine => return None,
+        };
+        let frame = frame.filter(|frame| frame.len() >= COMPRESSED_FROM_BYTES)?;
+        let made = slot.get_or_init(|| {
+            let (opcode, payload) = server_frame(frame)?;
+            compress(opcode, payload)
+        });
+        made.clone()
     }
 }

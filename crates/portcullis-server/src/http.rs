@@ -232,7 +232,7 @@ impl HttpConnection {
         if let Some(bearer) = &admitted.bearer {
             self.shard.gate.verify(Credential::Bearer(bearer.expose()), now)?;
         }
-        Ok(Decision::Upgrade(Box::new(Upgrade::open(head, form, admitted)?)))
+        Ok(Decision::Upgrade(Box::new(Upgrade::open(head, form, admitted, &self.shard.options)?)))
     }
 
     /// A request at an Engine.IO path: a handshake, or one for a session there is.
@@ -315,7 +315,11 @@ impl HttpConnection {
             if !is_polled && !connection.upgraded.get() {
                 return Err(Denial::SessionUnknown("websocket"));
             }
-            return Ok(Decision::Upgrade(Box::new(Upgrade::take_over(head, connection)?)));
+            return Ok(Decision::Upgrade(Box::new(Upgrade::take_over(
+                head,
+                connection,
+                &shard.options,
+            )?)));
         }
         if !is_polled {
             return Err(Denial::Polling("transport_mismatch"));
@@ -450,11 +454,18 @@ impl HttpConnection {
 
     async fn accept(&mut self, mut upgrade: Box<Upgrade>) -> Next {
         let accept = std::mem::take(&mut upgrade.accept);
-        let extra = vec![
+        let (protocol, extensions) = (upgrade.protocol.take(), upgrade.extensions.take());
+        let mut extra = vec![
             ("Upgrade", "websocket"),
             ("Connection", "Upgrade"),
             ("Sec-WebSocket-Accept", accept.as_str()),
         ];
+        if let Some(protocol) = &protocol {
+            extra.push(("Sec-WebSocket-Protocol", protocol));
+        }
+        if let Some(extensions) = &extensions {
+            extra.push(("Sec-WebSocket-Extensions", extensions));
+        }
         let outgoing = Outgoing {
             status: 101,
             content_type: "",

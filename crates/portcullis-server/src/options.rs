@@ -49,6 +49,11 @@ pub struct Options {
     pub polling_max_bytes: usize,
     /// What the answer to a CONNECT holds.
     pub connect_answer: ConnectAnswer,
+    /// Whether permessage-deflate is agreed to. What a compressed message hides in its length can
+    /// be guessed by who may add to it (CRIME), so it is off unless all of that is yours.
+    pub compression: bool,
+    /// WebSocket subprotocols the server knows; the first one a client offers is selected.
+    pub subprotocols: Vec<String>,
 }
 
 /// What the answer to a CONNECT holds.
@@ -84,6 +89,8 @@ impl Default for Options {
             body_max_bytes: 16 * 1024,
             polling_max_bytes: limits::POLLING_BODY_MAX_BYTES,
             connect_answer: ConnectAnswer::Full,
+            compression: false,
+            subprotocols: vec![String::from("portcullis.v1")],
         }
     }
 }

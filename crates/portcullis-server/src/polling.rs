@@ -7,6 +7,7 @@ use portcullis_guard::Binding;
 use portcullis_model::Denial;
 use portcullis_wire::engineio::split_polled;
 
+use crate::connection::Compression;
 use crate::stream::Stream;
 
 /// How far the WebSocket is that takes over.
@@ -24,6 +25,7 @@ pub(crate) enum Probe {
 pub(crate) struct Handover {
     pub(crate) stream: Stream,
     pub(crate) rest: Vec<u8>,
+    pub(crate) compression: Compression,
 }
 
 /// What the last poll of a session is told.

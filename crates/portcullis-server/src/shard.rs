@@ -6,13 +6,15 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use portcullis_audit::Audit;
 use portcullis_guard::Gate;
 use portcullis_model::{Clock, ConnectionId, Now, UserId};
+use portcullis_wire::websocket_deflate::{Deflater, Inflater};
 use tokio::sync::{Notify, mpsc};
 
 use crate::builder::Registered;
-use crate::connection::{Connection, End, session_options};
+use crate::connection::{Compression, Connection, End, session_options};
 use crate::frame::Frame;
 use crate::headers::SecurityHeaders;
 use crate::http_move::Moved;
@@ -52,6 +54,9 @@ pub(crate) struct Shard {
     pub(crate) rooms: RefCell<Rooms>,
     pub(crate) read_scratch: RefCell<Vec<u8>>,
     pub(crate) write_scratch: RefCell<Vec<u8>>,
+    /// For connections with compression; made for the first of them.
+    pub(crate) inflater: RefCell<Option<Box<Inflater>>>,
+    deflater: RefCell<Option<Box<Deflater>>>,
     pub(crate) http_connections: Cell<usize>,
     pub(crate) draining: Cell<bool>,
     pub(crate) session_ids: SessionIds,
@@ -106,6 +111,8 @@ impl Shard {
             rooms: RefCell::default(),
             read_scratch: RefCell::new(vec![0; READ_MAX_BYTES]),
             write_scratch: RefCell::default(),
+            inflater: RefCell::default(),
+            deflater: RefCell::default(),
             http_connections: Cell::new(0),
             draining: Cell::new(false),
             routes_running: Rc::new(()),
@@ -206,12 +213,29 @@ impl Shard {
 
     /// Queues an event and has it written this turn.
     pub(crate) fn send_event(&self, connection: &Rc<Connection>, event: &Frame) {
-        connection.queue_event(event, &self.options);
+        let compressed = match connection.compression.get() {
+            Compression::Sent => self.compressed(connection, event),
+            Compression::Taken | Compression::None => None,
+        };
+        match compressed {
+            Some(frame) => connection.queue(frame, &self.options),
+            None => connection.queue_event(event, &self.options),
+        }
         self.mark_dirty(connection);
     }
 
+    /// The event compressed, once for every recipient on every shard.
+    fn compressed(&self, connection: &Connection, event: &Frame) -> Option<Bytes> {
+        if !event.attachments().is_empty() {
+            return None;
+        }
+        event.compressed(connection.form, |opcode, payload| {
+            self.deflater.borrow_mut().get_or_insert_default().frame(opcode, payload)
+        })
+    }
+
     /// Queues a frame and has it written this turn.
-    pub(crate) fn send(&self, connection: &Rc<Connection>, frame: bytes::Bytes) {
+    pub(crate) fn send(&self, connection: &Rc<Connection>, frame: Bytes) {
         connection.queue(frame, &self.options);
         self.mark_dirty(connection);
     }

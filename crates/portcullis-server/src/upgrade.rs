@@ -9,17 +9,23 @@ use portcullis_wire::engineio::{OpenOptions, open_packet};
 use portcullis_wire::http1::{Head, UpgradeFault, read_upgrade};
 use portcullis_wire::session::Session;
 use portcullis_wire::websocket::{Opcode, accept_key, frame};
+use portcullis_wire::websocket_deflate::negotiate;
 
 use crate::connect_job::Entry;
-use crate::connection::{Comer, Connection, End, Transport, session_options};
+use crate::connection::{Comer, Compression, Connection, End, Transport, session_options};
 use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
 use crate::http::HttpConnection;
+use crate::options::Options;
 use crate::upgrade_probe;
 
 /// An upgrade that passed door 1.
 pub(crate) struct Upgrade {
+    /// The values of `Sec-WebSocket-Accept`, `-Protocol` and `-Extensions` in the answer.
     pub(crate) accept: String,
+    pub(crate) protocol: Option<String>,
+    pub(crate) extensions: Option<String>,
+    compression: Compression,
     purpose: Purpose,
 }
 
@@ -33,38 +39,63 @@ enum Purpose {
 
 impl Upgrade {
     /// A WebSocket of its own.
-    pub(crate) fn open(head: &Head<'_>, form: Form, admitted: Admitted) -> Result<Self, Denial> {
-        Ok(Self { accept: accept(head)?, purpose: Purpose::Open(form, admitted) })
+    pub(crate) fn open(
+        head: &Head<'_>,
+        form: Form,
+        admitted: Admitted,
+        options: &Options,
+    ) -> Result<Self, Denial> {
+        Self::read(head, Purpose::Open(form, admitted), options)
     }
 
     /// A WebSocket for a session there is.
-    pub(crate) fn take_over(head: &Head<'_>, connection: Rc<Connection>) -> Result<Self, Denial> {
-        Ok(Self { accept: accept(head)?, purpose: Purpose::TakeOver(connection) })
+    pub(crate) fn take_over(
+        head: &Head<'_>,
+        connection: Rc<Connection>,
+        options: &Options,
+    ) -> Result<Self, Denial> {
+        Self::read(head, Purpose::TakeOver(connection), options)
     }
-}
 
-fn accept(head: &Head<'_>) -> Result<String, Denial> {
-    if head.content_length > 0 {
-        return Err(Denial::UpgradeMalformed);
+    fn read(head: &Head<'_>, purpose: Purpose, options: &Options) -> Result<Self, Denial> {
+        if head.content_length > 0 {
+            return Err(Denial::UpgradeMalformed);
+        }
+        let request = read_upgrade(head).map_err(|fault| match fault {
+            UpgradeFault::Malformed(_) => Denial::UpgradeMalformed,
+            UpgradeFault::Version => Denial::UpgradeVersion,
+        })?;
+        // Only one that is known is selected: whatever else stands there is never echoed.
+        let known = |offer: &&&str| options.subprotocols.iter().any(|known| known == **offer);
+        let protocol = request.protocols.iter().find(known).map(|offer| String::from(*offer));
+        let agreement = if options.compression {
+            negotiate(head.values("sec-websocket-extensions"))
+        } else {
+            None
+        };
+        let compression = match agreement {
+            None => Compression::None,
+            Some(agreement) if agreement.compresses() => Compression::Sent,
+            Some(_) => Compression::Taken,
+        };
+        let extensions = agreement.map(|agreement| agreement.answer());
+        let accept = accept_key(request.key);
+        Ok(Self { accept, protocol, extensions, compression, purpose })
     }
-    let request = read_upgrade(head).map_err(|fault| match fault {
-        UpgradeFault::Malformed(_) => Denial::UpgradeMalformed,
-        UpgradeFault::Version => Denial::UpgradeVersion,
-    })?;
-    Ok(accept_key(request.key))
 }
 
 /// Starts what the WebSocket of an answered upgrade is for.
 pub(crate) fn start(http: HttpConnection, upgrade: Upgrade) {
     match upgrade.purpose {
-        Purpose::Open(form, admitted) => open(http, form, admitted),
+        Purpose::Open(form, admitted) => open(http, form, admitted, upgrade.compression),
         Purpose::TakeOver(connection) => {
-            tokio::task::spawn_local(upgrade_probe::run(http, connection));
+            let probe = upgrade_probe::run(http, connection, upgrade.compression);
+            tokio::task::spawn_local(probe);
         }
     }
 }
 
-fn open(http: HttpConnection, form: Form, admitted: Admitted) {
+fn open(http: HttpConnection, form: Form, admitted: Admitted, compression: Compression) {
     let HttpConnection { shard, stream, peer, buffer: mut tail, .. } = http;
     let now = shard.now();
     let id: ConnectionId = shard.next_id();
@@ -84,6 +115,7 @@ fn open(http: HttpConnection, form: Form, admitted: Admitted) {
     let from = Comer { peer, client, origin };
     let transport = Transport::Socket(stream);
     let connection = Rc::new(Connection::new(id, form, from, secret, transport, session));
+    connection.compression.set(compression);
     shard.metrics.connections_total.inc();
     shard.adopt(&connection, now);
     let bound = bearer.is_some();

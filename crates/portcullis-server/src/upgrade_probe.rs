@@ -10,12 +10,12 @@ use portcullis_model::limits;
 use portcullis_wire::websocket::{Decoder, FrameLimits, Message, Opcode, close_frame, frame};
 use tokio::time::timeout;
 
-use crate::connection::Connection;
+use crate::connection::{Compression, Connection};
 use crate::http::HttpConnection;
 use crate::polling::{Handover, Polling, Probe};
 
 /// Longest packet of this phase is `2probe`.
-const PROBE_MAX_BYTES: u32 = 16;
+const PROBE_MAX_BYTES: u32 = 64;
 
 /// What a client said next.
 enum Said {
@@ -31,6 +31,7 @@ struct Probing {
     http: HttpConnection,
     connection: Rc<Connection>,
     decoder: Decoder,
+    compression: Compression,
 }
 
 /// Whoever leaves, the next WebSocket may try.
@@ -57,12 +58,17 @@ impl Drop for Turn {
 }
 
 /// Runs the probe on a WebSocket that was just accepted.
-pub(crate) async fn run(http: HttpConnection, connection: Rc<Connection>) {
+pub(crate) async fn run(
+    http: HttpConnection,
+    connection: Rc<Connection>,
+    compression: Compression,
+) {
     let Some(turn) = Turn::take(&connection) else {
         return close(http).await;
     };
     let deadline = Duration::from_millis(http.shard.options.connect_timeout_ms);
-    let mut probing = Probing { http, connection: Rc::clone(&connection), decoder: Decoder::new() };
+    let (decoder, bound) = (Decoder::new(), Rc::clone(&connection));
+    let mut probing = Probing { http, connection: bound, decoder, compression };
     let switched = timeout(deadline, probing.run()).await.unwrap_or(false);
     let Probing { http, .. } = probing;
     if !switched || connection.is_ending() {
@@ -70,7 +76,8 @@ pub(crate) async fn run(http: HttpConnection, connection: Rc<Connection>) {
         return close(http).await;
     }
     let HttpConnection { stream, buffer: rest, .. } = http;
-    connection.with_polling(|polling| polling.handover = Some(Handover { stream, rest }));
+    connection
+        .with_polling(|polling| polling.handover = Some(Handover { stream, rest, compression }));
     drop(turn);
     connection.wake();
 }
@@ -112,7 +119,17 @@ impl Probing {
         loop {
             while !self.http.buffer.is_empty() {
                 let now_ms = self.http.shard.now().monotonic_ms;
-                let Ok(step) = self.decoder.decode(&mut self.http.buffer, &limits, now_ms) else {
+                let shard = Rc::clone(&self.http.shard);
+                let mut inflater = shard.inflater.borrow_mut();
+                let (decoder, buffer) = (&mut self.decoder, &mut self.http.buffer);
+                let step = match self.compression {
+                    Compression::None => decoder.decode(buffer, &limits, now_ms),
+                    Compression::Taken | Compression::Sent => {
+                        let inflater = inflater.get_or_insert_default();
+                        decoder.decode_deflated(buffer, &limits, now_ms, inflater)
+                    }
+                };
+                let Ok(step) = step else {
                     return Said::Wrong;
                 };
                 let consumed = step.consumed;
@@ -125,6 +142,7 @@ impl Probing {
                     | Message::Binary(_)
                     | Message::Close(_) => Said::Wrong,
                 });
+                drop(inflater);
                 self.http.buffer.drain(..consumed);
                 if let Some(said) = said {
                     return said;

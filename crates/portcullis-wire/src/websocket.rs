@@ -1,5 +1,5 @@
 //! RFC 6455 from the server's side: frames to messages, messages to frames.
-//! Never: extensions, masked answers, or memory that a header only promises.
+//! Never: masked answers, or memory that a header only promises.
 
 pub use crate::websocket_decoder::Decoder;
 pub use crate::websocket_encode::{accept_key, close_frame, frame, write_frame};
@@ -68,6 +68,10 @@ pub enum FrameFault {
     Length,
     /// A close frame of one byte, or with a code that may not be sent.
     Close,
+    /// A compressed message that is no DEFLATE data (RFC 7692).
+    Deflate,
+    /// A compressed message that grows out of all proportion.
+    Ratio,
 }
 
 impl FrameFault {
@@ -87,6 +91,8 @@ impl FrameFault {
             Self::Continuation => "continuation",
             Self::Length => "length",
             Self::Close => "close",
+            Self::Deflate => "deflate",
+            Self::Ratio => "ratio",
         }
     }
 
@@ -94,9 +100,9 @@ impl FrameFault {
     #[must_use]
     pub fn close_code(self) -> u16 {
         match self {
-            Self::TooLarge => 1009,
+            Self::TooLarge | Self::Ratio => 1009,
             Self::Fragments | Self::AssemblyTimeout => 1008,
-            Self::Utf8 => 1007,
+            Self::Utf8 | Self::Deflate => 1007,
             Self::ReservedBits
             | Self::ReservedOpcode
             | Self::Unmasked

@@ -2,7 +2,7 @@
 //! Never: memory for bytes that are only announced; text that can no longer become UTF-8.
 
 use crate::websocket::FrameFault;
-use crate::websocket_header::{Kind, Progress};
+use crate::websocket_header::{Coding, Kind, Progress};
 
 /// First allocation; small messages that straddle a read need no second one.
 const FIRST_CAPACITY: usize = 64;
@@ -11,6 +11,7 @@ const FIRST_CAPACITY: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Assembly {
     kind: Kind,
+    coding: Coding,
     frames: u16,
     payload: Vec<u8>,
     /// How many bytes are known to be whole UTF-8 characters; text only.
@@ -18,8 +19,8 @@ pub(crate) struct Assembly {
 }
 
 impl Assembly {
-    pub(crate) fn new(kind: Kind) -> Self {
-        Self { kind, frames: 0, payload: Vec::new(), sound: 0 }
+    pub(crate) fn new(kind: Kind, coding: Coding) -> Self {
+        Self { kind, coding, frames: 0, payload: Vec::new(), sound: 0 }
     }
 
     /// Counts a frame, an empty one as well (T-218).
@@ -35,6 +36,10 @@ impl Assembly {
         self.kind
     }
 
+    pub(crate) fn coding(&self) -> Coding {
+        self.coding
+    }
+
     pub(crate) fn payload(&self) -> &[u8] {
         &self.payload
     }
@@ -47,15 +52,17 @@ impl Assembly {
     pub(crate) fn push(&mut self, bytes: &[u8], ahead: usize) -> Result<(), FrameFault> {
         self.make_room(bytes.len(), ahead);
         self.payload.extend_from_slice(bytes);
-        match self.kind {
-            Kind::Text => self.check_text(),
-            Kind::Binary | Kind::Continuation | Kind::Close | Kind::Ping | Kind::Pong => Ok(()),
+        // Compressed text is looked at once it is text again.
+        match (self.kind, self.coding) {
+            (Kind::Text, Coding::Plain) => self.check_text(),
+            _ => Ok(()),
         }
     }
 
     /// The end of the message: a character may not be cut off (RFC 6455 section 8.1).
     pub(crate) fn finish(&self) -> Result<(), FrameFault> {
-        let cut = self.kind == Kind::Text && self.sound < self.payload.len();
+        let plain_text = self.kind == Kind::Text && self.coding == Coding::Plain;
+        let cut = plain_text && self.sound < self.payload.len();
         if cut { Err(FrameFault::Utf8) } else { Ok(()) }
     }
 

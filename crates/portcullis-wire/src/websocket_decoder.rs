@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use crate::websocket::{CloseFrame, FrameFault, FrameLimits, Message, Step, is_close_code};
 use crate::websocket_assembly::Assembly;
-use crate::websocket_header::{HEADER_MAX_BYTES, Header, Kind};
+use crate::websocket_deflate::Inflater;
+use crate::websocket_header::{Coding, Extension, HEADER_MAX_BYTES, Header, Kind};
 use crate::websocket_mask::unmask;
 
 /// Decodes one client's frames. Sixteen bytes while nothing is incomplete.
@@ -46,9 +47,9 @@ enum Lent {
 /// Where a completed message lies.
 enum Ready {
     Nothing,
-    Input(Kind, Range<usize>),
+    Input(Kind, Coding, Range<usize>),
     Control(Kind),
-    Message(Kind),
+    Message(Kind, Coding),
 }
 
 impl Decoder {
@@ -72,30 +73,68 @@ impl Decoder {
         limits: &FrameLimits,
         now_ms: u64,
     ) -> Result<Step<'a>, FrameFault> {
-        self.release();
-        if self.ended || input.is_empty() {
+        let Some((consumed, ready)) = self.ready(input, limits, now_ms, Extension::None)? else {
             return Ok(Step { consumed: input.len(), message: None });
-        }
-        let (consumed, ready) = match self.advance(input, limits, now_ms) {
-            Ok(outcome) => outcome,
-            Err(fault) => {
-                *self = Self { partial: None, ended: true };
-                return Err(fault);
-            }
         };
         let Self { partial, ended } = self;
-        let (kind, payload) = match ready {
-            Ready::Nothing => return Ok(Step { consumed, message: None }),
-            Ready::Input(kind, range) => (kind, input.get(range)),
-            Ready::Control(kind) => (kind, partial.as_ref().map(|kept| kept.control.as_slice())),
-            Ready::Message(kind) => (
-                kind,
-                partial.as_ref().and_then(|kept| kept.message.as_ref()).map(Assembly::payload),
-            ),
+        let Some((kind, _, payload)) = lend(ready, input, partial.as_deref()) else {
+            return Ok(Step { consumed, message: None });
         };
-        let message = read_message(kind, payload.unwrap_or_default());
+        let message = read_message(kind, payload);
         *ended = matches!(message, Err(_) | Ok(Message::Close(_)));
         Ok(Step { consumed, message: Some(message?) })
+    }
+
+    /// The same for a connection that agreed on permessage-deflate (RFC 7692).
+    ///
+    /// `message_max_bytes` bounds a compressed message before and after it is decompressed; the
+    /// decompressed one is lent from the inflater.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`], and a compressed message that is none, or a bomb.
+    pub fn decode_deflated<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+        limits: &FrameLimits,
+        now_ms: u64,
+        inflater: &'a mut Inflater,
+    ) -> Result<Step<'a>, FrameFault> {
+        let Some((consumed, ready)) = self.ready(input, limits, now_ms, Extension::Deflate)? else {
+            return Ok(Step { consumed: input.len(), message: None });
+        };
+        let Self { partial, ended } = self;
+        let Some((kind, coding, payload)) = lend(ready, input, partial.as_deref()) else {
+            return Ok(Step { consumed, message: None });
+        };
+        let message_max = usize::try_from(limits.message_max_bytes).unwrap_or(usize::MAX);
+        let payload = match coding {
+            Coding::Plain => Ok(payload),
+            Coding::Deflated => inflater.inflate(payload, message_max),
+        };
+        let message = payload.and_then(|payload| read_message(kind, payload));
+        *ended = matches!(message, Err(_) | Ok(Message::Close(_)));
+        Ok(Step { consumed, message: Some(message?) })
+    }
+
+    /// Takes bytes up to the end of one frame; `None` when there is nothing to take them for.
+    fn ready(
+        &mut self,
+        input: &mut [u8],
+        limits: &FrameLimits,
+        now_ms: u64,
+        extension: Extension,
+    ) -> Result<Option<(usize, Ready)>, FrameFault> {
+        self.release();
+        if self.ended || input.is_empty() {
+            return Ok(None);
+        }
+        match self.advance(input, limits, now_ms, extension) {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(fault) => {
+                *self = Self { partial: None, ended: true };
+                Err(fault)
+            }
+        }
     }
 
     /// Frees a message that was lent by the last call; also done by the next call.
@@ -141,6 +180,7 @@ impl Decoder {
         input: &mut [u8],
         limits: &FrameLimits,
         now_ms: u64,
+        extension: Extension,
     ) -> Result<(usize, Ready), FrameFault> {
         if let Some(since_ms) = self.pending_since_ms()
             && now_ms.saturating_sub(since_ms) >= limits.assembly_timeout_ms
@@ -150,7 +190,7 @@ impl Decoder {
         let continued = self.partial.as_mut().and_then(|partial| partial.frame.take());
         let (frame, start) = match continued {
             Some(frame) => (frame, 0),
-            None => match self.read_header(input, limits, now_ms)? {
+            None => match self.read_header(input, limits, now_ms, extension)? {
                 None => return Ok((input.len(), Ready::Nothing)),
                 Some((header, start)) => {
                     if !header.is_whole() || input.len() - start < header.length {
@@ -166,7 +206,7 @@ impl Decoder {
         unmask(payload, header.mask, arrived);
         if header.is_whole() && payload.len() == header.length && continued.is_none() {
             self.forget_header();
-            return Ok((end, Ready::Input(header.kind, start..end)));
+            return Ok((end, Ready::Input(header.kind, header.coding, start..end)));
         }
         let ready = self.keep(frame, payload)?;
         Ok((end, ready))
@@ -178,9 +218,10 @@ impl Decoder {
         input: &[u8],
         limits: &FrameLimits,
         now_ms: u64,
+        extension: Extension,
     ) -> Result<Option<(Header, usize)>, FrameFault> {
         let Some(partial) = &mut self.partial else {
-            let header = Header::read(input, None, limits)?;
+            let header = Header::read(input, None, limits, extension)?;
             if header.is_none() {
                 let mut partial = Partial::new(now_ms);
                 partial.add_header_bytes(input);
@@ -191,7 +232,7 @@ impl Decoder {
         let progress = partial.message.as_ref().map(Assembly::progress);
         let before = partial.header_length;
         let bytes = partial.add_header_bytes(input);
-        let header = Header::read(bytes, progress, limits)?;
+        let header = Header::read(bytes, progress, limits, extension)?;
         if header.is_some() {
             partial.header_length = 0;
         }
@@ -202,7 +243,10 @@ impl Decoder {
     fn begin(&mut self, header: Header, now_ms: u64) {
         let partial = self.partial.get_or_insert_with(|| Box::new(Partial::new(now_ms)));
         if !header.kind.is_control() {
-            partial.message.get_or_insert_with(|| Assembly::new(header.kind)).count_frame();
+            partial
+                .message
+                .get_or_insert_with(|| Assembly::new(header.kind, header.coding))
+                .count_frame();
         }
     }
 
@@ -236,7 +280,7 @@ impl Decoder {
         };
         message.finish()?;
         partial.lent = Lent::Message;
-        Ok(Ready::Message(message.kind()))
+        Ok(Ready::Message(message.kind(), message.coding()))
     }
 }
 
@@ -263,6 +307,24 @@ impl Partial {
         self.header_length += count;
         self.header.get(..self.header_length).unwrap_or_default()
     }
+}
+
+/// The payload a completed frame ended, from wherever it lies.
+fn lend<'a>(
+    ready: Ready,
+    input: &'a [u8],
+    partial: Option<&'a Partial>,
+) -> Option<(Kind, Coding, &'a [u8])> {
+    let (kind, coding, payload) = match ready {
+        Ready::Nothing => return None,
+        Ready::Input(kind, coding, range) => (kind, coding, input.get(range)),
+        Ready::Control(kind) => (kind, Coding::Plain, partial.map(|kept| kept.control.as_slice())),
+        Ready::Message(kind, coding) => {
+            let message = partial.and_then(|kept| kept.message.as_ref());
+            (kind, coding, message.map(Assembly::payload))
+        }
+    };
+    Some((kind, coding, payload.unwrap_or_default()))
 }
 
 fn read_message(kind: Kind, payload: &[u8]) -> Result<Message<'_>, FrameFault> {

@@ -28,10 +28,27 @@ impl Kind {
     }
 }
 
+/// Which bits of a header mean something beyond RFC 6455.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extension {
+    /// None.
+    None,
+    /// RSV1 says that a message is compressed (RFC 7692 section 6).
+    Deflate,
+}
+
+/// How a message's payload is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Plain,
+    Deflated,
+}
+
 /// A header that may be followed by its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) kind: Kind,
+    pub(crate) coding: Coding,
     pub(crate) fin: bool,
     pub(crate) length: usize,
     pub(crate) mask: [u8; 4],
@@ -52,9 +69,10 @@ impl Header {
         bytes: &[u8],
         progress: Option<Progress>,
         limits: &FrameLimits,
+        extension: Extension,
     ) -> Result<Option<Self>, FrameFault> {
         let Some((first, rest)) = bytes.split_first() else { return Ok(None) };
-        let (kind, fin) = read_first(*first, progress, limits)?;
+        let (kind, coding, fin) = read_first(*first, progress, limits, extension)?;
         let Some((second, rest)) = rest.split_first() else { return Ok(None) };
         // 5.1: a server must close the connection upon a frame that is not masked.
         if second & 0x80 == 0 {
@@ -83,7 +101,8 @@ impl Header {
         };
         let length = bounded(declared, kind, progress, limits)?;
         let Some((mask, rest)) = rest.split_first_chunk() else { return Ok(None) };
-        Ok(Some(Self { kind, fin, length, mask: *mask, size: bytes.len() - rest.len() }))
+        let size = bytes.len() - rest.len();
+        Ok(Some(Self { kind, coding, fin, length, mask: *mask, size }))
     }
 
     /// Whether the frame is all of its message.
@@ -96,11 +115,15 @@ fn read_first(
     first: u8,
     progress: Option<Progress>,
     limits: &FrameLimits,
-) -> Result<(Kind, bool), FrameFault> {
-    // 5.2: reserved bits must be 0 unless an extension was negotiated; none ever is.
-    if first & 0x70 != 0 {
-        return Err(FrameFault::ReservedBits);
-    }
+    extension: Extension,
+) -> Result<(Kind, Coding, bool), FrameFault> {
+    // 5.2: reserved bits must be 0 unless an extension was negotiated.
+    let coding = match (first & 0x70, extension) {
+        (0, _) => Coding::Plain,
+        // RFC 7692 section 6: on the first frame of a message, and on nothing else.
+        (0x40, Extension::Deflate) if matches!(first & 0x0f, 0x1 | 0x2) => Coding::Deflated,
+        _ => return Err(FrameFault::ReservedBits),
+    };
     let fin = first & 0x80 != 0;
     let kind = match first & 0x0f {
         0x0 => Kind::Continuation,
@@ -113,7 +136,7 @@ fn read_first(
     };
     // 5.5: control frames must not be fragmented, but may stand between fragments (5.4).
     if kind.is_control() {
-        return if fin { Ok((kind, fin)) } else { Err(FrameFault::ControlFragmented) };
+        return if fin { Ok((kind, coding, fin)) } else { Err(FrameFault::ControlFragmented) };
     }
     // 5.4: a continuation continues something, and messages do not interleave.
     if (kind == Kind::Continuation) != progress.is_some() {
@@ -122,7 +145,7 @@ fn read_first(
     if progress.map_or(0, |progress| progress.frames) >= limits.fragments_max {
         return Err(FrameFault::Fragments);
     }
-    Ok((kind, fin))
+    Ok((kind, coding, fin))
 }
 
 /// The declared length, if the whole message stays within its limit.

@@ -16,6 +16,8 @@ pub(super) struct TransportSection {
     websocket: Option<bool>,
     /// Whether long-polling is offered; true, and false in the strict profile.
     polling: Option<bool>,
+    /// Whether permessage-deflate is agreed to; false.
+    compression: Option<bool>,
     /// Between two pings; 25000.
     ping_interval_ms: Option<u64>,
     /// Without a pong for so long the connection ends; 20000.
@@ -55,6 +57,7 @@ impl TransportSection {
         let assembly_ms = options.assembly_timeout_ms;
         let stall_ms = options.write_stall_ms;
         Ok(Options {
+            compression: self.compression.unwrap_or(options.compression),
             ping_interval_ms: time("ping_interval_ms", self.ping_interval_ms, ping_interval_ms)?,
             ping_timeout_ms: time("ping_timeout_ms", self.ping_timeout_ms, ping_timeout_ms)?,
             connect_timeout_ms: time("connect_timeout_ms", self.connect_timeout_ms, connect_ms)?,
