@@ -27,7 +27,8 @@ async fn main() -> std::io::Result<()> {
     io.ns("/", on_connect);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening public http://{}", listener.local_addr()?);
-    axum::serve(axum::serve::ListenerExt::tap_io(listener, no_delay), Router::new().layer(layer)).await
+    axum::serve(axum::serve::ListenerExt::tap_io(listener, no_delay), Router::new().layer(layer))
+        .await
 }
 
 fn no_delay(stream: &mut tokio::net::TcpStream) {
