@@ -10,6 +10,8 @@ pub(crate) struct Effort {
     pub(crate) cpu_us: f64,
     /// Connections that idle, and that connect, at most.
     pub(crate) connections: usize,
+    /// How often each size is measured when work grows.
+    pub(crate) growth_rounds: usize,
     /// Rounds of the product measurement.
     pub(crate) product_rounds: usize,
     /// Largest room, and most connections, when work grows.
@@ -21,6 +23,7 @@ impl Effort {
         rounds: 5,
         cpu_us: 1_000_000.0,
         connections: 5_000,
+        growth_rounds: 3,
         product_rounds: 100,
         largest: 10_000,
     };
@@ -28,7 +31,8 @@ impl Effort {
     pub(crate) const QUICK: Self = Self {
         rounds: 2,
         cpu_us: 300_000.0,
-        connections: 2_000,
+        connections: 5_000,
+        growth_rounds: 1,
         product_rounds: 30,
         largest: 10_000,
     };

@@ -47,7 +47,7 @@ pub(crate) async fn rooms(effort: &Effort) -> Result<Vec<Growth>> {
         let (mut first, mut second) = (Vec::new(), Vec::new());
         for members in sizes(10, effort.largest) {
             let (mut at_one, mut at_many) = (Sample::default(), Sample::default());
-            for _ in 0..effort.rounds {
+            for _ in 0..effort.growth_rounds {
                 let running = start_own(&Setup { shards, ..Setup::default() })?;
                 let figures = fan_out::measure(&running, members, &[1, 32], effort).await?;
                 at_one.0.extend(figures.first());
@@ -75,7 +75,7 @@ pub(crate) async fn connections(effort: &Effort) -> Result<Growth> {
         let mut points = Vec::new();
         for connections in sizes(1, effort.largest) {
             let mut sample = Sample::default();
-            for _ in 0..effort.rounds {
+            for _ in 0..effort.growth_rounds {
                 let running = start_own(&Setup { shards, ..Setup::default() })?;
                 sample.0.push(echo::measure_many(&running, connections, effort).await?);
             }
