@@ -1,19 +1,21 @@
 //! What one round trip costs on this machine at least: a bare TCP echo, no protocol at all.
 //! Never: compared in absolute terms; it is the yardstick of the same run.
 
+use std::process::Command;
+
 use anyhow::Result;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::measure::{Served, pin, row};
+use crate::effort::Effort;
+use crate::measure::{Processors, Served};
 
-const MESSAGES: usize = 20_000;
+const CHUNK: usize = 2_000;
 /// As long as the masked frame of the guarded echo.
 const LENGTH: usize = 128;
 
 /// Echoes bytes until it is killed.
 pub(crate) fn serve() -> Result<()> {
-    pin(0)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -33,20 +35,26 @@ pub(crate) fn serve() -> Result<()> {
     })
 }
 
-/// Measures it.
-pub(crate) async fn run() -> Result<()> {
-    let program = std::env::current_exe()?;
-    let server = Served::start(std::process::Command::new(program).arg("tcp-server"))?;
+/// CPU of one round trip, in microseconds.
+pub(crate) async fn measure(effort: &Effort) -> Result<f64> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("tcp-server");
+    let server = Served::start(command, Processors::First)?;
     let mut stream = TcpStream::connect(server.address).await?;
     stream.set_nodelay(true)?;
     let message = [b'x'; LENGTH];
     let mut answer = [0; LENGTH];
     let before = server.cpu_us()?;
-    for _ in 0..MESSAGES {
-        stream.write_all(&message).await?;
-        stream.read_exact(&mut answer).await?;
+    let mut trips = 0;
+    loop {
+        for _ in 0..CHUNK {
+            stream.write_all(&message).await?;
+            stream.read_exact(&mut answer).await?;
+        }
+        trips += CHUNK;
+        let cpu = server.cpu_us()? - before;
+        if cpu >= effort.cpu_us {
+            return Ok(cpu / trips as f64);
+        }
     }
-    let cpu = server.cpu_us()? - before;
-    row("yardstick: bare TCP echo, window 1, CPU each", cpu / MESSAGES as f64, "us");
-    Ok(())
 }

@@ -1,52 +1,65 @@
-//! A raw Socket.IO client over one socket: as little work as a client can do.
+//! A raw client over one socket: as little work as a client can do.
 //! Never: measured itself.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
-use aws_lc_rs::hmac;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
-/// The secret of the issuer that benchmarks sign with; at least 256 bits.
-pub(crate) const SECRET: &[u8] = b"mq8Zt4-K1vXw0Rj7Ye3Lc9Ub6Ds2Hf5NaGp";
-/// Its name.
-pub(crate) const ISSUER: &str = "https://bench.example";
+use crate::dialect::Dialect;
+use crate::token::{Signer, unix_s};
 
-/// A token of the benchmark's issuer for user number `user`.
-pub(crate) fn token(user: usize, now_s: i64) -> String {
-    let header = URL_SAFE_NO_PAD.encode(br#"{"alg":"HS256","typ":"JWT"}"#);
-    let claims = format!(
-        r#"{{"iss":"{ISSUER}","aud":"portcullis","sub":"user-{user}","iat":{now_s},"exp":{}}}"#,
-        now_s + 3600
-    );
-    let body = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
-    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
-    let tag = hmac::sign(&key, body.as_bytes());
-    format!("{body}.{}", URL_SAFE_NO_PAD.encode(tag))
+/// Whatever a client reads from and writes to.
+trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for S {}
+
+/// All it takes to connect to a server.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
+    pub(crate) dialect: Dialect,
+    pub(crate) tls: Option<TlsConnector>,
+    /// Signs the token that CONNECT carries, if the server asks for one.
+    pub(crate) signer: Option<Signer>,
 }
 
 /// A connected client.
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Duplex>,
     buffer: Vec<u8>,
     start: usize,
 }
 
 impl Client {
+    /// Connects, upgrades and, where there is something to sign in to, signs in.
+    pub(crate) async fn connect(door: &Door, user: usize) -> Result<Self> {
+        let mut client = Self::upgrade(door).await?;
+        if door.dialect == Dialect::Bare {
+            return Ok(client);
+        }
+        let packet = match &door.signer {
+            Some(signer) => format!(r#"40{{"token":"{}"}}"#, signer.token(user, unix_s()?)),
+            None => String::from("40"),
+        };
+        client.send(&packet).await?;
+        let answer = client.until(b"4").await?;
+        if !answer.starts_with("40") {
+            bail!("not connected: {answer}");
+        }
+        Ok(client)
+    }
+
     /// Connects and upgrades; nothing is signed in yet.
-    pub(crate) async fn upgrade(address: SocketAddr) -> Result<Self> {
-        let mut stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let request = format!(
-            "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {address}\r\n\
-             Origin: http://{address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        stream.write_all(request.as_bytes()).await?;
+    async fn upgrade(door: &Door) -> Result<Self> {
+        let stream = open(door).await?;
         let mut client = Self { stream, buffer: Vec::new(), start: 0 };
+        let scheme = if door.tls.is_some() { "https" } else { "http" };
+        let request = handshake(door.address, &format!("{scheme}://{}", door.address));
+        client.write(request.as_bytes()).await?;
         let end = loop {
             if let Some(at) = client.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
@@ -60,23 +73,11 @@ impl Client {
         Ok(client)
     }
 
-    /// Connects, upgrades and signs in.
-    pub(crate) async fn connect(address: SocketAddr, token: &str) -> Result<Self> {
-        let mut client = Self::upgrade(address).await?;
-        client.send(&format!(r#"40{{"token":"{token}"}}"#)).await?;
-        let answer = client.until("40").await?;
-        if !answer.contains("sid") {
-            bail!("not connected: {answer}");
-        }
-        Ok(client)
-    }
-
     /// Sends one text frame; the mask is zero, which is allowed and free.
     pub(crate) async fn send(&mut self, text: &str) -> Result<()> {
         let mut frame = Vec::with_capacity(text.len() + 8);
         push_frame(&mut frame, text);
-        self.stream.write_all(&frame).await?;
-        Ok(())
+        self.write(&frame).await
     }
 
     /// Sends many text frames in one write.
@@ -85,16 +86,15 @@ impl Client {
         for text in texts {
             push_frame(&mut frames, text);
         }
-        self.stream.write_all(&frames).await?;
-        Ok(())
+        self.write(&frames).await
     }
 
     /// Reads frames until one starts with `prefix`, and gives it.
-    pub(crate) async fn until(&mut self, prefix: &str) -> Result<String> {
+    pub(crate) async fn until(&mut self, prefix: &[u8]) -> Result<String> {
         loop {
             while let Some(range) = self.frame()? {
                 let payload = self.buffer.get(range).unwrap_or_default();
-                if payload.starts_with(prefix.as_bytes()) {
+                if payload.starts_with(prefix) {
                     return Ok(String::from_utf8_lossy(payload).into_owned());
                 }
             }
@@ -117,6 +117,11 @@ impl Client {
         }
     }
 
+    async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stream.write_all(bytes).await?;
+        Ok(self.stream.flush().await?)
+    }
+
     async fn fill(&mut self) -> Result<()> {
         if self.start > 0 {
             self.buffer.drain(..self.start);
@@ -129,7 +134,7 @@ impl Client {
     }
 
     /// Takes the next whole frame's payload.
-    fn frame(&mut self) -> Result<Option<std::ops::Range<usize>>> {
+    fn frame(&mut self) -> Result<Option<Range<usize>>> {
         let rest = self.buffer.get(self.start..).unwrap_or_default();
         let (Some(first), Some(second)) = (rest.first(), rest.get(1)) else {
             return Ok(None);
@@ -154,6 +159,27 @@ impl Client {
     }
 }
 
+async fn open(door: &Door) -> Result<Box<dyn Duplex>> {
+    let stream = TcpStream::connect(door.address).await.context("cannot connect")?;
+    stream.set_nodelay(true)?;
+    Ok(match &door.tls {
+        None => Box::new(stream),
+        Some(connector) => {
+            let name = ServerName::IpAddress(door.address.ip().into());
+            Box::new(connector.connect(name, stream).await.context("TLS failed")?)
+        }
+    })
+}
+
+/// A WebSocket handshake for the Socket.IO path; bare servers take any path.
+pub(crate) fn handshake(address: SocketAddr, origin: &str) -> String {
+    format!(
+        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {address}\r\n\
+         Origin: {origin}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
 fn push_frame(frames: &mut Vec<u8>, text: &str) {
     frames.push(0x81);
     match u8::try_from(text.len()) {
@@ -166,11 +192,4 @@ fn push_frame(frames: &mut Vec<u8>, text: &str) {
     }
     frames.extend_from_slice(&[0; 4]);
     frames.extend_from_slice(text.as_bytes());
-}
-
-/// Seconds since 1970, for tokens.
-pub(crate) fn unix_s() -> Result<i64> {
-    use portcullis_model::Clock;
-    let now = portcullis_model::SystemClock::start().now();
-    Some(now.unix_s()).context("no clock")
 }

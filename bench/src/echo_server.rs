@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portcullis_audit::Audit;
 use portcullis_guard::{
     Access, Directory, DirectoryLimits, Event, Gate, GateOptions, Issuer, IssuerKey, Permit, Rate,
@@ -13,8 +15,7 @@ use portcullis_model::{Denial, Roles, RoomId, Secret, SystemClock, UserId};
 use portcullis_server::{Builder, Context, Delta, Frame, Options, Reply};
 use serde::{Deserialize, Serialize};
 
-use crate::client::{ISSUER, SECRET};
-use crate::measure::{pin, raise_file_limit};
+use crate::token::{ISSUER, SECRET};
 
 const ROOM: &str = "bench";
 
@@ -59,21 +60,52 @@ impl Event for Join {
     const RULE: Rule = RULE;
 }
 
+/// What of it a benchmark may choose.
+pub(crate) struct Setup {
+    /// Threads that carry connections.
+    pub(crate) shards: usize,
+    /// TLS with a certificate of its own.
+    pub(crate) tls: bool,
+    /// Tokens are signed with Ed25519 instead of HMAC.
+    pub(crate) eddsa: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { shards: 1, tls: false, eddsa: false }
+    }
+}
+
+/// The command line that starts it so; `public` is the issuer's key in base64url.
+pub(crate) fn arguments(setup: &Setup, public: Option<String>) -> [String; 4] {
+    let tls = if setup.tls { "tls" } else { "plain" };
+    let key = public.unwrap_or_else(|| String::from("hs256"));
+    [String::from("echo-server"), setup.shards.to_string(), String::from(tls), key]
+}
+
 /// Serves until it is killed.
-pub(crate) fn serve() -> Result<()> {
-    pin(0)?;
-    raise_file_limit();
+pub(crate) fn serve(shards: &str, tls: &str, key: &str) -> Result<()> {
+    let shards = shards.parse()?;
+    let (tls, scheme) = match tls {
+        "tls" => (Some(tls_config()?), "https"),
+        _ => (None, "http"),
+    };
     let plenty = Rate { count: 1_000_000, period_ms: 1_000 };
     let directory = Arc::new(Directory::new(DirectoryLimits::default()));
     let room = RoomId::parse(ROOM).ok().context("room id")?;
-    let options =
-        Options { public: "127.0.0.1:0".parse()?, private: None, shards: 1, ..Options::default() };
+    let options = Options {
+        public: "127.0.0.1:0".parse()?,
+        private: None,
+        shards,
+        tls,
+        ..Options::default()
+    };
     let listener = std::net::TcpListener::bind(options.public)?;
     let address = listener.local_addr()?;
     drop(listener);
     let gate = GateOptions {
         hosts: vec![address.to_string()],
-        origins: vec![format!("http://{address}")],
+        origins: vec![format!("{scheme}://{address}")],
         connect_per_prefix: plenty,
         request_per_prefix: plenty,
         message_per_user: plenty,
@@ -85,7 +117,7 @@ pub(crate) fn serve() -> Result<()> {
             audience: "portcullis".to_owned(),
             own: false,
             key_id: None,
-            key: IssuerKey::Hs256(Secret::new(SECRET.to_vec())),
+            key: issuer_key(key)?,
         }],
         ..GateOptions::default()
     };
@@ -104,10 +136,32 @@ pub(crate) fn serve() -> Result<()> {
     provision(&mut builder, users);
     events(&mut builder, &room)?;
     let running = builder.start()?;
-    println!("listening public http://{}", running.public());
+    println!("listening public {scheme}://{}", running.public());
     loop {
         std::thread::park();
     }
+}
+
+fn issuer_key(key: &str) -> Result<IssuerKey> {
+    if key == "hs256" {
+        return Ok(IssuerKey::Hs256(Secret::new(SECRET.to_vec())));
+    }
+    Ok(IssuerKey::EdDsaPublic(URL_SAFE_NO_PAD.decode(key)?))
+}
+
+/// As the product has it, with a certificate that is made here and said to the load.
+fn tls_config() -> Result<Arc<rustls::ServerConfig>> {
+    let made = rcgen::generate_simple_self_signed(vec![String::from("127.0.0.1")])?;
+    println!("certificate {}", STANDARD.encode(made.cert.der()));
+    let key = rustls_pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+    Ok(Arc::new(config))
 }
 
 /// Everyone with a token of the benchmark's issuer is a user.
@@ -152,11 +206,4 @@ fn events(builder: &mut Builder, room: &RoomId) -> Result<()> {
         }
     })?;
     Ok(())
-}
-
-/// Starts this server as a process of its own.
-pub(crate) fn start() -> Result<crate::measure::Served> {
-    raise_file_limit();
-    let program = std::env::current_exe()?;
-    crate::measure::Served::start(std::process::Command::new(program).arg("echo-server"))
 }

@@ -8,62 +8,98 @@ use anyhow::Result;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
-use crate::client::{Client, token, unix_s};
-use crate::echo_server;
-use crate::measure::row;
+use crate::client::Client;
+use crate::contender::Running;
+use crate::effort::Effort;
 
-const MEMBERS: usize = 1_000;
+/// Deliveries between two looks at the processor time, about.
+const CHUNK_DELIVERIES: usize = 20_000;
+/// Windows between them, at least, so that filling and draining the window weighs little.
+const CHUNK_WINDOWS: usize = 8;
 
-pub(crate) async fn run() -> Result<()> {
-    for (window, messages) in [(1_usize, 300_usize), (32, 3_200)] {
-        let mut figures = Vec::new();
-        for _ in 0..3 {
-            figures.push(once(window, messages).await?);
-        }
-        figures.sort_by(f64::total_cmp);
-        let median = figures.get(1).copied().unwrap_or(f64::NAN);
-        row(&format!("fan-out to {MEMBERS}, window {window}, CPU a delivery"), median, "us");
-    }
-    Ok(())
+/// The members of a room, each read by a task of its own.
+struct Crowd {
+    members: usize,
+    received: Rc<Cell<usize>>,
+    progress: Rc<Notify>,
+    publisher: Client,
+    packet: String,
 }
 
-async fn once(window: usize, messages: usize) -> Result<f64> {
-    let server = echo_server::start()?;
-    let address = server.address;
-    let now_s = unix_s()?;
+/// CPU of one delivery to `members`, for each window, in microseconds.
+pub(crate) async fn measure(
+    running: &Running,
+    members: usize,
+    windows: &[usize],
+    effort: &Effort,
+) -> Result<Vec<f64>> {
+    let local = LocalSet::new();
+    let mut crowd = gather(running, members, &local).await?;
+    let work = async {
+        let mut figures = Vec::new();
+        for window in windows {
+            figures.push(one_window(running, &mut crowd, *window, effort).await?);
+        }
+        anyhow::Ok(figures)
+    };
+    local.run_until(work).await
+}
+
+async fn gather(running: &Running, members: usize, local: &LocalSet) -> Result<Crowd> {
+    let dialect = running.door.dialect;
     let received = Rc::new(Cell::new(0_usize));
     let progress = Rc::new(Notify::new());
-    let local = LocalSet::new();
-    for user in 0..MEMBERS {
-        let mut member = Client::connect(address, &token(user, now_s)).await?;
-        member.send(r#"421["join",{}]"#).await?;
-        member.until("431").await?;
+    for user in 0..members {
+        let mut member = Client::connect(&running.door, user).await?;
+        member.send(dialect.join()).await?;
+        member.until(dialect.joined()).await?;
         let (received, progress) = (Rc::clone(&received), Rc::clone(&progress));
         local.spawn_local(async move {
-            while let Ok(count) = member.count(b"42[\"news\"").await {
+            while let Ok(count) = member.count(dialect.published()).await {
                 received.set(received.get() + count);
                 progress.notify_one();
             }
         });
     }
-    let mut publisher = Client::connect(address, &token(MEMBERS, now_s)).await?;
-    let text = "x".repeat(100);
-    let packet = format!(r#"42["publish",{{"text":"{text}"}}]"#);
-    let cpu = local
-        .run_until(async {
-            let before = server.cpu_us()?;
-            let mut sent = 0;
-            while received.get() < messages * MEMBERS {
-                let delivered = received.get() / MEMBERS;
-                let room = (delivered + window).min(messages).saturating_sub(sent);
-                if room > 0 {
-                    publisher.send_many(&vec![packet.clone(); room]).await?;
-                    sent += room;
-                }
-                progress.notified().await;
+    let publisher = Client::connect(&running.door, members).await?;
+    Ok(Crowd { members, received, progress, publisher, packet: dialect.publish() })
+}
+
+async fn one_window(
+    running: &Running,
+    crowd: &mut Crowd,
+    window: usize,
+    effort: &Effort,
+) -> Result<f64> {
+    let chunk = (CHUNK_DELIVERIES / crowd.members).max(CHUNK_WINDOWS * window);
+    // The first chunk warms caches and just-in-time compilers.
+    crowd.publish(chunk, window).await?;
+    let before = running.served.cpu_us()?;
+    let mut deliveries = 0;
+    loop {
+        crowd.publish(chunk, window).await?;
+        deliveries += chunk * crowd.members;
+        let cpu = running.served.cpu_us()? - before;
+        if cpu >= effort.cpu_us {
+            return Ok(cpu / deliveries as f64);
+        }
+    }
+}
+
+impl Crowd {
+    /// Publishes `messages`, and waits until every member has them all.
+    async fn publish(&mut self, messages: usize, window: usize) -> Result<()> {
+        self.received.set(0);
+        let mut sent = 0;
+        while self.received.get() < messages * self.members {
+            let delivered = self.received.get() / self.members;
+            let room = (delivered + window).min(messages).saturating_sub(sent);
+            if room > 0 {
+                self.publisher.send_many(&vec![self.packet.clone(); room]).await?;
+                sent += room;
             }
-            anyhow::Ok(server.cpu_us()? - before)
-        })
-        .await?;
-    Ok(cpu / (messages * MEMBERS) as f64)
+            self.progress.notified().await;
+        }
+        Ok(())
+    }
 }

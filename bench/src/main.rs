@@ -1,15 +1,30 @@
-//! Measures the server's CPU time and memory per unit of work, against a server it starts.
-//! Never: a verdict; it prints figures.
+//! Measures the server's CPU time and memory per unit of work, beside its peers'.
+//! Never: CI; figures are read by people.
 
-mod baseline; // what a round trip costs at least
-mod client; // a raw Socket.IO client over one socket
-mod echo_server; // the engine with every guard on and two small events
-mod fan_out; // deliveries to many members
+mod token; // tokens of the benchmark's issuer
+mod dialect; // what a client says
+mod client; // a raw client over one socket
 mod measure; // processor time and memory of another process
+mod echo_server; // the engine with every guard on and three small events
+mod contender; // the servers that are measured
+mod effort; // how much is measured
+mod fan_out; // deliveries to many members
+mod echo; // a message and its answer
+mod connect; // a connection, made and kept
+mod refused; // what it costs to say no
 mod product; // the real binary: guarded, stored chat messages
-mod single; // connects, echo, idle memory
+mod baseline; // what a round trip costs at least
+mod sample; // the figures of one measurement
+mod work; // every kind of work, with its target
+mod compare; // the rounds
+mod growth; // what a delivery costs as work grows
+mod machine; // where and when it was measured
+mod chart; // charts, written as SVG
+mod report_tables; // tables and verdicts
+mod report; // the page and its charts
+mod act; // the command line
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -18,27 +33,8 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["echo-server"] => echo_server::serve(),
+        ["echo-server", shards, tls, key] => echo_server::serve(shards, tls, key),
         ["tcp-server"] => baseline::serve(),
-        [] => run_all(),
-        ["baseline"] => on_runtime(baseline::run),
-        ["fan-out"] => on_runtime(fan_out::run),
-        ["single"] => on_runtime(single::run),
-        ["product"] => on_runtime(product::run),
-        _ => bail!("unknown arguments {words:?}: use fan-out, single, product, or nothing for all"),
+        options => act::run(options),
     }
-}
-
-fn run_all() -> Result<()> {
-    println!("| work | figure |\n|---|---|");
-    on_runtime(baseline::run)?;
-    on_runtime(fan_out::run)?;
-    on_runtime(single::run)?;
-    on_runtime(product::run)
-}
-
-fn on_runtime<F: Future<Output = Result<()>>>(work: impl FnOnce() -> F) -> Result<()> {
-    measure::pin(1)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(work())
 }

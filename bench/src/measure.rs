@@ -6,45 +6,68 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Clock ticks a second in `/proc/PID/stat`; fixed by the kernel's ABI on Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
+/// The load has this processor to itself.
+const LOAD_PROCESSOR: usize = 1;
+
+/// Where a server may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Processors {
+    /// Processor 0.
+    First,
+    /// Processors 0 and 1; the second is shared with the load.
+    Both,
+}
 
 /// A server under measurement; killed on drop.
 pub(crate) struct Served {
     child: Child,
     /// Where it listens.
     pub(crate) address: std::net::SocketAddr,
+    /// Lines it printed before that.
+    pub(crate) before: Vec<String>,
 }
 
 impl Served {
-    /// Starts a command pinned to processor 0 and waits for `listening public URL`.
-    pub(crate) fn start(command: &mut Command) -> Result<Self> {
-        let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start")?;
+    /// Starts a command on its processors and waits for `listening public URL`.
+    pub(crate) fn start(mut command: Command, processors: Processors) -> Result<Self> {
+        match processors {
+            Processors::First => pin(&[0])?,
+            Processors::Both => pin(&[0, 1])?,
+        }
+        // The child inherits where this thread may run.
+        let started = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn();
+        pin(&[LOAD_PROCESSOR])?;
+        let mut child = started.with_context(|| format!("cannot start {command:?}"))?;
         let output = child.stdout.take().context("no output")?;
         let mut lines = BufReader::new(output).lines();
+        let mut before = Vec::new();
         let address = loop {
             let Some(line) = lines.next().transpose()? else {
-                bail!("the server ended before it listened");
+                bail!("the server ended before it listened: {command:?}");
             };
             if let Some(url) = line.strip_prefix("listening public ") {
                 let host = url.split("//").nth(1).unwrap_or(url);
                 break host.trim_end_matches('/').parse()?;
             }
+            before.push(line);
         };
         // The server's later output is read, so that it never waits for us.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Ok(Self { child, address })
+        Ok(Self { child, address, before })
     }
 
-    /// User and system time so far, in microseconds.
+    /// User and system time of all its threads so far, in microseconds.
+    ///
+    /// Read from `/proc/PID/task/*/schedstat`, which counts nanoseconds where `stat` counts
+    /// hundredths of a second; a thread that ended is not in it, and servers keep theirs.
     pub(crate) fn cpu_us(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields = stat.rsplit_once(") ").context("no stat")?.1;
-        let fields: Vec<&str> = fields.split(' ').collect();
-        let ticks = |index: usize| -> Result<f64> {
-            Ok(fields.get(index).context("short stat")?.parse::<f64>()?)
-        };
-        Ok((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND * 1e6)
+        let mut nanoseconds = 0.0;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+            let first = text.split(' ').next().context("no schedstat")?;
+            nanoseconds += first.trim().parse::<f64>()?;
+        }
+        Ok(nanoseconds / 1000.0)
     }
 
     /// Resident memory, in KiB.
@@ -62,21 +85,18 @@ impl Drop for Served {
     }
 }
 
-/// Keeps this process on one processor; children inherit it until they pin themselves.
-pub(crate) fn pin(processor: usize) -> Result<()> {
+/// Keeps the calling thread, and what it starts, on these processors.
+pub(crate) fn pin(processors: &[usize]) -> Result<()> {
     let mut set = rustix::thread::CpuSet::new();
-    set.set(processor);
-    rustix::thread::sched_setaffinity(None, &set).context("cannot pin")
+    for processor in processors {
+        set.set(*processor);
+    }
+    rustix::thread::sched_setaffinity(None, &set).context("cannot pin: two processors are needed")
 }
 
-/// Lets this process open as many sockets as the system allows.
+/// Lets this process and its children open as many sockets as the system allows.
 pub(crate) fn raise_file_limit() {
     let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     limit.current = limit.maximum;
     let _kept = rustix::process::setrlimit(rustix::process::Resource::Nofile, limit);
-}
-
-/// One printed row: what, how much, of what.
-pub(crate) fn row(what: &str, figure: f64, unit: &str) {
-    println!("| {what} | {figure:.2} {unit} |");
 }

@@ -5,14 +5,17 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::client::{Client, ISSUER, SECRET, token, unix_s};
-use crate::measure::{Served, row};
+use crate::client::{Client, Door};
+use crate::dialect::Dialect;
+use crate::effort::Effort;
+use crate::measure::{Processors, Served};
+use crate::token::{ISSUER, SECRET, Signer};
 
 const ROOMS: usize = 10;
 const MEMBERS_A_ROOM: usize = 10;
-const ROUNDS: usize = 100;
 
-pub(crate) async fn run() -> Result<()> {
+/// CPU of one stored message, in microseconds.
+pub(crate) async fn measure(effort: &Effort) -> Result<f64> {
     let program = std::env::current_exe()?.with_file_name("portcullis");
     ensure!(program.exists(), "build the server first: cargo build --release -p portcullis");
     let directory = tempfile::tempdir()?;
@@ -24,11 +27,11 @@ pub(crate) async fn run() -> Result<()> {
     drop(listener);
     let config = directory.path().join("portcullis.toml");
     std::fs::write(&config, configuration(address, &secret.display().to_string()))?;
-    let mut command = Command::new("taskset");
-    command.args(["-c", "0"]).arg(program).arg("serve").arg("--config").arg(&config);
+    let mut command = Command::new(program);
+    command.arg("serve").arg("--config").arg(&config);
     command.arg("--data").arg(directory.path().join("data"));
-    let server = Served::start(&mut command)?;
-    measure(&server).await
+    let server = Served::start(command, Processors::First)?;
+    send_all(&server, effort.product_rounds).await
 }
 
 fn configuration(address: std::net::SocketAddr, secret: &str) -> String {
@@ -58,32 +61,11 @@ stdout = false
     )
 }
 
-async fn measure(server: &Served) -> Result<()> {
-    let now_s = unix_s()?;
-    let mut clients = Vec::new();
-    let mut rooms = Vec::new();
-    for room in 0..ROOMS {
-        let mut id = String::new();
-        for member in 0..MEMBERS_A_ROOM {
-            let user = room * MEMBERS_A_ROOM + member;
-            let mut client = Client::connect(server.address, &token(user, now_s)).await?;
-            if member == 0 {
-                let create = r#"421["room:create",{"name":"bench","visibility":"public"}]"#;
-                client.send(create).await?;
-                let answer = client.until("431").await?;
-                let value: serde_json::Value = serde_json::from_str(answer.get(3..).unwrap_or(""))?;
-                let found = value.pointer("/0/room/id").and_then(|id| id.as_str());
-                found.context(answer.clone())?.clone_into(&mut id);
-            } else {
-                client.send(&format!(r#"421["room:join",{{"roomId":"{id}"}}]"#)).await?;
-                client.until("431").await?;
-            }
-            clients.push(client);
-        }
-        rooms.push(id);
-    }
+/// Everyone sends to their room, and waits for the acknowledgement, so often.
+async fn send_all(server: &Served, rounds: usize) -> Result<f64> {
+    let (mut clients, rooms) = gather(server).await?;
     let before = server.cpu_us()?;
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         for (index, client) in clients.iter_mut().enumerate() {
             let id = rooms.get(index / MEMBERS_A_ROOM).context("room")?;
             let text = format!("message number {round} with some ordinary words in it");
@@ -91,12 +73,38 @@ async fn measure(server: &Served) -> Result<()> {
             client.send(&packet).await?;
         }
         for client in &mut clients {
-            let answer = client.until("437").await?;
+            let answer = client.until(b"437").await?;
             ensure!(answer.contains("\"ok\":true"), "{answer}");
         }
     }
-    let cpu = server.cpu_us()? - before;
-    let messages = (ROUNDS * ROOMS * MEMBERS_A_ROOM) as f64;
-    row("chat:send, guarded, stored, to 10 members, CPU a message", cpu / messages, "us");
-    Ok(())
+    let messages = (rounds * ROOMS * MEMBERS_A_ROOM) as f64;
+    Ok((server.cpu_us()? - before) / messages)
+}
+
+/// The senders, and the rooms of every ten of them.
+async fn gather(server: &Served) -> Result<(Vec<Client>, Vec<String>)> {
+    let signer = Some(Signer::Hs256);
+    let door = Door { address: server.address, dialect: Dialect::SocketIo, tls: None, signer };
+    let mut clients = Vec::new();
+    let mut rooms = Vec::new();
+    for room in 0..ROOMS {
+        let mut id = String::new();
+        for member in 0..MEMBERS_A_ROOM {
+            let mut client = Client::connect(&door, room * MEMBERS_A_ROOM + member).await?;
+            if member == 0 {
+                let create = r#"421["room:create",{"name":"bench","visibility":"public"}]"#;
+                client.send(create).await?;
+                let answer = client.until(b"431").await?;
+                let value: serde_json::Value = serde_json::from_str(answer.get(3..).unwrap_or(""))?;
+                let found = value.pointer("/0/room/id").and_then(|id| id.as_str());
+                found.context(answer.clone())?.clone_into(&mut id);
+            } else {
+                client.send(&format!(r#"421["room:join",{{"roomId":"{id}"}}]"#)).await?;
+                client.until(b"431").await?;
+            }
+            clients.push(client);
+        }
+        rooms.push(id);
+    }
+    Ok((clients, rooms))
 }

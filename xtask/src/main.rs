@@ -3,6 +3,7 @@
 
 mod command; // programs started, with what to say when they fail
 mod install; // what a fresh machine lacks
+mod peers; // the servers that benchmarks compare with
 mod run; // the server with its page
 mod test; // everything that has to be green
 mod tidy; // structure, checked by machine
@@ -35,7 +36,7 @@ fn act(arguments: &[String]) -> Result<()> {
         ["bench", rest @ ..] => run::bench(rest),
         _ => bail!(
             "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], tidy, \
-             or bench [NAME]"
+             or bench [NAME] [--quick]"
         ),
     }
 }

@@ -5,6 +5,7 @@ use anyhow::Result;
 
 use crate::command::{become_program, is_there, must, program, step};
 use crate::install::node_packages;
+use crate::peers;
 
 /// Builds what is needed and starts the server in the development profile.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
@@ -26,8 +27,9 @@ pub(crate) fn build_page() -> Result<()> {
     must(program("npm", &["run", "--silent", "build"], "web"))
 }
 
-/// Builds the server and the benchmarks optimised, and runs them.
+/// Builds the peers, the server and the benchmarks optimised, and runs them.
 pub(crate) fn bench(arguments: &[&str]) -> Result<()> {
+    peers::build()?;
     step("build the server and the benchmarks");
     let build = ["build", "--release", "--package", "portcullis", "--package", "bench"];
     must(program("cargo", &build, "."))?;

@@ -1,0 +1,135 @@
+//! The command line: what is measured, and where the figures go.
+//! Never: a measurement itself.
+
+use anyhow::{Result, bail};
+
+use crate::compare::{Contest, Group};
+use crate::effort::Effort;
+use crate::report::Results;
+use crate::work::Own;
+use crate::{growth, measure, report};
+
+const USAGE: &str = "use [fan-out | echo | connect | refused | growth | product] [--quick] \
+                     [--rounds N] [--only SERVER]";
+
+/// What was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked<'a> {
+    name: Option<&'a str>,
+    quick: bool,
+    rounds: Option<usize>,
+    only: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    fn read(words: &[&'a str]) -> Result<Self> {
+        let mut asked = Self::default();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match *word {
+                "--quick" => asked.quick = true,
+                "--rounds" => match words.next().map(|number| number.parse()) {
+                    Some(Ok(rounds)) if rounds > 0 => asked.rounds = Some(rounds),
+                    _ => bail!("--rounds needs a number; {USAGE}"),
+                },
+                "--only" => match words.next() {
+                    Some(server) => asked.only = Some(server),
+                    None => bail!("--only needs a server; {USAGE}"),
+                },
+                "fan-out" | "echo" | "connect" | "refused" | "growth" | "product"
+                    if asked.name.is_none() =>
+                {
+                    asked.name = Some(word);
+                }
+                unknown => bail!("unknown argument {unknown:?}; {USAGE}"),
+            }
+        }
+        Ok(asked)
+    }
+
+    fn effort(&self) -> Effort {
+        let effort = if self.quick { Effort::QUICK } else { Effort::FULL };
+        Effort { rounds: self.rounds.unwrap_or(effort.rounds), ..effort }
+    }
+}
+
+/// Measures what the command line asks for; all of it goes to `docs/`, a part to the output.
+pub(crate) fn run(words: &[&str]) -> Result<()> {
+    let asked = Asked::read(words)?;
+    measure::raise_file_limit();
+    measure::pin(&[1])?;
+    let runtime = awake_runtime()?;
+    let results = runtime.block_on(measure_all(&asked))?;
+    if asked.name.is_none() && asked.only.is_none() {
+        report::write(&results)
+    } else {
+        println!("{}", report::tables(&results));
+        Ok(())
+    }
+}
+
+/// A runtime that asks its sockets again and again instead of sleeping.
+///
+/// To wake a sleeping processor costs the one that wakes it up to a hundred microseconds on a
+/// virtual machine. A load that never sleeps keeps that out of the server's figures.
+fn awake_runtime() -> Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().event_interval(4).build()?;
+    runtime.spawn(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
+    Ok(runtime)
+}
+
+async fn measure_all(asked: &Asked<'_>) -> Result<Results> {
+    let effort = asked.effort();
+    let mut contest = Contest::new(effort, asked.only);
+    let wants = |name: &str| asked.name.is_none_or(|asked| asked == name);
+    let ours = asked.only.is_none_or(|word| word == "portcullis");
+    let mut comparisons = Vec::new();
+    for (name, group) in
+        [("fan-out", Group::FanOut), ("echo", Group::Echo), ("connect", Group::Connect)]
+    {
+        if wants(name) {
+            comparisons.extend(contest.compare(group).await);
+        }
+    }
+    let mut works = Vec::new();
+    for (name, own) in [
+        ("connect", &[Own::ConnectEdDsa, Own::IdleTls][..]),
+        ("refused", &[Own::RefusedHandshake, Own::RefusedMessage]),
+        ("product", &[Own::ChatSend]),
+        ("echo", &[Own::Yardstick]),
+    ] {
+        if ours && wants(name) {
+            works.extend_from_slice(own);
+        }
+    }
+    let own = contest.own(&works).await?;
+    let mut growths = Vec::new();
+    if ours && wants("growth") {
+        growths = growth::rooms(&effort).await?;
+        growths.push(growth::connections(&effort).await?);
+    }
+    Ok(Results { effort, comparisons, own, growths, left_out: contest.left_out })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines() {
+        let asked = Asked::read(&["echo", "--quick", "--rounds", "3", "--only", "portcullis"]);
+        let expect =
+            Asked { name: Some("echo"), quick: true, rounds: Some(3), only: Some("portcullis") };
+        assert_eq!(asked.unwrap(), expect);
+        for wrong in
+            [&["--rounds"][..], &["--rounds", "0"], &["--only"], &["all"], &["echo", "echo"]]
+        {
+            assert!(Asked::read(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

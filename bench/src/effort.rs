@@ -1,0 +1,39 @@
+//! How much is measured: rounds, time and sizes.
+//! Never: the same amount of work for all; a slow server would take minutes.
+
+/// One run's bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort {
+    /// How often each comparison is run, all servers back to back each time.
+    pub(crate) rounds: usize,
+    /// Processor time a server spends on one measurement, at least.
+    pub(crate) cpu_us: f64,
+    /// Connections that idle, and that connect, at most.
+    pub(crate) connections: usize,
+    /// How often each size is measured when work grows.
+    pub(crate) growth_rounds: usize,
+    /// Rounds of the product measurement.
+    pub(crate) product_rounds: usize,
+    /// Largest room, and most connections, when work grows.
+    pub(crate) largest: usize,
+}
+
+impl Effort {
+    pub(crate) const FULL: Self = Self {
+        rounds: 5,
+        cpu_us: 1_000_000.0,
+        connections: 5_000,
+        growth_rounds: 3,
+        product_rounds: 100,
+        largest: 10_000,
+    };
+
+    pub(crate) const QUICK: Self = Self {
+        rounds: 2,
+        cpu_us: 300_000.0,
+        connections: 5_000,
+        growth_rounds: 1,
+        product_rounds: 30,
+        largest: 10_000,
+    };
+}

@@ -1,0 +1,110 @@
+//! Every kind of work that is measured: its name, its unit, its target.
+//! Never: how it is measured.
+
+/// What every server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shared {
+    FanOutOne,
+    FanOutMany,
+    EchoOne,
+    EchoMany,
+    Connect,
+    Idle,
+}
+
+impl Shared {
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::FanOutOne => "delivery to 1,000 members, window 1",
+            Self::FanOutMany => "delivery to 1,000 members, window 32",
+            Self::EchoOne => "echo, window 1",
+            Self::EchoMany => "echo, window 16",
+            Self::Connect => "connect",
+            Self::Idle => "idle connection",
+        }
+    }
+
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Self::Idle => "KB",
+            _ => "µs",
+        }
+    }
+
+    /// Part of its chart's file name.
+    pub(crate) fn slug(self) -> &'static str {
+        match self {
+            Self::FanOutOne => "fan-out-1",
+            Self::FanOutMany => "fan-out-32",
+            Self::EchoOne => "echo-1",
+            Self::EchoMany => "echo-16",
+            Self::Connect => "connect",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// What Portcullis may cost.
+    pub(crate) fn target(self) -> Target {
+        match self {
+            Self::FanOutOne => Target::Ratio(1.05),
+            Self::FanOutMany => Target::Ratio(1.0),
+            Self::EchoOne => Target::Ratio(1.3),
+            Self::EchoMany => Target::Ratio(1.5),
+            Self::Connect => Target::AtMost(60.0),
+            Self::Idle => Target::AtMost(2.5),
+        }
+    }
+}
+
+/// What only Portcullis does here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Own {
+    ConnectEdDsa,
+    IdleTls,
+    RefusedHandshake,
+    RefusedMessage,
+    ChatSend,
+    Yardstick,
+}
+
+impl Own {
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::ConnectEdDsa => "connect with an EdDSA token",
+            Self::IdleTls => "idle connection over TLS",
+            Self::RefusedHandshake => "refused handshake (origin)",
+            Self::RefusedMessage => "refused message (schema), with its answer",
+            Self::ChatSend => "`chat:send`: guards, durable commit, 10 deliveries, answer",
+            Self::Yardstick => "yardstick: an echo over bare TCP, no protocol",
+        }
+    }
+
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Self::IdleTls => "KB",
+            _ => "µs",
+        }
+    }
+
+    pub(crate) fn target(self) -> Option<Target> {
+        match self {
+            Self::ConnectEdDsa => Some(Target::AtMost(130.0)),
+            Self::IdleTls => Some(Target::AtMost(12.0)),
+            Self::RefusedHandshake => Some(Target::AtMost(50.0)),
+            Self::RefusedMessage => Some(Target::AtMost(5.0)),
+            Self::ChatSend | Self::Yardstick => None,
+        }
+    }
+}
+
+/// How far a cost may leave the middle of its range as work grows.
+pub(crate) const FLAT: f64 = 0.15;
+
+/// What is promised.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Target {
+    /// Times the reference, in the same round.
+    Ratio(f64),
+    /// In the work's own unit.
+    AtMost(f64),
+}
