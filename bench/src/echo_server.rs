@@ -85,6 +85,8 @@ pub(crate) fn arguments(setup: &Setup, public: Option<String>) -> [String; 4] {
 
 /// Serves until it is killed.
 pub(crate) fn serve(shards: &str, tls: &str, key: &str) -> Result<()> {
+    // Small pages, as the product asks for.
+    let _kept = rustix::thread::disable_transparent_huge_pages(true);
     let shards = shards.parse()?;
     let (tls, scheme) = match tls {
         "tls" => (Some(tls_config()?), "https"),

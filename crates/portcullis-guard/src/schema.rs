@@ -29,6 +29,15 @@ pub(crate) fn read<T: DeserializeOwned>(
     if !text.trim_ascii_start().starts_with('{') {
         return Err(Denial::Schema { field: None, rule: "object" });
     }
+    // Where it went wrong is looked for only once it has: following the path costs more than
+    // reading.
+    serde_json::from_str(text).or_else(|_| read_again(text, fields))
+}
+
+fn read_again<T: DeserializeOwned>(
+    text: &str,
+    fields: &'static [&'static str],
+) -> Result<T, Denial> {
     let mut reader = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let message = error.inner().to_string();

@@ -53,7 +53,7 @@ impl ConnectionTask {
                 let rule = self.shard.registered.namespaces.rule(socket.rule);
                 let name = socketio::event_name(&awaiting.json).unwrap_or_default();
                 let event = rule.and_then(|rule| rule.events.find(name));
-                event.is_some_and(|event| awaiting.announced <= event.attachments_max())
+                event.is_some_and(|(_, event)| awaiting.announced <= event.attachments_max())
             }
             Purpose::Ack { id, .. } => self.connection.acks.may_have_asked(*id),
         };

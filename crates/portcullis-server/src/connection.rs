@@ -256,7 +256,7 @@ impl Connection {
 
     /// Writes what waits, without waiting for the peer.
     pub(crate) fn flush(&self, scratch: &mut Vec<u8>, now: Now) -> Flushed {
-        let waker = self.waker.borrow().clone();
+        let waker = self.waker.borrow();
         let mut context = Context::from_waker(waker.as_ref().unwrap_or(Waker::noop()));
         let mut outbox = self.outbox.borrow_mut();
         let flushed = match &mut *self.transport.borrow_mut() {

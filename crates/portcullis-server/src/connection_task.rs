@@ -118,8 +118,8 @@ impl ConnectionTask {
     }
 
     fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let now = self.shard.now();
         for _ in 0..READS_PER_TURN {
-            let now = self.shard.now();
             if self.connection.is_stalled() {
                 self.shard.flush(&self.connection, now);
             }

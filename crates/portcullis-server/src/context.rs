@@ -2,6 +2,7 @@
 //! Never: a way to the client's data around the permit.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +15,18 @@ use crate::broadcast::Broadcast;
 use crate::hub::{Delta, Hub};
 use crate::payload::Payload;
 use crate::socket::SocketId;
+
+/// What every handler of a server can reach; shared, so that a context costs little.
+pub struct Surroundings {
+    /// The way to other connections.
+    pub hub: Hub,
+    /// For what happens later than `Context::now`.
+    pub clock: Arc<dyn Clock>,
+    /// Where acts are recorded.
+    pub audit: Audit,
+    /// Users, rooms, memberships as they are now.
+    pub directory: Arc<Directory>,
+}
 
 /// The surroundings of one event: the socket it came on and the way to others.
 #[derive(Clone)]
@@ -28,18 +41,20 @@ pub struct Context {
     pub client: IpAddr,
     /// When the event was permitted.
     pub now: Now,
-    /// The way to other connections.
-    pub hub: Hub,
-    /// For what happens later than `now`.
-    pub clock: Arc<dyn Clock>,
-    /// Where acts are recorded.
-    pub audit: Audit,
-    /// Users, rooms, memberships as they are now.
-    pub directory: Arc<Directory>,
+    /// What all handlers share; its fields are read as the context's own.
+    pub(crate) surroundings: Arc<Surroundings>,
     /// Who is signed in.
     pub(crate) user: Arc<User>,
     /// How many rooms the socket hears.
     pub(crate) rooms: usize,
+}
+
+impl Deref for Context {
+    type Target = Surroundings;
+
+    fn deref(&self) -> &Surroundings {
+        &self.surroundings
+    }
 }
 
 impl Context {
@@ -137,15 +152,20 @@ impl Reply {
     ///
     /// A value that does not serialise to an object adds nothing.
     pub fn fields<T: Serialize>(fields: &T) -> Self {
-        let mut json = String::from(r#"{"ok":true"#);
-        let object = serde_json::to_string(fields).unwrap_or_default();
-        let members = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        if let Some(members) = members.filter(|members| !members.is_empty()) {
-            json.push(',');
-            json.push_str(members);
+        const OK: &[u8] = br#"{"ok":true"#;
+        let mut json = OK.to_vec();
+        let written = serde_json::to_writer(&mut json, fields);
+        // What was written begins with its own brace: it makes room for the comma.
+        let begins = json.get(OK.len()) == Some(&b'{');
+        let empty = json.get(OK.len()..) == Some(b"{}".as_slice());
+        if written.is_err() || !begins || empty {
+            return Self::ok();
         }
-        json.push('}');
-        Self { payload: Payload::raw(json) }
+        if let Some(brace) = json.get_mut(OK.len()) {
+            *brace = b',';
+        }
+        String::from_utf8(json)
+            .map_or_else(|_| Self::ok(), |json| Self { payload: Payload::raw(json) })
     }
 
     /// Arguments of any shape, for events without a payload type.

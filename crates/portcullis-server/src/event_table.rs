@@ -1,7 +1,6 @@
 //! Declared events and their handlers, by name.
 //! Never: a handler called without a permit.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 
 use portcullis_guard::{Ask, Caller, Declared, Event, Gate, Permit, RawPermit, Unnamed};
@@ -74,7 +73,8 @@ where
 /// All declared events of one namespace.
 #[derive(Default)]
 pub(crate) struct EventTable {
-    events: HashMap<&'static str, Box<dyn AnyEvent>>,
+    /// Sorted by name: a few dozen at most, and no hash to compute for each message.
+    events: Vec<(&'static str, Box<dyn AnyEvent>)>,
 }
 
 impl EventTable {
@@ -85,7 +85,7 @@ impl EventTable {
         H: Fn(Permit<E>, Context) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Reply, Denial>> + 'static,
     {
-        self.events.insert(E::NAME, Box::new(Handled { rule, handler }));
+        self.add(E::NAME, Box::new(Handled { rule, handler }));
     }
 
     pub(crate) fn insert_raw<H, F>(&mut self, name: &'static str, rule: Unnamed, handler: H)
@@ -93,15 +93,18 @@ impl EventTable {
         H: Fn(RawPermit, Context) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Reply, Denial>> + 'static,
     {
-        self.events.insert(name, Box::new(HandledRaw { rule, handler }));
+        self.add(name, Box::new(HandledRaw { rule, handler }));
     }
 
-    /// The name as it was declared.
-    pub(crate) fn name(&self, name: &str) -> Option<&'static str> {
-        self.events.get_key_value(name).map(|(name, _)| *name)
+    /// The event and its name as it was declared.
+    pub(crate) fn find(&self, name: &str) -> Option<(&'static str, &dyn AnyEvent)> {
+        let at = self.events.binary_search_by(|(declared, _)| (*declared).cmp(name)).ok()?;
+        self.events.get(at).map(|(declared, event)| (*declared, &**event))
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<&dyn AnyEvent> {
-        self.events.get(name).map(|event| &**event)
+    /// A gate declares each name once, so none stands here twice.
+    fn add(&mut self, name: &'static str, event: Box<dyn AnyEvent>) {
+        let at = self.events.partition_point(|(declared, _)| *declared < name);
+        self.events.insert(at, (name, event));
     }
 }

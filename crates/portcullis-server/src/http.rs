@@ -232,7 +232,7 @@ impl HttpConnection {
         if let Some(bearer) = &admitted.bearer {
             self.shard.gate.verify(Credential::Bearer(bearer.expose()), now)?;
         }
-        Ok(Decision::Upgrade(Box::new(Upgrade::open(head, form, admitted, &self.shard.options)?)))
+        Ok(Decision::Upgrade(Box::new(Upgrade::open(head, form, admitted, &self.shard)?)))
     }
 
     /// A request at an Engine.IO path: a handshake, or one for a session there is.
@@ -469,7 +469,7 @@ impl HttpConnection {
         let outgoing = Outgoing {
             status: 101,
             content_type: "",
-            body: b"",
+            body: upgrade.first(),
             kind: ResponseKind::Api,
             origin: None,
             extra,

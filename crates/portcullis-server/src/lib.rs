@@ -56,7 +56,7 @@ mod private; // health, readiness, metrics for operators
 pub use api::{ApiRequest, ApiResponse, Method, ResponseKind};
 pub use broadcast::{Acknowledged, Answered, Broadcast, Operation, SocketInfo};
 pub use builder::Builder;
-pub use context::{Context, Reply};
+pub use context::{Context, Reply, Surroundings};
 pub use frame::Frame;
 pub use hub::{Acknowledge, Delta, Hub};
 pub use namespace::{Departure, NamespaceBuilder};

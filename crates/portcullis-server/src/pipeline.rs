@@ -2,6 +2,7 @@
 //! Never: a handler called with anything but a permit.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -75,11 +76,10 @@ impl ConnectionTask {
             }
         };
         let recipient = ack.map_or(Recipient::Nobody, Recipient::Ack);
-        let answer = self.answer_to(socket, recipient, name);
         let binary: usize = attachments.iter().map(Bytes::len).sum();
         let size_bytes = json.len() + binary;
         let ask = Ask { event: name, body: Body::Array(json), size_bytes, attachments };
-        self.event(&ask, answer, now);
+        self.event(socket, recipient, &ask, now);
     }
 
     /// An event in the plain form.
@@ -92,21 +92,38 @@ impl ConnectionTask {
             Some(id) => Recipient::Plain(id.as_json().to_owned()),
             None => Recipient::Nobody,
         };
-        let answer = self.answer_to(&socket, recipient, message.event);
         let body = Body::Parts { payload: message.data, mid: message.mid, seq: message.seq };
         let ask = Ask { event: message.event, body, size_bytes: size, attachments: &[] };
-        self.event(&ask, answer, now);
+        self.event(&socket, recipient, &ask, now);
     }
 
-    fn event(&mut self, ask: &Ask<'_>, answer: AnswerTo, now: Now) {
+    fn event(&mut self, socket: &Rc<Socket>, recipient: Recipient, ask: &Ask<'_>, now: Now) {
         let Some(caller) = self.connection.caller() else {
             self.connection.end(End::Refused(Denial::Sequence("event_before_connect")));
             return;
         };
         self.shard.metrics.messages_in.inc();
-        match self.permit_and_start(&caller, &answer.socket, ask, now) {
-            Ok(future) => self.run(future, answer, now),
-            Err(denial) => self.answer(&answer, Err(denial), now),
+        let shard = Rc::clone(&self.shard);
+        let rule = shard.registered.namespaces.rule(socket.rule);
+        let declared = rule.and_then(|rule| rule.events.find(ask.event));
+        let (socket, handed_over) = (Rc::clone(socket), handed_over());
+        match declared.filter(|_| !socketio::is_reserved(ask.event)) {
+            Some((name, event)) => {
+                let event_name = EventName::Declared(name);
+                let context = self.context(&socket, &caller, now);
+                let answer = AnswerTo { socket, recipient, event: event_name, handed_over };
+                let call = Call { gate: &shard.gate, caller: &caller, ask, now, context };
+                match event.start(call) {
+                    Ok(future) => self.run(future, answer, now),
+                    Err(denial) => self.answer(&answer, Err(denial), now),
+                }
+            }
+            None => {
+                let denial = shard.gate.refuse_unknown(&caller, now);
+                let event = EventName::Unknown(ask.event.into());
+                let answer = AnswerTo { socket, recipient, event, handed_over };
+                self.answer(&answer, Err(denial), now);
+            }
         }
     }
 
@@ -121,30 +138,6 @@ impl ConnectionTask {
         self.start_job(Job::Event { future, answer: Box::new(answer) }, now);
     }
 
-    fn answer_to(&self, socket: &Rc<Socket>, recipient: Recipient, event: &str) -> AnswerTo {
-        let rule = self.shard.registered.namespaces.rule(socket.rule);
-        let declared = rule.and_then(|rule| rule.events.name(event));
-        let event = declared.map_or_else(|| EventName::Unknown(event.into()), EventName::Declared);
-        AnswerTo { socket: Rc::clone(socket), recipient, event, handed_over: handed_over() }
-    }
-
-    fn permit_and_start(
-        &self,
-        caller: &Caller,
-        socket: &Socket,
-        ask: &Ask<'_>,
-        now: Now,
-    ) -> Result<HandlerFuture, Denial> {
-        let shard = &self.shard;
-        let rule = shard.registered.namespaces.rule(socket.rule);
-        let event = rule.and_then(|rule| rule.events.find(ask.event));
-        let Some(event) = event.filter(|_| !socketio::is_reserved(ask.event)) else {
-            return Err(shard.gate.refuse_unknown(caller, now));
-        };
-        let context = self.context(socket, caller, now);
-        event.start(Call { gate: &shard.gate, caller, ask, now, context })
-    }
-
     /// What a handler or hook of a socket gets.
     pub(crate) fn context(&self, socket: &Socket, caller: &Caller, now: Now) -> Context {
         let shard = &self.shard;
@@ -154,10 +147,7 @@ impl ConnectionTask {
             socket: socket.id,
             client: self.connection.client,
             now,
-            hub: shard.hub.clone(),
-            clock: shard.clock.clone(),
-            audit: shard.audit.clone(),
-            directory: shard.gate.directory().clone(),
+            surroundings: Arc::clone(&shard.surroundings),
             user: caller.principal.user().clone(),
             rooms: socket.rooms.borrow().len(),
         }

@@ -1,7 +1,7 @@
 //! Identifiers nobody can guess, and references that need only be different.
 //! Never: a predictable secret; without randomness the caller is refused.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
@@ -16,11 +16,35 @@ pub fn random_id<const BYTES: usize>() -> Result<String, Denial> {
     random_bytes::<BYTES>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
 }
 
+/// Bytes drawn from the generator at once: a connection needs some seventy, in four pieces.
+const POOL_BYTES: usize = 1024;
+
+/// Random bytes not given out yet; what is given out is wiped here.
+struct Pool {
+    bytes: [u8; POOL_BYTES],
+    left: usize,
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL_BYTES], left: 0 }) };
+}
+
 /// Secret random bytes.
 pub(crate) fn random_bytes<const BYTES: usize>() -> Result<[u8; BYTES], Denial> {
-    let mut bytes = [0u8; BYTES];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| Denial::Internal("randomness"))?;
-    Ok(bytes)
+    POOL.with_borrow_mut(|pool| {
+        if pool.left < BYTES {
+            let filled = SystemRandom::new().fill(&mut pool.bytes);
+            filled.map_err(|_| Denial::Internal("randomness"))?;
+            pool.left = POOL_BYTES;
+        }
+        let from = pool.left.checked_sub(BYTES).ok_or(Denial::Internal("randomness"))?;
+        let given = pool.bytes.get_mut(from..pool.left).unwrap_or_default();
+        let mut bytes = [0u8; BYTES];
+        bytes.copy_from_slice(given);
+        given.fill(0);
+        pool.left = from;
+        Ok(bytes)
+    })
 }
 
 /// Makes the short references that a refused peer and the security record share.
@@ -73,5 +97,16 @@ mod tests {
         let id = random_id::<20>().unwrap();
         assert_eq!(id.len(), 27);
         assert_ne!(id, random_id::<20>().unwrap());
+    }
+
+    #[test]
+    fn no_byte_is_given_out_twice() {
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..1000 {
+            assert!(seen.insert(random_bytes::<16>().unwrap()));
+        }
+        let (one, other) = (random_bytes::<512>().unwrap(), random_bytes::<1024>().unwrap());
+        assert!(other.windows(16).all(|window| *window != one[..16]));
+        assert!(random_bytes::<2048>().is_err(), "more than a pool holds");
     }
 }

@@ -4,10 +4,11 @@
 use std::hash::{BuildHasher, RandomState};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_model::{ConnectionId, Denial};
+
+use crate::random::random_bytes;
 
 /// Random bytes of an id: 160 bits.
 const SECRET_BYTES: usize = 20;
@@ -37,8 +38,7 @@ impl SessionIds {
     /// # Errors
     /// [`Denial::Internal`] when the machine gives no randomness: fail closed.
     pub(crate) fn make(&self, id: ConnectionId) -> Result<(String, SessionSecret), Denial> {
-        let mut secret = [0; SECRET_BYTES];
-        SystemRandom::new().fill(&mut secret).map_err(|_| Denial::Internal("randomness"))?;
+        let secret = random_bytes::<SECRET_BYTES>()?;
         let place = id.to_bits() ^ self.key.hash_one(secret);
         let mut bytes = Vec::with_capacity(PLACE_BYTES + SECRET_BYTES);
         bytes.extend_from_slice(&place.to_be_bytes());

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::builder::Registered;
 use crate::connection::{Compression, Connection, End, session_options};
+use crate::context::Surroundings;
 use crate::frame::Frame;
 use crate::headers::SecurityHeaders;
 use crate::http_move::Moved;
@@ -45,6 +46,8 @@ pub(crate) struct Shard {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) audit: Audit,
     pub(crate) metrics: Arc<Metrics>,
+    /// What every handler can reach.
+    pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) references: References,
     pub(crate) security: SecurityHeaders,
     pub(crate) connections: RefCell<HashMap<u64, Rc<Connection>>>,
@@ -90,9 +93,16 @@ impl Shard {
     pub(crate) fn new(index: u16, common: Common) -> Self {
         let now = common.clock.now();
         let tls = common.options.tls.is_some();
+        let surroundings = Arc::new(Surroundings {
+            hub: common.hub.clone(),
+            clock: common.clock.clone(),
+            audit: common.audit.clone(),
+            directory: common.gate.directory().clone(),
+        });
         let security = SecurityHeaders::new(tls, &common.gate.options().hosts);
         Self {
             security,
+            surroundings,
             index,
             options: common.options,
             gate: common.gate,

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use portcullis_guard::Admitted;
 use portcullis_model::{ConnectionId, Denial};
 use portcullis_wire::engineio::{OpenOptions, open_packet};
@@ -12,11 +13,13 @@ use portcullis_wire::websocket::{Opcode, accept_key, frame};
 use portcullis_wire::websocket_deflate::negotiate;
 
 use crate::connect_job::Entry;
-use crate::connection::{Comer, Compression, Connection, End, Transport, session_options};
+use crate::connection::{Comer, Compression, Connection, Transport, session_options};
 use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
 use crate::http::HttpConnection;
 use crate::options::Options;
+use crate::session_id::SessionSecret;
+use crate::shard::Shard;
 use crate::upgrade_probe;
 
 /// An upgrade that passed door 1.
@@ -26,15 +29,46 @@ pub(crate) struct Upgrade {
     pub(crate) protocol: Option<String>,
     pub(crate) extensions: Option<String>,
     compression: Compression,
-    purpose: Purpose,
+    purpose: Option<Purpose>,
 }
 
 /// What the WebSocket is for.
 enum Purpose {
     /// A connection of its own.
-    Open(Form, Admitted),
+    Open(Opening),
     /// A long-polling session it wants to take over.
     TakeOver(Rc<Connection>),
+}
+
+/// A connection that is about to be.
+struct Opening {
+    form: Form,
+    admitted: Admitted,
+    id: ConnectionId,
+    secret: Option<SessionSecret>,
+    /// The packet that goes out with the answer.
+    first: Option<Bytes>,
+}
+
+impl Opening {
+    fn prepare(form: Form, admitted: Admitted, shard: &Shard) -> Result<Self, Denial> {
+        let id = shard.next_id();
+        let (secret, first) = match form {
+            Form::SocketIo | Form::Engine => {
+                let (sid, secret) = shard.session_ids.make(id)?;
+                let packet = open_packet(&OpenOptions {
+                    sid: &sid,
+                    upgrades: &[],
+                    ping_interval_ms: narrow(shard.options.ping_interval_ms),
+                    ping_timeout_ms: narrow(shard.options.ping_timeout_ms),
+                    max_payload: shard.options.message_max_bytes,
+                });
+                (Some(secret), Some(frame(Opcode::Text, packet.as_bytes())))
+            }
+            Form::Plain => (None, None),
+        };
+        Ok(Self { form, admitted, id, secret, first })
+    }
 }
 
 impl Upgrade {
@@ -43,9 +77,11 @@ impl Upgrade {
         head: &Head<'_>,
         form: Form,
         admitted: Admitted,
-        options: &Options,
+        shard: &Shard,
     ) -> Result<Self, Denial> {
-        Self::read(head, Purpose::Open(form, admitted), options)
+        let mut upgrade = Self::read(head, &shard.options)?;
+        upgrade.purpose = Some(Purpose::Open(Opening::prepare(form, admitted, shard)?));
+        Ok(upgrade)
     }
 
     /// A WebSocket for a session there is.
@@ -54,10 +90,20 @@ impl Upgrade {
         connection: Rc<Connection>,
         options: &Options,
     ) -> Result<Self, Denial> {
-        Self::read(head, Purpose::TakeOver(connection), options)
+        let mut upgrade = Self::read(head, options)?;
+        upgrade.purpose = Some(Purpose::TakeOver(connection));
+        Ok(upgrade)
     }
 
-    fn read(head: &Head<'_>, purpose: Purpose, options: &Options) -> Result<Self, Denial> {
+    /// What goes out with the answer, in the same write.
+    pub(crate) fn first(&self) -> &[u8] {
+        match &self.purpose {
+            Some(Purpose::Open(opening)) => opening.first.as_deref().unwrap_or_default(),
+            Some(Purpose::TakeOver(_)) | None => &[],
+        }
+    }
+
+    fn read(head: &Head<'_>, options: &Options) -> Result<Self, Denial> {
         if head.content_length > 0 {
             return Err(Denial::UpgradeMalformed);
         }
@@ -80,37 +126,30 @@ impl Upgrade {
         };
         let extensions = agreement.map(|agreement| agreement.answer());
         let accept = accept_key(request.key);
-        Ok(Self { accept, protocol, extensions, compression, purpose })
+        Ok(Self { accept, protocol, extensions, compression, purpose: None })
     }
 }
 
 /// Starts what the WebSocket of an answered upgrade is for.
 pub(crate) fn start(http: HttpConnection, upgrade: Upgrade) {
     match upgrade.purpose {
-        Purpose::Open(form, admitted) => open(http, form, admitted, upgrade.compression),
-        Purpose::TakeOver(connection) => {
+        None => {}
+        Some(Purpose::Open(opening)) => open(http, opening, upgrade.compression),
+        Some(Purpose::TakeOver(connection)) => {
             let probe = upgrade_probe::run(http, connection, upgrade.compression);
             tokio::task::spawn_local(probe);
         }
     }
 }
 
-fn open(http: HttpConnection, form: Form, admitted: Admitted, compression: Compression) {
+fn open(http: HttpConnection, opening: Opening, compression: Compression) {
     let HttpConnection { shard, stream, peer, buffer: mut tail, .. } = http;
+    let Opening { form, admitted, id, secret, .. } = opening;
     let now = shard.now();
-    let id: ConnectionId = shard.next_id();
     let mut session = Session::open(now.monotonic_ms, &session_options(&shard.options));
     if form == Form::Engine {
         session.connected();
     }
-    let made = match form {
-        Form::SocketIo | Form::Engine => shard.session_ids.make(id).map(Some),
-        Form::Plain => Ok(None),
-    };
-    let (sid, secret) = match &made {
-        Ok(Some((sid, secret))) => (Some(sid.as_str()), Some(*secret)),
-        Ok(None) | Err(_) => (None, None),
-    };
     let Admitted { client, origin, bearer, cookies, slot } = admitted;
     let from = Comer { peer, client, origin };
     let transport = Transport::Socket(stream);
@@ -119,21 +158,7 @@ fn open(http: HttpConnection, form: Form, admitted: Admitted, compression: Compr
     shard.metrics.connections_total.inc();
     shard.adopt(&connection, now);
     let bound = bearer.is_some();
-    let mut task =
-        ConnectionTask::new(Rc::clone(&shard), Rc::clone(&connection), slot, bearer, cookies);
-    if let Err(denial) = &made {
-        connection.end(End::Refused(denial.clone()));
-    }
-    if let Some(sid) = sid {
-        let packet = open_packet(&OpenOptions {
-            sid,
-            upgrades: &[],
-            ping_interval_ms: narrow(shard.options.ping_interval_ms),
-            ping_timeout_ms: narrow(shard.options.ping_timeout_ms),
-            max_payload: shard.options.message_max_bytes,
-        });
-        shard.send(&connection, frame(Opcode::Text, packet.as_bytes()));
-    }
+    let mut task = ConnectionTask::new(Rc::clone(&shard), connection, slot, bearer, cookies);
     if form == Form::Plain && bound {
         task.start_connect(Entry::main(), None, now);
     }

@@ -106,7 +106,7 @@ pub use portcullis_server::{
     Acknowledged, Answered, ApiRequest, ApiResponse, Broadcast, Builder, ConnectAnswer, Context,
     Delta, Departure, EngineMessage, Frame, Hub, Method, NamespaceBuilder, Options, Payload,
     Recovered, Recovering, Reply, ResponseKind, Running, ServerError, SocketId, SocketInfo,
-    random_id,
+    Surroundings, random_id,
 };
 pub use server::{Error, Server, ServerBuilder};
 

@@ -32,6 +32,14 @@ pub(crate) fn raise_file_limit() {
     }
 }
 
+/// Asks for memory in small pages: what many small connections leave free goes back to the system,
+/// and a huge page half used is not held for them.
+pub(crate) fn small_pages() {
+    if rustix::thread::disable_transparent_huge_pages(true).is_err() {
+        tracing::debug!("huge pages stay as the system has them");
+    }
+}
+
 /// Files that show a directory to be ours.
 const OURS: [&str; 3] = ["portcullis.db", "token-signing.ed25519.pkcs8", "setup-token.sha256"];
 

@@ -14,7 +14,9 @@ use portcullis_store::{SqliteOptions, SqliteStore, Store};
 
 use crate::banner::{self, Banner};
 use crate::config::{ConfigError, Settings, TlsSettings};
-use crate::machine::{prepare_directory, raise_file_limit, refuse_taken, reserve_port, start_log};
+use crate::machine::{
+    prepare_directory, raise_file_limit, refuse_taken, reserve_port, small_pages, start_log,
+};
 use crate::signals::{Signals, Wake};
 use crate::tls::{Tls, TlsError};
 use crate::{pages, tls};
@@ -24,6 +26,7 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     check(&settings)?;
     start_log();
     raise_file_limit();
+    small_pages();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     prepare_directory(&settings.data)?;
     let (public, reserved) = reserve_port(settings.server.public)?;
