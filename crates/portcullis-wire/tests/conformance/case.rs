@@ -1,0 +1,123 @@
+//! A case: bytes of a client, and everything the decoder has to make of them.
+//! Never: judged by one cut of the bytes alone.
+
+use portcullis_wire::websocket::{Decoder, FrameFault, FrameLimits, Message};
+use portcullis_wire::websocket_deflate::Inflater;
+
+/// What the decoder gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(Option<u16>, String),
+    Fault(FrameFault),
+}
+
+/// Whether compression was agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extension {
+    None,
+    Deflate,
+}
+
+pub(crate) struct Case {
+    name: String,
+    bytes: Vec<u8>,
+    expect: Vec<Seen>,
+    limits: FrameLimits,
+    extension: Extension,
+}
+
+pub(crate) const LIMITS: FrameLimits =
+    FrameLimits { message_max_bytes: 256 * 1024, fragments_max: 64, assembly_timeout_ms: 1_000 };
+
+/// A client's frame: FIN, reserved bits and opcode in `first`; masked.
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match payload.len() {
+        length @ 0..=125 => bytes.push(0x80 | u8::try_from(length).unwrap()),
+        length @ 126..=0xffff => {
+            bytes.push(0x80 | 126);
+            bytes.extend_from_slice(&u16::try_from(length).unwrap().to_be_bytes());
+        }
+        length => {
+            bytes.push(0x80 | 127);
+            bytes.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    let mask = [0x37, 0xfa, 0x21, 0x3d];
+    bytes.extend_from_slice(&mask);
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
+    bytes
+}
+
+impl Case {
+    pub(crate) fn new(name: impl Into<String>, frames: &[Vec<u8>], expect: Vec<Seen>) -> Self {
+        let (name, bytes) = (name.into(), frames.concat());
+        Self { name, bytes, expect, limits: LIMITS, extension: Extension::None }
+    }
+
+    pub(crate) fn limited(self, message_max_bytes: u32) -> Self {
+        Self { limits: FrameLimits { message_max_bytes, ..LIMITS }, ..self }
+    }
+
+    pub(crate) fn deflated(self) -> Self {
+        Self { extension: Extension::Deflate, ..self }
+    }
+
+    /// At once, byte by byte or in small pieces, and in pieces of a prime length.
+    pub(crate) fn check(&self) {
+        let small = if self.bytes.len() <= 600 { 1 } else { 61 };
+        for piece in [self.bytes.len().max(1), small, 997] {
+            assert_eq!(self.run(piece), self.expect, "{} in pieces of {piece}", self.name);
+        }
+    }
+
+    fn run(&self, piece: usize) -> Vec<Seen> {
+        let mut decoder = Decoder::new();
+        let mut inflater = Inflater::default();
+        let mut seen = Vec::new();
+        for piece in self.bytes.chunks(piece) {
+            let mut piece = piece.to_vec();
+            let mut from = 0;
+            while from < piece.len() {
+                let rest = &mut piece[from..];
+                let step = match self.extension {
+                    Extension::None => decoder.decode(rest, &self.limits, 0),
+                    Extension::Deflate => {
+                        decoder.decode_deflated(rest, &self.limits, 0, &mut inflater)
+                    }
+                };
+                match step {
+                    Ok(step) => {
+                        from += step.consumed;
+                        seen.extend(step.message.map(Seen::from));
+                    }
+                    Err(fault) => {
+                        seen.push(Seen::Fault(fault));
+                        return seen;
+                    }
+                }
+            }
+        }
+        seen
+    }
+}
+
+impl From<Message<'_>> for Seen {
+    fn from(message: Message<'_>) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text.to_owned()),
+            Message::Binary(bytes) => Self::Binary(bytes.to_vec()),
+            Message::Ping(bytes) => Self::Ping(bytes.to_vec()),
+            Message::Pong(bytes) => Self::Pong(bytes.to_vec()),
+            Message::Close(close) => Self::Close(close.code, close.reason.to_owned()),
+        }
+    }
+}
+
+pub(crate) fn text(text: &str) -> Seen {
+    Seen::Text(text.to_owned())
+}
