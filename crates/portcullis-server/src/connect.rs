@@ -1,4 +1,4 @@
-//! Socket.IO CONNECT and the plain form's connect: a credential becomes a caller, a caller a socket.
+//! Socket.IO CONNECT and the plain form's connect: from a credential to a caller to a socket.
 //! Never: two authentications of one connection at a time.
 
 use std::cell::{Cell, RefCell};

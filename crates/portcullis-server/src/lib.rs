@@ -18,6 +18,7 @@ mod port; // a port fixed before the start
 mod listen; // sockets under an accept budget, TLS under a deadline
 mod stream; // a socket, plain or TLS, polled by hand
 mod http; // one HTTP connection, request by request
+mod http_decide; // what a head asks for, and whether it may
 mod http_read; // heads and bodies, bounded and timed
 mod http_route; // which door a request asks for
 mod http_respond; // answers, with their security headers

@@ -32,7 +32,8 @@ pub(crate) enum Flushed {
 }
 
 /// The queue. Worst case in memory: `bytes_max` plus 32 bytes a frame. The first frame stands
-/// apart, so that a peer that keeps up costs no allocation; what a burst took goes at the next ping.
+/// apart, so that a peer that keeps up costs no allocation; what a burst took goes at the next
+/// ping.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     first: Option<Bytes>,

@@ -52,12 +52,13 @@
 //!
 //! # What is guarded without asking
 //!
-//! | step | what is refused |
-//! |---|---|
-//! | door 1, every request | too many from one address, another `Host`, an `Origin` not listed, a credential in the URL |
-//! | door 2, CONNECT | a token that is not exactly what the issuer's key and the rules of RFC 8725 allow; more than five connections of one user |
-//! | door 3, every event | too large, too many, malformed JSON, a payload of another type, an ended session, a replay, a role or room that is missing, text that hides something |
-//! | always | slow and silent peers, oversized and split frames, floods, whoever does not read |
+//! - **Door 1, every request**: too many from one address, another `Host`, an `Origin` that is not
+//!   listed, a credential in the URL.
+//! - **Door 2, CONNECT**: a token that is not exactly what the issuer's key and the rules of
+//!   RFC 8725 allow; more than five connections of one user.
+//! - **Door 3, every event**: too large, too many, malformed JSON, a payload of another type, an
+//!   ended session, a replay, a role or room that is missing, text that hides something.
+//! - **Always**: slow and silent peers, oversized and split frames, floods, whoever does not read.
 //!
 //! Every refusal has a code and a reference for the client, a record in the security log, and a
 //! counter. An event, a namespace or an origin that nothing declares does not exist.

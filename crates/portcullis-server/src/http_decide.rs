@@ -1,0 +1,242 @@
+//! What a request's head asks for, and whether it may.
+//! Never: a byte of the body; a decision is made on the head alone.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use portcullis_guard::{Admitted, Binding, Credential, Door, Further, Handshake};
+use portcullis_model::{Denial, Now};
+use portcullis_wire::engineio::{self, EngineTransport, ParameterFault, Parameters};
+use portcullis_wire::http1::{Found, Head, wants_upgrade};
+
+use crate::connection::Connection;
+use crate::frame::Form;
+use crate::http::HttpConnection;
+use crate::http_polling::posted_length;
+use crate::http_route::Target;
+use crate::upgrade::Upgrade;
+
+/// What a head asks for, decided while the head is still in the buffer.
+pub(crate) enum Decision {
+    Upgrade(Box<Upgrade>),
+    Open { form: Form, admitted: Box<Admitted>, binding: Box<Binding> },
+    Poll { connection: Rc<Connection>, origin: Option<Arc<str>> },
+    Post { connection: Rc<Connection>, origin: Option<Arc<str>>, body: usize },
+    Route { index: usize, admitted: Box<Admitted>, cookie: Option<String>, body: usize },
+    Page(usize),
+    Preflight(Box<Admitted>),
+    Refuse(Denial),
+}
+
+impl HttpConnection {
+    /// The other shard a request's session lives on, if there is such a shard.
+    pub(crate) fn shard_of(&self, head: &Head<'_>, target: Target) -> Option<u16> {
+        let Target::Engine(_) = target else { return None };
+        let sid = engineio::read_parameters(head.query).ok()?.sid?;
+        let (id, _) = self.shard.session_ids.read(sid)?;
+        let known = usize::from(id.shard) < self.shard.doors.len();
+        (known && id.shard != self.shard.index).then_some(id.shard)
+    }
+
+    pub(crate) fn decide(&self, head: &Head<'_>, target: Target, now: Now) -> Decision {
+        match self.decided(head, target, now) {
+            Ok(decision) => decision,
+            Err(denial) => Decision::Refuse(denial),
+        }
+    }
+
+    fn decided(&self, head: &Head<'_>, target: Target, now: Now) -> Result<Decision, Denial> {
+        if let Target::Engine(form) = target {
+            return self.decide_engine(head, form, now);
+        }
+        if target == Target::Plain && self.shard.draining.get() {
+            return Err(Denial::Draining);
+        }
+        let admitted = self.shard.gate.admit(&self.handshake(head, target.door(false)), now)?;
+        match target {
+            Target::Engine(_) => Err(Denial::NotFound),
+            Target::Plain => self.decide_upgrade(head, Form::Plain, admitted, now),
+            Target::Route(index) => self.decide_route(head, index, admitted),
+            Target::Page(_) | Target::Preflight if head.content_length > 0 => {
+                Err(Denial::RequestMalformed)
+            }
+            Target::Page(index) => Ok(Decision::Page(index)),
+            Target::Preflight => Ok(Decision::Preflight(Box::new(admitted))),
+            Target::WrongMethod => Err(Denial::MethodNotAllowed),
+            Target::Nothing => Err(Denial::NotFound),
+        }
+    }
+
+    pub(crate) fn handshake<'a>(&self, head: &'a Head<'a>, door: Door) -> Handshake<'a> {
+        Handshake {
+            peer: self.peer.ip(),
+            door,
+            method: head.method,
+            query: head.query,
+            authority: head.authority,
+            headers: &head.headers,
+        }
+    }
+
+    fn decide_upgrade(
+        &self,
+        head: &Head<'_>,
+        form: Form,
+        admitted: Admitted,
+        now: Now,
+    ) -> Result<Decision, Denial> {
+        if !wants_upgrade(head) {
+            return Err(Denial::UpgradeMalformed);
+        }
+        // A credential that is shown with the request is checked before there is a socket.
+        if let Some(bearer) = &admitted.bearer {
+            self.shard.gate.verify(Credential::Bearer(bearer.expose()), now)?;
+        }
+        Ok(Decision::Upgrade(Box::new(Upgrade::open(head, form, admitted, &self.shard)?)))
+    }
+
+    /// A request at an Engine.IO path: a handshake, or one for a session there is.
+    fn decide_engine(&self, head: &Head<'_>, form: Form, now: Now) -> Result<Decision, Denial> {
+        let gate = &self.shard.gate;
+        if head.method == "OPTIONS" && gate.options().polling {
+            let admitted = gate.admit(&self.handshake(head, Door::Api), now)?;
+            if head.content_length > 0 {
+                return Err(Denial::RequestMalformed);
+            }
+            return Ok(Decision::Preflight(Box::new(admitted)));
+        }
+        let parameters = engineio::read_parameters(head.query).map_err(parameter_denial);
+        let polling = matches!(
+            &parameters,
+            Ok(parameters) if parameters.transport == EngineTransport::Polling
+        );
+        let handshake = self.handshake(head, Target::Engine(form).door(polling));
+        if let Ok(Parameters { sid: Some(sid), .. }) = parameters {
+            let admitted = gate.admit_again(&handshake, now)?;
+            return self.decide_session(head, sid, polling, &handshake, admitted, now);
+        }
+        if self.shard.draining.get() {
+            return Err(Denial::Draining);
+        }
+        let admitted = match gate.admit(&handshake, now) {
+            // A client that would poll learns first what to change, origin or not.
+            Err(Denial::OriginMissing) if polling && !gate.options().polling => {
+                return Err(Denial::PollingOff);
+            }
+            outcome => outcome?,
+        };
+        parameters?;
+        if head.method != "GET" {
+            return Err(Denial::HandshakeMethod);
+        }
+        if !polling {
+            return self.decide_upgrade(head, form, admitted, now);
+        }
+        if let Some(bearer) = &admitted.bearer {
+            gate.verify(Credential::Bearer(bearer.expose()), now)?;
+        }
+        let binding = Box::new(gate.binding(&handshake, &admitted));
+        Ok(Decision::Open { form, admitted: Box::new(admitted), binding })
+    }
+
+    /// A request for a session: from where it was opened, by its own user, in its own transport.
+    fn decide_session(
+        &self,
+        head: &Head<'_>,
+        sid: &str,
+        polling: bool,
+        handshake: &Handshake<'_>,
+        admitted: Admitted,
+        now: Now,
+    ) -> Result<Decision, Denial> {
+        let shard = &self.shard;
+        let unknown = || Denial::SessionUnknown("unknown");
+        let (id, shown) = shard.session_ids.read(sid).ok_or_else(unknown)?;
+        let connection = shard.session(id, &shown).ok_or_else(unknown)?;
+        let binding = shard.gate.binding(handshake, &admitted);
+        let further = if polling { Further::Request } else { Further::Upgrade };
+        let bound = connection.with_polling(|state| state.binding.check(&binding, further));
+        let is_polled = bound.transpose()?.is_some();
+        if let Some(bearer) = &admitted.bearer {
+            let verified = shard.gate.verify(Credential::Bearer(bearer.expose()), now)?;
+            let caller = connection.caller();
+            if caller.is_some_and(|caller| caller.principal.user().id != verified.user) {
+                return Err(Denial::SessionUnknown("principal"));
+            }
+        }
+        if !polling {
+            if head.method != "GET" {
+                return Err(Denial::HandshakeMethod);
+            }
+            if !wants_upgrade(head) {
+                return Err(Denial::UpgradeMalformed);
+            }
+            // A session that was upgraded once answers a second WebSocket by closing it.
+            if !is_polled && !connection.upgraded.get() {
+                return Err(Denial::SessionUnknown("websocket"));
+            }
+            return Ok(Decision::Upgrade(Box::new(Upgrade::take_over(
+                head,
+                connection,
+                &shard.options,
+            )?)));
+        }
+        if !is_polled {
+            return Err(Denial::Polling("transport_mismatch"));
+        }
+        let origin = admitted.origin;
+        match head.method {
+            "GET" => Ok(Decision::Poll { connection, origin }),
+            "POST" => {
+                let body = posted_length(head, shard.options.polling_max_bytes)?;
+                Ok(Decision::Post { connection, origin, body })
+            }
+            _ => Err(Denial::HandshakeMethod),
+        }
+    }
+
+    fn decide_route(
+        &self,
+        head: &Head<'_>,
+        index: usize,
+        admitted: Admitted,
+    ) -> Result<Decision, Denial> {
+        let body = usize::try_from(head.content_length).map_err(|_| Denial::TooLarge)?;
+        if body > self.shard.options.body_max_bytes {
+            return Err(Denial::TooLarge);
+        }
+        if head.method == "POST" && !is_json(head) {
+            return Err(Denial::MediaType);
+        }
+        if head.method != "POST" && body > 0 {
+            return Err(Denial::RequestMalformed);
+        }
+        let cookie = match head.header("cookie") {
+            Found::One(value) => Some(String::from_utf8_lossy(value).into_owned()),
+            Found::None => None,
+            Found::Many => return Err(Denial::RequestMalformed),
+        };
+        Ok(Decision::Route { index, admitted: Box::new(admitted), cookie, body })
+    }
+}
+
+fn parameter_denial(fault: ParameterFault) -> Denial {
+    match fault {
+        ParameterFault::Transport => Denial::TransportUnknown,
+        ParameterFault::Version => Denial::EngineVersion,
+        ParameterFault::Malformed => Denial::Parameters,
+        ParameterFault::Credential => Denial::TokenInUrl,
+    }
+}
+
+/// Whether the body is declared as JSON, and as nothing else.
+fn is_json(head: &Head<'_>) -> bool {
+    if !matches!(head.header("content-encoding"), Found::None) {
+        return false;
+    }
+    let Found::One(value) = head.header("content-type") else {
+        return false;
+    };
+    let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    media_type.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
