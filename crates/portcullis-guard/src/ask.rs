@@ -56,7 +56,7 @@ impl<'a> Ask<'a> {
     pub(crate) fn scan(&self) -> Result<Parts<'a>, Denial> {
         match self.body {
             Body::Array(text) => {
-                let scan = json::scan(text)?;
+                let scan = self.scan_array(text)?;
                 let [name, payload, envelope] = scan.elements;
                 let named = name.and_then(|name| name.strip_prefix('"')?.strip_suffix('"'));
                 // Every later argument could be an envelope nobody checks.
@@ -73,6 +73,28 @@ impl<'a> Ask<'a> {
                 let payload = payload.unwrap_or(NO_PAYLOAD);
                 Ok(Parts { payload, envelope: Outside::Read { mid, seq } })
             }
+        }
+    }
+}
+
+impl Ask<'_> {
+    /// Scans a packet's array. What stands behind its end was sent as something else than a packet:
+    /// the connection ends (T-200).
+    fn scan_array<'t>(&self, text: &'t str) -> Result<json::JsonScan<'t>, Denial> {
+        json::scan(text).map_err(|denial| match denial {
+            Denial::Json("trailing") => Denial::Packet("trailing"),
+            other => other,
+        })
+    }
+
+    /// Whether a packet nobody has declared is one at all.
+    pub(crate) fn check_packet(&self) -> Result<(), Denial> {
+        match self.body {
+            Body::Array(text) => match self.scan_array(text) {
+                Err(fault @ Denial::Packet(_)) => Err(fault),
+                Ok(_) | Err(_) => Ok(()),
+            },
+            Body::Parts { .. } => Ok(()),
         }
     }
 }

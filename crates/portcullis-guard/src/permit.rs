@@ -119,11 +119,9 @@ impl Gate {
     /// Refuses an event nobody declared; it counts toward the limits for all events, and nothing
     /// is remembered of its name.
     #[must_use]
-    pub fn refuse_unknown(&self, caller: &Caller, now: Now) -> Denial {
-        match self.take_all_events(caller, now) {
-            Ok(()) => Denial::EventUnknown,
-            Err(denial) => denial,
-        }
+    pub fn refuse_unknown(&self, caller: &Caller, ask: &Ask<'_>, now: Now) -> Denial {
+        let checked = self.take_all_events(caller, now).and_then(|()| ask.check_packet());
+        checked.err().unwrap_or(Denial::EventUnknown)
     }
 
     fn take_rates<E: Event>(
@@ -235,6 +233,12 @@ mod tests {
     impl Event for Leave {
         const NAME: &'static str = "test:leave";
         const RULE: Rule = Rule { access: Access::User, release: true, ..RULE };
+    }
+
+    /// An event nobody declared.
+    fn nothing() -> Ask<'static> {
+        let body = Body::Array(r#"["nothing",{}]"#);
+        Ask { event: "nothing", body, size_bytes: 14, attachments: &[] }
     }
 
     struct World {
@@ -464,7 +468,10 @@ mod tests {
         for turn in 0..100 {
             let caller = &callers[turn % 5];
             match turn % 3 {
-                0 => assert_eq!(world.gate.refuse_unknown(caller, at(1)), Denial::EventUnknown),
+                0 => assert_eq!(
+                    world.gate.refuse_unknown(caller, &nothing(), at(1)),
+                    Denial::EventUnknown
+                ),
                 1 => assert!(world.list(caller, "[not json", 1).is_err()),
                 _ => assert!(world.leave(caller, 1).is_ok()),
             }
@@ -472,7 +479,10 @@ mod tests {
         for caller in &callers {
             let list = world.list(caller, r#"["test:list"]"#, 1);
             assert_eq!(rule(list.err()), "message_per_user");
-            assert_eq!(rule(Some(world.gate.refuse_unknown(caller, at(1)))), "message_per_user");
+            assert_eq!(
+                rule(Some(world.gate.refuse_unknown(caller, &nothing(), at(1)))),
+                "message_per_user"
+            );
             assert!(world.leave(caller, 1).is_ok(), "a release is never refused for its rate");
         }
     }

@@ -58,7 +58,8 @@ impl ConnectionTask {
                 consumed = bytes.len();
                 break;
             }
-            if self.job.is_some() {
+            // Answers go out before there are too many; a peer that takes none causes no more.
+            if self.job.is_some() || self.is_held_up(now) {
                 break;
             }
             let step = match &mut inflater {
@@ -83,6 +84,14 @@ impl ConnectionTask {
         decoder.release();
         self.decoder = decoder;
         consumed
+    }
+
+    /// Writes when much is queued; says whether the peer takes nothing.
+    fn is_held_up(&self, now: Now) -> bool {
+        if self.connection.is_behind() && !self.connection.is_stalled() {
+            self.shard.flush(&self.connection, now);
+        }
+        self.connection.is_stalled()
     }
 
     /// Arms the deadline of a message that is not complete.
@@ -263,8 +272,9 @@ impl ConnectionTask {
     fn disconnect_packet(&mut self, namespace: &str) {
         if let Some(socket) = self.connection.socket(namespace) {
             self.shard.leave_namespace(&socket, "client namespace disconnect");
+            // Only who was somewhere gets time for another CONNECT.
+            self.shard.expect_connect(&self.connection);
         }
-        self.shard.expect_connect(&self.connection);
     }
 
     fn plain_message(&mut self, text: &str, now: Now) {

@@ -132,7 +132,7 @@ impl ConnectionTask {
                     Poll::Pending => return Poll::Pending,
                 }
             }
-            if self.backlog.is_some() {
+            if self.backlog.is_some() && !self.connection.is_stalled() {
                 self.feed_backlog(now);
                 continue;
             }

@@ -16,6 +16,9 @@ use crate::http_polling::posted_length;
 use crate::http_route::Target;
 use crate::upgrade::Upgrade;
 
+/// Largest body of a session nobody is signed in to.
+const BEFORE_CONNECT_MAX: usize = 16 * 1024;
+
 /// What a head asks for, decided while the head is still in the buffer.
 pub(crate) enum Decision {
     Upgrade(Box<Upgrade>),
@@ -188,7 +191,11 @@ impl HttpConnection {
         match head.method {
             "GET" => Ok(Decision::Poll { connection, origin }),
             "POST" => {
-                let body = posted_length(head, shard.options.polling_max_bytes)?;
+                // A stranger may not even begin what it may not say before CONNECT.
+                let stranger = connection.caller().is_none() && connection.form != Form::Engine;
+                let most = shard.options.polling_max_bytes;
+                let most = if stranger { most.min(BEFORE_CONNECT_MAX) } else { most };
+                let body = posted_length(head, most)?;
                 Ok(Decision::Post { connection, origin, body })
             }
             _ => Err(Denial::HandshakeMethod),

@@ -127,12 +127,12 @@ impl HttpConnection {
         drop(turn);
         match polled {
             Polled::Packets(packets) => {
-                let next = self.answer_packets(&packets, origin, keep_alive).await;
-                if matches!(next, Next::Close) && keep_alive {
+                let written = self.write_packets(&packets, origin, keep_alive).await;
+                if !written {
                     // What was taken out of the queue has not arrived: the session has a hole.
                     connection.end(End::Peer);
                 }
-                next
+                if written && keep_alive { Next::KeepAlive } else { Next::Close }
             }
             Polled::Gone => {
                 connection.end(End::Peer);
@@ -229,6 +229,16 @@ impl HttpConnection {
         origin: Option<&str>,
         keep_alive: bool,
     ) -> Next {
+        let written = self.write_packets(packets, origin, keep_alive).await;
+        if written && keep_alive { Next::KeepAlive } else { Next::Close }
+    }
+
+    async fn write_packets(
+        &mut self,
+        packets: &[u8],
+        origin: Option<&str>,
+        keep_alive: bool,
+    ) -> bool {
         let outgoing = Outgoing {
             status: 200,
             content_type: "text/plain; charset=UTF-8",
@@ -238,8 +248,7 @@ impl HttpConnection {
             extra: if keep_alive { vec![("Keep-Alive", "timeout=8")] } else { Vec::new() },
             keep_alive,
         };
-        let written = self.write(outgoing).await;
-        if written && keep_alive { Next::KeepAlive } else { Next::Close }
+        self.write(outgoing).await
     }
 }
 

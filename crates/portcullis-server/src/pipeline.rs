@@ -119,7 +119,7 @@ impl ConnectionTask {
                 }
             }
             None => {
-                let denial = shard.gate.refuse_unknown(&caller, now);
+                let denial = shard.gate.refuse_unknown(&caller, ask, now);
                 let event = EventName::Unknown(ask.event.into());
                 let answer = AnswerTo { socket, recipient, event, handed_over };
                 self.answer(&answer, Err(denial), now);

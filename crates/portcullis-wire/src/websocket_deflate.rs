@@ -4,20 +4,22 @@
 use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use crate::http1::elements;
 use crate::websocket::{FrameFault, Opcode, write_frame};
 
 /// Offers looked at; a client makes two or three.
 const OFFERS_MAX: usize = 16;
 /// Bytes of offers looked at.
 const OFFERS_MAX_BYTES: usize = 4 * 1024;
-/// What a sender takes off the end of each message, and a receiver adds (RFC 7692 section 7.2.1).
+/// What a sender takes off the end of each message (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+/// What a receiver adds: the same, and an empty last block, so that the end is seen to be one; in
+/// a message that was cut short, these bytes are read as something else and no end comes.
+const END: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
+/// Streams of one message, each of which costs a reset; RFC 7692 knows no bound, peers send one.
+const STREAMS_MAX: usize = 16;
 /// Output may be so many times the input once it is larger than [`RATIO_FROM_BYTES`].
 const RATIO_MAX: usize = 100;
 const RATIO_FROM_BYTES: usize = 4 * 1024;
-/// Output is grown in such steps.
-const STEP_BYTES: usize = 4 * 1024;
 /// The window every decompressor has, and the only one messages are compressed with.
 const WINDOW_BITS_MAX: u8 = 15;
 
@@ -59,7 +61,7 @@ pub fn negotiate<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<Agreement>
     let mut offers_left = OFFERS_MAX;
     for line in lines {
         bytes_left = bytes_left.checked_sub(line.len())?;
-        for offer in elements(line) {
+        for offer in split_outside_quotes(line, b',') {
             offers_left = offers_left.checked_sub(1)?;
             if let Some(agreement) = read_offer(offer) {
                 return Some(agreement);
@@ -70,7 +72,7 @@ pub fn negotiate<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<Agreement>
 }
 
 fn read_offer(offer: &[u8]) -> Option<Agreement> {
-    let mut parts = offer.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    let mut parts = split_outside_quotes(offer, b';');
     if !parts.next()?.eq_ignore_ascii_case(b"permessage-deflate") {
         return None;
     }
@@ -103,6 +105,28 @@ fn read_offer(offer: &[u8]) -> Option<Agreement> {
     Some(Agreement { server_window_bits })
 }
 
+/// What stands between separators, without the blanks around it. A separator inside quotation marks
+/// is none (RFC 9110 section 5.6.4), so that no offer is read out of another's parameter.
+fn split_outside_quotes(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    let parts = value.split(move |byte| {
+        let literal = std::mem::take(&mut escaped);
+        match byte {
+            _ if literal => false,
+            b'\\' => {
+                escaped = quoted;
+                false
+            }
+            b'"' => {
+                quoted = !quoted;
+                false
+            }
+            other => *other == separator && !quoted,
+        }
+    });
+    parts.map(<[u8]>::trim_ascii)
+}
+
 /// 8 to 15 without a leading zero, perhaps in quotation marks (RFC 7692 section 7.1.2).
 fn window_bits(value: &[u8]) -> Option<u8> {
     let bare = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
@@ -113,15 +137,17 @@ fn window_bits(value: &[u8]) -> Option<u8> {
     }
 }
 
-/// Decompresses messages, one after the other; about 48 KiB, and the largest message once.
+/// Decompresses messages, one after the other; about 48 KiB, and at most the largest message twice.
 pub struct Inflater {
     state: Decompress,
+    input: Vec<u8>,
+    /// Never shorter than before, so that it is zeroed once.
     output: Vec<u8>,
 }
 
 impl Default for Inflater {
     fn default() -> Self {
-        Self { state: Decompress::new(false), output: Vec::new() }
+        Self { state: Decompress::new(false), input: Vec::new(), output: Vec::new() }
     }
 }
 
@@ -133,62 +159,73 @@ impl std::fmt::Debug for Inflater {
 
 impl Inflater {
     /// Decompresses one message.
+    ///
+    /// The output has room for one byte more than the message may have, which tells too much from
+    /// just as much; room follows what has arrived, not what a peer promises (T-213).
     pub(crate) fn inflate(
         &mut self,
         payload: &[u8],
         message_max: usize,
     ) -> Result<&[u8], FrameFault> {
-        self.output.clear();
-        self.state.reset(false);
-        for part in [payload, &TAIL] {
-            self.part(part, payload.len(), message_max)?;
+        // An empty message is one zero byte by RFC 7692 section 7.2.3.6; some peers save it.
+        if payload.is_empty() {
+            return Ok(&[]);
         }
-        Ok(&self.output)
-    }
-
-    fn part(
-        &mut self,
-        mut part: &[u8],
-        arrived: usize,
-        message_max: usize,
-    ) -> Result<(), FrameFault> {
-        loop {
-            self.output.reserve_exact(STEP_BYTES);
-            let (before_in, before_out) = (self.state.total_in(), self.output.len());
-            let status = self
-                .state
-                .decompress_vec(part, &mut self.output, FlushDecompress::Sync)
-                .map_err(|_| FrameFault::Deflate)?;
-            let taken = self.state.total_in() - before_in;
-            part = part.get(usize::try_from(taken).unwrap_or(usize::MAX)..).unwrap_or_default();
-            if self.output.len() > message_max {
-                return Err(FrameFault::TooLarge);
+        let ratio_max = payload.len().saturating_mul(RATIO_MAX).max(RATIO_FROM_BYTES);
+        let output_max = message_max.min(ratio_max);
+        self.make_room(payload, output_max);
+        let (mut read, mut written) = (0, 0);
+        for _ in 0..STREAMS_MAX {
+            let (taken, given, status) = self.stream(read, written, output_max)?;
+            (read, written) = (read + taken, written + given);
+            if written > output_max {
+                let too_large = output_max == message_max;
+                return Err(if too_large { FrameFault::TooLarge } else { FrameFault::Ratio });
             }
-            let ratio = arrived.saturating_mul(RATIO_MAX);
-            if self.output.len() > RATIO_FROM_BYTES && self.output.len() > ratio {
-                return Err(FrameFault::Ratio);
-            }
-            if status == Status::StreamEnd {
-                // A final block may be followed by another stream (RFC 7692 section 7.2.3.5).
-                self.state.reset(false);
-                if part.is_empty() {
-                    return Ok(());
-                }
-                continue;
-            }
-            let grown = self.output.len() > before_out;
-            let full = self.output.len() == self.output.capacity();
-            if part.is_empty() && !full {
-                return Ok(());
-            }
-            if taken == 0 && !grown {
+            if status != Status::StreamEnd {
                 return Err(FrameFault::Deflate);
             }
+            // A last block of the peer's own may end a message, or be followed by another stream
+            // (RFC 7692 section 7.2.3.4).
+            if read == payload.len() || read == self.input.len() {
+                return Ok(self.output.get(..written).unwrap_or_default());
+            }
         }
+        Err(FrameFault::Deflate)
+    }
+
+    fn make_room(&mut self, payload: &[u8], output_max: usize) {
+        self.input.clear();
+        self.input.reserve_exact(payload.len() + END.len());
+        self.input.extend_from_slice(payload);
+        self.input.extend_from_slice(&END);
+        let missing = output_max.saturating_add(1).saturating_sub(self.output.len());
+        self.output.reserve_exact(missing);
+        self.output.resize(self.output.len() + missing, 0);
+    }
+
+    /// One stream in one call: only then are distances that reach back beyond its start refused,
+    /// as those of a peer that takes over its context do.
+    fn stream(
+        &mut self,
+        read: usize,
+        written: usize,
+        output_max: usize,
+    ) -> Result<(usize, usize, Status), FrameFault> {
+        self.state.reset(false);
+        let input = self.input.get(read..).unwrap_or_default();
+        let output = self.output.get_mut(written..=output_max).unwrap_or_default();
+        let status = self
+            .state
+            .decompress(input, output, FlushDecompress::Finish)
+            .map_err(|_| FrameFault::Deflate)?;
+        let taken = usize::try_from(self.state.total_in()).unwrap_or(usize::MAX);
+        let given = usize::try_from(self.state.total_out()).unwrap_or(usize::MAX);
+        Ok((taken, given, status))
     }
 }
 
-/// Compresses messages, one after the other; about 320 KiB.
+/// Compresses messages, one after the other; about 320 KiB, and the largest message.
 pub struct Deflater {
     state: Compress,
     output: Vec<u8>,
@@ -210,15 +247,18 @@ impl Deflater {
     /// Compresses one message into a whole frame; `None` when it would not get smaller.
     pub fn frame(&mut self, opcode: Opcode, payload: &[u8]) -> Option<Bytes> {
         self.state.reset();
-        self.output.clear();
-        // What would be as large as the message is not wanted: no more space than that.
-        self.output.reserve_exact(payload.len());
-        self.state.compress_vec(payload, &mut self.output, FlushCompress::Sync).ok()?;
-        let whole = self.state.total_in() == payload.len() as u64;
-        let compressed = self.output.strip_suffix(&TAIL)?;
-        if !whole || compressed.len() >= payload.len() {
+        // What would be as large as the message is not wanted. Space that is left over says that
+        // all was written: in output cut off by the end of its space, bytes of the message itself
+        // could pass for the end of a block.
+        let room = payload.len() + TAIL.len();
+        self.output.resize(self.output.len().max(room), 0);
+        let output = self.output.get_mut(..room)?;
+        self.state.compress(payload, output, FlushCompress::Sync).ok()?;
+        let written = usize::try_from(self.state.total_out()).ok()?;
+        if written >= room || self.state.total_in() != payload.len() as u64 {
             return None;
         }
+        let compressed = self.output.get(..written)?.strip_suffix(&TAIL)?;
         let mut out = Vec::new();
         write_frame(&mut out, opcode, compressed);
         // RSV1 says that the message is compressed (RFC 7692 section 6).
@@ -240,7 +280,7 @@ mod tests {
     fn t_212_t_214_offers_are_taken_or_declined() {
         let spaces = format!("permessage-deflate{}", " ".repeat(32_000));
         let many = vec!["x-unknown"; 1_000].join(",") + ", permessage-deflate";
-        let cases: [(&[&str], Option<u8>); 24] = [
+        let cases: [(&[&str], Option<u8>); 42] = [
             (&["permessage-deflate"], Some(15)),
             (&["permessage-deflate; client_max_window_bits"], Some(15)),
             (&["Permessage-Deflate ; server_no_context_takeover"], Some(15)),
@@ -261,6 +301,28 @@ mod tests {
             (&["permessage-deflate; constructor"], None),
             (&["permessage-deflate; __proto__=1"], None),
             (&["permessage-deflate;"], None),
+            (&["permessage-deflate; server_max_window_bits=9"], Some(9)),
+            (&["permessage-deflate; server_max_window_bits=\t15 "], Some(15)),
+            (
+                &["permessage-deflate;server_no_context_takeover;client_no_context_takeover"],
+                Some(15),
+            ),
+            (&["permessage-deflate; server_max_window_bits=99, permessage-deflate"], Some(15)),
+            (&[", , permessage-deflate"], Some(15)),
+            (&["x; y=\"a, b\", permessage-deflate"], Some(15)),
+            // What stands in quotation marks is no offer, closed or not, escaped or not.
+            (&["x; y=\", permessage-deflate, \""], None),
+            (&["x; y=\"\\\", permessage-deflate, \""], None),
+            (&["x; y=\", permessage-deflate"], None),
+            (&["permessage-deflate; \"; server_no_context_takeover"], None),
+            (&["\"permessage-deflate\""], None),
+            (&["permessage-deflate=1"], None),
+            (&["permessage-deflate server_no_context_takeover"], None),
+            (&["permessage-deflate; server_max_window_bits="], None),
+            (&["permessage-deflate; server_max_window_bits=+10"], None),
+            (&["permessage-deflate; server_max_window_bits=010"], None),
+            (&["permessage-deflate; server_max_window_bits=10=10"], None),
+            (&["permessage-deflate; client_max_window_bits=7"], None),
             (&["x-webkit-deflate-frame"], None),
             (&[], None),
             (&[&spaces], None),
@@ -298,10 +360,37 @@ mod tests {
     #[test]
     fn what_is_no_deflate_is_refused() {
         let mut inflater = Inflater::default();
-        for payload in [&[0xff_u8, 0xff, 0xff][..], b"hello world", &[0x06, 0x00, 0x01]] {
-            assert_eq!(inflater.inflate(payload, 100).err(), Some(FrameFault::Deflate));
+        let cases: [&[u8]; 9] = [
+            &[0xff, 0xff, 0xff],
+            b"hello world",
+            &[0x06, 0x00, 0x01],
+            // RFC 7692 section 7.2.3.2: the second of two messages, where context is taken over.
+            &[0xf2, 0x00, 0x11, 0x00, 0x00],
+            // "Hello", cut short; with the bytes a sender takes off; with one byte too many.
+            &[0xf2, 0x48, 0xcd],
+            &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07],
+            &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff],
+            &[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65],
+            &[0x00],
+        ];
+        for payload in &cases[..8] {
+            let outcome = inflater.inflate(payload, 100);
+            assert_eq!(outcome.err(), Some(FrameFault::Deflate), "{payload:x?}");
         }
-        assert_eq!(inflater.inflate(&[0x02, 0x00], 100).unwrap(), b"", "and the next one works");
+        for payload in [cases[8], &[0x02, 0x00], &[]] {
+            assert_eq!(inflater.inflate(payload, 100).unwrap(), b"", "and the next one works");
+        }
+    }
+
+    #[test]
+    fn t_213_last_blocks_are_few() {
+        let last = |times| [[0x03, 0x00].repeat(times), vec![0x00]].concat();
+        let mut inflater = Inflater::default();
+        assert_eq!(inflater.inflate(&last(STREAMS_MAX - 1), 100).unwrap(), b"");
+        assert_eq!(inflater.inflate(&last(STREAMS_MAX), 100).err(), Some(FrameFault::Deflate));
+        let ended = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+        assert_eq!(inflater.inflate(&ended, 100).unwrap(), b"Hello");
+        assert_eq!(inflater.inflate(&ended.repeat(2), 100).unwrap(), b"HelloHello");
     }
 
     #[test]
@@ -309,12 +398,50 @@ mod tests {
         let mut state = Compress::new(Compression::best(), false);
         let mut bomb = Vec::with_capacity(64 * 1024);
         state.compress_vec(&vec![0; 10_000_000], &mut bomb, FlushCompress::Sync).unwrap();
+        bomb.truncate(bomb.len() - TAIL.len());
         let mut inflater = Inflater::default();
         assert_eq!(inflater.inflate(&bomb, 12_288).err(), Some(FrameFault::TooLarge));
-        assert!(inflater.output.capacity() <= 12_288 + 2 * STEP_BYTES);
+        assert_eq!(inflater.output.capacity(), 12_288 + 1);
+        let mut inflater = Inflater::default();
         let small = bomb.get(..40).unwrap();
         assert_eq!(inflater.inflate(small, 1_000_000).err(), Some(FrameFault::Ratio));
-        assert!(inflater.output.capacity() <= 24 * 1024, "{}", inflater.output.capacity());
+        assert_eq!(inflater.output.capacity(), RATIO_FROM_BYTES + 1);
+    }
+
+    #[test]
+    fn t_213_the_limits_are_exact() {
+        let deflated = |size| {
+            let mut output = Vec::with_capacity(1_000);
+            let mut state = Compress::new(Compression::best(), false);
+            state.compress_vec(&vec![b'x'; size], &mut output, FlushCompress::Sync).unwrap();
+            output.truncate(output.len() - TAIL.len());
+            output
+        };
+        let mut inflater = Inflater::default();
+        for _ in 0..2 {
+            assert_eq!(inflater.inflate(&deflated(4_096), 4_096).unwrap().len(), 4_096);
+            assert_eq!(inflater.inflate(&deflated(4_097), 4_096).err(), Some(FrameFault::TooLarge));
+            assert_eq!(inflater.inflate(&deflated(4_097), 9_000).err(), Some(FrameFault::Ratio));
+            assert_eq!(inflater.inflate(&deflated(2_000), 1_999).err(), Some(FrameFault::TooLarge));
+            // Larger messages leave room behind that the next one may not use.
+            assert_eq!(inflater.inflate(&[0x00; 1_000], 90_000).err(), Some(FrameFault::Deflate));
+            assert!(inflater.output.capacity() <= 90_001);
+        }
+    }
+
+    /// Bytes that do not compress.
+    fn noise(size: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        };
+        std::iter::repeat_with(next).take(size).collect()
+    }
+
+    /// The payload of a frame of less than 65,536 bytes.
+    fn payload_of(frame: &[u8]) -> &[u8] {
+        if frame[1] < 126 { &frame[2..] } else { &frame[4..] }
     }
 
     #[test]
@@ -324,17 +451,31 @@ mod tests {
         let text = "the same words again and again ".repeat(100);
         let frame = deflater.frame(Opcode::Text, text.as_bytes()).unwrap();
         assert!(frame[0] == 0xc1 && frame.len() < 300, "{}", frame.len());
-        let payload = if frame[1] < 126 { &frame[2..] } else { &frame[4..] };
-        assert_eq!(inflater.inflate(payload, 10_000).unwrap(), text.as_bytes());
+        assert_eq!(inflater.inflate(payload_of(&frame), 10_000).unwrap(), text.as_bytes());
+        assert_eq!(
+            deflater.frame(Opcode::Text, text.as_bytes()).unwrap(),
+            frame,
+            "no context kept"
+        );
         assert!(deflater.frame(Opcode::Text, b"x").is_none());
-        let mut state = 1_u64;
-        let noise: Vec<u8> = std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
-        })
-        .take(2_000)
-        .collect();
-        assert!(deflater.frame(Opcode::Binary, &noise).is_none());
+        assert!(deflater.frame(Opcode::Text, b"").is_none());
+        assert!(deflater.frame(Opcode::Binary, &noise(2_000)).is_none());
+    }
+
+    /// A message that holds the bytes a compressed one ends with, wherever output may be cut off.
+    #[test]
+    fn what_a_message_holds_is_not_taken_for_its_end() {
+        let mut inflater = Inflater::default();
+        for size in [100, 1_000, 2_000] {
+            for from_end in 4..40 {
+                let mut payload = noise(size);
+                payload[size - from_end..][..4].copy_from_slice(&TAIL);
+                if let Some(frame) = Deflater::default().frame(Opcode::Binary, &payload) {
+                    let inflated = inflater.inflate(payload_of(&frame), size);
+                    assert_eq!(inflated, Ok(&payload[..]), "{size}, {from_end}");
+                }
+            }
+        }
     }
 
     proptest::proptest! {
@@ -342,8 +483,43 @@ mod tests {
         fn any_bytes_are_inflated_or_refused(
             payload in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
         ) {
-            if let Ok(output) = Inflater::default().inflate(&payload, 5_000) {
+            let mut inflater = Inflater::default();
+            let outcome = inflater.inflate(&payload, 5_000).map(<[u8]>::to_vec);
+            if let Ok(output) = &outcome {
                 proptest::prop_assert!(output.len() <= 5_000);
+            }
+            proptest::prop_assert!(inflater.output.capacity() <= 5_001);
+            proptest::prop_assert_eq!(inflater.inflate(&payload, 5_000).map(<[u8]>::to_vec), outcome);
+        }
+
+        #[test]
+        fn what_is_compressed_comes_back(
+            words in proptest::collection::vec("[a-z]{1,6}|\\PC{1,3}", 0..200),
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400),
+        ) {
+            let mut deflater = Deflater::default();
+            let mut inflater = Inflater::default();
+            let text = words.join(" ").into_bytes();
+            for payload in [[&text[..], &text].concat(), [&bytes[..], &text].concat(), bytes] {
+                if let Some(frame) = deflater.frame(Opcode::Binary, &payload) {
+                    let inflated = inflater.inflate(payload_of(&frame), payload.len());
+                    proptest::prop_assert_eq!(inflated, Ok(&payload[..]));
+                }
+            }
+        }
+
+        /// T-214: any value of the header is read, and what comes of it is one of seven answers.
+        #[test]
+        fn t_214_any_offer_is_taken_or_declined(
+            lines in proptest::collection::vec(
+                "(permessage-deflate|(server|client)_(no_context_takeover|max_window_bits)|=|;|,|\"             |\\\\| |1[0-9]|[89]|\\PC){0,30}",
+                0..4,
+            ),
+        ) {
+            let agreement = negotiate(lines.iter().map(|line| line.as_bytes()));
+            if let Some(Agreement { server_window_bits }) = agreement {
+                proptest::prop_assert!((9..=15).contains(&server_window_bits));
+                proptest::prop_assert!(lines.iter().any(|line| line.contains("permessage-deflate")));
             }
         }
     }
