@@ -37,6 +37,13 @@ fuzz_target!(|text: &str| {
             assert!(payload.is_none_or(|payload| text.ends_with(payload)));
         }
         Ok(SocketPacket::Disconnect { namespace }) => assert!(namespace.len() <= 128),
-        Ok(SocketPacket::Binary) | Err(_) => {}
+        Ok(
+            SocketPacket::BinaryEvent { namespace, attachments, json, .. }
+            | SocketPacket::BinaryAck { namespace, attachments, json, .. },
+        ) => {
+            assert!(text.ends_with(json) && namespace.len() <= 128);
+            assert!((1..=10).contains(&attachments));
+        }
+        Err(_) => {}
     }
 });

@@ -34,7 +34,7 @@ export class Realtime {
   constructor(token: () => string, listener: Listener) {
     this.#listener = listener;
     this.#socket = io({
-      transports: ["websocket"],
+      transports: ["websocket", "polling"],
       // The server allows ten connections a minute from one address.
       reconnectionDelay: 1500,
       reconnectionDelayMax: 15_000,

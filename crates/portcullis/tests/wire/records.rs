@@ -1,7 +1,9 @@
 //! What is written about attacks: once, whole, and without anything secret.
 //! Never: a message body, a token, a session id.
 
-use portcullis_test::{Config, RawWebSocket, Request, SioClient, frame_bytes, hs256, sign_up};
+use portcullis_test::{
+    Config, Gauges, RawWebSocket, Request, SioClient, frame_bytes, hs256, sign_up,
+};
 use serde_json::{Value, json};
 
 use crate::clients::{alive, start};
@@ -131,16 +133,6 @@ fn t223_resets_leave_nothing_behind() {
         connection.reset();
     }
     alive(&server);
-    let slots = || {
-        let text = Request::get(&server, "/metrics").ask_private(&server);
-        let text = String::from_utf8_lossy(&text.body).into_owned();
-        let zero = ["portcullis_slots_pre_auth 0", "portcullis_slots_authenticated 0"];
-        zero.iter().all(|line| text.lines().any(|found| found == *line))
-    };
-    // The server notices each reset in its own time; the wait is bounded by the test's deadline.
-    let mut looks = 0;
-    while !slots() {
-        looks += 1;
-        assert!(looks < 3_000, "slots stay taken");
-    }
+    // The server notices each reset in its own time.
+    Gauges::default().wait_for(&server);
 }

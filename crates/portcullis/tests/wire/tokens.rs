@@ -1,9 +1,12 @@
 //! Tokens nobody should believe: every one gets the same answer.
 //! Never: a token that is wrong in two ways at once.
 
+use std::io::ErrorKind;
+use std::net::TcpListener;
+
 use portcullis_test::{
-    Config, Request, SECRET, SioClient, TestServer, claims, forge_hs256, forge_none, hs256, now_s,
-    sign_up,
+    Config, Gauges, PollingClient, Request, SECRET, SioClient, TestServer, claims, eddsa_key,
+    forge_eddsa, forge_hs256, forge_none, hs256, jwk_of, now_s, packets, public_key_forms, sign_up,
 };
 use serde_json::{Value, json};
 
@@ -105,8 +108,66 @@ fn t030_t033_t034_t036_t038_t044_headers() {
     }
     token(&server, &forge_none(r#"{"alg":"none"}"#, &good));
     token(&server, &forge_none(HEADER, &good));
-    token(&server, &forge_hs256(HEADER, &good, b"1"));
+    for secret in ["1", "", "null", "0", "secret"] {
+        token(&server, &forge_hs256(HEADER, &good, secret.as_bytes()));
+        for kid in ["x' UNION SELECT '1';--", "' OR '1'='1", "../../../dev/null", "/dev/null"] {
+            let header = json!({ "alg": "HS256", "typ": "JWT", "kid": kid }).to_string();
+            token(&server, &forge_hs256(&header, &good, secret.as_bytes()));
+        }
+    }
     alive(&server);
+}
+
+#[test]
+fn t036_t042_keys_that_a_token_brings_or_points_to_are_nobodys() {
+    let mut server = start(&Config::plaintext());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let key = eddsa_key();
+    let jwk = jwk_of(&key);
+    let jwks = Request::get(&server, "/.well-known/jwks.json").ask(&server).json();
+    let kid = jwks["keys"][0]["kid"].as_str().expect("kid");
+    let mut own = claims("mallory");
+    own["iss"] = json!("https://portcullis");
+    own["jti"] = json!("j");
+    own["sid"] = json!("s");
+    let mut claims = vec![claims("mallory"), own];
+    for issuer in [format!("http://{address}/"), format!("https://{address}/realms/x")] {
+        let mut pointing = claims[0].clone();
+        pointing["iss"] = json!(issuer);
+        claims.push(pointing);
+    }
+    let url = |scheme: &str, path: &str| json!(format!("{scheme}://{address}/{path}"));
+    let headers = [
+        json!({ "jwk": jwk }),
+        json!({ "jwk": jwk, "kid": kid }),
+        json!({ "jku": url("http", "jwks.json") }),
+        json!({ "jku": url("https", "jwks.json"), "kid": kid }),
+        json!({ "x5u": url("http", "chain.pem") }),
+        json!({ "jku": format!("https://portcullis@{address}/.well-known/jwks.json") }),
+        json!({ "kid": url("http", "key") }),
+        json!({ "x5c": ["MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="] }),
+    ];
+    for claims in &claims {
+        for more in &headers {
+            for typ in ["JWT", "at+jwt"] {
+                let mut header = more.clone();
+                header["typ"] = json!(typ);
+                header["alg"] = json!("EdDSA");
+                token(&server, &forge_eddsa(&header.to_string(), &claims.to_string(), &key));
+                // As a secret of the attacker's choice, too.
+                header["alg"] = json!("HS256");
+                header["jwk"] = json!({ "kty": "oct", "k": "c2VjcmV0", "alg": "HS256" });
+                token(&server, &forge_hs256(&header.to_string(), &claims.to_string(), b"secret"));
+            }
+        }
+    }
+    alive(&server);
+    // Whatever it might have fetched, it would have by its end.
+    assert!(server.terminate().success());
+    listener.set_nonblocking(true).expect("a look without waiting");
+    let asked = listener.accept().map_err(|error| error.kind());
+    assert_eq!(asked.err(), Some(ErrorKind::WouldBlock), "somebody asked for a key");
 }
 
 #[test]
@@ -114,15 +175,26 @@ fn t031_the_servers_public_key_is_no_secret() {
     let server = start(&Config::default());
     let jwks = Request::get(&server, "/.well-known/jwks.json").ask(&server).json();
     let key = &jwks["keys"][0];
-    let (kid, x) = (key["kid"].as_str().expect("kid"), key["x"].as_str().expect("x"));
-    let header = json!({ "alg": "HS256", "typ": "at+jwt", "kid": kid }).to_string();
-    let mut claims = claims("mallory");
-    claims["iss"] = json!("https://portcullis");
-    claims["jti"] = json!("j");
-    claims["sid"] = json!("s");
-    let bytes = key.to_string();
-    for secret in [x.as_bytes(), bytes.as_bytes(), jwks.to_string().as_bytes(), b""] {
-        token(&server, &forge_hs256(&header, &claims.to_string(), secret));
+    let kid = key["kid"].as_str().expect("kid");
+    let mut forms = public_key_forms(key);
+    forms.push((String::from("the answer itself"), jwks.to_string().into_bytes()));
+    forms.push((String::from("nothing"), Vec::new()));
+    let headers = [
+        json!({ "alg": "HS256", "typ": "at+jwt", "kid": kid }),
+        json!({ "alg": "HS256", "typ": "at+jwt" }),
+        json!({ "alg": "HS256", "typ": "JWT", "kid": kid }),
+    ];
+    let mut own = claims("mallory");
+    own["iss"] = json!("https://portcullis");
+    own["jti"] = json!("j");
+    own["sid"] = json!("s");
+    for claims in [own, claims("mallory")] {
+        for header in &headers {
+            for (name, secret) in &forms {
+                eprintln!("{name}");
+                token(&server, &forge_hs256(&header.to_string(), &claims.to_string(), secret));
+            }
+        }
     }
     alive(&server);
 }
@@ -191,15 +263,23 @@ fn t047_t049_t050_shapes() {
 }
 
 #[test]
-fn t020_t022_t023_t026_where_a_credential_may_stand() {
+fn t020_t022_t026_where_a_credential_may_stand() {
     let server = start(&Config::plaintext());
     let good = hs256("standing");
     let path = "/socket.io/?EIO=4&transport=websocket";
     for name in ["token", "access_token", "jwt", "Token"] {
         let request = Request::upgrade(&server, &format!("{path}&{name}={good}"));
-        assert_eq!(request.ask(&server).status, 401, "{name}");
+        let answer = request.ask(&server);
+        assert_eq!(answer.status, 401, "{name}");
+        let told = answer.json();
+        let reference = told["ref"].as_str().expect("a reference");
+        let record = server.records.wait_for_reference(reference);
+        assert_eq!(record["rule"]["name"], "token_in_url", "{record}");
+        // Its record is written: whatever there is to leak has leaked by now.
+        let written = server.records.text() + &server.records.errors();
+        assert!(!written.contains(&good), "a token in a URL is not written down");
+        assert!(!String::from_utf8_lossy(&answer.body).contains(&good));
     }
-    assert!(!server.records.text().contains(&good), "a token in a URL is not recorded");
     let upgrade = || Request::upgrade(&server, path);
     let bearer = format!("Bearer {good}");
     let statuses = [
@@ -211,13 +291,6 @@ fn t020_t022_t023_t026_where_a_credential_may_stand() {
     for (request, status) in statuses {
         assert_eq!(request.ask(&server).status, status, "{request:?}");
     }
-    let mut both = SioClient::over(
-        portcullis_test::Connection::open(&server),
-        &upgrade().header("Authorization", &bearer),
-    );
-    both.send(&format!("40{}", json!({ "token": hs256("another") })));
-    let refused = both.wait_packet(|packet| packet.starts_with('4'));
-    assert!(refused.starts_with("44"), "two credentials that differ: {refused}");
     let cookie = upgrade().header("Cookie", "session=abc");
     let mut client = SioClient::over(portcullis_test::Connection::open(&server), &cookie);
     client.send("40{}");
@@ -225,6 +298,49 @@ fn t020_t022_t023_t026_where_a_credential_may_stand() {
     let record = server.records.wait_for(|record| record.to_string().contains("cookie_not"));
     assert!(record.is_object());
     alive(&server);
+}
+
+#[test]
+fn t023_two_credentials_that_differ_are_a_bad_request_and_open_no_session() {
+    let server = start(&Config::plaintext());
+    let bearer = format!("Bearer {}", hs256("one"));
+    let request = Request::upgrade(&server, "/socket.io/?EIO=4&transport=websocket");
+    let mut both = SioClient::over(
+        portcullis_test::Connection::open(&server),
+        &request.header("Authorization", &bearer),
+    );
+    both.send(&format!("40{}", json!({ "token": hs256("another") })));
+    let refused = both.wait_packet(|packet| packet.starts_with('4'));
+    let text = refused.strip_prefix("44").expect("a refusal");
+    let refusal: Value = serde_json::from_str(text).expect("JSON");
+    assert_eq!(refusal["message"], "Bad request", "{refusal}");
+    assert_eq!(refusal["data"]["code"], "protocol_error", "{refusal}");
+    assert_eq!(both.close_code(), Some(1008));
+    let reference = refusal["data"]["ref"].as_str().expect("a reference");
+    let record = server.records.wait_for_reference(reference);
+    assert_eq!(record["rule"]["name"], "two_credentials", "{record}");
+    // By polling, the answer has a status of its own.
+    let stranger = PollingClient::stranger(&server);
+    let opening = stranger.request("GET", "").header("Authorization", &bearer);
+    let answer = stranger.send(&opening);
+    assert_eq!(answer.status, 200);
+    let open: Value = serde_json::from_str(&packets(&answer)[0][1..]).expect("JSON");
+    let sid = open["sid"].as_str().expect("sid").to_owned();
+    let mut polling = PollingClient { sid, ..stranger };
+    let _told_by_the_next_poll =
+        polling.post(&format!("40{}", json!({ "token": hs256("another") })));
+    let told = polling.rest();
+    assert!(told.iter().any(|packet| packet.starts_with("44{")), "{told:?}");
+    assert!(told.iter().all(|packet| !packet.starts_with("40")), "{told:?}");
+    let other = PollingClient::open(&server);
+    let twice = other.poll_request().header("Authorization", &bearer);
+    let twice = twice.header("Authorization", &format!("Bearer {}", hs256("another")));
+    assert_eq!(other.send(&twice).status, 400);
+    other.say("1");
+    Gauges::default().wait_for(&server);
+    let sessions = server.records.all();
+    let opened = |record: &&Value| record["event"]["code"] == "ws_connected";
+    assert_eq!(sessions.iter().find(opened), None);
 }
 
 #[test]

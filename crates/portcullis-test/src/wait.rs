@@ -1,0 +1,64 @@
+//! Looking again until something is there, and how long something took.
+//! Never: a pause that stands for a condition; each look is one, under a deadline.
+
+use std::time::{Duration, Instant};
+
+use crate::deadline::{Deadline, WAIT};
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Looks again and again until something is there, and gives it.
+///
+/// # Panics
+/// When nothing is there within [`WAIT`]; `what` says what never came.
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_within(WAIT, what, look)
+}
+
+/// The same with another deadline.
+///
+/// # Panics
+/// When nothing is there in time.
+pub fn until_within<T>(wait: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Deadline::after(wait);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        deadline.check(what);
+        pause();
+    }
+}
+
+/// Leaves the processor to others before the next look.
+pub(crate) fn pause() {
+    std::thread::sleep(PAUSE);
+}
+
+/// What an act gave, and how long it took.
+#[expect(clippy::disallowed_methods, reason = "tests measure by the machine's clock")]
+pub fn timed<T>(act: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let outcome = act();
+    (outcome, start.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_looks_until_it_finds_and_fails_when_it_never_does() {
+        let mut looks = 0;
+        let found = until("the third look", || {
+            looks += 1;
+            (looks == 3).then_some("there")
+        });
+        assert_eq!((found, looks), ("there", 3));
+        let never = || until_within(Duration::from_millis(20), "it", || None::<()>);
+        assert!(std::panic::catch_unwind(never).is_err());
+        let (found, took) = timed(|| 7);
+        assert!(found == 7 && took < WAIT);
+    }
+}

@@ -1,0 +1,365 @@
+//! T-171 to T-176, T-188, T-189: session ids, parameters and methods of a handshake, floods.
+//! Never: a session for a request that was refused.
+
+use std::collections::HashSet;
+
+use portcullis_test::{
+    Config, Connection, Gauges, PollingClient, Request, SioClient, TestServer, hs256, open_files,
+    packets, processor_ms, timed,
+};
+use serde_json::{Value, json};
+
+use crate::clients::{NOTHING, alive, open_socket, socket_sign_in, start, transport};
+
+const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// A server with room for as many strangers as a test opens, who are gone soon.
+fn roomy(connect_timeout_ms: u64) -> TestServer {
+    let mut config = transport(&[]);
+    config.transport.push(format!("connect_timeout_ms = {connect_timeout_ms}"));
+    config
+        .capacity
+        .extend(["connections_total = 40000", "pre_auth_total = 20000"].map(String::from));
+    config.rate = vec![
+        String::from("connect_per_prefix = \"10000000/60s\""),
+        String::from("request_per_prefix = \"10000000/60s\""),
+    ];
+    start(&config)
+}
+
+/// Opens many sessions over few connections; gives their ids.
+fn open_many(server: &TestServer, count: usize) -> Vec<String> {
+    let request = PollingClient::stranger(server).request("GET", "");
+    let mut connection = Connection::open(server);
+    let mut sids = Vec::with_capacity(count);
+    while sids.len() < count {
+        let answer = request.ask_on(&mut connection);
+        if answer.status == 0 {
+            // A connection carries a bounded number of requests.
+            connection = Connection::open(server);
+            continue;
+        }
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        let open: Value = serde_json::from_str(&packets(&answer)[0][1..]).unwrap();
+        sids.push(open["sid"].as_str().unwrap().to_owned());
+        if answer.header("connection") == Some("close") {
+            connection = Connection::open(server);
+        }
+    }
+    sids
+}
+
+/// The bits of an id, six a character, without what base64url leaves over.
+fn bits(sid: &str) -> Vec<bool> {
+    let mut bits = Vec::new();
+    for character in sid.chars() {
+        let value = ALPHABET.find(character).unwrap_or_else(|| panic!("no base64url: {sid}"));
+        bits.extend((0..6).rev().map(|shift| value >> shift & 1 == 1));
+    }
+    bits.truncate(bits.len() / 8 * 8);
+    bits
+}
+
+#[test]
+fn t_171_session_ids_are_160_bits_of_chance_and_nothing_else() {
+    let server = roomy(2_000);
+    let count = 4_000;
+    let sids = open_many(&server, count);
+    let length = sids[0].len();
+    assert!(length >= 27, "160 bits in base64url: {}", sids[0]);
+    let all: Vec<Vec<bool>> = sids.iter().map(|sid| bits(sid)).collect();
+    assert!(sids.iter().all(|sid| sid.len() == length && !sid.contains('=')));
+    assert_eq!(sids.iter().collect::<HashSet<_>>().len(), count, "repeated");
+    // 48 bits: by chance one pair in 35 million runs.
+    assert_eq!(sids.iter().map(|sid| &sid[..8]).collect::<HashSet<_>>().len(), count, "prefix");
+    assert_eq!(sids.iter().map(|sid| &sid[length - 9..]).collect::<HashSet<_>>().len(), count);
+    // Each bit is one in half of the ids: seven standard deviations, sqrt(count) / 2 each.
+    let allowed = 7.0 * (count as f64).sqrt() / 2.0;
+    for place in 0..all[0].len() {
+        let ones = all.iter().filter(|bits| bits[place]).count() as f64;
+        let off = (ones - count as f64 / 2.0).abs();
+        assert!(off < allowed, "bit {place} is one {ones} times of {count}");
+    }
+    // Neighbours differ in half of their bits: no counter, no clock, no shared part.
+    let width = all[0].len() as f64;
+    for pair in all.windows(2) {
+        let differ = pair[0].iter().zip(&pair[1]).filter(|(one, other)| one != other).count();
+        let off = (differ as f64 - width / 2.0).abs();
+        assert!(off < 8.0 * width.sqrt() / 2.0, "neighbours differ in {differ} of {width} bits");
+    }
+    NOTHING.wait_for(&server);
+    alive(&server);
+}
+
+#[test]
+fn t_171_the_secret_id_is_in_no_answer_but_the_first_and_in_no_record() {
+    let server = start(&Config::plaintext());
+    let mut client = PollingClient::open(&server);
+    let joined = client.sign_in(&hs256("ann"));
+    assert_ne!(joined["sid"].as_str(), Some(client.sid.as_str()), "the public id is another");
+    assert!(!joined.to_string().contains(&client.sid), "{joined}");
+    // A refusal with the id in its URL leaves a record, without it.
+    let foreign = PollingClient { agent: "other".into(), ..client.clone() };
+    assert_eq!(foreign.poll().status, 400);
+    assert_eq!(client.send(&client.request("GET", "&j=0")).status, 400);
+    let _record = server.records.wait_for_rule("session_unknown");
+    let _record = server.records.wait_for_rule("parameters");
+    let written = server.records.text() + &server.records.errors();
+    assert!(!written.contains(&client.sid), "{written}");
+}
+
+#[test]
+fn t_172_a_session_id_of_the_clients_choice_opens_nothing() {
+    let server = start(&Config::plaintext());
+    let real = PollingClient::open(&server);
+    let (first, last) = (&real.sid[..real.sid.len() - 1], real.sid.chars().last().unwrap());
+    let changed = if last == 'A' { 'E' } else { 'A' };
+    let guesses = [
+        String::from("chosen"),
+        String::from("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        "A".repeat(64),
+        format!("{first}{changed}"),
+        format!("A{}", &real.sid[1..]),
+        first.to_owned(),
+        format!("{}A", real.sid),
+        real.sid.to_lowercase(),
+        real.sid.chars().rev().collect(),
+        String::from("00000000-0000-0000-0000-000000000000"),
+    ];
+    for sid in guesses.iter().filter(|sid| **sid != real.sid) {
+        let client = PollingClient { sid: sid.clone(), ..PollingClient::stranger(&server) };
+        let requests =
+            [client.poll_request(), client.post_request(b"40"), client.upgrade_request()];
+        for request in requests {
+            let answer = client.send(&request);
+            assert_eq!((answer.status, answer.code().as_str()), (400, "1"), "{sid}");
+            assert_eq!(answer.json()["message"], "Session ID unknown");
+            assert!(!String::from_utf8_lossy(&answer.body).contains(sid.as_str()), "no echo");
+        }
+    }
+    for sid in ["", "%41", "a b", "a.b", "../x", "a\u{e9}", &"A".repeat(65), "'"] {
+        let line = format!("GET /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1");
+        let request = Request::bare(&line)
+            .header("Host", &server.public.to_string())
+            .header("Origin", &server.origin);
+        assert_eq!(request.ask(&server).status, 400, "{sid:?}");
+    }
+    // No session came of it.
+    Gauges { open: 1, pre_auth: 1, authenticated: 0 }.wait_for(&server);
+    assert_eq!(real.post("1").status, 200, "the real one is untouched");
+}
+
+#[test]
+fn t_173_guesses_are_refused_alike_and_counted() {
+    let mut config = Config::plaintext();
+    config.rate = vec![
+        String::from("connect_per_prefix = \"1000/60s\""),
+        String::from("request_per_prefix = \"40/60s\""),
+    ];
+    let server = start(&config);
+    let real = PollingClient::open(&server);
+    let mut texts = HashSet::new();
+    let mut statuses = Vec::new();
+    for number in 0..100 {
+        let mut sid = format!("{number:03}{}", &real.sid[3..]);
+        if number % 2 == 0 {
+            sid = format!("guess{number}");
+        }
+        let client = PollingClient { sid, ..PollingClient::stranger(&server) };
+        let answer = if number % 3 == 0 { client.poll() } else { client.post("40") };
+        statuses.push(answer.status);
+        if answer.status == 400 {
+            let mut body = answer.json();
+            body.as_object_mut().unwrap().remove("ref");
+            texts.insert(body.to_string());
+        }
+    }
+    assert_eq!(texts.len(), 1, "one text for every guess: {texts:?}");
+    assert!(statuses[..40].iter().all(|status| *status == 400), "{statuses:?}");
+    assert!(statuses[42..].contains(&429), "{statuses:?}");
+    let posted: Vec<u16> = (0..3).map(|_| real.post("3").status).collect();
+    assert!(posted.contains(&429), "over its rate, whatever the id: {posted:?}");
+    // Guesses at one address cost another nothing.
+    let elsewhere = PollingClient::open_from(&server, [127, 0, 0, 9]);
+    assert_eq!(elsewhere.post("1").status, 200);
+    let _alarm = server.records.wait_for_rule("session_unknown");
+    let _alarm = server.records.wait_for_rule("request_per_prefix");
+}
+
+#[test]
+fn t_174_parameters_that_are_not_the_protocols_are_refused() {
+    let server = start(&Config::plaintext());
+    let many = (0..100).map(|index| format!("&p{index}=1")).collect::<String>();
+    let buster = "&t=".to_owned() + &"x".repeat(1_500);
+    let cases = [
+        ("EIO=3&transport=polling", "5"),
+        ("EIO=4x&transport=polling", "5"),
+        ("EIO=04&transport=polling", "5"),
+        ("EIO=&transport=polling", "5"),
+        ("EIO=+4&transport=polling", "5"),
+        ("EIO=%34&transport=polling", "5"),
+        ("transport=polling", "5"),
+        ("EIO=4&transport=webtransport", "0"),
+        ("EIO=4&transport=__proto__", "0"),
+        ("EIO=4&transport=constructor", "0"),
+        ("EIO=4&transport=Polling", "0"),
+        ("EIO=4&transport=jsonp", "0"),
+        ("EIO=4&transport=flashsocket", "0"),
+        ("EIO=4&transport=", "0"),
+        ("EIO=4", "0"),
+        ("", "5"),
+        ("EIO[]=4&transport=polling", "3"),
+        ("EIO=4&transport[]=polling", "3"),
+        ("EIO=4&EIO=4&transport=polling", "3"),
+        ("EIO=4&EIO=3&transport=polling", "3"),
+        ("EIO=4&transport=polling&transport=polling", "3"),
+        ("EIO=4&transport=polling&j=0", "3"),
+        ("EIO=4&transport=polling&b64=1", "3"),
+        ("EIO=4&transport=polling&__proto__=1", "3"),
+        ("EIO=4&transport=polling&parser=msgpack", "3"),
+        ("EIO=4&transport=polling&t=1&t=2", "3"),
+        ("EIO=4&transport=polling&x", "3"),
+        (&format!("EIO=4&transport=polling{many}"), "3"),
+    ];
+    let request = |method: &str, query: &str| {
+        Request::bare(&format!("{method} /socket.io/?{query} HTTP/1.1"))
+            .header("Host", &server.public.to_string())
+            .header("Origin", &server.origin)
+    };
+    for (query, code) in cases {
+        let answer = request("GET", query).ask(&server);
+        assert_eq!((answer.status, answer.code().as_str()), (400, code), "{query:.80}");
+        assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
+        assert!(answer.json()["ref"].is_string(), "{query:.80}");
+    }
+    let fine = request("GET", &format!("EIO=4&transport=polling{buster}")).ask(&server);
+    assert_eq!(fine.status, 200, "a cache buster says nothing");
+    Gauges { open: 1, pre_auth: 1, authenticated: 0 }.wait_for(&server);
+    // A credential has no business in a URL, and its name is not the protocol's.
+    for name in ["token", "access_token", "auth"] {
+        let query = format!("EIO=4&transport=polling&{name}=secret");
+        assert_eq!(request("GET", &query).ask(&server).status, 401, "{name}");
+    }
+    alive(&server);
+}
+
+#[test]
+fn t_175_a_session_is_opened_by_get_and_by_nothing_else() {
+    let server = start(&Config::plaintext());
+    let path = "/socket.io/?EIO=4&transport=polling";
+    for (method, body) in
+        [("POST", "40"), ("POST", ""), ("PUT", ""), ("DELETE", ""), ("PATCH", ""), ("TRACE", "")]
+    {
+        let answer = Request::bare(&format!("{method} {path} HTTP/1.1"))
+            .header("Host", &server.public.to_string())
+            .header("Origin", &server.origin)
+            .header("Content-Length", &body.len().to_string())
+            .body(body.as_bytes())
+            .ask(&server);
+        assert!([400, 405].contains(&answer.status), "{method}: {}", answer.status);
+        if answer.status == 400 {
+            assert_eq!(answer.code(), "2", "{method}");
+            assert_eq!(answer.json()["message"], "Bad handshake method", "{method}");
+        }
+        assert!(!String::from_utf8_lossy(&answer.body).contains("sid"), "{method}");
+    }
+    let mut connection = Connection::open(&server);
+    let head = format!(
+        "HEAD {path} HTTP/1.1\r\nHost: {}\r\nOrigin: {}\r\n\r\n",
+        server.public, server.origin
+    );
+    connection.send(head.as_bytes());
+    let text = String::from_utf8(connection.read_to_end()).unwrap();
+    assert!(text.starts_with("HTTP/1.1 400 ") || text.starts_with("HTTP/1.1 405 "), "{text}");
+    assert!(!text.contains("sid"), "{text}");
+    // With a session, too: methods that are neither a poll nor a post.
+    let client = PollingClient::open(&server);
+    for method in ["PUT", "DELETE", "PATCH", "TRACE"] {
+        let answer = client.send(&client.request(method, ""));
+        assert!([400, 405].contains(&answer.status), "{method}: {}", answer.status);
+    }
+    client.say("1");
+    NOTHING.wait_for(&server);
+    alive(&server);
+}
+
+#[test]
+fn t_176_a_flood_of_handshakes_nobody_polls_is_bounded_and_soon_gone() {
+    let mut config = transport(&["connect_timeout_ms = 3000"]);
+    config.capacity.push("pre_auth_total = 1500".into());
+    let server = start(&config);
+    let mut user = SioClient::connect(&server, &hs256("user"));
+    let before = server.resident_kib();
+    let request = PollingClient::stranger(&server).request("GET", "");
+    let mut connection = Connection::open(&server);
+    let (mut opened, mut refused) = (0, 0);
+    for number in 0..3_000 {
+        let answer = request.ask_on(&mut connection);
+        match answer.status {
+            200 => opened += 1,
+            503 => refused += 1,
+            status => panic!("handshake {number}: {status}"),
+        }
+        if answer.header("connection") == Some("close") {
+            connection = Connection::open(&server);
+        }
+        if number % 100 == 0 {
+            let (answer, took) = timed(|| user.ask("room:list", &json!({})));
+            assert_eq!(answer["ok"], true, "{answer}");
+            assert!(took.as_secs() < 2, "a user waits {took:?}");
+        }
+        assert!(Gauges::read(&server).pre_auth <= 1_500, "more strangers than there may be");
+    }
+    assert!(opened >= 1_500, "{opened} opened");
+    assert!(refused > 0 || opened == 3_000, "{refused} refused");
+    // 1,500 sessions of at most 8 KiB each, and what the allocator keeps.
+    let grown = server.resident_kib().saturating_sub(before);
+    assert!(grown < 24 * 1024, "{grown} KiB more");
+    Gauges { open: 1, pre_auth: 0, authenticated: 1 }.wait_for(&server);
+    assert_eq!(user.ask("room:list", &json!({}))["ok"], true);
+}
+
+#[test]
+fn t_188_a_session_is_not_for_another_transport() {
+    let server = start(&Config::plaintext());
+    let (mut socket, opened) = open_socket(&server);
+    let sid = opened["sid"].as_str().unwrap().to_owned();
+    let poller = PollingClient { sid, ..PollingClient::stranger(&server) };
+    for request in [poller.poll_request(), poller.post_request(b"1")] {
+        let answer = poller.send(&request);
+        assert_eq!((answer.status, answer.code().as_str()), (400, "3"));
+    }
+    socket_sign_in(&mut socket, &hs256("socket"));
+    // A polling session asked for over `transport=websocket` without an upgrade.
+    let mut client = PollingClient::open(&server);
+    let plain = client.upgrade_request().without("Upgrade").without("Connection");
+    let answer = client.send(&plain);
+    assert_eq!((answer.status, answer.code().as_str()), (400, "3"));
+    let unknown = format!("/socket.io/?EIO=4&transport=webtransport&sid={}", client.sid);
+    let answer = Request::get(&server, &unknown).header("Origin", &server.origin).ask(&server);
+    assert_eq!((answer.status, answer.code().as_str()), (400, "0"));
+    client.sign_in(&hs256("poller"));
+}
+
+#[test]
+fn t_189_idle_strangers_are_closed_on_time_and_cost_nothing_meanwhile() {
+    let server = start(&transport(&["connect_timeout_ms = 2500"]));
+    let files = open_files(&server);
+    let mut idle: Vec<SioClient> = (0..400).map(|_| SioClient::open(&server)).collect();
+    let (used, took) = timed(|| {
+        let before = processor_ms(&server);
+        for client in &mut idle {
+            assert_eq!(client.close_code(), Some(4408));
+        }
+        processor_ms(&server) - before
+    });
+    assert!(took.as_secs() < 10, "{took:?}");
+    // Ending 400 connections takes some of it; waiting for them next to none.
+    assert!(used < 600, "{used} ms of processor time");
+    drop(idle);
+    NOTHING.wait_for(&server);
+    portcullis_test::until("the sockets' files to be closed", || {
+        (open_files(&server) <= files + 4).then_some(())
+    });
+    alive(&server);
+}

@@ -1,0 +1,470 @@
+//! T-183, T-185, T-202, T-220, T-221, T-223, T-228: peers that do not read, write or go.
+//! Never: a slot, a file or memory that waits for such a peer.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use portcullis_test::{
+    Answer, Config, Connection, Gauges, PollingClient, RawWebSocket, Request, SioClient,
+    TestServer, WAIT, frame_bytes, hs256, narrow, open_files, packets, timed, until, until_within,
+};
+use serde_json::{Value, json};
+
+use crate::clients::{
+    NOTHING, PATH, alive, open_socket, public_room, room_id, socket_sign_in, socket_works, start,
+    transport, waiting_poll, wide,
+};
+
+/// Two signed-in connections of a test's own do not count: a sender and what it holds.
+const SENDER: Gauges = Gauges { open: 1, pre_auth: 0, authenticated: 1 };
+
+/// Short deadlines everywhere.
+fn short() -> Config {
+    wide(transport(&[
+        "connect_timeout_ms = 1200",
+        "handshake_timeout_ms = 1200",
+        "assembly_timeout_ms = 1200",
+        "write_stall_ms = 1200",
+        "ping_interval_ms = 1000",
+        "ping_timeout_ms = 1000",
+    ]))
+}
+
+/// The client still holds its socket, and may write on it as far as it knows.
+fn is_held(connection: &Connection) -> bool {
+    connection.source().port() != 0
+}
+
+/// Fills a room with messages until `enough` says so; gives how many there were.
+fn fill(sender: &mut SioClient, room: &str, bytes: usize, mut enough: impl FnMut() -> bool) -> u64 {
+    let text = "words that nobody reads ".repeat(bytes / 24);
+    let mut sent = 0;
+    while !enough() {
+        let answer = sender.ask("chat:send", &json!({ "roomId": room, "message": text }));
+        assert_eq!(answer["ok"], true, "{answer}");
+        sent += 1;
+        assert!(sent < 20_000, "nobody is ever let go");
+    }
+    sent
+}
+
+fn join(client: &mut PollingClient<'_>, room: &str) {
+    assert_eq!(client.ask("room:join", &json!({ "roomId": room }))["ok"], true);
+}
+
+#[test]
+fn t_183_a_posted_body_that_trickles_is_answered_on_time_and_holds_nothing() {
+    let server = start(&short());
+    let client = PollingClient::connect(&server, &hs256("ann"));
+    let mut connection = client.connection();
+    let head = client.post_request(b"").with("Content-Length", "6000").bytes();
+    connection.send(&head);
+    let (status, took) = timed(|| trickle(&mut connection));
+    assert_eq!(status, 408);
+    assert!(took >= Duration::from_millis(1_000) && took < Duration::from_secs(6), "{took:?}");
+    NOTHING.wait_for(&server);
+    assert!(is_held(&connection));
+    // Before CONNECT as well, and without a byte of the body.
+    let client = PollingClient::open(&server);
+    let mut connection = client.connection();
+    connection.send(&client.post_request(b"").with("Content-Length", "6000").bytes());
+    assert_eq!(Answer::read(&mut connection).status, 408);
+    NOTHING.wait_for(&server);
+    let _record = server.records.wait_for_rule("body_timeout");
+    alive(&server);
+}
+
+/// Sends a byte every few moments until there is an answer; gives its status.
+fn trickle(connection: &mut Connection) -> u16 {
+    let pause = Duration::from_millis(50);
+    connection.socket().set_read_timeout(Some(pause)).unwrap();
+    let mut text = Vec::new();
+    until("an answer", || {
+        let mut socket = connection.socket();
+        let _closed_already = socket.write_all(b"4");
+        let mut chunk = [0; 4096];
+        match socket.read(&mut chunk) {
+            Ok(count) => text.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_reset) => return Some(()),
+        }
+        (!text.is_empty()).then_some(())
+    });
+    let text = String::from_utf8_lossy(&text).into_owned();
+    text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn t_183_t_220_slow_peers_at_every_stage_lose_their_slots_while_they_hold_their_sockets() {
+    every_stage(&short());
+}
+
+#[test]
+fn t_183_t_220_slow_peers_at_every_stage_over_tls() {
+    every_stage(&Config { plaintext: false, ..short() });
+}
+
+/// Each stage is left by a deadline of the server's, and its socket is dropped.
+fn every_stage(config: &Config) {
+    let server = start(config);
+    let files = open_files(&server);
+    let ann = || hs256("ann");
+    let mut held: Vec<Connection> = Vec::new();
+    let mut stage = |what: &str, connections: Vec<Connection>| {
+        let (_, took) = timed(|| NOTHING.wait_within(Duration::from_secs(8), &server));
+        eprintln!("{what}: {took:?}");
+        assert!(connections.iter().all(is_held));
+        held.extend(connections);
+    };
+    // Nothing, half a head, a head without its body.
+    let silent = Connection::open(&server);
+    let mut half = Connection::open(&server);
+    half.send(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost:");
+    stage("half a head", vec![silent, half]);
+    // A session that is opened and never polled; one whose poll waits before CONNECT.
+    let client = PollingClient::open(&server);
+    let waiting = waiting_poll(&server, &client);
+    let _never_polled = PollingClient::open(&server);
+    stage("a poll before CONNECT", vec![waiting]);
+    // A poll of a signed-in session that waits: its ping is written and never answered.
+    let client = PollingClient::connect(&server, &ann());
+    let waiting = waiting_poll(&server, &client);
+    stage("a poll never read", vec![waiting]);
+    // A probe that says nothing, one that was answered, one that switched and reads nothing.
+    let client = PollingClient::connect(&server, &ann());
+    let silent = client.open_upgrade();
+    stage("a silent probe", vec![silent.connection]);
+    let client = PollingClient::connect(&server, &ann());
+    let probed = client.probe();
+    stage("a probe without a switch", vec![probed.connection]);
+    let client = PollingClient::connect(&server, &ann());
+    let switched = client.upgrade();
+    stage("a switch and nothing else", vec![switched.connection]);
+    let client = PollingClient::open(&server);
+    let switched = client.upgrade();
+    stage("a switch before CONNECT", vec![switched.connection]);
+    // WebSockets: silent, half a frame, half a message, missing attachments, no pong.
+    let (socket, _) = open_socket(&server);
+    stage("no CONNECT", vec![socket.connection]);
+    let (mut socket, _) = open_socket(&server);
+    socket_sign_in(&mut socket, &ann());
+    stage("no pong", vec![socket.connection]);
+    let (mut socket, _) = open_socket(&server);
+    socket_sign_in(&mut socket, &ann());
+    socket.connection.send(&frame_bytes(0x81, b"42[\"room:list\",{}]")[..9]);
+    stage("half a frame", vec![socket.connection]);
+    let (mut socket, _) = open_socket(&server);
+    socket_sign_in(&mut socket, &ann());
+    socket.connection.send(&frame_bytes(0x01, b"42[\"room:list\",{}]"));
+    stage("half a message", vec![socket.connection]);
+    let plain = RawWebSocket::open(&server, "/ws");
+    stage("the plain form", vec![plain.connection]);
+    // The server has let every one of those sockets go, too.
+    until("the sockets' files to be closed", || (open_files(&server) <= files + 4).then_some(()));
+    drop(held);
+    alive(&server);
+}
+
+#[test]
+fn t_220_t_221_a_websocket_that_never_reads_gives_its_slot_back() {
+    let server = start(&wide(transport(&["write_stall_ms = 1000"])));
+    let mut sender = SioClient::connect(&server, &hs256("sender"));
+    let room = room_id(&sender.ask("room:create", &public_room()));
+    let request = Request::upgrade(&server, PATH);
+    let mut slow = SioClient::over(Connection::open_slow(&server, 4_096), &request);
+    slow.sign_in(&hs256("slow"));
+    assert_eq!(slow.ask("room:join", &json!({ "roomId": room }))["ok"], true);
+    Gauges { open: 2, pre_auth: 0, authenticated: 2 }.wait_for(&server);
+    let before = server.resident_kib();
+    let mut looks = 0;
+    fill(&mut sender, &room, 960, || {
+        looks += 1;
+        looks % 50 == 0 && Gauges::read(&server) == SENDER
+    });
+    let grown = server.resident_kib().saturating_sub(before);
+    assert!(grown < 12 * 1024, "{grown} KiB more");
+    assert!(is_held(&slow.socket.connection));
+    let _record = server.records.wait_for(|record| record.to_string().contains("slow_consumer"));
+    alive(&server);
+}
+
+#[test]
+fn t_221_who_asks_without_reading_is_not_read_any_more_and_then_let_go() {
+    let server = start(&wide(transport(&["write_stall_ms = 1000"])));
+    let request = Request::upgrade(&server, PATH);
+    let mut client = SioClient::over(Connection::open_slow(&server, 4_096), &request);
+    client.sign_in(&hs256("ann"));
+    for number in 0..20 {
+        let name = format!("{number}{}", "n".repeat(40));
+        client.ask("room:create", &json!({ "name": name, "visibility": "public" }));
+    }
+    let before = server.resident_kib();
+    let frames = frame_bytes(0x81, b"421[\"room:list\",{}]").repeat(100);
+    let socket = client.socket.connection.socket();
+    socket.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    // Answers are many times as long as questions; in the end the server takes no more of them.
+    let mut refused = false;
+    let mut sent: usize = 0;
+    until_within(Duration::from_secs(60), "the server to stop reading", || {
+        match client.socket.connection.try_send(&frames) {
+            Ok(()) => {
+                sent += 100;
+                assert!(sent < 2_000_000, "it reads and reads");
+            }
+            Err(_full_or_closed) => refused = true,
+        }
+        (refused && Gauges::read(&server) == NOTHING).then_some(())
+    });
+    let grown = server.resident_kib().saturating_sub(before);
+    assert!(grown < 12 * 1024, "{grown} KiB more after {sent} questions");
+    assert!(is_held(&client.socket.connection));
+    alive(&server);
+}
+
+/// A signed-in session with more than one answer's worth waiting, and a poll that is not read.
+fn unread_poll(server: &TestServer, connection: &str) -> (SioClient, TcpStream) {
+    let mut sender = SioClient::connect(server, &hs256("sender"));
+    let room = room_id(&sender.ask("room:create", &public_room()));
+    let mut client = PollingClient::connect(server, &hs256("slow"));
+    join(&mut client, &room);
+    fill_to(&mut sender, &room, 70);
+    let mut slow = narrow(server);
+    let request = client.poll_request().header("Connection", connection);
+    slow.write_all(&request.bytes()).unwrap();
+    (sender, slow)
+}
+
+#[test]
+fn t_183_a_poll_answer_that_is_not_read_ends_the_session() {
+    let server = start(&wide(transport(&["handshake_timeout_ms = 1500"])));
+    let (sender, slow) = unread_poll(&server, "keep-alive");
+    SENDER.wait_within(Duration::from_secs(8), &server);
+    assert!(slow.local_addr().is_ok());
+    drop(sender);
+    alive(&server);
+}
+
+#[test]
+fn t_183_the_last_poll_of_a_connection_is_no_exception() {
+    let server = start(&wide(transport(&["handshake_timeout_ms = 1500"])));
+    let (sender, slow) = unread_poll(&server, "close");
+    SENDER.wait_within(Duration::from_secs(8), &server);
+    assert!(slow.local_addr().is_ok());
+    drop(sender);
+    alive(&server);
+}
+
+fn fill_to(sender: &mut SioClient, room: &str, count: u64) {
+    let mut left = count;
+    fill(sender, room, 960, || {
+        left = left.saturating_sub(1);
+        left == 0
+    });
+}
+
+#[test]
+fn t_185_what_waits_for_a_poll_is_bounded_and_told_once() {
+    let server = start(&wide(Config::plaintext()));
+    let mut sender = SioClient::connect(&server, &hs256("sender"));
+    let room = room_id(&sender.ask("room:create", &public_room()));
+    let mut client = PollingClient::connect(&server, &hs256("reader"));
+    join(&mut client, &room);
+    for number in 1..=150_u64 {
+        let payload = json!({ "roomId": room, "message": "some words ".repeat(80) });
+        assert_eq!(sender.ask("chat:send", &payload)["seq"], number);
+    }
+    let most = client.opened["maxPayload"].as_u64().unwrap();
+    assert_eq!(most, 64 * 1024);
+    let mut heard = Vec::new();
+    let mut polls = 0;
+    while heard.len() < 150 {
+        let answer = client.poll();
+        polls += 1;
+        assert!(answer.body.len() as u64 <= most, "{} bytes in one answer", answer.body.len());
+        for packet in packets(&answer) {
+            if let Some(arguments) = packet.strip_prefix("42") {
+                let arguments: Value = serde_json::from_str(arguments).unwrap();
+                heard.extend(arguments[1]["seq"].as_u64());
+            }
+        }
+    }
+    assert_eq!(heard, (1..=150).collect::<Vec<u64>>(), "each once, in order");
+    assert!(polls >= 3, "an answer has a bound");
+    // Asking again gives nothing again: the next poll waits for something new.
+    let mut waiting = client.start_poll();
+    let payload = json!({ "roomId": room, "message": "the last" });
+    assert_eq!(sender.ask("chat:send", &payload)["seq"], 151);
+    let answer = Answer::read(&mut waiting);
+    assert_eq!(packets(&answer).len(), 1, "{answer:?}");
+    assert!(packets(&answer)[0].contains("the last"));
+}
+
+#[test]
+fn t_202_a_flood_to_a_room_of_slow_readers_costs_one_copy_and_then_the_readers() {
+    let server = start(&wide(Config::plaintext()));
+    let mut sender = SioClient::connect(&server, &hs256("sender"));
+    let room = room_id(&sender.ask("room:create", &public_room()));
+    let mut healthy = SioClient::connect(&server, &hs256("healthy"));
+    assert_eq!(healthy.ask("room:join", &json!({ "roomId": room }))["ok"], true);
+    let mut slow: Vec<PollingClient<'_>> = (0..150)
+        .map(|number| PollingClient::connect(&server, &hs256(&format!("slow-{number}"))))
+        .collect();
+    slow.iter_mut().for_each(|client| join(client, &room));
+    let before = server.resident_kib();
+    let text = "words that nobody reads ".repeat(40);
+    let mut most = 0;
+    let mut gone_after = 0;
+    for number in 1..=400_u64 {
+        let answer = sender.ask("chat:send", &json!({ "roomId": room, "message": text }));
+        assert_eq!(answer["seq"], number, "{answer}");
+        assert_eq!(healthy.event("chat:message")["seq"], number, "the others hear everything");
+        most = most.max(server.resident_kib());
+        if gone_after == 0 && Gauges::read(&server).open == 2 {
+            gone_after = number;
+        }
+    }
+    // 256 messages of 1.2 KiB each for 150 readers are 45 MiB if everyone has a copy.
+    let grown = most.saturating_sub(before);
+    assert!(grown < 12 * 1024, "{grown} KiB more");
+    assert!((1..=260).contains(&gone_after), "readers that never read stay: {gone_after}");
+    for client in &mut slow {
+        let told = client.rest();
+        assert!(told.len() <= 300, "{}", told.len());
+    }
+    Gauges { open: 2, pre_auth: 0, authenticated: 2 }.wait_for(&server);
+    alive(&server);
+}
+
+#[test]
+fn t_223_resets_at_every_stage_leave_nothing_behind() {
+    let server = start(&wide(transport(&["connect_timeout_ms = 3000"])));
+    let upgrade = Request::upgrade(&server, PATH);
+    let open = PollingClient::stranger(&server).request("GET", "");
+    let stage = |number: usize| {
+        let mut connection = Connection::open(&server);
+        match number % 8 {
+            0 => {}
+            1 => connection.send(b"GET /socket.io/?EIO=4&tran"),
+            2 => connection.send(&upgrade.bytes()),
+            3 => connection.send(&open.bytes()),
+            4 => {
+                let mut socket = RawWebSocket::upgrade(connection, &upgrade);
+                socket.connection.send(&frame_bytes(0x81, b"40{\"token\":\"half")[..9]);
+                return socket.connection.reset();
+            }
+            5 => {
+                let client = PollingClient::open(&server);
+                let waiting = client.start_poll();
+                waiting.reset();
+                return;
+            }
+            6 => {
+                let client = PollingClient::open(&server);
+                let mut posting = client.connection();
+                let head = client.post_request(b"4").with("Content-Length", "500");
+                posting.send(&head.bytes());
+                // The session goes by its own deadline: the server may read that head after `1`.
+                posting.reset();
+                return;
+            }
+            _ => {
+                let client = PollingClient::connect(&server, &hs256("ann"));
+                let socket = client.probe();
+                socket.connection.reset();
+                client.say("1");
+                return;
+            }
+        }
+        connection.reset();
+    };
+    (0..160).for_each(stage);
+    let settled = || {
+        until_within(WAIT * 2, "every slot", || {
+            let now = Gauges::read(&server);
+            (now.pre_auth + now.authenticated == 0).then_some(())
+        });
+    };
+    settled();
+    let (before, files) = (server.resident_kib(), open_files(&server));
+    let records = server.records.mark();
+    (0..4_000).for_each(stage);
+    settled();
+    NOTHING.wait_for(&server);
+    let grown = server.resident_kib().saturating_sub(before);
+    assert!(grown < 8 * 1024, "{grown} KiB more");
+    until("files to be closed", || (open_files(&server) <= files + 4).then_some(()));
+    // A peer that goes is an event, not an alarm: one line at its coming, one at its going.
+    let written = server.records.all().split_off(records);
+    assert!(written.len() < 4_000, "{} records for 4,000 resets", written.len());
+    let on_time = |record: &Value| record["rule"]["name"] == "connect_timeout";
+    let alarm = written.iter().find(|record| record["log"]["level"] != "info" && !on_time(record));
+    assert_eq!(alarm, None);
+    alive(&server);
+}
+
+#[test]
+fn t_228_a_peer_that_says_goodbye_halfway_is_gone_in_five_seconds() {
+    let server = start(&Config::plaintext());
+    // It ends its direction, and keeps the other open.
+    let (socket, _) = open_socket(&server);
+    socket.connection.half_close();
+    NOTHING.wait_within(Duration::from_secs(5), &server);
+    // It says close, and never reads the answer nor closes.
+    let (mut socket, _) = open_socket(&server);
+    socket.connection.send(&frame_bytes(0x88, b"\x03\xe8"));
+    let (_, took) = timed(|| while socket.connection.read() {});
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    // The server closes; the peer never answers.
+    let (mut socket, _) = open_socket(&server);
+    socket.connection.send(&frame_bytes(0x81, b"7"));
+    let (_, took) = timed(|| while socket.connection.read() {});
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    // A polling client that hangs up while its poll waits.
+    let client = PollingClient::connect(&server, &hs256("ann"));
+    let waiting = waiting_poll(&server, &client);
+    waiting.half_close();
+    NOTHING.wait_within(Duration::from_secs(5), &server);
+    let client = PollingClient::connect(&server, &hs256("ann"));
+    waiting_poll(&server, &client).reset();
+    NOTHING.wait_within(Duration::from_secs(5), &server);
+    alive(&server);
+}
+
+#[test]
+fn t_183_a_flood_behind_a_waiting_poll_is_not_kept() {
+    let server = start(&Config::plaintext());
+    let client = PollingClient::connect(&server, &hs256("ann"));
+    let mut waiting = client.start_poll();
+    let (flood, mut sent) = (vec![b'G'; 64 * 1024], 0_usize);
+    let before = server.resident_kib();
+    until("the server to have enough", || {
+        sent += flood.len();
+        assert!(sent < 256 * 1024 * 1024, "it reads and reads");
+        let ended = waiting.try_send(&flood).is_err();
+        (ended || Gauges::read(&server) == NOTHING).then_some(())
+    });
+    NOTHING.wait_for(&server);
+    let grown = server.resident_kib().saturating_sub(before);
+    assert!(grown < 4 * 1024, "{grown} KiB more");
+    alive(&server);
+}
+
+#[test]
+fn a_server_that_stops_tells_those_who_poll() {
+    let mut server = start(&Config::plaintext());
+    let client = PollingClient::connect(&server, &hs256("ann"));
+    let mut waiting = waiting_poll(&server, &client);
+    let _between = PollingClient::connect(&server, &hs256("bob"));
+    let upgraded = PollingClient::connect(&server, &hs256("cat"));
+    let mut socket = upgraded.upgrade();
+    socket_works(&mut socket);
+    server.signal("TERM");
+    let answer = Answer::read(&mut waiting);
+    assert_eq!(answer.status, 200);
+    assert_eq!(packets(&answer).last().map(String::as_str), Some("1"), "{answer:?}");
+    assert_eq!(socket.close_code(), Some(1012));
+    let (status, took) = timed(|| server.wait());
+    assert!(status.success());
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
