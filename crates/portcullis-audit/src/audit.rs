@@ -178,6 +178,21 @@ impl Audit {
         }
     }
 
+    /// Records what happened; its texts are made only for a record that is kept.
+    ///
+    /// `record` has what sampling looks at: event, rule, severity, client.
+    pub fn record_with(&self, record: Record, now: Now, fill: impl FnOnce(&mut Record)) {
+        match &*self.log {
+            Log::Live(live) => live.record_with(record, now, fill),
+            Log::Memory(memory) => {
+                let mut record = record;
+                fill(&mut record);
+                memory.record(record, now);
+            }
+            Log::Silent => {}
+        }
+    }
+
     /// Writes the summaries that are due, also when nothing else happens; for a timer.
     pub fn tick(&self, now: Now) {
         if let Log::Live(live) = &*self.log {
@@ -210,11 +225,16 @@ impl Audit {
 }
 
 impl Live {
-    fn record(&self, mut record: Record, now: Now) {
+    fn record(&self, record: Record, now: Now) {
+        self.record_with(record, now, |_| ());
+    }
+
+    fn record_with(&self, mut record: Record, now: Now, fill: impl FnOnce(&mut Record)) {
         let mut summaries = Vec::new();
         let keep = self.sampler.keep(&record, now, &mut summaries);
         self.push_all(summaries, now);
         if keep {
+            fill(&mut record);
             record.cut();
             self.push(record, now);
         } else {

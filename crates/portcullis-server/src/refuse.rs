@@ -45,19 +45,21 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     record.outcome = Outcome::Failure;
     record.rule = answer.rule;
     record.reason = denial.reason();
-    record.reference.clone_from(&reference);
     record.client = who.client;
     record.port = who.port;
-    record.user = who.user.map(|user| user.id.clone());
-    record.user_name = denial.username().map(String::from);
     record.connection = who.connection;
-    record.event = who.event.map(String::from);
-    record.method = who.method.map(String::from);
-    record.path = who.path.map(String::from);
-    record.origin = who.origin.map(String::from);
-    record.user_agent = who.user_agent.map(String::from);
     record.status = who.http.then_some(answer.status);
-    shard.audit.record(record, now);
+    // Of a flood most records are only counted: their texts are never made.
+    shard.audit.record_with(record, now, |record| {
+        record.reference.clone_from(&reference);
+        record.user = who.user.map(|user| user.id.clone());
+        record.user_name = denial.username().map(String::from);
+        record.event = who.event.map(String::from);
+        record.method = who.method.map(String::from);
+        record.path = who.path.map(String::from);
+        record.origin = who.origin.map(String::from);
+        record.user_agent = who.user_agent.map(String::from);
+    });
     let retry_after_s = denial.retry_after_ms().map(|exact_ms| match who.user {
         Some(_) => exact_ms.div_ceil(5_000).max(1) * 5,
         None => 30 + shard.references.next_number() % 31,
@@ -124,29 +126,77 @@ impl Refusal {
 
     /// The acknowledgement of a refused event: `{ok: false, error: {…}}`.
     pub(crate) fn reply(&self) -> String {
-        json!({ "ok": false, "error": self.members() }).to_string()
+        let mut json = String::with_capacity(160);
+        json.push_str(r#"{"ok":false,"error":{"#);
+        self.push_members(&mut json);
+        json.push_str("}}");
+        json
     }
 
     /// The payload of event `error`, for an event without acknowledgement.
     pub(crate) fn error_event(&self, event: Option<&str>) -> String {
-        let mut members = self.members();
+        let mut json = String::with_capacity(160);
+        json.push('{');
+        self.push_members(&mut json);
         if let Some(event) = event {
-            members.insert(String::from("event"), Value::from(event));
+            push_text(&mut json, "event", event);
         }
-        Value::Object(members).to_string()
+        json.push('}');
+        json
+    }
+
+    /// `code`, `message`, `ref`, and `field` and `retry_after_s` where there are any.
+    fn push_members(&self, json: &mut String) {
+        push_text(json, "code", self.answer.code);
+        push_text(json, "message", self.answer.message);
+        push_text(json, "ref", self.reference());
+        if let Some(field) = self.field {
+            push_text(json, "field", field);
+        }
+        if let Some(seconds) = self.retry_after_s {
+            json.push_str(&format!(r#","retry_after_s":{seconds}"#));
+        }
     }
 
     fn members(&self) -> Map<String, Value> {
-        let mut members = Map::new();
-        members.insert(String::from("code"), Value::from(self.answer.code));
-        members.insert(String::from("message"), Value::from(self.answer.message));
-        members.insert(String::from("ref"), Value::from(self.reference()));
-        if let Some(field) = self.field {
-            members.insert(String::from("field"), Value::from(field));
-        }
-        if let Some(seconds) = self.retry_after_s {
-            members.insert(String::from("retry_after_s"), Value::from(seconds));
-        }
-        members
+        let mut json = String::from("{");
+        self.push_members(&mut json);
+        json.push('}');
+        serde_json::from_str(&json).unwrap_or_default()
+    }
+}
+
+/// Adds a member with a text, and a comma before all but the first.
+fn push_text(json: &mut String, name: &str, text: &str) {
+    if !json.ends_with('{') {
+        json.push(',');
+    }
+    json.push('"');
+    json.push_str(name);
+    json.push_str("\":");
+    json.push_str(&Value::from(text).to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_sound_json_whatever_they_name() {
+        let refusal = Refusal {
+            answer: Denial::EventUnknown.answer(),
+            retry_after_s: Some(5),
+            reference: Reference::parse("abc123").ok(),
+            field: Some("roomId"),
+            engine_code: 3,
+        };
+        let event: Value = serde_json::from_str(&refusal.error_event(Some("a\"b"))).unwrap();
+        assert_eq!((&event["event"], &event["ref"]), (&json!("a\"b"), &json!("abc123")));
+        let reply: Value = serde_json::from_str(&refusal.reply()).unwrap();
+        assert_eq!((&reply["ok"], &reply["error"]["retry_after_s"]), (&json!(false), &json!(5)));
+        assert_eq!(reply["error"]["field"], "roomId");
+        let connect: Value = serde_json::from_str(&refusal.connect_error()).unwrap();
+        assert_eq!(connect["data"]["code"], "UNKNOWN_EVENT");
+        assert!(connect["data"].get("message").is_none() && connect["message"].is_string());
     }
 }
