@@ -80,7 +80,7 @@ impl ConnectionTask {
                 if self.connection.resuming.borrow().is_some() {
                     return Some(Connecting::Resuming { entry });
                 }
-                self.resumed(&entry, now);
+                self.resumed(entry, now);
             }
             Connecting::Entered { mut future } => match future.as_mut().poll(context) {
                 Poll::Ready(Ok(())) => {}
@@ -132,9 +132,12 @@ impl ConnectionTask {
     }
 
     /// The hub has put the socket into its place.
-    fn resumed(&mut self, entry: &Entry, now: Now) {
-        let Some(socket) = self.connection.socket(entry.namespace.as_str()) else { return };
-        self.entered(&socket, None, now);
+    fn resumed(&mut self, entry: Entry, now: Now) {
+        match self.connection.socket(entry.namespace.as_str()) {
+            Some(socket) => self.entered(&socket, None, now),
+            // More was missed than may wait for one connection.
+            None => self.join_fresh(entry, now),
+        }
     }
 
     fn give_up_resuming(&mut self, entry: Entry, now: Now) {
@@ -142,7 +145,7 @@ impl ConnectionTask {
         let given_up = self.connection.resuming.borrow_mut().take();
         match given_up {
             Some(_) => self.join_fresh(entry, now),
-            None => self.resumed(&entry, now),
+            None => self.resumed(entry, now),
         }
     }
 }

@@ -232,6 +232,13 @@ impl Connection {
         }
     }
 
+    /// Queues an event that was missed: those who come back may have more of them waiting than
+    /// others of what is live.
+    pub(crate) fn queue_missed(&self, event: &Frame, options: &Options) {
+        self.outbox.borrow_mut().allow(1 + event.attachments().len());
+        self.queue_event(event, options);
+    }
+
     /// Queues the last frames of an ending connection.
     pub(crate) fn queue_last(&self, frame: Bytes, options: &Options) {
         let mut outbox = self.outbox.borrow_mut();

@@ -27,9 +27,10 @@ impl Shard {
         let mut batches = Vec::with_capacity(BATCHES_PER_TURN);
         while inbox.recv_many(&mut batches, BATCHES_PER_TURN).await > 0 {
             for batch in batches.drain(..) {
-                for delta in batch.iter() {
+                for delta in batch.deltas.iter() {
                     self.apply(delta);
                 }
+                batch.applied();
             }
             tokio::task::yield_now().await;
         }
@@ -130,18 +131,22 @@ impl Shard {
             })
     }
 
-    /// A place is taken again: the answer, what was missed, and then what is live.
+    /// A place is taken again: the answer, what was missed, and then what is live. When that is
+    /// more than may wait for one connection it gets a fresh place instead.
     fn put_back(&self, id: ConnectionId, rooms: &[RoomId], missed: &[Arc<Frame>]) {
         let Some(connection) = self.open_connection(id) else { return };
         let Some(resuming) = connection.resuming.borrow_mut().take() else { return };
         let Resuming { socket, answer } = *resuming;
-        self.enter_namespace(&socket);
-        self.send(&connection, answer);
-        for frame in missed {
-            self.send_event(&connection, frame);
-        }
-        for room in rooms {
-            self.subscribe(&socket, room);
+        let bytes: usize = missed.iter().map(|frame| frame.len()).sum();
+        if bytes <= self.options.outbox_max_bytes / 2 {
+            self.enter_namespace(&socket);
+            self.send(&connection, answer);
+            for frame in missed {
+                connection.queue_missed(frame, &self.options);
+            }
+            for room in rooms {
+                self.subscribe(&socket, room);
+            }
         }
         connection.wake();
     }

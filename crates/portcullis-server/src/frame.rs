@@ -102,6 +102,11 @@ impl Frame {
         &self.namespace
     }
 
+    /// How many bytes it takes in a Socket.IO connection's queue.
+    pub(crate) fn len(&self) -> usize {
+        self.socket_io.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
+
     /// Its first frame in a connection's form; nothing in a form that cannot say it.
     pub(crate) fn bytes(&self, form: Form) -> Option<Bytes> {
         match form {

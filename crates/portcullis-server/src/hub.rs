@@ -76,16 +76,38 @@ pub struct Acknowledge {
     pub(crate) frames: Vec<Bytes>,
 }
 
-pub(crate) type Batch = Arc<[Delta]>;
-
-thread_local! {
-    /// How often this thread has handed something to a hub.
-    static HANDED_OVER: Cell<u64> = const { Cell::new(0) };
+/// Deltas on their way to one shard.
+pub(crate) struct Batch {
+    pub(crate) deltas: Arc<[Delta]>,
+    /// Whether the shard's own thread handed them over.
+    own: bool,
 }
 
-/// How often this thread has handed something to a hub: tells whether a handler did.
-pub(crate) fn handed_over() -> u64 {
-    HANDED_OVER.get()
+thread_local! {
+    /// Which shard this thread is, if it is one.
+    static SHARD: Cell<Option<u16>> = const { Cell::new(None) };
+    /// Batches this shard's thread has handed to itself and not applied yet.
+    static PENDING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Makes this thread known as a shard's own.
+pub(crate) fn be_shard(index: u16) {
+    SHARD.set(Some(index));
+}
+
+/// Whether something that was said on this shard's thread has not reached its own connections: an
+/// answer that is given now has to go the same way, or it would overtake.
+pub(crate) fn has_pending() -> bool {
+    PENDING.get() > 0
+}
+
+impl Batch {
+    /// The batch is applied.
+    pub(crate) fn applied(&self) {
+        if self.own {
+            PENDING.set(PENDING.get().saturating_sub(1));
+        }
+    }
 }
 
 /// Hands deliveries to every shard.
@@ -112,9 +134,10 @@ impl Hub {
     ///
     /// A shard that has ended takes nothing any more; that is no error.
     pub fn deliver_blocking(&self, deltas: Vec<Delta>) {
-        let batch: Batch = deltas.into();
+        let deltas: Arc<[Delta]> = deltas.into();
         for shard in self.shards.iter() {
-            let _ended = shard.blocking_send(Arc::clone(&batch));
+            let deltas = Arc::clone(&deltas);
+            let _ended = shard.blocking_send(Batch { deltas, own: false });
         }
     }
 
@@ -123,11 +146,10 @@ impl Hub {
     /// # Errors
     /// [`Denial::Busy`] when a shard's queue is full; shards before it have taken the delta.
     pub fn try_deliver(&self, delta: Delta) -> Result<(), Denial> {
-        HANDED_OVER.set(HANDED_OVER.get().wrapping_add(1));
-        let batch: Batch = Arc::new([delta]);
+        let deltas: Arc<[Delta]> = Arc::new([delta]);
         let mut outcome = Ok(());
-        for shard in self.shards.iter() {
-            if let Err(mpsc::error::TrySendError::Full(_)) = shard.try_send(Arc::clone(&batch)) {
+        for (index, shard) in self.shards.iter().enumerate() {
+            if try_send(index, shard, Arc::clone(&deltas)).is_err() {
                 outcome = Err(Denial::Busy);
             }
         }
@@ -136,11 +158,21 @@ impl Hub {
 
     /// Delivers to one shard.
     pub(crate) fn try_deliver_to(&self, shard: u16, delta: Delta) -> Result<(), Denial> {
-        HANDED_OVER.set(HANDED_OVER.get().wrapping_add(1));
-        let Some(sender) = self.shards.get(usize::from(shard)) else { return Ok(()) };
-        match sender.try_send(Arc::new([delta])) {
-            Err(mpsc::error::TrySendError::Full(_)) => Err(Denial::Busy),
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        let index = usize::from(shard);
+        let Some(sender) = self.shards.get(index) else { return Ok(()) };
+        try_send(index, sender, Arc::new([delta]))
+    }
+}
+
+/// A shard that has ended takes nothing any more; that is no error.
+fn try_send(index: usize, shard: &mpsc::Sender<Batch>, deltas: Arc<[Delta]>) -> Result<(), Denial> {
+    let own = SHARD.get().is_some_and(|own| usize::from(own) == index);
+    match shard.try_send(Batch { deltas, own }) {
+        Ok(()) => {
+            PENDING.set(PENDING.get() + usize::from(own));
+            Ok(())
         }
+        Err(mpsc::error::TrySendError::Full(_)) => Err(Denial::Busy),
+        Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
     }
 }

@@ -38,7 +38,9 @@ pub(crate) enum Flushed {
 pub(crate) struct Outbox {
     first: Option<Bytes>,
     rest: VecDeque<Bytes>,
-    bytes: usize,
+    bytes: u32,
+    /// Frames that may wait beyond the limit, until they are written.
+    allowed: u32,
 }
 
 impl Outbox {
@@ -48,10 +50,12 @@ impl Outbox {
         bytes_max: usize,
         frames_max: usize,
     ) -> Result<(), Full> {
-        if self.len() >= frames_max || self.bytes + frame.len() > bytes_max {
+        let bytes = u32::try_from(frame.len()).map_err(|_| Full)?.saturating_add(self.bytes);
+        let frames_max = frames_max.saturating_add(self.allowed as usize);
+        if self.len() >= frames_max || bytes as usize > bytes_max {
             return Err(Full);
         }
-        self.bytes += frame.len();
+        self.bytes = bytes;
         if self.first.is_none() {
             self.first = Some(frame);
         } else {
@@ -60,10 +64,15 @@ impl Outbox {
         Ok(())
     }
 
+    /// Lets so many more frames wait than the limit says.
+    pub(crate) fn allow(&mut self, frames: usize) {
+        self.allowed = self.allowed.saturating_add(u32::try_from(frames).unwrap_or(u32::MAX));
+    }
+
     /// Takes the oldest frame.
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
         let frame = self.first.take()?;
-        self.bytes = self.bytes.saturating_sub(frame.len());
+        self.forget_bytes(frame.len());
         self.advance_queue();
         Some(frame)
     }
@@ -78,6 +87,10 @@ impl Outbox {
         self.len() < BEHIND_FRAMES
     }
 
+    fn forget_bytes(&mut self, count: usize) {
+        self.bytes = self.bytes.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
     fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.rest.len()
     }
@@ -85,6 +98,7 @@ impl Outbox {
     /// Moves the next frame to the front; a long queue's memory goes when the last one has.
     fn advance_queue(&mut self) {
         self.first = self.rest.pop_front();
+        self.allowed = self.allowed.saturating_sub(1);
         if self.rest.is_empty() && self.rest.capacity() > KEPT_FRAMES {
             self.rest = VecDeque::new();
         }
@@ -145,7 +159,7 @@ impl Outbox {
     }
 
     fn consume(&mut self, mut written: usize) {
-        self.bytes = self.bytes.saturating_sub(written);
+        self.forget_bytes(written);
         while let Some(first) = &mut self.first {
             if first.len() > written {
                 first.advance(written);

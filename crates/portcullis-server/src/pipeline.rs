@@ -17,7 +17,7 @@ use crate::connection_task::{ConnectionTask, Job};
 use crate::context::{Context, Reply};
 use crate::event_table::{Call, HandlerFuture};
 use crate::frame::Form;
-use crate::hub::{Acknowledge, Delta, handed_over};
+use crate::hub::{Acknowledge, Delta, has_pending};
 use crate::payload::Payload;
 use crate::socket::Socket;
 
@@ -54,8 +54,6 @@ pub(crate) struct AnswerTo {
     pub(crate) socket: Rc<Socket>,
     pub(crate) recipient: Recipient,
     pub(crate) event: EventName,
-    /// What this thread had handed to the hub when the handler started.
-    handed_over: u64,
 }
 
 impl ConnectionTask {
@@ -106,12 +104,12 @@ impl ConnectionTask {
         let shard = Rc::clone(&self.shard);
         let rule = shard.registered.namespaces.rule(socket.rule);
         let declared = rule.and_then(|rule| rule.events.find(ask.event));
-        let (socket, handed_over) = (Rc::clone(socket), handed_over());
+        let socket = Rc::clone(socket);
         match declared.filter(|_| !socketio::is_reserved(ask.event)) {
             Some((name, event)) => {
                 let event_name = EventName::Declared(name);
                 let context = self.context(&socket, &caller, now);
-                let answer = AnswerTo { socket, recipient, event: event_name, handed_over };
+                let answer = AnswerTo { socket, recipient, event: event_name };
                 let call = Call { gate: &shard.gate, caller: &caller, ask, now, context };
                 match event.start(call) {
                     Ok(future) => self.run(future, answer, now),
@@ -121,7 +119,7 @@ impl ConnectionTask {
             None => {
                 let denial = shard.gate.refuse_unknown(&caller, ask, now);
                 let event = EventName::Unknown(ask.event.into());
-                let answer = AnswerTo { socket, recipient, event, handed_over };
+                let answer = AnswerTo { socket, recipient, event };
                 self.answer(&answer, Err(denial), now);
             }
         }
@@ -171,7 +169,7 @@ impl ConnectionTask {
             Recipient::Nobody => {
                 let payload = refusal.error_event(Some(answer.event.as_str()));
                 let text = self.event_text(&answer.socket, "error", &payload);
-                self.shard.send(&self.connection, frame(Opcode::Text, text.as_bytes()));
+                self.say(vec![frame(Opcode::Text, text.as_bytes())]);
             }
             Recipient::Ack(_) | Recipient::Plain(_) => {
                 self.reply(answer, &Payload::raw(refusal.reply()));
@@ -209,17 +207,24 @@ impl ConnectionTask {
         };
         let first = frame(Opcode::Text, text.as_bytes());
         let attachments = payload.attachments().iter().map(|bytes| frame(Opcode::Binary, bytes));
-        // What the handler emitted is still on its way through the hub: the answer goes after it.
-        if handed_over() != answer.handed_over {
-            let frames = std::iter::once(first.clone()).chain(attachments.clone()).collect();
-            let connection = self.connection.id;
-            let delta = Delta::Acknowledge(Acknowledge { connection, frames });
+        if attachments.len() == 0 && !has_pending() {
+            self.shard.send(&self.connection, first);
+        } else {
+            self.say(std::iter::once(first).chain(attachments).collect());
+        }
+    }
+
+    /// Sends to this connection. What handlers emitted may still be on its way through the hub:
+    /// then this goes after it.
+    fn say(&self, frames: Vec<Bytes>) {
+        let connection = self.connection.id;
+        if has_pending() {
+            let delta = Delta::Acknowledge(Acknowledge { connection, frames: frames.clone() });
             if self.shard.hub.try_deliver_to(connection.shard, delta).is_ok() {
                 return;
             }
         }
-        self.shard.send(&self.connection, first);
-        for frame in attachments {
+        for frame in frames {
             self.shard.send(&self.connection, frame);
         }
     }

@@ -15,7 +15,7 @@ use tokio::task::LocalSet;
 
 use crate::builder::Builder;
 use crate::http_move::Moved;
-use crate::hub::Batch;
+use crate::hub::{Batch, be_shard};
 use crate::listen::bind;
 use crate::metrics::Metrics;
 use crate::private::Private;
@@ -122,6 +122,7 @@ pub(crate) fn start(builder: Builder) -> Result<Running, ServerError> {
         let index = u16::try_from(index).unwrap_or(u16::MAX);
         let (common, drained) = (common.clone(), drained.clone());
         threads.push(thread(&format!("shard-{index}"), move |local, runtime| {
+            be_shard(index);
             let shard = Rc::new(Shard::new(index, common));
             run(local, runtime, shard.run(listener, inbox, arrivals, drained));
         })?);
