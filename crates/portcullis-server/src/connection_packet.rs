@@ -11,8 +11,9 @@ use portcullis_wire::websocket::{FrameFault, FrameLimits, Message, Opcode, frame
 
 use crate::attachments::{Awaiting, Purpose};
 use crate::connection::{Compression, End, session_options};
-use crate::connection_task::ConnectionTask;
+use crate::connection_task::{ConnectionTask, Job};
 use crate::frame::Form;
+use crate::hub::has_pending;
 use crate::raw_engine::EngineMessage;
 
 /// Between two control frames, in milliseconds: ten a second.
@@ -213,7 +214,7 @@ impl ConnectionTask {
             SocketPacket::Connect { namespace, payload } => {
                 self.connect_packet(namespace, payload, now);
             }
-            SocketPacket::Disconnect { namespace } => self.disconnect_packet(namespace),
+            SocketPacket::Disconnect { namespace } => self.disconnect_packet(namespace, now),
             SocketPacket::Event { namespace, ack, json } => {
                 if let Some(socket) = self.joined_socket(namespace) {
                     self.socket_event(&socket, json, &[], ack, now);
@@ -269,7 +270,18 @@ impl ConnectionTask {
         }
     }
 
-    fn disconnect_packet(&mut self, namespace: &str) {
+    fn disconnect_packet(&mut self, namespace: &str, now: Now) {
+        match self.connection.socket(namespace) {
+            Some(socket) if has_pending() => {
+                self.start_job(Job::Leave(socket.namespace.clone()), now);
+            }
+            Some(_) => self.leave(namespace),
+            None => {}
+        }
+    }
+
+    /// The client is in a namespace no more.
+    pub(crate) fn leave(&mut self, namespace: &str) {
         if let Some(socket) = self.connection.socket(namespace) {
             self.shard.leave_namespace(&socket, "client namespace disconnect");
             // Only who was somewhere gets time for another CONNECT.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use portcullis_guard::{ConnectionSlot, Cookies};
-use portcullis_model::{ClosedBy, Denial, Now, Secret};
+use portcullis_model::{ClosedBy, Denial, Namespace, Now, Secret};
 use portcullis_wire::websocket::{Decoder, close_frame};
 
 use crate::attachments::Awaiting;
@@ -15,6 +15,7 @@ use crate::connect_job::Connecting;
 use crate::connection::{Connection, End, Transport};
 use crate::event_table::HandlerFuture;
 use crate::frame::Form;
+use crate::hub::has_pending;
 use crate::outbox::Flushed;
 use crate::pipeline::AnswerTo;
 use crate::polling::Farewell;
@@ -37,6 +38,8 @@ pub(crate) enum Job {
     },
     /// A CONNECT.
     Connect(Box<Connecting>),
+    /// The client leaves a namespace, once it has what was emitted to it before.
+    Leave(Namespace),
 }
 
 /// What is remembered until somebody is signed in, and not longer.
@@ -240,6 +243,14 @@ impl ConnectionTask {
                 }
                 waits => waits.map(|connecting| Job::Connect(Box::new(connecting))),
             },
+            Job::Leave(namespace) if has_pending() && !timed_out => {
+                context.waker().wake_by_ref();
+                Some(Job::Leave(namespace))
+            }
+            Job::Leave(namespace) => {
+                self.leave(namespace.as_str());
+                None
+            }
         };
         match waits {
             Some(job) => {
