@@ -8,7 +8,6 @@ import { chromium } from "playwright-core";
 /** @typedef {import("playwright-core").Browser} Browser */
 /** @typedef {import("playwright-core").Page} Page */
 /** @typedef {import("playwright-core").WebSocketRoute} WebSocketRoute */
-/** @typedef {import("./server.mjs").Server} Server */
 
 const SCREENSHOTS = process.env["SCREENSHOT_DIR"] ?? join(tmpdir(), "portcullis-screenshots");
 
@@ -33,13 +32,14 @@ export async function launch() {
  * @typedef {object} Visit
  * @property {import("playwright-core").BrowserContextOptions} [window]
  * @property {string} [url] where to, when not to the page itself
+ * @property {(page: Page) => Promise<void>} [before] prepares the page before it goes anywhere
  * @property {(socket: WebSocketRoute) => void} [between] stands between the page and the server
  */
 
 /**
  * A person's own browser window at the server's page.
  * @param {Browser} browser
- * @param {Server} server
+ * @param {{ url: string }} server
  * @param {Visit} [options]
  */
 export async function visit(browser, server, options = {}) {
@@ -75,6 +75,7 @@ export async function visit(browser, server, options = {}) {
     });
   });
   if (options.between !== undefined) await page.routeWebSocket(/socket\.io/, options.between);
+  await options.before?.(page);
   await page.goto(options.url ?? server.url);
   return { page, complaints, close: () => context.close() };
 }

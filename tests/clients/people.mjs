@@ -7,6 +7,7 @@ import { io } from "socket.io-client";
 /** @typedef {import("./server.mjs").Server} Server */
 /** @typedef {import("socket.io-client").Socket} Socket */
 /** @typedef {import("node:http").IncomingHttpHeaders} Headers */
+/** @typedef {{ reconnection?: boolean, transports?: ("polling" | "websocket")[] }} Reach */
 /** @typedef {{ status: number, headers: Headers, body: any }} Answer */
 /** @typedef {{ ok: boolean, error?: Fault } & Record<string, any>} Ack */
 /** @typedef {{ code: string, message: string, ref: string } & Record<string, any>} Fault */
@@ -79,14 +80,14 @@ export async function login(server, username, password = PASSWORD) {
  * A stock Socket.IO client that does not connect yet.
  * @param {Server} server
  * @param {Record<string, unknown>} auth
- * @param {{ origin?: string, reconnection?: boolean }} [options]
+ * @param {{ origin?: string } & Reach} [options]
  * @returns {Socket}
  */
 export function client(server, auth, options = {}) {
   return io(server.url, {
     autoConnect: false,
     forceNew: true,
-    transports: ["websocket"],
+    transports: options.transports ?? ["websocket"],
     ca: server.ca,
     extraHeaders: { Origin: options.origin ?? server.url },
     auth,
@@ -100,7 +101,7 @@ export function client(server, auth, options = {}) {
  * A connected Socket.IO client.
  * @param {Server} server
  * @param {{ token: string }} person
- * @param {{ reconnection?: boolean }} [options]
+ * @param {Reach} [options]
  */
 export async function connect(server, person, options) {
   const socket = client(server, { token: person.token }, options);

@@ -1,7 +1,7 @@
 //! What a fresh machine lacks, installed the way its own tools do it.
 //! Never: installed twice; never a download of our own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -10,6 +10,10 @@ use crate::command::{is_there, must, program, root, step};
 
 /// Oldest Node.js that works.
 const NODE_MIN: u32 = 20;
+/// Oldest Python that the Python story runs on.
+const PYTHON_MIN: (u32, u32) = (3, 11);
+/// What the Python story needs, each exactly.
+const PYTHON_REQUIREMENTS: &str = "tests/clients/python/requirements.txt";
 /// Folders with an npm lock file of their own.
 const NODE_FOLDERS: [&str; 2] = ["web", "tests/clients"];
 
@@ -30,7 +34,7 @@ pub(crate) fn for_tests() -> Result<()> {
     for folder in NODE_FOLDERS {
         node_packages(folder)?;
     }
-    Ok(())
+    python_packages()
 }
 
 fn check_node() -> Result<()> {
@@ -61,6 +65,62 @@ pub(crate) fn node_packages(folder: &str) -> Result<()> {
     must(program("npm", &["ci", "--no-audit", "--no-fund"], folder))
 }
 
+/// The packages of the Python story, in an environment of their own.
+fn python_packages() -> Result<()> {
+    let wanted = root().join(PYTHON_REQUIREMENTS);
+    let wanted = std::fs::read(&wanted).with_context(|| format!("read {}", wanted.display()))?;
+    let environment = python_environment();
+    // Written last: what it holds is installed, all of it.
+    let done = environment.join("installed.txt");
+    if std::fs::read(&done).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    check_python()?;
+    let folder = environment.to_string_lossy();
+    must(program("python3", &["-m", "venv", "--clear", &folder], "."))?;
+    let python = story_python();
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary"];
+    let what = [":all:", "--no-deps", "--requirement", PYTHON_REQUIREMENTS];
+    must(program(&python.to_string_lossy(), &[&pip[..], &what].concat(), "."))?;
+    std::fs::write(&done, wanted).with_context(|| format!("write {}", done.display()))
+}
+
+fn check_python() -> Result<()> {
+    let output = Command::new("python3").arg("--version").output();
+    let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let (major, minor) = PYTHON_MIN;
+    if version.as_deref().ok().and_then(python_version).is_none_or(|seen| seen < PYTHON_MIN) {
+        bail!("Python {major}.{minor} or newer is needed for its story");
+    }
+    // Debian leaves out what makes environments.
+    let pip = Command::new("python3").args(["-m", "ensurepip", "--version"]).output();
+    if !pip.is_ok_and(|output| output.status.success()) {
+        apt("python3-venv")?;
+    }
+    Ok(())
+}
+
+/// `Python 3.11.7` is 3 and 11.
+fn python_version(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.trim().strip_prefix("Python ")?.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Where Cargo builds.
+pub(crate) fn target() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    target.map_or_else(|| root().join("target"), Into::into)
+}
+
+fn python_environment() -> PathBuf {
+    target().join("python-stories")
+}
+
+/// The Python that the stories' own packages are installed for.
+pub(crate) fn story_python() -> PathBuf {
+    python_environment().join("bin/python")
+}
+
 fn apt(package: &str) -> Result<()> {
     println!("installing the Debian package {package}");
     if !is_root() {
@@ -84,6 +144,21 @@ fn is_root() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_of_python() {
+        let cases = [
+            ("Python 3.11.7\n", Some((3, 11))),
+            ("Python 3.9.2", Some((3, 9))),
+            ("Python 4.0", Some((4, 0))),
+            ("3.11", None),
+            ("Python 3", None),
+            ("", None),
+        ];
+        for (version, expect) in cases {
+            assert_eq!(python_version(version), expect, "{version:?}");
+        }
+    }
 
     #[test]
     fn versions_of_node() {

@@ -1,11 +1,11 @@
 //! Everything that has to be green, in the order in which failures are cheapest.
 //! Never: a step that is left out without saying so.
 
-use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::command::{must, program, root, step};
+use crate::command::{must, program, step};
 use crate::{install, run, tidy};
 
 /// Seconds each fuzz target runs.
@@ -30,16 +30,19 @@ pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
     step("lints");
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     must(program("cargo", &clippy, "."))?;
-    step("build the server");
-    must(program("cargo", &["build", "--package", "portcullis"], "."))?;
+    step("build the server and the examples");
+    let parts = ["build", "--package", "portcullis", "--bins", "--examples"];
+    must(program("cargo", &parts, "."))?;
     step("tests in Rust: unit and over the wire");
     must(program("cargo", &["nextest", "run", "--workspace", "--no-fail-fast"], "."))?;
     step("examples in the documentation");
     must(program("cargo", &["test", "--workspace", "--doc", "--quiet"], "."))?;
     fuzz(without_fuzz)?;
-    step("stories: stock clients and a browser");
+    step("stories: stock clients, a browser, and Node's own server beside this one");
     let mut stories = program("npm", &["run", "--silent", "test"], "tests/clients");
-    stories.env("PORTCULLIS_BIN", built());
+    stories.env("PORTCULLIS_BIN", built("portcullis"));
+    stories.env("PORTCULLIS_EXAMPLES", built("examples"));
+    stories.env("STORY_PYTHON", install::story_python());
     must(stories)?;
     println!("\neverything is green");
     Ok(())
@@ -49,10 +52,9 @@ fn npm(script: &str, folder: &str) -> Result<()> {
     must(program("npm", &["run", "--silent", script], folder))
 }
 
-/// The server that was just built.
-fn built() -> OsString {
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    target.map_or_else(|| root().join("target"), Into::into).join("debug/portcullis").into()
+/// What was just built.
+fn built(name: &str) -> PathBuf {
+    install::target().join("debug").join(name)
 }
 
 /// A short run of every fuzz target over its committed corpus and what grows from it.

@@ -53,13 +53,13 @@ impl ConnectionTask {
         true
     }
 
-    /// What the last poll is told: the one that waits, or one that comes while there is more to
-    /// read than that it is over.
+    /// What the last poll is told: the one that waits, or the next one of a client that is between
+    /// two polls and does not know yet.
     pub(crate) fn say_farewell(&mut self, end: &End) {
         let packet = if *end == End::Goodbye { b'6' } else { b'1' };
-        let unread = self.connection.front_bytes().is_some() && is_worth_reading(end);
+        let is_awaited = is_worth_waiting(end);
         self.connection.with_polling(|polling| {
-            polling.farewell = if polling.is_polled() || unread {
+            polling.farewell = if polling.is_polled() || is_awaited {
                 Farewell::Waiting(packet)
             } else {
                 Farewell::Taken
@@ -70,8 +70,8 @@ impl ConnectionTask {
     }
 }
 
-/// Whether what is queued is kept for a client that is between two polls.
-fn is_worth_reading(end: &End) -> bool {
+/// Whether the end is kept for a client that is between two polls.
+fn is_worth_waiting(end: &End) -> bool {
     match end {
         End::Peer | End::Goodbye => false,
         End::Refused(denial) | End::Told(denial) => !matches!(

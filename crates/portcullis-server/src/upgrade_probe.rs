@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::connection::{Compression, Connection};
 use crate::http::HttpConnection;
-use crate::polling::{Handover, Polling, Probe};
+use crate::polling::{Farewell, Handover, Polling, Probe};
 
 /// Longest packet of this phase is `2probe`.
 const PROBE_MAX_BYTES: u32 = 64;
@@ -70,7 +70,10 @@ pub(crate) async fn run(
     let (decoder, bound) = (Decoder::new(), Rc::clone(&connection));
     let mut probing = Probing { http, connection: bound, decoder, compression };
     let switched = timeout(deadline, probing.run()).await.unwrap_or(false);
-    let Probing { http, .. } = probing;
+    let Probing { mut http, .. } = probing;
+    if switched && connection.is_ending() {
+        hand_over_last(&mut http, &connection).await;
+    }
     if !switched || connection.is_ending() {
         drop(turn);
         return close(http).await;
@@ -153,6 +156,18 @@ impl Probing {
             }
         }
     }
+}
+
+/// The session ended while its client moved: what it was told last comes by the way it listens on.
+async fn hand_over_last(http: &mut HttpConnection, connection: &Connection) {
+    let mut last = Vec::new();
+    while let Some(frame) = connection.pop() {
+        last.extend_from_slice(&frame);
+    }
+    connection.with_polling(|polling| polling.farewell = Farewell::Taken);
+    connection.wake();
+    let deadline = Duration::from_millis(http.shard.options.close_timeout_ms);
+    let _written = timeout(deadline, http.write_all(last.into())).await;
 }
 
 /// Says goodbye to a WebSocket that is not wanted.

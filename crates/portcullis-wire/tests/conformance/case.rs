@@ -67,28 +67,55 @@ impl Case {
         Self { extension: Extension::Deflate, ..self }
     }
 
-    /// At once, byte by byte or in small pieces, and in pieces of a prime length.
-    pub(crate) fn check(&self) {
-        let small = if self.bytes.len() <= 600 { 1 } else { 61 };
-        for piece in [self.bytes.len().max(1), small, 997] {
-            assert_eq!(self.run(piece), self.expect, "{} in pieces of {piece}", self.name);
+    /// At once, in pieces of every small size, and cut in two at every byte of a short case.
+    ///
+    /// The inflater is every other case's as well, as it is that of many connections.
+    pub(crate) fn check(&self, inflater: &mut Inflater) {
+        let length = self.bytes.len();
+        assert_eq!(self.run(&[&self.bytes], inflater), self.expect, "{} at once", self.name);
+        let sizes: &[usize] = match length {
+            0..=600 => &[1, 2, 3, 4, 5, 6, 7],
+            601..=20_000 => &[1, 7, 61, 997],
+            _ => &[61, 997, 4_093],
+        };
+        for size in sizes {
+            let pieces: Vec<_> = self.bytes.chunks(*size).collect();
+            assert_eq!(
+                self.run(&pieces, inflater),
+                self.expect,
+                "{} in pieces of {size}",
+                self.name
+            );
+        }
+        let cuts: Vec<usize> = match length {
+            0..=200 => (1..length).collect(),
+            // Within the header, and before the last byte.
+            201..=20_000 => (1..=14).chain([length - 1]).collect(),
+            _ => vec![1, 9, length - 1],
+        };
+        for cut in cuts {
+            let (head, tail) = self.bytes.split_at(cut);
+            assert_eq!(
+                self.run(&[head, tail], inflater),
+                self.expect,
+                "{} cut at {cut}",
+                self.name
+            );
         }
     }
 
-    fn run(&self, piece: usize) -> Vec<Seen> {
+    fn run(&self, pieces: &[&[u8]], inflater: &mut Inflater) -> Vec<Seen> {
         let mut decoder = Decoder::new();
-        let mut inflater = Inflater::default();
         let mut seen = Vec::new();
-        for piece in self.bytes.chunks(piece) {
+        let held_max = self.limits.message_max_bytes as usize + 400;
+        for piece in pieces {
             let mut piece = piece.to_vec();
             let mut from = 0;
             while from < piece.len() {
                 let rest = &mut piece[from..];
                 let step = match self.extension {
                     Extension::None => decoder.decode(rest, &self.limits, 0),
-                    Extension::Deflate => {
-                        decoder.decode_deflated(rest, &self.limits, 0, &mut inflater)
-                    }
+                    Extension::Deflate => decoder.decode_deflated(rest, &self.limits, 0, inflater),
                 };
                 match step {
                     Ok(step) => {
@@ -100,6 +127,7 @@ impl Case {
                         return seen;
                     }
                 }
+                assert!(decoder.held_bytes() <= held_max, "{}", self.name);
             }
         }
         seen

@@ -2,30 +2,100 @@
 //! Never: a context taken over from one message to the next.
 
 use flate2::{Compress, Compression, FlushCompress};
-use portcullis_wire::websocket::FrameFault;
+use portcullis_wire::websocket::{self, FrameFault, Opcode};
+use portcullis_wire::websocket_deflate::Deflater;
 
 use crate::case::{Case, Seen, frame, text};
 
 const SIZES: [usize; 10] = [0, 1, 16, 64, 256, 1024, 4096, 8192, 32_768, 131_072];
 
-/// Words that compress as text does: about three to one.
-fn words(size: usize) -> String {
-    let mut state = 7_u32;
-    let mut words = String::new();
-    while words.len() < size {
-        state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345);
-        let known = ["socket", "frame ", "mask, ", "close\n", "ping: ", "text  "];
-        words.push_str(known[(state >> 16) as usize % known.len()]);
-        words.push(char::from(b'a' + (state >> 24) as u8 % 26));
+/// The largest size, which takes long with every kind, stands for itself.
+fn kinds_and_sizes() -> impl Iterator<Item = (Kind, usize)> {
+    let all = SIZES.into_iter().flat_map(|size| Kind::ALL.map(|kind| (kind, size)));
+    all.filter(|(kind, size)| *size < 100_000 || matches!(kind, Kind::Words))
+}
+
+/// What messages are made of.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Compresses as text does, about three to one.
+    Words,
+    /// The same with characters of two to four bytes.
+    Script,
+    /// Long repetitions, short of what is taken for a bomb.
+    Repeated,
+    /// Does not compress.
+    Noise,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Words, Self::Script, Self::Repeated, Self::Noise];
+
+    fn is_text(self) -> bool {
+        !matches!(self, Self::Noise)
     }
-    words.truncate(size);
-    words
+
+    /// At most `size` bytes, cut at a character.
+    fn payload(self, size: usize) -> Vec<u8> {
+        let known: &[&str] = match self {
+            Self::Words => &["socket", "frame ", "mask, ", "close\n", "ping: ", "text  "],
+            Self::Script => &["Straße ", "κόσμος ", "日本語", "👩‍👧 ", "привет "],
+            Self::Repeated => &["a", "bb"],
+            Self::Noise => return numbers().map(|number| number as u8).take(size).collect(),
+        };
+        let mut text = String::new();
+        for number in numbers() {
+            if text.len() >= size {
+                break;
+            }
+            let word = known[number as usize % known.len()];
+            match self {
+                Self::Repeated => text.push_str(&word.repeat(150)),
+                _ => text.push_str(word),
+            }
+            text.push(char::from(b'a' + (number >> 8) as u8 % 26));
+        }
+        text.truncate(text.floor_char_boundary(size));
+        text.into_bytes()
+    }
+
+    fn seen(self, payload: &[u8]) -> Seen {
+        match self {
+            Self::Noise => Seen::Binary(payload.to_vec()),
+            _ => text(std::str::from_utf8(payload).unwrap()),
+        }
+    }
+
+    /// The first byte of a frame that is its whole message.
+    fn first(self) -> u8 {
+        if self.is_text() { 0x81 } else { 0x82 }
+    }
+}
+
+/// Without a pattern, and the same every time.
+fn numbers() -> impl Iterator<Item = u32> {
+    let mut state = 7_u64;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 40) as u32
+    })
 }
 
 fn deflate(payload: &[u8], level: Compression) -> Vec<u8> {
     let mut state = Compress::new(level, false);
     let mut output = Vec::with_capacity(payload.len() * 2 + 64);
     state.compress_vec(payload, &mut output, FlushCompress::Sync).unwrap();
+    output.strip_suffix(&[0, 0, 0xff, 0xff]).unwrap().to_vec()
+}
+
+/// As a peer with a small window does it: nothing it writes reaches further back than that.
+fn deflate_within(payload: &[u8], window: usize) -> Vec<u8> {
+    let mut state = Compress::new(Compression::fast(), false);
+    let mut output = Vec::with_capacity(payload.len() * 2 + 64);
+    for part in payload.chunks(window) {
+        output.reserve(window * 2 + 64);
+        state.compress_vec(part, &mut output, FlushCompress::Full).unwrap();
+    }
     output.strip_suffix(&[0, 0, 0xff, 0xff]).unwrap().to_vec()
 }
 
@@ -37,20 +107,72 @@ fn in_pieces(first: u8, payload: &[u8], pieces: usize) -> Vec<Vec<u8>> {
     frames
 }
 
-pub(crate) fn cases() -> Vec<Case> {
+/// Every kind in every size: whole, in pieces, and compressed as well as can be.
+pub(crate) fn messages() -> Vec<Case> {
     let mut cases = Vec::new();
-    for size in SIZES {
-        let words = words(size);
-        for (name, level) in [("fast", Compression::fast()), ("best", Compression::best())] {
-            let payload = deflate(words.as_bytes(), level);
-            let frames = [frame(0xc1, &payload)];
-            cases.push(Case::new(format!("text of {size}, {name}"), &frames, vec![text(&words)]));
-            let frames = in_pieces(0x42, &payload, 7);
-            let seen = vec![Seen::Binary(words.clone().into_bytes())];
-            cases.push(Case::new(format!("binary of {size}, {name}, in pieces"), &frames, seen));
+    for (kind, size) in kinds_and_sizes() {
+        let name = format!("{kind:?} of {size}");
+        let payload = kind.payload(size);
+        let seen = vec![kind.seen(&payload)];
+        let (compressed, plain) = (kind.first() | 0x40, kind.first());
+        let fast = deflate(&payload, Compression::fast());
+        let best = deflate(&payload, Compression::best());
+        let stored = deflate(&payload, Compression::none());
+        let shapes = [
+            ("whole", vec![frame(compressed, &fast)]),
+            ("in pieces", in_pieces(compressed & 0x7f, &best, 7)),
+            ("stored", vec![frame(compressed, &stored)]),
+            ("not compressed", vec![frame(plain, &payload)]),
+        ];
+        for (shape, frames) in shapes {
+            cases.push(Case::new(format!("{name}, {shape}"), &frames, seen.clone()));
         }
     }
-    cases.extend(beside());
+    cases.into_iter().map(Case::deflated).collect()
+}
+
+/// Peers that keep to a window of 8 to 15 bits, which the largest one reads as well.
+pub(crate) fn windows() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for bits in 8..=15 {
+        for size in [1024, 8192, 65_536] {
+            let payload = Kind::Words.payload(size);
+            let frames = [frame(0xc1, &deflate_within(&payload, 1 << bits))];
+            let seen = vec![Kind::Words.seen(&payload)];
+            cases.push(Case::new(format!("{size} within {bits} bits"), &frames, seen));
+        }
+    }
+    cases.into_iter().map(Case::deflated).collect()
+}
+
+/// What we send, masked as a client must: it reads as what went in, and keeps no context.
+pub(crate) fn ours() -> Vec<Case> {
+    let mut deflater = Deflater::default();
+    let mut cases = Vec::new();
+    for (kind, size) in kinds_and_sizes() {
+        let payload = kind.payload(size);
+        let opcode = if kind.is_text() { Opcode::Text } else { Opcode::Binary };
+        let sent = deflater.frame(opcode, &payload);
+        let sent = sent.unwrap_or_else(|| websocket::frame(opcode, &payload));
+        assert!(sent.len() <= payload.len() + 10);
+        let frames = [as_client(&sent), as_client(&sent)];
+        let seen = vec![kind.seen(&payload); 2];
+        cases.push(Case::new(format!("our {kind:?} of {size}"), &frames, seen));
+    }
+    cases.into_iter().map(Case::deflated).collect()
+}
+
+fn as_client(sent: &[u8]) -> Vec<u8> {
+    let header = match sent[1] {
+        126 => 4,
+        127 => 10,
+        _ => 2,
+    };
+    frame(sent[0], &sent[header..])
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = beside();
     cases.extend(wrong());
     cases.into_iter().map(Case::deflated).collect()
 }
@@ -74,6 +196,33 @@ fn beside() -> Vec<Case> {
         Case::new("a stored block", &[frame(0xc1, &stored)], vec![text("Hello")]),
         Case::new("a last block", &[frame(0xc1, &last_block)], vec![text("Hello")]),
         Case::new("an empty block", &[frame(0xc1, &[0x02, 0x00])], vec![text("")]),
+        Case::new("nothing at all", &[frame(0xc1, b"")], vec![text("")]),
+        Case::new("a last block alone", &[frame(0xc1, &last_block[..7])], vec![text("Hello")]),
+        Case::new(
+            "two last blocks",
+            &[frame(0xc1, &[&last_block[..7], &last_block].concat())],
+            vec![text("HelloHello")],
+        ),
+        Case::new(
+            "not compressed, then in pieces",
+            &[&[frame(0x82, b"plain")], &in_pieces(0x41, &hello, 3)[..]].concat(),
+            vec![Seen::Binary(b"plain".to_vec()), text("Hello")],
+        ),
+        Case::new(
+            "pieces, all but the first empty",
+            &[frame(0x41, &hello), frame(0x00, b""), frame(0x80, b"")],
+            vec![text("Hello")],
+        ),
+        Case::new(
+            "pieces, the first empty",
+            &[frame(0x41, b""), frame(0x80, &hello)],
+            vec![text("Hello")],
+        ),
+        Case::new(
+            "a close between",
+            &[frame(0x41, &hello[..3]), frame(0x88, b"\x03\xe8"), frame(0x80, &hello[3..])],
+            vec![Seen::Close(Some(1000), String::new())],
+        ),
         Case::new("a ping between", &pinged, vec![Seen::Ping(b"p".to_vec()), text("Hello")]),
         Case::new(
             "characters cut by pieces",
@@ -89,6 +238,10 @@ fn wrong() -> Vec<Case> {
     let bits = || fault(FrameFault::ReservedBits);
     let bomb = deflate(&vec![0; 1_000_000], Compression::best());
     let no_text = deflate(b"\xff\xfe", Compression::fast());
+    let half = deflate(b"caf\xc3", Compression::fast());
+    let even = Kind::Words.payload(4096);
+    let all = deflate(&even, Compression::fast());
+    let odd = deflate(&Kind::Words.payload(4097), Compression::fast());
     let begun = frame(0x41, &hello);
     vec![
         Case::new("a ping with the bit", &[frame(0xc9, b"")], bits()),
@@ -100,6 +253,47 @@ fn wrong() -> Vec<Case> {
         Case::new("two bits", &[frame(0xe1, &hello)], bits()),
         Case::new("no DEFLATE", &[frame(0xc1, b"hello world")], fault(FrameFault::Deflate)),
         Case::new("all ones", &[frame(0xc1, &[0xff; 8])], fault(FrameFault::Deflate)),
+        Case::new("cut short", &[frame(0xc1, &hello[..3])], fault(FrameFault::Deflate)),
+        Case::new(
+            "cut short, then the next",
+            &[frame(0xc1, &hello[..hello.len() - 1]), frame(0xc1, &hello)],
+            fault(FrameFault::Deflate),
+        ),
+        Case::new(
+            "the bytes a sender takes off",
+            &[frame(0xc1, &[&hello[..], &[0, 0, 0xff, 0xff]].concat())],
+            fault(FrameFault::Deflate),
+        ),
+        Case::new(
+            "a context taken over",
+            &[frame(0xc1, &hello), frame(0xc1, &[0xf2, 0x00, 0x11, 0x00, 0x00])],
+            vec![text("Hello"), Seen::Fault(FrameFault::Deflate)],
+        ),
+        Case::new(
+            "seventeen streams",
+            &[frame(0xc1, &[0x03, 0x00].repeat(17))],
+            fault(FrameFault::Deflate),
+        ),
+        Case::new(
+            "compressed text inside text",
+            &[frame(0x01, b"one"), frame(0xc1, &hello)],
+            fault(FrameFault::Continuation),
+        ),
+        Case::new(
+            "a reserved opcode with the bit",
+            &[frame(0xc3, b"")],
+            fault(FrameFault::ReservedBits),
+        ),
+        Case::new("a character cut off inside", &[frame(0xc1, &half)], fault(FrameFault::Utf8)),
+        Case::new(
+            "too many pieces",
+            &[&[frame(0x41, b"")], &vec![frame(0x00, b""); 64][..]].concat(),
+            fault(FrameFault::Fragments),
+        ),
+        Case::new("just large enough", &[frame(0xc2, &all)], vec![Seen::Binary(even)])
+            .limited(4096),
+        Case::new("one byte too large", &[frame(0xc2, &odd)], fault(FrameFault::TooLarge))
+            .limited(4096),
         Case::new("no UTF-8 inside", &[frame(0xc1, &no_text)], fault(FrameFault::Utf8)),
         Case::new("a bomb", &[frame(0xc1, &bomb)], fault(FrameFault::Ratio)),
         Case::new("a bomb over the limit", &[frame(0xc2, &bomb)], fault(FrameFault::TooLarge))

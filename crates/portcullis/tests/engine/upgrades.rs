@@ -2,7 +2,7 @@
 //! Never: harm to the session by what goes wrong on the way.
 
 use portcullis_test::{
-    Answer, ClientFrame, Config, Gauges, PollingClient, RawWebSocket, Request, SioClient,
+    Answer, ClientFrame, Config, Gauges, PollingClient, RawWebSocket, Request, SioClient, counter,
     frame_bytes, hs256, packets, until,
 };
 use serde_json::json;
@@ -337,7 +337,10 @@ fn t_180_a_post_under_way_is_worked_off_before_the_switch() {
         .collect();
     let mut posting = client.connection();
     let request = client.post_request(body.join("\u{1e}").as_bytes());
+    let requests = || counter(&server, "portcullis_http_requests_total");
+    let before = requests();
     posting.send(&request.bytes());
+    until("the post to be taken up", || (requests() > before).then_some(()));
     socket.send_text("5");
     socket.send_text("42100[\"room:list\",{}]");
     for number in 0..=100 {
