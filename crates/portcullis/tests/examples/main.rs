@@ -1,6 +1,7 @@
-//! The examples, run as programs and used as their readers would. The cursor board and the open
-//! server have tests of their own in `tests/engine`.
+//! The examples, run as programs and used as their readers would.
 //! Never: an example that only compiles.
+//!
+//! The cursor board and the open server are tested in `tests/engine`.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says so")]
 
 use std::net::SocketAddr;
