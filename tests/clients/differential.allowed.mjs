@@ -54,6 +54,8 @@ function withoutError(code) {
   };
 }
 
+const KINDS = ["entered", "refused", "event"];
+
 /** @type {Addition[]} */
 export const ADDITIONS = [
   {
@@ -101,33 +103,6 @@ export const ADDITIONS = [
     },
   },
   {
-    name: "packets of one body are handled one after the other",
-    reference: "answers CONNECT packets and events of one body in orders of their own",
-    here: "answers in the order of the packets",
-    why: "a packet is not looked at while the one before it is still at work",
-    without(difference) {
-      const { sent, reference, ours } = difference;
-      const isSame = ["entered", "refused", "event"].every(
-        (wanted) => ofKind(reference, wanted).join() === ofKind(ours, wanted).join(),
-      );
-      return sent.length > 1 && isSame ? withReceived(difference) : difference;
-    },
-  },
-  {
-    name: "what stands before the end is answered",
-    reference: "forgets the answers to a body that also leaves or ends the session",
-    here: "answers what came before",
-    why: "a packet is not looked at while the one before it is still at work",
-    without(difference) {
-      const { sent, reference, ours } = difference;
-      const isLeft = !reference.open || sent.some((each) => /^41/.test(String(each)));
-      const isMore = ["entered", "refused", "event"].every((wanted) =>
-        isWithin(ofKind(reference, wanted), ofKind(ours, wanted)),
-      );
-      return sent.length > 1 && isLeft && isMore ? withReceived(difference) : difference;
-    },
-  },
-  {
     name: "a body is looked over before any of its packets counts",
     reference: "handles what stands before a broken packet",
     here: "handles nothing of the body",
@@ -137,6 +112,48 @@ export const ADDITIONS = [
       const isWhole = !sent.some((packet) => typeof packet === "string" && !/^[134b]/.test(packet));
       if (isWhole || ours.open || reference.open || ours.received.length > 0) return difference;
       return { ...difference, ours: { ...ours, received: reference.received } };
+    },
+  },
+  {
+    name: "packets of one body are handled one after the other",
+    reference: "answers CONNECT packets and events of one body in orders of their own",
+    here: "answers in the order of the packets",
+    why: "a packet is not looked at while the one before it is still at work",
+    without(difference) {
+      const { sent, reference, ours } = difference;
+      const isSame = KINDS.every(
+        (wanted) => ofKind(reference, wanted).join() === ofKind(ours, wanted).join(),
+      );
+      return sent.length > 1 && isSame ? withReceived(difference) : difference;
+    },
+  },
+  {
+    name: "answers that are on their way when a packet ends the session",
+    reference: "forgets those of the same body, and of the same moment",
+    here: "gives those it has, and forgets what is still being handed over",
+    why: "whoever breaks the protocol is told so at once, and not waited for",
+    without(difference) {
+      const { sent, reference, ours } = difference;
+      const isFewer = KINDS.every((wanted) => {
+        const [theirs, own] = [ofKind(reference, wanted), ofKind(ours, wanted)];
+        return isWithin(theirs, own) || isWithin(own, theirs);
+      });
+      const isEnded = !reference.open && !ours.open;
+      return sent.length > 1 && isEnded && isFewer ? withReceived(difference) : difference;
+    },
+  },
+  {
+    name: "what was said before leaving is answered",
+    reference: "forgets the answers to a body that also leaves",
+    here: "answers what came before",
+    why: "a packet is not looked at while the one before it is still at work",
+    without(difference) {
+      const { sent, reference, ours } = difference;
+      const isLeft = sent.some((each) => /^41/.test(String(each)));
+      const isMore = KINDS.every((wanted) =>
+        isWithin(ofKind(reference, wanted), ofKind(ours, wanted)),
+      );
+      return sent.length > 1 && isLeft && isMore ? withReceived(difference) : difference;
     },
   },
 ];

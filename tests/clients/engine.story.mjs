@@ -37,6 +37,7 @@ const HANDSHAKES = [
   ["posted", { ...posted("4x") }, "400 2"],
   ["put", { method: "PUT" }, "400 2"],
   ["deleted", { method: "DELETE" }, "400 2"],
+  ["asked for its head", { method: "HEAD" }, "400"],
   ["for a WebSocket that is none", { query: "EIO=4&transport=websocket" }, "400 3"],
   ["without the slash", { path: "/engine.io" }, "404"],
   ["of nothing", { query: "" }, "400 0", ["400 5", "the revision is looked at first"]],

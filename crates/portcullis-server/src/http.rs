@@ -78,7 +78,7 @@ impl HttpConnection {
             match self.request().await {
                 Next::KeepAlive => {}
                 Next::Close => break,
-                Next::Upgrade(upgrade) => return upgrade::start(self, *upgrade),
+                Next::Upgrade(upgrade) => return upgrade::start(self, *upgrade).await,
                 Next::Move(shard) => return self.move_to(shard),
             }
         }

@@ -211,14 +211,17 @@ impl HttpConnection {
         }
     }
 
-    /// Refuses a request that breaks its session: the session ends with it.
+    /// Refuses a request that breaks its session: the session ends with it, unless a WebSocket
+    /// carries it by now and the request is only late.
     async fn refuse_turn(
         &mut self,
         connection: &Connection,
         denial: &Denial,
         origin: Option<&str>,
     ) -> Next {
-        connection.end(End::Told(denial.clone()));
+        if connection.with_polling(|_| ()).is_some() {
+            connection.end(End::Told(denial.clone()));
+        }
         self.refuse_engine(denial, origin).await;
         Next::Close
     }

@@ -130,14 +130,14 @@ impl Upgrade {
     }
 }
 
-/// Starts what the WebSocket of an answered upgrade is for.
-pub(crate) fn start(http: HttpConnection, upgrade: Upgrade) {
+/// Starts what the WebSocket of an answered upgrade is for. One that takes over is nobody until it
+/// has, and keeps its place in the budget of HTTP connections: this waits for it.
+pub(crate) async fn start(http: HttpConnection, upgrade: Upgrade) {
     match upgrade.purpose {
         None => {}
         Some(Purpose::Open(opening)) => open(http, opening, upgrade.compression),
         Some(Purpose::TakeOver(connection)) => {
-            let probe = upgrade_probe::run(http, connection, upgrade.compression);
-            tokio::task::spawn_local(probe);
+            upgrade_probe::run(http, connection, upgrade.compression).await;
         }
     }
 }

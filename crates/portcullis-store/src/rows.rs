@@ -49,7 +49,10 @@ pub struct MessageRow {
     pub id: MessageId,
     /// Its place in the room, from 1 without gaps.
     pub seq: u64,
-    /// Its place among all messages of all rooms: grows in commit order while the store is open.
+    /// Its place among all messages of all rooms, growing in commit order, with gaps.
+    ///
+    /// No number that was told is given again, neither after a restart nor when its message is
+    /// gone.
     pub number: u64,
     /// The room.
     pub room: RoomId,

@@ -9,8 +9,11 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::StoreError;
 
-/// Most rooms and members remembered; at about 160 bytes each, 10 MiB.
+/// Most rooms and members remembered; at about 160 bytes each, 10 MiB. It is held between batches:
+/// one batch may add as many again, when it is full of connections that come back.
 const HELD_MAX: usize = 65_536;
+
+const UPDATE_TAIL: &str = "UPDATE tails SET seq = ?2, number = ?3 WHERE room = ?1";
 
 /// Rooms lately written to, and those of their members who wrote.
 #[derive(Debug, Default)]
@@ -101,14 +104,32 @@ impl Cache {
         if self.dirty.is_empty() {
             return Ok(());
         }
-        let mut update =
-            connection.prepare_cached("UPDATE tails SET seq = ?2, number = ?3 WHERE room = ?1")?;
+        let mut update = connection.prepare_cached(UPDATE_TAIL)?;
         for room in self.dirty.drain(..) {
-            // A room deleted later in the batch is not there any more, and needs no place.
+            // A room deleted later in the batch had its place written before it was forgotten.
             if let Some(cached) = self.rooms.get_mut(&room) {
                 cached.dirty = false;
                 update.execute((cached.key, cached.last_seq, cached.last_number))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Writes the newest place of one room, before it is deleted: what is removed later is found
+    /// from there.
+    pub(crate) fn flush_room(
+        &self,
+        connection: &Connection,
+        room: &RoomId,
+    ) -> Result<(), StoreError> {
+        if let Some(cached) = self.rooms.get(room)
+            && cached.dirty
+        {
+            connection.prepare_cached(UPDATE_TAIL)?.execute((
+                cached.key,
+                cached.last_seq,
+                cached.last_number,
+            ))?;
         }
         Ok(())
     }

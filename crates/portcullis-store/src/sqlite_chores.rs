@@ -64,6 +64,10 @@ fn remove_messages(
     seq: i64,
     number: i64,
 ) -> Result<(), StoreError> {
+    // A start takes the newest message's number for the last one given, unless it has gone.
+    connection
+        .prepare_cached("UPDATE marks SET number_removed_max = ?1 WHERE number_removed_max < ?1")?
+        .execute([number])?;
     let mut delete = connection.prepare_cached(
         "DELETE FROM messages WHERE number = ?1 AND room = ?2 RETURNING previous",
     )?;

@@ -144,7 +144,10 @@ pub(crate) fn since(
             return Ok(None);
         }
         let mut rows = select.query([next])?;
-        let Some(row) = rows.next()? else { break };
+        // To end here would hide what lies behind, and say that nothing more was missed.
+        let Some(row) = rows.next()? else {
+            return Err(StoreError::Corrupt("number of a message"));
+        };
         let user = writers.find(connection, row.get(2)?)?;
         let previous = row.get(3)?;
         messages.push(message(row, next, room, user)?);

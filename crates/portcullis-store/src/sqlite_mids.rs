@@ -85,16 +85,19 @@ impl Mids {
         if self.fits {
             return Ok(());
         }
-        let merged: i64 =
-            connection.query_row("SELECT mids_merged FROM marks", [], |row| row.get(0))?;
+        let (merged, removed): (i64, i64) = connection.query_row(
+            "SELECT mids_merged, number_removed_max FROM marks",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
         let last: i64 =
             connection
                 .query_row("SELECT ifnull(max(number), 0) FROM messages", [], |row| row.get(0))?;
         let table_day: Option<i64> =
             connection.query_row("SELECT max(day) FROM mids", [], |row| row.get(0))?;
         let table_day = table_day.unwrap_or(i64::MIN);
-        // Numbers given to messages that were rolled back are not given again.
-        let newest = last.max(merged).max(self.newest);
+        // A number is not given again, whether its message was removed or rolled back.
+        let newest = last.max(merged).max(removed).max(self.newest);
         *self = Self { merged, newest, table_day, ..Self::new() };
         let mut select = connection.prepare(
             "SELECT number, user, mid, sent_unix_ms FROM messages

@@ -21,6 +21,9 @@ impl Writer<'_> {
         let after = i64::try_from(resume.after).unwrap_or(i64::MAX);
         let (mut rooms, mut missed) = (Vec::new(), Vec::new());
         for room in resume.rooms {
+            if rooms.contains(&room) {
+                continue; // named twice; its messages come once
+            }
             let member = self.cache.member(self.connection, &room, &resume.user)?;
             // The cache knows messages of this batch that no table names as the newest yet.
             let Some(newest) = member.map(|(room, _)| room.last_number) else { continue };

@@ -165,6 +165,7 @@ impl Writer<'_> {
         user: &UserId,
         changes: &mut Vec<Change>,
     ) -> Result<DeleteRoom, StoreError> {
+        self.cache.flush_room(self.connection, &room)?;
         let marked = self
             .connection
             .prepare_cached(

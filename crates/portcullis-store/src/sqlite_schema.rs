@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::StoreError;
 
 /// One step a version; `user_version` counts the steps a database has taken.
-const MIGRATIONS: &[&str] = &[VERSION_1];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
 
 /// Whoever else holds the file (a backup, an operator's shell) is waited for this long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -94,6 +94,15 @@ CREATE TABLE marks (mids_merged INTEGER NOT NULL) STRICT;
 INSERT INTO marks VALUES (0);
 ";
 
+// The newest messages may go with their room, and their numbers must not come again: a connection
+// that comes back names the last number it has. What an older version removed has left a trace
+// only where its key was moved to `mids`.
+const VERSION_2: &str = "
+ALTER TABLE marks ADD COLUMN number_removed_max INTEGER NOT NULL DEFAULT 0;
+UPDATE marks SET number_removed_max =
+    max(mids_merged, (SELECT ifnull(max(number), 0) FROM mids));
+";
+
 /// Opens the writer's connection and brings the tables up to date.
 ///
 /// Worst-case memory: 32 MiB of page cache.
@@ -162,7 +171,7 @@ mod tests {
             let connection = open_writer(&path).unwrap();
             let version: u32 =
                 connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-            assert_eq!(version, 1);
+            assert_eq!(version, 2);
             let mode: String =
                 connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
             assert_eq!(mode, "wal");
@@ -172,7 +181,30 @@ mod tests {
         }
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
         let refused = open_writer(&path).unwrap_err();
-        assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 1 }));
+        assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 2 }));
+    }
+
+    #[test]
+    fn an_older_database_keeps_the_highest_number_it_has_a_trace_of() {
+        let cases = [("", 0), ("UPDATE marks SET mids_merged = 20;", 20)];
+        let key = "INSERT INTO mids VALUES (1, 1, 30);";
+        let cases = cases.into_iter().flat_map(|(marks, expect)| {
+            [(marks.to_owned(), expect), (format!("{marks}{key}"), 30)]
+        });
+        for (script, expect) in cases {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("older.db");
+            let older = Connection::open(&path).unwrap();
+            older.execute_batch(VERSION_1).unwrap();
+            older.execute_batch(&script).unwrap();
+            older.pragma_update(None, "user_version", 1).unwrap();
+            drop(older);
+            let connection = open_writer(&path).unwrap();
+            let mark: i64 = connection
+                .query_row("SELECT number_removed_max FROM marks", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(mark, expect, "{script}");
+        }
     }
 
     #[test]

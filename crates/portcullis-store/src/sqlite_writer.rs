@@ -228,7 +228,7 @@ mod tests {
     use tokio::sync::oneshot::Receiver as Answer;
 
     use super::*;
-    use crate::rows::{Append, NewMessage};
+    use crate::rows::{Append, NewMessage, Resume, ResumeRooms};
     use crate::sqlite_fixture::{ann, lobby, message};
     use crate::sqlite_schema::open_writer;
     use crate::sqlite_task::Asked;
@@ -332,6 +332,74 @@ mod tests {
             for table in ["messages", "anchors", "tails", "members", "rooms"] {
                 assert_eq!(count(writer.connection, table), 0, "{table}");
             }
+        });
+    }
+
+    #[test]
+    fn a_room_deleted_in_the_batch_that_wrote_to_it_leaves_nothing_behind() {
+        with_writer(|writer, feed| {
+            let mut batch = Vec::new();
+            for number in 0..40 {
+                drop(ask(&mut batch, message(number, 0)));
+            }
+            let (deleted, _) =
+                Asked::ask(|writer, changes| writer.delete_room(lobby().id, &ann().id, changes));
+            batch.push(deleted);
+            writer.commit(&mut batch, feed);
+            while writer.chores.pending() {
+                writer.commit(&mut Vec::new(), feed);
+            }
+            for table in ["messages", "anchors", "tails", "members", "rooms"] {
+                assert_eq!(count(writer.connection, table), 0, "{table}");
+            }
+            // Nor is a number given again by the next start, though no message holds it.
+            *writer = Writer::new(writer.connection).unwrap();
+            writer.commit(&mut Vec::new(), feed);
+            assert_eq!(writer.mids.next_number(), 41);
+        });
+    }
+
+    #[test]
+    fn t_147_who_comes_back_is_told_nothing_of_a_batch_that_fails() {
+        with_writer(|writer, feed| {
+            let resume = || Resume {
+                user: ann().id,
+                origin: 1,
+                rooms: vec![lobby().id],
+                after: 0,
+                limit: 9,
+            };
+            let resume = || Asked::ask(move |writer, changes| writer.resume(resume(), changes));
+            let told = feed.0;
+            let mut batch = Vec::new();
+            let mut lost = ask(&mut batch, message(1, 0));
+            let (task, mut answer) = resume();
+            batch.push(task);
+            let (task, _) = Asked::ask(|writer, _| {
+                writer.broken = Some(StoreError::Closed);
+                Ok(())
+            });
+            batch.push(task);
+            writer.commit(&mut batch, feed);
+            assert_eq!(seq(&mut lost), None);
+            assert!(answer.try_recv().unwrap().is_err());
+            assert_eq!(feed.0, told, "what is not committed is not told");
+
+            let mut kept = ask(&mut batch, message(2, 0));
+            let (task, mut answer) = resume();
+            batch.push(task);
+            writer.commit(&mut batch, feed);
+            assert_eq!(seq(&mut kept), Some(1));
+            let one = ResumeRooms::Resumed { rooms: 1, missed: 1 };
+            assert_eq!(answer.try_recv().unwrap().unwrap(), one);
+            assert_eq!(feed.0, told + 2);
+
+            // A chain with a link missing is a fault, not an end: nobody is told that was all.
+            writer.connection.execute("DELETE FROM messages", []).unwrap();
+            let (task, mut answer) = resume();
+            writer.commit(&mut vec![task], feed);
+            assert!(matches!(answer.try_recv().unwrap(), Err(StoreError::Corrupt(_))));
+            assert_eq!(feed.0, told + 2);
         });
     }
 

@@ -80,12 +80,21 @@ pub trait Store: Send + Sync + 'static {
     /// per user and for 24 hours, measured by the `sent_unix_ms` handed in.
     fn append(&self, message: NewMessage) -> StoreFuture<'_, Append>;
 
-    /// Places a connection that came back among the changes, as [`Store::join_room`] does for a
-    /// member, and tells the feed what it missed.
+    /// Lets a connection that was lost hear its rooms again, and tells the feed what it missed.
     ///
-    /// Membership is looked at in that moment: rooms that are gone or were left are left out.
-    /// Whoever subscribes when the feed says so has what was missed, then what is live, without a
-    /// gap or a double. At most `limit` messages are read, over all rooms.
+    /// **Order.** It takes its place among the changes, as [`Store::join_room`] does for a member.
+    /// `missed` holds every message with a number above `after` whose change comes before this
+    /// one, also of the same batch, over all rooms ascending by number; none that comes later. So
+    /// whoever subscribes when the feed says so has what was missed, then what is live, without a
+    /// gap or a double.
+    ///
+    /// **Atomicity.** Membership is looked at in that moment, in the same transaction: rooms that
+    /// are gone, or were left, are left out, and what was said in them stays unsaid. A room named
+    /// twice counts once. The feed is told all of it after the commit, or nothing.
+    ///
+    /// **Bounds.** At most [`RESUME_ROOMS_MAX`] rooms are named and, over all of them, `limit`
+    /// messages read; beyond either the answer is [`ResumeRooms::TooMany`] and the feed is told
+    /// nothing. Nothing is stored, and what was said up to `after` is not read.
     fn resume(&self, resume: Resume) -> StoreFuture<'_, ResumeRooms>;
 
     /// Reads a part of a room's messages, ascending by `seq`, and whether there are more.

@@ -2,7 +2,6 @@
 //! Never: an example that only compiles.
 //!
 //! The cursor board and the open server are tested in `tests/engine`.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says so")]
 
 use std::net::SocketAddr;
 
