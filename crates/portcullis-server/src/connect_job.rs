@@ -10,6 +10,7 @@ use portcullis_wire::websocket::{Opcode, frame};
 
 use crate::connection::End;
 use crate::connection_task::{ConnectionTask, Job};
+use crate::hub::{Handed, handed};
 use crate::namespace::HookFuture;
 use crate::recovery::{Parked, RecoverFuture, Recovered, Recovering, Resuming};
 
@@ -43,6 +44,8 @@ pub(crate) enum Connecting {
     Resuming { entry: Entry },
     /// The socket is in, and its hook runs.
     Entered { future: HookFuture },
+    /// What the hook emitted is on its way: the next CONNECT's answer comes after it.
+    Greeted { handed: Handed },
 }
 
 impl ConnectionTask {
@@ -83,10 +86,19 @@ impl ConnectionTask {
                 self.resumed(entry, now);
             }
             Connecting::Entered { mut future } => match future.as_mut().poll(context) {
-                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Ok(())) => {
+                    let handed = handed()?;
+                    return self.poll_connecting(Connecting::Greeted { handed }, context, now);
+                }
                 Poll::Ready(Err(denial)) => self.connection.end(End::Refused(denial)),
                 Poll::Pending => return Some(Connecting::Entered { future }),
             },
+            Connecting::Greeted { handed } => {
+                if !handed.is_applied() {
+                    context.waker().wake_by_ref();
+                    return Some(Connecting::Greeted { handed });
+                }
+            }
         }
         None
     }
@@ -101,6 +113,7 @@ impl ConnectionTask {
                 self.give_up_resuming(entry, now);
             }
             Connecting::Entered { .. } => self.refuse_unanswerable(&Denial::HandlerTimeout, now),
+            Connecting::Greeted { .. } => {}
         }
     }
 

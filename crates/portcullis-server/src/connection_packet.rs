@@ -13,7 +13,7 @@ use crate::attachments::{Awaiting, Purpose};
 use crate::connection::{Compression, End, session_options};
 use crate::connection_task::{ConnectionTask, Job};
 use crate::frame::Form;
-use crate::hub::has_pending;
+use crate::hub::handed;
 use crate::raw_engine::EngineMessage;
 
 /// Between two control frames, in milliseconds: ten a second.
@@ -271,12 +271,10 @@ impl ConnectionTask {
     }
 
     fn disconnect_packet(&mut self, namespace: &str, now: Now) {
-        match self.connection.socket(namespace) {
-            Some(socket) if has_pending() => {
-                self.start_job(Job::Leave(socket.namespace.clone()), now);
-            }
-            Some(_) => self.leave(namespace),
-            None => {}
+        let Some(socket) = self.connection.socket(namespace) else { return };
+        match handed() {
+            Some(handed) => self.start_job(Job::Leave(socket.namespace.clone(), handed), now),
+            None => self.leave(namespace),
         }
     }
 

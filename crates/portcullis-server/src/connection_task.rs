@@ -15,7 +15,7 @@ use crate::connect_job::Connecting;
 use crate::connection::{Connection, End, Transport};
 use crate::event_table::HandlerFuture;
 use crate::frame::Form;
-use crate::hub::has_pending;
+use crate::hub::Handed;
 use crate::outbox::Flushed;
 use crate::pipeline::AnswerTo;
 use crate::polling::Farewell;
@@ -39,7 +39,7 @@ pub(crate) enum Job {
     /// A CONNECT.
     Connect(Box<Connecting>),
     /// The client leaves a namespace, once it has what was emitted to it before.
-    Leave(Namespace),
+    Leave(Namespace, Handed),
 }
 
 /// What is remembered until somebody is signed in, and not longer.
@@ -243,11 +243,11 @@ impl ConnectionTask {
                 }
                 waits => waits.map(|connecting| Job::Connect(Box::new(connecting))),
             },
-            Job::Leave(namespace) if has_pending() && !timed_out => {
+            Job::Leave(namespace, handed) if !handed.is_applied() && !timed_out => {
                 context.waker().wake_by_ref();
-                Some(Job::Leave(namespace))
+                Some(Job::Leave(namespace, handed))
             }
-            Job::Leave(namespace) => {
+            Job::Leave(namespace, _) => {
                 self.leave(namespace.as_str());
                 None
             }

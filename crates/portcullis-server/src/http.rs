@@ -46,6 +46,8 @@ pub(crate) struct HttpConnection {
     pub(crate) peer: SocketAddr,
     pub(crate) buffer: Vec<u8>,
     pub(crate) requests: Requests,
+    /// The request was a HEAD: its answer has the head of another's and no body (RFC 9110 9.3.2).
+    pub(crate) bodiless: bool,
 }
 
 /// What follows a request.
@@ -99,6 +101,7 @@ impl HttpConnection {
                 return Next::Close;
             }
         };
+        self.bodiless = head.method == "HEAD";
         let target = Target::of(&head, &self.shard.registered);
         let elsewhere = self.shard_of(&head, target);
         if let Some(shard) = elsewhere {

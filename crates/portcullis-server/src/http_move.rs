@@ -54,7 +54,7 @@ impl Shard {
                 continue;
             }
             let shard = Rc::clone(&self);
-            let http = HttpConnection { shard, stream, peer, buffer, requests };
+            let http = HttpConnection { shard, stream, peer, buffer, requests, bodiless: false };
             tokio::task::spawn_local(http.run(place));
         }
     }

@@ -129,7 +129,9 @@ impl HttpConnection {
         self.shard.security.add(&mut headers, outgoing.kind, outgoing.origin);
         let mut bytes = Vec::with_capacity(1024 + outgoing.body.len());
         write_response_head(&mut bytes, outgoing.status, &headers);
-        bytes.extend_from_slice(outgoing.body);
+        if !self.bodiless {
+            bytes.extend_from_slice(outgoing.body);
+        }
         bytes.into()
     }
 

@@ -86,8 +86,10 @@ pub(crate) struct Batch {
 thread_local! {
     /// Which shard this thread is, if it is one.
     static SHARD: Cell<Option<u16>> = const { Cell::new(None) };
-    /// Batches this shard's thread has handed to itself and not applied yet.
-    static PENDING: Cell<usize> = const { Cell::new(0) };
+    /// How many batches this shard's thread has handed to itself.
+    static HANDED: Cell<u64> = const { Cell::new(0) };
+    /// How many of those are applied; they are in the order in which they were handed over.
+    static APPLIED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Makes this thread known as a shard's own.
@@ -98,14 +100,31 @@ pub(crate) fn be_shard(index: u16) {
 /// Whether something that was said on this shard's thread has not reached its own connections: an
 /// answer that is given now has to go the same way, or it would overtake.
 pub(crate) fn has_pending() -> bool {
-    PENDING.get() > 0
+    handed().is_some()
+}
+
+/// What was said on this shard's thread so far, when some of it has not reached its connections.
+pub(crate) fn handed() -> Option<Handed> {
+    let handed = Handed(HANDED.get());
+    (!handed.is_applied()).then_some(handed)
+}
+
+/// Everything that was said up to a moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Handed(u64);
+
+impl Handed {
+    /// Whether all of it has reached its connections; what was said later does not count.
+    pub(crate) fn is_applied(self) -> bool {
+        APPLIED.get() >= self.0
+    }
 }
 
 impl Batch {
     /// The batch is applied.
     pub(crate) fn applied(&self) {
         if self.own {
-            PENDING.set(PENDING.get().saturating_sub(1));
+            APPLIED.set(APPLIED.get() + 1);
         }
     }
 }
@@ -169,7 +188,7 @@ fn try_send(index: usize, shard: &mpsc::Sender<Batch>, deltas: Arc<[Delta]>) -> 
     let own = SHARD.get().is_some_and(|own| usize::from(own) == index);
     match shard.try_send(Batch { deltas, own }) {
         Ok(()) => {
-            PENDING.set(PENDING.get() + usize::from(own));
+            HANDED.set(HANDED.get() + u64::from(own));
             Ok(())
         }
         Err(mpsc::error::TrySendError::Full(_)) => Err(Denial::Busy),

@@ -82,7 +82,8 @@ impl Shard {
             tokio::task::spawn_local(async move {
                 if let Some(stream) = shard.secure(socket, peer, tls).await {
                     let (buffer, requests) = (Vec::new(), Requests::default());
-                    let http = HttpConnection { shard, stream, peer, buffer, requests };
+                    let http =
+                        HttpConnection { shard, stream, peer, buffer, requests, bodiless: false };
                     http.run(place).await;
                 }
             });

@@ -272,6 +272,7 @@ fn t_175_a_session_is_opened_by_get_and_by_nothing_else() {
     let text = String::from_utf8(connection.read_to_end()).unwrap();
     assert!(text.starts_with("HTTP/1.1 400 ") || text.starts_with("HTTP/1.1 405 "), "{text}");
     assert!(!text.contains("sid"), "{text}");
+    assert!(text.ends_with("\r\n\r\n"), "an answer to HEAD has no body: {text}");
     // With a session, too: methods that are neither a poll nor a post.
     let client = PollingClient::open(&server);
     for method in ["PUT", "DELETE", "PATCH", "TRACE"] {
