@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_model::{Denial, Roles, Severity, UserId};
+use portcullis_model::{Denial, RoleTable, Roles, Severity, UserId};
 use portcullis_server::ApiRequest;
 use portcullis_store::StoreError;
 use serde::{Deserialize, Serialize};
@@ -27,12 +27,13 @@ pub(crate) const NAME_AND_PASSWORD: &[&str] = &["username", "password"];
 pub(crate) struct UserView {
     id: String,
     username: Arc<str>,
-    roles: Vec<&'static str>,
+    roles: Vec<String>,
 }
 
 impl UserView {
     pub(crate) fn new(id: &UserId, username: Arc<str>, roles: Roles) -> Self {
-        let roles = roles.iter().map(portcullis_model::Role::name).collect();
+        let table = RoleTable::default();
+        let roles = table.names(roles).into_iter().map(String::from).collect();
         Self { id: id.to_string(), username, roles }
     }
 }

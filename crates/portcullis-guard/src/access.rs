@@ -42,7 +42,7 @@ pub(crate) fn check(
 /// A role is held by who has it or a stronger one.
 fn holds_role(user: &User, role: Role) -> bool {
     let roles = user.roles();
-    let stronger = Role::ALL.into_iter().take_while(|stronger| *stronger != role);
+    let stronger = Role::BUILT_IN.into_iter().take_while(|stronger| *stronger != role);
     roles.contains(role) || stronger.into_iter().any(|stronger| roles.contains(stronger))
 }
 

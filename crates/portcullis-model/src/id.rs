@@ -84,6 +84,10 @@ text_id!(
     MessageId, 64
 );
 text_id!(
+    /// A session (`sid` of our own tokens): random, at least 128 bits, given by the server.
+    SessionId, 64
+);
+text_id!(
     /// The idempotency key a client puts on a message so that a retry has one effect.
     Mid, MID_MAX_BYTES
 );

@@ -14,7 +14,9 @@ mod clock; // what time it is, as a value handed down
 pub use answer::{Answer, ClosedBy, Severity};
 pub use clock::{Clock, Now, SystemClock};
 pub use denial::{Denial, TokenFault};
-pub use id::{ConnectionId, IdError, MessageId, Mid, Reference, RoomId, UserId};
+pub use id::{ConnectionId, IdError, MessageId, Mid, Reference, RoomId, SessionId, UserId};
 pub use namespace::Namespace;
-pub use role::{Role, Roles};
+pub use role::{
+    CUSTOM_ROLES_MAX, ROLE_NAME_MAX_BYTES, Role, RoleError, RoleTable, Roles,
+};
 pub use secret::Secret;

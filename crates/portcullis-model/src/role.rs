@@ -1,6 +1,15 @@
 //! What a user may do at all, apart from any room.
 //! Never: read from a token; the server's own records decide.
 
+use std::sync::Arc;
+
+/// Most roles an operator may define beside the built-in ones.
+pub const CUSTOM_ROLES_MAX: usize = 24;
+/// Longest name of a role, in bytes.
+pub const ROLE_NAME_MAX_BYTES: usize = 32;
+/// The bit of the first role an operator defines; those below are ours.
+const CUSTOM_SHIFT: u32 = 8;
+
 /// A role a user holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -10,34 +19,97 @@ pub enum Role {
     Moderator,
     /// Anyone who is signed in.
     User,
+    /// One the operator has defined, by its number in the [`RoleTable`], below 24.
+    Custom(u8),
 }
 
 impl Role {
-    /// Every role, strongest first.
-    pub const ALL: [Self; 3] = [Self::Admin, Self::Moderator, Self::User];
-
-    /// The name used on the wire, in the log and in storage.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Moderator => "moderator",
-            Self::User => "user",
-        }
-    }
-
-    /// Reads a name; exact bytes only, so that `Admin` or `admin ` is no role.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.name() == name)
-    }
+    /// The roles there always are, strongest first.
+    pub const BUILT_IN: [Self; 3] = [Self::Admin, Self::Moderator, Self::User];
 
     fn bit(self) -> u32 {
         match self {
             Self::Admin => 1,
             Self::Moderator => 2,
             Self::User => 4,
+            Self::Custom(number) if usize::from(number) < CUSTOM_ROLES_MAX => {
+                1 << (CUSTOM_SHIFT + u32::from(number))
+            }
+            Self::Custom(_) => 0,
         }
+    }
+}
+
+/// Why a role cannot be defined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleError {
+    /// Not `^[a-z][a-z0-9_-]{0,31}$`.
+    Name,
+    /// A role of that name is there already.
+    Taken,
+    /// There are 24 already.
+    TooMany,
+}
+
+/// The names of all roles: the built-in ones, and those the operator defines.
+///
+/// The number of a role is its place; whoever stores roles keeps names and numbers together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoleTable {
+    custom: Vec<Arc<str>>,
+}
+
+impl RoleTable {
+    /// Adds a role and gives it the next number.
+    ///
+    /// # Errors
+    /// [`RoleError`] when the name is no name or is taken, or the table is full.
+    pub fn define(&mut self, name: &str) -> Result<Role, RoleError> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let starts = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+        let fits = name.len() <= ROLE_NAME_MAX_BYTES
+            && name.bytes().all(|byte| plain(byte) || matches!(byte, b'_' | b'-'));
+        if !starts || !fits {
+            return Err(RoleError::Name);
+        }
+        if self.parse(name).is_some() {
+            return Err(RoleError::Taken);
+        }
+        let number = u8::try_from(self.custom.len()).map_err(|_| RoleError::TooMany)?;
+        if self.custom.len() >= CUSTOM_ROLES_MAX {
+            return Err(RoleError::TooMany);
+        }
+        self.custom.push(Arc::from(name));
+        Ok(Role::Custom(number))
+    }
+
+    /// Reads a name; exact bytes only, so that `Admin` or `admin ` is no role.
+    #[must_use]
+    pub fn parse(&self, name: &str) -> Option<Role> {
+        self.all().find(|role| self.name(*role) == name)
+    }
+
+    /// The name used on the wire, in the log and in the configuration; "" for no role of this table.
+    #[must_use]
+    pub fn name(&self, role: Role) -> &str {
+        match role {
+            Role::Admin => "admin",
+            Role::Moderator => "moderator",
+            Role::User => "user",
+            Role::Custom(number) => self.custom.get(usize::from(number)).map_or("", |name| name),
+        }
+    }
+
+    /// All roles: the built-in ones, strongest first, then the operator's.
+    pub fn all(&self) -> impl Iterator<Item = Role> {
+        let custom = (0..CUSTOM_ROLES_MAX as u8).take(self.custom.len()).map(Role::Custom);
+        Role::BUILT_IN.into_iter().chain(custom)
+    }
+
+    /// The names of the roles in a set, in the order of the table.
+    #[must_use]
+    pub fn names(&self, roles: Roles) -> Vec<&str> {
+        self.all().filter(|role| roles.contains(*role)).map(|role| self.name(role)).collect()
     }
 }
 
@@ -73,15 +145,28 @@ impl Roles {
         self.0
     }
 
-    /// The set from bits; bits that name no role are dropped.
+    /// The set from bits. A bit whose role nobody defines any more stays, and allows nothing.
     #[must_use]
-    pub fn from_bits(bits: u32) -> Self {
-        Self(bits & 0b111)
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
     }
 
-    /// The roles in the set, strongest first.
-    pub fn iter(self) -> impl Iterator<Item = Role> {
-        Role::ALL.into_iter().filter(move |role| self.contains(*role))
+    /// This set and all of another.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// This set without a role.
+    #[must_use]
+    pub fn without(self, role: Role) -> Self {
+        Self(self.0 & !role.bit())
+    }
+
+    /// Whether the sets share a role.
+    #[must_use]
+    pub fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 }
 
@@ -90,17 +175,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_exact_names_are_roles() {
-        for name in ["Admin", "admin ", " admin", "\u{430}dmin", "ADMIN", ""] {
-            assert_eq!(Role::parse(name), None, "{name:?}");
+    fn t_063_only_exact_names_are_roles() {
+        let mut table = RoleTable::default();
+        let support = table.define("support").unwrap();
+        for name in ["Admin", "admin ", " admin", "\u{430}dmin", "ADMIN", "", "Support", "suppor"] {
+            assert_eq!(table.parse(name), None, "{name:?}");
         }
-        assert_eq!(Role::parse("admin"), Some(Role::Admin));
+        assert_eq!(table.parse("admin"), Some(Role::Admin));
+        assert_eq!(table.parse("support"), Some(support));
+        assert_eq!(RoleTable::default().parse("support"), None);
     }
 
     #[test]
-    fn bits_round_trip() {
-        let roles = Roles::user().with(Role::Admin);
-        assert_eq!(Roles::from_bits(roles.bits()), roles);
-        assert_eq!(roles.iter().map(Role::name).collect::<Vec<_>>(), ["admin", "user"]);
+    fn names_are_plain_taken_once_and_bounded() {
+        let mut table = RoleTable::default();
+        let too_long = "a".repeat(33);
+        for name in ["", "A", "1a", "-a", "a b", "\u{e4}", "a.b", too_long.as_str()] {
+            assert_eq!(table.define(name), Err(RoleError::Name), "{name:?}");
+        }
+        assert_eq!(table.define("admin"), Err(RoleError::Taken));
+        for number in 0..CUSTOM_ROLES_MAX {
+            let role = table.define(&format!("r{number}")).unwrap();
+            assert_eq!(role, Role::Custom(u8::try_from(number).unwrap()));
+        }
+        assert_eq!(table.define("r5"), Err(RoleError::Taken));
+        assert_eq!(table.define("one-more"), Err(RoleError::TooMany));
+    }
+
+    #[test]
+    fn bits_round_trip_and_no_two_roles_share_one() {
+        let mut table = RoleTable::default();
+        for number in 0..CUSTOM_ROLES_MAX {
+            table.define(&format!("r{number}")).unwrap();
+        }
+        let mut all = Roles::NONE;
+        for role in table.all() {
+            assert!(!all.contains(role), "{role:?}");
+            all = all.with(role);
+            assert!(all.contains(role));
+        }
+        assert_eq!(Roles::from_bits(all.bits()), all);
+        assert!(!all.contains(Role::Custom(200)));
+        let roles = Roles::user().with(Role::Admin).with(Role::Custom(1));
+        assert_eq!(table.names(roles), ["admin", "user", "r1"]);
+        assert_eq!(table.names(roles.without(Role::Admin)), ["user", "r1"]);
+        assert!(roles.meets(Roles::user()) && !roles.without(Role::User).meets(Roles::user()));
     }
 }
