@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 /// Every crate's floor.
-const FLOORS: [(&str, u8); 9] = [
+const FLOORS: [(&str, u8); 10] = [
     ("portcullis", 4),
     ("portcullis-accounts", 3),
     ("portcullis-chat", 3),
@@ -14,6 +14,7 @@ const FLOORS: [(&str, u8); 9] = [
     ("portcullis-guard", 1),
     ("portcullis-audit", 1),
     ("portcullis-store", 1),
+    ("portcullis-seal", 1),
     ("portcullis-wire", 0),
     ("portcullis-model", 0),
 ];

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_audit::Audit;
 use portcullis_model::{Clock, Denial, Secret};
+use portcullis_seal::PrivateFileError;
 use portcullis_server::{Builder, Method};
 use portcullis_store::{Store, StoreError};
 
 use crate::keys::{KeyError, SigningKeys};
 use crate::password::{Password, PasswordHashing};
 use crate::password_pool::PasswordPool;
-use crate::private_file::PrivateFileError;
 use crate::setup::Setup;
 use crate::{jwks, login, provision, register, setup};
 

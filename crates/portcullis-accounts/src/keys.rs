@@ -10,10 +10,10 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_guard::{Issuer, IssuerKey};
+use portcullis_seal::private_file::{self, PrivateFileError};
 use serde_json::json;
 
 use crate::AccountOptions;
-use crate::private_file::{self, PrivateFileError};
 
 /// The key's file, in the directory of keys.
 const FILE_NAME: &str = "token-signing.ed25519.pkcs8";

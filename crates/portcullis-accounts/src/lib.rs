@@ -15,7 +15,6 @@ mod username; // names without look-alikes
 mod password; // taken as they are, hashed with Argon2id
 mod password_common; // which passwords are well known
 mod password_pool; // a few threads that hash
-mod private_file; // small files only their owner may read
 #[cfg(test)]
 mod story; // the routes together, over a real store and gate
 
@@ -26,7 +25,7 @@ pub use password::{
     PASSWORD_MAX_BYTES, PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, Password, PasswordHashing,
 };
 pub use password_pool::{PasswordPool, QUEUE_MAX};
-pub use private_file::PrivateFileError;
+pub use portcullis_seal::PrivateFileError;
 pub use setup::Setup;
 pub use token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
 pub use username::{USERNAME_MAX_CHARS, USERNAME_MIN_CHARS, Username};

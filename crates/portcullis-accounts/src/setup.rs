@@ -8,13 +8,13 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use portcullis_guard::read_json;
 use portcullis_model::{Denial, Secret};
+use portcullis_seal::private_file;
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::Store;
 use serde::{Deserialize, Deserializer};
 
 use crate::create_user::{Way, create_user};
 use crate::password::Password;
-use crate::private_file;
 use crate::username::Username;
 use crate::{Accounts, AccountsError};
 

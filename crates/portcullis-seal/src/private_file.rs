@@ -1,4 +1,4 @@
-//! Small files only their owner may read: the signing key, the hash of the set-up token.
+//! Small files only their owner may read: keys, the hash of the set-up token.
 //! Never: a moment at which half a file, or a readable one, stands under its name.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -38,12 +38,18 @@ pub enum PrivateFileError {
 }
 
 /// Makes a directory only its owner may enter; one that is there stays as it is.
-pub(crate) fn create_directory(path: &Path) -> Result<(), PrivateFileError> {
+///
+/// # Errors
+/// [`PrivateFileError::File`] when the system refuses.
+pub fn create_directory(path: &Path) -> Result<(), PrivateFileError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))
 }
 
 /// Reads a file; `None` when there is none.
-pub(crate) fn read(path: &Path) -> Result<Option<Secret<Vec<u8>>>, PrivateFileError> {
+///
+/// # Errors
+/// [`PrivateFileError`] when others may read it, it is too large, or the system refuses.
+pub fn read(path: &Path) -> Result<Option<Secret<Vec<u8>>>, PrivateFileError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -64,7 +70,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Secret<Vec<u8>>>, PrivateFileEr
 }
 
 /// Creates a file unless there is one; false when there is.
-pub(crate) fn create(path: &Path, bytes: &[u8], suffix: &str) -> Result<bool, PrivateFileError> {
+///
+/// `suffix` names the draft: random, so that two processes never write the same one.
+///
+/// # Errors
+/// [`PrivateFileError::File`] when the system refuses.
+pub fn create(path: &Path, bytes: &[u8], suffix: &str) -> Result<bool, PrivateFileError> {
     let draft = write_draft(path, bytes, suffix)?;
     // A hard link, unlike a rename, never replaces what another process has made meanwhile.
     let linked = fs::hard_link(&draft, path);
@@ -76,15 +87,21 @@ pub(crate) fn create(path: &Path, bytes: &[u8], suffix: &str) -> Result<bool, Pr
     }
 }
 
-/// Puts a file in the place of whatever was there.
-pub(crate) fn replace(path: &Path, bytes: &[u8], suffix: &str) -> Result<(), PrivateFileError> {
+/// Puts a file in the place of whatever was there; `suffix` as in [`create`].
+///
+/// # Errors
+/// [`PrivateFileError::File`] when the system refuses.
+pub fn replace(path: &Path, bytes: &[u8], suffix: &str) -> Result<(), PrivateFileError> {
     let draft = write_draft(path, bytes, suffix)?;
     fs::rename(&draft, path).map_err(at(path))?;
     sync_directory(path)
 }
 
 /// Removes a file; it is no error when there is none.
-pub(crate) fn remove(path: &Path) -> Result<(), PrivateFileError> {
+///
+/// # Errors
+/// [`PrivateFileError::File`] when the system refuses.
+pub fn remove(path: &Path) -> Result<(), PrivateFileError> {
     match fs::remove_file(path) {
         Ok(()) => sync_directory(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
