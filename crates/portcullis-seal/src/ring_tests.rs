@@ -1,0 +1,385 @@
+//! T-150 to T-153 and T-155: attacks on sealed values, on the ring and on its file.
+//! Never: the file's grammar, whose tests stand beside its parser.
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use crate::field_key::FieldKey;
+use crate::keys::{KEYS_MAX, Keys};
+use crate::private_file;
+use crate::ring_text;
+use crate::{
+    KeyId, KeyIdError, KeyRing, LineFault, OVERHEAD_BYTES, OpenError, PLACE_PART_MAX_BYTES,
+    PLAIN_MAX_BYTES, Place, PrivateFileError, RingError, SealError, sealed,
+};
+
+const NOW: i64 = 1_770_000_000_000;
+const PLACE: Place<'_> = Place { tenant: "main", record: "user-7", field: "totp" };
+
+struct Scene {
+    directory: TempDir,
+    ring: KeyRing,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let ring = KeyRing::load_or_create(directory.path(), NOW).unwrap();
+        Self { directory, ring }
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.path().join("field-keys.ring")
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+fn opened(ring: &KeyRing, place: &Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
+    ring.open(place, sealed).map(|plain| plain.expose().clone())
+}
+
+// Computed by other software from the documented construction.
+#[test]
+fn the_form_of_a_sealed_value_is_pinned() {
+    let key = FieldKey::parse(&mut (0..32).collect(), NOW).unwrap();
+    assert_eq!(key.id().to_string(), "1ad27a17980de4f3");
+    let nonce = std::array::from_fn(|index| 0xa0 + u8::try_from(index).unwrap());
+    let sealed = sealed::seal(&key, &PLACE, &nonce, b"a shared secret").unwrap();
+    let hex: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
+    let expect = "011ad27a17980de4f3a0a1a2a3a4a5a6a7a8a9aaab0000000f274913f15a8c7c424c65cfc69c8103\
+                  9f71f06e8106c61e57ead182e13072c9";
+    assert_eq!(hex, expect);
+    let keys = Keys::new(key, Vec::new()).unwrap();
+    assert_eq!(sealed::open(&keys, &PLACE, &sealed).unwrap().expose(), b"a shared secret");
+}
+
+#[test]
+fn t_150_nonces_do_not_repeat_in_100_000_seals() {
+    let scene = Scene::new();
+    let mut nonces = HashSet::new();
+    for _ in 0..100_000 {
+        let sealed = scene.ring.seal(&PLACE, b"same").unwrap();
+        assert_eq!(sealed.len(), 4 + OVERHEAD_BYTES);
+        let nonce: [u8; 12] = sealed[9..21].try_into().unwrap();
+        assert!(nonces.insert(nonce));
+    }
+}
+
+#[test]
+fn t_150_places_do_not_share_a_key_even_if_a_nonce_repeats() {
+    let key = FieldKey::parse(&mut vec![5; 32], NOW).unwrap();
+    let stream = |record| {
+        let place = Place { record, ..PLACE };
+        sealed::seal(&key, &place, &[1; 12], &[0; 64]).unwrap()[25..89].to_vec()
+    };
+    // Text of zeros: the ciphertext is the key stream itself.
+    assert_eq!(stream("a"), stream("a"));
+    assert_ne!(stream("a"), stream("b"));
+}
+
+#[test]
+fn t_151_a_value_opens_at_its_own_place_only() {
+    let scene = Scene::new();
+    let other_ring = Scene::new();
+    let sealed = scene.ring.seal(&PLACE, b"text").unwrap();
+    let long = "x".repeat(PLACE_PART_MAX_BYTES + 1);
+    let places = [
+        (PLACE, true),
+        (Place { tenant: "other", ..PLACE }, false),
+        (Place { record: "user-8", ..PLACE }, false),
+        (Place { field: "message", ..PLACE }, false),
+        (Place { tenant: "user-7", record: "main", ..PLACE }, false),
+        (Place { tenant: "mainuser-7", record: "", ..PLACE }, false),
+        (Place { tenant: "main\0\x06user-7", record: "", ..PLACE }, false),
+        (Place { record: "user-7totp", field: "", ..PLACE }, false),
+        (Place { record: "User-7", ..PLACE }, false),
+        (Place { record: "user-7 ", ..PLACE }, false),
+        (Place { field: &long, ..PLACE }, false),
+    ];
+    for (place, fine) in places {
+        let expect = if fine { Ok(b"text".to_vec()) } else { Err(OpenError) };
+        assert_eq!(opened(&scene.ring, &place, &sealed), expect, "{place:?}");
+        assert_eq!(opened(&other_ring.ring, &place, &sealed), Err(OpenError));
+    }
+}
+
+#[test]
+fn t_151_every_changed_bit_is_seen() {
+    let scene = Scene::new();
+    let old = scene.ring.current_id();
+    scene.ring.rotate(NOW + 1).unwrap();
+    let sealed = scene.ring.seal(&PLACE, b"a shared secret").unwrap();
+    for at in 0..sealed.len() {
+        for bit in 0..8 {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1 << bit;
+            assert_eq!(opened(&scene.ring, &PLACE, &changed), Err(OpenError), "{at} {bit}");
+        }
+    }
+    // Another key of the same ring, and another version.
+    let mut changed = sealed.clone();
+    changed[1..9].copy_from_slice(old.as_bytes());
+    assert_eq!(opened(&scene.ring, &PLACE, &changed), Err(OpenError));
+    for version in (0..=255).filter(|version| *version != 1) {
+        changed.clone_from(&sealed);
+        changed[0] = version;
+        assert_eq!(opened(&scene.ring, &PLACE, &changed), Err(OpenError), "{version}");
+    }
+}
+
+#[test]
+fn t_151_parts_of_two_values_do_not_mix() {
+    let scene = Scene::new();
+    let [one, two] = [b"text one", b"text two"].map(|it| scene.ring.seal(&PLACE, it).unwrap());
+    for (from, to) in [(9, 21), (25, 33), (33, 49), (9, 33), (25, 49)] {
+        let mut mixed = one.clone();
+        mixed[from..to].copy_from_slice(&two[from..to]);
+        assert_eq!(opened(&scene.ring, &PLACE, &mixed), Err(OpenError), "{from}..{to}");
+    }
+}
+
+// Beside the test of the envelope, which has no key: here with the length made to fit.
+#[test]
+fn t_152_a_cut_tag_does_not_open_with_a_length_to_match() {
+    let scene = Scene::new();
+    let sealed = scene.ring.seal(&PLACE, b"a text of more than 16 bytes").unwrap();
+    for tag in [15, 12, 8, 4, 0] {
+        let mut cut = sealed[..sealed.len() - 16 + tag].to_vec();
+        assert_eq!(opened(&scene.ring, &PLACE, &cut), Err(OpenError), "{tag}");
+        cut[24] -= 16 - u8::try_from(tag).unwrap();
+        assert_eq!(opened(&scene.ring, &PLACE, &cut), Err(OpenError), "{tag}");
+    }
+    let mut longer = [&sealed[..], &[0]].concat();
+    assert_eq!(opened(&scene.ring, &PLACE, &longer), Err(OpenError));
+    longer[24] += 1;
+    assert_eq!(opened(&scene.ring, &PLACE, &longer), Err(OpenError));
+}
+
+#[test]
+fn t_153_old_values_open_and_new_ones_take_the_new_key() {
+    let scene = Scene::new();
+    let first = scene.ring.current_id();
+    let old = scene.ring.seal(&PLACE, b"old").unwrap();
+    let second = scene.ring.rotate(NOW + 1).unwrap();
+    let new = scene.ring.seal(&PLACE, b"new").unwrap();
+    assert_ne!(first, second);
+    assert_eq!((KeyRing::key_id_of(&old), KeyRing::key_id_of(&new)), (Some(first), Some(second)));
+    assert_eq!((scene.ring.is_current(&old), scene.ring.is_current(&new)), (false, true));
+    // The same after a restart.
+    for ring in [scene.ring.clone(), KeyRing::read(scene.path()).unwrap()] {
+        assert_eq!(opened(&ring, &PLACE, &old).unwrap(), b"old");
+        assert_eq!(opened(&ring, &PLACE, &new).unwrap(), b"new");
+        let facts: Vec<_> =
+            ring.list().iter().map(|key| (key.id, key.created_unix_ms, key.current)).collect();
+        assert_eq!(facts, [(first, NOW, false), (second, NOW + 1, true)]);
+    }
+}
+
+#[test]
+fn t_153_a_retired_key_is_unusable() {
+    let scene = Scene::new();
+    let first = scene.ring.current_id();
+    let old = scene.ring.seal(&PLACE, b"old").unwrap();
+    assert!(matches!(scene.ring.retire(first), Err(RingError::Current(id)) if id == first));
+    scene.ring.rotate(NOW + 1).unwrap();
+    let before = fs::read_to_string(scene.file()).unwrap();
+    scene.ring.retire(first).unwrap();
+    for ring in [scene.ring.clone(), KeyRing::read(scene.path()).unwrap()] {
+        assert_eq!(opened(&ring, &PLACE, &old), Err(OpenError));
+        assert!(!ring.list().iter().any(|key| key.id == first));
+    }
+    let after = fs::read_to_string(scene.file()).unwrap();
+    let line = before.lines().find(|line| line.contains(&first.to_string())).unwrap();
+    assert!(!after.contains(line.rsplit(' ').next().unwrap()));
+    assert!(matches!(scene.ring.retire(first), Err(RingError::Unknown(id)) if id == first));
+}
+
+#[test]
+fn t_153_a_running_server_takes_what_another_process_changed() {
+    let scene = Scene::new();
+    let (running, clone) = (scene.ring.clone(), scene.ring.clone());
+    let operator = KeyRing::read(scene.path()).unwrap();
+    let second = operator.rotate(NOW + 1).unwrap();
+    assert_ne!(running.current_id(), second);
+    let unheard = running.seal(&PLACE, b"between").unwrap();
+    running.reload().unwrap();
+    assert_eq!((running.current_id(), clone.current_id()), (second, second));
+    assert_eq!(opened(&clone, &PLACE, &unheard).unwrap(), b"between");
+    let third = operator.rotate(NOW + 2).unwrap();
+    running.replace(&operator);
+    assert_eq!(clone.current_id(), third);
+    // A ring that cannot be read leaves the one in force.
+    fs::write(scene.file(), "portcullis-field-keys 2\n").unwrap();
+    assert!(matches!(
+        running.reload(),
+        Err(RingError::Content { line: 1, fault: LineFault::Version(2), .. })
+    ));
+    assert_eq!(clone.current_id(), third);
+}
+
+#[test]
+fn t_153_no_change_of_two_at_once_is_lost() {
+    let scene = Scene::new();
+    let rotate = |offset: i64| {
+        let ring = KeyRing::read(scene.path()).unwrap();
+        (0..8).filter_map(|step| ring.rotate(NOW + offset + step).ok()).collect::<Vec<_>>()
+    };
+    let (one, two) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| rotate(100));
+        (rotate(200), other.join().unwrap())
+    });
+    scene.ring.reload().unwrap();
+    let known: HashSet<_> = scene.ring.list().iter().map(|key| key.id).collect();
+    assert!(one.iter().chain(&two).all(|id| known.contains(id)));
+    assert_eq!(known.len(), 1 + one.len() + two.len());
+    assert_eq!(scene.names(), ["field-keys.ring"]);
+}
+
+#[test]
+fn t_153_a_busy_or_full_ring_is_not_changed() {
+    let scene = Scene::new();
+    let lock = fs::File::open(scene.path()).unwrap();
+    lock.lock().unwrap();
+    assert!(matches!(scene.ring.rotate(NOW + 1), Err(RingError::Busy(_))));
+    drop(lock);
+    let old = (1..64).map(|byte| FieldKey::parse(&mut vec![byte; 32], NOW).unwrap()).collect();
+    let current = FieldKey::parse(&mut vec![200; 32], NOW).unwrap();
+    let text = ring_text::render(&Keys::new(current, old).unwrap());
+    private_file::replace(&scene.file(), text.expose(), "a").unwrap();
+    assert!(matches!(scene.ring.rotate(NOW + 1), Err(RingError::Full)));
+    assert_eq!(fs::read(scene.file()).unwrap(), *text.expose());
+    scene.ring.reload().unwrap();
+    assert_eq!(scene.ring.list().len(), KEYS_MAX);
+}
+
+#[test]
+fn the_ring_is_made_once_private_and_never_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let keys = directory.path().join("deep/keys");
+    assert!(matches!(KeyRing::read(&keys), Err(RingError::Missing(_))));
+    let rings = std::thread::scope(|scope| {
+        let start = || scope.spawn(|| KeyRing::load_or_create(&keys, NOW).unwrap().current_id());
+        [start(), start(), start()].map(|thread| thread.join().unwrap())
+    });
+    assert!(rings.iter().all(|id| *id == rings[0]));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let file = keys.join("field-keys.ring");
+    assert_eq!((mode(&keys), mode(&file)), (0o700, 0o600));
+    KeyRing::read(&keys).unwrap().rotate(NOW + 1).unwrap();
+    assert_eq!(mode(&file), 0o600);
+    for content in ["", "portcullis-field-keys 1\n", "nothing of ours\n"] {
+        private_file::replace(&file, content.as_bytes(), "a").unwrap();
+        for outcome in [KeyRing::load_or_create(&keys, NOW), KeyRing::read(&keys)] {
+            assert!(matches!(outcome, Err(RingError::Content { .. })), "{content:?}");
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), content);
+    }
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    let outcome = KeyRing::load_or_create(&keys, NOW);
+    assert!(matches!(outcome, Err(RingError::File(PrivateFileError::Readable { .. }))));
+}
+
+#[test]
+fn what_is_too_long_is_not_sealed() {
+    let scene = Scene::new();
+    let largest = vec![1; PLAIN_MAX_BYTES];
+    let sealed = scene.ring.seal(&PLACE, &largest).unwrap();
+    assert_eq!(opened(&scene.ring, &PLACE, &sealed).unwrap(), largest);
+    let larger = vec![1; PLAIN_MAX_BYTES + 1];
+    let refused = SealError::TooLarge(PLAIN_MAX_BYTES + 1);
+    assert_eq!(scene.ring.seal(&PLACE, &larger), Err(refused));
+    let long = "x".repeat(PLACE_PART_MAX_BYTES + 1);
+    let place = Place { record: &long, ..PLACE };
+    assert_eq!(scene.ring.seal(&place, b""), Err(SealError::PlaceTooLong));
+}
+
+/// Everything an error says, itself and its sources, to people and to programmers.
+fn said(error: &dyn Error) -> String {
+    let sources = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
+    sources.map(|error| format!("{error} {error:?} {error:#?}\n")).collect()
+}
+
+#[test]
+fn t_155_neither_key_nor_text_is_in_debug_or_errors() {
+    let scene = Scene::new();
+    let sealed = scene.ring.seal(&PLACE, b"correct horse").unwrap();
+    let opened = scene.ring.open(&PLACE, &sealed).unwrap();
+    let file = fs::read_to_string(scene.file()).unwrap();
+    let key = file.trim_end().rsplit(' ').next().unwrap();
+    let mut all = format!("{:?} {opened:?} {:?}", scene.ring, scene.ring.list());
+    for error in [SealError::TooLarge(1), SealError::PlaceTooLong, SealError::Cipher] {
+        all.push_str(&said(&error));
+    }
+    all.push_str(&said(&OpenError));
+    all.push_str(&said(&key.parse::<KeyId>().unwrap_err()));
+    assert_eq!(key.parse::<KeyId>(), Err(KeyIdError));
+    // The key at every place where a damaged file can have it.
+    let damaged = [
+        file.replace(' ', "  "),
+        file.replace("portcullis-field-keys 1\n", ""),
+        file.replace("portcullis-field-keys 1", &format!("portcullis-field-keys {key}")),
+        file.replace("current", key),
+        file.replace(&format!("current {}", scene.ring.current_id()), &format!("current {key}")),
+        file.replace(&NOW.to_string(), key),
+        file.replace(key, &format!("{key}{key}")),
+        file.replace(key, &format!("{key} {key}")),
+        file.replace(key, &format!("{key}\n{key}")),
+        file.replace(key, &key.replace('=', "!")),
+        file.repeat(2),
+        file.trim_end().to_owned(),
+    ];
+    for content in damaged {
+        private_file::replace(&scene.file(), content.as_bytes(), "a").unwrap();
+        let error = scene.ring.reload().unwrap_err();
+        assert!(matches!(error, RingError::Content { .. }));
+        all.push_str(&said(&error));
+    }
+    let bytes = FieldKey::parse(&mut vec![7; 32], NOW).unwrap();
+    assert_eq!(bytes.expose().len(), 32);
+    assert!(all.contains("Secret(..)") && all.contains("line 2"));
+    for secret in [key, &key[..8], "correct", "horse", "[99, 111, 114"] {
+        assert!(!all.contains(secret), "{secret} in {all}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_at_any_place_opens_again(
+        plain in proptest::collection::vec(any::<u8>(), 0..600),
+        tenant in ".{0,20}", record in ".{0,20}", field in ".{0,20}",
+    ) {
+        let key = FieldKey::parse(&mut vec![5; 32], NOW).unwrap();
+        let keys = Keys::new(key, Vec::new()).unwrap();
+        let place = Place { tenant: &tenant, record: &record, field: &field };
+        let sealed = sealed::seal(keys.current(), &place, &[1; 12], &plain).unwrap();
+        prop_assert_eq!(sealed.len(), plain.len() + OVERHEAD_BYTES);
+        let opened = sealed::open(&keys, &place, &sealed).unwrap();
+        prop_assert_eq!(opened.expose(), &plain);
+    }
+
+    #[test]
+    fn t_151_made_up_bytes_do_not_open(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let key = FieldKey::parse(&mut vec![5; 32], NOW).unwrap();
+        let mut named = vec![1];
+        named.extend_from_slice(key.id().as_bytes());
+        named.extend_from_slice(&bytes);
+        let keys = Keys::new(key, Vec::new()).unwrap();
+        for sealed in [bytes, named] {
+            prop_assert_eq!(sealed::open(&keys, &PLACE, &sealed).err(), Some(OpenError));
+        }
+    }
+}
