@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 /// Every crate's floor.
-const FLOORS: [(&str, u8); 10] = [
+const FLOORS: [(&str, u8); 11] = [
     ("portcullis", 4),
     ("portcullis-accounts", 3),
     ("portcullis-chat", 3),
@@ -15,6 +15,7 @@ const FLOORS: [(&str, u8); 10] = [
     ("portcullis-audit", 1),
     ("portcullis-store", 1),
     ("portcullis-seal", 1),
+    ("portcullis-outbound", 1),
     ("portcullis-wire", 0),
     ("portcullis-model", 0),
 ];

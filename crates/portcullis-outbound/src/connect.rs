@@ -1,0 +1,124 @@
+//! From a host's name to a socket, through the check of addresses.
+//! Never: a second look-up after the check; an address that was not checked.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use crate::address;
+use crate::error::OutboundError;
+use crate::policy::Policy;
+use crate::target::{Scheme, Target};
+
+/// How many addresses of a host are tried.
+const TRIED_MAX: usize = 4;
+
+/// A connection to the first address that answers, of those that may be asked.
+pub(crate) async fn connect(target: &Target, policy: &Policy) -> Result<TcpStream, OutboundError> {
+    let found = resolve(target).await?;
+    let addresses = allowed(target, policy, found)?;
+    // An address that swallows packets must not use up the time of the others.
+    let tries = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+    let share = policy.deadline / tries;
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::Error::from(io::ErrorKind::TimedOut),
+        }
+    }
+    Err(OutboundError::Connect { host: target.host_text(), source: last })
+}
+
+async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, OutboundError> {
+    if let Some(address) = target.literal() {
+        return Ok(vec![SocketAddr::new(address, target.port())]);
+    }
+    let host = target.host_text();
+    let found = lookup_host((host.as_str(), target.port())).await.map(Iterator::collect);
+    found.map_err(|source| OutboundError::Resolve { host, source })
+}
+
+/// Of the addresses found, those that may be connected to: never none.
+fn allowed(
+    target: &Target,
+    policy: &Policy,
+    found: Vec<SocketAddr>,
+) -> Result<Vec<SocketAddr>, OutboundError> {
+    let mut allowed = Vec::with_capacity(TRIED_MAX);
+    let mut refused = None;
+    for address in found {
+        match fault(target, policy, address) {
+            None if allowed.len() < TRIED_MAX => allowed.push(address),
+            None => break,
+            Some(range) => refused = refused.or(Some((address.ip(), range))),
+        }
+    }
+    if !allowed.is_empty() {
+        return Ok(allowed);
+    }
+    let host = target.host_text();
+    Err(match refused {
+        // Allowing private addresses would not help where they are allowed already.
+        Some(_) if policy.private_allowed => OutboundError::Plain(host),
+        Some((address, range)) => OutboundError::Private { host, address, range },
+        None => OutboundError::NoAddress(host),
+    })
+}
+
+/// Why an address may not be connected to.
+fn fault(target: &Target, policy: &Policy, address: SocketAddr) -> Option<&'static str> {
+    match target.scheme() {
+        // `localhost` is a name like any other until its address is seen.
+        Scheme::Http if !address::is_loopback(address.ip()) => Some("another machine"),
+        Scheme::Http | Scheme::Https if policy.private_allowed => None,
+        Scheme::Http | Scheme::Https => address::not_public(address.ip()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRICT: Policy = Policy {
+        private_allowed: false,
+        deadline: std::time::Duration::from_secs(1),
+        body_max_bytes: 1,
+        extra_roots_pem: None,
+    };
+    const LOOSE: Policy = Policy { private_allowed: true, ..STRICT };
+
+    /// Which addresses are tried, or the first words of why none is.
+    fn check(url: &str, policy: &Policy, found: &[&str], expect: &str) {
+        let target = Target::parse(url, &LOOSE).unwrap();
+        let found = found.iter().map(|it| SocketAddr::new(it.parse().unwrap(), 443)).collect();
+        let tried = match allowed(&target, policy, found) {
+            Ok(tried) => tried.iter().map(|it| it.ip().to_string()).collect::<Vec<_>>().join(" "),
+            Err(error) => format!("{error}"),
+        };
+        assert!(tried == expect || (tried.contains(':') && tried.starts_with(expect)), "{tried}");
+    }
+
+    #[test]
+    fn t_042_of_mixed_addresses_only_public_ones_are_tried() {
+        let url = "https://a.example/";
+        let mixed = ["10.0.0.1", "8.8.8.8", "::1", "2606:4700::1111", "169.254.169.254"];
+        check(url, &STRICT, &mixed, "8.8.8.8 2606:4700::1111");
+        check(url, &STRICT, &["::ffff:8.8.8.8", "::ffff:10.0.0.1"], "::ffff:8.8.8.8");
+        check(url, &STRICT, &["10.0.0.1", "::1"], "a.example is at 10.0.0.1, private, ");
+        check(url, &STRICT, &["64:ff9b::7f00:1"], "a.example is at 64:ff9b::7f00:1, loopback, ");
+        check(url, &STRICT, &[], "a.example has no address: ");
+        check(url, &LOOSE, &["10.0.0.1", "8.8.8.8"], "10.0.0.1 8.8.8.8");
+        check(url, &STRICT, &["8.8.8.8"; 9], "8.8.8.8 8.8.8.8 8.8.8.8 8.8.8.8");
+    }
+
+    #[test]
+    fn t_042_a_localhost_that_is_elsewhere_is_not_asked_in_the_clear() {
+        let url = "http://localhost/";
+        check(url, &LOOSE, &["8.8.8.8", "127.0.0.1", "10.0.0.1"], "127.0.0.1");
+        check(url, &LOOSE, &["8.8.8.8"], "http:// to localhost is not safe");
+    }
+}

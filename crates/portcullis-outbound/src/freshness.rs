@@ -1,0 +1,67 @@
+//! How long an answer may be kept, by its `Cache-Control` (RFC 9111 section 5.2.2).
+//! Never: longer than a day, whatever the answer says.
+
+use hyper::header::{CACHE_CONTROL, HeaderMap};
+
+/// Longest time an answer is said to be kept.
+const MAX_AGE_S_MAX: u64 = 24 * 60 * 60;
+
+/// Seconds the answer may be kept; `None` when it does not say.
+///
+/// The least of several values counts, `no-store`, `no-cache` and what is no number as 0.
+pub(crate) fn max_age_s(headers: &HeaderMap) -> Option<u64> {
+    let lines = headers.get_all(CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).filter_map(directive).min()
+}
+
+fn directive(text: &str) -> Option<u64> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    match name.trim().to_ascii_lowercase().as_str() {
+        "max-age" => Some(seconds(value.trim().trim_matches('"'))),
+        "no-store" | "no-cache" => Some(0),
+        _ => None,
+    }
+}
+
+fn seconds(digits: &str) -> u64 {
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return 0;
+    }
+    // RFC 9111 section 1.2.2: what is too large a number counts as the largest one.
+    digits.parse().unwrap_or(MAX_AGE_S_MAX).min(MAX_AGE_S_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+
+    fn check(lines: &[&'static str], expect: Option<u64>) {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(CACHE_CONTROL, HeaderValue::from_static(line));
+        }
+        assert_eq!(max_age_s(&headers), expect, "{lines:?}");
+    }
+
+    #[test]
+    fn max_age_is_read_and_bounded() {
+        check(&[], None);
+        check(&["public"], None);
+        check(&["max-age=60"], Some(60));
+        check(&["public, Max-Age=60, must-revalidate"], Some(60));
+        check(&["max-age=\"60\""], Some(60));
+        check(&["s-maxage=5, max-age=60"], Some(60));
+        check(&["max-age=0"], Some(0));
+        check(&["max-age=86400"], Some(86_400));
+        check(&["max-age=86401"], Some(86_400));
+        check(&["max-age=99999999999999999999999"], Some(86_400));
+        check(&["max-age=60", "max-age=30"], Some(30));
+        check(&["max-age=60, no-store"], Some(0));
+        check(&["no-cache=\"set-cookie\""], Some(0));
+        check(&["max-age"], Some(0));
+        check(&["max-age=-1"], Some(0));
+        check(&["max-age=+1"], Some(0));
+        check(&["max-age=1.5"], Some(0));
+    }
+}

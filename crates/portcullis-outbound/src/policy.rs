@@ -1,0 +1,36 @@
+//! What an operator may loosen or tighten about outbound requests.
+//! Never: an option that allows redirects, proxies or unchecked certificates.
+
+use std::time::Duration;
+
+/// Limits and permissions of outbound requests.
+///
+/// One request holds at most `body_max_bytes`, 16 KiB of head and its connection's buffers
+/// (TLS: about 40 KiB), and no longer than `deadline`.
+#[derive(Clone)]
+pub struct Policy {
+    /// Whether addresses of private networks may be asked; default false.
+    ///
+    /// True also allows `http://` to this machine's loopback. It answers an identity provider in
+    /// the operator's own network, and takes away the protection from server-side request forgery.
+    pub private_allowed: bool,
+    /// Time for a whole request, from the name's look-up to the body's end; default 5 s.
+    ///
+    /// Answers a server that says one byte a second.
+    pub deadline: Duration,
+    /// Largest body taken, in bytes; default 256 KiB. Answers a body without end.
+    pub body_max_bytes: usize,
+    /// Authorities trusted besides those of the system, as PEM; default none.
+    pub extra_roots_pem: Option<Vec<u8>>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            private_allowed: false,
+            deadline: Duration::from_secs(5),
+            body_max_bytes: 256 * 1024,
+            extra_roots_pem: None,
+        }
+    }
+}

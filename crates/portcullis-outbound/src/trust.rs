@@ -1,0 +1,58 @@
+//! Whose certificates are taken, and the TLS spoken with their holders.
+//! Never: a connection without a checked certificate; TLS below 1.2.
+
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_native_certs::load_native_certs;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::error::OutboundError;
+use crate::target::Target;
+
+/// Reads the authorities, and makes what opens TLS connections with them.
+pub(crate) fn connector(extra_roots_pem: Option<&[u8]>) -> Result<TlsConnector, OutboundError> {
+    let mut roots = RootCertStore::empty();
+    // Systems carry authorities of old forms; they vouch for nobody, and the others still count.
+    roots.add_parsable_certificates(load_native_certs().certs);
+    if let Some(pem) = extra_roots_pem {
+        add_bundle(&mut roots, pem)?;
+    }
+    if roots.is_empty() {
+        return Err(OutboundError::NoRoots);
+    }
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(OutboundError::TlsSetup)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// TLS over a connection, with the host the target names and nobody else.
+pub(crate) async fn open(
+    connector: &TlsConnector,
+    target: &Target,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>, OutboundError> {
+    let opened = connector.connect(target.server_name()?, stream).await;
+    opened.map_err(|source| OutboundError::Tls { host: target.host_text(), source })
+}
+
+/// The operator named this bundle: what cannot be read in it is an error.
+fn add_bundle(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), OutboundError> {
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(OutboundError::Bundle)?;
+        count += 1;
+        let added = roots.add(certificate);
+        added.map_err(|source| OutboundError::BundleCertificate { number: count, source })?;
+    }
+    if count == 0 { Err(OutboundError::BundleEmpty) } else { Ok(()) }
+}

@@ -1,0 +1,102 @@
+//! What is sent, and which answers are taken.
+//! Never: answers that are too much; those are in `bounds.rs`.
+
+use portcullis_outbound::{Client, Fetched, OutboundError, Target};
+
+use crate::peer::{Peer, fetch, loose, then};
+
+fn is_send<T: Send>(future: T) -> T {
+    future
+}
+
+#[tokio::test]
+async fn a_document_is_fetched() {
+    let peer = Peer::plain(then(
+        "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 2\r\n\r\n{}",
+    ))
+    .await;
+    let address = peer.address;
+    let target = Target::parse(&format!("http://{address}/keys?a=b"), &loose()).unwrap();
+    let fetched = is_send(Client::new(loose()).unwrap().fetch(&target)).await.unwrap();
+    assert_eq!(fetched, Fetched { status: 200, body: b"{}".to_vec(), max_age_s: Some(60) });
+    let expect = format!(
+        "GET /keys?a=b HTTP/1.1\r\nhost: {address}\r\nuser-agent: portcullis\r\n\
+         accept: application/json\r\naccept-encoding: identity\r\nconnection: close\r\n\r\n"
+    );
+    assert_eq!(peer.asked().await, expect);
+}
+
+#[tokio::test]
+async fn json_is_posted_with_headers_of_the_caller() {
+    let peer = Peer::plain(then("HTTP/1.1 422 No\r\ncontent-length: 3\r\n\r\nwhy")).await;
+    let target = Target::parse(&format!("http://{}/hook", peer.address), &loose()).unwrap();
+    let client = Client::new(loose()).unwrap();
+    let headers = [("x-signature", "v1=ab")];
+    let fetched = is_send(client.post_json(&target, &headers, b"{\"a\":1}")).await.unwrap();
+    assert_eq!(fetched, Fetched { status: 422, body: b"why".to_vec(), max_age_s: None });
+    let asked = peer.asked().await;
+    assert!(asked.starts_with("POST /hook HTTP/1.1\r\n"), "{asked}");
+    for line in ["content-type: application/json", "x-signature: v1=ab", "content-length: 7"] {
+        assert!(asked.contains(&format!("\r\n{line}\r\n")), "{asked}");
+    }
+    assert!(asked.ends_with("\r\n\r\n{\"a\":1}"), "{asked}");
+}
+
+#[tokio::test]
+async fn bodies_end_by_length_by_chunks_or_with_the_connection() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nkeys",
+        "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nkeys and more",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nk\r\n3\r\neys\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nkeys\r\n0\r\nx-t: 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n\r\nkeys",
+        "HTTP/1.0 200 OK\r\n\r\nkeys",
+        "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\nkeys",
+        "HTTP/1.1 200 OK\r\ncontent-encoding: identity\r\n\r\nkeys",
+    ] {
+        let peer = Peer::plain(then(answer)).await;
+        let fetched = fetch(&peer, loose()).await.unwrap();
+        assert_eq!(fetched.body, b"keys", "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_refused_and_never_followed() {
+    for status in [300, 301, 302, 303, 307, 308, 304] {
+        let elsewhere = crate::peer::Untouched::new();
+        let answer = format!(
+            "HTTP/1.1 {status} Go\r\nlocation: http://127.0.0.1:{}/\r\ncontent-length: 0\r\n\r\n",
+            elsewhere.port()
+        );
+        let peer = Peer::plain(then(&answer)).await;
+        let error = fetch(&peer, loose()).await.unwrap_err();
+        assert!(error.to_string().contains(&format!(" {status}, a redirect")), "{error}");
+
+        let peer = Peer::plain(then(&answer)).await;
+        let target = Target::parse(&format!("http://{}/", peer.address), &loose()).unwrap();
+        let posted = Client::new(loose()).unwrap().post_json(&target, &[], b"{}").await;
+        assert!(matches!(posted, Err(OutboundError::Redirect { .. })), "{posted:?}");
+        assert!(!elsewhere.was_found());
+    }
+}
+
+#[tokio::test]
+async fn anything_but_200_is_no_document() {
+    for status in [101, 201, 204, 206, 400, 401, 404, 500, 503] {
+        // The body is over the limit: the status is what the operator has to know.
+        let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 9999\r\n\r\n");
+        let peer = Peer::plain(then(&answer)).await;
+        let error = fetch(&peer, loose()).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("answered {status}, not 200")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn compressed_bodies_are_refused() {
+    for encoding in ["gzip", "br", "identity, gzip", "x-anything"] {
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\n\r\nkeys");
+        let peer = Peer::plain(then(&answer)).await;
+        let fetched = fetch(&peer, loose()).await;
+        assert!(matches!(fetched, Err(OutboundError::Encoded(_))), "{fetched:?}");
+    }
+}

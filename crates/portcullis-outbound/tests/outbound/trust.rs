@@ -1,0 +1,86 @@
+//! Whose certificates are taken.
+//! Never: a request sent to a peer that could not prove who it is.
+
+use portcullis_outbound::{Client, Fetched, OutboundError, Policy, Target};
+use rcgen::{CertifiedKey, KeyPair};
+use rustls::version::{TLS12, TLS13};
+
+use crate::peer::{Peer, certificate, loose, then};
+
+const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nkeys";
+
+async fn fetch(
+    peer: &Peer,
+    host: &str,
+    trusted: &[&CertifiedKey<KeyPair>],
+) -> Result<Fetched, OutboundError> {
+    let bundle: String = trusted.iter().map(|authority| authority.cert.pem()).collect();
+    let policy = Policy { extra_roots_pem: Some(bundle.into_bytes()), ..loose() };
+    let url = format!("https://{host}:{}/keys", peer.address.port());
+    let target = Target::parse(&url, &policy).unwrap();
+    Client::new(policy).unwrap().fetch(&target).await
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_bundle_is_taken() {
+    let (own, other) = (certificate(&["localhost", "127.0.0.1"]), certificate(&["b.example"]));
+    for host in ["localhost", "127.0.0.1"] {
+        for versions in [&[&TLS12][..], &[&TLS13], &[&TLS12, &TLS13]] {
+            let peer = Peer::tls_of(then(ANSWER), &own, versions).await;
+            let fetched = fetch(&peer, host, &[&other, &own]).await.unwrap();
+            assert_eq!(fetched.body, b"keys", "{host} {versions:?}");
+            let host_line = format!("\r\nhost: {host}:{}\r\n", peer.address.port());
+            assert!(peer.asked().await.contains(&host_line));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_nobody_vouches_for_is_refused() {
+    let (own, other) = (certificate(&["localhost"]), certificate(&["localhost"]));
+    let peer = Peer::tls(then(ANSWER), &own).await;
+    let fetched = fetch(&peer, "localhost", &[&other]).await;
+    assert!(matches!(fetched, Err(OutboundError::Tls { .. })), "{fetched:?}");
+    assert_eq!(peer.asked().await, "");
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_refused() {
+    let own = certificate(&["other.example"]);
+    for host in ["localhost", "127.0.0.1"] {
+        let peer = Peer::tls(then(ANSWER), &own).await;
+        let fetched = fetch(&peer, host, &[&own]).await;
+        assert!(matches!(fetched, Err(OutboundError::Tls { .. })), "{fetched:?}");
+        assert_eq!(peer.asked().await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_without_tls_is_refused() {
+    let peer = Peer::plain(then(ANSWER)).await;
+    let fetched = fetch(&peer, "localhost", &[&certificate(&["localhost"])]).await;
+    assert!(matches!(fetched, Err(OutboundError::Tls { .. })), "{fetched:?}");
+}
+
+#[test]
+fn a_bundle_that_cannot_be_read_stops_the_start() {
+    let refused = |pem: &[u8]| {
+        let policy = Policy { extra_roots_pem: Some(pem.to_vec()), ..Policy::default() };
+        Client::new(policy).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    let good = certificate(&["a.example"]).cert.pem();
+    let key = certificate(&["a.example"]).signing_key.serialize_pem();
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let cut = good.split_at(good.len() - 40).0;
+    assert_eq!(refused(good.as_bytes()), "");
+    for (pem, expect) in [
+        ("", "holds no certificate"),
+        ("hello", "holds no certificate"),
+        (key.as_str(), "holds no certificate"),
+        (&format!("{good}{broken}"), "certificate 2 of the bundle"),
+        (cut, "the bundle of authorities cannot be read"),
+    ] {
+        let error = refused(pem.as_bytes());
+        assert!(error.contains(expect), "{pem:?} {error:?}");
+    }
+}
