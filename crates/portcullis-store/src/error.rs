@@ -1,5 +1,5 @@
 //! What can go wrong underneath the store: a dependency's fault, never the peer's.
-//! Never: a message body, a password, or any other stored value in a text.
+//! Never: a message body, a password, or any other stored value in a text, ids apart.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -28,6 +28,20 @@ pub enum StoreError {
     /// A stored value breaks the grammar of its kind.
     #[error("the database holds a value that is no {0}: restore it from a backup")]
     Corrupt(&'static str),
+    /// A value is sealed and cannot be opened, or is to be sealed and cannot.
+    #[error("{record} cannot be opened or sealed: use the key ring it was sealed with")]
+    Unsealable {
+        /// What it is, and its id.
+        record: String,
+    },
+    /// The database has an older schema than this version writes.
+    #[error("the database has schema {seen}, this version writes {known}: start the server once")]
+    SchemaOlder {
+        /// The version found in the file.
+        seen: u32,
+        /// The version this build writes.
+        known: u32,
+    },
     /// The file cannot be created, opened or locked.
     #[error("cannot open {}", path.display())]
     File {

@@ -2,9 +2,14 @@
 //! Never: decisions, sockets.
 
 mod store; // the trait: what is promised, in which order
+mod store_account; // its part about people
 mod rows; // what goes in and what comes out
+mod rows_account; // the same about people
+mod change; // what the feed hears
+mod seal; // how fields are sealed at rest
 mod error; // a dependency's fault, never the peer's
 mod sqlite; // the embedded store: opening it, and its two queues
+mod sqlite_people; // its part about people
 mod sqlite_schema; // tables, migrations and settings of a connection
 mod sqlite_task; // one change on its way through the writer
 mod sqlite_writer; // the one thread that writes: batch, commit, feed, replies
@@ -13,19 +18,37 @@ mod sqlite_message; // the hot path: one message
 mod sqlite_mids; // which message an idempotency key was used for
 mod sqlite_resume; // a connection that came back
 mod sqlite_room; // rooms and members, inside the writer
-mod sqlite_user; // users, inside the writer
+mod sqlite_relation; // who is asked into a room or kept out
+mod sqlite_account; // people: made, found, listed
+mod sqlite_change_user; // one user changes
+mod sqlite_session; // sessions and their turns
+mod sqlite_factor; // second factors, invitations, withdrawals
+mod sqlite_authority; // all that decides who may act
+mod sqlite_beside; // the same tables beside a running server
+mod sqlite_seal; // sealed message texts
+mod sqlite_reseal; // sealed again under a newer key
 mod sqlite_chores; // what deleted rooms leave behind, removed in small steps
 mod sqlite_reader; // the threads that read
 mod sqlite_history; // a room's messages, page by page
-mod sqlite_query; // what else they read: credentials, everything at the start
+mod sqlite_query; // what else they read: newest places, everything at the start
 #[cfg(test)]
 mod sqlite_fixture; // users, rooms and messages for the tests
 
+pub use change::Change;
 pub use error::StoreError;
 pub use rows::{
-    Append, Change, CreateRoom, CreateUser, CredentialsRow, DeleteRoom, Join, JoinRoom, LeaveRoom,
-    Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page, Resume, ResumeRooms, RoomRow, UserRow,
-    Visibility,
+    Append, CreateRoom, CreateUser, DeleteRoom, InviteToRoom, Invited, Join, JoinRoom,
+    KickFromRoom, Kicked, LeaveRoom, Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page,
+    Resume, ResumeRooms, RoomRow, UserRow, Visibility,
 };
+pub use rows_account::{
+    AuthenticateSession, Authority, ChangeUser, CredentialsRow, FOR_EVER_UNIX_MS, Factors,
+    NewInvitation, NewSession, NewTotp, OpenSession, PersonRow, Revocation, RevocationKind,
+    RotateSession, Rotated, SessionRow, UserChange, UserChangeKind, WhichSessions,
+};
+pub use seal::{FieldSeal, SealFault};
 pub use sqlite::{SqliteOptions, SqliteStore};
+pub use sqlite_beside::SqliteBeside;
+pub use sqlite_reseal::Resealed;
 pub use store::{CommitFeed, PAGE_MAX, RESUME_ROOMS_MAX, Store, StoreFuture};
+pub use store_account::{AccountStore, PEOPLE_MAX, Recheck};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use portcullis_model::{MessageId, Mid, Roles, RoomId, Secret, UserId};
 
+use crate::rows_account::{Revocation, SessionRow};
+
 /// Who may join a room without being asked in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
@@ -27,6 +29,14 @@ pub struct UserRow {
     pub disabled: bool,
     /// Tokens issued before this moment are void; 0 when none were revoked.
     pub valid_after_unix_ms: i64,
+    /// Until when the user is banned; 0 when not.
+    pub banned_until_unix_ms: i64,
+    /// Until when the user may not speak; 0 when they may.
+    pub muted_until_unix_ms: i64,
+    /// Whether a second factor is asked for.
+    pub has_totp: bool,
+    /// Whether another issuer vouches for the user.
+    pub foreign: bool,
 }
 
 /// A room as stored.
@@ -79,6 +89,14 @@ pub struct Loaded {
     pub rooms: Vec<RoomRow>,
     /// All members of these rooms.
     pub members: Vec<(RoomId, UserId)>,
+    /// Who is asked into these rooms.
+    pub invited: Vec<(RoomId, UserId)>,
+    /// Who is kept out of them.
+    pub barred: Vec<(RoomId, UserId)>,
+    /// All sessions.
+    pub sessions: Vec<SessionRow>,
+    /// All that is withdrawn.
+    pub revocations: Vec<Revocation>,
 }
 
 /// A user to create: of our own (`password_phc`), or of a foreign issuer.
@@ -100,6 +118,10 @@ pub struct NewUser {
     pub created_unix_ms: i64,
     /// Whether this is the one-time set-up: refused once any administrator exists.
     pub setup: bool,
+    /// Digest of the invitation that is used up by it.
+    pub invitation: Option<[u8; 32]>,
+    /// Whether a foreign user's roles are brought up to date as well as the name.
+    pub roles_follow: bool,
 }
 
 /// What became of a [`NewUser`].
@@ -111,21 +133,8 @@ pub enum CreateUser {
     NameTaken,
     /// There is an administrator already.
     SetupUsed,
-}
-
-/// What a log-in is checked against.
-#[derive(Debug, Clone)]
-pub struct CredentialsRow {
-    /// The user.
-    pub id: UserId,
-    /// The name as it was registered.
-    pub username: Arc<str>,
-    /// The password's hash in PHC form.
-    pub password_phc: Secret<String>,
-    /// What the user may do.
-    pub roles: Roles,
-    /// Whether the user is locked out.
-    pub disabled: bool,
+    /// The invitation was used, has ended, or never was.
+    InvitationVoid,
 }
 
 /// A room to create.
@@ -182,6 +191,63 @@ pub enum JoinRoom {
     /// No such room, no such user, or a private room the user is no member of.
     Missing,
     /// The room has as many members as allowed.
+    Full,
+}
+
+/// A wish to ask somebody into a room.
+#[derive(Debug, Clone)]
+pub struct InviteToRoom {
+    /// The room.
+    pub room: RoomId,
+    /// Whom.
+    pub user: UserId,
+    /// Who asks.
+    pub by: UserId,
+    /// Whether who asks may do so in every room, and not as its owner alone.
+    pub anywhere: bool,
+    /// How many the room may have asked in at a time.
+    pub invited_max: u32,
+}
+
+/// What became of an [`InviteToRoom`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invited {
+    /// The user may join.
+    Invited,
+    /// The user is a member.
+    Already,
+    /// No such room or user, or it is not for who asks to do.
+    Missing,
+    /// As many are asked in as may be.
+    Full,
+}
+
+/// A wish to put somebody out of a room, and keep them out.
+#[derive(Debug, Clone)]
+pub struct KickFromRoom {
+    /// The room.
+    pub room: RoomId,
+    /// Whom; never the owner.
+    pub user: UserId,
+    /// Who asks.
+    pub by: UserId,
+    /// Whether who asks may do so in every room, and not as its owner alone.
+    pub anywhere: bool,
+    /// How many the room may keep out at a time.
+    pub barred_max: u32,
+}
+
+/// What became of a [`KickFromRoom`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kicked {
+    /// The user is out, and kept out.
+    Kicked {
+        /// Whether the user was a member until now.
+        was_member: bool,
+    },
+    /// No such room or user, or it is not for who asks to do.
+    Missing,
+    /// As many are kept out as may be; nobody was put out.
     Full,
 }
 
@@ -302,65 +368,4 @@ pub enum ResumeRooms {
     },
     /// More was missed than asked for, or there are too many rooms; the feed was told nothing.
     TooMany,
-}
-
-/// One committed change, as the feed hears of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// A user is new, or is different.
-    User(UserRow),
-    /// A room is new; its owner is its first member.
-    RoomCreated {
-        /// The room.
-        room: RoomRow,
-        /// The connection that asked.
-        origin: u64,
-        /// Always 0: nothing was said yet.
-        seq: u64,
-    },
-    /// A user is a member.
-    Joined {
-        /// The room.
-        room: RoomId,
-        /// Who.
-        user: UserId,
-        /// The user's name.
-        username: Arc<str>,
-        /// The room's newest sequence number at that moment.
-        seq: u64,
-        /// Whether the user was a member before.
-        already: bool,
-        /// The connection that asked.
-        origin: u64,
-    },
-    /// A user is no member any more.
-    Left {
-        /// The room.
-        room: RoomId,
-        /// Who.
-        user: UserId,
-        /// The user's name.
-        username: Arc<str>,
-    },
-    /// A room is gone, with its members and messages.
-    RoomDeleted {
-        /// The room.
-        room: RoomId,
-    },
-    /// A message has its place.
-    Message {
-        /// The message.
-        row: MessageRow,
-        /// The connection that asked.
-        origin: u64,
-    },
-    /// A connection hears its rooms again from here on.
-    Resumed {
-        /// The connection that asked.
-        origin: u64,
-        /// The rooms of which the user still is a member.
-        rooms: Vec<RoomId>,
-        /// What was said in them since, ascending by `number`; everything later comes after this.
-        missed: Vec<MessageRow>,
-    },
 }

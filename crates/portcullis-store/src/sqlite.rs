@@ -10,16 +10,19 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use portcullis_model::{RoomId, UserId};
 use tokio::sync::watch;
 
+use crate::change::Change;
 use crate::error::StoreError;
 use crate::rows::{
-    Append, Change, CreateRoom, CreateUser, CredentialsRow, DeleteRoom, Join, JoinRoom, LeaveRoom,
-    Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page, Resume, ResumeRooms,
+    Append, CreateRoom, DeleteRoom, InviteToRoom, Invited, Join, JoinRoom, KickFromRoom, Kicked,
+    LeaveRoom, Loaded, MessageRow, NewMessage, NewRoom, Page, Resume, ResumeRooms,
 };
+use crate::seal::FieldSeal;
 use crate::sqlite_history::history;
 use crate::sqlite_message::Statements;
 use crate::sqlite_query as query;
 use crate::sqlite_reader::Readers;
 use crate::sqlite_schema::open_writer;
+use crate::sqlite_seal::seal_message;
 use crate::sqlite_task::{Asked, Task};
 use crate::sqlite_writer::{Work, Writer};
 use crate::store::{CommitFeed, Store, StoreFuture};
@@ -49,12 +52,18 @@ impl Default for SqliteOptions {
 ///
 /// One thread writes, a few read. Only one store may have the file open: the writer remembers what
 /// it wrote, so a lock file beside the database keeps a second one out.
-#[derive(Debug)]
 pub struct SqliteStore {
     changes: SyncSender<Box<dyn Task>>,
     readers: Readers,
     closing: Arc<AtomicBool>,
     ended: watch::Receiver<bool>,
+    seal: Option<Arc<dyn FieldSeal>>,
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
 }
 
 impl SqliteStore {
@@ -70,6 +79,28 @@ impl SqliteStore {
         options: SqliteOptions,
         feed: Box<dyn CommitFeed>,
     ) -> Result<Self, StoreError> {
+        Self::start(path, options, feed, None)
+    }
+
+    /// As [`SqliteStore::open`], with second factors and message texts sealed at rest.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_sealed(
+        path: &Path,
+        options: SqliteOptions,
+        feed: Box<dyn CommitFeed>,
+        seal: Arc<dyn FieldSeal>,
+    ) -> Result<Self, StoreError> {
+        Self::start(path, options, feed, Some(seal))
+    }
+
+    fn start(
+        path: &Path,
+        options: SqliteOptions,
+        feed: Box<dyn CommitFeed>,
+        seal: Option<Arc<dyn FieldSeal>>,
+    ) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         private_file(path)?;
         let connection = open_writer(path)?;
@@ -81,7 +112,7 @@ impl SqliteStore {
         let (end, ended) = watch::channel(false);
         let batch_max = options.batch_max.max(1);
         let options = SqliteOptions { batch_max, ..options };
-        let work = Work { inbox, feed, options, closing: Arc::clone(&closing) };
+        let work = Work { inbox, feed, options, seal: seal.clone(), closing: Arc::clone(&closing) };
         let thread = std::thread::Builder::new().name(String::from("store-writer"));
         let started = thread.spawn(move || {
             work.run(&connection);
@@ -90,10 +121,10 @@ impl SqliteStore {
             let _ = end.send(true);
         });
         started.map_err(|error| file_error(path, error))?;
-        Ok(Self { changes, readers, closing, ended })
+        Ok(Self { changes, readers, closing, ended, seal })
     }
 
-    fn write<A, F>(&self, act: F) -> StoreFuture<'_, A>
+    pub(crate) fn write<A, F>(&self, act: F) -> StoreFuture<'_, A>
     where
         A: Send + 'static,
         F: FnOnce(&mut Writer<'_>, &mut Vec<Change>) -> Result<A, StoreError> + Send + 'static,
@@ -109,7 +140,7 @@ impl SqliteStore {
         }
     }
 
-    fn read<A: Send + 'static>(
+    pub(crate) fn read<A: Send + 'static>(
         &self,
         act: impl FnOnce(&rusqlite::Connection) -> Result<A, StoreError> + Send + 'static,
     ) -> StoreFuture<'_, A> {
@@ -118,24 +149,16 @@ impl SqliteStore {
         }
         self.readers.ask(act)
     }
+
+    /// What fields are sealed with, when they are.
+    pub(crate) fn seal(&self) -> Option<Arc<dyn FieldSeal>> {
+        self.seal.clone()
+    }
 }
 
 impl Store for SqliteStore {
     fn load(&self) -> StoreFuture<'_, Loaded> {
         self.read(query::load)
-    }
-
-    fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUser> {
-        self.write(move |writer, changes| writer.create_user(user, changes))
-    }
-
-    fn credentials(&self, username: &str) -> StoreFuture<'_, Option<CredentialsRow>> {
-        let username = username.to_owned();
-        self.read(move |connection| query::credentials(connection, &username))
-    }
-
-    fn has_admin(&self) -> StoreFuture<'_, bool> {
-        self.read(query::has_admin)
     }
 
     fn create_room(&self, room: NewRoom) -> StoreFuture<'_, CreateRoom> {
@@ -144,6 +167,14 @@ impl Store for SqliteStore {
 
     fn join_room(&self, join: Join) -> StoreFuture<'_, JoinRoom> {
         self.write(move |writer, changes| writer.join_room(join, changes))
+    }
+
+    fn invite_to_room(&self, ask: InviteToRoom) -> StoreFuture<'_, Invited> {
+        self.write(move |writer, changes| writer.invite_to_room(ask, changes))
+    }
+
+    fn kick_from_room(&self, ask: KickFromRoom) -> StoreFuture<'_, Kicked> {
+        self.write(move |writer, changes| writer.kick_from_room(ask, changes))
     }
 
     fn leave_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, LeaveRoom> {
@@ -155,7 +186,14 @@ impl Store for SqliteStore {
     }
 
     fn append(&self, message: NewMessage) -> StoreFuture<'_, Append> {
-        self.write(move |writer, changes| writer.append(message, changes))
+        // On the caller's thread: of those there are several, and one that writes.
+        let sealed = self.seal.as_deref().map(|seal| seal_message(seal, &message)).transpose();
+        match sealed {
+            Ok(sealed) => {
+                self.write(move |writer, changes| writer.append(message, sealed, changes))
+            }
+            Err(error) => Box::pin(async { Err(error) }),
+        }
     }
 
     fn resume(&self, resume: Resume) -> StoreFuture<'_, ResumeRooms> {
@@ -163,7 +201,8 @@ impl Store for SqliteStore {
     }
 
     fn history(&self, page: Page) -> StoreFuture<'_, (Vec<MessageRow>, bool)> {
-        self.read(move |connection| history(connection, &page))
+        let seal = self.seal.clone();
+        self.read(move |connection| history(connection, &page, seal.as_deref()))
     }
 
     fn last_seq(&self, room: RoomId) -> StoreFuture<'_, Option<u64>> {
@@ -216,6 +255,7 @@ mod tests {
 
     use super::*;
     use crate::sqlite_fixture::{Deaf, ann, lobby, message};
+    use crate::store_account::AccountStore;
 
     /// Says that a commit is there, then waits until it may go on.
     struct Gate {

@@ -98,6 +98,8 @@ fn remove_room(connection: &Connection, room: i64) -> Result<(), StoreError> {
     for statement in [
         "DELETE FROM members WHERE room = ?1
          AND user IN (SELECT user FROM members WHERE room = ?1 LIMIT ?2)",
+        "DELETE FROM relations WHERE room = ?1
+         AND user IN (SELECT user FROM relations WHERE room = ?1 LIMIT ?2)",
         "DELETE FROM anchors WHERE room = ?1
          AND seq IN (SELECT seq FROM anchors WHERE room = ?1 LIMIT ?2)",
     ] {

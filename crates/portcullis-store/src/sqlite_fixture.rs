@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use portcullis_model::{MessageId, Mid, Roles, RoomId, UserId};
 
-use crate::rows::{Change, NewMessage, NewRoom, NewUser, Visibility};
+use crate::change::Change;
+use crate::rows::{NewMessage, NewRoom, NewUser, Visibility};
 use crate::store::CommitFeed;
 
 /// A feed nobody listens to.
@@ -25,6 +26,8 @@ pub(crate) fn ann() -> NewUser {
         roles: Roles::user(),
         created_unix_ms: 0,
         setup: false,
+        invitation: None,
+        roles_follow: false,
     }
 }
 

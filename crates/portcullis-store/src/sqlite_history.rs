@@ -8,7 +8,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::StoreError;
 use crate::rows::{MessageRow, Page};
+use crate::seal::FieldSeal;
 use crate::sqlite_query::{message_id, text, user_id};
+use crate::sqlite_seal::open_message;
 use crate::store::PAGE_MAX;
 
 /// A part of a room's places, and how many to read from its newest end.
@@ -20,10 +22,18 @@ struct Part {
     rows_max: usize,
 }
 
+/// Where a room's messages are read from.
+pub(crate) struct Source<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) room: &'a RoomId,
+    pub(crate) seal: Option<&'a dyn FieldSeal>,
+}
+
 /// Reads a part of a room's messages; see [`crate::Store::history`].
 pub(crate) fn history(
     connection: &Connection,
     page: &Page,
+    seal: Option<&dyn FieldSeal>,
 ) -> Result<(Vec<MessageRow>, bool), StoreError> {
     // One moment for the tail, the anchors and the chain.
     let moment = connection.unchecked_transaction()?;
@@ -44,7 +54,8 @@ pub(crate) fn history(
         }
     };
     let start = anchor(&moment, room, part.high, last_seq)?.unwrap_or(last_number);
-    let mut messages = walk(&moment, &page.room, start, &part)?;
+    let source = Source { connection: &moment, room: &page.room, seal };
+    let mut messages = walk(&source, start, &part)?;
     let more = messages.len() > rows_max;
     if more && page.after.is_none() {
         messages.pop();
@@ -84,12 +95,8 @@ fn anchor(
 }
 
 /// Walks to the past from `start`: past what is too new, then over what is wanted.
-fn walk(
-    connection: &Connection,
-    room: &RoomId,
-    start: i64,
-    part: &Part,
-) -> Result<Vec<MessageRow>, StoreError> {
+fn walk(source: &Source<'_>, start: i64, part: &Part) -> Result<Vec<MessageRow>, StoreError> {
+    let connection = source.connection;
     let mut messages = Vec::new();
     if part.high <= part.low {
         return Ok(messages);
@@ -114,27 +121,26 @@ fn walk(
         if row.get::<_, i64>(1)? <= part.low {
             break;
         }
-        let (user, username) = writers.find(connection, row.get(2)?)?;
-        let (user, previous) = ((user, username), row.get(3)?);
-        messages.push(message(row, next, room, user)?);
+        let (user, previous) = (writers.find(connection, row.get(2)?)?, row.get(3)?);
+        messages.push(source.message(row, next, user)?);
         next = previous;
     }
     Ok(messages)
 }
 
 /// Reads one message by its number.
-const MESSAGE: &str = "SELECT id, seq, user, previous, text, html, reply_to, sent_unix_ms
+const MESSAGE: &str = "SELECT id, seq, user, previous, text, html, reply_to, sent_unix_ms, sealed
      FROM messages WHERE number = ?1";
 
 /// Reads a room's messages from its newest one, whose number is `newest`, down to what came after
 /// `after`; the newest first. `None` when there are more than `rows_max`.
 pub(crate) fn since(
-    connection: &Connection,
-    room: &RoomId,
+    source: &Source<'_>,
     newest: i64,
     after: i64,
     rows_max: usize,
 ) -> Result<Option<Vec<MessageRow>>, StoreError> {
+    let connection = source.connection;
     let mut messages = Vec::new();
     let mut select = connection.prepare_cached(MESSAGE)?;
     let mut writers = Writers::default();
@@ -150,7 +156,7 @@ pub(crate) fn since(
         };
         let user = writers.find(connection, row.get(2)?)?;
         let previous = row.get(3)?;
-        messages.push(message(row, next, room, user)?);
+        messages.push(source.message(row, next, user)?);
         next = previous;
     }
     Ok(Some(messages))
@@ -180,23 +186,30 @@ impl Writers {
     }
 }
 
-fn message(
-    row: &Row<'_>,
-    number: i64,
-    room: &RoomId,
-    (user, username): (UserId, Arc<str>),
-) -> Result<MessageRow, StoreError> {
-    let reply_to: Option<String> = row.get(6)?;
-    Ok(MessageRow {
-        id: message_id(text(row, 0)?)?,
-        seq: row.get::<_, i64>(1)?.cast_unsigned(),
-        number: number.cast_unsigned(),
-        room: room.clone(),
-        user,
-        username,
-        text: row.get(4)?,
-        html: row.get(5)?,
-        reply_to: reply_to.as_deref().map(message_id).transpose()?,
-        sent_unix_ms: row.get(7)?,
-    })
+impl Source<'_> {
+    fn message(
+        &self,
+        row: &Row<'_>,
+        number: i64,
+        (user, username): (UserId, Arc<str>),
+    ) -> Result<MessageRow, StoreError> {
+        let reply_to: Option<String> = row.get(6)?;
+        let id = message_id(text(row, 0)?)?;
+        let (text, html) = match row.get::<_, Option<Vec<u8>>>(8)? {
+            None => (row.get(4)?, row.get(5)?),
+            Some(sealed) => open_message(self.seal, self.room, &id, &user, &sealed)?,
+        };
+        Ok(MessageRow {
+            id,
+            seq: row.get::<_, i64>(1)?.cast_unsigned(),
+            number: number.cast_unsigned(),
+            room: self.room.clone(),
+            user,
+            username,
+            text,
+            html,
+            reply_to: reply_to.as_deref().map(message_id).transpose()?,
+            sent_unix_ms: row.get(7)?,
+        })
+    }
 }

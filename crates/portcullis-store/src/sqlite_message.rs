@@ -3,8 +3,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Statement};
 
+use crate::change::Change;
 use crate::error::StoreError;
-use crate::rows::{Append, Change, MessageRow, NewMessage};
+use crate::rows::{Append, MessageRow, NewMessage};
 use crate::sqlite_mids::MID_KEPT_MS;
 use crate::sqlite_query::message_id;
 use crate::sqlite_writer::Writer;
@@ -25,8 +26,8 @@ impl<'c> Statements<'c> {
         Ok(Self {
             insert_message: connection.prepare(
                 "INSERT INTO messages (number, id, room, seq, previous, user, sent_unix_ms,
-                     reply_to, mid, digest, text, html)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                     reply_to, mid, digest, text, html, sealed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?,
             find_mid: connection
                 .prepare("SELECT number FROM mids WHERE day = ?1 AND hash = ?2 LIMIT ?3")?,
@@ -53,10 +54,11 @@ struct Kept {
 }
 
 impl Writer<'_> {
-    /// Stores one message; see [`crate::Store::append`].
+    /// Stores one message, its text sealed where it came so; see [`crate::Store::append`].
     pub(crate) fn append(
         &mut self,
         message: NewMessage,
+        sealed: Option<Vec<u8>>,
         changes: &mut Vec<Change>,
     ) -> Result<Append, StoreError> {
         let member = self.cache.member(self.connection, &message.room, &message.user)?;
@@ -74,7 +76,7 @@ impl Writer<'_> {
             return Ok(Append::ReplyMissing);
         }
         let number = self.mids.next_number();
-        self.insert(place, number, &message)?;
+        self.insert(place, number, &message, sealed)?;
         if let Some(mid) = &message.mid {
             self.mids.keep(user, mid.as_str(), message.sent_unix_ms, number);
         }
@@ -90,6 +92,7 @@ impl Writer<'_> {
         place: Place,
         number: i64,
         message: &NewMessage,
+        sealed: Option<Vec<u8>>,
     ) -> Result<(), StoreError> {
         if place.seq % ANCHOR_EVERY == 0 {
             // First, since a place without a message would be worse than an anchor without one:
@@ -98,6 +101,10 @@ impl Writer<'_> {
                 .prepare_cached("INSERT OR REPLACE INTO anchors VALUES (?1, ?2, ?3)")?
                 .execute((place.room, place.seq, number))?;
         }
+        let (text, html) = match sealed {
+            Some(_) => ("", None),
+            None => (message.text.as_str(), message.html.as_deref()),
+        };
         self.statements.insert_message.execute((
             number,
             message.id.as_str(),
@@ -109,8 +116,9 @@ impl Writer<'_> {
             message.reply_to.as_ref().map(|id| id.as_str()),
             message.mid.as_ref().map(|mid| mid.as_str()),
             message.digest.as_ref().map(<[u8; 32]>::as_slice),
-            message.text.as_str(),
-            message.html.as_deref(),
+            text,
+            html,
+            sealed,
         ))?;
         Ok(())
     }

@@ -281,7 +281,8 @@ mod tests {
     }
 
     fn ask(batch: &mut Vec<Box<dyn Task>>, message: NewMessage) -> Receiver<Answer> {
-        let (task, answer) = Asked::ask(move |writer, changes| writer.append(message, changes));
+        let (task, answer) =
+            Asked::ask(move |writer, changes| writer.append(message, None, changes));
         batch.push(task);
         answer
     }
@@ -300,8 +301,10 @@ mod tests {
     fn a_key_has_one_effect_a_day_wherever_it_is_kept() {
         let directory = tempfile::tempdir().unwrap();
         let connection = open_writer(&directory.path().join("mids.db")).unwrap();
-        let mut writer = Writer::new(&connection).unwrap();
-        let (user, _) = Asked::ask(|writer, changes| writer.create_user(ann(), changes));
+        let mut writer = Writer::new(&connection, None).unwrap();
+        let (user, _) = Asked::ask(|writer, changes| {
+            writer.account(changes, |tables| tables.create_user(ann()))
+        });
         let (room, _) = Asked::ask(|writer, changes| writer.create_room(lobby(), changes));
         writer.commit(&mut vec![user, room], &mut Deaf);
 
@@ -338,7 +341,7 @@ mod tests {
             }
             swept |= writer.mids.merged > 0;
             if dice.roll(20) == 0 {
-                writer = Writer::new(&connection).unwrap();
+                writer = Writer::new(&connection, None).unwrap();
             }
             assert!(writer.mids.memory.len() < 400, "{}", writer.mids.memory.len());
         }

@@ -1,11 +1,13 @@
-//! What is read beside history: credentials, newest places, everything at the start.
+//! What is read beside history: newest places, everything at the start.
 //! Never: more than one row in an answer, the start apart.
 
-use portcullis_model::{MessageId, Roles, RoomId, Secret, UserId};
+use portcullis_model::{MessageId, RoomId, UserId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::StoreError;
-use crate::rows::{CredentialsRow, Loaded, RoomRow, UserRow, Visibility};
+use crate::rows::{Loaded, RoomRow, Visibility};
+use crate::rows_account::Authority;
+use crate::sqlite_authority::authority;
 
 /// The form of a name that makes `Alice` and `alice` one.
 pub(crate) fn fold(username: &str) -> String {
@@ -38,26 +40,6 @@ pub(crate) fn has_admin(connection: &Connection) -> Result<bool, StoreError> {
     Ok(select.exists([])?)
 }
 
-/// Finds what a log-in is checked against.
-pub(crate) fn credentials(
-    connection: &Connection,
-    username: &str,
-) -> Result<Option<CredentialsRow>, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT id, username, password_phc, roles, disabled FROM users
-         WHERE folded = ?1 AND password_phc IS NOT NULL",
-    )?;
-    let mut rows = select.query([fold(username)])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some(CredentialsRow {
-        id: user_id(text(row, 0)?)?,
-        username: row.get(1)?,
-        password_phc: Secret::new(row.get(2)?),
-        roles: Roles::from_bits(row.get(3)?),
-        disabled: row.get(4)?,
-    }))
-}
-
 /// The newest place of a room.
 pub(crate) fn last_seq(connection: &Connection, room: &RoomId) -> Result<Option<u64>, StoreError> {
     let mut select = connection.prepare_cached(
@@ -72,27 +54,18 @@ pub(crate) fn last_seq(connection: &Connection, room: &RoomId) -> Result<Option<
 pub(crate) fn load(connection: &Connection) -> Result<Loaded, StoreError> {
     // One transaction, so that no member names a room or user that is not in the lists.
     let moment = connection.unchecked_transaction()?;
-    let loaded =
-        Loaded { users: users(&moment)?, rooms: rooms(&moment)?, members: members(&moment)? };
+    let Authority { users, sessions, revocations } = authority(&moment)?;
+    let loaded = Loaded {
+        users,
+        sessions,
+        revocations,
+        rooms: rooms(&moment)?,
+        members: pairs(&moment, MEMBERS)?,
+        invited: pairs(&moment, INVITED)?,
+        barred: pairs(&moment, BARRED)?,
+    };
     moment.commit()?;
     Ok(loaded)
-}
-
-fn users(connection: &Connection) -> Result<Vec<UserRow>, StoreError> {
-    let mut select = connection
-        .prepare("SELECT id, username, roles, disabled, valid_after_unix_ms FROM users")?;
-    let mut rows = select.query([])?;
-    let mut users = Vec::new();
-    while let Some(row) = rows.next()? {
-        users.push(UserRow {
-            id: user_id(text(row, 0)?)?,
-            username: row.get(1)?,
-            roles: Roles::from_bits(row.get(2)?),
-            disabled: row.get(3)?,
-            valid_after_unix_ms: row.get(4)?,
-        });
-    }
-    Ok(users)
 }
 
 fn rooms(connection: &Connection) -> Result<Vec<RoomRow>, StoreError> {
@@ -113,22 +86,31 @@ fn rooms(connection: &Connection) -> Result<Vec<RoomRow>, StoreError> {
     Ok(rooms)
 }
 
-fn members(connection: &Connection) -> Result<Vec<(RoomId, UserId)>, StoreError> {
-    let mut select = connection.prepare(
-        "SELECT rooms.id, users.id FROM members
-         JOIN rooms ON rooms.key = members.room JOIN users ON users.key = members.user
-         WHERE deleted = 0 ORDER BY members.room",
-    )?;
+const MEMBERS: &str = "SELECT rooms.id, users.id FROM members AS pair
+    JOIN rooms ON rooms.key = pair.room JOIN users ON users.key = pair.user
+    WHERE deleted = 0 ORDER BY pair.room";
+const INVITED: &str = "SELECT rooms.id, users.id FROM relations AS pair
+    JOIN rooms ON rooms.key = pair.room JOIN users ON users.key = pair.user
+    WHERE deleted = 0 AND kind = 1 ORDER BY pair.room";
+const BARRED: &str = "SELECT rooms.id, users.id FROM relations AS pair
+    JOIN rooms ON rooms.key = pair.room JOIN users ON users.key = pair.user
+    WHERE deleted = 0 AND kind = 2 ORDER BY pair.room";
+
+fn pairs(
+    connection: &Connection,
+    statement: &'static str,
+) -> Result<Vec<(RoomId, UserId)>, StoreError> {
+    let mut select = connection.prepare(statement)?;
     let mut rows = select.query([])?;
-    let mut members: Vec<(RoomId, UserId)> = Vec::new();
+    let mut pairs: Vec<(RoomId, UserId)> = Vec::new();
     while let Some(row) = rows.next()? {
         let room = text(row, 0)?;
-        // Members of one room come together; its id is shared, not copied for each.
-        let room = match members.last() {
+        // Those of one room come together; its id is shared, not copied for each.
+        let room = match pairs.last() {
             Some((last, _)) if last.as_str() == room => last.clone(),
             _ => room_id(room)?,
         };
-        members.push((room, user_id(text(row, 1)?)?));
+        pairs.push((room, user_id(text(row, 1)?)?));
     }
-    Ok(members)
+    Ok(pairs)
 }

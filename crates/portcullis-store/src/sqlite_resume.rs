@@ -1,9 +1,10 @@
 //! A connection that came back takes its place among the changes, with what it missed.
 //! Never: a message of a room the user is no member of at that moment.
 
+use crate::change::Change;
 use crate::error::StoreError;
-use crate::rows::{Change, Resume, ResumeRooms};
-use crate::sqlite_history::since;
+use crate::rows::{Resume, ResumeRooms};
+use crate::sqlite_history::{Source, since};
 use crate::sqlite_writer::Writer;
 use crate::store::{PAGE_MAX, RESUME_ROOMS_MAX};
 
@@ -28,7 +29,9 @@ impl Writer<'_> {
             // The cache knows messages of this batch that no table names as the newest yet.
             let Some(newest) = member.map(|(room, _)| room.last_number) else { continue };
             let left = limit - missed.len();
-            match since(self.connection, &room, newest, after, left)? {
+            let seal = self.seal.as_deref();
+            let source = Source { connection: self.connection, room: &room, seal };
+            match since(&source, newest, after, left)? {
                 Some(messages) => missed.extend(messages),
                 None => return Ok(ResumeRooms::TooMany),
             }

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use portcullis_model::{RoomId, UserId};
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 
+use crate::change::Change;
 use crate::error::StoreError;
 use crate::rows::{
-    Change, CreateRoom, DeleteRoom, Join, JoinRoom, LeaveRoom, NewRoom, RoomRow, Visibility,
+    CreateRoom, DeleteRoom, Join, JoinRoom, LeaveRoom, NewRoom, RoomRow, Visibility,
 };
+use crate::sqlite_relation::Standing;
 use crate::sqlite_writer::Writer;
 
 impl Visibility {
@@ -28,16 +30,16 @@ impl Visibility {
 }
 
 /// A user as far as membership needs it.
-struct Person {
-    key: i64,
-    username: Arc<str>,
+pub(crate) struct Person {
+    pub(crate) key: i64,
+    pub(crate) username: Arc<str>,
 }
 
 /// A room as far as membership needs it.
-struct Place {
-    key: i64,
+pub(crate) struct Place {
+    pub(crate) key: i64,
     visibility: Visibility,
-    owner: i64,
+    pub(crate) owner: i64,
     last_seq: i64,
     members: i64,
 }
@@ -98,11 +100,16 @@ impl Writer<'_> {
         let (Some(room), Some(person)) = (self.room(&join.room)?, self.person(&join.user)?) else {
             return Ok(JoinRoom::Missing);
         };
-        let already = self.is_member(room.key, person.key)?;
+        let standing = self.standing(room.key, person.key)?;
+        let open = room.visibility == Visibility::Public || room.owner == person.key;
+        let already = match standing {
+            Some(Standing::Member) => true,
+            Some(Standing::Invited) => false,
+            Some(Standing::Barred) => return Ok(JoinRoom::Missing),
+            None if open => false,
+            None => return Ok(JoinRoom::Missing),
+        };
         if !already {
-            if room.visibility == Visibility::Private && room.owner != person.key {
-                return Ok(JoinRoom::Missing);
-            }
             if room.members >= i64::from(join.members_max) {
                 return Ok(JoinRoom::Full);
             }
@@ -113,6 +120,11 @@ impl Writer<'_> {
                 connection
                     .prepare_cached("UPDATE rooms SET members = members + 1 WHERE key = ?1")?
                     .execute([room.key])?;
+                if standing.is_some() {
+                    connection
+                        .prepare_cached("DELETE FROM relations WHERE room = ?1 AND user = ?2")?
+                        .execute((room.key, person.key))?;
+                }
                 Ok(())
             })?;
         }
@@ -138,18 +150,10 @@ impl Writer<'_> {
         let (Some(place), Some(person)) = (self.room(&room)?, self.person(&user)?) else {
             return Ok(LeaveRoom::NotMember);
         };
-        if !self.is_member(place.key, person.key)? {
+        if self.standing(place.key, person.key)? != Some(Standing::Member) {
             return Ok(LeaveRoom::NotMember);
         }
-        self.whole(|connection| {
-            connection
-                .prepare_cached("DELETE FROM members WHERE room = ?1 AND user = ?2")?
-                .execute((place.key, person.key))?;
-            connection
-                .prepare_cached("UPDATE rooms SET members = members - 1 WHERE key = ?1")?
-                .execute([place.key])?;
-            Ok(())
-        })?;
+        self.whole(|connection| remove_member(connection, place.key, person.key))?;
         self.cache.forget_member(&room, &user);
         changes.push(Change::Left { room, user, username: person.username });
         Ok(LeaveRoom::Left)
@@ -182,7 +186,7 @@ impl Writer<'_> {
         Ok(DeleteRoom::Deleted)
     }
 
-    fn room(&self, room: &RoomId) -> Result<Option<Place>, StoreError> {
+    pub(crate) fn room(&self, room: &RoomId) -> Result<Option<Place>, StoreError> {
         let mut select = self.connection.prepare_cached(
             "SELECT rooms.key, visibility, owner, tails.seq, members
              FROM rooms JOIN tails ON tails.room = rooms.key
@@ -200,7 +204,7 @@ impl Writer<'_> {
         Ok(found.optional()?)
     }
 
-    fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
+    pub(crate) fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
         let mut select =
             self.connection.prepare_cached("SELECT key, username FROM users WHERE id = ?1")?;
         let found = select.query_row([user.as_str()], |row| {
@@ -208,11 +212,19 @@ impl Writer<'_> {
         });
         Ok(found.optional()?)
     }
+}
 
-    fn is_member(&self, room: i64, user: i64) -> Result<bool, StoreError> {
-        let mut select = self
-            .connection
-            .prepare_cached("SELECT 1 FROM members WHERE room = ?1 AND user = ?2")?;
-        Ok(select.exists((room, user))?)
-    }
+/// Removes a member and counts the room's members again; both or neither, for the caller to see to.
+pub(crate) fn remove_member(
+    connection: &Connection,
+    room: i64,
+    user: i64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM members WHERE room = ?1 AND user = ?2")?
+        .execute((room, user))?;
+    connection
+        .prepare_cached("UPDATE rooms SET members = members - 1 WHERE key = ?1")?
+        .execute([room])?;
+    Ok(())
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::StoreError;
 
 /// One step a version; `user_version` counts the steps a database has taken.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 /// Whoever else holds the file (a backup, an operator's shell) is waited for this long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -103,6 +103,93 @@ UPDATE marks SET number_removed_max =
     max(mids_merged, (SELECT ifnull(max(number), 0) FROM mids));
 ";
 
+// A session's row is written at each renewal, so it holds nothing that is looked up otherwise. The
+// newest turn and the device are all a refresh token is checked against; the token itself is made
+// again from them. Its idle end is never after its end, so that one index finds what is over.
+// `messages.sealed` holds text and formatting where they are sealed; their own columns are empty.
+const VERSION_3: &str = "
+ALTER TABLE users ADD COLUMN banned_until_unix_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN muted_until_unix_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN totp BLOB;
+ALTER TABLE users ADD COLUMN totp_sealed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN totp_step INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN changed_unix_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN sealed BLOB;
+CREATE TABLE recovery_codes (
+    user INTEGER NOT NULL REFERENCES users (key),
+    hash BLOB NOT NULL,
+    PRIMARY KEY (user, hash)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sessions (
+    id TEXT NOT NULL UNIQUE,
+    user INTEGER NOT NULL REFERENCES users (key),
+    created_unix_ms INTEGER NOT NULL,
+    authenticated_unix_ms INTEGER NOT NULL,
+    renewed_unix_ms INTEGER NOT NULL,
+    turn INTEGER NOT NULL,
+    idle_ends_unix_ms INTEGER NOT NULL,
+    ends_unix_ms INTEGER NOT NULL,
+    device TEXT NOT NULL,
+    address TEXT NOT NULL,
+    device_hash BLOB NOT NULL,
+    key BLOB,
+    factors INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sessions_user ON sessions (user);
+CREATE INDEX sessions_ends ON sessions (idle_ends_unix_ms);
+CREATE TABLE revocations (
+    issuer TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    until_unix_ms INTEGER NOT NULL,
+    PRIMARY KEY (issuer, kind, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX revocations_until ON revocations (until_unix_ms);
+CREATE TABLE invitations (
+    hash BLOB PRIMARY KEY,
+    created_by INTEGER REFERENCES users (key),
+    created_unix_ms INTEGER NOT NULL,
+    ends_unix_ms INTEGER NOT NULL,
+    used_by INTEGER REFERENCES users (key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX invitations_ends ON invitations (ends_unix_ms);
+CREATE TABLE roles (
+    number INTEGER PRIMARY KEY CHECK (number BETWEEN 0 AND 23),
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE relations (
+    room INTEGER NOT NULL REFERENCES rooms (key),
+    user INTEGER NOT NULL REFERENCES users (key),
+    kind INTEGER NOT NULL,
+    PRIMARY KEY (room, user)
+) STRICT, WITHOUT ROWID;
+";
+
+/// Opens a connection beside a running server's, for the tables about people.
+///
+/// # Errors
+/// `SchemaOlder` or `SchemaNewer` unless the database is exactly of this version.
+pub(crate) fn open_beside(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // What is sealed again, or is no secret any more, leaves nothing behind in the file.
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL;
+         PRAGMA fullfsync = ON;
+         PRAGMA foreign_keys = ON;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA secure_delete = ON;",
+    )?;
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let seen: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match seen.cmp(&known) {
+        std::cmp::Ordering::Less => Err(StoreError::SchemaOlder { seen, known }),
+        std::cmp::Ordering::Equal => Ok(connection),
+        std::cmp::Ordering::Greater => Err(StoreError::SchemaNewer { seen, known }),
+    }
+}
+
 /// Opens the writer's connection and brings the tables up to date.
 ///
 /// Worst-case memory: 32 MiB of page cache.
@@ -171,7 +258,7 @@ mod tests {
             let connection = open_writer(&path).unwrap();
             let version: u32 =
                 connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-            assert_eq!(version, 2);
+            assert_eq!(version, 3);
             let mode: String =
                 connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
             assert_eq!(mode, "wal");
@@ -181,7 +268,7 @@ mod tests {
         }
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
         let refused = open_writer(&path).unwrap_err();
-        assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 2 }));
+        assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 3 }));
     }
 
     #[test]

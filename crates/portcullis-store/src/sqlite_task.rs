@@ -3,8 +3,8 @@
 
 use tokio::sync::oneshot;
 
+use crate::change::Change;
 use crate::error::StoreError;
-use crate::rows::Change;
 use crate::sqlite_writer::Writer;
 
 /// What the writer's queue carries.

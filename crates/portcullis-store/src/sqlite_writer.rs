@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::change::Change;
 use crate::error::StoreError;
-use crate::rows::Change;
+use crate::seal::FieldSeal;
 use crate::sqlite::SqliteOptions;
+use crate::sqlite_account::AccountTables;
 use crate::sqlite_cache::Cache;
 use crate::sqlite_chores::Chores;
 use crate::sqlite_message::Statements;
@@ -37,6 +39,10 @@ pub(crate) struct Writer<'c> {
     pub(crate) mids: Mids,
     /// What is left to tidy up.
     pub(crate) chores: Chores,
+    /// What fields are sealed with, when they are.
+    pub(crate) seal: Option<Arc<dyn FieldSeal>>,
+    /// What `PRAGMA data_version` was when the feed was last told of others' changes.
+    pub(crate) data_version: Option<i64>,
     /// Set when a change could not be undone alone; the batch is rolled back.
     pub(crate) broken: Option<StoreError>,
 }
@@ -49,6 +55,8 @@ pub(crate) struct Work {
     pub(crate) feed: Box<dyn CommitFeed>,
     /// Batch size and wait.
     pub(crate) options: SqliteOptions,
+    /// What fields are sealed with, when they are.
+    pub(crate) seal: Option<Arc<dyn FieldSeal>>,
     /// Set when the store closes: finish what is queued, then end.
     pub(crate) closing: Arc<AtomicBool>,
 }
@@ -56,7 +64,7 @@ pub(crate) struct Work {
 impl Work {
     /// Runs until the store is closed or dropped.
     pub(crate) fn run(mut self, connection: &Connection) {
-        let mut writer = match Writer::new(connection) {
+        let mut writer = match Writer::new(connection, self.seal.take()) {
             Ok(writer) => writer,
             Err(error) => return tracing::error!(%error, "the store's writer cannot start"),
         };
@@ -130,13 +138,18 @@ impl Work {
 
 impl<'c> Writer<'c> {
     /// Prepares the hot path's statements.
-    pub(crate) fn new(connection: &'c Connection) -> Result<Self, StoreError> {
+    pub(crate) fn new(
+        connection: &'c Connection,
+        seal: Option<Arc<dyn FieldSeal>>,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             connection,
             statements: Statements::prepare(connection)?,
             cache: Cache::default(),
             mids: Mids::new(),
             chores: Chores::new(),
+            seal,
+            data_version: None,
             broken: None,
         })
     }
@@ -196,6 +209,8 @@ impl<'c> Writer<'c> {
         self.cache.clear();
         self.mids.rolled_back();
         self.chores.rolled_back();
+        // What others did may have been read in this batch, and the feed has not heard of it.
+        self.data_version = None;
     }
 
     /// Performs several statements of one change so that either all or none of them count.
@@ -213,6 +228,18 @@ impl<'c> Writer<'c> {
             self.end_savepoint("RELEASE change");
         }
         result
+    }
+
+    /// Performs a change of the tables about people; all of it or nothing counts.
+    pub(crate) fn account<A>(
+        &mut self,
+        changes: &mut Vec<Change>,
+        act: impl FnOnce(&mut AccountTables<'_>) -> Result<A, StoreError>,
+    ) -> Result<A, StoreError> {
+        let seal = self.seal.clone();
+        self.whole(|connection| {
+            act(&mut AccountTables { connection, seal: seal.as_deref(), changes })
+        })
     }
 
     fn end_savepoint(&mut self, statement: &str) {
@@ -245,7 +272,8 @@ mod tests {
     type Batch = Vec<Box<dyn Task>>;
 
     fn ask(batch: &mut Batch, message: NewMessage) -> Answer<Result<Append, StoreError>> {
-        let (task, answer) = Asked::ask(move |writer, changes| writer.append(message, changes));
+        let (task, answer) =
+            Asked::ask(move |writer, changes| writer.append(message, None, changes));
         batch.push(task);
         answer
     }
@@ -266,9 +294,11 @@ mod tests {
     fn with_writer(test: impl FnOnce(&mut Writer<'_>, &mut Count)) {
         let directory = tempfile::tempdir().unwrap();
         let connection = open_writer(&directory.path().join("writer.db")).unwrap();
-        let mut writer = Writer::new(&connection).unwrap();
+        let mut writer = Writer::new(&connection, None).unwrap();
         let mut feed = Count::default();
-        let (user, _) = Asked::ask(|writer, changes| writer.create_user(ann(), changes));
+        let (user, _) = Asked::ask(|writer, changes| {
+            writer.account(changes, |tables| tables.create_user(ann()))
+        });
         let (room, _) = Asked::ask(|writer, changes| writer.create_room(lobby(), changes));
         writer.commit(&mut vec![user, room], &mut feed);
         test(&mut writer, &mut feed);
@@ -353,7 +383,7 @@ mod tests {
                 assert_eq!(count(writer.connection, table), 0, "{table}");
             }
             // Nor is a number given again by the next start, though no message holds it.
-            *writer = Writer::new(writer.connection).unwrap();
+            *writer = Writer::new(writer.connection, None).unwrap();
             writer.commit(&mut Vec::new(), feed);
             assert_eq!(writer.mids.next_number(), 41);
         });

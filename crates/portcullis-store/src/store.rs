@@ -1,4 +1,4 @@
-//! The one trait all storage stands behind: what is promised, in which order.
+//! The trait all storage stands behind: what is promised, in which order.
 //! Never: a decision about who may do what, beyond checking again what a guard has seen.
 
 use std::future::Future;
@@ -6,11 +6,13 @@ use std::pin::Pin;
 
 use portcullis_model::{RoomId, UserId};
 
+use crate::change::Change;
 use crate::error::StoreError;
 use crate::rows::{
-    Append, Change, CreateRoom, CreateUser, CredentialsRow, DeleteRoom, Join, JoinRoom, LeaveRoom,
-    Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page, Resume, ResumeRooms,
+    Append, CreateRoom, DeleteRoom, InviteToRoom, Invited, Join, JoinRoom, KickFromRoom, Kicked,
+    LeaveRoom, Loaded, MessageRow, NewMessage, NewRoom, Page, Resume, ResumeRooms,
 };
+use crate::store_account::AccountStore;
 
 /// Most messages one page of history holds, whatever is asked.
 pub const PAGE_MAX: u32 = 500;
@@ -21,7 +23,7 @@ pub const RESUME_ROOMS_MAX: usize = 128;
 /// An answer of the store that is on its way.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// Users, rooms, members and messages.
+/// Rooms, members and messages, and the people in them.
 ///
 /// **Order.** A change takes its place when its method is called, not when the future is first
 /// polled; dropping the future does not take it back. All changes of one store form one order:
@@ -40,33 +42,31 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 ///
 /// **Bounds.** Queues are bounded. A full queue answers [`StoreError::Busy`] at once and nothing
 /// happens; no method ever blocks its caller.
-pub trait Store: Send + Sync + 'static {
-    /// Reads all users, rooms and members, as of one moment; for the start.
+pub trait Store: AccountStore {
+    /// Reads all there is but messages, as of one moment; for the start.
     ///
     /// Ask before the first change: the feed does not tell which changes the answer contains.
     fn load(&self) -> StoreFuture<'_, Loaded>;
 
-    /// Creates a user.
-    ///
-    /// Names of our own users are unique whatever their case. A foreign user (`issuer` and
-    /// `subject`) is created once; after that only its name is brought up to date, and the answer
-    /// is `Created` again. Names of foreign users need not be unique.
-    fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUser>;
-
-    /// Finds what a log-in is checked against, by name, whatever its case.
-    fn credentials(&self, username: &str) -> StoreFuture<'_, Option<CredentialsRow>>;
-
-    /// Whether any administrator exists.
-    fn has_admin(&self) -> StoreFuture<'_, bool>;
-
     /// Creates a room and makes its owner a member.
     fn create_room(&self, room: NewRoom) -> StoreFuture<'_, CreateRoom>;
 
-    /// Makes a user a member of a public room; a member or the owner of any room stays one.
+    /// Makes a user a member of a public room, or of one they are asked into, which uses the
+    /// invitation up; a member or the owner of any room stays one. Not who is kept out.
     ///
     /// Also for members: the feed places the answer's `seq` among the room's messages, so that
     /// who subscribes at that moment misses none after it.
     fn join_room(&self, join: Join) -> StoreFuture<'_, JoinRoom>;
+
+    /// Asks a user into a room, for its owner or whoever may do so anywhere; lifts what kept the
+    /// user out. The invitation stands until it is used, or the user is put out.
+    fn invite_to_room(&self, ask: InviteToRoom) -> StoreFuture<'_, Invited>;
+
+    /// Puts a user out of a room and keeps them out, for its owner or whoever may do so anywhere.
+    ///
+    /// Messages of the user that come later in the order are refused; the feed hears of the end of
+    /// the membership first. The owner cannot be put out.
+    fn kick_from_room(&self, ask: KickFromRoom) -> StoreFuture<'_, Kicked>;
 
     /// Ends a membership. The owner may leave, and stays the owner.
     fn leave_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, LeaveRoom>;

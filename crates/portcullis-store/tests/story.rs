@@ -134,6 +134,8 @@ fn own_user(name: &str) -> NewUser {
         roles: Roles::user(),
         created_unix_ms: 1,
         setup: false,
+        invitation: None,
+        roles_follow: false,
     }
 }
 

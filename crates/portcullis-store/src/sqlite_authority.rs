@@ -1,0 +1,67 @@
+//! All that decides who may act: read at the start, and again when somebody else has changed it.
+//! Never: read again while nobody has.
+
+use rusqlite::Connection;
+
+use crate::change::Change;
+use crate::error::StoreError;
+use crate::rows_account::{Authority, Revocation, RevocationKind};
+use crate::sqlite_account::{USER, user_row};
+use crate::sqlite_session::{SESSION, session_row};
+use crate::sqlite_writer::Writer;
+use crate::store_account::Recheck;
+
+impl Writer<'_> {
+    /// Looks whether anybody else has changed anything; see [`crate::AccountStore::recheck`].
+    pub(crate) fn recheck(
+        &mut self,
+        now_unix_ms: i64,
+        changes: &mut Vec<Change>,
+    ) -> Result<Recheck, StoreError> {
+        let told = self.data_version;
+        let (version, recheck) = self.account(changes, |tables| {
+            tables.tidy_ended(now_unix_ms)?;
+            // Of this connection's view: it changes when another connection has committed.
+            let version =
+                tables.connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
+            if told == Some(version) {
+                return Ok((version, Recheck::AsBefore));
+            }
+            let authority = authority(tables.connection)?;
+            tables.changes.push(Change::Authority(Box::new(authority)));
+            Ok((version, Recheck::Told))
+        })?;
+        // Last: what could not be read has not been told.
+        self.data_version = Some(version);
+        Ok(recheck)
+    }
+}
+
+/// Reads all that decides who may act; inside a transaction.
+pub(crate) fn authority(connection: &Connection) -> Result<Authority, StoreError> {
+    let mut authority = Authority::default();
+    let mut select = connection.prepare(&format!("SELECT {USER} FROM users"))?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        authority.users.push(user_row(row)?);
+    }
+    let mut select = connection.prepare(&format!(
+        "SELECT {SESSION} FROM sessions JOIN users ON users.key = sessions.user"
+    ))?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        authority.sessions.push(session_row(row)?);
+    }
+    let mut select =
+        connection.prepare("SELECT issuer, kind, name, until_unix_ms FROM revocations")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        authority.revocations.push(Revocation {
+            issuer: row.get(0)?,
+            kind: RevocationKind::from_number(row.get(1)?),
+            name: row.get(2)?,
+            until_unix_ms: row.get(3)?,
+        });
+    }
+    Ok(authority)
+}

@@ -1,0 +1,205 @@
+//! The tables about people, opened beside a running server: for the command line.
+//! Never: rooms, members or idempotency keys, of which the server's writer keeps its own picture.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use portcullis_model::{Secret, SessionId, UserId};
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::StoreError;
+use crate::rows::{CreateUser, NewUser};
+use crate::rows_account::{
+    AuthenticateSession, Authority, ChangeUser, CredentialsRow, NewInvitation, NewSession, NewTotp,
+    OpenSession, PersonRow, Revocation, RotateSession, Rotated, SessionRow, UserChange,
+    WhichSessions,
+};
+use crate::seal::FieldSeal;
+use crate::sqlite_account::{self as account, AccountTables, Wanted};
+use crate::sqlite_authority::authority;
+use crate::sqlite_factor::recovery_codes_left;
+use crate::sqlite_query::has_admin;
+use crate::sqlite_reseal::{Cursor, Resealed, reseal};
+use crate::sqlite_schema::open_beside;
+use crate::sqlite_session::sessions_of;
+use crate::store::StoreFuture;
+use crate::store_account::{AccountStore, Recheck};
+
+/// A second hand on the database of a server, which may run or not.
+///
+/// A running server notices each change within the time of its recheck. Every call waits for the
+/// database, for 5 s at most.
+pub struct SqliteBeside {
+    connection: Mutex<Connection>,
+    seal: Option<Arc<dyn FieldSeal>>,
+    resealed: Mutex<Cursor>,
+}
+
+impl std::fmt::Debug for SqliteBeside {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("SqliteBeside").finish_non_exhaustive()
+    }
+}
+
+impl SqliteBeside {
+    /// Opens the database of a server that has been started at least once.
+    ///
+    /// # Errors
+    /// `SchemaOlder` or `SchemaNewer` unless it is of this version, `Database` when it is not there.
+    pub fn open(path: &Path, seal: Option<Arc<dyn FieldSeal>>) -> Result<Self, StoreError> {
+        let connection = Mutex::new(open_beside(path)?);
+        Ok(Self { connection, seal, resealed: Mutex::new(Cursor::START) })
+    }
+
+    /// Looks at up to `portion` (and never more than 1,000) values, and seals what lies in the clear
+    /// or under an older key; a short transaction.
+    ///
+    /// Each call goes on where the last one ended; after one that leaves nothing, from the start.
+    /// What a running server stores meanwhile is sealed with the keys that server has.
+    ///
+    /// # Errors
+    /// `Unsealable` when something cannot be opened: nothing of the portion is changed.
+    pub fn reseal(&self, portion: u32) -> Result<Resealed, StoreError> {
+        let nothing = || StoreError::Unsealable { record: String::from("without a seal nothing") };
+        let seal = self.seal.as_deref().ok_or_else(nothing)?;
+        let mut connection = self.connection.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut cursor = *self.resealed.lock();
+        let resealed = reseal(&transaction, seal, &mut cursor, portion)?;
+        transaction.commit()?;
+        *self.resealed.lock() = if resealed.left == 0 { Cursor::START } else { cursor };
+        Ok(resealed)
+    }
+
+    fn write<A>(
+        &self,
+        act: impl FnOnce(&mut AccountTables<'_>) -> Result<A, StoreError>,
+    ) -> Result<A, StoreError> {
+        let mut connection = self.connection.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Nobody is told here: the server finds out by itself.
+        let mut changes = Vec::new();
+        let mut tables = AccountTables {
+            connection: &transaction,
+            seal: self.seal.as_deref(),
+            changes: &mut changes,
+        };
+        let answer = act(&mut tables)?;
+        transaction.commit()?;
+        Ok(answer)
+    }
+}
+
+fn ready<'a, A: Send + 'a>(answer: Result<A, StoreError>) -> StoreFuture<'a, A> {
+    Box::pin(std::future::ready(answer))
+}
+
+impl AccountStore for SqliteBeside {
+    fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUser> {
+        ready(self.write(|tables| tables.create_user(user)))
+    }
+
+    fn credentials(&self, username: &str) -> StoreFuture<'_, Option<CredentialsRow>> {
+        let connection = self.connection.lock();
+        ready(account::credentials(&connection, self.seal.as_deref(), &Wanted::Name(username)))
+    }
+
+    fn credentials_of(&self, user: &UserId) -> StoreFuture<'_, Option<CredentialsRow>> {
+        let connection = self.connection.lock();
+        ready(account::credentials(&connection, self.seal.as_deref(), &Wanted::Id(user)))
+    }
+
+    fn person(&self, id_or_name: &str) -> StoreFuture<'_, Option<PersonRow>> {
+        ready(account::person(&self.connection.lock(), id_or_name))
+    }
+
+    fn people(&self, skip: u64, limit: u32) -> StoreFuture<'_, Vec<PersonRow>> {
+        ready(account::people(&self.connection.lock(), skip, limit))
+    }
+
+    fn has_admin(&self) -> StoreFuture<'_, bool> {
+        ready(has_admin(&self.connection.lock()))
+    }
+
+    fn change_user(&self, change: UserChange) -> StoreFuture<'_, ChangeUser> {
+        ready(self.write(|tables| tables.change_user(&change)))
+    }
+
+    fn rehash(
+        &self,
+        user: UserId,
+        old: Secret<String>,
+        new: Secret<String>,
+    ) -> StoreFuture<'_, bool> {
+        ready(self.write(|tables| tables.rehash(&user, &old, &new)))
+    }
+
+    fn open_session(&self, session: NewSession) -> StoreFuture<'_, OpenSession> {
+        ready(self.write(|tables| tables.open_session(&session)))
+    }
+
+    fn rotate_session(&self, rotate: RotateSession) -> StoreFuture<'_, Rotated> {
+        ready(self.write(|tables| tables.rotate_session(&rotate)))
+    }
+
+    fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, bool> {
+        ready(self.write(|tables| tables.authenticate_session(&proof)))
+    }
+
+    fn end_sessions(&self, user: UserId, which: WhichSessions) -> StoreFuture<'_, Vec<SessionId>> {
+        ready(self.write(|tables| tables.end_sessions(&user, &which)))
+    }
+
+    fn sessions_of(&self, user: &UserId, at_unix_ms: i64) -> StoreFuture<'_, Vec<SessionRow>> {
+        ready(sessions_of(&self.connection.lock(), user, at_unix_ms))
+    }
+
+    fn revoke(&self, revocation: Revocation) -> StoreFuture<'_, ()> {
+        ready(self.write(|tables| tables.revoke(revocation)))
+    }
+
+    fn set_totp(
+        &self,
+        user: UserId,
+        totp: Option<NewTotp>,
+        keep: Option<SessionId>,
+    ) -> StoreFuture<'_, bool> {
+        ready(self.write(|tables| tables.set_totp(&user, totp.as_ref(), keep)))
+    }
+
+    fn use_totp_step(&self, user: UserId, step: u64) -> StoreFuture<'_, bool> {
+        ready(self.write(|tables| tables.use_totp_step(&user, step)))
+    }
+
+    fn use_recovery_code(&self, user: UserId, hash: [u8; 32]) -> StoreFuture<'_, bool> {
+        ready(self.write(|tables| tables.use_recovery_code(&user, &hash)))
+    }
+
+    fn recovery_codes_left(&self, user: &UserId) -> StoreFuture<'_, u32> {
+        ready(recovery_codes_left(&self.connection.lock(), user))
+    }
+
+    fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, ()> {
+        ready(self.write(|tables| tables.invite(&invitation)))
+    }
+
+    fn role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>> {
+        ready(self.write(|tables| tables.role_numbers(&names)))
+    }
+
+    /// Nobody listens here, and tidying up is the server's.
+    fn recheck(&self, _now_unix_ms: i64) -> StoreFuture<'_, Recheck> {
+        ready(Ok(Recheck::AsBefore))
+    }
+
+    fn authority(&self) -> StoreFuture<'_, Authority> {
+        let mut connection = self.connection.lock();
+        ready(
+            connection
+                .transaction()
+                .map_err(StoreError::from)
+                .and_then(|moment| authority(&moment)),
+        )
+    }
+}

@@ -1,0 +1,153 @@
+//! The embedded store's part about people: which queue each question takes.
+//! Never: blocks a caller.
+
+use portcullis_model::{Secret, SessionId, UserId};
+
+use crate::rows::{CreateUser, NewUser};
+use crate::rows_account::{
+    AuthenticateSession, Authority, ChangeUser, CredentialsRow, NewInvitation, NewSession, NewTotp,
+    OpenSession, PersonRow, Revocation, RotateSession, Rotated, SessionRow, UserChange,
+    WhichSessions,
+};
+use crate::sqlite::SqliteStore;
+use crate::sqlite_account::{self as account, Wanted};
+use crate::sqlite_authority::authority;
+use crate::sqlite_factor::recovery_codes_left;
+use crate::sqlite_query::has_admin;
+use crate::sqlite_session::sessions_of;
+use crate::store::StoreFuture;
+use crate::store_account::{AccountStore, Recheck};
+
+impl AccountStore for SqliteStore {
+    fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUser> {
+        self.write(|writer, changes| writer.account(changes, |tables| tables.create_user(user)))
+    }
+
+    fn credentials(&self, username: &str) -> StoreFuture<'_, Option<CredentialsRow>> {
+        let (username, seal) = (username.to_owned(), self.seal());
+        self.read(move |connection| {
+            account::credentials(connection, seal.as_deref(), &Wanted::Name(&username))
+        })
+    }
+
+    fn credentials_of(&self, user: &UserId) -> StoreFuture<'_, Option<CredentialsRow>> {
+        let (user, seal) = (user.clone(), self.seal());
+        self.read(move |connection| {
+            account::credentials(connection, seal.as_deref(), &Wanted::Id(&user))
+        })
+    }
+
+    fn person(&self, id_or_name: &str) -> StoreFuture<'_, Option<PersonRow>> {
+        let wanted = id_or_name.to_owned();
+        self.read(move |connection| account::person(connection, &wanted))
+    }
+
+    fn people(&self, skip: u64, limit: u32) -> StoreFuture<'_, Vec<PersonRow>> {
+        self.read(move |connection| account::people(connection, skip, limit))
+    }
+
+    fn has_admin(&self) -> StoreFuture<'_, bool> {
+        self.read(has_admin)
+    }
+
+    fn change_user(&self, change: UserChange) -> StoreFuture<'_, ChangeUser> {
+        self.write(move |writer, changes| {
+            writer.account(changes, |tables| tables.change_user(&change))
+        })
+    }
+
+    fn rehash(
+        &self,
+        user: UserId,
+        old: Secret<String>,
+        new: Secret<String>,
+    ) -> StoreFuture<'_, bool> {
+        self.write(move |writer, changes| {
+            writer.account(changes, |tables| tables.rehash(&user, &old, &new))
+        })
+    }
+
+    fn open_session(&self, session: NewSession) -> StoreFuture<'_, OpenSession> {
+        self.write(move |writer, changes| {
+            writer.account(changes, |tables| tables.open_session(&session))
+        })
+    }
+
+    fn rotate_session(&self, rotate: RotateSession) -> StoreFuture<'_, Rotated> {
+        self.write(move |writer, changes| {
+            writer.account(changes, |tables| tables.rotate_session(&rotate))
+        })
+    }
+
+    fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, bool> {
+        self.write(move |writer, changes| {
+            writer.account(changes, |tables| tables.authenticate_session(&proof))
+        })
+    }
+
+    fn end_sessions(&self, user: UserId, which: WhichSessions) -> StoreFuture<'_, Vec<SessionId>> {
+        self.write(move |writer, changes| {
+            writer.account(changes, |tables| tables.end_sessions(&user, &which))
+        })
+    }
+
+    fn sessions_of(&self, user: &UserId, at_unix_ms: i64) -> StoreFuture<'_, Vec<SessionRow>> {
+        let user = user.clone();
+        self.read(move |connection| sessions_of(connection, &user, at_unix_ms))
+    }
+
+    fn revoke(&self, revocation: Revocation) -> StoreFuture<'_, ()> {
+        self.write(|writer, changes| writer.account(changes, |tables| tables.revoke(revocation)))
+    }
+
+    fn set_totp(
+        &self,
+        user: UserId,
+        totp: Option<NewTotp>,
+        keep: Option<SessionId>,
+    ) -> StoreFuture<'_, bool> {
+        self.write(move |writer, changes| {
+            writer.account(changes, |tables| tables.set_totp(&user, totp.as_ref(), keep))
+        })
+    }
+
+    fn use_totp_step(&self, user: UserId, step: u64) -> StoreFuture<'_, bool> {
+        self.write(move |writer, changes| {
+            writer.account(changes, |tables| tables.use_totp_step(&user, step))
+        })
+    }
+
+    fn use_recovery_code(&self, user: UserId, hash: [u8; 32]) -> StoreFuture<'_, bool> {
+        self.write(move |writer, changes| {
+            writer.account(changes, |tables| tables.use_recovery_code(&user, &hash))
+        })
+    }
+
+    fn recovery_codes_left(&self, user: &UserId) -> StoreFuture<'_, u32> {
+        let user = user.clone();
+        self.read(move |connection| recovery_codes_left(connection, &user))
+    }
+
+    fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, ()> {
+        self.write(move |writer, changes| {
+            writer.account(changes, |tables| tables.invite(&invitation))
+        })
+    }
+
+    fn role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>> {
+        self.write(move |writer, changes| {
+            writer.account(changes, |tables| tables.role_numbers(&names))
+        })
+    }
+
+    fn recheck(&self, now_unix_ms: i64) -> StoreFuture<'_, Recheck> {
+        self.write(move |writer, changes| writer.recheck(now_unix_ms, changes))
+    }
+
+    fn authority(&self) -> StoreFuture<'_, Authority> {
+        self.read(|connection| {
+            let moment = connection.unchecked_transaction()?;
+            authority(&moment)
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! What every backend promises about people: users, sessions, what is withdrawn.
+//! Never: a decision about who may do what, beyond checking again what a guard has seen.
+
+use portcullis_model::{Secret, SessionId, UserId};
+
+use crate::rows::{CreateUser, NewUser};
+use crate::rows_account::{
+    AuthenticateSession, Authority, ChangeUser, CredentialsRow, NewInvitation, NewSession, NewTotp,
+    OpenSession, PersonRow, Revocation, RotateSession, Rotated, SessionRow, UserChange,
+    WhichSessions,
+};
+use crate::store::StoreFuture;
+
+/// Most users one listing gives.
+pub const PEOPLE_MAX: u32 = 1_000;
+
+/// Users, their sessions and factors, and what was withdrawn before its time.
+///
+/// Order, atomicity, durability and delivery are as [`crate::Store`] promises; every change that
+/// touches who may act is told to the feed, a session's end before the user it belongs to.
+pub trait AccountStore: Send + Sync + 'static {
+    /// Creates a user.
+    ///
+    /// Names of our own users are unique whatever their case. A foreign user (`issuer` and
+    /// `subject`) is created once; after that only its name, and where `roles_follow` its roles,
+    /// are brought up to date, and the answer is `Created` again. An invitation is used up in the
+    /// same transaction, and only by a user who is new.
+    fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUser>;
+
+    /// Finds what a log-in is checked against, by name, whatever its case.
+    fn credentials(&self, username: &str) -> StoreFuture<'_, Option<CredentialsRow>>;
+
+    /// The same by id, for a user who is signed in.
+    fn credentials_of(&self, user: &UserId) -> StoreFuture<'_, Option<CredentialsRow>>;
+
+    /// Finds a user by id, or one of our own by name.
+    fn person(&self, id_or_name: &str) -> StoreFuture<'_, Option<PersonRow>>;
+
+    /// Lists users in the order they came, at most `limit` (and never more than [`PEOPLE_MAX`]).
+    fn people(&self, skip: u64, limit: u32) -> StoreFuture<'_, Vec<PersonRow>>;
+
+    /// Whether any administrator exists.
+    fn has_admin(&self) -> StoreFuture<'_, bool>;
+
+    /// Changes one user.
+    ///
+    /// Locking out, banning and revoking void every token issued before, and end all sessions; a
+    /// new password ends sessions only, all but the one kept. Whoever administers last, being
+    /// neither locked out nor banned, stays.
+    fn change_user(&self, change: UserChange) -> StoreFuture<'_, ChangeUser>;
+
+    /// Puts a dearer hash of the same password in the place of `old`, if that is still there.
+    fn rehash(
+        &self,
+        user: UserId,
+        old: Secret<String>,
+        new: Secret<String>,
+    ) -> StoreFuture<'_, bool>;
+
+    /// Opens a session; those of the user that were not renewed for longest make room for it.
+    ///
+    /// The feed hears which ended before it hears of the new one.
+    fn open_session(&self, session: NewSession) -> StoreFuture<'_, OpenSession>;
+
+    /// Lets the next turn of a session begin, or ends it when an old one is shown.
+    ///
+    /// Of all who show the same turn, however many at once, one begins the next; the others, from
+    /// the same device and in time, are answered the very same. Not for who is locked out or
+    /// banned.
+    fn rotate_session(&self, rotate: RotateSession) -> StoreFuture<'_, Rotated>;
+
+    /// Notes that a session's user has proved anew who they are; false when it is over.
+    fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, bool>;
+
+    /// Ends sessions of a user, and of no other; gives which.
+    fn end_sessions(&self, user: UserId, which: WhichSessions) -> StoreFuture<'_, Vec<SessionId>>;
+
+    /// The sessions of a user that stand at that moment, the last renewed first.
+    fn sessions_of(&self, user: &UserId, at_unix_ms: i64) -> StoreFuture<'_, Vec<SessionRow>>;
+
+    /// Withdraws a token or session of an issuer before its time. Once more, the later end counts.
+    fn revoke(&self, revocation: Revocation) -> StoreFuture<'_, ()>;
+
+    /// Asks for a second factor from now on, or no more; with a new one the other sessions end.
+    /// False when there is no such user.
+    fn set_totp(
+        &self,
+        user: UserId,
+        totp: Option<NewTotp>,
+        keep: Option<SessionId>,
+    ) -> StoreFuture<'_, bool>;
+
+    /// Uses a code's step up; true for one step once, and for no step before it again.
+    fn use_totp_step(&self, user: UserId, step: u64) -> StoreFuture<'_, bool>;
+
+    /// Uses a recovery code up, by its digest.
+    fn use_recovery_code(&self, user: UserId, hash: [u8; 32]) -> StoreFuture<'_, bool>;
+
+    /// How many recovery codes are left.
+    fn recovery_codes_left(&self, user: &UserId) -> StoreFuture<'_, u32>;
+
+    /// Keeps an invitation, which makes one user.
+    fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, ()>;
+
+    /// The numbers of roles an operator defines: a name keeps its number for ever, a new one gets
+    /// a free one. `None`, and no new number at all, when there are not enough.
+    fn role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>>;
+
+    /// Looks whether anybody else has changed who may act; if so the feed is told all of it.
+    ///
+    /// It takes its place among the changes and the database's write lock, so it fails where they
+    /// are not to be had. What the feed is told is complete, and as of that place: what is not in
+    /// it is gone. Sessions, withdrawals and invitations that are over at that moment are tidied
+    /// up, some at a time, and the feed hears of each session.
+    ///
+    /// Cheap as long as nobody else has written; otherwise everything is read. The first call
+    /// tells it all.
+    fn recheck(&self, now_unix_ms: i64) -> StoreFuture<'_, Recheck>;
+
+    /// Everything that decides who may act, as of one moment.
+    fn authority(&self) -> StoreFuture<'_, Authority>;
+}
+
+/// What a recheck has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recheck {
+    /// Nobody else has changed anything.
+    AsBefore,
+    /// Somebody has, and the feed was told.
+    Told,
+}
