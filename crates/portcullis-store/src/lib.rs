@@ -1,7 +1,7 @@
-//! Users, rooms, members and messages behind one trait; SQLite embedded.
+//! Users, rooms, members and messages behind two traits; SQLite embedded.
 //! Never: decisions, sockets.
 
-mod store; // the trait: what is promised, in which order
+mod store; // the traits: what is promised, in which order
 mod store_account; // its part about people
 mod rows; // what goes in and what comes out
 mod rows_account; // the same about people

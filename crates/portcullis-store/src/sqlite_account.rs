@@ -1,5 +1,4 @@
-//! People in the tables: made, found, listed. The same for the writer and for whoever opens the
-//! database beside it.
+//! People in the tables: made, found, listed, by the writer or by whoever is beside it.
 //! Never: a password in the clear; only its hash comes here.
 
 use std::sync::Arc;

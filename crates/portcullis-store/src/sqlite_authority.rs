@@ -65,3 +65,63 @@ pub(crate) fn authority(connection: &Connection) -> Result<Authority, StoreError
     }
     Ok(authority)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sqlite_fixture::{Deaf, ann};
+    use crate::sqlite_schema::open_writer;
+    use crate::sqlite_task::{Asked, Task};
+
+    fn look(writer: &mut Writer<'_>, beside: Vec<Box<dyn Task>>) -> Result<Recheck, StoreError> {
+        let (task, mut answer) = Asked::ask(|writer, changes| writer.recheck(0, changes));
+        let mut batch = beside;
+        batch.insert(0, task);
+        writer.commit(&mut batch, &mut Deaf);
+        answer.try_recv().unwrap()
+    }
+
+    #[test]
+    fn a_look_fails_while_nobody_can_write_and_tells_all_after_that() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("busy.db");
+        let connection = open_writer(&path).unwrap();
+        let mut writer = Writer::new(&connection, None).unwrap();
+        assert_eq!(look(&mut writer, vec![]).unwrap(), Recheck::Told);
+        assert_eq!(look(&mut writer, vec![]).unwrap(), Recheck::AsBefore);
+
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for _ in 0..2 {
+            assert!(matches!(look(&mut writer, vec![]), Err(StoreError::Database(_))));
+        }
+        other.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(look(&mut writer, vec![]).unwrap(), Recheck::Told);
+        assert_eq!(look(&mut writer, vec![]).unwrap(), Recheck::AsBefore);
+    }
+
+    #[test]
+    fn what_was_read_in_a_batch_that_fails_is_told_by_the_next_look() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lost.db");
+        let connection = open_writer(&path).unwrap();
+        let mut writer = Writer::new(&connection, None).unwrap();
+        let (user, _) = Asked::ask(|writer, changes| {
+            writer.account(changes, |tables| tables.create_user(ann()))
+        });
+        writer.commit(&mut vec![user], &mut Deaf);
+        assert_eq!(look(&mut writer, vec![]).unwrap(), Recheck::Told);
+
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("UPDATE users SET disabled = 1").unwrap();
+        let (failing, _) = Asked::ask(|writer, _| {
+            writer.broken = Some(StoreError::Closed);
+            Ok(())
+        });
+        assert!(look(&mut writer, vec![failing]).is_err());
+        assert_eq!(look(&mut writer, vec![]).unwrap(), Recheck::Told);
+    }
+}

@@ -46,17 +46,18 @@ impl SqliteBeside {
     /// Opens the database of a server that has been started at least once.
     ///
     /// # Errors
-    /// `SchemaOlder` or `SchemaNewer` unless it is of this version, `Database` when it is not there.
+    /// `SchemaOlder` or `SchemaNewer` unless it is of this version, `Database` when there is none.
     pub fn open(path: &Path, seal: Option<Arc<dyn FieldSeal>>) -> Result<Self, StoreError> {
         let connection = Mutex::new(open_beside(path)?);
         Ok(Self { connection, seal, resealed: Mutex::new(Cursor::START) })
     }
 
-    /// Looks at up to `portion` (and never more than 1,000) values, and seals what lies in the clear
+    /// Looks at up to `portion` values, and never more than 1,000, and seals what lies in the clear
     /// or under an older key; a short transaction.
     ///
     /// Each call goes on where the last one ended; after one that leaves nothing, from the start.
     /// What a running server stores meanwhile is sealed with the keys that server has.
+    /// Copies the server once left on unused pages of the file go with a `VACUUM` only.
     ///
     /// # Errors
     /// `Unsealable` when something cannot be opened: nothing of the portion is changed.

@@ -173,7 +173,7 @@ pub(crate) fn open_beside(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // What is sealed again, or is no secret any more, leaves nothing behind in the file.
+    // What is sealed again here is overwritten in its place.
     connection.execute_batch(
         "PRAGMA synchronous = FULL;
          PRAGMA fullfsync = ON;
@@ -246,9 +246,17 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_model::{Role, Roles};
+    use std::sync::Arc;
+
+    use portcullis_model::{Role, Roles, RoomId, Secret};
 
     use super::*;
+    use crate::rows::{Append, InviteToRoom, Invited, Page, UserRow};
+    use crate::rows_account::NewTotp;
+    use crate::sqlite::{SqliteOptions, SqliteStore};
+    use crate::sqlite_fixture::{Deaf, ann, lobby, message};
+    use crate::store::Store;
+    use crate::store_account::{AccountStore, Recheck};
 
     #[test]
     fn the_tables_are_made_once_and_a_later_schema_is_refused() {
@@ -292,6 +300,78 @@ mod tests {
                 .unwrap();
             assert_eq!(mark, expect, "{script}");
         }
+    }
+
+    /// Two users, two rooms, and two messages in one of them, as the second version wrote them.
+    const OLDER: &str = "
+        INSERT INTO users (key, id, username, folded, password_phc, roles, disabled,
+            valid_after_unix_ms, created_unix_ms)
+        VALUES (1, 'ann', 'Ann', 'ann', 'phc', 5, 0, 7, 1);
+        INSERT INTO users (key, id, username, issuer, subject, roles, created_unix_ms)
+        VALUES (2, 'far', 'ann', 'https://id.example', '7', 4, 2);
+        INSERT INTO rooms VALUES (1, 'lobby', 'Lobby', 0, 1, 2, 0, 3), (2, 'cellar', 'C', 1, 1, 1, 0, 3);
+        INSERT INTO members VALUES (1, 1), (1, 2), (2, 1);
+        INSERT INTO tails VALUES (1, 2, 9), (2, 0, 0);
+        INSERT INTO messages VALUES (8, 'm8', 1, 1, 0, 1, 100, NULL, 'k8', NULL, 'one', '<b>one</b>'),
+            (9, 'm9', 1, 2, 8, 2, 101, 'm8', NULL, NULL, 'two', NULL);
+        UPDATE marks SET number_removed_max = 11;";
+
+    #[tokio::test]
+    async fn a_database_of_the_second_version_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("older.db");
+        let older = Connection::open(&path).unwrap();
+        older.execute_batch(&format!("{VERSION_1}{VERSION_2}{OLDER}")).unwrap();
+        older.pragma_update(None, "user_version", 2).unwrap();
+        drop(older);
+        assert!(matches!(open_beside(&path), Err(StoreError::SchemaOlder { seen: 2, known: 3 })));
+        let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf)).unwrap();
+
+        let loaded = store.load().await.unwrap();
+        let expect = UserRow {
+            id: ann().id,
+            username: Arc::from("Ann"),
+            roles: Roles::user().with(Role::Admin),
+            disabled: false,
+            valid_after_unix_ms: 7,
+            banned_until_unix_ms: 0,
+            muted_until_unix_ms: 0,
+            has_totp: false,
+            foreign: false,
+        };
+        assert_eq!(loaded.users[0], expect);
+        assert_eq!((loaded.users[1].id.as_str(), loaded.users[1].foreign), ("far", true));
+        assert_eq!((loaded.rooms.len(), loaded.members.len()), (2, 3));
+        assert_eq!((loaded.invited, loaded.barred), (vec![], vec![]));
+        let credentials = store.credentials("ANN").await.unwrap().unwrap();
+        assert_eq!(credentials.password_phc.expose(), "phc");
+        assert!(credentials.totp.is_none());
+        let page = || Page { room: lobby().id, before: None, after: None, limit: 9 };
+        let (rows, _) = store.history(page()).await.unwrap();
+        let texts: Vec<_> =
+            rows.iter().map(|row| (row.text.as_str(), row.html.as_deref())).collect();
+        assert_eq!(texts, [("one", Some("<b>one</b>")), ("two", None)]);
+
+        // Places and numbers go on, and what is new can be done to what is old.
+        let stored = store.append(message(1, 200)).await.unwrap();
+        assert!(matches!(stored, Append::Stored { seq: 3, .. }), "{stored:?}");
+        let (rows, _) = store.history(page()).await.unwrap();
+        assert_eq!(rows[2].number, 12);
+        assert!(store.use_recovery_code(ann().id, [1; 32]).await.is_ok_and(|used| !used));
+        let totp = NewTotp { secret: Secret::new(vec![1; 20]), step: 5, recovery: vec![[1; 32]] };
+        assert!(store.set_totp(ann().id, Some(totp), None).await.unwrap());
+        assert!(store.use_totp_step(ann().id, 6).await.unwrap());
+        let ask = InviteToRoom {
+            room: RoomId::parse("cellar").unwrap(),
+            user: loaded.users[1].id.clone(),
+            by: ann().id,
+            anywhere: false,
+            invited_max: 9,
+        };
+        assert_eq!(store.invite_to_room(ask).await.unwrap(), Invited::Invited);
+        assert_eq!(store.recheck(0).await.unwrap(), Recheck::Told);
+        store.close().await.unwrap();
+        assert!(open_beside(&path).is_ok());
     }
 
     #[test]
