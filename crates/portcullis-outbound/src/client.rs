@@ -30,6 +30,9 @@ pub struct Client {
 impl Client {
     /// Reads the authorities of the system and of the policy's bundle.
     ///
+    /// The system's are those `SSL_CERT_FILE` and `SSL_CERT_DIR` name, where they are set. Files
+    /// are read here, so call it at the start, not on a connection's thread.
+    ///
     /// # Errors
     /// [`OutboundError`] when the bundle cannot be read, or there is no authority at all.
     pub fn new(policy: Policy) -> Result<Self, OutboundError> {

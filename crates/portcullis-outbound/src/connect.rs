@@ -48,17 +48,16 @@ fn allowed(
     policy: &Policy,
     found: Vec<SocketAddr>,
 ) -> Result<Vec<SocketAddr>, OutboundError> {
-    let mut allowed = Vec::with_capacity(TRIED_MAX);
+    let mut allowed = Vec::with_capacity(found.len());
     let mut refused = None;
     for address in found {
         match fault(target, policy, address) {
-            None if allowed.len() < TRIED_MAX => allowed.push(address),
-            None => break,
+            None => allowed.push(address),
             Some(range) => refused = refused.or(Some((address.ip(), range))),
         }
     }
     if !allowed.is_empty() {
-        return Ok(allowed);
+        return Ok(in_turns(allowed));
     }
     let host = target.host_text();
     Err(match refused {
@@ -67,6 +66,23 @@ fn allowed(
         Some((address, range)) => OutboundError::Private { host, address, range },
         None => OutboundError::NoAddress(host),
     })
+}
+
+/// The first few, both families in turn: a network where one leads nowhere has the other.
+///
+/// Within a family the resolver's order stays, and its favourite family begins (RFC 8305
+/// section 4).
+fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let (mut fours, mut sixes) = (0_usize, 0_usize);
+    let ranked = addresses.into_iter().map(|address| {
+        let turn = if address.is_ipv4() { &mut fours } else { &mut sixes };
+        *turn += 1;
+        (*turn, address)
+    });
+    let mut ranked: Vec<(usize, SocketAddr)> = ranked.collect();
+    // The sort is stable, so the favourite keeps its place before the other of its turn.
+    ranked.sort_by_key(|(turn, _)| *turn);
+    ranked.into_iter().take(TRIED_MAX).map(|(_, address)| address).collect()
 }
 
 /// Why an address may not be connected to.
@@ -95,11 +111,16 @@ mod tests {
     fn check(url: &str, policy: &Policy, found: &[&str], expect: &str) {
         let target = Target::parse(url, &LOOSE).unwrap();
         let found = found.iter().map(|it| SocketAddr::new(it.parse().unwrap(), 443)).collect();
-        let tried = match allowed(&target, policy, found) {
-            Ok(tried) => tried.iter().map(|it| it.ip().to_string()).collect::<Vec<_>>().join(" "),
-            Err(error) => format!("{error}"),
-        };
-        assert!(tried == expect || (tried.contains(':') && tried.starts_with(expect)), "{tried}");
+        match allowed(&target, policy, found) {
+            Ok(tried) => {
+                let tried: Vec<String> = tried.iter().map(|it| it.ip().to_string()).collect();
+                assert_eq!(tried.join(" "), expect);
+            }
+            Err(error) => {
+                let text = error.to_string();
+                assert!(text.starts_with(expect) && expect.contains(&target.host_text()), "{text}");
+            }
+        }
     }
 
     #[test]
@@ -113,6 +134,18 @@ mod tests {
         check(url, &STRICT, &[], "a.example has no address: ");
         check(url, &LOOSE, &["10.0.0.1", "8.8.8.8"], "10.0.0.1 8.8.8.8");
         check(url, &STRICT, &["8.8.8.8"; 9], "8.8.8.8 8.8.8.8 8.8.8.8 8.8.8.8");
+    }
+
+    #[test]
+    fn families_take_turns_and_the_favourite_begins() {
+        let url = "https://a.example/";
+        let sixes = ["2606::1", "2606::2", "2606::3", "2606::4", "2606::5", "8.8.8.8", "8.8.4.4"];
+        check(url, &STRICT, &sixes, "2606::1 8.8.8.8 2606::2 8.8.4.4");
+        let fours = ["8.8.8.8", "2606::1", "2606::2", "2606::3", "2606::4"];
+        check(url, &STRICT, &fours, "8.8.8.8 2606::1 2606::2 2606::3");
+        // What is refused takes nobody's turn.
+        let mixed = ["fd00::1", "2606::1", "10.0.0.1", "2606::2", "8.8.8.8"];
+        check(url, &STRICT, &mixed, "2606::1 8.8.8.8 2606::2");
     }
 
     #[test]

@@ -116,7 +116,8 @@ impl Bounds {
         if at_least > self.body_max_bytes {
             return Err(self.too_large());
         }
-        let mut body = Vec::with_capacity(at_least);
+        // Memory follows what has come, not what was said would come.
+        let mut body = Vec::new();
         while let Some(frame) = incoming.frame().await {
             let frame = frame.map_err(|error| self.answer(error))?;
             let Ok(data) = frame.into_data() else { continue };

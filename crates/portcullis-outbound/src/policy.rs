@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// Limits and permissions of outbound requests.
 ///
-/// One request holds at most `body_max_bytes`, 16 KiB of head and its connection's buffers
-/// (TLS: about 40 KiB), and no longer than `deadline`.
+/// One request holds at most three times `body_max_bytes` (for a moment, while its buffer grows),
+/// 16 KiB of head and its connection's buffers (TLS: about 40 KiB), for no longer than `deadline`.
 #[derive(Clone)]
 pub struct Policy {
     /// Whether addresses of private networks may be asked; default false.

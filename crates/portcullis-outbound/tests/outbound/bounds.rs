@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use portcullis_outbound::{Client, OutboundError, Policy, Target};
+use tokio::task::JoinSet;
 
 use crate::peer::{Peer, Say, certificate, fetch, loose, then};
 
@@ -58,6 +59,8 @@ async fn bodies_without_end_are_left_early() {
 
 #[tokio::test]
 async fn slow_answers_meet_the_deadline() {
+    let client = Client::new(hasty()).unwrap();
+    let mut asking = JoinSet::new();
     for say in [
         Say::Stall(Vec::new()),
         Say::Stall(bytes("HTTP/1.1 200")),
@@ -66,11 +69,17 @@ async fn slow_answers_meet_the_deadline() {
         // Something comes all the time, but never an answer.
         Say::Endless(Vec::new(), bytes("HTTP/1.1 103 Early Hints\r\n\r\n")),
     ] {
-        let peer = Peer::plain(say).await;
-        let fetched = fetch(&peer, hasty()).await;
-        assert!(matches!(fetched, Err(OutboundError::Deadline { .. })), "{fetched:?}");
-        assert!(peer.asked().await.starts_with("GET /keys "));
+        let client = client.clone();
+        // All at once, as each takes a whole deadline.
+        asking.spawn(async move {
+            let peer = Peer::plain(say).await;
+            let url = format!("http://{}/keys", peer.address);
+            let fetched = client.fetch(&Target::parse(&url, &hasty()).unwrap()).await;
+            assert!(matches!(fetched, Err(OutboundError::Deadline { .. })), "{fetched:?}");
+            assert!(peer.asked().await.starts_with("GET /keys "));
+        });
     }
+    assert_eq!(asking.join_all().await.len(), 5);
 }
 
 #[tokio::test]
