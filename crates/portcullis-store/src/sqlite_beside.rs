@@ -73,6 +73,19 @@ impl SqliteBeside {
         Ok(resealed)
     }
 
+    /// Writes the file anew, so that nothing is left in it of what was sealed, changed or removed.
+    ///
+    /// For a server that is stopped: a running one cannot write meanwhile, and its changes fail
+    /// when that takes over 5 s. Needs as much space again as the database has.
+    ///
+    /// # Errors
+    /// `Database` when somebody else writes for over 5 s, or there is no space.
+    pub fn compact(&self) -> Result<(), StoreError> {
+        // Pages that were split keep copies of what moved, and only a new file has none.
+        self.connection.lock().execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
+        Ok(())
+    }
+
     fn write<A>(
         &self,
         act: impl FnOnce(&mut AccountTables<'_>) -> Result<A, StoreError>,

@@ -197,7 +197,10 @@ impl Source<'_> {
         let id = message_id(text(row, 0)?)?;
         let (text, html) = match row.get::<_, Option<Vec<u8>>>(8)? {
             None => (row.get(4)?, row.get(5)?),
-            Some(sealed) => open_message(self.seal, self.room, &id, &user, &sealed)?,
+            Some(sealed) => {
+                let opened = open_message(self.seal, self.room, &id, &user, &sealed)?;
+                (opened.text, opened.html)
+            }
         };
         Ok(MessageRow {
             id,

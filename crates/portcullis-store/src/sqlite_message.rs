@@ -8,6 +8,7 @@ use crate::error::StoreError;
 use crate::rows::{Append, MessageRow, NewMessage};
 use crate::sqlite_mids::MID_KEPT_MS;
 use crate::sqlite_query::message_id;
+use crate::sqlite_seal::open_message;
 use crate::sqlite_writer::Writer;
 
 /// Every so many places a room's chain can be entered.
@@ -47,6 +48,7 @@ struct Place {
 /// A message that was stored under a key.
 struct Kept {
     digest: Option<[u8; 32]>,
+    sealed: Option<Vec<u8>>,
     room: i64,
     seq: i64,
     id: String,
@@ -68,7 +70,7 @@ impl Writer<'_> {
         if let Some(mid) = &message.mid
             && let Some(kept) = self.kept(user, mid.as_str(), message.sent_unix_ms)?
         {
-            return repeated(place, &message, &kept);
+            return self.repeated(place, &message, kept);
         }
         if let Some(answered) = &message.reply_to
             && !self.is_in_room(room, answered.as_str())?
@@ -101,9 +103,9 @@ impl Writer<'_> {
                 .prepare_cached("INSERT OR REPLACE INTO anchors VALUES (?1, ?2, ?3)")?
                 .execute((place.room, place.seq, number))?;
         }
-        let (text, html) = match sealed {
-            Some(_) => ("", None),
-            None => (message.text.as_str(), message.html.as_deref()),
+        let (text, html, digest) = match sealed {
+            Some(_) => ("", None, None),
+            None => (message.text.as_str(), message.html.as_deref(), message.digest.as_ref()),
         };
         self.statements.insert_message.execute((
             number,
@@ -115,7 +117,7 @@ impl Writer<'_> {
             message.sent_unix_ms,
             message.reply_to.as_ref().map(|id| id.as_str()),
             message.mid.as_ref().map(|mid| mid.as_str()),
-            message.digest.as_ref().map(<[u8; 32]>::as_slice),
+            digest.map(<[u8; 32]>::as_slice),
             text,
             html,
             sealed,
@@ -151,7 +153,7 @@ impl Writer<'_> {
     /// Reads what was stored, if it is what the hash promised.
     fn kept_at(&self, number: i64, user: i64, mid: &str) -> Result<Option<Kept>, StoreError> {
         let mut select = self.connection.prepare_cached(
-            "SELECT digest, room, seq, id, sent_unix_ms FROM messages
+            "SELECT digest, room, seq, id, sent_unix_ms, sealed FROM messages
              WHERE number = ?1 AND user = ?2 AND mid = ?3",
         )?;
         let kept = select.query_row((number, user, mid), |row| {
@@ -161,21 +163,32 @@ impl Writer<'_> {
                 seq: row.get(2)?,
                 id: row.get(3)?,
                 sent_unix_ms: row.get(4)?,
+                sealed: row.get(5)?,
             })
         });
         Ok(kept.optional()?)
     }
-}
 
-fn repeated(place: Place, message: &NewMessage, kept: &Kept) -> Result<Append, StoreError> {
-    if kept.digest != message.digest || kept.room != place.room {
-        return Ok(Append::Conflict);
+    fn repeated(
+        &self,
+        place: Place,
+        message: &NewMessage,
+        kept: Kept,
+    ) -> Result<Append, StoreError> {
+        if kept.room != place.room {
+            return Ok(Append::Conflict);
+        }
+        let (id, seal) = (message_id(&kept.id)?, self.seal.as_deref());
+        let digest = match &kept.sealed {
+            None => kept.digest,
+            Some(sealed) => open_message(seal, &message.room, &id, &message.user, sealed)?.digest,
+        };
+        if digest != message.digest {
+            return Ok(Append::Conflict);
+        }
+        let (seq, sent_unix_ms) = (kept.seq.cast_unsigned(), kept.sent_unix_ms);
+        Ok(Append::Repeated { id, seq, sent_unix_ms })
     }
-    Ok(Append::Repeated {
-        id: message_id(&kept.id)?,
-        seq: kept.seq.cast_unsigned(),
-        sent_unix_ms: kept.sent_unix_ms,
-    })
 }
 
 fn heard(message: NewMessage, seq: u64, number: u64) -> Change {

@@ -118,7 +118,7 @@ fn reseal_messages(
     let full = i64::try_from(page.len()).unwrap_or(limit) >= limit;
     cursor.messages_below = if full { last } else { 1 };
     let mut update = connection.prepare_cached(
-        "UPDATE messages SET text = '', html = NULL, sealed = ?2 WHERE number = ?1",
+        "UPDATE messages SET text = '', html = NULL, digest = NULL, sealed = ?2 WHERE number = ?1",
     )?;
     let mut done = 0;
     for Row { number, room, record, stored } in page {
@@ -136,7 +136,7 @@ fn reseal_messages(
 fn messages(connection: &Connection, below: i64, limit: i64) -> Result<Vec<Row>, StoreError> {
     // Left joins, and errors below: a message passed over would stay as it is and nobody knew.
     let mut select = connection.prepare_cached(
-        "SELECT number, rooms.id, messages.id, users.id, text, html, sealed
+        "SELECT number, rooms.id, messages.id, users.id, text, html, sealed, digest
          FROM messages LEFT JOIN rooms ON rooms.key = messages.room
          LEFT JOIN users ON users.key = messages.user
          WHERE number < ?1 ORDER BY number DESC LIMIT ?2",
@@ -151,7 +151,8 @@ fn messages(connection: &Connection, below: i64, limit: i64) -> Result<Vec<Row>,
             Some(sealed) => Stored::Sealed(sealed),
             None => {
                 let (text, html): (String, Option<String>) = (row.get(4)?, row.get(5)?);
-                Stored::Clear(pack(&text, html.as_deref()))
+                let digest: Option<[u8; 32]> = row.get(7)?;
+                Stored::Clear(pack(&text, html.as_deref(), digest.as_ref()))
             }
         };
         let record = message_record(&row.get::<_, String>(2)?, &user);

@@ -106,7 +106,8 @@ UPDATE marks SET number_removed_max =
 // A session's row is written at each renewal, so it holds nothing that is looked up otherwise. The
 // newest turn and the device are all a refresh token is checked against; the token itself is made
 // again from them. Its idle end is never after its end, so that one index finds what is over.
-// `messages.sealed` holds text and formatting where they are sealed; their own columns are empty.
+// `messages.sealed` holds text, formatting and digest where they are sealed; their own columns are
+// empty.
 const VERSION_3: &str = "
 ALTER TABLE users ADD COLUMN banned_until_unix_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN muted_until_unix_ms INTEGER NOT NULL DEFAULT 0;
@@ -309,10 +310,12 @@ mod tests {
         VALUES (1, 'ann', 'Ann', 'ann', 'phc', 5, 0, 7, 1);
         INSERT INTO users (key, id, username, issuer, subject, roles, created_unix_ms)
         VALUES (2, 'far', 'ann', 'https://id.example', '7', 4, 2);
-        INSERT INTO rooms VALUES (1, 'lobby', 'Lobby', 0, 1, 2, 0, 3), (2, 'cellar', 'C', 1, 1, 1, 0, 3);
+        INSERT INTO rooms VALUES (1, 'lobby', 'Lobby', 0, 1, 2, 0, 3),
+            (2, 'cellar', 'Cellar', 1, 1, 1, 0, 3);
         INSERT INTO members VALUES (1, 1), (1, 2), (2, 1);
         INSERT INTO tails VALUES (1, 2, 9), (2, 0, 0);
-        INSERT INTO messages VALUES (8, 'm8', 1, 1, 0, 1, 100, NULL, 'k8', NULL, 'one', '<b>one</b>'),
+        INSERT INTO messages VALUES
+            (8, 'm8', 1, 1, 0, 1, 100, NULL, 'k8', NULL, 'one', '<b>one</b>'),
             (9, 'm9', 1, 2, 8, 2, 101, 'm8', NULL, NULL, 'two', NULL);
         UPDATE marks SET number_removed_max = 11;";
 

@@ -11,21 +11,38 @@ const MESSAGE: &str = "message";
 const USERS: &str = "users";
 const TOTP: &str = "totp";
 
-/// The text's length, the text, and then the formatting, if there is any.
-pub(crate) fn pack(text: &str, html: Option<&str>) -> Vec<u8> {
-    let length = u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
-    let mark: &[u8] = if html.is_some() { &[1] } else { &[0] };
-    [&length[..], text.as_bytes(), mark, html.unwrap_or_default().as_bytes()].concat()
+/// What of a message is sealed. Its digest too: it would tell a text to whoever can guess it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sealed {
+    pub(crate) text: String,
+    pub(crate) html: Option<String>,
+    pub(crate) digest: Option<[u8; 32]>,
 }
 
-fn unpack(bytes: &[u8]) -> Option<(String, Option<String>)> {
+const HAS_HTML: u8 = 1;
+const HAS_DIGEST: u8 = 2;
+
+/// The text's length, the text, what follows of these two, the digest, and the formatting.
+pub(crate) fn pack(text: &str, html: Option<&str>, digest: Option<&[u8; 32]>) -> Vec<u8> {
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let marks = html.map_or(0, |_| HAS_HTML) | digest.map_or(0, |_| HAS_DIGEST);
+    let digest = digest.map_or(&[][..], |digest| digest);
+    let html = html.unwrap_or_default().as_bytes();
+    [&length[..], text.as_bytes(), &[marks], digest, html].concat()
+}
+
+fn unpack(bytes: &[u8]) -> Option<Sealed> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let (text, rest) = rest.split_at_checked(length)?;
-    let (mark, html) = rest.split_first()?;
+    let (marks, rest) = rest.split_first()?;
+    let (digest, rest) = match marks & HAS_DIGEST {
+        0 => (None, rest),
+        _ => rest.split_first_chunk::<32>().map(|(digest, rest)| (Some(*digest), rest))?,
+    };
     let utf8 = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-    let html = if *mark == 1 { Some(utf8(html)?) } else { None };
-    Some((utf8(text)?, html))
+    let html = if marks & HAS_HTML == 0 { None } else { Some(utf8(rest)?) };
+    Some(Sealed { text: utf8(text)?, html, digest })
 }
 
 /// What a message is named by: its id and its writer, so that neither can be exchanged.
@@ -33,12 +50,12 @@ pub(crate) fn message_record(message: &str, user: &str) -> String {
     format!("{message}/{user}")
 }
 
-/// Seals a message's text and formatting.
+/// Seals what of a message is sealed.
 pub(crate) fn seal_message(
     seal: &dyn FieldSeal,
     message: &NewMessage,
 ) -> Result<Vec<u8>, StoreError> {
-    let plain = pack(&message.text, message.html.as_deref());
+    let plain = pack(&message.text, message.html.as_deref(), message.digest.as_ref());
     let record = message_record(message.id.as_str(), message.user.as_str());
     seal_packed(seal, message.room.as_str(), &record, &plain)
 }
@@ -64,14 +81,14 @@ pub(crate) fn open_packed(
     seal.open(room, record, MESSAGE, sealed).map_err(|_| message_fault(record))
 }
 
-/// The text of a sealed message, and its formatting.
+/// Opens what of a message is sealed.
 pub(crate) fn open_message(
     seal: Option<&dyn FieldSeal>,
     room: &RoomId,
     message: &MessageId,
     user: &UserId,
     sealed: &[u8],
-) -> Result<(String, Option<String>), StoreError> {
+) -> Result<Sealed, StoreError> {
     let record = message_record(message.as_str(), user.as_str());
     let plain = open_packed(seal, room.as_str(), &record, sealed)?;
     unpack(&plain).ok_or_else(|| message_fault(&record))
@@ -117,11 +134,14 @@ mod tests {
     fn what_is_packed_comes_back_and_anything_else_does_not() {
         for (text, html) in [("", None), ("hi", None), ("hi", Some("<b>hi</b>")), ("ü", Some(""))]
         {
-            let packed = pack(text, html);
-            assert_eq!(unpack(&packed), Some((text.to_owned(), html.map(str::to_owned))));
+            for digest in [None, Some([7; 32])] {
+                let packed = pack(text, html, digest.as_ref());
+                let (text, html) = (text.to_owned(), html.map(str::to_owned));
+                assert_eq!(unpack(&packed), Some(Sealed { text, html, digest }));
+            }
         }
-        let cut = pack("hello", Some("<b>hello</b>"));
-        for length in 0..10 {
+        let cut = pack("hello", Some("<b>hello</b>"), Some(&[7; 32]));
+        for length in 0..42 {
             assert_eq!(unpack(&cut[..length]), None, "{length}");
         }
         assert_eq!(unpack(&[0, 0, 0, 1, 0xff, 0]), None, "not UTF-8");
