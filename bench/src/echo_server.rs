@@ -11,7 +11,7 @@ use portcullis_guard::{
     Access, Directory, DirectoryLimits, Event, Gate, GateOptions, Issuer, IssuerKey, Permit, Rate,
     Replay, RoomFacts, Rule, UserFacts, Visibility,
 };
-use portcullis_model::{Denial, Roles, RoomId, Secret, SystemClock, UserId};
+use portcullis_model::{Denial, RoomId, Secret, SystemClock, UserId};
 use portcullis_server::{Builder, Context, Delta, Frame, Options, Reply};
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +25,7 @@ const RULE: Rule = Rule {
     rate: None,
     access: Access::User,
     replay: Replay::Mid,
-    release: false,
-    attachments_max: 0,
+    ..Rule::DEFAULT
 };
 
 #[derive(Deserialize, Serialize)]
@@ -114,13 +113,7 @@ pub(crate) fn serve(shards: &str, tls: &str, key: &str) -> Result<()> {
         message_per_connection: plenty,
         connections_total: 100_000,
         pre_auth_total: 50_000,
-        issuers: vec![Issuer {
-            issuer: ISSUER.to_owned(),
-            audience: "portcullis".to_owned(),
-            own: false,
-            key_id: None,
-            key: issuer_key(key)?,
-        }],
+        issuers: vec![Issuer::new(ISSUER, "portcullis", issuer_key(key)?)],
         ..GateOptions::default()
     };
     let gate = Gate::build(gate, Arc::clone(&directory))?;
@@ -171,13 +164,7 @@ fn provision(builder: &mut Builder, users: Arc<Directory>) {
     builder.on_connect(move |verified| {
         let users = Arc::clone(&users);
         async move {
-            users.put_user(UserFacts {
-                id: verified.user,
-                name: "bench".into(),
-                roles: Roles::user(),
-                disabled: false,
-                valid_after_unix_ms: 0,
-            });
+            users.put_user(UserFacts::new(verified.user, "bench".into()));
             Ok::<(), Denial>(())
         }
     });

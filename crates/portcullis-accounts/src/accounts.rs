@@ -1,28 +1,51 @@
-//! What the account routes share, and where they are installed.
+//! What the account routes share, and how they are set up.
 //! Never: a route's own work.
 
 use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_audit::Audit;
-use portcullis_model::{Clock, Denial, Secret};
+use portcullis_model::{Clock, Denial, RoleTable, Secret};
 use portcullis_seal::PrivateFileError;
-use portcullis_server::{Builder, Method};
-use portcullis_store::{Store, StoreError};
+use portcullis_store::{AccountStore, StoreError};
 
+use crate::failures::Failures;
 use crate::keys::{KeyError, SigningKeys};
 use crate::password::{Password, PasswordHashing};
 use crate::password_pool::PasswordPool;
+use crate::server_secret::ServerSecret;
 use crate::setup::Setup;
-use crate::{jwks, login, provision, register, setup};
+use crate::totp_begin::Beginnings;
 
 /// Whether strangers may make accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
     /// Anyone, at the rate log-ins have.
     Open,
+    /// Whoever an administrator has invited.
+    Invitation,
     /// Nobody; accounts come from the operator.
     Closed,
+}
+
+/// How long log-ins last, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionTimes {
+    /// Without a refresh for so long a log-in ends; 7 days.
+    pub idle_s: i64,
+    /// After so long it ends whatever happens; 30 days.
+    pub absolute_s: i64,
+    /// For so long a refresh token that was just used may be shown again by the same device; 10.
+    pub grace_s: i64,
+    /// Log-ins one user may have at a time; the one not refreshed for longest makes room.
+    pub per_user_max: u32,
+}
+
+impl Default for SessionTimes {
+    fn default() -> Self {
+        let day_s = 24 * 60 * 60;
+        Self { idle_s: 7 * day_s, absolute_s: 30 * day_s, grace_s: 10, per_user_max: 20 }
+    }
 }
 
 /// How accounts work.
@@ -38,6 +61,12 @@ pub struct AccountOptions {
     pub hashing_threads: usize,
     /// The first administrator's link, from [`Setup::prepare`].
     pub setup: Setup,
+    /// How long log-ins last.
+    pub times: SessionTimes,
+    /// Whether an administrator without a second factor has no more rights than a user.
+    pub admins_need_totp: bool,
+    /// Whether log-ins have to prove a key of the client (RFC 9449).
+    pub proof_required: bool,
     /// Where provisioned users are recorded; requests carry their own.
     pub audit: Audit,
     /// What time users are provisioned at; requests carry their own.
@@ -54,9 +83,17 @@ impl AccountOptions {
             registration: Registration::Open,
             hashing_threads: PasswordPool::threads_default(),
             setup: Setup::default(),
+            times: SessionTimes::default(),
+            admins_need_totp: false,
+            proof_required: false,
             audit,
             clock,
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self::new(Audit::silent(), Arc::new(portcullis_model::SystemClock::start()))
     }
 }
 
@@ -78,37 +115,63 @@ pub enum AccountsError {
     /// Randomness or hashing fails.
     #[error("cannot prepare accounts")]
     Refused(#[source] Denial),
+    /// An event's rule is not sound, or another product has the event already.
+    #[error("an event of accounts cannot be declared")]
+    Rule(#[from] portcullis_guard::GateError),
 }
 
 /// What the account routes share.
 pub(crate) struct Accounts {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn AccountStore>,
     pub(crate) keys: SigningKeys,
+    pub(crate) secret: ServerSecret,
     pub(crate) options: AccountOptions,
+    pub(crate) roles: RoleTable,
     pub(crate) pool: PasswordPool,
-    pub(crate) jwks: String,
+    pub(crate) hashing: PasswordHashing,
+    pub(crate) failures: Failures,
+    pub(crate) beginnings: Beginnings,
     /// A hash no password has, verified for unknown names so that they take as long.
     pub(crate) decoy: Secret<String>,
 }
 
-impl Accounts {
-    pub(crate) fn build(
-        store: Arc<dyn Store>,
-        keys: SigningKeys,
-        options: AccountOptions,
-        hashing: &PasswordHashing,
-    ) -> Result<Self, AccountsError> {
-        let unknown = Password::new(portcullis_server::random_id::<32>().map_err(refused)?);
-        let decoy = hashing.hash(&unknown, &fresh_salt().map_err(refused)?).map_err(refused)?;
-        let pool =
-            PasswordPool::start(hashing, options.hashing_threads).map_err(AccountsError::Thread)?;
-        let jwks = keys.jwks_json();
-        Ok(Self { store, keys, options, pool, jwks, decoy })
-    }
+/// What accounts are made of.
+pub struct AccountParts {
+    /// Where people are stored.
+    pub store: Arc<dyn AccountStore>,
+    /// What tokens are signed with.
+    pub keys: SigningKeys,
+    /// What refresh tokens and device cookies are made from.
+    pub secret: ServerSecret,
+    /// Names of all roles.
+    pub roles: RoleTable,
 }
 
-fn refused(denial: Denial) -> AccountsError {
-    AccountsError::Refused(denial)
+impl Accounts {
+    pub(crate) fn build(
+        parts: AccountParts,
+        options: AccountOptions,
+        hashing: PasswordHashing,
+    ) -> Result<Self, AccountsError> {
+        let AccountParts { store, keys, secret, roles } = parts;
+        let refused = AccountsError::Refused;
+        let unknown = Password::new(portcullis_server::random_id::<32>().map_err(refused)?);
+        let decoy = hashing.hash(&unknown, &fresh_salt().map_err(refused)?).map_err(refused)?;
+        let pool = PasswordPool::start(&hashing, options.hashing_threads)
+            .map_err(AccountsError::Thread)?;
+        Ok(Self {
+            store,
+            keys,
+            secret,
+            options,
+            roles,
+            pool,
+            hashing,
+            failures: Failures::default(),
+            beginnings: Beginnings::default(),
+            decoy,
+        })
+    }
 }
 
 /// Salt for one hash, 128 random bits.
@@ -116,37 +179,4 @@ pub(crate) fn fresh_salt() -> Result<[u8; 16], Denial> {
     let mut salt = [0u8; 16];
     SystemRandom::new().fill(&mut salt).map_err(|_| Denial::Internal("randomness"))?;
     Ok(salt)
-}
-
-/// Adds the account routes and the hook that provisions foreign users.
-///
-/// # Errors
-/// [`AccountsError`] when the hashing threads or the decoy hash cannot be made.
-pub fn install(
-    builder: &mut Builder,
-    store: Arc<dyn Store>,
-    keys: SigningKeys,
-    options: AccountOptions,
-) -> Result<(), AccountsError> {
-    let hashing = PasswordHashing::standard().map_err(refused)?;
-    let accounts = Arc::new(Accounts::build(store, keys, options, &hashing)?);
-
-    let shared = Arc::clone(&accounts);
-    builder.route(Method::Post, "/auth/register", move |request| {
-        register::register(Arc::clone(&shared), request)
-    });
-    let shared = Arc::clone(&accounts);
-    builder.route(Method::Post, "/auth/login", move |request| {
-        login::login(Arc::clone(&shared), request)
-    });
-    let shared = Arc::clone(&accounts);
-    builder.route(Method::Post, "/auth/setup", move |request| {
-        setup::setup(Arc::clone(&shared), request)
-    });
-    let shared = Arc::clone(&accounts);
-    builder.route(Method::Get, "/.well-known/jwks.json", move |_request| {
-        jwks::jwks(Arc::clone(&shared))
-    });
-    builder.on_connect(move |verified| provision::provision(Arc::clone(&accounts), verified));
-    Ok(())
 }

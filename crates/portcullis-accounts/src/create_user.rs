@@ -8,8 +8,7 @@ use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::{CreateUser, NewUser};
 use serde::Serialize;
 
-use crate::Accounts;
-use crate::accounts::fresh_salt;
+use crate::accounts::{Accounts, fresh_salt};
 use crate::input::{UserView, record_act, store_denial};
 use crate::password::Password;
 use crate::username::Username;
@@ -19,6 +18,8 @@ use crate::username::Username;
 pub(crate) enum Way {
     /// Somebody registered: an ordinary user.
     Registration,
+    /// Somebody registered who was invited; the digest of what they showed.
+    Invitation([u8; 32]),
     /// The one-time link was used: the first administrator.
     Setup,
 }
@@ -46,6 +47,8 @@ pub(crate) async fn create_user(
         roles: way.roles(),
         created_unix_ms: request.now.unix_ms,
         setup: way == Way::Setup,
+        invitation: way.invitation(),
+        roles_follow: false,
     };
     // From here on it runs to its end, also when the client hangs up: what is stored is recorded.
     let stored = tokio::spawn(store(accounts, request, user, way));
@@ -63,23 +66,32 @@ async fn store(
     match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
         CreateUser::Created => {}
         CreateUser::NameTaken => return Err(Denial::NameTaken),
-        CreateUser::SetupUsed => return Err(Denial::RegistrationClosed),
+        CreateUser::SetupUsed | CreateUser::InvitationVoid => {
+            return Err(Denial::RegistrationClosed);
+        }
     }
     record_act(&request, "user_created", Severity::Warning, &id, &name);
     match way {
-        Way::Registration => {}
+        Way::Registration | Way::Invitation(_) => {}
         Way::Setup => {
             let critical = Severity::Critical;
             record_act(&request, "privilege_permissions_changed", critical, &id, &name);
         }
     }
-    Ok(UserView::new(&id, name, way.roles()))
+    Ok(UserView::new(&id, name, way.roles(), &accounts.roles))
 }
 
 impl Way {
+    fn invitation(self) -> Option<[u8; 32]> {
+        match self {
+            Self::Invitation(hash) => Some(hash),
+            Self::Registration | Self::Setup => None,
+        }
+    }
+
     fn roles(self) -> Roles {
         match self {
-            Self::Registration => Roles::user(),
+            Self::Registration | Self::Invitation(_) => Roles::user(),
             Self::Setup => Roles::user().with(Role::Admin),
         }
     }

@@ -4,23 +4,28 @@
 use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_model::{Denial, RoleTable, Roles, Severity, UserId};
+use portcullis_guard::{User, Verified};
+use portcullis_model::{Denial, RoleTable, Roles, Secret, SessionId, Severity, TokenFault, UserId};
 use portcullis_server::ApiRequest;
 use portcullis_store::StoreError;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::password::Password;
-
-/// A name and a password, for registering and logging in.
+/// A body without members: `{}`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NameAndPassword {
-    pub(crate) username: String,
-    pub(crate) password: Password,
+pub(crate) struct Nothing {}
+
+/// Reads a secret out of a member.
+pub(crate) fn secret<'de, D: Deserializer<'de>>(reader: D) -> Result<Secret<String>, D::Error> {
+    String::deserialize(reader).map(Secret::new)
 }
 
-/// The names that may appear in a refusal's `field`.
-pub(crate) const NAME_AND_PASSWORD: &[&str] = &["username", "password"];
+/// Reads a secret out of a member that may be left out; null is refused.
+pub(crate) fn optional_secret<'de, D: Deserializer<'de>>(
+    reader: D,
+) -> Result<Option<Secret<String>>, D::Error> {
+    secret(reader).map(Some)
+}
 
 /// A user as the account routes show them.
 #[derive(Debug, Serialize)]
@@ -31,12 +36,49 @@ pub(crate) struct UserView {
 }
 
 impl UserView {
-    pub(crate) fn new(id: &UserId, username: Arc<str>, roles: Roles) -> Self {
-        let table = RoleTable::default();
+    pub(crate) fn new(id: &UserId, username: Arc<str>, roles: Roles, table: &RoleTable) -> Self {
         let roles = table.names(roles).into_iter().map(String::from).collect();
         Self { id: id.to_string(), username, roles }
     }
 }
+
+/// A user of our own who is signed in, with the session they are in.
+pub(crate) struct SignedIn {
+    pub(crate) user: Arc<User>,
+    pub(crate) session: SessionId,
+    /// When the user last proved who they are, in milliseconds since 1970.
+    authenticated_unix_ms: i64,
+}
+
+impl SignedIn {
+    /// Who asks; users of other issuers manage their accounts there.
+    pub(crate) fn read(request: &ApiRequest) -> Result<Self, Denial> {
+        let (verified, user) = request.authenticated()?;
+        Self::of(request, &verified, user)
+    }
+
+    fn of(request: &ApiRequest, verified: &Verified, user: Arc<User>) -> Result<Self, Denial> {
+        let named = verified.session.as_deref().and_then(|name| SessionId::parse(name).ok());
+        let live = named.and_then(|id| request.gate.directory().session(&id));
+        match live.filter(|_| verified.own) {
+            Some(live) => Ok(Self {
+                user,
+                session: live.id.clone(),
+                authenticated_unix_ms: live.authenticated_unix_ms(),
+            }),
+            None => Err(Denial::Token(TokenFault::Session)),
+        }
+    }
+
+    /// Refuses when the log-in is longer ago than what changes an account's safety may rest on.
+    pub(crate) fn check_recent(&self, request: &ApiRequest) -> Result<(), Denial> {
+        let age_ms = request.now.unix_ms.saturating_sub(self.authenticated_unix_ms);
+        if age_ms <= RECENT_MS { Ok(()) } else { Err(Denial::ReauthRequired) }
+    }
+}
+
+/// How long ago a log-in may be for what changes an account's safety: 5 minutes.
+const RECENT_MS: i64 = 5 * 60 * 1000;
 
 /// What the client hears of a store that fails; the operator finds the cause in the log.
 pub(crate) fn store_denial(error: &StoreError) -> Denial {
@@ -45,7 +87,9 @@ pub(crate) fn store_denial(error: &StoreError) -> Denial {
         StoreError::Closed => Denial::Draining,
         StoreError::InUse(_)
         | StoreError::SchemaNewer { .. }
+        | StoreError::SchemaOlder { .. }
         | StoreError::Corrupt(_)
+        | StoreError::Unsealable { .. }
         | StoreError::File { .. }
         | StoreError::Database(_) => {
             tracing::error!(error = error as &dyn std::error::Error, "the store failed");
@@ -62,11 +106,24 @@ pub(crate) fn record_act(
     user: &UserId,
     username: &str,
 ) {
+    record_with(request, code, severity, user, |record| {
+        record.user_name = Some(String::from(username));
+    });
+}
+
+/// Records an act, with more that is known of it.
+pub(crate) fn record_with(
+    request: &ApiRequest,
+    code: &'static str,
+    severity: Severity,
+    user: &UserId,
+    more: impl FnOnce(&mut Record),
+) {
     let mut record = Record::new(code, severity);
     record.outcome = Outcome::Success;
     record.client = Some(request.client);
     record.user = Some(user.clone());
-    record.user_name = Some(String::from(username));
     record.origin = request.origin.as_deref().map(String::from);
+    more(&mut record);
     request.audit.record(record, request.now);
 }

@@ -1,16 +1,45 @@
 //! Accounts and tokens over HTTPS, built on the server's public API.
 //! Never: sockets, SQL.
 
-mod accounts; // what the routes share, and where they are installed
+mod accounts; // what the routes share
+mod install; // the list of all routes and events
 mod input; // what clients send, and what every route does first
 mod register; // POST /auth/register
 mod create_user; // a new account, however it came about
 mod login; // POST /auth/login
+mod session_open; // a log-in becomes a session
+mod refresh; // POST /auth/refresh
+mod logout; // POST /auth/logout, /auth/logout-all
+mod ticket; // POST /auth/ticket
+mod reauthenticate; // POST /auth/reauthenticate
+mod password_change; // POST /auth/password
+mod profile; // GET, POST /auth/profile
+mod sessions; // GET /auth/sessions, POST /auth/sessions/end
+mod totp_begin; // POST /auth/totp/begin
+mod totp_confirm; // POST /auth/totp/confirm
+mod totp_remove; // POST /auth/totp/remove
+mod totp; // one-time codes
+mod invitation; // POST /auth/invitations
 mod setup; // POST /auth/setup: the first administrator
 mod jwks; // GET /.well-known/jwks.json
 mod provision; // users of foreign issuers, at their first connection
+mod user_mute; // user:mute
+mod user_kick; // user:kick
+mod user_ban; // user:ban
+mod user_role; // user:role
+mod user_target; // whom a moderator may act on
+mod moderation; // what acts on other users have in common
+mod feed; // what committed changes of people mean
+mod watch; // keeps what is known true
+mod issuer_keys; // keys of other issuers, fetched
 mod token; // access tokens of our own
-mod keys; // the key that signs them
+mod keys; // the ring of keys that sign them
+mod signing_key; // one key of it
+mod server_secret; // what refresh tokens and device cookies are made from
+mod refresh_token; // a session's turns
+mod cookies; // the two cookies
+mod device; // devices somebody has logged in from
+mod failures; // how often a name was tried in vain
 mod username; // names without look-alikes
 mod password; // taken as they are, hashed with Argon2id
 mod password_common; // which passwords are well known
@@ -18,14 +47,17 @@ mod password_pool; // a few threads that hash
 #[cfg(test)]
 mod story; // the routes together, over a real store and gate
 
-pub(crate) use accounts::Accounts;
-pub use accounts::{AccountOptions, AccountsError, Registration, install};
-pub use keys::{KeyError, SigningKeys};
+pub use accounts::{AccountOptions, AccountParts, AccountsError, Registration, SessionTimes};
+pub use feed::AccountFeed;
+pub use install::install;
+pub use issuer_keys::{RemoteIssuer, install_issuers};
+pub use keys::{KeyError, SigningKeyFacts, SigningKeys};
 pub use password::{
     PASSWORD_MAX_BYTES, PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, Password, PasswordHashing,
 };
 pub use password_pool::{PasswordPool, QUEUE_MAX};
 pub use portcullis_seal::PrivateFileError;
+pub use server_secret::ServerSecret;
 pub use setup::Setup;
 pub use token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
 pub use username::{USERNAME_MAX_CHARS, USERNAME_MIN_CHARS, Username};

@@ -1,64 +1,186 @@
-//! `POST /auth/login`: a name and a password become an access token.
+//! `POST /auth/login`: a name and a password, and where asked for a code, become a session.
 //! Never: an answer or a delay that tells an unknown name from a wrong password.
 
 use std::sync::Arc;
 
-use portcullis_guard::read_json;
-use portcullis_model::{Denial, Severity};
-use portcullis_server::{ApiRequest, ApiResponse, random_id};
+use portcullis_guard::{LoginFrom, read_json};
+use portcullis_model::{Denial, Role, Roles, Secret, Severity, TokenFault};
+use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::CredentialsRow;
-use serde::Serialize;
+use serde::Deserialize;
 
-use crate::Accounts;
-use crate::input::{NAME_AND_PASSWORD, NameAndPassword, UserView, record_act, store_denial};
-use crate::token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
+use crate::accounts::{Accounts, fresh_salt};
+use crate::cookies;
+use crate::device::Device;
+use crate::failures::NOTABLE;
+use crate::input::{optional_secret, record_act, record_with, store_denial};
+use crate::password::Password;
+use crate::session_open::{self, Holder};
+use crate::totp;
 use crate::username::{USERNAME_MAX_CHARS, Username};
 
-#[derive(Serialize)]
-struct LoggedIn<'a> {
-    access_token: &'a str,
-    expires_in: i64,
-    user: UserView,
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginInput {
+    username: String,
+    password: Password,
+    #[serde(default, deserialize_with = "optional_secret")]
+    totp: Option<Secret<String>>,
 }
 
-/// Answers 200 `{access_token, expires_in, user}`.
+/// Answers 200 `{access_token, token_type, expires_in, user}`, with the refresh cookie.
 ///
 /// Every refusal past the rate costs one look-up and one hash, whatever the reason (T-028).
 pub(crate) async fn login(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let input: NameAndPassword = read_json(&request.body, NAME_AND_PASSWORD)?;
+    let input: LoginInput = read_json(&request.body, &["username", "password", "totp"])?;
     input.password.check_size()?;
+    let key = proven_key(&accounts, &request)?;
     let username = Username::parse(&input.username).ok();
     let budget = budget_name(username.as_ref(), &input.username);
-    request.gate.login_allowed(request.client, &budget, request.now)?;
+    let device = known_device(&accounts, &request, &budget);
+    let from =
+        device.as_ref().map_or(LoginFrom::Anywhere, |device| LoginFrom::KnownDevice(device.name()));
+    request.gate.login_allowed(request.client, &budget, from, request.now)?;
 
+    let row = match check(&accounts, &request, &username, input.password).await {
+        Ok(row) => row,
+        Err(denial) => return Err(failed(&accounts, &request, &budget, device, denial)),
+    };
+    if let Err(denial) = totp::check(&accounts, &row, input.totp, request.now).await {
+        // A right password without a code is no failure yet, and tells its owner what is missing.
+        return Err(match denial {
+            Denial::TotpRequired => Denial::TotpRequired,
+            other => failed(&accounts, &request, &budget, device, other),
+        });
+    }
+    succeeded(&accounts, &request, &budget, &row);
+    let device = match device {
+        Some(device) => device,
+        None => accounts.secret.new_device(&budget, request.now)?,
+    };
+    let (roles, totp_missing) = effective(&accounts, &row);
+    let factors = totp::factors(&row);
+    let (user, username) = (row.id, row.username);
+    let holder = Holder { user, username, roles, key, factors, totp_missing };
+    session_open::open(&accounts, &request, holder, &device).await
+}
+
+/// The key the client proves, which the strict profile asks for.
+pub(crate) fn proven_key(
+    accounts: &Accounts,
+    request: &ApiRequest,
+) -> Result<Option<Vec<u8>>, Denial> {
+    match request.proven_key()? {
+        None if accounts.options.proof_required => Err(Denial::Token(TokenFault::Proof)),
+        key => Ok(key),
+    }
+}
+
+fn known_device(accounts: &Accounts, request: &ApiRequest, name: &str) -> Option<Device> {
+    let cookie = cookies::read(request.cookie.as_deref(), cookies::DEVICE)?;
+    accounts.secret.known_device(cookie, name, request.now)
+}
+
+/// Looks the name up and verifies the password, and for an unknown name a decoy.
+async fn check(
+    accounts: &Arc<Accounts>,
+    request: &ApiRequest,
+    username: &Option<Username>,
+    password: Password,
+) -> Result<CredentialsRow, Denial> {
     // What can be no name is looked up all the same, as one that nobody has.
     let wanted = username.as_ref().map_or("-", Username::as_str);
     let found = accounts.store.credentials(wanted).await.map_err(|error| store_denial(&error))?;
     let stored = found.as_ref().map_or(&accounts.decoy, |row| &row.password_phc).clone();
-    let matches = accounts.pool.verify(input.password, stored).await?;
-    let row = judge(found, matches).map_err(|reason| Denial::Login {
+    let again = password.clone();
+    let matches = accounts.pool.verify(password, stored).await?;
+    let row = judge(found, matches, request.now.unix_ms).map_err(|reason| Denial::Login {
         reason,
         username: username.as_ref().map(|name| String::from(name.as_str())),
     })?;
-    record_act(&request, "authn_login_success", Severity::Info, &row.id, &row.username);
-    answer(&accounts, &request, &row)
+    if accounts.hashing.is_outdated(&row.password_phc) {
+        rehash(accounts, &row, again);
+    }
+    Ok(row)
 }
 
-/// Whether the log-in succeeds, and for the operator why it does not.
-fn judge(found: Option<CredentialsRow>, matches: bool) -> Result<CredentialsRow, &'static str> {
+/// Whether the password is right, and for the operator why it does not help.
+fn judge(
+    found: Option<CredentialsRow>,
+    matches: bool,
+    now_unix_ms: i64,
+) -> Result<CredentialsRow, &'static str> {
     match found {
         None => Err("unknown_user"),
         Some(_) if !matches => Err("wrong_password"),
         Some(row) if row.disabled => Err("disabled"),
+        Some(row) if now_unix_ms < row.banned_until_unix_ms => Err("banned"),
         Some(row) => Ok(row),
     }
 }
 
+/// Makes a hash of today's cost, besides: the log-in does not wait for it.
+fn rehash(accounts: &Arc<Accounts>, row: &CredentialsRow, password: Password) {
+    let (accounts, user) = (Arc::clone(accounts), row.id.clone());
+    let old = row.password_phc.clone();
+    tokio::spawn(async move {
+        let Ok(salt) = fresh_salt() else { return };
+        let Ok(new) = accounts.pool.hash(password, salt).await else { return };
+        if let Err(error) = accounts.store.rehash(user, old, new).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "a password hash was not renewed; the next log-in tries again");
+        }
+    });
+}
+
+/// What a user may do once everything their roles ask for is there.
+pub(crate) fn effective(accounts: &Accounts, row: &CredentialsRow) -> (Roles, bool) {
+    let missing =
+        accounts.options.admins_need_totp && row.roles.contains(Role::Admin) && row.totp.is_none();
+    let roles = if missing { row.roles.without(Role::Admin) } else { row.roles };
+    (roles, missing)
+}
+
+/// Counts what went wrong. The answer stays what it was.
+fn failed(
+    accounts: &Accounts,
+    request: &ApiRequest,
+    budget: &str,
+    device: Option<Device>,
+    denial: Denial,
+) -> Denial {
+    if matches!(denial, Denial::Login { .. }) {
+        accounts.failures.count(budget, request.now);
+        if device.is_none() && request.gate.login_failed(budget, request.now) {
+            let mut record = portcullis_audit::Record::new("authn_login_lock", Severity::Warning);
+            record.outcome = portcullis_audit::Outcome::Failure;
+            record.client = Some(request.client);
+            record.user_name = Some(String::from(budget));
+            record.detail = Some(String::from("closed to devices that are not known"));
+            request.audit.record(record, request.now);
+        }
+    }
+    denial
+}
+
+fn succeeded(accounts: &Accounts, request: &ApiRequest, budget: &str, row: &CredentialsRow) {
+    let before = accounts.failures.settle(budget, request.now);
+    if before >= NOTABLE {
+        let code = "authn_login_successafterfail";
+        record_with(request, code, Severity::Warning, &row.id, |record| {
+            record.user_name = Some(row.username.to_string());
+            record.detail = Some(format!("after {before} failures"));
+        });
+    } else {
+        record_act(request, "authn_login_success", Severity::Info, &row.id, &row.username);
+    }
+}
+
 /// Whose budget an attempt uses up. What can be no name has budgets of its own.
-fn budget_name(username: Option<&Username>, raw: &str) -> String {
+pub(crate) fn budget_name(username: Option<&Username>, raw: &str) -> String {
     username.map_or_else(
         || {
             let start: String = raw.chars().take(USERNAME_MAX_CHARS).collect();
@@ -66,75 +188,4 @@ fn budget_name(username: Option<&Username>, raw: &str) -> String {
         },
         Username::folded,
     )
-}
-
-fn answer(
-    accounts: &Accounts,
-    request: &ApiRequest,
-    row: &CredentialsRow,
-) -> Result<ApiResponse, Denial> {
-    let claims = AccessClaims {
-        issuer: &accounts.options.issuer,
-        audience: &accounts.options.audience,
-        user: &row.id,
-        name: &row.username,
-        session: &random_id::<16>()?,
-        token: &random_id::<16>()?,
-        issued_unix_s: request.now.unix_s(),
-    };
-    let token = accounts.keys.access_token(&claims)?;
-    record_act(request, "authn_token_created", Severity::Info, &row.id, &row.username);
-    let body = LoggedIn {
-        access_token: token.expose(),
-        expires_in: ACCESS_TOKEN_LIFE_S,
-        user: UserView::new(&row.id, Arc::clone(&row.username), row.roles),
-    };
-    Ok(ApiResponse::json(200, &body))
-}
-
-#[cfg(test)]
-mod tests {
-    use portcullis_model::{Roles, Secret, UserId};
-
-    use super::*;
-
-    fn row(disabled: bool) -> CredentialsRow {
-        CredentialsRow {
-            id: UserId::parse("u_1").unwrap(),
-            username: Arc::from("Ann"),
-            password_phc: Secret::new(String::new()),
-            roles: Roles::user(),
-            disabled,
-        }
-    }
-
-    #[test]
-    fn t_028_the_reason_is_known_inside_and_alike_outside() {
-        let cases = [
-            (None, true, Err("unknown_user")),
-            (None, false, Err("unknown_user")),
-            (Some(row(false)), false, Err("wrong_password")),
-            (Some(row(true)), false, Err("wrong_password")),
-            (Some(row(true)), true, Err("disabled")),
-            (Some(row(false)), true, Ok("Ann")),
-        ];
-        let mut answers = Vec::new();
-        for (found, matches, expect) in cases {
-            let judged = judge(found, matches);
-            assert_eq!(judged.as_ref().map(|row| &*row.username).map_err(|reason| *reason), expect);
-            if let Err(reason) = judged {
-                answers.push(Denial::Login { reason, username: None }.answer());
-            }
-        }
-        assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
-    }
-
-    #[test]
-    fn budgets_are_per_name_without_case_and_bounded() {
-        let check = |raw: &str| budget_name(Username::parse(raw).ok().as_ref(), raw);
-        assert_eq!(check("Ann"), check("aNN"));
-        assert_eq!(check("ann lee"), ":other:ann lee");
-        assert_eq!(check(&"x".repeat(1 << 16)).len(), ":other:".len() + 32);
-        assert_ne!(check("ann"), check(" ann"));
-    }
 }

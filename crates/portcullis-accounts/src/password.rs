@@ -16,6 +16,9 @@ pub const PASSWORD_MAX_CHARS: usize = 128;
 /// Most bytes of a password: four for each code point, and as much again.
 pub const PASSWORD_MAX_BYTES: usize = 1024;
 
+/// Fewest guesses a new password has to withstand; a log-in is held to far fewer a day.
+const GUESSES_MIN: u64 = 1_000_000;
+
 /// Memory of one hash: 19 MiB, two passes, one lane (OWASP password storage, PW-1).
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
@@ -55,7 +58,8 @@ impl Password {
             return Err(Denial::PasswordWeak);
         }
         let allowed = PASSWORD_MIN_CHARS..=PASSWORD_MAX_CHARS;
-        if !allowed.contains(&text.chars().count()) || is_common(text, context) {
+        let fits = allowed.contains(&text.chars().count());
+        if !fits || is_common(text, context) || is_guessed(text, context) {
             return Err(Denial::PasswordWeak);
         }
         Ok(())
@@ -64,6 +68,11 @@ impl Password {
     fn bytes(&self) -> &[u8] {
         self.0.expose().as_bytes()
     }
+}
+
+/// Whether a guesser with lists of leaked passwords, names and words gets there in a million tries.
+fn is_guessed(text: &str, context: &[&str]) -> bool {
+    zxcvbn::zxcvbn(text, context).guesses() < GUESSES_MIN
 }
 
 impl<'de> Deserialize<'de> for Password {
@@ -121,6 +130,14 @@ impl PasswordHashing {
             return false;
         };
         self.argon2().verify_password(password.bytes(), &parsed).is_ok()
+    }
+
+    /// Whether a stored hash was made at another cost than today's, or in another way.
+    #[must_use]
+    pub fn is_outdated(&self, stored: &Secret<String>) -> bool {
+        let (memory, passes) = (self.parameters.m_cost(), self.parameters.t_cost());
+        let today = format!("$argon2id$v=19$m={memory},t={passes},p={LANES}$");
+        !stored.expose().starts_with(&today)
     }
 
     fn argon2(&self) -> Argon2<'_> {

@@ -18,6 +18,7 @@ pub const QUEUE_MAX: usize = 64;
 enum Job {
     Hash { password: Password, salt: [u8; 16], reply: oneshot::Sender<Hashed> },
     Verify { password: Password, stored: Secret<String>, reply: oneshot::Sender<bool> },
+    CheckNew { password: Password, username: String, reply: oneshot::Sender<Result<(), Denial>> },
 }
 
 type Hashed = Result<Secret<String>, Denial>;
@@ -79,6 +80,16 @@ impl PasswordPool {
         answer.await.map_err(|_| Denial::Internal("password_pool"))
     }
 
+    /// Checks what a new password may not be, which takes longer than a connection's turn.
+    ///
+    /// # Errors
+    /// [`Denial::PasswordWeak`], or as for [`PasswordPool::hash`].
+    pub async fn check_new(&self, password: Password, username: &str) -> Result<(), Denial> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Job::CheckNew { password, username: String::from(username), reply })?;
+        answer.await.map_err(|_| Denial::Internal("password_pool"))?
+    }
+
     fn ask(&self, job: Job) -> Result<(), Denial> {
         self.jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => Denial::Busy,
@@ -107,6 +118,10 @@ fn answer(hashing: &PasswordHashing, job: Job) {
     match job {
         Job::Hash { reply, .. } if reply.is_closed() => {}
         Job::Verify { reply, .. } if reply.is_closed() => {}
+        Job::CheckNew { reply, .. } if reply.is_closed() => {}
+        Job::CheckNew { password, username, reply } => {
+            let _gone = reply.send(password.check_new(&[&username, "portcullis"]));
+        }
         Job::Hash { password, salt, reply } => {
             let _gone = reply.send(hashing.hash(&password, &salt));
         }

@@ -1,5 +1,6 @@
 //! Makes a user of whoever a foreign issuer vouches for, when they first connect.
-//! Never: a role taken from a token, or a name that could be drawn as another.
+//! Never: a role taken from an issuer that is not trusted to give any, or a name that could be
+//! drawn as another.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use portcullis_guard::Verified;
 use portcullis_model::{Denial, Roles, Severity};
 use portcullis_store::{CreateUser, NewUser};
 
-use crate::Accounts;
+use crate::accounts::Accounts;
 use crate::input::store_denial;
 
 /// Longest display name of a foreign user.
@@ -16,7 +17,7 @@ const NAME_MAX_CHARS: usize = 64;
 /// Letters that are drawn as nothing (Hangul fillers), so that two names look alike.
 const UNSEEN: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
 
-/// Runs for a verified user the directory does not know.
+/// Runs for a verified user the directory does not know, or whose roles its issuer changed.
 ///
 /// An own user unknown to the directory was removed: nothing is made, and authentication refuses.
 pub(crate) async fn provision(accounts: Arc<Accounts>, verified: Verified) -> Result<(), Denial> {
@@ -27,7 +28,16 @@ pub(crate) async fn provision(accounts: Arc<Accounts>, verified: Verified) -> Re
     tokio::spawn(create(accounts, verified)).await.map_err(|_| Denial::Internal("provision"))?
 }
 
+/// The roles a trusted issuer lists, of those there are here; otherwise an ordinary user's.
+fn roles_of(accounts: &Accounts, verified: &Verified) -> Roles {
+    let listed = verified.roles.iter().flatten();
+    let known = listed.filter_map(|name| accounts.roles.parse(name));
+    known.fold(Roles::user(), Roles::with)
+}
+
 async fn create(accounts: Arc<Accounts>, verified: Verified) -> Result<(), Denial> {
+    let known = accounts.store.person(verified.user.as_str()).await;
+    let known = known.map_err(|error| store_denial(&error))?.is_some();
     let now = accounts.options.clock.now();
     let id = verified.user.as_str();
     let name = display_name(verified.name.as_deref(), &verified.subject, id);
@@ -37,17 +47,22 @@ async fn create(accounts: Arc<Accounts>, verified: Verified) -> Result<(), Denia
         password_phc: None,
         issuer: Some(verified.issuer.to_string()),
         subject: Some(verified.subject.clone()),
-        roles: Roles::user(),
+        roles: roles_of(&accounts, &verified),
         created_unix_ms: now.unix_ms,
         setup: false,
+        invitation: None,
+        roles_follow: verified.roles.is_some(),
     };
     let name = user.username.to_string();
     match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
         CreateUser::Created => {}
         // Neither can happen to a foreign user; whatever it means, nobody was made.
-        CreateUser::NameTaken | CreateUser::SetupUsed => return Err(Denial::Internal("provision")),
+        CreateUser::NameTaken | CreateUser::SetupUsed | CreateUser::InvitationVoid => {
+            return Err(Denial::Internal("provision"));
+        }
     }
-    let mut record = Record::new("user_created", Severity::Warning);
+    let code = if known { "privilege_permissions_changed" } else { "user_created" };
+    let mut record = Record::new(code, Severity::Warning);
     record.outcome = Outcome::Success;
     record.reason = "foreign_issuer";
     record.detail = Some(format!("issuer {}", verified.issuer));

@@ -3,29 +3,46 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::read_json;
-use portcullis_model::Denial;
+use portcullis_guard::{LoginFrom, read_json};
+use portcullis_model::{Denial, Secret};
 use portcullis_server::{ApiRequest, ApiResponse};
+use serde::Deserialize;
 
+use crate::accounts::{Accounts, Registration};
 use crate::create_user::{Way, create_user};
-use crate::input::{NAME_AND_PASSWORD, NameAndPassword};
+use crate::input::optional_secret;
+use crate::invitation::hash_of;
+use crate::password::Password;
 use crate::username::Username;
-use crate::{Accounts, Registration};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegisterInput {
+    username: String,
+    password: Password,
+    /// Needed where registration is by invitation, and used up.
+    #[serde(default, deserialize_with = "optional_secret")]
+    invitation: Option<Secret<String>>,
+}
 
 /// Answers 201 `{user: {id, username, roles}}`.
 pub(crate) async fn register(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    match accounts.options.registration {
-        Registration::Open => {}
-        Registration::Closed => return Err(Denial::RegistrationClosed),
+    let input: RegisterInput = read_json(&request.body, &["username", "password", "invitation"])?;
+    let invitation = input.invitation.as_ref().map(|text| hash_of(text.expose()));
+    match (accounts.options.registration, invitation) {
+        (Registration::Open, _) | (Registration::Invitation, Some(_)) => {}
+        (Registration::Invitation, None) | (Registration::Closed, _) => {
+            return Err(Denial::RegistrationClosed);
+        }
     }
-    let input: NameAndPassword = read_json(&request.body, NAME_AND_PASSWORD)?;
     let username = Username::parse(&input.username)?;
     // Not the name's log-in budget: whoever registers a name must not lock its owner out.
     let budget = format!(":register:{}", username.folded());
-    request.gate.login_allowed(request.client, &budget, request.now)?;
-    input.password.check_new(&[username.as_str(), "portcullis"])?;
-    create_user(accounts, request, username, input.password, Way::Registration).await
+    request.gate.login_allowed(request.client, &budget, LoginFrom::Anywhere, request.now)?;
+    accounts.pool.check_new(input.password.clone(), username.as_str()).await?;
+    let way = invitation.map_or(Way::Registration, Way::Invitation);
+    create_user(accounts, request, username, input.password, way).await
 }

@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
-use portcullis_guard::read_json;
+use portcullis_guard::{LoginFrom, read_json};
 use portcullis_model::{Denial, Secret};
 use portcullis_seal::private_file;
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
-use portcullis_store::Store;
-use serde::{Deserialize, Deserializer};
+use portcullis_store::AccountStore;
+use serde::Deserialize;
 
+use crate::accounts::{Accounts, AccountsError};
 use crate::create_user::{Way, create_user};
+use crate::input::secret;
 use crate::password::Password;
 use crate::username::Username;
-use crate::{Accounts, AccountsError};
 
 /// The hash of the token in force, in the data directory.
 const FILE_NAME: &str = "setup-token.sha256";
@@ -37,7 +38,7 @@ impl Setup {
     /// # Errors
     /// [`AccountsError`] when the store cannot be asked or the hash cannot be written.
     pub async fn prepare(
-        store: &dyn Store,
+        store: &dyn AccountStore,
         data_directory: &Path,
     ) -> Result<(Self, Option<Secret<String>>), AccountsError> {
         let file = data_directory.join(FILE_NAME);
@@ -87,10 +88,6 @@ struct SetupInput {
     password: Password,
 }
 
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret<String>, D::Error> {
-    String::deserialize(deserializer).map(Secret::new)
-}
-
 /// Answers 201 `{user: {id, username, roles}}`; a used or wrong token is like no set-up at all.
 pub(crate) async fn setup(
     accounts: Arc<Accounts>,
@@ -99,12 +96,12 @@ pub(crate) async fn setup(
     let input: SetupInput = read_json(&request.body, &["token", "username", "password"])?;
     // A budget per address: strangers' guesses must not keep the one with the link out.
     let budget = format!(":setup:{}", request.client);
-    request.gate.login_allowed(request.client, &budget, request.now)?;
+    request.gate.login_allowed(request.client, &budget, LoginFrom::Anywhere, request.now)?;
     if !accepted(&accounts, input.token).await? {
         return Err(Denial::RegistrationClosed);
     }
     let username = Username::parse(&input.username)?;
-    input.password.check_new(&[username.as_str(), "portcullis"])?;
+    accounts.pool.check_new(input.password.clone(), username.as_str()).await?;
     let shared = Arc::clone(&accounts);
     let created = create_user(shared, request, username, input.password, Way::Setup).await?;
     on_disk_thread(move || accounts.options.setup.close()).await?;

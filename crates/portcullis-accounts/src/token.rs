@@ -28,6 +28,10 @@ pub struct AccessClaims<'a> {
     pub token: &'a str,
     /// When it is made (`iat`), in seconds since 1970.
     pub issued_unix_s: i64,
+    /// When the user proved who they are (`auth_time`), in seconds since 1970.
+    pub authenticated_unix_s: i64,
+    /// Thumbprint of the client's key it is bound to (`cnf.jkt`, RFC 9449 section 6.1).
+    pub bound: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -46,7 +50,15 @@ struct Claims<'a> {
     jti: &'a str,
     iat: i64,
     exp: i64,
+    auth_time: i64,
     name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation<'a>>,
+}
+
+#[derive(Serialize)]
+struct Confirmation<'a> {
+    jkt: &'a str,
 }
 
 impl SigningKeys {
@@ -55,7 +67,6 @@ impl SigningKeys {
     /// # Errors
     /// [`Denial::Internal`] when the claims cannot be written as JSON.
     pub fn access_token(&self, claims: &AccessClaims<'_>) -> Result<Secret<String>, Denial> {
-        let header = Header { alg: "EdDSA", typ: "at+jwt", kid: self.key_id() };
         let payload = Claims {
             iss: claims.issuer,
             aud: claims.audience,
@@ -64,11 +75,18 @@ impl SigningKeys {
             jti: claims.token,
             iat: claims.issued_unix_s,
             exp: claims.issued_unix_s.saturating_add(ACCESS_TOKEN_LIFE_S),
+            auth_time: claims.authenticated_unix_s,
             name: claims.name,
+            cnf: claims.bound.map(|jkt| Confirmation { jkt }),
         };
-        let signed = format!("{}.{}", part(&header)?, part(&payload)?);
-        let signature = URL_SAFE_NO_PAD.encode(self.sign(signed.as_bytes()));
-        Ok(Secret::new(format!("{signed}.{signature}")))
+        let payload = part(&payload)?;
+        let token = self.with_current(|key| {
+            let header = part(&Header { alg: "EdDSA", typ: "at+jwt", kid: key.id() })?;
+            let signed = format!("{header}.{payload}");
+            let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes()));
+            Ok(Secret::new(format!("{signed}.{signature}")))
+        });
+        token.ok_or(Denial::Internal("signing_key"))?
     }
 }
 
@@ -79,8 +97,6 @@ fn part<T: Serialize>(value: &T) -> Result<String, Denial> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
     use portcullis_guard::IssuerKey;
 
@@ -90,7 +106,7 @@ mod tests {
     #[test]
     fn a_token_says_who_for_ten_minutes_and_verifies() {
         let directory = tempfile::tempdir().unwrap();
-        let keys = SigningKeys::load_or_create(directory.path()).unwrap();
+        let keys = SigningKeys::load_or_create(directory.path(), 0).unwrap();
         let claims = AccessClaims {
             issuer: "https://portcullis",
             audience: "portcullis",
@@ -99,12 +115,13 @@ mod tests {
             session: "s",
             token: "t",
             issued_unix_s: 1_000,
+            authenticated_unix_s: 900,
+            bound: None,
         };
         let token = keys.access_token(&claims).unwrap();
         let (signed, signature) = token.expose().rsplit_once('.').unwrap();
-        let clock = Arc::new(portcullis_model::SystemClock::start());
-        let options = AccountOptions::new(portcullis_audit::Audit::silent(), clock);
-        let IssuerKey::EdDsaPublic(public) = keys.issuer(&options).key else {
+        let issuers = keys.issuers(&AccountOptions::for_tests(), 0);
+        let IssuerKey::EdDsaPublic(public) = &issuers[0].key else {
             panic!("the own key is an Ed25519 key");
         };
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
@@ -118,12 +135,13 @@ mod tests {
             read(header),
             serde_json::json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": kid })
         );
-        assert_eq!(
-            read(payload),
-            serde_json::json!({
-                "iss": "https://portcullis", "aud": "portcullis", "sub": "u_1", "sid": "s",
-                "jti": "t", "iat": 1000, "exp": 1600, "name": "a\"b",
-            })
-        );
+        let expect = serde_json::json!({
+            "iss": "https://portcullis", "aud": "portcullis", "sub": "u_1", "sid": "s",
+            "jti": "t", "iat": 1000, "exp": 1600, "auth_time": 900, "name": "a\"b",
+        });
+        assert_eq!(read(payload), expect);
+        let token = keys.access_token(&AccessClaims { bound: Some("print"), ..claims }).unwrap();
+        let payload = token.expose().split('.').nth(1).unwrap().to_owned();
+        assert_eq!(read(&payload)["cnf"], serde_json::json!({"jkt": "print"}));
     }
 }

@@ -1,7 +1,7 @@
 //! `admin:broadcast {message}`: an administrator tells everyone who is signed in.
 //! Never: markup; an announcement is plain text.
 
-use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Replay, Rule};
+use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Rule};
 use portcullis_model::{Denial, Role};
 use portcullis_server::{Context, Delta, Frame, Reply};
 use serde::{Deserialize, Serialize};
@@ -22,9 +22,8 @@ impl Event for AdminBroadcast {
         size_max_bytes: 10 * 1024,
         rate: Some(Rate::per(10, 60_000)),
         access: Access::Role(Role::Admin),
-        replay: Replay::None,
-        release: false,
-        attachments_max: 0,
+        sensitive: true,
+        ..Rule::DEFAULT
     };
 
     fn clean(&mut self, cleaner: &mut Cleaner<'_>) -> Result<(), Denial> {

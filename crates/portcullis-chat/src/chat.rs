@@ -7,14 +7,16 @@ use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Directory, GateError, Permit, User};
 use portcullis_model::{Denial, RoomId, Severity};
 use portcullis_server::{Builder, Context, Reply};
-use portcullis_store::{Store, StoreError};
+use portcullis_store::{Loaded, Store, StoreError};
 
 use crate::admin_broadcast::{self, AdminBroadcast};
 use crate::chat_history::{self, ChatHistory};
 use crate::chat_send::{self, ChatSend};
 use crate::room_create::{self, RoomCreate};
 use crate::room_delete::{self, RoomDelete};
+use crate::room_invite::{self, RoomInvite};
 use crate::room_join::{self, RoomJoin};
+use crate::room_kick::{self, RoomKick};
 use crate::room_leave::{self, RoomLeave};
 use crate::room_list::{self, RoomList};
 use crate::room_members::{self, RoomMembers};
@@ -27,11 +29,13 @@ pub struct ChatOptions {
     pub rooms_per_user_max: u32,
     /// Members one room may have.
     pub members_per_room_max: u32,
+    /// Users a room may have asked in, or keep out, at a time.
+    pub standing_per_room_max: u32,
 }
 
 impl Default for ChatOptions {
     fn default() -> Self {
-        Self { rooms_per_user_max: 100, members_per_room_max: 10_000 }
+        Self { rooms_per_user_max: 100, members_per_room_max: 10_000, standing_per_room_max: 1_000 }
     }
 }
 
@@ -75,6 +79,14 @@ pub fn install(
     builder.on(move |permit: Permit<RoomDelete>, context| {
         to_the_end(room_delete::handle(Arc::clone(&shared), permit, context))
     })?;
+    let shared = Arc::clone(&chat);
+    builder.on(move |permit: Permit<RoomInvite>, context| {
+        to_the_end(room_invite::handle(Arc::clone(&shared), permit, context))
+    })?;
+    let shared = Arc::clone(&chat);
+    builder.on(move |permit: Permit<RoomKick>, context| {
+        to_the_end(room_kick::handle(Arc::clone(&shared), permit, context))
+    })?;
     builder.on(|permit: Permit<RoomList>, context| room_list::handle(permit, context))?;
     builder.on(|permit: Permit<RoomMembers>, context| room_members::handle(permit, context))?;
     let shared = Arc::clone(&chat);
@@ -103,32 +115,26 @@ where
     tokio::spawn(handler).await.map_err(|_| Denial::Internal("handler"))?
 }
 
-/// Fills the directory with everything stored, before the server starts.
+/// Fills the directory with rooms and who belongs to them, after its users.
 ///
-/// Rooms come before their members. What the directory has no space for is refused later on, and
-/// logged here.
-///
-/// # Errors
-/// [`StoreError`] when the store cannot be read.
-pub async fn load(store: &dyn Store, directory: &Directory) -> Result<(), StoreError> {
-    let loaded = store.load().await?;
+/// What the directory has no space for is refused later on, and logged here.
+pub fn load(loaded: &Loaded, directory: &Directory) {
     let mut left_out = 0_usize;
-    for user in &loaded.users {
-        left_out += usize::from(!directory.put_user(feed::user_facts(user)));
-    }
     for room in &loaded.rooms {
         left_out += usize::from(!directory.put_room(feed::room_facts(room)));
     }
     for (room, user) in &loaded.members {
         left_out += usize::from(!directory.add_member(room, user));
     }
-    if left_out > 0 {
-        tracing::error!(
-            left_out,
-            "the directory is full: some users, rooms or members are refused"
-        );
+    for (room, user) in &loaded.invited {
+        left_out += usize::from(!directory.invite(room, user));
     }
-    Ok(())
+    for (room, user) in &loaded.barred {
+        left_out += usize::from(!directory.bar(room, user));
+    }
+    if left_out > 0 {
+        tracing::error!(left_out, "the directory is full: some rooms or members are refused");
+    }
 }
 
 /// What the client hears of a store that fails; the operator finds the cause in the log.
@@ -137,6 +143,8 @@ pub(crate) fn store_denial(error: &StoreError) -> Denial {
         StoreError::Busy | StoreError::Closed => Denial::Overloaded,
         StoreError::InUse(_)
         | StoreError::SchemaNewer { .. }
+        | StoreError::SchemaOlder { .. }
+        | StoreError::Unsealable { .. }
         | StoreError::Corrupt(_)
         | StoreError::File { .. }
         | StoreError::Database(_) => {
@@ -168,11 +176,12 @@ pub(crate) fn record_act(
 #[cfg(test)]
 mod tests {
     use portcullis_audit::Audit;
-    use portcullis_guard::{DirectoryLimits, Gate, GateOptions, UserFacts};
+    use portcullis_guard::{DirectoryLimits, Gate, GateOptions};
     use portcullis_model::{Roles, SystemClock, UserId};
     use portcullis_server::Options;
     use portcullis_store::{
-        Change, CommitFeed, NewRoom, NewUser, SqliteOptions, SqliteStore, Visibility,
+        AccountStore, Change, CommitFeed, InviteToRoom, NewRoom, NewUser, SqliteOptions,
+        SqliteStore, Visibility,
     };
 
     use super::*;
@@ -211,17 +220,22 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = store(&directory);
         let (ann, room) = (UserId::parse("ann").unwrap(), RoomId::parse("tea").unwrap());
-        let user = NewUser {
-            id: ann.clone(),
-            username: Arc::from("Ann"),
-            password_phc: None,
-            issuer: None,
-            subject: None,
-            roles: Roles::user(),
-            created_unix_ms: 1,
-            setup: false,
-        };
-        store.create_user(user).await.unwrap();
+        let bob = UserId::parse("bob").unwrap();
+        for (id, name) in [(&ann, "Ann"), (&bob, "Bob")] {
+            let user = NewUser {
+                id: id.clone(),
+                username: Arc::from(name),
+                password_phc: None,
+                issuer: None,
+                subject: None,
+                roles: Roles::user(),
+                created_unix_ms: 1,
+                setup: false,
+                invitation: None,
+                roles_follow: false,
+            };
+            store.create_user(user).await.unwrap();
+        }
         let tea = NewRoom {
             id: room.clone(),
             name: Arc::from("Tea"),
@@ -232,25 +246,21 @@ mod tests {
             rooms_per_user_max: 1,
         };
         store.create_room(tea).await.unwrap();
+        let (user, by) = (bob.clone(), ann.clone());
+        let ask = InviteToRoom { room: room.clone(), user, by, anywhere: false, invited_max: 1 };
+        store.invite_to_room(ask).await.unwrap();
 
+        let loaded = store.load().await.unwrap();
         let live = Directory::new(DirectoryLimits::default());
-        load(&*store, &live).await.unwrap();
-        assert_eq!(&*live.user(&ann).unwrap().name(), "Ann");
-        let loaded = live.room(&room).unwrap();
-        assert!(loaded.is_member(&ann) && loaded.owner() == ann);
-        assert_eq!(loaded.visibility(), portcullis_guard::Visibility::Private);
+        load(&loaded, &live);
+        let found = live.room(&room).unwrap();
+        assert!(found.is_member(&ann) && found.owner() == ann);
+        assert_eq!(found.relation(&bob), portcullis_guard::Relation::Invited);
+        assert_eq!(found.visibility(), portcullis_guard::Visibility::Private);
 
         // What finds no space is left out, and refused later.
-        let small =
-            Directory::new(DirectoryLimits { users_max: 1, rooms_max: 0, memberships_max: 1 });
-        load(&*store, &small).await.unwrap();
+        let small = Directory::new(DirectoryLimits { rooms_max: 0, ..DirectoryLimits::default() });
+        load(&loaded, &small);
         assert!(small.room(&room).is_none());
-        assert!(!small.put_user(UserFacts {
-            id: UserId::parse("bob").unwrap(),
-            name: String::from("Bob"),
-            roles: Roles::user(),
-            disabled: false,
-            valid_after_unix_ms: 0,
-        }));
     }
 }

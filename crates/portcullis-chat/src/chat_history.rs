@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Replay, Rule, field};
+use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Rule, field};
 use portcullis_model::limits::INTEGER_MAX;
 use portcullis_model::{Denial, RoomId};
 use portcullis_server::{Context, Reply};
@@ -43,9 +43,7 @@ impl Event for ChatHistory {
         size_max_bytes: 512,
         rate: Some(Rate::per(60, 60_000)),
         access: Access::Member,
-        replay: Replay::None,
-        release: false,
-        attachments_max: 0,
+        ..Rule::DEFAULT
     };
 
     fn room(&self) -> Option<&RoomId> {

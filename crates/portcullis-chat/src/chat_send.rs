@@ -33,8 +33,8 @@ impl Event for ChatSend {
         rate: Some(Rate::per(10, 60_000)),
         access: Access::Member,
         replay: Replay::Mid,
-        release: false,
-        attachments_max: 0,
+        speaks: true,
+        ..Rule::DEFAULT
     };
 
     fn room(&self) -> Option<&RoomId> {

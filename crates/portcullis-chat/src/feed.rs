@@ -1,64 +1,29 @@
 //! From commits to the directory, and from there to every member, in commit order.
 //! Never: a delivery before its commit, or to someone whose membership has ended.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use portcullis_guard::{Directory, RoomFacts, UserFacts};
+use portcullis_guard::{Directory, RoomFacts};
 use portcullis_model::{ConnectionId, Namespace, RoomId};
-use portcullis_server::{Delta, Frame, Hub, Payload};
-use portcullis_store::{Change, CommitFeed, MessageRow, RoomRow, UserRow};
+use portcullis_server::{Delta, Frame, Payload};
+use portcullis_store::{Change, MessageRow, RoomRow};
 use serde::Serialize;
 
 use crate::presence::member_frame;
 use crate::view::{DeletedView, MemberChange, MessageView, VisibilityWord};
 
-/// Hears of commits: first the directory learns of a batch, then every shard.
-///
-/// The store opens before the server, so the hub is attached later, through any clone. What is
-/// committed before that reaches the directory alone: nobody is connected yet.
-#[derive(Clone)]
-pub struct Feed {
-    directory: Arc<Directory>,
-    hub: Arc<OnceLock<Hub>>,
-}
-
-impl Feed {
-    /// A feed that changes this directory.
-    #[must_use]
-    pub fn new(directory: Arc<Directory>) -> Self {
-        Self { directory, hub: Arc::default() }
-    }
-
-    /// Says where to deliver from now on; the first hub attached stays.
-    pub fn attach(&self, hub: Hub) {
-        let _first_stays = self.hub.set(hub);
-    }
-}
-
-impl CommitFeed for Feed {
-    fn committed(&mut self, changes: &[Change]) {
-        let mut deltas = Vec::with_capacity(changes.len() + 4);
-        for change in changes {
-            apply(&self.directory, change, &mut deltas);
-        }
-        match self.hub.get() {
-            Some(hub) if !deltas.is_empty() => hub.deliver_blocking(deltas),
-            Some(_) | None => {}
-        }
-    }
-}
-
 /// Changes the directory and says what the shards have to do, in this order.
-fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
+///
+/// What a batch changes is applied whole before any shard hears of it.
+pub fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
     match change {
-        Change::User(row) => {
-            let user = row.id.clone();
-            let known = directory.user(&user).is_some();
-            kept(directory.put_user(user_facts(row)));
-            if known {
-                deltas.push(Delta::Recheck { user });
-            }
-        }
+        Change::User(_)
+        | Change::Session(_)
+        | Change::SessionEnded { .. }
+        | Change::Revoked(_)
+        | Change::Authority(_) => {}
+        Change::Invited { room, user } => kept(directory.invite(room, user)),
+        Change::Barred { room, user } => kept(directory.bar(room, user)),
         Change::RoomCreated { room, origin, seq: _ } => {
             kept(
                 directory.put_room(room_facts(room)) && directory.add_member(&room.id, &room.owner),
@@ -130,17 +95,6 @@ fn kept(kept: bool) {
     }
 }
 
-/// A user as decisions see them.
-pub(crate) fn user_facts(row: &UserRow) -> UserFacts {
-    UserFacts {
-        id: row.id.clone(),
-        name: row.username.to_string(),
-        roles: row.roles,
-        disabled: row.disabled,
-        valid_after_unix_ms: row.valid_after_unix_ms,
-    }
-}
-
 /// A room as decisions see it.
 pub(crate) fn room_facts(row: &RoomRow) -> RoomFacts {
     RoomFacts {
@@ -153,8 +107,8 @@ pub(crate) fn room_facts(row: &RoomRow) -> RoomFacts {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_guard::DirectoryLimits;
-    use portcullis_model::{MessageId, Roles, UserId};
+    use portcullis_guard::{DirectoryLimits, Relation};
+    use portcullis_model::{MessageId, UserId};
     use portcullis_store::Visibility;
 
     use super::*;
@@ -165,16 +119,6 @@ mod tests {
 
     fn user(id: &str) -> UserId {
         UserId::parse(id).unwrap()
-    }
-
-    fn user_change(id: &str) -> Change {
-        Change::User(UserRow {
-            id: user(id),
-            username: Arc::from(id),
-            roles: Roles::user(),
-            disabled: false,
-            valid_after_unix_ms: 0,
-        })
     }
 
     fn created() -> Change {
@@ -226,9 +170,12 @@ mod tests {
             Delta::Subscribe { .. } => "subscribe",
             Delta::Unsubscribe { .. } => "unsubscribe",
             Delta::CloseRoom { .. } => "close",
-            Delta::Recheck { .. } => "recheck",
             Delta::Resume { .. } => "resume",
-            Delta::Operate(_) | Delta::Acknowledge(_) => "other",
+            Delta::Recheck { .. }
+            | Delta::RecheckAll
+            | Delta::Kick { .. }
+            | Delta::Operate(_)
+            | Delta::Acknowledge(_) => "other",
         };
         deltas.iter().map(name).collect()
     }
@@ -240,9 +187,6 @@ mod tests {
     #[test]
     fn every_change_reaches_the_directory_and_says_what_the_shards_do() {
         let directory = Directory::new(DirectoryLimits::default());
-        check(&directory, &user_change("ann"), &[]);
-        check(&directory, &user_change("bob"), &[]);
-        check(&directory, &user_change("bob"), &["recheck"]);
         check(&directory, &created(), &["subscribe"]);
         let live = directory.room(&room()).unwrap();
         assert!(live.is_member(&user("ann")));
@@ -258,15 +202,13 @@ mod tests {
 
         check(&directory, &left(), &["unsubscribe", "publish"]);
         assert!(!live.is_member(&user("bob")));
+        let barred = Change::Barred { room: room(), user: user("bob") };
+        check(&directory, &barred, &[]);
+        assert_eq!(live.relation(&user("bob")), Relation::Barred);
+        let invited = Change::Invited { room: room(), user: user("bob") };
+        check(&directory, &invited, &[]);
+        assert_eq!(live.relation(&user("bob")), Relation::Invited);
         check(&directory, &Change::RoomDeleted { room: room() }, &["publish", "close"]);
         assert!(directory.room(&room()).is_none());
-    }
-
-    #[test]
-    fn before_the_hub_is_attached_the_directory_still_learns() {
-        let directory = Arc::new(Directory::new(DirectoryLimits::default()));
-        let mut feed = Feed::new(Arc::clone(&directory));
-        feed.committed(&[user_change("ann"), created(), joined(false, 2), left(), message()]);
-        assert_eq!(directory.room(&room()).unwrap().members(), [user("ann")]);
     }
 }

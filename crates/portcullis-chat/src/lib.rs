@@ -6,6 +6,8 @@ mod room_create; // room:create
 mod room_join; // room:join
 mod room_leave; // room:leave
 mod room_delete; // room:delete
+mod room_invite; // room:invite
+mod room_kick; // room:kick
 mod room_list; // room:list
 mod room_members; // room:members
 mod chat_send; // chat:send
@@ -18,4 +20,4 @@ mod view; // rooms and messages as clients see them
 
 pub(crate) use chat::Chat;
 pub use chat::{ChatError, ChatOptions, install, load};
-pub use feed::Feed;
+pub use feed::apply;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Replay, Rule};
+use portcullis_guard::{Cleaner, Event, Permit, Rate, Rule};
 use portcullis_model::limits::ROOMS_PER_CONNECTION_MAX;
 use portcullis_model::{Denial, RoomId};
 use portcullis_server::{Context, Reply, random_id};
@@ -31,10 +31,7 @@ impl Event for RoomCreate {
         fields: &["name", "visibility"],
         size_max_bytes: 2048,
         rate: Some(Rate::per(10, 60_000)),
-        access: Access::User,
-        replay: Replay::None,
-        release: false,
-        attachments_max: 0,
+        ..Rule::DEFAULT
     };
 
     fn clean(&mut self, cleaner: &mut Cleaner<'_>) -> Result<(), Denial> {

@@ -29,7 +29,7 @@ impl Event for RoomLeave {
         access: Access::Member,
         replay: Replay::None,
         release: true,
-        attachments_max: 0,
+        ..Rule::DEFAULT
     };
 
     fn room(&self) -> Option<&RoomId> {

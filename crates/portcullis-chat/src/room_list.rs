@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Event, Permit, Rate, Replay, Room, Rule};
+use portcullis_guard::{Event, Permit, Rate, Room, Rule};
 use portcullis_model::Denial;
 use portcullis_server::{Context, Reply};
 use serde::{Deserialize, Serialize};
@@ -24,10 +24,7 @@ impl Event for RoomList {
         fields: &[],
         size_max_bytes: 256,
         rate: Some(Rate::per(30, 60_000)),
-        access: Access::User,
-        replay: Replay::None,
-        release: false,
-        attachments_max: 0,
+        ..Rule::DEFAULT
     };
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Event, Permit, Rate, Replay, Rule, field};
+use portcullis_guard::{Access, Event, Permit, Rate, Rule, field};
 use portcullis_model::{Denial, RoomId};
 use portcullis_server::{Context, Reply};
 use serde::{Deserialize, Serialize};
@@ -26,9 +26,7 @@ impl Event for RoomMembers {
         size_max_bytes: 512,
         rate: Some(Rate::per(30, 60_000)),
         access: Access::Member,
-        replay: Replay::None,
-        release: false,
-        attachments_max: 0,
+        ..Rule::DEFAULT
     };
 
     fn room(&self) -> Option<&RoomId> {

@@ -1,57 +1,84 @@
 //! Roles and room relations, read live at every message.
 //! Never: two answers for a room that is not there and one that is not for the user.
 
-use portcullis_model::{Denial, Role, RoomId};
+use portcullis_model::{Denial, Role, Roles, RoomId};
 
 use crate::directory::Directory;
 use crate::directory_room::{Relation, Room, Visibility};
 use crate::directory_user::User;
 use crate::event::Access;
 
-/// Whether the user may do this, now.
-pub(crate) fn check(
-    access: Access,
-    user: &User,
-    room: Option<&RoomId>,
-    directory: &Directory,
-) -> Result<(), Denial> {
-    let relation_holds = |holds: fn(&Room, &User) -> bool, otherwise| {
-        // The same look-up and the same refusal for a room that never was and one that is closed.
-        let room = room.and_then(|id| directory.room(id));
-        match room {
-            Some(room) if holds(&room, user) => Ok(()),
-            Some(_) => Err(Denial::Forbidden(otherwise)),
-            None => Err(Denial::Forbidden("missing")),
-        }
-    };
-    match access {
-        Access::User => Ok(()),
-        Access::Role(role) => {
-            if holds_role(user, role) {
-                Ok(())
-            } else {
-                Err(Denial::Forbidden("role"))
+/// Who may send an event, worked out once from its rule and the operator's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    /// Who holds one of these may send it at all.
+    pub(crate) roles: Roles,
+    /// Who holds one of these needs no relation to the room, only that it is there.
+    pub(crate) anywhere: Roles,
+    pub(crate) access: Access,
+}
+
+impl Allowed {
+    /// What an event's own rule says, before the operator's table.
+    pub(crate) fn by_rule(access: Access) -> Self {
+        let everyone = Role::BUILT_IN.into_iter().fold(Roles::NONE, Roles::with);
+        let (roles, anywhere) = match access {
+            Access::Role(role) => (at_least(role), Roles::NONE),
+            Access::OwnerOr(role) => (everyone, at_least(role)),
+            Access::User | Access::Joinable | Access::Member | Access::Owner => {
+                (everyone, Roles::NONE)
             }
+        };
+        Self { roles, anywhere, access }
+    }
+
+    /// Whether the user may do this, now.
+    pub(crate) fn check(
+        &self,
+        user: &User,
+        room: Option<&RoomId>,
+        directory: &Directory,
+    ) -> Result<(), Denial> {
+        let roles = user.roles();
+        if !roles.meets(self.roles) {
+            return Err(Denial::Forbidden("role"));
         }
-        Access::Joinable => relation_holds(is_joinable, "private"),
-        Access::Member => relation_holds(|room, user| room.is_member(&user.id), "not_member"),
-        Access::Owner => relation_holds(is_owner, "not_owner"),
+        let anywhere = roles.meets(self.anywhere);
+        let relation_holds = |holds: fn(&Room, &User) -> bool, otherwise| {
+            // The same look-up and the same refusal for a room that never was and a closed one.
+            let room = room.and_then(|id| directory.room(id));
+            match room {
+                Some(room) if holds(&room, user) || (anywhere && !room.is_ended()) => Ok(()),
+                Some(_) => Err(Denial::Forbidden(otherwise)),
+                None => Err(Denial::Forbidden("missing")),
+            }
+        };
+        match self.access {
+            Access::User | Access::Role(_) => Ok(()),
+            Access::Joinable => relation_holds(is_joinable, "not_joinable"),
+            Access::Member => relation_holds(|room, user| room.is_member(&user.id), "not_member"),
+            Access::Owner | Access::OwnerOr(_) => relation_holds(is_owner, "not_owner"),
+        }
     }
 }
 
-/// A role is held by who has it or a stronger one.
-fn holds_role(user: &User, role: Role) -> bool {
-    let roles = user.roles();
+/// A role and those stronger than it.
+fn at_least(role: Role) -> Roles {
     let stronger = Role::BUILT_IN.into_iter().take_while(|stronger| *stronger != role);
-    roles.contains(role) || stronger.into_iter().any(|stronger| roles.contains(stronger))
+    match role {
+        Role::Custom(_) => Roles::NONE.with(role),
+        Role::Admin | Role::Moderator | Role::User => {
+            stronger.fold(Roles::NONE, Roles::with).with(role)
+        }
+    }
 }
 
 fn is_joinable(room: &Room, user: &User) -> bool {
-    let belongs = match room.relation(&user.id) {
-        Relation::Member | Relation::Owner => true,
-        Relation::None => false,
-    };
-    belongs || (room.visibility() == Visibility::Public && !room.is_ended())
+    match room.relation(&user.id) {
+        Relation::Member | Relation::Owner | Relation::Invited => true,
+        Relation::Barred => false,
+        Relation::None => room.visibility() == Visibility::Public && !room.is_ended(),
+    }
 }
 
 fn is_owner(room: &Room, user: &User) -> bool {
@@ -67,7 +94,8 @@ mod tests {
     use crate::directory_room::RoomFacts;
     use crate::directory_user::UserFacts;
 
-    /// Rooms `open` and `closed` of `olga`, with `mia` in both; in `left` the owner is no member.
+    /// Rooms `open` and `closed` of `olga`, with `mia` in both, `ina` asked in and `bea` kept out;
+    /// in `left` the owner is no member.
     fn directory() -> Directory {
         let directory = Directory::new(DirectoryLimits::default());
         let user = |name: &str| UserId::parse(name).unwrap();
@@ -75,19 +103,15 @@ mod tests {
             ("olga", Roles::user()),
             ("mia", Roles::user()),
             ("eve", Roles::user()),
+            ("bea", Roles::user()),
+            ("ina", Roles::user()),
             ("mod", Roles::user().with(Role::Moderator)),
             ("adam", Roles::NONE.with(Role::Admin)),
             ("none", Roles::NONE),
         ];
         for (name, roles) in roles {
-            let facts = UserFacts {
-                id: user(name),
-                name: String::from(name),
-                roles,
-                disabled: false,
-                valid_after_unix_ms: 0,
-            };
-            directory.put_user(facts);
+            let facts = UserFacts::new(user(name), String::from(name));
+            directory.put_user(UserFacts { roles, ..facts });
         }
         let rooms = [
             ("open", Visibility::Public),
@@ -106,6 +130,7 @@ mod tests {
             directory.add_member(&id, &user("mia"));
             if name != "left" {
                 directory.add_member(&id, &user("olga"));
+                assert!(directory.invite(&id, &user("ina")) && directory.bar(&id, &user("bea")));
             }
         }
         directory
@@ -114,15 +139,17 @@ mod tests {
     #[test]
     fn t_064_who_may_do_what() {
         let directory = directory();
-        let everyone = ["olga", "mia", "eve", "mod", "adam", "none"];
-        let cases: [(Access, &[&str], &[&str]); 19] = [
-            (Access::User, &[], &everyone),
-            (Access::User, &["gone"], &everyone),
-            (Access::Role(Role::User), &[], &["olga", "mia", "eve", "mod", "adam"]),
+        let all = ["olga", "mia", "eve", "bea", "ina", "mod", "adam", "none"];
+        let users = &all[..7];
+        let cases: [(Access, &[&str], &[&str]); 23] = [
+            (Access::User, &[], users),
+            (Access::User, &["gone"], users),
+            (Access::Role(Role::User), &[], users),
             (Access::Role(Role::Moderator), &[], &["mod", "adam"]),
             (Access::Role(Role::Admin), &[], &["adam"]),
-            (Access::Joinable, &["open"], &everyone),
-            (Access::Joinable, &["closed"], &["olga", "mia"]),
+            (Access::Role(Role::Custom(3)), &[], &[]),
+            (Access::Joinable, &["open"], &["olga", "mia", "eve", "ina", "mod", "adam"]),
+            (Access::Joinable, &["closed"], &["olga", "mia", "ina"]),
             (Access::Joinable, &["left"], &["olga", "mia"]),
             (Access::Joinable, &["gone"], &[]),
             (Access::Joinable, &[], &[]),
@@ -135,12 +162,15 @@ mod tests {
             (Access::Owner, &["left"], &["olga"]),
             (Access::Owner, &["gone"], &[]),
             (Access::Owner, &[], &[]),
+            (Access::OwnerOr(Role::Moderator), &["closed"], &["olga", "mod", "adam"]),
+            (Access::OwnerOr(Role::Admin), &["open"], &["olga", "adam"]),
+            (Access::OwnerOr(Role::Admin), &["gone"], &[]),
         ];
         for (access, room, expect) in cases {
             let room = room.first().map(|name| RoomId::parse(name).unwrap());
-            for name in everyone {
+            for name in all {
                 let user = directory.user(&UserId::parse(name).unwrap()).unwrap();
-                let outcome = check(access, &user, room.as_ref(), &directory);
+                let outcome = Allowed::by_rule(access).check(&user, room.as_ref(), &directory);
                 let shown = format!("{access:?} {room:?} {name}");
                 assert_eq!(outcome.is_ok(), expect.contains(&name), "{shown}");
                 if let Err(denial) = outcome {
@@ -156,15 +186,12 @@ mod tests {
         let directory = directory();
         let mia = directory.user(&UserId::parse("mia").unwrap()).unwrap();
         let open = RoomId::parse("open").unwrap();
-        let may = |access| check(access, &mia, Some(&open), &directory).is_ok();
+        let may = |access| Allowed::by_rule(access).check(&mia, Some(&open), &directory).is_ok();
         assert!(may(Access::Member) && !may(Access::Role(Role::Admin)));
         directory.remove_member(&open, &mia.id);
         directory.put_user(UserFacts {
-            id: mia.id.clone(),
-            name: String::from("mia"),
             roles: Roles::user().with(Role::Admin),
-            disabled: false,
-            valid_after_unix_ms: 0,
+            ..UserFacts::new(mia.id.clone(), String::from("mia"))
         });
         assert!(!may(Access::Member) && may(Access::Role(Role::Admin)));
         directory.remove_room(&open);

@@ -5,7 +5,7 @@ use portcullis_model::{Denial, Now};
 
 use crate::capacity::ConnectionSlot;
 use crate::client_ip;
-use crate::credential;
+use crate::credential::{self, Authorization};
 use crate::gate::Gate;
 use crate::handshake::{Admitted, Door, Handshake};
 use crate::rate::RateKind;
@@ -26,8 +26,8 @@ impl Gate {
         let origin = self.origins.check(ask, cookies)?;
         self.check_offered(ask.door)?;
         credential::refuse_in_query(ask.query)?;
-        let bearer = credential::bearer(ask)?;
-        Ok(Admitted { client, origin, bearer, cookies, slot })
+        let Authorization { bearer, bound, proof } = credential::authorization(ask)?;
+        Ok(Admitted { client, origin, bearer, bound, proof, cookies, slot })
     }
 
     /// Lets in a further request of a long-polling session.
@@ -45,8 +45,8 @@ impl Gate {
         let origin = self.origins.check(ask, cookies)?;
         self.check_offered(ask.door)?;
         credential::refuse_in_query(ask.query)?;
-        let bearer = credential::bearer(ask)?;
-        Ok(Admitted { client, origin, bearer, cookies, slot: None })
+        let Authorization { bearer, bound, proof } = credential::authorization(ask)?;
+        Ok(Admitted { client, origin, bearer, bound, proof, cookies, slot: None })
     }
 
     fn count_attempt(&self, ask: &Handshake<'_>, now: Now) -> Result<(), Denial> {

@@ -5,11 +5,13 @@ use bytes::Bytes;
 use portcullis_model::Denial;
 
 use crate::json;
-use crate::replay::{self, Envelope};
+use crate::replay::{self, Envelope, LooseEnvelope};
 
 /// One event a connection sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
+    /// The namespace it came in.
+    pub namespace: &'a str,
     /// The event's name, as the rule was found by it.
     pub event: &'a str,
     /// What came with it.
@@ -29,10 +31,8 @@ pub enum Body<'a> {
     Parts {
         /// JSON text of the payload; none reads as `{}`.
         payload: Option<&'a str>,
-        /// The idempotency key, unchecked.
-        mid: Option<&'a str>,
-        /// The message number.
-        seq: Option<u64>,
+        /// What the message says about itself, unchecked.
+        envelope: LooseEnvelope<'a>,
     },
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Parts<'a> {
 /// The envelope, not yet typed.
 enum Outside<'a> {
     Json(Option<&'a str>),
-    Read { mid: Option<&'a str>, seq: Option<u64> },
+    Read(LooseEnvelope<'a>),
 }
 
 const NO_PAYLOAD: &str = "{}";
@@ -66,12 +66,12 @@ impl<'a> Ask<'a> {
                 let payload = payload.unwrap_or(NO_PAYLOAD);
                 Ok(Parts { payload, envelope: Outside::Json(envelope) })
             }
-            Body::Parts { payload, mid, seq } => {
+            Body::Parts { payload, envelope } => {
                 if let Some(text) = payload {
                     json::scan(text)?;
                 }
                 let payload = payload.unwrap_or(NO_PAYLOAD);
-                Ok(Parts { payload, envelope: Outside::Read { mid, seq } })
+                Ok(Parts { payload, envelope: Outside::Read(envelope) })
             }
         }
     }
@@ -105,7 +105,7 @@ impl Parts<'_> {
         match self.envelope {
             Outside::Json(None) => Ok(Envelope::default()),
             Outside::Json(Some(text)) => replay::read_envelope(text),
-            Outside::Read { mid, seq } => replay::check_envelope(mid, seq),
+            Outside::Read(loose) => replay::check_envelope(&loose),
         }
     }
 }

@@ -3,77 +3,207 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Now, TokenFault};
+use portcullis_model::{Denial, Now, SessionId, TokenFault};
 
-use crate::credential::{self, Credential};
+use crate::credential::{self, Credential, Shown};
+use crate::directory_session::Session;
 use crate::directory_user::User;
 use crate::gate::Gate;
-use crate::principal::Principal;
+use crate::handshake::Admitted;
+use crate::principal::{Marks, Principal, Proof};
+use crate::proof::{ProofAsk, is_bound_to};
+use crate::ticket::TICKET_PREFIX;
 use crate::token::Verified;
 
 impl Gate {
-    /// Believes a credential: where it stands, its shape, signature, claims.
+    /// Believes a credential: where it stands, its shape, signature, claims; or uses a ticket up.
+    ///
+    /// `origin` is the page that shows it.
     ///
     /// # Errors
     /// [`Denial::Token`] or [`Denial::TwoCredentials`].
-    pub fn verify(&self, credential: Credential<'_>, now: Now) -> Result<Verified, Denial> {
-        let token = credential::token(credential)?;
-        self.tokens.believe(token, now).map_err(Denial::Token)
+    pub fn verify(
+        &self,
+        credential: Credential<'_>,
+        origin: Option<&str>,
+        now: Now,
+    ) -> Result<Verified, Denial> {
+        let verified = match credential::shown(credential)? {
+            Shown::Ticket(ticket) => return self.redeem(ticket, origin, now),
+            Shown::Token(token) => self.tokens.believe(token, now).map_err(Denial::Token)?,
+        };
+        // A bound token without proof is a stolen one until shown otherwise (RFC 9449 section 7.2).
+        let must_prove = verified.bound.is_some() || (self.options.proof_required && verified.own);
+        if must_prove { Err(Denial::Token(TokenFault::Bound)) } else { Ok(verified) }
     }
 
-    /// The user a believed token stands for: known, not disabled, not revoked.
+    /// Looks at the credential of a request that opens a socket, before there is one.
+    ///
+    /// A ticket is not looked at, for a look would use it up; and a key nobody knows yet may be
+    /// known when the socket asks to come in.
     ///
     /// # Errors
     /// [`Denial::Token`].
+    pub fn foresee(&self, admitted: &Admitted, now: Now) -> Result<Option<Verified>, Denial> {
+        if admitted.bound.is_some() {
+            // There is no proof for what is said on a socket; it opens with a ticket.
+            return Err(Denial::Token(TokenFault::Bound));
+        }
+        let Some(bearer) = &admitted.bearer else { return Ok(None) };
+        if bearer.expose().starts_with(TICKET_PREFIX) {
+            return Ok(None);
+        }
+        let credential = Credential::Bearer(bearer.expose());
+        match self.verify(credential, admitted.origin.as_deref(), now) {
+            Err(Denial::Token(TokenFault::Key)) => Ok(None),
+            outcome => outcome.map(Some),
+        }
+    }
+
+    /// Believes a token shown with a proof of the key it is bound to.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::NonceNeeded`] when the proof lacks this server's nonce.
+    pub fn verify_bound(&self, ask: &ProofAsk<'_>, now: Now) -> Result<Verified, Denial> {
+        let token = ask.token.ok_or(Denial::Token(TokenFault::Missing))?;
+        let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
+        let key = self.prove(ask, now)?;
+        match &verified.bound {
+            Some(jkt) if is_bound_to(jkt, &key) => {
+                Ok(Verified { proven_key: Some(key), ..verified })
+            }
+            Some(_) | None => Err(Denial::Token(TokenFault::Proof)),
+        }
+    }
+
+    /// The key a proof proves, an uncompressed P-256 point.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::NonceNeeded`] when the proof lacks this server's nonce.
+    pub fn prove(&self, ask: &ProofAsk<'_>, now: Now) -> Result<Vec<u8>, Denial> {
+        self.proofs.check(ask, &self.options.hosts, now)
+    }
+
+    /// The nonce proofs have to carry at the moment (`DPoP-Nonce`).
+    #[must_use]
+    pub fn proof_nonce(&self, now: Now) -> String {
+        self.proofs.nonce(now)
+    }
+
+    /// Takes in a one-time ticket for whoever was believed; good for 30 s, on pages of one origin.
+    ///
+    /// `ticket` begins with [`crate::TICKET_PREFIX`] and holds 128 random bits or more.
+    ///
+    /// # Errors
+    /// [`Denial::Token`] when the user or session is not there any more, [`Denial::Busy`] when
+    /// there are too many tickets.
+    pub fn keep_ticket(
+        &self,
+        ticket: &str,
+        verified: Verified,
+        origin: Option<Arc<str>>,
+        now: Now,
+    ) -> Result<(), Denial> {
+        self.tickets.keep(ticket, verified, origin, now)
+    }
+
+    fn redeem(&self, ticket: &str, origin: Option<&str>, now: Now) -> Result<Verified, Denial> {
+        self.tickets.redeem(ticket, origin, now).map_err(Denial::Token)
+    }
+
+    /// The user a believed credential stands for: known, not barred; nothing of it withdrawn.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::AuthorityUnconfirmed`].
     pub fn identify(&self, verified: &Verified, now: Now) -> Result<Arc<User>, Denial> {
+        self.directory.authority().check_new(now)?;
         let user = self.known(verified)?;
         check(&user, verified, now).map_err(Denial::Token)?;
+        self.check_withdrawn(verified)?;
+        self.session_of(verified, now)?;
         Ok(user)
     }
 
     /// Makes a principal, who holds one of the user's connection slots.
     ///
     /// # Errors
-    /// [`Denial::Token`], or [`Denial::UserConnections`] when all slots are taken.
+    /// [`Denial::Token`], [`Denial::AuthorityUnconfirmed`], or [`Denial::UserConnections`] when
+    /// all slots are taken.
     pub fn authenticate(&self, verified: Verified, now: Now) -> Result<Principal, Denial> {
+        let authority = Arc::clone(self.directory.authority());
+        authority.check_new(now)?;
         let user = self.known(&verified)?;
-        // The epoch is read first: a revocation while this runs makes the principal outdated.
-        let epoch = user.sessions_epoch();
+        // The epochs are read first: what ends while this runs makes the principal outdated.
+        let (sessions_epoch, authority_epoch) = (user.sessions_epoch(), authority.epoch());
         check(&user, &verified, now).map_err(Denial::Token)?;
+        self.check_withdrawn(&verified)?;
+        let session = self.session_of(&verified, now)?;
         let slot = user.connect(self.options.connections_per_user);
         let slot = slot.ok_or(Denial::UserConnections)?;
-        Ok(Principal::new(slot, epoch, verified))
+        let proof = Proof {
+            slot,
+            sessions_epoch,
+            authority_epoch,
+            session,
+            authority,
+            tokens: Some(Arc::clone(&self.tokens)),
+            patience: self.options.patience,
+        };
+        Ok(Principal::new(proof, verified, now))
     }
 
     /// Prolongs an open session by a newer token of the same user and session.
     ///
+    /// A token bound to a key is taken without a proof where the connection was opened with that
+    /// key: it opens nothing.
+    ///
     /// # Errors
     /// [`Denial::SessionEnded`] when the session is over, [`Denial::Token`] when the token is not
     /// believed or is another session's.
-    pub fn renew(
-        &self,
-        principal: &Principal,
-        verified: &Verified,
-        now: Now,
-    ) -> Result<(), Denial> {
+    pub fn renew(&self, principal: &Principal, token: &str, now: Now) -> Result<Verified, Denial> {
         principal.is_current(now)?;
-        let user = self.identify(verified, now)?;
+        let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
+        let user = self.identify(&verified, now)?;
+        let same_key = verified
+            .bound
+            .as_ref()
+            .is_none_or(|jkt| principal.key().is_some_and(|key| is_bound_to(jkt, &key)));
         let same =
             user.id == principal.user().id && verified.session.as_deref() == principal.session();
-        if !same {
+        if !same || !same_key {
             return Err(Denial::Token(TokenFault::Claims));
         }
-        principal.renew(verified.expires_unix_s);
-        Ok(())
+        principal.renew(&verified, now);
+        Ok(verified)
     }
 
     fn known(&self, verified: &Verified) -> Result<Arc<User>, Denial> {
         self.directory.user(&verified.user).ok_or(Denial::Token(TokenFault::User))
     }
+
+    fn check_withdrawn(&self, verified: &Verified) -> Result<(), Denial> {
+        let stands = Marks::new(verified).stand(self.directory.authority(), &self.tokens);
+        if stands { Ok(()) } else { Err(Denial::Token(TokenFault::Revoked)) }
+    }
+
+    /// The session of an own token; it has to stand. Other issuers' sessions are theirs.
+    fn session_of(&self, verified: &Verified, now: Now) -> Result<Option<Arc<Session>>, Denial> {
+        if !verified.own {
+            return Ok(None);
+        }
+        let named = verified.session.as_deref().and_then(|name| SessionId::parse(name).ok());
+        let session = named.and_then(|id| self.directory.session(&id));
+        match session {
+            Some(session) if session.is_live(now) && session.user == verified.user => {
+                Ok(Some(session))
+            }
+            Some(_) | None => Err(Denial::Token(TokenFault::Session)),
+        }
+    }
 }
 
 fn check(user: &User, verified: &Verified, now: Now) -> Result<(), TokenFault> {
-    if user.is_disabled() {
+    if user.is_barred(now) {
         return Err(TokenFault::User);
     }
     // `iat` counts whole seconds: a token of the very second of the revocation is refused.
@@ -88,6 +218,7 @@ fn check(user: &User, verified: &Verified, now: Now) -> Result<(), TokenFault> {
 
 #[cfg(test)]
 mod tests {
+    use crate::directory_session::SessionFacts;
     use portcullis_model::{Role, Roles, UserId};
     use serde_json::json;
 
@@ -98,12 +229,16 @@ mod tests {
     use crate::token_forge::*;
 
     fn ann() -> UserFacts {
-        UserFacts {
-            id: UserId::parse("ann").unwrap(),
-            name: String::from("Ann"),
-            roles: Roles::user(),
-            disabled: false,
-            valid_after_unix_ms: 0,
+        UserFacts::new(UserId::parse("ann").unwrap(), String::from("Ann"))
+    }
+
+    fn session(id: &str) -> SessionFacts {
+        SessionFacts {
+            id: SessionId::parse(id).unwrap(),
+            user: ann().id,
+            authenticated_unix_ms: NOW_S * 1000,
+            ends_unix_ms: (NOW_S + 100_000) * 1000,
+            key: None,
         }
     }
 
@@ -118,6 +253,7 @@ mod tests {
         };
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
         directory.put_user(ann());
+        directory.put_session(session("s1"));
         Gate::build(options, directory).unwrap()
     }
 
@@ -127,7 +263,7 @@ mod tests {
 
     fn verified(gate: &Gate) -> Verified {
         let token = own(&own_header(), &own_claims());
-        gate.verify(Credential::Bearer(&token), now()).unwrap()
+        gate.verify(Credential::Bearer(&token), None, now()).unwrap()
     }
 
     #[test]
@@ -140,7 +276,7 @@ mod tests {
             Credential::Bearer(&token),
             Credential::Both { bearer: &token, payload: Some(&payload) },
         ] {
-            let verified = gate.verify(credential, now()).unwrap();
+            let verified = gate.verify(credential, None, now()).unwrap();
             let principal = gate.authenticate(verified, now()).unwrap();
             assert_eq!(principal.user().id.as_str(), "ann");
             assert_eq!(
@@ -149,7 +285,7 @@ mod tests {
             );
             assert_eq!(principal.is_current(now()), Ok(()));
         }
-        let missing = gate.verify(Credential::Payload(None), now());
+        let missing = gate.verify(Credential::Payload(None), None, now());
         assert_eq!(missing, Err(Denial::Token(TokenFault::Missing)));
     }
 
@@ -175,7 +311,7 @@ mod tests {
         }
         let gate = gate();
         let stranger = own(&own_header(), &with(own_claims(), json!({"sub": "bob"})));
-        let verified = gate.verify(Credential::Bearer(&stranger), now()).unwrap();
+        let verified = gate.verify(Credential::Bearer(&stranger), None, now()).unwrap();
         let outcome = gate.authenticate(verified, now()).map(|_| ());
         assert_eq!(outcome, Err(Denial::Token(TokenFault::User)));
     }
@@ -199,12 +335,16 @@ mod tests {
         let admin = Roles::user().with(Role::Admin);
         let cases: [Case; 6] = [
             (None, 599, Ok(())),
-            (None, 600, Err(Denial::SessionEnded)),
+            (None, 600, Err(Denial::SessionEnded("expired"))),
             // A changed role is in force, and the session goes on.
             (Some(UserFacts { roles: admin, ..ann() }), 0, Ok(())),
             (Some(UserFacts { name: "Anna".into(), ..ann() }), 0, Ok(())),
-            (Some(UserFacts { disabled: true, ..ann() }), 0, Err(Denial::SessionEnded)),
-            (Some(UserFacts { valid_after_unix_ms: 1, ..ann() }), 0, Err(Denial::SessionEnded)),
+            (Some(UserFacts { disabled: true, ..ann() }), 0, Err(Denial::SessionEnded("barred"))),
+            (
+                Some(UserFacts { valid_after_unix_ms: 1, ..ann() }),
+                0,
+                Err(Denial::SessionEnded("revoked")),
+            ),
         ];
         for (change, seconds, expect) in cases {
             let gate = gate();
@@ -220,33 +360,39 @@ mod tests {
         let principal = gate.authenticate(verified(&gate), now()).unwrap();
         gate.directory().put_user(UserFacts { disabled: true, ..ann() });
         gate.directory().put_user(ann());
-        assert_eq!(principal.is_current(now()), Err(Denial::SessionEnded), "ended is ended");
+        assert_eq!(
+            principal.is_current(now()),
+            Err(Denial::SessionEnded("revoked")),
+            "ended is ended"
+        );
     }
 
     #[test]
     fn a_session_is_renewed_only_by_its_own_tokens() {
         let gate = gate();
-        gate.directory().put_user(UserFacts { id: UserId::parse("bob").unwrap(), ..ann() });
+        let bob = UserId::parse("bob").unwrap();
+        gate.directory().put_user(UserFacts { id: bob.clone(), ..ann() });
+        gate.directory().put_session(session("s2"));
+        gate.directory().put_session(SessionFacts { user: bob, ..session("s3") });
         let principal = gate.authenticate(verified(&gate), now()).unwrap();
         let renew = |change, seconds| {
             let fresh = json!({"iat": NOW_S + seconds, "exp": NOW_S + seconds + 600});
             let token = own(&own_header(), &with(with(own_claims(), fresh), change));
-            let verified = gate.verify(Credential::Bearer(&token), after(seconds))?;
-            gate.renew(&principal, &verified, after(seconds))
+            gate.renew(&principal, &token, after(seconds)).map(|_| ())
         };
         assert_eq!(renew(json!({}), 300), Ok(()));
         assert_eq!(principal.expires_unix_s(), NOW_S + 900);
         let other = Err(Denial::Token(TokenFault::Claims));
         assert_eq!(renew(json!({"sid": "s2"}), 400), other);
-        assert_eq!(renew(json!({"sub": "bob"}), 400), other);
-        assert_eq!(renew(json!({}), 900), Err(Denial::SessionEnded), "too late");
+        assert_eq!(renew(json!({"sub": "bob", "sid": "s3"}), 400), other);
+        assert_eq!(renew(json!({}), 900), Err(Denial::SessionEnded("expired")), "too late");
         assert_eq!(principal.expires_unix_s(), NOW_S + 900);
     }
 
     #[test]
     fn ten_strikes_in_a_minute_end_a_connection() {
         let gate = gate();
-        let caller = crate::Caller::new(gate.authenticate(verified(&gate), now()).unwrap());
+        let caller = crate::Caller::new(gate.authenticate(verified(&gate), now()).unwrap(), "n");
         let strikes: Vec<_> = (0..10).map(|_| caller.strike(now())).collect();
         assert_eq!(strikes.iter().position(|used| *used), Some(9));
     }

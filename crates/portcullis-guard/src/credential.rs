@@ -10,6 +10,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use crate::handshake::{Admitted, Cookies, Handshake, Line};
+use crate::proof::PROOF_MAX_BYTES;
+use crate::ticket::TICKET_PREFIX;
 
 /// What a peer shows to prove who it is.
 #[derive(Clone, Copy)]
@@ -41,19 +43,39 @@ impl Admitted {
     }
 }
 
-/// The one token a credential comes to.
-pub(crate) fn token<'a>(credential: Credential<'a>) -> Result<&'a str, Denial> {
+/// The one token or ticket a credential comes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shown<'a> {
+    Token(&'a str),
+    Ticket(&'a str),
+}
+
+impl<'a> Shown<'a> {
+    /// What stands in a header; a ticket says by its beginning that it is one.
+    pub(crate) fn in_header(bearer: &'a str) -> Self {
+        if bearer.starts_with(TICKET_PREFIX) { Self::Ticket(bearer) } else { Self::Token(bearer) }
+    }
+
+    fn text(self) -> &'a str {
+        match self {
+            Self::Token(text) | Self::Ticket(text) => text,
+        }
+    }
+}
+
+/// The one token or ticket a credential comes to.
+pub(crate) fn shown<'a>(credential: Credential<'a>) -> Result<Shown<'a>, Denial> {
     let missing = |fault| Denial::Token(fault);
     match credential {
-        Credential::Bearer(bearer) => Ok(bearer),
-        Credential::Payload(payload) => payload_token(payload)?.ok_or(missing(TokenFault::Missing)),
+        Credential::Bearer(bearer) => Ok(Shown::in_header(bearer)),
+        Credential::Payload(payload) => payload_shown(payload)?.ok_or(missing(TokenFault::Missing)),
         Credential::PayloadBesideCookies(payload) => {
-            payload_token(payload)?.ok_or(missing(TokenFault::CookieOnly))
+            payload_shown(payload)?.ok_or(missing(TokenFault::CookieOnly))
         }
-        Credential::Both { bearer, payload } => match payload_token(payload)? {
-            None => Ok(bearer),
-            Some(token) => verify_slices_are_equal(token.as_bytes(), bearer.as_bytes())
-                .map(|()| bearer)
+        Credential::Both { bearer, payload } => match payload_shown(payload)? {
+            None => Ok(Shown::in_header(bearer)),
+            Some(shown) => verify_slices_are_equal(shown.text().as_bytes(), bearer.as_bytes())
+                .map(|()| Shown::in_header(bearer))
                 .map_err(|_| Denial::TwoCredentials),
         },
     }
@@ -80,7 +102,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de str
     <&str>::deserialize(deserializer).map(Some)
 }
 
-fn payload_token(payload: Option<&str>) -> Result<Option<&str>, Denial> {
+fn payload_shown(payload: Option<&str>) -> Result<Option<Shown<'_>>, Denial> {
     let shape = Denial::Token(TokenFault::Shape);
     let Some(text) = payload else { return Ok(None) };
     // A list of the members would be read as an object too.
@@ -89,10 +111,10 @@ fn payload_token(payload: Option<&str>) -> Result<Option<&str>, Denial> {
     }
     let payload: Payload<'_> = serde_json::from_str(text).map_err(|_| shape)?;
     match (payload.token, payload.ticket) {
-        (token, None) => Ok(token),
+        (None, None) => Ok(None),
+        (Some(token), None) => Ok(Some(Shown::Token(token))),
+        (None, Some(ticket)) => Ok(Some(Shown::Ticket(ticket))),
         (Some(_), Some(_)) => Err(Denial::TwoCredentials),
-        // No ticket was ever given out, so none is known.
-        (None, Some(_)) => Err(Denial::Token(TokenFault::Key)),
     }
 }
 
@@ -134,22 +156,48 @@ pub(crate) fn cookies(ask: &Handshake<'_>) -> Cookies {
     }
 }
 
-/// The token of the one `Authorization` header, scheme `Bearer` (RFC 6750 section 2.1).
-pub(crate) fn bearer(ask: &Handshake<'_>) -> Result<Option<Secret<String>>, Denial> {
-    let shape = Err(Denial::Token(TokenFault::Shape));
+/// The one `Authorization` header: `Bearer` (RFC 6750 section 2.1) or, with its proof beside it,
+/// `DPoP` (RFC 9449 section 7.1).
+pub(crate) fn authorization(ask: &Handshake<'_>) -> Result<Authorization, Denial> {
+    let shape = Denial::Token(TokenFault::Shape);
+    let proof = match ask.line("dpop") {
+        Line::None => None,
+        Line::One(value) if value.len() <= PROOF_MAX_BYTES => Some(plain_text(value)?),
+        Line::One(_) | Line::Many => return Err(Denial::Token(TokenFault::Proof)),
+    };
     let value = match ask.line("authorization") {
-        Line::None => return Ok(None),
+        Line::None => return Ok(Authorization { bearer: None, bound: None, proof }),
         Line::Many => return Err(Denial::TwoCredentials),
         Line::One(value) => value,
     };
-    let Some((scheme, token)) = value.split_at_checked("Bearer ".len()) else { return shape };
-    let plain = token.iter().all(u8::is_ascii_graphic);
-    if !scheme.eq_ignore_ascii_case(b"Bearer ") || token.len() > TOKEN_MAX_BYTES || !plain {
-        return shape;
+    let space = memchr::memchr(b' ', value).ok_or(shape.clone())?;
+    let (scheme, token) = value.split_at_checked(space).ok_or(shape.clone())?;
+    let token = token.strip_prefix(b" ").unwrap_or_default();
+    if token.len() > TOKEN_MAX_BYTES {
+        return Err(shape);
     }
-    match std::str::from_utf8(token) {
-        Ok(token) if !token.is_empty() => Ok(Some(Secret::new(String::from(token)))),
-        Ok(_) | Err(_) => shape,
+    if scheme.eq_ignore_ascii_case(b"Bearer") {
+        return Ok(Authorization { bearer: Some(plain_text(token)?), bound: None, proof });
+    }
+    if scheme.eq_ignore_ascii_case(b"DPoP") {
+        return Ok(Authorization { bearer: None, bound: Some(plain_text(token)?), proof });
+    }
+    Err(shape)
+}
+
+/// What a request shows in its headers.
+#[derive(Default)]
+pub(crate) struct Authorization {
+    pub(crate) bearer: Option<Secret<String>>,
+    pub(crate) bound: Option<Secret<String>>,
+    pub(crate) proof: Option<Secret<String>>,
+}
+
+fn plain_text(value: &[u8]) -> Result<Secret<String>, Denial> {
+    let plain = !value.is_empty() && value.iter().all(u8::is_ascii_graphic);
+    match std::str::from_utf8(value) {
+        Ok(text) if plain => Ok(Secret::new(String::from(text))),
+        Ok(_) | Err(_) => Err(Denial::Token(TokenFault::Shape)),
     }
 }
 
@@ -218,12 +266,17 @@ mod tests {
         Denial::Token(fault)
     }
 
+    /// What a credential comes to, as text.
+    fn token(credential: Credential<'_>) -> Result<&str, Denial> {
+        shown(credential).map(Shown::text)
+    }
+
     fn check_bearer(values: &[&[u8]]) -> Result<Option<String>, Denial> {
         let headers: Vec<_> = values.iter().map(|value| ("AUTHORIZATION", *value)).collect();
         let peer = std::net::IpAddr::from([127, 0, 0, 1]);
         let (door, method, query, authority) = (Door::Plain, "GET", "", None);
         let ask = Handshake { peer, door, method, query, authority, headers: &headers };
-        bearer(&ask).map(|found| found.map(|token| token.expose().clone()))
+        authorization(&ask).map(|found| found.bearer.map(|token| token.expose().clone()))
     }
 
     #[test]
@@ -236,7 +289,8 @@ mod tests {
         assert_eq!(check_bearer(&[b"bearer abc"]), found("abc"));
         assert_eq!(check_bearer(&[b"BEARER abc"]), found("abc"));
         assert_eq!(check_bearer(&[&full]), found(&"a".repeat(TOKEN_MAX_BYTES)));
-        let refused: [&[u8]; 13] = [
+        assert_eq!(check_bearer(&[b"DPoP abc"]), Ok(None), "no bearer token");
+        let refused: [&[u8]; 12] = [
             b"",
             b"Bearer",
             b"Bearer ",
@@ -245,7 +299,6 @@ mod tests {
             b"Bearer abc def",
             b"Bearer abc\t",
             b"Basic YWJj",
-            b"DPoP abc",
             b"abc",
             b"Bearerabc def",
             b"Bearer \xff\xfe",
@@ -285,7 +338,7 @@ mod tests {
             (Some("{"), Err(shape.clone())),
             (Some(&long), Err(shape.clone())),
             (Some(r#"{"ticket":null}"#), Err(shape)),
-            (Some(r#"{"ticket":"wst_abc"}"#), Err(fault(TokenFault::Key))),
+            (Some(r#"{"ticket":"wst_abc"}"#), Ok("wst_abc")),
             (Some(r#"{"token":"a","ticket":"b"}"#), Err(Denial::TwoCredentials)),
         ];
         for (payload, expect) in cases {

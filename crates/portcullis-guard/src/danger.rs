@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Now, Roles, UserId};
+use portcullis_model::{Denial, Now, UserId};
 
 use crate::directory_user::{User, UserFacts};
 use crate::gate::Gate;
-use crate::principal::Principal;
+use crate::principal::{Principal, Proof};
 use crate::token::Verified;
 
 /// Guards a program switches off, for tests of the protocol and for closed networks.
@@ -45,27 +45,21 @@ impl Gate {
         if !self.options.danger.anonymous {
             return Err(Denial::Token(portcullis_model::TokenFault::Missing));
         }
-        let name = String::from("anonymous");
-        let facts = UserFacts {
-            id: id.clone(),
-            name,
-            roles: Roles::user(),
-            disabled: false,
-            valid_after_unix_ms: 0,
-        };
+        let facts = UserFacts::new(id.clone(), String::from("anonymous"));
         let user = Arc::new(User::new(facts));
+        let sessions_epoch = user.sessions_epoch();
         let slot = user.connect(1).ok_or(Denial::UserConnections)?;
-        let verified = Verified {
-            user: id,
-            own: false,
-            issuer: Arc::from(""),
-            subject: String::new(),
-            name: None,
-            issued_unix_s: now.unix_s(),
-            expires_unix_s: i64::MAX / 1000,
+        let authority = Arc::clone(self.directory.authority());
+        let proof = Proof {
+            slot,
+            sessions_epoch,
+            authority_epoch: authority.epoch(),
             session: None,
-            token: String::new(),
+            authority,
+            tokens: None,
+            patience: self.options.patience,
         };
-        Ok(Principal::new(slot, user.sessions_epoch(), verified))
+        let verified = Verified::nobody(id, now.unix_s());
+        Ok(Principal::new(proof, verified, now))
     }
 }

@@ -1,21 +1,24 @@
 //! The live picture of users, rooms and memberships that every decision reads.
 //! Never: changed by a request; only the committed feed changes it, in commit order.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use portcullis_model::{RoomId, UserId};
+use portcullis_model::{RoomId, SessionId, UserId};
 
-use crate::directory_room::{Room, RoomFacts, Visibility};
+use crate::authority::Authority;
+use crate::directory_room::{Room, RoomFacts, Standing, Visibility};
+use crate::directory_session::Session;
 use crate::directory_user::{User, UserFacts};
+use crate::striped::Striped;
 
 /// How much the directory holds at most.
 ///
 /// Beyond it, what is new is not there and so is refused.
-/// Worst-case memory: 600 bytes a user, 800 a room and 150 a membership, which is kept from both
-/// ends: 120 + 40 + 150 MB with the defaults; and 60 bytes for each user watching a room.
+/// Worst-case memory: 600 bytes a user, 800 a room, 150 a membership, which is kept from both
+/// ends, and 300 a session: 120 + 40 + 150 + 150 MB with the defaults; and 60 bytes for each user
+/// watching a room. Invitations and bars count as memberships.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DirectoryLimits {
     /// Users known.
@@ -24,11 +27,18 @@ pub struct DirectoryLimits {
     pub rooms_max: usize,
     /// Pairs of room and member.
     pub memberships_max: usize,
+    /// Sessions of our own.
+    pub sessions_max: usize,
 }
 
 impl Default for DirectoryLimits {
     fn default() -> Self {
-        Self { users_max: 200_000, rooms_max: 50_000, memberships_max: 1_000_000 }
+        Self {
+            users_max: 200_000,
+            rooms_max: 50_000,
+            memberships_max: 1_000_000,
+            sessions_max: 500_000,
+        }
     }
 }
 
@@ -44,20 +54,23 @@ struct Belongings {
 /// Readers lock one stripe for the length of a look-up. Changes are made one at a time, in the
 /// order of the calls; a reader sees each change whole, and its parts in an order that refuses.
 pub struct Directory {
-    limits: DirectoryLimits,
+    pub(crate) limits: DirectoryLimits,
     users: Striped<UserId, Arc<User>>,
     rooms: Striped<RoomId, Arc<Room>>,
     belongings: Striped<UserId, Belongings>,
+    pub(crate) sessions: Striped<SessionId, Arc<Session>>,
+    authority: Arc<Authority>,
     public: RwLock<BTreeMap<RoomId, Arc<Room>>>,
-    sizes: Mutex<Sizes>,
+    pub(crate) sizes: Mutex<Sizes>,
 }
 
 /// How much there is; whoever changes the directory holds the lock on it.
 #[derive(Default)]
-struct Sizes {
+pub(crate) struct Sizes {
     users: usize,
     rooms: usize,
     memberships: usize,
+    pub(crate) sessions: usize,
 }
 
 impl Directory {
@@ -69,6 +82,8 @@ impl Directory {
             users: Striped::new(),
             rooms: Striped::new(),
             belongings: Striped::new(),
+            sessions: Striped::new(),
+            authority: Arc::default(),
             public: RwLock::default(),
             sizes: Mutex::default(),
         }
@@ -84,6 +99,12 @@ impl Directory {
     #[must_use]
     pub fn room(&self, id: &RoomId) -> Option<Arc<Room>> {
         self.rooms.read(id, |room| room.cloned())
+    }
+
+    /// What was withdrawn, and whether all that is known here is still confirmed.
+    #[must_use]
+    pub fn authority(&self) -> &Arc<Authority> {
+        &self.authority
     }
 
     /// Inserts a user, or changes the one everybody already holds.
@@ -145,8 +166,8 @@ impl Directory {
         sizes.rooms -= 1;
         self.public.write().remove(id);
         let owner = room.owner();
-        let members = room.end();
-        sizes.memberships -= members.len();
+        let (members, remembered) = room.end();
+        sizes.memberships -= members.len() + remembered;
         for member in members {
             self.belonging(&member, |belongings| belongings.member_of.remove(id));
         }
@@ -162,7 +183,8 @@ impl Directory {
         if room.is_member(user) || sizes.memberships >= self.limits.memberships_max {
             return false;
         }
-        sizes.memberships += 1;
+        // A member is neither invited nor barred any more.
+        sizes.memberships = sizes.memberships.saturating_add_signed(room.stand(user, None)) + 1;
         // The user's own copy of the id, so that memberships share one.
         let user = &self.user(user).map_or_else(|| user.clone(), |known| known.id.clone());
         self.belonging(user, |belongings| belongings.member_of.insert(room.id.clone()));
@@ -178,6 +200,27 @@ impl Directory {
         }
         sizes.memberships -= 1;
         self.belonging(user, |belongings| belongings.member_of.remove(&room.id));
+        true
+    }
+
+    /// Asks a user in, or lifts what kept them out; false without such a room, or space.
+    pub fn invite(&self, room: &RoomId, user: &UserId) -> bool {
+        self.stand(room, user, Standing::Invited)
+    }
+
+    /// Keeps a user out who is no member; false without such a room, or space.
+    pub fn bar(&self, room: &RoomId, user: &UserId) -> bool {
+        self.stand(room, user, Standing::Barred)
+    }
+
+    fn stand(&self, room: &RoomId, user: &UserId, standing: Standing) -> bool {
+        let mut sizes = self.sizes.lock();
+        let Some(room) = self.room(room) else { return false };
+        if sizes.memberships >= self.limits.memberships_max {
+            return false;
+        }
+        let more = room.stand(user, Some(standing));
+        sizes.memberships = sizes.memberships.saturating_add_signed(more);
         true
     }
 
@@ -231,36 +274,9 @@ impl Directory {
     }
 }
 
-const STRIPES: usize = 64;
-
-/// A map cut into stripes with a lock each, so that shards seldom wait for one another.
-struct Striped<K, V> {
-    hasher: RandomState,
-    stripes: [RwLock<HashMap<K, V>>; STRIPES],
-}
-
-impl<K: Eq + Hash, V> Striped<K, V> {
-    fn new() -> Self {
-        Self { hasher: RandomState::new(), stripes: std::array::from_fn(|_| RwLock::default()) }
-    }
-
-    fn read<R>(&self, key: &K, look: impl FnOnce(Option<&V>) -> R) -> R {
-        look(self.stripe(key).read().get(key))
-    }
-
-    fn write<R>(&self, key: &K, change: impl FnOnce(&mut HashMap<K, V>) -> R) -> R {
-        change(&mut self.stripe(key).write())
-    }
-
-    #[expect(clippy::indexing_slicing, reason = "the remainder is below the number of stripes")]
-    fn stripe(&self, key: &K) -> &RwLock<HashMap<K, V>> {
-        &self.stripes[self.hasher.hash_one(key) as usize % STRIPES]
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use portcullis_model::Roles;
+    use portcullis_model::Now;
 
     use super::*;
     use crate::directory_room::Relation;
@@ -274,13 +290,7 @@ mod tests {
     }
 
     fn user(id: &str) -> UserFacts {
-        UserFacts {
-            id: user_id(id),
-            name: id.to_uppercase(),
-            roles: Roles::user(),
-            disabled: false,
-            valid_after_unix_ms: 0,
-        }
+        UserFacts::new(user_id(id), id.to_uppercase())
     }
 
     fn room(id: &str, owner: &str, visibility: Visibility) -> RoomFacts {
@@ -288,7 +298,12 @@ mod tests {
     }
 
     fn small() -> Directory {
-        let limits = DirectoryLimits { users_max: 3, rooms_max: 3, memberships_max: 4 };
+        let limits = DirectoryLimits {
+            users_max: 3,
+            rooms_max: 3,
+            memberships_max: 4,
+            ..DirectoryLimits::default()
+        };
         let directory = Directory::new(limits);
         for id in ["ann", "bob", "cat"] {
             assert!(directory.put_user(user(id)));
@@ -311,7 +326,7 @@ mod tests {
         let directory = small();
         let held = directory.user(&user_id("bob")).unwrap();
         assert!(directory.put_user(UserFacts { disabled: true, ..user("bob") }));
-        assert!(held.is_disabled());
+        assert!(held.is_barred(Now::default()));
         assert!(Arc::ptr_eq(&held, &directory.user(&user_id("bob")).unwrap()));
         assert!(directory.user(&user_id("dan")).is_none());
     }

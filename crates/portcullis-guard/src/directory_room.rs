@@ -21,6 +21,10 @@ pub enum Visibility {
 pub enum Relation {
     /// Nothing, or the room is gone.
     None,
+    /// Put out of the room, and kept out until invited again.
+    Barred,
+    /// Asked in; becomes a member by joining.
+    Invited,
     /// A member.
     Member,
     /// Its owner, also after leaving it.
@@ -42,6 +46,13 @@ pub struct RoomFacts {
     pub visibility: Visibility,
 }
 
+/// What a user who is no member may be to a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Invited,
+    Barred,
+}
+
 /// A room, the same one for every shard and handler that holds it.
 pub struct Room {
     /// The id.
@@ -55,6 +66,8 @@ struct State {
     owner: UserId,
     visibility: Visibility,
     members: HashSet<UserId>,
+    /// Asked in or kept out; nobody here is a member.
+    standing: HashMap<UserId, Standing>,
     ended: bool,
 }
 
@@ -65,6 +78,7 @@ impl Room {
             owner: facts.owner,
             visibility: facts.visibility,
             members: HashSet::new(),
+            standing: HashMap::new(),
             ended: false,
         };
         Self { id: facts.id, state: RwLock::new(state), watching: Mutex::default() }
@@ -99,7 +113,11 @@ impl Room {
         } else if state.members.contains(user) {
             Relation::Member
         } else {
-            Relation::None
+            match state.standing.get(user) {
+                Some(Standing::Invited) => Relation::Invited,
+                Some(Standing::Barred) => Relation::Barred,
+                None => Relation::None,
+            }
         }
     }
 
@@ -145,11 +163,25 @@ impl Room {
         self.state.write().members.remove(user)
     }
 
-    /// Marks the room as gone and gives those who were members.
-    pub(crate) fn end(&self) -> HashSet<UserId> {
+    /// Says what somebody who is no member is to the room; gives how many more are remembered.
+    pub(crate) fn stand(&self, user: &UserId, standing: Option<Standing>) -> isize {
+        let mut state = self.state.write();
+        let before = match standing {
+            Some(standing) if !state.ended && !state.members.contains(user) => {
+                state.standing.insert(user.clone(), standing)
+            }
+            Some(_) => return 0,
+            None => state.standing.remove(user),
+        };
+        isize::from(standing.is_some()) - isize::from(before.is_some())
+    }
+
+    /// Marks the room as gone; gives those who were members, and how many others it remembered.
+    pub(crate) fn end(&self) -> (HashSet<UserId>, usize) {
         let mut state = self.state.write();
         state.ended = true;
-        std::mem::take(&mut state.members)
+        let remembered = std::mem::take(&mut state.standing).len();
+        (std::mem::take(&mut state.members), remembered)
     }
 
     pub(crate) fn watch(&self, user: &UserId) -> u32 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
-use portcullis_model::{Roles, UserId};
+use portcullis_model::{Now, Roles, UserId};
 
 /// What storage knows of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,29 @@ pub struct UserFacts {
     pub disabled: bool,
     /// Tokens issued before this moment are revoked; 0 when none ever were.
     pub valid_after_unix_ms: i64,
+    /// Until when the user is banned; 0 when not.
+    pub banned_until_unix_ms: i64,
+    /// Until when the user may not speak; 0 when they may.
+    pub muted_until_unix_ms: i64,
+    /// Whether roles are withheld until the user adds a second factor.
+    pub totp_missing: bool,
+}
+
+impl UserFacts {
+    /// An ordinary user nothing is known against.
+    #[must_use]
+    pub fn new(id: UserId, name: String) -> Self {
+        Self {
+            id,
+            name,
+            roles: Roles::user(),
+            disabled: false,
+            valid_after_unix_ms: 0,
+            banned_until_unix_ms: 0,
+            muted_until_unix_ms: 0,
+            totp_missing: false,
+        }
+    }
 }
 
 /// A user, the same one for every connection, shard and handler that holds it.
@@ -32,6 +55,9 @@ pub struct User {
     roles: AtomicU32,
     disabled: AtomicBool,
     valid_after_unix_ms: AtomicI64,
+    banned_until_unix_ms: AtomicI64,
+    muted_until_unix_ms: AtomicI64,
+    totp_missing: AtomicBool,
     epoch: AtomicU64,
     sessions_epoch: AtomicU64,
     connections: AtomicU32,
@@ -45,6 +71,9 @@ impl User {
             roles: AtomicU32::new(facts.roles.bits()),
             disabled: AtomicBool::new(facts.disabled),
             valid_after_unix_ms: AtomicI64::new(facts.valid_after_unix_ms),
+            banned_until_unix_ms: AtomicI64::new(facts.banned_until_unix_ms),
+            muted_until_unix_ms: AtomicI64::new(facts.muted_until_unix_ms),
+            totp_missing: AtomicBool::new(facts.totp_missing),
             epoch: AtomicU64::new(0),
             sessions_epoch: AtomicU64::new(0),
             connections: AtomicU32::new(0),
@@ -63,10 +92,23 @@ impl User {
         Roles::from_bits(self.roles.load(Ordering::Acquire))
     }
 
-    /// Whether the user is locked out, now.
+    /// Whether the user is locked out, by an operator or by a ban that has not ended.
     #[must_use]
-    pub fn is_disabled(&self) -> bool {
+    pub fn is_barred(&self, now: Now) -> bool {
         self.disabled.load(Ordering::Acquire)
+            || now.unix_ms < self.banned_until_unix_ms.load(Ordering::Acquire)
+    }
+
+    /// Whether the user may not speak, now.
+    #[must_use]
+    pub fn is_muted(&self, now: Now) -> bool {
+        now.unix_ms < self.muted_until_unix_ms.load(Ordering::Acquire)
+    }
+
+    /// Whether roles are withheld until the user adds a second factor.
+    #[must_use]
+    pub fn lacks_totp(&self) -> bool {
+        self.totp_missing.load(Ordering::Acquire)
     }
 
     /// Tokens issued before this moment are revoked; 0 when none ever were.
@@ -81,7 +123,7 @@ impl User {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Counts what ends sessions: being disabled, and revocations.
+    /// Counts what ends sessions: being disabled or banned, and revocations.
     ///
     /// A changed role ends none; it is in force at the next message.
     #[must_use]
@@ -106,10 +148,13 @@ impl User {
     ///
     /// The facts are stored before the epochs, so that who sees the new epoch sees the facts.
     pub(crate) fn change(&self, facts: UserFacts) {
-        let valid_after = facts.valid_after_unix_ms;
-        let ends_sessions = self.disabled.swap(facts.disabled, Ordering::AcqRel) != facts.disabled
-            || self.valid_after_unix_ms() != valid_after;
-        self.valid_after_unix_ms.store(valid_after, Ordering::Release);
+        let disabled = self.disabled.swap(facts.disabled, Ordering::AcqRel) != facts.disabled;
+        let swapped = |cell: &AtomicI64, value| cell.swap(value, Ordering::AcqRel) != value;
+        let revoked = swapped(&self.valid_after_unix_ms, facts.valid_after_unix_ms);
+        let banned = swapped(&self.banned_until_unix_ms, facts.banned_until_unix_ms);
+        let ends_sessions = disabled || revoked || banned;
+        swapped(&self.muted_until_unix_ms, facts.muted_until_unix_ms);
+        self.totp_missing.store(facts.totp_missing, Ordering::Release);
         let roles = facts.roles.bits();
         let changes_roles = self.roles.swap(roles, Ordering::AcqRel) != roles;
         if *self.name().as_ref() != *facts.name {
@@ -158,13 +203,7 @@ mod tests {
     use super::*;
 
     fn facts() -> UserFacts {
-        UserFacts {
-            id: UserId::parse("ann").unwrap(),
-            name: String::from("Ann"),
-            roles: Roles::user(),
-            disabled: false,
-            valid_after_unix_ms: 0,
-        }
+        UserFacts::new(UserId::parse("ann").unwrap(), String::from("Ann"))
     }
 
     #[test]
@@ -187,14 +226,22 @@ mod tests {
         assert!(user.connect(0).is_none());
     }
 
+    /// The first moment at which something is over; 0 for what never began or never ends.
+    fn until(holds: impl Fn(Now) -> bool) -> i64 {
+        let at = |unix_ms| Now { monotonic_ms: 0, unix_ms };
+        (0..20).find(|ms| !holds(at(*ms))).unwrap_or(0)
+    }
+
     #[test]
     fn changes_are_seen_through_the_same_user() {
-        let cases: [(UserFacts, u64, u64); 5] = [
+        let cases: [(UserFacts, u64, u64); 7] = [
             (facts(), 0, 0),
             (UserFacts { name: String::from("Anna"), ..facts() }, 0, 0),
             (UserFacts { roles: Roles::user().with(Role::Admin), ..facts() }, 1, 0),
             (UserFacts { disabled: true, ..facts() }, 1, 1),
             (UserFacts { valid_after_unix_ms: 9, ..facts() }, 1, 1),
+            (UserFacts { banned_until_unix_ms: 9, ..facts() }, 1, 1),
+            (UserFacts { muted_until_unix_ms: 9, ..facts() }, 0, 0),
         ];
         for (new, epoch, sessions_epoch) in cases {
             let user = User::new(facts());
@@ -204,8 +251,11 @@ mod tests {
                 id: user.id.clone(),
                 name: user.name().to_string(),
                 roles: user.roles(),
-                disabled: user.is_disabled(),
+                disabled: user.is_barred(Now { unix_ms: 9, ..Now::default() }),
                 valid_after_unix_ms: user.valid_after_unix_ms(),
+                banned_until_unix_ms: until(|now| user.is_barred(now)),
+                muted_until_unix_ms: until(|now| user.is_muted(now)),
+                totp_missing: user.lacks_totp(),
             };
             assert_eq!(seen, new);
         }

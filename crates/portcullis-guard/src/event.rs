@@ -7,6 +7,7 @@ use portcullis_model::limits::{ATTACHMENTS_MAX, EVENT_NAME_MAX_BYTES};
 use portcullis_model::{Denial, Role, RoomId};
 use serde::de::DeserializeOwned;
 
+use crate::access::Allowed;
 use crate::cleaner::Cleaner;
 use crate::gate::{Gate, GateError};
 use crate::rate::Rate;
@@ -52,6 +53,12 @@ pub struct Rule {
     pub replay: Replay,
     /// It gives something back (leave): counted, never refused for its rate.
     pub release: bool,
+    /// It says something others hear: refused to whoever is muted.
+    pub speaks: bool,
+    /// It changes what others may do, or reaches everyone: signed where the server is strict.
+    pub sensitive: bool,
+    /// How long ago the log-in may be, in seconds; 0 and it does not matter.
+    pub login_max_age_s: u32,
     /// Binary attachments a message may carry, at most 10; their bytes count to its size.
     pub attachments_max: u8,
 }
@@ -65,6 +72,9 @@ impl Rule {
         access: Access::User,
         replay: Replay::None,
         release: false,
+        speaks: false,
+        sensitive: false,
+        login_max_age_s: 0,
         attachments_max: 0,
     };
 }
@@ -76,12 +86,15 @@ pub enum Access {
     User,
     /// Who holds the role now, or a stronger one.
     Role(Role),
-    /// Everyone for a public room; members and the owner for a private one.
+    /// Everyone for a public room; who is invited, members and the owner for a private one. Never
+    /// who was put out.
     Joinable,
     /// Members of the room; an owner who left is none.
     Member,
     /// The owner of the room.
     Owner,
+    /// The owner of the room, and for every room who holds the role or a stronger one.
+    OwnerOr(Role),
 }
 
 /// What keeps a second copy of a message from having a second effect.
@@ -91,12 +104,38 @@ pub enum Replay {
     None,
     /// A `mid`, when the client sends one, is passed on with the digest of the payload.
     Mid,
+    /// A `mid` is asked for.
+    MidRequired,
+    /// A `mid` and a message number are asked for.
+    SeqMid,
+    /// Number, time and a signature by the key of the session are asked for; a `mid` is passed on.
+    Signed,
+}
+
+impl Replay {
+    /// All of them, weakest first.
+    pub const ALL: [Self; 5] =
+        [Self::None, Self::Mid, Self::MidRequired, Self::SeqMid, Self::Signed];
+
+    /// The word used in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Mid => "mid-optional",
+            Self::MidRequired => "mid",
+            Self::SeqMid => "seq+mid",
+            Self::Signed => "signed",
+        }
+    }
 }
 
 /// Proof that an event's rule was read and is known to the gate.
 pub struct Declared<E> {
     pub(crate) size_max_bytes: usize,
     pub(crate) rate: Option<Rate>,
+    pub(crate) allowed: Allowed,
+    pub(crate) replay: Replay,
     event: PhantomData<fn() -> E>,
 }
 
@@ -114,6 +153,7 @@ pub struct Unnamed {
     pub(crate) name: &'static str,
     pub(crate) size_max_bytes: usize,
     pub(crate) rate: Option<Rate>,
+    pub(crate) allowed: Allowed,
     pub(crate) attachments_max: usize,
 }
 
@@ -122,6 +162,28 @@ impl Unnamed {
     #[must_use]
     pub fn attachments_max(&self) -> usize {
         self.attachments_max
+    }
+}
+
+/// What holds for an event once the operator's options are laid over its rule.
+pub(crate) struct InForce {
+    pub(crate) rate: Option<Rate>,
+    pub(crate) allowed: Allowed,
+    pub(crate) replay: Replay,
+}
+
+/// A declared event, for whoever lists them.
+#[derive(Debug)]
+pub(crate) struct DeclaredFacts {
+    pub(crate) namespace: String,
+    pub(crate) name: &'static str,
+    pub(crate) allowed: Allowed,
+    pub(crate) replay: Replay,
+}
+
+impl DeclaredFacts {
+    fn is_same(&self, other: &Self) -> bool {
+        (self.name, &self.namespace) == (other.name, &other.namespace)
     }
 }
 
@@ -145,18 +207,19 @@ impl Gate {
     /// # Errors
     /// [`GateError`] when the name is no event name or is taken, or the rule cannot be kept.
     pub fn declare<E: Event>(&mut self, namespace: &str) -> Result<Declared<E>, GateError> {
-        let rate = self.declare_rule(namespace, E::NAME, &E::RULE)?;
+        let known = self.declare_rule(namespace, E::NAME, &E::RULE)?;
         let size_max_bytes = E::RULE.size_max_bytes.min(self.options.message_max_bytes) as usize;
-        Ok(Declared { size_max_bytes, rate, event: PhantomData })
+        let InForce { rate, allowed, replay } = known;
+        Ok(Declared { size_max_bytes, rate, allowed, replay, event: PhantomData })
     }
 
-    /// Checks a rule and takes its name; gives the rate in force.
+    /// Checks a rule and takes its name; gives what is in force.
     pub(crate) fn declare_rule(
         &mut self,
         namespace: &str,
         name: &'static str,
         rule: &Rule,
-    ) -> Result<Option<Rate>, GateError> {
+    ) -> Result<InForce, GateError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
         let sound =
             !name.is_empty() && name.len() <= EVENT_NAME_MAX_BYTES && name.bytes().all(allowed);
@@ -175,10 +238,17 @@ impl Gate {
         if rate.is_some_and(|rate| !rate.is_sound()) {
             return Err(unsound("its rate must let something pass, in 1 ms to 24 h"));
         }
-        if !self.declared.insert((name, String::from(namespace))) {
+        let replay = self.options.replay.in_force(name, rule);
+        if replay == Replay::Signed && rule.attachments_max > 0 {
+            return Err(unsound("it takes attachments, which a signature does not cover"));
+        }
+        let allowed = self.options.roles.in_force(name, rule.access).map_err(unsound)?;
+        let entry = DeclaredFacts { namespace: String::from(namespace), name, allowed, replay };
+        if self.declared.iter().any(|known| known.is_same(&entry)) {
             return Err(GateError::EventTwice(String::from(name)));
         }
-        Ok(rate)
+        self.declared.push(entry);
+        Ok(InForce { rate, allowed, replay })
     }
 }
 
@@ -204,8 +274,7 @@ mod tests {
                     rate: $rate,
                     access: Access::User,
                     replay: Replay::None,
-                    release: false,
-                    attachments_max: 0,
+                    ..Rule::DEFAULT
                 };
             }
         };
@@ -236,8 +305,8 @@ mod tests {
         assert_eq!((plain.size_max_bytes, plain.rate), (512, Some(Rate::per(3, 1000))));
         let huge = gate.declare::<Huge>("/").unwrap();
         assert_eq!((huge.size_max_bytes, huge.rate), (10_240, None));
-        let names: Vec<_> = gate.declared.iter().map(|(name, _)| *name).collect();
-        assert_eq!(names, ["test:huge", "test:plain"]);
+        let names: Vec<_> = gate.declared.iter().map(|facts| facts.name).collect();
+        assert_eq!(names, ["test:plain", "test:huge"]);
     }
 
     #[test]

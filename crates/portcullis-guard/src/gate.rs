@@ -1,19 +1,21 @@
 //! The gate: every option and snapshot the three doors decide with, built once.
 //! Never: changed while it is shared, or built from a rule it cannot read.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Now};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
 use crate::capacity::{Capacity, CapacityCounts};
-use crate::client_ip;
 use crate::danger::Danger;
 use crate::directory::Directory;
+use crate::event::{Access, DeclaredFacts, Replay};
 use crate::host::Hosts;
 use crate::origin::Origins;
-use crate::rate::{Rate, RateKind, Rates};
+use crate::principal::Patience;
+use crate::proof::Proofs;
+use crate::rate::{Rate, Rates};
+use crate::rules::{ReplayRules, RoleRules};
+use crate::ticket::Tickets;
 use crate::token::Tokens;
 use crate::token_key::Issuer;
 
@@ -46,8 +48,12 @@ pub struct GateOptions {
     pub request_per_prefix: Rate,
     /// Log-ins and registrations of one address prefix.
     pub login_per_prefix: Rate,
-    /// Log-ins to one user name.
+    /// Log-ins to one user name, from devices that are not known as its own.
     pub login_per_user: Rate,
+    /// Failed ones of the same over a longer time, so that patience does not guess a password.
+    pub login_failed_per_user: Rate,
+    /// Tickets of one user.
+    pub ticket_per_user: Rate,
     /// All events of one user, whatever the connection.
     pub message_per_user: Rate,
     /// All events of one connection.
@@ -68,6 +74,14 @@ pub struct GateOptions {
     pub rate_keys_max: usize,
     /// Whose tokens are believed.
     pub issuers: Vec<Issuer>,
+    /// Whether own tokens have to be bound to a key, so that sockets open with tickets only.
+    pub proof_required: bool,
+    /// How long one log-in carries a connection.
+    pub patience: Patience,
+    /// Roles of the operator, and who may send what beside what events declare.
+    pub roles: RoleRules,
+    /// What a second copy of a message is told by, beside what events declare.
+    pub replay: ReplayRules,
     /// Whether safe formatting includes `https:` links.
     pub links_allowed: bool,
     /// What weakens the doors; nothing by default.
@@ -86,6 +100,8 @@ impl Default for GateOptions {
             request_per_prefix: Rate::per(600, minute_ms),
             login_per_prefix: Rate::per(20, minute_ms),
             login_per_user: Rate::per(10, minute_ms),
+            login_failed_per_user: Rate::per(100, 24 * 60 * minute_ms),
+            ticket_per_user: Rate::per(60, minute_ms),
             message_per_user: Rate::per(100, minute_ms),
             message_per_connection: Rate::per(100, minute_ms),
             event_per_user: Vec::new(),
@@ -96,6 +112,10 @@ impl Default for GateOptions {
             message_max_bytes: 10 * 1024,
             rate_keys_max: 262_144,
             issuers: Vec::new(),
+            proof_required: false,
+            patience: Patience::default(),
+            roles: RoleRules::default(),
+            replay: ReplayRules::default(),
             links_allowed: false,
             danger: Danger::default(),
         }
@@ -119,6 +139,9 @@ pub enum GateError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The machine gives no randomness.
+    #[error("this machine gives no randomness; nothing can be kept secret without")]
+    Randomness,
     /// No origin, and nothing else may connect either.
     #[error("no origin is listed: no page could connect; list the pages' origins")]
     NoOrigin,
@@ -161,7 +184,7 @@ pub enum GateError {
     #[error("event {0:?} is declared twice")]
     EventTwice(String),
     /// A rule for an event nobody declares.
-    #[error("event {0:?} has a rate but is not declared: is the name spelled right?")]
+    #[error("event {0:?} has a rule but is not declared: is the name spelled right?")]
     EventUndeclared(String),
     /// An event's rule contradicts itself or a hard limit.
     #[error("event {event:?}: {why}")]
@@ -173,6 +196,23 @@ pub enum GateError {
     },
 }
 
+/// A declared event and who may send it: one row of the table of permissions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Action {
+    /// The namespace, a name or a pattern.
+    pub namespace: String,
+    /// The event.
+    pub event: &'static str,
+    /// What relation to the room it asks for.
+    pub access: Access,
+    /// Who holds one of these roles may send it at all.
+    pub roles: Vec<String>,
+    /// Who holds one of these needs no relation to the room.
+    pub anywhere: Vec<String>,
+    /// What a second copy is told by.
+    pub replay: Replay,
+}
+
 /// Every security decision, behind three doors: `admit`, `authenticate`, `permit`.
 pub struct Gate {
     pub(crate) options: GateOptions,
@@ -180,10 +220,12 @@ pub struct Gate {
     pub(crate) rates: Rates,
     pub(crate) hosts: Hosts,
     pub(crate) origins: Origins,
-    pub(crate) tokens: Tokens,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) tickets: Tickets,
+    pub(crate) proofs: Proofs,
     pub(crate) capacity: Arc<Capacity>,
-    /// Names of the declared events, each with its namespace.
-    pub(crate) declared: BTreeSet<(&'static str, String)>,
+    /// The declared events, each with its namespace.
+    pub(crate) declared: Vec<DeclaredFacts>,
 }
 
 impl Gate {
@@ -197,11 +239,25 @@ impl Gate {
         let hosts = Hosts::parse(&options.hosts, &options.danger)?;
         let origins = Origins::parse(&options.origins, options.without_origin, &options.danger)?;
         // The keys move out, so that no copy of a secret stays behind in the options.
-        let tokens = Tokens::build(std::mem::take(&mut options.issuers))?;
+        let tokens = Arc::new(Tokens::build(std::mem::take(&mut options.issuers))?);
+        let mut secret = [0; 32];
+        SystemRandom::new().fill(&mut secret).map_err(|_| GateError::Randomness)?;
+        let (tickets, proofs) = (Tickets::default(), Proofs::new(&secret));
         let capacity = Capacity::new(options.connections_total, options.pre_auth_total);
         let rates = Rates::new(options.rate_keys_max);
-        let declared = BTreeSet::new();
-        Ok(Self { options, directory, rates, hosts, origins, tokens, capacity, declared })
+        let declared = Vec::new();
+        Ok(Self {
+            options,
+            directory,
+            rates,
+            hosts,
+            origins,
+            tokens,
+            tickets,
+            proofs,
+            capacity,
+            declared,
+        })
     }
 
     /// Checks that every option about an event names a declared one.
@@ -211,30 +267,42 @@ impl Gate {
     /// # Errors
     /// [`GateError::EventUndeclared`] with the first name that no event has.
     pub fn check_declared(&self) -> Result<(), GateError> {
-        let mut names = self.options.event_per_user.iter().map(|(name, _)| name);
-        let known = |name: &str| self.declared.iter().any(|(declared, _)| *declared == name);
+        let options = &self.options;
+        let rated = options.event_per_user.iter().map(|(name, _)| name.as_str());
+        let copied = options.replay.per_event.iter().map(|(name, _)| name.as_str());
+        let mut names = rated.chain(copied).chain(options.roles.names());
+        let known = |name: &str| self.declared.iter().any(|facts| facts.name == name);
         match names.find(|name| !known(name)) {
-            Some(name) => Err(GateError::EventUndeclared(name.clone())),
+            Some(name) => Err(GateError::EventUndeclared(String::from(name))),
             None => Ok(()),
         }
     }
 
-    /// Counts a log-in or registration, per address prefix and per user name.
-    ///
-    /// The prefix is asked first, so that an address over its limit uses up nothing of the
-    /// account it names.
+    /// Puts other keys in the place of all of one issuer's; connections opened with a key that is
+    /// gone end.
     ///
     /// # Errors
-    /// [`Denial::LoginRate`], the same for both limits.
-    pub fn login_allowed(&self, client: IpAddr, username: &str, now: Now) -> Result<(), Denial> {
-        let denied = |retry_after_ms| Denial::LoginRate { retry_after_ms };
-        let per_prefix = &self.options.login_per_prefix;
-        client_ip::take(&self.rates, RateKind::LoginPerPrefix, client, per_prefix, now)
-            .map_err(denied)?;
-        let key = self.rates.key(username.to_lowercase());
-        self.rates
-            .take(RateKind::LoginPerUser, key, &self.options.login_per_user, now)
-            .map_err(denied)
+    /// [`GateError`] when the keys cannot be told apart or checked; those in force stay.
+    pub fn replace_keys(&self, issuer: &str, keys: Vec<Issuer>) -> Result<(), GateError> {
+        self.tokens.replace(issuer, keys)?;
+        self.directory.authority().changed();
+        Ok(())
+    }
+
+    /// Every declared event and who may send it, in the order of the declarations.
+    #[must_use]
+    pub fn actions(&self) -> Vec<Action> {
+        let table = &self.options.roles.table;
+        let names = |roles| table.names(roles).into_iter().map(String::from).collect();
+        let action = |facts: &DeclaredFacts| Action {
+            namespace: facts.namespace.clone(),
+            event: facts.name,
+            access: facts.allowed.access,
+            roles: names(facts.allowed.roles),
+            anywhere: names(facts.allowed.anywhere),
+            replay: facts.replay,
+        };
+        self.declared.iter().map(action).collect()
     }
 
     /// Users, rooms and memberships.
@@ -267,6 +335,8 @@ fn check_rates(options: &GateOptions) -> Result<(), GateError> {
         ("request_per_prefix", options.request_per_prefix),
         ("login_per_prefix", options.login_per_prefix),
         ("login_per_user", options.login_per_user),
+        ("login_failed_per_user", options.login_failed_per_user),
+        ("ticket_per_user", options.ticket_per_user),
         ("message_per_user", options.message_per_user),
         ("message_per_connection", options.message_per_connection),
     ];
@@ -308,8 +378,11 @@ fn check_numbers(options: &GateOptions) -> Result<(), GateError> {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_model::Roles;
+
     use super::*;
     use crate::directory::DirectoryLimits;
+    use crate::event::Rule;
     use crate::token_forge::issuers;
 
     fn options() -> GateOptions {
@@ -370,35 +443,22 @@ mod tests {
     #[test]
     fn a_rate_for_an_event_nobody_declares_is_an_error() {
         let event_per_user = vec![("chat:sned".to_owned(), Rate::per(1, 1000))];
-        let mut gate = build(GateOptions { event_per_user, ..options() }).unwrap();
-        gate.declared.insert(("chat:send", String::from("/")));
-        let error = GateError::EventUndeclared("chat:sned".into());
-        assert_eq!(gate.check_declared(), Err(error));
-        gate.declared.insert(("chat:sned", String::from("/")));
-        assert_eq!(gate.check_declared(), Ok(()));
-    }
-
-    #[test]
-    fn t_027_both_login_buckets_fire_and_the_owner_gets_back_in() {
-        let options = GateOptions {
-            login_per_prefix: Rate::per(20, 60_000),
-            login_per_user: Rate::per(10, 60_000),
-            ..options()
-        };
-        let gate = build(options).unwrap();
-        let at = |ms| Now { monotonic_ms: ms, unix_ms: 0 };
-        let login = |address: u32, name: &str, ms| {
-            gate.login_allowed(IpAddr::from(address.to_be_bytes()), name, at(ms)).is_ok()
-        };
-        let many_names = (0..100).filter(|n| login(1, &format!("user{n}"), 0)).count();
-        assert_eq!(many_names, 20, "one address, many users");
-        let spelled = ["ann", "Ann", "ANN"];
-        let many_addresses = (100..200).filter(|n| login(*n, spelled[*n as usize % 3], 0)).count();
-        assert_eq!(many_addresses, 10, "one user, many addresses");
-        assert!(!login(300, "ann", 5_000) && login(300, "ann", 6_000), "the bucket drains");
-        assert!(login(300, "bob", 0));
-        // An address over its limit uses up nothing of the accounts it names.
-        assert!((0..50).all(|_| !login(1, "cat", 0)));
-        assert_eq!((400..450).filter(|n| login(*n, "cat", 0)).count(), 10);
+        let mut replay = ReplayRules::default();
+        replay.per_event.push((String::from("chat:sned"), Replay::Signed));
+        let mut roles = RoleRules::default();
+        roles.access.push((String::from("chat:sned"), Roles::user()));
+        let cases = [
+            GateOptions { event_per_user, ..options() },
+            GateOptions { replay, ..options() },
+            GateOptions { roles, ..options() },
+        ];
+        for options in cases {
+            let mut gate = build(options).unwrap();
+            gate.declare_rule("/", "chat:send", &Rule::DEFAULT).unwrap();
+            let error = GateError::EventUndeclared("chat:sned".into());
+            assert_eq!(gate.check_declared(), Err(error));
+            gate.declare_rule("/", "chat:sned", &Rule::DEFAULT).unwrap();
+            assert_eq!(gate.check_declared(), Ok(()));
+        }
     }
 }

@@ -88,6 +88,10 @@ pub struct Admitted {
     pub origin: Option<Arc<str>>,
     /// The token of `Authorization: Bearer`, not yet verified.
     pub bearer: Option<Secret<String>>,
+    /// The token of `Authorization: DPoP`, not yet verified.
+    pub bound: Option<Secret<String>>,
+    /// The proof of the client's key, from the header `DPoP`, not yet verified.
+    pub proof: Option<Secret<String>>,
     /// Whether the request carried cookies.
     pub cookies: Cookies,
     /// The place of the connection, for sockets; it starts in the pre-auth pool.

@@ -5,6 +5,7 @@ mod gate; // the three doors' owner, built once
 mod admit; // door 1: a connection or request comes in
 mod authenticate; // door 2: a credential becomes a principal
 mod permit; // door 3: a message becomes a permit
+mod login; // how often somebody may try to log in
 mod binding; // which requests belong to one long-polling session
 mod danger; // what weakens the doors
 mod handshake; // what door 1 is asked
@@ -17,14 +18,26 @@ mod credential; // where a credential may stand
 mod token; // the acceptance profile of tokens
 mod token_claims; // claims with exact types
 mod token_key; // keys pinned to issuer and algorithm
+mod secret_strength; // which shared secrets can be guessed
+mod jwks; // an issuer's keys as it publishes them
+mod ticket; // one-time tickets
+mod client_key; // the key a client keeps
+mod proof; // proofs that a client holds its key
+mod authority; // what is withdrawn, and how fresh that knowledge is
+#[cfg(test)]
+mod signed_tests; // door 3 with a session's key
 #[cfg(test)]
 mod token_forge; // tokens for tests
 mod directory; // live users, rooms, memberships
 mod directory_user; // one user
 mod directory_room; // one room
+mod directory_session; // one session
+mod directory_sessions; // the sessions there are
+mod striped; // the map they all stand in
 mod principal; // who is acting on a connection
 mod ask; // what door 3 is asked
 mod event; // what an event declares
+mod rules; // what the operator lays over it
 pub mod json; // one-pass structure scan
 mod attachment; // binary data and where a message names it
 mod answer; // what clients answer to events of the server
@@ -43,22 +56,30 @@ mod spam_links; // how many links and hosts
 pub use answer::Answer;
 pub use ask::{Ask, Body};
 pub use attachment::Attachment;
+pub use authority::{Authority, UNCONFIRMED_MAX_MS, Withdrawn};
 pub use binding::{Binding, Further};
 pub use capacity::{CapacityCounts, ConnectionSlot};
 pub use cleaner::{CleanText, Cleaner};
+pub use client_key::thumbprint;
 pub use credential::{Credential, Return, read_return};
 pub use danger::Danger;
 pub use directory::{Directory, DirectoryLimits};
 pub use directory_room::{Relation, Room, RoomFacts, Visibility};
+pub use directory_session::{Session, SessionFacts};
 pub use directory_user::{User, UserFacts};
 pub use event::{Access, Declared, Event, Replay, Rule, Unnamed};
-pub use gate::{Gate, GateError, GateOptions, WithoutOrigin};
+pub use gate::{Action, Gate, GateError, GateOptions, WithoutOrigin};
 pub use handshake::{Admitted, Cookies, Door, Handshake};
+pub use jwks::{JwksError, read_jwks};
+pub use login::LoginFrom;
 pub use permit::Permit;
-pub use principal::{Caller, Principal};
+pub use principal::{Caller, Patience, Principal};
+pub use proof::ProofAsk;
 pub use rate::{Rate, RateError};
 pub use raw::RawPermit;
-pub use replay::Envelope;
+pub use replay::{Envelope, LooseEnvelope};
+pub use rules::{ReplayRules, RoleRules};
 pub use schema::read_json;
+pub use ticket::{TICKET_LIFE_S, TICKET_PREFIX};
 pub use token::Verified;
-pub use token_key::{Issuer, IssuerKey};
+pub use token_key::{Algorithm, Issuer, IssuerKey};

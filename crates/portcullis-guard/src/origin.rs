@@ -50,8 +50,20 @@ impl Origins {
                 None => Err(Denial::OriginForbidden),
             },
             Line::None if self.any => Ok(None),
-            Line::None => self.check_missing(ask, cookies).map(|()| None),
+            Line::None => self.check_missing(ask, cookies).map(|()| self.of_own_page(ask)),
         }
+    }
+
+    /// The origin of a page that asks its own server with a GET: browsers leave it out, and say
+    /// `same-origin` instead, so it is the listed one of the host that was asked.
+    fn of_own_page(&self, ask: &Handshake<'_>) -> Option<Arc<str>> {
+        let Line::One(b"same-origin") = ask.line("sec-fetch-site") else { return None };
+        let Line::One(host) = ask.line("host") else { return None };
+        let same = |origin: &&Arc<str>| {
+            let authority = origin.split_once("://").map(|(_, authority)| authority.as_bytes());
+            authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+        };
+        self.listed.iter().find(same).cloned()
     }
 
     fn check_missing(&self, ask: &Handshake<'_>, cookies: Cookies) -> Result<(), Denial> {

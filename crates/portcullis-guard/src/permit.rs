@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use portcullis_model::{Denial, Mid, Now};
 
-use crate::access;
 use crate::ask::{Ask, Body};
 use crate::attachment::{self, Attachment};
 use crate::cleaner::Cleaner;
@@ -15,7 +14,7 @@ use crate::event::{Declared, Event, Replay};
 use crate::gate::Gate;
 use crate::principal::Caller;
 use crate::rate::{Rate, RateKind};
-use crate::replay::{self, Envelope};
+use crate::replay::{self, Envelope, Signed};
 use crate::schema;
 
 /// Proof that a message may have its effect: typed, cleaned, allowed. Only the gate makes one.
@@ -24,6 +23,7 @@ pub struct Permit<E> {
     payload: E,
     envelope: Envelope,
     attachments: Vec<Bytes>,
+    anywhere: bool,
 }
 
 impl<E> Permit<E> {
@@ -37,6 +37,12 @@ impl<E> Permit<E> {
     #[must_use]
     pub fn payload(&self) -> &E {
         &self.payload
+    }
+
+    /// Whether the user may do this in every room, by a role and not as its owner.
+    #[must_use]
+    pub fn is_anywhere(&self) -> bool {
+        self.anywhere
     }
 
     /// The bytes of a field that holds binary data.
@@ -76,12 +82,32 @@ impl<E> std::fmt::Debug for Permit<E> {
     }
 }
 
+/// A message that is what its event declares; nobody has looked at who sent it.
+struct Read<'a, E> {
+    payload: E,
+    /// JSON text of the payload, as sent.
+    text: &'a str,
+    envelope: Envelope,
+}
+
+/// Whether the user has proved who they are not too long ago; who knows when, if nobody says.
+fn check_login_age(max_age_s: u32, caller: &Caller, now: Now) -> Result<(), Denial> {
+    if max_age_s == 0 {
+        return Ok(());
+    }
+    let age_s = caller.principal.authenticated_unix_s().map(|at| now.unix_s().saturating_sub(at));
+    match age_s {
+        Some(age_s) if age_s <= i64::from(max_age_s) => Ok(()),
+        Some(_) | None => Err(Denial::ReauthRequired),
+    }
+}
+
 impl Gate {
     /// Decides about one message; refused ones count like any other.
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that refuses, in this order: size, rates, JSON, schema,
-    /// session, replay, access, content.
+    /// session, replay, age of the log-in, access, content.
     pub fn permit<E: Event>(
         &self,
         rule: &Declared<E>,
@@ -89,6 +115,44 @@ impl Gate {
         ask: &Ask<'_>,
         now: Now,
     ) -> Result<Permit<E>, Denial> {
+        let Read { mut payload, text, mut envelope } =
+            self.read(rule, caller, ask, now).inspect_err(|_| {
+                replay::count_unread(&caller.unread);
+            })?;
+        caller.principal.is_current(now)?;
+        replay::check_complete(rule.replay, &envelope)?;
+        replay::check_sequence(envelope.seq, caller)?;
+        if rule.replay == Replay::Signed {
+            let signed = Signed { namespace: ask.namespace, event: E::NAME, payload: text };
+            replay::check_signature(&envelope, &signed, caller, now)?;
+        }
+        check_login_age(E::RULE.login_max_age_s, caller, now)?;
+        let user = caller.principal.user();
+        rule.allowed.check(user, payload.room(), &self.directory)?;
+        if E::RULE.speaks && user.is_muted(now) {
+            return Err(Denial::Forbidden("muted"));
+        }
+        payload.clean(&mut Cleaner::new(&self.options))?;
+        match rule.replay {
+            Replay::None => envelope.mid = None,
+            Replay::Mid | Replay::MidRequired | Replay::SeqMid | Replay::Signed => {
+                envelope.add_digest(text);
+            }
+        }
+        caller.principal.touch(now);
+        let attachments = ask.attachments.to_vec();
+        let anywhere = user.roles().meets(rule.allowed.anywhere);
+        Ok(Permit { user: Arc::clone(user), payload, envelope, attachments, anywhere })
+    }
+
+    /// The guards up to the one that reads the message's number.
+    fn read<'a, E: Event>(
+        &self,
+        rule: &Declared<E>,
+        caller: &Caller,
+        ask: &Ask<'a>,
+        now: Now,
+    ) -> Result<Read<'a, E>, Denial> {
         // Taken before anything refuses, so that no malformed message is free.
         let rate = self.take_rates(rule, caller, now);
         if ask.size_bytes > rule.size_max_bytes {
@@ -101,25 +165,16 @@ impl Gate {
         {
             attachment::check_placeholders(text, ask.attachments.len())?;
         }
-        let mut payload: E = schema::read(parts.payload, E::RULE.fields)?;
-        let mut envelope = parts.envelope()?;
-        caller.principal.is_current(now)?;
-        replay::check_sequence(envelope.seq, &caller.sequence_min)?;
-        let user = caller.principal.user();
-        access::check(E::RULE.access, user, payload.room(), &self.directory)?;
-        payload.clean(&mut Cleaner::new(&self.options))?;
-        match E::RULE.replay {
-            Replay::None => envelope.mid = None,
-            Replay::Mid => envelope.add_digest(parts.payload),
-        }
-        let attachments = ask.attachments.to_vec();
-        Ok(Permit { user: Arc::clone(user), payload, envelope, attachments })
+        let payload: E = schema::read(parts.payload, E::RULE.fields)?;
+        let envelope = parts.envelope()?;
+        Ok(Read { payload, text: parts.payload, envelope })
     }
 
     /// Refuses an event nobody declared; it counts toward the limits for all events, and nothing
     /// is remembered of its name.
     #[must_use]
     pub fn refuse_unknown(&self, caller: &Caller, ask: &Ask<'_>, now: Now) -> Denial {
+        replay::count_unread(&caller.unread);
         let checked = self.take_all_events(caller, now).and_then(|()| ask.check_packet());
         checked.err().unwrap_or(Denial::EventUnknown)
     }
@@ -168,7 +223,7 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_model::{Roles, RoomId, UserId};
+    use portcullis_model::{RoomId, UserId};
     use serde::Deserialize;
 
     use super::*;
@@ -179,7 +234,9 @@ mod tests {
     use crate::event::{Access, Rule};
     use crate::field;
     use crate::gate::GateOptions;
+    use crate::principal::Patience;
     use crate::rate::Rate;
+    use crate::replay::LooseEnvelope;
     use crate::token::Verified;
 
     #[derive(Debug, Deserialize)]
@@ -199,7 +256,7 @@ mod tests {
         access: Access::Member,
         replay: Replay::Mid,
         release: false,
-        attachments_max: 0,
+        ..Rule::DEFAULT
     };
 
     impl Event for Send {
@@ -238,7 +295,7 @@ mod tests {
     /// An event nobody declared.
     fn nothing() -> Ask<'static> {
         let body = Body::Array(r#"["nothing",{}]"#);
-        Ask { event: "nothing", body, size_bytes: 14, attachments: &[] }
+        Ask { namespace: "/", event: "nothing", body, size_bytes: 14, attachments: &[] }
     }
 
     struct World {
@@ -252,13 +309,7 @@ mod tests {
     fn world() -> World {
         let directory = Directory::new(DirectoryLimits::default());
         let ann = UserId::parse("ann").unwrap();
-        directory.put_user(UserFacts {
-            id: ann.clone(),
-            name: String::from("Ann"),
-            roles: Roles::user(),
-            disabled: false,
-            valid_after_unix_ms: 0,
-        });
+        directory.put_user(UserFacts::new(ann.clone(), String::from("Ann")));
         for name in ["in", "out"] {
             let id = RoomId::parse(name).unwrap();
             let owner = UserId::parse("olga").unwrap();
@@ -269,6 +320,7 @@ mod tests {
         let options = GateOptions {
             hosts: vec![String::from("chat.example")],
             origins: vec![String::from("https://chat.example")],
+            patience: Patience { idle_ms: u64::MAX, absolute_ms: u64::MAX },
             ..GateOptions::default()
         };
         let mut gate = Gate::build(options, Arc::new(directory)).unwrap();
@@ -284,35 +336,39 @@ mod tests {
     impl World {
         /// A connection whose credential ends at the given second.
         fn connect(&self, expires_unix_s: i64) -> Caller {
-            let verified = Verified {
-                user: UserId::parse("ann").unwrap(),
-                own: true,
-                issuer: Arc::from("test"),
-                subject: String::from("ann"),
-                name: None,
-                issued_unix_s: 0,
-                expires_unix_s,
-                session: None,
-                token: String::new(),
-            };
-            Caller::new(self.gate.authenticate(verified, at(1)).unwrap())
+            let user = UserId::parse("ann").unwrap();
+            let verified = Verified::for_tests(user, expires_unix_s);
+            Caller::new(self.gate.authenticate(verified, at(1)).unwrap(), "nonce")
         }
 
         fn send(&self, caller: &Caller, text: &str, second: i64) -> Result<Permit<Send>, Denial> {
             let body = Body::Array(text);
-            let ask = Ask { event: "test:send", body, size_bytes: text.len(), attachments: &[] };
+            let ask = Ask {
+                namespace: "/",
+                event: "test:send",
+                body,
+                size_bytes: text.len(),
+                attachments: &[],
+            };
             self.gate.permit(&self.send, caller, &ask, at(second))
         }
 
         fn list(&self, caller: &Caller, text: &str, second: i64) -> Result<Permit<List>, Denial> {
             let body = Body::Array(text);
-            let ask = Ask { event: "test:list", body, size_bytes: text.len(), attachments: &[] };
+            let ask = Ask {
+                namespace: "/",
+                event: "test:list",
+                body,
+                size_bytes: text.len(),
+                attachments: &[],
+            };
             self.gate.permit(&self.list, caller, &ask, at(second))
         }
 
         fn leave(&self, caller: &Caller, second: i64) -> Result<Permit<Leave>, Denial> {
-            let body = Body::Parts { payload: None, mid: None, seq: None };
-            let ask = Ask { event: "test:leave", body, size_bytes: 12, attachments: &[] };
+            let body = Body::Parts { payload: None, envelope: LooseEnvelope::default() };
+            let ask =
+                Ask { namespace: "/", event: "test:leave", body, size_bytes: 12, attachments: &[] };
             self.gate.permit(&self.leave, caller, &ask, at(second))
         }
     }
@@ -327,8 +383,8 @@ mod tests {
             assert!(world.leave(&outdated, 60).is_ok());
         }
         let caller = world.connect(100_000);
-        let fifth = r#"["test:send",{"roomId":"in","message":"a"},{"seq":5}]"#;
-        assert!(world.send(&caller, fifth, 500).is_ok());
+        let first = r#"["test:send",{"roomId":"in","message":"a"},{"seq":1}]"#;
+        assert!(world.send(&caller, first, 500).is_ok());
         // Each line mends what the one before it was refused for.
         let huge = format!("[{}", "x".repeat(500));
         let cases = [
@@ -349,26 +405,26 @@ mod tests {
                 1_000,
                 r#"["test:send",{"roomId":"out","message":"buy now"},{"seq":5}]"#,
                 "session",
-                "session",
+                "expired",
             ),
             (
                 &caller,
                 3_000,
-                r#"["test:send",{"roomId":"out","message":"buy now"},{"seq":5}]"#,
+                r#"["test:send",{"roomId":"out","message":"buy now"},{"seq":1}]"#,
                 "replay",
-                "seq_not_rising",
+                "seq_repeated",
             ),
             (
                 &caller,
                 3_000,
-                r#"["test:send",{"roomId":"out","message":"buy now"},{"seq":6}]"#,
+                r#"["test:send",{"roomId":"out","message":"buy now"},{"seq":2}]"#,
                 "access",
                 "not_member",
             ),
             (
                 &caller,
                 3_000,
-                r#"["test:send",{"roomId":"in","message":"buy now"},{"seq":7}]"#,
+                r#"["test:send",{"roomId":"in","message":"buy now"},{"seq":3}]"#,
                 "spam",
                 "phrase",
             ),
@@ -377,8 +433,38 @@ mod tests {
             let denial = world.send(caller, text, second).unwrap_err();
             assert_eq!((denial.answer().rule, denial.reason()), (rule, reason), "{text}");
         }
-        let good = r#"["test:send",{"roomId":"in","message":"hi"},{"seq":8}]"#;
+        let good = r#"["test:send",{"roomId":"in","message":"hi"},{"seq":4}]"#;
         assert!(world.send(&caller, good, 3_000).is_ok());
+    }
+
+    #[test]
+    fn t_143_numbers_have_no_gaps_but_for_what_was_refused_unread() {
+        let world = world();
+        let caller = world.connect(10_000_000);
+        let numbered =
+            |seq: &str| format!(r#"["test:send",{{"roomId":"in","message":"a"}},{{"seq":{seq}}}]"#);
+        let cases = [
+            ("0", "seq_repeated"),
+            ("2", "seq_gap"),
+            ("1", "ok"),
+            ("1", "seq_repeated"),
+            ("3", "seq_gap"),
+            ("2", "ok"),
+            ("9007199254740991", "seq_gap"),
+            ("9007199254740992", "number_range"),
+            ("\"3\"", "type"),
+            // Two were refused before their number was read: they may have been 3 and 4.
+            ("6", "seq_gap"),
+            ("5", "ok"),
+            ("4", "seq_repeated"),
+            ("7", "seq_gap"),
+        ];
+        for (turn, (seq, expect)) in (0..).zip(cases) {
+            let outcome = world.send(&caller, &numbered(seq), 100 * turn + 1);
+            let seen = outcome.as_ref().map_or_else(|denial| denial.reason(), |_| "ok");
+            assert_eq!(seen, expect, "{seq}");
+        }
+        assert_eq!((caller.replayed(), caller.replayed(), caller.replayed()), (false, false, true));
     }
 
     #[test]
@@ -392,14 +478,16 @@ mod tests {
         assert_eq!((clean.text.as_str(), clean.html.as_deref()), ("hi", Some("<b>hi</b>")));
 
         let payload = r#"{"roomId":"in","message":"hi"}"#;
-        let text = format!(r#" [ "test:send" , {payload} , {{"mid":"m-1","seq":3}} ] "#);
+        let text = format!(r#" [ "test:send" , {payload} , {{"mid":"m-1","seq":1}} ] "#);
         let (_, _, envelope) = world.send(&caller, &text, 1).unwrap().into_parts();
         assert_eq!(envelope.mid.as_ref().map(Mid::as_str), Some("m-1"));
-        assert_eq!(envelope.seq, Some(3));
+        assert_eq!(envelope.seq, Some(1));
 
         // The plain form comes to the same.
-        let body = Body::Parts { payload: Some(payload), mid: Some("m-1"), seq: Some(4) };
-        let ask = Ask { event: "test:send", body, size_bytes: 60, attachments: &[] };
+        let loose = LooseEnvelope { mid: Some("m-1"), seq: Some(2), ..LooseEnvelope::default() };
+        let body = Body::Parts { payload: Some(payload), envelope: loose };
+        let ask =
+            Ask { namespace: "/", event: "test:send", body, size_bytes: 60, attachments: &[] };
         let permit = world.gate.permit(&world.send, &caller, &ask, at(1)).unwrap();
         assert!(permit.digest().is_some());
         assert_eq!((permit.mid(), permit.digest()), (envelope.mid.as_ref(), envelope.digest));
@@ -492,13 +580,8 @@ mod tests {
         let world = world();
         let caller = world.connect(1_000);
         assert!(world.send(&caller, GOOD, 1).is_ok());
-        world.gate.directory().put_user(UserFacts {
-            id: UserId::parse("ann").unwrap(),
-            name: String::from("Ann"),
-            roles: Roles::user(),
-            disabled: true,
-            valid_after_unix_ms: 0,
-        });
-        assert_eq!(world.send(&caller, GOOD, 1).err(), Some(Denial::SessionEnded));
+        let facts = UserFacts::new(UserId::parse("ann").unwrap(), String::from("Ann"));
+        world.gate.directory().put_user(UserFacts { disabled: true, ..facts });
+        assert_eq!(world.send(&caller, GOOD, 1).err(), Some(Denial::SessionEnded("barred")));
     }
 }

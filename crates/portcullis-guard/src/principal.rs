@@ -1,43 +1,115 @@
 //! Who is acting on a connection, and what the guards remember of that connection.
 //! Never: roles of its own; those are read from the user at every message.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use portcullis_model::{Denial, Now};
 
+use crate::authority::{Authority, Withdrawn};
+use crate::directory_session::Session;
 use crate::directory_user::{User, UserSlot};
 use crate::rate::{Gcra, Rate};
-use crate::token::Verified;
+use crate::token::{Tokens, Verified};
 
 /// Violations after which a connection ends: ten in a minute.
 const STRIKES: Rate = Rate::per(10, 60_000);
+/// Repeated or forged messages after which a connection ends.
+const REPLAYS_MAX: u8 = 3;
+
+/// How long one log-in carries a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Without a message or a newer credential for so long it ends, in milliseconds.
+    pub idle_ms: u64,
+    /// After so long it ends whatever happens, in milliseconds.
+    pub absolute_ms: u64,
+}
+
+impl Default for Patience {
+    /// 30 minutes and 8 hours.
+    fn default() -> Self {
+        Self { idle_ms: 30 * 60_000, absolute_ms: 8 * 3_600_000 }
+    }
+}
+
+/// What a credential is known by, so that its withdrawal is noticed.
+pub(crate) struct Marks {
+    issuer: Arc<str>,
+    session: Option<Box<str>>,
+    token: Box<str>,
+    key: u64,
+}
+
+impl Marks {
+    pub(crate) fn new(verified: &Verified) -> Self {
+        Self {
+            issuer: Arc::clone(&verified.issuer),
+            session: verified.session.as_deref().map(Box::from),
+            token: Box::from(verified.token.as_str()),
+            key: verified.mark,
+        }
+    }
+
+    /// Whether nothing of it was withdrawn, nor the key that signed it.
+    pub(crate) fn stand(&self, authority: &Authority, tokens: &Tokens) -> bool {
+        let withdrawn = |kind, name| authority.is_withdrawn(&self.issuer, kind, name);
+        let token = !self.token.is_empty() && withdrawn(Withdrawn::Token, &self.token);
+        let session = self.session.as_deref();
+        let session = session.is_some_and(|name| withdrawn(Withdrawn::Session, name));
+        tokens.knows(self.key) && !token && !session
+    }
+}
+
+/// What a principal is made of, all of it checked.
+pub(crate) struct Proof {
+    pub(crate) slot: UserSlot,
+    /// Read before the user was checked: what changes after that is noticed.
+    pub(crate) sessions_epoch: u64,
+    /// Read before anything withdrawn was looked for.
+    pub(crate) authority_epoch: u64,
+    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) authority: Arc<Authority>,
+    /// None for whoever shows no credential.
+    pub(crate) tokens: Option<Arc<Tokens>>,
+    pub(crate) patience: Patience,
+}
 
 /// A user, proven, with one of the user's connection slots.
 ///
 /// Only [`crate::Gate`] makes one.
 pub struct Principal {
-    slot: UserSlot,
-    sessions_epoch: u64,
+    proof: Proof,
+    authority_epoch: Cell<u64>,
+    marks: RefCell<Marks>,
+    name: Option<Box<str>>,
+    key: RefCell<Option<Box<[u8]>>>,
+    authenticated_unix_s: Cell<Option<i64>>,
     expires_unix_s: Cell<i64>,
-    session: Option<String>,
+    opened_ms: u64,
+    active_ms: Cell<u64>,
 }
 
 impl Principal {
-    /// `sessions_epoch` was read before the user was checked: what changes after that is noticed.
-    pub(crate) fn new(slot: UserSlot, sessions_epoch: u64, verified: Verified) -> Self {
+    pub(crate) fn new(proof: Proof, verified: Verified, now: Now) -> Self {
+        let marks = Marks::new(&verified);
         Self {
-            slot,
-            sessions_epoch,
+            authority_epoch: Cell::new(proof.authority_epoch),
+            proof,
+            marks: RefCell::new(marks),
+            name: verified.session.map(String::into_boxed_str),
+            key: RefCell::new(verified.proven_key.map(Vec::into_boxed_slice)),
+            authenticated_unix_s: Cell::new(verified.authenticated_unix_s),
             expires_unix_s: Cell::new(verified.expires_unix_s),
-            session: verified.session,
+            opened_ms: now.monotonic_ms,
+            active_ms: Cell::new(now.monotonic_ms),
         }
     }
 
     /// The user, as of now.
     #[must_use]
     pub fn user(&self) -> &Arc<User> {
-        self.slot.user()
+        self.proof.slot.user()
     }
 
     /// When the credential ends, in seconds since 1970.
@@ -46,33 +118,100 @@ impl Principal {
         self.expires_unix_s.get()
     }
 
-    /// Takes over the end of a newer credential of the same session.
-    pub(crate) fn renew(&self, expires_unix_s: i64) {
-        self.expires_unix_s.set(expires_unix_s.max(self.expires_unix_s.get()));
+    /// Takes over a newer credential of the same session.
+    pub(crate) fn renew(&self, verified: &Verified, now: Now) {
+        self.expires_unix_s.set(verified.expires_unix_s.max(self.expires_unix_s.get()));
+        if verified.authenticated_unix_s.is_some() {
+            self.authenticated_unix_s.set(verified.authenticated_unix_s);
+        }
+        *self.marks.borrow_mut() = Marks::new(verified);
+        self.touch(now);
     }
 
     /// The session (`sid`) the credential belongs to, if it named one.
     #[must_use]
     pub fn session(&self) -> Option<&str> {
-        self.session.as_deref()
+        self.name.as_deref()
+    }
+
+    /// The client's key: shown with the credential, or known of the session.
+    pub(crate) fn key(&self) -> Option<Box<[u8]>> {
+        let shown = self.key.borrow().clone();
+        shown.or_else(|| self.proof.session.as_ref()?.key())
+    }
+
+    /// When the user last proved who they are, in seconds since 1970, as far as it is known.
+    #[must_use]
+    pub fn authenticated_unix_s(&self) -> Option<i64> {
+        match &self.proof.session {
+            Some(session) => Some(session.authenticated_unix_ms() / 1000),
+            None => self.authenticated_unix_s.get(),
+        }
+    }
+
+    /// Notes that the user did something.
+    pub(crate) fn touch(&self, now: Now) {
+        self.active_ms.set(now.monotonic_ms);
     }
 
     /// Whether the authority still stands; asked before every message.
     ///
-    /// Two atomic loads and a comparison.
+    /// A few atomic loads and comparisons; a look-up only after something was withdrawn.
     ///
     /// # Errors
-    /// [`Denial::SessionEnded`] when the credential ended or was revoked, or the user is disabled.
+    /// [`Denial::SessionEnded`] with how it ended, or [`Denial::AuthorityUnconfirmed`].
     pub fn is_current(&self, now: Now) -> Result<(), Denial> {
+        let ended = |word| Err(Denial::SessionEnded(word));
         let user = self.user();
-        if user.sessions_epoch() == self.sessions_epoch
-            && !user.is_disabled()
-            && now.unix_s() < self.expires_unix_s.get()
-        {
-            Ok(())
-        } else {
-            Err(Denial::SessionEnded)
+        if user.is_barred(now) {
+            return ended("barred");
         }
+        if user.sessions_epoch() != self.proof.sessions_epoch {
+            return ended("revoked");
+        }
+        match &self.proof.session {
+            Some(session) if session.is_ended() => return ended("revoked"),
+            Some(session) if !session.is_live(now) => return ended("absolute"),
+            Some(_) | None => {}
+        }
+        if !self.nothing_withdrawn() {
+            return ended("revoked");
+        }
+        if now.unix_s() >= self.expires_unix_s.get() {
+            return ended("expired");
+        }
+        let idle_ms = now.monotonic_ms.saturating_sub(self.active_ms.get());
+        if idle_ms >= self.proof.patience.idle_ms {
+            return ended("idle");
+        }
+        if now.monotonic_ms.saturating_sub(self.opened_ms) >= self.proof.patience.absolute_ms {
+            return ended("absolute");
+        }
+        self.proof.authority.check_open(now)
+    }
+
+    fn nothing_withdrawn(&self) -> bool {
+        let epoch = self.proof.authority.epoch();
+        if epoch == self.authority_epoch.get() {
+            return true;
+        }
+        let Some(tokens) = &self.proof.tokens else { return true };
+        let stands = self.marks.borrow().stand(&self.proof.authority, tokens);
+        if stands {
+            self.authority_epoch.set(epoch);
+        }
+        stands
+    }
+
+    /// When to look at it again, if nothing else happens: the nearest of its ends.
+    #[must_use]
+    pub fn next_look_ms(&self, now: Now) -> u64 {
+        let left_ms = self.expires_unix_s().saturating_mul(1000).saturating_sub(now.unix_ms);
+        let expires_ms = now.monotonic_ms.saturating_add(u64::try_from(left_ms).unwrap_or(0));
+        let patience = self.proof.patience;
+        let idle_ms = self.active_ms.get().saturating_add(patience.idle_ms);
+        let absolute_ms = self.opened_ms.saturating_add(patience.absolute_ms);
+        expires_ms.min(idle_ms).min(absolute_ms)
     }
 }
 
@@ -88,21 +227,46 @@ pub struct Caller {
     pub principal: Principal,
     /// All messages of this connection.
     pub(crate) messages: Gcra,
-    /// The lowest `seq` the next message may carry.
-    pub(crate) sequence_min: Cell<u64>,
+    /// The number of the last message that had one.
+    pub(crate) sequence: Cell<u64>,
+    /// Messages refused since then before their number was read.
+    pub(crate) unread: Cell<u64>,
+    /// What signatures on this connection cover, so that none counts on another.
+    nonce: Box<str>,
+    replays: Cell<u8>,
     strikes: Gcra,
 }
 
 impl Caller {
-    /// A fresh connection of a principal.
+    /// A fresh connection of a principal; the nonce is random and told to the client.
     #[must_use]
-    pub fn new(principal: Principal) -> Self {
-        let sequence_min = Cell::new(0);
-        Self { principal, messages: Gcra::default(), sequence_min, strikes: Gcra::default() }
+    pub fn new(principal: Principal, nonce: &str) -> Self {
+        Self {
+            principal,
+            messages: Gcra::default(),
+            sequence: Cell::new(0),
+            unread: Cell::new(0),
+            nonce: Box::from(nonce),
+            replays: Cell::new(0),
+            strikes: Gcra::default(),
+        }
+    }
+
+    /// What signatures on this connection cover.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        &self.nonce
     }
 
     /// Counts a violation; true when the budget, ten in a minute, is used up.
     pub fn strike(&self, now: Now) -> bool {
         self.strikes.count(&STRIKES, now)
+    }
+
+    /// Counts a repeated or forged message; true at the third of a connection.
+    pub fn replayed(&self) -> bool {
+        let replays = self.replays.get().saturating_add(1);
+        self.replays.set(replays);
+        replays >= REPLAYS_MAX
     }
 }

@@ -127,6 +127,12 @@ pub(crate) enum RateKind {
     LoginPerPrefix,
     /// Log-ins to one user name.
     LoginPerUser,
+    /// Failed log-ins to one user name, over a day.
+    LoginFailedPerUser,
+    /// Log-ins from one known device of a user.
+    LoginPerDevice,
+    /// Tickets of a user.
+    TicketPerUser,
     /// All events of a user, unknown and malformed ones too.
     MessagePerUser,
     /// One event of a user.
@@ -173,6 +179,23 @@ impl Rates {
         rate: &Rate,
         now: Now,
     ) -> Result<(), u64> {
+        let (table, key, refused) = self.place(kind, key_hash);
+        table.take(key, rate, microseconds(now), refused)
+    }
+
+    /// Whether one could be taken, or how many ms to wait; takes nothing and remembers nothing.
+    pub(crate) fn look(
+        &self,
+        kind: RateKind,
+        key_hash: u64,
+        rate: &Rate,
+        now: Now,
+    ) -> Result<(), u64> {
+        let (table, key, _) = self.place(kind, key_hash);
+        rate.step(table.arrival_us(key), microseconds(now)).map(|_| ())
+    }
+
+    fn place(&self, kind: RateKind, key_hash: u64) -> (&Table, u64, Refused) {
         let (table, salt, refused) = match kind {
             RateKind::ConnectPerPrefix => (&self.prefixes, 1, Refused::Charged),
             RateKind::RequestPerPrefix => (&self.prefixes, 2, Refused::Charged),
@@ -181,10 +204,13 @@ impl Rates {
             RateKind::LoginPerUser => (&self.names, 4, Refused::Free),
             RateKind::MessagePerUser => (&self.users, 5, Refused::Free),
             RateKind::EventPerUser => (&self.users, 6, Refused::Free),
+            RateKind::LoginFailedPerUser => (&self.names, 7, Refused::Free),
+            // Only names this server has given out come here, so strangers cannot fill the table.
+            RateKind::LoginPerDevice => (&self.users, 8, Refused::Free),
+            RateKind::TicketPerUser => (&self.users, 9, Refused::Free),
         };
         let salt: u64 = salt;
-        let key = key_hash ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        table.take(key, rate, microseconds(now), refused)
+        (table, key_hash ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15), refused)
     }
 }
 
@@ -212,12 +238,25 @@ impl Table {
         Self { shards: (0..SHARDS).map(|_| shard()).collect() }
     }
 
+    /// Disjoint bits choose the shard and the two sets of it.
+    fn places(key: u64, sets: usize) -> [u64; 2] {
+        let count = sets as u64;
+        [(key & 0x1fff_ffff) % count, ((key >> 29) & 0x1fff_ffff) % count]
+    }
+
+    /// When the bucket of the key has drained; 0 when there is none.
+    fn arrival_us(&self, key: u64) -> u64 {
+        let Some(shard) = self.shards.get((key >> 58) as usize) else { return u64::MAX };
+        let sets = shard.lock();
+        let places = Self::places(key, sets.len()).into_iter();
+        let mut buckets = places.filter_map(|place| sets.get(place as usize)).flatten();
+        buckets.find(|bucket| bucket.key == key).map_or(0, |bucket| bucket.arrival_us)
+    }
+
     fn take(&self, key: u64, rate: &Rate, now_us: u64, refused: Refused) -> Result<(), u64> {
-        // Disjoint bits choose the shard and the two sets.
         let Some(shard) = self.shards.get((key >> 58) as usize) else { return Err(PERIOD_MAX_MS) };
         let mut sets = shard.lock();
-        let count = sets.len() as u64;
-        let places = [(key & 0x1fff_ffff) % count, ((key >> 29) & 0x1fff_ffff) % count];
+        let places = Self::places(key, sets.len());
         let mut free = None;
         let mut soonest_us = u64::MAX;
         for place in places {

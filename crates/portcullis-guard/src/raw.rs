@@ -9,10 +9,11 @@ use portcullis_model::{Denial, Now};
 use crate::ask::{Ask, Body};
 use crate::attachment;
 use crate::directory_user::User;
-use crate::event::{Rule, Unnamed};
+use crate::event::{InForce, Rule, Unnamed};
 use crate::gate::{Gate, GateError};
 use crate::json;
 use crate::principal::Caller;
+use crate::replay;
 
 /// Proof that a message without a type passed size, rates, JSON limits and session.
 #[derive(Debug)]
@@ -53,15 +54,17 @@ impl Gate {
         name: &'static str,
         rule: Rule,
     ) -> Result<Unnamed, GateError> {
-        let rate = self.declare_rule(namespace, name, &rule)?;
+        let InForce { rate, allowed, .. } = self.declare_rule(namespace, name, &rule)?;
         let size_max_bytes = rule.size_max_bytes.min(self.options.message_max_bytes) as usize;
-        Ok(Unnamed { name, size_max_bytes, rate, attachments_max: rule.attachments_max.into() })
+        let attachments_max = rule.attachments_max.into();
+        Ok(Unnamed { name, size_max_bytes, rate, allowed, attachments_max })
     }
 
     /// Decides about one message of an event without a type.
     ///
     /// # Errors
-    /// The [`Denial`] of the first guard that refuses: size, rates, JSON, placeholders, session.
+    /// The [`Denial`] of the first guard that refuses: size, rates, JSON, placeholders, session,
+    /// roles. A relation to a room cannot be asked for: no room is named.
     pub fn permit_raw(
         &self,
         rule: &Unnamed,
@@ -69,6 +72,7 @@ impl Gate {
         ask: &Ask<'_>,
         now: Now,
     ) -> Result<RawPermit, Denial> {
+        replay::count_unread(&caller.unread);
         let rate = self.take_rates_of(rule.name, rule.rate, caller, now);
         if ask.size_bytes > rule.size_max_bytes {
             return Err(Denial::PayloadTooLarge);
@@ -91,6 +95,8 @@ impl Gate {
             }
         };
         caller.principal.is_current(now)?;
+        rule.allowed.check(caller.principal.user(), None, &self.directory)?;
+        caller.principal.touch(now);
         let user = Arc::clone(caller.principal.user());
         let attachments = ask.attachments.to_vec();
         Ok(RawPermit { user, arguments: arguments.to_owned(), attachments })

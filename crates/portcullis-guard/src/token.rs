@@ -6,12 +6,13 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::RwLock;
 use portcullis_model::limits::TOKEN_MAX_BYTES;
 use portcullis_model::{Now, TokenFault, UserId};
 use serde::{Deserialize, Deserializer};
 
 use crate::gate::GateError;
-use crate::token_claims::Claims;
+use crate::token_claims::{Claims, listed_roles};
 use crate::token_key::{Algorithm, Issuer, TokenKey, is_key_id, is_name};
 
 /// How far another machine's clock may be off.
@@ -22,12 +23,18 @@ const OWN_LIFETIME_MAX_S: i64 = 15 * 60;
 const FOREIGN_LIFETIME_MAX_S: i64 = 24 * 60 * 60;
 /// Longest header, decoded.
 const HEADER_MAX_BYTES: usize = 512;
-/// Most keys; a token without a key id may be tried with all of one algorithm.
-const KEYS_MAX: usize = 16;
+/// Most keys of all issuers together.
+const KEYS_MAX: usize = 64;
+/// Most keys a token without a key id is tried with.
+const KEYS_TRIED_MAX: usize = 16;
+/// From here on a token of ours from the future means that a clock is wrong, not merely off.
+const CLOCK_SKEW_S: i64 = 60;
+/// Length of a thumbprint: SHA-256 in base64url.
+const THUMBPRINT_BYTES: usize = 43;
 /// Longest display name taken over from a token, in characters.
 const NAME_MAX_CHARS: usize = 64;
 
-/// What a believed token says. Only [`crate::Gate::verify`] makes one.
+/// What a believed credential says. Only [`crate::Gate`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
@@ -45,65 +52,142 @@ pub struct Verified {
     pub issued_unix_s: i64,
     /// When it ends, in seconds since 1970.
     pub expires_unix_s: i64,
+    /// When the user proved who they are (`auth_time`), in seconds since 1970.
+    pub authenticated_unix_s: Option<i64>,
     /// The session (`sid`) it belongs to.
     pub session: Option<String>,
     /// Its own name (`jti`); empty when another issuer gives none.
     pub token: String,
+    /// Names of roles, from an issuer that is trusted to give them.
+    pub roles: Option<Vec<String>>,
+    /// Thumbprint (RFC 7638) of the client's key it is bound to.
+    pub bound: Option<String>,
+    /// The client's key, when the client has proved it: an uncompressed P-256 point.
+    pub proven_key: Option<Vec<u8>>,
+    /// Which key signed it.
+    pub(crate) mark: u64,
 }
 
-/// The keys tokens are believed by.
+impl Verified {
+    /// Who shows no credential, on a server that asks for none.
+    pub(crate) fn nobody(user: UserId, now_unix_s: i64) -> Self {
+        Self {
+            user,
+            own: false,
+            issuer: Arc::from(""),
+            subject: String::new(),
+            name: None,
+            issued_unix_s: now_unix_s,
+            expires_unix_s: i64::MAX / 1000,
+            authenticated_unix_s: None,
+            session: None,
+            token: String::new(),
+            roles: None,
+            bound: None,
+            proven_key: None,
+            mark: 0,
+        }
+    }
+
+    /// A believed token of nobody's making.
+    #[cfg(test)]
+    pub(crate) fn for_tests(user: UserId, expires_unix_s: i64) -> Self {
+        Self { expires_unix_s, ..Self::nobody(user, 0) }
+    }
+}
+
+/// The keys tokens are believed by; whole sets are put in place of one another.
 pub(crate) struct Tokens {
-    keys: Vec<TokenKey>,
+    keys: RwLock<Arc<[Arc<TokenKey>]>>,
 }
 
 impl Tokens {
     pub(crate) fn build(issuers: Vec<Issuer>) -> Result<Self, GateError> {
-        let keys = issuers.into_iter().map(TokenKey::build).collect::<Result<Vec<_>, _>>()?;
-        for (index, key) in keys.iter().enumerate() {
-            let refuse = |why| GateError::Issuer { issuer: key.issuer.to_string(), why };
-            if index >= KEYS_MAX {
-                return Err(refuse("more than 16 keys are listed"));
-            }
-            for other in keys.iter().take(index).filter(|other| other.issuer == key.issuer) {
-                if (key.own, &key.audience) != (other.own, &other.audience) {
-                    return Err(refuse("is listed twice, as own and not or for two audiences"));
-                }
-                if key.key_id().is_none() || key.key_id() == other.key_id() {
-                    return Err(refuse("is listed twice: each of its keys needs its own key id"));
-                }
-            }
+        let keys = built(issuers)?;
+        check_together(&keys)?;
+        Ok(Self { keys: RwLock::new(keys.into()) })
+    }
+
+    /// Puts other keys in the place of all keys of one issuer; the others stay.
+    pub(crate) fn replace(&self, name: &str, issuers: Vec<Issuer>) -> Result<(), GateError> {
+        let fresh = built(issuers)?;
+        if let Some(other) = fresh.iter().find(|key| *key.issuer != *name) {
+            let why = "its keys were given as another issuer's";
+            return Err(GateError::Issuer { issuer: other.issuer.to_string(), why });
         }
-        Ok(Self { keys })
+        let mut keys = self.keys.write();
+        // Keys are shared with whoever verifies at this moment, so the rest is kept by reference.
+        let kept = keys.iter().filter(|key| *key.issuer != *name).cloned();
+        let next: Vec<_> = kept.chain(fresh).collect();
+        check_together(&next)?;
+        *keys = next.into();
+        Ok(())
+    }
+
+    /// Whether the key of that mark is still believed; 0 is no key.
+    pub(crate) fn knows(&self, mark: u64) -> bool {
+        mark == 0 || self.keys.read().iter().any(|key| key.mark == mark)
     }
 
     /// Believes a token, or says why not. Cheapest first; no claim is read before the signature.
     pub(crate) fn believe(&self, token: &str, now: Now) -> Result<Verified, TokenFault> {
         let parts = Parts::read(token)?;
         let header = Header::read(&parts.header)?;
-        let candidates = self.candidates(&header)?;
+        let keys = Arc::clone(&self.keys.read());
+        let candidates = candidates(&keys, &header)?;
         let signed = parts.signed.as_bytes();
         // The same key id may be two issuers': the signature tells which one it is.
         let key = candidates.into_iter().find(|key| key.verifies(signed, &parts.signature));
         let key = key.ok_or(TokenFault::Signature)?;
         let claims = Claims::read(&parts.payload).ok_or(TokenFault::Claims)?;
-        judge(key, claims, now)
+        let listed = |path: &Vec<String>| listed_roles(&parts.payload, path);
+        let roles = key.roles_claim.as_ref().map(listed);
+        judge(key, claims, now).map(|verified| Verified { roles, ..verified })
     }
+}
 
-    /// The keys a token may be meant for: its algorithm is the key's, never the other way round.
-    fn candidates(&self, header: &Header) -> Result<Vec<&TokenKey>, TokenFault> {
-        let named = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == header.alg);
-        let named = named.ok_or(TokenFault::Algorithm)?;
-        let mut keys: Vec<_> = self.keys.iter().filter(|key| key.algorithm() == named).collect();
-        if keys.is_empty() {
-            return Err(TokenFault::Algorithm);
+fn built(issuers: Vec<Issuer>) -> Result<Vec<Arc<TokenKey>>, GateError> {
+    issuers.into_iter().map(|issuer| TokenKey::build(issuer).map(Arc::new)).collect()
+}
+
+/// Whether keys can be told apart, each from each.
+fn check_together(keys: &[Arc<TokenKey>]) -> Result<(), GateError> {
+    for (index, key) in keys.iter().enumerate() {
+        let refuse = |why| GateError::Issuer { issuer: key.issuer.to_string(), why };
+        if index >= KEYS_MAX {
+            return Err(refuse("more than 64 keys are listed"));
         }
-        keys.retain(|key| key.answers_to(header.kid.as_deref()));
-        if keys.is_empty() {
-            return Err(TokenFault::Key);
+        for other in keys.iter().take(index).filter(|other| other.issuer == key.issuer) {
+            let facts = |key: &TokenKey| (key.own, key.roles_claim.is_some());
+            if facts(key) != facts(other) || key.audience != other.audience {
+                return Err(refuse("is listed twice, as own and not or for two audiences"));
+            }
+            if key.key_id().is_none() || key.key_id() == other.key_id() {
+                return Err(refuse("is listed twice: each of its keys needs its own key id"));
+            }
         }
-        keys.retain(|key| is_type(key.own, header.typ.as_deref()));
-        if keys.is_empty() { Err(TokenFault::Type) } else { Ok(keys) }
     }
+    Ok(())
+}
+
+/// The keys a token may be meant for: its algorithm is the key's, never the other way round.
+fn candidates<'k>(
+    keys: &'k [Arc<TokenKey>],
+    header: &Header,
+) -> Result<Vec<&'k Arc<TokenKey>>, TokenFault> {
+    let named = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == header.alg);
+    let named = named.ok_or(TokenFault::Algorithm)?;
+    let mut found: Vec<_> = keys.iter().filter(|key| key.algorithm() == named).collect();
+    if found.is_empty() {
+        return Err(TokenFault::Algorithm);
+    }
+    found.retain(|key| key.answers_to(header.kid.as_deref()));
+    // A token that names no key costs a signature for each: no more than one issuer may have.
+    if found.is_empty() || found.len() > KEYS_TRIED_MAX {
+        return Err(TokenFault::Key);
+    }
+    found.retain(|key| is_type(key.own, header.typ.as_deref()));
+    if found.is_empty() { Err(TokenFault::Type) } else { Ok(found) }
 }
 
 /// Own tokens say what they are (RFC 9068 section 2.1); existing applications say `JWT` or nothing.
@@ -117,7 +201,10 @@ fn is_type(own: bool, typ: Option<&str>) -> bool {
 
 /// The claims of a token whose signature holds.
 fn judge(key: &TokenKey, claims: Claims, now: Now) -> Result<Verified, TokenFault> {
-    if *claims.iss != *key.issuer || claims.aud != key.audience {
+    if *claims.iss != *key.issuer || !is_for_us(key, &claims.aud) {
+        return Err(TokenFault::Claims);
+    }
+    if claims.jkt.as_ref().is_some_and(|jkt| jkt.len() != THUMBPRINT_BYTES) {
         return Err(TokenFault::Claims);
     }
     if key.own && (claims.sid.is_none() || claims.jti.is_none()) {
@@ -133,8 +220,10 @@ fn judge(key: &TokenKey, claims: Claims, now: Now) -> Result<Verified, TokenFaul
         return Err(TokenFault::Lifetime);
     }
     let now_s = now.unix_s();
-    if claims.iat.max(claims.nbf.unwrap_or(0)) > now_s.saturating_add(LEEWAY_S) {
-        return Err(TokenFault::NotYet);
+    let from = claims.iat.max(claims.nbf.unwrap_or(0));
+    if from > now_s.saturating_add(LEEWAY_S) {
+        let skewed = key.own && from > now_s.saturating_add(CLOCK_SKEW_S);
+        return Err(if skewed { TokenFault::Clock } else { TokenFault::NotYet });
     }
     // No leeway at the end: the connection opened with it would have to end at once.
     if now_s >= claims.exp {
@@ -148,9 +237,21 @@ fn judge(key: &TokenKey, claims: Claims, now: Now) -> Result<Verified, TokenFaul
         name: claims.name.filter(|name| is_shown(name)),
         issued_unix_s: claims.iat,
         expires_unix_s: claims.exp,
+        authenticated_unix_s: claims.auth_time,
         session: claims.sid,
         token: claims.jti.unwrap_or_default(),
+        roles: None,
+        bound: claims.jkt,
+        proven_key: None,
+        mark: key.mark,
     })
+}
+
+/// Our audience, and beside it only what the operator lists: a token for others too is theirs.
+fn is_for_us(key: &TokenKey, audiences: &[String]) -> bool {
+    let known =
+        |audience: &String| *audience == key.audience || key.audience_beside.contains(audience);
+    audiences.contains(&key.audience) && audiences.iter().all(known)
 }
 
 /// The user another issuer's subject is here. The lengths keep `ab` + `c` apart from `a` + `bc`.
@@ -210,8 +311,8 @@ fn decode(part: &str) -> Result<Vec<u8>, TokenFault> {
     }
 }
 
-/// A header may say these three things; `jwk`, `jku`, `x5u`, `x5c`, `crit`, `b64`, `zip`, `cty` and
-/// whatever comes next are refused with all the rest.
+/// A header may say these things, of which `x5t` means nothing here; `jwk`, `jku`, `x5u`, `x5c`,
+/// `crit`, `b64`, `zip`, `cty` and whatever comes next are refused with all the rest.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
@@ -220,6 +321,8 @@ struct Header {
     typ: Option<String>,
     #[serde(default, deserialize_with = "present")]
     kid: Option<String>,
+    #[serde(default, rename = "x5t", deserialize_with = "present")]
+    _x5t: Option<String>,
 }
 
 impl Header {
@@ -597,6 +700,8 @@ mod tests {
         let foreign = |key_id: Option<&str>, secret: &[u8], audience: &str| Issuer {
             issuer: FOREIGN.into(),
             audience: audience.into(),
+            audience_beside: Vec::new(),
+            roles_claim: None,
             own: false,
             key_id: key_id.map(String::from),
             key: IssuerKey::Hs256(Secret::new(secret.to_vec())),
@@ -611,10 +716,113 @@ mod tests {
         for (second, expect) in cases {
             assert_eq!(Tokens::build(vec![first(), second]).is_ok(), expect);
         }
-        let many = (0..17).map(|n| foreign(Some(&format!("k{n}")), SECRET, AUDIENCE)).collect();
+        let many = (0..65).map(|n| foreign(Some(&format!("k{n}")), SECRET, AUDIENCE)).collect();
         assert!(Tokens::build(many).is_err());
         let none = Tokens::build(Vec::new()).unwrap();
         let token = own(&own_header(), &own_claims());
         assert_eq!(none.believe(&token, now()).err(), Some(TokenFault::Algorithm));
+    }
+
+    #[test]
+    fn t_033_rs256_and_es256_are_believed_by_their_own_keys_only() {
+        use aws_lc_rs::rand::SystemRandom;
+        use aws_lc_rs::rsa;
+        use aws_lc_rs::signature::{
+            ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256,
+        };
+        let random = SystemRandom::new();
+        let ec = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let rsa = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap();
+        let of = |kid: &str, key| Issuer {
+            issuer: FOREIGN.into(),
+            audience: AUDIENCE.into(),
+            audience_beside: vec![String::from("https://id.example/userinfo")],
+            roles_claim: Some(vec![String::from("realm"), String::from("roles")]),
+            own: false,
+            key_id: Some(kid.into()),
+            key,
+        };
+        let modulus = rsa.public_key().modulus().big_endian_without_leading_zero().to_vec();
+        let exponent = rsa.public_key().exponent().big_endian_without_leading_zero().to_vec();
+        let tokens = Tokens::build(vec![
+            of("ec", IssuerKey::Es256Public(ec.public_key().as_ref().to_vec())),
+            of("rsa", IssuerKey::Rs256Public { modulus, exponent }),
+        ])
+        .unwrap();
+        let sign = |alg: &str, kid: &str, claims: &Value| {
+            let header = json!({"alg": alg, "kid": kid, "typ": "JWT", "x5t": "abc"});
+            let signed = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
+            let signature = if kid == "ec" {
+                ec.sign(&random, signed.as_bytes()).unwrap().as_ref().to_vec()
+            } else {
+                let mut signature = vec![0; rsa.public_modulus_len()];
+                rsa.sign(&RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature).unwrap();
+                signature
+            };
+            format!("{signed}.{}", encode(signature))
+        };
+        let claims = with(foreign_claims(), json!({"realm": {"roles": ["moderator", 7, "x"]}}));
+        for (alg, kid) in [("ES256", "ec"), ("RS256", "rsa")] {
+            let verified = tokens.believe(&sign(alg, kid, &claims), now()).unwrap();
+            let listed = vec![String::from("moderator"), String::from("x")];
+            assert_eq!((verified.subject.as_str(), verified.roles), ("user 1", Some(listed)));
+        }
+        let faults = [
+            ("RS256", "ec", TokenFault::Key),
+            ("ES256", "rsa", TokenFault::Key),
+            ("RS384", "rsa", TokenFault::Algorithm),
+            ("PS256", "rsa", TokenFault::Algorithm),
+            ("ES384", "ec", TokenFault::Algorithm),
+            ("HS256", "rsa", TokenFault::Algorithm),
+        ];
+        for (alg, kid, fault) in faults {
+            let outcome = tokens.believe(&sign(alg, kid, &claims), now());
+            assert_eq!(outcome.err(), Some(fault), "{alg} {kid}");
+        }
+        // T-043: an all-zero signature is nobody's.
+        let good = sign("ES256", "ec", &claims);
+        let (signed, _) = good.rsplit_once('.').unwrap();
+        let zero = format!("{signed}.{}", encode([0; 64]));
+        assert_eq!(tokens.believe(&zero, now()).err(), Some(TokenFault::Signature));
+
+        let audiences = [
+            (json!([AUDIENCE, "https://id.example/userinfo"]), true),
+            (json!([AUDIENCE]), true),
+            (json!([AUDIENCE, "https://other.example"]), false),
+            (json!(["https://id.example/userinfo"]), false),
+            (json!([AUDIENCE, AUDIENCE]), false),
+        ];
+        for (aud, fine) in audiences {
+            let token = sign("ES256", "ec", &with(claims.clone(), json!({"aud": aud})));
+            assert_eq!(tokens.believe(&token, now()).is_ok(), fine, "{aud}");
+        }
+    }
+
+    #[test]
+    fn t_056_an_own_token_from_the_future_means_a_wrong_clock() {
+        for (ahead, fault) in
+            [(6, TokenFault::NotYet), (60, TokenFault::NotYet), (61, TokenFault::Clock)]
+        {
+            let change = json!({"iat": NOW_S + ahead, "exp": NOW_S + ahead + 600});
+            check(&own(&own_header(), &with(own_claims(), change)), fault);
+        }
+    }
+
+    #[test]
+    fn t_148_what_a_token_is_bound_to_is_read_strictly() {
+        let jkt = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+        let bound = |cnf: Value| own(&own_header(), &with(own_claims(), json!({"cnf": cnf})));
+        assert_eq!(believe(&bound(json!({"jkt": jkt}))).unwrap().bound.as_deref(), Some(jkt));
+        for cnf in [
+            json!({}),
+            json!({"jkt": 1}),
+            json!({"jkt": "short"}),
+            json!("x"),
+            json!([]),
+            json!({"x5t#S256": jkt}),
+            json!({"jkt": jkt, "jwk": {}}),
+        ] {
+            check(&bound(cnf), TokenFault::Claims);
+        }
     }
 }

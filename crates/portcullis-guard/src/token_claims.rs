@@ -1,10 +1,11 @@
 //! The claims of a token, with exact types.
-//! Never: a claim said twice, a number that is no whole number, or `roles`.
+//! Never: a claim said twice, a number that is no whole number, or a role nobody trusts.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use portcullis_model::limits::INTEGER_MAX;
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Nesting of claims nobody reads.
@@ -17,7 +18,8 @@ const ID_MAX_BYTES: usize = 128;
 /// What is read of a token. Other claims may be there and mean nothing.
 pub(crate) struct Claims {
     pub(crate) iss: String,
-    pub(crate) aud: String,
+    /// One or more, each once.
+    pub(crate) aud: Vec<String>,
     pub(crate) sub: String,
     pub(crate) sid: Option<String>,
     pub(crate) jti: Option<String>,
@@ -25,6 +27,9 @@ pub(crate) struct Claims {
     pub(crate) iat: i64,
     pub(crate) exp: i64,
     pub(crate) nbf: Option<i64>,
+    pub(crate) auth_time: Option<i64>,
+    /// Thumbprint of the key the token is bound to (`cnf.jkt`, RFC 9449 section 6.1).
+    pub(crate) jkt: Option<String>,
 }
 
 impl Claims {
@@ -49,6 +54,8 @@ impl Claims {
             iat: found.iat?,
             exp: found.exp?,
             nbf: found.nbf,
+            auth_time: found.auth_time,
+            jkt: found.cnf.map(|confirmation| confirmation.jkt),
         })
     }
 }
@@ -56,7 +63,7 @@ impl Claims {
 #[derive(Default)]
 struct Found {
     iss: Option<String>,
-    aud: Option<String>,
+    aud: Option<Vec<String>>,
     sub: Option<String>,
     sid: Option<String>,
     jti: Option<String>,
@@ -64,6 +71,15 @@ struct Found {
     iat: Option<i64>,
     exp: Option<i64>,
     nbf: Option<i64>,
+    auth_time: Option<i64>,
+    cnf: Option<Confirmation>,
+}
+
+/// `cnf`. Another kind of binding than to a key we can ask a proof of is refused with the token.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmation {
+    jkt: String,
 }
 
 struct ClaimsVisitor;
@@ -89,6 +105,8 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                 "iat" => found.iat = Some(moment(map.next_value()?)?),
                 "exp" => found.exp = Some(moment(map.next_value()?)?),
                 "nbf" => found.nbf = Some(moment(map.next_value()?)?),
+                "auth_time" => found.auth_time = Some(moment(map.next_value()?)?),
+                "cnf" => found.cnf = Some(map.next_value()?),
                 _ => map.next_value_seed(Unread { depth_left: DEPTH_MAX })?,
             }
             keys.insert(key)?;
@@ -118,34 +136,54 @@ impl Keys {
     }
 }
 
-/// `aud`: one string, or a list of exactly one; a token for others too is not for us.
+/// `aud`: one string, or a list; who may stand in it is judged later.
 struct Audience;
 
-impl<'de> DeserializeSeed<'de> for Audience {
-    type Value = String;
+/// Most audiences of one token.
+const AUDIENCES_MAX: usize = 8;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+impl<'de> DeserializeSeed<'de> for Audience {
+    type Value = Vec<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Audience {
-    type Value = String;
+    type Value = Vec<String>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("one audience")
+        formatter.write_str("one audience or a list")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
-        Ok(String::from(text))
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(vec![String::from(text)])
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<String, A::Error> {
-        match (items.next_element::<String>()?, items.next_element::<String>()?) {
-            (Some(only), None) => Ok(only),
-            (None, _) | (Some(_), Some(_)) => Err(A::Error::custom("not exactly one audience")),
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut audiences = Vec::new();
+        while let Some(audience) = items.next_element::<String>()? {
+            if audiences.len() >= AUDIENCES_MAX || audiences.contains(&audience) {
+                return Err(A::Error::custom("too many audiences, or one twice"));
+            }
+            audiences.push(audience);
         }
+        if audiences.is_empty() { Err(A::Error::custom("no audience")) } else { Ok(audiences) }
     }
+}
+
+/// The roles a claim lists, by the names of its members from the outside in.
+///
+/// The payload has been read before, so it is bounded. What is not a list of strings is no role.
+pub(crate) fn listed_roles(payload: &[u8], path: &[String]) -> Vec<String> {
+    let claims: Option<serde_json::Value> = serde_json::from_slice(payload).ok();
+    let mut found = claims.as_ref();
+    for name in path {
+        found = found.and_then(|value| value.get(name));
+    }
+    let listed = found.and_then(serde_json::Value::as_array).into_iter().flatten();
+    listed.filter_map(serde_json::Value::as_str).map(String::from).collect()
 }
 
 /// Walks over a claim nobody reads; it must still be sound, for others may read it.

@@ -34,6 +34,8 @@ fn issuer(issuer: &str, key_id: Option<&str>, key: IssuerKey) -> Issuer {
     Issuer {
         issuer: issuer.into(),
         audience: AUDIENCE.into(),
+        audience_beside: Vec::new(),
+        roles_claim: None,
         own: issuer == OWN,
         key_id: key_id.map(String::from),
         key,

@@ -3,11 +3,22 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::hmac;
-use aws_lc_rs::signature::{ED25519, ParsedPublicKey, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RsaPublicKeyComponents, UnparsedPublicKey,
+};
+use aws_lc_rs::{digest, hmac};
 use portcullis_model::Secret;
 
 use crate::gate::GateError;
+use crate::secret_strength::{check_secret, is_monotonous};
+
+/// Smallest RSA modulus: what identity providers use by default (RFC 7518 section 3.3).
+const RSA_MIN_BYTES: usize = 256;
+/// Largest RSA modulus: each doubling makes a forged token four times as dear to refuse.
+const RSA_MAX_BYTES: usize = 512;
+/// An uncompressed point on P-256.
+const P256_POINT_BYTES: usize = 65;
 
 /// Whose tokens are believed, and by which key.
 ///
@@ -18,14 +29,35 @@ pub struct Issuer {
     pub issuer: String,
     /// `aud`, exactly.
     pub audience: String,
+    /// What may stand in `aud` beside the audience, such as an identity provider's own address.
+    pub audience_beside: Vec<String>,
     /// Whether it is this server itself.
     ///
     /// Its tokens must name their type, key, session and user id.
     pub own: bool,
+    /// The claim that lists the user's roles, name by name from the outside in, when the issuer is
+    /// trusted to give them; `None`, and roles are this server's own.
+    pub roles_claim: Option<Vec<String>>,
     /// `kid` of the key; without one, a token may name any.
     pub key_id: Option<String>,
     /// The key, which fixes the algorithm.
     pub key: IssuerKey,
+}
+
+impl Issuer {
+    /// Another issuer, whose tokens are for us alone and give no roles.
+    #[must_use]
+    pub fn new(issuer: &str, audience: &str, key: IssuerKey) -> Self {
+        Self {
+            issuer: String::from(issuer),
+            audience: String::from(audience),
+            audience_beside: Vec::new(),
+            own: false,
+            roles_claim: None,
+            key_id: None,
+            key,
+        }
+    }
 }
 
 /// A key and, by its kind, the only algorithm it is for.
@@ -33,30 +65,50 @@ pub struct Issuer {
 pub enum IssuerKey {
     /// Ed25519 public key, the 32 bytes of RFC 8032; algorithm `EdDSA` (RFC 8037).
     EdDsaPublic(Vec<u8>),
+    /// P-256 public key, the 65 bytes of an uncompressed point; `ES256` (RFC 7518 section 3.4).
+    Es256Public(Vec<u8>),
+    /// RSA public key of 2048 to 4096 bits; algorithm `RS256` (RFC 7518 section 3.3).
+    Rs256Public {
+        /// The modulus, big-endian.
+        modulus: Vec<u8>,
+        /// The exponent, big-endian.
+        exponent: Vec<u8>,
+    },
     /// Shared secret of 32 bytes or more; algorithm `HS256` (RFC 7518 section 3.2).
     Hs256(Secret<Vec<u8>>),
 }
 
 /// The algorithms there are. `none` is not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Algorithm {
+pub enum Algorithm {
+    /// Ed25519.
     EdDsa,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// RSA PKCS#1 v1.5 with SHA-256.
+    Rs256,
+    /// HMAC with SHA-256.
     Hs256,
 }
 
 impl Algorithm {
-    pub(crate) const ALL: [Self; 2] = [Self::EdDsa, Self::Hs256];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::EdDsa, Self::Es256, Self::Rs256, Self::Hs256];
 
-    pub(crate) fn name(self) -> &'static str {
+    /// The name in `alg` (RFC 7518 section 3.1).
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::EdDsa => "EdDSA",
+            Self::Es256 => "ES256",
+            Self::Rs256 => "RS256",
             Self::Hs256 => "HS256",
         }
     }
 }
 
 enum Verifier {
-    EdDsa(Box<ParsedPublicKey>),
+    Public(Algorithm, Box<ParsedPublicKey>),
     Hs256(Box<hmac::Key>),
 }
 
@@ -64,7 +116,11 @@ enum Verifier {
 pub(crate) struct TokenKey {
     pub(crate) issuer: Arc<str>,
     pub(crate) audience: String,
+    pub(crate) audience_beside: Vec<String>,
     pub(crate) own: bool,
+    pub(crate) roles_claim: Option<Vec<String>>,
+    /// Tells this key from every other, also from one of the same key id.
+    pub(crate) mark: u64,
     key_id: Option<String>,
     verifier: Verifier,
 }
@@ -72,46 +128,34 @@ pub(crate) struct TokenKey {
 impl TokenKey {
     pub(crate) fn build(issuer: Issuer) -> Result<Self, GateError> {
         let refuse = |why| GateError::Issuer { issuer: issuer.issuer.clone(), why };
-        if !is_name(&issuer.issuer) || !is_name(&issuer.audience) {
+        let names = [&issuer.issuer, &issuer.audience].into_iter().chain(&issuer.audience_beside);
+        if !names.into_iter().all(|name| is_name(name)) {
             return Err(refuse("issuer and audience must be 1 to 255 characters, none of control"));
         }
         if !issuer.key_id.as_deref().is_none_or(is_key_id) {
-            return Err(refuse("the key id must be 1 to 64 of A-Z a-z 0-9 _ . -"));
+            return Err(refuse("the key id must be 1 to 64 of A-Z a-z 0-9 _ . - or base64"));
         }
-        let verifier = match &issuer.key {
-            IssuerKey::EdDsaPublic(bytes) => {
-                if bytes.len() != 32 || is_monotonous(bytes, 8) {
-                    return Err(refuse("an Ed25519 public key is its 32 raw bytes"));
-                }
-                let key = UnparsedPublicKey::new(&ED25519, bytes).parse();
-                let key = key.map_err(|_| refuse("the Ed25519 public key is no valid one"))?;
-                Verifier::EdDsa(Box::new(key))
-            }
-            IssuerKey::Hs256(secret) => {
-                let issuer = issuer.issuer.clone();
-                check_secret(secret.expose())
-                    .map_err(|why| GateError::WeakSecret { issuer, why })?;
-                let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
-                Verifier::Hs256(Box::new(key))
-            }
-        };
-        if issuer.own && (issuer.key_id.is_none() || matches!(verifier, Verifier::Hs256(_))) {
+        let verifier = Verifier::build(&issuer)?;
+        if issuer.own && (issuer.key_id.is_none() || verifier.algorithm() != Algorithm::EdDsa) {
             return Err(refuse("this server's own tokens need an Ed25519 key with a key id"));
         }
+        if issuer.own && issuer.roles_claim.is_some() {
+            return Err(refuse("roles never come from this server's own tokens"));
+        }
         Ok(Self {
+            mark: mark(&issuer),
             issuer: Arc::from(issuer.issuer),
             audience: issuer.audience,
+            audience_beside: issuer.audience_beside,
             own: issuer.own,
+            roles_claim: issuer.roles_claim,
             key_id: issuer.key_id,
             verifier,
         })
     }
 
     pub(crate) fn algorithm(&self) -> Algorithm {
-        match self.verifier {
-            Verifier::EdDsa(_) => Algorithm::EdDsa,
-            Verifier::Hs256(_) => Algorithm::Hs256,
-        }
+        self.verifier.algorithm()
     }
 
     pub(crate) fn key_id(&self) -> Option<&str> {
@@ -127,13 +171,16 @@ impl TokenKey {
         }
     }
 
-    /// Verifies with aws-lc-rs itself: Ed25519 (strict about `S`, so no second spelling of a
-    /// signature passes) or HMAC-SHA256 in constant time. A JWT library would bring a header
-    /// parser and claim defaults of its own to keep in check and would add nothing.
+    /// Verifies with aws-lc-rs itself, which is strict about the length of every signature and,
+    /// for Ed25519, about `S`; HMAC in constant time. A JWT library would bring a header parser
+    /// and claim defaults of its own to keep in check and would add nothing.
     pub(crate) fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
         match &self.verifier {
-            Verifier::EdDsa(key) => {
+            Verifier::Public(Algorithm::EdDsa | Algorithm::Es256, key) => {
                 signature.len() == 64 && key.verify_sig(signed, signature).is_ok()
+            }
+            Verifier::Public(_, key) => {
+                signature.len() <= RSA_MAX_BYTES && key.verify_sig(signed, signature).is_ok()
             }
             Verifier::Hs256(key) => {
                 signature.len() == 32 && hmac::verify(key, signed, signature).is_ok()
@@ -142,77 +189,95 @@ impl TokenKey {
     }
 }
 
+impl Verifier {
+    fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Public(algorithm, _) => *algorithm,
+            Self::Hs256(_) => Algorithm::Hs256,
+        }
+    }
+
+    fn build(issuer: &Issuer) -> Result<Self, GateError> {
+        let refuse = |why| GateError::Issuer { issuer: issuer.issuer.clone(), why };
+        let public = |algorithm, key| Self::Public(algorithm, Box::new(key));
+        match &issuer.key {
+            IssuerKey::EdDsaPublic(bytes) => {
+                if bytes.len() != 32 || is_monotonous(bytes, 8) {
+                    return Err(refuse("an Ed25519 public key is its 32 raw bytes"));
+                }
+                let key = UnparsedPublicKey::new(&ED25519, bytes).parse();
+                let key = key.map_err(|_| refuse("the Ed25519 public key is no valid one"))?;
+                Ok(public(Algorithm::EdDsa, key))
+            }
+            IssuerKey::Es256Public(bytes) => {
+                if bytes.len() != P256_POINT_BYTES || bytes.first() != Some(&4) {
+                    return Err(refuse("a P-256 public key is an uncompressed point of 65 bytes"));
+                }
+                let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, bytes).parse();
+                let key =
+                    key.map_err(|_| refuse("the P-256 public key is no point on the curve"))?;
+                Ok(public(Algorithm::Es256, key))
+            }
+            IssuerKey::Rs256Public { modulus, exponent } => {
+                rsa_key(modulus, exponent).map(|key| public(Algorithm::Rs256, key)).map_err(refuse)
+            }
+            IssuerKey::Hs256(secret) => {
+                let issuer = issuer.issuer.clone();
+                check_secret(secret.expose())
+                    .map_err(|why| GateError::WeakSecret { issuer, why })?;
+                let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
+                Ok(Self::Hs256(Box::new(key)))
+            }
+        }
+    }
+}
+
+fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Result<ParsedPublicKey, &'static str> {
+    if !(RSA_MIN_BYTES..=RSA_MAX_BYTES).contains(&modulus.len()) || modulus.first() == Some(&0) {
+        return Err("an RSA key has 2048 to 4096 bits");
+    }
+    let odd = exponent.last().is_some_and(|last| last % 2 == 1);
+    // 3 and its like have been the way into signature checks that were not exact.
+    if exponent.len() < 3 || exponent.len() > 4 || exponent.first() == Some(&0) || !odd {
+        return Err("an RSA key has an odd exponent of 65537 or more");
+    }
+    let components = RsaPublicKeyComponents { n: modulus, e: exponent };
+    let key = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256);
+    key.map_err(|_| "the RSA key is no valid one")
+}
+
+/// Digest of all that makes a key what it is, cut to 64 bits.
+fn mark(issuer: &Issuer) -> u64 {
+    let mut context = digest::Context::new(&digest::SHA256);
+    let mut part = |bytes: &[u8]| {
+        context.update(&(bytes.len() as u64).to_be_bytes());
+        context.update(bytes);
+    };
+    part(issuer.issuer.as_bytes());
+    part(issuer.key_id.as_deref().unwrap_or_default().as_bytes());
+    match &issuer.key {
+        IssuerKey::EdDsaPublic(bytes) | IssuerKey::Es256Public(bytes) => part(bytes),
+        IssuerKey::Rs256Public { modulus, exponent } => {
+            part(modulus);
+            part(exponent);
+        }
+        IssuerKey::Hs256(secret) => part(secret.expose()),
+    }
+    let sum = context.finish();
+    sum.as_ref().iter().take(8).fold(0, |mark, byte| (mark << 8) | u64::from(*byte))
+}
+
 /// An issuer, audience or subject: 1 to 255 characters, none of control.
 pub(crate) fn is_name(text: &str) -> bool {
     (1..=255).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
-/// `kid`: a plain word, so that whatever looks it up cannot be steered by it.
+/// `kid`: a plain word or base64, so that whatever looks it up cannot be steered by it.
 pub(crate) fn is_key_id(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    (1..=64).contains(&text.len()) && text.bytes().all(plain)
-}
-
-/// Words of secrets that ship in examples, tutorials and cracking lists.
-const PLACEHOLDERS: [&[u8]; 16] = [
-    b"secret",
-    b"changeme",
-    b"change-me",
-    b"change_me",
-    b"change this",
-    b"password",
-    b"passw0rd",
-    b"p@ssw0rd",
-    b"example",
-    b"default",
-    b"placeholder",
-    b"letmein",
-    b"qwerty",
-    b"jwt-key",
-    b"jwt_key",
-    b"keyboard cat",
-];
-
-/// Refuses what can be guessed: RFC 7518 section 3.2 asks for as many bits as the hash has.
-fn check_secret(secret: &[u8]) -> Result<(), &'static str> {
-    if secret.len() < 32 {
-        return Err("has fewer than 32 bytes");
-    }
-    if is_monotonous(secret, 10) {
-        return Err("has too few different bytes");
-    }
-    if repeats(secret) {
-        return Err("repeats itself");
-    }
-    if counts(secret) {
-        return Err("is little more than a row of neighbours");
-    }
-    let text = secret.to_ascii_lowercase();
-    let holds = |word: &&[u8]| text.windows(word.len()).any(|part| part == *word);
-    if PLACEHOLDERS.iter().any(holds) {
-        return Err("holds a well-known word");
-    }
-    Ok(())
-}
-
-fn is_monotonous(bytes: &[u8], distinct_min: usize) -> bool {
-    let mut seen = bytes.to_vec();
-    seen.sort_unstable();
-    seen.dedup();
-    seen.len() < distinct_min
-}
-
-/// A short piece said over and over is as weak as the piece.
-fn repeats(bytes: &[u8]) -> bool {
-    let shifted = |period: usize| bytes.iter().zip(bytes.iter().skip(period)).all(|(a, b)| a == b);
-    (1..=bytes.len() / 2).any(shifted)
-}
-
-/// `abcdefgh…`, `12345…`, 0 1 2 3: half of the bytes or more follow the one before.
-fn counts(bytes: &[u8]) -> bool {
-    let pairs = bytes.iter().zip(bytes.iter().skip(1));
-    let rows = pairs.filter(|(a, b)| a.abs_diff(**b) == 1).count();
-    rows * 2 >= bytes.len()
+    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    let one_kind = text.bytes().all(plain) || text.bytes().all(base64);
+    (1..=64).contains(&text.len()) && one_kind
 }
 
 #[cfg(test)]
@@ -222,7 +287,9 @@ mod tests {
 
     fn build(own: bool, key_id: Option<&str>, key: IssuerKey) -> Result<TokenKey, GateError> {
         let (issuer, audience) = (String::from("https://id.example"), String::from("portcullis"));
-        TokenKey::build(Issuer { issuer, audience, own, key_id: key_id.map(String::from), key })
+        let (audience_beside, roles_claim) = (Vec::new(), None);
+        let key_id = key_id.map(String::from);
+        TokenKey::build(Issuer { issuer, audience, audience_beside, own, roles_claim, key_id, key })
     }
 
     #[test]

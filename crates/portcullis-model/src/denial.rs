@@ -32,8 +32,20 @@ pub enum TokenFault {
     Lifetime,
     /// The user does not exist any more or is disabled.
     User,
-    /// Issued before the user's tokens were revoked.
+    /// Issued before the user's tokens were revoked, or revoked itself.
     Revoked,
+    /// Its session is over, or never was.
+    Session,
+    /// This server's own token, from a time that has not come: some clock here is wrong.
+    Clock,
+    /// A ticket nobody was given, that is too old, or is shown by another page.
+    Ticket,
+    /// A one-time credential that was used before.
+    Used,
+    /// Bound to a key of its client, and shown without proof of that key.
+    Bound,
+    /// The proof of the client's key is not one, or is another's or an old one (RFC 9449).
+    Proof,
 }
 
 impl TokenFault {
@@ -55,6 +67,12 @@ impl TokenFault {
             Self::Lifetime => "lifetime",
             Self::User => "user",
             Self::Revoked => "revoked",
+            Self::Session => "session",
+            Self::Clock => "clock_skew",
+            Self::Ticket => "ticket",
+            Self::Used => "used_before",
+            Self::Bound => "bound",
+            Self::Proof => "proof",
         }
     }
 }
@@ -164,8 +182,18 @@ pub enum Denial {
     // Who.
     /// A token or ticket is not believed.
     Token(TokenFault),
-    /// The session behind an open connection has ended.
-    SessionEnded,
+    /// A token that was to prolong an open connection is not believed; the connection goes on.
+    Renewal(TokenFault),
+    /// The session behind an open connection has ended; the word says how.
+    SessionEnded(&'static str),
+    /// Nobody could confirm for too long that what is known of users still holds.
+    AuthorityUnconfirmed,
+    /// The proof of the client's key needs a nonce of this server first (RFC 9449 section 8).
+    NonceNeeded,
+    /// The password is right, and the account asks for a one-time code as well.
+    TotpRequired,
+    /// The act needs a log-in that is not long ago.
+    ReauthRequired,
     /// Wrong user name or password, in whatever combination; the peer never learns which.
     Login {
         /// For the operator: `unknown_user`, `wrong_password` or `disabled`.
@@ -234,7 +262,7 @@ impl Denial {
             | Self::RequestRate { retry_after_ms }
             | Self::LoginRate { retry_after_ms }
             | Self::MessageRate { retry_after_ms, .. } => Some(*retry_after_ms),
-            Self::Busy | Self::Draining => Some(30_000),
+            Self::Busy | Self::Draining | Self::AuthorityUnconfirmed => Some(30_000),
             Self::Overloaded => Some(5_000),
             _ => None,
         }
@@ -272,8 +300,9 @@ impl Denial {
             | Self::RoomLimit(word)
             | Self::SessionUnknown(word)
             | Self::Polling(word)
+            | Self::SessionEnded(word)
             | Self::Internal(word) => word,
-            Self::Token(fault) => fault.name(),
+            Self::Token(fault) | Self::Renewal(fault) => fault.name(),
             Self::Login { reason, .. } => reason,
             Self::MessageRate { rule, .. } | Self::Schema { rule, .. } => rule,
             _ => self.answer().rule,
@@ -311,7 +340,7 @@ mod tests {
             (Denial::Forbidden("x"), "forbidden", 403),
             (Denial::TooLarge, "too_large", 413),
             (Denial::Busy, "server_busy", 503),
-            (Denial::SessionEnded, "session_ended", 401),
+            (Denial::SessionEnded("expired"), "session_ended", 401),
             (Denial::Token(TokenFault::Missing), "unauthorized", 401),
         ];
         for (denial, code, status) in cases {

@@ -62,9 +62,15 @@ impl Denial {
     /// The rows of peers that are let in: who they are, what they ask, what fails here.
     fn acting_answer(&self) -> Answer {
         match self {
-            Self::Token(_) | Self::SessionEnded | Self::Login { .. } | Self::UserConnections => {
-                self.identity_answer()
-            }
+            Self::Token(_)
+            | Self::Renewal(_)
+            | Self::SessionEnded(_)
+            | Self::AuthorityUnconfirmed
+            | Self::NonceNeeded
+            | Self::TotpRequired
+            | Self::ReauthRequired
+            | Self::Login { .. }
+            | Self::UserConnections => self.identity_answer(),
             Self::EventUnknown
             | Self::MessageRate { .. }
             | Self::PayloadTooLarge
@@ -254,42 +260,6 @@ impl Denial {
         }
     }
 
-    fn identity_answer(&self) -> Answer {
-        let row = |code, message, status, close, event, rule| {
-            let closed_by = ClosedBy::Code(close);
-            Answer {
-                code,
-                message,
-                status,
-                closed_by,
-                event,
-                rule,
-                severity: WARNING,
-                strike: true,
-            }
-        };
-        match self {
-            Self::SessionEnded => Answer {
-                severity: INFO,
-                strike: false,
-                ..row("session_ended", "Session ended", 401, 4401, "session_expired", "session")
-            },
-            Self::Login { .. } => {
-                let message = "Wrong user name or password";
-                row("unauthorized", message, 401, 4401, "authn_login_fail", "login")
-            }
-            Self::UserConnections => row(
-                "connection_limit",
-                "Too many connections",
-                429,
-                1008,
-                "excess_sessions_exceeded",
-                "connections_per_user",
-            ),
-            _ => row("unauthorized", "unauthorized", 401, 4401, "authn_login_fail", "token"),
-        }
-    }
-
     fn message_answer(&self) -> Answer {
         let row = answered;
         let invalid = "input_validation_fail";
@@ -385,7 +355,7 @@ impl Denial {
 }
 
 /// The row of a refusal that answers a message and lets the connection go on.
-fn answered(
+pub(crate) fn answered(
     code: &'static str,
     message: &'static str,
     status: u16,

@@ -7,6 +7,7 @@ mod role; // what a user may do at all
 mod denial; // every way a peer can be refused
 mod answer; // what a refusal says and how much it matters
 mod denial_answer; // the row of each refusal
+mod denial_identity; // the rows about who somebody is
 pub mod limits; // hard limits no configuration can lift
 mod secret; // values that cannot be printed
 mod clock; // what time it is, as a value handed down
@@ -16,7 +17,5 @@ pub use clock::{Clock, Now, SystemClock};
 pub use denial::{Denial, TokenFault};
 pub use id::{ConnectionId, IdError, MessageId, Mid, Reference, RoomId, SessionId, UserId};
 pub use namespace::Namespace;
-pub use role::{
-    CUSTOM_ROLES_MAX, ROLE_NAME_MAX_BYTES, Role, RoleError, RoleTable, Roles,
-};
+pub use role::{CUSTOM_ROLES_MAX, ROLE_NAME_MAX_BYTES, Role, RoleError, RoleTable, Roles};
 pub use secret::Secret;

@@ -56,15 +56,26 @@ pub enum RoleError {
 /// The number of a role is its place; whoever stores roles keeps names and numbers together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoleTable {
-    custom: Vec<Arc<str>>,
+    custom: Vec<(u8, Arc<str>)>,
 }
 
 impl RoleTable {
-    /// Adds a role and gives it the next number.
+    /// Adds a role and gives it the first free number.
     ///
     /// # Errors
     /// [`RoleError`] when the name is no name or is taken, or the table is full.
     pub fn define(&mut self, name: &str) -> Result<Role, RoleError> {
+        let taken = |number: &u8| self.custom.iter().any(|(known, _)| known == number);
+        let free = (0..CUSTOM_ROLES_MAX as u8).find(|number| !taken(number));
+        // A fault of the name is told even when the table is full.
+        self.define_as(free.unwrap_or(u8::MAX), name)
+    }
+
+    /// Adds a role under the number it is stored by.
+    ///
+    /// # Errors
+    /// [`RoleError`] when the name is no name, either is taken, or the number is 24 or more.
+    pub fn define_as(&mut self, number: u8, name: &str) -> Result<Role, RoleError> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let starts = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
         let fits = name.len() <= ROLE_NAME_MAX_BYTES
@@ -75,11 +86,13 @@ impl RoleTable {
         if self.parse(name).is_some() {
             return Err(RoleError::Taken);
         }
-        let number = u8::try_from(self.custom.len()).map_err(|_| RoleError::TooMany)?;
-        if self.custom.len() >= CUSTOM_ROLES_MAX {
+        if usize::from(number) >= CUSTOM_ROLES_MAX {
             return Err(RoleError::TooMany);
         }
-        self.custom.push(Arc::from(name));
+        if self.custom.iter().any(|(known, _)| *known == number) {
+            return Err(RoleError::Taken);
+        }
+        self.custom.push((number, Arc::from(name)));
         Ok(Role::Custom(number))
     }
 
@@ -89,20 +102,23 @@ impl RoleTable {
         self.all().find(|role| self.name(*role) == name)
     }
 
-    /// The name used on the wire, in the log and in the configuration; "" for no role of this table.
+    /// The name on the wire, in the log and in the configuration; "" for no role of this table.
     #[must_use]
     pub fn name(&self, role: Role) -> &str {
         match role {
             Role::Admin => "admin",
             Role::Moderator => "moderator",
             Role::User => "user",
-            Role::Custom(number) => self.custom.get(usize::from(number)).map_or("", |name| name),
+            Role::Custom(number) => {
+                let found = self.custom.iter().find(|(known, _)| *known == number);
+                found.map_or("", |(_, name)| name)
+            }
         }
     }
 
     /// All roles: the built-in ones, strongest first, then the operator's.
     pub fn all(&self) -> impl Iterator<Item = Role> {
-        let custom = (0..CUSTOM_ROLES_MAX as u8).take(self.custom.len()).map(Role::Custom);
+        let custom = self.custom.iter().map(|(number, _)| Role::Custom(*number));
         Role::BUILT_IN.into_iter().chain(custom)
     }
 
@@ -198,6 +214,12 @@ mod tests {
             let role = table.define(&format!("r{number}")).unwrap();
             assert_eq!(role, Role::Custom(u8::try_from(number).unwrap()));
         }
+        let mut sparse = RoleTable::default();
+        assert_eq!(sparse.define_as(7, "seven"), Ok(Role::Custom(7)));
+        assert_eq!(sparse.define_as(7, "eight"), Err(RoleError::Taken));
+        assert_eq!(sparse.define_as(24, "eight"), Err(RoleError::TooMany));
+        assert_eq!(sparse.define("zero"), Ok(Role::Custom(0)));
+        assert_eq!(sparse.names(Roles::NONE.with(Role::Custom(7))), ["seven"]);
         assert_eq!(table.define("r5"), Err(RoleError::Taken));
         assert_eq!(table.define("one-more"), Err(RoleError::TooMany));
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_audit::Audit;
-use portcullis_guard::{Credential, Gate, Verified};
+use portcullis_guard::{Credential, Gate, ProofAsk, TICKET_PREFIX, User, Verified};
 use portcullis_model::{Denial, Now, Secret, TokenFault};
 use serde::Serialize;
 
@@ -20,14 +20,35 @@ pub enum Method {
     Post,
 }
 
+impl Method {
+    /// As it stands in a request.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
 /// A request that passed door 1, with its whole body.
 pub struct ApiRequest {
     /// The client's address.
     pub client: IpAddr,
     /// The page that asks, if a browser said so; it is on the allowlist.
     pub origin: Option<Arc<str>>,
-    /// The credential of the `Authorization` header, not yet verified.
+    /// The method.
+    pub method: Method,
+    /// The route's path.
+    pub path: &'static str,
+    /// The token of `Authorization: Bearer`, not yet verified.
     pub bearer: Option<Secret<String>>,
+    /// The token of `Authorization: DPoP`, not yet verified.
+    pub bound: Option<Secret<String>>,
+    /// The proof of the client's key in the header `DPoP`, not yet verified.
+    pub proof: Option<Secret<String>>,
+    /// What the client says it is, cut to 256 bytes; for people to recognise a device by.
+    pub user_agent: String,
     /// The `Cookie` header, as it came.
     pub cookie: Option<String>,
     /// The body, at most `Options::body_max_bytes`; JSON by its media type for a POST.
@@ -41,13 +62,55 @@ pub struct ApiRequest {
 }
 
 impl ApiRequest {
-    /// Whom the request's bearer token stands for.
+    /// Whom the request's token stands for: known, not barred, nothing of it withdrawn.
+    ///
+    /// A token bound to a key needs the proof of that key beside it (RFC 9449).
     ///
     /// # Errors
-    /// [`Denial::Token`] when there is none, or it is not believed.
+    /// [`Denial::Token`] when there is none, or it is not believed; [`Denial::NonceNeeded`].
+    pub fn authenticated(&self) -> Result<(Verified, Arc<User>), Denial> {
+        let verified = self.verified()?;
+        let user = self.gate.identify(&verified, self.now)?;
+        Ok((verified, user))
+    }
+
+    /// Whom the request's token says it stands for, whatever became of them since.
+    ///
+    /// # Errors
+    /// As [`ApiRequest::authenticated`].
     pub fn verified(&self) -> Result<Verified, Denial> {
-        let bearer = self.bearer.as_ref().ok_or(Denial::Token(TokenFault::Missing))?;
-        self.gate.verify(Credential::Bearer(bearer.expose()), self.now)
+        match (&self.bearer, &self.bound) {
+            // A ticket opens sockets and nothing else.
+            (Some(bearer), _) if bearer.expose().starts_with(TICKET_PREFIX) => {
+                Err(Denial::Token(TokenFault::Type))
+            }
+            (Some(bearer), _) => {
+                let credential = Credential::Bearer(bearer.expose());
+                self.gate.verify(credential, self.origin.as_deref(), self.now)
+            }
+            (None, Some(bound)) => {
+                let ask = self.proof_ask(Some(bound.expose()))?;
+                self.gate.verify_bound(&ask, self.now)
+            }
+            (None, None) => Err(Denial::Token(TokenFault::Missing)),
+        }
+    }
+
+    /// The key the request proves, when it carries a proof; an uncompressed P-256 point.
+    ///
+    /// # Errors
+    /// [`Denial::Token`] when the proof is not one, [`Denial::NonceNeeded`].
+    pub fn proven_key(&self) -> Result<Option<Vec<u8>>, Denial> {
+        match &self.proof {
+            Some(_) => self.gate.prove(&self.proof_ask(None)?, self.now).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn proof_ask<'a>(&'a self, token: Option<&'a str>) -> Result<ProofAsk<'a>, Denial> {
+        let proof = self.proof.as_ref().ok_or(Denial::Token(TokenFault::Proof))?;
+        let method = self.method.name();
+        Ok(ProofAsk { proof: proof.expose(), method, path: self.path, token })
     }
 }
 

@@ -1,16 +1,18 @@
 //! What a product registers before the start.
 //! Never: changed once the server runs.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_audit::Audit;
-use portcullis_guard::{Event, Gate, GateError, Permit, User, Verified};
+use portcullis_guard::{Declared, Event, Gate, GateError, Permit, User, Verified};
 use portcullis_model::{Clock, Denial, RoomId};
 use tokio::sync::mpsc;
 
 use crate::api::{ApiRequest, ApiResponse, Method, Page, Route};
-use crate::context::{Context, Reply};
+use crate::auth_refresh::AuthRefresh;
+use crate::context::{Context, Reply, Surroundings};
 use crate::hub::{Batch, Hub};
 use crate::namespace::{HookFuture, NamespaceBuilder, NamespaceTable};
 use crate::options::Options;
@@ -18,6 +20,8 @@ use crate::raw_engine::{EngineMessage, RawEngine};
 use crate::running::{Running, ServerError};
 
 type VerifiedHook = Box<dyn Fn(Verified) -> HookFuture + Send + Sync>;
+type KeyHook = Box<dyn Fn(Arc<Surroundings>) -> HookFuture + Send + Sync>;
+type ChoreFuture = Pin<Box<dyn Future<Output = ()>>>;
 type UnwatchHook = Box<dyn Fn(&Hub, RoomId, Arc<User>) + Send + Sync>;
 
 /// Everything registered, as every shard shares it.
@@ -27,7 +31,17 @@ pub(crate) struct Registered {
     pub(crate) pages: Vec<Page>,
     pub(crate) connect: Option<VerifiedHook>,
     pub(crate) unwatch: Option<UnwatchHook>,
+    pub(crate) unknown_key: Option<KeyHook>,
+    pub(crate) chores: Vec<Chore>,
+    /// Declared when the server starts, unless it asks for no credential.
+    pub(crate) auth_refresh: Option<Declared<AuthRefresh>>,
     pub(crate) engine: Option<RawEngine>,
+}
+
+/// What is done again and again while the server runs.
+pub(crate) struct Chore {
+    pub(crate) every_ms: u64,
+    pub(crate) act: Box<dyn Fn(Arc<Surroundings>) -> ChoreFuture + Send + Sync>,
 }
 
 /// A server that is not started yet.
@@ -52,6 +66,9 @@ impl Builder {
             pages: Vec::new(),
             connect: None,
             unwatch: None,
+            unknown_key: None,
+            chores: Vec::new(),
+            auth_refresh: None,
             engine: None,
         };
         Self { options, gate, audit, clock, registered, hub, inboxes }
@@ -104,6 +121,28 @@ impl Builder {
             Some(Box::new(move |verified| -> HookFuture { Box::pin(hook(verified)) }));
     }
 
+    /// Runs when a token names a key nobody knows; after it, the token is looked at once more.
+    ///
+    /// The hook bounds how often it looks for new keys: anybody can name one.
+    pub fn on_unknown_key<H, F>(&mut self, hook: H)
+    where
+        H: Fn(Arc<Surroundings>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), Denial>> + 'static,
+    {
+        self.registered.unknown_key =
+            Some(Box::new(move |around| -> HookFuture { Box::pin(hook(around)) }));
+    }
+
+    /// Does something again and again while the server runs: `every_ms` after it was done last.
+    pub fn every<H, F>(&mut self, every_ms: u64, act: H)
+    where
+        H: Fn(Arc<Surroundings>) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + 'static,
+    {
+        let act = Box::new(move |around| -> ChoreFuture { Box::pin(act(around)) });
+        self.registered.chores.push(Chore { every_ms: every_ms.max(1), act });
+    }
+
     /// Runs when the last live connection of a user stops hearing a room by disconnecting.
     pub fn on_unwatch<H>(&mut self, hook: H)
     where
@@ -131,6 +170,12 @@ impl Builder {
     #[must_use]
     pub fn hub(&self) -> Hub {
         self.hub.clone()
+    }
+
+    /// The methods and paths of all routes, in the order they were added.
+    #[must_use]
+    pub fn routes(&self) -> Vec<(Method, &'static str)> {
+        self.registered.routes.iter().map(|route| (route.method, route.path)).collect()
     }
 
     /// Binds the listeners and starts the shards.

@@ -4,12 +4,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use portcullis_guard::{Caller, Cookies, Credential, Principal, Return, Verified, read_return};
+use portcullis_guard::{Caller, Principal, Return, read_return};
 use portcullis_model::limits::NAMESPACES_PER_CONNECTION_MAX;
-use portcullis_model::{ClosedBy, Denial, Namespace, Now, Secret, TokenFault, UserId};
+use portcullis_model::{ClosedBy, Denial, Namespace, Now, TokenFault};
 use portcullis_wire::websocket::{Opcode, frame};
 use portcullis_wire::{plain, socketio};
 
+use crate::connect_identity::{Identity, shows_ticket};
 use crate::connect_job::{Connecting, Entry};
 use crate::connection::End;
 use crate::connection_task::ConnectionTask;
@@ -17,16 +18,6 @@ use crate::frame::Form;
 use crate::options::ConnectAnswer;
 use crate::random::random_id;
 use crate::socket::{Socket, SocketId};
-
-/// Who asks to come in, as far as it is proven at once.
-enum Identity {
-    /// A token is believed.
-    Verified(Verified),
-    /// No credential is asked for, and none was shown.
-    Anonymous(UserId),
-    /// Who is signed in already, by the credential of the request that opened the connection.
-    Known,
-}
 
 impl ConnectionTask {
     pub(crate) fn connect_packet(&mut self, name: &str, payload: Option<&str>, now: Now) {
@@ -43,7 +34,7 @@ impl ConnectionTask {
             self.connection.end(End::Refused(Denial::Sequence("namespaces")));
             return;
         }
-        self.start_connect(Entry { namespace, rule, payload: None }, payload, now);
+        self.start_connect(Entry { namespace, rule, payload: None, used_up: false }, payload, now);
     }
 
     fn unknown_namespace(&mut self, name: &str, now: Now) {
@@ -77,8 +68,14 @@ impl ConnectionTask {
     pub(crate) fn start_connect(&mut self, mut entry: Entry, payload: Option<&str>, now: Now) {
         let identity = match self.identity(payload, now) {
             Ok(identity) => identity,
+            Err(Denial::Token(TokenFault::Key)) if self.may_learn_keys() => {
+                let future = self.learn_keys(payload);
+                let back = read_return(payload);
+                return self.start_connecting(Connecting::User { entry, back, future }, now);
+            }
             Err(denial) => return self.connect_refused(&entry, &denial, now),
         };
+        entry.used_up = shows_ticket(payload);
         let back = match &identity {
             Identity::Verified(_) | Identity::Known => read_return(payload),
             Identity::Anonymous(_) => {
@@ -89,61 +86,18 @@ impl ConnectionTask {
         if let Some(caller) = self.connection.caller() {
             return self.connect_further(entry, back, &caller, &identity, now);
         }
-        let gate = &self.shard.gate;
-        let registered = &self.shard.registered;
-        let hook = match (&identity, &registered.connect) {
-            (Identity::Verified(verified), Some(hook)) => {
-                let known = gate.directory().user(&verified.user).is_some();
-                (!known && !verified.own).then(|| hook(verified.clone()))
-            }
-            (Identity::Verified(_) | Identity::Anonymous(_) | Identity::Known, _) => None,
+        let outcome = match identity {
+            Identity::Verified(verified) => match self.shard.product_of(&verified) {
+                Some(hook) => {
+                    let future = self.shard.authenticate_later(hook, *verified);
+                    return self.start_connecting(Connecting::User { entry, back, future }, now);
+                }
+                None => self.shard.gate.authenticate(*verified, now),
+            },
+            Identity::Anonymous(user) => self.shard.gate.authenticate_anonymous(user, now),
+            Identity::Known => Err(Denial::Token(TokenFault::Missing)),
         };
-        let Some(hook) = hook else {
-            let outcome = match identity {
-                Identity::Verified(verified) => gate.authenticate(verified, now),
-                Identity::Anonymous(user) => gate.authenticate_anonymous(user, now),
-                Identity::Known => Err(Denial::Token(TokenFault::Missing)),
-            };
-            return self.authenticated(entry, back, outcome, now);
-        };
-        let Identity::Verified(verified) = identity else { return };
-        let (gate, clock) = (gate.clone(), self.shard.clock.clone());
-        let future = Box::pin(async move {
-            hook.await?;
-            gate.authenticate(verified, clock.now())
-        });
-        self.start_connecting(Connecting::User { entry, back, future }, now);
-    }
-
-    fn identity(&self, payload: Option<&str>, now: Now) -> Result<Identity, Denial> {
-        let gate = &self.shard.gate;
-        let danger = gate.options().danger;
-        if danger.anonymous && self.bearer().is_none() {
-            if let Some(payload) = payload {
-                portcullis_guard::json::scan(payload)?;
-            }
-            let user = UserId::parse(&random_id::<15>()?);
-            return user.map(Identity::Anonymous).map_err(|_| Denial::Internal("user_id"));
-        }
-        match self.verify(payload, now) {
-            Err(Denial::Token(TokenFault::Missing)) if self.signed_in_by_header => {
-                Ok(Identity::Known)
-            }
-            outcome => outcome.map(Identity::Verified),
-        }
-    }
-
-    fn verify(&self, payload: Option<&str>, now: Now) -> Result<Verified, Denial> {
-        let credential = match (self.bearer(), self.cookies) {
-            (Some(bearer), _) => Credential::Both { bearer: bearer.expose(), payload },
-            (None, Cookies::Some) => Credential::PayloadBesideCookies(payload),
-            (None, Cookies::None) => Credential::Payload(payload),
-        };
-        self.shard.gate.verify(credential, now)
-    }
-
-    fn bearer(&self) -> Option<&Secret<String>> {
-        self.before.as_ref()?.bearer.as_ref()
+        self.authenticated(entry, back, outcome, now);
     }
 
     fn take_plain_connect_id(&mut self) -> Option<String> {
@@ -192,11 +146,14 @@ impl ConnectionTask {
         if let Some(slot) = &mut self.slot {
             slot.authenticated();
         }
-        let caller = Rc::new(Caller::new(principal));
+        let Ok(nonce) = random_id::<16>() else {
+            return self.connect_refused(&entry, &Denial::Internal("randomness"), now);
+        };
+        let caller = Rc::new(Caller::new(principal, &nonce));
         let user = caller.principal.user().id.clone();
         *self.connection.caller.borrow_mut() = Some(caller);
-        // The header's token is not kept: it has done its work.
-        self.signed_in_by_header |= self.bearer().is_some();
+        // Neither the header's token nor a ticket can be shown again.
+        self.shows_no_more |= self.bearer().is_some() || entry.used_up;
         self.shard.sign_in(&self.connection, &user);
         self.shard.record_connected(&self.connection, now);
         self.admit_to_namespace(entry, back, now);
@@ -301,7 +258,8 @@ impl ConnectionTask {
             members.push_str(&format!(r#","pid":"{pid}""#));
         }
         if self.shard.options.connect_answer == ConnectAnswer::Full {
-            let nonce = random_id::<16>().unwrap_or_default();
+            let caller = self.connection.caller();
+            let nonce = caller.as_ref().map_or("", |caller| caller.nonce());
             let time = now.unix_ms;
             members.push_str(&format!(r#","conn":"{nonce}","server_time":{time}"#));
         }
@@ -345,7 +303,7 @@ impl ConnectionTask {
         }
         for socket in sockets {
             let text = match (denial, self.connection.form) {
-                (Denial::SessionEnded, Form::SocketIo | Form::Engine) => {
+                (Denial::SessionEnded(_), Form::SocketIo | Form::Engine) => {
                     socketio::disconnect(socket.namespace.as_str())
                 }
                 (_, Form::SocketIo | Form::Engine | Form::Plain) => {

@@ -12,7 +12,7 @@ use crate::connection::End;
 use crate::connection_task::{ConnectionTask, Job};
 use crate::hub::{Handed, handed};
 use crate::namespace::HookFuture;
-use crate::recovery::{Parked, RecoverFuture, Recovered, Recovering, Resuming};
+use crate::recovery::{Comer, Parked, RecoverFuture, Recovered, Recovering, Resuming};
 
 /// A namespace somebody asks to enter.
 pub(crate) struct Entry {
@@ -21,16 +21,18 @@ pub(crate) struct Entry {
     pub(crate) rule: usize,
     /// The CONNECT payload, where no credential is asked for.
     pub(crate) payload: Option<String>,
+    /// Whether the credential shown for it was good for once.
+    pub(crate) used_up: bool,
 }
 
 impl Entry {
     /// Namespace `/`, which is always the first registered.
     pub(crate) fn main() -> Self {
-        Self { namespace: Namespace::MAIN, rule: 0, payload: None }
+        Self { namespace: Namespace::MAIN, rule: 0, payload: None, used_up: false }
     }
 }
 
-type PrincipalFuture = Pin<Box<dyn Future<Output = Result<Principal, Denial>>>>;
+pub(crate) type PrincipalFuture = Pin<Box<dyn Future<Output = Result<Principal, Denial>>>>;
 
 /// What a CONNECT waits for.
 pub(crate) enum Connecting {
@@ -127,9 +129,11 @@ impl ConnectionTask {
         let rule = self.shard.registered.namespaces.rule(entry.rule)?;
         let hook = rule.recover.as_ref()?;
         let offset = back.offset?;
-        let user = self.connection.caller()?.principal.user().clone();
+        let caller = self.connection.caller()?;
+        let user = caller.principal.user().clone();
+        let comer = Comer { user: &user.id, session: caller.principal.session() };
         let Parked { socket, rooms, .. } =
-            self.shard.parking.take(&back.pid, &user.id, &entry.namespace, now)?;
+            self.shard.parking.take(&back.pid, &comer, &entry.namespace, now)?;
         let future = hook(Recovering {
             connection: self.connection.id,
             namespace: entry.namespace.clone(),

@@ -10,7 +10,9 @@ use std::task::{Context, Waker};
 use bytes::Bytes;
 use portcullis_guard::Caller;
 use portcullis_model::{ConnectionId, Denial, Now};
+use portcullis_wire::plain;
 use portcullis_wire::session::{Due, Expiry, Session, SessionOptions};
+use portcullis_wire::socketio;
 use portcullis_wire::websocket::{Opcode, frame};
 
 use crate::acks::Acks;
@@ -23,6 +25,9 @@ use crate::session_id::SessionSecret;
 use crate::socket::Socket;
 use crate::sockets::Sockets;
 use crate::stream::Stream;
+
+/// How long before its end a client is told that its credential ends.
+const EXPIRING_MS: i64 = 60_000;
 
 /// Why a connection ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +89,8 @@ pub(crate) struct Connection {
     pub(crate) assembly_since_ms: Cell<u64>,
     /// Since when attachments are missing; 0 when none are.
     pub(crate) attachments_since_ms: Cell<u64>,
+    /// The end of the credential its client was told of.
+    expiring_told_ms: Cell<i64>,
     /// Since when a handler runs; 0 when none does.
     pub(crate) job_since_ms: Cell<u64>,
     /// When the socket is dropped whatever the peer does; 0 while the connection is open.
@@ -139,6 +146,7 @@ impl Connection {
             armed_ms: Cell::new(0),
             assembly_since_ms: Cell::new(0),
             attachments_since_ms: Cell::new(0),
+            expiring_told_ms: Cell::new(0),
             job_since_ms: Cell::new(0),
             closing_until_ms: Cell::new(0),
             outbox: RefCell::new(Outbox::default()),
@@ -334,11 +342,11 @@ impl Connection {
             next_ms = next_ms.min(self.job_since_ms.get() + options.handler_timeout_ms);
             self.wake();
         }
-        Some(self.standing_due(now, next_ms))
+        Some(self.standing_due(now, next_ms, options))
     }
 
     /// Ends the connection when its principal's standing has; bounds the next look by its end.
-    fn standing_due(&self, now: Now, next_ms: u64) -> u64 {
+    fn standing_due(&self, now: Now, next_ms: u64, options: &Options) -> u64 {
         let Some(caller) = self.caller() else {
             return next_ms;
         };
@@ -346,8 +354,32 @@ impl Connection {
             self.end(End::Refused(denial));
             return next_ms;
         }
-        let left_ms = caller.principal.expires_unix_s().saturating_mul(1000) - now.unix_ms;
-        next_ms.min(now.monotonic_ms.saturating_add(u64::try_from(left_ms).unwrap_or(0)))
+        let expires_ms = caller.principal.expires_unix_s().saturating_mul(1000);
+        let tell_at_ms = expires_ms.saturating_sub(EXPIRING_MS);
+        let look_ms = next_ms.min(caller.principal.next_look_ms(now));
+        if self.expiring_told_ms.get() == expires_ms {
+            return look_ms;
+        }
+        let until_ms = u64::try_from(tell_at_ms.saturating_sub(now.unix_ms)).unwrap_or(0);
+        if until_ms > 0 {
+            return look_ms.min(now.monotonic_ms.saturating_add(until_ms));
+        }
+        self.expiring_told_ms.set(expires_ms);
+        self.tell_expiring(expires_ms, options);
+        look_ms
+    }
+
+    /// `auth:expiring {expires_at}`: a minute is left for `auth:refresh`.
+    fn tell_expiring(&self, expires_ms: i64, options: &Options) {
+        let Some(socket) = self.sockets.borrow().iter().next().cloned() else { return };
+        let payload = format!(r#"{{"expires_at":{expires_ms}}}"#);
+        let text = match self.form {
+            Form::SocketIo | Form::Engine => {
+                socketio::event(socket.namespace.as_str(), "auth:expiring", &payload)
+            }
+            Form::Plain => plain::plain_event("auth:expiring", &payload),
+        };
+        self.queue(frame(Opcode::Text, text.as_bytes()), options);
     }
 
     fn ping(&self) -> Bytes {

@@ -68,8 +68,9 @@ pub(crate) struct ConnectionTask {
     pub(crate) slot: Option<ConnectionSlot>,
     pub(crate) before: Option<Box<Before>>,
     pub(crate) cookies: Cookies,
-    /// Whether the credential stood in the request, so that further namespaces need none.
-    pub(crate) signed_in_by_header: bool,
+    /// Whether the credential cannot be shown again, so that further namespaces need none: it stood
+    /// in the request, or was a ticket.
+    pub(crate) shows_no_more: bool,
     /// A packet whose attachments are still to come.
     pub(crate) awaiting: Option<Box<Awaiting>>,
     pub(crate) job: Option<Job>,
@@ -94,7 +95,7 @@ impl ConnectionTask {
             slot,
             before: Some(Box::new(Before { bearer, ..Before::default() })),
             cookies,
-            signed_in_by_header: false,
+            shows_no_more: false,
             awaiting: None,
             job: None,
             backlog: None,

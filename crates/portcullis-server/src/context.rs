@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_audit::Audit;
-use portcullis_guard::{Directory, User};
+use portcullis_guard::{Directory, Gate, User};
 use portcullis_model::{Clock, ConnectionId, Denial, Namespace, Now, RoomId};
 use serde::Serialize;
 
@@ -24,6 +24,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Where acts are recorded.
     pub audit: Audit,
+    /// The doors, for credentials and rates.
+    pub gate: Arc<Gate>,
     /// Users, rooms, memberships as they are now.
     pub directory: Arc<Directory>,
 }

@@ -38,22 +38,8 @@ impl Shard {
 
     fn apply(&self, delta: &Delta) {
         match delta {
-            Delta::Publish { room, frame } => {
-                let rooms = self.rooms.borrow();
-                let mut delivered = 0;
-                for member in rooms.members(frame.namespace(), room) {
-                    self.send_event(&member.connection, frame);
-                    delivered += 1;
-                }
-                self.metrics.deliveries.inc_by(delivered);
-            }
-            Delta::Announce { frame } => {
-                let rooms = self.rooms.borrow();
-                for socket in rooms.everyone(frame.namespace()) {
-                    self.send_event(&socket.connection, frame);
-                    self.metrics.deliveries.inc();
-                }
-            }
+            Delta::Publish { room, frame } => self.publish(room, frame),
+            Delta::Announce { frame } => self.announce(frame),
             Delta::Subscribe { room, connection } => {
                 if let Some(socket) = self.main_socket(*connection) {
                     self.subscribe(&socket, room);
@@ -74,7 +60,16 @@ impl Shard {
                     self.unsubscribe(&socket, room);
                 }
             }
-            Delta::Recheck { user } => self.recheck(user),
+            Delta::Recheck { user } => self.recheck(&self.connections_of(user)),
+            Delta::Kick { user } => {
+                for connection in self.connections_of(user) {
+                    connection.end(End::Refused(Denial::SessionEnded("kicked")));
+                }
+            }
+            Delta::RecheckAll => {
+                let all: Vec<_> = self.connections.borrow().values().cloned().collect();
+                self.recheck(&all);
+            }
             Delta::Resume { connection, rooms, missed } => {
                 self.put_back(*connection, rooms, missed);
             }
@@ -86,6 +81,24 @@ impl Shard {
                     }
                 }
             }
+        }
+    }
+
+    fn publish(&self, room: &RoomId, frame: &Arc<Frame>) {
+        let rooms = self.rooms.borrow();
+        let mut delivered = 0;
+        for member in rooms.members(frame.namespace(), room) {
+            self.send_event(&member.connection, frame);
+            delivered += 1;
+        }
+        self.metrics.deliveries.inc_by(delivered);
+    }
+
+    fn announce(&self, frame: &Arc<Frame>) {
+        let rooms = self.rooms.borrow();
+        for socket in rooms.everyone(frame.namespace()) {
+            self.send_event(&socket.connection, frame);
+            self.metrics.deliveries.inc();
         }
     }
 
@@ -151,12 +164,22 @@ impl Shard {
         connection.wake();
     }
 
-    fn recheck(&self, user: &UserId) {
+    /// Ends connections whose standing has, and takes others out of namespaces they may not be in.
+    fn recheck(&self, connections: &[Rc<Connection>]) {
         let now = self.now();
-        for connection in self.connections_of(user) {
-            let standing = connection.caller().map(|caller| caller.principal.is_current(now));
-            if let Some(Err(denial)) = standing {
+        for connection in connections {
+            let Some(caller) = connection.caller() else { continue };
+            if let Err(denial) = caller.principal.is_current(now) {
                 connection.end(End::Refused(denial));
+                continue;
+            }
+            let roles = caller.principal.user().roles();
+            let sockets: Vec<_> = connection.sockets.borrow().iter().cloned().collect();
+            for socket in sockets {
+                let rule = self.registered.namespaces.rule(socket.rule);
+                if rule.and_then(|rule| rule.role).is_some_and(|role| !roles.contains(role)) {
+                    self.disconnect(&socket);
+                }
             }
         }
     }
@@ -246,6 +269,7 @@ impl Shard {
         let Some(caller) = socket.connection.caller() else { return };
         let parked = Parked {
             user: caller.principal.user().id.clone(),
+            session: caller.principal.session().map(Box::from),
             namespace: socket.namespace.clone(),
             socket: socket.id,
             rooms: socket.rooms.borrow().iter().map(|(room, _)| room.clone()).collect(),

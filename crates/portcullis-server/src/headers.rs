@@ -2,6 +2,7 @@
 //! Never: a header that echoes the request, except an origin that is on the allowlist.
 
 use crate::api::ResponseKind;
+use crate::options::Credentials;
 
 /// How long a browser remembers to use HTTPS only: two years, in seconds.
 const HSTS: &str = "max-age=63072000; includeSubDomains";
@@ -11,6 +12,8 @@ const PREFLIGHT_MAX_AGE: &str = "600";
 /// The headers of one response, built from what is fixed for this server.
 pub(crate) struct SecurityHeaders {
     tls: bool,
+    /// Whether pages of other origins may send cookies along (CORS), for `/auth/refresh`.
+    credentials: bool,
     page_policy: String,
 }
 
@@ -19,7 +22,7 @@ pub(crate) type Header<'a> = (&'a str, &'a str);
 
 impl SecurityHeaders {
     /// `hosts` are the names this server answers to; pages may open sockets to those only.
-    pub(crate) fn new(tls: bool, hosts: &[String]) -> Self {
+    pub(crate) fn new(tls: bool, hosts: &[String], credentials: Credentials) -> Self {
         let scheme = if tls { "wss" } else { "ws" };
         let mut sockets = String::new();
         for host in hosts {
@@ -31,7 +34,7 @@ impl SecurityHeaders {
              frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'; \
              trusted-types 'none'"
         );
-        Self { tls, page_policy }
+        Self { tls, credentials: credentials == Credentials::Allowed, page_policy }
     }
 
     /// Adds the headers every response of the kind carries.
@@ -72,6 +75,10 @@ impl SecurityHeaders {
         }
         if let Some(origin) = origin {
             headers.push(("Access-Control-Allow-Origin", origin));
+            headers.push(("Access-Control-Expose-Headers", "DPoP-Nonce, Retry-After"));
+            if self.credentials {
+                headers.push(("Access-Control-Allow-Credentials", "true"));
+            }
         }
     }
 }
@@ -79,7 +86,7 @@ impl SecurityHeaders {
 /// Adds what an allowed page may ask for, to the answer of its preflight.
 pub(crate) fn add_preflight(headers: &mut Vec<Header<'_>>) {
     headers.push(("Access-Control-Allow-Methods", "GET, POST"));
-    headers.push(("Access-Control-Allow-Headers", "content-type, authorization"));
+    headers.push(("Access-Control-Allow-Headers", "content-type, authorization, dpop"));
     headers.push(("Access-Control-Max-Age", PREFLIGHT_MAX_AGE));
 }
 
@@ -88,7 +95,8 @@ mod tests {
     use super::*;
 
     fn names(tls: bool, kind: ResponseKind, origin: Option<&str>) -> Vec<String> {
-        let security = SecurityHeaders::new(tls, &[String::from("chat.example:8443")]);
+        let security =
+            SecurityHeaders::new(tls, &[String::from("chat.example:8443")], Credentials::Kept);
         let mut headers = Vec::new();
         security.add(&mut headers, kind, origin);
         headers.iter().map(|(name, value)| format!("{name}: {value}")).collect()

@@ -8,9 +8,9 @@ use portcullis_guard::Admitted;
 use portcullis_model::{Denial, limits};
 use portcullis_wire::http1::{HeadFault, HeadLimits, parse_head};
 
-use crate::api::{ApiRequest, ResponseKind};
+use crate::api::{ApiRequest, ApiResponse, ResponseKind};
 use crate::headers::add_preflight;
-use crate::http_decide::Decision;
+use crate::http_decide::{Decision, Told};
 use crate::http_read::{ReadFault, oversized};
 use crate::http_respond::Outgoing;
 use crate::http_route::Target;
@@ -140,12 +140,10 @@ impl HttpConnection {
             },
             Decision::Page(index) => self.page(index, keep_alive).await,
             Decision::Preflight(admitted) => self.preflight(&admitted, keep_alive).await,
-            Decision::Route { index, admitted, cookie, body } => {
-                match self.read_until(body).await {
-                    Ok(()) => self.route(index, *admitted, cookie, body, keep_alive).await,
-                    Err(fault) => self.refuse_body(fault).await,
-                }
-            }
+            Decision::Route { index, admitted, told, body } => match self.read_until(body).await {
+                Ok(()) => self.route(index, *admitted, told, body, keep_alive).await,
+                Err(fault) => self.refuse_body(fault).await,
+            },
         }
     }
 
@@ -160,7 +158,7 @@ impl HttpConnection {
         &mut self,
         index: usize,
         admitted: Admitted,
-        cookie: Option<String>,
+        told: Told,
         body: usize,
         keep_alive: bool,
     ) -> Next {
@@ -175,8 +173,13 @@ impl HttpConnection {
         let request = ApiRequest {
             client: admitted.client,
             origin: admitted.origin,
+            method: route.method,
+            path: route.path,
             bearer: admitted.bearer,
-            cookie,
+            bound: admitted.bound,
+            proof: admitted.proof,
+            user_agent: told.user_agent,
+            cookie: told.cookie,
             body,
             now,
             gate: shard.gate.clone(),
@@ -187,22 +190,7 @@ impl HttpConnection {
         let outcome = (route.handler)(request).await;
         let origin = origin.as_deref();
         match outcome {
-            Ok(response) => {
-                let extra = response.headers.iter();
-                let extra = extra.map(|(name, value)| (*name, value.as_str())).collect();
-                let written = self
-                    .write(Outgoing {
-                        status: response.status,
-                        content_type: response.content_type,
-                        body: &response.body,
-                        kind: response.kind,
-                        origin,
-                        extra,
-                        keep_alive,
-                    })
-                    .await;
-                if written && keep_alive { Next::KeepAlive } else { Next::Close }
-            }
+            Ok(response) => self.write_response(&response, origin, keep_alive).await,
             Err(denial) => {
                 let now = shard.now();
                 let who = Who { path: Some(path), origin, ..self.who() };
@@ -211,6 +199,25 @@ impl HttpConnection {
                 Next::Close
             }
         }
+    }
+
+    async fn write_response(
+        &mut self,
+        response: &ApiResponse,
+        origin: Option<&str>,
+        keep_alive: bool,
+    ) -> Next {
+        let extra = response.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let outgoing = Outgoing {
+            status: response.status,
+            content_type: response.content_type,
+            body: &response.body,
+            kind: response.kind,
+            origin,
+            extra,
+            keep_alive,
+        };
+        if self.write(outgoing).await && keep_alive { Next::KeepAlive } else { Next::Close }
     }
 
     async fn page(&mut self, index: usize, keep_alive: bool) -> Next {

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_guard::{Admitted, Binding, Credential, Door, Further, Handshake};
+use portcullis_guard::{Admitted, Binding, Door, Further, Handshake};
 use portcullis_model::{Denial, Now};
 use portcullis_wire::engineio::{self, EngineTransport, ParameterFault, Parameters};
 use portcullis_wire::http1::{Found, Head, wants_upgrade};
@@ -19,13 +19,28 @@ use crate::upgrade::Upgrade;
 /// Largest body of a session nobody is signed in to.
 const BEFORE_CONNECT_MAX: usize = 16 * 1024;
 
+/// What a request tells of itself that no door looks at.
+pub(crate) struct Told {
+    pub(crate) cookie: Option<String>,
+    pub(crate) user_agent: String,
+}
+
+/// Longest user agent handed on, in bytes.
+const USER_AGENT_MAX_BYTES: usize = 256;
+
+fn user_agent(head: &Head<'_>) -> String {
+    let Found::One(value) = head.header("user-agent") else { return String::new() };
+    let visible = value.iter().take(USER_AGENT_MAX_BYTES).map(|byte| char::from(*byte));
+    visible.filter(|character| matches!(character, ' '..='~')).collect()
+}
+
 /// What a head asks for, decided while the head is still in the buffer.
 pub(crate) enum Decision {
     Upgrade(Box<Upgrade>),
     Open { form: Form, admitted: Box<Admitted>, binding: Box<Binding> },
     Poll { connection: Rc<Connection>, origin: Option<Arc<str>> },
     Post { connection: Rc<Connection>, origin: Option<Arc<str>>, body: usize },
-    Route { index: usize, admitted: Box<Admitted>, cookie: Option<String>, body: usize },
+    Route { index: usize, admitted: Box<Admitted>, told: Told, body: usize },
     Page(usize),
     Preflight(Box<Admitted>),
     Refuse(Denial),
@@ -92,9 +107,7 @@ impl HttpConnection {
             return Err(Denial::UpgradeMalformed);
         }
         // A credential that is shown with the request is checked before there is a socket.
-        if let Some(bearer) = &admitted.bearer {
-            self.shard.gate.verify(Credential::Bearer(bearer.expose()), now)?;
-        }
+        self.shard.gate.foresee(&admitted, now)?;
         Ok(Decision::Upgrade(Box::new(Upgrade::open(head, form, admitted, &self.shard)?)))
     }
 
@@ -135,9 +148,7 @@ impl HttpConnection {
         if !polling {
             return self.decide_upgrade(head, form, admitted, now);
         }
-        if let Some(bearer) = &admitted.bearer {
-            gate.verify(Credential::Bearer(bearer.expose()), now)?;
-        }
+        gate.foresee(&admitted, now)?;
         let binding = Box::new(gate.binding(&handshake, &admitted));
         Ok(Decision::Open { form, admitted: Box::new(admitted), binding })
     }
@@ -160,8 +171,7 @@ impl HttpConnection {
         let further = if polling { Further::Request } else { Further::Upgrade };
         let bound = connection.with_polling(|state| state.binding.check(&binding, further));
         let is_polled = bound.transpose()?.is_some();
-        if let Some(bearer) = &admitted.bearer {
-            let verified = shard.gate.verify(Credential::Bearer(bearer.expose()), now)?;
+        if let Some(verified) = shard.gate.foresee(&admitted, now)? {
             let caller = connection.caller();
             if caller.is_some_and(|caller| caller.principal.user().id != verified.user) {
                 return Err(Denial::SessionUnknown("principal"));
@@ -223,7 +233,8 @@ impl HttpConnection {
             Found::None => None,
             Found::Many => return Err(Denial::RequestMalformed),
         };
-        Ok(Decision::Route { index, admitted: Box::new(admitted), cookie, body })
+        let told = Told { cookie, user_agent: user_agent(head) };
+        Ok(Decision::Route { index, admitted: Box::new(admitted), told, body })
     }
 }
 

@@ -93,7 +93,7 @@ impl HttpConnection {
         if form == Form::Engine {
             session.connected();
         }
-        let Admitted { client, origin, bearer, cookies, slot } = admitted;
+        let Admitted { client, origin, bearer, cookies, slot, .. } = admitted;
         let from = Comer { peer: self.peer, client, origin: origin.clone() };
         let transport = Transport::Polling(Box::new(Polling::new(binding)));
         let connection = Rc::new(Connection::new(id, form, from, Some(secret), transport, session));

@@ -84,13 +84,20 @@ impl HttpConnection {
         origin: Option<&str>,
     ) {
         let retry_after = refusal.retry_after_s.map(|seconds| seconds.to_string());
+        let nonce = refusal.wants_nonce().then(|| self.shard.gate.proof_nonce(self.shard.now()));
         let mut extra = Vec::new();
+        if let Some(nonce) = &nonce {
+            extra.push(("DPoP-Nonce", nonce.as_str()));
+        }
         if let Some(seconds) = &retry_after {
             extra.push(("Retry-After", seconds.as_str()));
         }
         match refusal.answer.status {
             426 => extra.push(("Sec-WebSocket-Version", "13")),
             405 => extra.push(("Allow", "GET, POST, OPTIONS")),
+            401 if nonce.is_some() => {
+                extra.push(("WWW-Authenticate", "DPoP error=\"use_dpop_nonce\""));
+            }
             401 => extra.push(("WWW-Authenticate", "Bearer")),
             _ => {}
         }

@@ -4,7 +4,6 @@
 use portcullis_guard::Door;
 use portcullis_wire::http1::Head;
 
-use crate::api::Method;
 use crate::builder::Registered;
 use crate::frame::Form;
 
@@ -41,11 +40,7 @@ impl Target {
         for (index, route) in registered.routes.iter().enumerate() {
             if route.path == head.path {
                 path_known = true;
-                let method = match route.method {
-                    Method::Get => "GET",
-                    Method::Post => "POST",
-                };
-                if head.method == method {
+                if head.method == route.method.name() {
                     return Self::Route(index);
                 }
             }

@@ -53,6 +53,13 @@ pub enum Delta {
         /// The user.
         user: UserId,
     },
+    /// Every connection of the user ends; the user may come back.
+    Kick {
+        /// The user.
+        user: UserId,
+    },
+    /// Something was withdrawn that may be anybody's: all connections are looked at.
+    RecheckAll,
     /// A connection that came back has its place again: it gets what it missed, then hears its
     /// rooms from here on. The answer to [`crate::Recovering`].
     Resume {

@@ -37,6 +37,9 @@ mod attachments; // packets that wait for their binary data
 mod acks; // questions the server has asked
 mod pipeline; // decode, permit, dispatch, answer
 mod connect; // Socket.IO CONNECT and the plain form's connect
+mod auth_refresh; // a newer token for an open connection
+mod chores; // what is done again and again
+mod connect_identity; // who asks to come in
 mod connect_job; // a CONNECT that waits for a hook
 mod socket; // a connection's place in a namespace
 mod sockets; // the sockets of a connection
@@ -61,7 +64,7 @@ pub use context::{Context, Reply, Surroundings};
 pub use frame::Frame;
 pub use hub::{Acknowledge, Delta, Hub};
 pub use namespace::{Departure, NamespaceBuilder};
-pub use options::{ConnectAnswer, Options};
+pub use options::{ConnectAnswer, Credentials, Options};
 pub use payload::Payload;
 pub use port::{ReservedPort, refuse_taken, reserve_port};
 pub use random::random_id;

@@ -86,7 +86,7 @@ impl Shard {
     }
 
     /// The server ends a socket's place; the connection stays for other namespaces.
-    fn disconnect(&self, socket: &Rc<Socket>) {
+    pub(crate) fn disconnect(&self, socket: &Rc<Socket>) {
         let connection = Rc::clone(&socket.connection);
         match connection.form {
             Form::SocketIo | Form::Engine => {

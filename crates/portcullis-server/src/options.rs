@@ -49,6 +49,8 @@ pub struct Options {
     pub polling_max_bytes: usize,
     /// What the answer to a CONNECT holds.
     pub connect_answer: ConnectAnswer,
+    /// Whether pages of other allowed origins may send this server's cookies along.
+    pub credentials: Credentials,
     /// Whether permessage-deflate is agreed to. What a compressed message hides in its length can
     /// be guessed by who may add to it (CRIME), so it is off unless all of that is yours.
     pub compression: bool,
@@ -64,6 +66,16 @@ pub enum ConnectAnswer {
     Full,
     /// What the Socket.IO protocol asks for and nothing else, for tests of that protocol.
     Bare,
+}
+
+/// Whether pages of other allowed origins may send this server's cookies along (CORS).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Credentials {
+    /// They may not; a page of this server itself always may.
+    #[default]
+    Kept,
+    /// They may: for a page of the same site whose log-in is to be prolonged by cookie.
+    Allowed,
 }
 
 impl Default for Options {
@@ -89,6 +101,7 @@ impl Default for Options {
             body_max_bytes: 16 * 1024,
             polling_max_bytes: limits::POLLING_BODY_MAX_BYTES,
             connect_answer: ConnectAnswer::Full,
+            credentials: Credentials::Kept,
             compression: false,
             subprotocols: vec![String::from("portcullis.v1")],
         }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use portcullis_guard::{Ask, Body, Caller};
+use portcullis_guard::{Ask, Body, Caller, Event, LooseEnvelope};
 use portcullis_model::{ClosedBy, Denial, Now};
 use portcullis_wire::plain::{self, PlainMessage};
 use portcullis_wire::socketio;
 use portcullis_wire::websocket::{Opcode, frame};
 
+use crate::auth_refresh::AuthRefresh;
 use crate::connection::End;
 use crate::connection_task::{ConnectionTask, Job};
 use crate::context::{Context, Reply};
@@ -76,7 +77,9 @@ impl ConnectionTask {
         let recipient = ack.map_or(Recipient::Nobody, Recipient::Ack);
         let binary: usize = attachments.iter().map(Bytes::len).sum();
         let size_bytes = json.len() + binary;
-        let ask = Ask { event: name, body: Body::Array(json), size_bytes, attachments };
+        let body = Body::Array(json);
+        let namespace = socket.namespace.as_str();
+        let ask = Ask { namespace, event: name, body, size_bytes, attachments };
         self.event(socket, recipient, &ask, now);
     }
 
@@ -90,8 +93,10 @@ impl ConnectionTask {
             Some(id) => Recipient::Plain(id.as_json().to_owned()),
             None => Recipient::Nobody,
         };
-        let body = Body::Parts { payload: message.data, mid: message.mid, seq: message.seq };
-        let ask = Ask { event: message.event, body, size_bytes: size, attachments: &[] };
+        let PlainMessage { event, mid, seq, ts, sig, .. } = *message;
+        let envelope = LooseEnvelope { mid, seq, ts, sig };
+        let body = Body::Parts { payload: message.data, envelope };
+        let ask = Ask { namespace: "/", event, body, size_bytes: size, attachments: &[] };
         self.event(&socket, recipient, &ask, now);
     }
 
@@ -102,6 +107,11 @@ impl ConnectionTask {
         };
         self.shard.metrics.messages_in.inc();
         let shard = Rc::clone(&self.shard);
+        if ask.event == AuthRefresh::NAME
+            && let Some(rule) = &shard.registered.auth_refresh
+        {
+            return self.refresh(rule, socket, recipient, ask, &caller, now);
+        }
         let rule = shard.registered.namespaces.rule(socket.rule);
         let declared = rule.and_then(|rule| rule.events.find(ask.event));
         let socket = Rc::clone(socket);
@@ -126,7 +136,7 @@ impl ConnectionTask {
     }
 
     /// Most handlers wait for nothing: those are answered at once. What waits becomes an act.
-    fn run(&mut self, mut future: HandlerFuture, answer: AnswerTo, now: Now) {
+    pub(crate) fn run(&mut self, mut future: HandlerFuture, answer: AnswerTo, now: Now) {
         if let Some(waker) = self.connection.waker() {
             let mut context = std::task::Context::from_waker(&waker);
             if let Poll::Ready(outcome) = future.as_mut().poll(&mut context) {
@@ -189,9 +199,11 @@ impl ConnectionTask {
     }
 
     fn strike(&self, denial: &Denial, now: Now) {
-        let strikes = denial.answer().strike
-            && self.connection.caller().is_some_and(|caller| caller.strike(now));
-        if strikes {
+        let Some(caller) = self.connection.caller() else { return };
+        let struck = denial.answer().strike && caller.strike(now);
+        // Copies and forgeries are no accident: there are three, not ten.
+        let replayed = matches!(denial, Denial::Replay(_)) && caller.replayed();
+        if struck || replayed {
             self.connection.end(End::Refused(Denial::Strikes));
         }
     }

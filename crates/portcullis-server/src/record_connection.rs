@@ -15,7 +15,7 @@ impl End {
             Self::Refused(denial) | Self::Told(denial) => match denial {
                 Denial::PingTimeout => "ping timeout",
                 Denial::Draining => "server shutting down",
-                Denial::SessionEnded => "server namespace disconnect",
+                Denial::SessionEnded(_) => "server namespace disconnect",
                 _ => "forced close",
             },
         }
@@ -35,6 +35,13 @@ impl End {
 impl Shard {
     pub(crate) fn record_connected(&self, connection: &Connection, now: Now) {
         let mut record = Record::new("ws_connected", Severity::Info);
+        record.outcome = Outcome::Success;
+        self.record_connection(record, connection, now);
+    }
+
+    /// Records that a newer credential prolongs a connection.
+    pub(crate) fn record_renewed(&self, connection: &Connection, now: Now) {
+        let mut record = Record::new("session_renewed", Severity::Info);
         record.outcome = Outcome::Success;
         self.record_connection(record, connection, now);
     }

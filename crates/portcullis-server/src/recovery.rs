@@ -48,9 +48,17 @@ pub enum Recovered {
 #[derive(Debug, Clone)]
 pub(crate) struct Parked {
     pub(crate) user: UserId,
+    /// The session (`sid`) it was opened with, if its credential named one.
+    pub(crate) session: Option<Box<str>>,
     pub(crate) namespace: Namespace,
     pub(crate) socket: SocketId,
     pub(crate) rooms: Vec<RoomId>,
+}
+
+/// Who asks for a place.
+pub(crate) struct Comer<'a> {
+    pub(crate) user: &'a UserId,
+    pub(crate) session: Option<&'a str>,
 }
 
 /// All places that wait, shared by the shards.
@@ -91,18 +99,20 @@ impl Parking {
         state.forget_old(now.monotonic_ms);
     }
 
-    /// Gives a place back to its user; a stranger who shows the id changes nothing.
+    /// Gives a place back to its user in the same session; a stranger who shows the id changes
+    /// nothing.
     pub(crate) fn take(
         &self,
         pid: &str,
-        user: &UserId,
+        principal: &Comer<'_>,
         namespace: &Namespace,
         now: Now,
     ) -> Option<Parked> {
         let mut state = self.state.lock();
         state.forget_old(now.monotonic_ms);
         let (_, place) = state.places.get(pid)?;
-        if place.user != *user || place.namespace != *namespace {
+        let same = place.user == *principal.user && place.session.as_deref() == principal.session;
+        if !same || place.namespace != *namespace {
             return None;
         }
         state.places.remove(pid).map(|(_, place)| place)
@@ -127,6 +137,7 @@ mod tests {
     fn place(user: &str) -> Parked {
         Parked {
             user: UserId::parse(user).unwrap(),
+            session: Some(Box::from("s1")),
             namespace: Namespace::MAIN,
             socket: SocketId::random().unwrap(),
             rooms: Vec::new(),
@@ -139,11 +150,16 @@ mod tests {
         let (ann, bob) = (UserId::parse("ann").unwrap(), UserId::parse("bob").unwrap());
         let other = Namespace::parse("/other").unwrap();
         parking.park("p".into(), place("ann"), at(0));
-        let take =
-            |pid: &str, user, namespace, ms| parking.take(pid, user, namespace, at(ms)).is_some();
+        let take_in = |session, pid: &str, user, namespace, ms| {
+            let comer = Comer { user, session };
+            parking.take(pid, &comer, namespace, at(ms)).is_some()
+        };
+        let take = |pid: &str, user, namespace, ms| take_in(Some("s1"), pid, user, namespace, ms);
         assert!(!take("q", &ann, &Namespace::MAIN, 1));
         assert!(!take("p", &bob, &Namespace::MAIN, 1));
         assert!(!take("p", &ann, &other, 1));
+        assert!(!take_in(Some("s2"), "p", &ann, &Namespace::MAIN, 1), "after another log-in");
+        assert!(!take_in(None, "p", &ann, &Namespace::MAIN, 1));
         assert!(take("p", &ann, &Namespace::MAIN, 1));
         assert!(!take("p", &ann, &Namespace::MAIN, 1), "reused");
         parking.park("p".into(), place("ann"), at(1000));

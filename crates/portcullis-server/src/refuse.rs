@@ -34,6 +34,8 @@ pub(crate) struct Refusal {
     reference: Option<Reference>,
     field: Option<&'static str>,
     engine_code: u8,
+    /// Our time, for whoever signs with a clock that is off.
+    server_time: Option<i64>,
 }
 
 /// Records and counts a refusal; gives what the client may read.
@@ -65,7 +67,9 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
         None => 30 + shard.references.next_number() % 31,
     });
     let engine_code = engine_code(denial);
-    Refusal { answer, retry_after_s, reference, field: denial.field(), engine_code }
+    let server_time = (*denial == Denial::Replay("ts")).then_some(now.unix_ms);
+    let field = denial.field();
+    Refusal { answer, retry_after_s, reference, field, engine_code, server_time }
 }
 
 /// The number the Engine.IO protocol gives a refused request.
@@ -90,6 +94,11 @@ fn engine_code(denial: &Denial) -> u8 {
 impl Refusal {
     fn reference(&self) -> &str {
         self.reference.as_ref().map_or("", Reference::as_str)
+    }
+
+    /// Whether the answer has to carry a nonce (RFC 9449 section 8).
+    pub(crate) fn wants_nonce(&self) -> bool {
+        self.answer.rule == "nonce"
     }
 
     /// The body of an HTTP answer: `{code, message, ref}`.
@@ -156,6 +165,9 @@ impl Refusal {
         if let Some(seconds) = self.retry_after_s {
             json.push_str(&format!(r#","retry_after_s":{seconds}"#));
         }
+        if let Some(time) = self.server_time {
+            json.push_str(&format!(r#","server_time":{time}"#));
+        }
     }
 
     fn members(&self) -> Map<String, Value> {
@@ -184,6 +196,7 @@ mod tests {
     #[test]
     fn refusals_are_sound_json_whatever_they_name() {
         let refusal = Refusal {
+            server_time: None,
             answer: Denial::EventUnknown.answer(),
             retry_after_s: Some(5),
             reference: Reference::parse("abc123").ok(),

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
+use crate::auth_refresh::EVERY_NAMESPACE;
 use crate::builder::Builder;
 use crate::http_move::Moved;
 use crate::hub::{Batch, be_shard};
@@ -83,7 +84,10 @@ impl Running {
     }
 }
 
-pub(crate) fn start(builder: Builder) -> Result<Running, ServerError> {
+pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
+    if !builder.gate.options().danger.anonymous {
+        builder.registered.auth_refresh = Some(builder.gate.declare(EVERY_NAMESPACE)?);
+    }
     builder.gate.check_declared()?;
     let shards = builder.options.shards.max(1);
     let listeners = listeners(builder.options.public, shards)?;
@@ -186,6 +190,7 @@ impl Shard {
         tokio::task::spawn_local(Rc::clone(&self).turn_wheel_forever());
         tokio::task::spawn_local(Rc::clone(&self).deliver_forever(inbox));
         tokio::task::spawn_local(Rc::clone(&self).take_in_forever(arrivals));
+        self.start_chores();
         let accepting = Rc::clone(&self).accept_until_drained(listener, drained.clone());
         tokio::task::spawn_local(accepting);
         drop(drained.wait_for(|draining| *draining).await);

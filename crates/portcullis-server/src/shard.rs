@@ -98,8 +98,10 @@ impl Shard {
             clock: common.clock.clone(),
             audit: common.audit.clone(),
             directory: common.gate.directory().clone(),
+            gate: common.gate.clone(),
         });
-        let security = SecurityHeaders::new(tls, &common.gate.options().hosts);
+        let security =
+            SecurityHeaders::new(tls, &common.gate.options().hosts, common.options.credentials);
         Self {
             security,
             surroundings,

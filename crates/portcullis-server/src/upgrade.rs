@@ -150,7 +150,7 @@ fn open(http: HttpConnection, opening: Opening, compression: Compression) {
     if form == Form::Engine {
         session.connected();
     }
-    let Admitted { client, origin, bearer, cookies, slot } = admitted;
+    let Admitted { client, origin, bearer, cookies, slot, .. } = admitted;
     let from = Comer { peer, client, origin };
     let transport = Transport::Socket(stream);
     let connection = Rc::new(Connection::new(id, form, from, secret, transport, session));

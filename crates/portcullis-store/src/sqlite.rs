@@ -40,11 +40,15 @@ pub struct SqliteOptions {
     pub batch_wait_ms: u64,
     /// Threads that read, each with a connection and up to 8 MiB of cache.
     pub readers: usize,
+    /// Whether the texts of messages are sealed at rest, where there is something to seal with.
+    ///
+    /// Second factors always are, and what is sealed can be read either way.
+    pub seal_messages: bool,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { queue_max: 8192, batch_max: 256, batch_wait_ms: 5, readers: 2 }
+        Self { queue_max: 8192, batch_max: 256, batch_wait_ms: 5, readers: 2, seal_messages: true }
     }
 }
 
@@ -58,6 +62,7 @@ pub struct SqliteStore {
     closing: Arc<AtomicBool>,
     ended: watch::Receiver<bool>,
     seal: Option<Arc<dyn FieldSeal>>,
+    seal_messages: bool,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -121,7 +126,7 @@ impl SqliteStore {
             let _ = end.send(true);
         });
         started.map_err(|error| file_error(path, error))?;
-        Ok(Self { changes, readers, closing, ended, seal })
+        Ok(Self { changes, readers, closing, ended, seal, seal_messages: options.seal_messages })
     }
 
     pub(crate) fn write<A, F>(&self, act: F) -> StoreFuture<'_, A>
@@ -187,7 +192,8 @@ impl Store for SqliteStore {
 
     fn append(&self, message: NewMessage) -> StoreFuture<'_, Append> {
         // On the caller's thread: of those there are several, and one that writes.
-        let sealed = self.seal.as_deref().map(|seal| seal_message(seal, &message)).transpose();
+        let seal = self.seal.as_deref().filter(|_| self.seal_messages);
+        let sealed = seal.map(|seal| seal_message(seal, &message)).transpose();
         match sealed {
             Ok(sealed) => {
                 self.write(move |writer, changes| writer.append(message, sealed, changes))

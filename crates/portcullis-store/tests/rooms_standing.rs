@@ -278,6 +278,30 @@ async fn what_stands_survives_a_restart_and_goes_with_the_room() {
     assert_eq!((count("relations"), count("rooms")), (2, 2));
 }
 
+#[tokio::test]
+async fn a_kick_has_its_place_among_the_messages() {
+    let place = Place::new();
+    let (store, heard) = furnished(&place).await;
+    assert_eq!(join(&store, "lobby", "bob").await, JOINED);
+    heard.take();
+    let send = |number| store.append(message("lobby", "bob", number));
+    // Asked in this order, whoever is waited for first.
+    let before: Vec<_> = (0..50).map(send).collect();
+    let kicked = store.kick_from_room(order("lobby", "bob", "ann"));
+    let after: Vec<_> = (50..100).map(send).collect();
+    for answer in after {
+        assert_eq!(answer.await.unwrap(), Append::NotMember);
+    }
+    assert_eq!(kicked.await.unwrap(), OUT);
+    for (number, answer) in (1..).zip(before) {
+        let answer = answer.await.unwrap();
+        assert!(matches!(answer, Append::Stored { seq, .. } if seq == number), "{answer:?}");
+    }
+    let told = heard.take();
+    let messages = told.iter().take_while(|change| matches!(change, Change::Message { .. }));
+    assert_eq!((messages.count(), told.len()), (50, 52));
+}
+
 #[test]
 fn nothing_is_said_after_a_kick() {
     const EACH: u32 = 100;

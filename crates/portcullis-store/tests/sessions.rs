@@ -291,6 +291,14 @@ async fn who_is_kept_out_gets_no_next_turn() {
         let (store, _) = furnished(&place).await;
         open(&store, "s", "ann", 0).await;
         place.sql().execute_batch(statement).unwrap();
+        let proof = AuthenticateSession {
+            session: session("s"),
+            at_unix_ms: 50,
+            factors: Factors::Password,
+            key: None,
+        };
+        let noted = store.authenticate_session(proof).await.unwrap();
+        assert_eq!(noted, expect == "next", "{statement}");
         let rotated = store.rotate_session(turn("s", 0, 50)).await.unwrap();
         assert_eq!(outcome(&rotated).0, expect, "{statement}");
     }

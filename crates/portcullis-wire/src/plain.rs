@@ -21,7 +21,7 @@ impl<'a> PlainId<'a> {
     }
 }
 
-/// A message from a client: `{event, data?, id?, mid?, seq?}`.
+/// A message from a client: `{event, data?, id?, mid?, seq?, ts?, sig?}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlainMessage<'a> {
     /// The event's name, 1 to 128 of `A-Z a-z 0-9 _ : . -`.
@@ -34,6 +34,10 @@ pub struct PlainMessage<'a> {
     pub mid: Option<&'a str>,
     /// The sequence number.
     pub seq: Option<u64>,
+    /// When the client says it made the message, in milliseconds since 1970.
+    pub ts: Option<u64>,
+    /// The client's signature.
+    pub sig: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -49,6 +53,10 @@ struct Wire<'a> {
     mid: Option<&'a str>,
     #[serde(default)]
     seq: Option<u64>,
+    #[serde(default)]
+    ts: Option<u64>,
+    #[serde(borrow, default)]
+    sig: Option<&'a str>,
 }
 
 /// Reads one message.
@@ -68,7 +76,8 @@ pub fn decode_plain(text: &str) -> Result<PlainMessage<'_>, PacketFault> {
     }
     let id = wire.id.map(|id| read_id(id.get())).transpose()?;
     let data = wire.data.map(RawValue::get);
-    Ok(PlainMessage { event: wire.event, data, id, mid: wire.mid, seq: wire.seq })
+    let Wire { event, mid, seq, ts, sig, .. } = wire;
+    Ok(PlainMessage { event, data, id, mid, seq, ts, sig })
 }
 
 /// The id is echoed as it came, so it may hold nothing that reads differently elsewhere: no escape

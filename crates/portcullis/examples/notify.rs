@@ -81,13 +81,7 @@ fn main() -> Result<(), Error> {
     let directory = Arc::clone(server.directory());
     server.on_new_user(move |verified: Verified| {
         // The name people see is the issuer's name for the user: pushes find it by that.
-        let known = directory.put_user(portcullis::UserFacts {
-            id: verified.user,
-            name: verified.subject,
-            roles: portcullis::Roles::user(),
-            disabled: false,
-            valid_after_unix_ms: 0,
-        });
+        let known = directory.put_user(portcullis::UserFacts::new(verified.user, verified.subject));
         async move { if known { Ok(()) } else { Err(Denial::Busy) } }
     });
     let hub = server.hub();

@@ -4,6 +4,8 @@
 mod cli; // what can be typed
 mod config; // what can be configured, and what it comes to
 mod wiring; // one server out of all parts
+mod feed; // from commits to every product
+mod sealing; // the key ring as the store knows it
 mod machine; // what is asked of the machine: a directory, a port, files, a log
 mod tls; // how TLS is spoken
 mod tls_development; // certificates for this machine only

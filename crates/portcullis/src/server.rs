@@ -10,7 +10,7 @@ use portcullis_guard::{
     Danger, Directory, DirectoryLimits, Event, Gate, GateError, GateOptions, Issuer, IssuerKey,
     Permit, UserFacts, Verified, WithoutOrigin,
 };
-use portcullis_model::{Clock, Denial, Roles, Secret, Severity, SystemClock};
+use portcullis_model::{Clock, Denial, Secret, Severity, SystemClock};
 use portcullis_server::{
     ApiRequest, ApiResponse, Builder, Context, EngineMessage, Hub, Method, NamespaceBuilder,
     Options, Reply, ReservedPort, Running, ServerError, reserve_port,
@@ -134,13 +134,8 @@ impl ServerBuilder {
 
     /// Believes HS256 tokens of an issuer. The secret has 32 random bytes or more.
     pub fn issuer_hs256(self, issuer: &str, audience: &str, secret: &[u8]) -> Self {
-        self.issuer(Issuer {
-            issuer: String::from(issuer),
-            audience: String::from(audience),
-            own: false,
-            key_id: None,
-            key: IssuerKey::Hs256(Secret::new(secret.to_vec())),
-        })
+        let key = IssuerKey::Hs256(Secret::new(secret.to_vec()));
+        self.issuer(Issuer::new(issuer, audience, key))
     }
 
     /// Believes tokens of an issuer.
@@ -249,13 +244,7 @@ impl ServerBuilder {
 /// A user as a foreign token introduces one; roles never come from a token.
 fn facts(verified: Verified) -> UserFacts {
     let name = verified.name.unwrap_or_else(|| verified.user.to_string());
-    UserFacts {
-        id: verified.user,
-        name,
-        roles: Roles::user(),
-        disabled: false,
-        valid_after_unix_ms: 0,
-    }
+    UserFacts::new(verified.user, name)
 }
 
 /// A server whose events are being declared.

@@ -4,19 +4,23 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use portcullis_accounts::{AccountOptions, Setup, SigningKeys};
+use portcullis_accounts::{
+    AccountFeed, AccountOptions, AccountParts, ServerSecret, Setup, SigningKeys,
+};
 use portcullis_audit::{Audit, AuditOptions, Outcome, Record};
-use portcullis_chat::Feed;
-use portcullis_guard::{Directory, DirectoryLimits, Gate};
-use portcullis_model::{Clock, Role, Secret, Severity, SystemClock};
+use portcullis_guard::{Directory, DirectoryLimits, Gate, RoleRules};
+use portcullis_model::{Clock, Role, RoleTable, Secret, Severity, SystemClock};
+use portcullis_seal::KeyRing;
 use portcullis_server::{Builder, Running, ServerError};
-use portcullis_store::{SqliteOptions, SqliteStore, Store};
+use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store};
 
 use crate::banner::{self, Banner};
 use crate::config::{ConfigError, Settings, TlsSettings};
+use crate::feed::Feed;
 use crate::machine::{
     prepare_directory, raise_file_limit, refuse_taken, reserve_port, small_pages, start_log,
 };
+use crate::sealing::Sealing;
 use crate::signals::{Signals, Wake};
 use crate::tls::{Tls, TlsError};
 use crate::{pages, tls};
@@ -33,7 +37,7 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     settings.settle(public);
     settings.server.private.map_or(Ok(()), refuse_taken)?;
     // The store locks the data directory, so whatever is made in it is made by one server.
-    let parts = Parts::open(&settings)?;
+    let parts = Parts::open(&settings, &clock)?;
     let tls = Tls::load(&settings.tls, settings.profile, &settings.data, clock.now())?;
     settings.server.tls = tls.as_ref().map(|tls| Arc::clone(&tls.config));
 
@@ -87,43 +91,79 @@ struct Parts {
     feed: Feed,
     directory: Arc<Directory>,
     keys: SigningKeys,
+    secret: ServerSecret,
+    roles: RoleRules,
     setup: Setup,
     setup_token: Option<Secret<String>>,
 }
 
 impl Parts {
-    fn open(settings: &Settings) -> Result<Self> {
+    fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Self> {
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
-        let feed = Feed::new(Arc::clone(&directory));
-        let store =
-            SqliteStore::open(&settings.database, SqliteOptions::default(), Box::new(feed.clone()))
-                .with_context(|| format!("cannot open {}", settings.database.display()))?;
-        let store: Arc<dyn Store> = Arc::new(store);
-        let keys = SigningKeys::load_or_create(&settings.data)?;
-        let (setup, setup_token) = block_on(async {
-            portcullis_chat::load(&*store, &directory).await?;
-            anyhow::Ok(Setup::prepare(&*store, &settings.data).await?)
+        let need = settings.accounts.admins_need_totp;
+        let accounts = AccountFeed::new(Arc::clone(&directory), Arc::clone(clock), need);
+        let feed = Feed::new(Arc::clone(&directory), accounts);
+        let now_unix_ms = clock.now().unix_ms;
+        let ring = KeyRing::load_or_create(&settings.data, now_unix_ms)?;
+        let store = open_store(settings, feed.clone(), ring)?;
+        let keys = SigningKeys::load_or_create(&settings.data, now_unix_ms)?;
+        let secret = ServerSecret::load_or_create(&settings.data)?;
+        let (setup, setup_token, roles) = block_on(async {
+            feed.load(&store.load().await?);
+            let (setup, token) = Setup::prepare(&*store, &settings.data).await?;
+            anyhow::Ok((setup, token, numbered(&*store, &settings.gate.roles).await?))
         })??;
-        Ok(Self { store, feed, directory, keys, setup, setup_token })
+        Ok(Self { store, feed, directory, keys, secret, roles, setup, setup_token })
     }
 
     fn start(self, settings: &Settings, audit: &Audit, clock: &Arc<dyn Clock>) -> Result<Running> {
         let mut options = AccountOptions::new(audit.clone(), Arc::clone(clock));
         options.issuer.clone_from(&settings.accounts.issuer);
         options.registration = settings.accounts.registration;
+        options.admins_need_totp = settings.accounts.admins_need_totp;
+        options.proof_required = settings.accounts.proof_required;
+        options.times = settings.times;
         options.setup = self.setup;
         let mut gate = settings.gate.clone();
-        gate.issuers.push(self.keys.issuer(&options));
+        gate.issuers.extend(self.keys.issuers(&options, clock.now().unix_ms));
+        gate.roles = self.roles;
+        let roles = gate.roles.table.clone();
         let gate = Gate::build(gate, self.directory).map_err(ConfigError::Gate)?;
         let mut builder =
             Builder::new(settings.server.clone(), gate, audit.clone(), Arc::clone(clock));
         builder.namespace("/admin").map_err(ConfigError::Gate)?.role(Role::Admin);
-        portcullis_accounts::install(&mut builder, Arc::clone(&self.store), self.keys, options)?;
+        let people: Arc<dyn AccountStore> = self.store.clone();
+        let parts = AccountParts { store: people, keys: self.keys, secret: self.secret, roles };
+        portcullis_accounts::install(&mut builder, parts, options)?;
+        portcullis_accounts::install_issuers(&mut builder, settings.remote.clone())?;
         portcullis_chat::install(&mut builder, self.store, settings.chat)?;
         pages::install(&mut builder);
         self.feed.attach(builder.hub());
         Ok(builder.start()?)
     }
+}
+
+fn open_store(settings: &Settings, feed: Feed, ring: KeyRing) -> Result<Arc<dyn Store>> {
+    let options =
+        SqliteOptions { seal_messages: settings.seal_messages, ..SqliteOptions::default() };
+    let seal = Arc::new(Sealing(ring));
+    let store = SqliteStore::open_sealed(&settings.database, options, Box::new(feed), seal)
+        .with_context(|| format!("cannot open {}", settings.database.display()))?;
+    Ok(Arc::new(store))
+}
+
+/// The operator's roles under the numbers they are stored by.
+async fn numbered(store: &dyn AccountStore, configured: &RoleRules) -> Result<RoleRules> {
+    let custom = configured.table.all().filter(|role| matches!(role, Role::Custom(_)));
+    let names: Vec<String> = custom.map(|role| String::from(configured.table.name(role))).collect();
+    let numbers = store.role_numbers(names.clone()).await?;
+    let numbers = numbers.context("more than 24 roles were ever defined: name them as before")?;
+    let mut table = RoleTable::default();
+    for (name, number) in names.iter().zip(numbers) {
+        let defined = table.define_as(number, name);
+        anyhow::ensure!(defined.is_ok(), "the role {name:?} cannot be defined");
+    }
+    Ok(configured.renumbered(table))
 }
 
 fn block_on<F: Future>(work: F) -> Result<F::Output> {

@@ -42,6 +42,7 @@ impl CapacitySection {
         ChatOptions {
             rooms_per_user_max: self.rooms_per_user.unwrap_or(default.rooms_per_user_max),
             members_per_room_max: self.members_per_room.unwrap_or(default.members_per_room_max),
+            ..default
         }
     }
 }

@@ -22,6 +22,10 @@ const PLAINTEXT: Danger = Danger {
     key: "plaintext_off_loopback",
     text: "others on the network can read and change what clients say",
 };
+const JWKS_PRIVATE: Danger = Danger {
+    key: "jwks_private_addresses",
+    text: "keys are fetched from private addresses: whoever answers there vouches for users",
+};
 const PRIVATE: Danger = Danger {
     key: "private_off_loopback",
     text: "whoever reaches the private listener reads health and metrics",
@@ -35,6 +39,8 @@ pub(super) struct DangerSection {
     plaintext_off_loopback: bool,
     /// Health and metrics may be open to an address others can reach.
     private_off_loopback: bool,
+    /// Keys of issuers may be fetched from private addresses.
+    pub(super) jwks_private_addresses: bool,
 }
 
 impl DangerSection {
@@ -46,13 +52,17 @@ impl DangerSection {
         public: SocketAddr,
         private: SocketAddr,
     ) -> Result<Vec<Danger>, ConfigError> {
-        if profile == Profile::Strict && (self.plaintext_off_loopback || self.private_off_loopback)
-        {
+        let any =
+            self.plaintext_off_loopback || self.private_off_loopback || self.jwks_private_addresses;
+        if profile == Profile::Strict && any {
             let mend = "leave [danger] out, or use profile = \"production\"";
             let why = "the strict profile weakens nothing";
             return Err(ConfigError::refused("danger", "set", why, mend));
         }
         let mut dangers = Vec::new();
+        if self.jwks_private_addresses {
+            dangers.push(JWKS_PRIVATE);
+        }
         if !public.ip().is_loopback() {
             if profile == Profile::Development {
                 let why = "the development profile is for this machine only";

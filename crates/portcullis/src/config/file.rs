@@ -1,6 +1,8 @@
 //! The file as a whole; each section is described in its own file.
 //! Never: defaults; what is absent is `None`, and the profile decides.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::accounts::AccountsSection;
@@ -11,6 +13,8 @@ use super::listen::ListenSection;
 use super::message::MessageSection;
 use super::origin::OriginSection;
 use super::rate::RateSection;
+use super::roles::RoleSection;
+use super::session::SessionSection;
 use super::store::StoreSection;
 use super::tls::TlsSection;
 use super::token::TokenSection;
@@ -31,6 +35,10 @@ pub(super) struct File {
     pub(super) message: MessageSection,
     pub(super) store: StoreSection,
     pub(super) accounts: AccountsSection,
+    pub(super) session: SessionSection,
+    pub(super) role: Vec<RoleSection>,
+    pub(super) access: BTreeMap<String, Vec<String>>,
+    pub(super) replay: BTreeMap<String, String>,
     pub(super) audit: AuditSection,
     pub(super) danger: DangerSection,
 }

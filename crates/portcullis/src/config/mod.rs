@@ -15,6 +15,8 @@ mod rate; // [rate]
 mod message; // [message]
 mod store; // [store]
 mod accounts; // [accounts]
+mod session; // [session]
+mod roles; // [[role]], [access], [replay]
 mod audit; // [audit]
 mod danger; // [danger]
 mod number; // numbers within bounds

@@ -16,6 +16,8 @@ use super::tls::TlsSettings;
 pub(super) struct OriginSection {
     /// Pages that may connect, as browsers send them; in development also the server's own.
     pub(super) allowed: Option<Vec<String>>,
+    /// Whether listed pages of other origins may send the refresh cookie along; false.
+    pub(super) credentials: bool,
     /// `refuse` or `token`; `refuse`. With `token`, native clients come in with a bearer token.
     without_origin: Option<String>,
 }
@@ -244,7 +246,7 @@ mod tests {
         ];
         for (profile, allowed, public, origins, hosts) in cases {
             let allowed = allowed.iter().copied().map(String::from).collect();
-            let section = OriginSection { allowed: Some(allowed), without_origin: None };
+            let section = OriginSection { allowed: Some(allowed), ..OriginSection::default() };
             let read = section.read(profile, None).unwrap();
             let settled = read.settle(public.parse().unwrap(), &TlsSettings::Development);
             assert_eq!(settled.origins, origins, "{public}");

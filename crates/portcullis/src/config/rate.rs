@@ -20,6 +20,10 @@ pub(super) struct RateSection {
     login_per_prefix: Option<String>,
     /// Log-ins to one user name; `10/60s`.
     login_per_user: Option<String>,
+    /// Failed log-ins to one user name over a longer time; `100/24h`.
+    login_failed_per_user: Option<String>,
+    /// Tickets of one user; `60/60s`.
+    ticket_per_user: Option<String>,
     /// All events of a user; `100/60s`.
     message_per_user: Option<String>,
     /// All events of a connection; `100/60s`.
@@ -35,6 +39,12 @@ impl RateSection {
             ("request_per_prefix", &self.request_per_prefix, &mut options.request_per_prefix),
             ("login_per_prefix", &self.login_per_prefix, &mut options.login_per_prefix),
             ("login_per_user", &self.login_per_user, &mut options.login_per_user),
+            (
+                "login_failed_per_user",
+                &self.login_failed_per_user,
+                &mut options.login_failed_per_user,
+            ),
+            ("ticket_per_user", &self.ticket_per_user, &mut options.ticket_per_user),
             ("message_per_user", &self.message_per_user, &mut options.message_per_user),
             (
                 "message_per_connection",

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use portcullis_accounts::{RemoteIssuer, SessionTimes};
 use portcullis_chat::ChatOptions;
 use portcullis_guard::{Directory, DirectoryLimits, Gate, GateOptions};
-use portcullis_server::Options;
+use portcullis_server::{Credentials, Options};
 
 use super::accounts::AccountSettings;
 use super::audit::AuditSettings;
@@ -18,6 +19,7 @@ use super::error::ConfigError;
 use super::file::File;
 use super::origin::Origins;
 use super::profile::Profile;
+use super::roles::{read_replay, read_roles};
 use super::tls::TlsSettings;
 use super::token::IssuerFacts;
 
@@ -48,6 +50,12 @@ pub(crate) struct Settings {
     pub(crate) dangers: Vec<Danger>,
     pub(super) origins: Origins,
     pub(super) issuers: Vec<IssuerFacts>,
+    /// Issuers whose keys are fetched.
+    pub(crate) remote: Vec<RemoteIssuer>,
+    /// How long log-ins last.
+    pub(crate) times: SessionTimes,
+    /// Whether message texts are sealed at rest.
+    pub(crate) seal_messages: bool,
 }
 
 /// Stands for the port in checks before one is chosen.
@@ -104,15 +112,27 @@ impl Settings {
         let gate = file.capacity.read(GateOptions { polling, ..GateOptions::default() });
         let gate = file.rate.read(gate)?;
         let (server, mut gate) = file.message.read(server, gate)?;
-        let (issuers, facts) = file.token.read(profile)?;
-        gate.issuers = issuers;
+        let issuers = file.token.read(profile, file.danger.jwks_private_addresses)?;
+        gate.issuers = issuers.known;
+        let (patience, times) = file.session.read()?;
+        gate.patience = patience;
+        gate.roles = read_roles(&file.role, &file.access)?;
+        gate.replay = read_replay(&file.replay, profile == Profile::Strict)?;
+        let accounts = file.accounts.read(profile)?;
+        gate.proof_required = accounts.proof_required;
+        let credentials =
+            if file.origin.credentials { Credentials::Allowed } else { Credentials::Kept };
+        let server = Options { credentials, ..server };
         Ok(Self {
             database: file.store.read(&data)?,
             chat: file.capacity.read_chat(),
-            accounts: file.accounts.read()?,
+            seal_messages: file.store.seals_messages(),
+            accounts,
+            times,
             audit: file.audit.read(&data),
             origins: file.origin.read(profile, file.listen.hosts)?,
-            issuers: facts,
+            remote: issuers.remote,
+            issuers: issuers.facts,
             profile,
             data,
             tls,

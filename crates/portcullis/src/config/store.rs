@@ -13,9 +13,16 @@ use super::error::ConfigError;
 pub(super) struct StoreSection {
     /// `sqlite:PATH`; `portcullis.db` in the data directory.
     url: Option<String>,
+    /// Whether message texts are sealed at rest (AES-256-GCM); true. Second factors always are.
+    seal_messages: Option<bool>,
 }
 
 impl StoreSection {
+    /// Whether message texts are sealed.
+    pub(super) fn seals_messages(&self) -> bool {
+        self.seal_messages.unwrap_or(true)
+    }
+
     /// The database's file.
     pub(super) fn read(&self, data: &Path) -> Result<PathBuf, ConfigError> {
         let Some(url) = self.url.as_deref() else { return Ok(data.join("portcullis.db")) };
@@ -55,7 +62,8 @@ mod tests {
             (Some(""), None),
         ];
         for (url, expect) in cases {
-            let section = StoreSection { url: url.map(String::from) };
+            let url_text = url.map(String::from);
+            let section = StoreSection { url: url_text, ..StoreSection::default() };
             let read = section.read(Path::new("data"));
             assert_eq!(read.as_deref().ok(), expect.map(Path::new), "{url:?}");
             let error = read.err().map(|error| error.to_string()).unwrap_or_default();

@@ -2,11 +2,13 @@
 //! Never: a secret.
 
 use portcullis_guard::{Rate, WithoutOrigin};
+use portcullis_model::Role;
+use portcullis_server::Credentials;
 use toml::{Table, Value};
 
 use super::settings::Settings;
 use super::tls::TlsSettings;
-use super::token::SecretSource;
+use super::token::KeySource;
 
 impl Settings {
     /// Every key with its value in force.
@@ -16,12 +18,13 @@ impl Settings {
         for (name, section) in self.sections() {
             table.insert(String::from(name), Value::Table(section));
         }
+        table.insert(String::from("role"), self.roles());
         let mut text = format!("# data directory: {}\n", self.data.display());
         let settled = self.clone().settled();
         text.push_str(&format!("# host names: {}\n", settled.gate.hosts.join(" ")));
         text.push_str(&format!("# pages: {}\n", settled.gate.origins.join(" ")));
         for issuer in &self.issuers {
-            if issuer.secret == SecretSource::Environment {
+            if issuer.source == KeySource::Environment {
                 let issuer = &issuer.issuer;
                 text.push_str(&format!("# the secret of {issuer} is set in the environment\n"));
             }
@@ -54,13 +57,23 @@ impl Settings {
                     ("links", self.gate.links_allowed.into()),
                 ]),
             ),
-            ("store", section([("url", format!("sqlite:{}", self.database.display()).into())])),
+            (
+                "store",
+                section([
+                    ("url", format!("sqlite:{}", self.database.display()).into()),
+                    ("seal_messages", self.seal_messages.into()),
+                ]),
+            ),
+            ("session", self.session()),
+            ("access", self.access()),
+            ("replay", self.replay()),
             (
                 "accounts",
                 section([
                     ("enabled", true.into()),
                     ("registration", self.accounts.registration_name().into()),
                     ("issuer", self.accounts.issuer.clone().into()),
+                    ("admins_need_totp", self.accounts.admins_need_totp.into()),
                 ]),
             ),
             (
@@ -121,6 +134,7 @@ impl Settings {
         section([
             ("allowed", self.origins.allowed.clone().into()),
             ("without_origin", without.into()),
+            ("credentials", (self.server.credentials == Credentials::Allowed).into()),
         ])
     }
 
@@ -129,14 +143,64 @@ impl Settings {
             let mut issuer = section([
                 ("issuer", facts.issuer.clone().into()),
                 ("audience", facts.audience.clone().into()),
-                ("algorithm", "HS256".into()),
+                ("audience_beside", facts.audience_beside.clone().into()),
+                ("algorithm", facts.algorithm.name().into()),
             ]);
-            if let SecretSource::File(path) = &facts.secret {
-                issuer.insert(String::from("secret_file"), path.display().to_string().into());
+            if let Some(claim) = &facts.roles_claim {
+                issuer.insert(String::from("roles_claim"), claim.clone().into());
+            }
+            let mut set = |key: &str, value: String| {
+                issuer.insert(String::from(key), value.into());
+            };
+            match &facts.source {
+                KeySource::Environment => {}
+                KeySource::SecretFile(path) => set("secret_file", path.display().to_string()),
+                KeySource::JwksFile(path) => set("jwks_file", path.display().to_string()),
+                KeySource::JwksUrl { url, authorities } => {
+                    set("jwks_url", url.clone());
+                    if let Some(path) = authorities {
+                        set("jwks_ca_file", path.display().to_string());
+                    }
+                }
             }
             Value::Table(issuer)
         });
         section([("issuer", Value::Array(issuers.collect()))])
+    }
+
+    fn session(&self) -> Table {
+        let seconds = |seconds: i64| number(u64::try_from(seconds).unwrap_or(0));
+        section([
+            ("idle_s", number(self.gate.patience.idle_ms / 1000)),
+            ("absolute_s", number(self.gate.patience.absolute_ms / 1000)),
+            ("login_idle_s", seconds(self.times.idle_s)),
+            ("login_absolute_s", seconds(self.times.absolute_s)),
+            ("logins_per_user", number(self.times.per_user_max)),
+        ])
+    }
+
+    fn access(&self) -> Table {
+        let rules = &self.gate.roles;
+        let names = |roles| Value::from(rules.table.names(roles));
+        section(rules.access.iter().map(|(event, roles)| (event.as_str(), names(*roles))))
+    }
+
+    fn replay(&self) -> Table {
+        let rules = self.gate.replay.per_event.iter();
+        section(rules.map(|(event, replay)| (event.as_str(), replay.name().into())))
+    }
+
+    /// Roles of the operator, each with what it is granted.
+    fn roles(&self) -> Value {
+        let rules = &self.gate.roles;
+        let custom = rules.table.all().filter(|role| matches!(role, Role::Custom(_)));
+        let roles = custom.map(|role| {
+            let granted = rules.grants.iter().filter(|(holder, _)| *holder == role);
+            let actions: Vec<_> = granted.map(|(_, action)| action.clone()).collect();
+            let name = rules.table.name(role);
+            Value::Table(section([("name", name.into()), ("actions", actions.into())]))
+        });
+        Value::Array(roles.collect())
     }
 
     fn capacity(&self) -> Table {
@@ -157,6 +221,8 @@ impl Settings {
             ("request_per_prefix", spelled(self.gate.request_per_prefix)),
             ("login_per_prefix", spelled(self.gate.login_per_prefix)),
             ("login_per_user", spelled(self.gate.login_per_user)),
+            ("login_failed_per_user", spelled(self.gate.login_failed_per_user)),
+            ("ticket_per_user", spelled(self.gate.ticket_per_user)),
             ("message_per_user", spelled(self.gate.message_per_user)),
             ("message_per_connection", spelled(self.gate.message_per_connection)),
             ("event_per_user", Value::Table(section(events))),

@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use portcullis_guard::{Rate, WithoutOrigin};
+use portcullis_guard::{Rate, Replay, WithoutOrigin};
 
 use super::*;
 
@@ -139,13 +139,20 @@ fn what_is_refused_says_what_why_and_the_mend() {
         ("[accounts]\nenabled = false\n", "not available"),
         ("[accounts]\nregistration = \"none\"\n", "no such choice"),
         ("[danger]\nany_origin = true\n", "unknown field `any_origin`"),
-        (&issuer("algorithm = \"RS256\""), "not available"),
-        (&issuer("algorithm = \"EdDSA\""), "not available"),
+        (&issuer("algorithm = \"RS256\""), "jwks_url is missing"),
+        (&issuer("algorithm = \"RS256\"\nsecret_file = \"/none\""), "for HS256 only"),
+        (&issuer("algorithm = \"ES256\"\njwks_file = \"/none\""), "cannot be read"),
+        (&issuer("algorithm = \"EdDSA\"\njwks_url = \"http://a.example\""), "jwks_url is set"),
+        (&issuer("algorithm = \"ES256\"\njwks_url = \"https://10.0.0.1/k\""), "jwks_url is set"),
+        (
+            &issuer("algorithm = \"RS256\"\njwks_file = \"a\"\njwks_url = \"https://a.example\""),
+            "set one of them",
+        ),
         (&issuer("algorithm = \"none\""), "no such choice"),
         (&issuer("algorithm = \"HS256\""), "secret_file is missing"),
         (&issuer("algorithm = \"HS256\"\nsecret = \"hunter2\""), "copied, shown and committed"),
         (&issuer("algorithm = \"HS256\"\nsecret_file = \"/none\""), "cannot be read"),
-        (&issuer("algorithm = \"HS256\"\njwks_url = \"https://a\""), "jwks_url is set: it is not"),
+        (&issuer("algorithm = \"HS256\"\njwks_url = \"https://a\""), "no keys anybody may see"),
     ];
     for (text, expect) in cases {
         let error = read(text).err().unwrap_or_default();
@@ -261,7 +268,8 @@ fn every_key_is_documented() {
     let reference = include_str!("../../../../docs/configuration.md");
     let sections = keys("");
     assert!(sections.len() > 10, "{sections:?}");
-    for name in sections.iter().filter(|name| *name != "profile" && *name != "token") {
+    let listed = ["profile", "token", "role"];
+    for name in sections.iter().filter(|name| !listed.contains(&name.as_str())) {
         let heading = format!("## `[{name}]`");
         let section = reference.split_once(&heading).map(|(_, rest)| rest).unwrap_or_default();
         let section = section.split("\n## ").next().unwrap_or_default();
@@ -269,7 +277,10 @@ fn every_key_is_documented() {
             assert!(section.contains(&format!("`{key}`")), "[{name}] {key} is not documented");
         }
     }
-    for key in keys("[[token.issuer]]\n") {
+    for key in keys("[[token.issuer]]\n").into_iter().chain(keys("[[role]]\n")) {
         assert!(reference.contains(&format!("`{key}`")), "{key} is not documented");
+    }
+    for replay in Replay::ALL {
+        assert!(reference.contains(&format!("`\"{}\"`", replay.name())), "{replay:?}");
     }
 }

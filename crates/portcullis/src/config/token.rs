@@ -3,8 +3,10 @@
 
 use std::path::PathBuf;
 
-use portcullis_guard::{Issuer, IssuerKey};
+use portcullis_accounts::RemoteIssuer;
+use portcullis_guard::{Algorithm, Issuer, IssuerKey, read_jwks};
 use portcullis_model::Secret;
+use portcullis_outbound::{Policy, Target};
 use serde::{Deserialize, Deserializer};
 
 use super::error::ConfigError;
@@ -26,28 +28,36 @@ pub(super) struct IssuerSection {
     issuer: Option<String>,
     /// `aud` of its tokens, exactly.
     pub(super) audience: Option<String>,
-    /// `HS256`.
+    /// What may stand in `aud` beside it.
+    audience_beside: Vec<String>,
+    /// `HS256`, `RS256`, `ES256` or `EdDSA`.
     algorithm: Option<String>,
-    /// The secret of 32 bytes or more, not readable by others; one line end is cut off.
+    /// The secret of 32 bytes or more, not readable by others; one line end is cut off. HS256.
     pub(super) secret_file: Option<PathBuf>,
     /// The secret itself, from the environment only.
     #[serde(deserialize_with = "secret")]
     pub(super) secret: Option<Secret<String>>,
-    /// Not available in this version.
+    /// A JSON Web Key Set, read at the start.
     jwks_file: Option<PathBuf>,
-    /// Not available in this version.
+    /// Where the issuer publishes its JSON Web Key Set.
     jwks_url: Option<String>,
+    /// Authorities that vouch for that address, in PEM, beside the machine's.
+    jwks_ca_file: Option<PathBuf>,
+    /// The claim that lists roles, name by name; with it the issuer is trusted to give them.
+    roles_claim: Option<Vec<String>>,
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<String>>, D::Error> {
     String::deserialize(deserializer).map(|text| Some(Secret::new(text)))
 }
 
-/// Where an issuer's secret came from.
+/// Where an issuer's keys come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum SecretSource {
-    File(PathBuf),
+pub(super) enum KeySource {
+    SecretFile(PathBuf),
     Environment,
+    JwksFile(PathBuf),
+    JwksUrl { url: String, authorities: Option<PathBuf> },
 }
 
 /// What the summary tells of an issuer.
@@ -55,7 +65,20 @@ pub(super) enum SecretSource {
 pub(super) struct IssuerFacts {
     pub(super) issuer: String,
     pub(super) audience: String,
-    pub(super) secret: SecretSource,
+    pub(super) audience_beside: Vec<String>,
+    pub(super) algorithm: Algorithm,
+    pub(super) roles_claim: Option<Vec<String>>,
+    pub(super) source: KeySource,
+}
+
+/// What the section comes to.
+#[derive(Default)]
+pub(super) struct Issuers {
+    /// With keys that are known now.
+    pub(super) known: Vec<Issuer>,
+    /// With keys that are fetched.
+    pub(super) remote: Vec<RemoteIssuer>,
+    pub(super) facts: Vec<IssuerFacts>,
 }
 
 impl TokenSection {
@@ -69,57 +92,166 @@ impl TokenSection {
         Err(ConfigError::refused("token.issuer.secret", "set in the file", why, mend))
     }
 
-    pub(super) fn read(
-        self,
-        profile: Profile,
-    ) -> Result<(Vec<Issuer>, Vec<IssuerFacts>), ConfigError> {
-        self.issuer.into_iter().map(|section| section.read(profile)).collect()
+    /// `private` is whether keys may be fetched from private addresses.
+    pub(super) fn read(self, profile: Profile, private: bool) -> Result<Issuers, ConfigError> {
+        let mut issuers = Issuers::default();
+        for section in self.issuer {
+            section.read(profile, private, &mut issuers)?;
+        }
+        Ok(issuers)
     }
 }
 
 impl IssuerSection {
-    fn read(self, profile: Profile) -> Result<(Issuer, IssuerFacts), ConfigError> {
-        let use_secret = "use algorithm = \"HS256\" with secret_file";
-        for (key, is_set) in [
-            ("token.issuer.jwks_file", self.jwks_file.is_some()),
-            ("token.issuer.jwks_url", self.jwks_url.is_some()),
-        ] {
-            if is_set {
-                return Err(ConfigError::unavailable(key, "set", use_secret));
-            }
-        }
-        let key = "token.issuer.algorithm";
-        match self.algorithm.as_deref() {
-            Some("HS256") => {}
-            None => return Err(missing(key, use_secret)),
-            Some(known @ ("RS256" | "ES256" | "EdDSA")) => {
-                return Err(ConfigError::unavailable(key, &format!("{known:?}"), use_secret));
-            }
-            Some(other) => return Err(ConfigError::no_such_choice(key, other, use_secret)),
-        }
-        let (secret, source) = read_secret(self.secret_file, self.secret, profile)?;
+    fn read(
+        self,
+        profile: Profile,
+        private: bool,
+        issuers: &mut Issuers,
+    ) -> Result<(), ConfigError> {
+        let algorithm = self.algorithm()?;
         let name = |key, value: Option<String>, mend| value.ok_or_else(|| missing(key, mend));
         let issuer = name("token.issuer.issuer", self.issuer, "write what its tokens name as iss")?;
         let audience =
             name("token.issuer.audience", self.audience, "write what its tokens name as aud")?;
-        Ok((
-            Issuer {
-                issuer: issuer.clone(),
-                audience: audience.clone(),
-                own: false,
-                key_id: None,
-                key: IssuerKey::Hs256(secret),
-            },
-            IssuerFacts { issuer, audience, secret: source },
-        ))
+        // A key that fits nothing, until the issuer's own take its place.
+        let nothing = IssuerKey::EdDsaPublic(Vec::new());
+        let like = Issuer {
+            audience_beside: self.audience_beside.clone(),
+            roles_claim: self.roles_claim.clone(),
+            ..Issuer::new(&issuer, &audience, nothing)
+        };
+        let keys = Keys {
+            algorithm,
+            secret_file: self.secret_file,
+            secret: self.secret,
+            jwks_file: self.jwks_file,
+            jwks_url: self.jwks_url,
+            authorities: self.jwks_ca_file,
+        };
+        let source = keys.read(profile, private, like, issuers)?;
+        issuers.facts.push(IssuerFacts {
+            issuer,
+            audience,
+            audience_beside: self.audience_beside,
+            algorithm,
+            roles_claim: self.roles_claim,
+            source,
+        });
+        Ok(())
     }
+
+    fn algorithm(&self) -> Result<Algorithm, ConfigError> {
+        let (key, mend) =
+            ("token.issuer.algorithm", "write \"HS256\", \"RS256\", \"ES256\" or \"EdDSA\"");
+        let text = self.algorithm.as_deref().ok_or_else(|| missing(key, mend))?;
+        let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text);
+        known.ok_or_else(|| ConfigError::no_such_choice(key, text, mend))
+    }
+}
+
+/// The keys of one section.
+struct Keys {
+    algorithm: Algorithm,
+    secret_file: Option<PathBuf>,
+    secret: Option<Secret<String>>,
+    jwks_file: Option<PathBuf>,
+    jwks_url: Option<String>,
+    authorities: Option<PathBuf>,
+}
+
+impl Keys {
+    fn read(
+        self,
+        profile: Profile,
+        private: bool,
+        like: Issuer,
+        issuers: &mut Issuers,
+    ) -> Result<KeySource, ConfigError> {
+        let shared = self.secret_file.is_some() || self.secret.is_some();
+        let published = self.jwks_file.is_some() || self.jwks_url.is_some();
+        match (self.algorithm, shared, published) {
+            (Algorithm::Hs256, _, true) => {
+                let why = "HS256 has a shared secret, and no keys anybody may see";
+                let mend = "use secret_file, or the algorithm of the keys";
+                Err(ConfigError::refused("token.issuer.algorithm", "\"HS256\"", why, mend))
+            }
+            (Algorithm::Hs256, _, false) => {
+                let (secret, source) = read_secret(self.secret_file, self.secret, profile)?;
+                issuers.known.push(Issuer { key: IssuerKey::Hs256(secret), ..like });
+                Ok(source)
+            }
+            (_, true, _) => {
+                let why = "a secret is for HS256 only";
+                let mend = "use jwks_file or jwks_url";
+                Err(ConfigError::refused("token.issuer.secret_file", "set", why, mend))
+            }
+            (_, false, _) => self.read_published(private, like, issuers),
+        }
+    }
+
+    fn read_published(
+        self,
+        private: bool,
+        like: Issuer,
+        issuers: &mut Issuers,
+    ) -> Result<KeySource, ConfigError> {
+        match (self.jwks_file, self.jwks_url) {
+            (Some(path), None) => {
+                let key = "token.issuer.jwks_file";
+                let mend = "name a file with a JSON Web Key Set";
+                let text = std::fs::read_to_string(&path).map_err(|error| {
+                    ConfigError::file(key, &path, format!("it cannot be read ({error})"), mend)
+                })?;
+                let known = read_jwks(&text, self.algorithm, &like)
+                    .map_err(|error| ConfigError::file(key, &path, error.to_string(), mend))?;
+                issuers.known.extend(known);
+                Ok(KeySource::JwksFile(path))
+            }
+            (None, Some(url)) => {
+                let authorities = self.authorities;
+                let policy = read_policy(private, authorities.as_deref())?;
+                let target = Target::parse(&url, &policy).map_err(|error| {
+                    let mend = "write the https address the issuer publishes its keys at";
+                    let key = "token.issuer.jwks_url";
+                    ConfigError::refused(key, "set", error.to_string(), mend)
+                })?;
+                let algorithm = self.algorithm;
+                issuers.remote.push(RemoteIssuer { like, algorithm, target, policy });
+                Ok(KeySource::JwksUrl { url, authorities })
+            }
+            (Some(_), Some(_)) => {
+                let why = "jwks_url is set as well, and one would be ignored";
+                Err(ConfigError::refused("token.issuer.jwks_file", "set", why, "set one of them"))
+            }
+            (None, None) => {
+                let mend = "name jwks_file or jwks_url";
+                Err(missing("token.issuer.jwks_url", mend))
+            }
+        }
+    }
+}
+
+fn read_policy(
+    private_allowed: bool,
+    authorities: Option<&std::path::Path>,
+) -> Result<Policy, ConfigError> {
+    let extra_roots_pem = match authorities {
+        None => None,
+        Some(path) => Some(std::fs::read(path).map_err(|error| {
+            let key = "token.issuer.jwks_ca_file";
+            let why = format!("it cannot be read ({error})");
+            ConfigError::file(key, path, why, "name a file of certificates in PEM")
+        })?),
+    };
+    Ok(Policy { private_allowed, extra_roots_pem, ..Policy::default() })
 }
 
 fn read_secret(
     file: Option<PathBuf>,
     secret: Option<Secret<String>>,
     profile: Profile,
-) -> Result<(Secret<Vec<u8>>, SecretSource), ConfigError> {
+) -> Result<(Secret<Vec<u8>>, KeySource), ConfigError> {
     let key = "token.issuer.secret_file";
     match (file, secret) {
         (Some(path), None) => {
@@ -129,7 +261,7 @@ fn read_secret(
                     bytes.pop();
                 }
             }
-            Ok((Secret::new(bytes), SecretSource::File(path)))
+            Ok((Secret::new(bytes), KeySource::SecretFile(path)))
         }
         (None, Some(_)) if profile == Profile::Strict => {
             let why = "every program this process starts, and its crash dumps, hold it";
@@ -138,7 +270,7 @@ fn read_secret(
         }
         (None, Some(text)) => {
             let bytes = text.expose().clone().into_bytes();
-            Ok((Secret::new(bytes), SecretSource::Environment))
+            Ok((Secret::new(bytes), KeySource::Environment))
         }
         (Some(_), Some(_)) => {
             let why = "secret is set as well, and one would be ignored";

@@ -21,13 +21,11 @@ pub(crate) fn builder() -> ServerBuilder {
         .operators(([127, 0, 0, 1], 0).into())
         .own_origin()
         .danger_no_audit()
-        .issuer(Issuer {
-            issuer: String::from("https://id.example"),
-            audience: String::from("portcullis"),
-            own: false,
-            key_id: None,
-            key: IssuerKey::Hs256(Secret::new(SECRET.as_bytes().to_vec())),
-        })
+        .issuer(Issuer::new(
+            "https://id.example",
+            "portcullis",
+            IssuerKey::Hs256(Secret::new(SECRET.as_bytes().to_vec())),
+        ))
         .guards(|guards| {
             guards.connect_per_prefix = WIDE;
             guards.request_per_prefix = WIDE;

@@ -48,31 +48,67 @@ fn an_envelope_is_what_is_declared_or_refused() {
         let answer = send(&mut talk, "hi", envelope);
         assert_eq!(code_of(&answer), "INVALID_MESSAGE", "{envelope}");
     }
-    for envelope in ["{}", "{\"mid\":\"m-1\"}", "{\"seq\":0}"] {
+    for envelope in ["{}", "{\"mid\":\"m-1\"}"] {
         let answer = send(&mut talk, "hi", envelope);
         assert_eq!(answer["ok"], true, "{envelope}: {answer}");
     }
     alive(&server);
 }
 
-#[test]
-fn a_number_that_does_not_rise_is_a_replay() {
-    let server = start(&unlimited());
-    let mut talk = Talk::new(&server, "numbers-rise");
-    let steps = [(5, true), (5, false), (4, false), (0, false), (6, true), (900, true)];
+/// Sends messages with these numbers, from a connection's first on; each is taken or is not.
+fn numbers(talk: &mut Talk<'_>, steps: &[(u64, bool)]) {
     for (seq, fine) in steps {
-        let answer = send(&mut talk, "hi", &format!("{{\"seq\":{seq}}}"));
-        assert_eq!(answer["ok"], fine, "{seq}: {answer}");
+        let answer = send(talk, "hi", &format!("{{\"seq\":{seq}}}"));
+        assert_eq!(answer["ok"], *fine, "{seq}: {answer}");
         if !fine {
             assert_eq!(code_of(&answer), "REPLAY");
         }
     }
-    let last = 9_007_199_254_740_991_u64;
-    assert_eq!(send(&mut talk, "hi", &format!("{{\"seq\":{last}}}"))["ok"], true);
-    assert_eq!(code_of(&send(&mut talk, "hi", &format!("{{\"seq\":{last}}}"))), "REPLAY");
-    // Another event counts on the same numbers; without a number nothing is a replay.
-    assert_eq!(code_of(&talk.ask_text("[\"room:list\",{},{\"seq\":7}]")), "REPLAY");
+}
+
+#[test]
+fn t143_a_number_is_the_successor_of_the_last_or_a_replay() {
+    let server = start(&unlimited());
+    let last = 9_007_199_254_740_991;
+    // Two wrong ones each, on a connection of their own: a third one ends it.
+    let runs: [&[(u64, bool)]; 5] = [
+        &[(0, false), (1, true), (2, true), (2, false), (3, true)],
+        &[(2, false), (1, true), (3, false), (2, true)],
+        &[(1, true), (2, true), (3, true), (1, false), (900, false), (4, true)],
+        &[(last, false), (1, true), (0, false), (2, true)],
+        &[(1, true), (last, false), (2, true)],
+    ];
+    for (run, steps) in runs.into_iter().enumerate() {
+        numbers(&mut Talk::new(&server, &format!("numbers-{run}")), steps);
+    }
+    let mut talk = Talk::new(&server, "numbers-shared");
+    // All events count on the same numbers; without one nothing is a replay.
+    numbers(&mut talk, &[(1, true)]);
+    assert_eq!(code_of(&talk.ask_text("[\"room:list\",{},{\"seq\":1}]")), "REPLAY");
     assert_eq!(send(&mut talk, "hi", "{}")["ok"], true);
+    assert_eq!(talk.ask_text("[\"room:list\",{},{\"seq\":2}]")["ok"], true);
+    recorded(&server, "replay");
+    alive(&server);
+}
+
+#[test]
+fn t143_what_was_refused_unread_may_have_had_a_number_and_no_more() {
+    let server = start(&unlimited());
+    let mut talk = Talk::new(&server, "numbers-unread");
+    numbers(&mut talk, &[(1, true)]);
+    // The number of what cannot be read is not known, so the client may go on with the next.
+    assert_eq!(code_of(&talk.ask_text("[\"chat:send\",{\"x\":1},{\"seq\":2}]")), "INVALID_MESSAGE");
+    numbers(&mut talk, &[(4, false), (3, true), (5, false), (4, true)]);
+    alive(&server);
+}
+
+#[test]
+fn t143_the_third_replay_ends_the_connection() {
+    let server = start(&unlimited());
+    let mut talk = Talk::new(&server, "numbers-end");
+    numbers(&mut talk, &[(1, true), (1, false), (1, false)]);
+    talk.sender.send("420[\"room:list\",{},{\"seq\":1}]");
+    assert_eq!(talk.sender.close_code(), Some(4429));
     recorded(&server, "replay");
     alive(&server);
 }
@@ -109,8 +145,8 @@ fn the_plain_form_has_the_same_rules() {
         plain.socket.send_text(&message.to_string());
         plain.wait_message(|message| message["id"] == id)
     };
-    assert_eq!(ask(&mut plain, 100, &json!({ "seq": 5 }))["ok"], true);
-    assert_eq!(ask(&mut plain, 101, &json!({ "seq": 5 }))["error"]["code"], "REPLAY");
+    assert_eq!(ask(&mut plain, 100, &json!({ "seq": 1 }))["ok"], true);
+    assert_eq!(ask(&mut plain, 101, &json!({ "seq": 1 }))["error"]["code"], "REPLAY");
     for (id, mid) in [(102, ""), (103, "a b"), (104, "a/b")] {
         let answer = ask(&mut plain, id, &json!({ "mid": mid }));
         assert_eq!(answer["error"]["code"], "INVALID_MESSAGE", "{mid:?}");

@@ -1,120 +1,18 @@
-//! The account routes together, over a real store and a real gate.
-//! Never: a socket; those tests stand elsewhere.
+//! People come: they register, are invited, log in.
+//! Never: a session's life; that is told beside.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use portcullis_audit::Audit;
-use portcullis_guard::{Credential, Directory, DirectoryLimits, Gate, GateOptions, Rate};
-use portcullis_model::{Clock, Denial, Now, Secret};
-use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::{Change, CommitFeed, SqliteOptions, SqliteStore, Store};
+use portcullis_guard::{Credential, Directory, DirectoryLimits, Gate, GateOptions};
+use portcullis_model::{Denial, RoleTable};
+use portcullis_store::AccountStore;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::login::login;
-use crate::password::PasswordHashing;
-use crate::register::register;
-use crate::setup::setup;
-use crate::{AccountOptions, Accounts, Registration, Setup, SigningKeys};
+use crate::{
+    AccountOptions, AccountParts, Registration, ServerSecret, Setup, SigningKeys, invitation, login,
+};
 
-const NOW: Now = Now { monotonic_ms: 1_000, unix_ms: 1_800_000_000_000 };
-
-struct Fixed;
-
-impl Clock for Fixed {
-    fn now(&self) -> Now {
-        NOW
-    }
-}
-
-struct Deaf;
-
-impl CommitFeed for Deaf {
-    fn committed(&mut self, _changes: &[Change]) {}
-}
-
-struct World {
-    directory: TempDir,
-    store: Arc<SqliteStore>,
-    accounts: Arc<Accounts>,
-    gate: Arc<Gate>,
-    audit: Audit,
-    lines: Arc<Mutex<Vec<String>>>,
-    token: Option<Secret<String>>,
-}
-
-async fn world(registration: Registration) -> World {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("store.db");
-    let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf)).unwrap();
-    let store = Arc::new(store);
-    let (audit, lines) = Audit::memory();
-    let (setup, token) = Setup::prepare(&*store, directory.path()).await.unwrap();
-    let fixed = AccountOptions::new(audit.clone(), Arc::new(Fixed));
-    let options = AccountOptions { registration, setup, hashing_threads: 1, ..fixed };
-    let keys = SigningKeys::load_or_create(&directory.path().join("keys")).unwrap();
-    let gate = GateOptions {
-        hosts: vec![String::from("localhost")],
-        origins: vec![String::from("https://localhost")],
-        login_per_prefix: Rate::per(1_000, 60_000),
-        login_per_user: Rate::per(5, 60_000),
-        rate_keys_max: 1024,
-        issuers: vec![keys.issuer(&options)],
-        ..GateOptions::default()
-    };
-    let gate = Gate::build(gate, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap();
-    let hashing = PasswordHashing::for_tests();
-    let shared: Arc<dyn Store> = store.clone();
-    let accounts = Arc::new(Accounts::build(shared, keys, options, &hashing).unwrap());
-    World { directory, store, accounts, gate: Arc::new(gate), audit, lines, token }
-}
-
-impl World {
-    fn request(&self, body: &Value) -> (Arc<Accounts>, ApiRequest) {
-        let request = ApiRequest {
-            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            origin: None,
-            bearer: None,
-            cookie: None,
-            body: body.to_string().into_bytes(),
-            now: NOW,
-            gate: Arc::clone(&self.gate),
-            audit: self.audit.clone(),
-        };
-        (Arc::clone(&self.accounts), request)
-    }
-
-    async fn register(&self, body: Value) -> Result<ApiResponse, Denial> {
-        let (accounts, request) = self.request(&body);
-        register(accounts, request).await
-    }
-
-    async fn login(&self, body: Value) -> Result<ApiResponse, Denial> {
-        let (accounts, request) = self.request(&body);
-        login(accounts, request).await
-    }
-
-    async fn setup(&self, body: Value) -> Result<ApiResponse, Denial> {
-        let (accounts, request) = self.request(&body);
-        setup(accounts, request).await
-    }
-
-    fn recorded(&self, code: &str) -> usize {
-        let code = format!("\"{code}\"");
-        self.lines.lock().unwrap().iter().filter(|line| line.contains(&code)).count()
-    }
-}
-
-const PASSWORD: &str = " kLq9#vw2 \u{e9}";
-
-fn ann(username: &str, password: &str) -> Value {
-    json!({ "username": username, "password": password })
-}
-
-fn read(response: &ApiResponse) -> Value {
-    serde_json::from_slice(&response.body).unwrap()
-}
+use super::world::*;
 
 #[tokio::test]
 async fn who_registers_logs_in_and_the_gate_believes_the_token() {
@@ -128,7 +26,7 @@ async fn who_registers_logs_in_and_the_gate_believes_the_token() {
     let body = read(&logged_in);
     assert_eq!((logged_in.status, &body["expires_in"], &body["user"]), (200, &json!(600), user));
     let token = body["access_token"].as_str().unwrap();
-    let verified = world.gate.verify(Credential::Bearer(token), NOW).unwrap();
+    let verified = world.gate.verify(Credential::Bearer(token), None, NOW).unwrap();
     assert!(verified.own);
     assert_eq!(json!(verified.user.as_str()), user["id"]);
     assert_eq!(verified.name.as_deref(), Some("Ann.Lee"));
@@ -271,7 +169,47 @@ async fn the_routes_are_installed_with_hashes_at_full_cost() {
     let clock = Arc::new(Fixed);
     let server = portcullis_server::Options::default();
     let mut builder = portcullis_server::Builder::new(server, gate, world.audit.clone(), clock);
-    let keys = SigningKeys::load_or_create(&world.directory.path().join("keys")).unwrap();
+    let keys = SigningKeys::load_or_create(&world.directory.path().join("keys"), 0).unwrap();
+    let secret = ServerSecret::load_or_create(world.directory.path()).unwrap();
+    let people: Arc<dyn AccountStore> = world.store.clone();
+    let parts = AccountParts { store: people, keys, secret, roles: RoleTable::default() };
     let options = AccountOptions::new(world.audit.clone(), Arc::new(Fixed));
-    crate::install(&mut builder, world.store.clone(), keys, options).unwrap();
+    crate::install(&mut builder, parts, options).unwrap();
+    assert_eq!(builder.routes().len(), 18);
+}
+
+#[tokio::test]
+async fn an_invitation_lets_one_person_in() {
+    let world = world(Registration::Invitation).await;
+    let token = world.token.as_ref().unwrap().expose().clone();
+    let mut body = ann("root", PASSWORD);
+    body["token"] = json!(token);
+    world.setup(body).await.unwrap();
+    let root = world.log_in("root").await;
+    let answer = call!(world, invitation::invite, root.by_token(), json!({})).unwrap();
+    let invitation = read(&answer)["invitation"].clone();
+    let closed = Some(Denial::RegistrationClosed);
+    assert_eq!(world.register(ann("ann", PASSWORD)).await.err(), closed);
+    let with = |name: &str, invitation: &Value| {
+        let mut body = ann(name, PASSWORD);
+        body["invitation"] = invitation.clone();
+        body
+    };
+    assert_eq!(world.register(with("ann", &json!("inv_guess"))).await.err(), closed);
+    assert_eq!(world.register(with("root", &invitation)).await.err(), Some(Denial::NameTaken));
+    world.register(with("ann", &invitation)).await.unwrap();
+    assert_eq!(world.register(with("eve", &invitation)).await.err(), closed);
+}
+
+#[tokio::test]
+async fn t_027_the_owners_device_gets_in_while_strangers_use_the_name_up() {
+    let world = world(Registration::Open).await;
+    let client = world.client("ann").await;
+    for _ in 0..10 {
+        let _refused = world.login(ann("ann", "wrong password")).await.err().unwrap();
+    }
+    assert!(matches!(world.login(ann("ann", PASSWORD)).await, Err(Denial::LoginRate { .. })));
+    let body = ann("ann", PASSWORD);
+    call!(world, login::login, client.by_cookie(), body).unwrap();
+    assert_eq!(world.recorded("authn_login_successafterfail"), 0, "four were let through");
 }

@@ -1,0 +1,61 @@
+//! `POST /auth/password {current, new, totp?}`: another password; the other sessions end.
+//! Never: without the current one.
+
+use std::sync::Arc;
+
+use portcullis_guard::read_json;
+use portcullis_model::{Denial, Secret, Severity};
+use portcullis_server::{ApiRequest, ApiResponse};
+use portcullis_store::{UserChange, UserChangeKind};
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::{Accounts, fresh_salt};
+use crate::input::{SignedIn, optional_secret, record_act, store_denial};
+use crate::password::Password;
+use crate::{reauthenticate, totp};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PasswordInput {
+    current: Password,
+    new: Password,
+    #[serde(default, deserialize_with = "optional_secret")]
+    totp: Option<Secret<String>>,
+}
+
+#[derive(Serialize)]
+struct Changed {
+    ok: bool,
+}
+
+/// Answers 200 `{ok: true}`; this session goes on.
+pub(crate) async fn change(
+    accounts: Arc<Accounts>,
+    request: ApiRequest,
+) -> Result<ApiResponse, Denial> {
+    let input: PasswordInput = read_json(&request.body, &["current", "new", "totp"])?;
+    let signed_in = SignedIn::read(&request)?;
+    let row = reauthenticate::prove(&accounts, &request, &signed_in, input.current)
+        .await
+        .inspect_err(|denial| record_failure(&request, &signed_in, denial))?;
+    totp::check(&accounts, &row, input.totp, request.now).await?;
+    accounts.pool.check_new(input.new.clone(), &row.username).await?;
+    let phc = accounts.pool.hash(input.new, fresh_salt()?).await?;
+    let what = UserChangeKind::Password { phc, keep: Some(signed_in.session) };
+    let change = UserChange { user: row.id.clone(), what, at_unix_ms: request.now.unix_ms };
+    let changed = accounts.store.change_user(change).await;
+    changed.map_err(|error| store_denial(&error))?;
+    record_act(&request, "authn_password_change", Severity::Info, &row.id, &row.username);
+    Ok(ApiResponse::json(200, &Changed { ok: true }))
+}
+
+fn record_failure(request: &ApiRequest, signed_in: &SignedIn, denial: &Denial) {
+    if let Denial::Login { .. } = denial {
+        let mut record =
+            portcullis_audit::Record::new("authn_password_change_fail", Severity::Critical);
+        record.outcome = portcullis_audit::Outcome::Failure;
+        record.client = Some(request.client);
+        record.user = Some(signed_in.user.id.clone());
+        request.audit.record(record, request.now);
+    }
+}

@@ -1,0 +1,82 @@
+//! `GET` and `POST /auth/profile`: what a user is called and may do; another name.
+//! Never: anything of anybody else.
+
+use std::sync::Arc;
+
+use portcullis_guard::read_json;
+use portcullis_model::{Denial, Severity};
+use portcullis_server::{ApiRequest, ApiResponse};
+use portcullis_store::{ChangeUser, UserChange, UserChangeKind};
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::Accounts;
+use crate::input::{SignedIn, UserView, record_act, store_denial};
+use crate::username::Username;
+
+#[derive(Serialize)]
+struct Profile {
+    user: UserView,
+    /// Whether a second factor is asked for.
+    totp: bool,
+    recovery_codes_left: u32,
+    /// In milliseconds since 1970.
+    created_at: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProfileInput {
+    username: String,
+}
+
+/// Answers 200 `{user, totp, recovery_codes_left, created_at}`.
+pub(crate) async fn read(
+    accounts: Arc<Accounts>,
+    request: ApiRequest,
+) -> Result<ApiResponse, Denial> {
+    let signed_in = SignedIn::read(&request)?;
+    show(&accounts, &signed_in).await
+}
+
+/// Takes another name, which has to be free whatever its case. Answers as `GET`.
+pub(crate) async fn write(
+    accounts: Arc<Accounts>,
+    request: ApiRequest,
+) -> Result<ApiResponse, Denial> {
+    let input: ProfileInput = read_json(&request.body, &["username"])?;
+    let signed_in = SignedIn::read(&request)?;
+    signed_in.check_recent(&request)?;
+    let username = Username::parse(&input.username)?;
+    // Whether a name is taken tells that there is such a user; so it costs what registering does.
+    let budget = format!(":rename:{}", signed_in.user.id);
+    let from = portcullis_guard::LoginFrom::Anywhere;
+    request.gate.login_allowed(request.client, &budget, from, request.now)?;
+    let what = UserChangeKind::Username(Arc::from(username.as_str()));
+    let user = signed_in.user.id.clone();
+    let change = UserChange { user, what, at_unix_ms: request.now.unix_ms };
+    match accounts.store.change_user(change).await.map_err(|error| store_denial(&error))? {
+        ChangeUser::Changed(_) => {}
+        ChangeUser::NameTaken => return Err(Denial::NameTaken),
+        ChangeUser::Missing | ChangeUser::LastAdmin => return Err(Denial::Internal("profile")),
+    }
+    let user = &signed_in.user.id;
+    record_act(&request, "user_updated", Severity::Warning, user, username.as_str());
+    show(&accounts, &signed_in).await
+}
+
+async fn show(accounts: &Accounts, signed_in: &SignedIn) -> Result<ApiResponse, Denial> {
+    let user = &signed_in.user;
+    let found =
+        accounts.store.person(user.id.as_str()).await.map_err(|error| store_denial(&error))?;
+    let person = found.ok_or(Denial::Internal("profile"))?;
+    let left = accounts.store.recovery_codes_left(&user.id).await;
+    Ok(ApiResponse::json(
+        200,
+        &Profile {
+            user: UserView::new(&user.id, user.name(), user.roles(), &accounts.roles),
+            totp: person.has_totp,
+            recovery_codes_left: left.map_err(|error| store_denial(&error))?,
+            created_at: person.created_unix_ms,
+        },
+    ))
+}

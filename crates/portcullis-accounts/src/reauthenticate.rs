@@ -1,0 +1,74 @@
+//! `POST /auth/reauthenticate`: a signed-in user proves anew who they are.
+//! Never: a new session, or a second budget for guessing.
+
+use std::sync::Arc;
+
+use portcullis_guard::read_json;
+use portcullis_model::{Denial, Secret, Severity, TokenFault};
+use portcullis_server::{ApiRequest, ApiResponse};
+use portcullis_store::{AuthenticateSession, CredentialsRow};
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::Accounts;
+use crate::input::{SignedIn, optional_secret, record_with, store_denial};
+use crate::password::Password;
+use crate::totp;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProofInput {
+    password: Password,
+    #[serde(default, deserialize_with = "optional_secret")]
+    totp: Option<Secret<String>>,
+}
+
+#[derive(Serialize)]
+struct Authenticated {
+    /// In milliseconds since 1970.
+    authenticated_at: i64,
+}
+
+/// Answers 200 `{authenticated_at}`; what asks for a recent log-in is open for 5 minutes.
+pub(crate) async fn reauthenticate(
+    accounts: Arc<Accounts>,
+    request: ApiRequest,
+) -> Result<ApiResponse, Denial> {
+    let input: ProofInput = read_json(&request.body, &["password", "totp"])?;
+    let signed_in = SignedIn::read(&request)?;
+    let row = prove(&accounts, &request, &signed_in, input.password).await?;
+    totp::check(&accounts, &row, input.totp, request.now).await?;
+    let at_unix_ms = request.now.unix_ms;
+    let (session, factors) = (signed_in.session, totp::factors(&row));
+    let proof = AuthenticateSession { session, at_unix_ms, factors, key: None };
+    let noted = accounts.store.authenticate_session(proof).await;
+    if !noted.map_err(|error| store_denial(&error))? {
+        return Err(Denial::Token(TokenFault::Session));
+    }
+    record_with(&request, "authn_login_success", Severity::Info, &row.id, |record| {
+        record.reason = "reauthenticated";
+    });
+    Ok(ApiResponse::json(200, &Authenticated { authenticated_at: at_unix_ms }))
+}
+
+/// Whether the password is the signed-in user's; guesses use up a budget of the user's own.
+pub(crate) async fn prove(
+    accounts: &Accounts,
+    request: &ApiRequest,
+    signed_in: &SignedIn,
+    password: Password,
+) -> Result<CredentialsRow, Denial> {
+    password.check_size()?;
+    let budget = format!(":prove:{}", signed_in.user.id);
+    let from = portcullis_guard::LoginFrom::Anywhere;
+    request.gate.login_allowed(request.client, &budget, from, request.now)?;
+    let found = accounts.store.credentials_of(&signed_in.user.id).await;
+    let found = found.map_err(|error| store_denial(&error))?;
+    let row = found.ok_or(Denial::Token(TokenFault::User))?;
+    let matches = accounts.pool.verify(password, row.password_phc.clone()).await?;
+    if matches {
+        return Ok(row);
+    }
+    request.gate.login_failed(&budget, request.now);
+    let username = Some(row.username.to_string());
+    Err(Denial::Login { reason: "wrong_password", username })
+}

@@ -1,0 +1,67 @@
+//! The secret of this installation from which refresh tokens and device cookies are made.
+//! Never: in the database; whoever reads that alone can make neither.
+
+use std::path::Path;
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use portcullis_model::Secret;
+use portcullis_seal::private_file;
+
+use crate::keys::KeyError;
+
+/// The secret's file, in the directory of keys.
+const FILE_NAME: &str = "sessions.secret";
+const SECRET_BYTES: usize = 32;
+
+/// Keys derived from the installation's secret, one for each purpose.
+#[derive(Clone)]
+pub struct ServerSecret {
+    refresh: hmac::Key,
+    device: hmac::Key,
+}
+
+impl ServerSecret {
+    /// Reads the secret from a directory; makes it when there is none.
+    ///
+    /// Losing it logs everybody out and does nothing else.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file can be read by others, holds something else, or cannot be made.
+    pub fn load_or_create(directory: &Path) -> Result<Self, KeyError> {
+        private_file::create_directory(directory)?;
+        let path = directory.join(FILE_NAME);
+        if private_file::read(&path)?.is_none() {
+            let mut fresh = vec![0u8; SECRET_BYTES];
+            SystemRandom::new().fill(&mut fresh).map_err(|_| KeyError::Generate)?;
+            let fresh = Secret::new(fresh);
+            let suffix = portcullis_server::random_id::<8>().map_err(|_| KeyError::Generate)?;
+            private_file::create(&path, fresh.expose(), &suffix)?;
+        }
+        let stored = private_file::read(&path)?.ok_or_else(|| KeyError::Content(path.clone()))?;
+        if stored.expose().len() != SECRET_BYTES {
+            return Err(KeyError::Content(path));
+        }
+        Ok(Self::new(stored.expose()))
+    }
+
+    pub(crate) fn new(secret: &[u8]) -> Self {
+        let root = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let derive = |purpose: &str| {
+            let derived = hmac::sign(&root, purpose.as_bytes());
+            hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
+        };
+        Self {
+            refresh: derive("portcullis refresh token v1"),
+            device: derive("portcullis device cookie v1"),
+        }
+    }
+
+    pub(crate) fn refresh(&self) -> &hmac::Key {
+        &self.refresh
+    }
+
+    pub(crate) fn device(&self) -> &hmac::Key {
+        &self.device
+    }
+}

@@ -1,0 +1,137 @@
+//! A log-in becomes a session: stored, told to the client by token and cookies, recorded.
+//! Never: an id a client chose, or an older session of the same browser left behind.
+
+use std::sync::Arc;
+
+use portcullis_model::{Denial, Roles, SessionId, Severity, UserId};
+use portcullis_server::{ApiRequest, ApiResponse, random_id};
+use portcullis_store::{Factors, NewSession, OpenSession, WhichSessions};
+use serde::Serialize;
+
+use crate::accounts::Accounts;
+use crate::cookies;
+use crate::device::{DEVICE_LIFE_S, Device};
+use crate::input::{UserView, record_act, store_denial};
+use crate::refresh_token::Turn;
+use crate::token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
+
+/// Whose session it is, and what the client has to know of it.
+pub(crate) struct Holder {
+    pub(crate) user: UserId,
+    pub(crate) username: Arc<str>,
+    /// What the user may do, with what is still missing taken away.
+    pub(crate) roles: Roles,
+    /// The client's key, when it has shown one.
+    pub(crate) key: Option<Vec<u8>>,
+    /// How the user has proved who they are.
+    pub(crate) factors: Factors,
+    /// Whether the user has to add a second factor to get what the roles promise.
+    pub(crate) totp_missing: bool,
+}
+
+#[derive(Serialize)]
+pub(crate) struct LoggedIn<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: i64,
+    user: UserView,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    totp_setup_required: bool,
+}
+
+/// Opens a session and answers 200 `{access_token, token_type, expires_in, user}` with the cookies.
+pub(crate) async fn open(
+    accounts: &Accounts,
+    request: &ApiRequest,
+    holder: Holder,
+    device: &Device,
+) -> Result<ApiResponse, Denial> {
+    end_former(accounts, request).await?;
+    let id = SessionId::parse(&random_id::<20>()?).map_err(|_| Denial::Internal("session_id"))?;
+    let times = accounts.options.times;
+    let at_unix_ms = request.now.unix_ms;
+    let new = NewSession {
+        id: id.clone(),
+        user: holder.user.clone(),
+        at_unix_ms,
+        idle_ends_unix_ms: at_unix_ms.saturating_add(times.idle_s * 1000),
+        ends_unix_ms: at_unix_ms.saturating_add(times.absolute_s * 1000),
+        device: request.user_agent.clone(),
+        address: request.client.to_string(),
+        device_hash: device.hash(),
+        key: holder.key.clone(),
+        factors: holder.factors,
+        sessions_per_user_max: times.per_user_max,
+    };
+    match accounts.store.open_session(new).await.map_err(|error| store_denial(&error))? {
+        OpenSession::Opened => {}
+        // Gone or barred since the password was looked up.
+        OpenSession::UserMissing => {
+            let username = Some(holder.username.to_string());
+            return Err(Denial::Login { reason: "disabled", username });
+        }
+    }
+    record_act(request, "session_created", Severity::Info, &holder.user, &holder.username);
+    let mut answer = answer(accounts, request, &id, &holder)?;
+    let turn = Turn { session: id, number: 0 };
+    answer.headers.push(refresh_cookie(accounts, &turn, times.absolute_s));
+    let cookie = cookies::set(cookies::DEVICE, device.cookie(), DEVICE_LIFE_S);
+    answer.headers.push(("Set-Cookie", cookie));
+    Ok(answer)
+}
+
+/// The cookie that carries a turn's token for so long.
+pub(crate) fn refresh_cookie(
+    accounts: &Accounts,
+    turn: &Turn,
+    life_s: i64,
+) -> (&'static str, String) {
+    let token = accounts.secret.refresh_token(turn);
+    ("Set-Cookie", cookies::set(cookies::REFRESH, token.expose(), life_s.max(0)))
+}
+
+/// A fresh access token of a session, as the routes answer it.
+pub(crate) fn answer(
+    accounts: &Accounts,
+    request: &ApiRequest,
+    session: &SessionId,
+    holder: &Holder,
+) -> Result<ApiResponse, Denial> {
+    let bound = holder.key.as_deref().and_then(portcullis_guard::thumbprint);
+    let live = request.gate.directory().session(session);
+    let authenticated_unix_s =
+        live.map_or(request.now.unix_s(), |live| live.authenticated_unix_ms().div_euclid(1000));
+    let token = accounts.keys.access_token(&AccessClaims {
+        issuer: &accounts.options.issuer,
+        audience: &accounts.options.audience,
+        user: &holder.user,
+        name: &holder.username,
+        session: session.as_str(),
+        token: &random_id::<16>()?,
+        issued_unix_s: request.now.unix_s(),
+        authenticated_unix_s,
+        bound: bound.as_deref(),
+    })?;
+    record_act(request, "authn_token_created", Severity::Info, &holder.user, &holder.username);
+    let username = Arc::clone(&holder.username);
+    let body = LoggedIn {
+        access_token: token.expose(),
+        token_type: if bound.is_some() { "DPoP" } else { "Bearer" },
+        expires_in: ACCESS_TOKEN_LIFE_S,
+        user: UserView::new(&holder.user, username, holder.roles, &accounts.roles),
+        totp_setup_required: holder.totp_missing,
+    };
+    Ok(ApiResponse::json(200, &body))
+}
+
+/// Ends the session whose cookie the request still carries: a browser has one log-in.
+async fn end_former(accounts: &Accounts, request: &ApiRequest) -> Result<(), Denial> {
+    let cookie = cookies::read(request.cookie.as_deref(), cookies::REFRESH);
+    let turn = cookie.and_then(|cookie| accounts.secret.read_refresh_token(cookie));
+    let Some(turn) = turn else { return Ok(()) };
+    let former = request.gate.directory().session(&turn.session);
+    let Some(former) = former else { return Ok(()) };
+    let one = WhichSessions::One(turn.session);
+    let ended = accounts.store.end_sessions(former.user.clone(), one).await;
+    ended.map(drop).map_err(|error| store_denial(&error))
+}

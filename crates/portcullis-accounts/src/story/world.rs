@@ -1,0 +1,223 @@
+//! What the stories share: a store, a gate, and clients that ask.
+//! Never: a socket.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex};
+
+use portcullis_audit::Audit;
+use portcullis_guard::{Credential, Directory, DirectoryLimits, Gate, GateOptions, Rate};
+use portcullis_model::{Clock, Denial, Now, RoleTable, Secret};
+use portcullis_server::{ApiRequest, ApiResponse, Method};
+use portcullis_store::{AccountStore, Change, CommitFeed, SqliteOptions, SqliteStore};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::accounts::Accounts;
+use crate::password::PasswordHashing;
+use crate::{
+    AccountFeed, AccountOptions, AccountParts, Registration, ServerSecret, Setup, SigningKeys,
+    login, refresh, register, setup,
+};
+
+pub(super) const NOW: Now = Now { monotonic_ms: 1_000, unix_ms: 1_800_000_000_000 };
+
+pub(super) struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> Now {
+        NOW
+    }
+}
+
+/// Tells the directory of every commit, as the server's feed does.
+pub(super) struct Told(AccountFeed);
+
+impl CommitFeed for Told {
+    fn committed(&mut self, changes: &[Change]) {
+        let mut deltas = Vec::new();
+        changes.iter().for_each(|change| self.0.apply(change, &mut deltas));
+    }
+}
+
+pub(super) struct World {
+    pub(super) directory: TempDir,
+    pub(super) store: Arc<SqliteStore>,
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) audit: Audit,
+    pub(super) lines: Arc<Mutex<Vec<String>>>,
+    pub(super) token: Option<Secret<String>>,
+}
+
+pub(super) async fn world(registration: Registration) -> World {
+    world_with(registration, false).await
+}
+
+pub(super) async fn world_with(registration: Registration, admins_need_totp: bool) -> World {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let live = Arc::new(Directory::new(DirectoryLimits::default()));
+    let feed = AccountFeed::new(Arc::clone(&live), Arc::new(Fixed), admins_need_totp);
+    let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Told(feed))).unwrap();
+    let store = Arc::new(store);
+    let (audit, lines) = Audit::memory();
+    let (setup, token) = Setup::prepare(&*store, directory.path()).await.unwrap();
+    let fixed = AccountOptions::new(audit.clone(), Arc::new(Fixed));
+    let options =
+        AccountOptions { registration, setup, hashing_threads: 1, admins_need_totp, ..fixed };
+    let keys = SigningKeys::load_or_create(&directory.path().join("keys"), 0).unwrap();
+    let gate = GateOptions {
+        hosts: vec![String::from("localhost")],
+        origins: vec![String::from("https://localhost")],
+        login_per_prefix: Rate::per(1_000, 60_000),
+        login_per_user: Rate::per(5, 60_000),
+        rate_keys_max: 1024,
+        issuers: keys.issuers(&options, NOW.unix_ms),
+        ..GateOptions::default()
+    };
+    let gate = Gate::build(gate, live).unwrap();
+    let people: Arc<dyn AccountStore> = store.clone();
+    let secret = ServerSecret::load_or_create(directory.path()).unwrap();
+    let parts = AccountParts { store: people, keys, secret, roles: RoleTable::default() };
+    let hashing = PasswordHashing::for_tests();
+    let accounts = Arc::new(Accounts::build(parts, options, hashing).unwrap());
+    World { directory, store, accounts, gate: Arc::new(gate), audit, lines, token }
+}
+
+/// Who asks: a token, and the cookies of a browser.
+#[derive(Default, Clone)]
+pub(super) struct Asker {
+    pub(super) bearer: Option<String>,
+    pub(super) cookies: Option<String>,
+}
+
+/// What a log-in leaves with its client.
+pub(super) struct Client {
+    pub(super) token: String,
+    pub(super) refresh: String,
+    pub(super) device: String,
+}
+
+impl Client {
+    pub(super) fn of(response: &ApiResponse) -> Self {
+        let cookie = |name: &str| {
+            let set = response.headers.iter().map(|(_, value)| value.as_str());
+            let found = set.filter_map(|text| text.strip_prefix(&format!("{name}="))).next();
+            found.unwrap_or_default().split(';').next().unwrap().to_owned()
+        };
+        Self {
+            token: read(response)["access_token"].as_str().unwrap().to_owned(),
+            refresh: cookie("__Host-rt"),
+            device: cookie("__Host-device"),
+        }
+    }
+
+    pub(super) fn by_token(&self) -> Asker {
+        Asker { bearer: Some(self.token.clone()), cookies: None }
+    }
+
+    pub(super) fn by_cookie(&self) -> Asker {
+        let cookies = format!("__Host-rt={}; __Host-device={}", self.refresh, self.device);
+        Asker { bearer: None, cookies: Some(cookies) }
+    }
+}
+
+impl World {
+    pub(super) fn request(&self, body: &Value) -> (Arc<Accounts>, ApiRequest) {
+        self.request_of(&Asker::default(), body, NOW)
+    }
+
+    pub(super) fn request_of(
+        &self,
+        asker: &Asker,
+        body: &Value,
+        now: Now,
+    ) -> (Arc<Accounts>, ApiRequest) {
+        let request = ApiRequest {
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            origin: None,
+            method: Method::Post,
+            path: "/auth/test",
+            bearer: asker.bearer.clone().map(Secret::new),
+            bound: None,
+            proof: None,
+            user_agent: String::from("test"),
+            cookie: asker.cookies.clone(),
+            body: body.to_string().into_bytes(),
+            now,
+            gate: Arc::clone(&self.gate),
+            audit: self.audit.clone(),
+        };
+        (Arc::clone(&self.accounts), request)
+    }
+
+    pub(super) async fn register(&self, body: Value) -> Result<ApiResponse, Denial> {
+        let (accounts, request) = self.request(&body);
+        register::register(accounts, request).await
+    }
+
+    pub(super) async fn login(&self, body: Value) -> Result<ApiResponse, Denial> {
+        let (accounts, request) = self.request(&body);
+        login::login(accounts, request).await
+    }
+
+    /// Registers a user and logs in.
+    pub(super) async fn client(&self, name: &str) -> Client {
+        self.register(ann(name, PASSWORD)).await.unwrap();
+        self.log_in(name).await
+    }
+
+    pub(super) async fn log_in(&self, name: &str) -> Client {
+        Client::of(&self.login(ann(name, PASSWORD)).await.unwrap())
+    }
+
+    pub(super) async fn refresh(&self, asker: &Asker, now: Now) -> Result<ApiResponse, Denial> {
+        let (accounts, request) = self.request_of(asker, &json!({}), now);
+        refresh::refresh(accounts, request).await
+    }
+
+    pub(super) async fn setup(&self, body: Value) -> Result<ApiResponse, Denial> {
+        let (accounts, request) = self.request(&body);
+        setup::setup(accounts, request).await
+    }
+
+    /// Whether a token is still somebody's.
+    pub(super) fn stands(&self, token: &str) -> bool {
+        self.stands_at(token, NOW)
+    }
+
+    pub(super) fn stands_at(&self, token: &str, now: Now) -> bool {
+        let verified = self.gate.verify(Credential::Bearer(token), None, now);
+        verified.is_ok_and(|verified| self.gate.identify(&verified, now).is_ok())
+    }
+
+    pub(super) fn recorded(&self, code: &str) -> usize {
+        let code = format!("\"{code}\"");
+        self.lines.lock().unwrap().iter().filter(|line| line.contains(&code)).count()
+    }
+}
+
+pub(super) fn after(seconds: i64) -> Now {
+    let monotonic_ms = NOW.monotonic_ms + seconds.unsigned_abs() * 1000;
+    Now { monotonic_ms, unix_ms: NOW.unix_ms + seconds * 1000 }
+}
+
+/// Calls a route as somebody.
+macro_rules! call {
+    ($world:expr, $route:path, $asker:expr, $body:expr) => {{
+        let (accounts, request) = $world.request_of(&$asker, &$body, NOW);
+        $route(accounts, request).await
+    }};
+}
+
+pub(super) const PASSWORD: &str = " kLq9#vw2 \u{e9}";
+
+pub(super) fn ann(username: &str, password: &str) -> Value {
+    json!({ "username": username, "password": password })
+}
+
+pub(super) fn read(response: &ApiResponse) -> Value {
+    serde_json::from_slice(&response.body).unwrap()
+}
+
+pub(super) use call;

@@ -1,0 +1,39 @@
+//! `POST /auth/ticket`: a one-time ticket in place of the token, for opening a socket.
+//! Never: good for longer than half a minute, for another page, or twice.
+
+use std::sync::Arc;
+
+use portcullis_guard::{TICKET_LIFE_S, TICKET_PREFIX, read_json};
+use portcullis_model::{Denial, Severity};
+use portcullis_server::{ApiRequest, ApiResponse, random_id};
+use serde::Serialize;
+
+use crate::accounts::Accounts;
+use crate::input::{Nothing, record_with};
+
+#[derive(Serialize)]
+struct Ticket<'a> {
+    ticket: &'a str,
+    expires_in: u64,
+}
+
+/// Answers 200 `{ticket, expires_in}`, for users of every issuer that is believed.
+pub(crate) async fn ticket(
+    _accounts: Arc<Accounts>,
+    request: ApiRequest,
+) -> Result<ApiResponse, Denial> {
+    let Nothing {} = read_json(&request.body, &[])?;
+    let verified = request.verified()?;
+    let user = verified.user.clone();
+    // A user another issuer vouches for may be new here: they are made known when they connect.
+    if verified.own || request.gate.directory().user(&user).is_some() {
+        request.gate.identify(&verified, request.now)?;
+    }
+    request.gate.ticket_allowed(&user, request.now)?;
+    let ticket = format!("{TICKET_PREFIX}{}", random_id::<32>()?);
+    request.gate.keep_ticket(&ticket, verified, request.origin.clone(), request.now)?;
+    record_with(&request, "authn_token_created", Severity::Info, &user, |record| {
+        record.reason = "ticket";
+    });
+    Ok(ApiResponse::json(200, &Ticket { ticket: &ticket, expires_in: TICKET_LIFE_S }))
+}

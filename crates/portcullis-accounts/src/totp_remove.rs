@@ -1,0 +1,44 @@
+//! `POST /auth/totp/remove {password, totp}`: no code is asked for any more.
+//! Never: without both factors; the other sessions end.
+
+use std::sync::Arc;
+
+use portcullis_guard::read_json;
+use portcullis_model::{Denial, Secret, Severity};
+use portcullis_server::{ApiRequest, ApiResponse};
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::Accounts;
+use crate::input::{SignedIn, record_with, secret, store_denial};
+use crate::password::Password;
+use crate::{reauthenticate, totp};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RemoveInput {
+    password: Password,
+    #[serde(deserialize_with = "secret")]
+    totp: Secret<String>,
+}
+
+#[derive(Serialize)]
+struct Removed {
+    ok: bool,
+}
+
+/// Answers 200 `{ok: true}`. An administrator may thereby lose what asks for a second factor.
+pub(crate) async fn remove(
+    accounts: Arc<Accounts>,
+    request: ApiRequest,
+) -> Result<ApiResponse, Denial> {
+    let input: RemoveInput = read_json(&request.body, &["password", "totp"])?;
+    let signed_in = SignedIn::read(&request)?;
+    let row = reauthenticate::prove(&accounts, &request, &signed_in, input.password).await?;
+    totp::check(&accounts, &row, Some(input.totp), request.now).await?;
+    let set = accounts.store.set_totp(row.id.clone(), None, Some(signed_in.session)).await;
+    set.map_err(|error| store_denial(&error))?;
+    record_with(&request, "user_updated", Severity::Warning, &row.id, |record| {
+        record.reason = "totp_removed";
+    });
+    Ok(ApiResponse::json(200, &Removed { ok: true }))
+}

@@ -1,0 +1,57 @@
+//! `user:mute {userId, duration_s?, reason?}`: who is muted says nothing others hear.
+//! Never: a moderator muted by another; 0 s unmute.
+
+use std::sync::Arc;
+
+use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Rule, field};
+use portcullis_model::{Denial, Role, UserId};
+use portcullis_server::{Context, Reply};
+use portcullis_store::UserChangeKind;
+use serde::Deserialize;
+
+use crate::accounts::Accounts;
+use crate::moderation::{self, Act};
+use crate::user_target;
+
+/// The payload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct UserMute {
+    #[serde(deserialize_with = "field::user_id")]
+    user_id: UserId,
+    #[serde(default, rename = "duration_s", deserialize_with = "field::optional")]
+    duration_s: Option<u32>,
+    #[serde(default, deserialize_with = "field::optional_text::<_, 800>")]
+    reason: Option<String>,
+}
+
+impl Event for UserMute {
+    const NAME: &'static str = "user:mute";
+    const RULE: Rule = Rule {
+        fields: &["userId", "duration_s", "reason"],
+        size_max_bytes: 2 * 1024,
+        rate: Some(Rate::per(30, 60_000)),
+        access: Access::Role(Role::Moderator),
+        sensitive: true,
+        ..Rule::DEFAULT
+    };
+
+    fn clean(&mut self, cleaner: &mut Cleaner<'_>) -> Result<(), Denial> {
+        moderation::clean_reason(&mut self.reason, cleaner)
+    }
+}
+
+/// Acknowledges with nothing beyond `ok` once it is in force.
+pub(crate) async fn handle(
+    accounts: Arc<Accounts>,
+    permit: Permit<UserMute>,
+    context: Context,
+) -> Result<Reply, Denial> {
+    let (by, payload, _envelope) = permit.into_parts();
+    user_target::find(&context.directory, &by, &payload.user_id)?;
+    let until_unix_ms = user_target::until(context.now.unix_ms, payload.duration_s);
+    let what = UserChangeKind::Muted { until_unix_ms };
+    let act = Act { event: UserMute::NAME, by: &by, target: &payload.user_id };
+    moderation::change(&accounts, &context, &act, what, payload.reason.as_deref()).await?;
+    Ok(Reply::ok())
+}

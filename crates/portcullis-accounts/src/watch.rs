@@ -1,0 +1,127 @@
+//! Keeps what is known of people true: what others change in the store, and keys that are rotated.
+//! Never: silent when it cannot; then nobody new comes in, and after a minute nobody stays.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use portcullis_audit::{Outcome, Record};
+use portcullis_model::{Now, Severity};
+use portcullis_server::{Delta, Surroundings};
+
+use crate::accounts::Accounts;
+
+/// How long after one look the next begins, in milliseconds.
+pub(crate) const EVERY_MS: u64 = 500;
+/// A store that answers later than this has not answered.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// How many looks pass between two looks at the file of keys.
+const KEYS_EVERY: u64 = 2;
+
+/// What one look remembers for the next.
+pub(crate) struct Watcher {
+    accounts: Arc<Accounts>,
+    looks: AtomicU64,
+    /// Whether connections were told that nobody can confirm anything.
+    all_ended: AtomicBool,
+    doubted_ms: AtomicU64,
+    /// The keys the gate has.
+    key_ids: Mutex<Vec<String>>,
+}
+
+impl Watcher {
+    pub(crate) fn new(accounts: Arc<Accounts>) -> Self {
+        Self {
+            accounts,
+            looks: AtomicU64::new(0),
+            all_ended: AtomicBool::new(false),
+            doubted_ms: AtomicU64::new(0),
+            key_ids: Mutex::default(),
+        }
+    }
+
+    /// One look at everything.
+    pub(crate) async fn look(self: Arc<Self>, around: Arc<Surroundings>) {
+        let now = around.clock.now();
+        let asked = self.accounts.store.recheck(now.unix_ms);
+        match tokio::time::timeout(ANSWER_MAX, asked).await {
+            Ok(Ok(_)) => self.confirmed(&around),
+            Ok(Err(error)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the store is down");
+                self.doubted(&around, "the store refuses changes");
+            }
+            Err(_) => self.doubted(&around, "the store does not answer"),
+        }
+        if self.looks.fetch_add(1, Ordering::AcqRel).is_multiple_of(KEYS_EVERY) {
+            self.look_at_keys(&around);
+        }
+    }
+
+    fn confirmed(&self, around: &Surroundings) {
+        let now = around.clock.now();
+        let authority = around.directory.authority();
+        let was_doubted = authority.is_doubted();
+        authority.confirm(now);
+        self.all_ended.store(false, Ordering::Release);
+        if was_doubted {
+            record(around, "sys_monitor_enabled", "the store answers again", now);
+        }
+    }
+
+    fn doubted(&self, around: &Surroundings, why: &str) {
+        let now = around.clock.now();
+        if around.directory.authority().doubt() {
+            self.doubted_ms.store(now.monotonic_ms, Ordering::Release);
+            record(around, "sys_monitor_disabled", why, now);
+        }
+        let since_ms = self.doubted_ms.load(Ordering::Acquire);
+        let over =
+            now.monotonic_ms.saturating_sub(since_ms) >= portcullis_guard::UNCONFIRMED_MAX_MS;
+        // Connections notice by themselves when they next act; the silent ones are told.
+        if over && !self.all_ended.swap(true, Ordering::AcqRel) {
+            tell_all(around);
+        }
+    }
+
+    /// Takes in a ring that another process has changed, and drops keys whose time is over.
+    fn look_at_keys(&self, around: &Surroundings) {
+        let accounts = &self.accounts;
+        if let Err(error) = accounts.keys.reload() {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the keys in force stay: the ring cannot be read");
+            return;
+        }
+        let now = around.clock.now();
+        let issuers = accounts.keys.issuers(&accounts.options, now.unix_ms);
+        let ids: Vec<_> = issuers.iter().filter_map(|issuer| issuer.key_id.clone()).collect();
+        let mut known = self.key_ids.lock();
+        if *known == ids {
+            return;
+        }
+        let first = known.is_empty();
+        *known = ids;
+        drop(known);
+        if let Err(error) = around.gate.replace_keys(&accounts.options.issuer, issuers) {
+            tracing::error!(error = &error as &dyn std::error::Error, "keys were not replaced");
+            return;
+        }
+        if !first {
+            record(around, "key_rotated", "the keys of our own tokens have changed", now);
+            tell_all(around);
+        }
+    }
+}
+
+fn tell_all(around: &Surroundings) {
+    if around.hub.try_deliver(Delta::RecheckAll).is_err() {
+        tracing::warn!("a shard is behind; its connections find out when they next act");
+    }
+}
+
+fn record(around: &Surroundings, code: &'static str, detail: &str, now: Now) {
+    let mut record = Record::new(code, Severity::Critical);
+    record.outcome = Outcome::Success;
+    record.detail = Some(String::from(detail));
+    around.audit.record(record, now);
+}

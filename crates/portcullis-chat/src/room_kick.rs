@@ -1,0 +1,62 @@
+//! `room:kick {roomId, userId}`: a user is out of a room, and stays out until invited again.
+//! Never: the owner; nor a message of the user after the acknowledgement.
+
+use std::sync::Arc;
+
+use portcullis_guard::{Access, Event, Permit, Rate, Rule, field};
+use portcullis_model::{Denial, Role, RoomId, UserId};
+use portcullis_server::{Context, Reply};
+use portcullis_store::{KickFromRoom, Kicked};
+use serde::Deserialize;
+
+use crate::Chat;
+use crate::chat::{record_act, store_denial};
+
+/// The payload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct RoomKick {
+    #[serde(deserialize_with = "field::room_id")]
+    room_id: RoomId,
+    #[serde(deserialize_with = "field::user_id")]
+    user_id: UserId,
+}
+
+impl Event for RoomKick {
+    const NAME: &'static str = "room:kick";
+    const RULE: Rule = Rule {
+        fields: &["roomId", "userId"],
+        size_max_bytes: 512,
+        rate: Some(Rate::per(60, 60_000)),
+        access: Access::OwnerOr(Role::Moderator),
+        ..Rule::DEFAULT
+    };
+
+    fn room(&self) -> Option<&RoomId> {
+        Some(&self.room_id)
+    }
+}
+
+/// Acknowledges with nothing beyond `ok`.
+pub(crate) async fn handle(
+    chat: Arc<Chat>,
+    permit: Permit<RoomKick>,
+    context: Context,
+) -> Result<Reply, Denial> {
+    let anywhere = permit.is_anywhere();
+    let (by, payload, _envelope) = permit.into_parts();
+    let asked = chat.store.kick_from_room(KickFromRoom {
+        room: payload.room_id.clone(),
+        user: payload.user_id,
+        by: by.id.clone(),
+        anywhere,
+        barred_max: chat.options.standing_per_room_max,
+    });
+    match asked.await.map_err(|error| store_denial(&error))? {
+        Kicked::Kicked { was_member: _ } => {}
+        Kicked::Missing => return Err(Denial::Forbidden("missing")),
+        Kicked::Full => return Err(Denial::RoomLimit("standing_per_room")),
+    }
+    record_act(&context, &by, "authz_change", RoomKick::NAME, Some(&payload.room_id));
+    Ok(Reply::ok())
+}

@@ -1,0 +1,88 @@
+//! A session of our own as every shard sees it: whose it is and until when.
+//! Never: a token, or anything a token could be made from.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use parking_lot::RwLock;
+use portcullis_model::{Now, SessionId, UserId};
+
+/// What storage knows of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionFacts {
+    /// The session (`sid`).
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// When the user last proved who they are.
+    pub authenticated_unix_ms: i64,
+    /// When it ends, whatever happens.
+    pub ends_unix_ms: i64,
+    /// The client's key, an uncompressed P-256 point, when it has shown one.
+    pub key: Option<Vec<u8>>,
+}
+
+/// A session, the same one for every connection that was opened with it.
+pub struct Session {
+    /// The session (`sid`).
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    authenticated_unix_ms: AtomicI64,
+    ends_unix_ms: AtomicI64,
+    ended: AtomicBool,
+    key: RwLock<Option<Box<[u8]>>>,
+}
+
+impl Session {
+    pub(crate) fn new(facts: SessionFacts) -> Self {
+        Self {
+            id: facts.id,
+            user: facts.user,
+            authenticated_unix_ms: AtomicI64::new(facts.authenticated_unix_ms),
+            ends_unix_ms: AtomicI64::new(facts.ends_unix_ms),
+            ended: AtomicBool::new(false),
+            key: RwLock::new(facts.key.map(Vec::into_boxed_slice)),
+        }
+    }
+
+    /// Whether somebody ended it.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Whether it stands, now.
+    #[must_use]
+    pub fn is_live(&self, now: Now) -> bool {
+        !self.is_ended() && now.unix_ms < self.ends_unix_ms.load(Ordering::Acquire)
+    }
+
+    /// When the user last proved who they are, in milliseconds since 1970.
+    #[must_use]
+    pub fn authenticated_unix_ms(&self) -> i64 {
+        self.authenticated_unix_ms.load(Ordering::Acquire)
+    }
+
+    /// The client's key, an uncompressed P-256 point, when it has shown one.
+    #[must_use]
+    pub fn key(&self) -> Option<Box<[u8]>> {
+        self.key.read().clone()
+    }
+
+    pub(crate) fn change(&self, facts: SessionFacts) {
+        self.authenticated_unix_ms.store(facts.authenticated_unix_ms, Ordering::Release);
+        self.ends_unix_ms.store(facts.ends_unix_ms, Ordering::Release);
+        *self.key.write() = facts.key.map(Vec::into_boxed_slice);
+    }
+
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+}
+
+impl std::fmt::Debug for Session {
+    /// Without the id: whoever reads it could tell whose tokens to look for.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Session").field("user", &self.user).finish_non_exhaustive()
+    }
+}

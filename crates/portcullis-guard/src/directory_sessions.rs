@@ -1,0 +1,95 @@
+//! The sessions of our own there are.
+//! Never: a session nobody told of; an unknown one is over.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use portcullis_model::SessionId;
+
+use crate::directory::Directory;
+use crate::directory_session::{Session, SessionFacts};
+
+impl Directory {
+    /// The session with this id, unless it is over.
+    #[must_use]
+    pub fn session(&self, id: &SessionId) -> Option<Arc<Session>> {
+        self.sessions.read(id, |session| session.cloned())
+    }
+
+    /// Inserts a session, or changes the one connections already hold.
+    ///
+    /// Gives false when the directory is full and the session is not in it.
+    pub fn put_session(&self, facts: SessionFacts) -> bool {
+        let mut sizes = self.sizes.lock();
+        if let Some(session) = self.session(&facts.id) {
+            session.change(facts);
+            return true;
+        }
+        if sizes.sessions >= self.limits.sessions_max {
+            return false;
+        }
+        sizes.sessions += 1;
+        let session = Arc::new(Session::new(facts));
+        self.sessions.write(&session.id, |all| {
+            all.insert(session.id.clone(), Arc::clone(&session));
+        });
+        true
+    }
+
+    /// Ends a session, also through every `Arc` held elsewhere; gives the one that ended.
+    pub fn end_session(&self, id: &SessionId) -> Option<Arc<Session>> {
+        let mut sizes = self.sizes.lock();
+        let session = self.sessions.write(id, |all| all.remove(id))?;
+        sizes.sessions -= 1;
+        session.end();
+        Some(session)
+    }
+
+    /// Ends every session that is not among these; gives those that ended.
+    pub fn end_sessions_beside(&self, kept: &HashSet<SessionId>) -> Vec<Arc<Session>> {
+        let known = self.sessions.keys();
+        let gone = known.into_iter().filter(|id| !kept.contains(id));
+        gone.filter_map(|id| self.end_session(&id)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::{Now, UserId};
+
+    use super::*;
+    use crate::directory::DirectoryLimits;
+
+    fn facts(id: &str, ends_unix_ms: i64) -> SessionFacts {
+        SessionFacts {
+            id: SessionId::parse(id).unwrap(),
+            user: UserId::parse("ann").unwrap(),
+            authenticated_unix_ms: 5,
+            ends_unix_ms,
+            key: None,
+        }
+    }
+
+    #[test]
+    fn t_059_who_holds_a_session_sees_it_end_and_change() {
+        let limits = DirectoryLimits { sessions_max: 2, ..DirectoryLimits::default() };
+        let directory = Directory::new(limits);
+        let at = |unix_ms| Now { monotonic_ms: 0, unix_ms };
+        assert!(directory.put_session(facts("a", 10)) && directory.put_session(facts("b", 10)));
+        assert!(!directory.put_session(facts("c", 10)), "full");
+        let held = directory.session(&SessionId::parse("a").unwrap()).unwrap();
+        assert!(held.is_live(at(9)) && !held.is_live(at(10)));
+        let key = Some(vec![4; 65]);
+        directory.put_session(SessionFacts { authenticated_unix_ms: 7, key, ..facts("a", 20) });
+        assert!(held.is_live(at(10)) && held.authenticated_unix_ms() == 7);
+        assert_eq!(held.key().map(|key| key.len()), Some(65));
+
+        let kept = HashSet::from([SessionId::parse("b").unwrap()]);
+        let ended = directory.end_sessions_beside(&kept);
+        assert_eq!(ended.len(), 1);
+        assert!(held.is_ended() && !held.is_live(at(1)));
+        assert!(directory.session(&held.id).is_none());
+        assert!(directory.end_session(&held.id).is_none());
+        assert!(directory.put_session(facts("c", 10)), "there is space again");
+    }
+}

@@ -1,0 +1,127 @@
+//! Who asks to come in: a token, a ticket, or what the connection has shown already.
+//! Never: a ticket used up for a connection that is signed in.
+
+use std::sync::Arc;
+
+use portcullis_guard::{Cookies, Credential, Verified};
+use portcullis_model::{Denial, Now, Roles, Secret, TokenFault, UserId};
+
+use crate::connect_job::PrincipalFuture;
+use crate::connection_task::ConnectionTask;
+use crate::namespace::HookFuture;
+use crate::random::random_id;
+use crate::shard::Shard;
+
+/// Who asks to come in, as far as it is proven at once.
+pub(crate) enum Identity {
+    /// A token is believed.
+    Verified(Box<Verified>),
+    /// No credential is asked for, and none was shown.
+    Anonymous(UserId),
+    /// Who is signed in already, by a credential that cannot be shown again.
+    Known,
+}
+
+/// Whether a CONNECT payload shows a ticket, which is good for one connection.
+pub(crate) fn shows_ticket(payload: Option<&str>) -> bool {
+    payload.is_some_and(|text| text.contains("\"ticket\""))
+}
+
+impl ConnectionTask {
+    pub(crate) fn identity(&self, payload: Option<&str>, now: Now) -> Result<Identity, Denial> {
+        let gate = &self.shard.gate;
+        let danger = gate.options().danger;
+        if danger.anonymous && self.bearer().is_none() {
+            if let Some(payload) = payload {
+                portcullis_guard::json::scan(payload)?;
+            }
+            let user = UserId::parse(&random_id::<15>()?);
+            return user.map(Identity::Anonymous).map_err(|_| Denial::Internal("user_id"));
+        }
+        // A client shows the same payload in each namespace; its ticket has done its work.
+        if self.shows_no_more && shows_ticket(payload) {
+            return Ok(Identity::Known);
+        }
+        match self.verify(payload, now) {
+            Err(Denial::Token(TokenFault::Missing)) if self.shows_no_more => Ok(Identity::Known),
+            outcome => outcome.map(|verified| Identity::Verified(Box::new(verified))),
+        }
+    }
+
+    fn verify(&self, payload: Option<&str>, now: Now) -> Result<Verified, Denial> {
+        let credential = match (self.bearer(), self.cookies) {
+            (Some(bearer), _) => Credential::Both { bearer: bearer.expose(), payload },
+            (None, Cookies::Some) => Credential::PayloadBesideCookies(payload),
+            (None, Cookies::None) => Credential::Payload(payload),
+        };
+        self.shard.gate.verify(credential, self.connection.origin.as_deref(), now)
+    }
+
+    pub(crate) fn bearer(&self) -> Option<&Secret<String>> {
+        self.before.as_ref()?.bearer.as_ref()
+    }
+
+    /// Whether somebody looks for keys nobody knows, and nobody is signed in here yet.
+    pub(crate) fn may_learn_keys(&self) -> bool {
+        self.shard.registered.unknown_key.is_some() && self.connection.caller().is_none()
+    }
+
+    /// Looks for the key a token names, then at the token once more.
+    pub(crate) fn learn_keys(&self, payload: Option<&str>) -> PrincipalFuture {
+        let shard = std::rc::Rc::clone(&self.shard);
+        let payload = payload.map(|text| Secret::new(String::from(text)));
+        let bearer = self.bearer().cloned();
+        let (cookies, origin) = (self.cookies, self.connection.origin.clone());
+        Box::pin(async move {
+            if let Some(hook) = &shard.registered.unknown_key {
+                hook(Arc::clone(&shard.surroundings)).await?;
+            }
+            let payload = payload.as_ref().map(|text| text.expose().as_str());
+            let credential = match (&bearer, cookies) {
+                (Some(bearer), _) => Credential::Both { bearer: bearer.expose(), payload },
+                (None, Cookies::Some) => Credential::PayloadBesideCookies(payload),
+                (None, Cookies::None) => Credential::Payload(payload),
+            };
+            let verified = shard.gate.verify(credential, origin.as_deref(), shard.now())?;
+            if let Some(hook) = shard.product_of(&verified) {
+                hook.await?;
+            }
+            shard.gate.authenticate(verified, shard.now())
+        })
+    }
+}
+
+impl Shard {
+    /// What the product has to do before a verified user may come in: make a stranger known, or
+    /// take over roles from an issuer that is trusted to give them.
+    pub(crate) fn product_of(&self, verified: &Verified) -> Option<HookFuture> {
+        let hook = self.registered.connect.as_ref()?;
+        if verified.own {
+            return None;
+        }
+        let known = self.gate.directory().user(&verified.user);
+        let current = match (&known, &verified.roles) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(user), Some(names)) => user.roles() == self.roles_named(names),
+        };
+        (!current).then(|| hook(verified.clone()))
+    }
+
+    fn roles_named(&self, names: &[String]) -> Roles {
+        self.gate.options().roles.named(names)
+    }
+
+    /// Authenticates once the product is done.
+    pub(crate) fn authenticate_later(
+        &self,
+        hook: HookFuture,
+        verified: Verified,
+    ) -> PrincipalFuture {
+        let (gate, clock) = (self.gate.clone(), self.clock.clone());
+        Box::pin(async move {
+            hook.await?;
+            gate.authenticate(verified, clock.now())
+        })
+    }
+}
