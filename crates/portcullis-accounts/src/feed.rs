@@ -2,8 +2,9 @@
 //! Never: a session or a right that outlives its commit.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use portcullis_audit::Audit;
 use portcullis_guard::{Directory, SessionFacts, UserFacts, Withdrawn};
 use portcullis_model::{Clock, Now, Role, UserId};
 use portcullis_server::Delta;
@@ -11,19 +12,30 @@ use portcullis_store::{
     Authority, Change, Loaded, Revocation, RevocationKind, SessionRow, UserRow,
 };
 
+use crate::outside;
+
 /// Turns changes of people into what the directory and the shards have to know.
 #[derive(Clone)]
 pub struct AccountFeed {
     directory: Arc<Directory>,
     clock: Arc<dyn Clock>,
     admins_need_totp: bool,
+    audit: Arc<OnceLock<Audit>>,
 }
 
 impl AccountFeed {
     /// A feed that changes this directory; `admins_need_totp` as in [`crate::AccountOptions`].
     #[must_use]
     pub fn new(directory: Arc<Directory>, clock: Arc<dyn Clock>, admins_need_totp: bool) -> Self {
-        Self { directory, clock, admins_need_totp }
+        Self { directory, clock, admins_need_totp, audit: Arc::default() }
+    }
+
+    /// Says where to record what others did to the store; the first log attached stays.
+    ///
+    /// The store opens before the log does, which lies beside it; nothing is told before the first
+    /// recheck, which runs in a started server.
+    pub fn attach(&self, audit: Audit) {
+        let _first_stays = self.audit.set(audit);
     }
 
     /// Fills the directory before the server starts.
@@ -63,6 +75,11 @@ impl AccountFeed {
                 self.take_over(authority);
                 deltas.push(Delta::RecheckAll);
             }
+            Change::Operator(act) => {
+                if let Some(audit) = self.audit.get() {
+                    outside::record_act(audit, act, self.clock.now());
+                }
+            }
             Change::RoomCreated { .. }
             | Change::Joined { .. }
             | Change::Left { .. }
@@ -78,8 +95,14 @@ impl AccountFeed {
     fn take_over(&self, authority: &Authority) {
         let now = self.clock.now();
         for user in &authority.users {
-            kept(self.directory.put_user(self.user_facts(user)));
+            let facts = self.user_facts(user);
+            if let (Some(audit), Some(known)) = (self.audit.get(), self.directory.user(&user.id)) {
+                outside::record_gain(audit, &known, &facts, now);
+            }
+            kept(self.directory.put_user(facts));
         }
+        let users = authority.users.iter().map(|user| user.id.clone()).collect();
+        self.directory.end_users_beside(&users);
         for session in &authority.sessions {
             kept(self.directory.put_session(session_facts(session)));
         }

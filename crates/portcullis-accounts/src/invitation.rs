@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use portcullis_guard::read_json;
-use portcullis_model::{Denial, Role, Severity};
+use portcullis_model::{Denial, Role, Secret, Severity};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::NewInvitation;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::accounts::Accounts;
 use crate::input::{Nothing, SignedIn, record_with, store_denial};
 
 /// How long an invitation is good: a week.
-const LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+pub(crate) const LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// What every invitation begins with.
 const PREFIX: &str = "inv_";
 
@@ -35,10 +35,10 @@ pub(crate) async fn invite(
     if !signed_in.user.roles().contains(Role::Admin) {
         return Err(Denial::Forbidden("role"));
     }
-    let invitation = format!("{PREFIX}{}", random_id::<16>()?);
+    let invitation = fresh()?;
     let ends_unix_ms = request.now.unix_ms.saturating_add(LIFE_MS);
     let kept = accounts.store.invite(NewInvitation {
-        hash: hash_of(&invitation),
+        hash: hash_of(invitation.expose()),
         by: Some(signed_in.user.id.clone()),
         at_unix_ms: request.now.unix_ms,
         ends_unix_ms,
@@ -47,7 +47,15 @@ pub(crate) async fn invite(
     record_with(&request, "authz_admin", Severity::Warning, &signed_in.user.id, |record| {
         record.reason = "invitation";
     });
-    Ok(ApiResponse::json(201, &Invited { invitation: &invitation, expires_at: ends_unix_ms }))
+    Ok(ApiResponse::json(
+        201,
+        &Invited { invitation: invitation.expose(), expires_at: ends_unix_ms },
+    ))
+}
+
+/// An invitation nobody can guess.
+pub(crate) fn fresh() -> Result<Secret<String>, Denial> {
+    Ok(Secret::new(format!("{PREFIX}{}", random_id::<16>()?)))
 }
 
 /// What is stored of an invitation.

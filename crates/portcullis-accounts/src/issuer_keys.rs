@@ -34,6 +34,19 @@ pub struct RemoteIssuer {
     pub policy: Policy,
 }
 
+impl RemoteIssuer {
+    /// Fetches the keys once, for whoever looks at a token beside a server.
+    ///
+    /// # Errors
+    /// Why there are none, in words.
+    pub async fn fetch_once(&self) -> Result<Vec<Issuer>, String> {
+        let client = Client::new(self.policy.clone()).map_err(|error| error.to_string())?;
+        let fetched = client.fetch(&self.target).await.map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(&fetched.body);
+        read_jwks(&text, self.algorithm, &self.like).map_err(|error| error.to_string())
+    }
+}
+
 /// One issuer and what was fetched of it.
 struct Fetched {
     issuer: RemoteIssuer,

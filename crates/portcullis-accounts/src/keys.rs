@@ -89,6 +89,15 @@ impl SigningKeys {
         Ok(Self { directory: directory.to_path_buf(), keys })
     }
 
+    /// Reads the ring from a directory, for whoever looks at it beside a server.
+    ///
+    /// # Errors
+    /// [`KeyError`] when there is none, it can be read by others, or it is no ring.
+    pub fn read(directory: &Path) -> Result<Self, KeyError> {
+        let keys = Arc::new(RwLock::new(read(directory)?));
+        Ok(Self { directory: directory.to_path_buf(), keys })
+    }
+
     /// Takes in what another process has written; gives whether anything is different.
     ///
     /// # Errors

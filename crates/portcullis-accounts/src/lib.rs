@@ -30,6 +30,9 @@ mod user_role; // user:role
 mod user_target; // whom a moderator may act on
 mod moderation; // what acts on other users have in common
 mod feed; // what committed changes of people mean
+mod outside; // what others did to the store, as records
+mod operator; // what an operator does at the command line
+mod shared_token; // a token of another issuer, for tests and support
 mod watch; // keeps what is known true
 mod issuer_keys; // keys of other issuers, fetched
 mod token; // access tokens of our own
@@ -52,6 +55,7 @@ pub use feed::AccountFeed;
 pub use install::install;
 pub use issuer_keys::{RemoteIssuer, install_issuers};
 pub use keys::{KeyError, SigningKeyFacts, SigningKeys};
+pub use operator::{OperatorError, OperatorHand, Standing};
 pub use password::{
     PASSWORD_MAX_BYTES, PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, Password, PasswordHashing,
 };
@@ -59,5 +63,6 @@ pub use password_pool::{PasswordPool, QUEUE_MAX};
 pub use portcullis_seal::PrivateFileError;
 pub use server_secret::ServerSecret;
 pub use setup::Setup;
+pub use shared_token::{SharedClaims, shared_token};
 pub use token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
 pub use username::{USERNAME_MAX_CHARS, USERNAME_MIN_CHARS, Username};

@@ -263,6 +263,14 @@ fn is_special(character: char) -> bool {
     }
 }
 
+/// Milliseconds since 1970 as RFC 3339 in UTC, as in every record.
+#[must_use]
+pub fn utc(unix_ms: i64) -> String {
+    let mut text = String::new();
+    timestamp(&mut text, unix_ms);
+    text
+}
+
 /// Writes milliseconds since 1970 as RFC 3339 in UTC.
 fn timestamp(out: &mut String, unix_ms: i64) {
     const DAY_MS: i64 = 86_400_000;

@@ -9,4 +9,5 @@ mod writer; // the thread that writes lines
 mod encode; // one record as one line of ECS JSON
 
 pub use audit::{Audit, AuditCounts, AuditError, AuditOptions};
+pub use encode::utc;
 pub use record::{Outcome, Record};

@@ -21,7 +21,8 @@ pub fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
         | Change::Session(_)
         | Change::SessionEnded { .. }
         | Change::Revoked(_)
-        | Change::Authority(_) => {}
+        | Change::Authority(_)
+        | Change::Operator(_) => {}
         Change::Invited { room, user } => kept(directory.invite(room, user)),
         Change::Barred { room, user } => kept(directory.bar(room, user)),
         Change::RoomCreated { room, origin, seq: _ } => {

@@ -126,6 +126,17 @@ impl Directory {
         true
     }
 
+    /// Ends every user who is not among these, also through every `Arc` held elsewhere.
+    pub fn end_users_beside(&self, kept: &HashSet<UserId>) {
+        for id in self.users.keys().into_iter().filter(|id| !kept.contains(id)) {
+            let mut sizes = self.sizes.lock();
+            if let Some(user) = self.users.write(&id, |users| users.remove(&id)) {
+                sizes.users -= 1;
+                user.end();
+            }
+        }
+    }
+
     /// Inserts a room, or changes the one everybody already holds.
     ///
     /// Gives false when the directory is full and the room is not in it.

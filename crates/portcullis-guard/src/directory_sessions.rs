@@ -59,6 +59,7 @@ mod tests {
 
     use super::*;
     use crate::directory::DirectoryLimits;
+    use crate::directory_user::UserFacts;
 
     fn facts(id: &str, ends_unix_ms: i64) -> SessionFacts {
         SessionFacts {
@@ -68,6 +69,22 @@ mod tests {
             ends_unix_ms,
             key: None,
         }
+    }
+
+    #[test]
+    fn t_055_a_user_who_is_gone_is_out_for_whoever_holds_them() {
+        let directory =
+            Directory::new(DirectoryLimits { users_max: 2, ..DirectoryLimits::default() });
+        let id = |name: &str| UserId::parse(name).unwrap();
+        let put = |name: &str| directory.put_user(UserFacts::new(id(name), String::from(name)));
+        assert!(put("ann") && put("bob") && !put("eve"), "full");
+        let held = directory.user(&id("ann")).unwrap();
+        let epochs = (held.epoch(), held.sessions_epoch());
+        directory.end_users_beside(&HashSet::from([id("bob"), id("carl")]));
+        assert!(directory.user(&id("ann")).is_none() && directory.user(&id("bob")).is_some());
+        assert!(held.is_barred(Now { monotonic_ms: 0, unix_ms: i64::MAX }));
+        assert!(held.epoch() > epochs.0 && held.sessions_epoch() > epochs.1);
+        assert!(put("eve"), "there is space again");
     }
 
     #[test]

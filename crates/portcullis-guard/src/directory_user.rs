@@ -144,6 +144,13 @@ impl User {
         taken.ok().map(|_| UserSlot { user: Arc::clone(self) })
     }
 
+    /// Locks out whoever still holds this user: there is no such user any more.
+    pub(crate) fn end(&self) {
+        self.disabled.store(true, Ordering::Release);
+        self.sessions_epoch.fetch_add(1, Ordering::AcqRel);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Takes over new facts. The caller is the only one who changes.
     ///
     /// The facts are stored before the epochs, so that who sees the new epoch sees the facts.

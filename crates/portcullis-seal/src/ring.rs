@@ -57,6 +57,18 @@ impl KeyRing {
         Ok(Self::new(file, keys))
     }
 
+    /// As [`read`](Self::read); `None` when there is none, and nothing was ever sealed.
+    ///
+    /// # Errors
+    /// [`RingError`] when it can be read by others, or is no ring.
+    pub fn find(directory: &Path) -> Result<Option<Self>, RingError> {
+        match Self::read(directory) {
+            Ok(ring) => Ok(Some(ring)),
+            Err(RingError::Missing(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn new(file: RingFile, keys: Keys) -> Self {
         let shared = Shared { file: Mutex::new(file), keys: RwLock::new(Arc::new(keys)) };
         Self { shared: Arc::new(shared) }

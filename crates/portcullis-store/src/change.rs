@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_model::{RoomId, SessionId, UserId};
 
 use crate::rows::{MessageRow, RoomRow, UserRow};
-use crate::rows_account::{Authority, Revocation, SessionRow};
+use crate::rows_account::{Authority, OperatorAct, Revocation, SessionRow};
 
 /// One committed change, as the feed hears of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Change {
     Revoked(Revocation),
     /// Somebody else has changed who may act: this is all of it, as it is now.
     Authority(Box<Authority>),
+    /// An operator has done something beside the server; the change itself is told by its own kind.
+    Operator(OperatorAct),
     /// A user is asked into a room.
     Invited {
         /// The room.

@@ -24,6 +24,7 @@ mod sqlite_change_user; // one user changes
 mod sqlite_session; // sessions and their turns
 mod sqlite_factor; // second factors, invitations, withdrawals
 mod sqlite_authority; // all that decides who may act
+mod sqlite_operator_act; // what was done beside a server, until one records it
 mod sqlite_beside; // the same tables beside a running server
 mod sqlite_seal; // sealed message texts
 mod sqlite_reseal; // sealed again under a newer key
@@ -43,8 +44,9 @@ pub use rows::{
 };
 pub use rows_account::{
     AuthenticateSession, Authority, ChangeUser, CredentialsRow, FOR_EVER_UNIX_MS, Factors,
-    NewInvitation, NewSession, NewTotp, OpenSession, PersonRow, Revocation, RevocationKind,
-    RotateSession, Rotated, SessionRow, UserChange, UserChangeKind, WhichSessions,
+    NewInvitation, NewSession, NewTotp, OpenSession, OperatorAct, OperatorActKind, PersonRow,
+    Revocation, RevocationKind, RotateSession, Rotated, SessionRow, UserChange, UserChangeKind,
+    WhichSessions,
 };
 pub use seal::{FieldSeal, SealFault};
 pub use sqlite::{SqliteOptions, SqliteStore};

@@ -286,6 +286,65 @@ pub struct NewInvitation {
     pub ends_unix_ms: i64,
 }
 
+/// Something an operator has done beside the server, which the server is to record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorAct {
+    /// What it was about.
+    pub kind: OperatorActKind,
+    /// Whom it was about, when it was somebody.
+    pub user: Option<UserId>,
+    /// What was done, and by whom, in words; nothing secret.
+    pub detail: String,
+    /// When.
+    pub at_unix_ms: i64,
+}
+
+/// What an [`OperatorAct`] was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperatorActKind {
+    /// What a user may do.
+    Roles,
+    /// Whether a user may come in or speak.
+    Standing,
+    /// A user's password or second factor.
+    Factors,
+    /// Sessions ended, tokens withdrawn.
+    Session,
+    /// A session opened, to make a token of.
+    Opened,
+    /// An invitation.
+    Invitation,
+    /// Keys that sign or seal.
+    Keys,
+}
+
+impl OperatorActKind {
+    /// All kinds.
+    pub const ALL: [Self; 7] = [
+        Self::Roles,
+        Self::Standing,
+        Self::Factors,
+        Self::Session,
+        Self::Opened,
+        Self::Invitation,
+        Self::Keys,
+    ];
+
+    /// The word it is stored as.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Roles => "roles",
+            Self::Standing => "standing",
+            Self::Factors => "factors",
+            Self::Session => "session",
+            Self::Opened => "opened",
+            Self::Invitation => "invitation",
+            Self::Keys => "keys",
+        }
+    }
+}
+
 /// Everything that decides who may act.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Authority {

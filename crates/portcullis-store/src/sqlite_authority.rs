@@ -29,6 +29,7 @@ impl Writer<'_> {
             }
             let authority = authority(tables.connection)?;
             tables.changes.push(Change::Authority(Box::new(authority)));
+            tables.take_operator_acts()?;
             Ok((version, Recheck::Told))
         })?;
         // Last: what could not be read has not been told.

@@ -5,20 +5,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use portcullis_model::{Secret, SessionId, UserId};
+use portcullis_model::{RoleTable, Secret, SessionId, UserId};
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::StoreError;
 use crate::rows::{CreateUser, NewUser};
 use crate::rows_account::{
     AuthenticateSession, Authority, ChangeUser, CredentialsRow, NewInvitation, NewSession, NewTotp,
-    OpenSession, PersonRow, Revocation, RotateSession, Rotated, SessionRow, UserChange,
-    WhichSessions,
+    OpenSession, OperatorActKind, PersonRow, Revocation, RotateSession, Rotated, SessionRow,
+    UserChange, WhichSessions,
 };
 use crate::seal::FieldSeal;
 use crate::sqlite_account::{self as account, AccountTables, Wanted};
 use crate::sqlite_authority::authority;
 use crate::sqlite_factor::recovery_codes_left;
+use crate::sqlite_operator_act::{Done, changed};
 use crate::sqlite_query::has_admin;
 use crate::sqlite_reseal::{Cursor, Resealed, reseal};
 use crate::sqlite_schema::open_beside;
@@ -28,9 +29,11 @@ use crate::store_account::{AccountStore, Recheck};
 
 /// A second hand on the database of a server, which may run or not.
 ///
-/// A running server notices each change within the time of its recheck. Every call waits for the
-/// database, for 5 s at most.
+/// A running server notices each change within the time of its recheck, and records it; one that
+/// is stopped records it at its next start. Every call waits for the database, for 5 s at most.
 pub struct SqliteBeside {
+    by: String,
+    roles: RoleTable,
     connection: Mutex<Connection>,
     seal: Option<Arc<dyn FieldSeal>>,
     resealed: Mutex<Cursor>,
@@ -43,13 +46,38 @@ impl std::fmt::Debug for SqliteBeside {
 }
 
 impl SqliteBeside {
-    /// Opens the database of a server that has been started at least once.
+    /// Opens the database of a server that has been started at least once; `by` is who does it, for
+    /// the records.
     ///
     /// # Errors
     /// `SchemaOlder` or `SchemaNewer` unless it is of this version, `Database` when there is none.
-    pub fn open(path: &Path, seal: Option<Arc<dyn FieldSeal>>) -> Result<Self, StoreError> {
+    pub fn open(
+        path: &Path,
+        seal: Option<Arc<dyn FieldSeal>>,
+        by: &str,
+    ) -> Result<Self, StoreError> {
         let connection = Mutex::new(open_beside(path)?);
-        Ok(Self { connection, seal, resealed: Mutex::new(Cursor::START) })
+        Ok(Self {
+            by: String::from(by),
+            roles: RoleTable::default(),
+            connection,
+            seal,
+            resealed: Mutex::new(Cursor::START),
+        })
+    }
+
+    /// Names roles in what is recorded; without it, by those built in.
+    #[must_use]
+    pub fn with_roles(self, roles: RoleTable) -> Self {
+        Self { roles, ..self }
+    }
+
+    /// Leaves a record of something done to files that belong to the database, such as keys.
+    ///
+    /// # Errors
+    /// `Database` when it cannot be written.
+    pub fn note(&self, kind: OperatorActKind, what: &str) -> Result<(), StoreError> {
+        self.write(|_| Ok(()), |()| Some((kind, None, String::from(what))))
     }
 
     /// Looks at up to `portion` values, and never more than 1,000, and seals what lies in the clear
@@ -86,9 +114,11 @@ impl SqliteBeside {
         Ok(())
     }
 
+    /// Changes something and, if anything was changed, keeps what it was with the change.
     fn write<A>(
         &self,
         act: impl FnOnce(&mut AccountTables<'_>) -> Result<A, StoreError>,
+        done: impl FnOnce(&A) -> Option<Done>,
     ) -> Result<A, StoreError> {
         let mut connection = self.connection.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -100,6 +130,9 @@ impl SqliteBeside {
             changes: &mut changes,
         };
         let answer = act(&mut tables)?;
+        if let Some(done) = done(&answer) {
+            tables.keep_operator_act(&done, &self.by)?;
+        }
         transaction.commit()?;
         Ok(answer)
     }
@@ -111,7 +144,14 @@ fn ready<'a, A: Send + 'a>(answer: Result<A, StoreError>) -> StoreFuture<'a, A> 
 
 impl AccountStore for SqliteBeside {
     fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUser> {
-        ready(self.write(|tables| tables.create_user(user)))
+        let (id, name) = (user.id.clone(), Arc::clone(&user.username));
+        let made = |outcome: &CreateUser| match outcome {
+            CreateUser::Created => {
+                Some((OperatorActKind::Standing, Some(id), format!("user {name} made")))
+            }
+            CreateUser::NameTaken | CreateUser::SetupUsed | CreateUser::InvitationVoid => None,
+        };
+        ready(self.write(|tables| tables.create_user(user), made))
     }
 
     fn credentials(&self, username: &str) -> StoreFuture<'_, Option<CredentialsRow>> {
@@ -137,7 +177,11 @@ impl AccountStore for SqliteBeside {
     }
 
     fn change_user(&self, change: UserChange) -> StoreFuture<'_, ChangeUser> {
-        ready(self.write(|tables| tables.change_user(&change)))
+        let done = |outcome: &ChangeUser| match outcome {
+            ChangeUser::Changed(_) => Some(changed(&change, &self.roles)),
+            ChangeUser::Missing | ChangeUser::NameTaken | ChangeUser::LastAdmin => None,
+        };
+        ready(self.write(|tables| tables.change_user(&change), done))
     }
 
     fn rehash(
@@ -146,23 +190,34 @@ impl AccountStore for SqliteBeside {
         old: Secret<String>,
         new: Secret<String>,
     ) -> StoreFuture<'_, bool> {
-        ready(self.write(|tables| tables.rehash(&user, &old, &new)))
+        ready(self.write(|tables| tables.rehash(&user, &old, &new), |_| None))
     }
 
     fn open_session(&self, session: NewSession) -> StoreFuture<'_, OpenSession> {
-        ready(self.write(|tables| tables.open_session(&session)))
+        let opened = |outcome: &OpenSession| match outcome {
+            OpenSession::Opened => {
+                let what = String::from("session opened");
+                Some((OperatorActKind::Opened, Some(session.user.clone()), what))
+            }
+            OpenSession::UserMissing => None,
+        };
+        ready(self.write(|tables| tables.open_session(&session), opened))
     }
 
     fn rotate_session(&self, rotate: RotateSession) -> StoreFuture<'_, Rotated> {
-        ready(self.write(|tables| tables.rotate_session(&rotate)))
+        ready(self.write(|tables| tables.rotate_session(&rotate), |_| None))
     }
 
     fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, bool> {
-        ready(self.write(|tables| tables.authenticate_session(&proof)))
+        ready(self.write(|tables| tables.authenticate_session(&proof), |_| None))
     }
 
     fn end_sessions(&self, user: UserId, which: WhichSessions) -> StoreFuture<'_, Vec<SessionId>> {
-        ready(self.write(|tables| tables.end_sessions(&user, &which)))
+        let ended = |ended: &Vec<SessionId>| {
+            let what = format!("{} sessions ended", ended.len());
+            (!ended.is_empty()).then(|| (OperatorActKind::Session, Some(user.clone()), what))
+        };
+        ready(self.write(|tables| tables.end_sessions(&user, &which), ended))
     }
 
     fn sessions_of(&self, user: &UserId, at_unix_ms: i64) -> StoreFuture<'_, Vec<SessionRow>> {
@@ -170,7 +225,9 @@ impl AccountStore for SqliteBeside {
     }
 
     fn revoke(&self, revocation: Revocation) -> StoreFuture<'_, ()> {
-        ready(self.write(|tables| tables.revoke(revocation)))
+        let what = format!("a token or session of {} withdrawn", revocation.issuer);
+        let done = |(): &()| Some((OperatorActKind::Session, None, what));
+        ready(self.write(|tables| tables.revoke(revocation), done))
     }
 
     fn set_totp(
@@ -179,15 +236,19 @@ impl AccountStore for SqliteBeside {
         totp: Option<NewTotp>,
         keep: Option<SessionId>,
     ) -> StoreFuture<'_, bool> {
-        ready(self.write(|tables| tables.set_totp(&user, totp.as_ref(), keep)))
+        let what = if totp.is_some() { "second factor added" } else { "second factor removed" };
+        let done = |found: &bool| {
+            found.then(|| (OperatorActKind::Factors, Some(user.clone()), String::from(what)))
+        };
+        ready(self.write(|tables| tables.set_totp(&user, totp.as_ref(), keep), done))
     }
 
     fn use_totp_step(&self, user: UserId, step: u64) -> StoreFuture<'_, bool> {
-        ready(self.write(|tables| tables.use_totp_step(&user, step)))
+        ready(self.write(|tables| tables.use_totp_step(&user, step), |_| None))
     }
 
     fn use_recovery_code(&self, user: UserId, hash: [u8; 32]) -> StoreFuture<'_, bool> {
-        ready(self.write(|tables| tables.use_recovery_code(&user, &hash)))
+        ready(self.write(|tables| tables.use_recovery_code(&user, &hash), |_| None))
     }
 
     fn recovery_codes_left(&self, user: &UserId) -> StoreFuture<'_, u32> {
@@ -195,11 +256,12 @@ impl AccountStore for SqliteBeside {
     }
 
     fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, ()> {
-        ready(self.write(|tables| tables.invite(&invitation)))
+        let done = |(): &()| Some((OperatorActKind::Invitation, None, String::from("invited")));
+        ready(self.write(|tables| tables.invite(&invitation), done))
     }
 
     fn role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>> {
-        ready(self.write(|tables| tables.role_numbers(&names)))
+        ready(self.write(|tables| tables.role_numbers(&names), |_| None))
     }
 
     /// Nobody listens here, and tidying up is the server's.

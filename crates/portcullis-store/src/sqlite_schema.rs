@@ -107,7 +107,7 @@ UPDATE marks SET number_removed_max =
 // newest turn and the device are all a refresh token is checked against; the token itself is made
 // again from them. Its idle end is never after its end, so that one index finds what is over.
 // `messages.sealed` holds text, formatting and digest where they are sealed; their own columns are
-// empty.
+// empty. What an operator does beside a server waits in `operator_acts` until a server records it.
 const VERSION_3: &str = "
 ALTER TABLE users ADD COLUMN banned_until_unix_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN muted_until_unix_ms INTEGER NOT NULL DEFAULT 0;
@@ -164,6 +164,13 @@ CREATE TABLE relations (
     kind INTEGER NOT NULL,
     PRIMARY KEY (room, user)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE operator_acts (
+    number INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    user TEXT,
+    detail TEXT NOT NULL,
+    at_unix_ms INTEGER NOT NULL
+) STRICT;
 ";
 
 /// Opens a connection beside a running server's, for the tables about people.

@@ -10,8 +10,9 @@ use std::path::Path;
 use portcullis_model::{CUSTOM_ROLES_MAX, Role, Roles, Secret, SessionId};
 use portcullis_store::{
     AccountStore, Change, ChangeUser, CreateUser, Factors, NewInvitation, NewSession, NewTotp,
-    NewUser, OpenSession, Recheck, Revocation, RevocationKind, RotateSession, Rotated,
-    SqliteBeside, SqliteStore, Store, StoreError, UserChange, UserChangeKind, WhichSessions,
+    NewUser, OpenSession, OperatorActKind, Recheck, Revocation, RevocationKind, RotateSession,
+    Rotated, SqliteBeside, SqliteStore, Store, StoreError, UserChange, UserChangeKind,
+    WhichSessions,
 };
 
 use fixture::{Heard, Place, id, own};
@@ -47,14 +48,14 @@ async fn furnished(place: &Place) -> (SqliteStore, Heard, SqliteBeside) {
     assert_eq!(opened, OpenSession::Opened);
     assert_eq!(store.recheck(10).await.unwrap(), Recheck::Told);
     heard.take();
-    let beside = SqliteBeside::open(&place.path(), None).unwrap();
+    let beside = SqliteBeside::open(&place.path(), None, "root").unwrap();
     (store, heard, beside)
 }
 
 #[test]
 fn only_its_own_schema_is_opened() {
     let place = Place::new();
-    let open = |path: &Path| SqliteBeside::open(path, None).map(drop);
+    let open = |path: &Path| SqliteBeside::open(path, None, "root").map(drop);
     assert!(matches!(open(&place.path()), Err(StoreError::Database(_))), "it makes none");
     assert!(!place.path().exists());
     let (store, _) = place.open();
@@ -84,6 +85,17 @@ fn only_its_own_schema_is_opened() {
     assert_eq!(seen, known + 1);
     assert!(open(Path::new("/")).is_err());
 }
+
+/// How each of these acts is told, to be recorded.
+const ACTS: [(OperatorActKind, Option<&str>, &str); 7] = [
+    (OperatorActKind::Standing, Some("bob"), "user Bob made"),
+    (OperatorActKind::Opened, Some("ann"), "session opened"),
+    (OperatorActKind::Session, Some("ann"), "1 sessions ended"),
+    (OperatorActKind::Session, None, "a token or session of us withdrawn"),
+    (OperatorActKind::Factors, Some("ann"), "second factor added"),
+    (OperatorActKind::Standing, Some("ann"), "banned for 0 s"),
+    (OperatorActKind::Roles, Some("root"), "roles now user"),
+];
 
 /// One act beside the store, by its number; `false` when there is no such.
 async fn act(beside: &SqliteBeside, number: u32) -> bool {
@@ -138,12 +150,34 @@ async fn what_is_done_beside_reaches_the_feed_of_the_running_store() {
         let now = store.authority().await.unwrap();
         assert_ne!(now, before, "{number}");
         assert_eq!(beside.authority().await.unwrap(), now, "{number}");
-        assert_eq!(heard.take(), [Change::Authority(Box::new(now.clone()))], "{number}");
+        let told = heard.take();
+        let [Change::Authority(all), Change::Operator(act)] = told.as_slice() else {
+            panic!("{number}: {told:?}")
+        };
+        assert_eq!(**all, now, "{number}");
+        let (kind, user, what) = ACTS[number as usize];
+        assert_eq!((act.kind, act.user.clone()), (kind, user.map(id)), "{number}");
+        assert_eq!(act.detail, format!("{what}, by root at the command line"));
+        assert!(act.at_unix_ms > 1_700_000_000_000, "{number}: {}", act.at_unix_ms);
         assert_eq!(store.recheck(20).await.unwrap(), Recheck::AsBefore, "{number}");
         before = now;
         number += 1;
     }
     assert_eq!(number, 7);
+    // What does not come about is not told, nor is anything told twice.
+    let nobody = UserChange { user: id("nobody"), what: UserChangeKind::RevokeAll, at_unix_ms: 20 };
+    assert_eq!(beside.change_user(nobody).await.unwrap(), ChangeUser::Missing);
+    let none = WhichSessions::All;
+    assert!(beside.end_sessions(id("nobody"), none).await.unwrap().is_empty());
+    store.recheck(20).await.unwrap();
+    assert!(!heard.take().iter().any(|change| matches!(change, Change::Operator(_))));
+    // A row somebody garbled does not keep the rest from being told.
+    let garbled = "INSERT INTO operator_acts (kind, user, detail, at_unix_ms)
+        VALUES ('?', 'not an id!', 'odd', 7)";
+    place.sql().execute_batch(garbled).unwrap();
+    assert_eq!(store.recheck(20).await.unwrap(), Recheck::Told);
+    let told = heard.take();
+    assert!(matches!(&told[1], Change::Operator(act) if act.user.is_none() && act.detail == "odd"));
     assert_eq!(beside.recheck(20).await.unwrap(), Recheck::AsBefore, "it has no feed");
     let ann = store.person("ann").await.unwrap().unwrap();
     assert_eq!((ann.banned_until_unix_ms, ann.has_totp), (99, true));

@@ -333,9 +333,9 @@ async fn a_second_factor_is_its_users_own() {
     assert_ne!(stored("ann"), SECRET);
     assert_ne!(stored("ann"), stored("bob"));
     assert_eq!(secret(&store, "ann").await.unwrap(), SECRET);
-    let beside = SqliteBeside::open(&place.path(), Some(seal)).unwrap();
+    let beside = SqliteBeside::open(&place.path(), Some(seal), "root").unwrap();
     assert_eq!(secret(&beside, "ann").await.unwrap(), SECRET);
-    let keyless = SqliteBeside::open(&place.path(), None).unwrap();
+    let keyless = SqliteBeside::open(&place.path(), None, "root").unwrap();
     assert!(matches!(secret(&keyless, "ann").await, Err(StoreError::Unsealable { .. })));
 
     place
@@ -377,7 +377,7 @@ async fn all_is_sealed_again_beside_a_running_store() {
     let seal = Masks::new(1, 1);
     let (store, _) = open_sealed(&place, seal.clone());
     set_totp(&store, "bob").await;
-    let beside = SqliteBeside::open(&place.path(), Some(seal.clone())).unwrap();
+    let beside = SqliteBeside::open(&place.path(), Some(seal.clone()), "root").unwrap();
     let mut calls = 0;
     for (key, portion) in [(1, 7), (2, 3), (3, 0), (4, u32::MAX)] {
         seal.newest.store(key, Ordering::Relaxed);
@@ -454,7 +454,7 @@ async fn nothing_is_sealed_again_that_cannot_be_opened() {
         ("one was changed", Some(Masks::new(1, 2))),
     ] {
         let seal = seal.map(|seal| seal as Arc<dyn FieldSeal>);
-        let beside = SqliteBeside::open(&place.path(), seal).unwrap();
+        let beside = SqliteBeside::open(&place.path(), seal, "root").unwrap();
         for _ in 0..2 {
             let resealed = beside.reseal(9);
             assert!(matches!(resealed, Err(StoreError::Unsealable { .. })), "{case}: {resealed:?}");

@@ -1,9 +1,10 @@
 //! The real binary, started on free ports in a directory of its own, and stopped.
 //! Never: left running; it is killed when the value is dropped.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
@@ -64,6 +65,24 @@ impl TestServer {
         let status = wait_for_end(&mut child);
         errors.join().unwrap();
         (status.expect("a refusal, but it runs").code(), records.errors())
+    }
+
+    /// Runs the program beside the server, on the same configuration and data, as an operator does;
+    /// `input` is what it reads.
+    #[must_use]
+    pub fn operate(&self, arguments: &[&str], input: &str) -> Output {
+        let directory = self.directory.path();
+        let mut command = clean_command(&self.program, directory, &self.environment);
+        let mut child = command
+            .args(arguments)
+            .args(PLACE)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        // What does not read leaves; that it did not is in its answer.
+        let _unread = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
     }
 
     fn start_in(
@@ -185,6 +204,15 @@ fn address(url: &str) -> SocketAddr {
 
 /// The program with its files in a directory, and no variable of the tester's own.
 fn command(program: &Path, directory: &Path, environment: &[(String, String)]) -> Command {
+    let mut command = clean_command(program, directory, environment);
+    command.arg("serve").args(PLACE);
+    command
+}
+
+/// Which configuration and data are meant.
+const PLACE: [&str; 4] = ["--config", "portcullis.toml", "--data", "data"];
+
+fn clean_command(program: &Path, directory: &Path, environment: &[(String, String)]) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
@@ -193,7 +221,6 @@ fn command(program: &Path, directory: &Path, environment: &[(String, String)]) -
         }
     }
     command
-        .args(["serve", "--config", "portcullis.toml", "--data", "data"])
         .current_dir(directory)
         .envs(environment.iter().cloned())
         .stdin(Stdio::null())

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::command::{self, KeysCommand, TokenCommand, UserCommand, Which};
 use crate::config::{Profile, Settings, Sources};
 use crate::wiring;
 
@@ -29,6 +30,27 @@ enum Command {
         /// The configuration file; without it, `./portcullis.toml` if it is there.
         #[arg(long)]
         config: Option<PathBuf>,
+    },
+    /// Lists and changes users; a running server acts on it within a second.
+    User {
+        #[command(flatten)]
+        which: Which,
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Lists and changes the keys that sign tokens and seal fields.
+    Keys {
+        #[command(flatten)]
+        which: Which,
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Makes and explains tokens, for tests and support.
+    Token {
+        #[command(flatten)]
+        which: Which,
+        #[command(subcommand)]
+        command: TokenCommand,
     },
 }
 
@@ -72,6 +94,9 @@ pub(crate) fn run() -> ExitCode {
         None => serve(cli.serve),
         Some(Command::Serve(arguments)) => serve(arguments),
         Some(Command::Check { config }) => check(config),
+        Some(Command::User { which, command }) => command::user(&which, &command),
+        Some(Command::Keys { which, command }) => command::keys(&which, &command),
+        Some(Command::Token { which, command }) => command::token(&which, &command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use portcullis_accounts::AccountFeed;
+use portcullis_audit::Audit;
 use portcullis_guard::Directory;
 use portcullis_server::Hub;
 use portcullis_store::{Change, CommitFeed, Loaded};
@@ -31,8 +32,9 @@ impl Feed {
         portcullis_chat::load(loaded, &self.directory);
     }
 
-    /// Says where to deliver from now on; the first hub attached stays.
-    pub(crate) fn attach(&self, hub: Hub) {
+    /// Says where to deliver and record from now on; what is attached first stays.
+    pub(crate) fn attach(&self, hub: Hub, audit: Audit) {
+        self.accounts.attach(audit);
         let _first_stays = self.hub.set(hub);
     }
 }

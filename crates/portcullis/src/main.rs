@@ -2,6 +2,7 @@
 //! Never: logic of its own.
 
 mod cli; // what can be typed
+mod command; // what is done beside a server: people, keys, tokens
 mod config; // what can be configured, and what it comes to
 mod wiring; // one server out of all parts
 mod feed; // from commits to every product

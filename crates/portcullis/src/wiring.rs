@@ -25,6 +25,9 @@ use crate::signals::{Signals, Wake};
 use crate::tls::{Tls, TlsError};
 use crate::{pages, tls};
 
+/// How long after one look at the ring of field keys the next begins, in milliseconds.
+const RING_EVERY_MS: u64 = 1_000;
+
 /// Runs a server until it is asked to stop.
 pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     check(&settings)?;
@@ -90,6 +93,7 @@ struct Parts {
     store: Arc<dyn Store>,
     feed: Feed,
     directory: Arc<Directory>,
+    ring: KeyRing,
     keys: SigningKeys,
     secret: ServerSecret,
     roles: RoleRules,
@@ -105,7 +109,7 @@ impl Parts {
         let feed = Feed::new(Arc::clone(&directory), accounts);
         let now_unix_ms = clock.now().unix_ms;
         let ring = KeyRing::load_or_create(&settings.data, now_unix_ms)?;
-        let store = open_store(settings, feed.clone(), ring)?;
+        let store = open_store(settings, feed.clone(), ring.clone())?;
         let keys = SigningKeys::load_or_create(&settings.data, now_unix_ms)?;
         let secret = ServerSecret::load_or_create(&settings.data)?;
         let (setup, setup_token, roles) = block_on(async {
@@ -113,7 +117,7 @@ impl Parts {
             let (setup, token) = Setup::prepare(&*store, &settings.data).await?;
             anyhow::Ok((setup, token, numbered(&*store, &settings.gate.roles).await?))
         })??;
-        Ok(Self { store, feed, directory, keys, secret, roles, setup, setup_token })
+        Ok(Self { store, feed, directory, ring, keys, secret, roles, setup, setup_token })
     }
 
     fn start(self, settings: &Settings, audit: &Audit, clock: &Arc<dyn Clock>) -> Result<Running> {
@@ -138,8 +142,19 @@ impl Parts {
         portcullis_accounts::install_issuers(&mut builder, settings.remote.clone())?;
         portcullis_chat::install(&mut builder, self.store, settings.chat)?;
         pages::install(&mut builder);
-        self.feed.attach(builder.hub());
+        let ring = self.ring;
+        builder.every(RING_EVERY_MS, move |_| reload_ring(ring.clone()));
+        self.feed.attach(builder.hub(), audit.clone());
         Ok(builder.start()?)
+    }
+}
+
+/// Takes in a ring of field keys that another process has changed.
+async fn reload_ring(ring: KeyRing) {
+    let reloaded = tokio::task::spawn_blocking(move || ring.reload()).await;
+    if let Ok(Err(error)) = reloaded {
+        let error = &error as &dyn std::error::Error;
+        tracing::error!(error, "the field keys in force stay: the ring cannot be read");
     }
 }
 
@@ -153,7 +168,10 @@ fn open_store(settings: &Settings, feed: Feed, ring: KeyRing) -> Result<Arc<dyn 
 }
 
 /// The operator's roles under the numbers they are stored by.
-async fn numbered(store: &dyn AccountStore, configured: &RoleRules) -> Result<RoleRules> {
+pub(crate) async fn numbered(
+    store: &dyn AccountStore,
+    configured: &RoleRules,
+) -> Result<RoleRules> {
     let custom = configured.table.all().filter(|role| matches!(role, Role::Custom(_)));
     let names: Vec<String> = custom.map(|role| String::from(configured.table.name(role))).collect();
     let numbers = store.role_numbers(names.clone()).await?;
@@ -166,7 +184,8 @@ async fn numbered(store: &dyn AccountStore, configured: &RoleRules) -> Result<Ro
     Ok(configured.renumbered(table))
 }
 
-fn block_on<F: Future>(work: F) -> Result<F::Output> {
+/// Waits for something asynchronous.
+pub(crate) fn block_on<F: Future>(work: F) -> Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     Ok(runtime.context("cannot start a runtime")?.block_on(work))
 }

@@ -1,0 +1,226 @@
+//! What an operator does to people beside the server, over the store alone.
+//! Never: a check of who asks; whoever can read the data directory is the operator.
+
+use portcullis_model::{Denial, Now, Role, Secret, SessionId};
+use portcullis_server::random_id;
+use portcullis_store::{
+    AccountStore, ChangeUser, Factors, NewInvitation, NewSession, OpenSession, PersonRow,
+    StoreError, UserChange, UserChangeKind,
+};
+
+use crate::accounts::fresh_salt;
+use crate::invitation;
+use crate::keys::SigningKeys;
+use crate::password::{Password, PasswordHashing};
+use crate::token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
+
+/// Why an operator's act did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// The store failed.
+    #[error("the database could not be used")]
+    Store(#[from] StoreError),
+    /// Nobody has this name or id.
+    #[error("there is no user {0:?}: users of other issuers are named by id, see user list")]
+    NoUser(String),
+    /// The user is another issuer's.
+    #[error("{0:?} signs in with another issuer: passwords and factors are that issuer's")]
+    Foreign(String),
+    /// Nobody would be left who administers.
+    #[error("{0:?} is the last administrator: make another one first")]
+    LastAdmin(String),
+    /// The user is locked out or banned.
+    #[error("{0:?} is locked out or banned and gets no session")]
+    Barred(String),
+    /// The new password is no good.
+    #[error("use 8 to 128 characters that are not a well-known password")]
+    PasswordWeak,
+    /// The machine gives no randomness, or a library refuses.
+    #[error("it could not be made ({})", .0.reason())]
+    Refused(Denial),
+}
+
+impl From<Denial> for OperatorError {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::PasswordWeak => Self::PasswordWeak,
+            other => Self::Refused(other),
+        }
+    }
+}
+
+/// What changes about a user's standing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Gets a role.
+    Grant(Role),
+    /// Loses a role.
+    Take(Role),
+    /// Is locked out until let in again.
+    Lock,
+    /// Is let in again.
+    Unlock,
+    /// Is out until a moment, in milliseconds since 1970; a past one lifts a ban.
+    Ban(i64),
+    /// May not speak until a moment, in milliseconds since 1970; a past one lifts it.
+    Mute(i64),
+    /// Is logged out everywhere, and every token issued before is void.
+    Logout,
+}
+
+/// An operator's hand on the accounts.
+pub struct OperatorHand<'a> {
+    /// The tables about people.
+    pub store: &'a dyn AccountStore,
+    /// The time.
+    pub now: Now,
+}
+
+impl OperatorHand<'_> {
+    /// The user of this name or id.
+    ///
+    /// # Errors
+    /// [`OperatorError::NoUser`], [`OperatorError::Store`].
+    pub async fn find(&self, name: &str) -> Result<PersonRow, OperatorError> {
+        let found = self.store.person(name).await?;
+        found.ok_or_else(|| OperatorError::NoUser(String::from(name)))
+    }
+
+    /// Changes what a user may do; a running server acts on it within a second.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn change(&self, name: &str, standing: Standing) -> Result<(), OperatorError> {
+        let person = self.find(name).await?;
+        let what = match standing {
+            Standing::Grant(role) => UserChangeKind::Roles(person.roles.with(role)),
+            Standing::Take(role) => UserChangeKind::Roles(person.roles.without(role)),
+            Standing::Lock => UserChangeKind::Disabled(true),
+            Standing::Unlock => UserChangeKind::Disabled(false),
+            Standing::Ban(until_unix_ms) => UserChangeKind::Banned { until_unix_ms },
+            Standing::Mute(until_unix_ms) => UserChangeKind::Muted { until_unix_ms },
+            Standing::Logout => UserChangeKind::RevokeAll,
+        };
+        self.apply(name, person, what).await
+    }
+
+    /// Gives a user of our own another password, which ends all sessions.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn set_password(&self, name: &str, password: Password) -> Result<(), OperatorError> {
+        let person = self.own(name).await?;
+        password.check_new(&[&person.username])?;
+        let phc = PasswordHashing::standard()?.hash(&password, &fresh_salt()?)?;
+        self.apply(name, person, UserChangeKind::Password { phc, keep: None }).await
+    }
+
+    /// Takes a lost second factor away; gives whether there was one.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn remove_totp(&self, name: &str) -> Result<bool, OperatorError> {
+        let person = self.own(name).await?;
+        if person.has_totp {
+            self.store.set_totp(person.id, None, None).await?;
+        }
+        Ok(person.has_totp)
+    }
+
+    /// An invitation for one person, and when it ends, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn invite(&self) -> Result<(Secret<String>, i64), OperatorError> {
+        let invitation = invitation::fresh()?;
+        let ends_unix_ms = self.now.unix_ms.saturating_add(invitation::LIFE_MS);
+        let kept = NewInvitation {
+            hash: invitation::hash_of(invitation.expose()),
+            by: None,
+            at_unix_ms: self.now.unix_ms,
+            ends_unix_ms,
+        };
+        self.store.invite(kept).await?;
+        Ok((invitation, ends_unix_ms))
+    }
+
+    /// An access token for a user of our own, and the session it belongs to, which ends with it.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn access_token(
+        &self,
+        name: &str,
+        keys: &SigningKeys,
+        issuer: &str,
+        audience: &str,
+    ) -> Result<Secret<String>, OperatorError> {
+        let person = self.own(name).await?;
+        let session = self.open_session(name, &person).await?;
+        let token = keys.access_token(&AccessClaims {
+            issuer,
+            audience,
+            user: &person.id,
+            name: &person.username,
+            session: session.as_str(),
+            token: &random_id::<16>()?,
+            issued_unix_s: self.now.unix_s(),
+            authenticated_unix_s: self.now.unix_s(),
+            bound: None,
+        })?;
+        Ok(token)
+    }
+
+    async fn open_session(
+        &self,
+        name: &str,
+        person: &PersonRow,
+    ) -> Result<SessionId, OperatorError> {
+        let unsound = |_| OperatorError::Refused(Denial::Internal("session_id"));
+        let id = SessionId::parse(&random_id::<20>()?).map_err(unsound)?;
+        let ends_unix_ms = self.now.unix_ms.saturating_add(ACCESS_TOKEN_LIFE_S * 1000);
+        let session = NewSession {
+            id: id.clone(),
+            user: person.id.clone(),
+            at_unix_ms: self.now.unix_ms,
+            idle_ends_unix_ms: ends_unix_ms,
+            ends_unix_ms,
+            device: String::from("command line"),
+            address: String::new(),
+            // Of no device: nothing refreshes this session.
+            device_hash: [0; 32],
+            key: None,
+            factors: Factors::Password,
+            sessions_per_user_max: u32::MAX,
+        };
+        match self.store.open_session(session).await? {
+            OpenSession::Opened => Ok(id),
+            OpenSession::UserMissing => Err(OperatorError::Barred(String::from(name))),
+        }
+    }
+
+    /// A user who signs in here.
+    async fn own(&self, name: &str) -> Result<PersonRow, OperatorError> {
+        let person = self.find(name).await?;
+        match person.issuer {
+            None => Ok(person),
+            Some(_) => Err(OperatorError::Foreign(String::from(name))),
+        }
+    }
+
+    async fn apply(
+        &self,
+        name: &str,
+        person: PersonRow,
+        what: UserChangeKind,
+    ) -> Result<(), OperatorError> {
+        let change = UserChange { user: person.id, what, at_unix_ms: self.now.unix_ms };
+        match self.store.change_user(change).await? {
+            ChangeUser::Changed(_) => Ok(()),
+            ChangeUser::Missing | ChangeUser::NameTaken => {
+                Err(OperatorError::NoUser(String::from(name)))
+            }
+            ChangeUser::LastAdmin => Err(OperatorError::LastAdmin(String::from(name))),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What was done to people beside this server, as records: by its command line, or in the database.
+//! Never: silent; who can write there can make themselves administrator.
+
+use portcullis_audit::{Audit, Outcome, Record, utc};
+use portcullis_guard::{User, UserFacts};
+use portcullis_model::{Now, Role, Severity};
+use portcullis_store::{OperatorAct, OperatorActKind};
+
+/// Records what an operator did at the command line.
+pub(crate) fn record_act(audit: &Audit, act: &OperatorAct, now: Now) {
+    let (code, severity) = match act.kind {
+        OperatorActKind::Roles => ("privilege_permissions_changed", Severity::Critical),
+        OperatorActKind::Standing | OperatorActKind::Invitation => {
+            ("authz_admin", Severity::Warning)
+        }
+        OperatorActKind::Factors => ("authn_password_change", Severity::Warning),
+        OperatorActKind::Session => ("authn_token_revoked", Severity::Warning),
+        OperatorActKind::Opened => ("session_created", Severity::Warning),
+        OperatorActKind::Keys => ("key_rotated", Severity::Critical),
+    };
+    let mut record = Record::new(code, severity);
+    record.outcome = Outcome::Success;
+    record.reason = "operator";
+    record.user = act.user.clone();
+    record.detail = Some(format!("{} at {}", act.detail, utc(act.at_unix_ms)));
+    audit.record(record, now);
+}
+
+/// Records that somebody keeps order now who did not, whoever wrote it into the database.
+pub(crate) fn record_gain(audit: &Audit, known: &User, facts: &UserFacts, now: Now) {
+    let gained = |role| facts.roles.contains(role) && !known.roles().contains(role);
+    let what = match (gained(Role::Admin), gained(Role::Moderator)) {
+        (true, _) => "an administrator now",
+        (false, true) => "a moderator now",
+        (false, false) => return,
+    };
+    let mut record = Record::new("privilege_permissions_changed", Severity::Critical);
+    record.outcome = Outcome::Success;
+    record.reason = "beside_server";
+    record.user = Some(facts.id.clone());
+    record.user_name = Some(facts.name.clone());
+    record.detail = Some(String::from(what));
+    audit.record(record, now);
+}

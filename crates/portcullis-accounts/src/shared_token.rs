@@ -1,0 +1,112 @@
+//! A token as another issuer with a shared secret makes it; for tests and support.
+//! Never: for a key only the issuer has.
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_guard::{Issuer, IssuerKey};
+use portcullis_model::{Denial, Now, Secret};
+use portcullis_server::random_id;
+use serde_json::{Map, Value, json};
+
+/// Whom a token is about.
+#[derive(Debug, Clone, Default)]
+pub struct SharedClaims {
+    /// The user, in the issuer's words (`sub`).
+    pub subject: String,
+    /// The name others see (`name`).
+    pub name: Option<String>,
+    /// Names of roles, where the issuer is trusted to give them.
+    pub roles: Vec<String>,
+    /// How long it lives, in seconds.
+    pub life_s: i64,
+}
+
+/// Makes a token of an issuer; `None` unless its key is a shared secret.
+///
+/// # Errors
+/// [`Denial::Internal`] when the machine gives no randomness.
+pub fn shared_token(
+    issuer: &Issuer,
+    claims: &SharedClaims,
+    now: Now,
+) -> Result<Option<Secret<String>>, Denial> {
+    let IssuerKey::Hs256(secret) = &issuer.key else { return Ok(None) };
+    let mut payload = json!({
+        "iss": issuer.issuer,
+        "aud": issuer.audience,
+        "sub": claims.subject,
+        "jti": random_id::<16>()?,
+        "iat": now.unix_s(),
+        "exp": now.unix_s().saturating_add(claims.life_s),
+    });
+    if let (Some(name), Some(members)) = (&claims.name, payload.as_object_mut()) {
+        members.insert(String::from("name"), json!(name));
+    }
+    if let (Some(path), Some(members)) = (&issuer.roles_claim, payload.as_object_mut()) {
+        put(members, path, json!(claims.roles));
+    }
+    let header = json!({ "alg": "HS256", "typ": "JWT" });
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!("{}.{}", part(&header), part(&payload));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
+    let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes()));
+    Ok(Some(Secret::new(format!("{signed}.{signature}"))))
+}
+
+/// Puts a value where a path of names leads, from the outside in.
+fn put(members: &mut Map<String, Value>, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [last] => {
+            members.insert(last.clone(), value);
+        }
+        [first, rest @ ..] => {
+            let inner = members.entry(first.clone()).or_insert_with(|| json!({}));
+            if let Some(inner) = inner.as_object_mut() {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use portcullis_guard::{Credential, Directory, DirectoryLimits, Gate, GateOptions};
+
+    use super::*;
+
+    #[test]
+    fn the_gate_believes_it_with_its_roles() {
+        let secret = Secret::new(b"kR8v2WqLz5nTfYp1XcJm9BdHs4GuEa7o".to_vec());
+        let issuer = Issuer {
+            roles_claim: Some(vec![String::from("realm_access"), String::from("roles")]),
+            ..Issuer::new("https://id.example", "portcullis", IssuerKey::Hs256(secret))
+        };
+        let options = GateOptions {
+            hosts: vec![String::from("localhost")],
+            origins: vec![String::from("https://localhost")],
+            issuers: vec![issuer.clone()],
+            rate_keys_max: 1024,
+            ..GateOptions::default()
+        };
+        let live = Arc::new(Directory::new(DirectoryLimits::default()));
+        let gate = Gate::build(options, live).unwrap();
+        let now = Now { monotonic_ms: 0, unix_ms: 1_800_000_000_000 };
+        let claims = SharedClaims {
+            subject: String::from("42"),
+            name: Some(String::from("Ann")),
+            roles: vec![String::from("moderator")],
+            life_s: 60,
+        };
+        let token = shared_token(&issuer, &claims, now).unwrap().unwrap();
+        let verified = gate.verify(Credential::Bearer(token.expose()), None, now).unwrap();
+        assert_eq!((verified.subject.as_str(), verified.name.as_deref()), ("42", Some("Ann")));
+        assert_eq!(verified.roles, Some(vec![String::from("moderator")]));
+        assert_eq!(verified.expires_unix_s, now.unix_s() + 60);
+        let public = Issuer::new("a", "b", IssuerKey::EdDsaPublic(vec![0; 32]));
+        assert!(shared_token(&public, &claims, now).unwrap().is_none());
+    }
+}

@@ -1,0 +1,159 @@
+//! `portcullis keys …`: keys that sign tokens, and keys that seal fields.
+//! Never: a key itself, in whole or in part, on the screen.
+
+use anyhow::{Context, Result, bail};
+use clap::{Subcommand, ValueEnum};
+use portcullis_audit::utc;
+use portcullis_seal::{KeyId, KeyRing};
+use portcullis_store::{OperatorActKind, SqliteBeside};
+
+use super::Installation;
+
+/// A server takes a changed ring within a second; so long a replaced key is still waited for.
+const TAKEN_AFTER_MS: i64 = 10_000;
+/// How many values are sealed anew in one transaction, so that a running server can write between.
+const PORTION: u32 = 200;
+
+/// Which ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ring {
+    /// The keys that sign access tokens.
+    Token,
+    /// The keys that seal stored fields.
+    Field,
+}
+
+/// `portcullis keys …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Lists the keys there are.
+    List,
+    /// Makes a new key the one in use; older ones go on for what exists.
+    Rotate {
+        /// Which keys.
+        #[arg(value_enum, default_value = "token")]
+        ring: Ring,
+    },
+    /// Takes an old key away: tokens it signed are refused at once, fields are sealed anew first.
+    Revoke {
+        /// Its id, as `keys list` shows it.
+        id: String,
+    },
+    /// Seals what lies in the clear, or under an older key, with the key in use.
+    Reencrypt {
+        /// Writes the database's file anew as well, so that nothing is left in unused parts of it;
+        /// for a server that is stopped.
+        #[arg(long)]
+        compact: bool,
+    },
+}
+
+/// Does what was asked.
+pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<()> {
+    match command {
+        KeysCommand::List => list(installation),
+        KeysCommand::Rotate { ring: Ring::Token } => {
+            let id = installation.signing_keys()?.rotate(installation.now().unix_ms)?;
+            note(installation, &format!("key {id} signs tokens from now on"))?;
+            println!("{id} signs from now on; tokens of older keys are good to their end");
+            Ok(())
+        }
+        KeysCommand::Rotate { ring: Ring::Field } => {
+            let id = ring(installation)?.rotate(installation.now().unix_ms)?;
+            note(installation, &format!("key {id} seals fields from now on"))?;
+            println!("{id} seals from now on; run keys reencrypt to seal what exists anew");
+            Ok(())
+        }
+        KeysCommand::Revoke { id } => revoke(installation, id),
+        KeysCommand::Reencrypt { compact } => {
+            let (beside, _) = installation.open()?;
+            let done = reencrypt(&beside)?;
+            note(installation, &format!("{done} fields sealed anew"))?;
+            println!("{done} fields sealed anew");
+            if *compact {
+                beside.compact().context("cannot write the file anew: is the server stopped?")?;
+                println!("the database's file was written anew");
+            }
+            Ok(())
+        }
+    }
+}
+
+fn list(installation: &Installation) -> Result<()> {
+    let now_unix_ms = installation.now().unix_ms;
+    for key in installation.signing_keys()?.list() {
+        let made = utc(key.created_unix_ms);
+        let state = match key.until_unix_ms {
+            None => String::from("signs"),
+            Some(until) if until > now_unix_ms => {
+                format!("believed until {}", utc(until))
+            }
+            Some(_) => String::from("over"),
+        };
+        println!("token  {}  made {made}  {state}", key.id);
+    }
+    if let Some(ring) = installation.ring()? {
+        for key in ring.list() {
+            let made = utc(key.created_unix_ms);
+            let state = if key.current { "seals" } else { "opens" };
+            println!("field  {}  made {made}  {state}", key.id);
+        }
+    }
+    Ok(())
+}
+
+fn ring(installation: &Installation) -> Result<KeyRing> {
+    let ring = installation.ring()?;
+    ring.context("there is no ring of field keys: start the server once")
+}
+
+fn revoke(installation: &Installation, id: &str) -> Result<()> {
+    let signing = installation.signing_keys()?;
+    if signing.list().iter().any(|key| key.id == id) {
+        signing.revoke(id)?;
+        note(installation, &format!("key {id} signs nothing any more"))?;
+        println!("{id} is gone; its tokens, and connections opened with them, end");
+        return Ok(());
+    }
+    let ring = ring(installation)?;
+    let found = ring.list().into_iter().find(|key| key.id.to_string() == id);
+    let Some(found) = found else { bail!("no key has the id {id:?}: see keys list") };
+    retire(installation, &ring, found.id)
+}
+
+/// Seals everything anew, then removes the key for good.
+fn retire(installation: &Installation, ring: &KeyRing, id: KeyId) -> Result<()> {
+    let current = ring.list().into_iter().find(|key| key.id == ring.current_id());
+    let age_ms = current.map_or(0, |key| installation.now().unix_ms - key.created_unix_ms);
+    if id != ring.current_id() && age_ms < TAKEN_AFTER_MS {
+        bail!("the key in use is only just made: try again in 10 s, when every server has it");
+    }
+    if id == ring.current_id() {
+        bail!("{id} is the key in use: run keys rotate field first");
+    }
+    let (beside, _) = installation.open()?;
+    let done = reencrypt(&beside)?;
+    ring.retire(id)?;
+    note(installation, &format!("key {id} retired, after {done} fields were sealed anew"))?;
+    println!("{id} is gone; {done} fields were sealed anew before");
+    Ok(())
+}
+
+fn reencrypt(beside: &SqliteBeside) -> Result<u64> {
+    let mut done = 0;
+    loop {
+        let portion = beside.reseal(PORTION).context("a field cannot be sealed anew")?;
+        done += portion.done;
+        if portion.left == 0 {
+            return Ok(done);
+        }
+    }
+}
+
+/// Leaves a record of it for the server; without a database there is no server yet.
+fn note(installation: &Installation, what: &str) -> Result<()> {
+    if installation.settings.database.exists() {
+        installation.open()?.0.note(OperatorActKind::Keys, what)?;
+    }
+    Ok(())
+}

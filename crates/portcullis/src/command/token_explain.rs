@@ -1,0 +1,129 @@
+//! `portcullis token explain`: what a token holds, and what the server would say to it.
+//! Never: the signature printed; what is shown cannot be used.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_accounts::{AccountFeed, AccountOptions, SigningKeys};
+use portcullis_audit::{Audit, utc};
+use portcullis_guard::{Credential, Directory, DirectoryLimits, Gate, GateOptions, Verified};
+use portcullis_model::{Denial, TokenFault};
+use portcullis_store::{AccountStore, Change};
+use serde_json::Value;
+
+use super::{Installation, read_secret};
+use crate::wiring::block_on;
+
+/// Reads the token from standard input.
+pub(super) fn run(installation: &Installation) -> Result<()> {
+    let token = read_secret("the token")?;
+    for (number, name) in ["header", "claims"].into_iter().enumerate() {
+        let part = token.expose().split('.').nth(number);
+        println!(
+            "{name}  {}",
+            part.and_then(decoded).unwrap_or_else(|| String::from("unreadable"))
+        );
+    }
+    let (gate, directory) = gate(installation)?;
+    let now = installation.now();
+    directory.authority().confirm(now);
+    let believed = gate.verify(Credential::Bearer(token.expose()), None, now);
+    match believed {
+        Err(denial) => refused(&denial),
+        Ok(verified) => {
+            println!("issuer  {}", if verified.own { "this server" } else { &verified.issuer });
+            println!("user    {}", verified.user);
+            println!("until   {}", utc(verified.expires_unix_s.saturating_mul(1000)));
+            match gate.identify(&verified, now) {
+                Ok(user) => println!("accepted, as {:?}", user.name()),
+                Err(Denial::Token(TokenFault::User)) if is_new(&verified, &directory) => {
+                    println!("accepted, as a user who is new here");
+                }
+                Err(denial) => refused(&denial),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A part of a token as JSON on one line, with nothing that could steer a terminal.
+fn decoded(part: &str) -> Option<String> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
+    let value: Value = serde_json::from_slice(&bytes).ok()?;
+    Some(value.to_string().chars().filter(|character| !character.is_control()).collect())
+}
+
+/// Users of other issuers are made when they first connect.
+fn is_new(verified: &Verified, directory: &Directory) -> bool {
+    !verified.own && directory.user(&verified.user).is_none()
+}
+
+/// The guards as the server has them: its keys, its users, what was withdrawn.
+fn gate(installation: &Installation) -> Result<(Gate, Arc<Directory>)> {
+    let settings = &installation.settings;
+    let clock = Arc::clone(&installation.clock);
+    let directory = Arc::new(Directory::new(DirectoryLimits::default()));
+    let mut issuers = settings.gate.issuers.clone();
+    if let Ok(keys) = SigningKeys::read(&settings.data) {
+        let mut options = AccountOptions::new(Audit::silent(), Arc::clone(&clock));
+        options.issuer.clone_from(&settings.accounts.issuer);
+        issuers.extend(keys.issuers(&options, clock.now().unix_ms));
+    }
+    for remote in &settings.remote {
+        match block_on(remote.fetch_once())? {
+            Ok(keys) => issuers.extend(keys),
+            Err(why) => println!("note    keys of {} were not fetched: {why}", remote.like.issuer),
+        }
+    }
+    if settings.database.exists() {
+        let (beside, _) = installation.open()?;
+        let need = settings.accounts.admins_need_totp;
+        let feed = AccountFeed::new(Arc::clone(&directory), clock, need);
+        let all = block_on(beside.authority())??;
+        feed.apply(&Change::Authority(Box::new(all)), &mut Vec::new());
+    }
+    let own = vec![String::from("https://localhost")];
+    let hosts = vec![String::from("localhost")];
+    // This gate decides about one token: its tables are small.
+    let small = GateOptions { rate_keys_max: 1024, ..settings.gate.clone() };
+    let options = GateOptions { issuers, origins: own, hosts, ..small };
+    let gate =
+        Gate::build(options, Arc::clone(&directory)).map_err(crate::config::ConfigError::Gate)?;
+    Ok((gate, directory))
+}
+
+fn refused(denial: &Denial) {
+    let why = match denial {
+        Denial::Token(fault) => explained(*fault),
+        _ => "",
+    };
+    println!("refused ({}): {why}", denial.reason());
+}
+
+/// What a fault means for whoever makes tokens.
+fn explained(fault: TokenFault) -> &'static str {
+    match fault {
+        TokenFault::Missing | TokenFault::CookieOnly => "there is no token",
+        TokenFault::Shape => "not three parts of Base64url in their one spelling, or too long",
+        TokenFault::Header => "the header is not alg, typ and kid alone, or carries a key",
+        TokenFault::Type => "typ is not that of an access token",
+        TokenFault::Algorithm => "alg is not what the issuer is configured for",
+        TokenFault::Key => "no configured issuer has this key (kid)",
+        TokenFault::Signature => "the signature is not that of the issuer's key",
+        TokenFault::Claims => {
+            "iss or aud are not exactly as configured, or a claim is missing, doubled or odd"
+        }
+        TokenFault::Expired => "it is over (exp); 5 s are allowed for clocks",
+        TokenFault::NotYet => "it is from the future (iat, nbf); 5 s are allowed for clocks",
+        TokenFault::Lifetime => "it lives too long: 24 h at most, our own 15 minutes",
+        TokenFault::User => "its user is gone, locked out or banned",
+        TokenFault::Revoked => "it was issued before the user was logged out, or was withdrawn",
+        TokenFault::Session => "its session is over",
+        TokenFault::Clock => "it is this server's own, from the future: a clock is wrong",
+        TokenFault::Ticket | TokenFault::Used => "a ticket is known to the running server alone",
+        TokenFault::Bound => "it needs a proof of the client's key, or a ticket got with one",
+        TokenFault::Proof => "the proof of the client's key is wrong",
+    }
+}

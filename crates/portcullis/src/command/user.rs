@@ -1,0 +1,216 @@
+//! `portcullis user …`: who there is, and what becomes of them.
+//! Never: a password on the command line.
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use portcullis_accounts::{OperatorHand, Password, Standing};
+use portcullis_audit::utc;
+use portcullis_model::{Role, RoleTable};
+use portcullis_store::{FOR_EVER_UNIX_MS, PEOPLE_MAX, PersonRow};
+
+use super::{Installation, read_secret};
+use crate::wiring::block_on;
+
+/// `portcullis user …`; NAME is a user name, or an id for users of other issuers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Lists all users.
+    List,
+    /// Shows one user and their sessions.
+    Show { name: String },
+    /// Gives a role: admin, moderator, user, or one of the configuration.
+    Grant { name: String, role: String },
+    /// Takes a role away.
+    Take { name: String, role: String },
+    /// Locks a user out until let in again.
+    Lock { name: String },
+    /// Lets a user in again who was locked out.
+    Unlock { name: String },
+    /// Bans a user, for ever or for a while.
+    Ban {
+        name: String,
+        /// How long: a number and s, m, h or d, like 24h.
+        #[arg(long = "for", value_name = "TIME", value_parser = read_time)]
+        lasting_ms: Option<i64>,
+    },
+    /// Lifts a ban.
+    Unban { name: String },
+    /// Forbids a user to speak, for ever or for a while.
+    Mute {
+        name: String,
+        /// How long: a number and s, m, h or d, like 24h.
+        #[arg(long = "for", value_name = "TIME", value_parser = read_time)]
+        lasting_ms: Option<i64>,
+    },
+    /// Lets a user speak again.
+    Unmute { name: String },
+    /// Ends all sessions of a user, and voids every token issued so far.
+    Logout { name: String },
+    /// Reads a new password from standard input; all sessions end.
+    Password { name: String },
+    /// Takes a lost second factor away.
+    RemoveTotp { name: String },
+    /// Makes an invitation for one person and prints it.
+    Invite,
+}
+
+/// Does what was asked.
+pub(super) fn run(installation: &Installation, command: &UserCommand) -> Result<()> {
+    let (beside, roles) = installation.open()?;
+    let hand = OperatorHand { store: &beside, now: installation.now() };
+    block_on(act(&hand, &roles, command))?
+}
+
+async fn act(hand: &OperatorHand<'_>, roles: &RoleTable, command: &UserCommand) -> Result<()> {
+    let until = |lasting_ms: &Option<i64>| match lasting_ms {
+        None => FOR_EVER_UNIX_MS,
+        Some(lasting_ms) => hand.now.unix_ms.saturating_add(*lasting_ms),
+    };
+    let (name, standing) = match command {
+        UserCommand::List => return list(hand, roles).await,
+        UserCommand::Show { name } => return show(hand, roles, name).await,
+        UserCommand::Password { name } => {
+            hand.find(name).await?;
+            let password = read_secret("the new password")?;
+            hand.set_password(name, Password::new(password.expose().clone())).await?;
+            println!("{name}: another password; all sessions ended");
+            return Ok(());
+        }
+        UserCommand::RemoveTotp { name } => {
+            let had = hand.remove_totp(name).await?;
+            println!("{name}: {}", if had { "second factor removed" } else { "had none" });
+            return Ok(());
+        }
+        UserCommand::Invite => {
+            let (invitation, ends_unix_ms) = hand.invite().await?;
+            println!("{}", invitation.expose());
+            eprintln!("for one person, until {}", time(ends_unix_ms));
+            return Ok(());
+        }
+        UserCommand::Grant { name, role } => (name, Standing::Grant(parse(roles, role)?)),
+        UserCommand::Take { name, role } => (name, Standing::Take(parse(roles, role)?)),
+        UserCommand::Lock { name } => (name, Standing::Lock),
+        UserCommand::Unlock { name } => (name, Standing::Unlock),
+        UserCommand::Ban { name, lasting_ms } => (name, Standing::Ban(until(lasting_ms))),
+        UserCommand::Unban { name } => (name, Standing::Ban(0)),
+        UserCommand::Mute { name, lasting_ms } => (name, Standing::Mute(until(lasting_ms))),
+        UserCommand::Unmute { name } => (name, Standing::Mute(0)),
+        UserCommand::Logout { name } => (name, Standing::Logout),
+    };
+    hand.change(name, standing).await?;
+    println!("{}", line(&hand.find(name).await?, roles, hand.now.unix_ms));
+    Ok(())
+}
+
+fn parse(roles: &RoleTable, name: &str) -> Result<Role> {
+    if let Some(role) = roles.parse(name) {
+        return Ok(role);
+    }
+    let known: Vec<&str> = roles.all().map(|role| roles.name(role)).collect();
+    bail!("there is no role {name:?}: there are {}", known.join(", "))
+}
+
+async fn list(hand: &OperatorHand<'_>, roles: &RoleTable) -> Result<()> {
+    let mut skip = 0;
+    loop {
+        let people = hand.store.people(skip, PEOPLE_MAX).await?;
+        if people.is_empty() {
+            return Ok(());
+        }
+        skip += people.len() as u64;
+        for person in &people {
+            println!("{}", line(person, roles, hand.now.unix_ms));
+        }
+    }
+}
+
+async fn show(hand: &OperatorHand<'_>, roles: &RoleTable, name: &str) -> Result<()> {
+    let person = hand.find(name).await?;
+    println!("{}", line(&person, roles, hand.now.unix_ms));
+    println!("made {}", time(person.created_unix_ms));
+    if let Some(issuer) = &person.issuer {
+        println!("signs in with {issuer}");
+    }
+    for session in hand.store.sessions_of(&person.id, hand.now.unix_ms).await? {
+        println!(
+            "session since {}, renewed {}, from {} by {:?}",
+            time(session.created_unix_ms),
+            time(session.renewed_unix_ms),
+            session.address,
+            session.device,
+        );
+    }
+    Ok(())
+}
+
+/// A user in one line: id, name, roles, and what is not as usual.
+fn line(person: &PersonRow, roles: &RoleTable, now_unix_ms: i64) -> String {
+    let mut words = vec![
+        person.id.to_string(),
+        format!("{:?}", person.username),
+        roles.names(person.roles).join(","),
+    ];
+    let states = [
+        (person.has_totp, String::from("totp")),
+        (person.disabled, String::from("locked")),
+        (
+            person.banned_until_unix_ms > now_unix_ms,
+            format!("banned until {}", time(person.banned_until_unix_ms)),
+        ),
+        (
+            person.muted_until_unix_ms > now_unix_ms,
+            format!("muted until {}", time(person.muted_until_unix_ms)),
+        ),
+    ];
+    words.extend(states.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word));
+    words.join("  ")
+}
+
+/// A moment for people, in UTC.
+fn time(unix_ms: i64) -> String {
+    if unix_ms == FOR_EVER_UNIX_MS {
+        return String::from("for ever");
+    }
+    utc(unix_ms)
+}
+
+/// A number and a unit, in milliseconds.
+fn read_time(text: &str) -> Result<i64, String> {
+    let unit_ms = match text.chars().last() {
+        Some('s') => 1_000,
+        Some('m') => 60_000,
+        Some('h') => 3_600_000,
+        Some('d') => 86_400_000,
+        _ => return Err(String::from("write a number and s, m, h or d, like 24h")),
+    };
+    let digits = text.get(..text.len() - 1).unwrap_or_default();
+    match digits.parse::<u32>() {
+        Ok(count) if count > 0 => Ok(i64::from(count) * unit_ms),
+        Ok(_) | Err(_) => Err(String::from("write a number from 1 on and s, m, h or d, like 24h")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_a_number_and_a_unit() {
+        let cases = [
+            ("1s", Some(1_000)),
+            ("90m", Some(5_400_000)),
+            ("24h", Some(86_400_000)),
+            ("7d", Some(604_800_000)),
+            ("", None),
+            ("h", None),
+            ("0h", None),
+            ("-1h", None),
+            ("24", None),
+            ("1\u{e4}", None),
+            ("99999999999d", None),
+        ];
+        for (text, expect) in cases {
+            assert_eq!(read_time(text).ok(), expect, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Keys changed at the command line while tokens of the old ones are in use.
+//! Never: a key printed.
+
+use portcullis_test::{Config, SioClient, TestServer, set_up, sign_in, sign_up};
+use serde_json::{Value, json};
+
+use crate::{done, refused, start};
+
+/// The ids of one ring's keys, in the order they were made.
+fn ids(list: &str, ring: &str) -> Vec<String> {
+    let lines = list.lines().filter(|line| line.starts_with(ring));
+    lines.map(|line| line.split_whitespace().nth(1).unwrap().to_owned()).collect()
+}
+
+fn rotated(server: &TestServer, mark: usize) {
+    let is_it = |record: &Value| record["event"]["code"] == "key_rotated";
+    let _record = server.records.wait_after(mark, is_it);
+}
+
+#[test]
+fn rotation_keeps_old_tokens_and_revocation_ends_them() {
+    let server = start(&Config::default());
+    let ann = sign_up(&server, "ann");
+    let mut old = SioClient::connect(&server, &ann.token);
+    let listed = done(&server, &["keys", "list"], "");
+    let first = ids(&listed, "token").remove(0);
+    let error = refused(&server, &["keys", "revoke", &first], "");
+    assert!(error.contains("the key that signs"), "{error}");
+
+    let mark = server.records.mark();
+    done(&server, &["keys", "rotate"], "");
+    rotated(&server, mark);
+    let keys = ids(&done(&server, &["keys", "list"], ""), "token");
+    assert_eq!((keys.len(), &keys[0]), (2, &first));
+    // What the old key signed is good to its end; what is signed now, is signed by the new one.
+    assert_eq!(old.ask("room:list", &json!({}))["ok"], true);
+    let _still = SioClient::connect(&server, &ann.token);
+    server
+        .records
+        .wait_after(mark, |record| record["message"] == "the keys of our own tokens have changed");
+    let fresh = sign_in(&server, "ann");
+    assert!(done(&server, &["token", "explain"], &fresh.token).contains(&keys[1]));
+    let mut new = SioClient::connect(&server, &fresh.token);
+
+    done(&server, &["keys", "revoke", &first], "");
+    assert_eq!(old.close_code(), Some(4401));
+    let explained = done(&server, &["token", "explain"], &ann.token);
+    assert!(explained.contains("refused (key)"), "{explained}");
+    assert_eq!(new.ask("room:list", &json!({}))["ok"], true);
+    let error = refused(&server, &["keys", "revoke", &first], "");
+    assert!(error.contains("no key has the id"), "{error}");
+}
+
+#[test]
+fn fields_are_sealed_anew_beside_a_running_server() {
+    let server = start(&Config::default());
+    let root = set_up(&server, "root");
+    let mut client = SioClient::connect(&server, &root.token);
+    let room = client.ask("room:create", &json!({ "name": "Tea", "visibility": "public" }));
+    let room = room["room"]["id"].clone();
+    let send = |client: &mut SioClient, text: &str| {
+        let answer = client.ask("chat:send", &json!({ "roomId": room, "message": text }));
+        assert_eq!(answer["ok"], true, "{answer}");
+    };
+    send(&mut client, "under the first key");
+    let first = ids(&done(&server, &["keys", "list"], ""), "field").remove(0);
+    let error = refused(&server, &["keys", "revoke", &first], "");
+    assert!(error.contains("is the key in use"), "{error}");
+    let mark = server.records.mark();
+    done(&server, &["keys", "rotate", "field"], "");
+    rotated(&server, mark);
+    let error = refused(&server, &["keys", "revoke", &first], "");
+    assert!(error.contains("only just made"), "{error}");
+    let sealed = done(&server, &["keys", "reencrypt"], "");
+    let count: u64 = sealed.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(count >= 1, "{sealed}");
+    send(&mut client, "after it");
+    let history = client.ask("chat:history", &json!({ "roomId": room }));
+    let texts: Vec<_> =
+        history["messages"].as_array().unwrap().iter().map(|one| &one["message"]).collect();
+    assert_eq!(texts.len(), 2, "{history}");
+    assert!(texts.contains(&&json!("under the first key")), "{history}");
+}

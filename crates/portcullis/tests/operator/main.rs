@@ -1,0 +1,29 @@
+//! What an operator types beside a running server, and what its clients see of it.
+//! Never: a change that waits for a restart.
+#![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
+mod keys; // rotated, revoked, sealed anew
+mod tokens; // made and explained
+mod users; // roles, bans, passwords, log-outs, invitations
+
+use portcullis_test::{Config, TestServer};
+
+pub(crate) fn start(config: &Config) -> TestServer {
+    TestServer::start(env!("CARGO_BIN_EXE_portcullis"), config)
+}
+
+/// What it prints when it does what was asked.
+pub(crate) fn done(server: &TestServer, arguments: &[&str], input: &str) -> String {
+    let output = server.operate(arguments, input);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What it says when it does not.
+pub(crate) fn refused(server: &TestServer, arguments: &[&str], input: &str) -> String {
+    let output = server.operate(arguments, input);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    String::from_utf8(output.stderr).unwrap()
+}

@@ -1,0 +1,56 @@
+//! Tokens made and explained at the command line.
+//! Never: a signature, a secret, or a token on a command line.
+
+use portcullis_test::{Config, SECRET, SioClient, claims, forge_hs256, hs256, now_s, sign_up};
+use serde_json::json;
+
+use crate::{done, refused, start};
+
+#[test]
+fn what_is_made_connects_and_what_is_wrong_is_explained() {
+    let server = start(&Config::default());
+    let ann = sign_up(&server, "ann");
+    let own = done(&server, &["token", "make", "ann"], "");
+    let _record = server.records.wait_for(|record| {
+        record["event"]["reason"] == "operator" && record["event"]["code"] == "session_created"
+    });
+    let answer = SioClient::connect(&server, own.trim_end()).ask("room:list", &json!({}));
+    assert_eq!(answer["ok"], true);
+    let foreign = ["token", "make", "--issuer", "https://id.example", "--subject", "42"];
+    let foreign = done(&server, &foreign, "");
+    let answer = SioClient::connect(&server, foreign.trim_end()).ask("room:list", &json!({}));
+    assert_eq!(answer["ok"], true);
+
+    let now = now_s();
+    let changed = |change: serde_json::Value| {
+        let mut all = claims("7");
+        all.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        forge_hs256(r#"{"alg":"HS256","typ":"JWT"}"#, &all.to_string(), SECRET.as_bytes())
+    };
+    let cases = [
+        (own.clone(), "accepted, as \"ann\""),
+        (hs256("somebody new"), "accepted, as a user who is new here"),
+        (ann.token.replace('.', ","), "refused (shape)"),
+        (changed(json!({ "iat": now - 120, "exp": now - 60 })), "refused (expired)"),
+        (changed(json!({ "aud": "another" })), "refused (claims)"),
+        (changed(json!({ "iss": "https://elsewhere.example" })), "refused ("),
+        (format!("{}x", hs256("42")), "refused (s"),
+    ];
+    for (token, words) in cases {
+        let text = done(&server, &["token", "explain"], &token);
+        assert!(text.contains(words), "{words}: {text}");
+        let signature = token.trim_end().rsplit('.').next().unwrap();
+        assert!(!text.contains(signature), "{text}");
+    }
+    done(&server, &["user", "logout", "ann"], "");
+    let text = done(&server, &["token", "explain"], &own);
+    assert!(text.contains("refused (revoked)") || text.contains("refused (session)"), "{text}");
+    for (arguments, words) in [
+        (["token", "make", "nobody"], "there is no user"),
+        (["token", "make", "x_1"], "there is no user"),
+    ] {
+        assert!(refused(&server, &arguments, "").contains(words));
+    }
+    let unknown = ["token", "make", "--issuer", "https://a.example", "--subject", "1"];
+    assert!(refused(&server, &unknown, "").contains("no [[token.issuer]]"));
+}

@@ -1,0 +1,105 @@
+//! Users changed at the command line while they are connected.
+//! Never: a change of who may act without its record.
+
+use std::time::{Duration, Instant};
+
+use portcullis_test::{Config, SioClient, TestServer, login, register, set_up, sign_up};
+use serde_json::{Value, json};
+
+use crate::{done, refused, start};
+
+/// The record an operator's act leaves.
+fn recorded(server: &TestServer, words: &str) -> Value {
+    server.records.wait_for(|record| {
+        record["event"]["reason"] == "operator"
+            && record["message"].as_str().is_some_and(|message| message.contains(words))
+    })
+}
+
+#[test]
+fn t066_a_role_counts_while_connected_and_is_recorded() {
+    let server = start(&Config::default());
+    let root = set_up(&server, "root");
+    let ann = sign_up(&server, "ann");
+    let mut client = SioClient::connect(&server, &ann.token);
+    let broadcast = json!({ "message": "hear me" });
+    assert_eq!(client.ask("admin:broadcast", &broadcast)["error"]["code"], "forbidden");
+
+    let line = done(&server, &["user", "grant", "ann", "admin"], "");
+    assert!(line.contains(&ann.id) && line.contains("admin,user"), "{line}");
+    let record = recorded(&server, "roles now admin user");
+    assert_eq!(record["event"]["code"], "privilege_permissions_changed");
+    assert_eq!(record["user"]["id"], json!(ann.id));
+    assert_eq!(client.ask("admin:broadcast", &broadcast)["ok"], true);
+
+    done(&server, &["user", "take", "ann", "admin"], "");
+    let _record = recorded(&server, "roles now user");
+    assert_eq!(client.ask("admin:broadcast", &broadcast)["error"]["code"], "forbidden");
+    let error = refused(&server, &["user", "take", "root", "admin"], "");
+    assert!(error.contains("the last administrator"), "{error}");
+    assert!(done(&server, &["user", "list"], "").contains(&root.id));
+}
+
+#[test]
+fn t058_t059_who_is_put_out_at_the_command_line_is_out_within_a_second() {
+    let server = start(&Config::default());
+    let _root = set_up(&server, "root");
+    let cases: [(&str, &[&str], &str); 4] = [
+        ("locked", &["user", "lock"], "locked out"),
+        ("banned", &["user", "ban", "--for", "1h"], "banned for 3600 s"),
+        ("logout", &["user", "logout"], "all sessions and tokens ended"),
+        ("password", &["user", "password"], "password replaced"),
+    ];
+    for (name, arguments, words) in cases {
+        let person = sign_up(&server, name);
+        let mut client = SioClient::connect(&server, &person.token);
+        let arguments = [arguments, &[name]].concat();
+        let asked = Instant::now();
+        done(&server, &arguments, "quite another long sentence\n");
+        assert_eq!(client.close_code(), Some(4401), "{name}");
+        assert!(asked.elapsed() < Duration::from_secs(3), "{name}: {:?}", asked.elapsed());
+        let _record = recorded(&server, words);
+        let mut again = SioClient::open(&server);
+        again.send(&format!("40{}", json!({ "token": person.token })));
+        assert!(again.wait_packet(|packet| packet.starts_with("44")).contains("unauthorized"));
+    }
+    assert_eq!(login(&server, "password", "quite another long sentence").status, 200);
+    done(&server, &["user", "unban", "banned"], "");
+    done(&server, &["user", "unlock", "locked"], "");
+    for name in ["banned", "locked", "logout"] {
+        let answer = login(&server, name, "a plain long sentence of my own");
+        assert_eq!(answer.status, 200, "{name}");
+    }
+}
+
+#[test]
+fn invitations_and_refusals() {
+    let invited = "[accounts]\nregistration = \"invitation\"\n";
+    let server = start(&Config { more: invited.to_owned(), ..Config::default() });
+    let _root = set_up(&server, "root");
+    let password = "a plain long sentence of my own";
+    assert_eq!(register(&server, "ann", password).status, 403);
+    let invitation = done(&server, &["user", "invite"], "");
+    let body = json!({ "username": "ann", "password": password,
+        "invitation": invitation.trim_end() });
+    let ask = || portcullis_test::Request::post(&server, "/auth/register", &body.to_string());
+    assert_eq!(ask().ask(&server).status, 201);
+    assert_eq!(ask().ask(&server).status, 403, "it is for one person");
+
+    let cases: [(&[&str], &str, &str); 6] = [
+        (&["user", "ban", "nobody"], "", "there is no user \"nobody\""),
+        (&["user", "grant", "ann", "Admin"], "", "there is no role \"Admin\""),
+        (&["user", "password", "ann"], "password1\n", "well-known"),
+        (&["user", "password", "ann"], "", "standard input is empty"),
+        (&["user", "password", "nobody"], "", "there is no user"),
+        (&["user", "lock", "root"], "", "the last administrator"),
+    ];
+    for (arguments, input, words) in cases {
+        let error = refused(&server, arguments, input);
+        assert!(error.contains(words), "{arguments:?}: {error}");
+    }
+    // An act that did not happen leaves no record; the next one's comes after where it would be.
+    done(&server, &["user", "mute", "ann", "--for", "10m"], "");
+    let _record = recorded(&server, "muted for 600 s");
+    assert!(!server.records.text().contains("locked out"));
+}
