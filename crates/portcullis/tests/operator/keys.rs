@@ -35,9 +35,8 @@ fn rotation_keeps_old_tokens_and_revocation_ends_them() {
     // What the old key signed is good to its end; what is signed now, is signed by the new one.
     assert_eq!(old.ask("room:list", &json!({}))["ok"], true);
     let _still = SioClient::connect(&server, &ann.token);
-    server
-        .records
-        .wait_after(mark, |record| record["message"] == "the keys of our own tokens have changed");
+    let text = "the keys of our own tokens have changed";
+    let _record = server.records.wait_after(mark, |record| record["message"] == text);
     let fresh = sign_in(&server, "ann");
     assert!(done(&server, &["token", "explain"], &fresh.token).contains(&keys[1]));
     let mut new = SioClient::connect(&server, &fresh.token);

@@ -1,6 +1,10 @@
 //! What an operator types beside a running server, and what its clients see of it.
 //! Never: a change that waits for a restart.
-#![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what fails in a test fails the test"
+)]
 
 mod keys; // rotated, revoked, sealed anew
 mod tokens; // made and explained
