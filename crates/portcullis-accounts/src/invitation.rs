@@ -30,8 +30,8 @@ pub(crate) async fn invite(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let Nothing {} = read_json(&request.body, &[])?;
     let signed_in = SignedIn::read(&request)?;
+    let Nothing {} = read_json(&request.body, &[])?;
     if !signed_in.user.roles().contains(Role::Admin) {
         return Err(Denial::Forbidden("role"));
     }

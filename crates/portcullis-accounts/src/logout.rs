@@ -50,8 +50,8 @@ pub(crate) async fn logout_all(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let Nothing {} = read_json(&request.body, &[])?;
     let (verified, user) = request.authenticated()?;
+    let Nothing {} = read_json(&request.body, &[])?;
     if verified.own {
         end(&accounts, user.id.clone(), WhichSessions::All).await?;
     } else {

@@ -33,8 +33,8 @@ pub(crate) async fn change(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let input: PasswordInput = read_json(&request.body, &["current", "new", "totp"])?;
     let signed_in = SignedIn::read(&request)?;
+    let input: PasswordInput = read_json(&request.body, &["current", "new", "totp"])?;
     let row = reauthenticate::prove(&accounts, &request, &signed_in, input.current)
         .await
         .inspect_err(|denial| record_failure(&request, &signed_in, denial))?;

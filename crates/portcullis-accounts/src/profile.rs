@@ -43,8 +43,8 @@ pub(crate) async fn write(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let input: ProfileInput = read_json(&request.body, &["username"])?;
     let signed_in = SignedIn::read(&request)?;
+    let input: ProfileInput = read_json(&request.body, &["username"])?;
     signed_in.check_recent(&request)?;
     let username = Username::parse(&input.username)?;
     // Whether a name is taken tells that there is such a user; so it costs what registering does.

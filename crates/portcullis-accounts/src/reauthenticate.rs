@@ -33,8 +33,8 @@ pub(crate) async fn reauthenticate(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let input: ProofInput = read_json(&request.body, &["password", "totp"])?;
     let signed_in = SignedIn::read(&request)?;
+    let input: ProofInput = read_json(&request.body, &["password", "totp"])?;
     let row = prove(&accounts, &request, &signed_in, input.password).await?;
     totp::check(&accounts, &row, input.totp, request.now).await?;
     let at_unix_ms = request.now.unix_ms;

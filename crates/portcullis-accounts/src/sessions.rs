@@ -73,8 +73,8 @@ pub(crate) async fn end(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let input: EndInput = read_json(&request.body, &["id"])?;
     let signed_in = SignedIn::read(&request)?;
+    let input: EndInput = read_json(&request.body, &["id"])?;
     let wrong = |_| Denial::Schema { field: Some("id"), rule: "value" };
     let which = WhichSessions::One(SessionId::parse(&input.id).map_err(wrong)?);
     let user = signed_in.user.id.clone();

@@ -22,8 +22,8 @@ pub(crate) async fn ticket(
     _accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let Nothing {} = read_json(&request.body, &[])?;
     let verified = request.verified()?;
+    let Nothing {} = read_json(&request.body, &[])?;
     let user = verified.user.clone();
     // A user another issuer vouches for may be new here: they are made known when they connect.
     if verified.own || request.gate.directory().user(&user).is_some() {

@@ -68,8 +68,8 @@ pub(crate) async fn begin(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let Nothing {} = read_json(&request.body, &[])?;
     let signed_in = SignedIn::read(&request)?;
+    let Nothing {} = read_json(&request.body, &[])?;
     signed_in.check_recent(&request)?;
     let mut bytes = vec![0; totp::SECRET_BYTES];
     SystemRandom::new().fill(&mut bytes).map_err(|_| Denial::Internal("randomness"))?;

@@ -32,8 +32,8 @@ pub(crate) async fn confirm(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let input: ConfirmInput = read_json(&request.body, &["code"])?;
     let signed_in = SignedIn::read(&request)?;
+    let input: ConfirmInput = read_json(&request.body, &["code"])?;
     signed_in.check_recent(&request)?;
     let budget = format!(":totp:{}", signed_in.user.id);
     let from = portcullis_guard::LoginFrom::Anywhere;

@@ -31,8 +31,8 @@ pub(crate) async fn remove(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let input: RemoveInput = read_json(&request.body, &["password", "totp"])?;
     let signed_in = SignedIn::read(&request)?;
+    let input: RemoveInput = read_json(&request.body, &["password", "totp"])?;
     let row = reauthenticate::prove(&accounts, &request, &signed_in, input.password).await?;
     totp::check(&accounts, &row, Some(input.totp), request.now).await?;
     let set = accounts.store.set_totp(row.id.clone(), None, Some(signed_in.session)).await;

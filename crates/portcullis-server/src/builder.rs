@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_audit::Audit;
-use portcullis_guard::{Declared, Event, Gate, GateError, Permit, User, Verified};
+use portcullis_guard::{Action, Declared, Event, Gate, GateError, Permit, User, Verified};
 use portcullis_model::{Clock, Denial, RoomId};
 use tokio::sync::mpsc;
 
 use crate::api::{ApiRequest, ApiResponse, Method, Page, Route};
-use crate::auth_refresh::AuthRefresh;
+use crate::auth_refresh::{AuthRefresh, EVERY_NAMESPACE};
 use crate::context::{Context, Reply, Surroundings};
 use crate::hub::{Batch, Hub};
 use crate::namespace::{HookFuture, NamespaceBuilder, NamespaceTable};
@@ -170,6 +170,26 @@ impl Builder {
     #[must_use]
     pub fn hub(&self) -> Hub {
         self.hub.clone()
+    }
+
+    /// Every event and who may send it, as the operator's rules have it.
+    ///
+    /// # Errors
+    /// [`GateError`] when a rule names an event nobody declares, or is not sound.
+    pub fn actions(&mut self) -> Result<Vec<Action>, GateError> {
+        self.declare_built_in()?;
+        self.gate.check_declared()?;
+        Ok(self.gate.actions())
+    }
+
+    /// Declares the events every server has; once.
+    pub(crate) fn declare_built_in(&mut self) -> Result<(), GateError> {
+        // Where nobody shows a token, nothing is to be prolonged.
+        let needed = !self.gate.options().danger.anonymous;
+        if needed && self.registered.auth_refresh.is_none() {
+            self.registered.auth_refresh = Some(self.gate.declare(EVERY_NAMESPACE)?);
+        }
+        Ok(())
     }
 
     /// The methods and paths of all routes, in the order they were added.

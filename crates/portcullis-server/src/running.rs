@@ -13,7 +13,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
-use crate::auth_refresh::EVERY_NAMESPACE;
 use crate::builder::Builder;
 use crate::http_move::Moved;
 use crate::hub::{Batch, be_shard};
@@ -85,9 +84,7 @@ impl Running {
 }
 
 pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
-    if !builder.gate.options().danger.anonymous {
-        builder.registered.auth_refresh = Some(builder.gate.declare(EVERY_NAMESPACE)?);
-    }
+    builder.declare_built_in()?;
     builder.gate.check_declared()?;
     let shards = builder.options.shards.max(1);
     let listeners = listeners(builder.options.public, shards)?;

@@ -31,6 +31,11 @@ enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
+    /// Prints who may do what: every event, the roles it takes, the relation to the room.
+    Access {
+        #[command(flatten)]
+        which: Which,
+    },
     /// Lists and changes users; a running server acts on it within a second.
     User {
         #[command(flatten)]
@@ -94,6 +99,7 @@ pub(crate) fn run() -> ExitCode {
         None => serve(cli.serve),
         Some(Command::Serve(arguments)) => serve(arguments),
         Some(Command::Check { config }) => check(config),
+        Some(Command::Access { which }) => command::access(&which),
         Some(Command::User { which, command }) => command::user(&which, &command),
         Some(Command::Keys { which, command }) => command::keys(&which, &command),
         Some(Command::Token { which, command }) => command::token(&which, &command),

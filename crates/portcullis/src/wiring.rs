@@ -1,6 +1,7 @@
 //! One server out of all parts.
 //! Never: a decision; parts are made in order and handed to one another.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -8,10 +9,10 @@ use portcullis_accounts::{
     AccountFeed, AccountOptions, AccountParts, ServerSecret, Setup, SigningKeys,
 };
 use portcullis_audit::{Audit, AuditOptions, Outcome, Record};
-use portcullis_guard::{Directory, DirectoryLimits, Gate, RoleRules};
+use portcullis_guard::{Action, Directory, DirectoryLimits, Gate, RoleRules};
 use portcullis_model::{Clock, Role, RoleTable, Secret, Severity, SystemClock};
 use portcullis_seal::KeyRing;
-use portcullis_server::{Builder, Running, ServerError};
+use portcullis_server::{Builder, Method, ServerError};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store};
 
 use crate::banner::{self, Banner};
@@ -47,7 +48,7 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     let audit = open_audit(&settings)?;
     let store = Arc::clone(&parts.store);
     let setup_token = parts.setup_token.clone();
-    let running = parts.start(&settings, &audit, &clock)?;
+    let running = parts.assemble(&settings, &audit, &clock)?.start()?;
     drop(reserved);
     record_start(&settings, &audit, &*clock);
     let signals = Signals::catch()?;
@@ -70,6 +71,26 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     block_on(store.close())?.context("cannot close the store")?;
     audit.close();
     Ok(())
+}
+
+/// Every event and who may send it, and every route, under a configuration; nothing is served.
+///
+/// `scratch` is a directory of its own, which whoever calls removes.
+pub(crate) fn actions(
+    mut settings: Settings,
+    scratch: &Path,
+) -> Result<(Vec<Action>, Vec<(Method, &'static str)>)> {
+    settings.data = scratch.to_path_buf();
+    settings.database = scratch.join("portcullis.db");
+    settings.settle_anywhere();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let parts = Parts::open(&settings, &clock)?;
+    let store = Arc::clone(&parts.store);
+    let mut builder = parts.assemble(&settings, &Audit::silent(), &clock)?;
+    let actions = builder.actions().map_err(ConfigError::Gate)?;
+    let routes = builder.routes();
+    block_on(store.close())??;
+    Ok((actions, routes))
 }
 
 /// Checks what reading the configuration alone cannot: the operator's certificate.
@@ -120,7 +141,12 @@ impl Parts {
         Ok(Self { store, feed, directory, ring, keys, secret, roles, setup, setup_token })
     }
 
-    fn start(self, settings: &Settings, audit: &Audit, clock: &Arc<dyn Clock>) -> Result<Running> {
+    fn assemble(
+        self,
+        settings: &Settings,
+        audit: &Audit,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Builder> {
         let mut options = AccountOptions::new(audit.clone(), Arc::clone(clock));
         options.issuer.clone_from(&settings.accounts.issuer);
         options.registration = settings.accounts.registration;
@@ -145,7 +171,7 @@ impl Parts {
         let ring = self.ring;
         builder.every(RING_EVERY_MS, move |_| reload_ring(ring.clone()));
         self.feed.attach(builder.hub(), audit.clone());
-        Ok(builder.start()?)
+        Ok(builder)
     }
 }
 

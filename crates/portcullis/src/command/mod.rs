@@ -1,6 +1,7 @@
 //! What can be done beside a server, running or not: people, keys, tokens.
 //! Never: a secret read from the command line, where every process of the machine can see it.
 
+mod access; // who may do what
 mod keys; // list, rotate, revoke, seal anew
 mod token_explain; // what a token says, and what the server would say to it
 mod token_make; // a token for tests and support
@@ -49,6 +50,11 @@ pub(crate) enum TokenCommand {
 /// Does what `portcullis user` was asked.
 pub(crate) fn user(which: &Which, command: &UserCommand) -> Result<()> {
     user::run(&Installation::read(which)?, command)
+}
+
+/// Prints who may do what.
+pub(crate) fn access(which: &Which) -> Result<()> {
+    access::run(&Installation::read(which)?)
 }
 
 /// Does what `portcullis keys` was asked.

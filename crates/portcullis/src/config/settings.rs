@@ -145,16 +145,21 @@ impl Settings {
     /// Lets the gate judge everything it will be built from, before anything is touched.
     fn check(&self) -> Result<(), ConfigError> {
         let mut settled = self.clone();
-        let mut public = self.server.public;
-        if public.port() == 0 {
-            public.set_port(ANY_PORT);
-        }
-        settled.settle(public);
+        settled.settle_anywhere();
         // Small tables: this gate decides nothing.
         let options = GateOptions { rate_keys_max: 1024, ..settled.gate };
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
         let _sound = Gate::build(options, directory)?;
         Ok(())
+    }
+
+    /// As [`Settings::settle`], where nothing will listen and the port does not matter.
+    pub(crate) fn settle_anywhere(&mut self) {
+        let mut public = self.server.public;
+        if public.port() == 0 {
+            public.set_port(ANY_PORT);
+        }
+        self.settle(public);
     }
 
     /// Origins and host names, once the port is known.

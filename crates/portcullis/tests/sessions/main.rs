@@ -1,0 +1,39 @@
+//! Who may do what, for how long, and once only: over the wire.
+//! Never: a sleep; what has to pass is configured short, and waited for.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails the test"
+)]
+
+mod matrix; // every event and request, with everybody
+
+use portcullis_test::{Config, TestServer};
+use serde_json::Value;
+
+pub(crate) fn start(config: &Config) -> TestServer {
+    TestServer::start(env!("CARGO_BIN_EXE_portcullis"), config)
+}
+
+/// No rate that a test about something else could meet.
+pub(crate) fn unlimited() -> Config {
+    let mut config = Config::default();
+    let lines = [
+        "message_per_user = \"100000/60s\"",
+        "message_per_connection = \"100000/60s\"",
+        "ticket_per_user = \"100000/60s\"",
+        "login_per_user = \"100000/60s\"",
+        "event_per_user = { \"chat:send\" = \"100000/60s\", \"room:create\" = \"100000/60s\", \
+         \"room:join\" = \"100000/60s\", \"room:kick\" = \"100000/60s\", \
+         \"room:invite\" = \"100000/60s\", \"auth:refresh\" = \"100000/60s\" }",
+    ];
+    config.rate.extend(lines.map(String::from));
+    config.capacity.push(String::from("rooms_per_user = 1000"));
+    config
+}
+
+/// The code of an acknowledgement; `ok` when there is none.
+pub(crate) fn code(answer: &Value) -> &str {
+    if answer["ok"] == true { "ok" } else { answer["error"]["code"].as_str().unwrap_or("?") }
+}
