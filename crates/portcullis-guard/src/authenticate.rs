@@ -118,7 +118,7 @@ impl Gate {
     pub fn identify(&self, verified: &Verified, now: Now) -> Result<Arc<User>, Denial> {
         self.directory.authority().check_new(now)?;
         let user = self.known(verified)?;
-        check(&user, verified, now).map_err(Denial::Token)?;
+        check(&user, verified, self.issued_unix_ms(verified), now).map_err(Denial::Token)?;
         self.check_withdrawn(verified)?;
         self.session_of(verified, now)?;
         Ok(user)
@@ -135,7 +135,7 @@ impl Gate {
         let user = self.known(&verified)?;
         // The epochs are read first: what ends while this runs makes the principal outdated.
         let (sessions_epoch, authority_epoch) = (user.sessions_epoch(), authority.epoch());
-        check(&user, &verified, now).map_err(Denial::Token)?;
+        check(&user, &verified, self.issued_unix_ms(&verified), now).map_err(Denial::Token)?;
         self.check_withdrawn(&verified)?;
         let session = self.session_of(&verified, now)?;
         let slot = user.connect(self.options.connections_per_user);
@@ -181,6 +181,19 @@ impl Gate {
         self.directory.user(&verified.user).ok_or(Denial::Token(TokenFault::User))
     }
 
+    /// When a token was issued, as exactly as it is known.
+    ///
+    /// `iat` counts whole seconds. An own token is no older than its session, whose moment is known
+    /// to the millisecond; so a log-in right behind a revocation is believed.
+    fn issued_unix_ms(&self, verified: &Verified) -> i64 {
+        let session = verified.session.as_deref().filter(|_| verified.own);
+        let session = session.and_then(|name| SessionId::parse(name).ok());
+        let opened = session.and_then(|id| self.directory.session(&id));
+        let opened = opened.filter(|session| session.user == verified.user);
+        let issued_ms = verified.issued_unix_s.saturating_mul(1000);
+        opened.map_or(issued_ms, |session| issued_ms.max(session.authenticated_unix_ms()))
+    }
+
     fn check_withdrawn(&self, verified: &Verified) -> Result<(), Denial> {
         let stands = Marks::new(verified).stand(self.directory.authority(), &self.tokens);
         if stands { Ok(()) } else { Err(Denial::Token(TokenFault::Revoked)) }
@@ -202,12 +215,17 @@ impl Gate {
     }
 }
 
-fn check(user: &User, verified: &Verified, now: Now) -> Result<(), TokenFault> {
+fn check(
+    user: &User,
+    verified: &Verified,
+    issued_unix_ms: i64,
+    now: Now,
+) -> Result<(), TokenFault> {
     if user.is_barred(now) {
         return Err(TokenFault::User);
     }
-    // `iat` counts whole seconds: a token of the very second of the revocation is refused.
-    if verified.issued_unix_s.saturating_mul(1000) < user.valid_after_unix_ms() {
+    // Another issuer's token of the very second of the revocation is refused.
+    if issued_unix_ms < user.valid_after_unix_ms() {
         return Err(TokenFault::Revoked);
     }
     if now.unix_s() >= verified.expires_unix_s {
@@ -318,7 +336,13 @@ mod tests {
 
     #[test]
     fn t_083_slots_are_the_users_and_come_back() {
+        // Logged in again in the second of the revocation, and after it.
         let gate = gate();
+        gate.directory().put_user(UserFacts { valid_after_unix_ms: NOW_S * 1000 + 1, ..ann() });
+        let authenticated_unix_ms = NOW_S * 1000 + 1;
+        gate.directory().put_session(SessionFacts { authenticated_unix_ms, ..session("s1") });
+        assert!(gate.authenticate(verified(&gate), now()).is_ok());
+        let gate = super::tests::gate();
         let open = || gate.authenticate(verified(&gate), now());
         let (first, second) = (open().unwrap(), open().unwrap());
         assert_eq!(open().map(|_| ()), Err(Denial::UserConnections));

@@ -7,10 +7,21 @@
     reason = "a helper that fails fails the test"
 )]
 
+mod browser; // a browser's cookies, by hand
 mod matrix; // every event and request, with everybody
+mod revocation; // who is out, is out everywhere and at once
+mod expiry; // what ends by time, and what prolongs it
+mod refresh; // the cookie that turns
+mod crowds; // many at the same time, with exact outcomes
 
-use portcullis_test::{Config, TestServer};
-use serde_json::Value;
+use portcullis_test::{Config, SioClient, TestServer};
+use serde_json::{Value, json};
+
+/// Makes a room; gives its id.
+pub(crate) fn room(client: &mut SioClient, visibility: &str) -> String {
+    let made = client.ask("room:create", &json!({ "name": "Room", "visibility": visibility }));
+    made["room"]["id"].as_str().unwrap().to_owned()
+}
 
 pub(crate) fn start(config: &Config) -> TestServer {
     TestServer::start(env!("CARGO_BIN_EXE_portcullis"), config)
@@ -26,7 +37,7 @@ pub(crate) fn unlimited() -> Config {
         "login_per_user = \"100000/60s\"",
         "event_per_user = { \"chat:send\" = \"100000/60s\", \"room:create\" = \"100000/60s\", \
          \"room:join\" = \"100000/60s\", \"room:kick\" = \"100000/60s\", \
-         \"room:invite\" = \"100000/60s\", \"auth:refresh\" = \"100000/60s\" }",
+         \"room:invite\" = \"100000/60s\", \"auth:refresh\" = \"100000/60s\", \"room:list\" = \"100000/60s\" }",
     ];
     config.rate.extend(lines.map(String::from));
     config.capacity.push(String::from("rooms_per_user = 1000"));

@@ -1,0 +1,280 @@
+//! Who is out, is out on every connection at once, and nothing of theirs runs after it.
+//! Never: a connection that has to be tried before it ends.
+
+use std::time::Duration;
+
+use portcullis_test::{
+    Person, PlainClient, PollingClient, SioClient, TestServer, hs256, set_up, sign_up, timed,
+    until_within,
+};
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::{code, room, start, unlimited};
+
+/// How long anything may take that is promised at once, with room for a busy machine.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// A user's connections in every form.
+struct Everywhere<'a> {
+    socketio: SioClient,
+    polling: PollingClient<'a>,
+    plain: PlainClient,
+}
+
+impl<'a> Everywhere<'a> {
+    fn connect(server: &'a TestServer, token: &str) -> Self {
+        Self {
+            socketio: SioClient::connect(server, token),
+            polling: PollingClient::connect(server, token),
+            plain: PlainClient::connect(server, token),
+        }
+    }
+
+    /// All have ended by themselves, soon.
+    fn assert_ended(mut self, what: &str) {
+        let ((), took) = timed(|| {
+            assert_eq!(self.socketio.close_code(), Some(4401), "{what}");
+            assert_eq!(self.plain.socket.close_code(), Some(4401), "{what}");
+            let told = self.polling.rest();
+            assert!(!told.iter().any(|packet| packet.starts_with("43")), "{what}: {told:?}");
+        });
+        assert!(took < AT_ONCE, "{what}: {took:?}");
+    }
+
+    /// All go on.
+    fn assert_alive(&mut self, what: &str) {
+        assert_eq!(code(&self.socketio.ask("room:list", &json!({}))), "ok", "{what}");
+        assert_eq!(code(&self.polling.ask("room:list", &json!({}))), "ok", "{what}");
+        assert_eq!(code(&self.plain.ask("room:list", &json!({}))), "ok", "{what}");
+    }
+}
+
+#[test]
+fn t059_a_log_out_ends_the_sessions_connections_in_every_form_and_no_others() {
+    let server = start(&unlimited());
+    let _ann = sign_up(&server, "ann");
+    let (this, other) = (Browser::log_in(&server, "ann"), Browser::log_in(&server, "ann"));
+    let mut config_room = SioClient::connect(&server, &other.token);
+    let gone = Everywhere::connect(&server, &this.token);
+    assert_eq!(this.post(&server, "/auth/logout", &json!({})).status, 200);
+    gone.assert_ended("logout");
+    assert_eq!(code(&config_room.ask("room:list", &json!({}))), "ok");
+    assert_eq!(this.get(&server, "/auth/profile").status, 401);
+    assert_eq!(this.ask_refresh(&server).status, 401);
+    assert_eq!(other.ask_refresh(&server).status, 200);
+    drop(config_room);
+
+    let everything = Everywhere::connect(&server, &other.token);
+    let third = Browser::log_in(&server, "ann");
+    let mut elsewhere = SioClient::connect(&server, &third.token);
+    assert_eq!(third.post(&server, "/auth/logout-all", &json!({})).status, 200);
+    everything.assert_ended("logout-all");
+    assert_eq!(elsewhere.close_code(), Some(4401));
+    let record = server.records.wait_for(|record| record["event"]["code"] == "session_logout");
+    assert!(record["user"]["id"].is_string());
+}
+
+#[test]
+fn t059_one_session_is_ended_from_another_and_by_its_own_user_only() {
+    let server = start(&unlimited());
+    let (_ann, bob) = (sign_up(&server, "ann"), sign_up(&server, "bob"));
+    let (this, lost) = (Browser::log_in(&server, "ann"), Browser::log_in(&server, "ann"));
+    let connections = Everywhere::connect(&server, &lost.token);
+    let listed = lost.get(&server, "/auth/sessions").json();
+    let sessions = listed["sessions"].as_array().unwrap();
+    let current = sessions.iter().find(|one| one["current"] == true).unwrap()["id"].clone();
+    let end = json!({ "id": current });
+    let stranger = Browser { token: bob.token, ..Browser::default() };
+    let refused = stranger.post(&server, "/auth/sessions/end", &end);
+    assert_eq!((refused.status, refused.code().as_str()), (403, "forbidden"));
+    let unknown = stranger.post(&server, "/auth/sessions/end", &json!({ "id": "nobodys" }));
+    assert_eq!((unknown.status, unknown.code().as_str()), (403, "forbidden"));
+    assert_eq!(this.post(&server, "/auth/sessions/end", &end).status, 200);
+    connections.assert_ended("ended from elsewhere");
+    let left = this.get(&server, "/auth/sessions").json();
+    assert!(!left.to_string().contains(current.as_str().unwrap()));
+}
+
+#[test]
+fn t055_t059_kicked_banned_demoted_and_muted_while_connected() {
+    let server = start(&unlimited());
+    let root = set_up(&server, "root");
+    let mut admin = SioClient::connect(&server, &root.token);
+    let act = |admin: &mut SioClient, event: &str, person: &Person, more: Value| {
+        let mut payload = json!({ "userId": person.id });
+        payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(code(&admin.ask(event, &payload)), "ok", "{event}");
+    };
+    let hall = room(&mut admin, "public");
+
+    let ann = sign_up(&server, "ann");
+    let kicked = Everywhere::connect(&server, &ann.token);
+    act(&mut admin, "user:kick", &ann, json!({}));
+    kicked.assert_ended("user:kick");
+    let mut back = Everywhere::connect(&server, &ann.token);
+    back.assert_alive("who is kicked may come back");
+
+    act(&mut admin, "user:mute", &ann, json!({ "duration_s": 600 }));
+    assert_eq!(code(&back.socketio.ask("room:join", &json!({ "roomId": hall }))), "ok");
+    let said = json!({ "roomId": hall, "message": "hear me" });
+    assert_eq!(code(&back.socketio.ask("chat:send", &said)), "forbidden");
+    assert_eq!(code(&back.plain.ask("chat:send", &said)), "forbidden");
+    act(&mut admin, "user:mute", &ann, json!({ "duration_s": 0 }));
+    assert_eq!(code(&back.socketio.ask("chat:send", &said)), "ok");
+
+    act(&mut admin, "user:ban", &ann, json!({ "duration_s": 600, "reason": "spam" }));
+    back.assert_ended("user:ban");
+    let mut again = SioClient::open(&server);
+    again.send(&format!("40{}", json!({ "token": ann.token })));
+    assert!(again.wait_packet(|packet| packet.starts_with("44")).contains("\"unauthorized\""));
+    act(&mut admin, "user:ban", &ann, json!({ "duration_s": 0 }));
+    let renewed = Browser::log_in(&server, "ann");
+
+    // T-066: a role given and taken away counts for the very next message.
+    let mut client = SioClient::connect(&server, &renewed.token);
+    let broadcast = json!({ "message": "attention" });
+    for (roles, expect) in [(json!(["admin", "user"]), "ok"), (json!(["user"]), "forbidden")] {
+        act(&mut admin, "user:role", &ann, json!({ "roles": roles }));
+        assert_eq!(code(&client.ask("admin:broadcast", &broadcast)), expect);
+    }
+    for code in ["authz_admin", "privilege_permissions_changed"] {
+        let _record = server.records.wait_for(|record| record["event"]["code"] == code);
+    }
+}
+
+#[test]
+fn t066_whoever_loses_the_role_of_a_namespace_is_put_out_of_it_alone() {
+    let server = start(&unlimited());
+    let root = set_up(&server, "root");
+    let mut admin = SioClient::connect(&server, &root.token);
+    let ann = sign_up(&server, "ann");
+    let role = |admin: &mut SioClient, roles: Value| {
+        let answer = admin.ask("user:role", &json!({ "userId": ann.id, "roles": roles }));
+        assert_eq!(code(&answer), "ok", "{answer}");
+    };
+    role(&mut admin, json!(["admin", "user"]));
+    let mut client = SioClient::connect(&server, &ann.token);
+    let payload = json!({ "token": ann.token }).to_string();
+    client.join_namespace("/admin", &payload).unwrap();
+    role(&mut admin, json!(["user"]));
+    assert!(client.wait_packet(|packet| packet.starts_with("41/admin")).starts_with("41/admin"));
+    assert_eq!(code(&client.ask("room:list", &json!({}))), "ok");
+    assert!(client.join_namespace("/admin", &payload).is_err());
+}
+
+#[test]
+fn t058_what_is_changed_in_the_database_reaches_connections_without_a_word() {
+    let server = start(&unlimited());
+    let _root = set_up(&server, "root");
+    let database = || {
+        let opened = rusqlite::Connection::open(server.data().join("portcullis.db")).unwrap();
+        opened.busy_timeout(Duration::from_secs(5)).unwrap();
+        opened
+    };
+    let cases = [
+        ("disabled", "UPDATE users SET disabled = 1 WHERE username = ?1"),
+        ("banned", "UPDATE users SET banned_until_unix_ms = 9000000000000 WHERE username = ?1"),
+        (
+            "session",
+            "DELETE FROM sessions WHERE user = (SELECT key FROM users WHERE username = ?1)",
+        ),
+        ("revoked", "UPDATE users SET valid_after_unix_ms = 9000000000000 WHERE username = ?1"),
+    ];
+    for (name, statement) in cases {
+        let person = sign_up(&server, name);
+        let connections = Everywhere::connect(&server, &person.token);
+        assert_eq!(database().execute(statement, [name]).unwrap() > 0, true);
+        // Nobody tells the server: it looks twice a second.
+        connections.assert_ended(name);
+    }
+    let gone = sign_up(&server, "gone");
+    let connections = Everywhere::connect(&server, &gone.token);
+    database()
+        .execute_batch(
+            "PRAGMA foreign_keys = OFF; DELETE FROM users WHERE username = 'gone';
+             DELETE FROM sessions WHERE user NOT IN (SELECT key FROM users);",
+        )
+        .unwrap();
+    connections.assert_ended("a deleted user");
+
+    // A token of another issuer, by its own name.
+    let mut all = portcullis_test::claims("leaked");
+    all["jti"] = json!("the-one");
+    let header = r#"{"alg":"HS256","typ":"JWT"}"#;
+    let secret = portcullis_test::SECRET.as_bytes();
+    let token = portcullis_test::forge_hs256(header, &all.to_string(), secret);
+    let connections = Everywhere::connect(&server, &token);
+    let mut bystander = SioClient::connect(&server, &hs256("bystander"));
+    let insert = "INSERT INTO revocations VALUES ('https://id.example', 0, 'the-one', ?1)";
+    database().execute(insert, [9_000_000_000_000_i64]).unwrap();
+    connections.assert_ended("a withdrawn token");
+    let mut again = SioClient::open(&server);
+    again.send(&format!("40{}", json!({ "token": token })));
+    assert!(again.wait_packet(|packet| packet.starts_with("44")).contains("\"unauthorized\""));
+    assert_eq!(code(&bystander.ask("room:list", &json!({}))), "ok");
+
+    // Somebody who can write there can make themselves administrator, and is seen doing it.
+    let _eve = sign_up(&server, "eve");
+    let statement = "UPDATE users SET roles = roles | 1 WHERE username = 'eve'";
+    database().execute(statement, []).unwrap();
+    let record = server.records.wait_for(|record| record["event"]["reason"] == "beside_server");
+    assert_eq!(record["event"]["code"], "privilege_permissions_changed");
+    assert_eq!(record["user"]["name"], "eve");
+}
+
+#[test]
+fn t059_nothing_that_waits_behind_a_log_out_is_done_after_it() {
+    let server = start(&unlimited());
+    let _ann = sign_up(&server, "ann");
+    let _bob = sign_up(&server, "bob");
+    for round in 0..5 {
+        let browser = Browser::log_in(&server, "ann");
+        let reader = Browser::log_in(&server, "bob");
+        let mut client = SioClient::connect(&server, &browser.token);
+        let mut reader = SioClient::connect(&server, &reader.token);
+        let hall = room(&mut reader, "public");
+        let place = json!({ "roomId": hall });
+        assert_eq!(code(&client.ask("room:join", &place)), "ok");
+        for number in 0..400 {
+            client.emit("chat:send", &json!({ "roomId": hall, "message": format!("{number}") }));
+        }
+        assert_eq!(browser.post(&server, "/auth/logout", &json!({})).status, 200);
+        let newest = |reader: &mut SioClient| {
+            let history = reader.ask("chat:history", &json!({ "roomId": hall, "limit": 1 }));
+            history["messages"][0]["seq"].as_u64().unwrap_or(0)
+        };
+        let at_answer = newest(&mut reader);
+        assert_eq!(client.close_code(), Some(4401), "{round}");
+        assert_eq!(newest(&mut reader), at_answer, "{round}: sent after the log-out");
+    }
+}
+
+#[test]
+fn t061_with_the_database_locked_the_new_stay_out_and_the_old_go_on() {
+    let server = start(&unlimited());
+    let ann = sign_up(&server, "ann");
+    let mut connected = SioClient::connect(&server, &ann.token);
+    let files = portcullis_test::open_files(&server);
+    let locked = rusqlite::Connection::open(server.data().join("portcullis.db")).unwrap();
+    locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // The server notices by itself, when its look finds the lock taken for too long.
+    let record =
+        server.records.wait_for(|record| record["event"]["code"] == "sys_monitor_disabled");
+    assert_eq!(record["event"]["severity"], 80, "{record}");
+    assert_eq!(code(&connected.ask("room:list", &json!({}))), "ok");
+    for _ in 0..20 {
+        let mut new = SioClient::open(&server);
+        new.send(&format!("40{}", json!({ "token": ann.token })));
+        let refused = new.wait_packet(|packet| packet.starts_with("44"));
+        assert!(refused.contains("server_busy"), "{refused}");
+    }
+    locked.execute_batch("ROLLBACK").unwrap();
+    let _record =
+        server.records.wait_for(|record| record["event"]["code"] == "sys_monitor_enabled");
+    assert_eq!(code(&connected.ask("room:list", &json!({}))), "ok");
+    drop(SioClient::connect(&server, &ann.token));
+    until_within(Duration::from_secs(10), "descriptors are free again", || {
+        (portcullis_test::open_files(&server) <= files + 4).then_some(())
+    });
+}
