@@ -80,6 +80,16 @@ impl SqliteBeside {
         self.write(|_| Ok(()), |()| Some((kind, None, String::from(what))))
     }
 
+    /// Whether anything here is sealed, so that it needs its keys; also when that cannot be told.
+    ///
+    /// Looks through all messages when nothing is.
+    #[must_use]
+    pub fn holds_sealed(&self) -> bool {
+        let statement = "SELECT EXISTS (SELECT 1 FROM users WHERE totp_sealed)
+            OR EXISTS (SELECT 1 FROM messages WHERE sealed IS NOT NULL)";
+        self.connection.lock().query_row(statement, [], |row| row.get(0)).unwrap_or(true)
+    }
+
     /// Looks at up to `portion` values, and never more than 1,000, and seals what lies in the clear
     /// or under an older key; a short transaction.
     ///

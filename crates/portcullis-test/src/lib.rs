@@ -23,9 +23,11 @@ mod plain; // the plain form
 mod gauges; // what a server holds
 mod example; // an example server, started and stopped
 mod forge; // tokens of any shape
+mod client_key; // a client's own key, its proofs and signatures
 mod key_forms; // a public key in every form
 mod person; // accounts
 
+pub use client_key::{ClientKey, digest_of};
 pub use config::Config;
 pub use connection::Connection;
 pub use deadline::WAIT;

@@ -1,15 +1,55 @@
-//! The key ring as the store knows it.
+//! The key ring as the store knows it, and the records of what does not open.
 //! Never: a fault's cause told to whoever asked; the operator finds it in the log.
 
+use std::sync::{Arc, OnceLock};
+
+use portcullis_audit::{Audit, Outcome, Record};
+use portcullis_model::{Clock, Severity};
 use portcullis_seal::{KeyId, KeyRing, Place};
 use portcullis_store::{FieldSeal, SealFault};
 
 /// Seals the store's fields under the installation's key ring.
-pub(crate) struct Sealing(pub(crate) KeyRing);
+pub(crate) struct Sealing {
+    ring: KeyRing,
+    log: Log,
+}
+
+/// Where faults are recorded, once there is a log: the store opens before it does.
+#[derive(Clone)]
+pub(crate) struct Log {
+    audit: Arc<OnceLock<Audit>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Log {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { audit: Arc::default(), clock }
+    }
+
+    /// The first log attached stays.
+    pub(crate) fn attach(&self, audit: Audit) {
+        let _first_stays = self.audit.set(audit);
+    }
+
+    fn record(&self, code: &'static str, field: &str, key: Option<KeyId>) {
+        if let Some(audit) = self.audit.get() {
+            let mut record = Record::new(code, Severity::Warning);
+            record.rule = "seal";
+            record.outcome = Outcome::Failure;
+            let key = key.map_or_else(|| String::from("none"), |id| id.to_string());
+            record.detail = Some(format!("field {field}, key {key}"));
+            audit.record(record, self.clock.now());
+        }
+    }
+}
 
 impl Sealing {
+    pub(crate) fn new(ring: KeyRing, log: Log) -> Self {
+        Self { ring, log }
+    }
+
     fn knows(&self, id: KeyId) -> bool {
-        self.0.list().iter().any(|key| key.id == id)
+        self.ring.list().iter().any(|key| key.id == id)
     }
 }
 
@@ -21,8 +61,9 @@ impl FieldSeal for Sealing {
         field: &str,
         plain: &[u8],
     ) -> Result<Vec<u8>, SealFault> {
-        self.0.seal(&Place { tenant, record, field }, plain).map_err(|error| {
-            tracing::error!(%error, field, "crypt_encrypt_fail: a field was not sealed");
+        self.ring.seal(&Place { tenant, record, field }, plain).map_err(|error| {
+            tracing::error!(%error, field, "a field was not sealed");
+            self.log.record("crypt_encrypt_fail", field, None);
             SealFault
         })
     }
@@ -35,19 +76,24 @@ impl FieldSeal for Sealing {
         sealed: &[u8],
     ) -> Result<Vec<u8>, SealFault> {
         let place = Place { tenant, record, field };
-        let opened = self.0.open(&place, sealed).or_else(|error| {
+        let key = KeyRing::key_id_of(sealed);
+        let opened = self.ring.open(&place, sealed).or_else(|error| {
             // Another process may have rotated and sealed anew since the ring was last read.
-            let known = KeyRing::key_id_of(sealed).is_none_or(|id| self.knows(id));
-            if known || self.0.reload().is_err() { Err(error) } else { self.0.open(&place, sealed) }
+            let known = key.is_none_or(|id| self.knows(id));
+            if known || self.ring.reload().is_err() {
+                Err(error)
+            } else {
+                self.ring.open(&place, sealed)
+            }
         });
         opened.map(|plain| plain.expose().clone()).map_err(|error| {
-            let key = KeyRing::key_id_of(sealed).map(|id| id.to_string());
-            tracing::error!(%error, field, ?key, "crypt_decrypt_fail: a field does not open");
+            tracing::error!(%error, field, record, "a field does not open");
+            self.log.record("crypt_decrypt_fail", field, key);
             SealFault
         })
     }
 
     fn is_current(&self, sealed: &[u8]) -> bool {
-        self.0.is_current(sealed)
+        self.ring.is_current(sealed)
     }
 }

@@ -13,7 +13,7 @@ use portcullis_guard::{Action, Directory, DirectoryLimits, Gate, RoleRules};
 use portcullis_model::{Clock, Role, RoleTable, Secret, Severity, SystemClock};
 use portcullis_seal::KeyRing;
 use portcullis_server::{Builder, Method, ServerError};
-use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store};
+use portcullis_store::{AccountStore, SqliteBeside, SqliteOptions, SqliteStore, Store};
 
 use crate::banner::{self, Banner};
 use crate::config::{ConfigError, Settings, TlsSettings};
@@ -21,7 +21,7 @@ use crate::feed::Feed;
 use crate::machine::{
     prepare_directory, raise_file_limit, refuse_taken, reserve_port, small_pages, start_log,
 };
-use crate::sealing::Sealing;
+use crate::sealing::{Log, Sealing};
 use crate::signals::{Signals, Wake};
 use crate::tls::{Tls, TlsError};
 use crate::{pages, tls};
@@ -73,13 +73,13 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     Ok(())
 }
 
+/// The method and path of a route.
+type Route = (Method, &'static str);
+
 /// Every event and who may send it, and every route, under a configuration; nothing is served.
 ///
 /// `scratch` is a directory of its own, which whoever calls removes.
-pub(crate) fn actions(
-    mut settings: Settings,
-    scratch: &Path,
-) -> Result<(Vec<Action>, Vec<(Method, &'static str)>)> {
+pub(crate) fn actions(mut settings: Settings, scratch: &Path) -> Result<(Vec<Action>, Vec<Route>)> {
     settings.data = scratch.to_path_buf();
     settings.database = scratch.join("portcullis.db");
     settings.settle_anywhere();
@@ -115,6 +115,7 @@ struct Parts {
     feed: Feed,
     directory: Arc<Directory>,
     ring: KeyRing,
+    seal_log: Log,
     keys: SigningKeys,
     secret: ServerSecret,
     roles: RoleRules,
@@ -129,8 +130,10 @@ impl Parts {
         let accounts = AccountFeed::new(Arc::clone(&directory), Arc::clone(clock), need);
         let feed = Feed::new(Arc::clone(&directory), accounts);
         let now_unix_ms = clock.now().unix_ms;
-        let ring = KeyRing::load_or_create(&settings.data, now_unix_ms)?;
-        let store = open_store(settings, feed.clone(), ring.clone())?;
+        let ring = open_ring(settings, now_unix_ms)?;
+        let seal_log = Log::new(Arc::clone(clock));
+        let seal = Sealing::new(ring.clone(), seal_log.clone());
+        let store = open_store(settings, feed.clone(), seal)?;
         let keys = SigningKeys::load_or_create(&settings.data, now_unix_ms)?;
         let secret = ServerSecret::load_or_create(&settings.data)?;
         let (setup, setup_token, roles) = block_on(async {
@@ -138,7 +141,7 @@ impl Parts {
             let (setup, token) = Setup::prepare(&*store, &settings.data).await?;
             anyhow::Ok((setup, token, numbered(&*store, &settings.gate.roles).await?))
         })??;
-        Ok(Self { store, feed, directory, ring, keys, secret, roles, setup, setup_token })
+        Ok(Self { store, feed, directory, ring, seal_log, keys, secret, roles, setup, setup_token })
     }
 
     fn assemble(
@@ -170,6 +173,7 @@ impl Parts {
         pages::install(&mut builder);
         let ring = self.ring;
         builder.every(RING_EVERY_MS, move |_| reload_ring(ring.clone()));
+        self.seal_log.attach(audit.clone());
         self.feed.attach(builder.hub(), audit.clone());
         Ok(builder)
     }
@@ -184,12 +188,29 @@ async fn reload_ring(ring: KeyRing) {
     }
 }
 
-fn open_store(settings: &Settings, feed: Feed, ring: KeyRing) -> Result<Arc<dyn Store>> {
+/// The ring of field keys; made where nothing was ever sealed, and only there.
+fn open_ring(settings: &Settings, now_unix_ms: i64) -> Result<KeyRing> {
+    if let Some(ring) = KeyRing::find(&settings.data)? {
+        return Ok(ring);
+    }
+    // A database of an older version has nothing sealed; one that cannot be opened says so later.
+    let beside = SqliteBeside::open(&settings.database, None, "the start");
+    if settings.database.exists() && beside.is_ok_and(|beside| beside.holds_sealed()) {
+        anyhow::bail!(
+            "field-keys.ring is not in {}, and {} holds fields sealed with it: put it back",
+            settings.data.display(),
+            settings.database.display()
+        );
+    }
+    Ok(KeyRing::load_or_create(&settings.data, now_unix_ms)?)
+}
+
+fn open_store(settings: &Settings, feed: Feed, seal: Sealing) -> Result<Arc<dyn Store>> {
     let options =
         SqliteOptions { seal_messages: settings.seal_messages, ..SqliteOptions::default() };
-    let seal = Arc::new(Sealing(ring));
-    let store = SqliteStore::open_sealed(&settings.database, options, Box::new(feed), seal)
-        .with_context(|| format!("cannot open {}", settings.database.display()))?;
+    let store =
+        SqliteStore::open_sealed(&settings.database, options, Box::new(feed), Arc::new(seal))
+            .with_context(|| format!("cannot open {}", settings.database.display()))?;
     Ok(Arc::new(store))
 }
 

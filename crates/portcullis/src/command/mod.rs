@@ -21,7 +21,7 @@ use portcullis_store::{FieldSeal, SqliteBeside};
 pub(crate) use self::keys::KeysCommand;
 pub(crate) use self::user::UserCommand;
 use crate::config::{Settings, Sources};
-use crate::sealing::Sealing;
+use crate::sealing::{Log, Sealing};
 use crate::wiring::{block_on, numbered};
 
 /// Longest secret or token read from standard input, in bytes.
@@ -98,7 +98,8 @@ impl Installation {
         if !path.exists() {
             bail!("there is no database at {}: start the server once", path.display());
         }
-        let seal = self.ring()?.map(|ring| Arc::new(Sealing(ring)) as Arc<dyn FieldSeal>);
+        let log = Log::new(Arc::clone(&self.clock));
+        let seal = self.ring()?.map(|ring| Arc::new(Sealing::new(ring, log)) as Arc<dyn FieldSeal>);
         let beside = SqliteBeside::open(path, seal, &operator())
             .with_context(|| format!("cannot open {}", path.display()))?;
         let roles = block_on(numbered(&beside, &self.settings.gate.roles))??.table;

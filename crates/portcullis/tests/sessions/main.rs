@@ -12,6 +12,9 @@ mod matrix; // every event and request, with everybody
 mod revocation; // who is out, is out everywhere and at once
 mod expiry; // what ends by time, and what prolongs it
 mod refresh; // the cookie that turns
+mod replay; // tickets and messages that count once
+mod strict; // proofs, bound tokens, signed events
+mod at_rest; // what the files in the data directory tell
 mod crowds; // many at the same time, with exact outcomes
 
 use portcullis_test::{Config, SioClient, TestServer};
@@ -37,7 +40,8 @@ pub(crate) fn unlimited() -> Config {
         "login_per_user = \"100000/60s\"",
         "event_per_user = { \"chat:send\" = \"100000/60s\", \"room:create\" = \"100000/60s\", \
          \"room:join\" = \"100000/60s\", \"room:kick\" = \"100000/60s\", \
-         \"room:invite\" = \"100000/60s\", \"auth:refresh\" = \"100000/60s\", \"room:list\" = \"100000/60s\" }",
+         \"room:invite\" = \"100000/60s\", \"auth:refresh\" = \"100000/60s\", \
+         \"room:list\" = \"100000/60s\" }",
     ];
     config.rate.extend(lines.map(String::from));
     config.capacity.push(String::from("rooms_per_user = 1000"));

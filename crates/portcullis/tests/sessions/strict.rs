@@ -1,0 +1,235 @@
+//! The strict profile: proofs of the client's key, bound tokens, signed events.
+//! Never: a stolen token, ticket, proof or message that does anything.
+
+use portcullis_test::{
+    Answer, ClientKey, Config, Connection, Request, SioClient, TestServer, digest_of, now_s,
+};
+use serde_json::{Value, json};
+
+use crate::{code, start, unlimited};
+
+const ORIGIN: &str = "https://app.example";
+const PASSWORD: &str = "a plain long sentence of my own";
+
+fn config() -> Config {
+    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Config {
+        profile: String::from("strict"),
+        plaintext: true,
+        origin: vec![format!("allowed = [{ORIGIN:?}]")],
+        environment: vec![variable("PORTCULLIS__LISTEN__HOSTS", "[\"app.example\"]")],
+        ..unlimited()
+    }
+}
+
+/// One client: its key, and what it was given.
+struct Client<'a> {
+    server: &'a TestServer,
+    key: ClientKey,
+    nonce: String,
+    token: String,
+}
+
+impl<'a> Client<'a> {
+    /// A client of a fresh account that has logged in.
+    fn new(server: &'a TestServer, name: &str) -> Self {
+        let made = post(server, "/auth/register", &credentials(name)).ask(server);
+        assert_eq!(made.status, 201, "{}", String::from_utf8_lossy(&made.body));
+        let key = ClientKey::generate();
+        let mut client = Self { server, key, nonce: String::new(), token: String::new() };
+        // The first proof cannot have a nonce; the answer brings one.
+        let answer = client.log_in(name);
+        assert_eq!((answer.status, answer.code().as_str()), (401, "use_dpop_nonce"));
+        client.nonce = answer.header("dpop-nonce").unwrap().to_owned();
+        let answer = client.log_in(name);
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        let answer = answer.json();
+        assert_eq!(answer["token_type"], "DPoP");
+        client.token = answer["access_token"].as_str().unwrap().to_owned();
+        client
+    }
+
+    fn log_in(&self, name: &str) -> Answer {
+        let nonce = if self.nonce.is_empty() { json!({}) } else { json!({ "nonce": self.nonce }) };
+        let proof = self.key.proof("POST", &format!("{ORIGIN}/auth/login"), &nonce);
+        let request = post(self.server, "/auth/login", &credentials(name));
+        request.header("DPoP", &proof).ask(self.server)
+    }
+
+    /// A proof for a request with the token, changed by `change`.
+    fn proof(&self, method: &str, path: &str, change: Value) -> String {
+        let mut claims = json!({ "nonce": self.nonce, "ath": digest_of(&self.token) });
+        claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        self.key.proof(method, &format!("{ORIGIN}{path}"), &claims)
+    }
+
+    /// Asks for a ticket with a proof.
+    fn ask_ticket(&self, proof: &str) -> Answer {
+        post(self.server, "/auth/ticket", "{}")
+            .header("Authorization", &format!("DPoP {}", self.token))
+            .header("DPoP", proof)
+            .ask(self.server)
+    }
+
+    fn ticket(&self) -> String {
+        let answer = self.ask_ticket(&self.proof("POST", "/auth/ticket", json!({})));
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        answer.json()["ticket"].as_str().unwrap().to_owned()
+    }
+
+    /// A socket opened with a ticket, and its `conn`.
+    fn connect(&self) -> (SioClient, String) {
+        let mut socket = open(self.server);
+        let payload = json!({ "ticket": self.ticket() }).to_string();
+        let answer = socket.join_namespace("/", &payload).unwrap();
+        (socket, answer["conn"].as_str().unwrap().to_owned())
+    }
+
+    /// The envelope of an event, signed for one place.
+    fn envelope(&self, conn: &str, event: &str, payload: &Value, seq: u64, ts: i64) -> Value {
+        let sum = digest_of(&payload.to_string());
+        let text = format!("portcullis-event-v1\n{conn}\n/\n{event}\n{seq}\n{ts}\n{sum}");
+        json!({ "mid": format!("m-{seq}"), "seq": seq, "ts": ts, "sig": self.key.sign(&text) })
+    }
+}
+
+fn credentials(name: &str) -> String {
+    json!({ "username": name, "password": PASSWORD }).to_string()
+}
+
+fn post(server: &TestServer, path: &str, body: &str) -> Request {
+    Request::post(server, path, body).with("Host", "app.example").header("Origin", ORIGIN)
+}
+
+fn open(server: &TestServer) -> SioClient {
+    let path = "/socket.io/?EIO=4&transport=websocket";
+    let upgrade = Request::upgrade(server, path).with("Host", "app.example").with("Origin", ORIGIN);
+    SioClient::over(Connection::open(server), &upgrade)
+}
+
+#[test]
+fn t148_a_log_in_proves_a_key_and_its_token_is_worth_nothing_without_it() {
+    let server = start(&config());
+    let client = Client::new(&server, "ann");
+    let without = post(&server, "/auth/login", &credentials("ann")).ask(&server);
+    assert_eq!((without.status, without.code().as_str()), (401, "unauthorized"));
+
+    let good = client.proof("POST", "/auth/ticket", json!({}));
+    assert_eq!(client.ask_ticket(&good).status, 200);
+    assert_eq!(client.ask_ticket(&good).status, 401, "the same proof again");
+    let stranger = ClientKey::generate();
+    let claims = json!({ "nonce": client.nonce, "ath": digest_of(&client.token) });
+    let wrong = [
+        client.proof("GET", "/auth/ticket", json!({})),
+        client.proof("POST", "/auth/profile", json!({})),
+        client.proof("POST", "/auth/ticket", json!({ "htu": "https://evil.example/auth/ticket" })),
+        client.proof("POST", "/auth/ticket", json!({ "ath": digest_of("another") })),
+        client.proof("POST", "/auth/ticket", json!({ "ath": null })),
+        client.proof("POST", "/auth/ticket", json!({ "iat": now_s() - 120 })),
+        client.proof("POST", "/auth/ticket", json!({ "iat": now_s() + 60 })),
+        stranger.proof("POST", &format!("{ORIGIN}/auth/ticket"), &claims),
+        String::from("a.b.c"),
+        String::new(),
+    ];
+    for proof in wrong {
+        let answer = client.ask_ticket(&proof);
+        assert!(answer.status == 401 || answer.status == 400, "{proof}: {}", answer.status);
+        assert!(answer.json()["ticket"].is_null());
+    }
+    let stale = client.ask_ticket(&client.proof("POST", "/auth/ticket", json!({ "nonce": "old" })));
+    assert_eq!((stale.status, stale.code().as_str()), (401, "use_dpop_nonce"));
+    assert!(stale.header("dpop-nonce").is_some());
+    // A bound token as a bearer token is a stolen one.
+    let bearer = format!("Bearer {}", client.token);
+    for path in ["/auth/ticket", "/auth/logout", "/auth/totp/begin"] {
+        let answer = post(&server, path, "{}").header("Authorization", &bearer).ask(&server);
+        assert_eq!(answer.status, 401, "{path}");
+    }
+    let reuse = server.records.wait_for(|record| record["event"]["code"] == "authn_token_reuse");
+    assert_eq!(reuse["event"]["severity"], 80);
+}
+
+#[test]
+fn t148_sockets_open_with_tickets_only_and_stay_with_their_key() {
+    let server = start(&config());
+    let client = Client::new(&server, "ann");
+    let mut by_token = open(&server);
+    let refused = by_token.join_namespace("/", &json!({ "token": client.token }).to_string());
+    assert_eq!(refused.unwrap_err()["data"]["code"], "unauthorized");
+    let (mut socket, _) = client.connect();
+    assert_eq!(code(&socket.ask("room:list", &json!({}))), "ok");
+    // A newer token of the same session prolongs it; it was bound to the same key.
+    assert_eq!(code(&socket.ask("auth:refresh", &json!({ "token": client.token }))), "ok");
+    let other = Client::new(&server, "bob");
+    assert_eq!(code(&socket.ask("auth:refresh", &json!({ "token": other.token }))), "unauthorized");
+}
+
+#[test]
+fn t144_t149_signed_events_count_once_here_and_now() {
+    let server = start(&config());
+    let client = Client::new(&server, "ann");
+    let (mut socket, conn) = client.connect();
+    let create = |socket: &mut SioClient| {
+        let made = socket.ask("room:create", &json!({ "name": "Room", "visibility": "public" }));
+        made["room"]["id"].as_str().unwrap().to_owned()
+    };
+    let event = "room:delete";
+    let place = json!({ "roomId": create(&mut socket) });
+    let now_ms = || now_s() * 1000;
+    let unsigned = socket.ask(event, &place);
+    assert_eq!((code(&unsigned), &unsigned["error"]["field"]), ("INVALID_MESSAGE", &json!("seq")));
+    let good = client.envelope(&conn, event, &place, 1, now_ms());
+    let stripped = json!({ "mid": "m-1", "seq": 1, "ts": good["ts"] });
+    let answer = socket.ask_arguments(&json!([event, place, stripped]));
+    assert_eq!((code(&answer), &answer["error"]["field"]), ("INVALID_MESSAGE", &json!("sig")));
+
+    // Each on a connection of its own: a third replay would end it.
+    let stranger = ClientKey::generate();
+    type Forged<'a> = &'a dyn Fn(&str) -> Value;
+    let cases: [(&str, Forged<'_>); 7] = [
+        ("another connection", &|_| client.envelope(&conn, event, &place, 1, now_ms())),
+        ("another event", &|conn| client.envelope(conn, "room:leave", &place, 1, now_ms())),
+        ("another payload", &|conn| {
+            client.envelope(conn, event, &json!({ "roomId": "other" }), 1, now_ms())
+        }),
+        ("another number", &|conn| {
+            let mut envelope = client.envelope(conn, event, &place, 2, now_ms());
+            envelope["seq"] = json!(1);
+            envelope
+        }),
+        ("too old", &|conn| client.envelope(conn, event, &place, 1, now_ms() - 60_000)),
+        ("too early", &|conn| client.envelope(conn, event, &place, 1, now_ms() + 60_000)),
+        ("another key", &|conn| {
+            let mut envelope = client.envelope(conn, event, &place, 1, now_ms());
+            envelope["sig"] = json!(stranger.sign("anything"));
+            envelope
+        }),
+    ];
+    for (what, envelope) in cases {
+        let (mut fresh, fresh_conn) = client.connect();
+        let answer = fresh.ask_arguments(&json!([event, place, envelope(&fresh_conn)]));
+        assert_eq!(code(&answer), "REPLAY", "{what}: {answer}");
+    }
+    let answer = socket.ask_arguments(&json!([event, place, good]));
+    assert_eq!(code(&answer), "ok", "{answer}");
+    let copy = socket.ask_arguments(&json!([event, place, good]));
+    assert_eq!(code(&copy), "REPLAY");
+}
+
+#[test]
+fn strict_asks_for_envelopes_and_forgoes_polling() {
+    let server = start(&config());
+    let client = Client::new(&server, "ann");
+    let (mut socket, _) = client.connect();
+    let made = socket.ask("room:create", &json!({ "name": "Room", "visibility": "public" }));
+    let say = json!({ "roomId": made["room"]["id"], "message": "hi" });
+    assert_eq!(code(&socket.ask("chat:send", &say)), "INVALID_MESSAGE");
+    let sent = socket.ask_arguments(&json!(["chat:send", say, { "mid": "m-1", "seq": 1 }]));
+    assert_eq!(code(&sent), "ok", "{sent}");
+    let poll = Request::get(&server, "/socket.io/?EIO=4&transport=polling");
+    let poll = poll.with("Host", "app.example").header("Origin", ORIGIN).ask(&server);
+    assert_eq!(poll.status, 400);
+    // A foreign host name is nobody's here, whatever it asks.
+    let elsewhere = post(&server, "/auth/register", &credentials("eve"));
+    assert_eq!(elsewhere.with("Host", "evil.example").ask(&server).status, 421);
+}
