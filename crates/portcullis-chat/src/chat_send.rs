@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Replay, Rule, field};
 use portcullis_model::{Denial, MessageId, Now, RoomId};
 use portcullis_server::{Context, Reply, random_id};
-use portcullis_store::{Append, NewMessage};
+use portcullis_store::{Append, NewMessage, Still};
 use serde::{Deserialize, Serialize};
 
 use crate::Chat;
@@ -67,6 +67,7 @@ pub(crate) async fn handle(
     permit: Permit<ChatSend>,
     context: Context,
 ) -> Result<Reply, Denial> {
+    let (lease, now) = (permit.lease(), context.now);
     let (user, payload, envelope) = permit.into_parts();
     let message = NewMessage {
         id: new_message_id(context.now)?,
@@ -80,6 +81,7 @@ pub(crate) async fn handle(
         digest: envelope.digest,
         sent_unix_ms: context.now.unix_ms,
         origin: context.connection.to_bits(),
+        still: Some(Still::new(move || lease.may_speak(now))),
     };
     match chat.store.append(message).await.map_err(|error| store_denial(&error))? {
         Append::Stored { id, seq, sent_unix_ms } | Append::Repeated { id, seq, sent_unix_ms } => {
@@ -91,6 +93,7 @@ pub(crate) async fn handle(
             }))
         }
         Append::Conflict => Err(Denial::MidConflict),
+        Append::Ended => Err(Denial::Forbidden("ended")),
         Append::NotMember => Err(Denial::Forbidden("not_member")),
         Append::ReplyMissing => {
             Err(Denial::Schema { field: Some("replyTo"), rule: "reply_missing" })

@@ -35,6 +35,7 @@ mod directory_session; // one session
 mod directory_sessions; // the sessions there are
 mod striped; // the map they all stand in
 mod principal; // who is acting on a connection
+mod lease; // what a message was permitted on, asked again at its effect
 mod ask; // what door 3 is asked
 mod event; // what an event declares
 mod rules; // what the operator lays over it
@@ -71,6 +72,7 @@ pub use event::{Access, Declared, Event, Replay, Rule, Unnamed};
 pub use gate::{Action, Gate, GateError, GateOptions, WithoutOrigin};
 pub use handshake::{Admitted, Cookies, Door, Handshake};
 pub use jwks::{JwksError, read_jwks};
+pub use lease::Lease;
 pub use login::LoginFrom;
 pub use permit::Permit;
 pub use principal::{Caller, Patience, Principal};

@@ -12,6 +12,7 @@ use crate::cleaner::Cleaner;
 use crate::directory_user::User;
 use crate::event::{Declared, Event, Replay};
 use crate::gate::Gate;
+use crate::lease::Lease;
 use crate::principal::Caller;
 use crate::rate::{Rate, RateKind};
 use crate::replay::{self, Envelope, Signed};
@@ -20,6 +21,7 @@ use crate::schema;
 /// Proof that a message may have its effect: typed, cleaned, allowed. Only the gate makes one.
 pub struct Permit<E> {
     user: Arc<User>,
+    lease: Arc<Lease>,
     payload: E,
     envelope: Envelope,
     attachments: Vec<Bytes>,
@@ -37,6 +39,12 @@ impl<E> Permit<E> {
     #[must_use]
     pub fn payload(&self) -> &E {
         &self.payload
+    }
+
+    /// What this was permitted on; asked again, with the store's help, when it takes effect.
+    #[must_use]
+    pub fn lease(&self) -> Arc<Lease> {
+        Arc::clone(&self.lease)
     }
 
     /// Whether the user may do this in every room, by a role and not as its owner.
@@ -142,7 +150,8 @@ impl Gate {
         caller.principal.touch(now);
         let attachments = ask.attachments.to_vec();
         let anywhere = user.roles().meets(rule.allowed.anywhere);
-        Ok(Permit { user: Arc::clone(user), payload, envelope, attachments, anywhere })
+        let (user, lease) = (Arc::clone(user), caller.principal.lease());
+        Ok(Permit { user, lease, payload, envelope, attachments, anywhere })
     }
 
     /// The guards up to the one that reads the message's number.

@@ -9,6 +9,7 @@ use portcullis_model::{Denial, Now};
 use crate::authority::{Authority, Withdrawn};
 use crate::directory_session::Session;
 use crate::directory_user::{User, UserSlot};
+use crate::lease::Lease;
 use crate::rate::{Gcra, Rate};
 use crate::token::{Tokens, Verified};
 
@@ -75,13 +76,27 @@ pub(crate) struct Proof {
     pub(crate) patience: Patience,
 }
 
+impl Proof {
+    fn lease(&self, marks: Marks) -> Lease {
+        Lease {
+            user: Arc::clone(self.slot.user()),
+            sessions_epoch: self.sessions_epoch,
+            session: self.session.clone(),
+            authority: Arc::clone(&self.authority),
+            authority_epoch: self.authority_epoch,
+            tokens: self.tokens.clone(),
+            marks,
+        }
+    }
+}
+
 /// A user, proven, with one of the user's connection slots.
 ///
 /// Only [`crate::Gate`] makes one.
 pub struct Principal {
     proof: Proof,
     authority_epoch: Cell<u64>,
-    marks: RefCell<Marks>,
+    lease: RefCell<Arc<Lease>>,
     name: Option<Box<str>>,
     key: RefCell<Option<Box<[u8]>>>,
     authenticated_unix_s: Cell<Option<i64>>,
@@ -92,11 +107,11 @@ pub struct Principal {
 
 impl Principal {
     pub(crate) fn new(proof: Proof, verified: Verified, now: Now) -> Self {
-        let marks = Marks::new(&verified);
+        let lease = RefCell::new(Arc::new(proof.lease(Marks::new(&verified))));
         Self {
             authority_epoch: Cell::new(proof.authority_epoch),
             proof,
-            marks: RefCell::new(marks),
+            lease,
             name: verified.session.map(String::into_boxed_str),
             key: RefCell::new(verified.proven_key.map(Vec::into_boxed_slice)),
             authenticated_unix_s: Cell::new(verified.authenticated_unix_s),
@@ -124,7 +139,7 @@ impl Principal {
         if verified.authenticated_unix_s.is_some() {
             self.authenticated_unix_s.set(verified.authenticated_unix_s);
         }
-        *self.marks.borrow_mut() = Marks::new(verified);
+        *self.lease.borrow_mut() = Arc::new(self.proof.lease(Marks::new(verified)));
         self.touch(now);
     }
 
@@ -147,6 +162,11 @@ impl Principal {
             Some(session) => Some(session.authenticated_unix_ms() / 1000),
             None => self.authenticated_unix_s.get(),
         }
+    }
+
+    /// What this stands on, for whoever has to ask again later.
+    pub(crate) fn lease(&self) -> Arc<Lease> {
+        Arc::clone(&self.lease.borrow())
     }
 
     /// Notes that the user did something.
@@ -195,8 +215,7 @@ impl Principal {
         if epoch == self.authority_epoch.get() {
             return true;
         }
-        let Some(tokens) = &self.proof.tokens else { return true };
-        let stands = self.marks.borrow().stand(&self.proof.authority, tokens);
+        let stands = self.lease.borrow().nothing_withdrawn();
         if stands {
             self.authority_epoch.set(epoch);
         }

@@ -40,7 +40,7 @@ pub use error::StoreError;
 pub use rows::{
     Append, CreateRoom, CreateUser, DeleteRoom, InviteToRoom, Invited, Join, JoinRoom,
     KickFromRoom, Kicked, LeaveRoom, Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page,
-    Resume, ResumeRooms, RoomRow, UserRow, Visibility,
+    Resume, ResumeRooms, RoomRow, Still, UserRow, Visibility,
 };
 pub use rows_account::{
     AuthenticateSession, Authority, ChangeUser, CredentialsRow, FOR_EVER_UNIX_MS, Factors,

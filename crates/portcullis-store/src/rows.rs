@@ -297,6 +297,30 @@ pub struct NewMessage {
     pub sent_unix_ms: i64,
     /// The connection that asks; comes back in the feed.
     pub origin: u64,
+    /// Whether who asks still may; asked when all earlier changes have been told.
+    pub still: Option<Still>,
+}
+
+/// A question the writer asks at the moment something would take effect; it must not wait.
+#[derive(Clone)]
+pub struct Still(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Still {
+    /// A question.
+    pub fn new(holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(holds))
+    }
+
+    /// Its answer, now.
+    pub(crate) fn holds(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Still {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Still")
+    }
 }
 
 /// What became of a [`NewMessage`].
@@ -320,6 +344,8 @@ pub enum Append {
         /// When the server took it.
         sent_unix_ms: i64,
     },
+    /// Who asks may not any more.
+    Ended,
     /// The same key with another content.
     Conflict,
     /// The user is no member of the room, or there is none.

@@ -57,5 +57,6 @@ pub(crate) fn message(number: u32, sent_unix_ms: i64) -> NewMessage {
         digest: Some([7; 32]),
         sent_unix_ms,
         origin: 0,
+        still: None,
     }
 }

@@ -63,6 +63,10 @@ impl Writer<'_> {
         sealed: Option<Vec<u8>>,
         changes: &mut Vec<Change>,
     ) -> Result<Append, StoreError> {
+        // What ended it was told before its own answer, and that before this is looked at.
+        if message.still.as_ref().is_some_and(|still| !still.holds()) {
+            return Ok(Append::Ended);
+        }
         let member = self.cache.member(self.connection, &message.room, &message.user)?;
         let Some((room, user)) = member else { return Ok(Append::NotMember) };
         let (room, seq, previous) = (room.key, room.last_seq + 1, room.last_number);

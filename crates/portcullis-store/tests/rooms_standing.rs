@@ -83,6 +83,7 @@ fn message(to: &str, user: &str, number: u32) -> NewMessage {
         digest: None,
         sent_unix_ms: 1,
         origin: 0,
+        still: None,
     }
 }
 

@@ -131,6 +131,7 @@ fn message(name: &str, to: &str, user: &str) -> NewMessage {
         digest: Some(DIGEST),
         sent_unix_ms: 1,
         origin: 0,
+        still: None,
     }
 }
 

@@ -152,6 +152,7 @@ fn message(name: &str, id: &str, text: &str) -> NewMessage {
         digest: None,
         sent_unix_ms: 1_000,
         origin: 9,
+        still: None,
     }
 }
 

@@ -231,5 +231,5 @@ fn strict_asks_for_envelopes_and_forgoes_polling() {
     assert_eq!(poll.status, 400);
     // A foreign host name is nobody's here, whatever it asks.
     let elsewhere = post(&server, "/auth/register", &credentials("eve"));
-    assert_eq!(elsewhere.with("Host", "evil.example").ask(&server).status, 421);
+    assert_eq!(elsewhere.with("Host", "evil.example").ask(&server).status, 400);
 }
