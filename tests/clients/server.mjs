@@ -39,6 +39,8 @@ export class Server {
   #output = [];
   #directory = mkdtempSync(join(tmpdir(), "portcullis-story-"));
   #listen = "127.0.0.1:0";
+  /** @type {Record<string, string>} */
+  #environment;
   /** Where the page is, such as `https://127.0.0.1:4711`; also its origin. */
   url = "";
   /** The certificate authority, PEM. */
@@ -46,9 +48,12 @@ export class Server {
   /** The first administrator's one-time link, while there is one. */
   setUpLink = "";
 
-  /** @param {{ limits?: string }} [options] TOML sections beyond where to listen */
+  /**
+   * @param {{ limits?: string, environment?: Record<string, string> }} [options] TOML sections
+   * beyond where to listen, and variables of the process
+   */
   static async start(options = {}) {
-    const server = new Server(options.limits ?? "");
+    const server = new Server(options.limits ?? "", options.environment ?? {});
     try {
       await server.start();
     } catch (error) {
@@ -58,8 +63,12 @@ export class Server {
     return server;
   }
 
-  /** @param {string} limits */
-  constructor(limits) {
+  /**
+   * @param {string} limits
+   * @param {Record<string, string>} environment
+   */
+  constructor(limits, environment) {
+    this.#environment = environment;
     const listen = `[listen]\npublic = "127.0.0.1:0"\nprivate = "127.0.0.1:0"\n`;
     writeFileSync(this.#inside("portcullis.toml"), `profile = "development"\n${listen}${limits}`);
   }
@@ -71,6 +80,7 @@ export class Server {
     const listen = this.url === "" ? [] : ["--listen", this.#listen];
     const child = spawn(program, ["serve", ...where, ...listen], {
       cwd: this.#directory,
+      env: { ...process.env, ...this.#environment },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = child;

@@ -15,7 +15,7 @@ const PYTHON_MIN: (u32, u32) = (3, 11);
 /// What the Python story needs, each exactly.
 const PYTHON_REQUIREMENTS: &str = "tests/clients/python/requirements.txt";
 /// Folders with an npm lock file of their own.
-const NODE_FOLDERS: [&str; 2] = ["web", "tests/clients"];
+const NODE_FOLDERS: [&str; 3] = ["web", "tests/clients", "examples/own-login"];
 
 /// Everything the tests need beside Rust and Node.js.
 pub(crate) fn for_tests() -> Result<()> {

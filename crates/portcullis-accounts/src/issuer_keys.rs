@@ -58,7 +58,8 @@ struct Fetched {
 
 #[derive(Default)]
 struct Times {
-    /// When the last fetch began, plus one; 0 before the first.
+    /// When the last fetch began, plus one; 0 before the first, and after a first that went well:
+    /// so a key that is new right after the start is learned at once.
     begun_ms: u64,
     /// Until when what was fetched is good; 0 while there is nothing.
     good_until_ms: u64,
@@ -151,7 +152,14 @@ impl Fetched {
         match taken {
             Ok(()) => {
                 let now_ms = around.clock.now().monotonic_ms;
-                self.times.lock().good_until_ms = now_ms.saturating_add(kept_s * 1000);
+                {
+                    let mut times = self.times.lock();
+                    if times.good_until_ms == 0 {
+                        times.begun_ms = 0;
+                    }
+                    times.good_until_ms = now_ms.saturating_add(kept_s * 1000);
+                }
+                self.record(around, Outcome::Success, "fetched");
                 // Connections opened with a key that is gone end.
                 if around.hub.try_deliver(Delta::RecheckAll).is_err() {
                     tracing::warn!("a shard is behind; its connections find out by themselves");
@@ -166,7 +174,9 @@ impl Fetched {
     }
 
     fn record(&self, around: &Surroundings, outcome: Outcome, why: &str) {
-        let mut record = Record::new("issuer_keys", Severity::Warning);
+        let severity =
+            if outcome == Outcome::Success { Severity::Info } else { Severity::Warning };
+        let mut record = Record::new("issuer_keys", severity);
         record.outcome = outcome;
         record.rule = "jwks";
         record.detail = Some(format!("{}: {why}", self.issuer.like.issuer));
