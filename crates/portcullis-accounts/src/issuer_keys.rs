@@ -174,8 +174,7 @@ impl Fetched {
     }
 
     fn record(&self, around: &Surroundings, outcome: Outcome, why: &str) {
-        let severity =
-            if outcome == Outcome::Success { Severity::Info } else { Severity::Warning };
+        let severity = if outcome == Outcome::Success { Severity::Info } else { Severity::Warning };
         let mut record = Record::new("issuer_keys", severity);
         record.outcome = outcome;
         record.rule = "jwks";

@@ -37,6 +37,11 @@ impl ClientKey {
         URL_SAFE_NO_PAD.encode(self.pair.sign(&random, text.as_bytes()).unwrap())
     }
 
+    /// A signature of 64 bytes, as ES256 has it.
+    pub(crate) fn sign_bytes(&self, body: &[u8]) -> Vec<u8> {
+        self.pair.sign(&SystemRandom::new(), body).unwrap().as_ref().to_vec()
+    }
+
     /// A proof with the claims a request needs, changed by `change`.
     #[must_use]
     pub fn proof(&self, method: &str, url: &str, change: &Value) -> String {
@@ -45,9 +50,7 @@ impl ClientKey {
             "jti": self.sign("a name of its own"), "htm": method, "htu": url, "iat": now_s(),
         });
         claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        forge_with(&header.to_string(), &claims.to_string(), |body| {
-            self.pair.sign(&SystemRandom::new(), body).unwrap().as_ref().to_vec()
-        })
+        forge_with(&header.to_string(), &claims.to_string(), |body| self.sign_bytes(body))
     }
 }
 

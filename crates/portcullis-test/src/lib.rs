@@ -25,8 +25,11 @@ mod example; // an example server, started and stopped
 mod forge; // tokens of any shape
 mod client_key; // a client's own key, its proofs and signatures
 mod key_forms; // a public key in every form
+mod authenticator; // codes of a second factor
+mod published_key; // keys issuers publish, and what they sign
 mod person; // accounts
 
+pub use authenticator::authenticator_code;
 pub use client_key::{ClientKey, digest_of};
 pub use config::Config;
 pub use connection::Connection;
@@ -43,6 +46,7 @@ pub use narrow::{narrow, narrow_to};
 pub use person::{Person, login, register, set_up, sign_in, sign_up};
 pub use plain::PlainClient;
 pub use polling::{Peer, PollingClient, SEPARATOR, packets};
+pub use published_key::PublishedKey;
 pub use server::TestServer;
 pub use socketio::SioClient;
 pub use wait::{timed, until, until_within};
