@@ -134,38 +134,6 @@ describe("the page", () => {
     await eve.close();
   });
 
-  test("asks for the password again when the session ends, and keeps what is there", async () => {
-    /** @type {import("./browser.mjs").WebSocketRoute | undefined} */
-    let latest;
-    const faye = await visit(browser, server, {
-      between(socket) {
-        latest = socket;
-        socket.connectToServer();
-      },
-    });
-    await signUp(faye.page, "faye", PASSWORD);
-    await createRoom(faye.page, "Keep");
-    await say(faye.page, "still here afterwards");
-    const shown = faye.page.locator("[role=log] .text", { hasText: "still here" });
-    await shown.waitFor();
-    // What the server sends when a session has ended.
-    assert.ok(latest);
-    latest.send("41");
-    const dialog = faye.page.getByRole("dialog", { name: "Your sign-in has ended" });
-    await dialog.waitFor();
-    await picture(faye.page, "session-ended");
-    assert.equal(await faye.page.getByText("Not connected").count(), 1);
-    await dialog.getByLabel("Password").fill(PASSWORD);
-    await faye.page.keyboard.press("Enter");
-    await faye.page.getByText("Connected", { exact: true }).waitFor();
-    await dialog.waitFor({ state: "hidden" });
-    await say(faye.page, "and so am I");
-    await faye.page.locator("[role=log] .text", { hasText: "so am I" }).waitFor();
-    assert.deepEqual(await texts(faye.page), ["still here afterwards", "and so am I"]);
-    assert.deepEqual(faye.complaints, []);
-    await faye.close();
-  });
-
   test("fits a phone, in the dark", async () => {
     const viewport = { width: 375, height: 720 };
     const phone = await visit(browser, server, {

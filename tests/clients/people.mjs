@@ -23,9 +23,10 @@ const ANSWER_TIMEOUT_MS = 15_000;
  * @param {string} method
  * @param {string} path
  * @param {object} [body]
+ * @param {Record<string, string>} [headers] beside what such a page always sends
  * @returns {Promise<Answer>}
  */
-export async function ask(server, method, path, body) {
+export async function ask(server, method, path, body, headers = {}) {
   const text = body === undefined ? undefined : JSON.stringify(body);
   const sent = request(new URL(path, server.url), {
     method,
@@ -33,6 +34,7 @@ export async function ask(server, method, path, body) {
     agent: false,
     headers: {
       origin: server.url,
+      ...headers,
       ...(text === undefined
         ? {}
         : { "content-type": "application/json", "content-length": Buffer.byteLength(text) }),

@@ -1,4 +1,4 @@
-// The HTTPS side: sign up, sign in, first administrator.
+// Requests over HTTPS: who signs in, stays in, and out.
 // Never: keeps a token; it hands it to the caller and forgets it.
 import { count, fieldsOf, readUser, text, type User } from "./contract";
 import { readRefusal, Refusal } from "./refusal";
@@ -7,6 +7,8 @@ export interface SignedIn {
   user: User;
   token: string;
   expiresInS: number;
+  /** Whether a role of the user rests until a second factor is added. */
+  factorMissing: boolean;
 }
 
 /** How long a person is made to wait for an answer. */
@@ -16,15 +18,19 @@ export async function register(username: string, password: string): Promise<void
   await post("/auth/register", { username, password });
 }
 
-export async function login(username: string, password: string): Promise<SignedIn> {
-  const answer = fieldsOf(await post("/auth/login", { username, password }));
-  const token = text(answer?.["access_token"]);
-  const expiresInS = count(answer?.["expires_in"]);
-  const user = readUser(answer?.["user"]);
-  if (token === undefined || expiresInS === undefined || user === undefined) {
-    throw new Refusal("unreadable", "");
-  }
-  return { user, token, expiresInS };
+/** `code` is of the second factor, or a recovery code. */
+export async function login(username: string, password: string, code?: string): Promise<SignedIn> {
+  return readSignedIn(await post("/auth/login", { username, password, ...withCode(code) }));
+}
+
+/** Goes on with the log-in whose cookie the browser holds. */
+export async function refresh(): Promise<SignedIn> {
+  return readSignedIn(await post("/auth/refresh", {}));
+}
+
+/** Ends the log-in whose cookie the browser holds. */
+export async function logout(): Promise<void> {
+  await post("/auth/logout", {});
 }
 
 /** Makes the first administrator; `token` is the one of the set-up link. */
@@ -32,21 +38,65 @@ export async function setUp(token: string, username: string, password: string): 
   await post("/auth/setup", { token, username, password });
 }
 
-async function post(path: string, body: Record<string, string>): Promise<unknown> {
-  const response = await send(path, body);
-  const answer: unknown = await response.json().catch(() => undefined);
-  if (response.ok) return answer;
-  throw withRetryAfter(readRefusal(answer), response.headers.get("retry-after"));
+export function withCode(code: string | undefined): { totp?: string } {
+  return code === undefined ? {} : { totp: code.trim() };
 }
 
-async function send(path: string, body: Record<string, string>): Promise<Response> {
+/** One request and its answer; a refusal is thrown. `bearer` is who asks. */
+export async function post(
+  path: string,
+  body: Readonly<Record<string, string>>,
+  bearer?: string,
+): Promise<Readonly<Record<string, unknown>>> {
+  const sent = { method: "POST", body: JSON.stringify(body) };
+  return read(await send(path, sent, { "content-type": "application/json", ...whoAsks(bearer) }));
+}
+
+/** As `post`, for what is only read. */
+export async function get(
+  path: string,
+  bearer: string,
+): Promise<Readonly<Record<string, unknown>>> {
+  return read(await send(path, { method: "GET" }, whoAsks(bearer)));
+}
+
+function whoAsks(bearer: string | undefined): Record<string, string> {
+  return bearer === undefined ? {} : { authorization: `Bearer ${bearer}` };
+}
+
+function readSignedIn(answer: Readonly<Record<string, unknown>>): SignedIn {
+  const token = text(answer["access_token"]);
+  const expiresInS = count(answer["expires_in"]);
+  const user = readUser(answer["user"]);
+  if (token === undefined || expiresInS === undefined || user === undefined) {
+    throw new Refusal("unreadable", "");
+  }
+  return { user, token, expiresInS, factorMissing: answer["totp_setup_required"] === true };
+}
+
+async function read(response: Response): Promise<Readonly<Record<string, unknown>>> {
+  const answer: unknown = await response.json().catch(() => undefined);
+  if (!response.ok) {
+    throw withRetryAfter(readRefusal(answer), response.headers.get("retry-after"));
+  }
+  const fields = fieldsOf(answer);
+  if (fields === undefined) throw new Refusal("unreadable", "");
+  return fields;
+}
+
+async function send(
+  path: string,
+  sent: { method: string; body?: string },
+  headers: Record<string, string>,
+): Promise<Response> {
   try {
     return await fetch(path, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
+      ...sent,
+      headers,
       cache: "no-store",
       redirect: "error",
+      // What is under way when the window closes, like a log-out, still arrives.
+      keepalive: true,
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch (thrown) {

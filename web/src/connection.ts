@@ -5,7 +5,7 @@ import { Refusal } from "./refusal";
 
 let realtime: Realtime | undefined;
 
-export function openConnection(token: () => string, listener: Listener): void {
+export function openConnection(token: () => Promise<string>, listener: Listener): void {
   realtime?.close();
   realtime = new Realtime(token, listener);
 }

@@ -5,13 +5,14 @@ import { receive } from "./messages";
 import type { Listener } from "./realtime";
 import { asRefusal, readRefusal } from "./refusal";
 import { memberChanged, rejoinRooms, roomDeleted } from "./rooms";
-import { announcements, confirmAsked, link, notice } from "./state";
+import { announcements, link, notice } from "./state";
 
 /** Announcements shown at one time. */
 const ANNOUNCEMENTS_MAX = 3;
 let announced = 0;
 
-export const listener: Listener = {
+/** All of it but what the sign-in itself is about. */
+export const listener: Omit<Listener, "expiring" | "ended"> = {
   up() {
     link.value = { state: "online" };
     rejoinRooms().catch((thrown: unknown) => {
@@ -21,10 +22,6 @@ export const listener: Listener = {
   },
   down() {
     link.value = { state: "connecting" };
-  },
-  ended() {
-    link.value = { state: "off" };
-    confirmAsked.value = "ended";
   },
   waiting(refusal) {
     link.value = { state: "waiting", refusal };
@@ -48,9 +45,6 @@ export const listener: Listener = {
       }
       case "announcement":
         announce(payload);
-        break;
-      case "auth:expiring":
-        confirmAsked.value = "soon";
         break;
       case "error":
         notice.value = readRefusal(payload);

@@ -2,8 +2,10 @@
 // Never: anything but putting the parts together.
 import { effect } from "@preact/signals";
 import { render } from "preact";
+import { onForgotten } from "./remembered";
+import { leave, resume } from "./session";
 import { readSetupToken } from "./setup_link";
-import { setupToken, unread } from "./state";
+import { session, setupToken, unread } from "./state";
 import { App } from "./views/app";
 
 function takeSetupToken(): void {
@@ -20,6 +22,11 @@ addEventListener("hashchange", takeSetupToken);
 
 effect(() => {
   document.title = unread.value === 0 ? "Portcullis" : `(${unread.value}) Portcullis`;
+});
+
+if (setupToken.value === undefined) void resume();
+onForgotten(() => {
+  if (session.value !== undefined) leave();
 });
 
 const root = document.getElementById("app");

@@ -9,7 +9,9 @@ export interface Listener {
   up(): void;
   /** The way to the server is lost; it is being tried again. */
   down(): void;
-  /** The server refused or ended the session; nothing is tried until a new sign-in. */
+  /** The token ends within a minute. */
+  expiring(): void;
+  /** The server refused or ended the session; nothing is tried until `renew`. */
   ended(refusal: Refusal): void;
   /** The server refused for now; the next try is in so many seconds. */
   waiting(refusal: Refusal, seconds: number): void;
@@ -17,32 +19,26 @@ export interface Listener {
 }
 
 const ANSWER_TIMEOUT_MS = 10_000;
-const EVENTS = [
-  "chat:message",
-  "room:member",
-  "room:deleted",
-  "announcement",
-  "error",
-  "auth:expiring",
-] as const;
+const EVENTS = ["chat:message", "room:member", "room:deleted", "announcement", "error"] as const;
 
 export class Realtime {
   readonly #socket: Socket;
   readonly #listener: Listener;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(token: () => string, listener: Listener) {
+  constructor(token: () => Promise<string>, listener: Listener) {
     this.#listener = listener;
     this.#socket = io({
       transports: ["websocket", "polling"],
       // The server allows ten connections a minute from one address.
       reconnectionDelay: 1500,
       reconnectionDelayMax: 15_000,
-      auth: (give) => give({ token: token() }),
+      auth: (give) => void token().then((token) => give({ token })),
     });
     this.#socket.on("connect", () => listener.up());
     this.#socket.on("disconnect", (reason) => this.#lost(reason));
     this.#socket.on("connect_error", (error) => this.#refused(error));
+    this.#socket.on("auth:expiring", () => listener.expiring());
     for (const name of EVENTS) {
       this.#socket.on(name, (payload: unknown) => listener.event(name, payload));
     }

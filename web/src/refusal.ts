@@ -32,8 +32,23 @@ const SENTENCES: ReadonlyMap<string, string> = new Map([
   ["too_large", "That is too large."],
   ["connection_limit", "You are signed in in too many windows. Close one and try again."],
   ["session_ended", "Your sign-in has ended."],
+  ["not_signed_out", "You have left this page, but the server could not be told."],
+  ["totp_required", "A code of your second factor is asked for."],
+  ["reauth_required", "Sign in again to change this."],
   ["server_busy", "The server is busy."],
   ["INTERNAL", "Something failed on the server."],
+]);
+
+/** Whether trying again with what the page holds is of no use: the person has to prove who they are. */
+export function isFinal(refusal: Refusal): boolean {
+  return FINAL.has(refusal.code);
+}
+
+const FINAL: ReadonlySet<string> = new Set([
+  "unauthorized",
+  "session_ended",
+  "totp_required",
+  "reauth_required",
 ]);
 
 const FIELDS: ReadonlyMap<string, string> = new Map([
@@ -43,6 +58,8 @@ const FIELDS: ReadonlyMap<string, string> = new Map([
   ["message", "This message is not accepted: 1 to 1,000 characters, and not only markup."],
   ["roomId", "This is no room id."],
   ["userId", "This is no user id."],
+  ["code", "This code is not right, or not any more: enter the one that is shown now."],
+  ["totp", "This code is not right, or not any more: enter the one that is shown now."],
 ]);
 
 /** The sentence a person reads; the reference is shown beside it. */

@@ -9,13 +9,26 @@ import {
   request,
 } from "./connection";
 import { listener } from "./live";
-import { confirmAsked, forgetEverything, link, session } from "./state";
+import { asRefusal, isFinal, Refusal } from "./refusal";
+import { isRemembered, remember } from "./remembered";
+import { confirmAsked, forgetEverything, link, resuming, session, stillSignedIn } from "./state";
 
-export async function signIn(username: string, password: string): Promise<void> {
-  const { user, token } = await api.login(username, password);
-  session.value = { user, token };
-  link.value = { state: "connecting" };
-  openConnection(() => session.value?.token ?? "", listener);
+/** A token that ends so soon is renewed before it is shown to the server. */
+const SOON_MS = 30_000;
+/** How long to wait before the server is asked again, when it did not say. */
+const AGAIN_S = 5;
+
+/** The renewal under way: one at a time, whoever asks. */
+let renewal: Promise<void> | undefined;
+/** Whether a connection was let in since the last try to come back: what does not help is not repeated. */
+let proved = true;
+/** How often somebody has left this page. */
+let departures = 0;
+let comeBackTimer: ReturnType<typeof setTimeout> | undefined;
+
+export async function signIn(username: string, password: string, code?: string): Promise<void> {
+  enter(await api.login(username, password, code));
+  connect();
 }
 
 export async function signUp(username: string, password: string): Promise<void> {
@@ -29,21 +42,142 @@ export async function setUp(token: string, username: string, password: string): 
   await signIn(username, password);
 }
 
-/** Signs the same person in again, without losing what is on the page. */
-export async function confirm(password: string): Promise<void> {
-  const before = session.value;
-  if (before === undefined) return;
-  const { user, token } = await api.login(before.user.username, password);
-  session.value = { user, token };
-  confirmAsked.value = undefined;
-  if (isConnected() && (await refreshed(token))) return;
-  link.value = { state: "connecting" };
-  renewConnection();
+/** Goes on after a reload, when somebody was signed in. */
+export async function resume(): Promise<void> {
+  if (!isRemembered()) return;
+  resuming.value = { refusal: undefined };
+  try {
+    await renew();
+    resuming.value = undefined;
+    connect();
+  } catch (thrown) {
+    const refusal = asRefusal(thrown);
+    resuming.value = isFinal(refusal) ? undefined : { refusal };
+    if (isFinal(refusal)) remember(false);
+  }
 }
 
-export function signOut(): void {
+/** Signs the same person in again, without losing what is on the page. */
+export async function confirm(password: string, code?: string): Promise<void> {
+  const before = session.value;
+  if (before === undefined) return;
+  enter(await api.login(before.user.username, password, code));
+  confirmAsked.value = undefined;
+  await handOver();
+}
+
+/** The token is about to end: a newer one is fetched, and nobody is asked unless that is refused. */
+async function stay(): Promise<void> {
+  try {
+    await renew();
+    await handOver();
+  } catch (thrown) {
+    // Anything else may pass until the token has ended, and is tried again then.
+    if (isFinal(asRefusal(thrown))) confirmAsked.value = "soon";
+  }
+}
+
+/** The server has ended the connection: back with a newer token, or else by the password. */
+async function comeBack(): Promise<void> {
+  clearTimeout(comeBackTimer);
+  if (session.value === undefined) return;
+  if (!proved) return askAgain();
+  proved = false;
+  link.value = { state: "connecting" };
+  try {
+    await renew();
+    renewConnection();
+  } catch (thrown) {
+    const refusal = asRefusal(thrown);
+    if (session.value === undefined) return;
+    if (isFinal(refusal)) return askAgain();
+    proved = true;
+    link.value = { state: "waiting", refusal };
+    const seconds = refusal.details.retryAfterS ?? AGAIN_S;
+    comeBackTimer = setTimeout(() => void comeBack(), seconds * 1000);
+  }
+}
+
+/** A newer token, by the cookie the browser holds. A refusal is thrown. */
+export async function renew(): Promise<void> {
+  renewal ??= renewNow().finally(() => (renewal = undefined));
+  return renewal;
+}
+
+async function renewNow(): Promise<void> {
+  const asked = departures;
+  const signedIn = await api.refresh();
+  // Whoever signed out meanwhile stays out.
+  if (asked !== departures) throw new Refusal("session_ended", "");
+  enter(signedIn);
+}
+
+export async function signOut(): Promise<void> {
+  leave();
+  stillSignedIn.value = undefined;
+  try {
+    await api.logout();
+  } catch (thrown) {
+    const refusal = asRefusal(thrown);
+    if (!isFinal(refusal)) {
+      stillSignedIn.value = new Refusal("not_signed_out", "", refusal.details);
+    }
+  }
+}
+
+/** Forgets the person on this page. */
+export function leave(): void {
+  departures += 1;
+  clearTimeout(comeBackTimer);
   closeConnection();
   forgetEverything();
+  remember(false);
+}
+
+function enter({ user, token, expiresInS, factorMissing }: api.SignedIn): void {
+  const before = session.value;
+  if (before !== undefined && before.user.id !== user.id) {
+    // Another window of this browser has signed somebody else in: nothing of the former stays.
+    closeConnection();
+    forgetEverything();
+    queueMicrotask(connect);
+  }
+  session.value = { user, token, endsAtMs: Date.now() + expiresInS * 1000, factorMissing };
+  stillSignedIn.value = undefined;
+  remember(true);
+}
+
+function connect(): void {
+  proved = true;
+  link.value = { state: "connecting" };
+  openConnection(freshToken, {
+    ...listener,
+    up() {
+      proved = true;
+      listener.up();
+    },
+    expiring: () => void stay(),
+    ended: () => void comeBack(),
+  });
+}
+
+/** The token of now, renewed before it is refused for its age. */
+async function freshToken(): Promise<string> {
+  const held = session.value;
+  if (held !== undefined && held.endsAtMs - Date.now() < SOON_MS) {
+    // What is refused here is refused at the connection as well, and answered there.
+    await renew().catch(() => undefined);
+  }
+  return session.value?.token ?? "";
+}
+
+/** The connection goes on with the newer token, or is opened anew with it. */
+async function handOver(): Promise<void> {
+  proved = true;
+  const token = session.value?.token;
+  if (token !== undefined && isConnected() && (await refreshed(token))) return;
+  link.value = { state: "connecting" };
+  renewConnection();
 }
 
 async function refreshed(token: string): Promise<boolean> {
@@ -53,4 +187,10 @@ async function refreshed(token: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+function askAgain(): void {
+  proved = true;
+  link.value = { state: "off" };
+  confirmAsked.value = "ended";
 }

@@ -8,6 +8,9 @@ import { EMPTY, type Timeline } from "./timeline";
 export interface Session {
   user: User;
   token: string;
+  endsAtMs: number;
+  /** Whether a role of the user rests until a second factor is added. */
+  factorMissing: boolean;
 }
 
 export type Link =
@@ -50,6 +53,10 @@ export interface Shown {
 /** The token of a set-up link, until it is used or put aside. */
 export const setupToken = signal<string | undefined>(undefined);
 export const session = signal<Session | undefined>(undefined);
+/** Finding out who is signed in, after a load; with a refusal it waits for the person. */
+export const resuming = signal<{ refusal: Refusal | undefined } | undefined>(undefined);
+/** Why the server could not be told that the person has signed out. */
+export const stillSignedIn = signal<Refusal | undefined>(undefined);
 /** Why the person is asked for the password again, while everything stays as it is. */
 export const confirmAsked = signal<"soon" | "ended" | undefined>(undefined);
 export const link = signal<Link>({ state: "off" });
@@ -105,6 +112,7 @@ export function isOwn(message: ChatMessage): boolean {
 export function forgetEverything(): void {
   setupToken.value = undefined;
   session.value = undefined;
+  resuming.value = undefined;
   confirmAsked.value = undefined;
   link.value = { state: "off" };
   rooms.value = new Map();

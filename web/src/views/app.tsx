@@ -1,13 +1,16 @@
-// Which of the three pages is shown: set-up, sign-in, or the chat.
+// Which page is shown: the chat, set-up, finding out who is signed in, or sign-in.
 // Never: both a form for strangers and something private.
-import { session, setupToken } from "../state";
+import { resuming, session, setupToken } from "../state";
 import { Chat } from "./chat";
+import { Resume } from "./resume";
 import { SetUp } from "./set_up";
 import { SignIn } from "./sign_in";
 
 export function App() {
   if (session.value !== undefined) return <Chat />;
   const token = setupToken.value;
-  if (token === undefined) return <SignIn />;
-  return <SetUp token={token} done={() => (setupToken.value = undefined)} />;
+  if (token !== undefined)
+    return <SetUp token={token} done={() => (setupToken.value = undefined)} />;
+  if (resuming.value !== undefined) return <Resume refusal={resuming.value.refusal} />;
+  return <SignIn />;
 }

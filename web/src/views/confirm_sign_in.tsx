@@ -4,26 +4,24 @@ import { useSignal } from "@preact/signals";
 import { confirm, signOut } from "../session";
 import { confirmAsked, session } from "../state";
 import { useAct } from "./act";
+import { CodeField, useCode } from "./code_field";
 import { Dialog } from "./dialog";
 import { Field } from "./field";
 import { Problem } from "./problem";
 
 export function ConfirmSignIn() {
   const password = useSignal("");
+  const code = useCode();
   const act = useAct();
   const asked = confirmAsked.value;
   if (asked === undefined) return null;
   const later = () => {
     if (asked === "soon") confirmAsked.value = undefined;
-    else signOut();
+    else void signOut();
   };
   const submit = (event: Event) => {
     event.preventDefault();
-    act.run(async () => {
-      const given = password.value;
-      password.value = "";
-      await confirm(given);
-    });
+    act.run(() => code.give((given) => confirm(password.value, given)));
   };
   return (
     <Dialog
@@ -42,6 +40,7 @@ export function ConfirmSignIn() {
           maxLength={128}
           focus
         />
+        <CodeField code={code} />
         <Problem refusal={act.refusal.value} />
         <div class="answers">
           <button type="button" onClick={later}>

@@ -1,10 +1,12 @@
 // Sign in, or create an account.
 // Never: says which of the two, name or password, was wrong.
 import { useSignal } from "@preact/signals";
-import { signIn, signUp } from "../session";
+import { signIn, signOut, signUp } from "../session";
+import { stillSignedIn } from "../state";
 import { KnownAccountFields, NewAccountFields } from "./account_fields";
 import { useAct } from "./act";
 import { Brand } from "./brand";
+import { CodeField, useCode } from "./code_field";
 import { Problem } from "./problem";
 
 export function SignIn() {
@@ -12,6 +14,7 @@ export function SignIn() {
   return (
     <main class="door">
       <Brand />
+      <StillSignedIn />
       {isNew.value ? (
         <AccountForm
           key="new"
@@ -46,11 +49,14 @@ interface Props {
 function AccountForm({ title, verb, kind, other, toOther }: Props) {
   const username = useSignal("");
   const password = useSignal("");
+  const code = useCode();
   const act = useAct();
   const submit = (event: Event) => {
     event.preventDefault();
-    const enter = kind === "new" ? signUp : signIn;
-    act.run(() => enter(username.value, password.value));
+    act.run(() => {
+      if (kind === "new") return signUp(username.value, password.value);
+      return code.give((given) => signIn(username.value, password.value, given));
+    });
   };
   return (
     <form class="card" onSubmit={submit} aria-labelledby="form-title">
@@ -60,6 +66,7 @@ function AccountForm({ title, verb, kind, other, toOther }: Props) {
       ) : (
         <KnownAccountFields username={username} password={password} />
       )}
+      <CodeField code={code} />
       <Problem refusal={act.refusal.value} />
       <button class="primary" type="submit" disabled={act.busy.value}>
         {act.busy.value ? "One moment…" : verb}
@@ -68,5 +75,18 @@ function AccountForm({ title, verb, kind, other, toOther }: Props) {
         {other}
       </button>
     </form>
+  );
+}
+
+/** The cookie is still in this browser: whoever uses it next must not find it. */
+function StillSignedIn() {
+  if (stillSignedIn.value === undefined) return null;
+  return (
+    <div class="card">
+      <Problem refusal={stillSignedIn.value} />
+      <button type="button" onClick={() => void signOut()}>
+        Sign out again
+      </button>
+    </div>
   );
 }

@@ -4,12 +4,14 @@ import { useSignal } from "@preact/signals";
 import { sentence } from "../refusal";
 import { signOut } from "../session";
 import { link, session, type Link } from "../state";
+import { Account } from "./account";
 import { Announce } from "./announce";
 import { Brand } from "./brand";
 
 export function TopBar() {
   const user = session.value?.user;
   const announcing = useSignal(false);
+  const showingAccount = useSignal(false);
   return (
     <header class="top">
       <Brand />
@@ -25,9 +27,13 @@ export function TopBar() {
           </>
         )}
       </span>
-      <button class="quiet" type="button" onClick={signOut}>
+      <button class="quiet" type="button" onClick={() => (showingAccount.value = true)}>
+        Account
+      </button>
+      <button class="quiet" type="button" onClick={() => void signOut()}>
         Sign out
       </button>
+      {showingAccount.value && <Account close={() => (showingAccount.value = false)} />}
       {announcing.value && <Announce close={() => (announcing.value = false)} />}
     </header>
   );

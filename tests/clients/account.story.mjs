@@ -1,0 +1,196 @@
+// Who is signed in at the chat page: over reloads, ends, second factors and sign-outs.
+// Never: a cookie or token made by hand where the page gets its own.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { authenticatorCode } from "./authenticator.mjs";
+import { createRoom, fillAccount, launch, picture, say, signUp, visit } from "./browser.mjs";
+import { ask, login, PASSWORD } from "./people.mjs";
+import { Server, WIDE_LIMITS } from "./server.mjs";
+
+describe("signed in at the page", () => {
+  /** @type {Server} */
+  let server;
+  /** @type {import("playwright-core").Browser} */
+  let browser;
+  before(async () => {
+    server = await Server.start({ limits: WIDE_LIMITS });
+    browser = await launch();
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.remove();
+  });
+
+  /**
+   * The texts of the messages a page shows.
+   * @param {import("playwright-core").Page} page
+   */
+  const texts = (page) => page.locator("[role=log] .text").allTextContents();
+
+  test("stays signed in over a reload, and not after signing out", async () => {
+    const { page, complaints, close } = await visit(browser, server);
+    await signUp(page, "rita", PASSWORD);
+    await createRoom(page, "Study");
+    await page.reload();
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Study" }).click();
+    await say(page, "back without a password");
+    await page.locator("[role=log] .text", { hasText: "back without" }).waitFor();
+    const kept = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])");
+    assert.equal(kept, '[{"signed-in":"yes"},{}]');
+    assert.equal(await page.evaluate("document.cookie"), "");
+
+    const beside = await page.context().newPage();
+    await beside.goto(server.url);
+    await beside.getByText("Connected", { exact: true }).waitFor();
+    const stolen = await page.context().cookies();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    for (const window of [page, beside]) {
+      await window.getByRole("heading", { name: "Sign in" }).waitFor();
+      assert.equal(await window.getByText("Study").count(), 0);
+    }
+    await page.reload();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    assert.deepEqual(complaints, []);
+
+    // What somebody copied before is worth nothing after.
+    const cookie = stolen.map(({ name, value }) => `${name}=${value}`).join("; ");
+    assert.match(cookie, /__Host-rt=/);
+    const { status } = await ask(server, "POST", "/auth/refresh", {}, { cookie });
+    assert.equal(status, 401);
+    await close();
+  });
+
+  test("goes on with a newer token when one ends, and nobody is asked", async () => {
+    /** @type {import("./browser.mjs").WebSocketRoute | undefined} */
+    let latest;
+    /** @type {string[]} */
+    const sent = [];
+    const { page, complaints, close } = await visit(browser, server, {
+      between(socket) {
+        latest = socket;
+        const behind = socket.connectToServer();
+        socket.onMessage((message) => {
+          sent.push(String(message));
+          behind.send(message);
+        });
+      },
+    });
+    await signUp(page, "sol", PASSWORD);
+    await createRoom(page, "Evening");
+    assert.ok(latest);
+    const answered = page.waitForResponse((response) => response.url().endsWith("/auth/refresh"));
+    latest.send(`42${JSON.stringify(["auth:expiring", { expires_at: Date.now() + 60_000 }])}`);
+    const token = /** @type {{ access_token: string }} */ (await (await answered).json());
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await say(page, "still here");
+    await page.locator("[role=log] .text", { hasText: "still here" }).waitFor();
+    const renewals = sent.filter((packet) => packet.includes("auth:refresh"));
+    assert.equal(renewals.length, 1);
+    assert.ok(renewals[0]?.includes(token.access_token));
+
+    // Ended all the same: back with the cookie, and what is on the page stays.
+    const again = page.waitForResponse((response) => response.url().endsWith("/auth/refresh"));
+    latest.send("41");
+    assert.equal((await again).status(), 200);
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await say(page, "and here again");
+    await page.locator("[role=log] .text", { hasText: "here again" }).waitFor();
+    assert.deepEqual(await texts(page), ["still here", "and here again"]);
+    assert.equal(await page.getByRole("dialog").count(), 0);
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test("asks for the password again when the session ends, and keeps what is there", async () => {
+    const faye = await visit(browser, server);
+    await signUp(faye.page, "faye", PASSWORD);
+    await createRoom(faye.page, "Keep");
+    await say(faye.page, "still here afterwards");
+    const shown = faye.page.locator("[role=log] .text", { hasText: "still here" });
+    await shown.waitFor();
+    // Another device of hers ends every session.
+    const { token } = await login(server, "faye");
+    const who = { authorization: `Bearer ${token}` };
+    const ended = await ask(server, "POST", "/auth/logout-all", {}, who);
+    assert.equal(ended.status, 200);
+    const dialog = faye.page.getByRole("dialog", { name: "Your sign-in has ended" });
+    await dialog.waitFor();
+    await picture(faye.page, "session-ended");
+    assert.equal(await faye.page.getByText("Not connected").count(), 1);
+    await dialog.getByLabel("Password").fill(PASSWORD);
+    await faye.page.keyboard.press("Enter");
+    await faye.page.getByText("Connected", { exact: true }).waitFor();
+    await dialog.waitFor({ state: "hidden" });
+    await say(faye.page, "and so am I");
+    await faye.page.locator("[role=log] .text", { hasText: "so am I" }).waitFor();
+    assert.deepEqual(await texts(faye.page), ["still here afterwards", "and so am I"]);
+    // The cookie of the ended session was tried once.
+    const others = faye.complaints.filter(
+      (text) => !/^(401 \S+\/auth\/refresh$|error: Failed to load resource)/.test(text),
+    );
+    assert.deepEqual(others, []);
+    await faye.close();
+  });
+
+  test("adds a second factor, asks for it, and takes it away", async () => {
+    const { page, complaints, close } = await visit(browser, server);
+    await signUp(page, "tess", PASSWORD);
+    await page.getByRole("button", { name: "Account" }).click();
+    await page.getByRole("button", { name: "Add a second factor" }).click();
+    await page.getByLabel("Password").fill(PASSWORD);
+    await page.keyboard.press("Enter");
+    await page.getByRole("img", { name: "QR code" }).waitFor();
+    await picture(page, "second-factor");
+    const secret = String(await page.locator(".secret code").textContent());
+    await page.getByLabel("Code", { exact: true }).fill(authenticatorCode(secret));
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: "Your recovery codes" }).waitFor();
+    await picture(page, "recovery-codes");
+    const recovery = await page.locator(".recovery code").allTextContents();
+    assert.equal(recovery.length, 10);
+    await page.getByRole("button", { name: "I have kept them" }).click();
+    await page.getByText("Recovery codes left: 10").waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    assert.deepEqual(complaints, []);
+
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await fillAccount(page, "tess", PASSWORD, "Sign in");
+    await page.getByLabel("Code", { exact: true }).waitFor();
+    await picture(page, "code-asked");
+    await page.getByLabel("Code", { exact: true }).fill(String(recovery[0]));
+    await page.keyboard.press("Enter");
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Account" }).click();
+    await page.getByText("Recovery codes left: 9").waitFor();
+    await picture(page, "account");
+
+    await page.getByRole("button", { name: "Remove the second factor" }).click();
+    await page.getByLabel("Password").fill(PASSWORD);
+    await page.getByLabel("Code", { exact: true }).fill(String(recovery[0]));
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").waitFor();
+    await page.getByLabel("Code", { exact: true }).fill(String(recovery[1]));
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Add a second factor" }).waitFor();
+    await close();
+  });
+
+  test("changes the password, and signs the person out everywhere", async () => {
+    const { page, close } = await visit(browser, server);
+    await signUp(page, "una", PASSWORD);
+    await page.getByRole("button", { name: "Account" }).click();
+    await page.getByRole("button", { name: "Change the password" }).click();
+    await page.getByLabel("Current password").fill(PASSWORD);
+    const next = "quiet harbour at dawn 7";
+    await page.getByLabel("New password").fill(next);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Your account" }).waitFor();
+    await page.getByRole("button", { name: "Sign out everywhere" }).click();
+    await fillAccount(page, "una", PASSWORD, "Sign in");
+    await page.getByRole("alert").waitFor();
+    await fillAccount(page, "una", next, "Sign in");
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await close();
+  });
+});

@@ -1,0 +1,70 @@
+// What a person changes about their own account.
+// Never: keeps a password, a code or a secret.
+import { get, post, withCode } from "./api";
+import { count, text } from "./contract";
+import { Refusal } from "./refusal";
+import { renew } from "./session";
+import { session } from "./state";
+
+export interface Profile {
+  hasFactor: boolean;
+  recoveryCodesLeft: number;
+}
+
+/** A second factor that waits for its first code. */
+export interface NewFactor {
+  /** In base 32, for an app that cannot read the picture. */
+  secret: string;
+  /** `otpauth://…`, which the picture shows. */
+  uri: string;
+}
+
+export async function readProfile(): Promise<Profile> {
+  const answer = await get("/auth/profile", bearer());
+  const left = count(answer["recovery_codes_left"]);
+  if (left === undefined) throw new Refusal("unreadable", "");
+  return { hasFactor: answer["totp"] === true, recoveryCodesLeft: left };
+}
+
+/** The other windows and devices are signed out by it. */
+export async function changePassword(
+  current: string,
+  next: string,
+  code: string | undefined,
+): Promise<void> {
+  await post("/auth/password", { current, new: next, ...withCode(code) }, bearer());
+}
+
+/** Asks for a second factor; the password shows that it is the person who asks. */
+export async function beginFactor(password: string): Promise<NewFactor> {
+  await post("/auth/reauthenticate", { password }, bearer());
+  const answer = await post("/auth/totp/begin", {}, bearer());
+  const secret = text(answer["secret"]);
+  const uri = text(answer["uri"]);
+  if (secret === undefined || uri === undefined) throw new Refusal("unreadable", "");
+  return { secret, uri };
+}
+
+/** From here on a code is asked for; answers the recovery codes, which are shown only once. */
+export async function confirmFactor(code: string): Promise<readonly string[]> {
+  const answer = await post("/auth/totp/confirm", { code: code.trim() }, bearer());
+  const codes = answer["recovery_codes"];
+  if (!Array.isArray(codes)) throw new Refusal("unreadable", "");
+  // A role that waited for the second factor is there from now on. The codes must not be lost for it.
+  await renew().catch(() => undefined);
+  return codes.filter((code) => typeof code === "string");
+}
+
+export async function removeFactor(password: string, code: string): Promise<void> {
+  await post("/auth/totp/remove", { password, totp: code.trim() }, bearer());
+  await renew().catch(() => undefined);
+}
+
+/** Ends every session of the person, this one too. */
+export async function logoutEverywhere(): Promise<void> {
+  await post("/auth/logout-all", {}, bearer());
+}
+
+function bearer(): string {
+  return session.value?.token ?? "";
+}

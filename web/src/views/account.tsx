@@ -1,0 +1,149 @@
+// What a person can change about their account: the password, the second factor, every sign-in.
+// Never: a change without the password.
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { changePassword, logoutEverywhere, readProfile, type Profile } from "../account";
+import { leave } from "../session";
+import { session } from "../state";
+import { useAct } from "./act";
+import { CodeField, useCode } from "./code_field";
+import { Dialog } from "./dialog";
+import { Field } from "./field";
+import { Problem } from "./problem";
+import { AddFactor, RemoveFactor } from "./second_factor";
+
+type Shown = "list" | "password" | "add-factor" | "remove-factor";
+
+export function Account({ close }: { close: () => void }) {
+  const shown = useSignal<Shown>("list");
+  const back = () => (shown.value = "list");
+  switch (shown.value) {
+    case "password":
+      return <ChangePassword close={back} />;
+    case "add-factor":
+      return <AddFactor close={back} />;
+    case "remove-factor":
+      return <RemoveFactor close={back} />;
+    case "list":
+      return <Choices choose={(next) => (shown.value = next)} close={close} />;
+  }
+}
+
+interface ChoicesProps {
+  choose: (shown: Shown) => void;
+  close: () => void;
+}
+
+function Choices({ choose, close }: ChoicesProps) {
+  const profile = useSignal<Profile | undefined>(undefined);
+  const act = useAct();
+  useEffect(() => act.run(async () => void (profile.value = await readProfile())), []);
+  const leaveEverywhere = () =>
+    act.run(async () => {
+      await logoutEverywhere();
+      leave();
+    });
+  return (
+    <Dialog title="Your account" close={close}>
+      <p>
+        Signed in as <bdi>{session.value?.user.username}</bdi>.
+      </p>
+      <Factor profile={profile.value} choose={choose} />
+      <Problem refusal={act.refusal.value} />
+      <div class="choices">
+        <button type="button" onClick={() => choose("password")}>
+          Change the password
+        </button>
+        <button class="danger" type="button" onClick={leaveEverywhere} disabled={act.busy.value}>
+          Sign out everywhere
+        </button>
+      </div>
+      <div class="answers">
+        <button type="button" onClick={close}>
+          Close
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
+interface FactorProps {
+  profile: Profile | undefined;
+  choose: (shown: Shown) => void;
+}
+
+function Factor({ profile, choose }: FactorProps) {
+  if (profile === undefined) return null;
+  if (!profile.hasFactor) {
+    return (
+      <div class="choices">
+        {session.value?.factorMissing === true && (
+          <p class="problem" role="alert">
+            What an administrator may do rests until a second factor is added.
+          </p>
+        )}
+        <button type="button" onClick={() => choose("add-factor")}>
+          Add a second factor
+        </button>
+      </div>
+    );
+  }
+  return (
+    <div class="choices">
+      <p>A second factor is asked for. Recovery codes left: {profile.recoveryCodesLeft}.</p>
+      <button type="button" onClick={() => choose("remove-factor")}>
+        Remove the second factor
+      </button>
+    </div>
+  );
+}
+
+function ChangePassword({ close }: { close: () => void }) {
+  const current = useSignal("");
+  const next = useSignal("");
+  const code = useCode();
+  const act = useAct();
+  const submit = (event: Event) => {
+    event.preventDefault();
+    act.run(() =>
+      code.give(async (given) => {
+        await changePassword(current.value, next.value, given);
+        close();
+      }),
+    );
+  };
+  return (
+    <Dialog title="Change the password" close={close}>
+      <p>Your other windows and devices are signed out by it.</p>
+      <form onSubmit={submit}>
+        <Field
+          label="Current password"
+          value={current}
+          type="password"
+          autocomplete="current-password"
+          maxLength={128}
+          focus
+        />
+        <Field
+          label="New password"
+          value={next}
+          type="password"
+          autocomplete="new-password"
+          hint="8 to 128 characters, not a well-known password."
+          minLength={8}
+          maxLength={128}
+        />
+        <CodeField code={code} />
+        <Problem refusal={act.refusal.value} />
+        <div class="answers">
+          <button type="button" onClick={close}>
+            Back
+          </button>
+          <button class="primary" type="submit" disabled={act.busy.value}>
+            Change it
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,173 @@
+// Adding and removing the codes of an authenticator app.
+// Never: the secret or the recovery codes once the dialog is closed.
+import { useSignal, type Signal } from "@preact/signals";
+import { encode } from "uqr";
+import { beginFactor, confirmFactor, removeFactor, type NewFactor } from "../account";
+import { useAct } from "./act";
+import { Dialog } from "./dialog";
+import { Field } from "./field";
+import { Problem } from "./problem";
+
+interface Props {
+  close: () => void;
+}
+
+export function AddFactor({ close }: Props) {
+  const factor = useSignal<NewFactor | undefined>(undefined);
+  const recovery = useSignal<readonly string[] | undefined>(undefined);
+  if (recovery.value !== undefined) {
+    return <RecoveryCodes codes={recovery.value} close={close} />;
+  }
+  return (
+    <Dialog title="Add a second factor" close={close}>
+      {factor.value === undefined ? (
+        <AskPassword factor={factor} close={close} />
+      ) : (
+        <FirstCode factor={factor.value} recovery={recovery} close={close} />
+      )}
+    </Dialog>
+  );
+}
+
+function AskPassword({ factor, close }: Props & { factor: Signal<NewFactor | undefined> }) {
+  const password = useSignal("");
+  const act = useAct();
+  const submit = (event: Event) => {
+    event.preventDefault();
+    act.run(async () => void (factor.value = await beginFactor(password.value)));
+  };
+  return (
+    <form onSubmit={submit}>
+      <p>From then on a code of an authenticator app is asked for beside the password.</p>
+      <Password value={password} />
+      <Problem refusal={act.refusal.value} />
+      <Answers verb="Go on" busy={act.busy.value} close={close} />
+    </form>
+  );
+}
+
+interface FirstCodeProps extends Props {
+  factor: NewFactor;
+  recovery: Signal<readonly string[] | undefined>;
+}
+
+function FirstCode({ factor, recovery, close }: FirstCodeProps) {
+  const code = useSignal("");
+  const act = useAct();
+  const submit = (event: Event) => {
+    event.preventDefault();
+    act.run(async () => void (recovery.value = await confirmFactor(code.value)));
+  };
+  return (
+    <form onSubmit={submit}>
+      <p>Read this picture with the app, or type the secret below it into the app.</p>
+      <Picture text={factor.uri} />
+      <p class="secret">
+        <code>{factor.secret}</code>
+      </p>
+      <Field
+        label="Code"
+        value={code}
+        autocomplete="one-time-code"
+        hint="The six digits that the app shows now."
+        maxLength={16}
+        focus
+      />
+      <Problem refusal={act.refusal.value} />
+      <Answers verb="Add" busy={act.busy.value} close={close} />
+    </form>
+  );
+}
+
+/** A QR code: dark squares on light, with the quiet border that readers need. */
+function Picture({ text }: { text: string }) {
+  const { data, size } = encode(text, { border: 4 });
+  const squares = data.flatMap((row, y) =>
+    row.flatMap((dark, x) => (dark ? [`M${x} ${y}h1v1h-1z`] : [])),
+  );
+  return (
+    <svg class="qr" viewBox={`0 0 ${size} ${size}`} role="img" aria-label="QR code">
+      <rect width={size} height={size} fill="#ffffff" />
+      <path d={squares.join("")} fill="#000000" shape-rendering="crispEdges" />
+    </svg>
+  );
+}
+
+function RecoveryCodes({ codes, close }: Props & { codes: readonly string[] }) {
+  return (
+    <Dialog title="Your recovery codes" close={close}>
+      <p>
+        Each of them replaces one code when the app is lost. Keep them somewhere safe: they are not
+        shown again.
+      </p>
+      <ul class="recovery">
+        {codes.map((code) => (
+          <li key={code}>
+            <code>{code}</code>
+          </li>
+        ))}
+      </ul>
+      <div class="answers">
+        <button class="primary" type="button" onClick={close}>
+          I have kept them
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
+export function RemoveFactor({ close }: Props) {
+  const password = useSignal("");
+  const code = useSignal("");
+  const act = useAct();
+  const submit = (event: Event) => {
+    event.preventDefault();
+    act.run(async () => {
+      await removeFactor(password.value, code.value);
+      close();
+    });
+  };
+  return (
+    <Dialog title="Remove the second factor" close={close}>
+      <p>From then on the password alone is enough. Your other windows are signed out.</p>
+      <form onSubmit={submit}>
+        <Password value={password} />
+        <Field
+          label="Code"
+          value={code}
+          autocomplete="one-time-code"
+          hint="Of your authenticator app, or one of your recovery codes."
+          maxLength={32}
+        />
+        <Problem refusal={act.refusal.value} />
+        <Answers verb="Remove it" busy={act.busy.value} close={close} />
+      </form>
+    </Dialog>
+  );
+}
+
+function Password({ value }: { value: Signal<string> }) {
+  return (
+    <Field
+      label="Password"
+      value={value}
+      type="password"
+      autocomplete="current-password"
+      maxLength={128}
+      focus
+    />
+  );
+}
+
+function Answers({ verb, busy, close }: Props & { verb: string; busy: boolean }) {
+  return (
+    <div class="answers">
+      <button type="button" onClick={close}>
+        Back
+      </button>
+      <button class="primary" type="submit" disabled={busy}>
+        {verb}
+      </button>
+    </div>
+  );
+}
