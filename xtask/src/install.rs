@@ -31,10 +31,22 @@ pub(crate) fn for_tests() -> Result<()> {
     if std::env::var_os("CHROMIUM_BIN").is_none() && !is_there("chromium") {
         apt("chromium")?;
     }
+    for proxy in ["nginx", "haproxy"] {
+        if !is_installed(proxy) {
+            apt(proxy)?;
+        }
+    }
     for folder in NODE_FOLDERS {
         node_packages(folder)?;
     }
     python_packages()
+}
+
+/// Whether a server's program is there; Debian keeps those where only administrators look.
+fn is_installed(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sbin = std::iter::once(PathBuf::from("/usr/sbin"));
+    std::env::split_paths(&path).chain(sbin).any(|folder| folder.join(name).is_file())
 }
 
 fn check_node() -> Result<()> {

@@ -103,8 +103,11 @@ pub fn install_issuers(
                     one.fetch(&around).await;
                 }
             });
-            let _late = tokio::time::timeout(WAIT_MAX, fetching).await;
-            Ok::<(), Denial>(())
+            // Keys that are still on their way: nobody can say yet whose the token is.
+            match tokio::time::timeout(WAIT_MAX, fetching).await {
+                Ok(_looked) => Ok(()),
+                Err(_late) => Err(Denial::AuthorityUnconfirmed),
+            }
         }
     });
     Ok(())

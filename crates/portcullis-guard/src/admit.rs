@@ -18,7 +18,7 @@ impl Gate {
     /// # Errors
     /// The [`Denial`] of the first guard that refuses.
     pub fn admit(&self, ask: &Handshake<'_>, now: Now) -> Result<Admitted, Denial> {
-        let client = client_ip::canonical(ask.peer);
+        let client = ask.client;
         self.count_attempt(ask, now)?;
         let slot = self.reserve_slot(ask.door)?;
         self.hosts.check(ask)?;
@@ -38,7 +38,7 @@ impl Gate {
     /// # Errors
     /// The [`Denial`] of the first guard that refuses.
     pub fn admit_again(&self, ask: &Handshake<'_>, now: Now) -> Result<Admitted, Denial> {
-        let client = client_ip::canonical(ask.peer);
+        let client = ask.client;
         self.count_request(ask, now)?;
         self.hosts.check(ask)?;
         let cookies = credential::cookies(ask);
@@ -53,7 +53,7 @@ impl Gate {
         match ask.door {
             Door::SocketIo | Door::Plain | Door::PollingIo => {
                 let rate = &self.options.connect_per_prefix;
-                client_ip::take(&self.rates, RateKind::ConnectPerPrefix, ask.peer, rate, now)
+                client_ip::take(&self.rates, RateKind::ConnectPerPrefix, ask.client, rate, now)
                     .map_err(|retry_after_ms| Denial::ConnectRate { retry_after_ms })
             }
             Door::Page | Door::Api => self.count_request(ask, now),
@@ -62,7 +62,7 @@ impl Gate {
 
     fn count_request(&self, ask: &Handshake<'_>, now: Now) -> Result<(), Denial> {
         let rate = &self.options.request_per_prefix;
-        client_ip::take(&self.rates, RateKind::RequestPerPrefix, ask.peer, rate, now)
+        client_ip::take(&self.rates, RateKind::RequestPerPrefix, ask.client, rate, now)
             .map_err(|retry_after_ms| Denial::RequestRate { retry_after_ms })
     }
 
@@ -108,8 +108,8 @@ mod tests {
     }
 
     fn ask<'a>(door: Door, headers: &'a [(&'a str, &'a [u8])]) -> Handshake<'a> {
-        let peer = IpAddr::from([192, 0, 2, 1]);
-        Handshake { peer, door, method: "GET", query: "", authority: None, headers }
+        let client = IpAddr::from([192, 0, 2, 1]);
+        Handshake { client, door, method: "GET", query: "", authority: None, headers }
     }
 
     fn refusal(gate: &Gate, ask: &Handshake<'_>) -> Option<&'static str> {
@@ -140,15 +140,15 @@ mod tests {
         let listed = Handshake { query, ..ask(door, listed) };
 
         let mut order = vec![refusal(&gate, &bad).unwrap()];
-        order.push(refusal(&gate, &Handshake { peer: other(1), ..bad }).unwrap());
+        order.push(refusal(&gate, &Handshake { client: other(1), ..bad }).unwrap());
         drop(held);
-        order.push(refusal(&gate, &Handshake { peer: other(2), ..bad }).unwrap());
-        order.push(refusal(&gate, &Handshake { peer: other(3), ..hosted }).unwrap());
-        order.push(refusal(&gate, &Handshake { peer: other(4), ..listed }).unwrap());
+        order.push(refusal(&gate, &Handshake { client: other(2), ..bad }).unwrap());
+        order.push(refusal(&gate, &Handshake { client: other(3), ..hosted }).unwrap());
+        order.push(refusal(&gate, &Handshake { client: other(4), ..listed }).unwrap());
         let door = Door::SocketIo;
-        order.push(refusal(&gate, &Handshake { peer: other(5), door, ..listed }).unwrap());
+        order.push(refusal(&gate, &Handshake { client: other(5), door, ..listed }).unwrap());
         let listed = Handshake { query: "", door, ..listed };
-        order.push(refusal(&gate, &Handshake { peer: other(6), ..listed }).unwrap());
+        order.push(refusal(&gate, &Handshake { client: other(6), ..listed }).unwrap());
         let rules = [
             Denial::ConnectRate { retry_after_ms: 0 },
             Denial::Busy,
@@ -168,7 +168,8 @@ mod tests {
         let headers = [HOST, ORIGIN, ("cookie", b"a=b".as_slice()), ("authorization", b"Bearer t")];
         let mapped: IpAddr = "::ffff:192.0.2.9".parse().unwrap();
         for door in [Door::Page, Door::Api, Door::SocketIo, Door::Plain, Door::PollingIo] {
-            let ask = Handshake { peer: mapped, ..ask(door, &headers) };
+            let client = gate.client(mapped, &headers);
+            let ask = Handshake { client, ..ask(door, &headers) };
             let admitted = gate.admit(&ask, Now::default()).unwrap();
             assert_eq!(admitted.client, IpAddr::from([192, 0, 2, 9]));
             assert_eq!(admitted.origin.as_deref(), Some("https://myapp.com"));
@@ -194,8 +195,8 @@ mod tests {
                         ("X-Real-IP", b"203.0.113.1"),
                         ("Forwarded", b"for=203.0.113.1"),
                     ];
-                    let peer = IpAddr::from([192, 0, 2, peer]);
-                    gate.admit(&Handshake { peer, ..ask(door, spoofed) }, Now::default()).is_ok()
+                    let client = gate.client(IpAddr::from([192, 0, 2, peer]), spoofed);
+                    gate.admit(&Handshake { client, ..ask(door, spoofed) }, Now::default()).is_ok()
                 })
                 .count()
         };

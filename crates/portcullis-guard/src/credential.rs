@@ -273,9 +273,9 @@ mod tests {
 
     fn check_bearer(values: &[&[u8]]) -> Result<Option<String>, Denial> {
         let headers: Vec<_> = values.iter().map(|value| ("AUTHORIZATION", *value)).collect();
-        let peer = std::net::IpAddr::from([127, 0, 0, 1]);
+        let client = std::net::IpAddr::from([127, 0, 0, 1]);
         let (door, method, query, authority) = (Door::Plain, "GET", "", None);
-        let ask = Handshake { peer, door, method, query, authority, headers: &headers };
+        let ask = Handshake { client, door, method, query, authority, headers: &headers };
         authorization(&ask).map(|found| found.bearer.map(|token| token.expose().clone()))
     }
 

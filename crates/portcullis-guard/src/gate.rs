@@ -13,6 +13,7 @@ use crate::host::Hosts;
 use crate::origin::Origins;
 use crate::principal::Patience;
 use crate::proof::Proofs;
+use crate::proxy::{Proxies, ProxyRules};
 use crate::rate::{Rate, Rates};
 use crate::rules::{ReplayRules, RoleRules};
 use crate::ticket::Tickets;
@@ -38,6 +39,8 @@ pub struct GateOptions {
     pub hosts: Vec<String>,
     /// Pages that may connect: `scheme://host[:port]`, exact bytes.
     pub origins: Vec<String>,
+    /// Whose word on the client's address is believed.
+    pub proxies: ProxyRules,
     /// What a socket without an origin needs.
     pub without_origin: WithoutOrigin,
     /// Whether long-polling is offered.
@@ -94,6 +97,7 @@ impl Default for GateOptions {
         Self {
             hosts: Vec::new(),
             origins: Vec::new(),
+            proxies: ProxyRules::default(),
             without_origin: WithoutOrigin::Refuse,
             polling: true,
             connect_per_prefix: Rate::per(10, minute_ms),
@@ -142,6 +146,12 @@ pub enum GateError {
     /// The machine gives no randomness.
     #[error("this machine gives no randomness; nothing can be kept secret without")]
     Randomness,
+    /// Not a network of proxies.
+    #[error(
+        "proxy {0:?} is neither an address nor a network; write it like \"10.0.0.0/8\", with no \
+         bit set behind its length"
+    )]
+    Proxy(String),
     /// No origin, and nothing else may connect either.
     #[error("no origin is listed: no page could connect; list the pages' origins")]
     NoOrigin,
@@ -218,6 +228,7 @@ pub struct Gate {
     pub(crate) options: GateOptions,
     pub(crate) directory: Arc<Directory>,
     pub(crate) rates: Rates,
+    pub(crate) proxies: Proxies,
     pub(crate) hosts: Hosts,
     pub(crate) origins: Origins,
     pub(crate) tokens: Arc<Tokens>,
@@ -236,6 +247,7 @@ impl Gate {
     pub fn build(mut options: GateOptions, directory: Arc<Directory>) -> Result<Self, GateError> {
         check_rates(&options)?;
         check_numbers(&options)?;
+        let proxies = Proxies::parse(&options.proxies)?;
         let hosts = Hosts::parse(&options.hosts, &options.danger)?;
         let origins = Origins::parse(&options.origins, options.without_origin, &options.danger)?;
         // The keys move out, so that no copy of a secret stays behind in the options.
@@ -250,6 +262,7 @@ impl Gate {
             options,
             directory,
             rates,
+            proxies,
             hosts,
             origins,
             tokens,

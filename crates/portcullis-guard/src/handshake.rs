@@ -36,8 +36,8 @@ impl Door {
 /// A request head, as far as the first door looks at it.
 #[derive(Debug, Clone, Copy)]
 pub struct Handshake<'a> {
-    /// The address of the other end of the TCP connection.
-    pub peer: IpAddr,
+    /// The address it counts for, as [`Gate::client`](crate::Gate::client) gives it.
+    pub client: IpAddr,
     /// Which way it comes in.
     pub door: Door,
     /// The method, as sent.

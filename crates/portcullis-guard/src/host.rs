@@ -126,9 +126,9 @@ mod tests {
         let hosts =
             Hosts::parse(&["myapp.com".into(), "[::1]:8443".into()], &Danger::default()).unwrap();
         let check = |headers: &[(&str, &[u8])], authority: Option<&str>| {
-            let peer = std::net::IpAddr::from([127, 0, 0, 1]);
+            let client = std::net::IpAddr::from([127, 0, 0, 1]);
             let door = Door::SocketIo;
-            hosts.check(&Handshake { peer, door, method: "GET", query: "", authority, headers })
+            hosts.check(&Handshake { client, door, method: "GET", query: "", authority, headers })
         };
         type Case<'a> = (&'a [(&'a str, &'a [u8])], Option<&'a str>, bool);
         let cases: [Case<'_>; 13] = [

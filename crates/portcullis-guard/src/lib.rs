@@ -11,6 +11,7 @@ mod danger; // what weakens the doors
 mod handshake; // what door 1 is asked
 mod host; // whose name the request uses
 mod origin; // which page is asking
+mod proxy; // whom a request comes from behind proxies
 mod client_ip; // which address, and its prefix
 mod rate; // GCRA in fixed-size tables
 mod capacity; // connection slots that release themselves
@@ -77,6 +78,7 @@ pub use login::LoginFrom;
 pub use permit::Permit;
 pub use principal::{Caller, Patience, Principal};
 pub use proof::ProofAsk;
+pub use proxy::{ForwardedHeader, ProxyRules};
 pub use rate::{Rate, RateError};
 pub use raw::RawPermit;
 pub use replay::{Envelope, LooseEnvelope};

@@ -135,8 +135,8 @@ mod tests {
         method: &str,
         headers: &[(&str, &[u8])],
     ) -> Result<Option<Arc<str>>, Denial> {
-        let peer = std::net::IpAddr::from([127, 0, 0, 1]);
-        let ask = Handshake { peer, door, method, query: "", authority: None, headers };
+        let client = std::net::IpAddr::from([127, 0, 0, 1]);
+        let ask = Handshake { client, door, method, query: "", authority: None, headers };
         origins.check(&ask, cookies(&ask))
     }
 

@@ -101,6 +101,8 @@ pub enum Denial {
     MethodNotAllowed,
     /// TLS did not complete, or not in time.
     TlsFailed,
+    /// A proxy of the operator's that does not say whose connection it hands on, or not in time.
+    ProxyHeader,
 
     // Admission.
     /// `Host` missing, doubled, or not one of ours.

@@ -22,7 +22,8 @@ impl Denial {
             | Self::MediaType
             | Self::NotFound
             | Self::MethodNotAllowed
-            | Self::TlsFailed => self.http_answer(),
+            | Self::TlsFailed
+            | Self::ProxyHeader => self.http_answer(),
             Self::Host
             | Self::OriginMissing
             | Self::OriginForbidden
@@ -129,6 +130,11 @@ impl Denial {
             Self::TlsFailed => Answer {
                 severity: INFO,
                 ..row("protocol_error", "TLS handshake failed", 400, "tls")
+            },
+            // The operator's own machines, so no peer is to blame.
+            Self::ProxyHeader => Answer {
+                strike: false,
+                ..row("protocol_error", "No PROXY header", 400, "proxy_protocol")
             },
             _ => row("protocol_error", "Bad request", 400, "http"),
         }

@@ -2,7 +2,7 @@
 //! Never: bytes of the peer; the connection's own task reads those.
 
 use std::cell::{Cell, RefCell};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -65,8 +65,8 @@ pub(crate) enum Compression {
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) form: Form,
-    /// The port of the other end; the address is `client`.
-    pub(crate) port: u16,
+    /// The port of the other end, where that is `client` itself.
+    pub(crate) port: Option<u16>,
     pub(crate) client: IpAddr,
     pub(crate) origin: Option<Arc<str>>,
     /// What a request has to show to belong to this connection; the plain form has none.
@@ -113,8 +113,9 @@ pub(crate) fn session_options(options: &Options) -> SessionOptions {
 
 /// Who opened a connection.
 pub(crate) struct Comer {
-    pub(crate) peer: SocketAddr,
     pub(crate) client: IpAddr,
+    /// Unknown behind a proxy.
+    pub(crate) port: Option<u16>,
     pub(crate) origin: Option<Arc<str>>,
 }
 
@@ -130,7 +131,7 @@ impl Connection {
         Self {
             id,
             form,
-            port: from.peer.port(),
+            port: from.port,
             client: from.client,
             origin: from.origin,
             secret,

@@ -173,7 +173,11 @@ impl ConnectionTask {
             }
             Ok(Heard::Message(text)) => self.socket_packet(text, now),
             Ok(Heard::Closed) => self.connection.end(End::Goodbye),
-            Ok(Heard::Nothing) => {}
+            Ok(Heard::Nothing) => {
+                // After a pong the next ping may be due sooner than its silence would have been.
+                let next_ms = self.connection.session.borrow().next_ms();
+                self.shard.arm(&self.connection, next_ms);
+            }
             Err(SessionFault::Packet(word)) => {
                 self.connection.end(End::Refused(Denial::Packet(word)));
             }

@@ -107,7 +107,7 @@ impl ConnectionTask {
     pub(crate) fn who(&self) -> Who<'static> {
         Who {
             client: Some(self.connection.client),
-            port: Some(self.connection.port),
+            port: self.connection.port,
             connection: Some(self.connection.id),
             ..Who::default()
         }

@@ -1,7 +1,7 @@
 //! One HTTP connection, request by request, until it ends or becomes a socket.
 //! Never: an answer without its security headers, a refusal without its record.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use portcullis_guard::Admitted;
@@ -43,7 +43,10 @@ impl Default for Requests {
 pub(crate) struct HttpConnection {
     pub(crate) shard: Rc<Shard>,
     pub(crate) stream: Stream,
+    /// The other end: of the TCP connection, or as a proxy in front tells of it.
     pub(crate) peer: SocketAddr,
+    /// Whom the request at hand counts for.
+    pub(crate) client: IpAddr,
     pub(crate) buffer: Vec<u8>,
     pub(crate) requests: Requests,
     /// The request was a HEAD: its answer has the head of another's and no body (RFC 9110 9.3.2).
@@ -60,6 +63,17 @@ pub(crate) enum Next {
 }
 
 impl HttpConnection {
+    pub(crate) fn new(shard: Rc<Shard>, stream: Stream, peer: SocketAddr) -> Self {
+        let client = shard.gate.client(peer.ip(), &[]);
+        let (buffer, requests) = (Vec::new(), Requests::default());
+        Self { shard, stream, peer, client, buffer, requests, bodiless: false }
+    }
+
+    /// The client's port, where it is the other end itself.
+    pub(crate) fn client_port(&self) -> Option<u16> {
+        (self.peer.ip().to_canonical() == self.client).then(|| self.peer.port())
+    }
+
     /// Serves requests until the connection ends, becomes a socket, or moves.
     pub(crate) async fn run(self, place: Place) {
         Box::pin(self.serve()).await;
@@ -102,6 +116,7 @@ impl HttpConnection {
             }
         };
         self.bodiless = head.method == "HEAD";
+        self.client = self.shard.gate.client(self.peer.ip(), &head.headers);
         let target = Target::of(&head, &self.shard.registered);
         let elsewhere = self.shard_of(&head, target);
         if let Some(shard) = elsewhere {

@@ -87,7 +87,7 @@ impl HttpConnection {
 
     pub(crate) fn handshake<'a>(&self, head: &'a Head<'a>, door: Door) -> Handshake<'a> {
         Handshake {
-            peer: self.peer.ip(),
+            client: self.client,
             door,
             method: head.method,
             query: head.query,

@@ -35,7 +35,7 @@ impl HttpConnection {
             requests: self.requests,
         };
         if door.try_send(moved).is_err() {
-            let who = Who { client: Some(self.peer.ip()), ..Who::default() };
+            let who = Who { client: Some(self.client), ..Who::default() };
             let _dropped = refuse(&self.shard, &Denial::Busy, &who, self.shard.now());
         }
     }
@@ -53,8 +53,8 @@ impl Shard {
             if stream.arrive().is_err() {
                 continue;
             }
-            let shard = Rc::clone(&self);
-            let http = HttpConnection { shard, stream, peer, buffer, requests, bodiless: false };
+            let http = HttpConnection::new(Rc::clone(&self), stream, peer);
+            let http = HttpConnection { buffer, requests, ..http };
             tokio::task::spawn_local(http.run(place));
         }
     }

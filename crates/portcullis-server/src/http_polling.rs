@@ -94,7 +94,7 @@ impl HttpConnection {
             session.connected();
         }
         let Admitted { client, origin, bearer, cookies, slot, .. } = admitted;
-        let from = Comer { peer: self.peer, client, origin: origin.clone() };
+        let from = Comer { client, port: self.client_port(), origin: origin.clone() };
         let transport = Transport::Polling(Box::new(Polling::new(binding)));
         let connection = Rc::new(Connection::new(id, form, from, Some(secret), transport, session));
         shard.metrics.connections_total.inc();

@@ -28,12 +28,7 @@ pub(crate) struct Outgoing<'a> {
 
 impl HttpConnection {
     pub(crate) fn who(&self) -> Who<'static> {
-        Who {
-            client: Some(self.peer.ip()),
-            port: Some(self.peer.port()),
-            http: true,
-            ..Who::default()
-        }
+        Who { client: Some(self.client), port: self.client_port(), http: true, ..Who::default() }
     }
 
     /// Refuses when there is no head to speak of.

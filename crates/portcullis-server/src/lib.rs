@@ -64,7 +64,7 @@ pub use context::{Context, Reply, Surroundings};
 pub use frame::Frame;
 pub use hub::{Acknowledge, Delta, Hub};
 pub use namespace::{Departure, NamespaceBuilder};
-pub use options::{ConnectAnswer, Credentials, Options};
+pub use options::{ConnectAnswer, Credentials, Options, ProxyProtocol};
 pub use payload::Payload;
 pub use port::{ReservedPort, refuse_taken, reserve_port};
 pub use random::random_id;

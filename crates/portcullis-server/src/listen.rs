@@ -7,13 +7,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis_model::Denial;
+use portcullis_wire::proxy_protocol::{HEADER_MAX_BYTES, ProxyHeader, read_proxy_header};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::http::{HttpConnection, Requests};
+use crate::http::HttpConnection;
+use crate::options::ProxyProtocol;
 use crate::refuse::{Who, refuse};
 use crate::shard::Shard;
 use crate::stream::{Stream, Tcp};
@@ -79,28 +82,69 @@ impl Shard {
                 continue;
             };
             let (shard, tls) = (Rc::clone(&self), tls.clone());
-            tokio::task::spawn_local(async move {
-                if let Some(stream) = shard.secure(socket, peer, tls).await {
-                    let (buffer, requests) = (Vec::new(), Requests::default());
-                    let http =
-                        HttpConnection { shard, stream, peer, buffer, requests, bodiless: false };
-                    http.run(place).await;
-                }
-            });
+            tokio::task::spawn_local(shard.serve(socket, peer, tls, place));
         }
     }
 
+    /// Everything one accepted socket is asked before it is asked in HTTP.
+    async fn serve(
+        self: Rc<Self>,
+        mut socket: TcpStream,
+        peer: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        place: Place,
+    ) {
+        let Some((peer, start)) = self.handed_on(&mut socket, peer).await else { return };
+        let (stream, buffer) = match tls {
+            None => (Stream::Plain(Tcp::Here(socket)), start),
+            Some(acceptor) => match self.secure(socket, peer, &acceptor, &start).await {
+                Some(stream) => (stream, Vec::new()),
+                None => return,
+            },
+        };
+        let http = HttpConnection::new(self, stream, peer);
+        HttpConnection { buffer, ..http }.run(place).await;
+    }
+
+    /// Whose connection it is: of the peer, or of whom a proxy of ours names first of all.
+    ///
+    /// Gives the client and the bytes of it that came along with the header.
+    async fn handed_on(
+        &self,
+        socket: &mut TcpStream,
+        peer: SocketAddr,
+    ) -> Option<(SocketAddr, Vec<u8>)> {
+        let spoken = self.options.proxy_protocol == ProxyProtocol::Required;
+        if !spoken || !self.gate.is_proxy(peer.ip()) {
+            return Some((peer, Vec::new()));
+        }
+        let deadline = Duration::from_millis(self.options.handshake_timeout_ms);
+        if let Ok(Some((header, rest))) = timeout(deadline, read_proxy(socket)).await {
+            return Some((header.client.unwrap_or(peer), rest));
+        }
+        let who = Who { client: Some(peer.ip()), port: Some(peer.port()), ..Who::default() };
+        let _told = refuse(self, &Denial::ProxyHeader, &who, self.now());
+        None
+    }
+
+    /// `start` is what has been read of the client's first flight already.
     async fn secure(
         &self,
         socket: TcpStream,
         peer: SocketAddr,
-        tls: Option<TlsAcceptor>,
+        acceptor: &TlsAcceptor,
+        mut start: &[u8],
     ) -> Option<Stream> {
-        let Some(acceptor) = tls else {
-            return Some(Stream::Plain(Tcp::Here(socket)));
-        };
         let deadline = Duration::from_millis(self.options.handshake_timeout_ms);
-        match timeout(deadline, acceptor.accept(Tcp::Here(socket))).await {
+        let accepting = acceptor.accept_with(Tcp::Here(socket), |session| {
+            while !start.is_empty() {
+                // What is wrong with it is found, and answered, by the handshake itself.
+                if session.read_tls(&mut start).is_err() || session.process_new_packets().is_err() {
+                    return;
+                }
+            }
+        });
+        match timeout(deadline, accepting).await {
             Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
             Ok(Err(_)) | Err(_) => {
                 let who =
@@ -108,6 +152,23 @@ impl Shard {
                 let _told = refuse(self, &Denial::TlsFailed, &who, self.now());
                 None
             }
+        }
+    }
+}
+
+/// Reads up to the end of the header; gives it and what came behind it.
+async fn read_proxy(socket: &mut TcpStream) -> Option<(ProxyHeader, Vec<u8>)> {
+    let mut buffer = Vec::with_capacity(256);
+    loop {
+        // No further than the longest header, so that a client cannot make it grow.
+        let room = HEADER_MAX_BYTES.checked_sub(buffer.len()).filter(|room| *room > 0)?;
+        let read = (&mut *socket).take(room as u64).read_buf(&mut buffer).await;
+        if !read.is_ok_and(|count| count > 0) {
+            return None;
+        }
+        if let Some(header) = read_proxy_header(&buffer).ok()? {
+            let rest = buffer.split_off(header.length.min(buffer.len()));
+            return Some((header, rest));
         }
     }
 }

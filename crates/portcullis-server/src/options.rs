@@ -15,6 +15,8 @@ pub struct Options {
     pub private: Option<SocketAddr>,
     /// TLS for the public listener; plain text when `None`.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Whether the operator's own proxies say whose connection they hand on.
+    pub proxy_protocol: ProxyProtocol,
     /// Threads that carry connections, each with its own listener.
     pub shards: usize,
     /// Between two pings.
@@ -58,6 +60,16 @@ pub struct Options {
     pub subprotocols: Vec<String>,
 }
 
+/// Whether the operator's own proxies say, before all else, whose connection they hand on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProxyProtocol {
+    /// They do not: it would be the client's word.
+    #[default]
+    Off,
+    /// They do, in version 1 or 2 of the PROXY protocol; one that does not is refused.
+    Required,
+}
+
 /// What the answer to a CONNECT holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConnectAnswer {
@@ -84,6 +96,7 @@ impl Default for Options {
             public: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443),
             private: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9443)),
             tls: None,
+            proxy_protocol: ProxyProtocol::Off,
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             ping_interval_ms: 25_000,
             ping_timeout_ms: 20_000,

@@ -61,7 +61,7 @@ impl Shard {
 
     fn record_connection(&self, mut record: Record, connection: &Connection, now: Now) {
         record.client = Some(connection.client);
-        record.port = Some(connection.port);
+        record.port = connection.port;
         record.connection = Some(connection.id);
         record.origin = connection.origin.as_deref().map(String::from);
         let caller = connection.caller();

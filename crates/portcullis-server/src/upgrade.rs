@@ -143,7 +143,8 @@ pub(crate) async fn start(http: HttpConnection, upgrade: Upgrade) {
 }
 
 fn open(http: HttpConnection, opening: Opening, compression: Compression) {
-    let HttpConnection { shard, stream, peer, buffer: mut tail, .. } = http;
+    let port = http.client_port();
+    let HttpConnection { shard, stream, buffer: mut tail, .. } = http;
     let Opening { form, admitted, id, secret, .. } = opening;
     let now = shard.now();
     let mut session = Session::open(now.monotonic_ms, &session_options(&shard.options));
@@ -151,7 +152,7 @@ fn open(http: HttpConnection, opening: Opening, compression: Compression) {
         session.connected();
     }
     let Admitted { client, origin, bearer, cookies, slot, .. } = admitted;
-    let from = Comer { peer, client, origin };
+    let from = Comer { client, port, origin };
     let transport = Transport::Socket(stream);
     let connection = Rc::new(Connection::new(id, form, from, secret, transport, session));
     connection.compression.set(compression);

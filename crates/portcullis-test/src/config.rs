@@ -14,6 +14,8 @@ use crate::forge::SECRET;
 pub struct Config {
     /// The profile; `development`.
     pub profile: String,
+    /// Further lines of `[listen]`.
+    pub listen: Vec<String>,
     /// Lines of `[rate]`.
     pub rate: Vec<String>,
     /// Lines of `[capacity]`.
@@ -41,6 +43,7 @@ impl Default for Config {
         ];
         Self {
             profile: String::from("development"),
+            listen: Vec::new(),
             rate: wide.map(String::from).to_vec(),
             capacity: Vec::new(),
             transport: Vec::new(),
@@ -77,8 +80,9 @@ impl Config {
     fn text(&self, directory: &Path) -> String {
         let mut text = format!(
             "profile = {:?}\n[listen]\npublic = \"127.0.0.1:0\"\n\
-             private = \"127.0.0.1:0\"\nshards = 2\n",
-            self.profile
+             private = \"127.0.0.1:0\"\nshards = 2\n{}\n",
+            self.profile,
+            self.listen.join("\n")
         );
         for (name, lines) in [
             ("rate", &self.rate),

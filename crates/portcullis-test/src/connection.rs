@@ -46,6 +46,30 @@ impl Connection {
         Self::over(server, tcp(server.public, source, None))
     }
 
+    /// Connects from a loopback address, and says something before all else, TLS too: what a proxy
+    /// does.
+    #[must_use]
+    pub fn open_behind(server: &TestServer, source: IpAddr, header: &[u8]) -> Self {
+        let mut socket = tcp(server.public, source, None);
+        socket.write_all(header).unwrap();
+        Self::over(server, socket)
+    }
+
+    /// Connects to something in front of a server that hands its TLS through.
+    #[must_use]
+    pub fn open_through(server: &TestServer, address: SocketAddr, source: IpAddr) -> Self {
+        Self::over(server, tcp(address, source, None))
+    }
+
+    /// Connects to something in front of a server, which shows exactly this certificate.
+    #[must_use]
+    pub fn open_in_front(address: SocketAddr, source: IpAddr, shown: &CertificateDer<'_>) -> Self {
+        let client = tls_trusting(shown.clone().into_owned(), rustls::DEFAULT_VERSIONS, &[]);
+        let socket = tcp(address, source, None);
+        let stream = Stream::Tls(Box::new(StreamOwned::new(client, socket)));
+        Self { stream, buffer: Vec::new() }
+    }
+
     /// Connects with a small receive buffer: a reader that is slow as soon as it does not read.
     #[must_use]
     pub fn open_slow(server: &TestServer, receive_buffer_bytes: usize) -> Self {
@@ -185,8 +209,16 @@ fn tls(
     protocols: &[&[u8]],
 ) -> ClientConnection {
     let authority = server.authority.as_ref().expect("a server that speaks TLS");
+    tls_trusting(CertificateDer::from_pem_file(authority).unwrap(), versions, protocols)
+}
+
+fn tls_trusting(
+    authority: CertificateDer<'static>,
+    versions: &[&'static SupportedProtocolVersion],
+    protocols: &[&[u8]],
+) -> ClientConnection {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+    roots.add(authority).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)

@@ -13,6 +13,7 @@ mod websocket_assembly; // a message while its bytes arrive
 pub mod websocket_payload; // our own frames, for a transport without frames
 pub mod websocket_deflate; // compression, when both sides want it
 mod websocket_encode; // messages to frames
+pub mod proxy_protocol; // whose connection a proxy hands on
 pub mod engineio; // Engine.IO v4 packets and parameters
 pub mod socketio; // Socket.IO v5 packets, default parser
 pub mod plain; // the JSON form for clients without a library

@@ -134,7 +134,9 @@ impl Session {
         Due::Nothing { next_ms: self.next_ms() }
     }
 
-    fn next_ms(&self) -> u64 {
+    /// When it has to be asked what is due, at the latest.
+    #[must_use]
+    pub fn next_ms(&self) -> u64 {
         let heartbeat = if self.pong_due_ms == 0 { self.next_ping_ms } else { self.pong_due_ms };
         if self.connect_due_ms == 0 { heartbeat } else { heartbeat.min(self.connect_due_ms) }
     }

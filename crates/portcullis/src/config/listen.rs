@@ -3,7 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use portcullis_server::Options;
+use portcullis_guard::{ForwardedHeader, ProxyRules};
+use portcullis_server::{Options, ProxyProtocol};
 use serde::Deserialize;
 
 use super::error::ConfigError;
@@ -22,29 +23,59 @@ pub(super) struct ListenSection {
     pub(super) hosts: Option<Vec<String>>,
     /// Threads that carry connections; one a core.
     shards: Option<usize>,
-    /// Not available in this version.
-    trusted_proxies: Option<Vec<String>>,
+    /// The operator's own proxies, whose word on the client's address is believed (T-073 to T-075).
+    trusted_proxies: Vec<String>,
+    /// The header they write it in; `"x-forwarded-for"`.
+    proxy_header: Option<String>,
+    /// Whether they begin each connection with the PROXY protocol.
+    proxy_protocol: bool,
 }
 
 /// Where the server listens.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Listen {
     pub(super) public: SocketAddr,
     pub(super) private: SocketAddr,
     pub(super) shards: usize,
+    pub(super) proxies: ProxyRules,
+    pub(super) proxy_protocol: ProxyProtocol,
 }
+
+/// How [`ForwardedHeader`] is written.
+pub(super) const PROXY_HEADERS: [(&str, ForwardedHeader); 3] = [
+    ("x-forwarded-for", ForwardedHeader::XForwardedFor),
+    ("forwarded", ForwardedHeader::Forwarded),
+    ("none", ForwardedHeader::None),
+];
 
 impl ListenSection {
     pub(super) fn read(&self, typed: Option<SocketAddr>) -> Result<Listen, ConfigError> {
-        if self.trusted_proxies.as_ref().is_some_and(|list| !list.is_empty()) {
-            let mend = "leave it out; headers of proxies are never believed";
-            return Err(ConfigError::unavailable("listen.trusted_proxies", "set", mend));
+        let believed = self.proxy_header.is_some() || self.proxy_protocol;
+        if believed && self.trusted_proxies.is_empty() {
+            let why = "no proxy is trusted, so nothing that a peer says of itself is believed";
+            let mend = "list the addresses of your proxies in listen.trusted_proxies";
+            return Err(ConfigError::refused("listen.trusted_proxies", "[]", why, mend));
         }
         let public = address("listen.public", self.public.as_deref(), 8443)?;
         Ok(Listen {
             public: typed.unwrap_or(public),
             private: address("listen.private", self.private.as_deref(), 9443)?,
             shards: within("listen.shards", self.shards, Options::default().shards, 1..=1024)?,
+            proxies: ProxyRules { trusted: self.trusted_proxies.clone(), header: self.header()? },
+            proxy_protocol: match self.proxy_protocol {
+                true => ProxyProtocol::Required,
+                false => ProxyProtocol::Off,
+            },
+        })
+    }
+
+    fn header(&self) -> Result<ForwardedHeader, ConfigError> {
+        let Some(seen) = &self.proxy_header else { return Ok(ForwardedHeader::default()) };
+        let known = PROXY_HEADERS.iter().find(|(name, _)| seen.eq_ignore_ascii_case(name));
+        known.map(|(_, header)| *header).ok_or_else(|| {
+            let why = "it is no header that proxies are believed in";
+            let mend = "write \"x-forwarded-for\", \"forwarded\" or \"none\"";
+            ConfigError::refused("listen.proxy_header", format!("{seen:?}"), why, mend)
         })
     }
 }

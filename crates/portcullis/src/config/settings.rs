@@ -106,11 +106,13 @@ impl Settings {
             public: listen.public,
             private: Some(listen.private),
             shards: listen.shards,
+            proxy_protocol: listen.proxy_protocol,
             ..Options::default()
         })?;
         let polling = file.transport.polling(profile);
         let gate = file.capacity.read(GateOptions { polling, ..GateOptions::default() });
         let gate = file.rate.read(gate)?;
+        let gate = GateOptions { proxies: listen.proxies, ..gate };
         let (server, mut gate) = file.message.read(server, gate)?;
         let issuers = file.token.read(profile, file.danger.jwks_private_addresses)?;
         gate.issuers = issuers.known;

@@ -3,9 +3,10 @@
 
 use portcullis_guard::{Rate, WithoutOrigin};
 use portcullis_model::Role;
-use portcullis_server::Credentials;
+use portcullis_server::{Credentials, ProxyProtocol};
 use toml::{Table, Value};
 
+use super::listen::PROXY_HEADERS;
 use super::settings::Settings;
 use super::tls::TlsSettings;
 use super::token::KeySource;
@@ -97,6 +98,15 @@ impl Settings {
         }
         if let Some(hosts) = &self.origins.hosts {
             listen.insert(String::from("hosts"), hosts.clone().into());
+        }
+        let proxies = &self.gate.proxies;
+        if !proxies.trusted.is_empty() {
+            let header = PROXY_HEADERS.iter().find(|(_, header)| *header == proxies.header);
+            let header = header.map_or("none", |(name, _)| name);
+            let spoken = self.server.proxy_protocol == ProxyProtocol::Required;
+            listen.insert(String::from("trusted_proxies"), proxies.trusted.clone().into());
+            listen.insert(String::from("proxy_header"), header.into());
+            listen.insert(String::from("proxy_protocol"), spoken.into());
         }
         listen
     }

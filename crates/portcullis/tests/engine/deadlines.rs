@@ -148,6 +148,18 @@ fn t_181_pongs_do_not_put_off_the_pings() {
     alive(&server);
 }
 
+#[test]
+fn pings_come_as_often_as_said_also_when_silence_may_last_longer() {
+    let server = start(&transport(&["ping_interval_ms = 100", "ping_timeout_ms = 3600000"]));
+    let (mut socket, _) = open_socket(&server);
+    socket_sign_in(&mut socket, &hs256("ann"));
+    // Each within the time a test waits for anything, far below the timeout.
+    for _ in 0..5 {
+        let _ping = socket_ping(&mut socket);
+        socket.send_text("3");
+    }
+}
+
 fn socket_ping(socket: &mut RawWebSocket) -> String {
     loop {
         let frame = socket.next_frame().expect("a ping before the end");

@@ -1,0 +1,187 @@
+//! nginx and HAProxy, started with the example configurations on free ports, and stopped.
+//! Never: another configuration than the one people are shown, but for names, ports and files.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use portcullis_test::{Config, Connection, Request, TestServer, until};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls_pki_types::CertificateDer;
+
+/// The name people know the server by.
+pub(crate) const NAME: &str = "chat.example";
+const NGINX: &str = include_str!("../../../../examples/proxies/nginx.conf");
+const HAPROXY: &str = include_str!("../../../../examples/proxies/haproxy.cfg");
+
+/// Which proxy, and what it does with TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// nginx, which ends TLS.
+    Nginx,
+    /// HAProxy, which ends TLS.
+    HaproxyEnds,
+    /// HAProxy, which hands TLS through and says whose it is.
+    HaproxyThrough,
+}
+
+/// A server with a proxy in front.
+pub(crate) struct Behind {
+    kind: Kind,
+    proxy: Child,
+    pub(crate) server: TestServer,
+    address: SocketAddr,
+    shown: CertificateDer<'static>,
+    _files: tempfile::TempDir,
+}
+
+impl Behind {
+    pub(crate) fn start(kind: Kind, mut config: Config) -> Self {
+        config.plaintext = kind != Kind::HaproxyThrough;
+        config.listen.push(String::from("trusted_proxies = [\"127.0.0.1\"]"));
+        if kind == Kind::HaproxyThrough {
+            config.listen.push(String::from("proxy_protocol = true"));
+        }
+        config.origin.push(format!("allowed = [\"https://{NAME}\"]"));
+        let server = TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &config);
+        let files = tempfile::tempdir().unwrap();
+        let made = generate_simple_self_signed([String::from("localhost")]).unwrap();
+        let CertifiedKey { cert, signing_key } = made;
+        std::fs::write(files.path().join("c.pem"), cert.pem()).unwrap();
+        std::fs::write(files.path().join("c.key"), signing_key.serialize_pem()).unwrap();
+        let both = cert.pem() + &signing_key.serialize_pem();
+        std::fs::write(files.path().join("both.pem"), both).unwrap();
+        let (proxy, address) = start(kind, server.public, files.path());
+        Self { kind, proxy, server, address, shown: cert.der().clone(), _files: files }
+    }
+
+    /// A client's connection to the proxy, from a loopback address of choice.
+    pub(crate) fn connect(&self, source: [u8; 4]) -> Connection {
+        let source = IpAddr::from(source);
+        match self.kind {
+            Kind::Nginx | Kind::HaproxyEnds => {
+                Connection::open_in_front(self.address, source, &self.shown)
+            }
+            Kind::HaproxyThrough => Connection::open_through(&self.server, self.address, source),
+        }
+    }
+
+    /// A good upgrade as it comes from the page.
+    pub(crate) fn upgrade(&self) -> Request {
+        Request::upgrade(&self.server, "/socket.io/?EIO=4&transport=websocket")
+            .with("Host", NAME)
+            .with("Origin", &format!("https://{NAME}"))
+    }
+
+    /// A good request as it comes from the page.
+    pub(crate) fn get(&self, path: &str) -> Request {
+        Request::get(&self.server, path)
+            .with("Host", NAME)
+            .header("Origin", &format!("https://{NAME}"))
+    }
+}
+
+impl Drop for Behind {
+    fn drop(&mut self) {
+        let _gone = self.proxy.kill();
+        let _status = self.proxy.wait();
+    }
+}
+
+fn start(kind: Kind, server: SocketAddr, files: &Path) -> (Child, SocketAddr) {
+    // A port that was free a moment ago may be taken by the time the proxy asks for it.
+    for _ in 0..10 {
+        let ports = [free_port(), free_port()];
+        let mut proxy = spawn(kind, server, files, ports);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports[0]));
+        if is_up(&mut proxy, address) {
+            return (proxy, address);
+        }
+        let _gone = proxy.kill();
+        let _status = proxy.wait();
+    }
+    panic!("{kind:?} does not start");
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn is_up(proxy: &mut Child, address: SocketAddr) -> bool {
+    until("a proxy that listens or gives up", || {
+        if TcpStream::connect(address).is_ok() {
+            return Some(true);
+        }
+        proxy.try_wait().unwrap().map(|_ended| false)
+    })
+}
+
+fn spawn(kind: Kind, server: SocketAddr, files: &Path, [port, other]: [u16; 2]) -> Child {
+    let at = |name: &str| files.join(name).display().to_string();
+    let (text, name) = match kind {
+        Kind::Nginx => (
+            replaced(
+                NGINX,
+                &[
+                    ("worker_processes auto;", "worker_processes 1;\ndaemon off;"),
+                    ("/run/nginx.pid", &at("nginx.pid")),
+                    ("worker_rlimit_nofile 65536;", ""),
+                    ("worker_connections 20480;", "worker_connections 1024;"),
+                    ("server 127.0.0.1:8080;", &format!("server {server};")),
+                    ("listen 443 ssl;", &format!("listen 127.0.0.1:{port} ssl;")),
+                    ("/etc/nginx/chat.example.pem", &at("c.pem")),
+                    ("/etc/nginx/chat.example.key", &at("c.key")),
+                    ("access_log off;", &temporary(&at("t"))),
+                ],
+            ),
+            "nginx.conf",
+        ),
+        Kind::HaproxyEnds | Kind::HaproxyThrough => {
+            let [ends, through] =
+                if kind == Kind::HaproxyEnds { [port, other] } else { [other, port] };
+            let changes = [
+                ("bind :443 ", format!("bind 127.0.0.1:{ends} ")),
+                ("bind :8443", format!("bind 127.0.0.1:{through}")),
+                ("/etc/haproxy/chat.example.pem", at("both.pem")),
+                ("server one 127.0.0.1:8080", format!("server one {server}")),
+                ("server one 10.0.0.5:8443", format!("server one {server}")),
+                ("maxconn 20000", String::from("maxconn 1000")),
+            ];
+            let changes = changes.each_ref().map(|(from, to)| (*from, to.as_str()));
+            (replaced(HAPROXY, &changes), "haproxy.cfg")
+        }
+    };
+    let file = files.join(name);
+    std::fs::write(&file, text).unwrap();
+    let mut command = program(match kind {
+        Kind::Nginx => "nginx",
+        Kind::HaproxyEnds | Kind::HaproxyThrough => "haproxy",
+    });
+    match kind {
+        Kind::Nginx => command.arg("-p").arg(files).arg("-c").arg(&file),
+        Kind::HaproxyEnds | Kind::HaproxyThrough => command.arg("-db").arg("-f").arg(&file),
+    };
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("nginx and HAProxy are installed by `cargo xtask test`")
+}
+
+/// Debian keeps both where only administrators look.
+fn program(name: &str) -> Command {
+    let place = Path::new("/usr/sbin").join(name);
+    if place.exists() { Command::new(place) } else { Command::new(name) }
+}
+
+/// Where nginx writes when it may not write where Debian lets it.
+fn temporary(folder: &str) -> String {
+    let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let paths = kinds.map(|kind| format!("{kind}_temp_path {folder}_{kind};"));
+    format!("access_log off; {}", paths.join(" "))
+}
+
+/// Each piece has to be there: an example that changed must not be tested half.
+fn replaced(text: &str, changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(String::from(text), |text, (from, to)| {
+        assert!(text.contains(from), "the example has no {from:?}");
+        text.replace(from, to)
+    })
+}
