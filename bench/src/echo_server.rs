@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portcullis_audit::Audit;
 use portcullis_guard::{
-    Access, Directory, DirectoryLimits, Event, Gate, GateOptions, Issuer, IssuerKey, Permit, Rate,
-    Replay, RoomFacts, Rule, UserFacts, Visibility,
+    Access, Directory, DirectoryLimits, Event, Gate, GateOptions, Issuer, IssuerKey, Permit,
+    Places, Rate, Replay, RoomFacts, Rule, UserFacts, Visibility,
 };
 use portcullis_model::{Denial, RoomId, Secret, SystemClock, UserId};
 use portcullis_server::{Builder, Context, Delta, Frame, Options, Reply};
@@ -91,7 +91,6 @@ pub(crate) fn serve(shards: &str, tls: &str, key: &str) -> Result<()> {
         "tls" => (Some(tls_config()?), "https"),
         _ => (None, "http"),
     };
-    let plenty = Rate { count: 1_000_000, period_ms: 1_000 };
     let directory = Arc::new(Directory::new(DirectoryLimits::default()));
     let room = RoomId::parse(ROOM).ok().context("room id")?;
     let options = Options {
@@ -107,14 +106,8 @@ pub(crate) fn serve(shards: &str, tls: &str, key: &str) -> Result<()> {
     let gate = GateOptions {
         hosts: vec![address.to_string()],
         origins: vec![format!("{scheme}://{address}")],
-        connect_per_prefix: plenty,
-        request_per_prefix: plenty,
-        message_per_user: plenty,
-        message_per_connection: plenty,
-        connections_total: 100_000,
-        pre_auth_total: 50_000,
         issuers: vec![Issuer::new(ISSUER, "portcullis", issuer_key(key)?)],
-        ..GateOptions::default()
+        ..plentiful()
     };
     let gate = Gate::build(gate, Arc::clone(&directory))?;
     let clock = Arc::new(SystemClock::start());
@@ -195,4 +188,36 @@ fn events(builder: &mut Builder, room: &RoomId) -> Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// Every guard on, and limits that no benchmark reaches.
+fn plentiful() -> GateOptions {
+    let plenty = Rate { count: 1_000_000_000, period_ms: 1_000 };
+    let places = Places {
+        total: 100_000,
+        pre_auth: 50_000,
+        pre_auth_per_prefix: 50_000,
+        per_prefix: 100_000,
+        http_per_prefix: 100_000,
+        ..Places::default()
+    };
+    GateOptions {
+        connect_per_prefix: plenty,
+        connect_total: plenty,
+        request_per_prefix: plenty,
+        message_per_user: plenty,
+        message_per_connection: plenty,
+        message_per_prefix: plenty,
+        message_total: plenty,
+        bytes_per_connection: plenty,
+        bytes_per_user: plenty,
+        bytes_per_prefix: plenty,
+        bytes_total: plenty,
+        penalty_per_prefix: plenty,
+        penalty_per_user: plenty,
+        tls_per_prefix: plenty,
+        tls_total: plenty,
+        places,
+        ..GateOptions::default()
+    }
 }

@@ -17,8 +17,21 @@ const OUTPUT_LINES_MAX = 200;
 export const WIDE_LIMITS = `
 [capacity]
 connections_per_user = 100
+pre_auth_per_prefix = 100000
+connections_per_prefix = 100000
+http_per_prefix = 100000
 
 [rate]
+connect_total = "100000/1s"
+tls_per_prefix = "100000/60s"
+tls_total = "100000/1s"
+login_total = "100000/1s"
+message_per_prefix = "1000000/60s"
+bytes_per_connection = "100000000/1s"
+bytes_per_user = "100000000/1s"
+bytes_per_prefix = "100000000/1s"
+penalty_per_prefix = "100000/60s"
+penalty_per_user = "100000/60s"
 connect_per_prefix = "100000/60s"
 request_per_prefix = "100000/60s"
 login_per_prefix = "100000/60s"

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Verified, read_json};
+use portcullis_guard::{ADMISSION_COOKIE, Verified, read_json};
 use portcullis_model::{Denial, SessionId, Severity, TokenFault, UserId};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{Revocation, RevocationKind, UserChange, UserChangeKind, WhichSessions};
@@ -112,6 +112,8 @@ async fn logout_by_time(
 fn answer(request: &ApiRequest, user: &UserId) -> ApiResponse {
     record_with(request, "session_logout", Severity::Info, user, |_| {});
     let mut answer = ApiResponse::json(200, &LoggedOut { ok: true });
-    answer.headers.push(("Set-Cookie", cookies::clear(cookies::REFRESH)));
+    for cookie in [cookies::REFRESH, ADMISSION_COOKIE] {
+        answer.headers.push(("Set-Cookie", cookies::clear(cookie)));
+    }
     answer
 }

@@ -2,6 +2,7 @@
 //! Never: in the database; whoever reads that alone can make neither.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -19,6 +20,7 @@ const SECRET_BYTES: usize = 32;
 pub struct ServerSecret {
     refresh: hmac::Key,
     device: hmac::Key,
+    admission: Arc<Secret<[u8; 32]>>,
 }
 
 impl ServerSecret {
@@ -51,10 +53,21 @@ impl ServerSecret {
             let derived = hmac::sign(&root, purpose.as_bytes());
             hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
         };
+        let mut admission = [0; 32];
+        let derived = hmac::sign(&root, b"portcullis admission cookie v1");
+        admission.iter_mut().zip(derived.as_ref()).for_each(|(to, from)| *to = *from);
         Self {
             refresh: derive("portcullis refresh token v1"),
             device: derive("portcullis device cookie v1"),
+            admission: Arc::new(Secret::new(admission)),
         }
+    }
+
+    /// The key of [`portcullis_guard::GateOptions::admission_key`]: so admissions outlive a
+    /// restart, when everybody comes back at once.
+    #[must_use]
+    pub fn admission(&self) -> Arc<Secret<[u8; 32]>> {
+        Arc::clone(&self.admission)
     }
 
     pub(crate) fn refresh(&self) -> &hmac::Key {

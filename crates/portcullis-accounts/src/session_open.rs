@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S};
 use portcullis_model::{Denial, Roles, SessionId, Severity, UserId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::{Factors, NewSession, OpenSession, WhichSessions};
@@ -35,6 +36,8 @@ pub(crate) struct LoggedIn<'a> {
     token_type: &'static str,
     expires_in: i64,
     user: UserView,
+    /// For clients without cookies: the value of the header `X-Admission`.
+    admission: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     totp_setup_required: bool,
 }
@@ -114,14 +117,19 @@ pub(crate) fn answer(
     })?;
     record_act(request, "authn_token_created", Severity::Info, &holder.user, &holder.username);
     let username = Arc::clone(&holder.username);
+    let admission = request.gate.admission(&holder.user, holder.roles, request.now);
     let body = LoggedIn {
+        admission: &admission,
         access_token: token.expose(),
         token_type: if bound.is_some() { "DPoP" } else { "Bearer" },
         expires_in: ACCESS_TOKEN_LIFE_S,
         user: UserView::new(&holder.user, username, holder.roles, &accounts.roles),
         totp_setup_required: holder.totp_missing,
     };
-    Ok(ApiResponse::json(200, &body))
+    let mut answer = ApiResponse::json(200, &body);
+    let cookie = cookies::set(ADMISSION_COOKIE, &admission, ADMISSION_LIFE_S);
+    answer.headers.push(("Set-Cookie", cookie));
+    Ok(answer)
 }
 
 /// Ends the session whose cookie the request still carries: a browser has one log-in.

@@ -3,17 +3,23 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{TICKET_LIFE_S, TICKET_PREFIX, read_json};
+use portcullis_guard::{
+    ADMISSION_COOKIE, ADMISSION_LIFE_S, TICKET_LIFE_S, TICKET_PREFIX, read_json,
+};
 use portcullis_model::{Denial, Severity};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use serde::Serialize;
 
 use crate::accounts::Accounts;
+use crate::cookies;
 use crate::input::{Nothing, record_with};
 
 #[derive(Serialize)]
 struct Ticket<'a> {
     ticket: &'a str,
+    /// For clients without cookies: the value of the header `X-Admission`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admission: Option<&'a str>,
     expires_in: u64,
 }
 
@@ -26,8 +32,10 @@ pub(crate) async fn ticket(
     let Nothing {} = read_json(&request.body, &[])?;
     let user = verified.user.clone();
     // A user another issuer vouches for may be new here: they are made known when they connect.
+    let mut admission = None;
     if verified.own || request.gate.directory().user(&user).is_some() {
-        request.gate.identify(&verified, request.now)?;
+        let known = request.gate.identify(&verified, request.now)?;
+        admission = Some(request.gate.admission(&user, known.roles(), request.now));
     }
     request.gate.ticket_allowed(&user, request.now)?;
     let ticket = format!("{TICKET_PREFIX}{}", random_id::<32>()?);
@@ -35,5 +43,12 @@ pub(crate) async fn ticket(
     record_with(&request, "authn_token_created", Severity::Info, &user, |record| {
         record.reason = "ticket";
     });
-    Ok(ApiResponse::json(200, &Ticket { ticket: &ticket, expires_in: TICKET_LIFE_S }))
+    let admission = admission.as_deref();
+    let body = Ticket { ticket: &ticket, admission, expires_in: TICKET_LIFE_S };
+    let mut answer = ApiResponse::json(200, &body);
+    if let Some(admission) = admission {
+        let cookie = cookies::set(ADMISSION_COOKIE, admission, ADMISSION_LIFE_S);
+        answer.headers.push(("Set-Cookie", cookie));
+    }
+    Ok(answer)
 }

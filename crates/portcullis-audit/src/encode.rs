@@ -138,7 +138,8 @@ fn request(line: &mut Line, record: &Record) {
 
 /// ECS labels are texts, numbers included.
 fn labels(line: &mut Line, record: &Record) {
-    if record.connection.is_none() && record.origin.is_none() && record.suppressed == 0 {
+    let none = record.connection.is_none() && record.origin.is_none() && record.limit.is_none();
+    if none && record.suppressed == 0 {
         return;
     }
     line.open("labels");
@@ -148,6 +149,11 @@ fn labels(line: &mut Line, record: &Record) {
     }
     if let Some(origin) = &record.origin {
         line.text("origin", origin);
+    }
+    if let Some((key, retry_after_ms)) = record.limit {
+        line.text("limit_key", key.name());
+        line.key("retry_after_ms");
+        let _ = write!(line.0, "\"{retry_after_ms}\"");
     }
     if record.suppressed > 0 {
         line.key("suppressed");

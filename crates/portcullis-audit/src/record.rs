@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use portcullis_model::{ConnectionId, Reference, Severity, UserId};
+use portcullis_model::{ConnectionId, LimitKey, Reference, Severity, UserId};
 
 /// How the recorded act ended (`event.outcome`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,9 @@ pub struct Record {
     pub origin: Option<String>,
     /// The `User-Agent` of the request.
     pub user_agent: Option<String>,
+    /// What the limit that refused counts by, and for how many milliseconds it still does
+    /// (`labels.limit_key`, `labels.retry_after_ms`).
+    pub limit: Option<(LimitKey, u64)>,
     /// A sentence for the operator (`message`).
     pub detail: Option<String>,
     /// How many records of the same rule and source this one stands for, beside itself.
@@ -102,6 +105,7 @@ impl Record {
             status: None,
             origin: None,
             user_agent: None,
+            limit: None,
             detail: None,
             suppressed: 0,
         }

@@ -1,14 +1,12 @@
 //! Door 1: a connection or request comes in.
 //! Never: anything that outlives a refusal; the slot it holds gives itself back.
 
-use portcullis_model::{Denial, Now};
+use portcullis_model::{Denial, Limit, Now};
 
-use crate::capacity::ConnectionSlot;
-use crate::client_ip;
+use crate::capacity::{Class, ConnectionSlot};
 use crate::credential::{self, Authorization};
 use crate::gate::Gate;
 use crate::handshake::{Admitted, Door, Handshake};
-use crate::rate::RateKind;
 
 impl Gate {
     /// Lets a request in, or refuses it; cheapest guard first.
@@ -19,8 +17,9 @@ impl Gate {
     /// The [`Denial`] of the first guard that refuses.
     pub fn admit(&self, ask: &Handshake<'_>, now: Now) -> Result<Admitted, Denial> {
         let client = ask.client;
-        self.count_attempt(ask, now)?;
-        let slot = self.reserve_slot(ask.door)?;
+        let class = self.class_of(ask, now);
+        self.count_attempt(ask, class, now)?;
+        let slot = self.reserve_slot(ask, class)?;
         self.hosts.check(ask)?;
         let cookies = credential::cookies(ask);
         let origin = self.origins.check(ask, cookies)?;
@@ -49,29 +48,38 @@ impl Gate {
         Ok(Admitted { client, origin, bearer, bound, proof, cookies, slot: None })
     }
 
-    fn count_attempt(&self, ask: &Handshake<'_>, now: Now) -> Result<(), Denial> {
-        match ask.door {
-            Door::SocketIo | Door::Plain | Door::PollingIo => {
-                let rate = &self.options.connect_per_prefix;
-                client_ip::take(&self.rates, RateKind::ConnectPerPrefix, ask.client, rate, now)
-                    .map_err(|retry_after_ms| Denial::ConnectRate { retry_after_ms })
+    /// Whoever shows that a user logged in there lately is not kept out for its neighbours.
+    fn count_attempt(&self, ask: &Handshake<'_>, class: Class, now: Now) -> Result<(), Denial> {
+        if !ask.door.is_socket() {
+            return self.count_request(ask, now);
+        }
+        let options = &self.options;
+        match class {
+            Class::Stranger => {
+                self.check_penalty(ask.client, now)?;
+                let rate = &options.connect_per_prefix;
+                self.take_of_prefix(Limit::ConnectPerPrefix, rate, ask.client, now)?;
+                self.take_of_all(Limit::ConnectTotal, &options.connect_total, now)
             }
-            Door::Page | Door::Api => self.count_request(ask, now),
+            Class::Known | Class::Admin => {
+                let rate = &options.connect_known_per_prefix;
+                self.take_of_prefix(Limit::ConnectKnownPerPrefix, rate, ask.client, now)
+            }
         }
     }
 
     fn count_request(&self, ask: &Handshake<'_>, now: Now) -> Result<(), Denial> {
+        self.check_penalty(ask.client, now)?;
         let rate = &self.options.request_per_prefix;
-        client_ip::take(&self.rates, RateKind::RequestPerPrefix, ask.client, rate, now)
-            .map_err(|retry_after_ms| Denial::RequestRate { retry_after_ms })
+        self.take_of_prefix(Limit::RequestPerPrefix, rate, ask.client, now)
     }
 
-    fn reserve_slot(&self, door: Door) -> Result<Option<ConnectionSlot>, Denial> {
-        if door.is_socket() {
-            self.capacity.reserve().map(Some).ok_or(Denial::Busy)
-        } else {
-            Ok(None)
-        }
+    fn reserve_slot(
+        &self,
+        ask: &Handshake<'_>,
+        class: Class,
+    ) -> Result<Option<ConnectionSlot>, Denial> {
+        if ask.door.is_socket() { self.reserve(ask.client, class).map(Some) } else { Ok(None) }
     }
 
     fn check_offered(&self, door: Door) -> Result<(), Denial> {
@@ -90,8 +98,9 @@ mod tests {
     use portcullis_model::TokenFault;
 
     use super::*;
+    use crate::capacity::Places;
     use crate::directory::{Directory, DirectoryLimits};
-    use crate::gate::GateOptions;
+    use crate::gate_options::GateOptions;
     use crate::rate::Rate;
 
     const HOST: (&str, &[u8]) = ("Host", b"myapp.com");
@@ -122,7 +131,7 @@ mod tests {
         let one = Rate::per(1, 1000);
         let options = GateOptions {
             connect_per_prefix: one,
-            pre_auth_total: 1,
+            places: Places { pre_auth: 1, ..Places::default() },
             polling: false,
             ..GateOptions::default()
         };
@@ -150,8 +159,8 @@ mod tests {
         let listed = Handshake { query: "", door, ..listed };
         order.push(refusal(&gate, &Handshake { client: other(6), ..listed }).unwrap());
         let rules = [
-            Denial::ConnectRate { retry_after_ms: 0 },
-            Denial::Busy,
+            Denial::Limit { limit: Limit::ConnectPerPrefix, retry_after_ms: 1 },
+            Denial::Limit { limit: Limit::PreAuthTotal, retry_after_ms: 0 },
             Denial::Host,
             Denial::OriginForbidden,
             Denial::PollingOff,
@@ -217,7 +226,7 @@ mod tests {
             assert_eq!(refusal(&gate, &evil), Some(Denial::OriginForbidden.answer().rule));
         }
         let honest = gate.admit(&ask(Door::SocketIo, &[HOST, ORIGIN]), Now::default());
-        assert!(matches!(honest, Err(Denial::ConnectRate { .. })));
+        assert!(matches!(honest, Err(Denial::Limit { .. })));
     }
 
     #[test]

@@ -138,7 +138,8 @@ impl Gate {
         check(&user, &verified, self.issued_unix_ms(&verified), now).map_err(Denial::Token)?;
         self.check_withdrawn(&verified)?;
         let session = self.session_of(&verified, now)?;
-        let slot = user.connect(self.options.connections_per_user);
+        self.check_user_penalty(&user.id, now)?;
+        let slot = user.connect(self.options.connections_per_user, self.options.when_user_full);
         let slot = slot.ok_or(Denial::UserConnections)?;
         let proof = Proof {
             slot,
@@ -243,7 +244,7 @@ mod tests {
     use super::*;
     use crate::directory::{Directory, DirectoryLimits};
     use crate::directory_user::UserFacts;
-    use crate::gate::GateOptions;
+    use crate::gate_options::GateOptions;
     use crate::token_forge::*;
 
     fn ann() -> UserFacts {

@@ -3,7 +3,8 @@
 
 use portcullis_model::Denial;
 
-use crate::gate::{Gate, GateOptions};
+use crate::gate::Gate;
+use crate::gate_options::GateOptions;
 use crate::markup::{self, Links};
 use crate::spam;
 use crate::text::{self, Fault};

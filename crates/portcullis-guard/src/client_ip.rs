@@ -3,12 +3,13 @@
 
 use std::net::IpAddr;
 
-use portcullis_model::Now;
+use portcullis_model::{Limit, Now};
 
-use crate::rate::{Rate, RateKind, Rates};
+use crate::rate::Rate;
+use crate::rates::Rates;
 
 /// How much more a /48 may do than one of its /64s.
-const SITE_FACTOR: u32 = 8;
+pub(crate) const SITE_FACTOR: u32 = 8;
 
 /// The one spelling of an address: `::ffff:1.2.3.4` is `1.2.3.4` (RFC 4291 section 2.5.5.2).
 pub(crate) fn canonical(peer: IpAddr) -> IpAddr {
@@ -40,15 +41,15 @@ pub(crate) fn prefixes(client: IpAddr) -> (Prefix, Option<Prefix>) {
 /// site it shares with others.
 pub(crate) fn take(
     rates: &Rates,
-    kind: RateKind,
+    limit: Limit,
     client: IpAddr,
     rate: &Rate,
     now: Now,
 ) -> Result<(), u64> {
     let (narrow, wide) = prefixes(client);
-    rates.take(kind, rates.key(narrow), rate, now)?;
+    rates.take(limit, rates.key(narrow), rate, now)?;
     match wide {
-        Some(site) => rates.take(kind, rates.key(site), &rate.times(SITE_FACTOR), now),
+        Some(site) => rates.take(limit, rates.key(site), &rate.times(SITE_FACTOR), now),
         None => Ok(()),
     }
 }
@@ -63,9 +64,7 @@ mod tests {
         let now = Now::default();
         addresses
             .map(|text| text.parse::<IpAddr>().unwrap())
-            .filter(|address| {
-                take(&rates, RateKind::ConnectPerPrefix, *address, &rate, now).is_ok()
-            })
+            .filter(|address| take(&rates, Limit::ConnectPerPrefix, *address, &rate, now).is_ok())
             .count()
     }
 

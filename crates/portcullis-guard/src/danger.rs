@@ -7,6 +7,7 @@ use portcullis_model::{Denial, Now, UserId};
 
 use crate::directory_user::{User, UserFacts};
 use crate::gate::Gate;
+use crate::gate_options::WhenUserFull;
 use crate::principal::{Principal, Proof};
 use crate::token::Verified;
 
@@ -48,7 +49,7 @@ impl Gate {
         let facts = UserFacts::new(id.clone(), String::from("anonymous"));
         let user = Arc::new(User::new(facts));
         let sessions_epoch = user.sessions_epoch();
-        let slot = user.connect(1).ok_or(Denial::UserConnections)?;
+        let slot = user.connect(1, WhenUserFull::Refuse).ok_or(Denial::UserConnections)?;
         let authority = Arc::clone(self.directory.authority());
         let proof = Proof {
             slot,

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use portcullis_model::{Now, Roles, UserId};
+
+use crate::gate_options::WhenUserFull;
 
 /// What storage knows of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +62,8 @@ pub struct User {
     totp_missing: AtomicBool,
     epoch: AtomicU64,
     sessions_epoch: AtomicU64,
-    connections: AtomicU32,
+    /// In the order they came; each is told when it has to make room.
+    connections: Mutex<Vec<Arc<AtomicBool>>>,
 }
 
 impl User {
@@ -76,7 +79,7 @@ impl User {
             totp_missing: AtomicBool::new(facts.totp_missing),
             epoch: AtomicU64::new(0),
             sessions_epoch: AtomicU64::new(0),
-            connections: AtomicU32::new(0),
+            connections: Mutex::default(),
         }
     }
 
@@ -134,14 +137,28 @@ impl User {
     /// How many connections the user has.
     #[must_use]
     pub fn connections(&self) -> u32 {
-        self.connections.load(Ordering::Acquire)
+        u32::try_from(self.connections.lock().len()).unwrap_or(u32::MAX)
     }
 
-    /// Takes one of the user's connection slots; exactly `max` at a time succeed.
-    pub(crate) fn connect(self: &Arc<Self>, max: u32) -> Option<UserSlot> {
-        let one_more = |held: u32| (held < max).then_some(held + 1);
-        let taken = self.connections.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
-        taken.ok().map(|_| UserSlot { user: Arc::clone(self) })
+    /// Takes one of the user's connection slots; at most `max` are held at a time.
+    ///
+    /// Where the oldest makes room it is over at once; its connection finds out when it is looked
+    /// at.
+    pub(crate) fn connect(self: &Arc<Self>, max: u32, when_full: WhenUserFull) -> Option<UserSlot> {
+        let mut held = self.connections.lock();
+        let full = held.len() >= usize::try_from(max).unwrap_or(usize::MAX);
+        let evicts = match (full, when_full) {
+            (false, _) => false,
+            (true, WhenUserFull::Refuse) => return None,
+            (true, WhenUserFull::EvictOldest) if held.is_empty() => return None,
+            (true, WhenUserFull::EvictOldest) => {
+                held.remove(0).store(true, Ordering::Release);
+                true
+            }
+        };
+        let evicted = Arc::new(AtomicBool::new(false));
+        held.push(Arc::clone(&evicted));
+        Some(UserSlot { user: Arc::clone(self), evicted, evicts })
     }
 
     /// Locks out whoever still holds this user: there is no such user any more.
@@ -185,19 +202,30 @@ impl std::fmt::Debug for User {
 /// One of a user's connection slots; dropping it gives it back.
 pub(crate) struct UserSlot {
     user: Arc<User>,
+    /// Whether a newer connection has taken its place.
+    evicted: Arc<AtomicBool>,
+    evicts: bool,
 }
 
 impl UserSlot {
     pub(crate) fn user(&self) -> &Arc<User> {
         &self.user
     }
+
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.evicted.load(Ordering::Acquire)
+    }
+
+    /// Whether another one had to go for it.
+    pub(crate) fn evicts(&self) -> bool {
+        self.evicts
+    }
 }
 
 impl Drop for UserSlot {
     fn drop(&mut self) {
-        let one_less = |held: u32| Some(held.saturating_sub(1));
-        let order = Ordering::AcqRel;
-        self.user.connections.fetch_update(order, Ordering::Acquire, one_less).ok();
+        let mut held = self.user.connections.lock();
+        held.retain(|other| !Arc::ptr_eq(other, &self.evicted));
     }
 }
 
@@ -221,7 +249,7 @@ mod tests {
             let connect = || {
                 scope.spawn(|| {
                     barrier.wait();
-                    user.connect(5)
+                    user.connect(5, WhenUserFull::Refuse)
                 })
             };
             let threads: Vec<_> = (0..50).map(|_| connect()).collect();
@@ -230,7 +258,23 @@ mod tests {
         assert_eq!((slots.len(), user.connections()), (5, 5));
         drop(slots);
         assert_eq!(user.connections(), 0);
-        assert!(user.connect(0).is_none());
+        assert!(user.connect(0, WhenUserFull::Refuse).is_none());
+        assert!(user.connect(0, WhenUserFull::EvictOldest).is_none());
+    }
+
+    #[test]
+    fn t_084_the_oldest_makes_room_where_that_is_wanted() {
+        let user = Arc::new(User::new(facts()));
+        let connect = || user.connect(2, WhenUserFull::EvictOldest).unwrap();
+        let slots = [connect(), connect(), connect()];
+        assert_eq!(slots.each_ref().map(UserSlot::is_evicted), [true, false, false]);
+        assert_eq!(slots.each_ref().map(UserSlot::evicts), [false, false, true]);
+        let [first, second, third] = slots;
+        assert_eq!(user.connections(), 2);
+        drop(first);
+        assert_eq!(user.connections(), 2, "its place was another's already");
+        drop((second, third));
+        assert_eq!(user.connections(), 0);
     }
 
     /// The first moment at which something is over; 0 for what never began or never ends.

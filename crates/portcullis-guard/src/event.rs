@@ -260,7 +260,7 @@ mod tests {
 
     use super::*;
     use crate::directory::{Directory, DirectoryLimits};
-    use crate::gate::GateOptions;
+    use crate::gate_options::GateOptions;
 
     macro_rules! event {
         ($type:ident, $name:expr, $size:expr, $rate:expr) => {

@@ -5,126 +5,20 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
+use crate::admission::{Admissions, fresh_key};
 use crate::capacity::{Capacity, CapacityCounts};
-use crate::danger::Danger;
 use crate::directory::Directory;
 use crate::event::{Access, DeclaredFacts, Replay};
+use crate::gate_options::{GateOptions, check_numbers, check_rates};
 use crate::host::Hosts;
+use crate::limits::Observed;
 use crate::origin::Origins;
-use crate::principal::Patience;
 use crate::proof::Proofs;
-use crate::proxy::{Proxies, ProxyRules};
-use crate::rate::{Rate, Rates};
-use crate::rules::{ReplayRules, RoleRules};
+use crate::proxy::Proxies;
+use crate::rates::Rates;
 use crate::ticket::Tickets;
 use crate::token::Tokens;
 use crate::token_key::Issuer;
-
-/// What a socket without an `Origin` needs to get in.
-///
-/// Browsers always send one (RFC 6455 section 4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WithoutOrigin {
-    /// It is refused.
-    #[default]
-    Refuse,
-    /// A bearer token in the request and no cookie: a native client.
-    Token,
-}
-
-/// Everything the gate decides by. The defaults are the documented ones.
-#[derive(Debug, Clone)]
-pub struct GateOptions {
-    /// Names this server answers to, as `Host` spells them, port included.
-    pub hosts: Vec<String>,
-    /// Pages that may connect: `scheme://host[:port]`, exact bytes.
-    pub origins: Vec<String>,
-    /// Whose word on the client's address is believed.
-    pub proxies: ProxyRules,
-    /// What a socket without an origin needs.
-    pub without_origin: WithoutOrigin,
-    /// Whether long-polling is offered.
-    pub polling: bool,
-    /// Connection attempts of one address prefix, refused ones too.
-    pub connect_per_prefix: Rate,
-    /// Page and API requests of one address prefix, refused ones too.
-    pub request_per_prefix: Rate,
-    /// Log-ins and registrations of one address prefix.
-    pub login_per_prefix: Rate,
-    /// Log-ins to one user name, from devices that are not known as its own.
-    pub login_per_user: Rate,
-    /// Failed ones of the same over a longer time, so that patience does not guess a password.
-    pub login_failed_per_user: Rate,
-    /// Tickets of one user.
-    pub ticket_per_user: Rate,
-    /// All events of one user, whatever the connection.
-    pub message_per_user: Rate,
-    /// All events of one connection.
-    pub message_per_connection: Rate,
-    /// One event of one user, in place of what the event declares.
-    pub event_per_user: Vec<(String, Rate)>,
-    /// Connections in all.
-    pub connections_total: u32,
-    /// Connections that have not proved who they are; part of the total.
-    pub pre_auth_total: u32,
-    /// Connections of one user.
-    pub connections_per_user: u32,
-    /// Rooms one connection may be in.
-    pub rooms_per_connection: u32,
-    /// Largest message, in bytes.
-    pub message_max_bytes: u32,
-    /// Keys in each rate table; 48 bytes each over the three tables.
-    pub rate_keys_max: usize,
-    /// Whose tokens are believed.
-    pub issuers: Vec<Issuer>,
-    /// Whether own tokens have to be bound to a key, so that sockets open with tickets only.
-    pub proof_required: bool,
-    /// How long one log-in carries a connection.
-    pub patience: Patience,
-    /// Roles of the operator, and who may send what beside what events declare.
-    pub roles: RoleRules,
-    /// What a second copy of a message is told by, beside what events declare.
-    pub replay: ReplayRules,
-    /// Whether safe formatting includes `https:` links.
-    pub links_allowed: bool,
-    /// What weakens the doors; nothing by default.
-    pub danger: Danger,
-}
-
-impl Default for GateOptions {
-    fn default() -> Self {
-        let minute_ms = 60_000;
-        Self {
-            hosts: Vec::new(),
-            origins: Vec::new(),
-            proxies: ProxyRules::default(),
-            without_origin: WithoutOrigin::Refuse,
-            polling: true,
-            connect_per_prefix: Rate::per(10, minute_ms),
-            request_per_prefix: Rate::per(600, minute_ms),
-            login_per_prefix: Rate::per(20, minute_ms),
-            login_per_user: Rate::per(10, minute_ms),
-            login_failed_per_user: Rate::per(100, 24 * 60 * minute_ms),
-            ticket_per_user: Rate::per(60, minute_ms),
-            message_per_user: Rate::per(100, minute_ms),
-            message_per_connection: Rate::per(100, minute_ms),
-            event_per_user: Vec::new(),
-            connections_total: 10_000,
-            pre_auth_total: 2_000,
-            connections_per_user: 5,
-            rooms_per_connection: 128,
-            message_max_bytes: 10 * 1024,
-            rate_keys_max: 262_144,
-            issuers: Vec::new(),
-            proof_required: false,
-            patience: Patience::default(),
-            roles: RoleRules::default(),
-            replay: ReplayRules::default(),
-            links_allowed: false,
-            danger: Danger::default(),
-        }
-    }
-}
 
 /// Why no gate can be built from the options, and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -152,6 +46,11 @@ pub enum GateError {
          bit set behind its length"
     )]
     Proxy(String),
+    /// Not the name of a limit.
+    #[error(
+        "{0:?} is no limit that could be observed; write it as it stands in [rate] or [capacity]"
+    )]
+    Observe(String),
     /// No origin, and nothing else may connect either.
     #[error("no origin is listed: no page could connect; list the pages' origins")]
     NoOrigin,
@@ -235,6 +134,8 @@ pub struct Gate {
     pub(crate) tickets: Tickets,
     pub(crate) proofs: Proofs,
     pub(crate) capacity: Arc<Capacity>,
+    pub(crate) observed: Observed,
+    pub(crate) admissions: Admissions,
     /// The declared events, each with its namespace.
     pub(crate) declared: Vec<DeclaredFacts>,
 }
@@ -255,7 +156,12 @@ impl Gate {
         let mut secret = [0; 32];
         SystemRandom::new().fill(&mut secret).map_err(|_| GateError::Randomness)?;
         let (tickets, proofs) = (Tickets::default(), Proofs::new(&secret));
-        let capacity = Capacity::new(options.connections_total, options.pre_auth_total);
+        let capacity = Capacity::new(options.places);
+        let observed = Observed::parse(&options.observe)?;
+        let admissions = match options.admission_key.take() {
+            Some(key) => Admissions::new(&key),
+            None => Admissions::new(&fresh_key().ok_or(GateError::Randomness)?),
+        };
         let rates = Rates::new(options.rate_keys_max);
         let declared = Vec::new();
         Ok(Self {
@@ -269,6 +175,8 @@ impl Gate {
             tickets,
             proofs,
             capacity,
+            observed,
+            admissions,
             declared,
         })
     }
@@ -342,60 +250,16 @@ impl std::fmt::Debug for Gate {
     }
 }
 
-fn check_rates(options: &GateOptions) -> Result<(), GateError> {
-    let named = [
-        ("connect_per_prefix", options.connect_per_prefix),
-        ("request_per_prefix", options.request_per_prefix),
-        ("login_per_prefix", options.login_per_prefix),
-        ("login_per_user", options.login_per_user),
-        ("login_failed_per_user", options.login_failed_per_user),
-        ("ticket_per_user", options.ticket_per_user),
-        ("message_per_user", options.message_per_user),
-        ("message_per_connection", options.message_per_connection),
-    ];
-    let events = options.event_per_user.iter().map(|(name, rate)| (name.as_str(), *rate));
-    match named.into_iter().chain(events).find(|(_, rate)| !rate.is_sound()) {
-        Some((name, _)) => Err(GateError::Rate(String::from(name))),
-        None => Ok(()),
-    }
-}
-
-fn check_numbers(options: &GateOptions) -> Result<(), GateError> {
-    let total = u64::from(options.connections_total);
-    let keys = options.rate_keys_max as u64;
-    let within = [
-        ("connections_total", total, 1, 10_000_000, "1 to 10,000,000"),
-        ("pre_auth_total", u64::from(options.pre_auth_total), 1, total, "1 to connections_total"),
-        (
-            "connections_per_user",
-            u64::from(options.connections_per_user),
-            1,
-            total,
-            "1 to connections_total",
-        ),
-        ("rooms_per_connection", u64::from(options.rooms_per_connection), 1, 128, "1 to 128"),
-        (
-            "message_max_bytes",
-            u64::from(options.message_max_bytes),
-            256,
-            1_048_576,
-            "256 to 1,048,576",
-        ),
-        ("rate_keys_max", keys, 1024, 16_777_216, "1,024 to 16,777,216"),
-    ];
-    match within.into_iter().find(|(_, seen, min, max, _)| seen < min || seen > max) {
-        Some((option, seen, _, _, need)) => Err(GateError::Range { option, seen, need }),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use portcullis_model::Roles;
 
     use super::*;
+    use crate::capacity::Places;
     use crate::directory::DirectoryLimits;
     use crate::event::Rule;
+    use crate::rate::Rate;
+    use crate::rules::{ReplayRules, RoleRules};
     use crate::token_forge::issuers;
 
     fn options() -> GateOptions {
@@ -414,7 +278,8 @@ mod tests {
     #[test]
     fn options_out_of_range_stop_the_start() {
         let nothing = Rate::per(0, 1000);
-        let cases: [(&str, GateOptions); 14] = [
+        let places = Places::default();
+        let cases: [(&str, GateOptions); 16] = [
             ("rate", GateOptions { connect_per_prefix: nothing, ..options() }),
             ("rate", GateOptions { request_per_prefix: nothing, ..options() }),
             ("rate", GateOptions { login_per_prefix: nothing, ..options() }),
@@ -422,8 +287,19 @@ mod tests {
             ("rate", GateOptions { message_per_user: Rate::per(1, 0), ..options() }),
             ("rate", GateOptions { message_per_connection: Rate::per(1, u64::MAX), ..options() }),
             ("rate", GateOptions { event_per_user: vec![("a".into(), nothing)], ..options() }),
-            ("connections_total", GateOptions { connections_total: 0, ..options() }),
-            ("pre_auth_total", GateOptions { pre_auth_total: 10_001, ..options() }),
+            (
+                "connections_total",
+                GateOptions { places: Places { total: 0, ..places }, ..options() },
+            ),
+            (
+                "pre_auth_total",
+                GateOptions { places: Places { pre_auth: 10_001, ..places }, ..options() },
+            ),
+            (
+                "admin_reserve",
+                GateOptions { places: Places { admin_reserve: 10_000, ..places }, ..options() },
+            ),
+            ("\"connect\"", GateOptions { observe: vec!["connect".into()], ..options() }),
             ("connections_per_user", GateOptions { connections_per_user: 0, ..options() }),
             ("rooms_per_connection", GateOptions { rooms_per_connection: 129, ..options() }),
             ("message_max_bytes", GateOptions { message_max_bytes: 1_048_577, ..options() }),

@@ -2,6 +2,7 @@
 //! Never: await, sockets, storage.
 
 mod gate; // the three doors' owner, built once
+mod gate_options; // everything the gate decides by
 mod admit; // door 1: a connection or request comes in
 mod authenticate; // door 2: a credential becomes a principal
 mod permit; // door 3: a message becomes a permit
@@ -13,8 +14,12 @@ mod host; // whose name the request uses
 mod origin; // which page is asking
 mod proxy; // whom a request comes from behind proxies
 mod client_ip; // which address, and its prefix
-mod rate; // GCRA in fixed-size tables
+mod rate; // GCRA: so many in so long
+mod rate_table; // buckets by key, in a table of fixed size
+mod rates; // which bucket a limit takes from
+mod limits; // the operator's limits: taken, observed, explained, lifted
 mod capacity; // connection slots that release themselves
+mod admission; // who has been here before
 mod credential; // where a credential may stand
 mod token; // the acceptance profile of tokens
 mod token_claims; // claims with exact types
@@ -55,12 +60,13 @@ mod markup_tags; // which `<` is a tag at all
 mod spam; // first-version spam rules
 mod spam_links; // how many links and hosts
 
+pub use admission::{ADMISSION_COOKIE, ADMISSION_LIFE_S};
 pub use answer::Answer;
 pub use ask::{Ask, Body};
 pub use attachment::Attachment;
 pub use authority::{Authority, UNCONFIRMED_MAX_MS, Withdrawn};
 pub use binding::{Binding, Further};
-pub use capacity::{CapacityCounts, ConnectionSlot};
+pub use capacity::{CapacityCounts, Class, ConnectionSlot, HeldByPrefix, HttpSeat, Places};
 pub use cleaner::{CleanText, Cleaner};
 pub use client_key::thumbprint;
 pub use credential::{Credential, Return, read_return};
@@ -70,16 +76,18 @@ pub use directory_room::{Relation, Room, RoomFacts, Visibility};
 pub use directory_session::{Session, SessionFacts};
 pub use directory_user::{User, UserFacts};
 pub use event::{Access, Declared, Event, Replay, Rule, Unnamed};
-pub use gate::{Action, Gate, GateError, GateOptions, WithoutOrigin};
+pub use gate::{Action, Gate, GateError};
+pub use gate_options::{GateOptions, WhenUserFull, WithoutOrigin};
 pub use handshake::{Admitted, Cookies, Door, Handshake};
 pub use jwks::{JwksError, read_jwks};
 pub use lease::Lease;
+pub use limits::{Lanes, LimitState};
 pub use login::LoginFrom;
 pub use permit::Permit;
 pub use principal::{Caller, Patience, Principal};
 pub use proof::ProofAsk;
 pub use proxy::{ForwardedHeader, ProxyRules};
-pub use rate::{Rate, RateError};
+pub use rate::{Penalty, Rate, RateError};
 pub use raw::RawPermit;
 pub use replay::{Envelope, LooseEnvelope};
 pub use rules::{ReplayRules, RoleRules};

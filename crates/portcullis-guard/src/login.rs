@@ -3,11 +3,9 @@
 
 use std::net::IpAddr;
 
-use portcullis_model::{Denial, Now};
+use portcullis_model::{Denial, Limit, Now};
 
-use crate::client_ip;
 use crate::gate::Gate;
-use crate::rate::RateKind;
 
 /// Where a log-in comes from, as far as the account is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +23,7 @@ impl Gate {
     /// it names. What strangers use up of a name does not touch the devices of its owner.
     ///
     /// # Errors
-    /// [`Denial::LoginRate`], the same for every limit and whether the name exists or not.
+    /// [`Denial::Limit`], the same for every limit and whether the name exists or not.
     pub fn login_allowed(
         &self,
         client: IpAddr,
@@ -33,29 +31,25 @@ impl Gate {
         from: LoginFrom<'_>,
         now: Now,
     ) -> Result<(), Denial> {
-        let denied = |retry_after_ms| Denial::LoginRate { retry_after_ms };
         let options = &self.options;
-        client_ip::take(
-            &self.rates,
-            RateKind::LoginPerPrefix,
-            client,
-            &options.login_per_prefix,
-            now,
-        )
-        .map_err(denied)?;
+        let rate = &options.login_per_prefix;
+        self.take_of_prefix(Limit::LoginPerPrefix, rate, client, now)?;
         let name = username.to_lowercase();
+        let rate = &options.login_per_user;
         match from {
             LoginFrom::KnownDevice(device) => {
                 let key = self.rates.key((name, device));
-                let rate = &options.login_per_user;
-                self.rates.take(RateKind::LoginPerDevice, key, rate, now).map_err(denied)
+                let taken = self.rates.take_own(Limit::LoginPerUser, key, rate, now);
+                self.judged(Limit::LoginPerUser, taken)
             }
             LoginFrom::Anywhere => {
                 let key = self.rates.key(name);
                 let failed = &options.login_failed_per_user;
-                self.rates.look(RateKind::LoginFailedPerUser, key, failed, now).map_err(denied)?;
-                let rate = &options.login_per_user;
-                self.rates.take(RateKind::LoginPerUser, key, rate, now).map_err(denied)
+                let open = self.rates.look(Limit::LoginFailedPerUser, key, failed, now);
+                self.judged(Limit::LoginFailedPerUser, open)?;
+                self.take_of_user(Limit::LoginPerUser, rate, key, now)?;
+                // Asked last: what one name or address is refused takes nothing from all.
+                self.take_of_all(Limit::LoginTotal, &options.login_total, now)
             }
         }
     }
@@ -66,20 +60,17 @@ impl Gate {
     pub fn login_failed(&self, username: &str, now: Now) -> bool {
         let key = self.rates.key(username.to_lowercase());
         let rate = &self.options.login_failed_per_user;
-        let taken = self.rates.take(RateKind::LoginFailedPerUser, key, rate, now).is_ok();
-        taken && self.rates.look(RateKind::LoginFailedPerUser, key, rate, now).is_err()
+        let taken = self.rates.take(Limit::LoginFailedPerUser, key, rate, now).is_ok();
+        taken && self.rates.look(Limit::LoginFailedPerUser, key, rate, now).is_err()
     }
 
     /// Counts a ticket of a user.
     ///
     /// # Errors
-    /// [`Denial::LoginRate`].
+    /// [`Denial::Limit`].
     pub fn ticket_allowed(&self, user: &portcullis_model::UserId, now: Now) -> Result<(), Denial> {
         let key = self.rates.key(user);
-        let rate = &self.options.ticket_per_user;
-        self.rates
-            .take(RateKind::TicketPerUser, key, rate, now)
-            .map_err(|retry_after_ms| Denial::LoginRate { retry_after_ms })
+        self.take_of_user(Limit::TicketPerUser, &self.options.ticket_per_user, key, now)
     }
 }
 
@@ -89,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::directory::{Directory, DirectoryLimits};
-    use crate::gate::GateOptions;
+    use crate::gate_options::GateOptions;
     use crate::rate::Rate;
 
     fn gate(failed: Rate) -> Gate {
@@ -155,9 +146,9 @@ mod tests {
         let many_addresses = (100..200).filter(|n| login(*n, spelled[*n as usize % 3], 0)).count();
         assert_eq!(many_addresses, 10, "one user, many addresses");
         assert!(!login(300, "ann", 5_000) && login(300, "ann", 6_000), "the bucket drains");
-        assert!(login(300, "bob", 0));
+        assert!(login(300, "bob", 6_000));
         // An address over its limit uses up nothing of the accounts it names.
-        assert!((0..50).all(|_| !login(1, "cat", 0)));
-        assert_eq!((400..450).filter(|n| login(*n, "cat", 0)).count(), 10);
+        assert!((0..50).all(|_| !login(1, "cat", 7_000)));
+        assert_eq!((400..450).filter(|n| login(*n, "cat", 7_000)).count(), 10);
     }
 }

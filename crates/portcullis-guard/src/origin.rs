@@ -6,7 +6,8 @@ use std::sync::Arc;
 use portcullis_model::Denial;
 
 use crate::danger::Danger;
-use crate::gate::{GateError, WithoutOrigin};
+use crate::gate::GateError;
+use crate::gate_options::WithoutOrigin;
 use crate::handshake::{Cookies, Door, Handshake, Line};
 use crate::host::is_host;
 

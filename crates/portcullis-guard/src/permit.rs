@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portcullis_model::{Denial, Mid, Now};
+use portcullis_model::{Denial, Limit, Mid, Now};
 
 use crate::ask::{Ask, Body};
 use crate::attachment::{self, Attachment};
@@ -14,7 +14,7 @@ use crate::event::{Declared, Event, Replay};
 use crate::gate::Gate;
 use crate::lease::Lease;
 use crate::principal::Caller;
-use crate::rate::{Rate, RateKind};
+use crate::rate::Rate;
 use crate::replay::{self, Envelope, Signed};
 use crate::schema;
 
@@ -210,23 +210,9 @@ impl Gate {
         let user = &caller.principal.user().id;
         let event = rate.map_or(Ok(()), |rate| {
             let key = self.rates.key((user, name));
-            self.rates.take(RateKind::EventPerUser, key, &rate, now).map_err(|retry_after_ms| {
-                Denial::MessageRate { retry_after_ms, rule: "event_per_user" }
-            })
+            self.take_of_user(Limit::EventPerUser, &rate, key, now)
         });
         all.and(event)
-    }
-
-    pub(crate) fn take_all_events(&self, caller: &Caller, now: Now) -> Result<(), Denial> {
-        let denied = |rule| move |retry_after_ms| Denial::MessageRate { retry_after_ms, rule };
-        let per_connection = &self.options.message_per_connection;
-        let connection = caller.messages.take(per_connection, now);
-        let key = self.rates.key(&caller.principal.user().id);
-        let per_user = &self.options.message_per_user;
-        let user = self.rates.take(RateKind::MessagePerUser, key, per_user, now);
-        connection
-            .map_err(denied("message_per_connection"))
-            .and(user.map_err(denied("message_per_user")))
     }
 }
 
@@ -242,7 +228,7 @@ mod tests {
     use crate::directory_user::UserFacts;
     use crate::event::{Access, Rule};
     use crate::field;
-    use crate::gate::GateOptions;
+    use crate::gate_options::GateOptions;
     use crate::principal::Patience;
     use crate::rate::Rate;
     use crate::replay::LooseEnvelope;
@@ -398,7 +384,7 @@ mod tests {
         let huge = format!("[{}", "x".repeat(500));
         let cases = [
             (&outdated, 60, huge.as_str(), "payload", "payload"),
-            (&outdated, 60, "[x", "message_rate", "message_per_connection"),
+            (&outdated, 60, "[x", "message_per_connection", "message_per_connection"),
             (&outdated, 1_000, "[x", "json", "grammar"),
             (&outdated, 1_000, r#"["other"]"#, "schema", "arguments"),
             (&outdated, 1_000, r#"["test:send",{"roomId":"in"},{"seq":"5"}]"#, "schema", "missing"),
@@ -533,9 +519,9 @@ mod tests {
 
     fn rule(denial: Option<Denial>) -> &'static str {
         match denial {
-            Some(Denial::MessageRate { rule, retry_after_ms }) => {
+            Some(Denial::Limit { limit, retry_after_ms }) => {
                 assert!(retry_after_ms > 0);
-                rule
+                limit.name()
             }
             Some(other) => panic!("{other:?}"),
             None => "none",

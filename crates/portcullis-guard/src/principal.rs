@@ -10,6 +10,7 @@ use crate::authority::{Authority, Withdrawn};
 use crate::directory_session::Session;
 use crate::directory_user::{User, UserSlot};
 use crate::lease::Lease;
+use crate::limits::{Amounts, Lanes};
 use crate::rate::{Gcra, Rate};
 use crate::token::{Tokens, Verified};
 
@@ -127,6 +128,12 @@ impl Principal {
         self.proof.slot.user()
     }
 
+    /// Whether another connection of the user had to make room for this one.
+    #[must_use]
+    pub fn evicts(&self) -> bool {
+        self.proof.slot.evicts()
+    }
+
     /// When the credential ends, in seconds since 1970.
     #[must_use]
     pub fn expires_unix_s(&self) -> i64 {
@@ -189,6 +196,9 @@ impl Principal {
         if user.sessions_epoch() != self.proof.sessions_epoch {
             return ended("revoked");
         }
+        if self.proof.slot.is_evicted() {
+            return ended("evicted");
+        }
         match &self.proof.session {
             Some(session) if session.is_ended() => return ended("revoked"),
             Some(session) if !session.is_live(now) => return ended("absolute"),
@@ -244,8 +254,8 @@ impl std::fmt::Debug for Principal {
 pub struct Caller {
     /// Who is acting.
     pub principal: Principal,
-    /// All messages of this connection.
-    pub(crate) messages: Gcra,
+    /// How much has come over this connection.
+    pub(crate) amounts: Amounts,
     /// The number of the last message that had one.
     pub(crate) sequence: Cell<u64>,
     /// Messages refused since then before their number was read.
@@ -262,13 +272,19 @@ impl Caller {
     pub fn new(principal: Principal, nonce: &str) -> Self {
         Self {
             principal,
-            messages: Gcra::default(),
+            amounts: Amounts::default(),
             sequence: Cell::new(0),
             unread: Cell::new(0),
             nonce: Box::from(nonce),
             replays: Cell::new(0),
             strikes: Gcra::default(),
         }
+    }
+
+    /// The same, counted by the address it comes from as well.
+    #[must_use]
+    pub fn coming_from(self, lanes: Lanes) -> Self {
+        Self { amounts: Amounts::of(lanes), ..self }
     }
 
     /// What signatures on this connection cover.

@@ -1,11 +1,9 @@
-//! Rates as GCRA: one number a key, in tables of fixed size, and one number a connection.
-//! Never: a table that grows, or a full table that lets pass.
+//! Rates as GCRA: so many in so long, remembered in one number.
+//! Never: a window, around whose turn twice as many pass.
 
 use std::cell::Cell;
-use std::hash::{BuildHasher, Hash, RandomState};
 use std::str::FromStr;
 
-use parking_lot::Mutex;
 use portcullis_model::Now;
 
 /// So many in so long: `count` at once, then one every `period / count`.
@@ -16,6 +14,11 @@ pub struct Rate {
     /// How long it takes until all of them may come again.
     pub period_ms: u64,
 }
+
+pub(crate) const NS_A_MS: u64 = 1_000_000;
+
+/// What is spent at once is a debt of ten minutes at most.
+const DEBT_MAX_NS: u64 = 10 * 60 * 1_000 * NS_A_MS;
 
 /// Longest period a rate may have: a day.
 pub(crate) const PERIOD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
@@ -38,23 +41,33 @@ impl Rate {
         self.count >= 1 && self.period_ms >= 1 && self.period_ms <= PERIOD_MAX_MS
     }
 
-    fn period_us(self) -> u64 {
-        self.period_ms.min(PERIOD_MAX_MS).saturating_mul(1000)
+    pub(crate) fn period_ns(self) -> u64 {
+        self.period_ms.min(PERIOD_MAX_MS).saturating_mul(NS_A_MS)
     }
 
-    /// The time one takes, at least a microsecond: a million a second is the fastest rate.
-    fn interval_us(self) -> u64 {
-        self.period_us().checked_div(u64::from(self.count)).unwrap_or(u64::MAX).max(1)
+    /// The time one takes, at least a nanosecond: 10^9 a second is the fastest rate.
+    pub(crate) fn interval_ns(self) -> u64 {
+        self.period_ns().checked_div(u64::from(self.count)).unwrap_or(u64::MAX).max(1)
     }
 
-    /// One step of GCRA: the theoretical arrival time after this one, or how long to wait.
-    fn step(self, arrival_us: u64, now_us: u64) -> Result<u64, u64> {
+    /// One step of GCRA: the theoretical arrival time after this one, or how many milliseconds to
+    /// wait.
+    pub(crate) fn step(self, arrival_ns: u64, now_ns: u64) -> Result<u64, u64> {
         if self.count == 0 {
             return Err(PERIOD_MAX_MS);
         }
-        let next = arrival_us.max(now_us).saturating_add(self.interval_us());
-        let allowed = now_us.saturating_add(self.period_us());
-        if next > allowed { Err((next - allowed).div_ceil(1000)) } else { Ok(next) }
+        let next = arrival_ns.max(now_ns).saturating_add(self.interval_ns());
+        let allowed = now_ns.saturating_add(self.period_ns());
+        if next > allowed { Err((next - allowed).div_ceil(NS_A_MS)) } else { Ok(next) }
+    }
+
+    /// So many that have come already: the arrival time after them, and how many milliseconds must
+    /// pass before the rate is kept again.
+    pub(crate) fn spend(self, arrival_ns: u64, now_ns: u64, many: u32) -> (u64, u64) {
+        let spent_ns = self.interval_ns().saturating_mul(u64::from(many)).min(DEBT_MAX_NS);
+        let next = arrival_ns.max(now_ns).saturating_add(spent_ns);
+        let allowed = now_ns.saturating_add(self.period_ns());
+        (next, next.saturating_sub(allowed).div_ceil(NS_A_MS))
     }
 }
 
@@ -89,222 +102,57 @@ impl FromStr for Rate {
     }
 }
 
+/// How long somebody is kept out who breaks the rules again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Penalty {
+    /// The first time.
+    pub length_ms: u64,
+    /// At most, however long it goes on.
+    pub longest_ms: u64,
+}
+
+impl Default for Penalty {
+    fn default() -> Self {
+        Self { length_ms: 60_000, longest_ms: 3_600_000 }
+    }
+}
+
 /// A rate's memory inside one connection: eight bytes, no lock.
 #[derive(Debug, Default)]
 pub(crate) struct Gcra {
-    arrival_us: Cell<u64>,
+    arrival_ns: Cell<u64>,
 }
 
 impl Gcra {
     /// Takes one; or says in how many milliseconds the next one passes.
     pub(crate) fn take(&self, rate: &Rate, now: Now) -> Result<(), u64> {
-        let next = rate.step(self.arrival_us.get(), microseconds(now))?;
-        self.arrival_us.set(next);
+        let next = rate.step(self.arrival_ns.get(), nanoseconds(now))?;
+        self.arrival_ns.set(next);
         Ok(())
+    }
+
+    /// Takes so many that have come; says for how many milliseconds no more may.
+    pub(crate) fn spend(&self, rate: &Rate, now: Now, many: u32) -> Result<(), u64> {
+        let (next, wait_ms) = rate.spend(self.arrival_ns.get(), nanoseconds(now), many);
+        self.arrival_ns.set(next);
+        if wait_ms == 0 { Ok(()) } else { Err(wait_ms) }
     }
 
     /// Takes one that cannot be refused; says whether the rate is used up by it.
     pub(crate) fn count(&self, rate: &Rate, now: Now) -> bool {
-        let now_us = microseconds(now);
-        match rate.step(self.arrival_us.get(), now_us) {
+        let now_ns = nanoseconds(now);
+        match rate.step(self.arrival_ns.get(), now_ns) {
             Ok(next) => {
-                self.arrival_us.set(next);
-                rate.step(next, now_us).is_err()
+                self.arrival_ns.set(next);
+                rate.step(next, now_ns).is_err()
             }
             Err(_) => true,
         }
     }
 }
 
-/// What a bucket in a table is for; each kind counts apart from the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RateKind {
-    /// Connection attempts of an address prefix.
-    ConnectPerPrefix,
-    /// Page and API requests of an address prefix.
-    RequestPerPrefix,
-    /// Log-ins and registrations of an address prefix.
-    LoginPerPrefix,
-    /// Log-ins to one user name.
-    LoginPerUser,
-    /// Failed log-ins to one user name, over a day.
-    LoginFailedPerUser,
-    /// Log-ins from one known device of a user.
-    LoginPerDevice,
-    /// Tickets of a user.
-    TicketPerUser,
-    /// All events of a user, unknown and malformed ones too.
-    MessagePerUser,
-    /// One event of a user.
-    EventPerUser,
-}
-
-/// What a refused attempt costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refused {
-    /// Nothing: who waits as told gets through.
-    Free,
-    /// A quarter of an accepted one, until the wait is a period longer than it would be. A client
-    /// that backs off gets through; hammering keeps only the hammerer out.
-    Charged,
-}
-
-/// All tables. Three of them, so that flooding with addresses or user names fills no other.
-///
-/// Memory: 3 x `rate_keys_max` x 16 bytes, taken at start; 12 MiB for 262,144 keys.
-pub(crate) struct Rates {
-    hasher: RandomState,
-    prefixes: Table,
-    names: Table,
-    users: Table,
-}
-
-impl Rates {
-    pub(crate) fn new(keys_max: usize) -> Self {
-        let table = || Table::new(keys_max);
-        Self { hasher: RandomState::new(), prefixes: table(), names: table(), users: table() }
-    }
-
-    /// A key for [`Rates::take`]: a hash under a secret of this process, so that nobody can choose
-    /// keys that fall together.
-    pub(crate) fn key(&self, of: impl Hash) -> u64 {
-        self.hasher.hash_one(of)
-    }
-
-    /// Takes one from the bucket of `kind` and `key_hash`, or says how many ms to wait.
-    pub(crate) fn take(
-        &self,
-        kind: RateKind,
-        key_hash: u64,
-        rate: &Rate,
-        now: Now,
-    ) -> Result<(), u64> {
-        let (table, key, refused) = self.place(kind, key_hash);
-        table.take(key, rate, microseconds(now), refused)
-    }
-
-    /// Whether one could be taken, or how many ms to wait; takes nothing and remembers nothing.
-    pub(crate) fn look(
-        &self,
-        kind: RateKind,
-        key_hash: u64,
-        rate: &Rate,
-        now: Now,
-    ) -> Result<(), u64> {
-        let (table, key, _) = self.place(kind, key_hash);
-        rate.step(table.arrival_us(key), microseconds(now)).map(|_| ())
-    }
-
-    fn place(&self, kind: RateKind, key_hash: u64) -> (&Table, u64, Refused) {
-        let (table, salt, refused) = match kind {
-            RateKind::ConnectPerPrefix => (&self.prefixes, 1, Refused::Charged),
-            RateKind::RequestPerPrefix => (&self.prefixes, 2, Refused::Charged),
-            RateKind::LoginPerPrefix => (&self.prefixes, 3, Refused::Charged),
-            // Whoever names a victim's account must not be able to keep its owner out for ever.
-            RateKind::LoginPerUser => (&self.names, 4, Refused::Free),
-            RateKind::MessagePerUser => (&self.users, 5, Refused::Free),
-            RateKind::EventPerUser => (&self.users, 6, Refused::Free),
-            RateKind::LoginFailedPerUser => (&self.names, 7, Refused::Free),
-            // Only names this server has given out come here, so strangers cannot fill the table.
-            RateKind::LoginPerDevice => (&self.users, 8, Refused::Free),
-            RateKind::TicketPerUser => (&self.users, 9, Refused::Free),
-        };
-        let salt: u64 = salt;
-        (table, key_hash ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15), refused)
-    }
-}
-
-const SHARDS: usize = 64;
-const WAYS: usize = 8;
-
-#[derive(Clone, Copy, Default)]
-struct Bucket {
-    key: u64,
-    /// When the bucket has drained; from then on it is free, for it remembers nothing.
-    arrival_us: u64,
-}
-
-type Set = [Bucket; WAYS];
-
-/// A two-way skewed, eight-slot set-associative table: a key has sixteen places it may stand.
-struct Table {
-    shards: Box<[Mutex<Box<[Set]>>]>,
-}
-
-impl Table {
-    fn new(keys_max: usize) -> Self {
-        let sets = keys_max.div_ceil(SHARDS * WAYS).max(1);
-        let shard = || Mutex::new(vec![[Bucket::default(); WAYS]; sets].into_boxed_slice());
-        Self { shards: (0..SHARDS).map(|_| shard()).collect() }
-    }
-
-    /// Disjoint bits choose the shard and the two sets of it.
-    fn places(key: u64, sets: usize) -> [u64; 2] {
-        let count = sets as u64;
-        [(key & 0x1fff_ffff) % count, ((key >> 29) & 0x1fff_ffff) % count]
-    }
-
-    /// When the bucket of the key has drained; 0 when there is none.
-    fn arrival_us(&self, key: u64) -> u64 {
-        let Some(shard) = self.shards.get((key >> 58) as usize) else { return u64::MAX };
-        let sets = shard.lock();
-        let places = Self::places(key, sets.len()).into_iter();
-        let mut buckets = places.filter_map(|place| sets.get(place as usize)).flatten();
-        buckets.find(|bucket| bucket.key == key).map_or(0, |bucket| bucket.arrival_us)
-    }
-
-    fn take(&self, key: u64, rate: &Rate, now_us: u64, refused: Refused) -> Result<(), u64> {
-        let Some(shard) = self.shards.get((key >> 58) as usize) else { return Err(PERIOD_MAX_MS) };
-        let mut sets = shard.lock();
-        let places = Self::places(key, sets.len());
-        let mut free = None;
-        let mut soonest_us = u64::MAX;
-        for place in places {
-            let Some(set) = sets.get(place as usize) else { continue };
-            for (way, bucket) in set.iter().enumerate() {
-                if bucket.key == key {
-                    let found = sets.get_mut(place as usize).and_then(|set| set.get_mut(way));
-                    return found
-                        .map_or(Err(PERIOD_MAX_MS), |bucket| bucket.take(rate, now_us, refused));
-                }
-                if bucket.arrival_us <= now_us && free.is_none() {
-                    free = Some((place as usize, way));
-                }
-                soonest_us = soonest_us.min(bucket.arrival_us);
-            }
-        }
-        // Full fails closed: the newcomer waits until somebody's bucket has drained.
-        let full = Err(soonest_us.saturating_sub(now_us).div_ceil(1000).max(1));
-        let Some((place, way)) = free else { return full };
-        let Some(bucket) = sets.get_mut(place).and_then(|set| set.get_mut(way)) else {
-            return full;
-        };
-        *bucket = Bucket { key, arrival_us: 0 };
-        bucket.take(rate, now_us, refused)
-    }
-}
-
-impl Bucket {
-    fn take(&mut self, rate: &Rate, now_us: u64, refused: Refused) -> Result<(), u64> {
-        let outcome = rate.step(self.arrival_us, now_us);
-        match (outcome, refused) {
-            (Ok(next), _) => {
-                self.arrival_us = next;
-                Ok(())
-            }
-            (Err(wait_ms), Refused::Free) => Err(wait_ms),
-            (Err(wait_ms), Refused::Charged) => {
-                let longest = now_us.saturating_add(rate.period_us().saturating_mul(2));
-                let charged = self.arrival_us.saturating_add(rate.interval_us() / 4);
-                self.arrival_us = self.arrival_us.max(charged.min(longest));
-                Err(wait_ms)
-            }
-        }
-    }
-}
-
-fn microseconds(now: Now) -> u64 {
-    now.monotonic_ms.saturating_mul(1000)
+pub(crate) fn nanoseconds(now: Now) -> u64 {
+    now.monotonic_ms.saturating_mul(NS_A_MS)
 }
 
 #[cfg(test)]
@@ -343,43 +191,6 @@ mod tests {
         }
     }
 
-    /// Plays attempts at the given times; gives how many pass.
-    fn passes(kind: RateKind, rate: Rate, times_ms: impl Iterator<Item = u64>) -> usize {
-        let rates = Rates::new(1024);
-        let key = rates.key("somebody");
-        times_ms.filter(|time| rates.take(kind, key, &rate, at(*time)).is_ok()).count()
-    }
-
-    #[test]
-    fn the_eleventh_of_ten_is_refused_and_a_boundary_does_not_help() {
-        let ten = Rate::per(10, 60_000);
-        let connect = RateKind::ConnectPerPrefix;
-        // T-070.
-        assert_eq!(passes(connect, ten, (0..11).map(|_| 5)), 10);
-        // T-071: there is no window to straddle.
-        let straddling = (0..10).map(|_| 59_000).chain((0..10).map(|_| 61_000));
-        assert_eq!(passes(connect, ten, straddling), 10);
-        // Who waits gets one an interval.
-        let patient = (0..10).map(|_| 0).chain([6_000, 12_000, 18_000]);
-        assert_eq!(passes(connect, ten, patient), 13);
-    }
-
-    #[test]
-    fn t_079_hammering_keeps_the_hammerer_out_and_ends() {
-        let rate = Rate::per(10, 60_000);
-        let rates = Rates::new(1024);
-        let key = rates.key("somebody");
-        let take = |ms| rates.take(RateKind::ConnectPerPrefix, key, &rate, at(ms));
-        let passed = (0..300_000).step_by(100).filter(|ms| take(*ms).is_ok()).count();
-        assert_eq!(passed, 10, "nothing more while it hammers");
-        assert!(take(310_000).is_err());
-        assert_eq!(take(300_000 + 70_000), Ok(()), "a period and an interval later it is over");
-        // A stock client that retries every five seconds is slowed down, not locked out.
-        assert!(passes(RateKind::ConnectPerPrefix, rate, (0..600).map(|n| n * 5_000)) > 300);
-        // A refused message costs nothing.
-        assert_eq!(passes(RateKind::MessagePerUser, rate, (0..600).map(|n| n * 100)), 19);
-    }
-
     #[test]
     fn waiting_as_long_as_told_is_enough() {
         for rate in [Rate::per(10, 60_000), Rate::per(3, 1_000), Rate::per(7, 10), Rate::per(1, 1)]
@@ -398,39 +209,22 @@ mod tests {
     }
 
     #[test]
-    fn kinds_and_keys_count_apart() {
-        let rates = Rates::new(1024);
-        let one = Rate::per(1, 1000);
-        for kind in [RateKind::ConnectPerPrefix, RateKind::RequestPerPrefix, RateKind::LoginPerUser]
-        {
-            for name in ["a", "b"] {
-                assert_eq!(rates.take(kind, rates.key(name), &one, at(0)), Ok(()));
-                assert!(rates.take(kind, rates.key(name), &one, at(0)).is_err());
-            }
-        }
-    }
-
-    #[test]
-    fn t_072_a_full_table_refuses_newcomers_remembers_the_hot_and_recovers() {
-        let rates = Rates::new(4096);
-        let rate = Rate::per(2, 60_000);
-        let take = |key: u64, ms| rates.take(RateKind::MessagePerUser, key, &rate, at(ms));
-        let hot = rates.key("hot");
-        assert!(take(hot, 0).is_ok() && take(hot, 0).is_ok());
-        let passed = (0..100_000).filter(|key| take(rates.key(*key), 0).is_ok()).count();
-        assert!(passed <= 4096, "{passed}");
-        assert!(passed >= 3800, "places are used well: {passed}");
-        assert!(take(hot, 0).is_err(), "a flood of keys does not make it forget");
-        assert_eq!(take(rates.key("late"), 61_000), Ok(()));
-        assert_eq!(take(hot, 61_000), Ok(()));
-    }
-
-    #[test]
     fn counting_says_when_the_budget_is_used_up() {
         let ten = Rate::per(10, 60_000);
         let cell = Gcra::default();
         let verdicts: Vec<bool> = (0..12).map(|_| cell.count(&ten, at(0))).collect();
         assert_eq!(verdicts.iter().position(|used| *used), Some(9));
         assert!(!cell.count(&ten, at(60_000)));
+    }
+
+    #[test]
+    fn what_has_come_already_is_a_debt() {
+        let (cell, rate) = (Gcra::default(), Rate::per(1_000, 1_000));
+        assert_eq!(cell.spend(&rate, at(0), 600), Ok(()));
+        assert_eq!(cell.spend(&rate, at(0), 600), Err(200));
+        assert_eq!(cell.spend(&rate, at(200), 0), Ok(()));
+        assert_eq!(cell.spend(&rate, at(1_200), 5_000), Err(4_000));
+        // However much came, it is paid off in bounded time.
+        assert_eq!(cell.spend(&rate, at(10_000), u32::MAX), Err(600_000 - 1_000));
     }
 }

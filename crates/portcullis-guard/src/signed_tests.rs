@@ -12,7 +12,8 @@ use serde::Deserialize;
 use crate::directory::{Directory, DirectoryLimits};
 use crate::directory_session::SessionFacts;
 use crate::directory_user::UserFacts;
-use crate::gate::{Gate, GateOptions};
+use crate::gate::Gate;
+use crate::gate_options::GateOptions;
 use crate::token_forge::*;
 use crate::{Access, Ask, Body, Caller, Credential, Declared, Event, ReplayRules, RoleRules, Rule};
 

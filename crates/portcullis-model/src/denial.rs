@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::limit::Limit;
+
 /// Why a token was not believed. The peer never learns which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenFault {
@@ -111,19 +113,12 @@ pub enum Denial {
     OriginMissing,
     /// An `Origin` that is not on the list.
     OriginForbidden,
-    /// Too many connections from one address prefix.
-    ConnectRate {
-        /// Until a slot is free again.
-        retry_after_ms: u64,
-    },
-    /// Too many requests from one address prefix.
-    RequestRate {
-        /// Until a slot is free again.
-        retry_after_ms: u64,
-    },
-    /// Too many log-ins or registrations from one prefix or for one account.
-    LoginRate {
-        /// Until a slot is free again.
+    /// More, or more often, than the operator lets anybody: connections, requests, log-ins, events,
+    /// bytes.
+    Limit {
+        /// Which limit.
+        limit: Limit,
+        /// Until the next one passes; 0 where nobody can say.
         retry_after_ms: u64,
     },
     /// The server holds all the connections it may, or a queue is full.
@@ -209,13 +204,6 @@ pub enum Denial {
     // What.
     /// An event no rule declares, or a reserved name.
     EventUnknown,
-    /// Too many messages.
-    MessageRate {
-        /// Until the next one passes.
-        retry_after_ms: u64,
-        /// The rule: per user, per event, per connection.
-        rule: &'static str,
-    },
     /// The payload is too large for the event.
     PayloadTooLarge,
     /// JSON that is malformed or over a structural limit; the word says which.
@@ -260,12 +248,19 @@ impl Denial {
     #[must_use]
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {
-            Self::ConnectRate { retry_after_ms }
-            | Self::RequestRate { retry_after_ms }
-            | Self::LoginRate { retry_after_ms }
-            | Self::MessageRate { retry_after_ms, .. } => Some(*retry_after_ms),
+            Self::Limit { retry_after_ms: 0, .. } => Some(30_000),
+            Self::Limit { retry_after_ms, .. } => Some(*retry_after_ms),
             Self::Busy | Self::Draining | Self::AuthorityUnconfirmed => Some(30_000),
             Self::Overloaded => Some(5_000),
+            _ => None,
+        }
+    }
+
+    /// Which of the operator's limits it was.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Limit { limit, .. } => Some(*limit),
             _ => None,
         }
     }
@@ -306,7 +301,7 @@ impl Denial {
             | Self::Internal(word) => word,
             Self::Token(fault) | Self::Renewal(fault) => fault.name(),
             Self::Login { reason, .. } => reason,
-            Self::MessageRate { rule, .. } | Self::Schema { rule, .. } => rule,
+            Self::Schema { rule, .. } => rule,
             _ => self.answer().rule,
         }
     }
@@ -336,8 +331,12 @@ mod tests {
 
     #[test]
     fn codes_of_the_contract() {
+        let limit = |limit| Denial::Limit { limit, retry_after_ms: 1 };
         let cases = [
-            (Denial::MessageRate { retry_after_ms: 1, rule: "x" }, "RATE_LIMIT_EXCEEDED", 429),
+            (limit(Limit::MessagePerUser), "RATE_LIMIT_EXCEEDED", 429),
+            (limit(Limit::ConnectPerPrefix), "rate_limited", 429),
+            (limit(Limit::LoginPerUser), "rate_limited", 429),
+            (limit(Limit::PreAuthTotal), "server_busy", 503),
             (Denial::Schema { field: None, rule: "x" }, "INVALID_MESSAGE", 400),
             (Denial::Forbidden("x"), "forbidden", 403),
             (Denial::TooLarge, "too_large", 413),

@@ -3,6 +3,7 @@
 
 use crate::answer::{Answer, ClosedBy, Severity};
 use crate::denial::Denial;
+use crate::denial_limit::limit_answer;
 
 const INFO: Severity = Severity::Info;
 const WARNING: Severity = Severity::Warning;
@@ -27,9 +28,7 @@ impl Denial {
             Self::Host
             | Self::OriginMissing
             | Self::OriginForbidden
-            | Self::ConnectRate { .. }
-            | Self::RequestRate { .. }
-            | Self::LoginRate { .. }
+            | Self::Limit { .. }
             | Self::Busy
             | Self::Draining
             | Self::TokenInUrl
@@ -73,7 +72,6 @@ impl Denial {
             | Self::Login { .. }
             | Self::UserConnections => self.identity_answer(),
             Self::EventUnknown
-            | Self::MessageRate { .. }
             | Self::PayloadTooLarge
             | Self::Json(_)
             | Self::Schema { .. }
@@ -127,8 +125,10 @@ impl Denial {
                 event: "malicious_extraneous",
                 ..row("method_not_allowed", "Method not allowed", 405, "method")
             },
+            // A browser that does not trust the certificate, a probe of a load balancer.
             Self::TlsFailed => Answer {
                 severity: INFO,
+                strike: false,
                 ..row("protocol_error", "TLS handshake failed", 400, "tls")
             },
             // The operator's own machines, so no peer is to blame.
@@ -145,10 +145,6 @@ impl Denial {
             let closed_by = ClosedBy::Code(1008);
             Answer { code, message, status, closed_by, event, rule, severity, strike: true }
         };
-        let rate = |rule| {
-            let event = "excess_rate_limit_exceeded";
-            row("rate_limited", "Too many requests", 429, event, rule, WARNING)
-        };
         let busy = |rule| Answer {
             closed_by: ClosedBy::Code(1013),
             strike: false,
@@ -159,11 +155,7 @@ impl Denial {
         match self {
             Self::OriginMissing => origin("origin_missing"),
             Self::OriginForbidden => origin("origin_rejected"),
-            Self::ConnectRate { .. } => rate("connect_per_prefix"),
-            Self::RequestRate { .. } => rate("request_per_prefix"),
-            Self::LoginRate { .. } => {
-                Answer { event: "authn_login_fail_max", ..rate("login_rate") }
-            }
+            Self::Limit { limit, .. } => limit_answer(*limit),
             Self::Busy => busy("capacity"),
             Self::Draining => Answer {
                 event: "sys_shutdown",
@@ -273,13 +265,6 @@ impl Denial {
             Self::EventUnknown => {
                 row("UNKNOWN_EVENT", "Unknown event", 400, "malicious_extraneous", "event")
             }
-            Self::MessageRate { .. } => row(
-                "RATE_LIMIT_EXCEEDED",
-                "Too many messages",
-                429,
-                "excess_rate_limit_exceeded",
-                "message_rate",
-            ),
             Self::PayloadTooLarge => row("too_large", "Payload too large", 413, invalid, "payload"),
             Self::Json(_) => row("INVALID_MESSAGE", "Invalid message", 400, invalid, "json"),
             Self::Forbidden(_) => Answer {

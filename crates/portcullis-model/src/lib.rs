@@ -7,7 +7,9 @@ mod role; // what a user may do at all
 mod denial; // every way a peer can be refused
 mod answer; // what a refusal says and how much it matters
 mod denial_answer; // the row of each refusal
+mod denial_limit; // the rows of the operator's limits
 mod denial_identity; // the rows about who somebody is
+mod limit; // every limit the operator sets, by name
 pub mod limits; // hard limits no configuration can lift
 mod secret; // values that cannot be printed
 mod clock; // what time it is, as a value handed down
@@ -16,6 +18,7 @@ pub use answer::{Answer, ClosedBy, Severity};
 pub use clock::{Clock, Now, SystemClock};
 pub use denial::{Denial, TokenFault};
 pub use id::{ConnectionId, IdError, MessageId, Mid, Reference, RoomId, SessionId, UserId};
+pub use limit::{Limit, LimitKey};
 pub use namespace::Namespace;
 pub use role::{CUSTOM_ROLES_MAX, ROLE_NAME_MAX_BYTES, Role, RoleError, RoleTable, Roles};
 pub use secret::Secret;

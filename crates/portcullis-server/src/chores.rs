@@ -5,7 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_audit::Record;
+use portcullis_model::{Limit, Severity};
+
 use crate::shard::Shard;
+
+/// Between two records of what observed limits would have refused.
+const OBSERVE_MS: u64 = 1_000;
 
 impl Shard {
     /// Starts every chore, on the first shard alone.
@@ -13,6 +19,7 @@ impl Shard {
         if self.index != 0 {
             return;
         }
+        tokio::task::spawn_local(Rc::clone(self).observe_forever());
         for number in 0..self.registered.chores.len() {
             tokio::task::spawn_local(Rc::clone(self).do_forever(number));
         }
@@ -26,5 +33,31 @@ impl Shard {
             (chore.act)(Arc::clone(&self.surroundings)).await;
             tokio::time::sleep(Duration::from_millis(chore.every_ms)).await;
         }
+    }
+
+    /// Puts on record what limits would have refused that only count.
+    async fn observe_forever(self: Rc<Self>) {
+        let mut before = self.gate.would_have_refused();
+        while !self.draining.get() {
+            tokio::time::sleep(Duration::from_millis(OBSERVE_MS)).await;
+            let counts = self.gate.would_have_refused();
+            for ((limit, count), (_, earlier)) in counts.iter().zip(&before) {
+                let more = count.saturating_sub(*earlier);
+                if more > 0 {
+                    self.record_observed(*limit, more);
+                }
+            }
+            self.metrics.observed(&counts);
+            before = counts;
+        }
+    }
+
+    fn record_observed(&self, limit: Limit, count: u64) {
+        let mut record = Record::new("excess_rate_limit_exceeded", Severity::Info);
+        record.rule = limit.name();
+        record.reason = "would_refuse";
+        record.limit = Some((limit.key(), 0));
+        record.detail = Some(format!("observed only: {count} would have been refused"));
+        self.audit.record(record, self.now());
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use portcullis_guard::{Caller, Principal, Return, read_return};
 use portcullis_model::limits::NAMESPACES_PER_CONNECTION_MAX;
-use portcullis_model::{ClosedBy, Denial, Namespace, Now, TokenFault};
+use portcullis_model::{ClosedBy, Denial, Namespace, Now, Role, TokenFault};
 use portcullis_wire::websocket::{Opcode, frame};
 use portcullis_wire::{plain, socketio};
 
@@ -15,6 +15,7 @@ use crate::connect_job::{Connecting, Entry};
 use crate::connection::End;
 use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
+use crate::hub::Delta;
 use crate::options::ConnectAnswer;
 use crate::random::random_id;
 use crate::socket::{Socket, SocketId};
@@ -143,14 +144,23 @@ impl ConnectionTask {
         if let Err(denial) = self.role_holds(&entry, &principal) {
             return self.connect_refused(&entry, &denial, now);
         }
-        if let Some(slot) = &mut self.slot {
-            slot.authenticated();
+        let is_admin = principal.user().roles().contains(Role::Admin);
+        let placed = self.slot.as_mut().map_or(Ok(()), |slot| slot.authenticated(is_admin));
+        if let Err(denial) = placed {
+            return self.connect_refused(&entry, &denial, now);
         }
         let Ok(nonce) = random_id::<16>() else {
             return self.connect_refused(&entry, &Denial::Internal("randomness"), now);
         };
-        let caller = Rc::new(Caller::new(principal, &nonce));
+        let lanes = self.shard.gate.lanes(self.connection.client);
+        let caller = Rc::new(Caller::new(principal, &nonce).coming_from(lanes));
         let user = caller.principal.user().id.clone();
+        if caller.principal.evicts() {
+            let recheck = Delta::Recheck { user: user.clone() };
+            if self.shard.hub.try_deliver(recheck).is_err() {
+                tracing::warn!("a shard is behind; a connection that made room finds out later");
+            }
+        }
         *self.connection.caller.borrow_mut() = Some(caller);
         // Neither the header's token nor a ticket can be shown again.
         self.shows_no_more |= self.bearer().is_some() || entry.used_up;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use portcullis_guard::Caller;
 use portcullis_model::{ConnectionId, Denial, Now};
 use portcullis_wire::plain;
-use portcullis_wire::session::{Due, Expiry, Session, SessionOptions};
+use portcullis_wire::session::{Due, Expiry, Session};
 use portcullis_wire::socketio;
 use portcullis_wire::websocket::{Opcode, frame};
 
@@ -93,22 +93,14 @@ pub(crate) struct Connection {
     expiring_told_ms: Cell<i64>,
     /// Since when a handler runs; 0 when none does.
     pub(crate) job_since_ms: Cell<u64>,
+    /// Until when nothing is read, because more came than may; 0 when it is.
+    pub(crate) paused_until_ms: Cell<u64>,
     /// When the socket is dropped whatever the peer does; 0 while the connection is open.
     pub(crate) closing_until_ms: Cell<u64>,
     outbox: RefCell<Outbox>,
     end: RefCell<Option<Box<End>>>,
     waker: RefCell<Option<Waker>>,
     stalled_since_ms: Cell<u64>,
-}
-
-/// The session options in the engine's options.
-pub(crate) fn session_options(options: &Options) -> SessionOptions {
-    SessionOptions {
-        ping_interval_ms: options.ping_interval_ms,
-        ping_timeout_ms: options.ping_timeout_ms,
-        connect_timeout_ms: options.connect_timeout_ms,
-        unsolicited_pongs_per_minute: 60,
-    }
 }
 
 /// Who opened a connection.
@@ -149,6 +141,7 @@ impl Connection {
             attachments_since_ms: Cell::new(0),
             expiring_told_ms: Cell::new(0),
             job_since_ms: Cell::new(0),
+            paused_until_ms: Cell::new(0),
             closing_until_ms: Cell::new(0),
             outbox: RefCell::new(Outbox::default()),
             end: RefCell::new(None),
@@ -308,7 +301,7 @@ impl Connection {
             self.wake();
             return Some(self.closing_until_ms.get().max(now_ms + 1));
         }
-        let mut next_ms = match self.session.borrow_mut().due(now_ms, &session_options(options)) {
+        let mut next_ms = match self.session.borrow_mut().due(now_ms, &options.session()) {
             Due::Nothing { next_ms } => next_ms,
             Due::Ping { next_ms } => {
                 self.outbox.borrow_mut().shrink();
@@ -338,6 +331,14 @@ impl Connection {
                 return None;
             }
             next_ms = next_ms.min(since_ms + limit_ms);
+        }
+        match self.paused_until_ms.get() {
+            0 => {}
+            until_ms if now_ms < until_ms => next_ms = next_ms.min(until_ms),
+            _over => {
+                self.paused_until_ms.set(0);
+                self.wake();
+            }
         }
         if self.job_since_ms.get() != 0 {
             next_ms = next_ms.min(self.job_since_ms.get() + options.handler_timeout_ms);

@@ -10,7 +10,7 @@ use portcullis_wire::socketio::{self, SocketPacket};
 use portcullis_wire::websocket::{FrameFault, FrameLimits, Message, Opcode, frame};
 
 use crate::attachments::{Awaiting, Purpose};
-use crate::connection::{Compression, End, session_options};
+use crate::connection::{Compression, End};
 use crate::connection_task::{ConnectionTask, Job};
 use crate::frame::Form;
 use crate::hub::handed;
@@ -165,7 +165,7 @@ impl ConnectionTask {
     }
 
     fn hear(&mut self, packet: EnginePacket<'_>, now: Now) {
-        let options = session_options(&self.shard.options);
+        let options = self.shard.options.session();
         let heard = self.connection.session.borrow_mut().hear(packet, now.monotonic_ms, &options);
         match heard {
             Ok(Heard::Message(text)) if self.connection.form == Form::Engine => {

@@ -20,7 +20,7 @@ impl ConnectionTask {
             return Some(if self.take_over(now) { Poll::Ready(()) } else { Poll::Pending });
         };
         let (packet, left) = body.next();
-        if self.is_within_budget(packet.len()) {
+        if self.is_within_budget(packet.len(), now) {
             self.polled_packet(packet, now);
         }
         let left = if self.connection.is_ending() { Left::Nothing } else { left };

@@ -150,6 +150,9 @@ impl ConnectionTask {
     }
 
     fn poll_transport(&mut self, context: &mut Context<'_>, now: Now) -> Poll<()> {
+        if now.monotonic_ms < self.connection.paused_until_ms.get() {
+            return Poll::Pending;
+        }
         if let Some(polled) = self.poll_posted(now) {
             return polled;
         }
@@ -183,15 +186,20 @@ impl ConnectionTask {
 
     /// Takes in bytes from the socket or from the upgrade request's tail.
     pub(crate) fn receive(&mut self, bytes: &mut [u8], now: Now) {
-        if self.is_within_budget(bytes.len()) {
+        if self.is_within_budget(bytes.len(), now) {
             self.feed(bytes, now);
         }
     }
 
-    /// Counts bytes before CONNECT; over the budget the connection ends.
-    pub(crate) fn is_within_budget(&mut self, count: usize) -> bool {
+    /// Counts bytes. Before CONNECT, over the budget, the connection ends; afterwards, over a rate,
+    /// nothing more is read for a while.
+    pub(crate) fn is_within_budget(&mut self, count: usize, now: Now) -> bool {
         let anyone = self.connection.form == Form::Engine;
-        if !anyone && self.connection.caller.borrow().is_none() {
+        if let Some(caller) = self.connection.caller() {
+            if let Err(denial) = self.shard.gate.received(&caller, count, now) {
+                self.pause(&denial, now);
+            }
+        } else if !anyone {
             let before = self.before.get_or_insert_default();
             before.bytes += count as u64;
             if before.bytes > portcullis_model::limits::PRE_AUTH_MAX_BYTES {
@@ -200,6 +208,13 @@ impl ConnectionTask {
             }
         }
         true
+    }
+
+    fn pause(&self, denial: &Denial, now: Now) {
+        let _recorded = self.refuse(denial, None, now);
+        let until_ms = now.monotonic_ms.saturating_add(denial.retry_after_ms().unwrap_or(1));
+        self.connection.paused_until_ms.set(until_ms);
+        self.shard.arm(&self.connection, until_ms);
     }
 
     fn feed_backlog(&mut self, now: Now) {

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
-use portcullis_guard::Admitted;
+use portcullis_guard::{Admitted, HttpSeat};
 use portcullis_model::{Denial, limits};
 use portcullis_wire::http1::{HeadFault, HeadLimits, parse_head};
 
@@ -47,6 +47,8 @@ pub(crate) struct HttpConnection {
     pub(crate) peer: SocketAddr,
     /// Whom the request at hand counts for.
     pub(crate) client: IpAddr,
+    /// Counts it among those of its address until it is a socket.
+    pub(crate) seat: Option<HttpSeat>,
     pub(crate) buffer: Vec<u8>,
     pub(crate) requests: Requests,
     /// The request was a HEAD: its answer has the head of another's and no body (RFC 9110 9.3.2).
@@ -66,7 +68,7 @@ impl HttpConnection {
     pub(crate) fn new(shard: Rc<Shard>, stream: Stream, peer: SocketAddr) -> Self {
         let client = shard.gate.client(peer.ip(), &[]);
         let (buffer, requests) = (Vec::new(), Requests::default());
-        Self { shard, stream, peer, client, buffer, requests, bodiless: false }
+        Self { shard, stream, peer, client, seat: None, buffer, requests, bodiless: false }
     }
 
     /// The client's port, where it is the other end itself.

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use portcullis_model::Denial;
+use portcullis_guard::HttpSeat;
 use tokio::sync::mpsc;
 
 use crate::http::{HttpConnection, Requests};
@@ -17,6 +17,7 @@ use crate::stream::Stream;
 pub(crate) struct Moved {
     stream: Stream,
     peer: SocketAddr,
+    seat: Option<HttpSeat>,
     buffer: Vec<u8>,
     requests: Requests,
 }
@@ -31,12 +32,13 @@ impl HttpConnection {
         let moved = Moved {
             stream: self.stream,
             peer: self.peer,
+            seat: self.seat,
             buffer: self.buffer,
             requests: self.requests,
         };
         if door.try_send(moved).is_err() {
             let who = Who { client: Some(self.client), ..Who::default() };
-            let _dropped = refuse(&self.shard, &Denial::Busy, &who, self.shard.now());
+            let _dropped = refuse(&self.shard, &Place::NONE_LEFT, &who, self.shard.now());
         }
     }
 }
@@ -44,17 +46,17 @@ impl HttpConnection {
 impl Shard {
     /// Runs for the shard's life: takes in connections whose sessions live here.
     pub(crate) async fn take_in_forever(self: Rc<Self>, mut arrivals: mpsc::Receiver<Moved>) {
-        while let Some(Moved { mut stream, peer, buffer, requests }) = arrivals.recv().await {
+        while let Some(Moved { mut stream, peer, seat, buffer, requests }) = arrivals.recv().await {
             let Some(place) = Place::take(&self) else {
                 let who = Who { client: Some(peer.ip()), ..Who::default() };
-                let _dropped = refuse(&self, &Denial::Busy, &who, self.now());
+                let _dropped = refuse(&self, &Place::NONE_LEFT, &who, self.now());
                 continue;
             };
             if stream.arrive().is_err() {
                 continue;
             }
             let http = HttpConnection::new(Rc::clone(&self), stream, peer);
-            let http = HttpConnection { buffer, requests, ..http };
+            let http = HttpConnection { seat, buffer, requests, ..http };
             tokio::task::spawn_local(http.run(place));
         }
     }

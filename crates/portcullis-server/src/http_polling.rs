@@ -19,7 +19,7 @@ use portcullis_wire::websocket_payload::server_frame;
 use tokio::time::timeout;
 
 use crate::api::ResponseKind;
-use crate::connection::{Comer, Connection, End, Transport, session_options};
+use crate::connection::{Comer, Connection, End, Transport};
 use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
 use crate::http::{HttpConnection, Next};
@@ -89,7 +89,7 @@ impl HttpConnection {
             self.refuse_bare(&Denial::Internal("randomness")).await;
             return Next::Close;
         };
-        let mut session = Session::open(now.monotonic_ms, &session_options(&shard.options));
+        let mut session = Session::open(now.monotonic_ms, &shard.options.session());
         if form == Form::Engine {
             session.connected();
         }

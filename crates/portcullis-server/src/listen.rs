@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use portcullis_model::Denial;
+use portcullis_model::{Denial, Limit};
 use portcullis_wire::proxy_protocol::{HEADER_MAX_BYTES, ProxyHeader, read_proxy_header};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::AsyncReadExt;
@@ -43,6 +43,10 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 pub(crate) struct Place(Rc<Shard>);
 
 impl Place {
+    /// Why there is none.
+    pub(crate) const NONE_LEFT: Denial =
+        Denial::Limit { limit: Limit::HttpTotal, retry_after_ms: 0 };
+
     pub(crate) fn take(shard: &Rc<Shard>) -> Option<Self> {
         let taken = shard.http_connections.get();
         if taken >= shard.options.http_connections_max {
@@ -77,8 +81,7 @@ impl Shard {
                 continue;
             };
             let Some(place) = Place::take(&self) else {
-                let who = Who { client: Some(peer.ip()), ..Who::default() };
-                let _dropped = refuse(&self, &Denial::Busy, &who, self.now());
+                self.turn_away(&Place::NONE_LEFT, peer);
                 continue;
             };
             let (shard, tls) = (Rc::clone(&self), tls.clone());
@@ -95,6 +98,19 @@ impl Shard {
         place: Place,
     ) {
         let Some((peer, start)) = self.handed_on(&mut socket, peer).await else { return };
+        // A proxy holds the connections of many; its clients are counted by their requests.
+        let counted = !self.gate.is_proxy(peer.ip());
+        let client = peer.ip().to_canonical();
+        let seat = match counted.then(|| self.gate.accept(client)).transpose() {
+            Ok(seat) => seat,
+            Err(denial) => return self.turn_away(&denial, peer),
+        };
+        if tls.is_some()
+            && counted
+            && let Err(denial) = self.gate.secure(client, self.now())
+        {
+            return self.turn_away(&denial, peer);
+        }
         let (stream, buffer) = match tls {
             None => (Stream::Plain(Tcp::Here(socket)), start),
             Some(acceptor) => match self.secure(socket, peer, &acceptor, &start).await {
@@ -103,7 +119,14 @@ impl Shard {
             },
         };
         let http = HttpConnection::new(self, stream, peer);
-        HttpConnection { buffer, ..http }.run(place).await;
+        HttpConnection { buffer, seat, ..http }.run(place).await;
+    }
+
+    /// Closes a socket that nothing has been read of: an answer would cost more than it is worth.
+    fn turn_away(&self, denial: &Denial, peer: SocketAddr) {
+        let client = Some(peer.ip().to_canonical());
+        let who = Who { client, port: Some(peer.port()), ..Who::default() };
+        let _recorded = refuse(self, denial, &who, self.now());
     }
 
     /// Whose connection it is: of the peer, or of whom a proxy of ours names first of all.
@@ -122,8 +145,7 @@ impl Shard {
         if let Ok(Some((header, rest))) = timeout(deadline, read_proxy(socket)).await {
             return Some((header.client.unwrap_or(peer), rest));
         }
-        let who = Who { client: Some(peer.ip()), port: Some(peer.port()), ..Who::default() };
-        let _told = refuse(self, &Denial::ProxyHeader, &who, self.now());
+        self.turn_away(&Denial::ProxyHeader, peer);
         None
     }
 
@@ -147,9 +169,7 @@ impl Shard {
         match timeout(deadline, accepting).await {
             Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
             Ok(Err(_)) | Err(_) => {
-                let who =
-                    Who { client: Some(peer.ip()), port: Some(peer.port()), ..Who::default() };
-                let _told = refuse(self, &Denial::TlsFailed, &who, self.now());
+                self.turn_away(&Denial::TlsFailed, peer);
                 None
             }
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use portcullis_audit::AuditCounts;
 use portcullis_guard::CapacityCounts;
+use portcullis_model::{Limit, LimitKey};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -17,12 +18,21 @@ use prometheus_client::registry::Registry;
 pub(crate) struct RuleLabel {
     rule: &'static str,
     code: &'static str,
+    /// What a limit counts by; empty for every other rule.
+    key: &'static str,
+}
+
+/// One of the operator's limits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct LimitLabel {
+    limit: &'static str,
 }
 
 /// Everything counted, shared by the shards.
 pub(crate) struct Metrics {
     registry: Registry,
     refusals: Family<RuleLabel, Counter>,
+    would_refuse: Family<LimitLabel, Gauge<u64, AtomicU64>>,
     pub(crate) connections_open: Gauge,
     pub(crate) connections_total: Counter,
     pub(crate) messages_in: Counter,
@@ -40,6 +50,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("portcullis");
         let metrics = Self {
             refusals: Family::default(),
+            would_refuse: Family::default(),
             connections_open: Gauge::default(),
             connections_total: Counter::default(),
             messages_in: Counter::default(),
@@ -53,6 +64,11 @@ impl Metrics {
             registry: Registry::default(),
         };
         registry.register("refusals", "Refusals by rule", metrics.refusals.clone());
+        registry.register(
+            "would_refuse",
+            "What observed limits would have refused, by limit",
+            metrics.would_refuse.clone(),
+        );
         registry.register(
             "connections_open",
             "Open real-time connections",
@@ -87,8 +103,17 @@ impl Metrics {
     }
 
     /// Counts one refusal.
-    pub(crate) fn refused(&self, rule: &'static str, code: &'static str) {
-        self.refusals.get_or_create(&RuleLabel { rule, code }).inc();
+    pub(crate) fn refused(&self, rule: &'static str, code: &'static str, limit: Option<LimitKey>) {
+        let key = limit.map_or("", LimitKey::name);
+        self.refusals.get_or_create(&RuleLabel { rule, code, key }).inc();
+    }
+
+    /// Takes over what observed limits would have refused so far.
+    pub(crate) fn observed(&self, counts: &[(Limit, u64)]) {
+        for (limit, count) in counts.iter().filter(|(_, count)| *count > 0) {
+            let label = LimitLabel { limit: limit.name() };
+            self.would_refuse.get_or_create(&label).set(*count);
+        }
     }
 
     /// Everything as OpenMetrics text.
@@ -113,7 +138,8 @@ mod tests {
     #[test]
     fn text_ends_as_open_metrics_does() {
         let metrics = Metrics::new();
-        metrics.refused("origin_rejected", "forbidden_origin");
+        metrics.refused("origin_rejected", "forbidden_origin", None);
+        metrics.refused("connect_per_prefix", "rate_limited", Some(LimitKey::Prefix));
         let text =
             metrics.text(CapacityCounts { pre_auth: 1, authenticated: 2 }, AuditCounts::default());
         assert!(text.contains("portcullis_refusals_total{rule=\"origin_rejected\""), "{text}");

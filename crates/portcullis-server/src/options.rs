@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use portcullis_model::limits;
+use portcullis_wire::session::SessionOptions;
 
 /// How the engine runs. Every time is in milliseconds.
 #[derive(Clone)]
@@ -88,6 +89,18 @@ pub enum Credentials {
     Kept,
     /// They may: for a page of the same site whose log-in is to be prolonged by cookie.
     Allowed,
+}
+
+impl Options {
+    /// What one Engine.IO session runs by.
+    pub(crate) fn session(&self) -> SessionOptions {
+        SessionOptions {
+            ping_interval_ms: self.ping_interval_ms,
+            ping_timeout_ms: self.ping_timeout_ms,
+            connect_timeout_ms: self.connect_timeout_ms,
+            unsolicited_pongs_per_minute: 60,
+        }
+    }
 }
 
 impl Default for Options {

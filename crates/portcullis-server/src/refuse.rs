@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::User;
-use portcullis_model::{Answer, ConnectionId, Denial, Now, Reference};
+use portcullis_model::{Answer, ConnectionId, Denial, Limit, Now, Reference};
 use serde_json::{Map, Value, json};
 
 use crate::shard::Shard;
@@ -42,7 +42,13 @@ pub(crate) struct Refusal {
 pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) -> Refusal {
     let answer = denial.answer();
     let reference = shard.references.next();
-    shard.metrics.refused(answer.rule, answer.code);
+    let limit = denial.limit().map(|limit| limit.key());
+    shard.metrics.refused(answer.rule, answer.code, limit);
+    // Who is merely too fast waits; who breaks rules is kept out for a while.
+    let counted = answer.strike && denial.limit().is_none_or(is_attempt);
+    if counted {
+        shard.gate.violated(who.client, who.user.map(|user| &user.id), now);
+    }
     let mut record = Record::new(answer.event, answer.severity);
     record.outcome = Outcome::Failure;
     record.rule = answer.rule;
@@ -50,6 +56,7 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     record.client = who.client;
     record.port = who.port;
     record.connection = who.connection;
+    record.limit = limit.map(|key| (key, denial.retry_after_ms().unwrap_or(0)));
     record.status = who.http.then_some(answer.status);
     // Of a flood most records are only counted: their texts are never made.
     shard.audit.record_with(record, now, |record| {
@@ -72,6 +79,11 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     Refusal { answer, retry_after_s, reference, field, engine_code, server_time }
 }
 
+/// Whether going on against a limit is an attack on the server, not haste of a user.
+fn is_attempt(limit: Limit) -> bool {
+    matches!(limit, Limit::ConnectPerPrefix | Limit::RequestPerPrefix | Limit::LoginPerPrefix)
+}
+
 /// The number the Engine.IO protocol gives a refused request.
 fn engine_code(denial: &Denial) -> u8 {
     match denial {
@@ -80,8 +92,7 @@ fn engine_code(denial: &Denial) -> u8 {
         Denial::HandshakeMethod => 2,
         Denial::OriginMissing
         | Denial::OriginForbidden
-        | Denial::ConnectRate { .. }
-        | Denial::RequestRate { .. }
+        | Denial::Limit { .. }
         | Denial::Busy
         | Denial::Draining
         | Denial::Token(_)

@@ -14,7 +14,7 @@ use portcullis_wire::websocket_deflate::{Deflater, Inflater};
 use tokio::sync::{Notify, mpsc};
 
 use crate::builder::Registered;
-use crate::connection::{Compression, Connection, End, session_options};
+use crate::connection::{Compression, Connection, End};
 use crate::context::Surroundings;
 use crate::frame::Frame;
 use crate::headers::SecurityHeaders;
@@ -205,7 +205,7 @@ impl Shard {
     /// After the last namespace was left another CONNECT has to come in time.
     pub(crate) fn expect_connect(&self, connection: &Connection) {
         if connection.sockets.borrow().is_empty() {
-            let (now, options) = (self.now(), session_options(&self.options));
+            let (now, options) = (self.now(), self.options.session());
             connection.session.borrow_mut().disconnected(now.monotonic_ms, &options);
             self.arm(connection, now.monotonic_ms + options.connect_timeout_ms);
         }

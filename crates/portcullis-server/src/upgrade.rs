@@ -13,7 +13,7 @@ use portcullis_wire::websocket::{Opcode, accept_key, frame};
 use portcullis_wire::websocket_deflate::negotiate;
 
 use crate::connect_job::Entry;
-use crate::connection::{Comer, Compression, Connection, Transport, session_options};
+use crate::connection::{Comer, Compression, Connection, Transport};
 use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
 use crate::http::HttpConnection;
@@ -35,7 +35,7 @@ pub(crate) struct Upgrade {
 /// What the WebSocket is for.
 enum Purpose {
     /// A connection of its own.
-    Open(Opening),
+    Open(Box<Opening>),
     /// A long-polling session it wants to take over.
     TakeOver(Rc<Connection>),
 }
@@ -80,7 +80,7 @@ impl Upgrade {
         shard: &Shard,
     ) -> Result<Self, Denial> {
         let mut upgrade = Self::read(head, &shard.options)?;
-        upgrade.purpose = Some(Purpose::Open(Opening::prepare(form, admitted, shard)?));
+        upgrade.purpose = Some(Purpose::Open(Box::new(Opening::prepare(form, admitted, shard)?)));
         Ok(upgrade)
     }
 
@@ -135,7 +135,7 @@ impl Upgrade {
 pub(crate) async fn start(http: HttpConnection, upgrade: Upgrade) {
     match upgrade.purpose {
         None => {}
-        Some(Purpose::Open(opening)) => open(http, opening, upgrade.compression),
+        Some(Purpose::Open(opening)) => open(http, *opening, upgrade.compression),
         Some(Purpose::TakeOver(connection)) => {
             upgrade_probe::run(http, connection, upgrade.compression).await;
         }
@@ -147,7 +147,7 @@ fn open(http: HttpConnection, opening: Opening, compression: Compression) {
     let HttpConnection { shard, stream, buffer: mut tail, .. } = http;
     let Opening { form, admitted, id, secret, .. } = opening;
     let now = shard.now();
-    let mut session = Session::open(now.monotonic_ms, &session_options(&shard.options));
+    let mut session = Session::open(now.monotonic_ms, &shard.options.session());
     if form == Form::Engine {
         session.connected();
     }

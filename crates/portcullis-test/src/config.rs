@@ -8,8 +8,8 @@ use crate::forge::SECRET;
 
 /// The configuration of a server under test.
 ///
-/// `Config::default()` has the product's own limits, except that many connections may come from
-/// one address: tests of that limit say so with [`Config::strict_rates`].
+/// `Config::default()` has the product's own limits, except that one address may do very much, and
+/// nobody is kept out for violations: tests of those limits say so with [`Config::strict_rates`].
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The profile; `development`.
@@ -40,12 +40,24 @@ impl Default for Config {
             "connect_per_prefix = \"100000/60s\"",
             "request_per_prefix = \"100000/60s\"",
             "login_per_prefix = \"100000/60s\"",
+            "connect_total = \"100000/1s\"",
+            "tls_per_prefix = \"100000/60s\"",
+            "tls_total = \"100000/1s\"",
+            "login_total = \"100000/1s\"",
+            "message_per_prefix = \"100000/60s\"",
+            "penalty_per_prefix = \"100000/60s\"",
+            "penalty_per_user = \"100000/60s\"",
+        ];
+        let room = [
+            "pre_auth_per_prefix = 100000",
+            "connections_per_prefix = 100000",
+            "http_per_prefix = 100000",
         ];
         Self {
             profile: String::from("development"),
             listen: Vec::new(),
             rate: wide.map(String::from).to_vec(),
-            capacity: Vec::new(),
+            capacity: room.map(String::from).to_vec(),
             transport: Vec::new(),
             origin: Vec::new(),
             more: String::new(),
@@ -57,10 +69,10 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The product's own rates, for tests of them.
+    /// The product's own limits, for tests of them.
     #[must_use]
     pub fn strict_rates() -> Self {
-        Self { rate: Vec::new(), ..Self::default() }
+        Self { rate: Vec::new(), capacity: Vec::new(), ..Self::default() }
     }
 
     /// Plain text instead of TLS: for tests of bytes that TLS would only hide.

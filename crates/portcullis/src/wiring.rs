@@ -160,6 +160,7 @@ impl Parts {
         let mut gate = settings.gate.clone();
         gate.issuers.extend(self.keys.issuers(&options, clock.now().unix_ms));
         gate.roles = self.roles;
+        gate.admission_key = Some(self.secret.admission());
         let roles = gate.roles.table.clone();
         let gate = Gate::build(gate, self.directory).map_err(ConfigError::Gate)?;
         let mut builder =

@@ -110,11 +110,11 @@ async fn t_027_a_name_has_a_budget_that_registering_does_not_touch() {
         assert_eq!(world.register(ann("ann", PASSWORD)).await.err(), Some(Denial::NameTaken));
     }
     let refused = world.register(ann("ann", PASSWORD)).await;
-    assert!(matches!(refused, Err(Denial::LoginRate { .. })));
+    assert!(matches!(refused, Err(Denial::Limit { .. })));
     for _ in 0..5 {
         world.login(ann("ann", PASSWORD)).await.unwrap();
     }
-    assert!(matches!(world.login(ann("Ann", PASSWORD)).await, Err(Denial::LoginRate { .. })));
+    assert!(matches!(world.login(ann("Ann", PASSWORD)).await, Err(Denial::Limit { .. })));
     world.register(ann("bob", PASSWORD)).await.unwrap();
 }
 
@@ -208,7 +208,7 @@ async fn t_027_the_owners_device_gets_in_while_strangers_use_the_name_up() {
     for _ in 0..10 {
         let _refused = world.login(ann("ann", "wrong password")).await.err().unwrap();
     }
-    assert!(matches!(world.login(ann("ann", PASSWORD)).await, Err(Denial::LoginRate { .. })));
+    assert!(matches!(world.login(ann("ann", PASSWORD)).await, Err(Denial::Limit { .. })));
     let body = ann("ann", PASSWORD);
     call!(world, login::login, client.by_cookie(), body).unwrap();
     assert_eq!(world.recorded("authn_login_successafterfail"), 0, "four were let through");

@@ -2,8 +2,10 @@
 //! Never: without a bound.
 
 use portcullis_chat::ChatOptions;
-use portcullis_guard::GateOptions;
+use portcullis_guard::{GateOptions, Places, WhenUserFull};
 use serde::Deserialize;
+
+use super::error::ConfigError;
 
 /// `[capacity]`; the gate knows the ranges.
 #[derive(Debug, Default, Deserialize)]
@@ -13,28 +15,61 @@ pub(super) struct CapacitySection {
     connections_total: Option<u32>,
     /// Connections that have not proved who they are; a fifth of all.
     pre_auth_total: Option<u32>,
+    /// The same of one address prefix; 50.
+    pre_auth_per_prefix: Option<u32>,
+    /// Connections of one address prefix; 500.
+    connections_per_prefix: Option<u32>,
+    /// TCP connections of one address prefix that are not sockets yet; 250.
+    http_per_prefix: Option<u32>,
+    /// The last places, which only administrators take; a hundredth of all.
+    admin_reserve: Option<u32>,
     /// Connections of one user; 5.
     connections_per_user: Option<u32>,
+    /// What happens to one more of them: `"refuse"` or `"evict-oldest"`.
+    when_user_full: Option<String>,
     /// Rooms one user may own; 100.
     rooms_per_user: Option<u32>,
     /// Members one room may have; 10000.
     members_per_room: Option<u32>,
 }
 
+/// How [`WhenUserFull`] is written.
+pub(super) const WHEN_USER_FULL: [(&str, WhenUserFull); 2] =
+    [("refuse", WhenUserFull::Refuse), ("evict-oldest", WhenUserFull::EvictOldest)];
+
 /// A server with fewer places than this keeps none of them for users who are signed in.
 const SMALL: u32 = 100;
 
 impl CapacitySection {
-    pub(super) fn read(&self, options: GateOptions) -> GateOptions {
-        let total = self.connections_total.unwrap_or(options.connections_total);
+    pub(super) fn read(&self, options: GateOptions) -> Result<GateOptions, ConfigError> {
+        let default = options.places;
+        let total = self.connections_total.unwrap_or(default.total);
         let pre_auth = (total / 5).max(SMALL).min(total);
         let per_user = options.connections_per_user.min(total);
-        GateOptions {
-            connections_total: total,
-            pre_auth_total: self.pre_auth_total.unwrap_or(pre_auth),
+        let places = Places {
+            total,
+            pre_auth: self.pre_auth_total.unwrap_or(pre_auth),
+            admin_reserve: self.admin_reserve.unwrap_or(total / 100),
+            pre_auth_per_prefix: self.pre_auth_per_prefix.unwrap_or(default.pre_auth_per_prefix),
+            per_prefix: self.connections_per_prefix.unwrap_or(default.per_prefix),
+            http_per_prefix: self.http_per_prefix.unwrap_or(default.http_per_prefix),
+        };
+        Ok(GateOptions {
+            places,
             connections_per_user: self.connections_per_user.unwrap_or(per_user),
+            when_user_full: self.when_user_full()?,
             ..options
-        }
+        })
+    }
+
+    fn when_user_full(&self) -> Result<WhenUserFull, ConfigError> {
+        let Some(seen) = &self.when_user_full else { return Ok(WhenUserFull::default()) };
+        let known = WHEN_USER_FULL.iter().find(|(name, _)| name == seen);
+        known.map(|(_, when)| *when).ok_or_else(|| {
+            let mend = "write \"refuse\" or \"evict-oldest\"";
+            let why = "it is neither of the two things that can happen";
+            ConfigError::refused("capacity.when_user_full", format!("{seen:?}"), why, mend)
+        })
     }
 
     pub(super) fn read_chat(&self) -> ChatOptions {
@@ -55,9 +90,10 @@ mod tests {
     fn a_fifth_may_wait_to_sign_in_but_in_a_small_server_all() {
         for (total, expect) in [(None, 2_000), (Some(1_000), 200), (Some(150), 100), (Some(3), 3)] {
             let section = CapacitySection { connections_total: total, ..Default::default() };
-            let options = section.read(GateOptions::default());
-            assert_eq!(options.pre_auth_total, expect, "{total:?}");
-            assert!(options.connections_per_user <= options.connections_total);
+            let options = section.read(GateOptions::default()).unwrap();
+            assert_eq!(options.places.pre_auth, expect, "{total:?}");
+            assert!(options.connections_per_user <= options.places.total);
+            assert!(options.places.admin_reserve < options.places.total);
         }
     }
 }

@@ -8,12 +8,20 @@ use serde::Deserialize;
 
 use super::error::ConfigError;
 
-/// `[rate]`; a count and a period in `ms`, `s`, `m` or `h`: `"10/60s"`.
+/// `[rate]`; a count and a period in `ms`, `s`, `m` or `h`: `"10/60s"`. Bytes are counted singly.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RateSection {
     /// Connection attempts of an address prefix; `10/60s`.
     connect_per_prefix: Option<String>,
+    /// The same where a user logged in lately; `60/60s`.
+    connect_known_per_prefix: Option<String>,
+    /// Connection attempts of all others; `500/1s`.
+    connect_total: Option<String>,
+    /// TLS handshakes of an address prefix; `240/60s`.
+    tls_per_prefix: Option<String>,
+    /// TLS handshakes in all; `500/1s`.
+    tls_total: Option<String>,
     /// Page and API requests of an address prefix; `600/60s`.
     request_per_prefix: Option<String>,
     /// Log-ins and registrations of an address prefix; `20/60s`.
@@ -22,20 +30,52 @@ pub(super) struct RateSection {
     login_per_user: Option<String>,
     /// Failed log-ins to one user name over a longer time; `100/24h`.
     login_failed_per_user: Option<String>,
+    /// Log-ins and registrations in all; `100/1s`.
+    login_total: Option<String>,
     /// Tickets of one user; `60/60s`.
     ticket_per_user: Option<String>,
-    /// All events of a user; `100/60s`.
-    message_per_user: Option<String>,
     /// All events of a connection; `100/60s`.
     message_per_connection: Option<String>,
+    /// All events of a user; `100/60s`.
+    message_per_user: Option<String>,
+    /// All events of an address prefix; `3000/60s`.
+    message_per_prefix: Option<String>,
+    /// All events; `200000/1s`.
+    message_total: Option<String>,
+    /// Bytes received of a connection; a mebibyte in `10s`.
+    bytes_per_connection: Option<String>,
+    /// Bytes received of a user; 4 MiB in `10s`.
+    bytes_per_user: Option<String>,
+    /// Bytes received of an address prefix; 32 MiB in `10s`.
+    bytes_per_prefix: Option<String>,
+    /// Bytes received; 256 MiB in `1s`.
+    bytes_total: Option<String>,
+    /// Violations of an address prefix; `100/60s`.
+    penalty_per_prefix: Option<String>,
+    /// Violations of a user; `20/60s`.
+    penalty_per_user: Option<String>,
+    /// How long somebody is kept out for them, in seconds; 60.
+    penalty_s: Option<u64>,
+    /// How long at most, however long it goes on; 3600.
+    penalty_longest_s: Option<u64>,
     /// Single events of a user, in place of what the event declares.
     event_per_user: BTreeMap<String, String>,
+    /// Limits of this section and of `[capacity]` that only count what they would have refused.
+    observe: Vec<String>,
 }
 
 impl RateSection {
     pub(super) fn read(&self, mut options: GateOptions) -> Result<GateOptions, ConfigError> {
         let named = [
             ("connect_per_prefix", &self.connect_per_prefix, &mut options.connect_per_prefix),
+            (
+                "connect_known_per_prefix",
+                &self.connect_known_per_prefix,
+                &mut options.connect_known_per_prefix,
+            ),
+            ("connect_total", &self.connect_total, &mut options.connect_total),
+            ("tls_per_prefix", &self.tls_per_prefix, &mut options.tls_per_prefix),
+            ("tls_total", &self.tls_total, &mut options.tls_total),
             ("request_per_prefix", &self.request_per_prefix, &mut options.request_per_prefix),
             ("login_per_prefix", &self.login_per_prefix, &mut options.login_per_prefix),
             ("login_per_user", &self.login_per_user, &mut options.login_per_user),
@@ -44,13 +84,22 @@ impl RateSection {
                 &self.login_failed_per_user,
                 &mut options.login_failed_per_user,
             ),
+            ("login_total", &self.login_total, &mut options.login_total),
             ("ticket_per_user", &self.ticket_per_user, &mut options.ticket_per_user),
-            ("message_per_user", &self.message_per_user, &mut options.message_per_user),
             (
                 "message_per_connection",
                 &self.message_per_connection,
                 &mut options.message_per_connection,
             ),
+            ("message_per_user", &self.message_per_user, &mut options.message_per_user),
+            ("message_per_prefix", &self.message_per_prefix, &mut options.message_per_prefix),
+            ("message_total", &self.message_total, &mut options.message_total),
+            ("bytes_per_connection", &self.bytes_per_connection, &mut options.bytes_per_connection),
+            ("bytes_per_user", &self.bytes_per_user, &mut options.bytes_per_user),
+            ("bytes_per_prefix", &self.bytes_per_prefix, &mut options.bytes_per_prefix),
+            ("bytes_total", &self.bytes_total, &mut options.bytes_total),
+            ("penalty_per_prefix", &self.penalty_per_prefix, &mut options.penalty_per_prefix),
+            ("penalty_per_user", &self.penalty_per_user, &mut options.penalty_per_user),
         ];
         for (key, text, rate) in named {
             if let Some(text) = text {
@@ -61,6 +110,15 @@ impl RateSection {
             let rate = parse(&format!("rate.event_per_user.{event:?}"), text)?;
             options.event_per_user.push((event.clone(), rate));
         }
+        let penalty = &mut options.penalty;
+        if let Some(seconds) = self.penalty_s {
+            penalty.length_ms = seconds.saturating_mul(1000);
+            penalty.longest_ms = penalty.longest_ms.max(penalty.length_ms);
+        }
+        if let Some(seconds) = self.penalty_longest_s {
+            penalty.longest_ms = seconds.saturating_mul(1000);
+        }
+        options.observe.clone_from(&self.observe);
         Ok(options)
     }
 }

@@ -110,7 +110,7 @@ impl Settings {
             ..Options::default()
         })?;
         let polling = file.transport.polling(profile);
-        let gate = file.capacity.read(GateOptions { polling, ..GateOptions::default() });
+        let gate = file.capacity.read(GateOptions { polling, ..GateOptions::default() })?;
         let gate = file.rate.read(gate)?;
         let gate = GateOptions { proxies: listen.proxies, ..gate };
         let (server, mut gate) = file.message.read(server, gate)?;

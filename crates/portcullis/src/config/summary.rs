@@ -6,6 +6,7 @@ use portcullis_model::Role;
 use portcullis_server::{Credentials, ProxyProtocol};
 use toml::{Table, Value};
 
+use super::capacity::WHEN_USER_FULL;
 use super::listen::PROXY_HEADERS;
 use super::settings::Settings;
 use super::tls::TlsSettings;
@@ -214,29 +215,33 @@ impl Settings {
     }
 
     fn capacity(&self) -> Table {
+        let (gate, places) = (&self.gate, &self.gate.places);
+        let when = WHEN_USER_FULL.iter().find(|(_, when)| *when == gate.when_user_full);
         section([
-            ("connections_total", number(self.gate.connections_total)),
-            ("pre_auth_total", number(self.gate.pre_auth_total)),
-            ("connections_per_user", number(self.gate.connections_per_user)),
+            ("connections_total", number(places.total)),
+            ("pre_auth_total", number(places.pre_auth)),
+            ("admin_reserve", number(places.admin_reserve)),
+            ("pre_auth_per_prefix", number(places.pre_auth_per_prefix)),
+            ("connections_per_prefix", number(places.per_prefix)),
+            ("http_per_prefix", number(places.http_per_prefix)),
+            ("connections_per_user", number(gate.connections_per_user)),
+            ("when_user_full", when.map_or("refuse", |(name, _)| name).into()),
             ("rooms_per_user", number(self.chat.rooms_per_user_max)),
             ("members_per_room", number(self.chat.members_per_room_max)),
         ])
     }
 
     fn rate(&self) -> Table {
-        let events = self.gate.event_per_user.iter();
+        let gate = &self.gate;
+        let events = gate.event_per_user.iter();
         let events = events.map(|(event, rate)| (event.as_str(), spelled(*rate)));
-        section([
-            ("connect_per_prefix", spelled(self.gate.connect_per_prefix)),
-            ("request_per_prefix", spelled(self.gate.request_per_prefix)),
-            ("login_per_prefix", spelled(self.gate.login_per_prefix)),
-            ("login_per_user", spelled(self.gate.login_per_user)),
-            ("login_failed_per_user", spelled(self.gate.login_failed_per_user)),
-            ("ticket_per_user", spelled(self.gate.ticket_per_user)),
-            ("message_per_user", spelled(self.gate.message_per_user)),
-            ("message_per_connection", spelled(self.gate.message_per_connection)),
+        let rates = gate.rates().into_iter().map(|(limit, rate)| (limit.name(), spelled(rate)));
+        section(rates.chain([
+            ("penalty_s", number(gate.penalty.length_ms / 1000)),
+            ("penalty_longest_s", number(gate.penalty.longest_ms / 1000)),
             ("event_per_user", Value::Table(section(events))),
-        ])
+            ("observe", gate.observe.clone().into()),
+        ]))
     }
 }
 

@@ -22,7 +22,9 @@ fn roomy(connect_timeout_ms: u64) -> TestServer {
         .extend(["connections_total = 40000", "pre_auth_total = 20000"].map(String::from));
     config.rate = vec![
         String::from("connect_per_prefix = \"10000000/60s\""),
+        String::from("connect_total = \"10000000/60s\""),
         String::from("request_per_prefix = \"10000000/60s\""),
+        String::from("penalty_per_prefix = \"10000000/60s\""),
     ];
     start(&config)
 }

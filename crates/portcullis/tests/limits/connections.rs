@@ -74,7 +74,7 @@ fn t085_strangers_fill_their_own_pool_and_no_other() {
         let answer = Request::upgrade(&server, path).ask(&server);
         assert_eq!(answer.status, 503);
     }
-    recorded(&server, "capacity");
+    recorded(&server, "pre_auth_total");
     assert_eq!(ann.ask("room:list", &json!({}))["ok"], true, "users are not touched");
     // They stay as long as they are let; then there is room again.
     for stranger in &mut strangers {

@@ -54,7 +54,7 @@ fn t071_there_is_no_window_that_opens_all_at_once() {
     }
     // A window that opened would let three more in; what drains lets in one at a time.
     assert_limited(&attempt());
-    recorded(&server, "login_rate");
+    recorded(&server, "login_per_user");
     alive(&server);
 }
 
@@ -96,7 +96,7 @@ fn t080_the_eleventh_message_in_a_minute_is_refused() {
     let refused = ann.ask("chat:send", &message);
     assert_eq!(code_of(&refused), "RATE_LIMIT_EXCEEDED");
     assert_eq!(refused["error"]["retry_after_s"].as_u64().unwrap() % 5, 0, "{refused}");
-    recorded(&server, "message_rate");
+    recorded(&server, "event_per_user");
     assert_eq!(ann.ask("room:list", &json!({}))["ok"], true, "other events go on");
     let mut bob = SioClient::connect(&server, &hs256("bob"));
     assert_eq!(bob.ask("room:join", &json!({ "roomId": room }))["ok"], true);

@@ -1,0 +1,192 @@
+//! Who has been here before: a cookie that opens a faster lane, and no door.
+//! Never: an identity; it names nobody, and a stolen one buys a place in a queue.
+
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_model::{Limit, Now, Role, Roles, Secret, UserId};
+
+use crate::capacity::Class;
+use crate::gate::Gate;
+use crate::handshake::{Handshake, Line};
+
+/// The cookie. `__Host-` pins it to this host (RFC 6265bis section 4.1.3.2).
+pub const ADMISSION_COOKIE: &str = "__Host-adm";
+/// The same for clients without cookies.
+const HEADER: &str = "x-admission";
+/// How long one lasts, in seconds: a day after the last log-in.
+pub const ADMISSION_LIFE_S: i64 = 24 * 60 * 60;
+
+const VERSION: u8 = 1;
+/// Version, flags, the user's alias, the end.
+const FACTS_BYTES: usize = 1 + 1 + 8 + 8;
+const MAC_BYTES: usize = 16;
+const IS_ADMIN: u8 = 1;
+
+/// Makes and reads admissions, under one key.
+pub(crate) struct Admissions {
+    key: hmac::Key,
+}
+
+/// What an admission says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Admission {
+    pub(crate) class: Class,
+    /// Stands for the user in the limits; nobody can tell whom.
+    pub(crate) alias: u64,
+}
+
+impl Admissions {
+    pub(crate) fn new(secret: &Secret<[u8; 32]>) -> Self {
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret.expose()) }
+    }
+
+    fn make(&self, user: &UserId, roles: Roles, now: Now) -> String {
+        let flags = if roles.contains(Role::Admin) { IS_ADMIN } else { 0 };
+        let alias = hmac::sign(&self.key, format!("alias {user}").as_bytes());
+        let ends = now.unix_s().saturating_add(ADMISSION_LIFE_S);
+        let mut bytes = vec![VERSION, flags];
+        bytes.extend(alias.as_ref().iter().take(8));
+        bytes.extend(ends.to_be_bytes());
+        let mac = hmac::sign(&self.key, &bytes);
+        bytes.extend(mac.as_ref().iter().take(MAC_BYTES));
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads one; whatever is wrong with it, its bearer is a stranger.
+    fn read(&self, text: &[u8], now: Now) -> Option<Admission> {
+        let mut bytes = [0; FACTS_BYTES + MAC_BYTES];
+        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+        let (facts, mac) = bytes.get(..length)?.split_at_checked(FACTS_BYTES)?;
+        let expect = hmac::sign(&self.key, facts);
+        let expect = expect.as_ref().get(..MAC_BYTES)?;
+        aws_lc_rs::constant_time::verify_slices_are_equal(expect, mac).ok()?;
+        let [version, flags, rest @ ..] = facts.first_chunk::<FACTS_BYTES>()?;
+        let (alias, ends) = rest.split_first_chunk::<8>()?;
+        let ends = i64::from_be_bytes(*ends.first_chunk()?);
+        let class = if flags & IS_ADMIN != 0 { Class::Admin } else { Class::Known };
+        let good = *version == VERSION && now.unix_s() < ends;
+        good.then_some(Admission { class, alias: u64::from_be_bytes(*alias) })
+    }
+}
+
+impl Gate {
+    /// An admission for a user who has just logged in: the value of [`ADMISSION_COOKIE`], or of the
+    /// header `X-Admission`.
+    #[must_use]
+    pub fn admission(&self, user: &UserId, roles: Roles, now: Now) -> String {
+        self.admissions.make(user, roles, now)
+    }
+
+    /// Which lane a request may take. Whoever shows the same admission too often is a stranger.
+    pub(crate) fn class_of(&self, ask: &Handshake<'_>, now: Now) -> Class {
+        let Some(admission) = self.shown(ask, now) else { return Class::Stranger };
+        let rate = &self.options.connect_known_per_prefix;
+        let key = self.rates.key(("admission", admission.alias));
+        match self.rates.take_own(Limit::ConnectKnownPerPrefix, key, rate, now) {
+            Ok(()) => admission.class,
+            Err(_) => Class::Stranger,
+        }
+    }
+
+    fn shown(&self, ask: &Handshake<'_>, now: Now) -> Option<Admission> {
+        let value = match ask.line(HEADER) {
+            Line::One(value) => value,
+            Line::Many => return None,
+            Line::None => match ask.line("cookie") {
+                Line::One(cookies) => cookie(cookies)?,
+                Line::None | Line::Many => return None,
+            },
+        };
+        self.admissions.read(value, now)
+    }
+}
+
+/// The one value of the cookie; two have none that anybody agrees on.
+fn cookie(header: &[u8]) -> Option<&[u8]> {
+    let pairs = header.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    let mut values = pairs.filter_map(|pair| {
+        pair.strip_prefix(ADMISSION_COOKIE.as_bytes()).and_then(|rest| rest.strip_prefix(b"="))
+    });
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
+}
+
+/// The key of a process that was given none: its admissions end with it.
+pub(crate) fn fresh_key() -> Option<Secret<[u8; 32]>> {
+    use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+    let mut key = [0; 32];
+    SystemRandom::new().fill(&mut key).ok()?;
+    Some(Secret::new(key))
+}
+
+/// Kept behind an `Arc` so that options can be cloned without copies of the key.
+pub(crate) type AdmissionKey = Arc<Secret<[u8; 32]>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admissions() -> Admissions {
+        Admissions::new(&Secret::new([7; 32]))
+    }
+
+    fn ann() -> UserId {
+        UserId::parse("ann").unwrap()
+    }
+
+    #[test]
+    fn an_admission_says_its_lane_for_a_day() {
+        let (admissions, now) = (admissions(), Now { unix_ms: 1_000_000, monotonic_ms: 0 });
+        let later = |s: i64| Now { unix_ms: now.unix_ms + s * 1000, ..now };
+        let text = admissions.make(&ann(), Roles::user(), now);
+        let read = admissions.read(text.as_bytes(), now).unwrap();
+        assert_eq!(read.class, Class::Known);
+        assert_eq!(admissions.read(text.as_bytes(), later(ADMISSION_LIFE_S - 1)), Some(read));
+        assert_eq!(admissions.read(text.as_bytes(), later(ADMISSION_LIFE_S)), None);
+        let admin = admissions.make(&ann(), Roles::user().with(Role::Admin), now);
+        let admin = admissions.read(admin.as_bytes(), now).unwrap();
+        assert_eq!((admin.class, admin.alias), (Class::Admin, read.alias));
+        let bob = admissions.make(&UserId::parse("bob").unwrap(), Roles::user(), now);
+        assert_ne!(admissions.read(bob.as_bytes(), now).unwrap().alias, read.alias);
+        assert!(!text.contains("ann") && text.len() < 64, "{text}");
+    }
+
+    #[test]
+    fn whatever_is_changed_makes_a_stranger() {
+        let (admissions, now) = (admissions(), Now::default());
+        let text = admissions.make(&ann(), Roles::user(), now);
+        let other = Admissions::new(&Secret::new([8; 32]));
+        assert_eq!(other.read(text.as_bytes(), now), None);
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+            assert_eq!(admissions.read(&bytes, now), None, "{at}");
+        }
+        for cut in 0..text.len() {
+            assert_eq!(admissions.read(&text.as_bytes()[..cut], now), None);
+        }
+        let long = format!("{text}AAAA");
+        for bytes in [long.as_bytes(), b"", b"=", &[0xff; 46]] {
+            assert_eq!(admissions.read(bytes, now), None);
+        }
+    }
+
+    #[test]
+    fn the_cookie_is_found_once() {
+        let cases: [(&str, Option<&str>); 7] = [
+            ("__Host-adm=x", Some("x")),
+            ("a=b; __Host-adm=x; c=d", Some("x")),
+            ("__Host-adm=x; __Host-adm=y", None),
+            ("__Host-admin=x", None),
+            ("x__Host-adm=x", None),
+            ("__host-adm=x", None),
+            ("", None),
+        ];
+        for (header, expect) in cases {
+            assert_eq!(cookie(header.as_bytes()), expect.map(str::as_bytes), "{header}");
+        }
+    }
+}

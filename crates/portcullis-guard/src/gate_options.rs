@@ -1,0 +1,240 @@
+//! Everything the gate decides by, and whether it can be kept.
+//! Never: a value that is silently put right.
+
+use crate::admission::AdmissionKey;
+use crate::capacity::Places;
+use crate::danger::Danger;
+use crate::gate::GateError;
+use crate::principal::Patience;
+use crate::proxy::ProxyRules;
+use crate::rate::{Penalty, Rate};
+use crate::rules::{ReplayRules, RoleRules};
+use crate::token_key::Issuer;
+
+/// What a socket without an `Origin` needs to get in.
+///
+/// Browsers always send one (RFC 6455 section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WithoutOrigin {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// A bearer token in the request and no cookie: a native client.
+    Token,
+}
+
+/// What happens to one more connection of a user who has as many as they may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenUserFull {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It comes in, and the oldest one ends.
+    EvictOldest,
+}
+
+/// Everything the gate decides by. The defaults are the documented ones.
+#[derive(Debug, Clone)]
+pub struct GateOptions {
+    /// Names this server answers to, as `Host` spells them, port included.
+    pub hosts: Vec<String>,
+    /// Pages that may connect: `scheme://host[:port]`, exact bytes.
+    pub origins: Vec<String>,
+    /// Whose word on the client's address is believed.
+    pub proxies: ProxyRules,
+    /// What a socket without an origin needs.
+    pub without_origin: WithoutOrigin,
+    /// Whether long-polling is offered.
+    pub polling: bool,
+    /// Connection attempts of one address prefix, refused ones too.
+    pub connect_per_prefix: Rate,
+    /// The same for those who show that a user logged in there lately, and per user.
+    pub connect_known_per_prefix: Rate,
+    /// Connection attempts of all who do not show that.
+    pub connect_total: Rate,
+    /// TLS handshakes of one address prefix.
+    pub tls_per_prefix: Rate,
+    /// TLS handshakes in all.
+    pub tls_total: Rate,
+    /// Page and API requests of one address prefix, refused ones too.
+    pub request_per_prefix: Rate,
+    /// Log-ins and registrations of one address prefix.
+    pub login_per_prefix: Rate,
+    /// Log-ins to one user name, from devices that are not known as its own.
+    pub login_per_user: Rate,
+    /// Failed ones of the same over a longer time, so that patience does not guess a password.
+    pub login_failed_per_user: Rate,
+    /// Log-ins and registrations in all.
+    pub login_total: Rate,
+    /// Tickets of one user.
+    pub ticket_per_user: Rate,
+    /// All events of one user, whatever the connection.
+    pub message_per_user: Rate,
+    /// All events of one connection.
+    pub message_per_connection: Rate,
+    /// All events of one address prefix.
+    pub message_per_prefix: Rate,
+    /// All events.
+    pub message_total: Rate,
+    /// Bytes received of one connection; over it nothing is read for a while.
+    pub bytes_per_connection: Rate,
+    /// The same of one user.
+    pub bytes_per_user: Rate,
+    /// The same of one address prefix.
+    pub bytes_per_prefix: Rate,
+    /// The same of all.
+    pub bytes_total: Rate,
+    /// Violations of one address prefix by nobody who is signed in; over it the prefix is kept out.
+    pub penalty_per_prefix: Rate,
+    /// Violations of one user; over it the user is kept out.
+    pub penalty_per_user: Rate,
+    /// For how long.
+    pub penalty: Penalty,
+    /// One event of one user, in place of what the event declares.
+    pub event_per_user: Vec<(String, Rate)>,
+    /// How many connections there may be, of all and of one address prefix.
+    pub places: Places,
+    /// Connections of one user.
+    pub connections_per_user: u32,
+    /// What happens to one more connection of a user.
+    pub when_user_full: WhenUserFull,
+    /// Limits that only count what they would have refused, by name.
+    pub observe: Vec<String>,
+    /// The key admissions are made with; none makes one that ends with the process.
+    pub admission_key: Option<AdmissionKey>,
+    /// Rooms one connection may be in.
+    pub rooms_per_connection: u32,
+    /// Largest message, in bytes.
+    pub message_max_bytes: u32,
+    /// Keys in each rate table; 48 bytes each over the three tables.
+    pub rate_keys_max: usize,
+    /// Whose tokens are believed.
+    pub issuers: Vec<Issuer>,
+    /// Whether own tokens have to be bound to a key, so that sockets open with tickets only.
+    pub proof_required: bool,
+    /// How long one log-in carries a connection.
+    pub patience: Patience,
+    /// Roles of the operator, and who may send what beside what events declare.
+    pub roles: RoleRules,
+    /// What a second copy of a message is told by, beside what events declare.
+    pub replay: ReplayRules,
+    /// Whether safe formatting includes `https:` links.
+    pub links_allowed: bool,
+    /// What weakens the doors; nothing by default.
+    pub danger: Danger,
+}
+
+impl Default for GateOptions {
+    fn default() -> Self {
+        let minute_ms = 60_000;
+        Self {
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            proxies: ProxyRules::default(),
+            without_origin: WithoutOrigin::Refuse,
+            polling: true,
+            connect_per_prefix: Rate::per(10, minute_ms),
+            connect_known_per_prefix: Rate::per(60, minute_ms),
+            connect_total: Rate::per(500, 1_000),
+            tls_per_prefix: Rate::per(240, minute_ms),
+            tls_total: Rate::per(500, 1_000),
+            request_per_prefix: Rate::per(600, minute_ms),
+            login_per_prefix: Rate::per(20, minute_ms),
+            login_per_user: Rate::per(10, minute_ms),
+            login_failed_per_user: Rate::per(100, 24 * 60 * minute_ms),
+            login_total: Rate::per(100, 1_000),
+            ticket_per_user: Rate::per(60, minute_ms),
+            message_per_user: Rate::per(100, minute_ms),
+            message_per_connection: Rate::per(100, minute_ms),
+            message_per_prefix: Rate::per(3_000, minute_ms),
+            message_total: Rate::per(200_000, 1_000),
+            bytes_per_connection: Rate::per(1024 * 1024, 10_000),
+            bytes_per_user: Rate::per(4 * 1024 * 1024, 10_000),
+            bytes_per_prefix: Rate::per(32 * 1024 * 1024, 10_000),
+            bytes_total: Rate::per(256 * 1024 * 1024, 1_000),
+            penalty_per_prefix: Rate::per(100, minute_ms),
+            penalty_per_user: Rate::per(20, minute_ms),
+            penalty: Penalty::default(),
+            event_per_user: Vec::new(),
+            places: Places::default(),
+            connections_per_user: 5,
+            when_user_full: WhenUserFull::default(),
+            observe: Vec::new(),
+            admission_key: None,
+            rooms_per_connection: 128,
+            message_max_bytes: 10 * 1024,
+            rate_keys_max: 262_144,
+            issuers: Vec::new(),
+            proof_required: false,
+            patience: Patience::default(),
+            roles: RoleRules::default(),
+            replay: ReplayRules::default(),
+            links_allowed: false,
+            danger: Danger::default(),
+        }
+    }
+}
+
+pub(crate) fn check_rates(options: &GateOptions) -> Result<(), GateError> {
+    let named = options.rates().into_iter().map(|(limit, rate)| (limit.name(), rate));
+    let events = options.event_per_user.iter().map(|(name, rate)| (name.as_str(), *rate));
+    match named.chain(events).find(|(_, rate)| !rate.is_sound()) {
+        Some((name, _)) => Err(GateError::Rate(String::from(name))),
+        None => Ok(()),
+    }
+}
+
+/// Most connections a limit may allow.
+const MOST: u64 = 10_000_000;
+const MOST_WORDS: &str = "1 to 10,000,000";
+const PENALTY_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+
+pub(crate) fn check_numbers(options: &GateOptions) -> Result<(), GateError> {
+    let places = &options.places;
+    let total = u64::from(places.total);
+    let within_total = "1 to connections_total";
+    let reserve_max = total.saturating_sub(1);
+    let keys = options.rate_keys_max as u64;
+    let within = [
+        ("connections_total", total, 1, MOST, MOST_WORDS),
+        ("pre_auth_total", u64::from(places.pre_auth), 1, total, within_total),
+        (
+            "admin_reserve",
+            u64::from(places.admin_reserve),
+            0,
+            reserve_max,
+            "less than connections_total",
+        ),
+        ("pre_auth_per_prefix", u64::from(places.pre_auth_per_prefix), 1, MOST, MOST_WORDS),
+        ("connections_per_prefix", u64::from(places.per_prefix), 1, MOST, MOST_WORDS),
+        ("http_per_prefix", u64::from(places.http_per_prefix), 1, MOST, MOST_WORDS),
+        ("penalty_ms", options.penalty.length_ms, 1, PENALTY_MAX_MS, "1 ms to a day"),
+        (
+            "penalty_longest_ms",
+            options.penalty.longest_ms,
+            options.penalty.length_ms,
+            PENALTY_MAX_MS,
+            "the penalty to a day",
+        ),
+        (
+            "connections_per_user",
+            u64::from(options.connections_per_user),
+            1,
+            total,
+            "1 to connections_total",
+        ),
+        ("rooms_per_connection", u64::from(options.rooms_per_connection), 1, 128, "1 to 128"),
+        (
+            "message_max_bytes",
+            u64::from(options.message_max_bytes),
+            256,
+            1_048_576,
+            "256 to 1,048,576",
+        ),
+        ("rate_keys_max", keys, 1024, 16_777_216, "1,024 to 16,777,216"),
+    ];
+    match within.into_iter().find(|(_, seen, min, max, _)| seen < min || seen > max) {
+        Some((option, seen, _, _, need)) => Err(GateError::Range { option, seen, need }),
+        None => Ok(()),
+    }
+}

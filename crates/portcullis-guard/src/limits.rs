@@ -1,0 +1,372 @@
+//! The operator's limits in use: taken, or only observed; explained, and lifted.
+//! Never: a limit that refuses without a name.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use portcullis_model::{Denial, Limit, Now, UserId};
+
+use crate::capacity::{ConnectionSlot, HeldByPrefix, HttpSeat};
+use crate::client_ip::{self, SITE_FACTOR};
+use crate::gate::{Gate, GateError};
+use crate::gate_options::GateOptions;
+use crate::principal::Caller;
+use crate::rate::{Gcra, Rate};
+
+/// Which limits only count, and how often each would have refused.
+pub(crate) struct Observed {
+    is: [bool; Limit::ALL.len()],
+    would_refuse: [AtomicU64; Limit::ALL.len()],
+}
+
+impl Observed {
+    pub(crate) fn parse(names: &[String]) -> Result<Self, GateError> {
+        let mut is = [false; Limit::ALL.len()];
+        for name in names {
+            let limit = Limit::named(name).ok_or_else(|| GateError::Observe(name.clone()))?;
+            if let Some(place) = is.get_mut(limit.index()) {
+                *place = true;
+            }
+        }
+        Ok(Self { is, would_refuse: std::array::from_fn(|_| AtomicU64::new(0)) })
+    }
+
+    /// Whether the limit only counts; if so this was one that it would have refused.
+    fn lets_pass(&self, limit: Limit) -> bool {
+        let observed = self.is.get(limit.index()).copied().unwrap_or(false);
+        if observed && let Some(count) = self.would_refuse.get(limit.index()) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        observed
+    }
+}
+
+/// How far a limit is used up for one address, user or all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitState {
+    /// Which limit.
+    pub limit: Limit,
+    /// How many are used up at the moment.
+    pub used: u32,
+    /// How many there are.
+    pub count: u32,
+    /// Until all of them are there again, from none; 0 for what is held and given back.
+    pub period_ms: u64,
+    /// Until the next one passes; 0 when one passes now.
+    pub wait_ms: u64,
+    /// Whether the limit only counts.
+    pub observed: bool,
+}
+
+/// The buckets of a connection's address, found once.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Lanes {
+    narrow: u64,
+    wide: Option<u64>,
+}
+
+/// What the guards remember of one connection's amounts: no lock, no table.
+#[derive(Debug, Default)]
+pub(crate) struct Amounts {
+    pub(crate) messages: Gcra,
+    bytes: Gcra,
+    lanes: Option<Lanes>,
+}
+
+impl Amounts {
+    pub(crate) fn of(lanes: Lanes) -> Self {
+        Self { lanes: Some(lanes), ..Self::default() }
+    }
+
+    /// Asks the buckets of the address, the narrow one first; one that is unknown has none.
+    fn of_prefix(
+        &self,
+        rate: &Rate,
+        ask: impl Fn(u64, &Rate) -> Result<(), u64>,
+    ) -> Result<(), u64> {
+        let Some(Lanes { narrow, wide }) = self.lanes else { return Ok(()) };
+        ask(narrow, rate)?;
+        wide.map_or(Ok(()), |wide| ask(wide, &rate.times(SITE_FACTOR)))
+    }
+}
+
+impl GateOptions {
+    /// Every rate there is, by its limit; [`GateOptions::event_per_user`] stands apart.
+    #[must_use]
+    pub fn rates(&self) -> Vec<(Limit, Rate)> {
+        vec![
+            (Limit::ConnectPerPrefix, self.connect_per_prefix),
+            (Limit::ConnectKnownPerPrefix, self.connect_known_per_prefix),
+            (Limit::ConnectTotal, self.connect_total),
+            (Limit::TlsPerPrefix, self.tls_per_prefix),
+            (Limit::TlsTotal, self.tls_total),
+            (Limit::RequestPerPrefix, self.request_per_prefix),
+            (Limit::LoginPerPrefix, self.login_per_prefix),
+            (Limit::LoginPerUser, self.login_per_user),
+            (Limit::LoginFailedPerUser, self.login_failed_per_user),
+            (Limit::LoginTotal, self.login_total),
+            (Limit::TicketPerUser, self.ticket_per_user),
+            (Limit::MessagePerConnection, self.message_per_connection),
+            (Limit::MessagePerUser, self.message_per_user),
+            (Limit::MessagePerPrefix, self.message_per_prefix),
+            (Limit::MessageTotal, self.message_total),
+            (Limit::BytesPerConnection, self.bytes_per_connection),
+            (Limit::BytesPerUser, self.bytes_per_user),
+            (Limit::BytesPerPrefix, self.bytes_per_prefix),
+            (Limit::BytesTotal, self.bytes_total),
+            (Limit::PenaltyPerPrefix, self.penalty_per_prefix),
+            (Limit::PenaltyPerUser, self.penalty_per_user),
+        ]
+    }
+}
+
+impl Gate {
+    /// What a limit has to say, unless it is only observed.
+    pub(crate) fn judged(&self, limit: Limit, outcome: Result<(), u64>) -> Result<(), Denial> {
+        match outcome {
+            Err(retry_after_ms) if !self.observed.lets_pass(limit) => {
+                Err(Denial::Limit { limit, retry_after_ms: retry_after_ms.max(1) })
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn take_of_prefix(
+        &self,
+        limit: Limit,
+        rate: &Rate,
+        client: IpAddr,
+        now: Now,
+    ) -> Result<(), Denial> {
+        self.judged(limit, client_ip::take(&self.rates, limit, client, rate, now))
+    }
+
+    pub(crate) fn take_of_all(&self, limit: Limit, rate: &Rate, now: Now) -> Result<(), Denial> {
+        self.judged(limit, self.rates.take(limit, 0, rate, now))
+    }
+
+    pub(crate) fn take_of_user(
+        &self,
+        limit: Limit,
+        rate: &Rate,
+        key: u64,
+        now: Now,
+    ) -> Result<(), Denial> {
+        self.judged(limit, self.rates.take(limit, key, rate, now))
+    }
+
+    /// A seat for an accepted TCP connection, before anything of it is read.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`] when its address holds as many as it may.
+    pub fn accept(&self, client: IpAddr) -> Result<HttpSeat, Denial> {
+        let seat = self.capacity.seat(client, |limit| self.observed.lets_pass(limit));
+        seat.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
+    }
+
+    /// Counts a TLS handshake, before it costs anything.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`].
+    pub fn secure(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
+        let options = &self.options;
+        self.take_of_prefix(Limit::TlsPerPrefix, &options.tls_per_prefix, client, now)?;
+        self.take_of_all(Limit::TlsTotal, &options.tls_total, now)
+    }
+
+    pub(crate) fn reserve(
+        &self,
+        client: IpAddr,
+        class: crate::capacity::Class,
+    ) -> Result<ConnectionSlot, Denial> {
+        let slot = self.capacity.reserve(client, class, |limit| self.observed.lets_pass(limit));
+        slot.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
+    }
+
+    /// Whether the address is kept out for what it did.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`].
+    pub(crate) fn check_penalty(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
+        let limit = Limit::PenaltyPerPrefix;
+        let rate = &self.options.penalty_per_prefix;
+        let (narrow, _) = client_ip::prefixes(client);
+        let key = self.rates.key(narrow);
+        let outcome = self.rates.kept_out(limit, key, rate, now);
+        if outcome.is_err() {
+            // Going on with it makes it longer.
+            self.rates.fault(limit, key, rate, self.options.penalty, now);
+        }
+        self.judged(limit, outcome)
+    }
+
+    /// Whether the user is kept out for what they did.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`].
+    pub(crate) fn check_user_penalty(&self, user: &UserId, now: Now) -> Result<(), Denial> {
+        let limit = Limit::PenaltyPerUser;
+        let key = self.rates.key(user);
+        let outcome = self.rates.kept_out(limit, key, &self.options.penalty_per_user, now);
+        self.judged(limit, outcome)
+    }
+
+    /// Counts a violation: of the user, where one is signed in, otherwise of the address.
+    ///
+    /// Never both: who shares an address with somebody has not done what they did.
+    pub fn violated(&self, client: Option<IpAddr>, user: Option<&UserId>, now: Now) {
+        let (options, rates) = (&self.options, &self.rates);
+        match (user, client) {
+            (Some(user), _) => {
+                let (limit, rate) = (Limit::PenaltyPerUser, &options.penalty_per_user);
+                rates.fault(limit, rates.key(user), rate, options.penalty, now);
+            }
+            (None, Some(client)) => {
+                let (limit, rate) = (Limit::PenaltyPerPrefix, &options.penalty_per_prefix);
+                let (narrow, _) = client_ip::prefixes(client);
+                rates.fault(limit, rates.key(narrow), rate, options.penalty, now);
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// The buckets of an address, for a connection's life.
+    #[must_use]
+    pub fn lanes(&self, client: IpAddr) -> Lanes {
+        let (narrow, wide) = client_ip::prefixes(client);
+        Lanes { narrow: self.rates.key(narrow), wide: wide.map(|wide| self.rates.key(wide)) }
+    }
+
+    /// Takes one event from every bucket, also when an earlier one is used up: none is a shelter.
+    pub(crate) fn take_all_events(&self, caller: &Caller, now: Now) -> Result<(), Denial> {
+        let options = &self.options;
+        let per_connection = &options.message_per_connection;
+        let connection = caller.amounts.messages.take(per_connection, now);
+        let key = self.rates.key(&caller.principal.user().id);
+        let user = self.rates.take(Limit::MessagePerUser, key, &options.message_per_user, now);
+        let rate = &options.message_per_prefix;
+        let prefix = caller
+            .amounts
+            .of_prefix(rate, |key, rate| self.rates.take(Limit::MessagePerPrefix, key, rate, now));
+        let total = self.rates.take(Limit::MessageTotal, 0, &options.message_total, now);
+        self.judged(Limit::MessagePerConnection, connection)
+            .and(self.judged(Limit::MessagePerUser, user))
+            .and(self.judged(Limit::MessagePerPrefix, prefix))
+            .and(self.judged(Limit::MessageTotal, total))
+    }
+
+    /// Counts bytes that have arrived of a signed-in connection.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`] with the time for which nothing more may be read; these have been.
+    pub fn received(&self, caller: &Caller, bytes: usize, now: Now) -> Result<(), Denial> {
+        let (options, many) = (&self.options, u32::try_from(bytes).unwrap_or(u32::MAX));
+        let amounts = &caller.amounts;
+        let connection = amounts.bytes.spend(&options.bytes_per_connection, now, many);
+        let key = self.rates.key(&caller.principal.user().id);
+        let user = self.rates.spend(Limit::BytesPerUser, key, &options.bytes_per_user, many, now);
+        let rate = &options.bytes_per_prefix;
+        let prefix = amounts.of_prefix(rate, |key, rate| {
+            self.rates.spend(Limit::BytesPerPrefix, key, rate, many, now)
+        });
+        let total = self.rates.spend(Limit::BytesTotal, 0, &options.bytes_total, many, now);
+        self.judged(Limit::BytesPerConnection, connection)
+            .and(self.judged(Limit::BytesPerUser, user))
+            .and(self.judged(Limit::BytesPerPrefix, prefix))
+            .and(self.judged(Limit::BytesTotal, total))
+    }
+
+    /// How often each observed limit would have refused, since the start.
+    #[must_use]
+    pub fn would_have_refused(&self) -> Vec<(Limit, u64)> {
+        let counts = Limit::ALL.into_iter().zip(&self.observed.would_refuse);
+        counts.map(|(limit, count)| (limit, count.load(Ordering::Relaxed))).collect()
+    }
+
+    /// How far the limits of an address are used up, and what it holds: its narrow prefix, then its
+    /// wide one.
+    #[must_use]
+    pub fn explain_address(
+        &self,
+        client: IpAddr,
+        now: Now,
+    ) -> Vec<(Vec<LimitState>, HeldByPrefix)> {
+        let (narrow, wide) = client_ip::prefixes(client);
+        let keys = std::iter::once((self.rates.key(narrow), 1))
+            .chain(wide.map(|wide| (self.rates.key(wide), SITE_FACTOR)));
+        let held = self.capacity.held(client);
+        keys.zip(held)
+            .map(|((key, factor), held)| {
+                let limits = by_prefix(&self.options);
+                let states =
+                    limits.map(|(limit, rate)| self.state(limit, &rate.times(factor), key, now));
+                (states.collect(), held)
+            })
+            .collect()
+    }
+
+    /// How far the limits of a user are used up.
+    #[must_use]
+    pub fn explain_user(&self, user: &UserId, name: &str, now: Now) -> Vec<LimitState> {
+        let states = self.options.rates().into_iter().filter_map(|(limit, rate)| {
+            let key = self.key_of_user(limit, user, name)?;
+            Some(self.state(limit, &rate, key, now))
+        });
+        states.collect()
+    }
+
+    /// How far the limits that all share are used up.
+    #[must_use]
+    pub fn explain_total(&self, now: Now) -> Vec<LimitState> {
+        let limits = self.options.rates().into_iter();
+        let limits = limits.filter(|(limit, _)| limit.key() == portcullis_model::LimitKey::Total);
+        limits.map(|(limit, rate)| self.state(limit, &rate, 0, now)).collect()
+    }
+
+    /// Empties every bucket of an address, penalties too.
+    pub fn unlock_address(&self, client: IpAddr) {
+        let (narrow, wide) = client_ip::prefixes(client);
+        for prefix in std::iter::once(narrow).chain(wide) {
+            let key = self.rates.key(prefix);
+            by_prefix(&self.options).for_each(|(limit, _)| self.rates.forget(limit, key));
+        }
+    }
+
+    /// Empties every bucket of a user, penalties too.
+    pub fn unlock_user(&self, user: &UserId, name: &str) {
+        for (limit, _) in self.options.rates() {
+            if let Some(key) = self.key_of_user(limit, user, name) {
+                self.rates.forget(limit, key);
+            }
+        }
+    }
+
+    fn key_of_user(&self, limit: Limit, user: &UserId, name: &str) -> Option<u64> {
+        match limit {
+            Limit::LoginPerUser | Limit::LoginFailedPerUser => {
+                Some(self.rates.key(name.to_lowercase()))
+            }
+            Limit::TicketPerUser
+            | Limit::MessagePerUser
+            | Limit::BytesPerUser
+            | Limit::PenaltyPerUser => Some(self.rates.key(user)),
+            _ => None,
+        }
+    }
+
+    fn state(&self, limit: Limit, rate: &Rate, key: u64, now: Now) -> LimitState {
+        LimitState {
+            limit,
+            used: self.rates.used(limit, key, rate, now),
+            count: rate.count,
+            period_ms: rate.period_ms,
+            wait_ms: self.rates.look(limit, key, rate, now).err().unwrap_or(0),
+            observed: self.observed.is.get(limit.index()).copied().unwrap_or(false),
+        }
+    }
+}
+
+fn by_prefix(options: &GateOptions) -> impl Iterator<Item = (Limit, Rate)> + use<> {
+    let prefix = portcullis_model::LimitKey::Prefix;
+    options.rates().into_iter().filter(move |(limit, _)| limit.key() == prefix)
+}

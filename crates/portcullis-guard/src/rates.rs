@@ -1,0 +1,347 @@
+//! All rates in force: which bucket a limit takes from, and what a refusal there costs.
+//! Never: one flood that fills the buckets of another.
+
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use portcullis_model::{Limit, LimitKey, Now};
+
+use crate::rate::{NS_A_MS, PERIOD_MAX_MS, Penalty, Rate, nanoseconds};
+use crate::rate_table::{Bucket, Refused, Table};
+
+/// A rate that all share: one number, taken from by all threads.
+#[derive(Debug, Default)]
+struct Total {
+    arrival_ns: AtomicU64,
+}
+
+impl Total {
+    fn take(&self, rate: &Rate, now_ns: u64) -> Result<(), u64> {
+        let mut wait_ms = 0;
+        let step = |arrival_ns| match rate.step(arrival_ns, now_ns) {
+            Ok(next) => Some(next),
+            Err(wait) => {
+                wait_ms = wait;
+                None
+            }
+        };
+        let taken = self.arrival_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
+        taken.map(drop).map_err(|_| wait_ms)
+    }
+
+    fn spend(&self, rate: &Rate, now_ns: u64, many: u32) -> u64 {
+        let mut wait_ms = 0;
+        let _always_ok = self.arrival_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| {
+            let (next, wait) = rate.spend(at, now_ns, many);
+            wait_ms = wait;
+            Some(next)
+        });
+        wait_ms
+    }
+}
+
+/// All tables. Three of them, so that flooding with addresses or user names fills no other.
+///
+/// Memory: 3 x `rate_keys_max` x 16 bytes, taken at start; 12 MiB for 262,144 keys.
+pub(crate) struct Rates {
+    hasher: RandomState,
+    prefixes: Table,
+    names: Table,
+    users: Table,
+    totals: [Total; Limit::ALL.len()],
+}
+
+/// Which table a bucket stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Where {
+    Prefixes,
+    Names,
+    Users,
+    Total,
+}
+
+impl Rates {
+    pub(crate) fn new(keys_max: usize) -> Self {
+        let table = || Table::new(keys_max);
+        Self {
+            hasher: RandomState::new(),
+            prefixes: table(),
+            names: table(),
+            users: table(),
+            totals: std::array::from_fn(|_| Total::default()),
+        }
+    }
+
+    /// A key for [`Rates::take`]: a hash under a secret of this process, so that nobody can choose
+    /// keys that fall together.
+    pub(crate) fn key(&self, of: impl Hash) -> u64 {
+        self.hasher.hash_one(of)
+    }
+
+    /// Takes one from the bucket of a limit and key, or says how many ms to wait.
+    pub(crate) fn take(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> Result<(), u64> {
+        let (place, refused) = place(limit);
+        let now_ns = nanoseconds(now);
+        match self.table(place) {
+            Some(table) => {
+                table.with(salted(limit, key), now_ns, |bucket| bucket.take(rate, now_ns, refused))
+            }
+            None => match self.totals.get(limit.index()) {
+                Some(total) => total.take(rate, now_ns),
+                None => Err(PERIOD_MAX_MS),
+            },
+        }
+    }
+
+    /// Takes so many that have come already; says for how many ms no more may.
+    pub(crate) fn spend(
+        &self,
+        limit: Limit,
+        key: u64,
+        rate: &Rate,
+        many: u32,
+        now: Now,
+    ) -> Result<(), u64> {
+        let (place, _) = place(limit);
+        let now_ns = nanoseconds(now);
+        let wait_ms = match self.table(place) {
+            Some(table) => {
+                return table.with(salted(limit, key), now_ns, |bucket| {
+                    let (next, wait_ms) = rate.spend(bucket.arrival_ns, now_ns, many);
+                    bucket.arrival_ns = next;
+                    if wait_ms == 0 { Ok(()) } else { Err(wait_ms) }
+                });
+            }
+            None => match self.totals.get(limit.index()) {
+                Some(total) => total.spend(rate, now_ns, many),
+                None => PERIOD_MAX_MS,
+            },
+        };
+        if wait_ms == 0 { Ok(()) } else { Err(wait_ms) }
+    }
+
+    /// Takes one of a key that this server has given out itself, so that strangers cannot fill the
+    /// table it stands in.
+    pub(crate) fn take_own(
+        &self,
+        limit: Limit,
+        key: u64,
+        rate: &Rate,
+        now: Now,
+    ) -> Result<(), u64> {
+        let now_ns = nanoseconds(now);
+        let take = |bucket: &mut Bucket| bucket.take(rate, now_ns, Refused::Free);
+        self.users.with(!salted(limit, key), now_ns, take)
+    }
+
+    /// Whether one could be taken, or how many ms to wait; takes nothing and remembers nothing.
+    pub(crate) fn look(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> Result<(), u64> {
+        let arrival_ns = self.arrival_ns(limit, key);
+        rate.step(arrival_ns, nanoseconds(now)).map(|_| ())
+    }
+
+    /// For how many ms somebody is still kept out by [`Rates::fault`]; who is not, is `Ok`.
+    pub(crate) fn kept_out(
+        &self,
+        limit: Limit,
+        key: u64,
+        rate: &Rate,
+        now: Now,
+    ) -> Result<(), u64> {
+        let within_ns = nanoseconds(now).saturating_add(rate.period_ns());
+        match self.arrival_ns(limit, key).checked_sub(within_ns) {
+            None | Some(0) => Ok(()),
+            Some(left_ns) => Err(left_ns.div_ceil(NS_A_MS)),
+        }
+    }
+
+    /// How many of the rate are used up at the moment.
+    pub(crate) fn used(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> u32 {
+        let ahead_ns = self.arrival_ns(limit, key).saturating_sub(nanoseconds(now));
+        u32::try_from(ahead_ns.div_ceil(rate.interval_ns())).unwrap_or(u32::MAX)
+    }
+
+    /// Counts a violation. Over the rate its author is kept out: for `penalty.length_ms` at first,
+    /// longer with every further one, up to `penalty.longest_ms`.
+    pub(crate) fn fault(&self, limit: Limit, key: u64, rate: &Rate, penalty: Penalty, now: Now) {
+        let (place, _) = place(limit);
+        let Some(table) = self.table(place) else { return };
+        let (key, now_ns) = (salted(limit, key), nanoseconds(now));
+        let taken = table.with(key, now_ns, |bucket| bucket.take(rate, now_ns, Refused::Free));
+        if taken.is_err() {
+            let first = now_ns.saturating_add(rate.period_ns() + penalty.length_ms * NS_A_MS);
+            let last = now_ns.saturating_add(rate.period_ns() + penalty.longest_ms * NS_A_MS);
+            table.raise(key, |arrival_ns| {
+                let further = arrival_ns.saturating_add(penalty.length_ms * NS_A_MS / 60);
+                if arrival_ns > now_ns.saturating_add(rate.period_ns()) {
+                    further.min(last)
+                } else {
+                    first
+                }
+            });
+        }
+    }
+
+    /// Empties the bucket of a limit and key.
+    pub(crate) fn forget(&self, limit: Limit, key: u64) {
+        let (place, _) = place(limit);
+        if let Some(table) = self.table(place) {
+            table.forget(salted(limit, key));
+        }
+    }
+
+    fn arrival_ns(&self, limit: Limit, key: u64) -> u64 {
+        let (place, _) = place(limit);
+        match self.table(place) {
+            Some(table) => table.arrival_ns(salted(limit, key)),
+            None => {
+                let total = self.totals.get(limit.index());
+                total.map_or(u64::MAX, |total| total.arrival_ns.load(Ordering::Relaxed))
+            }
+        }
+    }
+
+    fn table(&self, place: Where) -> Option<&Table> {
+        match place {
+            Where::Prefixes => Some(&self.prefixes),
+            Where::Names => Some(&self.names),
+            Where::Users => Some(&self.users),
+            Where::Total => None,
+        }
+    }
+}
+
+/// Where the buckets of a limit stand, and what a refused attempt costs there.
+fn place(limit: Limit) -> (Where, Refused) {
+    match (limit, limit.key()) {
+        // Attempts to get in: hammering keeps the hammerer out.
+        (
+            Limit::ConnectPerPrefix
+            | Limit::ConnectKnownPerPrefix
+            | Limit::TlsPerPrefix
+            | Limit::RequestPerPrefix
+            | Limit::LoginPerPrefix,
+            _,
+        ) => (Where::Prefixes, Refused::Charged),
+        // Whoever names a victim's account must not be able to keep its owner out for ever.
+        (Limit::LoginPerUser | Limit::LoginFailedPerUser, _) => (Where::Names, Refused::Free),
+        (_, LimitKey::Prefix) => (Where::Prefixes, Refused::Free),
+        (_, LimitKey::User | LimitKey::Connection) => (Where::Users, Refused::Free),
+        (_, LimitKey::Total) => (Where::Total, Refused::Free),
+    }
+}
+
+/// Buckets of one key and different limits stand apart.
+fn salted(limit: Limit, key: u64) -> u64 {
+    let salt = limit.index() as u64 + 1;
+    key ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Now {
+        Now { monotonic_ms: ms, unix_ms: 0 }
+    }
+
+    /// Plays attempts at the given times; gives how many pass.
+    fn passes(limit: Limit, rate: Rate, times_ms: impl Iterator<Item = u64>) -> usize {
+        let rates = Rates::new(1024);
+        let key = rates.key("somebody");
+        times_ms.filter(|time| rates.take(limit, key, &rate, at(*time)).is_ok()).count()
+    }
+
+    #[test]
+    fn the_eleventh_of_ten_is_refused_and_a_boundary_does_not_help() {
+        let ten = Rate::per(10, 60_000);
+        let connect = Limit::ConnectPerPrefix;
+        // T-070.
+        assert_eq!(passes(connect, ten, (0..11).map(|_| 5)), 10);
+        // T-071: there is no window to straddle.
+        let straddling = (0..10).map(|_| 59_000).chain((0..10).map(|_| 61_000));
+        assert_eq!(passes(connect, ten, straddling), 10);
+        // Who waits gets one an interval.
+        let patient = (0..10).map(|_| 0).chain([6_000, 12_000, 18_000]);
+        assert_eq!(passes(connect, ten, patient), 13);
+    }
+
+    #[test]
+    fn t_079_hammering_keeps_the_hammerer_out_and_ends() {
+        let rate = Rate::per(10, 60_000);
+        let rates = Rates::new(1024);
+        let key = rates.key("somebody");
+        let take = |ms| rates.take(Limit::ConnectPerPrefix, key, &rate, at(ms));
+        let passed = (0..300_000).step_by(100).filter(|ms| take(*ms).is_ok()).count();
+        assert_eq!(passed, 10, "nothing more while it hammers");
+        assert!(take(310_000).is_err());
+        assert_eq!(take(300_000 + 70_000), Ok(()), "a period and an interval later it is over");
+        // A stock client that retries every five seconds is slowed down, not locked out.
+        assert!(passes(Limit::ConnectPerPrefix, rate, (0..600).map(|n| n * 5_000)) > 300);
+        // A refused message costs nothing.
+        assert_eq!(passes(Limit::MessagePerUser, rate, (0..600).map(|n| n * 100)), 19);
+    }
+
+    #[test]
+    fn kinds_and_keys_count_apart() {
+        let rates = Rates::new(1024);
+        let one = Rate::per(1, 1000);
+        for limit in [Limit::ConnectPerPrefix, Limit::RequestPerPrefix, Limit::LoginPerUser] {
+            for name in ["a", "b"] {
+                assert_eq!(rates.take(limit, rates.key(name), &one, at(0)), Ok(()));
+                assert!(rates.take(limit, rates.key(name), &one, at(0)).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn t_072_a_full_table_refuses_newcomers_remembers_the_hot_and_recovers() {
+        let rates = Rates::new(4096);
+        let rate = Rate::per(2, 60_000);
+        let take = |key: u64, ms| rates.take(Limit::MessagePerUser, key, &rate, at(ms));
+        let hot = rates.key("hot");
+        assert!(take(hot, 0).is_ok() && take(hot, 0).is_ok());
+        let passed = (0..100_000).filter(|key| take(rates.key(*key), 0).is_ok()).count();
+        assert!(passed <= 4096, "{passed}");
+        assert!(passed >= 3800, "places are used well: {passed}");
+        assert!(take(hot, 0).is_err(), "a flood of keys does not make it forget");
+        assert_eq!(take(rates.key("late"), 61_000), Ok(()));
+        assert_eq!(take(hot, 61_000), Ok(()));
+    }
+
+    #[test]
+    fn penalties_grow_with_what_goes_on_and_end() {
+        let (rates, rate) = (Rates::new(1024), Rate::per(3, 60_000));
+        let limit = Limit::PenaltyPerPrefix;
+        let penalty = Penalty { length_ms: 60_000, longest_ms: 600_000 };
+        let key = rates.key("somebody");
+        let fault = |ms| rates.fault(limit, key, &rate, penalty, at(ms));
+        let wait_ms = |ms| rates.kept_out(limit, key, &rate, at(ms)).err().unwrap_or(0);
+        for _ in 0..3 {
+            fault(0);
+        }
+        assert_eq!(wait_ms(0), 0, "a few are forgiven");
+        fault(0);
+        assert_eq!((wait_ms(0), wait_ms(59_999), wait_ms(60_000)), (60_000, 1, 0));
+        // One a second goes on for as long as it lasts, one in five seconds does not.
+        (0..60).for_each(|second| fault(second * 1_000));
+        assert!(wait_ms(60_000) >= 59_000, "{}", wait_ms(60_000));
+        (0..100_000).for_each(|_| fault(60_000));
+        assert_eq!(wait_ms(60_000), 600_000);
+        rates.forget(limit, key);
+        assert_eq!(wait_ms(60_000), 0);
+        assert_eq!(rates.used(limit, key, &rate, at(60_000)), 0);
+    }
+
+    #[test]
+    fn what_has_come_already_is_a_debt_of_tables_and_totals() {
+        // A gigabyte a second is a rate as well.
+        let (rates, fast) = (Rates::new(1024), Rate::per(1_000_000_000, 1_000));
+        for limit in [Limit::BytesTotal, Limit::BytesPerUser] {
+            let spend = |many| rates.spend(limit, 7, &fast, many, at(0));
+            assert_eq!(spend(1_000_000_000), Ok(()));
+            assert_eq!(spend(1_000_000), Err(1));
+            assert_eq!(rates.look(limit, 7, &fast, at(0)), Err(2));
+        }
+    }
+}

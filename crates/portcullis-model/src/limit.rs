@@ -1,0 +1,227 @@
+//! Every limit on how much or how many, by the key it is written under in the configuration.
+//! Never: a number; those are options.
+
+/// A limit that the operator sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Limit {
+    /// Connection attempts of an address prefix.
+    ConnectPerPrefix,
+    /// The same of those who show that somebody logged in there lately.
+    ConnectKnownPerPrefix,
+    /// Connection attempts of all who do not show that.
+    ConnectTotal,
+    /// TLS handshakes of an address prefix.
+    TlsPerPrefix,
+    /// TLS handshakes in all.
+    TlsTotal,
+    /// Page and API requests of an address prefix.
+    RequestPerPrefix,
+    /// Log-ins and registrations of an address prefix.
+    LoginPerPrefix,
+    /// Log-ins to one user name.
+    LoginPerUser,
+    /// Failed log-ins to one user name, over a longer time.
+    LoginFailedPerUser,
+    /// Log-ins and registrations in all.
+    LoginTotal,
+    /// Tickets of a user.
+    TicketPerUser,
+    /// All events of a connection.
+    MessagePerConnection,
+    /// All events of a user, unknown and malformed ones too.
+    MessagePerUser,
+    /// All events of an address prefix.
+    MessagePerPrefix,
+    /// All events.
+    MessageTotal,
+    /// One event of a user.
+    EventPerUser,
+    /// Bytes received of a connection.
+    BytesPerConnection,
+    /// Bytes received of a user.
+    BytesPerUser,
+    /// Bytes received of an address prefix.
+    BytesPerPrefix,
+    /// Bytes received.
+    BytesTotal,
+    /// Violations of an address prefix, over which it is kept out for a while.
+    PenaltyPerPrefix,
+    /// Violations of a user, over which they are kept out for a while.
+    PenaltyPerUser,
+    /// Connections in all.
+    ConnectionsTotal,
+    /// Connections that have not proved who they are.
+    PreAuthTotal,
+    /// The same of one address prefix.
+    PreAuthPerPrefix,
+    /// Connections of one address prefix.
+    ConnectionsPerPrefix,
+    /// TCP connections of one address prefix that are not sockets yet.
+    HttpPerPrefix,
+    /// TCP connections that are not sockets yet, of one thread.
+    HttpTotal,
+}
+
+/// What a limit counts by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitKey {
+    /// One connection.
+    Connection,
+    /// One user, or one user name.
+    User,
+    /// An IPv4 address, an IPv6 /64 or /48.
+    Prefix,
+    /// All together.
+    Total,
+}
+
+impl LimitKey {
+    /// The word used in records and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::User => "user",
+            Self::Prefix => "prefix",
+            Self::Total => "total",
+        }
+    }
+}
+
+impl Limit {
+    /// All of them.
+    pub const ALL: [Self; 28] = [
+        Self::ConnectPerPrefix,
+        Self::ConnectKnownPerPrefix,
+        Self::ConnectTotal,
+        Self::TlsPerPrefix,
+        Self::TlsTotal,
+        Self::RequestPerPrefix,
+        Self::LoginPerPrefix,
+        Self::LoginPerUser,
+        Self::LoginFailedPerUser,
+        Self::LoginTotal,
+        Self::TicketPerUser,
+        Self::MessagePerConnection,
+        Self::MessagePerUser,
+        Self::MessagePerPrefix,
+        Self::MessageTotal,
+        Self::EventPerUser,
+        Self::BytesPerConnection,
+        Self::BytesPerUser,
+        Self::BytesPerPrefix,
+        Self::BytesTotal,
+        Self::PenaltyPerPrefix,
+        Self::PenaltyPerUser,
+        Self::ConnectionsTotal,
+        Self::PreAuthTotal,
+        Self::PreAuthPerPrefix,
+        Self::ConnectionsPerPrefix,
+        Self::HttpPerPrefix,
+        Self::HttpTotal,
+    ];
+
+    /// The key in `[rate]` or `[capacity]`, which is also the rule in records and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ConnectPerPrefix => "connect_per_prefix",
+            Self::ConnectKnownPerPrefix => "connect_known_per_prefix",
+            Self::ConnectTotal => "connect_total",
+            Self::TlsPerPrefix => "tls_per_prefix",
+            Self::TlsTotal => "tls_total",
+            Self::RequestPerPrefix => "request_per_prefix",
+            Self::LoginPerPrefix => "login_per_prefix",
+            Self::LoginPerUser => "login_per_user",
+            Self::LoginFailedPerUser => "login_failed_per_user",
+            Self::LoginTotal => "login_total",
+            Self::TicketPerUser => "ticket_per_user",
+            Self::MessagePerConnection => "message_per_connection",
+            Self::MessagePerUser => "message_per_user",
+            Self::MessagePerPrefix => "message_per_prefix",
+            Self::MessageTotal => "message_total",
+            Self::EventPerUser => "event_per_user",
+            Self::BytesPerConnection => "bytes_per_connection",
+            Self::BytesPerUser => "bytes_per_user",
+            Self::BytesPerPrefix => "bytes_per_prefix",
+            Self::BytesTotal => "bytes_total",
+            Self::PenaltyPerPrefix => "penalty_per_prefix",
+            Self::PenaltyPerUser => "penalty_per_user",
+            Self::ConnectionsTotal => "connections_total",
+            Self::PreAuthTotal => "pre_auth_total",
+            Self::PreAuthPerPrefix => "pre_auth_per_prefix",
+            Self::ConnectionsPerPrefix => "connections_per_prefix",
+            Self::HttpPerPrefix => "http_per_prefix",
+            Self::HttpTotal => "http_total",
+        }
+    }
+
+    /// The limit of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|limit| limit.name() == name)
+    }
+
+    /// What it counts by.
+    #[must_use]
+    pub fn key(self) -> LimitKey {
+        match self {
+            Self::MessagePerConnection | Self::BytesPerConnection => LimitKey::Connection,
+            Self::LoginPerUser
+            | Self::LoginFailedPerUser
+            | Self::TicketPerUser
+            | Self::MessagePerUser
+            | Self::EventPerUser
+            | Self::BytesPerUser
+            | Self::PenaltyPerUser => LimitKey::User,
+            Self::ConnectPerPrefix
+            | Self::ConnectKnownPerPrefix
+            | Self::TlsPerPrefix
+            | Self::RequestPerPrefix
+            | Self::LoginPerPrefix
+            | Self::MessagePerPrefix
+            | Self::BytesPerPrefix
+            | Self::PenaltyPerPrefix
+            | Self::PreAuthPerPrefix
+            | Self::ConnectionsPerPrefix
+            | Self::HttpPerPrefix => LimitKey::Prefix,
+            Self::ConnectTotal
+            | Self::TlsTotal
+            | Self::LoginTotal
+            | Self::MessageTotal
+            | Self::BytesTotal
+            | Self::ConnectionsTotal
+            | Self::PreAuthTotal
+            | Self::HttpTotal => LimitKey::Total,
+        }
+    }
+
+    /// Its place in a table of all limits.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_has_a_place_and_a_name_of_its_own() {
+        for (index, limit) in Limit::ALL.into_iter().enumerate() {
+            assert_eq!(limit.index(), index);
+            assert_eq!(Limit::named(limit.name()), Some(limit));
+        }
+        assert_eq!(Limit::named("connect"), None);
+    }
+
+    #[test]
+    fn names_say_what_is_counted_by() {
+        for limit in Limit::ALL {
+            let name = limit.name();
+            let key = limit.key().name();
+            assert!(name.ends_with(&format!("_{key}")), "{name} {key}");
+        }
+    }
+}

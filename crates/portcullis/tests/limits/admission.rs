@@ -1,0 +1,245 @@
+//! T-079, T-084, T-085: who is kept out, who passes by, and who makes room.
+//! Never: a user kept out for what a neighbour behind the same address did.
+
+use std::net::IpAddr;
+
+use portcullis_test::{
+    Answer, Config, Connection, Gauges, Request, SioClient, TestServer, hs256, register, until,
+};
+use serde_json::json;
+
+use crate::clients::{alive, recorded, start, try_sign_in};
+
+const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
+const NEIGHBOURS: [u8; 4] = [127, 3, 3, 3];
+
+fn from(server: &TestServer, source: [u8; 4]) -> Connection {
+    Connection::open_from(server, IpAddr::from(source))
+}
+
+fn upgrade(server: &TestServer, source: [u8; 4], more: Option<(&str, &str)>) -> Answer {
+    let request = Request::upgrade(server, PATH);
+    let request = match more {
+        Some((name, value)) => request.header(name, value),
+        None => request,
+    };
+    request.ask_on(&mut from(server, source))
+}
+
+/// Registers and logs in; gives the token and the admission.
+fn known(server: &TestServer, name: &str) -> (String, String) {
+    let _registered = register(server, name, "a portcullis of plain oak");
+    let body = json!({ "username": name, "password": "a portcullis of plain oak" }).to_string();
+    let answer = Request::post(server, "/auth/login", &body).ask(server);
+    assert_eq!(answer.status, 200);
+    let cookies = answer.values("set-cookie");
+    let cookie = cookies.iter().find(|cookie| cookie.starts_with("__Host-adm=")).unwrap();
+    for part in ["Path=/", "Secure", "HttpOnly", "SameSite=Strict", "Max-Age=86400"] {
+        assert!(cookie.split("; ").any(|found| found == part), "{part} in {cookie}");
+    }
+    let body = answer.json();
+    let admission = body["admission"].as_str().unwrap();
+    assert_eq!(cookie.split(['=', ';']).nth(1), Some(admission));
+    (body["access_token"].as_str().unwrap().to_owned(), admission.to_owned())
+}
+
+#[test]
+fn an_address_that_breaks_rules_again_and_again_is_kept_out_and_its_users_are_not() {
+    let mut config = Config::strict_rates();
+    let lines = ["connect_per_prefix = \"1000/60s\"", "penalty_per_prefix = \"15/60s\""];
+    config.rate.extend(lines.map(String::from));
+    let server = start(&config);
+    let (token, admission) = known(&server, "ann");
+    assert_eq!(upgrade(&server, NEIGHBOURS, None).status, 101);
+    let evil = Request::upgrade(&server, PATH).with("Origin", "https://evil.example");
+    for _ in 0..16 {
+        assert_eq!(evil.ask_on(&mut from(&server, NEIGHBOURS)).status, 403);
+    }
+    let kept_out = upgrade(&server, NEIGHBOURS, None);
+    assert_eq!(kept_out.status, 429);
+    assert!(kept_out.header("retry-after").is_some());
+    let page = Request::get(&server, "/").ask_on(&mut from(&server, NEIGHBOURS));
+    assert_eq!(page.status, 429);
+    let record = server.records.wait_for_rule("penalty_per_prefix");
+    assert_eq!(record["labels"]["limit_key"], "prefix");
+    let wait_ms: u64 = record["labels"]["retry_after_ms"].as_str().unwrap().parse().unwrap();
+    assert!((30_000..=70_000).contains(&wait_ms), "{wait_ms}");
+    // Other addresses do not notice, nor does who has been here before.
+    assert_eq!(upgrade(&server, [127, 3, 3, 4], None).status, 101);
+    let shown = format!("a=b; __Host-adm={admission}");
+    assert_eq!(upgrade(&server, NEIGHBOURS, Some(("Cookie", &shown))).status, 101);
+    let request = Request::upgrade(&server, PATH).header("X-Admission", &admission);
+    let mut ann = SioClient::over(from(&server, NEIGHBOURS), &request);
+    ann.sign_in(&token);
+    assert_eq!(ann.ask("room:list", &json!({}))["ok"], true);
+    // What is not an admission is none.
+    for forged in ["", "AAAA", &admission[..admission.len() - 1], &format!("{admission}A")] {
+        let answer = upgrade(&server, NEIGHBOURS, Some(("X-Admission", forged)));
+        assert_eq!(answer.status, 429, "{forged}");
+    }
+    alive(&server);
+}
+
+#[test]
+fn a_user_who_breaks_rules_again_and_again_is_kept_out_and_the_neighbours_are_not() {
+    let mut config = Config::default();
+    config.rate.retain(|line| !line.starts_with("penalty"));
+    config.rate.push(String::from("penalty_per_user = \"12/60s\""));
+    config.capacity.push(String::from("connections_per_user = 100"));
+    let server = start(&config);
+    let token = hs256("eve");
+    let mut stays = SioClient::connect(&server, &token);
+    // Five a connection, so that none of them is ended for it.
+    for _ in 0..3 {
+        let mut eve = SioClient::connect(&server, &token);
+        for _ in 0..5 {
+            assert_eq!(eve.ask("no:such", &json!({}))["ok"], false);
+        }
+    }
+    let refusal = try_sign_in(&mut SioClient::open(&server), &token).unwrap_err();
+    assert_eq!(refusal["data"]["code"], "rate_limited", "{refusal}");
+    let record = server.records.wait_for_rule("penalty_per_user");
+    assert_eq!(record["labels"]["limit_key"], "user");
+    // What is open stays open; who shares the address is somebody else.
+    assert_eq!(stays.ask("room:list", &json!({}))["ok"], true);
+    assert!(try_sign_in(&mut SioClient::open(&server), &hs256("bob")).is_ok());
+    alive(&server);
+}
+
+#[test]
+fn t085_whoever_has_been_here_gets_in_past_any_number_of_strangers() {
+    let mut config = Config::default();
+    config.transport.push(String::from("connect_timeout_ms = 60000"));
+    let lines = ["connections_total = 40", "pre_auth_total = 10", "admin_reserve = 2"];
+    config.capacity.extend(lines.map(String::from));
+    let server = start(&config);
+    let (token, admission) = known(&server, "ann");
+    let strangers: Vec<_> = (0..10).map(|_| SioClient::open(&server)).collect();
+    assert_eq!(upgrade(&server, [127, 0, 0, 1], None).status, 503);
+    recorded(&server, "pre_auth_total");
+    let request = Request::upgrade(&server, PATH).header("X-Admission", &admission);
+    let mut ann = SioClient::over(Connection::open(&server), &request);
+    ann.sign_in(&token);
+    assert_eq!(ann.ask("room:list", &json!({}))["ok"], true);
+    drop((strangers, ann));
+    until("every place given back", || {
+        let held = Gauges::read(&server);
+        (held.pre_auth == 0 && held.authenticated == 0).then_some(())
+    });
+}
+
+#[test]
+fn one_prefix_holds_so_many_and_the_next_one_is_unaffected() {
+    let mut config = Config::plaintext();
+    config.transport.push(String::from("connect_timeout_ms = 60000"));
+    config.capacity =
+        ["pre_auth_per_prefix = 3", "connections_per_prefix = 4", "http_per_prefix = 6"]
+            .map(String::from)
+            .to_vec();
+    let server = start(&config);
+    let open = |source| SioClient::over(from(&server, source), &Request::upgrade(&server, PATH));
+    let mut held: Vec<_> = (0..3).map(|_| open(NEIGHBOURS)).collect();
+    assert_eq!(upgrade(&server, NEIGHBOURS, None).status, 503);
+    recorded(&server, "pre_auth_per_prefix");
+    for client in &mut held {
+        client.sign_in(&hs256("ann"));
+    }
+    held.push(open(NEIGHBOURS));
+    assert_eq!(upgrade(&server, NEIGHBOURS, None).status, 503);
+    recorded(&server, "connections_per_prefix");
+    assert_eq!(upgrade(&server, [127, 3, 3, 4], None).status, 101);
+    // Six that are kept for a next request; the seventh is closed before a byte of it is read.
+    let keys = Request::get(&server, "/.well-known/jwks.json");
+    let idle: Vec<_> = (0..6)
+        .map(|_| {
+            let mut connection = from(&server, [127, 3, 3, 5]);
+            assert_eq!(keys.ask_on(&mut connection).status, 200);
+            connection
+        })
+        .collect();
+    let mut seventh = from(&server, [127, 3, 3, 5]);
+    assert!(seventh.read_to_end().is_empty());
+    recorded(&server, "http_per_prefix");
+    drop(idle);
+    until("a seat given back", || {
+        let answer = Request::get(&server, "/nothing").ask_on(&mut from(&server, [127, 3, 3, 5]));
+        (answer.status == 404).then_some(())
+    });
+}
+
+#[test]
+fn t084_the_oldest_connection_makes_room_where_that_is_wanted() {
+    let mut config = Config::default();
+    config.capacity.push(String::from("when_user_full = \"evict-oldest\""));
+    config.capacity.push(String::from("connections_per_user = 2"));
+    let server = start(&config);
+    let token = hs256("ann");
+    let mut first = SioClient::connect(&server, &token);
+    let mut second = SioClient::connect(&server, &token);
+    let mut third = SioClient::connect(&server, &token);
+    assert_eq!(first.close_code(), Some(4401));
+    assert!(first.seen.iter().any(|packet| packet == "41"), "{:?}", first.seen);
+    for client in [&mut second, &mut third] {
+        assert_eq!(client.ask("room:list", &json!({}))["ok"], true);
+    }
+    let record = server.records.wait_for(|record| record["event"]["reason"] == "evicted");
+    assert!(record["user"]["id"].is_string(), "{record}");
+}
+
+#[test]
+fn an_observed_limit_counts_and_refuses_nobody() {
+    let mut config = Config::strict_rates();
+    config.rate = vec![String::from(
+        "observe = [\"connect_per_prefix\", \"event_per_user\", \"connections_per_prefix\"]",
+    )];
+    config.capacity = vec![String::from("connections_per_prefix = 5")];
+    let server = start(&config);
+    let clients: Vec<_> = (0..20).map(|_| SioClient::open(&server)).collect();
+    let record = server.records.wait_for(|record| {
+        record["event"]["reason"] == "would_refuse"
+            && record["rule"]["name"] == "connect_per_prefix"
+    });
+    assert_eq!(record["labels"]["limit_key"], "prefix");
+    let counted = |limit: &str| {
+        let line = format!("portcullis_would_refuse{{limit=\"{limit}\"}}");
+        let answer = Request::bare("GET /metrics HTTP/1.1")
+            .header("Host", &server.private.to_string())
+            .ask_private(&server);
+        let text = String::from_utf8(answer.body).unwrap();
+        let found = text.lines().find_map(|found| found.strip_prefix(&line)?.trim().parse().ok());
+        found.unwrap_or(0_u64)
+    };
+    until("all that would have been refused", || {
+        let seen = (counted("connect_per_prefix"), counted("connections_per_prefix"));
+        (seen == (10, 15)).then_some(())
+    });
+    drop(clients);
+}
+
+#[test]
+fn more_bytes_than_may_come_wait_and_none_is_lost() {
+    let mut config = Config::default();
+    let lines = [
+        "bytes_per_connection = \"4000/1s\"",
+        "message_per_user = \"10000/1s\"",
+        "message_per_connection = \"10000/1s\"",
+        "event_per_user = { \"room:list\" = \"10000/1s\" }",
+    ];
+    config.rate.extend(lines.map(String::from));
+    let server = start(&config);
+    let mut ann = SioClient::connect(&server, &hs256("ann"));
+    let mut bob = SioClient::connect(&server, &hs256("bob"));
+    // Some ten thousand bytes at once, far over what may come in a second.
+    for number in 0..400 {
+        ann.send(&format!("42{number}[\"room:list\",{{}}]"));
+    }
+    let record = server.records.wait_for_rule("bytes_per_connection");
+    assert_eq!(record["labels"]["limit_key"], "connection");
+    // Others are not slowed down meanwhile.
+    assert_eq!(bob.ask("room:list", &json!({}))["ok"], true);
+    for number in 0..400 {
+        let answer = format!("43{number}[{{\"ok\":true");
+        let _answered = ann.wait_packet(|packet| packet.starts_with(&answer));
+    }
+    alive(&server);
+}
