@@ -17,6 +17,7 @@ mod client_ip; // which address, and its prefix
 mod rate; // GCRA: so many in so long
 mod rate_table; // buckets by key, in a table of fixed size
 mod rates; // which bucket a limit takes from
+mod load; // how hard-pressed the server is
 mod limits; // the operator's limits: taken, observed, explained, lifted
 mod capacity; // connection slots that release themselves
 mod admission; // who has been here before
@@ -82,6 +83,7 @@ pub use handshake::{Admitted, Cookies, Door, Handshake};
 pub use jwks::{JwksError, read_jwks};
 pub use lease::Lease;
 pub use limits::{Lanes, LimitState};
+pub use load::{LoadChange, LoadMachine, LoadState, Look, Signal, TICK_MS};
 pub use login::LoginFrom;
 pub use permit::Permit;
 pub use principal::{Caller, Patience, Principal};

@@ -14,7 +14,7 @@ use portcullis::{ConnectAnswer, Danger, EngineMessage, Error};
 const RULE: Rule = Rule { size_max_bytes: 1_000_000, attachments_max: 10, ..Rule::DEFAULT };
 
 fn main() -> Result<(), Error> {
-    let plenty = Rate::per(1_000_000, 1_000);
+    let plenty = Rate::per(1_000_000_000, 1_000);
     let mut server = Server::builder()
         .listen(([127, 0, 0, 1], port()).into())
         .danger(Danger { any_origin: true, any_host: true, anonymous: true })
@@ -25,6 +25,16 @@ fn main() -> Result<(), Error> {
             guards.request_per_prefix = plenty;
             guards.message_per_user = plenty;
             guards.message_per_connection = plenty;
+            guards.message_per_prefix = plenty;
+            guards.connect_total = plenty;
+            guards.bytes_per_connection = plenty;
+            guards.bytes_per_user = plenty;
+            guards.bytes_per_prefix = plenty;
+            guards.penalty_per_prefix = plenty;
+            guards.penalty_per_user = plenty;
+            guards.places.pre_auth_per_prefix = 10_000;
+            guards.places.per_prefix = 10_000;
+            guards.places.http_per_prefix = 10_000;
         })
         .engine(|engine| {
             engine.ping_interval_ms = milliseconds("PING_INTERVAL_MS", 300);

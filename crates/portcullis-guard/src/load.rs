@@ -1,0 +1,423 @@
+//! How hard-pressed the server is, as a state: entered quickly, left slowly, one step at a time.
+//! Never: a clock or a measurement of its own; both are passed in.
+
+/// How hard-pressed the server is. Each state does what the ones before it do, and more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum LoadState {
+    /// The configured limits.
+    #[default]
+    Normal,
+    /// Strangers get less.
+    Elevated,
+    /// No new strangers; users who have been here before come in, less urgent acts wait.
+    Shedding,
+    /// Only what cannot wait.
+    Critical,
+}
+
+impl LoadState {
+    /// All of them, the calmest first.
+    pub const ALL: [Self; 4] = [Self::Normal, Self::Elevated, Self::Shedding, Self::Critical];
+
+    /// The word used in records, metrics and the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Elevated => "elevated",
+            Self::Shedding => "shedding",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The state of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    fn calmer(self) -> Self {
+        match self {
+            Self::Normal | Self::Elevated => Self::Normal,
+            Self::Shedding => Self::Elevated,
+            Self::Critical => Self::Shedding,
+        }
+    }
+
+    /// How long everything has to be calm before this state is left, in milliseconds.
+    fn patience_ms(self) -> u64 {
+        match self {
+            Self::Normal => 0,
+            Self::Elevated => 30_000,
+            Self::Shedding => 20_000,
+            Self::Critical => 10_000,
+        }
+    }
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Signal {
+    /// How long what is ready to run waits for its turn, in ms.
+    Queue,
+    /// How late timers fire, in ms.
+    Lag,
+    /// Memory used, in percent of what there is.
+    Memory,
+    /// Places for connections used, in percent.
+    Places,
+    /// Handshakes refused in a second.
+    Refused,
+    /// How far the store can be asked: 0 it can, 1 there is doubt, 2 it cannot.
+    Store,
+    /// File descriptors used, in percent.
+    Files,
+}
+
+impl Signal {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Queue,
+        Self::Lag,
+        Self::Memory,
+        Self::Places,
+        Self::Refused,
+        Self::Store,
+        Self::Files,
+    ];
+
+    /// The word used in records and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Lag => "lag",
+            Self::Memory => "memory",
+            Self::Places => "places",
+            Self::Refused => "refused",
+            Self::Store => "store",
+            Self::Files => "files",
+        }
+    }
+
+    /// From which value on Elevated, Shedding and Critical are entered; a state without a value is
+    /// not entered for this signal.
+    fn enters(self, calm_refused: f64) -> [Option<f64>; 3] {
+        match self {
+            Self::Queue => [Some(10.0), Some(20.0), Some(100.0)],
+            Self::Lag => [Some(20.0), Some(50.0), Some(250.0)],
+            Self::Memory => [Some(70.0), Some(80.0), Some(90.0)],
+            Self::Places => [Some(70.0), Some(85.0), Some(97.0)],
+            Self::Refused => [Some((calm_refused * 5.0).max(50.0)), None, None],
+            Self::Store => [Some(1.0), Some(2.0), None],
+            Self::Files => [None, None, Some(95.0)],
+        }
+    }
+
+    /// Whether single values say little, so that an average over a second is compared.
+    fn is_averaged(self) -> bool {
+        matches!(self, Self::Queue | Self::Lag | Self::Refused)
+    }
+}
+
+/// One look at the server, every [`TICK_MS`].
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Look {
+    /// The value of each signal, in the order of [`Signal::ALL`].
+    pub values: [f64; Signal::ALL.len()],
+}
+
+/// Between two looks.
+pub const TICK_MS: u64 = 250;
+/// What a new value weighs in an average over a second.
+const WEIGHT: f64 = 0.25;
+/// What a new value weighs in the average of calm times, over some minutes.
+const CALM_WEIGHT: f64 = 0.002;
+/// A signal has calmed down below this part of what the state was entered at.
+const CALM_PART: f64 = 0.8;
+/// So many looks in a row have to show it.
+const TICKS: u8 = 2;
+
+/// A state that has just been entered.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LoadChange {
+    /// The state before.
+    pub from: LoadState,
+    /// The state now.
+    pub to: LoadState,
+    /// What did it, and its value; none where everything has calmed down.
+    pub signal: Option<(Signal, f64)>,
+}
+
+/// Makes a state out of looks.
+#[derive(Debug, Clone)]
+pub struct LoadMachine {
+    state: LoadState,
+    averages: [f64; Signal::ALL.len()],
+    /// Looks in a row that asked for at least Elevated, Shedding, Critical.
+    in_a_row: [u8; 3],
+    calm_since_ms: Option<u64>,
+    calm_refused: f64,
+    /// 0.8 to 1.2, so that the machines of a cluster do not leave a state together.
+    jitter: f64,
+}
+
+impl LoadMachine {
+    /// A machine in Normal. `jitter` is a random number from 0 to 1.
+    #[must_use]
+    pub fn new(jitter: f64) -> Self {
+        Self {
+            state: LoadState::Normal,
+            averages: [0.0; Signal::ALL.len()],
+            in_a_row: [0; 3],
+            calm_since_ms: None,
+            calm_refused: 0.0,
+            jitter: 0.8 + 0.4 * jitter.clamp(0.0, 1.0),
+        }
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> LoadState {
+        self.state
+    }
+
+    /// The value each signal is judged by, in the order of [`Signal::ALL`].
+    #[must_use]
+    pub fn values(&self) -> [f64; Signal::ALL.len()] {
+        self.averages
+    }
+
+    /// Takes one look; says when the state has changed.
+    pub fn tick(&mut self, look: &Look, now_ms: u64) -> Option<LoadChange> {
+        self.average(look);
+        let worst = self.asked_for();
+        for (row, state) in self.in_a_row.iter_mut().zip([1, 2, 3]) {
+            let asked = worst.is_some_and(|(asked, ..)| asked >= state);
+            *row = if asked { row.saturating_add(1).min(TICKS) } else { 0 };
+        }
+        let highest = self.in_a_row.iter().rposition(|row| *row >= TICKS);
+        let highest = highest.and_then(|row| LoadState::ALL.get(row + 1)).copied();
+        if let Some(to) = highest
+            && to > self.state
+        {
+            self.calm_since_ms = None;
+            return Some(self.enter(to, worst.map(|(_, signal, value)| (signal, value))));
+        }
+        if self.state == LoadState::Normal || !self.is_calm() {
+            self.calm_since_ms = None;
+            return None;
+        }
+        let since_ms = *self.calm_since_ms.get_or_insert(now_ms);
+        let patience_ms = self.state.patience_ms() as f64 * self.jitter;
+        if (now_ms.saturating_sub(since_ms) as f64) < patience_ms {
+            return None;
+        }
+        self.calm_since_ms = Some(now_ms);
+        Some(self.enter(self.state.calmer(), None))
+    }
+
+    fn enter(&mut self, to: LoadState, signal: Option<(Signal, f64)>) -> LoadChange {
+        let from = std::mem::replace(&mut self.state, to);
+        LoadChange { from, to, signal }
+    }
+
+    fn average(&mut self, look: &Look) {
+        for ((average, value), signal) in self.averages.iter_mut().zip(look.values).zip(Signal::ALL)
+        {
+            // A signal that cannot be measured says nothing.
+            let value = if value.is_finite() { value.max(0.0) } else { 0.0 };
+            let weight = if signal.is_averaged() { WEIGHT } else { 1.0 };
+            *average += (value - *average) * weight;
+            if signal == Signal::Refused && self.state == LoadState::Normal {
+                self.calm_refused += (value - self.calm_refused) * CALM_WEIGHT;
+            }
+        }
+    }
+
+    /// The highest state any signal asks for, as 1 to 3, and that signal with its value.
+    fn asked_for(&self) -> Option<(usize, Signal, f64)> {
+        let each = Signal::ALL.into_iter().zip(self.averages).filter_map(|(signal, value)| {
+            let enters = signal.enters(self.calm_refused);
+            let over = |from: &Option<f64>| from.is_some_and(|from| signal.is_over(value, from));
+            let highest = enters.iter().rposition(over)?;
+            Some((highest + 1, signal, value))
+        });
+        each.max_by_key(|(asked, ..)| *asked)
+    }
+
+    /// Whether every signal is well below what the state was entered at.
+    fn is_calm(&self) -> bool {
+        let index = self.state as usize;
+        Signal::ALL.into_iter().zip(self.averages).all(|(signal, value)| {
+            let enters = signal.enters(self.calm_refused);
+            let from = index.checked_sub(1).and_then(|index| *enters.get(index)?);
+            from.is_none_or(|from| value < from * CALM_PART)
+        })
+    }
+}
+
+impl Signal {
+    fn is_over(self, value: f64, from: f64) -> bool {
+        // A step is reached, a measure exceeded.
+        if self == Self::Store { value >= from } else { value > from }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn look(signal: Signal, value: f64) -> Look {
+        let mut look = Look::default();
+        look.values[signal as usize] = value;
+        look
+    }
+
+    /// Shows the same look for so long; gives the states on the way.
+    fn play(machine: &mut LoadMachine, look: &Look, from_ms: u64, ms: u64) -> Vec<LoadState> {
+        let ticks = (from_ms..from_ms + ms).step_by(TICK_MS as usize);
+        ticks.filter_map(|now_ms| machine.tick(look, now_ms).map(|change| change.to)).collect()
+    }
+
+    #[test]
+    fn each_signal_enters_the_states_it_should() {
+        use LoadState::{Critical, Elevated, Normal, Shedding};
+        let cases = [
+            (Signal::Queue, 9.0, Normal),
+            (Signal::Queue, 12.0, Elevated),
+            (Signal::Queue, 25.0, Shedding),
+            (Signal::Queue, 120.0, Critical),
+            (Signal::Lag, 19.0, Normal),
+            (Signal::Lag, 30.0, Elevated),
+            (Signal::Lag, 60.0, Shedding),
+            (Signal::Lag, 300.0, Critical),
+            (Signal::Memory, 70.0, Normal),
+            (Signal::Memory, 71.0, Elevated),
+            (Signal::Memory, 81.0, Shedding),
+            (Signal::Memory, 91.0, Critical),
+            (Signal::Places, 71.0, Elevated),
+            (Signal::Places, 86.0, Shedding),
+            (Signal::Places, 98.0, Critical),
+            (Signal::Refused, 49.0, Normal),
+            (Signal::Refused, 10_000.0, Elevated),
+            (Signal::Store, 1.0, Elevated),
+            (Signal::Store, 2.0, Shedding),
+            (Signal::Files, 94.0, Normal),
+            (Signal::Files, 96.0, Critical),
+            (Signal::Files, f64::NAN, Normal),
+            (Signal::Memory, f64::INFINITY, Normal),
+        ];
+        for (signal, value, expect) in cases {
+            let mut machine = LoadMachine::new(0.5);
+            let states = play(&mut machine, &look(signal, value), 0, 6_000);
+            assert_eq!(machine.state(), expect, "{signal:?} {value}");
+            assert!(states.windows(2).all(|pair| pair[0] < pair[1]), "{states:?}");
+        }
+    }
+
+    #[test]
+    fn one_look_is_no_reason_and_two_are() {
+        let mut machine = LoadMachine::new(0.5);
+        let full = look(Signal::Memory, 95.0);
+        assert_eq!(machine.tick(&full, 0), None);
+        assert_eq!(machine.tick(&Look::default(), 250), None);
+        assert_eq!(machine.tick(&full, 500), None);
+        let change = machine.tick(&full, 750).unwrap();
+        assert_eq!((change.from, change.to), (LoadState::Normal, LoadState::Critical));
+        assert_eq!(change.signal, Some((Signal::Memory, 95.0)));
+        // A flood of refusals is seen within a second.
+        let mut machine = LoadMachine::new(0.5);
+        let states = play(&mut machine, &look(Signal::Refused, 3_000.0), 0, 1_000);
+        assert_eq!(states, [LoadState::Elevated]);
+    }
+
+    #[test]
+    fn it_is_left_slowly_one_step_at_a_time() {
+        let mut machine = LoadMachine::new(0.5);
+        play(&mut machine, &look(Signal::Lag, 300.0), 0, 10_000);
+        assert_eq!(machine.state(), LoadState::Critical);
+        let mut left = Vec::new();
+        for now_ms in (10_000..100_000).step_by(TICK_MS as usize) {
+            if let Some(change) = machine.tick(&Look::default(), now_ms) {
+                left.push((change.to, now_ms / 1_000, change.signal));
+            }
+        }
+        let states: Vec<_> = left.iter().map(|(state, ..)| *state).collect();
+        use LoadState::{Elevated, Normal, Shedding};
+        assert_eq!(states, [Shedding, Elevated, Normal]);
+        let [(_, first, _), (_, second, _), (_, third, _)] = left[..] else { panic!("{left:?}") };
+        assert!((20..=22).contains(&first), "{left:?}");
+        assert_eq!((second - first, third - second), (20, 30), "{left:?}");
+        assert!(left.iter().all(|(.., signal)| signal.is_none()));
+    }
+
+    #[test]
+    fn between_calm_and_cause_it_stays() {
+        let mut machine = LoadMachine::new(0.0);
+        play(&mut machine, &look(Signal::Memory, 75.0), 0, 1_000);
+        // Below the threshold of 70, not below 80 % of it.
+        assert!(play(&mut machine, &look(Signal::Memory, 60.0), 1_000, 120_000).is_empty());
+        // Calm that is interrupted begins anew.
+        for round in 0..5 {
+            let at_ms = 130_000 + round * 21_000;
+            assert!(play(&mut machine, &look(Signal::Memory, 10.0), at_ms, 20_000).is_empty());
+            play(&mut machine, &look(Signal::Memory, 60.0), at_ms + 20_000, 1_000);
+        }
+        assert_eq!(machine.state(), LoadState::Elevated);
+    }
+
+    #[test]
+    fn a_server_that_always_refuses_some_is_not_pressed() {
+        let mut machine = LoadMachine::new(0.5);
+        let states = play(&mut machine, &look(Signal::Refused, 45.0), 0, 3_600_000);
+        assert!(states.is_empty());
+        let states = play(&mut machine, &look(Signal::Refused, 200.0), 3_600_000, 60_000);
+        assert!(states.is_empty(), "under five times what is usual here");
+        let states = play(&mut machine, &look(Signal::Refused, 2_000.0), 3_700_000, 2_000);
+        assert_eq!(states, [LoadState::Elevated]);
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for state in LoadState::ALL {
+            assert_eq!(LoadState::named(state.name()), Some(state));
+        }
+        assert_eq!(LoadState::named("Normal"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_measured_it_goes_down_one_step_and_comes_to_rest(
+            looks in proptest::collection::vec(
+                (0..7_usize, prop_oneof![Just(f64::NAN), -1e9..1e9_f64, 0.0..300.0_f64]), 1..400
+            ),
+            jitter in 0.0..1.0_f64
+        ) {
+            let mut machine = LoadMachine::new(jitter);
+            let mut now_ms = 0;
+            for (index, value) in looks {
+                let mut look = Look::default();
+                look.values[index] = value;
+                let before = machine.state();
+                if let Some(change) = machine.tick(&look, now_ms) {
+                    prop_assert_eq!(change.from, before);
+                    prop_assert_eq!(change.to, machine.state());
+                    if change.to < change.from {
+                        prop_assert_eq!(change.to, change.from.calmer());
+                        prop_assert!(change.signal.is_none());
+                    } else {
+                        prop_assert!(change.signal.is_some());
+                    }
+                } else {
+                    prop_assert_eq!(machine.state(), before);
+                }
+                now_ms += TICK_MS;
+            }
+            play(&mut machine, &Look::default(), now_ms, 300_000);
+            prop_assert_eq!(machine.state(), LoadState::Normal);
+        }
+    }
+}
