@@ -332,6 +332,9 @@ async function refusal(socket) {
   const [error] = await outcome;
   holds(error !== undefined, "it was let in");
   same(socket.connected, false);
+  // The server ends it. A client that ended it at the same moment would say so to nobody.
+  const { engine } = socket.io;
+  if (engine.readyState !== "closed") await heardOf(engine, "close");
   socket.disconnect();
   return error;
 }

@@ -72,7 +72,10 @@ describe("three people on a board, in a browser", () => {
         return tell({ ...given, io });
       }, given);
       assert.equal(told.length, 10, told.join("\n"));
-      assert.deepEqual(complaints, []);
+      // What the browser says of a WebSocket that the client gives up on before it is there: whoever
+      // is refused over polling is probing one.
+      const others = complaints.filter((text) => !/closed before the connection is est/.test(text));
+      assert.deepEqual(others, []);
       await close();
     });
   }

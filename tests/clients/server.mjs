@@ -93,7 +93,12 @@ export class Server {
     const listen = this.url === "" ? [] : ["--listen", this.#listen];
     const child = spawn(program, ["serve", ...where, ...listen], {
       cwd: this.#directory,
-      env: { ...process.env, ...this.#environment },
+      env: {
+        ...process.env,
+        // Stories share their machine: how busy it is says nothing about the server.
+        PORTCULLIS__OVERLOAD__STATE: "normal",
+        ...this.#environment,
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = child;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Rule, field};
+use portcullis_guard::{Access, Cleaner, Event, Permit, Priority, Rate, Rule, field};
 use portcullis_model::{Denial, Role, UserId};
 use portcullis_server::{Context, Reply};
 use portcullis_store::UserChangeKind;
@@ -33,6 +33,7 @@ impl Event for UserBan {
         rate: Some(Rate::per(30, 60_000)),
         access: Access::Role(Role::Moderator),
         sensitive: true,
+        priority: Priority::Vital,
         ..Rule::DEFAULT
     };
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Event, Permit, Rate, Rule, field};
+use portcullis_guard::{Access, Event, Permit, Priority, Rate, Rule, field};
 use portcullis_model::{Denial, Role, Roles, UserId};
 use portcullis_server::{Context, Reply};
 use portcullis_store::UserChangeKind;
@@ -31,6 +31,7 @@ impl Event for UserRole {
         access: Access::Role(Role::Admin),
         sensitive: true,
         login_max_age_s: 300,
+        priority: Priority::Vital,
         ..Rule::DEFAULT
     };
 }

@@ -1,7 +1,7 @@
 //! `admin:broadcast {message}`: an administrator tells everyone who is signed in.
 //! Never: markup; an announcement is plain text.
 
-use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Rule};
+use portcullis_guard::{Access, Cleaner, Event, Permit, Priority, Rate, Rule};
 use portcullis_model::{Denial, Role};
 use portcullis_server::{Context, Delta, Frame, Reply};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ impl Event for AdminBroadcast {
         rate: Some(Rate::per(10, 60_000)),
         access: Access::Role(Role::Admin),
         sensitive: true,
+        priority: Priority::Vital,
         ..Rule::DEFAULT
     };
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Replay, Rule, field};
+use portcullis_guard::{Access, Cleaner, Event, Permit, Priority, Rate, Replay, Rule, field};
 use portcullis_model::{Denial, MessageId, Now, RoomId};
 use portcullis_server::{Context, Reply, random_id};
 use portcullis_store::{Append, NewMessage, Still};
@@ -34,6 +34,7 @@ impl Event for ChatSend {
         access: Access::Member,
         replay: Replay::Mid,
         speaks: true,
+        priority: Priority::Vital,
         ..Rule::DEFAULT
     };
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Event, Permit, Rate, Rule, field};
+use portcullis_guard::{Access, Event, Permit, Priority, Rate, Rule, field};
 use portcullis_model::limits::ROOMS_PER_CONNECTION_MAX;
 use portcullis_model::{Denial, RoomId};
 use portcullis_server::{Context, Reply};
@@ -29,6 +29,7 @@ impl Event for RoomJoin {
         size_max_bytes: 512,
         rate: Some(Rate::per(60, 60_000)),
         access: Access::Joinable,
+        priority: Priority::Vital,
         ..Rule::DEFAULT
     };
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Event, Permit, Rate, Rule, field};
+use portcullis_guard::{Access, Event, Permit, Priority, Rate, Rule, field};
 use portcullis_model::{Denial, Role, RoomId, UserId};
 use portcullis_server::{Context, Reply};
 use portcullis_store::{KickFromRoom, Kicked};
@@ -29,6 +29,7 @@ impl Event for RoomKick {
         size_max_bytes: 512,
         rate: Some(Rate::per(60, 60_000)),
         access: Access::OwnerOr(Role::Moderator),
+        priority: Priority::Vital,
         ..Rule::DEFAULT
     };
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Event, Permit, Rate, Replay, Rule, field};
+use portcullis_guard::{Access, Event, Permit, Priority, Rate, Replay, Rule, field};
 use portcullis_model::{Denial, RoomId};
 use portcullis_server::{Context, Reply};
 use portcullis_store::LeaveRoom;
@@ -29,6 +29,7 @@ impl Event for RoomLeave {
         access: Access::Member,
         replay: Replay::None,
         release: true,
+        priority: Priority::Vital,
         ..Rule::DEFAULT
     };
 

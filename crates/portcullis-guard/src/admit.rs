@@ -51,15 +51,17 @@ impl Gate {
     /// Whoever shows that a user logged in there lately is not kept out for its neighbours.
     fn count_attempt(&self, ask: &Handshake<'_>, class: Class, now: Now) -> Result<(), Denial> {
         if !ask.door.is_socket() {
+            self.check_shed_request(class)?;
             return self.count_request(ask, now);
         }
         let options = &self.options;
+        self.check_shed(class, ask.client, now)?;
         match class {
             Class::Stranger => {
                 self.check_penalty(ask.client, now)?;
                 let rate = &options.connect_per_prefix;
                 self.take_of_prefix(Limit::ConnectPerPrefix, rate, ask.client, now)?;
-                self.take_of_all(Limit::ConnectTotal, &options.connect_total, now)
+                self.take_of_all(Limit::ConnectTotal, &self.connect_total(), now)
             }
             Class::Known | Class::Admin => {
                 let rate = &options.connect_known_per_prefix;

@@ -136,18 +136,20 @@ impl Capacity {
 
     /// Reserves a place before anybody has signed in. The limit that has none left otherwise.
     ///
-    /// `observed` are limits that only count.
+    /// `pre_auth_max` is how many strangers there may be just now; `observed` are limits that only
+    /// count.
     pub(crate) fn reserve(
         self: &Arc<Self>,
         client: IpAddr,
         class: Class,
+        pre_auth_max: u32,
         observed: impl Fn(Limit) -> bool,
     ) -> Result<ConnectionSlot, Limit> {
-        let Places { total, pre_auth, admin_reserve, .. } = self.places;
+        let Places { total, admin_reserve, .. } = self.places;
         let total = if class == Class::Admin { total } else { total.saturating_sub(admin_reserve) };
         let mut full = None;
         let reserved = self.change(|counts| {
-            full = if class == Class::Stranger && counts.pre_auth >= pre_auth {
+            full = if class == Class::Stranger && counts.pre_auth >= pre_auth_max {
                 Some(Limit::PreAuthTotal)
             } else if counts.total() >= total {
                 Some(Limit::ConnectionsTotal)
@@ -389,7 +391,7 @@ mod tests {
         client: &str,
         class: Class,
     ) -> Result<ConnectionSlot, Limit> {
-        capacity.reserve(address(client), class, |_| false)
+        capacity.reserve(address(client), class, capacity.places.pre_auth, |_| false)
     }
 
     #[test]
@@ -464,7 +466,7 @@ mod tests {
         }
         let sixth = reserve(&capacity, "192.0.2.1", Class::Stranger);
         assert_eq!(sixth.map(drop), Err(Limit::ConnectionsPerPrefix));
-        let observed = capacity.reserve(address("192.0.2.1"), Class::Stranger, |_| true);
+        let observed = capacity.reserve(address("192.0.2.1"), Class::Stranger, 9, |_| true);
         assert!(observed.is_ok(), "a limit in observe mode only counts");
         drop((users, observed));
 

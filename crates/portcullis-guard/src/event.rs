@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::access::Allowed;
 use crate::cleaner::Cleaner;
 use crate::gate::{Gate, GateError};
+use crate::load::LoadState;
 use crate::rate::Rate;
 
 /// An event a client may send; the type is its payload.
@@ -59,6 +60,8 @@ pub struct Rule {
     pub sensitive: bool,
     /// How long ago the log-in may be, in seconds; 0 and it does not matter.
     pub login_max_age_s: u32,
+    /// What happens to it when the server is hard-pressed.
+    pub priority: Priority,
     /// Binary attachments a message may carry, at most 10; their bytes count to its size.
     pub attachments_max: u8,
 }
@@ -75,8 +78,32 @@ impl Rule {
         speaks: false,
         sensitive: false,
         login_max_age_s: 0,
+        priority: Priority::Usual,
         attachments_max: 0,
     };
+}
+
+/// How much an event matters when not everything can be done. No check is ever left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Priority {
+    /// It is refused from [`LoadState::Shedding`] on: what nobody misses for a while.
+    Light,
+    /// It is refused in [`LoadState::Critical`].
+    #[default]
+    Usual,
+    /// It is always taken: what users are here for, and what keeps the server safe.
+    Vital,
+}
+
+impl Priority {
+    /// Whether it is taken in a state.
+    pub(crate) fn holds_in(self, state: LoadState) -> bool {
+        match self {
+            Self::Light => state < LoadState::Shedding,
+            Self::Usual => state < LoadState::Critical,
+            Self::Vital => true,
+        }
+    }
 }
 
 /// Who may send an event. A room that is not there and one that is not for the user are one.

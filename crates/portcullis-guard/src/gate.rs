@@ -16,6 +16,7 @@ use crate::origin::Origins;
 use crate::proof::Proofs;
 use crate::proxy::Proxies;
 use crate::rates::Rates;
+use crate::shedding::Pressed;
 use crate::ticket::Tickets;
 use crate::token::Tokens;
 use crate::token_key::Issuer;
@@ -136,6 +137,7 @@ pub struct Gate {
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) observed: Observed,
     pub(crate) admissions: Admissions,
+    pub(crate) pressed: Pressed,
     /// The declared events, each with its namespace.
     pub(crate) declared: Vec<DeclaredFacts>,
 }
@@ -164,6 +166,7 @@ impl Gate {
         };
         let rates = Rates::new(options.rate_keys_max);
         let declared = Vec::new();
+        let pressed = Pressed::pinned_to(options.load);
         Ok(Self {
             options,
             directory,
@@ -177,6 +180,7 @@ impl Gate {
             capacity,
             observed,
             admissions,
+            pressed,
             declared,
         })
     }

@@ -5,6 +5,7 @@ use crate::admission::AdmissionKey;
 use crate::capacity::Places;
 use crate::danger::Danger;
 use crate::gate::GateError;
+use crate::load::LoadState;
 use crate::principal::Patience;
 use crate::proxy::ProxyRules;
 use crate::rate::{Penalty, Rate};
@@ -104,6 +105,8 @@ pub struct GateOptions {
     pub admission_key: Option<AdmissionKey>,
     /// Rooms one connection may be in.
     pub rooms_per_connection: u32,
+    /// How hard-pressed the server is to be taken for, whatever is measured.
+    pub load: Option<LoadState>,
     /// Largest message, in bytes.
     pub message_max_bytes: u32,
     /// Keys in each rate table; 48 bytes each over the three tables.
@@ -162,6 +165,7 @@ impl Default for GateOptions {
             observe: Vec::new(),
             admission_key: None,
             rooms_per_connection: 128,
+            load: None,
             message_max_bytes: 10 * 1024,
             rate_keys_max: 262_144,
             issuers: Vec::new(),

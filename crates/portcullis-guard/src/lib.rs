@@ -17,6 +17,7 @@ mod client_ip; // which address, and its prefix
 mod rate; // GCRA: so many in so long
 mod rate_table; // buckets by key, in a table of fixed size
 mod rates; // which bucket a limit takes from
+mod shedding; // what a hard-pressed server does without
 mod load; // how hard-pressed the server is
 mod limits; // the operator's limits: taken, observed, explained, lifted
 mod capacity; // connection slots that release themselves
@@ -76,7 +77,7 @@ pub use directory::{Directory, DirectoryLimits};
 pub use directory_room::{Relation, Room, RoomFacts, Visibility};
 pub use directory_session::{Session, SessionFacts};
 pub use directory_user::{User, UserFacts};
-pub use event::{Access, Declared, Event, Replay, Rule, Unnamed};
+pub use event::{Access, Declared, Event, Priority, Replay, Rule, Unnamed};
 pub use gate::{Action, Gate, GateError};
 pub use gate_options::{GateOptions, WhenUserFull, WithoutOrigin};
 pub use handshake::{Admitted, Cookies, Door, Handshake};

@@ -179,7 +179,8 @@ impl Gate {
         client: IpAddr,
         class: crate::capacity::Class,
     ) -> Result<ConnectionSlot, Denial> {
-        let slot = self.capacity.reserve(client, class, |limit| self.observed.lets_pass(limit));
+        let observed = |limit| self.observed.lets_pass(limit);
+        let slot = self.capacity.reserve(client, class, self.pre_auth_max(), observed);
         slot.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
@@ -243,7 +244,7 @@ impl Gate {
         let per_connection = &options.message_per_connection;
         let connection = caller.amounts.messages.take(per_connection, now);
         let key = self.rates.key(&caller.principal.user().id);
-        let user = self.rates.take(Limit::MessagePerUser, key, &options.message_per_user, now);
+        let user = self.rates.take(Limit::MessagePerUser, key, &self.message_per_user(), now);
         let rate = &options.message_per_prefix;
         let prefix = caller
             .amounts

@@ -49,7 +49,7 @@ impl Gate {
                 self.judged(Limit::LoginFailedPerUser, open)?;
                 self.take_of_user(Limit::LoginPerUser, rate, key, now)?;
                 // Asked last: what one name or address is refused takes nothing from all.
-                self.take_of_all(Limit::LoginTotal, &options.login_total, now)
+                self.take_login(now)
             }
         }
     }

@@ -114,8 +114,8 @@ impl Gate {
     /// Decides about one message; refused ones count like any other.
     ///
     /// # Errors
-    /// The [`Denial`] of the first guard that refuses, in this order: size, rates, JSON, schema,
-    /// session, replay, age of the log-in, access, content.
+    /// The [`Denial`] of the first guard that refuses, in this order: size, rates, load, JSON,
+    /// schema, session, replay, age of the log-in, access, content.
     pub fn permit<E: Event>(
         &self,
         rule: &Declared<E>,
@@ -168,6 +168,9 @@ impl Gate {
             return Err(Denial::PayloadTooLarge);
         }
         rate?;
+        if !E::RULE.priority.holds_in(self.load()) {
+            return Err(Denial::Overloaded);
+        }
         let parts = ask.scan()?;
         if E::RULE.attachments_max > 0
             && let Body::Array(text) = ask.body

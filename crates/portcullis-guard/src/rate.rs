@@ -35,6 +35,17 @@ impl Rate {
         Self { count: self.count.saturating_mul(factor), period_ms: self.period_ms }
     }
 
+    /// The same period, this part of as many, but at least one.
+    pub(crate) const fn part(self, of: u32) -> Self {
+        let count = self.count / of;
+        Self { count: if count == 0 { 1 } else { count }, period_ms: self.period_ms }
+    }
+
+    /// The one that lets less pass over time.
+    pub(crate) fn slower_of(self, other: Self) -> Self {
+        if self.interval_ns() >= other.interval_ns() { self } else { other }
+    }
+
     /// Whether something passes, and the period is 1 ms to a day.
     #[must_use]
     pub const fn is_sound(self) -> bool {

@@ -123,6 +123,8 @@ pub enum Denial {
     },
     /// The server holds all the connections it may, or a queue is full.
     Busy,
+    /// The server is hard-pressed, and this is what it does without: new strangers, log-ins.
+    Shed(&'static str),
     /// The server is shutting down.
     Draining,
     /// A credential stands in the URL.
@@ -250,7 +252,9 @@ impl Denial {
         match self {
             Self::Limit { retry_after_ms: 0, .. } => Some(30_000),
             Self::Limit { retry_after_ms, .. } => Some(*retry_after_ms),
-            Self::Busy | Self::Draining | Self::AuthorityUnconfirmed => Some(30_000),
+            Self::Busy | Self::Shed(_) | Self::Draining | Self::AuthorityUnconfirmed => {
+                Some(30_000)
+            }
             Self::Overloaded => Some(5_000),
             _ => None,
         }
@@ -298,6 +302,7 @@ impl Denial {
             | Self::SessionUnknown(word)
             | Self::Polling(word)
             | Self::SessionEnded(word)
+            | Self::Shed(word)
             | Self::Internal(word) => word,
             Self::Token(fault) | Self::Renewal(fault) => fault.name(),
             Self::Login { reason, .. } => reason,

@@ -30,6 +30,7 @@ impl Denial {
             | Self::OriginForbidden
             | Self::Limit { .. }
             | Self::Busy
+            | Self::Shed(_)
             | Self::Draining
             | Self::TokenInUrl
             | Self::TwoCredentials => self.admission_answer(),
@@ -157,6 +158,7 @@ impl Denial {
             Self::OriginForbidden => origin("origin_rejected"),
             Self::Limit { limit, .. } => limit_answer(*limit),
             Self::Busy => busy("capacity"),
+            Self::Shed(_) => Answer { event: "sys_overload", ..busy("shedding") },
             Self::Draining => Answer {
                 event: "sys_shutdown",
                 severity: INFO,

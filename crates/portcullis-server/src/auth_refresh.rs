@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_guard::{Ask, Caller, Declared, Event, Permit, Rate, Rule};
+use portcullis_guard::{Ask, Caller, Declared, Event, Permit, Priority, Rate, Rule};
 use portcullis_model::limits::TOKEN_MAX_BYTES;
 use portcullis_model::{Denial, Now, Secret, TokenFault};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -29,8 +29,12 @@ fn secret<'de, D: Deserializer<'de>>(reader: D) -> Result<Secret<String>, D::Err
 
 impl Event for AuthRefresh {
     const NAME: &'static str = "auth:refresh";
-    const RULE: Rule =
-        Rule { fields: &["token"], rate: Some(Rate::per(10, 60_000)), ..Rule::DEFAULT };
+    const RULE: Rule = Rule {
+        fields: &["token"],
+        rate: Some(Rate::per(10, 60_000)),
+        priority: Priority::Vital,
+        ..Rule::DEFAULT
+    };
 }
 
 /// Whose event it is: every namespace's.

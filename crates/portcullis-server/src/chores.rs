@@ -20,6 +20,7 @@ impl Shard {
             return;
         }
         tokio::task::spawn_local(Rc::clone(self).observe_forever());
+        tokio::task::spawn_local(Rc::clone(self).watch_pressure());
         for number in 0..self.registered.chores.len() {
             tokio::task::spawn_local(Rc::clone(self).do_forever(number));
         }

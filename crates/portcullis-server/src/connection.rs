@@ -290,6 +290,11 @@ impl Connection {
         flushed
     }
 
+    /// Whether more than half of what may wait for it waits.
+    pub(crate) fn is_far_behind(&self, options: &Options) -> bool {
+        self.outbox.borrow().waiting_bytes() > options.outbox_max_bytes / 2
+    }
+
     pub(crate) fn is_stalled(&self) -> bool {
         self.stalled_since_ms.get() != 0
     }

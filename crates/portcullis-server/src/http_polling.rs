@@ -89,7 +89,7 @@ impl HttpConnection {
             self.refuse_bare(&Denial::Internal("randomness")).await;
             return Next::Close;
         };
-        let mut session = Session::open(now.monotonic_ms, &shard.options.session());
+        let mut session = Session::open(now.monotonic_ms, &shard.session_options());
         if form == Form::Engine {
             session.connected();
         }

@@ -55,6 +55,8 @@ mod shard; // one thread's world
 mod refuse; // the one way out for refusals
 mod random; // identifiers nobody can guess
 mod metrics; // counters
+mod private_admin; // what operators ask and change there
+mod pressure; // how hard-pressed the server is
 mod private; // health, readiness, metrics for operators
 
 pub use api::{ApiRequest, ApiResponse, Method, ResponseKind};

@@ -53,6 +53,7 @@ impl Place {
             return None;
         }
         shard.http_connections.set(taken + 1);
+        shard.metrics.http_open.inc();
         Some(Self(Rc::clone(shard)))
     }
 }
@@ -60,6 +61,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.http_connections.set(self.0.http_connections.get().saturating_sub(1));
+        self.0.metrics.http_open.dec();
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicU64;
 
 use portcullis_audit::AuditCounts;
-use portcullis_guard::CapacityCounts;
+use portcullis_guard::{CapacityCounts, Gate, Signal};
 use portcullis_model::{Limit, LimitKey};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -28,12 +28,24 @@ pub(crate) struct LimitLabel {
     limit: &'static str,
 }
 
+/// What the load is measured by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct SignalLabel {
+    signal: &'static str,
+}
+
 /// Everything counted, shared by the shards.
+#[derive(Default)]
 pub(crate) struct Metrics {
     registry: Registry,
     refusals: Family<RuleLabel, Counter>,
     would_refuse: Family<LimitLabel, Gauge<u64, AtomicU64>>,
     pub(crate) connections_open: Gauge,
+    /// TCP connections that are not sockets yet.
+    pub(crate) http_open: Gauge,
+    load_state: Gauge,
+    load_signals: Family<SignalLabel, Gauge<f64, AtomicU64>>,
+    known_level: Gauge,
     pub(crate) connections_total: Counter,
     pub(crate) messages_in: Counter,
     pub(crate) deliveries: Counter,
@@ -48,64 +60,92 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("portcullis");
-        let metrics = Self {
-            refusals: Family::default(),
-            would_refuse: Family::default(),
-            connections_open: Gauge::default(),
-            connections_total: Counter::default(),
-            messages_in: Counter::default(),
-            deliveries: Counter::default(),
-            http_requests: Counter::default(),
-            pre_auth: Gauge::default(),
-            authenticated: Gauge::default(),
-            log_written: Gauge::default(),
-            log_sampled: Gauge::default(),
-            log_lost: Gauge::default(),
-            registry: Registry::default(),
-        };
-        registry.register("refusals", "Refusals by rule", metrics.refusals.clone());
-        registry.register(
-            "would_refuse",
-            "What observed limits would have refused, by limit",
-            metrics.would_refuse.clone(),
-        );
+        let metrics = Self::default();
+        metrics.register_traffic(&mut registry);
+        metrics.register_load(&mut registry);
+        metrics.register_log(&mut registry);
+        Self { registry, ..metrics }
+    }
+
+    fn register_traffic(&self, registry: &mut Registry) {
+        registry.register("refusals", "Refusals by rule", self.refusals.clone());
         registry.register(
             "connections_open",
             "Open real-time connections",
-            metrics.connections_open.clone(),
+            self.connections_open.clone(),
+        );
+        registry.register(
+            "http_open",
+            "TCP connections that are not real-time connections yet",
+            self.http_open.clone(),
         );
         registry.register(
             "connections",
             "Real-time connections since the start",
-            metrics.connections_total.clone(),
+            self.connections_total.clone(),
         );
-        registry.register("messages", "Messages received", metrics.messages_in.clone());
-        registry.register("deliveries", "Frames delivered", metrics.deliveries.clone());
-        registry.register("http_requests", "HTTP requests", metrics.http_requests.clone());
-        registry.register("slots_pre_auth", "Slots used before CONNECT", metrics.pre_auth.clone());
+        registry.register("messages", "Messages received", self.messages_in.clone());
+        registry.register("deliveries", "Frames delivered", self.deliveries.clone());
+        registry.register("http_requests", "HTTP requests", self.http_requests.clone());
+    }
+
+    fn register_load(&self, registry: &mut Registry) {
+        registry.register(
+            "would_refuse",
+            "What observed limits would have refused, by limit",
+            self.would_refuse.clone(),
+        );
+        registry.register(
+            "load_state",
+            "How hard-pressed the server is: 0 normal, 1 elevated, 2 shedding, 3 critical",
+            self.load_state.clone(),
+        );
+        registry.register(
+            "load_signals",
+            "What that is measured by: milliseconds, percent, refusals a second",
+            self.load_signals.clone(),
+        );
+        registry.register(
+            "known_level",
+            "How many of a thousand come in of those who have been here before",
+            self.known_level.clone(),
+        );
+        registry.register("slots_pre_auth", "Slots used before CONNECT", self.pre_auth.clone());
         registry.register(
             "slots_authenticated",
             "Slots used by signed-in connections",
-            metrics.authenticated.clone(),
+            self.authenticated.clone(),
         );
-        registry.register("log_written", "Security records written", metrics.log_written.clone());
+    }
+
+    fn register_log(&self, registry: &mut Registry) {
+        registry.register("log_written", "Security records written", self.log_written.clone());
         registry.register(
             "log_sampled",
             "Security records that a summary stands for",
-            metrics.log_sampled.clone(),
+            self.log_sampled.clone(),
         );
         registry.register(
             "log_lost",
             "Security records that found their lane full or their file broken",
-            metrics.log_lost.clone(),
+            self.log_lost.clone(),
         );
-        Self { registry, ..metrics }
     }
 
     /// Counts one refusal.
     pub(crate) fn refused(&self, rule: &'static str, code: &'static str, limit: Option<LimitKey>) {
         let key = limit.map_or("", LimitKey::name);
         self.refusals.get_or_create(&RuleLabel { rule, code, key }).inc();
+    }
+
+    /// Takes over how hard-pressed the server is.
+    pub(crate) fn pressed(&self, gate: &Gate, values: [f64; Signal::ALL.len()]) {
+        self.load_state.set(gate.load() as i64);
+        self.known_level.set(i64::from(gate.known_level()));
+        for (signal, value) in Signal::ALL.into_iter().zip(values) {
+            let label = SignalLabel { signal: signal.name() };
+            self.load_signals.get_or_create(&label).set(value);
+        }
     }
 
     /// Takes over what observed limits would have refused so far.

@@ -46,6 +46,10 @@ pub struct Options {
     pub drain_ms: u64,
     /// TCP connections one shard holds in the HTTP stage or closing, at most.
     pub http_connections_max: usize,
+    /// Memory the server may use, in bytes; 0 where nobody knows.
+    pub memory_limit_bytes: u64,
+    /// Files the process may have open; 0 where nobody knows.
+    pub files_max: u64,
     /// Largest body of an HTTP request.
     pub body_max_bytes: usize,
     /// Largest body of a long-polling request or answer.
@@ -124,6 +128,8 @@ impl Default for Options {
             close_timeout_ms: 3_000,
             drain_ms: 10_000,
             http_connections_max: 20_000,
+            memory_limit_bytes: 0,
+            files_max: 0,
             body_max_bytes: 16 * 1024,
             polling_max_bytes: limits::POLLING_BODY_MAX_BYTES,
             connect_answer: ConnectAnswer::Full,

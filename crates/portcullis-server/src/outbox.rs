@@ -44,6 +44,11 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
+    /// Bytes that wait.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.bytes as usize
+    }
+
     pub(crate) fn push(
         &mut self,
         frame: Bytes,

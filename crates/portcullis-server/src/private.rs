@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use portcullis_audit::Audit;
 use portcullis_guard::Gate;
-use portcullis_model::limits;
+use portcullis_model::{Clock, limits};
 use portcullis_wire::http1::{HeadLimits, head_end, parse_head, write_response_head};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,8 +24,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// What the private listener reads from.
 #[derive(Clone)]
 pub(crate) struct Private {
-    gate: Arc<Gate>,
-    audit: Audit,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) audit: Audit,
+    pub(crate) clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     drained: watch::Receiver<bool>,
     stop: watch::Receiver<bool>,
@@ -40,6 +41,7 @@ impl Private {
         Self {
             gate: common.gate.clone(),
             audit: common.audit.clone(),
+            clock: common.clock.clone(),
             metrics: common.metrics.clone(),
             drained,
             stop,
@@ -91,6 +93,10 @@ impl Private {
             target_max_bytes: limits::TARGET_MAX_BYTES,
         };
         let (status, content_type, body) = match parse_head(&buffer, &head_limits) {
+            Ok(Some(head)) if head.path.starts_with("/admin/") => {
+                let (status, body) = self.admin(&head);
+                (status, "application/json; charset=utf-8", body)
+            }
             Ok(Some(head)) if head.method == "GET" => self.read(head.path),
             Ok(Some(_)) => (405, "text/plain; charset=utf-8", String::new()),
             Ok(None) | Err(_) => (400, "text/plain; charset=utf-8", String::new()),

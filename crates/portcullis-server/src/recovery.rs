@@ -99,6 +99,11 @@ impl Parking {
         state.forget_old(now.monotonic_ms);
     }
 
+    /// Forgets every place.
+    pub(crate) fn clear(&self) {
+        *self.state.lock() = State::default();
+    }
+
     /// Gives a place back to its user in the same session; a stranger who shows the id changes
     /// nothing.
     pub(crate) fn take(

@@ -44,6 +44,9 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     let reference = shard.references.next();
     let limit = denial.limit().map(|limit| limit.key());
     shard.metrics.refused(answer.rule, answer.code, limit);
+    if who.user.is_none() && who.connection.is_none() {
+        shard.pressure.refused();
+    }
     // Who is merely too fast waits; who breaks rules is kept out for a while.
     let counted = answer.strike && denial.limit().is_none_or(is_attempt);
     if counted {

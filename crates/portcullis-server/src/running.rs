@@ -101,6 +101,7 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
         clock: builder.clock,
         audit: builder.audit,
         metrics: Arc::new(Metrics::new()),
+        pressure: Arc::default(),
         session_ids: SessionIds::default(),
         parking: Arc::default(),
         doors: doors.into(),

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_audit::Audit;
-use portcullis_guard::Gate;
+use portcullis_guard::{Gate, LoadState};
 use portcullis_model::{Clock, ConnectionId, Now, UserId};
+use portcullis_wire::session::SessionOptions;
 use portcullis_wire::websocket_deflate::{Deflater, Inflater};
 use tokio::sync::{Notify, mpsc};
 
@@ -25,6 +26,7 @@ use crate::numbers::Numbers;
 use crate::options::Options;
 use crate::outbox::Flushed;
 use crate::polling::Farewell;
+use crate::pressure::Pressure;
 use crate::random::References;
 use crate::recovery::Parking;
 use crate::rooms::Rooms;
@@ -46,6 +48,7 @@ pub(crate) struct Shard {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) audit: Audit,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) pressure: Arc<Pressure>,
     /// What every handler can reach.
     pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) references: References,
@@ -84,6 +87,7 @@ pub(crate) struct Common {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) audit: Audit,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) pressure: Arc<Pressure>,
     pub(crate) session_ids: SessionIds,
     pub(crate) parking: Arc<Parking>,
     pub(crate) doors: Arc<[mpsc::Sender<Moved>]>,
@@ -113,6 +117,7 @@ impl Shard {
             clock: common.clock,
             audit: common.audit,
             metrics: common.metrics,
+            pressure: common.pressure,
             session_ids: common.session_ids,
             parking: common.parking,
             doors: common.doors,
@@ -137,6 +142,13 @@ impl Shard {
 
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// What a new Engine.IO session runs by, just now.
+    pub(crate) fn session_options(&self) -> SessionOptions {
+        let options = self.options.session();
+        let connect_timeout_ms = self.gate.pre_auth_ms(options.connect_timeout_ms);
+        SessionOptions { connect_timeout_ms, ..options }
     }
 
     /// The id of the next connection.
@@ -205,7 +217,7 @@ impl Shard {
     /// After the last namespace was left another CONNECT has to come in time.
     pub(crate) fn expect_connect(&self, connection: &Connection) {
         if connection.sockets.borrow().is_empty() {
-            let (now, options) = (self.now(), self.options.session());
+            let (now, options) = (self.now(), self.session_options());
             connection.session.borrow_mut().disconnected(now.monotonic_ms, &options);
             self.arm(connection, now.monotonic_ms + options.connect_timeout_ms);
         }
@@ -287,9 +299,21 @@ impl Shard {
         let mut tick_at_ms = 0;
         let mut ticks = tokio::time::interval(std::time::Duration::from_millis(SLOT_MS));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ticked_ms = self.now().monotonic_ms;
+        let mut load = LoadState::Normal;
         loop {
             ticks.tick().await;
+            let fired_ms = self.now().monotonic_ms;
+            self.pressure.late(fired_ms.saturating_sub(ticked_ms + SLOT_MS));
+            ticked_ms = fired_ms;
+            // Behind everything that is ready to run now.
+            tokio::task::yield_now().await;
             let now = self.now();
+            self.pressure.waited(now.monotonic_ms.saturating_sub(fired_ms));
+            let before = std::mem::replace(&mut load, self.gate.load());
+            if load == LoadState::Critical && before != load {
+                self.let_go();
+            }
             // One shard is enough to have summaries of suppressed records written on time.
             if self.index == 0 && now.monotonic_ms >= tick_at_ms {
                 tick_at_ms = now.monotonic_ms + AUDIT_TICK_MS;

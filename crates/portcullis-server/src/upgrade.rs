@@ -147,7 +147,7 @@ fn open(http: HttpConnection, opening: Opening, compression: Compression) {
     let HttpConnection { shard, stream, buffer: mut tail, .. } = http;
     let Opening { form, admitted, id, secret, .. } = opening;
     let now = shard.now();
-    let mut session = Session::open(now.monotonic_ms, &shard.options.session());
+    let mut session = Session::open(now.monotonic_ms, &shard.session_options());
     if form == Form::Engine {
         session.connected();
     }

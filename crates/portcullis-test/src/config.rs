@@ -20,6 +20,9 @@ pub struct Config {
     pub rate: Vec<String>,
     /// Lines of `[capacity]`.
     pub capacity: Vec<String>,
+    /// Lines of `[overload]`. Tests share their machine, so that it is no measure of anything: the
+    /// state is `normal` unless a test says otherwise.
+    pub overload: Vec<String>,
     /// Lines of `[transport]`.
     pub transport: Vec<String>,
     /// Lines of `[origin]`.
@@ -58,6 +61,7 @@ impl Default for Config {
             listen: Vec::new(),
             rate: wide.map(String::from).to_vec(),
             capacity: room.map(String::from).to_vec(),
+            overload: vec![String::from("state = \"normal\"")],
             transport: Vec::new(),
             origin: Vec::new(),
             more: String::new(),
@@ -99,6 +103,7 @@ impl Config {
         for (name, lines) in [
             ("rate", &self.rate),
             ("capacity", &self.capacity),
+            ("overload", &self.overload),
             ("transport", &self.transport),
             ("origin", &self.origin),
         ] {

@@ -76,6 +76,8 @@ impl TestServer {
         let mut child = command
             .args(arguments)
             .args(PLACE)
+            // The configuration says any free port; this is the one it was.
+            .env("PORTCULLIS__LISTEN__PRIVATE", self.private.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use portcullis::prelude::*;
-use portcullis::{ConnectAnswer, Danger, EngineMessage, Error};
+use portcullis::{ConnectAnswer, Danger, EngineMessage, Error, LoadState};
 
 /// What every event here is held to: size and number of attachments, nothing else.
 const RULE: Rule = Rule { size_max_bytes: 1_000_000, attachments_max: 10, ..Rule::DEFAULT };
@@ -21,6 +21,7 @@ fn main() -> Result<(), Error> {
         .danger_no_audit()
         .guards(|guards| {
             guards.message_max_bytes = 1_000_000;
+            guards.load = Some(LoadState::Normal);
             guards.connect_per_prefix = plenty;
             guards.request_per_prefix = plenty;
             guards.message_per_user = plenty;

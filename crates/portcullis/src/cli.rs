@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::command::{self, KeysCommand, TokenCommand, UserCommand, Which};
+use crate::command::{
+    self, KeysCommand, LimitsCommand, StateCommand, TokenCommand, UserCommand, Which,
+};
 use crate::config::{Profile, Settings, Sources};
 use crate::wiring;
 
@@ -49,6 +51,20 @@ enum Command {
         which: Which,
         #[command(subcommand)]
         command: KeysCommand,
+    },
+    /// Asks a running server how far limits are used up, and lifts them.
+    Limits {
+        #[command(flatten)]
+        which: Which,
+        #[command(subcommand)]
+        command: LimitsCommand,
+    },
+    /// Asks a running server how hard-pressed it is, or keeps it to a state.
+    State {
+        #[command(flatten)]
+        which: Which,
+        #[command(subcommand)]
+        command: StateCommand,
     },
     /// Makes and explains tokens, for tests and support.
     Token {
@@ -102,6 +118,8 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Access { which }) => command::access(&which),
         Some(Command::User { which, command }) => command::user(&which, &command),
         Some(Command::Keys { which, command }) => command::keys(&which, &command),
+        Some(Command::Limits { which, command }) => command::limits(&which, &command),
+        Some(Command::State { which, command }) => command::state(&which, &command),
         Some(Command::Token { which, command }) => command::token(&which, &command),
     };
     match outcome {

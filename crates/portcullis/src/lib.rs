@@ -95,13 +95,14 @@ mod stop; // when a process is asked to end
 pub use portcullis_audit::{Audit, AuditOptions};
 pub use portcullis_guard::{
     Access, Answer, Attachment, Caller, CleanText, Cleaner, Danger, Directory, DirectoryLimits,
-    Envelope, Event, Gate, GateError, GateOptions, Issuer, IssuerKey, Permit, Rate, RawPermit,
-    Relation, Replay, Room, RoomFacts, Rule, User, UserFacts, Verified, Visibility, WithoutOrigin,
-    field, read_json,
+    Envelope, Event, ForwardedHeader, Gate, GateError, GateOptions, Issuer, IssuerKey, LoadState,
+    Penalty, Permit, Places, Priority, ProxyRules, Rate, RawPermit, Relation, Replay, Room,
+    RoomFacts, Rule, User, UserFacts, Verified, Visibility, WhenUserFull, WithoutOrigin, field,
+    read_json,
 };
 pub use portcullis_model::{
-    Clock, ConnectionId, Denial, Mid, Namespace, Now, Role, Roles, RoomId, Secret, SystemClock,
-    UserId,
+    Clock, ConnectionId, Denial, Limit, LimitKey, Mid, Namespace, Now, Role, Roles, RoomId, Secret,
+    SystemClock, UserId,
 };
 pub use portcullis_server::{
     Acknowledged, Answered, ApiRequest, ApiResponse, Broadcast, Builder, ConnectAnswer, Context,

@@ -19,7 +19,8 @@ use crate::banner::{self, Banner};
 use crate::config::{ConfigError, Settings, TlsSettings};
 use crate::feed::Feed;
 use crate::machine::{
-    prepare_directory, raise_file_limit, refuse_taken, reserve_port, small_pages, start_log,
+    files_max, memory_bytes, prepare_directory, raise_file_limit, refuse_taken, reserve_port,
+    small_pages, start_log,
 };
 use crate::sealing::{Log, Sealing};
 use crate::signals::{Signals, Wake};
@@ -35,6 +36,10 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     start_log();
     raise_file_limit();
     small_pages();
+    settings.server.files_max = files_max();
+    if settings.server.memory_limit_bytes == 0 {
+        settings.server.memory_limit_bytes = memory_bytes();
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     prepare_directory(&settings.data)?;
     let (public, reserved) = reserve_port(settings.server.public)?;

@@ -3,6 +3,7 @@
 
 mod access; // who may do what
 mod keys; // list, rotate, revoke, seal anew
+mod operate; // what a running server is asked: limits, state
 mod token_explain; // what a token says, and what the server would say to it
 mod token_make; // a token for tests and support
 mod user; // who there is, and what becomes of them
@@ -19,6 +20,7 @@ use portcullis_seal::KeyRing;
 use portcullis_store::{FieldSeal, SqliteBeside};
 
 pub(crate) use self::keys::KeysCommand;
+pub(crate) use self::operate::{LimitsCommand, StateCommand};
 pub(crate) use self::user::UserCommand;
 use crate::config::{Settings, Sources};
 use crate::sealing::{Log, Sealing};
@@ -55,6 +57,16 @@ pub(crate) fn user(which: &Which, command: &UserCommand) -> Result<()> {
 /// Prints who may do what.
 pub(crate) fn access(which: &Which) -> Result<()> {
     access::run(&Installation::read(which)?)
+}
+
+/// Does what `portcullis limits` was asked.
+pub(crate) fn limits(which: &Which, command: &LimitsCommand) -> Result<()> {
+    operate::limits(&Installation::read(which)?, command)
+}
+
+/// Does what `portcullis state` was asked.
+pub(crate) fn state(which: &Which, command: &StateCommand) -> Result<()> {
+    operate::state(&Installation::read(which)?, command)
 }
 
 /// Does what `portcullis keys` was asked.

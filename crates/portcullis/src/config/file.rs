@@ -12,6 +12,7 @@ use super::danger::DangerSection;
 use super::listen::ListenSection;
 use super::message::MessageSection;
 use super::origin::OriginSection;
+use super::overload::OverloadSection;
 use super::rate::RateSection;
 use super::roles::RoleSection;
 use super::session::SessionSection;
@@ -32,6 +33,7 @@ pub(super) struct File {
     pub(super) token: TokenSection,
     pub(super) capacity: CapacitySection,
     pub(super) rate: RateSection,
+    pub(super) overload: OverloadSection,
     pub(super) message: MessageSection,
     pub(super) store: StoreSection,
     pub(super) accounts: AccountsSection,

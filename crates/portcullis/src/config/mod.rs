@@ -6,6 +6,7 @@ mod file; // the file as a whole
 mod environment; // PORTCULLIS__SECTION__KEY over the file
 mod profile; // where defaults come from, and what is refused
 mod listen; // [listen]
+mod overload; // [overload]
 mod tls; // [tls]
 mod transport; // [transport]
 mod origin; // [origin]

@@ -113,7 +113,8 @@ impl Settings {
         let gate = file.capacity.read(GateOptions { polling, ..GateOptions::default() })?;
         let gate = file.rate.read(gate)?;
         let gate = GateOptions { proxies: listen.proxies, ..gate };
-        let (server, mut gate) = file.message.read(server, gate)?;
+        let (server, gate) = file.message.read(server, gate)?;
+        let (server, mut gate) = file.overload.read(server, gate)?;
         let issuers = file.token.read(profile, file.danger.jwks_private_addresses)?;
         gate.issuers = issuers.known;
         let (patience, times) = file.session.read()?;

@@ -1,7 +1,7 @@
 //! What is in force, for people, as a configuration file that says the same.
 //! Never: a secret.
 
-use portcullis_guard::{Rate, WithoutOrigin};
+use portcullis_guard::{LoadState, Rate, WithoutOrigin};
 use portcullis_model::Role;
 use portcullis_server::{Credentials, ProxyProtocol};
 use toml::{Table, Value};
@@ -52,6 +52,7 @@ impl Settings {
             ("token", self.token()),
             ("capacity", self.capacity()),
             ("rate", self.rate()),
+            ("overload", self.overload()),
             (
                 "message",
                 section([
@@ -229,6 +230,16 @@ impl Settings {
             ("rooms_per_user", number(self.chat.rooms_per_user_max)),
             ("members_per_room", number(self.chat.members_per_room_max)),
         ])
+    }
+
+    fn overload(&self) -> Table {
+        let mut overload =
+            section([("state", self.gate.load.map_or("auto", LoadState::name).into())]);
+        let mebibytes = self.server.memory_limit_bytes / (1024 * 1024);
+        if mebibytes > 0 {
+            overload.insert(String::from("memory_limit_mib"), number(mebibytes));
+        }
+        overload
     }
 
     fn rate(&self) -> Table {

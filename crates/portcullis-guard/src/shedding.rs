@@ -1,0 +1,245 @@
+//! What a hard-pressed server does without: strangers first, then log-ins, then what can wait.
+//! Never: a check; only how much is let in changes.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use portcullis_model::{Denial, Limit, Now};
+
+use crate::capacity::Class;
+use crate::gate::Gate;
+use crate::load::LoadState;
+use crate::rate::Rate;
+
+/// Log-ins in all from Shedding on.
+const LOGIN_SHEDDING: Rate = Rate::per(5, 1_000);
+/// What strangers get less of in Elevated.
+const STRANGERS_PART: u32 = 4;
+/// All who have been here before come in: a thousand of a thousand.
+const LEVEL_MAX: u32 = 1_000;
+/// How the level of those who have been here before falls and rises, a look.
+const LEVEL_DOWN: u32 = 50;
+const LEVEL_UP: u32 = 10;
+/// Whatever the load, some of them come in.
+const LEVEL_MIN: u32 = 50;
+
+/// How hard-pressed the server is, as all threads see it.
+pub(crate) struct Pressed {
+    measured: AtomicU8,
+    /// 0 where the operator has not pinned a state, otherwise that state plus one.
+    pinned: AtomicU8,
+    /// How many of a thousand that have been here before come in.
+    level: AtomicU32,
+}
+
+impl Pressed {
+    pub(crate) fn pinned_to(state: Option<LoadState>) -> Self {
+        let pinned = state.map_or(0, |state| state as u8 + 1);
+        let (measured, pinned) = (AtomicU8::new(0), AtomicU8::new(pinned));
+        Self { measured, pinned, level: AtomicU32::new(LEVEL_MAX) }
+    }
+}
+
+fn state_of(number: u8) -> LoadState {
+    LoadState::ALL.get(usize::from(number)).copied().unwrap_or_default()
+}
+
+impl Gate {
+    /// How hard-pressed the server is: as the operator says, otherwise as it was measured.
+    #[must_use]
+    pub fn load(&self) -> LoadState {
+        match self.pinned_load() {
+            Some(pinned) => pinned,
+            None => self.measured_load(),
+        }
+    }
+
+    /// As it was measured last, whatever the operator says.
+    #[must_use]
+    pub fn measured_load(&self) -> LoadState {
+        state_of(self.pressed.measured.load(Ordering::Relaxed))
+    }
+
+    /// What the operator says, if anything.
+    #[must_use]
+    pub fn pinned_load(&self) -> Option<LoadState> {
+        self.pressed.pinned.load(Ordering::Relaxed).checked_sub(1).map(state_of)
+    }
+
+    /// Takes over what was measured.
+    pub fn measured(&self, state: LoadState) {
+        self.pressed.measured.store(state as u8, Ordering::Relaxed);
+        let pressed = self.load() >= LoadState::Shedding;
+        let busy = state >= LoadState::Shedding;
+        let level = match (pressed, busy) {
+            (false, _) => LEVEL_MAX,
+            (true, true) => self.known_level().saturating_sub(LEVEL_DOWN).max(LEVEL_MIN),
+            (true, false) => self.known_level().saturating_add(LEVEL_UP).min(LEVEL_MAX),
+        };
+        self.pressed.level.store(level, Ordering::Relaxed);
+    }
+
+    /// Keeps to a state whatever is measured, or goes by the measurements again.
+    pub fn pin_load(&self, state: Option<LoadState>) {
+        let number = state.map_or(0, |state| state as u8 + 1);
+        self.pressed.pinned.store(number, Ordering::Relaxed);
+    }
+
+    /// How many of a thousand come in of those who have been here before.
+    #[must_use]
+    pub fn known_level(&self) -> u32 {
+        self.pressed.level.load(Ordering::Relaxed)
+    }
+
+    /// Whether anybody of a class may connect at all.
+    pub(crate) fn check_shed(&self, class: Class, client: IpAddr, now: Now) -> Result<(), Denial> {
+        match class {
+            Class::Admin => Ok(()),
+            Class::Stranger if self.load() >= LoadState::Shedding => Err(Denial::Shed("stranger")),
+            Class::Stranger => Ok(()),
+            Class::Known => {
+                let level = self.known_level();
+                let lot = self.rates.key((client, now.monotonic_ms)) % u64::from(LEVEL_MAX);
+                if lot < u64::from(level) { Ok(()) } else { Err(Denial::Shed("known")) }
+            }
+        }
+    }
+
+    /// Whether a page or request of a stranger is answered.
+    pub(crate) fn check_shed_request(&self, class: Class) -> Result<(), Denial> {
+        let critical = self.load() == LoadState::Critical;
+        if critical && class == Class::Stranger { Err(Denial::Shed("request")) } else { Ok(()) }
+    }
+
+    /// What strangers may connect in all.
+    pub(crate) fn connect_total(&self) -> Rate {
+        let rate = self.options.connect_total;
+        if self.load() >= LoadState::Elevated { rate.part(STRANGERS_PART) } else { rate }
+    }
+
+    /// How many of them may be there at a time.
+    pub(crate) fn pre_auth_max(&self) -> u32 {
+        let max = self.options.places.pre_auth;
+        if self.load() >= LoadState::Elevated { max.div_ceil(2) } else { max }
+    }
+
+    /// What one user may send.
+    pub(crate) fn message_per_user(&self) -> Rate {
+        let rate = self.options.message_per_user;
+        if self.load() >= LoadState::Shedding { rate.part(2) } else { rate }
+    }
+
+    /// Counts a log-in against what all may, which is little when the server is hard-pressed.
+    pub(crate) fn take_login(&self, now: Now) -> Result<(), Denial> {
+        let rate = self.options.login_total;
+        match self.load() {
+            LoadState::Normal | LoadState::Elevated => {
+                self.take_of_all(Limit::LoginTotal, &rate, now)
+            }
+            LoadState::Shedding => {
+                let rate = rate.slower_of(LOGIN_SHEDDING);
+                self.rates.take(Limit::LoginTotal, 0, &rate, now).map_err(|_| Denial::Shed("login"))
+            }
+            LoadState::Critical => Err(Denial::Shed("login")),
+        }
+    }
+
+    /// How long somebody may take to sign in, of what is configured.
+    #[must_use]
+    pub fn pre_auth_ms(&self, configured_ms: u64) -> u64 {
+        if self.load() >= LoadState::Elevated { configured_ms.div_ceil(2) } else { configured_ms }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::directory::{Directory, DirectoryLimits};
+    use crate::gate_options::GateOptions;
+
+    fn gate() -> Gate {
+        let options = GateOptions {
+            hosts: vec![String::from("a.example")],
+            origins: vec![String::from("https://a.example")],
+            rate_keys_max: 1024,
+            ..GateOptions::default()
+        };
+        Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
+    }
+
+    #[test]
+    fn each_state_lets_in_less_and_no_state_lets_in_nobody() {
+        let gate = gate();
+        let client = IpAddr::from([192, 0, 2, 1]);
+        let now = Now::default();
+        let seen = LoadState::ALL.map(|state| {
+            gate.pin_load(Some(state));
+            (
+                gate.check_shed(Class::Stranger, client, now).is_ok(),
+                gate.check_shed(Class::Admin, client, now).is_ok(),
+                gate.check_shed_request(Class::Stranger).is_ok(),
+                gate.connect_total().count,
+                gate.pre_auth_max(),
+                gate.message_per_user().count,
+                gate.pre_auth_ms(10_000),
+            )
+        });
+        let expect = [
+            (true, true, true, 500, 2_000, 100, 10_000),
+            (true, true, true, 125, 1_000, 100, 5_000),
+            (false, true, true, 125, 1_000, 50, 5_000),
+            (false, true, false, 125, 1_000, 50, 5_000),
+        ];
+        assert_eq!(seen, expect);
+    }
+
+    #[test]
+    fn log_ins_are_few_then_none() {
+        let gate = gate();
+        let passes = |at_ms| {
+            let now = Now { monotonic_ms: at_ms, unix_ms: 0 };
+            (0..50).filter(|_| gate.take_login(now).is_ok()).count()
+        };
+        assert_eq!(passes(0), 50);
+        gate.pin_load(Some(LoadState::Shedding));
+        assert_eq!(passes(10_000), 5);
+        gate.pin_load(Some(LoadState::Critical));
+        assert_eq!(passes(20_000), 0);
+        gate.pin_load(None);
+        assert_eq!(passes(30_000), 50);
+    }
+
+    #[test]
+    fn those_who_have_been_here_come_in_by_a_level_that_falls_fast_and_rises_slowly() {
+        let gate = gate();
+        let share = || {
+            let let_in = (0..10_000).filter(|ms| {
+                let now = Now { monotonic_ms: *ms, unix_ms: 0 };
+                gate.check_shed(Class::Known, IpAddr::from([192, 0, 2, 1]), now).is_ok()
+            });
+            let_in.count()
+        };
+        assert_eq!(share(), 10_000);
+        for _ in 0..10 {
+            gate.measured(LoadState::Shedding);
+        }
+        assert_eq!(gate.known_level(), 500);
+        assert!((4_500..=5_500).contains(&share()), "{}", share());
+        for _ in 0..100 {
+            gate.measured(LoadState::Critical);
+        }
+        assert_eq!(gate.known_level(), LEVEL_MIN);
+        gate.measured(LoadState::Elevated);
+        assert_eq!(gate.known_level(), LEVEL_MAX);
+        // Pinned, the measurements still say how many come in.
+        gate.pin_load(Some(LoadState::Shedding));
+        for _ in 0..2 {
+            gate.measured(LoadState::Shedding);
+        }
+        gate.measured(LoadState::Normal);
+        assert_eq!(gate.known_level(), 910);
+        assert_eq!((gate.load(), gate.measured_load()), (LoadState::Shedding, LoadState::Normal));
+    }
+}

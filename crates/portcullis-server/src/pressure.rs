@@ -1,0 +1,136 @@
+//! How hard-pressed the server is: measured four times a second, put on record when it changes.
+//! Never: what follows from it; the gate decides that, and each shard sweeps for itself.
+
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use portcullis_audit::{Outcome, Record};
+use portcullis_guard::{LoadChange, LoadMachine, LoadState, Look, TICK_MS};
+use portcullis_model::{Denial, Severity};
+
+use crate::connection::End;
+use crate::frame::Form;
+use crate::shard::Shard;
+
+/// Size of a page of memory in `/proc/self/statm`.
+const PAGE_BYTES: f64 = 4096.0;
+
+/// The worst each shard has seen since the last look, in milliseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Pressure {
+    queue_ms: AtomicU64,
+    lag_ms: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Pressure {
+    /// A timer fired so late.
+    pub(crate) fn late(&self, lag_ms: u64) {
+        self.lag_ms.fetch_max(lag_ms, Ordering::Relaxed);
+    }
+
+    /// What was ready to run waited for so long.
+    pub(crate) fn waited(&self, queue_ms: u64) {
+        self.queue_ms.fetch_max(queue_ms, Ordering::Relaxed);
+    }
+
+    /// A handshake was refused.
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Shard {
+    /// Runs on the first shard for the server's life: looks, and tells the gate.
+    pub(crate) async fn watch_pressure(self: Rc<Self>) {
+        let jitter = (self.references.next_number() % 1_000) as f64 / 1_000.0;
+        let mut machine = LoadMachine::new(jitter);
+        let mut ticks = tokio::time::interval(Duration::from_millis(TICK_MS));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !self.draining.get() {
+            ticks.tick().await;
+            let change = machine.tick(&self.look(), self.now().monotonic_ms);
+            self.gate.measured(machine.state());
+            if let Some(change) = change {
+                self.record_change(&change);
+            }
+            self.metrics.pressed(&self.gate, machine.values());
+        }
+    }
+
+    fn look(&self) -> Look {
+        let pressure = &self.pressure;
+        let taken = |value: &AtomicU64| value.swap(0, Ordering::Relaxed) as f64;
+        let counts = self.gate.counts();
+        let places = f64::from(self.gate.options().places.total);
+        let used = f64::from(counts.pre_auth) + f64::from(counts.authenticated);
+        let sockets = self.metrics.connections_open.get() + self.metrics.http_open.get();
+        let doubted = self.gate.directory().authority().is_doubted();
+        Look {
+            values: [
+                taken(&pressure.queue_ms),
+                taken(&pressure.lag_ms),
+                part(memory_bytes(), self.options.memory_limit_bytes),
+                used * 100.0 / places.max(1.0),
+                taken(&pressure.refused) * 1_000.0 / TICK_MS as f64,
+                if doubted { 2.0 } else { 0.0 },
+                part(sockets as f64, self.options.files_max),
+            ],
+        }
+    }
+
+    fn record_change(&self, change: &LoadChange) {
+        let severity = match change.to {
+            LoadState::Normal => Severity::Info,
+            LoadState::Elevated => Severity::Warning,
+            LoadState::Shedding | LoadState::Critical => Severity::Critical,
+        };
+        let mut record = Record::new("degradation_state_changed", severity);
+        record.outcome = Outcome::Success;
+        record.rule = "load";
+        record.reason = change.to.name();
+        let why = match change.signal {
+            Some((signal, value)) => format!("{} is {value:.0}", signal.name()),
+            None => String::from("it has calmed down"),
+        };
+        let pinned = match self.gate.pinned_load() {
+            Some(state) => format!("; pinned to {}", state.name()),
+            None => String::new(),
+        };
+        let (from, to) = (change.from.name(), change.to.name());
+        record.detail = Some(format!("{from} to {to}: {why}{pinned}"));
+        self.audit.record(record, self.now());
+    }
+
+    /// Lets go of what a server in Critical does without, on this shard.
+    pub(crate) fn let_go(&self) {
+        let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
+        for connection in connections {
+            let stranger = connection.form != Form::Engine && connection.caller().is_none();
+            if stranger {
+                connection.end(End::Refused(Denial::Shed("stranger")));
+            } else if connection.is_far_behind(&self.options) {
+                connection.end(End::Refused(Denial::SlowConsumer));
+            } else {
+                continue;
+            }
+            connection.wake();
+        }
+        if self.index == 0 {
+            self.parking.clear();
+        }
+    }
+}
+
+/// In percent; nothing where nobody knows how much there is.
+fn part(used: f64, of: u64) -> f64 {
+    if of == 0 { 0.0 } else { used * 100.0 / of as f64 }
+}
+
+/// Memory of the process that is resident; 0 where the system does not say.
+fn memory_bytes() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok());
+    pages.unwrap_or(0.0) * PAGE_BYTES
+}

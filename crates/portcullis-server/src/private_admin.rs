@@ -1,0 +1,175 @@
+//! What operators ask and change on the private listener: the load, and who is limited how far.
+//! Never: a change that a page in an operator's browser could ask for.
+
+use std::net::IpAddr;
+
+use portcullis_audit::{Outcome, Record};
+use portcullis_guard::{HeldByPrefix, LimitState, LoadState};
+use portcullis_model::{Severity, UserId};
+use portcullis_wire::http1::{Found, Head};
+use serde_json::{Value, json};
+
+use crate::private::Private;
+
+/// A header that no page can send to another origin without being asked about it first.
+const ASKED_BY: &str = "x-portcullis-operator";
+
+/// Why a request is answered with a status and a sentence.
+type Refused = (u16, &'static str);
+
+impl Private {
+    /// Answers a request below `/admin/`: a status and JSON.
+    pub(crate) fn admin(&self, head: &Head<'_>) -> (u16, String) {
+        let outcome = check_asker(head).and_then(|()| self.act(head));
+        match outcome {
+            Ok(body) => (200, body.to_string()),
+            Err((status, why)) => (status, json!({ "error": why }).to_string()),
+        }
+    }
+
+    fn act(&self, head: &Head<'_>) -> Result<Value, Refused> {
+        match (head.method, head.path) {
+            ("GET", "/admin/state") => Ok(self.state()),
+            ("POST", "/admin/state") => self.pin(parameter(head.query, "pin")),
+            ("GET", "/admin/limits") => self.explain(head.query),
+            ("POST", "/admin/limits/unlock") => self.unlock(head.query),
+            (_, "/admin/state" | "/admin/limits" | "/admin/limits/unlock") => {
+                Err((405, "not with this method"))
+            }
+            _ => Err((404, "there is no such thing")),
+        }
+    }
+
+    fn state(&self) -> Value {
+        let pinned = self.gate.pinned_load().map(LoadState::name);
+        let limits = self.gate.explain_total(self.clock.now());
+        json!({
+            "state": self.gate.load().name(),
+            "measured": self.gate.measured_load().name(),
+            "pinned": pinned,
+            "known_level": self.gate.known_level(),
+            "limits": limits.iter().map(limit).collect::<Vec<_>>(),
+        })
+    }
+
+    fn pin(&self, wanted: Option<&str>) -> Result<Value, Refused> {
+        let wanted =
+            wanted.ok_or((400, "say ?pin=normal, elevated, shedding, critical or auto"))?;
+        let state = match wanted {
+            "auto" => None,
+            name => Some(LoadState::named(name).ok_or((400, "there is no such state"))?),
+        };
+        self.gate.pin_load(state);
+        self.record("pinned", format!("the state is pinned to {wanted}"));
+        Ok(self.state())
+    }
+
+    fn explain(&self, query: &str) -> Result<Value, Refused> {
+        let now = self.clock.now();
+        match self.asked_for(query)? {
+            Asked::Address(address) => {
+                let prefixes = self.gate.explain_address(address, now);
+                let each = prefixes.iter().map(|(limits, held)| prefix(limits, held));
+                Ok(json!({ "address": address.to_string(), "prefixes": each.collect::<Vec<_>>() }))
+            }
+            Asked::User(user, name) => {
+                let limits = self.gate.explain_user(&user, &name, now);
+                let limits: Vec<_> = limits.iter().map(limit).collect();
+                let connections = self.gate.directory().user(&user).map(|user| user.connections());
+                Ok(json!({
+                    "user": user.as_str(), "connections": connections, "limits": limits,
+                }))
+            }
+        }
+    }
+
+    fn unlock(&self, query: &str) -> Result<Value, Refused> {
+        let what = match self.asked_for(query)? {
+            Asked::Address(address) => {
+                self.gate.unlock_address(address);
+                format!("the limits of address {address} were lifted")
+            }
+            Asked::User(user, name) => {
+                self.gate.unlock_user(&user, &name);
+                format!("the limits of user {user} were lifted")
+            }
+        };
+        self.record("unlocked", what);
+        self.explain(query)
+    }
+
+    fn asked_for(&self, query: &str) -> Result<Asked, Refused> {
+        match (parameter(query, "address"), parameter(query, "user")) {
+            (Some(address), None) => {
+                let address = address.parse::<IpAddr>().map_err(|_| (400, "that is no address"))?;
+                Ok(Asked::Address(address.to_canonical()))
+            }
+            (None, Some(user)) => {
+                let user = UserId::parse(user).map_err(|_| (400, "that is no user id"))?;
+                let known = self.gate.directory().user(&user).ok_or((404, "no such user"))?;
+                let name = known.name().to_string();
+                Ok(Asked::User(user, name))
+            }
+            _ => Err((400, "say ?address=… or ?user=…")),
+        }
+    }
+
+    fn record(&self, reason: &'static str, what: String) {
+        let mut record = Record::new("authz_admin", Severity::Warning);
+        record.outcome = Outcome::Success;
+        record.rule = "limits";
+        record.reason = reason;
+        record.detail = Some(what);
+        self.audit.record(record, self.clock.now());
+    }
+}
+
+enum Asked {
+    Address(IpAddr),
+    /// By id, with the name log-ins are counted by.
+    User(UserId, String),
+}
+
+/// Whether an operator's own program asks, under an address of this machine: a page cannot send the
+/// header elsewhere, and a name that was rebound to this address is none.
+fn check_asker(head: &Head<'_>) -> Result<(), Refused> {
+    let Found::One(host) = head.header("host") else { return Err((400, "one Host, please")) };
+    let host = std::str::from_utf8(host).map_err(|_| (400, "one Host, please"))?;
+    let bare = host.rsplit_once(':').map_or(host, |(bare, _port)| bare);
+    let bare = bare.trim_start_matches('[').trim_end_matches(']');
+    if bare != "localhost" && bare.parse::<IpAddr>().is_err() {
+        return Err((421, "ask by address"));
+    }
+    let asked = matches!(head.header(ASKED_BY), Found::One(_));
+    let page = !matches!(head.header("origin"), Found::None);
+    if asked && !page { Ok(()) } else { Err((403, "send X-Portcullis-Operator: 1")) }
+}
+
+/// The one value of a parameter; addresses and ids need no decoding.
+fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    let mut values = query.split('&').filter_map(|pair| {
+        let (found, value) = pair.split_once('=')?;
+        (found == name).then_some(value)
+    });
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
+}
+
+fn prefix(limits: &[LimitState], held: &HeldByPrefix) -> Value {
+    let HeldByPrefix { http, pre_auth, authenticated } = held;
+    json!({
+        "held": { "http": http, "pre_auth": pre_auth, "authenticated": authenticated },
+        "limits": limits.iter().map(limit).collect::<Vec<_>>(),
+    })
+}
+
+fn limit(state: &LimitState) -> Value {
+    json!({
+        "limit": state.limit.name(),
+        "used": state.used,
+        "of": state.count,
+        "period_ms": state.period_ms,
+        "wait_ms": state.wait_ms,
+        "observed": state.observed,
+    })
+}

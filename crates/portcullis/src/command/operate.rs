@@ -1,0 +1,164 @@
+//! `portcullis limits` and `portcullis state`: what a running server is asked in private.
+//! Never: another server than the configured one, or a wait without an end.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{Subcommand, ValueEnum};
+use portcullis_guard::LoadState;
+use portcullis_model::UserId;
+use serde_json::Value;
+
+use super::Installation;
+
+/// Longest the server is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest answer that is read.
+const ANSWER_MAX_BYTES: u64 = 1024 * 1024;
+
+/// `portcullis limits …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LimitsCommand {
+    /// Says how far every limit of an address or a user is used up, and for how long.
+    Explain {
+        /// An address, or the id of a user as records show it.
+        whose: String,
+    },
+    /// Lifts what keeps an address or a user out, penalties too.
+    Unlock {
+        /// An address, or the id of a user as records show it.
+        whose: String,
+    },
+}
+
+/// `portcullis state …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// Says how hard-pressed the server is, and how far the limits that all share are used up.
+    Show,
+    /// Keeps the server to a state, whatever is measured.
+    Pin {
+        /// The state; `auto` goes by the measurements again.
+        state: StateName,
+    },
+}
+
+/// What the server can be kept to.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum StateName {
+    /// By what is measured.
+    Auto,
+    /// The configured limits.
+    Normal,
+    /// Strangers get less.
+    Elevated,
+    /// No new strangers.
+    Shedding,
+    /// Only what cannot wait.
+    Critical,
+}
+
+impl StateName {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Normal => LoadState::Normal.name(),
+            Self::Elevated => LoadState::Elevated.name(),
+            Self::Shedding => LoadState::Shedding.name(),
+            Self::Critical => LoadState::Critical.name(),
+        }
+    }
+}
+
+/// Asks about limits, or lifts them.
+pub(super) fn limits(installation: &Installation, command: &LimitsCommand) -> Result<()> {
+    let (method, path, whose) = match command {
+        LimitsCommand::Explain { whose } => ("GET", "/admin/limits", whose),
+        LimitsCommand::Unlock { whose } => ("POST", "/admin/limits/unlock", whose),
+    };
+    let query = match (whose.parse::<IpAddr>(), UserId::parse(whose)) {
+        (Ok(address), _) => format!("address={}", address.to_canonical()),
+        (Err(_), Ok(user)) => format!("user={user}"),
+        (Err(_), Err(_)) => bail!("{whose:?} is neither an address nor the id of a user"),
+    };
+    let answer = ask(installation, method, &format!("{path}?{query}"))?;
+    if let Some(prefixes) = answer.get("prefixes").and_then(Value::as_array) {
+        for (prefix, width) in prefixes.iter().zip(["narrow prefix", "wide prefix"]) {
+            let held = prefix.get("held").map(ToString::to_string).unwrap_or_default();
+            println!("{width}: holds {held}");
+            print_limits(prefix);
+        }
+    } else {
+        println!("connections: {}", answer.get("connections").unwrap_or(&Value::Null));
+        print_limits(&answer);
+    }
+    Ok(())
+}
+
+/// Asks how hard-pressed the server is, or pins that.
+pub(super) fn state(installation: &Installation, command: &StateCommand) -> Result<()> {
+    let answer = match command {
+        StateCommand::Show => ask(installation, "GET", "/admin/state")?,
+        StateCommand::Pin { state } => {
+            ask(installation, "POST", &format!("/admin/state?pin={}", state.word()))?
+        }
+    };
+    for key in ["state", "measured", "pinned", "known_level"] {
+        println!("{key}: {}", shown(answer.get(key)));
+    }
+    print_limits(&answer);
+    Ok(())
+}
+
+fn print_limits(answer: &Value) {
+    for limit in answer.get("limits").and_then(Value::as_array).into_iter().flatten() {
+        let of = |key| shown(limit.get(key));
+        let wait = match limit.get("wait_ms").and_then(Value::as_u64) {
+            Some(wait_ms) if wait_ms > 0 => format!(", next one in {wait_ms} ms"),
+            _ => String::new(),
+        };
+        let observed = limit.get("observed") == Some(&Value::Bool(true));
+        let observed = if observed { ", only observed" } else { "" };
+        let (used, all, period) = (of("used"), of("of"), of("period_ms"));
+        println!("  {}: {used} of {all} in {period} ms{wait}{observed}", of("limit"));
+    }
+}
+
+fn shown(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::from("-"),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// One request to the private listener.
+fn ask(installation: &Installation, method: &str, path: &str) -> Result<Value> {
+    let address = installation.settings.server.private.context("listen.private is not set")?;
+    let answer = exchange(address, method, path)
+        .with_context(|| format!("the server does not answer on {address}; does it run?"))?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("that was no answer")?;
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    let body: Value = serde_json::from_str(body).context("the answer cannot be read")?;
+    match (status, body.get("error").and_then(Value::as_str)) {
+        ("200", _) => Ok(body),
+        (_, Some(why)) => bail!("{why}"),
+        (status, None) => bail!("the server answered with status {status}"),
+    }
+}
+
+fn exchange(address: SocketAddr, method: &str, path: &str) -> Result<String> {
+    let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nX-Portcullis-Operator: 1\r\n{length}\r\n"
+    );
+    socket.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    socket.take(ANSWER_MAX_BYTES).read_to_string(&mut answer)?;
+    Ok(answer)
+}

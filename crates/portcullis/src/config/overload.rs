@@ -1,0 +1,38 @@
+//! `[overload]`: what the server is measured by, and which state it keeps to (D-1 to D-10).
+//! Never: a check that is skipped in any state.
+
+use portcullis_guard::{GateOptions, LoadState};
+use portcullis_server::Options;
+use serde::Deserialize;
+
+use super::error::ConfigError;
+
+/// `[overload]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct OverloadSection {
+    /// Memory the server may use, in MiB; what the machine or its group has.
+    memory_limit_mib: Option<u64>,
+    /// A state to keep to whatever is measured: `"normal"`, `"elevated"`, `"shedding"`,
+    /// `"critical"`; `"auto"`.
+    state: Option<String>,
+}
+
+impl OverloadSection {
+    pub(super) fn read(
+        &self,
+        options: Options,
+        gate: GateOptions,
+    ) -> Result<(Options, GateOptions), ConfigError> {
+        let memory_limit_bytes = self.memory_limit_mib.unwrap_or(0).saturating_mul(1024 * 1024);
+        let load = match self.state.as_deref() {
+            None | Some("auto") => None,
+            Some(name) => Some(LoadState::named(name).ok_or_else(|| {
+                let why = "it is no state the server can be in";
+                let mend = "write \"auto\", \"normal\", \"elevated\", \"shedding\" or \"critical\"";
+                ConfigError::refused("overload.state", format!("{name:?}"), why, mend)
+            })?),
+        };
+        Ok((Options { memory_limit_bytes, ..options }, GateOptions { load, ..gate }))
+    }
+}

@@ -1,0 +1,212 @@
+//! What each state lets in, how it is entered and pinned, and what operators ask and lift.
+//! Never: a state that lets an unchecked message through.
+
+use portcullis_test::{
+    Answer, Config, Connection, Request, SioClient, TestServer, hs256, register, until,
+};
+use serde_json::{Value, json};
+
+use crate::clients::{alive, create_room, start};
+
+const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
+const PASSWORD: &str = "a portcullis of plain oak";
+
+fn upgrade(server: &TestServer, admission: Option<&str>) -> Answer {
+    let request = Request::upgrade(server, PATH);
+    let request = match admission {
+        Some(admission) => request.header("X-Admission", admission),
+        None => request,
+    };
+    request.ask(server)
+}
+
+fn login(server: &TestServer, name: &str) -> Answer {
+    let body = json!({ "username": name, "password": PASSWORD }).to_string();
+    Request::post(server, "/auth/login", &body).ask(server)
+}
+
+/// Registers and logs in; gives the token and the admission.
+fn known(server: &TestServer, name: &str) -> (String, String) {
+    let _registered = register(server, name, PASSWORD);
+    let body = login(server, name).json();
+    let text = |key: &str| String::from(body[key].as_str().unwrap());
+    (text("access_token"), text("admission"))
+}
+
+fn pin(server: &TestServer, state: &str) -> String {
+    let output = server.operate(&["state", "pin", state], "");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Header lines.
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
+fn admin(server: &TestServer, line: &str, headers: Headers<'_>) -> (u16, Value) {
+    let request = Request::bare(&format!("{line} HTTP/1.1"));
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+    let answer = request.ask_private(server);
+    (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
+}
+
+#[test]
+fn shedding_keeps_strangers_out_and_lets_in_who_has_been_here() {
+    let server = start(&Config::default());
+    let (token, admission) = known(&server, "ann");
+    let mut inside = SioClient::connect(&server, &hs256("bob"));
+    assert!(pin(&server, "shedding").contains("state: shedding"));
+    for path in [PATH, "/socket.io/?EIO=4&transport=polling", "/ws"] {
+        let refused = Request::upgrade(&server, path).ask(&server);
+        assert_eq!(refused.status, 503, "{path}");
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((30..=60).contains(&wait), "{wait}");
+    }
+    let record = server.records.wait_for_rule("shedding");
+    assert_eq!(record["event"]["reason"], "stranger");
+    let request = Request::upgrade(&server, PATH).header("X-Admission", &admission);
+    let mut ann = SioClient::over(Connection::open(&server), &request);
+    ann.sign_in(&token);
+    for client in [&mut ann, &mut inside] {
+        assert_eq!(client.ask("room:list", &json!({}))["ok"], true);
+    }
+    // A forged admission is none, and checks are made as ever.
+    assert_eq!(upgrade(&server, Some(&format!("{admission}A"))).status, 503);
+    let evil = Request::upgrade(&server, PATH)
+        .header("X-Admission", &admission)
+        .with("Origin", "https://evil.example");
+    assert_eq!(evil.ask(&server).status, 403);
+    assert_eq!(ann.ask("chat:send", &json!({ "roomId": "none", "message": "x" }))["ok"], false);
+    // Log-ins from anywhere: five a second, then none for now.
+    let statuses: Vec<_> = (0..12).map(|_| login(&server, "nobody").status).collect();
+    assert!(statuses.contains(&503) && statuses.contains(&401), "{statuses:?}");
+    assert!(pin(&server, "auto").contains("pinned: -"));
+    alive(&server);
+}
+
+#[test]
+fn critical_lets_go_of_strangers_and_does_only_what_cannot_wait() {
+    let mut config = Config::default();
+    config.transport.push(String::from("connect_timeout_ms = 60000"));
+    let server = start(&config);
+    let (_token, admission) = known(&server, "ann");
+    let mut bob = SioClient::connect(&server, &hs256("bob"));
+    let room = create_room(&mut bob, "Gate");
+    let mut stranger = SioClient::open(&server);
+    let _critical = pin(&server, "critical");
+    assert_eq!(stranger.close_code(), Some(1013));
+    let sent = bob.ask("chat:send", &json!({ "roomId": room, "message": "Is anybody there?" }));
+    assert_eq!(sent["ok"], true, "{sent}");
+    for (event, payload) in [
+        ("room:list", json!({})),
+        ("room:create", json!({ "name": "More", "visibility": "public" })),
+        ("chat:history", json!({ "roomId": room })),
+    ] {
+        let refused = bob.ask(event, &payload);
+        assert_eq!(refused["error"]["code"], "server_busy", "{event}: {refused}");
+        assert!(refused["error"]["retry_after_s"].is_u64(), "{refused}");
+    }
+    // Refused for being malformed as ever, not for the load.
+    let malformed = bob.ask("chat:send", &json!({ "roomId": 7 }));
+    assert_eq!(malformed["error"]["code"], "INVALID_MESSAGE");
+    assert_eq!(Request::get(&server, "/").ask(&server).status, 503);
+    assert_eq!(login(&server, "ann").status, 503);
+    let page = Request::get(&server, "/nothing").header("X-Admission", &admission).ask(&server);
+    assert_eq!(page.status, 404);
+    let _normal = pin(&server, "normal");
+    assert_eq!(bob.ask("room:list", &json!({}))["ok"], true);
+    alive(&server);
+}
+
+#[test]
+fn what_is_measured_changes_the_state_and_is_put_on_record() {
+    let overload = vec![String::from("memory_limit_mib = 1")];
+    let server = start(&Config { overload, ..Config::default() });
+    let record =
+        server.records.wait_for(|record| record["event"]["code"] == "degradation_state_changed");
+    assert_eq!(record["event"]["reason"], "critical");
+    assert_eq!(record["log"]["level"], "critical");
+    assert!(record["message"].as_str().unwrap().contains("memory is "), "{record}");
+    assert_eq!(upgrade(&server, None).status, 503);
+    let shown = server.operate(&["state", "show"], "");
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("state: critical") && shown.contains("measured: critical"), "{shown}");
+    // Said to be normal, it is taken for normal; what is measured is still told.
+    let pinned = pin(&server, "normal");
+    assert!(pinned.contains("state: normal") && pinned.contains("measured: critical"), "{pinned}");
+    assert_eq!(upgrade(&server, None).status, 101);
+    until("the state in the metrics", || {
+        let answer = Request::bare("GET /metrics HTTP/1.1")
+            .header("Host", &server.private.to_string())
+            .ask_private(&server);
+        let text = String::from_utf8(answer.body).unwrap();
+        let memory = text.lines().find_map(|line| {
+            line.strip_prefix("portcullis_load_signals{signal=\"memory\"} ")?.parse::<f64>().ok()
+        });
+        (text.contains("portcullis_load_state 0") && memory.is_some_and(|part| part > 100.0))
+            .then_some(())
+    });
+}
+
+#[test]
+fn operators_see_who_is_limited_and_lift_it() {
+    let mut config = Config::strict_rates();
+    config.rate = vec![String::from("connect_per_prefix = \"3/60s\"")];
+    let server = start(&config);
+    let statuses: Vec<_> = (0..5).map(|_| upgrade(&server, None).status).collect();
+    assert_eq!(statuses, [101, 101, 101, 429, 429]);
+    let run = |words: &[&str]| {
+        let output = server.operate(words, "");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &told)
+    };
+    let (code, told) = run(&["limits", "explain", "127.0.0.1"]);
+    assert_eq!(code, Some(0), "{told}");
+    let line = told.lines().find(|line| line.contains("connect_per_prefix:")).unwrap();
+    assert!(line.contains("of 3 in 60000 ms, next one in "), "{line}");
+    let (code, _) = run(&["limits", "unlock", "::ffff:127.0.0.1"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(upgrade(&server, None).status, 101);
+    let record = server.records.wait_for(|record| record["event"]["reason"] == "unlocked");
+    assert_eq!(record["event"]["code"], "authz_admin");
+    let (code, told) = run(&["limits", "explain", "nobody-there"]);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("no such user"), "{told}");
+    let (code, told) = run(&["limits", "explain", "not an id"]);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("neither an address nor"), "{told}");
+    // A user, by the id that records show.
+    let ann = SioClient::connect(&server, &hs256("ann"));
+    let record = server.records.wait_for(|record| record["event"]["code"] == "ws_connected");
+    let id = record["user"]["id"].as_str().unwrap();
+    let (code, told) = run(&["limits", "explain", id]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("connections: 1") && told.contains("message_per_user: "), "{told}");
+    drop(ann);
+}
+
+#[test]
+fn pages_in_an_operators_browser_change_nothing() {
+    let server = start(&Config::default());
+    let host = server.private.to_string();
+    let good = [("Host", host.as_str()), ("X-Portcullis-Operator", "1")];
+    assert_eq!(admin(&server, "GET /admin/state", &good).0, 200);
+    let cases: [(&str, Headers<'_>, u16); 9] = [
+        ("POST /admin/state?pin=critical", &good[..1], 403),
+        ("POST /admin/state?pin=critical", &[good[0], good[1], ("Origin", "null")], 403),
+        ("POST /admin/state?pin=critical", &[("Host", "evil.example:1"), good[1]], 421),
+        ("POST /admin/state?pin=critical", &[good[1]], 400),
+        ("POST /admin/state?pin=calm", &good, 400),
+        ("POST /admin/state", &good, 400),
+        ("GET /admin/limits/unlock?address=127.0.0.1", &good, 405),
+        ("GET /admin/limits?address=one", &good, 400),
+        ("GET /admin/nothing", &good, 404),
+    ];
+    for (line, headers, expect) in cases {
+        assert_eq!(admin(&server, line, headers).0, expect, "{line} {headers:?}");
+    }
+    assert_eq!(admin(&server, "GET /admin/state", &good).1["state"], "normal");
+    // Nothing of it is on the public listener.
+    let public = Request::get(&server, "/admin/state").header("X-Portcullis-Operator", "1");
+    assert_eq!(public.ask(&server).status, 404);
+}
