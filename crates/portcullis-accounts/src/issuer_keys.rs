@@ -63,6 +63,8 @@ struct Times {
     begun_ms: u64,
     /// Until when what was fetched is good; 0 while there is nothing.
     good_until_ms: u64,
+    /// How many fetches have ended.
+    ended: u64,
 }
 
 /// Fetches keys before they are needed, again before they are old, and when a token names one that
@@ -118,12 +120,16 @@ impl Fetched {
         around.clock.now().monotonic_ms >= self.times.lock().good_until_ms
     }
 
-    /// Fetches, unless that was done within the last minute.
+    /// Fetches, unless that was done within the last minute, or by somebody else meanwhile.
     async fn fetch(&self, around: &Surroundings) {
+        let ended = self.times.lock().ended;
         let _turn = self.turn.lock().await;
         let now = around.clock.now();
         {
             let mut times = self.times.lock();
+            if times.ended != ended {
+                return;
+            }
             let next_ms = times.begun_ms.saturating_add(FETCH_EVERY_MS);
             if times.begun_ms != 0 && now.monotonic_ms.saturating_add(1) < next_ms {
                 return;
@@ -143,6 +149,7 @@ impl Fetched {
                 self.record(around, Outcome::Failure, &error.to_string());
             }
         }
+        self.times.lock().ended += 1;
     }
 
     fn take(&self, around: &Surroundings, text: &str, kept_s: u64) {
