@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Algorithm, Issuer, read_jwks};
-use portcullis_model::{Denial, Severity};
+use portcullis_model::{Denial, Now, Severity};
 use portcullis_outbound::{Client, OutboundError, Policy, Target};
 use portcullis_server::{Builder, Delta, Surroundings};
 
@@ -63,8 +63,8 @@ struct Times {
     begun_ms: u64,
     /// Until when what was fetched is good; 0 while there is nothing.
     good_until_ms: u64,
-    /// How many fetches have ended.
-    ended: u64,
+    /// When the last fetch ended.
+    ended_ms: Option<u64>,
 }
 
 /// Fetches keys before they are needed, again before they are old, and when a token names one that
@@ -92,17 +92,17 @@ pub fn install_issuers(
         async move {
             for one in shared.iter() {
                 if one.is_due(&around) {
-                    one.fetch(&around).await;
+                    one.fetch(&around, around.clock.now()).await;
                 }
             }
         }
     });
-    builder.on_unknown_key(move |around| {
+    builder.on_unknown_key(move |around, seen| {
         let shared = Arc::clone(&all);
         async move {
             let fetching = tokio::task::spawn_local(async move {
                 for one in shared.iter() {
-                    one.fetch(&around).await;
+                    one.fetch(&around, seen).await;
                 }
             });
             // Keys that are still on their way: nobody can say yet whose the token is.
@@ -120,14 +120,14 @@ impl Fetched {
         around.clock.now().monotonic_ms >= self.times.lock().good_until_ms
     }
 
-    /// Fetches, unless that was done within the last minute, or by somebody else meanwhile.
-    async fn fetch(&self, around: &Surroundings) {
-        let ended = self.times.lock().ended;
+    /// Fetches, unless that was done within the last minute, or by somebody else since the need
+    /// was seen.
+    async fn fetch(&self, around: &Surroundings, seen: Now) {
         let _turn = self.turn.lock().await;
         let now = around.clock.now();
         {
             let mut times = self.times.lock();
-            if times.ended != ended {
+            if times.ended_ms.is_some_and(|ended_ms| ended_ms >= seen.monotonic_ms) {
                 return;
             }
             let next_ms = times.begun_ms.saturating_add(FETCH_EVERY_MS);
@@ -149,7 +149,7 @@ impl Fetched {
                 self.record(around, Outcome::Failure, &error.to_string());
             }
         }
-        self.times.lock().ended += 1;
+        self.times.lock().ended_ms = Some(around.clock.now().monotonic_ms);
     }
 
     fn take(&self, around: &Surroundings, text: &str, kept_s: u64) {

@@ -154,7 +154,8 @@ impl Gate {
         let hosts = Hosts::parse(&options.hosts, &options.danger)?;
         let origins = Origins::parse(&options.origins, options.without_origin, &options.danger)?;
         // The keys move out, so that no copy of a secret stays behind in the options.
-        let tokens = Arc::new(Tokens::build(std::mem::take(&mut options.issuers))?);
+        let tokens = Tokens::build(std::mem::take(&mut options.issuers))?;
+        let tokens = Arc::new(tokens.awaiting(std::mem::take(&mut options.awaited)));
         let mut secret = [0; 32];
         SystemRandom::new().fill(&mut secret).map_err(|_| GateError::Randomness)?;
         let (tickets, proofs) = (Tickets::default(), Proofs::new(&secret));

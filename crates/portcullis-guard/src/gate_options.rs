@@ -10,7 +10,7 @@ use crate::principal::Patience;
 use crate::proxy::ProxyRules;
 use crate::rate::{Penalty, Rate};
 use crate::rules::{ReplayRules, RoleRules};
-use crate::token_key::Issuer;
+use crate::token_key::{Algorithm, Issuer};
 
 /// What a socket without an `Origin` needs to get in.
 ///
@@ -113,6 +113,8 @@ pub struct GateOptions {
     pub rate_keys_max: usize,
     /// Whose tokens are believed.
     pub issuers: Vec<Issuer>,
+    /// Algorithms of issuers whose keys come later, by [`Gate::replace_keys`](crate::Gate::replace_keys).
+    pub awaited: Vec<Algorithm>,
     /// Whether own tokens have to be bound to a key, so that sockets open with tickets only.
     pub proof_required: bool,
     /// How long one log-in carries a connection.
@@ -169,6 +171,7 @@ impl Default for GateOptions {
             message_max_bytes: 10 * 1024,
             rate_keys_max: 262_144,
             issuers: Vec::new(),
+            awaited: Vec::new(),
             proof_required: false,
             patience: Patience::default(),
             roles: RoleRules::default(),

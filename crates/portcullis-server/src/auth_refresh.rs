@@ -75,7 +75,7 @@ impl ConnectionTask {
             let renew = |now| shard.gate.renew(&caller.principal, token.expose(), now);
             let renewed = match (renew(now), &shard.registered.unknown_key) {
                 (Err(Denial::Token(TokenFault::Key)), Some(hook)) => {
-                    hook(Arc::clone(&shard.surroundings)).await?;
+                    hook(Arc::clone(&shard.surroundings), now).await?;
                     renew(shard.now())
                 }
                 (outcome, _) => outcome,

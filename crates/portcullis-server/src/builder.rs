@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use portcullis_audit::Audit;
 use portcullis_guard::{Action, Declared, Event, Gate, GateError, Permit, User, Verified};
-use portcullis_model::{Clock, Denial, RoomId};
+use portcullis_model::{Clock, Denial, Now, RoomId};
 use tokio::sync::mpsc;
 
 use crate::api::{ApiRequest, ApiResponse, Method, Page, Route};
@@ -20,7 +20,7 @@ use crate::raw_engine::{EngineMessage, RawEngine};
 use crate::running::{Running, ServerError};
 
 type VerifiedHook = Box<dyn Fn(Verified) -> HookFuture + Send + Sync>;
-type KeyHook = Box<dyn Fn(Arc<Surroundings>) -> HookFuture + Send + Sync>;
+type KeyHook = Box<dyn Fn(Arc<Surroundings>, Now) -> HookFuture + Send + Sync>;
 type ChoreFuture = Pin<Box<dyn Future<Output = ()>>>;
 type UnwatchHook = Box<dyn Fn(&Hub, RoomId, Arc<User>) + Send + Sync>;
 
@@ -121,16 +121,17 @@ impl Builder {
             Some(Box::new(move |verified| -> HookFuture { Box::pin(hook(verified)) }));
     }
 
-    /// Runs when a token names a key nobody knows; after it, the token is looked at once more.
+    /// Runs when a token named a key nobody knew at that moment; after it, the token is looked at
+    /// once more.
     ///
     /// The hook bounds how often it looks for new keys: anybody can name one.
     pub fn on_unknown_key<H, F>(&mut self, hook: H)
     where
-        H: Fn(Arc<Surroundings>) -> F + Send + Sync + 'static,
+        H: Fn(Arc<Surroundings>, Now) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), Denial>> + 'static,
     {
         self.registered.unknown_key =
-            Some(Box::new(move |around| -> HookFuture { Box::pin(hook(around)) }));
+            Some(Box::new(move |around, seen| -> HookFuture { Box::pin(hook(around, seen)) }));
     }
 
     /// Does something again and again while the server runs: `every_ms` after it was done last.

@@ -70,7 +70,7 @@ impl ConnectionTask {
         let identity = match self.identity(payload, now) {
             Ok(identity) => identity,
             Err(Denial::Token(TokenFault::Key)) if self.may_learn_keys() => {
-                let future = self.learn_keys(payload);
+                let future = self.learn_keys(payload, now);
                 let back = read_return(payload);
                 return self.start_connecting(Connecting::User { entry, back, future }, now);
             }

@@ -67,14 +67,14 @@ impl ConnectionTask {
     }
 
     /// Looks for the key a token names, then at the token once more.
-    pub(crate) fn learn_keys(&self, payload: Option<&str>) -> PrincipalFuture {
+    pub(crate) fn learn_keys(&self, payload: Option<&str>, seen: Now) -> PrincipalFuture {
         let shard = std::rc::Rc::clone(&self.shard);
         let payload = payload.map(|text| Secret::new(String::from(text)));
         let bearer = self.bearer().cloned();
         let (cookies, origin) = (self.cookies, self.connection.origin.clone());
         Box::pin(async move {
             if let Some(hook) = &shard.registered.unknown_key {
-                hook(Arc::clone(&shard.surroundings)).await?;
+                hook(Arc::clone(&shard.surroundings), seen).await?;
             }
             let payload = payload.as_ref().map(|text| text.expose().as_str());
             let credential = match (&bearer, cookies) {

@@ -117,6 +117,7 @@ impl Settings {
         let (server, mut gate) = file.overload.read(server, gate)?;
         let issuers = file.token.read(profile, file.danger.jwks_private_addresses)?;
         gate.issuers = issuers.known;
+        gate.awaited = issuers.remote.iter().map(|remote| remote.algorithm).collect();
         let (patience, times) = file.session.read()?;
         gate.patience = patience;
         gate.roles = read_roles(&file.role, &file.access)?;
