@@ -114,6 +114,11 @@ impl Signal {
         }
     }
 
+    /// Whether it says how long something waited, for whatever reason.
+    fn is_waiting(self) -> bool {
+        matches!(self, Self::Queue | Self::Lag)
+    }
+
     /// Whether single values say little, so that an average over a second is compared.
     fn is_averaged(self) -> bool {
         matches!(self, Self::Queue | Self::Lag | Self::Refused)
@@ -125,6 +130,8 @@ impl Signal {
 pub struct Look {
     /// The value of each signal, in the order of [`Signal::ALL`].
     pub values: [f64; Signal::ALL.len()],
+    /// How much of one core the process itself used since the last look, in percent.
+    pub busy: f64,
 }
 
 /// Between two looks.
@@ -135,6 +142,9 @@ const WEIGHT: f64 = 0.25;
 const CALM_WEIGHT: f64 = 0.002;
 /// A signal has calmed down below this part of what the state was entered at.
 const CALM_PART: f64 = 0.8;
+/// A process that uses less of one core, in percent, waits for others: shedding its own load would
+/// win nothing.
+const BUSY_MIN: f64 = 5.0;
 /// So many looks in a row have to show it.
 const TICKS: u8 = 2;
 
@@ -154,6 +164,7 @@ pub struct LoadChange {
 pub struct LoadMachine {
     state: LoadState,
     averages: [f64; Signal::ALL.len()],
+    busy: f64,
     /// Looks in a row that asked for at least Elevated, Shedding, Critical.
     in_a_row: [u8; 3],
     calm_since_ms: Option<u64>,
@@ -169,6 +180,7 @@ impl LoadMachine {
         Self {
             state: LoadState::Normal,
             averages: [0.0; Signal::ALL.len()],
+            busy: 0.0,
             in_a_row: [0; 3],
             calm_since_ms: None,
             calm_refused: 0.0,
@@ -223,6 +235,7 @@ impl LoadMachine {
     }
 
     fn average(&mut self, look: &Look) {
+        self.busy += (look.busy.clamp(0.0, 1e6) - self.busy) * WEIGHT;
         for ((average, value), signal) in self.averages.iter_mut().zip(look.values).zip(Signal::ALL)
         {
             // A signal that cannot be measured says nothing.
@@ -239,11 +252,24 @@ impl LoadMachine {
     fn asked_for(&self) -> Option<(usize, Signal, f64)> {
         let each = Signal::ALL.into_iter().zip(self.averages).filter_map(|(signal, value)| {
             let enters = signal.enters(self.calm_refused);
+            let value = self.judged(signal, value);
             let over = |from: &Option<f64>| from.is_some_and(|from| signal.is_over(value, from));
             let highest = enters.iter().rposition(over)?;
             Some((highest + 1, signal, value))
         });
         each.max_by_key(|(asked, ..)| *asked)
+    }
+
+    /// What a value counts as: waiting that is not the server's own doing asks for no more than
+    /// Elevated.
+    fn judged(&self, signal: Signal, value: f64) -> f64 {
+        let most = match signal.enters(self.calm_refused) {
+            [_, Some(shedding), _] if self.busy < BUSY_MIN && signal.is_waiting() => {
+                shedding * CALM_PART - 0.1
+            }
+            _ => f64::INFINITY,
+        };
+        value.min(most)
     }
 
     /// Whether every signal is well below what the state was entered at.
@@ -252,6 +278,7 @@ impl LoadMachine {
         Signal::ALL.into_iter().zip(self.averages).all(|(signal, value)| {
             let enters = signal.enters(self.calm_refused);
             let from = index.checked_sub(1).and_then(|index| *enters.get(index)?);
+            let value = self.judged(signal, value);
             from.is_none_or(|from| value < from * CALM_PART)
         })
     }
@@ -271,7 +298,7 @@ mod tests {
     use super::*;
 
     fn look(signal: Signal, value: f64) -> Look {
-        let mut look = Look::default();
+        let mut look = Look { busy: 100.0, ..Look::default() };
         look.values[signal as usize] = value;
         look
     }
@@ -316,6 +343,24 @@ mod tests {
             assert_eq!(machine.state(), expect, "{signal:?} {value}");
             assert!(states.windows(2).all(|pair| pair[0] < pair[1]), "{states:?}");
         }
+    }
+
+    #[test]
+    fn a_server_that_waits_for_others_sheds_nothing() {
+        for (signal, value) in [(Signal::Queue, 500.0), (Signal::Lag, 1_000.0)] {
+            let idle = Look { busy: 2.0, ..look(signal, value) };
+            let mut machine = LoadMachine::new(0.5);
+            play(&mut machine, &idle, 0, 60_000);
+            assert_eq!(machine.state(), LoadState::Elevated, "{signal:?}");
+            play(&mut machine, &look(signal, value), 60_000, 3_000);
+            assert_eq!(machine.state(), LoadState::Critical, "{signal:?} of its own work");
+            // Its own work is done; others go on.
+            play(&mut machine, &idle, 63_000, 60_000);
+            assert_eq!(machine.state(), LoadState::Elevated, "{signal:?}");
+        }
+        let mut machine = LoadMachine::new(0.5);
+        play(&mut machine, &Look { busy: 0.0, ..look(Signal::Memory, 95.0) }, 0, 1_000);
+        assert_eq!(machine.state(), LoadState::Critical, "memory is gone, busy or not");
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{LoadChange, LoadMachine, LoadState, Look, TICK_MS};
-use portcullis_model::{Denial, Severity};
+use portcullis_model::{Denial, Now, Severity};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::connection::End;
 use crate::frame::Form;
@@ -46,11 +47,13 @@ impl Shard {
     pub(crate) async fn watch_pressure(self: Rc<Self>) {
         let jitter = (self.references.next_number() % 1_000) as f64 / 1_000.0;
         let mut machine = LoadMachine::new(jitter);
+        let mut used = Used::until(self.now());
         let mut ticks = tokio::time::interval(Duration::from_millis(TICK_MS));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.draining.get() {
             ticks.tick().await;
-            let change = machine.tick(&self.look(), self.now().monotonic_ms);
+            let change =
+                machine.tick(&self.look(used.since_last(self.now())), self.now().monotonic_ms);
             self.gate.measured(machine.state());
             if let Some(change) = change {
                 self.record_change(&change);
@@ -59,7 +62,7 @@ impl Shard {
         }
     }
 
-    fn look(&self) -> Look {
+    fn look(&self, busy: f64) -> Look {
         let pressure = &self.pressure;
         let taken = |value: &AtomicU64| value.swap(0, Ordering::Relaxed) as f64;
         let counts = self.gate.counts();
@@ -68,6 +71,7 @@ impl Shard {
         let sockets = self.metrics.connections_open.get() + self.metrics.http_open.get();
         let doubted = self.gate.directory().authority().is_doubted();
         Look {
+            busy,
             values: [
                 taken(&pressure.queue_ms),
                 taken(&pressure.lag_ms),
@@ -120,6 +124,26 @@ impl Shard {
         if self.index == 0 {
             self.parking.clear();
         }
+    }
+}
+
+/// CPU time the process has used, and when that was looked up.
+struct Used {
+    cpu: Duration,
+    at: Now,
+}
+
+impl Used {
+    fn until(at: Now) -> Self {
+        let cpu = clock_gettime(ClockId::ProcessCPUTime);
+        Self { cpu: Duration::try_from(cpu).unwrap_or_default(), at }
+    }
+
+    /// How much of one core since this was asked last, in percent.
+    fn since_last(&mut self, now: Now) -> f64 {
+        let last = std::mem::replace(self, Self::until(now));
+        let elapsed_ms = now.monotonic_ms.saturating_sub(last.at.monotonic_ms).max(1);
+        self.cpu.saturating_sub(last.cpu).as_secs_f64() * 100_000.0 / elapsed_ms as f64
     }
 }
 

@@ -34,6 +34,8 @@ impl ExampleServer {
         assert!(program.exists(), "{} is not built: cargo build --examples", program.display());
         let mut child = Command::new(&program)
             .args(["--port", "0"])
+            // Tests share their machine: how busy it is says nothing about the example.
+            .env("LOAD_STATE", "normal")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

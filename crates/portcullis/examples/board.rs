@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis::prelude::*;
-use portcullis::{Delta, Departure, Error, Frame, Recovered, Recovering};
+use portcullis::{Delta, Departure, Error, Frame, LoadState, Recovered, Recovering};
 
 /// Notes of a board that are kept.
 const NOTES_MAX: usize = 100;
@@ -103,6 +103,7 @@ fn main() -> Result<(), Error> {
             guards.message_per_user = plenty;
             guards.message_per_connection = plenty;
         })
+        .guards(|guards| guards.load = pinned())
         .build()?;
     let mut board = server.namespace(BOARD)?;
     let state = Arc::clone(&shared);
@@ -276,6 +277,12 @@ fn recover(shared: &Shared, hub: &Hub, recovering: &Recovering) -> Recovered {
 #[expect(clippy::disallowed_methods, reason = "an example has no configuration file")]
 fn secret() -> Vec<u8> {
     std::env::var("BOARD_SECRET").unwrap_or_default().into_bytes()
+}
+
+/// What `LOAD_STATE` pins the state of load to, such as `normal`; measured without.
+#[expect(clippy::disallowed_methods, reason = "an example has no configuration file")]
+fn pinned() -> Option<LoadState> {
+    LoadState::named(&std::env::var("LOAD_STATE").ok()?)
 }
 
 /// `--port N`, or 3000.

@@ -7,8 +7,8 @@
 //!
 //! A client brings an HS256 token of issuer `https://echo.example` for audience `portcullis`.
 
-use portcullis::Error;
 use portcullis::prelude::*;
+use portcullis::{Error, LoadState};
 
 /// `echo {text}`: at most 1,000 characters, ten in ten seconds.
 #[derive(Serialize, Deserialize)]
@@ -37,6 +37,7 @@ fn main() -> Result<(), Error> {
         .listen(([127, 0, 0, 1], port()).into())
         .own_origin()
         .issuer_hs256("https://echo.example", "portcullis", &secret())
+        .guards(|guards| guards.load = pinned())
         .build()?;
     server.on(|permit: Permit<Echo>, _context: Context| async move {
         Ok(Reply::fields(permit.payload()))
@@ -47,6 +48,12 @@ fn main() -> Result<(), Error> {
 #[expect(clippy::disallowed_methods, reason = "an example has no configuration file")]
 fn secret() -> Vec<u8> {
     std::env::var("ECHO_SECRET").unwrap_or_default().into_bytes()
+}
+
+/// What `LOAD_STATE` pins the state of load to, such as `normal`; measured without.
+#[expect(clippy::disallowed_methods, reason = "an example has no configuration file")]
+fn pinned() -> Option<LoadState> {
+    LoadState::named(&std::env::var("LOAD_STATE").ok()?)
 }
 
 /// `--port N`, or 3000.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis::prelude::*;
-use portcullis::{Clock, Error, SystemClock, Verified, read_json};
+use portcullis::{Clock, Error, LoadState, SystemClock, Verified, read_json};
 
 /// `notify:read {number}`: the user has read everything up to a notification.
 #[derive(Deserialize)]
@@ -56,6 +56,7 @@ fn main() -> Result<(), Error> {
         .listen(([127, 0, 0, 1], port()).into())
         .own_origin()
         .issuer_hs256("https://notify.example", "portcullis", &secret())
+        .guards(|guards| guards.load = pinned())
         .build()?;
     // Each user hears a room of its own, named by the user's id here.
     let shared = Arc::clone(&unread);
@@ -146,6 +147,12 @@ fn room_of(subject: &str) -> Result<RoomId, Denial> {
 #[expect(clippy::disallowed_methods, reason = "an example has no configuration file")]
 fn secret() -> Vec<u8> {
     std::env::var("NOTIFY_SECRET").unwrap_or_default().into_bytes()
+}
+
+/// What `LOAD_STATE` pins the state of load to, such as `normal`; measured without.
+#[expect(clippy::disallowed_methods, reason = "an example has no configuration file")]
+fn pinned() -> Option<LoadState> {
+    LoadState::named(&std::env::var("LOAD_STATE").ok()?)
 }
 
 /// `--port N`, or 3000.
