@@ -43,7 +43,7 @@ pub(crate) async fn login(
     let device = known_device(&accounts, &request, &budget);
     let from =
         device.as_ref().map_or(LoginFrom::Anywhere, |device| LoginFrom::KnownDevice(device.name()));
-    request.gate.login_allowed(request.client, &budget, from, request.now)?;
+    request.login_allowed(&budget, from).await?;
 
     let row = match check(&accounts, &request, &username, input.password).await {
         Ok(row) => row,

@@ -50,7 +50,7 @@ pub(crate) async fn write(
     // Whether a name is taken tells that there is such a user; so it costs what registering does.
     let budget = format!(":rename:{}", signed_in.user.id);
     let from = portcullis_guard::LoginFrom::Anywhere;
-    request.gate.login_allowed(request.client, &budget, from, request.now)?;
+    request.login_allowed(&budget, from).await?;
     let what = UserChangeKind::Username(Arc::from(username.as_str()));
     let user = signed_in.user.id.clone();
     let change = UserChange { user, what, at_unix_ms: request.now.unix_ms };

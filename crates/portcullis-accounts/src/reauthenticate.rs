@@ -60,7 +60,7 @@ pub(crate) async fn prove(
     password.check_size()?;
     let budget = format!(":prove:{}", signed_in.user.id);
     let from = portcullis_guard::LoginFrom::Anywhere;
-    request.gate.login_allowed(request.client, &budget, from, request.now)?;
+    request.login_allowed(&budget, from).await?;
     let found = accounts.store.credentials_of(&signed_in.user.id).await;
     let found = found.map_err(|error| store_denial(&error))?;
     let row = found.ok_or(Denial::Token(TokenFault::User))?;

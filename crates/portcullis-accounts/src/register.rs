@@ -41,7 +41,7 @@ pub(crate) async fn register(
     let username = Username::parse(&input.username)?;
     // Not the name's log-in budget: whoever registers a name must not lock its owner out.
     let budget = format!(":register:{}", username.folded());
-    request.gate.login_allowed(request.client, &budget, LoginFrom::Anywhere, request.now)?;
+    request.login_allowed(&budget, LoginFrom::Anywhere).await?;
     accounts.pool.check_new(input.password.clone(), username.as_str()).await?;
     let way = invitation.map_or(Way::Registration, Way::Invitation);
     create_user(accounts, request, username, input.password, way).await

@@ -96,7 +96,7 @@ pub(crate) async fn setup(
     let input: SetupInput = read_json(&request.body, &["token", "username", "password"])?;
     // A budget per address: strangers' guesses must not keep the one with the link out.
     let budget = format!(":setup:{}", request.client);
-    request.gate.login_allowed(request.client, &budget, LoginFrom::Anywhere, request.now)?;
+    request.login_allowed(&budget, LoginFrom::Anywhere).await?;
     if !accepted(&accounts, input.token).await? {
         return Err(Denial::RegistrationClosed);
     }

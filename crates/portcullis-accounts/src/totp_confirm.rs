@@ -37,7 +37,7 @@ pub(crate) async fn confirm(
     signed_in.check_recent(&request)?;
     let budget = format!(":totp:{}", signed_in.user.id);
     let from = portcullis_guard::LoginFrom::Anywhere;
-    request.gate.login_allowed(request.client, &budget, from, request.now)?;
+    request.login_allowed(&budget, from).await?;
     let wrong = || Denial::Schema { field: Some("code"), rule: "totp" };
     let secret = accounts.beginnings.find(&signed_in.session, request.now).ok_or_else(wrong)?;
     let codes = totp::codes(&secret, &signed_in.user.name())?;

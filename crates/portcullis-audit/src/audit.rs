@@ -202,6 +202,14 @@ impl Audit {
         }
     }
 
+    /// While the server is pressed, one refusal of a kind and source is kept in a minute, not five;
+    /// the others are counted as ever.
+    pub fn spare(&self, pressed: bool) {
+        if let Log::Live(live) = &*self.log {
+            live.sampler.spare(pressed);
+        }
+    }
+
     /// How the log is doing.
     #[must_use]
     pub fn counts(&self) -> AuditCounts {

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use portcullis_model::{Now, Severity};
@@ -14,6 +15,8 @@ use crate::record::{Outcome, Record};
 const WINDOW_MS: u64 = 60_000;
 /// Records of one kind and source kept as they are in one window.
 const KEPT_PER_WINDOW: u32 = 5;
+/// The same while the server is pressed.
+const KEPT_WHEN_PRESSED: u32 = 1;
 /// The table is cut into parts with a lock each, so that recorders rarely meet.
 const PARTS: usize = 16;
 /// A full part looks for ended windows at most this often.
@@ -59,12 +62,22 @@ pub(crate) struct Sampler {
     parts: Vec<Mutex<Part>>,
     part_max: usize,
     hasher: RandomState,
+    pressed: AtomicBool,
 }
 
 impl Sampler {
     pub(crate) fn new(sources_max: usize) -> Self {
         let parts = (0..PARTS).map(|_| Mutex::default()).collect();
-        Self { parts, part_max: (sources_max / PARTS).max(1), hasher: RandomState::new() }
+        Self {
+            parts,
+            part_max: (sources_max / PARTS).max(1),
+            hasher: RandomState::new(),
+            pressed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn spare(&self, pressed: bool) {
+        self.pressed.store(pressed, Ordering::Relaxed);
     }
 
     /// Whether to keep a record; puts summaries of windows that ended into `summaries`.
@@ -81,7 +94,9 @@ impl Sampler {
         if since_sweep_ms >= WINDOW_MS || (full && since_sweep_ms >= FULL_SWEEP_MS) {
             part.sweep(now, summaries);
         }
-        part.keep(key, record.severity, self.part_max, now)
+        let kept_max =
+            if self.pressed.load(Ordering::Relaxed) { KEPT_WHEN_PRESSED } else { KEPT_PER_WINDOW };
+        part.keep(key, record.severity, kept_max, self.part_max, now)
     }
 
     /// Ends the windows that are over.
@@ -101,7 +116,14 @@ impl Sampler {
 }
 
 impl Part {
-    fn keep(&mut self, key: Key, severity: Severity, part_max: usize, now: Now) -> bool {
+    fn keep(
+        &mut self,
+        key: Key,
+        severity: Severity,
+        kept_max: u32,
+        part_max: usize,
+        now: Now,
+    ) -> bool {
         let known = self.windows.contains_key(&key);
         let key = if known || self.windows.len() < part_max {
             key
@@ -115,7 +137,7 @@ impl Part {
             suppressed: 0,
             severity,
         });
-        if window.kept < KEPT_PER_WINDOW {
+        if window.kept < kept_max {
             window.kept += 1;
             return true;
         }
@@ -230,6 +252,13 @@ mod tests {
         );
         assert_eq!(summaries[0].client, "2001:db8:0:1::".parse().ok());
         assert_eq!(kept(&sampler, &noisy, 9, at(60_000)), 5);
+
+        sampler.spare(true);
+        assert_eq!(kept(&sampler, &noisy, 9, at(60_001)), 0, "the window goes on");
+        sampler.sweep(at(120_000), &mut Vec::new());
+        assert_eq!(kept(&sampler, &noisy, 9, at(120_000)), 1, "pressed, one and a count");
+        let done = Record { outcome: Outcome::Success, ..refusal("login", "192.0.2.1") };
+        assert_eq!(kept(&sampler, &done, 9, at(120_000)), 9, "what was done is kept");
     }
 
     #[test]

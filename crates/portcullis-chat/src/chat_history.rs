@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Cleaner, Event, Permit, Rate, Rule, field};
+use portcullis_guard::{Access, Cleaner, Event, LoadState, Permit, Rate, Rule, field};
 use portcullis_model::limits::INTEGER_MAX;
 use portcullis_model::{Denial, RoomId};
 use portcullis_server::{Context, Reply};
@@ -19,6 +19,8 @@ use crate::view::MessageView;
 const LIMIT_DEFAULT: u32 = 50;
 /// Most messages in one answer.
 const LIMIT_MAX: u32 = 100;
+/// The same while the server sheds load; `more` says that there are more.
+const LIMIT_SHEDDING: u32 = 20;
 /// Most bytes of messages in one answer, a quarter of what may wait for a connection.
 const PAGE_MAX_BYTES: usize = 256 * 1024;
 
@@ -101,11 +103,13 @@ pub(crate) async fn handle(
 ) -> Result<Reply, Denial> {
     let (user, payload, _envelope) = permit.into_parts();
     let direction = payload.direction();
+    let pressed = context.gate.load() >= LoadState::Shedding;
+    let most = if pressed { LIMIT_SHEDDING } else { LIMIT_MAX };
     let page = Page {
         room: payload.room_id.clone(),
         before: payload.before,
         after: payload.after,
-        limit: payload.limit.unwrap_or(LIMIT_DEFAULT),
+        limit: payload.limit.unwrap_or(LIMIT_DEFAULT).min(most),
     };
     let (rows, more) = chat.store.history(page).await.map_err(|error| store_denial(&error))?;
     // Reading took a while: whoever was removed meanwhile reads nothing.

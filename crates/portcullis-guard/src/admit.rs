@@ -3,15 +3,17 @@
 
 use portcullis_model::{Denial, Limit, Now};
 
-use crate::capacity::{Class, ConnectionSlot};
+use crate::capacity::Class;
 use crate::credential::{self, Authorization};
 use crate::gate::Gate;
 use crate::handshake::{Admitted, Door, Handshake};
+use crate::shedding::KNOWN;
 
 impl Gate {
     /// Lets a request in, or refuses it; cheapest guard first.
     ///
-    /// An attempt that a later guard refuses has counted too.
+    /// An attempt that a later guard refuses has counted too. A new socket has no place yet:
+    /// [`Gate::take_place`] is for that.
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that refuses.
@@ -19,14 +21,47 @@ impl Gate {
         let client = ask.client;
         let class = self.class_of(ask, now);
         self.count_attempt(ask, class, now)?;
-        let slot = self.reserve_slot(ask, class)?;
         self.hosts.check(ask)?;
         let cookies = credential::cookies(ask);
         let origin = self.origins.check(ask, cookies)?;
         self.check_offered(ask.door)?;
         credential::refuse_in_query(ask.query)?;
         let Authorization { bearer, bound, proof } = credential::authorization(ask)?;
-        Ok(Admitted { client, origin, bearer, bound, proof, cookies, slot })
+        let wish = ask.door.is_socket().then_some(class);
+        Ok(Admitted { client, origin, bearer, bound, proof, cookies, wish, slot: None })
+    }
+
+    /// Takes the place an admitted socket wants; takes nothing where it is refused.
+    ///
+    /// # Errors
+    /// The [`Denial`] of the limit that has none left.
+    pub fn take_place(&self, admitted: &mut Admitted, now: Now) -> Result<(), Denial> {
+        let Some(class) = admitted.wish else { return Ok(()) };
+        // Whoever waited for the place may have waited into another state.
+        self.check_shed(class)?;
+        let slot = self.reserve(admitted.client, class)?;
+        match class {
+            Class::Stranger => {
+                self.take_of_all(Limit::ConnectTotal, &self.connect_total(), now)?;
+            }
+            Class::Known => self.take_known(now)?,
+            Class::Admin => {}
+        }
+        admitted.slot = Some(slot);
+        admitted.wish = None;
+        Ok(())
+    }
+
+    /// Whether waiting may help against a refusal of [`Gate::take_place`].
+    #[must_use]
+    pub fn is_worth_waiting(denial: &Denial) -> bool {
+        match denial {
+            Denial::Limit { limit, .. } => {
+                matches!(limit, Limit::ConnectTotal | Limit::PreAuthTotal | Limit::ConnectionsTotal)
+            }
+            Denial::Shed(what) => *what == KNOWN,
+            _ => false,
+        }
     }
 
     /// Lets in a further request of a long-polling session.
@@ -45,7 +80,7 @@ impl Gate {
         self.check_offered(ask.door)?;
         credential::refuse_in_query(ask.query)?;
         let Authorization { bearer, bound, proof } = credential::authorization(ask)?;
-        Ok(Admitted { client, origin, bearer, bound, proof, cookies, slot: None })
+        Ok(Admitted { client, origin, bearer, bound, proof, cookies, wish: None, slot: None })
     }
 
     /// Whoever shows that a user logged in there lately is not kept out for its neighbours.
@@ -55,13 +90,12 @@ impl Gate {
             return self.count_request(ask, now);
         }
         let options = &self.options;
-        self.check_shed(class, ask.client, now)?;
+        self.check_shed(class)?;
         match class {
             Class::Stranger => {
                 self.check_penalty(ask.client, now)?;
                 let rate = &options.connect_per_prefix;
-                self.take_of_prefix(Limit::ConnectPerPrefix, rate, ask.client, now)?;
-                self.take_of_all(Limit::ConnectTotal, &self.connect_total(), now)
+                self.take_of_prefix(Limit::ConnectPerPrefix, rate, ask.client, now)
             }
             Class::Known | Class::Admin => {
                 let rate = &options.connect_known_per_prefix;
@@ -74,14 +108,6 @@ impl Gate {
         self.check_penalty(ask.client, now)?;
         let rate = &self.options.request_per_prefix;
         self.take_of_prefix(Limit::RequestPerPrefix, rate, ask.client, now)
-    }
-
-    fn reserve_slot(
-        &self,
-        ask: &Handshake<'_>,
-        class: Class,
-    ) -> Result<Option<ConnectionSlot>, Denial> {
-        if ask.door.is_socket() { self.reserve(ask.client, class).map(Some) } else { Ok(None) }
     }
 
     fn check_offered(&self, door: Door) -> Result<(), Denial> {
@@ -123,8 +149,15 @@ mod tests {
         Handshake { client, door, method: "GET", query: "", authority: None, headers }
     }
 
+    /// Lets in and gives a place.
+    fn enter(gate: &Gate, ask: &Handshake<'_>) -> Result<Admitted, Denial> {
+        let mut admitted = gate.admit(ask, Now::default())?;
+        gate.take_place(&mut admitted, Now::default())?;
+        Ok(admitted)
+    }
+
     fn refusal(gate: &Gate, ask: &Handshake<'_>) -> Option<&'static str> {
-        gate.admit(ask, Now::default()).err().map(|denial| denial.answer().rule)
+        enter(gate, ask).err().map(|denial| denial.answer().rule)
     }
 
     /// Everything is wrong at once; each mended fault brings the next guard to light.
@@ -139,7 +172,7 @@ mod tests {
         };
         let gate = gate(options);
         let other = |last| IpAddr::from([198, 51, 100, last]);
-        let held = gate.admit(&ask(Door::SocketIo, &[HOST, ORIGIN]), Now::default()).unwrap();
+        let held = enter(&gate, &ask(Door::SocketIo, &[HOST, ORIGIN])).unwrap();
 
         let bad: &[(&str, &[u8])] =
             &[("Host", b"evil.com"), ("Origin", b"https://evil.com"), ("Authorization", b"x")];
@@ -151,23 +184,25 @@ mod tests {
         let listed = Handshake { query, ..ask(door, listed) };
 
         let mut order = vec![refusal(&gate, &bad).unwrap()];
-        order.push(refusal(&gate, &Handshake { client: other(1), ..bad }).unwrap());
-        drop(held);
-        order.push(refusal(&gate, &Handshake { client: other(2), ..bad }).unwrap());
-        order.push(refusal(&gate, &Handshake { client: other(3), ..hosted }).unwrap());
-        order.push(refusal(&gate, &Handshake { client: other(4), ..listed }).unwrap());
         let door = Door::SocketIo;
-        order.push(refusal(&gate, &Handshake { client: other(5), door, ..listed }).unwrap());
-        let listed = Handshake { query: "", door, ..listed };
-        order.push(refusal(&gate, &Handshake { client: other(6), ..listed }).unwrap());
+        let offered = Handshake { door, ..listed };
+        let asks = [bad, hosted, listed, offered, Handshake { query: "", ..offered }];
+        for (ask, last) in asks.into_iter().zip(1..) {
+            order.push(refusal(&gate, &Handshake { client: other(last), ..ask }).unwrap());
+        }
+        // Only who passes all of that takes a place, or finds none.
+        let sound = Handshake { client: other(6), ..ask(door, &[HOST, ORIGIN]) };
+        order.push(refusal(&gate, &sound).unwrap());
+        drop(held);
+        assert_eq!(refusal(&gate, &Handshake { client: other(7), ..sound }), None);
         let rules = [
             Denial::Limit { limit: Limit::ConnectPerPrefix, retry_after_ms: 1 },
-            Denial::Limit { limit: Limit::PreAuthTotal, retry_after_ms: 0 },
             Denial::Host,
             Denial::OriginForbidden,
             Denial::PollingOff,
             Denial::TokenInUrl,
             Denial::Token(TokenFault::Shape),
+            Denial::Limit { limit: Limit::PreAuthTotal, retry_after_ms: 0 },
         ];
         assert_eq!(order, rules.map(|denial| denial.answer().rule));
         assert_eq!(gate.counts().pre_auth, 0, "a refusal holds nothing");
@@ -181,7 +216,7 @@ mod tests {
         for door in [Door::Page, Door::Api, Door::SocketIo, Door::Plain, Door::PollingIo] {
             let client = gate.client(mapped, &headers);
             let ask = Handshake { client, ..ask(door, &headers) };
-            let admitted = gate.admit(&ask, Now::default()).unwrap();
+            let admitted = enter(&gate, &ask).unwrap();
             assert_eq!(admitted.client, IpAddr::from([192, 0, 2, 9]));
             assert_eq!(admitted.origin.as_deref(), Some("https://myapp.com"));
             assert_eq!(admitted.bearer.as_ref().map(|token| token.expose().as_str()), Some("t"));
@@ -218,6 +253,41 @@ mod tests {
         assert_eq!(passes(Door::Page, 1, 2), 2);
         assert_eq!(passes(Door::Api, 1, 2), 1);
         assert_eq!(passes(Door::SocketIo, 2, 11), 10, "others are unaffected");
+    }
+
+    #[test]
+    fn a_refused_place_takes_nothing_and_some_refusals_pass() {
+        let gate = gate(GateOptions {
+            connect_total: Rate::per(2, 1_000),
+            places: Places { pre_auth: 1, ..Places::default() },
+            ..GateOptions::default()
+        });
+        let from = |last| Handshake {
+            client: IpAddr::from([192, 0, 2, last]),
+            ..ask(Door::SocketIo, &[HOST, ORIGIN])
+        };
+        let first = enter(&gate, &from(1)).unwrap();
+        let mut second = gate.admit(&from(2), Now::default()).unwrap();
+        for _ in 0..10 {
+            let full = gate.take_place(&mut second, Now::default()).unwrap_err();
+            assert_eq!(full, Denial::Limit { limit: Limit::PreAuthTotal, retry_after_ms: 0 });
+            assert!(Gate::is_worth_waiting(&full));
+        }
+        drop(first);
+        // Ten refusals have used up nothing of what all may.
+        gate.take_place(&mut second, Now::default()).unwrap();
+        assert!(second.wish.is_none() && second.slot.is_some());
+        drop(second);
+        let none_left = enter(&gate, &from(3)).unwrap_err();
+        assert!(
+            matches!(none_left, Denial::Limit { limit: Limit::ConnectTotal, .. }),
+            "{none_left:?}"
+        );
+        assert!(Gate::is_worth_waiting(&none_left));
+        assert_eq!(gate.counts().pre_auth, 0);
+        for denial in [Denial::Host, Denial::Shed("stranger"), Denial::Draining] {
+            assert!(!Gate::is_worth_waiting(&denial), "{denial:?}");
+        }
     }
 
     #[test]

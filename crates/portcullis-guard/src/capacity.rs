@@ -198,6 +198,12 @@ impl Capacity {
         Ok(HttpSeat { capacity: Arc::clone(self), client })
     }
 
+    /// Whether somebody is signed in from the narrow prefix of an address.
+    pub(crate) fn has_user(&self, client: IpAddr) -> bool {
+        let (narrow, _) = prefixes(client);
+        self.stripe(narrow).lock().get(&narrow).is_some_and(|held| held.authenticated > 0)
+    }
+
     /// What the prefixes of an address hold: the narrow one, then the wide one.
     pub(crate) fn held(&self, client: IpAddr) -> Vec<HeldByPrefix> {
         let (narrow, wide) = prefixes(client);

@@ -113,7 +113,9 @@ pub struct GateOptions {
     pub rate_keys_max: usize,
     /// Whose tokens are believed.
     pub issuers: Vec<Issuer>,
-    /// Algorithms of issuers whose keys come later, by [`Gate::replace_keys`](crate::Gate::replace_keys).
+    /// Algorithms of issuers whose keys come later, by [`Gate::replace_keys`].
+    ///
+    /// [`Gate::replace_keys`]: crate::Gate::replace_keys
     pub awaited: Vec<Algorithm>,
     /// Whether own tokens have to be bound to a key, so that sockets open with tickets only.
     pub proof_required: bool,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portcullis_model::Secret;
 
-use crate::capacity::ConnectionSlot;
+use crate::capacity::{Class, ConnectionSlot};
 
 /// Which way a request comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,6 +94,10 @@ pub struct Admitted {
     pub proof: Option<Secret<String>>,
     /// Whether the request carried cookies.
     pub cookies: Cookies,
+    /// In which lane a place is wanted: for new sockets, until [`Gate::take_place`] has given one.
+    ///
+    /// [`Gate::take_place`]: crate::Gate::take_place
+    pub wish: Option<Class>,
     /// The place of the connection, for sockets; it starts in the pre-auth pool.
     pub slot: Option<ConnectionSlot>,
 }

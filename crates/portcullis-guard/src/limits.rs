@@ -10,6 +10,7 @@ use crate::capacity::{ConnectionSlot, HeldByPrefix, HttpSeat};
 use crate::client_ip::{self, SITE_FACTOR};
 use crate::gate::{Gate, GateError};
 use crate::gate_options::GateOptions;
+use crate::load::LoadState;
 use crate::principal::Caller;
 use crate::rate::{Gcra, Rate};
 
@@ -164,14 +165,23 @@ impl Gate {
         seat.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
-    /// Counts a TLS handshake, before it costs anything.
+    /// Counts a TLS handshake, before it costs anything. Pressed, the server makes fewer of them
+    /// with strangers; addresses somebody is signed in from share a count of their own.
     ///
     /// # Errors
     /// [`Denial::Limit`].
     pub fn secure(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
         let options = &self.options;
         self.take_of_prefix(Limit::TlsPerPrefix, &options.tls_per_prefix, client, now)?;
-        self.take_of_all(Limit::TlsTotal, &options.tls_total, now)
+        if self.load() < LoadState::Shedding {
+            return self.take_of_all(Limit::TlsTotal, &options.tls_total, now);
+        }
+        if self.capacity.has_user(client) {
+            let taken = self.rates.take_neighbour(&options.tls_total, now);
+            return self.judged(Limit::TlsTotal, taken);
+        }
+        self.check_penalty(client, now)?;
+        self.take_of_all(Limit::TlsTotal, &self.tls_total(), now)
     }
 
     pub(crate) fn reserve(

@@ -17,7 +17,8 @@ pub enum LoginFrom<'a> {
 }
 
 impl Gate {
-    /// Counts a log-in or registration: per address prefix, and per user name and device.
+    /// Counts a log-in or registration: per address prefix, and per user name and device. From
+    /// anywhere but a known device it needs a place among all as well: [`Gate::login_place`].
     ///
     /// The prefix is asked first, so that an address over its limit uses up nothing of the account
     /// it names. What strangers use up of a name does not touch the devices of its owner.
@@ -47,9 +48,7 @@ impl Gate {
                 let failed = &options.login_failed_per_user;
                 let open = self.rates.look(Limit::LoginFailedPerUser, key, failed, now);
                 self.judged(Limit::LoginFailedPerUser, open)?;
-                self.take_of_user(Limit::LoginPerUser, rate, key, now)?;
-                // Asked last: what one name or address is refused takes nothing from all.
-                self.take_login(now)
+                self.take_of_user(Limit::LoginPerUser, rate, key, now)
             }
         }
     }

@@ -41,6 +41,12 @@ impl Rate {
         Self { count: if count == 0 { 1 } else { count }, period_ms: self.period_ms }
     }
 
+    /// The same period, so many thousandths of as many, but at least one.
+    pub(crate) fn permille(self, thousandths: u32) -> Self {
+        let count = u64::from(self.count) * u64::from(thousandths) / 1_000;
+        Self { count: u32::try_from(count).unwrap_or(u32::MAX).max(1), period_ms: self.period_ms }
+    }
+
     /// The one that lets less pass over time.
     pub(crate) fn slower_of(self, other: Self) -> Self {
         if self.interval_ns() >= other.interval_ns() { self } else { other }

@@ -49,6 +49,10 @@ pub(crate) struct Rates {
     names: Table,
     users: Table,
     totals: [Total; Limit::ALL.len()],
+    /// Those who have been here before, while the server is hard-pressed.
+    known: Total,
+    /// TLS handshakes of addresses somebody is signed in from, while it is.
+    neighbours: Total,
 }
 
 /// Which table a bucket stands in.
@@ -69,6 +73,8 @@ impl Rates {
             names: table(),
             users: table(),
             totals: std::array::from_fn(|_| Total::default()),
+            known: Total::default(),
+            neighbours: Total::default(),
         }
     }
 
@@ -91,6 +97,16 @@ impl Rates {
                 None => Err(PERIOD_MAX_MS),
             },
         }
+    }
+
+    /// Takes one of those who have been here before, or says how many ms to wait.
+    pub(crate) fn take_known(&self, rate: &Rate, now: Now) -> Result<(), u64> {
+        self.known.take(rate, nanoseconds(now))
+    }
+
+    /// Takes one TLS handshake of an address somebody is signed in from.
+    pub(crate) fn take_neighbour(&self, rate: &Rate, now: Now) -> Result<(), u64> {
+        self.neighbours.take(rate, nanoseconds(now))
     }
 
     /// Takes so many that have come already; says for how many ms no more may.

@@ -1,7 +1,6 @@
 //! What a hard-pressed server does without: strangers first, then log-ins, then what can wait.
 //! Never: a check; only how much is let in changes.
 
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use portcullis_model::{Denial, Limit, Now};
@@ -15,7 +14,12 @@ use crate::rate::Rate;
 const LOGIN_SHEDDING: Rate = Rate::per(5, 1_000);
 /// What strangers get less of in Elevated.
 const STRANGERS_PART: u32 = 4;
-/// All who have been here before come in: a thousand of a thousand.
+/// What strangers get less of TLS handshakes: whoever has been here before shows that only after.
+const TLS_SHEDDING_PART: u32 = 4;
+const TLS_CRITICAL_PART: u32 = 10;
+/// What is shed of those who have been here before.
+pub(crate) const KNOWN: &str = "known";
+/// Those who have been here before come in as fast as anybody may: a thousand of a thousand.
 const LEVEL_MAX: u32 = 1_000;
 /// How the level of those who have been here before falls and rises, a look.
 const LEVEL_DOWN: u32 = 50;
@@ -28,7 +32,7 @@ pub(crate) struct Pressed {
     measured: AtomicU8,
     /// 0 where the operator has not pinned a state, otherwise that state plus one.
     pinned: AtomicU8,
-    /// How many of a thousand that have been here before come in.
+    /// How fast those come in who have been here before, in thousandths of what all may.
     level: AtomicU32,
 }
 
@@ -85,24 +89,27 @@ impl Gate {
         self.pressed.pinned.store(number, Ordering::Relaxed);
     }
 
-    /// How many of a thousand come in of those who have been here before.
+    /// How fast those come in who have been here before, in thousandths of what all may connect
+    /// (`connect_total`).
     #[must_use]
     pub fn known_level(&self) -> u32 {
         self.pressed.level.load(Ordering::Relaxed)
     }
 
     /// Whether anybody of a class may connect at all.
-    pub(crate) fn check_shed(&self, class: Class, client: IpAddr, now: Now) -> Result<(), Denial> {
-        match class {
-            Class::Admin => Ok(()),
-            Class::Stranger if self.load() >= LoadState::Shedding => Err(Denial::Shed("stranger")),
-            Class::Stranger => Ok(()),
-            Class::Known => {
-                let level = self.known_level();
-                let lot = self.rates.key((client, now.monotonic_ms)) % u64::from(LEVEL_MAX);
-                if lot < u64::from(level) { Ok(()) } else { Err(Denial::Shed("known")) }
-            }
+    pub(crate) fn check_shed(&self, class: Class) -> Result<(), Denial> {
+        let pressed = self.load() >= LoadState::Shedding;
+        if pressed && class == Class::Stranger { Err(Denial::Shed("stranger")) } else { Ok(()) }
+    }
+
+    /// Counts one who has been here before: from Shedding on, they share what all may connect in
+    /// calmer times, by the level.
+    pub(crate) fn take_known(&self, now: Now) -> Result<(), Denial> {
+        if self.load() < LoadState::Shedding {
+            return Ok(());
         }
+        let rate = self.options.connect_total.permille(self.known_level());
+        self.rates.take_known(&rate, now).map_err(|_| Denial::Shed(KNOWN))
     }
 
     /// Whether a page or request of a stranger is answered.
@@ -115,6 +122,16 @@ impl Gate {
     pub(crate) fn connect_total(&self) -> Rate {
         let rate = self.options.connect_total;
         if self.load() >= LoadState::Elevated { rate.part(STRANGERS_PART) } else { rate }
+    }
+
+    /// How many TLS handshakes strangers may begin in all.
+    pub(crate) fn tls_total(&self) -> Rate {
+        let rate = self.options.tls_total;
+        match self.load() {
+            LoadState::Normal | LoadState::Elevated => rate,
+            LoadState::Shedding => rate.part(TLS_SHEDDING_PART),
+            LoadState::Critical => rate.part(TLS_CRITICAL_PART),
+        }
     }
 
     /// How many of them may be there at a time.
@@ -130,7 +147,10 @@ impl Gate {
     }
 
     /// Counts a log-in against what all may, which is little when the server is hard-pressed.
-    pub(crate) fn take_login(&self, now: Now) -> Result<(), Denial> {
+    ///
+    /// # Errors
+    /// [`Denial`] of the limit, or that log-ins are shed.
+    pub fn login_place(&self, now: Now) -> Result<(), Denial> {
         let rate = self.options.login_total;
         match self.load() {
             LoadState::Normal | LoadState::Elevated => {
@@ -172,25 +192,24 @@ mod tests {
     #[test]
     fn each_state_lets_in_less_and_no_state_lets_in_nobody() {
         let gate = gate();
-        let client = IpAddr::from([192, 0, 2, 1]);
-        let now = Now::default();
         let seen = LoadState::ALL.map(|state| {
             gate.pin_load(Some(state));
             (
-                gate.check_shed(Class::Stranger, client, now).is_ok(),
-                gate.check_shed(Class::Admin, client, now).is_ok(),
+                gate.check_shed(Class::Stranger).is_ok(),
+                gate.check_shed(Class::Admin).is_ok(),
                 gate.check_shed_request(Class::Stranger).is_ok(),
                 gate.connect_total().count,
+                gate.tls_total().count,
                 gate.pre_auth_max(),
                 gate.message_per_user().count,
                 gate.pre_auth_ms(10_000),
             )
         });
         let expect = [
-            (true, true, true, 500, 2_000, 100, 10_000),
-            (true, true, true, 125, 1_000, 100, 5_000),
-            (false, true, true, 125, 1_000, 50, 5_000),
-            (false, true, false, 125, 1_000, 50, 5_000),
+            (true, true, true, 500, 500, 2_000, 100, 10_000),
+            (true, true, true, 125, 500, 1_000, 100, 5_000),
+            (false, true, true, 125, 125, 1_000, 50, 5_000),
+            (false, true, false, 125, 50, 1_000, 50, 5_000),
         ];
         assert_eq!(seen, expect);
     }
@@ -200,7 +219,7 @@ mod tests {
         let gate = gate();
         let passes = |at_ms| {
             let now = Now { monotonic_ms: at_ms, unix_ms: 0 };
-            (0..50).filter(|_| gate.take_login(now).is_ok()).count()
+            (0..50).filter(|_| gate.login_place(now).is_ok()).count()
         };
         assert_eq!(passes(0), 50);
         gate.pin_load(Some(LoadState::Shedding));
@@ -214,25 +233,26 @@ mod tests {
     #[test]
     fn those_who_have_been_here_come_in_by_a_level_that_falls_fast_and_rises_slowly() {
         let gate = gate();
-        let share = || {
-            let let_in = (0..10_000).filter(|ms| {
-                let now = Now { monotonic_ms: *ms, unix_ms: 0 };
-                gate.check_shed(Class::Known, IpAddr::from([192, 0, 2, 1]), now).is_ok()
-            });
-            let_in.count()
+        let mut second = 0;
+        let mut passes = || {
+            second += 10;
+            let now = Now { monotonic_ms: second * 1_000, unix_ms: 0 };
+            (0..10_000).filter(|_| gate.take_known(now).is_ok()).count()
         };
-        assert_eq!(share(), 10_000);
+        assert_eq!(passes(), 10_000, "nobody counts them in calm times");
         for _ in 0..10 {
             gate.measured(LoadState::Shedding);
         }
         assert_eq!(gate.known_level(), 500);
-        assert!((4_500..=5_500).contains(&share()), "{}", share());
+        assert_eq!(passes(), 250, "half of what all may connect in a second");
         for _ in 0..100 {
             gate.measured(LoadState::Critical);
         }
         assert_eq!(gate.known_level(), LEVEL_MIN);
+        assert_eq!(passes(), 25);
         gate.measured(LoadState::Elevated);
         assert_eq!(gate.known_level(), LEVEL_MAX);
+        assert_eq!(passes(), 10_000);
         // Pinned, the measurements still say how many come in.
         gate.pin_load(Some(LoadState::Shedding));
         for _ in 0..2 {

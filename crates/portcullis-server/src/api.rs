@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_audit::Audit;
-use portcullis_guard::{Credential, Gate, ProofAsk, TICKET_PREFIX, User, Verified};
+use portcullis_guard::{Credential, Gate, LoginFrom, ProofAsk, TICKET_PREFIX, User, Verified};
 use portcullis_model::{Denial, Now, Secret, TokenFault};
 use serde::Serialize;
+
+use crate::waiting::WaitingRooms;
 
 /// The methods a route may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,11 +59,27 @@ pub struct ApiRequest {
     pub now: Now,
     /// The doors, for credentials and rates.
     pub gate: Arc<Gate>,
+    /// Where log-ins wait for a place.
+    pub waiting: Arc<WaitingRooms>,
     /// Where acts are recorded.
     pub audit: Audit,
 }
 
 impl ApiRequest {
+    /// Counts a log-in or what costs as much; from an unknown device it waits for a place among
+    /// all, for a short time. Asked last, so that what a name or address is refused takes nothing
+    /// from all.
+    ///
+    /// # Errors
+    /// [`Denial`] of the limit, the same whether the name exists or not.
+    pub async fn login_allowed(&self, budget: &str, from: LoginFrom<'_>) -> Result<(), Denial> {
+        self.gate.login_allowed(self.client, budget, from, self.now)?;
+        match from {
+            LoginFrom::KnownDevice(_) => Ok(()),
+            LoginFrom::Anywhere => self.waiting.log_in(&self.gate).await,
+        }
+    }
+
     /// Whom the request's token stands for: known, not barred, nothing of it withdrawn.
     ///
     /// A token bound to a key needs the proof of that key beside it (RFC 9449).

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use portcullis_guard::{ConnectionSlot, Cookies};
-use portcullis_model::{ClosedBy, Denial, Namespace, Now, Secret};
-use portcullis_wire::websocket::{Decoder, close_frame};
+use portcullis_guard::{ConnectionSlot, Cookies, LoadState};
+use portcullis_model::{Denial, Namespace, Now, Secret};
+use portcullis_wire::websocket::Decoder;
 
 use crate::attachments::Awaiting;
 use crate::connect_job::Connecting;
@@ -16,16 +16,14 @@ use crate::connection::{Connection, End, Transport};
 use crate::event_table::HandlerFuture;
 use crate::frame::Form;
 use crate::hub::Handed;
-use crate::outbox::Flushed;
 use crate::pipeline::AnswerTo;
-use crate::polling::Farewell;
 use crate::refuse::{Refusal, Who, refuse};
 use crate::shard::Shard;
 
 /// Reads of one connection before others of the shard get a turn.
 const READS_PER_TURN: usize = 8;
-/// Bytes thrown away while a closing peer still sends.
-const LINGER_MAX_BYTES: usize = 256 * 1024;
+/// Bytes read in a turn while the server is pressed, so that nobody's turn is long.
+const READ_PRESSED_MAX_BYTES: usize = 4 * 1024;
 
 /// What runs for the connection; its next message waits until it is done.
 pub(crate) enum Job {
@@ -55,7 +53,7 @@ pub(crate) struct Before {
 
 /// Bytes read but not looked at, because an act was running.
 #[derive(Default)]
-struct Backlog {
+pub(crate) struct Backlog {
     bytes: Vec<u8>,
     from: usize,
 }
@@ -74,10 +72,12 @@ pub(crate) struct ConnectionTask {
     /// A packet whose attachments are still to come.
     pub(crate) awaiting: Option<Box<Awaiting>>,
     pub(crate) job: Option<Job>,
-    backlog: Option<Box<Backlog>>,
+    pub(crate) backlog: Option<Box<Backlog>>,
     /// Theoretical arrival time of the next control frame (GCRA), in milliseconds.
     pub(crate) control_at_ms: u64,
-    lingered_bytes: usize,
+    pub(crate) lingered_bytes: usize,
+    /// Turns this connection leaves to others.
+    turns_left_to_others: u16,
 }
 
 impl ConnectionTask {
@@ -101,6 +101,7 @@ impl ConnectionTask {
             backlog: None,
             control_at_ms: 0,
             lingered_bytes: 0,
+            turns_left_to_others: 0,
         }
     }
 
@@ -123,7 +124,15 @@ impl ConnectionTask {
 
     fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let now = self.shard.now();
-        for _ in 0..READS_PER_TURN {
+        let pressed = self.shard.gate.load() >= LoadState::Elevated;
+        if let Some(left) = self.turns_left_to_others.checked_sub(1)
+            && pressed
+        {
+            self.turns_left_to_others = left;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        for _ in 0..if pressed { 1 } else { READS_PER_TURN } {
             if self.connection.is_stalled() {
                 self.shard.flush(&self.connection, now);
             }
@@ -145,8 +154,19 @@ impl ConnectionTask {
                 Poll::Pending => return Poll::Pending,
             }
         }
+        if pressed {
+            self.leave_turns();
+        }
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Users take turns, not connections: one of several of a user leaves as many to others.
+    fn leave_turns(&mut self) {
+        let connections =
+            self.connection.caller().map_or(1, |caller| caller.principal.user().connections());
+        self.turns_left_to_others =
+            u16::try_from(connections.saturating_sub(1)).unwrap_or(u16::MAX);
     }
 
     fn poll_transport(&mut self, context: &mut Context<'_>, now: Now) -> Poll<()> {
@@ -166,8 +186,11 @@ impl ConnectionTask {
     fn poll_read(&mut self, context: &mut Context<'_>, now: Now) -> Poll<()> {
         let shard = Rc::clone(&self.shard);
         let mut scratch = shard.read_scratch.borrow_mut();
+        let pressed = shard.gate.load() >= LoadState::Elevated;
+        let most = if pressed { READ_PRESSED_MAX_BYTES.min(scratch.len()) } else { scratch.len() };
+        let scratch = scratch.get_mut(..most).unwrap_or_default();
         let read = match &mut *self.connection.transport.borrow_mut() {
-            Transport::Socket(stream) => stream.poll_read(context, &mut scratch),
+            Transport::Socket(stream) => stream.poll_read(context, scratch),
             Transport::Polling(_) => Poll::Pending,
         };
         match read {
@@ -289,75 +312,6 @@ impl ConnectionTask {
         let since_ms = now.monotonic_ms.max(1);
         self.connection.job_since_ms.set(since_ms);
         self.shard.arm(&self.connection, since_ms + self.shard.options.handler_timeout_ms);
-    }
-
-    /// Tells the peer why, frees everything the connection holds, and starts closing.
-    fn begin_closing(&mut self) {
-        let now = self.shard.now();
-        let end = self.connection.ending().unwrap_or(End::Peer);
-        let code = match &end {
-            End::Peer | End::Goodbye => 1000,
-            End::Refused(Denial::Internal("handler_panic")) => 1011,
-            End::Refused(denial) | End::Told(denial) => match denial.answer().closed_by {
-                ClosedBy::Code(code) => code,
-                ClosedBy::Nothing => 1008,
-            },
-        };
-        if let End::Refused(denial) = &end {
-            self.tell_refused(denial, now);
-        }
-        if self.connection.with_polling(|_| ()).is_none() {
-            self.connection.queue_last(close_frame(code, ""), &self.shard.options);
-        }
-        self.job = None;
-        self.awaiting = None;
-        self.backlog = None;
-        self.before = None;
-        self.shard.record_end(&self.connection, &end, code, now);
-        self.shard.forget(&self.connection, &end, now);
-        self.say_farewell(&end);
-        self.slot = None;
-        let flushed = self.shard.flush(&self.connection, now);
-        let until_ms = match (&end, flushed) {
-            // What a peer does not read is not kept for it: its queue goes with the socket.
-            (End::Refused(Denial::SlowConsumer), _) => now.monotonic_ms,
-            (End::Peer, _) | (_, Flushed::Failed) => now.monotonic_ms,
-            (_, Flushed::Empty | Flushed::Blocked { .. }) => {
-                now.monotonic_ms + self.shard.options.close_timeout_ms
-            }
-        };
-        self.connection.closing_until_ms.set(until_ms.max(1));
-    }
-
-    /// After our close frame: waits a bounded time for the peer's end, reading into nothing.
-    fn poll_closing(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let now = self.shard.now();
-        if now.monotonic_ms >= self.connection.closing_until_ms.get() {
-            return Poll::Ready(());
-        }
-        if self.shard.flush(&self.connection, now) == Flushed::Failed {
-            return Poll::Ready(());
-        }
-        let mut transport = self.connection.transport.borrow_mut();
-        let stream = match &mut *transport {
-            Transport::Socket(stream) => stream,
-            Transport::Polling(polling) if polling.farewell == Farewell::Taken => {
-                return Poll::Ready(());
-            }
-            Transport::Polling(_) => return Poll::Pending,
-        };
-        if !self.connection.is_stalled() && stream.poll_shutdown(context).is_pending() {
-            return Poll::Pending;
-        }
-        let mut scratch = self.shard.read_scratch.borrow_mut();
-        while self.lingered_bytes < LINGER_MAX_BYTES {
-            match stream.poll_read(context, &mut scratch) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(count)) if count > 0 => self.lingered_bytes += count,
-                Poll::Ready(Ok(_) | Err(_)) => return Poll::Ready(()),
-            }
-        }
-        Poll::Ready(())
     }
 }
 

@@ -126,9 +126,14 @@ impl HttpConnection {
             return Next::Move(shard);
         }
         self.shard.metrics.http_requests.inc();
-        let decision = self.decide(&head, target, now);
+        let mut decision = self.decide(&head, target, now);
+        if let Some(admitted) = decision.wants_place()
+            && let Err(denial) = self.take_place(admitted).await
+        {
+            decision = Decision::Refuse(denial);
+        }
         if let Decision::Refuse(denial) = decision {
-            self.refuse_request(&denial, &head, target, now).await;
+            self.refuse_request(&denial, &head, target, self.shard.now()).await;
             return Next::Close;
         }
         // The last request a connection may carry says so, so that no client sends another.
@@ -200,6 +205,7 @@ impl HttpConnection {
             body,
             now,
             gate: shard.gate.clone(),
+            waiting: shard.waiting.clone(),
             audit: shard.audit.clone(),
         };
         let path = route.path;

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_guard::{Admitted, Binding, Door, Further, Handshake};
+use portcullis_guard::{Admitted, Binding, Class, Door, Further, Gate, Handshake};
 use portcullis_model::{Denial, Now};
 use portcullis_wire::engineio::{self, EngineTransport, ParameterFault, Parameters};
 use portcullis_wire::http1::{Found, Head, wants_upgrade};
@@ -46,7 +46,36 @@ pub(crate) enum Decision {
     Refuse(Denial),
 }
 
+impl Decision {
+    /// Whom this lets in who has no place yet.
+    pub(crate) fn wants_place(&mut self) -> Option<&mut Admitted> {
+        match self {
+            Self::Upgrade(upgrade) => upgrade.admitted(),
+            Self::Open { admitted, .. } => Some(admitted),
+            _ => None,
+        }
+    }
+}
+
 impl HttpConnection {
+    /// Takes the place, waiting for it where that may help. Then a credential that is shown with
+    /// the request is checked, before there is a socket.
+    pub(crate) async fn take_place(&self, admitted: &mut Admitted) -> Result<(), Denial> {
+        let shard = &self.shard;
+        let room = match admitted.wish {
+            Some(Class::Known | Class::Admin) => &shard.waiting.known,
+            Some(Class::Stranger) | None => &shard.waiting.strangers,
+        };
+        let attempt = || {
+            if shard.draining.get() {
+                return Err(Denial::Draining);
+            }
+            shard.gate.take_place(admitted, shard.now())
+        };
+        room.enter(Gate::is_worth_waiting, attempt).await?;
+        shard.gate.foresee(admitted, shard.now()).map(drop)
+    }
+
     /// The other shard a request's session lives on, if there is such a shard.
     pub(crate) fn shard_of(&self, head: &Head<'_>, target: Target) -> Option<u16> {
         let Target::Engine(_) = target else { return None };
@@ -73,7 +102,7 @@ impl HttpConnection {
         let admitted = self.shard.gate.admit(&self.handshake(head, target.door(false)), now)?;
         match target {
             Target::Engine(_) => Err(Denial::NotFound),
-            Target::Plain => self.decide_upgrade(head, Form::Plain, admitted, now),
+            Target::Plain => self.decide_upgrade(head, Form::Plain, admitted),
             Target::Route(index) => self.decide_route(head, index, admitted),
             Target::Page(_) | Target::Preflight if head.content_length > 0 => {
                 Err(Denial::RequestMalformed)
@@ -101,13 +130,10 @@ impl HttpConnection {
         head: &Head<'_>,
         form: Form,
         admitted: Admitted,
-        now: Now,
     ) -> Result<Decision, Denial> {
         if !wants_upgrade(head) {
             return Err(Denial::UpgradeMalformed);
         }
-        // A credential that is shown with the request is checked before there is a socket.
-        self.shard.gate.foresee(&admitted, now)?;
         Ok(Decision::Upgrade(Box::new(Upgrade::open(head, form, admitted, &self.shard)?)))
     }
 
@@ -146,9 +172,8 @@ impl HttpConnection {
             return Err(Denial::HandshakeMethod);
         }
         if !polling {
-            return self.decide_upgrade(head, form, admitted, now);
+            return self.decide_upgrade(head, form, admitted);
         }
-        gate.foresee(&admitted, now)?;
         let binding = Box::new(gate.binding(&handshake, &admitted));
         Ok(Decision::Open { form, admitted: Box::new(admitted), binding })
     }

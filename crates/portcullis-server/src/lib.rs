@@ -29,6 +29,7 @@ mod session_id; // secret ids that know their shard
 mod upgrade; // from request to connection
 mod upgrade_probe; // a WebSocket that takes over a long-polling session
 mod connection; // what a shard shares of one connection
+mod connection_closing; // the end of one
 mod connection_task; // the one task of a connection
 mod connection_packet; // from frames to packets to acts
 mod connection_polling; // posted packets, and the switch to a WebSocket
@@ -51,6 +52,7 @@ mod rooms; // who on this shard is where
 mod deliver; // deliveries applied in order
 mod operate; // operations on chosen sockets
 mod timer; // a wheel of deadlines
+mod waiting; // who waits for a place, for a short time
 mod shard; // one thread's world
 mod refuse; // the one way out for refusals
 mod random; // identifiers nobody can guess
@@ -74,3 +76,4 @@ pub use raw_engine::EngineMessage;
 pub use recovery::{Recovered, Recovering};
 pub use running::{Running, ServerError};
 pub use socket::SocketId;
+pub use waiting::{WaitingRooms, Waits};

@@ -34,6 +34,12 @@ pub(crate) struct SignalLabel {
     signal: &'static str,
 }
 
+/// Where people wait.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RoomLabel {
+    room: &'static str,
+}
+
 /// Everything counted, shared by the shards.
 #[derive(Default)]
 pub(crate) struct Metrics {
@@ -46,6 +52,7 @@ pub(crate) struct Metrics {
     load_state: Gauge,
     load_signals: Family<SignalLabel, Gauge<f64, AtomicU64>>,
     known_level: Gauge,
+    waiting: Family<RoomLabel, Gauge>,
     pub(crate) connections_total: Counter,
     pub(crate) messages_in: Counter,
     pub(crate) deliveries: Counter,
@@ -107,8 +114,13 @@ impl Metrics {
         );
         registry.register(
             "known_level",
-            "How many of a thousand come in of those who have been here before",
+            "How fast those come in who have been here before, in thousandths of connect_total",
             self.known_level.clone(),
+        );
+        registry.register(
+            "waiting",
+            "How many wait for a place: a connection, or a log-in",
+            self.waiting.clone(),
         );
         registry.register("slots_pre_auth", "Slots used before CONNECT", self.pre_auth.clone());
         registry.register(
@@ -139,7 +151,15 @@ impl Metrics {
     }
 
     /// Takes over how hard-pressed the server is.
-    pub(crate) fn pressed(&self, gate: &Gate, values: [f64; Signal::ALL.len()]) {
+    pub(crate) fn pressed(
+        &self,
+        gate: &Gate,
+        values: [f64; Signal::ALL.len()],
+        waiting: [(&'static str, usize); 3],
+    ) {
+        for (room, count) in waiting {
+            self.waiting.get_or_create(&RoomLabel { room }).set(count as i64);
+        }
         self.load_state.set(gate.load() as i64);
         self.known_level.set(i64::from(gate.known_level()));
         for (signal, value) in Signal::ALL.into_iter().zip(values) {

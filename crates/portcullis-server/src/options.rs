@@ -7,6 +7,8 @@ use std::sync::Arc;
 use portcullis_model::limits;
 use portcullis_wire::session::SessionOptions;
 
+use crate::waiting::Waits;
+
 /// How the engine runs. Every time is in milliseconds.
 #[derive(Clone)]
 pub struct Options {
@@ -50,6 +52,8 @@ pub struct Options {
     pub memory_limit_bytes: u64,
     /// Files the process may have open; 0 where nobody knows.
     pub files_max: u64,
+    /// Who waits for a place, and how long.
+    pub waits: Waits,
     /// Largest body of an HTTP request.
     pub body_max_bytes: usize,
     /// Largest body of a long-polling request or answer.
@@ -130,6 +134,7 @@ impl Default for Options {
             http_connections_max: 20_000,
             memory_limit_bytes: 0,
             files_max: 0,
+            waits: Waits::default(),
             body_max_bytes: 16 * 1024,
             polling_max_bytes: limits::POLLING_BODY_MAX_BYTES,
             connect_answer: ConnectAnswer::Full,

@@ -55,10 +55,11 @@ impl Shard {
             let change =
                 machine.tick(&self.look(used.since_last(self.now())), self.now().monotonic_ms);
             self.gate.measured(machine.state());
+            self.audit.spare(self.gate.load() >= LoadState::Elevated);
             if let Some(change) = change {
                 self.record_change(&change);
             }
-            self.metrics.pressed(&self.gate, machine.values());
+            self.metrics.pressed(&self.gate, machine.values(), self.waiting.counts());
         }
     }
 

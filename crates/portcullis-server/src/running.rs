@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::private::Private;
 use crate::session_id::SessionIds;
 use crate::shard::{Common, Shard};
+use crate::waiting::WaitingRooms;
 
 /// Connections that may be on their way to one shard.
 const MOVED_MAX: usize = 1024;
@@ -93,6 +94,7 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
         .and_then(|listener| listener.local_addr().ok())
         .unwrap_or(builder.options.public);
     let (doors, arrivals): (Vec<_>, Vec<_>) = (0..shards).map(|_| mpsc::channel(MOVED_MAX)).unzip();
+    let waiting = WaitingRooms::new(&builder.options.waits, Arc::clone(&builder.clock));
     let common = Common {
         options: Arc::new(builder.options),
         gate: Arc::new(builder.gate),
@@ -104,6 +106,7 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
         pressure: Arc::default(),
         session_ids: SessionIds::default(),
         parking: Arc::default(),
+        waiting: Arc::new(waiting),
         doors: doors.into(),
     };
     let (draining, drained) = watch::channel(false);

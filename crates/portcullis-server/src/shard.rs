@@ -32,11 +32,14 @@ use crate::recovery::Parking;
 use crate::rooms::Rooms;
 use crate::session_id::{SessionIds, SessionSecret};
 use crate::timer::{SLOT_MS, Wheel};
+use crate::waiting::WaitingRooms;
 
 /// Bytes read from a socket at once.
 const READ_MAX_BYTES: usize = 64 * 1024;
 /// Between two looks of the audit at what it still owes.
 const AUDIT_TICK_MS: u64 = 5_000;
+/// Between two times a shard in Critical lets go of what it can do without.
+const LET_GO_EVERY_MS: u64 = 1_000;
 
 /// Everything a connection can reach on its thread.
 pub(crate) struct Shard {
@@ -67,6 +70,7 @@ pub(crate) struct Shard {
     pub(crate) draining: Cell<bool>,
     pub(crate) session_ids: SessionIds,
     pub(crate) parking: Arc<Parking>,
+    pub(crate) waiting: Arc<WaitingRooms>,
     /// The ways to every shard for connections that belong there.
     pub(crate) doors: Arc<[mpsc::Sender<Moved>]>,
     /// One more owner for each HTTP route that runs: the drain waits for those as for handlers.
@@ -90,6 +94,7 @@ pub(crate) struct Common {
     pub(crate) pressure: Arc<Pressure>,
     pub(crate) session_ids: SessionIds,
     pub(crate) parking: Arc<Parking>,
+    pub(crate) waiting: Arc<WaitingRooms>,
     pub(crate) doors: Arc<[mpsc::Sender<Moved>]>,
 }
 
@@ -120,6 +125,7 @@ impl Shard {
             pressure: common.pressure,
             session_ids: common.session_ids,
             parking: common.parking,
+            waiting: common.waiting,
             doors: common.doors,
             references: References::new(),
             connections: RefCell::default(),
@@ -300,7 +306,7 @@ impl Shard {
         let mut ticks = tokio::time::interval(std::time::Duration::from_millis(SLOT_MS));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut ticked_ms = self.now().monotonic_ms;
-        let mut load = LoadState::Normal;
+        let (mut load, mut let_go_at_ms) = (LoadState::Normal, 0);
         loop {
             ticks.tick().await;
             let fired_ms = self.now().monotonic_ms;
@@ -311,10 +317,16 @@ impl Shard {
             let now = self.now();
             self.pressure.waited(now.monotonic_ms.saturating_sub(fired_ms));
             let before = std::mem::replace(&mut load, self.gate.load());
-            if load == LoadState::Critical && before != load {
+            let lasts = before == load && now.monotonic_ms < let_go_at_ms;
+            if load == LoadState::Critical && !lasts {
+                let_go_at_ms = now.monotonic_ms + LET_GO_EVERY_MS;
                 self.let_go();
             }
-            // One shard is enough to have summaries of suppressed records written on time.
+            // One shard is enough for what all share: whoever waits, and summaries of suppressed
+            // records.
+            if self.index == 0 {
+                self.waiting.call(load);
+            }
             if self.index == 0 && now.monotonic_ms >= tick_at_ms {
                 tick_at_ms = now.monotonic_ms + AUDIT_TICK_MS;
                 self.audit.tick(now);

@@ -95,6 +95,14 @@ impl Upgrade {
         Ok(upgrade)
     }
 
+    /// Whom a WebSocket of its own is for.
+    pub(crate) fn admitted(&mut self) -> Option<&mut Admitted> {
+        match &mut self.purpose {
+            Some(Purpose::Open(opening)) => Some(&mut opening.admitted),
+            Some(Purpose::TakeOver(_)) | None => None,
+        }
+    }
+
     /// What goes out with the answer, in the same write.
     pub(crate) fn first(&self) -> &[u8] {
         match &self.purpose {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use portcullis_audit::Audit;
 use portcullis_guard::{Credential, Directory, DirectoryLimits, Gate, GateOptions, Rate};
 use portcullis_model::{Clock, Denial, Now, RoleTable, Secret};
-use portcullis_server::{ApiRequest, ApiResponse, Method};
+use portcullis_server::{ApiRequest, ApiResponse, Method, WaitingRooms, Waits};
 use portcullis_store::{AccountStore, Change, CommitFeed, SqliteOptions, SqliteStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -146,6 +146,7 @@ impl World {
             body: body.to_string().into_bytes(),
             now,
             gate: Arc::clone(&self.gate),
+            waiting: Arc::new(WaitingRooms::new(&Waits::default(), Arc::new(Fixed))),
             audit: self.audit.clone(),
         };
         (Arc::clone(&self.accounts), request)

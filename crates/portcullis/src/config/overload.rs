@@ -2,7 +2,7 @@
 //! Never: a check that is skipped in any state.
 
 use portcullis_guard::{GateOptions, LoadState};
-use portcullis_server::Options;
+use portcullis_server::{Options, Waits};
 use serde::Deserialize;
 
 use super::error::ConfigError;
@@ -16,6 +16,13 @@ pub(super) struct OverloadSection {
     /// A state to keep to whatever is measured: `"normal"`, `"elevated"`, `"shedding"`,
     /// `"critical"`; `"auto"`.
     state: Option<String>,
+    /// How many of those who have been here before may wait for a connection: 1,000. Nobody waits
+    /// for 0.
+    waiting_known: Option<u32>,
+    /// The same of strangers: 500.
+    waiting_strangers: Option<u32>,
+    /// How many log-ins from unknown devices may wait: 200.
+    waiting_logins: Option<u32>,
 }
 
 impl OverloadSection {
@@ -33,6 +40,13 @@ impl OverloadSection {
                 ConfigError::refused("overload.state", format!("{name:?}"), why, mend)
             })?),
         };
-        Ok((Options { memory_limit_bytes, ..options }, GateOptions { load, ..gate }))
+        let usual = Waits::default();
+        let waits = Waits {
+            known_max: self.waiting_known.unwrap_or(usual.known_max),
+            strangers_max: self.waiting_strangers.unwrap_or(usual.strangers_max),
+            logins_max: self.waiting_logins.unwrap_or(usual.logins_max),
+            ..usual
+        };
+        Ok((Options { memory_limit_bytes, waits, ..options }, GateOptions { load, ..gate }))
     }
 }

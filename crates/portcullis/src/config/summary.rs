@@ -233,8 +233,13 @@ impl Settings {
     }
 
     fn overload(&self) -> Table {
-        let mut overload =
-            section([("state", self.gate.load.map_or("auto", LoadState::name).into())]);
+        let waits = &self.server.waits;
+        let mut overload = section([
+            ("state", self.gate.load.map_or("auto", LoadState::name).into()),
+            ("waiting_known", number(waits.known_max)),
+            ("waiting_strangers", number(waits.strangers_max)),
+            ("waiting_logins", number(waits.logins_max)),
+        ]);
         let mebibytes = self.server.memory_limit_bytes / (1024 * 1024);
         if mebibytes > 0 {
             overload.insert(String::from("memory_limit_mib"), number(mebibytes));

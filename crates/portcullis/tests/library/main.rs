@@ -10,6 +10,7 @@
 
 mod served; // a server for one test, and its clients
 mod handlers; // what a handler may do, and what it may not break
+mod fairness; // who gets its turn when there are too few
 mod namespaces; // names, patterns, hooks, leaving and coming back
 mod operators; // whom an event goes to
 mod world; // many clients, many shards, random acts, and what must hold

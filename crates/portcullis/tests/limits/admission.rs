@@ -110,6 +110,7 @@ fn a_user_who_breaks_rules_again_and_again_is_kept_out_and_the_neighbours_are_no
 fn t085_whoever_has_been_here_gets_in_past_any_number_of_strangers() {
     let mut config = Config::default();
     config.transport.push(String::from("connect_timeout_ms = 60000"));
+    config.overload.push(String::from("waiting_strangers = 0"));
     let lines = ["connections_total = 40", "pre_auth_total = 10", "admin_reserve = 2"];
     config.capacity.extend(lines.map(String::from));
     let server = start(&config);

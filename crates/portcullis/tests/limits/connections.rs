@@ -66,6 +66,7 @@ fn t084_places_of_clients_that_vanished_are_given_back() {
 fn t085_strangers_fill_their_own_pool_and_no_other() {
     let mut config = Config::default();
     config.capacity.extend(["connections_total = 12", "pre_auth_total = 4"].map(String::from));
+    config.overload.push(String::from("waiting_strangers = 0"));
     config.transport.push("connect_timeout_ms = 4000".into());
     let server = start(&config);
     let mut ann = SioClient::connect(&server, &hs256("ann"));

@@ -52,7 +52,9 @@ fn admin(server: &TestServer, line: &str, headers: Headers<'_>) -> (u16, Value) 
 
 #[test]
 fn shedding_keeps_strangers_out_and_lets_in_who_has_been_here() {
-    let server = start(&Config::default());
+    let mut config = Config::default();
+    config.overload.push(String::from("waiting_logins = 0"));
+    let server = start(&config);
     let (token, admission) = known(&server, "ann");
     let mut inside = SioClient::connect(&server, &hs256("bob"));
     assert!(pin(&server, "shedding").contains("state: shedding"));
