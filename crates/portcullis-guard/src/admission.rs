@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_model::{Limit, Now, Role, Roles, Secret, UserId};
 
+use crate::attempt::Lane;
 use crate::capacity::Class;
 use crate::gate::Gate;
 use crate::handshake::{Handshake, Line};
@@ -36,6 +37,13 @@ pub(crate) struct Admission {
     pub(crate) class: Class,
     /// Stands for the user in the limits; nobody can tell whom.
     pub(crate) alias: u64,
+}
+
+impl Admission {
+    /// As it stands in a trace.
+    pub(crate) fn traced(self) -> (u64, Lane) {
+        (self.alias, self.class.into())
+    }
 }
 
 impl Admissions {
@@ -80,9 +88,9 @@ impl Gate {
         self.admissions.make(user, roles, now)
     }
 
-    /// Which lane a request may take. Whoever shows the same admission too often is a stranger.
-    pub(crate) fn class_of(&self, ask: &Handshake<'_>, now: Now) -> Class {
-        let Some(admission) = self.shown(ask, now) else { return Class::Stranger };
+    /// Which lane somebody may take. Whoever shows the same admission too often is a stranger.
+    pub(crate) fn class_of(&self, admission: Option<Admission>, now: Now) -> Class {
+        let Some(admission) = admission else { return Class::Stranger };
         let rate = &self.options.connect_known_per_prefix;
         let key = self.rates.key(("admission", admission.alias));
         match self.rates.take_own(Limit::ConnectKnownPerPrefix, key, rate, now) {
@@ -91,7 +99,8 @@ impl Gate {
         }
     }
 
-    fn shown(&self, ask: &Handshake<'_>, now: Now) -> Option<Admission> {
+    /// The admission a request shows.
+    pub(crate) fn shown(&self, ask: &Handshake<'_>, now: Now) -> Option<Admission> {
         let value = match ask.line(HEADER) {
             Line::One(value) => value,
             Line::Many => return None,

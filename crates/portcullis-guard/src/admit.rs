@@ -1,8 +1,12 @@
 //! Door 1: a connection or request comes in.
 //! Never: anything that outlives a refusal; the slot it holds gives itself back.
 
+use std::net::IpAddr;
+
 use portcullis_model::{Denial, Limit, Now};
 
+use crate::admission::Admission;
+use crate::attempt::Attempt;
 use crate::capacity::Class;
 use crate::credential::{self, Authorization};
 use crate::gate::Gate;
@@ -19,8 +23,11 @@ impl Gate {
     /// The [`Denial`] of the first guard that refuses.
     pub fn admit(&self, ask: &Handshake<'_>, now: Now) -> Result<Admitted, Denial> {
         let client = ask.client;
-        let class = self.class_of(ask, now);
-        self.count_attempt(ask, class, now)?;
+        let admission = self.shown(ask, now);
+        let class = match ask.door.is_socket() {
+            true => self.count_socket(client, admission, now)?,
+            false => self.count_request(client, admission, now)?,
+        };
         self.hosts.check(ask)?;
         let cookies = credential::cookies(ask);
         let origin = self.origins.check(ask, cookies)?;
@@ -40,13 +47,7 @@ impl Gate {
         // Whoever waited for the place may have waited into another state.
         self.check_shed(class)?;
         let slot = self.reserve(admitted.client, class)?;
-        match class {
-            Class::Stranger => {
-                self.take_of_all(Limit::ConnectTotal, &self.connect_total(), now)?;
-            }
-            Class::Known => self.take_known(now)?,
-            Class::Admin => {}
-        }
+        self.count_place(class, now)?;
         admitted.slot = Some(slot);
         admitted.wish = None;
         Ok(())
@@ -73,7 +74,7 @@ impl Gate {
     /// The [`Denial`] of the first guard that refuses.
     pub fn admit_again(&self, ask: &Handshake<'_>, now: Now) -> Result<Admitted, Denial> {
         let client = ask.client;
-        self.count_request(ask, now)?;
+        self.count_again(client, now)?;
         self.hosts.check(ask)?;
         let cookies = credential::cookies(ask);
         let origin = self.origins.check(ask, cookies)?;
@@ -84,30 +85,58 @@ impl Gate {
     }
 
     /// Whoever shows that a user logged in there lately is not kept out for its neighbours.
-    fn count_attempt(&self, ask: &Handshake<'_>, class: Class, now: Now) -> Result<(), Denial> {
-        if !ask.door.is_socket() {
-            self.check_shed_request(class)?;
-            return self.count_request(ask, now);
-        }
-        let options = &self.options;
-        self.check_shed(class)?;
-        match class {
+    pub(crate) fn count_socket(
+        &self,
+        client: IpAddr,
+        admission: Option<Admission>,
+        now: Now,
+    ) -> Result<Class, Denial> {
+        let class = self.class_of(admission, now);
+        let outcome = self.check_shed(class).and_then(|()| match class {
             Class::Stranger => {
-                self.check_penalty(ask.client, now)?;
-                let rate = &options.connect_per_prefix;
-                self.take_of_prefix(Limit::ConnectPerPrefix, rate, ask.client, now)
+                self.check_penalty(client, now)?;
+                let rate = &self.options.connect_per_prefix;
+                self.take_of_prefix(Limit::ConnectPerPrefix, rate, client, now)
             }
             Class::Known | Class::Admin => {
-                let rate = &options.connect_known_per_prefix;
-                self.take_of_prefix(Limit::ConnectKnownPerPrefix, rate, ask.client, now)
+                let rate = &self.options.connect_known_per_prefix;
+                self.take_of_prefix(Limit::ConnectKnownPerPrefix, rate, client, now)
             }
-        }
+        });
+        let admission = admission.map(Admission::traced);
+        self.note(now, outcome.map(|()| class), || Attempt::Connect { client, admission })
     }
 
-    fn count_request(&self, ask: &Handshake<'_>, now: Now) -> Result<(), Denial> {
-        self.check_penalty(ask.client, now)?;
+    /// What all may connect, once there is a place.
+    pub(crate) fn count_place(&self, class: Class, now: Now) -> Result<(), Denial> {
+        let outcome = match class {
+            Class::Stranger => self.take_of_all(Limit::ConnectTotal, &self.connect_total(), now),
+            Class::Known => self.take_known(now),
+            Class::Admin => Ok(()),
+        };
+        self.note(now, outcome, || Attempt::Place { lane: class.into() })
+    }
+
+    pub(crate) fn count_request(
+        &self,
+        client: IpAddr,
+        admission: Option<Admission>,
+        now: Now,
+    ) -> Result<Class, Denial> {
+        let class = self.class_of(admission, now);
+        let outcome = self.check_shed_request(class).and_then(|()| self.take_request(client, now));
+        let admission = admission.map(Admission::traced);
+        self.note(now, outcome.map(|()| class), || Attempt::Request { client, admission })
+    }
+
+    pub(crate) fn count_again(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
+        self.note(now, self.take_request(client, now), || Attempt::Again { client })
+    }
+
+    fn take_request(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
+        self.check_penalty(client, now)?;
         let rate = &self.options.request_per_prefix;
-        self.take_of_prefix(Limit::RequestPerPrefix, rate, ask.client, now)
+        self.take_of_prefix(Limit::RequestPerPrefix, rate, client, now)
     }
 
     fn check_offered(&self, door: Door) -> Result<(), Denial> {
@@ -120,7 +149,6 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
     use std::sync::Arc;
 
     use portcullis_model::TokenFault;

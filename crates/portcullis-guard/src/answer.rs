@@ -62,7 +62,7 @@ impl Gate {
         attachments: &[Bytes],
         now: Now,
     ) -> Result<Answer, Denial> {
-        let rate = self.take_all_events(caller, now);
+        let rate = self.take_events(caller, None, now);
         let bytes: usize = attachments.iter().map(Bytes::len).sum();
         if arguments.len() + bytes > self.options.message_max_bytes as usize {
             return Err(Denial::PayloadTooLarge);

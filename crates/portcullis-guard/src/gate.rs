@@ -2,10 +2,12 @@
 //! Never: changed while it is shared, or built from a rule it cannot read.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
 use crate::admission::{Admissions, fresh_key};
+use crate::attempt::Trace;
 use crate::capacity::{Capacity, CapacityCounts};
 use crate::directory::Directory;
 use crate::event::{Access, DeclaredFacts, Replay};
@@ -138,6 +140,9 @@ pub struct Gate {
     pub(crate) observed: Observed,
     pub(crate) admissions: Admissions,
     pub(crate) pressed: Pressed,
+    /// Where what limits count is written down, if anybody wants it.
+    pub(crate) trace: Option<Trace>,
+    connections: AtomicU64,
     /// The declared events, each with its namespace.
     pub(crate) declared: Vec<DeclaredFacts>,
 }
@@ -182,8 +187,15 @@ impl Gate {
             observed,
             admissions,
             pressed,
+            trace: None,
+            connections: AtomicU64::new(0),
             declared,
         })
+    }
+
+    /// The number of the next connection, for traces.
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Checks that every option about an event names a declared one.

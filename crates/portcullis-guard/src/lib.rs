@@ -19,8 +19,11 @@ mod rate_table; // buckets by key, in a table of fixed size
 mod rates; // which bucket a limit takes from
 mod shedding; // what a hard-pressed server does without
 mod load; // how hard-pressed the server is
+mod limits_explain; // the operator's look at them
 mod limits; // the operator's limits: taken, observed, explained, lifted
 mod capacity; // connection slots that release themselves
+mod attempt; // what limits count, as it can be written down
+mod rehearsal; // and counted again, by any limits
 mod admission; // who has been here before
 mod credential; // where a credential may stand
 mod token; // the acceptance profile of tokens
@@ -66,6 +69,7 @@ pub use admission::{ADMISSION_COOKIE, ADMISSION_LIFE_S};
 pub use answer::Answer;
 pub use ask::{Ask, Body};
 pub use attachment::Attachment;
+pub use attempt::{Attempt, Lane, Trace, Traced};
 pub use authority::{Authority, UNCONFIRMED_MAX_MS, Withdrawn};
 pub use binding::{Binding, Further};
 pub use capacity::{CapacityCounts, Class, ConnectionSlot, HeldByPrefix, HttpSeat, Places};
@@ -83,7 +87,8 @@ pub use gate_options::{GateOptions, WhenUserFull, WithoutOrigin};
 pub use handshake::{Admitted, Cookies, Door, Handshake};
 pub use jwks::{JwksError, read_jwks};
 pub use lease::Lease;
-pub use limits::{Lanes, LimitState};
+pub use limits::Lanes;
+pub use limits_explain::LimitState;
 pub use load::{LoadChange, LoadMachine, LoadState, Look, Signal, TICK_MS};
 pub use login::LoginFrom;
 pub use permit::Permit;
@@ -92,6 +97,7 @@ pub use proof::ProofAsk;
 pub use proxy::{ForwardedHeader, ProxyRules};
 pub use rate::{Penalty, Rate, RateError};
 pub use raw::RawPermit;
+pub use rehearsal::Rehearsal;
 pub use replay::{Envelope, LooseEnvelope};
 pub use rules::{ReplayRules, RoleRules};
 pub use schema::read_json;

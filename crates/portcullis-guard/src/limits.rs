@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use portcullis_model::{Denial, Limit, Now, UserId};
 
-use crate::capacity::{ConnectionSlot, HeldByPrefix, HttpSeat};
+use crate::attempt::Attempt;
+use crate::capacity::{ConnectionSlot, HttpSeat};
 use crate::client_ip::{self, SITE_FACTOR};
 use crate::gate::{Gate, GateError};
 use crate::gate_options::GateOptions;
@@ -16,7 +17,7 @@ use crate::rate::{Gcra, Rate};
 
 /// Which limits only count, and how often each would have refused.
 pub(crate) struct Observed {
-    is: [bool; Limit::ALL.len()],
+    pub(crate) is: [bool; Limit::ALL.len()],
     would_refuse: [AtomicU64; Limit::ALL.len()],
 }
 
@@ -42,28 +43,14 @@ impl Observed {
     }
 }
 
-/// How far a limit is used up for one address, user or all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LimitState {
-    /// Which limit.
-    pub limit: Limit,
-    /// How many are used up at the moment.
-    pub used: u32,
-    /// How many there are.
-    pub count: u32,
-    /// Until all of them are there again, from none; 0 for what is held and given back.
-    pub period_ms: u64,
-    /// Until the next one passes; 0 when one passes now.
-    pub wait_ms: u64,
-    /// Whether the limit only counts.
-    pub observed: bool,
-}
-
 /// The buckets of a connection's address, found once.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Lanes {
     narrow: u64,
     wide: Option<u64>,
+    client: Option<IpAddr>,
+    /// Numbered since the start, for traces.
+    connection: u64,
 }
 
 /// What the guards remember of one connection's amounts: no lock, no table.
@@ -79,13 +66,18 @@ impl Amounts {
         Self { lanes: Some(lanes), ..Self::default() }
     }
 
+    /// The address and the number of the connection.
+    fn whence(&self) -> (Option<IpAddr>, u64) {
+        self.lanes.map_or((None, 0), |lanes| (lanes.client, lanes.connection))
+    }
+
     /// Asks the buckets of the address, the narrow one first; one that is unknown has none.
     fn of_prefix(
         &self,
         rate: &Rate,
         ask: impl Fn(u64, &Rate) -> Result<(), u64>,
     ) -> Result<(), u64> {
-        let Some(Lanes { narrow, wide }) = self.lanes else { return Ok(()) };
+        let Some(Lanes { narrow, wide, .. }) = self.lanes else { return Ok(()) };
         ask(narrow, rate)?;
         wide.map_or(Ok(()), |wide| ask(wide, &rate.times(SITE_FACTOR)))
     }
@@ -171,12 +163,23 @@ impl Gate {
     /// # Errors
     /// [`Denial::Limit`].
     pub fn secure(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
+        let signed_in = self.capacity.has_user(client);
+        let outcome = self.count_tls(client, signed_in, now);
+        self.note(now, outcome, || Attempt::Tls { client, signed_in })
+    }
+
+    pub(crate) fn count_tls(
+        &self,
+        client: IpAddr,
+        signed_in: bool,
+        now: Now,
+    ) -> Result<(), Denial> {
         let options = &self.options;
         self.take_of_prefix(Limit::TlsPerPrefix, &options.tls_per_prefix, client, now)?;
         if self.load() < LoadState::Shedding {
             return self.take_of_all(Limit::TlsTotal, &options.tls_total, now);
         }
-        if self.capacity.has_user(client) {
+        if signed_in {
             let taken = self.rates.take_neighbour(&options.tls_total, now);
             return self.judged(Limit::TlsTotal, taken);
         }
@@ -226,6 +229,10 @@ impl Gate {
     ///
     /// Never both: who shares an address with somebody has not done what they did.
     pub fn violated(&self, client: Option<IpAddr>, user: Option<&UserId>, now: Now) {
+        self.note_done(now, || Attempt::Fault {
+            client: client.filter(|_| user.is_none()),
+            user: user.map(UserId::to_string),
+        });
         let (options, rates) = (&self.options, &self.rates);
         match (user, client) {
             (Some(user), _) => {
@@ -245,25 +252,59 @@ impl Gate {
     #[must_use]
     pub fn lanes(&self, client: IpAddr) -> Lanes {
         let (narrow, wide) = client_ip::prefixes(client);
-        Lanes { narrow: self.rates.key(narrow), wide: wide.map(|wide| self.rates.key(wide)) }
+        Lanes {
+            narrow: self.rates.key(narrow),
+            wide: wide.map(|wide| self.rates.key(wide)),
+            client: Some(client),
+            connection: self.next_connection(),
+        }
     }
 
     /// Takes one event from every bucket, also when an earlier one is used up: none is a shelter.
-    pub(crate) fn take_all_events(&self, caller: &Caller, now: Now) -> Result<(), Denial> {
+    /// `named` is the event, if it is declared, and its rate of its own.
+    pub(crate) fn take_events(
+        &self,
+        caller: &Caller,
+        named: Option<(&str, Option<Rate>)>,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let (user, amounts) = (&caller.principal.user().id, &caller.amounts);
+        let outcome = self.count_event(user, amounts, named, now);
+        self.note(now, outcome, || {
+            let rate = |rate: Rate| format!("{}/{}ms", rate.count, rate.period_ms);
+            let event = named.map(|(name, own)| (String::from(name), own.map(rate)));
+            let (client, connection) = amounts.whence();
+            Attempt::Event { client, connection, user: user.to_string(), event }
+        })
+    }
+
+    pub(crate) fn count_event(
+        &self,
+        user: &UserId,
+        amounts: &Amounts,
+        named: Option<(&str, Option<Rate>)>,
+        now: Now,
+    ) -> Result<(), Denial> {
         let options = &self.options;
-        let per_connection = &options.message_per_connection;
-        let connection = caller.amounts.messages.take(per_connection, now);
-        let key = self.rates.key(&caller.principal.user().id);
-        let user = self.rates.take(Limit::MessagePerUser, key, &self.message_per_user(), now);
+        let connection = amounts.messages.take(&options.message_per_connection, now);
+        let key = self.rates.key(user);
+        let of_user = self.rates.take(Limit::MessagePerUser, key, &self.message_per_user(), now);
         let rate = &options.message_per_prefix;
-        let prefix = caller
-            .amounts
+        let prefix = amounts
             .of_prefix(rate, |key, rate| self.rates.take(Limit::MessagePerPrefix, key, rate, now));
         let total = self.rates.take(Limit::MessageTotal, 0, &options.message_total, now);
+        let event = match named {
+            Some((name, Some(rate))) => {
+                let key = self.rates.key((user, name));
+                self.take_of_user(Limit::EventPerUser, &rate, key, now)
+            }
+            Some((_, None)) | None => Ok(()),
+        };
         self.judged(Limit::MessagePerConnection, connection)
-            .and(self.judged(Limit::MessagePerUser, user))
+            .and(self.judged(Limit::MessagePerUser, of_user))
             .and(self.judged(Limit::MessagePerPrefix, prefix))
             .and(self.judged(Limit::MessageTotal, total))
+            .and(event)
     }
 
     /// Counts bytes that have arrived of a signed-in connection.
@@ -271,18 +312,34 @@ impl Gate {
     /// # Errors
     /// [`Denial::Limit`] with the time for which nothing more may be read; these have been.
     pub fn received(&self, caller: &Caller, bytes: usize, now: Now) -> Result<(), Denial> {
-        let (options, many) = (&self.options, u32::try_from(bytes).unwrap_or(u32::MAX));
-        let amounts = &caller.amounts;
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let (user, amounts) = (&caller.principal.user().id, &caller.amounts);
+        let outcome = self.count_bytes(user, amounts, bytes, now);
+        self.note(now, outcome, || {
+            let (client, connection) = amounts.whence();
+            Attempt::Bytes { client, connection, user: user.to_string(), bytes }
+        })
+    }
+
+    pub(crate) fn count_bytes(
+        &self,
+        user: &UserId,
+        amounts: &Amounts,
+        many: u32,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let options = &self.options;
         let connection = amounts.bytes.spend(&options.bytes_per_connection, now, many);
-        let key = self.rates.key(&caller.principal.user().id);
-        let user = self.rates.spend(Limit::BytesPerUser, key, &options.bytes_per_user, many, now);
+        let key = self.rates.key(user);
+        let of_user =
+            self.rates.spend(Limit::BytesPerUser, key, &options.bytes_per_user, many, now);
         let rate = &options.bytes_per_prefix;
         let prefix = amounts.of_prefix(rate, |key, rate| {
             self.rates.spend(Limit::BytesPerPrefix, key, rate, many, now)
         });
         let total = self.rates.spend(Limit::BytesTotal, 0, &options.bytes_total, many, now);
         self.judged(Limit::BytesPerConnection, connection)
-            .and(self.judged(Limit::BytesPerUser, user))
+            .and(self.judged(Limit::BytesPerUser, of_user))
             .and(self.judged(Limit::BytesPerPrefix, prefix))
             .and(self.judged(Limit::BytesTotal, total))
     }
@@ -293,91 +350,4 @@ impl Gate {
         let counts = Limit::ALL.into_iter().zip(&self.observed.would_refuse);
         counts.map(|(limit, count)| (limit, count.load(Ordering::Relaxed))).collect()
     }
-
-    /// How far the limits of an address are used up, and what it holds: its narrow prefix, then its
-    /// wide one.
-    #[must_use]
-    pub fn explain_address(
-        &self,
-        client: IpAddr,
-        now: Now,
-    ) -> Vec<(Vec<LimitState>, HeldByPrefix)> {
-        let (narrow, wide) = client_ip::prefixes(client);
-        let keys = std::iter::once((self.rates.key(narrow), 1))
-            .chain(wide.map(|wide| (self.rates.key(wide), SITE_FACTOR)));
-        let held = self.capacity.held(client);
-        keys.zip(held)
-            .map(|((key, factor), held)| {
-                let limits = by_prefix(&self.options);
-                let states =
-                    limits.map(|(limit, rate)| self.state(limit, &rate.times(factor), key, now));
-                (states.collect(), held)
-            })
-            .collect()
-    }
-
-    /// How far the limits of a user are used up.
-    #[must_use]
-    pub fn explain_user(&self, user: &UserId, name: &str, now: Now) -> Vec<LimitState> {
-        let states = self.options.rates().into_iter().filter_map(|(limit, rate)| {
-            let key = self.key_of_user(limit, user, name)?;
-            Some(self.state(limit, &rate, key, now))
-        });
-        states.collect()
-    }
-
-    /// How far the limits that all share are used up.
-    #[must_use]
-    pub fn explain_total(&self, now: Now) -> Vec<LimitState> {
-        let limits = self.options.rates().into_iter();
-        let limits = limits.filter(|(limit, _)| limit.key() == portcullis_model::LimitKey::Total);
-        limits.map(|(limit, rate)| self.state(limit, &rate, 0, now)).collect()
-    }
-
-    /// Empties every bucket of an address, penalties too.
-    pub fn unlock_address(&self, client: IpAddr) {
-        let (narrow, wide) = client_ip::prefixes(client);
-        for prefix in std::iter::once(narrow).chain(wide) {
-            let key = self.rates.key(prefix);
-            by_prefix(&self.options).for_each(|(limit, _)| self.rates.forget(limit, key));
-        }
-    }
-
-    /// Empties every bucket of a user, penalties too.
-    pub fn unlock_user(&self, user: &UserId, name: &str) {
-        for (limit, _) in self.options.rates() {
-            if let Some(key) = self.key_of_user(limit, user, name) {
-                self.rates.forget(limit, key);
-            }
-        }
-    }
-
-    fn key_of_user(&self, limit: Limit, user: &UserId, name: &str) -> Option<u64> {
-        match limit {
-            Limit::LoginPerUser | Limit::LoginFailedPerUser => {
-                Some(self.rates.key(name.to_lowercase()))
-            }
-            Limit::TicketPerUser
-            | Limit::MessagePerUser
-            | Limit::BytesPerUser
-            | Limit::PenaltyPerUser => Some(self.rates.key(user)),
-            _ => None,
-        }
-    }
-
-    fn state(&self, limit: Limit, rate: &Rate, key: u64, now: Now) -> LimitState {
-        LimitState {
-            limit,
-            used: self.rates.used(limit, key, rate, now),
-            count: rate.count,
-            period_ms: rate.period_ms,
-            wait_ms: self.rates.look(limit, key, rate, now).err().unwrap_or(0),
-            observed: self.observed.is.get(limit.index()).copied().unwrap_or(false),
-        }
-    }
-}
-
-fn by_prefix(options: &GateOptions) -> impl Iterator<Item = (Limit, Rate)> + use<> {
-    let prefix = portcullis_model::LimitKey::Prefix;
-    options.rates().into_iter().filter(move |(limit, _)| limit.key() == prefix)
 }

@@ -3,8 +3,9 @@
 
 use std::net::IpAddr;
 
-use portcullis_model::{Denial, Limit, Now};
+use portcullis_model::{Denial, Limit, Now, UserId};
 
+use crate::attempt::Attempt;
 use crate::gate::Gate;
 
 /// Where a log-in comes from, as far as the account is concerned.
@@ -32,42 +33,66 @@ impl Gate {
         from: LoginFrom<'_>,
         now: Now,
     ) -> Result<(), Denial> {
+        let name = self.name_key(username);
+        let device = match from {
+            LoginFrom::KnownDevice(device) => Some(self.rates.key((name, device))),
+            LoginFrom::Anywhere => None,
+        };
+        let outcome = self.count_login(client, name, device, now);
+        self.note(now, outcome, || Attempt::Login { client, name, device })
+    }
+
+    pub(crate) fn count_login(
+        &self,
+        client: IpAddr,
+        name: u64,
+        device: Option<u64>,
+        now: Now,
+    ) -> Result<(), Denial> {
         let options = &self.options;
         let rate = &options.login_per_prefix;
         self.take_of_prefix(Limit::LoginPerPrefix, rate, client, now)?;
-        let name = username.to_lowercase();
         let rate = &options.login_per_user;
-        match from {
-            LoginFrom::KnownDevice(device) => {
-                let key = self.rates.key((name, device));
-                let taken = self.rates.take_own(Limit::LoginPerUser, key, rate, now);
-                self.judged(Limit::LoginPerUser, taken)
-            }
-            LoginFrom::Anywhere => {
-                let key = self.rates.key(name);
-                let failed = &options.login_failed_per_user;
-                let open = self.rates.look(Limit::LoginFailedPerUser, key, failed, now);
-                self.judged(Limit::LoginFailedPerUser, open)?;
-                self.take_of_user(Limit::LoginPerUser, rate, key, now)
-            }
+        if let Some(device) = device {
+            let taken = self.rates.take_own(Limit::LoginPerUser, device, rate, now);
+            return self.judged(Limit::LoginPerUser, taken);
         }
+        let failed = &options.login_failed_per_user;
+        let open = self.rates.look(Limit::LoginFailedPerUser, name, failed, now);
+        self.judged(Limit::LoginFailedPerUser, open)?;
+        self.take_of_user(Limit::LoginPerUser, rate, name, now)
+    }
+
+    /// An account, as a number under a secret of this process, whatever the case it is written in.
+    pub(crate) fn name_key(&self, username: &str) -> u64 {
+        self.rates.key(username.to_lowercase())
     }
 
     /// Counts a log-in that failed, from an unknown device; whether the name exists or not.
     ///
     /// Gives whether it was the last one for now: the name is closed to unknown devices.
     pub fn login_failed(&self, username: &str, now: Now) -> bool {
-        let key = self.rates.key(username.to_lowercase());
+        let name = self.name_key(username);
+        self.note_done(now, || Attempt::LoginFailed { name });
+        self.count_failed(name, now)
+    }
+
+    pub(crate) fn count_failed(&self, name: u64, now: Now) -> bool {
         let rate = &self.options.login_failed_per_user;
-        let taken = self.rates.take(Limit::LoginFailedPerUser, key, rate, now).is_ok();
-        taken && self.rates.look(Limit::LoginFailedPerUser, key, rate, now).is_err()
+        let taken = self.rates.take(Limit::LoginFailedPerUser, name, rate, now).is_ok();
+        taken && self.rates.look(Limit::LoginFailedPerUser, name, rate, now).is_err()
     }
 
     /// Counts a ticket of a user.
     ///
     /// # Errors
     /// [`Denial::Limit`].
-    pub fn ticket_allowed(&self, user: &portcullis_model::UserId, now: Now) -> Result<(), Denial> {
+    pub fn ticket_allowed(&self, user: &UserId, now: Now) -> Result<(), Denial> {
+        let outcome = self.count_ticket(user, now);
+        self.note(now, outcome, || Attempt::Ticket { user: user.to_string() })
+    }
+
+    pub(crate) fn count_ticket(&self, user: &UserId, now: Now) -> Result<(), Denial> {
         let key = self.rates.key(user);
         self.take_of_user(Limit::TicketPerUser, &self.options.ticket_per_user, key, now)
     }

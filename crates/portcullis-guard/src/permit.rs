@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portcullis_model::{Denial, Limit, Mid, Now};
+use portcullis_model::{Denial, Mid, Now};
 
 use crate::ask::{Ask, Body};
 use crate::attachment::{self, Attachment};
@@ -14,7 +14,6 @@ use crate::event::{Declared, Event, Replay};
 use crate::gate::Gate;
 use crate::lease::Lease;
 use crate::principal::Caller;
-use crate::rate::Rate;
 use crate::replay::{self, Envelope, Signed};
 use crate::schema;
 
@@ -187,7 +186,7 @@ impl Gate {
     #[must_use]
     pub fn refuse_unknown(&self, caller: &Caller, ask: &Ask<'_>, now: Now) -> Denial {
         replay::count_unread(&caller.unread);
-        let checked = self.take_all_events(caller, now).and_then(|()| ask.check_packet());
+        let checked = self.take_events(caller, None, now).and_then(|()| ask.check_packet());
         checked.err().unwrap_or(Denial::EventUnknown)
     }
 
@@ -197,25 +196,8 @@ impl Gate {
         caller: &Caller,
         now: Now,
     ) -> Result<(), Denial> {
-        let taken = self.take_rates_of(E::NAME, rule.rate, caller, now);
+        let taken = self.take_events(caller, Some((E::NAME, rule.rate)), now);
         if E::RULE.release { Ok(()) } else { taken }
-    }
-
-    /// Takes one from every bucket, also when an earlier one is used up: none is a shelter.
-    pub(crate) fn take_rates_of(
-        &self,
-        name: &'static str,
-        rate: Option<Rate>,
-        caller: &Caller,
-        now: Now,
-    ) -> Result<(), Denial> {
-        let all = self.take_all_events(caller, now);
-        let user = &caller.principal.user().id;
-        let event = rate.map_or(Ok(()), |rate| {
-            let key = self.rates.key((user, name));
-            self.take_of_user(Limit::EventPerUser, &rate, key, now)
-        });
-        all.and(event)
     }
 }
 

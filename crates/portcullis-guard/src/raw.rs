@@ -73,7 +73,7 @@ impl Gate {
         now: Now,
     ) -> Result<RawPermit, Denial> {
         replay::count_unread(&caller.unread);
-        let rate = self.take_rates_of(rule.name, rule.rate, caller, now);
+        let rate = self.take_events(caller, Some((rule.name, rule.rate)), now);
         if ask.size_bytes > rule.size_max_bytes {
             return Err(Denial::PayloadTooLarge);
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use portcullis_model::{Denial, Limit, Now};
 
+use crate::attempt::Attempt;
 use crate::capacity::Class;
 use crate::gate::Gate;
 use crate::load::LoadState;
@@ -71,7 +72,8 @@ impl Gate {
     }
 
     /// Takes over what was measured.
-    pub fn measured(&self, state: LoadState) {
+    pub fn measured(&self, state: LoadState, now: Now) {
+        let before = (self.load(), self.known_level());
         self.pressed.measured.store(state as u8, Ordering::Relaxed);
         let pressed = self.load() >= LoadState::Shedding;
         let busy = state >= LoadState::Shedding;
@@ -81,12 +83,29 @@ impl Gate {
             (true, false) => self.known_level().saturating_add(LEVEL_UP).min(LEVEL_MAX),
         };
         self.pressed.level.store(level, Ordering::Relaxed);
+        if before != (self.load(), level) {
+            self.note_load(now);
+        }
+    }
+
+    fn note_load(&self, now: Now) {
+        self.note_done(now, || Attempt::Load {
+            state: String::from(self.load().name()),
+            known_level: self.known_level(),
+        });
+    }
+
+    /// Goes by another's state and level.
+    pub(crate) fn follow_load(&self, state: LoadState, known_level: u32) {
+        self.pressed.pinned.store(state as u8 + 1, Ordering::Relaxed);
+        self.pressed.level.store(known_level.min(LEVEL_MAX), Ordering::Relaxed);
     }
 
     /// Keeps to a state whatever is measured, or goes by the measurements again.
-    pub fn pin_load(&self, state: Option<LoadState>) {
+    pub fn pin_load(&self, state: Option<LoadState>, now: Now) {
         let number = state.map_or(0, |state| state as u8 + 1);
         self.pressed.pinned.store(number, Ordering::Relaxed);
+        self.note_load(now);
     }
 
     /// How fast those come in who have been here before, in thousandths of what all may connect
@@ -151,6 +170,10 @@ impl Gate {
     /// # Errors
     /// [`Denial`] of the limit, or that log-ins are shed.
     pub fn login_place(&self, now: Now) -> Result<(), Denial> {
+        self.note(now, self.count_login_place(now), || Attempt::LoginPlace {})
+    }
+
+    pub(crate) fn count_login_place(&self, now: Now) -> Result<(), Denial> {
         let rate = self.options.login_total;
         match self.load() {
             LoadState::Normal | LoadState::Elevated => {
@@ -193,7 +216,7 @@ mod tests {
     fn each_state_lets_in_less_and_no_state_lets_in_nobody() {
         let gate = gate();
         let seen = LoadState::ALL.map(|state| {
-            gate.pin_load(Some(state));
+            gate.pin_load(Some(state), Now::default());
             (
                 gate.check_shed(Class::Stranger).is_ok(),
                 gate.check_shed(Class::Admin).is_ok(),
@@ -222,11 +245,11 @@ mod tests {
             (0..50).filter(|_| gate.login_place(now).is_ok()).count()
         };
         assert_eq!(passes(0), 50);
-        gate.pin_load(Some(LoadState::Shedding));
+        gate.pin_load(Some(LoadState::Shedding), Now::default());
         assert_eq!(passes(10_000), 5);
-        gate.pin_load(Some(LoadState::Critical));
+        gate.pin_load(Some(LoadState::Critical), Now::default());
         assert_eq!(passes(20_000), 0);
-        gate.pin_load(None);
+        gate.pin_load(None, Now::default());
         assert_eq!(passes(30_000), 50);
     }
 
@@ -241,24 +264,24 @@ mod tests {
         };
         assert_eq!(passes(), 10_000, "nobody counts them in calm times");
         for _ in 0..10 {
-            gate.measured(LoadState::Shedding);
+            gate.measured(LoadState::Shedding, Now::default());
         }
         assert_eq!(gate.known_level(), 500);
         assert_eq!(passes(), 250, "half of what all may connect in a second");
         for _ in 0..100 {
-            gate.measured(LoadState::Critical);
+            gate.measured(LoadState::Critical, Now::default());
         }
         assert_eq!(gate.known_level(), LEVEL_MIN);
         assert_eq!(passes(), 25);
-        gate.measured(LoadState::Elevated);
+        gate.measured(LoadState::Elevated, Now::default());
         assert_eq!(gate.known_level(), LEVEL_MAX);
         assert_eq!(passes(), 10_000);
         // Pinned, the measurements still say how many come in.
-        gate.pin_load(Some(LoadState::Shedding));
+        gate.pin_load(Some(LoadState::Shedding), Now::default());
         for _ in 0..2 {
-            gate.measured(LoadState::Shedding);
+            gate.measured(LoadState::Shedding, Now::default());
         }
-        gate.measured(LoadState::Normal);
+        gate.measured(LoadState::Normal, Now::default());
         assert_eq!(gate.known_level(), 910);
         assert_eq!((gate.load(), gate.measured_load()), (LoadState::Shedding, LoadState::Normal));
     }

@@ -52,9 +52,9 @@ impl Shard {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.draining.get() {
             ticks.tick().await;
-            let change =
-                machine.tick(&self.look(used.since_last(self.now())), self.now().monotonic_ms);
-            self.gate.measured(machine.state());
+            let now = self.now();
+            let change = machine.tick(&self.look(used.since_last(now)), now.monotonic_ms);
+            self.gate.measured(machine.state(), now);
             self.audit.spare(self.gate.load() >= LoadState::Elevated);
             if let Some(change) = change {
                 self.record_change(&change);

@@ -59,7 +59,7 @@ impl Private {
             "auto" => None,
             name => Some(LoadState::named(name).ok_or((400, "there is no such state"))?),
         };
-        self.gate.pin_load(state);
+        self.gate.pin_load(state, self.clock.now());
         self.record("pinned", format!("the state is pinned to {wanted}"));
         Ok(self.state())
     }
@@ -86,11 +86,11 @@ impl Private {
     fn unlock(&self, query: &str) -> Result<Value, Refused> {
         let what = match self.asked_for(query)? {
             Asked::Address(address) => {
-                self.gate.unlock_address(address);
+                self.gate.unlock_address(address, self.clock.now());
                 format!("the limits of address {address} were lifted")
             }
             Asked::User(user, name) => {
-                self.gate.unlock_user(&user, &name);
+                self.gate.unlock_user(&user, &name, self.clock.now());
                 format!("the limits of user {user} were lifted")
             }
         };

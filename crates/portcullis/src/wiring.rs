@@ -9,13 +9,14 @@ use portcullis_accounts::{
     AccountFeed, AccountOptions, AccountParts, ServerSecret, Setup, SigningKeys,
 };
 use portcullis_audit::{Audit, AuditOptions, Outcome, Record};
-use portcullis_guard::{Action, Directory, DirectoryLimits, Gate, RoleRules};
+use portcullis_guard::{Action, Directory, DirectoryLimits, Gate, RoleRules, Trace};
 use portcullis_model::{Clock, Role, RoleTable, Secret, Severity, SystemClock};
 use portcullis_seal::KeyRing;
 use portcullis_server::{Builder, Method, ServerError};
 use portcullis_store::{AccountStore, SqliteBeside, SqliteOptions, SqliteStore, Store};
 
 use crate::banner::{self, Banner};
+use crate::command::ACCESS_CODE;
 use crate::config::{ConfigError, Settings, TlsSettings};
 use crate::feed::Feed;
 use crate::machine::{
@@ -51,9 +52,10 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     settings.server.tls = tls.as_ref().map(|tls| Arc::clone(&tls.config));
 
     let audit = open_audit(&settings)?;
+    let access = open_access(&settings)?;
     let store = Arc::clone(&parts.store);
     let setup_token = parts.setup_token.clone();
-    let running = parts.assemble(&settings, &audit, &clock)?.start()?;
+    let running = parts.assemble(&settings, &audit, access.as_ref(), &clock)?.start()?;
     drop(reserved);
     record_start(&settings, &audit, &*clock);
     let signals = Signals::catch()?;
@@ -74,9 +76,13 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     audit.record(Record::new("sys_shutdown", Severity::Warning), clock.now());
     running.drain();
     block_on(store.close())?.context("cannot close the store")?;
+    access.iter().for_each(Audit::close);
     audit.close();
     Ok(())
 }
+
+/// Most access lines that wait to be written.
+const ACCESS_QUEUE_MAX: usize = 65_536;
 
 /// The method and path of a route.
 type Route = (Method, &'static str);
@@ -91,7 +97,7 @@ pub(crate) fn actions(mut settings: Settings, scratch: &Path) -> Result<(Vec<Act
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let parts = Parts::open(&settings, &clock)?;
     let store = Arc::clone(&parts.store);
-    let mut builder = parts.assemble(&settings, &Audit::silent(), &clock)?;
+    let mut builder = parts.assemble(&settings, &Audit::silent(), None, &clock)?;
     let actions = builder.actions().map_err(ConfigError::Gate)?;
     let routes = builder.routes();
     block_on(store.close())??;
@@ -153,6 +159,7 @@ impl Parts {
         self,
         settings: &Settings,
         audit: &Audit,
+        access: Option<&Audit>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Builder> {
         let mut options = AccountOptions::new(audit.clone(), Arc::clone(clock));
@@ -167,7 +174,10 @@ impl Parts {
         gate.roles = self.roles;
         gate.admission_key = Some(self.secret.admission());
         let roles = gate.roles.table.clone();
-        let gate = Gate::build(gate, self.directory).map_err(ConfigError::Gate)?;
+        let mut gate = Gate::build(gate, self.directory).map_err(ConfigError::Gate)?;
+        if let Some(access) = access {
+            gate.trace_to(access_lines(access.clone()));
+        }
         let mut builder =
             Builder::new(settings.server.clone(), gate, audit.clone(), Arc::clone(clock));
         builder.namespace("/admin").map_err(ConfigError::Gate)?.role(Role::Admin);
@@ -251,6 +261,27 @@ fn open_audit(settings: &Settings) -> Result<Audit> {
         ..AuditOptions::default()
     };
     Ok(Audit::open(options)?)
+}
+
+/// Where everything is written down that limits count, if the operator wants it.
+fn open_access(settings: &Settings) -> Result<Option<Audit>> {
+    let Some(file) = settings.audit.access_file.clone() else { return Ok(None) };
+    let options = AuditOptions {
+        file: Some(file),
+        service_version: String::from(env!("CARGO_PKG_VERSION")),
+        queue_max: ACCESS_QUEUE_MAX,
+        ..AuditOptions::default()
+    };
+    Ok(Some(Audit::open(options)?))
+}
+
+fn access_lines(access: Audit) -> Trace {
+    Arc::new(move |traced, now| {
+        let mut record = Record::new(ACCESS_CODE, Severity::Info);
+        record.reason = if traced.refused.is_some() { "refused" } else { "passed" };
+        record.detail = serde_json::to_string(&traced).ok();
+        access.record(record, now);
+    })
 }
 
 fn record_start(settings: &Settings, audit: &Audit, clock: &dyn Clock) {

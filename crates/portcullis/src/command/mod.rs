@@ -3,6 +3,8 @@
 
 mod access; // who may do what
 mod keys; // list, rotate, revoke, seal anew
+mod demand; // how much was asked for, and what limits would be enough
+mod simulate; // what other limits make of what was counted
 mod operate; // what a running server is asked: limits, state
 mod token_explain; // what a token says, and what the server would say to it
 mod token_make; // a token for tests and support
@@ -21,6 +23,7 @@ use portcullis_store::{FieldSeal, SqliteBeside};
 
 pub(crate) use self::keys::KeysCommand;
 pub(crate) use self::operate::{LimitsCommand, StateCommand};
+pub(crate) use self::simulate::ACCESS_CODE;
 pub(crate) use self::user::UserCommand;
 use crate::config::{Settings, Sources};
 use crate::sealing::{Log, Sealing};
@@ -61,7 +64,12 @@ pub(crate) fn access(which: &Which) -> Result<()> {
 
 /// Does what `portcullis limits` was asked.
 pub(crate) fn limits(which: &Which, command: &LimitsCommand) -> Result<()> {
-    operate::limits(&Installation::read(which)?, command)
+    let installation = Installation::read(which)?;
+    match command {
+        LimitsCommand::Simulate { trace } => simulate::run(installation, trace),
+        LimitsCommand::Explain { whose } => operate::explain(&installation, whose),
+        LimitsCommand::Unlock { whose } => operate::unlock(&installation, whose),
+    }
 }
 
 /// Does what `portcullis state` was asked.

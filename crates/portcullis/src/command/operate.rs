@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -30,6 +31,12 @@ pub(crate) enum LimitsCommand {
     Unlock {
         /// An address, or the id of a user as records show it.
         whose: String,
+    },
+    /// Counts a recorded trace again by the configured limits, without a server: what they would
+    /// have refused, and what would have been enough.
+    Simulate {
+        /// The file that a server wrote for `audit.access_file`.
+        trace: PathBuf,
     },
 }
 
@@ -72,12 +79,17 @@ impl StateName {
     }
 }
 
-/// Asks about limits, or lifts them.
-pub(super) fn limits(installation: &Installation, command: &LimitsCommand) -> Result<()> {
-    let (method, path, whose) = match command {
-        LimitsCommand::Explain { whose } => ("GET", "/admin/limits", whose),
-        LimitsCommand::Unlock { whose } => ("POST", "/admin/limits/unlock", whose),
-    };
+/// Asks how far limits are used up.
+pub(super) fn explain(installation: &Installation, whose: &str) -> Result<()> {
+    limits(installation, "GET", "/admin/limits", whose)
+}
+
+/// Lifts what keeps somebody out.
+pub(super) fn unlock(installation: &Installation, whose: &str) -> Result<()> {
+    limits(installation, "POST", "/admin/limits/unlock", whose)
+}
+
+fn limits(installation: &Installation, method: &str, path: &str, whose: &str) -> Result<()> {
     let query = match (whose.parse::<IpAddr>(), UserId::parse(whose)) {
         (Ok(address), _) => format!("address={}", address.to_canonical()),
         (Err(_), Ok(user)) => format!("user={user}"),

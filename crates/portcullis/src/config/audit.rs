@@ -13,6 +13,8 @@ pub(super) struct AuditSection {
     file: Option<PathBuf>,
     /// Whether records also go to standard output; true.
     stdout: Option<bool>,
+    /// A file for everything that limits count, for `portcullis limits simulate`; none.
+    access_file: Option<PathBuf>,
 }
 
 /// Where security records go.
@@ -20,6 +22,7 @@ pub(super) struct AuditSection {
 pub(crate) struct AuditSettings {
     pub(crate) file: PathBuf,
     pub(crate) stdout: bool,
+    pub(crate) access_file: Option<PathBuf>,
 }
 
 impl AuditSection {
@@ -27,6 +30,7 @@ impl AuditSection {
         AuditSettings {
             file: self.file.unwrap_or_else(|| data.join("security.log")),
             stdout: self.stdout.unwrap_or(true),
+            access_file: self.access_file,
         }
     }
 }

@@ -79,13 +79,7 @@ impl Settings {
                     ("admins_need_totp", self.accounts.admins_need_totp.into()),
                 ]),
             ),
-            (
-                "audit",
-                section([
-                    ("file", self.audit.file.display().to_string().into()),
-                    ("stdout", self.audit.stdout.into()),
-                ]),
-            ),
+            ("audit", self.audit()),
             ("danger", section(self.dangers.iter().map(|danger| (danger.key, true.into())))),
         ]
     }
@@ -230,6 +224,17 @@ impl Settings {
             ("rooms_per_user", number(self.chat.rooms_per_user_max)),
             ("members_per_room", number(self.chat.members_per_room_max)),
         ])
+    }
+
+    fn audit(&self) -> Table {
+        let mut audit = section([
+            ("file", self.audit.file.display().to_string().into()),
+            ("stdout", self.audit.stdout.into()),
+        ]);
+        if let Some(file) = &self.audit.access_file {
+            audit.insert(String::from("access_file"), file.display().to_string().into());
+        }
+        audit
     }
 
     fn overload(&self) -> Table {

@@ -1,7 +1,7 @@
 //! Whose turn it is when there is more to do than time.
 //! Never: a clock; the order in which handlers ran is what counts.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use portcullis::prelude::*;
@@ -35,13 +35,13 @@ impl Event for Count {
 struct World {
     served: Served,
     order: Arc<Mutex<Vec<String>>>,
-    go_on: Sender<()>,
+    go_on: SyncSender<()>,
 }
 
 /// One thread, pressed or not.
 fn world(state: LoadState) -> World {
     let order = Arc::new(Mutex::new(Vec::new()));
-    let (go_on, held) = channel::<()>();
+    let (go_on, held) = sync_channel::<()>(1);
     let (list, held) = (Arc::clone(&order), Arc::new(Mutex::new(held)));
     let builder = builder().engine(|engine| engine.shards = 1).guards(|guards| {
         guards.load = Some(state);
@@ -92,6 +92,6 @@ fn heard_before(state: LoadState) -> usize {
 #[test]
 fn pressed_a_user_with_many_connections_gets_the_turns_of_one() {
     let pressed = heard_before(LoadState::Elevated);
-    // A turn is 4 KiB, about two hundred events; the first one is by connection, the others by user.
+    // A turn is 4 KiB, two hundred events; the first one is by connection, the others by user.
     assert!(pressed < MANY * EVENTS / 2, "{pressed} of {}", MANY * EVENTS);
 }

@@ -10,6 +10,7 @@
 mod clients; // servers, rooms and clients that the tests share
 mod rates; // how often, by address and by user
 mod overload; // what each state lets in
+mod simulate; // what other limits make of what was counted
 mod waiting; // who finds no place
 mod admission; // who is kept out, who passes by, who makes room
 mod connections; // how many at a time

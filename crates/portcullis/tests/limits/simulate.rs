@@ -1,0 +1,100 @@
+//! A trace of what limits counted, and what other limits make of it.
+//! Never: a running server while it is tried out.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use portcullis_test::{Config, Request, SioClient, TestServer, hs256, register};
+use serde_json::json;
+
+use crate::clients::start;
+
+const PASSWORD: &str = "a portcullis of plain oak";
+
+/// Runs `limits simulate` under the server's configuration and lines of `[rate]` beside it.
+fn simulate(trace: &PathBuf, rates: &[(&str, &str)]) -> String {
+    let data = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.args(["limits", "simulate"]).arg(trace).arg("--data").arg(data.path());
+    command.current_dir(data.path());
+    command.env("PORTCULLIS__PROFILE", "development");
+    for (key, rate) in rates {
+        command.env(format!("PORTCULLIS__RATE__{}", key.to_uppercase()), rate);
+    }
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The two numbers of a limit: refused then, refused now.
+fn refusals(told: &str, limit: &str) -> Option<(u64, u64)> {
+    let mut words = told.lines().find(|line| line.starts_with(limit))?.split_whitespace().skip(1);
+    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+}
+
+/// What was tried on the server under attack.
+fn attack(server: &TestServer) {
+    let _registered = register(server, "ann", PASSWORD);
+    for _ in 0..4 {
+        let wrong = json!({ "username": "ann", "password": "not this one" }).to_string();
+        let _refused = Request::post(server, "/auth/login", &wrong).ask(server);
+    }
+    for _ in 0..14 {
+        let _answer = Request::upgrade(server, "/ws").ask(server);
+    }
+    for _ in 0..3 {
+        let _page = Request::get(server, "/").ask(server);
+    }
+}
+
+#[test]
+fn the_same_limits_decide_the_same_and_others_say_what_would_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("access.log");
+    let mut config = Config::strict_rates();
+    config.rate.push(String::from("message_per_user = \"20/60s\""));
+    config.more.push_str(&format!("[audit]\naccess_file = {:?}\n", trace.display().to_string()));
+    let mut server = start(&config);
+    let mut bob = SioClient::connect(&server, &hs256("bob"));
+    for _ in 0..26 {
+        let _answer = bob.ask("room:list", &json!({}));
+    }
+    drop(bob);
+    attack(&server);
+    assert!(server.terminate().success());
+
+    let same = simulate(&trace, &[("message_per_user", "20/60s")]);
+    assert!(same.contains("decided otherwise: 0\n"), "{same}");
+    assert!(
+        same.contains("lines lost: 0\n") && same.contains("lines that are none: 0\n"),
+        "{same}"
+    );
+    let (then, now) = refusals(&same, "connect_per_prefix").unwrap();
+    assert!(then == now && then >= 5, "{same}");
+    let (then, now) = refusals(&same, "message_per_user").unwrap();
+    assert!(then == now && then >= 5, "{same}");
+    // No name and no password is in the trace.
+    let text = std::fs::read_to_string(&trace).unwrap();
+    assert!(!text.contains("\"ann\"") && !text.contains("not this one"));
+
+    let wide = [("connect_per_prefix", "1000/60s"), ("message_per_user", "5/60s")];
+    let told = simulate(&trace, &wide);
+    assert_eq!(refusals(&told, "connect_per_prefix").map(|(_, now)| now), Some(0), "{told}");
+    let (then, now) = refusals(&told, "message_per_user").unwrap();
+    assert!(now >= then + 15, "{told}");
+    let suggested = told.lines().find(|line| line.starts_with("request_per_prefix")).unwrap();
+    assert!(suggested.trim_end().ends_with("s\""), "{suggested}");
+}
+
+#[test]
+fn a_file_without_access_lines_is_said_to_be_none() {
+    let server = start(&Config::default());
+    let output = server.operate(&["limits", "simulate", "security.log"], "");
+    assert_eq!(output.status.code(), Some(1));
+    let log = server.data().join("security.log");
+    let output = server.operate(&["limits", "simulate", log.to_str().unwrap()], "");
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("audit.access_file"), "{told}");
+}
