@@ -9,6 +9,7 @@ use portcullis_server::{ApiRequest, ApiResponse, Builder, Context, Method, Reply
 
 use crate::accounts::{AccountOptions, AccountParts, Accounts, AccountsError};
 use crate::password::PasswordHashing;
+use crate::password_pool::QUEUE_MAX;
 use crate::user_ban::UserBan;
 use crate::user_kick::UserKick;
 use crate::user_mute::UserMute;
@@ -51,6 +52,8 @@ pub fn install(
     route(builder, &accounts, post, "/auth/setup", setup::setup);
     route(builder, &accounts, get, "/.well-known/jwks.json", jwks::jwks);
     install_events(builder, &accounts)?;
+    let pool = accounts.pool.clone();
+    builder.queue("passwords", move || (pool.waiting(), QUEUE_MAX));
     let shared = Arc::clone(&accounts);
     builder.on_connect(move |verified| provision::provision(Arc::clone(&shared), verified));
     let watcher = Arc::new(watch::Watcher::new(accounts));

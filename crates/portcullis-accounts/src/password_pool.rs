@@ -2,6 +2,7 @@
 //! Never: a hash on a thread that carries connections, or a queue that grows.
 
 use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -30,6 +31,7 @@ type Hashed = Result<Secret<String>, Denial>;
 #[derive(Debug, Clone)]
 pub struct PasswordPool {
     jobs: SyncSender<Job>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl PasswordPool {
@@ -48,16 +50,17 @@ impl PasswordPool {
         let jobs = Arc::new(Mutex::new(jobs));
         for number in 0..threads.max(1) {
             let (hashing, jobs) = (hashing.clone(), Arc::clone(&jobs));
+            let waiting = Arc::clone(&pool.waiting);
             thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || work(&hashing, &jobs))?;
+                .spawn(move || work(&hashing, &jobs, &waiting))?;
         }
         Ok(pool)
     }
 
     fn queue(waiting_max: usize) -> (Self, Receiver<Job>) {
         let (jobs, queue) = sync_channel(waiting_max);
-        (Self { jobs }, queue)
+        (Self { jobs, waiting: Arc::default() }, queue)
     }
 
     /// Hashes a new password.
@@ -90,16 +93,27 @@ impl PasswordPool {
         answer.await.map_err(|_| Denial::Internal("password_pool"))?
     }
 
+    /// How many wait for a thread.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     fn ask(&self, job: Job) -> Result<(), Denial> {
-        self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => Denial::Busy,
-            TrySendError::Disconnected(_) => Denial::Internal("password_pool"),
+        // Counted first: a thread that is free takes it at once.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.jobs.try_send(job).map_err(|error| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => Denial::Busy,
+                TrySendError::Disconnected(_) => Denial::Internal("password_pool"),
+            }
         })
     }
 }
 
 /// Runs for the life of a thread.
-fn work(hashing: &PasswordHashing, jobs: &Mutex<Receiver<Job>>) {
+fn work(hashing: &PasswordHashing, jobs: &Mutex<Receiver<Job>>, waiting: &AtomicUsize) {
     loop {
         // The lock is held while waiting: one idle thread waits for a job, the others for it.
         let next = match jobs.lock() {
@@ -107,7 +121,10 @@ fn work(hashing: &PasswordHashing, jobs: &Mutex<Receiver<Job>>) {
             Err(_) => return,
         };
         match next {
-            Ok(job) => answer(hashing, job),
+            Ok(job) => {
+                waiting.fetch_sub(1, Ordering::Relaxed);
+                answer(hashing, job);
+            }
             Err(_) => return,
         }
     }

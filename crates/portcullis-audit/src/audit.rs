@@ -73,6 +73,8 @@ pub struct AuditCounts {
     pub written: u64,
     /// Records a summary stands for.
     pub sampled: u64,
+    /// Records that wait to be written, and how many may.
+    pub waiting: (usize, usize),
     /// Records that found their lane full.
     pub dropped: u64,
     /// Lines the file or standard output did not take.
@@ -217,6 +219,7 @@ impl Audit {
             Log::Live(live) => AuditCounts {
                 written: live.written.lines.load(Ordering::Relaxed),
                 sampled: live.sampled.load(Ordering::Relaxed),
+                waiting: live.queue.waiting(),
                 dropped: live.dropped.load(Ordering::Relaxed),
                 failed: live.written.failed.load(Ordering::Relaxed),
             },

@@ -49,6 +49,13 @@ impl Queue {
         Self { lanes: Mutex::default(), wake: Condvar::new(), ordinary_max, critical_max }
     }
 
+    /// Records of both lanes that wait, and how many may.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let lanes = self.lock();
+        let waiting = lanes.critical.len() + lanes.ordinary.len();
+        (waiting, self.critical_max + self.ordinary_max)
+    }
+
     /// Puts a record in its lane; `false` when the lane is full or the log is closed.
     ///
     /// A critical record that finds its own lane full may still use the ordinary one.

@@ -33,6 +33,7 @@ pub(crate) struct Registered {
     pub(crate) unwatch: Option<UnwatchHook>,
     pub(crate) unknown_key: Option<KeyHook>,
     pub(crate) chores: Vec<Chore>,
+    pub(crate) queues: Vec<Queue>,
     /// Declared when the server starts, unless it asks for no credential.
     pub(crate) auth_refresh: Option<Declared<AuthRefresh>>,
     pub(crate) engine: Option<RawEngine>,
@@ -42,6 +43,12 @@ pub(crate) struct Registered {
 pub(crate) struct Chore {
     pub(crate) every_ms: u64,
     pub(crate) act: Box<dyn Fn(Arc<Surroundings>) -> ChoreFuture + Send + Sync>,
+}
+
+/// A queue that operators see: how many wait, and how many may.
+pub(crate) struct Queue {
+    pub(crate) name: &'static str,
+    pub(crate) read: Box<dyn Fn() -> (usize, usize) + Send + Sync>,
 }
 
 /// A server that is not started yet.
@@ -68,6 +75,7 @@ impl Builder {
             unwatch: None,
             unknown_key: None,
             chores: Vec::new(),
+            queues: Vec::new(),
             auth_refresh: None,
             engine: None,
         };
@@ -132,6 +140,14 @@ impl Builder {
     {
         self.registered.unknown_key =
             Some(Box::new(move |around, seen| -> HookFuture { Box::pin(hook(around, seen)) }));
+    }
+
+    /// Lets operators see a queue of the product's: how many wait, and how many may.
+    pub fn queue<R>(&mut self, name: &'static str, read: R)
+    where
+        R: Fn() -> (usize, usize) + Send + Sync + 'static,
+    {
+        self.registered.queues.push(Queue { name, read: Box::new(read) });
     }
 
     /// Does something again and again while the server runs: `every_ms` after it was done last.

@@ -127,6 +127,8 @@ impl HttpConnection {
         }
         self.shard.metrics.http_requests.inc();
         let mut decision = self.decide(&head, target, now);
+        // Whoever waits is answered before a drain is over.
+        let _running = decision.wants_place().map(|_| Rc::clone(&self.shard.routes_running));
         if let Some(admitted) = decision.wants_place()
             && let Err(denial) = self.take_place(admitted).await
         {

@@ -13,6 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::builder::Queue;
+
 /// The rule that refused: one series for each, so their number is fixed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct RuleLabel {
@@ -40,6 +42,15 @@ pub(crate) struct RoomLabel {
     room: &'static str,
 }
 
+/// A queue.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct QueueLabel {
+    queue: &'static str,
+}
+
+/// What [`Metrics::draining`] says in the place of a state.
+const DRAINING: i64 = 4;
+
 /// Everything counted, shared by the shards.
 #[derive(Default)]
 pub(crate) struct Metrics {
@@ -53,6 +64,8 @@ pub(crate) struct Metrics {
     load_signals: Family<SignalLabel, Gauge<f64, AtomicU64>>,
     known_level: Gauge,
     waiting: Family<RoomLabel, Gauge>,
+    queue: Family<QueueLabel, Gauge>,
+    queue_max: Family<QueueLabel, Gauge>,
     pub(crate) connections_total: Counter,
     pub(crate) messages_in: Counter,
     pub(crate) deliveries: Counter,
@@ -104,7 +117,7 @@ impl Metrics {
         );
         registry.register(
             "load_state",
-            "How hard-pressed the server is: 0 normal, 1 elevated, 2 shedding, 3 critical",
+            "How hard-pressed the server is: 0 normal, 1 elevated, 2 shedding, 3 critical; 4 draining",
             self.load_state.clone(),
         );
         registry.register(
@@ -122,6 +135,8 @@ impl Metrics {
             "How many wait for a place: a connection, or a log-in",
             self.waiting.clone(),
         );
+        registry.register("queue", "How many wait in a queue", self.queue.clone());
+        registry.register("queue_max", "How many may", self.queue_max.clone());
         registry.register("slots_pre_auth", "Slots used before CONNECT", self.pre_auth.clone());
         registry.register(
             "slots_authenticated",
@@ -168,6 +183,23 @@ impl Metrics {
         }
     }
 
+    /// Says that the server drains, whatever was measured.
+    pub(crate) fn draining(&self) {
+        self.load_state.set(DRAINING);
+    }
+
+    /// Takes over how long each queue is.
+    pub(crate) fn queued(&self, queues: &[Queue]) {
+        for queue in queues {
+            self.queue_is(queue.name, (queue.read)());
+        }
+    }
+
+    fn queue_is(&self, queue: &'static str, (waiting, most): (usize, usize)) {
+        self.queue.get_or_create(&QueueLabel { queue }).set(waiting as i64);
+        self.queue_max.get_or_create(&QueueLabel { queue }).set(most as i64);
+    }
+
     /// Takes over what observed limits would have refused so far.
     pub(crate) fn observed(&self, counts: &[(Limit, u64)]) {
         for (limit, count) in counts.iter().filter(|(_, count)| *count > 0) {
@@ -180,6 +212,7 @@ impl Metrics {
     pub(crate) fn text(&self, slots: CapacityCounts, log: AuditCounts) -> String {
         self.pre_auth.set(i64::from(slots.pre_auth));
         self.authenticated.set(i64::from(slots.authenticated));
+        self.queue_is("log", log.waiting);
         self.log_written.set(log.written);
         self.log_sampled.set(log.sampled);
         self.log_lost.set(log.dropped + log.failed);

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
+use crate::builder::Registered;
 use crate::metrics::Metrics;
 use crate::shard::Common;
 
@@ -28,6 +29,7 @@ pub(crate) struct Private {
     pub(crate) audit: Audit,
     pub(crate) clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    registered: Arc<Registered>,
     drained: watch::Receiver<bool>,
     stop: watch::Receiver<bool>,
 }
@@ -43,6 +45,7 @@ impl Private {
             audit: common.audit.clone(),
             clock: common.clock.clone(),
             metrics: common.metrics.clone(),
+            registered: common.registered.clone(),
             drained,
             stop,
         }
@@ -127,6 +130,10 @@ impl Private {
             }
             "/ready" => (200, json, String::from(r#"{"status":"ready"}"#)),
             "/metrics" => {
+                if *self.drained.borrow() {
+                    self.metrics.draining();
+                }
+                self.metrics.queued(&self.registered.queues);
                 let text = self.metrics.text(self.gate.counts(), self.audit.counts());
                 (200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
             }

@@ -73,7 +73,8 @@ pub(crate) struct Shard {
     pub(crate) waiting: Arc<WaitingRooms>,
     /// The ways to every shard for connections that belong there.
     pub(crate) doors: Arc<[mpsc::Sender<Moved>]>,
-    /// One more owner for each HTTP route that runs: the drain waits for those as for handlers.
+    /// One more owner for each HTTP route that runs and each socket that waits for its place: the
+    /// drain waits for those as for handlers.
     pub(crate) routes_running: Rc<()>,
     wheel: RefCell<Wheel>,
     dirty: RefCell<Vec<Rc<Connection>>>,

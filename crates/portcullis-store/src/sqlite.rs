@@ -63,6 +63,8 @@ pub struct SqliteStore {
     ended: watch::Receiver<bool>,
     seal: Option<Arc<dyn FieldSeal>>,
     seal_messages: bool,
+    asked: Arc<()>,
+    queue_max: usize,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -117,6 +119,7 @@ impl SqliteStore {
         let (end, ended) = watch::channel(false);
         let batch_max = options.batch_max.max(1);
         let options = SqliteOptions { batch_max, ..options };
+        let SqliteOptions { seal_messages, queue_max, .. } = options;
         let work = Work { inbox, feed, options, seal: seal.clone(), closing: Arc::clone(&closing) };
         let thread = std::thread::Builder::new().name(String::from("store-writer"));
         let started = thread.spawn(move || {
@@ -126,7 +129,8 @@ impl SqliteStore {
             let _ = end.send(true);
         });
         started.map_err(|error| file_error(path, error))?;
-        Ok(Self { changes, readers, closing, ended, seal, seal_messages: options.seal_messages })
+        let asked = Arc::new(());
+        Ok(Self { changes, readers, closing, ended, seal, seal_messages, asked, queue_max })
     }
 
     pub(crate) fn write<A, F>(&self, act: F) -> StoreFuture<'_, A>
@@ -139,7 +143,14 @@ impl SqliteStore {
         }
         let (task, answer) = Asked::ask(act);
         match self.changes.try_send(task) {
-            Ok(()) => Box::pin(async move { answer.await.unwrap_or(Err(StoreError::Closed)) }),
+            Ok(()) => {
+                let asked = Arc::clone(&self.asked);
+                Box::pin(async move {
+                    let answer = answer.await.unwrap_or(Err(StoreError::Closed));
+                    drop(asked);
+                    answer
+                })
+            }
             Err(TrySendError::Full(_)) => Box::pin(async { Err(StoreError::Busy) }),
             Err(TrySendError::Disconnected(_)) => Box::pin(async { Err(StoreError::Closed) }),
         }
@@ -152,7 +163,12 @@ impl SqliteStore {
         if self.closing.load(Ordering::Acquire) {
             return Box::pin(async { Err(StoreError::Closed) });
         }
-        self.readers.ask(act)
+        let (asked, reading) = (Arc::clone(&self.asked), self.readers.ask(act));
+        Box::pin(async move {
+            let answer = reading.await;
+            drop(asked);
+            answer
+        })
     }
 
     /// What fields are sealed with, when they are.
@@ -162,6 +178,11 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
+    fn waiting(&self) -> (usize, usize) {
+        // One owner for each future that has no answer yet, and the store itself.
+        (Arc::strong_count(&self.asked) - 1, self.queue_max)
+    }
+
     fn load(&self) -> StoreFuture<'_, Loaded> {
         self.read(query::load)
     }

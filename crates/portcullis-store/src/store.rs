@@ -43,6 +43,10 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// **Bounds.** Queues are bounded. A full queue answers [`StoreError::Busy`] at once and nothing
 /// happens; no method ever blocks its caller.
 pub trait Store: AccountStore {
+    /// How many acts wait for an answer, and how many changes may wait before one is refused; for
+    /// operators to see.
+    fn waiting(&self) -> (usize, usize);
+
     /// Reads all there is but messages, as of one moment; for the start.
     ///
     /// Ask before the first change: the feed does not tell which changes the answer contains.

@@ -185,8 +185,10 @@ impl Parts {
         let parts = AccountParts { store: people, keys: self.keys, secret: self.secret, roles };
         portcullis_accounts::install(&mut builder, parts, options)?;
         portcullis_accounts::install_issuers(&mut builder, settings.remote.clone())?;
+        let queued = Arc::clone(&self.store);
         portcullis_chat::install(&mut builder, self.store, settings.chat)?;
         pages::install(&mut builder);
+        builder.queue("store", move || queued.waiting());
         let ring = self.ring;
         builder.every(RING_EVERY_MS, move |_| reload_ring(ring.clone()));
         self.seal_log.attach(audit.clone());

@@ -142,6 +142,9 @@ fn what_is_measured_changes_the_state_and_is_put_on_record() {
             .header("Host", &server.private.to_string())
             .ask_private(&server);
         let text = String::from_utf8(answer.body).unwrap();
+        for queue in ["passwords", "store", "log"] {
+            assert!(text.contains(&format!("portcullis_queue{{queue=\"{queue}\"}} ")), "{text}");
+        }
         let memory = text.lines().find_map(|line| {
             line.strip_prefix("portcullis_load_signals{signal=\"memory\"} ")?.parse::<f64>().ok()
         });
