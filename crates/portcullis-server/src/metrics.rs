@@ -117,7 +117,7 @@ impl Metrics {
         );
         registry.register(
             "load_state",
-            "How hard-pressed the server is: 0 normal, 1 elevated, 2 shedding, 3 critical; 4 draining",
+            "How hard-pressed it is: 0 normal, 1 elevated, 2 shedding, 3 critical; 4 it drains",
             self.load_state.clone(),
         );
         registry.register(

@@ -204,6 +204,7 @@ impl Shard {
         let deadline = Duration::from_millis(self.options.drain_ms);
         let emptied = tokio::time::timeout(deadline, async {
             while !self.is_idle() {
+                self.waiting.call_all();
                 self.end_idle();
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

@@ -70,6 +70,13 @@ impl WaitingRooms {
         }
     }
 
+    /// Calls everybody: a server that drains has no places to wait for.
+    pub(crate) fn call_all(&self) {
+        for room in [&self.known, &self.strangers, &self.logins] {
+            room.state.lock().waiting.iter().for_each(|waiter| waiter.called.notify_one());
+        }
+    }
+
     /// Each room's name and how many wait there.
     pub(crate) fn counts(&self) -> [(&'static str, usize); 3] {
         [("known", &self.known), ("strangers", &self.strangers), ("logins", &self.logins)]
