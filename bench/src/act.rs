@@ -99,7 +99,7 @@ async fn measure_all(asked: &Asked<'_>) -> Result<Results> {
     let mut works = Vec::new();
     for (name, own) in [
         ("connect", &[Own::ConnectEdDsa, Own::IdleTls][..]),
-        ("refused", &[Own::RefusedHandshake, Own::RefusedMessage]),
+        ("refused", &[Own::RefusedHandshake, Own::RefusedFlood, Own::RefusedMessage]),
         ("product", &[Own::ChatSend]),
         ("echo", &[Own::Yardstick]),
     ] {

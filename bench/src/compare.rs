@@ -144,7 +144,8 @@ async fn once(work: Own, effort: &Effort) -> Result<f64> {
             let running = start_own(&Setup { tls: true, ..Setup::default() })?;
             Ok(connect::measure(&running, effort).await?.resident_kib)
         }
-        Own::RefusedHandshake => refused::handshakes(effort).await,
+        Own::RefusedHandshake => refused::handshakes(effort, 1).await,
+        Own::RefusedFlood => refused::handshakes(effort, 32).await,
         Own::RefusedMessage => refused::messages(effort).await,
         Own::ChatSend => product::measure(effort).await,
         Own::Yardstick => baseline::measure(effort).await,

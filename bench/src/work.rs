@@ -62,6 +62,7 @@ pub(crate) enum Own {
     ConnectEdDsa,
     IdleTls,
     RefusedHandshake,
+    RefusedFlood,
     RefusedMessage,
     ChatSend,
     Yardstick,
@@ -73,6 +74,7 @@ impl Own {
             Self::ConnectEdDsa => "connect with an EdDSA token",
             Self::IdleTls => "idle connection over TLS",
             Self::RefusedHandshake => "refused handshake (origin)",
+            Self::RefusedFlood => "refused handshake (origin), 32 at a time",
             Self::RefusedMessage => "refused message (schema), with its answer",
             Self::ChatSend => "`chat:send`: guards, durable commit, 10 deliveries, answer",
             Self::Yardstick => "yardstick: an echo over bare TCP, no protocol",
@@ -90,7 +92,7 @@ impl Own {
         match self {
             Self::ConnectEdDsa => Some(Target::AtMost(130.0)),
             Self::IdleTls => Some(Target::AtMost(12.0)),
-            Self::RefusedHandshake => Some(Target::AtMost(50.0)),
+            Self::RefusedHandshake | Self::RefusedFlood => Some(Target::AtMost(50.0)),
             Self::RefusedMessage => Some(Target::AtMost(5.0)),
             Self::ChatSend | Self::Yardstick => None,
         }

@@ -59,6 +59,8 @@ pub(crate) struct HttpConnection {
 pub(crate) enum Next {
     KeepAlive,
     Close,
+    /// As `Close`, of a request of which no byte can still be on its way.
+    CloseAtOnce,
     Upgrade(Box<Upgrade>),
     /// Its session lives on another shard.
     Move(u16),
@@ -96,6 +98,7 @@ impl HttpConnection {
             match self.request().await {
                 Next::KeepAlive => {}
                 Next::Close => break,
+                Next::CloseAtOnce => return self.stream.end().await,
                 Next::Upgrade(upgrade) => return upgrade::start(self, *upgrade).await,
                 Next::Move(shard) => return self.move_to(shard),
             }
@@ -136,7 +139,8 @@ impl HttpConnection {
         }
         if let Decision::Refuse(denial) = decision {
             self.refuse_request(&denial, &head, target, self.shard.now()).await;
-            return Next::Close;
+            let whole = head.content_length == 0 && head.length == buffer.len();
+            return if whole { Next::CloseAtOnce } else { Next::Close };
         }
         // The last request a connection may carry says so, so that no client sends another.
         let keep_alive = head.keep_alive && self.requests.0 > 0;

@@ -128,6 +128,18 @@ impl Stream {
         }
     }
 
+    /// Says that it ends, as far as the socket takes that at once; for a peer that has nothing on
+    /// its way, so that closing loses nothing.
+    pub(crate) async fn end(&mut self) {
+        if let Self::Tls(stream) = self {
+            std::future::poll_fn(|context| {
+                let _told = Pin::new(stream.as_mut()).poll_shutdown(context);
+                Poll::Ready(())
+            })
+            .await;
+        }
+    }
+
     /// Lets go of this thread's runtime, to be handed to another thread.
     pub(crate) fn leave(&mut self) -> io::Result<()> {
         self.tcp().leave()
