@@ -83,6 +83,10 @@ fn awake_runtime() -> Result<tokio::runtime::Runtime> {
     Ok(runtime)
 }
 
+/// What it costs to say no.
+const REFUSED: &[Own] =
+    &[Own::RefusedHandshake, Own::RefusedFlood, Own::RefusedMessage, Own::RefusedMemory];
+
 async fn measure_all(asked: &Asked<'_>) -> Result<Results> {
     let effort = asked.effort();
     let mut contest = Contest::new(effort, asked.only);
@@ -99,7 +103,7 @@ async fn measure_all(asked: &Asked<'_>) -> Result<Results> {
     let mut works = Vec::new();
     for (name, own) in [
         ("connect", &[Own::ConnectEdDsa, Own::IdleTls][..]),
-        ("refused", &[Own::RefusedHandshake, Own::RefusedFlood, Own::RefusedMessage]),
+        ("refused", REFUSED),
         ("product", &[Own::ChatSend]),
         ("echo", &[Own::Yardstick]),
     ] {

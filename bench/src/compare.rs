@@ -146,6 +146,7 @@ async fn once(work: Own, effort: &Effort) -> Result<f64> {
         }
         Own::RefusedHandshake => refused::handshakes(effort, 1).await,
         Own::RefusedFlood => refused::handshakes(effort, 32).await,
+        Own::RefusedMemory => refused::memory(effort).await,
         Own::RefusedMessage => refused::messages(effort).await,
         Own::ChatSend => product::measure(effort).await,
         Own::Yardstick => baseline::measure(effort).await,

@@ -14,6 +14,8 @@ pub(crate) struct Effort {
     pub(crate) growth_rounds: usize,
     /// Rounds of the product measurement.
     pub(crate) product_rounds: usize,
+    /// Handshakes that are refused to see what stays behind of them.
+    pub(crate) refusals: usize,
     /// Largest room, and most connections, when work grows.
     pub(crate) largest: usize,
 }
@@ -25,6 +27,7 @@ impl Effort {
         connections: 5_000,
         growth_rounds: 3,
         product_rounds: 100,
+        refusals: 1_000_000,
         largest: 10_000,
     };
 
@@ -34,6 +37,7 @@ impl Effort {
         connections: 5_000,
         growth_rounds: 1,
         product_rounds: 30,
+        refusals: 50_000,
         largest: 10_000,
     };
 }

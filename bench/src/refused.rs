@@ -1,17 +1,19 @@
 //! What it costs our server to say no.
 //! Never: a refusal that is not answered as it should be.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Result, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
 use crate::client::{Client, handshake};
-use crate::contender::Contender;
+use crate::contender::{Contender, Running};
 use crate::effort::Effort;
 
+/// Of a flood, so many come together.
+const AT_A_TIME: usize = 32;
 /// Each connection may be refused nine times before its strikes end it.
 const PER_CONNECTION: usize = 9;
 
@@ -19,21 +21,45 @@ const PER_CONNECTION: usize = 9;
 pub(crate) async fn handshakes(effort: &Effort, at_a_time: usize) -> Result<f64> {
     let running = Contender::Portcullis.start()?;
     let before = running.served.cpu_us()?;
-    let rounds = effort.connections.div_ceil(at_a_time);
-    for _ in 0..rounds {
+    let asked = flood(&running, 0, effort.connections, at_a_time).await?;
+    Ok((running.served.cpu_us()? - before) / asked as f64)
+}
+
+/// Resident memory that a flood leaves behind, in KiB, beyond what its first tenth does.
+pub(crate) async fn memory(effort: &Effort) -> Result<f64> {
+    let running = Contender::Portcullis.start()?;
+    let first = flood(&running, 0, effort.refusals / 10, AT_A_TIME).await?;
+    let before = running.served.resident_kib()?;
+    flood(&running, first, effort.refusals, AT_A_TIME).await?;
+    Ok(running.served.resident_kib()? - before)
+}
+
+/// So many refused handshakes, each from the next address; gives how many there were.
+async fn flood(running: &Running, from: usize, many: usize, at_a_time: usize) -> Result<usize> {
+    let rounds = many.div_ceil(at_a_time);
+    for round in 0..rounds {
         let mut together = JoinSet::new();
-        for _ in 0..at_a_time {
-            together.spawn(refuse_one(running.door.address));
+        for number in 0..at_a_time {
+            let source = source(from + round * at_a_time + number);
+            together.spawn(refuse_one(running.door.address, source));
         }
         while let Some(refused) = together.join_next().await {
             refused??;
         }
     }
-    Ok((running.served.cpu_us()? - before) / (rounds * at_a_time) as f64)
+    Ok(rounds * at_a_time)
 }
 
-async fn refuse_one(address: SocketAddr) -> Result<()> {
-    let mut stream = TcpStream::connect(address).await?;
+/// One of 60,000 addresses of this machine.
+fn source(number: usize) -> Ipv4Addr {
+    let [.., high, low] = (number % 60_000).to_be_bytes();
+    Ipv4Addr::new(127, 1, high, low)
+}
+
+async fn refuse_one(address: SocketAddr, source: Ipv4Addr) -> Result<()> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((source, 0).into())?;
+    let mut stream = socket.connect(address).await?;
     stream.write_all(handshake(address, "https://evil.example").as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;

@@ -63,6 +63,7 @@ pub(crate) enum Own {
     IdleTls,
     RefusedHandshake,
     RefusedFlood,
+    RefusedMemory,
     RefusedMessage,
     ChatSend,
     Yardstick,
@@ -75,6 +76,9 @@ impl Own {
             Self::IdleTls => "idle connection over TLS",
             Self::RefusedHandshake => "refused handshake (origin)",
             Self::RefusedFlood => "refused handshake (origin), 32 at a time",
+            Self::RefusedMemory => {
+                "memory gained by a flood of refused handshakes from 60,000 addresses"
+            }
             Self::RefusedMessage => "refused message (schema), with its answer",
             Self::ChatSend => "`chat:send`: guards, durable commit, 10 deliveries, answer",
             Self::Yardstick => "yardstick: an echo over bare TCP, no protocol",
@@ -83,7 +87,7 @@ impl Own {
 
     pub(crate) fn unit(self) -> &'static str {
         match self {
-            Self::IdleTls => "KB",
+            Self::IdleTls | Self::RefusedMemory => "KB",
             _ => "µs",
         }
     }
@@ -93,6 +97,7 @@ impl Own {
             Self::ConnectEdDsa => Some(Target::AtMost(130.0)),
             Self::IdleTls => Some(Target::AtMost(12.0)),
             Self::RefusedHandshake | Self::RefusedFlood => Some(Target::AtMost(50.0)),
+            Self::RefusedMemory => Some(Target::AtMost(1_024.0)),
             Self::RefusedMessage => Some(Target::AtMost(5.0)),
             Self::ChatSend | Self::Yardstick => None,
         }
