@@ -8,10 +8,11 @@ const WIDTH: f64 = 720.0;
 const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600;\
 font-size:15px}.quiet{fill:#59636e}.grid{stroke:#d1d9e0}.spread{stroke:#1f2328}\
 .own{fill:#0969da}.other{fill:#8c959f}.line0{stroke:#0969da}.dot0{fill:#0969da}\
-.line1{stroke:#bc4c00}.dot1{fill:#bc4c00}\
+.line1{stroke:#bc4c00}.dot1{fill:#bc4c00}.line2{stroke:#8250df}.dot2{fill:#8250df}\
 @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.quiet{fill:#9198a1}.grid{stroke:#3d444d}\
 .spread{stroke:#f0f6fc}.own{fill:#4493f8}.other{fill:#656c76}.line0{stroke:#4493f8}\
-.dot0{fill:#4493f8}.line1{stroke:#f0883e}.dot1{fill:#f0883e}}";
+.dot0{fill:#4493f8}.line1{stroke:#f0883e}.dot1{fill:#f0883e}.line2{stroke:#ab7df8}\
+.dot2{fill:#ab7df8}}";
 
 /// A figure with its spread.
 #[derive(Debug, Clone, Copy)]

@@ -1,20 +1,20 @@
 //! A raw client over one socket: as little work as a client can do.
 //! Never: measured itself.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 
 use crate::dialect::Dialect;
 use crate::token::{Signer, unix_s};
 
 /// Whatever a client reads from and writes to.
-trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for S {}
 
 /// All it takes to connect to a server.
@@ -27,6 +27,19 @@ pub(crate) struct Door {
     pub(crate) signer: Option<Signer>,
 }
 
+/// Who comes, and from where.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Visit {
+    /// The address it comes from; the machine's choice without.
+    pub(crate) source: Option<Ipv4Addr>,
+    /// The token its CONNECT shows.
+    pub(crate) token: Option<String>,
+    /// The admission its request shows.
+    pub(crate) admission: Option<String>,
+    /// How little its socket takes before it is read, in bytes; the machine's choice for 0.
+    pub(crate) receive_bytes: u32,
+}
+
 /// A connected client.
 pub(crate) struct Client {
     stream: Box<dyn Duplex>,
@@ -37,28 +50,43 @@ pub(crate) struct Client {
 impl Client {
     /// Connects, upgrades and, where there is something to sign in to, signs in.
     pub(crate) async fn connect(door: &Door, user: usize) -> Result<Self> {
-        let mut client = Self::upgrade(door).await?;
-        if door.dialect == Dialect::Bare {
-            return Ok(client);
-        }
-        let packet = match &door.signer {
-            Some(signer) => format!(r#"40{{"token":"{}"}}"#, signer.token(user, unix_s()?)),
-            None => String::from("40"),
+        let token = match &door.signer {
+            Some(signer) => Some(signer.token(user, unix_s()?)),
+            None => None,
         };
-        client.send(&packet).await?;
-        let answer = client.until(b"4").await?;
-        if !answer.starts_with("40") {
-            bail!("not connected: {answer}");
+        let visit = Visit { token, ..Visit::default() };
+        let mut client = Self::upgrade(door, &visit).await?;
+        if door.dialect != Dialect::Bare {
+            client.sign_in(&visit).await?;
         }
         Ok(client)
     }
 
+    /// Signs in to namespace `/`.
+    pub(crate) async fn sign_in(&mut self, visit: &Visit) -> Result<()> {
+        let packet = match &visit.token {
+            Some(token) => format!(r#"40{{"token":"{token}"}}"#),
+            None => String::from("40"),
+        };
+        self.send(&packet).await?;
+        let answer = self.until(b"4").await?;
+        if !answer.starts_with("40") {
+            bail!("not connected: {answer}");
+        }
+        Ok(())
+    }
+
     /// Connects and upgrades; nothing is signed in yet.
-    async fn upgrade(door: &Door) -> Result<Self> {
-        let stream = open(door).await?;
+    pub(crate) async fn upgrade(door: &Door, visit: &Visit) -> Result<Self> {
+        let stream = open(door, visit).await?;
         let mut client = Self { stream, buffer: Vec::new(), start: 0 };
         let scheme = if door.tls.is_some() { "https" } else { "http" };
-        let request = handshake(door.address, &format!("{scheme}://{}", door.address));
+        let origin = format!("{scheme}://{}", door.address);
+        let origin = match &visit.admission {
+            Some(admission) => format!("{origin}\r\nX-Admission: {admission}"),
+            None => origin,
+        };
+        let request = handshake(door.address, &origin);
         client.write(request.as_bytes()).await?;
         let end = loop {
             if let Some(at) = client.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -159,8 +187,16 @@ impl Client {
     }
 }
 
-async fn open(door: &Door) -> Result<Box<dyn Duplex>> {
-    let stream = TcpStream::connect(door.address).await.context("cannot connect")?;
+/// A connection, behind TLS where the server asks for that.
+pub(crate) async fn open(door: &Door, visit: &Visit) -> Result<Box<dyn Duplex>> {
+    let socket = TcpSocket::new_v4()?;
+    if let Some(source) = visit.source {
+        socket.bind((source, 0).into())?;
+    }
+    if visit.receive_bytes > 0 {
+        socket.set_recv_buffer_size(visit.receive_bytes)?;
+    }
+    let stream = socket.connect(door.address).await.context("cannot connect")?;
     stream.set_nodelay(true)?;
     Ok(match &door.tls {
         None => Box::new(stream),

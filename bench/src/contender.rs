@@ -128,12 +128,22 @@ pub(crate) fn start_own(setup: &Setup) -> Result<Running> {
     Ok(Running { served, door })
 }
 
-/// A TLS client that trusts this one certificate.
+/// A TLS client that trusts an authority, in PEM.
+pub(crate) fn authority(pem: &str) -> Result<TlsConnector> {
+    use rustls_pki_types::pem::PemObject;
+    trusting(CertificateDer::from_pem_slice(pem.as_bytes()).context("no certificate in PEM")?)
+}
+
+/// A TLS client that trusts this one certificate, in Base64.
 fn connector(certificate: &str) -> Result<TlsConnector> {
     use base64::Engine;
     let bytes = base64::engine::general_purpose::STANDARD.decode(certificate)?;
+    trusting(CertificateDer::from(bytes))
+}
+
+fn trusting(certificate: CertificateDer<'static>) -> Result<TlsConnector> {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from(bytes))?;
+    roots.add(certificate)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

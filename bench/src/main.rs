@@ -22,6 +22,7 @@ mod machine; // where and when it was measured
 mod chart; // charts, written as SVG
 mod report_tables; // tables and verdicts
 mod report; // the page and its charts
+mod siege; // what honest users notice of an attack
 mod act; // the command line
 
 use anyhow::Result;
@@ -35,6 +36,7 @@ fn main() -> Result<()> {
     match words.as_slice() {
         ["echo-server", shards, tls, key] => echo_server::serve(shards, tls, key),
         ["tcp-server"] => baseline::serve(),
+        ["siege", options @ ..] => siege::run(options),
         options => act::run(options),
     }
 }

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask run | test | tidy | bench`.
+//! The project's own commands: `cargo xtask run | test | tidy | bench | siege`.
 //! Never: anything that only works on one machine.
 
 mod command; // programs started, with what to say when they fail
@@ -34,9 +34,10 @@ fn act(arguments: &[String]) -> Result<()> {
         ["test", "--without-fuzz", reason] if !reason.is_empty() => test::run(Some(reason)),
         ["tidy"] => tidy::run(),
         ["bench", rest @ ..] => run::bench(rest),
+        ["siege", rest @ ..] => run::siege(rest),
         _ => bail!(
             "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], tidy, \
-             or bench [NAME] [--quick]"
+             or bench [NAME] [--quick], or siege [D-1 ... D-9] [--quick] [--no-peers]"
         ),
     }
 }

@@ -27,6 +27,20 @@ pub(crate) fn build_page() -> Result<()> {
     must(program("npm", &["run", "--silent", "build"], "web"))
 }
 
+/// Builds the server and the attackers optimised, and lets the siege begin.
+pub(crate) fn siege(arguments: &[&str]) -> Result<()> {
+    if is_there("node") {
+        node_packages("bench/peers/node")?;
+    }
+    step("build the server and the siege");
+    let build = ["build", "--release", "--package", "portcullis", "--package", "bench"];
+    must(program("cargo", &build, "."))?;
+    step("besiege");
+    let mut whole = vec!["run", "--quiet", "--release", "--package", "bench", "--", "siege"];
+    whole.extend_from_slice(arguments);
+    must(program("cargo", &whole, "."))
+}
+
 /// Builds the peers, the server and the benchmarks optimised, and runs them.
 pub(crate) fn bench(arguments: &[&str]) -> Result<()> {
     peers::build()?;

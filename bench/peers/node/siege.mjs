@@ -1,0 +1,101 @@
+// Socket.IO on Node's own HTTPS server, hardened as its documentation and common guides say.
+// Never: stored messages; an acknowledgement says that a message was handed on.
+
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:https";
+import { join } from "node:path";
+import { Server } from "socket.io";
+
+const folder = process.argv[2];
+const secret = process.env.SIEGE_SECRET;
+const MINUTE_MS = 60_000;
+
+const https = createServer({
+  cert: readFileSync(join(folder, "cert.pem")),
+  key: readFileSync(join(folder, "key.pem")),
+  handshakeTimeout: 10_000,
+});
+https.headersTimeout = 10_000;
+https.requestTimeout = 10_000;
+https.maxHeadersCount = 64;
+
+/** So many in a minute of a key; forgets keys that have been quiet. */
+function limiter(most) {
+  const windows = new Map();
+  setInterval(() => {
+    const now = Date.now();
+    for (const [key, window] of windows) if (now - window.since > MINUTE_MS) windows.delete(key);
+  }, MINUTE_MS).unref();
+  return (key) => {
+    const now = Date.now();
+    let window = windows.get(key);
+    if (window === undefined || now - window.since > MINUTE_MS) {
+      window = { since: now, count: 0 };
+      windows.set(key, window);
+    }
+    window.count += 1;
+    return window.count <= most;
+  };
+}
+
+/** The subject of a token of ours, or nothing. */
+function subject(token) {
+  if (typeof token !== "string" || token.length > 4096) return undefined;
+  const [header, claims, signature] = token.split(".");
+  if (signature === undefined) return undefined;
+  const expect = createHmac("sha256", secret).update(`${header}.${claims}`).digest();
+  const shown = Buffer.from(signature, "base64url");
+  if (shown.length !== expect.length || !timingSafeEqual(shown, expect)) return undefined;
+  const { sub, exp } = JSON.parse(Buffer.from(claims, "base64url").toString());
+  return exp * 1000 > Date.now() ? sub : undefined;
+}
+
+const mayConnect = limiter(60);
+const maySpeak = limiter(120);
+
+const io = new Server(https, {
+  transports: ["websocket"],
+  perMessageDeflate: false,
+  httpCompression: false,
+  serveClient: false,
+  maxHttpBufferSize: 12 * 1024,
+  connectTimeout: 10_000,
+  allowRequest(request, answer) {
+    const { origin } = request.headers;
+    const here = `https://${request.headers.host}`;
+    answer(null, origin === here && mayConnect(request.socket.remoteAddress));
+  },
+});
+io.engine.on("connection", (connection) => {
+  connection.request = null;
+});
+io.use((socket, next) => {
+  socket.data.user = subject(socket.handshake.auth.token);
+  next(socket.data.user === undefined ? new Error("unauthorized") : undefined);
+});
+
+let rooms = 0;
+io.on("connection", (socket) => {
+  socket.on("room:create", (_payload, answer) => {
+    rooms += 1;
+    const id = `room-${rooms}`;
+    socket.join(id);
+    answer({ ok: true, room: { id } });
+  });
+  socket.on("room:join", ({ roomId }, answer) => {
+    socket.join(roomId);
+    answer({ ok: true });
+  });
+  socket.on("chat:send", ({ roomId, message }, answer) => {
+    if (!maySpeak(socket.data.user)) return answer({ ok: false });
+    if (typeof message !== "string" || message.length > 4096) return answer({ ok: false });
+    if (!socket.rooms.has(roomId)) return answer({ ok: false });
+    io.to(roomId).emit("chat:message", { roomId, username: socket.data.user, message });
+    answer({ ok: true });
+  });
+});
+
+https.listen(0, "127.0.0.1", () => {
+  console.log(`listening public https://127.0.0.1:${https.address().port}`);
+});

@@ -1,0 +1,198 @@
+//! The server under siege: ours, with its priorities or without, or Socket.IO on Node.
+//! Never: limits that make the honest crowd look good; they are the same in every run.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::{Door, Visit, open};
+use crate::contender::{authority, peers_folder};
+use crate::dialect::Dialect;
+use crate::measure::{Processors, Served};
+use crate::token::{ISSUER, SECRET};
+
+/// Who is besieged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Defence {
+    /// Ours, as it comes.
+    Priorities,
+    /// Ours, kept to its normal state, with no places or turns of their own for those it knows.
+    Flat,
+    /// Socket.IO on Node with what its documentation says to do.
+    SocketIo,
+}
+
+impl Defence {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Priorities => "Portcullis",
+            Self::Flat => "without priorities",
+            Self::SocketIo => "Socket.IO on Node",
+        }
+    }
+}
+
+/// A server, its door and where it tells how it is.
+pub(crate) struct Target {
+    pub(crate) served: Served,
+    pub(crate) door: Door,
+    pub(crate) defence: Defence,
+    private: Option<Door>,
+    pub(crate) directory: TempDir,
+}
+
+/// What the experiments need of a server beyond its defaults.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Needs {
+    /// Memory it is told to have, in MiB.
+    pub(crate) memory_limit_mib: Option<u32>,
+}
+
+impl Target {
+    pub(crate) fn start(defence: Defence, needs: Needs) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let (served, ca) = match defence {
+            Defence::SocketIo => socket_io(directory.path())?,
+            Defence::Priorities | Defence::Flat => ours(defence, needs, directory.path())?,
+        };
+        let tls = Some(authority(&ca)?);
+        let door = Door { address: served.address, dialect: Dialect::SocketIo, tls, signer: None };
+        let mut lines = served.before.iter();
+        let private = lines.find_map(|line| line.strip_prefix("listening private http://"));
+        let private = match private {
+            Some(address) => Some(Door { address: address.parse()?, tls: None, ..door.clone() }),
+            None => None,
+        };
+        Ok(Self { served, door, defence, private, directory })
+    }
+
+    /// How hard-pressed it says it is.
+    pub(crate) async fn state(&self) -> Option<u8> {
+        let private = self.private.as_ref()?;
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", private.address);
+        let answer = ask(private, &Visit::default(), &request).await.ok()?;
+        let line = answer.lines().find_map(|line| line.strip_prefix("portcullis_load_state "))?;
+        line.parse().ok()
+    }
+
+    /// The admission of somebody who has connected before.
+    pub(crate) async fn admission(&self, visit: &Visit) -> Result<String> {
+        let (address, token) = (self.door.address, visit.token.as_deref().unwrap_or_default());
+        let request = format!(
+            "POST /auth/ticket HTTP/1.1\r\nHost: {address}\r\nOrigin: https://{address}\r\n\
+             Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: 2\r\n\r\n{{}}"
+        );
+        let answer = ask(&self.door, visit, &request).await?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("no body")?;
+        let value: Value = serde_json::from_str(body).context(answer.clone())?;
+        let admission = value.get("admission").and_then(Value::as_str).context(answer.clone())?;
+        Ok(String::from(admission))
+    }
+}
+
+/// One request on a connection of its own; the answer as text.
+pub(crate) async fn ask(door: &Door, visit: &Visit, request: &str) -> Result<String> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = open(door, visit).await?;
+    stream.write_all(request.as_bytes()).await?;
+    stream.flush().await?;
+    let mut answer = Vec::new();
+    while !is_whole(&answer) {
+        if stream.read_buf(&mut answer).await? == 0 {
+            break;
+        }
+    }
+    ensure!(answer.starts_with(b"HTTP/1.1 "), "no answer");
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let lower = head.to_ascii_lowercase();
+    let length = lower.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length
+        .is_none_or(|length| length.trim().parse().is_ok_and(|length: usize| body.len() >= length))
+}
+
+/// A free port of this machine.
+fn free_address() -> Result<std::net::SocketAddr> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+fn ours(defence: Defence, needs: Needs, directory: &Path) -> Result<(Served, String)> {
+    let program = std::env::current_exe()?.with_file_name("portcullis");
+    ensure!(program.exists(), "build the server first: cargo build --release -p portcullis");
+    let secret = directory.join("secret");
+    std::fs::write(&secret, SECRET)?;
+    Command::new("chmod").arg("600").arg(&secret).status()?;
+    let config = directory.join("portcullis.toml");
+    let text = configuration(defence, needs, free_address()?, &secret.display().to_string());
+    std::fs::write(&config, text)?;
+    let data = directory.join("data");
+    let mut command = Command::new(program);
+    command.arg("serve").arg("--config").arg(&config).arg("--data").arg(&data);
+    command.stderr(std::process::Stdio::null());
+    let served = Served::start(command, Processors::First)?;
+    let ca = std::fs::read_to_string(data.join("ca.pem")).context("no certificate authority")?;
+    Ok((served, ca))
+}
+
+fn configuration(
+    defence: Defence,
+    needs: Needs,
+    address: std::net::SocketAddr,
+    secret: &str,
+) -> String {
+    let memory = match needs.memory_limit_mib {
+        Some(limit) => format!("memory_limit_mib = {limit}\n"),
+        None => String::new(),
+    };
+    let (capacity, rate, overload) = match defence {
+        Defence::Flat => (
+            "pre_auth_total = 10000\nadmin_reserve = 0\n",
+            "connect_total = \"100000/1s\"\ntls_total = \"100000/1s\"\n\
+             login_total = \"100000/1s\"\nconnect_known_per_prefix = \"10/60s\"\n",
+            "state = \"normal\"\nwaiting_known = 0\nwaiting_strangers = 0\nwaiting_logins = 0\n",
+        ),
+        Defence::Priorities | Defence::SocketIo => ("", "", ""),
+    };
+    format!(
+        r#"profile = "development"
+[listen]
+public = "{address}"
+private = "127.0.0.1:0"
+shards = 1
+[[token.issuer]]
+issuer = "{ISSUER}"
+audience = "portcullis"
+algorithm = "HS256"
+secret_file = "{secret}"
+[capacity]
+{capacity}
+[rate]
+{rate}message_per_user = "120/60s"
+event_per_user = {{ "chat:send" = "120/60s" }}
+[overload]
+{memory}{overload}
+[audit]
+stdout = false
+"#
+    )
+}
+
+fn socket_io(directory: &Path) -> Result<(Served, String)> {
+    let key = rcgen::generate_simple_self_signed([String::from("127.0.0.1")])?;
+    let ca = key.cert.pem();
+    std::fs::write(directory.join("cert.pem"), &ca)?;
+    std::fs::write(directory.join("key.pem"), key.signing_key.serialize_pem())?;
+    let mut command = Command::new("node");
+    command.arg("siege.mjs").arg(directory).current_dir(peers_folder().join("node"));
+    command.env("NODE_ENV", "production");
+    command.env("SIEGE_SECRET", String::from_utf8_lossy(SECRET).into_owned());
+    Ok((Served::start(command, Processors::First)?, ca))
+}
