@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -12,7 +13,7 @@ use tokio::time::{Duration, timeout};
 
 use super::target::Target;
 use super::timeline::{ARRIVED_MS, Timeline};
-use crate::client::{Client, Visit};
+use crate::client::{Client, Door, Visit};
 use crate::token::{Signer, unix_s};
 
 /// People in one room.
@@ -53,8 +54,8 @@ fn visit(person: usize) -> Result<Visit> {
 }
 
 /// Connects and signs in.
-pub(crate) async fn sign_in(target: &Target, visit: &Visit) -> Result<Client> {
-    let mut client = Client::upgrade(&target.door, visit).await?;
+pub(crate) async fn sign_in(door: &Door, visit: &Visit) -> Result<Client> {
+    let mut client = Client::upgrade(door, visit).await?;
     client.sign_in(visit).await?;
     Ok(client)
 }
@@ -86,7 +87,7 @@ impl Crowd {
         for first in (0..people).step_by(AT_A_TIME) {
             for person in first..(first + AT_A_TIME).min(people) {
                 let visit = visit(person)?;
-                let mut client = sign_in(target, &visit).await?;
+                let mut client = sign_in(&target.door, &visit).await?;
                 if person % MEMBERS == 0 {
                     rooms.push(create_room(&mut client).await?);
                 }
@@ -113,18 +114,18 @@ impl Crowd {
     pub(crate) fn go(
         self,
         target: &Rc<Target>,
-        timeline: &Rc<Timeline>,
+        timeline: &Arc<Timeline>,
         end_ms: u64,
         text: &'static str,
     ) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         let count = self.people.len() as u64;
         for (index, person) in (0_u64..).zip(self.people) {
-            let (timeline, target) = (Rc::clone(timeline), Rc::clone(target));
+            let (timeline, target) = (Arc::clone(timeline), Rc::clone(target));
             let first_ms = index * SPEAK_EVERY_MS / count.max(1);
             tasks.spawn_local(person.talk(target, timeline, first_ms, end_ms, text));
         }
-        let (timeline, target) = (Rc::clone(timeline), Rc::clone(target));
+        let (timeline, target) = (Arc::clone(timeline), Rc::clone(target));
         tasks.spawn_local(come_back(self.returning, target, timeline, end_ms));
         tasks
     }
@@ -135,7 +136,7 @@ impl Person {
     async fn talk(
         mut self,
         target: Rc<Target>,
-        timeline: Rc<Timeline>,
+        timeline: Arc<Timeline>,
         mut due_ms: u64,
         end_ms: u64,
         text: &'static str,
@@ -190,7 +191,7 @@ impl Person {
     }
 
     async fn come_back(&self, target: &Target) -> Result<Client> {
-        let mut client = sign_in(target, &self.visit).await?;
+        let mut client = sign_in(&target.door, &self.visit).await?;
         let join = format!(r#"{{"roomId":"{}"}}"#, self.room);
         ask(&mut client, "room:join", &join).await?;
         Ok(client)
@@ -198,7 +199,12 @@ impl Person {
 }
 
 /// One after the other comes in once more, and leaves again.
-async fn come_back(returning: Vec<Visit>, target: Rc<Target>, timeline: Rc<Timeline>, end_ms: u64) {
+async fn come_back(
+    returning: Vec<Visit>,
+    target: Rc<Target>,
+    timeline: Arc<Timeline>,
+    end_ms: u64,
+) {
     let mut tasks = JoinSet::new();
     for (visit, due_ms) in returning.iter().cycle().zip((0..).step_by(RETURN_EVERY_MS as usize)) {
         // Whoever wants in too late to be counted does not.
@@ -207,10 +213,10 @@ async fn come_back(returning: Vec<Visit>, target: Rc<Target>, timeline: Rc<Timel
         }
         timeline.until(due_ms).await;
         timeline.note(due_ms, |second| second.wanted_in += 1);
-        let (visit, target, timeline) = (visit.clone(), Rc::clone(&target), Rc::clone(&timeline));
+        let (visit, target, timeline) = (visit.clone(), Rc::clone(&target), Arc::clone(&timeline));
         tasks.spawn_local(async move {
             let patience = Duration::from_millis(ARRIVED_MS);
-            let came = timeout(patience, sign_in(&target, &visit)).await;
+            let came = timeout(patience, sign_in(&target.door, &visit)).await;
             let in_time = timeline.now_ms().saturating_sub(due_ms) <= ARRIVED_MS;
             if in_time && matches!(came, Ok(Ok(_))) {
                 timeline.note(due_ms, |second| second.came_in += 1);

@@ -2,13 +2,14 @@
 //! Never: a line that is drawn after the measurement.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use tokio::task::JoinSet;
 
 use super::crowd::Crowd;
-use super::floods::{Flood, Siege};
+use super::floods::{self, Flood, Siege};
 use super::target::{Defence, Needs, Target};
 use super::timeline::{Second, Timeline, Totals};
 
@@ -84,7 +85,7 @@ pub(crate) const ALL: [Experiment; 9] = [
         name: "D-2",
         title: "A flood of handshakes with bad tokens",
         floods: &[Flood::BadTokens { a_second: 3_000 }],
-        line: Line { goodput: Some(95.0), p99_times: Some(2.0), ..PLAIN.line },
+        line: Line { goodput: Some(95.0), p99_times: Some(2.0), state: Some(1), ..PLAIN.line },
         ..PLAIN
     },
     Experiment {
@@ -186,24 +187,28 @@ impl Experiment {
         let attack_s = size.attack_s.unwrap_or(self.attack_s);
         let (from_s, until_s) = (CALM_S, CALM_S + attack_s);
         let end_s = until_s + size.after_s.unwrap_or(self.after_s);
-        let timeline = Rc::new(Timeline::new(end_s as usize));
+        let timeline = Arc::new(Timeline::new(end_s as usize));
         let mut honest = crowd.go(&target, &timeline, end_s * 1_000, self.text);
         let mut others = JoinSet::new();
-        others.spawn_local(watch(Rc::clone(&target), Rc::clone(&timeline), end_s));
-        for flood in self.floods {
-            let siege = Siege {
-                target: Rc::clone(&target),
-                timeline: Rc::clone(&timeline),
-                from_ms: from_s * 1_000,
-                end_ms: until_s * 1_000,
-                busy_room: busy_room.clone(),
-            };
-            others.spawn_local(flood.part(size.part).run(siege));
-        }
+        others.spawn_local(watch(Rc::clone(&target), Arc::clone(&timeline), end_s));
+        let siege = Siege {
+            door: target.door.clone(),
+            database: target.directory.path().join("data/portcullis.db"),
+            timeline: Arc::clone(&timeline),
+            from_ms: from_s * 1_000,
+            end_ms: until_s * 1_000,
+            busy_room,
+        };
+        let floods = self.floods.iter().map(|flood| flood.part(size.part)).collect();
+        let attackers = floods::begin(floods, siege);
         while honest.join_next().await.is_some() {}
         others.abort_all();
         while others.join_next().await.is_some() {}
-        let seconds = Rc::into_inner(timeline).map(Timeline::into_seconds).unwrap_or_default();
+        match attackers.join() {
+            Ok(ended) => ended?,
+            Err(_) => bail!("the attackers have crashed"),
+        }
+        let seconds = Arc::into_inner(timeline).map(Timeline::into_seconds).unwrap_or_default();
         let of = |from: u64, until: u64| {
             Totals::of(seconds.get(from as usize..until as usize).unwrap_or_default())
         };
@@ -264,7 +269,7 @@ pub(crate) fn word(state: u8) -> &'static str {
 }
 
 /// Looks at the server once a second.
-async fn watch(target: Rc<Target>, timeline: Rc<Timeline>, end_s: u64) {
+async fn watch(target: Rc<Target>, timeline: Arc<Timeline>, end_s: u64) {
     let mut before = target.served.cpu_us().unwrap_or_default();
     for second in 1..=end_s {
         timeline.until(second * 1_000 - 50).await;

@@ -3,7 +3,10 @@
 
 use std::cell::Cell;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use anyhow::{Result, bail};
 use tokio::io::AsyncWriteExt;
@@ -11,15 +14,17 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, timeout};
 
 use super::crowd::{create_room, sign_in};
-use super::target::{Target, ask};
+use super::target::ask;
 use super::timeline::Timeline;
-use crate::client::{Client, Visit, open};
+use crate::client::{Client, Door, Visit, open};
 use crate::token::{Signer, unix_s};
 
 /// Longest an attacker waits for one thing.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What the generator has on its hands at a time, at most, of one flood.
 const HANDS: u32 = 3_000;
+/// How much less than others the attackers' thread runs, as `nice` counts.
+const GIVES_WAY: i32 = 19;
 /// How often a flood looks at its watch.
 const TICK_MS: u64 = 5;
 
@@ -59,11 +64,30 @@ fn from(number: u32) -> Visit {
 /// What an attack needs to know.
 #[derive(Clone)]
 pub(crate) struct Siege {
-    pub(crate) target: Rc<Target>,
-    pub(crate) timeline: Rc<Timeline>,
+    pub(crate) door: Door,
+    pub(crate) database: PathBuf,
+    pub(crate) timeline: Arc<Timeline>,
     pub(crate) from_ms: u64,
     pub(crate) end_ms: u64,
     pub(crate) busy_room: String,
+}
+
+/// Runs floods on a thread of their own, which gives way to the honest: how late those are must not
+/// come from here.
+pub(crate) fn begin(floods: Vec<Flood>, siege: Siege) -> JoinHandle<Result<()>> {
+    std::thread::spawn(move || {
+        rustix::process::setpriority_process(None, GIVES_WAY)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime, async {
+            let mut tasks = JoinSet::new();
+            for flood in floods {
+                tasks.spawn_local(flood.run(siege.clone()));
+            }
+            while tasks.join_next().await.is_some() {}
+        });
+        Ok(())
+    })
 }
 
 impl Flood {
@@ -114,7 +138,7 @@ impl Flood {
             Self::Tls { a_second } => {
                 siege
                     .every(a_second, |siege, number| async move {
-                        open(&siege.target.door, &from(number)).await.map(drop)
+                        open(&siege.door, &from(number)).await.map(drop)
                     })
                     .await;
             }
@@ -156,7 +180,7 @@ impl Siege {
         let busy = Rc::new(Cell::new(0));
         let (mut number, mut at_ms) = (0_u32, self.from_ms);
         while at_ms < self.end_ms {
-            self.timeline.until(at_ms).await;
+            self.timeline.wait(at_ms).await;
             let due = (at_ms - self.from_ms) * u64::from(a_second) / 1_000;
             while u64::from(number) < due {
                 number += 1;
@@ -167,7 +191,7 @@ impl Siege {
                 }
                 busy.set(busy.get() + 1);
                 let (attempt, busy) = (act(self.clone(), number), Rc::clone(&busy));
-                let timeline = Rc::clone(&self.timeline);
+                let timeline = Arc::clone(&self.timeline);
                 tasks.spawn_local(async move {
                     if matches!(timeout(PATIENCE, attempt).await, Ok(Ok(()))) {
                         timeline.note(at_ms, |second| second.let_in += 1);
@@ -191,7 +215,7 @@ impl Siege {
         // All of them come within two seconds.
         for number in 0..many {
             let begin_ms = self.from_ms + u64::from(number) * 2_000 / u64::from(many);
-            self.timeline.until(begin_ms).await;
+            self.timeline.wait(begin_ms).await;
             let (siege, act) = (self.clone(), act.clone());
             tasks.spawn_local(async move {
                 while siege.timeline.now_ms() < siege.end_ms {
@@ -201,7 +225,7 @@ impl Siege {
                 }
             });
         }
-        self.timeline.until(self.end_ms).await;
+        self.timeline.wait(self.end_ms).await;
         tasks.abort_all();
     }
 
@@ -211,7 +235,7 @@ impl Siege {
 
     async fn sit(&self, number: u32) -> Result<()> {
         let visit = from(number);
-        let mut client = timeout(PATIENCE, Client::upgrade(&self.target.door, &visit)).await??;
+        let mut client = timeout(PATIENCE, Client::upgrade(&self.door, &visit)).await??;
         self.let_in();
         loop {
             client.until(b"").await?;
@@ -220,18 +244,18 @@ impl Siege {
 
     async fn bad_token(&self, number: u32) -> Result<()> {
         let visit = Visit { token: Some(String::from("e30.e30.AAAA")), ..from(number) };
-        sign_in(&self.target, &visit).await.map(drop)
+        sign_in(&self.door, &visit).await.map(drop)
     }
 
     async fn log_in(&self, number: u32) -> Result<()> {
-        let address = self.target.door.address;
+        let address = self.door.address;
         let body = format!(r#"{{"username":"victim{}","password":"wrong horse"}}"#, number % 500);
         let request = format!(
             "POST /auth/login HTTP/1.1\r\nHost: {address}\r\nOrigin: https://{address}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        let answer = ask(&self.target.door, &from(number), &request).await?;
+        let answer = ask(&self.door, &from(number), &request).await?;
         // What costs a hash was let in, right or wrong.
         if answer.starts_with("HTTP/1.1 401") { Ok(()) } else { bail!("refused") }
     }
@@ -264,7 +288,7 @@ impl Siege {
         let join = format!(r#"{{"roomId":"{}"}}"#, self.busy_room);
         super::crowd::ask(&mut client, "room:join", &join).await?;
         self.let_in();
-        self.timeline.until(self.end_ms).await;
+        self.timeline.wait(self.end_ms).await;
         Ok(())
     }
 
@@ -272,11 +296,11 @@ impl Siege {
         let user = 1_000_000 + number as usize;
         let token = Some(Signer::Hs256.token(user, unix_s()?));
         let visit = Visit { token, receive_bytes, ..from(number) };
-        timeout(PATIENCE, sign_in(&self.target, &visit)).await?
+        timeout(PATIENCE, sign_in(&self.door, &visit)).await?
     }
 
     async fn drip(&self, number: u32) -> Result<()> {
-        let mut stream = timeout(PATIENCE, open(&self.target.door, &from(number))).await??;
+        let mut stream = timeout(PATIENCE, open(&self.door, &from(number))).await??;
         stream.write_all(b"GET / HTTP/1.1\r\n").await?;
         self.let_in();
         loop {
@@ -288,25 +312,24 @@ impl Siege {
 
     /// Holds the database, as a backup or a broken disk would.
     async fn stall(&self) -> Result<()> {
-        self.timeline.until(self.from_ms).await;
-        let path = self.target.directory.path().join("data/portcullis.db");
-        let connection = rusqlite::Connection::open(path)?;
+        self.timeline.wait(self.from_ms).await;
+        let connection = rusqlite::Connection::open(&self.database)?;
         connection.busy_timeout(Duration::ZERO)?;
         while connection.execute_batch("BEGIN EXCLUSIVE").is_err() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         self.let_in();
-        self.timeline.until(self.end_ms).await;
+        self.timeline.wait(self.end_ms).await;
         Ok(connection.execute_batch("ROLLBACK")?)
     }
 
     async fn poll(&self, number: u32) -> Result<()> {
-        let address = self.target.door.address;
+        let address = self.door.address;
         let request = format!(
             "GET /socket.io/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA HTTP/1.1\r\n\
              Host: {address}\r\nOrigin: https://{address}\r\nConnection: close\r\n\r\n"
         );
-        let answer = ask(&self.target.door, &from(number), &request).await?;
+        let answer = ask(&self.door, &from(number), &request).await?;
         if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { bail!("refused") }
     }
 }

@@ -84,7 +84,7 @@ second somebody who has been here before comes in once more and leaves. A messag
 acknowledgement says that it is stored within 250 ms of the time at which it was meant to be sent; \
 **goodput** is the part of the messages due in a second that are good. Who has not come in after two \
 seconds has given up.\n\n\
-Attackers come from 2,000 addresses, at fixed rates. What the generator had no hands for is told as \
+Attackers come from 2,000 addresses, at fixed rates, on a thread that gives way to the honest. What the generator had no hands for is told as \
 held back. The limits are the product's own but for two: honest users may say 120 things a minute.\n\n\
 - **Portcullis**: as it comes.\n\
 - **without priorities**: the same server kept to its normal state, with every place open to \
@@ -168,7 +168,7 @@ fn section(experiment: &Experiment, outcomes: &[Outcome]) -> String {
         );
     }
     let late = outcomes.iter().map(|outcome| outcome.attack.late_ms).max().unwrap_or_default();
-    let _written = writeln!(out, "\nThe generator itself was late by {late} ms at most.\n");
+    let _written = writeln!(out, "\nThe honest were late by themselves by {late} ms at most.\n");
     for (what, unit, _) in CHARTS {
         let name = experiment.name.to_lowercase();
         let _written = writeln!(out, "![{}: {unit}](siege/{name}-{what}.svg)\n", experiment.name);

@@ -1,7 +1,7 @@
 //! What happened in each second of a run, by the time at which it was meant to happen.
 //! Never: a latency from the moment of sending; whoever is late by itself must not look fast.
 
-use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
 
 use portcullis_model::{Clock, SystemClock};
 
@@ -37,19 +37,19 @@ pub(crate) struct Second {
     pub(crate) resident_mib: f64,
     /// Its state: 0 normal to 3 critical; none where it has none.
     pub(crate) state: Option<u8>,
-    /// How late the generator itself was at most, in milliseconds.
+    /// How late the honest were by themselves at most, in milliseconds.
     pub(crate) late_ms: u64,
 }
 
 /// A run.
 pub(crate) struct Timeline {
     clock: SystemClock,
-    seconds: RefCell<Vec<Second>>,
+    seconds: Mutex<Vec<Second>>,
 }
 
 impl Timeline {
     pub(crate) fn new(seconds: usize) -> Self {
-        let seconds = RefCell::new(vec![Second::default(); seconds]);
+        let seconds = Mutex::new(vec![Second::default(); seconds]);
         Self { clock: SystemClock::start(), seconds }
     }
 
@@ -61,7 +61,8 @@ impl Timeline {
     /// Notes something of the second that a moment lies in; what comes after the run is let go.
     pub(crate) fn note(&self, at_ms: u64, note: impl FnOnce(&mut Second)) {
         let index = usize::try_from(at_ms / 1_000).unwrap_or(usize::MAX);
-        if let Some(second) = self.seconds.borrow_mut().get_mut(index) {
+        let mut seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(second) = seconds.get_mut(index) {
             note(second);
         }
     }
@@ -75,18 +76,23 @@ impl Timeline {
         });
     }
 
-    /// Waits until then; says how late the generator was.
-    pub(crate) async fn until(&self, at_ms: u64) {
+    /// Waits until then.
+    pub(crate) async fn wait(&self, at_ms: u64) {
         let wait_ms = at_ms.saturating_sub(self.now_ms());
         if wait_ms > 0 {
             tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await;
         }
+    }
+
+    /// Waits until then; notes how late the honest were by themselves.
+    pub(crate) async fn until(&self, at_ms: u64) {
+        self.wait(at_ms).await;
         let late_ms = self.now_ms().saturating_sub(at_ms);
         self.note(at_ms, |second| second.late_ms = second.late_ms.max(late_ms));
     }
 
     pub(crate) fn into_seconds(self) -> Vec<Second> {
-        self.seconds.into_inner()
+        self.seconds.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -157,8 +157,8 @@ impl Gate {
         seat.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
-    /// Counts a TLS handshake, before it costs anything. Pressed, the server makes fewer of them
-    /// with strangers; addresses somebody is signed in from share a count of their own.
+    /// Counts a TLS handshake, before it costs anything. Addresses somebody is signed in from share
+    /// a count of their own; with others, a pressed server makes fewer of them.
     ///
     /// # Errors
     /// [`Denial::Limit`].
@@ -176,14 +176,13 @@ impl Gate {
     ) -> Result<(), Denial> {
         let options = &self.options;
         self.take_of_prefix(Limit::TlsPerPrefix, &options.tls_per_prefix, client, now)?;
-        if self.load() < LoadState::Shedding {
-            return self.take_of_all(Limit::TlsTotal, &options.tls_total, now);
-        }
         if signed_in {
             let taken = self.rates.take_neighbour(&options.tls_total, now);
             return self.judged(Limit::TlsTotal, taken);
         }
-        self.check_penalty(client, now)?;
+        if self.load() >= LoadState::Shedding {
+            self.check_penalty(client, now)?;
+        }
         self.take_of_all(Limit::TlsTotal, &self.tls_total(), now)
     }
 
