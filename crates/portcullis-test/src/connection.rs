@@ -151,6 +151,27 @@ impl Connection {
         }
     }
 
+    /// Waits for so long at most; whether something came, be it the end of the stream. It is kept in
+    /// the buffer.
+    pub fn is_readable(&mut self, wait: Duration) -> bool {
+        if !self.buffer.is_empty() {
+            return true;
+        }
+        self.socket().set_read_timeout(Some(wait)).unwrap();
+        let mut chunk = [0; 4096];
+        let outcome = match &mut self.stream {
+            Stream::Plain(stream) => stream.read(&mut chunk),
+            Stream::Tls(stream) => stream.read(&mut chunk),
+        };
+        self.socket().set_read_timeout(Some(WAIT)).unwrap();
+        match outcome {
+            Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            Err(_reset) => {}
+        }
+        true
+    }
+
     /// Reads until the server closes; gives everything.
     pub fn read_to_end(&mut self) -> Vec<u8> {
         while self.read() {}
