@@ -5,10 +5,9 @@ use std::future::poll_fn;
 
 use portcullis_model::{Denial, limits};
 use portcullis_wire::http1::head_end;
-use tokio::time::timeout;
 
 use crate::http::HttpConnection;
-use crate::pace::{Late, Pace};
+use crate::pace::{Late, Pace, in_time};
 
 /// How reading went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,9 +56,9 @@ impl HttpConnection {
     /// Reads some more; or says why the peer is waited for no longer.
     async fn read_in_time(&mut self, pace: &mut Pace) -> Result<Option<Late>, ReadFault> {
         let (wait, late) = pace.wait(self.buffer.len(), self.shard.now());
-        match timeout(wait, self.read_more()).await {
-            Ok(outcome) => outcome.map(|()| None),
-            Err(_elapsed) => Ok(Some(late)),
+        match in_time(wait, self.read_more()).await {
+            Some(outcome) => outcome.map(|()| None),
+            None => Ok(Some(late)),
         }
     }
 

@@ -19,7 +19,7 @@ use tokio_rustls::{Accept, TlsAcceptor};
 
 use crate::http::HttpConnection;
 use crate::options::ProxyProtocol;
-use crate::pace::{Late, Pace};
+use crate::pace::{Late, Pace, in_time};
 use crate::refuse::{Who, refuse};
 use crate::shard::Shard;
 use crate::stream::{Stream, Tcp};
@@ -183,7 +183,7 @@ impl Shard {
     ) -> Option<Stream> {
         let mut pace = Pace::from_first_byte(&self.options, self.now());
         let (silence, _) = pace.wait(0, self.now());
-        if start.is_empty() && timeout(silence, socket.readable()).await.is_err() {
+        if start.is_empty() && in_time(silence, socket.readable()).await.is_none() {
             self.turn_away(&Denial::TlsFailed, peer);
             return None;
         }
@@ -215,7 +215,7 @@ impl Shard {
             // The first byte may still be unread, but it is there.
             let received = received_bytes(&accepting).max(1);
             let (wait, late) = pace.wait(received, self.now());
-            if let Ok(outcome) = timeout(wait, &mut accepting).await {
+            if let Some(outcome) = in_time(wait, &mut accepting).await {
                 return outcome.map_err(|_| Denial::TlsFailed);
             }
             match late {

@@ -1,17 +1,22 @@
 //! How long a peer is waited for: to a deadline, and no longer than it delivers fast enough.
 //! Never: a clock; who waits says what time it is, and how much has come.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use portcullis_model::Now;
+use tokio::time::timeout;
 
 use crate::options::Options;
+
+/// The shortest timer: before it fires, the sockets are looked at.
+const LAST_LOOK: Duration = Duration::from_millis(1);
 
 /// What a peer owes while one thing of it is received.
 ///
 /// All that came since its first byte has to make up for the time that went by after the grace. So
-/// one who trickles is soon given up, and one whose line stutters is not. Whoever waits reads first
-/// and judges then: what had come while this server was busy is never missed.
+/// one who trickles is soon given up, and one whose line stutters is not. What had come
+/// while this server was busy counts, however late it is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     until_ms: u64,
@@ -61,8 +66,18 @@ impl Pace {
         } else {
             (self.until_ms, Late::Deadline)
         };
-        // Never no time at all: a timer that waits lets the sockets be looked at before it fires.
-        (Duration::from_millis(due_ms.saturating_sub(now_ms).max(1)), late)
+        (Duration::from_millis(due_ms.saturating_sub(now_ms)), late)
+    }
+}
+
+/// Waits so long for something of a peer, and looks once more when the time is up.
+///
+/// When this process was held up itself, its timers may fire before it has looked at its sockets.
+pub(crate) async fn in_time<F: Future>(wait: Duration, something: F) -> Option<F::Output> {
+    let mut something = pin!(something);
+    match timeout(wait, &mut something).await {
+        Ok(outcome) => Some(outcome),
+        Err(_elapsed) => timeout(LAST_LOOK, something).await.ok(),
     }
 }
 
@@ -92,7 +107,7 @@ mod tests {
             (1_000, 100, 1_200, Slow),
             (2_000, 200, 400, Slow),
             (2_400, 240, 80, Slow),
-            (2_500, 250, 1, Slow),
+            (2_500, 250, 0, Slow),
         ];
         check(Pace::from_now, &trickle);
         // Who has not begun has all the time there is.
@@ -100,7 +115,7 @@ mod tests {
             (0, 0, 10_000, Deadline),
             (7_000, 0, 3_000, Deadline),
             (7_500, 1, 2_002, Slow),
-            (9_600, 1, 1, Slow),
+            (9_600, 1, 0, Slow),
         ];
         check(Pace::from_first_byte, &late);
         // Fast enough for its time, until that is up.
@@ -108,7 +123,7 @@ mod tests {
             (1_000, 500, 2_000, Slow),
             (6_000, 3_000, 2_000, Slow),
             (9_000, 4_500, 1_000, Deadline),
-            (10_000, 5_000, 1, Deadline),
+            (10_000, 5_000, 0, Deadline),
         ];
         check(Pace::from_now, &steady);
         // No number overflows.
