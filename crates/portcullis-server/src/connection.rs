@@ -95,8 +95,7 @@ pub(crate) struct Connection {
     pub(crate) job_since_ms: Cell<u64>,
     /// Until when nothing is read, because more came than may; 0 when it is.
     pub(crate) paused_until_ms: Cell<u64>,
-    /// How long all those pauses were: time the peer is not to blame for.
-    pub(crate) paused_ms: Cell<u64>,
+    pub(crate) paused_ms: Cell<u64>, // in all, and no fault of the peer's
     /// When the socket is dropped whatever the peer does; 0 while the connection is open.
     pub(crate) closing_until_ms: Cell<u64>,
     outbox: RefCell<Outbox>,

@@ -162,8 +162,9 @@ impl Connection {
         }
     }
 
-    /// Waits for so long at most; whether something came, be it the end of the stream. It is kept in
-    /// the buffer.
+    /// Waits for so long at most; whether something came, be it the end of the stream.
+    ///
+    /// What came is in the buffer.
     pub fn is_readable(&mut self, wait: Duration) -> bool {
         if !self.buffer.is_empty() {
             return true;
