@@ -87,12 +87,16 @@ pub enum Denial {
     RequestMalformed,
     /// The head did not arrive in time.
     HeadTimeout,
+    /// The head arrives more slowly than a peer may deliver.
+    HeadSlow,
     /// More head bytes or header lines than allowed.
     HeadTooLarge,
     /// The request target is too long.
     TargetTooLong,
     /// The request body did not arrive in time.
     BodyTimeout,
+    /// The request body arrives more slowly than a peer may deliver.
+    BodySlow,
     /// The request body, or a frame or message, is larger than allowed.
     TooLarge,
     /// A body with an encoding or media type that no route takes.
@@ -103,6 +107,8 @@ pub enum Denial {
     MethodNotAllowed,
     /// TLS did not complete, or not in time.
     TlsFailed,
+    /// The peer's part of the TLS handshake arrives more slowly than it may deliver.
+    TlsSlow,
     /// A proxy of the operator's that does not say whose connection it hands on, or not in time.
     ProxyHeader,
 

@@ -16,14 +16,17 @@ impl Denial {
         match self {
             Self::RequestMalformed
             | Self::HeadTimeout
+            | Self::HeadSlow
             | Self::HeadTooLarge
             | Self::TargetTooLong
             | Self::BodyTimeout
+            | Self::BodySlow
             | Self::TooLarge
             | Self::MediaType
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::TlsFailed
+            | Self::TlsSlow
             | Self::ProxyHeader => self.http_answer(),
             Self::Host
             | Self::OriginMissing
@@ -108,11 +111,13 @@ impl Denial {
         };
         match self {
             Self::HeadTimeout => row("handshake_timeout", "Request timeout", 408, "head_timeout"),
+            Self::HeadSlow => row("handshake_timeout", "Request timeout", 408, "head_slow"),
             Self::HeadTooLarge => {
                 row("too_large", "Request header fields too large", 431, "head_size")
             }
             Self::TargetTooLong => row("too_large", "URI too long", 414, "target_size"),
             Self::BodyTimeout => row("handshake_timeout", "Request timeout", 408, "body_timeout"),
+            Self::BodySlow => row("handshake_timeout", "Request timeout", 408, "body_slow"),
             Self::TooLarge => Answer {
                 closed_by: ClosedBy::Code(1009),
                 ..row("too_large", "Payload too large", 413, "size")
@@ -131,6 +136,11 @@ impl Denial {
                 severity: INFO,
                 strike: false,
                 ..row("protocol_error", "TLS handshake failed", 400, "tls")
+            },
+            // Before it is known whose fault it is: the network's, or a peer's who holds a place.
+            Self::TlsSlow => Answer {
+                strike: false,
+                ..row("handshake_timeout", "TLS handshake too slow", 408, "tls_slow")
             },
             // The operator's own machines, so no peer is to blame.
             Self::ProxyHeader => Answer {

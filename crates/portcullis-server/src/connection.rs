@@ -95,6 +95,7 @@ pub(crate) struct Connection {
     pub(crate) job_since_ms: Cell<u64>,
     /// Until when nothing is read, because more came than may; 0 when it is.
     pub(crate) paused_until_ms: Cell<u64>,
+    pub(crate) paused_ms: Cell<u64>, // in all, and no fault of the peer's
     /// When the socket is dropped whatever the peer does; 0 while the connection is open.
     pub(crate) closing_until_ms: Cell<u64>,
     outbox: RefCell<Outbox>,
@@ -142,6 +143,7 @@ impl Connection {
             expiring_told_ms: Cell::new(0),
             job_since_ms: Cell::new(0),
             paused_until_ms: Cell::new(0),
+            paused_ms: Cell::new(0),
             closing_until_ms: Cell::new(0),
             outbox: RefCell::new(Outbox::default()),
             end: RefCell::new(None),

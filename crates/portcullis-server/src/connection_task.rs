@@ -235,7 +235,9 @@ impl ConnectionTask {
 
     fn pause(&self, denial: &Denial, now: Now) {
         let _recorded = self.refuse(denial, None, now);
-        let until_ms = now.monotonic_ms.saturating_add(denial.retry_after_ms().unwrap_or(1));
+        let pause_ms = denial.retry_after_ms().unwrap_or(1);
+        let until_ms = now.monotonic_ms.saturating_add(pause_ms);
+        self.connection.paused_ms.update(|paused_ms| paused_ms.saturating_add(pause_ms));
         self.connection.paused_until_ms.set(until_ms);
         self.shard.arm(&self.connection, until_ms);
     }

@@ -190,14 +190,11 @@ impl HttpConnection {
         }
         let turn = Turn { connection: Rc::clone(&connection), end: Polling::end_post };
         connection.wake();
-        let worked_off = poll_fn(|context| {
-            if connection.is_worked_off(context.waker()) { Poll::Ready(()) } else { Poll::Pending }
-        });
-        let deadline = Duration::from_millis(self.shard.options.handshake_timeout_ms);
-        let in_time = timeout(deadline, worked_off).await.is_ok();
+        let in_time = self.worked_off(&connection).await;
         drop(turn);
         if !in_time {
-            return self.refuse_turn(&connection, &Denial::BodyTimeout, origin).await;
+            // The body is here: whatever it waits for is ours.
+            return self.refuse_turn(&connection, &Denial::Busy, origin).await;
         }
         match connection.ending() {
             Some(End::Refused(denial) | End::Told(denial)) if is_malformed(&denial) => {
@@ -207,6 +204,29 @@ impl HttpConnection {
             // Who was refused for what it may not do reads so in its next poll.
             Some(End::Refused(_) | End::Told(_) | End::Peer | End::Goodbye) | None => {
                 self.answer_packets(b"ok", origin, keep_alive).await
+            }
+        }
+    }
+
+    /// Waits until a posted body was taken, pauses of the session not counted; false when that
+    /// takes too long.
+    async fn worked_off(&self, connection: &Connection) -> bool {
+        let limit_ms = self.shard.options.handshake_timeout_ms;
+        let begun_ms = self.shard.now().monotonic_ms;
+        let resumes_ms = connection.paused_until_ms.get().max(begun_ms);
+        let paused_before_ms = connection.paused_ms.get();
+        loop {
+            let paused_ms = connection.paused_ms.get().saturating_sub(paused_before_ms);
+            let due_ms = resumes_ms.saturating_add(paused_ms).saturating_add(limit_ms);
+            let Some(left_ms) = due_ms.checked_sub(self.shard.now().monotonic_ms) else {
+                return false;
+            };
+            let taken = poll_fn(|context| match connection.is_worked_off(context.waker()) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            });
+            if timeout(Duration::from_millis(left_ms.max(1)), taken).await.is_ok() {
+                return true;
             }
         }
     }

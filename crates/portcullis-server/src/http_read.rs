@@ -2,13 +2,12 @@
 //! Never: more memory than bytes that arrived.
 
 use std::future::poll_fn;
-use std::time::Duration;
 
 use portcullis_model::{Denial, limits};
 use portcullis_wire::http1::head_end;
-use tokio::time::timeout;
 
 use crate::http::HttpConnection;
+use crate::pace::{Late, Pace, in_time};
 
 /// How reading went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,15 +21,7 @@ pub(crate) enum ReadFault {
 impl HttpConnection {
     /// Reads until the buffer holds a whole head.
     pub(crate) async fn read_head(&mut self) -> Result<(), ReadFault> {
-        let deadline = Duration::from_millis(self.shard.options.handshake_timeout_ms);
-        match timeout(deadline, self.fill_head()).await {
-            Ok(outcome) => outcome,
-            Err(_elapsed) if self.buffer.is_empty() => Err(ReadFault::Gone),
-            Err(_elapsed) => Err(ReadFault::Refused(Denial::HeadTimeout)),
-        }
-    }
-
-    async fn fill_head(&mut self) -> Result<(), ReadFault> {
+        let mut pace = Pace::from_first_byte(&self.shard.options, self.shard.now());
         let mut searched = 0;
         loop {
             if head_end(&self.buffer, searched).is_some() {
@@ -40,22 +31,34 @@ impl HttpConnection {
                 return Err(ReadFault::Refused(oversized(&self.buffer)));
             }
             searched = self.buffer.len();
-            self.read_more().await?;
+            match self.read_in_time(&mut pace).await? {
+                None => {}
+                Some(_) if self.buffer.is_empty() => return Err(ReadFault::Gone),
+                Some(Late::Slow) => return Err(ReadFault::Refused(Denial::HeadSlow)),
+                Some(Late::Deadline) => return Err(ReadFault::Refused(Denial::HeadTimeout)),
+            }
         }
     }
 
     /// Reads until the buffer holds `length` bytes.
     pub(crate) async fn read_until(&mut self, length: usize) -> Result<(), ReadFault> {
-        let deadline = Duration::from_millis(self.shard.options.handshake_timeout_ms);
-        let filled = timeout(deadline, async {
-            while self.buffer.len() < length {
-                self.read_more().await?;
+        let mut pace = Pace::from_now(&self.shard.options, self.shard.now());
+        while self.buffer.len() < length {
+            match self.read_in_time(&mut pace).await? {
+                None => {}
+                Some(Late::Slow) => return Err(ReadFault::Refused(Denial::BodySlow)),
+                Some(Late::Deadline) => return Err(ReadFault::Refused(Denial::BodyTimeout)),
             }
-            Ok(())
-        });
-        match filled.await {
-            Ok(outcome) => outcome,
-            Err(_elapsed) => Err(ReadFault::Refused(Denial::BodyTimeout)),
+        }
+        Ok(())
+    }
+
+    /// Reads some more; or says why the peer is waited for no longer.
+    async fn read_in_time(&mut self, pace: &mut Pace) -> Result<Option<Late>, ReadFault> {
+        let (wait, late) = pace.wait(self.buffer.len(), self.shard.now());
+        match in_time(wait, self.read_more()).await {
+            Some(outcome) => outcome.map(|()| None),
+            None => Ok(Some(late)),
         }
     }
 

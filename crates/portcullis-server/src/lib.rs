@@ -15,6 +15,7 @@ mod hub; // the way into every shard, for deliveries
 mod raw_engine; // Engine.IO with nothing above it
 mod running; // threads, readiness, drain
 mod port; // a port fixed before the start
+mod pace; // how fast a peer delivers what is waited for
 mod listen; // sockets under an accept budget, TLS under a deadline
 mod stream; // a socket, plain or TLS, polled by hand
 mod http; // one HTTP connection, request by request

@@ -6,17 +6,20 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use portcullis_model::{Denial, Limit};
+use portcullis_audit::{Outcome, Record};
+use portcullis_model::{Denial, Limit, Severity};
 use portcullis_wire::proxy_protocol::{HEADER_MAX_BYTES, ProxyHeader, read_proxy_header};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{Accept, TlsAcceptor};
 
 use crate::http::HttpConnection;
 use crate::options::ProxyProtocol;
+use crate::pace::{Late, Pace, in_time};
 use crate::refuse::{Who, refuse};
 use crate::shard::Shard;
 use crate::stream::{Stream, Tcp};
@@ -78,9 +81,15 @@ impl Shard {
                 accepted = listener.accept() => accepted,
                 _changed = draining.changed() => return,
             };
-            let Ok((socket, peer)) = accepted else {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
+            let (socket, peer) = match accepted {
+                Ok(accepted) => accepted,
+                // Gone before it was taken: no reason to let others wait.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(error) => {
+                    self.accepts_nobody(&error);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
             };
             let Some(place) = Place::take(&self) else {
                 self.turn_away(&Place::NONE_LEFT, peer);
@@ -89,6 +98,19 @@ impl Shard {
             let (shard, tls) = (Rc::clone(&self), tls.clone());
             tokio::task::spawn_local(shard.serve(socket, peer, tls, place));
         }
+    }
+
+    /// Records that whoever comes waits in the kernel: mostly for a file descriptor.
+    fn accepts_nobody(&self, error: &io::Error) {
+        self.metrics.accept_failures.inc();
+        let mut record = Record::new("sys_overload", Severity::Critical);
+        record.outcome = Outcome::Failure;
+        record.rule = "accept";
+        record.detail = Some(format!(
+            "no connection is accepted: {error}; allow more open files, or close some"
+        ));
+        // One of many: a server without files says it a few times a minute, not twenty a second.
+        self.audit.record(record, self.now());
     }
 
     /// Everything one accepted socket is asked before it is asked in HTTP.
@@ -114,7 +136,7 @@ impl Shard {
             return self.turn_away(&denial, peer);
         }
         let (stream, buffer) = match tls {
-            None => (Stream::Plain(Tcp::Here(socket)), start),
+            None => (Stream::Plain(Tcp::here(socket, start.len())), start),
             Some(acceptor) => match self.secure(socket, peer, &acceptor, &start).await {
                 Some(stream) => (stream, Vec::new()),
                 None => return,
@@ -159,8 +181,14 @@ impl Shard {
         acceptor: &TlsAcceptor,
         mut start: &[u8],
     ) -> Option<Stream> {
-        let deadline = Duration::from_millis(self.options.handshake_timeout_ms);
-        let accepting = acceptor.accept_with(Tcp::Here(socket), |session| {
+        let mut pace = Pace::from_first_byte(&self.options, self.now());
+        let (silence, _) = pace.wait(0, self.now());
+        if start.is_empty() && in_time(silence, socket.readable()).await.is_none() {
+            self.turn_away(&Denial::TlsFailed, peer);
+            return None;
+        }
+        let received = start.len();
+        let accepting = acceptor.accept_with(Tcp::here(socket, received), |session| {
             while !start.is_empty() {
                 // What is wrong with it is found, and answered, by the handshake itself.
                 if session.read_tls(&mut start).is_err() || session.process_new_packets().is_err() {
@@ -168,14 +196,40 @@ impl Shard {
                 }
             }
         });
-        match timeout(deadline, accepting).await {
-            Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
-            Ok(Err(_)) | Err(_) => {
-                self.turn_away(&Denial::TlsFailed, peer);
+        match self.shake_hands(accepting, pace).await {
+            Ok(stream) => Some(Stream::Tls(Box::new(stream))),
+            Err(denial) => {
+                self.turn_away(&denial, peer);
                 None
             }
         }
     }
+
+    /// Ends a handshake whose first bytes are there, as long as the peer does its part.
+    async fn shake_hands(
+        &self,
+        mut accepting: Accept<Tcp>,
+        mut pace: Pace,
+    ) -> Result<TlsStream<Tcp>, Denial> {
+        loop {
+            // The first byte may still be unread, but it is there.
+            let received = received_bytes(&accepting).max(1);
+            let (wait, late) = pace.wait(received, self.now());
+            if let Some(outcome) = in_time(wait, &mut accepting).await {
+                return outcome.map_err(|_| Denial::TlsFailed);
+            }
+            match late {
+                Late::Deadline => return Err(Denial::TlsFailed),
+                // What came meanwhile may make up for the time.
+                Late::Slow if received_bytes(&accepting) > received => {}
+                Late::Slow => return Err(Denial::TlsSlow),
+            }
+        }
+    }
+}
+
+fn received_bytes(accepting: &Accept<Tcp>) -> usize {
+    accepting.get_ref().map_or(0, Tcp::received_bytes)
 }
 
 /// Reads up to the end of the header; gives it and what came behind it.

@@ -60,6 +60,7 @@ pub(crate) struct Metrics {
     pub(crate) connections_open: Gauge,
     /// TCP connections that are not sockets yet.
     pub(crate) http_open: Gauge,
+    pub(crate) accept_failures: Counter,
     load_state: Gauge,
     load_signals: Family<SignalLabel, Gauge<f64, AtomicU64>>,
     known_level: Gauge,
@@ -98,6 +99,11 @@ impl Metrics {
             "http_open",
             "TCP connections that are not real-time connections yet",
             self.http_open.clone(),
+        );
+        registry.register(
+            "accept_failures",
+            "Attempts to accept a connection that failed, mostly for want of a file",
+            self.accept_failures.clone(),
         );
         registry.register(
             "connections",

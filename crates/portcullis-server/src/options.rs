@@ -30,6 +30,10 @@ pub struct Options {
     pub connect_timeout_ms: u64,
     /// For TLS, for a request head, for a request body, each.
     pub handshake_timeout_ms: u64,
+    /// How long such a peer may take its time, from its first byte on.
+    pub receive_grace_ms: u64,
+    /// Bytes a second it has to deliver after that, on the average.
+    pub receive_min_bytes_per_s: u64,
     /// Largest message, in bytes of payload.
     pub message_max_bytes: u32,
     /// From the first to the last frame of one message.
@@ -123,6 +127,8 @@ impl Default for Options {
             ping_timeout_ms: 20_000,
             connect_timeout_ms: 10_000,
             handshake_timeout_ms: 10_000,
+            receive_grace_ms: 2_000,
+            receive_min_bytes_per_s: 500,
             message_max_bytes: 12 * 1024,
             assembly_timeout_ms: 10_000,
             outbox_max_bytes: 1024 * 1024,

@@ -9,8 +9,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// A TCP socket: known to its thread's runtime, or on its way to another thread.
-pub(crate) enum Tcp {
+/// A TCP socket, and how much was read of it.
+pub(crate) struct Tcp {
+    socket: Whereabouts,
+    received_bytes: usize,
+}
+
+/// Known to its thread's runtime, or on its way to another thread.
+enum Whereabouts {
     /// Known to this thread's runtime.
     Here(TcpStream),
     /// On its way.
@@ -28,24 +34,38 @@ pub(crate) enum Stream {
 }
 
 impl Tcp {
+    /// A socket of this thread's runtime, of which so much was read before.
+    pub(crate) fn here(socket: TcpStream, received_bytes: usize) -> Self {
+        Self { socket: Whereabouts::Here(socket), received_bytes }
+    }
+
+    /// How many bytes the peer has delivered.
+    pub(crate) fn received_bytes(&self) -> usize {
+        self.received_bytes
+    }
+
     fn leave(&mut self) -> io::Result<()> {
-        if let Self::Here(stream) = std::mem::replace(self, Self::Lost) {
-            *self = Self::Between(stream.into_std()?);
+        if let Whereabouts::Here(stream) = self.take() {
+            self.socket = Whereabouts::Between(stream.into_std()?);
         }
         Ok(())
     }
 
     fn arrive(&mut self) -> io::Result<()> {
-        if let Self::Between(stream) = std::mem::replace(self, Self::Lost) {
-            *self = Self::Here(TcpStream::from_std(stream)?);
+        if let Whereabouts::Between(stream) = self.take() {
+            self.socket = Whereabouts::Here(TcpStream::from_std(stream)?);
         }
         Ok(())
     }
 
-    fn here(&mut self) -> io::Result<Pin<&mut TcpStream>> {
-        match self {
-            Self::Here(stream) => Ok(Pin::new(stream)),
-            Self::Between(_) | Self::Lost => Err(io::ErrorKind::NotConnected.into()),
+    fn take(&mut self) -> Whereabouts {
+        std::mem::replace(&mut self.socket, Whereabouts::Lost)
+    }
+
+    fn socket(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        match &mut self.socket {
+            Whereabouts::Here(stream) => Ok(Pin::new(stream)),
+            Whereabouts::Between(_) | Whereabouts::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }
@@ -56,7 +76,11 @@ impl AsyncRead for Tcp {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.here()?.poll_read(context, buffer)
+        let filled = buffer.filled().len();
+        let outcome = self.socket()?.poll_read(context, buffer);
+        let count = buffer.filled().len().saturating_sub(filled);
+        self.received_bytes = self.received_bytes.saturating_add(count);
+        outcome
     }
 }
 
@@ -66,7 +90,7 @@ impl AsyncWrite for Tcp {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let stream = self.here()?;
+        let stream = self.socket()?;
         match stream.try_write(bytes) {
             // Only a socket that takes nothing has its waker armed.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -81,7 +105,7 @@ impl AsyncWrite for Tcp {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.here()?.poll_shutdown(context)
+        self.socket()?.poll_shutdown(context)
     }
 }
 

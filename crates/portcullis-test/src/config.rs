@@ -33,6 +33,8 @@ pub struct Config {
     pub plaintext: bool,
     /// Variables of the process, such as `PORTCULLIS__SECTION__KEY`.
     pub environment: Vec<(String, String)>,
+    /// How many files the process may have open, when that is not the tester's own limit.
+    pub files_max: Option<u64>,
     /// An HS256 issuer `https://id.example` with [`SECRET`].
     pub issuer: bool,
 }
@@ -67,6 +69,7 @@ impl Default for Config {
             more: String::new(),
             plaintext: false,
             environment: Vec::new(),
+            files_max: None,
             issuer: true,
         }
     }

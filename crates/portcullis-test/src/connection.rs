@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{
-    ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned,
+    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, RootCertStore, StreamOwned,
     SupportedProtocolVersion,
 };
 use rustls_pki_types::CertificateDer;
@@ -102,6 +102,17 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::new() })
     }
 
+    /// Connects with a TLS client of the test's own, and finishes the handshake.
+    #[must_use]
+    pub(crate) fn open_with(server: &TestServer, mut client: ClientConnection) -> Self {
+        let mut socket = tcp(server.public, IpAddr::from([127, 0, 0, 1]), None);
+        while client.is_handshaking() {
+            client.complete_io(&mut socket).unwrap();
+        }
+        let stream = Stream::Tls(Box::new(StreamOwned::new(client, socket)));
+        Self { stream, buffer: Vec::new() }
+    }
+
     fn over(server: &TestServer, socket: TcpStream) -> Self {
         let stream = if server.authority.is_some() {
             let client = tls(server, rustls::DEFAULT_VERSIONS, &[]);
@@ -151,6 +162,28 @@ impl Connection {
         }
     }
 
+    /// Waits for so long at most; whether something came, be it the end of the stream.
+    ///
+    /// What came is in the buffer.
+    pub fn is_readable(&mut self, wait: Duration) -> bool {
+        if !self.buffer.is_empty() {
+            return true;
+        }
+        self.socket().set_read_timeout(Some(wait)).unwrap();
+        let mut chunk = [0; 4096];
+        let outcome = match &mut self.stream {
+            Stream::Plain(stream) => stream.read(&mut chunk),
+            Stream::Tls(stream) => stream.read(&mut chunk),
+        };
+        self.socket().set_read_timeout(Some(WAIT)).unwrap();
+        match outcome {
+            Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            Err(_reset) => {}
+        }
+        true
+    }
+
     /// Reads until the server closes; gives everything.
     pub fn read_to_end(&mut self) -> Vec<u8> {
         while self.read() {}
@@ -180,6 +213,15 @@ impl Connection {
         match &self.stream {
             Stream::Plain(_) => None,
             Stream::Tls(stream) => stream.conn.protocol_version(),
+        }
+    }
+
+    /// Whether the TLS session goes on from an earlier one, `None` without TLS.
+    #[must_use]
+    pub fn handshake_kind(&self) -> Option<HandshakeKind> {
+        match &self.stream {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => stream.conn.handshake_kind(),
         }
     }
 
@@ -217,17 +259,35 @@ fn tls_trusting(
     versions: &[&'static SupportedProtocolVersion],
     protocols: &[&[u8]],
 ) -> ClientConnection {
+    let mut config = config_trusting(authority, versions);
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    ClientConnection::new(Arc::new(config), localhost()).unwrap()
+}
+
+/// What a client of the server is configured with.
+pub(crate) fn client_config(server: &TestServer) -> ClientConfig {
+    let authority = server.authority.as_ref().expect("a server that speaks TLS");
+    let authority = CertificateDer::from_pem_file(authority).unwrap();
+    config_trusting(authority, rustls::DEFAULT_VERSIONS)
+}
+
+/// The name every server under test has.
+pub(crate) fn localhost() -> ServerName<'static> {
+    ServerName::try_from("localhost").unwrap()
+}
+
+fn config_trusting(
+    authority: CertificateDer<'static>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(authority).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    let name = ServerName::try_from("localhost").unwrap();
-    ClientConnection::new(Arc::new(config), name).unwrap()
+        .with_no_client_auth()
 }
 
 fn tcp(to: SocketAddr, source: IpAddr, receive_buffer_bytes: Option<usize>) -> TcpStream {

@@ -14,6 +14,7 @@ mod config; // what it is configured with
 mod server; // the real binary, started and stopped
 mod log; // its security records
 mod connection; // a socket, plain or TLS, read under a deadline
+mod handshake; // parts of a TLS handshake
 mod http; // requests written by hand, answers read
 mod websocket; // frames written by hand, frames read
 mod socketio; // a Socket.IO client that can misbehave
@@ -39,6 +40,7 @@ pub use forge::{
     SECRET, claims, eddsa_key, forge_eddsa, forge_hs256, forge_none, forge_with, hs256, now_s,
 };
 pub use gauges::{Gauges, counter, open_files, processor_ms};
+pub use handshake::{Resumption, client_hello, resumption};
 pub use http::{Answer, Request};
 pub use key_forms::{jwk_of, public_key_forms};
 pub use log::Records;

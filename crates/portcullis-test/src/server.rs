@@ -18,14 +18,29 @@ use crate::log::Records;
 /// How much of the server's own log a failed test shows.
 const SHOWN_MAX_BYTES: usize = 8 * 1024;
 
+/// What is started, and how.
+#[derive(Clone)]
+struct Launch {
+    program: PathBuf,
+    environment: Vec<(String, String)>,
+    files_max: Option<u64>,
+}
+
+impl Launch {
+    fn new(program: &str, config: &Config) -> Self {
+        let program = PathBuf::from(program);
+        let (environment, files_max) = (config.environment.clone(), config.files_max);
+        Self { program, environment, files_max }
+    }
+}
+
 /// A running server.
 pub struct TestServer {
     child: Child,
     /// What reads its outputs.
     followers: Vec<JoinHandle<()>>,
     directory: Arc<tempfile::TempDir>,
-    program: PathBuf,
-    environment: Vec<(String, String)>,
+    launch: Launch,
     /// Where clients connect.
     pub public: SocketAddr,
     /// Where operators look.
@@ -46,7 +61,7 @@ impl TestServer {
     pub fn start(program: &str, config: &Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         config.write(directory.path());
-        Self::start_in(Path::new(program), Arc::new(directory), config.environment.clone())
+        Self::start_in(Launch::new(program, config), Arc::new(directory))
     }
 
     /// Starts `program` with a configuration that it has to refuse; gives its exit code and what
@@ -58,7 +73,7 @@ impl TestServer {
     pub fn refuse(program: &str, config: &Config) -> (Option<i32>, String) {
         let directory = tempfile::tempdir().unwrap();
         config.write(directory.path());
-        let mut command = command(Path::new(program), directory.path(), &config.environment);
+        let mut command = command(&Launch::new(program, config), directory.path());
         let mut child = command.stdout(Stdio::null()).spawn().expect("the program starts");
         let records = Records::default();
         let errors = records.follow_errors(child.stderr.take().unwrap());
@@ -72,7 +87,7 @@ impl TestServer {
     #[must_use]
     pub fn operate(&self, arguments: &[&str], input: &str) -> Output {
         let directory = self.directory.path();
-        let mut command = clean_command(&self.program, directory, &self.environment);
+        let mut command = clean_command(&self.launch, directory);
         let mut child = command
             .args(arguments)
             .args(PLACE)
@@ -87,20 +102,15 @@ impl TestServer {
         child.wait_with_output().unwrap()
     }
 
-    fn start_in(
-        program: &Path,
-        directory: Arc<tempfile::TempDir>,
-        environment: Vec<(String, String)>,
-    ) -> Self {
-        let mut command = command(program, directory.path(), &environment);
+    fn start_in(launch: Launch, directory: Arc<tempfile::TempDir>) -> Self {
+        let mut command = command(&launch, directory.path());
         let child = command.stdout(Stdio::piped()).spawn().expect("the server starts");
         // From here on the value kills it, whatever fails.
         let mut server = Self {
             child,
             followers: Vec::new(),
             directory,
-            program: program.to_owned(),
-            environment,
+            launch,
             public: SocketAddr::from(([0, 0, 0, 0], 0)),
             private: SocketAddr::from(([0, 0, 0, 0], 0)),
             origin: String::new(),
@@ -146,7 +156,7 @@ impl TestServer {
     }
 
     fn start_again(&self) -> Self {
-        Self::start_in(&self.program, Arc::clone(&self.directory), self.environment.clone())
+        Self::start_in(self.launch.clone(), Arc::clone(&self.directory))
     }
 
     /// Asks it to stop (SIGTERM) and waits for its end.
@@ -205,8 +215,8 @@ fn address(url: &str) -> SocketAddr {
 }
 
 /// The program with its files in a directory, and no variable of the tester's own.
-fn command(program: &Path, directory: &Path, environment: &[(String, String)]) -> Command {
-    let mut command = clean_command(program, directory, environment);
+fn command(launch: &Launch, directory: &Path) -> Command {
+    let mut command = clean_command(launch, directory);
     command.arg("serve").args(PLACE);
     command
 }
@@ -214,8 +224,17 @@ fn command(program: &Path, directory: &Path, environment: &[(String, String)]) -
 /// Which configuration and data are meant.
 const PLACE: [&str; 4] = ["--config", "portcullis.toml", "--data", "data"];
 
-fn clean_command(program: &Path, directory: &Path, environment: &[(String, String)]) -> Command {
-    let mut command = Command::new(program);
+fn clean_command(launch: &Launch, directory: &Path) -> Command {
+    let mut command = match launch.files_max {
+        None => Command::new(&launch.program),
+        Some(files_max) => {
+            // The shell becomes the program, so that the process is the one that was started.
+            let mut shell = Command::new("sh");
+            let limited = format!("ulimit -n {files_max} && exec \"$0\" \"$@\"");
+            shell.arg("-c").arg(limited).arg(&launch.program);
+            shell
+        }
+    };
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if name.starts_with("PORTCULLIS__") || name == "RUST_LOG" {
@@ -224,7 +243,7 @@ fn clean_command(program: &Path, directory: &Path, environment: &[(String, Strin
     }
     command
         .current_dir(directory)
-        .envs(environment.iter().cloned())
+        .envs(launch.environment.iter().cloned())
         .stdin(Stdio::null())
         .stderr(Stdio::piped());
     command

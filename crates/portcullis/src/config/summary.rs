@@ -127,6 +127,8 @@ impl Settings {
             ("ping_timeout_ms", number(self.server.ping_timeout_ms)),
             ("connect_timeout_ms", number(self.server.connect_timeout_ms)),
             ("handshake_timeout_ms", number(self.server.handshake_timeout_ms)),
+            ("receive_grace_ms", number(self.server.receive_grace_ms)),
+            ("receive_min_bytes_per_s", number(self.server.receive_min_bytes_per_s)),
             ("assembly_timeout_ms", number(self.server.assembly_timeout_ms)),
             ("write_stall_ms", number(self.server.write_stall_ms)),
         ])

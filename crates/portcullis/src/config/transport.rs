@@ -1,4 +1,4 @@
-//! `[transport]`: how connections live. Answers slow and silent peers (T-105, T-181, T-229).
+//! `[transport]`: how connections live. Answers slow and silent peers (T-105, T-183, T-229, T-240).
 //! Never: a wait without an end.
 
 use portcullis_server::Options;
@@ -26,6 +26,10 @@ pub(super) struct TransportSection {
     connect_timeout_ms: Option<u64>,
     /// For TLS, a request's head and its body, each; 10000.
     handshake_timeout_ms: Option<u64>,
+    /// How long a peer may take its time in these three stages, from its first byte on; 2000.
+    receive_grace_ms: Option<u64>,
+    /// Bytes a second it has to deliver after that, on the average; 500.
+    receive_min_bytes_per_s: Option<u64>,
     /// From the first to the last frame of a message; 10000.
     assembly_timeout_ms: Option<u64>,
     /// A write without progress for so long ends the connection; 10000.
@@ -54,6 +58,7 @@ impl TransportSection {
         let ping_timeout_ms = options.ping_timeout_ms;
         let connect_ms = options.connect_timeout_ms;
         let handshake_ms = options.handshake_timeout_ms;
+        let grace_ms = options.receive_grace_ms;
         let assembly_ms = options.assembly_timeout_ms;
         let stall_ms = options.write_stall_ms;
         Ok(Options {
@@ -65,6 +70,13 @@ impl TransportSection {
                 "handshake_timeout_ms",
                 self.handshake_timeout_ms,
                 handshake_ms,
+            )?,
+            receive_grace_ms: time("receive_grace_ms", self.receive_grace_ms, grace_ms)?,
+            receive_min_bytes_per_s: within(
+                "transport.receive_min_bytes_per_s",
+                self.receive_min_bytes_per_s,
+                options.receive_min_bytes_per_s,
+                1..=1_000_000,
             )?,
             assembly_timeout_ms: time(
                 "assembly_timeout_ms",

@@ -53,6 +53,36 @@ fn t244_transfer_codings_are_refused() {
 }
 
 #[test]
+fn t247_chunked_bodies_are_refused_before_their_first_size() {
+    for server in [start(&Config::plaintext()), start(&Config::default())] {
+        let endless = format!("1;{}\r\nx\r\n", "e".repeat(20_000));
+        let trailers = format!("0\r\n{}\r\n", "X-Trailer: 1\r\n".repeat(1_000));
+        let bodies = [
+            "5\r\nhello\r\n0\r\n\r\n",
+            "11111111111111111\r\nhello\r\n0\r\n\r\n",
+            "-1\r\nhello\r\n0\r\n\r\n",
+            "+5\r\nhello\r\n0\r\n\r\n",
+            "0x5\r\nhello\r\n0\r\n\r\n",
+            "5\nhello\n0\n\n",
+            "5\r\nhello",
+            &endless,
+            &trailers,
+        ];
+        for body in bodies {
+            let bytes = format!(
+                "POST /auth/login HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n{body}{SMUGGLED}",
+                server.public
+            );
+            let text = send_raw(&server, bytes.as_bytes());
+            assert!(text.starts_with("HTTP/1.1 400 "), "{body:.60?}: {text}");
+            assert_eq!(answers(&text), 1, "{body:.60?}: {text}");
+        }
+        alive(&server);
+    }
+}
+
+#[test]
 fn t245_lengths_that_are_no_plain_number_are_refused() {
     let server = start(&Config::plaintext());
     let heads = [

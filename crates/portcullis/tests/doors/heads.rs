@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
 
-use portcullis_test::{Answer, Config, Connection, Request, TestServer};
+use portcullis_test::{Answer, Config, Connection, Request, TestServer, counter, timed, until};
 
 use crate::clients::{SOCKETS, alive, answers, send_raw, start};
 
@@ -128,4 +128,117 @@ fn t241_long_targets_are_refused() {
     }
     let _record = server.records.wait_for_rule("target_size");
     alive(&server);
+}
+
+/// A server with little grace and long deadlines, with and without TLS.
+fn strict_pace(grace_ms: u64) -> [TestServer; 2] {
+    [Config::plaintext(), Config::default()].map(|config| {
+        let transport = vec![
+            String::from("handshake_timeout_ms = 60000"),
+            format!("receive_grace_ms = {grace_ms}"),
+        ];
+        start(&Config { transport, ..config })
+    })
+}
+
+/// Sends a byte every few moments until something is answered; gives that, and how long it took.
+fn trickle(connection: &mut Connection, byte: u8) -> (u16, Duration) {
+    let (_, took) = timed(|| {
+        until("an answer", || {
+            let ended = connection.try_send(&[byte]).is_err();
+            (ended || connection.is_readable(Duration::from_millis(20))).then_some(())
+        });
+    });
+    (Answer::read(connection).status, took)
+}
+
+#[test]
+fn t240_t242_who_trickles_is_answered_408_long_before_the_deadline() {
+    for server in strict_pace(300) {
+        let head = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Slow: ", server.public);
+        let body = Request::post(&server, "/auth/login", "").with("Content-Length", "9000").bytes();
+        for (start, rule) in [(head.as_bytes(), "head_slow"), (&body, "body_slow")] {
+            let mut connection = Connection::open(&server);
+            connection.send(start);
+            let (status, took) = trickle(&mut connection, b'x');
+            eprintln!("{rule}: {took:?}");
+            assert_eq!(status, 408, "{rule}");
+            assert!(took < Duration::from_secs(20), "{rule}: {took:?}");
+            let record = server.records.wait_for_rule(rule);
+            assert_eq!(record["http"]["response"]["status_code"], 408, "{record}");
+            let labels = format!("{{rule=\"{rule}\",code=\"handshake_timeout\",key=\"\"}}");
+            assert_eq!(counter(&server, &format!("portcullis_refusals_total{labels}")), 1);
+        }
+        alive(&server);
+    }
+}
+
+#[test]
+fn t242_who_was_fast_may_stutter() {
+    for server in strict_pace(300) {
+        let length = 10_021;
+        let request = Request::post(&server, "/auth/login", "")
+            .with("Content-Length", &length.to_string())
+            .body(&vec![b' '; 10_000]);
+        let mut connection = Connection::open(&server);
+        connection.send(&request.bytes());
+        let (_, took) = timed(|| {
+            for _ in 0..20 {
+                connection.send(b" ");
+                let early = connection.is_readable(Duration::from_millis(50));
+                let told = connection.buffer.escape_ascii();
+                assert!(!early, "an early answer: {told}");
+            }
+        });
+        assert!(took > Duration::from_millis(900), "longer than the grace: {took:?}");
+        connection.send(b" ");
+        assert_eq!(Answer::read(&mut connection).status, 400, "no JSON, but all of it");
+    }
+}
+
+#[test]
+fn t242_nobody_is_slow_while_the_server_is_away() {
+    for server in strict_pace(2_000) {
+        let request = Request::post(&server, "/auth/login", "").with("Content-Length", "400");
+        let mut connection = Connection::open(&server);
+        connection.send(&request.bytes());
+        connection.send(b" ");
+        server.signal("STOP");
+        connection.send(&[b' '; 399]);
+        let answered = connection.is_readable(Duration::from_millis(3_000));
+        server.signal("CONT");
+        assert!(!answered, "it was stopped");
+        assert_eq!(Answer::read(&mut connection).status, 400, "no JSON, but all of it");
+    }
+}
+
+#[test]
+fn t242_a_kept_connection_that_stays_silent_is_closed_without_a_word() {
+    for config in [Config::plaintext(), Config::default()] {
+        let transport = vec![String::from("handshake_timeout_ms = 1500")];
+        let server = start(&Config { transport, ..config });
+        let mut connection = Connection::open(&server);
+        for _ in 0..2 {
+            assert_eq!(Request::get(&server, "/").ask_on(&mut connection).status, 200);
+        }
+        assert_eq!(connection.read_to_end(), b"");
+        alive(&server);
+    }
+}
+
+#[test]
+fn t243_hundreds_who_say_nothing_are_closed_on_time() {
+    for config in [Config::plaintext(), Config::default()] {
+        let transport = vec![String::from("handshake_timeout_ms = 2000")];
+        let server = start(&Config { transport, ..config });
+        let silent: Vec<_> = (0..400).map(|_| Connection::open_bare(server.public)).collect();
+        alive(&server);
+        for mut connection in silent {
+            assert_eq!(connection.read_to_end(), b"", "who says nothing is told nothing");
+        }
+        until("their places to be free", || {
+            (counter(&server, "portcullis_http_open") == 0).then_some(())
+        });
+        alive(&server);
+    }
 }

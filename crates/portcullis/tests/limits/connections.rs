@@ -3,7 +3,7 @@
 
 use std::sync::Barrier;
 
-use portcullis_test::{Config, Request, SioClient, WAIT, hs256, now_s};
+use portcullis_test::{Config, Gauges, Request, SioClient, WAIT, hs256, now_s};
 use serde_json::json;
 
 use crate::clients::{alive, code_of, create_room, join, open_from, recorded, start};
@@ -89,6 +89,30 @@ fn t085_strangers_fill_their_own_pool_and_no_other() {
         .map(|number| SioClient::connect(&server, &hs256(&format!("user-{number}"))))
         .collect();
     assert_eq!(users.len(), 6, "signed in, they are in the other pool");
+    alive(&server);
+}
+
+#[test]
+fn t086_churn_leaves_no_place_taken() {
+    let server = start(&Config::default());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let server = &server;
+            scope.spawn(move || {
+                for round in 0..40 {
+                    let mut client = SioClient::open(server);
+                    // Some go before they are anybody, some after; some without a word.
+                    if round % 2 == 0 {
+                        client.sign_in(&hs256(&format!("churn-{thread}-{round}")));
+                    }
+                    if round % 3 == 0 {
+                        client.socket.connection.reset();
+                    }
+                }
+            });
+        }
+    });
+    Gauges::default().wait_for(&server);
     alive(&server);
 }
 

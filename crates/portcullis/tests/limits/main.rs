@@ -14,6 +14,7 @@ mod simulate; // what other limits make of what was counted
 mod waiting; // who finds no place
 mod admission; // who is kept out, who passes by, who makes room
 mod connections; // how many at a time
+mod files; // a server that may open no more files
 mod sizes; // how large, before anything is read
 mod payloads; // JSON that is not what an event declares
 mod envelopes; // numbers and ids of messages

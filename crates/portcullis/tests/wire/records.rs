@@ -2,7 +2,7 @@
 //! Never: a message body, a token, a session id.
 
 use portcullis_test::{
-    Config, Gauges, RawWebSocket, Request, SioClient, frame_bytes, hs256, sign_up,
+    Config, Gauges, RawWebSocket, Request, SioClient, counter, frame_bytes, hs256, sign_up,
 };
 use serde_json::{Value, json};
 
@@ -39,6 +39,23 @@ fn t160_every_family_leaves_a_record_in_one_unbroken_sequence() {
         .collect();
     let expect: Vec<u64> = (1..).take(sequences.len()).collect();
     assert_eq!(sequences, expect);
+    alive(&server);
+}
+
+#[test]
+fn t166_a_flood_of_violations_is_counted_and_not_written_down() {
+    let server = start(&Config::default());
+    let evil = Request::upgrade(&server, "/ws").with("Origin", "https://evil.example");
+    for _ in 0..400 {
+        assert_eq!(evil.ask(&server).status, 403);
+    }
+    let rule = "{rule=\"origin_rejected\",code=\"forbidden_origin\",key=\"\"}";
+    assert_eq!(counter(&server, &format!("portcullis_refusals_total{rule}")), 400);
+    let is_it = |record: &&Value| record["rule"]["name"] == "origin_rejected";
+    let written = server.records.all().iter().filter(is_it).count();
+    // Five a minute, and the summary of a minute that ended meanwhile.
+    assert!((1..=12).contains(&written), "{written} records");
+    assert!(counter(&server, "portcullis_log_sampled") >= 380);
     alive(&server);
 }
 

@@ -1,0 +1,206 @@
+//! What is no TLS, old TLS, weak TLS, or TLS that never ends.
+//! Never: a client library where it would not send what is wrong.
+
+use std::time::Duration;
+
+use portcullis_test::{
+    Config, Connection, Request, TestServer, client_hello, counter, resumption, timed, until,
+};
+use rustls::version::{TLS12, TLS13};
+
+use crate::clients::{ENGINE, alive, start};
+
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const PROTOCOL_VERSION: u8 = 70;
+const HANDSHAKE_FAILURE: u8 = 40;
+
+/// What modern servers take of TLS 1.2 (RFC 5289).
+const GOOD: [u16; 2] = [0xc02b, 0xc02f];
+
+/// A hello as a client without TLS 1.3 writes it (RFC 5246 section 7.4.1.2).
+fn hello(version: [u8; 2], suites: &[u16], compression: &[u8], more: &[u8]) -> Vec<u8> {
+    let mut body = version.to_vec();
+    body.extend([7; 32]);
+    body.push(0);
+    body.extend(u16::try_from(suites.len() * 2).unwrap().to_be_bytes());
+    body.extend(suites.iter().flat_map(|suite| suite.to_be_bytes()));
+    body.push(u8::try_from(compression.len()).unwrap());
+    body.extend(compression);
+    let mut extensions = vec![0, 10, 0, 6, 0, 4, 0, 29, 0, 23];
+    extensions.extend([0, 11, 0, 2, 1, 0]);
+    extensions.extend([0, 13, 0, 8, 0, 6, 4, 3, 8, 4, 4, 1]);
+    extensions.extend(more);
+    body.extend(u16::try_from(extensions.len()).unwrap().to_be_bytes());
+    body.extend(extensions);
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    record(&[&[1], &length[1..], &body].concat(), body.len() + 4)
+}
+
+/// Bytes of a handshake in records of so many bytes each.
+fn record(bytes: &[u8], size: usize) -> Vec<u8> {
+    let one = |part: &[u8]| {
+        let length = u16::try_from(part.len()).unwrap().to_be_bytes();
+        [&[HANDSHAKE, 3, 1], &length[..], part].concat()
+    };
+    bytes.chunks(size).flat_map(one).collect()
+}
+
+/// Sends bytes; gives the kind of the first record that comes back, and what an alert says.
+fn first_record(server: &TestServer, bytes: &[u8]) -> (u8, u8) {
+    let mut connection = Connection::open_bare(server.public);
+    connection.send(bytes);
+    while connection.buffer.len() < 7 && connection.read() {}
+    let at = |index: usize| connection.buffer.get(index).copied().unwrap_or(0);
+    (at(0), if at(0) == ALERT { at(6) } else { 0 })
+}
+
+#[test]
+fn t100_plain_http_on_the_tls_port_is_never_an_upgrade() {
+    let server = start(&Config::default());
+    for request in [
+        Request::get(&server, "/"),
+        Request::upgrade(&server, ENGINE),
+        Request::upgrade(&server, "/ws"),
+        Request::post(&server, "/auth/login", "{}"),
+    ] {
+        let mut connection = Connection::open_bare(server.public);
+        connection.send(&request.bytes());
+        let told = connection.read_to_end();
+        assert!(!told.windows(4).any(|part| part == b"HTTP"), "{}", told.escape_ascii());
+        assert!(told.is_empty() || told[0] == ALERT, "{}", told.escape_ascii());
+    }
+    let _record = server.records.wait_for_rule("tls");
+    alive(&server);
+}
+
+#[test]
+fn t102_old_versions_and_weak_suites_are_refused() {
+    let server = start(&Config::default());
+    // The same words with nothing wrong in them are answered.
+    assert_eq!(first_record(&server, &hello([3, 3], &GOOD, &[0], &[])), (HANDSHAKE, 0));
+    for version in [[3, 0], [3, 1], [3, 2]] {
+        let refused = first_record(&server, &hello(version, &GOOD, &[0], &[]));
+        assert_eq!(refused, (ALERT, PROTOCOL_VERSION), "{version:?}");
+    }
+    for (name, suites) in [
+        ("null", vec![0x0001, 0x0002, 0x003b]),
+        ("export", vec![0x0003, 0x0006, 0x0008]),
+        ("RC4", vec![0x0004, 0x0005, 0xc007, 0xc011]),
+        ("3DES", vec![0x000a, 0x0016, 0xc008, 0xc012]),
+        ("CBC", vec![0x002f, 0x0035, 0xc009, 0xc00a, 0xc013, 0xc014, 0xc023, 0xc027]),
+        ("without forward secrecy", vec![0x009c, 0x009d]),
+        ("anonymous", vec![0x0018, 0x001b, 0x0034, 0xc018]),
+    ] {
+        let refused = first_record(&server, &hello([3, 3], &suites, &[0], &[]));
+        assert_eq!(refused, (ALERT, HANDSHAKE_FAILURE), "{name}");
+    }
+    // A hello of SSL 2.
+    let (kind, _) = first_record(&server, b"\x80\x1c\x01\x03\x01\x00\x03\x00\x00\x00\x10\0\0\x05");
+    assert_ne!(kind, HANDSHAKE);
+    for versions in [[&TLS12], [&TLS13]] {
+        assert!(Connection::open_tls(&server, &versions, &[]).is_ok());
+    }
+    alive(&server);
+}
+
+#[test]
+fn t103_neither_compression_nor_heartbeats() {
+    let server = start(&Config::default());
+    let (kind, _) = first_record(&server, &hello([3, 3], &GOOD, &[1], &[]));
+    assert_eq!(kind, ALERT, "compression and nothing else");
+    // The extension of heartbeats is passed over, and a heartbeat ends it all (RFC 6520).
+    let offer = hello([3, 3], &GOOD, &[0], &[0, 15, 0, 1, 1]);
+    assert_eq!(first_record(&server, &offer), (HANDSHAKE, 0));
+    let mut connection = Connection::open_bare(server.public);
+    connection.send(&offer);
+    connection.send(b"\x18\x03\x03\x00\x03\x01\x40\x00");
+    let mut rest = &connection.read_to_end()[..];
+    let mut kinds = Vec::new();
+    while let [kind, _, _, high, low, more @ ..] = rest {
+        kinds.push(*kind);
+        rest = more.get(usize::from(u16::from_be_bytes([*high, *low]))..).unwrap_or(&[]);
+    }
+    assert!(kinds.iter().all(|kind| [HANDSHAKE, ALERT].contains(kind)), "{kinds:?}");
+    let _record = server.records.wait_for_rule("tls");
+    alive(&server);
+}
+
+#[test]
+fn t104_a_resumed_session_may_send_nothing_early() {
+    let server = start(&Config::default());
+    let resumption = resumption(&server);
+    assert!(resumption.resumed, "otherwise there was nothing to send early with");
+    assert!(!resumption.early_data);
+    alive(&server);
+}
+
+#[test]
+fn t250_nothing_but_http_1_1_is_agreed_to() {
+    let server = start(&Config::default());
+    let protocol = |offers: &[&[u8]]| {
+        let connection = Connection::open_tls(&server, &[&TLS13], offers);
+        connection.map(|connection| connection.tls_protocol().map(<[u8]>::to_vec))
+    };
+    assert_eq!(protocol(&[b"h2", b"http/1.1"]).unwrap().as_deref(), Some(&b"http/1.1"[..]));
+    assert_eq!(protocol(&[]).unwrap(), None);
+    // RFC 7301 section 3.2: who speaks nothing else is told so.
+    assert!(protocol(&[b"h2"]).is_err());
+    assert!(protocol(&[b"h2c", b"http/1.0", b"spdy/3"]).is_err());
+    alive(&server);
+}
+
+#[test]
+fn t105_a_hello_in_tiny_records_is_answered_or_refused_and_nothing_breaks() {
+    let server = start(&Config::default());
+    let hello = client_hello(&server);
+    let words = &hello[5..];
+    for size in [1, 2, 3, 16, 100] {
+        let (kind, _) = first_record(&server, &record(words, size));
+        assert!([HANDSHAKE, ALERT].contains(&kind), "records of {size}: {kind}");
+    }
+    assert_eq!(first_record(&server, &record(words, words.len())), (HANDSHAKE, 0));
+    // Records without any bytes, for ever.
+    let (kind, _) = first_record(&server, &[HANDSHAKE, 3, 1, 0, 0].repeat(2_000));
+    assert_ne!(kind, HANDSHAKE);
+    alive(&server);
+}
+
+#[test]
+fn t105_half_a_handshake_is_closed_long_before_the_deadline() {
+    let transport = ["handshake_timeout_ms = 60000", "receive_grace_ms = 500"];
+    let transport = transport.map(String::from).to_vec();
+    let server = start(&Config { transport, ..Config::default() });
+    let hello = client_hello(&server);
+    // Nothing behind half a hello; nothing behind a whole one.
+    let (_, took) = timed(|| {
+        let halves = (0..100).map(|index| {
+            let mut connection = Connection::open_bare(server.public);
+            connection.send(&hello[..if index % 2 == 0 { 40 } else { hello.len() }]);
+            connection
+        });
+        for mut connection in halves.collect::<Vec<_>>() {
+            while connection.read() {}
+        }
+    });
+    eprintln!("a hundred halves: {took:?}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
+    // A byte now and then buys no time.
+    let mut connection = Connection::open_bare(server.public);
+    let mut rest = hello.iter();
+    let (_, took) = timed(|| {
+        until("the end", || {
+            let byte = rest.next().copied().unwrap_or(0);
+            let ended = connection.try_send(&[byte]).is_err();
+            (ended || connection.is_readable(Duration::from_millis(30))).then_some(())
+        });
+    });
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    let record = server.records.wait_for_rule("tls_slow");
+    assert!(record["source"]["ip"].is_string(), "{record}");
+    let slow = "{rule=\"tls_slow\",code=\"handshake_timeout\",key=\"\"}";
+    until("all of them to be counted", || {
+        (counter(&server, &format!("portcullis_refusals_total{slow}")) == 101).then_some(())
+    });
+    alive(&server);
+}
