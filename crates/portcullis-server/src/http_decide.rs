@@ -67,7 +67,7 @@ impl HttpConnection {
             Some(Class::Stranger) | None => &shard.waiting.strangers,
         };
         let attempt = || {
-            if shard.draining.get() {
+            if shard.waiting.is_closed() {
                 return Err(Denial::Draining);
             }
             shard.gate.take_place(admitted, shard.now())

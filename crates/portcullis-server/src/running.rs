@@ -196,6 +196,7 @@ impl Shard {
         tokio::task::spawn_local(accepting);
         drop(drained.wait_for(|draining| *draining).await);
         self.draining.set(true);
+        self.waiting.close();
         self.drain_connections().await;
     }
 
@@ -204,7 +205,7 @@ impl Shard {
         let deadline = Duration::from_millis(self.options.drain_ms);
         let emptied = tokio::time::timeout(deadline, async {
             while !self.is_idle() {
-                self.waiting.call_all();
+                self.waiting.close();
                 self.end_idle();
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

@@ -40,6 +40,8 @@ impl Default for Waits {
 
 /// The rooms of a server, for all its threads.
 pub struct WaitingRooms {
+    /// The server drains: on whatever thread somebody asks, there are no places.
+    closed: AtomicBool,
     clock: Arc<dyn Clock>,
     pub(crate) known: WaitingRoom,
     pub(crate) strangers: WaitingRoom,
@@ -52,6 +54,7 @@ impl WaitingRooms {
     pub fn new(waits: &Waits, clock: Arc<dyn Clock>) -> Self {
         let Waits { known_max, strangers_max, logins_max, known_ms, others_ms } = *waits;
         Self {
+            closed: AtomicBool::new(false),
             clock,
             known: WaitingRoom::new(known_max, known_ms),
             strangers: WaitingRoom::new(strangers_max, others_ms),
@@ -71,10 +74,15 @@ impl WaitingRooms {
     }
 
     /// Calls everybody: a server that drains has no places to wait for.
-    pub(crate) fn call_all(&self) {
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
         for room in [&self.known, &self.strangers, &self.logins] {
             room.state.lock().waiting.iter().for_each(|waiter| waiter.called.notify_one());
         }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// Each room's name and how many wait there.
