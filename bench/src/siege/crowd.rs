@@ -172,9 +172,8 @@ impl Person {
                     number += 1;
                     asked.insert(number, due_ms);
                     let room = &self.room;
-                    let packet = format!(
-                        r#"42{number}["chat:send",{{"roomId":"{room}","message":"{text} {number}"}}]"#
-                    );
+                    let said = format!(r#"{{"roomId":"{room}","message":"{text} {number}"}}"#);
+                    let packet = format!(r#"42{number}["chat:send",{said}]"#);
                     let _lost = self.client.send(&packet).await;
                     due_ms += SPEAK_EVERY_MS;
                 }

@@ -60,13 +60,12 @@ fn chart(
 }
 
 fn page(all: &[Done], people: usize, machine: &Machine) -> String {
-    let mut out = format!(
-        "# Siege\n\n\
-         What honest users notice of an attack. This page is written by `cargo xtask siege`; nothing \
-         on it is typed in by hand.\n\n\
-         | measured on | {} |\n|---|---|\n| processor | {}, {} cores |\n| memory | {:.0} GiB |\n\
-         | kernel | Linux {} |\n\n",
-        machine.date, machine.processor, machine.processors, machine.memory_gib, machine.kernel
+    let Machine { processor, processors, memory_gib, kernel, date } = machine;
+    let mut out = String::from(HEAD);
+    let _written = write!(
+        out,
+        "| measured on | {date} |\n|---|---|\n| processor | {processor}, {processors} cores |\n\
+         | memory | {memory_gib:.0} GiB |\n| kernel | Linux {kernel} |\n\n",
     );
     let _written = write!(out, "{}", HOW.replace("{people}", &people.to_string()));
     out.push_str(&summary(all));
@@ -76,24 +75,37 @@ fn page(all: &[Done], people: usize, machine: &Machine) -> String {
     out
 }
 
-const HOW: &str = "## How it is measured\n\n\
-The server runs alone on one processor, everybody else on the other, over TLS on this machine, each \
-client from an address of its own (`127.x.y.z`). {people} honest users, in rooms of ten, each say \
-something once a second at a fixed time, whatever happened to what they said before; five times a \
-second somebody who has been here before comes in once more and leaves. A message is good when its \
-acknowledgement says that it is stored within 250 ms of the time at which it was meant to be sent; \
-**goodput** is the part of the messages due in a second that are good. Who has not come in after two \
-seconds has given up.\n\n\
-Attackers come from 2,000 addresses, at fixed rates, on a thread that gives way to the honest. What the generator had no hands for is told as \
-held back. The limits are the product's own but for two: honest users may say 120 things a minute.\n\n\
-- **Portcullis**: as it comes.\n\
-- **without priorities**: the same server kept to its normal state, with every place open to \
-everybody, no rate for all strangers, nobody known apart, nobody waiting. Limits by address and user \
-stay.\n\
-- **Socket.IO on Node**: version 4.8 over `node:https`, with what its documentation and common guides \
-say to do: WebSocket only, a list of origins, tokens verified at the connection, small messages, short \
-time-outs, ten connections a minute of an address and 120 messages a minute of a user, counted in \
-memory. It stores nothing; its acknowledgement says that the message was handed on.\n\n";
+const HEAD: &str = "# Siege
+
+What honest users notice of an attack. This page is written by `cargo xtask siege`; nothing on it
+is typed in by hand.
+
+";
+
+const HOW: &str = "## How it is measured
+
+The server runs alone on one processor, everybody else on the other, over TLS on this machine, each
+client from an address of its own (`127.x.y.z`). {people} honest users, in rooms of ten, each say
+something once a second at a fixed time, whatever happened to what they said before; five times a
+second somebody who has been here before comes in once more and leaves. A message is good when its
+acknowledgement says that it is stored within 250 ms of the time at which it was meant to be sent;
+**goodput** is the part of the messages due in a second that are good. Who has not come in after two
+seconds has given up.
+
+Attackers come from 2,000 addresses, at fixed rates, on a thread that gives way to the honest. What
+the generator had no hands for is told as held back. The limits are the product's own but for one:
+users may say 120 things a minute.
+
+- **Portcullis**: as it comes.
+- **without priorities**: the same server kept to its normal state, with every place open to
+  everybody, no rate for all strangers, nobody known apart, nobody waiting. Limits by address and
+  user stay.
+- **Socket.IO on Node**: version 4.8 over `node:https`, with what its documentation and common
+  guides say to do: WebSocket only, a list of origins, tokens verified at the connection, small messages,
+  short time-outs, sixty connections a minute of an address and 120 messages a minute of a user,
+  counted in memory. It stores nothing; its acknowledgement says that the message was handed on.
+
+";
 
 fn summary(all: &[Done]) -> String {
     let mut out =
@@ -123,8 +135,8 @@ fn ablation(all: &[Done]) -> Option<String> {
         || without.attack.arrivals.unwrap_or(0.0) < with.attack.arrivals.unwrap_or(0.0) - 5.0;
     let verdict = if worse { "holds" } else { "**missed**" };
     Some(format!(
-        "| D-10 | {} without priorities is visibly worse | goodput {:.1} % against {:.1} %, p99 {} ms \
-         against {} ms, {:.0} % against {:.0} % come in | {verdict} |\n",
+        "| D-10 | {} without priorities is visibly worse | goodput {:.1} % against {:.1} %, \
+         p99 {} ms against {} ms, {:.0} % against {:.0} % come in | {verdict} |\n",
         experiment.title,
         without.attack.goodput,
         with.attack.goodput,
@@ -142,7 +154,8 @@ fn section(experiment: &Experiment, outcomes: &[Outcome]) -> String {
     }
     out.push_str(
         "\n| | goodput before | under attack | after | come in | p50 | p99 | processor | memory | \
-         attacks, of which held back | let in | states |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         attacks, of which held back | let in | states |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for outcome in outcomes {
         let Outcome { defence, calm, attack, after, seconds, .. } = outcome;
@@ -150,8 +163,8 @@ fn section(experiment: &Experiment, outcomes: &[Outcome]) -> String {
             attack.arrivals.map_or_else(|| String::from("-"), |part| format!("{part:.0} %"));
         let _written = writeln!(
             out,
-            "| {} | {:.1} % | {:.1} % | {:.1} % | {come_in} | {} ms | {} ms | {:.0} % | {:.0} → {:.0} MiB \
-             | {}, {} | {} | {} |",
+            "| {} | {:.1} % | {:.1} % | {:.1} % | {come_in} | {} ms | {} ms | {:.0} % \
+             | {:.0} → {:.0} MiB | {}, {} | {} | {} |",
             defence.name(),
             calm.goodput,
             attack.goodput,
