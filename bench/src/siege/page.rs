@@ -101,9 +101,10 @@ users may say 120 things a minute.
   everybody, no rate for all strangers, nobody known apart, nobody waiting. Limits by address and
   user stay.
 - **Socket.IO on Node**: version 4.8 over `node:https`, with what its documentation and common
-  guides say to do: WebSocket only, a list of origins, tokens verified at the connection, small messages,
-  short time-outs, sixty connections a minute of an address and 120 messages a minute of a user,
-  counted in memory. It stores nothing; its acknowledgement says that the message was handed on.
+  guides say to do: WebSocket only, a list of origins, tokens verified at the connection, small
+  messages, short time-outs, sixty connections a minute of an address and 120 messages a minute of
+  a user, counted in memory. It stores nothing; its acknowledgement says that the message was
+  handed on.
 
 ";
 
