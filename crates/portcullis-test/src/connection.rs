@@ -290,6 +290,11 @@ fn config_trusting(
         .with_no_client_auth()
 }
 
+/// A socket to the server, without a word said on it.
+pub(crate) fn tcp_to(server: &TestServer) -> TcpStream {
+    tcp(server.public, IpAddr::from([127, 0, 0, 1]), None)
+}
+
 fn tcp(to: SocketAddr, source: IpAddr, receive_buffer_bytes: Option<usize>) -> TcpStream {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
     if let Some(bytes) = receive_buffer_bytes {

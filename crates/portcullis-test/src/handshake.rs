@@ -1,11 +1,21 @@
-//! Parts of a TLS handshake, and what a second one resumes of a first.
+//! Parts of a TLS handshake, what a second one resumes of a first, and what a client finds wrong.
 //! Never: more of a client than the handshake.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use rustls::{ClientConnection, HandshakeKind};
+use rustls::RootCertStore;
+use rustls::client::{ClientSessionStore, Resumption as Memory};
+use rustls::client::{Tls12ClientSessionValue, Tls13ClientSessionValue};
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
+use rustls::{CertificateError, ClientConfig, ClientConnection, Error, HandshakeKind, NamedGroup};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
-use crate::connection::{Connection, client_config, localhost};
+use crate::connection::{Connection, client_config, localhost, tcp_to};
+use crate::forge::now_s;
 use crate::http::{Answer, Request};
 use crate::server::TestServer;
 
@@ -27,14 +37,16 @@ pub struct Resumption {
     pub early_data: bool,
 }
 
-/// Connects, asks, and connects once more with what the server gave to come back with.
+/// Connects to the server by one name, asks, and connects by the other with what the server gave
+/// to come back with.
 #[must_use]
-pub fn resumption(server: &TestServer) -> Resumption {
+pub fn resumption(server: &TestServer, [first, second]: [&str; 2]) -> Resumption {
     let mut config = client_config(server);
     config.enable_early_data = true;
+    config.resumption = Memory::store(Arc::new(Tickets::default()));
     let config = Arc::new(config);
-    let ask = || {
-        let mut client = ClientConnection::new(Arc::clone(&config), localhost()).unwrap();
+    let ask = |name: &str| {
+        let mut client = ClientConnection::new(Arc::clone(&config), named(name)).unwrap();
         let early_data = client.early_data().is_some();
         let mut connection = Connection::open_with(server, client);
         // The tickets come before the answer.
@@ -45,6 +57,90 @@ pub fn resumption(server: &TestServer) -> Resumption {
             early_data,
         }
     };
-    ask();
-    ask()
+    ask(first);
+    ask(second)
+}
+
+/// Tickets kept whatever name they were given for, as no honest client keeps them.
+#[derive(Debug, Default)]
+struct Tickets(Mutex<Vec<Tls13ClientSessionValue>>);
+
+impl ClientSessionStore for Tickets {
+    fn set_kx_hint(&self, _name: ServerName<'static>, _group: NamedGroup) {}
+
+    fn kx_hint(&self, _name: &ServerName<'_>) -> Option<NamedGroup> {
+        None
+    }
+
+    fn set_tls12_session(&self, _name: ServerName<'static>, _session: Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _name: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, _name: ServerName<'static>, ticket: Tls13ClientSessionValue) {
+        self.0.lock().unwrap().push(ticket);
+    }
+
+    fn take_tls13_ticket(&self, _name: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.0.lock().unwrap().pop()
+    }
+}
+
+/// A client that looks at the server's certificate: by this name, trusting this authority, so much
+/// later than now.
+#[derive(Debug, Clone, Copy)]
+pub struct Look<'a> {
+    /// Whom it wants to speak to.
+    pub name: &'a str,
+    /// Whose certificates it takes, in a PEM file.
+    pub authority: &'a Path,
+    /// How far its clock is ahead.
+    pub days_ahead: u64,
+}
+
+impl Look<'_> {
+    /// What it finds wrong, if anything.
+    ///
+    /// # Panics
+    /// When the handshake fails for another reason than the certificate.
+    #[must_use]
+    pub fn fault(self, server: &TestServer) -> Option<CertificateError> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.authority).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_details(provider, Arc::new(Ahead(self.days_ahead)))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut client = ClientConnection::new(Arc::new(config), named(self.name)).unwrap();
+        let mut socket = tcp_to(server);
+        while client.is_handshaking() {
+            let Err(error) = client.complete_io(&mut socket) else { continue };
+            let error = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
+            match error {
+                Some(Error::InvalidCertificate(fault)) => return Some(fault.clone()),
+                other => panic!("the certificate is not what is wrong: {other:?}"),
+            }
+        }
+        None
+    }
+}
+
+/// A clock that is ahead by so many days.
+#[derive(Debug)]
+struct Ahead(u64);
+
+impl TimeProvider for Ahead {
+    fn current_time(&self) -> Option<UnixTime> {
+        let now_s = u64::try_from(now_s()).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(now_s + self.0 * 86_400)))
+    }
+}
+
+fn named(name: &str) -> ServerName<'static> {
+    ServerName::try_from(name.to_owned()).unwrap()
 }

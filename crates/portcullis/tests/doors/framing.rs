@@ -28,7 +28,6 @@ fn refused(server: &TestServer, heads: &[&str]) {
 
 #[test]
 fn t244_transfer_codings_are_refused() {
-    let server = start(&Config::plaintext());
     let heads = [
         "Content-Length: 5\r\nTransfer-Encoding: chunked",
         "Transfer-Encoding: chunked\r\nContent-Length: 5",
@@ -49,7 +48,9 @@ fn t244_transfer_codings_are_refused() {
         "Transfer-Encoding:",
         "Transfer-Encoding\r\n: chunked",
     ];
-    refused(&server, &heads);
+    for config in [Config::plaintext(), Config::default()] {
+        refused(&start(&config), &heads);
+    }
 }
 
 #[test]
@@ -84,7 +85,6 @@ fn t247_chunked_bodies_are_refused_before_their_first_size() {
 
 #[test]
 fn t245_lengths_that_are_no_plain_number_are_refused() {
-    let server = start(&Config::plaintext());
     let heads = [
         "Content-Length: 5\r\nContent-Length: 5",
         "Content-Length: 5\r\nContent-Length: 6",
@@ -105,7 +105,9 @@ fn t245_lengths_that_are_no_plain_number_are_refused() {
         "Content-Length : 5",
         "Content-Length: \x0b5",
     ];
-    refused(&server, &heads);
+    for config in [Config::plaintext(), Config::default()] {
+        refused(&start(&config), &heads);
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Security headers on every answer, whatever its status.
 //! Never: a header that stands twice.
 
-use portcullis_test::{Answer, Config, Connection, Request, TestServer, hs256};
+use portcullis_test::{Answer, Config, Connection, Request, SioClient, TestServer, hs256};
 
-use crate::clients::{alive, start};
+use crate::clients::{ENGINE, alive, start};
 
 /// The names of headers that have one value on every answer.
 const FIXED: [(&str, &str); 6] = [
@@ -16,7 +16,7 @@ const FIXED: [(&str, &str); 6] = [
 ];
 const HSTS: &str = "max-age=63072000; includeSubDomains";
 
-fn check(answer: &Answer, status: u16, tls: bool) {
+pub(crate) fn check(answer: &Answer, status: u16, tls: bool) {
     assert_eq!(answer.status, status);
     for (name, value) in FIXED {
         assert_eq!(answer.values(name), [value], "{status} {name}");
@@ -98,4 +98,65 @@ fn t260_answers_to_slow_and_to_many_requests_have_them_too() {
         assert_eq!(Request::upgrade(&server, "/ws").ask(&server).status, 101);
         check(&Request::upgrade(&server, "/ws").ask(&server), 429, tls);
     }
+}
+
+#[test]
+fn t260_answers_of_a_full_server_have_them_too() {
+    for (config, tls) in [(Config::default(), true), (Config::plaintext(), false)] {
+        let mut config = config;
+        config.capacity.push(String::from("pre_auth_total = 1"));
+        config.overload.push(String::from("waiting_strangers = 0"));
+        config.transport.push(String::from("connect_timeout_ms = 60000"));
+        let server = start(&config);
+        let held = SioClient::open(&server);
+        let busy = Request::upgrade(&server, ENGINE).ask(&server);
+        check(&busy, 503, tls);
+        let wait: u32 = busy.header("retry-after").unwrap().parse().unwrap();
+        assert!((30..=60).contains(&wait), "{wait}");
+        drop(held);
+    }
+}
+
+/// The sources of each directive of a policy (CSP level 3, section 2.2.1).
+fn directives(policy: &str) -> Vec<(&str, Vec<&str>)> {
+    let parts = policy.split(';').map(str::trim).filter(|part| !part.is_empty());
+    let words = parts.map(|part| part.split_whitespace());
+    words.map(|mut words| (words.next().unwrap(), words.collect())).collect()
+}
+
+#[test]
+fn t261_no_policy_allows_more_than_the_servers_own_files() {
+    let server = start(&Config::default());
+    for path in ["/", "/nothing", "/auth/login", "/socket.io/?EIO=4&transport=polling"] {
+        let answer = Request::get(&server, path).header("Origin", &server.origin).ask(&server);
+        let policy = answer.header("content-security-policy").unwrap();
+        let found = directives(policy);
+        let of = |name: &str| {
+            let same = |(known, _): &&(&str, Vec<&str>)| *known == name;
+            assert!(found.iter().filter(same).count() <= 1, "{path}: {name} twice in {policy}");
+            found.iter().find(same).map(|(_, sources)| sources.clone())
+        };
+        assert_eq!(of("default-src"), Some(vec!["'none'"]), "{path}: {policy}");
+        assert_eq!(of("frame-ancestors"), Some(vec!["'none'"]), "{path}: {policy}");
+        // No scheme or star that others can serve from, nothing inline, and so no nonces.
+        for (name, sources) in &found {
+            for source in sources {
+                let own = ["'none'", "'self'", "'script'"].contains(source);
+                let socket = *name == "connect-src" && source.starts_with("wss://");
+                assert!(own || socket, "{path}: {name} {source}");
+                assert!(!source.contains('*'), "{path}: {name} {source}");
+            }
+        }
+        if answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
+            // These three do not fall back to `default-src`.
+            assert_eq!(of("base-uri"), Some(vec!["'none'"]), "{path}: {policy}");
+            assert_eq!(of("form-action"), Some(vec!["'self'"]), "{path}: {policy}");
+            assert_eq!(of("require-trusted-types-for"), Some(vec!["'script'"]), "{path}");
+        } else {
+            assert_eq!(of("sandbox"), Some(vec![]), "{path}: {policy}");
+        }
+    }
+    let page = Request::get(&server, "/").ask(&server);
+    assert!(page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")));
+    alive(&server);
 }

@@ -17,4 +17,5 @@ mod heads; // heads too slow, too large, too many
 mod framing; // requests that can be read in two ways
 mod paths; // paths and methods that name nothing
 mod headers; // security headers on every answer
+mod faults; // what a peer is told of faults of the server's own
 mod private; // what operators see, and nobody else

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use portcullis_test::{
-    Config, Connection, Request, TestServer, client_hello, counter, resumption, timed, until,
+    Config, Connection, Look, Request, TestServer, client_hello, counter, resumption, timed, until,
 };
+use rustls::CertificateError;
 use rustls::version::{TLS12, TLS13};
 
 use crate::clients::{ENGINE, alive, start};
@@ -127,11 +128,42 @@ fn t103_neither_compression_nor_heartbeats() {
 }
 
 #[test]
+fn t103_a_ticket_is_good_for_the_name_it_was_given_for() {
+    let server = start(&Config::default());
+    assert!(resumption(&server, ["localhost"; 2]).resumed);
+    // Whoever asks for an address sends no name (RFC 6066 section 3).
+    assert!(!resumption(&server, ["localhost", "127.0.0.1"]).resumed);
+    assert!(!resumption(&server, ["127.0.0.1", "localhost"]).resumed);
+    alive(&server);
+}
+
+#[test]
 fn t104_a_resumed_session_may_send_nothing_early() {
     let server = start(&Config::default());
-    let resumption = resumption(&server);
+    let resumption = resumption(&server, ["localhost"; 2]);
     assert!(resumption.resumed, "otherwise there was nothing to send early with");
     assert!(!resumption.early_data);
+    alive(&server);
+}
+
+#[test]
+fn t106_a_client_refuses_a_certificate_for_others_of_others_or_of_another_time() {
+    let [server, other] = [Config::default(), Config::default()].map(|config| start(&config));
+    let authority = |server: &TestServer| server.authority.clone().unwrap();
+    let (own, foreign) = (authority(&server), authority(&other));
+    let good = Look { name: "localhost", authority: own.as_path(), days_ahead: 0 };
+    assert_eq!(good.fault(&server), None);
+    assert_eq!(Look { authority: foreign.as_path(), ..good }.fault(&other), None);
+    // A name that is not the server's is shown the one certificate there is.
+    let fault = Look { name: "evil.example", ..good }.fault(&server);
+    assert!(matches!(fault, Some(CertificateError::NotValidForNameContext { .. })), "{fault:?}");
+    let fault = Look { authority: foreign.as_path(), ..good }.fault(&server);
+    let strange = [CertificateError::UnknownIssuer, CertificateError::BadSignature];
+    assert!(fault.as_ref().is_some_and(|fault| strange.contains(fault)), "{fault:?}");
+    let fault = Look { days_ahead: 100_000, ..good }.fault(&server);
+    assert!(matches!(fault, Some(CertificateError::ExpiredContext { .. })), "{fault:?}");
+    // Clients that break off are the server's to notice, and nobody else's.
+    let _record = server.records.wait_for_rule("tls");
     alive(&server);
 }
 

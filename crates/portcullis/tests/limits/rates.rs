@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use portcullis_test::{Answer, Config, Connection, Request, SioClient, WAIT, hs256, login};
-use portcullis_test::{TestServer, now_s};
+use portcullis_test::{TestServer, counter, now_s, processor_ms};
 use serde_json::json;
 
 use crate::clients::{alive, code_of, create_room, recorded, start};
@@ -81,6 +81,56 @@ fn t073_headers_that_name_another_client_are_not_believed() {
     let victim = Request::upgrade(&server, PATH).header("X-Forwarded-For", "127.5.5.5");
     assert_limited(&connect(&server, [127, 0, 0, 1], &victim));
     assert_eq!(connect(&server, [127, 5, 5, 5], &Request::upgrade(&server, PATH)).status, 101);
+    alive(&server);
+}
+
+/// How long an address is kept out, as operators are told.
+fn kept_out_ms(server: &TestServer, address: &str) -> u64 {
+    let output = server.operate(&["limits", "explain", address], "");
+    let told = String::from_utf8(output.stdout).unwrap();
+    let line = told.lines().find(|line| line.contains("penalty_per_prefix:")).unwrap();
+    let (_, next) = line.split_once("next one in ").unwrap();
+    next.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn t079_whoever_hammers_on_is_kept_out_longer_and_costs_no_more_each_time() {
+    const ROUND: u32 = 300;
+    let server = start(&Config { plaintext: true, ..Config::strict_rates() });
+    let source = [127, 8, 8, 8];
+    let upgrade = Request::upgrade(&server, PATH);
+    for _ in 0..10 {
+        assert_eq!(connect(&server, source, &upgrade).status, 101);
+    }
+    let round = || {
+        let before_ms = processor_ms(&server);
+        for _ in 0..ROUND {
+            let mut connection = Connection::open_from(&server, IpAddr::from(source));
+            assert_limited(&upgrade.ask_on(&mut connection));
+            assert_eq!(connection.read_to_end(), b"", "it is closed");
+        }
+        processor_ms(&server) - before_ms
+    };
+    let costs_ms = [round(), round(), round()];
+    eprintln!("{costs_ms:?} ms for {ROUND} refusals each");
+    assert!(costs_ms[2] <= costs_ms[0] * 2 + 200, "{costs_ms:?}");
+    assert!(costs_ms.iter().all(|cost_ms| *cost_ms < u64::from(ROUND) * 5), "{costs_ms:?}");
+    // A minute, and a second for each attempt since then.
+    let kept_out_ms = kept_out_ms(&server, "127.8.8.8");
+    assert!((300_000..=1_000_000).contains(&kept_out_ms), "{kept_out_ms}");
+    // Each is counted, a few a minute of each kind are written down.
+    let rules = ["connect_per_prefix", "penalty_per_prefix"];
+    let counted = rules.map(|rule| {
+        let labels = format!("{{rule=\"{rule}\",code=\"rate_limited\",key=\"prefix\"}}");
+        counter(&server, &format!("portcullis_refusals_total{labels}"))
+    });
+    assert_eq!(counted[0] + counted[1], u64::from(3 * ROUND), "{counted:?}");
+    let records = server.records.all();
+    for rule in rules {
+        let written = records.iter().filter(|record| record["rule"]["name"] == rule).count();
+        assert!((1..=20).contains(&written), "{rule}: {written} records");
+    }
+    assert_eq!(connect(&server, [127, 8, 8, 9], &upgrade).status, 101, "others are not touched");
     alive(&server);
 }
 

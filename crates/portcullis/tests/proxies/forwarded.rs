@@ -75,8 +75,46 @@ fn t077_t078_neighbours_behind_a_proxy_share_their_prefix() {
     let server = start(&["trusted_proxies = [\"127.0.0.2\"]"], true);
     let network = |n| format!("2001:db8:1:2::{n:x}");
     assert_eq!(passes(&server, PROXY, "X-Forwarded-For", network), 10);
+    // One /48 does eight times as much as a /64 of it, over however many of them.
+    let site = |n: u8| format!("2001:db8:7:{n:x}::1");
+    let let_in = (0..100).filter(|n| ask(&server, PROXY, ("X-Forwarded-For", &site(*n))) == 101);
+    assert_eq!(let_in.count(), 80);
+    assert_eq!(ask(&server, PROXY, ("X-Forwarded-For", "2001:db8:8::1")), 101, "the next /48");
     let mapped = |n| String::from(["::ffff:192.0.2.7", "192.0.2.7"][usize::from(n % 2)]);
     assert_eq!(passes(&server, PROXY, "X-Forwarded-For", mapped), 10);
+}
+
+#[test]
+fn t072_thousands_of_addresses_fill_no_memory_and_free_nobody() {
+    let mut config = Config { plaintext: true, ..Config::strict_rates() };
+    config.listen = vec![String::from("trusted_proxies = [\"127.0.0.2\"]")];
+    config.rate = vec![String::from("request_per_prefix = \"5/10h\"")];
+    let server = TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &config);
+    let request = |client: &str| Request::get(&server, "/").header("X-Forwarded-For", client);
+    let from_proxy = || Connection::open_from(&server, IpAddr::from(PROXY));
+    let status = |client: &str| request(client).ask_on(&mut from_proxy()).status;
+    let hot = "203.0.113.7";
+    let statuses: Vec<u16> = (0..6).map(|_| status(hot)).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 429]);
+    let before = server.resident_kib();
+    let mut connection = from_proxy();
+    for number in 0..20_000_u32 {
+        let [_, high, middle, low] = number.to_be_bytes();
+        let client = match number % 2 {
+            0 => format!("198.{high}.{middle}.{low}"),
+            _ => format!("2001:db8:{number:x}::{low:x}"),
+        };
+        let answer = request(&client).ask_on(&mut connection);
+        assert_eq!(answer.status, 200, "{client}");
+        if answer.header("connection") == Some("close") {
+            connection = from_proxy();
+        }
+    }
+    let grown = server.resident_kib().saturating_sub(before);
+    eprintln!("{grown} KiB more");
+    assert!(grown < 16 * 1024, "{grown} KiB more");
+    assert_eq!(status(hot), 429, "it is not forgotten");
+    assert_eq!(status("203.0.113.8"), 200, "nor is there no room for others");
 }
 
 #[test]

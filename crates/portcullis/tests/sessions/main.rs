@@ -8,6 +8,7 @@
 )]
 
 mod browser; // a browser's cookies, by hand
+mod cookies; // what every cookie looks like
 mod matrix; // every event and request, with everybody
 mod revocation; // who is out, is out everywhere and at once
 mod expiry; // what ends by time, and what prolongs it
