@@ -19,6 +19,7 @@ use crate::hub::Handed;
 use crate::pipeline::AnswerTo;
 use crate::refuse::{Refusal, Who, refuse};
 use crate::shard::Shard;
+use crate::timer::SLOT_MS;
 
 /// Reads of one connection before others of the shard get a turn.
 const READS_PER_TURN: usize = 8;
@@ -234,9 +235,15 @@ impl ConnectionTask {
     }
 
     fn pause(&self, denial: &Denial, now: Now) {
-        let _recorded = self.refuse(denial, None, now);
         let pause_ms = denial.retry_after_ms().unwrap_or(1);
+        // No pause is shorter than a turn of the wheel: less than that is owed until it is more.
+        if pause_ms < SLOT_MS {
+            return;
+        }
+        let _recorded = self.refuse(denial, None, now);
         let until_ms = now.monotonic_ms.saturating_add(pause_ms);
+        let until_ms = self.shard.fires_at(until_ms).max(until_ms);
+        let pause_ms = until_ms.saturating_sub(now.monotonic_ms);
         self.connection.paused_ms.update(|paused_ms| paused_ms.saturating_add(pause_ms));
         self.connection.paused_until_ms.set(until_ms);
         self.shard.arm(&self.connection, until_ms);

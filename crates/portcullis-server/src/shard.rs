@@ -184,6 +184,11 @@ impl Shard {
         }
     }
 
+    /// When a deadline that is armed now is looked at.
+    pub(crate) fn fires_at(&self, at_ms: u64) -> u64 {
+        self.wheel.borrow().fires_at(at_ms)
+    }
+
     fn find(&self, number: u64) -> Option<Rc<Connection>> {
         let open = self.connections.borrow().get(&number).cloned();
         open.or_else(|| self.lingering.borrow().get(&number).cloned())

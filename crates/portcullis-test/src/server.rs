@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use crate::config::Config;
 use crate::deadline::WAIT;
 use crate::log::Records;
+use crate::wait::until;
 
 /// How much of the server's own log a failed test shows.
 const SHOWN_MAX_BYTES: usize = 8 * 1024;
@@ -165,6 +166,15 @@ impl TestServer {
         self.wait()
     }
 
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        threads.flatten().all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The state stands behind the name, which may hold anything.
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+        })
+    }
+
     /// Sends a signal by name: `TERM`, `HUP`, `INT`, `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
         let signal = match name {
@@ -176,6 +186,10 @@ impl TestServer {
             other => panic!("no signal {other:?} here"),
         };
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+        if signal == Signal::STOP {
+            // Sent is not stopped: its threads may be at something.
+            until("every thread to be stopped", || self.is_stopped().then_some(()));
+        }
     }
 
     /// Waits for its end; everything it wrote is in `records` then.

@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use portcullis_test::{
-    Answer, Config, Connection, Gauges, Request, SioClient, TestServer, hs256, register, until,
+    Answer, Config, Connection, Gauges, PollingClient, Request, SioClient, TestServer, hs256,
+    now_s, register, until,
 };
 use serde_json::json;
 
@@ -242,5 +243,34 @@ fn more_bytes_than_may_come_wait_and_none_is_lost() {
         let answer = format!("43{number}[{{\"ok\":true");
         let _answered = ann.wait_packet(|packet| packet.starts_with(&answer));
     }
+    alive(&server);
+}
+
+#[test]
+fn posts_wait_for_the_byte_rate_as_sockets_do() {
+    let mut config = Config::default();
+    let lines = [
+        "bytes_per_connection = \"600/1s\"",
+        "message_per_user = \"10000/1s\"",
+        "message_per_connection = \"10000/1s\"",
+        "event_per_user = { \"room:list\" = \"10000/1s\" }",
+    ];
+    config.rate.extend(lines.map(String::from));
+    // The body has long arrived: how long it waits is our doing, and no fault of the client's.
+    config.transport.push(String::from("handshake_timeout_ms = 1500"));
+    let server = start(&config);
+    let ann = PollingClient::connect(&server, &hs256("ann"));
+    let packets: Vec<_> =
+        (0..120).map(|number| format!("42{number}[\"room:list\",{{}}]")).collect();
+    let begun_s = now_s();
+    ann.say(&packets.join("\u{1e}"));
+    ann.say("42777[\"room:list\",{}]");
+    recorded(&server, "bytes_per_connection");
+    assert!(now_s() > begun_s + 1, "nothing waited");
+    let mut polled = String::new();
+    while !polled.contains("43777[") {
+        polled.push_str(&String::from_utf8(ann.poll().body).unwrap());
+    }
+    assert_eq!(polled.matches("{\"ok\":true").count(), 121, "none is lost");
     alive(&server);
 }
