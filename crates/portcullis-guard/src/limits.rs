@@ -43,6 +43,15 @@ impl Observed {
     }
 }
 
+/// Whose TLS handshakes count together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsLane {
+    /// Of addresses somebody is signed in from.
+    Neighbours,
+    /// Of all others.
+    Strangers,
+}
+
 /// The buckets of a connection's address, found once.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Lanes {
@@ -162,10 +171,21 @@ impl Gate {
     ///
     /// # Errors
     /// [`Denial::Limit`].
-    pub fn secure(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
+    pub fn secure(&self, client: IpAddr, now: Now) -> Result<TlsLane, Denial> {
         let signed_in = self.capacity.has_user(client);
-        let outcome = self.count_tls(client, signed_in, now);
+        let lane = if signed_in { TlsLane::Neighbours } else { TlsLane::Strangers };
+        let outcome = self.count_tls(client, signed_in, now).map(|()| lane);
         self.note(now, outcome, || Attempt::Tls { client, signed_in })
+    }
+
+    /// How far TLS handshakes lie apart at the fastest rate there may be just now, in microseconds.
+    #[must_use]
+    pub fn tls_every_us(&self, lane: TlsLane) -> u64 {
+        let rate = match lane {
+            TlsLane::Neighbours => self.options.tls_total,
+            TlsLane::Strangers => self.tls_total(),
+        };
+        rate.interval_ns() / 1_000
     }
 
     pub(crate) fn count_tls(

@@ -53,6 +53,7 @@ mod rooms; // who on this shard is where
 mod deliver; // deliveries applied in order
 mod operate; // operations on chosen sockets
 mod timer; // a wheel of deadlines
+mod tls_turns; // when a TLS handshake begins
 mod waiting; // who waits for a place, for a short time
 mod shard; // one thread's world
 mod refuse; // the one way out for refusals

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis_audit::{Outcome, Record};
+use portcullis_guard::TlsLane;
 use portcullis_model::{Denial, Limit, Severity};
 use portcullis_wire::proxy_protocol::{HEADER_MAX_BYTES, ProxyHeader, read_proxy_header};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -129,11 +130,11 @@ impl Shard {
             Ok(seat) => seat,
             Err(denial) => return self.turn_away(&denial, peer),
         };
-        if tls.is_some()
-            && counted
-            && let Err(denial) = self.gate.secure(client, self.now())
-        {
-            return self.turn_away(&denial, peer);
+        if tls.is_some() && counted {
+            match self.gate.secure(client, self.now()) {
+                Ok(lane) => self.turn_for_tls(lane).await,
+                Err(denial) => return self.turn_away(&denial, peer),
+            }
         }
         let (stream, buffer) = match tls {
             None => (Stream::Plain(Tcp::here(socket, start.len())), start),
@@ -144,6 +145,16 @@ impl Shard {
         };
         let http = HttpConnection::new(self, stream, peer);
         HttpConnection { buffer, seat, ..http }.run(place).await;
+    }
+
+    /// Waits for a turn: handshakes are the dearest thing a stranger can ask for, and a burst of
+    /// them must not stand before everybody's messages.
+    async fn turn_for_tls(&self, lane: TlsLane) {
+        let every_us = self.gate.tls_every_us(lane).saturating_mul(self.options.shards as u64);
+        let wait_ms = self.tls_turns.take(lane, self.now().monotonic_ms, every_us);
+        if wait_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        }
     }
 
     /// Closes a socket that nothing has been read of: an answer would cost more than it is worth.

@@ -32,6 +32,7 @@ use crate::recovery::Parking;
 use crate::rooms::Rooms;
 use crate::session_id::{SessionIds, SessionSecret};
 use crate::timer::{SLOT_MS, Wheel};
+use crate::tls_turns::TlsTurns;
 use crate::waiting::WaitingRooms;
 
 /// Bytes read from a socket at once.
@@ -63,6 +64,7 @@ pub(crate) struct Shard {
     pub(crate) rooms: RefCell<Rooms>,
     pub(crate) read_scratch: RefCell<Vec<u8>>,
     pub(crate) write_scratch: RefCell<Vec<u8>>,
+    pub(crate) tls_turns: TlsTurns,
     /// For connections with compression; made for the first of them.
     pub(crate) inflater: RefCell<Option<Box<Inflater>>>,
     deflater: RefCell<Option<Box<Deflater>>>,
@@ -135,6 +137,7 @@ impl Shard {
             rooms: RefCell::default(),
             read_scratch: RefCell::new(vec![0; READ_MAX_BYTES]),
             write_scratch: RefCell::default(),
+            tls_turns: TlsTurns::default(),
             inflater: RefCell::default(),
             deflater: RefCell::default(),
             http_connections: Cell::new(0),
