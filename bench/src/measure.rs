@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
@@ -85,13 +86,21 @@ impl Drop for Served {
     }
 }
 
-/// Keeps the calling thread, and what it starts, on these processors.
+/// Keeps the calling thread, and what it starts, on these of the processors it may use.
 pub(crate) fn pin(processors: &[usize]) -> Result<()> {
+    static USABLE: OnceLock<Vec<usize>> = OnceLock::new();
+    let usable = USABLE.get_or_init(usable);
     let mut set = rustix::thread::CpuSet::new();
     for processor in processors {
-        set.set(*processor);
+        set.set(*usable.get(*processor).context("two processors are needed")?);
     }
-    rustix::thread::sched_setaffinity(None, &set).context("cannot pin: two processors are needed")
+    rustix::thread::sched_setaffinity(None, &set).context("cannot pin")
+}
+
+/// The processors this process was given, before it chose among them.
+fn usable() -> Vec<usize> {
+    let given = rustix::thread::sched_getaffinity(None).unwrap_or_default();
+    (0..rustix::thread::CpuSet::MAX_CPU).filter(|processor| given.is_set(*processor)).collect()
 }
 
 /// Lets this process and its children open as many sockets as the system allows.

@@ -44,8 +44,22 @@ pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
     stories.env("PORTCULLIS_EXAMPLES", built("examples"));
     stories.env("STORY_PYTHON", install::story_python());
     must(stories)?;
+    besiege()?;
     println!("\neverything is green");
     Ok(())
+}
+
+/// What honest users notice of small attacks, a few seconds each.
+fn besiege() -> Result<()> {
+    step("the siege in short");
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    if processors < 2 {
+        println!("the siege is left out: attackers need a second processor");
+        return Ok(());
+    }
+    let mut whole = vec!["run", "--quiet", "--package", "bench", "--", "siege"];
+    whole.extend(["D-1", "D-2", "D-3", "D-4", "D-5", "D-7", "--quick", "--no-peers", "--check"]);
+    must(program("cargo", &whole, "."))
 }
 
 fn npm(script: &str, folder: &str) -> Result<()> {

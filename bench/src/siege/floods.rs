@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, timeout};
 
 use super::crowd::{create_room, sign_in};
-use super::target::ask;
+use super::target::{ask, ballast_file};
 use super::timeline::Timeline;
 use crate::client::{Client, Door, Visit, open};
 use crate::token::{Signer, unix_s};
@@ -25,6 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const HANDS: u32 = 3_000;
 /// How much less than others the attackers' thread runs, as `nice` counts.
 const GIVES_WAY: i32 = 19;
+/// Where the server keeps its data, below its directory.
+const DATABASE: &str = "data/portcullis.db";
+/// How long it takes until all of the ballast is there, in milliseconds.
+const RAMP_MS: u64 = 10_000;
 /// How often a flood looks at its watch.
 const TICK_MS: u64 = 5;
 
@@ -49,6 +53,8 @@ pub(crate) enum Flood {
     Polls { a_second: u32 },
     /// Another process holds the database.
     Stall,
+    /// Memory that something in the server's own process takes, in MiB, over ten seconds.
+    Ballast { mib: u32 },
 }
 
 /// Where attackers come from: two thousand addresses.
@@ -65,7 +71,7 @@ fn from(number: u32) -> Visit {
 #[derive(Clone)]
 pub(crate) struct Siege {
     pub(crate) door: Door,
-    pub(crate) database: PathBuf,
+    pub(crate) directory: PathBuf,
     pub(crate) timeline: Arc<Timeline>,
     pub(crate) from_ms: u64,
     pub(crate) end_ms: u64,
@@ -105,6 +111,7 @@ impl Flood {
             Self::Drip { connections } => format!("{connections} requests that never end"),
             Self::Stall => String::from("the database held by another process"),
             Self::Polls { a_second } => format!("{a_second} polls a second of no session"),
+            Self::Ballast { mib } => format!("{mib} MiB that the process holds for nothing"),
         }
     }
 
@@ -120,7 +127,7 @@ impl Flood {
             Self::SlowReaders { users } => Self::SlowReaders { users: part(users) },
             Self::Drip { connections } => Self::Drip { connections: part(connections) },
             Self::Polls { a_second } => Self::Polls { a_second: part(a_second) },
-            Self::Stall => Self::Stall,
+            Self::Stall | Self::Ballast { .. } => self,
         }
     }
 
@@ -161,6 +168,7 @@ impl Flood {
                     .await;
             }
             Self::Stall => drop(siege.stall().await),
+            Self::Ballast { mib } => drop(siege.weigh_down(mib).await),
             Self::Polls { a_second } => {
                 siege
                     .every(a_second, |siege, number| async move { siege.poll(number).await })
@@ -313,7 +321,7 @@ impl Siege {
     /// Holds the database, as a backup or a broken disk would.
     async fn stall(&self) -> Result<()> {
         self.timeline.wait(self.from_ms).await;
-        let connection = rusqlite::Connection::open(&self.database)?;
+        let connection = rusqlite::Connection::open(self.directory.join(DATABASE))?;
         connection.busy_timeout(Duration::ZERO)?;
         while connection.execute_batch("BEGIN EXCLUSIVE").is_err() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -321,6 +329,19 @@ impl Siege {
         self.let_in();
         self.timeline.wait(self.end_ms).await;
         Ok(connection.execute_batch("ROLLBACK")?)
+    }
+
+    async fn weigh_down(&self, mib: u32) -> Result<()> {
+        let file = ballast_file(&self.directory);
+        let mut at_ms = self.from_ms;
+        while at_ms < self.end_ms {
+            self.timeline.wait(at_ms).await;
+            let part = (at_ms - self.from_ms + TICK_MS).min(RAMP_MS);
+            std::fs::write(&file, (u64::from(mib) * part / RAMP_MS).to_string())?;
+            at_ms += RAMP_MS / 50;
+        }
+        self.timeline.wait(self.end_ms).await;
+        Ok(std::fs::write(&file, "0")?)
     }
 
     async fn poll(&self, number: u32) -> Result<()> {

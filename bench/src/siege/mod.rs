@@ -5,7 +5,8 @@ mod timeline; // what happened in each second
 mod target; // the server under siege
 mod crowd; // the honest
 mod floods; // the attackers
-mod experiment; // what is attacked with what, and what has to hold
+mod line; // what has to hold
+mod experiment; // what is attacked with what, and for how long
 mod page; // the page and its charts
 
 use anyhow::{Result, bail, ensure};
@@ -71,17 +72,18 @@ async fn besiege(asked: &Asked<'_>) -> Result<()> {
         |experiment: &&Experiment| asked.only.is_empty() || asked.only.contains(&experiment.name);
     let (mut all, mut missed) = (Vec::new(), 0);
     for experiment in ALL.iter().filter(wanted) {
+        let experiment = if asked.quick { experiment.in_short() } else { *experiment };
         let mut outcomes = Vec::new();
-        for defence in asked.defences(experiment) {
+        for defence in asked.defences(&experiment) {
             let outcome = experiment.run(defence, size).await?;
-            println!("{}", page::line(experiment, &outcome));
+            println!("{}", page::line(&experiment, &outcome));
             if defence == Defence::Priorities {
-                let verdicts = experiment.verdicts(&outcome);
+                let verdicts = experiment.line.verdicts(&outcome);
                 missed += verdicts.iter().filter(|(holds, _)| !holds).count();
             }
             outcomes.push(outcome);
         }
-        all.push((*experiment, outcomes));
+        all.push((experiment, outcomes));
     }
     if asked.only.is_empty() && !asked.quick {
         page::write(&all, size.people)?;

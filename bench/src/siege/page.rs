@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::experiment::{CALM_S, Experiment, Outcome, word};
+use super::experiment::{CALM_S, Experiment, Outcome};
+use super::line::word;
 use super::target::Defence;
 use super::timeline::{Second, Totals};
 use crate::chart::{Curve, curves};
@@ -113,7 +114,7 @@ fn summary(all: &[Done]) -> String {
         String::from("## In short\n\n| | experiment | what has to hold | |\n|---|---|---|---|\n");
     for (experiment, outcomes) in all {
         let ours = outcomes.iter().find(|outcome| outcome.defence == Defence::Priorities);
-        for (holds, text) in ours.iter().flat_map(|ours| experiment.verdicts(ours)) {
+        for (holds, text) in ours.iter().flat_map(|ours| experiment.line.verdicts(ours)) {
             let verdict = if holds { "holds" } else { "**missed**" };
             let name = experiment.name;
             let _written = writeln!(out, "| {name} | {} | {text} | {verdict} |", experiment.title);
@@ -206,7 +207,7 @@ fn states(seconds: &[Second]) -> String {
 /// A line for the terminal.
 pub(crate) fn line(experiment: &Experiment, outcome: &Outcome) -> String {
     let Outcome { defence, calm, attack, seconds, .. } = outcome;
-    let verdicts = experiment.verdicts(outcome).into_iter();
+    let verdicts = experiment.line.verdicts(outcome).into_iter();
     let verdicts =
         verdicts.map(|(holds, text)| if holds { text } else { format!("MISSED {text}") });
     format!(

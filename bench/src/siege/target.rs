@@ -1,7 +1,7 @@
 //! The server under siege: ours, with its priorities or without, or Socket.IO on Node.
 //! Never: limits that make the honest crowd look good; they are the same in every run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -47,7 +47,7 @@ pub(crate) struct Target {
 /// What the experiments need of a server beyond its defaults.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Needs {
-    /// Memory it is told to have, in MiB.
+    /// Memory it is told to have, in MiB; a ballast that can be made heavier is loaded with it.
     pub(crate) memory_limit_mib: Option<u32>,
 }
 
@@ -137,9 +137,29 @@ fn ours(defence: Defence, needs: Needs, directory: &Path) -> Result<(Served, Str
     let mut command = Command::new(program);
     command.arg("serve").arg("--config").arg(&config).arg("--data").arg(&data);
     command.stderr(std::process::Stdio::null());
+    if needs.memory_limit_mib.is_some() {
+        command
+            .env("LD_PRELOAD", ballast(directory)?)
+            .env("SIEGE_BALLAST", ballast_file(directory));
+    }
     let served = Served::start(command, Processors::First)?;
     let ca = std::fs::read_to_string(data.join("ca.pem")).context("no certificate authority")?;
     Ok((served, ca))
+}
+
+/// The file that says how many MiB of ballast a server carries.
+pub(crate) fn ballast_file(directory: &Path) -> PathBuf {
+    directory.join("ballast")
+}
+
+/// Compiles what carries the ballast.
+fn ballast(directory: &Path) -> Result<PathBuf> {
+    let library = directory.join("ballast.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/siege/ballast.c");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-pthread", "-O1", "-o"]).arg(&library).arg(source);
+    ensure!(compiler.status()?.success(), "cannot compile {source}");
+    Ok(library)
 }
 
 fn configuration(

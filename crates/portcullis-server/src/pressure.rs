@@ -36,7 +36,7 @@ impl Pressure {
         self.queue_ms.fetch_max(queue_ms, Ordering::Relaxed);
     }
 
-    /// A handshake was refused.
+    /// A stranger was refused: at the TLS handshake, a request or the CONNECT.
     pub(crate) fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }

@@ -44,7 +44,8 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     let reference = shard.references.next();
     let limit = denial.limit().map(|limit| limit.key());
     shard.metrics.refused(answer.rule, answer.code, limit);
-    if who.user.is_none() && who.connection.is_none() {
+    // A stranger who is refused at the CONNECT has cost a handshake like any other.
+    if who.user.is_none() {
         shard.pressure.refused();
     }
     // Who is merely too fast waits; who breaks rules is kept out for a while.
