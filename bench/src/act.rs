@@ -84,8 +84,14 @@ fn awake_runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 /// What it costs to say no.
-const REFUSED: &[Own] =
-    &[Own::RefusedHandshake, Own::RefusedFlood, Own::RefusedMessage, Own::RefusedMemory];
+const REFUSED: &[Own] = &[
+    Own::RefusedHandshake,
+    Own::LeastRefused,
+    Own::RefusedFlood,
+    Own::LeastRefusedFlood,
+    Own::RefusedMessage,
+    Own::RefusedMemory,
+];
 
 async fn measure_all(asked: &Asked<'_>) -> Result<Results> {
     let effort = asked.effort();

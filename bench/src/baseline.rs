@@ -1,6 +1,7 @@
-//! What one round trip costs on this machine at least: a bare TCP echo, no protocol at all.
+//! What a round trip and a refusal cost on this machine at least: bare TCP, no protocol at all.
 //! Never: compared in absolute terms; it is the yardstick of the same run.
 
+use std::io::{Read, Write};
 use std::process::Command;
 
 use anyhow::Result;
@@ -33,6 +34,30 @@ pub(crate) fn serve() -> Result<()> {
             }
         }
     })
+}
+
+/// What a refusal says, no more than has to be said.
+const REFUSAL: &[u8] = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// Refuses whoever comes, one after the other, until it is killed: four calls of the system each.
+pub(crate) fn serve_refusals() -> Result<()> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    println!("listening public http://{}", listener.local_addr()?);
+    let mut head = vec![0; 4 * 1024];
+    loop {
+        let (mut stream, _) = listener.accept()?;
+        // A head of a benchmark comes in one piece.
+        if stream.read(&mut head)? > 0 {
+            stream.write_all(REFUSAL)?;
+        }
+    }
+}
+
+/// Starts the server that refuses.
+pub(crate) fn start_refusals() -> Result<Served> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("tcp-refusals");
+    Served::start(command, Processors::First)
 }
 
 /// CPU of one round trip, in microseconds.

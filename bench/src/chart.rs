@@ -74,6 +74,7 @@ pub(crate) fn curves(title: &str, unit: &str, along: &str, curves: &[Curve]) -> 
     const LEFT: f64 = 60.0;
     const TOP: f64 = 64.0;
     const BOTTOM: f64 = 300.0;
+    const SIZES_MAX: usize = 20;
     let all = || curves.iter().flat_map(|curve| &curve.points);
     let highest = ceiling(all().map(|(_, figure)| *figure).fold(0.0, f64::max));
     let sizes: Vec<usize> = curves
@@ -96,7 +97,8 @@ pub(crate) fn curves(title: &str, unit: &str, along: &str, curves: &[Curve]) -> 
             short(figure),
         );
     }
-    for (index, size) in sizes.iter().enumerate() {
+    // As many sizes as can stand beside each other.
+    for (index, size) in sizes.iter().enumerate().step_by(sizes.len().div_ceil(SIZES_MAX).max(1)) {
         let _written = writeln!(
             out,
             "<text class='quiet' x='{:.1}' y='{}' text-anchor='middle'>{}</text>",
@@ -110,7 +112,7 @@ pub(crate) fn curves(title: &str, unit: &str, along: &str, curves: &[Curve]) -> 
         "<text class='quiet' x='{}' y='{}' text-anchor='middle'>{}</text>",
         WIDTH / 2.0,
         BOTTOM + 42.0,
-        escape(along),
+        escape(&format!("{unit}, by {along}")),
     );
     for (index, curve) in curves.iter().enumerate() {
         let points: Vec<(f64, f64)> =

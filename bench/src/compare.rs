@@ -121,7 +121,7 @@ impl Contest {
         let mut samples = Vec::new();
         for work in works {
             let mut sample = Sample::default();
-            for round in 1..=self.effort.rounds {
+            for round in 1..=self.effort.rounds_of(*work) {
                 let figure = timeout(DEADLINE, once(*work, &self.effort)).await;
                 let figure = figure.context("took too long").flatten();
                 let figure = figure.with_context(|| String::from(work.title()))?;
@@ -145,7 +145,9 @@ async fn once(work: Own, effort: &Effort) -> Result<f64> {
             Ok(connect::measure(&running, effort).await?.resident_kib)
         }
         Own::RefusedHandshake => refused::handshakes(effort, 1).await,
-        Own::RefusedFlood => refused::handshakes(effort, 32).await,
+        Own::RefusedFlood => refused::handshakes(effort, refused::AT_A_TIME).await,
+        Own::LeastRefused => refused::least(effort, 1).await,
+        Own::LeastRefusedFlood => refused::least(effort, refused::AT_A_TIME).await,
         Own::RefusedMemory => refused::memory(effort).await,
         Own::RefusedMessage => refused::messages(effort).await,
         Own::ChatSend => product::measure(effort).await,

@@ -1,6 +1,8 @@
 //! How much is measured: rounds, time and sizes.
 //! Never: the same amount of work for all; a slow server would take minutes.
 
+use crate::work::Own;
+
 /// One run's bounds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {
@@ -40,4 +42,9 @@ impl Effort {
         refusals: 50_000,
         largest: 10_000,
     };
+
+    /// How often a work of our own is measured; a million handshakes are refused once.
+    pub(crate) fn rounds_of(&self, work: Own) -> usize {
+        if work == Own::RefusedMemory { 1 } else { self.rounds }
+    }
 }

@@ -36,6 +36,7 @@ fn main() -> Result<()> {
     match words.as_slice() {
         ["echo-server", shards, tls, key] => echo_server::serve(shards, tls, key),
         ["tcp-server"] => baseline::serve(),
+        ["tcp-refusals"] => baseline::serve_refusals(),
         ["siege", options @ ..] => siege::run(options),
         options => act::run(options),
     }

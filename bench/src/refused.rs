@@ -8,40 +8,50 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
+use crate::baseline;
 use crate::client::{Client, handshake};
-use crate::contender::{Contender, Running};
+use crate::contender::Contender;
 use crate::effort::Effort;
+use crate::measure::Served;
 
 /// Of a flood, so many come together.
-const AT_A_TIME: usize = 32;
+pub(crate) const AT_A_TIME: usize = 32;
 /// Each connection may be refused nine times before its strikes end it.
 const PER_CONNECTION: usize = 9;
 
 /// CPU of one handshake refused for its origin, in microseconds, when so many come at a time.
 pub(crate) async fn handshakes(effort: &Effort, at_a_time: usize) -> Result<f64> {
-    let running = Contender::Portcullis.start()?;
-    let before = running.served.cpu_us()?;
-    let asked = flood(&running, 0, effort.connections, at_a_time).await?;
-    Ok((running.served.cpu_us()? - before) / asked as f64)
+    each(&Contender::Portcullis.start()?.served, effort, at_a_time).await
+}
+
+/// The same of a server that reads nothing of what it refuses.
+pub(crate) async fn least(effort: &Effort, at_a_time: usize) -> Result<f64> {
+    each(&baseline::start_refusals()?, effort, at_a_time).await
+}
+
+async fn each(served: &Served, effort: &Effort, at_a_time: usize) -> Result<f64> {
+    let before = served.cpu_us()?;
+    let asked = flood(served, 0, effort.connections, at_a_time).await?;
+    Ok((served.cpu_us()? - before) / asked as f64)
 }
 
 /// Resident memory that a flood leaves behind, in KiB, beyond what its first tenth does.
 pub(crate) async fn memory(effort: &Effort) -> Result<f64> {
-    let running = Contender::Portcullis.start()?;
-    let first = flood(&running, 0, effort.refusals / 10, AT_A_TIME).await?;
-    let before = running.served.resident_kib()?;
-    flood(&running, first, effort.refusals, AT_A_TIME).await?;
-    Ok(running.served.resident_kib()? - before)
+    let served = Contender::Portcullis.start()?.served;
+    let first = flood(&served, 0, effort.refusals / 10, AT_A_TIME).await?;
+    let before = served.resident_kib()?;
+    flood(&served, first, effort.refusals, AT_A_TIME).await?;
+    Ok(served.resident_kib()? - before)
 }
 
 /// So many refused handshakes, each from the next address; gives how many there were.
-async fn flood(running: &Running, from: usize, many: usize, at_a_time: usize) -> Result<usize> {
+async fn flood(served: &Served, from: usize, many: usize, at_a_time: usize) -> Result<usize> {
     let rounds = many.div_ceil(at_a_time);
     for round in 0..rounds {
         let mut together = JoinSet::new();
         for number in 0..at_a_time {
             let source = source(from + round * at_a_time + number);
-            together.spawn(refuse_one(running.door.address, source));
+            together.spawn(refuse_one(served.address, source));
         }
         while let Some(refused) = together.join_next().await {
             refused??;

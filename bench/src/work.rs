@@ -67,6 +67,8 @@ pub(crate) enum Own {
     RefusedMessage,
     ChatSend,
     Yardstick,
+    LeastRefused,
+    LeastRefusedFlood,
 }
 
 impl Own {
@@ -82,6 +84,8 @@ impl Own {
             Self::RefusedMessage => "refused message (schema), with its answer",
             Self::ChatSend => "`chat:send`: guards, durable commit, 10 deliveries, answer",
             Self::Yardstick => "yardstick: an echo over bare TCP, no protocol",
+            Self::LeastRefused => "yardstick: accept, read, write and close, no protocol",
+            Self::LeastRefusedFlood => "yardstick: accept, read, write and close, 32 at a time",
         }
     }
 
@@ -99,7 +103,7 @@ impl Own {
             Self::RefusedHandshake | Self::RefusedFlood => Some(Target::AtMost(50.0)),
             Self::RefusedMemory => Some(Target::AtMost(1_024.0)),
             Self::RefusedMessage => Some(Target::AtMost(5.0)),
-            Self::ChatSend | Self::Yardstick => None,
+            Self::ChatSend | Self::Yardstick | Self::LeastRefused | Self::LeastRefusedFlood => None,
         }
     }
 }

@@ -108,7 +108,7 @@ impl Line {
         }
         if let Some(line) = self.changes_a_minute {
             let most = changes_a_minute(&states().collect::<Vec<_>>());
-            say(most <= line, format!("{most} changes of state in a minute (≤ {line})"));
+            say(most <= line, format!("changes of state in a minute: {most} (≤ {line})"));
         }
         if self.back {
             let last = states().next_back().unwrap_or_default();

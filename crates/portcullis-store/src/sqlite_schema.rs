@@ -12,7 +12,7 @@ use crate::error::StoreError;
 const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 /// Whoever else holds the file (a backup, an operator's shell) is waited for this long.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 // What decides the shape: a commit writes every page it touched, and a page costs more than all
 // else about a message. So a message touches the ends of tables only:

@@ -17,6 +17,7 @@ use crate::sqlite_cache::Cache;
 use crate::sqlite_chores::Chores;
 use crate::sqlite_message::Statements;
 use crate::sqlite_mids::Mids;
+use crate::sqlite_schema::BUSY_TIMEOUT;
 use crate::sqlite_task::Task;
 use crate::store::CommitFeed;
 
@@ -26,6 +27,10 @@ const LINGER_STEPS: u32 = 16;
 
 /// A batch smaller than this is committed at once: there is no load to save work for.
 const COMPANY_MIN: usize = 8;
+
+/// How long a batch waits for the file while the batch before it has failed: whoever asks then is
+/// told soon that it does not work, instead of after everybody who asked before.
+const STALLED_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// What a change needs while it is performed.
 pub(crate) struct Writer<'c> {
@@ -45,6 +50,8 @@ pub(crate) struct Writer<'c> {
     pub(crate) data_version: Option<i64>,
     /// Set when a change could not be undone alone; the batch is rolled back.
     pub(crate) broken: Option<StoreError>,
+    /// The last batch failed.
+    stalled: bool,
 }
 
 /// What the thread works on and for.
@@ -151,6 +158,7 @@ impl<'c> Writer<'c> {
             seal,
             data_version: None,
             broken: None,
+            stalled: false,
         })
     }
 
@@ -164,8 +172,21 @@ impl<'c> Writer<'c> {
         } else if !changes.is_empty() {
             feed.committed(&changes);
         }
+        self.expect(failure.is_some());
         for task in batch.drain(..) {
             task.settle(failure.as_ref());
+        }
+    }
+
+    /// Is patient with the next batch unless this one has failed.
+    fn expect(&mut self, stalled: bool) {
+        if self.stalled == stalled {
+            return;
+        }
+        self.stalled = stalled;
+        let patience = if stalled { STALLED_TIMEOUT } else { BUSY_TIMEOUT };
+        if let Err(error) = self.connection.busy_timeout(patience) {
+            tracing::warn!(%error, "the store keeps the patience it had");
         }
     }
 
@@ -337,6 +358,32 @@ mod tests {
             let mut again = ask(&mut batch, message(1, 0));
             writer.commit(&mut batch, feed);
             assert_eq!(seq(&mut again), Some(2));
+        });
+    }
+
+    #[test]
+    fn who_asks_while_the_file_is_held_is_told_soon() {
+        with_writer(|writer, feed| {
+            let patience = |writer: &Writer<'_>| {
+                let connection = writer.connection;
+                connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, i64>(0)).unwrap()
+            };
+            let holder = Connection::open(writer.connection.path().unwrap()).unwrap();
+            holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+            let mut batch = Vec::new();
+            let mut ask_one = |writer: &mut Writer<'_>, number| {
+                let mut answer = ask(&mut batch, message(number, 0));
+                writer.commit(&mut batch, feed);
+                seq(&mut answer)
+            };
+            // The first waits as long as a backup may take; a test does not.
+            writer.connection.busy_timeout(Duration::ZERO).unwrap();
+            assert_eq!(ask_one(writer, 1), None);
+            assert_eq!(patience(writer), 250);
+            assert_eq!(ask_one(writer, 2), None);
+            holder.execute_batch("ROLLBACK").unwrap();
+            assert_eq!(ask_one(writer, 3), Some(1));
+            assert_eq!(patience(writer), 5_000);
         });
     }
 

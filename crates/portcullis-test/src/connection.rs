@@ -80,8 +80,13 @@ impl Connection {
     /// Connects without TLS to any address: the private listener, or a TLS port spoken to wrongly.
     #[must_use]
     pub fn open_bare(address: SocketAddr) -> Self {
-        let socket = tcp(address, IpAddr::from([127, 0, 0, 1]), None);
-        Self { stream: Stream::Plain(socket), buffer: Vec::new() }
+        Self::open_bare_from(address, IpAddr::from([127, 0, 0, 1]))
+    }
+
+    /// The same from a loopback address of choice.
+    #[must_use]
+    pub fn open_bare_from(address: SocketAddr, source: IpAddr) -> Self {
+        Self { stream: Stream::Plain(tcp(address, source, None)), buffer: Vec::new() }
     }
 
     /// Connects with these TLS versions and application protocols, and finishes the handshake.

@@ -1,10 +1,12 @@
 //! What is no TLS, old TLS, weak TLS, or TLS that never ends.
 //! Never: a client library where it would not send what is wrong.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use portcullis_test::{
-    Config, Connection, Look, Request, TestServer, client_hello, counter, resumption, timed, until,
+    Config, Connection, Look, Request, SioClient, TestServer, client_hello, counter, hs256,
+    resumption, timed, until,
 };
 use rustls::CertificateError;
 use rustls::version::{TLS12, TLS13};
@@ -147,6 +149,25 @@ fn t104_a_resumed_session_may_send_nothing_early() {
 }
 
 #[test]
+fn t104_data_that_comes_early_uninvited_is_never_a_request() {
+    let server = start(&Config::default());
+    let requests = || counter(&server, "portcullis_http_requests_total");
+    let (hello, before) = (client_hello(&server), requests());
+    let request = Request::get(&server, "/").bytes();
+    let length = u16::try_from(request.len()).unwrap().to_be_bytes();
+    let early = [&[23, 3, 3], &length[..], &request].concat();
+    for bytes in [[&hello[..], &early].concat(), [&early[..], &hello].concat(), early.repeat(50)] {
+        let mut connection = Connection::open_bare(server.public);
+        connection.send(&bytes);
+        let told = connection.read_to_end();
+        assert!(!told.windows(5).any(|part| part == b"HTTP/"), "{}", told.escape_ascii());
+    }
+    let _record = server.records.wait_for_rule("tls");
+    assert_eq!(requests(), before);
+    alive(&server);
+}
+
+#[test]
 fn t106_a_client_refuses_a_certificate_for_others_of_others_or_of_another_time() {
     let [server, other] = [Config::default(), Config::default()].map(|config| start(&config));
     let authority = |server: &TestServer| server.authority.clone().unwrap();
@@ -233,6 +254,39 @@ fn t105_half_a_handshake_is_closed_long_before_the_deadline() {
     let slow = "{rule=\"tls_slow\",code=\"handshake_timeout\",key=\"\"}";
     until("all of them to be counted", || {
         (counter(&server, &format!("portcullis_refusals_total{slow}")) == 101).then_some(())
+    });
+    alive(&server);
+}
+
+#[test]
+fn t105_a_thousand_idle_handshakes_are_bounded_and_closed_and_a_neighbour_comes_in() {
+    let transport = vec![String::from("handshake_timeout_ms = 4000")];
+    let server = start(&Config { transport, ..Config::strict_rates() });
+    // Somebody is signed in from here, so who else comes from here has a turn of their own.
+    let _here = SioClient::connect(&server, &hs256("ann"));
+    let hello = client_hello(&server);
+    let (_, took) = timed(|| {
+        let idle: Vec<_> = (0..1_200_u16)
+            .map(|index| {
+                let source = IpAddr::from([127, 9, 0, u8::try_from(index % 4).unwrap() + 1]);
+                let mut connection = Connection::open_bare_from(server.public, source);
+                // Of each four one says nothing, one half of it, and two all but the rest.
+                connection
+                    .send(&hello[..[0, 40, hello.len(), hello.len()][usize::from(index / 4 % 4)]]);
+                connection
+            })
+            .collect();
+        alive(&server);
+        // Four addresses have 250 places each.
+        let open = counter(&server, "portcullis_http_open");
+        assert!((500..=1_001).contains(&open), "{open} open");
+        for mut connection in idle {
+            while connection.read() {}
+        }
+    });
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    until("their places to be free", || {
+        (counter(&server, "portcullis_http_open") == 0).then_some(())
     });
     alive(&server);
 }
