@@ -27,17 +27,40 @@ impl Hosts {
         }
     }
 
+    /// The first listed name that is the one of `Host`, whatever their ports.
+    pub(crate) fn by_name(&self, ask: &Handshake<'_>) -> Result<&str, Denial> {
+        let Line::One(host) = ask.line("host") else { return Err(Denial::Host) };
+        let asked = bare(host).ok_or(Denial::Host)?;
+        let same = |name: &str| bare(name.as_bytes()).is_some_and(|name| is_name(name, asked));
+        let listed = self.listed.iter().find(|name| same(name)).ok_or(Denial::Host)?;
+        let sound = ask.authority.is_none_or(|authority| is_name(authority.as_bytes(), host));
+        if sound { Ok(listed) } else { Err(Denial::Host) }
+    }
+
     /// One `Host`, on the list, and no other authority in the target (RFC 9112 section 3.2).
     pub(crate) fn check(&self, ask: &Handshake<'_>) -> Result<(), Denial> {
         let Line::One(host) = ask.line("host") else { return Err(Denial::Host) };
-        let same = |name: &[u8]| name.eq_ignore_ascii_case(host);
-        let listed = self.any || self.listed.iter().any(|name| same(name.as_bytes()));
-        if listed && ask.authority.is_none_or(|authority| same(authority.as_bytes())) {
+        let listed = self.any || self.listed.iter().any(|name| is_name(name.as_bytes(), host));
+        if listed && ask.authority.is_none_or(|authority| is_name(authority.as_bytes(), host)) {
             Ok(())
         } else {
             Err(Denial::Host)
         }
     }
+}
+
+fn is_name(name: &[u8], host: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(host)
+}
+
+/// A host without its port; `None` where what stands behind it is no port.
+fn bare(host: &[u8]) -> Option<&[u8]> {
+    let colon = host.iter().rposition(|byte| *byte == b':');
+    // The colons of an IPv6 address stand in brackets, as all of it does.
+    let Some(colon) = colon.filter(|_| !host.ends_with(b"]")) else { return Some(host) };
+    let (name, port) = host.split_at(colon);
+    let port = std::str::from_utf8(port).ok()?.strip_prefix(':')?;
+    is_port(port).then_some(name)
 }
 
 /// A lower-case name, IPv4 address or bracketed IPv6 address, and perhaps a port.

@@ -11,6 +11,7 @@ mod binding; // which requests belong to one long-polling session
 mod danger; // what weakens the doors
 mod handshake; // what door 1 is asked
 mod host; // whose name the request uses
+mod lead_on; // where a page is to be had over TLS
 mod origin; // which page is asking
 mod proxy; // whom a request comes from behind proxies
 mod client_ip; // which address, and its prefix

@@ -111,6 +111,8 @@ pub enum Denial {
     TlsSlow,
     /// A proxy of the operator's that does not say whose connection it hands on, or not in time.
     ProxyHeader,
+    /// Asked for in plain text where pages are led on to TLS, and nothing else is answered.
+    PlainText,
 
     // Admission.
     /// `Host` missing, doubled, or not one of ours.

@@ -27,7 +27,8 @@ impl Denial {
             | Self::MethodNotAllowed
             | Self::TlsFailed
             | Self::TlsSlow
-            | Self::ProxyHeader => self.http_answer(),
+            | Self::ProxyHeader
+            | Self::PlainText => self.http_answer(),
             Self::Host
             | Self::OriginMissing
             | Self::OriginForbidden
@@ -147,6 +148,7 @@ impl Denial {
                 strike: false,
                 ..row("protocol_error", "No PROXY header", 400, "proxy_protocol")
             },
+            Self::PlainText => row("https_required", "Use HTTPS", 403, "plain_text"),
             _ => row("protocol_error", "Bad request", 400, "http"),
         }
     }

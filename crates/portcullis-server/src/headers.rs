@@ -9,9 +9,11 @@ const HSTS: &str = "max-age=63072000; includeSubDomains";
 /// How long a browser may remember a preflight answer, in seconds.
 const PREFLIGHT_MAX_AGE: &str = "600";
 
+/// What a response over TLS carries as well, and one in plain text must not (RFC 6797 7.2).
+pub(crate) const STRICT_TRANSPORT: Header<'static> = ("Strict-Transport-Security", HSTS);
+
 /// The headers of one response, built from what is fixed for this server.
 pub(crate) struct SecurityHeaders {
-    tls: bool,
     /// Whether pages of other origins may send cookies along (CORS), for `/auth/refresh`.
     credentials: bool,
     page_policy: String,
@@ -34,7 +36,7 @@ impl SecurityHeaders {
              frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'; \
              trusted-types 'none'"
         );
-        Self { tls, credentials: credentials == Credentials::Allowed, page_policy }
+        Self { credentials: credentials == Credentials::Allowed, page_policy }
     }
 
     /// Adds the headers every response of the kind carries.
@@ -44,9 +46,6 @@ impl SecurityHeaders {
         kind: ResponseKind,
         origin: Option<&'a str>,
     ) {
-        if self.tls {
-            headers.push(("Strict-Transport-Security", HSTS));
-        }
         headers.push(("X-Content-Type-Options", "nosniff"));
         headers.push(("X-Frame-Options", "DENY"));
         headers.push(("Referrer-Policy", "no-referrer"));
@@ -100,15 +99,6 @@ mod tests {
         let mut headers = Vec::new();
         security.add(&mut headers, kind, origin);
         headers.iter().map(|(name, value)| format!("{name}: {value}")).collect()
-    }
-
-    #[test]
-    fn transport_security_is_for_tls_only() {
-        let has = |tls| {
-            names(tls, ResponseKind::Api, None).iter().any(|line| line.starts_with("Strict-"))
-        };
-        assert!(has(true));
-        assert!(!has(false));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::http_decide::{Decision, Told};
 use crate::http_read::{ReadFault, oversized};
 use crate::http_respond::Outgoing;
 use crate::http_route::Target;
-use crate::listen::Place;
+use crate::listen::{Entrance, Place};
 use crate::refuse::{Who, refuse};
 use crate::shard::Shard;
 use crate::stream::Stream;
@@ -45,6 +45,7 @@ pub(crate) struct HttpConnection {
     pub(crate) stream: Stream,
     /// The other end: of the TCP connection, or as a proxy in front tells of it.
     pub(crate) peer: SocketAddr,
+    pub(crate) entrance: Entrance,
     /// Whom the request at hand counts for.
     pub(crate) client: IpAddr,
     /// Counts it among those of its address until it is a socket.
@@ -69,8 +70,17 @@ pub(crate) enum Next {
 impl HttpConnection {
     pub(crate) fn new(shard: Rc<Shard>, stream: Stream, peer: SocketAddr) -> Self {
         let client = shard.gate.client(peer.ip(), &[]);
-        let (buffer, requests) = (Vec::new(), Requests::default());
-        Self { shard, stream, peer, client, seat: None, buffer, requests, bodiless: false }
+        Self {
+            shard,
+            stream,
+            peer,
+            entrance: Entrance::Public,
+            client,
+            seat: None,
+            buffer: Vec::new(),
+            requests: Requests::default(),
+            bodiless: false,
+        }
     }
 
     /// The client's port, where it is the other end itself.
@@ -167,6 +177,7 @@ impl HttpConnection {
                 Err(fault) => self.refuse_body(fault).await,
             },
             Decision::Page(index) => self.page(index, keep_alive).await,
+            Decision::LeadOn(address) => self.lead_on(&address).await,
             Decision::Preflight(admitted) => self.preflight(&admitted, keep_alive).await,
             Decision::Route { index, admitted, told, body } => match self.read_until(body).await {
                 Ok(()) => self.route(index, *admitted, told, body, keep_alive).await,
@@ -265,6 +276,20 @@ impl HttpConnection {
         };
         let written = self.write(outgoing).await;
         if written && keep_alive { Next::KeepAlive } else { Next::Close }
+    }
+
+    async fn lead_on(&mut self, address: &str) -> Next {
+        let outgoing = Outgoing {
+            status: 308,
+            content_type: "",
+            body: b"",
+            kind: ResponseKind::Api,
+            origin: None,
+            extra: vec![("Location", address)],
+            keep_alive: false,
+        };
+        let _written = self.write(outgoing).await;
+        Next::Close
     }
 
     async fn preflight(&mut self, admitted: &Admitted, keep_alive: bool) -> Next {

@@ -14,6 +14,7 @@ use crate::frame::Form;
 use crate::http::HttpConnection;
 use crate::http_polling::posted_length;
 use crate::http_route::Target;
+use crate::listen::Entrance;
 use crate::upgrade::Upgrade;
 
 /// Largest body of a session nobody is signed in to.
@@ -37,11 +38,29 @@ fn user_agent(head: &Head<'_>) -> String {
 /// What a head asks for, decided while the head is still in the buffer.
 pub(crate) enum Decision {
     Upgrade(Box<Upgrade>),
-    Open { form: Form, admitted: Box<Admitted>, binding: Box<Binding> },
-    Poll { connection: Rc<Connection>, origin: Option<Arc<str>> },
-    Post { connection: Rc<Connection>, origin: Option<Arc<str>>, body: usize },
-    Route { index: usize, admitted: Box<Admitted>, told: Told, body: usize },
+    Open {
+        form: Form,
+        admitted: Box<Admitted>,
+        binding: Box<Binding>,
+    },
+    Poll {
+        connection: Rc<Connection>,
+        origin: Option<Arc<str>>,
+    },
+    Post {
+        connection: Rc<Connection>,
+        origin: Option<Arc<str>>,
+        body: usize,
+    },
+    Route {
+        index: usize,
+        admitted: Box<Admitted>,
+        told: Told,
+        body: usize,
+    },
     Page(usize),
+    /// The same page over TLS, by its whole address.
+    LeadOn(String),
     Preflight(Box<Admitted>),
     Refuse(Denial),
 }
@@ -78,7 +97,7 @@ impl HttpConnection {
 
     /// The other shard a request's session lives on, if there is such a shard.
     pub(crate) fn shard_of(&self, head: &Head<'_>, target: Target) -> Option<u16> {
-        let Target::Engine(_) = target else { return None };
+        let (Target::Engine(_), Entrance::Public) = (target, self.entrance) else { return None };
         let sid = engineio::read_parameters(head.query).ok()?.sid?;
         let (id, _) = self.shard.session_ids.read(sid)?;
         let known = usize::from(id.shard) < self.shard.doors.len();
@@ -93,6 +112,9 @@ impl HttpConnection {
     }
 
     fn decided(&self, head: &Head<'_>, target: Target, now: Now) -> Result<Decision, Denial> {
+        if self.entrance == Entrance::Redirect {
+            return self.decide_plain_text(head, target, now);
+        }
         if let Target::Engine(form) = target {
             return self.decide_engine(head, form, now);
         }
@@ -112,6 +134,22 @@ impl HttpConnection {
             Target::WrongMethod => Err(Denial::MethodNotAllowed),
             Target::Nothing => Err(Denial::NotFound),
         }
+    }
+
+    /// A request in plain text: pages are led on, as browsers ask for them.
+    fn decide_plain_text(
+        &self,
+        head: &Head<'_>,
+        target: Target,
+        now: Now,
+    ) -> Result<Decision, Denial> {
+        let name = self.shard.gate.lead_on(&self.handshake(head, Door::Page), now)?;
+        let Target::Page(_) = target else { return Err(Denial::PlainText) };
+        if wants_upgrade(head) || head.content_length > 0 {
+            return Err(Denial::PlainText);
+        }
+        let mark = if head.query.is_empty() { "" } else { "?" };
+        Ok(Decision::LeadOn(format!("https://{name}{}{mark}{}", head.path, head.query)))
     }
 
     pub(crate) fn handshake<'a>(&self, head: &'a Head<'a>, door: Door) -> Handshake<'a> {

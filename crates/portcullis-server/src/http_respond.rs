@@ -11,6 +11,7 @@ use portcullis_wire::http1::{Found, Head, write_response_head};
 use tokio::time::timeout;
 
 use crate::api::ResponseKind;
+use crate::headers::STRICT_TRANSPORT;
 use crate::http::HttpConnection;
 use crate::http_route::Target;
 use crate::refuse::{Refusal, Who, refuse};
@@ -128,6 +129,9 @@ impl HttpConnection {
             headers.push(("Connection", "close"));
         }
         headers.extend_from_slice(&outgoing.extra);
+        if self.stream.is_tls() {
+            headers.push(STRICT_TRANSPORT);
+        }
         self.shard.security.add(&mut headers, outgoing.kind, outgoing.origin);
         let mut bytes = Vec::with_capacity(1024 + outgoing.body.len());
         write_response_head(&mut bytes, outgoing.status, &headers);

@@ -43,6 +43,15 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
+/// By which of its addresses a connection came to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    /// Where clients connect.
+    Public,
+    /// In plain text, to be led on to where TLS is spoken.
+    Redirect,
+}
+
 /// A place in the shard's budget of HTTP connections; given back on drop.
 pub(crate) struct Place(Rc<Shard>);
 
@@ -74,9 +83,13 @@ impl Shard {
     pub(crate) async fn accept_until_drained(
         self: Rc<Self>,
         listener: TcpListener,
+        entrance: Entrance,
         mut draining: watch::Receiver<bool>,
     ) {
-        let tls = self.options.tls.clone().map(TlsAcceptor::from);
+        let tls = match entrance {
+            Entrance::Public => self.options.tls.clone().map(TlsAcceptor::from),
+            Entrance::Redirect => None,
+        };
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -97,7 +110,7 @@ impl Shard {
                 continue;
             };
             let (shard, tls) = (Rc::clone(&self), tls.clone());
-            tokio::task::spawn_local(shard.serve(socket, peer, tls, place));
+            tokio::task::spawn_local(shard.serve(socket, peer, entrance, tls, place));
         }
     }
 
@@ -119,6 +132,7 @@ impl Shard {
         self: Rc<Self>,
         mut socket: TcpStream,
         peer: SocketAddr,
+        entrance: Entrance,
         tls: Option<TlsAcceptor>,
         place: Place,
     ) {
@@ -144,7 +158,7 @@ impl Shard {
             },
         };
         let http = HttpConnection::new(self, stream, peer);
-        HttpConnection { buffer, seat, ..http }.run(place).await;
+        HttpConnection { entrance, buffer, seat, ..http }.run(place).await;
     }
 
     /// Waits for a turn: handshakes are the dearest thing a stranger can ask for, and a burst of

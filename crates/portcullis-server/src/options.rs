@@ -16,6 +16,8 @@ pub struct Options {
     pub public: SocketAddr,
     /// Where operators read health and metrics; nothing listens when `None`.
     pub private: Option<SocketAddr>,
+    /// Where pages asked for in plain text are led on to `public`; nothing listens when `None`.
+    pub redirect: Option<SocketAddr>,
     /// TLS for the public listener; plain text when `None`.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Whether the operator's own proxies say whose connection they hand on.
@@ -120,6 +122,7 @@ impl Default for Options {
         Self {
             public: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443),
             private: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9443)),
+            redirect: None,
             tls: None,
             proxy_protocol: ProxyProtocol::Off,
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

@@ -100,7 +100,8 @@ fn engine_code(denial: &Denial) -> u8 {
         | Denial::Busy
         | Denial::Draining
         | Denial::Token(_)
-        | Denial::TokenInUrl => 4,
+        | Denial::TokenInUrl
+        | Denial::PlainText => 4,
         Denial::EngineVersion => 5,
         _ => 3,
     }

@@ -16,7 +16,7 @@ use tokio::task::LocalSet;
 use crate::builder::Builder;
 use crate::http_move::Moved;
 use crate::hub::{Batch, be_shard};
-use crate::listen::bind;
+use crate::listen::{Entrance, bind};
 use crate::metrics::Metrics;
 use crate::private::Private;
 use crate::session_id::SessionIds;
@@ -49,6 +49,7 @@ pub enum ServerError {
 pub struct Running {
     public: SocketAddr,
     private: Option<SocketAddr>,
+    redirect: Option<SocketAddr>,
     draining: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
     shards: Vec<JoinHandle<()>>,
@@ -66,6 +67,12 @@ impl Running {
     #[must_use]
     pub fn private(&self) -> Option<SocketAddr> {
         self.private
+    }
+
+    /// Where pages asked for in plain text are led on to [`Running::public`].
+    #[must_use]
+    pub fn redirect(&self) -> Option<SocketAddr> {
+        self.redirect
     }
 
     /// Stops accepting, lets running acts finish, ends every connection; waits for it.
@@ -89,10 +96,12 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     builder.gate.check_declared()?;
     let shards = builder.options.shards.max(1);
     let listeners = listeners(builder.options.public, shards)?;
-    let public = listeners
-        .first()
-        .and_then(|listener| listener.local_addr().ok())
-        .unwrap_or(builder.options.public);
+    let public = address_of(&listeners).unwrap_or(builder.options.public);
+    let redirects = match builder.options.redirect {
+        Some(address) => self::listeners(address, shards)?,
+        None => Vec::new(),
+    };
+    let redirect = address_of(&redirects);
     let (doors, arrivals): (Vec<_>, Vec<_>) = (0..shards).map(|_| mpsc::channel(MOVED_MAX)).unzip();
     let waiting = WaitingRooms::new(&builder.options.waits, Arc::clone(&builder.clock));
     let common = Common {
@@ -122,17 +131,19 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
         })?);
     }
     let mut threads = Vec::with_capacity(shards);
-    let ways_in = listeners.into_iter().zip(builder.inboxes).zip(arrivals);
-    for (index, ((listener, inbox), arrivals)) in ways_in.enumerate() {
+    let redirects = redirects.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+    let entrances = listeners.into_iter().zip(redirects);
+    let ways_in = entrances.zip(builder.inboxes).zip(arrivals);
+    for (index, ((entrances, inbox), arrivals)) in ways_in.enumerate() {
         let index = u16::try_from(index).unwrap_or(u16::MAX);
         let (common, drained) = (common.clone(), drained.clone());
         threads.push(thread(&format!("shard-{index}"), move |local, runtime| {
             be_shard(index);
             let shard = Rc::new(Shard::new(index, common));
-            run(local, runtime, shard.run(listener, inbox, arrivals, drained));
+            run(local, runtime, shard.run(entrances, inbox, arrivals, drained));
         })?);
     }
-    Ok(Running { public, private, draining, stopped, shards: threads, operators })
+    Ok(Running { public, private, redirect, draining, stopped, shards: threads, operators })
 }
 
 fn bind_at(address: SocketAddr) -> Result<std::net::TcpListener, ServerError> {
@@ -151,6 +162,10 @@ fn listeners(
         listeners.push(bind_at(address)?);
     }
     Ok(listeners)
+}
+
+fn address_of(listeners: &[std::net::TcpListener]) -> Option<SocketAddr> {
+    listeners.first().and_then(|listener| listener.local_addr().ok())
 }
 
 fn thread(
@@ -178,12 +193,13 @@ impl Shard {
     /// The shard's life: until the server drains and its connections are gone.
     async fn run(
         self: Rc<Self>,
-        listener: std::net::TcpListener,
+        (public, redirect): (std::net::TcpListener, Option<std::net::TcpListener>),
         inbox: mpsc::Receiver<Batch>,
         arrivals: mpsc::Receiver<Moved>,
         mut drained: watch::Receiver<bool>,
     ) {
-        let Ok(listener) = TcpListener::from_std(listener) else {
+        let redirect = redirect.map(TcpListener::from_std).transpose();
+        let (Ok(public), Ok(redirect)) = (TcpListener::from_std(public), redirect) else {
             tracing::error!("a listener could not be registered with the runtime");
             return;
         };
@@ -192,8 +208,13 @@ impl Shard {
         tokio::task::spawn_local(Rc::clone(&self).deliver_forever(inbox));
         tokio::task::spawn_local(Rc::clone(&self).take_in_forever(arrivals));
         self.start_chores();
-        let accepting = Rc::clone(&self).accept_until_drained(listener, drained.clone());
-        tokio::task::spawn_local(accepting);
+        let entrances = [(Entrance::Public, Some(public)), (Entrance::Redirect, redirect)];
+        for (entrance, listener) in entrances {
+            let Some(listener) = listener else { continue };
+            let drained = drained.clone();
+            let accepting = Rc::clone(&self).accept_until_drained(listener, entrance, drained);
+            tokio::task::spawn_local(accepting);
+        }
         drop(drained.wait_for(|draining| *draining).await);
         self.draining.set(true);
         self.waiting.close();

@@ -110,6 +110,10 @@ impl AsyncWrite for Tcp {
 }
 
 impl Stream {
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// Reads into `buffer`; `Ok(0)` is the peer's end of stream.
     pub(crate) fn poll_read(
         &mut self,

@@ -114,6 +114,11 @@ impl Connection {
         while client.is_handshaking() {
             client.complete_io(&mut socket).unwrap();
         }
+        Self::resume(client, socket)
+    }
+
+    /// Goes on with a TLS client whose handshake is done.
+    pub(crate) fn resume(client: ClientConnection, socket: TcpStream) -> Self {
         let stream = Stream::Tls(Box::new(StreamOwned::new(client, socket)));
         Self { stream, buffer: Vec::new() }
     }

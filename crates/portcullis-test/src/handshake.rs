@@ -10,9 +10,12 @@ use rustls::client::{ClientSessionStore, Resumption as Memory};
 use rustls::client::{Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
-use rustls::{CertificateError, ClientConfig, ClientConnection, Error, HandshakeKind, NamedGroup};
-use rustls_pki_types::CertificateDer;
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, Error, HandshakeKind, NamedGroup,
+    SupportedProtocolVersion,
+};
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::connection::{Connection, client_config, localhost, tcp_to};
 use crate::forge::now_s;
@@ -127,6 +130,47 @@ impl Look<'_> {
             }
         }
         None
+    }
+}
+
+/// A client that has a certificate of its own, or none.
+pub struct Shows<'a> {
+    /// The one TLS version it speaks.
+    pub version: &'static SupportedProtocolVersion,
+    /// The authority whose certificates it takes.
+    pub authority: CertificateDer<'static>,
+    /// What it shows: its certificate and its key, in PEM.
+    pub shown: Option<(&'a str, &'a str)>,
+}
+
+impl Shows<'_> {
+    /// Asks for something; status 0 where the server ends the connection without an answer.
+    #[must_use]
+    pub fn ask(&self, server: &TestServer, request: &Request) -> Answer {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[self.version])
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match self.shown {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+                builder.with_client_auth_cert(vec![certificate], key).unwrap()
+            }
+        };
+        let mut client = ClientConnection::new(Arc::new(config), localhost()).unwrap();
+        let mut socket = tcp_to(server);
+        while client.is_handshaking() {
+            // TLS 1.2 refuses within the handshake, 1.3 right after the client has ended it.
+            if client.complete_io(&mut socket).is_err() {
+                return Answer { status: 0, headers: Vec::new(), body: Vec::new() };
+            }
+        }
+        request.ask_on(&mut Connection::resume(client, socket))
     }
 }
 

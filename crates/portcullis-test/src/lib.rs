@@ -40,7 +40,7 @@ pub use forge::{
     SECRET, claims, eddsa_key, forge_eddsa, forge_hs256, forge_none, forge_with, hs256, now_s,
 };
 pub use gauges::{Gauges, counter, open_files, processor_ms};
-pub use handshake::{Look, Resumption, client_hello, resumption};
+pub use handshake::{Look, Resumption, Shows, client_hello, resumption};
 pub use http::{Answer, Request};
 pub use key_forms::{jwk_of, public_key_forms};
 pub use log::Records;

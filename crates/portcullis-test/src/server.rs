@@ -46,6 +46,8 @@ pub struct TestServer {
     pub public: SocketAddr,
     /// Where operators look.
     pub private: SocketAddr,
+    /// Where pages asked for in plain text are led on, if anywhere.
+    pub redirect: Option<SocketAddr>,
     /// The origin its own pages have.
     pub origin: String,
     /// The certificate authority's file, when it speaks TLS.
@@ -114,6 +116,7 @@ impl TestServer {
             launch,
             public: SocketAddr::from(([0, 0, 0, 0], 0)),
             private: SocketAddr::from(([0, 0, 0, 0], 0)),
+            redirect: None,
             origin: String::new(),
             authority: None,
             setup_token: None,
@@ -134,6 +137,7 @@ impl TestServer {
         self.public = address(&self.origin);
         let private = records.said("listening private ").expect("a private listener");
         self.private = address(&private);
+        self.redirect = records.said("listening redirect ").map(|url| address(&url));
         let authority = records.said("certificate authority ");
         self.authority = authority.map(|path| self.directory.path().join(path));
         let link = records.said("set-up link ");

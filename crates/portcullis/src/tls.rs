@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use portcullis_model::Now;
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -67,7 +70,8 @@ impl Tls {
             }
         };
         let certificate = Arc::new(Certificate(RwLock::new(Arc::new(read(&files)?))));
-        let config = Arc::new(server_config(profile, Arc::clone(&certificate))?);
+        let clients = files.client_ca.as_deref().map(clients).transpose()?;
+        let config = Arc::new(server_config(profile, Arc::clone(&certificate), clients)?);
         Ok(Some(Self { config, certificate, files, development }))
     }
 
@@ -89,21 +93,52 @@ impl Tls {
 fn server_config(
     profile: Profile,
     certificate: Arc<Certificate>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
 ) -> Result<ServerConfig, rustls::Error> {
     let versions: &[&rustls::SupportedProtocolVersion] = match profile {
         Profile::Development | Profile::Production => &[&TLS13, &TLS12],
         Profile::Strict => &[&TLS13],
     };
-    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_protocol_versions(versions)?
-        .with_no_client_auth()
-        .with_cert_resolver(certificate);
+    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(versions)?;
+    let verifies = clients.is_some();
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(clients),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // Early data can be replayed by anyone who saw it (T-104).
     config.max_early_data_size = 0;
-    // Resumption by tickets whose keys rotate: no table of sessions that shards would share.
-    config.ticketer = Ticketer::new()?;
+    if verifies {
+        // A resumed session would outlive the certificate it was begun with.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    } else {
+        // Resumption by tickets whose keys rotate: no table of sessions that shards would share.
+        config.ticketer = Ticketer::new()?;
+    }
     Ok(config)
+}
+
+/// Clients have to show a certificate that one of these authorities issued for clients, and that
+/// is valid now. Whose it is counts for nothing after that: a connection still signs in.
+pub(crate) fn clients(authorities: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let fault = |why: String| {
+        let mend = "name the certificates of the authorities that vouch for your clients, in PEM";
+        ConfigError::file("tls.client_ca_file", authorities, why, mend)
+    };
+    let mut roots = RootCertStore::empty();
+    let found = CertificateDer::pem_file_iter(authorities)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| fault(format!("it cannot be read ({error})")))?;
+    for authority in found {
+        let added = roots.add(authority);
+        added.map_err(|error| fault(format!("it holds what is no authority ({error})")))?;
+    }
+    let provider = Arc::new(default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    verifier.map_err(|error| fault(format!("it holds no authority ({error})")).into())
 }
 
 /// Reads a chain and its key, and whether they belong together.
@@ -177,7 +212,7 @@ mod tests {
             (at("tls.pem"), other.path().join("tls.key"), "does not fit"),
         ];
         for (certificate, key, expect) in cases {
-            let error = read(&TlsFiles { certificate, key }).err();
+            let error = read(&TlsFiles { certificate, key, client_ca: None }).err();
             let text = error.map(|error| error.to_string()).unwrap_or_default();
             assert_eq!(text.is_empty(), expect.is_empty(), "{text}");
             assert!(text.contains(expect), "{expect}: {text}");

@@ -62,7 +62,11 @@ impl DevelopmentTls {
         let own = Self {
             authority: data.join("ca.pem"),
             authority_key: data.join("ca.key"),
-            leaf: TlsFiles { certificate: data.join("tls.pem"), key: data.join("tls.key") },
+            leaf: TlsFiles {
+                certificate: data.join("tls.pem"),
+                key: data.join("tls.key"),
+                client_ca: None,
+            },
         };
         own.renew(now)?;
         Ok(own)

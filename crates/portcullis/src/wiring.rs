@@ -62,6 +62,7 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     let told = Banner {
         public: running.public(),
         private: running.private(),
+        redirect: running.redirect(),
         authority: tls.as_ref().and_then(Tls::authority),
         setup_token: setup_token.as_ref(),
     };
@@ -107,7 +108,11 @@ pub(crate) fn actions(mut settings: Settings, scratch: &Path) -> Result<(Vec<Act
 /// Checks what reading the configuration alone cannot: the operator's certificate.
 pub(crate) fn check(settings: &Settings) -> Result<()> {
     match &settings.tls {
-        TlsSettings::Files(files) => tls::read(files).map(drop).map_err(Into::into),
+        TlsSettings::Files(files) => {
+            tls::read(files)?;
+            files.client_ca.as_deref().map(tls::clients).transpose()?;
+            Ok(())
+        }
         TlsSettings::Development | TlsSettings::Off => Ok(()),
     }
 }

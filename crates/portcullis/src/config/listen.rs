@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use super::error::ConfigError;
 use super::number::within;
+use super::profile::Profile;
+use super::tls::TlsSettings;
 
 /// `[listen]`.
 #[derive(Debug, Default, Deserialize)]
@@ -18,6 +20,8 @@ pub(super) struct ListenSection {
     public: Option<String>,
     /// Health and metrics for operators, not authenticated; `127.0.0.1:9443`.
     private: Option<String>,
+    /// Where pages asked for in plain text are led on to TLS (T-101); nowhere.
+    redirect: Option<String>,
     /// Names clients use for this server, as `Host` spells them; those of `origin.allowed`.
     /// Answers DNS rebinding (T-017).
     pub(super) hosts: Option<Vec<String>>,
@@ -36,6 +40,7 @@ pub(super) struct ListenSection {
 pub(super) struct Listen {
     pub(super) public: SocketAddr,
     pub(super) private: SocketAddr,
+    pub(super) redirect: Option<SocketAddr>,
     pub(super) shards: usize,
     pub(super) proxies: ProxyRules,
     pub(super) proxy_protocol: ProxyProtocol,
@@ -47,6 +52,29 @@ pub(super) const PROXY_HEADERS: [(&str, ForwardedHeader); 3] = [
     ("forwarded", ForwardedHeader::Forwarded),
     ("none", ForwardedHeader::None),
 ];
+
+impl Listen {
+    /// Whether there is something to lead on to, and nobody is there who has no business here.
+    pub(super) fn check_redirect(
+        &self,
+        profile: Profile,
+        tls: &TlsSettings,
+    ) -> Result<(), ConfigError> {
+        let Some(redirect) = self.redirect else { return Ok(()) };
+        let refused = |why, mend| {
+            Err(ConfigError::refused("listen.redirect", redirect.to_string(), why, mend))
+        };
+        if *tls == TlsSettings::Off {
+            let mend = "leave it out, and let the proxy that speaks tls redirect";
+            return refused("with tls off there is nothing to lead on to", mend);
+        }
+        if profile == Profile::Development && !redirect.ip().is_loopback() {
+            let mend = "bind 127.0.0.1, or use profile = \"production\" with your certificate";
+            return refused("the development profile is for this machine only", mend);
+        }
+        Ok(())
+    }
+}
 
 impl ListenSection {
     pub(super) fn read(&self, typed: Option<SocketAddr>) -> Result<Listen, ConfigError> {
@@ -60,6 +88,11 @@ impl ListenSection {
         Ok(Listen {
             public: typed.unwrap_or(public),
             private: address("listen.private", self.private.as_deref(), 9443)?,
+            redirect: self
+                .redirect
+                .as_deref()
+                .map(|text| parsed("listen.redirect", text, 80))
+                .transpose()?,
             shards: within("listen.shards", self.shards, Options::default().shards, 1..=1024)?,
             proxies: ProxyRules { trusted: self.trusted_proxies.clone(), header: self.header()? },
             proxy_protocol: match self.proxy_protocol {
@@ -84,6 +117,10 @@ fn address(key: &str, text: Option<&str>, port: u16) -> Result<SocketAddr, Confi
     let Some(text) = text else {
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     };
+    parsed(key, text, port)
+}
+
+fn parsed(key: &str, text: &str, port: u16) -> Result<SocketAddr, ConfigError> {
     text.parse().map_err(|_| {
         let mend = format!("write it like \"0.0.0.0:{port}\" or \"[::]:{port}\"");
         ConfigError::refused(key, format!("{text:?}"), "it is no address with a port", mend)

@@ -101,10 +101,12 @@ impl Settings {
         let data = sources.data.clone().unwrap_or_else(|| PathBuf::from("portcullis-data"));
         let listen = file.listen.read(sources.listen)?;
         let tls = file.tls.read(profile)?;
+        listen.check_redirect(profile, &tls)?;
         let dangers = file.danger.read(profile, &tls, listen.public, listen.private)?;
         let server = file.transport.read(Options {
             public: listen.public,
             private: Some(listen.private),
+            redirect: listen.redirect,
             shards: listen.shards,
             proxy_protocol: listen.proxy_protocol,
             ..Options::default()

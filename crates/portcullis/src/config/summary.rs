@@ -92,6 +92,9 @@ impl Settings {
         if let Some(private) = self.server.private {
             listen.insert(String::from("private"), private.to_string().into());
         }
+        if let Some(redirect) = self.server.redirect {
+            listen.insert(String::from("redirect"), redirect.to_string().into());
+        }
         if let Some(hosts) = &self.origins.hosts {
             listen.insert(String::from("hosts"), hosts.clone().into());
         }
@@ -111,11 +114,13 @@ impl Settings {
         let mode = ("mode", self.tls.mode().into());
         match &self.tls {
             TlsSettings::Development | TlsSettings::Off => section([mode]),
-            TlsSettings::Files(files) => section([
-                mode,
-                ("certificate_file", files.certificate.display().to_string().into()),
-                ("key_file", files.key.display().to_string().into()),
-            ]),
+            TlsSettings::Files(files) => {
+                let clients = files.client_ca.as_ref().map(|file| ("client_ca_file", file));
+                let named = [("certificate_file", &files.certificate), ("key_file", &files.key)];
+                let named = named.into_iter().chain(clients);
+                let named = named.map(|(key, file)| (key, file.display().to_string().into()));
+                section([mode].into_iter().chain(named))
+            }
         }
     }
 
@@ -123,6 +128,7 @@ impl Settings {
         section([
             ("websocket", true.into()),
             ("polling", self.gate.polling.into()),
+            ("compression", self.server.compression.into()),
             ("ping_interval_ms", number(self.server.ping_interval_ms)),
             ("ping_timeout_ms", number(self.server.ping_timeout_ms)),
             ("connect_timeout_ms", number(self.server.connect_timeout_ms)),

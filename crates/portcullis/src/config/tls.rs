@@ -18,13 +18,16 @@ pub(super) struct TlsSection {
     certificate_file: Option<PathBuf>,
     /// Its private key in PEM, not readable by others.
     key_file: Option<PathBuf>,
+    /// Authorities in PEM, one of which has to vouch for each client (T-107); nobody is asked.
+    client_ca_file: Option<PathBuf>,
 }
 
-/// The operator's certificate and key.
+/// The operator's certificate and key, and who vouches for clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TlsFiles {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
+    pub(crate) client_ca: Option<PathBuf>,
 }
 
 /// Which certificate is shown.
@@ -63,12 +66,13 @@ impl TlsSection {
             Profile::Production | Profile::Strict => "files",
         };
         let mode = self.mode.as_deref().unwrap_or(default);
-        let named = self.certificate_file.is_some() || self.key_file.is_some();
+        let files = [&self.certificate_file, &self.key_file, &self.client_ca_file];
+        let named = files.into_iter().any(Option::is_some);
         if named && mode != "files" {
             return Err(ConfigError::refused(
                 "tls.mode",
                 format!("{mode:?}"),
-                "it uses no certificate_file and no key_file, but one is set",
+                "it uses no certificate_file, key_file or client_ca_file, but one is set",
                 "write mode = \"files\", or leave the files out",
             ));
         }
@@ -101,6 +105,7 @@ impl TlsSection {
         Ok(TlsSettings::Files(TlsFiles {
             certificate: self.certificate_file.ok_or_else(|| missing("tls.certificate_file"))?,
             key: self.key_file.ok_or_else(|| missing("tls.key_file"))?,
+            client_ca: self.client_ca_file,
         }))
     }
 }

@@ -12,6 +12,8 @@ mod cors; // what other pages may read
 mod host; // by which name the server is asked
 mod start; // configurations the server refuses to start with
 mod tls; // what is no TLS, or none that is good enough
+mod mutual; // clients that have to show a certificate
+mod redirect; // plain text where TLS is spoken next door
 mod upgrade; // what is no opening handshake
 mod heads; // heads too slow, too large, too many
 mod framing; // requests that can be read in two ways
