@@ -55,6 +55,18 @@ fn texts((certificate, key): &(String, String)) -> (&str, &str) {
     (certificate, key)
 }
 
+/// The files of a directory, and in it the authorities that vouch for clients.
+fn config(directory: &Path, authorities: &str) -> Config {
+    let more = format!(
+        "[tls]\nmode = \"files\"\ncertificate_file = {:?}\nkey_file = {:?}\n\
+         client_ca_file = {:?}\n",
+        directory.join("server.pem"),
+        directory.join("server.key"),
+        directory.join(authorities)
+    );
+    Config { more, ..Config::default() }
+}
+
 /// A server of one authority that wants clients of another; and the first one's certificate.
 fn mutual(directory: &Path, clients: &Authority) -> (TestServer, CertificateDer<'static>) {
     let own = Authority::new("servers");
@@ -63,13 +75,8 @@ fn mutual(directory: &Path, clients: &Authority) -> (TestServer, CertificateDer<
     write(&at("server.pem"), &certificate);
     write(&at("server.key"), &key);
     write(&at("clients.pem"), &clients.certificate.pem());
-    let more = format!(
-        "[tls]\nmode = \"files\"\ncertificate_file = {:?}\nkey_file = {:?}\nclient_ca_file = {:?}\n",
-        at("server.pem"),
-        at("server.key"),
-        at("clients.pem")
-    );
-    (start(&Config { more, ..Config::default() }), own.certificate.der().clone())
+    let config = config(directory, "clients.pem");
+    (start(&config), own.certificate.der().clone())
 }
 
 #[test]
@@ -128,14 +135,9 @@ fn t107_authorities_that_are_none_stop_the_start() {
     write(&at("server.key"), &key);
     write(&at("empty.pem"), "nothing\n");
     for (file, expect) in [("none.pem", "cannot be read"), ("empty.pem", "holds no authority")] {
-        let more = format!(
-            "[tls]\nmode = \"files\"\ncertificate_file = {:?}\nkey_file = {:?}\nclient_ca_file = {:?}\n",
-            at("server.pem"),
-            at("server.key"),
-            at(file)
-        );
+        let config = config(directory.path(), file);
         let program = env!("CARGO_BIN_EXE_portcullis");
-        let (code, said) = TestServer::refuse(program, &Config { more, ..Config::default() });
+        let (code, said) = TestServer::refuse(program, &config);
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains("tls.client_ca_file") && said.contains(expect), "{said}");
     }
