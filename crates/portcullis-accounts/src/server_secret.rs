@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_model::Secret;
 use portcullis_seal::private_file;
 
@@ -21,6 +23,7 @@ pub struct ServerSecret {
     refresh: hmac::Key,
     device: hmac::Key,
     admission: Arc<Secret<[u8; 32]>>,
+    operator: Arc<Secret<String>>,
 }
 
 impl ServerSecret {
@@ -40,11 +43,20 @@ impl ServerSecret {
             let suffix = portcullis_server::random_id::<8>().map_err(|_| KeyError::Generate)?;
             private_file::create(&path, fresh.expose(), &suffix)?;
         }
-        let stored = private_file::read(&path)?.ok_or_else(|| KeyError::Content(path.clone()))?;
+        Self::load(directory)?.ok_or(KeyError::Content(path))
+    }
+
+    /// Reads the secret from a directory, if there is one.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file can be read by others, or holds something else.
+    pub fn load(directory: &Path) -> Result<Option<Self>, KeyError> {
+        let path = directory.join(FILE_NAME);
+        let Some(stored) = private_file::read(&path)? else { return Ok(None) };
         if stored.expose().len() != SECRET_BYTES {
             return Err(KeyError::Content(path));
         }
-        Ok(Self::new(stored.expose()))
+        Ok(Some(Self::new(stored.expose())))
     }
 
     pub(crate) fn new(secret: &[u8]) -> Self {
@@ -56,10 +68,13 @@ impl ServerSecret {
         let mut admission = [0; 32];
         let derived = hmac::sign(&root, b"portcullis admission cookie v1");
         admission.iter_mut().zip(derived.as_ref()).for_each(|(to, from)| *to = *from);
+        let operator = hmac::sign(&root, b"portcullis operator v1");
+        let operator = URL_SAFE_NO_PAD.encode(operator.as_ref());
         Self {
             refresh: derive("portcullis refresh token v1"),
             device: derive("portcullis device cookie v1"),
             admission: Arc::new(Secret::new(admission)),
+            operator: Arc::new(Secret::new(operator)),
         }
     }
 
@@ -68,6 +83,13 @@ impl ServerSecret {
     #[must_use]
     pub fn admission(&self) -> Arc<Secret<[u8; 32]>> {
         Arc::clone(&self.admission)
+    }
+
+    /// What an operator's program shows to the running server
+    /// ([`portcullis_server::Options::operator_key`]): who reads the data directory may operate it.
+    #[must_use]
+    pub fn operator(&self) -> Arc<Secret<String>> {
+        Arc::clone(&self.operator)
     }
 
     pub(crate) fn refresh(&self) -> &hmac::Key {

@@ -12,6 +12,7 @@ use crate::attempt::Lane;
 use crate::capacity::Class;
 use crate::gate::Gate;
 use crate::handshake::{Handshake, Line};
+use crate::rate::Rate;
 
 /// The cookie. `__Host-` pins it to this host (RFC 6265bis section 4.1.3.2).
 pub const ADMISSION_COOKIE: &str = "__Host-adm";
@@ -88,12 +89,23 @@ impl Gate {
         self.admissions.make(user, roles, now)
     }
 
-    /// Which lane somebody may take. Whoever shows the same admission too often is a stranger.
-    pub(crate) fn class_of(&self, admission: Option<Admission>, now: Now) -> Class {
+    /// Which lane a socket may take. Whoever shows the same admission too often is a stranger; one
+    /// user can use up half of what an address may at most.
+    pub(crate) fn class_of_socket(&self, admission: Option<Admission>, now: Now) -> Class {
+        let rate = self.options.connect_known_per_prefix.part(2);
+        self.class_of(admission, Limit::ConnectKnownPerPrefix, &rate, now)
+    }
+
+    /// The same of a request: an address and a user may send as many.
+    pub(crate) fn class_of_request(&self, admission: Option<Admission>, now: Now) -> Class {
+        let rate = &self.options.request_per_prefix;
+        self.class_of(admission, Limit::RequestPerPrefix, rate, now)
+    }
+
+    fn class_of(&self, admission: Option<Admission>, limit: Limit, rate: &Rate, now: Now) -> Class {
         let Some(admission) = admission else { return Class::Stranger };
-        let rate = &self.options.connect_known_per_prefix;
         let key = self.rates.key(("admission", admission.alias));
-        match self.rates.take_own(Limit::ConnectKnownPerPrefix, key, rate, now) {
+        match self.rates.take_own(limit, key, rate, now) {
             Ok(()) => admission.class,
             Err(_) => Class::Stranger,
         }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use portcullis_model::{Denial, Limit, Now};
+use portcullis_model::{Denial, Limit, Now, UserId};
 
 use crate::admission::Admission;
 use crate::attempt::Attempt;
@@ -35,7 +35,18 @@ impl Gate {
         credential::refuse_in_query(ask.query)?;
         let Authorization { bearer, bound, proof } = credential::authorization(ask)?;
         let wish = ask.door.is_socket().then_some(class);
-        Ok(Admitted { client, origin, bearer, bound, proof, cookies, wish, slot: None })
+        Ok(Admitted {
+            client,
+            class,
+            origin,
+            bearer,
+            bound,
+            proof,
+            cookies,
+            wish,
+            tried: false,
+            slot: None,
+        })
     }
 
     /// Takes the place an admitted socket wants; takes nothing where it is refused.
@@ -47,7 +58,12 @@ impl Gate {
         // Whoever waited for the place may have waited into another state.
         self.check_shed(class)?;
         let slot = self.reserve(admitted.client, class)?;
-        self.count_place(class, now)?;
+        let outcome = self.count_place(class, now);
+        let attempt = || Attempt::Place { lane: class.into() };
+        match std::mem::replace(&mut admitted.tried, true) {
+            false => self.note(now, outcome, attempt),
+            true => self.note_again(now, outcome, attempt),
+        }?;
         admitted.slot = Some(slot);
         admitted.wish = None;
         Ok(())
@@ -68,20 +84,37 @@ impl Gate {
     /// Lets in a further request of a long-polling session.
     ///
     /// All guards but the slot, which the session holds already; and it counts as a request, not
-    /// as a connection.
+    /// as a connection: of the user who is signed in there (`whose`), if there is one, otherwise of
+    /// its address.
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that refuses.
-    pub fn admit_again(&self, ask: &Handshake<'_>, now: Now) -> Result<Admitted, Denial> {
+    pub fn admit_again(
+        &self,
+        ask: &Handshake<'_>,
+        whose: Option<&UserId>,
+        now: Now,
+    ) -> Result<Admitted, Denial> {
         let client = ask.client;
-        self.count_again(client, now)?;
+        self.count_again(client, whose, now)?;
         self.hosts.check(ask)?;
         let cookies = credential::cookies(ask);
         let origin = self.origins.check(ask, cookies)?;
         self.check_offered(ask.door)?;
         credential::refuse_in_query(ask.query)?;
         let Authorization { bearer, bound, proof } = credential::authorization(ask)?;
-        Ok(Admitted { client, origin, bearer, bound, proof, cookies, wish: None, slot: None })
+        Ok(Admitted {
+            client,
+            class: Class::Stranger,
+            origin,
+            bearer,
+            bound,
+            proof,
+            cookies,
+            wish: None,
+            tried: false,
+            slot: None,
+        })
     }
 
     /// Whoever shows that a user logged in there lately is not kept out for its neighbours.
@@ -91,7 +124,7 @@ impl Gate {
         admission: Option<Admission>,
         now: Now,
     ) -> Result<Class, Denial> {
-        let class = self.class_of(admission, now);
+        let class = self.class_of_socket(admission, now);
         let outcome = self.check_shed(class).and_then(|()| match class {
             Class::Stranger => {
                 self.check_penalty(client, now)?;
@@ -109,28 +142,45 @@ impl Gate {
 
     /// What all may connect, once there is a place.
     pub(crate) fn count_place(&self, class: Class, now: Now) -> Result<(), Denial> {
-        let outcome = match class {
+        match class {
             Class::Stranger => self.take_of_all(Limit::ConnectTotal, &self.connect_total(), now),
             Class::Known => self.take_known(now),
             Class::Admin => Ok(()),
-        };
-        self.note(now, outcome, || Attempt::Place { lane: class.into() })
+        }
     }
 
+    /// Whoever shows that a user logged in there lately is counted by that, and neither kept out
+    /// nor used up by what neighbours behind the same address do.
     pub(crate) fn count_request(
         &self,
         client: IpAddr,
         admission: Option<Admission>,
         now: Now,
     ) -> Result<Class, Denial> {
-        let class = self.class_of(admission, now);
-        let outcome = self.check_shed_request(class).and_then(|()| self.take_request(client, now));
+        let class = self.class_of_request(admission, now);
+        let outcome = self.check_shed_request(class).and_then(|()| match class {
+            Class::Stranger => self.take_request(client, now),
+            Class::Known | Class::Admin => Ok(()),
+        });
         let admission = admission.map(Admission::traced);
         self.note(now, outcome.map(|()| class), || Attempt::Request { client, admission })
     }
 
-    pub(crate) fn count_again(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
-        self.note(now, self.take_request(client, now), || Attempt::Again { client })
+    pub(crate) fn count_again(
+        &self,
+        client: IpAddr,
+        whose: Option<&UserId>,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let outcome = match whose {
+            None => self.take_request(client, now),
+            Some(user) => {
+                let (limit, key) = (Limit::RequestPerPrefix, self.rates.key(("again", user)));
+                let rate = &self.options.request_per_prefix;
+                self.judged(limit, self.rates.take_own(limit, key, rate, now))
+            }
+        };
+        self.note(now, outcome, || Attempt::Again { client, user: whose.map(UserId::to_string) })
     }
 
     fn take_request(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
@@ -330,11 +380,46 @@ mod tests {
     }
 
     #[test]
+    fn t_027_what_neighbours_do_keeps_nobody_out_who_is_known() {
+        let rate = Rate::per(5, 60_000);
+        let gate = gate(GateOptions {
+            request_per_prefix: rate,
+            penalty_per_prefix: rate,
+            ..GateOptions::default()
+        });
+        let ann = UserId::parse("ann").unwrap();
+        let admission = gate.admission(&ann, portcullis_model::Roles::user(), Now::default());
+        let again = |whose| {
+            let ask = Handshake { query: "sid=a", ..ask(Door::PollingIo, &[HOST, ORIGIN]) };
+            gate.admit_again(&ask, whose, Now::default()).map(drop)
+        };
+        let request = |shown: &str| {
+            let headers: &[(&str, &[u8])] = &[HOST, ORIGIN, ("X-Admission", shown.as_bytes())];
+            gate.admit(&ask(Door::Api, headers), Now::default()).map(drop)
+        };
+        let client = IpAddr::from([192, 0, 2, 1]);
+        (0..50).for_each(|_| gate.violated(Some(client), None, Now::default()));
+        let kept_out =
+            |outcome| matches!(outcome, Err(Denial::Limit { limit: Limit::PenaltyPerPrefix, .. }));
+        for _ in 0..20 {
+            assert!(kept_out(again(None)) && kept_out(request("")));
+        }
+        // Each has as much as an address has, and no more.
+        for _ in 0..5 {
+            assert_eq!((again(Some(&ann)), request(&admission)), (Ok(()), Ok(())));
+        }
+        let limit = Limit::RequestPerPrefix;
+        let over = again(Some(&ann));
+        assert!(matches!(over, Err(Denial::Limit { limit: found, .. }) if found == limit));
+        assert!(kept_out(request(&admission)), "shown too often, it is worth nothing");
+    }
+
+    #[test]
     fn t_009_every_request_of_a_session_is_checked_again() {
         let gate = gate(GateOptions::default());
         let again = |headers: &[(&str, &[u8])], query| {
             let ask = Handshake { query, ..ask(Door::PollingIo, headers) };
-            gate.admit_again(&ask, Now::default()).map(|admitted| admitted.slot.is_some())
+            gate.admit_again(&ask, None, Now::default()).map(|admitted| admitted.slot.is_some())
         };
         let evil = ("Origin", b"https://evil.com".as_slice());
         let same = ("Sec-Fetch-Site", b"same-origin".as_slice());

@@ -46,6 +46,9 @@ pub enum Attempt {
     Again {
         /// From where.
         client: IpAddr,
+        /// The id of the user who is signed in there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
     },
     /// A log-in, or what costs as much.
     Login {
@@ -198,6 +201,16 @@ impl Gate {
             trace(Traced { at_ms: now.monotonic_ms, refused, attempt: attempt() }, now);
         }
         outcome
+    }
+
+    /// The same of another try of somebody who waits: that it failed again is no news.
+    pub(crate) fn note_again<T>(
+        &self,
+        now: Now,
+        outcome: Result<T, Denial>,
+        attempt: impl FnOnce() -> Attempt,
+    ) -> Result<T, Denial> {
+        if outcome.is_ok() { self.note(now, outcome, attempt) } else { outcome }
     }
 
     /// The same of what cannot be refused.

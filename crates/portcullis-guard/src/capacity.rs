@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use portcullis_model::{Denial, Limit};
+use portcullis_model::Limit;
 
 use crate::client_ip::{Prefix, SITE_FACTOR, prefixes};
 
@@ -324,22 +324,28 @@ impl ConnectionSlot {
     /// Moves from the pre-auth pool to the authenticated one; again does nothing.
     ///
     /// # Errors
-    /// [`Denial::Limit`] when only administrators' places are left and this is none of them.
-    pub fn authenticated(&mut self, is_admin: bool) -> Result<(), Denial> {
+    /// [`Limit::ConnectionsTotal`] when only administrators' places are left, this is none of them,
+    /// and the limit is not among those `observed` names.
+    pub(crate) fn authenticated(
+        &mut self,
+        class: Class,
+        observed: impl Fn(Limit) -> bool,
+    ) -> Result<(), Limit> {
         if self.pool == Pool::Authenticated {
             return Ok(());
         }
         let Places { total, admin_reserve, .. } = self.capacity.places;
-        let most = if is_admin { total } else { total.saturating_sub(admin_reserve) };
+        let most = if class == Class::Admin { total } else { total.saturating_sub(admin_reserve) };
         let moved = self.capacity.change(|counts| {
             let signed_in = counts.authenticated.saturating_add(1);
-            (signed_in <= most).then_some(CapacityCounts {
+            let fits = signed_in <= most || observed(Limit::ConnectionsTotal);
+            fits.then_some(CapacityCounts {
                 pre_auth: counts.pre_auth.saturating_sub(1),
                 authenticated: signed_in,
             })
         });
         if !moved {
-            return Err(Denial::Limit { limit: Limit::ConnectionsTotal, retry_after_ms: 0 });
+            return Err(Limit::ConnectionsTotal);
         }
         self.pool = Pool::Authenticated;
         self.capacity.sign_in(self.client);
@@ -407,8 +413,8 @@ mod tests {
         let mut users = Vec::new();
         for _ in 0..3 {
             let mut slot = stranger().unwrap();
-            slot.authenticated(false).unwrap();
-            slot.authenticated(false).unwrap();
+            slot.authenticated(Class::Known, |_| false).unwrap();
+            slot.authenticated(Class::Known, |_| false).unwrap();
             users.push(slot);
         }
         let strangers: Vec<_> = (0..10).filter_map(|_| stranger().ok()).collect();
@@ -417,7 +423,7 @@ mod tests {
         drop(strangers);
         let mut last: Vec<_> = (0..10).filter_map(|_| stranger().ok()).collect();
         assert_eq!(last.len(), 2);
-        last.iter_mut().for_each(|slot| slot.authenticated(false).unwrap());
+        last.iter_mut().for_each(|slot| slot.authenticated(Class::Known, |_| false).unwrap());
         assert_eq!(stranger().map(drop), Err(Limit::ConnectionsTotal));
         drop((users, last));
         assert_eq!(capacity.counts(), counts(0, 0));
@@ -437,14 +443,14 @@ mod tests {
         let mut admin = reserve(&capacity, "192.0.2.1", Class::Admin).unwrap();
         assert_eq!(outside(Class::Admin), Err(Limit::ConnectionsTotal));
         drop(stranger);
-        known.authenticated(false).unwrap();
-        another.authenticated(false).unwrap();
+        known.authenticated(Class::Known, |_| false).unwrap();
+        another.authenticated(Class::Known, |_| false).unwrap();
         let mut third = reserve(&capacity, "192.0.2.1", Class::Admin).unwrap();
-        third.authenticated(false).unwrap();
+        third.authenticated(Class::Known, |_| false).unwrap();
         // Three are in; the fourth place is an administrator's, whatever the cookie said.
-        let full = Denial::Limit { limit: Limit::ConnectionsTotal, retry_after_ms: 0 };
-        assert_eq!(admin.authenticated(false), Err(full));
-        assert_eq!(admin.authenticated(true), Ok(()));
+        let full = Limit::ConnectionsTotal;
+        assert_eq!(admin.authenticated(Class::Known, |_| false), Err(full));
+        assert_eq!(admin.authenticated(Class::Admin, |_| false), Ok(()));
         assert_eq!(capacity.counts(), counts(0, 4));
     }
 
@@ -467,7 +473,7 @@ mod tests {
         let mut users = Vec::new();
         for _ in 0..5 {
             let mut slot = reserve(&capacity, "192.0.2.1", Class::Stranger).unwrap();
-            slot.authenticated(false).unwrap();
+            slot.authenticated(Class::Known, |_| false).unwrap();
             users.push(slot);
         }
         let sixth = reserve(&capacity, "192.0.2.1", Class::Stranger);
@@ -499,7 +505,7 @@ mod tests {
                         let seen = capacity.counts();
                         assert!(seen.pre_auth <= 20 && seen.total() <= 50);
                         if let (Ok(mut slot), true) = (slot, (round + thread) % 2 == 0) {
-                            slot.authenticated(false).unwrap();
+                            slot.authenticated(Class::Known, |_| false).unwrap();
                         }
                     }
                 });

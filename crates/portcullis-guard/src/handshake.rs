@@ -84,6 +84,8 @@ pub enum Cookies {
 pub struct Admitted {
     /// The address the request counts for, in its one spelling.
     pub client: IpAddr,
+    /// What it shows of somebody who has been here before.
+    pub class: Class,
     /// The origin of the page that asks, if there is one; it is on the list.
     pub origin: Option<Arc<str>>,
     /// The token of `Authorization: Bearer`, not yet verified.
@@ -98,6 +100,8 @@ pub struct Admitted {
     ///
     /// [`Gate::take_place`]: crate::Gate::take_place
     pub wish: Option<Class>,
+    /// Whether it was asked for before.
+    pub(crate) tried: bool,
     /// The place of the connection, for sockets; it starts in the pre-auth pool.
     pub slot: Option<ConnectionSlot>,
 }

@@ -97,6 +97,7 @@ pub use principal::{Caller, Patience, Principal};
 pub use proof::ProofAsk;
 pub use proxy::{ForwardedHeader, ProxyRules};
 pub use rate::{Penalty, Rate, RateError};
+pub use rates::TableUse;
 pub use raw::RawPermit;
 pub use rehearsal::Rehearsal;
 pub use replay::{Envelope, LooseEnvelope};

@@ -7,17 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use portcullis_model::{Denial, Limit, Now, UserId};
 
 use crate::attempt::Attempt;
-use crate::capacity::{ConnectionSlot, HttpSeat};
+use crate::capacity::{Class, ConnectionSlot, HttpSeat};
 use crate::client_ip::{self, SITE_FACTOR};
 use crate::gate::{Gate, GateError};
 use crate::gate_options::GateOptions;
 use crate::load::LoadState;
 use crate::principal::Caller;
 use crate::rate::{Gcra, Rate};
+use crate::rates::TableUse;
 
 /// Which limits only count, and how often each would have refused.
 pub(crate) struct Observed {
-    pub(crate) is: [bool; Limit::ALL.len()],
+    is: [bool; Limit::ALL.len()],
     would_refuse: [AtomicU64; Limit::ALL.len()],
 }
 
@@ -25,7 +26,9 @@ impl Observed {
     pub(crate) fn parse(names: &[String]) -> Result<Self, GateError> {
         let mut is = [false; Limit::ALL.len()];
         for name in names {
-            let limit = Limit::named(name).ok_or_else(|| GateError::Observe(name.clone()))?;
+            // Places of TCP connections are the memory there is: nobody can only count them.
+            let limit = Limit::named(name).filter(|limit| *limit != Limit::HttpTotal);
+            let limit = limit.ok_or_else(|| GateError::Observe(name.clone()))?;
             if let Some(place) = is.get_mut(limit.index()) {
                 *place = true;
             }
@@ -33,15 +36,23 @@ impl Observed {
         Ok(Self { is, would_refuse: std::array::from_fn(|_| AtomicU64::new(0)) })
     }
 
+    /// Whether the limit only counts.
+    pub(crate) fn is(&self, limit: Limit) -> bool {
+        self.is.get(limit.index()).copied().unwrap_or(false)
+    }
+
     /// Whether the limit only counts; if so this was one that it would have refused.
     fn lets_pass(&self, limit: Limit) -> bool {
-        let observed = self.is.get(limit.index()).copied().unwrap_or(false);
+        let observed = self.is(limit);
         if observed && let Some(count) = self.would_refuse.get(limit.index()) {
             count.fetch_add(1, Ordering::Relaxed);
         }
         observed
     }
 }
+
+/// How many times as many TLS handshakes an address has that somebody is signed in from.
+const NEIGHBOURS_FACTOR: u32 = 4;
 
 /// Whose TLS handshakes count together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,9 +189,13 @@ impl Gate {
         self.note(now, outcome, || Attempt::Tls { client, signed_in })
     }
 
-    /// How far TLS handshakes lie apart at the fastest rate there may be just now, in microseconds.
+    /// How far TLS handshakes lie apart at the fastest rate there may be just now, in microseconds;
+    /// 0 where that limit is only observed.
     #[must_use]
     pub fn tls_every_us(&self, lane: TlsLane) -> u64 {
+        if self.observed.is(Limit::TlsTotal) {
+            return 0;
+        }
         let rate = match lane {
             TlsLane::Neighbours => self.options.tls_total,
             TlsLane::Strangers => self.tls_total(),
@@ -195,7 +210,10 @@ impl Gate {
         now: Now,
     ) -> Result<(), Denial> {
         let options = &self.options;
-        self.take_of_prefix(Limit::TlsPerPrefix, &options.tls_per_prefix, client, now)?;
+        let rate = options.tls_per_prefix;
+        // Where users are, more people are: an office, a school.
+        let rate = if signed_in { rate.times(NEIGHBOURS_FACTOR) } else { rate };
+        self.take_of_prefix(Limit::TlsPerPrefix, &rate, client, now)?;
         if signed_in {
             let taken = self.rates.take_neighbour(&options.tls_total, now);
             return self.judged(Limit::TlsTotal, taken);
@@ -206,14 +224,20 @@ impl Gate {
         self.take_of_all(Limit::TlsTotal, &self.tls_total(), now)
     }
 
-    pub(crate) fn reserve(
-        &self,
-        client: IpAddr,
-        class: crate::capacity::Class,
-    ) -> Result<ConnectionSlot, Denial> {
+    pub(crate) fn reserve(&self, client: IpAddr, class: Class) -> Result<ConnectionSlot, Denial> {
         let observed = |limit| self.observed.lets_pass(limit);
         let slot = self.capacity.reserve(client, class, self.pre_auth_max(), observed);
         slot.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
+    }
+
+    /// Gives the place of a connection to the user who has signed in on it.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`] when only administrators' places are left and this is none of them.
+    pub fn sign_in(&self, slot: &mut ConnectionSlot, class: Class) -> Result<(), Denial> {
+        let observed = |limit| self.observed.lets_pass(limit);
+        let moved = slot.authenticated(class, observed);
+        moved.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
     /// Whether the address is kept out for what it did.
@@ -246,8 +270,10 @@ impl Gate {
 
     /// Counts a violation: of the user, where one is signed in, otherwise of the address.
     ///
-    /// Never both: who shares an address with somebody has not done what they did.
+    /// Never both: who shares an address with somebody has not done what they did. And never of a
+    /// proxy of the operator's: what comes by it without a client's address is nobody's.
     pub fn violated(&self, client: Option<IpAddr>, user: Option<&UserId>, now: Now) {
+        let client = client.filter(|client| !self.is_proxy(*client));
         self.note_done(now, || Attempt::Fault {
             client: client.filter(|_| user.is_none()),
             user: user.map(UserId::to_string),
@@ -361,6 +387,12 @@ impl Gate {
             .and(self.judged(Limit::BytesPerUser, of_user))
             .and(self.judged(Limit::BytesPerPrefix, prefix))
             .and(self.judged(Limit::BytesTotal, total))
+    }
+
+    /// How full the tables of buckets are.
+    #[must_use]
+    pub fn rate_tables(&self, now: Now) -> [TableUse; 3] {
+        self.rates.tables(now)
     }
 
     /// How often each observed limit would have refused, since the start.

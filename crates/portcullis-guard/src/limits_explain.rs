@@ -114,7 +114,7 @@ impl Gate {
             count: rate.count,
             period_ms: rate.period_ms,
             wait_ms: self.rates.look(limit, key, rate, now).err().unwrap_or(0),
-            observed: self.observed.is.get(limit.index()).copied().unwrap_or(false),
+            observed: self.observed.is(limit),
         }
     }
 }

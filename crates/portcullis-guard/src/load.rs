@@ -169,6 +169,7 @@ pub struct LoadMachine {
     in_a_row: [u8; 3],
     calm_since_ms: Option<u64>,
     calm_refused: f64,
+    asked: LoadState,
     /// 0.8 to 1.2, so that the machines of a cluster do not leave a state together.
     jitter: f64,
 }
@@ -184,6 +185,7 @@ impl LoadMachine {
             in_a_row: [0; 3],
             calm_since_ms: None,
             calm_refused: 0.0,
+            asked: LoadState::Normal,
             jitter: 0.8 + 0.4 * jitter.clamp(0.0, 1.0),
         }
     }
@@ -192,6 +194,12 @@ impl LoadMachine {
     #[must_use]
     pub fn state(&self) -> LoadState {
         self.state
+    }
+
+    /// The state the last look alone asks for.
+    #[must_use]
+    pub fn asked(&self) -> LoadState {
+        self.asked
     }
 
     /// The value each signal is judged by, in the order of [`Signal::ALL`].
@@ -204,6 +212,8 @@ impl LoadMachine {
     pub fn tick(&mut self, look: &Look, now_ms: u64) -> Option<LoadChange> {
         self.average(look);
         let worst = self.asked_for();
+        let asked = worst.and_then(|(asked, ..)| LoadState::ALL.get(asked));
+        self.asked = asked.copied().unwrap_or_default();
         for (row, state) in self.in_a_row.iter_mut().zip([1, 2, 3]) {
             let asked = worst.is_some_and(|(asked, ..)| asked >= state);
             *row = if asked { row.saturating_add(1).min(TICKS) } else { 0 };

@@ -54,6 +54,16 @@ impl Table {
         buckets.find(|bucket| bucket.key == key).map_or(0, |bucket| bucket.arrival_ns)
     }
 
+    /// How many buckets are not empty, and how many there are; looks at each, a part at a time.
+    pub(crate) fn fill(&self, now_ns: u64) -> (usize, usize) {
+        self.shards.iter().fold((0, 0), |(used, max), shard| {
+            let sets = shard.lock();
+            let buckets = sets.iter().flatten();
+            let full = buckets.filter(|bucket| bucket.arrival_ns > now_ns).count();
+            (used + full, max + sets.len() * WAYS)
+        })
+    }
+
     pub(crate) fn forget(&self, key: u64) {
         self.raise(key, |_| 0);
     }

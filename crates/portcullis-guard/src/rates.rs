@@ -55,6 +55,17 @@ pub(crate) struct Rates {
     neighbours: Total,
 }
 
+/// How full a table of buckets is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableUse {
+    /// Which one: `prefixes`, `names` or `users`.
+    pub table: &'static str,
+    /// Buckets that are not empty.
+    pub used: usize,
+    /// Buckets there are.
+    pub max: usize,
+}
+
 /// Which table a bucket stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Where {
@@ -76,6 +87,16 @@ impl Rates {
             known: Total::default(),
             neighbours: Total::default(),
         }
+    }
+
+    /// How full the tables are.
+    pub(crate) fn tables(&self, now: Now) -> [TableUse; 3] {
+        let now_ns = nanoseconds(now);
+        let tables = [("prefixes", &self.prefixes), ("names", &self.names), ("users", &self.users)];
+        tables.map(|(name, table)| {
+            let (used, max) = table.fill(now_ns);
+            TableUse { table: name, used, max }
+        })
     }
 
     /// A key for [`Rates::take`]: a hash under a secret of this process, so that nobody can choose

@@ -55,7 +55,10 @@ impl Rehearsal {
             Attempt::Request { client, admission: shown } => {
                 gate.count_request(*client, shown.as_ref().map(admission), now).map(drop)
             }
-            Attempt::Again { client } => gate.count_again(*client, now),
+            Attempt::Again { client, user } => {
+                let user = user.as_ref().map(|user| read_user(user)).transpose()?;
+                gate.count_again(*client, user.as_ref(), now)
+            }
             Attempt::Login { client, name, device } => {
                 gate.count_login(*client, *name, *device, now)
             }
@@ -162,17 +165,22 @@ mod tests {
             let name = format!("user-{}", who % 3);
             let user = UserId::parse(&name).unwrap();
             let known = Admission { alias: u64::from(who % 2), class: Lane::Known.into() };
-            match kind % 11 {
+            match kind % 13 {
                 0 => drop(gate.secure(client, now)),
                 1 => drop(gate.count_socket(client, None, now)),
                 2 => drop(gate.count_socket(client, Some(known), now)),
-                3 => drop(gate.count_place(Lane::Stranger.into(), now)),
+                3 => {
+                    let outcome = gate.count_place(Lane::Stranger.into(), now);
+                    drop(gate.note(now, outcome, || Attempt::Place { lane: Lane::Stranger }));
+                }
                 4 => drop(gate.count_request(client, None, now)),
                 5 => drop(gate.login_allowed(client, &name, crate::LoginFrom::Anywhere, now)),
                 6 => drop(gate.login_place(now)),
                 7 => drop(gate.login_failed(&name, now)),
                 8 => drop(gate.ticket_allowed(&user, now)),
                 9 => gate.violated(Some(client), None, now),
+                11 => drop(gate.count_again(client, None, now)),
+                12 => drop(gate.count_again(client, Some(&user), now)),
                 _ => match who % 4 {
                     0 => gate.pin_load(Some(LoadState::Shedding), now),
                     1 => gate.unlock_address(client, now),

@@ -71,12 +71,13 @@ impl Gate {
         self.pressed.pinned.load(Ordering::Relaxed).checked_sub(1).map(state_of)
     }
 
-    /// Takes over what was measured.
-    pub fn measured(&self, state: LoadState, now: Now) {
+    /// Takes over what was measured: the state, and the one that the last look alone asks for. While
+    /// that is Shedding, those who have been here before come in at a falling level.
+    pub fn measured(&self, state: LoadState, asked: LoadState, now: Now) {
         let before = (self.load(), self.known_level());
         self.pressed.measured.store(state as u8, Ordering::Relaxed);
         let pressed = self.load() >= LoadState::Shedding;
-        let busy = state >= LoadState::Shedding;
+        let busy = asked >= LoadState::Shedding;
         let level = match (pressed, busy) {
             (false, _) => LEVEL_MAX,
             (true, true) => self.known_level().saturating_sub(LEVEL_DOWN).max(LEVEL_MIN),
@@ -153,8 +154,9 @@ impl Gate {
         }
     }
 
-    /// How many of them may be there at a time.
-    pub(crate) fn pre_auth_max(&self) -> u32 {
+    /// How many of them may be there at a time, in this state.
+    #[must_use]
+    pub fn pre_auth_max(&self) -> u32 {
         let max = self.options.places.pre_auth;
         if self.load() >= LoadState::Elevated { max.div_ceil(2) } else { max }
     }
@@ -171,6 +173,14 @@ impl Gate {
     /// [`Denial`] of the limit, or that log-ins are shed.
     pub fn login_place(&self, now: Now) -> Result<(), Denial> {
         self.note(now, self.count_login_place(now), || Attempt::LoginPlace {})
+    }
+
+    /// The same of one who has asked before and waits.
+    ///
+    /// # Errors
+    /// As [`Gate::login_place`].
+    pub fn login_place_again(&self, now: Now) -> Result<(), Denial> {
+        self.note_again(now, self.count_login_place(now), || Attempt::LoginPlace {})
     }
 
     pub(crate) fn count_login_place(&self, now: Now) -> Result<(), Denial> {
@@ -263,25 +273,31 @@ mod tests {
             (0..10_000).filter(|_| gate.take_known(now).is_ok()).count()
         };
         assert_eq!(passes(), 10_000, "nobody counts them in calm times");
+        let measured = |state, asked| gate.measured(state, asked, Now::default());
         for _ in 0..10 {
-            gate.measured(LoadState::Shedding, Now::default());
+            measured(LoadState::Shedding, LoadState::Shedding);
         }
         assert_eq!(gate.known_level(), 500);
         assert_eq!(passes(), 250, "half of what all may connect in a second");
         for _ in 0..100 {
-            gate.measured(LoadState::Critical, Now::default());
+            measured(LoadState::Critical, LoadState::Critical);
         }
         assert_eq!(gate.known_level(), LEVEL_MIN);
         assert_eq!(passes(), 25);
-        gate.measured(LoadState::Elevated, Now::default());
+        // It is left slowly, and they come in faster as soon as a look is calmer.
+        for _ in 0..10 {
+            measured(LoadState::Shedding, LoadState::Elevated);
+        }
+        assert_eq!(gate.known_level(), 150);
+        measured(LoadState::Elevated, LoadState::Normal);
         assert_eq!(gate.known_level(), LEVEL_MAX);
         assert_eq!(passes(), 10_000);
         // Pinned, the measurements still say how many come in.
         gate.pin_load(Some(LoadState::Shedding), Now::default());
         for _ in 0..2 {
-            gate.measured(LoadState::Shedding, Now::default());
+            measured(LoadState::Shedding, LoadState::Shedding);
         }
-        gate.measured(LoadState::Normal, Now::default());
+        measured(LoadState::Normal, LoadState::Normal);
         assert_eq!(gate.known_level(), 910);
         assert_eq!((gate.load(), gate.measured_load()), (LoadState::Shedding, LoadState::Normal));
     }

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use portcullis_guard::{Caller, Principal, Return, read_return};
+use portcullis_guard::{Caller, Class, Principal, Return, read_return};
 use portcullis_model::limits::NAMESPACES_PER_CONNECTION_MAX;
 use portcullis_model::{ClosedBy, Denial, Namespace, Now, Role, TokenFault};
 use portcullis_wire::websocket::{Opcode, frame};
@@ -145,7 +145,9 @@ impl ConnectionTask {
             return self.connect_refused(&entry, &denial, now);
         }
         let is_admin = principal.user().roles().contains(Role::Admin);
-        let placed = self.slot.as_mut().map_or(Ok(()), |slot| slot.authenticated(is_admin));
+        let class = if is_admin { Class::Admin } else { Class::Known };
+        let gate = &self.shard.gate;
+        let placed = self.slot.as_mut().map_or(Ok(()), |slot| gate.sign_in(slot, class));
         if let Err(denial) = placed {
             return self.connect_refused(&entry, &denial, now);
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
-use portcullis_guard::Caller;
+use portcullis_guard::{Caller, Class};
 use portcullis_model::{ConnectionId, Denial, Now};
 use portcullis_wire::plain;
 use portcullis_wire::session::{Due, Expiry, Session};
@@ -68,6 +68,8 @@ pub(crate) struct Connection {
     /// The port of the other end, where that is `client` itself.
     pub(crate) port: Option<u16>,
     pub(crate) client: IpAddr,
+    /// What it showed of somebody who has been here before.
+    pub(crate) class: Class,
     pub(crate) origin: Option<Arc<str>>,
     /// What a request has to show to belong to this connection; the plain form has none.
     pub(crate) secret: Option<SessionSecret>,
@@ -107,6 +109,7 @@ pub(crate) struct Connection {
 /// Who opened a connection.
 pub(crate) struct Comer {
     pub(crate) client: IpAddr,
+    pub(crate) class: Class,
     /// Unknown behind a proxy.
     pub(crate) port: Option<u16>,
     pub(crate) origin: Option<Arc<str>>,
@@ -126,6 +129,7 @@ impl Connection {
             form,
             port: from.port,
             client: from.client,
+            class: from.class,
             origin: from.origin,
             secret,
             transport: RefCell::new(transport),

@@ -16,12 +16,7 @@ use crate::frame::Form;
 use crate::hub::handed;
 use crate::raw_engine::EngineMessage;
 
-/// Between two control frames, in milliseconds: ten a second.
-const CONTROL_EVERY_MS: u64 = 100;
-/// Control frames that may come at once.
-const CONTROL_BURST: u64 = 20;
-
-fn denial_of(fault: FrameFault) -> Denial {
+pub(crate) fn denial_of(fault: FrameFault) -> Denial {
     match fault {
         FrameFault::TooLarge | FrameFault::Ratio => Denial::TooLarge,
         FrameFault::Fragments => Denial::Fragments,
@@ -146,15 +141,10 @@ impl ConnectionTask {
         }
     }
 
-    /// Counts a control frame (GCRA); over the rate the connection ends.
+    /// Counts a control frame; over the rate the connection ends.
     pub(crate) fn control(&mut self, now: Now) -> bool {
-        let at_ms = self.control_at_ms.max(now.monotonic_ms) + CONTROL_EVERY_MS;
-        if at_ms > now.monotonic_ms + CONTROL_EVERY_MS * CONTROL_BURST {
-            self.connection.end(End::Refused(Denial::ControlFlood));
-            return false;
-        }
-        self.control_at_ms = at_ms;
-        true
+        let counted = self.control.take(now);
+        counted.map_err(|denial| self.connection.end(End::Refused(denial))).is_ok()
     }
 
     fn engine_packet(&mut self, text: &str, now: Now) {

@@ -13,6 +13,7 @@ use portcullis_wire::websocket::Decoder;
 use crate::attachments::Awaiting;
 use crate::connect_job::Connecting;
 use crate::connection::{Connection, End, Transport};
+use crate::control_rate::ControlRate;
 use crate::event_table::HandlerFuture;
 use crate::frame::Form;
 use crate::hub::Handed;
@@ -74,8 +75,7 @@ pub(crate) struct ConnectionTask {
     pub(crate) awaiting: Option<Box<Awaiting>>,
     pub(crate) job: Option<Job>,
     pub(crate) backlog: Option<Box<Backlog>>,
-    /// Theoretical arrival time of the next control frame (GCRA), in milliseconds.
-    pub(crate) control_at_ms: u64,
+    pub(crate) control: ControlRate,
     pub(crate) lingered_bytes: usize,
     /// Turns this connection leaves to others.
     turns_left_to_others: u16,
@@ -100,7 +100,7 @@ impl ConnectionTask {
             awaiting: None,
             job: None,
             backlog: None,
-            control_at_ms: 0,
+            control: ControlRate::default(),
             lingered_bytes: 0,
             turns_left_to_others: 0,
         }

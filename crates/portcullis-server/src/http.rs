@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::time::Duration;
 
 use portcullis_guard::{Admitted, HttpSeat};
 use portcullis_model::{Denial, limits};
@@ -20,6 +21,8 @@ use crate::shard::Shard;
 use crate::stream::Stream;
 use crate::upgrade::{self, Upgrade};
 
+/// Longest a route may take: a log-in that waits for its turn, and for the store.
+const ROUTE_PATIENCE: Duration = Duration::from_secs(15);
 /// Requests one TCP connection may carry.
 const REQUESTS_MAX: usize = 1000;
 
@@ -97,6 +100,8 @@ impl HttpConnection {
     async fn serve(mut self) {
         while let Some(left) = self.requests.0.checked_sub(1) {
             self.requests.0 = left;
+            // Until a head says otherwise it is nobody's: not of whom the last one came from.
+            self.client = self.shard.gate.client(self.peer.ip(), &[]);
             match self.read_head().await {
                 Ok(()) => {}
                 Err(ReadFault::Gone) => break,
@@ -227,7 +232,8 @@ impl HttpConnection {
         };
         let path = route.path;
         let _running = Rc::clone(&shard.routes_running);
-        let outcome = (route.handler)(request).await;
+        let handled = tokio::time::timeout(ROUTE_PATIENCE, (route.handler)(request)).await;
+        let outcome = handled.unwrap_or(Err(Denial::HandlerTimeout));
         let origin = origin.as_deref();
         match outcome {
             Ok(response) => self.write_response(&response, origin, keep_alive).await,

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_guard::{Admitted, Binding, Class, Door, Further, Gate, Handshake};
+use portcullis_guard::{Admitted, Binding, Caller, Class, Door, Further, Gate, Handshake};
 use portcullis_model::{Denial, Now};
 use portcullis_wire::engineio::{self, EngineTransport, ParameterFault, Parameters};
 use portcullis_wire::http1::{Found, Head, wants_upgrade};
@@ -82,7 +82,8 @@ impl HttpConnection {
     pub(crate) async fn take_place(&self, admitted: &mut Admitted) -> Result<(), Denial> {
         let shard = &self.shard;
         let room = match admitted.wish {
-            Some(Class::Known | Class::Admin) => &shard.waiting.known,
+            Some(Class::Admin) => &shard.waiting.admins,
+            Some(Class::Known) => &shard.waiting.known,
             Some(Class::Stranger) | None => &shard.waiting.strangers,
         };
         let attempt = || {
@@ -192,7 +193,9 @@ impl HttpConnection {
         );
         let handshake = self.handshake(head, Target::Engine(form).door(polling));
         if let Ok(Parameters { sid: Some(sid), .. }) = parameters {
-            let admitted = gate.admit_again(&handshake, now)?;
+            let whose = self.signed_in(sid);
+            let whose = whose.as_ref().map(|caller| &caller.principal.user().id);
+            let admitted = gate.admit_again(&handshake, whose, now)?;
             return self.decide_session(head, sid, polling, &handshake, admitted, now);
         }
         if self.shard.draining.get() {
@@ -214,6 +217,13 @@ impl HttpConnection {
         }
         let binding = Box::new(gate.binding(&handshake, &admitted));
         Ok(Decision::Open { form, admitted: Box::new(admitted), binding })
+    }
+
+    /// Who is signed in on the session of a secret id, if the request comes from where it lives.
+    fn signed_in(&self, sid: &str) -> Option<Rc<Caller>> {
+        let (id, shown) = self.shard.session_ids.read(sid)?;
+        let connection = self.shard.session(id, &shown)?;
+        if connection.client == self.client { connection.caller() } else { None }
     }
 
     /// A request for a session: from where it was opened, by its own user, in its own transport.

@@ -93,8 +93,8 @@ impl HttpConnection {
         if form == Form::Engine {
             session.connected();
         }
-        let Admitted { client, origin, bearer, cookies, slot, .. } = admitted;
-        let from = Comer { client, port: self.client_port(), origin: origin.clone() };
+        let Admitted { client, class, origin, bearer, cookies, slot, .. } = admitted;
+        let from = Comer { client, class, port: self.client_port(), origin: origin.clone() };
         let transport = Transport::Polling(Box::new(Polling::new(binding)));
         let connection = Rc::new(Connection::new(id, form, from, Some(secret), transport, session));
         shard.metrics.connections_total.inc();

@@ -145,6 +145,12 @@ pub struct Hub {
     shards: Arc<[mpsc::Sender<Batch>]>,
 }
 
+/// How many wait in the longest of some queues, and how many may.
+pub(crate) fn longest<T>(queues: &[mpsc::Sender<T>]) -> (usize, usize) {
+    let lengths = queues.iter().map(|queue| queue.max_capacity() - queue.capacity());
+    (lengths.max().unwrap_or(0), queues.first().map_or(0, mpsc::Sender::max_capacity))
+}
+
 impl Hub {
     pub(crate) fn new(shards: usize) -> (Self, Vec<mpsc::Receiver<Batch>>) {
         let (senders, receivers): (Vec<_>, Vec<_>) =
@@ -154,6 +160,11 @@ impl Hub {
 
     pub(crate) fn shard_count(&self) -> usize {
         self.shards.len()
+    }
+
+    /// How many batches wait for the shard that has the most of them, and how many may.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        longest(&self.shards)
     }
 
     /// Delivers from a thread that may wait: the store's writer.

@@ -32,6 +32,7 @@ mod upgrade_probe; // a WebSocket that takes over a long-polling session
 mod connection; // what a shard shares of one connection
 mod connection_closing; // the end of one
 mod connection_task; // the one task of a connection
+mod control_rate; // how many pings a WebSocket may send
 mod connection_packet; // from frames to packets to acts
 mod connection_polling; // posted packets, and the switch to a WebSocket
 mod polling; // who polls, what was posted
@@ -60,6 +61,7 @@ mod refuse; // the one way out for refusals
 mod random; // identifiers nobody can guess
 mod metrics; // counters
 mod private_admin; // what operators ask and change there
+mod machine; // how much of the machine there is
 mod pressure; // how hard-pressed the server is
 mod private; // health, readiness, metrics for operators
 

@@ -27,6 +27,8 @@ use crate::stream::{Stream, Tcp};
 
 /// Connections the kernel may hold before we accept them.
 const BACKLOG: i32 = 1024;
+/// Too many TLS handshakes wait for their turn already.
+const NO_TURN: Denial = Denial::Limit { limit: Limit::TlsTotal, retry_after_ms: 1_000 };
 /// After a failed accept (no file descriptors, say), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -79,6 +81,19 @@ impl Drop for Place {
 }
 
 impl Shard {
+    /// How long a TLS handshake, a request's head or a silent connection is waited for. The fewer
+    /// places there are left, the shorter: who takes one and says nothing does not keep others out.
+    pub(crate) fn handshake_patience_ms(&self) -> u64 {
+        let configured_ms = self.options.handshake_timeout_ms;
+        let crowded = self.options.http_connections_max / 4 * 3;
+        if self.http_connections.get() < crowded { configured_ms } else { configured_ms / 5 }
+    }
+
+    pub(crate) fn pace_from_first_byte(&self) -> Pace {
+        let now = self.now();
+        Pace::from_first_byte(&self.options, now).within(self.handshake_patience_ms(), now)
+    }
+
     /// Accepts until the server drains.
     pub(crate) async fn accept_until_drained(
         self: Rc<Self>,
@@ -100,6 +115,9 @@ impl Shard {
                 // Gone before it was taken: no reason to let others wait.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
+                    if is_out_of_files(&error) {
+                        self.pressure.out_of_files();
+                    }
                     self.accepts_nobody(&error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
@@ -146,7 +164,10 @@ impl Shard {
         };
         if tls.is_some() && counted {
             match self.gate.secure(client, self.now()) {
-                Ok(lane) => self.turn_for_tls(lane).await,
+                Ok(lane) => match self.turn_for_tls(lane) {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => return self.turn_away(&NO_TURN, peer),
+                },
                 Err(denial) => return self.turn_away(&denial, peer),
             }
         }
@@ -161,14 +182,12 @@ impl Shard {
         HttpConnection { entrance, buffer, seat, ..http }.run(place).await;
     }
 
-    /// Waits for a turn: handshakes are the dearest thing a stranger can ask for, and a burst of
-    /// them must not stand before everybody's messages.
-    async fn turn_for_tls(&self, lane: TlsLane) {
+    /// How long it is until the next turn, if one comes soon enough: handshakes are the dearest
+    /// thing a stranger can ask for, and a burst of them must not stand before everybody's messages.
+    fn turn_for_tls(&self, lane: TlsLane) -> Option<Duration> {
         let every_us = self.gate.tls_every_us(lane).saturating_mul(self.options.shards as u64);
-        let wait_ms = self.tls_turns.take(lane, self.now().monotonic_ms, every_us);
-        if wait_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-        }
+        let wait_ms = self.tls_turns.take(lane, self.now().monotonic_ms, every_us)?;
+        Some(Duration::from_millis(wait_ms))
     }
 
     /// Closes a socket that nothing has been read of: an answer would cost more than it is worth.
@@ -190,7 +209,7 @@ impl Shard {
         if !spoken || !self.gate.is_proxy(peer.ip()) {
             return Some((peer, Vec::new()));
         }
-        let deadline = Duration::from_millis(self.options.handshake_timeout_ms);
+        let deadline = Duration::from_millis(self.handshake_patience_ms());
         if let Ok(Some((header, rest))) = timeout(deadline, read_proxy(socket)).await {
             return Some((header.client.unwrap_or(peer), rest));
         }
@@ -206,7 +225,7 @@ impl Shard {
         acceptor: &TlsAcceptor,
         mut start: &[u8],
     ) -> Option<Stream> {
-        let mut pace = Pace::from_first_byte(&self.options, self.now());
+        let mut pace = self.pace_from_first_byte();
         let (silence, _) = pace.wait(0, self.now());
         if start.is_empty() && in_time(silence, socket.readable()).await.is_none() {
             self.turn_away(&Denial::TlsFailed, peer);
@@ -251,6 +270,12 @@ impl Shard {
             }
         }
     }
+}
+
+fn is_out_of_files(error: &io::Error) -> bool {
+    let codes =
+        [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|code| code.raw_os_error());
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 fn received_bytes(accepting: &Accept<Tcp>) -> usize {

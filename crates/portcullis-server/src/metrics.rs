@@ -4,8 +4,8 @@
 use std::sync::atomic::AtomicU64;
 
 use portcullis_audit::AuditCounts;
-use portcullis_guard::{CapacityCounts, Gate, Signal};
-use portcullis_model::{Limit, LimitKey};
+use portcullis_guard::{CapacityCounts, Gate, Signal, TableUse};
+use portcullis_model::{Limit, LimitKey, Now};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::builder::Queue;
+use crate::waiting::Waiting;
 
 /// The rule that refused: one series for each, so their number is fixed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,6 +43,18 @@ pub(crate) struct RoomLabel {
     room: &'static str,
 }
 
+/// Places that are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct PoolLabel {
+    pool: &'static str,
+}
+
+/// A table of buckets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct TableLabel {
+    table: &'static str,
+}
+
 /// A queue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct QueueLabel {
@@ -58,13 +71,21 @@ pub(crate) struct Metrics {
     refusals: Family<RuleLabel, Counter>,
     would_refuse: Family<LimitLabel, Gauge<u64, AtomicU64>>,
     pub(crate) connections_open: Gauge,
+    /// Sockets of connections that have ended and whose peers may still read why.
+    pub(crate) closing: Gauge,
     /// TCP connections that are not sockets yet.
     pub(crate) http_open: Gauge,
     pub(crate) accept_failures: Counter,
     load_state: Gauge,
+    load_measured: Gauge,
+    load_pinned: Gauge,
     load_signals: Family<SignalLabel, Gauge<f64, AtomicU64>>,
     known_level: Gauge,
     waiting: Family<RoomLabel, Gauge>,
+    waiting_max: Family<RoomLabel, Gauge>,
+    slots_max: Family<PoolLabel, Gauge>,
+    rate_buckets: Family<TableLabel, Gauge>,
+    rate_buckets_max: Family<TableLabel, Gauge>,
     queue: Family<QueueLabel, Gauge>,
     queue_max: Family<QueueLabel, Gauge>,
     pub(crate) connections_total: Counter,
@@ -94,6 +115,11 @@ impl Metrics {
             "connections_open",
             "Open real-time connections",
             self.connections_open.clone(),
+        );
+        registry.register(
+            "closing",
+            "Sockets of connections that have ended, until their peers have read why",
+            self.closing.clone(),
         );
         registry.register(
             "http_open",
@@ -127,6 +153,16 @@ impl Metrics {
             self.load_state.clone(),
         );
         registry.register(
+            "load_measured",
+            "The same as it was measured, whatever the operator has pinned",
+            self.load_measured.clone(),
+        );
+        registry.register(
+            "load_pinned",
+            "Whether the operator has pinned a state: 1, or 0",
+            self.load_pinned.clone(),
+        );
+        registry.register(
             "load_signals",
             "What that is measured by: milliseconds, percent, refusals a second",
             self.load_signals.clone(),
@@ -141,14 +177,30 @@ impl Metrics {
             "How many wait for a place: a connection, or a log-in",
             self.waiting.clone(),
         );
+        registry.register("waiting_max", "How many may wait", self.waiting_max.clone());
         registry.register("queue", "How many wait in a queue", self.queue.clone());
         registry.register("queue_max", "How many may", self.queue_max.clone());
+        self.register_places(registry);
+    }
+
+    fn register_places(&self, registry: &mut Registry) {
         registry.register("slots_pre_auth", "Slots used before CONNECT", self.pre_auth.clone());
         registry.register(
             "slots_authenticated",
             "Slots used by signed-in connections",
             self.authenticated.clone(),
         );
+        registry.register(
+            "slots_max",
+            "How many there are, by pool; of http, on each thread",
+            self.slots_max.clone(),
+        );
+        registry.register(
+            "rate_buckets",
+            "Buckets of limits that are not empty, by table; a full table refuses newcomers",
+            self.rate_buckets.clone(),
+        );
+        registry.register("rate_buckets_max", "How many fit", self.rate_buckets_max.clone());
     }
 
     fn register_log(&self, registry: &mut Registry) {
@@ -176,12 +228,15 @@ impl Metrics {
         &self,
         gate: &Gate,
         values: [f64; Signal::ALL.len()],
-        waiting: [(&'static str, usize); 3],
+        waiting: &[Waiting],
     ) {
-        for (room, count) in waiting {
-            self.waiting.get_or_create(&RoomLabel { room }).set(count as i64);
+        for Waiting { room, now, max } in waiting {
+            self.waiting.get_or_create(&RoomLabel { room }).set(*now as i64);
+            self.waiting_max.get_or_create(&RoomLabel { room }).set(*max as i64);
         }
         self.load_state.set(gate.load() as i64);
+        self.load_measured.set(gate.measured_load() as i64);
+        self.load_pinned.set(i64::from(gate.pinned_load().is_some()));
         self.known_level.set(i64::from(gate.known_level()));
         for (signal, value) in Signal::ALL.into_iter().zip(values) {
             let label = SignalLabel { signal: signal.name() };
@@ -194,16 +249,34 @@ impl Metrics {
         self.load_state.set(DRAINING);
     }
 
-    /// Takes over how long each queue is.
+    /// Takes over how long each queue of the product's is.
     pub(crate) fn queued(&self, queues: &[Queue]) {
         for queue in queues {
             self.queue_is(queue.name, (queue.read)());
         }
     }
 
-    fn queue_is(&self, queue: &'static str, (waiting, most): (usize, usize)) {
+    pub(crate) fn queue_is(&self, queue: &'static str, (waiting, most): (usize, usize)) {
         self.queue.get_or_create(&QueueLabel { queue }).set(waiting as i64);
         self.queue_max.get_or_create(&QueueLabel { queue }).set(most as i64);
+    }
+
+    /// Takes over how many places there are, and how full the tables of buckets are.
+    pub(crate) fn places(&self, gate: &Gate, http_max: usize, now: Now) {
+        let places = gate.options().places;
+        let pools = [
+            ("total", i64::from(places.total)),
+            ("pre_auth", i64::from(gate.pre_auth_max())),
+            ("admin_reserve", i64::from(places.admin_reserve)),
+            ("http", http_max as i64),
+        ];
+        for (pool, most) in pools {
+            self.slots_max.get_or_create(&PoolLabel { pool }).set(most);
+        }
+        for TableUse { table, used, max } in gate.rate_tables(now) {
+            self.rate_buckets.get_or_create(&TableLabel { table }).set(used as i64);
+            self.rate_buckets_max.get_or_create(&TableLabel { table }).set(max as i64);
+        }
     }
 
     /// Takes over what observed limits would have refused so far.

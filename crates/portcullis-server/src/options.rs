@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use portcullis_model::limits;
+use portcullis_model::{Secret, limits};
 use portcullis_wire::session::SessionOptions;
 
 use crate::waiting::Waits;
@@ -18,6 +18,9 @@ pub struct Options {
     pub private: Option<SocketAddr>,
     /// Where pages asked for in plain text are led on to `public`; nothing listens when `None`.
     pub redirect: Option<SocketAddr>,
+    /// What an operator's program shows on the private listener to change something; without it,
+    /// being on this machine is enough.
+    pub operator_key: Option<Arc<Secret<String>>>,
     /// TLS for the public listener; plain text when `None`.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Whether the operator's own proxies say whose connection they hand on.
@@ -54,9 +57,9 @@ pub struct Options {
     pub drain_ms: u64,
     /// TCP connections one shard holds in the HTTP stage or closing, at most.
     pub http_connections_max: usize,
-    /// Memory the server may use, in bytes; 0 where nobody knows.
+    /// Memory the server may use, in bytes; 0 is what its control group or the machine has.
     pub memory_limit_bytes: u64,
-    /// Files the process may have open; 0 where nobody knows.
+    /// Files the process may have open; 0 is what the system says at the start.
     pub files_max: u64,
     /// Who waits for a place, and how long.
     pub waits: Waits,
@@ -123,6 +126,7 @@ impl Default for Options {
             public: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443),
             private: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9443)),
             redirect: None,
+            operator_key: None,
             tls: None,
             proxy_protocol: ProxyProtocol::Off,
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

@@ -51,6 +51,11 @@ impl Pace {
         Self { since_ms: Some(now.monotonic_ms), ..Self::from_first_byte(options, now) }
     }
 
+    /// With another deadline, so long after the beginning.
+    pub(crate) fn within(self, timeout_ms: u64, now: Now) -> Self {
+        Self { until_ms: now.monotonic_ms.saturating_add(timeout_ms), ..self }
+    }
+
     /// How long more is waited for, after so many bytes; or why no longer.
     pub(crate) fn wait(&mut self, bytes: usize, now: Now) -> (Duration, Late) {
         let now_ms = now.monotonic_ms;

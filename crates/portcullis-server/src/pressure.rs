@@ -2,11 +2,11 @@
 //! Never: what follows from it; the gate decides that, and each shard sweeps for itself.
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::{LoadChange, LoadMachine, LoadState, Look, TICK_MS};
+use portcullis_guard::{Class, LoadChange, LoadMachine, LoadState, Look, TICK_MS};
 use portcullis_model::{Denial, Now, Severity};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -14,8 +14,8 @@ use crate::connection::End;
 use crate::frame::Form;
 use crate::shard::Shard;
 
-/// Size of a page of memory in `/proc/self/statm`.
-const PAGE_BYTES: f64 = 4096.0;
+/// Files the process has open beside sockets: database, logs, listeners, timers.
+const OTHER_FILES: i64 = 64;
 
 /// The worst each shard has seen since the last look, in milliseconds.
 #[derive(Debug, Default)]
@@ -23,6 +23,7 @@ pub(crate) struct Pressure {
     queue_ms: AtomicU64,
     lag_ms: AtomicU64,
     refused: AtomicU64,
+    without_file: AtomicBool,
 }
 
 impl Pressure {
@@ -34,6 +35,11 @@ impl Pressure {
     /// What was ready to run waited for so long.
     pub(crate) fn waited(&self, queue_ms: u64) {
         self.queue_ms.fetch_max(queue_ms, Ordering::Relaxed);
+    }
+
+    /// No connection could be accepted, for want of a file.
+    pub(crate) fn out_of_files(&self) {
+        self.without_file.store(true, Ordering::Relaxed);
     }
 
     /// A stranger was refused: at the TLS handshake, a request or the CONNECT.
@@ -54,12 +60,12 @@ impl Shard {
             ticks.tick().await;
             let now = self.now();
             let change = machine.tick(&self.look(used.since_last(now)), now.monotonic_ms);
-            self.gate.measured(machine.state(), now);
+            self.gate.measured(machine.state(), machine.asked(), now);
             self.audit.spare(self.gate.load() >= LoadState::Elevated);
             if let Some(change) = change {
                 self.record_change(&change);
             }
-            self.metrics.pressed(&self.gate, machine.values(), self.waiting.counts());
+            self.metrics.pressed(&self.gate, machine.values(), &self.waiting.counts());
         }
     }
 
@@ -69,7 +75,12 @@ impl Shard {
         let counts = self.gate.counts();
         let places = f64::from(self.gate.options().places.total);
         let used = f64::from(counts.pre_auth) + f64::from(counts.authenticated);
-        let sockets = self.metrics.connections_open.get() + self.metrics.http_open.get();
+        let metrics = &self.metrics;
+        let sockets =
+            metrics.connections_open.get() + metrics.closing.get() + metrics.http_open.get();
+        let files = part((sockets + OTHER_FILES) as f64, self.options.files_max);
+        // What else of this process holds files shows when there are none left.
+        let none_left = pressure.without_file.swap(false, Ordering::Relaxed);
         let doubted = self.gate.directory().authority().is_doubted();
         Look {
             busy,
@@ -80,7 +91,7 @@ impl Shard {
                 used * 100.0 / places.max(1.0),
                 taken(&pressure.refused) * 1_000.0 / TICK_MS as f64,
                 if doubted { 2.0 } else { 0.0 },
-                part(sockets as f64, self.options.files_max),
+                if none_left { 100.0 } else { files },
             ],
         }
     }
@@ -112,7 +123,10 @@ impl Shard {
     pub(crate) fn let_go(&self) {
         let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
         for connection in connections {
-            let stranger = connection.form != Form::Engine && connection.caller().is_none();
+            // Who has been here before was let in to sign in, and has the time for it.
+            let stranger = connection.form != Form::Engine
+                && connection.caller().is_none()
+                && connection.class == Class::Stranger;
             if stranger {
                 connection.end(End::Refused(Denial::Shed("stranger")));
             } else if connection.is_far_behind(&self.options) {
@@ -157,5 +171,5 @@ fn part(used: f64, of: u64) -> f64 {
 fn memory_bytes() -> f64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok());
-    pages.unwrap_or(0.0) * PAGE_BYTES
+    pages.unwrap_or(0.0) * rustix::param::page_size() as f64
 }

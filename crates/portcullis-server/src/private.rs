@@ -1,5 +1,5 @@
 //! Health, readiness and metrics, on their own listener and thread.
-//! Never: reachable by clients; nothing here is authenticated.
+//! Never: reachable by clients; reading is not authenticated, changing is.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use portcullis_audit::Audit;
 use portcullis_guard::Gate;
-use portcullis_model::{Clock, limits};
+use portcullis_model::{Clock, Secret, limits};
 use portcullis_wire::http1::{HeadLimits, head_end, parse_head, write_response_head};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
 use crate::builder::Registered;
+use crate::http_move::Moved;
+use crate::hub::{Hub, longest};
 use crate::metrics::Metrics;
 use crate::shard::Common;
 
@@ -28,6 +30,10 @@ pub(crate) struct Private {
     pub(crate) gate: Arc<Gate>,
     pub(crate) audit: Audit,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) operator_key: Option<Arc<Secret<String>>>,
+    http_max: usize,
+    hub: Hub,
+    doors: Arc<[mpsc::Sender<Moved>]>,
     metrics: Arc<Metrics>,
     registered: Arc<Registered>,
     drained: watch::Receiver<bool>,
@@ -44,6 +50,10 @@ impl Private {
             gate: common.gate.clone(),
             audit: common.audit.clone(),
             clock: common.clock.clone(),
+            operator_key: common.options.operator_key.clone(),
+            http_max: common.options.http_connections_max,
+            hub: common.hub.clone(),
+            doors: common.doors.clone(),
             metrics: common.metrics.clone(),
             registered: common.registered.clone(),
             drained,
@@ -97,7 +107,7 @@ impl Private {
         };
         let (status, content_type, body) = match parse_head(&buffer, &head_limits) {
             Ok(Some(head)) if head.path.starts_with("/admin/") => {
-                let (status, body) = self.admin(&head);
+                let (status, body) = self.admin(&head, peer);
                 (status, "application/json; charset=utf-8", body)
             }
             Ok(Some(head)) if head.method == "GET" => self.read(head.path),
@@ -134,6 +144,9 @@ impl Private {
                     self.metrics.draining();
                 }
                 self.metrics.queued(&self.registered.queues);
+                self.metrics.queue_is("deliveries", self.hub.waiting());
+                self.metrics.queue_is("moves", longest(&self.doors));
+                self.metrics.places(&self.gate, self.http_max, self.clock.now());
                 let text = self.metrics.text(self.gate.counts(), self.audit.counts());
                 (200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
             }

@@ -1,8 +1,9 @@
 //! What operators ask and change on the private listener: the load, and who is limited how far.
 //! Never: a change that a page in an operator's browser could ask for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{HeldByPrefix, LimitState, LoadState};
 use portcullis_model::{Severity, UserId};
@@ -17,14 +18,27 @@ const ASKED_BY: &str = "x-portcullis-operator";
 /// Why a request is answered with a status and a sentence.
 type Refused = (u16, &'static str);
 
+const NO_KEY: Refused = (403, "ask with the portcullis command, which knows the key");
+
 impl Private {
     /// Answers a request below `/admin/`: a status and JSON.
-    pub(crate) fn admin(&self, head: &Head<'_>) -> (u16, String) {
-        let outcome = check_asker(head).and_then(|()| self.act(head));
+    pub(crate) fn admin(&self, head: &Head<'_>, peer: SocketAddr) -> (u16, String) {
+        let outcome = check_asker(head).and_then(|()| self.check_key(head, peer));
+        let outcome = outcome.and_then(|()| self.act(head));
         match outcome {
             Ok(body) => (200, body.to_string()),
             Err((status, why)) => (status, json!({ "error": why }).to_string()),
         }
+    }
+
+    /// Whether whoever asks is on this machine, and knows what only the data directory tells.
+    fn check_key(&self, head: &Head<'_>, peer: SocketAddr) -> Result<(), Refused> {
+        if !peer.ip().to_canonical().is_loopback() {
+            return Err((403, "ask on the machine the server runs on"));
+        }
+        let Some(key) = &self.operator_key else { return Ok(()) };
+        let Found::One(shown) = head.header(ASKED_BY) else { return Err(NO_KEY) };
+        verify_slices_are_equal(shown, key.expose().as_bytes()).map_err(|_| NO_KEY)
     }
 
     fn act(&self, head: &Head<'_>) -> Result<Value, Refused> {
@@ -142,7 +156,7 @@ fn check_asker(head: &Head<'_>) -> Result<(), Refused> {
     }
     let asked = matches!(head.header(ASKED_BY), Found::One(_));
     let page = !matches!(head.header("origin"), Found::None);
-    if asked && !page { Ok(()) } else { Err((403, "send X-Portcullis-Operator: 1")) }
+    if asked && !page { Ok(()) } else { Err(NO_KEY) }
 }
 
 /// The one value of a parameter; addresses and ids need no decoding.

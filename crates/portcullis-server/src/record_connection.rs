@@ -49,7 +49,9 @@ impl Shard {
     /// Records that a connection is over, and why.
     pub(crate) fn record_end(&self, connection: &Connection, end: &End, code: u16, now: Now) {
         let mut record = Record::new("ws_disconnected", Severity::Info);
-        record.outcome = Outcome::Unknown;
+        // Of strangers, of whom there may be a flood, records are sampled.
+        let known = connection.caller().is_some();
+        record.outcome = if known { Outcome::Unknown } else { Outcome::Failure };
         record.reason = match end {
             End::Peer => "peer",
             End::Goodbye => "goodbye",

@@ -17,6 +17,7 @@ use crate::builder::Builder;
 use crate::http_move::Moved;
 use crate::hub::{Batch, be_shard};
 use crate::listen::{Entrance, bind};
+use crate::machine;
 use crate::metrics::Metrics;
 use crate::private::Private;
 use crate::session_id::SessionIds;
@@ -95,6 +96,12 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     builder.declare_built_in()?;
     builder.gate.check_declared()?;
     let shards = builder.options.shards.max(1);
+    if builder.options.memory_limit_bytes == 0 {
+        builder.options.memory_limit_bytes = machine::memory_max_bytes();
+    }
+    if builder.options.files_max == 0 {
+        builder.options.files_max = machine::files_max();
+    }
     let listeners = listeners(builder.options.public, shards)?;
     let public = address_of(&listeners).unwrap_or(builder.options.public);
     let redirects = match builder.options.redirect {

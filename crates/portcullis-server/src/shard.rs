@@ -205,13 +205,16 @@ impl Shard {
             return;
         }
         lingering.insert(connection.id.number, Rc::clone(connection));
+        self.metrics.closing.inc();
         connection.armed_ms.set(0);
         self.arm(connection, connection.closing_until_ms.get());
     }
 
     /// The socket of an ended connection is gone.
     pub(crate) fn linger_over(&self, connection: &Connection) {
-        self.lingering.borrow_mut().remove(&connection.id.number);
+        if self.lingering.borrow_mut().remove(&connection.id.number).is_some() {
+            self.metrics.closing.dec();
+        }
     }
 
     /// Whether no connection is open or closing and no HTTP route runs.

@@ -159,8 +159,8 @@ fn open(http: HttpConnection, opening: Opening, compression: Compression) {
     if form == Form::Engine {
         session.connected();
     }
-    let Admitted { client, origin, bearer, cookies, slot, .. } = admitted;
-    let from = Comer { client, port, origin };
+    let Admitted { client, class, origin, bearer, cookies, slot, .. } = admitted;
+    let from = Comer { client, class, port, origin };
     let transport = Transport::Socket(stream);
     let connection = Rc::new(Connection::new(id, form, from, secret, transport, session));
     connection.compression.set(compression);

@@ -6,24 +6,29 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use portcullis_model::limits;
+use portcullis_model::{Denial, limits};
 use portcullis_wire::websocket::{Decoder, FrameLimits, Message, Opcode, close_frame, frame};
 use tokio::time::timeout;
 
 use crate::connection::{Compression, Connection};
+use crate::connection_packet::denial_of;
+use crate::control_rate::ControlRate;
 use crate::http::HttpConnection;
 use crate::polling::{Farewell, Handover, Polling, Probe};
+use crate::refuse::{Who, refuse};
 
 /// Longest packet of this phase is `2probe`.
 const PROBE_MAX_BYTES: u32 = 64;
+/// Bytes of a whole probe, with as many pings as are let pass.
+const PROBING_MAX_BYTES: usize = 8 * 1024;
 
 /// What a client said next.
 enum Said {
     Probe,
     Switch,
     Ping(Bytes),
-    /// Anything else.
-    Wrong,
+    /// Anything else; why it is refused.
+    Wrong(Denial),
     Gone,
 }
 
@@ -32,6 +37,8 @@ struct Probing {
     connection: Rc<Connection>,
     decoder: Decoder,
     compression: Compression,
+    control: ControlRate,
+    received_bytes: usize,
 }
 
 /// Whoever leaves, the next WebSocket may try.
@@ -68,7 +75,9 @@ pub(crate) async fn run(
     };
     let deadline = Duration::from_millis(http.shard.options.connect_timeout_ms);
     let (decoder, bound) = (Decoder::new(), Rc::clone(&connection));
-    let mut probing = Probing { http, connection: bound, decoder, compression };
+    let (control, received_bytes) = (ControlRate::default(), 0);
+    let mut probing =
+        Probing { http, connection: bound, decoder, compression, control, received_bytes };
     let switched = timeout(deadline, probing.run()).await.unwrap_or(false);
     let Probing { mut http, .. } = probing;
     if switched && connection.is_ending() {
@@ -108,9 +117,19 @@ impl Probing {
                         return false;
                     }
                 }
-                Said::Probe | Said::Switch | Said::Wrong | Said::Gone => return false,
+                Said::Probe | Said::Switch => return self.refuse(&Denial::Packet("probe")),
+                Said::Wrong(denial) => return self.refuse(&denial),
+                Said::Gone => return false,
             }
         }
+    }
+
+    /// Puts on record why this WebSocket is closed, which its session does not notice.
+    fn refuse(&self, denial: &Denial) -> bool {
+        let shard = &self.http.shard;
+        let who = Who { http: false, ..self.http.who() };
+        let _recorded = refuse(shard, denial, &who, shard.now());
+        false
     }
 
     async fn next(&mut self) -> Said {
@@ -121,7 +140,8 @@ impl Probing {
         };
         loop {
             while !self.http.buffer.is_empty() {
-                let now_ms = self.http.shard.now().monotonic_ms;
+                let now = self.http.shard.now();
+                let now_ms = now.monotonic_ms;
                 let shard = Rc::clone(&self.http.shard);
                 let mut inflater = shard.inflater.borrow_mut();
                 let (decoder, buffer) = (&mut self.decoder, &mut self.http.buffer);
@@ -132,21 +152,30 @@ impl Probing {
                         decoder.decode_deflated(buffer, &limits, now_ms, inflater)
                     }
                 };
-                let Ok(step) = step else {
-                    return Said::Wrong;
+                let step = match step {
+                    Ok(step) => step,
+                    Err(fault) => return Said::Wrong(denial_of(fault)),
                 };
                 let consumed = step.consumed;
+                self.received_bytes += consumed;
+                let control = &mut self.control;
                 let said = step.message.map(|message| match message {
                     Message::Text("2probe") => Said::Probe,
                     Message::Text("5") => Said::Switch,
-                    Message::Ping(payload) => Said::Ping(Bytes::copy_from_slice(payload)),
-                    Message::Pong(_)
-                    | Message::Text(_)
-                    | Message::Binary(_)
-                    | Message::Close(_) => Said::Wrong,
+                    Message::Ping(payload) => match control.take(now) {
+                        Ok(()) => Said::Ping(Bytes::copy_from_slice(payload)),
+                        Err(denial) => Said::Wrong(denial),
+                    },
+                    Message::Close(_) => Said::Gone,
+                    Message::Pong(_) | Message::Text(_) | Message::Binary(_) => {
+                        Said::Wrong(Denial::Packet("probe"))
+                    }
                 });
                 drop(inflater);
                 self.http.buffer.drain(..consumed);
+                if self.received_bytes > PROBING_MAX_BYTES {
+                    return Said::Wrong(Denial::PreAuthBudget);
+                }
                 if let Some(said) = said {
                     return said;
                 }

@@ -38,11 +38,24 @@ impl Default for Waits {
     }
 }
 
+/// Most administrators who wait.
+const ADMINS_MAX: u32 = 100;
+
+/// How many wait in a room, and how many may.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    pub(crate) room: &'static str,
+    pub(crate) now: usize,
+    pub(crate) max: usize,
+}
+
 /// The rooms of a server, for all its threads.
 pub struct WaitingRooms {
     /// The server drains: on whatever thread somebody asks, there are no places.
     closed: AtomicBool,
     clock: Arc<dyn Clock>,
+    /// For administrators, whose last places nobody else takes: behind no crowd.
+    pub(crate) admins: WaitingRoom,
     pub(crate) known: WaitingRoom,
     pub(crate) strangers: WaitingRoom,
     pub(crate) logins: WaitingRoom,
@@ -56,6 +69,7 @@ impl WaitingRooms {
         Self {
             closed: AtomicBool::new(false),
             clock,
+            admins: WaitingRoom::new(ADMINS_MAX, known_ms),
             known: WaitingRoom::new(known_max, known_ms),
             strangers: WaitingRoom::new(strangers_max, others_ms),
             logins: WaitingRoom::new(logins_max, others_ms),
@@ -66,6 +80,7 @@ impl WaitingRooms {
     pub(crate) fn call(&self, load: LoadState) {
         // A hard-pressed server serves who has waited least: those who have waited long are gone.
         let newest_first = load >= LoadState::Elevated;
+        self.admins.call();
         self.known.call();
         for room in [&self.strangers, &self.logins] {
             room.newest_first.store(newest_first, Ordering::Relaxed);
@@ -76,7 +91,7 @@ impl WaitingRooms {
     /// Calls everybody: a server that drains has no places to wait for.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-        for room in [&self.known, &self.strangers, &self.logins] {
+        for room in [&self.admins, &self.known, &self.strangers, &self.logins] {
             room.state.lock().waiting.iter().for_each(|waiter| waiter.called.notify_one());
         }
     }
@@ -85,16 +100,26 @@ impl WaitingRooms {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Each room's name and how many wait there.
-    pub(crate) fn counts(&self) -> [(&'static str, usize); 3] {
-        [("known", &self.known), ("strangers", &self.strangers), ("logins", &self.logins)]
-            .map(|(name, room)| (name, room.state.lock().waiting.len()))
+    /// Each room, and how many wait there.
+    pub(crate) fn counts(&self) -> [Waiting; 4] {
+        let rooms = [
+            ("admins", &self.admins),
+            ("known", &self.known),
+            ("strangers", &self.strangers),
+            ("logins", &self.logins),
+        ];
+        rooms.map(|(room, of)| Waiting { room, now: of.state.lock().waiting.len(), max: of.max })
     }
 
     /// Takes the place of a log-in from an unknown device, as soon as there is one.
     pub(crate) async fn log_in(&self, gate: &Gate) -> Result<(), Denial> {
         let may_wait = |_: &Denial| gate.load() < LoadState::Critical;
-        self.logins.enter(may_wait, || gate.login_place(self.clock.now())).await
+        let mut tried = false;
+        let attempt = || match std::mem::replace(&mut tried, true) {
+            false => gate.login_place(self.clock.now()),
+            true => gate.login_place_again(self.clock.now()),
+        };
+        self.logins.enter(may_wait, attempt).await
     }
 }
 

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::config::Config;
@@ -216,6 +219,14 @@ impl TestServer {
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
+    }
+
+    /// What an operator's own program shows on the private listener.
+    #[must_use]
+    pub fn operator_key(&self) -> String {
+        let secret = std::fs::read(self.data().join("sessions.secret")).unwrap();
+        let root = hmac::Key::new(hmac::HMAC_SHA256, &secret);
+        URL_SAFE_NO_PAD.encode(hmac::sign(&root, b"portcullis operator v1"))
     }
 
     /// Resident memory, in KiB.

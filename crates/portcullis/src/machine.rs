@@ -32,23 +32,6 @@ pub(crate) fn raise_file_limit() {
     }
 }
 
-/// How many files this process may have open; 0 where there is no limit.
-pub(crate) fn files_max() -> u64 {
-    getrlimit(Resource::Nofile).current.unwrap_or(0)
-}
-
-/// How much memory this process may use, in bytes: its group's limit, otherwise the machine's.
-pub(crate) fn memory_bytes() -> u64 {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let group = group.into_iter().filter_map(|path| read(path).trim().parse::<u64>().ok()).min();
-    let facts = read("/proc/meminfo");
-    let total = facts.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let total = total.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    let total = total.map(|kibibytes| kibibytes * 1024);
-    group.into_iter().chain(total).min().unwrap_or(0)
-}
-
 /// Asks for memory in small pages: what many small connections leave free goes back to the system,
 /// and a huge page half used is not held for them.
 pub(crate) fn small_pages() {

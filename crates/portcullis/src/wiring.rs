@@ -20,8 +20,7 @@ use crate::command::ACCESS_CODE;
 use crate::config::{ConfigError, Settings, TlsSettings};
 use crate::feed::Feed;
 use crate::machine::{
-    files_max, memory_bytes, prepare_directory, raise_file_limit, refuse_taken, reserve_port,
-    small_pages, start_log,
+    prepare_directory, raise_file_limit, refuse_taken, reserve_port, small_pages, start_log,
 };
 use crate::sealing::{Log, Sealing};
 use crate::signals::{Signals, Wake};
@@ -37,10 +36,6 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     start_log();
     raise_file_limit();
     small_pages();
-    settings.server.files_max = files_max();
-    if settings.server.memory_limit_bytes == 0 {
-        settings.server.memory_limit_bytes = memory_bytes();
-    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     prepare_directory(&settings.data)?;
     let (public, reserved) = reserve_port(settings.server.public)?;
@@ -183,8 +178,9 @@ impl Parts {
         if let Some(access) = access {
             gate.trace_to(access_lines(access.clone()));
         }
-        let mut builder =
-            Builder::new(settings.server.clone(), gate, audit.clone(), Arc::clone(clock));
+        let mut server = settings.server.clone();
+        server.operator_key = Some(self.secret.operator());
+        let mut builder = Builder::new(server, gate, audit.clone(), Arc::clone(clock));
         builder.namespace("/admin").map_err(ConfigError::Gate)?.role(Role::Admin);
         let people: Arc<dyn AccountStore> = self.store.clone();
         let parts = AccountParts { store: people, keys: self.keys, secret: self.secret, roles };
@@ -194,6 +190,9 @@ impl Parts {
         portcullis_chat::install(&mut builder, self.store, settings.chat)?;
         pages::install(&mut builder);
         builder.queue("store", move || queued.waiting());
+        if let Some(access) = access.cloned() {
+            builder.queue("access", move || access.counts().waiting);
+        }
         let ring = self.ring;
         builder.every(RING_EVERY_MS, move |_| reload_ring(ring.clone()));
         self.seal_log.attach(audit.clone());

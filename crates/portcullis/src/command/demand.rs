@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::Write;
 use std::net::IpAddr;
 
-use portcullis_guard::{Attempt, GateOptions, Lane, Rate, Traced};
+use portcullis_guard::{Attempt, GateOptions, Rate, Traced};
 use portcullis_model::Limit;
 
 /// A suggested limit is enough for so many keys of a hundred, and half as much again.
@@ -149,20 +149,31 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
             vec![(Limit::TlsPerPrefix, prefix(*client), 1), (Limit::TlsTotal, all(), 1)]
         }
         Attempt::Connect { client, admission: None } => {
-            vec![(Limit::ConnectPerPrefix, prefix(*client), 1)]
+            vec![(Limit::ConnectPerPrefix, prefix(*client), 1), (Limit::ConnectTotal, all(), 1)]
         }
         Attempt::Connect { client, admission: Some(_) } => {
             vec![(Limit::ConnectKnownPerPrefix, prefix(*client), 1)]
         }
-        Attempt::Place { lane: Lane::Stranger } => vec![(Limit::ConnectTotal, all(), 1)],
-        Attempt::Request { client, .. } | Attempt::Again { client } => {
+        Attempt::Request { client, admission: None } | Attempt::Again { client, user: None } => {
             vec![(Limit::RequestPerPrefix, prefix(*client), 1)]
         }
-        Attempt::Login { client, name, .. } => vec![
-            (Limit::LoginPerPrefix, prefix(*client), 1),
-            (Limit::LoginPerUser, name.to_string(), 1),
-        ],
-        Attempt::LoginPlace {} => vec![(Limit::LoginTotal, all(), 1)],
+        // Whoever is known has as many as an address.
+        Attempt::Request { admission: Some((alias, _)), .. } => {
+            vec![(Limit::RequestPerPrefix, alias.to_string(), 1)]
+        }
+        Attempt::Again { user: Some(user), .. } => {
+            vec![(Limit::RequestPerPrefix, user.clone(), 1)]
+        }
+        Attempt::Login { client, name, device } => {
+            let mut asked = vec![
+                (Limit::LoginPerPrefix, prefix(*client), 1),
+                (Limit::LoginPerUser, name.to_string(), 1),
+            ];
+            if device.is_none() {
+                asked.push((Limit::LoginTotal, all(), 1));
+            }
+            asked
+        }
         Attempt::LoginFailed { name } => vec![(Limit::LoginFailedPerUser, name.to_string(), 1)],
         Attempt::Ticket { user } => vec![(Limit::TicketPerUser, user.clone(), 1)],
         Attempt::Event { client, connection, user, .. } => {
@@ -188,7 +199,9 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         Attempt::Fault { client: Some(client), .. } => {
             vec![(Limit::PenaltyPerPrefix, prefix(*client), 1)]
         }
-        Attempt::Place { lane: Lane::Known | Lane::Admin }
+        // What all share is asked for once, however often whoever waits for it tries.
+        Attempt::Place { .. }
+        | Attempt::LoginPlace {}
         | Attempt::Fault { .. }
         | Attempt::UnlockedAddress { .. }
         | Attempt::UnlockedUser { .. }

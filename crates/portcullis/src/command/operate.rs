@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
+use portcullis_accounts::ServerSecret;
 use portcullis_guard::LoadState;
 use portcullis_model::UserId;
 use serde_json::Value;
@@ -149,7 +150,10 @@ fn shown(value: Option<&Value>) -> String {
 /// One request to the private listener.
 fn ask(installation: &Installation, method: &str, path: &str) -> Result<Value> {
     let address = installation.settings.server.private.context("listen.private is not set")?;
-    let answer = exchange(address, method, path)
+    let data = &installation.settings.data;
+    let secret = ServerSecret::load(data)?;
+    let secret = secret.with_context(|| format!("no server was ever started with {data:?}"))?;
+    let answer = exchange(address, method, path, secret.operator().expose())
         .with_context(|| format!("the server does not answer on {address}; does it run?"))?;
     let (head, body) = answer.split_once("\r\n\r\n").context("that was no answer")?;
     let status = head.split(' ').nth(1).unwrap_or_default();
@@ -161,13 +165,13 @@ fn ask(installation: &Installation, method: &str, path: &str) -> Result<Value> {
     }
 }
 
-fn exchange(address: SocketAddr, method: &str, path: &str) -> Result<String> {
+fn exchange(address: SocketAddr, method: &str, path: &str, key: &str) -> Result<String> {
     let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
     let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nX-Portcullis-Operator: 1\r\n{length}\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nX-Portcullis-Operator: {key}\r\n{length}\r\n"
     );
     socket.write_all(request.as_bytes())?;
     let mut answer = String::new();

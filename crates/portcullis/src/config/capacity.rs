@@ -3,9 +3,11 @@
 
 use portcullis_chat::ChatOptions;
 use portcullis_guard::{GateOptions, Places, WhenUserFull};
+use portcullis_server::Options;
 use serde::Deserialize;
 
 use super::error::ConfigError;
+use super::number::within;
 
 /// `[capacity]`; the gate knows the ranges.
 #[derive(Debug, Default, Deserialize)]
@@ -21,6 +23,8 @@ pub(super) struct CapacitySection {
     connections_per_prefix: Option<u32>,
     /// TCP connections of one address prefix that are not sockets yet; 250.
     http_per_prefix: Option<u32>,
+    /// TCP connections of one thread that are not sockets yet, or close; 20000.
+    http_total: Option<usize>,
     /// The last places, which only administrators take; a hundredth of all.
     admin_reserve: Option<u32>,
     /// Connections of one user; 5.
@@ -60,6 +64,12 @@ impl CapacitySection {
             when_user_full: self.when_user_full()?,
             ..options
         })
+    }
+
+    pub(super) fn read_http(&self, options: Options) -> Result<Options, ConfigError> {
+        let most = options.http_connections_max;
+        let most = within("capacity.http_total", self.http_total, most, 16..=1_000_000)?;
+        Ok(Options { http_connections_max: most, ..options })
     }
 
     fn when_user_full(&self) -> Result<WhenUserFull, ConfigError> {

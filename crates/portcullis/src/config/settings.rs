@@ -111,6 +111,7 @@ impl Settings {
             proxy_protocol: listen.proxy_protocol,
             ..Options::default()
         })?;
+        let server = file.capacity.read_http(server)?;
         let polling = file.transport.polling(profile);
         let gate = file.capacity.read(GateOptions { polling, ..GateOptions::default() })?;
         let gate = file.rate.read(gate)?;

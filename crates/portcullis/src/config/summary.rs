@@ -227,6 +227,7 @@ impl Settings {
             ("pre_auth_per_prefix", number(places.pre_auth_per_prefix)),
             ("connections_per_prefix", number(places.per_prefix)),
             ("http_per_prefix", number(places.http_per_prefix)),
+            ("http_total", number(self.server.http_connections_max as u64)),
             ("connections_per_user", number(gate.connections_per_user)),
             ("when_user_full", when.map_or("refuse", |(name, _)| name).into()),
             ("rooms_per_user", number(self.chat.rooms_per_user_max)),

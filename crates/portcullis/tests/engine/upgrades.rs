@@ -147,6 +147,36 @@ fn t_180_what_goes_wrong_in_a_probe_ends_that_websocket_alone() {
 }
 
 #[test]
+fn t_224_a_probe_that_floods_is_ended_and_put_on_record() {
+    let server = start(&Config::plaintext());
+    let mut client = PollingClient::connect(&server, &hs256("ann"));
+    let ping = frame_bytes(0x89, b"p");
+    let mut socket = client.open_upgrade();
+    socket.connection.send(&ping.repeat(5_000));
+    let mut pongs = 0;
+    while let Some(frame) = socket.next_frame() {
+        if frame.opcode == 10 {
+            pongs += 1;
+        }
+    }
+    assert!((1..=25).contains(&pongs), "{pongs} answers");
+    let record = server.records.wait_for_rule("control_rate");
+    assert_eq!(record["source"]["ip"], "127.0.0.1", "{record}");
+    works(&mut client);
+    // As many as may come at once are answered, and the probe goes on.
+    let mut socket = client.open_upgrade();
+    socket.connection.send(&ping.repeat(10));
+    for _ in 0..10 {
+        assert_eq!(socket.next_frame().unwrap().payload, b"p");
+    }
+    socket.send_text("2probe");
+    assert_eq!(socket.next_frame().unwrap().text(), "3probe");
+    socket.send_text("5");
+    socket_works(&mut socket);
+    alive(&server);
+}
+
+#[test]
 fn t_180_a_silent_or_vanished_probe_leaves_the_session_polling() {
     let server = start(&transport(&["connect_timeout_ms = 700"]));
     let mut client = PollingClient::connect(&server, &hs256("ann"));

@@ -194,10 +194,16 @@ fn operators_see_who_is_limited_and_lift_it() {
 fn pages_in_an_operators_browser_change_nothing() {
     let server = start(&Config::default());
     let host = server.private.to_string();
-    let good = [("Host", host.as_str()), ("X-Portcullis-Operator", "1")];
+    let key = server.operator_key();
+    let good = [("Host", host.as_str()), ("X-Portcullis-Operator", key.as_str())];
     assert_eq!(admin(&server, "GET /admin/state", &good).0, 200);
-    let cases: [(&str, Headers<'_>, u16); 9] = [
+    let longer = format!("{key}A");
+    let cases: [(&str, Headers<'_>, u16); 13] = [
         ("POST /admin/state?pin=critical", &good[..1], 403),
+        ("POST /admin/state?pin=critical", &[good[0], (good[1].0, "1")], 403),
+        ("POST /admin/state?pin=critical", &[good[0], (good[1].0, &longer)], 403),
+        ("POST /admin/state?pin=critical", &[good[0], (good[1].0, &key[1..])], 403),
+        ("POST /admin/state?pin=critical", &[good[0], good[1], good[1]], 403),
         ("POST /admin/state?pin=critical", &[good[0], good[1], ("Origin", "null")], 403),
         ("POST /admin/state?pin=critical", &[("Host", "evil.example:1"), good[1]], 421),
         ("POST /admin/state?pin=critical", &[good[1]], 400),
@@ -212,6 +218,6 @@ fn pages_in_an_operators_browser_change_nothing() {
     }
     assert_eq!(admin(&server, "GET /admin/state", &good).1["state"], "normal");
     // Nothing of it is on the public listener.
-    let public = Request::get(&server, "/admin/state").header("X-Portcullis-Operator", "1");
+    let public = Request::get(&server, "/admin/state").header("X-Portcullis-Operator", &key);
     assert_eq!(public.ask(&server).status, 404);
 }

@@ -27,6 +27,25 @@ fn the_client_counts_and_not_the_proxy() {
 }
 
 #[test]
+fn a_bad_head_is_nobodys_and_least_of_all_the_last_clients() {
+    for kind in [Kind::Nginx, Kind::HaproxyEnds] {
+        let mut config = Config::strict_rates();
+        config.rate = vec![String::from("penalty_per_prefix = \"3/60s\"")];
+        let behind = Behind::start(kind, config);
+        let long = format!("/{}", "a".repeat(3_000));
+        for n in 0..20 {
+            let honest = behind.get("/").ask_on(&mut behind.connect([127, 7, 7, 7]));
+            assert_eq!(honest.status, 200, "{kind:?} {n}");
+            // What the proxy takes and the server does not, on the connection they keep.
+            let refused = behind.get(&long).ask_on(&mut behind.connect([127, 7, 7, 8]));
+            assert_eq!(refused.status, 414, "{kind:?} {n}");
+        }
+        let record = behind.server.records.wait_for_rule("target_size");
+        assert_eq!(record["source"]["ip"], "127.0.0.1", "{kind:?}: as far as it is known");
+    }
+}
+
+#[test]
 fn a_socket_lives_on_and_is_told_of_its_end() {
     for kind in ALL {
         let mut config = Config::default();
