@@ -13,7 +13,7 @@ use crate::directory::Directory;
 use crate::event::{Access, DeclaredFacts, Replay};
 use crate::gate_options::{GateOptions, check_numbers, check_rates};
 use crate::host::Hosts;
-use crate::limits::Observed;
+use crate::observed::Observed;
 use crate::origin::Origins;
 use crate::proof::Proofs;
 use crate::proxy::Proxies;

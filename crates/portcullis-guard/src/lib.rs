@@ -22,6 +22,7 @@ mod shedding; // what a hard-pressed server does without
 mod load; // how hard-pressed the server is
 mod limits_explain; // the operator's look at them
 mod limits; // the operator's limits: taken, observed, explained, lifted
+mod observed; // which of them only count
 mod capacity; // connection slots that release themselves
 mod attempt; // what limits count, as it can be written down
 mod rehearsal; // and counted again, by any limits

@@ -2,54 +2,18 @@
 //! Never: a limit that refuses without a name.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use portcullis_model::{Denial, Limit, Now, UserId};
 
 use crate::attempt::Attempt;
 use crate::capacity::{Class, ConnectionSlot, HttpSeat};
 use crate::client_ip::{self, SITE_FACTOR};
-use crate::gate::{Gate, GateError};
+use crate::gate::Gate;
 use crate::gate_options::GateOptions;
 use crate::load::LoadState;
 use crate::principal::Caller;
 use crate::rate::{Gcra, Rate};
 use crate::rates::TableUse;
-
-/// Which limits only count, and how often each would have refused.
-pub(crate) struct Observed {
-    is: [bool; Limit::ALL.len()],
-    would_refuse: [AtomicU64; Limit::ALL.len()],
-}
-
-impl Observed {
-    pub(crate) fn parse(names: &[String]) -> Result<Self, GateError> {
-        let mut is = [false; Limit::ALL.len()];
-        for name in names {
-            // Places of TCP connections are the memory there is: nobody can only count them.
-            let limit = Limit::named(name).filter(|limit| *limit != Limit::HttpTotal);
-            let limit = limit.ok_or_else(|| GateError::Observe(name.clone()))?;
-            if let Some(place) = is.get_mut(limit.index()) {
-                *place = true;
-            }
-        }
-        Ok(Self { is, would_refuse: std::array::from_fn(|_| AtomicU64::new(0)) })
-    }
-
-    /// Whether the limit only counts.
-    pub(crate) fn is(&self, limit: Limit) -> bool {
-        self.is.get(limit.index()).copied().unwrap_or(false)
-    }
-
-    /// Whether the limit only counts; if so this was one that it would have refused.
-    fn lets_pass(&self, limit: Limit) -> bool {
-        let observed = self.is(limit);
-        if observed && let Some(count) = self.would_refuse.get(limit.index()) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        observed
-    }
-}
 
 /// How many times as many TLS handshakes an address has that somebody is signed in from.
 const NEIGHBOURS_FACTOR: u32 = 4;
@@ -393,12 +357,5 @@ impl Gate {
     #[must_use]
     pub fn rate_tables(&self, now: Now) -> [TableUse; 3] {
         self.rates.tables(now)
-    }
-
-    /// How often each observed limit would have refused, since the start.
-    #[must_use]
-    pub fn would_have_refused(&self) -> Vec<(Limit, u64)> {
-        let counts = Limit::ALL.into_iter().zip(&self.observed.would_refuse);
-        counts.map(|(limit, count)| (limit, count.load(Ordering::Relaxed))).collect()
     }
 }

@@ -71,8 +71,8 @@ impl Gate {
         self.pressed.pinned.load(Ordering::Relaxed).checked_sub(1).map(state_of)
     }
 
-    /// Takes over what was measured: the state, and the one that the last look alone asks for. While
-    /// that is Shedding, those who have been here before come in at a falling level.
+    /// Takes over what was measured: the state, and the one that the last look alone asks for.
+    /// While that is Shedding, those who have been here before come in at a falling level.
     pub fn measured(&self, state: LoadState, asked: LoadState, now: Now) {
         let before = (self.load(), self.known_level());
         self.pressed.measured.store(state as u8, Ordering::Relaxed);

@@ -16,6 +16,7 @@ use portcullis_wire::socketio;
 use portcullis_wire::websocket::{Opcode, frame};
 
 use crate::acks::Acks;
+use crate::comer::Comer;
 use crate::frame::{Form, Frame};
 use crate::options::Options;
 use crate::outbox::{Flushed, Outbox};
@@ -104,15 +105,6 @@ pub(crate) struct Connection {
     end: RefCell<Option<Box<End>>>,
     waker: RefCell<Option<Waker>>,
     stalled_since_ms: Cell<u64>,
-}
-
-/// Who opened a connection.
-pub(crate) struct Comer {
-    pub(crate) client: IpAddr,
-    pub(crate) class: Class,
-    /// Unknown behind a proxy.
-    pub(crate) port: Option<u16>,
-    pub(crate) origin: Option<Arc<str>>,
 }
 
 impl Connection {

@@ -19,7 +19,8 @@ use portcullis_wire::websocket_payload::server_frame;
 use tokio::time::timeout;
 
 use crate::api::ResponseKind;
-use crate::connection::{Comer, Connection, End, Transport};
+use crate::comer::Comer;
+use crate::connection::{Connection, End, Transport};
 use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
 use crate::http::{HttpConnection, Next};

@@ -32,6 +32,7 @@ mod upgrade_probe; // a WebSocket that takes over a long-polling session
 mod connection; // what a shard shares of one connection
 mod connection_closing; // the end of one
 mod connection_task; // the one task of a connection
+mod comer; // who opens a connection
 mod control_rate; // how many pings a WebSocket may send
 mod connection_packet; // from frames to packets to acts
 mod connection_polling; // posted packets, and the switch to a WebSocket

@@ -183,7 +183,8 @@ impl Shard {
     }
 
     /// How long it is until the next turn, if one comes soon enough: handshakes are the dearest
-    /// thing a stranger can ask for, and a burst of them must not stand before everybody's messages.
+    /// thing a stranger can ask for, and a burst of them must not stand before everybody's
+    /// messages.
     fn turn_for_tls(&self, lane: TlsLane) -> Option<Duration> {
         let every_us = self.gate.tls_every_us(lane).saturating_mul(self.options.shards as u64);
         let wait_ms = self.tls_turns.take(lane, self.now().monotonic_ms, every_us)?;

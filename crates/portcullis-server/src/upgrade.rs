@@ -12,8 +12,9 @@ use portcullis_wire::session::Session;
 use portcullis_wire::websocket::{Opcode, accept_key, frame};
 use portcullis_wire::websocket_deflate::negotiate;
 
+use crate::comer::Comer;
 use crate::connect_job::Entry;
-use crate::connection::{Comer, Compression, Connection, Transport};
+use crate::connection::{Compression, Connection, Transport};
 use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
 use crate::http::HttpConnection;

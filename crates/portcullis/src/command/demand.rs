@@ -176,25 +176,26 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         }
         Attempt::LoginFailed { name } => vec![(Limit::LoginFailedPerUser, name.to_string(), 1)],
         Attempt::Ticket { user } => vec![(Limit::TicketPerUser, user.clone(), 1)],
-        Attempt::Event { client, connection, user, .. } => {
-            let mut asked = vec![
-                (Limit::MessagePerConnection, connection.to_string(), 1),
-                (Limit::MessagePerUser, user.clone(), 1),
-                (Limit::MessageTotal, all(), 1),
-            ];
-            asked.extend(client.map(|client| (Limit::MessagePerPrefix, prefix(client), 1)));
-            asked
-        }
-        Attempt::Bytes { client, connection, user, bytes } => {
-            let many = u64::from(*bytes);
-            let mut asked = vec![
-                (Limit::BytesPerConnection, connection.to_string(), many),
-                (Limit::BytesPerUser, user.clone(), many),
-                (Limit::BytesTotal, all(), many),
-            ];
-            asked.extend(client.map(|client| (Limit::BytesPerPrefix, prefix(client), many)));
-            asked
-        }
+        Attempt::Event { client, connection, user, .. } => by_message(
+            [
+                Limit::MessagePerConnection,
+                Limit::MessagePerUser,
+                Limit::MessagePerPrefix,
+                Limit::MessageTotal,
+            ],
+            1,
+            (*client, *connection, user),
+        ),
+        Attempt::Bytes { client, connection, user, bytes } => by_message(
+            [
+                Limit::BytesPerConnection,
+                Limit::BytesPerUser,
+                Limit::BytesPerPrefix,
+                Limit::BytesTotal,
+            ],
+            u64::from(*bytes),
+            (*client, *connection, user),
+        ),
         Attempt::Fault { user: Some(user), .. } => vec![(Limit::PenaltyPerUser, user.clone(), 1)],
         Attempt::Fault { client: Some(client), .. } => {
             vec![(Limit::PenaltyPerPrefix, prefix(*client), 1)]
@@ -207,6 +208,21 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         | Attempt::UnlockedUser { .. }
         | Attempt::Load { .. } => Vec::new(),
     }
+}
+
+/// What a message or its bytes ask of the four limits that count them.
+fn by_message(
+    [per_connection, per_user, per_prefix, total]: [Limit; 4],
+    many: u64,
+    (client, connection, user): (Option<IpAddr>, u64, &str),
+) -> Vec<(Limit, String, u64)> {
+    let mut asked = vec![
+        (per_connection, connection.to_string(), many),
+        (per_user, String::from(user), many),
+        (total, String::new(), many),
+    ];
+    asked.extend(client.map(|client| (per_prefix, prefix(client), many)));
+    asked
 }
 
 /// What addresses share: an IPv4 address stands alone, an IPv6 one with its /64.

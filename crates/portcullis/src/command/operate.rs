@@ -171,7 +171,8 @@ fn exchange(address: SocketAddr, method: &str, path: &str, key: &str) -> Result<
     socket.set_write_timeout(Some(PATIENCE))?;
     let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nX-Portcullis-Operator: {key}\r\n{length}\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\n\
+         X-Portcullis-Operator: {key}\r\n{length}\r\n"
     );
     socket.write_all(request.as_bytes())?;
     let mut answer = String::new();
