@@ -176,26 +176,12 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         }
         Attempt::LoginFailed { name } => vec![(Limit::LoginFailedPerUser, name.to_string(), 1)],
         Attempt::Ticket { user } => vec![(Limit::TicketPerUser, user.clone(), 1)],
-        Attempt::Event { client, connection, user, .. } => by_message(
-            [
-                Limit::MessagePerConnection,
-                Limit::MessagePerUser,
-                Limit::MessagePerPrefix,
-                Limit::MessageTotal,
-            ],
-            1,
-            (*client, *connection, user),
-        ),
-        Attempt::Bytes { client, connection, user, bytes } => by_message(
-            [
-                Limit::BytesPerConnection,
-                Limit::BytesPerUser,
-                Limit::BytesPerPrefix,
-                Limit::BytesTotal,
-            ],
-            u64::from(*bytes),
-            (*client, *connection, user),
-        ),
+        Attempt::Event { client, connection, user, .. } => {
+            by_message(MESSAGES, 1, (*client, *connection, user))
+        }
+        Attempt::Bytes { client, connection, user, bytes } => {
+            by_message(BYTES, u64::from(*bytes), (*client, *connection, user))
+        }
         Attempt::Fault { user: Some(user), .. } => vec![(Limit::PenaltyPerUser, user.clone(), 1)],
         Attempt::Fault { client: Some(client), .. } => {
             vec![(Limit::PenaltyPerPrefix, prefix(*client), 1)]
@@ -209,6 +195,16 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         | Attempt::Load { .. } => Vec::new(),
     }
 }
+
+/// By connection, user, prefix, and in all.
+const MESSAGES: [Limit; 4] = [
+    Limit::MessagePerConnection,
+    Limit::MessagePerUser,
+    Limit::MessagePerPrefix,
+    Limit::MessageTotal,
+];
+const BYTES: [Limit; 4] =
+    [Limit::BytesPerConnection, Limit::BytesPerUser, Limit::BytesPerPrefix, Limit::BytesTotal];
 
 /// What a message or its bytes ask of the four limits that count them.
 fn by_message(
