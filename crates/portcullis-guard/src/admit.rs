@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use portcullis_model::{Denial, Limit, Now, UserId};
+use portcullis_model::{Denial, Limit, Now, Shed, UserId};
 
 use crate::admission::Admission;
 use crate::attempt::Attempt;
@@ -11,7 +11,6 @@ use crate::capacity::Class;
 use crate::credential::{self, Authorization};
 use crate::gate::Gate;
 use crate::handshake::{Admitted, Door, Handshake};
-use crate::shedding::KNOWN;
 
 impl Gate {
     /// Lets a request in, or refuses it; cheapest guard first.
@@ -76,7 +75,7 @@ impl Gate {
             Denial::Limit { limit, .. } => {
                 matches!(limit, Limit::ConnectTotal | Limit::PreAuthTotal | Limit::ConnectionsTotal)
             }
-            Denial::Shed(what) => *what == KNOWN,
+            Denial::Shed(what) => *what == Shed::Known,
             _ => false,
         }
     }
@@ -363,7 +362,7 @@ mod tests {
         );
         assert!(Gate::is_worth_waiting(&none_left));
         assert_eq!(gate.counts().pre_auth, 0);
-        for denial in [Denial::Host, Denial::Shed("stranger"), Denial::Draining] {
+        for denial in [Denial::Host, Denial::Shed(Shed::Stranger), Denial::Draining] {
             assert!(!Gate::is_worth_waiting(&denial), "{denial:?}");
         }
     }

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-use portcullis_model::{Denial, Limit, Now};
+use portcullis_model::{Denial, Limit, Now, Shed};
 
 use crate::attempt::Attempt;
 use crate::capacity::Class;
@@ -18,8 +18,6 @@ const STRANGERS_PART: u32 = 4;
 /// What strangers get less of TLS handshakes: whoever has been here before shows that only after.
 const TLS_SHEDDING_PART: u32 = 4;
 const TLS_CRITICAL_PART: u32 = 10;
-/// What is shed of those who have been here before.
-pub(crate) const KNOWN: &str = "known";
 /// Those who have been here before come in as fast as anybody may: a thousand of a thousand.
 const LEVEL_MAX: u32 = 1_000;
 /// How the level of those who have been here before falls and rises, a look.
@@ -119,7 +117,7 @@ impl Gate {
     /// Whether anybody of a class may connect at all.
     pub(crate) fn check_shed(&self, class: Class) -> Result<(), Denial> {
         let pressed = self.load() >= LoadState::Shedding;
-        if pressed && class == Class::Stranger { Err(Denial::Shed("stranger")) } else { Ok(()) }
+        if pressed && class == Class::Stranger { Err(Denial::Shed(Shed::Stranger)) } else { Ok(()) }
     }
 
     /// Counts one who has been here before: from Shedding on, they share what all may connect in
@@ -129,13 +127,13 @@ impl Gate {
             return Ok(());
         }
         let rate = self.options.connect_total.permille(self.known_level());
-        self.rates.take_known(&rate, now).map_err(|_| Denial::Shed(KNOWN))
+        self.rates.take_known(&rate, now).map_err(|_| Denial::Shed(Shed::Known))
     }
 
     /// Whether a page or request of a stranger is answered.
     pub(crate) fn check_shed_request(&self, class: Class) -> Result<(), Denial> {
         let critical = self.load() == LoadState::Critical;
-        if critical && class == Class::Stranger { Err(Denial::Shed("request")) } else { Ok(()) }
+        if critical && class == Class::Stranger { Err(Denial::Shed(Shed::Request)) } else { Ok(()) }
     }
 
     /// What strangers may connect in all.
@@ -191,9 +189,11 @@ impl Gate {
             }
             LoadState::Shedding => {
                 let rate = rate.slower_of(LOGIN_SHEDDING);
-                self.rates.take(Limit::LoginTotal, 0, &rate, now).map_err(|_| Denial::Shed("login"))
+                self.rates
+                    .take(Limit::LoginTotal, 0, &rate, now)
+                    .map_err(|_| Denial::Shed(Shed::Login))
             }
-            LoadState::Critical => Err(Denial::Shed("login")),
+            LoadState::Critical => Err(Denial::Shed(Shed::Login)),
         }
     }
 

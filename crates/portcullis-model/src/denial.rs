@@ -79,6 +79,32 @@ impl TokenFault {
     }
 }
 
+/// What a hard-pressed server does without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shed {
+    /// A connection of somebody nobody knows.
+    Stranger,
+    /// One more connection of those who have been here before, just now.
+    Known,
+    /// A page or request of somebody nobody knows.
+    Request,
+    /// A log-in from an unknown device.
+    Login,
+}
+
+impl Shed {
+    /// The word used in the security record.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stranger => "stranger",
+            Self::Known => "known",
+            Self::Request => "request",
+            Self::Login => "login",
+        }
+    }
+}
+
 /// A refusal. The variants are grouped by the step of the journey that refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denial {
@@ -131,8 +157,8 @@ pub enum Denial {
     },
     /// The server holds all the connections it may, or a queue is full.
     Busy,
-    /// The server is hard-pressed, and this is what it does without: new strangers, log-ins.
-    Shed(&'static str),
+    /// The server is hard-pressed, and this is what it does without.
+    Shed(Shed),
     /// The server is shutting down.
     Draining,
     /// A credential stands in the URL.
@@ -310,8 +336,8 @@ impl Denial {
             | Self::SessionUnknown(word)
             | Self::Polling(word)
             | Self::SessionEnded(word)
-            | Self::Shed(word)
             | Self::Internal(word) => word,
+            Self::Shed(what) => what.name(),
             Self::Token(fault) | Self::Renewal(fault) => fault.name(),
             Self::Login { reason, .. } => reason,
             Self::Schema { rule, .. } => rule,

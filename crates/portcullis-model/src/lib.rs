@@ -16,7 +16,7 @@ mod clock; // what time it is, as a value handed down
 
 pub use answer::{Answer, ClosedBy, Severity};
 pub use clock::{Clock, Now, SystemClock};
-pub use denial::{Denial, TokenFault};
+pub use denial::{Denial, Shed, TokenFault};
 pub use id::{ConnectionId, IdError, MessageId, Mid, Reference, RoomId, SessionId, UserId};
 pub use limit::{Limit, LimitKey};
 pub use namespace::Namespace;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Class, LoadChange, LoadMachine, LoadState, Look, TICK_MS};
-use portcullis_model::{Denial, Now, Severity};
+use portcullis_model::{Denial, Now, Severity, Shed};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::connection::End;
@@ -128,7 +128,7 @@ impl Shard {
                 && connection.caller().is_none()
                 && connection.class == Class::Stranger;
             if stranger {
-                connection.end(End::Refused(Denial::Shed("stranger")));
+                connection.end(End::Refused(Denial::Shed(Shed::Stranger)));
             } else if connection.is_far_behind(&self.options) {
                 connection.end(End::Refused(Denial::SlowConsumer));
             } else {

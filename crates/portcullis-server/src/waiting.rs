@@ -253,6 +253,8 @@ mod tests {
     use std::cell::{Cell, RefCell};
     use std::rc::Rc;
 
+    use portcullis_model::Shed;
+
     use super::*;
 
     /// Longer than any test takes.
@@ -277,11 +279,11 @@ mod tests {
     impl World {
         async fn come(self: Rc<Self>, name: u32) -> Result<(), Denial> {
             let attempt = || {
-                let left = self.free.get().checked_sub(1).ok_or(Denial::Shed("known"))?;
+                let left = self.free.get().checked_sub(1).ok_or(Denial::Shed(Shed::Known))?;
                 self.free.set(left);
                 Ok(())
             };
-            self.room.enter(|denial| *denial == Denial::Shed("known"), attempt).await?;
+            self.room.enter(|denial| *denial == Denial::Shed(Shed::Known), attempt).await?;
             self.came_in.borrow_mut().push(name);
             Ok(())
         }
@@ -363,10 +365,10 @@ mod tests {
             let world = patient_world(2, 30);
             let waiting = [spawn(&world, 0), spawn(&world, 1)];
             settle().await;
-            assert_eq!(Rc::clone(&world).come(2).await, Err(Denial::Shed("known")));
+            assert_eq!(Rc::clone(&world).come(2).await, Err(Denial::Shed(Shed::Known)));
             // Nobody calls them.
             for one in waiting {
-                assert_eq!(one.await.unwrap(), Err(Denial::Shed("known")));
+                assert_eq!(one.await.unwrap(), Err(Denial::Shed(Shed::Known)));
             }
             assert!(world.room.state.lock().waiting.is_empty());
             assert!(WaitingRoom::new(0, PATIENCE_MS).stand(&Denial::Draining).is_none());
@@ -384,7 +386,7 @@ mod tests {
             let attempt = || {
                 asked.set(asked.get() + 1);
                 Err::<(), _>(if asked.get() == 1 {
-                    Denial::Shed("known")
+                    Denial::Shed(Shed::Known)
                 } else {
                     Denial::Draining
                 })
