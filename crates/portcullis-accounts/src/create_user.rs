@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::accounts::{Accounts, fresh_salt};
 use crate::input::{UserView, record_act, store_denial};
 use crate::password::Password;
+use crate::password_pool::PasswordLane;
 use crate::username::Username;
 
 /// How an account comes about, and so what it may do.
@@ -37,7 +38,7 @@ pub(crate) async fn create_user(
     password: Password,
     way: Way,
 ) -> Result<ApiResponse, Denial> {
-    let phc = accounts.pool.hash(password, fresh_salt()?).await?;
+    let phc = accounts.pool.hash(PasswordLane::Strangers, password, fresh_salt()?).await?;
     let user = NewUser {
         id: new_user_id()?,
         username: Arc::from(username.as_str()),

@@ -9,7 +9,7 @@ use portcullis_server::{ApiRequest, ApiResponse, Builder, Context, Method, Reply
 
 use crate::accounts::{AccountOptions, AccountParts, Accounts, AccountsError};
 use crate::password::PasswordHashing;
-use crate::password_pool::QUEUE_MAX;
+use crate::password_pool::{PasswordLane, QUEUE_MAX};
 use crate::user_ban::UserBan;
 use crate::user_kick::UserKick;
 use crate::user_mute::UserMute;
@@ -53,7 +53,9 @@ pub fn install(
     route(builder, &accounts, get, "/.well-known/jwks.json", jwks::jwks);
     install_events(builder, &accounts)?;
     let pool = accounts.pool.clone();
-    builder.queue("passwords", move || (pool.waiting(), QUEUE_MAX));
+    let known = accounts.pool.clone();
+    builder.queue("passwords", move || (pool.waiting(PasswordLane::Strangers), QUEUE_MAX));
+    builder.queue("passwords_known", move || (known.waiting(PasswordLane::Known), QUEUE_MAX));
     let shared = Arc::clone(&accounts);
     builder.on_connect(move |verified| provision::provision(Arc::clone(&shared), verified));
     let watcher = Arc::new(watch::Watcher::new(accounts));

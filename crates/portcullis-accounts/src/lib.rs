@@ -59,7 +59,7 @@ pub use operator::{OperatorError, OperatorHand, Standing};
 pub use password::{
     PASSWORD_MAX_BYTES, PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, Password, PasswordHashing,
 };
-pub use password_pool::{PasswordPool, QUEUE_MAX};
+pub use password_pool::{PasswordLane, PasswordPool, QUEUE_MAX};
 pub use portcullis_seal::PrivateFileError;
 pub use server_secret::ServerSecret;
 pub use setup::Setup;

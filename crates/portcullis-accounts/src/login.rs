@@ -15,6 +15,7 @@ use crate::device::Device;
 use crate::failures::NOTABLE;
 use crate::input::{optional_secret, record_act, record_with, store_denial};
 use crate::password::Password;
+use crate::password_pool::PasswordLane;
 use crate::session_open::{self, Holder};
 use crate::totp;
 use crate::username::{USERNAME_MAX_CHARS, Username};
@@ -45,7 +46,11 @@ pub(crate) async fn login(
         device.as_ref().map_or(LoginFrom::Anywhere, |device| LoginFrom::KnownDevice(device.name()));
     request.login_allowed(&budget, from).await?;
 
-    let row = match check(&accounts, &request, &username, input.password).await {
+    let lane = match &device {
+        Some(_) => PasswordLane::Known,
+        None => PasswordLane::Strangers,
+    };
+    let row = match check(&accounts, &request, &username, (lane, input.password)).await {
         Ok(row) => row,
         Err(denial) => return Err(failed(&accounts, &request, &budget, device, denial)),
     };
@@ -89,14 +94,14 @@ async fn check(
     accounts: &Arc<Accounts>,
     request: &ApiRequest,
     username: &Option<Username>,
-    password: Password,
+    (lane, password): (PasswordLane, Password),
 ) -> Result<CredentialsRow, Denial> {
     // What can be no name is looked up all the same, as one that nobody has.
     let wanted = username.as_ref().map_or("-", Username::as_str);
     let found = accounts.store.credentials(wanted).await.map_err(|error| store_denial(&error))?;
     let stored = found.as_ref().map_or(&accounts.decoy, |row| &row.password_phc).clone();
     let again = password.clone();
-    let matches = accounts.pool.verify(password, stored).await?;
+    let matches = accounts.pool.verify(lane, password, stored).await?;
     let row = judge(found, matches, request.now.unix_ms).map_err(|reason| Denial::Login {
         reason,
         username: username.as_ref().map(|name| String::from(name.as_str())),
@@ -128,7 +133,7 @@ fn rehash(accounts: &Arc<Accounts>, row: &CredentialsRow, password: Password) {
     let old = row.password_phc.clone();
     tokio::spawn(async move {
         let Ok(salt) = fresh_salt() else { return };
-        let Ok(new) = accounts.pool.hash(password, salt).await else { return };
+        let Ok(new) = accounts.pool.hash(PasswordLane::Known, password, salt).await else { return };
         if let Err(error) = accounts.store.rehash(user, old, new).await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "a password hash was not renewed; the next log-in tries again");

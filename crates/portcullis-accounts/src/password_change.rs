@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::accounts::{Accounts, fresh_salt};
 use crate::input::{SignedIn, optional_secret, record_act, store_denial};
 use crate::password::Password;
+use crate::password_pool::PasswordLane;
 use crate::{reauthenticate, totp};
 
 #[derive(Debug, Deserialize)]
@@ -39,8 +40,9 @@ pub(crate) async fn change(
         .await
         .inspect_err(|denial| record_failure(&request, &signed_in, denial))?;
     totp::check(&accounts, &row, input.totp, request.now).await?;
-    accounts.pool.check_new(input.new.clone(), &row.username).await?;
-    let phc = accounts.pool.hash(input.new, fresh_salt()?).await?;
+    let lane = PasswordLane::Known;
+    accounts.pool.check_new(lane, input.new.clone(), &row.username).await?;
+    let phc = accounts.pool.hash(lane, input.new, fresh_salt()?).await?;
     let what = UserChangeKind::Password { phc, keep: Some(signed_in.session) };
     let change = UserChange { user: row.id.clone(), what, at_unix_ms: request.now.unix_ms };
     let changed = accounts.store.change_user(change).await;

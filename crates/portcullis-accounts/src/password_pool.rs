@@ -1,19 +1,29 @@
 //! A few threads that hash passwords, behind a short queue.
 //! Never: a hash on a thread that carries connections, or a queue that grows.
 
+use std::collections::VecDeque;
 use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 
+use parking_lot::{Condvar, Mutex};
 use portcullis_model::{Denial, Secret};
 use tokio::sync::oneshot;
 
 use crate::password::{Password, PasswordHashing};
 
-/// Hashes that may wait.
+/// Hashes that may wait, in each lane.
 pub const QUEUE_MAX: usize = 64;
+
+/// Who asks. Those who are known are served first, so that strangers keep nobody waiting but
+/// strangers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordLane {
+    /// Whoever is signed in, or shows a device this account has logged in from.
+    Known,
+    /// Anybody: log-ins from unknown devices, registrations.
+    Strangers,
+}
 
 /// What a worker is asked, and where the answer goes.
 enum Job {
@@ -26,12 +36,56 @@ type Hashed = Result<Secret<String>, Denial>;
 
 /// The way to the hashing threads.
 ///
-/// Worst-case memory: 19 MiB a thread, and about 2 KiB for each of the 64 that may wait. The
-/// threads end when the last handle is dropped.
-#[derive(Debug, Clone)]
-pub struct PasswordPool {
-    jobs: SyncSender<Job>,
-    waiting: Arc<AtomicUsize>,
+/// Worst-case memory: 19 MiB a thread, and about 2 KiB for each of the 64 that may wait in a lane.
+/// The threads end when the last handle is dropped.
+#[derive(Clone)]
+pub struct PasswordPool(Arc<Handle>);
+
+/// Ends the threads when it is dropped.
+struct Handle(Arc<Jobs>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.lanes.lock().closed = true;
+        self.0.more.notify_all();
+    }
+}
+
+/// What waits for a thread.
+#[derive(Default)]
+struct Jobs {
+    lanes: Mutex<Lanes>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Lanes {
+    known: VecDeque<Job>,
+    strangers: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Lanes {
+    fn of(&mut self, lane: PasswordLane) -> &mut VecDeque<Job> {
+        match lane {
+            PasswordLane::Known => &mut self.known,
+            PasswordLane::Strangers => &mut self.strangers,
+        }
+    }
+}
+
+impl Jobs {
+    /// The next job; `None` when nobody will ask any more.
+    fn next(&self) -> Option<Job> {
+        let mut lanes = self.lanes.lock();
+        loop {
+            let next = lanes.known.pop_front().or_else(|| lanes.strangers.pop_front());
+            if next.is_some() || lanes.closed {
+                return next;
+            }
+            self.more.wait(&mut lanes);
+        }
+    }
 }
 
 impl PasswordPool {
@@ -46,30 +100,29 @@ impl PasswordPool {
     /// # Errors
     /// What the system said when it refused a thread.
     pub fn start(hashing: &PasswordHashing, threads: usize) -> std::io::Result<Self> {
-        let (pool, jobs) = Self::queue(QUEUE_MAX);
-        let jobs = Arc::new(Mutex::new(jobs));
+        let pool = Self::without_threads();
         for number in 0..threads.max(1) {
-            let (hashing, jobs) = (hashing.clone(), Arc::clone(&jobs));
-            let waiting = Arc::clone(&pool.waiting);
-            thread::Builder::new()
-                .name(format!("password-{number}"))
-                .spawn(move || work(&hashing, &jobs, &waiting))?;
+            let (hashing, jobs) = (hashing.clone(), Arc::clone(&pool.0.0));
+            thread::Builder::new().name(format!("password-{number}")).spawn(move || {
+                while let Some(job) = jobs.next() {
+                    answer(&hashing, job);
+                }
+            })?;
         }
         Ok(pool)
     }
 
-    fn queue(waiting_max: usize) -> (Self, Receiver<Job>) {
-        let (jobs, queue) = sync_channel(waiting_max);
-        (Self { jobs, waiting: Arc::default() }, queue)
+    fn without_threads() -> Self {
+        Self(Arc::new(Handle(Arc::default())))
     }
 
     /// Hashes a new password.
     ///
     /// # Errors
-    /// [`Denial::Busy`] when the queue is full, [`Denial::Internal`] when no thread is left.
-    pub async fn hash(&self, password: Password, salt: [u8; 16]) -> Hashed {
+    /// [`Denial::Busy`] when the lane is full, [`Denial::Internal`] when no thread answers.
+    pub async fn hash(&self, lane: PasswordLane, password: Password, salt: [u8; 16]) -> Hashed {
         let (reply, answer) = oneshot::channel();
-        self.ask(Job::Hash { password, salt, reply })?;
+        self.ask(lane, Job::Hash { password, salt, reply })?;
         answer.await.map_err(|_| Denial::Internal("password_pool"))?
     }
 
@@ -77,9 +130,14 @@ impl PasswordPool {
     ///
     /// # Errors
     /// As for [`PasswordPool::hash`].
-    pub async fn verify(&self, password: Password, stored: Secret<String>) -> Result<bool, Denial> {
+    pub async fn verify(
+        &self,
+        lane: PasswordLane,
+        password: Password,
+        stored: Secret<String>,
+    ) -> Result<bool, Denial> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Job::Verify { password, stored, reply })?;
+        self.ask(lane, Job::Verify { password, stored, reply })?;
         answer.await.map_err(|_| Denial::Internal("password_pool"))
     }
 
@@ -87,55 +145,58 @@ impl PasswordPool {
     ///
     /// # Errors
     /// [`Denial::PasswordWeak`], or as for [`PasswordPool::hash`].
-    pub async fn check_new(&self, password: Password, username: &str) -> Result<(), Denial> {
+    pub async fn check_new(
+        &self,
+        lane: PasswordLane,
+        password: Password,
+        username: &str,
+    ) -> Result<(), Denial> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Job::CheckNew { password, username: String::from(username), reply })?;
+        self.ask(lane, Job::CheckNew { password, username: String::from(username), reply })?;
         answer.await.map_err(|_| Denial::Internal("password_pool"))?
     }
 
-    /// How many wait for a thread.
+    /// How many wait in a lane.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+    pub fn waiting(&self, lane: PasswordLane) -> usize {
+        self.0.0.lanes.lock().of(lane).len()
     }
 
-    fn ask(&self, job: Job) -> Result<(), Denial> {
-        // Counted first: a thread that is free takes it at once.
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.jobs.try_send(job).map_err(|error| {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            match error {
-                TrySendError::Full(_) => Denial::Busy,
-                TrySendError::Disconnected(_) => Denial::Internal("password_pool"),
-            }
-        })
+    fn ask(&self, lane: PasswordLane, job: Job) -> Result<(), Denial> {
+        let jobs = &self.0.0;
+        let mut lanes = jobs.lanes.lock();
+        let waiting = lanes.of(lane);
+        if waiting.len() >= QUEUE_MAX {
+            // Who has gone meanwhile keeps nobody out.
+            waiting.retain(|job| !job.is_abandoned());
+        }
+        if waiting.len() >= QUEUE_MAX {
+            return Err(Denial::Busy);
+        }
+        waiting.push_back(job);
+        drop(lanes);
+        jobs.more.notify_one();
+        Ok(())
     }
 }
 
-/// Runs for the life of a thread.
-fn work(hashing: &PasswordHashing, jobs: &Mutex<Receiver<Job>>, waiting: &AtomicUsize) {
-    loop {
-        // The lock is held while waiting: one idle thread waits for a job, the others for it.
-        let next = match jobs.lock() {
-            Ok(queue) => queue.recv(),
-            Err(_) => return,
-        };
-        match next {
-            Ok(job) => {
-                waiting.fetch_sub(1, Ordering::Relaxed);
-                answer(hashing, job);
-            }
-            Err(_) => return,
+impl Job {
+    /// Whether whoever asked has gone.
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Hash { reply, .. } => reply.is_closed(),
+            Self::Verify { reply, .. } => reply.is_closed(),
+            Self::CheckNew { reply, .. } => reply.is_closed(),
         }
     }
 }
 
 /// Does a job, unless whoever asked has gone: an abandoned request costs no hash.
 fn answer(hashing: &PasswordHashing, job: Job) {
+    if job.is_abandoned() {
+        return;
+    }
     match job {
-        Job::Hash { reply, .. } if reply.is_closed() => {}
-        Job::Verify { reply, .. } if reply.is_closed() => {}
-        Job::CheckNew { reply, .. } if reply.is_closed() => {}
         Job::CheckNew { password, username, reply } => {
             let _gone = reply.send(password.check_new(&[&username, "portcullis"]));
         }
@@ -158,43 +219,52 @@ mod tests {
         Password::new(String::from("kLq9#vw2"))
     }
 
+    use PasswordLane::{Known, Strangers};
+
     #[tokio::test]
     async fn what_is_hashed_verifies() {
         let pool = PasswordPool::start(&PasswordHashing::for_tests(), 2).unwrap();
-        let stored = pool.hash(password(), [3; 16]).await.unwrap();
-        assert_eq!(pool.verify(password(), stored.clone()).await, Ok(true));
+        let stored = pool.hash(Strangers, password(), [3; 16]).await.unwrap();
+        assert_eq!(pool.verify(Known, password(), stored.clone()).await, Ok(true));
         let other = Password::new(String::from("other"));
-        assert_eq!(pool.verify(other, stored).await, Ok(false));
+        assert_eq!(pool.verify(Strangers, other, stored).await, Ok(false));
     }
 
     #[test]
-    fn a_full_queue_refuses_at_once() {
-        let (pool, jobs) = PasswordPool::queue(2);
+    fn a_full_lane_refuses_at_once_and_keeps_nobody_out_of_the_other() {
+        let pool = PasswordPool::without_threads();
         let mut context = Context::from_waker(Waker::noop());
-        let mut waiting: Vec<_> =
-            (0..2).map(|_| Box::pin(pool.hash(password(), [0; 16]))).collect();
-        for ask in &mut waiting {
-            assert!(ask.as_mut().poll(&mut context).is_pending());
-        }
-        let mut third = Box::pin(pool.hash(password(), [0; 16]));
-        let Poll::Ready(Err(denial)) = third.as_mut().poll(&mut context) else {
-            panic!("a third must not wait");
+        let mut ask = |lane| {
+            let mut asked = Box::pin(pool.hash(lane, password(), [0; 16]));
+            match asked.as_mut().poll(&mut context) {
+                Poll::Pending => Ok(asked),
+                Poll::Ready(outcome) => Err(outcome.err()),
+            }
         };
-        assert_eq!(denial, Denial::Busy);
-        drop(waiting);
-        // Those who asked have gone: the work is skipped.
-        for job in [jobs.recv().unwrap(), jobs.recv().unwrap()] {
-            let Job::Hash { ref reply, .. } = job else { panic!("hashes were asked for") };
-            assert!(reply.is_closed());
-            answer(&PasswordHashing::for_tests(), job);
-        }
+        let mut waiting: Vec<_> = (0..QUEUE_MAX).map(|_| ask(Strangers).ok()).collect();
+        assert!(waiting.iter().all(Option::is_some));
+        assert_eq!(ask(Strangers).err(), Some(Some(Denial::Busy)));
+        let known = ask(Known).ok();
+        assert!(known.is_some());
+        assert_eq!((pool.waiting(Strangers), pool.waiting(Known)), (QUEUE_MAX, 1));
+        // One of them has gone: there is room for another, and its work is skipped.
+        waiting.pop();
+        let another = ask(Strangers).ok();
+        assert!(another.is_some());
+        assert_eq!(pool.waiting(Strangers), QUEUE_MAX);
+        // Who is known comes first, however long the others have waited.
+        drop(known);
+        let jobs = &pool.0.0;
+        assert!(jobs.next().is_some_and(|job| job.is_abandoned()));
+        assert!(jobs.next().is_some_and(|job| !job.is_abandoned()));
     }
 
-    #[tokio::test]
-    async fn without_threads_nobody_waits_for_ever() {
-        let (pool, jobs) = PasswordPool::queue(2);
-        drop(jobs);
-        let outcome = pool.verify(password(), Secret::new(String::new())).await;
-        assert_eq!(outcome, Err(Denial::Internal("password_pool")));
+    #[test]
+    fn threads_end_with_the_last_handle() {
+        let pool = PasswordPool::without_threads();
+        let jobs = Arc::clone(&pool.0.0);
+        let worker = thread::spawn(move || jobs.next().is_none());
+        drop(pool);
+        assert!(worker.join().unwrap());
     }
 }

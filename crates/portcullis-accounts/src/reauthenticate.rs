@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::accounts::Accounts;
 use crate::input::{SignedIn, optional_secret, record_with, store_denial};
 use crate::password::Password;
+use crate::password_pool::PasswordLane;
 use crate::totp;
 
 #[derive(Debug, Deserialize)]
@@ -64,7 +65,8 @@ pub(crate) async fn prove(
     let found = accounts.store.credentials_of(&signed_in.user.id).await;
     let found = found.map_err(|error| store_denial(&error))?;
     let row = found.ok_or(Denial::Token(TokenFault::User))?;
-    let matches = accounts.pool.verify(password, row.password_phc.clone()).await?;
+    let matches =
+        accounts.pool.verify(PasswordLane::Known, password, row.password_phc.clone()).await?;
     if matches {
         return Ok(row);
     }

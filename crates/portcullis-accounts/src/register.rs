@@ -13,6 +13,7 @@ use crate::create_user::{Way, create_user};
 use crate::input::optional_secret;
 use crate::invitation::hash_of;
 use crate::password::Password;
+use crate::password_pool::PasswordLane;
 use crate::username::Username;
 
 #[derive(Debug, Deserialize)]
@@ -42,7 +43,10 @@ pub(crate) async fn register(
     // Not the name's log-in budget: whoever registers a name must not lock its owner out.
     let budget = format!(":register:{}", username.folded());
     request.login_allowed(&budget, LoginFrom::Anywhere).await?;
-    accounts.pool.check_new(input.password.clone(), username.as_str()).await?;
+    accounts
+        .pool
+        .check_new(PasswordLane::Strangers, input.password.clone(), username.as_str())
+        .await?;
     let way = invitation.map_or(Way::Registration, Way::Invitation);
     create_user(accounts, request, username, input.password, way).await
 }

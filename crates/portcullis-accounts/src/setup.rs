@@ -17,6 +17,7 @@ use crate::accounts::{Accounts, AccountsError};
 use crate::create_user::{Way, create_user};
 use crate::input::secret;
 use crate::password::Password;
+use crate::password_pool::PasswordLane;
 use crate::username::Username;
 
 /// The hash of the token in force, in the data directory.
@@ -101,7 +102,10 @@ pub(crate) async fn setup(
         return Err(Denial::RegistrationClosed);
     }
     let username = Username::parse(&input.username)?;
-    accounts.pool.check_new(input.password.clone(), username.as_str()).await?;
+    accounts
+        .pool
+        .check_new(PasswordLane::Strangers, input.password.clone(), username.as_str())
+        .await?;
     let shared = Arc::clone(&accounts);
     let created = create_user(shared, request, username, input.password, Way::Setup).await?;
     on_disk_thread(move || accounts.options.setup.close()).await?;

@@ -54,6 +54,15 @@ pub struct Places {
     pub http_per_prefix: u32,
 }
 
+impl Places {
+    /// How many may be there who have not proved who they are, strangers and those who have been
+    /// here before together: the rest is for users, so that no crowd of admissions fills a server.
+    fn pre_auth_known(&self) -> u32 {
+        let part = self.total.saturating_sub(self.total / 10 * 7);
+        self.pre_auth.max(part)
+    }
+}
+
 impl Default for Places {
     fn default() -> Self {
         Self {
@@ -119,6 +128,9 @@ impl Held {
 }
 
 const STRIPES: usize = 64;
+/// How many times as much an address may hold and begin, before HTTP, that somebody is signed in
+/// from.
+pub(crate) const NEIGHBOURS_FACTOR: u32 = 4;
 
 impl Capacity {
     pub(crate) fn new(places: Places) -> Arc<Self> {
@@ -147,9 +159,14 @@ impl Capacity {
     ) -> Result<ConnectionSlot, Limit> {
         let Places { total, admin_reserve, .. } = self.places;
         let total = if class == Class::Admin { total } else { total.saturating_sub(admin_reserve) };
+        let pre_auth_max = match class {
+            Class::Stranger => pre_auth_max,
+            Class::Known => self.places.pre_auth_known(),
+            Class::Admin => total,
+        };
         let mut full = None;
         let reserved = self.change(|counts| {
-            full = if class == Class::Stranger && counts.pre_auth >= pre_auth_max {
+            full = if counts.pre_auth >= pre_auth_max {
                 Some(Limit::PreAuthTotal)
             } else if counts.total() >= total {
                 Some(Limit::ConnectionsTotal)
@@ -192,7 +209,10 @@ impl Capacity {
     ) -> Result<HttpSeat, Limit> {
         let limit = Limit::HttpPerPrefix;
         self.hold(client, Pool::Http, |held, factor| {
-            let full = held.http >= self.places.http_per_prefix.saturating_mul(factor);
+            // Where users are, more people are: an office, a school.
+            let more = if held.authenticated > 0 { NEIGHBOURS_FACTOR } else { 1 };
+            let most = self.places.http_per_prefix.saturating_mul(factor).saturating_mul(more);
+            let full = held.http >= most;
             if full && !observed(limit) { Err(limit) } else { Ok(()) }
         })?;
         Ok(HttpSeat { capacity: Arc::clone(self), client })

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use portcullis_model::{Denial, Limit, Now, UserId};
 
 use crate::attempt::Attempt;
-use crate::capacity::{Class, ConnectionSlot, HttpSeat};
+use crate::capacity::{Class, ConnectionSlot, HttpSeat, NEIGHBOURS_FACTOR};
 use crate::client_ip::{self, SITE_FACTOR};
 use crate::gate::Gate;
 use crate::gate_options::GateOptions;
@@ -14,9 +14,6 @@ use crate::load::LoadState;
 use crate::principal::Caller;
 use crate::rate::{Gcra, Rate};
 use crate::rates::TableUse;
-
-/// How many times as many TLS handshakes an address has that somebody is signed in from.
-const NEIGHBOURS_FACTOR: u32 = 4;
 
 /// Whose TLS handshakes count together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +172,6 @@ impl Gate {
     ) -> Result<(), Denial> {
         let options = &self.options;
         let rate = options.tls_per_prefix;
-        // Where users are, more people are: an office, a school.
         let rate = if signed_in { rate.times(NEIGHBOURS_FACTOR) } else { rate };
         self.take_of_prefix(Limit::TlsPerPrefix, &rate, client, now)?;
         if signed_in {

@@ -162,6 +162,9 @@ impl Shard {
             Ok(seat) => seat,
             Err(denial) => return self.turn_away(&denial, peer),
         };
+        if tls.is_some() && start.is_empty() && !self.has_begun(&socket, peer).await {
+            return;
+        }
         if tls.is_some() && counted {
             match self.gate.secure(client, self.now()) {
                 Ok(lane) => match self.turn_for_tls(lane) {
@@ -218,6 +221,20 @@ impl Shard {
         None
     }
 
+    /// Waits for the first byte of a handshake: until then nothing of it is counted.
+    async fn has_begun(&self, socket: &TcpStream, peer: SocketAddr) -> bool {
+        let patience = Duration::from_millis(self.handshake_patience_ms());
+        match in_time(patience, socket.peek(&mut [0])).await {
+            Some(Ok(count)) if count > 0 => true,
+            // Gone without a word: nothing was asked for.
+            Some(_) => false,
+            None => {
+                self.turn_away(&Denial::TlsFailed, peer);
+                false
+            }
+        }
+    }
+
     /// `start` is what has been read of the client's first flight already.
     async fn secure(
         &self,
@@ -226,12 +243,7 @@ impl Shard {
         acceptor: &TlsAcceptor,
         mut start: &[u8],
     ) -> Option<Stream> {
-        let mut pace = self.pace_from_first_byte();
-        let (silence, _) = pace.wait(0, self.now());
-        if start.is_empty() && in_time(silence, socket.readable()).await.is_none() {
-            self.turn_away(&Denial::TlsFailed, peer);
-            return None;
-        }
+        let pace = self.pace_from_first_byte();
         let received = start.len();
         let accepting = acceptor.accept_with(Tcp::here(socket, received), |session| {
             while !start.is_empty() {

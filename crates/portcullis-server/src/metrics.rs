@@ -69,7 +69,7 @@ const DRAINING: i64 = 4;
 pub(crate) struct Metrics {
     registry: Registry,
     refusals: Family<RuleLabel, Counter>,
-    would_refuse: Family<LimitLabel, Gauge<u64, AtomicU64>>,
+    would_refuse: Family<LimitLabel, Counter>,
     pub(crate) connections_open: Gauge,
     /// Sockets of connections that have ended and whose peers may still read why.
     pub(crate) closing: Gauge,
@@ -94,9 +94,9 @@ pub(crate) struct Metrics {
     pub(crate) http_requests: Counter,
     pre_auth: Gauge<i64>,
     authenticated: Gauge<i64>,
-    log_written: Gauge<u64, AtomicU64>,
-    log_sampled: Gauge<u64, AtomicU64>,
-    log_lost: Gauge<u64, AtomicU64>,
+    log_written: Counter,
+    log_sampled: Counter,
+    log_lost: Counter,
 }
 
 impl Metrics {
@@ -283,7 +283,7 @@ impl Metrics {
     pub(crate) fn observed(&self, counts: &[(Limit, u64)]) {
         for (limit, count) in counts.iter().filter(|(_, count)| *count > 0) {
             let label = LimitLabel { limit: limit.name() };
-            self.would_refuse.get_or_create(&label).set(*count);
+            follow(&self.would_refuse.get_or_create(&label), *count);
         }
     }
 
@@ -292,15 +292,20 @@ impl Metrics {
         self.pre_auth.set(i64::from(slots.pre_auth));
         self.authenticated.set(i64::from(slots.authenticated));
         self.queue_is("log", log.waiting);
-        self.log_written.set(log.written);
-        self.log_sampled.set(log.sampled);
-        self.log_lost.set(log.dropped + log.failed);
+        follow(&self.log_written, log.written);
+        follow(&self.log_sampled, log.sampled);
+        follow(&self.log_lost, log.dropped + log.failed);
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             text.clear();
         }
         text
     }
+}
+
+/// Takes over what is counted elsewhere.
+fn follow(counter: &Counter, count: u64) {
+    counter.inc_by(count.saturating_sub(counter.get()));
 }
 
 #[cfg(test)]

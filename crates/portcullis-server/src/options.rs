@@ -139,7 +139,7 @@ impl Default for Options {
             message_max_bytes: 12 * 1024,
             assembly_timeout_ms: 10_000,
             outbox_max_bytes: 1024 * 1024,
-            outbox_max_messages: 256,
+            outbox_max_messages: 2048,
             write_stall_ms: 10_000,
             handler_timeout_ms: 2_000,
             close_timeout_ms: 3_000,

@@ -17,11 +17,35 @@ use crate::shard::Shard;
 /// Files the process has open beside sockets: database, logs, listeners, timers.
 const OTHER_FILES: i64 = 64;
 
-/// The worst each shard has seen since the last look, in milliseconds.
+/// What of a single delay counts: one that comes alone is a hiccup, not a load.
+const ALONE_PART: u64 = 4;
+
+/// The two longest delays since the last look, in milliseconds, on whatever shard.
+#[derive(Debug, Default)]
+struct Delays {
+    longest: AtomicU64,
+    second: AtomicU64,
+}
+
+impl Delays {
+    fn note(&self, ms: u64) {
+        let before = self.longest.fetch_max(ms, Ordering::Relaxed);
+        self.second.fetch_max(ms.min(before), Ordering::Relaxed);
+    }
+
+    /// The second longest, or a part of the longest.
+    fn take(&self) -> f64 {
+        let longest = self.longest.swap(0, Ordering::Relaxed);
+        let second = self.second.swap(0, Ordering::Relaxed);
+        second.max(longest / ALONE_PART) as f64
+    }
+}
+
+/// What the shards have seen since the last look.
 #[derive(Debug, Default)]
 pub(crate) struct Pressure {
-    queue_ms: AtomicU64,
-    lag_ms: AtomicU64,
+    queue: Delays,
+    lag: Delays,
     refused: AtomicU64,
     without_file: AtomicBool,
 }
@@ -29,12 +53,12 @@ pub(crate) struct Pressure {
 impl Pressure {
     /// A timer fired so late.
     pub(crate) fn late(&self, lag_ms: u64) {
-        self.lag_ms.fetch_max(lag_ms, Ordering::Relaxed);
+        self.lag.note(lag_ms);
     }
 
     /// What was ready to run waited for so long.
     pub(crate) fn waited(&self, queue_ms: u64) {
-        self.queue_ms.fetch_max(queue_ms, Ordering::Relaxed);
+        self.queue.note(queue_ms);
     }
 
     /// No connection could be accepted, for want of a file.
@@ -71,7 +95,7 @@ impl Shard {
 
     fn look(&self, busy: f64) -> Look {
         let pressure = &self.pressure;
-        let taken = |value: &AtomicU64| value.swap(0, Ordering::Relaxed) as f64;
+        let refused = pressure.refused.swap(0, Ordering::Relaxed) as f64;
         let counts = self.gate.counts();
         let places = f64::from(self.gate.options().places.total);
         let used = f64::from(counts.pre_auth) + f64::from(counts.authenticated);
@@ -85,11 +109,11 @@ impl Shard {
         Look {
             busy,
             values: [
-                taken(&pressure.queue_ms),
-                taken(&pressure.lag_ms),
+                pressure.queue.take(),
+                pressure.lag.take(),
                 part(memory_bytes(), self.options.memory_limit_bytes),
                 used * 100.0 / places.max(1.0),
-                taken(&pressure.refused) * 1_000.0 / TICK_MS as f64,
+                refused * 1_000.0 / TICK_MS as f64,
                 if doubted { 2.0 } else { 0.0 },
                 if none_left { 100.0 } else { files },
             ],
@@ -172,4 +196,23 @@ fn memory_bytes() -> f64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok());
     pages.unwrap_or(0.0) * rustix::param::page_size() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delay_that_comes_alone_counts_for_a_part() {
+        let delays = Delays::default();
+        let take = |seen: &[u64]| {
+            seen.iter().for_each(|ms| delays.note(*ms));
+            delays.take()
+        };
+        assert_eq!(take(&[]), 0.0);
+        assert_eq!(take(&[1, 107, 2]), 26.0);
+        assert_eq!(take(&[30, 40, 35]), 35.0);
+        assert_eq!(take(&[40, 40]), 40.0);
+        assert_eq!(take(&[2_000]), 500.0, "a long one is long even alone");
+    }
 }

@@ -19,6 +19,7 @@ use crate::hub::{Batch, be_shard};
 use crate::listen::{Entrance, bind};
 use crate::machine;
 use crate::metrics::Metrics;
+use crate::options::Options;
 use crate::private::Private;
 use crate::session_id::SessionIds;
 use crate::shard::{Common, Shard};
@@ -102,6 +103,7 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     if builder.options.files_max == 0 {
         builder.options.files_max = machine::files_max();
     }
+    bound_by_files(&mut builder.options, builder.gate.options().places.total, shards);
     let listeners = listeners(builder.options.public, shards)?;
     let public = address_of(&listeners).unwrap_or(builder.options.public);
     let redirects = match builder.options.redirect {
@@ -151,6 +153,22 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
         })?);
     }
     Ok(Running { public, private, redirect, draining, stopped, shards: threads, operators })
+}
+
+/// Connections that are no sockets yet never take more than half of the files there are.
+fn bound_by_files(options: &mut Options, sockets_max: u32, shards: usize) {
+    let Some(files) = usize::try_from(options.files_max).ok().filter(|files| *files > 0) else {
+        return;
+    };
+    let part = (files / 2 / shards).max(1);
+    options.http_connections_max = options.http_connections_max.min(part);
+    if files / 2 < sockets_max as usize {
+        tracing::warn!(
+            files,
+            connections_total = sockets_max,
+            "this process may open fewer files than it may carry connections; allow more"
+        );
+    }
 }
 
 fn bind_at(address: SocketAddr) -> Result<std::net::TcpListener, ServerError> {

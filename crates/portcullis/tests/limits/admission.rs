@@ -203,7 +203,7 @@ fn an_observed_limit_counts_and_refuses_nobody() {
     });
     assert_eq!(record["labels"]["limit_key"], "prefix");
     let counted = |limit: &str| {
-        let line = format!("portcullis_would_refuse{{limit=\"{limit}\"}}");
+        let line = format!("portcullis_would_refuse_total{{limit=\"{limit}\"}}");
         let answer = Request::bare("GET /metrics HTTP/1.1")
             .header("Host", &server.private.to_string())
             .ask_private(&server);
