@@ -115,8 +115,8 @@ pub(crate) fn others(all: &[Done]) -> String {
     };
     format!(
         "D-10 is judged on {JUDGED_ON} alone; with rounds, figures are medians, with the least and \
-         the greatest behind them. Visibly worse is goodput or come in lower by {POINTS} points, or \
-         a p99 more than {TIMES} times as long. Without priorities visibly worse: {}. Little \
+         the greatest behind them. Visibly worse is goodput or come in lower by {POINTS} points, \
+         or a p99 more than {TIMES} times as long. Without priorities visibly worse: {}. Little \
          difference: {}.\n\n",
         list(&worse),
         list(&alike),

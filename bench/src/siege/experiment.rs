@@ -241,6 +241,11 @@ impl Outcome {
         self.seconds.get(index(from_s)..index(until_s)).unwrap_or_default()
     }
 
+    /// Memory just before the attack, in MiB: what signing in took is given back by then.
+    pub(crate) fn before_mib(&self) -> Option<f64> {
+        self.part(self.from_s.saturating_sub(1), self.from_s).last()?.resident_mib
+    }
+
     /// The seconds of the attack.
     pub(crate) fn during(&self) -> &[Second] {
         self.part(self.from_s, self.until_s)

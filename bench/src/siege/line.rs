@@ -205,10 +205,11 @@ impl Line {
     }
 
     fn of_the_server(self, outcome: &Outcome) -> Vec<Said> {
-        let Outcome { calm, attack, .. } = outcome;
+        let Outcome { attack, .. } = outcome;
         let mut said = Vec::new();
         if let Some(line) = self.resident_more_mib {
-            let more = attack.resident_mib.zip(calm.resident_mib).map(|(now, then)| now - then);
+            let before_mib = outcome.before_mib();
+            let more = attack.resident_mib.zip(before_mib).map(|(now, then)| now - then);
             let text = format!("{} MiB more (≤ {line} MiB)", or_unread(more));
             said.push((Verdict::of(more.is_some_and(|more| more <= line)), text));
         }

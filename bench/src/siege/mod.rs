@@ -10,6 +10,7 @@ mod arrivals; // those of them who come in meanwhile
 mod floods; // the attackers
 mod schedule; // when they act
 mod strikes; // what they do
+mod reader; // one of them, who never reads
 mod line; // what has to hold
 mod experiment; // what is attacked with what, and for how long
 mod page; // the page and its charts

@@ -102,22 +102,24 @@ Others come in meanwhile and leave again; who has not come in after two seconds 
 Attackers come from 2,000 addresses, on a thread that gives way to the honest; no two of their TLS
 connections share a session. Floods by the second have a fixed schedule, whatever the answers are:
 **due** is what was to be sent, also while an attacker was thrown out or on the way back, **sent**
-what was. What the generator had no hands for, or no time within a second of when it was due, is not
-sent but **held back**; the rest was due while the server kept the attacker out. Who holds something
-(sockets, readers, endless requests) comes again a second after being turned away; each time is one
-that is due. **Late** is how late the attackers' thread sent something at most. Nothing is sent after
-the attack's end.
+what was. What the generator had no hands for, or no time within a second of when it was due, is
+not sent but **held back**; the rest was due while the server kept the attacker out. Who holds
+something (sockets, readers, endless requests) comes again a second after being turned away; each
+time is one that is due. **Late** is how late the attackers' thread sent something at most. Nothing
+is sent after the attack's end.
 
 Nothing of the server's limits is changed but that its users may say 120 things a minute
-(`message_per_user` from 100, `chat:send` from 10), and that it trusts the measuring program's tokens.
-In D-8 it is told to have 512 MiB.
+(`message_per_user` from 100, `chat:send` from 10), and that it trusts the measuring program's
+tokens. In D-8 it is told to have 512 MiB. The readers of D-7 have a receive buffer of 4 KiB and
+segments of 1,460 bytes, as beyond this machine: whether they are let go, the kernel's table of
+connections says.
 
 - **Portcullis**: as it comes.
 - **without priorities**: the same server, with this taken away: its state is always normal, so that
   it sheds nothing and shortens nobody's time; strangers may take every place (`pre_auth_total` is
   all, `admin_reserve` none); there is no rate for all strangers together (`connect_total`,
-  `tls_total`, `login_total` are 100,000 a second), so that TLS handshakes keep no pace and addresses
-  of users have none of their own; who has been here before has the rate of anybody
+  `tls_total`, `login_total` are 100,000 a second), so that TLS handshakes keep no pace and
+  addresses of users have none of their own; who has been here before has the rate of anybody
   (`connect_known_per_prefix` 10 a minute); nobody waits for a place. Limits by address and user,
   penalties, deadlines and the end of slow readers stay.
 - **Socket.IO on Node**: version 4.8 over `node:https`, with what its documentation and common

@@ -72,7 +72,8 @@ pub(crate) fn section(experiment: &Experiment, outcomes: &[Outcome]) -> String {
         let Outcome { calm, attack, after, seconds, .. } = outcome;
         let _written = writeln!(
             out,
-            "| {name} | {:.1} % | {:.1} % | {:.1} % | {:.1} % | {} | {} | {} | {} | {} → {} MiB | {} |",
+            "| {name} | {:.1} % | {:.1} % | {:.1} % | {:.1} % | {} | {} | {} | {} | {} → {} MiB \
+             | {} |",
             calm.goodput,
             attack.goodput,
             after.goodput,
@@ -81,7 +82,7 @@ pub(crate) fn section(experiment: &Experiment, outcomes: &[Outcome]) -> String {
             attack.p50,
             attack.p99,
             whole(attack.processor, " %"),
-            whole(calm.resident_mib, ""),
+            whole(outcome.before_mib(), ""),
             whole(attack.resident_mib, ""),
             states(seconds),
         );
@@ -179,7 +180,7 @@ pub(crate) fn line(experiment: &Experiment, outcome: &Outcome, round: usize) -> 
         calm.p99,
         attack.p99,
         whole(attack.processor, " %"),
-        whole(calm.resident_mib, ""),
+        whole(outcome.before_mib(), ""),
         whole(attack.resident_mib, ""),
         states(seconds),
         attack.late_ms,

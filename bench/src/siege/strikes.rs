@@ -10,6 +10,7 @@ use tokio::time::{Duration, timeout};
 use super::crowd::{create_room, enter};
 use super::floods::{LONG_CHARS, Siege};
 use super::polling::{Connection, Way};
+use super::reader;
 use super::schedule::PATIENCE;
 use super::target::{Target, ask, ballast_file};
 use crate::client::{Visit, open};
@@ -37,9 +38,9 @@ pub(crate) fn from(number: u32) -> Visit {
 }
 
 /// An attacker who has an account.
-fn user(number: u32, receive_bytes: u32) -> Result<Visit> {
+fn user(number: u32) -> Result<Visit> {
     let token = Some(Signer::Hs256.token(ATTACKERS_FROM + number as usize, unix_s()?));
-    Ok(Visit { token, receive_bytes, ..from(number) })
+    Ok(Visit { token, ..from(number) })
 }
 
 /// Known people whose tokens are none: forged, expired, withdrawn, one after the other.
@@ -79,7 +80,7 @@ pub(crate) struct Speaker {
 impl Speaker {
     /// Comes in; gives what is sent at a time.
     pub(crate) async fn enter(&self, many: u32) -> Result<(Connection, Vec<String>)> {
-        let visit = user(SPEAKERS_FROM + self.number, 0)?;
+        let visit = user(SPEAKERS_FROM + self.number)?;
         let mut connection = Connection::sign_in(&self.siege.door, &visit, Way::Socket).await?;
         let (room, text) = match &self.room {
             Some(room) => {
@@ -157,18 +158,17 @@ impl Siege {
         if answer.starts_with("HTTP/1.1 401") { Ok(()) } else { bail!("refused") }
     }
 
-    /// Joins the busy room with a small window, set before the connection is made, and never reads.
+    /// Joins the busy room and never reads.
     pub(crate) async fn listen(self, number: u32) -> Result<()> {
-        let visit = user(number, 4_096)?;
-        let mut connection =
-            timeout(PATIENCE, Connection::sign_in(&self.door, &visit, Way::Socket)).await??;
-        timeout(PATIENCE, enter(&mut connection, &self.busy_room)).await??;
+        let visit = user(number)?;
+        let joined = reader::join(&self.door, &visit, &self.busy_room);
+        let _unread = timeout(PATIENCE, joined).await??;
         self.let_in();
         std::future::pending().await
     }
 
-    /// Notes how many of those who were let in the server holds no more, as the kernel knows it: who
-    /// does not read does not hear of the end either.
+    /// Notes how many of those who were let in the server holds no more, as the kernel knows it:
+    /// who does not read does not hear of the end either.
     pub(crate) fn count_let_go(&self, users: u32) -> Result<()> {
         let table = std::fs::read_to_string("/proc/net/tcp").context("/proc/net/tcp")?;
         let held = held(&table, self.door.address.port(), users);
