@@ -141,6 +141,8 @@ pub(crate) const ALL: [Experiment; 9] = [
             ..Line::NOTHING
         },
         needs: Needs { memory_limit_mib: Some(MEMORY_MIB) },
+        // The ballast takes ten seconds to be there.
+        short_s: 14,
         after_s: 82,
         compared: false,
         ..PLAIN
