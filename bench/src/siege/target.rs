@@ -1,5 +1,5 @@
 //! The server under siege: ours, with its priorities or without, or Socket.IO on Node.
-//! Never: limits that make the honest crowd look good; they are the same in every run.
+//! Never: limits that make the honest crowd look good; what is raised stands on the page.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,9 +21,11 @@ use crate::token::{ISSUER, SECRET};
 pub(crate) enum Defence {
     /// Ours, as it comes.
     Priorities,
-    /// Ours, kept to its normal state, with no places or turns of their own for those it knows.
+    /// Ours, kept to its normal state, with no places or turns of their own for those it knows:
+    /// [`configuration`] says what is taken away, and the page repeats it.
     Flat,
-    /// Socket.IO on Node with what its documentation says to do.
+    /// Socket.IO on Node with what its documentation says to do, and limits as tight as ours: ten
+    /// connections a minute of an address, 120 messages a minute of a user.
     SocketIo,
 }
 
