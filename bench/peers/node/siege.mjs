@@ -51,7 +51,8 @@ function subject(token) {
   return exp * 1000 > Date.now() ? sub : undefined;
 }
 
-const mayConnect = limiter(60);
+// The same as ours: ten connections and 120 messages a minute.
+const mayConnect = limiter(10);
 const maySpeak = limiter(120);
 
 const io = new Server(https, {

@@ -2,16 +2,25 @@
 //! Never: traffic beyond this machine, or an attack without an end.
 
 mod timeline; // what happened in each second
+mod totals; // what some seconds come to
 mod target; // the server under siege
+mod polling; // a connection, of one kind or the other
 mod crowd; // the honest
+mod arrivals; // those of them who come in meanwhile
 mod floods; // the attackers
+mod schedule; // when they act
+mod strikes; // what they do
+mod reader; // one of them, who never reads
 mod line; // what has to hold
 mod experiment; // what is attacked with what, and for how long
 mod page; // the page and its charts
+mod section; // a part of it: one experiment
+mod ablation; // another: with and without priorities
 
 use anyhow::{Result, bail, ensure};
 
 use self::experiment::{ALL, Experiment, Size};
+use self::line::Verdict;
 use self::target::Defence;
 use crate::measure;
 
@@ -44,19 +53,29 @@ impl<'a> Asked<'a> {
         Ok(asked)
     }
 
-    fn defences(&self, experiment: &Experiment) -> Vec<Defence> {
-        let mut defences = vec![Defence::Priorities];
-        if !self.check {
-            defences.push(Defence::Flat);
+    /// Whether all of the page was asked for.
+    fn is_whole(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Who is besieged, and which time it is.
+    fn runs(&self, experiment: &Experiment) -> Vec<(Defence, usize)> {
+        let mut runs = Vec::new();
+        for round in 1..=if self.check { 1 } else { experiment.rounds } {
+            runs.push((Defence::Priorities, round));
+            if !self.check {
+                runs.push((Defence::Flat, round));
+            }
         }
         if !self.no_peers && experiment.compared {
-            defences.push(Defence::SocketIo);
+            runs.push((Defence::SocketIo, 1));
         }
-        defences
+        runs
     }
 }
 
-/// Runs what was asked for; all of it goes to `docs/`, a part to the terminal.
+/// Runs what was asked for. All of it goes to `docs/`; anything less to the terminal only, so that
+/// no page stands there with parts missing.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let asked = Asked::read(words)?;
     measure::raise_file_limit();
@@ -67,26 +86,28 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
 }
 
 async fn besiege(asked: &Asked<'_>) -> Result<()> {
-    let size = if asked.quick { Size::QUICK } else { Size::FULL };
+    let size = if asked.quick { Size::Quick } else { Size::Full };
     let wanted =
         |experiment: &&Experiment| asked.only.is_empty() || asked.only.contains(&experiment.name);
     let (mut all, mut missed) = (Vec::new(), 0);
     for experiment in ALL.iter().filter(wanted) {
-        let experiment = if asked.quick { experiment.in_short() } else { *experiment };
+        let experiment = experiment.sized(size);
         let mut outcomes = Vec::new();
-        for defence in asked.defences(&experiment) {
+        for (defence, round) in asked.runs(&experiment) {
             let outcome = experiment.run(defence, size).await?;
-            println!("{}", page::line(&experiment, &outcome));
+            println!("{}", section::line(&experiment, &outcome, round));
             if defence == Defence::Priorities {
                 let verdicts = experiment.line.verdicts(&outcome);
-                missed += verdicts.iter().filter(|(holds, _)| !holds).count();
+                missed += verdicts.iter().filter(|(it, _)| *it == Verdict::Missed).count();
             }
             outcomes.push(outcome);
         }
         all.push((experiment, outcomes));
     }
-    if asked.only.is_empty() && !asked.quick {
-        page::write(&all, size.people)?;
+    if asked.is_whole() {
+        page::write(&all, size.people())?;
+    } else {
+        println!("\n{}", page::summary(&all));
     }
     ensure!(!asked.check || missed == 0, "{missed} lines are missed");
     Ok(())
@@ -100,8 +121,20 @@ mod tests {
     fn command_lines() {
         let asked = Asked::read(&["D-2", "--quick", "--no-peers"]).unwrap();
         assert_eq!((asked.only.as_slice(), asked.quick, asked.check), (&["D-2"][..], true, false));
-        let two = ALL.iter().find(|experiment| experiment.name == "D-2").unwrap();
-        assert_eq!(asked.defences(two), [Defence::Priorities, Defence::Flat]);
+        let [_, two, .., nine] = &ALL;
+        use Defence::{Flat, Priorities, SocketIo};
+        assert_eq!(asked.runs(two), [(Priorities, 1), (Flat, 1)]);
+        let all = Asked::default().runs(nine);
+        let three = [1, 2, 3].map(|round| [(Priorities, round), (Flat, round)]);
+        assert_eq!(all, [&three.concat()[..], &[(SocketIo, 1)]].concat());
         assert!(Asked::read(&["D-99"]).is_err());
+    }
+
+    #[test]
+    fn a_page_is_written_of_everything_or_not_at_all() {
+        assert!(Asked::read(&[]).unwrap().is_whole());
+        for word in ["--quick", "--no-peers", "--check", "D-9"] {
+            assert!(!Asked::read(&[word]).unwrap().is_whole(), "{word}");
+        }
     }
 }

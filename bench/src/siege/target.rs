@@ -1,12 +1,14 @@
 //! The server under siege: ours, with its priorities or without, or Socket.IO on Node.
-//! Never: limits that make the honest crowd look good; they are the same in every run.
+//! Never: limits that make the honest crowd look good; what is raised stands on the page.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio_rustls::TlsConnector;
 
 use crate::client::{Door, Visit, open};
 use crate::contender::{authority, peers_folder};
@@ -19,9 +21,11 @@ use crate::token::{ISSUER, SECRET};
 pub(crate) enum Defence {
     /// Ours, as it comes.
     Priorities,
-    /// Ours, kept to its normal state, with no places or turns of their own for those it knows.
+    /// Ours, kept to its normal state, with no places or turns of their own for those it knows:
+    /// [`configuration`] says what is taken away, and the page repeats it.
     Flat,
-    /// Socket.IO on Node with what its documentation says to do.
+    /// Socket.IO on Node with what its documentation says to do, and limits as tight as ours: ten
+    /// connections a minute of an address, 120 messages a minute of a user.
     SocketIo,
 }
 
@@ -42,6 +46,15 @@ pub(crate) struct Target {
     pub(crate) defence: Defence,
     private: Option<Door>,
     pub(crate) directory: TempDir,
+}
+
+/// What a server says of itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Look {
+    /// How hard-pressed it is.
+    pub(crate) state: Option<u8>,
+    /// How many passwords wait to be hashed.
+    pub(crate) passwords: Option<u32>,
 }
 
 /// What the experiments need of a server beyond its defaults.
@@ -69,28 +82,57 @@ impl Target {
         Ok(Self { served, door, defence, private, directory })
     }
 
-    /// How hard-pressed it says it is.
-    pub(crate) async fn state(&self) -> Option<u8> {
-        let private = self.private.as_ref()?;
+    /// What it says of itself; nothing where it does not say.
+    pub(crate) async fn look(&self) -> Look {
+        let Some(private) = self.private.as_ref() else { return Look::default() };
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", private.address);
-        let answer = ask(private, &Visit::default(), &request).await.ok()?;
-        let line = answer.lines().find_map(|line| line.strip_prefix("portcullis_load_state "))?;
-        line.parse().ok()
+        let answer = ask(private, &Visit::default(), &request).await.unwrap_or_default();
+        let figure = |name: &str| {
+            let line = answer.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.trim().parse::<u32>().ok())
+        };
+        let state = figure("portcullis_load_state ");
+        Look {
+            state: state.and_then(|state| u8::try_from(state).ok()),
+            passwords: figure("portcullis_queue{queue=\"passwords\"} "),
+        }
+    }
+
+    /// The way in of those who have not been here: they resume no TLS session, nor do attackers.
+    pub(crate) fn strangers_door(&self) -> Door {
+        let tls = self.door.tls.as_ref().map(|connector| {
+            let mut config = rustls::ClientConfig::clone(connector.config());
+            config.resumption = rustls::client::Resumption::disabled();
+            TlsConnector::from(Arc::new(config))
+        });
+        Door { tls, ..self.door.clone() }
+    }
+
+    /// Withdraws a token, so that whoever shows it afterwards has none.
+    pub(crate) async fn withdraw(&self, visit: &Visit) -> Result<()> {
+        let answer = self.post("/auth/logout", visit).await?;
+        ensure!(answer.starts_with("HTTP/1.1 200"), "a token is not withdrawn: {answer}");
+        Ok(())
     }
 
     /// The admission of somebody who has connected before.
     pub(crate) async fn admission(&self, visit: &Visit) -> Result<String> {
-        let (address, token) = (self.door.address, visit.token.as_deref().unwrap_or_default());
-        let request = format!(
-            "POST /auth/ticket HTTP/1.1\r\nHost: {address}\r\nOrigin: https://{address}\r\n\
-             Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\
-             Content-Length: 2\r\n\r\n{{}}"
-        );
-        let answer = ask(&self.door, visit, &request).await?;
+        let answer = self.post("/auth/ticket", visit).await?;
         let (_, body) = answer.split_once("\r\n\r\n").context("no body")?;
         let value: Value = serde_json::from_str(body).context(answer.clone())?;
         let admission = value.get("admission").and_then(Value::as_str).context(answer.clone())?;
         Ok(String::from(admission))
+    }
+
+    /// Posts nothing with somebody's token.
+    async fn post(&self, path: &str, visit: &Visit) -> Result<String> {
+        let (address, token) = (self.door.address, visit.token.as_deref().unwrap_or_default());
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nOrigin: https://{address}\r\n\
+             Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: 2\r\n\r\n{{}}"
+        );
+        ask(&self.door, visit, &request).await
     }
 }
 
@@ -110,7 +152,8 @@ pub(crate) async fn ask(door: &Door, visit: &Visit, request: &str) -> Result<Str
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-fn is_whole(answer: &[u8]) -> bool {
+/// Whether an answer has all of its body.
+pub(crate) fn is_whole(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
     let lower = head.to_ascii_lowercase();

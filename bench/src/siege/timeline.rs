@@ -5,10 +5,39 @@ use std::sync::{Mutex, PoisonError};
 
 use portcullis_model::{Clock, SystemClock};
 
+use super::totals::Tally;
+
 /// An answer that takes longer is of no use to whoever waits for it.
 pub(crate) const IN_TIME_MS: u64 = 250;
 /// Whoever comes in later than that has given up.
 pub(crate) const ARRIVED_MS: u64 = 2_000;
+/// How long the honest wait for their last answers after the run.
+pub(crate) const LAST_MS: u64 = 5_000;
+/// Most floods of one experiment.
+pub(crate) const FLOODS_MAX: usize = 6;
+
+/// Who comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Comer {
+    /// With an admission, from an address somebody is signed in from.
+    Returning,
+    /// With an admission, from an address nobody was seen at.
+    Elsewhere,
+    /// With a token alone, from such an address: a stranger until the CONNECT.
+    Stranger,
+}
+
+impl Comer {
+    pub(crate) const ALL: [Self; 3] = [Self::Returning, Self::Elsewhere, Self::Stranger];
+}
+
+/// Those of one kind who come in during a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Coming {
+    pub(crate) wanted: u32,
+    /// Those who were in time.
+    pub(crate) came: u32,
+}
 
 /// One second.
 #[derive(Debug, Clone, Default)]
@@ -17,26 +46,26 @@ pub(crate) struct Second {
     pub(crate) due: u32,
     /// Those acknowledged in time.
     pub(crate) good: u32,
-    /// How long acknowledgements took, in milliseconds.
+    /// Those that were refused.
+    pub(crate) refused: u32,
+    /// How long the other acknowledgements took, in milliseconds.
     pub(crate) latencies_ms: Vec<u32>,
-    /// Honest users who wanted to come in.
-    pub(crate) wanted_in: u32,
-    /// Those who were in time.
-    pub(crate) came_in: u32,
+    /// How long at least an answer to what was due in it was waited for, in milliseconds.
+    pub(crate) waited_ms: u32,
+    /// Honest users who wanted to come in, in the order of [`Comer::ALL`].
+    pub(crate) coming: [Coming; 3],
     /// Connections of honest users that were lost.
     pub(crate) lost: u32,
-    /// What attackers were to try.
-    pub(crate) offered: u32,
-    /// What of it the generator had no hands for.
-    pub(crate) held_back: u32,
-    /// What of it succeeded.
-    pub(crate) let_in: u32,
-    /// Processor time of the server, in percent of one.
-    pub(crate) processor: f64,
+    /// What became of each flood, in the experiment's order.
+    pub(crate) floods: [Tally; FLOODS_MAX],
+    /// Processor time of the server, in percent of one; none where it was not read.
+    pub(crate) processor: Option<f64>,
     /// Its resident memory, in MiB.
-    pub(crate) resident_mib: f64,
-    /// Its state: 0 normal to 3 critical; none where it has none.
+    pub(crate) resident_mib: Option<f64>,
+    /// Its state: 0 normal to 3 critical; none where it has none or did not say.
     pub(crate) state: Option<u8>,
+    /// How many passwords waited to be hashed.
+    pub(crate) passwords: Option<u32>,
     /// How late the honest were by themselves at most, in milliseconds.
     pub(crate) late_ms: u64,
 }
@@ -67,13 +96,19 @@ impl Timeline {
         }
     }
 
-    /// An acknowledgement of what was to be sent then.
-    pub(crate) fn acknowledged(&self, due_ms: u64, right: bool) {
+    /// An acknowledgement of what was to be sent then, with its effect.
+    pub(crate) fn acknowledged(&self, due_ms: u64) {
         let took_ms = self.now_ms().saturating_sub(due_ms);
         self.note(due_ms, |second| {
             second.latencies_ms.push(u32::try_from(took_ms).unwrap_or(u32::MAX));
-            second.good += u32::from(right && took_ms <= IN_TIME_MS);
+            second.good += u32::from(took_ms <= IN_TIME_MS);
         });
+    }
+
+    /// How many of a flood came through so far.
+    pub(crate) fn let_in(&self, flood: usize) -> u32 {
+        let seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
+        seconds.iter().filter_map(|second| second.floods.get(flood)).map(|it| it.let_in).sum()
     }
 
     /// Waits until then.
@@ -92,57 +127,13 @@ impl Timeline {
     }
 
     pub(crate) fn into_seconds(self) -> Vec<Second> {
-        self.seconds.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What some seconds come to.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Totals {
-    /// Good messages of those due, in percent.
-    pub(crate) goodput: f64,
-    /// Who came in of those who wanted, in percent; none where nobody wanted.
-    pub(crate) arrivals: Option<f64>,
-    pub(crate) p50_ms: u32,
-    pub(crate) p99_ms: u32,
-    pub(crate) offered: u32,
-    pub(crate) held_back: u32,
-    pub(crate) let_in: u32,
-    pub(crate) processor: f64,
-    pub(crate) resident_mib: f64,
-    pub(crate) late_ms: u64,
-}
-
-impl Totals {
-    pub(crate) fn of(seconds: &[Second]) -> Self {
-        let sum = |of: fn(&Second) -> u32| seconds.iter().map(of).sum::<u32>();
-        let mut latencies: Vec<_> =
-            seconds.iter().flat_map(|second| second.latencies_ms.iter().copied()).collect();
-        latencies.sort_unstable();
-        let at = |permille: usize| {
-            let index = latencies.len().saturating_sub(1) * permille / 1_000;
-            latencies.get(index).copied().unwrap_or_default()
-        };
-        let (wanted, came) = (sum(|second| second.wanted_in), sum(|second| second.came_in));
-        let largest = |of: fn(&Second) -> f64| seconds.iter().map(of).fold(0.0, f64::max);
-        Self {
-            goodput: percent(sum(|second| second.good), sum(|second| second.due)),
-            arrivals: (wanted > 0).then(|| percent(came, wanted)),
-            p50_ms: at(500),
-            p99_ms: at(990),
-            offered: sum(|second| second.offered),
-            held_back: sum(|second| second.held_back),
-            let_in: sum(|second| second.let_in),
-            processor: seconds.iter().map(|second| second.processor).sum::<f64>()
-                / seconds.len().max(1) as f64,
-            resident_mib: largest(|second| second.resident_mib),
-            late_ms: seconds.iter().map(|second| second.late_ms).max().unwrap_or_default(),
+        let mut seconds = self.seconds.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (left, second) in seconds.iter_mut().rev().enumerate() {
+            let waited_ms = left as u64 * 1_000 + LAST_MS;
+            second.waited_ms = u32::try_from(waited_ms).unwrap_or(u32::MAX);
         }
+        seconds
     }
-}
-
-fn percent(part: u32, of: u32) -> f64 {
-    if of == 0 { 0.0 } else { f64::from(part) * 100.0 / f64::from(of) }
 }
 
 #[cfg(test)]
@@ -153,28 +144,11 @@ mod tests {
     fn what_is_late_counts_for_the_second_it_was_meant_for() {
         let timeline = Timeline::new(2);
         timeline.note(0, |second| second.due += 2);
-        timeline.acknowledged(0, true);
-        timeline.acknowledged(0, false);
+        timeline.acknowledged(0);
         timeline.note(5_000, |second| second.due += 1);
         let seconds = timeline.into_seconds();
-        assert_eq!((seconds[0].due, seconds[0].good, seconds[0].latencies_ms.len()), (2, 1, 2));
+        assert_eq!((seconds[0].due, seconds[0].good, seconds[0].latencies_ms.len()), (2, 1, 1));
         assert_eq!(seconds[1].due, 0, "the run was over");
-    }
-
-    #[test]
-    fn totals() {
-        let second = |good, latencies: &[u32], processor| Second {
-            due: 4,
-            good,
-            latencies_ms: latencies.to_vec(),
-            processor,
-            resident_mib: processor,
-            ..Second::default()
-        };
-        let totals = Totals::of(&[second(4, &[1, 2, 3, 9], 10.0), second(2, &[300, 5], 30.0)]);
-        assert_eq!((totals.goodput, totals.arrivals), (75.0, None));
-        assert_eq!((totals.p50_ms, totals.p99_ms), (3, 9));
-        assert_eq!((totals.processor, totals.resident_mib), (20.0, 30.0));
-        assert_eq!(Totals::of(&[]), Totals::default());
+        assert_eq!((seconds[0].waited_ms, seconds[1].waited_ms), (6_000, 5_000));
     }
 }

@@ -1,0 +1,92 @@
+//! Honest people who come in while the server is besieged, and leave again.
+//! Never: a second attempt; who has not come in after two seconds has given up.
+
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use anyhow::Result;
+use tokio::task::JoinSet;
+use tokio::time::{Duration, timeout};
+
+use super::polling::{Connection, Way};
+use super::target::Target;
+use super::timeline::{ARRIVED_MS, Comer, Coming, Timeline};
+use crate::client::{Door, Visit};
+
+/// People who come in: with the admission each has, if any.
+#[derive(Clone)]
+pub(crate) struct Arrivals {
+    pub(crate) people: Vec<Visit>,
+    pub(crate) target: Rc<Target>,
+    pub(crate) timeline: Arc<Timeline>,
+    pub(crate) end_ms: u64,
+}
+
+impl Comer {
+    /// Between two of them, in milliseconds.
+    fn every_ms(self) -> u64 {
+        match self {
+            Self::Returning => 200,
+            Self::Elsewhere | Self::Stranger => 500,
+        }
+    }
+
+    /// How the `number`th of them comes.
+    fn visit(self, person: &Visit, number: u64) -> Visit {
+        let [.., high, low] = number.to_be_bytes();
+        let fresh = |second| Some(Ipv4Addr::new(127, second, high, low));
+        match self {
+            Self::Returning => person.clone(),
+            Self::Elsewhere => Visit { source: fresh(20), ..person.clone() },
+            Self::Stranger => Visit { source: fresh(30), admission: None, ..person.clone() },
+        }
+    }
+
+    fn door(self, target: &Target) -> Door {
+        match self {
+            Self::Returning => target.door.clone(),
+            Self::Elsewhere | Self::Stranger => target.strangers_door(),
+        }
+    }
+}
+
+impl Arrivals {
+    /// One after the other comes in once more, and leaves again.
+    pub(crate) async fn come(self, comer: Comer) {
+        let mut tasks = JoinSet::new();
+        let door = comer.door(&self.target);
+        let mut due_ms = 0;
+        for (number, person) in (0..).zip(self.people.iter().cycle()) {
+            // Whoever wants in too late to be counted does not.
+            if due_ms + ARRIVED_MS >= self.end_ms {
+                break;
+            }
+            self.timeline.until(due_ms).await;
+            self.note(comer, due_ms, |coming| coming.wanted += 1);
+            let attempt = try_to_come_in(door.clone(), comer.visit(person, number));
+            let arrivals = self.clone();
+            tasks.spawn_local(async move {
+                let came = timeout(Duration::from_millis(ARRIVED_MS), attempt).await;
+                let took_ms = arrivals.timeline.now_ms().saturating_sub(due_ms);
+                if took_ms <= ARRIVED_MS && matches!(came, Ok(Ok(()))) {
+                    arrivals.note(comer, due_ms, |coming| coming.came += 1);
+                }
+            });
+            due_ms += comer.every_ms();
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    fn note(&self, comer: Comer, at_ms: u64, note: impl FnOnce(&mut Coming)) {
+        self.timeline.note(at_ms, |second| {
+            if let Some(coming) = second.coming.get_mut(comer as usize) {
+                note(coming);
+            }
+        });
+    }
+}
+
+async fn try_to_come_in(door: Door, visit: Visit) -> Result<()> {
+    Connection::sign_in(&door, &visit, Way::Socket).await.map(drop)
+}

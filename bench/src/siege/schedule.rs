@@ -1,0 +1,188 @@
+//! When attackers act: by a schedule that no answer changes, and never beyond the attack's end.
+//! Never: as fast as possible; what comes too late by the generator's fault is not sent.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use anyhow::Result;
+use tokio::task::JoinSet;
+use tokio::time::{Duration, timeout};
+
+use super::floods::Siege;
+use super::polling::Connection;
+use super::strikes::Speaker;
+use super::totals::Tally;
+
+/// Longest an attacker waits for one thing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// What the generator has on its hands at a time, at most, of one flood.
+const HANDS: u32 = 3_000;
+/// What is later than that would come on top of what is due then: it is held back.
+const LATE_MS: u64 = 1_000;
+/// How often a flood looks at its watch.
+const TICK_MS: u64 = 5;
+/// How often somebody who floods with messages sends some.
+const SPEAK_MS: u64 = 50;
+/// Who is thrown out comes again after so long.
+const AGAIN_MS: u64 = 1_000;
+/// All of those who hold something come within so long.
+const COME_MS: u64 = 2_000;
+
+impl Siege {
+    /// Notes something of this flood.
+    pub(crate) fn note(&self, at_ms: u64, note: impl FnOnce(&mut Tally)) {
+        self.timeline.note(at_ms, |second| {
+            if let Some(tally) = second.floods.get_mut(self.flood) {
+                note(tally);
+            }
+        });
+    }
+
+    /// Something came through.
+    pub(crate) fn let_in(&self) {
+        self.note(self.timeline.now_ms(), |tally| tally.let_in += 1);
+    }
+
+    fn is_over(&self) -> bool {
+        self.timeline.now_ms() >= self.end_ms
+    }
+
+    /// Whether what was planned for then can still be sent; notes what becomes of it.
+    fn sends(&self, planned_ms: u64, many: u32) -> bool {
+        let late_ms = self.timeline.now_ms().saturating_sub(planned_ms);
+        if late_ms > LATE_MS || self.is_over() {
+            self.note(planned_ms, |tally| tally.held_back += many);
+            return false;
+        }
+        self.note(planned_ms, |tally| {
+            tally.sent += many;
+            tally.late_ms = tally.late_ms.max(late_ms);
+        });
+        true
+    }
+
+    /// Starts so many a second, whether the ones before are done or not.
+    pub(crate) async fn every<F>(&self, a_second: u32, act: impl Fn(Self, u32) -> F)
+    where
+        F: Future<Output = Result<()>> + 'static,
+    {
+        let mut tasks = JoinSet::new();
+        let busy = Rc::new(Cell::new(0));
+        let (mut number, mut at_ms) = (0_u32, self.from_ms);
+        while at_ms < self.end_ms {
+            self.timeline.wait(at_ms).await;
+            // Even one that is late lets those it started act.
+            tokio::task::yield_now().await;
+            at_ms = (at_ms + TICK_MS).min(self.end_ms);
+            let due = (at_ms - self.from_ms) * u64::from(a_second) / 1_000;
+            while u64::from(number) < due {
+                let planned_ms = self.from_ms + u64::from(number) * 1_000 / u64::from(a_second);
+                number += 1;
+                self.note(planned_ms, |tally| tally.due += 1);
+                if busy.get() >= HANDS {
+                    self.note(planned_ms, |tally| tally.held_back += 1);
+                    continue;
+                }
+                busy.set(busy.get() + 1);
+                let (attempt, busy) = (act(self.clone(), number), Rc::clone(&busy));
+                let siege = self.clone();
+                tasks.spawn_local(async move {
+                    let ended = match siege.sends(planned_ms, 1) {
+                        true => Some(timeout(PATIENCE, attempt).await),
+                        false => None,
+                    };
+                    if matches!(ended, Some(Ok(Ok(())))) {
+                        siege.note(planned_ms, |tally| tally.let_in += 1);
+                    }
+                    busy.set(busy.get() - 1);
+                });
+            }
+            while tasks.try_join_next().is_some() {}
+        }
+        self.timeline.wait(self.end_ms).await;
+    }
+
+    /// Keeps so many at it until the end: who is thrown out comes again a second later. Gives those
+    /// who are still there.
+    pub(crate) async fn hold<F, A>(&self, many: u32, act: A) -> JoinSet<()>
+    where
+        F: Future<Output = Result<()>> + 'static,
+        A: Fn(Self, u32) -> F + Copy + 'static,
+    {
+        let mut tasks = JoinSet::new();
+        for number in 0..many {
+            let siege = self.clone();
+            tasks.spawn_local(async move {
+                let mut at_ms = siege.from_ms + u64::from(number) * COME_MS / u64::from(many);
+                while at_ms < siege.end_ms {
+                    siege.timeline.wait(at_ms).await;
+                    siege.note(at_ms, |tally| tally.due += 1);
+                    if siege.sends(at_ms, 1) {
+                        let _thrown_out = act(siege.clone(), number).await;
+                        at_ms = siege.timeline.now_ms();
+                    }
+                    at_ms += AGAIN_MS;
+                }
+            });
+        }
+        self.timeline.wait(self.end_ms).await;
+        tasks
+    }
+
+    /// Has so many users send so many messages a second each, to one room or rooms of their own.
+    pub(crate) async fn talk(&self, users: u32, a_second: u32, room: Option<String>) {
+        let mut tasks = JoinSet::new();
+        for number in 0..users {
+            let (siege, room) = (self.clone(), room.clone());
+            let first_ms = self.from_ms + u64::from(number) * COME_MS / u64::from(users);
+            let speaker = Speaker { siege, number, room };
+            tasks.spawn_local(speak(speaker, a_second, first_ms));
+        }
+        self.timeline.wait(self.end_ms).await;
+    }
+}
+
+/// One user's schedule goes on while they are thrown out or come back: what falls due then is due,
+/// and not sent.
+async fn speak(speaker: Speaker, a_second: u32, first_ms: u64) {
+    let siege = &speaker.siege;
+    let every_ms = SPEAK_MS.max(1_000 / u64::from(a_second.max(1)));
+    let many = u32::try_from(u64::from(a_second) * every_ms / 1_000).unwrap_or(u32::MAX);
+    let (mut at_ms, mut here_ms) = (first_ms, first_ms);
+    let mut here: Option<(Connection, Vec<String>)> = None;
+    while at_ms < siege.end_ms {
+        let heard = match &mut here {
+            Some((connection, _)) => speaker.hears_until(connection, at_ms).await,
+            None => {
+                siege.timeline.wait(at_ms).await;
+                Ok(())
+            }
+        };
+        if heard.is_err() {
+            here = None;
+            here_ms = siege.timeline.now_ms() + AGAIN_MS;
+        }
+        if here.is_none() && siege.timeline.now_ms() >= here_ms {
+            here = timeout(PATIENCE, speaker.enter(many)).await.ok().and_then(Result::ok);
+            here_ms = siege.timeline.now_ms();
+            here_ms += if here.is_some() { 0 } else { AGAIN_MS };
+        }
+        siege.note(at_ms, |tally| tally.due += many);
+        // What fell due while they were out is nobody's fault but the server's.
+        if let Some((connection, burst)) = &mut here
+            && at_ms + every_ms > here_ms
+            && siege.sends(at_ms, many)
+        {
+            let sent = timeout(PATIENCE, connection.send_many(burst)).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                here = None;
+                here_ms = siege.timeline.now_ms() + AGAIN_MS;
+            }
+        }
+        at_ms += every_ms;
+    }
+    // Answers to the last of it still count.
+    if let Some((connection, _)) = &mut here {
+        let _lost = speaker.hears_until(connection, siege.end_ms).await;
+    }
+}

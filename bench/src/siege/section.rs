@@ -1,0 +1,234 @@
+//! One experiment of the siege: its tables, its charts, its line for the terminal.
+//! Never: attacks of different kinds added up.
+
+use std::fmt::Write;
+
+use super::experiment::{Experiment, Outcome};
+use super::line::{Verdict, word};
+use super::target::Defence;
+use super::timeline::Second;
+use super::totals::{Delay, Totals};
+use crate::chart::{Curve, curves};
+
+/// Between two points of a chart, in seconds.
+const STEP_S: usize = 2;
+/// Where a second without answers stands in a chart, in milliseconds.
+const CHART_MAX_MS: u32 = 10_000;
+
+/// What is drawn: a name, its unit, and how some seconds come to a point.
+type Drawn = (&'static str, &'static str, fn(&Totals) -> f64);
+
+const CHARTS: [Drawn; 2] = [
+    ("goodput", "goodput, % of messages", |totals| totals.goodput),
+    ("latency", "slowest of a hundred acknowledgements, ms", |totals| match totals.p99 {
+        Delay::Took(ms) => f64::from(ms.min(CHART_MAX_MS)),
+        Delay::Nothing | Delay::Beyond(_) => f64::from(CHART_MAX_MS),
+    }),
+];
+
+/// The name and the text of each chart.
+pub(crate) fn charts(experiment: &Experiment, outcomes: &[Outcome]) -> Vec<(String, String)> {
+    let of = |(what, unit, of): Drawn| {
+        let name = format!("{}-{what}.svg", experiment.name.to_lowercase());
+        (name, chart(experiment, outcomes, unit, of))
+    };
+    CHARTS.map(of).into()
+}
+
+fn chart(
+    experiment: &Experiment,
+    outcomes: &[Outcome],
+    unit: &str,
+    of: fn(&Totals) -> f64,
+) -> String {
+    let mut all: Vec<Curve> = Vec::new();
+    // Of several rounds the first one is drawn.
+    for defence in [Defence::Priorities, Defence::Flat, Defence::SocketIo] {
+        let first = outcomes.iter().find(|outcome| outcome.defence == defence);
+        all.extend(first.map(|outcome| {
+            let points = outcome.seconds.chunks(STEP_S).enumerate();
+            let points = points.map(|(index, part)| (index * STEP_S, of(&Totals::of(part))));
+            Curve { label: String::from(defence.name()), points: points.collect() }
+        }));
+    }
+    let from_s = outcomes.first().map(|outcome| outcome.from_s).unwrap_or_default();
+    let until_s = outcomes.first().map(|outcome| outcome.until_s).unwrap_or_default();
+    let title = format!("{}: {}", experiment.name, experiment.title);
+    curves(&title, unit, &format!("seconds; attacked from {from_s} to {until_s}"), &all)
+}
+
+/// The part of the page about an experiment.
+pub(crate) fn section(experiment: &Experiment, outcomes: &[Outcome]) -> String {
+    let mut out = format!("## {}: {}\n\n", experiment.name, experiment.title);
+    for flood in experiment.floods {
+        let _written = writeln!(out, "- {}", flood.title());
+    }
+    out.push_str(
+        "\n| | goodput before | under attack | after | refused | known, elsewhere, strangers \
+         come in | p50 | p99 | processor | memory | states |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for (outcome, name) in outcomes.iter().zip(names(outcomes)) {
+        let Outcome { calm, attack, after, seconds, .. } = outcome;
+        let _written = writeln!(
+            out,
+            "| {name} | {:.1} % | {:.1} % | {:.1} % | {:.1} % | {} | {} | {} | {} | {} → {} MiB \
+             | {} |",
+            calm.goodput,
+            attack.goodput,
+            after.goodput,
+            attack.refused,
+            come_in(attack),
+            attack.p50,
+            attack.p99,
+            whole(attack.processor, " %"),
+            whole(outcome.before_mib(), ""),
+            whole(attack.resident_mib, ""),
+            states(seconds),
+        );
+    }
+    out.push_str(&attacks(outcomes));
+    for (what, unit, _) in CHARTS {
+        let name = experiment.name.to_lowercase();
+        let _written = writeln!(out, "![{}: {unit}](siege/{name}-{what}.svg)\n", experiment.name);
+    }
+    out
+}
+
+/// What became of each flood, and how late everybody was.
+fn attacks(outcomes: &[Outcome]) -> String {
+    let mut out = String::from(
+        "\n| attack | on | due | sent | held back | let in | then let go, or told no | late |\n\
+         |---|---|---|---|---|---|---|---|\n",
+    );
+    for (outcome, name) in outcomes.iter().zip(names(outcomes)) {
+        for (flood, tally) in &outcome.floods {
+            let _written = writeln!(
+                out,
+                "| {} | {name} | {} | {} | {} | {} | {} | {} ms |",
+                flood.unit(),
+                tally.due,
+                tally.sent,
+                tally.held_back,
+                tally.let_in,
+                tally.turned_away,
+                tally.late_ms,
+            );
+        }
+    }
+    let late_ms = outcomes.iter().map(|outcome| outcome.attack.late_ms).max().unwrap_or_default();
+    let over_ms = outcomes.iter().map(|outcome| outcome.over_ms).max().unwrap_or_default();
+    let _written = writeln!(
+        out,
+        "\nThe honest were late by themselves by {late_ms} ms at most; the last attacker was gone \
+         {over_ms} ms after the attack's end.\n"
+    );
+    out
+}
+
+/// What each outcome is called: by its defence, and its round where there are some.
+fn names(outcomes: &[Outcome]) -> Vec<String> {
+    let same = |outcome: &Outcome, among: &[Outcome]| {
+        among.iter().filter(|other| other.defence == outcome.defence).count()
+    };
+    let name = |(index, outcome): (usize, &Outcome)| {
+        let name = outcome.defence.name();
+        let before = outcomes.get(..=index).unwrap_or_default();
+        match same(outcome, outcomes) {
+            0 | 1 => String::from(name),
+            _ => format!("{name}, {}", same(outcome, before)),
+        }
+    };
+    outcomes.iter().enumerate().map(name).collect()
+}
+
+fn come_in(totals: &Totals) -> String {
+    totals.arrivals_by_kind.map(|part| whole(part, " %")).join(", ")
+}
+
+/// A figure without decimals, if there is one.
+fn whole(figure: Option<f64>, unit: &str) -> String {
+    figure.map_or_else(|| String::from("-"), |figure| format!("{figure:.0}{unit}"))
+}
+
+/// Each state and the second it was entered in.
+fn states(seconds: &[Second]) -> String {
+    let mut told = Vec::new();
+    let mut last = None;
+    for (at, second) in seconds.iter().enumerate() {
+        if second.state.is_some() && second.state != last {
+            last = second.state;
+            told.push(format!("{} at {at} s", last.map_or("", word)));
+        }
+    }
+    if told.is_empty() { String::from("-") } else { told.join(", ") }
+}
+
+/// Some lines for the terminal.
+pub(crate) fn line(experiment: &Experiment, outcome: &Outcome, round: usize) -> String {
+    let Outcome { defence, calm, attack, seconds, floods, over_ms, .. } = outcome;
+    let mut out = format!(
+        "{} {} {round}: goodput {:.1} → {:.1} %, stored {:.1} %, refused {:.1} %, come in {}, \
+         p99 {} → {}, processor {}, memory {} → {} MiB, {}, late {} ms, over {over_ms} ms",
+        experiment.name,
+        defence.name(),
+        calm.goodput,
+        attack.goodput,
+        attack.stored,
+        attack.refused,
+        come_in(attack),
+        calm.p99,
+        attack.p99,
+        whole(attack.processor, " %"),
+        whole(outcome.before_mib(), ""),
+        whole(attack.resident_mib, ""),
+        states(seconds),
+        attack.late_ms,
+    );
+    for (flood, tally) in floods {
+        let _written = write!(
+            out,
+            "\n    {}: due {}, sent {}, held back {}, let in {}, turned away {}, late {} ms",
+            flood.title(),
+            tally.due,
+            tally.sent,
+            tally.held_back,
+            tally.let_in,
+            tally.turned_away,
+            tally.late_ms,
+        );
+    }
+    for (verdict, text) in experiment.line.verdicts(outcome) {
+        let word = match verdict {
+            Verdict::Holds => "holds",
+            Verdict::Missed => "MISSED",
+            Verdict::Told => "told",
+        };
+        let _written = write!(out, "\n    {word}: {text}");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_told_when_they_are_entered() {
+        let seconds = [None, Some(0), Some(0), Some(2), Some(2), Some(1), Some(0)];
+        let seconds: Vec<_> =
+            seconds.iter().map(|state| Second { state: *state, ..Second::default() }).collect();
+        assert_eq!(
+            states(&seconds),
+            "normal at 1 s, shedding at 3 s, elevated at 5 s, normal at 6 s"
+        );
+        assert_eq!(states(&[Second::default()]), "-");
+    }
+
+    #[test]
+    fn a_second_without_answers_is_not_drawn_as_fast() {
+        let [_, (_, _, latency)] = CHARTS;
+        let silent = Second { due: 3, ..Second::default() };
+        assert!(latency(&Totals::of(&[silent])) >= f64::from(CHART_MAX_MS));
+    }
+}

@@ -1,0 +1,290 @@
+//! What an attacker does once: a socket, a log-in, a poll, a stall.
+//! Never: traffic beyond this machine.
+
+use std::net::Ipv4Addr;
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Duration, timeout};
+
+use super::crowd::{create_room, enter};
+use super::floods::{LONG_CHARS, Siege};
+use super::polling::{Connection, Way};
+use super::reader;
+use super::schedule::PATIENCE;
+use super::target::{Target, ask, ballast_file};
+use crate::client::{Visit, open};
+use crate::token::{Signer, unix_s};
+
+/// Where the server keeps its data, below its directory.
+const DATABASE: &str = "data/portcullis.db";
+/// How long it takes until all of the ballast is there, in milliseconds.
+const RAMP_MS: u64 = 10_000;
+/// The address block of attackers.
+const LAIR: u8 = 66;
+/// Speakers come from other addresses than readers, who are counted by theirs.
+const SPEAKERS_FROM: u32 = 1_000;
+/// Users of attackers have numbers from here on.
+const ATTACKERS_FROM: usize = 1_000_000;
+
+/// Where attackers come from: two thousand addresses.
+fn lair(number: u32) -> Ipv4Addr {
+    let [.., high, low] = (number % 2_000).to_be_bytes();
+    Ipv4Addr::new(127, LAIR, high, low)
+}
+
+pub(crate) fn from(number: u32) -> Visit {
+    Visit { source: Some(lair(number)), ..Visit::default() }
+}
+
+/// An attacker who has an account.
+fn user(number: u32) -> Result<Visit> {
+    let token = Some(Signer::Hs256.token(ATTACKERS_FROM + number as usize, unix_s()?));
+    Ok(Visit { token, ..from(number) })
+}
+
+/// Known people whose tokens are none: forged, expired, withdrawn, one after the other.
+pub(crate) async fn intruders(target: &Target, known: &[Visit]) -> Result<Vec<Visit>> {
+    let now_s = unix_s()?;
+    let mut intruders = Vec::new();
+    for (number, visit) in known.iter().enumerate() {
+        let token = |at_s| Signer::Hs256.token(2 * ATTACKERS_FROM + number, at_s);
+        let token = match number % 3 {
+            0 => format!(
+                "{}.{}",
+                token(now_s).rsplit_once('.').context("a token")?.0,
+                "A".repeat(43)
+            ),
+            1 => token(now_s - 7_200),
+            _ => token(now_s),
+        };
+        let intruder = Visit { token: Some(token), ..visit.clone() };
+        if number % 3 == 2 {
+            // It was good: it is refused for being withdrawn and for nothing else.
+            drop(Connection::sign_in(&target.door, &intruder, Way::Socket).await?);
+            target.withdraw(&intruder).await?;
+        }
+        intruders.push(intruder);
+    }
+    Ok(intruders)
+}
+
+/// Somebody who floods with messages.
+pub(crate) struct Speaker {
+    pub(crate) siege: Siege,
+    pub(crate) number: u32,
+    /// The room they join; without, one of their own.
+    pub(crate) room: Option<String>,
+}
+
+impl Speaker {
+    /// Comes in; gives what is sent at a time.
+    pub(crate) async fn enter(&self, many: u32) -> Result<(Connection, Vec<String>)> {
+        let visit = user(SPEAKERS_FROM + self.number)?;
+        let mut connection = Connection::sign_in(&self.siege.door, &visit, Way::Socket).await?;
+        let (room, text) = match &self.room {
+            Some(room) => {
+                enter(&mut connection, room).await?;
+                (room.clone(), "long-".repeat(LONG_CHARS / 5))
+            }
+            None => (create_room(&mut connection).await?, String::from("flood")),
+        };
+        let packet = format!(r#"429["chat:send",{{"roomId":"{room}","message":"{text}"}}]"#);
+        Ok((connection, vec![packet; many as usize]))
+    }
+
+    /// Reads until then, as clients do; an error when they are thrown out.
+    pub(crate) async fn hears_until(&self, connection: &mut Connection, at_ms: u64) -> Result<()> {
+        loop {
+            let left_ms = at_ms.saturating_sub(self.siege.timeline.now_ms());
+            match timeout(Duration::from_millis(left_ms), connection.until(b"")).await {
+                Ok(packet) => {
+                    let packet = packet?;
+                    if packet.starts_with("439") && packet.contains("\"ok\":true") {
+                        self.siege.let_in();
+                    } else if packet == "2" {
+                        connection.send("3").await?;
+                    }
+                    // One who hears without an end still has to speak.
+                    if left_ms == 0 {
+                        return Ok(());
+                    }
+                }
+                Err(_due) => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Siege {
+    pub(crate) async fn sit(self, number: u32) -> Result<()> {
+        let visit = from(number);
+        let open = Connection::open(&self.door, &visit, Way::Socket);
+        let mut connection = timeout(PATIENCE, open).await??;
+        self.let_in();
+        loop {
+            connection.until(b"").await?;
+        }
+    }
+
+    pub(crate) async fn bad_token(self, number: u32) -> Result<()> {
+        let visit = Visit { token: Some(String::from("e30.e30.AAAA")), ..from(number) };
+        Connection::sign_in(&self.door, &visit, Way::Socket).await.map(drop)
+    }
+
+    /// Who gets as far as the CONNECT and hears a no there is counted as turned away.
+    pub(crate) async fn intrude(self, number: u32) -> Result<()> {
+        let count = self.intruders.len().max(1);
+        let visit = self.intruders.get(number as usize % count).context("no intruders")?;
+        let mut connection = Connection::open(&self.door, visit, Way::Socket).await?;
+        let answer = connection.connect(visit).await?;
+        if answer.starts_with("40") {
+            return Ok(());
+        }
+        self.note(self.timeline.now_ms(), |tally| tally.turned_away += 1);
+        bail!("refused: {answer}")
+    }
+
+    pub(crate) async fn log_in(self, number: u32) -> Result<()> {
+        let address = self.door.address;
+        let body = format!(r#"{{"username":"victim{}","password":"wrong horse"}}"#, number % 500);
+        let request = format!(
+            "POST /auth/login HTTP/1.1\r\nHost: {address}\r\nOrigin: https://{address}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = ask(&self.door, &from(number), &request).await?;
+        // What costs a hash was let in, right or wrong.
+        if answer.starts_with("HTTP/1.1 401") { Ok(()) } else { bail!("refused") }
+    }
+
+    /// Joins the busy room and never reads.
+    pub(crate) async fn listen(self, number: u32) -> Result<()> {
+        let visit = user(number)?;
+        let joined = reader::join(&self.door, &visit, &self.busy_room);
+        let _unread = timeout(PATIENCE, joined).await??;
+        self.let_in();
+        std::future::pending().await
+    }
+
+    /// Notes how many of those who were let in the server holds no more, as the kernel knows it:
+    /// who does not read does not hear of the end either.
+    pub(crate) fn count_let_go(&self, users: u32) -> Result<()> {
+        let table = std::fs::read_to_string("/proc/net/tcp").context("/proc/net/tcp")?;
+        let held = held(&table, self.door.address.port(), users);
+        let let_go = self.timeline.let_in(self.flood).saturating_sub(held);
+        self.note(self.end_ms - 1, |tally| tally.turned_away += let_go);
+        Ok(())
+    }
+
+    pub(crate) async fn drip(self, number: u32) -> Result<()> {
+        let mut stream = timeout(PATIENCE, open(&self.door, &from(number))).await??;
+        stream.write_all(b"GET / HTTP/1.1\r\n").await?;
+        self.let_in();
+        loop {
+            stream.write_all(b"X").await?;
+            stream.flush().await?;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    pub(crate) async fn poll(self, number: u32) -> Result<()> {
+        let address = self.door.address;
+        let request = format!(
+            "GET /socket.io/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA HTTP/1.1\r\n\
+             Host: {address}\r\nOrigin: https://{address}\r\nConnection: close\r\n\r\n"
+        );
+        let answer = ask(&self.door, &from(number), &request).await?;
+        if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { bail!("refused") }
+    }
+
+    /// A session is opened, posted a CONNECT without a token, and polled until nothing comes.
+    pub(crate) async fn poll_session(self, number: u32) -> Result<()> {
+        let visit = from(number);
+        let mut connection = Connection::open(&self.door, &visit, Way::Polling).await?;
+        // The session is what was wanted; what follows is to cost the server as much as it may.
+        self.let_in();
+        drop(connection.connect(&visit).await?);
+        connection.until(b"").await?;
+        bail!("counted already")
+    }
+
+    /// Holds the database, as a backup or a broken disk would.
+    pub(crate) async fn stall(&self) -> Result<()> {
+        self.timeline.wait(self.from_ms).await;
+        self.note(self.from_ms, |tally| (tally.due, tally.sent) = (1, 1));
+        let connection = rusqlite::Connection::open(self.directory.join(DATABASE))?;
+        connection.busy_timeout(Duration::ZERO)?;
+        while connection.execute_batch("BEGIN EXCLUSIVE").is_err() {
+            ensure!(self.timeline.now_ms() < self.end_ms, "the database could not be held");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.let_in();
+        self.timeline.wait(self.end_ms).await;
+        Ok(connection.execute_batch("ROLLBACK")?)
+    }
+
+    pub(crate) async fn weigh_down(&self, mib: u32) -> Result<()> {
+        let file = ballast_file(&self.directory);
+        self.note(self.from_ms, |tally| (tally.due, tally.sent, tally.let_in) = (1, 1, 1));
+        let mut at_ms = self.from_ms;
+        while at_ms < self.end_ms {
+            self.timeline.wait(at_ms).await;
+            let part = (at_ms - self.from_ms + 5).min(RAMP_MS);
+            std::fs::write(&file, (u64::from(mib) * part / RAMP_MS).to_string())?;
+            at_ms += RAMP_MS / 50;
+        }
+        self.timeline.wait(self.end_ms).await;
+        Ok(std::fs::write(&file, "0")?)
+    }
+}
+
+/// How many of the first attackers' addresses the server at a port has a connection with, in the
+/// kernel's table: `sl local remote state …`, addresses in hexadecimal, last byte first.
+fn held(table: &str, port: u16, users: u32) -> u32 {
+    const ESTABLISHED: &str = "01";
+    let local = format!(":{port:04X}");
+    let is_reader = |remote: &str| {
+        let address = remote.split(':').next().and_then(|it| u32::from_str_radix(it, 16).ok());
+        let [low, high, block, _] = address.unwrap_or_default().to_be_bytes();
+        block == LAIR && u32::from(high) << 8 | u32::from(low) < users
+    };
+    let lines = table.lines().skip(1).filter(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (at, remote, state) = (words.next(), words.next(), words.next());
+        at.is_some_and(|at| at.ends_with(&local))
+            && remote.is_some_and(is_reader)
+            && state == Some(ESTABLISHED)
+    });
+    u32::try_from(lines.count()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_says_who_is_still_held() {
+        let line = |local: &str, remote: &str, state: &str| {
+            format!("  0: {local} {remote} {state} 00000000:00000000 00:00000000 00000000 0 0 1\n")
+        };
+        let here = "0100007F:20FB";
+        let table = [
+            String::from("  sl  local_address rem_address   st\n"),
+            line(here, "0500427F:C001", "01"),
+            line(here, "F301427F:C002", "01"),
+            // Another attacker, one of the honest, one who is being let go, and the other end.
+            line(here, "F401427F:C003", "01"),
+            line(here, "05000A7F:C004", "01"),
+            line(here, "0600427F:C005", "04"),
+            line("0500427F:C001", here, "01"),
+        ];
+        assert_eq!(held(&table.concat(), 8_443, 500), 2);
+    }
+
+    #[test]
+    fn attackers_have_two_thousand_addresses() {
+        assert_eq!(lair(1_999), Ipv4Addr::new(127, LAIR, 7, 207));
+        assert_eq!(lair(2_000), lair(0));
+    }
+}
