@@ -47,7 +47,7 @@ fn known(server: &TestServer, name: &str) -> (String, String) {
 #[test]
 fn an_address_that_breaks_rules_again_and_again_is_kept_out_and_its_users_are_not() {
     let mut config = Config::strict_rates();
-    let lines = ["connect_per_prefix = \"1000/60s\"", "penalty_per_prefix = \"15/60s\""];
+    let lines = ["connect_per_prefix = \"1000/60s\"", "penalty_per_prefix = \"15/10h\""];
     config.rate.extend(lines.map(String::from));
     let server = start(&config);
     let (token, admission) = known(&server, "ann");
@@ -85,7 +85,7 @@ fn an_address_that_breaks_rules_again_and_again_is_kept_out_and_its_users_are_no
 fn a_user_who_breaks_rules_again_and_again_is_kept_out_and_the_neighbours_are_not() {
     let mut config = Config::default();
     config.rate.retain(|line| !line.starts_with("penalty"));
-    config.rate.push(String::from("penalty_per_user = \"12/60s\""));
+    config.rate.push(String::from("penalty_per_user = \"12/10h\""));
     config.capacity.push(String::from("connections_per_user = 100"));
     let server = start(&config);
     let token = hs256("eve");
