@@ -417,7 +417,7 @@ fn t_189_idle_strangers_are_closed_on_time_and_cost_nothing_meanwhile() {
         let used = processor_ms(&server) - before;
         eprintln!("{count}: {used} ms of processor time in {took:?}");
         // The deadline, and a margin for a machine that has other things to do.
-        assert!(took < Duration::from_millis(2_500 + 4_000), "{count}: {took:?}");
+        assert!(took < Duration::from_millis(2_500 + 6_000), "{count}: {took:?}");
         drop(idle);
         NOTHING.wait_for(&server);
         used

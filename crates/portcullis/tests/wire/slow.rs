@@ -67,12 +67,12 @@ fn impatient(config: Config) -> Config {
     Config { transport: lines.to_vec(), ..config }
 }
 
-fn source(number: u16) -> IpAddr {
-    IpAddr::from([127, 9, 0, u8::try_from(number).unwrap()])
+fn source(number: u8) -> IpAddr {
+    IpAddr::from([127, 9, 0, number])
 }
 
 /// Each connection is asked to be over in time; `more` is what each sends now and then.
-fn all_end_on_time(what: &str, open: impl Fn(u16) -> Connection, more: Option<&[u8]>) -> Vec<u16> {
+fn all_end_on_time(what: &str, open: impl Fn(u8) -> Connection, more: Option<&[u8]>) -> Vec<u16> {
     let (statuses, took) = timed(|| {
         let mut slow: Vec<_> = (1..=200).map(open).collect();
         let mut statuses = Vec::new();
