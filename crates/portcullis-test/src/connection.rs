@@ -205,6 +205,11 @@ impl Connection {
         self.socket().shutdown(Shutdown::Write).unwrap();
     }
 
+    /// Lets the system hold so many bytes that the server does not read, and few more.
+    pub fn hold_unsent(&self, bytes: usize) {
+        socket2::SockRef::from(self.socket()).set_send_buffer_size(bytes).unwrap();
+    }
+
     /// Ends the connection as a crash does: RST, no FIN.
     pub fn reset(self) {
         let socket = socket2::SockRef::from(self.socket());

@@ -4,7 +4,9 @@
 use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
 
-use portcullis_test::{Answer, Config, Connection, Request, TestServer, counter, timed, until};
+use portcullis_test::{
+    Answer, Config, Connection, Request, TestServer, counter, processor_ms, timed, until,
+};
 
 use crate::clients::{SOCKETS, alive, answers, send_raw, start};
 
@@ -64,6 +66,34 @@ fn t240_a_full_head_in_small_pieces_is_served() {
         connection.send(piece);
     }
     assert_eq!(Answer::read(&mut connection).status, 200);
+}
+
+#[test]
+fn t240_a_head_in_pieces_of_one_byte_costs_as_much_a_byte_however_long_it_is() {
+    let server = start(&Config::plaintext());
+    let request = |length: usize| {
+        let request = Request::get(&server, "/nothing");
+        let bytes = request.clone().header("X-Pad", "").bytes().len();
+        request.header("X-Pad", &"a".repeat(length - bytes)).bytes()
+    };
+    // As many bytes in one head as in sixteen.
+    let (long, short) = (request(16 * 1024), request(1024));
+    let cost = |head: &[u8], times: usize| {
+        let before_ms = processor_ms(&server);
+        for _ in 0..times {
+            let mut connection = Connection::open(&server);
+            head.chunks(1).for_each(|byte| connection.send(byte));
+            assert_eq!(Answer::read(&mut connection).status, 404);
+        }
+        processor_ms(&server) - before_ms
+    };
+    let rounds: Vec<_> = (0..3).map(|_| [cost(&short, 20 * 16), cost(&long, 20)]).collect();
+    eprintln!("{rounds:?} ms of processor time for short heads, and for long ones");
+    let [short_ms, long_ms] = [0, 1].map(|at| rounds.iter().map(|round| round[at]).min().unwrap());
+    // How many bytes are read at once is up to the machine. If each byte had all before it read
+    // again, the long ones would take seconds.
+    assert!(long_ms <= 4 * short_ms + 200, "{rounds:?}");
+    alive(&server);
 }
 
 #[test]
@@ -227,18 +257,31 @@ fn t242_a_kept_connection_that_stays_silent_is_closed_without_a_word() {
 }
 
 #[test]
-fn t243_hundreds_who_say_nothing_are_closed_on_time() {
+fn t243_hundreds_who_say_nothing_are_closed_on_time_and_cost_nothing_meanwhile() {
+    const TIMEOUT_MS: u64 = 1_500;
     for config in [Config::plaintext(), Config::default()] {
-        let transport = vec![String::from("handshake_timeout_ms = 2000")];
+        let transport = vec![format!("handshake_timeout_ms = {TIMEOUT_MS}")];
         let server = start(&Config { transport, ..config });
-        let silent: Vec<_> = (0..400).map(|_| Connection::open_bare(server.public)).collect();
-        alive(&server);
-        for mut connection in silent {
-            assert_eq!(connection.read_to_end(), b"", "who says nothing is told nothing");
-        }
-        until("their places to be free", || {
-            (counter(&server, "portcullis_http_open") == 0).then_some(())
-        });
+        let cost = |count: usize| {
+            let before_ms = processor_ms(&server);
+            let open = |_| Connection::open_bare(server.public);
+            let silent: Vec<_> = (0..count).map(open).collect();
+            let (_, took) = timed(|| {
+                for mut connection in silent {
+                    assert_eq!(connection.read_to_end(), b"", "who says nothing is told nothing");
+                }
+            });
+            let cost_ms = processor_ms(&server) - before_ms;
+            eprintln!("{count}: {cost_ms} ms of processor time in {took:?}");
+            // The deadline, and a margin for a machine that has other things to do.
+            assert!(took < Duration::from_millis(TIMEOUT_MS + 6_000), "{count}: {took:?}");
+            until("their places to be free", || {
+                (counter(&server, "portcullis_http_open") == 0).then_some(())
+            });
+            cost_ms
+        };
+        let (few_ms, many_ms) = (cost(400), cost(1_600));
+        assert!(many_ms <= 6 * few_ms + 150, "{few_ms} ms for 400, {many_ms} ms for 1,600");
         alive(&server);
     }
 }

@@ -260,14 +260,20 @@ fn t105_half_a_handshake_is_closed_long_before_the_deadline() {
 
 #[test]
 fn t105_a_thousand_idle_handshakes_are_bounded_and_closed_and_a_neighbour_comes_in() {
-    let transport = vec![String::from("handshake_timeout_ms = 4000")];
+    let transport = vec![String::from("handshake_timeout_ms = 5000")];
     let server = start(&Config { transport, ..Config::strict_rates() });
     // Somebody is signed in from here, so who else comes from here has a turn of their own.
     let _here = SioClient::connect(&server, &hs256("ann"));
     let hello = client_hello(&server);
+    let open = || counter(&server, "portcullis_http_open");
     let (_, took) = timed(|| {
+        // Looked at on the way: however slow the machine, some time most of them are there.
+        let mut most = 0;
         let idle: Vec<_> = (0..1_200_u16)
             .map(|index| {
+                if index % 100 == 99 {
+                    most = most.max(open());
+                }
                 let source = IpAddr::from([127, 9, 0, u8::try_from(index % 4).unwrap() + 1]);
                 let mut connection = Connection::open_bare_from(server.public, source);
                 // Of each four one says nothing, one half of it, and two all but the rest.
@@ -276,17 +282,15 @@ fn t105_a_thousand_idle_handshakes_are_bounded_and_closed_and_a_neighbour_comes_
                 connection
             })
             .collect();
-        alive(&server);
         // Four addresses have 250 places each.
-        let open = counter(&server, "portcullis_http_open");
-        assert!((200..=1_001).contains(&open), "{open} open");
+        most = most.max(open());
+        assert!((500..=1_001).contains(&most), "{most} open");
+        alive(&server);
         for mut connection in idle {
             while connection.read() {}
         }
     });
     assert!(took < Duration::from_secs(20), "{took:?}");
-    until("their places to be free", || {
-        (counter(&server, "portcullis_http_open") == 0).then_some(())
-    });
+    until("their places to be free", || (open() == 0).then_some(()));
     alive(&server);
 }

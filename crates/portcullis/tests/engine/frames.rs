@@ -222,7 +222,7 @@ fn t_219_t_224_ten_thousand_tiny_frames_cost_their_sender_the_connection_and_oth
         socket.connection.send(&frame.repeat(10_000));
         let (answer, took) = timed(|| other.ask("room:list", &json!({})));
         assert_eq!(answer["ok"], true, "{answer}");
-        assert!(took < Duration::from_secs(1), "{what}: another waits {took:?}");
+        assert!(took < Duration::from_secs(5), "{what}: another waits {took:?}");
         // Strangers may run out of bytes first.
         let ended = socket.close_code();
         assert!(ended == Some(code) || !signed_in && ended == Some(1009), "{what}: {ended:?}");

@@ -2,10 +2,11 @@
 //! Never: a session for a request that was refused.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use portcullis_test::{
-    Config, Connection, Gauges, PollingClient, Request, SioClient, TestServer, hs256, open_files,
-    packets, processor_ms, timed,
+    Config, Connection, Gauges, PollingClient, Request, SioClient, TestServer, counter, hs256,
+    open_files, packets, processor_ms, timed, until,
 };
 use serde_json::{Value, json};
 
@@ -189,6 +190,53 @@ fn t_173_guesses_are_refused_alike_and_counted() {
 }
 
 #[test]
+fn t_173_whoever_guesses_on_is_kept_out_and_nobody_else_is() {
+    // Nobody but the product says how many guesses there may be.
+    let server = start(&Config { plaintext: true, ..Config::strict_rates() });
+    let guesser =
+        PollingClient { source: [127, 0, 7, 7].into(), ..PollingClient::stranger(&server) };
+    let neighbour = PollingClient::open_from(&server, [127, 0, 7, 8]);
+    let mut refused = 0;
+    let kept_out = loop {
+        let sid = format!("guess{refused:05}{}", &neighbour.sid[10..]);
+        let answer = PollingClient { sid, ..guesser.clone() }.poll();
+        if answer.status == 429 {
+            break answer;
+        }
+        assert_eq!((answer.status, answer.code().as_str()), (400, "1"), "{refused}");
+        refused += 1;
+        assert!(refused < 1_000, "nobody is ever kept out");
+    };
+    // A hundred in a minute, and the one that was too many.
+    assert!(refused >= 100, "{refused}");
+    assert!(kept_out.header("retry-after").is_some());
+    let reference = kept_out.json()["ref"].as_str().unwrap().to_owned();
+    let record = server.records.wait_for_reference(&reference);
+    assert_eq!(record["rule"]["name"], "penalty_per_prefix", "{record}");
+    assert_eq!(record["source"]["ip"], "127.0.7.7", "{record}");
+    assert_eq!(record["labels"]["limit_key"], "prefix", "{record}");
+    let wait_ms: u64 = record["labels"]["retry_after_ms"].as_str().unwrap().parse().unwrap();
+    assert!((10_000..=60_000).contains(&wait_ms), "{wait_ms}");
+    let guess = server.records.wait_for_rule("session_unknown");
+    assert_eq!(guess["source"]["ip"], "127.0.7.7", "{guess}");
+    assert_eq!(guess["log"]["level"], "warning", "{guess}");
+    let counted = |rule: &str, code: &str, key: &str| {
+        let labels = format!("{{rule=\"{rule}\",code=\"{code}\",key=\"{key}\"}}");
+        counter(&server, &format!("portcullis_refusals_total{labels}"))
+    };
+    assert_eq!(counted("session_unknown", "protocol_error", ""), refused);
+    assert_eq!(counted("penalty_per_prefix", "rate_limited", "prefix"), 1);
+    // Kept out at every door, while a session next door goes on.
+    let at_other_doors =
+        [Request::upgrade(&server, "/ws"), Request::get(&server, "/"), guesser.request("GET", "")];
+    for request in at_other_doors {
+        assert_eq!(guesser.send(&request).status, 429);
+    }
+    assert_eq!(neighbour.post("1").status, 200);
+    alive(&server);
+}
+
+#[test]
 fn t_174_parameters_that_are_not_the_protocols_are_refused() {
     let server = start(&Config::plaintext());
     let many = (0..100).map(|index| format!("&p{index}=1")).collect::<String>();
@@ -288,38 +336,46 @@ fn t_175_a_session_is_opened_by_get_and_by_nothing_else() {
 
 #[test]
 fn t_176_a_flood_of_handshakes_nobody_polls_is_bounded_and_soon_gone() {
-    let mut config = transport(&["connect_timeout_ms = 3000"]);
-    config.capacity.push("pre_auth_total = 1500".into());
+    const PLACES: u64 = 400;
+    let mut config = transport(&["connect_timeout_ms = 4000"]);
+    config.capacity.push(format!("pre_auth_total = {PLACES}"));
+    config.overload.push(String::from("waiting_strangers = 0"));
     let server = start(&config);
     let mut user = SioClient::connect(&server, &hs256("user"));
     let before = server.resident_kib();
     let request = PollingClient::stranger(&server).request("GET", "");
     let mut connection = Connection::open(&server);
     let (mut opened, mut refused) = (0, 0);
-    for number in 0..3_000 {
+    // On and on, until most of the flood has met the cap.
+    while refused < 2_000 {
         let answer = request.ask_on(&mut connection);
         match answer.status {
             200 => opened += 1,
             503 => refused += 1,
-            status => panic!("handshake {number}: {status}"),
+            status => panic!("handshake {opened} + {refused}: {status}"),
         }
+        assert!(opened < 40_000, "there is no cap");
         if answer.header("connection") == Some("close") {
             connection = Connection::open(&server);
         }
-        if number % 100 == 0 {
+        if (opened + refused) % 500 == 0 {
             let (answer, took) = timed(|| user.ask("room:list", &json!({})));
             assert_eq!(answer["ok"], true, "{answer}");
-            assert!(took.as_secs() < 2, "a user waits {took:?}");
+            assert!(took.as_secs() < 5, "a user waits {took:?}");
+            assert!(Gauges::read(&server).pre_auth <= PLACES, "more strangers than there may be");
         }
-        assert!(Gauges::read(&server).pre_auth <= 1_500, "more strangers than there may be");
     }
-    assert!(opened >= 1_500, "{opened} opened");
-    assert!(refused > 0 || opened == 3_000, "{refused} refused");
-    // 1,500 sessions of at most 8 KiB each, and what the allocator keeps.
+    assert!(opened >= PLACES, "{opened} opened");
+    let record = server.records.wait_for_rule("pre_auth_total");
+    assert_eq!(record["http"]["response"]["status_code"], 503, "{record}");
+    let labels = "{rule=\"pre_auth_total\",code=\"server_busy\",key=\"total\"}";
+    assert_eq!(counter(&server, &format!("portcullis_refusals_total{labels}")), refused);
     let grown = server.resident_kib().saturating_sub(before);
-    assert!(grown < 24 * 1024, "{grown} KiB more");
+    // 400 sessions of at most 8 KiB each, and what the allocator keeps.
+    assert!(grown < 16 * 1024, "{grown} KiB more");
     Gauges { open: 1, pre_auth: 0, authenticated: 1 }.wait_for(&server);
     assert_eq!(user.ask("room:list", &json!({}))["ok"], true);
+    alive(&server);
 }
 
 #[test]
@@ -346,23 +402,30 @@ fn t_188_a_session_is_not_for_another_transport() {
 
 #[test]
 fn t_189_idle_strangers_are_closed_on_time_and_cost_nothing_meanwhile() {
-    let server = start(&transport(&["connect_timeout_ms = 2500"]));
+    let mut config = transport(&["connect_timeout_ms = 2500"]);
+    config.capacity.extend(["connections_total = 4000", "pre_auth_total = 3000"].map(String::from));
+    let server = start(&config);
     let files = open_files(&server);
-    let mut idle: Vec<SioClient> = (0..400).map(|_| SioClient::open(&server)).collect();
-    let (used, took) = timed(|| {
+    let cost = |count: usize| {
+        let mut idle: Vec<SioClient> = (0..count).map(|_| SioClient::open(&server)).collect();
         let before = processor_ms(&server);
-        for client in &mut idle {
-            assert_eq!(client.close_code(), Some(4408));
-        }
-        processor_ms(&server) - before
-    });
-    assert!(took.as_secs() < 10, "{took:?}");
-    // Ending 400 connections takes some of it; waiting for them next to none.
-    assert!(used < 600, "{used} ms of processor time");
-    drop(idle);
-    NOTHING.wait_for(&server);
-    portcullis_test::until("the sockets' files to be closed", || {
-        (open_files(&server) <= files + 4).then_some(())
-    });
+        let (_, took) = timed(|| {
+            for client in &mut idle {
+                assert_eq!(client.close_code(), Some(4408));
+            }
+        });
+        let used = processor_ms(&server) - before;
+        eprintln!("{count}: {used} ms of processor time in {took:?}");
+        // The deadline, and a margin for a machine that has other things to do.
+        assert!(took < Duration::from_millis(2_500 + 6_000), "{count}: {took:?}");
+        drop(idle);
+        NOTHING.wait_for(&server);
+        used
+    };
+    let (few, many) = (cost(400), cost(1_600));
+    // Ending connections takes some of it; waiting for them next to none, however many there are.
+    assert!(few < 600, "{few} ms of processor time");
+    assert!(many <= 6 * few + 150, "{few} ms for 400, {many} ms for 1,600");
+    until("the sockets' files to be closed", || (open_files(&server) <= files + 4).then_some(()));
     alive(&server);
 }

@@ -13,6 +13,7 @@ use crate::clients::{alive, recorded, start, try_sign_in};
 
 const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
 const NEIGHBOURS: [u8; 4] = [127, 3, 3, 3];
+const PASSWORD: &str = "a portcullis of plain oak";
 
 fn from(server: &TestServer, source: [u8; 4]) -> Connection {
     Connection::open_from(server, IpAddr::from(source))
@@ -29,8 +30,8 @@ fn upgrade(server: &TestServer, source: [u8; 4], more: Option<(&str, &str)>) -> 
 
 /// Registers and logs in; gives the token and the admission.
 fn known(server: &TestServer, name: &str) -> (String, String) {
-    let _registered = register(server, name, "a portcullis of plain oak");
-    let body = json!({ "username": name, "password": "a portcullis of plain oak" }).to_string();
+    let _registered = register(server, name, PASSWORD);
+    let body = json!({ "username": name, "password": PASSWORD }).to_string();
     let answer = Request::post(server, "/auth/login", &body).ask(server);
     assert_eq!(answer.status, 200);
     let cookies = answer.values("set-cookie");
@@ -47,7 +48,7 @@ fn known(server: &TestServer, name: &str) -> (String, String) {
 #[test]
 fn an_address_that_breaks_rules_again_and_again_is_kept_out_and_its_users_are_not() {
     let mut config = Config::strict_rates();
-    let lines = ["connect_per_prefix = \"1000/60s\"", "penalty_per_prefix = \"15/60s\""];
+    let lines = ["connect_per_prefix = \"1000/60s\"", "penalty_per_prefix = \"15/10h\""];
     config.rate.extend(lines.map(String::from));
     let server = start(&config);
     let (token, admission) = known(&server, "ann");
@@ -82,10 +83,63 @@ fn an_address_that_breaks_rules_again_and_again_is_kept_out_and_its_users_are_no
 }
 
 #[test]
+fn users_behind_an_address_that_is_kept_out_go_on_polling_refreshing_and_taking_tickets() {
+    let mut config = Config::strict_rates();
+    let lines = ["connect_per_prefix = \"1000/60s\"", "penalty_per_prefix = \"15/10h\""];
+    config.rate.extend(lines.map(String::from));
+    let server = start(&config);
+    let _registered = register(&server, "ann", PASSWORD);
+    let body = json!({ "username": "ann", "password": PASSWORD }).to_string();
+    let request = Request::post(&server, "/auth/login", &body);
+    let answer = request.ask_on(&mut from(&server, NEIGHBOURS));
+    assert_eq!(answer.status, 200);
+    let cookies: Vec<&str> = answer.values("set-cookie");
+    let cookies: Vec<&str> = cookies.iter().map(|one| one.split(';').next().unwrap()).collect();
+    let cookies = cookies.join("; ");
+    assert!(cookies.contains("__Host-adm=") && cookies.contains("__Host-rt="), "{cookies}");
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    let mut ann = PollingClient::open_from(&server, NEIGHBOURS);
+    ann.sign_in(&token);
+    let evil = Request::upgrade(&server, PATH).with("Origin", "https://evil.example");
+    let keep_out = || {
+        for _ in 0..16 {
+            let status = evil.ask_on(&mut from(&server, NEIGHBOURS)).status;
+            assert!([403, 429].contains(&status), "{status}");
+        }
+        assert_eq!(upgrade(&server, NEIGHBOURS, None).status, 429);
+    };
+    keep_out();
+    // Polls and posts of who is signed in.
+    for _ in 0..5 {
+        assert_eq!(ann.ask("room:list", &json!({}))["ok"], true);
+    }
+    // The device that logged in there, whatever it asks for.
+    let ask = |path: &str, headers: &[(&str, &str)]| {
+        let request = Request::post(&server, path, "{}").header("Origin", &server.origin);
+        let add = |request: Request, (name, value): &(&str, &str)| request.header(name, value);
+        headers.iter().fold(request, add).ask_on(&mut from(&server, NEIGHBOURS))
+    };
+    let bearer = format!("Bearer {token}");
+    let ticket = ask("/auth/ticket", &[("Cookie", &cookies), ("Authorization", &bearer)]);
+    assert_eq!(ticket.status, 200, "{}", String::from_utf8_lossy(&ticket.body));
+    let turned = ask("/auth/refresh", &[("Cookie", &cookies)]);
+    assert_eq!(turned.status, 200, "{}", String::from_utf8_lossy(&turned.body));
+    // Who shows nothing is a stranger, session or not.
+    keep_out();
+    let guess = PollingClient { sid: String::from("chosen"), ..ann.clone() };
+    assert_eq!(guess.poll().status, 429);
+    assert_eq!(ask("/auth/refresh", &[]).status, 429);
+    let page = Request::get(&server, "/").ask_on(&mut from(&server, NEIGHBOURS));
+    assert_eq!(page.status, 429);
+    assert_eq!(ann.ask("room:list", &json!({}))["ok"], true);
+    alive(&server);
+}
+
+#[test]
 fn a_user_who_breaks_rules_again_and_again_is_kept_out_and_the_neighbours_are_not() {
     let mut config = Config::default();
     config.rate.retain(|line| !line.starts_with("penalty"));
-    config.rate.push(String::from("penalty_per_user = \"12/60s\""));
+    config.rate.push(String::from("penalty_per_user = \"12/10h\""));
     config.capacity.push(String::from("connections_per_user = 100"));
     let server = start(&config);
     let token = hs256("eve");

@@ -3,7 +3,10 @@
 
 use std::sync::Barrier;
 
-use portcullis_test::{Config, Gauges, Request, SioClient, WAIT, hs256, now_s};
+use portcullis_test::{
+    Config, Connection, Gauges, PollingClient, Request, SioClient, TestServer, WAIT, counter,
+    hs256, now_s, processor_ms, until,
+};
 use serde_json::json;
 
 use crate::clients::{alive, code_of, create_room, join, open_from, recorded, start};
@@ -93,27 +96,72 @@ fn t085_strangers_fill_their_own_pool_and_no_other() {
 }
 
 #[test]
-fn t086_churn_leaves_no_place_taken() {
-    let server = start(&Config::default());
+fn t086_churn_of_thousands_gives_each_place_back_once() {
+    let mut config = Config::plaintext();
+    let long = ["connect_timeout_ms = 60000", "handshake_timeout_ms = 60000"];
+    config.transport.extend(long.map(String::from));
+    let server = start(&config);
+    // Whoever stays shows a place that is given back twice, which would be missing at the end.
+    let ann = hs256("ann");
+    let users: Vec<_> = (0..3).map(|_| SioClient::connect(&server, &ann)).collect();
+    let strangers: Vec<_> = (0..4).map(|_| SioClient::open(&server)).collect();
+    let keys = Request::get(&server, "/.well-known/jwks.json");
+    let mut kept: Vec<_> = (0..5).map(|_| Connection::open(&server)).collect();
+    kept.iter_mut().for_each(|connection| assert_eq!(keys.ask_on(connection).status, 200));
+    let held = Gauges { open: 7, pre_auth: 4, authenticated: 3 };
+    held.wait_for(&server);
+    let http_open = || counter(&server, "portcullis_http_open");
+    until("requests to be over", || (http_open() == 5).then_some(()));
     std::thread::scope(|scope| {
         for thread in 0..4 {
-            let server = &server;
+            let (server, ann, keys) = (&server, &ann, &keys);
             scope.spawn(move || {
-                for round in 0..40 {
-                    let mut client = SioClient::open(server);
-                    // Some go before they are anybody, some after; some without a word.
-                    if round % 2 == 0 {
-                        client.sign_in(&hs256(&format!("churn-{thread}-{round}")));
-                    }
-                    if round % 3 == 0 {
-                        client.socket.connection.reset();
-                    }
+                for round in 0..2_000 {
+                    churn(server, thread * 2_000 + round, ann, keys);
                 }
             });
         }
     });
+    held.wait_for(&server);
+    until("the HTTP places given back", || (http_open() == 5).then_some(()));
+    // Nor did the user who came and went gain or lose any of five.
+    let more: Vec<_> = (0..2).map(|_| SioClient::connect(&server, &ann)).collect();
+    assert!(try_sign_in(&mut SioClient::open(&server), &ann).is_err(), "a sixth one");
+    drop((users, strangers, kept, more));
     Gauges::default().wait_for(&server);
+    until("no HTTP place taken", || (http_open() == 0).then_some(()));
     alive(&server);
+}
+
+/// One client that comes and goes, in one of many ways.
+fn churn(server: &TestServer, number: u32, ann: &str, keys: &Request) {
+    match number % 8 {
+        // Before it is anybody, with a word or without.
+        0 => drop(SioClient::open(server)),
+        1 => SioClient::open(server).socket.connection.reset(),
+        // Signed in; by the protocol, by FIN, by RST. The user has few places: some are refused.
+        2 => {
+            let mut client = SioClient::connect(server, &hs256(&format!("churn-{number}")));
+            client.send("1");
+            assert_eq!(client.close_code(), Some(1000));
+        }
+        3 => drop(try_sign_in(&mut SioClient::open(server), ann)),
+        4 => {
+            let client = SioClient::connect(server, &hs256(&format!("churn-{number}")));
+            client.socket.connection.reset();
+        }
+        // Long-polling, left by the protocol.
+        5 => PollingClient::open(server).say("1"),
+        // Requests: answered and left, or left in the middle.
+        6 => assert_eq!(keys.ask(server).status, 200),
+        _ => {
+            let mut connection = Connection::open(server);
+            connection.send(&keys.bytes()[..20]);
+            if number % 16 == 7 {
+                connection.reset();
+            }
+        }
+    }
 }
 
 #[test]
@@ -134,6 +182,57 @@ fn t088_a_connection_hears_128_rooms_and_no_more() {
     assert_eq!(code_of(&refused), "limit_reached");
     assert_eq!(ann.ask("room:leave", &json!({ "roomId": rooms[0] }))["ok"], true);
     join(&mut ann, &last);
+    alive(&server);
+}
+
+#[test]
+fn t088_who_joins_and_leaves_a_thousand_rooms_is_in_128_and_costs_no_more_each_time() {
+    const ROOMS: usize = 1_000;
+    let mut config = unlimited();
+    config.rate.retain(|line| !line.starts_with("event_per_user"));
+    let events = ["room:create", "room:join", "room:leave"]
+        .map(|name| format!("\"{name}\" = \"100000/60s\""));
+    config.rate.push(format!("event_per_user = {{ {} }}", events.join(", ")));
+    config.capacity.push(String::from("rooms_per_user = 128"));
+    let server = start(&config);
+    let rooms: Vec<String> = (0..ROOMS.div_ceil(125))
+        .flat_map(|number| {
+            let mut owner = SioClient::connect(&server, &hs256(&format!("owner-{number}")));
+            (0..125).map(|n| create_room(&mut owner, &format!("r{number}-{n}"))).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(rooms.len(), ROOMS);
+    let mut ann = SioClient::connect(&server, &hs256("ann"));
+    rooms[..128].iter().for_each(|room| join(&mut ann, room));
+    for room in &rooms[128..] {
+        let refused = ann.ask("room:join", &json!({ "roomId": room }));
+        assert_eq!(code_of(&refused), "limit_reached");
+    }
+    // Somebody in as many rooms who only ever leaves and joins one of them.
+    let mut bob = SioClient::connect(&server, &hs256("bob"));
+    rooms[..128].iter().for_each(|room| join(&mut bob, room));
+    let before_kib = server.resident_kib();
+    let turn = |client: &mut SioClient, out: &str, back: &str| {
+        let left = client.ask("room:leave", &json!({ "roomId": out }));
+        assert_eq!(left["ok"], true, "{left}");
+        join(client, back);
+    };
+    let mut costs_ms = [0, 0];
+    // In turns, so that what else the machine does takes as much of either.
+    for round in (0..ROOMS - 128).collect::<Vec<_>>().chunks(40) {
+        let start_ms = processor_ms(&server);
+        round.iter().for_each(|_| turn(&mut bob, &rooms[0], &rooms[0]));
+        let middle_ms = processor_ms(&server);
+        round.iter().for_each(|&number| turn(&mut ann, &rooms[number], &rooms[number + 128]));
+        costs_ms[0] += middle_ms - start_ms;
+        costs_ms[1] += processor_ms(&server) - middle_ms;
+    }
+    let refused = ann.ask("room:join", &json!({ "roomId": rooms[0] }));
+    assert_eq!(code_of(&refused), "limit_reached", "128 of them");
+    let grown = server.resident_kib().saturating_sub(before_kib);
+    eprintln!("{costs_ms:?} ms for one room and for a thousand, {grown} KiB more");
+    assert!(costs_ms[1] <= 2 * costs_ms[0] + 100, "{costs_ms:?} ms");
+    assert!(grown < 4 * 1024, "{grown} KiB more");
     alive(&server);
 }
 

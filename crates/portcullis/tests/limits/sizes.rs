@@ -1,11 +1,13 @@
 //! T-087 to T-094: sizes, decided by bytes and before they are read.
 //! Never: memory for what a peer only announces.
 
+use std::time::Duration;
+
 use portcullis_test::{Answer, TestServer};
 use portcullis_test::{
-    Config, Connection, PlainClient, RawWebSocket, Request, SioClient, frame_bytes, hs256,
+    Config, Connection, PlainClient, RawWebSocket, Request, SioClient, counter, frame_bytes, hs256,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clients::{Talk, alive, recorded, start, unlimited};
 
@@ -13,20 +15,56 @@ const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
 const FRAME_MAX: usize = 12 * 1024;
 const MIB: u64 = 1024 * 1024;
 
+/// What a stranger may send in all.
+const BUDGET: usize = 16 * 1024;
+
 #[test]
-fn t087_more_than_16_kib_before_connect_ends_the_connection() {
+fn t087_16_kib_before_connect_are_read_and_one_byte_more_ends_the_connection() {
     let server = start(&Config::default());
-    for path in [PATH, "/ws"] {
-        let mut socket = RawWebSocket::open(&server, path);
-        let mut flood = frame_bytes(0x01, &[b'x'; 8 * 1024]);
-        for _ in 0..9 {
-            flood.extend(frame_bytes(0x00, &[b'x'; 1024]));
-        }
-        assert!(flood.len() > 16 * 1024, "more than a stranger may send");
-        socket.connection.send(&flood);
-        assert_eq!(socket.close_code(), Some(1009), "{path}");
+    // Most of a message, which no other limit refuses, and pings of a moderate number.
+    let ping = frame_bytes(0x89, &[b'p'; 125]);
+    let (at_once, later) = (16, 16);
+    let mut sent = frame_bytes(0x01, &[b'4'; 1_100]);
+    for _ in 0..9 {
+        sent.extend(frame_bytes(0x00, &[b'x'; 1_100]));
     }
+    (0..at_once).for_each(|_| sent.extend(&ping));
+    let rest =
+        BUDGET - sent.len() - later * ping.len() - (frame_bytes(0x00, &[0; 126]).len() - 126);
+    sent.extend(frame_bytes(0x00, &vec![b'x'; rest]));
+    assert!(10 * 1_100 + rest < FRAME_MAX && (126..2_000).contains(&rest), "{rest}");
+    for path in [PATH, "/ws"] {
+        let mark = server.records.mark();
+        let mut socket = RawWebSocket::open(&server, path);
+        socket.connection.send(&sent);
+        pongs(&mut socket, path, at_once);
+        for _ in 0..later {
+            // As slowly as pings may come for ever.
+            let told = socket.connection.is_readable(Duration::from_millis(110));
+            assert!(!told, "{path}: {}", socket.connection.buffer.escape_ascii());
+            socket.connection.send(&ping);
+            pongs(&mut socket, path, 1);
+        }
+        // Exactly the budget was read, and answered.
+        socket.connection.send(&ping[..1]);
+        assert_eq!(socket.close_code(), Some(1009), "{path}");
+        let is_it = |record: &Value| record["rule"]["name"] == "pre_auth_budget";
+        let record = server.records.wait_after(mark, is_it);
+        assert_eq!(record["event"]["code"], "ws_protocol_violation", "{record}");
+    }
+    let labels = "{rule=\"pre_auth_budget\",code=\"too_large\",key=\"\"}";
+    assert_eq!(counter(&server, &format!("portcullis_refusals_total{labels}")), 2);
     alive(&server);
+}
+
+/// Reads so many answers to pings, past an open packet.
+fn pongs(socket: &mut RawWebSocket, path: &str, count: usize) {
+    let mut left = count;
+    while left > 0 {
+        let frame = socket.next_frame().unwrap_or_else(|| panic!("{path}: closed without a word"));
+        assert_ne!(frame.opcode, 8, "{path}: {:?}", frame.close_code());
+        left -= usize::from(frame.opcode == 10);
+    }
 }
 
 #[test]

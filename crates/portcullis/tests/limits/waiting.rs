@@ -1,12 +1,15 @@
 //! Who finds no place waits for one: few, for a short time, in their order.
 //! Never: a wait that skips a check, or outlasts its deadline.
 
-use portcullis_test::{
-    Answer, Config, Connection, Request, SioClient, TestServer, counter, hs256, register, until,
-};
-use serde_json::json;
+use std::time::Duration;
 
-use crate::clients::{alive, recorded, start};
+use portcullis_test::{
+    Answer, Config, Connection, Request, SioClient, TestServer, counter, hs256, register, timed,
+    until,
+};
+use serde_json::{Value, json};
+
+use crate::clients::{alive, start};
 
 const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
 const PASSWORD: &str = "a portcullis of plain oak";
@@ -33,17 +36,42 @@ fn crowded() -> Config {
     config
 }
 
+/// Asks until somebody is seen to wait, anew whenever the two seconds are over; gives who waits,
+/// a moment ago.
+fn someone_waits(server: &TestServer, request: &Request) -> Connection {
+    let mut connection = ask(server, request);
+    until("somebody who waits", || {
+        if connection.is_readable(Duration::from_millis(1)) {
+            assert_eq!(Answer::read(&mut connection).status, 503);
+            connection = ask(server, request);
+        }
+        (waiting(server, "strangers") == 1).then_some(())
+    });
+    connection
+}
+
+/// Asks, and is neither let in nor refused at once: a wait of two seconds has just begun.
+fn begins_to_wait(server: &TestServer, request: &Request) -> Connection {
+    let mut connection = ask(server, request);
+    assert!(
+        !connection.is_readable(Duration::from_millis(100)),
+        "{}",
+        connection.buffer.escape_ascii()
+    );
+    connection
+}
+
 #[test]
 fn a_stranger_waits_for_a_place_and_gets_the_one_that_is_given_back() {
     let server = start(&crowded());
     let held = [SioClient::open(&server), SioClient::open(&server)];
     let waits = Request::upgrade(&server, PATH);
-    let mut first = ask(&server, &waits);
-    until_waiting(&server, "strangers", 1);
+    drop(someone_waits(&server, &waits));
+    until_waiting(&server, "strangers", 0);
     // Whoever is refused for another reason does not wait at all.
     let evil = Request::upgrade(&server, PATH).with("Origin", "https://evil.example");
     assert_eq!(evil.ask(&server).status, 403);
-    assert_eq!(waiting(&server, "strangers"), 1);
+    let mut first = begins_to_wait(&server, &waits);
     drop(held);
     assert_eq!(Answer::read(&mut first).status, 101);
     until_waiting(&server, "strangers", 0);
@@ -56,33 +84,52 @@ fn nobody_waits_longer_than_two_seconds_or_in_a_full_room() {
     config.overload.push(String::from("waiting_strangers = 1"));
     let server = start(&config);
     let _held = [SioClient::open(&server), SioClient::open(&server)];
-    let mut waits = ask(&server, &Request::upgrade(&server, "/ws"));
-    until_waiting(&server, "strangers", 1);
-    let turned_away = Request::upgrade(&server, "/ws").ask(&server);
-    assert_eq!(turned_away.status, 503, "the room is full");
-    let refused = Answer::read(&mut waits);
-    assert_eq!(refused.status, 503);
-    assert!(refused.header("retry-after").is_some());
-    recorded(&server, "pre_auth_total");
+    // Of two who ask at one moment one waits, and one finds the room full.
+    let request = Request::upgrade(&server, "/ws");
+    let mut asked = [Connection::open(&server), Connection::open(&server)];
+    asked.iter_mut().for_each(|connection| connection.send(&request.bytes()));
+    let refused_ms = asked.map(|mut connection| {
+        let answer = Answer::read(&mut connection);
+        assert_eq!(answer.status, 503);
+        assert!(answer.header("retry-after").is_some());
+        let reference = answer.json()["ref"].as_str().unwrap().to_owned();
+        let record = server.records.wait_for_reference(&reference);
+        assert_eq!(record["rule"]["name"], "pre_auth_total", "{record}");
+        server_ms(&record)
+    });
+    // By the server's clock, so that it does not matter when the test looks.
+    let apart_ms = refused_ms[0].abs_diff(refused_ms[1]);
+    assert!((1_000..=5_000).contains(&apart_ms), "{apart_ms} ms apart");
     until_waiting(&server, "strangers", 0);
+}
+
+/// When a record was made, in ms of its day.
+fn server_ms(record: &Value) -> u64 {
+    let time = record["@timestamp"].as_str().unwrap();
+    let (_, time) = time.trim_end_matches('Z').split_once('T').unwrap();
+    let parts: Vec<f64> = time.split(':').map(|part| part.parse().unwrap()).collect();
+    ((parts[0] * 3_600.0 + parts[1] * 60.0 + parts[2]) * 1_000.0) as u64
 }
 
 #[test]
 fn a_drain_waits_for_nobody_who_waits() {
     let server = start(&crowded());
     let _held = [SioClient::open(&server), SioClient::open(&server)];
-    let mut waits = ask(&server, &Request::upgrade(&server, PATH));
-    until_waiting(&server, "strangers", 1);
+    let mut waits = someone_waits(&server, &Request::upgrade(&server, PATH));
     server.signal("TERM");
     let answer = Answer::read(&mut waits);
     assert_eq!(answer.status, 503);
+    // Refused for the drain, not because the wait was over.
+    let reference = answer.json()["ref"].as_str().unwrap().to_owned();
+    let record = server.records.wait_for_reference(&reference);
+    assert_eq!(record["rule"]["name"], "draining", "{record}");
 }
 
 #[test]
 fn in_shedding_those_who_have_been_here_come_in_one_after_the_other() {
     let mut config = Config::default();
     config.rate.retain(|line| !line.starts_with("connect_total"));
-    config.rate.push(String::from("connect_total = \"1/700ms\""));
+    config.rate.push(String::from("connect_total = \"1/1s\""));
     config.overload = vec![String::from("state = \"shedding\"")];
     let server = start(&config);
     let _registered = register(&server, "ann", PASSWORD);
@@ -90,12 +137,16 @@ fn in_shedding_those_who_have_been_here_come_in_one_after_the_other() {
     let answer = Request::post(&server, "/auth/login", &login).ask(&server).json();
     let admission = answer["admission"].as_str().unwrap();
     let request = Request::upgrade(&server, PATH).header("X-Admission", admission);
-    let mut first = SioClient::over(Connection::open(&server), &request);
-    let mut others: Vec<_> = (0..3).map(|_| ask(&server, &request)).collect();
-    until("those behind wait", || (waiting(&server, "known") >= 2).then_some(()));
-    for other in &mut others {
-        assert_eq!(Answer::read(other).status, 101);
-    }
+    let (mut first, took) = timed(|| {
+        let first = SioClient::over(Connection::open(&server), &request);
+        let mut others: Vec<_> = (0..3).map(|_| ask(&server, &request)).collect();
+        for other in &mut others {
+            assert_eq!(Answer::read(other).status, 101);
+        }
+        first
+    });
+    // Without a wait they would come in at once: one a second takes three at least.
+    assert!(took > Duration::from_millis(2_900), "{took:?}");
     assert_eq!(waiting(&server, "strangers"), 0);
     first.sign_in(&hs256("ann"));
     assert_eq!(first.ask("room:list", &json!({}))["ok"], true);
@@ -110,8 +161,11 @@ fn log_ins_wait_for_their_turn() {
     let _registered = register(&server, "ann", PASSWORD);
     let login = json!({ "username": "ann", "password": PASSWORD }).to_string();
     let request = Request::post(&server, "/auth/login", &login);
-    let mut asked: Vec<_> = (0..3).map(|_| ask(&server, &request)).collect();
-    let statuses: Vec<_> = asked.iter_mut().map(|one| Answer::read(one).status).collect();
+    let (statuses, took) = timed(|| {
+        let mut asked: Vec<_> = (0..3).map(|_| ask(&server, &request)).collect();
+        asked.iter_mut().map(|one| Answer::read(one).status).collect::<Vec<_>>()
+    });
     assert_eq!(statuses, [200, 200, 200]);
+    assert!(took > Duration::from_millis(700), "nobody waited: {took:?}");
     alive(&server);
 }

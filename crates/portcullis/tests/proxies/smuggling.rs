@@ -1,7 +1,8 @@
 //! T-249: one request in is one request out, whatever the bytes between client and proxy.
 //! Never: a second request that only one of the two has seen.
 
-use portcullis_test::Config;
+use portcullis_test::{Answer, Config, Request, counter};
+use serde_json::json;
 
 use crate::started::{Behind, Kind, NAME};
 
@@ -62,17 +63,44 @@ fn shapes() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Requests as they should be, and how many there are.
+fn honest(behind: &Behind) -> Vec<(&'static str, Vec<u8>, u64)> {
+    let get = behind.get("/.well-known/jwks.json").bytes();
+    let login = |body: &str| {
+        let post = Request::post(&behind.server, "/auth/login", body).with("Host", NAME);
+        post.header("Origin", &format!("https://{NAME}")).bytes()
+    };
+    let within = login(&json!({ "username": HIDDEN, "password": HIDDEN }).to_string());
+    vec![
+        ("one", get.clone(), 1),
+        ("one with a body", login("{}"), 1),
+        ("one whose body looks like one", within.clone(), 1),
+        ("three in one piece", get.repeat(3), 3),
+        ("one, and one with a body behind it", [get, within].concat(), 2),
+    ]
+}
+
+/// How many requests the server has read.
+fn requests(behind: &Behind) -> u64 {
+    counter(&behind.server, "portcullis_http_requests_total")
+}
+
 #[test]
 fn t249_what_is_hidden_in_a_request_is_never_a_request() {
     for kind in [Kind::Nginx, Kind::HaproxyEnds, Kind::HaproxyThrough] {
         let behind = Behind::start(kind, Config::default());
         for (name, bytes) in shapes() {
+            let before = requests(&behind);
             let mut connection = behind.connect([127, 7, 7, 7]);
             connection.send(bytes.as_bytes());
             connection.half_close();
             let answers = connection.read_to_end();
             let answers = String::from_utf8_lossy(&answers);
             assert!(!answers.contains("101 Switching"), "{kind:?} {name}: {answers}");
+            // A proxy that takes a half-closed client for gone answers nothing, and had asked once.
+            let told = u64::try_from(answers.matches("HTTP/1.1 ").count()).unwrap();
+            let came = requests(&behind) - before;
+            assert!(came <= told.max(1), "{kind:?} {name}: {came} requests, {told} answers");
         }
         // Whatever a connection behind was left with would be the start of this one's answer.
         for _ in 0..20 {
@@ -80,6 +108,16 @@ fn t249_what_is_hidden_in_a_request_is_never_a_request() {
                 behind.get("/.well-known/jwks.json").ask_on(&mut behind.connect([127, 7, 7, 8]));
             assert_eq!(answer.status, 200, "{kind:?}");
             assert!(answer.json()["keys"].is_array(), "{kind:?}");
+        }
+        for (name, request, count) in honest(&behind) {
+            let before = requests(&behind);
+            let mut connection = behind.connect([127, 7, 7, 8]);
+            connection.send(&request);
+            for _ in 0..count {
+                let status = Answer::read(&mut connection).status;
+                assert!([200, 400, 401].contains(&status), "{kind:?} {name}: {status}");
+            }
+            assert_eq!(requests(&behind) - before, count, "{kind:?} {name}: in and out");
         }
         // The last one asked for by name, so that everything before has been recorded.
         let asked = behind.get("/end").ask_on(&mut behind.connect([127, 7, 7, 8]));

@@ -1,8 +1,11 @@
 //! What is written about attacks: once, whole, and without anything secret.
 //! Never: a message body, a token, a session id.
 
+use std::net::IpAddr;
+
 use portcullis_test::{
-    Config, Gauges, RawWebSocket, Request, SioClient, counter, frame_bytes, hs256, sign_up,
+    Config, Connection, Gauges, RawWebSocket, Request, SioClient, counter, frame_bytes, hs256,
+    sign_up, timed,
 };
 use serde_json::{Value, json};
 
@@ -56,6 +59,68 @@ fn t166_a_flood_of_violations_is_counted_and_not_written_down() {
     // Five a minute, and the summary of a minute that ended meanwhile.
     assert!((1..=12).contains(&written), "{written} records");
     assert!(counter(&server, "portcullis_log_sampled") >= 380);
+    alive(&server);
+}
+
+#[test]
+fn t166_however_many_sources_and_rules_the_lines_are_bounded() {
+    const SOURCES: u32 = 3_000;
+    /// Pairs of a source and a rule that are told apart, and five of each rule for all others in
+    /// each of sixteen parts of their table.
+    const LINES_MAX: usize = 8_192 + 4 * 16 * 5;
+    let server = start(&Config::plaintext());
+    let engine = |query: &str| {
+        Request::get(&server, &format!("/socket.io/?{query}")).header("Origin", &server.origin)
+    };
+    let violations = [
+        Request::upgrade(&server, "/ws").with("Origin", "https://evil.example"),
+        engine("EIO=4&transport=polling&sid=chosen"),
+        engine("EIO=3&transport=polling"),
+        engine("EIO=4&transport=polling&j=0"),
+    ];
+    let rules = ["origin_rejected", "session_unknown", "engine_version", "parameters"];
+    let flood = |network: u8| {
+        for number in 0..SOURCES {
+            let [.., high, low] = number.to_be_bytes();
+            for violation in &violations {
+                let source = IpAddr::from([127, network, high, low]);
+                let answer = violation.ask_on(&mut Connection::open_from(&server, source));
+                assert!([400, 403].contains(&answer.status), "{}", answer.status);
+            }
+        }
+    };
+    let lines = || {
+        let records = server.records.all();
+        records
+            .iter()
+            .filter(|record| rules.iter().any(|rule| record["rule"]["name"] == *rule))
+            .filter(|record| record["event"]["reason"] != "sampled")
+            .count()
+    };
+    let (written, took) = timed(|| {
+        flood(20);
+        let first = lines();
+        flood(21);
+        // What was recorded before this has been written by now.
+        assert_eq!(Request::get(&server, "/end").ask(&server).status, 404);
+        let _end = server.records.wait_for(|record| record["url"]["path"] == "/end");
+        [first, lines()]
+    });
+    let all = u64::from(2 * SOURCES) * 4;
+    let sampled = counter(&server, "portcullis_log_sampled");
+    eprintln!("{written:?} lines for {all} refusals in {took:?}, {sampled} only counted");
+    // A minute later everybody has five again.
+    let minutes = usize::try_from(took.as_secs() / 60 + 1).unwrap();
+    assert!(written[1] <= LINES_MAX * minutes, "{written:?}");
+    assert!(written[0] >= 4_096, "there are lines: {written:?}");
+    assert!(sampled + written[1] as u64 >= all, "{sampled} of {all} are told by a summary");
+    for (rule, code) in
+        rules.into_iter().zip(["forbidden_origin"].into_iter().chain(["protocol_error"; 3]))
+    {
+        let labels = format!("{{rule=\"{rule}\",code=\"{code}\",key=\"\"}}");
+        let counted = counter(&server, &format!("portcullis_refusals_total{labels}"));
+        assert_eq!(counted, u64::from(2 * SOURCES), "{rule}");
+    }
     alive(&server);
 }
 
@@ -132,7 +197,7 @@ fn t171_session_ids_are_long_and_never_the_same() {
 fn t223_resets_leave_nothing_behind() {
     let server = start(&Config::plaintext());
     for stage in 0..60 {
-        let mut connection = portcullis_test::Connection::open(&server);
+        let mut connection = Connection::open(&server);
         match stage % 4 {
             0 => {}
             1 => connection.send(b"GET /ws HTTP/1.1\r\nHost:"),
