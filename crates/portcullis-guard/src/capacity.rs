@@ -162,7 +162,7 @@ impl Capacity {
         let pre_auth_max = match class {
             Class::Stranger => pre_auth_max,
             Class::Known => self.places.pre_auth_known(),
-            Class::Admin => total,
+            Class::Admin => u32::MAX,
         };
         let mut full = None;
         let reserved = self.change(|counts| {

@@ -97,13 +97,7 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     builder.declare_built_in()?;
     builder.gate.check_declared()?;
     let shards = builder.options.shards.max(1);
-    if builder.options.memory_limit_bytes == 0 {
-        builder.options.memory_limit_bytes = machine::memory_max_bytes();
-    }
-    if builder.options.files_max == 0 {
-        builder.options.files_max = machine::files_max();
-    }
-    bound_by_files(&mut builder.options, builder.gate.options().places.total, shards);
+    fit_to_machine(&mut builder.options, builder.gate.options().places.total, shards);
     let listeners = listeners(builder.options.public, shards)?;
     let public = address_of(&listeners).unwrap_or(builder.options.public);
     let redirects = match builder.options.redirect {
@@ -155,8 +149,15 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     Ok(Running { public, private, redirect, draining, stopped, shards: threads, operators })
 }
 
-/// Connections that are no sockets yet never take more than half of the files there are.
-fn bound_by_files(options: &mut Options, sockets_max: u32, shards: usize) {
+/// What nobody has set is what the system says. Connections that are no sockets yet never take more
+/// than half of the files there are.
+fn fit_to_machine(options: &mut Options, sockets_max: u32, shards: usize) {
+    if options.memory_limit_bytes == 0 {
+        options.memory_limit_bytes = machine::memory_max_bytes();
+    }
+    if options.files_max == 0 {
+        options.files_max = machine::files_max();
+    }
     let Some(files) = usize::try_from(options.files_max).ok().filter(|files| *files > 0) else {
         return;
     };

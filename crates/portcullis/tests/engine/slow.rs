@@ -363,7 +363,7 @@ fn t_202_a_flood_to_a_room_of_slow_readers_costs_one_copy_and_then_the_readers()
     let text = "words that nobody reads ".repeat(40);
     let mut most = 0;
     let mut gone_after = 0;
-    for number in 1..=400_u64 {
+    for number in 1..=1_000_u64 {
         let answer = sender.ask("chat:send", &json!({ "roomId": room, "message": text }));
         assert_eq!(answer["seq"], number, "{answer}");
         assert_eq!(healthy.event("chat:message")["seq"], number, "the others hear everything");
@@ -372,13 +372,13 @@ fn t_202_a_flood_to_a_room_of_slow_readers_costs_one_copy_and_then_the_readers()
             gone_after = number;
         }
     }
-    // 256 messages of 1.2 KiB each for 150 readers are 45 MiB if everyone has a copy.
+    // 1 MiB for each of 150 readers are 150 MiB if everyone has a copy.
     let grown = most.saturating_sub(before);
     assert!(grown < 12 * 1024, "{grown} KiB more");
-    assert!((1..=260).contains(&gone_after), "readers that never read stay: {gone_after}");
+    assert!((1..=900).contains(&gone_after), "readers that never read stay: {gone_after}");
     for client in &mut slow {
         let told = client.rest();
-        assert!(told.len() <= 300, "{}", told.len());
+        assert!(told.len() <= 900, "{}", told.len());
     }
     Gauges { open: 2, pre_auth: 0, authenticated: 2 }.wait_for(&server);
     alive(&server);

@@ -160,7 +160,7 @@ fn t079_whoever_hammers_on_is_kept_out_longer_and_costs_no_more_each_time() {
         assert!((1..=5 * minutes).contains(&written), "{rule}: {written} in {minutes} minutes");
     }
     let most = 5 * 2 * (u64::from(BLOCKS) + 1) * minutes;
-    assert!(counter(&server, "portcullis_log_sampled") >= SOME + 2 * each - most);
+    assert!(counter(&server, "portcullis_log_sampled_total") >= SOME + 2 * each - most);
     assert_eq!(connect(&server, [127, 8, 8, 9], &upgrade).status, 101, "others are not touched");
     alive(&server);
 }
