@@ -22,6 +22,7 @@ mod shedding; // what a hard-pressed server does without
 mod load; // how hard-pressed the server is
 mod limits_explain; // the operator's look at them
 mod limits; // the operator's limits: taken, observed, explained, lifted
+mod tls_lane; // TLS handshakes, and whose count together
 mod observed; // which of them only count
 mod capacity; // connection slots that release themselves
 mod attempt; // what limits count, as it can be written down
@@ -89,7 +90,7 @@ pub use gate_options::{GateOptions, WhenUserFull, WithoutOrigin};
 pub use handshake::{Admitted, Cookies, Door, Handshake};
 pub use jwks::{JwksError, read_jwks};
 pub use lease::Lease;
-pub use limits::{Lanes, TlsLane};
+pub use limits::Lanes;
 pub use limits_explain::LimitState;
 pub use load::{LoadChange, LoadMachine, LoadState, Look, Signal, TICK_MS};
 pub use login::LoginFrom;
@@ -105,5 +106,6 @@ pub use replay::{Envelope, LooseEnvelope};
 pub use rules::{ReplayRules, RoleRules};
 pub use schema::read_json;
 pub use ticket::{TICKET_LIFE_S, TICKET_PREFIX};
+pub use tls_lane::TlsLane;
 pub use token::Verified;
 pub use token_key::{Algorithm, Issuer, IssuerKey};

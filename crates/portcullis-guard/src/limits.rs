@@ -6,23 +6,13 @@ use std::net::IpAddr;
 use portcullis_model::{Denial, Limit, Now, UserId};
 
 use crate::attempt::Attempt;
-use crate::capacity::{Class, ConnectionSlot, HttpSeat, NEIGHBOURS_FACTOR};
+use crate::capacity::{Class, ConnectionSlot, HttpSeat};
 use crate::client_ip::{self, SITE_FACTOR};
 use crate::gate::Gate;
 use crate::gate_options::GateOptions;
-use crate::load::LoadState;
 use crate::principal::Caller;
 use crate::rate::{Gcra, Rate};
 use crate::rates::TableUse;
-
-/// Whose TLS handshakes count together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsLane {
-    /// Of addresses somebody is signed in from.
-    Neighbours,
-    /// Of all others.
-    Strangers,
-}
 
 /// The buckets of a connection's address, found once.
 #[derive(Debug, Clone, Copy, Default)]
@@ -136,52 +126,6 @@ impl Gate {
     pub fn accept(&self, client: IpAddr) -> Result<HttpSeat, Denial> {
         let seat = self.capacity.seat(client, |limit| self.observed.lets_pass(limit));
         seat.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
-    }
-
-    /// Counts a TLS handshake, before it costs anything. Addresses somebody is signed in from share
-    /// a count of their own; with others, a pressed server makes fewer of them.
-    ///
-    /// # Errors
-    /// [`Denial::Limit`].
-    pub fn secure(&self, client: IpAddr, now: Now) -> Result<TlsLane, Denial> {
-        let signed_in = self.capacity.has_user(client);
-        let lane = if signed_in { TlsLane::Neighbours } else { TlsLane::Strangers };
-        let outcome = self.count_tls(client, signed_in, now).map(|()| lane);
-        self.note(now, outcome, || Attempt::Tls { client, signed_in })
-    }
-
-    /// How far TLS handshakes lie apart at the fastest rate there may be just now, in microseconds;
-    /// 0 where that limit is only observed.
-    #[must_use]
-    pub fn tls_every_us(&self, lane: TlsLane) -> u64 {
-        if self.observed.is(Limit::TlsTotal) {
-            return 0;
-        }
-        let rate = match lane {
-            TlsLane::Neighbours => self.options.tls_total,
-            TlsLane::Strangers => self.tls_total(),
-        };
-        rate.interval_ns() / 1_000
-    }
-
-    pub(crate) fn count_tls(
-        &self,
-        client: IpAddr,
-        signed_in: bool,
-        now: Now,
-    ) -> Result<(), Denial> {
-        let options = &self.options;
-        let rate = options.tls_per_prefix;
-        let rate = if signed_in { rate.times(NEIGHBOURS_FACTOR) } else { rate };
-        self.take_of_prefix(Limit::TlsPerPrefix, &rate, client, now)?;
-        if signed_in {
-            let taken = self.rates.take_neighbour(&options.tls_total, now);
-            return self.judged(Limit::TlsTotal, taken);
-        }
-        if self.load() >= LoadState::Shedding {
-            self.check_penalty(client, now)?;
-        }
-        self.take_of_all(Limit::TlsTotal, &self.tls_total(), now)
     }
 
     pub(crate) fn reserve(&self, client: IpAddr, class: Class) -> Result<ConnectionSlot, Denial> {

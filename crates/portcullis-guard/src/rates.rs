@@ -53,6 +53,8 @@ pub(crate) struct Rates {
     known: Total,
     /// TLS handshakes of addresses somebody is signed in from, while it is.
     neighbours: Total,
+    /// TLS handshakes of addresses that come too often.
+    often: Total,
 }
 
 /// How full a table of buckets is.
@@ -86,6 +88,7 @@ impl Rates {
             totals: std::array::from_fn(|_| Total::default()),
             known: Total::default(),
             neighbours: Total::default(),
+            often: Total::default(),
         }
     }
 
@@ -128,6 +131,11 @@ impl Rates {
     /// Takes one TLS handshake of an address somebody is signed in from.
     pub(crate) fn take_neighbour(&self, rate: &Rate, now: Now) -> Result<(), u64> {
         self.neighbours.take(rate, nanoseconds(now))
+    }
+
+    /// Takes one TLS handshake of an address that comes too often.
+    pub(crate) fn take_often(&self, rate: &Rate, now: Now) -> Result<(), u64> {
+        self.often.take(rate, nanoseconds(now))
     }
 
     /// Takes so many that have come already; says for how many ms no more may.

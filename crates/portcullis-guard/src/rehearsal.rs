@@ -2,6 +2,7 @@
 //! Never: a place; what is held and given back is not in a trace.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use portcullis_model::{Denial, Now, UserId};
@@ -47,7 +48,9 @@ impl Rehearsal {
         let gate = &self.gate;
         let admission = |shown: &(u64, Lane)| Admission { alias: shown.0, class: shown.1.into() };
         match attempt {
-            Attempt::Tls { client, signed_in } => gate.count_tls(*client, *signed_in, now),
+            Attempt::Tls { client, signed_in } => {
+                gate.count_tls(*client, *signed_in, now).map(drop)
+            }
             Attempt::Connect { client, admission: shown } => {
                 gate.count_socket(*client, shown.as_ref().map(admission), now).map(drop)
             }
@@ -69,9 +72,7 @@ impl Rehearsal {
             }
             Attempt::Ticket { user } => gate.count_ticket(&read_user(user)?, now),
             Attempt::Event { client, connection, user, event } => {
-                let amounts = self.connections.entry(*connection).or_insert_with(|| {
-                    client.map_or_else(Amounts::default, |client| Amounts::of(gate.lanes(client)))
-                });
+                let amounts = amounts(&mut self.connections, gate, *connection, *client);
                 let named = event.as_ref().map(|(name, rate)| {
                     let rate = rate.as_ref().and_then(|rate| rate.parse().ok());
                     (name.as_str(), own_rate(gate.options(), name).or(rate))
@@ -79,9 +80,7 @@ impl Rehearsal {
                 gate.count_event(&read_user(user)?, amounts, named, now)
             }
             Attempt::Bytes { client, connection, user, bytes } => {
-                let amounts = self.connections.entry(*connection).or_insert_with(|| {
-                    client.map_or_else(Amounts::default, |client| Amounts::of(gate.lanes(client)))
-                });
+                let amounts = amounts(&mut self.connections, gate, *connection, *client);
                 gate.count_bytes(&read_user(user)?, amounts, *bytes, now)
             }
             Attempt::Fault { client, user } => {
@@ -105,6 +104,18 @@ impl Rehearsal {
     }
 }
 
+/// What is remembered of a connection, from its first line on.
+fn amounts<'a>(
+    connections: &'a mut HashMap<u64, Amounts>,
+    gate: &Gate,
+    connection: u64,
+    client: Option<IpAddr>,
+) -> &'a Amounts {
+    connections.entry(connection).or_insert_with(|| {
+        client.map_or_else(Amounts::default, |client| Amounts::of(gate.lanes(client)))
+    })
+}
+
 fn read_user(id: &str) -> Result<UserId, Denial> {
     UserId::parse(id).map_err(|_| Denial::Internal("trace"))
 }
@@ -116,7 +127,6 @@ fn own_rate(options: &GateOptions, event: &str) -> Option<Rate> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
     use std::sync::Mutex;
 
     use proptest::prelude::*;
