@@ -90,7 +90,8 @@ p50 and p99 a message that was never answered is slower than any other: `> 9000 
 answer had not come after nine seconds. What was refused stands apart. In the charts such a second
 stands at 10,000 ms.
 
-Others come in meanwhile and leave again; who has not come in after two seconds has given up:
+Others come in meanwhile and leave again; who is turned away tries again after about
+a second, as the stock client does, and who is not in after two has given up:
 
 - **known**: five a second, with the admission of an earlier log-in, from an address somebody is
   signed in from;

@@ -14,13 +14,16 @@ use crate::rate::Rate;
 
 /// Those who come too often share this part of what all may.
 const OFTEN_PART: u32 = 2;
+/// Too often is more than this part of the connections an address may make, at once or on the
+/// average: so a flood is known for one after its first moments.
+const SELDOM_PART: u32 = 3;
 
 /// Whose TLS handshakes count together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsLane {
     /// Of addresses somebody is signed in from.
     Neighbours,
-    /// Of addresses that have not come more often than they may connect: most people.
+    /// Of addresses that come seldom, as most people do.
     Fresh,
     /// Of all others: who floods from few addresses, or again and again from many.
     Often,
@@ -28,8 +31,7 @@ pub enum TlsLane {
 
 impl Gate {
     /// Counts a TLS handshake, before it costs anything. Addresses somebody is signed in from share
-    /// a count of their own, and so do those that come no more often than `connect_per_prefix`;
-    /// with all but the first, a pressed server makes fewer of them.
+    /// a count of their own, and so do those that come seldom, by `connect_per_prefix`; with all but the first, a pressed server makes fewer of them.
     ///
     /// # Errors
     /// [`Denial::Limit`].
@@ -67,7 +69,9 @@ impl Gate {
         let (narrow, _) = client_ip::prefixes(client);
         let key = self.rates.key(("tls", narrow));
         // What is refused below has come as well.
-        let often = self.rates.take(Limit::ConnectPerPrefix, key, &options.connect_per_prefix, now);
+        let Rate { count, period_ms } = options.connect_per_prefix;
+        let seldom = Rate { count: count.div_ceil(SELDOM_PART), period_ms };
+        let often = self.rates.take(Limit::ConnectPerPrefix, key, &seldom, now);
         let rate = options.tls_per_prefix;
         let rate = if signed_in { rate.times(NEIGHBOURS_FACTOR) } else { rate };
         self.take_of_prefix(Limit::TlsPerPrefix, &rate, client, now)?;
