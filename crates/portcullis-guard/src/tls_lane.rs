@@ -31,7 +31,8 @@ pub enum TlsLane {
 
 impl Gate {
     /// Counts a TLS handshake, before it costs anything. Addresses somebody is signed in from share
-    /// a count of their own, and so do those that come seldom, by `connect_per_prefix`; with all but the first, a pressed server makes fewer of them.
+    /// a count of their own, and so do those that come seldom; with all but the first, a pressed
+    /// server makes fewer of them.
     ///
     /// # Errors
     /// [`Denial::Limit`].
