@@ -1,10 +1,11 @@
-//! How many refusals of one kind from one source are kept: five a minute, then a count.
+//! How many refusals are kept: of one kind and source five a minute, of all a thousand a second; of
+//! the rest, the count.
 //! Never: drops a record of something that was done; only refusals and failures are sampled.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use portcullis_model::{Now, Severity};
@@ -17,6 +18,8 @@ const WINDOW_MS: u64 = 60_000;
 const KEPT_PER_WINDOW: u32 = 5;
 /// The same while the server is pressed.
 const KEPT_WHEN_PRESSED: u32 = 1;
+/// Lines of refusals a second: so many critical ones, and so many others.
+const LINES_PER_SECOND: u32 = 500;
 /// The table is cut into parts with a lock each, so that recorders rarely meet.
 const PARTS: usize = 16;
 /// A full part looks for ended windows at most this often.
@@ -56,6 +59,11 @@ struct Part {
     swept_ms: u64,
 }
 
+/// In 32 bits, which are over after 136 years.
+fn second_of(now: Now) -> u64 {
+    (now.monotonic_ms / 1_000) & 0xffff_ffff
+}
+
 /// The table of sources. Worst-case memory: about 120 bytes a source, 1 MiB for 8,192.
 #[derive(Debug)]
 pub(crate) struct Sampler {
@@ -63,6 +71,30 @@ pub(crate) struct Sampler {
     part_max: usize,
     hasher: RandomState,
     pressed: AtomicBool,
+    critical: Budget,
+    others: Budget,
+}
+
+/// Lines that may still be written in this second: the second above, how many below.
+#[derive(Debug, Default)]
+struct Budget(AtomicU64);
+
+impl Budget {
+    /// Takes one line.
+    fn take(&self, now: Now) -> bool {
+        let second = second_of(now);
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bits| {
+            let used = if bits >> 32 == second { bits & 0xffff_ffff } else { 0 };
+            (used < u64::from(LINES_PER_SECOND)).then_some((second << 32) | (used + 1))
+        });
+        taken.is_ok()
+    }
+
+    /// Whether none is left.
+    fn is_spent(&self, now: Now) -> bool {
+        let bits = self.0.load(Ordering::Relaxed);
+        bits >> 32 == second_of(now) && bits & 0xffff_ffff >= u64::from(LINES_PER_SECOND)
+    }
 }
 
 impl Sampler {
@@ -73,6 +105,8 @@ impl Sampler {
             part_max: (sources_max / PARTS).max(1),
             hasher: RandomState::new(),
             pressed: AtomicBool::new(false),
+            critical: Budget::default(),
+            others: Budget::default(),
         }
     }
 
@@ -96,7 +130,9 @@ impl Sampler {
         }
         let kept_max =
             if self.pressed.load(Ordering::Relaxed) { KEPT_WHEN_PRESSED } else { KEPT_PER_WINDOW };
-        part.keep(key, record.severity, kept_max, self.part_max, now)
+        let critical = record.severity >= Severity::Critical;
+        let lines = if critical { &self.critical } else { &self.others };
+        part.keep(key, record.severity, (kept_max, lines), self.part_max, now)
     }
 
     /// Ends the windows that are over.
@@ -120,12 +156,13 @@ impl Part {
         &mut self,
         key: Key,
         severity: Severity,
-        kept_max: u32,
+        (kept_max, lines): (u32, &Budget),
         part_max: usize,
         now: Now,
     ) -> bool {
         let known = self.windows.contains_key(&key);
-        let key = if known || self.windows.len() < part_max {
+        // A source whose line would not be written is not worth a summary of its own.
+        let key = if known || (self.windows.len() < part_max && !lines.is_spent(now)) {
             key
         } else {
             // As many of these as there are kinds of refusals: bounded by our own code.
@@ -137,7 +174,7 @@ impl Part {
             suppressed: 0,
             severity,
         });
-        if window.kept < kept_max {
+        if window.kept < kept_max && lines.take(now) {
             window.kept += 1;
             return true;
         }
@@ -268,6 +305,28 @@ mod tests {
             let record = Record { outcome, ..refusal("login", "192.0.2.1") };
             assert_eq!(kept(&sampler, &record, 50, at(0)), 50);
         }
+    }
+
+    #[test]
+    fn t_166_a_second_has_so_many_lines_however_many_sources() {
+        let sampler = Sampler::new(8_192);
+        let flood = |severity, now| {
+            let each = (0..4_000u32).map(|number| {
+                let mut record = refusal("origin", &Ipv4Addr::from(number).to_string());
+                record.severity = severity;
+                kept(&sampler, &record, 1, now)
+            });
+            each.sum::<usize>()
+        };
+        assert_eq!(flood(Severity::Warning, at(0)), 500);
+        assert_eq!(flood(Severity::Warning, at(999)), 0);
+        assert_eq!(flood(Severity::Critical, at(999)), 500, "the weightier ones have their own");
+        assert_eq!(flood(Severity::Warning, at(1_000)), 500);
+        let mut summaries = Vec::new();
+        sampler.finish(&mut summaries);
+        let told: u64 = summaries.iter().map(|summary| summary.suppressed).sum();
+        assert_eq!(told, 16_000 - 1_500, "what was not written is counted");
+        assert!(summaries.len() < 1_600, "in few words: {}", summaries.len());
     }
 
     #[test]
