@@ -24,7 +24,7 @@ use self::line::Verdict;
 use self::target::Defence;
 use crate::measure;
 
-const USAGE: &str = "use [D-1 … D-9] [--quick] [--no-peers] [--check]";
+const USAGE: &str = "use [D-1 … D-9] [--quick] [--no-peers] [--check], or D-1 … D-9 --again";
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ struct Asked<'a> {
     no_peers: bool,
     /// Whether a missed line is an error.
     check: bool,
+    /// Whether what was asked for takes its place on the page.
+    again: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -44,12 +46,15 @@ impl<'a> Asked<'a> {
                 "--quick" => asked.quick = true,
                 "--no-peers" => asked.no_peers = true,
                 "--check" => asked.check = true,
+                "--again" => asked.again = true,
                 name if ALL.iter().any(|experiment| experiment.name == name) => {
                     asked.only.push(name);
                 }
                 unknown => bail!("unknown argument {unknown:?}; {USAGE}"),
             }
         }
+        let alone = !asked.quick && !asked.no_peers && !asked.check && !asked.only.is_empty();
+        ensure!(alone || !asked.again, "--again is for whole experiments; {USAGE}");
         Ok(asked)
     }
 
@@ -106,6 +111,8 @@ async fn besiege(asked: &Asked<'_>) -> Result<()> {
     }
     if asked.is_whole() {
         page::write(&all, size.people())?;
+    } else if asked.again {
+        page::replace(&all)?;
     } else {
         println!("\n{}", page::summary(&all));
     }
@@ -128,6 +135,10 @@ mod tests {
         let three = [1, 2, 3].map(|round| [(Priorities, round), (Flat, round)]);
         assert_eq!(all, [&three.concat()[..], &[(SocketIo, 1)]].concat());
         assert!(Asked::read(&["D-99"]).is_err());
+        assert!(Asked::read(&["D-6", "--again"]).unwrap().again);
+        for words in [&["--again"][..], &["D-6", "--again", "--quick"]] {
+            assert!(Asked::read(words).is_err(), "{words:?}");
+        }
     }
 
     #[test]

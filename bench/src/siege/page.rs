@@ -33,6 +33,43 @@ pub(crate) fn write(all: &[Done], people: usize) -> Result<()> {
     Ok(std::fs::write(docs().join("siege.md"), page(all, people, &machine::read()?))?)
 }
 
+/// Puts experiments that were measured again, each by itself, in their places on the page.
+pub(crate) fn replace(again: &[Done]) -> Result<()> {
+    let path = docs().join("siege.md");
+    let mut page = std::fs::read_to_string(&path)?;
+    let Machine { date, .. } = machine::read()?;
+    for (experiment, outcomes) in again {
+        for (name, chart) in charts(experiment, outcomes) {
+            std::fs::write(docs().join("siege").join(name), chart)?;
+        }
+        let mut part = section(experiment, outcomes);
+        let _written = writeln!(part, "Measured again by itself on {date}, {}.\n", version());
+        page = replaced(&page, experiment.name, &rows(experiment, outcomes), &part);
+    }
+    Ok(std::fs::write(path, page)?)
+}
+
+/// The page with other rows in its summary and another part for an experiment.
+fn replaced(page: &str, name: &str, rows: &str, part: &str) -> String {
+    let (row, heading) = (format!("| {name}"), format!("## {name}: "));
+    let (mut out, mut inside, mut rows) = (String::new(), false, Some(rows));
+    for line in page.split_inclusive('\n') {
+        if line.starts_with("## ") {
+            inside = line.starts_with(&heading);
+            if inside {
+                out.push_str(part);
+            }
+        }
+        let own_row = line.strip_prefix(&row).is_some_and(|rest| rest.starts_with([' ', ',']));
+        if own_row {
+            out.push_str(rows.take().unwrap_or_default());
+        } else if !inside {
+            out.push_str(line);
+        }
+    }
+    out
+}
+
 fn page(all: &[Done], people: usize, machine: &Machine) -> String {
     let Machine { processor, processors, memory_gib, kernel, date } = machine;
     let mut out = String::from(HEAD);
@@ -141,28 +178,34 @@ pub(crate) fn summary(all: &[Done]) -> String {
     let mut out =
         String::from("## In short\n\n| | experiment | what has to hold | |\n|---|---|---|---|\n");
     for (experiment, outcomes) in all {
-        let ours = outcomes.iter().filter(|outcome| outcome.defence == Defence::Priorities);
-        let rounds = ours.clone().count();
-        for (round, outcome) in ours.enumerate() {
-            for (verdict, text) in experiment.line.verdicts(outcome) {
-                let verdict = match verdict {
-                    Verdict::Holds => "holds",
-                    Verdict::Missed => "**missed**",
-                    Verdict::Told => "-",
-                };
-                let name = experiment.name;
-                let round = match rounds {
-                    0 | 1 => String::new(),
-                    _ => format!(", {} of {rounds}", round + 1),
-                };
-                let title = experiment.title;
-                let _written = writeln!(out, "| {name}{round} | {title} | {text} | {verdict} |");
-            }
-        }
+        out.push_str(&rows(experiment, outcomes));
     }
     out.push_str(&ablation::row(all).unwrap_or_default());
     out.push('\n');
     out.push_str(&ablation::others(all));
+    out
+}
+
+/// What had to hold in one experiment.
+fn rows(experiment: &Experiment, outcomes: &[Outcome]) -> String {
+    let mut out = String::new();
+    let ours = outcomes.iter().filter(|outcome| outcome.defence == Defence::Priorities);
+    let rounds = ours.clone().count();
+    for (round, outcome) in ours.enumerate() {
+        for (verdict, text) in experiment.line.verdicts(outcome) {
+            let verdict = match verdict {
+                Verdict::Holds => "holds",
+                Verdict::Missed => "**missed**",
+                Verdict::Told => "-",
+            };
+            let (name, title) = (experiment.name, experiment.title);
+            let round = match rounds {
+                0 | 1 => String::new(),
+                _ => format!(", {} of {rounds}", round + 1),
+            };
+            let _written = writeln!(out, "| {name}{round} | {title} | {text} | {verdict} |");
+        }
+    }
     out
 }
 
@@ -173,6 +216,16 @@ mod tests {
     #[test]
     fn the_version_is_said() {
         assert!(version().starts_with(env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn an_experiment_is_replaced_in_its_places_and_nothing_else() {
+        let page = "## In short\n| D-1 | a |\n| D-6 | b |\n| D-6 | c |\n| D-60 | d |\n\n\
+                    ## D-1: one\nx\n## D-6: six\ny\nz\n## D-60: more\nw\n";
+        let expect = "## In short\n| D-1 | a |\n| D-6 | new |\n| D-60 | d |\n\n\
+                      ## D-1: one\nx\n## D-6: again\nq\n## D-60: more\nw\n";
+        assert_eq!(replaced(page, "D-6", "| D-6 | new |\n", "## D-6: again\nq\n"), expect);
+        assert_eq!(replaced(page, "D-7", "", ""), page);
     }
 
     #[test]

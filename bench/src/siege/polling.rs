@@ -133,16 +133,26 @@ impl Poller {
     }
 }
 
-/// A connection for one request after the other.
+/// A connection for one request after the other; another one when the server has had enough of it.
 struct Http {
+    door: Door,
+    visit: Visit,
     stream: Box<dyn Duplex>,
+    is_over: bool,
     to_write: Vec<u8>,
     read: Vec<u8>,
 }
 
 impl Http {
     async fn open(door: &Door, visit: &Visit) -> Result<Self> {
-        Ok(Self { stream: open(door, visit).await?, to_write: Vec::new(), read: Vec::new() })
+        Ok(Self {
+            door: door.clone(),
+            visit: visit.clone(),
+            stream: open(door, visit).await?,
+            is_over: false,
+            to_write: Vec::new(),
+            read: Vec::new(),
+        })
     }
 
     fn ask(&mut self, request: &str) {
@@ -151,6 +161,10 @@ impl Http {
 
     /// The body of the answer to what was asked; goes on where it was dropped.
     async fn answer(&mut self) -> Result<String> {
+        if self.is_over {
+            self.stream = open(&self.door, &self.visit).await?;
+            self.is_over = false;
+        }
         while !self.to_write.is_empty() {
             let written = self.stream.write(&self.to_write).await?;
             self.to_write.drain(..written);
@@ -164,7 +178,11 @@ impl Http {
         // Requests follow one another, so that nothing stands behind the answer.
         let answer = String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned();
         match answer.split_once("\r\n\r\n") {
-            Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(String::from(body)),
+            Some((head, body)) if head.starts_with("HTTP/1.1 200") => {
+                // A connection carries a thousand requests; browsers open the next one.
+                self.is_over = head.contains("\r\nConnection: close");
+                Ok(String::from(body))
+            }
             _ => bail!("refused: {answer}"),
         }
     }

@@ -1,5 +1,4 @@
-//! How many refusals are kept: of one kind and source five a minute, of all a thousand a second; of
-//! the rest, the count.
+//! How many refusals are kept: five of a kind and source a minute, a thousand of all a second.
 //! Never: drops a record of something that was done; only refusals and failures are sampled.
 
 use std::collections::HashMap;
