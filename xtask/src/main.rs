@@ -7,6 +7,7 @@ mod peers; // the servers that benchmarks compare with
 mod run; // the server with its page
 mod test; // everything that has to be green
 mod tidy; // structure, checked by machine
+mod tidy_codes; // names of security records that nothing records
 mod tidy_floors; // who may depend on whom
 mod tidy_source; // one source file after another
 mod tidy_words; // words that must not appear

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::command::root;
-use crate::{tidy_floors, tidy_source, tidy_words};
+use crate::{tidy_codes, tidy_floors, tidy_source, tidy_words};
 
 /// Folders that are made, not written.
 const MADE: [&str; 7] =
@@ -19,6 +19,7 @@ const TEXTS: [&str; 13] =
 pub(crate) fn run() -> Result<()> {
     let root = root();
     let mut findings = tidy_floors::check(&root)?;
+    findings.extend(tidy_codes::check(&root)?);
     let mut files = Vec::new();
     collect(&root, &mut files)?;
     files.sort();

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Role, Roles, Severity, UserId};
+use portcullis_model::{Code, Denial, Role, Roles, UserId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::{CreateUser, NewUser};
 use serde::Serialize;
@@ -71,12 +71,11 @@ async fn store(
             return Err(Denial::RegistrationClosed);
         }
     }
-    record_act(&request, "user_created", Severity::Warning, &id, &name);
+    record_act(&request, Code::UserCreated, &id, &name);
     match way {
         Way::Registration | Way::Invitation(_) => {}
         Way::Setup => {
-            let critical = Severity::Critical;
-            record_act(&request, "privilege_permissions_changed", critical, &id, &name);
+            record_act(&request, Code::PrivilegePermissionsChanged, &id, &name);
         }
     }
     Ok(UserView::new(&id, name, way.roles(), &accounts.roles))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{User, Verified};
-use portcullis_model::{Denial, RoleTable, Roles, Secret, SessionId, Severity, TokenFault, UserId};
+use portcullis_model::{Code, Denial, RoleTable, Roles, Secret, SessionId, TokenFault, UserId};
 use portcullis_server::ApiRequest;
 use portcullis_store::StoreError;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -99,14 +99,8 @@ pub(crate) fn store_denial(error: &StoreError) -> Denial {
 }
 
 /// Records something a user did or became through an account route.
-pub(crate) fn record_act(
-    request: &ApiRequest,
-    code: &'static str,
-    severity: Severity,
-    user: &UserId,
-    username: &str,
-) {
-    record_with(request, code, severity, user, |record| {
+pub(crate) fn record_act(request: &ApiRequest, code: Code, user: &UserId, username: &str) {
+    record_with(request, code, user, |record| {
         record.user_name = Some(String::from(username));
     });
 }
@@ -114,12 +108,11 @@ pub(crate) fn record_act(
 /// Records an act, with more that is known of it.
 pub(crate) fn record_with(
     request: &ApiRequest,
-    code: &'static str,
-    severity: Severity,
+    code: Code,
     user: &UserId,
     more: impl FnOnce(&mut Record),
 ) {
-    let mut record = Record::new(code, severity);
+    let mut record = Record::new(code);
     record.outcome = Outcome::Success;
     record.client = Some(request.client);
     record.user = Some(user.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use portcullis_guard::read_json;
-use portcullis_model::{Denial, Role, Secret, Severity};
+use portcullis_model::{Code, Denial, Role, Secret};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::NewInvitation;
 use serde::Serialize;
@@ -44,7 +44,7 @@ pub(crate) async fn invite(
         ends_unix_ms,
     });
     kept.await.map_err(|error| store_denial(&error))?;
-    record_with(&request, "authz_admin", Severity::Warning, &signed_in.user.id, |record| {
+    record_with(&request, Code::AuthzAdmin, &signed_in.user.id, |record| {
         record.reason = "invitation";
     });
     Ok(ApiResponse::json(

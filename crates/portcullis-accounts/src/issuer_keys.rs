@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Algorithm, Issuer, read_jwks};
-use portcullis_model::{Denial, Now, Severity};
+use portcullis_model::{Code, Denial, Now, Severity};
 use portcullis_outbound::{Client, OutboundError, Policy, Target};
 use portcullis_server::{Builder, Delta, Surroundings};
 
@@ -184,8 +184,10 @@ impl Fetched {
     }
 
     fn record(&self, around: &Surroundings, outcome: Outcome, why: &str) {
-        let severity = if outcome == Outcome::Success { Severity::Info } else { Severity::Warning };
-        let mut record = Record::new("issuer_keys", severity);
+        let mut record = Record::new(Code::IssuerKeys);
+        if outcome != Outcome::Success {
+            record.severity = Severity::Warning;
+        }
         record.outcome = outcome;
         record.rule = "jwks";
         record.detail = Some(format!("{}: {why}", self.issuer.like.issuer));

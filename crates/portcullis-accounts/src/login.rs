@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::{LoginFrom, read_json};
-use portcullis_model::{Denial, Role, Roles, Secret, Severity, TokenFault};
+use portcullis_model::{Code, Denial, Role, Roles, Secret, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::CredentialsRow;
 use serde::Deserialize;
@@ -160,7 +160,7 @@ fn failed(
     if matches!(denial, Denial::Login { .. }) {
         accounts.failures.count(budget, request.now);
         if device.is_none() && request.gate.login_failed(budget, request.now) {
-            let mut record = portcullis_audit::Record::new("authn_login_lock", Severity::Warning);
+            let mut record = portcullis_audit::Record::new(Code::AuthnLoginLock);
             record.outcome = portcullis_audit::Outcome::Failure;
             record.client = Some(request.client);
             record.user_name = Some(String::from(budget));
@@ -174,13 +174,12 @@ fn failed(
 fn succeeded(accounts: &Accounts, request: &ApiRequest, budget: &str, row: &CredentialsRow) {
     let before = accounts.failures.settle(budget, request.now);
     if before >= NOTABLE {
-        let code = "authn_login_successafterfail";
-        record_with(request, code, Severity::Warning, &row.id, |record| {
+        record_with(request, Code::AuthnLoginSuccessAfterFail, &row.id, |record| {
             record.user_name = Some(row.username.to_string());
             record.detail = Some(format!("after {before} failures"));
         });
     } else {
-        record_act(request, "authn_login_success", Severity::Info, &row.id, &row.username);
+        record_act(request, Code::AuthnLoginSuccess, &row.id, &row.username);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::{ADMISSION_COOKIE, Verified, read_json};
-use portcullis_model::{Denial, SessionId, Severity, TokenFault, UserId};
+use portcullis_model::{Code, Denial, SessionId, TokenFault, UserId};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{Revocation, RevocationKind, UserChange, UserChangeKind, WhichSessions};
 use serde::Serialize;
@@ -110,7 +110,7 @@ async fn logout_by_time(
 }
 
 fn answer(request: &ApiRequest, user: &UserId) -> ApiResponse {
-    record_with(request, "session_logout", Severity::Info, user, |_| {});
+    record_with(request, Code::SessionLogout, user, |_| {});
     let mut answer = ApiResponse::json(200, &LoggedOut { ok: true });
     for cookie in [cookies::REFRESH, ADMISSION_COOKIE] {
         answer.headers.push(("Set-Cookie", cookies::clear(cookie)));

@@ -3,7 +3,7 @@
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Cleaner, User};
-use portcullis_model::{Denial, Severity, UserId};
+use portcullis_model::{Code, Denial, UserId};
 use portcullis_server::Context;
 use portcullis_store::{ChangeUser, UserChange, UserChangeKind};
 
@@ -50,10 +50,11 @@ pub(crate) async fn change(
 
 /// Records an act on a user.
 pub(crate) fn record(context: &Context, act: &Act<'_>, detail: Option<&str>) {
-    let code =
-        if act.event == "user:role" { "privilege_permissions_changed" } else { "authz_admin" };
-    let severity = if act.event == "user:role" { Severity::Critical } else { Severity::Warning };
-    let mut record = Record::new(code, severity);
+    let code = match act.event {
+        "user:role" => Code::PrivilegePermissionsChanged,
+        _ => Code::AuthzAdmin,
+    };
+    let mut record = Record::new(code);
     record.outcome = Outcome::Success;
     record.client = Some(context.client);
     record.user = Some(act.by.id.clone());

@@ -3,22 +3,21 @@
 
 use portcullis_audit::{Audit, Outcome, Record, utc};
 use portcullis_guard::{User, UserFacts};
-use portcullis_model::{Now, Role, Severity};
+use portcullis_model::{Code, Now, Role, Severity};
 use portcullis_store::{OperatorAct, OperatorActKind};
 
 /// Records what an operator did at the command line.
 pub(crate) fn record_act(audit: &Audit, act: &OperatorAct, now: Now) {
-    let (code, severity) = match act.kind {
-        OperatorActKind::Roles => ("privilege_permissions_changed", Severity::Critical),
-        OperatorActKind::Standing | OperatorActKind::Invitation => {
-            ("authz_admin", Severity::Warning)
-        }
-        OperatorActKind::Factors => ("authn_password_change", Severity::Warning),
-        OperatorActKind::Session => ("authn_token_revoked", Severity::Warning),
-        OperatorActKind::Opened => ("session_created", Severity::Warning),
-        OperatorActKind::Keys => ("key_rotated", Severity::Critical),
+    let code = match act.kind {
+        OperatorActKind::Roles => Code::PrivilegePermissionsChanged,
+        OperatorActKind::Standing | OperatorActKind::Invitation => Code::AuthzAdmin,
+        OperatorActKind::Factors => Code::AuthnPasswordChange,
+        OperatorActKind::Session => Code::AuthnTokenRevoked,
+        OperatorActKind::Opened => Code::SessionCreated,
+        OperatorActKind::Keys => Code::KeyRotated,
     };
-    let mut record = Record::new(code, severity);
+    let mut record = Record::new(code);
+    record.severity = Severity::Warning;
     record.outcome = Outcome::Success;
     record.reason = "operator";
     record.user = act.user.clone();
@@ -34,7 +33,7 @@ pub(crate) fn record_gain(audit: &Audit, known: &User, facts: &UserFacts, now: N
         (false, true) => "a moderator now",
         (false, false) => return,
     };
-    let mut record = Record::new("privilege_permissions_changed", Severity::Critical);
+    let mut record = Record::new(Code::PrivilegePermissionsChanged);
     record.outcome = Outcome::Success;
     record.reason = "beside_server";
     record.user = Some(facts.id.clone());

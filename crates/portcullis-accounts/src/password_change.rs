@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::read_json;
-use portcullis_model::{Denial, Secret, Severity};
+use portcullis_model::{Code, Denial, Secret};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{UserChange, UserChangeKind};
 use serde::{Deserialize, Serialize};
@@ -47,14 +47,13 @@ pub(crate) async fn change(
     let change = UserChange { user: row.id.clone(), what, at_unix_ms: request.now.unix_ms };
     let changed = accounts.store.change_user(change).await;
     changed.map_err(|error| store_denial(&error))?;
-    record_act(&request, "authn_password_change", Severity::Info, &row.id, &row.username);
+    record_act(&request, Code::AuthnPasswordChange, &row.id, &row.username);
     Ok(ApiResponse::json(200, &Changed { ok: true }))
 }
 
 fn record_failure(request: &ApiRequest, signed_in: &SignedIn, denial: &Denial) {
     if let Denial::Login { .. } = denial {
-        let mut record =
-            portcullis_audit::Record::new("authn_password_change_fail", Severity::Critical);
+        let mut record = portcullis_audit::Record::new(Code::AuthnPasswordChangeFail);
         record.outcome = portcullis_audit::Outcome::Failure;
         record.client = Some(request.client);
         record.user = Some(signed_in.user.id.clone());

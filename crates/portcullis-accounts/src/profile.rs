@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::read_json;
-use portcullis_model::{Denial, Severity};
+use portcullis_model::{Code, Denial};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{ChangeUser, UserChange, UserChangeKind};
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ pub(crate) async fn write(
         ChangeUser::Missing | ChangeUser::LastAdmin => return Err(Denial::Internal("profile")),
     }
     let user = &signed_in.user.id;
-    record_act(&request, "user_updated", Severity::Warning, user, username.as_str());
+    record_act(&request, Code::UserUpdated, user, username.as_str());
     show(&accounts, &signed_in).await
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::Verified;
-use portcullis_model::{Denial, Roles, Severity};
+use portcullis_model::{Code, Denial, Roles};
 use portcullis_store::{CreateUser, NewUser};
 
 use crate::accounts::Accounts;
@@ -61,8 +61,8 @@ async fn create(accounts: Arc<Accounts>, verified: Verified) -> Result<(), Denia
             return Err(Denial::Internal("provision"));
         }
     }
-    let code = if known { "privilege_permissions_changed" } else { "user_created" };
-    let mut record = Record::new(code, Severity::Warning);
+    let code = if known { Code::PrivilegePermissionsChanged } else { Code::UserCreated };
+    let mut record = Record::new(code);
     record.outcome = Outcome::Success;
     record.reason = "foreign_issuer";
     record.detail = Some(format!("issuer {}", verified.issuer));

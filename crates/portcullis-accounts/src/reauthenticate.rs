@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::read_json;
-use portcullis_model::{Denial, Secret, Severity, TokenFault};
+use portcullis_model::{Code, Denial, Secret, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{AuthenticateSession, CredentialsRow};
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ pub(crate) async fn reauthenticate(
     if !noted.map_err(|error| store_denial(&error))? {
         return Err(Denial::Token(TokenFault::Session));
     }
-    record_with(&request, "authn_login_success", Severity::Info, &row.id, |record| {
+    record_with(&request, Code::AuthnLoginSuccess, &row.id, |record| {
         record.reason = "reauthenticated";
     });
     Ok(ApiResponse::json(200, &Authenticated { authenticated_at: at_unix_ms }))

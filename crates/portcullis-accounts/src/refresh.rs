@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::read_json;
-use portcullis_model::{Denial, Severity, TokenFault};
+use portcullis_model::{Code, Denial, Severity, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{RotateSession, Rotated, SessionRow};
 
@@ -75,13 +75,15 @@ fn answer(
     let left_ms = row.ends_unix_ms.saturating_sub(request.now.unix_ms);
     let turn = Turn { session: row.id.clone(), number: row.turn };
     answer.headers.push(refresh_cookie(accounts, &turn, left_ms.div_euclid(1000)));
-    record_act(request, "session_renewed", Severity::Info, &row.user, &user.name());
+    record_act(request, Code::SessionRenewed, &row.user, &user.name());
     Ok(answer)
 }
 
 /// Two hold the same cookie: whoever the second is, the session is over for both.
 fn record_family(request: &ApiRequest, row: &SessionRow) {
-    let mut record = Record::new("authn_token_revoked", Severity::Critical);
+    let mut record = Record::new(Code::AuthnTokenRevoked);
+    // A copy of the refresh token is in other hands.
+    record.severity = Severity::Critical;
     record.outcome = Outcome::Success;
     record.rule = "refresh_reuse";
     record.client = Some(request.client);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S};
-use portcullis_model::{Denial, Roles, SessionId, Severity, UserId};
+use portcullis_model::{Code, Denial, Roles, SessionId, UserId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::{Factors, NewSession, OpenSession, WhichSessions};
 use serde::Serialize;
@@ -74,7 +74,7 @@ pub(crate) async fn open(
             return Err(Denial::Login { reason: "disabled", username });
         }
     }
-    record_act(request, "session_created", Severity::Info, &holder.user, &holder.username);
+    record_act(request, Code::SessionCreated, &holder.user, &holder.username);
     let mut answer = answer(accounts, request, &id, &holder)?;
     let turn = Turn { session: id, number: 0 };
     answer.headers.push(refresh_cookie(accounts, &turn, times.absolute_s));
@@ -115,7 +115,7 @@ pub(crate) fn answer(
         authenticated_unix_s,
         bound: bound.as_deref(),
     })?;
-    record_act(request, "authn_token_created", Severity::Info, &holder.user, &holder.username);
+    record_act(request, Code::AuthnTokenCreated, &holder.user, &holder.username);
     let username = Arc::clone(&holder.username);
     let admission = request.gate.admission(&holder.user, holder.roles, request.now);
     let body = LoggedIn {

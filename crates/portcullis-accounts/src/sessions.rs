@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::read_json;
-use portcullis_model::{Denial, SessionId, Severity};
+use portcullis_model::{Code, Denial, SessionId};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::WhichSessions;
 use serde::{Deserialize, Serialize};
@@ -82,7 +82,7 @@ pub(crate) async fn end(
     if ended.map_err(|error| store_denial(&error))?.is_empty() {
         return Err(Denial::Forbidden("session"));
     }
-    record_with(&request, "authn_token_revoked", Severity::Info, &signed_in.user.id, |record| {
+    record_with(&request, Code::AuthnTokenRevoked, &signed_in.user.id, |record| {
         record.reason = "session_ended_by_user";
     });
     Ok(ApiResponse::json(200, &Ended { ok: true }))

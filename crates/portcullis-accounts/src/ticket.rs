@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::{
     ADMISSION_COOKIE, ADMISSION_LIFE_S, TICKET_LIFE_S, TICKET_PREFIX, read_json,
 };
-use portcullis_model::{Denial, Severity};
+use portcullis_model::{Code, Denial};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ pub(crate) async fn ticket(
     request.gate.ticket_allowed(&user, request.now)?;
     let ticket = format!("{TICKET_PREFIX}{}", random_id::<32>()?);
     request.gate.keep_ticket(&ticket, verified, request.origin.clone(), request.now)?;
-    record_with(&request, "authn_token_created", Severity::Info, &user, |record| {
+    record_with(&request, Code::AuthnTokenCreated, &user, |record| {
         record.reason = "ticket";
     });
     let admission = admission.as_deref();

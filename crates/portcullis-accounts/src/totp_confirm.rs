@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_guard::read_json;
-use portcullis_model::{Denial, Secret, Severity};
+use portcullis_model::{Code, Denial, Secret};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::NewTotp;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ pub(crate) async fn confirm(
     let set = accounts.store.set_totp(user, new, Some(session)).await;
     set.map_err(|error| store_denial(&error))?;
     accounts.beginnings.forget(&signed_in.session);
-    record_with(&request, "user_updated", Severity::Warning, &signed_in.user.id, |record| {
+    record_with(&request, Code::UserUpdated, &signed_in.user.id, |record| {
         record.reason = "totp_added";
     });
     Ok(ApiResponse::json(200, &Confirmed { recovery_codes }))

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::read_json;
-use portcullis_model::{Denial, Secret, Severity};
+use portcullis_model::{Code, Denial, Secret};
 use portcullis_server::{ApiRequest, ApiResponse};
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ pub(crate) async fn remove(
     totp::check(&accounts, &row, Some(input.totp), request.now).await?;
     let set = accounts.store.set_totp(row.id.clone(), None, Some(signed_in.session)).await;
     set.map_err(|error| store_denial(&error))?;
-    record_with(&request, "user_updated", Severity::Warning, &row.id, |record| {
+    record_with(&request, Code::UserUpdated, &row.id, |record| {
         record.reason = "totp_removed";
     });
     Ok(ApiResponse::json(200, &Removed { ok: true }))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_audit::{Outcome, Record};
-use portcullis_model::{Now, Severity};
+use portcullis_model::{Code, Now};
 use portcullis_server::{Delta, Surroundings};
 
 use crate::accounts::Accounts;
@@ -65,7 +65,7 @@ impl Watcher {
         authority.confirm(now);
         self.all_ended.store(false, Ordering::Release);
         if was_doubted {
-            record(around, "sys_monitor_enabled", "the store answers again", now);
+            record(around, Code::SysMonitorEnabled, "the store answers again", now);
         }
     }
 
@@ -73,7 +73,7 @@ impl Watcher {
         let now = around.clock.now();
         if around.directory.authority().doubt() {
             self.doubted_ms.store(now.monotonic_ms, Ordering::Release);
-            record(around, "sys_monitor_disabled", why, now);
+            record(around, Code::SysMonitorDisabled, why, now);
         }
         let since_ms = self.doubted_ms.load(Ordering::Acquire);
         let over =
@@ -107,7 +107,7 @@ impl Watcher {
             return;
         }
         if !first {
-            record(around, "key_rotated", "the keys of our own tokens have changed", now);
+            record(around, Code::KeyRotated, "the keys of our own tokens have changed", now);
             tell_all(around);
         }
     }
@@ -119,8 +119,8 @@ fn tell_all(around: &Surroundings) {
     }
 }
 
-fn record(around: &Surroundings, code: &'static str, detail: &str, now: Now) {
-    let mut record = Record::new(code, Severity::Critical);
+fn record(around: &Surroundings, code: Code, detail: &str, now: Now) {
+    let mut record = Record::new(code);
     record.outcome = Outcome::Success;
     record.detail = Some(String::from(detail));
     around.audit.record(record, now);

@@ -300,7 +300,7 @@ impl Memory {
 mod tests {
     use std::path::Path;
 
-    use portcullis_model::Severity;
+    use portcullis_model::Code;
     use serde_json::Value;
 
     use super::*;
@@ -320,7 +320,7 @@ mod tests {
             outcome: Outcome::Failure,
             rule: "origin",
             client: "192.0.2.1".parse().ok(),
-            ..Record::new("ws_origin_rejected", Severity::Warning)
+            ..Record::new(Code::MaliciousCsrf)
         }
     }
 
@@ -341,7 +341,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("security.log");
         let audit = open(&path);
-        audit.record(Record::new("sys_startup", Severity::Warning), at(0));
+        audit.record(Record::new(Code::SysStartup), at(0));
         for _ in 0..20 {
             audit.record(refusal(), at(1));
         }
@@ -354,7 +354,7 @@ mod tests {
         let mut torn = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
         std::io::Write::write_all(&mut torn, b"{\"event\":{\"sequence\":99").unwrap();
         let again = open(&path);
-        again.record(Record::new("sys_startup", Severity::Warning), at(0));
+        again.record(Record::new(Code::SysStartup), at(0));
         drop(again);
 
         let text = std::fs::read_to_string(&path).unwrap();
@@ -404,7 +404,7 @@ mod tests {
     fn a_full_disk_is_counted_and_blocks_nobody() {
         let audit = open(Path::new("/dev/full"));
         for _ in 0..3 {
-            audit.record(Record::new("sys_startup", Severity::Warning), at(0));
+            audit.record(Record::new(Code::SysStartup), at(0));
         }
         audit.close();
         assert_eq!((audit.counts().written, audit.counts().failed), (0, 3));

@@ -3,10 +3,10 @@
 
 use std::fmt::Write;
 
-use portcullis_model::{Now, Severity};
+use portcullis_model::{Code, Now, Severity};
 
 use crate::audit::AuditOptions;
-use crate::record::{Outcome, Record};
+use crate::record::Record;
 
 /// What every line says about the server; encoded once.
 #[derive(Debug)]
@@ -69,10 +69,10 @@ pub(crate) fn encode(
 }
 
 fn event(line: &mut Line, record: &Record, sequence: u64) {
-    let (category, kind) = class(record.code, record.outcome);
+    let (category, kind) = class(record.code);
     line.open("event");
     line.text("kind", "event");
-    line.text("code", record.code);
+    line.text("code", record.code.name());
     line.list("category", category);
     line.list("type", kind);
     line.text("outcome", record.outcome.name());
@@ -163,19 +163,54 @@ fn labels(line: &mut Line, record: &Record) {
 }
 
 /// `event.category` and `event.type`, from the words ECS allows.
-fn class(code: &str, outcome: Outcome) -> (&'static str, &'static str) {
-    let family = code.split('_').next().unwrap_or(code);
-    match (family, code) {
-        ("authn", _) => ("authentication", "start"),
-        ("user" | "privilege", _) | (_, "authz_change" | "authz_admin") => ("iam", "change"),
-        (_, "ws_connected" | "session_created") => ("session", "start"),
-        (_, "ws_disconnected") | ("session", _) => ("session", "end"),
-        (_, "sys_startup") => ("process", "start"),
-        (_, "sys_shutdown" | "sys_crash") => ("process", "end"),
-        ("sys" | "log" | "degradation", _) => ("process", "info"),
-        ("config" | "key", _) => ("configuration", "change"),
-        _ if outcome == Outcome::Failure => ("intrusion_detection", "denied"),
-        _ => ("web", "info"),
+fn class(code: Code) -> (&'static str, &'static str) {
+    match code {
+        Code::AuthnLoginSuccess
+        | Code::AuthnLoginSuccessAfterFail
+        | Code::AuthnLoginFail
+        | Code::AuthnLoginFailMax
+        | Code::AuthnLoginLock
+        | Code::AuthnPasswordChange
+        | Code::AuthnPasswordChangeFail
+        | Code::AuthnTokenCreated
+        | Code::AuthnTokenRevoked
+        | Code::AuthnTokenReuse => ("authentication", "start"),
+        Code::AuthzChange
+        | Code::AuthzAdmin
+        | Code::UserCreated
+        | Code::UserUpdated
+        | Code::PrivilegePermissionsChanged => ("iam", "change"),
+        Code::SessionCreated | Code::WsConnected => ("session", "start"),
+        Code::SessionRenewed
+        | Code::SessionExpired
+        | Code::SessionRevoked
+        | Code::SessionLogout
+        | Code::SessionUseAfterExpire
+        | Code::WsDisconnected => ("session", "end"),
+        Code::SysStartup => ("process", "start"),
+        Code::SysShutdown | Code::SysCrash => ("process", "end"),
+        Code::SysReload
+        | Code::SysOverload
+        | Code::SysMonitorDisabled
+        | Code::SysMonitorEnabled
+        | Code::DegradationStateChanged
+        | Code::AuthorityUnconfirmed
+        | Code::ClockSkew
+        | Code::LogSuppressed => ("process", "info"),
+        Code::KeyRotated | Code::IssuerKeys => ("configuration", "change"),
+        Code::Access => ("web", "info"),
+        Code::AuthzFail
+        | Code::CryptDecryptFail
+        | Code::CryptEncryptFail
+        | Code::ExcessRateLimitExceeded
+        | Code::ExcessSessionsExceeded
+        | Code::InputValidationFail
+        | Code::MaliciousExcess404
+        | Code::MaliciousExtraneous
+        | Code::MaliciousCsrf
+        | Code::SequenceFail
+        | Code::SpamDetected
+        | Code::WsProtocolViolation => ("intrusion_detection", "denied"),
     }
 }
 
@@ -305,6 +340,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::record::Outcome;
 
     fn line(record: &Record) -> String {
         let options = AuditOptions {
@@ -320,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_full_record_is_one_line_of_ecs() {
-        let mut record = Record::new("authn_login_fail", Severity::Warning);
+        let mut record = Record::new(Code::AuthnLoginFail);
         record.outcome = Outcome::Failure;
         record.rule = "login";
         record.reason = "password";
@@ -366,8 +402,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_not_there() {
-        let read: Value =
-            serde_json::from_str(&line(&Record::new("sys_startup", Severity::Info))).unwrap();
+        let read: Value = serde_json::from_str(&line(&Record::new(Code::SysStartup))).unwrap();
         let names: Vec<_> = read.as_object().unwrap().keys().cloned().collect();
         assert_eq!(names, ["@timestamp", "ecs", "event", "log", "service"]);
         assert_eq!(read["event"]["outcome"], "unknown");
@@ -388,7 +423,7 @@ mod tests {
             ("${jndi:ldap://x} %s \u{fffd}", "${jndi:ldap://x} %s \u{fffd}"),
         ];
         for (text, expect) in cases {
-            let mut record = Record::new("input_validation_fail", Severity::Warning);
+            let mut record = Record::new(Code::InputValidationFail);
             record.user_agent = Some(text.to_owned());
             let line = line(&record);
             assert!(line.contains(&format!("\"original\":\"{expect}\"")), "{line}");

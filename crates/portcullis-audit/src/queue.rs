@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use portcullis_model::{Now, Severity};
+use portcullis_model::{Code, Now, Severity};
 
 use crate::record::{Outcome, Record};
 
@@ -29,7 +29,7 @@ struct Lanes {
     critical: VecDeque<(Record, Now)>,
     ordinary: VecDeque<(Record, Now)>,
     /// By code and rule, which are our own words: as many as there are kinds of refusals.
-    turned_away: HashMap<(&'static str, &'static str), Missed>,
+    turned_away: HashMap<(Code, &'static str), Missed>,
     latest: Now,
     closed: bool,
 }
@@ -119,14 +119,15 @@ impl Lanes {
     }
 }
 
-fn turned_away(code: &str, rule: &'static str, missed: &Missed) -> Record {
+fn turned_away(code: Code, rule: &'static str, missed: &Missed) -> Record {
     Record {
         outcome: Outcome::Failure,
         rule,
         reason: "queue_full",
-        event: Some(code.to_owned()),
+        event: Some(String::from(code.name())),
         suppressed: missed.count,
-        ..Record::new("log_suppressed", missed.severity)
+        severity: missed.severity,
+        ..Record::new(Code::LogSuppressed)
     }
 }
 
@@ -137,33 +138,33 @@ mod tests {
     #[test]
     fn a_flood_of_warnings_leaves_room_for_what_is_critical() {
         let queue = Queue::new(3, 2);
-        let push = |code, severity| queue.push(Record::new(code, severity), Now::default());
-        let warnings = (0..10).filter(|_| push("ws_protocol_violation", Severity::Warning)).count();
+        let push = |code| queue.push(Record::new(code), Now::default());
+        let warnings = (0..10).filter(|_| push(Code::WsProtocolViolation)).count();
         assert_eq!(warnings, 3);
-        let critical = (0..4).filter(|_| push("authn_token_reuse", Severity::Critical)).count();
+        let critical = (0..4).filter(|_| push(Code::SysMonitorDisabled)).count();
         assert_eq!(critical, 2);
         let taken = queue.take();
         let mut told: Vec<_> = taken
             .records
             .iter()
-            .map(|(record, _)| (record.code, record.event.as_deref(), record.suppressed))
+            .map(|(record, _)| (record.code.name(), record.event.as_deref(), record.suppressed))
             .collect();
         told[5..].sort_unstable();
         assert_eq!(
             told,
             [
-                ("authn_token_reuse", None, 0),
-                ("authn_token_reuse", None, 0),
+                ("sys_monitor_disabled", None, 0),
+                ("sys_monitor_disabled", None, 0),
                 ("ws_protocol_violation", None, 0),
                 ("ws_protocol_violation", None, 0),
                 ("ws_protocol_violation", None, 0),
-                ("log_suppressed", Some("authn_token_reuse"), 2),
+                ("log_suppressed", Some("sys_monitor_disabled"), 2),
                 ("log_suppressed", Some("ws_protocol_violation"), 7),
             ]
         );
-        assert!(push("ws_protocol_violation", Severity::Warning), "there is room again");
+        assert!(push(Code::WsProtocolViolation), "there is room again");
         queue.close();
-        assert!(!push("sys_crash", Severity::Critical));
+        assert!(!push(Code::SysCrash));
         assert!(queue.take().last);
     }
 }

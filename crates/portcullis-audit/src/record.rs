@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use portcullis_model::{ConnectionId, LimitKey, Reference, Severity, UserId};
+use portcullis_model::{Code, ConnectionId, LimitKey, Reference, Severity, UserId};
 
 /// How the recorded act ended (`event.outcome`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ const CUT_MARKER: &str = "[cut]";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The event's name in the OWASP vocabulary or our extension of it (`event.code`).
-    pub code: &'static str,
+    pub code: Code,
     /// How it ended.
     pub outcome: Outcome,
     /// How much it matters; critical records have a lane of their own.
@@ -84,13 +84,13 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record of which only the name and the weight are known.
+    /// A record of which only the code is known, with the severity of that code.
     #[must_use]
-    pub fn new(code: &'static str, severity: Severity) -> Self {
+    pub fn new(code: Code) -> Self {
         Self {
             code,
             outcome: Outcome::Unknown,
-            severity,
+            severity: code.severity(),
             rule: "",
             reason: "",
             reference: None,
@@ -155,7 +155,7 @@ mod tests {
             ("\u{1f600}".repeat(300), 253, "\u{1f600}[cut]"),
         ];
         for (user_agent, length, end) in cases {
-            let mut record = Record::new("ws_connected", Severity::Info);
+            let mut record = Record::new(Code::WsConnected);
             record.detail = Some("d".repeat(1025));
             record.user_agent = Some(user_agent);
             record.cut();

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use portcullis_model::{Now, Severity};
+use portcullis_model::{Code, Now, Severity};
 
 use crate::record::{Outcome, Record};
 
@@ -39,7 +39,7 @@ enum Source {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
-    code: &'static str,
+    code: Code,
     rule: &'static str,
     source: Source,
 }
@@ -208,9 +208,10 @@ fn summary(key: Key, window: &Window) -> Option<Record> {
             Source::V6([a, b, c, d]) => Some(IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))),
             Source::Nowhere | Source::Others => None,
         },
-        event: Some(key.code.to_owned()),
+        event: Some(String::from(key.code.name())),
         suppressed: window.suppressed,
-        ..Record::new("log_suppressed", window.severity)
+        severity: window.severity,
+        ..Record::new(Code::LogSuppressed)
     })
 }
 
@@ -242,7 +243,7 @@ mod tests {
             outcome: Outcome::Failure,
             rule,
             client: client.parse().ok(),
-            ..Record::new("excess_rate_limit_exceeded", Severity::Warning)
+            ..Record::new(Code::ExcessRateLimitExceeded)
         }
     }
 
@@ -277,7 +278,7 @@ mod tests {
         summaries.sort_by_key(|summary| summary.suppressed);
         let told: Vec<_> = summaries
             .iter()
-            .map(|summary| (summary.code, summary.rule, summary.reason, summary.suppressed))
+            .map(|summary| (summary.code.name(), summary.rule, summary.reason, summary.suppressed))
             .collect();
         assert_eq!(
             told,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use portcullis_model::{Now, Severity};
+use portcullis_model::{Code, Now};
 
 use crate::encode::{Service, encode};
 use crate::queue::Queue;
@@ -105,7 +105,7 @@ impl Writer {
             outcome: Outcome::Success,
             reason: "log_file_back",
             suppressed: std::mem::take(&mut log.lost),
-            ..Record::new("sys_monitor_enabled", Severity::Critical)
+            ..Record::new(Code::SysMonitorEnabled)
         };
         tracing::warn!(lost = record.suppressed, "the security log's file takes lines again");
         self.line(piece, &record, now);

@@ -2,7 +2,7 @@
 //! Never: markup; an announcement is plain text.
 
 use portcullis_guard::{Access, Cleaner, Event, Permit, Priority, Rate, Rule};
-use portcullis_model::{Denial, Role};
+use portcullis_model::{Code, Denial, Role};
 use portcullis_server::{Context, Delta, Frame, Reply};
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,7 @@ pub(crate) async fn handle(
     let json =
         serde_json::to_string(&announcement).map_err(|_| Denial::Internal("announcement"))?;
     // Recorded before it is sent: a part of it may have gone out when a shard's queue is full.
-    record_act(&context, permit.user(), "authz_admin", AdminBroadcast::NAME, None);
+    record_act(&context, permit.user(), Code::AuthzAdmin, AdminBroadcast::NAME, None);
     let frame = Frame::event("announcement", &json);
     context.hub.try_deliver(Delta::Announce { frame }).map_err(|_| Denial::Overloaded)?;
     Ok(Reply::ok())

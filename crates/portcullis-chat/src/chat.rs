@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Directory, GateError, Permit, User};
-use portcullis_model::{Denial, RoomId, Severity};
+use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Builder, Context, Reply};
 use portcullis_store::{Loaded, Store, StoreError};
 
@@ -158,11 +158,11 @@ pub(crate) fn store_denial(error: &StoreError) -> Denial {
 pub(crate) fn record_act(
     context: &Context,
     user: &User,
-    code: &'static str,
+    code: Code,
     event: &'static str,
     room: Option<&RoomId>,
 ) {
-    let mut record = Record::new(code, Severity::Warning);
+    let mut record = Record::new(code);
     record.outcome = Outcome::Success;
     record.client = Some(context.client);
     record.user = Some(user.id.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_guard::{Cleaner, Event, Permit, Rate, Rule};
 use portcullis_model::limits::ROOMS_PER_CONNECTION_MAX;
-use portcullis_model::{Denial, RoomId};
+use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Context, Reply, random_id};
 use portcullis_store::{CreateRoom, NewRoom};
 use serde::{Deserialize, Serialize};
@@ -70,7 +70,7 @@ pub(crate) async fn handle(
         CreateRoom::Created => {}
         CreateRoom::TooMany => return Err(Denial::RoomLimit("rooms_per_user")),
     }
-    record_act(&context, &owner, "authz_change", RoomCreate::NAME, Some(&id));
+    record_act(&context, &owner, Code::AuthzChange, RoomCreate::NAME, Some(&id));
     let room = RoomView {
         id: id.to_string(),
         name,

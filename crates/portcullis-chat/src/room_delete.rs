@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Access, Event, Permit, Rate, Rule, field};
-use portcullis_model::{Denial, RoomId};
+use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Context, Reply};
 use portcullis_store::DeleteRoom;
 use serde::Deserialize;
@@ -48,6 +48,6 @@ pub(crate) async fn handle(
         DeleteRoom::Deleted => {}
         DeleteRoom::Refused => return Err(Denial::Forbidden("not_owner")),
     }
-    record_act(&context, &user, "authz_change", RoomDelete::NAME, Some(&payload.room_id));
+    record_act(&context, &user, Code::AuthzChange, RoomDelete::NAME, Some(&payload.room_id));
     Ok(Reply::ok())
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Access, Event, Permit, Rate, Rule, field};
-use portcullis_model::{Denial, Role, RoomId, UserId};
+use portcullis_model::{Code, Denial, Role, RoomId, UserId};
 use portcullis_server::{Context, Reply};
 use portcullis_store::{InviteToRoom, Invited};
 use serde::Deserialize;
@@ -57,6 +57,6 @@ pub(crate) async fn handle(
         Invited::Missing => return Err(Denial::Forbidden("missing")),
         Invited::Full => return Err(Denial::RoomLimit("standing_per_room")),
     }
-    record_act(&context, &by, "authz_change", RoomInvite::NAME, Some(&payload.room_id));
+    record_act(&context, &by, Code::AuthzChange, RoomInvite::NAME, Some(&payload.room_id));
     Ok(Reply::ok())
 }

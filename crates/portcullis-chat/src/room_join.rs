@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_guard::{Access, Event, Permit, Priority, Rate, Rule, field};
 use portcullis_model::limits::ROOMS_PER_CONNECTION_MAX;
-use portcullis_model::{Denial, RoomId};
+use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Context, Reply};
 use portcullis_store::{Join, JoinRoom};
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ pub(crate) async fn handle(
             JoinRoom::Full => return Err(Denial::RoomLimit("members_per_room")),
         };
     if !already {
-        record_act(&context, &user, "authz_change", RoomJoin::NAME, Some(&payload.room_id));
+        record_act(&context, &user, Code::AuthzChange, RoomJoin::NAME, Some(&payload.room_id));
     }
     // It may have been deleted while the answer was on its way.
     let room = context.directory.room(&payload.room_id).ok_or(Denial::Forbidden("deleted"))?;

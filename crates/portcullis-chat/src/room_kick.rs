@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Access, Event, Permit, Priority, Rate, Rule, field};
-use portcullis_model::{Denial, Role, RoomId, UserId};
+use portcullis_model::{Code, Denial, Role, RoomId, UserId};
 use portcullis_server::{Context, Reply};
 use portcullis_store::{KickFromRoom, Kicked};
 use serde::Deserialize;
@@ -58,6 +58,6 @@ pub(crate) async fn handle(
         Kicked::Missing => return Err(Denial::Forbidden("missing")),
         Kicked::Full => return Err(Denial::RoomLimit("standing_per_room")),
     }
-    record_act(&context, &by, "authz_change", RoomKick::NAME, Some(&payload.room_id));
+    record_act(&context, &by, Code::AuthzChange, RoomKick::NAME, Some(&payload.room_id));
     Ok(Reply::ok())
 }

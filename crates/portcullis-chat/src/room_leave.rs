@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Access, Event, Permit, Priority, Rate, Replay, Rule, field};
-use portcullis_model::{Denial, RoomId};
+use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Context, Reply};
 use portcullis_store::LeaveRoom;
 use serde::Deserialize;
@@ -50,6 +50,6 @@ pub(crate) async fn handle(
         LeaveRoom::Left => {}
         LeaveRoom::NotMember => return Err(Denial::Forbidden("not_member")),
     }
-    record_act(&context, &user, "authz_change", RoomLeave::NAME, Some(&payload.room_id));
+    record_act(&context, &user, Code::AuthzChange, RoomLeave::NAME, Some(&payload.room_id));
     Ok(Reply::ok())
 }

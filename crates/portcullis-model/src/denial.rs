@@ -3,7 +3,11 @@
 
 use std::fmt;
 
+use crate::answer::{Answer, ClosedBy, Retry};
 use crate::limit::Limit;
+
+/// Told where a limit cannot say when it passes again.
+const UNKNOWN_WAIT_MS: u64 = 30_000;
 
 /// Why a token was not believed. The peer never learns which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,35 +54,6 @@ pub enum TokenFault {
     Proof,
 }
 
-impl TokenFault {
-    /// The word used in the security record.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::CookieOnly => "cookie_not_sufficient",
-            Self::Shape => "shape",
-            Self::Header => "header",
-            Self::Type => "type",
-            Self::Algorithm => "algorithm",
-            Self::Key => "key",
-            Self::Signature => "signature",
-            Self::Claims => "claims",
-            Self::Expired => "expired",
-            Self::NotYet => "not_yet",
-            Self::Lifetime => "lifetime",
-            Self::User => "user",
-            Self::Revoked => "revoked",
-            Self::Session => "session",
-            Self::Clock => "clock_skew",
-            Self::Ticket => "ticket",
-            Self::Used => "used_before",
-            Self::Bound => "bound",
-            Self::Proof => "proof",
-        }
-    }
-}
-
 /// What a hard-pressed server does without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shed {
@@ -90,19 +65,6 @@ pub enum Shed {
     Request,
     /// A log-in from an unknown device.
     Login,
-}
-
-impl Shed {
-    /// The word used in the security record.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Stranger => "stranger",
-            Self::Known => "known",
-            Self::Request => "request",
-            Self::Login => "login",
-        }
-    }
 }
 
 /// A refusal. The variants are grouped by the step of the journey that refuses.
@@ -280,17 +242,27 @@ pub enum Denial {
 }
 
 impl Denial {
-    /// How long the peer had better wait, exactly; what it is told is coarser.
+    /// Everything there is to say about this denial.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        let row = self.row();
+        match self {
+            // The renewal is rejected, the connection keeps the token that it has.
+            Self::Renewal(_) => Answer { closed_by: ClosedBy::Nothing, ..row },
+            _ => row,
+        }
+    }
+
+    /// When the same request may succeed, in milliseconds; the client is told less exactly.
     #[must_use]
     pub fn retry_after_ms(&self) -> Option<u64> {
-        match self {
-            Self::Limit { retry_after_ms: 0, .. } => Some(30_000),
-            Self::Limit { retry_after_ms, .. } => Some(*retry_after_ms),
-            Self::Busy | Self::Shed(_) | Self::Draining | Self::AuthorityUnconfirmed => {
-                Some(30_000)
+        match (self.row().retry, self) {
+            (Retry::Never, _) => None,
+            (Retry::AfterMs(wait_ms), _) => Some(wait_ms),
+            (Retry::Given, Self::Limit { retry_after_ms, .. }) if *retry_after_ms > 0 => {
+                Some(*retry_after_ms)
             }
-            Self::Overloaded => Some(5_000),
-            _ => None,
+            (Retry::Given, _) => Some(UNKNOWN_WAIT_MS),
         }
     }
 
@@ -337,11 +309,9 @@ impl Denial {
             | Self::Polling(word)
             | Self::SessionEnded(word)
             | Self::Internal(word) => word,
-            Self::Shed(what) => what.name(),
-            Self::Token(fault) | Self::Renewal(fault) => fault.name(),
             Self::Login { reason, .. } => reason,
             Self::Schema { rule, .. } => rule,
-            _ => self.answer().rule,
+            _ => self.row().reason,
         }
     }
 }
@@ -358,14 +328,52 @@ impl std::error::Error for Denial {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Severity;
+    use crate::code::Code;
 
     #[test]
-    fn what_the_peer_must_not_tell_apart_reads_the_same() {
-        let faults = [TokenFault::Expired, TokenFault::Signature, TokenFault::User];
-        let answers: Vec<_> =
-            faults.map(|fault| Denial::Token(fault).answer()).into_iter().collect();
-        assert!(answers.iter().all(|answer| *answer == answers[0]));
+    fn rejected_tokens_read_the_same_whatever_the_fault() {
+        let missing = Denial::Token(TokenFault::Missing).answer();
+        let rows = (0..=u8::MAX).filter_map(Answer::of_number);
+        let tokens: Vec<_> = rows.filter(|row| row.rule == "token").collect();
+        assert_eq!(tokens.len(), 20);
+        assert!(tokens.iter().all(|row| row.reads_as(&missing)), "{tokens:?}");
         assert_eq!(Denial::Forbidden("missing").answer(), Denial::Forbidden("not_owner").answer());
+    }
+
+    #[test]
+    fn renewal_with_a_rejected_token_leaves_the_connection_open() {
+        assert_eq!(Denial::Renewal(TokenFault::Key).answer().closed_by, ClosedBy::Nothing);
+        assert_eq!(Denial::Token(TokenFault::Key).answer().closed_by, ClosedBy::Code(4401));
+    }
+
+    #[test]
+    fn limit_rows_carry_the_name_of_their_limit() {
+        for limit in Limit::ALL {
+            let denial = Denial::Limit { limit, retry_after_ms: 0 };
+            assert_eq!(denial.answer().rule, limit.name());
+            assert_eq!(denial.retry_after_ms(), Some(UNKNOWN_WAIT_MS));
+        }
+    }
+
+    #[test]
+    fn rows_are_found_by_the_number_that_references_carry() {
+        let limit = Denial::Limit { limit: Limit::HttpTotal, retry_after_ms: 7 };
+        for denial in
+            [Denial::RequestMalformed, Denial::Login { reason: "x", username: None }, limit]
+        {
+            assert_eq!(Answer::of_number(denial.answer().number), Some(denial.answer()));
+        }
+        assert_eq!(Answer::of_number(0), None, "0 stands for no row");
+    }
+
+    #[test]
+    fn requests_of_clients_are_never_critical() {
+        let own = [Code::SysCrash, Code::AuthorityUnconfirmed, Code::ClockSkew];
+        for row in (0..=u8::MAX).filter_map(Answer::of_number) {
+            let critical = row.severity == Severity::Critical;
+            assert_eq!(critical, own.contains(&row.event), "{row:?}");
+        }
     }
 
     #[test]

@@ -5,17 +5,17 @@ mod id; // names of users, rooms, messages, connections
 mod namespace; // the name of a Socket.IO namespace
 mod role; // what a user may do at all
 mod denial; // every way a peer can be refused
-mod answer; // what a refusal says and how much it matters
-mod denial_answer; // the row of each refusal
-mod denial_limit; // the rows of the operator's limits
-mod denial_identity; // the rows about who somebody is
+mod answer; // what a denial says and how much it matters
+mod denial_table; // the row of each denial
+mod code; // the name of each security record
 mod limit; // every limit the operator sets, by name
 pub mod limits; // hard limits no configuration can lift
 mod secret; // values that cannot be printed
 mod clock; // what time it is, as a value handed down
 
-pub use answer::{Answer, ClosedBy, Severity};
+pub use answer::{Answer, ClosedBy, Retry, Severity, Violation};
 pub use clock::{Clock, Now, SystemClock};
+pub use code::{Code, CodeClass};
 pub use denial::{Denial, Shed, TokenFault};
 pub use id::{ConnectionId, IdError, MessageId, Mid, Reference, RoomId, SessionId, UserId};
 pub use limit::{Limit, LimitKey};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_audit::Record;
-use portcullis_model::{Limit, Severity};
+use portcullis_model::{Code, Limit};
 
 use crate::shard::Shard;
 
@@ -54,7 +54,7 @@ impl Shard {
     }
 
     fn record_observed(&self, limit: Limit, count: u64) {
-        let mut record = Record::new("excess_rate_limit_exceeded", Severity::Info);
+        let mut record = Record::new(Code::ExcessRateLimitExceeded);
         record.rule = limit.name();
         record.reason = "would_refuse";
         record.limit = Some((limit.key(), 0));

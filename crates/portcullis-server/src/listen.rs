@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::TlsLane;
-use portcullis_model::{Denial, Limit, Severity};
+use portcullis_model::{Code, Denial, Limit, Severity};
 use portcullis_wire::proxy_protocol::{HEADER_MAX_BYTES, ProxyHeader, read_proxy_header};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::AsyncReadExt;
@@ -135,7 +135,9 @@ impl Shard {
     /// Records that whoever comes waits in the kernel: mostly for a file descriptor.
     fn accepts_nobody(&self, error: &io::Error) {
         self.metrics.accept_failures.inc();
-        let mut record = Record::new("sys_overload", Severity::Critical);
+        let mut record = Record::new(Code::SysOverload);
+        // Clients wait in the kernel until an operator allows more files.
+        record.severity = Severity::Critical;
         record.outcome = Outcome::Failure;
         record.rule = "accept";
         record.detail = Some(format!(

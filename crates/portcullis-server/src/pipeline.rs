@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use portcullis_guard::{Ask, Body, Caller, Event, LooseEnvelope};
-use portcullis_model::{ClosedBy, Denial, Now};
+use portcullis_model::{ClosedBy, Denial, Now, Violation};
 use portcullis_wire::plain::{self, PlainMessage};
 use portcullis_wire::socketio;
 use portcullis_wire::websocket::{Opcode, frame};
@@ -200,7 +200,7 @@ impl ConnectionTask {
 
     fn strike(&self, denial: &Denial, now: Now) {
         let Some(caller) = self.connection.caller() else { return };
-        let struck = denial.answer().strike && caller.strike(now);
+        let struck = denial.answer().violation == Violation::Counts && caller.strike(now);
         // Copies and forgeries are no accident: there are three, not ten.
         let replayed = matches!(denial, Denial::Replay(_)) && caller.replayed();
         if struck || replayed {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Class, LoadChange, LoadMachine, LoadState, Look, TICK_MS};
-use portcullis_model::{Denial, Now, Severity, Shed};
+use portcullis_model::{Code, Denial, Now, Severity, Shed};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::connection::End;
@@ -123,10 +123,11 @@ impl Shard {
     fn record_change(&self, change: &LoadChange) {
         let severity = match change.to {
             LoadState::Normal => Severity::Info,
-            LoadState::Elevated => Severity::Warning,
-            LoadState::Shedding | LoadState::Critical => Severity::Critical,
+            LoadState::Elevated | LoadState::Shedding => Severity::Warning,
+            LoadState::Critical => Severity::Critical,
         };
-        let mut record = Record::new("degradation_state_changed", severity);
+        let mut record = Record::new(Code::DegradationStateChanged);
+        record.severity = severity;
         record.outcome = Outcome::Success;
         record.rule = "load";
         record.reason = change.to.name();

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{HeldByPrefix, LimitState, LoadState};
-use portcullis_model::{Severity, UserId};
+use portcullis_model::{Code, UserId};
 use portcullis_wire::http1::{Found, Head};
 use serde_json::{Value, json};
 
@@ -129,7 +129,7 @@ impl Private {
     }
 
     fn record(&self, reason: &'static str, what: String) {
-        let mut record = Record::new("authz_admin", Severity::Warning);
+        let mut record = Record::new(Code::AuthzAdmin);
         record.outcome = Outcome::Success;
         record.rule = "limits";
         record.reason = reason;

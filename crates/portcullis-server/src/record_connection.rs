@@ -2,7 +2,7 @@
 //! Never: a refusal; that one is `refuse.rs`.
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_model::{Denial, Now, Severity};
+use portcullis_model::{Code, Denial, Now};
 
 use crate::connection::{Connection, End};
 use crate::shard::Shard;
@@ -34,21 +34,21 @@ impl End {
 
 impl Shard {
     pub(crate) fn record_connected(&self, connection: &Connection, now: Now) {
-        let mut record = Record::new("ws_connected", Severity::Info);
+        let mut record = Record::new(Code::WsConnected);
         record.outcome = Outcome::Success;
         self.record_connection(record, connection, now);
     }
 
     /// Records that a newer credential prolongs a connection.
     pub(crate) fn record_renewed(&self, connection: &Connection, now: Now) {
-        let mut record = Record::new("session_renewed", Severity::Info);
+        let mut record = Record::new(Code::SessionRenewed);
         record.outcome = Outcome::Success;
         self.record_connection(record, connection, now);
     }
 
     /// Records that a connection is over, and why.
     pub(crate) fn record_end(&self, connection: &Connection, end: &End, code: u16, now: Now) {
-        let mut record = Record::new("ws_disconnected", Severity::Info);
+        let mut record = Record::new(Code::WsDisconnected);
         // Of strangers, of whom there may be a flood, records are sampled.
         let known = connection.caller().is_some();
         record.outcome = if known { Outcome::Unknown } else { Outcome::Failure };

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::User;
-use portcullis_model::{Answer, ConnectionId, Denial, Limit, Now, Reference};
+use portcullis_model::{Answer, ConnectionId, Denial, Limit, Now, Reference, Violation};
 use serde_json::{Map, Value, json};
 
 use crate::shard::Shard;
@@ -49,11 +49,12 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
         shard.pressure.refused();
     }
     // Who is merely too fast waits; who breaks rules is kept out for a while.
-    let counted = answer.strike && denial.limit().is_none_or(is_attempt);
+    let counted = answer.violation == Violation::Counts && denial.limit().is_none_or(is_attempt);
     if counted {
         shard.gate.violated(who.client, who.user.map(|user| &user.id), now);
     }
-    let mut record = Record::new(answer.event, answer.severity);
+    let mut record = Record::new(answer.event);
+    record.severity = answer.severity;
     record.outcome = Outcome::Failure;
     record.rule = answer.rule;
     record.reason = denial.reason();

@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use portcullis_audit::{Audit, Outcome, Record};
-use portcullis_model::{Clock, Severity};
+use portcullis_model::{Clock, Code};
 use portcullis_seal::{KeyId, KeyRing, Place};
 use portcullis_store::{FieldSeal, SealFault};
 
@@ -31,9 +31,9 @@ impl Log {
         let _first_stays = self.audit.set(audit);
     }
 
-    fn record(&self, code: &'static str, field: &str, key: Option<KeyId>) {
+    fn record(&self, code: Code, field: &str, key: Option<KeyId>) {
         if let Some(audit) = self.audit.get() {
-            let mut record = Record::new(code, Severity::Warning);
+            let mut record = Record::new(code);
             record.rule = "seal";
             record.outcome = Outcome::Failure;
             let key = key.map_or_else(|| String::from("none"), |id| id.to_string());
@@ -63,7 +63,7 @@ impl FieldSeal for Sealing {
     ) -> Result<Vec<u8>, SealFault> {
         self.ring.seal(&Place { tenant, record, field }, plain).map_err(|error| {
             tracing::error!(%error, field, "a field was not sealed");
-            self.log.record("crypt_encrypt_fail", field, None);
+            self.log.record(Code::CryptEncryptFail, field, None);
             SealFault
         })
     }
@@ -88,7 +88,7 @@ impl FieldSeal for Sealing {
         });
         opened.map(|plain| plain.expose().clone()).map_err(|error| {
             tracing::error!(%error, field, record, "a field does not open");
-            self.log.record("crypt_decrypt_fail", field, key);
+            self.log.record(Code::CryptDecryptFail, field, key);
             SealFault
         })
     }

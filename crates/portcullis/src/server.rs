@@ -10,7 +10,7 @@ use portcullis_guard::{
     Danger, Directory, DirectoryLimits, Event, Gate, GateError, GateOptions, Issuer, IssuerKey,
     Permit, UserFacts, Verified, WithoutOrigin,
 };
-use portcullis_model::{Clock, Denial, Secret, Severity, SystemClock};
+use portcullis_model::{Clock, Code, Denial, Secret, SystemClock};
 use portcullis_server::{
     ApiRequest, ApiResponse, Builder, Context, EngineMessage, Hub, Method, NamespaceBuilder,
     Options, Reply, ReservedPort, Running, ServerError, reserve_port,
@@ -214,7 +214,7 @@ impl ServerBuilder {
         let audit = if self.silent { Audit::silent() } else { Audit::open(self.audit)? };
         for words in danger {
             tracing::warn!(danger = words, "a promise is weakened");
-            let mut record = Record::new("sys_startup", Severity::Critical);
+            let mut record = Record::new(Code::SysStartup);
             record.rule = "danger";
             record.outcome = Outcome::Success;
             record.detail = Some(String::from(words));

@@ -10,13 +10,12 @@ use portcullis_accounts::{
 };
 use portcullis_audit::{Audit, AuditOptions, Outcome, Record};
 use portcullis_guard::{Action, Directory, DirectoryLimits, Gate, RoleRules, Trace};
-use portcullis_model::{Clock, Role, RoleTable, Secret, Severity, SystemClock};
+use portcullis_model::{Clock, Code, Role, RoleTable, Secret, SystemClock};
 use portcullis_seal::KeyRing;
 use portcullis_server::{Builder, Method, ServerError};
 use portcullis_store::{AccountStore, SqliteBeside, SqliteOptions, SqliteStore, Store};
 
 use crate::banner::{self, Banner};
-use crate::command::ACCESS_CODE;
 use crate::config::{ConfigError, Settings, TlsSettings};
 use crate::feed::Feed;
 use crate::machine::{
@@ -69,7 +68,7 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
         Wake::Tick => audit.tick(clock.now()),
     });
     tracing::info!("stopping: connections are told to come back later");
-    audit.record(Record::new("sys_shutdown", Severity::Warning), clock.now());
+    audit.record(Record::new(Code::SysShutdown), clock.now());
     running.drain();
     block_on(store.close())?.context("cannot close the store")?;
     access.iter().for_each(Audit::close);
@@ -283,7 +282,7 @@ fn open_access(settings: &Settings) -> Result<Option<Audit>> {
 
 fn access_lines(access: Audit) -> Trace {
     Arc::new(move |traced, now| {
-        let mut record = Record::new(ACCESS_CODE, Severity::Info);
+        let mut record = Record::new(Code::Access);
         record.reason = if traced.refused.is_some() { "refused" } else { "passed" };
         record.detail = serde_json::to_string(&traced).ok();
         access.record(record, now);
@@ -291,14 +290,14 @@ fn access_lines(access: Audit) -> Trace {
 }
 
 fn record_start(settings: &Settings, audit: &Audit, clock: &dyn Clock) {
-    let mut record = Record::new("sys_startup", Severity::Warning);
+    let mut record = Record::new(Code::SysStartup);
     record.outcome = Outcome::Success;
     let origins = settings.gate.origins.join(" ");
     record.detail = Some(format!("profile {}, origins {origins}", settings.profile.name()));
     audit.record(record, clock.now());
     for danger in &settings.dangers {
         tracing::warn!(key = danger.key, danger = danger.text, "a promise is weakened");
-        let mut record = Record::new("sys_startup", Severity::Critical);
+        let mut record = Record::new(Code::SysStartup);
         record.rule = "danger";
         record.outcome = Outcome::Success;
         record.detail = Some(format!("{}: {}", danger.key, danger.text));
@@ -309,7 +308,7 @@ fn record_start(settings: &Settings, audit: &Audit, clock: &dyn Clock) {
 /// SIGHUP. Connections stay; the next handshake sees the new certificate.
 fn reload(tls: Option<&Tls>, audit: &Audit, clock: &dyn Clock) {
     let outcome = tls.map_or(Ok(()), |tls| tls.reload(clock.now()));
-    let mut record = Record::new("sys_reload", Severity::Warning);
+    let mut record = Record::new(Code::SysReload);
     match outcome {
         Ok(()) => {
             record.outcome = Outcome::Success;

@@ -23,7 +23,6 @@ use portcullis_store::{FieldSeal, SqliteBeside};
 
 pub(crate) use self::keys::KeysCommand;
 pub(crate) use self::operate::{LimitsCommand, StateCommand};
-pub(crate) use self::simulate::ACCESS_CODE;
 pub(crate) use self::user::UserCommand;
 use crate::config::{Settings, Sources};
 use crate::sealing::{Log, Sealing};

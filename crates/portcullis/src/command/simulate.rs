@@ -8,13 +8,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use portcullis_guard::{GateOptions, Rehearsal, Traced};
+use portcullis_model::Code;
 use serde::Deserialize;
 
 use super::Installation;
 use super::demand::Demand;
 
-/// Under which code a server writes down what limits count.
-pub(crate) const ACCESS_CODE: &str = "access";
 /// Longest line that is read.
 const LINE_MAX_BYTES: usize = 64 * 1024;
 
@@ -92,7 +91,7 @@ fn play(mut lines: impl BufRead, options: &GateOptions) -> Result<Outcome> {
             outcome.lost += line.event.sequence - last - 1;
         }
         last = line.event.sequence;
-        if line.event.code != ACCESS_CODE {
+        if line.event.code != Code::Access.name() {
             continue;
         }
         let traced = line.message.and_then(|text| serde_json::from_str::<Traced>(&text).ok());
@@ -170,7 +169,7 @@ mod tests {
             let refused = (number >= 10).then(|| String::from("connect_per_prefix"));
             let traced = Traced { at_ms: number, refused, attempt };
             let message = serde_json::to_string(&traced).unwrap();
-            let event = json!({ "code": ACCESS_CODE, "sequence": from + number });
+            let event = json!({ "code": Code::Access.name(), "sequence": from + number });
             writeln!(text, "{}", json!({ "event": event, "message": message })).unwrap();
         }
         text

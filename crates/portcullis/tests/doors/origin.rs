@@ -33,7 +33,7 @@ fn t001_foreign_origin_is_refused_before_the_upgrade_and_recorded() {
     refused(&server, &["https://evil.com"]);
     let record = server.records.wait_for_rule("origin_rejected");
     assert_eq!(record["event"]["code"], "malicious_csrf", "{record}");
-    assert_eq!(record["log"]["level"], "critical", "{record}");
+    assert_eq!(record["log"]["level"], "warning", "{record}");
     assert_eq!(record["labels"]["origin"], "https://evil.com", "{record}");
     assert_eq!(record["http"]["response"]["status_code"], 403, "{record}");
     for origin in ["https://myapp.com", "https://www.myapp.com"] {

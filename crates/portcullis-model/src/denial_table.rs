@@ -1,0 +1,433 @@
+//! The table of denials: one row for every way a client can be rejected.
+//! Never: two texts for causes that the client must not tell apart.
+
+use crate::answer::Retry::{Given, Never};
+use crate::answer::{Answer, ClosedBy, Retry, Severity, Violation};
+use crate::code::Code;
+use crate::denial::{Denial, Shed, TokenFault};
+use crate::limit::Limit;
+
+const AFTER_5_S: Retry = Retry::AfterMs(5_000);
+const AFTER_30_S: Retry = Retry::AfterMs(30_000);
+
+/// Makes the match over all denials, and the one over their numbers, from one table.
+macro_rules! denials {
+    ($($number:literal, $denial:pat => $code:literal, $status:literal, $close:literal,
+        $record:ident, $severity:ident, $violation:ident, $retry:ident,
+        $rule:literal, $message:literal $(, $reason:literal)?;)*) => {
+        impl Denial {
+            /// The row of this denial.
+            pub(crate) fn row(&self) -> Answer {
+                match self {
+                    $($denial => denials!(@row $number, $code, $status, $close, $record,
+                        $severity, $violation, $retry, $rule, $message $(, $reason)?),)*
+                }
+            }
+        }
+
+        impl Answer {
+            /// The row with this number; `None` for a number that no row has.
+            #[must_use]
+            pub fn of_number(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(denials!(@row $number, $code, $status, $close, $record,
+                        $severity, $violation, $retry, $rule, $message $(, $reason)?)),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+    (@row $number:literal, $code:literal, $status:literal, $close:literal,
+        $record:ident, $severity:ident, $violation:ident, $retry:ident,
+        $rule:literal, $message:literal $(, $reason:literal)?) => {
+        Answer {
+            number: $number,
+            code: $code,
+            message: $message,
+            status: $status,
+            closed_by: closed_by($close),
+            event: Code::$record,
+            rule: $rule,
+            reason: [$($reason,)? $rule][0],
+            severity: Severity::$severity,
+            violation: Violation::$violation,
+            retry: $retry,
+        }
+    };
+}
+
+const fn closed_by(code: u16) -> ClosedBy {
+    match code {
+        0 => ClosedBy::Nothing,
+        code => ClosedBy::Code(code),
+    }
+}
+
+// Each row: number, denial => client code, HTTP status, close code (0: the connection goes on),
+// record code, severity, violation, retry, rule, text, and a reason where the rule has several.
+//
+// Numbers stand in references that clients quote later. A number is never given to another row.
+denials! {
+    // HTTP, before anything is known of the client.
+    1, Self::RequestMalformed =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "http", "Bad request";
+    2, Self::HeadTimeout =>
+        "handshake_timeout", 408, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "head_timeout", "Request timeout";
+    3, Self::HeadSlow =>
+        "handshake_timeout", 408, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "head_slow", "Request timeout";
+    4, Self::HeadTooLarge =>
+        "too_large", 431, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "head_size", "Request header fields too large";
+    5, Self::TargetTooLong =>
+        "too_large", 414, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "target_size", "URI too long";
+    6, Self::BodyTimeout =>
+        "handshake_timeout", 408, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "body_timeout", "Request timeout";
+    7, Self::BodySlow =>
+        "handshake_timeout", 408, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "body_slow", "Request timeout";
+    8, Self::TooLarge =>
+        "too_large", 413, 1009, WsProtocolViolation, Warning, Counts, Never,
+        "size", "Payload too large";
+    9, Self::MediaType =>
+        "media_type", 415, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "media_type", "Unsupported media type";
+    10, Self::NotFound =>
+        "not_found", 404, 1002, MaliciousExcess404, Warning, Counts, Never,
+        "not_found", "Not found";
+    11, Self::MethodNotAllowed =>
+        "method_not_allowed", 405, 1002, MaliciousExtraneous, Warning, Counts, Never,
+        "method", "Method not allowed";
+    // A browser that does not trust the certificate, a probe of a load balancer.
+    12, Self::TlsFailed =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Info, No, Never,
+        "tls", "TLS handshake failed";
+    // The network may be slow, and the client not at fault.
+    13, Self::TlsSlow =>
+        "handshake_timeout", 408, 1002, WsProtocolViolation, Warning, No, Never,
+        "tls_slow", "TLS handshake too slow";
+    // The operator's own machine is at fault, no client.
+    14, Self::ProxyHeader =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, No, Never,
+        "proxy_protocol", "No PROXY header";
+    15, Self::PlainText =>
+        "https_required", 403, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "plain_text", "Use HTTPS";
+    // Admission.
+    16, Self::Host =>
+        "protocol_error", 400, 1008, MaliciousExtraneous, Warning, Counts, Never,
+        "host", "Bad request";
+    17, Self::OriginMissing =>
+        "forbidden_origin", 403, 1008, MaliciousCsrf, Warning, Counts, Never,
+        "origin_missing", "Forbidden";
+    18, Self::OriginForbidden =>
+        "forbidden_origin", 403, 1008, MaliciousCsrf, Warning, Counts, Never,
+        "origin_rejected", "Forbidden";
+    19, Self::Busy =>
+        "server_busy", 503, 1013, ExcessSessionsExceeded, Warning, No, AFTER_30_S,
+        "capacity", "Server busy";
+    20, Self::Shed(Shed::Stranger) =>
+        "server_busy", 503, 1013, SysOverload, Warning, No, AFTER_30_S,
+        "shedding", "Server busy", "stranger";
+    21, Self::Shed(Shed::Known) =>
+        "server_busy", 503, 1013, SysOverload, Warning, No, AFTER_30_S,
+        "shedding", "Server busy", "known";
+    22, Self::Shed(Shed::Request) =>
+        "server_busy", 503, 1013, SysOverload, Warning, No, AFTER_30_S,
+        "shedding", "Server busy", "request";
+    23, Self::Shed(Shed::Login) =>
+        "server_busy", 503, 1013, SysOverload, Warning, No, AFTER_30_S,
+        "shedding", "Server busy", "login";
+    24, Self::Draining =>
+        "server_busy", 503, 1012, SysShutdown, Info, No, AFTER_30_S, "draining", "Server busy";
+    25, Self::TokenInUrl =>
+        "unauthorized", 401, 1008, AuthnLoginFail, Warning, Counts, Never,
+        "token_in_url", "Credentials do not belong in a URL";
+    26, Self::TwoCredentials =>
+        "protocol_error", 400, 1008, MaliciousExtraneous, Warning, Counts, Never,
+        "two_credentials", "Bad request";
+    // Handshakes of Engine.IO and WebSocket.
+    27, Self::TransportUnknown =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "transport", "Transport unknown";
+    28, Self::SessionUnknown(_) =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "session_unknown", "Session ID unknown";
+    29, Self::Polling(_) =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "polling", "Bad request";
+    30, Self::HandshakeMethod =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "handshake_method", "Bad handshake method";
+    31, Self::Parameters =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "parameters", "Bad request";
+    32, Self::EngineVersion =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "engine_version", "Unsupported protocol version";
+    33, Self::PollingOff =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Info, No, Never,
+        "polling_off", "Long-polling is not offered here: connect with transports: [\"websocket\"]";
+    34, Self::UpgradeMalformed =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "upgrade", "Bad request";
+    35, Self::UpgradeVersion =>
+        "protocol_error", 426, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "upgrade_version", "WebSocket version 13 is required";
+    // Frames and packets.
+    36, Self::Frame(_) =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "frame", "Protocol error";
+    37, Self::Utf8 =>
+        "protocol_error", 400, 1007, WsProtocolViolation, Warning, Counts, Never,
+        "utf8", "Invalid UTF-8";
+    38, Self::Fragments =>
+        "protocol_error", 400, 1008, WsProtocolViolation, Warning, Counts, Never,
+        "fragments", "Too many fragments";
+    39, Self::AssemblyTimeout =>
+        "handshake_timeout", 408, 4408, WsProtocolViolation, Warning, Counts, Never,
+        "assembly_timeout", "Message took too long";
+    40, Self::BinaryRefused =>
+        "protocol_error", 400, 1003, WsProtocolViolation, Warning, Counts, Never,
+        "binary", "Binary data is not accepted";
+    41, Self::ControlFlood =>
+        "rate_limited", 429, 1008, WsProtocolViolation, Warning, Counts, Never,
+        "control_rate", "Too many control frames";
+    42, Self::Packet(_) =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "packet", "Protocol error";
+    43, Self::PreAuthBudget =>
+        "too_large", 413, 1009, WsProtocolViolation, Warning, Counts, Never,
+        "pre_auth_budget", "Too much data before CONNECT";
+    44, Self::ConnectTimeout =>
+        "handshake_timeout", 408, 4408, WsProtocolViolation, Warning, Counts, Never,
+        "connect_timeout", "No CONNECT in time";
+    45, Self::PingTimeout =>
+        "handshake_timeout", 408, 4408, WsDisconnected, Info, No, Never,
+        "ping_timeout", "Ping timeout";
+    46, Self::Sequence(_) =>
+        "protocol_error", 400, 1002, SequenceFail, Warning, Counts, Never,
+        "sequence", "Protocol error";
+    47, Self::NamespaceUnknown =>
+        "forbidden", 400, 0, MaliciousExtraneous, Warning, Counts, Never,
+        "namespace", "Invalid namespace";
+    48, Self::SlowConsumer =>
+        "server_busy", 503, 1013, WsDisconnected, Warning, Counts, Never,
+        "slow_consumer", "Reading too slowly";
+    // Identity: every rejected token reads the same outside. A renewal leaves its connection open.
+    49, Self::Token(TokenFault::Missing) | Self::Renewal(TokenFault::Missing) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "missing";
+    50, Self::Token(TokenFault::CookieOnly) | Self::Renewal(TokenFault::CookieOnly) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "cookie_not_sufficient";
+    51, Self::Token(TokenFault::Shape) | Self::Renewal(TokenFault::Shape) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "shape";
+    52, Self::Token(TokenFault::Header) | Self::Renewal(TokenFault::Header) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "header";
+    53, Self::Token(TokenFault::Type) | Self::Renewal(TokenFault::Type) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "type";
+    54, Self::Token(TokenFault::Algorithm) | Self::Renewal(TokenFault::Algorithm) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "algorithm";
+    55, Self::Token(TokenFault::Key) | Self::Renewal(TokenFault::Key) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "key";
+    56, Self::Token(TokenFault::Signature) | Self::Renewal(TokenFault::Signature) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "signature";
+    57, Self::Token(TokenFault::Claims) | Self::Renewal(TokenFault::Claims) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "claims";
+    58, Self::Token(TokenFault::Expired) | Self::Renewal(TokenFault::Expired) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "expired";
+    59, Self::Token(TokenFault::NotYet) | Self::Renewal(TokenFault::NotYet) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "not_yet";
+    60, Self::Token(TokenFault::Lifetime) | Self::Renewal(TokenFault::Lifetime) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "lifetime";
+    61, Self::Token(TokenFault::User) | Self::Renewal(TokenFault::User) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "user";
+    62, Self::Token(TokenFault::Revoked) | Self::Renewal(TokenFault::Revoked) =>
+        "unauthorized", 401, 4401, SessionUseAfterExpire, Warning, Counts, Never,
+        "token", "unauthorized", "revoked";
+    63, Self::Token(TokenFault::Session) | Self::Renewal(TokenFault::Session) =>
+        "unauthorized", 401, 4401, SessionUseAfterExpire, Warning, Counts, Never,
+        "token", "unauthorized", "session";
+    64, Self::Token(TokenFault::Clock) | Self::Renewal(TokenFault::Clock) =>
+        "unauthorized", 401, 4401, ClockSkew, Critical, Counts, Never,
+        "token", "unauthorized", "clock_skew";
+    65, Self::Token(TokenFault::Ticket) | Self::Renewal(TokenFault::Ticket) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "ticket";
+    66, Self::Token(TokenFault::Used) | Self::Renewal(TokenFault::Used) =>
+        "unauthorized", 401, 4401, AuthnTokenReuse, Warning, Counts, Never,
+        "token", "unauthorized", "used_before";
+    67, Self::Token(TokenFault::Bound) | Self::Renewal(TokenFault::Bound) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "bound";
+    68, Self::Token(TokenFault::Proof) | Self::Renewal(TokenFault::Proof) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "token", "unauthorized", "proof";
+    69, Self::SessionEnded("expired" | "idle" | "absolute") =>
+        "session_ended", 401, 4401, SessionExpired, Info, No, Never,
+        "session", "Session ended", "expired";
+    70, Self::SessionEnded(_) =>
+        "session_ended", 401, 4401, SessionRevoked, Info, No, Never,
+        "session", "Session ended", "revoked";
+    71, Self::AuthorityUnconfirmed =>
+        "server_busy", 503, 1013, AuthorityUnconfirmed, Critical, No, AFTER_30_S,
+        "authority", "Server busy";
+    72, Self::NonceNeeded =>
+        "use_dpop_nonce", 401, 4401, AuthnLoginFail, Info, Counts, Never,
+        "nonce", "Sign the proof with the nonce of this answer";
+    73, Self::TotpRequired =>
+        "totp_required", 401, 4401, AuthnLoginFail, Info, Counts, Never,
+        "totp", "A one-time code is needed";
+    74, Self::ReauthRequired =>
+        "reauth_required", 401, 0, AuthzFail, Info, No, Never, "recent", "Log in again first";
+    75, Self::Login { .. } =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "login", "Wrong user name or password";
+    76, Self::UserConnections =>
+        "connection_limit", 429, 1008, ExcessSessionsExceeded, Warning, Counts, Never,
+        "connections_per_user", "Too many connections";
+    // Messages, accounts and rooms.
+    77, Self::EventUnknown =>
+        "UNKNOWN_EVENT", 400, 0, MaliciousExtraneous, Warning, Counts, Never,
+        "event", "Unknown event";
+    78, Self::PayloadTooLarge =>
+        "too_large", 413, 0, InputValidationFail, Warning, Counts, Never,
+        "payload", "Payload too large";
+    79, Self::Json(_) =>
+        "INVALID_MESSAGE", 400, 0, InputValidationFail, Warning, Counts, Never,
+        "json", "Invalid message";
+    80, Self::Schema { .. } =>
+        "INVALID_MESSAGE", 400, 0, InputValidationFail, Warning, Counts, Never,
+        "schema", "Invalid message";
+    81, Self::Forbidden(_) =>
+        "forbidden", 403, 0, AuthzFail, Warning, Counts, Never, "access", "Forbidden";
+    82, Self::Replay(_) =>
+        "REPLAY", 409, 0, SequenceFail, Warning, Counts, Never, "replay", "Message replayed";
+    83, Self::MidConflict =>
+        "IDEMPOTENCY_CONFLICT", 409, 0, SequenceFail, Warning, Counts, Never,
+        "mid", "The same mid was used for another message";
+    84, Self::Spam(_) =>
+        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, Counts, Never,
+        "spam", "Message refused as spam";
+    85, Self::NameTaken =>
+        "name_taken", 409, 0, InputValidationFail, Warning, No, Never, "name", "Name is taken";
+    86, Self::PasswordWeak =>
+        "weak_password", 400, 0, InputValidationFail, Warning, No, Never,
+        "password", "Use 8 to 128 characters that are not a well-known password";
+    87, Self::RegistrationClosed =>
+        "forbidden", 403, 0, AuthzFail, Warning, Counts, Never, "registration", "Forbidden";
+    88, Self::RoomLimit(_) =>
+        "limit_reached", 409, 0, InputValidationFail, Warning, No, Never,
+        "room_limit", "Limit reached";
+    // Faults of the server; too many violations.
+    89, Self::HandlerTimeout =>
+        "INTERNAL", 500, 0, SysCrash, Critical, No, Never, "handler_timeout", "Internal error";
+    90, Self::Overloaded =>
+        "server_busy", 503, 0, SysOverload, Warning, No, AFTER_5_S, "overloaded", "Server busy";
+    91, Self::Internal(_) =>
+        "INTERNAL", 500, 0, SysCrash, Critical, No, Never, "internal", "Internal error";
+    92, Self::Strikes =>
+        "rate_limited", 429, 4429, ExcessRateLimitExceeded, Warning, No, Never,
+        "strikes", "Too many violations";
+    // Limits that the operator sets. A limit that all share counts as nobody's violation.
+    93, Self::Limit { limit: Limit::ConnectPerPrefix, .. } =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "connect_per_prefix", "Too many requests";
+    94, Self::Limit { limit: Limit::ConnectKnownPerPrefix, .. } =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "connect_known_per_prefix", "Too many requests";
+    95, Self::Limit { limit: Limit::ConnectTotal, .. } =>
+        "server_busy", 503, 1013, ExcessRateLimitExceeded, Warning, No, Given,
+        "connect_total", "Server busy";
+    96, Self::Limit { limit: Limit::TlsPerPrefix, .. } =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "tls_per_prefix", "Too many requests";
+    97, Self::Limit { limit: Limit::TlsTotal, .. } =>
+        "server_busy", 503, 1013, ExcessRateLimitExceeded, Warning, No, Given,
+        "tls_total", "Server busy";
+    98, Self::Limit { limit: Limit::RequestPerPrefix, .. } =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "request_per_prefix", "Too many requests";
+    99, Self::Limit { limit: Limit::LoginPerPrefix, .. } =>
+        "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, Counts, Given,
+        "login_per_prefix", "Too many requests";
+    100, Self::Limit { limit: Limit::LoginPerUser, .. } =>
+        "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, Counts, Given,
+        "login_per_user", "Too many requests";
+    101, Self::Limit { limit: Limit::LoginFailedPerUser, .. } =>
+        "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, Counts, Given,
+        "login_failed_per_user", "Too many requests";
+    102, Self::Limit { limit: Limit::LoginTotal, .. } =>
+        "server_busy", 503, 1013, ExcessRateLimitExceeded, Warning, No, Given,
+        "login_total", "Server busy";
+    103, Self::Limit { limit: Limit::TicketPerUser, .. } =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "ticket_per_user", "Too many requests";
+    104, Self::Limit { limit: Limit::MessagePerConnection, .. } =>
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "message_per_connection", "Too many messages";
+    105, Self::Limit { limit: Limit::MessagePerUser, .. } =>
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "message_per_user", "Too many messages";
+    106, Self::Limit { limit: Limit::MessagePerPrefix, .. } =>
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "message_per_prefix", "Too many messages";
+    107, Self::Limit { limit: Limit::MessageTotal, .. } =>
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, No, Given,
+        "message_total", "Too many messages";
+    108, Self::Limit { limit: Limit::EventPerUser, .. } =>
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "event_per_user", "Too many messages";
+    109, Self::Limit { limit: Limit::BytesPerConnection, .. } =>
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "bytes_per_connection", "Too many messages";
+    110, Self::Limit { limit: Limit::BytesPerUser, .. } =>
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "bytes_per_user", "Too many messages";
+    111, Self::Limit { limit: Limit::BytesPerPrefix, .. } =>
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "bytes_per_prefix", "Too many messages";
+    112, Self::Limit { limit: Limit::BytesTotal, .. } =>
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, No, Given,
+        "bytes_total", "Too many messages";
+    113, Self::Limit { limit: Limit::PenaltyPerPrefix, .. } =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "penalty_per_prefix", "Too many requests";
+    114, Self::Limit { limit: Limit::PenaltyPerUser, .. } =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "penalty_per_user", "Too many requests";
+    115, Self::Limit { limit: Limit::ConnectionsTotal, .. } =>
+        "server_busy", 503, 1013, ExcessSessionsExceeded, Warning, No, Given,
+        "connections_total", "Server busy";
+    116, Self::Limit { limit: Limit::PreAuthTotal, .. } =>
+        "server_busy", 503, 1013, ExcessSessionsExceeded, Warning, No, Given,
+        "pre_auth_total", "Server busy";
+    117, Self::Limit { limit: Limit::PreAuthPerPrefix, .. } =>
+        "server_busy", 503, 1013, ExcessSessionsExceeded, Warning, No, Given,
+        "pre_auth_per_prefix", "Server busy";
+    118, Self::Limit { limit: Limit::ConnectionsPerPrefix, .. } =>
+        "server_busy", 503, 1013, ExcessSessionsExceeded, Warning, No, Given,
+        "connections_per_prefix", "Server busy";
+    119, Self::Limit { limit: Limit::HttpPerPrefix, .. } =>
+        "server_busy", 503, 1013, ExcessSessionsExceeded, Warning, No, Given,
+        "http_per_prefix", "Server busy";
+    120, Self::Limit { limit: Limit::HttpTotal, .. } =>
+        "server_busy", 503, 1013, ExcessSessionsExceeded, Warning, No, Given,
+        "http_total", "Server busy";
+}

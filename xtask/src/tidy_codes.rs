@@ -1,0 +1,88 @@
+//! Names of security records: each is recorded somewhere, and documented.
+//! Never: a name that only its own list knows.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+const CODES: &str = "crates/portcullis-model/src/code.rs";
+const TABLE: &str = "crates/portcullis-model/src/denial_table.rs";
+const DOCUMENT: &str = "docs/records.md";
+/// Where every code is listed, whether or not anything records it.
+const LISTS: [&str; 2] = [CODES, "crates/portcullis-audit/src/encode.rs"];
+
+/// What is wrong, each as `file: what`.
+pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
+    let read = |name: &str| {
+        std::fs::read_to_string(root.join(name)).with_context(|| format!("cannot read {name}"))
+    };
+    let mut sources = vec![read(TABLE)?];
+    collect(&root.join("crates"), root, &mut sources)?;
+    Ok(findings(&read(CODES)?, &sources, &read(DOCUMENT)?))
+}
+
+fn findings(codes: &str, sources: &[String], document: &str) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (variant, name) in codes.lines().filter_map(row) {
+        let by_name = format!("Code::{variant}");
+        let in_table = format!(" {variant}, ");
+        let records = |text: &String| names(text, &by_name) || text.contains(&in_table);
+        if !sources.iter().any(records) {
+            findings.push(format!("{CODES}: nothing records {name}"));
+        }
+        if !document.contains(&format!("| `{name}` |")) {
+            findings.push(format!("{DOCUMENT}: no row for {name}"));
+        }
+    }
+    findings
+}
+
+/// Whether the text holds the path, and not only a longer one that begins with it.
+fn names(text: &str, path: &str) -> bool {
+    text.match_indices(path).any(|(at, _)| {
+        let next = text.get(at + path.len()..).and_then(|rest| rest.chars().next());
+        next.is_none_or(|letter| !letter.is_alphanumeric())
+    })
+}
+
+/// The variant and the name of a row of the list.
+fn row(line: &str) -> Option<(&str, &str)> {
+    let (variant, rest) = line.strip_prefix("    ")?.split_once(", \"")?;
+    let plain = variant.chars().all(char::is_alphanumeric) && !variant.is_empty();
+    let (name, _) = rest.split_once('"')?;
+    plain.then_some((variant, name))
+}
+
+fn collect(folder: &Path, root: &Path, sources: &mut Vec<String>) -> Result<()> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        if path.is_dir() && !name.ends_with("/tests") {
+            collect(&path, root, sources)?;
+        } else if name.ends_with(".rs") && !LISTS.contains(&name.as_str()) {
+            let text = std::fs::read_to_string(&path);
+            let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+            // What a file's own tests record does not count.
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            sources.push(String::from(code));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_without_a_recorder_or_a_document_row_is_found() {
+        let codes = "    SysCrash, \"sys_crash\", Service, Critical,\n        \"It failed.\";\n";
+        let source = String::from("Record::new(Code::SysCrash)");
+        let longer = String::from("Record::new(Code::SysCrashLater)");
+        let document = "| `sys_crash` | service |";
+        assert!(findings(codes, &[source], document).is_empty());
+        assert_eq!(findings(codes, &[longer], "").len(), 2);
+    }
+}
