@@ -8,6 +8,7 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_guard::ReferenceKey;
 use portcullis_model::Secret;
 use portcullis_seal::private_file;
 
@@ -24,6 +25,7 @@ pub struct ServerSecret {
     device: hmac::Key,
     admission: Arc<Secret<[u8; 32]>>,
     operator: Arc<Secret<String>>,
+    reference: ReferenceKey,
 }
 
 impl ServerSecret {
@@ -68,6 +70,9 @@ impl ServerSecret {
         let mut admission = [0; 32];
         let derived = hmac::sign(&root, b"portcullis admission cookie v1");
         admission.iter_mut().zip(derived.as_ref()).for_each(|(to, from)| *to = *from);
+        let mut reference = [0; 16];
+        let derived = hmac::sign(&root, b"portcullis reference v1");
+        reference.iter_mut().zip(derived.as_ref()).for_each(|(to, from)| *to = *from);
         let operator = hmac::sign(&root, b"portcullis operator v1");
         let operator = URL_SAFE_NO_PAD.encode(operator.as_ref());
         Self {
@@ -75,6 +80,7 @@ impl ServerSecret {
             device: derive("portcullis device cookie v1"),
             admission: Arc::new(Secret::new(admission)),
             operator: Arc::new(Secret::new(operator)),
+            reference: ReferenceKey::new(reference),
         }
     }
 
@@ -90,6 +96,13 @@ impl ServerSecret {
     #[must_use]
     pub fn operator(&self) -> Arc<Secret<String>> {
         Arc::clone(&self.operator)
+    }
+
+    /// The key of references ([`portcullis_server::Options::reference_key`]): so they can be read
+    /// after a restart, and without the server.
+    #[must_use]
+    pub fn reference(&self) -> ReferenceKey {
+        self.reference.clone()
     }
 
     pub(crate) fn refresh(&self) -> &hmac::Key {

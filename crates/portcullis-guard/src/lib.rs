@@ -59,6 +59,7 @@ mod answer; // what clients answer to events of the server
 mod raw; // events without a payload type
 mod schema; // typed payloads that name the field at fault
 pub mod field; // readers of single fields
+mod reference; // references that explain themselves
 mod replay; // envelopes and idempotency keys
 mod access; // roles and room relations
 mod cleaner; // text in: normalise, bound, clean
@@ -101,6 +102,10 @@ pub use proxy::{ForwardedHeader, ProxyRules};
 pub use rate::{Penalty, Rate, RateError};
 pub use rates::TableUse;
 pub use raw::RawPermit;
+pub use reference::{
+    REFERENCE_PERIOD_S, REFERENCE_STEP_S, ReferenceError, ReferenceFacts, ReferenceKey,
+    normalize_reference,
+};
 pub use rehearsal::Rehearsal;
 pub use replay::{Envelope, LooseEnvelope};
 pub use rules::{ReplayRules, RoleRules};

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use portcullis_guard::ReferenceKey;
 use portcullis_model::{Secret, limits};
 use portcullis_wire::session::SessionOptions;
 
@@ -21,6 +22,8 @@ pub struct Options {
     /// What an operator's program shows on the private listener to change something; without it,
     /// being on this machine is enough.
     pub operator_key: Option<Arc<Secret<String>>>,
+    /// The key of references; without it, one that lasts as long as the process.
+    pub reference_key: Option<ReferenceKey>,
     /// TLS for the public listener; plain text when `None`.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Whether the operator's own proxies say whose connection they hand on.
@@ -127,6 +130,7 @@ impl Default for Options {
             private: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9443)),
             redirect: None,
             operator_key: None,
+            reference_key: None,
             tls: None,
             proxy_protocol: ProxyProtocol::Off,
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

@@ -6,7 +6,8 @@ use std::cell::{Cell, RefCell};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis_model::{Denial, Reference};
+use portcullis_guard::ReferenceKey;
+use portcullis_model::{Answer, Denial, Now, Reference};
 
 /// A secret identifier of `BYTES` random bytes, as base64url text.
 ///
@@ -47,25 +48,35 @@ pub(crate) fn random_bytes<const BYTES: usize>() -> Result<[u8; BYTES], Denial> 
     })
 }
 
-/// Makes the short references that a refused peer and the security record share.
-///
-/// They need to be distinct, not secret: a seeded counter, mixed (`SplitMix64`).
+/// Makes the short references that a rejected client and the security record share.
 #[derive(Debug)]
 pub(crate) struct References {
+    key: ReferenceKey,
+    shard: u16,
+    counter: Cell<u64>,
+    /// A seeded counter, mixed (`SplitMix64`); for jitter.
     state: Cell<u64>,
 }
 
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// A key for references that lasts as long as this process.
+pub(crate) fn passing_reference_key() -> ReferenceKey {
+    let mut key = [0u8; 16];
+    // Without randomness references are readable, and nothing else.
+    let _drawn = SystemRandom::new().fill(&mut key);
+    ReferenceKey::new(key)
+}
 
 impl References {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(key: ReferenceKey, shard: u16) -> Self {
         let mut seed = [0u8; 8];
-        // A failed seed only makes references of two restarts alike.
+        // A failed seed only makes the jitter of two restarts alike.
         let _seeded = SystemRandom::new().fill(&mut seed);
-        Self { state: Cell::new(u64::from_le_bytes(seed)) }
+        let state = u64::from_le_bytes(seed);
+        // A restart within four seconds does not begin with the references made before it.
+        Self { key, shard, counter: Cell::new(state), state: Cell::new(state) }
     }
 
-    /// A number spread evenly over 64 bits; for jitter and references, never for secrets.
+    /// A number spread evenly over 64 bits; for jitter, never for secrets.
     pub(crate) fn next_number(&self) -> u64 {
         let state = self.state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
         self.state.set(state);
@@ -74,15 +85,11 @@ impl References {
         mixed ^ (mixed >> 31)
     }
 
-    pub(crate) fn next(&self) -> Option<Reference> {
-        let mut number = self.next_number();
-        let mut text = [0u8; 10];
-        for slot in &mut text {
-            let index = usize::try_from(number & 31).unwrap_or_default();
-            *slot = ALPHABET.get(index).copied().unwrap_or(b'0');
-            number >>= 5;
-        }
-        std::str::from_utf8(&text).ok().and_then(|text| Reference::parse(text).ok())
+    /// The reference of one denial, which names its row and the time to those who have the key.
+    pub(crate) fn next(&self, answer: &Answer, now: Now) -> Option<Reference> {
+        let counter = self.counter.get().wrapping_add(1);
+        self.counter.set(counter);
+        self.key.reference(answer, now, self.shard, counter)
     }
 }
 
@@ -92,8 +99,9 @@ mod tests {
 
     #[test]
     fn references_differ_and_ids_carry_their_bits() {
-        let references = References::new();
-        assert_ne!(references.next(), references.next());
+        let references = References::new(passing_reference_key(), 0);
+        let next = || references.next(&Denial::Busy.answer(), Now::default());
+        assert_ne!(next(), next());
         let id = random_id::<20>().unwrap();
         assert_eq!(id.len(), 27);
         assert_ne!(id, random_id::<20>().unwrap());

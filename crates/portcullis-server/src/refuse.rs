@@ -41,7 +41,7 @@ pub(crate) struct Refusal {
 /// Records and counts a refusal; gives what the client may read.
 pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) -> Refusal {
     let answer = denial.answer();
-    let reference = shard.references.next();
+    let reference = shard.references.next(&answer, now);
     let limit = denial.limit().map(|limit| limit.key());
     shard.metrics.refused(answer.rule, answer.code, limit);
     // A stranger who is refused at the CONNECT has cost a handshake like any other.

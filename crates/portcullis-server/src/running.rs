@@ -21,6 +21,7 @@ use crate::machine;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::private::Private;
+use crate::random::passing_reference_key;
 use crate::session_id::SessionIds;
 use crate::shard::{Common, Shard};
 use crate::waiting::WaitingRooms;
@@ -107,7 +108,9 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     let redirect = address_of(&redirects);
     let (doors, arrivals): (Vec<_>, Vec<_>) = (0..shards).map(|_| mpsc::channel(MOVED_MAX)).unzip();
     let waiting = WaitingRooms::new(&builder.options.waits, Arc::clone(&builder.clock));
+    let reference_key = builder.options.reference_key.clone();
     let common = Common {
+        reference_key: reference_key.unwrap_or_else(passing_reference_key),
         options: Arc::new(builder.options),
         gate: Arc::new(builder.gate),
         registered: Arc::new(builder.registered),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_audit::Audit;
-use portcullis_guard::{Gate, LoadState};
+use portcullis_guard::{Gate, LoadState, ReferenceKey};
 use portcullis_model::{Clock, ConnectionId, Now, UserId};
 use portcullis_wire::session::SessionOptions;
 use portcullis_wire::websocket_deflate::{Deflater, Inflater};
@@ -87,6 +87,7 @@ pub(crate) struct Shard {
 /// What all shards of a server have in common.
 #[derive(Clone)]
 pub(crate) struct Common {
+    pub(crate) reference_key: ReferenceKey,
     pub(crate) options: Arc<Options>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) registered: Arc<Registered>,
@@ -130,7 +131,7 @@ impl Shard {
             parking: common.parking,
             waiting: common.waiting,
             doors: common.doors,
-            references: References::new(),
+            references: References::new(common.reference_key, index),
             connections: RefCell::default(),
             users: RefCell::default(),
             lingering: RefCell::default(),

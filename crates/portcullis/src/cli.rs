@@ -66,6 +66,14 @@ enum Command {
         #[command(subcommand)]
         command: StateCommand,
     },
+    /// Explains the reference that a rejected client was given: rule, time, record.
+    Why {
+        #[command(flatten)]
+        which: Which,
+        /// The reference, as the client quotes it.
+        #[arg(value_name = "REF")]
+        reference: String,
+    },
     /// Makes and explains tokens, for tests and support.
     Token {
         #[command(flatten)]
@@ -117,6 +125,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Check { config }) => check(config),
         Some(Command::Access { which }) => command::access(&which),
         Some(Command::User { which, command }) => command::user(&which, &command),
+        Some(Command::Why { which, reference }) => command::why(&which, &reference),
         Some(Command::Keys { which, command }) => command::keys(&which, &command),
         Some(Command::Limits { which, command }) => command::limits(&which, &command),
         Some(Command::State { which, command }) => command::state(&which, &command),

@@ -179,6 +179,7 @@ impl Parts {
         }
         let mut server = settings.server.clone();
         server.operator_key = Some(self.secret.operator());
+        server.reference_key = Some(self.secret.reference());
         let mut builder = Builder::new(server, gate, audit.clone(), Arc::clone(clock));
         builder.namespace("/admin").map_err(ConfigError::Gate)?.role(Role::Admin);
         let people: Arc<dyn AccountStore> = self.store.clone();

@@ -8,6 +8,7 @@ mod simulate; // what other limits make of what was counted
 mod operate; // what a running server is asked: limits, state
 mod token_explain; // what a token says, and what the server would say to it
 mod token_make; // a token for tests and support
+mod why; // what a reference of a rejected client says
 mod user; // who there is, and what becomes of them
 
 use std::io::{IsTerminal, Read};
@@ -69,6 +70,11 @@ pub(crate) fn limits(which: &Which, command: &LimitsCommand) -> Result<()> {
         LimitsCommand::Explain { whose } => operate::explain(&installation, whose),
         LimitsCommand::Unlock { whose } => operate::unlock(&installation, whose),
     }
+}
+
+/// Explains a reference that a client was given.
+pub(crate) fn why(which: &Which, reference: &str) -> Result<()> {
+    why::run(&Installation::read(which)?, reference)
 }
 
 /// Does what `portcullis state` was asked.

@@ -7,6 +7,7 @@
 )]
 
 mod keys; // rotated, revoked, sealed anew
+mod references; // what clients quote
 mod tokens; // made and explained
 mod users; // roles, bans, passwords, log-outs, invitations
 

@@ -1,0 +1,117 @@
+//! Finds records in the files of the security log, compressed ones too.
+//! Never: needs a running server, or holds more than one line in memory.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+use portcullis_model::Reference;
+
+/// Longest line that is looked at; records are shorter.
+const LINE_MAX_BYTES: u64 = 64 * 1024;
+
+/// The first line whose reference this is, the newest file first.
+///
+/// `file` is the current file of the log. Older ones stand beside it, and their names begin with
+/// its name or with its stem and a hyphen: `security.log.1`, `security-….log.gz`.
+///
+/// # Errors
+/// What the system says about the first file that cannot be read. A file that another program
+/// removes meanwhile is passed over.
+pub fn find_reference(file: &Path, reference: &Reference) -> io::Result<Option<String>> {
+    let wanted = format!("\"trace\":{{\"id\":\"{reference}\"}}");
+    for path in files(file)? {
+        let opened = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => BufReader::new(opened?),
+        };
+        let compressed = path.extension() == Some(OsStr::new("gz"));
+        let found = if compressed {
+            find(BufReader::new(MultiGzDecoder::new(opened)), wanted.as_bytes())?
+        } else {
+            find(opened, wanted.as_bytes())?
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// All files of the log, the latest change first.
+fn files(file: &Path) -> io::Result<Vec<PathBuf>> {
+    let directory = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let stem = format!("{}-", file.file_stem().unwrap_or_default().to_string_lossy());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let other = entry.file_name();
+        let other = other.to_string_lossy();
+        let is_log =
+            other.starts_with(&*name) || (other.starts_with(&stem) && other.contains(".log"));
+        if is_log && entry.file_type()?.is_file() {
+            let changed = entry.metadata().and_then(|facts| facts.modified()).ok();
+            found.push((changed, entry.path()));
+        }
+    }
+    found.sort();
+    Ok(found.into_iter().rev().map(|(_, path)| path).collect())
+}
+
+fn find(mut lines: impl BufRead, wanted: &[u8]) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if lines.by_ref().take(LINE_MAX_BYTES).read_until(b'\n', &mut line)? == 0 {
+            return Ok(None);
+        }
+        if line.windows(wanted.len()).any(|window| window == wanted) {
+            return Ok(Some(String::from_utf8_lossy(&line).trim_end().to_owned()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn line(reference: &str) -> String {
+        format!("{{\"event\":{{\"code\":\"x\"}},\"trace\":{{\"id\":\"{reference}\"}},\"n\":1}}\n")
+    }
+
+    #[test]
+    fn reference_is_found_in_current_renamed_and_compressed_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("security.log");
+        std::fs::write(&log, line("aaaaaaaaaaaa") + &line("bbbbbbbbbbbb")).unwrap();
+        std::fs::write(directory.path().join("security.log.1"), line("cccccccccccc")).unwrap();
+        let old = File::create(directory.path().join("security-2026-1.log.gz")).unwrap();
+        let mut old = GzEncoder::new(old, Compression::fast());
+        old.write_all(line("dddddddddddd").as_bytes()).unwrap();
+        old.finish().unwrap();
+        std::fs::write(directory.path().join("other.log"), line("eeeeeeeeeeee")).unwrap();
+        for letter in ["a", "b", "c", "d", "e", "f"] {
+            let wanted = letter.repeat(12);
+            let found = find_reference(&log, &Reference::parse(&wanted).unwrap()).unwrap();
+            let expected = "abcd".contains(letter).then(|| line(&wanted).trim_end().to_owned());
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn unreadable_directory_is_an_error() {
+        let missing = Path::new("/nonexistent/security.log");
+        assert!(find_reference(missing, &Reference::parse("abc").unwrap()).is_err());
+    }
+}
