@@ -28,8 +28,8 @@ pub(super) fn run(installation: &Installation, text: &str) -> Result<()> {
     said.push_str(&match find_reference(log, &reference) {
         Ok(Some(line)) => record(&line),
         Ok(None) => format!(
-            "log         no record in {}: it was sampled, and stands in the count of a\n            \
-             log_suppressed record, or its file was removed\n",
+            "log         no record in {}: a log_suppressed record counts it,\n            \
+             or its file was removed\n",
             log.display()
         ),
         Err(error) => format!("log         {} cannot be read: {error}\n", log.display()),
@@ -44,7 +44,7 @@ fn explain(reference: &Reference, facts: &ReferenceFacts) -> String {
     let mut said = format!(
         "reference   {reference}\n\
          rule        {rule}{cause}\n\
-         time        {}, and {REFERENCE_STEP_S} seconds after; or earlier by a multiple of {days} days\n\
+         time        {}, within {REFERENCE_STEP_S} seconds; or {days} days earlier, or twice that\n\
          record      {}: {}\n\
          client got  {code}: {message}; HTTP status {status}\n\
          retry       {}\n\
@@ -60,7 +60,7 @@ fn explain(reference: &Reference, facts: &ReferenceFacts) -> String {
     );
     if Limit::ALL.iter().any(|limit| limit.name() == rule) {
         said.push_str(
-            "mend        `portcullis limits explain ADDRESS|USER` says how far the limit is used; docs/limits.md\n",
+            "mend        `portcullis limits explain ADDRESS|USER` says how far it is used\n",
         );
     }
     said
