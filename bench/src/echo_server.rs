@@ -207,6 +207,8 @@ fn plentiful() -> GateOptions {
         request_per_prefix: plenty,
         message_per_user: plenty,
         message_per_connection: plenty,
+        namespace_per_user: plenty,
+        signature_per_user: plenty,
         message_per_prefix: plenty,
         message_total: plenty,
         bytes_per_connection: plenty,

@@ -53,6 +53,8 @@ secret_file = "{secret}"
 [rate]
 connect_per_prefix = "100000/1s"
 message_per_user = "100000/1s"
+namespace_per_user = "100000/1s"
+signature_per_user = "100000/1s"
 message_per_connection = "100000/1s"
 event_per_user = {{ "chat:send" = "100000/1s", "room:create" = "100000/1s" }}
 [audit]

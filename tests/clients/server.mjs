@@ -37,6 +37,8 @@ request_per_prefix = "100000/60s"
 login_per_prefix = "100000/60s"
 login_per_user = "100000/60s"
 message_per_user = "1000000/60s"
+namespace_per_user = "1000000/60s"
+signature_per_user = "1000000/60s"
 message_per_connection = "1000000/60s"
 
 [rate.event_per_user]

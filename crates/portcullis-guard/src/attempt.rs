@@ -95,6 +95,24 @@ pub enum Attempt {
         /// How many.
         bytes: u32,
     },
+    /// A CONNECT or DISCONNECT packet.
+    Namespace {
+        /// The connection, numbered since the start; none where it was counted before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connection: Option<u64>,
+        /// The user's id, where one is signed in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+    },
+    /// A signature check.
+    Signature {
+        /// The connection that causes it, numbered since the start.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connection: Option<u64>,
+        /// The user's id, once the check has shown it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+    },
     /// A violation.
     Fault {
         /// From where, where nobody is signed in.

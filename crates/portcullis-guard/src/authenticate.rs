@@ -32,6 +32,7 @@ impl Gate {
             Shown::Ticket(ticket) => return self.redeem(ticket, origin, now),
             Shown::Token(token) => self.tokens.believe(token, now).map_err(Denial::Token)?,
         };
+        self.signature_of_user(&verified.user, now)?;
         // A bound token without proof is a stolen one until shown otherwise (RFC 9449 section 7.2).
         let must_prove = verified.bound.is_some() || (self.options.proof_required && verified.own);
         if must_prove { Err(Denial::Token(TokenFault::Bound)) } else { Ok(verified) }
@@ -44,7 +45,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`Denial::Token`].
-    pub fn foresee(&self, admitted: &Admitted, now: Now) -> Result<Option<Verified>, Denial> {
+    pub fn precheck(&self, admitted: &Admitted, now: Now) -> Result<Option<Verified>, Denial> {
         if admitted.bound.is_some() {
             // There is no proof for what is said on a socket; it opens with a ticket.
             return Err(Denial::Token(TokenFault::Bound));
@@ -67,6 +68,9 @@ impl Gate {
     pub fn verify_bound(&self, ask: &ProofAsk<'_>, now: Now) -> Result<Verified, Denial> {
         let token = ask.token.ok_or(Denial::Token(TokenFault::Missing))?;
         let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
+        // Two signatures, and the token says whose they are before the dearer one is checked.
+        self.signature_of_user(&verified.user, now)?;
+        self.signature_of_user(&verified.user, now)?;
         let key = self.prove(ask, now)?;
         match &verified.bound {
             Some(jkt) if is_bound_to(jkt, &key) => {
@@ -164,6 +168,7 @@ impl Gate {
     pub fn renew(&self, principal: &Principal, token: &str, now: Now) -> Result<Verified, Denial> {
         principal.is_current(now)?;
         let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
+        self.signature_of_user(&principal.user().id, now)?;
         let user = self.identify(&verified, now)?;
         let same_key = verified
             .bound

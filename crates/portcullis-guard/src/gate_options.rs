@@ -85,6 +85,14 @@ pub struct GateOptions {
     pub bytes_per_prefix: Rate,
     /// The same of all.
     pub bytes_total: Rate,
+    /// CONNECT and DISCONNECT packets of one connection; over it the connection ends.
+    pub namespace_per_connection: Rate,
+    /// The same of one user, whatever the connection.
+    pub namespace_per_user: Rate,
+    /// Signature checks that one open connection causes; a repeated token needs none.
+    pub signature_per_connection: Rate,
+    /// Signature checks of one user's credentials, over HTTP and on all connections.
+    pub signature_per_user: Rate,
     /// Violations of one address prefix by nobody who is signed in; over it the prefix is kept out.
     pub penalty_per_prefix: Rate,
     /// Violations of one user; over it the user is kept out.
@@ -159,6 +167,10 @@ impl Default for GateOptions {
             bytes_per_user: Rate::per(4 * 1024 * 1024, 10_000),
             bytes_per_prefix: Rate::per(32 * 1024 * 1024, 10_000),
             bytes_total: Rate::per(256 * 1024 * 1024, 1_000),
+            namespace_per_connection: Rate::per(60, minute_ms),
+            namespace_per_user: Rate::per(240, minute_ms),
+            signature_per_connection: Rate::per(60, minute_ms),
+            signature_per_user: Rate::per(1_200, minute_ms),
             penalty_per_prefix: Rate::per(100, minute_ms),
             penalty_per_user: Rate::per(20, minute_ms),
             penalty: Penalty::default(),

@@ -49,6 +49,7 @@ mod directory_session; // one session
 mod directory_sessions; // the sessions there are
 mod striped; // the map they all stand in
 mod principal; // who is acting on a connection
+mod packets; // what a connection asks for besides events
 mod lease; // what a message was permitted on, asked again at its effect
 mod ask; // what door 3 is asked
 mod event; // what an event declares
@@ -95,6 +96,7 @@ pub use limits::Lanes;
 pub use limits_explain::LimitState;
 pub use load::{LoadChange, LoadMachine, LoadState, Look, Signal, TICK_MS};
 pub use login::LoginFrom;
+pub use packets::PacketBudget;
 pub use permit::Permit;
 pub use principal::{Caller, Patience, Principal};
 pub use proof::ProofAsk;

@@ -78,6 +78,10 @@ impl GateOptions {
             (Limit::BytesPerUser, self.bytes_per_user),
             (Limit::BytesPerPrefix, self.bytes_per_prefix),
             (Limit::BytesTotal, self.bytes_total),
+            (Limit::NamespacePerConnection, self.namespace_per_connection),
+            (Limit::NamespacePerUser, self.namespace_per_user),
+            (Limit::SignaturePerConnection, self.signature_per_connection),
+            (Limit::SignaturePerUser, self.signature_per_user),
             (Limit::PenaltyPerPrefix, self.penalty_per_prefix),
             (Limit::PenaltyPerUser, self.penalty_per_user),
         ]

@@ -102,6 +102,8 @@ impl Gate {
             Limit::TicketPerUser
             | Limit::MessagePerUser
             | Limit::BytesPerUser
+            | Limit::NamespacePerUser
+            | Limit::SignaturePerUser
             | Limit::PenaltyPerUser => Some(self.rates.key(user)),
             _ => None,
         }

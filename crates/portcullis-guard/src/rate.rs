@@ -148,6 +148,11 @@ impl Gcra {
         Ok(())
     }
 
+    /// Whether nothing was ever taken.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.arrival_ns.get() == 0
+    }
+
     /// Takes so many that have come; says for how many milliseconds no more may.
     pub(crate) fn spend(&self, rate: &Rate, now: Now, many: u32) -> Result<(), u64> {
         let (next, wait_ms) = rate.spend(self.arrival_ns.get(), nanoseconds(now), many);

@@ -14,12 +14,14 @@ use crate::gate::{Gate, GateError};
 use crate::gate_options::GateOptions;
 use crate::limits::Amounts;
 use crate::load::LoadState;
+use crate::packets::PacketBudget;
 use crate::rate::Rate;
 
 /// What a trace would have come to under some limits.
 pub struct Rehearsal {
     gate: Gate,
     connections: HashMap<u64, Amounts>,
+    packets: HashMap<u64, PacketBudget>,
 }
 
 impl Rehearsal {
@@ -31,7 +33,7 @@ impl Rehearsal {
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
         // What is held is not played, and a state comes from the trace.
         let gate = Gate::build(GateOptions { load: None, ..options }, directory)?;
-        Ok(Self { gate, connections: HashMap::new() })
+        Ok(Self { gate, connections: HashMap::new(), packets: HashMap::new() })
     }
 
     /// Counts one line of a trace. Gives the limit that refuses now, or `shed`; none where it
@@ -59,49 +61,67 @@ impl Rehearsal {
                 gate.count_request(*client, shown.as_ref().map(admission), now).map(drop)
             }
             Attempt::Again { client, user } => {
-                let user = user.as_ref().map(|user| read_user(user)).transpose()?;
-                gate.count_again(*client, user.as_ref(), now)
+                gate.count_again(*client, read_any_user(user.as_deref())?.as_ref(), now)
             }
             Attempt::Login { client, name, device } => {
                 gate.count_login(*client, *name, *device, now)
             }
             Attempt::LoginPlace {} => gate.count_login_place(now),
-            Attempt::LoginFailed { name } => {
-                gate.count_failed(*name, now);
-                Ok(())
-            }
             Attempt::Ticket { user } => gate.count_ticket(&read_user(user)?, now),
             Attempt::Event { client, connection, user, event } => {
                 let amounts = amounts(&mut self.connections, gate, *connection, *client);
-                let named = event.as_ref().map(|(name, rate)| {
-                    let rate = rate.as_ref().and_then(|rate| rate.parse().ok());
-                    (name.as_str(), own_rate(gate.options(), name).or(rate))
-                });
+                let named = event.as_ref().map(|(name, rate)| named(gate, name, rate.as_deref()));
                 gate.count_event(&read_user(user)?, amounts, named, now)
             }
             Attempt::Bytes { client, connection, user, bytes } => {
                 let amounts = amounts(&mut self.connections, gate, *connection, *client);
                 gate.count_bytes(&read_user(user)?, amounts, *bytes, now)
             }
-            Attempt::Fault { client, user } => {
-                let user = user.as_ref().map(|user| read_user(user)).transpose()?;
-                gate.violated(*client, user.as_ref(), now);
-                Ok(())
+            Attempt::Namespace { connection, user } => {
+                let (budget, user) = packet(&mut self.packets, *connection, user.as_deref())?;
+                gate.count_namespace(budget, user.as_ref(), now)
             }
-            Attempt::UnlockedAddress { client } => {
-                gate.unlock_address(*client, now);
-                Ok(())
+            Attempt::Signature { connection, user } => {
+                let (budget, user) = packet(&mut self.packets, *connection, user.as_deref())?;
+                gate.count_signature(budget, user.as_ref(), now)
             }
-            Attempt::UnlockedUser { user, name } => {
-                gate.forget_user(&read_user(user)?, *name);
-                Ok(())
-            }
-            Attempt::Load { state, known_level } => {
-                gate.follow_load(LoadState::named(state).unwrap_or_default(), *known_level);
-                Ok(())
-            }
+            Attempt::LoginFailed { .. }
+            | Attempt::Fault { .. }
+            | Attempt::UnlockedAddress { .. }
+            | Attempt::UnlockedUser { .. }
+            | Attempt::Load { .. } => apply(gate, attempt, now),
         }
     }
+}
+
+/// Repeats what cannot be rejected.
+fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
+    match attempt {
+        Attempt::LoginFailed { name } => {
+            gate.count_failed(*name, now);
+        }
+        Attempt::Fault { client, user } => {
+            gate.violated(*client, read_any_user(user.as_deref())?.as_ref(), now);
+        }
+        Attempt::UnlockedAddress { client } => gate.unlock_address(*client, now),
+        Attempt::UnlockedUser { user, name } => gate.forget_user(&read_user(user)?, *name),
+        Attempt::Load { state, known_level } => {
+            gate.follow_load(LoadState::named(state).unwrap_or_default(), *known_level);
+        }
+        Attempt::Tls { .. }
+        | Attempt::Connect { .. }
+        | Attempt::Place { .. }
+        | Attempt::Request { .. }
+        | Attempt::Again { .. }
+        | Attempt::Login { .. }
+        | Attempt::LoginPlace {}
+        | Attempt::Ticket { .. }
+        | Attempt::Event { .. }
+        | Attempt::Bytes { .. }
+        | Attempt::Namespace { .. }
+        | Attempt::Signature { .. } => {}
+    }
+    Ok(())
 }
 
 /// What is remembered of a connection, from its first line on.
@@ -114,6 +134,26 @@ fn amounts<'a>(
     connections.entry(connection).or_insert_with(|| {
         client.map_or_else(Amounts::default, |client| Amounts::of(gate.lanes(client)))
     })
+}
+
+/// An event and its rate: the one in the options, otherwise the one in the trace.
+fn named<'a>(gate: &Gate, name: &'a str, traced: Option<&str>) -> (&'a str, Option<Rate>) {
+    let traced = traced.and_then(|rate| rate.parse().ok());
+    (name, own_rate(gate.options(), name).or(traced))
+}
+
+/// The budget of a connection and the user of one of its packets, as far as a line names them.
+fn packet<'a>(
+    budgets: &'a mut HashMap<u64, PacketBudget>,
+    connection: Option<u64>,
+    user: Option<&str>,
+) -> Result<(Option<&'a PacketBudget>, Option<UserId>), Denial> {
+    let budget = connection.map(|number| &*budgets.entry(number).or_default());
+    Ok((budget, read_any_user(user)?))
+}
+
+fn read_any_user(user: Option<&str>) -> Result<Option<UserId>, Denial> {
+    user.map(read_user).transpose()
 }
 
 fn read_user(id: &str) -> Result<UserId, Denial> {
@@ -156,6 +196,9 @@ mod tests {
             login_total: Rate::per(5, 1_000),
             ticket_per_user: Rate::per(2, 1_000),
             penalty_per_prefix: Rate::per(4, 1_000),
+            namespace_per_connection: Rate::per(3, 1_000),
+            namespace_per_user: Rate::per(4, 1_000),
+            signature_per_user: Rate::per(2, 1_000),
             ..options()
         }
     }
@@ -167,6 +210,7 @@ mod tests {
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
         let mut gate = Gate::build(options, directory).unwrap();
         gate.trace_to(Arc::new(move |traced, _now| sink.lock().unwrap().push(traced)));
+        let budgets = [gate.packet_budget(), gate.packet_budget()];
         let mut now_ms = 0;
         for (kind, who, later_ms) in acts {
             now_ms += u64::from(*later_ms);
@@ -175,7 +219,7 @@ mod tests {
             let name = format!("user-{}", who % 3);
             let user = UserId::parse(&name).unwrap();
             let known = Admission { alias: u64::from(who % 2), class: Lane::Known.into() };
-            match kind % 13 {
+            match kind % 16 {
                 0 => drop(gate.secure(client, now)),
                 1 => drop(gate.count_socket(client, None, now)),
                 2 => drop(gate.count_socket(client, Some(known), now)),
@@ -189,6 +233,9 @@ mod tests {
                 7 => drop(gate.login_failed(&name, now)),
                 8 => drop(gate.ticket_allowed(&user, now)),
                 9 => gate.violated(Some(client), None, now),
+                13 => drop(gate.namespace_packet(&budgets[usize::from(who % 2)], Some(&user), now)),
+                14 => drop(gate.first_namespace_packet(&user, now)),
+                15 => drop(gate.signature_of_user(&user, now)),
                 11 => drop(gate.count_again(client, None, now)),
                 12 => drop(gate.count_again(client, Some(&user), now)),
                 _ => match who % 4 {

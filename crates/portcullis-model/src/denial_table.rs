@@ -430,4 +430,16 @@ denials! {
     120, Self::Limit { limit: Limit::HttpTotal, .. } =>
         "server_busy", 503, 1013, ExcessSessionsExceeded, Warning, No, Given,
         "http_total", "Server busy";
+    121, Self::Limit { limit: Limit::NamespacePerConnection, .. } =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "namespace_per_connection", "Too many requests";
+    122, Self::Limit { limit: Limit::NamespacePerUser, .. } =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "namespace_per_user", "Too many requests";
+    123, Self::Limit { limit: Limit::SignaturePerConnection, .. } =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "signature_per_connection", "Too many requests";
+    124, Self::Limit { limit: Limit::SignaturePerUser, .. } =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "signature_per_user", "Too many requests";
 }

@@ -44,6 +44,14 @@ pub enum Limit {
     BytesPerPrefix,
     /// Bytes received.
     BytesTotal,
+    /// CONNECT and DISCONNECT packets of a connection.
+    NamespacePerConnection,
+    /// CONNECT and DISCONNECT packets of a user.
+    NamespacePerUser,
+    /// Signature checks that an open connection causes.
+    SignaturePerConnection,
+    /// Signature checks of a user's credentials.
+    SignaturePerUser,
     /// Violations of an address prefix, over which it is kept out for a while.
     PenaltyPerPrefix,
     /// Violations of a user, over which they are kept out for a while.
@@ -90,7 +98,7 @@ impl LimitKey {
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 32] = [
         Self::ConnectPerPrefix,
         Self::ConnectKnownPerPrefix,
         Self::ConnectTotal,
@@ -111,6 +119,10 @@ impl Limit {
         Self::BytesPerUser,
         Self::BytesPerPrefix,
         Self::BytesTotal,
+        Self::NamespacePerConnection,
+        Self::NamespacePerUser,
+        Self::SignaturePerConnection,
+        Self::SignaturePerUser,
         Self::PenaltyPerPrefix,
         Self::PenaltyPerUser,
         Self::ConnectionsTotal,
@@ -145,6 +157,10 @@ impl Limit {
             Self::BytesPerUser => "bytes_per_user",
             Self::BytesPerPrefix => "bytes_per_prefix",
             Self::BytesTotal => "bytes_total",
+            Self::NamespacePerConnection => "namespace_per_connection",
+            Self::NamespacePerUser => "namespace_per_user",
+            Self::SignaturePerConnection => "signature_per_connection",
+            Self::SignaturePerUser => "signature_per_user",
             Self::PenaltyPerPrefix => "penalty_per_prefix",
             Self::PenaltyPerUser => "penalty_per_user",
             Self::ConnectionsTotal => "connections_total",
@@ -166,13 +182,18 @@ impl Limit {
     #[must_use]
     pub fn key(self) -> LimitKey {
         match self {
-            Self::MessagePerConnection | Self::BytesPerConnection => LimitKey::Connection,
+            Self::MessagePerConnection
+            | Self::BytesPerConnection
+            | Self::NamespacePerConnection
+            | Self::SignaturePerConnection => LimitKey::Connection,
             Self::LoginPerUser
             | Self::LoginFailedPerUser
             | Self::TicketPerUser
             | Self::MessagePerUser
             | Self::EventPerUser
             | Self::BytesPerUser
+            | Self::NamespacePerUser
+            | Self::SignaturePerUser
             | Self::PenaltyPerUser => LimitKey::User,
             Self::ConnectPerPrefix
             | Self::ConnectKnownPerPrefix

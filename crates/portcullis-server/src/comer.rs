@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_guard::Class;
+use portcullis_guard::{Class, PacketBudget};
 
 /// Who opened a connection.
 pub(crate) struct Comer {
@@ -13,4 +13,5 @@ pub(crate) struct Comer {
     /// Unknown behind a proxy.
     pub(crate) port: Option<u16>,
     pub(crate) origin: Option<Arc<str>>,
+    pub(crate) packets: PacketBudget,
 }

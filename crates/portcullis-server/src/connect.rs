@@ -22,6 +22,9 @@ use crate::socket::{Socket, SocketId};
 
 impl ConnectionTask {
     pub(crate) fn connect_packet(&mut self, name: &str, payload: Option<&str>, now: Now) {
+        if !self.namespace_packet(now) {
+            return;
+        }
         let found = self.shard.registered.namespaces.find(name).map(|(rule, _)| rule);
         let namespace = Namespace::parse(name).ok();
         let (Some(rule), Some(namespace)) = (found, namespace) else {
@@ -36,6 +39,14 @@ impl ConnectionTask {
             return;
         }
         self.start_connect(Entry { namespace, rule, payload: None, used_up: false }, payload, now);
+    }
+
+    /// Counts a CONNECT or DISCONNECT packet; over the rate the connection ends.
+    pub(crate) fn namespace_packet(&self, now: Now) -> bool {
+        let caller = self.connection.caller();
+        let user = caller.as_ref().map(|caller| &caller.principal.user().id);
+        let counted = self.shard.gate.namespace_packet(&self.connection.packets, user, now);
+        counted.map_err(|denial| self.connection.end(End::Refused(denial))).is_ok()
     }
 
     fn unknown_namespace(&mut self, name: &str, now: Now) {
@@ -57,6 +68,9 @@ impl ConnectionTask {
     }
 
     pub(crate) fn plain_connect(&mut self, data: Option<&str>, id: Option<String>, now: Now) {
+        if !self.namespace_packet(now) {
+            return;
+        }
         if self.connection.caller.borrow().is_some() {
             self.connection.end(End::Refused(Denial::Sequence("second_connect")));
             return;
@@ -142,6 +156,9 @@ impl ConnectionTask {
             Err(denial) => return self.connect_refused(&entry, &denial, now),
         };
         if let Err(denial) = self.role_holds(&entry, &principal) {
+            return self.connect_refused(&entry, &denial, now);
+        }
+        if let Err(denial) = self.shard.gate.first_namespace_packet(&principal.user().id, now) {
             return self.connect_refused(&entry, &denial, now);
         }
         let is_admin = principal.user().roles().contains(Role::Admin);
@@ -300,7 +317,9 @@ impl ConnectionTask {
         self.shard.send(&self.connection, frame(Opcode::Text, text.as_bytes()));
         let inside = !self.connection.sockets.borrow().is_empty();
         let goes_on = inside && denial.answer().closed_by == ClosedBy::Nothing;
-        if !goes_on {
+        if goes_on {
+            self.strike(denial, now);
+        } else {
             self.connection.end(End::Told(denial.clone()));
         }
     }

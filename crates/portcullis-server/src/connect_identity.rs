@@ -1,6 +1,7 @@
 //! Who asks to come in: a token, a ticket, or what the connection has shown already.
 //! Never: a ticket used up for a connection that is signed in.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use portcullis_guard::{Cookies, Credential, Verified};
@@ -42,19 +43,34 @@ impl ConnectionTask {
         if self.shows_no_more && shows_ticket(payload) {
             return Ok(Identity::Known);
         }
+        if self.is_repeated(payload, now) {
+            return Ok(Identity::Known);
+        }
         match self.verify(payload, now) {
             Err(Denial::Token(TokenFault::Missing)) if self.shows_no_more => Ok(Identity::Known),
             outcome => outcome.map(|verified| Identity::Verified(Box::new(verified))),
         }
     }
 
+    /// Whether the caller of this connection shows the token that it has shown here before.
+    fn is_repeated(&self, payload: Option<&str>, now: Now) -> bool {
+        let Some(caller) = self.connection.caller() else { return false };
+        let budget = &self.connection.packets;
+        let user = self.shard.gate.repeated(budget, self.credential(payload), now);
+        user.is_some_and(|user| caller.principal.user().id == user)
+    }
+
     fn verify(&self, payload: Option<&str>, now: Now) -> Result<Verified, Denial> {
-        let credential = match (self.bearer(), self.cookies) {
+        let (budget, origin) = (&self.connection.packets, self.connection.origin.as_deref());
+        self.shard.gate.verify_on(budget, self.credential(payload), origin, now)
+    }
+
+    fn credential<'a>(&'a self, payload: Option<&'a str>) -> Credential<'a> {
+        match (self.bearer(), self.cookies) {
             (Some(bearer), _) => Credential::Both { bearer: bearer.expose(), payload },
             (None, Cookies::Some) => Credential::PayloadBesideCookies(payload),
             (None, Cookies::None) => Credential::Payload(payload),
-        };
-        self.shard.gate.verify(credential, self.connection.origin.as_deref(), now)
+        }
     }
 
     pub(crate) fn bearer(&self) -> Option<&Secret<String>> {
@@ -68,10 +84,10 @@ impl ConnectionTask {
 
     /// Looks for the key a token names, then at the token once more.
     pub(crate) fn learn_keys(&self, payload: Option<&str>, seen: Now) -> PrincipalFuture {
-        let shard = std::rc::Rc::clone(&self.shard);
+        let shard = Rc::clone(&self.shard);
         let payload = payload.map(|text| Secret::new(String::from(text)));
         let bearer = self.bearer().cloned();
-        let (cookies, origin) = (self.cookies, self.connection.origin.clone());
+        let (cookies, connection) = (self.cookies, Rc::clone(&self.connection));
         Box::pin(async move {
             if let Some(hook) = &shard.registered.unknown_key {
                 hook(Arc::clone(&shard.surroundings), seen).await?;
@@ -82,7 +98,8 @@ impl ConnectionTask {
                 (None, Cookies::Some) => Credential::PayloadBesideCookies(payload),
                 (None, Cookies::None) => Credential::Payload(payload),
             };
-            let verified = shard.gate.verify(credential, origin.as_deref(), shard.now())?;
+            let (budget, origin) = (&connection.packets, connection.origin.as_deref());
+            let verified = shard.gate.verify_on(budget, credential, origin, shard.now())?;
             if let Some(hook) = shard.product_of(&verified) {
                 hook.await?;
             }

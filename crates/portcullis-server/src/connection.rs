@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
-use portcullis_guard::{Caller, Class};
+use portcullis_guard::{Caller, Class, PacketBudget};
 use portcullis_model::{ConnectionId, Denial, Now};
 use portcullis_wire::plain;
 use portcullis_wire::session::{Due, Expiry, Session};
@@ -77,6 +77,8 @@ pub(crate) struct Connection {
     pub(crate) transport: RefCell<Transport>,
     pub(crate) session: RefCell<Session>,
     pub(crate) caller: RefCell<Option<Rc<Caller>>>,
+    /// What it has used of the limits on packets and signature checks.
+    pub(crate) packets: PacketBudget,
     /// The namespaces it is in.
     pub(crate) sockets: RefCell<Sockets>,
     pub(crate) acks: Acks,
@@ -127,6 +129,7 @@ impl Connection {
             transport: RefCell::new(transport),
             session: RefCell::new(session),
             caller: RefCell::new(None),
+            packets: from.packets,
             sockets: RefCell::default(),
             acks: Acks::default(),
             resuming: RefCell::new(None),

@@ -265,6 +265,9 @@ impl ConnectionTask {
     }
 
     fn disconnect_packet(&mut self, namespace: &str, now: Now) {
+        if !self.namespace_packet(now) {
+            return;
+        }
         let Some(socket) = self.connection.socket(namespace) else { return };
         match handed() {
             Some(handed) => self.start_job(Job::Leave(socket.namespace.clone(), handed), now),

@@ -93,7 +93,7 @@ impl HttpConnection {
             shard.gate.take_place(admitted, shard.now())
         };
         room.enter(Gate::is_worth_waiting, attempt).await?;
-        shard.gate.foresee(admitted, shard.now()).map(drop)
+        shard.gate.precheck(admitted, shard.now()).map(drop)
     }
 
     /// The other shard a request's session lives on, if there is such a shard.
@@ -244,9 +244,9 @@ impl HttpConnection {
         let further = if polling { Further::Request } else { Further::Upgrade };
         let bound = connection.with_polling(|state| state.binding.check(&binding, further));
         let is_polled = bound.transpose()?.is_some();
-        if let Some(verified) = shard.gate.foresee(&admitted, now)? {
+        if let Some(user) = shard.gate.precheck_on(&connection.packets, &admitted, now)? {
             let caller = connection.caller();
-            if caller.is_some_and(|caller| caller.principal.user().id != verified.user) {
+            if caller.is_some_and(|caller| caller.principal.user().id != user) {
                 return Err(Denial::SessionUnknown("principal"));
             }
         }

@@ -95,7 +95,8 @@ impl HttpConnection {
             session.connected();
         }
         let Admitted { client, class, origin, bearer, cookies, slot, .. } = admitted;
-        let from = Comer { client, class, port: self.client_port(), origin: origin.clone() };
+        let (port, packets) = (self.client_port(), shard.gate.packet_budget());
+        let from = Comer { client, class, port, origin: origin.clone(), packets };
         let transport = Transport::Polling(Box::new(Polling::new(binding)));
         let connection = Rc::new(Connection::new(id, form, from, Some(secret), transport, session));
         shard.metrics.connections_total.inc();

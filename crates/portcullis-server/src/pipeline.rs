@@ -198,7 +198,8 @@ impl ConnectionTask {
         self.strike(denial, now);
     }
 
-    fn strike(&self, denial: &Denial, now: Now) {
+    /// Counts a violation against the connection; it ends with the tenth in a minute.
+    pub(crate) fn strike(&self, denial: &Denial, now: Now) {
         let Some(caller) = self.connection.caller() else { return };
         let struck = denial.answer().violation == Violation::Counts && caller.strike(now);
         // Copies and forgeries are no accident: there are three, not ten.

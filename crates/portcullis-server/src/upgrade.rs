@@ -161,7 +161,8 @@ fn open(http: HttpConnection, opening: Opening, compression: Compression) {
         session.connected();
     }
     let Admitted { client, class, origin, bearer, cookies, slot, .. } = admitted;
-    let from = Comer { client, class, port, origin };
+    let packets = shard.gate.packet_budget();
+    let from = Comer { client, class, port, origin, packets };
     let transport = Transport::Socket(stream);
     let connection = Rc::new(Connection::new(id, form, from, secret, transport, session));
     connection.compression.set(compression);

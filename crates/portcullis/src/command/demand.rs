@@ -182,6 +182,12 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         Attempt::Bytes { client, connection, user, bytes } => {
             by_message(BYTES, u64::from(*bytes), (*client, *connection, user))
         }
+        Attempt::Namespace { connection, user } => {
+            by_packet(NAMESPACES, *connection, user.as_deref())
+        }
+        Attempt::Signature { connection, user } => {
+            by_packet(SIGNATURES, *connection, user.as_deref())
+        }
         Attempt::Fault { user: Some(user), .. } => vec![(Limit::PenaltyPerUser, user.clone(), 1)],
         Attempt::Fault { client: Some(client), .. } => {
             vec![(Limit::PenaltyPerPrefix, prefix(*client), 1)]
@@ -219,6 +225,21 @@ fn by_message(
     ];
     asked.extend(client.map(|client| (per_prefix, prefix(client), many)));
     asked
+}
+
+/// By connection and user.
+const NAMESPACES: [Limit; 2] = [Limit::NamespacePerConnection, Limit::NamespacePerUser];
+const SIGNATURES: [Limit; 2] = [Limit::SignaturePerConnection, Limit::SignaturePerUser];
+
+/// What a packet or its signature asks of the two limits that count it.
+fn by_packet(
+    [per_connection, per_user]: [Limit; 2],
+    connection: Option<u64>,
+    user: Option<&str>,
+) -> Vec<(Limit, String, u64)> {
+    let connection = connection.map(|number| (per_connection, number.to_string(), 1));
+    let user = user.map(|user| (per_user, String::from(user), 1));
+    connection.into_iter().chain(user).collect()
 }
 
 /// What addresses share: an IPv4 address stands alone, an IPv6 one with its /64.

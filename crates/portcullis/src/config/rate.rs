@@ -50,6 +50,14 @@ pub(super) struct RateSection {
     bytes_per_prefix: Option<String>,
     /// Bytes received; 256 MiB in `1s`.
     bytes_total: Option<String>,
+    /// CONNECT and DISCONNECT packets of a connection; `60/60s`.
+    namespace_per_connection: Option<String>,
+    /// CONNECT and DISCONNECT packets of a user; `240/60s`.
+    namespace_per_user: Option<String>,
+    /// Signature checks that an open connection causes; `60/60s`.
+    signature_per_connection: Option<String>,
+    /// Signature checks of a user's credentials; `1200/60s`.
+    signature_per_user: Option<String>,
     /// Violations of an address prefix; `100/60s`.
     penalty_per_prefix: Option<String>,
     /// Violations of a user; `20/60s`.
@@ -64,43 +72,41 @@ pub(super) struct RateSection {
     observe: Vec<String>,
 }
 
+/// Each key with its text and the option that it sets.
+macro_rules! rates {
+    ($section:ident, $options:ident: $($key:ident),*) => {
+        [$((stringify!($key), &$section.$key, &mut $options.$key)),*]
+    };
+}
+
 impl RateSection {
     pub(super) fn read(&self, mut options: GateOptions) -> Result<GateOptions, ConfigError> {
-        let named = [
-            ("connect_per_prefix", &self.connect_per_prefix, &mut options.connect_per_prefix),
-            (
-                "connect_known_per_prefix",
-                &self.connect_known_per_prefix,
-                &mut options.connect_known_per_prefix,
-            ),
-            ("connect_total", &self.connect_total, &mut options.connect_total),
-            ("tls_per_prefix", &self.tls_per_prefix, &mut options.tls_per_prefix),
-            ("tls_total", &self.tls_total, &mut options.tls_total),
-            ("request_per_prefix", &self.request_per_prefix, &mut options.request_per_prefix),
-            ("login_per_prefix", &self.login_per_prefix, &mut options.login_per_prefix),
-            ("login_per_user", &self.login_per_user, &mut options.login_per_user),
-            (
-                "login_failed_per_user",
-                &self.login_failed_per_user,
-                &mut options.login_failed_per_user,
-            ),
-            ("login_total", &self.login_total, &mut options.login_total),
-            ("ticket_per_user", &self.ticket_per_user, &mut options.ticket_per_user),
-            (
-                "message_per_connection",
-                &self.message_per_connection,
-                &mut options.message_per_connection,
-            ),
-            ("message_per_user", &self.message_per_user, &mut options.message_per_user),
-            ("message_per_prefix", &self.message_per_prefix, &mut options.message_per_prefix),
-            ("message_total", &self.message_total, &mut options.message_total),
-            ("bytes_per_connection", &self.bytes_per_connection, &mut options.bytes_per_connection),
-            ("bytes_per_user", &self.bytes_per_user, &mut options.bytes_per_user),
-            ("bytes_per_prefix", &self.bytes_per_prefix, &mut options.bytes_per_prefix),
-            ("bytes_total", &self.bytes_total, &mut options.bytes_total),
-            ("penalty_per_prefix", &self.penalty_per_prefix, &mut options.penalty_per_prefix),
-            ("penalty_per_user", &self.penalty_per_user, &mut options.penalty_per_user),
-        ];
+        let named = rates!(self, options:
+            connect_per_prefix,
+            connect_known_per_prefix,
+            connect_total,
+            tls_per_prefix,
+            tls_total,
+            request_per_prefix,
+            login_per_prefix,
+            login_per_user,
+            login_failed_per_user,
+            login_total,
+            ticket_per_user,
+            message_per_connection,
+            message_per_user,
+            message_per_prefix,
+            message_total,
+            bytes_per_connection,
+            bytes_per_user,
+            bytes_per_prefix,
+            bytes_total,
+            namespace_per_connection,
+            namespace_per_user,
+            signature_per_connection,
+            signature_per_user,
+            penalty_per_prefix,
+            penalty_per_user);
         for (key, text, rate) in named {
             if let Some(text) = text {
                 *rate = parse(&format!("rate.{key}"), text)?;
@@ -144,6 +150,8 @@ mod tests {
         let text = "connect_per_prefix = \"1/1s\"\nrequest_per_prefix = \"2/1s\"\n\
                     login_per_prefix = \"3/1s\"\nlogin_per_user = \"4/1s\"\n\
                     message_per_user = \"5/1s\"\nmessage_per_connection = \"6/1s\"\n\
+                    namespace_per_connection = \"8/1s\"\nnamespace_per_user = \"9/1s\"\n\
+                    signature_per_connection = \"10/1s\"\nsignature_per_user = \"11/1s\"\n\
                     event_per_user = { \"chat:send\" = \"7/1m\" }\n";
         let options = read(text).unwrap();
         let counts = [
@@ -153,9 +161,13 @@ mod tests {
             options.login_per_user,
             options.message_per_user,
             options.message_per_connection,
+            options.namespace_per_connection,
+            options.namespace_per_user,
+            options.signature_per_connection,
+            options.signature_per_user,
         ]
         .map(|rate| rate.count);
-        assert_eq!(counts, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(counts, [1, 2, 3, 4, 5, 6, 8, 9, 10, 11]);
         assert_eq!(options.event_per_user, [("chat:send".to_owned(), Rate::per(7, 60_000))]);
     }
 

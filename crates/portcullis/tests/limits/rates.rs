@@ -237,7 +237,11 @@ fn t080_unknown_and_malformed_events_cost_as_much_as_others() {
 #[test]
 fn t080_thousands_of_names_nobody_declared_leave_nothing_behind() {
     let mut config = Config::default();
-    let rates = ["message_per_user = \"1000000/60s\"", "message_per_connection = \"1000000/60s\""];
+    let rates = [
+        "message_per_user = \"1000000/60s\"",
+        "message_per_connection = \"1000000/60s\"",
+        "namespace_per_user = \"1000000/60s\"",
+    ];
     config.rate.extend(rates.map(String::from));
     let server = start(&config);
     let series = || {
