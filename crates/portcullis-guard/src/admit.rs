@@ -6,26 +6,35 @@ use std::net::IpAddr;
 use portcullis_model::{Denial, Limit, Now, Shed, UserId};
 
 use crate::admission::Admission;
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, RequestFrom};
 use crate::capacity::Class;
 use crate::credential::{self, Authorization};
 use crate::gate::Gate;
 use crate::handshake::{Admitted, Door, Handshake};
+use crate::source::Source;
 
 impl Gate {
     /// Lets a request in, or refuses it; cheapest guard first.
     ///
-    /// An attempt that a later guard refuses has counted too. A new socket has no place yet:
-    /// [`Gate::take_place`] is for that.
+    /// What a browser says another site's page has caused is rejected first, and counts against
+    /// nobody ([`Source`]). An attempt that a later guard refuses has counted too. A new socket has
+    /// no place yet: [`Gate::take_place`] is for that.
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that refuses.
     pub fn admit(&self, ask: &Handshake<'_>, now: Now) -> Result<Admitted, Denial> {
         let client = ask.client;
-        let admission = self.shown(ask, now);
-        let class = match ask.door.is_socket() {
-            true => self.count_socket(client, admission, now)?,
-            false => self.count_request(client, admission, now)?,
+        let source = self.source(ask);
+        Self::check_source(source, ask)?;
+        let class = match (source, ask.door.is_socket()) {
+            (Source::Attributable, true) => self.count_socket(client, self.shown(ask, now), now)?,
+            (Source::Attributable, false) => {
+                self.count_request(client, self.shown(ask, now), now)?
+            }
+            (Source::Unmarked | Source::Navigation | Source::CrossSite, _) => {
+                self.count_unattributed(client, now)?;
+                Class::Stranger
+            }
         };
         self.hosts.check(ask)?;
         let cookies = credential::cookies(ask);
@@ -95,6 +104,7 @@ impl Gate {
         now: Now,
     ) -> Result<Admitted, Denial> {
         let client = ask.client;
+        Self::check_source(self.source(ask), ask)?;
         self.count_again(client, whose, now)?;
         self.hosts.check(ask)?;
         let cookies = credential::cookies(ask);
@@ -162,7 +172,8 @@ impl Gate {
             Class::Known | Class::Admin => Ok(()),
         });
         let admission = admission.map(Admission::traced);
-        self.note(now, outcome.map(|()| class), || Attempt::Request { client, admission })
+        let from = RequestFrom::Client;
+        self.note(now, outcome.map(|()| class), || Attempt::Request { client, admission, from })
     }
 
     pub(crate) fn count_again(
@@ -253,17 +264,17 @@ mod tests {
 
         let bad: &[(&str, &[u8])] =
             &[("Host", b"evil.com"), ("Origin", b"https://evil.com"), ("Authorization", b"x")];
-        let hosted = &[HOST, bad[1], bad[2]];
-        let listed = &[HOST, ORIGIN, bad[2]];
+        let listed = &[bad[0], ORIGIN, bad[2]];
+        let hosted = &[HOST, ORIGIN, bad[2]];
         let (query, door) = ("token=x", Door::PollingIo);
         let bad = Handshake { query, ..ask(door, bad) };
-        let hosted = Handshake { query, ..ask(door, hosted) };
         let listed = Handshake { query, ..ask(door, listed) };
+        let hosted = Handshake { query, ..ask(door, hosted) };
 
-        let mut order = vec![refusal(&gate, &bad).unwrap()];
+        let mut order = vec![refusal(&gate, &bad).unwrap(), refusal(&gate, &listed).unwrap()];
         let door = Door::SocketIo;
-        let offered = Handshake { door, ..listed };
-        let asks = [bad, hosted, listed, offered, Handshake { query: "", ..offered }];
+        let offered = Handshake { door, ..hosted };
+        let asks = [listed, hosted, offered, Handshake { query: "", ..offered }];
         for (ask, last) in asks.into_iter().zip(1..) {
             order.push(refusal(&gate, &Handshake { client: other(last), ..ask }).unwrap());
         }
@@ -273,9 +284,9 @@ mod tests {
         drop(held);
         assert_eq!(refusal(&gate, &Handshake { client: other(7), ..sound }), None);
         let rules = [
+            Denial::OriginForbidden,
             Denial::Limit { limit: Limit::ConnectPerPrefix, retry_after_ms: 1 },
             Denial::Host,
-            Denial::OriginForbidden,
             Denial::PollingOff,
             Denial::TokenInUrl,
             Denial::Token(TokenFault::Shape),
@@ -370,9 +381,9 @@ mod tests {
     #[test]
     fn refused_attempts_count_too() {
         let gate = gate(GateOptions::default());
-        let evil = ask(Door::SocketIo, &[HOST, ("Origin", b"https://evil.com")]);
+        let evil = ask(Door::SocketIo, &[("Host", b"evil.com"), ORIGIN]);
         for _ in 0..10 {
-            assert_eq!(refusal(&gate, &evil), Some(Denial::OriginForbidden.answer().rule));
+            assert_eq!(refusal(&gate, &evil), Some(Denial::Host.answer().rule));
         }
         let honest = gate.admit(&ask(Door::SocketIo, &[HOST, ORIGIN]), Now::default());
         assert!(matches!(honest, Err(Denial::Limit { .. })));

@@ -41,6 +41,9 @@ pub enum Attempt {
         /// As for a new socket.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         admission: Option<(u64, Lane)>,
+        /// Whether another site's page may have caused it.
+        #[serde(default, skip_serializing_if = "RequestFrom::is_client")]
+        from: RequestFrom,
     },
     /// A further request of a long-polling session.
     Again {
@@ -141,6 +144,24 @@ pub enum Attempt {
         /// How fast those come in who have been here before, in thousandths.
         known_level: u32,
     },
+}
+
+/// Who may have caused a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestFrom {
+    /// The client it counts for.
+    #[default]
+    Client,
+    /// Perhaps a page of another site, so that it is counted apart.
+    Anywhere,
+}
+
+impl RequestFrom {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_client(&self) -> bool {
+        *self == Self::Client
+    }
 }
 
 /// In which lane a connection comes.

@@ -6,6 +6,7 @@ use portcullis_model::{Denial, Now};
 use crate::credential;
 use crate::gate::Gate;
 use crate::handshake::{Handshake, Line};
+use crate::source::Source;
 
 impl Gate {
     /// The name, with its port where it has one, under which the page that is asked for in plain
@@ -17,8 +18,14 @@ impl Gate {
     /// # Errors
     /// The [`Denial`] of the first guard that refuses; [`Denial::PlainText`] for what is no page.
     pub fn lead_on(&self, ask: &Handshake<'_>, now: Now) -> Result<&str, Denial> {
-        let admission = self.shown(ask, now);
-        self.count_request(ask.client, admission, now)?;
+        match self.source(ask) {
+            Source::Attributable => {
+                let admission = self.shown(ask, now);
+                self.count_request(ask.client, admission, now)?;
+            }
+            Source::Unmarked | Source::Navigation => self.count_unattributed(ask.client, now)?,
+            Source::CrossSite => return Err(Denial::PlainText),
+        }
         let name = self.hosts.by_name(ask)?;
         credential::refuse_in_query(ask.query)?;
         let credential = ask.line("authorization") != Line::None;

@@ -27,6 +27,7 @@ mod observed; // which of them only count
 mod capacity; // connection slots that release themselves
 mod attempt; // what limits count, as it can be written down
 mod rehearsal; // and counted again, by any limits
+mod source; // which requests another site's page may have caused
 mod admission; // who has been here before
 mod credential; // where a credential may stand
 mod token; // the acceptance profile of tokens
@@ -74,7 +75,7 @@ pub use admission::{ADMISSION_COOKIE, ADMISSION_LIFE_S};
 pub use answer::Answer;
 pub use ask::{Ask, Body};
 pub use attachment::Attachment;
-pub use attempt::{Attempt, Lane, Trace, Traced};
+pub use attempt::{Attempt, Lane, RequestFrom, Trace, Traced};
 pub use authority::{Authority, UNCONFIRMED_MAX_MS, Withdrawn};
 pub use binding::{Binding, Further};
 pub use capacity::{CapacityCounts, Class, ConnectionSlot, HeldByPrefix, HttpSeat, Places};
@@ -112,6 +113,7 @@ pub use rehearsal::Rehearsal;
 pub use replay::{Envelope, LooseEnvelope};
 pub use rules::{ReplayRules, RoleRules};
 pub use schema::read_json;
+pub use source::Source;
 pub use ticket::{TICKET_LIFE_S, TICKET_PREFIX};
 pub use tls_lane::TlsLane;
 pub use token::Verified;

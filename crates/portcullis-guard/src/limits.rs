@@ -153,16 +153,21 @@ impl Gate {
     /// # Errors
     /// [`Denial::Limit`].
     pub(crate) fn check_penalty(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
-        let limit = Limit::PenaltyPerPrefix;
-        let rate = &self.options.penalty_per_prefix;
-        let (narrow, _) = client_ip::prefixes(client);
-        let key = self.rates.key(narrow);
-        let outcome = self.rates.kept_out(limit, key, rate, now);
-        if outcome.is_err() {
+        let blocked = self.check_blocked(client, now);
+        if blocked.is_err() {
             // Going on with it makes it longer.
-            self.rates.fault(limit, key, rate, self.options.penalty, now);
+            let (narrow, _) = client_ip::prefixes(client);
+            let (limit, rate) = (Limit::PenaltyPerPrefix, &self.options.penalty_per_prefix);
+            self.rates.fault(limit, self.rates.key(narrow), rate, self.options.penalty, now);
         }
-        self.judged(limit, outcome)
+        blocked
+    }
+
+    /// The same for what another site's page may have caused, which makes nothing longer.
+    pub(crate) fn check_blocked(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
+        let (limit, rate) = (Limit::PenaltyPerPrefix, &self.options.penalty_per_prefix);
+        let (narrow, _) = client_ip::prefixes(client);
+        self.judged(limit, self.rates.kept_out(limit, self.rates.key(narrow), rate, now))
     }
 
     /// Whether the user is kept out for what they did.

@@ -37,6 +37,11 @@ impl Origins {
         })
     }
 
+    /// Whether the list has exactly these bytes.
+    pub(crate) fn lists(&self, seen: &[u8]) -> bool {
+        self.listed.iter().any(|origin| origin.as_bytes() == seen)
+    }
+
     /// The origin of the page that asks, or none for a client that is no page.
     pub(crate) fn check(
         &self,

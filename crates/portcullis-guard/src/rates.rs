@@ -123,6 +123,19 @@ impl Rates {
         }
     }
 
+    /// Takes one of an address prefix, at no cost where it is rejected.
+    pub(crate) fn take_free(
+        &self,
+        limit: Limit,
+        key: u64,
+        rate: &Rate,
+        now: Now,
+    ) -> Result<(), u64> {
+        let now_ns = nanoseconds(now);
+        let take = |bucket: &mut Bucket| bucket.take(rate, now_ns, Refused::Free);
+        self.prefixes.with(salted(limit, key), now_ns, take)
+    }
+
     /// Takes one of those who have been here before, or says how many ms to wait.
     pub(crate) fn take_known(&self, rate: &Rate, now: Now) -> Result<(), u64> {
         self.known.take(rate, nanoseconds(now))
@@ -263,7 +276,6 @@ fn place(limit: Limit) -> (Where, Refused) {
         (
             Limit::ConnectPerPrefix
             | Limit::ConnectKnownPerPrefix
-            | Limit::TlsPerPrefix
             | Limit::RequestPerPrefix
             | Limit::LoginPerPrefix,
             _,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use portcullis_model::{Denial, Now, UserId};
 
 use crate::admission::Admission;
-use crate::attempt::{Attempt, Lane, Traced, refused_by};
+use crate::attempt::{Attempt, Lane, RequestFrom, Traced, refused_by};
 use crate::directory::{Directory, DirectoryLimits};
 use crate::gate::{Gate, GateError};
 use crate::gate_options::GateOptions;
@@ -57,7 +57,10 @@ impl Rehearsal {
                 gate.count_socket(*client, shown.as_ref().map(admission), now).map(drop)
             }
             Attempt::Place { lane } => gate.count_place((*lane).into(), now),
-            Attempt::Request { client, admission: shown } => {
+            Attempt::Request { client, from: RequestFrom::Anywhere, .. } => {
+                gate.count_unattributed(*client, now)
+            }
+            Attempt::Request { client, admission: shown, from: RequestFrom::Client } => {
                 gate.count_request(*client, shown.as_ref().map(admission), now).map(drop)
             }
             Attempt::Again { client, user } => {
@@ -219,7 +222,7 @@ mod tests {
             let name = format!("user-{}", who % 3);
             let user = UserId::parse(&name).unwrap();
             let known = Admission { alias: u64::from(who % 2), class: Lane::Known.into() };
-            match kind % 16 {
+            match kind % 17 {
                 0 => drop(gate.secure(client, now)),
                 1 => drop(gate.count_socket(client, None, now)),
                 2 => drop(gate.count_socket(client, Some(known), now)),
@@ -233,6 +236,7 @@ mod tests {
                 7 => drop(gate.login_failed(&name, now)),
                 8 => drop(gate.ticket_allowed(&user, now)),
                 9 => gate.violated(Some(client), None, now),
+                16 => drop(gate.count_unattributed(client, now)),
                 13 => drop(gate.namespace_packet(&budgets[usize::from(who % 2)], Some(&user), now)),
                 14 => drop(gate.first_namespace_packet(&user, now)),
                 15 => drop(gate.signature_of_user(&user, now)),

@@ -82,7 +82,8 @@ impl Gate {
             (false, Err(_)) => TlsLane::Often,
         };
         if lane != TlsLane::Neighbours && self.load() >= LoadState::Shedding {
-            self.check_penalty(client, now)?;
+            // Nothing tells yet which page's connection it is.
+            self.check_blocked(client, now)?;
         }
         let rate = self.tls_rate(lane);
         let taken = match lane {

@@ -109,6 +109,8 @@ pub enum Denial {
     OriginMissing,
     /// An `Origin` that is not on the list.
     OriginForbidden,
+    /// A request that the browser says another site's page has caused.
+    CrossSite,
     /// More, or more often, than the operator lets anybody: connections, requests, log-ins, events,
     /// bytes.
     Limit {

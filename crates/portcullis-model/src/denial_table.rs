@@ -442,4 +442,8 @@ denials! {
     124, Self::Limit { limit: Limit::SignaturePerUser, .. } =>
         "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
         "signature_per_user", "Too many requests";
+    // The visitor of the other site's page has done nothing, so it is an answer.
+    125, Self::CrossSite =>
+        "forbidden_origin", 403, 1008, MaliciousCsrf, Info, No, Never,
+        "cross_site", "Forbidden";
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use portcullis_guard::{Admitted, HttpSeat};
+use portcullis_guard::{Admitted, HttpSeat, Source};
 use portcullis_model::{Denial, limits};
 use portcullis_wire::http1::{HeadFault, HeadLimits, parse_head};
 
@@ -15,6 +15,7 @@ use crate::http_decide::{Decision, Told};
 use crate::http_read::{ReadFault, oversized};
 use crate::http_respond::Outgoing;
 use crate::http_route::Target;
+use crate::http_source::source_of_head;
 use crate::listen::{Entrance, Place};
 use crate::refuse::{Who, refuse};
 use crate::shard::Shard;
@@ -42,6 +43,12 @@ impl Default for Requests {
     }
 }
 
+impl Requests {
+    pub(crate) fn are_left(self) -> bool {
+        self.0 > 0
+    }
+}
+
 /// A TCP connection that speaks HTTP.
 pub(crate) struct HttpConnection {
     pub(crate) shard: Rc<Shard>,
@@ -51,6 +58,8 @@ pub(crate) struct HttpConnection {
     pub(crate) entrance: Entrance,
     /// Whom the request at hand counts for.
     pub(crate) client: IpAddr,
+    /// Whether another site's page may have caused it.
+    pub(crate) source: Source,
     /// Counts it among those of its address until it is a socket.
     pub(crate) seat: Option<HttpSeat>,
     pub(crate) buffer: Vec<u8>,
@@ -79,6 +88,7 @@ impl HttpConnection {
             peer,
             entrance: Entrance::Public,
             client,
+            source: Source::default(),
             seat: None,
             buffer: Vec::new(),
             requests: Requests::default(),
@@ -102,10 +112,12 @@ impl HttpConnection {
             self.requests.0 = left;
             // Until a head says otherwise it is nobody's: not of whom the last one came from.
             self.client = self.shard.gate.client(self.peer.ip(), &[]);
+            self.source = Source::default();
             match self.read_head().await {
                 Ok(()) => {}
                 Err(ReadFault::Gone) => break,
                 Err(ReadFault::Refused(denial)) => {
+                    self.source = source_of_head(&denial);
                     self.refuse_bare(&denial).await;
                     break;
                 }
@@ -131,13 +143,20 @@ impl HttpConnection {
                 return Next::Close;
             }
             Err(fault) => {
-                self.refuse_bare(&denial_of(fault, &buffer)).await;
+                let denial = denial_of(fault, &buffer);
+                self.source = match fault {
+                    // Any page's address of an image may hold what no target may.
+                    HeadFault::Malformed("target") => Source::Unmarked,
+                    _ => source_of_head(&denial),
+                };
+                self.refuse_bare(&denial).await;
                 return Next::Close;
             }
         };
         self.bodiless = head.method == "HEAD";
         self.client = self.shard.gate.client(self.peer.ip(), &head.headers);
         let target = Target::of(&head, &self.shard.registered);
+        self.source = self.source_of(&head, target);
         let elsewhere = self.shard_of(&head, target);
         if let Some(shard) = elsewhere {
             self.buffer = buffer;
@@ -153,12 +172,20 @@ impl HttpConnection {
             decision = Decision::Refuse(denial);
         }
         if let Decision::Refuse(denial) = decision {
-            self.refuse_request(&denial, &head, target, self.shard.now()).await;
+            let skipped = self.skipped_body(&head);
+            let now = self.shard.now();
+            self.refuse_request(&denial, &head, target, skipped.is_some(), now).await;
+            if let Some(body) = skipped {
+                let length = head.length;
+                self.buffer = buffer;
+                self.buffer.drain(..length.min(self.buffer.len()));
+                return self.skip_body(body).await;
+            }
             let whole = head.content_length == 0 && head.length == buffer.len();
             return if whole { Next::CloseAtOnce } else { Next::Close };
         }
         // The last request a connection may carry says so, so that no client sends another.
-        let keep_alive = head.keep_alive && self.requests.0 > 0;
+        let keep_alive = head.keep_alive && self.requests.are_left();
         let length = head.length;
         self.buffer = buffer;
         self.buffer.drain(..length.min(self.buffer.len()));
@@ -241,7 +268,7 @@ impl HttpConnection {
                 let now = shard.now();
                 let who = Who { path: Some(path), origin, ..self.who() };
                 let refusal = refuse(&shard, &denial, &who, now);
-                self.write_refusal(&refusal, &refusal.http_body(), origin).await;
+                self.write_refusal(&refusal, &refusal.http_body(), origin, false).await;
                 Next::Close
             }
         }

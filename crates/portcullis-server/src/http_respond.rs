@@ -29,14 +29,15 @@ pub(crate) struct Outgoing<'a> {
 
 impl HttpConnection {
     pub(crate) fn who(&self) -> Who<'static> {
-        Who { client: Some(self.client), port: self.client_port(), http: true, ..Who::default() }
+        let (client, port) = (Some(self.client), self.client_port());
+        Who { client, port, http: true, blame: self.source.into(), ..Who::default() }
     }
 
     /// Refuses when there is no head to speak of.
     pub(crate) async fn refuse_bare(&mut self, denial: &Denial) {
         let now = self.shard.now();
         let refusal = refuse(&self.shard, denial, &self.who(), now);
-        self.write_refusal(&refusal, &refusal.http_body(), None).await;
+        self.write_refusal(&refusal, &refusal.http_body(), None, false).await;
     }
 
     /// Refuses a request of a session, in the words of Engine.IO.
@@ -44,7 +45,7 @@ impl HttpConnection {
         let now = self.shard.now();
         let who = Who { origin, ..self.who() };
         let refusal = refuse(&self.shard, denial, &who, now);
-        self.write_refusal(&refusal, &refusal.engine_body(), origin).await;
+        self.write_refusal(&refusal, &refusal.engine_body(), origin, false).await;
     }
 
     pub(crate) async fn refuse_request(
@@ -52,6 +53,7 @@ impl HttpConnection {
         denial: &Denial,
         head: &Head<'_>,
         target: Target,
+        keep_alive: bool,
         now: Now,
     ) {
         let text = |name| match head.header(name) {
@@ -70,7 +72,7 @@ impl HttpConnection {
             Target::Engine(_) => refusal.engine_body(),
             _ => refusal.http_body(),
         };
-        self.write_refusal(&refusal, &body, None).await;
+        self.write_refusal(&refusal, &body, None, keep_alive).await;
     }
 
     pub(crate) async fn write_refusal(
@@ -78,6 +80,7 @@ impl HttpConnection {
         refusal: &Refusal,
         body: &str,
         origin: Option<&str>,
+        keep_alive: bool,
     ) {
         let retry_after = refusal.retry_after_s.map(|seconds| seconds.to_string());
         let nonce = refusal.wants_nonce().then(|| self.shard.gate.proof_nonce(self.shard.now()));
@@ -104,7 +107,7 @@ impl HttpConnection {
             kind: ResponseKind::Api,
             origin,
             extra,
-            keep_alive: false,
+            keep_alive,
         };
         let _written = self.write(outgoing).await;
     }

@@ -22,6 +22,7 @@ mod http; // one HTTP connection, request by request
 mod http_decide; // what a head asks for, and whether it may
 mod http_read; // heads and bodies, bounded and timed
 mod http_route; // which door a request asks for
+mod http_source; // what another site's page may have caused
 mod http_respond; // answers, with their security headers
 mod http_polling; // a session opened, polled, posted to
 mod http_move; // a connection handed to the shard of its session

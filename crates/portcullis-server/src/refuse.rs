@@ -4,11 +4,30 @@
 use std::net::IpAddr;
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::User;
+use portcullis_guard::{Source, User};
 use portcullis_model::{Answer, ConnectionId, Denial, Limit, Now, Reference, Violation};
 use serde_json::{Map, Value, json};
 
 use crate::shard::Shard;
+
+/// Whether a rejection counts against the address it comes from.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// It does.
+    #[default]
+    Client,
+    /// Another site's page may have caused it, and the visitor of that page must not be blocked.
+    Nobody,
+}
+
+impl From<Source> for Blame {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Attributable => Self::Client,
+            Source::Unmarked | Source::Navigation | Source::CrossSite => Self::Nobody,
+        }
+    }
+}
 
 /// Who is refused, as far as it is known.
 #[derive(Default, Clone, Copy)]
@@ -22,6 +41,8 @@ pub(crate) struct Who<'a> {
     pub(crate) path: Option<&'a str>,
     pub(crate) origin: Option<&'a str>,
     pub(crate) user_agent: Option<&'a str>,
+    /// Who answers for it, where no user is signed in.
+    pub(crate) blame: Blame,
     /// Whether the refusal answers an HTTP request, so that the record names its status.
     pub(crate) http: bool,
 }
@@ -45,12 +66,13 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     let limit = denial.limit().map(|limit| limit.key());
     shard.metrics.refused(answer.rule, answer.code, limit);
     // A stranger who is refused at the CONNECT has cost a handshake like any other.
-    if who.user.is_none() {
+    let blamed = who.user.is_some() || who.blame == Blame::Client;
+    if who.user.is_none() && blamed {
         shard.pressure.refused();
     }
     // Who is merely too fast waits; who breaks rules is kept out for a while.
     let counted = answer.violation == Violation::Counts && denial.limit().is_none_or(is_attempt);
-    if counted {
+    if counted && blamed {
         shard.gate.violated(who.client, who.user.map(|user| &user.id), now);
     }
     let mut record = Record::new(answer.event);
@@ -97,6 +119,7 @@ fn engine_code(denial: &Denial) -> u8 {
         Denial::HandshakeMethod => 2,
         Denial::OriginMissing
         | Denial::OriginForbidden
+        | Denial::CrossSite
         | Denial::Limit { .. }
         | Denial::Busy
         | Denial::Draining

@@ -154,7 +154,8 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         Attempt::Connect { client, admission: Some(_) } => {
             vec![(Limit::ConnectKnownPerPrefix, prefix(*client), 1)]
         }
-        Attempt::Request { client, admission: None } | Attempt::Again { client, user: None } => {
+        Attempt::Request { client, admission: None, .. }
+        | Attempt::Again { client, user: None } => {
             vec![(Limit::RequestPerPrefix, prefix(*client), 1)]
         }
         // Whoever is known has as many as an address.

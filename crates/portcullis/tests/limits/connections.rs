@@ -100,6 +100,8 @@ fn t086_churn_of_thousands_gives_each_place_back_once() {
     let mut config = Config::plaintext();
     let long = ["connect_timeout_ms = 60000", "handshake_timeout_ms = 60000"];
     config.transport.extend(long.map(String::from));
+    config.rate.push("namespace_per_user = \"100000/60s\"".into());
+    config.rate.push("signature_per_user = \"100000/60s\"".into());
     let server = start(&config);
     // Whoever stays shows a place that is given back twice, which would be missing at the end.
     let ann = hs256("ann");

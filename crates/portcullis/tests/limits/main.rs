@@ -13,6 +13,7 @@ mod packets; // how many packets that are no events
 mod overload; // what each state lets in
 mod simulate; // what other limits make of what was counted
 mod waiting; // who finds no place
+mod other_sites; // what a page of another site makes a browser send
 mod admission; // who is kept out, who passes by, who makes room
 mod connections; // how many at a time
 mod files; // a server that may open no more files
