@@ -100,6 +100,25 @@ impl AsyncWrite for Tcp {
         }
     }
 
+    /// TLS hands over several records at once; the alert that ends a handshake is the last of them.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let stream = self.socket()?;
+        match stream.try_write_vectored(slices) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                stream.poll_write_vectored(context, slices)
+            }
+            outcome => Poll::Ready(outcome),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
     fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

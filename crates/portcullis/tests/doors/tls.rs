@@ -8,8 +8,8 @@ use portcullis_test::{
     Config, Connection, Look, Request, SioClient, TestServer, client_hello, counter, hs256,
     resumption, timed, until,
 };
-use rustls::CertificateError;
 use rustls::version::{TLS12, TLS13};
+use rustls::{AlertDescription, CertificateError};
 
 use crate::clients::{ENGINE, alive, start};
 
@@ -198,8 +198,16 @@ fn t250_nothing_but_http_1_1_is_agreed_to() {
     assert_eq!(protocol(&[b"h2", b"http/1.1"]).unwrap().as_deref(), Some(&b"http/1.1"[..]));
     assert_eq!(protocol(&[]).unwrap(), None);
     // RFC 7301 section 3.2: who speaks nothing else is told so.
-    assert!(protocol(&[b"h2"]).is_err());
-    assert!(protocol(&[b"h2c", b"http/1.0", b"spdy/3"]).is_err());
+    for offers in [&[b"h2".as_slice()][..], &[b"h2c", b"http/1.0", b"spdy/3"]] {
+        for versions in [&[&TLS13][..], &[&TLS12]] {
+            let Err(error) = Connection::open_tls(&server, versions, offers) else {
+                panic!("agreed to {offers:?}");
+            };
+            let fault = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+            let alert = AlertDescription::NoApplicationProtocol;
+            assert_eq!(fault, Some(&rustls::Error::AlertReceived(alert)), "{error}");
+        }
+    }
     alive(&server);
 }
 
