@@ -15,6 +15,7 @@ use crate::http::HttpConnection;
 use crate::http_polling::posted_length;
 use crate::http_route::Target;
 use crate::listen::Entrance;
+use crate::media_type::is_utf8_of;
 use crate::upgrade::Upgrade;
 
 /// Largest body of a session nobody is signed in to.
@@ -328,6 +329,5 @@ fn is_json(head: &Head<'_>) -> bool {
     let Found::One(value) = head.header("content-type") else {
         return false;
     };
-    let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
-    media_type.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    is_utf8_of(value, b"application/json")
 }

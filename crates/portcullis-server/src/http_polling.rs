@@ -25,6 +25,7 @@ use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
 use crate::http::{HttpConnection, Next};
 use crate::http_respond::Outgoing;
+use crate::media_type::is_utf8_of;
 use crate::polling::{Farewell, Polling, Probe};
 use crate::upgrade::narrow;
 
@@ -63,8 +64,7 @@ pub(crate) fn posted_length(head: &Head<'_>, max_bytes: usize) -> Result<usize, 
     match head.header("content-type") {
         Found::None => {}
         Found::One(value) => {
-            let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
-            if !media_type.trim_ascii().eq_ignore_ascii_case(b"text/plain") {
+            if !is_utf8_of(value, b"text/plain") {
                 return Err(Denial::MediaType);
             }
         }

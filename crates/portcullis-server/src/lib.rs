@@ -23,6 +23,7 @@ mod http_decide; // what a head asks for, and whether it may
 mod http_read; // heads and bodies, bounded and timed
 mod http_route; // which door a request asks for
 mod http_source; // what another site's page may have caused
+mod media_type; // what a body says it is
 mod http_respond; // answers, with their security headers
 mod http_polling; // a session opened, polled, posted to
 mod http_move; // a connection handed to the shard of its session

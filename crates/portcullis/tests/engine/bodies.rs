@@ -189,6 +189,9 @@ fn t_186_compressed_and_foreign_bodies_are_refused_unread() {
         "text/html",
         "text/plainer",
         "",
+        "text/plain; charset=utf-16",
+        "text/plain;charset=\"iso-8859-1\"",
+        "text/plain; charset=utf-8; charset=utf-7",
     ] {
         let request = client.post_request(b"1").with("Content-Type", media_type);
         assert_eq!(client.send(&request).status, 415, "{media_type:?}");
