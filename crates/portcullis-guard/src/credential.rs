@@ -123,9 +123,12 @@ fn payload_shown(payload: Option<&str>) -> Result<Option<Shown<'_>>, Denial> {
 pub struct Return {
     /// The private id of the session it lost; no proof of anything but of having had it.
     pub pid: String,
-    /// The last place it heard: the offset of a message.
-    pub offset: Option<u64>,
+    /// The last place it heard, as the server has told it with a message.
+    pub offset: Option<String>,
 }
+
+/// Longest offset of a client, in bytes.
+const OFFSET_MAX_BYTES: usize = 64;
 
 #[derive(Deserialize)]
 struct Returning {
@@ -139,12 +142,9 @@ pub fn read_return(payload: Option<&str>) -> Option<Return> {
     let payload = payload.filter(|text| text.contains("\"pid\""))?;
     let Returning { pid, offset } = serde_json::from_str(payload).ok()?;
     let pid = pid.filter(|pid| (1..=64).contains(&pid.len()))?;
-    let digits = |text: &String| text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let offset = match offset {
-        Some(text) if digits(&text) => Some(text.parse().ok()?),
-        Some(_) => return None,
-        None => None,
-    };
+    if offset.as_ref().is_some_and(|text| text.len() > OFFSET_MAX_BYTES) {
+        return None;
+    }
     Some(Return { pid, offset })
 }
 

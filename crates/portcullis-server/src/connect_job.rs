@@ -12,6 +12,7 @@ use crate::connection::End;
 use crate::connection_task::{ConnectionTask, Job};
 use crate::hub::{Handed, handed};
 use crate::namespace::HookFuture;
+use crate::offset;
 use crate::recovery::{Comer, Parked, RecoverFuture, Recovered, Recovering, Resuming};
 
 /// A namespace somebody asks to enter.
@@ -128,7 +129,7 @@ impl ConnectionTask {
     ) -> Option<RecoverFuture> {
         let rule = self.shard.registered.namespaces.rule(entry.rule)?;
         let hook = rule.recover.as_ref()?;
-        let offset = back.offset?;
+        let offset = offset::open(back.offset.as_deref()?)?;
         let caller = self.connection.caller()?;
         let user = caller.principal.user().clone();
         let comer = Comer { user: &user.id, session: caller.principal.session() };

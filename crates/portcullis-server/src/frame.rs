@@ -10,6 +10,7 @@ use portcullis_wire::socketio::{EventHead, event_with};
 use portcullis_wire::websocket::{Opcode, frame};
 use portcullis_wire::websocket_payload::server_frame;
 
+use crate::offset;
 use crate::payload::Payload;
 
 /// Smaller events are not worth the time.
@@ -57,8 +58,9 @@ impl Frame {
 
     /// Encodes an event of a namespace's history: `offset` is its place there.
     ///
-    /// Socket.IO clients give the last offset they have seen when they come back; it grows in the
-    /// order of delivery. The plain form leaves it out.
+    /// Socket.IO clients show the last offset they have seen when they come back. They read it
+    /// encrypted, so that it does not tell how much others write in rooms they do not hear. The
+    /// plain form leaves it out.
     #[must_use]
     pub fn recoverable(
         namespace: Namespace,
@@ -77,7 +79,7 @@ impl Frame {
             attachments: payload.attachments().len(),
         };
         let arguments = payload.arguments();
-        let text = match parts.offset {
+        let text = match parts.offset.and_then(offset::seal) {
             Some(offset) => event_with(&head, &format!("{arguments},\"{offset}\"")),
             None => event_with(&head, arguments),
         };

@@ -51,6 +51,7 @@ mod socket; // a connection's place in a namespace
 mod sockets; // the sockets of a connection
 mod numbers; // the connections of a user
 mod recovery; // places kept for who comes back
+mod offset; // what a client is told of its place in a history
 mod record_connection; // the records of a connection's life
 mod outbox; // frames waiting to be written, bounded
 mod rooms; // who on this shard is where

@@ -23,11 +23,13 @@ pub(crate) fn transport(lines: &[&str]) -> Config {
     }
 }
 
-/// No rate of messages that a test about something else could meet.
+/// No rate of messages or packets that a test about something else could meet.
 pub(crate) fn wide(mut config: Config) -> Config {
     let lines = [
         "message_per_user = \"1000000/60s\"",
         "message_per_connection = \"1000000/60s\"",
+        "namespace_per_user = \"1000000/60s\"",
+        "signature_per_user = \"1000000/60s\"",
         "event_per_user = { \"chat:send\" = \"1000000/60s\", \"room:create\" = \"1000000/60s\", \
          \"room:join\" = \"1000000/60s\", \"room:list\" = \"1000000/60s\" }",
     ];

@@ -153,6 +153,8 @@ struct Person {
     socket: Option<RawWebSocket>,
     pid: String,
     offset: u64,
+    /// The same as the server tells it.
+    told: String,
     /// The rooms it hears, each with the number of the newest note at its join.
     rooms: BTreeMap<String, u64>,
     heard: Vec<(String, u64)>,
@@ -202,6 +204,7 @@ impl Person {
             socket: None,
             pid: String::new(),
             offset: 0,
+            told: String::new(),
             rooms: BTreeMap::new(),
             heard: Vec::new(),
             settled: 0,
@@ -219,9 +222,9 @@ impl Person {
             } else if let Some(json) = text.strip_prefix("42[\"note\",") {
                 let note: Vec<Value> = serde_json::from_str(&format!("[{json}")).unwrap();
                 let number = note[0]["number"].as_u64().unwrap();
-                assert_eq!(note[1], number.to_string(), "the offset");
                 assert!(number > self.offset, "{}: {number} after {}", self.name, self.offset);
                 self.offset = number;
+                self.told = note[1].as_str().unwrap().to_owned();
                 self.heard.push((note[0]["room"].as_str().unwrap().to_owned(), number));
             } else if !text.starts_with("42[\"synced\"") {
                 return text;
@@ -248,7 +251,7 @@ impl Person {
         let mut payload: Value = serde_json::from_str(&credential(&self.name)).unwrap();
         if !self.pid.is_empty() && self.offset > 0 {
             payload["pid"] = Value::from(self.pid.clone());
-            payload["offset"] = Value::from(self.offset.to_string());
+            payload["offset"] = Value::from(self.told.clone());
         }
         socket.send_text(&format!("40{payload}"));
         self.socket = Some(socket);
