@@ -71,7 +71,7 @@ impl ConnectionTask {
 }
 
 /// Whether the end is kept for a client that is between two polls.
-fn is_worth_waiting(end: &End) -> bool {
+pub(crate) fn is_worth_waiting(end: &End) -> bool {
     match end {
         End::Peer | End::Goodbye => false,
         End::Refused(denial) | End::Told(denial) => !matches!(

@@ -19,8 +19,7 @@ use crate::frame::Form;
 use crate::hub::Handed;
 use crate::pipeline::AnswerTo;
 use crate::refuse::{Refusal, Who, refuse};
-use crate::shard::Shard;
-use crate::timer::SLOT_MS;
+use crate::shard::{Shard, TICK_MS};
 
 /// Reads of one connection before others of the shard get a turn.
 const READS_PER_TURN: usize = 8;
@@ -236,8 +235,8 @@ impl ConnectionTask {
 
     fn pause(&self, denial: &Denial, now: Now) {
         let pause_ms = denial.retry_after_ms().unwrap_or(1);
-        // No pause is shorter than a turn of the wheel: less than that is owed until it is more.
-        if pause_ms < SLOT_MS {
+        // No pause is shorter than a tick: less than that is owed until it is more.
+        if pause_ms < TICK_MS {
             return;
         }
         let _recorded = self.refuse(denial, None, now);

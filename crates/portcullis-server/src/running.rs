@@ -233,6 +233,7 @@ impl Shard {
             return;
         };
         tokio::task::spawn_local(tokio::task::unconstrained(Rc::clone(&self).flush_forever()));
+        tokio::task::spawn_local(Rc::clone(&self).tick_forever());
         tokio::task::spawn_local(Rc::clone(&self).turn_wheel_forever());
         tokio::task::spawn_local(Rc::clone(&self).deliver_forever(inbox));
         tokio::task::spawn_local(Rc::clone(&self).take_in_forever(arrivals));

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_audit::Audit;
@@ -16,6 +17,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::builder::Registered;
 use crate::connection::{Compression, Connection, End};
+use crate::connection_polling::is_worth_waiting;
 use crate::context::Surroundings;
 use crate::frame::Frame;
 use crate::headers::SecurityHeaders;
@@ -31,12 +33,14 @@ use crate::random::References;
 use crate::recovery::Parking;
 use crate::rooms::Rooms;
 use crate::session_id::{SessionIds, SessionSecret};
-use crate::timer::{SLOT_MS, Wheel};
+use crate::timer::Wheel;
 use crate::tls_turns::TlsTurns;
 use crate::waiting::WaitingRooms;
 
 /// Bytes read from a socket at once.
 const READ_MAX_BYTES: usize = 64 * 1024;
+/// Between two ticks of a shard; the shortest deadline that is met within a slot.
+pub(crate) const TICK_MS: u64 = 50;
 /// Between two looks of the audit at what it still owes.
 const AUDIT_TICK_MS: u64 = 5_000;
 /// Between two times a shard in Critical lets go of what it can do without.
@@ -242,7 +246,10 @@ impl Shard {
         }
     }
 
-    /// The connection a secret id belongs to, also while it says farewell.
+    /// The connection a secret id belongs to, also while its close notice waits.
+    ///
+    /// Its deadlines are looked at first: a session that is over is unknown, however late the wheel
+    /// turns.
     pub(crate) fn session(
         &self,
         id: ConnectionId,
@@ -250,8 +257,21 @@ impl Shard {
     ) -> Option<Rc<Connection>> {
         let found = self.find(id.number).filter(|_| id.shard == self.index)?;
         let proven = found.secret.as_ref().is_some_and(|secret| secret.is(shown));
-        let over = found.with_polling(|polling| polling.farewell == Farewell::Taken);
-        (proven && over != Some(true)).then_some(found)
+        if !proven {
+            return None;
+        }
+        let farewell = found.with_polling(|polling| polling.farewell);
+        if farewell == Some(Farewell::None)
+            && let Some(next_ms) = found.due(self.now(), &self.options)
+        {
+            self.arm(&found, next_ms);
+        }
+        let is_over = match farewell {
+            Some(Farewell::Taken) => true,
+            Some(Farewell::None) => found.ending().is_some_and(|end| !is_worth_waiting(&end)),
+            Some(Farewell::Waiting(_)) | None => false,
+        };
+        (!is_over).then_some(found)
     }
 
     /// Queues an event and has it written this turn.
@@ -312,18 +332,17 @@ impl Shard {
         }
     }
 
-    /// Runs for the shard's life: looks at every connection whose deadline has come.
-    pub(crate) async fn turn_wheel_forever(self: Rc<Self>) {
-        let mut due = Vec::new();
+    /// Runs for the shard's life: measures delays, and does what is done at fixed intervals.
+    pub(crate) async fn tick_forever(self: Rc<Self>) {
         let mut tick_at_ms = 0;
-        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(SLOT_MS));
+        let mut ticks = tokio::time::interval(Duration::from_millis(TICK_MS));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut ticked_ms = self.now().monotonic_ms;
         let (mut load, mut let_go_at_ms) = (LoadState::Normal, 0);
         loop {
             ticks.tick().await;
             let fired_ms = self.now().monotonic_ms;
-            self.pressure.late(fired_ms.saturating_sub(ticked_ms + SLOT_MS));
+            self.pressure.late(fired_ms.saturating_sub(ticked_ms + TICK_MS));
             ticked_ms = fired_ms;
             // Behind everything that is ready to run now.
             tokio::task::yield_now().await;
@@ -344,6 +363,19 @@ impl Shard {
                 tick_at_ms = now.monotonic_ms + AUDIT_TICK_MS;
                 self.audit.tick(now);
             }
+        }
+    }
+
+    /// Runs for the shard's life: looks at every connection whose deadline has come.
+    pub(crate) async fn turn_wheel_forever(self: Rc<Self>) {
+        let mut due = Vec::new();
+        loop {
+            // A nearer deadline that is armed meanwhile is met a tick late at most.
+            let now_ms = self.now().monotonic_ms;
+            let next_ms = self.wheel.borrow().next_ms(now_ms + TICK_MS);
+            let wait_ms = next_ms.map_or(TICK_MS, |next_ms| next_ms.saturating_sub(now_ms));
+            tokio::time::sleep(Duration::from_millis(wait_ms.max(1))).await;
+            let now = self.now();
             self.wheel.borrow_mut().turn(now.monotonic_ms, &mut due);
             for entry in due.drain(..) {
                 let Some(connection) = self.find(entry.connection) else { continue };

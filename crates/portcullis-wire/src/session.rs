@@ -16,6 +16,9 @@ pub struct SessionOptions {
     pub unsolicited_pongs_per_minute: u32,
 }
 
+/// How late a ping may be without more time for its pong, in milliseconds.
+const LATE_MAX_MS: u64 = 20;
+
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
@@ -128,7 +131,9 @@ impl Session {
             return Due::Expired(Expiry::Ping);
         }
         if self.pong_due_ms == 0 && now_ms >= self.next_ping_ms {
-            self.pong_due_ms = now_ms.saturating_add(options.ping_timeout_ms).max(1);
+            // A timer that is a little late leaves the deadline where it was.
+            let since_ms = now_ms.saturating_sub(LATE_MAX_MS).max(self.next_ping_ms);
+            self.pong_due_ms = since_ms.saturating_add(options.ping_timeout_ms).max(1);
             return Due::Ping { next_ms: self.next_ms() };
         }
         Due::Nothing { next_ms: self.next_ms() }
@@ -209,6 +214,18 @@ mod tests {
         let pongs = (0..61).map(|_| session.hear(EnginePacket::Pong(""), 5, &OPTIONS));
         assert_eq!(pongs.last(), Some(Err(SessionFault::PongFlood)));
         assert_eq!(session.due(25_000, &OPTIONS), Due::Ping { next_ms: 45_000 });
+    }
+
+    #[test]
+    fn ping_that_is_a_little_late_leaves_the_deadline_of_its_pong() {
+        for (ping_ms, expires_ms) in [(25_000, 45_000), (25_020, 45_000), (25_100, 45_080)] {
+            let mut session = Session::open(0, &OPTIONS);
+            session.connected();
+            assert_eq!(session.due(ping_ms, &OPTIONS), Due::Ping { next_ms: expires_ms });
+            let before = session.due(expires_ms - 1, &OPTIONS);
+            assert_eq!(before, Due::Nothing { next_ms: expires_ms });
+            assert_eq!(session.due(expires_ms, &OPTIONS), Due::Expired(Expiry::Ping));
+        }
     }
 
     #[test]

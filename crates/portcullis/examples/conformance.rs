@@ -40,7 +40,7 @@ fn main() -> Result<(), Error> {
         .engine(|engine| {
             engine.ping_interval_ms = milliseconds("PING_INTERVAL_MS", 300);
             engine.ping_timeout_ms = milliseconds("PING_TIMEOUT_MS", 200);
-            engine.connect_timeout_ms = 1_000;
+            engine.connect_timeout_ms = milliseconds("CONNECT_TIMEOUT_MS", 45_000);
             engine.message_max_bytes = 1_000_000;
             engine.polling_max_bytes = 1_000_000;
             engine.outbox_max_bytes = 16 * 1024 * 1024;

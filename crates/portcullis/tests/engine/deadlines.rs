@@ -189,3 +189,18 @@ fn t_181_1000_pongs_a_second_end_the_connection() {
     let _record = server.records.wait_for_rule("control_rate");
     alive(&server);
 }
+
+#[test]
+fn t_181_poll_of_an_expired_session_is_answered_with_400() {
+    let server = start(&transport(&["ping_interval_ms = 1000", "ping_timeout_ms = 1000"]));
+    let timed_out = Gauges { open: 1, pre_auth: 0, authenticated: 1 };
+    for _ in 0..3 {
+        let client = PollingClient::connect(&server, &hs256("silent"));
+        timed_out.wait_for(&server);
+        // No poll and no pong: the session is over, and so it is for the poll that comes then.
+        NOTHING.wait_for(&server);
+        let answer = client.poll();
+        assert_eq!((answer.status, answer.code()), (400, String::from("1")));
+    }
+    alive(&server);
+}
