@@ -139,6 +139,8 @@ pub enum ResponseKind {
     Page,
     /// Everything else; never cached.
     Api,
+    /// A rejection without content. Browsers may give it to any page, for there is nothing to read.
+    Empty,
 }
 
 /// What a route answers.

@@ -62,12 +62,14 @@ impl SecurityHeaders {
                 headers.push(("Cross-Origin-Resource-Policy", "same-origin"));
                 headers.push(("Cache-Control", "no-cache"));
             }
-            ResponseKind::Api => {
+            ResponseKind::Api | ResponseKind::Empty => {
                 headers.push((
                     "Content-Security-Policy",
                     "default-src 'none'; frame-ancestors 'none'; sandbox",
                 ));
-                let resources = if origin.is_some() { "cross-origin" } else { "same-origin" };
+                // A browser closes the connection of an answer that it keeps from a page.
+                let open = origin.is_some() || kind == ResponseKind::Empty;
+                let resources = if open { "cross-origin" } else { "same-origin" };
                 headers.push(("Cross-Origin-Resource-Policy", resources));
                 headers.push(("Cache-Control", "no-store"));
             }

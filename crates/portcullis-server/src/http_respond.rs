@@ -69,6 +69,7 @@ impl HttpConnection {
         };
         let refusal = refuse(&self.shard, denial, &who, now);
         let body = match target {
+            _ if self.is_unreadable(head) => String::new(),
             Target::Engine(_) => refusal.engine_body(),
             _ => refusal.http_body(),
         };
@@ -102,9 +103,9 @@ impl HttpConnection {
         }
         let outgoing = Outgoing {
             status: refusal.answer.status,
-            content_type: "application/json; charset=utf-8",
+            content_type: if body.is_empty() { "" } else { "application/json; charset=utf-8" },
             body: body.as_bytes(),
-            kind: ResponseKind::Api,
+            kind: if body.is_empty() { ResponseKind::Empty } else { ResponseKind::Api },
             origin,
             extra,
             keep_alive,

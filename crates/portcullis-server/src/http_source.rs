@@ -3,7 +3,7 @@
 
 use portcullis_guard::Source;
 use portcullis_model::Denial;
-use portcullis_wire::http1::{Head, wants_upgrade};
+use portcullis_wire::http1::{Found, Head, wants_upgrade};
 
 use crate::http::{HttpConnection, Next};
 use crate::http_route::Target;
@@ -16,6 +16,12 @@ impl HttpConnection {
     /// Whether another site's page may have caused a request.
     pub(crate) fn source_of(&self, head: &Head<'_>, target: Target) -> Source {
         self.shard.gate.source(&self.handshake(head, target.door(false)))
+    }
+
+    /// Whether a browser says that no page will read the answer: an image's, for example.
+    pub(crate) fn is_unreadable(&self, head: &Head<'_>) -> bool {
+        let mode = head.header("sec-fetch-mode");
+        self.source == Source::CrossSite && matches!(mode, Found::One(b"no-cors"))
     }
 
     /// The length of the body of a rejected request after which its connection goes on.

@@ -138,6 +138,10 @@ fn rejected_request_of_another_site_keeps_its_connection() {
         let answer = form.ask_on(&mut connection);
         assert_eq!((answer.status, answer.header("connection")), (403, None), "{content_type}");
     }
+    // A browser that keeps an answer from the page would close the connection.
+    let image = with(Request::get(&server, "/ws?1"), &IMAGE).ask_on(&mut connection);
+    assert_eq!((image.status, image.body.len()), (403, 0));
+    assert_eq!(image.header("cross-origin-resource-policy"), Some("cross-origin"));
     let typed = with(Request::get(&server, "/"), &[("Sec-Fetch-Site", "none")]);
     assert_eq!(typed.ask_on(&mut connection).status, 200, "the body was not read as a request");
 }
