@@ -119,7 +119,9 @@ mod tests {
     fn every_deadline_is_met_within_one_slot_by_who_asks_for_the_next() {
         let mut wheel = Wheel::new(0);
         let deadlines = [3, 25_000, 25_001, 25_009, 31_337, 39_999];
-        deadlines.iter().zip(0..).for_each(|(at_ms, number)| drop(wheel.arm(number, *at_ms)));
+        for (at_ms, number) in deadlines.iter().zip(0..) {
+            wheel.arm(number, *at_ms);
+        }
         let mut met = Vec::new();
         while let Some(next_ms) = wheel.next_ms(u64::MAX) {
             met.extend(fired(&mut wheel, next_ms).into_iter().map(|number| (number, next_ms)));
