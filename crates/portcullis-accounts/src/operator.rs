@@ -11,8 +11,12 @@ use portcullis_store::{
 use crate::accounts::fresh_salt;
 use crate::invitation;
 use crate::keys::SigningKeys;
+use crate::login::budget_name;
+use crate::login_link::OPERATOR_LINK_LIFE_S;
 use crate::password::{Password, PasswordHashing};
+use crate::server_secret::ServerSecret;
 use crate::token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
+use crate::username::Username;
 
 /// Why an operator's act did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +36,9 @@ pub enum OperatorError {
     /// The user is locked out or banned.
     #[error("{0:?} is locked out or banned and gets no session")]
     Barred(String),
+    /// Too many invitations of operators are unused.
+    #[error("operators have 1000 unused invitations: wait until some are used or have ended")]
+    Invitations,
     /// The new password is no good.
     #[error("use 8 to 128 characters that are not a well-known password")]
     PasswordWeak,
@@ -140,8 +147,30 @@ impl OperatorHand<'_> {
             at_unix_ms: self.now.unix_ms,
             ends_unix_ms,
         };
-        self.store.invite(kept).await?;
-        Ok((invitation, ends_unix_ms))
+        match self.store.invite(kept).await? {
+            true => Ok((invitation, ends_unix_ms)),
+            false => Err(OperatorError::Invitations),
+        }
+    }
+
+    /// A login link for a user of our own, and when it ends, in milliseconds since 1970.
+    ///
+    /// It admits one log-in, however many wrong passwords others have tried and however loaded the
+    /// server is. The password, and where asked for the code, are still needed.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn login_link(
+        &self,
+        name: &str,
+        secret: &ServerSecret,
+    ) -> Result<(Secret<String>, i64), OperatorError> {
+        let person = self.own(name).await?;
+        let folded = budget_name(Username::parse(&person.username).ok().as_ref(), &person.username);
+        let link = secret.new_login_link(&folded, OPERATOR_LINK_LIFE_S, self.now)?;
+        self.store.note_login_link(person.id).await?;
+        let ends_unix_ms = self.now.unix_ms.saturating_add(OPERATOR_LINK_LIFE_S * 1000);
+        Ok((link, ends_unix_ms))
     }
 
     /// An access token for a user of our own, and the session it belongs to, which ends with it.

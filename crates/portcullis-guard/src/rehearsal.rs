@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Now, UserId};
+use portcullis_model::{Denial, Limit, Now, UserId};
 
 use crate::admission::Admission;
 use crate::attempt::{Attempt, Lane, Traced, refused_by};
@@ -14,6 +14,7 @@ use crate::gate::{Gate, GateError};
 use crate::gate_options::GateOptions;
 use crate::limits::Amounts;
 use crate::load::LoadState;
+use crate::login::LoginKeys;
 use crate::rate::Rate;
 
 /// What a trace would have come to under some limits.
@@ -63,11 +64,20 @@ impl Rehearsal {
                 gate.count_again(*client, user.as_ref(), now)
             }
             Attempt::Login { client, name, device } => {
-                gate.count_login(*client, *name, *device, now)
+                gate.count_login(*client, LoginKeys { name: *name, own: *device }, now)
             }
             Attempt::LoginPlace {} => gate.count_login_place(now),
-            Attempt::LoginFailed { name } => {
-                gate.count_failed(*name, now);
+            Attempt::LoginFailed { name, device } => {
+                let keys = LoginKeys { name: *name, own: *device };
+                gate.count_failed(Limit::LoginFailedPerUser, keys, now);
+                Ok(())
+            }
+            Attempt::Code { name, device } => {
+                gate.count_code(LoginKeys { name: *name, own: *device }, now)
+            }
+            Attempt::CodeFailed { name, device } => {
+                let keys = LoginKeys { name: *name, own: *device };
+                gate.count_failed(Limit::CodeFailedPerUser, keys, now);
                 Ok(())
             }
             Attempt::Ticket { user } => gate.count_ticket(&read_user(user)?, now),
@@ -153,10 +163,19 @@ mod tests {
             login_per_prefix: Rate::per(3, 1_000),
             login_per_user: Rate::per(2, 1_000),
             login_failed_per_user: Rate::per(3, 10_000),
+            code_failed_per_user: Rate::per(2, 10_000),
             login_total: Rate::per(5, 1_000),
             ticket_per_user: Rate::per(2, 1_000),
             penalty_per_prefix: Rate::per(4, 1_000),
             ..options()
+        }
+    }
+
+    fn from(who: u8) -> crate::LoginFrom<'static> {
+        match who % 4 {
+            0 | 1 => crate::LoginFrom::Anywhere,
+            2 => crate::LoginFrom::KnownDevice("device"),
+            _ => crate::LoginFrom::SignedIn,
         }
     }
 
@@ -175,7 +194,7 @@ mod tests {
             let name = format!("user-{}", who % 3);
             let user = UserId::parse(&name).unwrap();
             let known = Admission { alias: u64::from(who % 2), class: Lane::Known.into() };
-            match kind % 13 {
+            match kind % 15 {
                 0 => drop(gate.secure(client, now)),
                 1 => drop(gate.count_socket(client, None, now)),
                 2 => drop(gate.count_socket(client, Some(known), now)),
@@ -184,9 +203,11 @@ mod tests {
                     drop(gate.note(now, outcome, || Attempt::Place { lane: Lane::Stranger }));
                 }
                 4 => drop(gate.count_request(client, None, now)),
-                5 => drop(gate.login_allowed(client, &name, crate::LoginFrom::Anywhere, now)),
+                5 => drop(gate.login_allowed(client, &name, from(*who), now)),
                 6 => drop(gate.login_place(now)),
-                7 => drop(gate.login_failed(&name, now)),
+                7 => drop(gate.login_failed(&name, from(*who), now)),
+                13 => drop(gate.code_allowed(&name, from(*who), now)),
+                14 => drop(gate.code_failed(&name, from(*who), now)),
                 8 => drop(gate.ticket_allowed(&user, now)),
                 9 => gate.violated(Some(client), None, now),
                 11 => drop(gate.count_again(client, None, now)),

@@ -430,4 +430,14 @@ denials! {
     120, Self::Limit { limit: Limit::HttpTotal, .. } =>
         "server_busy", 503, 1013, ExcessSessionsExceeded, Warning, No, Given,
         "http_total", "Server busy";
+    121, Self::Limit { limit: Limit::CodeFailedPerUser, .. } =>
+        "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, Counts, Given,
+        "code_failed_per_user", "Too many requests";
+    // Identity: what one party holds, and what belongs to another one.
+    122, Self::ShareFull(_) =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, AFTER_30_S,
+        "share_full", "Too many requests";
+    123, Self::ForeignToken =>
+        "unauthorized", 401, 0, MaliciousDirectReference, Warning, Counts, Never,
+        "foreign_token", "unauthorized";
 }

@@ -22,6 +22,8 @@ pub enum Limit {
     LoginPerUser,
     /// Failed log-ins to one user name, over a longer time.
     LoginFailedPerUser,
+    /// Wrong one-time codes of one account, over a longer time.
+    CodeFailedPerUser,
     /// Log-ins and registrations in all.
     LoginTotal,
     /// Tickets of a user.
@@ -90,7 +92,7 @@ impl LimitKey {
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::ConnectPerPrefix,
         Self::ConnectKnownPerPrefix,
         Self::ConnectTotal,
@@ -100,6 +102,7 @@ impl Limit {
         Self::LoginPerPrefix,
         Self::LoginPerUser,
         Self::LoginFailedPerUser,
+        Self::CodeFailedPerUser,
         Self::LoginTotal,
         Self::TicketPerUser,
         Self::MessagePerConnection,
@@ -134,6 +137,7 @@ impl Limit {
             Self::LoginPerPrefix => "login_per_prefix",
             Self::LoginPerUser => "login_per_user",
             Self::LoginFailedPerUser => "login_failed_per_user",
+            Self::CodeFailedPerUser => "code_failed_per_user",
             Self::LoginTotal => "login_total",
             Self::TicketPerUser => "ticket_per_user",
             Self::MessagePerConnection => "message_per_connection",
@@ -169,6 +173,7 @@ impl Limit {
             Self::MessagePerConnection | Self::BytesPerConnection => LimitKey::Connection,
             Self::LoginPerUser
             | Self::LoginFailedPerUser
+            | Self::CodeFailedPerUser
             | Self::TicketPerUser
             | Self::MessagePerUser
             | Self::EventPerUser

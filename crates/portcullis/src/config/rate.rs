@@ -30,6 +30,8 @@ pub(super) struct RateSection {
     login_per_user: Option<String>,
     /// Failed log-ins to one user name over a longer time; `100/24h`.
     login_failed_per_user: Option<String>,
+    /// Wrong one-time codes of one account, from all its clients that showed the password.
+    code_failed_per_user: Option<String>,
     /// Log-ins and registrations in all; `100/1s`.
     login_total: Option<String>,
     /// Tickets of one user; `60/60s`.
@@ -84,6 +86,7 @@ impl RateSection {
                 &self.login_failed_per_user,
                 &mut options.login_failed_per_user,
             ),
+            ("code_failed_per_user", &self.code_failed_per_user, &mut options.code_failed_per_user),
             ("login_total", &self.login_total, &mut options.login_total),
             ("ticket_per_user", &self.ticket_per_user, &mut options.ticket_per_user),
             (
