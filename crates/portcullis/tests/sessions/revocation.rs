@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use portcullis_test::{
-    Person, PlainClient, PollingClient, SioClient, TestServer, hs256, set_up, sign_up, timed,
-    until_within,
+    Person, PlainClient, PollingClient, Request, SioClient, TestServer, hs256, set_up, sign_up,
+    timed, until_within,
 };
 use serde_json::{Value, json};
 
