@@ -20,10 +20,12 @@ const LINKS: &str = "portcullis:login-link";
 #[derive(Serialize)]
 struct Door<'a> {
     door: &'a str,
+    /// For `/?admission=…`, so that an overloaded server serves the page to the other device.
+    admission: &'a str,
     expires_in: i64,
 }
 
-/// Answers 200 `{door, expires_in}`; the other device sends it with `/auth/login`.
+/// Answers 200 `{door, admission, expires_in}`; the other device sends it with `/auth/login`.
 pub(crate) async fn door(
     accounts: Arc<Accounts>,
     request: ApiRequest,
@@ -37,7 +39,10 @@ pub(crate) async fn door(
     record_with(&request, Code::AuthnTokenCreated, &signed_in.user.id, |record| {
         record.reason = "login_link";
     });
-    Ok(ApiResponse::json(200, &Door { door: link.expose(), expires_in: USER_LINK_LIFE_S }))
+    let user = &signed_in.user;
+    let admission = request.gate.admission(&user.id, user.roles(), request.now);
+    let door = Door { door: link.expose(), admission: &admission, expires_in: USER_LINK_LIFE_S };
+    Ok(ApiResponse::json(200, &door))
 }
 
 /// Whether a link was used.

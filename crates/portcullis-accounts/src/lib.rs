@@ -59,7 +59,7 @@ pub use feed::AccountFeed;
 pub use install::install;
 pub use issuer_keys::{RemoteIssuer, install_issuers};
 pub use keys::{KeyError, SigningKeyFacts, SigningKeys};
-pub use operator::{OperatorError, OperatorHand, Standing};
+pub use operator::{OperatorError, OperatorHand, OperatorLink, Standing};
 pub use password::{
     PASSWORD_MAX_BYTES, PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, Password, PasswordHashing,
 };

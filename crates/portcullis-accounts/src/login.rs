@@ -110,8 +110,8 @@ fn read_link(
 
 /// Where a log-in comes from that a limit of the account rejects, when it shows a recovery code.
 ///
-/// A recovery code cannot be guessed, so attackers who close the account cannot show one. The look-up
-/// follows the limit of the address, and costs no hash.
+/// A recovery code cannot be guessed, so attackers who close the account cannot show one. The
+/// look-up follows the limit of the address, and costs no hash.
 async fn by_recovery_code<'a>(
     accounts: &Accounts,
     attempts: &Attempts<'a>,

@@ -1,6 +1,7 @@
 //! What an operator does to people beside the server, over the store alone.
 //! Never: a check of who asks; whoever can read the data directory is the operator.
 
+use portcullis_guard::make_admission;
 use portcullis_model::{Denial, Now, Role, Secret, SessionId};
 use portcullis_server::random_id;
 use portcullis_store::{
@@ -73,6 +74,15 @@ pub enum Standing {
     Mute(i64),
     /// Is logged out everywhere, and every token issued before is void.
     Logout,
+}
+
+/// A login link that an operator hands to a user.
+pub struct OperatorLink {
+    /// The path, query and fragment: an admission, so that an overloaded server serves the page,
+    /// and the link.
+    pub fragment: Secret<String>,
+    /// When it ends, in milliseconds since 1970.
+    pub ends_unix_ms: i64,
 }
 
 /// An operator's hand on the accounts.
@@ -153,7 +163,7 @@ impl OperatorHand<'_> {
         }
     }
 
-    /// A login link for a user of our own, and when it ends, in milliseconds since 1970.
+    /// A login link for a user of our own: the part behind the page's address.
     ///
     /// It admits one log-in, however many wrong passwords others have tried and however loaded the
     /// server is. The password, and where asked for the code, are still needed.
@@ -164,13 +174,18 @@ impl OperatorHand<'_> {
         &self,
         name: &str,
         secret: &ServerSecret,
-    ) -> Result<(Secret<String>, i64), OperatorError> {
+    ) -> Result<OperatorLink, OperatorError> {
         let person = self.own(name).await?;
-        let folded = budget_name(Username::parse(&person.username).ok().as_ref(), &person.username);
-        let link = secret.new_login_link(&folded, OPERATOR_LINK_LIFE_S, self.now)?;
+        let username = &person.username;
+        let folded = budget_name(Username::parse(username).ok().as_ref(), username);
+        let door = secret.new_login_link(&folded, OPERATOR_LINK_LIFE_S, self.now)?;
+        let key = secret.admission();
+        let admission = make_admission(&key, &person.id, person.roles, self.now);
         self.store.note_login_link(person.id).await?;
-        let ends_unix_ms = self.now.unix_ms.saturating_add(OPERATOR_LINK_LIFE_S * 1000);
-        Ok((link, ends_unix_ms))
+        Ok(OperatorLink {
+            fragment: Secret::new(format!("/?admission={admission}#door={}", door.expose())),
+            ends_unix_ms: self.now.unix_ms.saturating_add(OPERATOR_LINK_LIFE_S * 1000),
+        })
     }
 
     /// An access token for a user of our own, and the session it belongs to, which ends with it.

@@ -72,7 +72,7 @@ mod markup_tags; // which `<` is a tag at all
 mod spam; // first-version spam rules
 mod spam_links; // how many links and hosts
 
-pub use admission::{ADMISSION_COOKIE, ADMISSION_LIFE_S};
+pub use admission::{ADMISSION_COOKIE, ADMISSION_LIFE_S, make_admission};
 pub use answer::Answer;
 pub use ask::{Ask, Body};
 pub use attachment::Attachment;

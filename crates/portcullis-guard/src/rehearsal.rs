@@ -64,22 +64,12 @@ impl Rehearsal {
                 gate.count_again(*client, user.as_ref(), now)
             }
             Attempt::Login { client, name, device } => {
-                gate.count_login(*client, LoginKeys { name: *name, own: *device }, now)
+                gate.count_login(*client, keys(*name, *device), now)
             }
             Attempt::LoginPlace {} => gate.count_login_place(now),
-            Attempt::LoginFailed { name, device } => {
-                let keys = LoginKeys { name: *name, own: *device };
-                gate.count_failed(Limit::LoginFailedPerUser, keys, now);
-                Ok(())
-            }
-            Attempt::Code { name, device } => {
-                gate.count_code(LoginKeys { name: *name, own: *device }, now)
-            }
-            Attempt::CodeFailed { name, device } => {
-                let keys = LoginKeys { name: *name, own: *device };
-                gate.count_failed(Limit::CodeFailedPerUser, keys, now);
-                Ok(())
-            }
+            Attempt::LoginFailed { name, device } => wrong_password(gate, *name, *device, now),
+            Attempt::Code { name, device } => gate.count_code(keys(*name, *device), now),
+            Attempt::CodeFailed { name, device } => wrong_code(gate, *name, *device, now),
             Attempt::Ticket { user } => gate.count_ticket(&read_user(user)?, now),
             Attempt::Event { client, connection, user, event } => {
                 let amounts = amounts(&mut self.connections, gate, *connection, *client);
@@ -112,6 +102,22 @@ impl Rehearsal {
             }
         }
     }
+}
+
+fn keys(name: u64, own: Option<u64>) -> LoginKeys {
+    LoginKeys { name, own }
+}
+
+/// Counts a wrong password, which no limit rejects.
+fn wrong_password(gate: &Gate, name: u64, own: Option<u64>, now: Now) -> Result<(), Denial> {
+    gate.count_failed(Limit::LoginFailedPerUser, keys(name, own), now);
+    Ok(())
+}
+
+/// Counts a wrong code, which no limit rejects.
+fn wrong_code(gate: &Gate, name: u64, own: Option<u64>, now: Now) -> Result<(), Denial> {
+    gate.count_failed(Limit::CodeFailedPerUser, keys(name, own), now);
+    Ok(())
 }
 
 /// What is remembered of a connection, from its first line on.

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use portcullis_accounts::{OperatorHand, Password, ServerSecret, Standing};
+use portcullis_accounts::{OperatorHand, OperatorLink, Password, ServerSecret, Standing};
 use portcullis_audit::utc;
 use portcullis_model::{Role, RoleTable};
 use portcullis_store::{FOR_EVER_UNIX_MS, PEOPLE_MAX, PersonRow};
@@ -70,8 +70,8 @@ async fn door(installation: &Installation, hand: &OperatorHand<'_>, name: &str) 
     let secret = secret.with_context(|| {
         format!("there is no secret in {}: start the server once", data.display())
     })?;
-    let (link, ends_unix_ms) = hand.login_link(name, &secret).await?;
-    println!("{}/#door={}", installation.settings.page_url(), link.expose());
+    let OperatorLink { fragment, ends_unix_ms } = hand.login_link(name, &secret).await?;
+    println!("{}{}", installation.settings.page_url(), fragment.expose());
     eprintln!(
         "for one log-in of {name}, with password and code as always, until {}",
         time(ends_unix_ms)

@@ -122,7 +122,7 @@ fn t407_operator_link_admits_a_new_device_to_a_closed_account_once() {
     assert_eq!((closed.status, closed.code().as_str()), (429, "rate_limited"));
 
     let link = done(&server, &["user", "door", "ann"], "");
-    let door = link.trim().split_once("/#door=").unwrap().1;
+    let (page, door) = link.trim().split_once("#door=").unwrap();
     let record = recorded(&server, "login link made");
     assert_eq!(record["event"]["code"], "authn_token_created");
     let log_in = |password: &str, door: &str| {
@@ -135,4 +135,18 @@ fn t407_operator_link_admits_a_new_device_to_a_closed_account_once() {
     assert_eq!((again.status, again.code().as_str()), (400, "INVALID_MESSAGE"));
     assert!(refused(&server, &["user", "door", "nobody"], "").contains("no user"));
     assert!(!server.records.text().contains(door), "no link stands in the log");
+
+    // An overloaded server answers requests for the page of the new device, and its log-in.
+    done(&server, &["state", "pin", "critical"], "");
+    let get = |path: &str| Request::get(&server, path).ask(&server).status;
+    let query = page.split_once("/?").unwrap().1;
+    assert_eq!(get("/"), 503, "an unknown device");
+    assert_ne!(get(&format!("/?{query}")), 503);
+    assert_eq!(get(&format!("/?{}", query.replace("admission=", "admission=A"))), 503, "forged");
+    let link = done(&server, &["user", "door", "ann"], "");
+    let door = link.trim().split_once("#door=").unwrap().1;
+    let body = json!({"username": "ann", "password": password, "door": door}).to_string();
+    let admission = query.strip_prefix("admission=").unwrap();
+    let admitted = Request::post(&server, "/auth/login", &body).header("X-Admission", admission);
+    assert_eq!(admitted.ask(&server).status, 200, "while unknown devices are rejected");
 }
