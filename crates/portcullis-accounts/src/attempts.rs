@@ -45,7 +45,7 @@ impl Attempts<'_> {
         }
     }
 
-    /// Asks whether a one-time code may be tried.
+    /// Takes one of the wrong codes of the account, before a one-time code is checked.
     ///
     /// # Errors
     /// [`Denial::Limit`].
@@ -53,12 +53,23 @@ impl Attempts<'_> {
         self.request.gate.code_allowed(self.budget, self.from, self.request.now)
     }
 
-    /// Counts a wrong code: toward the codes of the account and toward its failures.
+    /// Gives it back: the one-time code was right.
+    pub(crate) fn code_accepted(&self) {
+        self.request.gate.code_accepted(self.budget, self.from, self.request.now);
+    }
+
+    /// Counts a wrong one-time code: toward the codes of the account and toward its failures.
     pub(crate) fn code_failed(&self) {
         self.password_failed();
         if self.request.gate.code_failed(self.budget, self.from, self.request.now) {
             self.record_closed("no more codes are accepted from clients like this one");
         }
+    }
+
+    /// Counts a wrong recovery code, for which nothing was taken before.
+    pub(crate) fn recovery_code_failed(&self) {
+        let _counted_also_when_full = self.code_allowed();
+        self.code_failed();
     }
 
     fn record_closed(&self, detail: &str) {

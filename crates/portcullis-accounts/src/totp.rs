@@ -61,7 +61,8 @@ pub(crate) async fn check(
 ) -> Result<(), Denial> {
     let Some(secret) = &row.totp else { return Ok(()) };
     let shown = shown.ok_or(Denial::TotpRequired)?;
-    let used = match recovery_hash(shown.expose()) {
+    let recovery = recovery_hash(shown.expose());
+    let used = match recovery {
         Some(hash) => accounts.store.use_recovery_code(row.id.clone(), hash).await,
         None => {
             attempts.code_allowed()?;
@@ -72,10 +73,15 @@ pub(crate) async fn check(
             }
         }
     };
-    if used.map_err(|error| store_denial(&error))? {
-        return Ok(());
+    match (used.map_err(|error| store_denial(&error))?, recovery) {
+        (true, Some(_)) => return Ok(()),
+        (true, None) => {
+            attempts.code_accepted();
+            return Ok(());
+        }
+        (false, Some(_)) => attempts.recovery_code_failed(),
+        (false, None) => attempts.code_failed(),
     }
-    attempts.code_failed();
     Err(Denial::Login { reason: "wrong_totp", username: Some(row.username.to_string()) })
 }
 

@@ -40,15 +40,16 @@ pub(crate) async fn confirm(
     let budget = budget_of(&signed_in);
     let attempts = signed_in_attempts(&accounts, &request, &budget);
     attempts.allowed().await?;
-    attempts.code_allowed()?;
     let wrong = || Denial::Schema { field: Some("code"), rule: "totp" };
     let pending = accounts.enrollments.find(&signed_in.user.id, &signed_in.session, request.now);
     let secret = pending.ok_or_else(wrong)?;
+    attempts.code_allowed()?;
     let codes = totp::codes(&secret, &signed_in.user.name())?;
     let step = totp::step_of(&codes, input.code.expose(), request.now).ok_or_else(|| {
         attempts.code_failed();
         wrong()
     })?;
+    attempts.code_accepted();
     let recovery_codes = recovery_codes()?;
     let recovery = recovery_codes.iter().filter_map(|code| totp::recovery_hash(code)).collect();
     let user = signed_in.user.id.clone();

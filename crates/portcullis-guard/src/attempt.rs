@@ -78,6 +78,14 @@ pub enum Attempt {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         device: Option<u64>,
     },
+    /// A right one-time code.
+    CodeAccepted {
+        /// The account, as a number.
+        name: u64,
+        /// The device, link or sessions it is judged by, as for a log-in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<u64>,
+    },
     /// A wrong one-time or recovery code.
     CodeFailed {
         /// The account, as a number.

@@ -63,7 +63,8 @@ impl Gate {
         let options = &self.options;
         let rate = &options.login_per_prefix;
         self.take_of_prefix(Limit::LoginPerPrefix, rate, client, now)?;
-        self.judge_failures(Limit::LoginFailedPerUser, keys, now)?;
+        let failed = &options.login_failed_per_user;
+        self.judge_failures(Limit::LoginFailedPerUser, failed, keys, now)?;
         let rate = &options.login_per_user;
         match keys.own {
             Some(own) => {
@@ -85,16 +86,14 @@ impl Gate {
         LoginKeys { name, own }
     }
 
-    fn failed_rate(&self, limit: Limit) -> &Rate {
-        match limit {
-            Limit::CodeFailedPerUser => &self.options.code_failed_per_user,
-            _ => &self.options.login_failed_per_user,
-        }
-    }
-
     /// Whether failures of the count that judges this attempt leave another one; takes nothing.
-    fn judge_failures(&self, limit: Limit, keys: LoginKeys, now: Now) -> Result<(), Denial> {
-        let rate = self.failed_rate(limit);
+    fn judge_failures(
+        &self,
+        limit: Limit,
+        rate: &Rate,
+        keys: LoginKeys,
+        now: Now,
+    ) -> Result<(), Denial> {
         let open = match keys.own {
             Some(own) => self.rates.look_own(limit, own, rate, now),
             None => self.rates.look(limit, keys.name, rate, now),
@@ -114,10 +113,11 @@ impl Gate {
         let keys = self.login_keys(username, from);
         let LoginKeys { name, own: device } = keys;
         self.note_done(now, || Attempt::LoginFailed { name, device });
-        self.count_failed(Limit::LoginFailedPerUser, keys, now)
+        self.count_failed(keys, now)
     }
 
-    /// Whether a one-time code may be tried: too many wrong ones close the account to codes.
+    /// Takes one of the wrong codes that an account may have, before a code is checked: so tries at
+    /// the same time are no more than the limit. A right code gives it back.
     ///
     /// Only a client that has shown the right password gets here. Recovery codes are not asked
     /// for this: they cannot be guessed, so they stay a way in.
@@ -137,19 +137,50 @@ impl Gate {
     }
 
     pub(crate) fn count_code(&self, keys: LoginKeys, now: Now) -> Result<(), Denial> {
-        self.judge_failures(Limit::CodeFailedPerUser, keys, now)
+        let (limit, rate) = (Limit::CodeFailedPerUser, &self.options.code_failed_per_user);
+        let taken = match keys.own {
+            Some(own) => self.rates.take_own(limit, own, rate, now),
+            None => self.rates.take(limit, keys.name, rate, now),
+        };
+        self.judged(limit, taken)
     }
 
-    /// Counts a wrong one-time or recovery code; gives whether it was the last one for now.
+    /// Gives back what [`Gate::code_allowed`] has taken: the code was right.
+    pub fn code_accepted(&self, username: &str, from: LoginFrom<'_>, now: Now) {
+        let keys = self.login_keys(username, from);
+        let LoginKeys { name, own: device } = keys;
+        self.note_done(now, || Attempt::CodeAccepted { name, device });
+        self.return_code(keys);
+    }
+
+    pub(crate) fn return_code(&self, keys: LoginKeys) {
+        let (limit, rate) = (Limit::CodeFailedPerUser, &self.options.code_failed_per_user);
+        match keys.own {
+            Some(own) => self.rates.give_back_own(limit, own, rate),
+            None => self.rates.give_back(limit, keys.name, rate),
+        }
+    }
+
+    /// Counts a wrong code toward the account, where [`Gate::code_allowed`] has not; gives whether
+    /// it was the last one for now.
     pub fn code_failed(&self, username: &str, from: LoginFrom<'_>, now: Now) -> bool {
         let keys = self.login_keys(username, from);
         let LoginKeys { name, own: device } = keys;
         self.note_done(now, || Attempt::CodeFailed { name, device });
-        self.count_failed(Limit::CodeFailedPerUser, keys, now)
+        self.count_wrong_code(keys, now);
+        let rate = &self.options.code_failed_per_user;
+        self.judge_failures(Limit::CodeFailedPerUser, rate, keys, now).is_err()
     }
 
-    pub(crate) fn count_failed(&self, limit: Limit, keys: LoginKeys, now: Now) -> bool {
-        let rate = self.failed_rate(limit);
+    pub(crate) fn count_wrong_code(&self, keys: LoginKeys, now: Now) {
+        if keys.own.is_some() {
+            let (limit, rate) = (Limit::CodeFailedPerUser, &self.options.code_failed_per_user);
+            let _full_stays_full = self.rates.take(limit, keys.name, rate, now);
+        }
+    }
+
+    pub(crate) fn count_failed(&self, keys: LoginKeys, now: Now) -> bool {
+        let (limit, rate) = (Limit::LoginFailedPerUser, &self.options.login_failed_per_user);
         let taken = self.rates.take(limit, keys.name, rate, now).is_ok();
         let Some(own) = keys.own else {
             return taken && self.rates.look(limit, keys.name, rate, now).is_err();
@@ -267,6 +298,21 @@ mod tests {
             // At once so many as the rate says, and as many again in a day.
             let most = 2 * gate.options().code_failed_per_user.count;
             assert!(guesses <= most, "{from:?} {guesses}");
+        }
+    }
+
+    #[test]
+    fn codes_tried_at_the_same_time_are_no_more_than_the_limit() {
+        let now = Now { monotonic_ms: 0, unix_ms: 0 };
+        let gate = gate_with(1_000, 1_000, Rate::per(100, 86_400_000));
+        let most = gate.options().code_failed_per_user.count as usize;
+        for from in [LoginFrom::Anywhere, LoginFrom::KnownDevice("d"), LoginFrom::SignedIn] {
+            let allowed = || gate.code_allowed("ann", from, now).is_ok();
+            // All are allowed before the first is known to be wrong.
+            assert_eq!((0..500).filter(|_| allowed()).count(), most, "{from:?}");
+            gate.code_accepted("ann", from, now);
+            assert!(allowed() && !allowed(), "a right code gives one back");
+            assert!(gate.code_failed("ann", from, now), "{from:?} is closed");
         }
     }
 

@@ -197,6 +197,20 @@ impl Rates {
         rate.step(arrival_ns, nanoseconds(now)).map(|_| ())
     }
 
+    /// Gives one back that [`Rates::take`] has taken.
+    pub(crate) fn give_back(&self, limit: Limit, key: u64, rate: &Rate) {
+        if let Some(table) = self.table(place(limit).0) {
+            let interval_ns = rate.interval_ns();
+            table.raise(salted(limit, key), |arrival_ns| arrival_ns.saturating_sub(interval_ns));
+        }
+    }
+
+    /// Gives one back that [`Rates::take_own`] has taken.
+    pub(crate) fn give_back_own(&self, limit: Limit, key: u64, rate: &Rate) {
+        let interval_ns = rate.interval_ns();
+        self.users.raise(!salted(limit, key), |arrival_ns| arrival_ns.saturating_sub(interval_ns));
+    }
+
     /// For how many ms somebody is still kept out by [`Rates::fault`]; who is not, is `Ok`.
     pub(crate) fn kept_out(
         &self,

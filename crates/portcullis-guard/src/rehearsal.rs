@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Limit, Now, UserId};
+use portcullis_model::{Denial, Now, UserId};
 
 use crate::admission::Admission;
 use crate::attempt::{Attempt, Lane, Traced, refused_by};
@@ -69,6 +69,7 @@ impl Rehearsal {
             Attempt::LoginPlace {} => gate.count_login_place(now),
             Attempt::LoginFailed { name, device } => wrong_password(gate, *name, *device, now),
             Attempt::Code { name, device } => gate.count_code(keys(*name, *device), now),
+            Attempt::CodeAccepted { name, device } => right_code(gate, *name, *device),
             Attempt::CodeFailed { name, device } => wrong_code(gate, *name, *device, now),
             Attempt::Ticket { user } => gate.count_ticket(&read_user(user)?, now),
             Attempt::Event { client, connection, user, event } => {
@@ -110,13 +111,19 @@ fn keys(name: u64, own: Option<u64>) -> LoginKeys {
 
 /// Counts a wrong password, which no limit rejects.
 fn wrong_password(gate: &Gate, name: u64, own: Option<u64>, now: Now) -> Result<(), Denial> {
-    gate.count_failed(Limit::LoginFailedPerUser, keys(name, own), now);
+    gate.count_failed(keys(name, own), now);
     Ok(())
 }
 
 /// Counts a wrong code, which no limit rejects.
 fn wrong_code(gate: &Gate, name: u64, own: Option<u64>, now: Now) -> Result<(), Denial> {
-    gate.count_failed(Limit::CodeFailedPerUser, keys(name, own), now);
+    gate.count_wrong_code(keys(name, own), now);
+    Ok(())
+}
+
+/// Gives back what a right code has taken.
+fn right_code(gate: &Gate, name: u64, own: Option<u64>) -> Result<(), Denial> {
+    gate.return_code(keys(name, own));
     Ok(())
 }
 
@@ -200,7 +207,7 @@ mod tests {
             let name = format!("user-{}", who % 3);
             let user = UserId::parse(&name).unwrap();
             let known = Admission { alias: u64::from(who % 2), class: Lane::Known.into() };
-            match kind % 15 {
+            match kind % 16 {
                 0 => drop(gate.secure(client, now)),
                 1 => drop(gate.count_socket(client, None, now)),
                 2 => drop(gate.count_socket(client, Some(known), now)),
@@ -214,6 +221,7 @@ mod tests {
                 7 => drop(gate.login_failed(&name, from(*who), now)),
                 13 => drop(gate.code_allowed(&name, from(*who), now)),
                 14 => drop(gate.code_failed(&name, from(*who), now)),
+                15 => gate.code_accepted(&name, from(*who), now),
                 8 => drop(gate.ticket_allowed(&user, now)),
                 9 => gate.violated(Some(client), None, now),
                 11 => drop(gate.count_again(client, None, now)),

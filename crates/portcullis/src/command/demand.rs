@@ -193,6 +193,7 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         Attempt::Place { .. }
         | Attempt::LoginPlace {}
         | Attempt::Code { .. }
+        | Attempt::CodeAccepted { .. }
         | Attempt::Fault { .. }
         | Attempt::UnlockedAddress { .. }
         | Attempt::UnlockedUser { .. }
