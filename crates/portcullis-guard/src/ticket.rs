@@ -12,6 +12,7 @@ use portcullis_model::{Denial, Now, TokenFault, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::once_table::{OnceError, OnceTable};
+use crate::rate::Rate;
 use crate::shares::{Owner, ShareUse, Shares};
 use crate::token::Verified;
 
@@ -23,7 +24,7 @@ pub const TICKET_LIFE_S: u64 = 30;
 const USED_KEPT_MS: u64 = 2 * TICKET_LIFE_S * 1000;
 /// Uses remembered at a time, about 8 MiB. The rates of connections keep them far below it.
 const USES_MAX: usize = 65_536;
-/// A user's part of the free space: 127 uses a minute, twice the default rate of tickets.
+/// A user's part of the free space: 127 uses a minute, more than the default rate of tickets allows.
 const USES_PART: usize = 512;
 /// Longest ticket read, in bytes: a CONNECT payload holds 5 KiB.
 const TICKET_MAX_BYTES: usize = 5 * 1024 - 64;
@@ -72,12 +73,19 @@ pub(crate) struct Tickets {
 
 impl Tickets {
     /// `secret` is random and of this process alone; `None` when the library refuses the key.
-    pub(crate) fn new(secret: &[u8; 32]) -> Option<Self> {
+    ///
+    /// A user's share holds all uses that the rate of tickets allows, so no honest user fills it.
+    pub(crate) fn new(secret: &[u8; 32], rate: &Rate) -> Option<Self> {
         let mut bytes = [0; 32];
         let key = Prk::new_less_safe(HKDF_SHA256, secret);
         key.expand(&[KEY_INFO], HKDF_SHA256).ok()?.fill(&mut bytes).ok()?;
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).ok()?);
-        let shares = Shares::new("ticket_uses", USES_MAX, USES_PART, USES_MAX);
+        // At once what the bucket holds, and what it drains while uses are remembered.
+        let drained = u64::from(rate.count).saturating_mul(USED_KEPT_MS) / rate.period_ms.max(1);
+        let most = u64::from(rate.count).saturating_add(drained).saturating_add(1);
+        let most = usize::try_from(most).unwrap_or(USES_MAX);
+        let part = (USES_MAX / most.max(1)).saturating_sub(1).clamp(1, USES_PART);
+        let shares = Shares::new("ticket_uses", USES_MAX, part, USES_MAX);
         Some(Self { key, next: AtomicU64::new(0), used: OnceTable::new(shares) })
     }
 
@@ -219,7 +227,7 @@ mod tests {
     }
 
     fn tickets() -> Tickets {
-        Tickets::new(&[3; 32]).unwrap()
+        Tickets::new(&[3; 32], &Rate::per(60, 60_000)).unwrap()
     }
 
     /// A stand-in for the gate's keyed hash.
@@ -284,7 +292,7 @@ mod tests {
         for text in ["", "wst_", "wst_one", &ticket[1..], &long] {
             assert_eq!(redeem(&tickets, text, None, now()), invalid, "{text:.40}");
         }
-        let other = Tickets::new(&[4; 32]).unwrap();
+        let other = Tickets::new(&[4; 32], &Rate::per(60, 60_000)).unwrap();
         assert_eq!(redeem(&other, &ticket, None, now()), invalid, "another process");
         assert_eq!(tickets.usage(now()).used, 0);
         assert!(redeem(&tickets, &ticket, None, now()).is_ok());
@@ -331,5 +339,19 @@ mod tests {
         let later = after(USED_KEPT_MS);
         let ticket = tickets.issue(&eve, None, later).unwrap();
         assert!(redeem(&tickets, &ticket, None, later).is_ok(), "and it ends");
+    }
+
+    #[test]
+    fn share_of_a_user_holds_what_the_rate_of_tickets_allows() {
+        for (count, period_ms) in [(1, 60_000), (60, 60_000), (1_000, 60_000), (500, 1_000)] {
+            let rate = Rate::per(count, period_ms);
+            let tickets = Tickets::new(&[3; 32], &rate).unwrap();
+            let allowed =
+                (u64::from(count) + u64::from(count) * USED_KEPT_MS / period_ms).min(40_000);
+            for number in 0..allowed {
+                let ticket = tickets.issue(&of_user("ann"), None, now()).unwrap();
+                assert!(redeem(&tickets, &ticket, None, now()).is_ok(), "{count} {number}");
+            }
+        }
     }
 }
