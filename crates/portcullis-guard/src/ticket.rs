@@ -24,7 +24,7 @@ pub const TICKET_LIFE_S: u64 = 30;
 const USED_KEPT_MS: u64 = 2 * TICKET_LIFE_S * 1000;
 /// Uses remembered at a time, about 8 MiB. The rates of connections keep them far below it.
 const USES_MAX: usize = 65_536;
-/// A user's part of the free space: 127 uses a minute, more than the default rate of tickets allows.
+/// A user's part of the free space: 127 uses a minute, more than the default rate allows.
 const USES_PART: usize = 512;
 /// Longest ticket read, in bytes: a CONNECT payload holds 5 KiB.
 const TICKET_MAX_BYTES: usize = 5 * 1024 - 64;
