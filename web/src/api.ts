@@ -18,9 +18,17 @@ export async function register(username: string, password: string): Promise<void
   await post("/auth/register", { username, password });
 }
 
-/** `code` is of the second factor, or a recovery code. */
-export async function login(username: string, password: string, code?: string): Promise<SignedIn> {
-  return readSignedIn(await post("/auth/login", { username, password, ...withCode(code) }));
+/** `code` is of the second factor, or a recovery code; `door` is a login link. */
+export async function login(
+  username: string,
+  password: string,
+  code?: string,
+  door?: string,
+): Promise<SignedIn> {
+  const link = door === undefined ? {} : { door };
+  return readSignedIn(
+    await post("/auth/login", { username, password, ...withCode(code), ...link }),
+  );
 }
 
 /** Goes on with the log-in whose cookie the browser holds. */

@@ -4,14 +4,16 @@ import { effect } from "@preact/signals";
 import { render } from "preact";
 import { onForgotten } from "./remembered";
 import { leave, resume } from "./session";
-import { readSetupToken } from "./setup_link";
-import { session, setupToken, unread } from "./state";
+import { readDoor, readSetupToken } from "./setup_link";
+import { door, session, setupToken, unread } from "./state";
 import { App } from "./views/app";
 
 function takeSetupToken(): void {
   const token = readSetupToken(location.hash);
-  if (token === undefined) return;
-  setupToken.value = token;
+  const link = readDoor(location.hash);
+  if (token === undefined && link === undefined) return;
+  setupToken.value = token ?? setupToken.value;
+  door.value = link ?? door.value;
   // It works once, for whoever has it: it does not stay in the address bar or the history.
   history.replaceState(null, "", location.pathname);
 }

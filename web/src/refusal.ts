@@ -59,6 +59,7 @@ const FIELDS: ReadonlyMap<string, string> = new Map([
   ["roomId", "This is no room id."],
   ["userId", "This is no user id."],
   ["code", "This code is not right, or not any more: enter the one that is shown now."],
+  ["door", "This login link has ended or was used. Try without it, or ask for another one."],
   ["totp", "This code is not right, or not any more: enter the one that is shown now."],
 ]);
 

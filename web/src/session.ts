@@ -11,7 +11,15 @@ import {
 import { listener } from "./live";
 import { asRefusal, isFinal, Refusal } from "./refusal";
 import { isRemembered, remember } from "./remembered";
-import { confirmAsked, forgetEverything, link, resuming, session, stillSignedIn } from "./state";
+import {
+  confirmAsked,
+  door,
+  forgetEverything,
+  link,
+  resuming,
+  session,
+  stillSignedIn,
+} from "./state";
 
 /** A token that ends so soon is renewed before it is shown to the server. */
 const SOON_MS = 30_000;
@@ -27,7 +35,14 @@ let departures = 0;
 let comeBackTimer: ReturnType<typeof setTimeout> | undefined;
 
 export async function signIn(username: string, password: string, code?: string): Promise<void> {
-  enter(await api.login(username, password, code));
+  try {
+    enter(await api.login(username, password, code, door.value));
+  } catch (thrown) {
+    // A link that has ended or was used: the next try is without it.
+    if (asRefusal(thrown).code === "INVALID_MESSAGE") door.value = undefined;
+    throw thrown;
+  }
+  door.value = undefined;
   connect();
 }
 

@@ -52,6 +52,8 @@ export interface Shown {
 
 /** The token of a set-up link, until it is used or put aside. */
 export const setupToken = signal<string | undefined>(undefined);
+/** A login link, until a log-in has used it. */
+export const door = signal<string | undefined>(undefined);
 export const session = signal<Session | undefined>(undefined);
 /** Finding out who is signed in, after a load; with a refusal it waits for the person. */
 export const resuming = signal<{ refusal: Refusal | undefined } | undefined>(undefined);

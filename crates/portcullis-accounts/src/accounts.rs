@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_audit::Audit;
-use portcullis_model::{Clock, Denial, RoleTable, Secret};
+use portcullis_guard::ShareUse;
+use portcullis_model::{Clock, Denial, Now, RoleTable, Secret};
 use portcullis_seal::PrivateFileError;
 use portcullis_store::{AccountStore, StoreError};
 
@@ -15,7 +16,7 @@ use crate::password::{Password, PasswordHashing};
 use crate::password_pool::PasswordPool;
 use crate::server_secret::ServerSecret;
 use crate::setup::Setup;
-use crate::totp_begin::Beginnings;
+use crate::totp_begin::Enrollments;
 
 /// Whether strangers may make accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +131,7 @@ pub(crate) struct Accounts {
     pub(crate) pool: PasswordPool,
     pub(crate) hashing: PasswordHashing,
     pub(crate) failures: Failures,
-    pub(crate) beginnings: Beginnings,
+    pub(crate) enrollments: Enrollments,
     /// A hash no password has, verified for unknown names so that they take as long.
     pub(crate) decoy: Secret<String>,
 }
@@ -168,9 +169,14 @@ impl Accounts {
             pool,
             hashing,
             failures: Failures::default(),
-            beginnings: Beginnings::default(),
+            enrollments: Enrollments::default(),
             decoy,
         })
+    }
+
+    /// How full the tables are that the routes keep.
+    pub(crate) fn tables(&self, now: Now) -> [ShareUse; 2] {
+        [self.failures.usage(now), self.enrollments.usage(now)]
     }
 }
 

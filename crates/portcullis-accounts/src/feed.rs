@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use portcullis_audit::Audit;
-use portcullis_guard::{Directory, SessionFacts, UserFacts, Withdrawn};
+use portcullis_guard::{Directory, RevocationName, SessionFacts, UserFacts, Withdrawn};
 use portcullis_model::{Clock, Now, Role, UserId};
 use portcullis_server::Delta;
 use portcullis_store::{
@@ -47,6 +47,7 @@ impl AccountFeed {
         for session in &loaded.sessions {
             kept(self.directory.put_session(session_facts(session)));
         }
+        self.directory.authority().evicted_until(loaded.revocations_ended_unix_ms);
         for revocation in &loaded.revocations {
             self.withdraw(revocation, now);
         }
@@ -109,6 +110,7 @@ impl AccountFeed {
         let standing: HashSet<_> =
             authority.sessions.iter().map(|session| session.id.clone()).collect();
         self.directory.end_sessions_beside(&standing);
+        self.directory.authority().evicted_until(authority.revocations_ended_unix_ms);
         for revocation in &authority.revocations {
             self.withdraw(revocation, now);
         }
@@ -120,7 +122,8 @@ impl AccountFeed {
             RevocationKind::Session => Withdrawn::Session,
         };
         let Revocation { issuer, name, until_unix_ms, .. } = revocation;
-        kept(self.directory.authority().withdraw(issuer, kind, name, *until_unix_ms, now));
+        let what = RevocationName { issuer, kind, name };
+        self.directory.authority().withdraw(what, *until_unix_ms, now);
     }
 
     /// A user as decisions see them. An administrator who lacks a second factor where one is asked

@@ -15,9 +15,9 @@ use crate::user_kick::UserKick;
 use crate::user_mute::UserMute;
 use crate::user_role::UserRole;
 use crate::{
-    invitation, jwks, login, logout, password_change, profile, provision, reauthenticate, refresh,
-    register, sessions, setup, ticket, totp_begin, totp_confirm, totp_remove, user_ban, user_kick,
-    user_mute, user_role, watch,
+    door, invitation, jwks, login, logout, password_change, profile, provision, reauthenticate,
+    refresh, register, sessions, setup, table_monitor, ticket, totp_begin, totp_confirm,
+    totp_remove, user_ban, user_kick, user_mute, user_role, watch,
 };
 
 /// Adds the account routes and events, the hook that provisions foreign users, and the chore that
@@ -39,6 +39,7 @@ pub fn install(
     route(builder, &accounts, post, "/auth/logout", logout::logout);
     route(builder, &accounts, post, "/auth/logout-all", logout::logout_all);
     route(builder, &accounts, post, "/auth/ticket", ticket::ticket);
+    route(builder, &accounts, post, "/auth/door", door::door);
     route(builder, &accounts, post, "/auth/reauthenticate", reauthenticate::reauthenticate);
     route(builder, &accounts, post, "/auth/password", password_change::change);
     route(builder, &accounts, get, "/auth/profile", profile::read);
@@ -56,6 +57,8 @@ pub fn install(
     let known = accounts.pool.clone();
     builder.queue("passwords", move || (pool.waiting(PasswordLane::Strangers), QUEUE_MAX));
     builder.queue("passwords_known", move || (known.waiting(PasswordLane::Known), QUEUE_MAX));
+    let shared = Arc::clone(&accounts);
+    builder.tables(move |gate, now| table_monitor::tables(&shared, gate, now).to_vec());
     let shared = Arc::clone(&accounts);
     builder.on_connect(move |verified| provision::provision(Arc::clone(&shared), verified));
     let watcher = Arc::new(watch::Watcher::new(accounts));

@@ -43,7 +43,9 @@ pub(crate) async fn invite(
         at_unix_ms: request.now.unix_ms,
         ends_unix_ms,
     });
-    kept.await.map_err(|error| store_denial(&error))?;
+    if !kept.await.map_err(|error| store_denial(&error))? {
+        return Err(Denial::ShareFull("invitations"));
+    }
     record_with(&request, Code::AuthzAdmin, &signed_in.user.id, |record| {
         record.reason = "invitation";
     });

@@ -7,6 +7,9 @@ mod input; // what clients send, and what every route does first
 mod register; // POST /auth/register
 mod create_user; // a new account, however it came about
 mod login; // POST /auth/login
+mod attempts; // attempts to prove a secret, counted
+mod door; // POST /auth/door
+mod login_link; // one-time login links
 mod session_open; // a log-in becomes a session
 mod refresh; // POST /auth/refresh
 mod logout; // POST /auth/logout, /auth/logout-all
@@ -42,6 +45,7 @@ mod server_secret; // what refresh tokens and device cookies are made from
 mod refresh_token; // a session's turns
 mod cookies; // the two cookies
 mod device; // devices somebody has logged in from
+mod table_monitor; // whether a table or share is full
 mod failures; // how often a name was tried in vain
 mod username; // names without look-alikes
 mod password; // taken as they are, hashed with Argon2id
@@ -55,7 +59,7 @@ pub use feed::AccountFeed;
 pub use install::install;
 pub use issuer_keys::{RemoteIssuer, install_issuers};
 pub use keys::{KeyError, SigningKeyFacts, SigningKeys};
-pub use operator::{OperatorError, OperatorHand, Standing};
+pub use operator::{OperatorError, OperatorHand, OperatorLink, Standing};
 pub use password::{
     PASSWORD_MAX_BYTES, PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, Password, PasswordHashing,
 };

@@ -3,17 +3,22 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{LoginFrom, read_json};
-use portcullis_model::{Code, Denial, Role, Roles, Secret, TokenFault};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_guard::{CheckedProof, EntryOwner, LoginFrom, read_json};
+use portcullis_model::{Code, Denial, Limit, Role, Roles, Secret, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::CredentialsRow;
 use serde::Deserialize;
 
 use crate::accounts::{Accounts, fresh_salt};
+use crate::attempts::Attempts;
 use crate::cookies;
 use crate::device::Device;
+use crate::door;
 use crate::failures::NOTABLE;
 use crate::input::{optional_secret, record_act, record_with, store_denial};
+use crate::login_link::LoginLink;
 use crate::password::Password;
 use crate::password_pool::PasswordLane;
 use crate::session_open::{self, Holder};
@@ -27,6 +32,9 @@ struct LoginInput {
     password: Password,
     #[serde(default, deserialize_with = "optional_secret")]
     totp: Option<Secret<String>>,
+    /// A login link, for an account that others have closed by guessing.
+    #[serde(default, deserialize_with = "optional_secret")]
+    door: Option<Secret<String>>,
 }
 
 /// Answers 200 `{access_token, token_type, expires_in, user}`, with the refresh cookie.
@@ -36,30 +44,44 @@ pub(crate) async fn login(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let input: LoginInput = read_json(&request.body, &["username", "password", "totp"])?;
+    const FIELDS: &[&str] = &["username", "password", "totp", "door"];
+    let input: LoginInput = read_json(&request.body, FIELDS)?;
     input.password.check_size()?;
-    let key = proven_key(&accounts, &request)?;
     let username = Username::parse(&input.username).ok();
     let budget = budget_name(username.as_ref(), &input.username);
+    let link = read_link(&accounts, &request, &budget, input.door.as_ref())?;
+    let proof = checked_proof(&accounts, &request)?;
     let device = known_device(&accounts, &request, &budget);
-    let from =
-        device.as_ref().map_or(LoginFrom::Anywhere, |device| LoginFrom::KnownDevice(device.name()));
-    request.login_allowed(&budget, from).await?;
+    let recovery = input.totp.as_ref().and_then(|code| totp::recovery_hash(code.expose()));
+    let recovery_name = recovery.map(|hash| URL_SAFE_NO_PAD.encode(hash));
+    let from = match (&link, &device) {
+        (Some(link), _) => LoginFrom::Link(&link.name),
+        (None, Some(device)) => LoginFrom::KnownDevice(device.name()),
+        (None, None) => LoginFrom::Anywhere,
+    };
+    let mut attempts =
+        Attempts { request: &request, failures: &accounts.failures, budget: &budget, from };
+    if let Err(denial) = attempts.allowed().await {
+        let recovery = recovery.zip(recovery_name.as_deref());
+        attempts.from = by_recovery_code(&accounts, &attempts, recovery, denial).await?;
+        attempts.allowed().await?;
+    }
+    let owner = EntryOwner::Address(request.client);
+    let key = proof.map(|proof| request.gate.use_proof(proof, owner, request.now)).transpose()?;
 
-    let lane = match &device {
-        Some(_) => PasswordLane::Known,
-        None => PasswordLane::Strangers,
+    let lane = match attempts.from {
+        LoginFrom::Anywhere => PasswordLane::Strangers,
+        LoginFrom::KnownDevice(_) | LoginFrom::Link(_) | LoginFrom::SignedIn => PasswordLane::Known,
     };
-    let row = match check(&accounts, &request, &username, (lane, input.password)).await {
-        Ok(row) => row,
-        Err(denial) => return Err(failed(&accounts, &request, &budget, device, denial)),
-    };
-    if let Err(denial) = totp::check(&accounts, &row, input.totp, request.now).await {
-        // A right password without a code is no failure yet, and tells its owner what is missing.
-        return Err(match denial {
-            Denial::TotpRequired => Denial::TotpRequired,
-            other => failed(&accounts, &request, &budget, device, other),
-        });
+    let checked = check(&accounts, &request, &username, (lane, input.password)).await;
+    let row = checked.inspect_err(|denial| {
+        if let Denial::Login { .. } = denial {
+            attempts.password_failed();
+        }
+    })?;
+    totp::check(&accounts, &attempts, &row, input.totp).await?;
+    if let Some(link) = &link {
+        door::consume(&accounts, &request, &row.id, link).await?;
     }
     succeeded(&accounts, &request, &budget, &row);
     let device = match device {
@@ -73,14 +95,50 @@ pub(crate) async fn login(
     session_open::open(&accounts, &request, holder, &device).await
 }
 
-/// The key the client proves, which the strict profile asks for.
-pub(crate) fn proven_key(
+/// The login link a request shows, which has to be this user's and unused.
+fn read_link(
     accounts: &Accounts,
     request: &ApiRequest,
-) -> Result<Option<Vec<u8>>, Denial> {
-    match request.proven_key()? {
+    budget: &str,
+    door: Option<&Secret<String>>,
+) -> Result<Option<LoginLink>, Denial> {
+    let Some(door) = door else { return Ok(None) };
+    let link = accounts.secret.read_login_link(door.expose(), budget, request.now);
+    let link = link.filter(|link| !door::is_used(request, link));
+    link.map(Some).ok_or(Denial::Schema { field: Some("door"), rule: "door" })
+}
+
+/// Where a log-in comes from that a limit of the account rejects, when it shows a recovery code.
+///
+/// A recovery code cannot be guessed, so attackers who close the account cannot show one. The
+/// look-up follows the limit of the address, and costs no hash.
+async fn by_recovery_code<'a>(
+    accounts: &Accounts,
+    attempts: &Attempts<'a>,
+    recovery: Option<([u8; 32], &'a str)>,
+    denial: Denial,
+) -> Result<LoginFrom<'a>, Denial> {
+    let closed = match (&denial, attempts.from) {
+        (Denial::Shed(_), LoginFrom::Anywhere) => true,
+        (Denial::Limit { limit, .. }, LoginFrom::Anywhere) => {
+            matches!(limit, Limit::LoginPerUser | Limit::LoginFailedPerUser | Limit::LoginTotal)
+        }
+        _ => false,
+    };
+    let Some((hash, name)) = recovery.filter(|_| closed) else { return Err(denial) };
+    let known = accounts.store.has_recovery_code(attempts.budget, hash).await;
+    let known = known.map_err(|error| store_denial(&error))?;
+    if known { Ok(LoginFrom::Link(name)) } else { Err(denial) }
+}
+
+/// The proof of the client's key, which the strict profile asks for; it is not used up yet.
+fn checked_proof(
+    accounts: &Accounts,
+    request: &ApiRequest,
+) -> Result<Option<CheckedProof>, Denial> {
+    match request.checked_proof()? {
         None if accounts.options.proof_required => Err(Denial::Token(TokenFault::Proof)),
-        key => Ok(key),
+        proof => Ok(proof),
     }
 }
 
@@ -147,28 +205,6 @@ pub(crate) fn effective(accounts: &Accounts, row: &CredentialsRow) -> (Roles, bo
         accounts.options.admins_need_totp && row.roles.contains(Role::Admin) && row.totp.is_none();
     let roles = if missing { row.roles.without(Role::Admin) } else { row.roles };
     (roles, missing)
-}
-
-/// Counts what went wrong. The answer stays what it was.
-fn failed(
-    accounts: &Accounts,
-    request: &ApiRequest,
-    budget: &str,
-    device: Option<Device>,
-    denial: Denial,
-) -> Denial {
-    if matches!(denial, Denial::Login { .. }) {
-        accounts.failures.count(budget, request.now);
-        if device.is_none() && request.gate.login_failed(budget, request.now) {
-            let mut record = portcullis_audit::Record::new(Code::AuthnLoginLock);
-            record.outcome = portcullis_audit::Outcome::Failure;
-            record.client = Some(request.client);
-            record.user_name = Some(String::from(budget));
-            record.detail = Some(String::from("closed to devices that are not known"));
-            request.audit.record(record, request.now);
-        }
-    }
-    denial
 }
 
 fn succeeded(accounts: &Accounts, request: &ApiRequest, budget: &str, row: &CredentialsRow) {

@@ -3,15 +3,24 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{ADMISSION_COOKIE, Verified, read_json};
+use portcullis_guard::{
+    ADMISSION_COOKIE, EntryOwner, RevocationName, Verified, Withdrawn, read_json,
+};
 use portcullis_model::{Code, Denial, SessionId, TokenFault, UserId};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::{Revocation, RevocationKind, UserChange, UserChangeKind, WhichSessions};
+use portcullis_store::{
+    ChangeUser, Revocation, RevocationKind, UserChange, UserChangeKind, WhichSessions,
+};
 use serde::Serialize;
 
 use crate::accounts::Accounts;
 use crate::cookies;
 use crate::input::{Nothing, record_with, store_denial};
+use crate::provision::provision;
+
+/// How long the session of another issuer stays revoked: the longest life of a token, and the
+/// most that another clock may be ahead.
+const SESSION_REVOKED_MS: i64 = (24 * 60 * 60 + 5) * 1000;
 
 #[derive(Serialize)]
 struct LoggedOut {
@@ -20,21 +29,21 @@ struct LoggedOut {
 
 /// Ends the session the token or, without one, the cookie names. Answers 200 `{ok: true}`.
 ///
-/// Of another issuer the token or its session is withdrawn here; there it is the issuer's.
+/// Of another issuer the token or its session is revoked here; there it is the issuer's.
 pub(crate) async fn logout(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
     let Nothing {} = read_json(&request.body, &[])?;
     if request.bearer.is_some() || request.bound.is_some() {
-        let (verified, user) = request.authenticated()?;
+        let verified = believed(&request)?;
         match verified.session.as_deref().map(SessionId::parse) {
             Some(Ok(session)) if verified.own => {
-                end(&accounts, user.id.clone(), WhichSessions::One(session)).await?;
+                end(&accounts, verified.user.clone(), WhichSessions::One(session)).await?;
             }
-            _ => withdraw(&accounts, &request, &verified).await?,
+            _ => revoke(&accounts, &request, &verified).await?,
         }
-        return Ok(answer(&request, &user.id));
+        return Ok(answer(&request, &verified.user));
     }
     let cookie = cookies::read(request.cookie.as_deref(), cookies::REFRESH);
     let turn = cookie.and_then(|cookie| accounts.secret.read_refresh_token(cookie));
@@ -50,21 +59,28 @@ pub(crate) async fn logout_all(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let (verified, user) = request.authenticated()?;
+    let verified = believed(&request)?;
     let Nothing {} = read_json(&request.body, &[])?;
     if verified.own {
-        end(&accounts, user.id.clone(), WhichSessions::All).await?;
+        end(&accounts, verified.user.clone(), WhichSessions::All).await?;
     } else {
         // Its sessions are not known here: every token issued up to now is void.
-        let change = UserChange {
-            user: user.id.clone(),
-            what: UserChangeKind::RevokeAll,
-            at_unix_ms: request.now.unix_ms,
-        };
-        let changed = accounts.store.change_user(change).await;
-        changed.map(drop).map_err(|error| store_denial(&error))?;
+        void_all(&accounts, &request, &verified).await?;
     }
-    Ok(answer(&request, &user.id))
+    Ok(answer(&request, &verified.user))
+}
+
+/// The token a request logs out with: it has to be one that would open a socket.
+///
+/// The user of another issuer may never have connected; such a token opens one, so it ends too.
+fn believed(request: &ApiRequest) -> Result<Verified, Denial> {
+    let verified = request.verified()?;
+    if verified.own || request.gate.directory().user(&verified.user).is_some() {
+        request.gate.identify(&verified, request.now)?;
+    } else {
+        request.gate.check_not_revoked(&verified, request.now)?;
+    }
+    Ok(verified)
 }
 
 async fn end(accounts: &Accounts, user: UserId, which: WhichSessions) -> Result<(), Denial> {
@@ -72,41 +88,66 @@ async fn end(accounts: &Accounts, user: UserId, which: WhichSessions) -> Result<
     ended.map(drop).map_err(|error| store_denial(&error))
 }
 
-/// Withdraws another issuer's session, or at least this token of it.
-async fn withdraw(
-    accounts: &Accounts,
+/// Revokes another issuer's session, or at least this token of it.
+///
+/// Without space for one more revocation of this user, all tokens of the user up to now are void:
+/// that needs no entry, and no user can fill the table for another.
+async fn revoke(
+    accounts: &Arc<Accounts>,
     request: &ApiRequest,
     verified: &Verified,
 ) -> Result<(), Denial> {
     let (kind, name) = match (&verified.session, verified.token.as_str()) {
         (Some(session), _) => (RevocationKind::Session, session.clone()),
-        (None, "") => return logout_by_time(accounts, request, verified).await,
+        (None, "") => return void_all(accounts, request, verified).await,
         (None, token) => (RevocationKind::Token, String::from(token)),
     };
-    // A session outlives the token that names it; no token of it lives longer than a day.
-    let day_ms = 24 * 60 * 60 * 1000;
+    let withdrawn = match kind {
+        RevocationKind::Session => Withdrawn::Session,
+        RevocationKind::Token => Withdrawn::Token,
+    };
+    let what = RevocationName { issuer: &verified.issuer, kind: withdrawn, name: &name };
+    let owner = request.gate.owner(EntryOwner::User(&verified.user));
+    let authority = request.gate.directory().authority();
+    let label = || verified.user.to_string();
+    let Ok(slot) = authority.reserve(what, owner, label, request.now) else {
+        return void_all(accounts, request, verified).await;
+    };
+    // A session outlives the token that names it; none of its tokens so far lives longer than this.
     let until_unix_ms = match kind {
-        RevocationKind::Session => request.now.unix_ms.saturating_add(day_ms),
+        RevocationKind::Session => request.now.unix_ms.saturating_add(SESSION_REVOKED_MS),
         RevocationKind::Token => verified.expires_unix_s.saturating_mul(1000),
     };
     let issuer = verified.issuer.to_string();
-    let revocation = Revocation { issuer, kind, name, until_unix_ms };
-    accounts.store.revoke(revocation).await.map_err(|error| store_denial(&error))
+    let revocation = Revocation { issuer, kind, name: name.clone(), until_unix_ms };
+    accounts.store.revoke(revocation).await.map_err(|error| store_denial(&error))?;
+    drop(slot);
+    if authority.is_withdrawn(what) { Ok(()) } else { Err(Denial::Internal("revocation")) }
 }
 
-/// A token without a name and a session: all the user's tokens up to now go with it.
-async fn logout_by_time(
-    accounts: &Accounts,
+/// Voids all tokens of the user up to now, the shown one too if its issuer's clock is ahead.
+async fn void_all(
+    accounts: &Arc<Accounts>,
     request: &ApiRequest,
     verified: &Verified,
 ) -> Result<(), Denial> {
+    if !verified.own && request.gate.directory().user(&verified.user).is_none() {
+        // What is void is stored with the user.
+        provision(Arc::clone(accounts), verified.clone()).await?;
+    }
+    let shown_unix_ms = verified.issued_unix_s.saturating_mul(1000).saturating_add(1);
     let change = UserChange {
         user: verified.user.clone(),
         what: UserChangeKind::RevokeAll,
-        at_unix_ms: request.now.unix_ms,
+        at_unix_ms: request.now.unix_ms.max(shown_unix_ms),
     };
     let changed = accounts.store.change_user(change).await;
-    changed.map(drop).map_err(|error| store_denial(&error))
+    match changed.map_err(|error| store_denial(&error))? {
+        ChangeUser::Changed(_) => Ok(()),
+        ChangeUser::Missing | ChangeUser::NameTaken | ChangeUser::LastAdmin => {
+            Err(Denial::Internal("revocation"))
+        }
+    }
 }
 
 fn answer(request: &ApiRequest, user: &UserId) -> ApiResponse {

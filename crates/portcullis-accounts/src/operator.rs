@@ -1,6 +1,7 @@
 //! What an operator does to people beside the server, over the store alone.
 //! Never: a check of who asks; whoever can read the data directory is the operator.
 
+use portcullis_guard::make_admission;
 use portcullis_model::{Denial, Now, Role, Secret, SessionId};
 use portcullis_server::random_id;
 use portcullis_store::{
@@ -11,8 +12,12 @@ use portcullis_store::{
 use crate::accounts::fresh_salt;
 use crate::invitation;
 use crate::keys::SigningKeys;
+use crate::login::budget_name;
+use crate::login_link::OPERATOR_LINK_LIFE_S;
 use crate::password::{Password, PasswordHashing};
+use crate::server_secret::ServerSecret;
 use crate::token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
+use crate::username::Username;
 
 /// Why an operator's act did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +37,9 @@ pub enum OperatorError {
     /// The user is locked out or banned.
     #[error("{0:?} is locked out or banned and gets no session")]
     Barred(String),
+    /// Too many invitations of operators are unused.
+    #[error("operators have 1000 unused invitations: wait until some are used or have ended")]
+    Invitations,
     /// The new password is no good.
     #[error("use 8 to 128 characters that are not a well-known password")]
     PasswordWeak,
@@ -66,6 +74,15 @@ pub enum Standing {
     Mute(i64),
     /// Is logged out everywhere, and every token issued before is void.
     Logout,
+}
+
+/// A login link that an operator hands to a user.
+pub struct OperatorLink {
+    /// The path, query and fragment: an admission, so that an overloaded server serves the page,
+    /// and the link.
+    pub fragment: Secret<String>,
+    /// When it ends, in milliseconds since 1970.
+    pub ends_unix_ms: i64,
 }
 
 /// An operator's hand on the accounts.
@@ -140,8 +157,35 @@ impl OperatorHand<'_> {
             at_unix_ms: self.now.unix_ms,
             ends_unix_ms,
         };
-        self.store.invite(kept).await?;
-        Ok((invitation, ends_unix_ms))
+        match self.store.invite(kept).await? {
+            true => Ok((invitation, ends_unix_ms)),
+            false => Err(OperatorError::Invitations),
+        }
+    }
+
+    /// A login link for a user of our own: the part behind the page's address.
+    ///
+    /// It admits one log-in, however many wrong passwords others have tried and however loaded the
+    /// server is. The password, and where asked for the code, are still needed.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn login_link(
+        &self,
+        name: &str,
+        secret: &ServerSecret,
+    ) -> Result<OperatorLink, OperatorError> {
+        let person = self.own(name).await?;
+        let username = &person.username;
+        let folded = budget_name(Username::parse(username).ok().as_ref(), username);
+        let door = secret.new_login_link(&folded, OPERATOR_LINK_LIFE_S, self.now)?;
+        let key = secret.admission();
+        let admission = make_admission(&key, &person.id, person.roles, self.now);
+        self.store.note_login_link(person.id).await?;
+        Ok(OperatorLink {
+            fragment: Secret::new(format!("/?admission={admission}#door={}", door.expose())),
+            ends_unix_ms: self.now.unix_ms.saturating_add(OPERATOR_LINK_LIFE_S * 1000),
+        })
     }
 
     /// An access token for a user of our own, and the session it belongs to, which ends with it.

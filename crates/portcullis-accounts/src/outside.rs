@@ -13,6 +13,7 @@ pub(crate) fn record_act(audit: &Audit, act: &OperatorAct, now: Now) {
         OperatorActKind::Standing | OperatorActKind::Invitation => Code::AuthzAdmin,
         OperatorActKind::Factors => Code::AuthnPasswordChange,
         OperatorActKind::Session => Code::AuthnTokenRevoked,
+        OperatorActKind::LoginLink => Code::AuthnTokenCreated,
         OperatorActKind::Opened => Code::SessionCreated,
         OperatorActKind::Keys => Code::KeyRotated,
     };

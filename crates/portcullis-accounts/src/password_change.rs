@@ -10,6 +10,7 @@ use portcullis_store::{UserChange, UserChangeKind};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::{Accounts, fresh_salt};
+use crate::attempts::budget_of;
 use crate::input::{SignedIn, optional_secret, record_act, store_denial};
 use crate::password::Password;
 use crate::password_pool::PasswordLane;
@@ -36,10 +37,12 @@ pub(crate) async fn change(
 ) -> Result<ApiResponse, Denial> {
     let signed_in = SignedIn::read(&request)?;
     let input: PasswordInput = read_json(&request.body, &["current", "new", "totp"])?;
-    let row = reauthenticate::prove(&accounts, &request, &signed_in, input.current)
+    let budget = budget_of(&signed_in);
+    let attempts = reauthenticate::signed_in_attempts(&accounts, &request, &budget);
+    let row = reauthenticate::prove(&accounts, &attempts, &signed_in, input.current)
         .await
         .inspect_err(|denial| record_failure(&request, &signed_in, denial))?;
-    totp::check(&accounts, &row, input.totp, request.now).await?;
+    totp::check(&accounts, &attempts, &row, input.totp).await?;
     let lane = PasswordLane::Known;
     accounts.pool.check_new(lane, input.new.clone(), &row.username).await?;
     let phc = accounts.pool.hash(lane, input.new, fresh_salt()?).await?;

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::read_json;
+use portcullis_guard::{LoginFrom, read_json};
 use portcullis_model::{Code, Denial, Secret, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{AuthenticateSession, CredentialsRow};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Accounts;
+use crate::attempts::{Attempts, budget_of};
 use crate::input::{SignedIn, optional_secret, record_with, store_denial};
 use crate::password::Password;
 use crate::password_pool::PasswordLane;
@@ -36,8 +37,10 @@ pub(crate) async fn reauthenticate(
 ) -> Result<ApiResponse, Denial> {
     let signed_in = SignedIn::read(&request)?;
     let input: ProofInput = read_json(&request.body, &["password", "totp"])?;
-    let row = prove(&accounts, &request, &signed_in, input.password).await?;
-    totp::check(&accounts, &row, input.totp, request.now).await?;
+    let budget = budget_of(&signed_in);
+    let attempts = signed_in_attempts(&accounts, &request, &budget);
+    let row = prove(&accounts, &attempts, &signed_in, input.password).await?;
+    totp::check(&accounts, &attempts, &row, input.totp).await?;
     let at_unix_ms = request.now.unix_ms;
     let (session, factors) = (signed_in.session, totp::factors(&row));
     let proof = AuthenticateSession { session, at_unix_ms, factors, key: None };
@@ -51,17 +54,25 @@ pub(crate) async fn reauthenticate(
     Ok(ApiResponse::json(200, &Authenticated { authenticated_at: at_unix_ms }))
 }
 
-/// Whether the password is the signed-in user's; guesses use up a budget of the user's own.
+/// The attempts of a signed-in user: those of all sessions count together.
+pub(crate) fn signed_in_attempts<'a>(
+    accounts: &'a Accounts,
+    request: &'a ApiRequest,
+    budget: &'a str,
+) -> Attempts<'a> {
+    let from = LoginFrom::SignedIn;
+    Attempts { request, failures: &accounts.failures, budget, from }
+}
+
+/// Whether the password is the signed-in user's; a wrong one counts toward the account.
 pub(crate) async fn prove(
     accounts: &Accounts,
-    request: &ApiRequest,
+    attempts: &Attempts<'_>,
     signed_in: &SignedIn,
     password: Password,
 ) -> Result<CredentialsRow, Denial> {
     password.check_size()?;
-    let budget = format!(":prove:{}", signed_in.user.id);
-    let from = portcullis_guard::LoginFrom::Anywhere;
-    request.login_allowed(&budget, from).await?;
+    attempts.allowed().await?;
     let found = accounts.store.credentials_of(&signed_in.user.id).await;
     let found = found.map_err(|error| store_denial(&error))?;
     let row = found.ok_or(Denial::Token(TokenFault::User))?;
@@ -70,7 +81,7 @@ pub(crate) async fn prove(
     if matches {
         return Ok(row);
     }
-    request.gate.login_failed(&budget, request.now);
+    attempts.password_failed();
     let username = Some(row.username.to_string());
     Err(Denial::Login { reason: "wrong_password", username })
 }

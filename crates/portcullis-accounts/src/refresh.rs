@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::read_json;
+use portcullis_guard::{EntryOwner, read_json};
 use portcullis_model::{Code, Denial, Severity, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{RotateSession, Rotated, SessionRow};
@@ -49,9 +49,13 @@ pub(crate) async fn refresh(
 /// A session with a key is refreshed with a proof of that key only.
 fn check_key(request: &ApiRequest, turn: &Turn) -> Result<(), Denial> {
     let session = request.gate.directory().session(&turn.session);
-    let Some(key) = session.and_then(|session| session.key()) else { return Ok(()) };
-    match request.proven_key()? {
-        Some(proven) if *proven == *key => Ok(()),
+    let Some(session) = session else { return Ok(()) };
+    let Some(key) = session.key() else { return Ok(()) };
+    match request.checked_proof()? {
+        Some(proof) if *proof.claimed_key() == *key => {
+            let owner = EntryOwner::User(&session.user);
+            request.gate.use_proof(proof, owner, request.now).map(drop)
+        }
         Some(_) | None => Err(Denial::Token(TokenFault::Proof)),
     }
 }

@@ -23,6 +23,7 @@ const SECRET_BYTES: usize = 32;
 pub struct ServerSecret {
     refresh: hmac::Key,
     device: hmac::Key,
+    login_link: hmac::Key,
     admission: Arc<Secret<[u8; 32]>>,
     operator: Arc<Secret<String>>,
     reference: ReferenceKey,
@@ -78,6 +79,7 @@ impl ServerSecret {
         Self {
             refresh: derive("portcullis refresh token v1"),
             device: derive("portcullis device cookie v1"),
+            login_link: derive("portcullis login link v1"),
             admission: Arc::new(Secret::new(admission)),
             operator: Arc::new(Secret::new(operator)),
             reference: ReferenceKey::new(reference),
@@ -107,6 +109,10 @@ impl ServerSecret {
 
     pub(crate) fn refresh(&self) -> &hmac::Key {
         &self.refresh
+    }
+
+    pub(crate) fn login_link(&self) -> &hmac::Key {
+        &self.login_link
     }
 
     pub(crate) fn device(&self) -> &hmac::Key {

@@ -3,11 +3,9 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{
-    ADMISSION_COOKIE, ADMISSION_LIFE_S, TICKET_LIFE_S, TICKET_PREFIX, read_json,
-};
+use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S, TICKET_LIFE_S, read_json};
 use portcullis_model::{Code, Denial};
-use portcullis_server::{ApiRequest, ApiResponse, random_id};
+use portcullis_server::{ApiRequest, ApiResponse};
 use serde::Serialize;
 
 use crate::accounts::Accounts;
@@ -32,14 +30,14 @@ pub(crate) async fn ticket(
     let Nothing {} = read_json(&request.body, &[])?;
     let user = verified.user.clone();
     // A user another issuer vouches for may be new here: they are made known when they connect.
+    request.gate.check_not_revoked(&verified, request.now)?;
     let mut admission = None;
     if verified.own || request.gate.directory().user(&user).is_some() {
         let known = request.gate.identify(&verified, request.now)?;
         admission = Some(request.gate.admission(&user, known.roles(), request.now));
     }
     request.gate.ticket_allowed(&user, request.now)?;
-    let ticket = format!("{TICKET_PREFIX}{}", random_id::<32>()?);
-    request.gate.keep_ticket(&ticket, verified, request.origin.clone(), request.now)?;
+    let ticket = request.gate.issue_ticket(&verified, request.origin.as_deref(), request.now)?;
     record_with(&request, Code::AuthnTokenCreated, &user, |record| {
         record.reason = "ticket";
     });

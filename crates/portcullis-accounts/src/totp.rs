@@ -7,6 +7,7 @@ use portcullis_store::{CredentialsRow, Factors};
 use totp_rs::{Algorithm, Builder, Totp};
 
 use crate::accounts::Accounts;
+use crate::attempts::Attempts;
 use crate::input::store_denial;
 
 /// Bytes of a shared secret (RFC 4226 section 4 recommends 20).
@@ -44,29 +45,44 @@ pub(crate) fn factors(row: &CredentialsRow) -> Factors {
     if row.totp.is_some() { Factors::PasswordAndCode } else { Factors::Password }
 }
 
-/// Checks the second factor of whoever has shown the right password.
+/// Checks the second factor of a client that has shown the right password.
+///
+/// A wrong code counts toward the account. Past that limit one-time codes are rejected unread;
+/// recovery codes, which cannot be guessed, are still accepted.
 ///
 /// # Errors
 /// [`Denial::TotpRequired`] when one is asked for and none is there, [`Denial::Login`] when it is
-/// wrong or was used before.
+/// wrong or was used before, [`Denial::Limit`].
 pub(crate) async fn check(
     accounts: &Accounts,
+    attempts: &Attempts<'_>,
     row: &CredentialsRow,
     shown: Option<Secret<String>>,
-    now: Now,
 ) -> Result<(), Denial> {
     let Some(secret) = &row.totp else { return Ok(()) };
     let shown = shown.ok_or(Denial::TotpRequired)?;
-    let wrong = || Denial::Login { reason: "wrong_totp", username: Some(row.username.to_string()) };
-    let codes = codes(secret, &row.username)?;
-    let used = match step_of(&codes, shown.expose(), now) {
-        Some(step) => accounts.store.use_totp_step(row.id.clone(), step).await,
-        None => match recovery_hash(shown.expose()) {
-            Some(hash) => accounts.store.use_recovery_code(row.id.clone(), hash).await,
-            None => Ok(false),
-        },
+    let recovery = recovery_hash(shown.expose());
+    let used = match recovery {
+        Some(hash) => accounts.store.use_recovery_code(row.id.clone(), hash).await,
+        None => {
+            attempts.code_allowed()?;
+            let codes = codes(secret, &row.username)?;
+            match step_of(&codes, shown.expose(), attempts.request.now) {
+                Some(step) => accounts.store.use_totp_step(row.id.clone(), step).await,
+                None => Ok(false),
+            }
+        }
     };
-    if used.map_err(|error| store_denial(&error))? { Ok(()) } else { Err(wrong()) }
+    match (used.map_err(|error| store_denial(&error))?, recovery) {
+        (true, Some(_)) => return Ok(()),
+        (true, None) => {
+            attempts.code_accepted();
+            return Ok(());
+        }
+        (false, Some(_)) => attempts.recovery_code_failed(),
+        (false, None) => attempts.code_failed(),
+    }
+    Err(Denial::Login { reason: "wrong_totp", username: Some(row.username.to_string()) })
 }
 
 /// A recovery code as it is given out: `xxxxx-xxxxx-xxxxx-xxxxx`, 100 random bits.

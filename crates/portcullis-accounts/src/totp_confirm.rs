@@ -11,7 +11,9 @@ use portcullis_store::NewTotp;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Accounts;
+use crate::attempts::budget_of;
 use crate::input::{SignedIn, record_with, secret, store_denial};
+use crate::reauthenticate::signed_in_attempts;
 use crate::totp::{self, RECOVERY_CODES, RECOVERY_LETTERS};
 
 #[derive(Debug, Deserialize)]
@@ -35,13 +37,19 @@ pub(crate) async fn confirm(
     let signed_in = SignedIn::read(&request)?;
     let input: ConfirmInput = read_json(&request.body, &["code"])?;
     signed_in.check_recent(&request)?;
-    let budget = format!(":totp:{}", signed_in.user.id);
-    let from = portcullis_guard::LoginFrom::Anywhere;
-    request.login_allowed(&budget, from).await?;
+    let budget = budget_of(&signed_in);
+    let attempts = signed_in_attempts(&accounts, &request, &budget);
+    attempts.allowed().await?;
     let wrong = || Denial::Schema { field: Some("code"), rule: "totp" };
-    let secret = accounts.beginnings.find(&signed_in.session, request.now).ok_or_else(wrong)?;
+    let pending = accounts.enrollments.find(&signed_in.user.id, &signed_in.session, request.now);
+    let secret = pending.ok_or_else(wrong)?;
+    attempts.code_allowed()?;
     let codes = totp::codes(&secret, &signed_in.user.name())?;
-    let step = totp::step_of(&codes, input.code.expose(), request.now).ok_or_else(wrong)?;
+    let step = totp::step_of(&codes, input.code.expose(), request.now).ok_or_else(|| {
+        attempts.code_failed();
+        wrong()
+    })?;
+    attempts.code_accepted();
     let recovery_codes = recovery_codes()?;
     let recovery = recovery_codes.iter().filter_map(|code| totp::recovery_hash(code)).collect();
     let user = signed_in.user.id.clone();
@@ -49,7 +57,7 @@ pub(crate) async fn confirm(
     let new = Some(NewTotp { secret, step, recovery });
     let set = accounts.store.set_totp(user, new, Some(session)).await;
     set.map_err(|error| store_denial(&error))?;
-    accounts.beginnings.forget(&signed_in.session);
+    accounts.enrollments.end(&signed_in.user.id);
     record_with(&request, Code::UserUpdated, &signed_in.user.id, |record| {
         record.reason = "totp_added";
     });

@@ -9,6 +9,7 @@ use portcullis_server::{ApiRequest, ApiResponse};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Accounts;
+use crate::attempts::budget_of;
 use crate::input::{SignedIn, record_with, secret, store_denial};
 use crate::password::Password;
 use crate::{reauthenticate, totp};
@@ -33,8 +34,10 @@ pub(crate) async fn remove(
 ) -> Result<ApiResponse, Denial> {
     let signed_in = SignedIn::read(&request)?;
     let input: RemoveInput = read_json(&request.body, &["password", "totp"])?;
-    let row = reauthenticate::prove(&accounts, &request, &signed_in, input.password).await?;
-    totp::check(&accounts, &row, Some(input.totp), request.now).await?;
+    let budget = budget_of(&signed_in);
+    let attempts = reauthenticate::signed_in_attempts(&accounts, &request, &budget);
+    let row = reauthenticate::prove(&accounts, &attempts, &signed_in, input.password).await?;
+    totp::check(&accounts, &attempts, &row, Some(input.totp)).await?;
     let set = accounts.store.set_totp(row.id.clone(), None, Some(signed_in.session)).await;
     set.map_err(|error| store_denial(&error))?;
     record_with(&request, Code::UserUpdated, &row.id, |record| {

@@ -11,6 +11,7 @@ use portcullis_model::{Code, Now};
 use portcullis_server::{Delta, Surroundings};
 
 use crate::accounts::Accounts;
+use crate::table_monitor::{self, TableMonitor};
 
 /// How long after one look the next begins, in milliseconds.
 pub(crate) const EVERY_MS: u64 = 500;
@@ -28,6 +29,7 @@ pub(crate) struct Watcher {
     doubted_ms: AtomicU64,
     /// The keys the gate has.
     key_ids: Mutex<Vec<String>>,
+    tables: Mutex<TableMonitor>,
 }
 
 impl Watcher {
@@ -38,6 +40,7 @@ impl Watcher {
             all_ended: AtomicBool::new(false),
             doubted_ms: AtomicU64::new(0),
             key_ids: Mutex::default(),
+            tables: Mutex::default(),
         }
     }
 
@@ -55,6 +58,16 @@ impl Watcher {
         }
         if self.looks.fetch_add(1, Ordering::AcqRel).is_multiple_of(KEYS_EVERY) {
             self.look_at_keys(&around);
+            self.look_at_tables(&around);
+        }
+    }
+
+    /// Records tables and shares that are full.
+    fn look_at_tables(&self, around: &Surroundings) {
+        let now = around.clock.now();
+        let tables = table_monitor::tables(&self.accounts, &around.gate, now);
+        for record in self.tables.lock().look(&tables, now) {
+            around.audit.record(record, now);
         }
     }
 

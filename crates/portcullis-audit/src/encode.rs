@@ -195,6 +195,8 @@ fn class(code: Code) -> (&'static str, &'static str) {
         | Code::SysMonitorEnabled
         | Code::DegradationStateChanged
         | Code::AuthorityUnconfirmed
+        | Code::TableFull
+        | Code::TableShareFull
         | Code::ClockSkew
         | Code::LogSuppressed => ("process", "info"),
         Code::KeyRotated | Code::IssuerKeys => ("configuration", "change"),
@@ -207,6 +209,7 @@ fn class(code: Code) -> (&'static str, &'static str) {
         | Code::InputValidationFail
         | Code::MaliciousExcess404
         | Code::MaliciousExtraneous
+        | Code::MaliciousDirectReference
         | Code::MaliciousCsrf
         | Code::SequenceFail
         | Code::SpamDetected

@@ -11,13 +11,15 @@ use portcullis_model::{Limit, Now, Role, Roles, Secret, UserId};
 use crate::attempt::Lane;
 use crate::capacity::Class;
 use crate::gate::Gate;
-use crate::handshake::{Handshake, Line};
+use crate::handshake::{Door, Handshake, Line};
 use crate::rate::Rate;
 
 /// The cookie. `__Host-` pins it to this host (RFC 6265bis section 4.1.3.2).
 pub const ADMISSION_COOKIE: &str = "__Host-adm";
 /// The same for clients without cookies.
 const HEADER: &str = "x-admission";
+/// The same in the query of a login link, which opens the page and nothing else.
+const PARAMETER: &str = "admission=";
 /// How long one lasts, in seconds: a day after the last log-in.
 pub const ADMISSION_LIFE_S: i64 = 24 * 60 * 60;
 
@@ -111,18 +113,49 @@ impl Gate {
         }
     }
 
+    /// The valid admission of a login link, for the cookie that further requests of the page show.
+    /// Nothing where the request has a cookie of its own.
+    #[must_use]
+    pub fn admission_of_link<'a>(&self, ask: &Handshake<'a>, now: Now) -> Option<&'a str> {
+        let has_cookie = match ask.line("cookie") {
+            Line::One(cookies) => cookie(cookies).is_some(),
+            Line::None => false,
+            Line::Many => true,
+        };
+        let value = parameter(ask).filter(|_| !has_cookie)?;
+        self.admissions.read(value.as_bytes(), now).map(|_| value)
+    }
+
     /// The admission a request shows.
     pub(crate) fn shown(&self, ask: &Handshake<'_>, now: Now) -> Option<Admission> {
         let value = match ask.line(HEADER) {
             Line::One(value) => value,
             Line::Many => return None,
             Line::None => match ask.line("cookie") {
-                Line::One(cookies) => cookie(cookies)?,
-                Line::None | Line::Many => return None,
+                Line::One(cookies) => match cookie(cookies) {
+                    Some(value) => value,
+                    None => parameter(ask)?.as_bytes(),
+                },
+                Line::None => parameter(ask)?.as_bytes(),
+                Line::Many => return None,
             },
         };
         self.admissions.read(value, now)
     }
+}
+
+/// The admission of a login link, where a page is requested.
+fn parameter<'a>(ask: &Handshake<'a>) -> Option<&'a str> {
+    match ask.door {
+        Door::Page => ask.query.split('&').find_map(|pair| pair.strip_prefix(PARAMETER)),
+        Door::Api | Door::SocketIo | Door::Plain | Door::PollingIo => None,
+    }
+}
+
+/// An admission made beside the server, with the key the server has.
+#[must_use]
+pub fn make_admission(key: &Secret<[u8; 32]>, user: &UserId, roles: Roles, now: Now) -> String {
+    Admissions::new(key).make(user, roles, now)
 }
 
 /// The one value of the cookie; two have none that anybody agrees on.
@@ -192,6 +225,43 @@ mod tests {
         let long = format!("{text}AAAA");
         for bytes in [long.as_bytes(), b"", b"=", &[0xff; 46]] {
             assert_eq!(admissions.read(bytes, now), None);
+        }
+    }
+
+    #[test]
+    fn admission_in_a_link_opens_pages_alone_and_replaces_no_cookie() {
+        let options = crate::GateOptions {
+            hosts: vec![String::from("a.example")],
+            origins: vec![String::from("https://a.example")],
+            admission_key: Some(Arc::new(Secret::new([7; 32]))),
+            rate_keys_max: 1024,
+            ..crate::GateOptions::default()
+        };
+        let directory = crate::Directory::new(crate::DirectoryLimits::default());
+        let gate = Gate::build(options, Arc::new(directory)).unwrap();
+        let now = Now::default();
+        let made = make_admission(&Secret::new([7; 32]), &ann(), Roles::user(), now);
+        let query = format!("x=1&admission={made}");
+        let forged = format!("admission={}A", &made[..made.len() - 1]);
+        let own: &[(&str, &[u8])] = &[("Cookie", b"__Host-adm=other")];
+        let cases = [
+            (Door::Page, query.as_str(), &[][..], true, true),
+            (Door::Api, query.as_str(), &[][..], false, false),
+            (Door::SocketIo, query.as_str(), &[][..], false, false),
+            (Door::Page, forged.as_str(), &[][..], false, false),
+            (Door::Page, query.as_str(), own, false, false),
+        ];
+        for (door, query, headers, shown, cookie) in cases {
+            let ask = Handshake {
+                door,
+                method: "GET",
+                query,
+                authority: None,
+                headers,
+                client: std::net::IpAddr::from([127, 0, 0, 1]),
+            };
+            assert_eq!(gate.shown(&ask, now).is_some(), shown, "{door:?} {query}");
+            assert_eq!(gate.admission_of_link(&ask, now).is_some(), cookie, "{door:?} {query}");
         }
     }
 

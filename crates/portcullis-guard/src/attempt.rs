@@ -65,10 +65,37 @@ pub enum Attempt {
     },
     /// A log-in from an unknown device, among all of them.
     LoginPlace {},
-    /// A log-in from an unknown device that failed.
+    /// A wrong password.
     LoginFailed {
         /// The account, as a number.
         name: u64,
+        /// The device, link or sessions it is judged by, as for a log-in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<u64>,
+    },
+    /// A one-time code that was about to be checked.
+    Code {
+        /// The account, as a number.
+        name: u64,
+        /// The device, link or sessions it is judged by, as for a log-in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<u64>,
+    },
+    /// A right one-time code.
+    CodeAccepted {
+        /// The account, as a number.
+        name: u64,
+        /// The device, link or sessions it is judged by, as for a log-in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<u64>,
+    },
+    /// A wrong one-time or recovery code.
+    CodeFailed {
+        /// The account, as a number.
+        name: u64,
+        /// The device, link or sessions it is judged by, as for a log-in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<u64>,
     },
     /// A ticket.
     Ticket {

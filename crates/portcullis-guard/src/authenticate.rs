@@ -3,15 +3,17 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Now, SessionId, TokenFault};
+use portcullis_model::{Denial, Now, SessionId, TokenFault, UserId};
 
+use crate::client_ip;
 use crate::credential::{self, Credential, Shown};
 use crate::directory_session::Session;
 use crate::directory_user::User;
 use crate::gate::Gate;
 use crate::handshake::Admitted;
 use crate::principal::{Marks, Principal, Proof};
-use crate::proof::{ProofAsk, is_bound_to};
+use crate::proof::{CheckedProof, ProofAsk, is_bound_to};
+use crate::shares::{EntryOwner, Owner, ShareUse};
 use crate::ticket::TICKET_PREFIX;
 use crate::token::Verified;
 
@@ -71,21 +73,54 @@ impl Gate {
         // Two signatures, and the token says whose they are before the dearer one is checked.
         self.signature_of_user(&verified.user, now)?;
         self.signature_of_user(&verified.user, now)?;
-        let key = self.prove(ask, now)?;
+        let proof = self.check_proof(ask, now)?;
         match &verified.bound {
-            Some(jkt) if is_bound_to(jkt, &key) => {
+            Some(jkt) if is_bound_to(jkt, proof.claimed_key()) => {
+                let key = self.use_proof(proof, EntryOwner::User(&verified.user), now)?;
                 Ok(Verified { proven_key: Some(key), ..verified })
             }
             Some(_) | None => Err(Denial::Token(TokenFault::Proof)),
         }
     }
 
-    /// The key a proof proves, an uncompressed P-256 point.
+    /// Checks a proof of the client's key; stores nothing.
     ///
     /// # Errors
     /// [`Denial::Token`], or [`Denial::NonceNeeded`] when the proof lacks this server's nonce.
-    pub fn prove(&self, ask: &ProofAsk<'_>, now: Now) -> Result<Vec<u8>, Denial> {
+    pub fn check_proof(&self, ask: &ProofAsk<'_>, now: Now) -> Result<CheckedProof, Denial> {
         self.proofs.check(ask, &self.options.hosts, now)
+    }
+
+    /// Uses a proof up; gives the key it proves, an uncompressed P-256 point.
+    ///
+    /// # Errors
+    /// [`Denial::Token`] for a second use, [`Denial::ShareFull`] when the owner has used too many.
+    pub fn use_proof(
+        &self,
+        proof: CheckedProof,
+        owner: EntryOwner<'_>,
+        now: Now,
+    ) -> Result<Vec<u8>, Denial> {
+        self.proofs.consume(proof, self.owner(owner), || owner.label(), now)
+    }
+
+    /// Whose share of a table an entry counts toward.
+    #[must_use]
+    pub fn owner(&self, owner: EntryOwner<'_>) -> Owner {
+        match owner {
+            EntryOwner::User(user) => self.rates.key(user),
+            EntryOwner::Address(client) => {
+                let (narrow, wide) = client_ip::prefixes(client);
+                self.rates.key(wide.unwrap_or(narrow))
+            }
+        }
+    }
+
+    /// How full the tables of identity state are.
+    #[must_use]
+    pub fn identity_tables(&self, now: Now) -> [ShareUse; 3] {
+        let revocations = self.directory.authority().usage();
+        [self.tickets.usage(now), self.proofs.usage(now), revocations]
     }
 
     /// The nonce proofs have to carry at the moment (`DPoP-Nonce`).
@@ -94,25 +129,35 @@ impl Gate {
         self.proofs.nonce(now)
     }
 
-    /// Takes in a one-time ticket for whoever was believed; good for 30 s, on pages of one origin.
-    ///
-    /// `ticket` begins with [`crate::TICKET_PREFIX`] and holds 128 random bits or more.
+    /// Issues a one-time ticket for a believed credential; valid for 30 s, on pages of one origin.
     ///
     /// # Errors
-    /// [`Denial::Token`] when the user or session is not there any more, [`Denial::Busy`] when
-    /// there are too many tickets.
-    pub fn keep_ticket(
+    /// [`Denial::PayloadTooLarge`] when the credential says more than fits into a ticket.
+    pub fn issue_ticket(
         &self,
-        ticket: &str,
-        verified: Verified,
-        origin: Option<Arc<str>>,
+        verified: &Verified,
+        origin: Option<&str>,
         now: Now,
-    ) -> Result<(), Denial> {
-        self.tickets.keep(ticket, verified, origin, now)
+    ) -> Result<String, Denial> {
+        // A token may list any number of roles; only those that exist here mean anything.
+        let known = |name: &String| self.options.roles.table.parse(name).is_some();
+        let roles = verified.roles.as_ref();
+        let roles = roles.map(|names| names.iter().filter(|name| known(name)).cloned().collect());
+        self.tickets.issue(&Verified { roles, ..verified.clone() }, origin, now)
     }
 
     fn redeem(&self, ticket: &str, origin: Option<&str>, now: Now) -> Result<Verified, Denial> {
-        self.tickets.redeem(ticket, origin, now).map_err(Denial::Token)
+        let owner_of = |user: &UserId| self.owner(EntryOwner::User(user));
+        self.tickets.redeem(ticket, origin, owner_of, now)
+    }
+
+    /// Checks that nothing of a believed credential is revoked, whether its user is known or not.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::AuthorityUnconfirmed`].
+    pub fn check_not_revoked(&self, verified: &Verified, now: Now) -> Result<(), Denial> {
+        self.directory.authority().check_new(now)?;
+        self.check_withdrawn(verified)
     }
 
     /// The user a believed credential stands for: known, not barred; nothing of it withdrawn.
@@ -164,19 +209,21 @@ impl Gate {
     ///
     /// # Errors
     /// [`Denial::SessionEnded`] when the session is over, [`Denial::Token`] when the token is not
-    /// believed or is another session's.
+    /// believed or is another session's, [`Denial::ForeignToken`] when it is another user's.
     pub fn renew(&self, principal: &Principal, token: &str, now: Now) -> Result<Verified, Denial> {
         principal.is_current(now)?;
         let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
+        // First of all, whatever became of that user: it is an attempt to act as another one.
+        if verified.user != principal.user().id {
+            return Err(Denial::ForeignToken);
+        }
         self.signature_of_user(&principal.user().id, now)?;
-        let user = self.identify(&verified, now)?;
+        self.identify(&verified, now)?;
         let same_key = verified
             .bound
             .as_ref()
             .is_none_or(|jkt| principal.key().is_some_and(|key| is_bound_to(jkt, &key)));
-        let same =
-            user.id == principal.user().id && verified.session.as_deref() == principal.session();
-        if !same || !same_key {
+        if verified.session.as_deref() != principal.session() || !same_key {
             return Err(Denial::Token(TokenFault::Claims));
         }
         principal.renew(&verified, now);
@@ -412,11 +459,24 @@ mod tests {
         };
         assert_eq!(renew(json!({}), 300), Ok(()));
         assert_eq!(principal.expires_unix_s(), NOW_S + 900);
-        let other = Err(Denial::Token(TokenFault::Claims));
-        assert_eq!(renew(json!({"sid": "s2"}), 400), other);
-        assert_eq!(renew(json!({"sub": "bob", "sid": "s3"}), 400), other);
+        assert_eq!(renew(json!({"sid": "s2"}), 400), Err(Denial::Token(TokenFault::Claims)));
+        assert_eq!(renew(json!({"sub": "bob", "sid": "s3"}), 400), Err(Denial::ForeignToken));
+        let unknown = renew(json!({"sub": "eve", "sid": "s3"}), 400);
+        assert_eq!(unknown, Err(Denial::ForeignToken), "also of a user nobody knows");
         assert_eq!(renew(json!({}), 900), Err(Denial::SessionEnded("expired")), "too late");
         assert_eq!(principal.expires_unix_s(), NOW_S + 900);
+    }
+
+    #[test]
+    fn ticket_of_a_token_with_many_roles_fits_and_keeps_the_known_ones() {
+        let gate = gate();
+        let mut names: Vec<_> = (0..300).map(|number| format!("role-{number}")).collect();
+        names.push(String::from("moderator"));
+        let many = Verified { roles: Some(names), ..verified(&gate) };
+        let ticket = gate.issue_ticket(&many, None, now()).unwrap();
+        assert!(ticket.len() < 1_024, "{}", ticket.len());
+        let shown = gate.verify(Credential::Bearer(&ticket), None, now()).unwrap();
+        assert_eq!(shown.roles, Some(vec![String::from("moderator")]));
     }
 
     #[test]

@@ -1,18 +1,19 @@
-//! What is known to be withdrawn, and whether that knowledge is still good.
-//! Never: asked of a database by a decision; who keeps it confirms it here.
+//! What is revoked, and whether that knowledge is still good.
+//! Never: asked of a database by a decision; the store's feed reports changes here.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use portcullis_model::{Denial, Now};
 
+use crate::revocation_table::{RevocationTable, digest_of};
+use crate::shares::{Owner, ShareError, ShareUse};
+
 /// Without a confirmation for so long every session ends.
 pub const UNCONFIRMED_MAX_MS: u64 = 60_000;
-/// Most withdrawn tokens and sessions of other issuers known at a time; about 200 bytes each.
-const WITHDRAWN_MAX: usize = 100_000;
 
-/// What is withdrawn of another issuer, or one token of our own.
+/// What is revoked: something of another issuer, or a one-time link of our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Withdrawn {
     /// A token, by its `jti`.
@@ -21,62 +22,125 @@ pub enum Withdrawn {
     Session,
 }
 
-type Key = (String, Withdrawn, String);
+/// A token or session of an issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevocationName<'a> {
+    /// The issuer.
+    pub issuer: &'a str,
+    /// Whether it is a token or a session.
+    pub kind: Withdrawn,
+    /// Its `jti` or `sid`.
+    pub name: &'a str,
+}
 
-/// What was withdrawn before its time, and how fresh that knowledge is.
+/// What was revoked before its time, and how fresh that knowledge is.
 ///
-/// Whoever acts remembers the epoch it was looked up at: one load a message, and a look-up only
-/// after something was withdrawn.
-#[derive(Debug, Default)]
+/// A caller remembers the epoch it looked up at: one load a message, and a look-up only after
+/// something was revoked.
+#[derive(Debug)]
 pub struct Authority {
     epoch: AtomicU64,
-    withdrawn: RwLock<HashMap<Key, i64>>,
-    /// The monotonic time of the last confirmation, plus one; 0 while nobody has to confirm.
+    table: RwLock<RevocationTable>,
+    /// Every revocation that ends later than this, in milliseconds since 1970, is in the table.
+    evicted_until_ms: AtomicI64,
+    /// The monotonic time of the last confirmation, plus one; 0 while none is expected.
     confirmed_ms: AtomicU64,
     failing: AtomicBool,
 }
 
+impl Default for Authority {
+    fn default() -> Self {
+        Self::with_table(RevocationTable::default())
+    }
+}
+
+/// Space for one revocation, taken before it is stored; given back when it is dropped unused.
+#[must_use = "the space is given back at once"]
+pub struct RevocationSlot {
+    authority: Arc<Authority>,
+    digest: u128,
+}
+
+impl Drop for RevocationSlot {
+    fn drop(&mut self) {
+        self.authority.table.write().give_back(self.digest);
+    }
+}
+
 impl Authority {
-    /// Counts withdrawals.
+    pub(crate) fn with_table(table: RevocationTable) -> Self {
+        Self {
+            epoch: AtomicU64::new(0),
+            table: RwLock::new(table),
+            evicted_until_ms: AtomicI64::new(i64::MIN),
+            confirmed_ms: AtomicU64::new(0),
+            failing: AtomicBool::new(false),
+        }
+    }
+
+    /// Counts revocations.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Has everybody look again.
+    /// Makes every connection look again.
     pub(crate) fn changed(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Withdraws a token or session until a time after which it would be refused anyway.
+    /// Takes space for a revocation out of the owner's share, before the revocation is stored.
     ///
-    /// Gives false when the table is full of what has not ended: the caller has to say so.
-    pub fn withdraw(
-        &self,
-        issuer: &str,
-        kind: Withdrawn,
-        name: &str,
-        until_unix_ms: i64,
+    /// # Errors
+    /// [`ShareError`] when there is no space: the caller must not store it, for it would not be
+    /// in force. Also while another request revokes the same.
+    pub fn reserve(
+        self: &Arc<Self>,
+        what: RevocationName<'_>,
+        owner: Owner,
+        label: impl FnOnce() -> String,
         now: Now,
-    ) -> bool {
-        let mut withdrawn = self.withdrawn.write();
-        if withdrawn.len() >= WITHDRAWN_MAX {
-            withdrawn.retain(|_, until| *until > now.unix_ms);
-        }
-        let key = (String::from(issuer), kind, String::from(name));
-        let room = withdrawn.len() < WITHDRAWN_MAX || withdrawn.contains_key(&key);
-        if room {
-            withdrawn.insert(key, until_unix_ms);
-        }
-        drop(withdrawn);
-        self.changed();
-        room
+    ) -> Result<RevocationSlot, ShareError> {
+        let digest = digest_of(what);
+        let mut table = self.table.write();
+        let outcome = table.reserve(digest, owner, label, now);
+        self.evicted_until(table.evicted_until_ms());
+        drop(table);
+        outcome.map(|()| RevocationSlot { authority: Arc::clone(self), digest })
     }
 
-    /// Whether a token or session was withdrawn.
-    pub(crate) fn is_withdrawn(&self, issuer: &str, kind: Withdrawn, name: &str) -> bool {
-        let withdrawn = self.withdrawn.read();
-        !withdrawn.is_empty()
-            && withdrawn.contains_key(&(String::from(issuer), kind, String::from(name)))
+    /// Puts a stored revocation in force until a time after which it would be rejected anyway.
+    ///
+    /// It always takes effect: the space was reserved, or the operator stored it.
+    pub fn withdraw(&self, what: RevocationName<'_>, until_unix_ms: i64, now: Now) {
+        self.table.write().insert(digest_of(what), until_unix_ms, now);
+        self.changed();
+    }
+
+    /// Notes that stored revocations which ended up to this moment were deleted.
+    pub fn evicted_until(&self, until_unix_ms: i64) {
+        self.evicted_until_ms.fetch_max(until_unix_ms, Ordering::AcqRel);
+    }
+
+    /// Whether a token or session is revoked.
+    #[must_use]
+    pub fn is_withdrawn(&self, what: RevocationName<'_>) -> bool {
+        let table = self.table.read();
+        !table.is_empty() && table.contains(digest_of(what))
+    }
+
+    /// Whether a token of another issuer may have been revoked by an entry that is gone.
+    ///
+    /// That is so for a token which ends no later than an evicted entry: it has expired, and only a
+    /// clock that was set back makes it look valid.
+    pub(crate) fn may_be_evicted(&self, expires_unix_s: i64) -> bool {
+        let expires_ms = expires_unix_s.saturating_mul(1000);
+        expires_ms <= self.evicted_until_ms.load(Ordering::Acquire)
+    }
+
+    /// How full the table of revocations is.
+    #[must_use]
+    pub fn usage(&self) -> ShareUse {
+        self.table.read().usage()
     }
 
     /// Says that what is known was just found to hold. From the first call on, more have to follow.
@@ -120,20 +184,26 @@ mod tests {
         Now { monotonic_ms, unix_ms: 1_000 }
     }
 
+    fn token<'a>(issuer: &'a str, name: &'a str) -> RevocationName<'a> {
+        RevocationName { issuer, kind: Withdrawn::Token, name }
+    }
+
     #[test]
-    fn t_058_what_is_withdrawn_is_known_by_issuer_kind_and_name() {
+    fn t_058_revocation_is_known_by_issuer_kind_and_name() {
         let authority = Authority::default();
         let before = authority.epoch();
-        assert!(authority.withdraw("https://id", Withdrawn::Token, "t1", 5_000, at(0)));
+        authority.withdraw(token("https://id", "t1"), 5_000, at(0));
         assert_ne!(authority.epoch(), before);
         let cases = [
             ("https://id", Withdrawn::Token, "t1", true),
             ("https://id", Withdrawn::Session, "t1", false),
             ("https://id", Withdrawn::Token, "t2", false),
             ("https://other", Withdrawn::Token, "t1", false),
+            ("https://i", Withdrawn::Token, "dt1", false),
         ];
         for (issuer, kind, name, expect) in cases {
-            assert_eq!(authority.is_withdrawn(issuer, kind, name), expect, "{issuer} {name}");
+            let what = RevocationName { issuer, kind, name };
+            assert_eq!(authority.is_withdrawn(what), expect, "{issuer} {name}");
         }
     }
 
@@ -155,18 +225,45 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_bounded_and_forgets_what_has_ended() {
-        let authority = Authority::default();
-        for number in 0..WITHDRAWN_MAX {
-            let until = if number < 10 { 500 } else { 5_000 };
-            assert!(authority.withdraw("i", Withdrawn::Token, &number.to_string(), until, at(0)));
-        }
-        assert!(authority.withdraw("i", Withdrawn::Token, "one more", 5_000, at(0)));
-        assert!(!authority.is_withdrawn("i", Withdrawn::Token, "3"));
-        for number in 0..9 {
-            authority.withdraw("i", Withdrawn::Session, &number.to_string(), 5_000, at(0));
-        }
-        assert!(!authority.withdraw("i", Withdrawn::Session, "too many", 5_000, at(0)));
-        assert!(authority.withdraw("i", Withdrawn::Session, "3", 9_000, at(0)), "known ones fit");
+    fn clock_that_goes_forward_and_back_revives_no_token() {
+        let authority = Arc::new(Authority::with_table(RevocationTable::of_size(4)));
+        let start = Now { monotonic_ms: 0, unix_ms: 1_000_000 };
+        let ends_ms = start.unix_ms + 600_000;
+        authority.withdraw(token("i", "t"), ends_ms, start);
+        let reserve = |name: &str, now| {
+            let slot = authority.reserve(token("i", name), 7, String::new, now);
+            if slot.is_ok() {
+                authority.withdraw(token("i", name), now.unix_ms + 60_000, now);
+            }
+        };
+        // The wall clock jumps by a day while requests fill the table, and back.
+        let jump = Now { monotonic_ms: 1_000, unix_ms: start.unix_ms + 86_400_000 };
+        (0..10).for_each(|number| reserve(&number.to_string(), jump));
+        assert!(authority.is_withdrawn(token("i", "t")), "kept by the monotonic clock");
+        assert!(!authority.may_be_evicted(ends_ms / 1000));
+        // Later it has ended by both clocks and is evicted; a clock set back does not revive it.
+        let later = Now { monotonic_ms: 700_000, unix_ms: start.unix_ms + 700_000 };
+        (10..20).for_each(|number| reserve(&number.to_string(), later));
+        assert!(!authority.is_withdrawn(token("i", "t")));
+        assert!(authority.may_be_evicted(ends_ms / 1000));
+        assert!(!authority.may_be_evicted(later.unix_ms / 1000 + 60));
+    }
+
+    #[test]
+    fn unused_space_is_given_back_and_used_space_is_kept() {
+        let authority = Arc::new(Authority::with_table(RevocationTable::of_size(2)));
+        let now = at(0);
+        let reserve = |name| authority.reserve(token("i", name), 7, String::new, now);
+        let slot = reserve("a").unwrap();
+        assert_eq!(reserve("a").err(), Some(ShareError::ShareFull), "the same, at the same time");
+        drop(slot);
+        assert_eq!(authority.usage().used, 0);
+        let slot = reserve("a").unwrap();
+        authority.withdraw(token("i", "a"), 90_000, now);
+        drop(slot);
+        assert_eq!(authority.usage().used, 1);
+        drop(reserve("a").unwrap());
+        assert_eq!(authority.usage().used, 1, "revoked again, it takes no more space");
+        assert!(authority.is_withdrawn(token("i", "a")));
     }
 }

@@ -163,7 +163,9 @@ impl Gate {
         let tokens = Arc::new(tokens.awaiting(std::mem::take(&mut options.awaited)));
         let mut secret = [0; 32];
         SystemRandom::new().fill(&mut secret).map_err(|_| GateError::Randomness)?;
-        let (tickets, proofs) = (Tickets::default(), Proofs::new(&secret));
+        let tickets = Tickets::new(&secret, &options.ticket_per_user);
+        let tickets = tickets.ok_or(GateError::Randomness)?;
+        let proofs = Proofs::new(&secret);
         let capacity = Capacity::new(options.places);
         let observed = Observed::parse(&options.observe)?;
         let admissions = match options.admission_key.take() {

@@ -65,6 +65,8 @@ pub struct GateOptions {
     pub login_per_user: Rate,
     /// Failed ones of the same over a longer time, so that patience does not guess a password.
     pub login_failed_per_user: Rate,
+    /// Wrong one-time codes of one account, over a longer time.
+    pub code_failed_per_user: Rate,
     /// Log-ins and registrations in all.
     pub login_total: Rate,
     /// Tickets of one user.
@@ -157,6 +159,7 @@ impl Default for GateOptions {
             login_per_prefix: Rate::per(20, minute_ms),
             login_per_user: Rate::per(10, minute_ms),
             login_failed_per_user: Rate::per(100, 24 * 60 * minute_ms),
+            code_failed_per_user: Rate::per(20, 24 * 60 * minute_ms),
             login_total: Rate::per(100, 1_000),
             ticket_per_user: Rate::per(60, minute_ms),
             message_per_user: Rate::per(100, minute_ms),

@@ -36,9 +36,12 @@ mod token_key; // keys pinned to issuer and algorithm
 mod secret_strength; // which shared secrets can be guessed
 mod jwks; // an issuer's keys as it publishes them
 mod ticket; // one-time tickets
+mod once_table; // keys that count once
+mod shares; // how much of a table one party may hold
 mod client_key; // the key a client keeps
 mod proof; // proofs that a client holds its key
-mod authority; // what is withdrawn, and how fresh that knowledge is
+mod authority; // what is revoked, and how fresh that knowledge is
+mod revocation_table; // the revoked tokens and sessions
 #[cfg(test)]
 mod signed_tests; // door 3 with a session's key
 #[cfg(test)]
@@ -71,12 +74,12 @@ mod markup_tags; // which `<` is a tag at all
 mod spam; // first-version spam rules
 mod spam_links; // how many links and hosts
 
-pub use admission::{ADMISSION_COOKIE, ADMISSION_LIFE_S};
+pub use admission::{ADMISSION_COOKIE, ADMISSION_LIFE_S, make_admission};
 pub use answer::Answer;
 pub use ask::{Ask, Body};
 pub use attachment::Attachment;
 pub use attempt::{Attempt, Lane, RequestFrom, Trace, Traced};
-pub use authority::{Authority, UNCONFIRMED_MAX_MS, Withdrawn};
+pub use authority::{Authority, RevocationName, RevocationSlot, UNCONFIRMED_MAX_MS, Withdrawn};
 pub use binding::{Binding, Further};
 pub use capacity::{CapacityCounts, Class, ConnectionSlot, HeldByPrefix, HttpSeat, Places};
 pub use cleaner::{CleanText, Cleaner};
@@ -100,7 +103,7 @@ pub use login::LoginFrom;
 pub use packets::PacketBudget;
 pub use permit::Permit;
 pub use principal::{Caller, Patience, Principal};
-pub use proof::ProofAsk;
+pub use proof::{CheckedProof, ProofAsk};
 pub use proxy::{ForwardedHeader, ProxyRules};
 pub use rate::{Penalty, Rate, RateError};
 pub use rates::TableUse;
@@ -113,6 +116,7 @@ pub use rehearsal::Rehearsal;
 pub use replay::{Envelope, LooseEnvelope};
 pub use rules::{ReplayRules, RoleRules};
 pub use schema::read_json;
+pub use shares::{EntryOwner, Owner, ShareError, ShareUse, Shares};
 pub use source::Source;
 pub use ticket::{TICKET_LIFE_S, TICKET_PREFIX};
 pub use tls_lane::TlsLane;

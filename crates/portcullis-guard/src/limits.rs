@@ -68,6 +68,7 @@ impl GateOptions {
             (Limit::LoginPerPrefix, self.login_per_prefix),
             (Limit::LoginPerUser, self.login_per_user),
             (Limit::LoginFailedPerUser, self.login_failed_per_user),
+            (Limit::CodeFailedPerUser, self.code_failed_per_user),
             (Limit::LoginTotal, self.login_total),
             (Limit::TicketPerUser, self.ticket_per_user),
             (Limit::MessagePerConnection, self.message_per_connection),

@@ -98,7 +98,9 @@ impl Gate {
 
     fn key_of_user(&self, limit: Limit, user: &UserId, name: u64) -> Option<u64> {
         match limit {
-            Limit::LoginPerUser | Limit::LoginFailedPerUser => Some(name),
+            Limit::LoginPerUser | Limit::LoginFailedPerUser | Limit::CodeFailedPerUser => {
+                Some(name)
+            }
             Limit::TicketPerUser
             | Limit::MessagePerUser
             | Limit::BytesPerUser

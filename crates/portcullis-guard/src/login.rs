@@ -1,5 +1,5 @@
-//! How often somebody may try to log in.
-//! Never: a lock the owner of an account cannot get past from a device of theirs (T-027).
+//! How often a password or code may be tried.
+//! Never: a lock that the owner cannot pass with a known device, link or recovery code (T-027).
 
 use std::net::IpAddr;
 
@@ -7,22 +7,37 @@ use portcullis_model::{Denial, Limit, Now, UserId};
 
 use crate::attempt::Attempt;
 use crate::gate::Gate;
+use crate::rate::Rate;
 
-/// Where a log-in comes from, as far as the account is concerned.
+/// Where an attempt to prove a secret comes from, as far as the account is concerned.
+///
+/// Every failure counts toward the account. Only an attempt from anywhere is also judged by the
+/// account's count, which anybody can use up; the others are judged by a count of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginFrom<'a> {
-    /// A device nobody has logged in from, or one that does not say.
+    /// An unknown device, or a client that does not say.
     Anywhere,
     /// A device this user has logged in from before, by its random name.
     KnownDevice(&'a str),
+    /// A client that shows a login link or recovery code of this user, by its random name.
+    Link(&'a str),
+    /// The user, signed in; all sessions count together.
+    SignedIn,
+}
+
+/// The counts an attempt is judged by and adds to, as numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LoginKeys {
+    pub(crate) name: u64,
+    pub(crate) own: Option<u64>,
 }
 
 impl Gate {
-    /// Counts a log-in or registration: per address prefix, and per user name and device. From
-    /// anywhere but a known device it needs a place among all as well: [`Gate::login_place`].
+    /// Counts a log-in or registration: per address prefix, and per user name or by the count of
+    /// its own. From anywhere it needs a place among all as well: [`Gate::login_place`].
     ///
     /// The prefix is asked first, so that an address over its limit uses up nothing of the account
-    /// it names. What strangers use up of a name does not touch the devices of its owner.
+    /// it names. Attempts from anywhere use up nothing of the owner's devices, links and sessions.
     ///
     /// # Errors
     /// [`Denial::Limit`], the same for every limit and whether the name exists or not.
@@ -33,34 +48,57 @@ impl Gate {
         from: LoginFrom<'_>,
         now: Now,
     ) -> Result<(), Denial> {
-        let name = self.name_key(username);
-        let device = match from {
-            LoginFrom::KnownDevice(device) => Some(self.rates.key((name, device))),
-            LoginFrom::Anywhere => None,
-        };
-        let outcome = self.count_login(client, name, device, now);
+        let keys = self.login_keys(username, from);
+        let outcome = self.count_login(client, keys, now);
+        let LoginKeys { name, own: device } = keys;
         self.note(now, outcome, || Attempt::Login { client, name, device })
     }
 
     pub(crate) fn count_login(
         &self,
         client: IpAddr,
-        name: u64,
-        device: Option<u64>,
+        keys: LoginKeys,
         now: Now,
     ) -> Result<(), Denial> {
         let options = &self.options;
         let rate = &options.login_per_prefix;
         self.take_of_prefix(Limit::LoginPerPrefix, rate, client, now)?;
-        let rate = &options.login_per_user;
-        if let Some(device) = device {
-            let taken = self.rates.take_own(Limit::LoginPerUser, device, rate, now);
-            return self.judged(Limit::LoginPerUser, taken);
-        }
         let failed = &options.login_failed_per_user;
-        let open = self.rates.look(Limit::LoginFailedPerUser, name, failed, now);
-        self.judged(Limit::LoginFailedPerUser, open)?;
-        self.take_of_user(Limit::LoginPerUser, rate, name, now)
+        self.judge_failures(Limit::LoginFailedPerUser, failed, keys, now)?;
+        let rate = &options.login_per_user;
+        match keys.own {
+            Some(own) => {
+                let taken = self.rates.take_own(Limit::LoginPerUser, own, rate, now);
+                self.judged(Limit::LoginPerUser, taken)
+            }
+            None => self.take_of_user(Limit::LoginPerUser, rate, keys.name, now),
+        }
+    }
+
+    fn login_keys(&self, username: &str, from: LoginFrom<'_>) -> LoginKeys {
+        let name = self.name_key(username);
+        let own = match from {
+            LoginFrom::Anywhere => None,
+            LoginFrom::KnownDevice(device) => Some(self.rates.key((name, device))),
+            LoginFrom::Link(link) => Some(self.rates.key((name, "link", link))),
+            LoginFrom::SignedIn => Some(self.rates.key((name, "signed in", ""))),
+        };
+        LoginKeys { name, own }
+    }
+
+    /// Whether failures of the count that judges this attempt leave another one; takes nothing.
+    fn judge_failures(
+        &self,
+        limit: Limit,
+        rate: &Rate,
+        keys: LoginKeys,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let open = match keys.own {
+            Some(own) => self.rates.look_own(limit, own, rate, now),
+            None => self.rates.look(limit, keys.name, rate, now),
+        };
+        self.judged(limit, open)
     }
 
     /// An account, as a number under a secret of this process, whatever the case it is written in.
@@ -68,19 +106,87 @@ impl Gate {
         self.rates.key(username.to_lowercase())
     }
 
-    /// Counts a log-in that failed, from an unknown device; whether the name exists or not.
+    /// Counts a wrong password, wherever it was shown and whether the name exists or not.
     ///
-    /// Gives whether it was the last one for now: the name is closed to unknown devices.
-    pub fn login_failed(&self, username: &str, now: Now) -> bool {
-        let name = self.name_key(username);
-        self.note_done(now, || Attempt::LoginFailed { name });
-        self.count_failed(name, now)
+    /// Gives whether it was the last one for now: clients like this one are rejected from here on.
+    pub fn login_failed(&self, username: &str, from: LoginFrom<'_>, now: Now) -> bool {
+        let keys = self.login_keys(username, from);
+        let LoginKeys { name, own: device } = keys;
+        self.note_done(now, || Attempt::LoginFailed { name, device });
+        self.count_failed(keys, now)
     }
 
-    pub(crate) fn count_failed(&self, name: u64, now: Now) -> bool {
-        let rate = &self.options.login_failed_per_user;
-        let taken = self.rates.take(Limit::LoginFailedPerUser, name, rate, now).is_ok();
-        taken && self.rates.look(Limit::LoginFailedPerUser, name, rate, now).is_err()
+    /// Takes one of the wrong codes that an account may have, before a code is checked: so tries at
+    /// the same time are no more than the limit. A right code gives it back.
+    ///
+    /// Only a client that has shown the right password gets here. Recovery codes are not asked
+    /// for this: they cannot be guessed, so they stay a way in.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`].
+    pub fn code_allowed(
+        &self,
+        username: &str,
+        from: LoginFrom<'_>,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let keys = self.login_keys(username, from);
+        let outcome = self.count_code(keys, now);
+        let LoginKeys { name, own: device } = keys;
+        self.note(now, outcome, || Attempt::Code { name, device })
+    }
+
+    pub(crate) fn count_code(&self, keys: LoginKeys, now: Now) -> Result<(), Denial> {
+        let (limit, rate) = (Limit::CodeFailedPerUser, &self.options.code_failed_per_user);
+        let taken = match keys.own {
+            Some(own) => self.rates.take_own(limit, own, rate, now),
+            None => self.rates.take(limit, keys.name, rate, now),
+        };
+        self.judged(limit, taken)
+    }
+
+    /// Gives back what [`Gate::code_allowed`] has taken: the code was right.
+    pub fn code_accepted(&self, username: &str, from: LoginFrom<'_>, now: Now) {
+        let keys = self.login_keys(username, from);
+        let LoginKeys { name, own: device } = keys;
+        self.note_done(now, || Attempt::CodeAccepted { name, device });
+        self.return_code(keys);
+    }
+
+    pub(crate) fn return_code(&self, keys: LoginKeys) {
+        let (limit, rate) = (Limit::CodeFailedPerUser, &self.options.code_failed_per_user);
+        match keys.own {
+            Some(own) => self.rates.give_back_own(limit, own, rate),
+            None => self.rates.give_back(limit, keys.name, rate),
+        }
+    }
+
+    /// Counts a wrong code toward the account, where [`Gate::code_allowed`] has not; gives whether
+    /// it was the last one for now.
+    pub fn code_failed(&self, username: &str, from: LoginFrom<'_>, now: Now) -> bool {
+        let keys = self.login_keys(username, from);
+        let LoginKeys { name, own: device } = keys;
+        self.note_done(now, || Attempt::CodeFailed { name, device });
+        self.count_wrong_code(keys, now);
+        let rate = &self.options.code_failed_per_user;
+        self.judge_failures(Limit::CodeFailedPerUser, rate, keys, now).is_err()
+    }
+
+    pub(crate) fn count_wrong_code(&self, keys: LoginKeys, now: Now) {
+        if keys.own.is_some() {
+            let (limit, rate) = (Limit::CodeFailedPerUser, &self.options.code_failed_per_user);
+            let _full_stays_full = self.rates.take(limit, keys.name, rate, now);
+        }
+    }
+
+    pub(crate) fn count_failed(&self, keys: LoginKeys, now: Now) -> bool {
+        let (limit, rate) = (Limit::LoginFailedPerUser, &self.options.login_failed_per_user);
+        let taken = self.rates.take(limit, keys.name, rate, now).is_ok();
+        let Some(own) = keys.own else {
+            return taken && self.rates.look(limit, keys.name, rate, now).is_err();
+        };
+        self.rates.take_own(limit, own, rate, now).is_ok()
+            && self.rates.look_own(limit, own, rate, now).is_err()
     }
 
     /// Counts a ticket of a user.
@@ -105,7 +211,6 @@ mod tests {
     use super::*;
     use crate::directory::{Directory, DirectoryLimits};
     use crate::gate_options::GateOptions;
-    use crate::rate::Rate;
 
     fn gate(failed: Rate) -> Gate {
         gate_with(1_000, 3, failed)
@@ -148,12 +253,67 @@ mod tests {
         let mut fail = |minute: u64| {
             let passed = tries(&gate, "ann", LoginFrom::Anywhere, 60 * minute, 3);
             let now = Now { monotonic_ms: 60_000 * minute, unix_ms: 0 };
-            closed += (0..passed).filter(|_| gate.login_failed("Ann", now)).count();
+            let failed = |_: &usize| gate.login_failed("Ann", LoginFrom::Anywhere, now);
+            closed += (0..passed).filter(failed).count();
             passed
         };
         assert_eq!((0..60_u64).map(&mut fail).sum::<usize>(), 12, "ten and what was under way");
         assert_eq!(closed, 1, "told once");
         assert_eq!(tries(&gate, "ann", LoginFrom::KnownDevice("d"), 3_600, 1), 1);
+    }
+
+    #[test]
+    fn wrong_password_of_any_origin_counts_toward_the_account() {
+        let now = Now { monotonic_ms: 0, unix_ms: 0 };
+        let own = [LoginFrom::KnownDevice("d"), LoginFrom::Link("l"), LoginFrom::SignedIn];
+        for from in own {
+            let gate = gate_with(1_000, 1_000, Rate::per(3, 86_400_000));
+            let closed: Vec<_> = (0..3).map(|_| gate.login_failed("ann", from, now)).collect();
+            assert_eq!(closed, [false, false, true], "{from:?}");
+            assert_eq!(tries(&gate, "ann", from, 0, 1), 0, "{from:?} is closed");
+            assert_eq!(tries(&gate, "ann", LoginFrom::Anywhere, 0, 1), 0, "and the account");
+            let others = own.into_iter().filter(|other| *other != from);
+            let open = others.filter(|other| tries(&gate, "ann", *other, 0, 1) == 1).count();
+            assert_eq!(open, 2, "the owner's other ways in stay open");
+            assert_eq!(tries(&gate, "bob", from, 0, 1), 1);
+        }
+    }
+
+    #[test]
+    fn code_guesses_are_bounded_a_day_and_by_password_holders_alone() {
+        let now = |minute: u64| Now { monotonic_ms: minute * 60_000, unix_ms: 0 };
+        let gate = gate_with(1_000, 1_000, Rate::per(3, 86_400_000));
+        // Wrong passwords close no code.
+        for _ in 0..10 {
+            gate.login_failed("ann", LoginFrom::Anywhere, now(0));
+        }
+        for from in [LoginFrom::Anywhere, LoginFrom::KnownDevice("d"), LoginFrom::SignedIn] {
+            let mut guesses = 0;
+            for minute in 0..24 * 60 {
+                if gate.code_allowed("ann", from, now(minute)).is_ok() {
+                    guesses += 1;
+                    gate.code_failed("ann", from, now(minute));
+                }
+            }
+            // At once so many as the rate says, and as many again in a day.
+            let most = 2 * gate.options().code_failed_per_user.count;
+            assert!(guesses <= most, "{from:?} {guesses}");
+        }
+    }
+
+    #[test]
+    fn codes_tried_at_the_same_time_are_no_more_than_the_limit() {
+        let now = Now { monotonic_ms: 0, unix_ms: 0 };
+        let gate = gate_with(1_000, 1_000, Rate::per(100, 86_400_000));
+        let most = gate.options().code_failed_per_user.count as usize;
+        for from in [LoginFrom::Anywhere, LoginFrom::KnownDevice("d"), LoginFrom::SignedIn] {
+            let allowed = || gate.code_allowed("ann", from, now).is_ok();
+            // All are allowed before the first is known to be wrong.
+            assert_eq!((0..500).filter(|_| allowed()).count(), most, "{from:?}");
+            gate.code_accepted("ann", from, now);
+            assert!(allowed() && !allowed(), "a right code gives one back");
+            assert!(gate.code_failed("ann", from, now), "{from:?} is closed");
+        }
     }
 
     #[test]

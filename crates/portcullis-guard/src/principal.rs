@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portcullis_model::{Denial, Now};
 
-use crate::authority::{Authority, Withdrawn};
+use crate::authority::{Authority, RevocationName, Withdrawn};
 use crate::directory_session::Session;
 use crate::directory_user::{User, UserSlot};
 use crate::lease::Lease;
@@ -37,6 +37,8 @@ impl Default for Patience {
 
 /// What a credential is known by, so that its withdrawal is noticed.
 pub(crate) struct Marks {
+    own: bool,
+    expires_unix_s: i64,
     issuer: Arc<str>,
     session: Option<Box<str>>,
     token: Box<str>,
@@ -46,6 +48,8 @@ pub(crate) struct Marks {
 impl Marks {
     pub(crate) fn new(verified: &Verified) -> Self {
         Self {
+            own: verified.own,
+            expires_unix_s: verified.expires_unix_s,
             issuer: Arc::clone(&verified.issuer),
             session: verified.session.as_deref().map(Box::from),
             token: Box::from(verified.token.as_str()),
@@ -55,7 +59,12 @@ impl Marks {
 
     /// Whether nothing of it was withdrawn, nor the key that signed it.
     pub(crate) fn stand(&self, authority: &Authority, tokens: &Tokens) -> bool {
-        let withdrawn = |kind, name| authority.is_withdrawn(&self.issuer, kind, name);
+        // An own token ends with its session, which no clock brings back.
+        if !self.own && authority.may_be_evicted(self.expires_unix_s) {
+            return false;
+        }
+        let issuer = &self.issuer;
+        let withdrawn = |kind, name| authority.is_withdrawn(RevocationName { issuer, kind, name });
         let token = !self.token.is_empty() && withdrawn(Withdrawn::Token, &self.token);
         let session = self.session.as_deref();
         let session = session.is_some_and(|name| withdrawn(Withdrawn::Session, name));

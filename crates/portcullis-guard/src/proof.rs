@@ -1,27 +1,29 @@
 //! Proofs that a client holds its key (DPoP, RFC 9449).
 //! Never: a proof taken twice, or one made for another request, token or time.
 
-use std::collections::HashMap;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use parking_lot::Mutex;
 use portcullis_model::{Denial, Now, TokenFault};
 use serde::Deserialize;
 
 use crate::client_key::{self, ClientJwk, thumbprint};
+use crate::once_table::{OnceError, OnceKey, OnceTable};
+use crate::shares::{Owner, ShareUse, Shares};
 
 /// Longest proof, in bytes.
 pub(crate) const PROOF_MAX_BYTES: usize = 2048;
 /// How old a proof may be, and how far ahead its clock.
 const AGE_MAX_S: i64 = 60;
 const AHEAD_MAX_S: i64 = 5;
-/// How long a nonce is handed out; it is taken for as long again.
-const NONCE_LIFE_S: i64 = 150;
-/// Proofs remembered so that none counts twice; 80 bytes each.
-const SEEN_MAX: usize = 65_536;
+/// How long a nonce is issued; it is accepted for as long again.
+const NONCE_LIFE_MS: u64 = 150_000;
+/// Proofs remembered so that none counts twice: about 16 MiB. The rates of log-ins keep those of
+/// clients that have not signed in at a quarter of it.
+const SEEN_MAX: usize = 131_072;
+/// A user's or address's part of the free space: 511 proofs in five minutes.
+const SEEN_PART: usize = 256;
 /// Longest `jti` of a proof, in bytes.
 const NAME_MAX_BYTES: usize = 128;
 
@@ -38,10 +40,32 @@ pub struct ProofAsk<'a> {
     pub token: Option<&'a str>,
 }
 
+/// A valid proof that is not used yet; [`crate::Gate::use_proof`] gives its key.
+///
+/// Nothing is stored for it, so that a request can be rejected before it costs an entry.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub struct CheckedProof {
+    point: Vec<u8>,
+    name: OnceKey,
+    until_ms: u64,
+}
+
+impl CheckedProof {
+    /// The key the proof was made with, an uncompressed P-256 point; to compare, not to believe.
+    #[must_use]
+    pub fn claimed_key(&self) -> &[u8] {
+        &self.point
+    }
+}
+
 /// Remembers proofs and makes nonces.
+///
+/// Nonces and used proofs follow the monotonic clock. A proof is remembered for as long as its
+/// nonce is accepted, so a wall clock that is set back makes no proof valid again.
 pub(crate) struct Proofs {
     secret: hmac::Key,
-    seen: Mutex<HashMap<[u8; 32], i64>>,
+    seen: OnceTable,
 }
 
 #[derive(Deserialize)]
@@ -64,31 +88,36 @@ struct Claims {
 
 impl Proofs {
     pub(crate) fn new(secret: &[u8; 32]) -> Self {
-        Self { secret: hmac::Key::new(hmac::HMAC_SHA256, secret), seen: Mutex::default() }
+        let shares = Shares::new("dpop_proofs", SEEN_MAX, SEEN_PART, SEEN_MAX);
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        Self { secret, seen: OnceTable::new(shares) }
     }
 
-    /// The nonce clients sign at the moment.
+    /// The nonce that clients sign at the moment.
     pub(crate) fn nonce(&self, now: Now) -> String {
-        self.nonce_of(now.unix_s().div_euclid(NONCE_LIFE_S))
+        self.nonce_of(now.monotonic_ms / NONCE_LIFE_MS)
     }
 
-    fn nonce_of(&self, period: i64) -> String {
+    fn nonce_of(&self, period: u64) -> String {
         let tag = hmac::sign(&self.secret, &period.to_be_bytes());
         URL_SAFE_NO_PAD.encode(tag.as_ref().get(..16).unwrap_or_default())
     }
 
-    fn is_nonce(&self, shown: &str, now: Now) -> bool {
-        let period = now.unix_s().div_euclid(NONCE_LIFE_S);
-        shown == self.nonce_of(period) || shown == self.nonce_of(period - 1)
+    /// Until when a nonce is accepted, of the monotonic clock; nothing when it is not.
+    fn nonce_ends_ms(&self, shown: &str, now: Now) -> Option<u64> {
+        let period = now.monotonic_ms / NONCE_LIFE_MS;
+        let found = [Some(period), period.checked_sub(1)].into_iter().flatten();
+        let mut found = found.filter(|period| shown == self.nonce_of(*period));
+        found.next().map(|period| period.saturating_add(2).saturating_mul(NONCE_LIFE_MS))
     }
 
-    /// Gives the key a proof proves, an uncompressed point.
+    /// Checks a proof against the request it is shown with; stores nothing.
     pub(crate) fn check(
         &self,
         ask: &ProofAsk<'_>,
         hosts: &[String],
         now: Now,
-    ) -> Result<Vec<u8>, Denial> {
+    ) -> Result<CheckedProof, Denial> {
         let wrong = Denial::Token(TokenFault::Proof);
         let (point, claims) = read(ask.proof).ok_or(wrong.clone())?;
         let fits = claims.htm == ask.method
@@ -99,32 +128,40 @@ impl Proofs {
         if !fits || !(-AHEAD_MAX_S..=AGE_MAX_S).contains(&age_s) {
             return Err(wrong);
         }
-        // Last of all, so that only whoever holds a key learns to ask again.
-        if !claims.nonce.as_deref().is_some_and(|nonce| self.is_nonce(nonce, now)) {
-            return Err(Denial::NonceNeeded);
-        }
-        self.remember(&point, &claims.jti, now)?;
-        Ok(point)
+        // Last of all, so that only the holder of a key is told to try again.
+        let ends_ms = claims.nonce.as_deref().and_then(|nonce| self.nonce_ends_ms(nonce, now));
+        let until_ms = ends_ms.ok_or(Denial::NonceNeeded)?;
+        let name = name_of(&point, &claims.jti);
+        Ok(CheckedProof { point, name, until_ms })
     }
 
-    fn remember(&self, point: &[u8], name: &str, now: Now) -> Result<(), Denial> {
-        let mut seen = self.seen.lock();
-        let mut key = [0; 32];
-        let made = digest(&SHA256, &[point, name.as_bytes()].concat());
-        key.copy_from_slice(made.as_ref());
-        if seen.contains_key(&key) {
-            return Err(Denial::Token(TokenFault::Used));
+    /// Uses a proof up and gives the key it proves, an uncompressed P-256 point.
+    pub(crate) fn consume(
+        &self,
+        proof: CheckedProof,
+        owner: Owner,
+        label: impl FnOnce() -> String,
+        now: Now,
+    ) -> Result<Vec<u8>, Denial> {
+        match self.seen.consume(proof.name, owner, label, proof.until_ms, now) {
+            Ok(()) => Ok(proof.point),
+            Err(OnceError::Used) => Err(Denial::Token(TokenFault::Used)),
+            // A proof that cannot be remembered could be shown again.
+            Err(OnceError::Full(_)) => Err(Denial::ShareFull("dpop_proofs")),
         }
-        if seen.len() >= SEEN_MAX {
-            seen.retain(|_, until| *until > now.unix_s());
-            // Still full: a proof that could not be remembered could be shown again.
-            if seen.len() >= SEEN_MAX {
-                return Err(Denial::Busy);
-            }
-        }
-        seen.insert(key, now.unix_s() + AGE_MAX_S + AHEAD_MAX_S);
-        Ok(())
     }
+
+    pub(crate) fn usage(&self, now: Now) -> ShareUse {
+        self.seen.usage(now)
+    }
+}
+
+/// What is remembered of a proof: a digest of its key and `jti`.
+fn name_of(point: &[u8], jti: &str) -> OnceKey {
+    let mut name = [0; 16];
+    let made = digest(&SHA256, &[point, jti.as_bytes()].concat());
+    name.iter_mut().zip(made.as_ref()).for_each(|(to, from)| *to = *from);
+    name
 }
 
 /// Reads a proof whose signature is its own key's.
@@ -218,7 +255,8 @@ mod tests {
             let hosts = [String::from("chat.example")];
             let (method, path) = ("POST", "/auth/ticket");
             let ask = ProofAsk { proof, method, path, token: Some("token") };
-            self.proofs.check(&ask, &hosts, now())
+            let checked = self.proofs.check(&ask, &hosts, now())?;
+            self.proofs.consume(checked, 1, String::new, now())
         }
     }
 
@@ -232,7 +270,7 @@ mod tests {
         assert_eq!(point, world.pair.public_key().as_ref());
         assert_eq!(world.check(&good), Err(Denial::Token(TokenFault::Used)));
 
-        let late = world.proofs.nonce_of(NOW_S.div_euclid(NONCE_LIFE_S) - 2);
+        let late = world.proofs.nonce_of(u64::MAX);
         let claims = [
             (json!({"htm": "GET"}), &wrong),
             (json!({"htm": "post"}), &wrong),
@@ -284,23 +322,48 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_holds_for_its_period_and_the_next() {
+    fn nonce_is_accepted_for_its_period_and_the_next() {
         let proofs = Proofs::new(&[9; 32]);
-        let at = |seconds: i64| Now { monotonic_ms: 0, unix_ms: seconds * 1000 };
+        let at = |ms: u64| Now { monotonic_ms: ms, unix_ms: 0 };
         let nonce = proofs.nonce(at(0));
-        assert!(proofs.is_nonce(&nonce, at(2 * NONCE_LIFE_S - 1)));
-        assert!(!proofs.is_nonce(&nonce, at(2 * NONCE_LIFE_S)));
-        assert!(!Proofs::new(&[8; 32]).is_nonce(&nonce, at(0)), "another server's");
+        let end_ms = 2 * NONCE_LIFE_MS;
+        assert_eq!(proofs.nonce_ends_ms(&nonce, at(end_ms - 1)), Some(end_ms));
+        assert_eq!(proofs.nonce_ends_ms(&nonce, at(end_ms)), None);
+        let other = Proofs::new(&[8; 32]);
+        assert_eq!(other.nonce_ends_ms(&nonce, at(0)), None, "another server's");
     }
 
     #[test]
-    fn what_cannot_be_remembered_is_not_taken() {
-        let proofs = Proofs::new(&[9; 32]);
-        for number in 0..SEEN_MAX {
-            proofs.remember(b"key", &number.to_string(), now()).unwrap();
+    fn clock_that_goes_forward_and_back_revives_no_proof() {
+        let world = World::new();
+        let proof = sign(&world.pair, &world.header(), &world.claims());
+        assert!(world.check(&proof).is_ok());
+        let hosts = [String::from("chat.example")];
+        let ask =
+            ProofAsk { proof: &proof, method: "POST", path: "/auth/ticket", token: Some("token") };
+        for ms in (0..4 * NONCE_LIFE_MS).step_by(30_000) {
+            // The wall clock was set back to the moment of the proof.
+            let back = Now { monotonic_ms: now().monotonic_ms + ms, ..now() };
+            let checked = world.proofs.check(&ask, &hosts, back);
+            let used = checked.and_then(|proof| world.proofs.consume(proof, 2, String::new, back));
+            assert!(used.is_err(), "{ms}");
         }
-        assert_eq!(proofs.remember(b"key", "one more", now()), Err(Denial::Busy));
-        let later = Now { unix_ms: now().unix_ms + 66_000, ..now() };
-        assert_eq!(proofs.remember(b"key", "one more", later), Ok(()));
+    }
+
+    #[test]
+    fn address_that_fills_its_share_rejects_no_other_owner() {
+        let proofs = Proofs::new(&[9; 32]);
+        let mut number = 0;
+        let mut consume = |owner: Owner| {
+            number += 1;
+            let name = name_of(b"key", &number.to_string());
+            let checked = CheckedProof { point: vec![4], name, until_ms: 60_000 };
+            proofs.consume(checked, owner, String::new, Now { monotonic_ms: 0, unix_ms: 0 })
+        };
+        let accepted = (0..SEEN_MAX).filter(|_| consume(1).is_ok()).count();
+        assert!(accepted <= SEEN_MAX / SEEN_PART, "{accepted}");
+        assert_eq!(consume(1), Err(Denial::ShareFull("dpop_proofs")));
+        assert!(consume(2).is_ok(), "the right user is not rejected");
+        assert_eq!(proofs.usage(Now { monotonic_ms: 60_000, unix_ms: 0 }).used, 0);
     }
 }

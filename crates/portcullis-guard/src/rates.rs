@@ -198,6 +198,32 @@ impl Rates {
         rate.step(arrival_ns, nanoseconds(now)).map(|_| ())
     }
 
+    /// As [`Rates::look`], of a key that [`Rates::take_own`] takes from.
+    pub(crate) fn look_own(
+        &self,
+        limit: Limit,
+        key: u64,
+        rate: &Rate,
+        now: Now,
+    ) -> Result<(), u64> {
+        let arrival_ns = self.users.arrival_ns(!salted(limit, key));
+        rate.step(arrival_ns, nanoseconds(now)).map(|_| ())
+    }
+
+    /// Gives one back that [`Rates::take`] has taken.
+    pub(crate) fn give_back(&self, limit: Limit, key: u64, rate: &Rate) {
+        if let Some(table) = self.table(place(limit).0) {
+            let interval_ns = rate.interval_ns();
+            table.raise(salted(limit, key), |arrival_ns| arrival_ns.saturating_sub(interval_ns));
+        }
+    }
+
+    /// Gives one back that [`Rates::take_own`] has taken.
+    pub(crate) fn give_back_own(&self, limit: Limit, key: u64, rate: &Rate) {
+        let interval_ns = rate.interval_ns();
+        self.users.raise(!salted(limit, key), |arrival_ns| arrival_ns.saturating_sub(interval_ns));
+    }
+
     /// For how many ms somebody is still kept out by [`Rates::fault`]; who is not, is `Ok`.
     pub(crate) fn kept_out(
         &self,
@@ -281,7 +307,9 @@ fn place(limit: Limit) -> (Where, Refused) {
             _,
         ) => (Where::Prefixes, Refused::Charged),
         // Whoever names a victim's account must not be able to keep its owner out for ever.
-        (Limit::LoginPerUser | Limit::LoginFailedPerUser, _) => (Where::Names, Refused::Free),
+        (Limit::LoginPerUser | Limit::LoginFailedPerUser | Limit::CodeFailedPerUser, _) => {
+            (Where::Names, Refused::Free)
+        }
         (_, LimitKey::Prefix) => (Where::Prefixes, Refused::Free),
         (_, LimitKey::User | LimitKey::Connection) => (Where::Users, Refused::Free),
         (_, LimitKey::Total) => (Where::Total, Refused::Free),

@@ -15,6 +15,7 @@ use crate::gate_options::GateOptions;
 use crate::limits::Amounts;
 use crate::load::LoadState;
 use crate::packets::PacketBudget;
+use crate::login::LoginKeys;
 use crate::rate::Rate;
 
 /// What a trace would have come to under some limits.
@@ -67,9 +68,10 @@ impl Rehearsal {
                 gate.count_again(*client, read_any_user(user.as_deref())?.as_ref(), now)
             }
             Attempt::Login { client, name, device } => {
-                gate.count_login(*client, *name, *device, now)
+                gate.count_login(*client, keys(*name, *device), now)
             }
             Attempt::LoginPlace {} => gate.count_login_place(now),
+            Attempt::Code { name, device } => gate.count_code(keys(*name, *device), now),
             Attempt::Ticket { user } => gate.count_ticket(&read_user(user)?, now),
             Attempt::Event { client, connection, user, event } => {
                 let amounts = amounts(&mut self.connections, gate, *connection, *client);
@@ -89,6 +91,8 @@ impl Rehearsal {
                 gate.count_signature(budget, user.as_ref(), now)
             }
             Attempt::LoginFailed { .. }
+            | Attempt::CodeFailed { .. }
+            | Attempt::CodeAccepted { .. }
             | Attempt::Fault { .. }
             | Attempt::UnlockedAddress { .. }
             | Attempt::UnlockedUser { .. }
@@ -97,12 +101,20 @@ impl Rehearsal {
     }
 }
 
+fn keys(name: u64, own: Option<u64>) -> LoginKeys {
+    LoginKeys { name, own }
+}
+
 /// Repeats what cannot be rejected.
 fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
     match attempt {
-        Attempt::LoginFailed { name } => {
-            gate.count_failed(*name, now);
+        Attempt::LoginFailed { name, device } => {
+            gate.count_failed(keys(*name, *device), now);
         }
+        Attempt::CodeFailed { name, device } => {
+            gate.count_wrong_code(keys(*name, *device), now);
+        }
+        Attempt::CodeAccepted { name, device } => gate.return_code(keys(*name, *device)),
         Attempt::Fault { client, user } => {
             gate.violated(*client, read_any_user(user.as_deref())?.as_ref(), now);
         }
@@ -118,6 +130,7 @@ fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
         | Attempt::Again { .. }
         | Attempt::Login { .. }
         | Attempt::LoginPlace {}
+        | Attempt::Code { .. }
         | Attempt::Ticket { .. }
         | Attempt::Event { .. }
         | Attempt::Bytes { .. }
@@ -196,6 +209,7 @@ mod tests {
             login_per_prefix: Rate::per(3, 1_000),
             login_per_user: Rate::per(2, 1_000),
             login_failed_per_user: Rate::per(3, 10_000),
+            code_failed_per_user: Rate::per(2, 10_000),
             login_total: Rate::per(5, 1_000),
             ticket_per_user: Rate::per(2, 1_000),
             penalty_per_prefix: Rate::per(4, 1_000),
@@ -203,6 +217,14 @@ mod tests {
             namespace_per_user: Rate::per(4, 1_000),
             signature_per_user: Rate::per(2, 1_000),
             ..options()
+        }
+    }
+
+    fn from(who: u8) -> crate::LoginFrom<'static> {
+        match who % 4 {
+            0 | 1 => crate::LoginFrom::Anywhere,
+            2 => crate::LoginFrom::KnownDevice("device"),
+            _ => crate::LoginFrom::SignedIn,
         }
     }
 
@@ -222,7 +244,7 @@ mod tests {
             let name = format!("user-{}", who % 3);
             let user = UserId::parse(&name).unwrap();
             let known = Admission { alias: u64::from(who % 2), class: Lane::Known.into() };
-            match kind % 17 {
+            match kind % 20 {
                 0 => drop(gate.secure(client, now)),
                 1 => drop(gate.count_socket(client, None, now)),
                 2 => drop(gate.count_socket(client, Some(known), now)),
@@ -231,9 +253,12 @@ mod tests {
                     drop(gate.note(now, outcome, || Attempt::Place { lane: Lane::Stranger }));
                 }
                 4 => drop(gate.count_request(client, None, now)),
-                5 => drop(gate.login_allowed(client, &name, crate::LoginFrom::Anywhere, now)),
+                5 => drop(gate.login_allowed(client, &name, from(*who), now)),
                 6 => drop(gate.login_place(now)),
-                7 => drop(gate.login_failed(&name, now)),
+                7 => drop(gate.login_failed(&name, from(*who), now)),
+                17 => drop(gate.code_allowed(&name, from(*who), now)),
+                18 => drop(gate.code_failed(&name, from(*who), now)),
+                19 => gate.code_accepted(&name, from(*who), now),
                 8 => drop(gate.ticket_allowed(&user, now)),
                 9 => gate.violated(Some(client), None, now),
                 16 => drop(gate.count_unattributed(client, now)),

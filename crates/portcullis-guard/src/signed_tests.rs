@@ -225,9 +225,10 @@ fn t_058_what_is_withdrawn_and_keys_that_are_gone_end_connections() {
     let caller = world.connect("n1");
     let authority = world.gate.directory().authority();
     let until = after(600).unix_ms;
-    authority.withdraw(OWN, crate::Withdrawn::Token, "other", until, now());
+    let token = |name| crate::RevocationName { issuer: OWN, kind: crate::Withdrawn::Token, name };
+    authority.withdraw(token("other"), until, now());
     assert_eq!(caller.principal.is_current(now()), Ok(()));
-    authority.withdraw(OWN, crate::Withdrawn::Token, "t1", until, now());
+    authority.withdraw(token("t1"), until, now());
     assert_eq!(caller.principal.is_current(now()), Err(Denial::SessionEnded("revoked")));
     let token = own(&own_header(), &own_claims());
     let verified = world.gate.verify(Credential::Bearer(&token), None, now()).unwrap();

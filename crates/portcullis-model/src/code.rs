@@ -115,6 +115,8 @@ codes! {
         "A path was requested that does not exist.";
     MaliciousExtraneous, "malicious_extraneous", Rejection, Warning,
         "An event, header, method or namespace was sent that nothing declares.";
+    MaliciousDirectReference, "malicious_direct_reference", Rejection, Warning,
+        "A user showed a token that belongs to another user.";
     MaliciousCsrf, "malicious_csrf", Rejection, Warning,
         "A request came from an origin that is not allowed.";
     SequenceFail, "sequence_fail", Rejection, Warning,
@@ -147,6 +149,10 @@ codes! {
         "A part of the supervision works again.";
     DegradationStateChanged, "degradation_state_changed", Service, Warning,
         "The load level changed.";
+    TableFull, "table_full", Service, Warning,
+        "A table of identity state is nearly or entirely full.";
+    TableShareFull, "table_share_full", Service, Warning,
+        "A user or address filled its share of a table of identity state.";
     AuthorityUnconfirmed, "authority_unconfirmed", Service, Critical,
         "Connections end because the store has not confirmed their sessions for too long.";
     ClockSkew, "clock_skew", Service, Critical,

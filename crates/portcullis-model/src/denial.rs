@@ -181,6 +181,8 @@ pub enum Denial {
     Token(TokenFault),
     /// A token that was to prolong an open connection is not believed; the connection goes on.
     Renewal(TokenFault),
+    /// A token of another user that was to renew an open connection.
+    ForeignToken,
     /// The session behind an open connection has ended; the word says how.
     SessionEnded(&'static str),
     /// Nobody could confirm for too long that what is known of users still holds.
@@ -200,6 +202,8 @@ pub enum Denial {
     },
     /// The user has as many connections as allowed.
     UserConnections,
+    /// The user or address holds as much of a table as its share allows; the word names the table.
+    ShareFull(&'static str),
 
     // What.
     /// An event no rule declares, or a reserved name.
@@ -307,6 +311,7 @@ impl Denial {
             | Self::Replay(word)
             | Self::Spam(word)
             | Self::RoomLimit(word)
+            | Self::ShareFull(word)
             | Self::SessionUnknown(word)
             | Self::Polling(word)
             | Self::SessionEnded(word)

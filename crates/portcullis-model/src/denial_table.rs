@@ -446,4 +446,14 @@ denials! {
     125, Self::CrossSite =>
         "forbidden_origin", 403, 1008, MaliciousCsrf, Info, No, Never,
         "cross_site", "Forbidden";
+    126, Self::Limit { limit: Limit::CodeFailedPerUser, .. } =>
+        "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, Counts, Given,
+        "code_failed_per_user", "Too many requests";
+    // Identity: what one party holds, and what belongs to another one.
+    127, Self::ShareFull(_) =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, AFTER_30_S,
+        "share_full", "Too many requests";
+    128, Self::ForeignToken =>
+        "unauthorized", 401, 0, MaliciousDirectReference, Warning, Counts, Never,
+        "foreign_token", "unauthorized";
 }

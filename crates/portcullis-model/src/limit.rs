@@ -22,6 +22,8 @@ pub enum Limit {
     LoginPerUser,
     /// Failed log-ins to one user name, over a longer time.
     LoginFailedPerUser,
+    /// Wrong one-time codes of one account, over a longer time.
+    CodeFailedPerUser,
     /// Log-ins and registrations in all.
     LoginTotal,
     /// Tickets of a user.
@@ -98,7 +100,7 @@ impl LimitKey {
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::ConnectPerPrefix,
         Self::ConnectKnownPerPrefix,
         Self::ConnectTotal,
@@ -108,6 +110,7 @@ impl Limit {
         Self::LoginPerPrefix,
         Self::LoginPerUser,
         Self::LoginFailedPerUser,
+        Self::CodeFailedPerUser,
         Self::LoginTotal,
         Self::TicketPerUser,
         Self::MessagePerConnection,
@@ -146,6 +149,7 @@ impl Limit {
             Self::LoginPerPrefix => "login_per_prefix",
             Self::LoginPerUser => "login_per_user",
             Self::LoginFailedPerUser => "login_failed_per_user",
+            Self::CodeFailedPerUser => "code_failed_per_user",
             Self::LoginTotal => "login_total",
             Self::TicketPerUser => "ticket_per_user",
             Self::MessagePerConnection => "message_per_connection",
@@ -188,6 +192,7 @@ impl Limit {
             | Self::SignaturePerConnection => LimitKey::Connection,
             Self::LoginPerUser
             | Self::LoginFailedPerUser
+            | Self::CodeFailedPerUser
             | Self::TicketPerUser
             | Self::MessagePerUser
             | Self::EventPerUser

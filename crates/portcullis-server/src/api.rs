@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_audit::Audit;
-use portcullis_guard::{Credential, Gate, LoginFrom, ProofAsk, TICKET_PREFIX, User, Verified};
+use portcullis_guard::{
+    CheckedProof, Credential, Gate, LoginFrom, ProofAsk, TICKET_PREFIX, User, Verified,
+};
 use portcullis_model::{Denial, Now, Secret, TokenFault};
 use serde::Serialize;
 
@@ -75,7 +77,7 @@ impl ApiRequest {
     pub async fn login_allowed(&self, budget: &str, from: LoginFrom<'_>) -> Result<(), Denial> {
         self.gate.login_allowed(self.client, budget, from, self.now)?;
         match from {
-            LoginFrom::KnownDevice(_) => Ok(()),
+            LoginFrom::KnownDevice(_) | LoginFrom::Link(_) | LoginFrom::SignedIn => Ok(()),
             LoginFrom::Anywhere => self.waiting.log_in(&self.gate).await,
         }
     }
@@ -114,13 +116,13 @@ impl ApiRequest {
         }
     }
 
-    /// The key the request proves, when it carries a proof; an uncompressed P-256 point.
+    /// The proof of the client's key, when the request carries one; it is not used up yet.
     ///
     /// # Errors
     /// [`Denial::Token`] when the proof is not one, [`Denial::NonceNeeded`].
-    pub fn proven_key(&self) -> Result<Option<Vec<u8>>, Denial> {
+    pub fn checked_proof(&self) -> Result<Option<CheckedProof>, Denial> {
         match &self.proof {
-            Some(_) => self.gate.prove(&self.proof_ask(None)?, self.now).map(Some),
+            Some(_) => self.gate.check_proof(&self.proof_ask(None)?, self.now).map(Some),
             None => Ok(None),
         }
     }

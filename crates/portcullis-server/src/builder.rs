@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_audit::Audit;
-use portcullis_guard::{Action, Declared, Event, Gate, GateError, Permit, User, Verified};
+use portcullis_guard::{
+    Action, Declared, Event, Gate, GateError, Permit, ShareUse, User, Verified,
+};
 use portcullis_model::{Clock, Denial, Now, RoomId};
 use tokio::sync::mpsc;
 
@@ -24,6 +26,9 @@ type KeyHook = Box<dyn Fn(Arc<Surroundings>, Now) -> HookFuture + Send + Sync>;
 type ChoreFuture = Pin<Box<dyn Future<Output = ()>>>;
 type UnwatchHook = Box<dyn Fn(&Hub, RoomId, Arc<User>) + Send + Sync>;
 
+/// Reads how full the product's tables are.
+pub(crate) type TablesHook = Box<dyn Fn(&Gate, Now) -> Vec<ShareUse> + Send + Sync>;
+
 /// Everything registered, as every shard shares it.
 pub(crate) struct Registered {
     pub(crate) namespaces: NamespaceTable,
@@ -34,6 +39,7 @@ pub(crate) struct Registered {
     pub(crate) unknown_key: Option<KeyHook>,
     pub(crate) chores: Vec<Chore>,
     pub(crate) queues: Vec<Queue>,
+    pub(crate) tables: Option<TablesHook>,
     /// Declared when the server starts, unless it asks for no credential.
     pub(crate) auth_refresh: Option<Declared<AuthRefresh>>,
     pub(crate) engine: Option<RawEngine>,
@@ -76,6 +82,7 @@ impl Builder {
             unknown_key: None,
             chores: Vec::new(),
             queues: Vec::new(),
+            tables: None,
             auth_refresh: None,
             engine: None,
         };
@@ -148,6 +155,14 @@ impl Builder {
         R: Fn() -> (usize, usize) + Send + Sync + 'static,
     {
         self.registered.queues.push(Queue { name, read: Box::new(read) });
+    }
+
+    /// Lets operators see how full tables are that parties have shares of.
+    pub fn tables<R>(&mut self, read: R)
+    where
+        R: Fn(&Gate, Now) -> Vec<ShareUse> + Send + Sync + 'static,
+    {
+        self.registered.tables = Some(Box::new(read));
     }
 
     /// Does something again and again while the server runs: `every_ms` after it was done last.

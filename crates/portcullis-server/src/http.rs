@@ -208,7 +208,9 @@ impl HttpConnection {
                 }
                 Err(fault) => self.refuse_body(fault).await,
             },
-            Decision::Page(index) => self.page(index, keep_alive).await,
+            Decision::Page { index, cookie } => {
+                self.page(index, cookie.as_deref(), keep_alive).await
+            }
             Decision::LeadOn(address) => self.lead_on(&address).await,
             Decision::Preflight(admitted) => self.preflight(&admitted, keep_alive).await,
             Decision::Route { index, admitted, told, body } => match self.read_until(body).await {
@@ -293,7 +295,7 @@ impl HttpConnection {
         if self.write(outgoing).await && keep_alive { Next::KeepAlive } else { Next::Close }
     }
 
-    async fn page(&mut self, index: usize, keep_alive: bool) -> Next {
+    async fn page(&mut self, index: usize, cookie: Option<&str>, keep_alive: bool) -> Next {
         let registered = self.shard.registered.clone();
         let Some(page) = registered.pages.get(index) else {
             return Next::Close;
@@ -304,7 +306,7 @@ impl HttpConnection {
             body: &page.body,
             kind: ResponseKind::Page,
             origin: None,
-            extra: Vec::new(),
+            extra: cookie.map(|cookie| ("Set-Cookie", cookie)).into_iter().collect(),
             keep_alive,
         };
         let written = self.write(outgoing).await;

@@ -4,7 +4,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_guard::{Admitted, Binding, Caller, Class, Door, Further, Gate, Handshake};
+use portcullis_guard::{
+    ADMISSION_COOKIE, ADMISSION_LIFE_S, Admitted, Binding, Caller, Class, Door, Further, Gate,
+    Handshake,
+};
 use portcullis_model::{Denial, Now};
 use portcullis_wire::engineio::{self, EngineTransport, ParameterFault, Parameters};
 use portcullis_wire::http1::{Found, Head, wants_upgrade};
@@ -59,7 +62,11 @@ pub(crate) enum Decision {
         told: Told,
         body: usize,
     },
-    Page(usize),
+    Page {
+        index: usize,
+        /// The cookie that a login link leaves.
+        cookie: Option<String>,
+    },
     /// The same page over TLS, by its whole address.
     LeadOn(String),
     Preflight(Box<Admitted>),
@@ -131,7 +138,11 @@ impl HttpConnection {
             Target::Page(_) | Target::Preflight if head.content_length > 0 => {
                 Err(Denial::RequestMalformed)
             }
-            Target::Page(index) => Ok(Decision::Page(index)),
+            Target::Page(index) => {
+                let handshake = self.handshake(head, target.door(false));
+                let admission = self.shard.gate.admission_of_link(&handshake, now);
+                Ok(Decision::Page { index, cookie: admission.map(admission_cookie) })
+            }
             Target::Preflight => Ok(Decision::Preflight(Box::new(admitted))),
             Target::WrongMethod => Err(Denial::MethodNotAllowed),
             Target::Nothing => Err(Denial::NotFound),
@@ -330,4 +341,12 @@ fn is_json(head: &Head<'_>) -> bool {
         return false;
     };
     is_utf8_of(value, b"application/json")
+}
+
+/// A `Set-Cookie` value, as a log-in sets it.
+fn admission_cookie(value: &str) -> String {
+    format!(
+        "{ADMISSION_COOKIE}={value}; Max-Age={ADMISSION_LIFE_S}; Path=/; Secure; HttpOnly; \
+         SameSite=Strict"
+    )
 }

@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicU64;
 
 use portcullis_audit::AuditCounts;
-use portcullis_guard::{CapacityCounts, Gate, Signal, TableUse};
+use portcullis_guard::{CapacityCounts, Gate, ShareUse, Signal, TableUse};
 use portcullis_model::{Limit, LimitKey, Now};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -55,6 +55,13 @@ pub(crate) struct TableLabel {
     table: &'static str,
 }
 
+/// A reason why a table takes no further entry.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct TableRejectionLabel {
+    table: &'static str,
+    reason: &'static str,
+}
+
 /// A queue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct QueueLabel {
@@ -88,6 +95,9 @@ pub(crate) struct Metrics {
     rate_buckets_max: Family<TableLabel, Gauge>,
     queue: Family<QueueLabel, Gauge>,
     queue_max: Family<QueueLabel, Gauge>,
+    table_entries: Family<TableLabel, Gauge>,
+    table_entries_max: Family<TableLabel, Gauge>,
+    table_rejections: Family<TableRejectionLabel, Counter>,
     pub(crate) connections_total: Counter,
     pub(crate) messages_in: Counter,
     pub(crate) deliveries: Counter,
@@ -180,6 +190,7 @@ impl Metrics {
         registry.register("waiting_max", "How many may wait", self.waiting_max.clone());
         registry.register("queue", "How many wait in a queue", self.queue.clone());
         registry.register("queue_max", "How many may", self.queue_max.clone());
+        self.register_tables(registry);
         self.register_places(registry);
     }
 
@@ -249,6 +260,36 @@ impl Metrics {
         self.load_state.set(DRAINING);
     }
 
+    fn register_tables(&self, registry: &mut Registry) {
+        registry.register(
+            "table_entries",
+            "Entries of a table of identity state",
+            self.table_entries.clone(),
+        );
+        registry.register(
+            "table_entries_max",
+            "Most entries of a table of identity state",
+            self.table_entries_max.clone(),
+        );
+        registry.register(
+            "table_rejections",
+            "Entries rejected because a share of the table, or the table, was full",
+            self.table_rejections.clone(),
+        );
+    }
+
+    /// Takes over how full the tables of identity state are.
+    pub(crate) fn tables(&self, tables: &[ShareUse]) {
+        for ShareUse { table, used, max, share_full, table_full, .. } in tables {
+            self.table_entries.get_or_create(&TableLabel { table }).set(*used as i64);
+            self.table_entries_max.get_or_create(&TableLabel { table }).set(*max as i64);
+            for (reason, count) in [("share", *share_full), ("table", *table_full)] {
+                let label = TableRejectionLabel { table, reason };
+                follow(&self.table_rejections.get_or_create(&label), count);
+            }
+        }
+    }
+
     /// Takes over how long each queue of the product's is.
     pub(crate) fn queued(&self, queues: &[Queue]) {
         for queue in queues {
@@ -311,6 +352,28 @@ fn follow(counter: &Counter, count: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn table_use_and_rejections_are_in_the_text() {
+        let metrics = Metrics::new();
+        metrics.tables(&[ShareUse {
+            table: "ticket_uses",
+            used: 3,
+            max: 9,
+            share_full: 2,
+            table_full: 0,
+            rejected_owner: Some(String::from("a user is no label")),
+        }]);
+        let text = metrics.text(CapacityCounts::default(), AuditCounts::default());
+        for line in [
+            "portcullis_table_entries{table=\"ticket_uses\"} 3",
+            "portcullis_table_entries_max{table=\"ticket_uses\"} 9",
+            "portcullis_table_rejections_total{table=\"ticket_uses\",reason=\"share\"} 2",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+        assert!(!text.contains("a user"));
+    }
 
     #[test]
     fn text_ends_as_open_metrics_does() {

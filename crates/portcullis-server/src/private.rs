@@ -144,6 +144,9 @@ impl Private {
                     self.metrics.draining();
                 }
                 self.metrics.queued(&self.registered.queues);
+                if let Some(tables) = &self.registered.tables {
+                    self.metrics.tables(&tables(&self.gate, self.clock.now()));
+                }
                 self.metrics.queue_is("deliveries", self.hub.waiting());
                 self.metrics.queue_is("moves", longest(&self.doors));
                 self.metrics.places(&self.gate, self.http_max, self.clock.now());

@@ -22,6 +22,7 @@ mod sqlite_relation; // who is asked into a room or kept out
 mod sqlite_account; // people: made, found, listed
 mod sqlite_change_user; // one user changes
 mod sqlite_session; // sessions and their turns
+mod sqlite_revocation; // revoked tokens and sessions
 mod sqlite_factor; // second factors, invitations, withdrawals
 mod sqlite_authority; // all that decides who may act
 mod sqlite_operator_act; // what was done beside a server, until one records it

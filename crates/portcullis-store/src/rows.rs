@@ -95,8 +95,10 @@ pub struct Loaded {
     pub barred: Vec<(RoomId, UserId)>,
     /// All sessions.
     pub sessions: Vec<SessionRow>,
-    /// All that is withdrawn.
+    /// All revocations.
     pub revocations: Vec<Revocation>,
+    /// The latest end of a revocation that was deleted, in milliseconds since 1970; 0 for none.
+    pub revocations_ended_unix_ms: i64,
 }
 
 /// A user to create: of our own (`password_phc`), or of a foreign issuer.

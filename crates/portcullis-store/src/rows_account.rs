@@ -314,19 +314,22 @@ pub enum OperatorActKind {
     Opened,
     /// An invitation.
     Invitation,
+    /// A login link for a user.
+    LoginLink,
     /// Keys that sign or seal.
     Keys,
 }
 
 impl OperatorActKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Roles,
         Self::Standing,
         Self::Factors,
         Self::Session,
         Self::Opened,
         Self::Invitation,
+        Self::LoginLink,
         Self::Keys,
     ];
 
@@ -340,6 +343,7 @@ impl OperatorActKind {
             Self::Session => "session",
             Self::Opened => "opened",
             Self::Invitation => "invitation",
+            Self::LoginLink => "login_link",
             Self::Keys => "keys",
         }
     }
@@ -352,6 +356,8 @@ pub struct Authority {
     pub users: Vec<UserRow>,
     /// All sessions.
     pub sessions: Vec<SessionRow>,
-    /// All that is withdrawn.
+    /// All revocations.
     pub revocations: Vec<Revocation>,
+    /// The latest end of a revocation that was deleted, in milliseconds since 1970; 0 for none.
+    pub revocations_ended_unix_ms: i64,
 }

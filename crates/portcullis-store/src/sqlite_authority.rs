@@ -5,8 +5,9 @@ use rusqlite::Connection;
 
 use crate::change::Change;
 use crate::error::StoreError;
-use crate::rows_account::{Authority, Revocation, RevocationKind};
+use crate::rows_account::Authority;
 use crate::sqlite_account::{USER, user_row};
+use crate::sqlite_revocation::{revocations, revocations_ended};
 use crate::sqlite_session::{SESSION, session_row};
 use crate::sqlite_writer::Writer;
 use crate::store_account::Recheck;
@@ -53,17 +54,8 @@ pub(crate) fn authority(connection: &Connection) -> Result<Authority, StoreError
     while let Some(row) = rows.next()? {
         authority.sessions.push(session_row(row)?);
     }
-    let mut select =
-        connection.prepare("SELECT issuer, kind, name, until_unix_ms FROM revocations")?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        authority.revocations.push(Revocation {
-            issuer: row.get(0)?,
-            kind: RevocationKind::from_number(row.get(1)?),
-            name: row.get(2)?,
-            until_unix_ms: row.get(3)?,
-        });
-    }
+    authority.revocations = revocations(connection)?;
+    authority.revocations_ended_unix_ms = revocations_ended(connection)?;
     Ok(authority)
 }
 

@@ -18,7 +18,7 @@ use crate::rows_account::{
 use crate::seal::FieldSeal;
 use crate::sqlite_account::{self as account, AccountTables, Wanted};
 use crate::sqlite_authority::authority;
-use crate::sqlite_factor::recovery_codes_left;
+use crate::sqlite_factor::{has_recovery_code, recovery_codes_left};
 use crate::sqlite_operator_act::{Done, changed};
 use crate::sqlite_query::has_admin;
 use crate::sqlite_reseal::{Cursor, Resealed, reseal};
@@ -265,9 +265,21 @@ impl AccountStore for SqliteBeside {
         ready(recovery_codes_left(&self.connection.lock(), user))
     }
 
-    fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, ()> {
-        let done = |(): &()| Some((OperatorActKind::Invitation, None, String::from("invited")));
+    fn has_recovery_code(&self, username: &str, hash: [u8; 32]) -> StoreFuture<'_, bool> {
+        ready(has_recovery_code(&self.connection.lock(), username, &hash))
+    }
+
+    fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, bool> {
+        let done = |kept: &bool| {
+            kept.then(|| (OperatorActKind::Invitation, None, String::from("invited")))
+        };
         ready(self.write(|tables| tables.invite(&invitation), done))
+    }
+
+    fn note_login_link(&self, user: UserId) -> StoreFuture<'_, ()> {
+        let what = String::from("login link made");
+        let done = |(): &()| Some((OperatorActKind::LoginLink, Some(user), what));
+        ready(self.write(|_| Ok(()), done))
     }
 
     fn role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>> {

@@ -4,27 +4,15 @@
 use portcullis_model::{CUSTOM_ROLES_MAX, SessionId, UserId};
 use rusqlite::Connection;
 
-use crate::change::Change;
 use crate::error::StoreError;
-use crate::rows_account::{NewInvitation, NewTotp, Revocation, RevocationKind, WhichSessions};
+use crate::rows_account::{NewInvitation, NewTotp, WhichSessions};
 use crate::sqlite_account::AccountTables;
+use crate::sqlite_query::fold;
 use crate::sqlite_seal::seal_totp;
 use crate::sqlite_session::STEP_ROWS;
 
-impl RevocationKind {
-    /// The number stored.
-    pub(crate) fn number(self) -> i64 {
-        match self {
-            Self::Token => 0,
-            Self::Session => 1,
-        }
-    }
-
-    /// Reads the number stored.
-    pub(crate) fn from_number(number: i64) -> Self {
-        if number == 0 { Self::Token } else { Self::Session }
-    }
-}
+/// Most unused invitations of one inviter; the operators of the command line are one together.
+const INVITATIONS_MAX: i64 = 1_000;
 
 impl AccountTables<'_> {
     /// Asks for a second factor or no more; see [`crate::AccountStore::set_totp`].
@@ -89,7 +77,18 @@ impl AccountTables<'_> {
     }
 
     /// Keeps an invitation; see [`crate::AccountStore::invite`].
-    pub(crate) fn invite(&mut self, invitation: &NewInvitation) -> Result<(), StoreError> {
+    pub(crate) fn invite(&mut self, invitation: &NewInvitation) -> Result<bool, StoreError> {
+        let by = invitation.by.as_ref().map(UserId::as_str);
+        let mut count = self.connection.prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM invitations
+             WHERE created_by IS (SELECT key FROM users WHERE id = ?1)
+             AND used_by IS NULL AND ends_unix_ms > ?2 LIMIT ?3)",
+        )?;
+        let standing: i64 =
+            count.query_row((by, invitation.at_unix_ms, INVITATIONS_MAX), |row| row.get(0))?;
+        if standing >= INVITATIONS_MAX {
+            return Ok(false);
+        }
         self.connection
             .prepare_cached(
                 "INSERT INTO invitations (hash, created_by, created_unix_ms, ends_unix_ms)
@@ -97,11 +96,11 @@ impl AccountTables<'_> {
             )?
             .execute((
                 invitation.hash.as_slice(),
-                invitation.by.as_ref().map(UserId::as_str),
+                by,
                 invitation.at_unix_ms,
                 invitation.ends_unix_ms,
             ))?;
-        Ok(())
+        Ok(true)
     }
 
     /// Whether an invitation is good at that moment, and not used.
@@ -124,32 +123,15 @@ impl AccountTables<'_> {
         Ok(())
     }
 
-    /// Withdraws a token or session; see [`crate::AccountStore::revoke`].
-    ///
-    /// Withdrawn again with an earlier end, it stays withdrawn until the later one.
-    pub(crate) fn revoke(&mut self, revocation: Revocation) -> Result<(), StoreError> {
-        let mut insert = self.connection.prepare_cached(
-            "INSERT INTO revocations VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET until_unix_ms = max(until_unix_ms, ?4)
-             RETURNING until_unix_ms",
-        )?;
-        let Revocation { issuer, kind, name, until_unix_ms } = &revocation;
-        let until_unix_ms =
-            insert.query_row((issuer, kind.number(), name, until_unix_ms), |row| row.get(0))?;
-        self.changes.push(Change::Revoked(Revocation { until_unix_ms, ..revocation }));
-        Ok(())
-    }
-
     /// Removes some of what is over of all that ends by itself.
     pub(crate) fn tidy_ended(&mut self, now_unix_ms: i64) -> Result<(), StoreError> {
-        for statement in [
-            "DELETE FROM revocations WHERE (issuer, kind, name) IN
-             (SELECT issuer, kind, name FROM revocations WHERE until_unix_ms <= ?1 LIMIT ?2)",
-            "DELETE FROM invitations WHERE hash IN
-             (SELECT hash FROM invitations WHERE ends_unix_ms <= ?1 LIMIT ?2)",
-        ] {
-            self.connection.prepare_cached(statement)?.execute((now_unix_ms, STEP_ROWS))?;
-        }
+        self.tidy_revocations(now_unix_ms)?;
+        self.connection
+            .prepare_cached(
+                "DELETE FROM invitations WHERE hash IN
+                 (SELECT hash FROM invitations WHERE ends_unix_ms <= ?1 LIMIT ?2)",
+            )?
+            .execute((now_unix_ms, STEP_ROWS))?;
         self.tidy_sessions(now_unix_ms)
     }
 
@@ -188,6 +170,19 @@ impl AccountTables<'_> {
 
 fn free_number(roles: &[(u8, String)]) -> Option<u8> {
     (0u8..).take(CUSTOM_ROLES_MAX).find(|number| roles.iter().all(|(taken, _)| taken != number))
+}
+
+/// Whether a recovery code is unused; see [`crate::AccountStore::has_recovery_code`].
+pub(crate) fn has_recovery_code(
+    connection: &Connection,
+    username: &str,
+    hash: &[u8; 32],
+) -> Result<bool, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT 1 FROM recovery_codes
+         WHERE user = (SELECT key FROM users WHERE folded = ?1) AND hash = ?2",
+    )?;
+    Ok(select.exists((fold(username), hash.as_slice()))?)
 }
 
 /// How many recovery codes are left; see [`crate::AccountStore::recovery_codes_left`].

@@ -12,7 +12,7 @@ use crate::rows_account::{
 use crate::sqlite::SqliteStore;
 use crate::sqlite_account::{self as account, Wanted};
 use crate::sqlite_authority::authority;
-use crate::sqlite_factor::recovery_codes_left;
+use crate::sqlite_factor::{has_recovery_code, recovery_codes_left};
 use crate::sqlite_query::has_admin;
 use crate::sqlite_session::sessions_of;
 use crate::store::StoreFuture;
@@ -128,10 +128,20 @@ impl AccountStore for SqliteStore {
         self.read(move |connection| recovery_codes_left(connection, &user))
     }
 
-    fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, ()> {
+    fn has_recovery_code(&self, username: &str, hash: [u8; 32]) -> StoreFuture<'_, bool> {
+        let username = username.to_owned();
+        self.read(move |connection| has_recovery_code(connection, &username, &hash))
+    }
+
+    fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, bool> {
         self.write(move |writer, changes| {
             writer.account(changes, |tables| tables.invite(&invitation))
         })
+    }
+
+    /// A link made in the server is recorded there.
+    fn note_login_link(&self, _user: UserId) -> StoreFuture<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>> {

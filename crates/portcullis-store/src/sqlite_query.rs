@@ -54,11 +54,12 @@ pub(crate) fn last_seq(connection: &Connection, room: &RoomId) -> Result<Option<
 pub(crate) fn load(connection: &Connection) -> Result<Loaded, StoreError> {
     // One transaction, so that no member names a room or user that is not in the lists.
     let moment = connection.unchecked_transaction()?;
-    let Authority { users, sessions, revocations } = authority(&moment)?;
+    let Authority { users, sessions, revocations, revocations_ended_unix_ms } = authority(&moment)?;
     let loaded = Loaded {
         users,
         sessions,
         revocations,
+        revocations_ended_unix_ms,
         rooms: rooms(&moment)?,
         members: pairs(&moment, MEMBERS)?,
         invited: pairs(&moment, INVITED)?,

@@ -7,9 +7,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::StoreError;
+use crate::sqlite_revocation::REVOCATIONS_ENDED;
 
 /// One step a version; `user_version` counts the steps a database has taken.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, REVOCATIONS_ENDED];
 
 /// Whoever else holds the file (a backup, an operator's shell) is waited for this long.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -274,7 +275,7 @@ mod tests {
             let connection = open_writer(&path).unwrap();
             let version: u32 =
                 connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-            assert_eq!(version, 3);
+            assert_eq!(version, 4);
             let mode: String =
                 connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
             assert_eq!(mode, "wal");
@@ -284,7 +285,7 @@ mod tests {
         }
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
         let refused = open_writer(&path).unwrap_err();
-        assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 3 }));
+        assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 4 }));
     }
 
     #[test]
@@ -334,7 +335,7 @@ mod tests {
         older.execute_batch(&format!("{VERSION_1}{VERSION_2}{OLDER}")).unwrap();
         older.pragma_update(None, "user_version", 2).unwrap();
         drop(older);
-        assert!(matches!(open_beside(&path), Err(StoreError::SchemaOlder { seen: 2, known: 3 })));
+        assert!(matches!(open_beside(&path), Err(StoreError::SchemaOlder { seen: 2, known: 4 })));
         let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf)).unwrap();
 
         let loaded = store.load().await.unwrap();

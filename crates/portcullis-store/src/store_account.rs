@@ -78,7 +78,9 @@ pub trait AccountStore: Send + Sync + 'static {
     /// The sessions of a user that stand at that moment, the last renewed first.
     fn sessions_of(&self, user: &UserId, at_unix_ms: i64) -> StoreFuture<'_, Vec<SessionRow>>;
 
-    /// Withdraws a token or session of an issuer before its time. Once more, the later end counts.
+    /// Revokes a token or session of an issuer before its time. Once more, the later end counts.
+    ///
+    /// It is deleted a day after its end, and [`Authority::revocations_ended_unix_ms`] tells so.
     fn revoke(&self, revocation: Revocation) -> StoreFuture<'_, ()>;
 
     /// Asks for a second factor from now on, or no more; with a new one the other sessions end.
@@ -99,8 +101,14 @@ pub trait AccountStore: Send + Sync + 'static {
     /// How many recovery codes are left.
     fn recovery_codes_left(&self, user: &UserId) -> StoreFuture<'_, u32>;
 
-    /// Keeps an invitation, which makes one user.
-    fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, ()>;
+    /// Whether the own user of this name has this recovery code, unused; by its digest.
+    fn has_recovery_code(&self, username: &str, hash: [u8; 32]) -> StoreFuture<'_, bool>;
+
+    /// Keeps an invitation, which makes one user. False when the inviter has 1,000 unused ones.
+    fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, bool>;
+
+    /// Notes that an operator made a login link for a user; a server that runs records it.
+    fn note_login_link(&self, user: UserId) -> StoreFuture<'_, ()>;
 
     /// The numbers of roles an operator defines: a name keeps its number for ever, a new one gets
     /// a free one. `None`, and no new number at all, when there are not enough.

@@ -501,12 +501,35 @@ async fn what_is_over_is_tidied_up_and_sessions_are_told() {
     told.sort_unstable_by_key(|change| format!("{change:?}"));
     assert_eq!((found, told), (Recheck::AsBefore, vec![ended("s1", "ann"), ended("s2", "ann")]));
     let left = store.load().await.unwrap();
-    assert_eq!((left.sessions.len(), left.revocations.len()), (1, 1));
+    assert_eq!((left.sessions.len(), left.revocations.len()), (1, 2), "kept for a day");
+    assert_eq!(left.revocations_ended_unix_ms, 0);
     let connection = place.sql();
     let count = "SELECT count(*) FROM invitations";
     let invitations: u32 = connection.query_row(count, [], |row| row.get(0)).unwrap();
     assert_eq!(invitations, 1);
     assert_eq!(recheck(&store, &heard, ENDS).await, (Recheck::AsBefore, vec![]));
+}
+
+#[tokio::test]
+async fn deleted_revocations_leave_the_latest_of_their_ends() {
+    let place = Place::new();
+    let (store, heard) = furnished(&place).await;
+    let day_ms = 24 * 60 * 60 * 1000;
+    for (name, until) in [("x", 100), ("y", 200), ("z", 300)] {
+        store.revoke(revocation(name, RevocationKind::Token, until)).await.unwrap();
+    }
+    for (now, left, ended) in [(day_ms + 99, 3, 0), (day_ms + 200, 1, 200), (0, 1, 200)] {
+        recheck(&store, &heard, now).await;
+        let authority = store.authority().await.unwrap();
+        let seen = (authority.revocations.len(), authority.revocations_ended_unix_ms);
+        assert_eq!(seen, (left, ended), "{now}");
+    }
+    recheck(&store, &heard, 10 * day_ms).await;
+    store.close().await.unwrap();
+    drop(store);
+    let (store, _) = place.open();
+    let loaded = store.load().await.unwrap();
+    assert_eq!((loaded.revocations.len(), loaded.revocations_ended_unix_ms), (0, 300));
 }
 
 #[tokio::test]

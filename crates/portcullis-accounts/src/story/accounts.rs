@@ -175,7 +175,7 @@ async fn the_routes_are_installed_with_hashes_at_full_cost() {
     let parts = AccountParts { store: people, keys, secret, roles: RoleTable::default() };
     let options = AccountOptions::new(world.audit.clone(), Arc::new(Fixed));
     crate::install(&mut builder, parts, options).unwrap();
-    assert_eq!(builder.routes().len(), 18);
+    assert_eq!(builder.routes().len(), 19);
 }
 
 #[tokio::test]

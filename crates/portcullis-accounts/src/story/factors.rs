@@ -49,7 +49,7 @@ async fn t_068_another_name_asks_for_a_recent_log_in() {
     profile::write(accounts, request).await.unwrap();
 }
 
-fn code_at(secret: &str, now: Now) -> String {
+pub(super) fn code_at(secret: &str, now: Now) -> String {
     let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
     let bytes: &[u8] = secret.as_ref();
     let codes = crate::totp::codes(&Secret::new(bytes.to_vec()), "ann").unwrap();

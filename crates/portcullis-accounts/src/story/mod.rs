@@ -4,4 +4,6 @@
 mod accounts; // people come
 mod factors; // what proves who they are
 mod sessions; // a log-in lives on and ends
+mod logouts; // tokens of other issuers are logged out
+mod guesses; // wrong secrets count, and the owner gets in
 mod world; // what the stories share

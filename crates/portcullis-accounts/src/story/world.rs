@@ -4,8 +4,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_audit::Audit;
-use portcullis_guard::{Credential, Directory, DirectoryLimits, Gate, GateOptions, Rate};
+use portcullis_guard::{
+    Credential, Directory, DirectoryLimits, Gate, GateOptions, Issuer, IssuerKey, Rate,
+};
 use portcullis_model::{Clock, Denial, Now, RoleTable, Secret};
 use portcullis_server::{ApiRequest, ApiResponse, Method, WaitingRooms, Waits};
 use portcullis_store::{AccountStore, Change, CommitFeed, SqliteOptions, SqliteStore};
@@ -16,7 +21,7 @@ use crate::accounts::Accounts;
 use crate::password::PasswordHashing;
 use crate::{
     AccountFeed, AccountOptions, AccountParts, Registration, ServerSecret, Setup, SigningKeys,
-    login, refresh, register, setup,
+    login, provision, refresh, register, setup,
 };
 
 pub(super) const NOW: Now = Now { monotonic_ms: 1_000, unix_ms: 1_800_000_000_000 };
@@ -66,13 +71,17 @@ pub(super) async fn world_with(registration: Registration, admins_need_totp: boo
     let options =
         AccountOptions { registration, setup, hashing_threads: 1, admins_need_totp, ..fixed };
     let keys = SigningKeys::load_or_create(&directory.path().join("keys"), 0).unwrap();
+    let mut issuers = keys.issuers(&options, NOW.unix_ms);
+    issuers.push(foreign_issuer());
     let gate = GateOptions {
         hosts: vec![String::from("localhost")],
         origins: vec![String::from("https://localhost")],
         login_per_prefix: Rate::per(1_000, 60_000),
         login_per_user: Rate::per(5, 60_000),
+        // Log-ins wait by a clock that stands still.
+        login_total: Rate::per(10_000, 1_000),
         rate_keys_max: 1024,
-        issuers: keys.issuers(&options, NOW.unix_ms),
+        issuers,
         ..GateOptions::default()
     };
     let gate = Gate::build(gate, live).unwrap();
@@ -82,6 +91,27 @@ pub(super) async fn world_with(registration: Registration, admins_need_totp: boo
     let hashing = PasswordHashing::for_tests();
     let accounts = Arc::new(Accounts::build(parts, options, hashing).unwrap());
     World { directory, store, accounts, gate: Arc::new(gate), audit, lines, token }
+}
+
+/// An issuer of the operator's own, with a shared secret.
+pub(super) fn foreign_issuer() -> Issuer {
+    let secret = Secret::new(b"k7Jx2mQ9vR4tZ8wB1nL6pD3sF5hG0cYe".to_vec());
+    Issuer::new("https://id.example", "portcullis", IssuerKey::Hs256(secret))
+}
+
+/// A token of that issuer, with further claims.
+pub(super) fn foreign_token(subject: &str, now: Now, more: &Value) -> String {
+    let issued = now.unix_s();
+    let mut claims = json!({"iss": "https://id.example", "aud": "portcullis", "sub": subject,
+        "iat": issued, "exp": issued + 3_600});
+    for (name, value) in more.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!("{}.{}", part(&json!({"alg": "HS256", "typ": "JWT"})), part(&claims));
+    let IssuerKey::Hs256(secret) = foreign_issuer().key else { unreachable!("it is shared") };
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes())))
 }
 
 /// Who asks: a token, and the cookies of a browser.
@@ -190,6 +220,17 @@ impl World {
     pub(super) fn stands_at(&self, token: &str, now: Now) -> bool {
         let verified = self.gate.verify(Credential::Bearer(token), None, now);
         verified.is_ok_and(|verified| self.gate.identify(&verified, now).is_ok())
+    }
+
+    /// Whether a token of another issuer opens a socket, as CONNECT decides it.
+    pub(super) async fn opens(&self, token: &str, now: Now) -> bool {
+        let Ok(verified) = self.gate.verify(Credential::Bearer(token), None, now) else {
+            return false;
+        };
+        if self.gate.directory().user(&verified.user).is_none() {
+            provision::provision(Arc::clone(&self.accounts), verified.clone()).await.unwrap();
+        }
+        self.gate.authenticate(verified, now).is_ok()
     }
 
     pub(super) fn recorded(&self, code: &str) -> usize {

@@ -175,7 +175,10 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
             }
             asked
         }
-        Attempt::LoginFailed { name } => vec![(Limit::LoginFailedPerUser, name.to_string(), 1)],
+        Attempt::LoginFailed { name, .. } => {
+            vec![(Limit::LoginFailedPerUser, name.to_string(), 1)]
+        }
+        Attempt::CodeFailed { name, .. } => vec![(Limit::CodeFailedPerUser, name.to_string(), 1)],
         Attempt::Ticket { user } => vec![(Limit::TicketPerUser, user.clone(), 1)],
         Attempt::Event { client, connection, user, .. } => {
             by_message(MESSAGES, 1, (*client, *connection, user))
@@ -196,6 +199,8 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         // What all share is asked for once, however often whoever waits for it tries.
         Attempt::Place { .. }
         | Attempt::LoginPlace {}
+        | Attempt::Code { .. }
+        | Attempt::CodeAccepted { .. }
         | Attempt::Fault { .. }
         | Attempt::UnlockedAddress { .. }
         | Attempt::UnlockedUser { .. }

@@ -1,9 +1,9 @@
 //! `portcullis user …`: who there is, and what becomes of them.
 //! Never: a password on the command line.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use portcullis_accounts::{OperatorHand, Password, Standing};
+use portcullis_accounts::{OperatorHand, OperatorLink, Password, ServerSecret, Standing};
 use portcullis_audit::utc;
 use portcullis_model::{Role, RoleTable};
 use portcullis_store::{FOR_EVER_UNIX_MS, PEOPLE_MAX, PersonRow};
@@ -52,16 +52,39 @@ pub(crate) enum UserCommand {
     RemoveTotp { name: String },
     /// Makes an invitation for one person and prints it.
     Invite,
+    /// Makes a login link and prints it: the user logs in with it once, whatever others tried.
+    Door { name: String },
 }
 
 /// Does what was asked.
 pub(super) fn run(installation: &Installation, command: &UserCommand) -> Result<()> {
     let (beside, roles) = installation.open()?;
     let hand = OperatorHand { store: &beside, now: installation.now() };
-    block_on(act(&hand, &roles, command))?
+    block_on(act(installation, &hand, &roles, command))?
 }
 
-async fn act(hand: &OperatorHand<'_>, roles: &RoleTable, command: &UserCommand) -> Result<()> {
+/// Prints a login link on standard output, and what it is for on standard error.
+async fn door(installation: &Installation, hand: &OperatorHand<'_>, name: &str) -> Result<()> {
+    let data = &installation.settings.data;
+    let secret = ServerSecret::load(data)?;
+    let secret = secret.with_context(|| {
+        format!("there is no secret in {}: start the server once", data.display())
+    })?;
+    let OperatorLink { fragment, ends_unix_ms } = hand.login_link(name, &secret).await?;
+    println!("{}{}", installation.settings.page_url(), fragment.expose());
+    eprintln!(
+        "for one log-in of {name}, with password and code as always, until {}",
+        time(ends_unix_ms)
+    );
+    Ok(())
+}
+
+async fn act(
+    installation: &Installation,
+    hand: &OperatorHand<'_>,
+    roles: &RoleTable,
+    command: &UserCommand,
+) -> Result<()> {
     let until = |lasting_ms: &Option<i64>| match lasting_ms {
         None => FOR_EVER_UNIX_MS,
         Some(lasting_ms) => hand.now.unix_ms.saturating_add(*lasting_ms),
@@ -87,6 +110,7 @@ async fn act(hand: &OperatorHand<'_>, roles: &RoleTable, command: &UserCommand) 
             eprintln!("for one person, until {}", time(ends_unix_ms));
             return Ok(());
         }
+        UserCommand::Door { name } => return door(installation, hand, name).await,
         UserCommand::Grant { name, role } => (name, Standing::Grant(parse(roles, role)?)),
         UserCommand::Take { name, role } => (name, Standing::Take(parse(roles, role)?)),
         UserCommand::Lock { name } => (name, Standing::Lock),

@@ -30,6 +30,8 @@ pub(super) struct RateSection {
     login_per_user: Option<String>,
     /// Failed log-ins to one user name over a longer time; `100/24h`.
     login_failed_per_user: Option<String>,
+    /// Wrong one-time codes of one account, from all its clients that showed the password.
+    code_failed_per_user: Option<String>,
     /// Log-ins and registrations in all; `100/1s`.
     login_total: Option<String>,
     /// Tickets of one user; `60/60s`.
@@ -91,6 +93,7 @@ impl RateSection {
             login_per_prefix,
             login_per_user,
             login_failed_per_user,
+            code_failed_per_user,
             login_total,
             ticket_per_user,
             message_per_connection,

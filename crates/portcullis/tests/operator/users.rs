@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use portcullis_test::{Config, SioClient, TestServer, login, register, set_up, sign_up, timed};
+use portcullis_test::{
+    Config, Request, SioClient, TestServer, login, register, set_up, sign_up, timed,
+};
 use serde_json::{Value, json};
 
 use crate::{done, refused, start};
@@ -102,4 +104,49 @@ fn invitations_and_refusals() {
     done(&server, &["user", "mute", "ann", "--for", "10m"], "");
     let _record = recorded(&server, "muted for 600 s");
     assert!(!server.records.text().contains("locked out"));
+}
+
+#[test]
+fn t407_operator_link_admits_a_new_device_to_a_closed_account_once() {
+    let lines = ["login_per_user = \"3/60s\"", "login_failed_per_user = \"3/24h\""];
+    let mut config = Config::default();
+    config.rate.extend(lines.map(String::from));
+    let server = start(&config);
+    let _root = set_up(&server, "root");
+    let (password, wrong) = ("a sentence that ann has chosen", "a sentence that nobody chose");
+    assert_eq!(register(&server, "ann", password).status, 201);
+    for _ in 0..5 {
+        let _rejected = login(&server, "ann", wrong);
+    }
+    let closed = login(&server, "ann", password);
+    assert_eq!((closed.status, closed.code().as_str()), (429, "rate_limited"));
+
+    let link = done(&server, &["user", "door", "ann"], "");
+    let (page, door) = link.trim().split_once("#door=").unwrap();
+    let record = recorded(&server, "login link made");
+    assert_eq!(record["event"]["code"], "authn_token_created");
+    let log_in = |password: &str, door: &str| {
+        let body = json!({"username": "ann", "password": password, "door": door});
+        Request::post(&server, "/auth/login", &body.to_string()).ask(&server)
+    };
+    assert_eq!(log_in(wrong, door).status, 401, "the password is still needed");
+    assert_eq!(log_in(password, door).status, 200);
+    let again = log_in(password, door);
+    assert_eq!((again.status, again.code().as_str()), (400, "INVALID_MESSAGE"));
+    assert!(refused(&server, &["user", "door", "nobody"], "").contains("no user"));
+    assert!(!server.records.text().contains(door), "no link stands in the log");
+
+    // An overloaded server answers requests for the page of the new device, and its log-in.
+    done(&server, &["state", "pin", "critical"], "");
+    let get = |path: &str| Request::get(&server, path).ask(&server).status;
+    let query = page.split_once("/?").unwrap().1;
+    assert_eq!(get("/"), 503, "an unknown device");
+    assert_ne!(get(&format!("/?{query}")), 503);
+    assert_eq!(get(&format!("/?{}", query.replace("admission=", "admission=A"))), 503, "forged");
+    let link = done(&server, &["user", "door", "ann"], "");
+    let door = link.trim().split_once("#door=").unwrap().1;
+    let body = json!({"username": "ann", "password": password, "door": door}).to_string();
+    let admission = query.strip_prefix("admission=").unwrap();
+    let admitted = Request::post(&server, "/auth/login", &body).header("X-Admission", admission);
+    assert_eq!(admitted.ask(&server).status, 200, "while unknown devices are rejected");
 }

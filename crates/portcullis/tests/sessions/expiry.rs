@@ -125,3 +125,21 @@ fn a_refused_renewal_changes_nothing_and_tells_nothing() {
         assert_eq!(code(&answer), "INVALID_MESSAGE", "{payload}");
     }
 }
+
+#[test]
+fn token_of_another_user_is_recorded_as_direct_reference_and_counts() {
+    let server = start(&unlimited());
+    let _bob = SioClient::connect(&server, &lasting("bob", 300));
+    let mut client = SioClient::connect(&server, &lasting("ann", 300));
+    for other in ["bob", "never-connected"] {
+        let answer = client.ask("auth:refresh", &json!({ "token": hs256(other) }));
+        assert_eq!(answer["error"]["code"], "unauthorized");
+        let record = server.records.wait_for_reference(answer["error"]["ref"].as_str().unwrap());
+        assert_eq!(record["event"]["code"], "malicious_direct_reference", "{other}");
+    }
+    // Ten violations in a minute end the connection.
+    for _ in 0..8 {
+        client.emit("auth:refresh", &json!({ "token": hs256("bob") }));
+    }
+    assert_eq!(client.close_code(), Some(4429));
+}

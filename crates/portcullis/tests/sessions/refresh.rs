@@ -65,7 +65,7 @@ fn t146_a_copy_from_another_device_ends_the_session_for_both() {
         .header("Cookie", &cookie);
     assert_eq!(stolen.ask(&server).status, 401);
     let record = server.records.wait_for(|record| record["event"]["code"] == "authn_token_reuse");
-    assert_eq!(record["event"]["severity"], 80);
+    assert_eq!(record["event"]["severity"], 50);
     assert_eq!(client.close_code(), Some(4401));
     assert_eq!(browser.ask_refresh(&server).status, 401, "the owner logs in again as well");
     assert_eq!(browser.get(&server, "/auth/profile").status, 401);

@@ -46,7 +46,7 @@ fn t140_a_ticket_opens_one_door_in_any_form_and_a_copy_is_an_alarm() {
         refused(&join(&server, &good));
     }
     let record = server.records.wait_for(|record| record["event"]["code"] == "authn_token_reuse");
-    assert_eq!(record["event"]["severity"], 80);
+    assert_eq!(record["event"]["severity"], 50);
 
     let mut plain = PlainClient::open(&server);
     let shown = json!({ "ticket": ticket(&server, &ann.token) });

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use portcullis_test::{
-    Person, PlainClient, PollingClient, SioClient, TestServer, hs256, set_up, sign_up, timed,
-    until_within,
+    Person, PlainClient, PollingClient, Request, SioClient, TestServer, hs256, set_up, sign_up,
+    timed, until_within,
 };
 use serde_json::{Value, json};
 
@@ -277,4 +277,18 @@ fn t061_with_the_database_locked_the_new_stay_out_and_the_old_go_on() {
     until_within(Duration::from_secs(10), "descriptors are free again", || {
         (portcullis_test::open_files(&server) <= files + 4).then_some(())
     });
+}
+
+#[test]
+fn t058_logout_of_a_foreign_user_who_never_connected_takes_effect() {
+    let server = start(&unlimited());
+    for path in ["/auth/logout", "/auth/logout-all"] {
+        let token = hs256(&format!("never-{}", path.len()));
+        let bearer = format!("Bearer {token}");
+        let answer = Request::post(&server, path, "{}").header("Authorization", &bearer);
+        assert_eq!(answer.ask(&server).status, 200, "{path}");
+        let mut client = SioClient::open(&server);
+        let refused = client.join_namespace("/", &json!({ "token": token }).to_string());
+        assert_eq!(refused.unwrap_err()["data"]["code"], "unauthorized", "{path}");
+    }
 }

@@ -146,7 +146,7 @@ fn t148_a_log_in_proves_a_key_and_its_token_is_worth_nothing_without_it() {
         assert_eq!(answer.status, 401, "{path}");
     }
     let reuse = server.records.wait_for(|record| record["event"]["code"] == "authn_token_reuse");
-    assert_eq!(reuse["event"]["severity"], 80);
+    assert_eq!(reuse["event"]["severity"], 50);
 }
 
 #[test]

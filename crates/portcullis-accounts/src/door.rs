@@ -1,0 +1,83 @@
+//! `POST /auth/door`: a signed-in user gets a login link for another device of theirs.
+//! Never: a log-in without the password, or a link that works twice.
+
+use std::sync::Arc;
+
+use portcullis_guard::{EntryOwner, RevocationName, Withdrawn, read_json};
+use portcullis_model::{Code, Denial, UserId};
+use portcullis_server::{ApiRequest, ApiResponse};
+use portcullis_store::{Revocation, RevocationKind};
+use serde::Serialize;
+
+use crate::accounts::Accounts;
+use crate::attempts::budget_of;
+use crate::input::{Nothing, SignedIn, record_with, store_denial};
+use crate::login_link::{LoginLink, USER_LINK_LIFE_S};
+
+/// Used links are revoked under this name, which no issuer may have.
+const LINKS: &str = "portcullis:login-link";
+
+#[derive(Serialize)]
+struct Door<'a> {
+    door: &'a str,
+    /// For `/?admission=…`, so that an overloaded server serves the page to the other device.
+    admission: &'a str,
+    expires_in: i64,
+}
+
+/// Answers 200 `{door, admission, expires_in}`; the other device sends it with `/auth/login`.
+pub(crate) async fn door(
+    accounts: Arc<Accounts>,
+    request: ApiRequest,
+) -> Result<ApiResponse, Denial> {
+    let signed_in = SignedIn::read(&request)?;
+    let Nothing {} = read_json(&request.body, &[])?;
+    signed_in.check_recent(&request)?;
+    request.gate.ticket_allowed(&signed_in.user.id, request.now)?;
+    let budget = budget_of(&signed_in);
+    let link = accounts.secret.new_login_link(&budget, USER_LINK_LIFE_S, request.now)?;
+    record_with(&request, Code::AuthnTokenCreated, &signed_in.user.id, |record| {
+        record.reason = "login_link";
+    });
+    let user = &signed_in.user;
+    let admission = request.gate.admission(&user.id, user.roles(), request.now);
+    let door = Door { door: link.expose(), admission: &admission, expires_in: USER_LINK_LIFE_S };
+    Ok(ApiResponse::json(200, &door))
+}
+
+/// Whether a link was used.
+pub(crate) fn is_used(request: &ApiRequest, link: &LoginLink) -> bool {
+    request.gate.directory().authority().is_withdrawn(name_of(link))
+}
+
+/// Uses a link up, also after a restart; one of several log-ins at the same time succeeds.
+///
+/// # Errors
+/// [`Denial::ShareFull`] when the user has used too many, or this one at the same time.
+pub(crate) async fn consume(
+    accounts: &Accounts,
+    request: &ApiRequest,
+    user: &UserId,
+    link: &LoginLink,
+) -> Result<(), Denial> {
+    let authority = request.gate.directory().authority();
+    let owner = request.gate.owner(EntryOwner::User(user));
+    if is_used(request, link) {
+        return Err(Denial::Schema { field: Some("door"), rule: "used" });
+    }
+    let slot = authority.reserve(name_of(link), owner, || user.to_string(), request.now);
+    let slot = slot.map_err(|_| Denial::ShareFull("revocations"))?;
+    let revocation = Revocation {
+        issuer: String::from(LINKS),
+        kind: RevocationKind::Token,
+        name: link.name.clone(),
+        until_unix_ms: link.ends_unix_s.saturating_mul(1000),
+    };
+    accounts.store.revoke(revocation).await.map_err(|error| store_denial(&error))?;
+    drop(slot);
+    Ok(())
+}
+
+fn name_of(link: &LoginLink) -> RevocationName<'_> {
+    RevocationName { issuer: LINKS, kind: Withdrawn::Token, name: &link.name }
+}

@@ -1,0 +1,93 @@
+//! Login links: each names a user, is valid for a short time, and admits one log-in.
+//! Never: a log-in by itself; the password, and where asked for the code, are still needed.
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_model::{Denial, Now, Secret};
+use portcullis_server::random_id;
+
+use crate::server_secret::ServerSecret;
+
+/// How long a link is valid that a signed-in user makes, in seconds.
+pub(crate) const USER_LINK_LIFE_S: i64 = 15 * 60;
+/// How long a link is valid that an operator makes, in seconds.
+pub(crate) const OPERATOR_LINK_LIFE_S: i64 = 60 * 60;
+/// The beginning of every link, so that it is never taken for another credential.
+const PREFIX: &str = "door_";
+/// Longest link read, in bytes.
+const LINK_MAX_BYTES: usize = 192;
+
+/// A valid link: its random name, and when it ends in seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LoginLink {
+    pub(crate) name: String,
+    pub(crate) ends_unix_s: i64,
+}
+
+impl ServerSecret {
+    /// Makes a link for the user with this folded name: `door_name.end.code`.
+    ///
+    /// # Errors
+    /// [`Denial::Internal`] without randomness.
+    pub(crate) fn new_login_link(
+        &self,
+        user: &str,
+        life_s: i64,
+        now: Now,
+    ) -> Result<Secret<String>, Denial> {
+        let name = random_id::<16>()?;
+        let ends_unix_s = now.unix_s().saturating_add(life_s);
+        let code = hmac::sign(self.login_link(), signed_text(&name, ends_unix_s, user).as_bytes());
+        let code = URL_SAFE_NO_PAD.encode(code);
+        Ok(Secret::new(format!("{PREFIX}{name}.{ends_unix_s}.{code}")))
+    }
+
+    /// Reads a link of this user; nothing else is one.
+    pub(crate) fn read_login_link(&self, text: &str, user: &str, now: Now) -> Option<LoginLink> {
+        let rest = text.strip_prefix(PREFIX).filter(|_| text.len() <= LINK_MAX_BYTES)?;
+        let (name, rest) = rest.split_once('.')?;
+        let (ends, code) = rest.split_once('.')?;
+        let ends_unix_s: i64 = ends.parse().ok()?;
+        let code = URL_SAFE_NO_PAD.decode(code).ok()?;
+        let signed = signed_text(name, ends_unix_s, user);
+        hmac::verify(self.login_link(), signed.as_bytes(), &code).ok()?;
+        // A link from further ahead than any is made was issued before the clock was set back.
+        let left_s = ends_unix_s.saturating_sub(now.unix_s());
+        let name = String::from(name);
+        (1..=OPERATOR_LINK_LIFE_S).contains(&left_s).then_some(LoginLink { name, ends_unix_s })
+    }
+}
+
+fn signed_text(name: &str, ends_unix_s: i64, user: &str) -> String {
+    format!("{name}.{ends_unix_s}.{user}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn login_link_is_valid_for_its_user_and_time_alone() {
+        let secret = ServerSecret::new(&[1; 32]);
+        let at = |unix_s: i64| Now { monotonic_ms: 0, unix_ms: unix_s * 1000 };
+        let link = secret.new_login_link("ann", USER_LINK_LIFE_S, at(10)).unwrap();
+        let link = link.expose().as_str();
+        assert!(secret.read_login_link(link, "ann", at(10)).is_some());
+        assert_eq!(secret.read_login_link(link, "bob", at(10)), None);
+        assert_eq!(secret.read_login_link(link, "ann", at(10 + USER_LINK_LIFE_S)), None);
+        assert_eq!(secret.read_login_link(link, "ann", at(-9_999)), None, "clock set back");
+        assert_eq!(ServerSecret::new(&[2; 32]).read_login_link(link, "ann", at(10)), None);
+        for at_byte in 0..link.len() {
+            let mut bytes = link.as_bytes().to_vec();
+            bytes[at_byte] = if bytes[at_byte] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(bytes).unwrap();
+            assert_eq!(secret.read_login_link(&changed, "ann", at(10)), None, "{at_byte}");
+        }
+        let device = secret.new_device("ann", at(10)).unwrap();
+        let as_link = format!("door_{}", device.cookie());
+        for text in ["", "door_", "door_a.b.c", as_link.as_str(), &"door_".repeat(60)] {
+            assert_eq!(secret.read_login_link(text, "ann", at(10)), None, "{text:.60}");
+        }
+    }
+}

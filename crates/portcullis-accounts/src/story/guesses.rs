@@ -1,0 +1,214 @@
+//! Wrong passwords and codes count wherever they are shown, and the owner still gets in.
+//! Never: a way in that others can close.
+
+use std::net::IpAddr;
+
+use portcullis_model::{Denial, Limit, Now};
+use portcullis_server::ApiResponse;
+use serde_json::{Value, json};
+
+use super::factors::code_at;
+use super::world::*;
+use crate::{
+    Registration, door, login, password_change, reauthenticate, totp_begin, totp_confirm,
+    totp_remove,
+};
+
+/// A log-in from an address of its own, so that no limit of an address is in the way.
+async fn log_in(
+    world: &World,
+    asker: &Asker,
+    body: Value,
+    (address, now): (u32, Now),
+) -> Result<ApiResponse, Denial> {
+    let (accounts, mut request) = world.request_of(asker, &body, now);
+    request.client = IpAddr::from((0x0a00_0000 + address).to_be_bytes());
+    login::login(accounts, request).await
+}
+
+fn minutes(count: i64) -> Now {
+    after(count * 60)
+}
+
+/// Wrong passwords from many addresses, four a minute, until the name is closed to unknown devices.
+async fn attack(world: &World, from_minute: i64) {
+    for number in 0..120_u32 {
+        let now = after(from_minute * 60 + i64::from(number) * 15);
+        let at = (number, now);
+        let wrong = log_in(world, &Asker::default(), ann("ann", "wrong password"), at).await;
+        assert!(wrong.is_err());
+    }
+}
+
+fn limit_of(outcome: Result<ApiResponse, Denial>) -> Option<Limit> {
+    outcome.err().and_then(|denial| denial.limit())
+}
+
+/// Adds a second factor; gives its secret and the recovery codes.
+async fn add_totp(world: &World, client: &Client) -> (String, Value) {
+    let begun = read(&call!(world, totp_begin::begin, client.by_token(), json!({})).unwrap());
+    let secret = begun["secret"].as_str().unwrap().to_owned();
+    let code = json!({"code": code_at(&secret, NOW)});
+    let confirmed = call!(world, totp_confirm::confirm, client.by_token(), code).unwrap();
+    (secret, read(&confirmed)["recovery_codes"].clone())
+}
+
+#[tokio::test]
+async fn attackers_close_the_name_and_the_owner_gets_in_by_every_other_way() {
+    let world = world(Registration::Open).await;
+    let client = world.client("ann").await;
+    let (secret, recovery) = add_totp(&world, &client).await;
+    let link = call!(world, door::door, client.by_token(), json!({})).unwrap();
+    let link = read(&link)["door"].clone();
+    attack(&world, 0).await;
+    let now = minutes(31);
+    let new_device = Asker::default();
+    let body = |totp: Value, door: Value| {
+        let mut body = ann("ann", PASSWORD);
+        if !totp.is_null() {
+            body["totp"] = totp;
+        }
+        if !door.is_null() {
+            body["door"] = door;
+        }
+        body
+    };
+    let code = json!(code_at(&secret, now));
+    let closed = log_in(&world, &new_device, body(code.clone(), Value::Null), (500, now)).await;
+    assert_eq!(limit_of(closed), Some(Limit::LoginFailedPerUser), "the attack works");
+
+    // A recovery code; a guessed one is no way in.
+    let guess = json!("00000-00000-00000-00000");
+    let refused = log_in(&world, &new_device, body(guess, Value::Null), (501, now)).await;
+    assert_eq!(limit_of(refused), Some(Limit::LoginFailedPerUser));
+    let by_code = body(recovery[0].clone(), Value::Null);
+    log_in(&world, &new_device, by_code.clone(), (502, now)).await.unwrap();
+    let again = log_in(&world, &new_device, by_code, (502, now)).await;
+    assert_eq!(limit_of(again), Some(Limit::LoginFailedPerUser), "each is good once");
+
+    // A known device.
+    let known = Asker { bearer: None, ..client.by_cookie() };
+    log_in(&world, &known, body(code, Value::Null), (503, now)).await.unwrap();
+
+    // An operator's link, which still asks for password and code; once.
+    let operator = world.accounts.secret.new_login_link("ann", 3_600, now).unwrap();
+    let operator = json!(operator.expose());
+    let later = minutes(33);
+    let code = json!(code_at(&secret, later));
+    let mut wrong = body(code.clone(), operator.clone());
+    wrong["password"] = json!("wrong password");
+    let refused = log_in(&world, &new_device, wrong, (504, later)).await.err().unwrap();
+    assert_eq!(refused.reason(), "wrong_password");
+    let none = log_in(&world, &new_device, body(json!("000000"), operator.clone()), (504, later));
+    assert_eq!(none.await.err().unwrap().reason(), "wrong_totp");
+    let good = body(code, operator.clone());
+    log_in(&world, &new_device, good.clone(), (504, later)).await.unwrap();
+    let used = log_in(&world, &new_device, good, (504, later)).await.err().unwrap();
+    assert_eq!(used.field(), Some("door"), "{used}");
+
+    // A link made on a known device has ended by now; a link for another user is none.
+    for door in [link, json!("door_a.1.b"), json!("")] {
+        let refused = log_in(&world, &new_device, body(Value::Null, door), (505, later)).await;
+        assert_eq!(refused.err().unwrap().field(), Some("door"));
+    }
+}
+
+#[tokio::test]
+async fn login_link_of_a_known_device_admits_a_new_one() {
+    let world = world(Registration::Open).await;
+    let client = world.client("ann").await;
+    let now = minutes(111);
+    let proof = json!({"password": PASSWORD});
+    let (accounts, request) = world.request_of(&client.by_token(), &json!({}), now);
+    assert!(door::door(accounts, request).await.is_err(), "the token has expired");
+    let answer = log_in(&world, &client.by_cookie(), ann("ann", PASSWORD), (1, now)).await;
+    let client = Client::of(&answer.unwrap());
+    let (accounts, request) = world.request_of(&client.by_token(), &json!({}), minutes(117));
+    assert_eq!(door::door(accounts, request).await.err(), Some(Denial::ReauthRequired));
+    let (accounts, request) = world.request_of(&client.by_token(), &proof, minutes(117));
+    reauthenticate::reauthenticate(accounts, request).await.unwrap();
+    let (accounts, request) = world.request_of(&client.by_token(), &json!({}), minutes(118));
+    let link = read(&door::door(accounts, request).await.unwrap())["door"].clone();
+    attack(&world, 95).await;
+    let mut body = ann("ann", PASSWORD);
+    let now = minutes(126);
+    let closed = log_in(&world, &Asker::default(), body.clone(), (600, now)).await;
+    assert_eq!(limit_of(closed), Some(Limit::LoginFailedPerUser));
+    body["door"] = link;
+    log_in(&world, &Asker::default(), body, (601, now)).await.unwrap();
+}
+
+#[tokio::test]
+async fn wrong_password_or_code_counts_toward_the_account_wherever_it_is_shown() {
+    let wrong = "wrong password";
+    let cases = ["known device", "reauthenticate", "password", "totp remove", "code"];
+    for case in cases {
+        let world = world(Registration::Open).await;
+        let client = world.client("ann").await;
+        let _factor = add_totp(&world, &client).await;
+        let mut closed = None;
+        for number in 0..110_u32 {
+            let now = Now { monotonic_ms: NOW.monotonic_ms + u64::from(number) * 60_000, ..NOW };
+            let by_token = client.by_token();
+            let outcome = match case {
+                "known device" => {
+                    log_in(&world, &client.by_cookie(), ann("ann", wrong), (number, now)).await
+                }
+                "reauthenticate" => {
+                    let body = json!({"password": wrong});
+                    let (accounts, request) = world.request_of(&by_token, &body, now);
+                    reauthenticate::reauthenticate(accounts, request).await
+                }
+                "password" => {
+                    let body = json!({"current": wrong, "new": "zT4!p0 rivulet"});
+                    let (accounts, request) = world.request_of(&by_token, &body, now);
+                    password_change::change(accounts, request).await
+                }
+                "totp remove" => {
+                    let body = json!({"password": wrong, "totp": "000000"});
+                    let (accounts, request) = world.request_of(&by_token, &body, now);
+                    totp_remove::remove(accounts, request).await
+                }
+                _ => {
+                    let body = json!({"password": PASSWORD, "totp": "000000"});
+                    let (accounts, request) = world.request_of(&by_token, &body, now);
+                    reauthenticate::reauthenticate(accounts, request).await
+                }
+            };
+            closed = closed.or(limit_of(outcome).map(|limit| (number, limit)));
+        }
+        let (after, limit) = closed.unwrap();
+        let expect = match case {
+            "code" => (20..=24, Limit::CodeFailedPerUser),
+            _ => (100..=108, Limit::LoginFailedPerUser),
+        };
+        assert!(expect.0.contains(&after) && limit == expect.1, "{case} {after} {limit:?}");
+        let account = log_in(&world, &Asker::default(), ann("ann", wrong), (999, NOW)).await;
+        let refused = limit_of(account);
+        assert_eq!(refused.is_some(), case != "code", "{case}: the account counted too");
+        assert!(world.recorded("authn_login_lock") > 0, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn password_holder_guesses_few_codes_a_day_and_blocks_no_recovery_code() {
+    let world = world(Registration::Open).await;
+    let client = world.client("ann").await;
+    let (secret, recovery) = add_totp(&world, &client).await;
+    let mut tried = 0;
+    let mut body = ann("ann", PASSWORD);
+    for minute in 0..24 * 6 {
+        let now = Now { monotonic_ms: NOW.monotonic_ms + minute * 600_000, ..NOW };
+        body["totp"] = json!("000000");
+        let at = (u32::try_from(minute).unwrap(), now);
+        let denial = log_in(&world, &Asker::default(), body.clone(), at).await.err().unwrap();
+        tried += u32::from(denial.reason() == "wrong_totp");
+    }
+    assert!(tried <= 40, "{tried} guesses a day find a code with {} %", tried * 3 / 10_000);
+    let end = Now { monotonic_ms: NOW.monotonic_ms + 1_435 * 60_000, ..NOW };
+    body["totp"] = json!(code_at(&secret, end));
+    let refused = log_in(&world, &Asker::default(), body.clone(), (900, end)).await;
+    assert_eq!(limit_of(refused), Some(Limit::CodeFailedPerUser));
+    body["totp"] = recovery[0].clone();
+    log_in(&world, &Asker::default(), body, (901, end)).await.unwrap();
+}

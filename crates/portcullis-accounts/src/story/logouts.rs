@@ -1,0 +1,104 @@
+//! Tokens of other issuers are logged out: what is acknowledged is in force.
+//! Never: 200 for a token that still opens a socket.
+
+use portcullis_model::{Denial, Now, TokenFault};
+use portcullis_store::{AccountStore, Store};
+use serde_json::{Value, json};
+
+use crate::{Registration, logout};
+
+use super::world::*;
+
+fn bearer(token: &str) -> Asker {
+    Asker { bearer: Some(String::from(token)), cookies: None }
+}
+
+async fn log_out(world: &World, token: &str, now: Now) -> Result<(), Denial> {
+    let (accounts, request) = world.request_of(&bearer(token), &json!({}), now);
+    logout::logout(accounts, request).await.map(drop)
+}
+
+#[tokio::test]
+async fn t_058_logout_of_a_user_who_never_connected_takes_effect() {
+    let world = world(Registration::Open).await;
+    let shapes = [
+        json!({"jti": "t1"}),
+        json!({"sid": "s1"}),
+        json!({"sid": "s2", "jti": "t2"}),
+        json!({}),
+        json!({"iat": NOW.unix_s() + 4}),
+    ];
+    for (number, more) in shapes.iter().enumerate() {
+        let token = foreign_token(&format!("user{number}"), NOW, more);
+        assert_eq!(log_out(&world, &token, NOW).await, Ok(()), "{more}");
+        for seconds in [0, 10, 3_000] {
+            assert!(!world.opens(&token, after(seconds)).await, "{more} {seconds}");
+        }
+    }
+    let all = foreign_token("user9", NOW, &json!({"jti": "t9"}));
+    call!(world, logout::logout_all, bearer(&all), json!({})).unwrap();
+    assert!(!world.opens(&all, after(10)).await);
+    let again = foreign_token("user9", after(20), &json!({"jti": "t10"}));
+    assert!(world.opens(&again, after(20)).await, "a later token is another one");
+    let refused = log_out(&world, &all, NOW).await;
+    assert_eq!(refused, Err(Denial::Token(TokenFault::Revoked)), "it would open nothing");
+}
+
+#[tokio::test]
+async fn t_058_logout_takes_effect_when_the_share_of_the_user_is_full() {
+    let world = world(Registration::Open).await;
+    let token = |user: &str, number: usize| {
+        foreign_token(user, NOW, &json!({"jti": format!("{user}{number}")}))
+    };
+    let usage = || {
+        let [_, _, revocations] = world.gate.identity_tables(NOW);
+        (revocations.used, revocations.share_full)
+    };
+    for number in 0..70 {
+        let shown = token("eve", number);
+        if log_out(&world, &shown, NOW).await.is_ok() {
+            assert!(!world.opens(&shown, NOW).await, "{number}");
+        } else {
+            // Beyond the share all earlier tokens are void, so this one is already.
+            assert!(number > 64, "{number}");
+        }
+    }
+    let (used, share_full) = usage();
+    assert!(used <= 64 && share_full > 0, "{used} {share_full}");
+    assert!(!world.opens(&token("eve", 1_000), NOW).await, "all tokens up to now are void");
+    let bob = token("bob", 1);
+    assert!(world.opens(&bob, NOW).await);
+    log_out(&world, &bob, NOW).await.unwrap();
+    assert!(!world.opens(&bob, NOW).await && world.opens(&token("bob", 2), NOW).await);
+}
+
+#[tokio::test]
+async fn revoked_token_stays_revoked_while_the_clock_goes_forward_and_back() {
+    let world = world(Registration::Open).await;
+    let token = foreign_token("ann", NOW, &json!({"jti": "t1"}));
+    assert!(world.opens(&token, NOW).await);
+    log_out(&world, &token, NOW).await.unwrap();
+    for days in [1, 2, 40] {
+        let ahead = NOW.unix_ms + days * 24 * 3_600_000;
+        world.store.recheck(ahead).await.unwrap();
+        assert!(!world.opens(&token, NOW).await, "{days} days ahead and back");
+    }
+    // The row is gone; a server that starts now knows the mark that it left.
+    let left = world.store.load().await.unwrap();
+    assert_eq!(left.revocations, []);
+    let ends: Value = json!(NOW.unix_ms + 3_600_000);
+    assert_eq!(json!(left.revocations_ended_unix_ms), ends);
+    let fresh = restarted(&left).await;
+    assert!(!fresh.opens(&token, NOW).await, "after a restart with the right clock");
+    let later = foreign_token("ann", after(3_700), &json!({"jti": "t2"}));
+    assert!(fresh.opens(&later, after(3_700)).await);
+}
+
+/// Another server, whose feed was filled from what the store holds.
+async fn restarted(left: &portcullis_store::Loaded) -> World {
+    let fresh = world(Registration::Open).await;
+    let live = fresh.gate.directory();
+    let feed = crate::AccountFeed::new(live.clone(), std::sync::Arc::new(Fixed), false);
+    feed.load(left);
+    fresh
+}

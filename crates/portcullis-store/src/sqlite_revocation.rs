@@ -1,0 +1,98 @@
+//! Revoked tokens and sessions in the tables, and the mark of those that were deleted.
+//! Never: a deleted revocation without a trace; a clock that is set back could need it.
+
+use rusqlite::Connection;
+
+use crate::change::Change;
+use crate::error::StoreError;
+use crate::rows_account::{Revocation, RevocationKind};
+use crate::sqlite_account::AccountTables;
+use crate::sqlite_session::STEP_ROWS;
+
+/// The migration that adds the mark: the latest end of a revocation that was deleted.
+pub(crate) const REVOCATIONS_ENDED: &str = "
+ALTER TABLE marks ADD COLUMN revocations_ended_unix_ms INTEGER NOT NULL DEFAULT 0;
+";
+
+/// Rows stay for a day after their end, so that a clock off by hours deletes none too early.
+const KEPT_AFTER_END_MS: i64 = 24 * 60 * 60 * 1000;
+
+impl RevocationKind {
+    /// The number stored.
+    pub(crate) fn number(self) -> i64 {
+        match self {
+            Self::Token => 0,
+            Self::Session => 1,
+        }
+    }
+
+    /// Reads the number stored.
+    pub(crate) fn from_number(number: i64) -> Self {
+        if number == 0 { Self::Token } else { Self::Session }
+    }
+}
+
+impl AccountTables<'_> {
+    /// Revokes a token or session; see [`crate::AccountStore::revoke`].
+    ///
+    /// Revoked again with an earlier end, it stays revoked until the later one.
+    pub(crate) fn revoke(&mut self, revocation: Revocation) -> Result<(), StoreError> {
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO revocations VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET until_unix_ms = max(until_unix_ms, ?4)
+             RETURNING until_unix_ms",
+        )?;
+        let Revocation { issuer, kind, name, until_unix_ms } = &revocation;
+        let until_unix_ms =
+            insert.query_row((issuer, kind.number(), name, until_unix_ms), |row| row.get(0))?;
+        self.changes.push(Change::Revoked(Revocation { until_unix_ms, ..revocation }));
+        Ok(())
+    }
+
+    /// Deletes some revocations that ended long ago, and notes the latest end among them.
+    pub(crate) fn tidy_revocations(&self, now_unix_ms: i64) -> Result<(), StoreError> {
+        let mut delete = self.connection.prepare_cached(
+            "DELETE FROM revocations WHERE (issuer, kind, name) IN
+             (SELECT issuer, kind, name FROM revocations WHERE until_unix_ms <= ?1
+              ORDER BY until_unix_ms LIMIT ?2)
+             RETURNING until_unix_ms",
+        )?;
+        let before_unix_ms = now_unix_ms.saturating_sub(KEPT_AFTER_END_MS);
+        let ends = delete.query_map((before_unix_ms, STEP_ROWS), |row| row.get::<_, i64>(0))?;
+        let mut latest = None;
+        for end in ends {
+            latest = latest.max(Some(end?));
+        }
+        if let Some(latest) = latest {
+            self.connection
+                .prepare_cached(
+                    "UPDATE marks SET revocations_ended_unix_ms =
+                     max(revocations_ended_unix_ms, ?1)",
+                )?
+                .execute([latest])?;
+        }
+        Ok(())
+    }
+}
+
+/// All revocations.
+pub(crate) fn revocations(connection: &Connection) -> Result<Vec<Revocation>, StoreError> {
+    let mut select =
+        connection.prepare("SELECT issuer, kind, name, until_unix_ms FROM revocations")?;
+    let rows = select.query_map([], |row| {
+        Ok(Revocation {
+            issuer: row.get(0)?,
+            kind: RevocationKind::from_number(row.get(1)?),
+            name: row.get(2)?,
+            until_unix_ms: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The latest end of a revocation that was deleted, in milliseconds since 1970; 0 for none.
+pub(crate) fn revocations_ended(connection: &Connection) -> Result<i64, StoreError> {
+    let mut select = connection.prepare("SELECT revocations_ended_unix_ms FROM marks")?;
+    let mut rows = select.query([])?;
+    Ok(rows.next()?.map_or(Ok(0), |row| row.get(0))?)
+}
