@@ -42,10 +42,10 @@ impl AccountFeed {
     pub fn load(&self, loaded: &Loaded) {
         let now = self.clock.now();
         for user in &loaded.users {
-            kept(self.directory.put_user(self.user_facts(user)));
+            self.directory.apply_user(self.user_facts(user));
         }
         for session in &loaded.sessions {
-            kept(self.directory.put_session(session_facts(session)));
+            self.directory.put_session(session_facts(session));
         }
         for revocation in &loaded.revocations {
             self.withdraw(revocation, now);
@@ -57,12 +57,12 @@ impl AccountFeed {
         match change {
             Change::User(row) => {
                 let known = self.directory.user(&row.id).is_some();
-                kept(self.directory.put_user(self.user_facts(row)));
+                self.directory.apply_user(self.user_facts(row));
                 if known {
                     recheck(&row.id, deltas);
                 }
             }
-            Change::Session(row) => kept(self.directory.put_session(session_facts(row))),
+            Change::Session(row) => self.directory.put_session(session_facts(row)),
             Change::SessionEnded { session, user } => {
                 self.directory.end_session(session);
                 recheck(user, deltas);
@@ -99,12 +99,12 @@ impl AccountFeed {
             if let (Some(audit), Some(known)) = (self.audit.get(), self.directory.user(&user.id)) {
                 outside::record_gain(audit, &known, &facts, now);
             }
-            kept(self.directory.put_user(facts));
+            self.directory.apply_user(facts);
         }
         let users = authority.users.iter().map(|user| user.id.clone()).collect();
         self.directory.end_users_beside(&users);
         for session in &authority.sessions {
-            kept(self.directory.put_session(session_facts(session)));
+            self.directory.put_session(session_facts(session));
         }
         let standing: HashSet<_> =
             authority.sessions.iter().map(|session| session.id.clone()).collect();
@@ -139,6 +139,7 @@ impl AccountFeed {
             banned_until_unix_ms: row.banned_until_unix_ms,
             muted_until_unix_ms: row.muted_until_unix_ms,
             totp_missing,
+            external: row.foreign,
         }
     }
 }

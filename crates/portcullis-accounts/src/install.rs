@@ -57,7 +57,9 @@ pub fn install(
     builder.queue("passwords", move || (pool.waiting(PasswordLane::Strangers), QUEUE_MAX));
     builder.queue("passwords_known", move || (known.waiting(PasswordLane::Known), QUEUE_MAX));
     let shared = Arc::clone(&accounts);
-    builder.on_connect(move |verified| provision::provision(Arc::clone(&shared), verified));
+    builder.on_foreign_user(move |around, client, verified| {
+        provision::provision(Arc::clone(&shared), around, client, verified)
+    });
     let watcher = Arc::new(watch::Watcher::new(accounts));
     builder.every(watch::EVERY_MS, move |around| Arc::clone(&watcher).look(around));
     Ok(())

@@ -86,6 +86,8 @@ pub(crate) struct Metrics {
     slots_max: Family<PoolLabel, Gauge>,
     rate_buckets: Family<TableLabel, Gauge>,
     rate_buckets_max: Family<TableLabel, Gauge>,
+    table_entries: Family<TableLabel, Gauge>,
+    table_entries_max: Family<TableLabel, Gauge>,
     queue: Family<QueueLabel, Gauge>,
     queue_max: Family<QueueLabel, Gauge>,
     pub(crate) connections_total: Counter,
@@ -201,6 +203,16 @@ impl Metrics {
             self.rate_buckets.clone(),
         );
         registry.register("rate_buckets_max", "How many fit", self.rate_buckets_max.clone());
+        registry.register(
+            "table_entries",
+            "Users, rooms, memberships and sessions in memory, by table",
+            self.table_entries.clone(),
+        );
+        registry.register(
+            "table_entries_max",
+            "Entries from which on new ones are rejected, by table",
+            self.table_entries_max.clone(),
+        );
     }
 
     fn register_log(&self, registry: &mut Registry) {
@@ -272,6 +284,10 @@ impl Metrics {
         ];
         for (pool, most) in pools {
             self.slots_max.get_or_create(&PoolLabel { pool }).set(most);
+        }
+        for TableUse { table, used, max } in gate.directory().tables() {
+            self.table_entries.get_or_create(&TableLabel { table }).set(used as i64);
+            self.table_entries_max.get_or_create(&TableLabel { table }).set(max as i64);
         }
         for TableUse { table, used, max } in gate.rate_tables(now) {
             self.rate_buckets.get_or_create(&TableLabel { table }).set(used as i64);
