@@ -22,6 +22,8 @@ export interface Member {
   id: string;
   username: string;
   online: boolean;
+  /** Whether another issuer vouches for the user. */
+  external: boolean;
 }
 
 export interface ChatMessage {
@@ -30,6 +32,8 @@ export interface ChatMessage {
   roomId: string;
   userId: string;
   username: string;
+  /** Whether another issuer vouches for the user. */
+  external: boolean;
   message: string;
   html?: string;
   timestampMs: number;
@@ -41,7 +45,10 @@ export interface MemberChange {
   roomId: string;
   userId: string;
   username: string;
+  external: boolean;
   change: Change;
+  /** Whether a moderator or administrator let the user in by their role, and not the owner. */
+  byRole: boolean;
 }
 
 export interface Announcement {
@@ -84,7 +91,7 @@ export function readMember(value: unknown): Member | undefined {
   const id = text(fields?.["id"]);
   const username = text(fields?.["username"]);
   if (id === undefined || username === undefined) return undefined;
-  return { id, username, online: fields?.["online"] === true };
+  return { id, username, online: fields?.["online"] === true, external: isExternal(fields) };
 }
 
 export function readMessage(value: unknown): ChatMessage | undefined {
@@ -100,7 +107,8 @@ export function readMessage(value: unknown): ChatMessage | undefined {
   if (userId === undefined || username === undefined || message === undefined) return undefined;
   if (timestampMs === undefined) return undefined;
   const html = text(fields?.["html"]);
-  const read = { id, seq, roomId, userId, username, message, timestampMs };
+  const external = isExternal(fields);
+  const read = { id, seq, roomId, userId, username, external, message, timestampMs };
   return html === undefined ? read : { ...read, html };
 }
 
@@ -116,7 +124,14 @@ export function readMemberChange(value: unknown): MemberChange | undefined {
     case "left":
     case "online":
     case "offline":
-      return { roomId, userId, username, change };
+      return {
+        roomId,
+        userId,
+        username,
+        external: isExternal(fields),
+        change,
+        byRole: fields?.["byRole"] === true,
+      };
     default:
       return undefined;
   }
@@ -128,6 +143,10 @@ export function readAnnouncement(value: unknown): Announcement | undefined {
   const timestampMs = moment(fields?.["timestamp"]);
   if (message === undefined || timestampMs === undefined) return undefined;
   return { message, timestampMs };
+}
+
+function isExternal(fields: Fields | undefined): boolean {
+  return fields?.["external"] === true;
 }
 
 /** The items of a list that can be read; the others are left out. */

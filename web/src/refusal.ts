@@ -55,6 +55,7 @@ const FIELDS: ReadonlyMap<string, string> = new Map([
   ["username", "The user name needs 3 to 32 letters, digits, dots, hyphens or underscores."],
   ["password", "The password needs 8 to 128 characters."],
   ["name", "This room name is not accepted: use 1 to 64 plain characters."],
+  ["search", "Search for 1 to 64 plain characters."],
   ["message", "This message is not accepted: 1 to 1,000 characters, and not only markup."],
   ["roomId", "This is no room id."],
   ["userId", "This is no user id."],

@@ -1,11 +1,14 @@
 // Listing, opening, joining, creating, leaving and deleting rooms, and who is in them.
 // Never: a room the server did not name.
+import { signal } from "@preact/signals";
 import { request } from "./connection";
 import {
   count,
   readList,
   readMember,
   readRoom,
+  text,
+  type Member,
   type MemberChange,
   type Visibility,
 } from "./contract";
@@ -25,10 +28,21 @@ import {
 
 /** Rooms heard without being open; each costs one request after a connect. */
 const REJOIN_MAX = 20;
+/** Members that are read of a large room. */
+const MEMBERS_SHOWN_MAX = 2000;
 
-/** Reads the list; rooms that are open keep what they hold. */
+/** Where the list that is shown goes on, and what it was searched for. */
+export const listing = signal<{ next: string | undefined; search: string }>({
+  next: undefined,
+  search: "",
+});
+
+/** Reads the first page of the list; rooms that are open keep what they hold. */
 export async function listRooms(): Promise<void> {
-  const answer = await request("room:list", {});
+  const search = listing.value.search;
+  const answer = await request("room:list", search === "" ? {} : { search });
+  if (listing.value.search !== search) return;
+  listing.value = { next: text(answer["next"]), search };
   const listed = readList(answer["rooms"], readRoom);
   const next = new Map(
     listed.map((room) => {
@@ -36,11 +50,36 @@ export async function listRooms(): Promise<void> {
       return [room.id, entry === undefined ? newEntry(room) : { ...entry, room }] as const;
     }),
   );
-  // A joined room may be past the end of a long list.
+  // A joined room, or one of a later page, may be past the end of this page.
+  const isLonger = listing.value.next !== undefined;
   for (const [id, entry] of rooms.value) {
-    if (entry.joined && !next.has(id)) next.set(id, entry);
+    if ((entry.joined || isLonger) && !next.has(id)) next.set(id, entry);
   }
   rooms.value = next;
+}
+
+/** Reads the next page of the list. */
+export async function listMore(): Promise<void> {
+  const { next: after, search } = listing.value;
+  if (after === undefined) return;
+  try {
+    const answer = await request("room:list", search === "" ? { after } : { after, search });
+    if (listing.value.search !== search) return;
+    listing.value = { next: text(answer["next"]), search };
+    const all = new Map(rooms.value);
+    for (const room of readList(answer["rooms"], readRoom)) {
+      if (!all.has(room.id)) all.set(room.id, newEntry(room));
+    }
+    rooms.value = all;
+  } catch (thrown) {
+    notice.value = asRefusal(thrown);
+  }
+}
+
+/** Shows rooms whose names contain a text. */
+export async function searchRooms(search: string): Promise<void> {
+  listing.value = { next: undefined, search: search.trim() };
+  await refreshRooms();
 }
 
 /** Shows a room, joining it first when need be. */
@@ -117,6 +156,11 @@ export function roomDeleted(roomId: string): void {
 /** The server says that somebody came, went, appeared or disappeared. */
 export function memberChanged(change: MemberChange): void {
   const own = change.userId === session.value?.user.id;
+  if (change.byRole && !own) {
+    const room = rooms.value.get(change.roomId)?.room.name ?? "";
+    const told = `${change.username} entered “${room}” by a role, without the owner's invitation.`;
+    notice.value = new Refusal("entered_by_role", told);
+  }
   if (own && change.change === "left") {
     changeRoom(change.roomId, (entry) => newEntry({ ...entry.room, member: false }));
     return;
@@ -125,10 +169,8 @@ export function memberChanged(change: MemberChange): void {
     const others = entry.members.filter((member) => member.id !== change.userId);
     if (change.change === "left") return { ...entry, members: others };
     const online = change.change !== "offline";
-    return {
-      ...entry,
-      members: [...others, { id: change.userId, username: change.username, online }],
-    };
+    const { userId: id, username, external } = change;
+    return { ...entry, members: [...others, { id, username, online, external }] };
   });
 }
 
@@ -167,12 +209,15 @@ async function join(roomId: string): Promise<number> {
 }
 
 async function loadMembers(roomId: string): Promise<void> {
-  const answer = await request("room:members", { roomId });
-  changeRoom(roomId, (entry) => ({
-    ...entry,
-    membersKnown: true,
-    members: readList(answer["members"], readMember),
-  }));
+  const members: Member[] = [];
+  let after: string | undefined;
+  do {
+    const page = after === undefined ? { roomId } : { roomId, after };
+    const answer = await request("room:members", page);
+    members.push(...readList(answer["members"], readMember));
+    after = text(answer["next"]);
+  } while (after !== undefined && members.length < MEMBERS_SHOWN_MAX);
+  changeRoom(roomId, (entry) => ({ ...entry, membersKnown: true, members }));
 }
 
 function addRoom(value: unknown): string {

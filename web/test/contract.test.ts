@@ -15,7 +15,7 @@ const MESSAGE = {
 
 test("a message is read whole or not at all", () => {
   const { timestamp, ...rest } = MESSAGE;
-  const expect = { ...rest, timestampMs: Date.parse(timestamp) };
+  const expect = { ...rest, external: false, timestampMs: Date.parse(timestamp) };
   assert.deepEqual(readMessage(MESSAGE), expect);
   assert.deepEqual(readMessage({ ...MESSAGE, timestamp: expect.timestampMs }), expect);
   assert.deepEqual(readMessage({ ...MESSAGE, html: "<b>x</b>" }), { ...expect, html: "<b>x</b>" });
@@ -31,6 +31,7 @@ test("a message is read whole or not at all", () => {
     { ...MESSAGE, message: { toString: () => "x" } },
     { ...MESSAGE, timestamp: "yesterday" },
   ];
+  assert.equal(readMessage({ ...MESSAGE, external: true })?.external, true);
   for (const value of broken) assert.equal(readMessage(value), undefined);
 });
 
@@ -41,7 +42,8 @@ test("rooms, members and users are read by their fields", () => {
   assert.deepEqual(readList([room, 7, {}], readRoom).length, 1);
   assert.deepEqual(readList("rooms", readRoom), []);
   const change = { roomId: "r", userId: "u", username: "ann", change: "joined" };
-  assert.deepEqual(readMemberChange(change), change);
+  assert.deepEqual(readMemberChange(change), { ...change, external: false, byRole: false });
+  assert.equal(readMemberChange({ ...change, byRole: true })?.byRole, true);
   assert.equal(readMemberChange({ ...change, change: "promoted" }), undefined);
   assert.deepEqual(readUser({ id: "u", username: "ann", roles: ["user", 7] })?.roles, ["user"]);
 });

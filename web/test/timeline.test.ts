@@ -11,6 +11,7 @@ function message(seq: number, words = ""): ChatMessage {
     roomId: "r",
     userId: "u",
     username: "ann",
+    external: false,
     message: words,
     timestampMs: 0,
   };

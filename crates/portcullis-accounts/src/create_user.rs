@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{Code, Denial, Role, Roles, UserId};
+use portcullis_guard::{Party, Table};
+use portcullis_model::{Code, Denial, Role, RoleTable, Roles, UserId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::{CreateUser, NewUser};
 use serde::Serialize;
 
 use crate::accounts::{Accounts, fresh_salt};
 use crate::input::{UserView, record_act, store_denial};
+use crate::names;
 use crate::password::Password;
 use crate::password_pool::PasswordLane;
 use crate::username::Username;
@@ -38,6 +40,13 @@ pub(crate) async fn create_user(
     password: Password,
     way: Way,
 ) -> Result<ApiResponse, Denial> {
+    way.check_name(&username, &accounts.roles)?;
+    let (directory, party) = (request.gate.directory(), Party::of(request.client));
+    match way {
+        Way::Registration | Way::Invitation(_) => directory.check_space(Table::Users, party)?,
+        // A full table keeps nobody from running the server.
+        Way::Setup => {}
+    }
     let phc = accounts.pool.hash(PasswordLane::Strangers, password, fresh_salt()?).await?;
     let user = NewUser {
         id: new_user_id()?,
@@ -67,11 +76,14 @@ async fn store(
     match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
         CreateUser::Created => {}
         CreateUser::NameTaken => return Err(Denial::NameTaken),
+        CreateUser::Deleted => return Err(Denial::Internal("create_user")),
         CreateUser::SetupUsed | CreateUser::InvitationVoid => {
             return Err(Denial::RegistrationClosed);
         }
     }
+    request.gate.directory().charge_user(Party::of(request.client));
     record_act(&request, Code::UserCreated, &id, &name);
+    names::displace(&accounts, request.gate.directory(), &name, request.now).await;
     match way {
         Way::Registration | Way::Invitation(_) => {}
         Way::Setup => {
@@ -82,6 +94,15 @@ async fn store(
 }
 
 impl Way {
+    /// Nobody registers the name of an office; the one who runs the server may call their account
+    /// as they like.
+    fn check_name(self, username: &Username, roles: &RoleTable) -> Result<(), Denial> {
+        match self {
+            Self::Setup => Ok(()),
+            Self::Registration | Self::Invitation(_) => username.check_unreserved(roles),
+        }
+    }
+
     fn invitation(self) -> Option<[u8; 32]> {
         match self {
             Self::Invitation(hash) => Some(hash),

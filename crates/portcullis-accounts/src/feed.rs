@@ -42,10 +42,10 @@ impl AccountFeed {
     pub fn load(&self, loaded: &Loaded) {
         let now = self.clock.now();
         for user in &loaded.users {
-            kept(self.directory.put_user(self.user_facts(user)));
+            self.directory.apply_user(self.user_facts(user));
         }
         for session in &loaded.sessions {
-            kept(self.directory.put_session(session_facts(session)));
+            self.directory.put_session(session_facts(session));
         }
         self.directory.authority().evicted_until(loaded.revocations_ended_unix_ms);
         for revocation in &loaded.revocations {
@@ -58,12 +58,12 @@ impl AccountFeed {
         match change {
             Change::User(row) => {
                 let known = self.directory.user(&row.id).is_some();
-                kept(self.directory.put_user(self.user_facts(row)));
+                self.directory.apply_user(self.user_facts(row));
                 if known {
                     recheck(&row.id, deltas);
                 }
             }
-            Change::Session(row) => kept(self.directory.put_session(session_facts(row))),
+            Change::Session(row) => self.directory.put_session(session_facts(row)),
             Change::SessionEnded { session, user } => {
                 self.directory.end_session(session);
                 recheck(user, deltas);
@@ -100,12 +100,12 @@ impl AccountFeed {
             if let (Some(audit), Some(known)) = (self.audit.get(), self.directory.user(&user.id)) {
                 outside::record_gain(audit, &known, &facts, now);
             }
-            kept(self.directory.put_user(facts));
+            self.directory.apply_user(facts);
         }
         let users = authority.users.iter().map(|user| user.id.clone()).collect();
         self.directory.end_users_beside(&users);
         for session in &authority.sessions {
-            kept(self.directory.put_session(session_facts(session)));
+            self.directory.put_session(session_facts(session));
         }
         let standing: HashSet<_> =
             authority.sessions.iter().map(|session| session.id.clone()).collect();
@@ -142,6 +142,7 @@ impl AccountFeed {
             banned_until_unix_ms: row.banned_until_unix_ms,
             muted_until_unix_ms: row.muted_until_unix_ms,
             totp_missing,
+            external: row.foreign,
         }
     }
 }
@@ -157,12 +158,5 @@ fn session_facts(row: &SessionRow) -> SessionFacts {
         authenticated_unix_ms: row.authenticated_unix_ms,
         ends_unix_ms: row.ends_unix_ms.min(row.idle_ends_unix_ms),
         key: row.key.clone(),
-    }
-}
-
-/// What has no space in the directory is refused later on.
-fn kept(kept: bool) {
-    if !kept {
-        tracing::error!("the directory is full: what is new is refused until there is space");
     }
 }

@@ -60,7 +60,10 @@ pub fn install(
     let shared = Arc::clone(&accounts);
     builder.tables(move |gate, now| table_monitor::tables(&shared, gate, now).to_vec());
     let shared = Arc::clone(&accounts);
-    builder.on_connect(move |verified| provision::provision(Arc::clone(&shared), verified));
+    builder.on_foreign_user(move |around, client, verified| {
+        let directory = Arc::clone(&around.directory);
+        provision::provision(Arc::clone(&shared), directory, client, verified)
+    });
     let watcher = Arc::new(watch::Watcher::new(accounts));
     builder.every(watch::EVERY_MS, move |around| Arc::clone(&watcher).look(around));
     Ok(())

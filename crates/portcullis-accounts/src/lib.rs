@@ -26,6 +26,7 @@ mod invitation; // POST /auth/invitations
 mod setup; // POST /auth/setup: the first administrator
 mod jwks; // GET /.well-known/jwks.json
 mod provision; // users of foreign issuers, at their first connection
+mod names; // names of theirs that look like own ones
 mod user_mute; // user:mute
 mod user_kick; // user:kick
 mod user_ban; // user:ban
@@ -59,6 +60,7 @@ pub use feed::AccountFeed;
 pub use install::install;
 pub use issuer_keys::{RemoteIssuer, install_issuers};
 pub use keys::{KeyError, SigningKeyFacts, SigningKeys};
+pub use names::correct_names;
 pub use operator::{OperatorError, OperatorHand, OperatorLink, Standing};
 pub use password::{
     PASSWORD_MAX_BYTES, PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, Password, PasswordHashing,

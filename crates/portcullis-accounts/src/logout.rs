@@ -133,7 +133,8 @@ async fn void_all(
 ) -> Result<(), Denial> {
     if !verified.own && request.gate.directory().user(&verified.user).is_none() {
         // What is void is stored with the user.
-        provision(Arc::clone(accounts), verified.clone()).await?;
+        let directory = Arc::clone(request.gate.directory());
+        provision(Arc::clone(accounts), directory, request.client, verified.clone()).await?;
     }
     let shown_unix_ms = verified.issued_unix_s.saturating_mul(1000).saturating_add(1);
     let change = UserChange {

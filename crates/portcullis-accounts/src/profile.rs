@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use portcullis_guard::read_json;
-use portcullis_model::{Code, Denial};
+use portcullis_model::{Code, Denial, Role};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{ChangeUser, UserChange, UserChangeKind};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Accounts;
 use crate::input::{SignedIn, UserView, record_act, store_denial};
+use crate::names;
 use crate::username::Username;
 
 #[derive(Serialize)]
@@ -46,7 +47,14 @@ pub(crate) async fn write(
     let signed_in = SignedIn::read(&request)?;
     let input: ProfileInput = read_json(&request.body, &["username"])?;
     signed_in.check_recent(&request)?;
+    // Others see the name: it would be a way to say something.
+    if signed_in.user.is_muted(request.now) {
+        return Err(Denial::Forbidden("muted"));
+    }
     let username = Username::parse(&input.username)?;
+    if !signed_in.user.roles().contains(Role::Admin) {
+        username.check_unreserved(&accounts.roles)?;
+    }
     // Whether a name is taken tells that there is such a user; so it costs what registering does.
     let budget = format!(":rename:{}", signed_in.user.id);
     let from = portcullis_guard::LoginFrom::Anywhere;
@@ -59,6 +67,7 @@ pub(crate) async fn write(
         ChangeUser::NameTaken => return Err(Denial::NameTaken),
         ChangeUser::Missing | ChangeUser::LastAdmin => return Err(Denial::Internal("profile")),
     }
+    names::displace(&accounts, request.gate.directory(), username.as_str(), request.now).await;
     let user = &signed_in.user.id;
     record_act(&request, Code::UserUpdated, user, username.as_str());
     show(&accounts, &signed_in).await

@@ -52,6 +52,9 @@ pub(crate) async fn open(
     end_former(accounts, request).await?;
     let id = SessionId::parse(&random_id::<20>()?).map_err(|_| Denial::Internal("session_id"))?;
     let times = accounts.options.times;
+    // A full table rejects nobody: the new session takes the place of the user's others.
+    let has_space = request.gate.directory().has_session_space();
+    let sessions_per_user_max = if has_space { times.per_user_max } else { 1 };
     let at_unix_ms = request.now.unix_ms;
     let new = NewSession {
         id: id.clone(),
@@ -64,7 +67,7 @@ pub(crate) async fn open(
         device_hash: device.hash(),
         key: holder.key.clone(),
         factors: holder.factors,
-        sessions_per_user_max: times.per_user_max,
+        sessions_per_user_max,
     };
     match accounts.store.open_session(new).await.map_err(|error| store_denial(&error))? {
         OpenSession::Opened => {}

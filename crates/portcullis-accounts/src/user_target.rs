@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Directory, User};
-use portcullis_model::{Denial, Role, UserId};
+use portcullis_guard::{Directory, User, check_rank};
+use portcullis_model::{Denial, UserId};
 
 /// The user an act is about, if `by` may act on them.
 ///
@@ -15,11 +15,7 @@ pub(crate) fn find(directory: &Directory, by: &User, target: &UserId) -> Result<
     if found.id == by.id {
         return Err(Denial::Forbidden("self"));
     }
-    let keeps_order =
-        |user: &User| user.roles().contains(Role::Admin) || user.roles().contains(Role::Moderator);
-    if !by.roles().contains(Role::Admin) && keeps_order(&found) {
-        return Err(Denial::Forbidden("stronger"));
-    }
+    check_rank(by, &found, false)?;
     Ok(found)
 }
 
@@ -35,7 +31,7 @@ pub(crate) fn until(now_unix_ms: i64, duration_s: Option<u32>) -> i64 {
 #[cfg(test)]
 mod tests {
     use portcullis_guard::{DirectoryLimits, UserFacts};
-    use portcullis_model::Roles;
+    use portcullis_model::{Role, Roles};
 
     use super::*;
 

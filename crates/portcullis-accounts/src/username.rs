@@ -1,7 +1,8 @@
 //! User names: a small ASCII alphabet, so that no two look alike by script.
 //! Never: folded silently; a name is shown as it was registered and compared without case.
 
-use portcullis_model::Denial;
+use portcullis_guard::is_own_name_reserved;
+use portcullis_model::{Denial, RoleTable};
 
 /// Fewest characters of a name.
 pub const USERNAME_MIN_CHARS: usize = 3;
@@ -30,6 +31,14 @@ impl Username {
             return Err(fault("username_punctuation"));
         }
         Ok(Self(String::from(text)))
+    }
+
+    /// Checks that the name is not that of an office, such as `admin`.
+    ///
+    /// # Errors
+    /// [`Denial::NameTaken`].
+    pub fn check_unreserved(&self, roles: &RoleTable) -> Result<(), Denial> {
+        if is_own_name_reserved(&self.0, roles) { Err(Denial::NameTaken) } else { Ok(()) }
     }
 
     /// The name as it was written.

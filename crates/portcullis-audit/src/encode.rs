@@ -193,6 +193,7 @@ fn class(code: Code) -> (&'static str, &'static str) {
         | Code::SysOverload
         | Code::SysMonitorDisabled
         | Code::SysMonitorEnabled
+        | Code::TableNearlyFull
         | Code::DegradationStateChanged
         | Code::AuthorityUnconfirmed
         | Code::TableFull

@@ -23,6 +23,7 @@ impl Event for AdminBroadcast {
         rate: Some(Rate::per(10, 60_000)),
         access: Access::Role(Role::Admin),
         sensitive: true,
+        speaks: true,
         priority: Priority::Vital,
         ..Rule::DEFAULT
     };

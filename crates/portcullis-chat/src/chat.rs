@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::{Directory, GateError, Permit, User};
+use portcullis_guard::{Charge, Directory, GateError, Party, Permit, Relation, Table, User};
 use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Builder, Context, Reply};
-use portcullis_store::{Loaded, Store, StoreError};
+use portcullis_store::{Loaded, LoadedRoom, Store, StoreError};
 
 use crate::admin_broadcast::{self, AdminBroadcast};
 use crate::chat_history::{self, ChatHistory};
@@ -29,13 +29,20 @@ pub struct ChatOptions {
     pub rooms_per_user_max: u32,
     /// Members one room may have.
     pub members_per_room_max: u32,
+    /// Rooms one user may be a member of.
+    pub memberships_per_user_max: u32,
     /// Users a room may have asked in, or keep out, at a time.
     pub standing_per_room_max: u32,
 }
 
 impl Default for ChatOptions {
     fn default() -> Self {
-        Self { rooms_per_user_max: 100, members_per_room_max: 10_000, standing_per_room_max: 1_000 }
+        Self {
+            rooms_per_user_max: 100,
+            members_per_room_max: 10_000,
+            memberships_per_user_max: 5_000,
+            standing_per_room_max: 1_000,
+        }
     }
 }
 
@@ -117,23 +124,45 @@ where
 
 /// Fills the directory with rooms and who belongs to them, after its users.
 ///
-/// What the directory has no space for is refused later on, and logged here.
+/// All of it is in force, also what exceeds the limits of the directory.
 pub fn load(loaded: &Loaded, directory: &Directory) {
-    let mut left_out = 0_usize;
-    for room in &loaded.rooms {
-        left_out += usize::from(!directory.put_room(feed::room_facts(room)));
+    // The most active first, as they are listed: none has to move for the next one.
+    let mut rooms: Vec<&LoadedRoom> = loaded.rooms.iter().collect();
+    rooms.sort_unstable_by_key(|room| std::cmp::Reverse(room.active_unix_ms));
+    for LoadedRoom { room, active_unix_ms } in rooms {
+        let charge = Charge { party: Party::NOBODY, active_unix_ms: *active_unix_ms };
+        directory.put_charged_room(feed::room_facts(room), charge);
     }
     for (room, user) in &loaded.members {
-        left_out += usize::from(!directory.add_member(room, user));
+        directory.add_member(room, user);
     }
     for (room, user) in &loaded.invited {
-        left_out += usize::from(!directory.invite(room, user));
+        directory.invite(room, user, Party::NOBODY);
     }
     for (room, user) in &loaded.barred {
-        left_out += usize::from(!directory.bar(room, user));
+        directory.bar(room, user, Party::NOBODY);
     }
-    if left_out > 0 {
-        tracing::error!(left_out, "the directory is full: some rooms or members are refused");
+}
+
+impl Chat {
+    /// Checks that a user may have one more membership, before it is stored; what the user is to
+    /// the room says whether it takes more space.
+    pub(crate) fn check_membership(
+        &self,
+        context: &Context,
+        user: &User,
+        relation: Relation,
+    ) -> Result<(), Denial> {
+        let most = usize::try_from(self.options.memberships_per_user_max).unwrap_or(usize::MAX);
+        if context.directory.membership_count(&user.id) >= most {
+            return Err(Denial::RoomLimit("memberships_per_user"));
+        }
+        match relation {
+            Relation::Invited | Relation::Barred => Ok(()),
+            Relation::None | Relation::Member | Relation::Owner => {
+                context.directory.check_space(Table::Memberships, Party::of(context.client))
+            }
+        }
     }
 }
 
@@ -244,10 +273,14 @@ mod tests {
             created_unix_ms: 1,
             origin: 0,
             rooms_per_user_max: 1,
+            party: 0,
+            still: None,
         };
         store.create_room(tea).await.unwrap();
         let (user, by) = (bob.clone(), ann.clone());
-        let ask = InviteToRoom { room: room.clone(), user, by, anywhere: false, invited_max: 1 };
+        let room_id = room.clone();
+        let ask =
+            InviteToRoom { room: room_id, user, by, anywhere: false, invited_max: 1, party: 0 };
         store.invite_to_room(ask).await.unwrap();
 
         let loaded = store.load().await.unwrap();
@@ -258,9 +291,11 @@ mod tests {
         assert_eq!(found.relation(&bob), portcullis_guard::Relation::Invited);
         assert_eq!(found.visibility(), portcullis_guard::Visibility::Private);
 
-        // What finds no space is left out, and refused later.
-        let small = Directory::new(DirectoryLimits { rooms_max: 0, ..DirectoryLimits::default() });
+        // What was stored is in force, also where there is no space for more.
+        let limits = DirectoryLimits { rooms_max: 0, memberships_max: 0, ..Default::default() };
+        let small = Directory::new(limits);
         load(&loaded, &small);
-        assert!(small.room(&room).is_none());
+        assert!(small.room(&room).unwrap().is_member(&ann));
+        assert!(small.check_space(Table::Rooms, Party::NOBODY).is_err());
     }
 }

@@ -117,7 +117,8 @@ pub(crate) async fn handle(
     if !room.is_some_and(|room| room.is_member(&user.id)) {
         return Err(Denial::Forbidden("not_member"));
     }
-    Ok(Reply::fields(&fit(&rows, more, direction, PAGE_MAX_BYTES)?))
+    let is_external = |row: &MessageRow| context.directory.is_external(&row.user);
+    Ok(Reply::fields(&fit(&rows, more, direction, PAGE_MAX_BYTES, is_external)?))
 }
 
 /// As many messages as fit, nearest to where the client pages from first; at least one.
@@ -126,6 +127,7 @@ fn fit(
     more: bool,
     direction: Direction,
     max_bytes: usize,
+    is_external: impl Fn(&MessageRow) -> bool,
 ) -> Result<Read, Denial> {
     let mut messages = Vec::with_capacity(rows.len());
     let mut bytes = 0;
@@ -134,7 +136,7 @@ fn fit(
         Direction::Older => Box::new(rows.iter().rev()),
     };
     for row in nearest_first {
-        let json = serde_json::value::to_raw_value(&MessageView::new(row))
+        let json = serde_json::value::to_raw_value(&MessageView::new(row, is_external(row)))
             .map_err(|_| Denial::Internal("history"))?;
         bytes += json.get().len();
         if bytes > max_bytes && !messages.is_empty() {
@@ -210,7 +212,7 @@ mod tests {
             (0, Direction::Newer, 1, vec![], false),
         ];
         for (count, direction, max_bytes, expect, more) in cases {
-            let read = fit(&rows(count), false, direction, max_bytes).unwrap();
+            let read = fit(&rows(count), false, direction, max_bytes, |_| false).unwrap();
             let seqs: Vec<u64> = read
                 .messages
                 .iter()
@@ -221,6 +223,6 @@ mod tests {
                 .collect();
             assert_eq!((seqs, read.more), (expect, more), "{direction:?} {max_bytes}");
         }
-        assert!(fit(&rows(1), true, Direction::Older, 1 << 20).unwrap().more);
+        assert!(fit(&rows(1), true, Direction::Older, 1 << 20, |_| false).unwrap().more);
     }
 }

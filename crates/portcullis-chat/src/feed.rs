@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Directory, RoomFacts};
+use portcullis_guard::{Charge, Directory, Party, RoomFacts};
 use portcullis_model::{ConnectionId, Namespace, RoomId};
 use portcullis_server::{Delta, Frame, Payload};
 use portcullis_store::{Change, MessageRow, RoomRow};
 use serde::Serialize;
 
 use crate::presence::member_frame;
-use crate::view::{DeletedView, MemberChange, MessageView, VisibilityWord};
+use crate::view::{DeletedView, MemberChange, MemberView, MessageView, VisibilityWord};
 
 /// Changes the directory and says what the shards have to do, in this order.
 ///
@@ -23,31 +23,39 @@ pub fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
         | Change::Revoked(_)
         | Change::Authority(_)
         | Change::Operator(_) => {}
-        Change::Invited { room, user } => kept(directory.invite(room, user)),
-        Change::Barred { room, user } => kept(directory.bar(room, user)),
-        Change::RoomCreated { room, origin, seq: _ } => {
-            kept(
-                directory.put_room(room_facts(room)) && directory.add_member(&room.id, &room.owner),
-            );
+        Change::Invited { room, user, party } => {
+            directory.invite(room, user, Party::from_bits(*party));
+        }
+        Change::Barred { room, user, party } => {
+            directory.bar(room, user, Party::from_bits(*party));
+        }
+        Change::RoomCreated { room, origin, seq: _, created_unix_ms, party } => {
+            let party = Party::from_bits(*party);
+            let charge = Charge { party, active_unix_ms: *created_unix_ms };
+            directory.put_charged_room(room_facts(room), charge);
+            directory.add_charged_member(&room.id, &room.owner, party);
             subscribe(&room.id, *origin, deltas);
         }
-        Change::Joined { room, user, username, seq: _, already, origin } => {
-            let change = if !already {
-                kept(directory.add_member(room, user));
-                Some(MemberChange::Joined)
-            } else if directory.watching(room, user) == 0 {
-                Some(MemberChange::Online)
-            } else {
-                None
+        Change::Joined { room, user, username, seq: _, already, by_role, origin, party } => {
+            let is_new =
+                !already && directory.add_charged_member(room, user, Party::from_bits(*party));
+            let change = match (is_new, directory.watching(room, user)) {
+                (true, _) => Some(MemberChange::Joined),
+                (false, 0) => Some(MemberChange::Online),
+                (false, _) => None,
             };
             subscribe(room, *origin, deltas);
-            let frame = change.and_then(|change| member_frame(room, user, username, change));
-            publish(room, frame, deltas);
+            let external = directory.is_external(user);
+            let member =
+                |change| MemberView::new(room, user, username, change, external).by_role(*by_role);
+            publish(room, change.and_then(|change| member_frame(&member(change))), deltas);
         }
         Change::Left { room, user, username } => {
             directory.remove_member(room, user);
             deltas.push(Delta::Unsubscribe { room: room.clone(), user: user.clone() });
-            publish(room, member_frame(room, user, username, MemberChange::Left), deltas);
+            let external = directory.is_external(user);
+            let view = MemberView::new(room, user, username, MemberChange::Left, external);
+            publish(room, member_frame(&view), deltas);
         }
         Change::RoomDeleted { room } => {
             directory.remove_room(room);
@@ -56,11 +64,12 @@ pub fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
             deltas.push(Delta::CloseRoom { room: room.clone() });
         }
         Change::Message { row, origin: _ } => {
-            publish(&row.room, message_frame(row), deltas);
+            directory.note_activity(&row.room, row.sent_unix_ms);
+            publish(&row.room, message_frame(directory, row), deltas);
         }
         Change::Resumed { origin, rooms, missed } => {
             let connection = ConnectionId::from_bits(*origin);
-            let missed = missed.iter().filter_map(message_frame).collect();
+            let missed = missed.iter().filter_map(|row| message_frame(directory, row)).collect();
             deltas.push(Delta::Resume { connection, rooms: rooms.clone(), missed });
         }
     }
@@ -80,20 +89,13 @@ fn publish(room: &RoomId, frame: Option<Arc<Frame>>, deltas: &mut Vec<Delta>) {
     }
 }
 
-fn message_frame(row: &MessageRow) -> Option<Arc<Frame>> {
-    let payload = Payload::of(&MessageView::new(row));
+fn message_frame(directory: &Directory, row: &MessageRow) -> Option<Arc<Frame>> {
+    let payload = Payload::of(&MessageView::new(row, directory.is_external(&row.user)));
     Some(Frame::recoverable(Namespace::MAIN, "chat:message", &payload, row.number))
 }
 
 fn event_frame<T: Serialize>(name: &str, payload: &T) -> Option<Arc<Frame>> {
     serde_json::to_string(payload).ok().map(|json| Frame::event(name, &json))
-}
-
-/// Without space in the directory a user, room or member exists in the store only.
-fn kept(kept: bool) {
-    if !kept {
-        tracing::error!("the directory is full: what is new is refused until there is space");
-    }
 }
 
 /// A room as decisions see it.
@@ -129,12 +131,13 @@ mod tests {
             owner: user("ann"),
             visibility: Visibility::Private,
         };
-        Change::RoomCreated { room, origin: 1, seq: 0 }
+        Change::RoomCreated { room, origin: 1, seq: 0, created_unix_ms: 5, party: 0 }
     }
 
     fn joined(already: bool, origin: u64) -> Change {
         let (user, username) = (user("bob"), Arc::from("bob"));
-        Change::Joined { room: room(), user, username, seq: 3, already, origin }
+        let (room, by_role, party) = (room(), false, 0);
+        Change::Joined { room, user, username, seq: 3, already, by_role, origin, party }
     }
 
     fn left() -> Change {
@@ -203,10 +206,10 @@ mod tests {
 
         check(&directory, &left(), &["unsubscribe", "publish"]);
         assert!(!live.is_member(&user("bob")));
-        let barred = Change::Barred { room: room(), user: user("bob") };
+        let barred = Change::Barred { room: room(), user: user("bob"), party: 0 };
         check(&directory, &barred, &[]);
         assert_eq!(live.relation(&user("bob")), Relation::Barred);
-        let invited = Change::Invited { room: room(), user: user("bob") };
+        let invited = Change::Invited { room: room(), user: user("bob"), party: 0 };
         check(&directory, &invited, &[]);
         assert_eq!(live.relation(&user("bob")), Relation::Invited);
         check(&directory, &Change::RoomDeleted { room: room() }, &["publish", "close"]);

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Cleaner, Event, Permit, Rate, Rule};
+use portcullis_guard::{Cleaner, Event, Party, Permit, Rate, Relation, Rule, Table};
 use portcullis_model::limits::ROOMS_PER_CONNECTION_MAX;
 use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Context, Reply, random_id};
-use portcullis_store::{CreateRoom, NewRoom};
+use portcullis_store::{CreateRoom, NewRoom, Still};
 use serde::{Deserialize, Serialize};
 
 use crate::Chat;
@@ -31,6 +31,7 @@ impl Event for RoomCreate {
         fields: &["name", "visibility"],
         size_max_bytes: 2048,
         rate: Some(Rate::per(10, 60_000)),
+        speaks: true,
         ..Rule::DEFAULT
     };
 
@@ -54,6 +55,10 @@ pub(crate) async fn handle(
     if context.room_count() >= ROOMS_PER_CONNECTION_MAX {
         return Err(Denial::RoomLimit("rooms_per_connection"));
     }
+    let party = Party::of(context.client);
+    context.directory.check_space(Table::Rooms, party)?;
+    chat.check_membership(&context, permit.user(), Relation::None)?;
+    let (lease, now) = (permit.lease(), context.now);
     let (owner, payload, _envelope) = permit.into_parts();
     let id = RoomId::parse(&random_id::<16>()?).map_err(|_| Denial::Internal("room_id"))?;
     let name: Arc<str> = Arc::from(payload.name);
@@ -65,9 +70,12 @@ pub(crate) async fn handle(
         created_unix_ms: context.now.unix_ms,
         origin: context.connection.to_bits(),
         rooms_per_user_max: chat.options.rooms_per_user_max,
+        party: party.to_bits(),
+        still: Some(Still::new(move || lease.may_speak(now))),
     };
     match chat.store.create_room(room).await.map_err(|error| store_denial(&error))? {
         CreateRoom::Created => {}
+        CreateRoom::Ended => return Err(Denial::Forbidden("ended")),
         CreateRoom::TooMany => return Err(Denial::RoomLimit("rooms_per_user")),
     }
     record_act(&context, &owner, Code::AuthzChange, RoomCreate::NAME, Some(&id));

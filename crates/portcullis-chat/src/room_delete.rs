@@ -1,12 +1,12 @@
-//! `room:delete {roomId}`: the owner ends a room, with its members and messages.
+//! `room:delete {roomId}`: the owner, or a moderator, ends a room with its members and messages.
 //! Never: an answer that tells another's room from one that is not there.
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Event, Permit, Rate, Rule, field};
-use portcullis_model::{Code, Denial, RoomId};
+use portcullis_guard::{Access, Event, Permit, Rate, Rule, check_rank, field};
+use portcullis_model::{Code, Denial, Role, RoomId};
 use portcullis_server::{Context, Reply};
-use portcullis_store::DeleteRoom;
+use portcullis_store::{DeleteRoom, RoomDeletion};
 use serde::Deserialize;
 
 use crate::Chat;
@@ -26,7 +26,7 @@ impl Event for RoomDelete {
         fields: &["roomId"],
         size_max_bytes: 512,
         rate: Some(Rate::per(30, 60_000)),
-        access: Access::Owner,
+        access: Access::OwnerOr(Role::Moderator),
         sensitive: true,
         ..Rule::DEFAULT
     };
@@ -42,12 +42,22 @@ pub(crate) async fn handle(
     permit: Permit<RoomDelete>,
     context: Context,
 ) -> Result<Reply, Denial> {
+    let by_role = permit.is_anywhere();
     let (user, payload, _envelope) = permit.into_parts();
-    let deleted = chat.store.delete_room(payload.room_id.clone(), user.id.clone());
+    let directory = &context.directory;
+    let owner = directory.room(&payload.room_id).map(|room| room.owner());
+    let is_owner = owner.as_ref() == Some(&user.id);
+    // By a role nobody ends the room of a user of their own rank, or a higher one.
+    if let (false, Some(owner)) = (is_owner, owner.and_then(|owner| directory.user(&owner))) {
+        check_rank(&user, &owner, is_owner)?;
+    }
+    let (room, by) = (payload.room_id.clone(), user.id.clone());
+    let deleted = chat.store.delete_room(RoomDeletion { room, by, anywhere: by_role });
     match deleted.await.map_err(|error| store_denial(&error))? {
         DeleteRoom::Deleted => {}
         DeleteRoom::Refused => return Err(Denial::Forbidden("not_owner")),
     }
-    record_act(&context, &user, Code::AuthzChange, RoomDelete::NAME, Some(&payload.room_id));
+    let code = if is_owner { Code::AuthzChange } else { Code::AuthzAdmin };
+    record_act(&context, &user, code, RoomDelete::NAME, Some(&payload.room_id));
     Ok(Reply::ok())
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Event, Permit, Rate, Rule, field};
+use portcullis_guard::{Access, Event, Party, Permit, Rate, Relation, Rule, Table, field};
 use portcullis_model::{Code, Denial, Role, RoomId, UserId};
 use portcullis_server::{Context, Reply};
 use portcullis_store::{InviteToRoom, Invited};
@@ -29,6 +29,7 @@ impl Event for RoomInvite {
         size_max_bytes: 512,
         rate: Some(Rate::per(60, 60_000)),
         access: Access::OwnerOr(Role::Moderator),
+        speaks: true,
         ..Rule::DEFAULT
     };
 
@@ -45,18 +46,27 @@ pub(crate) async fn handle(
 ) -> Result<Reply, Denial> {
     let anywhere = permit.is_anywhere();
     let (by, payload, _envelope) = permit.into_parts();
+    let party = Party::of(context.client);
+    let room = context.directory.room(&payload.room_id).ok_or(Denial::Forbidden("missing"))?;
+    match room.relation(&payload.user_id) {
+        Relation::None => context.directory.check_space(Table::Memberships, party)?,
+        // What is there already takes no more space.
+        Relation::Barred | Relation::Invited | Relation::Member | Relation::Owner => {}
+    }
     let asked = chat.store.invite_to_room(InviteToRoom {
         room: payload.room_id.clone(),
         user: payload.user_id,
         by: by.id.clone(),
         anywhere,
         invited_max: chat.options.standing_per_room_max,
+        party: party.to_bits(),
     });
     match asked.await.map_err(|error| store_denial(&error))? {
         Invited::Invited | Invited::Already => {}
         Invited::Missing => return Err(Denial::Forbidden("missing")),
         Invited::Full => return Err(Denial::RoomLimit("standing_per_room")),
     }
-    record_act(&context, &by, Code::AuthzChange, RoomInvite::NAME, Some(&payload.room_id));
+    let code = if room.owner() == by.id { Code::AuthzChange } else { Code::AuthzAdmin };
+    record_act(&context, &by, code, RoomInvite::NAME, Some(&payload.room_id));
     Ok(Reply::ok())
 }

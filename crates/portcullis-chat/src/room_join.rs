@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Event, Permit, Priority, Rate, Rule, field};
+use portcullis_guard::{Access, Event, Party, Permit, Priority, Rate, Rule, field};
 use portcullis_model::limits::ROOMS_PER_CONNECTION_MAX;
 use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Context, Reply};
@@ -54,20 +54,27 @@ pub(crate) async fn handle(
         return Err(Denial::RoomLimit("rooms_per_connection"));
     }
     let (user, payload, _envelope) = permit.into_parts();
+    let room = context.directory.room(&payload.room_id);
+    if let Some(room) = room.filter(|room| !room.is_member(&user.id)) {
+        chat.check_membership(&context, &user, room.relation(&user.id))?;
+    }
     let join = Join {
         room: payload.room_id.clone(),
         user: user.id.clone(),
         origin: context.connection.to_bits(),
         members_max: chat.options.members_per_room_max,
+        party: Party::of(context.client).to_bits(),
     };
-    let (seq, already) =
+    let (seq, already, by_role) =
         match chat.store.join_room(join).await.map_err(|error| store_denial(&error))? {
-            JoinRoom::Joined { seq, already } => (seq, already),
+            JoinRoom::Joined { seq, already, by_role } => (seq, already, by_role),
             JoinRoom::Missing => return Err(Denial::Forbidden("not_joinable")),
             JoinRoom::Full => return Err(Denial::RoomLimit("members_per_room")),
         };
     if !already {
-        record_act(&context, &user, Code::AuthzChange, RoomJoin::NAME, Some(&payload.room_id));
+        // The room hears of it as well: `byRole` in `room:member`.
+        let code = if by_role { Code::AuthzAdmin } else { Code::AuthzChange };
+        record_act(&context, &user, code, RoomJoin::NAME, Some(&payload.room_id));
     }
     // It may have been deleted while the answer was on its way.
     let room = context.directory.room(&payload.room_id).ok_or(Denial::Forbidden("deleted"))?;

@@ -1,9 +1,12 @@
 //! `room:kick {roomId, userId}`: a user is out of a room, and stays out until invited again.
-//! Never: the owner; nor a message of the user after the acknowledgement.
+//! Never: the owner, or a user of a higher rank; nor a message of the user after the
+//! acknowledgement.
 
 use std::sync::Arc;
 
-use portcullis_guard::{Access, Event, Permit, Priority, Rate, Rule, field};
+use portcullis_guard::{
+    Access, Event, Party, Permit, Priority, Rate, Relation, Rule, Table, check_rank, field,
+};
 use portcullis_model::{Code, Denial, Role, RoomId, UserId};
 use portcullis_server::{Context, Reply};
 use portcullis_store::{KickFromRoom, Kicked};
@@ -46,18 +49,31 @@ pub(crate) async fn handle(
 ) -> Result<Reply, Denial> {
     let anywhere = permit.is_anywhere();
     let (by, payload, _envelope) = permit.into_parts();
+    let party = Party::of(context.client);
+    let room = context.directory.room(&payload.room_id).ok_or(Denial::Forbidden("missing"))?;
+    let is_owner = room.owner() == by.id;
+    if let Some(target) = context.directory.user(&payload.user_id) {
+        check_rank(&by, &target, is_owner)?;
+    }
+    match room.relation(&payload.user_id) {
+        Relation::None => context.directory.check_space(Table::Memberships, party)?,
+        // The bar takes the space of what was there: a full table keeps nobody in a room.
+        Relation::Barred | Relation::Invited | Relation::Member | Relation::Owner => {}
+    }
     let asked = chat.store.kick_from_room(KickFromRoom {
         room: payload.room_id.clone(),
         user: payload.user_id,
         by: by.id.clone(),
         anywhere,
         barred_max: chat.options.standing_per_room_max,
+        party: party.to_bits(),
     });
     match asked.await.map_err(|error| store_denial(&error))? {
         Kicked::Kicked { was_member: _ } => {}
         Kicked::Missing => return Err(Denial::Forbidden("missing")),
         Kicked::Full => return Err(Denial::RoomLimit("standing_per_room")),
     }
-    record_act(&context, &by, Code::AuthzChange, RoomKick::NAME, Some(&payload.room_id));
+    let code = if is_owner { Code::AuthzChange } else { Code::AuthzAdmin };
+    record_act(&context, &by, code, RoomKick::NAME, Some(&payload.room_id));
     Ok(Reply::ok())
 }

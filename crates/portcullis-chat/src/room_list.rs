@@ -1,44 +1,76 @@
-//! `room:list {}`: the rooms a user may see.
+//! `room:list {after?, search?}`: the rooms a user may see, page by page.
 //! Never: a private room the user is no member of.
 
 use std::sync::Arc;
 
-use portcullis_guard::{Event, Permit, Rate, Room, Rule};
+use portcullis_guard::{Cleaner, Event, Permit, Rate, Room, RoomCursor, RoomQuery, Rule, field};
 use portcullis_model::Denial;
 use portcullis_server::{Context, Reply};
 use serde::{Deserialize, Serialize};
 
 use crate::view::RoomView;
 
-/// Most rooms in one answer: about 100 KiB of JSON.
-const ROOMS_MAX: usize = 500;
+/// Most rooms on a page: about 20 KiB of JSON.
+const ROOMS_MAX: usize = 100;
+/// Longest text that is searched for, in characters: as a room's name.
+const SEARCH_MAX_CHARS: usize = 64;
 
-/// The payload: nothing.
+/// The payload.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RoomList {}
+pub(crate) struct RoomList {
+    /// `next` of the page before.
+    #[serde(default, deserialize_with = "field::optional_text::<_, 128>")]
+    after: Option<String>,
+    /// A part of the name, in any case.
+    #[serde(default, deserialize_with = "field::optional_text::<_, 1024>")]
+    search: Option<String>,
+    #[serde(skip)]
+    cursor: Option<RoomCursor>,
+}
 
 impl Event for RoomList {
     const NAME: &'static str = "room:list";
     const RULE: Rule = Rule {
-        fields: &[],
-        size_max_bytes: 256,
+        fields: &["after", "search"],
+        size_max_bytes: 2048,
         rate: Some(Rate::per(30, 60_000)),
         ..Rule::DEFAULT
     };
+
+    fn clean(&mut self, cleaner: &mut Cleaner<'_>) -> Result<(), Denial> {
+        if let Some(after) = &self.after {
+            let wrong = Denial::Schema { field: Some("after"), rule: "cursor" };
+            self.cursor = Some(RoomCursor::parse(after).ok_or(wrong)?);
+        }
+        if let Some(search) = &self.search {
+            let name = cleaner.name("search", search.trim(), SEARCH_MAX_CHARS)?;
+            self.search = Some(name.to_lowercase());
+        }
+        Ok(())
+    }
 }
 
 #[derive(Serialize)]
 struct Listed {
     rooms: Vec<RoomView>,
+    /// Where the next page begins; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
-/// Acknowledges with `rooms`: own ones first, each saying whether the user is a `member`.
+/// Acknowledges with `rooms` and `next`: own rooms first, then public ones, each by newest
+/// activity and saying whether the user is a `member`.
 pub(crate) async fn handle(permit: Permit<RoomList>, context: Context) -> Result<Reply, Denial> {
-    let user = &permit.user().id;
-    let visible = context.directory.rooms_visible_to(user, ROOMS_MAX);
+    let (user, payload) = (&permit.user().id, permit.payload());
+    let page = context.directory.list_rooms(&RoomQuery {
+        user,
+        after: payload.cursor.as_ref(),
+        search: payload.search.as_deref(),
+        limit: ROOMS_MAX,
+    });
     let seen_by =
         |room: &Arc<Room>| RoomView { member: Some(room.is_member(user)), ..RoomView::new(room) };
-    let rooms = visible.iter().map(seen_by).collect();
-    Ok(Reply::fields(&Listed { rooms }))
+    let rooms = page.rooms.iter().map(seen_by).collect();
+    Ok(Reply::fields(&Listed { rooms, next: page.next.map(|next| next.to_text()) }))
 }

@@ -1,15 +1,17 @@
-//! `room:members {roomId}`: who is in a room, and who of them is there now.
+//! `room:members {roomId, after?}`: who is in a room, and who of them is there now.
 //! Never: told to anybody outside the room.
 
 use std::sync::Arc;
 
 use portcullis_guard::{Access, Event, Permit, Rate, Rule, field};
-use portcullis_model::{Denial, RoomId};
+use portcullis_model::{Denial, RoomId, UserId};
 use portcullis_server::{Context, Reply};
 use serde::{Deserialize, Serialize};
 
-/// Most members in one answer: about 100 KiB of JSON.
-const MEMBERS_MAX: usize = 1000;
+use crate::view::is_false;
+
+/// Most members on a page: about 50 KiB of JSON.
+const MEMBERS_MAX: usize = 500;
 
 /// The payload.
 #[derive(Debug, Deserialize)]
@@ -17,12 +19,15 @@ const MEMBERS_MAX: usize = 1000;
 pub(crate) struct RoomMembers {
     #[serde(deserialize_with = "field::room_id")]
     room_id: RoomId,
+    /// `next` of the page before.
+    #[serde(default, deserialize_with = "field::optional_user_id")]
+    after: Option<UserId>,
 }
 
 impl Event for RoomMembers {
     const NAME: &'static str = "room:members";
     const RULE: Rule = Rule {
-        fields: &["roomId"],
+        fields: &["roomId", "after"],
         size_max_bytes: 512,
         rate: Some(Rate::per(30, 60_000)),
         access: Access::Member,
@@ -37,6 +42,9 @@ impl Event for RoomMembers {
 #[derive(Serialize)]
 struct Listed {
     members: Vec<Listing>,
+    /// Where the next page begins; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -44,21 +52,25 @@ struct Listing {
     id: String,
     username: Arc<str>,
     online: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    external: bool,
 }
 
-/// Acknowledges with `members`, sorted by id.
+/// Acknowledges with `members`, sorted by id, and `next`.
 pub(crate) async fn handle(permit: Permit<RoomMembers>, context: Context) -> Result<Reply, Denial> {
     let directory = &context.directory;
     let id = &permit.payload().room_id;
     let room = directory.room(id).ok_or(Denial::Forbidden("deleted"))?;
-    let members = room.members();
-    let users = members.iter().take(MEMBERS_MAX).filter_map(|member| directory.user(member));
+    let (members, more) = room.members_after(permit.payload().after.as_ref(), MEMBERS_MAX);
+    let next = members.last().filter(|_| more).map(ToString::to_string);
+    let users = members.iter().filter_map(|member| directory.user(member));
     let members = users
         .map(|user| Listing {
             id: user.id.to_string(),
             username: user.name(),
             online: directory.watching(id, &user.id) > 0,
+            external: user.external,
         })
         .collect();
-    Ok(Reply::fields(&Listed { members }))
+    Ok(Reply::fields(&Listed { members, next }))
 }

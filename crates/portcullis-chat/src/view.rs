@@ -100,6 +100,9 @@ pub(crate) struct MessageView<'a> {
     room_id: &'a str,
     user_id: &'a str,
     username: &'a str,
+    /// Whether another issuer vouches for the user.
+    #[serde(skip_serializing_if = "is_false")]
+    external: bool,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     html: Option<&'a str>,
@@ -109,13 +112,14 @@ pub(crate) struct MessageView<'a> {
 }
 
 impl<'a> MessageView<'a> {
-    pub(crate) fn new(row: &'a MessageRow) -> Self {
+    pub(crate) fn new(row: &'a MessageRow, external: bool) -> Self {
         Self {
             id: row.id.as_str(),
             seq: row.seq,
             room_id: row.room.as_str(),
             user_id: row.user.as_str(),
             username: &row.username,
+            external,
             message: &row.text,
             html: row.html.as_deref(),
             reply_to: row.reply_to.as_ref().map(portcullis_model::MessageId::as_str),
@@ -145,7 +149,18 @@ pub(crate) struct MemberView<'a> {
     room_id: &'a str,
     user_id: &'a str,
     username: &'a str,
+    /// Whether another issuer vouches for the user.
+    #[serde(skip_serializing_if = "is_false")]
+    external: bool,
     change: MemberChange,
+    /// Whether a moderator or administrator let the user in by their role, and not the owner.
+    #[serde(skip_serializing_if = "is_false")]
+    by_role: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+pub(crate) fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl<'a> MemberView<'a> {
@@ -154,8 +169,15 @@ impl<'a> MemberView<'a> {
         user: &'a UserId,
         username: &'a str,
         change: MemberChange,
+        external: bool,
     ) -> Self {
-        Self { room_id: room.as_str(), user_id: user.as_str(), username, change }
+        let (room_id, user_id) = (room.as_str(), user.as_str());
+        Self { room_id, user_id, username, external, change, by_role: false }
+    }
+
+    /// Says whether a role let the user in.
+    pub(crate) fn by_role(self, by_role: bool) -> Self {
+        Self { by_role, ..self }
     }
 }
 
@@ -194,7 +216,7 @@ mod tests {
     #[test]
     fn payloads_of_the_contract() {
         check(
-            &MessageView::new(&row()),
+            &MessageView::new(&row(), false),
             concat!(
                 r#"{"id":"m1","seq":7,"roomId":"r1","userId":"u1","username":"ann","#,
                 r#""message":"a < \"b\"","timestamp":1700000000123}"#
@@ -207,7 +229,7 @@ mod tests {
             ..row()
         };
         check(
-            &MessageView::new(&formatted),
+            &MessageView::new(&formatted, false),
             concat!(
                 r#"{"id":"m1","seq":7,"roomId":"r1","userId":"u1","username":"ann","#,
                 r#""message":"x","html":"<b>x</b>","replyTo":"m0","timestamp":1700000000123}"#
@@ -215,8 +237,16 @@ mod tests {
         );
         let (room, user) = (RoomId::parse("r1").unwrap(), UserId::parse("u1").unwrap());
         check(
-            &MemberView::new(&room, &user, "ann", MemberChange::Offline),
+            &MemberView::new(&room, &user, "ann", MemberChange::Offline, false),
             r#"{"roomId":"r1","userId":"u1","username":"ann","change":"offline"}"#,
+        );
+        let joined = MemberView::new(&room, &user, "ann", MemberChange::Joined, true);
+        check(
+            &joined.by_role(true),
+            concat!(
+                r#"{"roomId":"r1","userId":"u1","username":"ann","external":true,"#,
+                r#""change":"joined","byRole":true}"#
+            ),
         );
         check(&DeletedView { room_id: "r1" }, r#"{"roomId":"r1"}"#);
         let view = RoomView {

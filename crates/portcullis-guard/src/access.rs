@@ -92,6 +92,7 @@ mod tests {
     use super::*;
     use crate::directory::DirectoryLimits;
     use crate::directory_room::RoomFacts;
+    use crate::directory_share::Party;
     use crate::directory_user::UserFacts;
 
     /// Rooms `open` and `closed` of `olga`, with `mia` in both, `ina` asked in and `bea` kept out;
@@ -130,7 +131,9 @@ mod tests {
             directory.add_member(&id, &user("mia"));
             if name != "left" {
                 directory.add_member(&id, &user("olga"));
-                assert!(directory.invite(&id, &user("ina")) && directory.bar(&id, &user("bea")));
+                let nobody = Party::NOBODY;
+                assert!(directory.invite(&id, &user("ina"), nobody));
+                assert!(directory.bar(&id, &user("bea"), nobody));
             }
         }
         directory

@@ -1,24 +1,27 @@
 //! The live picture of users, rooms and memberships that every decision reads.
 //! Never: changed by a request; only the committed feed changes it, in commit order.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use portcullis_model::{RoomId, SessionId, UserId};
 
 use crate::authority::Authority;
-use crate::directory_room::{Room, RoomFacts, Standing, Visibility};
+use crate::directory_list::RoomIndex;
+use crate::directory_name::NameIndex;
+use crate::directory_room::{Charge, Room, RoomFacts, Standing, Visibility};
 use crate::directory_session::Session;
+use crate::directory_share::{Party, Sizes, Table};
 use crate::directory_user::{User, UserFacts};
 use crate::striped::Striped;
 
-/// How much the directory holds at most.
+/// How much the directory holds before it rejects what is new; see [`Directory::check_space`].
 ///
-/// Beyond it, what is new is not there and so is refused.
-/// Worst-case memory: 600 bytes a user, 800 a room, 150 a membership, which is kept from both
-/// ends, and 300 a session: 120 + 40 + 150 + 150 MB with the defaults; and 60 bytes for each user
-/// watching a room. Invitations and bars count as memberships.
+/// What is committed is in force beyond these limits too: rows that were stored under larger
+/// limits, or beside the server. Worst-case memory: 750 bytes a user, 1,050 a room, 170 a
+/// membership, which is kept from both ends, and 300 a session: 150 + 53 + 170 + 150 MB with the
+/// defaults; and 60 bytes for each user watching a room. Invitations and bars count as memberships.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DirectoryLimits {
     /// Users known.
@@ -60,17 +63,9 @@ pub struct Directory {
     belongings: Striped<UserId, Belongings>,
     pub(crate) sessions: Striped<SessionId, Arc<Session>>,
     authority: Arc<Authority>,
-    public: RwLock<BTreeMap<RoomId, Arc<Room>>>,
+    pub(crate) public: RwLock<RoomIndex>,
+    pub(crate) names: RwLock<NameIndex>,
     pub(crate) sizes: Mutex<Sizes>,
-}
-
-/// How much there is; whoever changes the directory holds the lock on it.
-#[derive(Default)]
-pub(crate) struct Sizes {
-    users: usize,
-    rooms: usize,
-    memberships: usize,
-    pub(crate) sessions: usize,
 }
 
 impl Directory {
@@ -85,6 +80,7 @@ impl Directory {
             sessions: Striped::new(),
             authority: Arc::default(),
             public: RwLock::default(),
+            names: RwLock::default(),
             sizes: Mutex::default(),
         }
     }
@@ -107,65 +103,84 @@ impl Directory {
         &self.authority
     }
 
-    /// Inserts a user, or changes the one everybody already holds.
+    /// Inserts a user when there is space, or changes the one that connections hold already.
     ///
-    /// Gives false when the directory is full and the user is not in it.
+    /// For programs without a store; gives false when the directory is full and the user is new.
     pub fn put_user(&self, facts: UserFacts) -> bool {
-        let mut sizes = self.sizes.lock();
-        if let Some(user) = self.user(&facts.id) {
-            user.change(facts);
-            return true;
-        }
-        if sizes.users >= self.limits.users_max {
+        let is_known = self.user(&facts.id).is_some();
+        if !is_known && self.check_space(Table::Users, Party::NOBODY).is_err() {
             return false;
         }
+        self.apply_user(facts);
+        true
+    }
+
+    /// Inserts a user, or changes the one that connections hold already: what is committed.
+    pub fn apply_user(&self, facts: UserFacts) {
+        let mut sizes = self.sizes.lock();
+        if let Some(user) = self.user(&facts.id) {
+            self.names.write().replace(&user, &facts);
+            user.change(facts);
+            return;
+        }
         sizes.users += 1;
+        self.names.write().add(&facts);
         self.users.write(&facts.id, |users| {
             users.insert(facts.id.clone(), Arc::new(User::new(facts.clone())));
         });
-        true
     }
 
     /// Ends every user who is not among these, also through every `Arc` held elsewhere.
     pub fn end_users_beside(&self, kept: &HashSet<UserId>) {
         for id in self.users.keys().into_iter().filter(|id| !kept.contains(id)) {
+            for room in self.rooms_of(&id) {
+                self.remove_member(&room.id, &id);
+            }
             let mut sizes = self.sizes.lock();
             if let Some(user) = self.users.write(&id, |users| users.remove(&id)) {
                 sizes.users -= 1;
+                self.names.write().remove(&user);
                 user.end();
             }
         }
     }
 
-    /// Inserts a room, or changes the one everybody already holds.
-    ///
-    /// Gives false when the directory is full and the room is not in it.
-    pub fn put_room(&self, facts: RoomFacts) -> bool {
+    /// The ids of all users.
+    #[must_use]
+    pub fn user_ids(&self) -> Vec<UserId> {
+        self.users.keys()
+    }
+
+    /// Inserts a room, or changes the one that connections hold already.
+    pub fn put_room(&self, facts: RoomFacts) {
+        self.put_charged_room(facts, Charge::default());
+    }
+
+    /// As [`Directory::put_room`]; a new room is charged to a party.
+    pub fn put_charged_room(&self, facts: RoomFacts, charge: Charge) {
         let mut sizes = self.sizes.lock();
         let id = facts.id.clone();
         let owner = facts.owner.clone();
-        let visibility = facts.visibility;
         let room = if let Some(room) = self.room(&id) {
             let before = room.owner();
             room.change(facts);
+            self.public.write().remove(&before, &id);
             self.belonging(&before, |belongings| {
                 belongings.owns = belongings.owns.saturating_sub(1)
             });
             room
-        } else if sizes.rooms < self.limits.rooms_max {
+        } else {
             sizes.rooms += 1;
-            let room = Arc::new(Room::new(facts));
+            sizes.charge(Table::Rooms, charge.party);
+            let room = Arc::new(Room::new(facts, charge));
             self.rooms.write(&id, |rooms| rooms.insert(id.clone(), Arc::clone(&room)));
             room
-        } else {
-            return false;
         };
         self.belonging(&owner, |belongings| belongings.owns += 1);
-        match visibility {
-            Visibility::Public => self.public.write().insert(id, room),
-            Visibility::Private => self.public.write().remove(&id),
-        };
-        true
+        match room.visibility() {
+            Visibility::Public => self.public.write().put(&owner, &room),
+            Visibility::Private => {}
+        }
     }
 
     /// Ends a room; nobody has a relation to it any more.
@@ -175,63 +190,77 @@ impl Directory {
         let mut sizes = self.sizes.lock();
         let Some(room) = self.rooms.write(id, |rooms| rooms.remove(id)) else { return };
         sizes.rooms -= 1;
-        self.public.write().remove(id);
+        sizes.discharge(Table::Rooms, room.party);
         let owner = room.owner();
-        let (members, remembered) = room.end();
-        sizes.memberships -= members.len() + remembered;
-        for member in members {
-            self.belonging(&member, |belongings| belongings.member_of.remove(id));
+        self.public.write().remove(&owner, id);
+        let (members, others) = room.end();
+        sizes.memberships -= members.len() + others.len();
+        for party in members.values().copied().chain(others) {
+            sizes.discharge(Table::Memberships, party);
+        }
+        for member in members.keys() {
+            self.belonging(member, |belongings| belongings.member_of.remove(id));
         }
         self.belonging(&owner, |belongings| belongings.owns = belongings.owns.saturating_sub(1));
     }
 
     /// Makes a user a member; false when nothing changed.
     ///
-    /// Nothing changes for a member, without such a room, or when the directory is full.
+    /// Nothing changes for a member, or without such a room.
     pub fn add_member(&self, room: &RoomId, user: &UserId) -> bool {
+        self.add_charged_member(room, user, Party::NOBODY)
+    }
+
+    /// As [`Directory::add_member`]; the membership is charged to a party.
+    pub fn add_charged_member(&self, room: &RoomId, user: &UserId, party: Party) -> bool {
         let mut sizes = self.sizes.lock();
         let Some(room) = self.room(room) else { return false };
-        if room.is_member(user) || sizes.memberships >= self.limits.memberships_max {
+        // The user's own copy of the id, so that memberships share one.
+        let user = &self.user(user).map_or_else(|| user.clone(), |known| known.id.clone());
+        if room.is_member(user) || !room.add(user, party) {
             return false;
         }
         // A member is neither invited nor barred any more.
-        sizes.memberships = sizes.memberships.saturating_add_signed(room.stand(user, None)) + 1;
-        // The user's own copy of the id, so that memberships share one.
-        let user = &self.user(user).map_or_else(|| user.clone(), |known| known.id.clone());
+        if let Some(before) = room.unstand(user) {
+            sizes.memberships -= 1;
+            sizes.discharge(Table::Memberships, before);
+        }
+        sizes.memberships += 1;
+        sizes.charge(Table::Memberships, party);
         self.belonging(user, |belongings| belongings.member_of.insert(room.id.clone()));
-        room.add(user)
+        true
     }
 
     /// Ends a membership; false when there was none.
     pub fn remove_member(&self, room: &RoomId, user: &UserId) -> bool {
         let mut sizes = self.sizes.lock();
         let Some(room) = self.room(room) else { return false };
-        if !room.remove(user) {
-            return false;
-        }
+        let Some(party) = room.remove(user) else { return false };
         sizes.memberships -= 1;
+        sizes.discharge(Table::Memberships, party);
         self.belonging(user, |belongings| belongings.member_of.remove(&room.id));
         true
     }
 
-    /// Asks a user in, or lifts what kept them out; false without such a room, or space.
-    pub fn invite(&self, room: &RoomId, user: &UserId) -> bool {
-        self.stand(room, user, Standing::Invited)
+    /// Invites a user, or lifts what barred them; false without such a room, or for a member.
+    pub fn invite(&self, room: &RoomId, user: &UserId, party: Party) -> bool {
+        self.stand(room, user, Standing::Invited, party)
     }
 
-    /// Keeps a user out who is no member; false without such a room, or space.
-    pub fn bar(&self, room: &RoomId, user: &UserId) -> bool {
-        self.stand(room, user, Standing::Barred)
+    /// Bars a user who is not a member; false without such a room, or for a member.
+    pub fn bar(&self, room: &RoomId, user: &UserId, party: Party) -> bool {
+        self.stand(room, user, Standing::Barred, party)
     }
 
-    fn stand(&self, room: &RoomId, user: &UserId, standing: Standing) -> bool {
+    fn stand(&self, room: &RoomId, user: &UserId, standing: Standing, party: Party) -> bool {
         let mut sizes = self.sizes.lock();
         let Some(room) = self.room(room) else { return false };
-        if sizes.memberships >= self.limits.memberships_max {
-            return false;
+        let Ok(before) = room.stand(user, standing, party) else { return false };
+        match before {
+            Some(before) => sizes.discharge(Table::Memberships, before),
+            None => sizes.memberships += 1,
         }
-        let more = room.stand(user, Some(standing));
-        sizes.memberships = sizes.memberships.saturating_add_signed(more);
+        sizes.charge(Table::Memberships, party);
         true
     }
 
@@ -253,18 +282,19 @@ impl Directory {
         self.room(room).map_or(0, |room| room.watching(user))
     }
 
-    /// The rooms a user may see, at most `max`: own ones first, then public ones.
+    /// The rooms that a user is a member of.
     #[must_use]
-    pub fn rooms_visible_to(&self, user: &UserId, max: usize) -> Vec<Arc<Room>> {
-        let own: Vec<RoomId> = self.belongings.read(user, |belongings| {
-            let rooms = belongings.map(|belongings| belongings.member_of.iter());
-            rooms.into_iter().flatten().take(max).cloned().collect()
+    pub fn rooms_of(&self, user: &UserId) -> Vec<Arc<Room>> {
+        let ids: Vec<RoomId> = self.belongings.read(user, |belongings| {
+            belongings.into_iter().flat_map(|found| &found.member_of).cloned().collect()
         });
-        let mut visible: Vec<_> = own.iter().filter_map(|id| self.room(id)).collect();
-        let public = self.public.read();
-        let others = public.values().filter(|room| !room.is_member(user));
-        visible.extend(others.take(max.saturating_sub(visible.len())).cloned());
-        visible
+        ids.iter().filter_map(|id| self.room(id)).collect()
+    }
+
+    /// How many rooms the user is a member of.
+    #[must_use]
+    pub fn membership_count(&self, user: &UserId) -> usize {
+        self.belongings.read(user, |belongings| belongings.map_or(0, |of| of.member_of.len()))
     }
 
     /// How many rooms belong to the user.
@@ -290,6 +320,7 @@ mod tests {
     use portcullis_model::Now;
 
     use super::*;
+    use crate::directory_list::RoomQuery;
     use crate::directory_room::Relation;
 
     fn user_id(text: &str) -> UserId {
@@ -319,17 +350,18 @@ mod tests {
         for id in ["ann", "bob", "cat"] {
             assert!(directory.put_user(user(id)));
         }
-        assert!(directory.put_room(room("hall", "ann", Visibility::Public)));
-        assert!(directory.put_room(room("den", "ann", Visibility::Private)));
+        directory.put_room(room("hall", "ann", Visibility::Public));
+        directory.put_room(room("den", "ann", Visibility::Private));
         for member in ["ann", "bob"] {
             assert!(directory.add_member(&room_id("den"), &user_id(member)));
         }
         directory
     }
 
-    fn visible(directory: &Directory, user: &str, max: usize) -> Vec<String> {
-        let rooms = directory.rooms_visible_to(&user_id(user), max);
-        rooms.iter().map(|room| room.id.to_string()).collect()
+    fn visible(directory: &Directory, user: &str, limit: usize) -> Vec<String> {
+        let user = user_id(user);
+        let query = RoomQuery { user: &user, after: None, search: None, limit };
+        directory.list_rooms(&query).rooms.iter().map(|room| room.id.to_string()).collect()
     }
 
     #[test]
@@ -387,30 +419,40 @@ mod tests {
     #[test]
     fn a_room_changes_its_facts_and_keeps_its_members() {
         let directory = small();
-        assert!(directory.put_room(room("den", "bob", Visibility::Public)));
+        directory.put_room(room("den", "bob", Visibility::Public));
         assert_eq!(visible(&directory, "cat", 10), ["den", "hall"]);
         let owned = |user| directory.rooms_owned_by(&user_id(user));
         assert_eq!((owned("ann"), owned("bob"), owned("cat")), (1, 1, 0));
-        assert!(directory.put_room(room("den", "bob", Visibility::Private)));
+        directory.put_room(room("den", "bob", Visibility::Private));
         assert_eq!(visible(&directory, "cat", 10), ["hall"]);
         let den = directory.room(&room_id("den")).unwrap();
         assert_eq!(den.members(), [user_id("ann"), user_id("bob")]);
     }
 
     #[test]
-    fn what_does_not_fit_is_not_there() {
+    fn committed_rows_are_in_force_in_a_full_directory() {
         let directory = small();
-        assert!(!directory.put_user(user("dan")));
+        assert!(!directory.put_user(user("dan")), "a program without a store has to ask");
         assert!(directory.put_user(user("ann")), "known users still change");
-        assert!(directory.put_room(room("attic", "bob", Visibility::Public)));
-        assert!(!directory.put_room(room("yard", "bob", Visibility::Public)));
-        assert_eq!(visible(&directory, "cat", 10), ["attic", "hall"]);
-        let add = |room, user| directory.add_member(&room_id(room), &user_id(user));
-        assert!(add("hall", "ann") && add("hall", "bob"));
-        assert!(!add("hall", "cat"), "four memberships are all");
-        directory.remove_room(&room_id("den"));
-        assert!(add("hall", "cat"), "a removed room gives its memberships back");
-        assert!(!add("den", "cat"), "no such room");
+        directory.apply_user(user("dan"));
+        assert!(directory.user(&user_id("dan")).is_some());
+        for id in ["attic", "yard"] {
+            directory.put_room(room(id, "bob", Visibility::Public));
+        }
+        assert_eq!(visible(&directory, "cat", 10), ["attic", "hall", "yard"]);
+        for id in ["ann", "bob", "cat"] {
+            assert!(directory.add_member(&room_id("hall"), &user_id(id)));
+            assert!(directory.room(&room_id("hall")).unwrap().is_member(&user_id(id)));
+        }
+        assert!(directory.invite(&room_id("attic"), &user_id("cat"), Party::NOBODY));
+        for table in [Table::Users, Table::Rooms, Table::Memberships] {
+            assert!(directory.check_space(table, Party::NOBODY).is_err(), "{table:?}");
+        }
+        directory.remove_room(&room_id("hall"));
+        let used = directory.tables().map(|table| table.used);
+        assert_eq!(used, [4, 3, 3, 0]);
+        assert!(directory.check_space(Table::Memberships, Party::NOBODY).is_ok());
+        assert!(!directory.add_member(&room_id("hall"), &user_id("cat")), "no such room");
     }
 
     #[test]

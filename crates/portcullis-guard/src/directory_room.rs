@@ -1,11 +1,16 @@
 //! A room as every shard sees it: facts, members, and who is watching.
 //! Never: messages.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use portcullis_model::{RoomId, UserId};
+
+use crate::directory_share::Party;
+
+const MINUTE_MS: i64 = 60_000;
 
 /// Who may find a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +51,15 @@ pub struct RoomFacts {
     pub visibility: Visibility,
 }
 
+/// What the directory keeps of a room beside its facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Charge {
+    /// Whom the room, and its owner's membership, are charged to.
+    pub party: Party,
+    /// When the room was last active, in milliseconds since 1970.
+    pub active_unix_ms: i64,
+}
+
 /// What a user who is no member may be to a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -59,29 +73,56 @@ pub struct Room {
     pub id: RoomId,
     state: RwLock<State>,
     watching: Mutex<HashMap<UserId, u32>>,
+    active_unix_ms: AtomicI64,
+    pub(crate) party: Party,
 }
 
 struct State {
     name: Arc<str>,
+    /// The name in lower case, for searches.
+    folded: Box<str>,
     owner: UserId,
     visibility: Visibility,
-    members: HashSet<UserId>,
+    members: HashMap<UserId, Party>,
     /// Asked in or kept out; nobody here is a member.
-    standing: HashMap<UserId, Standing>,
+    standing: HashMap<UserId, (Standing, Party)>,
     ended: bool,
 }
 
 impl Room {
-    pub(crate) fn new(facts: RoomFacts) -> Self {
+    pub(crate) fn new(facts: RoomFacts, charge: Charge) -> Self {
         let state = State {
+            folded: facts.name.to_lowercase().into_boxed_str(),
             name: Arc::from(facts.name),
             owner: facts.owner,
             visibility: facts.visibility,
-            members: HashSet::new(),
+            members: HashMap::new(),
             standing: HashMap::new(),
             ended: false,
         };
-        Self { id: facts.id, state: RwLock::new(state), watching: Mutex::default() }
+        Self {
+            id: facts.id,
+            state: RwLock::new(state),
+            watching: Mutex::default(),
+            active_unix_ms: AtomicI64::new(charge.active_unix_ms),
+            party: charge.party,
+        }
+    }
+
+    /// When the room was last active, in minutes since 1970: a room is moved once a minute.
+    pub(crate) fn active_minute(&self) -> i64 {
+        self.active_unix_ms.load(Ordering::Acquire).div_euclid(MINUTE_MS)
+    }
+
+    /// Notes that the room is active; gives whether its minute has changed.
+    pub(crate) fn note_activity(&self, unix_ms: i64) -> bool {
+        let before = self.active_unix_ms.fetch_max(unix_ms, Ordering::AcqRel);
+        unix_ms.div_euclid(MINUTE_MS) > before.div_euclid(MINUTE_MS)
+    }
+
+    /// Whether the name contains a text that is in lower case.
+    pub(crate) fn name_contains(&self, folded: &str) -> bool {
+        self.state.read().folded.contains(folded)
     }
 
     /// The name people see.
@@ -110,12 +151,12 @@ impl Room {
             Relation::None
         } else if state.owner == *user {
             Relation::Owner
-        } else if state.members.contains(user) {
+        } else if state.members.contains_key(user) {
             Relation::Member
         } else {
             match state.standing.get(user) {
-                Some(Standing::Invited) => Relation::Invited,
-                Some(Standing::Barred) => Relation::Barred,
+                Some((Standing::Invited, _)) => Relation::Invited,
+                Some((Standing::Barred, _)) => Relation::Barred,
                 None => Relation::None,
             }
         }
@@ -124,7 +165,7 @@ impl Room {
     /// Whether the user is a member, now; an owner who left is none.
     #[must_use]
     pub fn is_member(&self, user: &UserId) -> bool {
-        self.state.read().members.contains(user)
+        self.state.read().members.contains_key(user)
     }
 
     /// Whether the room was deleted.
@@ -136,9 +177,26 @@ impl Room {
     /// The members, sorted by id.
     #[must_use]
     pub fn members(&self) -> Vec<UserId> {
-        let mut members: Vec<_> = self.state.read().members.iter().cloned().collect();
+        let mut members: Vec<_> = self.state.read().members.keys().cloned().collect();
         members.sort_unstable();
         members
+    }
+
+    /// A page of the members in the order of their ids, and whether there are more.
+    #[must_use]
+    pub fn members_after(&self, after: Option<&UserId>, limit: usize) -> (Vec<UserId>, bool) {
+        let state = self.state.read();
+        let rest = state.members.keys().filter(|id| after.is_none_or(|after| *id > after));
+        let mut members: Vec<_> = rest.cloned().collect();
+        drop(state);
+        let more = members.len() > limit;
+        if more {
+            // The rest is not sorted for nothing.
+            members.select_nth_unstable(limit);
+            members.truncate(limit);
+        }
+        members.sort_unstable();
+        (members, more)
     }
 
     /// How many members there are.
@@ -149,39 +207,51 @@ impl Room {
 
     pub(crate) fn change(&self, facts: RoomFacts) {
         let mut state = self.state.write();
+        state.folded = facts.name.to_lowercase().into_boxed_str();
         state.name = Arc::from(facts.name);
         state.owner = facts.owner;
         state.visibility = facts.visibility;
     }
 
-    pub(crate) fn add(&self, user: &UserId) -> bool {
+    pub(crate) fn add(&self, user: &UserId, party: Party) -> bool {
         let mut state = self.state.write();
-        !state.ended && state.members.insert(user.clone())
+        !state.ended && state.members.insert(user.clone(), party).is_none()
     }
 
-    pub(crate) fn remove(&self, user: &UserId) -> bool {
+    /// Ends a membership; gives whom it was charged to.
+    pub(crate) fn remove(&self, user: &UserId) -> Option<Party> {
         self.state.write().members.remove(user)
     }
 
-    /// Says what somebody who is no member is to the room; gives how many more are remembered.
-    pub(crate) fn stand(&self, user: &UserId, standing: Option<Standing>) -> isize {
+    /// Invites or bars a user who is not a member; gives whom the entry before was charged to.
+    ///
+    /// An error when the user is a member, or the room has ended: nothing changes.
+    pub(crate) fn stand(
+        &self,
+        user: &UserId,
+        standing: Standing,
+        party: Party,
+    ) -> Result<Option<Party>, ()> {
         let mut state = self.state.write();
-        let before = match standing {
-            Some(standing) if !state.ended && !state.members.contains(user) => {
-                state.standing.insert(user.clone(), standing)
-            }
-            Some(_) => return 0,
-            None => state.standing.remove(user),
-        };
-        isize::from(standing.is_some()) - isize::from(before.is_some())
+        if state.ended || state.members.contains_key(user) {
+            return Err(());
+        }
+        let before = state.standing.insert(user.clone(), (standing, party));
+        Ok(before.map(|(_, party)| party))
     }
 
-    /// Marks the room as gone; gives those who were members, and how many others it remembered.
-    pub(crate) fn end(&self) -> (HashSet<UserId>, usize) {
+    /// Forgets an invitation or a bar; gives whom it was charged to.
+    pub(crate) fn unstand(&self, user: &UserId) -> Option<Party> {
+        self.state.write().standing.remove(user).map(|(_, party)| party)
+    }
+
+    /// Marks the room as gone; gives its members, then all that was invited or barred.
+    pub(crate) fn end(&self) -> (HashMap<UserId, Party>, Vec<Party>) {
         let mut state = self.state.write();
         state.ended = true;
-        let remembered = std::mem::take(&mut state.standing).len();
-        (std::mem::take(&mut state.members), remembered)
+        let standing = std::mem::take(&mut state.standing);
+        let parties = standing.into_values().map(|(_, party)| party).collect();
+        (std::mem::take(&mut state.members), parties)
     }
 
     pub(crate) fn watch(&self, user: &UserId) -> u32 {

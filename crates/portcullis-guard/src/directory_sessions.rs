@@ -16,24 +16,29 @@ impl Directory {
         self.sessions.read(id, |session| session.cloned())
     }
 
-    /// Inserts a session, or changes the one connections already hold.
+    /// Inserts a session, or changes the one that connections hold already.
     ///
-    /// Gives false when the directory is full and the session is not in it.
-    pub fn put_session(&self, facts: SessionFacts) -> bool {
+    /// A committed session is in force also beyond the limit; see [`Directory::has_session_space`].
+    pub fn put_session(&self, facts: SessionFacts) {
         let mut sizes = self.sizes.lock();
         if let Some(session) = self.session(&facts.id) {
             session.change(facts);
-            return true;
-        }
-        if sizes.sessions >= self.limits.sessions_max {
-            return false;
+            return;
         }
         sizes.sessions += 1;
         let session = Arc::new(Session::new(facts));
         self.sessions.write(&session.id, |all| {
             all.insert(session.id.clone(), Arc::clone(&session));
         });
-        true
+    }
+
+    /// Whether the table of sessions has space for users to have several each.
+    ///
+    /// A full table rejects no login: a new session takes the place of the user's older ones. So
+    /// there are never more than the limit and one for each user.
+    #[must_use]
+    pub fn has_session_space(&self) -> bool {
+        self.sizes.lock().sessions < self.limits.sessions_max
     }
 
     /// Ends a session, also through every `Arc` held elsewhere; gives the one that ended.
@@ -92,8 +97,10 @@ mod tests {
         let limits = DirectoryLimits { sessions_max: 2, ..DirectoryLimits::default() };
         let directory = Directory::new(limits);
         let at = |unix_ms| Now { monotonic_ms: 0, unix_ms };
-        assert!(directory.put_session(facts("a", 10)) && directory.put_session(facts("b", 10)));
-        assert!(!directory.put_session(facts("c", 10)), "full");
+        directory.put_session(facts("a", 10));
+        assert!(directory.has_session_space());
+        directory.put_session(facts("b", 10));
+        assert!(!directory.has_session_space());
         let held = directory.session(&SessionId::parse("a").unwrap()).unwrap();
         assert!(held.is_live(at(9)) && !held.is_live(at(10)));
         let key = Some(vec![4; 65]);
@@ -107,6 +114,9 @@ mod tests {
         assert!(held.is_ended() && !held.is_live(at(1)));
         assert!(directory.session(&held.id).is_none());
         assert!(directory.end_session(&held.id).is_none());
-        assert!(directory.put_session(facts("c", 10)), "there is space again");
+        assert!(directory.has_session_space(), "there is space again");
+        directory.put_session(facts("c", 10));
+        directory.put_session(facts("d", 10));
+        assert!(directory.session(&SessionId::parse("d").unwrap()).is_some(), "committed");
     }
 }

@@ -28,6 +28,8 @@ pub struct UserFacts {
     pub muted_until_unix_ms: i64,
     /// Whether roles are withheld until the user adds a second factor.
     pub totp_missing: bool,
+    /// Whether another issuer vouches for the user; never changes.
+    pub external: bool,
 }
 
 impl UserFacts {
@@ -43,6 +45,7 @@ impl UserFacts {
             banned_until_unix_ms: 0,
             muted_until_unix_ms: 0,
             totp_missing: false,
+            external: false,
         }
     }
 }
@@ -53,6 +56,8 @@ impl UserFacts {
 pub struct User {
     /// The id.
     pub id: UserId,
+    /// Whether another issuer vouches for the user.
+    pub external: bool,
     name: RwLock<Arc<str>>,
     roles: AtomicU32,
     disabled: AtomicBool,
@@ -70,6 +75,7 @@ impl User {
     pub(crate) fn new(facts: UserFacts) -> Self {
         Self {
             id: facts.id,
+            external: facts.external,
             name: RwLock::new(Arc::from(facts.name)),
             roles: AtomicU32::new(facts.roles.bits()),
             disabled: AtomicBool::new(facts.disabled),
@@ -307,6 +313,7 @@ mod tests {
                 banned_until_unix_ms: until(|now| user.is_barred(now)),
                 muted_until_unix_ms: until(|now| user.is_muted(now)),
                 totp_missing: user.lacks_totp(),
+                external: user.external,
             };
             assert_eq!(seen, new);
         }

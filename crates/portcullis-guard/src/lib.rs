@@ -49,6 +49,12 @@ mod token_forge; // tokens for tests
 mod directory; // live users, rooms, memberships
 mod directory_user; // one user
 mod directory_room; // one room
+mod directory_list; // the list of rooms, page by page
+mod directory_name; // whose names look alike
+mod directory_share; // how full its tables are, and of whom
+mod table_alarm; // which table is nearly full
+mod display_name; // names of users of other issuers
+mod rank; // who can act on whom
 mod directory_session; // one session
 mod directory_sessions; // the sessions there are
 mod striped; // the map they all stand in
@@ -87,9 +93,12 @@ pub use client_key::thumbprint;
 pub use credential::{Credential, Return, read_return};
 pub use danger::Danger;
 pub use directory::{Directory, DirectoryLimits};
-pub use directory_room::{Relation, Room, RoomFacts, Visibility};
+pub use directory_list::{RoomCursor, RoomPage, RoomQuery};
+pub use directory_room::{Charge, Relation, Room, RoomFacts, Visibility};
 pub use directory_session::{Session, SessionFacts};
+pub use directory_share::{Party, Table};
 pub use directory_user::{User, UserFacts};
+pub use display_name::{NameClaim, is_own_name_reserved, is_shown, neutral_name, skeleton};
 pub use event::{Access, Declared, Event, Priority, Replay, Rule, Unnamed};
 pub use gate::{Action, Gate, GateError};
 pub use gate_options::{GateOptions, WhenUserFull, WithoutOrigin};
@@ -105,6 +114,7 @@ pub use permit::Permit;
 pub use principal::{Caller, Patience, Principal};
 pub use proof::{CheckedProof, ProofAsk};
 pub use proxy::{ForwardedHeader, ProxyRules};
+pub use rank::{Rank, check_rank};
 pub use rate::{Penalty, Rate, RateError};
 pub use rates::TableUse;
 pub use raw::RawPermit;
@@ -118,6 +128,7 @@ pub use rules::{ReplayRules, RoleRules};
 pub use schema::read_json;
 pub use shares::{EntryOwner, Owner, ShareError, ShareUse, Shares};
 pub use source::Source;
+pub use table_alarm::{TableAlarm, TableLevel};
 pub use ticket::{TICKET_LIFE_S, TICKET_PREFIX};
 pub use tls_lane::TlsLane;
 pub use token::Verified;

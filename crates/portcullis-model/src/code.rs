@@ -147,6 +147,8 @@ codes! {
         "A part of the supervision stopped: the store or a log does not answer.";
     SysMonitorEnabled, "sys_monitor_enabled", Service, Warning,
         "A part of the supervision works again.";
+    TableNearlyFull, "table_nearly_full", Service, Warning,
+        "A table in memory is nearly full, or has space again; critical when it is nearly full.";
     DegradationStateChanged, "degradation_state_changed", Service, Warning,
         "The load level changed.";
     TableFull, "table_full", Service, Warning,

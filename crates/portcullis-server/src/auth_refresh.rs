@@ -85,7 +85,7 @@ impl ConnectionTask {
                 Denial::Token(fault) => Denial::Renewal(fault),
                 other => other,
             })?;
-            if let Some(hook) = shard.product_of(&verified) {
+            if let Some(hook) = shard.product_of(connection.client, &verified) {
                 hook.await?;
             }
             shard.record_renewed(&connection, shard.now());

@@ -1,6 +1,7 @@
 //! What a product registers before the start.
 //! Never: changed once the server runs.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use crate::options::Options;
 use crate::raw_engine::{EngineMessage, RawEngine};
 use crate::running::{Running, ServerError};
 
-type VerifiedHook = Box<dyn Fn(Verified) -> HookFuture + Send + Sync>;
+type VerifiedHook = Box<dyn Fn(Arc<Surroundings>, IpAddr, Verified) -> HookFuture + Send + Sync>;
 type KeyHook = Box<dyn Fn(Arc<Surroundings>, Now) -> HookFuture + Send + Sync>;
 type ChoreFuture = Pin<Box<dyn Future<Output = ()>>>;
 type UnwatchHook = Box<dyn Fn(&Hub, RoomId, Arc<User>) + Send + Sync>;
@@ -132,8 +133,18 @@ impl Builder {
         H: Fn(Verified) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), Denial>> + 'static,
     {
-        self.registered.connect =
-            Some(Box::new(move |verified| -> HookFuture { Box::pin(hook(verified)) }));
+        self.on_foreign_user(move |_, _, verified| hook(verified));
+    }
+
+    /// As [`Builder::on_connect`], with the surroundings and the client's address.
+    pub fn on_foreign_user<H, F>(&mut self, hook: H)
+    where
+        H: Fn(Arc<Surroundings>, IpAddr, Verified) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), Denial>> + 'static,
+    {
+        self.registered.connect = Some(Box::new(move |around, client, verified| -> HookFuture {
+            Box::pin(hook(around, client, verified))
+        }));
     }
 
     /// Runs when a token named a key nobody knew at that moment; after it, the token is looked at

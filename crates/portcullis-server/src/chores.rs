@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_audit::Record;
-use portcullis_model::{Code, Limit};
+use portcullis_guard::{Table, TableAlarm, TableLevel, TableUse};
+use portcullis_model::{Code, Limit, Severity};
 
 use crate::shard::Shard;
 
 /// Between two records of what observed limits would have refused.
 const OBSERVE_MS: u64 = 1_000;
+/// Between two samples of how full the tables are; each counts all buckets of limits.
+const TABLES_MS: u64 = 5_000;
 
 impl Shard {
     /// Starts every chore, on the first shard alone.
@@ -20,6 +23,7 @@ impl Shard {
             return;
         }
         tokio::task::spawn_local(Rc::clone(self).observe_forever());
+        tokio::task::spawn_local(Rc::clone(self).watch_tables());
         tokio::task::spawn_local(Rc::clone(self).watch_pressure());
         for number in 0..self.registered.chores.len() {
             tokio::task::spawn_local(Rc::clone(self).do_forever(number));
@@ -51,6 +55,37 @@ impl Shard {
             self.metrics.observed(&counts);
             before = counts;
         }
+    }
+
+    /// Puts on record which tables are nearly full, and who fills them.
+    async fn watch_tables(self: Rc<Self>) {
+        let mut alarm = TableAlarm::default();
+        while !self.draining.get() {
+            let directory = self.gate.directory();
+            let rates = self.gate.rate_tables(self.now());
+            for (table, level) in alarm.sample(&[&directory.tables()[..], &rates].concat()) {
+                self.record_table(table, level);
+            }
+            tokio::time::sleep(Duration::from_millis(TABLES_MS)).await;
+        }
+    }
+
+    fn record_table(&self, table: TableUse, level: TableLevel) {
+        let mut record = Record::new(Code::TableNearlyFull);
+        record.rule = table.table;
+        (record.reason, record.severity) = match level {
+            TableLevel::Normal => ("normal", Severity::Info),
+            TableLevel::High => ("high", Severity::Warning),
+            TableLevel::NearlyFull => ("nearly_full", Severity::Critical),
+        };
+        let of = Table::ALL.into_iter().find(|known| known.name() == table.table);
+        let largest = of.and_then(|of| self.gate.directory().largest_party(of));
+        let largest = largest.map_or_else(String::new, |(party, held)| {
+            format!("; {party} made {held} of them since the start")
+        });
+        let (used, max) = (table.used, table.max);
+        record.detail = Some(format!("{used} of {max} entries{largest}"));
+        self.audit.record(record, self.now());
     }
 
     fn record_observed(&self, limit: Limit, count: u64) {

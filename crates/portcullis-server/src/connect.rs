@@ -102,13 +102,16 @@ impl ConnectionTask {
             return self.connect_further(entry, back, &caller, &identity, now);
         }
         let outcome = match identity {
-            Identity::Verified(verified) => match self.shard.product_of(&verified) {
-                Some(hook) => {
-                    let future = self.shard.authenticate_later(hook, *verified);
-                    return self.start_connecting(Connecting::User { entry, back, future }, now);
+            Identity::Verified(verified) => {
+                match self.shard.product_of(self.connection.client, &verified) {
+                    Some(hook) => {
+                        let future = self.shard.authenticate_later(hook, *verified);
+                        return self
+                            .start_connecting(Connecting::User { entry, back, future }, now);
+                    }
+                    None => self.shard.gate.authenticate(*verified, now),
                 }
-                None => self.shard.gate.authenticate(*verified, now),
-            },
+            }
             Identity::Anonymous(user) => self.shard.gate.authenticate_anonymous(user, now),
             Identity::Known => Err(Denial::Token(TokenFault::Missing)),
         };

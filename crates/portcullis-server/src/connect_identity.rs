@@ -1,6 +1,7 @@
 //! Who asks to come in: a token, a ticket, or what the connection has shown already.
 //! Never: a ticket used up for a connection that is signed in.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -88,6 +89,7 @@ impl ConnectionTask {
         let payload = payload.map(|text| Secret::new(String::from(text)));
         let bearer = self.bearer().cloned();
         let (cookies, connection) = (self.cookies, Rc::clone(&self.connection));
+        let client = self.connection.client;
         Box::pin(async move {
             if let Some(hook) = &shard.registered.unknown_key {
                 hook(Arc::clone(&shard.surroundings), seen).await?;
@@ -100,7 +102,7 @@ impl ConnectionTask {
             };
             let (budget, origin) = (&connection.packets, connection.origin.as_deref());
             let verified = shard.gate.verify_on(budget, credential, origin, shard.now())?;
-            if let Some(hook) = shard.product_of(&verified) {
+            if let Some(hook) = shard.product_of(client, &verified) {
                 hook.await?;
             }
             shard.gate.authenticate(verified, shard.now())
@@ -111,7 +113,7 @@ impl ConnectionTask {
 impl Shard {
     /// What the product has to do before a verified user may come in: make a stranger known, or
     /// take over roles from an issuer that is trusted to give them.
-    pub(crate) fn product_of(&self, verified: &Verified) -> Option<HookFuture> {
+    pub(crate) fn product_of(&self, client: IpAddr, verified: &Verified) -> Option<HookFuture> {
         let hook = self.registered.connect.as_ref()?;
         if verified.own {
             return None;
@@ -122,7 +124,8 @@ impl Shard {
             (Some(_), None) => true,
             (Some(user), Some(names)) => user.roles() == self.roles_named(names),
         };
-        (!current).then(|| hook(verified.clone()))
+        let around = || Arc::clone(&self.surroundings);
+        (!current).then(|| hook(around(), client, verified.clone()))
     }
 
     fn roles_named(&self, names: &[String]) -> Roles {

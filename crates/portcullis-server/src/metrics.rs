@@ -93,10 +93,10 @@ pub(crate) struct Metrics {
     slots_max: Family<PoolLabel, Gauge>,
     rate_buckets: Family<TableLabel, Gauge>,
     rate_buckets_max: Family<TableLabel, Gauge>,
-    queue: Family<QueueLabel, Gauge>,
-    queue_max: Family<QueueLabel, Gauge>,
     table_entries: Family<TableLabel, Gauge>,
     table_entries_max: Family<TableLabel, Gauge>,
+    queue: Family<QueueLabel, Gauge>,
+    queue_max: Family<QueueLabel, Gauge>,
     table_rejections: Family<TableRejectionLabel, Counter>,
     pub(crate) connections_total: Counter,
     pub(crate) messages_in: Counter,
@@ -212,6 +212,16 @@ impl Metrics {
             self.rate_buckets.clone(),
         );
         registry.register("rate_buckets_max", "How many fit", self.rate_buckets_max.clone());
+        registry.register(
+            "table_entries",
+            "Users, rooms, memberships and sessions in memory, by table",
+            self.table_entries.clone(),
+        );
+        registry.register(
+            "table_entries_max",
+            "Entries from which on new ones are rejected, by table",
+            self.table_entries_max.clone(),
+        );
     }
 
     fn register_log(&self, registry: &mut Registry) {
@@ -262,16 +272,6 @@ impl Metrics {
 
     fn register_tables(&self, registry: &mut Registry) {
         registry.register(
-            "table_entries",
-            "Entries of a table of identity state",
-            self.table_entries.clone(),
-        );
-        registry.register(
-            "table_entries_max",
-            "Most entries of a table of identity state",
-            self.table_entries_max.clone(),
-        );
-        registry.register(
             "table_rejections",
             "Entries rejected because a share of the table, or the table, was full",
             self.table_rejections.clone(),
@@ -313,6 +313,10 @@ impl Metrics {
         ];
         for (pool, most) in pools {
             self.slots_max.get_or_create(&PoolLabel { pool }).set(most);
+        }
+        for TableUse { table, used, max } in gate.directory().tables() {
+            self.table_entries.get_or_create(&TableLabel { table }).set(used as i64);
+            self.table_entries_max.get_or_create(&TableLabel { table }).set(max as i64);
         }
         for TableUse { table, used, max } in gate.rate_tables(now) {
             self.rate_buckets.get_or_create(&TableLabel { table }).set(used as i64);

@@ -34,6 +34,8 @@ pub enum Change {
         room: RoomId,
         /// Whom.
         user: UserId,
+        /// Whom it is charged to.
+        party: u64,
     },
     /// A user is kept out of a room.
     Barred {
@@ -41,6 +43,8 @@ pub enum Change {
         room: RoomId,
         /// Whom.
         user: UserId,
+        /// Whom it is charged to.
+        party: u64,
     },
     /// A room is new; its owner is its first member.
     RoomCreated {
@@ -50,6 +54,10 @@ pub enum Change {
         origin: u64,
         /// Always 0: nothing was said yet.
         seq: u64,
+        /// When.
+        created_unix_ms: i64,
+        /// Whom it is charged to.
+        party: u64,
     },
     /// A user is a member.
     Joined {
@@ -63,8 +71,12 @@ pub enum Change {
         seq: u64,
         /// Whether the user was a member before.
         already: bool,
+        /// Whether a role let the user in, and neither the owner nor the room's visibility.
+        by_role: bool,
         /// The connection that asked.
         origin: u64,
+        /// Whom it is charged to.
+        party: u64,
     },
     /// A user is no member any more.
     Left {

@@ -4,6 +4,8 @@
 mod store; // the traits: what is promised, in which order
 mod store_account; // its part about people
 mod rows; // what goes in and what comes out
+mod rows_load; // what the directory is built from
+mod rows_delete; // what is deleted
 mod rows_account; // the same about people
 mod change; // what the feed hears
 mod seal; // how fields are sealed at rest
@@ -27,6 +29,7 @@ mod sqlite_factor; // second factors, invitations, withdrawals
 mod sqlite_authority; // all that decides who may act
 mod sqlite_operator_act; // what was done beside a server, until one records it
 mod sqlite_beside; // the same tables beside a running server
+mod sqlite_delete; // rooms and users deleted beside a running server
 mod sqlite_seal; // sealed message texts
 mod sqlite_reseal; // sealed again under a newer key
 mod sqlite_chores; // what deleted rooms leave behind, removed in small steps
@@ -39,9 +42,9 @@ mod sqlite_fixture; // users, rooms and messages for the tests
 pub use change::Change;
 pub use error::StoreError;
 pub use rows::{
-    Append, CreateRoom, CreateUser, DeleteRoom, InviteToRoom, Invited, Join, JoinRoom,
-    KickFromRoom, Kicked, LeaveRoom, Loaded, MessageRow, NewMessage, NewRoom, NewUser, Page,
-    Resume, ResumeRooms, RoomRow, Still, UserRow, Visibility,
+    Append, CreateRoom, CreateUser, InviteToRoom, Invited, Join, JoinRoom, KickFromRoom, Kicked,
+    LeaveRoom, MessageRow, NewMessage, NewRoom, NewUser, Page, Resume, ResumeRooms, RoomRow, Still,
+    UserRow, Visibility,
 };
 pub use rows_account::{
     AuthenticateSession, Authority, ChangeUser, CredentialsRow, FOR_EVER_UNIX_MS, Factors,
@@ -49,6 +52,10 @@ pub use rows_account::{
     Revocation, RevocationKind, RotateSession, Rotated, SessionRow, UserChange, UserChangeKind,
     WhichSessions,
 };
+pub use rows_delete::{
+    DeleteRoom, DeleteUser, OwnedRooms, RoomDeletion, RoomSummary, UserDeletion,
+};
+pub use rows_load::{Loaded, LoadedRoom};
 pub use seal::{FieldSeal, SealFault};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use sqlite_beside::SqliteBeside;

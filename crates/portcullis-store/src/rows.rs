@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use portcullis_model::{MessageId, Mid, Roles, RoomId, Secret, UserId};
 
-use crate::rows_account::{Revocation, SessionRow};
-
 /// Who may join a room without being asked in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
@@ -80,27 +78,6 @@ pub struct MessageRow {
     pub sent_unix_ms: i64,
 }
 
-/// Everything the live directory is built from.
-#[derive(Debug, Clone, Default)]
-pub struct Loaded {
-    /// All users.
-    pub users: Vec<UserRow>,
-    /// All rooms that are not deleted.
-    pub rooms: Vec<RoomRow>,
-    /// All members of these rooms.
-    pub members: Vec<(RoomId, UserId)>,
-    /// Who is asked into these rooms.
-    pub invited: Vec<(RoomId, UserId)>,
-    /// Who is kept out of them.
-    pub barred: Vec<(RoomId, UserId)>,
-    /// All sessions.
-    pub sessions: Vec<SessionRow>,
-    /// All revocations.
-    pub revocations: Vec<Revocation>,
-    /// The latest end of a revocation that was deleted, in milliseconds since 1970; 0 for none.
-    pub revocations_ended_unix_ms: i64,
-}
-
 /// A user to create: of our own (`password_phc`), or of a foreign issuer.
 #[derive(Debug, Clone)]
 pub struct NewUser {
@@ -122,7 +99,8 @@ pub struct NewUser {
     pub setup: bool,
     /// Digest of the invitation that is used up by it.
     pub invitation: Option<[u8; 32]>,
-    /// Whether a foreign user's roles are brought up to date as well as the name.
+    /// Whether a foreign user's roles are brought up to date as well as the name, which stays as it
+    /// is while the user is muted.
     pub roles_follow: bool,
 }
 
@@ -133,6 +111,8 @@ pub enum CreateUser {
     Created,
     /// The name belongs to somebody else.
     NameTaken,
+    /// The user was deleted, and does not come back.
+    Deleted,
     /// There is an administrator already.
     SetupUsed,
     /// The invitation was used, has ended, or never was.
@@ -156,6 +136,10 @@ pub struct NewRoom {
     pub origin: u64,
     /// How many rooms one user may own.
     pub rooms_per_user_max: u32,
+    /// Whom the room is charged to; comes back in the feed.
+    pub party: u64,
+    /// Whether who asks still may; asked when all earlier changes have been told.
+    pub still: Option<Still>,
 }
 
 /// What became of a [`NewRoom`].
@@ -165,6 +149,8 @@ pub enum CreateRoom {
     Created,
     /// The owner has as many rooms as allowed.
     TooMany,
+    /// Who asks may not any more.
+    Ended,
 }
 
 /// A wish to be a member, or, for a member, to be placed in the feed's order.
@@ -178,6 +164,8 @@ pub struct Join {
     pub origin: u64,
     /// How many members a room may have.
     pub members_max: u32,
+    /// Whom the membership is charged to; comes back in the feed.
+    pub party: u64,
 }
 
 /// What became of a [`Join`].
@@ -189,6 +177,8 @@ pub enum JoinRoom {
         seq: u64,
         /// Whether the user was a member before.
         already: bool,
+        /// Whether a role let the user in, and neither the owner nor the room's visibility.
+        by_role: bool,
     },
     /// No such room, no such user, or a private room the user is no member of.
     Missing,
@@ -209,6 +199,8 @@ pub struct InviteToRoom {
     pub anywhere: bool,
     /// How many the room may have asked in at a time.
     pub invited_max: u32,
+    /// Whom the invitation is charged to; comes back in the feed.
+    pub party: u64,
 }
 
 /// What became of an [`InviteToRoom`].
@@ -237,6 +229,8 @@ pub struct KickFromRoom {
     pub anywhere: bool,
     /// How many the room may keep out at a time.
     pub barred_max: u32,
+    /// Whom the bar is charged to; comes back in the feed.
+    pub party: u64,
 }
 
 /// What became of a [`KickFromRoom`].
@@ -260,15 +254,6 @@ pub enum LeaveRoom {
     Left,
     /// The user was none.
     NotMember,
-}
-
-/// What became of deleting a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeleteRoom {
-    /// It is gone, with its members and messages.
-    Deleted,
-    /// No such room, or it is another's.
-    Refused,
 }
 
 /// A message to store.

@@ -13,9 +13,11 @@ use tokio::sync::watch;
 use crate::change::Change;
 use crate::error::StoreError;
 use crate::rows::{
-    Append, CreateRoom, DeleteRoom, InviteToRoom, Invited, Join, JoinRoom, KickFromRoom, Kicked,
-    LeaveRoom, Loaded, MessageRow, NewMessage, NewRoom, Page, Resume, ResumeRooms,
+    Append, CreateRoom, InviteToRoom, Invited, Join, JoinRoom, KickFromRoom, Kicked, LeaveRoom,
+    MessageRow, NewMessage, NewRoom, Page, Resume, ResumeRooms,
 };
+use crate::rows_delete::{DeleteRoom, RoomDeletion};
+use crate::rows_load::Loaded;
 use crate::seal::FieldSeal;
 use crate::sqlite_history::history;
 use crate::sqlite_message::Statements;
@@ -207,8 +209,8 @@ impl Store for SqliteStore {
         self.write(move |writer, changes| writer.leave_room(room, user, changes))
     }
 
-    fn delete_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, DeleteRoom> {
-        self.write(move |writer, changes| writer.delete_room(room, &user, changes))
+    fn delete_room(&self, deletion: RoomDeletion) -> StoreFuture<'_, DeleteRoom> {
+        self.write(move |writer, changes| writer.delete_room(deletion, changes))
     }
 
     fn append(&self, message: NewMessage) -> StoreFuture<'_, Append> {

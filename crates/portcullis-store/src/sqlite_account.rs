@@ -54,6 +54,9 @@ impl AccountTables<'_> {
             self.tell_user(key)?;
             return Ok(CreateUser::Created);
         }
+        if self.is_deleted(&user.id)? {
+            return Ok(CreateUser::Deleted);
+        }
         // Looked at first: who has none does not learn which names are taken. Used up last: it
         // stays good for another try when the name is.
         if let Some(invitation) = &user.invitation
@@ -99,8 +102,11 @@ impl AccountTables<'_> {
 
     fn bring_up_to_date(&self, key: i64, user: &NewUser) -> Result<(), StoreError> {
         self.connection
-            .prepare_cached("UPDATE users SET username = ?2 WHERE key = ?1 AND username <> ?2")?
-            .execute((key, &user.username))?;
+            .prepare_cached(
+                "UPDATE users SET username = ?2 WHERE key = ?1 AND username <> ?2
+                 AND muted_until_unix_ms <= ?3",
+            )?
+            .execute((key, &user.username, user.created_unix_ms))?;
         if user.roles_follow {
             self.connection
                 .prepare_cached("UPDATE users SET roles = ?2 WHERE key = ?1 AND roles <> ?2")?
@@ -208,7 +214,8 @@ pub(crate) fn person(
     id_or_name: &str,
 ) -> Result<Option<PersonRow>, StoreError> {
     let statement = format!(
-        "SELECT {PERSON} FROM users WHERE id = ?1 OR folded = ?2 ORDER BY id = ?1 DESC LIMIT 1"
+        "SELECT {PERSON} FROM users WHERE (id = ?1 OR folded = ?2) AND deleted_unix_ms = 0
+         ORDER BY id = ?1 DESC LIMIT 1"
     );
     let mut select = connection.prepare_cached(&statement)?;
     let mut rows = select.query((id_or_name, fold(id_or_name)))?;
@@ -221,7 +228,9 @@ pub(crate) fn people(
     skip: u64,
     limit: u32,
 ) -> Result<Vec<PersonRow>, StoreError> {
-    let statement = format!("SELECT {PERSON} FROM users ORDER BY key LIMIT ?1 OFFSET ?2");
+    let statement = format!(
+        "SELECT {PERSON} FROM users WHERE deleted_unix_ms = 0 ORDER BY key LIMIT ?1 OFFSET ?2"
+    );
     let mut select = connection.prepare_cached(&statement)?;
     let skip = i64::try_from(skip).unwrap_or(i64::MAX);
     let mut rows = select.query((limit.min(PEOPLE_MAX), skip))?;

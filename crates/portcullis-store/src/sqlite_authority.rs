@@ -7,6 +7,7 @@ use crate::change::Change;
 use crate::error::StoreError;
 use crate::rows_account::Authority;
 use crate::sqlite_account::{USER, user_row};
+use crate::sqlite_delete::deleted_rooms;
 use crate::sqlite_revocation::{revocations, revocations_ended};
 use crate::sqlite_session::{SESSION, session_row};
 use crate::sqlite_writer::Writer;
@@ -33,16 +34,34 @@ impl Writer<'_> {
             tables.take_operator_acts()?;
             Ok((version, Recheck::Told))
         })?;
+        if recheck == Recheck::Told {
+            self.reread_rooms(changes)?;
+        }
         // Last: what could not be read has not been told.
         self.data_version = Some(version);
         Ok(recheck)
     }
 }
 
+impl Writer<'_> {
+    /// Forgets what is cached of rooms and members, and tells the feed which rooms are deleted:
+    /// somebody else can have done that.
+    fn reread_rooms(&mut self, changes: &mut Vec<Change>) -> Result<(), StoreError> {
+        self.cache.flush(self.connection)?;
+        self.cache.clear();
+        for room in deleted_rooms(self.connection)? {
+            self.chores.room_deleted();
+            changes.push(Change::RoomDeleted { room });
+        }
+        Ok(())
+    }
+}
+
 /// Reads all that decides who may act; inside a transaction.
 pub(crate) fn authority(connection: &Connection) -> Result<Authority, StoreError> {
     let mut authority = Authority::default();
-    let mut select = connection.prepare(&format!("SELECT {USER} FROM users"))?;
+    let mut select =
+        connection.prepare(&format!("SELECT {USER} FROM users WHERE deleted_unix_ms = 0"))?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         authority.users.push(user_row(row)?);

@@ -1,5 +1,5 @@
 //! The tables about people, opened beside a running server: for the command line.
-//! Never: rooms, members or idempotency keys, of which the server's writer keeps its own picture.
+//! Never: messages or idempotency keys, of which the server's writer keeps its own picture.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ use crate::store_account::{AccountStore, Recheck};
 pub struct SqliteBeside {
     by: String,
     roles: RoleTable,
-    connection: Mutex<Connection>,
+    pub(crate) connection: Mutex<Connection>,
     seal: Option<Arc<dyn FieldSeal>>,
     resealed: Mutex<Cursor>,
 }
@@ -125,7 +125,7 @@ impl SqliteBeside {
     }
 
     /// Changes something and, if anything was changed, keeps what it was with the change.
-    fn write<A>(
+    pub(crate) fn write<A>(
         &self,
         act: impl FnOnce(&mut AccountTables<'_>) -> Result<A, StoreError>,
         done: impl FnOnce(&A) -> Option<Done>,
@@ -159,7 +159,10 @@ impl AccountStore for SqliteBeside {
             CreateUser::Created => {
                 Some((OperatorActKind::Standing, Some(id), format!("user {name} made")))
             }
-            CreateUser::NameTaken | CreateUser::SetupUsed | CreateUser::InvitationVoid => None,
+            CreateUser::NameTaken
+            | CreateUser::Deleted
+            | CreateUser::SetupUsed
+            | CreateUser::InvitationVoid => None,
         };
         ready(self.write(|tables| tables.create_user(user), made))
     }

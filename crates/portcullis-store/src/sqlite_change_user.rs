@@ -99,7 +99,7 @@ impl AccountTables<'_> {
     }
 
     /// Whether this user, and nobody else, can administer at that moment.
-    fn is_last_admin(&self, key: i64, at_unix_ms: i64) -> Result<bool, StoreError> {
+    pub(crate) fn is_last_admin(&self, key: i64, at_unix_ms: i64) -> Result<bool, StoreError> {
         let mut select = self.connection.prepare_cached(
             "SELECT key = ?1 FROM users WHERE roles & 1 AND disabled = 0
              AND banned_until_unix_ms <= ?2 ORDER BY key = ?1 LIMIT 1",

@@ -39,6 +39,8 @@ pub(crate) fn lobby() -> NewRoom {
         owner: ann().id,
         created_unix_ms: 0,
         origin: 0,
+        party: 0,
+        still: None,
         rooms_per_user_max: 9,
     }
 }

@@ -5,8 +5,9 @@ use portcullis_model::{MessageId, RoomId, UserId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::StoreError;
-use crate::rows::{Loaded, RoomRow, Visibility};
+use crate::rows::{RoomRow, Visibility};
 use crate::rows_account::Authority;
+use crate::rows_load::{Loaded, LoadedRoom};
 use crate::sqlite_authority::authority;
 
 /// The form of a name that makes `Alice` and `alice` one.
@@ -69,20 +70,25 @@ pub(crate) fn load(connection: &Connection) -> Result<Loaded, StoreError> {
     Ok(loaded)
 }
 
-fn rooms(connection: &Connection) -> Result<Vec<RoomRow>, StoreError> {
+fn rooms(connection: &Connection) -> Result<Vec<LoadedRoom>, StoreError> {
     let mut select = connection.prepare(
-        "SELECT rooms.id, name, users.id, visibility FROM rooms
-         JOIN users ON users.key = rooms.owner WHERE deleted = 0",
+        "SELECT rooms.id, name, users.id, visibility,
+             ifnull(messages.sent_unix_ms, rooms.created_unix_ms)
+         FROM rooms JOIN users ON users.key = rooms.owner
+         LEFT JOIN tails ON tails.room = rooms.key
+         LEFT JOIN messages ON messages.number = tails.number
+         WHERE deleted = 0",
     )?;
     let mut rows = select.query([])?;
     let mut rooms = Vec::new();
     while let Some(row) = rows.next()? {
-        rooms.push(RoomRow {
+        let room = RoomRow {
             id: room_id(text(row, 0)?)?,
             name: row.get(1)?,
             owner: user_id(text(row, 2)?)?,
             visibility: Visibility::from_number(row.get(3)?),
-        });
+        };
+        rooms.push(LoadedRoom { room, active_unix_ms: row.get(4)? });
     }
     Ok(rooms)
 }
@@ -92,7 +98,7 @@ const MEMBERS: &str = "SELECT rooms.id, users.id FROM members AS pair
     WHERE deleted = 0 ORDER BY pair.room";
 const INVITED: &str = "SELECT rooms.id, users.id FROM relations AS pair
     JOIN rooms ON rooms.key = pair.room JOIN users ON users.key = pair.user
-    WHERE deleted = 0 AND kind = 1 ORDER BY pair.room";
+    WHERE deleted = 0 AND kind IN (1, 3) ORDER BY pair.room";
 const BARRED: &str = "SELECT rooms.id, users.id FROM relations AS pair
     JOIN rooms ON rooms.key = pair.room JOIN users ON users.key = pair.user
     WHERE deleted = 0 AND kind = 2 ORDER BY pair.room";

@@ -15,6 +15,8 @@ pub(crate) enum Standing {
     Member,
     Invited,
     Barred,
+    /// Invited by a role, and not by the owner: the room is told when the user joins.
+    InvitedByRole,
 }
 
 impl Standing {
@@ -24,6 +26,7 @@ impl Standing {
             Self::Member => 0,
             Self::Invited => 1,
             Self::Barred => 2,
+            Self::InvitedByRole => 3,
         }
     }
 
@@ -32,6 +35,7 @@ impl Standing {
         match number {
             0 => Self::Member,
             1 => Self::Invited,
+            3 => Self::InvitedByRole,
             _ => Self::Barred,
         }
     }
@@ -62,21 +66,27 @@ impl Writer<'_> {
         if room.owner != by.key && !ask.anywhere {
             return Ok(Invited::Missing);
         }
+        let by_role = room.owner != by.key;
         match self.standing(room.key, person.key)? {
             Some(Standing::Member) => return Ok(Invited::Already),
-            Some(Standing::Invited) => {}
+            // An invitation of the owner stays one.
+            Some(Standing::Invited) if by_role => {
+                return Ok(Invited::Invited);
+            }
+            Some(Standing::Invited | Standing::InvitedByRole) => {}
             Some(Standing::Barred) | None => {
                 if !self.has_place(&room, Standing::Invited, ask.invited_max)? {
                     return Ok(Invited::Full);
                 }
             }
         }
+        let standing = if by_role { Standing::InvitedByRole } else { Standing::Invited };
         self.connection.prepare_cached(STAND)?.execute((
             room.key,
             person.key,
-            Standing::Invited.number(),
+            standing.number(),
         ))?;
-        changes.push(Change::Invited { room: ask.room, user: ask.user });
+        changes.push(Change::Invited { room: ask.room, user: ask.user, party: ask.party });
         Ok(Invited::Invited)
     }
 
@@ -110,16 +120,23 @@ impl Writer<'_> {
                 username: person.username,
             });
         }
-        changes.push(Change::Barred { room: ask.room, user: ask.user });
+        changes.push(Change::Barred { room: ask.room, user: ask.user, party: ask.party });
         Ok(Kicked::Kicked { was_member })
     }
 
     /// Invited and barred are counted apart, so that neither leaves no place for the other.
     fn has_place(&self, room: &Place, standing: Standing, most: u32) -> Result<bool, StoreError> {
+        // Invitations are of two kinds, bars of one.
+        let kinds = match standing {
+            Standing::Member | Standing::Barred => (standing.number(), standing.number()),
+            Standing::Invited | Standing::InvitedByRole => {
+                (Standing::Invited.number(), Standing::InvitedByRole.number())
+            }
+        };
         let count: i64 = self
             .connection
-            .prepare_cached("SELECT count(*) FROM relations WHERE room = ?1 AND kind = ?2")?
-            .query_row((room.key, standing.number()), |row| row.get(0))?;
+            .prepare_cached("SELECT count(*) FROM relations WHERE room = ?1 AND kind IN (?2, ?3)")?
+            .query_row((room.key, kinds.0, kinds.1), |row| row.get(0))?;
         Ok(count < i64::from(most))
     }
 }

@@ -8,9 +8,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::change::Change;
 use crate::error::StoreError;
-use crate::rows::{
-    CreateRoom, DeleteRoom, Join, JoinRoom, LeaveRoom, NewRoom, RoomRow, Visibility,
-};
+use crate::rows::{CreateRoom, Join, JoinRoom, LeaveRoom, NewRoom, RoomRow, Visibility};
+use crate::rows_delete::{DeleteRoom, RoomDeletion};
 use crate::sqlite_relation::Standing;
 use crate::sqlite_writer::Writer;
 
@@ -61,6 +60,9 @@ impl Writer<'_> {
         if owned >= i64::from(room.rooms_per_user_max) {
             return Ok(CreateRoom::TooMany);
         }
+        if room.still.as_ref().is_some_and(|still| !still.holds()) {
+            return Ok(CreateRoom::Ended);
+        }
         self.whole(|connection| {
             let mut insert = connection.prepare_cached(
                 "INSERT INTO rooms (id, name, visibility, owner, members, created_unix_ms)
@@ -87,7 +89,13 @@ impl Writer<'_> {
             owner: room.owner,
             visibility: room.visibility,
         };
-        changes.push(Change::RoomCreated { room: row, origin: room.origin, seq: 0 });
+        changes.push(Change::RoomCreated {
+            room: row,
+            origin: room.origin,
+            seq: 0,
+            created_unix_ms: room.created_unix_ms,
+            party: room.party,
+        });
         Ok(CreateRoom::Created)
     }
 
@@ -104,11 +112,12 @@ impl Writer<'_> {
         let open = room.visibility == Visibility::Public || room.owner == person.key;
         let already = match standing {
             Some(Standing::Member) => true,
-            Some(Standing::Invited) => false,
+            Some(Standing::Invited | Standing::InvitedByRole) => false,
             Some(Standing::Barred) => return Ok(JoinRoom::Missing),
             None if open => false,
             None => return Ok(JoinRoom::Missing),
         };
+        let by_role = standing == Some(Standing::InvitedByRole);
         if !already {
             if room.members >= i64::from(join.members_max) {
                 return Ok(JoinRoom::Full);
@@ -135,9 +144,11 @@ impl Writer<'_> {
             username: person.username,
             seq,
             already,
+            by_role,
             origin: join.origin,
+            party: join.party,
         });
-        Ok(JoinRoom::Joined { seq, already })
+        Ok(JoinRoom::Joined { seq, already, by_role })
     }
 
     /// Ends a membership; see [`crate::Store::leave_room`].
@@ -159,24 +170,24 @@ impl Writer<'_> {
         Ok(LeaveRoom::Left)
     }
 
-    /// Deletes a room for its owner; see [`crate::Store::delete_room`].
+    /// Deletes a room for its owner, or by a role; see [`crate::Store::delete_room`].
     ///
     /// The row is marked, and nothing of the room can be reached from then on; members and
     /// messages go in small steps, since a large room would hold up everyone else's messages.
     pub(crate) fn delete_room(
         &mut self,
-        room: RoomId,
-        user: &UserId,
+        deletion: RoomDeletion,
         changes: &mut Vec<Change>,
     ) -> Result<DeleteRoom, StoreError> {
+        let RoomDeletion { room, by, anywhere } = deletion;
         self.cache.flush_room(self.connection, &room)?;
         let marked = self
             .connection
             .prepare_cached(
                 "UPDATE rooms SET deleted = 1 WHERE id = ?1 AND deleted = 0
-                 AND owner = (SELECT key FROM users WHERE id = ?2)",
+                 AND (?3 OR owner = (SELECT key FROM users WHERE id = ?2))",
             )?
-            .execute((room.as_str(), user.as_str()))?;
+            .execute((room.as_str(), by.as_str(), anywhere))?;
         if marked == 0 {
             return Ok(DeleteRoom::Refused);
         }

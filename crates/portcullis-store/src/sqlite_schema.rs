@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::sqlite_revocation::REVOCATIONS_ENDED;
 
 /// One step a version; `user_version` counts the steps a database has taken.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, REVOCATIONS_ENDED];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, REVOCATIONS_ENDED, VERSION_5];
 
 /// Whoever else holds the file (a backup, an operator's shell) is waited for this long.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -174,6 +174,11 @@ CREATE TABLE operator_acts (
 ) STRICT;
 ";
 
+// A deleted user keeps a row without anything that names a person: messages and rooms refer to it.
+const VERSION_5: &str = "
+ALTER TABLE users ADD COLUMN deleted_unix_ms INTEGER NOT NULL DEFAULT 0;
+";
+
 /// Opens a connection beside a running server's, for the tables about people.
 ///
 /// # Errors
@@ -275,7 +280,7 @@ mod tests {
             let connection = open_writer(&path).unwrap();
             let version: u32 =
                 connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-            assert_eq!(version, 4);
+            assert_eq!(version, 5);
             let mode: String =
                 connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
             assert_eq!(mode, "wal");
@@ -378,11 +383,28 @@ mod tests {
             by: ann().id,
             anywhere: false,
             invited_max: 9,
+            party: 0,
         };
         assert_eq!(store.invite_to_room(ask).await.unwrap(), Invited::Invited);
         assert_eq!(store.recheck(0).await.unwrap(), Recheck::Told);
         store.close().await.unwrap();
         assert!(open_beside(&path).is_ok());
+    }
+
+    #[tokio::test]
+    async fn database_of_the_third_version_keeps_its_users_and_rooms() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("third.db");
+        let third = Connection::open(&path).unwrap();
+        third.execute_batch(&format!("{VERSION_1}{VERSION_2}{OLDER}{VERSION_3}")).unwrap();
+        third.pragma_update(None, "user_version", 3).unwrap();
+        drop(third);
+        let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf)).unwrap();
+        let loaded = store.load().await.unwrap();
+        assert_eq!((loaded.users.len(), loaded.rooms.len()), (2, 2), "none of them is deleted");
+        let activity: Vec<i64> = loaded.rooms.iter().map(|room| room.active_unix_ms).collect();
+        assert_eq!(activity, [101, 3], "the newest message, or else the room");
+        store.close().await.unwrap();
     }
 
     #[test]

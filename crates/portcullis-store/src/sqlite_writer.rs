@@ -277,6 +277,7 @@ mod tests {
 
     use super::*;
     use crate::rows::{Append, NewMessage, Resume, ResumeRooms};
+    use crate::rows_delete::RoomDeletion;
     use crate::sqlite_fixture::{ann, lobby, message};
     use crate::sqlite_schema::open_writer;
     use crate::sqlite_task::Asked;
@@ -288,6 +289,10 @@ mod tests {
         fn committed(&mut self, changes: &[Change]) {
             self.0 += changes.len();
         }
+    }
+
+    fn deletion() -> RoomDeletion {
+        RoomDeletion { room: lobby().id, by: ann().id, anywhere: false }
     }
 
     type Batch = Vec<Box<dyn Task>>;
@@ -398,7 +403,7 @@ mod tests {
             assert_eq!(count(writer.connection, "anchors"), 600 / 32);
 
             let (deleted, _) =
-                Asked::ask(|writer, changes| writer.delete_room(lobby().id, &ann().id, changes));
+                Asked::ask(|writer, changes| writer.delete_room(deletion(), changes));
             writer.commit(&mut vec![deleted], feed);
             let mut steps = 0;
             while writer.chores.pending() {
@@ -420,7 +425,7 @@ mod tests {
                 drop(ask(&mut batch, message(number, 0)));
             }
             let (deleted, _) =
-                Asked::ask(|writer, changes| writer.delete_room(lobby().id, &ann().id, changes));
+                Asked::ask(|writer, changes| writer.delete_room(deletion(), changes));
             batch.push(deleted);
             writer.commit(&mut batch, feed);
             while writer.chores.pending() {

@@ -9,9 +9,11 @@ use portcullis_model::{RoomId, UserId};
 use crate::change::Change;
 use crate::error::StoreError;
 use crate::rows::{
-    Append, CreateRoom, DeleteRoom, InviteToRoom, Invited, Join, JoinRoom, KickFromRoom, Kicked,
-    LeaveRoom, Loaded, MessageRow, NewMessage, NewRoom, Page, Resume, ResumeRooms,
+    Append, CreateRoom, InviteToRoom, Invited, Join, JoinRoom, KickFromRoom, Kicked, LeaveRoom,
+    MessageRow, NewMessage, NewRoom, Page, Resume, ResumeRooms,
 };
+use crate::rows_delete::{DeleteRoom, RoomDeletion};
+use crate::rows_load::Loaded;
 use crate::store_account::AccountStore;
 
 /// Most messages one page of history holds, whatever is asked.
@@ -75,8 +77,8 @@ pub trait Store: AccountStore {
     /// Ends a membership. The owner may leave, and stays the owner.
     fn leave_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, LeaveRoom>;
 
-    /// Deletes a room with its members and messages; only for its owner.
-    fn delete_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, DeleteRoom>;
+    /// Deletes a room with its members and messages, for its owner or whoever may do so anywhere.
+    fn delete_room(&self, deletion: RoomDeletion) -> StoreFuture<'_, DeleteRoom>;
 
     /// Stores a message and gives it the next place in its room: 1, 2, 3 … without gaps.
     ///

@@ -28,6 +28,8 @@ fn new_room(name: &str, visibility: Visibility) -> NewRoom {
         created_unix_ms: 1,
         origin: 0,
         rooms_per_user_max: 9,
+        party: 0,
+        still: None,
     }
 }
 
@@ -46,7 +48,14 @@ async fn furnished(place: &Place) -> (SqliteStore, Heard) {
 }
 
 fn wish(to: &str, user: &str, by: &str) -> InviteToRoom {
-    InviteToRoom { room: room(to), user: id(user), by: id(by), anywhere: false, invited_max: 2 }
+    InviteToRoom {
+        room: room(to),
+        user: id(user),
+        by: id(by),
+        anywhere: false,
+        invited_max: 2,
+        party: 0,
+    }
 }
 
 async fn invite(store: &SqliteStore, to: &str, user: &str) -> Invited {
@@ -54,7 +63,14 @@ async fn invite(store: &SqliteStore, to: &str, user: &str) -> Invited {
 }
 
 fn order(from: &str, user: &str, by: &str) -> KickFromRoom {
-    KickFromRoom { room: room(from), user: id(user), by: id(by), anywhere: false, barred_max: 2 }
+    KickFromRoom {
+        room: room(from),
+        user: id(user),
+        by: id(by),
+        anywhere: false,
+        barred_max: 2,
+        party: 0,
+    }
 }
 
 async fn kick(store: &SqliteStore, from: &str, user: &str) -> Kicked {
@@ -62,7 +78,7 @@ async fn kick(store: &SqliteStore, from: &str, user: &str) -> Kicked {
 }
 
 async fn join(store: &SqliteStore, to: &str, user: &str) -> JoinRoom {
-    let join = Join { room: room(to), user: id(user), origin: 0, members_max: 3 };
+    let join = Join { room: room(to), user: id(user), origin: 0, members_max: 3, party: 0 };
     store.join_room(join).await.unwrap()
 }
 
@@ -98,7 +114,7 @@ async fn standing(store: &SqliteStore) -> (Vec<String>, Vec<String>) {
     (texts(&loaded.invited), texts(&loaded.barred))
 }
 
-const JOINED: JoinRoom = JoinRoom::Joined { seq: 0, already: false };
+const JOINED: JoinRoom = JoinRoom::Joined { seq: 0, already: false, by_role: false };
 const OUT: Kicked = Kicked::Kicked { was_member: true };
 const KEPT_OUT: Kicked = Kicked::Kicked { was_member: false };
 
@@ -124,7 +140,7 @@ async fn the_owner_asks_in_and_whoever_may_anywhere() {
     for (ask, expect) in cases {
         let told = match expect {
             Invited::Invited => {
-                vec![Change::Invited { room: ask.room.clone(), user: ask.user.clone() }]
+                vec![Change::Invited { room: ask.room.clone(), user: ask.user.clone(), party: 0 }]
             }
             Invited::Already | Invited::Missing | Invited::Full => vec![],
         };
@@ -178,7 +194,7 @@ async fn who_is_put_out_stays_out_until_asked_in() {
     assert_eq!(kick(&store, "lobby", "bob").await, OUT);
     let (lobby, bob) = (room("lobby"), id("bob"));
     let left = Change::Left { room: lobby.clone(), user: bob.clone(), username: Arc::from("Bob") };
-    let barred = Change::Barred { room: lobby.clone(), user: bob.clone() };
+    let barred = Change::Barred { room: lobby.clone(), user: bob.clone(), party: 0 };
     assert_eq!(heard.take(), [left, barred.clone()], "the end of the membership first");
     let refused = store.append(message("lobby", "bob", 1)).await.unwrap();
     assert_eq!(refused, Append::NotMember);
@@ -256,7 +272,14 @@ async fn what_stands_survives_a_restart_and_goes_with_the_room() {
     assert_eq!(invited, ["cellar u_bob", "lobby u_bob"]);
     assert_eq!(barred, ["cellar u_cid", "lobby u_cid"]);
 
-    let deleted = store.delete_room(room("lobby"), id("ann")).await.unwrap();
+    let deleted = store
+        .delete_room(portcullis_store::RoomDeletion {
+            room: room("lobby"),
+            by: id("ann"),
+            anywhere: false,
+        })
+        .await
+        .unwrap();
     assert_eq!(deleted, DeleteRoom::Deleted);
     let (invited, barred) = standing(&store).await;
     assert_eq!((invited.len(), barred.len()), (1, 1), "at once");

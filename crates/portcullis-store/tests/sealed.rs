@@ -110,11 +110,18 @@ async fn furnish(store: &SqliteStore) {
             created_unix_ms: 1,
             origin: 0,
             rooms_per_user_max: 9,
+            party: 0,
+            still: None,
         };
         assert_eq!(store.create_room(new).await.unwrap(), CreateRoom::Created);
     }
-    let join =
-        portcullis_store::Join { room: room("lobby"), user: id("bob"), origin: 0, members_max: 9 };
+    let join = portcullis_store::Join {
+        room: room("lobby"),
+        user: id("bob"),
+        origin: 0,
+        members_max: 9,
+        party: 0,
+    };
     store.join_room(join).await.unwrap();
 }
 

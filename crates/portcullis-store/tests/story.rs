@@ -22,6 +22,11 @@ type Part = (Option<u64>, Option<u64>, u32);
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
+/// A wish of an owner.
+fn deletion(id: &str, name: &str) -> portcullis_store::RoomDeletion {
+    portcullis_store::RoomDeletion { room: room(id), by: user(name), anywhere: false }
+}
+
 /// Keeps everything the feed says.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<Vec<Change>>>);
@@ -87,12 +92,14 @@ impl<'b> World<'b> {
             created_unix_ms: 1,
             origin: 7,
             rooms_per_user_max: 3,
+            party: 0,
+            still: None,
         };
         self.store.create_room(room).await.unwrap()
     }
 
     async fn join(&self, id: &str, name: &str) -> JoinRoom {
-        let join = Join { room: room(id), user: user(name), origin: 8, members_max: 3 };
+        let join = Join { room: room(id), user: user(name), origin: 8, members_max: 3, party: 0 };
         self.store.join_room(join).await.unwrap()
     }
 
@@ -101,7 +108,7 @@ impl<'b> World<'b> {
     }
 
     async fn delete(&self, id: &str, name: &str) -> DeleteRoom {
-        self.store.delete_room(room(id), user(name)).await.unwrap()
+        self.store.delete_room(deletion(id, name)).await.unwrap()
     }
 
     async fn send(&self, name: &str, id: &str, text: &str) -> Result<Append, StoreError> {
@@ -221,7 +228,7 @@ async fn rooms_story(world: &World<'_>) {
     assert_eq!(world.store.last_seq(room("lobby")).await.unwrap(), Some(0));
     assert_eq!(world.store.last_seq(room("roof")).await.unwrap(), None);
 
-    let joined = |already| JoinRoom::Joined { seq: 0, already };
+    let joined = |already| JoinRoom::Joined { seq: 0, already, by_role: false };
     let cases = [
         ("lobby", "ann", joined(true)), // the owner is a member from the start
         ("lobby", "bob", joined(false)),
@@ -284,7 +291,10 @@ async fn resume_story(world: &World<'_>) {
     for (id, visibility) in [("lobby", Visibility::Public), ("cellar", Visibility::Private)] {
         assert_eq!(world.room(id, "ann", visibility).await, CreateRoom::Created);
     }
-    assert_eq!(world.join("lobby", "bob").await, JoinRoom::Joined { seq: 0, already: false });
+    assert_eq!(
+        world.join("lobby", "bob").await,
+        JoinRoom::Joined { seq: 0, already: false, by_role: false }
+    );
     world.heard.take();
     let ask = |rooms: &[&str], after, limit| {
         let rooms = rooms.iter().map(|id| room(id)).collect();
@@ -371,7 +381,10 @@ fn resumes(heard: &[Change]) -> Vec<Told<'_>> {
 /// Rooms that are left or deleted fall out at that change's place, in one batch or in several.
 async fn resume_departures_story(world: &World<'_>) {
     assert_eq!(world.room("porch", "bob", Visibility::Public).await, CreateRoom::Created);
-    assert_eq!(world.join("porch", "ann").await, JoinRoom::Joined { seq: 0, already: false });
+    assert_eq!(
+        world.join("porch", "ann").await,
+        JoinRoom::Joined { seq: 0, already: false, by_role: false }
+    );
     let start = world.heard.messages().last().map_or(0, |row| row.number);
     world.heard.take();
     let everywhere = |origin| world.store.resume(wish("ann", origin, &["porch", "lobby"], start));
@@ -391,7 +404,10 @@ async fn resume_departures_story(world: &World<'_>) {
     assert_eq!(asked.5.await.unwrap(), ResumeRooms::Resumed { rooms: 1, missed: 1 });
 
     // Who comes back as a member hears what was said while it was none: it may read that anyway.
-    assert_eq!(world.join("porch", "ann").await, JoinRoom::Joined { seq: 2, already: false });
+    assert_eq!(
+        world.join("porch", "ann").await,
+        JoinRoom::Joined { seq: 2, already: false, by_role: false }
+    );
     let all = ResumeRooms::Resumed { rooms: 2, missed: 3 };
     assert_eq!(everywhere(3).await.unwrap(), all);
 
@@ -404,10 +420,12 @@ async fn resume_departures_story(world: &World<'_>) {
         created_unix_ms: 1,
         origin: 7,
         rooms_per_user_max: 9,
+        party: 0,
+        still: None,
     };
     let asked = (
         world.store.append(message("bob", "porch", "p4")),
-        world.store.delete_room(room("porch"), user("bob")),
+        world.store.delete_room(deletion("porch", "bob")),
         everywhere(4),
         world.store.create_room(anew),
         everywhere(5),
@@ -621,7 +639,10 @@ async fn messages_story(world: &World<'_>) {
     assert_eq!(asked.1.await.unwrap(), LeaveRoom::Left);
     assert_eq!(asked.2.await.unwrap(), Append::NotMember);
     assert_eq!(asked.3.await.unwrap(), stored("5", 5));
-    assert_eq!(world.join("lobby", "eve").await, JoinRoom::Joined { seq: 5, already: false });
+    assert_eq!(
+        world.join("lobby", "eve").await,
+        JoinRoom::Joined { seq: 5, already: false, by_role: false }
+    );
 
     // The feed says what was stored, in order; history says the same.
     let heard = world.heard.messages();
@@ -769,10 +790,10 @@ async fn reopened_story(world: &World<'_>) {
     users.sort_unstable();
     assert_eq!(users, ["Ann", "Ann from afar", "bob", "eve", "root"]);
     let mut rooms: Vec<_> =
-        loaded.rooms.iter().map(|row| (row.id.as_str(), row.visibility)).collect();
+        loaded.rooms.iter().map(|row| (row.room.id.as_str(), row.room.visibility)).collect();
     rooms.sort_unstable_by_key(|(id, _)| *id);
     assert_eq!(rooms, [("cellar", Visibility::Private), ("lobby", Visibility::Public)]);
-    assert!(loaded.rooms.iter().all(|row| row.owner == user("ann")));
+    assert!(loaded.rooms.iter().all(|row| row.room.owner == user("ann")));
     let mut members: Vec<_> =
         loaded.members.iter().map(|(room, user)| (room.as_str(), user.as_str())).collect();
     members.sort_unstable();

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    self, KeysCommand, LimitsCommand, StateCommand, TokenCommand, UserCommand, Which,
+    self, KeysCommand, LimitsCommand, RoomCommand, StateCommand, TokenCommand, UserCommand, Which,
 };
 use crate::config::{Profile, Settings, Sources};
 use crate::wiring;
@@ -44,6 +44,13 @@ enum Command {
         which: Which,
         #[command(subcommand)]
         command: UserCommand,
+    },
+    /// Lists and deletes rooms; a running server acts on it within a second.
+    Room {
+        #[command(flatten)]
+        which: Which,
+        #[command(subcommand)]
+        command: RoomCommand,
     },
     /// Lists and changes the keys that sign tokens and seal fields.
     Keys {
@@ -126,6 +133,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Access { which }) => command::access(&which),
         Some(Command::User { which, command }) => command::user(&which, &command),
         Some(Command::Why { which, reference }) => command::why(&which, &reference),
+        Some(Command::Room { which, command }) => command::room(&which, &command),
         Some(Command::Keys { which, command }) => command::keys(&which, &command),
         Some(Command::Limits { which, command }) => command::limits(&which, &command),
         Some(Command::State { which, command }) => command::state(&which, &command),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use portcullis_accounts::{
-    AccountFeed, AccountOptions, AccountParts, ServerSecret, Setup, SigningKeys,
+    AccountFeed, AccountOptions, AccountParts, ServerSecret, Setup, SigningKeys, correct_names,
 };
 use portcullis_audit::{Audit, AuditOptions, Outcome, Record};
-use portcullis_guard::{Action, Directory, DirectoryLimits, Gate, RoleRules, Trace};
+use portcullis_guard::{Action, Directory, Gate, RoleRules, Trace};
 use portcullis_model::{Clock, Code, Role, RoleTable, Secret, SystemClock};
 use portcullis_seal::KeyRing;
 use portcullis_server::{Builder, Method, ServerError};
@@ -135,7 +135,7 @@ struct Parts {
 
 impl Parts {
     fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Self> {
-        let directory = Arc::new(Directory::new(DirectoryLimits::default()));
+        let directory = Arc::new(Directory::new(settings.directory));
         let need = settings.accounts.admins_need_totp;
         let accounts = AccountFeed::new(Arc::clone(&directory), Arc::clone(clock), need);
         let feed = Feed::new(Arc::clone(&directory), accounts);
@@ -149,7 +149,9 @@ impl Parts {
         let (setup, setup_token, roles) = block_on(async {
             feed.load(&store.load().await?);
             let (setup, token) = Setup::prepare(&*store, &settings.data).await?;
-            anyhow::Ok((setup, token, numbered(&*store, &settings.gate.roles).await?))
+            let roles = numbered(&*store, &settings.gate.roles).await?;
+            correct_names(&*store, &directory, &roles.table, clock.now()).await?;
+            anyhow::Ok((setup, token, roles))
         })??;
         Ok(Self { store, feed, directory, ring, seal_log, keys, secret, roles, setup, setup_token })
     }

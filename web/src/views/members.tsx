@@ -22,6 +22,7 @@ export function Members({ entry, children }: Props) {
         {[...members].sort(onlineFirst).map((member) => (
           <li key={member.id} class={member.online ? "member online" : "member"}>
             <bdi>{member.username}</bdi>
+            {member.external && <span class="tag">external</span>}
             {member.id === room.ownerId && <span class="tag">owner</span>}
             <span class="presence">{member.online ? "online" : "offline"}</span>
           </li>

@@ -24,6 +24,7 @@ export function MessageItem({ message, follows, newDay }: Props) {
       <div class="bubble">
         <p class={follows ? "byline unseen" : "byline"}>
           <bdi class="author">{message.username}</bdi>{" "}
+          {message.external && <span class="tag">external</span>}{" "}
           <time dateTime={date.toISOString()}>{TIME.format(date)}</time>
         </p>
         <p class="text" dir="auto">

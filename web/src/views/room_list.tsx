@@ -2,7 +2,7 @@
 // Never: a room the server did not list or let this person join.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { markRead, openRoom, refreshRooms } from "../rooms";
+import { listing, listMore, markRead, openRoom, refreshRooms, searchRooms } from "../rooms";
 import { online, openRoomId, rooms, type RoomEntry } from "../state";
 import { CreateRoom } from "./create_room";
 import { JoinRoom } from "./join_room";
@@ -12,7 +12,8 @@ const REFRESH_MS = 30_000;
 
 export function RoomList() {
   const asked = useSignal<"create" | "join" | undefined>(undefined);
-  const entries = [...rooms.value.values()].sort(byName);
+  const { next, search } = listing.value;
+  const entries = [...rooms.value.values()].filter(isFound(search)).sort(ownFirst);
   const close = () => (asked.value = undefined);
   useEffect(keepFresh, []);
   return (
@@ -31,14 +32,29 @@ export function RoomList() {
           New room
         </button>
       </div>
+      <input
+        class="rooms-search"
+        type="search"
+        aria-label="Search rooms by name"
+        placeholder="Search"
+        maxLength={64}
+        value={search}
+        disabled={!online.value}
+        onChange={(event) => void searchRooms(event.currentTarget.value)}
+      />
       {entries.length === 0 ? (
-        <p class="hint">No rooms yet.</p>
+        <p class="hint">{search === "" ? "No rooms yet." : "No room has this name."}</p>
       ) : (
         <ul>
           {entries.map((entry) => (
             <RoomItem key={entry.room.id} entry={entry} />
           ))}
         </ul>
+      )}
+      {next !== undefined && (
+        <button type="button" disabled={!online.value} onClick={() => void listMore()}>
+          More rooms
+        </button>
       )}
       {asked.value === "create" && <CreateRoom close={close} />}
       {asked.value === "join" && <JoinRoom close={close} />}
@@ -86,6 +102,19 @@ function keepFresh(): () => void {
   };
 }
 
-function byName(a: RoomEntry, b: RoomEntry): number {
-  return a.room.name.localeCompare(b.room.name) || a.room.id.localeCompare(b.room.id);
+/** The person's own rooms by name; then the others in the order of the server's list. */
+function ownFirst(a: RoomEntry, b: RoomEntry): number {
+  const [own, other] = [isOwn(a), isOwn(b)];
+  if (own && other) return a.room.name.localeCompare(b.room.name);
+  return Number(other) - Number(own);
+}
+
+function isOwn({ joined, room }: RoomEntry): boolean {
+  return joined || room.member === true;
+}
+
+/** What was searched for, and the room that is open. */
+function isFound(search: string): (entry: RoomEntry) => boolean {
+  const wanted = search.toLowerCase();
+  return ({ room }) => room.id === openRoomId.value || room.name.toLowerCase().includes(wanted);
 }

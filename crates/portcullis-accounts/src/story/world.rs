@@ -228,7 +228,10 @@ impl World {
             return false;
         };
         if self.gate.directory().user(&verified.user).is_none() {
-            provision::provision(Arc::clone(&self.accounts), verified.clone()).await.unwrap();
+            let directory = Arc::clone(self.gate.directory());
+            let client = IpAddr::from([192, 0, 2, 1]);
+            let accounts = Arc::clone(&self.accounts);
+            provision::provision(accounts, directory, client, verified.clone()).await.unwrap();
         }
         self.gate.authenticate(verified, now).is_ok()
     }

@@ -5,6 +5,7 @@ mod access; // who may do what
 mod keys; // list, rotate, revoke, seal anew
 mod demand; // how much was asked for, and what limits would be enough
 mod simulate; // what other limits make of what was counted
+mod room; // the rooms there are, and the end of one
 mod operate; // what a running server is asked: limits, state
 mod token_explain; // what a token says, and what the server would say to it
 mod token_make; // a token for tests and support
@@ -24,6 +25,7 @@ use portcullis_store::{FieldSeal, SqliteBeside};
 
 pub(crate) use self::keys::KeysCommand;
 pub(crate) use self::operate::{LimitsCommand, StateCommand};
+pub(crate) use self::room::RoomCommand;
 pub(crate) use self::user::UserCommand;
 use crate::config::{Settings, Sources};
 use crate::sealing::{Log, Sealing};
@@ -55,6 +57,11 @@ pub(crate) enum TokenCommand {
 /// Does what `portcullis user` was asked.
 pub(crate) fn user(which: &Which, command: &UserCommand) -> Result<()> {
     user::run(&Installation::read(which)?, command)
+}
+
+/// Does what `portcullis room` was asked.
+pub(crate) fn room(which: &Which, command: &RoomCommand) -> Result<()> {
+    room::run(&Installation::read(which)?, command)
 }
 
 /// Prints who may do what.

@@ -5,8 +5,10 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use portcullis_accounts::{OperatorHand, OperatorLink, Password, ServerSecret, Standing};
 use portcullis_audit::utc;
-use portcullis_model::{Role, RoleTable};
-use portcullis_store::{FOR_EVER_UNIX_MS, PEOPLE_MAX, PersonRow};
+use portcullis_model::{Now, Role, RoleTable};
+use portcullis_store::{
+    DeleteUser, FOR_EVER_UNIX_MS, OwnedRooms, PEOPLE_MAX, PersonRow, SqliteBeside, UserDeletion,
+};
 
 use super::{Installation, read_secret};
 use crate::wiring::block_on;
@@ -54,12 +56,24 @@ pub(crate) enum UserCommand {
     Invite,
     /// Makes a login link and prints it: the user logs in with it once, whatever others tried.
     Door { name: String },
+    /// Deletes a user for good: sessions, memberships, and the rooms they own. Messages in rooms
+    /// of others stay, as those of a deleted user.
+    Delete {
+        name: String,
+        /// Keeps the user's rooms, without an owner.
+        #[arg(long)]
+        keep_rooms: bool,
+    },
 }
 
 /// Does what was asked.
 pub(super) fn run(installation: &Installation, command: &UserCommand) -> Result<()> {
     let (beside, roles) = installation.open()?;
     let hand = OperatorHand { store: &beside, now: installation.now() };
+    if let UserCommand::Delete { name, keep_rooms } = command {
+        let rooms = if *keep_rooms { OwnedRooms::Kept } else { OwnedRooms::Deleted };
+        return delete(&beside, &block_on(hand.find(name))??, rooms, hand.now);
+    }
     block_on(act(installation, &hand, &roles, command))?
 }
 
@@ -111,6 +125,8 @@ async fn act(
             return Ok(());
         }
         UserCommand::Door { name } => return door(installation, hand, name).await,
+        // Done beside all that is about one table.
+        UserCommand::Delete { name, .. } => bail!("{name} is not deleted here"),
         UserCommand::Grant { name, role } => (name, Standing::Grant(parse(roles, role)?)),
         UserCommand::Take { name, role } => (name, Standing::Take(parse(roles, role)?)),
         UserCommand::Lock { name } => (name, Standing::Lock),
@@ -124,6 +140,24 @@ async fn act(
     hand.change(name, standing).await?;
     println!("{}", line(&hand.find(name).await?, roles, hand.now.unix_ms));
     Ok(())
+}
+
+fn delete(beside: &SqliteBeside, person: &PersonRow, rooms: OwnedRooms, now: Now) -> Result<()> {
+    let user = person.id.clone();
+    match beside.delete_user(&UserDeletion { user, rooms, at_unix_ms: now.unix_ms })? {
+        DeleteUser::Deleted { rooms: count } => {
+            let fate = match rooms {
+                OwnedRooms::Deleted => "deleted",
+                OwnedRooms::Kept => "kept without an owner",
+            };
+            println!("{}: deleted; {count} rooms {fate}", person.username);
+            Ok(())
+        }
+        DeleteUser::Missing => bail!("there is no user {:?} any more", person.username),
+        DeleteUser::LastAdmin => {
+            bail!("{:?} is the last administrator: make another one first", person.username)
+        }
+    }
 }
 
 fn parse(roles: &RoleTable, name: &str) -> Result<Role> {

@@ -2,7 +2,7 @@
 //! Never: without a bound.
 
 use portcullis_chat::ChatOptions;
-use portcullis_guard::{GateOptions, Places, WhenUserFull};
+use portcullis_guard::{DirectoryLimits, GateOptions, Places, WhenUserFull};
 use portcullis_server::Options;
 use serde::Deserialize;
 
@@ -35,6 +35,14 @@ pub(super) struct CapacitySection {
     rooms_per_user: Option<u32>,
     /// Members one room may have; 10000.
     members_per_room: Option<u32>,
+    /// Rooms one user may be a member of; 5000.
+    memberships_per_user: Option<u32>,
+    /// Users in all; 200000.
+    users_total: Option<usize>,
+    /// Rooms in all; 50000.
+    rooms_total: Option<usize>,
+    /// Members, invitations and bars of all rooms; 1000000.
+    memberships_total: Option<usize>,
 }
 
 /// How [`WhenUserFull`] is written.
@@ -82,11 +90,29 @@ impl CapacitySection {
         })
     }
 
+    pub(super) fn read_directory(&self) -> Result<DirectoryLimits, ConfigError> {
+        let default = DirectoryLimits::default();
+        let most = |key, value, default| within(key, value, default, 10..=10_000_000);
+        Ok(DirectoryLimits {
+            users_max: most("capacity.users_total", self.users_total, default.users_max)?,
+            rooms_max: most("capacity.rooms_total", self.rooms_total, default.rooms_max)?,
+            memberships_max: most(
+                "capacity.memberships_total",
+                self.memberships_total,
+                default.memberships_max,
+            )?,
+            ..default
+        })
+    }
+
     pub(super) fn read_chat(&self) -> ChatOptions {
         let default = ChatOptions::default();
         ChatOptions {
             rooms_per_user_max: self.rooms_per_user.unwrap_or(default.rooms_per_user_max),
             members_per_room_max: self.members_per_room.unwrap_or(default.members_per_room_max),
+            memberships_per_user_max: self
+                .memberships_per_user
+                .unwrap_or(default.memberships_per_user_max),
             ..default
         }
     }

@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     /// Origins and hosts are in it once the port is known.
     pub(crate) gate: GateOptions,
     pub(crate) chat: ChatOptions,
+    /// How much the directory holds.
+    pub(crate) directory: DirectoryLimits,
     pub(crate) accounts: AccountSettings,
     pub(crate) audit: AuditSettings,
     pub(crate) dangers: Vec<Danger>,
@@ -133,6 +135,7 @@ impl Settings {
         Ok(Self {
             database: file.store.read(&data)?,
             chat: file.capacity.read_chat(),
+            directory: file.capacity.read_directory()?,
             seal_messages: file.store.seals_messages(),
             accounts,
             times,

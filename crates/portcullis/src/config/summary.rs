@@ -232,6 +232,10 @@ impl Settings {
             ("when_user_full", when.map_or("refuse", |(name, _)| name).into()),
             ("rooms_per_user", number(self.chat.rooms_per_user_max)),
             ("members_per_room", number(self.chat.members_per_room_max)),
+            ("memberships_per_user", number(self.chat.memberships_per_user_max)),
+            ("users_total", number(self.directory.users_max as u64)),
+            ("rooms_total", number(self.directory.rooms_max as u64)),
+            ("memberships_total", number(self.directory.memberships_max as u64)),
         ])
     }
 

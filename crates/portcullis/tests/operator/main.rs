@@ -8,6 +8,7 @@
 
 mod keys; // rotated, revoked, sealed anew
 mod references; // what clients quote
+mod rooms; // rooms and users deleted
 mod tokens; // made and explained
 mod users; // roles, bans, passwords, log-outs, invitations
 

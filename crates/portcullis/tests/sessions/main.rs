@@ -16,6 +16,8 @@ mod refresh; // the cookie that turns
 mod replay; // tickets and messages that count once
 mod strict; // proofs, bound tokens, signed events
 mod at_rest; // what the files in the data directory tell
+mod names; // names of users of other issuers
+mod rooms; // rooms between many
 mod crowds; // many at the same time, with exact outcomes
 
 use portcullis_test::{Config, SioClient, TestServer};

@@ -1,0 +1,83 @@
+//! Names of users of other issuers, kept apart from the names of own users.
+//! Never: two users whose names look alike, one of them this server's own.
+
+use portcullis_audit::{Audit, Outcome, Record};
+use portcullis_guard::{Directory, is_shown, neutral_name, skeleton};
+use portcullis_model::{Code, Now, RoleTable, UserId};
+use portcullis_store::{AccountStore, ChangeUser, StoreError, UserChange, UserChangeKind};
+
+use crate::accounts::Accounts;
+
+/// Corrects names that were stored under older rules; gives how many. For the start.
+///
+/// # Errors
+/// [`StoreError`] when a name cannot be stored.
+pub async fn correct_names(
+    store: &dyn AccountStore,
+    directory: &Directory,
+    roles: &RoleTable,
+    now: Now,
+) -> Result<usize, StoreError> {
+    let mut corrected = 0;
+    for user in directory.user_ids() {
+        let Some(known) = directory.user(&user).filter(|known| known.external) else { continue };
+        let (name, neutral) = (known.name(), neutral_name(&user));
+        let passes = is_shown(&name, roles) && !directory.is_own_name(&skeleton(&name));
+        if !passes && *name != *neutral {
+            rename(store, user, &neutral, now).await?;
+            corrected += 1;
+        }
+    }
+    if corrected > 0 {
+        tracing::warn!(corrected, "users of other issuers got neutral names");
+    }
+    Ok(corrected)
+}
+
+/// Gives neutral names to users of other issuers whose names look like that of an own user, who
+/// has just taken it.
+pub(crate) async fn displace(accounts: &Accounts, directory: &Directory, own: &str, now: Now) {
+    for user in directory.external_users_like(own) {
+        replace(accounts, user, now).await;
+    }
+}
+
+/// Gives a user of another issuer a neutral name, on record.
+///
+/// When the store fails the name stays until the next start; what the caller has done stands.
+pub(crate) async fn replace(accounts: &Accounts, user: UserId, now: Now) {
+    let name = neutral_name(&user);
+    match rename(&*accounts.store, user.clone(), &name, now).await {
+        Ok(()) => record(&accounts.options.audit, user, name, now),
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, %user, "a name that looks like an own user's stays");
+        }
+    }
+}
+
+async fn rename(
+    store: &dyn AccountStore,
+    user: UserId,
+    name: &str,
+    now: Now,
+) -> Result<(), StoreError> {
+    let what = UserChangeKind::Username(name.into());
+    match store.change_user(UserChange { user, what, at_unix_ms: now.unix_ms }).await? {
+        // A user who is gone shows no name.
+        ChangeUser::Changed(_)
+        | ChangeUser::Missing
+        | ChangeUser::NameTaken
+        | ChangeUser::LastAdmin => Ok(()),
+    }
+}
+
+fn record(audit: &Audit, user: UserId, name: String, now: Now) {
+    let mut record = Record::new(Code::UserUpdated);
+    record.outcome = Outcome::Success;
+    record.reason = "name_replaced";
+    record.user = Some(user);
+    record.user_name = Some(name);
+    record.detail = Some(String::from("the name looks like that of an own user"));
+    audit.record(record, now);
+}

@@ -1,0 +1,362 @@
+//! Which names are shown for users of other issuers, and which names nobody can take.
+//! Never: a name that reads as one of this server's own users, or as an office of the server.
+//!
+//! A name passes when it is one line of letters, digits and few separators that Unicode recommends
+//! for identifiers (UTS #39), each word in one script, with at most two combining marks in a row;
+//! when none of its words is reserved; and when no own user has a name that looks the same.
+
+use std::sync::LazyLock;
+
+use portcullis_model::{Role, RoleTable, UserId};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+use unicode_security::{GeneralSecurityProfile, MixedScript, skeleton as confusable};
+
+use crate::text::is_invisible;
+
+/// Longest display name, in characters.
+const NAME_MAX_CHARS: usize = 64;
+/// Combining marks in a row; more would cover the lines above and below.
+const MARKS_MAX: usize = 2;
+/// What can stand between words.
+const SEPARATORS: [char; 7] = [' ', '.', '_', '-', '\'', '@', '|'];
+/// What no name contains.
+const RESERVED_ANYWHERE: [&str; 3] = ["administrat", "moderator", "portcullis"];
+/// What no word begins or ends with.
+const RESERVED_AT_ENDS: [&str; 1] = ["admin"];
+/// What no word is, digits at its ends aside.
+const RESERVED_WORDS: [&str; 15] = [
+    "admins",
+    "mod",
+    "mods",
+    "system",
+    "server",
+    "root",
+    "operator",
+    "operators",
+    "staff",
+    "official",
+    "support",
+    "security",
+    "sysop",
+    "guest",
+    "deleted",
+];
+/// What no own user registers.
+const RESERVED_OWN: [&str; 5] = ["admin", "administrator", "moderator", "portcullis", "system"];
+
+/// The form in which two names that look alike are the same.
+///
+/// Case, separators, marks and letters that are drawn alike make no difference.
+#[must_use]
+pub fn skeleton(name: &str) -> String {
+    if name.is_ascii() {
+        return ascii_skeleton(name);
+    }
+    let compatible: String = name.nfkc().collect();
+    let lower = confusable(&compatible).collect::<String>().to_lowercase();
+    let letters = confusable(&lower).flat_map(char::to_lowercase).nfd();
+    let letters = letters.filter(|letter| letter.is_alphanumeric() && !is_combining_mark(*letter));
+    let alike = letters.map(|letter| match letter {
+        '0' => 'o',
+        '1' | 'i' => 'l',
+        other => other,
+    });
+    alike.collect::<String>().replace("vv", "w")
+}
+
+/// The skeleton of plain letters; a hundred times faster.
+fn ascii_skeleton(name: &str) -> String {
+    let mut skeleton = String::with_capacity(name.len() + 8);
+    for letter in name.chars().map(|letter| letter.to_ascii_lowercase()) {
+        match letter {
+            'm' => skeleton.push_str("rn"),
+            'i' | '1' | '|' => skeleton.push('l'),
+            '0' => skeleton.push('o'),
+            _ if letter.is_ascii_alphanumeric() => skeleton.push(letter),
+            _ => {}
+        }
+    }
+    if skeleton.contains("vv") { skeleton.replace("vv", "w") } else { skeleton }
+}
+
+/// The skeletons of what is reserved.
+struct Reserved {
+    anywhere: Vec<String>,
+    at_ends: Vec<String>,
+    words: Vec<String>,
+    own: Vec<String>,
+}
+
+static RESERVED: LazyLock<Reserved> = LazyLock::new(|| {
+    let skeletons = |words: &[&str]| words.iter().map(|word| skeleton(word)).collect();
+    Reserved {
+        anywhere: skeletons(&RESERVED_ANYWHERE),
+        at_ends: skeletons(&RESERVED_AT_ENDS),
+        words: skeletons(&RESERVED_WORDS),
+        own: skeletons(&RESERVED_OWN),
+    }
+});
+
+/// Whether a name reads as an office: the server itself, those who run it, a role.
+fn is_reserved(name: &str, roles: &RoleTable) -> bool {
+    let joined = unmasked(name);
+    let offices = offices(roles);
+    let is_office = |word: &String| {
+        let is_at_end = |office: &String| word.starts_with(office) || word.ends_with(office);
+        RESERVED.words.contains(word)
+            || offices.contains(word)
+            || RESERVED.at_ends.iter().any(is_at_end)
+    };
+    RESERVED.anywhere.iter().any(|reserved| joined.contains(reserved))
+        || readings(name).iter().any(is_office)
+        || name.split(SEPARATORS).flat_map(readings).any(|word| is_office(&word))
+}
+
+/// Whether an own user can be called so: nobody takes the name of an office by registering.
+#[must_use]
+pub fn is_own_name_reserved(name: &str, roles: &RoleTable) -> bool {
+    let offices = offices(roles);
+    let is_office = |reading| RESERVED.own.contains(reading) || offices.contains(reading);
+    readings(name).iter().any(is_office)
+}
+
+/// The skeletons of the names of roles, that of everybody aside.
+fn offices(roles: &RoleTable) -> Vec<String> {
+    let offices = roles.all().filter(|role| *role != Role::User);
+    offices.map(|role| skeleton(roles.name(role))).collect()
+}
+
+/// What a word can be read as: letters for letters or with digits in their place, and both without
+/// the digits at its ends.
+fn readings(word: &str) -> [String; 4] {
+    let inner = word.trim_matches(|letter: char| letter.is_numeric());
+    [skeleton(word), unmasked(word), skeleton(inner), unmasked(inner)]
+}
+
+/// A skeleton that reads digits and signs in place of letters as these letters.
+fn unmasked(text: &str) -> String {
+    let signs = text.chars().map(|letter| match letter {
+        '@' | '4' => 'a',
+        '3' => 'e',
+        '5' | '$' => 's',
+        '7' => 't',
+        '|' | '!' => 'l',
+        other => other,
+    });
+    skeleton(&signs.collect::<String>())
+}
+
+/// Who a user of another issuer says to be.
+#[derive(Debug, Clone, Copy)]
+pub struct NameClaim<'a> {
+    /// The name the issuer gives.
+    pub name: Option<&'a str>,
+    /// What the issuer calls the user.
+    pub subject: &'a str,
+    /// The user here.
+    pub id: &'a UserId,
+}
+
+impl NameClaim<'_> {
+    /// The name that is shown: the issuer's, else the subject, else a neutral one.
+    ///
+    /// `is_own` says whether an own user has a name with this skeleton.
+    #[must_use]
+    pub fn shown(&self, roles: &RoleTable, is_own: impl Fn(&str) -> bool) -> String {
+        let candidates = self.name.into_iter().chain([self.subject]);
+        let passes = |name: &String| is_shown(name, roles) && !is_own(&skeleton(name));
+        let mut names = candidates.filter(|name| name.len() <= NAME_MAX_CHARS * 16);
+        names
+            .find_map(|name| Some(name.nfc().collect::<String>()).filter(passes))
+            .unwrap_or_else(|| neutral_name(self.id))
+    }
+}
+
+/// A name that says nothing: `guest` and the end of the user's id.
+///
+/// Own names have no space and others' names no word `guest`, so it is nobody else's.
+#[must_use]
+pub fn neutral_name(id: &UserId) -> String {
+    let letters: Vec<char> = id.as_str().chars().filter(char::is_ascii_alphanumeric).collect();
+    let tail = letters.get(letters.len().saturating_sub(8)..).unwrap_or_default();
+    format!("guest {}", tail.iter().collect::<String>())
+}
+
+/// Whether a name follows the rules for users of other issuers, other users aside.
+#[must_use]
+pub fn is_shown(name: &str, roles: &RoleTable) -> bool {
+    is_fit(name) && !is_reserved(name, roles)
+}
+
+/// One line of visible letters and digits, each word in one script.
+fn is_fit(name: &str) -> bool {
+    let mut marks = 0;
+    let takes = |letter: char| {
+        marks = if is_combining_mark(letter) { marks + 1 } else { 0 };
+        marks <= MARKS_MAX
+            && (SEPARATORS.contains(&letter)
+                || (letter.identifier_allowed() && !is_invisible(letter)))
+    };
+    name.chars().count() <= NAME_MAX_CHARS
+        && name.chars().all(takes)
+        && name.chars().any(|letter| letter.is_alphanumeric() && !is_combining_mark(letter))
+        && !name.starts_with(is_combining_mark)
+        && name.trim() == name
+        && !name.contains("  ")
+        && name.split(SEPARATORS).all(MixedScript::is_single_script)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(name: Option<&str>, subject: &str) -> String {
+        let id = UserId::parse("f_0123456789abcdef").unwrap();
+        let own = ["ann", "Bill", "m.lee"].map(skeleton);
+        let is_own = |skeleton: &str| own.iter().any(|own| own == skeleton);
+        let mut roles = RoleTable::default();
+        roles.define("helper").unwrap();
+        NameClaim { name, subject, id: &id }.shown(&roles, is_own)
+    }
+
+    #[test]
+    fn plain_letters_have_the_same_skeleton_on_both_ways() {
+        // What a name can consist of; `%` and other signs are no part of any.
+        let letters = ('0'..='9').chain('A'..='Z').chain('a'..='z').chain(SEPARATORS);
+        for letter in letters {
+            // A sign that has no skeleton of its own sends the name the long way.
+            let long = skeleton(&format!("x{letter}v\u{301}"));
+            assert_eq!(skeleton(&format!("x{letter}v")), long, "{letter:?}");
+        }
+    }
+
+    #[test]
+    fn honest_names_are_shown_as_they_are() {
+        for name in [
+            "Ann O'Neil",
+            "Zo\u{eb} \u{5f20}\u{4f1f}",
+            "Jos\u{e9} Garc\u{ed}a-L\u{f3}pez",
+            "\u{418}\u{432}\u{430}\u{43d}",
+            "\u{5c71}\u{7530}\u{592a}\u{90ce}",
+            "\u{30e4}\u{30de}\u{30c0}",
+            "\u{ae40}\u{cca0}\u{c218}",
+            "\u{645}\u{62d}\u{645}\u{62f}",
+            "\u{5e9}\u{5dc}\u{5d5}\u{5dd}",
+            "\u{930}\u{93e}\u{92e}",
+            "Nguy\u{1ec5}n",
+            "x7",
+            "user42",
+            "Yasmin Badminton",
+            "Modesty",
+            "auth0|42",
+        ] {
+            assert_eq!(shown(Some(name), "42"), name);
+        }
+        assert_eq!(shown(None, "auth0|42"), "auth0|42");
+        assert_eq!(shown(Some("e\u{301}ve"), "42"), "\u{e9}ve", "in normal form");
+    }
+
+    #[test]
+    fn names_of_own_users_and_look_alikes_are_replaced() {
+        for name in [
+            "ann",
+            "ANN",
+            "A.n.n",
+            "a n n",
+            "\u{430}nn",
+            "\u{ff41}nn",
+            "\u{e1}nn",
+            "a\u{301}nn",
+            "Bi1l",
+            "BiIl",
+            "B|ll",
+            "bi\u{13cf}l",
+            "\u{1d400}nn",
+            "rn.lee",
+            "M Lee",
+            "\u{ba}nn",
+        ] {
+            assert_eq!(shown(Some(name), "42"), "42", "{name:?}");
+        }
+        assert_eq!(shown(Some("ann"), "Bill"), "guest 89abcdef", "the subject follows the rules");
+    }
+
+    #[test]
+    fn names_of_offices_and_their_look_alikes_are_replaced() {
+        for name in [
+            "Moderator",
+            "moderator",
+            "M0derator",
+            "m0d3r4t0r",
+            "M o d e r a t o r",
+            "Mod",
+            "mod1",
+            "\u{41c}oderator",
+            "The Moderator",
+            "admin",
+            "Admin Ann",
+            "adm1n",
+            "AdmIn",
+            "@dmin",
+            "ad.min",
+            "SiteAdmin",
+            "admin2",
+            "Administrator",
+            "Portcullis",
+            "P0rtcullis Team",
+            "\u{440}ortcullis",
+            "System",
+            "5ystem",
+            "support",
+            "Root",
+            "helper",
+            "HELPER",
+            "guest 12345678",
+            "deleted user",
+            "\u{1d00}dmin",
+            "\u{1f150}dmin",
+        ] {
+            assert_eq!(shown(Some(name), "42"), "42", "{name:?}");
+        }
+    }
+
+    #[test]
+    fn unreadable_names_are_replaced() {
+        let long = "a".repeat(65);
+        let stacked = ["a", &"\u{5b0}".repeat(3)].concat();
+        let zalgo = ["a", &"\u{335}".repeat(9)].concat();
+        for name in [
+            "",
+            " x7",
+            "x7 ",
+            "x  7",
+            "--",
+            "<b>x7</b>",
+            "x\u{202e}7",
+            "x\u{200b}7",
+            "\u{3164}",
+            "x\u{7}7",
+            "x\n7",
+            "\u{301}x",
+            "p\u{430}ypal",
+            &long,
+            &stacked,
+            &zalgo,
+        ] {
+            assert_eq!(shown(Some(name), "42"), "42", "{name:?}");
+        }
+        assert_eq!(shown(Some(&long), "\n"), "guest 89abcdef");
+    }
+
+    #[test]
+    fn own_users_cannot_register_the_name_of_an_office() {
+        let roles = RoleTable::default();
+        for name in ["admin", "Admin", "adm1n", "Moderator", "m0derator2", "portcullis", "SYSTEM"] {
+            assert!(is_own_name_reserved(name, &roles), "{name}");
+        }
+        for name in ["ann", "root", "victim", "modesty", "badminton", "a_user"] {
+            assert!(!is_own_name_reserved(name, &roles), "{name}");
+        }
+    }
+}

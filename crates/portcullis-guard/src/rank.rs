@@ -1,0 +1,88 @@
+//! Who can act on whom: administrators, then moderators, then everybody else.
+//! Never: an operation on a user of a higher rank, whatever grants it.
+
+use portcullis_model::{Denial, Role};
+
+use crate::directory_user::User;
+
+/// What a user's roles make of them, for operations on other users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Neither of the others, whatever other roles the user holds.
+    User,
+    /// A moderator.
+    Moderator,
+    /// An administrator, also while a missing second factor withholds the role.
+    Administrator,
+}
+
+impl Rank {
+    /// The rank of a user, now.
+    #[must_use]
+    pub fn of(user: &User) -> Self {
+        let roles = user.roles();
+        if roles.contains(Role::Admin) || user.lacks_totp() {
+            Self::Administrator
+        } else if roles.contains(Role::Moderator) {
+            Self::Moderator
+        } else {
+            Self::User
+        }
+    }
+}
+
+/// Checks whether a user can act on another by a role.
+///
+/// Administrators act on everybody, moderators on users, and users with an operator's own role on
+/// users. As the owner of a room a user acts on those of the same rank as well.
+///
+/// # Errors
+/// [`Denial::Forbidden`], which reads as if the other user did not exist.
+pub fn check_rank(by: &User, target: &User, is_owner: bool) -> Result<(), Denial> {
+    if Rank::of(target) == Rank::User || by.roles().contains(Role::Admin) {
+        return Ok(());
+    }
+    // A role that is withheld gives no power.
+    let own = if by.roles().contains(Role::Moderator) { Rank::Moderator } else { Rank::User };
+    if is_owner && own >= Rank::of(target) { Ok(()) } else { Err(Denial::Forbidden("stronger")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::{Roles, UserId};
+
+    use super::*;
+    use crate::directory_user::UserFacts;
+
+    fn user(name: &str, roles: Roles, totp_missing: bool) -> User {
+        let facts = UserFacts::new(UserId::parse(name).unwrap(), String::from(name));
+        User::new(UserFacts { roles, totp_missing, ..facts })
+    }
+
+    #[test]
+    fn nobody_acts_on_a_user_of_a_higher_rank() {
+        let everybody = Roles::user();
+        let users = [
+            user("admin", everybody.with(Role::Admin), false),
+            user("withheld", everybody, true),
+            user("mod", everybody.with(Role::Moderator), false),
+            user("support", everybody.with(Role::Custom(0)), false),
+            user("user", everybody, false),
+        ];
+        // By a role, then as the owner of the room.
+        let cases = [
+            ("admin", [true; 5], [true; 5]),
+            ("withheld", [false, false, false, true, true], [false, false, false, true, true]),
+            ("mod", [false, false, false, true, true], [false, false, true, true, true]),
+            ("support", [false, false, false, true, true], [false, false, false, true, true]),
+            ("user", [false, false, false, true, true], [false, false, false, true, true]),
+        ];
+        for (by, (name, role, owner)) in users.iter().zip(cases) {
+            for (index, target) in users.iter().enumerate() {
+                let shown = format!("{name} {}", target.id);
+                assert_eq!(check_rank(by, target, false).is_ok(), role[index], "{shown}");
+                assert_eq!(check_rank(by, target, true).is_ok(), owner[index], "{shown}");
+            }
+        }
+    }
+}

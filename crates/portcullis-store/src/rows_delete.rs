@@ -1,0 +1,81 @@
+//! What is deleted, rooms and users, and rooms as operators see them.
+//! Never: SQL, or a type of one backend.
+
+use std::sync::Arc;
+
+use portcullis_model::{RoomId, UserId};
+
+use crate::rows::Visibility;
+
+/// A wish to delete a room.
+#[derive(Debug, Clone)]
+pub struct RoomDeletion {
+    /// The room.
+    pub room: RoomId,
+    /// Who asks.
+    pub by: UserId,
+    /// Whether who asks may do so in every room, and not as its owner alone.
+    pub anywhere: bool,
+}
+
+/// What became of deleting a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteRoom {
+    /// It is gone, with its members and messages.
+    Deleted,
+    /// No such room, or it is another's.
+    Refused,
+}
+
+/// A user to delete.
+#[derive(Debug, Clone)]
+pub struct UserDeletion {
+    /// The user.
+    pub user: UserId,
+    /// What becomes of the rooms that the user owns.
+    pub rooms: OwnedRooms,
+    /// When.
+    pub at_unix_ms: i64,
+}
+
+/// What becomes of the rooms of a user who is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnedRooms {
+    /// They are deleted too.
+    Deleted,
+    /// They stay, without an owner: moderators and administrators keep them.
+    Kept,
+}
+
+/// What became of a [`UserDeletion`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteUser {
+    /// The user is gone; how many rooms they owned.
+    Deleted {
+        /// Rooms of the user: deleted, or without an owner now.
+        rooms: usize,
+    },
+    /// There is no such user.
+    Missing,
+    /// Nobody would be left who administers.
+    LastAdmin,
+}
+
+/// A room for an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomSummary {
+    /// The room.
+    pub id: RoomId,
+    /// The name others see.
+    pub name: Arc<str>,
+    /// Who may join.
+    pub visibility: Visibility,
+    /// The owner's name, as others see it.
+    pub owner: Arc<str>,
+    /// How many members there are.
+    pub members: u64,
+    /// How many messages were ever stored.
+    pub messages: u64,
+    /// When the newest message was stored, or else the room.
+    pub active_unix_ms: i64,
+}

@@ -1,0 +1,37 @@
+//! What the live directory is built from at the start.
+//! Never: messages.
+
+use portcullis_model::{RoomId, UserId};
+
+use crate::rows::{RoomRow, UserRow};
+use crate::rows_account::{Revocation, SessionRow};
+
+/// Everything the live directory is built from.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// All users.
+    pub users: Vec<UserRow>,
+    /// All rooms that are not deleted.
+    pub rooms: Vec<LoadedRoom>,
+    /// All members of these rooms.
+    pub members: Vec<(RoomId, UserId)>,
+    /// Who is asked into these rooms.
+    pub invited: Vec<(RoomId, UserId)>,
+    /// Who is kept out of them.
+    pub barred: Vec<(RoomId, UserId)>,
+    /// All sessions.
+    pub sessions: Vec<SessionRow>,
+    /// All that is withdrawn.
+    pub revocations: Vec<Revocation>,
+    /// The latest end of a revocation that was deleted, in milliseconds since 1970; 0 for none.
+    pub revocations_ended_unix_ms: i64,
+}
+
+/// A room at the start: as stored, and when something was last said in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedRoom {
+    /// The room.
+    pub room: RoomRow,
+    /// When the newest message was stored, or else the room.
+    pub active_unix_ms: i64,
+}

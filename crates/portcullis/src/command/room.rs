@@ -1,0 +1,85 @@
+//! `portcullis room …`: the rooms there are, and the end of one.
+//! Never: a message shown; what is said in a room is its members'.
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use portcullis_audit::utc;
+use portcullis_model::RoomId;
+use portcullis_store::{DeleteRoom, PEOPLE_MAX, RoomSummary, SqliteBeside, Visibility};
+
+use super::Installation;
+
+/// `portcullis room …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoomCommand {
+    /// Lists all rooms, the oldest first.
+    List {
+        /// Only rooms whose name contains this, in any case.
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+    },
+    /// Deletes rooms with their members and messages.
+    Delete {
+        /// The ids, as `room list` shows them.
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+}
+
+/// Does what was asked.
+pub(super) fn run(installation: &Installation, command: &RoomCommand) -> Result<()> {
+    let (beside, _) = installation.open()?;
+    match command {
+        RoomCommand::List { search } => list(&beside, search.as_deref()),
+        RoomCommand::Delete { ids } => delete(&beside, ids),
+    }
+}
+
+fn list(beside: &SqliteBeside, search: Option<&str>) -> Result<()> {
+    let search = search.map(str::to_lowercase);
+    let mut skip = 0;
+    loop {
+        let rooms = beside.rooms(skip, PEOPLE_MAX)?;
+        if rooms.is_empty() {
+            return Ok(());
+        }
+        skip += rooms.len() as u64;
+        let is_wanted = |room: &&RoomSummary| {
+            search.as_ref().is_none_or(|search| room.name.to_lowercase().contains(search))
+        };
+        for room in rooms.iter().filter(is_wanted) {
+            println!("{}", line(room));
+        }
+    }
+}
+
+fn delete(beside: &SqliteBeside, ids: &[String]) -> Result<()> {
+    for id in ids {
+        // Those before it are deleted, and said so.
+        match RoomId::parse(id).map(|room| beside.delete_room(&room)) {
+            Ok(Ok(DeleteRoom::Deleted)) => println!("{id}: deleted"),
+            Ok(Err(error)) => return Err(error.into()),
+            Ok(Ok(DeleteRoom::Refused)) | Err(_) => {
+                bail!("there is no room {id:?}: rooms are named by id, see room list")
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A room in one line: id, name, who may join, owner, members, messages, activity.
+fn line(room: &RoomSummary) -> String {
+    let visibility = match room.visibility {
+        Visibility::Public => "public",
+        Visibility::Private => "private",
+    };
+    format!(
+        "{}  {:?}  {visibility}  owner {:?}  {} members  {} messages  active {}",
+        room.id,
+        room.name,
+        room.owner,
+        room.members,
+        room.messages,
+        utc(room.active_unix_ms),
+    )
+}
