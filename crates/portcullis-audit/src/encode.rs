@@ -194,6 +194,7 @@ fn class(code: Code) -> (&'static str, &'static str) {
         | Code::SysMonitorDisabled
         | Code::SysMonitorEnabled
         | Code::DegradationStateChanged
+        | Code::StorageStateChanged
         | Code::AuthorityUnconfirmed
         | Code::ClockSkew
         | Code::LogSuppressed => ("process", "info"),

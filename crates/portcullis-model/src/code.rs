@@ -147,6 +147,8 @@ codes! {
         "A part of the supervision works again.";
     DegradationStateChanged, "degradation_state_changed", Service, Warning,
         "The load level changed.";
+    StorageStateChanged, "storage_state_changed", Service, Warning,
+        "The store became full, failing, damaged or well again.";
     AuthorityUnconfirmed, "authority_unconfirmed", Service, Critical,
         "Connections end because the store has not confirmed their sessions for too long.";
     ClockSkew, "clock_skew", Service, Critical,
