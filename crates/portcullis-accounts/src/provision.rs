@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::Verified;
-use portcullis_model::{Code, Denial, Roles};
+use portcullis_model::{Code, Deadline, Denial, Roles};
 use portcullis_store::{CreateUser, NewUser};
 
 use crate::accounts::Accounts;
@@ -25,7 +25,9 @@ pub(crate) async fn provision(accounts: Arc<Accounts>, verified: Verified) -> Re
         return Ok(());
     }
     // To the end, also when the client hangs up: what is stored is recorded.
-    tokio::spawn(create(accounts, verified)).await.map_err(|_| Denial::Internal("provision"))?
+    tokio::spawn(Deadline::inherit(create(accounts, verified)))
+        .await
+        .map_err(|_| Denial::Internal("provision"))?
 }
 
 /// The roles a trusted issuer lists, of those there are here; otherwise an ordinary user's.

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::change::Change;
 use crate::error::StoreError;
+use crate::health::WriteKind;
 use crate::rows::{
     CreateRoom, DeleteRoom, Join, JoinRoom, LeaveRoom, NewRoom, RoomRow, Visibility,
 };
@@ -61,6 +62,7 @@ impl Writer<'_> {
         if owned >= i64::from(room.rooms_per_user_max) {
             return Ok(CreateRoom::TooMany);
         }
+        self.permit(WriteKind::Client)?;
         self.whole(|connection| {
             let mut insert = connection.prepare_cached(
                 "INSERT INTO rooms (id, name, visibility, owner, members, created_unix_ms)
@@ -113,6 +115,7 @@ impl Writer<'_> {
             if room.members >= i64::from(join.members_max) {
                 return Ok(JoinRoom::Full);
             }
+            self.permit(WriteKind::Client)?;
             self.whole(|connection| {
                 connection
                     .prepare_cached("INSERT INTO members (room, user) VALUES (?1, ?2)")?
@@ -153,6 +156,7 @@ impl Writer<'_> {
         if self.standing(place.key, person.key)? != Some(Standing::Member) {
             return Ok(LeaveRoom::NotMember);
         }
+        self.permit(WriteKind::Removal)?;
         self.whole(|connection| remove_member(connection, place.key, person.key))?;
         self.cache.forget_member(&room, &user);
         changes.push(Change::Left { room, user, username: person.username });
@@ -169,6 +173,7 @@ impl Writer<'_> {
         user: &UserId,
         changes: &mut Vec<Change>,
     ) -> Result<DeleteRoom, StoreError> {
+        self.permit(WriteKind::Removal)?;
         self.cache.flush_room(self.connection, &room)?;
         let marked = self
             .connection
