@@ -17,6 +17,7 @@ use crate::hub::{Batch, Hub};
 use crate::namespace::{HookFuture, NamespaceBuilder, NamespaceTable};
 use crate::options::Options;
 use crate::raw_engine::{EngineMessage, RawEngine};
+use crate::readiness::{ReadyFact, ReadyPart};
 use crate::running::{Running, ServerError};
 
 type VerifiedHook = Box<dyn Fn(Verified) -> HookFuture + Send + Sync>;
@@ -34,6 +35,7 @@ pub(crate) struct Registered {
     pub(crate) unknown_key: Option<KeyHook>,
     pub(crate) chores: Vec<Chore>,
     pub(crate) queues: Vec<Queue>,
+    pub(crate) ready_parts: Vec<ReadyPart>,
     /// Declared when the server starts, unless it asks for no credential.
     pub(crate) auth_refresh: Option<Declared<AuthRefresh>>,
     pub(crate) engine: Option<RawEngine>,
@@ -76,6 +78,7 @@ impl Builder {
             unknown_key: None,
             chores: Vec::new(),
             queues: Vec::new(),
+            ready_parts: Vec::new(),
             auth_refresh: None,
             engine: None,
         };
@@ -148,6 +151,14 @@ impl Builder {
         R: Fn() -> (usize, usize) + Send + Sync + 'static,
     {
         self.registered.queues.push(Queue { name, read: Box::new(read) });
+    }
+
+    /// Lets `/ready` report a part of the product: its state, and whether the server can serve.
+    pub fn ready_part<R>(&mut self, name: &'static str, read: R)
+    where
+        R: Fn() -> ReadyFact + Send + Sync + 'static,
+    {
+        self.registered.ready_parts.push(ReadyPart { name, read: Box::new(read) });
     }
 
     /// Does something again and again while the server runs: `every_ms` after it was done last.
