@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Party, Table};
-use portcullis_model::{Code, Denial, Role, RoleTable, Roles, UserId};
+use portcullis_model::{Code, Deadline, Denial, Role, RoleTable, Roles, UserId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::{CreateUser, NewUser};
 use serde::Serialize;
@@ -61,7 +61,7 @@ pub(crate) async fn create_user(
         roles_follow: false,
     };
     // From here on it runs to its end, also when the client hangs up: what is stored is recorded.
-    let stored = tokio::spawn(store(accounts, request, user, way));
+    let stored = tokio::spawn(Deadline::inherit(store(accounts, request, user, way)));
     let user = stored.await.map_err(|_| Denial::Internal("create_user"))??;
     Ok(ApiResponse::json(201, &Created { user }))
 }

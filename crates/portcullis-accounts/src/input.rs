@@ -80,22 +80,13 @@ impl SignedIn {
 /// How long ago a log-in may be for what changes an account's safety: 5 minutes.
 const RECENT_MS: i64 = 5 * 60 * 1000;
 
-/// What the client hears of a store that fails; the operator finds the cause in the log.
+/// What the client is told of a store that fails; the operator finds the cause in the log.
 pub(crate) fn store_denial(error: &StoreError) -> Denial {
-    match error {
-        StoreError::Busy => Denial::Busy,
-        StoreError::Closed => Denial::Draining,
-        StoreError::InUse(_)
-        | StoreError::SchemaNewer { .. }
-        | StoreError::SchemaOlder { .. }
-        | StoreError::Corrupt(_)
-        | StoreError::Unsealable { .. }
-        | StoreError::File { .. }
-        | StoreError::Database(_) => {
-            tracing::error!(error = error as &dyn std::error::Error, "the store failed");
-            Denial::Internal("store")
-        }
+    let denial = error.denial();
+    if matches!(denial, Denial::Internal(_)) {
+        tracing::error!(error = error as &dyn std::error::Error, "the store failed");
     }
+    denial
 }
 
 /// Records something a user did or became through an account route.

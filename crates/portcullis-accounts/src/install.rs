@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::Permit;
-use portcullis_model::Denial;
+use portcullis_model::{Deadline, Denial};
 use portcullis_server::{ApiRequest, ApiResponse, Builder, Context, Method, Reply};
 
 use crate::accounts::{AccountOptions, AccountParts, Accounts, AccountsError};
@@ -108,5 +108,6 @@ async fn to_the_end<F>(handler: F) -> Result<Reply, Denial>
 where
     F: Future<Output = Result<Reply, Denial>> + Send + 'static,
 {
-    tokio::spawn(handler).await.map_err(|_| Denial::Internal("handler"))?
+    // Its own task still has the request's deadline.
+    tokio::spawn(Deadline::inherit(handler)).await.map_err(|_| Denial::Internal("handler"))?
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Directory, NameClaim, Party, Table, Verified, skeleton};
-use portcullis_model::{Code, Denial, Roles, TokenFault};
+use portcullis_model::{Code, Deadline, Denial, Roles, TokenFault};
 use portcullis_store::{CreateUser, NewUser};
 
 use crate::accounts::Accounts;
@@ -27,8 +27,9 @@ pub(crate) async fn provision(
         return Ok(());
     }
     // To the end, also when the client hangs up: what is stored is recorded.
-    let created = tokio::spawn(create(accounts, directory, client, verified));
-    created.await.map_err(|_| Denial::Internal("provision"))?
+    tokio::spawn(Deadline::inherit(create(accounts, directory, client, verified)))
+        .await
+        .map_err(|_| Denial::Internal("provision"))?
 }
 
 /// The roles a trusted issuer lists, of those there are here; otherwise an ordinary user's.

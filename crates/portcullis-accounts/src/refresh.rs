@@ -46,10 +46,11 @@ pub(crate) async fn refresh(
     }
 }
 
-/// A session with a key is refreshed with a proof of that key only.
+/// A session with a key is refreshed with a proof of that key only; one that is not known may have
+/// a key, and is not refreshed at all.
 fn check_key(request: &ApiRequest, turn: &Turn) -> Result<(), Denial> {
     let session = request.gate.directory().session(&turn.session);
-    let Some(session) = session else { return Ok(()) };
+    let session = session.ok_or(Denial::Token(TokenFault::Session))?;
     let Some(key) = session.key() else { return Ok(()) };
     match request.checked_proof()? {
         Some(proof) if *proof.claimed_key() == *key => {

@@ -1,5 +1,6 @@
 //! Keeps what is known of people true: what others change in the store, and keys that are rotated.
-//! Never: silent when it cannot; then nobody new comes in, and after a minute nobody stays.
+//! Never: silent when it cannot: then no new connection is admitted, and after a minute all end; a
+//! write that decides about that: a store that cannot write still confirms.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,8 +8,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_audit::{Outcome, Record};
-use portcullis_model::{Code, Now};
+use portcullis_model::{Code, Deadline, Now, Severity};
 use portcullis_server::{Delta, Surroundings};
+use portcullis_store::Health;
 
 use crate::accounts::Accounts;
 use crate::table_monitor::{self, TableMonitor};
@@ -19,6 +21,8 @@ pub(crate) const EVERY_MS: u64 = 500;
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How many looks pass between two looks at the file of keys.
 const KEYS_EVERY: u64 = 2;
+/// How many looks pass between two times that what is over is removed.
+const TIDY_EVERY: u64 = 4;
 
 /// What one look remembers for the next.
 pub(crate) struct Watcher {
@@ -27,6 +31,8 @@ pub(crate) struct Watcher {
     /// Whether connections were told that nobody can confirm anything.
     all_ended: AtomicBool,
     doubted_ms: AtomicU64,
+    /// The state of the store that was recorded last.
+    health: Mutex<Health>,
     /// The keys the gate has.
     key_ids: Mutex<Vec<String>>,
     tables: Mutex<TableMonitor>,
@@ -39,6 +45,7 @@ impl Watcher {
             looks: AtomicU64::new(0),
             all_ended: AtomicBool::new(false),
             doubted_ms: AtomicU64::new(0),
+            health: Mutex::new(Health::Ok),
             key_ids: Mutex::default(),
             tables: Mutex::default(),
         }
@@ -47,18 +54,27 @@ impl Watcher {
     /// One look at everything.
     pub(crate) async fn look(self: Arc<Self>, around: Arc<Surroundings>) {
         let now = around.clock.now();
-        let asked = self.accounts.store.recheck(now.unix_ms);
+        let asked = self.accounts.store.recheck();
         match tokio::time::timeout(ANSWER_MAX, asked).await {
             Ok(Ok(_)) => self.confirmed(&around),
             Ok(Err(error)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store is down");
-                self.doubted(&around, "the store refuses changes");
+                self.doubted(&around, "the store cannot be read");
             }
             Err(_) => self.doubted(&around, "the store does not answer"),
         }
-        if self.looks.fetch_add(1, Ordering::AcqRel).is_multiple_of(KEYS_EVERY) {
+        self.look_at_health(&around);
+        let looks = self.looks.fetch_add(1, Ordering::AcqRel);
+        if looks.is_multiple_of(KEYS_EVERY) {
             self.look_at_keys(&around);
             self.look_at_tables(&around);
+        }
+        if looks.is_multiple_of(TIDY_EVERY) {
+            let tidied = self.accounts.store.tidy(now.unix_ms);
+            // What is over has no effect: it can stay until the store takes changes again.
+            if let Err(error) = Deadline::after(ANSWER_MAX).scope(tidied).await {
+                tracing::debug!(%error, "what is over was not removed; the next time tries again");
+            }
         }
     }
 
@@ -69,6 +85,30 @@ impl Watcher {
         for record in self.tables.lock().look(&tables, now) {
             around.audit.record(record, now);
         }
+    }
+
+    /// Records when the store becomes full, failing, damaged or well again; once each.
+    fn look_at_health(&self, around: &Surroundings) {
+        let status = self.accounts.store.status();
+        let mut known = self.health.lock();
+        if status.health == *known {
+            return;
+        }
+        let before = std::mem::replace(&mut *known, status.health);
+        drop(known);
+        let mut record = Record::new(Code::StorageStateChanged);
+        record.outcome =
+            if status.health == Health::Ok { Outcome::Success } else { Outcome::Failure };
+        record.reason = status.health.name();
+        if status.health != Health::Ok {
+            record.severity = Severity::Critical;
+        }
+        let free = status
+            .free_bytes
+            .map_or(String::new(), |free| format!(", {} MiB free", free / (1024 * 1024)));
+        let (before, now) = (before.name(), status.health.name());
+        record.detail = Some(format!("{before} before, {now} now{free}"));
+        around.audit.record(record, around.clock.now());
     }
 
     fn confirmed(&self, around: &Surroundings) {

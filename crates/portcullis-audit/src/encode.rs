@@ -195,6 +195,7 @@ fn class(code: Code) -> (&'static str, &'static str) {
         | Code::SysMonitorEnabled
         | Code::TableNearlyFull
         | Code::DegradationStateChanged
+        | Code::StorageStateChanged
         | Code::AuthorityUnconfirmed
         | Code::TableFull
         | Code::TableShareFull

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Charge, Directory, GateError, Party, Permit, Relation, Table, User};
-use portcullis_model::{Code, Denial, RoomId};
+use portcullis_model::{Code, Deadline, Denial, RoomId};
 use portcullis_server::{Builder, Context, Reply};
 use portcullis_store::{Loaded, LoadedRoom, Store, StoreError};
 
@@ -119,7 +119,8 @@ async fn to_the_end<F>(handler: F) -> Result<Reply, Denial>
 where
     F: Future<Output = Result<Reply, Denial>> + Send + 'static,
 {
-    tokio::spawn(handler).await.map_err(|_| Denial::Internal("handler"))?
+    // Its own task still has the request's deadline.
+    tokio::spawn(Deadline::inherit(handler)).await.map_err(|_| Denial::Internal("handler"))?
 }
 
 /// Fills the directory with rooms and who belongs to them, after its users.
@@ -166,21 +167,13 @@ impl Chat {
     }
 }
 
-/// What the client hears of a store that fails; the operator finds the cause in the log.
+/// What the client is told of a store that fails; the operator finds the cause in the log.
 pub(crate) fn store_denial(error: &StoreError) -> Denial {
-    match error {
-        StoreError::Busy | StoreError::Closed => Denial::Overloaded,
-        StoreError::InUse(_)
-        | StoreError::SchemaNewer { .. }
-        | StoreError::SchemaOlder { .. }
-        | StoreError::Unsealable { .. }
-        | StoreError::Corrupt(_)
-        | StoreError::File { .. }
-        | StoreError::Database(_) => {
-            tracing::error!(error = error as &dyn std::error::Error, "the store failed");
-            Denial::Internal("store")
-        }
+    let denial = error.denial();
+    if matches!(denial, Denial::Internal(_)) {
+        tracing::error!(error = error as &dyn std::error::Error, "the store failed");
     }
+    denial
 }
 
 /// Records what a user did to a room, or to everyone.

@@ -51,3 +51,28 @@ impl Clock for SystemClock {
         }
     }
 }
+
+/// One moment of the machine's monotonic clock, for waits that no `Now` is handed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(Instant);
+
+impl Moment {
+    /// This moment.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    pub fn now() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The moment so much later; the same one where the clock has no such moment.
+    #[must_use]
+    pub fn plus(self, time: std::time::Duration) -> Self {
+        Self(self.0.checked_add(time).unwrap_or(self.0))
+    }
+
+    /// How long after `earlier` it is; zero when it is before.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> std::time::Duration {
+        self.0.saturating_duration_since(earlier.0)
+    }
+}

@@ -155,6 +155,8 @@ codes! {
         "A table of identity state is nearly or entirely full.";
     TableShareFull, "table_share_full", Service, Warning,
         "A user or address filled its share of a table of identity state.";
+    StorageStateChanged, "storage_state_changed", Service, Warning,
+        "The store became full, failing, damaged or well again.";
     AuthorityUnconfirmed, "authority_unconfirmed", Service, Critical,
         "Connections end because the store has not confirmed their sessions for too long.";
     ClockSkew, "clock_skew", Service, Critical,

@@ -239,8 +239,15 @@ pub enum Denial {
     // Us.
     /// The handler took too long.
     HandlerTimeout,
-    /// The store has more waiting than it may; the connection goes on.
+    /// The store did not begin the change in time: nothing was changed; the connection goes on.
     Overloaded,
+    /// The deadline passed while the change was being stored: it may or may not be in force. A
+    /// retry with the same `mid` is safe.
+    OutcomeUnknown,
+    /// The store's disk is full: nothing was changed; the connection goes on.
+    StorageFull,
+    /// The store's disk fails or its file is damaged; the connection goes on.
+    StorageFailed,
     /// Something on our side failed; the cause is in the operational log.
     Internal(&'static str),
     /// Too many strikes.
@@ -295,6 +302,15 @@ impl Denial {
     pub fn username(&self) -> Option<&str> {
         match self {
             Self::Login { username, .. } => username.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// `unknown` when the rejected request may have had its effect all the same.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&'static str> {
+        match self {
+            Self::OutcomeUnknown | Self::HandlerTimeout => Some("unknown"),
             _ => None,
         }
     }
@@ -384,6 +400,16 @@ mod tests {
     }
 
     #[test]
+    fn only_a_change_that_may_be_in_force_has_an_unknown_outcome() {
+        assert_eq!(Denial::OutcomeUnknown.outcome(), Some("unknown"));
+        assert_eq!(Denial::HandlerTimeout.outcome(), Some("unknown"));
+        for denial in [Denial::Overloaded, Denial::StorageFull, Denial::StorageFailed] {
+            assert_eq!(denial.outcome(), None, "{denial:?}");
+        }
+        assert_eq!(Denial::StorageFull.retry_after_ms(), Some(30_000));
+    }
+
+    #[test]
     fn codes_of_the_contract() {
         let limit = |limit| Denial::Limit { limit, retry_after_ms: 1 };
         let cases = [
@@ -394,6 +420,11 @@ mod tests {
             (Denial::Schema { field: None, rule: "x" }, "INVALID_MESSAGE", 400),
             (Denial::Forbidden("x"), "forbidden", 403),
             (Denial::TooLarge, "too_large", 413),
+            (Denial::Overloaded, "server_busy", 503),
+            (Denial::OutcomeUnknown, "server_busy", 503),
+            (Denial::HandlerTimeout, "server_busy", 503),
+            (Denial::StorageFull, "storage_full", 503),
+            (Denial::StorageFailed, "storage_failed", 503),
             (Denial::Busy, "server_busy", 503),
             (Denial::SessionEnded("expired"), "session_ended", 401),
             (Denial::Token(TokenFault::Missing), "unauthorized", 401),

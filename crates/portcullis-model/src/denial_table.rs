@@ -336,8 +336,9 @@ denials! {
         "limit_reached", 409, 0, InputValidationFail, Warning, No, Never,
         "room_limit", "Limit reached";
     // Faults of the server; too many violations.
+    // What the handler waits for may still happen, so its client is told the same as below.
     89, Self::HandlerTimeout =>
-        "INTERNAL", 500, 0, SysCrash, Critical, No, Never, "handler_timeout", "Internal error";
+        "server_busy", 503, 0, SysCrash, Critical, No, AFTER_5_S, "handler_timeout", "Server busy";
     90, Self::Overloaded =>
         "server_busy", 503, 0, SysOverload, Warning, No, AFTER_5_S, "overloaded", "Server busy";
     91, Self::Internal(_) =>
@@ -456,4 +457,14 @@ denials! {
     128, Self::ForeignToken =>
         "unauthorized", 401, 0, MaliciousDirectReference, Warning, Counts, Never,
         "foreign_token", "unauthorized";
+    // Storage: the record of its state says why; these say which requests it met.
+    129, Self::OutcomeUnknown =>
+        "server_busy", 503, 0, SysOverload, Warning, No, AFTER_5_S,
+        "outcome_unknown", "Server busy";
+    130, Self::StorageFull =>
+        "storage_full", 503, 0, SysOverload, Warning, No, AFTER_30_S,
+        "storage_full", "Storage is full";
+    131, Self::StorageFailed =>
+        "storage_failed", 503, 0, SysOverload, Warning, No, AFTER_30_S,
+        "storage_failed", "Storage failed";
 }

@@ -12,10 +12,12 @@ mod limit; // every limit the operator sets, by name
 pub mod limits; // hard limits no configuration can lift
 mod secret; // values that cannot be printed
 mod clock; // what time it is, as a value handed down
+mod deadline; // when the request on this thread must be answered
 
 pub use answer::{Answer, ClosedBy, Retry, Severity, Violation};
-pub use clock::{Clock, Now, SystemClock};
+pub use clock::{Clock, Moment, Now, SystemClock};
 pub use code::{Code, CodeClass};
+pub use deadline::{Deadline, Scoped};
 pub use denial::{Denial, Shed, TokenFault};
 pub use id::{ConnectionId, IdError, MessageId, Mid, Reference, RoomId, SessionId, UserId};
 pub use limit::{Limit, LimitKey};

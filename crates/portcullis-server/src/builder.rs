@@ -20,6 +20,7 @@ use crate::hub::{Batch, Hub};
 use crate::namespace::{HookFuture, NamespaceBuilder, NamespaceTable};
 use crate::options::Options;
 use crate::raw_engine::{EngineMessage, RawEngine};
+use crate::readiness::{ReadyFact, ReadyPart};
 use crate::running::{Running, ServerError};
 
 type VerifiedHook = Box<dyn Fn(Arc<Surroundings>, IpAddr, Verified) -> HookFuture + Send + Sync>;
@@ -41,6 +42,7 @@ pub(crate) struct Registered {
     pub(crate) chores: Vec<Chore>,
     pub(crate) queues: Vec<Queue>,
     pub(crate) tables: Option<TablesHook>,
+    pub(crate) ready_parts: Vec<ReadyPart>,
     /// Declared when the server starts, unless it asks for no credential.
     pub(crate) auth_refresh: Option<Declared<AuthRefresh>>,
     pub(crate) engine: Option<RawEngine>,
@@ -84,6 +86,7 @@ impl Builder {
             chores: Vec::new(),
             queues: Vec::new(),
             tables: None,
+            ready_parts: Vec::new(),
             auth_refresh: None,
             engine: None,
         };
@@ -174,6 +177,14 @@ impl Builder {
         R: Fn(&Gate, Now) -> Vec<ShareUse> + Send + Sync + 'static,
     {
         self.registered.tables = Some(Box::new(read));
+    }
+
+    /// Lets `/ready` report a part of the product: its state, and whether the server can serve.
+    pub fn ready_part<R>(&mut self, name: &'static str, read: R)
+    where
+        R: Fn() -> ReadyFact + Send + Sync + 'static,
+    {
+        self.registered.ready_parts.push(ReadyPart { name, read: Box::new(read) });
     }
 
     /// Does something again and again while the server runs: `every_ms` after it was done last.

@@ -347,7 +347,7 @@ impl Connection {
             }
         }
         if self.job_since_ms.get() != 0 {
-            next_ms = next_ms.min(self.job_since_ms.get() + options.handler_timeout_ms);
+            next_ms = next_ms.min(self.job_since_ms.get() + options.handler_cut_ms());
             self.wake();
         }
         Some(self.standing_due(now, next_ms, options))

@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use portcullis_guard::{ConnectionSlot, Cookies, LoadState};
-use portcullis_model::{Denial, Namespace, Now, Secret};
+use portcullis_model::{Deadline, Denial, Namespace, Now, Secret};
 use portcullis_wire::websocket::Decoder;
 
 use crate::attachments::Awaiting;
@@ -267,11 +268,35 @@ impl ConnectionTask {
         let Some(job) = self.job.take() else {
             return Poll::Ready(());
         };
-        let timed_out = {
-            let since_ms = self.connection.job_since_ms.get();
-            now.monotonic_ms >= since_ms.saturating_add(self.shard.options.handler_timeout_ms)
-        };
-        let waits = match job {
+        let ran_ms = now.monotonic_ms.saturating_sub(self.connection.job_since_ms.get());
+        let timed_out = ran_ms >= self.shard.options.handler_cut_ms();
+        let left =
+            self.shard.options.handler_timeout().saturating_sub(Duration::from_millis(ran_ms));
+        let waits = Deadline::after(left).enter(|| self.poll_within(job, context, timed_out, now));
+        match waits {
+            Some(job) => {
+                self.job = Some(job);
+                Poll::Pending
+            }
+            None => {
+                // What ended may have started the next act.
+                if self.job.is_none() {
+                    self.connection.job_since_ms.set(0);
+                }
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// Polls what runs, under its deadline; gives it back while it waits.
+    fn poll_within(
+        &mut self,
+        job: Job,
+        context: &mut Context<'_>,
+        timed_out: bool,
+        now: Now,
+    ) -> Option<Job> {
+        match job {
             Job::Event { mut future, answer } => match future.as_mut().poll(context) {
                 Poll::Ready(outcome) => {
                     self.answer(&answer, outcome, now);
@@ -298,19 +323,6 @@ impl ConnectionTask {
                 self.leave(namespace.as_str());
                 None
             }
-        };
-        match waits {
-            Some(job) => {
-                self.job = Some(job);
-                Poll::Pending
-            }
-            None => {
-                // What ended may have started the next act.
-                if self.job.is_none() {
-                    self.connection.job_since_ms.set(0);
-                }
-                Poll::Ready(())
-            }
         }
     }
 
@@ -319,7 +331,7 @@ impl ConnectionTask {
         self.job = Some(job);
         let since_ms = now.monotonic_ms.max(1);
         self.connection.job_since_ms.set(since_ms);
-        self.shard.arm(&self.connection, since_ms + self.shard.options.handler_timeout_ms);
+        self.shard.arm(&self.connection, since_ms + self.shard.options.handler_cut_ms());
     }
 }
 

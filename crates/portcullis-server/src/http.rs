@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis_guard::{Admitted, HttpSeat, Source};
-use portcullis_model::{Denial, limits};
+use portcullis_model::{Deadline, Denial, limits};
 use portcullis_wire::http1::{HeadFault, HeadLimits, parse_head};
 
 use crate::api::{ApiRequest, ApiResponse, ResponseKind};
@@ -22,8 +22,10 @@ use crate::shard::Shard;
 use crate::stream::Stream;
 use crate::upgrade::{self, Upgrade};
 
-/// Longest a route may take: a log-in that waits for its turn, and for the store.
-const ROUTE_PATIENCE: Duration = Duration::from_secs(15);
+/// The deadline of a request to a route: a log-in waits for its turn, and for the store.
+const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long after it a route may still say how its request ended.
+const ROUTE_GRACE: Duration = Duration::from_millis(250);
 /// Requests one TCP connection may carry.
 const REQUESTS_MAX: usize = 1000;
 
@@ -261,7 +263,8 @@ impl HttpConnection {
         };
         let path = route.path;
         let _running = Rc::clone(&shard.routes_running);
-        let handled = tokio::time::timeout(ROUTE_PATIENCE, (route.handler)(request)).await;
+        let work = Deadline::after(ROUTE_TIMEOUT).scope((route.handler)(request));
+        let handled = tokio::time::timeout(ROUTE_TIMEOUT + ROUTE_GRACE, work).await;
         let outcome = handled.unwrap_or(Err(Denial::HandlerTimeout));
         let origin = origin.as_deref();
         match outcome {

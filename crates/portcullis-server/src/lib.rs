@@ -67,6 +67,8 @@ mod metrics; // counters
 mod private_admin; // what operators ask and change there
 mod machine; // how much of the machine there is
 mod pressure; // how hard-pressed the server is
+mod vitals; // whether threads and lasting tasks run
+mod readiness; // what `/ready` reports
 mod private; // health, readiness, metrics for operators
 
 pub use api::{ApiRequest, ApiResponse, Method, ResponseKind};
@@ -81,6 +83,7 @@ pub use payload::Payload;
 pub use port::{ReservedPort, refuse_taken, reserve_port};
 pub use random::random_id;
 pub use raw_engine::EngineMessage;
+pub use readiness::ReadyFact;
 pub use recovery::{Recovered, Recovering};
 pub use running::{Running, ServerError};
 pub use socket::SocketId;

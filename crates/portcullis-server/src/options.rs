@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_guard::ReferenceKey;
 use portcullis_model::{Secret, limits};
@@ -52,7 +53,8 @@ pub struct Options {
     pub outbox_max_messages: usize,
     /// A write that makes no progress for this long ends the connection.
     pub write_stall_ms: u64,
-    /// A handler that takes longer is given up.
+    /// The deadline of an event or CONNECT: what a handler waits for is withdrawn at it. A handler
+    /// that has not ended a quarter of a second later is given up, and its outcome is unknown.
     pub handler_timeout_ms: u64,
     /// A closing handshake, from our close frame to the end of the socket.
     pub close_timeout_ms: u64,
@@ -111,7 +113,20 @@ pub enum Credentials {
     Allowed,
 }
 
+/// How long after its deadline a handler may still say how its request ended.
+const HANDLER_GRACE_MS: u64 = 250;
+
 impl Options {
+    /// From the start of a handler to the deadline of its request.
+    pub(crate) fn handler_timeout(&self) -> Duration {
+        Duration::from_millis(self.handler_timeout_ms)
+    }
+
+    /// From the start of a handler to its end, whatever it does.
+    pub(crate) fn handler_cut_ms(&self) -> u64 {
+        self.handler_timeout_ms.saturating_add(HANDLER_GRACE_MS)
+    }
+
     /// What one Engine.IO session runs by.
     pub(crate) fn session(&self) -> SessionOptions {
         SessionOptions {

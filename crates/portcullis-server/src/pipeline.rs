@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use portcullis_guard::{Ask, Body, Caller, Event, LooseEnvelope};
-use portcullis_model::{ClosedBy, Denial, Now, Violation};
+use portcullis_model::{ClosedBy, Deadline, Denial, Now, Violation};
 use portcullis_wire::plain::{self, PlainMessage};
 use portcullis_wire::socketio;
 use portcullis_wire::websocket::{Opcode, frame};
@@ -139,7 +139,8 @@ impl ConnectionTask {
     pub(crate) fn run(&mut self, mut future: HandlerFuture, answer: AnswerTo, now: Now) {
         if let Some(waker) = self.connection.waker() {
             let mut context = std::task::Context::from_waker(&waker);
-            if let Poll::Ready(outcome) = future.as_mut().poll(&mut context) {
+            let deadline = Deadline::after(self.shard.options.handler_timeout());
+            if let Poll::Ready(outcome) = deadline.enter(|| future.as_mut().poll(&mut context)) {
                 return self.answer(&answer, outcome, now);
             }
         }

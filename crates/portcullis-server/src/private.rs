@@ -19,6 +19,7 @@ use crate::http_move::Moved;
 use crate::hub::{Hub, longest};
 use crate::metrics::Metrics;
 use crate::shard::Common;
+use crate::vitals::Vitals;
 
 /// Operators' connections at a time.
 const CONNECTIONS_MAX: usize = 64;
@@ -35,8 +36,9 @@ pub(crate) struct Private {
     hub: Hub,
     doors: Arc<[mpsc::Sender<Moved>]>,
     metrics: Arc<Metrics>,
-    registered: Arc<Registered>,
-    drained: watch::Receiver<bool>,
+    pub(crate) registered: Arc<Registered>,
+    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) drained: watch::Receiver<bool>,
     stop: watch::Receiver<bool>,
 }
 
@@ -56,6 +58,7 @@ impl Private {
             doors: common.doors.clone(),
             metrics: common.metrics.clone(),
             registered: common.registered.clone(),
+            vitals: common.vitals.clone(),
             drained,
             stop,
         }
@@ -135,10 +138,10 @@ impl Private {
         let json = "application/json; charset=utf-8";
         match path {
             "/health" => (200, json, String::from(r#"{"status":"ok"}"#)),
-            "/ready" if *self.drained.borrow() => {
-                (503, json, String::from(r#"{"status":"draining"}"#))
+            "/ready" => {
+                let (status, body) = self.readiness().answer();
+                (status, json, body)
             }
-            "/ready" => (200, json, String::from(r#"{"status":"ready"}"#)),
             "/metrics" => {
                 if *self.drained.borrow() {
                     self.metrics.draining();

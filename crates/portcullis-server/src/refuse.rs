@@ -55,6 +55,8 @@ pub(crate) struct Refusal {
     reference: Option<Reference>,
     field: Option<&'static str>,
     engine_code: u8,
+    /// `unknown` when the request may have had its effect all the same.
+    outcome: Option<&'static str>,
     /// Our time, for whoever signs with a clock that is off.
     server_time: Option<i64>,
 }
@@ -103,7 +105,8 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     let engine_code = engine_code(denial);
     let server_time = (*denial == Denial::Replay("ts")).then_some(now.unix_ms);
     let field = denial.field();
-    Refusal { answer, retry_after_s, reference, field, engine_code, server_time }
+    let outcome = denial.outcome();
+    Refusal { answer, retry_after_s, reference, field, engine_code, outcome, server_time }
 }
 
 /// Whether going on against a limit is an attack on the server, not haste of a user.
@@ -141,14 +144,17 @@ impl Refusal {
         self.answer.rule == "nonce"
     }
 
-    /// The body of an HTTP answer: `{code, message, ref}`.
+    /// The body of an HTTP answer: `{code, message, ref, outcome?}`.
     pub(crate) fn http_body(&self) -> String {
-        json!({
-            "code": self.answer.code,
-            "message": self.answer.message,
-            "ref": self.reference(),
-        })
-        .to_string()
+        let mut json = String::from("{");
+        push_text(&mut json, "code", self.answer.code);
+        push_text(&mut json, "message", self.answer.message);
+        push_text(&mut json, "ref", self.reference());
+        if let Some(outcome) = self.outcome {
+            push_text(&mut json, "outcome", outcome);
+        }
+        json.push('}');
+        json
     }
 
     /// The body for a request at the Engine.IO path, whose codes are numbers.
@@ -205,6 +211,9 @@ impl Refusal {
         if let Some(seconds) = self.retry_after_s {
             json.push_str(&format!(r#","retry_after_s":{seconds}"#));
         }
+        if let Some(outcome) = self.outcome {
+            push_text(json, "outcome", outcome);
+        }
         if let Some(time) = self.server_time {
             json.push_str(&format!(r#","server_time":{time}"#));
         }
@@ -237,6 +246,7 @@ mod tests {
     fn refusals_are_sound_json_whatever_they_name() {
         let refusal = Refusal {
             server_time: None,
+            outcome: Some("unknown"),
             answer: Denial::EventUnknown.answer(),
             retry_after_s: Some(5),
             reference: Reference::parse("abc123").ok(),
@@ -248,6 +258,9 @@ mod tests {
         let reply: Value = serde_json::from_str(&refusal.reply()).unwrap();
         assert_eq!((&reply["ok"], &reply["error"]["retry_after_s"]), (&json!(false), &json!(5)));
         assert_eq!(reply["error"]["field"], "roomId");
+        assert_eq!(reply["error"]["outcome"], "unknown");
+        let body: Value = serde_json::from_str(&refusal.http_body()).unwrap();
+        assert_eq!(body["outcome"], "unknown");
         let connect: Value = serde_json::from_str(&refusal.connect_error()).unwrap();
         assert_eq!(connect["data"]["code"], "UNKNOWN_EVENT");
         assert!(connect["data"].get("message").is_none() && connect["message"].is_string());

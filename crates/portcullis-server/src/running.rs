@@ -24,10 +24,14 @@ use crate::private::Private;
 use crate::random::passing_reference_key;
 use crate::session_id::SessionIds;
 use crate::shard::{Common, Shard};
+use crate::vitals::Vitals;
 use crate::waiting::WaitingRooms;
 
 /// Connections that may be on their way to one shard.
 const MOVED_MAX: usize = 1024;
+
+/// A task that runs for the life of its shard.
+type LastingTask = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +57,7 @@ pub struct Running {
     public: SocketAddr,
     private: Option<SocketAddr>,
     redirect: Option<SocketAddr>,
+    vitals: Arc<Vitals>,
     draining: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
     shards: Vec<JoinHandle<()>>,
@@ -82,6 +87,7 @@ impl Running {
     ///
     /// Takes `Options::drain_ms` at most.
     pub fn drain(self) {
+        self.vitals.stop();
         self.draining.send_replace(true);
         for shard in self.shards {
             let _ended = shard.join();
@@ -110,6 +116,7 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     let waiting = WaitingRooms::new(&builder.options.waits, Arc::clone(&builder.clock));
     let reference_key = builder.options.reference_key.clone();
     let common = Common {
+        vitals: Arc::new(Vitals::new(shards, builder.clock.now().monotonic_ms)),
         reference_key: reference_key.unwrap_or_else(passing_reference_key),
         options: Arc::new(builder.options),
         gate: Arc::new(builder.gate),
@@ -145,11 +152,13 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
         let (common, drained) = (common.clone(), drained.clone());
         threads.push(thread(&format!("shard-{index}"), move |local, runtime| {
             be_shard(index);
-            let shard = Rc::new(Shard::new(index, common));
-            run(local, runtime, shard.run(entrances, inbox, arrivals, drained));
+            let vitals = Arc::clone(&common.vitals);
+            let life = Rc::new(Shard::new(index, common)).run(entrances, inbox, arrivals, drained);
+            run(local, runtime, vitals.watch("shard", life));
         })?);
     }
-    Ok(Running { public, private, redirect, draining, stopped, shards: threads, operators })
+    let vitals = Arc::clone(&common.vitals);
+    Ok(Running { vitals, public, private, redirect, draining, stopped, shards: threads, operators })
 }
 
 /// What nobody has set is what the system says. Connections that are no sockets yet never take more
@@ -232,20 +241,25 @@ impl Shard {
             tracing::error!("a listener could not be registered with the runtime");
             return;
         };
-        tokio::task::spawn_local(tokio::task::unconstrained(Rc::clone(&self).flush_forever()));
-        tokio::task::spawn_local(Rc::clone(&self).tick_forever());
-        tokio::task::spawn_local(Rc::clone(&self).turn_wheel_forever());
-        tokio::task::spawn_local(Rc::clone(&self).deliver_forever(inbox));
-        tokio::task::spawn_local(Rc::clone(&self).take_in_forever(arrivals));
+        let vital = |name, task: LastingTask| {
+            tokio::task::spawn_local(Arc::clone(&self.vitals).watch(name, task));
+        };
+        let flush = tokio::task::unconstrained(Rc::clone(&self).flush_forever());
+        vital("writes", Box::pin(flush));
+        vital("ticks", Box::pin(Rc::clone(&self).tick_forever()));
+        vital("timers", Box::pin(Rc::clone(&self).turn_wheel_forever()));
+        vital("deliveries", Box::pin(Rc::clone(&self).deliver_forever(inbox)));
+        vital("arrivals", Box::pin(Rc::clone(&self).take_in_forever(arrivals)));
         self.start_chores();
         let entrances = [(Entrance::Public, Some(public)), (Entrance::Redirect, redirect)];
         for (entrance, listener) in entrances {
             let Some(listener) = listener else { continue };
             let drained = drained.clone();
             let accepting = Rc::clone(&self).accept_until_drained(listener, entrance, drained);
-            tokio::task::spawn_local(accepting);
+            vital("listener", Box::pin(accepting));
         }
         drop(drained.wait_for(|draining| *draining).await);
+        self.vitals.stop();
         self.draining.set(true);
         self.waiting.close();
         self.drain_connections().await;

@@ -35,6 +35,7 @@ use crate::rooms::Rooms;
 use crate::session_id::{SessionIds, SessionSecret};
 use crate::timer::Wheel;
 use crate::tls_turns::TlsTurns;
+use crate::vitals::Vitals;
 use crate::waiting::WaitingRooms;
 
 /// Bytes read from a socket at once.
@@ -57,6 +58,7 @@ pub(crate) struct Shard {
     pub(crate) audit: Audit,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pressure: Arc<Pressure>,
+    pub(crate) vitals: Arc<Vitals>,
     /// What every handler can reach.
     pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) references: References,
@@ -100,6 +102,7 @@ pub(crate) struct Common {
     pub(crate) audit: Audit,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pressure: Arc<Pressure>,
+    pub(crate) vitals: Arc<Vitals>,
     pub(crate) session_ids: SessionIds,
     pub(crate) parking: Arc<Parking>,
     pub(crate) waiting: Arc<WaitingRooms>,
@@ -131,6 +134,7 @@ impl Shard {
             audit: common.audit,
             metrics: common.metrics,
             pressure: common.pressure,
+            vitals: common.vitals,
             session_ids: common.session_ids,
             parking: common.parking,
             waiting: common.waiting,
@@ -342,6 +346,7 @@ impl Shard {
         loop {
             ticks.tick().await;
             let fired_ms = self.now().monotonic_ms;
+            self.vitals.turned(self.index, fired_ms);
             self.pressure.late(fired_ms.saturating_sub(ticked_ms + TICK_MS));
             ticked_ms = fired_ms;
             // Behind everything that is ready to run now.

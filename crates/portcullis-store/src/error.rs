@@ -5,15 +5,39 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Why the store did not do what it was asked. Nothing was changed.
+use portcullis_model::Denial;
+
+use crate::health::{Health, WriteFault};
+
+/// Why the store did not do what it was asked. Nothing was changed, [`StoreError::Unknown`] apart.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The queue is full; the caller had better come back later.
-    #[error("the store's queue is full")]
+    /// The queue is full, another program holds the database, or the request's deadline passed
+    /// before the change began.
+    #[error("the store did not begin the change in time")]
     Busy,
-    /// The store is closed, or its thread is gone.
+    /// The request's deadline passed while the change was being stored, or the commit failed in a
+    /// way that does not tell: the change may be in force.
+    #[error("the store did not confirm the change in time")]
+    Unknown,
+    /// The disk is full, or nearly.
+    #[error("the disk of the database is full: free space on it; the store recovers by itself")]
+    Full,
+    /// The disk did not take a write, or did not give what is stored on it.
+    #[error("the disk of the database fails: look at the system's log")]
+    Failed(#[source] Arc<dyn Error + Send + Sync>),
+    /// The file is not a sound database any more.
+    #[error("the database file is damaged: restore it from a backup")]
+    Damaged(#[source] Arc<dyn Error + Send + Sync>),
+    /// The store was in one of these states before, so nothing was tried.
+    #[error("the database is {}: nothing was tried", .0.name())]
+    Unwritable(Health),
+    /// The store is closed.
     #[error("the store is closed")]
     Closed,
+    /// The thread that writes has ended by a fault.
+    #[error("the thread that writes to the database has ended: restart the server")]
+    WriterEnded,
     /// Another process, or another store in this one, has the database open.
     #[error("{} is in use by another server: stop it, or use another data directory", .0.display())]
     InUse(PathBuf),
@@ -55,8 +79,87 @@ pub enum StoreError {
     Database(#[source] Arc<dyn Error + Send + Sync>),
 }
 
+impl StoreError {
+    /// What a client is told of it.
+    #[must_use]
+    pub fn denial(&self) -> Denial {
+        match self {
+            Self::Busy => Denial::Overloaded,
+            Self::Unknown => Denial::OutcomeUnknown,
+            Self::Full | Self::Unwritable(Health::Full) => Denial::StorageFull,
+            Self::Failed(_)
+            | Self::Damaged(_)
+            | Self::WriterEnded
+            | Self::Unwritable(Health::Ok | Health::Failing | Health::Corrupt) => {
+                Denial::StorageFailed
+            }
+            Self::Closed => Denial::Draining,
+            Self::InUse(_)
+            | Self::SchemaNewer { .. }
+            | Self::SchemaOlder { .. }
+            | Self::Corrupt(_)
+            | Self::Unsealable { .. }
+            | Self::File { .. }
+            | Self::Database(_) => Denial::Internal("store"),
+        }
+    }
+
+    /// What the error says about the disk, where it is a write's.
+    pub(crate) fn write_fault(&self) -> Option<WriteFault> {
+        match self {
+            Self::Full => Some(WriteFault::Full),
+            Self::Failed(_) => Some(WriteFault::Failed),
+            Self::Damaged(_) => Some(WriteFault::Damaged),
+            Self::Busy
+            | Self::Unknown
+            | Self::Unwritable(_)
+            | Self::Closed
+            | Self::WriterEnded
+            | Self::InUse(_)
+            | Self::SchemaNewer { .. }
+            | Self::SchemaOlder { .. }
+            | Self::Corrupt(_)
+            | Self::Unsealable { .. }
+            | Self::File { .. }
+            | Self::Database(_) => None,
+        }
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(Arc::new(error))
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => Self::Failed(Arc::new(error)),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged(Arc::new(error))
+            }
+            // The other codes are faults of a statement, and the enum may grow.
+            Some(_) | None => Self::Database(Arc::new(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn codes_of_sqlite_say_what_failed() {
+        let of =
+            |code| StoreError::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        assert!(matches!(of(ffi::SQLITE_BUSY), StoreError::Busy));
+        assert!(matches!(of(ffi::SQLITE_BUSY_SNAPSHOT), StoreError::Busy));
+        assert!(matches!(of(ffi::SQLITE_FULL), StoreError::Full));
+        assert!(matches!(of(ffi::SQLITE_IOERR_FSYNC), StoreError::Failed(_)));
+        assert!(matches!(of(ffi::SQLITE_CORRUPT_VTAB), StoreError::Damaged(_)));
+        assert!(matches!(of(ffi::SQLITE_NOTADB), StoreError::Damaged(_)));
+        assert!(matches!(of(ffi::SQLITE_CONSTRAINT), StoreError::Database(_)));
+        assert_eq!(of(ffi::SQLITE_FULL).write_fault(), Some(WriteFault::Full));
+        assert_eq!(of(ffi::SQLITE_BUSY).write_fault(), None);
     }
 }

@@ -10,11 +10,16 @@ mod rows_account; // the same about people
 mod change; // what the feed hears
 mod seal; // how fields are sealed at rest
 mod error; // a dependency's fault, never the peer's
+mod health; // whether the store can write
+mod reserve_file; // space that is given up when the disk is full
+mod disk_watch; // the space on the disk, and how writes went
 mod sqlite; // the embedded store: opening it, and its two queues
+mod sqlite_file; // the database's files: its lock, and who can read them
 mod sqlite_people; // its part about people
 mod sqlite_schema; // tables, migrations and settings of a connection
 mod sqlite_task; // one change on its way through the writer
-mod sqlite_writer; // the one thread that writes: batch, commit, feed, replies
+mod sqlite_gather; // the one thread that writes: its queue and its loop
+mod sqlite_writer; // what it does with a batch: commit, feed, replies
 mod sqlite_cache; // what the writer knows without asking: members and last places
 mod sqlite_message; // the hot path: one message
 mod sqlite_mids; // which message an idempotency key was used for
@@ -41,6 +46,7 @@ mod sqlite_fixture; // users, rooms and messages for the tests
 
 pub use change::Change;
 pub use error::StoreError;
+pub use health::{Health, StoreStatus};
 pub use rows::{
     Append, CreateRoom, CreateUser, InviteToRoom, Invited, Join, JoinRoom, KickFromRoom, Kicked,
     LeaveRoom, MessageRow, NewMessage, NewRoom, NewUser, Page, Resume, ResumeRooms, RoomRow, Still,

@@ -1,17 +1,18 @@
 //! The embedded store: opening it, and the two queues its callers meet.
 //! Never: blocks a caller.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use portcullis_model::{RoomId, UserId};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::change::Change;
+use crate::disk_watch::DiskWatch;
 use crate::error::StoreError;
+use crate::health::{HealthCell, StoreStatus};
 use crate::rows::{
     Append, CreateRoom, InviteToRoom, Invited, Join, JoinRoom, KickFromRoom, Kicked, LeaveRoom,
     MessageRow, NewMessage, NewRoom, Page, Resume, ResumeRooms,
@@ -19,15 +20,35 @@ use crate::rows::{
 use crate::rows_delete::{DeleteRoom, RoomDeletion};
 use crate::rows_load::Loaded;
 use crate::seal::FieldSeal;
+use crate::sqlite_authority::Look;
+use crate::sqlite_file::{file_error, lock, private_file};
+use crate::sqlite_gather::Work;
 use crate::sqlite_history::history;
 use crate::sqlite_message::Statements;
 use crate::sqlite_query as query;
 use crate::sqlite_reader::Readers;
+use crate::sqlite_resume::{Turned, read_missed};
 use crate::sqlite_schema::open_writer;
 use crate::sqlite_seal::seal_message;
-use crate::sqlite_task::{Asked, Task};
-use crate::sqlite_writer::{Work, Writer};
+use crate::sqlite_task::{Asked, Progress, Task, Turn};
+use crate::sqlite_writer::Writer;
 use crate::store::{CommitFeed, Store, StoreFuture};
+use crate::store_account::Recheck;
+
+/// Most looks that wait for the writer.
+const TURNS_MAX: usize = 16;
+
+/// How often a connection that comes back reads what it missed, while more comes than fits.
+const RESUME_TRIES: usize = 4;
+
+/// Says that the writer's thread has ended, however it ends.
+struct Alive(Arc<HealthCell>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.writer_ended();
+    }
+}
 
 /// How the embedded store works.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +61,14 @@ pub struct SqliteOptions {
     pub batch_max: usize,
     /// Longest wait for company before a commit, and only under load; 0 never waits.
     pub batch_wait_ms: u64,
-    /// Threads that read, each with a connection and up to 8 MiB of cache.
+    /// Threads that read history, each with a connection and up to 8 MiB of cache.
+    ///
+    /// Beside them one thread looks people up, so that no login waits for history, and one reads
+    /// who may act when another program has changed it.
     pub readers: usize,
+    /// Space that is kept free on the disk, in bytes: with less, clients' changes are rejected.
+    /// `None` is 256 MiB, or an eighth of a smaller disk; 0 keeps none.
+    pub min_free_bytes: Option<u64>,
     /// Whether the texts of messages are sealed at rest, where there is something to seal with.
     ///
     /// Second factors always are, and what is sealed can be read either way.
@@ -50,7 +77,14 @@ pub struct SqliteOptions {
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { queue_max: 8192, batch_max: 256, batch_wait_ms: 5, readers: 2, seal_messages: true }
+        Self {
+            queue_max: 8192,
+            batch_max: 256,
+            batch_wait_ms: 5,
+            readers: 2,
+            seal_messages: true,
+            min_free_bytes: None,
+        }
     }
 }
 
@@ -59,8 +93,12 @@ impl Default for SqliteOptions {
 /// One thread writes, a few read. Only one store may have the file open: the writer remembers what
 /// it wrote, so a lock file beside the database keeps a second one out.
 pub struct SqliteStore {
-    changes: SyncSender<Box<dyn Task>>,
+    changes: SyncSender<Option<Box<dyn Task>>>,
+    turns: SyncSender<Turn>,
     readers: Readers,
+    lookups: Readers,
+    authority: Readers,
+    health: Arc<HealthCell>,
     closing: Arc<AtomicBool>,
     ended: watch::Receiver<bool>,
     seal: Option<Arc<dyn FieldSeal>>,
@@ -115,24 +153,51 @@ impl SqliteStore {
         let connection = open_writer(path)?;
         // Prepared once here so that tables we do not understand are found now, not by the thread.
         drop(Statements::prepare(&connection)?);
-        let readers = Readers::start(path, options.readers, options.queue_max)?;
+        let readers = Readers::start(path, "history", options.readers, options.queue_max)?;
+        let lookups = Readers::start(path, "lookup", 1, options.queue_max)?;
+        let authority = Readers::start(path, "authority", 1, 1)?;
         let (changes, inbox) = sync_channel(options.queue_max.max(1));
+        let (turns, turns_inbox) = sync_channel(TURNS_MAX);
         let closing = Arc::new(AtomicBool::new(false));
         let (end, ended) = watch::channel(false);
         let batch_max = options.batch_max.max(1);
         let options = SqliteOptions { batch_max, ..options };
         let SqliteOptions { seal_messages, queue_max, .. } = options;
-        let work = Work { inbox, feed, options, seal: seal.clone(), closing: Arc::clone(&closing) };
+        let health: Arc<HealthCell> = Arc::default();
+        let disk = DiskWatch::of_file(path, options.min_free_bytes, Arc::clone(&health));
+        let work = Work {
+            inbox,
+            turns: turns_inbox,
+            feed,
+            options,
+            seal: seal.clone(),
+            closing: Arc::clone(&closing),
+        };
+        let alive = Alive(Arc::clone(&health));
         let thread = std::thread::Builder::new().name(String::from("store-writer"));
         let started = thread.spawn(move || {
-            work.run(&connection);
+            work.run(&connection, disk);
             drop(connection);
             drop(lock);
             let _ = end.send(true);
+            drop(alive);
         });
         started.map_err(|error| file_error(path, error))?;
         let asked = Arc::new(());
-        Ok(Self { changes, readers, closing, ended, seal, seal_messages, asked, queue_max })
+        Ok(Self {
+            changes,
+            turns,
+            readers,
+            lookups,
+            authority,
+            health,
+            closing,
+            ended,
+            seal,
+            seal_messages,
+            asked,
+            queue_max,
+        })
     }
 
     pub(crate) fn write<A, F>(&self, act: F) -> StoreFuture<'_, A>
@@ -143,34 +208,103 @@ impl SqliteStore {
         if self.closing.load(Ordering::Acquire) {
             return Box::pin(async { Err(StoreError::Closed) });
         }
-        let (task, answer) = Asked::ask(act);
-        match self.changes.try_send(task) {
-            Ok(()) => {
-                let asked = Arc::clone(&self.asked);
-                Box::pin(async move {
-                    let answer = answer.await.unwrap_or(Err(StoreError::Closed));
-                    drop(asked);
-                    answer
-                })
-            }
-            Err(TrySendError::Full(_)) => Box::pin(async { Err(StoreError::Busy) }),
-            Err(TrySendError::Disconnected(_)) => Box::pin(async { Err(StoreError::Closed) }),
+        let progress = Progress::of_request();
+        let (task, answer) = Asked::ask_with(act, Arc::clone(&progress));
+        let sent = self.changes.try_send(Some(task));
+        let asked = Arc::clone(&self.asked);
+        Box::pin(async move {
+            let answer = match sent {
+                Ok(()) => progress.wait(answer).await,
+                Err(TrySendError::Full(_)) => Err(StoreError::Busy),
+                Err(TrySendError::Disconnected(_)) => Err(StoreError::Closed),
+            };
+            drop(asked);
+            answer.map_err(|error| self.named(error))
+        })
+    }
+
+    /// A thread that is gone although nobody has closed the store has died.
+    fn named(&self, error: StoreError) -> StoreError {
+        let closing = self.closing.load(Ordering::Acquire);
+        if matches!(error, StoreError::Closed) && !closing {
+            StoreError::WriterEnded
+        } else {
+            error
         }
     }
 
-    pub(crate) fn read<A: Send + 'static>(
-        &self,
+    fn read_by<'a, A: Send + 'static>(
+        &'a self,
+        readers: &'a Readers,
         act: impl FnOnce(&rusqlite::Connection) -> Result<A, StoreError> + Send + 'static,
-    ) -> StoreFuture<'_, A> {
+    ) -> StoreFuture<'a, A> {
         if self.closing.load(Ordering::Acquire) {
             return Box::pin(async { Err(StoreError::Closed) });
         }
-        let (asked, reading) = (Arc::clone(&self.asked), self.readers.ask(act));
+        let (asked, reading) = (Arc::clone(&self.asked), readers.ask(act));
         Box::pin(async move {
             let answer = reading.await;
             drop(asked);
             answer
         })
+    }
+
+    /// Looks something up about people or rooms: a few rows by an index.
+    pub(crate) fn look_up<A: Send + 'static>(
+        &self,
+        act: impl FnOnce(&rusqlite::Connection) -> Result<A, StoreError> + Send + 'static,
+    ) -> StoreFuture<'_, A> {
+        self.read_by(&self.lookups, act)
+    }
+
+    /// Reads what may take its time.
+    fn read<A: Send + 'static>(
+        &self,
+        act: impl FnOnce(&rusqlite::Connection) -> Result<A, StoreError> + Send + 'static,
+    ) -> StoreFuture<'_, A> {
+        self.read_by(&self.readers, act)
+    }
+
+    /// Lets the writer look whether another connection has changed who may act.
+    pub(crate) fn look(&self) -> StoreFuture<'_, Recheck> {
+        let (reply, answer) = oneshot::channel();
+        let (reader, turns, changes) =
+            (self.authority.clone(), self.turns.clone(), self.changes.clone());
+        // Fails when the queue is full, which means that the writer is awake.
+        let wake = Box::new(move || drop(changes.try_send(None)));
+        let look = Look { reader, turns, wake, reply };
+        let sent = self.turns.try_send(Box::new(|writer, _| writer.recheck(look)));
+        drop(self.changes.try_send(None));
+        Box::pin(async move {
+            let answer = match sent {
+                Ok(()) => answer.await.unwrap_or(Err(StoreError::Closed)),
+                Err(TrySendError::Full(_)) => Err(StoreError::Busy),
+                Err(TrySendError::Disconnected(_)) => Err(StoreError::Closed),
+            };
+            answer.map_err(|error| self.named(error))
+        })
+    }
+
+    /// The state of the store.
+    pub(crate) fn health(&self) -> StoreStatus {
+        self.health.read()
+    }
+
+    async fn resume_in_turns(&self, resume: Resume) -> Result<ResumeRooms, StoreError> {
+        let resume = Arc::new(resume);
+        for _ in 0..RESUME_TRIES {
+            let (asked, seal) = (Arc::clone(&resume), self.seal.clone());
+            let read =
+                self.read(move |connection| read_missed(connection, &asked, seal.as_deref()));
+            let Some(read) = read.await? else { return Ok(ResumeRooms::TooMany) };
+            let asked = Arc::clone(&resume);
+            let turn = self.write(move |writer, changes| writer.resume(&asked, read, changes));
+            match turn.await? {
+                Turned::Done(answer) => return Ok(answer),
+                Turned::Behind => {}
+            }
+        }
+        Ok(ResumeRooms::TooMany)
     }
 
     /// What fields are sealed with, when they are.
@@ -226,7 +360,7 @@ impl Store for SqliteStore {
     }
 
     fn resume(&self, resume: Resume) -> StoreFuture<'_, ResumeRooms> {
-        self.write(move |writer, changes| writer.resume(resume, changes))
+        Box::pin(self.resume_in_turns(resume))
     }
 
     fn history(&self, page: Page) -> StoreFuture<'_, (Vec<MessageRow>, bool)> {
@@ -235,14 +369,13 @@ impl Store for SqliteStore {
     }
 
     fn last_seq(&self, room: RoomId) -> StoreFuture<'_, Option<u64>> {
-        self.read(move |connection| query::last_seq(connection, &room))
+        self.look_up(move |connection| query::last_seq(connection, &room))
     }
 
     fn close(&self) -> StoreFuture<'_, ()> {
         self.closing.store(true, Ordering::Release);
         // Wakes a writer that waits; one whose queue is full is awake and sees the flag.
-        let (wake, _) = Asked::ask(|_, _| Ok(()));
-        let _ = self.changes.try_send(wake);
+        let _ = self.changes.try_send(None);
         let mut ended = self.ended.clone();
         Box::pin(async move {
             // An error means the thread is gone without a word, which is an end as well.
@@ -250,32 +383,6 @@ impl Store for SqliteStore {
             Ok(())
         })
     }
-}
-
-/// Takes the lock file beside the database; released when the file is dropped.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock_path = PathBuf::from(name);
-    let file = private_file(&lock_path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_path_buf())),
-        Err(TryLockError::Error(error)) => Err(file_error(&lock_path, error)),
-    }
-}
-
-/// Creates a file only its owner can read, if it is not there; SQLite's log files take its mode.
-fn private_file(path: &Path) -> Result<File, StoreError> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).read(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| file_error(path, error))
-}
-
-fn file_error(path: &Path, error: std::io::Error) -> StoreError {
-    StoreError::File { path: path.to_path_buf(), source: Arc::new(error) }
 }
 
 #[cfg(test)]

@@ -31,8 +31,13 @@ impl Chores {
         self.pending
     }
 
-    /// Leaves the rest until the next deletion or start: trying at once and for ever would not
-    /// help a full disk.
+    /// Goes on with what was left when the disk was full.
+    pub(crate) fn resume(&mut self) {
+        self.pending = true;
+    }
+
+    /// Leaves the rest until the next deletion, recovery or start: trying at once and for ever
+    /// would not help a full disk.
     pub(crate) fn rolled_back(&mut self) {
         self.pending = false;
     }

@@ -66,7 +66,10 @@ pub(crate) fn history(
 }
 
 /// A room's key, its newest place, and the message there.
-fn tail(connection: &Connection, room: &RoomId) -> Result<Option<(i64, i64, i64)>, StoreError> {
+pub(crate) fn tail(
+    connection: &Connection,
+    room: &RoomId,
+) -> Result<Option<(i64, i64, i64)>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT rooms.key, tails.seq, tails.number
          FROM rooms JOIN tails ON tails.room = rooms.key

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Statement};
 
 use crate::change::Change;
 use crate::error::StoreError;
+use crate::health::WriteKind;
 use crate::rows::{Append, MessageRow, NewMessage};
 use crate::sqlite_mids::MID_KEPT_MS;
 use crate::sqlite_query::message_id;
@@ -81,6 +82,7 @@ impl Writer<'_> {
         {
             return Ok(Append::ReplyMissing);
         }
+        self.permit(WriteKind::Client)?;
         let number = self.mids.next_number();
         self.insert(place, number, &message, sealed)?;
         if let Some(mid) = &message.mid {

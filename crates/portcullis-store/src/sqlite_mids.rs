@@ -53,8 +53,32 @@ pub(crate) struct Mids {
     old_days: bool,
     /// Messages stored in this batch.
     stored: usize,
-    /// Whether memory fits the tables; not after a rollback.
+    /// Whether memory fits the tables; not before the first batch.
     fits: bool,
+    /// What the batch at hand has changed here.
+    undo: Undo,
+}
+
+/// What a batch that is rolled back has to undo, so that no stored key has to be read again.
+#[derive(Debug, Default)]
+struct Undo {
+    /// The values before the batch; `None` between batches, and in one that has read the tables.
+    before: Option<Marks>,
+    /// The batch has read the tables, and moved keys there: they have to be read again.
+    has_read: bool,
+    inserted: Vec<Key>,
+    removed: Vec<Key>,
+}
+
+/// The values of [`Mids`] that a batch can change, keys apart.
+#[derive(Debug, Clone, Copy)]
+struct Marks {
+    cursor: Key,
+    sweep_from: i64,
+    merged: i64,
+    day: i64,
+    table_day: i64,
+    old_days: bool,
 }
 
 impl Mids {
@@ -71,17 +95,54 @@ impl Mids {
             old_days: true,
             stored: 0,
             fits: false,
+            undo: Undo::default(),
         }
     }
 
-    /// Notes that the last batch was rolled back.
-    pub(crate) fn rolled_back(&mut self) {
-        self.fits = false;
+    /// Begins a batch, inside its transaction.
+    pub(crate) fn begin(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.undo.has_read = !self.fits;
+        self.refresh(connection)?;
+        if self.undo.has_read {
+            return Ok(());
+        }
+        let Self { cursor, sweep_from, merged, day, table_day, old_days, .. } = *self;
+        self.undo.before = Some(Marks { cursor, sweep_from, merged, day, table_day, old_days });
+        self.undo.inserted.clear();
+        self.undo.removed.clear();
+        Ok(())
     }
 
-    /// Reads the keys that are not in the table, when memory does not fit the tables; inside a
-    /// transaction.
-    pub(crate) fn refresh(&mut self, connection: &Connection) -> Result<(), StoreError> {
+    /// Notes that the batch was committed.
+    pub(crate) fn committed(&mut self) {
+        self.undo.before = None;
+        self.undo.has_read = false;
+    }
+
+    /// Undoes what the batch has changed here, after its transaction was rolled back.
+    ///
+    /// Numbers stay used: none is given again.
+    pub(crate) fn rolled_back(&mut self) {
+        if std::mem::take(&mut self.undo.has_read) {
+            self.fits = false;
+        }
+        let Some(before) = self.undo.before.take() else { return };
+        self.memory.extend(self.undo.removed.drain(..));
+        for key in self.undo.inserted.drain(..) {
+            self.memory.remove(&key);
+        }
+        let Marks { cursor, sweep_from, merged, day, table_day, old_days } = before;
+        self.cursor = cursor;
+        self.sweep_from = sweep_from;
+        self.merged = merged;
+        self.day = day;
+        self.table_day = table_day;
+        self.old_days = old_days;
+        self.stored = 0;
+    }
+
+    /// Reads the keys that are not in the table, before the first batch.
+    fn refresh(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if self.fits {
             return Ok(());
         }
@@ -98,7 +159,8 @@ impl Mids {
         let table_day = table_day.unwrap_or(i64::MIN);
         // A number is not given again, whether its message was removed or rolled back.
         let newest = last.max(merged).max(removed).max(self.newest);
-        *self = Self { merged, newest, table_day, ..Self::new() };
+        let undo = std::mem::take(&mut self.undo);
+        *self = Self { merged, newest, table_day, undo, ..Self::new() };
         let mut select = connection.prepare(
             "SELECT number, user, mid, sent_unix_ms FROM messages
              WHERE number > ?1 AND mid IS NOT NULL",
@@ -134,7 +196,10 @@ impl Mids {
             self.day = day;
             self.old_days = true;
         }
-        self.memory.insert(Key { day, hash: hash(user, mid), number });
+        let key = Key { day, hash: hash(user, mid), number };
+        if self.memory.insert(key) && self.undo.before.is_some() {
+            self.undo.inserted.push(key);
+        }
     }
 
     /// The messages that may have been stored under this key within a day, to be looked at.
@@ -191,7 +256,9 @@ impl Mids {
                 insert.execute((key.day, key.hash, key.number))?;
                 self.table_day = self.table_day.max(key.day);
             }
-            self.memory.remove(key);
+            if self.memory.remove(key) && self.undo.before.is_some() {
+                self.undo.removed.push(*key);
+            }
             self.cursor = *key;
         }
         if keys.len() < portion {
@@ -243,7 +310,7 @@ mod tests {
 
     use super::*;
     use crate::rows::{Append, NewMessage};
-    use crate::sqlite_fixture::{Deaf, ann, lobby, message};
+    use crate::sqlite_fixture::{Deaf, ann, commit, healthy, lobby, message};
     use crate::sqlite_schema::open_writer;
     use crate::sqlite_task::{Asked, Task};
     use crate::sqlite_writer::Writer;
@@ -301,12 +368,12 @@ mod tests {
     fn a_key_has_one_effect_a_day_wherever_it_is_kept() {
         let directory = tempfile::tempdir().unwrap();
         let connection = open_writer(&directory.path().join("mids.db")).unwrap();
-        let mut writer = Writer::new(&connection, None).unwrap();
+        let mut writer = Writer::new(&connection, None, healthy()).unwrap();
         let (user, _) = Asked::ask(|writer, changes| {
             writer.account(changes, |tables| tables.create_user(ann()))
         });
         let (room, _) = Asked::ask(|writer, changes| writer.create_room(lobby(), changes));
-        writer.commit(&mut vec![user, room], &mut Deaf);
+        commit(&mut writer, &mut vec![user, room], &mut Deaf);
 
         let mut dice = Dice(0x5eed);
         let mut model = Model::default();
@@ -327,12 +394,12 @@ mod tests {
             let fails = dice.roll(10) == 0;
             if fails {
                 let (task, _) = Asked::ask(|writer, _| {
-                    writer.broken = Some(StoreError::Closed);
+                    writer.fault_at_commit = true;
                     Ok(())
                 });
                 batch.push(task);
             }
-            writer.commit(&mut batch, &mut Deaf);
+            commit(&mut writer, &mut batch, &mut Deaf);
             if !fails {
                 model = after;
                 for (answer, expect) in answers {
@@ -341,7 +408,7 @@ mod tests {
             }
             swept |= writer.mids.merged > 0;
             if dice.roll(20) == 0 {
-                writer = Writer::new(&connection, None).unwrap();
+                writer = Writer::new(&connection, None, healthy()).unwrap();
             }
             assert!(writer.mids.memory.len() < 400, "{}", writer.mids.memory.len());
         }
@@ -352,6 +419,42 @@ mod tests {
             })
             .unwrap();
         assert!(left < 400, "{left} keys of old days");
+    }
+
+    #[test]
+    fn rolled_back_batch_leaves_the_keys_as_a_start_would_read_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = open_writer(&directory.path().join("undo.db")).unwrap();
+        let mut writer = Writer::new(&connection, None, healthy()).unwrap();
+        let (user, _) = Asked::ask(|writer, changes| {
+            writer.account(changes, |tables| tables.create_user(ann()))
+        });
+        let (room, _) = Asked::ask(|writer, changes| writer.create_room(lobby(), changes));
+        commit(&mut writer, &mut vec![user, room], &mut Deaf);
+        // Enough keys that each batch sweeps some into the table, over two days.
+        let day_ms = MID_KEPT_MS;
+        for round in 0..40 {
+            let mut batch = Vec::new();
+            for number in round * 8..round * 8 + 8 {
+                drop(ask(&mut batch, message(number, i64::from(number) * day_ms / 200)));
+            }
+            let before = (writer.mids.memory.clone(), writer.mids.cursor, writer.mids.merged);
+            let (fault, _) = Asked::ask(|writer, _| {
+                writer.fault_at_commit = true;
+                Ok(())
+            });
+            batch.push(fault);
+            commit(&mut writer, &mut batch, &mut Deaf);
+            let after = (writer.mids.memory.clone(), writer.mids.cursor, writer.mids.merged);
+            assert_eq!(after, before, "round {round}");
+            let mut batch = Vec::new();
+            for number in round * 8..round * 8 + 8 {
+                drop(ask(&mut batch, message(number, i64::from(number) * day_ms / 200)));
+            }
+            commit(&mut writer, &mut batch, &mut Deaf);
+        }
+        assert!(writer.mids.merged > 0, "the sweep must have come round");
+        assert!(writer.mids.fits, "no rollback makes the keys be read again");
     }
 
     /// The hash is kept in databases: these values are for ever.

@@ -2,8 +2,8 @@
 //! Never: lost between the two; it is stored with the change, and removed with being told.
 
 use portcullis_model::{RoleTable, UserId};
+use rusqlite::Connection;
 
-use crate::change::Change;
 use crate::error::StoreError;
 use crate::rows_account::{
     FOR_EVER_UNIX_MS, OperatorAct, OperatorActKind, UserChange, UserChangeKind,
@@ -26,32 +26,35 @@ impl AccountTables<'_> {
             .execute((kind.name(), user.as_ref().map(UserId::as_str), detail))?;
         Ok(())
     }
+}
 
-    /// Tells of all acts that wait, and keeps them no longer.
-    ///
-    /// One that somebody has garbled is told as far as it can be read: it must not keep the server
-    /// from learning who may act.
-    pub(crate) fn take_operator_acts(&mut self) -> Result<(), StoreError> {
-        let mut select = self
-            .connection
-            .prepare("SELECT kind, user, detail, at_unix_ms FROM operator_acts ORDER BY number")?;
-        let mut rows = select.query([])?;
-        while let Some(row) = rows.next()? {
-            let kind: String = row.get(0)?;
-            let user: Option<String> = row.get(1)?;
-            let known = OperatorActKind::ALL.into_iter().find(|known| known.name() == kind);
-            self.changes.push(Change::Operator(OperatorAct {
-                kind: known.unwrap_or(OperatorActKind::Standing),
-                user: user.and_then(|user| UserId::parse(&user).ok()),
-                detail: row.get(2)?,
-                at_unix_ms: row.get(3)?,
-            }));
-        }
-        drop(rows);
-        drop(select);
-        self.connection.execute("DELETE FROM operator_acts", [])?;
-        Ok(())
+/// Reads the acts that wait, above a number.
+///
+/// One that somebody has garbled is read as far as it can be: it must not keep the server from
+/// learning who may act.
+pub(crate) fn operator_acts(
+    connection: &Connection,
+    above: i64,
+) -> Result<Vec<(i64, OperatorAct)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT number, kind, user, detail, at_unix_ms FROM operator_acts
+         WHERE number > ?1 ORDER BY number",
+    )?;
+    let mut rows = select.query([above])?;
+    let mut acts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let kind: String = row.get(1)?;
+        let user: Option<String> = row.get(2)?;
+        let known = OperatorActKind::ALL.into_iter().find(|known| known.name() == kind);
+        let act = OperatorAct {
+            kind: known.unwrap_or(OperatorActKind::Standing),
+            user: user.and_then(|user| UserId::parse(&user).ok()),
+            detail: row.get(3)?,
+            at_unix_ms: row.get(4)?,
+        };
+        acts.push((row.get(0)?, act));
     }
+    Ok(acts)
 }
 
 /// A change of a user, in words.

@@ -3,11 +3,12 @@
 
 use portcullis_model::{Secret, SessionId, UserId};
 
+use crate::health::{StoreStatus, WriteKind};
 use crate::rows::{CreateUser, NewUser};
 use crate::rows_account::{
     AuthenticateSession, Authority, ChangeUser, CredentialsRow, NewInvitation, NewSession, NewTotp,
     OpenSession, PersonRow, Revocation, RotateSession, Rotated, SessionRow, UserChange,
-    WhichSessions,
+    UserChangeKind, WhichSessions,
 };
 use crate::sqlite::SqliteStore;
 use crate::sqlite_account::{self as account, Wanted};
@@ -20,39 +21,44 @@ use crate::store_account::{AccountStore, Recheck};
 
 impl AccountStore for SqliteStore {
     fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUser> {
-        self.write(|writer, changes| writer.account(changes, |tables| tables.create_user(user)))
+        // Users of other issuers are created when they first log in.
+        let kind = if user.issuer.is_some() { WriteKind::Login } else { WriteKind::Client };
+        self.write(move |writer, changes| {
+            writer.account_for(kind, changes, |tables| tables.create_user(user))
+        })
     }
 
     fn credentials(&self, username: &str) -> StoreFuture<'_, Option<CredentialsRow>> {
         let (username, seal) = (username.to_owned(), self.seal());
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             account::credentials(connection, seal.as_deref(), &Wanted::Name(&username))
         })
     }
 
     fn credentials_of(&self, user: &UserId) -> StoreFuture<'_, Option<CredentialsRow>> {
         let (user, seal) = (user.clone(), self.seal());
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             account::credentials(connection, seal.as_deref(), &Wanted::Id(&user))
         })
     }
 
     fn person(&self, id_or_name: &str) -> StoreFuture<'_, Option<PersonRow>> {
         let wanted = id_or_name.to_owned();
-        self.read(move |connection| account::person(connection, &wanted))
+        self.look_up(move |connection| account::person(connection, &wanted))
     }
 
     fn people(&self, skip: u64, limit: u32) -> StoreFuture<'_, Vec<PersonRow>> {
-        self.read(move |connection| account::people(connection, skip, limit))
+        self.look_up(move |connection| account::people(connection, skip, limit))
     }
 
     fn has_admin(&self) -> StoreFuture<'_, bool> {
-        self.read(has_admin)
+        self.look_up(has_admin)
     }
 
     fn change_user(&self, change: UserChange) -> StoreFuture<'_, ChangeUser> {
+        let kind = change_kind(&change.what);
         self.write(move |writer, changes| {
-            writer.account(changes, |tables| tables.change_user(&change))
+            writer.account_for(kind, changes, |tables| tables.change_user(&change))
         })
     }
 
@@ -63,41 +69,48 @@ impl AccountStore for SqliteStore {
         new: Secret<String>,
     ) -> StoreFuture<'_, bool> {
         self.write(move |writer, changes| {
-            writer.account(changes, |tables| tables.rehash(&user, &old, &new))
+            writer
+                .account_for(WriteKind::Client, changes, |tables| tables.rehash(&user, &old, &new))
         })
     }
 
     fn open_session(&self, session: NewSession) -> StoreFuture<'_, OpenSession> {
         self.write(move |writer, changes| {
-            writer.account(changes, |tables| tables.open_session(&session))
+            writer.account_for(WriteKind::Login, changes, |tables| tables.open_session(&session))
         })
     }
 
     fn rotate_session(&self, rotate: RotateSession) -> StoreFuture<'_, Rotated> {
         self.write(move |writer, changes| {
-            writer.account(changes, |tables| tables.rotate_session(&rotate))
+            writer.account_for(WriteKind::Login, changes, |tables| tables.rotate_session(&rotate))
         })
     }
 
     fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, bool> {
         self.write(move |writer, changes| {
-            writer.account(changes, |tables| tables.authenticate_session(&proof))
+            writer.account_for(WriteKind::Login, changes, |tables| {
+                tables.authenticate_session(&proof)
+            })
         })
     }
 
     fn end_sessions(&self, user: UserId, which: WhichSessions) -> StoreFuture<'_, Vec<SessionId>> {
         self.write(move |writer, changes| {
-            writer.account(changes, |tables| tables.end_sessions(&user, &which))
+            writer.account_for(WriteKind::Removal, changes, |tables| {
+                tables.end_sessions(&user, &which)
+            })
         })
     }
 
     fn sessions_of(&self, user: &UserId, at_unix_ms: i64) -> StoreFuture<'_, Vec<SessionRow>> {
         let user = user.clone();
-        self.read(move |connection| sessions_of(connection, &user, at_unix_ms))
+        self.look_up(move |connection| sessions_of(connection, &user, at_unix_ms))
     }
 
     fn revoke(&self, revocation: Revocation) -> StoreFuture<'_, ()> {
-        self.write(|writer, changes| writer.account(changes, |tables| tables.revoke(revocation)))
+        self.write(|writer, changes| {
+            writer.account_for(WriteKind::Removal, changes, |tables| tables.revoke(revocation))
+        })
     }
 
     fn set_totp(
@@ -107,35 +120,40 @@ impl AccountStore for SqliteStore {
         keep: Option<SessionId>,
     ) -> StoreFuture<'_, bool> {
         self.write(move |writer, changes| {
-            writer.account(changes, |tables| tables.set_totp(&user, totp.as_ref(), keep))
+            writer.account_for(WriteKind::Login, changes, |tables| {
+                tables.set_totp(&user, totp.as_ref(), keep)
+            })
         })
     }
 
     fn use_totp_step(&self, user: UserId, step: u64) -> StoreFuture<'_, bool> {
         self.write(move |writer, changes| {
-            writer.account(changes, |tables| tables.use_totp_step(&user, step))
+            writer
+                .account_for(WriteKind::Login, changes, |tables| tables.use_totp_step(&user, step))
         })
     }
 
     fn use_recovery_code(&self, user: UserId, hash: [u8; 32]) -> StoreFuture<'_, bool> {
         self.write(move |writer, changes| {
-            writer.account(changes, |tables| tables.use_recovery_code(&user, &hash))
+            writer.account_for(WriteKind::Login, changes, |tables| {
+                tables.use_recovery_code(&user, &hash)
+            })
         })
     }
 
     fn recovery_codes_left(&self, user: &UserId) -> StoreFuture<'_, u32> {
         let user = user.clone();
-        self.read(move |connection| recovery_codes_left(connection, &user))
+        self.look_up(move |connection| recovery_codes_left(connection, &user))
     }
 
     fn has_recovery_code(&self, username: &str, hash: [u8; 32]) -> StoreFuture<'_, bool> {
         let username = username.to_owned();
-        self.read(move |connection| has_recovery_code(connection, &username, &hash))
+        self.look_up(move |connection| has_recovery_code(connection, &username, &hash))
     }
 
     fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, bool> {
         self.write(move |writer, changes| {
-            writer.account(changes, |tables| tables.invite(&invitation))
+            writer.account_for(WriteKind::Client, changes, |tables| tables.invite(&invitation))
         })
     }
 
@@ -146,18 +164,42 @@ impl AccountStore for SqliteStore {
 
     fn role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>> {
         self.write(move |writer, changes| {
-            writer.account(changes, |tables| tables.role_numbers(&names))
+            writer.account_for(WriteKind::Removal, changes, |tables| tables.role_numbers(&names))
         })
     }
 
-    fn recheck(&self, now_unix_ms: i64) -> StoreFuture<'_, Recheck> {
-        self.write(move |writer, changes| writer.recheck(now_unix_ms, changes))
+    fn recheck(&self) -> StoreFuture<'_, Recheck> {
+        self.look()
+    }
+
+    fn tidy(&self, now_unix_ms: i64) -> StoreFuture<'_, ()> {
+        self.write(move |writer, changes| {
+            writer.account_for(WriteKind::Client, changes, |tables| tables.tidy_ended(now_unix_ms))
+        })
+    }
+
+    fn status(&self) -> StoreStatus {
+        self.health()
     }
 
     fn authority(&self) -> StoreFuture<'_, Authority> {
-        self.read(|connection| {
+        self.look_up(|connection| {
             let moment = connection.unchecked_transaction()?;
             authority(&moment)
         })
+    }
+}
+
+/// Whether a change of a user may use the reserve of a full disk: what takes authority away does,
+/// and what protects the account.
+fn change_kind(what: &UserChangeKind) -> WriteKind {
+    match what {
+        UserChangeKind::Roles(_)
+        | UserChangeKind::Disabled(_)
+        | UserChangeKind::Banned { .. }
+        | UserChangeKind::Muted { .. }
+        | UserChangeKind::RevokeAll
+        | UserChangeKind::Password { .. } => WriteKind::Removal,
+        UserChangeKind::Username(_) => WriteKind::Client,
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use portcullis_model::Deadline;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -16,21 +17,26 @@ use crate::store::StoreFuture;
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
 /// A bounded queue of reads and the threads that serve it; they end when this is dropped.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Readers {
     queue: SyncSender<Read>,
 }
 
 impl Readers {
-    /// Opens the connections and starts the threads.
-    pub(crate) fn start(path: &Path, count: usize, queue_max: usize) -> Result<Self, StoreError> {
+    /// Opens the connections and starts the threads; `name` says what they read.
+    pub(crate) fn start(
+        path: &Path,
+        name: &str,
+        count: usize,
+        queue_max: usize,
+    ) -> Result<Self, StoreError> {
         let (queue, inbox) = sync_channel(queue_max.max(1));
         let inbox = Arc::new(Mutex::new(inbox));
         for number in 0..count.max(1) {
             let connection = open_reader(path)?;
             let inbox = Arc::clone(&inbox);
             std::thread::Builder::new()
-                .name(format!("store-reader-{number}"))
+                .name(format!("store-{name}-{number}"))
                 .spawn(move || serve(&inbox, &connection))
                 .map_err(|source| StoreError::File {
                     path: path.to_path_buf(),
@@ -46,22 +52,34 @@ impl Readers {
         read: impl FnOnce(&Connection) -> Result<A, StoreError> + Send + 'static,
     ) -> StoreFuture<'_, A> {
         let (reply, answer) = oneshot::channel();
-        let asked = self.queue.try_send(Box::new(move |connection| {
-            // Nobody waits any more: the work can be spared.
+        let deadline = Deadline::current();
+        let asked = self.run(move |connection| {
+            // The caller does not wait any more: the work can be spared.
             if !reply.is_closed() {
                 let _ = reply.send(read(connection));
             }
-        }));
-        let refused = match asked {
-            Ok(()) => None,
-            Err(TrySendError::Full(_)) => Some(StoreError::Busy),
-            Err(TrySendError::Disconnected(_)) => Some(StoreError::Closed),
-        };
+        });
         Box::pin(async move {
-            match refused {
-                Some(error) => Err(error),
-                None => answer.await.unwrap_or(Err(StoreError::Closed)),
-            }
+            asked?;
+            let answer = match deadline {
+                None => answer.await,
+                // A read that comes too late has had no effect.
+                Some(deadline) => tokio::time::timeout(deadline.remaining(), answer)
+                    .await
+                    .map_err(|_| StoreError::Busy)?,
+            };
+            answer.unwrap_or(Err(StoreError::Closed))
+        })
+    }
+
+    /// Runs something on one of the threads, at its turn.
+    pub(crate) fn run(
+        &self,
+        read: impl FnOnce(&Connection) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.queue.try_send(Box::new(read)).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => StoreError::Closed,
         })
     }
 }

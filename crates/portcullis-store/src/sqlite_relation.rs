@@ -3,6 +3,7 @@
 
 use crate::change::Change;
 use crate::error::StoreError;
+use crate::health::WriteKind;
 use crate::rows::{InviteToRoom, Invited, KickFromRoom, Kicked};
 use crate::sqlite_room::{Person, Place, remove_member};
 use crate::sqlite_writer::Writer;
@@ -80,6 +81,7 @@ impl Writer<'_> {
                 }
             }
         }
+        self.permit(WriteKind::Client)?;
         let standing = if by_role { Standing::InvitedByRole } else { Standing::Invited };
         self.connection.prepare_cached(STAND)?.execute((
             room.key,
@@ -110,6 +112,7 @@ impl Writer<'_> {
         {
             return Ok(Kicked::Full);
         }
+        self.permit(WriteKind::Removal)?;
         let was_member = standing == Some(Standing::Member);
         self.whole(|connection| bar(connection, &room, &person, was_member))?;
         if was_member {

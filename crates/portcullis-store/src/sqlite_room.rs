@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::change::Change;
 use crate::error::StoreError;
+use crate::health::WriteKind;
 use crate::rows::{CreateRoom, Join, JoinRoom, LeaveRoom, NewRoom, RoomRow, Visibility};
 use crate::rows_delete::{DeleteRoom, RoomDeletion};
 use crate::sqlite_relation::Standing;
@@ -63,6 +64,7 @@ impl Writer<'_> {
         if room.still.as_ref().is_some_and(|still| !still.holds()) {
             return Ok(CreateRoom::Ended);
         }
+        self.permit(WriteKind::Client)?;
         self.whole(|connection| {
             let mut insert = connection.prepare_cached(
                 "INSERT INTO rooms (id, name, visibility, owner, members, created_unix_ms)
@@ -122,6 +124,7 @@ impl Writer<'_> {
             if room.members >= i64::from(join.members_max) {
                 return Ok(JoinRoom::Full);
             }
+            self.permit(WriteKind::Client)?;
             self.whole(|connection| {
                 connection
                     .prepare_cached("INSERT INTO members (room, user) VALUES (?1, ?2)")?
@@ -164,6 +167,7 @@ impl Writer<'_> {
         if self.standing(place.key, person.key)? != Some(Standing::Member) {
             return Ok(LeaveRoom::NotMember);
         }
+        self.permit(WriteKind::Removal)?;
         self.whole(|connection| remove_member(connection, place.key, person.key))?;
         self.cache.forget_member(&room, &user);
         changes.push(Change::Left { room, user, username: person.username });
@@ -180,6 +184,7 @@ impl Writer<'_> {
         changes: &mut Vec<Change>,
     ) -> Result<DeleteRoom, StoreError> {
         let RoomDeletion { room, by, anywhere } = deletion;
+        self.permit(WriteKind::Removal)?;
         self.cache.flush_room(self.connection, &room)?;
         let marked = self
             .connection

@@ -386,7 +386,7 @@ mod tests {
             party: 0,
         };
         assert_eq!(store.invite_to_room(ask).await.unwrap(), Invited::Invited);
-        assert_eq!(store.recheck(0).await.unwrap(), Recheck::Told);
+        assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
         store.close().await.unwrap();
         assert!(open_beside(&path).is_ok());
     }

@@ -1,18 +1,19 @@
-//! The one thread that writes: gather a batch, commit it, tell the feed, answer the callers.
+//! What performs changes: a batch is one transaction, then the feed is told, then the callers.
 //! Never: an answer or a word to the feed before the commit reached the disk.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
+use portcullis_model::Moment;
 use rusqlite::Connection;
 
 use crate::change::Change;
+use crate::disk_watch::DiskWatch;
 use crate::error::StoreError;
+use crate::health::{Health, WriteKind};
 use crate::seal::FieldSeal;
-use crate::sqlite::SqliteOptions;
 use crate::sqlite_account::AccountTables;
+use crate::sqlite_authority::AuthorityWatch;
 use crate::sqlite_cache::Cache;
 use crate::sqlite_chores::Chores;
 use crate::sqlite_message::Statements;
@@ -21,15 +22,12 @@ use crate::sqlite_schema::BUSY_TIMEOUT;
 use crate::sqlite_task::Task;
 use crate::store::CommitFeed;
 
-/// The waits a full `batch_wait_ms` is cut into. Sleeping in steps and then taking everything
-/// that came costs the senders no wake-up each, as waiting in the queue would.
-const LINGER_STEPS: u32 = 16;
+/// How long one try waits for another program's lock; between two tries the writer does what needs
+/// no lock.
+const LOCK_STEP: Duration = Duration::from_millis(20);
 
-/// A batch smaller than this is committed at once: there is no load to save work for.
-const COMPANY_MIN: usize = 8;
-
-/// How long a batch waits for the file while the batch before it has failed: whoever asks then is
-/// told soon that it does not work, instead of after everybody who asked before.
+/// How long a batch waits for the lock while the batch before it has failed, so that its callers
+/// are not told only after all callers before them.
 const STALLED_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// What a change needs while it is performed.
@@ -46,109 +44,34 @@ pub(crate) struct Writer<'c> {
     pub(crate) chores: Chores,
     /// What fields are sealed with, when they are.
     pub(crate) seal: Option<Arc<dyn FieldSeal>>,
-    /// What `PRAGMA data_version` was when the feed was last told of others' changes.
-    pub(crate) data_version: Option<i64>,
+    /// What other connections changed of who may act.
+    pub(crate) authority: AuthorityWatch,
+    /// Whether the disk can be written to.
+    pub(crate) disk: DiskWatch,
     /// Set when a change could not be undone alone; the batch is rolled back.
     pub(crate) broken: Option<StoreError>,
+    /// How long a batch waits for another program's lock.
+    pub(crate) lock_timeout: Duration,
+    /// Fails the batch just before its commit.
+    #[cfg(test)]
+    pub(crate) fault_at_commit: bool,
+    /// A change failed by the disk's fault, alone.
+    fault: Option<StoreError>,
     /// The last batch failed.
     stalled: bool,
 }
 
-/// What the thread works on and for.
-pub(crate) struct Work {
-    /// Changes, in the order they were asked.
-    pub(crate) inbox: Receiver<Box<dyn Task>>,
-    /// Who hears of what is committed.
-    pub(crate) feed: Box<dyn CommitFeed>,
-    /// Batch size and wait.
-    pub(crate) options: SqliteOptions,
-    /// What fields are sealed with, when they are.
-    pub(crate) seal: Option<Arc<dyn FieldSeal>>,
-    /// Set when the store closes: finish what is queued, then end.
-    pub(crate) closing: Arc<AtomicBool>,
-}
-
-impl Work {
-    /// Runs until the store is closed or dropped.
-    pub(crate) fn run(mut self, connection: &Connection) {
-        let mut writer = match Writer::new(connection, self.seal.take()) {
-            Ok(writer) => writer,
-            Err(error) => return tracing::error!(%error, "the store's writer cannot start"),
-        };
-        let mut batch = Vec::new();
-        let mut company = 0;
-        while self.gather(&mut batch, company, writer.chores.pending()) {
-            company = batch.len();
-            writer.commit(&mut batch, self.feed.as_mut());
-        }
-        if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
-            // The log is read again at the next start; nothing is lost.
-            tracing::warn!(%error, "the store closed without folding its log into the file");
-        }
-    }
-
-    /// Fills the batch; `false` when there is nothing left and nobody to ask for more.
-    ///
-    /// Comes back with an empty batch when there are chores and nothing else to do.
-    fn gather(&self, batch: &mut Vec<Box<dyn Task>>, company: usize, chores: bool) -> bool {
-        let closing = self.closing.load(Ordering::Acquire);
-        let first = if chores || closing {
-            match self.inbox.try_recv() {
-                Ok(task) => Some(task),
-                Err(TryRecvError::Empty) if closing => return false,
-                Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::Disconnected) => return false,
-            }
-        } else {
-            match self.inbox.recv() {
-                Ok(task) => Some(task),
-                Err(_) => return false,
-            }
-        };
-        if let Some(first) = first {
-            batch.push(first);
-            self.drain(batch);
-            self.linger(batch, company);
-        }
-        true
-    }
-
-    fn drain(&self, batch: &mut Vec<Box<dyn Task>>) {
-        while batch.len() < self.options.batch_max {
-            match self.inbox.try_recv() {
-                Ok(task) => batch.push(task),
-                Err(_) => return,
-            }
-        }
-    }
-
-    /// Waits for company when the last batch had some: as long as each step brings more, and until
-    /// half as many as last time are there. A commit costs the same for one change and for many.
-    fn linger(&self, batch: &mut Vec<Box<dyn Task>>, company: usize) {
-        if company < COMPANY_MIN || self.options.batch_wait_ms == 0 {
-            return;
-        }
-        let step = Duration::from_millis(self.options.batch_wait_ms) / LINGER_STEPS;
-        for _ in 0..LINGER_STEPS {
-            let before = batch.len();
-            if before >= company / 2 || before >= self.options.batch_max {
-                return;
-            }
-            std::thread::sleep(step);
-            self.drain(batch);
-            if batch.len() == before {
-                return;
-            }
-        }
-    }
-}
+/// What the writer does between two tries to get the lock.
+pub(crate) type Between<'a, 'c> = &'a mut dyn FnMut(&mut Writer<'c>, &mut dyn CommitFeed);
 
 impl<'c> Writer<'c> {
     /// Prepares the hot path's statements.
     pub(crate) fn new(
         connection: &'c Connection,
         seal: Option<Arc<dyn FieldSeal>>,
+        disk: DiskWatch,
     ) -> Result<Self, StoreError> {
+        connection.busy_timeout(LOCK_STEP)?;
         Ok(Self {
             connection,
             statements: Statements::prepare(connection)?,
@@ -156,49 +79,142 @@ impl<'c> Writer<'c> {
             mids: Mids::new(),
             chores: Chores::new(),
             seal,
-            data_version: None,
+            authority: AuthorityWatch::default(),
+            disk,
             broken: None,
+            lock_timeout: BUSY_TIMEOUT,
+            #[cfg(test)]
+            fault_at_commit: false,
+            fault: None,
             stalled: false,
         })
     }
 
+    /// Whether there is something to do even when nobody asks for anything.
+    pub(crate) fn has_chores(&self) -> bool {
+        let may_tidy = self.disk.monitor.state() == Health::Ok;
+        let pending = self.chores.pending() || self.authority.has_told_acts();
+        (pending && may_tidy) || self.disk.wants_trial()
+    }
+
+    /// Looks at the disk from time to time, and says when its state has changed.
+    pub(crate) fn look_at_disk(&mut self) {
+        let (before, after) = self.disk.look();
+        if before != after {
+            let (before, state) = (before.name(), after.name());
+            tracing::warn!(before, state, "the state of the store's disk changed");
+            if after == Health::Ok {
+                self.chores.resume();
+            }
+        }
+    }
+
+    /// Whether a change of this kind may be written now.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`] when it may not.
+    pub(crate) fn permit(&self, kind: WriteKind) -> Result<(), StoreError> {
+        if self.disk.monitor.permits(kind) {
+            return Ok(());
+        }
+        Err(StoreError::Unwritable(self.disk.monitor.state()))
+    }
+
     /// Commits a batch as one transaction, then tells the feed, then answers.
-    pub(crate) fn commit(&mut self, batch: &mut Vec<Box<dyn Task>>, feed: &mut dyn CommitFeed) {
+    pub(crate) fn commit(
+        &mut self,
+        batch: &mut Vec<Box<dyn Task>>,
+        feed: &mut dyn CommitFeed,
+        between: Between<'_, 'c>,
+    ) {
         let mut changes = Vec::with_capacity(batch.len());
-        let failure = self.transact(batch, &mut changes).err();
+        let written = self.connection.total_changes();
+        let failure = self.transact(batch, feed, &mut changes, between).err();
+        let wrote = self.connection.total_changes() > written;
         if let Some(error) = &failure {
-            tracing::error!(%error, cause = ?std::error::Error::source(error), "a batch failed");
-            self.roll_back();
+            self.fail(error);
         } else if !changes.is_empty() {
             feed.committed(&changes);
         }
-        self.expect(failure.is_some());
+        if failure.is_none() {
+            self.authority.committed(&changes);
+            self.mids.committed();
+        }
+        let fault = self.fault.take().or_else(|| failure.clone());
+        if wrote || fault.is_some() {
+            self.disk.batch(fault.as_ref());
+            self.reuse_log();
+        }
+        self.stalled = failure.is_some();
         for task in batch.drain(..) {
             task.settle(failure.as_ref());
         }
     }
 
-    /// Is patient with the next batch unless this one has failed.
-    fn expect(&mut self, stalled: bool) {
-        if self.stalled == stalled {
+    fn fail(&mut self, error: &StoreError) {
+        if matches!(error, StoreError::Busy) {
+            tracing::warn!("another program holds the database: nothing was written");
+        } else {
+            tracing::error!(%error, cause = ?std::error::Error::source(error), "a batch failed");
+            self.chores.rolled_back();
+        }
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "a batch could not be rolled back");
+        }
+        self.cache.clear();
+        self.mids.rolled_back();
+        self.authority.rolled_back();
+    }
+
+    /// On a full disk folds the log into the file at once, so that the next change writes over it
+    /// and needs no space.
+    fn reuse_log(&self) {
+        if self.disk.monitor.state() == Health::Full {
+            let folded = self.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+            tracing::debug!(?folded, "the log was folded into the file on a full disk");
+        }
+    }
+
+    /// Notes a change that failed alone.
+    fn note(&mut self, error: StoreError) {
+        // What was rejected before anything was tried is logged with the state of the disk.
+        if matches!(error, StoreError::Unwritable(_)) {
             return;
         }
-        self.stalled = stalled;
-        let patience = if stalled { STALLED_TIMEOUT } else { BUSY_TIMEOUT };
-        if let Err(error) = self.connection.busy_timeout(patience) {
-            tracing::warn!(%error, "the store keeps the patience it had");
+        tracing::warn!(%error, cause = ?std::error::Error::source(&error), "a change failed");
+        // Also of damage: what is written to a damaged file may damage more of it.
+        if error.write_fault().is_some() {
+            self.fault = Some(error);
         }
+    }
+
+    /// What is done besides, in small steps, while the disk can take it.
+    fn tidy(&mut self) -> Result<(), StoreError> {
+        if self.disk.monitor.state() == Health::Ok {
+            self.mids.step(self.connection)?;
+            self.chores.step(self.connection)?;
+            self.authority.remove_told(self.connection)?;
+        } else if self.disk.wants_trial() {
+            self.connection.execute("UPDATE marks SET mids_merged = mids_merged", [])?;
+        }
+        Ok(())
     }
 
     fn transact(
         &mut self,
-        batch: &mut [Box<dyn Task>],
+        batch: &mut Vec<Box<dyn Task>>,
+        feed: &mut dyn CommitFeed,
         changes: &mut Vec<Change>,
+        between: Between<'_, 'c>,
     ) -> Result<(), StoreError> {
         self.cache.trim();
-        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        self.mids.refresh(self.connection)?;
-        for task in batch {
+        if !self.begin(batch, feed, between)? {
+            return Ok(());
+        }
+        self.mids.begin(self.connection)?;
+        for task in batch.iter_mut() {
             let heard = changes.len();
             if let Err(error) = task.perform(self, changes) {
                 changes.truncate(heard);
@@ -207,31 +223,45 @@ impl<'c> Writer<'c> {
                 if self.connection.is_autocommit() {
                     return Err(error);
                 }
-                tracing::warn!(%error, cause = ?std::error::Error::source(&error),
-                    "a change failed");
+                self.note(error);
             }
             if let Some(error) = self.broken.take() {
                 return Err(error);
             }
         }
         self.cache.flush(self.connection)?;
-        self.mids.step(self.connection)?;
-        self.chores.step(self.connection)?;
+        self.tidy()?;
+        #[cfg(test)]
+        if std::mem::take(&mut self.fault_at_commit) {
+            return Err(StoreError::Closed);
+        }
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
 
-    fn roll_back(&mut self) {
-        if !self.connection.is_autocommit()
-            && let Err(error) = self.connection.execute_batch("ROLLBACK")
-        {
-            tracing::error!(%error, "a batch could not be rolled back");
+    /// Waits for the lock that writing needs; `false` when nothing is left to write.
+    fn begin(
+        &mut self,
+        batch: &mut Vec<Box<dyn Task>>,
+        feed: &mut dyn CommitFeed,
+        between: Between<'_, 'c>,
+    ) -> Result<bool, StoreError> {
+        let timeout = if self.stalled { STALLED_TIMEOUT } else { self.lock_timeout };
+        let (asked, started) = (!batch.is_empty(), Moment::now());
+        loop {
+            let begun = self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]);
+            match begun.map_err(StoreError::from) {
+                Ok(_) => return Ok(true),
+                Err(StoreError::Busy) if Moment::now().since(started) < timeout => {}
+                Err(error) => return Err(error),
+            }
+            between(self, feed);
+            self.look_at_disk();
+            batch.retain(|task| !task.is_withdrawn());
+            if asked && batch.is_empty() {
+                return Ok(false);
+            }
         }
-        self.cache.clear();
-        self.mids.rolled_back();
-        self.chores.rolled_back();
-        // What others did may have been read in this batch, and the feed has not heard of it.
-        self.data_version = None;
     }
 
     /// Performs several statements of one change so that either all or none of them count.
@@ -249,6 +279,17 @@ impl<'c> Writer<'c> {
             self.end_savepoint("RELEASE change");
         }
         result
+    }
+
+    /// As [`Writer::account`], if a change of this kind may be written now.
+    pub(crate) fn account_for<A>(
+        &mut self,
+        kind: WriteKind,
+        changes: &mut Vec<Change>,
+        act: impl FnOnce(&mut AccountTables<'_>) -> Result<A, StoreError>,
+    ) -> Result<A, StoreError> {
+        self.permit(kind)?;
+        self.account(changes, act)
     }
 
     /// Performs a change of the tables about people; all of it or nothing counts.
@@ -273,14 +314,20 @@ impl<'c> Writer<'c> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use portcullis_model::Deadline;
     use tokio::sync::oneshot::Receiver as Answer;
 
     use super::*;
-    use crate::rows::{Append, NewMessage, Resume, ResumeRooms};
+    use crate::health::WriteFault;
+    use crate::rows::{Append, Join, NewMessage, Resume, ResumeRooms};
+    use crate::rows_account::{ChangeUser, UserChange, UserChangeKind};
     use crate::rows_delete::RoomDeletion;
-    use crate::sqlite_fixture::{ann, lobby, message};
+    use crate::sqlite_fixture::{ann, commit, healthy, lobby, message};
+    use crate::sqlite_resume::Turned;
     use crate::sqlite_schema::open_writer;
-    use crate::sqlite_task::Asked;
+    use crate::sqlite_task::{Asked, Progress};
 
     #[derive(Default)]
     struct Count(usize);
@@ -320,13 +367,13 @@ mod tests {
     fn with_writer(test: impl FnOnce(&mut Writer<'_>, &mut Count)) {
         let directory = tempfile::tempdir().unwrap();
         let connection = open_writer(&directory.path().join("writer.db")).unwrap();
-        let mut writer = Writer::new(&connection, None).unwrap();
+        let mut writer = Writer::new(&connection, None, healthy()).unwrap();
         let mut feed = Count::default();
         let (user, _) = Asked::ask(|writer, changes| {
             writer.account(changes, |tables| tables.create_user(ann()))
         });
         let (room, _) = Asked::ask(|writer, changes| writer.create_room(lobby(), changes));
-        writer.commit(&mut vec![user, room], &mut feed);
+        commit(&mut writer, &mut vec![user, room], &mut feed);
         test(&mut writer, &mut feed);
     }
 
@@ -335,7 +382,7 @@ mod tests {
         with_writer(|writer, feed| {
             let mut batch = Vec::new();
             let mut first = ask(&mut batch, message(0, 0));
-            writer.commit(&mut batch, feed);
+            commit(writer, &mut batch, feed);
             assert_eq!(seq(&mut first), Some(1));
 
             let pages: i64 =
@@ -348,47 +395,155 @@ mod tests {
             let told = feed.0;
             let mut answers: Vec<_> =
                 (1..400).map(|number| ask(&mut batch, message(number, 0))).collect();
-            writer.commit(&mut batch, feed);
+            commit(writer, &mut batch, feed);
             for answer in &mut answers {
-                assert!(matches!(answer.try_recv().unwrap(), Err(StoreError::Database(_))));
+                assert!(matches!(answer.try_recv().unwrap(), Err(StoreError::Full)));
             }
             assert_eq!(feed.0, told, "what is not committed is not told");
             assert_eq!(count(writer.connection, "messages"), 1);
 
-            let pages = 1_000_000;
-            writer
-                .connection
-                .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
-                .unwrap();
+            assert_eq!(writer.disk.monitor.state(), Health::Full);
+            limit(1_000_000);
+            // Until it has recovered clients' changes are rejected; a repeat is known all the same.
+            let mut early = ask(&mut batch, message(1, 0));
+            let mut repeat = ask(&mut batch, message(0, 0));
+            commit(writer, &mut batch, feed);
+            let early = early.try_recv().unwrap();
+            assert!(matches!(early, Err(StoreError::Unwritable(Health::Full))), "{early:?}");
+            assert_eq!(seq(&mut repeat), Some(1));
+            writer.disk = healthy();
             let mut again = ask(&mut batch, message(1, 0));
-            writer.commit(&mut batch, feed);
+            commit(writer, &mut batch, feed);
             assert_eq!(seq(&mut again), Some(2));
         });
     }
 
     #[test]
-    fn who_asks_while_the_file_is_held_is_told_soon() {
+    fn held_lock_fails_the_batch_without_effect_and_does_not_make_the_disk_fail() {
         with_writer(|writer, feed| {
-            let patience = |writer: &Writer<'_>| {
-                let connection = writer.connection;
-                connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, i64>(0)).unwrap()
-            };
             let holder = Connection::open(writer.connection.path().unwrap()).unwrap();
-            holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+            holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+            writer.lock_timeout = Duration::ZERO;
             let mut batch = Vec::new();
-            let mut ask_one = |writer: &mut Writer<'_>, number| {
+            for number in 1..3 {
                 let mut answer = ask(&mut batch, message(number, 0));
-                writer.commit(&mut batch, feed);
-                seq(&mut answer)
-            };
-            // The first waits as long as a backup may take; a test does not.
-            writer.connection.busy_timeout(Duration::ZERO).unwrap();
-            assert_eq!(ask_one(writer, 1), None);
-            assert_eq!(patience(writer), 250);
-            assert_eq!(ask_one(writer, 2), None);
+                commit(writer, &mut batch, feed);
+                assert!(matches!(answer.try_recv().unwrap(), Err(StoreError::Busy)));
+            }
+            assert_eq!(writer.disk.monitor.state(), Health::Ok);
             holder.execute_batch("ROLLBACK").unwrap();
-            assert_eq!(ask_one(writer, 3), Some(1));
-            assert_eq!(patience(writer), 5_000);
+            let mut answer = ask(&mut batch, message(3, 0));
+            commit(writer, &mut batch, feed);
+            assert_eq!((seq(&mut answer), count(writer.connection, "messages")), (Some(1), 1));
+        });
+    }
+
+    #[test]
+    fn withdrawn_change_has_no_effect_when_the_lock_is_free_again() {
+        with_writer(|writer, feed| {
+            let holder = Connection::open(writer.connection.path().unwrap()).unwrap();
+            holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+            let deadline = Deadline::after(Duration::ZERO);
+            let progress = deadline.enter(Progress::of_request);
+            let (late, mut answer) = Asked::ask_with(
+                |writer: &mut Writer<'_>, changes: &mut Vec<Change>| {
+                    writer.append(message(1, 0), None, changes)
+                },
+                progress,
+            );
+            let mut batch = vec![late];
+            let mut patient = ask(&mut batch, message(2, 0));
+            let mut turns = 0;
+            writer.commit(&mut batch, feed, &mut |_, _| {
+                turns += 1;
+                if turns == 2 {
+                    holder.execute_batch("ROLLBACK").unwrap();
+                }
+            });
+            assert!(answer.try_recv().is_err(), "dropped without an answer");
+            assert_eq!((seq(&mut patient), count(writer.connection, "messages")), (Some(1), 1));
+            assert_eq!(turns, 2);
+        });
+    }
+
+    #[test]
+    fn failing_disk_recovers_by_a_write_of_its_own() {
+        with_writer(|writer, feed| {
+            writer.disk.monitor.failed(WriteFault::Failed);
+            writer.look_at_disk();
+            let mut batch = Vec::new();
+            let mut sent = ask(&mut batch, message(1, 0));
+            commit(writer, &mut batch, feed);
+            let sent = sent.try_recv().unwrap();
+            assert!(matches!(sent, Err(StoreError::Unwritable(Health::Failing))), "{sent:?}");
+            assert!(!writer.has_chores());
+            writer.disk.ahead_ms = 10_000;
+            assert!(writer.has_chores(), "no client has to ask");
+            commit(writer, &mut Vec::new(), feed);
+            assert_eq!(writer.disk.monitor.state(), Health::Ok);
+            let mut sent = ask(&mut batch, message(1, 0));
+            commit(writer, &mut batch, feed);
+            assert_eq!(seq(&mut sent), Some(1));
+        });
+    }
+
+    #[test]
+    fn full_disk_is_seen_without_a_write_and_recovers_by_itself() {
+        with_writer(|writer, feed| {
+            let free = Arc::new(AtomicU64::new(1_000));
+            let seen = Arc::clone(&free);
+            let space = Box::new(move || Some(seen.load(Ordering::Acquire)));
+            writer.disk = DiskWatch::new(100, space, Arc::default());
+            let mut batch = Vec::new();
+            let mut number = 0;
+            // For five minutes a minute at a time, then the space comes back.
+            let cases = [(1_000, true), (99, false), (10, false), (149, false), (150, false)];
+            let cases = cases.into_iter().chain([(150, true), (1_000, true)]);
+            for (bytes, accepted) in cases {
+                free.store(bytes, Ordering::Release);
+                writer.disk.ahead_ms += 60_000;
+                writer.look_at_disk();
+                number += 1;
+                let mut sent = ask(&mut batch, message(number, 0));
+                commit(writer, &mut batch, feed);
+                assert_eq!(seq(&mut sent).is_some(), accepted, "{bytes}");
+            }
+            assert_eq!(count(writer.connection, "messages"), 3);
+        });
+    }
+
+    #[test]
+    fn full_disk_takes_what_removes_and_subscribes_and_no_new_content() {
+        with_writer(|writer, feed| {
+            let mut batch = Vec::new();
+            drop(ask(&mut batch, message(0, 0)));
+            commit(writer, &mut batch, feed);
+            writer.disk = DiskWatch::new(100, Box::new(|| Some(60)), Arc::default());
+            writer.look_at_disk();
+            let mut sent = ask(&mut batch, message(1, 0));
+            let join = Join { room: lobby().id, user: ann().id, origin: 1, members_max: 9 };
+            let (task, mut joined) =
+                Asked::ask(move |writer, changes| writer.join_room(join, changes));
+            batch.push(task);
+            let (task, mut banned) = Asked::ask(|writer, changes| {
+                let what = UserChangeKind::Banned { until_unix_ms: 9 };
+                let change = UserChange { user: ann().id, what, at_unix_ms: 1 };
+                writer.account_for(WriteKind::Removal, changes, |t| t.change_user(&change))
+            });
+            batch.push(task);
+            let (task, mut deleted) =
+                Asked::ask(|writer, changes| writer.delete_room(lobby().id, &ann().id, changes));
+            batch.push(task);
+            commit(writer, &mut batch, feed);
+            let sent = sent.try_recv().unwrap();
+            assert!(matches!(sent, Err(StoreError::Unwritable(Health::Full))), "{sent:?}");
+            assert!(joined.try_recv().unwrap().is_ok(), "a member's connection can subscribe");
+            assert!(matches!(banned.try_recv().unwrap(), Ok(ChangeUser::Changed(_))));
+            assert!(deleted.try_recv().unwrap().is_ok());
+            // What a deleted room leaves behind waits until there is space again.
+            assert!(writer.chores.pending() && !writer.has_chores());
+            writer.disk = healthy();
+            assert!(writer.has_chores());
         });
     }
 
@@ -399,15 +554,15 @@ mod tests {
             for number in 0..600 {
                 drop(ask(&mut batch, message(number, 0)));
             }
-            writer.commit(&mut batch, feed);
+            commit(writer, &mut batch, feed);
             assert_eq!(count(writer.connection, "anchors"), 600 / 32);
 
             let (deleted, _) =
                 Asked::ask(|writer, changes| writer.delete_room(deletion(), changes));
-            writer.commit(&mut vec![deleted], feed);
+            commit(writer, &mut vec![deleted], feed);
             let mut steps = 0;
             while writer.chores.pending() {
-                writer.commit(&mut Vec::new(), feed);
+                commit(writer, &mut Vec::new(), feed);
                 steps += 1;
             }
             assert!(steps >= 4, "{steps}");
@@ -427,16 +582,16 @@ mod tests {
             let (deleted, _) =
                 Asked::ask(|writer, changes| writer.delete_room(deletion(), changes));
             batch.push(deleted);
-            writer.commit(&mut batch, feed);
+            commit(writer, &mut batch, feed);
             while writer.chores.pending() {
-                writer.commit(&mut Vec::new(), feed);
+                commit(writer, &mut Vec::new(), feed);
             }
             for table in ["messages", "anchors", "tails", "members", "rooms"] {
                 assert_eq!(count(writer.connection, table), 0, "{table}");
             }
             // Nor is a number given again by the next start, though no message holds it.
-            *writer = Writer::new(writer.connection, None).unwrap();
-            writer.commit(&mut Vec::new(), feed);
+            *writer = Writer::new(writer.connection, None, healthy()).unwrap();
+            commit(writer, &mut Vec::new(), feed);
             assert_eq!(writer.mids.next_number(), 41);
         });
     }
@@ -444,25 +599,29 @@ mod tests {
     #[test]
     fn t_147_who_comes_back_is_told_nothing_of_a_batch_that_fails() {
         with_writer(|writer, feed| {
-            let resume = || Resume {
-                user: ann().id,
-                origin: 1,
-                rooms: vec![lobby().id],
-                after: 0,
-                limit: 9,
+            let resume =
+                Resume { user: ann().id, origin: 1, rooms: vec![lobby().id], after: 0, limit: 9 };
+            let resume = || {
+                let resume = resume.clone();
+                Asked::ask(move |writer, changes| {
+                    // Nothing was read before: all of it comes while the writer has its turn.
+                    Ok(match writer.resume(&resume, Vec::new(), changes)? {
+                        Turned::Done(answer) => answer,
+                        Turned::Behind => ResumeRooms::TooMany,
+                    })
+                })
             };
-            let resume = || Asked::ask(move |writer, changes| writer.resume(resume(), changes));
             let told = feed.0;
             let mut batch = Vec::new();
             let mut lost = ask(&mut batch, message(1, 0));
             let (task, mut answer) = resume();
             batch.push(task);
             let (task, _) = Asked::ask(|writer, _| {
-                writer.broken = Some(StoreError::Closed);
+                writer.fault_at_commit = true;
                 Ok(())
             });
             batch.push(task);
-            writer.commit(&mut batch, feed);
+            commit(writer, &mut batch, feed);
             assert_eq!(seq(&mut lost), None);
             assert!(answer.try_recv().unwrap().is_err());
             assert_eq!(feed.0, told, "what is not committed is not told");
@@ -470,7 +629,7 @@ mod tests {
             let mut kept = ask(&mut batch, message(2, 0));
             let (task, mut answer) = resume();
             batch.push(task);
-            writer.commit(&mut batch, feed);
+            commit(writer, &mut batch, feed);
             assert_eq!(seq(&mut kept), Some(1));
             let one = ResumeRooms::Resumed { rooms: 1, missed: 1 };
             assert_eq!(answer.try_recv().unwrap().unwrap(), one);
@@ -479,7 +638,7 @@ mod tests {
             // A chain with a link missing is a fault, not an end: nobody is told that was all.
             writer.connection.execute("DELETE FROM messages", []).unwrap();
             let (task, mut answer) = resume();
-            writer.commit(&mut vec![task], feed);
+            commit(writer, &mut vec![task], feed);
             assert!(matches!(answer.try_recv().unwrap(), Err(StoreError::Corrupt(_))));
             assert_eq!(feed.0, told + 2);
         });
@@ -493,7 +652,7 @@ mod tests {
                 Asked::ask(|writer, changes| writer.create_room(lobby(), changes));
             let mut batch: Batch = vec![task];
             let mut neighbour = ask(&mut batch, message(1, 0));
-            writer.commit(&mut batch, feed);
+            commit(writer, &mut batch, feed);
             assert!(answer.try_recv().unwrap().is_err());
             assert_eq!(seq(&mut neighbour), Some(1));
             assert_eq!(count(writer.connection, "rooms"), 1);
@@ -501,7 +660,7 @@ mod tests {
             let other = |mid: u32| NewMessage { mid: message(mid, 0).mid, ..message(1, 0) };
             let mut refused = ask(&mut batch, other(2));
             let mut stored = ask(&mut batch, message(2, 0));
-            writer.commit(&mut batch, feed);
+            commit(writer, &mut batch, feed);
             assert_eq!((seq(&mut refused), seq(&mut stored)), (None, Some(2)));
         });
     }

@@ -4,6 +4,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
+#[cfg(doc)]
+use portcullis_model::Deadline;
 use portcullis_model::{RoomId, UserId};
 
 use crate::change::Change;
@@ -30,6 +32,11 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// **Order.** A change takes its place when its method is called, not when the future is first
 /// polled; dropping the future does not take it back. All changes of one store form one order:
 /// the commits, the feed and each room's `seq` follow it.
+///
+/// **Deadline.** Each call belongs to the request whose [`Deadline`] is current when it is made,
+/// if there is one. A change that has not begun shortly before it never begins: the answer is
+/// [`StoreError::Busy`] and nothing has happened. One that has begun and is not confirmed at the
+/// deadline is [`StoreError::Unknown`]: it may be in force. A read ends with the deadline.
 ///
 /// **Atomicity.** Each change happens whole or not at all, and what it depends on (membership, the
 /// owner, the key, the number of rooms) is checked in the same transaction. A change that fails
@@ -88,7 +95,8 @@ pub trait Store: AccountStore {
 
     /// Lets a connection that was lost hear its rooms again, and tells the feed what it missed.
     ///
-    /// **Order.** It takes its place among the changes, as [`Store::join_room`] does for a member.
+    /// **Order.** What was missed is read first, by a thread that reads. Then, not at the call, it
+    /// takes its place among the changes, as [`Store::join_room`] does for a member.
     /// `missed` holds every message with a number above `after` whose change comes before this
     /// one, also of the same batch, over all rooms ascending by number; none that comes later. So
     /// whoever subscribes when the feed says so has what was missed, then what is live, without a

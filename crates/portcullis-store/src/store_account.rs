@@ -3,6 +3,9 @@
 
 use portcullis_model::{Secret, SessionId, UserId};
 
+#[cfg(doc)]
+use crate::error::StoreError;
+use crate::health::StoreStatus;
 use crate::rows::{CreateUser, NewUser};
 use crate::rows_account::{
     AuthenticateSession, Authority, ChangeUser, CredentialsRow, NewInvitation, NewSession, NewTotp,
@@ -114,16 +117,21 @@ pub trait AccountStore: Send + Sync + 'static {
     /// a free one. `None`, and no new number at all, when there are not enough.
     fn role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>>;
 
-    /// Looks whether anybody else has changed who may act; if so the feed is told all of it.
+    /// Looks whether another program has changed who may act; if so the feed is told all of it.
     ///
-    /// It takes its place among the changes and the database's write lock, so it fails where they
-    /// are not to be had. What the feed is told is complete, and as of that place: what is not in
-    /// it is gone. Sessions, withdrawals and invitations that are over at that moment are tidied
-    /// up, some at a time, and the feed hears of each session.
+    /// It writes nothing, needs no lock that another program may hold, and waits for no change.
+    /// What the feed is told is complete: what is not in it is gone.
     ///
-    /// Cheap as long as nobody else has written; otherwise everything is read. The first call
-    /// tells it all.
-    fn recheck(&self, now_unix_ms: i64) -> StoreFuture<'_, Recheck>;
+    /// Cheap as long as no other program has written; otherwise everything is read, while commits
+    /// go on. The first call tells it all. [`StoreError::Busy`] while an earlier call still reads.
+    fn recheck(&self) -> StoreFuture<'_, Recheck>;
+
+    /// Removes sessions, revocations and invitations that are over, some at a time; the feed hears
+    /// of each session. It may fail for as long as nothing can be written: they are over anyway.
+    fn tidy(&self, now_unix_ms: i64) -> StoreFuture<'_, ()>;
+
+    /// Whether the store can write, as it was seen last; waits for nothing.
+    fn status(&self) -> StoreStatus;
 
     /// Everything that decides who may act, as of one moment.
     fn authority(&self) -> StoreFuture<'_, Authority>;

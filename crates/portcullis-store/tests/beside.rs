@@ -46,7 +46,7 @@ async fn furnished(place: &Place) -> (SqliteStore, Heard, SqliteBeside) {
     }
     let opened = store.open_session(new_session("s1", "ann")).await.unwrap();
     assert_eq!(opened, OpenSession::Opened);
-    assert_eq!(store.recheck(10).await.unwrap(), Recheck::Told);
+    assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
     heard.take();
     let beside = SqliteBeside::open(&place.path(), None, "root").unwrap();
     (store, heard, beside)
@@ -146,7 +146,7 @@ async fn what_is_done_beside_reaches_the_feed_of_the_running_store() {
     let mut number = 0;
     while act(&beside, number).await {
         assert_eq!(heard.take(), [], "{number}: not before it looks");
-        assert_eq!(store.recheck(20).await.unwrap(), Recheck::Told, "{number}");
+        assert_eq!(store.recheck().await.unwrap(), Recheck::Told, "{number}");
         let now = store.authority().await.unwrap();
         assert_ne!(now, before, "{number}");
         assert_eq!(beside.authority().await.unwrap(), now, "{number}");
@@ -159,7 +159,7 @@ async fn what_is_done_beside_reaches_the_feed_of_the_running_store() {
         assert_eq!((act.kind, act.user.clone()), (kind, user.map(id)), "{number}");
         assert_eq!(act.detail, format!("{what}, by root at the command line"));
         assert!(act.at_unix_ms > 1_700_000_000_000, "{number}: {}", act.at_unix_ms);
-        assert_eq!(store.recheck(20).await.unwrap(), Recheck::AsBefore, "{number}");
+        assert_eq!(store.recheck().await.unwrap(), Recheck::AsBefore, "{number}");
         before = now;
         number += 1;
     }
@@ -169,16 +169,16 @@ async fn what_is_done_beside_reaches_the_feed_of_the_running_store() {
     assert_eq!(beside.change_user(nobody).await.unwrap(), ChangeUser::Missing);
     let none = WhichSessions::All;
     assert!(beside.end_sessions(id("nobody"), none).await.unwrap().is_empty());
-    store.recheck(20).await.unwrap();
+    store.recheck().await.unwrap();
     assert!(!heard.take().iter().any(|change| matches!(change, Change::Operator(_))));
     // A row somebody garbled does not keep the rest from being told.
     let garbled = "INSERT INTO operator_acts (kind, user, detail, at_unix_ms)
         VALUES ('?', 'not an id!', 'odd', 7)";
     place.sql().execute_batch(garbled).unwrap();
-    assert_eq!(store.recheck(20).await.unwrap(), Recheck::Told);
+    assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
     let told = heard.take();
     assert!(matches!(&told[1], Change::Operator(act) if act.user.is_none() && act.detail == "odd"));
-    assert_eq!(beside.recheck(20).await.unwrap(), Recheck::AsBefore, "it has no feed");
+    assert_eq!(beside.recheck().await.unwrap(), Recheck::AsBefore, "it has no feed");
     let ann = store.person("ann").await.unwrap().unwrap();
     assert_eq!((ann.banned_until_unix_ms, ann.has_totp), (99, true));
     assert_eq!(beside.people(0, 9).await.unwrap(), store.people(0, 9).await.unwrap());

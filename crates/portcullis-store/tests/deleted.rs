@@ -91,7 +91,7 @@ async fn furnished(place: &Place) -> (SqliteStore, Heard, SqliteBeside) {
         assert!(matches!(join(&store, name, user).await, JoinRoom::Joined { by_role: false, .. }));
         assert!(matches!(say(&store, number, name, "ann").await, Append::Stored { .. }));
     }
-    assert_eq!(store.recheck(10).await.unwrap(), Recheck::Told);
+    assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
     heard.take();
     let beside = SqliteBeside::open(&place.path(), None, "root").unwrap();
     (store, heard, beside)
@@ -107,7 +107,7 @@ async fn deleted_user_is_gone_with_everything_but_messages() {
     let (store, heard, beside) = furnished(&place).await;
     let outcome = beside.delete_user(&deletion("ann", OwnedRooms::Deleted)).unwrap();
     assert_eq!(outcome, DeleteUser::Deleted { rooms: 1 });
-    assert_eq!(store.recheck(70).await.unwrap(), Recheck::Told);
+    assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
     let told = heard.take();
     assert!(told.contains(&Change::RoomDeleted { room: room("anns") }), "{told:?}");
     let authority = told.iter().find_map(|change| match change {
@@ -159,12 +159,12 @@ async fn rooms_are_listed_kept_and_deleted() {
     assert_eq!(beside.rooms(1, 9).unwrap().len(), 1);
     assert_eq!(beside.delete_room(&room("bobs")).unwrap(), DeleteRoom::Deleted);
     assert_eq!(beside.delete_room(&room("bobs")).unwrap(), DeleteRoom::Refused);
-    assert_eq!(store.recheck(70).await.unwrap(), Recheck::Told);
+    assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
     assert!(heard.take().contains(&Change::RoomDeleted { room: room("bobs") }));
     assert_eq!(say(&store, 3, "bobs", "ann").await, Append::NotMember);
     // The same by SQL: nothing cached outlives it.
     place.sql().execute("UPDATE rooms SET deleted = 1 WHERE id = 'anns'", []).unwrap();
-    assert_eq!(store.recheck(80).await.unwrap(), Recheck::Told);
+    assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
     assert!(heard.take().contains(&Change::RoomDeleted { room: room("anns") }));
     assert_eq!(say(&store, 4, "anns", "ann").await, Append::NotMember);
 }

@@ -392,9 +392,9 @@ async fn what_is_withdrawn_stays_so_until_the_later_end() {
 }
 
 /// What a recheck found, and what the feed heard of it.
-async fn recheck(store: &SqliteStore, heard: &Heard, now: i64) -> (Recheck, Vec<Change>) {
+async fn recheck(store: &SqliteStore, heard: &Heard) -> (Recheck, Vec<Change>) {
     heard.take();
-    let found = store.recheck(now).await.unwrap();
+    let found = store.recheck().await.unwrap();
     (found, heard.take())
 }
 
@@ -406,14 +406,14 @@ async fn what_others_change_is_told_once_and_whole() {
     open(&store, "b1", "bob", 0).await;
     let whole = async || Change::Authority(Box::new(store.authority().await.unwrap()));
 
-    let (found, told) = recheck(&store, &heard, 1).await;
+    let (found, told) = recheck(&store, &heard).await;
     assert_eq!((found, told), (Recheck::Told, vec![whole().await]), "the first tells all");
-    assert_eq!(recheck(&store, &heard, 1).await, (Recheck::AsBefore, vec![]));
+    assert_eq!(recheck(&store, &heard).await, (Recheck::AsBefore, vec![]));
 
     // What goes through the store is told as it happens.
     open(&store, "s2", "ann", 0).await;
     store.revoke(revocation("y", RevocationKind::Token, 90)).await.unwrap();
-    assert_eq!(recheck(&store, &heard, 1).await, (Recheck::AsBefore, vec![]));
+    assert_eq!(recheck(&store, &heard).await, (Recheck::AsBefore, vec![]));
 
     type Expect = fn(&Authority) -> bool;
     let others: [(&str, Expect); 7] = [
@@ -448,12 +448,12 @@ async fn what_others_change_is_told_once_and_whole() {
     ];
     for (statement, expect) in others {
         place.sql().execute_batch(statement).unwrap();
-        let (found, told) = recheck(&store, &heard, 1).await;
+        let (found, told) = recheck(&store, &heard).await;
         assert_eq!(found, Recheck::Told, "{statement}");
         assert_eq!(told, [whole().await], "{statement}");
         let [Change::Authority(all)] = told.as_slice() else { panic!("{told:?}") };
         assert!(expect(all), "{statement}: {all:?}");
-        let again = recheck(&store, &heard, 1).await;
+        let again = recheck(&store, &heard).await;
         assert_eq!(again, (Recheck::AsBefore, vec![]), "{statement}");
     }
 }
@@ -463,21 +463,19 @@ async fn what_cannot_be_read_is_told_as_soon_as_it_can() {
     let place = Place::new();
     let (store, heard) = furnished(&place).await;
     open(&store, "s1", "ann", 0).await;
-    recheck(&store, &heard, 1).await;
+    recheck(&store, &heard).await;
     place
         .sql()
         .execute_batch("UPDATE users SET id = 'no id', disabled = 1 WHERE id = 'u_bob'")
         .unwrap();
     for _ in 0..2 {
-        // The session is over, but this is not the moment it goes.
-        assert!(store.recheck(IDLE).await.is_err());
+        assert!(store.recheck().await.is_err());
         assert_eq!(heard.take(), []);
     }
     place.sql().execute_batch("UPDATE users SET id = 'u_bob' WHERE id = 'no id'").unwrap();
-    let (found, told) = recheck(&store, &heard, IDLE).await;
+    let (found, told) = recheck(&store, &heard).await;
     assert_eq!(found, Recheck::Told);
-    assert_eq!(told[0], ended("s1", "ann"));
-    assert!(matches!(&told[1..], [Change::Authority(all)] if all.sessions.is_empty()));
+    assert!(matches!(told.as_slice(), [Change::Authority(all)] if all.sessions.len() == 1));
 }
 
 #[tokio::test]
@@ -495,11 +493,12 @@ async fn what_is_over_is_tidied_up_and_sessions_are_told() {
         let invitation = NewInvitation { hash, by: None, at_unix_ms: 0, ends_unix_ms };
         store.invite(invitation).await.unwrap();
     }
-    recheck(&store, &heard, 0).await;
+    recheck(&store, &heard).await;
     assert_eq!(store.authority().await.unwrap().sessions.len(), 3, "nothing is over");
-    let (found, mut told) = recheck(&store, &heard, ENDS).await;
+    store.tidy(ENDS).await.unwrap();
+    let mut told = heard.take();
     told.sort_unstable_by_key(|change| format!("{change:?}"));
-    assert_eq!((found, told), (Recheck::AsBefore, vec![ended("s1", "ann"), ended("s2", "ann")]));
+    assert_eq!(told, [ended("s1", "ann"), ended("s2", "ann")]);
     let left = store.load().await.unwrap();
     assert_eq!((left.sessions.len(), left.revocations.len()), (1, 2), "kept for a day");
     assert_eq!(left.revocations_ended_unix_ms, 0);
@@ -507,7 +506,7 @@ async fn what_is_over_is_tidied_up_and_sessions_are_told() {
     let count = "SELECT count(*) FROM invitations";
     let invitations: u32 = connection.query_row(count, [], |row| row.get(0)).unwrap();
     assert_eq!(invitations, 1);
-    assert_eq!(recheck(&store, &heard, ENDS).await, (Recheck::AsBefore, vec![]));
+    assert_eq!(recheck(&store, &heard).await, (Recheck::AsBefore, vec![]));
 }
 
 #[tokio::test]
@@ -554,7 +553,9 @@ async fn tidying_up_goes_on_until_all_is_done() {
     let mut told = 0;
     let mut looks = 0;
     while !store.authority().await.unwrap().sessions.is_empty() {
-        let (_, changes) = recheck(&store, &heard, ENDS).await;
+        heard.take();
+        store.tidy(ENDS).await.unwrap();
+        let changes = heard.take();
         told +=
             changes.iter().filter(|change| matches!(change, Change::SessionEnded { .. })).count();
         looks += 1;

@@ -303,20 +303,15 @@ async fn resume_story(world: &World<'_>) {
     assert_eq!(world.send("ann", "lobby", "r1").await.unwrap(), stored("r1", 1));
     let first = world.heard.messages().last().unwrap().number;
 
-    // Asked one after the other, and all in one batch: each sees what was asked before it.
-    let asked = (
-        world.store.append(message("bob", "lobby", "r2")),
-        world.store.append(message("ann", "cellar", "r3")),
-        ask(&["lobby", "cellar", "attic"], first, 10),
-        world.store.append(message("ann", "lobby", "r4")),
-        ask(&["lobby"], first, 10),
-    );
-    asked.0.await.unwrap();
-    asked.1.await.unwrap();
+    // One after the other: each sees what was stored before it.
+    world.store.append(message("bob", "lobby", "r2")).await.unwrap();
+    world.store.append(message("ann", "cellar", "r3")).await.unwrap();
     let one = ResumeRooms::Resumed { rooms: 1, missed: 1 };
-    assert_eq!(asked.2.await.unwrap(), one, "no member of the cellar, and no attic");
-    asked.3.await.unwrap();
-    assert_eq!(asked.4.await.unwrap(), ResumeRooms::Resumed { rooms: 1, missed: 2 });
+    let answer = ask(&["lobby", "cellar", "attic"], first, 10).await.unwrap();
+    assert_eq!(answer, one, "no member of the cellar, and no attic");
+    world.store.append(message("ann", "lobby", "r4")).await.unwrap();
+    let two = ResumeRooms::Resumed { rooms: 1, missed: 2 };
+    assert_eq!(ask(&["lobby"], first, 10).await.unwrap(), two);
     let heard = world.heard.take();
     let told: Vec<_> = heard
         .iter()
@@ -388,20 +383,13 @@ async fn resume_departures_story(world: &World<'_>) {
     let start = world.heard.messages().last().map_or(0, |row| row.number);
     world.heard.take();
     let everywhere = |origin| world.store.resume(wish("ann", origin, &["porch", "lobby"], start));
-    let asked = (
-        world.store.append(message("ann", "porch", "p1")),
-        world.store.append(message("ann", "lobby", "p2")),
-        everywhere(1),
-        world.store.leave_room(room("porch"), user("ann")),
-        world.store.append(message("bob", "porch", "p3")),
-        everywhere(2),
-    );
-    asked.0.await.unwrap();
-    asked.1.await.unwrap();
-    assert_eq!(asked.2.await.unwrap(), ResumeRooms::Resumed { rooms: 2, missed: 2 });
-    assert_eq!(asked.3.await.unwrap(), LeaveRoom::Left);
-    asked.4.await.unwrap();
-    assert_eq!(asked.5.await.unwrap(), ResumeRooms::Resumed { rooms: 1, missed: 1 });
+    let (store, resumed) = (&world.store, |rooms, missed| ResumeRooms::Resumed { rooms, missed });
+    store.append(message("ann", "porch", "p1")).await.unwrap();
+    store.append(message("ann", "lobby", "p2")).await.unwrap();
+    assert_eq!(everywhere(1).await.unwrap(), resumed(2, 2));
+    assert_eq!(store.leave_room(room("porch"), user("ann")).await.unwrap(), LeaveRoom::Left);
+    store.append(message("bob", "porch", "p3")).await.unwrap();
+    assert_eq!(everywhere(2).await.unwrap(), resumed(1, 1));
 
     // Who comes back as a member hears what was said while it was none: it may read that anyway.
     assert_eq!(
@@ -423,22 +411,14 @@ async fn resume_departures_story(world: &World<'_>) {
         party: 0,
         still: None,
     };
-    let asked = (
-        world.store.append(message("bob", "porch", "p4")),
-        world.store.delete_room(deletion("porch", "bob")),
-        everywhere(4),
-        world.store.create_room(anew),
-        everywhere(5),
-        world.store.append(message("ann", "porch", "p5")),
-        everywhere(6),
-    );
-    asked.0.await.unwrap();
-    assert_eq!(asked.1.await.unwrap(), DeleteRoom::Deleted);
-    assert_eq!(asked.2.await.unwrap(), ResumeRooms::Resumed { rooms: 1, missed: 1 });
-    assert_eq!(asked.3.await.unwrap(), CreateRoom::Created);
-    assert_eq!(asked.4.await.unwrap(), ResumeRooms::Resumed { rooms: 2, missed: 1 });
-    asked.5.await.unwrap();
-    assert_eq!(asked.6.await.unwrap(), ResumeRooms::Resumed { rooms: 2, missed: 2 });
+    store.append(message("bob", "porch", "p4")).await.unwrap();
+    let deleted = store.delete_room(deletion("porch", "bob")).await.unwrap();
+    assert_eq!(deleted, DeleteRoom::Deleted);
+    assert_eq!(everywhere(4).await.unwrap(), resumed(1, 1));
+    assert_eq!(store.create_room(anew).await.unwrap(), CreateRoom::Created);
+    assert_eq!(everywhere(5).await.unwrap(), resumed(2, 1));
+    store.append(message("ann", "porch", "p5")).await.unwrap();
+    assert_eq!(everywhere(6).await.unwrap(), resumed(2, 2));
 
     // Nobody gets nothing, and so does who names no room; a room named twice counts once.
     let nothing = ResumeRooms::Resumed { rooms: 0, missed: 0 };

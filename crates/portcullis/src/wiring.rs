@@ -12,8 +12,10 @@ use portcullis_audit::{Audit, AuditOptions, Outcome, Record};
 use portcullis_guard::{Action, Directory, Gate, RoleRules, Trace};
 use portcullis_model::{Clock, Code, Role, RoleTable, Secret, SystemClock};
 use portcullis_seal::KeyRing;
-use portcullis_server::{Builder, Method, ServerError};
-use portcullis_store::{AccountStore, SqliteBeside, SqliteOptions, SqliteStore, Store};
+use portcullis_server::{Builder, Method, ReadyFact, ServerError};
+use portcullis_store::{
+    AccountStore, Health, SqliteBeside, SqliteOptions, SqliteStore, Store, StoreStatus,
+};
 
 use crate::banner::{self, Banner};
 use crate::config::{ConfigError, Settings, TlsSettings};
@@ -189,9 +191,11 @@ impl Parts {
         portcullis_accounts::install(&mut builder, parts, options)?;
         portcullis_accounts::install_issuers(&mut builder, settings.remote.clone())?;
         let queued = Arc::clone(&self.store);
+        let status = Arc::clone(&self.store);
         portcullis_chat::install(&mut builder, self.store, settings.chat)?;
         pages::install(&mut builder);
         builder.queue("store", move || queued.waiting());
+        builder.ready_part("store", move || store_fact(status.status()));
         if let Some(access) = access.cloned() {
             builder.queue("access", move || access.counts().waiting);
         }
@@ -201,6 +205,21 @@ impl Parts {
         self.feed.attach(builder.hub(), audit.clone());
         Ok(builder)
     }
+}
+
+/// The store as `/ready` reports it.
+///
+/// A full disk leaves connections, reads and logins, so the server stays ready: a load balancer
+/// that takes it out of service would end those too.
+fn store_fact(status: StoreStatus) -> ReadyFact {
+    if !status.writer_runs {
+        return ReadyFact { state: "writer_ended", is_ready: false };
+    }
+    let is_ready = match status.health {
+        Health::Ok | Health::Full => true,
+        Health::Failing | Health::Corrupt => false,
+    };
+    ReadyFact { state: status.health.name(), is_ready }
 }
 
 /// Takes in a ring of field keys that another process has changed.
@@ -230,8 +249,11 @@ fn open_ring(settings: &Settings, now_unix_ms: i64) -> Result<KeyRing> {
 }
 
 fn open_store(settings: &Settings, feed: Feed, seal: Sealing) -> Result<Arc<dyn Store>> {
-    let options =
-        SqliteOptions { seal_messages: settings.seal_messages, ..SqliteOptions::default() };
+    let options = SqliteOptions {
+        seal_messages: settings.seal_messages,
+        min_free_bytes: settings.min_free_bytes,
+        ..SqliteOptions::default()
+    };
     let store =
         SqliteStore::open_sealed(&settings.database, options, Box::new(feed), Arc::new(seal))
             .with_context(|| format!("cannot open {}", settings.database.display()))?;

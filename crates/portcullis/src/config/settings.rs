@@ -58,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) times: SessionTimes,
     /// Whether message texts are sealed at rest.
     pub(crate) seal_messages: bool,
+    /// Space that is kept free on the database's disk, in bytes; `None` is the store's default.
+    pub(crate) min_free_bytes: Option<u64>,
 }
 
 /// Stands for the port in checks before one is chosen.
@@ -137,6 +139,7 @@ impl Settings {
             chat: file.capacity.read_chat(),
             directory: file.capacity.read_directory()?,
             seal_messages: file.store.seals_messages(),
+            min_free_bytes: file.store.min_free()?,
             accounts,
             times,
             audit: file.audit.read(&data),
@@ -179,6 +182,17 @@ impl Settings {
         self.gate.hosts = settled.hosts;
         self.gate.without_origin = self.origins.without;
         self.server.public = public;
+    }
+
+    /// The reserve on the database's disk as it is written in the file.
+    pub(super) fn min_free(&self) -> String {
+        match self.min_free_bytes {
+            Some(bytes) if bytes.is_multiple_of(1024 * 1024) => {
+                format!("{}MiB", bytes / (1024 * 1024))
+            }
+            Some(bytes) => format!("{}KiB", bytes / 1024),
+            None => String::from("256MiB"),
+        }
     }
 
     /// Where a person opens the page.

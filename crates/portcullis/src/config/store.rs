@@ -15,12 +15,26 @@ pub(super) struct StoreSection {
     url: Option<String>,
     /// Whether message texts are sealed at rest (AES-256-GCM); true. Second factors always are.
     seal_messages: Option<bool>,
+    /// Space kept free on the disk, such as `"256MiB"`: with less, clients' changes are rejected,
+    /// so that logins, bans and deletions go on. 256 MiB, or an eighth of a smaller disk.
+    min_free: Option<String>,
 }
 
 impl StoreSection {
     /// Whether message texts are sealed.
     pub(super) fn seals_messages(&self) -> bool {
         self.seal_messages.unwrap_or(true)
+    }
+
+    /// The space kept free, in bytes.
+    pub(super) fn min_free(&self) -> Result<Option<u64>, ConfigError> {
+        let Some(text) = self.min_free.as_deref() else { return Ok(None) };
+        let bytes = size_in_bytes(text).ok_or_else(|| {
+            let why = "it is not a whole number of KiB, MiB, GiB or TiB";
+            let mend = "write a size such as \"256MiB\"; \"0MiB\" keeps no reserve";
+            ConfigError::refused("store.min_free", format!("{text:?}"), why, mend)
+        })?;
+        Ok(Some(bytes))
     }
 
     /// The database's file.
@@ -44,9 +58,46 @@ impl StoreSection {
     }
 }
 
+/// Reads a size with its unit.
+fn size_in_bytes(text: &str) -> Option<u64> {
+    let at = text.find(|character: char| !character.is_ascii_digit())?;
+    let (number, unit) = text.split_at(at);
+    let shift = match unit.trim_start() {
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_a_unit() {
+        let cases = [
+            ("256MiB", Some(256 << 20)),
+            ("1 GiB", Some(1 << 30)),
+            ("0MiB", Some(0)),
+            ("8TiB", Some(8 << 40)),
+            ("256", None),
+            ("256MB", None),
+            ("MiB", None),
+            ("-1MiB", None),
+            ("99999999999999TiB", None),
+        ];
+        for (text, expect) in cases {
+            let section =
+                StoreSection { min_free: Some(String::from(text)), ..StoreSection::default() };
+            assert_eq!(section.min_free().ok().flatten(), expect, "{text}");
+        }
+        let section = StoreSection { min_free: Some(String::from("1")), ..Default::default() };
+        let error = section.min_free().unwrap_err().to_string();
+        assert!(error.starts_with("store.min_free is \"1\": "), "{error}");
+    }
 
     #[test]
     fn one_kind_of_database_and_no_password_in_texts() {

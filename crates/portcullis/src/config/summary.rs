@@ -65,6 +65,7 @@ impl Settings {
                 section([
                     ("url", format!("sqlite:{}", self.database.display()).into()),
                     ("seal_messages", self.seal_messages.into()),
+                    ("min_free", self.min_free().into()),
                 ]),
             ),
             ("session", self.session()),

@@ -12,7 +12,7 @@ fn t263_the_private_listener_tells_operators_and_the_public_one_does_not() {
     assert_eq!(evil.ask(&server).status, 403);
     for (path, word) in [
         ("/health", r#"{"status":"ok"}"#),
-        ("/ready", r#"{"status":"ready"}"#),
+        ("/ready", r#"{"status":"ready","parts":{"#),
         ("/metrics", "origin_rejected"),
     ] {
         let answer = Request::get(&server, path).ask_private(&server);

@@ -251,14 +251,17 @@ fn t059_nothing_that_waits_behind_a_log_out_is_done_after_it() {
 }
 
 #[test]
-fn t061_with_the_database_locked_the_new_stay_out_and_the_old_go_on() {
+fn t061_unreadable_database_keeps_new_connections_out_and_leaves_the_old() {
     let server = start(&unlimited());
     let ann = sign_up(&server, "ann");
     let mut connected = SioClient::connect(&server, &ann.token);
     let files = portcullis_test::open_files(&server);
-    let locked = rusqlite::Connection::open(server.data().join("portcullis.db")).unwrap();
-    locked.execute_batch("BEGIN IMMEDIATE").unwrap();
-    // The server notices by itself, when its look finds the lock taken for too long.
+    let _bob = sign_up(&server, "bob");
+    let other = rusqlite::Connection::open(server.data().join("portcullis.db")).unwrap();
+    other
+        .execute_batch("UPDATE users SET username = id, id = 'no id' WHERE username = 'bob'")
+        .unwrap();
+    // The server notices by itself, when its look finds what cannot be read.
     let record =
         server.records.wait_for(|record| record["event"]["code"] == "sys_monitor_disabled");
     assert_eq!(record["event"]["severity"], 80, "{record}");
@@ -269,7 +272,9 @@ fn t061_with_the_database_locked_the_new_stay_out_and_the_old_go_on() {
         let refused = new.wait_packet(|packet| packet.starts_with("44"));
         assert!(refused.contains("server_busy"), "{refused}");
     }
-    locked.execute_batch("ROLLBACK").unwrap();
+    other
+        .execute_batch("UPDATE users SET id = username, username = 'bob' WHERE id = 'no id'")
+        .unwrap();
     let _record =
         server.records.wait_for(|record| record["event"]["code"] == "sys_monitor_enabled");
     assert_eq!(code(&connected.ask("room:list", &json!({}))), "ok");

@@ -1,0 +1,99 @@
+//! What `/ready` reports: whether the server can serve, and in what state its parts are.
+//! Never: a wait, or a detail that a stranger could use; the listener is private all the same.
+
+use serde_json::{Map, Value};
+
+use crate::private::Private;
+
+/// The state of one part of the server, for `/ready`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadyFact {
+    /// The state in one word.
+    pub state: &'static str,
+    /// Whether the server can serve in this state.
+    pub is_ready: bool,
+}
+
+/// A part of the product that `/ready` reports.
+pub(crate) struct ReadyPart {
+    pub(crate) name: &'static str,
+    pub(crate) read: Box<dyn Fn() -> ReadyFact + Send + Sync>,
+}
+
+/// What `/ready` answers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Readiness {
+    pub(crate) is_ready: bool,
+    status: &'static str,
+    parts: Map<String, Value>,
+}
+
+impl Readiness {
+    /// Puts the states of the parts together.
+    fn new(draining: bool, parts: impl Iterator<Item = (&'static str, ReadyFact)>) -> Self {
+        let mut all_ready = true;
+        let parts = parts
+            .map(|(name, fact)| {
+                all_ready &= fact.is_ready;
+                (String::from(name), Value::from(fact.state))
+            })
+            .collect();
+        let status = match (draining, all_ready) {
+            (true, _) => "draining",
+            (false, true) => "ready",
+            (false, false) => "not_ready",
+        };
+        Self { is_ready: all_ready && !draining, status, parts }
+    }
+
+    /// The status and body of the answer: `{status, parts: {NAME: STATE}}`.
+    pub(crate) fn answer(self) -> (u16, String) {
+        let status = if self.is_ready { 200 } else { 503 };
+        let parts = Value::Object(self.parts);
+        (status, format!(r#"{{"status":"{}","parts":{parts}}}"#, self.status))
+    }
+}
+
+impl Private {
+    /// Whether the server can serve now.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let faults = self.vitals.faults(self.clock.now().monotonic_ms);
+        let shards = ReadyFact {
+            state: faults.first().copied().unwrap_or("ok"),
+            is_ready: faults.is_empty(),
+        };
+        // As long as the store confirms no sessions, no new connection is admitted.
+        let doubted = self.gate.directory().authority().is_doubted();
+        let sessions =
+            ReadyFact { state: if doubted { "unconfirmed" } else { "ok" }, is_ready: !doubted };
+        let own = [("shards", shards), ("sessions", sessions)];
+        let products = self.registered.ready_parts.iter().map(|part| (part.name, (part.read)()));
+        Readiness::new(*self.drained.borrow(), own.into_iter().chain(products))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_part_that_is_not_ready_makes_the_server_not_ready() {
+        let fact = |state, is_ready| ReadyFact { state, is_ready };
+        let cases = [
+            (false, fact("ok", true), (200, "ready")),
+            (false, fact("full", true), (200, "ready")),
+            (false, fact("corrupt", false), (503, "not_ready")),
+            (true, fact("ok", true), (503, "draining")),
+            (true, fact("corrupt", false), (503, "draining")),
+        ];
+        for (draining, store, (status, word)) in cases {
+            let parts = [("shards", fact("ok", true)), ("store", store)];
+            let (answered, body) = Readiness::new(draining, parts.into_iter()).answer();
+            let expect = format!(
+                r#"{{"status":"{word}","parts":{{"shards":"ok","store":"{}"}}}}"#,
+                store.state
+            );
+            assert_eq!((answered, body), (status, expect));
+        }
+    }
+}

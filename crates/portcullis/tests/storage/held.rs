@@ -1,0 +1,103 @@
+//! Another program holds the database: a change is rejected without effect, reads go on.
+//! Never: a rejected change that is stored later.
+
+use std::sync::mpsc::sync_channel;
+
+use portcullis_test::{Config, SioClient, TestServer, login, register, sign_up, until};
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::{code, ready, room, send, start, texts};
+
+const PASSWORD: &str = "a plain long sentence of my own";
+
+/// Holds the lock until it is dropped.
+struct Held(Connection);
+
+impl Held {
+    fn take(server: &TestServer) -> Self {
+        let other = Connection::open(server.data().join("portcullis.db")).unwrap();
+        until("the lock", || other.execute_batch("BEGIN EXCLUSIVE").ok());
+        Self(other)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.execute_batch("ROLLBACK").unwrap();
+    }
+}
+
+#[test]
+fn rejected_message_is_not_stored_and_its_retry_is_stored_once() {
+    let server = start();
+    let ann = sign_up(&server, "ann");
+    let mut client = SioClient::connect(&server, &ann.token);
+    let room = room(&mut client);
+    let held = Held::take(&server);
+    let answer = send(&mut client, &room, "m1");
+    assert_eq!(code(&answer), "server_busy", "{answer}");
+    assert!(answer["error"].get("outcome").is_none(), "it has no effect: {answer}");
+    assert_eq!(answer["error"]["retry_after_s"], 5);
+    drop(held);
+    // Another message comes through first, so that nothing of the first can be on its way.
+    assert_eq!(send(&mut client, &room, "m2")["seq"], 1);
+    assert_eq!(send(&mut client, &room, "m1")["seq"], 2);
+    assert_eq!(send(&mut client, &room, "m1")["seq"], 2);
+    assert_eq!(texts(&mut client, &room), ["text of m2", "text of m1"]);
+}
+
+#[test]
+fn every_change_is_answered_busy_and_reads_and_connects_go_on() {
+    let mut config = Config::default();
+    config.capacity.push(String::from("connections_per_user = 50"));
+    let server = TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &config);
+    let (ann, bob) = (sign_up(&server, "ann"), sign_up(&server, "bob"));
+    let mut client = SioClient::connect(&server, &ann.token);
+    let room = room(&mut client);
+    send(&mut client, &room, "m1");
+    let held = Held::take(&server);
+    let changes = [
+        ("room:create", json!({ "name": "Two", "visibility": "public" })),
+        ("room:join", json!({ "roomId": room })),
+        ("room:leave", json!({ "roomId": room })),
+        ("room:delete", json!({ "roomId": room })),
+        ("room:invite", json!({ "roomId": room, "userId": bob.id })),
+        ("room:kick", json!({ "roomId": room, "userId": bob.id })),
+        ("chat:send", json!({ "roomId": room, "message": "x" })),
+    ];
+    let (answered, answers) = sync_channel(16);
+    std::thread::scope(|scope| {
+        for (event, payload) in &changes {
+            let (answered, token, server) = (answered.clone(), &ann.token, &server);
+            scope.spawn(move || {
+                // A CONNECT needs no lock.
+                let mut client = SioClient::connect(server, token);
+                answered.send((*event, client.ask(event, payload))).unwrap();
+            });
+        }
+        let (answered, server) = (answered.clone(), &server);
+        scope.spawn(move || {
+            for answer in [login(server, "ann", PASSWORD), register(server, "eve", PASSWORD)] {
+                let error = json!({ "ok": false, "error": answer.json() });
+                assert_eq!(answer.status, 503);
+                answered.send(("http", error)).unwrap();
+            }
+        });
+    });
+    drop(answered);
+    for (event, answer) in answers {
+        assert_eq!(code(&answer), "server_busy", "{event}: {answer}");
+        assert!(answer["error"].get("outcome").is_none(), "{event}: {answer}");
+    }
+    assert_eq!(texts(&mut client, &room), ["text of m1"]);
+    assert_eq!(ready(&server).status, 200);
+    drop(held);
+    // Nothing of it has happened, and all of it is possible again.
+    let rooms = until("the writer", || {
+        (code(&send(&mut client, &room, "m2")) == "ok").then(|| client.ask("room:list", &json!({})))
+    });
+    assert_eq!(rooms["rooms"].as_array().map(Vec::len), Some(1), "{rooms}");
+    assert_eq!(texts(&mut client, &room), ["text of m1", "text of m2"]);
+    assert_eq!(register(&server, "eve", PASSWORD).status, 201);
+}
