@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_audit::Audit;
+use portcullis_audit::{Audit, LogState};
 use portcullis_guard::Gate;
 use portcullis_model::{Clock, Secret, limits};
 use portcullis_wire::http1::{HeadLimits, head_end, parse_head, write_response_head};
@@ -138,7 +138,7 @@ impl Private {
             "/ready" if *self.drained.borrow() => {
                 (503, json, String::from(r#"{"status":"draining"}"#))
             }
-            "/ready" => (200, json, String::from(r#"{"status":"ready"}"#)),
+            "/ready" => (200, json, self.ready_body()),
             "/metrics" => {
                 if *self.drained.borrow() {
                     self.metrics.draining();
@@ -151,6 +151,16 @@ impl Private {
                 (200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
             }
             _ => (404, json, String::from(r#"{"status":"not found"}"#)),
+        }
+    }
+
+    /// A log that fails is named here and in the metrics; users are served all the same.
+    fn ready_body(&self) -> String {
+        match self.audit.counts().state {
+            LogState::Ok => String::from(r#"{"status":"ready"}"#),
+            state @ (LogState::Slow | LogState::Full | LogState::Failing) => {
+                format!(r#"{{"status":"ready","security_log":"{}"}}"#, state.name())
+            }
         }
     }
 }

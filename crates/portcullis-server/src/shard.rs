@@ -38,7 +38,7 @@ use crate::waiting::WaitingRooms;
 /// Bytes read from a socket at once.
 const READ_MAX_BYTES: usize = 64 * 1024;
 /// Between two looks of the audit at what it still owes.
-const AUDIT_TICK_MS: u64 = 5_000;
+const AUDIT_TICK_MS: u64 = 1_000;
 /// Between two times a shard in Critical lets go of what it can do without.
 const LET_GO_EVERY_MS: u64 = 1_000;
 

@@ -136,7 +136,7 @@ impl Settings {
             seal_messages: file.store.seals_messages(),
             accounts,
             times,
-            audit: file.audit.read(&data),
+            audit: file.audit.read(&data)?,
             origins: file.origin.read(profile, file.listen.hosts)?,
             remote: issuers.remote,
             issuers: issuers.facts,
