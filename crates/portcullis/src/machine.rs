@@ -2,7 +2,6 @@
 //! Never: another program's directory or port taken over.
 
 use std::fs::{DirBuilder, Permissions};
-use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
