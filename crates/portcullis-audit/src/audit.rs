@@ -54,7 +54,7 @@ pub struct Audit {
 
 #[derive(Debug)]
 enum Log {
-    Live(Live),
+    Live(Box<Live>),
     Memory(Memory),
     Silent,
 }
@@ -129,7 +129,7 @@ impl Audit {
         };
         let thread = std::thread::Builder::new().name(String::from("audit-writer"));
         thread.spawn(run).map_err(AuditError::Thread)?;
-        Ok(Self::over(Log::Live(Live {
+        Ok(Self::over(Log::Live(Box::new(Live {
             sampler: Sampler::new(options.sources_max, options.unauthenticated_day_bytes),
             queue,
             status,
@@ -139,7 +139,7 @@ impl Audit {
             sampled: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             writer: Mutex::new(ended),
-        })))
+        }))))
     }
 
     /// A log that keeps nothing; for tests.
@@ -217,6 +217,16 @@ impl Audit {
     pub(crate) fn close_within(&self, patience: Duration) {
         if let Log::Live(live) = &*self.log {
             live.close(patience);
+        }
+    }
+
+    /// Waits until every sync asked for is done.
+    #[cfg(test)]
+    pub(crate) fn wait_synced(&self) {
+        if let Log::Live(live) = &*self.log
+            && let Some(syncer) = &live.syncer
+        {
+            syncer.wait_synced();
         }
     }
 

@@ -237,6 +237,10 @@ impl LogFile {
         if closed.exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        // Another program may have put another file there since it was looked at.
+        if self.identity != Some(identity(&std::fs::metadata(&self.path)?)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         std::fs::rename(&self.path, &closed)?;
         let old = Arc::clone(&self.file);
         if let Err(error) = self.reopen() {

@@ -250,7 +250,11 @@ impl State {
         for waiting in &mut self.lanes {
             let mut taken = std::mem::take(from(waiting));
             waiting.taken += taken.len();
-            entries.append(&mut taken);
+            if entries.is_empty() {
+                entries = taken;
+            } else {
+                entries.append(&mut taken);
+            }
         }
         entries
     }

@@ -42,7 +42,7 @@ pub(crate) struct Syncer {
 struct Shared {
     work: Mutex<Work>,
     wake: Condvar,
-    ended: Condvar,
+    changed: Condvar,
     stop: AtomicBool,
     loaded: AtomicBool,
     queue: Arc<Queue>,
@@ -70,7 +70,7 @@ impl Syncer {
         let shared = Arc::new(Shared {
             work: Mutex::default(),
             wake: Condvar::new(),
-            ended: Condvar::new(),
+            changed: Condvar::new(),
             stop: AtomicBool::new(false),
             loaded: AtomicBool::new(false),
             queue,
@@ -120,6 +120,15 @@ impl Syncer {
         std::mem::take(&mut self.shared.lock().failed)
     }
 
+    /// Waits until every sync asked for is done.
+    #[cfg(test)]
+    pub(crate) fn wait_synced(&self) {
+        let works = |work: &mut Work| {
+            work.file.is_some() || !work.closed.is_empty() || work.since_ms.is_some()
+        };
+        drop(self.shared.changed.wait_while(self.shared.lock(), works));
+    }
+
     /// Ends the thread after its last sync.
     pub(crate) fn stop(&self) {
         let _work = self.shared.lock();
@@ -130,7 +139,7 @@ impl Syncer {
     /// Waits until the thread has ended, but not longer than `patience`; whether it has.
     pub(crate) fn wait_ended(&self, patience: Duration) -> bool {
         let runs = |work: &mut Work| !work.ended;
-        let waited = self.shared.ended.wait_timeout_while(self.shared.lock(), patience, runs);
+        let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), patience, runs);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 }
@@ -146,6 +155,7 @@ impl Shared {
                 let synced = self.disk.sync(&file);
                 let mut work = self.lock();
                 work.since_ms = None;
+                self.changed.notify_all();
                 if let Err(error) = synced {
                     // Pipes and devices cannot be synced.
                     let counts = error.kind() != std::io::ErrorKind::InvalidInput;
@@ -161,7 +171,7 @@ impl Shared {
             drop(self.wake.wait_timeout_while(work, PAUSE, runs));
         }
         self.lock().ended = true;
-        self.ended.notify_all();
+        self.changed.notify_all();
     }
 
     /// Waits for work; nothing when there is none and never will be.
@@ -262,7 +272,7 @@ mod tests {
         Shared {
             work: Mutex::default(),
             wake: Condvar::new(),
-            ended: Condvar::new(),
+            changed: Condvar::new(),
             stop: AtomicBool::new(false),
             loaded: AtomicBool::new(false),
             queue: Arc::new(Queue::new(limits)),

@@ -82,12 +82,16 @@ impl Writer {
                 None
             }
         };
-        if let Some(Change::Renamed | Change::Deleted) = change
-            && let Err(error) = file.reopen()
-        {
-            // The old file goes on; the next look tries again.
-            tracing::error!(%error, "the security log cannot be made again");
-            return;
+        if let Some(Change::Renamed | Change::Deleted) = change {
+            let old = file.handle();
+            if let Err(error) = file.reopen() {
+                // The old file goes on; the next look tries again.
+                tracing::error!(%error, "the security log cannot be made again");
+                return;
+            }
+            if let Some(syncer) = &self.syncer {
+                syncer.sync_closed(old);
+            }
         }
         let now_ms = self.now.monotonic_ms;
         let mut renamed_ms = self.watch.renamed_ms;

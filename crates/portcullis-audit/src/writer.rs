@@ -21,6 +21,8 @@ use crate::watch::Watch;
 
 /// Lines are handed over in pieces of about this size.
 const PIECE_BYTES: usize = 64 * 1024;
+/// Room that is made for a line; most are shorter.
+const LINE_BYTES: usize = 1024;
 /// Without a reserve, so much has to be free before a full disk is tried again.
 const FREE_BYTES: u64 = 1024 * 1024;
 
@@ -112,7 +114,6 @@ pub(crate) struct Writer {
 }
 
 /// Encoded lines, and where each ends.
-#[derive(Default)]
 struct Piece {
     text: String,
     ends: Vec<usize>,
@@ -130,10 +131,11 @@ impl Writer {
     /// Writes what comes until the queue is closed and empty.
     pub(crate) fn run(mut self) {
         loop {
-            let woken = self.queue.wait();
+            let mut woken = self.queue.wait();
             self.now = woken.now;
-            let mut entries = self.look_after(&woken);
-            entries.extend(woken.entries);
+            let own = self.look_after(&woken);
+            let mut entries = std::mem::take(&mut woken.entries);
+            own.into_iter().rev().for_each(|entry| entries.push_front(entry));
             if self.fault.is_some() {
                 self.write_in_fault(entries, Printed::No);
                 if woken.idle || woken.last {
@@ -197,7 +199,8 @@ impl Writer {
     /// As many lines as fit in one piece.
     fn encode(&self, entries: &VecDeque<Entry>) -> Piece {
         let most = PIECE_BYTES.min(usize::try_from(self.segment_bytes / 4).unwrap_or(PIECE_BYTES));
-        let mut piece = Piece::default();
+        let text = String::with_capacity(most.min(entries.len() * LINE_BYTES));
+        let mut piece = Piece { text, ends: Vec::new(), reserved: false };
         for entry in entries {
             let number = self.sequence + 1 + piece.ends.len() as u64;
             encode(&mut piece.text, &entry.record, entry.now, Some(number), &self.service);
@@ -217,7 +220,9 @@ impl Writer {
         let result = file.append(&piece.text, self.sequence + 1, self.now.unix_ms);
         self.status.writing_since_ms.store(0, Ordering::Relaxed);
         self.watch.dirty = true;
+        let appended = result.as_ref().map_or_else(|failure| failure.whole > 0, |()| true);
         if piece.reserved
+            && appended
             && let Some(syncer) = &self.syncer
         {
             syncer.sync(file.handle());

@@ -25,6 +25,8 @@ pub(crate) fn start_log(errors: &Output) {
     if log.try_init().is_err() {
         eprintln!("the operational log was started before");
     }
+    // The usual hook writes to standard error by itself, and waits for its reader.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a thread panicked")));
 }
 
 /// Allows as many open files as this user may have: each connection is one.

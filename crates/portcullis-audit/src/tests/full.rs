@@ -93,7 +93,8 @@ fn standard_output_has_each_record_once_while_the_disk_is_full() {
     }
     audit.wait_idle();
     disk.set_room(1 << 40);
-    audit.tick(at(5_000));
+    audit.wait_synced();
+    audit.tick(at(1_000));
     audit.close();
     let text = String::from_utf8(seen.lock().unwrap().clone()).unwrap();
     let printed: Vec<_> = text.lines().map(super::line).collect();

@@ -67,6 +67,9 @@ impl FaultyDisk {
 
     fn pass(&self, hangs: impl Fn(&Hangs) -> bool) {
         let mut state = self.hangs.lock().unwrap();
+        if !hangs(&state) {
+            return;
+        }
         state.waiting += 1;
         self.changed.notify_all();
         state = self.changed.wait_while(state, |state| hangs(state)).unwrap();
@@ -158,7 +161,11 @@ impl Log {
         self.lines()
     }
 
+    /// A tick; time does not pass while the disk works.
     pub(crate) fn tick(&self, now: Now) {
+        if !self.disk.hangs.lock().unwrap().syncs {
+            self.audit.wait_synced();
+        }
         self.audit.tick(now);
         self.audit.wait_idle();
     }

@@ -38,6 +38,7 @@ fn flood_on_a_stalled_disk_leaves_operations_their_lane() {
     let log = Log::open(|options| options.unauthenticated_day_bytes = 1 << 40);
     log.audit.record(operation(), at(0));
     log.audit.wait_idle();
+    log.audit.wait_synced();
     log.disk.set_hangs(true, false);
     log.audit.record(operation(), at(1));
     log.disk.wait_hanging();
@@ -85,6 +86,7 @@ fn unread_standard_output_neither_stops_the_file_nor_the_end() {
     // Read again: what was lost is said.
     let reader = std::thread::spawn(move || while open.send(()).is_ok() {});
     assert!(output.flush(Duration::from_secs(60)));
+    audit.wait_synced();
     audit.tick(at(10_000));
     audit.wait_idle();
     assert!(output.flush(Duration::from_secs(60)));
@@ -102,9 +104,6 @@ fn end_does_not_wait_for_a_disk_that_hangs_for_ever() {
     log.audit.record(operation(), at(0));
     log.disk.wait_hanging();
     log.audit.close_within(Duration::ZERO);
+    assert_eq!(log.audit.counts().written, 0);
     log.disk.set_hangs(false, false);
-    let folder = log.folder.path().to_owned();
-    let disk = Arc::clone(&log.disk);
-    drop(log);
-    drop((folder, disk));
 }

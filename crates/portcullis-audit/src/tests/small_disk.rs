@@ -49,6 +49,7 @@ fn t373_real_small_disk_fills_and_recovers() {
     assert!(audit.counts().reserve_bytes < reserve);
     assert!(count(&all_lines(mounted.0), Code::AuthzAdmin) > 500, "from the reserve");
     std::fs::remove_file(&ballast).unwrap();
+    audit.wait_synced();
     audit.tick(at(10_000));
     audit.wait_idle();
     assert_eq!(audit.counts().state, LogState::Ok);

@@ -100,6 +100,10 @@ fn access_file_and_security_log_stay_within_their_bounds() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("access.log");
     let mut config = Config::default();
+    for limit in ["message_per_connection", "message_per_user"] {
+        config.rate.push(format!("{limit} = \"60000/60s\""));
+    }
+    config.rate.push(String::from("event_per_user = { \"room:list\" = \"60000/60s\" }"));
     config.more.push_str(&format!(
         "[audit]\nsegment_mib = 1\naccess_total_mib = 2\naccess_file = {:?}\n",
         trace.display().to_string()
