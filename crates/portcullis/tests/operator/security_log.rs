@@ -63,6 +63,25 @@ fn hanging_log_file_does_not_keep_the_server_from_ending() {
 }
 
 #[test]
+fn full_log_disk_is_named_by_readiness_and_metrics_while_users_are_served() {
+    let mut config = Config::default();
+    config.more.push_str("[audit]\nfile = \"/dev/full\"\n");
+    let mut server = start(&config);
+    let ready = || {
+        let answer = Request::get(&server, "/ready").ask_private(&server);
+        (answer.status, String::from_utf8(answer.body).unwrap())
+    };
+    let named = (200, String::from(r#"{"status":"ready","security_log":"full"}"#));
+    until("the state of the log", || (ready() == named).then_some(()));
+    let state = |name: &str| counter(&server, &format!("portcullis_log_state{{state=\"{name}\"}}"));
+    assert_eq!((state("full"), state("ok")), (1, 0));
+    connect(&server);
+    let printed = server.records.wait_for(|record| record["event"]["code"] == "ws_connected");
+    assert!(printed["event"]["sequence"].is_null(), "no file has it: {printed}");
+    assert!(server.terminate().success());
+}
+
+#[test]
 fn renamed_log_and_sighup_continue_in_a_new_file() {
     let server = start(&Config::default());
     connect(&server);
