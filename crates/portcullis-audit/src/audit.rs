@@ -1,72 +1,33 @@
 //! The handle everyone records through.
 //! Never: waits for the disk.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use portcullis_model::Now;
 
+use crate::class::Lane;
+use crate::disk::{Disk, SystemDisk};
 use crate::encode::{Service, encode};
-use crate::queue::Queue;
+use crate::file::LogFile;
+use crate::options::{AuditError, AuditOptions};
+use crate::output::Output;
+use crate::queue::{LaneLimits, Queue};
 use crate::record::Record;
-use crate::sampling::Sampler;
-use crate::writer::{LogFile, Writer, Written};
+use crate::reserve::Reserve;
+use crate::sampling::{Sampler, Summaries};
+use crate::segment::Naming;
+use crate::sync::{Keeping, Syncer};
+use crate::watch::Watch;
+use crate::writer::{LogState, Status, Writer};
 
-/// Where records go, and how many may wait.
-#[derive(Debug, Clone)]
-pub struct AuditOptions {
-    /// The file lines are appended to; created with mode 0640.
-    pub file: Option<PathBuf>,
-    /// Whether lines also go to standard output.
-    pub stdout: bool,
-    /// Most ordinary records that wait (usually below 1 KiB each, at most about 4 KiB).
-    pub queue_max: usize,
-    /// Most critical records that wait, in a lane of their own.
-    pub critical_max: usize,
-    /// Most (rule, source prefix) pairs sampled apart (about 120 bytes each).
-    pub sources_max: usize,
-    /// `service.name` of every line.
-    pub service_name: String,
-    /// `service.version` of every line.
-    pub service_version: String,
-    /// `service.node.name` of every line; "" leaves it out.
-    pub node_name: String,
-}
+/// At the end the writer, the sync and the printing may take so long, each.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
-impl Default for AuditOptions {
-    fn default() -> Self {
-        Self {
-            file: None,
-            stdout: false,
-            queue_max: 8192,
-            critical_max: 512,
-            sources_max: 8192,
-            service_name: String::from("portcullis"),
-            service_version: String::new(),
-            node_name: String::new(),
-        }
-    }
-}
-
-/// Why the log cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum AuditError {
-    /// The file cannot be created or opened for appending.
-    #[error("cannot append to the security log {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The writer's thread cannot be started.
-    #[error("cannot start the security log's thread")]
-    Thread(#[source] std::io::Error),
-}
-
-/// How the log is doing; for metrics.
+/// How the log is doing; for metrics and the private listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AuditCounts {
     /// Lines written.
@@ -75,10 +36,14 @@ pub struct AuditCounts {
     pub sampled: u64,
     /// Records that wait to be written, and how many may.
     pub waiting: (usize, usize),
-    /// Records that found their lane full.
-    pub dropped: u64,
-    /// Lines the file or standard output did not take.
-    pub failed: u64,
+    /// Records that are not in the file: their lane was full, or the log was closed.
+    pub lost: u64,
+    /// Lines that standard output did not take.
+    pub stdout_lost: u64,
+    /// How the file does.
+    pub state: LogState,
+    /// Bytes set aside on the disk for operations.
+    pub reserve_bytes: u64,
 }
 
 /// The handle everyone records through. Cheap to clone; the last one dropped closes the log.
@@ -89,7 +54,7 @@ pub struct Audit {
 
 #[derive(Debug)]
 enum Log {
-    Live(Live),
+    Live(Box<Live>),
     Memory(Memory),
     Silent,
 }
@@ -98,10 +63,14 @@ enum Log {
 struct Live {
     sampler: Sampler,
     queue: Arc<Queue>,
-    written: Arc<Written>,
+    status: Arc<Status>,
+    syncer: Option<Syncer>,
+    output: Option<Output>,
+    service: Service,
     sampled: AtomicU64,
-    dropped: AtomicU64,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    closed: AtomicBool,
+    /// Disconnected when the writer has ended.
+    writer: Mutex<Receiver<()>>,
 }
 
 #[derive(Debug)]
@@ -111,42 +80,66 @@ struct Memory {
 }
 
 impl Audit {
-    /// Opens the log and starts its thread. Numbers go on where an old file ends.
+    /// Opens the log and starts its threads. Numbers go on where an old file ends.
     ///
     /// # Errors
-    /// [`AuditError`] when the file cannot be opened or the thread not be started.
+    /// [`AuditError`] when the file cannot be opened or a thread not be started.
     pub fn open(options: AuditOptions) -> Result<Self, AuditError> {
-        let (file, sequence) = match &options.file {
-            None => (None, 0),
-            Some(path) => {
-                let opened = LogFile::open(path);
-                let (file, sequence) =
-                    opened.map_err(|source| AuditError::File { path: path.clone(), source })?;
-                (Some(file), sequence)
-            }
-        };
-        let queue = Arc::new(Queue::new(options.queue_max, options.critical_max));
-        let written = Arc::new(Written::default());
-        let writer = Writer {
-            file,
-            stdout: options.stdout,
+        let stdout = options.stdout.then(Output::stdout).transpose();
+        let output = stdout.map_err(AuditError::Thread)?;
+        Self::open_on(options, output, Arc::new(SystemDisk))
+    }
+
+    /// Opens the log on a disk that tests choose.
+    pub(crate) fn open_on(
+        options: AuditOptions,
+        output: Option<Output>,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Self, AuditError> {
+        let queue = Arc::new(Queue::new(LaneLimits {
+            reserved: options.reserved_max,
+            user: options.queue_max,
+            unauthenticated: options.queue_max / 4,
+        }));
+        let status = Arc::new(Status::default());
+        let mut writer = Writer {
+            file: None,
+            naming: None,
+            output: output.clone(),
+            reserve: None,
+            syncer: None,
+            segment_bytes: options.segment_bytes,
             service: Service::new(&options),
-            written: Arc::clone(&written),
-            sequence,
+            status: Arc::clone(&status),
+            queue: Arc::clone(&queue),
+            sequence: 0,
+            fault: None,
+            watch: Watch::default(),
+            now: Now::default(),
         };
-        let taken_from = Arc::clone(&queue);
-        let thread = std::thread::Builder::new()
-            .name(String::from("audit-writer"))
-            .spawn(move || writer.run(&taken_from))
-            .map_err(AuditError::Thread)?;
-        Ok(Self::over(Log::Live(Live {
-            sampler: Sampler::new(options.sources_max),
+        if let Some(path) = &options.file {
+            open_file(&mut writer, path, &options, &disk)?;
+        }
+        writer.show_reserve();
+        let syncer = writer.syncer.clone();
+        let (running, ended) = sync_channel::<()>(1);
+        let run = move || {
+            writer.run();
+            drop(running);
+        };
+        let thread = std::thread::Builder::new().name(String::from("audit-writer"));
+        thread.spawn(run).map_err(AuditError::Thread)?;
+        Ok(Self::over(Log::Live(Box::new(Live {
+            sampler: Sampler::new(options.sources_max, options.unauthenticated_day_bytes),
             queue,
-            written,
+            status,
+            syncer,
+            output,
+            service: Service::new(&options),
             sampled: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            thread: Mutex::new(Some(thread)),
-        })))
+            closed: AtomicBool::new(false),
+            writer: Mutex::new(ended),
+        }))))
     }
 
     /// A log that keeps nothing; for tests.
@@ -170,24 +163,20 @@ impl Audit {
 
     /// Records; never waits for the disk and never fails.
     ///
-    /// Refusals and failures of one rule and one source are written five times a minute, then
-    /// counted; what was done is always written, as long as the queue has room.
+    /// Rejected requests of one rule and one source are written five times a minute and within a
+    /// budget of bytes, then counted. Operations are always written, as long as their queue has
+    /// room.
     pub fn record(&self, record: Record, now: Now) {
-        match &*self.log {
-            Log::Live(live) => live.record(record, now),
-            Log::Memory(memory) => memory.record(record, now),
-            Log::Silent => {}
-        }
+        self.record_with(record, now, |_| ());
     }
 
     /// Records what happened; its texts are made only for a record that is kept.
     ///
-    /// `record` has what sampling looks at: event, rule, severity, client.
-    pub fn record_with(&self, record: Record, now: Now, fill: impl FnOnce(&mut Record)) {
+    /// `record` has what sampling looks at: code, outcome, rule, severity, client, user.
+    pub fn record_with(&self, mut record: Record, now: Now, fill: impl FnOnce(&mut Record)) {
         match &*self.log {
             Log::Live(live) => live.record_with(record, now, fill),
             Log::Memory(memory) => {
-                let mut record = record;
                 fill(&mut record);
                 memory.record(record, now);
             }
@@ -195,20 +184,57 @@ impl Audit {
         }
     }
 
-    /// Writes the summaries that are due, also when nothing else happens; for a timer.
+    /// Writes the summaries that are due, and looks after the file; for a timer, once a second.
     pub fn tick(&self, now: Now) {
         if let Log::Live(live) = &*self.log {
             let mut summaries = Vec::new();
             live.sampler.sweep(now, &mut summaries);
             live.push_all(summaries, now);
+            live.queue.tick(now);
         }
     }
 
-    /// While the server is pressed, one refusal of a kind and source is kept in a minute, not five;
-    /// the others are counted as ever.
-    pub fn spare(&self, pressed: bool) {
+    /// The operator rotated the file: the log goes on in a new one (SIGHUP).
+    pub fn reopen(&self, now: Now) {
         if let Log::Live(live) = &*self.log {
-            live.sampler.spare(pressed);
+            live.queue.reopen(now);
+        }
+    }
+
+    /// While the server is overloaded, one rejected request of a kind and source is kept in a
+    /// minute, not five, and old files are not compressed. Counts stay exact.
+    pub fn set_loaded(&self, loaded: bool) {
+        if let Log::Live(live) = &*self.log {
+            live.sampler.set_loaded(loaded);
+            if let Some(syncer) = &live.syncer {
+                syncer.set_loaded(loaded);
+            }
+        }
+    }
+
+    /// Closes the log with another patience.
+    #[cfg(test)]
+    pub(crate) fn close_within(&self, patience: Duration) {
+        if let Log::Live(live) = &*self.log {
+            live.close(patience);
+        }
+    }
+
+    /// Waits until every sync asked for is done.
+    #[cfg(test)]
+    pub(crate) fn wait_synced(&self) {
+        if let Log::Live(live) = &*self.log
+            && let Some(syncer) = &live.syncer
+        {
+            syncer.wait_synced();
+        }
+    }
+
+    /// Waits until the writer has done all there is to do.
+    #[cfg(test)]
+    pub(crate) fn wait_idle(&self) {
+        if let Log::Live(live) = &*self.log {
+            live.queue.wait_idle();
         }
     }
 
@@ -217,71 +243,107 @@ impl Audit {
     pub fn counts(&self) -> AuditCounts {
         match &*self.log {
             Log::Live(live) => AuditCounts {
-                written: live.written.lines.load(Ordering::Relaxed),
+                written: live.status.lines.load(Ordering::Relaxed),
                 sampled: live.sampled.load(Ordering::Relaxed),
                 waiting: live.queue.waiting(),
-                dropped: live.dropped.load(Ordering::Relaxed),
-                failed: live.written.failed.load(Ordering::Relaxed),
+                lost: live.queue.lost() + live.status.unwritten.load(Ordering::Relaxed),
+                stdout_lost: live.output.as_ref().map_or(0, Output::lost),
+                state: live.status.state(live.queue.now()),
+                reserve_bytes: live.status.reserve_bytes.load(Ordering::Relaxed),
             },
             Log::Memory(_) | Log::Silent => AuditCounts::default(),
         }
     }
 
-    /// Writes what waits and ends the thread; later records are counted as dropped.
+    /// Writes what waits and ends the threads; later records are counted as lost.
+    ///
+    /// Takes six seconds at most, also when the disk or the reader of standard output hangs.
     pub fn close(&self) {
         if let Log::Live(live) = &*self.log {
-            live.close();
+            live.close(CLOSE_PATIENCE);
         }
     }
 }
 
+fn open_file(
+    writer: &mut Writer,
+    path: &Path,
+    options: &AuditOptions,
+    disk: &Arc<dyn Disk>,
+) -> Result<(), AuditError> {
+    let opened = LogFile::open(path, Arc::clone(disk));
+    let (file, sequence) =
+        opened.map_err(|source| AuditError::File { path: path.to_owned(), source })?;
+    writer.sequence = sequence;
+    if file.is_regular() {
+        let naming = Naming::of(path);
+        let keeping = Keeping {
+            naming: naming.clone(),
+            days: options.keep_days,
+            room_bytes: options.keep_total_bytes.saturating_sub(options.segment_bytes),
+            compress: options.compress,
+        };
+        let syncer = Syncer::start(Arc::clone(&writer.queue), Arc::clone(disk), keeping);
+        writer.syncer = Some(syncer.map_err(AuditError::Thread)?);
+        writer.naming = Some(naming);
+        if options.reserve_bytes > 0 {
+            writer.reserve = Reserve::open(path, options.reserve_bytes, Arc::clone(disk))
+                .inspect_err(|error| tracing::warn!(%error, "the log has no reserve on the disk"))
+                .ok();
+        }
+    }
+    writer.file = Some(file);
+    Ok(())
+}
+
 impl Live {
-    fn record(&self, record: Record, now: Now) {
-        self.record_with(record, now, |_| ());
-    }
-
     fn record_with(&self, mut record: Record, now: Now, fill: impl FnOnce(&mut Record)) {
-        let mut summaries = Vec::new();
-        let keep = self.sampler.keep(&record, now, &mut summaries);
-        self.push_all(summaries, now);
-        if keep {
-            fill(&mut record);
-            record.cut();
-            self.push(record, now);
-        } else {
+        let lane = Lane::of(&record);
+        if !self.sampler.keep(&record, lane, now) {
             self.sampled.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        fill(&mut record);
+        record.cut();
+        if Sampler::is_charged(&record, lane) {
+            let mut line = String::new();
+            encode(&mut line, &record, now, Some(u64::MAX), &self.service);
+            self.sampler.charge(&record, lane, line.len() as u64, now);
+        }
+        self.queue.push(record, lane, now);
+    }
+
+    fn push_all(&self, summaries: Summaries, now: Now) {
+        for (record, lane) in summaries {
+            self.queue.push(record, lane, now);
         }
     }
 
-    fn push_all(&self, records: Vec<Record>, now: Now) {
-        for record in records {
-            self.push(record, now);
+    fn close(&self, patience: Duration) {
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return;
         }
-    }
-
-    fn push(&self, record: Record, now: Now) {
-        if !self.queue.push(record, now) {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn close(&self) {
+        let now = self.queue.now();
         let mut summaries = Vec::new();
-        self.sampler.finish(&mut summaries);
-        self.push_all(summaries, self.queue.latest());
+        self.sampler.finish(now, &mut summaries);
+        self.push_all(summaries, now);
         self.queue.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            tracing::error!("the security log's thread ended early");
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            tracing::error!("the security log's disk hangs: its newest records are not written");
+        }
+        if !self.syncer.as_ref().is_none_or(|syncer| syncer.wait_ended(patience)) {
+            tracing::error!("the security log may not have reached the disk");
+        }
+        if !self.output.as_ref().is_none_or(|output| output.flush(patience)) {
+            tracing::error!("standard output is not read: its newest lines are not printed");
         }
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.close();
+        self.close(CLOSE_PATIENCE);
     }
 }
 
@@ -291,133 +353,7 @@ impl Memory {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let sequence = lines.len() as u64 + 1;
         let mut line = String::new();
-        encode(&mut line, &record, now, sequence, &self.service);
+        encode(&mut line, &record, now, Some(sequence), &self.service);
         lines.push(line.trim_end().to_owned());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use portcullis_model::Code;
-    use serde_json::Value;
-
-    use super::*;
-    use crate::record::Outcome;
-
-    fn open(path: &Path) -> Audit {
-        Audit::open(AuditOptions { file: Some(path.to_owned()), ..AuditOptions::default() })
-            .unwrap()
-    }
-
-    fn at(monotonic_ms: u64) -> Now {
-        Now { monotonic_ms, unix_ms: 1_000 }
-    }
-
-    fn refusal() -> Record {
-        Record {
-            outcome: Outcome::Failure,
-            rule: "origin",
-            client: "192.0.2.1".parse().ok(),
-            ..Record::new(Code::MaliciousCsrf)
-        }
-    }
-
-    /// The number, code and count of each line.
-    fn lines(path: &Path) -> Vec<(u64, String, String)> {
-        let text = std::fs::read_to_string(path).unwrap();
-        let line = |line: &str| {
-            let read: Value = serde_json::from_str(line).unwrap();
-            let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let sequence = read["event"]["sequence"].as_u64().unwrap();
-            (sequence, word(&read["event"]["code"]), word(&read["labels"]["suppressed"]))
-        };
-        text.lines().map(line).collect()
-    }
-
-    #[test]
-    fn lines_are_numbered_without_a_gap_also_over_a_restart() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("security.log");
-        let audit = open(&path);
-        audit.record(Record::new(Code::SysStartup), at(0));
-        for _ in 0..20 {
-            audit.record(refusal(), at(1));
-        }
-        audit.close();
-        audit.record(refusal(), at(2));
-        audit.close();
-        assert_eq!(audit.counts().written, 7);
-        assert_eq!((audit.counts().sampled, audit.counts().dropped), (15, 1));
-        // A line broken off by a crash is left as it is, on a line of its own.
-        let mut torn = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-        std::io::Write::write_all(&mut torn, b"{\"event\":{\"sequence\":99").unwrap();
-        let again = open(&path);
-        again.record(Record::new(Code::SysStartup), at(0));
-        drop(again);
-
-        let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, text.replace("{\"event\":{\"sequence\":99\n", "")).unwrap();
-        let read = lines(&path);
-        assert_eq!(read.iter().map(|line| line.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!((&*read[6].1, &*read[6].2), ("log_suppressed", "15"));
-        assert_eq!(read[7].1, "sys_startup");
-    }
-
-    #[test]
-    fn a_summary_comes_with_the_timer_when_the_noise_has_stopped() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("security.log");
-        let audit = open(&path);
-        for _ in 0..8 {
-            audit.record(refusal(), at(0));
-        }
-        audit.tick(at(59_999));
-        audit.tick(at(60_000));
-        audit.tick(at(200_000));
-        audit.close();
-        let read = lines(&path);
-        assert_eq!(read.len(), 6);
-        assert_eq!((&*read[5].1, &*read[5].2), ("log_suppressed", "3"));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn the_file_is_for_its_owner_and_group() {
-        use std::os::unix::fs::PermissionsExt;
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("security.log");
-        open(&path).close();
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o7777 & !0o640, 0, "{mode:o}");
-        let missing = AuditOptions {
-            file: Some(directory.path().join("missing").join("x")),
-            ..AuditOptions::default()
-        };
-        assert!(matches!(Audit::open(missing), Err(AuditError::File { .. })));
-    }
-
-    // T-165
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_full_disk_is_counted_and_blocks_nobody() {
-        let audit = open(Path::new("/dev/full"));
-        for _ in 0..3 {
-            audit.record(Record::new(Code::SysStartup), at(0));
-        }
-        audit.close();
-        assert_eq!((audit.counts().written, audit.counts().failed), (0, 3));
-    }
-
-    #[test]
-    fn memory_keeps_every_line_at_once() {
-        let (audit, lines) = Audit::memory();
-        for _ in 0..9 {
-            audit.clone().record(refusal(), at(0));
-        }
-        let lines = lines.lock().unwrap();
-        assert_eq!(lines.len(), 9);
-        assert!(lines[8].contains("\"sequence\":9") && !lines[8].ends_with('\n'));
     }
 }

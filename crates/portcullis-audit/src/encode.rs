@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use portcullis_model::{Code, Now, Severity};
 
-use crate::audit::AuditOptions;
+use crate::options::AuditOptions;
 use crate::record::Record;
 
 /// What every line says about the server; encoded once.
@@ -29,11 +29,13 @@ impl Service {
 }
 
 /// Appends one record as one line, `\n` included.
+///
+/// Without a number the line says that the log's file does not have it (yet).
 pub(crate) fn encode(
     out: &mut String,
     record: &Record,
     now: Now,
-    sequence: u64,
+    sequence: Option<u64>,
     service: &Service,
 ) {
     let mut line = Line(std::mem::take(out));
@@ -68,7 +70,7 @@ pub(crate) fn encode(
     *out = line.0;
 }
 
-fn event(line: &mut Line, record: &Record, sequence: u64) {
+fn event(line: &mut Line, record: &Record, sequence: Option<u64>) {
     let (category, kind) = class(record.code);
     line.open("event");
     line.text("kind", "event");
@@ -83,7 +85,9 @@ fn event(line: &mut Line, record: &Record, sequence: u64) {
     if let Some(action) = &record.event {
         line.text("action", action);
     }
-    line.number("sequence", sequence);
+    if let Some(sequence) = sequence {
+        line.number("sequence", sequence);
+    }
     line.close();
 }
 
@@ -200,7 +204,12 @@ fn class(code: Code) -> (&'static str, &'static str) {
         | Code::TableFull
         | Code::TableShareFull
         | Code::ClockSkew
-        | Code::LogSuppressed => ("process", "info"),
+        | Code::LogSuppressed
+        | Code::LogLost
+        | Code::LogRotated
+        | Code::LogReplaced
+        | Code::LogRemoved
+        | Code::DiskSlow => ("process", "info"),
         Code::KeyRotated | Code::IssuerKeys => ("configuration", "change"),
         Code::Access => ("web", "info"),
         Code::AuthzFail
@@ -355,7 +364,7 @@ mod tests {
         };
         let mut out = String::new();
         let now = Now { monotonic_ms: 5, unix_ms: 1_785_585_600_123 };
-        encode(&mut out, record, now, 7, &Service::new(&options));
+        encode(&mut out, record, now, Some(7), &Service::new(&options));
         out
     }
 

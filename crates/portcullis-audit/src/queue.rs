@@ -1,105 +1,209 @@
-//! Two bounded lanes between those who record and the one who writes.
-//! Never: blocks a recorder; a full lane counts what it turns away.
+//! Bounded lanes between those who record and the thread that writes.
+//! Never: blocks a recorder; a record that finds its lane full is counted by kind.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use portcullis_model::{Code, Now, Severity};
 
+use crate::budget::Kind;
+use crate::class::Lane;
 use crate::record::{Outcome, Record};
 
-/// What the writer takes in one go.
+/// The writer looks after the file this often when no record comes.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// A record that waits, with its time.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) record: Record,
+    pub(crate) now: Now,
+    pub(crate) lane: Lane,
+}
+
+/// What the writer is woken with.
 #[derive(Debug, Default)]
-pub(crate) struct Taken {
-    /// Critical records first, then the others, each in the order they came.
-    pub(crate) records: VecDeque<(Record, Now)>,
+pub(crate) struct Woken {
+    /// Records that came since: the reserved lane first, each lane in its order.
+    pub(crate) entries: VecDeque<Entry>,
+    pub(crate) now: Now,
+    /// Whether a whole second passed without a record.
+    pub(crate) idle: bool,
+    /// Whether the operator rotated the file (SIGHUP).
+    pub(crate) reopen: bool,
     /// Whether nothing will come any more.
     pub(crate) last: bool,
 }
 
-/// Records of one kind that found no place.
+/// Records of one kind that found their lane full.
 #[derive(Debug)]
-struct Missed {
+struct Lost {
     count: u64,
     severity: Severity,
 }
 
 #[derive(Debug, Default)]
-struct Lanes {
-    critical: VecDeque<(Record, Now)>,
-    ordinary: VecDeque<(Record, Now)>,
-    /// By code and rule, which are our own words: as many as there are kinds of refusals.
-    turned_away: HashMap<(Code, &'static str), Missed>,
-    latest: Now,
-    closed: bool,
+struct Waiting {
+    fresh: VecDeque<Entry>,
+    /// Records the file did not take yet.
+    held: VecDeque<Entry>,
+    /// Records in the writer's hands.
+    taken: usize,
 }
 
-/// The lanes. Worst-case memory: the sum of both limits times about 4 KiB, when all texts are as
-/// long as they may be; 40 MiB with the defaults, and a tenth of it for usual records.
+impl Waiting {
+    fn len(&self) -> usize {
+        self.fresh.len() + self.held.len() + self.taken
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lanes: [Waiting; 3],
+    /// As many as there are kinds: bounded by our own code.
+    lost: HashMap<Kind, Lost>,
+    lost_total: u64,
+    now: Now,
+    ticked: bool,
+    reopen: bool,
+    closed: bool,
+    /// Whether the writer works on what it was woken with.
+    busy: bool,
+}
+
+/// Most records of each lane, those the writer holds back included.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LaneLimits {
+    pub(crate) reserved: usize,
+    pub(crate) user: usize,
+    pub(crate) unauthenticated: usize,
+}
+
+/// The lanes. Worst-case memory: the sum of the limits times about 4 KiB, when all texts are as
+/// long as they may be; 80 MiB with the defaults, and a fifth of it for usual records.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    lanes: Mutex<Lanes>,
+    state: Mutex<State>,
     wake: Condvar,
-    ordinary_max: usize,
-    critical_max: usize,
+    idle: Condvar,
+    limits: LaneLimits,
 }
 
 impl Queue {
-    pub(crate) fn new(ordinary_max: usize, critical_max: usize) -> Self {
-        Self { lanes: Mutex::default(), wake: Condvar::new(), ordinary_max, critical_max }
+    pub(crate) fn new(limits: LaneLimits) -> Self {
+        Self { state: Mutex::default(), wake: Condvar::new(), idle: Condvar::new(), limits }
     }
 
-    /// Records of both lanes that wait, and how many may.
+    /// Records that wait, and how many may.
     pub(crate) fn waiting(&self) -> (usize, usize) {
-        let lanes = self.lock();
-        let waiting = lanes.critical.len() + lanes.ordinary.len();
-        (waiting, self.critical_max + self.ordinary_max)
+        let waiting = self.lock().lanes.iter().map(Waiting::len).sum();
+        (waiting, Lane::ALL.into_iter().map(|lane| self.limits.of(lane)).sum())
+    }
+
+    /// Records that no lane had room for.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lock().lost_total
     }
 
     /// Puts a record in its lane; `false` when the lane is full or the log is closed.
     ///
-    /// A critical record that finds its own lane full may still use the ordinary one.
-    pub(crate) fn push(&self, record: Record, now: Now) -> bool {
-        let mut lanes = self.lock();
-        lanes.latest = now;
-        let closed = lanes.closed;
-        let critical = record.severity == Severity::Critical;
-        if !closed && critical && lanes.critical.len() < self.critical_max {
-            lanes.critical.push_back((record, now));
-        } else if !closed && lanes.ordinary.len() < self.ordinary_max {
-            lanes.ordinary.push_back((record, now));
-        } else {
-            let missed = lanes
-                .turned_away
-                .entry((record.code, record.rule))
-                .or_insert(Missed { count: 0, severity: record.severity });
-            missed.count += 1;
-            missed.severity = missed.severity.max(record.severity);
+    /// A record that finds the reserved lane full may still use the users' lane.
+    pub(crate) fn push(&self, record: Record, lane: Lane, now: Now) -> bool {
+        let mut state = self.lock();
+        state.advance(now);
+        let place = match lane {
+            _ if state.closed => None,
+            lane if state.has_room(lane, &self.limits) => Some(lane),
+            Lane::Reserved if state.has_room(Lane::User, &self.limits) => Some(Lane::User),
+            Lane::Reserved | Lane::User | Lane::Unauthenticated => None,
+        };
+        let Some(place) = place else {
+            state.lose(&record);
             return false;
+        };
+        let entry = Entry { record, now, lane };
+        if let Some(waiting) = state.lanes.get_mut(place.index()) {
+            waiting.fresh.push_back(entry);
         }
-        drop(lanes);
+        drop(state);
         self.wake.notify_one();
         true
     }
 
-    /// Waits until there is something, and takes all of it.
-    pub(crate) fn take(&self) -> Taken {
-        let mut lanes = self.lock();
-        while lanes.is_empty() && !lanes.closed {
-            lanes = self.wake.wait(lanes).unwrap_or_else(PoisonError::into_inner);
-        }
-        let mut records = std::mem::take(&mut lanes.critical);
-        records.append(&mut lanes.ordinary);
-        let now = lanes.latest;
-        for ((code, rule), missed) in lanes.turned_away.drain() {
-            records.push_back((turned_away(code, rule, &missed), now));
-        }
-        Taken { records, last: lanes.closed }
+    /// Hands the time to the writer, so that it looks after the file.
+    pub(crate) fn tick(&self, now: Now) {
+        let mut state = self.lock();
+        state.advance(now);
+        state.ticked = true;
+        drop(state);
+        self.wake.notify_one();
     }
 
-    /// The time of the last record.
-    pub(crate) fn latest(&self) -> Now {
-        self.lock().latest
+    /// Tells the writer that the operator rotated the file.
+    pub(crate) fn reopen(&self, now: Now) {
+        let mut state = self.lock();
+        state.advance(now);
+        state.reopen = true;
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Waits until there is something to do, and takes all records that came since.
+    pub(crate) fn wait(&self) -> Woken {
+        let mut state = self.lock();
+        let mut idle = false;
+        state.busy = false;
+        self.idle.notify_all();
+        while !state.has_work() && !idle {
+            let waited = self.wake.wait_timeout(state, IDLE);
+            let (next, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            (state, idle) = (next, timeout.timed_out());
+        }
+        state.busy = true;
+        let idle = idle | std::mem::take(&mut state.ticked);
+        let reopen = std::mem::take(&mut state.reopen);
+        let entries = state.take(|waiting| &mut waiting.fresh);
+        Woken { entries, now: state.now, idle, reopen, last: state.closed }
+    }
+
+    /// Takes the records that were held back.
+    pub(crate) fn take_held(&self) -> VecDeque<Entry> {
+        self.lock().take(|waiting| &mut waiting.held)
+    }
+
+    /// Takes one record for each kind that lost some.
+    pub(crate) fn take_lost(&self) -> VecDeque<Entry> {
+        let mut state = self.lock();
+        let now = state.now;
+        let entry =
+            |(kind, lost)| Entry { record: lost_record(kind, &lost), now, lane: Lane::Reserved };
+        state.lost.drain().map(entry).collect()
+    }
+
+    /// What the writer took is written, but for `rest`, which is held back.
+    pub(crate) fn settle(&self, rest: impl IntoIterator<Item = Entry>) {
+        let mut state = self.lock();
+        for waiting in &mut state.lanes {
+            waiting.taken = 0;
+        }
+        for entry in rest {
+            if let Some(waiting) = state.lanes.get_mut(entry.lane.index()) {
+                waiting.held.push_back(entry);
+            }
+        }
+    }
+
+    /// Waits until the writer has done all there is to do.
+    #[cfg(test)]
+    pub(crate) fn wait_idle(&self) {
+        let works = |state: &mut State| state.busy || state.has_work();
+        drop(self.idle.wait_while(self.lock(), works));
+    }
+
+    /// The time of the last record or tick.
+    pub(crate) fn now(&self) -> Now {
+        self.lock().now
     }
 
     /// Lets nothing more in; what waits is still taken.
@@ -108,26 +212,74 @@ impl Queue {
         self.wake.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Lanes {
-    fn is_empty(&self) -> bool {
-        self.critical.is_empty() && self.ordinary.is_empty() && self.turned_away.is_empty()
+impl LaneLimits {
+    fn of(&self, lane: Lane) -> usize {
+        match lane {
+            Lane::Reserved => self.reserved,
+            Lane::User => self.user,
+            Lane::Unauthenticated => self.unauthenticated,
+        }
     }
 }
 
-fn turned_away(code: Code, rule: &'static str, missed: &Missed) -> Record {
+impl State {
+    fn advance(&mut self, now: Now) {
+        if now.monotonic_ms >= self.now.monotonic_ms {
+            self.now = now;
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.closed
+            || self.ticked
+            || self.reopen
+            || self.lanes.iter().any(|waiting| !waiting.fresh.is_empty())
+    }
+
+    fn has_room(&self, lane: Lane, limits: &LaneLimits) -> bool {
+        self.lanes.get(lane.index()).is_some_and(|waiting| waiting.len() < limits.of(lane))
+    }
+
+    fn take(&mut self, from: impl Fn(&mut Waiting) -> &mut VecDeque<Entry>) -> VecDeque<Entry> {
+        let mut entries = VecDeque::new();
+        for waiting in &mut self.lanes {
+            let mut taken = std::mem::take(from(waiting));
+            waiting.taken += taken.len();
+            if entries.is_empty() {
+                entries = taken;
+            } else {
+                entries.append(&mut taken);
+            }
+        }
+        entries
+    }
+
+    /// Counts a record that is not written, with those it stands for.
+    fn lose(&mut self, record: &Record) {
+        let stands_for_others = matches!(record.code, Code::LogSuppressed | Code::LogLost);
+        let count = if stands_for_others { record.suppressed } else { 1 };
+        self.lost_total += count;
+        let kind = (record.code, record.rule);
+        let lost = self.lost.entry(kind).or_insert(Lost { count: 0, severity: record.severity });
+        lost.count += count;
+        lost.severity = lost.severity.max(record.severity);
+    }
+}
+
+fn lost_record((code, rule): Kind, lost: &Lost) -> Record {
     Record {
         outcome: Outcome::Failure,
         rule,
         reason: "queue_full",
         event: Some(String::from(code.name())),
-        suppressed: missed.count,
-        severity: missed.severity,
-        ..Record::new(Code::LogSuppressed)
+        severity: lost.severity,
+        suppressed: lost.count,
+        ..Record::new(Code::LogLost)
     }
 }
 
@@ -135,36 +287,60 @@ fn turned_away(code: Code, rule: &'static str, missed: &Missed) -> Record {
 mod tests {
     use super::*;
 
+    fn queue() -> Queue {
+        Queue::new(LaneLimits { reserved: 2, user: 3, unauthenticated: 3 })
+    }
+
+    fn push(queue: &Queue, lane: Lane, count: usize) -> usize {
+        let code = match lane {
+            Lane::Reserved => Code::AuthzAdmin,
+            Lane::User => Code::AuthzFail,
+            Lane::Unauthenticated => Code::MaliciousCsrf,
+        };
+        (0..count).filter(|_| queue.push(Record::new(code), lane, Now::default())).count()
+    }
+
     #[test]
-    fn a_flood_of_warnings_leaves_room_for_what_is_critical() {
-        let queue = Queue::new(3, 2);
-        let push = |code| queue.push(Record::new(code), Now::default());
-        let warnings = (0..10).filter(|_| push(Code::WsProtocolViolation)).count();
-        assert_eq!(warnings, 3);
-        let critical = (0..4).filter(|_| push(Code::SysMonitorDisabled)).count();
-        assert_eq!(critical, 2);
-        let taken = queue.take();
-        let mut told: Vec<_> = taken
-            .records
-            .iter()
-            .map(|(record, _)| (record.code.name(), record.event.as_deref(), record.suppressed))
+    fn full_lane_leaves_room_in_the_others_and_counts_its_losses() {
+        let queue = queue();
+        assert_eq!(push(&queue, Lane::Unauthenticated, 10), 3);
+        assert_eq!(push(&queue, Lane::Reserved, 3), 3, "one waits among the users'");
+        assert_eq!(push(&queue, Lane::User, 4), 2);
+        assert_eq!((queue.waiting(), queue.lost()), ((8, 8), 9));
+        let woken = queue.wait();
+        assert_eq!(woken.entries.len(), 8);
+        let lost: Vec<_> = queue
+            .take_lost()
+            .into_iter()
+            .map(|entry| (entry.record.event, entry.record.suppressed, entry.lane))
             .collect();
-        told[5..].sort_unstable();
-        assert_eq!(
-            told,
-            [
-                ("sys_monitor_disabled", None, 0),
-                ("sys_monitor_disabled", None, 0),
-                ("ws_protocol_violation", None, 0),
-                ("ws_protocol_violation", None, 0),
-                ("ws_protocol_violation", None, 0),
-                ("log_suppressed", Some("sys_monitor_disabled"), 2),
-                ("log_suppressed", Some("ws_protocol_violation"), 7),
-            ]
-        );
-        assert!(push(Code::WsProtocolViolation), "there is room again");
+        assert_eq!(lost.len(), 2);
+        assert!(lost.contains(&(Some(String::from("malicious_csrf")), 7, Lane::Reserved)));
+        assert!(lost.contains(&(Some(String::from("authz_fail")), 2, Lane::Reserved)));
+        assert!(queue.take_lost().is_empty());
         queue.close();
-        assert!(!push(Code::SysCrash));
-        assert!(queue.take().last);
+        assert_eq!(push(&queue, Lane::Reserved, 1), 0);
+        assert!(queue.wait().last);
+    }
+
+    #[test]
+    fn held_records_keep_their_place_in_the_lane() {
+        let queue = queue();
+        assert_eq!(push(&queue, Lane::Unauthenticated, 3), 3);
+        let taken = queue.wait().entries;
+        assert_eq!(push(&queue, Lane::Unauthenticated, 1), 0, "they are not written yet");
+        queue.settle(taken);
+        assert_eq!(push(&queue, Lane::Unauthenticated, 1), 0, "they are held");
+        assert_eq!(queue.take_held().len(), 3);
+        queue.settle([]);
+        assert_eq!(push(&queue, Lane::Unauthenticated, 1), 1);
+    }
+
+    #[test]
+    fn lost_summary_counts_as_the_records_it_stands_for() {
+        let queue = Queue::new(LaneLimits { reserved: 0, user: 0, unauthenticated: 0 });
+        let summary = Record { suppressed: 40, ..Record::new(Code::LogSuppressed) };
+        assert!(!queue.push(summary, Lane::Unauthenticated, Now::default()));
+        assert_eq!(queue.lost(), 40);
     }
 }

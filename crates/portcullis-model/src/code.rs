@@ -177,6 +177,16 @@ codes! {
         "An attempt that a limit counted; written to `audit.access_file` alone.";
     LogSuppressed, "log_suppressed", Service, Info,
         "A summary of records that were counted and not written.";
+    LogLost, "log_lost", Service, Warning,
+        "Records that could not be kept: their queue was full, or a file or output took nothing.";
+    LogRotated, "log_rotated", Service, Info,
+        "The security log goes on in a new file.";
+    LogReplaced, "log_replaced", Service, Critical,
+        "Another program renamed, deleted, replaced or truncated the security log.";
+    LogRemoved, "log_removed", Service, Info,
+        "Retention removed an old file of the security log; a warning when space forced it.";
+    DiskSlow, "disk_slow", Service, Critical,
+        "The disk of the security log takes more than five seconds to write or sync.";
 }
 
 #[cfg(test)]

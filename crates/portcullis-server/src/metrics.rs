@@ -3,7 +3,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use portcullis_audit::AuditCounts;
+use portcullis_audit::{AuditCounts, LogState};
 use portcullis_guard::{CapacityCounts, Gate, ShareUse, Signal, TableUse};
 use portcullis_model::{Limit, LimitKey, Now};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -62,6 +62,12 @@ pub(crate) struct TableRejectionLabel {
     reason: &'static str,
 }
 
+/// How the security log's file does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct StateLabel {
+    state: &'static str,
+}
+
 /// A queue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct QueueLabel {
@@ -107,6 +113,9 @@ pub(crate) struct Metrics {
     log_written: Counter,
     log_sampled: Counter,
     log_lost: Counter,
+    log_stdout_lost: Counter,
+    log_state: Family<StateLabel, Gauge>,
+    log_reserve: Gauge,
 }
 
 impl Metrics {
@@ -233,8 +242,23 @@ impl Metrics {
         );
         registry.register(
             "log_lost",
-            "Security records that found their lane full or their file broken",
+            "Security records that are not in the file: their queue was full",
             self.log_lost.clone(),
+        );
+        registry.register(
+            "log_stdout_lost",
+            "Lines of the security log that standard output did not take",
+            self.log_stdout_lost.clone(),
+        );
+        registry.register(
+            "log_state",
+            "How the security log's file does: 1 at the state in force",
+            self.log_state.clone(),
+        );
+        registry.register(
+            "log_reserve_bytes",
+            "Bytes set aside on the disk for records of operations",
+            self.log_reserve.clone(),
         );
     }
 
@@ -339,7 +363,13 @@ impl Metrics {
         self.queue_is("log", log.waiting);
         follow(&self.log_written, log.written);
         follow(&self.log_sampled, log.sampled);
-        follow(&self.log_lost, log.dropped + log.failed);
+        follow(&self.log_lost, log.lost);
+        follow(&self.log_stdout_lost, log.stdout_lost);
+        self.log_reserve.set(log.reserve_bytes as i64);
+        for state in LogState::ALL {
+            let label = StateLabel { state: state.name() };
+            self.log_state.get_or_create(&label).set(i64::from(state == log.state));
+        }
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             text.clear();

@@ -85,7 +85,7 @@ impl Shard {
             let now = self.now();
             let change = machine.tick(&self.look(used.since_last(now)), now.monotonic_ms);
             self.gate.measured(machine.state(), machine.asked(), now);
-            self.audit.spare(self.gate.load() >= LoadState::Elevated);
+            self.audit.set_loaded(self.gate.load() >= LoadState::Elevated);
             if let Some(change) = change {
                 self.record_change(&change);
             }

@@ -66,7 +66,9 @@ impl Private {
         let doubted = self.gate.directory().authority().is_doubted();
         let sessions =
             ReadyFact { state: if doubted { "unconfirmed" } else { "ok" }, is_ready: !doubted };
-        let own = [("shards", shards), ("sessions", sessions)];
+        // Users are served while the log fails.
+        let log = ReadyFact { state: self.audit.counts().state.name(), is_ready: true };
+        let own = [("shards", shards), ("sessions", sessions), ("security_log", log)];
         let products = self.registered.ready_parts.iter().map(|part| (part.name, (part.read)()));
         Readiness::new(*self.drained.borrow(), own.into_iter().chain(products))
     }

@@ -86,11 +86,12 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     record.port = who.port;
     record.connection = who.connection;
     record.limit = limit.map(|key| (key, denial.retry_after_ms().unwrap_or(0)));
+    // Whose record it is decides which budget it uses.
+    record.user = who.user.map(|user| user.id.clone());
     record.status = who.http.then_some(answer.status);
     // Of a flood most records are only counted: their texts are never made.
     shard.audit.record_with(record, now, |record| {
         record.reference.clone_from(&reference);
-        record.user = who.user.map(|user| user.id.clone());
         record.user_name = denial.username().map(String::from);
         record.event = who.event.map(String::from);
         record.method = who.method.map(String::from);

@@ -43,7 +43,7 @@ const READ_MAX_BYTES: usize = 64 * 1024;
 /// Between two ticks of a shard; the shortest deadline that is met within a slot.
 pub(crate) const TICK_MS: u64 = 50;
 /// Between two looks of the audit at what it still owes.
-const AUDIT_TICK_MS: u64 = 5_000;
+const AUDIT_TICK_MS: u64 = 1_000;
 /// Between two times a shard in Critical lets go of what it can do without.
 const LET_GO_EVERY_MS: u64 = 1_000;
 

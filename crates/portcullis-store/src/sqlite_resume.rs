@@ -131,6 +131,7 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows_delete::RoomDeletion;
     use crate::sqlite_fixture::{Deaf, ann, commit, healthy, lobby, message};
     use crate::sqlite_schema::open_writer;
     use crate::sqlite_task::{Asked, Task};
@@ -173,8 +174,8 @@ mod tests {
         }
 
         fn delete_room(&mut self) {
-            let (room, _) =
-                Asked::ask(|writer, changes| writer.delete_room(lobby().id, &ann().id, changes));
+            let deletion = RoomDeletion { room: lobby().id, by: ann().id, anywhere: false };
+            let (room, _) = Asked::ask(|writer, changes| writer.delete_room(deletion, changes));
             commit(&mut self.writer, &mut vec![room], &mut Deaf);
         }
 

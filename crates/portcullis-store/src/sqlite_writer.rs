@@ -521,7 +521,8 @@ mod tests {
             writer.disk = DiskWatch::new(100, Box::new(|| Some(60)), Arc::default());
             writer.look_at_disk();
             let mut sent = ask(&mut batch, message(1, 0));
-            let join = Join { room: lobby().id, user: ann().id, origin: 1, members_max: 9 };
+            let join =
+                Join { room: lobby().id, user: ann().id, origin: 1, members_max: 9, party: 0 };
             let (task, mut joined) =
                 Asked::ask(move |writer, changes| writer.join_room(join, changes));
             batch.push(task);
@@ -532,7 +533,7 @@ mod tests {
             });
             batch.push(task);
             let (task, mut deleted) =
-                Asked::ask(|writer, changes| writer.delete_room(lobby().id, &ann().id, changes));
+                Asked::ask(|writer, changes| writer.delete_room(deletion(), changes));
             batch.push(task);
             commit(writer, &mut batch, feed);
             let sent = sent.try_recv().unwrap();

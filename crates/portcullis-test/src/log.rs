@@ -16,6 +16,8 @@ struct Shared {
     errors: Mutex<String>,
     more: Condvar,
     said_more: Condvar,
+    unread: Mutex<bool>,
+    read_again: Condvar,
 }
 
 /// What was printed for people: no records.
@@ -42,11 +44,25 @@ impl Records {
         }
     }
 
+    /// Leaves both outputs unread, as a parent that forgot them does, or reads them again.
+    pub fn set_unread(&self, unread: bool) {
+        *self.shared.unread.lock().unwrap() = unread;
+        self.shared.read_again.notify_all();
+    }
+
+    fn wait_while_unread(&self) {
+        let unread = self.shared.unread.lock().unwrap();
+        drop(self.shared.read_again.wait_while(unread, |unread| *unread).unwrap());
+    }
+
     pub(crate) fn follow<R: Read + Send + 'static>(&self, output: R) -> JoinHandle<()> {
         let records = self.clone();
         std::thread::spawn(move || {
             let lines = BufReader::new(output).lines();
-            lines.map_while(Result::ok).for_each(|line| records.take(line));
+            for line in lines.map_while(Result::ok) {
+                records.take(line);
+                records.wait_while_unread();
+            }
             records.shared.said.lock().unwrap().ended = true;
             records.shared.said_more.notify_all();
         })
@@ -77,6 +93,8 @@ impl Records {
                 let mut errors = records.shared.errors.lock().unwrap();
                 errors.push_str(&line);
                 errors.push('\n');
+                drop(errors);
+                records.wait_while_unread();
             }
         })
     }

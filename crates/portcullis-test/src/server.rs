@@ -205,6 +205,7 @@ impl TestServer {
     /// When it does not end in time.
     pub fn wait(&mut self) -> ExitStatus {
         let status = wait_for_end(&mut self.child).expect("the server did not end");
+        self.records.set_unread(false);
         self.followers.drain(..).for_each(|follower| follower.join().unwrap());
         status
     }
@@ -301,6 +302,7 @@ impl Drop for TestServer {
     fn drop(&mut self) {
         let _killed = self.child.kill();
         let _reaped = self.child.wait();
+        self.records.set_unread(false);
         self.followers.drain(..).for_each(|follower| drop(follower.join()));
         if std::thread::panicking() {
             let errors = self.records.errors();

@@ -2,10 +2,10 @@
 //! Never: a line after the one that says where clients connect.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use portcullis_audit::Output;
 use portcullis_model::Secret;
 
 use crate::config::Settings;
@@ -23,9 +23,9 @@ pub(crate) struct Banner<'a> {
 /// Prints the lines. The server runs on if nobody reads them.
 pub(crate) fn print(settings: &Settings, banner: &Banner<'_>) {
     let lines = lines(settings, banner);
-    let mut out = std::io::stdout().lock();
-    if out.write_all(lines.as_bytes()).and_then(|()| out.flush()).is_err() {
-        tracing::warn!("standard output is closed: nobody is told where the server listens");
+    let count = lines.lines().count() as u64;
+    if !Output::stdout().is_ok_and(|out| out.push(&lines, count)) {
+        tracing::warn!("standard output is not read: the server's addresses are not printed");
     }
 }
 

@@ -2,25 +2,31 @@
 //! Never: another program's directory or port taken over.
 
 use std::fs::{DirBuilder, Permissions};
-use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use portcullis_audit::Output;
 use portcullis_server::ReservedPort;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::config::ConfigError;
 
-/// Sends the operational log to standard error, as JSON lines; `RUST_LOG` says what of it.
-pub(crate) fn start_log() {
+/// Sends the operational log to standard error, as JSON lines; `RUST_LOG` selects the level.
+///
+/// A reader that does not read loses lines; it stops no thread of the server.
+pub(crate) fn start_log(errors: &Output) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(io::stderr);
+    let errors = errors.clone();
+    let writer = move || errors.clone();
+    let log = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(writer);
     if log.try_init().is_err() {
         eprintln!("the operational log was started before");
     }
+    // The usual hook writes to standard error by itself, and waits for its reader.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a thread panicked")));
 }
 
 /// Allows as many open files as this user may have: each connection is one.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use portcullis_audit::{Audit, AuditError, AuditOptions, Outcome, Record};
+use portcullis_audit::{Audit, AuditError, AuditOptions, Outcome, Output, Record};
 use portcullis_guard::{
     Danger, Directory, DirectoryLimits, Event, Gate, GateError, GateOptions, Issuer, IssuerKey,
     Permit, UserFacts, Verified, WithoutOrigin,
@@ -345,7 +345,10 @@ impl Server {
         let stop = Stop::catch().map_err(catch)?;
         let scheme = if self.builder.speaks_tls() { "https" } else { "http" };
         let running = self.start()?;
-        println!("listening public {scheme}://{}", running.public());
+        // A reader that does not read must not stop the server.
+        if let Ok(output) = Output::stdout() {
+            output.push(&format!("listening public {scheme}://{}\n", running.public()), 1);
+        }
         stop.wait();
         running.drain();
         Ok(())

@@ -4,10 +4,15 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use portcullis_audit::Output;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
+/// The exit code of a process that had to be ended.
+const FORCED_EXIT: i32 = 1;
+/// How long the last lines of the operational log may take.
+const LAST_LINES: Duration = Duration::from_millis(500);
 /// How often something is done when nothing else happens.
 const TICK: Duration = Duration::from_secs(5);
 
@@ -58,5 +63,21 @@ impl Signals {
                 }
             }
         });
+    }
+}
+
+/// Ends the process after this time, whatever still hangs: a disk, a handler, a reader.
+pub(crate) fn end_within(deadline: Duration) {
+    let wait = move || {
+        std::thread::sleep(deadline);
+        tracing::error!("the server did not stop in its time and is ended");
+        if let Ok(errors) = Output::stderr() {
+            errors.flush(LAST_LINES);
+        }
+        std::process::exit(FORCED_EXIT);
+    };
+    let thread = std::thread::Builder::new().name(String::from("stop-deadline"));
+    if let Err(error) = thread.spawn(wait) {
+        tracing::warn!(%error, "the time to stop cannot be watched");
     }
 }

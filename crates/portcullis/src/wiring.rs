@@ -3,12 +3,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use portcullis_accounts::{
     AccountFeed, AccountOptions, AccountParts, ServerSecret, Setup, SigningKeys, correct_names,
 };
-use portcullis_audit::{Audit, AuditOptions, Outcome, Record};
+use portcullis_audit::{Audit, AuditOptions, Outcome, Output, Record};
 use portcullis_guard::{Action, Directory, Gate, RoleRules, Trace};
 use portcullis_model::{Clock, Code, Role, RoleTable, Secret, SystemClock};
 use portcullis_seal::KeyRing;
@@ -24,17 +25,28 @@ use crate::machine::{
     prepare_directory, raise_file_limit, refuse_taken, reserve_port, small_pages, start_log,
 };
 use crate::sealing::{Log, Sealing};
-use crate::signals::{Signals, Wake};
+use crate::signals::{Signals, Wake, end_within};
 use crate::tls::{Tls, TlsError};
 use crate::{pages, tls};
 
+/// How long the process may take to end once its connections are closed.
+const AFTER_DRAIN: Duration = Duration::from_secs(10);
+/// How long the last lines of the operational log may take.
+const LAST_LINES: Duration = Duration::from_secs(1);
 /// How long after one look at the ring of field keys the next begins, in milliseconds.
 const RING_EVERY_MS: u64 = 1_000;
 
 /// Runs a server until it is asked to stop.
-pub(crate) fn serve(mut settings: Settings) -> Result<()> {
+pub(crate) fn serve(settings: Settings) -> Result<()> {
     check(&settings)?;
-    start_log();
+    let errors = Output::stderr().context("cannot start the thread of the operational log")?;
+    start_log(&errors);
+    let result = run(settings);
+    errors.flush(LAST_LINES);
+    result
+}
+
+fn run(mut settings: Settings) -> Result<()> {
     raise_file_limit();
     small_pages();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
@@ -51,6 +63,7 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     let access = open_access(&settings)?;
     let store = Arc::clone(&parts.store);
     let setup_token = parts.setup_token.clone();
+    let drain_ms = settings.server.drain_ms;
     let running = parts.assemble(&settings, &audit, access.as_ref(), &clock)?.start()?;
     drop(reserved);
     record_start(&settings, &audit, &*clock);
@@ -66,9 +79,17 @@ pub(crate) fn serve(mut settings: Settings) -> Result<()> {
     drop(setup_token);
 
     signals.wait_for_stop(|wake| match wake {
-        Wake::Reload => reload(tls.as_ref(), &audit, &*clock),
-        Wake::Tick => audit.tick(clock.now()),
+        Wake::Reload => {
+            let now = clock.now();
+            access.iter().chain([&audit]).for_each(|log| log.reopen(now));
+            reload(tls.as_ref(), &audit, &*clock);
+        }
+        Wake::Tick => {
+            let now = clock.now();
+            access.iter().chain([&audit]).for_each(|log| log.tick(now));
+        }
     });
+    end_within(Duration::from_millis(drain_ms) + AFTER_DRAIN);
     tracing::info!("stopping: connections are told to come back later");
     audit.record(Record::new(Code::SysShutdown), clock.now());
     running.drain();
@@ -284,9 +305,15 @@ pub(crate) fn block_on<F: Future>(work: F) -> Result<F::Output> {
 }
 
 fn open_audit(settings: &Settings) -> Result<Audit> {
+    let audit = &settings.audit;
     let options = AuditOptions {
-        file: Some(settings.audit.file.clone()),
-        stdout: settings.audit.stdout,
+        file: Some(audit.file.clone()),
+        stdout: audit.stdout,
+        segment_bytes: audit.segment_bytes,
+        keep_days: audit.keep_days,
+        keep_total_bytes: audit.keep_total_bytes,
+        compress: audit.compress,
+        unauthenticated_day_bytes: audit.unauthenticated_day_bytes,
         service_version: String::from(env!("CARGO_PKG_VERSION")),
         ..AuditOptions::default()
     };
@@ -300,6 +327,12 @@ fn open_access(settings: &Settings) -> Result<Option<Audit>> {
         file: Some(file),
         service_version: String::from(env!("CARGO_PKG_VERSION")),
         queue_max: ACCESS_QUEUE_MAX,
+        segment_bytes: settings.audit.segment_bytes,
+        keep_days: settings.audit.keep_days,
+        keep_total_bytes: settings.audit.access_total_bytes,
+        // `limits simulate` reads lines as they are.
+        compress: false,
+        reserve_bytes: 0,
         ..AuditOptions::default()
     };
     Ok(Some(Audit::open(options)?))

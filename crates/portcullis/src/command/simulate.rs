@@ -22,6 +22,15 @@ const LINE_MAX_BYTES: usize = 64 * 1024;
 struct Line {
     event: LineEvent,
     message: Option<String>,
+    #[serde(default)]
+    labels: LineLabels,
+}
+
+#[derive(Default, Deserialize)]
+struct LineLabels {
+    /// How many records a line stands for.
+    #[serde(default)]
+    suppressed: String,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +100,9 @@ fn play(mut lines: impl BufRead, options: &GateOptions) -> Result<Outcome> {
             outcome.lost += line.event.sequence - last - 1;
         }
         last = line.event.sequence;
+        if line.event.code == Code::LogLost.name() {
+            outcome.lost += line.labels.suppressed.parse::<u64>().unwrap_or(0);
+        }
         if line.event.code != Code::Access.name() {
             continue;
         }

@@ -1,9 +1,18 @@
-//! `[audit]`: where security records go.
-//! Never: nowhere; the file always gets them.
+//! `[audit]`: where security records go, and how long they are kept. Answers a full disk.
+//! Never: nowhere, and never without a bound; the file always gets them.
 
 use std::path::{Path, PathBuf};
 
+use portcullis_audit::AuditOptions;
 use serde::Deserialize;
+
+use super::error::ConfigError;
+use super::number::within;
+
+/// One mebibyte.
+pub(super) const MIB: u64 = 1024 * 1024;
+/// What all files of `access_file` may take together, unless configured.
+const ACCESS_TOTAL_BYTES: u64 = 1_024 * MIB;
 
 /// `[audit]`.
 #[derive(Debug, Default, Deserialize)]
@@ -13,8 +22,20 @@ pub(super) struct AuditSection {
     file: Option<PathBuf>,
     /// Whether records also go to standard output; true.
     stdout: Option<bool>,
+    /// Mebibytes at which the file is closed and renamed; 64.
+    segment_mib: Option<u64>,
+    /// Days that closed files are kept; 90.
+    keep_days: Option<u32>,
+    /// Mebibytes that all files may take together; 2048.
+    keep_total_mib: Option<u64>,
+    /// Whether closed files are compressed; true.
+    compress: Option<bool>,
+    /// Mebibytes a day that records of unauthenticated clients may take; 256.
+    unauthenticated_mib_per_day: Option<u64>,
     /// A file for everything that limits count, for `portcullis limits simulate`; none.
     access_file: Option<PathBuf>,
+    /// Mebibytes that all files of it may take together; 1024.
+    access_total_mib: Option<u64>,
 }
 
 /// Where security records go.
@@ -22,15 +43,99 @@ pub(super) struct AuditSection {
 pub(crate) struct AuditSettings {
     pub(crate) file: PathBuf,
     pub(crate) stdout: bool,
+    pub(crate) segment_bytes: u64,
+    pub(crate) keep_days: u32,
+    pub(crate) keep_total_bytes: u64,
+    pub(crate) compress: bool,
+    pub(crate) unauthenticated_day_bytes: u64,
     pub(crate) access_file: Option<PathBuf>,
+    pub(crate) access_total_bytes: u64,
 }
 
 impl AuditSection {
-    pub(super) fn read(self, data: &Path) -> AuditSettings {
-        AuditSettings {
+    pub(super) fn read(self, data: &Path) -> Result<AuditSettings, ConfigError> {
+        let default = AuditOptions::default();
+        let mebibytes = |key, value, default_bytes, range| {
+            within(key, value, default_bytes / MIB, range).map(|mebibytes| mebibytes * MIB)
+        };
+        let segment = default.segment_bytes;
+        let segment_bytes = mebibytes("audit.segment_mib", self.segment_mib, segment, 1..=1_024)?;
+        let total = default.keep_total_bytes;
+        let total = mebibytes("audit.keep_total_mib", self.keep_total_mib, total, 2..=1_048_576)?;
+        let day = default.unauthenticated_day_bytes;
+        let day_key = "audit.unauthenticated_mib_per_day";
+        let day = mebibytes(day_key, self.unauthenticated_mib_per_day, day, 16..=65_536)?;
+        let access_key = "audit.access_total_mib";
+        let access =
+            mebibytes(access_key, self.access_total_mib, ACCESS_TOTAL_BYTES, 2..=1_048_576)?;
+        let settings = AuditSettings {
             file: self.file.unwrap_or_else(|| data.join("security.log")),
             stdout: self.stdout.unwrap_or(true),
+            segment_bytes,
+            keep_days: within("audit.keep_days", self.keep_days, default.keep_days, 1..=3_650)?,
+            keep_total_bytes: total,
+            compress: self.compress.unwrap_or(default.compress),
+            unauthenticated_day_bytes: day,
             access_file: self.access_file,
+            access_total_bytes: access,
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+impl AuditSettings {
+    /// Two files have to fit: the one that is written, and the one closed before it.
+    fn check(&self) -> Result<(), ConfigError> {
+        let mut totals = vec![("audit.keep_total_mib", self.keep_total_bytes)];
+        if self.access_file.is_some() {
+            totals.push(("audit.access_total_mib", self.access_total_bytes));
         }
+        for (key, total) in totals {
+            if total < 2 * self.segment_bytes {
+                return Err(ConfigError::refused(
+                    key,
+                    (total / MIB).to_string(),
+                    "it is less than two files of audit.segment_mib",
+                    format!("write {} or more", 2 * self.segment_bytes / MIB),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(toml: &str) -> Result<AuditSettings, String> {
+        let section: AuditSection = toml::from_str(toml).unwrap();
+        section.read(Path::new("data")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults_bound_every_file() {
+        let settings = read("").unwrap();
+        assert_eq!(settings.file, Path::new("data/security.log"));
+        assert_eq!((settings.segment_bytes, settings.keep_days), (64 * MIB, 90));
+        assert_eq!((settings.keep_total_bytes, settings.compress), (2_048 * MIB, true));
+        assert_eq!(settings.unauthenticated_day_bytes, 256 * MIB);
+        assert_eq!(settings.access_total_bytes, 1_024 * MIB);
+    }
+
+    #[test]
+    fn values_outside_their_range_are_rejected() {
+        for (toml, expect) in [
+            ("segment_mib = 0", "audit.segment_mib is 0"),
+            ("keep_days = 0", "audit.keep_days is 0"),
+            ("keep_total_mib = 127", "audit.keep_total_mib is 127: it is less than two files"),
+            ("unauthenticated_mib_per_day = 1", "audit.unauthenticated_mib_per_day is 1"),
+            ("access_file = \"a\"\naccess_total_mib = 100", "audit.access_total_mib is 100"),
+        ] {
+            let error = read(toml).unwrap_err();
+            assert!(error.starts_with(expect), "{toml}: {error}");
+        }
+        assert!(read("segment_mib = 1\nkeep_total_mib = 2").is_ok());
     }
 }

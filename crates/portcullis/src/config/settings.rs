@@ -142,7 +142,7 @@ impl Settings {
             min_free_bytes: file.store.min_free()?,
             accounts,
             times,
-            audit: file.audit.read(&data),
+            audit: file.audit.read(&data)?,
             origins: file.origin.read(profile, file.listen.hosts)?,
             remote: issuers.remote,
             issuers: issuers.facts,

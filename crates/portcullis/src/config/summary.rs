@@ -6,6 +6,7 @@ use portcullis_model::Role;
 use portcullis_server::{Credentials, ProxyProtocol};
 use toml::{Table, Value};
 
+use super::audit::MIB;
 use super::capacity::WHEN_USER_FULL;
 use super::listen::PROXY_HEADERS;
 use super::settings::Settings;
@@ -244,9 +245,16 @@ impl Settings {
         let mut audit = section([
             ("file", self.audit.file.display().to_string().into()),
             ("stdout", self.audit.stdout.into()),
+            ("segment_mib", number(self.audit.segment_bytes / MIB)),
+            ("keep_days", number(self.audit.keep_days)),
+            ("keep_total_mib", number(self.audit.keep_total_bytes / MIB)),
+            ("compress", self.audit.compress.into()),
+            ("unauthenticated_mib_per_day", number(self.audit.unauthenticated_day_bytes / MIB)),
         ]);
         if let Some(file) = &self.audit.access_file {
             audit.insert(String::from("access_file"), file.display().to_string().into());
+            let total = number(self.audit.access_total_bytes / MIB);
+            audit.insert(String::from("access_total_mib"), total);
         }
         audit
     }

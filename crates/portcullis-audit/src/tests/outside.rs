@@ -1,0 +1,130 @@
+//! Files that another program renames, deletes, replaces or truncates.
+//! Never: an alert for what `logrotate` does.
+
+use std::fs::OpenOptions;
+use std::path::PathBuf;
+
+use portcullis_model::Code;
+
+use super::{Line, Log, assert_unbroken, at, count, lines_of, operation, reasons};
+
+fn path(log: &Log) -> PathBuf {
+    log.folder.path().join("security.log")
+}
+
+fn rename(log: &Log) {
+    std::fs::rename(path(log), log.folder.path().join("security.log.1")).unwrap();
+}
+
+/// One record, and a look a second later.
+fn write(log: &Log, ms: u64) {
+    log.audit.record(operation(), at(ms));
+    log.tick(at(ms + 1_000));
+}
+
+fn alerts(lines: &[Line]) -> Vec<&str> {
+    reasons(lines, Code::LogReplaced)
+}
+
+#[test]
+fn rename_and_sighup_is_ordinary_rotation() {
+    let log = Log::open(|_| ());
+    write(&log, 0);
+    rename(&log);
+    log.audit.reopen(at(2_000));
+    write(&log, 3_000);
+    assert_eq!(lines_of(&path(&log)).len(), 2, "the new file has both lines");
+    write(&log, 120_000);
+    let lines = log.close();
+    assert_unbroken(&lines);
+    assert_eq!((alerts(&lines).len(), reasons(&lines, Code::LogRotated)), (0, vec!["operator"]));
+}
+
+#[test]
+fn sighup_within_a_minute_of_the_rename_is_ordinary_rotation() {
+    let log = Log::open(|_| ());
+    write(&log, 0);
+    rename(&log);
+    // Seen at once, also without SIGHUP.
+    write(&log, 2_000);
+    assert!(path(&log).exists());
+    log.tick(at(50_000));
+    log.audit.reopen(at(60_000));
+    log.tick(at(200_000));
+    let lines = log.close();
+    assert_unbroken(&lines);
+    assert_eq!((alerts(&lines).len(), count(&lines, Code::LogRotated)), (0, 1));
+}
+
+#[test]
+fn rename_without_sighup_is_an_alert_after_a_minute() {
+    let log = Log::open(|_| ());
+    write(&log, 0);
+    rename(&log);
+    write(&log, 2_000);
+    log.tick(at(50_000));
+    assert_eq!(alerts(&log.lines()).len(), 0);
+    log.tick(at(70_000));
+    log.tick(at(200_000));
+    let lines = log.close();
+    assert_unbroken(&lines);
+    assert_eq!(alerts(&lines), ["renamed"]);
+}
+
+#[test]
+fn deleted_file_is_made_again_and_is_an_alert() {
+    let log = Log::open(|_| ());
+    write(&log, 0);
+    std::fs::remove_file(path(&log)).unwrap();
+    log.tick(at(2_000));
+    assert_eq!(alerts(&log.lines()), ["deleted"]);
+    write(&log, 3_000);
+    let numbers: Vec<_> = log.close().iter().map(|line| line.sequence).collect();
+    assert_eq!(numbers, [2, 3]);
+}
+
+#[test]
+fn truncated_file_is_an_alert_and_continues_with_whole_lines() {
+    for keep in [0, 100] {
+        let log = Log::open(|_| ());
+        write(&log, 0);
+        write(&log, 2_000);
+        OpenOptions::new().write(true).open(path(&log)).unwrap().set_len(keep).unwrap();
+        // The first write after it may come before the look.
+        write(&log, 4_000);
+        log.tick(at(6_000));
+        log.audit.close();
+        let text = std::fs::read_to_string(path(&log)).unwrap();
+        let whole: Vec<_> = text.lines().skip(usize::from(keep > 0)).map(super::line).collect();
+        assert_eq!(alerts(&whole), ["truncated"]);
+        assert_eq!(whole.iter().map(|line| line.sequence).collect::<Vec<_>>(), [3, 4]);
+    }
+}
+
+#[test]
+fn file_put_in_the_place_of_the_log_is_appended_to() {
+    let log = Log::open(|_| ());
+    write(&log, 0);
+    rename(&log);
+    std::fs::write(path(&log), "not ours").unwrap();
+    write(&log, 2_000);
+    log.tick(at(70_000));
+    log.audit.close();
+    let text = std::fs::read_to_string(path(&log)).unwrap();
+    let (foreign, ours) = text.split_once('\n').unwrap();
+    assert_eq!(foreign, "not ours");
+    let ours: Vec<_> = ours.lines().map(super::line).collect();
+    assert_eq!(alerts(&ours), ["renamed"]);
+}
+
+#[test]
+fn sighup_without_a_rename_changes_nothing() {
+    let log = Log::open(|_| ());
+    write(&log, 0);
+    log.audit.reopen(at(2_000));
+    write(&log, 3_000);
+    let lines = log.close();
+    assert_unbroken(&lines);
+    assert_eq!(count(&lines, Code::AuthzAdmin), 2);
+    assert_eq!(lines.len(), 2);
+}

@@ -1,0 +1,122 @@
+//! Closed files: by size, by day, over restarts.
+//! Never: a line lost or doubled between two files.
+
+use std::fs::File;
+use std::io::Read;
+
+use portcullis_model::{Code, Now};
+
+use super::{
+    Log, all_lines, assert_unbroken, at, count, event_of_user, operation, options, reasons,
+};
+use crate::Audit;
+use crate::segment::Naming;
+
+const DAY_MS: u64 = 86_400_000;
+
+// T-370
+#[test]
+fn rotation_by_size_neither_loses_nor_doubles_a_line() {
+    const SEGMENT: u64 = 16 * 1024;
+    let log = Log::open(|options| options.segment_bytes = SEGMENT);
+    // As `tail -F` does: reads on in the file it has, then in the one that takes its name.
+    let path = log.folder.path().join("security.log");
+    let (mut tail, mut followed) = (File::open(&path).unwrap(), String::new());
+    for number in 0..1_000 {
+        log.audit.record(event_of_user(), at(number));
+        if number % 10 == 9 {
+            log.audit.wait_idle();
+            tail.read_to_string(&mut followed).unwrap();
+            tail = reopened(&path, tail, &mut followed);
+        }
+    }
+    let naming = Naming::of(&path);
+    let segments = naming.list().unwrap();
+    assert!(segments.len() > 10, "{}", segments.len());
+    assert!(segments.iter().all(|segment| segment.bytes <= SEGMENT + 4 * 1024 + 512));
+    let lines = log.close();
+    assert_unbroken(&lines);
+    assert_eq!(count(&lines, Code::WsConnected), 1_000);
+    assert_eq!(count(&lines, Code::LogRotated), segments.len());
+    let followed: Vec<_> = followed.lines().map(super::line).collect();
+    assert_eq!(followed, lines[..followed.len()]);
+    assert_eq!(followed.len(), lines.len());
+}
+
+fn reopened(path: &std::path::Path, tail: File, followed: &mut String) -> File {
+    use std::os::unix::fs::MetadataExt;
+    let mut there = File::open(path).unwrap();
+    if there.metadata().unwrap().ino() == tail.metadata().unwrap().ino() {
+        return tail;
+    }
+    there.read_to_string(followed).unwrap();
+    there
+}
+
+// T-370
+#[test]
+fn day_ends_the_file_also_when_no_record_comes() {
+    let log = Log::open(|_| ());
+    log.audit.record(operation(), at(0));
+    log.tick(at(1_000));
+    assert_eq!(count(&log.lines(), Code::LogRotated), 0);
+    log.tick(at(DAY_MS));
+    assert_eq!(reasons(&log.lines(), Code::LogRotated), ["day"]);
+    log.tick(at(DAY_MS + 1_000));
+    assert_unbroken(&log.lines());
+    assert!(log.folder.path().join("security-20260802T120000Z-1.log").exists());
+    assert_eq!(log.close().len(), 2);
+}
+
+#[test]
+fn restart_continues_the_file_of_its_day_and_closes_an_older_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for (start, (files, lines)) in [(0, (1, 1)), (1_000, (1, 2)), (DAY_MS, (2, 4))] {
+        let audit = Audit::open(options(folder.path())).unwrap();
+        audit.record(operation(), at(start));
+        audit.close();
+        let names = folder.path().read_dir().unwrap().filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.to_string_lossy().ends_with(".log")
+        });
+        assert_eq!((names.count(), all_lines(folder.path()).len()), (files, lines));
+    }
+    assert_unbroken(&all_lines(folder.path()));
+}
+
+#[test]
+fn numbers_continue_after_the_newest_closed_file() {
+    let log = Log::open(|_| ());
+    for _ in 0..9 {
+        log.audit.record(operation(), at(0));
+    }
+    log.audit.close();
+    let folder = log.folder.path();
+    let closed = folder.join("security-20260801T120000Z-1.log");
+    std::fs::rename(folder.join("security.log"), &closed).unwrap();
+    assert!(crate::compress::compress(&closed, || true).unwrap());
+    for name in ["security-20260801T120000Z-1.log.gz", "security.log.1"] {
+        let audit = Audit::open(options(folder)).unwrap();
+        audit.record(operation(), at(0));
+        audit.close();
+        let line = super::lines_of(&folder.join("security.log"));
+        assert_eq!(line[0].sequence, if name.ends_with("gz") { 10 } else { 11 });
+        std::fs::rename(folder.join("security.log"), folder.join("security.log.1")).unwrap();
+    }
+}
+
+#[test]
+fn failed_rotation_leaves_the_file_in_use() {
+    let log = Log::open(|options| options.segment_bytes = 2_048);
+    // The name it would get is taken.
+    let now = Now { monotonic_ms: 5, unix_ms: 1_785_585_600_005 };
+    let taken = Naming::of(&log.folder.path().join("security.log")).closed(now.unix_ms, 1);
+    std::fs::write(&taken, "").unwrap();
+    for _ in 0..20 {
+        log.audit.record(operation(), now);
+        log.audit.wait_idle();
+    }
+    let lines = log.close();
+    assert_unbroken(&lines);
+    assert_eq!(lines.len(), 20);
+}
