@@ -20,6 +20,7 @@ use crate::hub::{Batch, Hub};
 use crate::namespace::{HookFuture, NamespaceBuilder, NamespaceTable};
 use crate::options::Options;
 use crate::raw_engine::{EngineMessage, RawEngine};
+use crate::readiness::{Part, PartState};
 use crate::running::{Running, ServerError};
 
 type VerifiedHook = Box<dyn Fn(Arc<Surroundings>, IpAddr, Verified) -> HookFuture + Send + Sync>;
@@ -41,6 +42,8 @@ pub(crate) struct Registered {
     pub(crate) chores: Vec<Chore>,
     pub(crate) queues: Vec<Queue>,
     pub(crate) tables: Option<TablesHook>,
+    pub(crate) measures: Vec<Measure>,
+    pub(crate) parts: Vec<Part>,
     /// Declared when the server starts, unless it asks for no credential.
     pub(crate) auth_refresh: Option<Declared<AuthRefresh>>,
     pub(crate) engine: Option<RawEngine>,
@@ -56,6 +59,13 @@ pub(crate) struct Chore {
 pub(crate) struct Queue {
     pub(crate) name: &'static str,
     pub(crate) read: Box<dyn Fn() -> (usize, usize) + Send + Sync>,
+}
+
+/// A number of the product's that operators see among the metrics.
+pub(crate) struct Measure {
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) read: Box<dyn Fn() -> i64 + Send + Sync>,
 }
 
 /// A server that is not started yet.
@@ -84,6 +94,8 @@ impl Builder {
             chores: Vec::new(),
             queues: Vec::new(),
             tables: None,
+            measures: Vec::new(),
+            parts: Vec::new(),
             auth_refresh: None,
             engine: None,
         };
@@ -174,6 +186,22 @@ impl Builder {
         R: Fn(&Gate, Now) -> Vec<ShareUse> + Send + Sync + 'static,
     {
         self.registered.tables = Some(Box::new(read));
+    }
+
+    /// Lets operators see a number of the product's among the metrics.
+    pub fn measure<R>(&mut self, name: &'static str, help: &'static str, read: R)
+    where
+        R: Fn() -> i64 + Send + Sync + 'static,
+    {
+        self.registered.measures.push(Measure { name, help, read: Box::new(read) });
+    }
+
+    /// Makes readiness depend on a part of the product. `read` must answer at once.
+    pub fn part<R>(&mut self, name: &'static str, read: R)
+    where
+        R: Fn() -> PartState + Send + Sync + 'static,
+    {
+        self.registered.parts.push(Part { name, read: Box::new(read) });
     }
 
     /// Does something again and again while the server runs: `every_ms` after it was done last.

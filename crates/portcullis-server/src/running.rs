@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::private::Private;
 use crate::random::passing_reference_key;
+use crate::private_listen::PrivateEntrance;
 use crate::session_id::SessionIds;
 use crate::shard::{Common, Shard};
 use crate::waiting::WaitingRooms;
@@ -52,6 +53,7 @@ pub enum ServerError {
 pub struct Running {
     public: SocketAddr,
     private: Option<SocketAddr>,
+    probe: Option<SocketAddr>,
     redirect: Option<SocketAddr>,
     draining: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
@@ -70,6 +72,12 @@ impl Running {
     #[must_use]
     pub fn private(&self) -> Option<SocketAddr> {
         self.private
+    }
+
+    /// Where load balancers and orchestrators ask for health and readiness.
+    #[must_use]
+    pub fn probe(&self) -> Option<SocketAddr> {
+        self.probe
     }
 
     /// Where pages asked for in plain text are led on to [`Running::public`].
@@ -109,6 +117,7 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     let (doors, arrivals): (Vec<_>, Vec<_>) = (0..shards).map(|_| mpsc::channel(MOVED_MAX)).unzip();
     let waiting = WaitingRooms::new(&builder.options.waits, Arc::clone(&builder.clock));
     let reference_key = builder.options.reference_key.clone();
+    let metrics = Metrics::new(&builder.registered.measures);
     let common = Common {
         reference_key: reference_key.unwrap_or_else(passing_reference_key),
         options: Arc::new(builder.options),
@@ -117,7 +126,7 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
         hub: builder.hub,
         clock: builder.clock,
         audit: builder.audit,
-        metrics: Arc::new(Metrics::new()),
+        metrics: Arc::new(metrics),
         pressure: Arc::default(),
         session_ids: SessionIds::default(),
         parking: Arc::default(),
@@ -126,16 +135,8 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     };
     let (draining, drained) = watch::channel(false);
     let (stopped, stop) = watch::channel(false);
-    let mut private = None;
-    let mut operators = None;
-    if let Some(address) = common.options.private {
-        let listener = bind_at(address)?;
-        private = Some(listener.local_addr().unwrap_or(address));
-        let answers = Private::new(&common, drained.clone(), stop);
-        operators = Some(thread("private", move |local, runtime| {
-            run(local, runtime, answers.serve(listener));
-        })?);
-    }
+    let answers = Private::new(&common, drained.clone(), stop);
+    let Operators { private, probe, thread: operators } = serve_operators(&common, answers)?;
     let mut threads = Vec::with_capacity(shards);
     let redirects = redirects.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
     let entrances = listeners.into_iter().zip(redirects);
@@ -149,7 +150,44 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
             run(local, runtime, shard.run(entrances, inbox, arrivals, drained));
         })?);
     }
-    Ok(Running { public, private, redirect, draining, stopped, shards: threads, operators })
+    Ok(Running { public, private, probe, redirect, draining, stopped, shards: threads, operators })
+}
+
+/// The listeners that are not for clients, and the thread that serves them.
+struct Operators {
+    private: Option<SocketAddr>,
+    probe: Option<SocketAddr>,
+    thread: Option<JoinHandle<()>>,
+}
+
+fn serve_operators(common: &Common, answers: Private) -> Result<Operators, ServerError> {
+    let wanted = [
+        (common.options.private, PrivateEntrance::Operators),
+        (common.options.probe, PrivateEntrance::Probes),
+    ];
+    let mut listeners = Vec::new();
+    let mut bound = [None, None];
+    for ((address, entrance), bound) in wanted.into_iter().zip(&mut bound) {
+        let Some(address) = address else { continue };
+        let listener = bind_at(address)?;
+        *bound = Some(listener.local_addr().unwrap_or(address));
+        listeners.push((listener, entrance));
+    }
+    let [private, probe] = bound;
+    if listeners.is_empty() {
+        return Ok(Operators { private, probe, thread: None });
+    }
+    let thread = thread("private", move |local, runtime| {
+        run(local, runtime, async move {
+            let serving = listeners.into_iter().map(|(listener, entrance)| {
+                tokio::task::spawn_local(answers.clone().serve(listener, entrance))
+            });
+            for served in serving.collect::<Vec<_>>() {
+                let _ended = served.await;
+            }
+        });
+    })?;
+    Ok(Operators { private, probe, thread: Some(thread) })
 }
 
 /// What nobody has set is what the system says. Connections that are no sockets yet never take more
