@@ -64,11 +64,6 @@ impl DangerSection {
             dangers.push(JWKS_PRIVATE);
         }
         if !public.ip().is_loopback() {
-            if profile == Profile::Development {
-                let why = "the development profile is for this machine only";
-                let mend = "bind 127.0.0.1, or use profile = \"production\" with your certificate";
-                return Err(ConfigError::refused("listen.public", public.to_string(), why, mend));
-            }
             if *tls == TlsSettings::Off {
                 if !self.plaintext_off_loopback {
                     let why = "without TLS others on the network read and change everything";
@@ -82,7 +77,8 @@ impl DangerSection {
         if !private.ip().is_loopback() {
             if !self.private_off_loopback {
                 let why = "health and metrics would be open to everyone who reaches it";
-                let mend = "bind 127.0.0.1, or set [danger] private_off_loopback = true";
+                let mend = "bind 127.0.0.1, with listen.probe for health checks; or set [danger] \
+                            private_off_loopback = true";
                 return Err(ConfigError::refused("listen.private", private.to_string(), why, mend));
             }
             dangers.push(PRIVATE);

@@ -14,6 +14,7 @@ use portcullis_server::{Credentials, Options};
 use super::accounts::AccountSettings;
 use super::audit::AuditSettings;
 use super::danger::Danger;
+use super::development;
 use super::environment;
 use super::error::ConfigError;
 use super::file::File;
@@ -100,14 +101,21 @@ impl Settings {
             Some(profile) => profile,
             None => Profile::read(file.profile.as_deref())?,
         };
+        let credentials = file.origin.credentials;
         let data = sources.data.clone().unwrap_or_else(|| PathBuf::from("portcullis-data"));
         let listen = file.listen.read(sources.listen)?;
         let tls = file.tls.read(profile)?;
-        listen.check_redirect(profile, &tls)?;
+        listen.check_redirect(&tls)?;
+        listen.check_distinct()?;
+        let origins = file.origin.read(profile, file.listen.hosts)?;
+        development::check(profile, &listen, &origins)?;
         let dangers = file.danger.read(profile, &tls, listen.public, listen.private)?;
         let server = file.transport.read(Options {
             public: listen.public,
             private: Some(listen.private),
+            private_hosts: listen.private_hosts,
+            probe: listen.probe,
+            hsts: file.hsts.read(profile)?,
             redirect: listen.redirect,
             shards: listen.shards,
             proxy_protocol: listen.proxy_protocol,
@@ -129,8 +137,7 @@ impl Settings {
         gate.replay = read_replay(&file.replay, profile == Profile::Strict)?;
         let accounts = file.accounts.read(profile)?;
         gate.proof_required = accounts.proof_required;
-        let credentials =
-            if file.origin.credentials { Credentials::Allowed } else { Credentials::Kept };
+        let credentials = if credentials { Credentials::Allowed } else { Credentials::Kept };
         let server = Options { credentials, ..server };
         Ok(Self {
             database: file.store.read(&data)?,
@@ -140,7 +147,7 @@ impl Settings {
             accounts,
             times,
             audit: file.audit.read(&data),
-            origins: file.origin.read(profile, file.listen.hosts)?,
+            origins,
             remote: issuers.remote,
             issuers: issuers.facts,
             profile,

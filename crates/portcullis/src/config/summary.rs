@@ -47,6 +47,7 @@ impl Settings {
         vec![
             ("listen", self.listen()),
             ("tls", self.tls()),
+            ("hsts", self.hsts()),
             ("transport", self.transport()),
             ("origin", self.origin()),
             ("token", self.token()),
@@ -92,6 +93,11 @@ impl Settings {
         if let Some(private) = self.server.private {
             listen.insert(String::from("private"), private.to_string().into());
         }
+        let private_hosts = &self.server.private_hosts;
+        listen.insert(String::from("private_hosts"), private_hosts.clone().into());
+        if let Some(probe) = self.server.probe {
+            listen.insert(String::from("probe"), probe.to_string().into());
+        }
         if let Some(redirect) = self.server.redirect {
             listen.insert(String::from("redirect"), redirect.to_string().into());
         }
@@ -122,6 +128,16 @@ impl Settings {
                 section([mode].into_iter().chain(named))
             }
         }
+    }
+
+    fn hsts(&self) -> Table {
+        let hsts = self.server.hsts.unwrap_or_default();
+        section([
+            ("enabled", self.server.hsts.is_some().into()),
+            ("max_age_s", number(hsts.max_age_s)),
+            ("include_subdomains", hsts.include_subdomains.into()),
+            ("preload", hsts.preload.into()),
+        ])
     }
 
     fn transport(&self) -> Table {

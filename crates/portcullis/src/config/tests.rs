@@ -114,7 +114,7 @@ fn what_is_refused_says_what_why_and_the_mend() {
         ("profile = \"prod\"\n", "no such choice"),
         ("[listen]\npublic = \"localhost:1\"\n", "no address with a port"),
         ("[listen]\npublic = \"0.0.0.0:1\"\n", "this machine only"),
-        ("[listen]\nprivate = \"0.0.0.0:1\"\n", "private_off_loopback"),
+        ("[listen]\nprivate = \"0.0.0.0:1\"\n", "this machine only"),
         ("[listen]\nshards = 0\n", "outside 1 to 1024"),
         ("[listen]\nredirect = \"80\"\n", "no address with a port"),
         ("[listen]\nredirect = \"0.0.0.0:80\"\n", "this machine only"),
