@@ -10,6 +10,7 @@ mod rows_account; // the same about people
 mod change; // what the feed hears
 mod seal; // how fields are sealed at rest
 mod error; // a dependency's fault, never the peer's
+mod sqlite_inspect; // a database, before it is opened
 mod sqlite; // the embedded store: opening it, and its two queues
 mod sqlite_people; // its part about people
 mod sqlite_schema; // tables, migrations and settings of a connection
@@ -59,6 +60,7 @@ pub use rows_load::{Loaded, LoadedRoom};
 pub use seal::{FieldSeal, SealFault};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use sqlite_beside::SqliteBeside;
+pub use sqlite_inspect::inspect;
 pub use sqlite_reseal::Resealed;
 pub use store::{CommitFeed, PAGE_MAX, RESUME_ROOMS_MAX, Store, StoreFuture};
 pub use store_account::{AccountStore, PEOPLE_MAX, Recheck};

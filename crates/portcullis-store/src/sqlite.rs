@@ -274,7 +274,7 @@ fn private_file(path: &Path) -> Result<File, StoreError> {
     options.open(path).map_err(|error| file_error(path, error))
 }
 
-fn file_error(path: &Path, error: std::io::Error) -> StoreError {
+pub(crate) fn file_error(path: &Path, error: std::io::Error) -> StoreError {
     StoreError::File { path: path.to_path_buf(), source: Arc::new(error) }
 }
 

@@ -1,6 +1,7 @@
 //! A server of one's own, from few words: listener, origins, issuers, and then events.
 //! Never: plain text beyond this machine, unless it is called danger.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -345,7 +346,9 @@ impl Server {
         let stop = Stop::catch().map_err(catch)?;
         let scheme = if self.builder.speaks_tls() { "https" } else { "http" };
         let running = self.start()?;
-        println!("listening public {scheme}://{}", running.public());
+        // The server runs on if nobody reads it.
+        let _closed =
+            writeln!(std::io::stdout(), "listening public {scheme}://{}", running.public());
         stop.wait();
         running.drain();
         Ok(())

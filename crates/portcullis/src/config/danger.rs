@@ -31,6 +31,11 @@ const PRIVATE: Danger = Danger {
     text: "whoever reaches the private listener reads health and metrics",
 };
 
+impl Danger {
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [PLAINTEXT, PRIVATE, JWKS_PRIVATE];
+}
+
 /// `[danger]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -11,6 +11,8 @@ use portcullis_chat::ChatOptions;
 use portcullis_guard::{Directory, DirectoryLimits, Gate, GateOptions};
 use portcullis_server::{Credentials, Options};
 
+use crate::certificate::ServerNames;
+
 use super::accounts::AccountSettings;
 use super::audit::AuditSettings;
 use super::danger::Danger;
@@ -18,11 +20,13 @@ use super::development;
 use super::environment;
 use super::error::ConfigError;
 use super::file::File;
+use super::hsts;
 use super::origin::Origins;
 use super::profile::Profile;
 use super::roles::{read_replay, read_roles};
 use super::tls::TlsSettings;
 use super::token::IssuerFacts;
+use super::warning::Warning;
 
 /// Where settings are read from; what is typed wins over the environment, that over the file.
 #[derive(Debug, Default)]
@@ -186,6 +190,19 @@ impl Settings {
         self.gate.hosts = settled.hosts;
         self.gate.without_origin = self.origins.without;
         self.server.public = public;
+    }
+
+    /// What is allowed, and likely to be a mistake.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        hsts::warnings(self.profile, self.server.hsts)
+    }
+
+    /// Under which names clients ask for the server.
+    pub(crate) fn server_names(&self) -> ServerNames {
+        let mut settled = self.clone();
+        settled.settle_anywhere();
+        let is_behind_proxy = !self.gate.proxies.trusted.is_empty();
+        ServerNames { hosts: settled.gate.hosts, is_behind_proxy }
     }
 
     /// Where a person opens the page.
