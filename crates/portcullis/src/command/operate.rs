@@ -145,12 +145,17 @@ pub(super) fn state(installation: &Installation, command: &StateCommand) -> Resu
 fn print_limits(answer: &Value, now: Now) -> Result<(), OutputError> {
     for limit in answer.get("limits").and_then(Value::as_array).into_iter().flatten() {
         let of = |key| shown(limit.get(key));
+        let observed = limit.get("observed") == Some(&Value::Bool(true));
+        let (blocked, observed) = match observed {
+            true => ("would be blocked", ", only observed"),
+            false => ("blocked", ""),
+        };
         let wait = match limit.get("wait_ms").and_then(Value::as_u64) {
-            Some(wait_ms) if wait_ms > 0 => format!(", blocked until {}", until(now, wait_ms)),
+            Some(wait_ms) if wait_ms > 0 => {
+                format!(", {blocked} until {} (in {wait_ms} ms)", until(now, wait_ms))
+            }
             _ => String::new(),
         };
-        let observed = limit.get("observed") == Some(&Value::Bool(true));
-        let observed = if observed { ", only observed" } else { "" };
         let (used, all, period) = (of("used"), of("of"), of("period_ms"));
         outln!("  {}: {used} of {all} in {period} ms{wait}{observed}", of("limit"))?;
     }

@@ -25,6 +25,10 @@ fn variables(list: &[(&str, &str)]) -> Sources {
 const PRODUCTION: &str = "profile = \"production\"\n\
      tls = { certificate_file = \"a.pem\", key_file = \"b.pem\" }\n";
 
+/// [`PRODUCTION`] with a page.
+const NAMED: &str = "profile = \"production\"\ntls = { mode = \"off\" }\n\
+     origin = { allowed = [\"https://a.example\"] }\n";
+
 #[test]
 fn nothing_configured_is_development_on_loopback() {
     let mut settings = read("").unwrap();
@@ -120,8 +124,20 @@ fn what_is_refused_says_what_why_and_the_mend() {
         ("[listen]\nredirect = \"0.0.0.0:80\"\n", "this machine only"),
         ("[listen]\nredirect = \"127.0.0.1:80\"\n[tls]\nmode = \"off\"\n", "nothing to lead on to"),
         ("[tls]\nclient_ca_file = \"a.pem\"\n", "one is set"),
-        ("[listen]\nhosts = [\"*.myapp.com\"]\n", "host \"*.myapp.com\""),
-        ("[listen]\ntrusted_proxies = [\"10.0.0.1/8\"]\n", "neither an address nor a network"),
+        ("[listen]\nhosts = [\"*.myapp.test\"]\n", "host \"*.myapp.test\""),
+        (
+            &format!("{NAMED}[listen]\ntrusted_proxies = [\"10.0.0.1/8\"]\n"),
+            "neither an address nor a network",
+        ),
+        ("[listen]\ntrusted_proxies = [\"::1\"]\n", "this machine only"),
+        ("[listen]\nprobe = \"0.0.0.0:1\"\n", "this machine only"),
+        ("[listen]\nhosts = [\"chat.example\"]\n", "this machine only"),
+        ("[origin]\nallowed = [\"https://chat.example\"]\n", "this machine only"),
+        ("[origin]\nallowed = [\"https://192.168.1.5:3000\"]\n", "this machine only"),
+        ("[listen]\nprivate = \"127.0.0.1:8443\"\n", "listen.public already listens there"),
+        ("[listen]\nprobe = \"127.0.0.1:9443\"\n", "listen.private already listens there"),
+        ("[listen]\nprivate_hosts = [\"a/b\"]\n", "not a host name"),
+        ("[hsts]\nenabled = true\n", "hsts.enabled is true"),
         ("[listen]\nproxy_protocol = true\n", "no proxy is trusted"),
         ("[listen]\nproxy_header = \"forwarded\"\n", "no proxy is trusted"),
         (
@@ -133,7 +149,7 @@ fn what_is_refused_says_what_why_and_the_mend() {
         (PRODUCTION, "no page could connect"),
         (&local, "without TLS"),
         (&any, "a pattern"),
-        ("[origin]\nallowed = [\"https://a.example:443\"]\n", "default port"),
+        ("[origin]\nallowed = [\"https://a.test:443\"]\n", "default port"),
         ("[origin]\nwithout_origin = \"allow\"\n", "no such choice"),
         ("[tls]\nmode = \"acme\"\n", "not available"),
         ("[tls]\nmode = \"none\"\n", "no such choice"),

@@ -175,7 +175,8 @@ fn operators_see_who_is_limited_and_lift_it() {
     let (code, told) = run(&["limits", "explain", "127.0.0.1"]);
     assert_eq!(code, Some(0), "{told}");
     let line = told.lines().find(|line| line.contains("connect_per_prefix:")).unwrap();
-    assert!(line.contains("of 3 in 60000 ms, next one in "), "{line}");
+    assert!(line.contains("of 3 in 60000 ms, blocked until "), "{line}");
+    assert!(line.contains(" UTC (in "), "{line}");
     let (code, _) = run(&["limits", "unlock", "::ffff:127.0.0.1"]);
     assert_eq!(code, Some(0));
     assert_eq!(upgrade(&server, None).status, 101);
@@ -194,6 +195,10 @@ fn operators_see_who_is_limited_and_lift_it() {
     let (code, told) = run(&["limits", "explain", id]);
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("connections: 1") && told.contains("message_per_user: "), "{told}");
+    // The same user, by name.
+    let (code, told) = run(&["limits", "explain", "ann"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("connections: 1"), "{told}");
     drop(ann);
 }
 
