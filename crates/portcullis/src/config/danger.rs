@@ -68,16 +68,14 @@ impl DangerSection {
         if self.jwks_private_addresses {
             dangers.push(JWKS_PRIVATE);
         }
-        if !public.ip().is_loopback() {
-            if *tls == TlsSettings::Off {
-                if !self.plaintext_off_loopback {
-                    let why = "without TLS others on the network read and change everything";
-                    let mend = "use [tls] mode = \"files\", or bind 127.0.0.1";
-                    let seen = public.to_string();
-                    return Err(ConfigError::refused("listen.public", seen, why, mend));
-                }
-                dangers.push(PLAINTEXT);
+        if !public.ip().is_loopback() && *tls == TlsSettings::Off {
+            if !self.plaintext_off_loopback {
+                let why = "without TLS others on the network read and change everything";
+                let mend = "use [tls] mode = \"files\", or bind 127.0.0.1";
+                let seen = public.to_string();
+                return Err(ConfigError::refused("listen.public", seen, why, mend));
             }
+            dangers.push(PLAINTEXT);
         }
         if !private.ip().is_loopback() {
             if !self.private_off_loopback {

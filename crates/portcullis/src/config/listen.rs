@@ -83,9 +83,8 @@ impl Listen {
         for (index, (key, address)) in taken.iter().enumerate() {
             let Some(address) = address else { continue };
             let others = taken.iter().take(index);
-            let same = others.filter_map(|(key, other)| Some((key, (*other)?)));
-            let same = same.filter(|(_, other)| overlap(*address, *other)).next();
-            if let Some((other, _)) = same {
+            let mut same = others.filter_map(|(key, other)| Some((key, (*other)?)));
+            if let Some((other, _)) = same.find(|(_, other)| overlap(*address, *other)) {
                 let why = format!("{other} already listens there");
                 let mend = "choose another port for one of them";
                 return Err(ConfigError::refused(*key, address.to_string(), why, mend));
