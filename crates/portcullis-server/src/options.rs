@@ -17,8 +17,8 @@ pub struct Options {
     pub public: SocketAddr,
     /// Where operators read health and metrics; nothing listens when `None`.
     pub private: Option<SocketAddr>,
-    /// Where load balancers and orchestrators ask for health and readiness, and nothing else; nothing
-    /// listens when `None`.
+    /// Where load balancers and orchestrators ask for health and readiness, and nothing else;
+    /// nothing listens when `None`.
     pub probe: Option<SocketAddr>,
     /// Names of `private` beside IP addresses and `localhost`, as `Host` spells them.
     pub private_hosts: Vec<String>,

@@ -39,6 +39,16 @@ pub enum Versions {
     Http10AndHttp11,
 }
 
+impl Versions {
+    /// Whether they contain HTTP/1.`minor`.
+    fn contain(self, minor: Option<u8>) -> bool {
+        match self {
+            Self::Http11 => minor == Some(1),
+            Self::Http10AndHttp11 => matches!(minor, Some(0 | 1)),
+        }
+    }
+}
+
 /// One request head, borrowed from the bytes it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head<'a> {
@@ -229,11 +239,7 @@ fn tokenise<'a>(
     let (Some(method), Some(target)) = (request.method, request.path) else {
         return Err(HeadFault::Malformed("request_line"));
     };
-    let is_known = match versions {
-        Versions::Http11 => request.version == Some(1),
-        Versions::Http10AndHttp11 => matches!(request.version, Some(0 | 1)),
-    };
-    if !is_known {
+    if !versions.contain(request.version) {
         return Err(HeadFault::Version);
     }
     let is_persistent = request.version == Some(1);

@@ -59,9 +59,23 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         | StoreError::Unsealable { .. }
         | StoreError::Database(_) => false,
     };
+    let keys = |error: &KeyError| match error {
+        KeyError::File(_) | KeyError::Content(_) => true,
+        KeyError::Generate | KeyError::Busy(_) | KeyError::Unknown(_) | KeyError::Current(_) => {
+            false
+        }
+    };
+    let ring = |error: &RingError| match error {
+        RingError::File(_) | RingError::Missing(_) | RingError::Content { .. } => true,
+        RingError::Busy(_)
+        | RingError::Full
+        | RingError::Unknown(_)
+        | RingError::Current(_)
+        | RingError::Randomness => false,
+    };
     error.is::<ConfigError>()
-        || error.is::<KeyError>()
-        || error.is::<RingError>()
+        || error.downcast_ref::<KeyError>().is_some_and(keys)
+        || error.downcast_ref::<RingError>().is_some_and(ring)
         || error.downcast_ref::<StoreError>().is_some_and(store)
 }
 
@@ -98,7 +112,7 @@ pub(crate) fn inspect_field_keys(settings: &Settings) -> Result<(), ConfigError>
             "field-keys.ring is not in it, and {} holds fields that are sealed with it",
             settings.database.display()
         );
-        let mend = "put field-keys.ring back from a backup";
+        let mend = "put it back from a backup";
         return Err(ConfigError::file("the data directory", &settings.data, why, mend));
     }
     Ok(())

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use portcullis_guard::WithoutOrigin;
+use portcullis_server::Credentials;
 use serde::Deserialize;
 
 use super::error::ConfigError;
@@ -17,7 +18,7 @@ pub(super) struct OriginSection {
     /// Pages that may connect, as browsers send them; in development also the server's own.
     pub(super) allowed: Option<Vec<String>>,
     /// Whether listed pages of other origins may send the refresh cookie along; false.
-    pub(super) credentials: bool,
+    credentials: bool,
     /// `refuse` or `token`; `refuse`. With `token`, native clients come in with a bearer token.
     without_origin: Option<String>,
 }
@@ -48,6 +49,11 @@ pub(super) struct Settled {
 }
 
 impl OriginSection {
+    /// Whether listed pages of other origins may send cookies along.
+    pub(super) fn credentials(&self) -> Credentials {
+        if self.credentials { Credentials::Allowed } else { Credentials::Kept }
+    }
+
     pub(super) fn read(
         self,
         profile: Profile,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use portcullis_accounts::{RemoteIssuer, SessionTimes};
 use portcullis_chat::ChatOptions;
 use portcullis_guard::{Directory, DirectoryLimits, Gate, GateOptions};
-use portcullis_server::{Credentials, Options};
+use portcullis_server::Options;
 
 use crate::certificate::ServerNames;
 
@@ -105,7 +105,7 @@ impl Settings {
             Some(profile) => profile,
             None => Profile::read(file.profile.as_deref())?,
         };
-        let credentials = file.origin.credentials;
+        let credentials = file.origin.credentials();
         let data = sources.data.clone().unwrap_or_else(|| PathBuf::from("portcullis-data"));
         let listen = file.listen.read(sources.listen)?;
         let tls = file.tls.read(profile)?;
@@ -141,7 +141,6 @@ impl Settings {
         gate.replay = read_replay(&file.replay, profile == Profile::Strict)?;
         let accounts = file.accounts.read(profile)?;
         gate.proof_required = accounts.proof_required;
-        let credentials = if credentials { Credentials::Allowed } else { Credentials::Kept };
         let server = Options { credentials, ..server };
         Ok(Self {
             database: file.store.read(&data)?,
