@@ -1,7 +1,8 @@
 //! What operators see on the private listener, and nobody else does.
 //! Never: a secret in what they see.
 
-use portcullis_test::{Config, Connection, Request, counter};
+use portcullis_test::{Config, Connection, Request, counter, until};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use crate::clients::{alive, start};
 
@@ -129,10 +130,33 @@ fn silent_connections_do_not_keep_probes_out() {
     }
 }
 
+/// Puts a certificate that ends in January of a year in the place of the server's own.
+fn replace_certificate(directory: &std::path::Path, until_year: i32) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![String::from("chat.example")]).unwrap();
+    params.not_after = date_time_ymd(until_year, 1, 1);
+    let certificate = params.self_signed(&key).unwrap();
+    std::fs::write(directory.join("cert.pem"), certificate.pem()).unwrap();
+    std::fs::write(directory.join("key.pem"), key.serialize_pem()).unwrap();
+}
+
 #[test]
-fn certificate_expiry_is_a_metric() {
-    let server = start(&Config::default());
-    let left = counter(&server, "portcullis_certificate_expiry_seconds");
-    let days = left / (24 * 60 * 60);
-    assert!((88..=90).contains(&days), "{left}");
+fn certificate_expiry_is_a_metric_and_follows_a_reload() {
+    let server = start(&Config::default().production());
+    let left_s = || counter(&server, "portcullis_certificate_expiry_seconds");
+    let first = left_s();
+    let directory = server.data().parent().unwrap().to_path_buf();
+    replace_certificate(&directory, 2100);
+    server.signal("HUP");
+    until("the new certificate", || (left_s() + 60 < first).then_some(()));
+    let second = left_s();
+    // One that has expired is not taken.
+    replace_certificate(&directory, 2020);
+    server.signal("HUP");
+    let is_failure = |record: &serde_json::Value| {
+        record["event"]["code"] == "sys_reload" && record["event"]["outcome"] == "failure"
+    };
+    let record = server.records.wait_for(is_failure);
+    assert!(record["message"].as_str().unwrap().contains("expired on 2020-01-01"), "{record}");
+    assert!(second - left_s() < 60, "the one in force stays");
 }

@@ -2,7 +2,8 @@
 //! Never: a state that lets an unchecked message through.
 
 use portcullis_test::{
-    Answer, Config, Connection, Request, SioClient, TestServer, counter, hs256, register, until,
+    Answer, Config, Connection, Request, SioClient, TestServer, counter, hs256, register, sign_up,
+    until,
 };
 use serde_json::{Value, json};
 
@@ -195,11 +196,16 @@ fn operators_see_who_is_limited_and_lift_it() {
     let (code, told) = run(&["limits", "explain", id]);
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("connections: 1") && told.contains("message_per_user: "), "{told}");
-    // The same user, by name.
-    let (code, told) = run(&["limits", "explain", "ann"]);
-    assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("connections: 1"), "{told}");
     drop(ann);
+    // A user of this server, by name and by id.
+    let bob = sign_up(&server, "bob");
+    let by_id = run(&["limits", "explain", &bob.id]);
+    assert_eq!(by_id.0, Some(0), "{}", by_id.1);
+    for name in ["bob", "Bob"] {
+        assert_eq!(run(&["limits", "explain", name]), by_id, "{name}");
+    }
+    let (code, told) = run(&["limits", "unlock", "bob"]);
+    assert!(code == Some(0) && told.contains("login_per_user: 0 of 10"), "{told}");
 }
 
 #[test]
