@@ -58,7 +58,7 @@ pub struct Running {
     draining: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
     shards: Vec<JoinHandle<()>>,
-    operators: Option<JoinHandle<()>>,
+    operators: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -96,8 +96,8 @@ impl Running {
         }
         // Operators see `draining` for as long as anything drains.
         self.stopped.send_replace(true);
-        if let Some(operators) = self.operators {
-            let _ended = operators.join();
+        for listener in self.operators {
+            let _ended = listener.join();
         }
     }
 }
@@ -136,7 +136,7 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     let (draining, drained) = watch::channel(false);
     let (stopped, stop) = watch::channel(false);
     let answers = Private::new(&common, drained.clone(), stop);
-    let Operators { private, probe, thread: operators } = serve_operators(&common, answers)?;
+    let Operators { private, probe, threads: operators } = serve_operators(&common, &answers)?;
     let mut threads = Vec::with_capacity(shards);
     let redirects = redirects.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
     let entrances = listeners.into_iter().zip(redirects);
@@ -153,41 +153,32 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     Ok(Running { public, private, probe, redirect, draining, stopped, shards: threads, operators })
 }
 
-/// The listeners that are not for clients, and the thread that serves them.
+/// The listeners that are not for clients, and the threads that serve them.
 struct Operators {
     private: Option<SocketAddr>,
     probe: Option<SocketAddr>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
-fn serve_operators(common: &Common, answers: Private) -> Result<Operators, ServerError> {
+/// Each listener has its own thread, so that probes do not wait for metrics to be collected.
+fn serve_operators(common: &Common, answers: &Private) -> Result<Operators, ServerError> {
     let wanted = [
-        (common.options.private, PrivateEntrance::Operators),
-        (common.options.probe, PrivateEntrance::Probes),
+        ("private", common.options.private, PrivateEntrance::Operators),
+        ("probe", common.options.probe, PrivateEntrance::Probes),
     ];
-    let mut listeners = Vec::new();
+    let mut threads = Vec::new();
     let mut bound = [None, None];
-    for ((address, entrance), bound) in wanted.into_iter().zip(&mut bound) {
+    for ((name, address, entrance), bound) in wanted.into_iter().zip(&mut bound) {
         let Some(address) = address else { continue };
         let listener = bind_at(address)?;
         *bound = Some(listener.local_addr().unwrap_or(address));
-        listeners.push((listener, entrance));
+        let answers = answers.clone();
+        threads.push(thread(name, move |local, runtime| {
+            run(local, runtime, answers.serve(listener, entrance));
+        })?);
     }
     let [private, probe] = bound;
-    if listeners.is_empty() {
-        return Ok(Operators { private, probe, thread: None });
-    }
-    let thread = thread("private", move |local, runtime| {
-        run(local, runtime, async move {
-            let serving = listeners.into_iter().map(|(listener, entrance)| {
-                tokio::task::spawn_local(answers.clone().serve(listener, entrance))
-            });
-            for served in serving.collect::<Vec<_>>() {
-                let _ended = served.await;
-            }
-        });
-    })?;
-    Ok(Operators { private, probe, thread: Some(thread) })
+    Ok(Operators { private, probe, threads })
 }
 
 /// What nobody has set is what the system says. Connections that are no sockets yet never take more
