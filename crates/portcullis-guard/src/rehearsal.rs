@@ -14,8 +14,8 @@ use crate::gate::{Gate, GateError};
 use crate::gate_options::GateOptions;
 use crate::limits::Amounts;
 use crate::load::LoadState;
-use crate::packets::PacketBudget;
 use crate::login::LoginKeys;
+use crate::packets::PacketBudget;
 use crate::rate::Rate;
 
 /// What a trace would have come to under some limits.

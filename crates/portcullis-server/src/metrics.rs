@@ -373,7 +373,7 @@ mod tests {
 
     #[test]
     fn table_use_and_rejections_are_in_the_text() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(&[]);
         metrics.tables(&[ShareUse {
             table: "ticket_uses",
             used: 3,

@@ -70,12 +70,13 @@ pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<
             let (beside, _) = installation.open()?;
             let done = reencrypt(&beside)?;
             note(installation, &format!("{done} fields sealed anew"))?;
-            outln!("{done} fields sealed anew")?;
+            // A reader that has left stops nothing.
+            let printed = outln!("{done} fields sealed anew");
             if *compact {
                 beside.compact().context("cannot write the file anew: is the server stopped?")?;
                 outln!("the database's file was written anew")?;
             }
-            Ok(())
+            Ok(printed?)
         }
     }
 }

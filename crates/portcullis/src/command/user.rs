@@ -86,8 +86,8 @@ async fn door(installation: &Installation, hand: &OperatorHand<'_>, name: &str) 
         format!("there is no secret in {}: start the server once", data.display())
     })?;
     let OperatorLink { fragment, ends_unix_ms } = hand.login_link(name, &secret).await?;
-    println!("{}{}", installation.settings.page_url(), fragment.expose());
-    eprintln!(
+    outln!("{}{}", installation.settings.page_url(), fragment.expose())?;
+    errln!(
         "for one log-in of {name}, with password and code as always, until {}",
         time(ends_unix_ms)
     );
@@ -151,8 +151,7 @@ fn delete(beside: &SqliteBeside, person: &PersonRow, rooms: OwnedRooms, now: Now
                 OwnedRooms::Deleted => "deleted",
                 OwnedRooms::Kept => "kept without an owner",
             };
-            println!("{}: deleted; {count} rooms {fate}", person.username);
-            Ok(())
+            Ok(outln!("{}: deleted; {count} rooms {fate}", person.username)?)
         }
         DeleteUser::Missing => bail!("there is no user {:?} any more", person.username),
         DeleteUser::LastAdmin => {

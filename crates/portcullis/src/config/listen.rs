@@ -60,8 +60,14 @@ pub(super) const PROXY_HEADERS: [(&str, ForwardedHeader); 3] = [
 ];
 
 impl Listen {
+    /// Rejects listeners that could not do their work.
+    pub(super) fn check(&self, tls: &TlsSettings) -> Result<(), ConfigError> {
+        self.check_redirect(tls)?;
+        self.check_distinct()
+    }
+
     /// Whether there is something to redirect to.
-    pub(super) fn check_redirect(&self, tls: &TlsSettings) -> Result<(), ConfigError> {
+    fn check_redirect(&self, tls: &TlsSettings) -> Result<(), ConfigError> {
         let Some(redirect) = self.redirect else { return Ok(()) };
         if *tls == TlsSettings::Off {
             let why = "with tls off there is nothing to lead on to";
@@ -73,7 +79,7 @@ impl Listen {
     }
 
     /// Rejects two listeners at one address: the second one could never start.
-    pub(super) fn check_distinct(&self) -> Result<(), ConfigError> {
+    fn check_distinct(&self) -> Result<(), ConfigError> {
         let taken = [
             ("listen.public", Some(self.public)),
             ("listen.private", Some(self.private)),

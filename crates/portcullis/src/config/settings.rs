@@ -109,8 +109,7 @@ impl Settings {
         let data = sources.data.clone().unwrap_or_else(|| PathBuf::from("portcullis-data"));
         let listen = file.listen.read(sources.listen)?;
         let tls = file.tls.read(profile)?;
-        listen.check_redirect(&tls)?;
-        listen.check_distinct()?;
+        listen.check(&tls)?;
         let origins = file.origin.read(profile, file.listen.hosts)?;
         development::check(profile, &listen, &origins)?;
         let dangers = file.danger.read(profile, &tls, listen.public, listen.private)?;
