@@ -206,6 +206,7 @@ pub(crate) struct DeclaredFacts {
     pub(crate) name: &'static str,
     pub(crate) allowed: Allowed,
     pub(crate) replay: Replay,
+    pub(crate) rate: Option<Rate>,
 }
 
 impl DeclaredFacts {
@@ -270,7 +271,8 @@ impl Gate {
             return Err(unsound("it takes attachments, which a signature does not cover"));
         }
         let allowed = self.options.roles.in_force(name, rule.access).map_err(unsound)?;
-        let entry = DeclaredFacts { namespace: String::from(namespace), name, allowed, replay };
+        let entry =
+            DeclaredFacts { namespace: String::from(namespace), name, allowed, replay, rate };
         if self.declared.iter().any(|known| known.is_same(&entry)) {
             return Err(GateError::EventTwice(String::from(name)));
         }

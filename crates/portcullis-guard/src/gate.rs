@@ -17,6 +17,7 @@ use crate::observed::Observed;
 use crate::origin::Origins;
 use crate::proof::Proofs;
 use crate::proxy::Proxies;
+use crate::rate::Rate;
 use crate::rates::Rates;
 use crate::shedding::Pressed;
 use crate::ticket::Tickets;
@@ -123,6 +124,8 @@ pub struct Action {
     pub anywhere: Vec<String>,
     /// What a second copy is told by.
     pub replay: Replay,
+    /// How often one user may send it, if that is limited by itself.
+    pub rate: Option<Rate>,
 }
 
 /// Every security decision, behind three doors: `admit`, `authenticate`, `permit`.
@@ -241,6 +244,7 @@ impl Gate {
             roles: names(facts.allowed.roles),
             anywhere: names(facts.allowed.anywhere),
             replay: facts.replay,
+            rate: facts.rate,
         };
         self.declared.iter().map(action).collect()
     }

@@ -29,7 +29,7 @@ impl Gate {
         let name = self.hosts.by_name(ask)?;
         credential::refuse_in_query(ask.query)?;
         let credential = ask.line("authorization") != Line::None;
-        let page = ask.method == "GET" && ask.line("origin") == Line::None;
+        let page = matches!(ask.method, "GET" | "HEAD") && ask.line("origin") == Line::None;
         if page && !credential { Ok(name) } else { Err(Denial::PlainText) }
     }
 }
@@ -116,7 +116,7 @@ mod tests {
         let lead = |method, query, headers: Headers<'_>| {
             gate.lead_on(&ask(method, query, headers), Now::default()).err()
         };
-        for method in ["POST", "PUT", "HEAD", "OPTIONS", "get"] {
+        for method in ["POST", "PUT", "OPTIONS", "get", "head"] {
             assert_eq!(lead(method, "", &[host]), Some(Denial::PlainText), "{method}");
         }
         let bearer = ("authorization", b"Bearer x".as_slice());

@@ -113,7 +113,7 @@ pub use packets::PacketBudget;
 pub use permit::Permit;
 pub use principal::{Caller, Patience, Principal};
 pub use proof::{CheckedProof, ProofAsk};
-pub use proxy::{ForwardedHeader, ProxyRules};
+pub use proxy::{ClientScheme, ForwardedHeader, ProxyRules};
 pub use rank::{Rank, check_rank};
 pub use rate::{Penalty, Rate, RateError};
 pub use rates::TableUse;

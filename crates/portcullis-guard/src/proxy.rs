@@ -32,6 +32,18 @@ pub enum ForwardedHeader {
     None,
 }
 
+/// How a client asks a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientScheme {
+    /// Over TLS: `https` or `wss`.
+    Https,
+    /// In plain text: `http` or `ws`.
+    Http,
+}
+
+/// Reads the schemes of one header line; what cannot be read is left out.
+type ReadSchemes = fn(&[u8]) -> Vec<ClientScheme>;
+
 /// Reads one header line: its addresses from its end, nothing where one cannot be read.
 type ReadLine = fn(&[u8]) -> Vec<Option<IpAddr>>;
 
@@ -53,6 +65,22 @@ impl Proxies {
 
     fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&address))
+    }
+
+    /// See [`Gate::forwarded_scheme`].
+    fn scheme(&self, peer: IpAddr, headers: &[(&str, &[u8])]) -> Option<ClientScheme> {
+        if !self.trusts(canonical(peer)) {
+            return None;
+        }
+        let (name, read): (_, ReadSchemes) = match self.header {
+            ForwardedHeader::XForwardedFor => ("x-forwarded-proto", listed_schemes),
+            ForwardedHeader::Forwarded => ("forwarded", forwarded_schemes),
+            ForwardedHeader::None => return None,
+        };
+        let lines = headers.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name));
+        let schemes: Vec<_> = lines.flat_map(|(_, value)| read(value)).collect();
+        let is_secure = schemes.contains(&ClientScheme::Https);
+        if is_secure { Some(ClientScheme::Https) } else { schemes.first().copied() }
     }
 
     fn client(&self, peer: IpAddr, headers: &[(&str, &[u8])]) -> IpAddr {
@@ -90,6 +118,20 @@ impl Gate {
         self.proxies.client(peer, headers)
     }
 
+    /// The scheme of the client's request, as a trusted proxy reports it in `X-Forwarded-Proto` or
+    /// `Forwarded`; `None` from every other peer, and when the header is missing.
+    ///
+    /// In a chain of proxies one `https` counts: it only makes browsers stricter, and they ignore
+    /// what depends on it when they asked in plain text (RFC 6797 section 8.1).
+    #[must_use]
+    pub fn forwarded_scheme(
+        &self,
+        peer: IpAddr,
+        headers: &[(&str, &[u8])],
+    ) -> Option<ClientScheme> {
+        self.proxies.scheme(peer, headers)
+    }
+
     /// Whether a peer is one of the operator's own proxies.
     #[must_use]
     pub fn is_proxy(&self, peer: IpAddr) -> bool {
@@ -119,6 +161,39 @@ fn forwarded(line: &[u8]) -> Vec<Option<IpAddr>> {
     elements.reverse();
     elements.truncate(HOPS_MAX);
     elements
+}
+
+/// The schemes of an `X-Forwarded-Proto` line.
+fn listed_schemes(line: &[u8]) -> Vec<ClientScheme> {
+    let elements = line.split(|byte| *byte == b',').take(HOPS_MAX);
+    elements.filter_map(|element| scheme(element.trim_ascii())).collect()
+}
+
+/// The `proto` parameters of a `Forwarded` line, up to what cannot be read.
+fn forwarded_schemes(line: &[u8]) -> Vec<ClientScheme> {
+    let mut schemes = Vec::new();
+    let mut rest = line;
+    while let Some((name, value, after)) = pair(rest) {
+        if name.eq_ignore_ascii_case(b"proto") && schemes.len() < HOPS_MAX {
+            schemes.extend(scheme(value));
+        }
+        match after.split_first() {
+            Some((b';' | b',', after)) => rest = after,
+            Some(_) | None => break,
+        }
+    }
+    schemes
+}
+
+fn scheme(text: &[u8]) -> Option<ClientScheme> {
+    let is = |names: [&[u8]; 2]| names.iter().any(|name| text.eq_ignore_ascii_case(name));
+    if is([b"https", b"wss"]) {
+        Some(ClientScheme::Https)
+    } else if is([b"http", b"ws"]) {
+        Some(ClientScheme::Http)
+    } else {
+        None
+    }
 }
 
 fn elements_of(line: &[u8]) -> Option<Vec<Option<IpAddr>>> {
@@ -204,6 +279,68 @@ mod tests {
     fn proxies(header: ForwardedHeader) -> Proxies {
         let trusted = ["10.0.0.0/8", "2001:db8:f::/48", "192.0.2.1"].map(String::from).to_vec();
         Proxies::parse(&ProxyRules { trusted, header }).unwrap()
+    }
+
+    #[test]
+    fn scheme_is_believed_from_trusted_proxies_only() {
+        use ClientScheme::{Http, Https};
+        let scheme = |header, peer: &str, lines: Lines<'_>| {
+            let lines: Vec<_> =
+                lines.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+            proxies(header).scheme(peer.parse().unwrap(), &lines)
+        };
+        let cases: [(ForwardedHeader, &str, Lines<'_>, Option<ClientScheme>); 12] = [
+            (ForwardedHeader::XForwardedFor, "10.0.0.1", &[], None),
+            (
+                ForwardedHeader::XForwardedFor,
+                "10.0.0.1",
+                &[("X-Forwarded-Proto", "https")],
+                Some(Https),
+            ),
+            (
+                ForwardedHeader::XForwardedFor,
+                "10.0.0.1",
+                &[("x-forwarded-proto", "HTTP")],
+                Some(Http),
+            ),
+            (
+                ForwardedHeader::XForwardedFor,
+                "10.0.0.1",
+                &[("X-Forwarded-Proto", "https, http")],
+                Some(Https),
+            ),
+            (
+                ForwardedHeader::XForwardedFor,
+                "10.0.0.1",
+                &[("X-Forwarded-Proto", "wss")],
+                Some(Https),
+            ),
+            (ForwardedHeader::XForwardedFor, "10.0.0.1", &[("X-Forwarded-Proto", "gopher")], None),
+            (ForwardedHeader::XForwardedFor, "10.0.0.1", &[("Forwarded", "proto=https")], None),
+            (
+                ForwardedHeader::XForwardedFor,
+                "198.51.100.1",
+                &[("X-Forwarded-Proto", "https")],
+                None,
+            ),
+            (
+                ForwardedHeader::Forwarded,
+                "10.0.0.1",
+                &[("Forwarded", "for=1.2.3.4;proto=https")],
+                Some(Https),
+            ),
+            (
+                ForwardedHeader::Forwarded,
+                "10.0.0.1",
+                &[("Forwarded", "for=1.2.3.4;proto=\"http\", for=x")],
+                Some(Http),
+            ),
+            (ForwardedHeader::Forwarded, "10.0.0.1", &[("X-Forwarded-Proto", "https")], None),
+            (ForwardedHeader::None, "10.0.0.1", &[("X-Forwarded-Proto", "https")], None),
+        ];
+        for (header, peer, lines, expect) in cases {
+            assert_eq!(scheme(header, peer, lines), expect, "{header:?} {peer} {lines:?}");
+        }
     }
 
     /// Header lines.

@@ -43,6 +43,7 @@ pub(crate) struct Registered {
     pub(crate) queues: Vec<Queue>,
     pub(crate) tables: Option<TablesHook>,
     pub(crate) ready_parts: Vec<ReadyPart>,
+    pub(crate) measures: Vec<Measure>,
     /// Declared when the server starts, unless it asks for no credential.
     pub(crate) auth_refresh: Option<Declared<AuthRefresh>>,
     pub(crate) engine: Option<RawEngine>,
@@ -58,6 +59,13 @@ pub(crate) struct Chore {
 pub(crate) struct Queue {
     pub(crate) name: &'static str,
     pub(crate) read: Box<dyn Fn() -> (usize, usize) + Send + Sync>,
+}
+
+/// A number of the product's that operators see among the metrics.
+pub(crate) struct Measure {
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) read: Box<dyn Fn() -> i64 + Send + Sync>,
 }
 
 /// A server that is not started yet.
@@ -87,6 +95,7 @@ impl Builder {
             queues: Vec::new(),
             tables: None,
             ready_parts: Vec::new(),
+            measures: Vec::new(),
             auth_refresh: None,
             engine: None,
         };
@@ -185,6 +194,14 @@ impl Builder {
         R: Fn() -> ReadyFact + Send + Sync + 'static,
     {
         self.registered.ready_parts.push(ReadyPart { name, read: Box::new(read) });
+    }
+
+    /// Lets operators see a number of the product's among the metrics.
+    pub fn measure<R>(&mut self, name: &'static str, help: &'static str, read: R)
+    where
+        R: Fn() -> i64 + Send + Sync + 'static,
+    {
+        self.registered.measures.push(Measure { name, help, read: Box::new(read) });
     }
 
     /// Does something again and again while the server runs: `every_ms` after it was done last.

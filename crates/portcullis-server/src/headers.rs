@@ -1,42 +1,59 @@
 //! Security headers and CORS on every response.
 //! Never: a header that echoes the request, except an origin that is on the allowlist.
 
-use crate::api::ResponseKind;
-use crate::options::Credentials;
+use portcullis_guard::GateOptions;
 
-/// How long a browser remembers to use HTTPS only: two years, in seconds.
-const HSTS: &str = "max-age=63072000; includeSubDomains";
+use crate::api::ResponseKind;
+use crate::options::{Credentials, Options, StrictTransport};
+
 /// How long a browser may remember a preflight answer, in seconds.
 const PREFLIGHT_MAX_AGE: &str = "600";
-
-/// What a response over TLS carries as well, and one in plain text must not (RFC 6797 7.2).
-pub(crate) const STRICT_TRANSPORT: Header<'static> = ("Strict-Transport-Security", HSTS);
 
 /// The headers of one response, built from what is fixed for this server.
 pub(crate) struct SecurityHeaders {
     /// Whether pages of other origins may send cookies along (CORS), for `/auth/refresh`.
     credentials: bool,
     page_policy: String,
+    strict_transport: Option<String>,
+    /// Whether clients reach this server over TLS that something in front of it ends.
+    pub(crate) is_behind_tls: bool,
 }
 
 /// A header and its value.
 pub(crate) type Header<'a> = (&'a str, &'a str);
 
 impl SecurityHeaders {
-    /// `hosts` are the names this server answers to; pages may open sockets to those only.
-    pub(crate) fn new(tls: bool, hosts: &[String], credentials: Credentials) -> Self {
-        let scheme = if tls { "wss" } else { "ws" };
+    /// What clients see of this server follows from the list of origins, never from a request: its
+    /// own page runs under a name that is both an origin and a host, and opens sockets there only.
+    pub(crate) fn new(options: &Options, gate: &GateOptions) -> Self {
         let mut sockets = String::new();
-        for host in hosts {
-            sockets.push_str(&format!(" {scheme}://{host}"));
+        for origin in &gate.origins {
+            let Some((scheme, host)) = origin.split_once("://") else { continue };
+            let scheme = if scheme == "https" { "wss" } else { "ws" };
+            if gate.hosts.iter().any(|own| own == host) {
+                sockets.push_str(&format!(" {scheme}://{host}"));
+            }
         }
+        let all_https = gate.origins.iter().all(|origin| origin.starts_with("https://"));
+        let is_behind_tls = options.tls.is_none() && !gate.origins.is_empty() && all_https;
         let page_policy = format!(
             "default-src 'none'; script-src 'self'; style-src 'self'; \
              connect-src 'self'{sockets}; img-src 'self'; base-uri 'none'; form-action 'self'; \
              frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'; \
              trusted-types 'none'"
         );
-        Self { credentials: credentials == Credentials::Allowed, page_policy }
+        Self {
+            credentials: options.credentials == Credentials::Allowed,
+            page_policy,
+            strict_transport: options.hsts.map(strict_transport),
+            is_behind_tls,
+        }
+    }
+
+    /// What a response to a request over TLS carries as well, and one in plain text must not (RFC
+    /// 6797 section 7.2).
+    pub(crate) fn strict_transport(&self) -> Option<Header<'_>> {
+        self.strict_transport.as_deref().map(|value| ("Strict-Transport-Security", value))
     }
 
     /// Adds the headers every response of the kind carries.
@@ -84,6 +101,18 @@ impl SecurityHeaders {
     }
 }
 
+fn strict_transport(hsts: StrictTransport) -> String {
+    let mut value = format!("max-age={}", hsts.max_age_s);
+    for (directive, is_set) in
+        [("; includeSubDomains", hsts.include_subdomains), ("; preload", hsts.preload)]
+    {
+        if is_set {
+            value.push_str(directive);
+        }
+    }
+    value
+}
+
 /// Adds what an allowed page may ask for, to the answer of its preflight.
 pub(crate) fn add_preflight(headers: &mut Vec<Header<'_>>) {
     headers.push(("Access-Control-Allow-Methods", "GET, POST"));
@@ -95,26 +124,90 @@ pub(crate) fn add_preflight(headers: &mut Vec<Header<'_>>) {
 mod tests {
     use super::*;
 
-    fn names(tls: bool, kind: ResponseKind, origin: Option<&str>) -> Vec<String> {
-        let security =
-            SecurityHeaders::new(tls, &[String::from("chat.example:8443")], Credentials::Kept);
+    fn gate(origins: &[&str], hosts: &[&str]) -> GateOptions {
+        let owned = |list: &[&str]| list.iter().copied().map(String::from).collect();
+        GateOptions { origins: owned(origins), hosts: owned(hosts), ..GateOptions::default() }
+    }
+
+    fn lines(security: &SecurityHeaders, kind: ResponseKind, origin: Option<&str>) -> String {
         let mut headers = Vec::new();
         security.add(&mut headers, kind, origin);
-        headers.iter().map(|(name, value)| format!("{name}: {value}")).collect()
+        let lines: Vec<_> =
+            headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        lines.join("\n")
     }
 
     #[test]
-    fn pages_may_open_sockets_to_this_server_only() {
-        let page = names(true, ResponseKind::Page, None).join("\n");
-        assert!(page.contains("connect-src 'self' wss://chat.example:8443;"), "{page}");
-        assert!(!page.contains("unsafe"), "{page}");
+    fn page_policy_lists_sockets_under_own_origins_only() {
+        // Origins, hosts, the sources of `connect-src`.
+        type Names<'a> = &'a [&'a str];
+        let cases: [(Names<'_>, Names<'_>, &str); 5] = [
+            (&["https://chat.example:8443"], &["chat.example:8443"], " wss://chat.example:8443"),
+            // Behind a proxy: neither the inner port nor the loopback names.
+            (
+                &["https://chat.example"],
+                &["127.0.0.1:8080", "chat.example", "chat.example:8080", "localhost:8080"],
+                " wss://chat.example",
+            ),
+            // A page that another server has.
+            (
+                &["https://app.example", "https://chat.example"],
+                &["chat.example"],
+                " wss://chat.example",
+            ),
+            (&["http://127.0.0.1:3000"], &["127.0.0.1:3000"], " ws://127.0.0.1:3000"),
+            (&[], &["chat.example"], ""),
+        ];
+        for (origins, hosts, expect) in cases {
+            let security = SecurityHeaders::new(&Options::default(), &gate(origins, hosts));
+            let page = lines(&security, ResponseKind::Page, None);
+            assert!(page.contains(&format!("connect-src 'self'{expect};")), "{page}");
+            assert!(!page.contains("unsafe"), "{page}");
+        }
     }
 
     #[test]
     fn no_cors_without_an_allowed_origin() {
-        let plain = names(true, ResponseKind::Api, None).join("\n");
+        let security = SecurityHeaders::new(&Options::default(), &gate(&[], &[]));
+        let plain = lines(&security, ResponseKind::Api, None);
         assert!(!plain.contains("Access-Control"), "{plain}");
-        let allowed = names(true, ResponseKind::Api, Some("https://a.example")).join("\n");
+        let allowed = lines(&security, ResponseKind::Api, Some("https://a.example"));
         assert!(allowed.contains("Access-Control-Allow-Origin: https://a.example"));
+    }
+
+    #[test]
+    fn strict_transport_says_what_is_configured() {
+        let base = StrictTransport::default();
+        let cases = [
+            (Some(base), Some("max-age=63072000; includeSubDomains")),
+            (
+                Some(StrictTransport { preload: true, ..base }),
+                Some("max-age=63072000; includeSubDomains; preload"),
+            ),
+            (
+                Some(StrictTransport { max_age_s: 0, include_subdomains: false, preload: false }),
+                Some("max-age=0"),
+            ),
+            (None, None),
+        ];
+        for (hsts, expect) in cases {
+            let options = Options { hsts, ..Options::default() };
+            let security = SecurityHeaders::new(&options, &gate(&[], &[]));
+            assert_eq!(security.strict_transport().map(|(_, value)| value), expect);
+        }
+    }
+
+    #[test]
+    fn server_is_behind_tls_when_every_origin_is_https() {
+        let cases: [(&[&str], bool); 4] = [
+            (&["https://chat.example", "https://app.example"], true),
+            (&["https://chat.example", "http://127.0.0.1:3000"], false),
+            (&["http://127.0.0.1:3000"], false),
+            (&[], false),
+        ];
+        for (origins, expect) in cases {
+            let security = SecurityHeaders::new(&Options::default(), &gate(origins, &[]));
+            assert_eq!(security.is_behind_tls, expect, "{origins:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use portcullis_guard::{Admitted, HttpSeat, Source};
+use portcullis_guard::{Admitted, ClientScheme, HttpSeat, Source};
 use portcullis_model::{Deadline, Denial, limits};
 use portcullis_wire::http1::{HeadFault, HeadLimits, parse_head};
 
@@ -62,6 +62,8 @@ pub(crate) struct HttpConnection {
     pub(crate) client: IpAddr,
     /// Whether another site's page may have caused it.
     pub(crate) source: Source,
+    /// How the request at hand reached a trusted proxy, as that proxy reports it.
+    pub(crate) forwarded_scheme: Option<ClientScheme>,
     /// Counts it among those of its address until it is a socket.
     pub(crate) seat: Option<HttpSeat>,
     pub(crate) buffer: Vec<u8>,
@@ -91,6 +93,7 @@ impl HttpConnection {
             entrance: Entrance::Public,
             client,
             source: Source::default(),
+            forwarded_scheme: None,
             seat: None,
             buffer: Vec::new(),
             requests: Requests::default(),
@@ -115,6 +118,7 @@ impl HttpConnection {
             // Until a head says otherwise it is nobody's: not of whom the last one came from.
             self.client = self.shard.gate.client(self.peer.ip(), &[]);
             self.source = Source::default();
+            self.forwarded_scheme = None;
             match self.read_head().await {
                 Ok(()) => {}
                 Err(ReadFault::Gone) => break,
@@ -157,6 +161,8 @@ impl HttpConnection {
         };
         self.bodiless = head.method == "HEAD";
         self.client = self.shard.gate.client(self.peer.ip(), &head.headers);
+        let peer = self.peer.ip();
+        self.forwarded_scheme = self.shard.gate.forwarded_scheme(peer, &head.headers);
         let target = Target::of(&head, &self.shard.registered);
         self.source = self.source_of(&head, target);
         let elsewhere = self.shard_of(&head, target);

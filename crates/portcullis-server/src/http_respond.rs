@@ -6,14 +6,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use portcullis_guard::ClientScheme;
 use portcullis_model::{Denial, Now};
 use portcullis_wire::http1::{Found, Head, write_response_head};
 use tokio::time::timeout;
 
 use crate::api::ResponseKind;
-use crate::headers::STRICT_TRANSPORT;
 use crate::http::HttpConnection;
 use crate::http_route::Target;
+use crate::listen::Entrance;
 use crate::refuse::{Refusal, Who, refuse};
 
 /// A response about to be written.
@@ -94,7 +95,7 @@ impl HttpConnection {
         }
         match refusal.answer.status {
             426 => extra.push(("Sec-WebSocket-Version", "13")),
-            405 => extra.push(("Allow", "GET, POST, OPTIONS")),
+            405 => extra.push(("Allow", "GET, HEAD, POST, OPTIONS")),
             401 if nonce.is_some() => {
                 extra.push(("WWW-Authenticate", "DPoP error=\"use_dpop_nonce\""));
             }
@@ -120,6 +121,19 @@ impl HttpConnection {
         timeout(deadline, self.write_all(bytes)).await.is_ok_and(|written| written)
     }
 
+    /// Whether the client's own connection is over TLS: here, or at a proxy in front.
+    fn is_over_tls(&self) -> bool {
+        let in_front = match self.entrance {
+            Entrance::Redirect => false,
+            Entrance::Public => match self.forwarded_scheme {
+                Some(ClientScheme::Https) => true,
+                Some(ClientScheme::Http) => false,
+                None => self.shard.security.is_behind_tls,
+            },
+        };
+        self.stream.is_tls() || in_front
+    }
+
     fn encode(&self, outgoing: &Outgoing<'_>) -> Bytes {
         let length = outgoing.body.len().to_string();
         let mut headers = Vec::with_capacity(20);
@@ -133,8 +147,8 @@ impl HttpConnection {
             headers.push(("Connection", "close"));
         }
         headers.extend_from_slice(&outgoing.extra);
-        if self.stream.is_tls() {
-            headers.push(STRICT_TRANSPORT);
+        if self.is_over_tls() {
+            headers.extend(self.shard.security.strict_transport());
         }
         self.shard.security.add(&mut headers, outgoing.kind, outgoing.origin);
         let mut bytes = Vec::with_capacity(1024 + outgoing.body.len());

@@ -40,7 +40,9 @@ impl Target {
         for (index, route) in registered.routes.iter().enumerate() {
             if route.path == head.path {
                 path_known = true;
-                if head.method == route.method.name() {
+                // RFC 9110 section 9.3.2: HEAD is GET without the content.
+                let asked = if head.method == "HEAD" { "GET" } else { head.method };
+                if asked == route.method.name() {
                     return Self::Route(index);
                 }
             }
@@ -49,7 +51,7 @@ impl Target {
             return if head.method == "OPTIONS" { Self::Preflight } else { Self::WrongMethod };
         }
         match registered.pages.iter().position(|page| page.path == head.path) {
-            Some(index) if head.method == "GET" => Self::Page(index),
+            Some(index) if matches!(head.method, "GET" | "HEAD") => Self::Page(index),
             Some(_) => Self::WrongMethod,
             None => Self::Nothing,
         }

@@ -65,6 +65,8 @@ mod refuse; // the one way out for refusals
 mod random; // identifiers nobody can guess
 mod metrics; // counters
 mod private_admin; // what operators ask and change there
+mod private_host; // under which names operators ask
+mod private_listen; // the listeners of operators and probes
 mod machine; // how much of the machine there is
 mod pressure; // how hard-pressed the server is
 mod vitals; // whether threads and lasting tasks run
@@ -77,10 +79,11 @@ pub use builder::Builder;
 pub use context::{Context, Reply, Surroundings};
 pub use frame::Frame;
 pub use hub::{Acknowledge, Delta, Hub};
+pub use machine::memory_max_bytes;
 pub use namespace::{Departure, NamespaceBuilder};
-pub use options::{ConnectAnswer, Credentials, Options, ProxyProtocol};
+pub use options::{ConnectAnswer, Credentials, Options, ProxyProtocol, StrictTransport};
 pub use payload::Payload;
-pub use port::{ReservedPort, refuse_taken, reserve_port};
+pub use port::{ReservedPort, refuse_taken, reserve_port, try_bind};
 pub use random::random_id;
 pub use raw_engine::EngineMessage;
 pub use readiness::ReadyFact;

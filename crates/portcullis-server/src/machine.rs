@@ -13,7 +13,8 @@ pub(crate) fn files_max() -> u64 {
 
 /// How much memory this process may use, in bytes: the least that a control group it is in allows,
 /// otherwise what the machine has; 0 where nobody knows.
-pub(crate) fn memory_max_bytes() -> u64 {
+#[must_use]
+pub fn memory_max_bytes() -> u64 {
     let groups = read_to_string("/proc/self/cgroup").unwrap_or_default();
     let limits = limit_files(&groups).into_iter().filter_map(|path| bytes(&path));
     let facts = read_to_string("/proc/meminfo").unwrap_or_default();

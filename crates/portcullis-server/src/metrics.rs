@@ -13,7 +13,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::builder::Queue;
+use crate::builder::{Measure, Queue};
 use crate::waiting::Waiting;
 
 /// The rule that refused: one series for each, so their number is fixed.
@@ -116,12 +116,19 @@ pub(crate) struct Metrics {
     log_stdout_lost: Counter,
     log_state: Family<StateLabel, Gauge>,
     log_reserve: Gauge,
+    /// In the order of [`Measure`]s.
+    measures: Vec<Gauge>,
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(measures: &[Measure]) -> Self {
         let mut registry = Registry::with_prefix("portcullis");
-        let metrics = Self::default();
+        let mut metrics = Self::default();
+        for measure in measures {
+            let gauge = Gauge::default();
+            registry.register(measure.name, measure.help, gauge.clone());
+            metrics.measures.push(gauge);
+        }
         metrics.register_traffic(&mut registry);
         metrics.register_load(&mut registry);
         metrics.register_log(&mut registry);
@@ -321,6 +328,13 @@ impl Metrics {
         }
     }
 
+    /// Takes over the numbers of the product's.
+    pub(crate) fn measured(&self, measures: &[Measure]) {
+        for (gauge, measure) in self.measures.iter().zip(measures) {
+            gauge.set((measure.read)());
+        }
+    }
+
     pub(crate) fn queue_is(&self, queue: &'static str, (waiting, most): (usize, usize)) {
         self.queue.get_or_create(&QueueLabel { queue }).set(waiting as i64);
         self.queue_max.get_or_create(&QueueLabel { queue }).set(most as i64);
@@ -389,7 +403,7 @@ mod tests {
 
     #[test]
     fn table_use_and_rejections_are_in_the_text() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(&[]);
         metrics.tables(&[ShareUse {
             table: "ticket_uses",
             used: 3,
@@ -411,12 +425,15 @@ mod tests {
 
     #[test]
     fn text_ends_as_open_metrics_does() {
-        let metrics = Metrics::new();
+        let measures = [Measure { name: "answer", help: "A number", read: Box::new(|| 42) }];
+        let metrics = Metrics::new(&measures);
+        metrics.measured(&measures);
         metrics.refused("origin_rejected", "forbidden_origin", None);
         metrics.refused("connect_per_prefix", "rate_limited", Some(LimitKey::Prefix));
         let text =
             metrics.text(CapacityCounts { pre_auth: 1, authenticated: 2 }, AuditCounts::default());
         assert!(text.contains("portcullis_refusals_total{rule=\"origin_rejected\""), "{text}");
+        assert!(text.contains("portcullis_answer 42\n"), "{text}");
         assert!(text.ends_with("# EOF\n"));
     }
 }

@@ -18,6 +18,11 @@ pub struct Options {
     pub public: SocketAddr,
     /// Where operators read health and metrics; nothing listens when `None`.
     pub private: Option<SocketAddr>,
+    /// Where load balancers and orchestrators ask for health and readiness, and nothing else;
+    /// nothing listens when `None`.
+    pub probe: Option<SocketAddr>,
+    /// Names of `private` beside IP addresses and `localhost`, as `Host` spells them.
+    pub private_hosts: Vec<String>,
     /// Where pages asked for in plain text are led on to `public`; nothing listens when `None`.
     pub redirect: Option<SocketAddr>,
     /// What an operator's program shows on the private listener to change something; without it,
@@ -27,6 +32,8 @@ pub struct Options {
     pub reference_key: Option<ReferenceKey>,
     /// TLS for the public listener; plain text when `None`.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// What `Strict-Transport-Security` says to browsers (RFC 6797); it is not sent when `None`.
+    pub hsts: Option<StrictTransport>,
     /// Whether the operator's own proxies say whose connection they hand on.
     pub proxy_protocol: ProxyProtocol,
     /// Threads that carry connections, each with its own listener.
@@ -81,6 +88,24 @@ pub struct Options {
     pub compression: bool,
     /// WebSocket subprotocols the server knows; the first one a client offers is selected.
     pub subprotocols: Vec<String>,
+}
+
+/// What `Strict-Transport-Security` says (RFC 6797 section 6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StrictTransport {
+    /// How long browsers use HTTPS only, in seconds; 0 makes them forget it.
+    pub max_age_s: u64,
+    /// Whether that holds for all subdomains of the name.
+    pub include_subdomains: bool,
+    /// Whether the name asks to be built into browsers, which is hard to undo.
+    pub preload: bool,
+}
+
+impl Default for StrictTransport {
+    /// Two years, with subdomains (ASVS 5.0, 3.4.1).
+    fn default() -> Self {
+        Self { max_age_s: 63_072_000, include_subdomains: true, preload: false }
+    }
 }
 
 /// Whether the operator's own proxies say, before all else, whose connection they hand on.
@@ -143,10 +168,13 @@ impl Default for Options {
         Self {
             public: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443),
             private: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9443)),
+            probe: None,
+            private_hosts: Vec::new(),
             redirect: None,
             operator_key: None,
             reference_key: None,
             tls: None,
+            hsts: Some(StrictTransport::default()),
             proxy_protocol: ProxyProtocol::Off,
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             ping_interval_ms: 25_000,

@@ -28,6 +28,14 @@ pub fn reserve_port(address: SocketAddr) -> io::Result<(SocketAddr, ReservedPort
     Ok((bound, ReservedPort { _held: shared }))
 }
 
+/// Tries an address as a listener would have it, and leaves it; port 0 is any free one.
+///
+/// # Errors
+/// What the system says of the address.
+pub fn try_bind(address: SocketAddr) -> io::Result<()> {
+    socket(address).and_then(|alone| alone.bind(&address.into()))
+}
+
 /// Refuses an address somebody listens on, although they would share it with us.
 ///
 /// # Errors

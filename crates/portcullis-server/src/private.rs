@@ -1,4 +1,4 @@
-//! Health, readiness and metrics, on their own listener and thread.
+//! Health, readiness and metrics, on their own listeners and thread.
 //! Never: reachable by clients; reading is not authenticated, changing is.
 
 use std::net::SocketAddr;
@@ -8,30 +8,68 @@ use std::time::Duration;
 use portcullis_audit::Audit;
 use portcullis_guard::Gate;
 use portcullis_model::{Clock, Secret, limits};
-use portcullis_wire::http1::{HeadLimits, head_end, parse_head, write_response_head};
+use portcullis_wire::http1::{
+    Head, HeadLimits, Versions, head_end, parse_head_of, write_response_head,
+};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::builder::Registered;
 use crate::http_move::Moved;
 use crate::hub::{Hub, longest};
 use crate::metrics::Metrics;
+use crate::private_host::check_host;
+use crate::private_listen::{PrivateEntrance, Visit};
+use crate::readiness::Readiness;
 use crate::shard::Common;
 use crate::vitals::Vitals;
 
-/// Operators' connections at a time.
-const CONNECTIONS_MAX: usize = 64;
-const DEADLINE: Duration = Duration::from_secs(5);
+/// How long a head may take; probes send theirs at once.
+const HEAD_DEADLINE: Duration = Duration::from_secs(2);
+const HEAD_LIMITS: HeadLimits = HeadLimits {
+    head_max_bytes: limits::HEAD_MAX_BYTES,
+    headers_max: limits::HEADERS_MAX,
+    target_max_bytes: limits::TARGET_MAX_BYTES,
+};
+/// What can be asked with a path that only tells something.
+const READING: &str = "GET, HEAD, OPTIONS";
+const JSON: &str = "application/json; charset=utf-8";
+const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What the private listener reads from.
+/// Why a request is answered with a status and a sentence.
+pub(crate) type Rejection = (u16, &'static str);
+
+/// An answer before it is written.
+struct Answer {
+    status: u16,
+    content_type: &'static str,
+    body: String,
+    /// The methods there are, for an answer that has to name them (RFC 9110 section 10.2.1).
+    allow: Option<&'static str>,
+}
+
+impl Answer {
+    fn json(status: u16, body: String) -> Self {
+        Self { status, content_type: JSON, body, allow: None }
+    }
+
+    fn rejected((status, why): Rejection) -> Self {
+        Self::json(status, json!({ "error": why }).to_string())
+    }
+}
+
+/// What the private listeners read from.
 #[derive(Clone)]
 pub(crate) struct Private {
     pub(crate) gate: Arc<Gate>,
     pub(crate) audit: Audit,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) operator_key: Option<Arc<Secret<String>>>,
+    pub(crate) stop: watch::Receiver<bool>,
+    hosts: Arc<[String]>,
     http_max: usize,
     hub: Hub,
     doors: Arc<[mpsc::Sender<Moved>]>,
@@ -39,7 +77,6 @@ pub(crate) struct Private {
     pub(crate) registered: Arc<Registered>,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) drained: watch::Receiver<bool>,
-    stop: watch::Receiver<bool>,
 }
 
 impl Private {
@@ -53,6 +90,7 @@ impl Private {
             audit: common.audit.clone(),
             clock: common.clock.clone(),
             operator_key: common.options.operator_key.clone(),
+            hosts: common.options.private_hosts.clone().into(),
             http_max: common.options.http_connections_max,
             hub: common.hub.clone(),
             doors: common.doors.clone(),
@@ -64,99 +102,129 @@ impl Private {
         }
     }
 
-    /// Answers until the server has stopped.
-    pub(crate) async fn serve(self, listener: std::net::TcpListener) {
-        let Ok(listener) = TcpListener::from_std(listener) else {
-            tracing::error!("the private listener could not be registered with the runtime");
-            return;
-        };
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut stop = self.stop.clone();
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _closed = stop.wait_for(|stopped| *stopped) => return,
-            };
-            let (Ok((socket, peer)), Ok(place)) = (accepted, places.clone().try_acquire_owned())
-            else {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                continue;
-            };
-            let private = self.clone();
-            tokio::task::spawn_local(async move {
-                if timeout(DEADLINE, private.answer(socket, peer)).await.is_err() {
-                    tracing::debug!("an operator's request took too long");
-                }
-                drop(place);
-            });
-        }
-    }
-
-    async fn answer(&self, mut socket: TcpStream, peer: SocketAddr) {
-        let mut buffer = Vec::new();
-        while head_end(&buffer, 0).is_none() {
-            if buffer.len() > limits::HEAD_MAX_BYTES {
-                return;
+    /// Reads one request, answers it, and closes.
+    pub(crate) async fn answer(
+        &self,
+        mut socket: TcpStream,
+        peer: SocketAddr,
+        entrance: PrivateEntrance,
+        visit: &Visit,
+    ) {
+        let Ok(Some(buffer)) = timeout(HEAD_DEADLINE, read_head(&mut socket)).await else { return };
+        visit.has_asked();
+        let bytes = match parse_head_of(&buffer, &HEAD_LIMITS, Versions::Http10AndHttp11) {
+            Ok(Some(head)) => {
+                let answer = self.respond(&head, peer, entrance);
+                tracing::trace!(%peer, status = answer.status, "request on a private listener");
+                encode(&answer, head.method)
             }
-            match socket.read_buf(&mut buffer).await {
-                Ok(count) if count > 0 => {}
-                Ok(_) | Err(_) => return,
+            Ok(None) | Err(_) => {
+                let why = "this is not a request of HTTP/1.1 or HTTP/1.0";
+                encode(&Answer::rejected((400, why)), "GET")
             }
-        }
-        let head_limits = HeadLimits {
-            head_max_bytes: limits::HEAD_MAX_BYTES,
-            headers_max: limits::HEADERS_MAX,
-            target_max_bytes: limits::TARGET_MAX_BYTES,
         };
-        let (status, content_type, body) = match parse_head(&buffer, &head_limits) {
-            Ok(Some(head)) if head.path.starts_with("/admin/") => {
-                let (status, body) = self.admin(&head, peer);
-                (status, "application/json; charset=utf-8", body)
-            }
-            Ok(Some(head)) if head.method == "GET" => self.read(head.path),
-            Ok(Some(_)) => (405, "text/plain; charset=utf-8", String::new()),
-            Ok(None) | Err(_) => (400, "text/plain; charset=utf-8", String::new()),
-        };
-        tracing::trace!(%peer, status, "operator's request");
-        let length = body.len().to_string();
-        let mut bytes = Vec::with_capacity(256 + body.len());
-        let headers = [
-            ("Content-Type", content_type),
-            ("Content-Length", &length),
-            ("Connection", "close"),
-            ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
-        ];
-        write_response_head(&mut bytes, status, &headers);
-        bytes.extend_from_slice(body.as_bytes());
         let _sent = socket.write_all(&bytes).await;
         let _ended = socket.shutdown().await;
     }
 
-    fn read(&self, path: &str) -> (u16, &'static str, String) {
-        let json = "application/json; charset=utf-8";
-        match path {
-            "/health" => (200, json, String::from(r#"{"status":"ok"}"#)),
-            "/ready" => {
-                let (status, body) = self.readiness().answer();
-                (status, json, body)
+    fn respond(&self, head: &Head<'_>, peer: SocketAddr, entrance: PrivateEntrance) -> Answer {
+        let host = check_host(head, &self.hosts);
+        match (head.path, entrance) {
+            ("/health", _) => read_only(head, || Answer::json(200, json_status("ok"))),
+            ("/ready", PrivateEntrance::Operators) if host.is_ok() => {
+                read_only(head, || self.ready(Readiness::detailed))
             }
-            "/metrics" => {
-                if *self.drained.borrow() {
-                    self.metrics.draining();
+            ("/ready", _) => read_only(head, || self.ready(Readiness::brief)),
+            // HAProxy's `option httpchk` without a path.
+            ("/", _) if head.method == "OPTIONS" => self.ready(Readiness::brief),
+            (_, PrivateEntrance::Probes) => not_found(),
+            (path, PrivateEntrance::Operators) => match host {
+                Err(rejection) => Answer::rejected(rejection),
+                Ok(()) if path.starts_with("/admin/") => {
+                    let (status, body) = self.admin(head, peer);
+                    Answer::json(status, body)
                 }
-                self.metrics.queued(&self.registered.queues);
-                if let Some(tables) = &self.registered.tables {
-                    self.metrics.tables(&tables(&self.gate, self.clock.now()));
-                }
-                self.metrics.queue_is("deliveries", self.hub.waiting());
-                self.metrics.queue_is("moves", longest(&self.doors));
-                self.metrics.places(&self.gate, self.http_max, self.clock.now());
-                let text = self.metrics.text(self.gate.counts(), self.audit.counts());
-                (200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
-            }
-            _ => (404, json, String::from(r#"{"status":"not found"}"#)),
+                Ok(()) if path == "/metrics" => read_only(head, || self.metrics()),
+                Ok(()) => not_found(),
+            },
         }
     }
+
+    fn ready(&self, body: fn(&Readiness) -> String) -> Answer {
+        let readiness = self.readiness();
+        Answer::json(readiness.code(), body(&readiness))
+    }
+
+    fn metrics(&self) -> Answer {
+        if *self.drained.borrow() {
+            self.metrics.draining();
+        }
+        self.metrics.queued(&self.registered.queues);
+        self.metrics.measured(&self.registered.measures);
+        if let Some(tables) = &self.registered.tables {
+            self.metrics.tables(&tables(&self.gate, self.clock.now()));
+        }
+        self.metrics.queue_is("deliveries", self.hub.waiting());
+        self.metrics.queue_is("moves", longest(&self.doors));
+        self.metrics.places(&self.gate, self.http_max, self.clock.now());
+        let body = self.metrics.text(self.gate.counts(), self.audit.counts());
+        Answer { status: 200, content_type: METRICS, body, allow: None }
+    }
+}
+
+async fn read_head(socket: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut buffer = Vec::new();
+    let mut searched = 0;
+    while head_end(&buffer, searched).is_none() {
+        if buffer.len() > limits::HEAD_MAX_BYTES {
+            return None;
+        }
+        searched = buffer.len();
+        socket.read_buf(&mut buffer).await.ok().filter(|count| *count > 0)?;
+    }
+    Some(buffer)
+}
+
+/// Gives the answer to a request that only reads; `OPTIONS` learns the status as well.
+fn read_only(head: &Head<'_>, answer: impl FnOnce() -> Answer) -> Answer {
+    match head.method {
+        "GET" | "HEAD" => answer(),
+        "OPTIONS" => Answer { allow: Some(READING), ..answer() },
+        _ => {
+            let rejected = Answer::rejected((405, "ask with GET, HEAD or OPTIONS"));
+            Answer { allow: Some(READING), ..rejected }
+        }
+    }
+}
+
+fn json_status(status: &str) -> String {
+    json!({ "status": status }).to_string()
+}
+
+fn not_found() -> Answer {
+    Answer::json(404, json_status("not found"))
+}
+
+/// The bytes of an answer; `HEAD` and `OPTIONS` get no content (RFC 9110 sections 9.3.2 and 9.3.7).
+fn encode(answer: &Answer, method: &str) -> Vec<u8> {
+    let body = if method == "OPTIONS" { "" } else { answer.body.as_str() };
+    let length = body.len().to_string();
+    let mut headers = vec![
+        ("Content-Type", answer.content_type),
+        ("Content-Length", &length),
+        ("Connection", "close"),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+    ];
+    if let Some(methods) = answer.allow {
+        headers.push(("Allow", methods));
+    }
+    let mut bytes = Vec::with_capacity(512 + body.len());
+    write_response_head(&mut bytes, answer.status, &headers);
+    if method != "HEAD" {
+        bytes.extend_from_slice(body.as_bytes());
+    }
+    bytes
 }

@@ -10,15 +10,12 @@ use portcullis_model::{Code, UserId};
 use portcullis_wire::http1::{Found, Head};
 use serde_json::{Value, json};
 
-use crate::private::Private;
+use crate::private::{Private, Rejection};
 
 /// A header that no page can send to another origin without being asked about it first.
 const ASKED_BY: &str = "x-portcullis-operator";
 
-/// Why a request is answered with a status and a sentence.
-type Refused = (u16, &'static str);
-
-const NO_KEY: Refused = (403, "ask with the portcullis command, which knows the key");
+const NO_KEY: Rejection = (403, "ask with the portcullis command, which knows the key");
 
 impl Private {
     /// Answers a request below `/admin/`: a status and JSON.
@@ -32,7 +29,7 @@ impl Private {
     }
 
     /// Whether whoever asks is on this machine, and knows what only the data directory tells.
-    fn check_key(&self, head: &Head<'_>, peer: SocketAddr) -> Result<(), Refused> {
+    fn check_key(&self, head: &Head<'_>, peer: SocketAddr) -> Result<(), Rejection> {
         if !peer.ip().to_canonical().is_loopback() {
             return Err((403, "ask on the machine the server runs on"));
         }
@@ -41,7 +38,7 @@ impl Private {
         verify_slices_are_equal(shown, key.expose().as_bytes()).map_err(|_| NO_KEY)
     }
 
-    fn act(&self, head: &Head<'_>) -> Result<Value, Refused> {
+    fn act(&self, head: &Head<'_>) -> Result<Value, Rejection> {
         match (head.method, head.path) {
             ("GET", "/admin/state") => Ok(self.state()),
             ("POST", "/admin/state") => self.pin(parameter(head.query, "pin")),
@@ -66,7 +63,7 @@ impl Private {
         })
     }
 
-    fn pin(&self, wanted: Option<&str>) -> Result<Value, Refused> {
+    fn pin(&self, wanted: Option<&str>) -> Result<Value, Rejection> {
         let wanted =
             wanted.ok_or((400, "say ?pin=normal, elevated, shedding, critical or auto"))?;
         let state = match wanted {
@@ -78,7 +75,7 @@ impl Private {
         Ok(self.state())
     }
 
-    fn explain(&self, query: &str) -> Result<Value, Refused> {
+    fn explain(&self, query: &str) -> Result<Value, Rejection> {
         let now = self.clock.now();
         match self.asked_for(query)? {
             Asked::Address(address) => {
@@ -97,7 +94,7 @@ impl Private {
         }
     }
 
-    fn unlock(&self, query: &str) -> Result<Value, Refused> {
+    fn unlock(&self, query: &str) -> Result<Value, Rejection> {
         let what = match self.asked_for(query)? {
             Asked::Address(address) => {
                 self.gate.unlock_address(address, self.clock.now());
@@ -112,7 +109,7 @@ impl Private {
         self.explain(query)
     }
 
-    fn asked_for(&self, query: &str) -> Result<Asked, Refused> {
+    fn asked_for(&self, query: &str) -> Result<Asked, Rejection> {
         match (parameter(query, "address"), parameter(query, "user")) {
             (Some(address), None) => {
                 let address = address.parse::<IpAddr>().map_err(|_| (400, "that is no address"))?;
@@ -144,16 +141,9 @@ enum Asked {
     User(UserId, String),
 }
 
-/// Whether an operator's own program asks, under an address of this machine: a page cannot send the
-/// header elsewhere, and a name that was rebound to this address is none.
-fn check_asker(head: &Head<'_>) -> Result<(), Refused> {
-    let Found::One(host) = head.header("host") else { return Err((400, "one Host, please")) };
-    let host = std::str::from_utf8(host).map_err(|_| (400, "one Host, please"))?;
-    let bare = host.rsplit_once(':').map_or(host, |(bare, _port)| bare);
-    let bare = bare.trim_start_matches('[').trim_end_matches(']');
-    if bare != "localhost" && bare.parse::<IpAddr>().is_err() {
-        return Err((421, "ask by address"));
-    }
+/// Whether an operator's own program asks: a page cannot send the header to another origin. The
+/// `Host` was checked before.
+fn check_asker(head: &Head<'_>) -> Result<(), Rejection> {
     let asked = matches!(head.header(ASKED_BY), Found::One(_));
     let page = !matches!(head.header("origin"), Found::None);
     if asked && !page { Ok(()) } else { Err(NO_KEY) }

@@ -23,7 +23,7 @@ pub(crate) struct ReadyPart {
 /// What `/ready` answers.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Readiness {
-    pub(crate) is_ready: bool,
+    is_ready: bool,
     status: &'static str,
     parts: Map<String, Value>,
 }
@@ -46,11 +46,20 @@ impl Readiness {
         Self { is_ready: all_ready && !draining, status, parts }
     }
 
-    /// The status and body of the answer: `{status, parts: {NAME: STATE}}`.
-    pub(crate) fn answer(self) -> (u16, String) {
-        let status = if self.is_ready { 200 } else { 503 };
-        let parts = Value::Object(self.parts);
-        (status, format!(r#"{{"status":"{}","parts":{parts}}}"#, self.status))
+    /// The HTTP status for load balancers.
+    pub(crate) fn code(&self) -> u16 {
+        if self.is_ready { 200 } else { 503 }
+    }
+
+    /// The answer without detail, for every peer that can reach a probe: `{status}`.
+    pub(crate) fn brief(&self) -> String {
+        format!(r#"{{"status":"{}"}}"#, self.status)
+    }
+
+    /// The answer for operators: `{status, parts: {NAME: STATE}}`.
+    pub(crate) fn detailed(&self) -> String {
+        let parts = serde_json::to_string(&self.parts).unwrap_or_default();
+        format!(r#"{{"status":"{}","parts":{parts}}}"#, self.status)
     }
 }
 
@@ -90,12 +99,13 @@ mod tests {
         ];
         for (draining, store, (status, word)) in cases {
             let parts = [("shards", fact("ok", true)), ("store", store)];
-            let (answered, body) = Readiness::new(draining, parts.into_iter()).answer();
+            let readiness = Readiness::new(draining, parts.into_iter());
+            assert_eq!(readiness.brief(), format!(r#"{{"status":"{word}"}}"#));
             let expect = format!(
                 r#"{{"status":"{word}","parts":{{"shards":"ok","store":"{}"}}}}"#,
                 store.state
             );
-            assert_eq!((answered, body), (status, expect));
+            assert_eq!((readiness.code(), readiness.detailed()), (status, expect));
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::machine;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::private::Private;
+use crate::private_listen::PrivateEntrance;
 use crate::random::passing_reference_key;
 use crate::session_id::SessionIds;
 use crate::shard::{Common, Shard};
@@ -56,12 +57,13 @@ pub enum ServerError {
 pub struct Running {
     public: SocketAddr,
     private: Option<SocketAddr>,
+    probe: Option<SocketAddr>,
     redirect: Option<SocketAddr>,
     vitals: Arc<Vitals>,
     draining: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
     shards: Vec<JoinHandle<()>>,
-    operators: Option<JoinHandle<()>>,
+    operators: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -75,6 +77,12 @@ impl Running {
     #[must_use]
     pub fn private(&self) -> Option<SocketAddr> {
         self.private
+    }
+
+    /// Where load balancers and orchestrators ask for health and readiness.
+    #[must_use]
+    pub fn probe(&self) -> Option<SocketAddr> {
+        self.probe
     }
 
     /// Where pages asked for in plain text are led on to [`Running::public`].
@@ -94,8 +102,8 @@ impl Running {
         }
         // Operators see `draining` for as long as anything drains.
         self.stopped.send_replace(true);
-        if let Some(operators) = self.operators {
-            let _ended = operators.join();
+        for listener in self.operators {
+            let _ended = listener.join();
         }
     }
 }
@@ -115,6 +123,7 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     let (doors, arrivals): (Vec<_>, Vec<_>) = (0..shards).map(|_| mpsc::channel(MOVED_MAX)).unzip();
     let waiting = WaitingRooms::new(&builder.options.waits, Arc::clone(&builder.clock));
     let reference_key = builder.options.reference_key.clone();
+    let metrics = Metrics::new(&builder.registered.measures);
     let common = Common {
         vitals: Arc::new(Vitals::new(shards, builder.clock.now().monotonic_ms)),
         reference_key: reference_key.unwrap_or_else(passing_reference_key),
@@ -124,7 +133,7 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
         hub: builder.hub,
         clock: builder.clock,
         audit: builder.audit,
-        metrics: Arc::new(Metrics::new()),
+        metrics: Arc::new(metrics),
         pressure: Arc::default(),
         session_ids: SessionIds::default(),
         parking: Arc::default(),
@@ -133,16 +142,8 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     };
     let (draining, drained) = watch::channel(false);
     let (stopped, stop) = watch::channel(false);
-    let mut private = None;
-    let mut operators = None;
-    if let Some(address) = common.options.private {
-        let listener = bind_at(address)?;
-        private = Some(listener.local_addr().unwrap_or(address));
-        let answers = Private::new(&common, drained.clone(), stop);
-        operators = Some(thread("private", move |local, runtime| {
-            run(local, runtime, answers.serve(listener));
-        })?);
-    }
+    let answers = Private::new(&common, drained.clone(), stop);
+    let Operators { private, probe, threads: operators } = serve_operators(&common, &answers)?;
     let mut threads = Vec::with_capacity(shards);
     let redirects = redirects.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
     let entrances = listeners.into_iter().zip(redirects);
@@ -158,7 +159,45 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
         })?);
     }
     let vitals = Arc::clone(&common.vitals);
-    Ok(Running { vitals, public, private, redirect, draining, stopped, shards: threads, operators })
+    Ok(Running {
+        vitals,
+        public,
+        private,
+        probe,
+        redirect,
+        draining,
+        stopped,
+        shards: threads,
+        operators,
+    })
+}
+
+/// The listeners that are not for clients, and the threads that serve them.
+struct Operators {
+    private: Option<SocketAddr>,
+    probe: Option<SocketAddr>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Each listener has its own thread, so that probes do not wait for metrics to be collected.
+fn serve_operators(common: &Common, answers: &Private) -> Result<Operators, ServerError> {
+    let wanted = [
+        ("private", common.options.private, PrivateEntrance::Operators),
+        ("probe", common.options.probe, PrivateEntrance::Probes),
+    ];
+    let mut threads = Vec::new();
+    let mut bound = [None, None];
+    for ((name, address, entrance), bound) in wanted.into_iter().zip(&mut bound) {
+        let Some(address) = address else { continue };
+        let listener = bind_at(address)?;
+        *bound = Some(listener.local_addr().unwrap_or(address));
+        let answers = answers.clone();
+        threads.push(thread(name, move |local, runtime| {
+            run(local, runtime, answers.serve(listener, entrance));
+        })?);
+    }
+    let [private, probe] = bound;
+    Ok(Operators { private, probe, threads })
 }
 
 /// What nobody has set is what the system says. Connections that are no sockets yet never take more

@@ -112,7 +112,6 @@ pub(crate) struct Common {
 impl Shard {
     pub(crate) fn new(index: u16, common: Common) -> Self {
         let now = common.clock.now();
-        let tls = common.options.tls.is_some();
         let surroundings = Arc::new(Surroundings {
             hub: common.hub.clone(),
             clock: common.clock.clone(),
@@ -120,8 +119,7 @@ impl Shard {
             directory: common.gate.directory().clone(),
             gate: common.gate.clone(),
         });
-        let security =
-            SecurityHeaders::new(tls, &common.gate.options().hosts, common.options.credentials);
+        let security = SecurityHeaders::new(&common.options, common.gate.options());
         Self {
             security,
             surroundings,

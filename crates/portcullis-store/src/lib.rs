@@ -13,6 +13,7 @@ mod error; // a dependency's fault, never the peer's
 mod health; // whether the store can write
 mod reserve_file; // space that is given up when the disk is full
 mod disk_watch; // the space on the disk, and how writes went
+mod sqlite_inspect; // a database, before it is opened
 mod sqlite; // the embedded store: opening it, and its two queues
 mod sqlite_file; // the database's files: its lock, and who can read them
 mod sqlite_people; // its part about people
@@ -65,6 +66,7 @@ pub use rows_load::{Loaded, LoadedRoom};
 pub use seal::{FieldSeal, SealFault};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use sqlite_beside::SqliteBeside;
+pub use sqlite_inspect::inspect;
 pub use sqlite_reseal::Resealed;
 pub use store::{CommitFeed, PAGE_MAX, RESUME_ROOMS_MAX, Store, StoreFuture};
 pub use store_account::{AccountStore, PEOPLE_MAX, Recheck};

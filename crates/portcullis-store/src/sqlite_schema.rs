@@ -179,6 +179,11 @@ const VERSION_5: &str = "
 ALTER TABLE users ADD COLUMN deleted_unix_ms INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// The version that this build writes.
+pub(crate) fn newest_version() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
 /// Opens a connection beside a running server's, for the tables about people.
 ///
 /// # Errors

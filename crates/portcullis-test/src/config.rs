@@ -37,6 +37,8 @@ pub struct Config {
     pub files_max: Option<u64>,
     /// An HS256 issuer `https://id.example` with [`SECRET`].
     pub issuer: bool,
+    /// The origin of the page, where it is not the server's own; see [`Config::production`].
+    pub page: Option<String>,
 }
 
 impl Default for Config {
@@ -71,6 +73,7 @@ impl Default for Config {
             environment: Vec::new(),
             files_max: None,
             issuer: true,
+            page: None,
         }
     }
 }
@@ -88,11 +91,45 @@ impl Config {
         Self { plaintext: true, ..Self::default() }
     }
 
+    /// The production profile with the page [`Config::PAGE`], for what development rejects, such as
+    /// proxies. With TLS the server has a certificate of the operator's.
+    #[must_use]
+    pub fn production(mut self) -> Self {
+        self.profile = String::from("production");
+        self.origin.push(format!("allowed = [{:?}]", Self::PAGE));
+        self.page = Some(String::from(Self::PAGE));
+        self
+    }
+
+    /// The page of [`Config::production`].
+    pub const PAGE: &str = "https://chat.example";
+
+    /// The operator's certificate and key in the server's directory.
+    pub(crate) const CERTIFICATE: [&str; 2] = ["cert.pem", "key.pem"];
+
+    fn has_own_certificate(&self) -> bool {
+        self.page.is_some() && !self.plaintext
+    }
+
+    fn write_certificate(directory: &Path) {
+        let names = ["chat.example", "localhost", "127.0.0.1"].map(String::from).to_vec();
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let texts = [made.cert.pem(), made.signing_key.serialize_pem()];
+        for (name, text) in Self::CERTIFICATE.into_iter().zip(texts) {
+            let path = directory.join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        }
+    }
+
     /// Writes the file, and the issuer's secret beside it.
     pub(crate) fn write(&self, directory: &Path) {
         let secret = directory.join("hs256.key");
         std::fs::write(&secret, SECRET).unwrap();
         std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
+        if self.has_own_certificate() {
+            Self::write_certificate(directory);
+        }
         std::fs::write(directory.join("portcullis.toml"), self.text(directory)).unwrap();
     }
 
@@ -114,6 +151,12 @@ impl Config {
         }
         if self.plaintext {
             text.push_str("[tls]\nmode = \"off\"\n");
+        }
+        if self.has_own_certificate() {
+            let [certificate, key] = Self::CERTIFICATE;
+            text.push_str(&format!(
+                "[tls]\ncertificate_file = {certificate:?}\nkey_file = {key:?}\n"
+            ));
         }
         if self.issuer {
             text.push_str(&format!(

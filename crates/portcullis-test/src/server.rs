@@ -28,13 +28,14 @@ struct Launch {
     program: PathBuf,
     environment: Vec<(String, String)>,
     files_max: Option<u64>,
+    page: Option<String>,
 }
 
 impl Launch {
     fn new(program: &str, config: &Config) -> Self {
         let program = PathBuf::from(program);
         let (environment, files_max) = (config.environment.clone(), config.files_max);
-        Self { program, environment, files_max }
+        Self { program, environment, files_max, page: config.page.clone() }
     }
 }
 
@@ -49,6 +50,8 @@ pub struct TestServer {
     pub public: SocketAddr,
     /// Where operators look.
     pub private: SocketAddr,
+    /// Where health and readiness are asked for from elsewhere, if anywhere.
+    pub probe: Option<SocketAddr>,
     /// Where pages asked for in plain text are led on, if anywhere.
     pub redirect: Option<SocketAddr>,
     /// The origin its own pages have.
@@ -119,6 +122,7 @@ impl TestServer {
             launch,
             public: SocketAddr::from(([0, 0, 0, 0], 0)),
             private: SocketAddr::from(([0, 0, 0, 0], 0)),
+            probe: None,
             redirect: None,
             origin: String::new(),
             authority: None,
@@ -138,11 +142,18 @@ impl TestServer {
         let public = records.wait_until_said("listening public ");
         self.origin = public.expect("a server that listens");
         self.public = address(&self.origin);
+        if let Some(page) = &self.launch.page {
+            self.origin.clone_from(page);
+        }
         let private = records.said("listening private ").expect("a private listener");
         self.private = address(&private);
         self.redirect = records.said("listening redirect ").map(|url| address(&url));
         let authority = records.said("certificate authority ");
-        self.authority = authority.map(|path| self.directory.path().join(path));
+        let own = self.directory.path().join(Config::CERTIFICATE[0]);
+        let own = own.exists().then_some(own);
+        let authority = authority.map(|path| self.directory.path().join(path));
+        self.authority = authority.or(own);
+        self.probe = records.said("listening probe ").map(|url| address(&url));
         let link = records.said("set-up link ");
         self.setup_token =
             link.and_then(|link| link.split_once("#setup=").map(|(_, token)| token.to_owned()));

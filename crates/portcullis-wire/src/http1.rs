@@ -30,6 +30,25 @@ pub struct HeadLimits {
     pub target_max_bytes: usize,
 }
 
+/// Which versions of HTTP a head may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Versions {
+    /// HTTP/1.1, for requests that pass proxies: there two readings of one request are an attack.
+    Http11,
+    /// HTTP/1.0 as well, for health probes of load balancers. Such a connection never persists.
+    Http10AndHttp11,
+}
+
+impl Versions {
+    /// Whether they contain HTTP/1.`minor`.
+    fn contain(self, minor: Option<u8>) -> bool {
+        match self {
+            Self::Http11 => minor == Some(1),
+            Self::Http10AndHttp11 => matches!(minor, Some(0 | 1)),
+        }
+    }
+}
+
 /// One request head, borrowed from the bytes it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head<'a> {
@@ -64,7 +83,7 @@ pub enum HeadFault {
     TooManyHeaders,
     /// A target longer than allowed.
     TargetTooLong,
-    /// Another version than HTTP/1.1.
+    /// A version that is not accepted here.
     Version,
     /// Any transfer coding at all: bodies come with a length.
     TransferEncoding,
@@ -155,6 +174,18 @@ pub fn head_end(input: &[u8], searched: usize) -> Option<usize> {
 /// # Errors
 /// Bytes that are no head, could not become one within the limits, or can be read in two ways.
 pub fn parse_head<'a>(input: &'a [u8], limits: &HeadLimits) -> Result<Option<Head<'a>>, HeadFault> {
+    parse_head_of(input, limits, Versions::Http11)
+}
+
+/// As [`parse_head`], of these versions.
+///
+/// # Errors
+/// As [`parse_head`].
+pub fn parse_head_of<'a>(
+    input: &'a [u8],
+    limits: &HeadLimits,
+    versions: Versions,
+) -> Result<Option<Head<'a>>, HeadFault> {
     // RFC 9112 section 2.2 lets a server skip empty lines here; one reading is worth more.
     if input.first().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) {
         return Err(HeadFault::Malformed("empty_line"));
@@ -168,7 +199,7 @@ pub fn parse_head<'a>(input: &'a [u8], limits: &HeadLimits) -> Result<Option<Hea
     }
     let head = input.get(..length).unwrap_or_default();
     check_line_ends(head)?;
-    tokenise(head, limits).map(Some)
+    tokenise(head, limits, versions).map(Some)
 }
 
 /// RFC 9112 section 2.2: a lone LF may end a line for some; section 5.2: no folded lines.
@@ -184,7 +215,11 @@ fn check_line_ends(head: &[u8]) -> Result<(), HeadFault> {
     Ok(())
 }
 
-fn tokenise<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Head<'a>, HeadFault> {
+fn tokenise<'a>(
+    head: &'a [u8],
+    limits: &HeadLimits,
+    versions: Versions,
+) -> Result<Head<'a>, HeadFault> {
     let mut lines = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut []);
     let status = request.parse_with_uninit_headers(head, &mut lines).map_err(|fault| {
@@ -204,9 +239,10 @@ fn tokenise<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Head<'a>, HeadFau
     let (Some(method), Some(target)) = (request.method, request.path) else {
         return Err(HeadFault::Malformed("request_line"));
     };
-    if request.version != Some(1) {
+    if !versions.contain(request.version) {
         return Err(HeadFault::Version);
     }
+    let is_persistent = request.version == Some(1);
     if method.len() > METHOD_MAX_BYTES || !is_token(method.as_bytes()) {
         return Err(HeadFault::Malformed("method"));
     }
@@ -235,7 +271,7 @@ fn tokenise<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Head<'a>, HeadFau
         length,
     };
     head.content_length = read_framing(&head)?;
-    head.keep_alive = !head.lists("connection", "close");
+    head.keep_alive = is_persistent && !head.lists("connection", "close");
     Ok(head)
 }
 

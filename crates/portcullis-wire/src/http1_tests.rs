@@ -558,3 +558,18 @@ proptest! {
         prop_assert_eq!(written.find("\r\n\r\n"), Some(written.len() - 4));
     }
 }
+
+#[test]
+fn version_1_0_is_read_where_probes_are_answered_and_nowhere_else() {
+    let limits = HeadLimits { head_max_bytes: 4096, headers_max: 8, target_max_bytes: 1024 };
+    let old = b"GET /ready HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    assert_eq!(parse_head(old, &limits), Err(HeadFault::Version));
+    let head = parse_head_of(old, &limits, Versions::Http10AndHttp11).unwrap().unwrap();
+    assert_eq!((head.path, head.keep_alive), ("/ready", false));
+    let newer = b"GET /ready HTTP/1.1\r\n\r\n";
+    let head = parse_head_of(newer, &limits, Versions::Http10AndHttp11).unwrap().unwrap();
+    assert!(head.keep_alive);
+    for other in [&b"GET / HTTP/0.9\r\n\r\n"[..], b"GET / HTTP/2.0\r\n\r\n", b"GET /\r\n\r\n"] {
+        assert!(parse_head_of(other, &limits, Versions::Http10AndHttp11).is_err());
+    }
+}

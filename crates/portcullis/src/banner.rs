@@ -15,6 +15,7 @@ use crate::pages;
 pub(crate) struct Banner<'a> {
     pub(crate) public: SocketAddr,
     pub(crate) private: Option<SocketAddr>,
+    pub(crate) probe: Option<SocketAddr>,
     pub(crate) redirect: Option<SocketAddr>,
     pub(crate) authority: Option<&'a Path>,
     pub(crate) setup_token: Option<&'a Secret<String>>,
@@ -49,6 +50,9 @@ fn lines(settings: &Settings, banner: &Banner<'_>) -> String {
     }
     if let Some(private) = banner.private {
         line(format!("listening private http://{private}"));
+    }
+    if let Some(probe) = banner.probe {
+        line(format!("listening probe http://{probe}"));
     }
     if let Some(redirect) = banner.redirect {
         line(format!("listening redirect http://{redirect}"));

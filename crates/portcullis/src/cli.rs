@@ -7,11 +7,14 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use portcullis_model::{Clock, SystemClock};
+
 use crate::command::{
     self, KeysCommand, LimitsCommand, RoomCommand, StateCommand, TokenCommand, UserCommand, Which,
 };
 use crate::config::{Profile, Settings, Sources};
-use crate::wiring;
+use crate::output::{OutputError, errln, outln};
+use crate::{validate, wiring};
 
 /// A real-time server that is secure by default.
 #[derive(Debug, Parser)]
@@ -27,12 +30,8 @@ struct Cli {
 enum Command {
     /// Starts the server (what happens without a command, too).
     Serve(ServeArguments),
-    /// Reads the configuration and prints what is in force.
-    Check {
-        /// The configuration file; without it, `./portcullis.toml` if it is there.
-        #[arg(long)]
-        config: Option<PathBuf>,
-    },
+    /// Checks all that `serve` checks before it starts, and prints every value in force.
+    Check(ServeArguments),
     /// Prints who may do what: every event, the roles it takes, the relation to the room.
     Access {
         #[command(flatten)]
@@ -129,7 +128,7 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match cli.command {
         None => serve(cli.serve),
         Some(Command::Serve(arguments)) => serve(arguments),
-        Some(Command::Check { config }) => check(config),
+        Some(Command::Check(arguments)) => check(arguments),
         Some(Command::Access { which }) => command::access(&which),
         Some(Command::User { which, command }) => command::user(&which, &command),
         Some(Command::Why { which, reference }) => command::why(&which, &reference),
@@ -141,29 +140,44 @@ pub(crate) fn run() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            errln!("error: {error:#}");
             ExitCode::from(if wiring::is_configuration_fault(&error) { 2 } else { 1 })
         }
     }
 }
 
-fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
-    let settings = Settings::read(&Sources {
-        config: arguments.config,
-        profile: arguments.profile.map(Profile::from),
-        listen: arguments.listen,
-        data: arguments.data,
-        environment: std::env::vars_os().collect(),
-    })?;
-    wiring::serve(settings)
+/// Whether the reader of standard output has left: what was asked for is done.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.chain().find_map(|cause| cause.downcast_ref::<OutputError>());
+    cause.is_some_and(OutputError::is_closed_pipe)
 }
 
-fn check(config: Option<PathBuf>) -> anyhow::Result<()> {
-    let environment = std::env::vars_os().collect();
-    let settings = Settings::read(&Sources { config, environment, ..Sources::default() })?;
-    wiring::check(&settings)?;
-    print!("{}", settings.summary());
+impl ServeArguments {
+    fn settings(self) -> anyhow::Result<Settings> {
+        Ok(Settings::read(&Sources {
+            config: self.config,
+            profile: self.profile.map(Profile::from),
+            listen: self.listen,
+            data: self.data,
+            environment: std::env::vars_os().collect(),
+        })?)
+    }
+}
+
+fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
+    wiring::serve(arguments.settings()?)
+}
+
+fn check(arguments: ServeArguments) -> anyhow::Result<()> {
+    let settings = arguments.settings()?;
+    let findings = validate::validate(&settings, SystemClock::start().now())?;
+    let actions = command::actions(&settings)?;
+    for warning in &findings.warnings {
+        errln!("warning: {warning}");
+    }
+    outln!("{}", settings.summary(&actions).trim_end())?;
     Ok(())
 }
 
@@ -178,6 +192,7 @@ mod tests {
             ("portcullis --listen 127.0.0.1:0 --data d --profile strict --config f", true),
             ("portcullis serve --listen 127.0.0.1:0 --data d", true),
             ("portcullis check --config f", true),
+            ("portcullis check --listen 127.0.0.1:0 --data d --profile strict", true),
             ("portcullis --data d serve", false),
             ("portcullis --profile prod", false),
             ("portcullis --listen localhost", false),

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::RwLock;
 use portcullis_model::Now;
@@ -18,7 +19,8 @@ use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::{ConfigError, Profile, TlsFiles, TlsSettings, read_private};
+use crate::certificate::{self, ServerNames, Validity};
+use crate::config::{ConfigError, Profile, Settings, TlsFiles, TlsSettings, Warning, read_private};
 use crate::tls_development::{DevelopmentTls, DevelopmentTlsError};
 
 /// Why TLS cannot be spoken.
@@ -37,42 +39,88 @@ pub(crate) enum TlsError {
 
 /// The certificate in force; connections made before a change keep the one they saw.
 #[derive(Debug)]
-pub(crate) struct Certificate(RwLock<Arc<CertifiedKey>>);
+pub(crate) struct Certificate {
+    key: RwLock<Arc<CertifiedKey>>,
+    until_unix_s: AtomicI64,
+}
+
+impl Certificate {
+    fn new(read: ReadCertificate) -> Self {
+        let until_unix_s = AtomicI64::new(read.validity.until_unix_s);
+        Self { key: RwLock::new(Arc::new(read.key)), until_unix_s }
+    }
+
+    fn replace(&self, read: ReadCertificate) {
+        *self.key.write() = Arc::new(read.key);
+        self.until_unix_s.store(read.validity.until_unix_s, Ordering::Relaxed);
+    }
+
+    /// Seconds until it expires; negative when it has.
+    pub(crate) fn seconds_left(&self, now: Now) -> i64 {
+        self.until_unix_s.load(Ordering::Relaxed) - now.unix_s()
+    }
+}
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read()))
+        Some(Arc::clone(&self.key.read()))
     }
+}
+
+/// A certificate that was read and checked.
+struct ReadCertificate {
+    key: CertifiedKey,
+    validity: Validity,
+    warnings: Vec<Warning>,
 }
 
 /// TLS of the public listener.
 pub(crate) struct Tls {
     pub(crate) config: Arc<ServerConfig>,
-    certificate: Arc<Certificate>,
+    pub(crate) certificate: Arc<Certificate>,
     files: TlsFiles,
+    names: ServerNames,
     development: Option<DevelopmentTls>,
 }
 
 impl Tls {
     /// Reads or makes the certificate; `None` when TLS is off.
-    pub(crate) fn load(
-        settings: &TlsSettings,
-        profile: Profile,
-        data: &Path,
-        now: Now,
-    ) -> Result<Option<Self>, TlsError> {
-        let (files, development) = match settings {
-            TlsSettings::Off => return Ok(None),
-            TlsSettings::Files(files) => (files.clone(), None),
-            TlsSettings::Development => {
-                let development = DevelopmentTls::load_or_create(data, now)?;
-                (development.leaf.clone(), Some(development))
+    pub(crate) fn load(settings: &Settings, now: Now) -> Result<Option<Self>, TlsError> {
+        let names = settings.server_names();
+        match &settings.tls {
+            TlsSettings::Off => Ok(None),
+            TlsSettings::Files(files) => {
+                Self::from_files(files, None, names, settings.profile, now).map(Some)
             }
-        };
-        let certificate = Arc::new(Certificate(RwLock::new(Arc::new(read(&files)?))));
+            TlsSettings::Development => {
+                let own = DevelopmentTls::load_or_create(&settings.data, now)?;
+                let files = own.leaf.clone();
+                let names = ServerNames::default();
+                Self::from_files(&files, Some(own), names, settings.profile, now).map(Some)
+            }
+        }
+    }
+
+    /// Checks the operator's certificate; gives warnings. Our own one is made again when it has to
+    /// be.
+    pub(crate) fn inspect(settings: &Settings, now: Now) -> Result<Vec<Warning>, TlsError> {
+        let TlsSettings::Files(files) = &settings.tls else { return Ok(Vec::new()) };
+        let names = settings.server_names();
+        Self::from_files(files, None, names.clone(), settings.profile, now)?;
+        Ok(read_checked(files, &names, now)?.warnings)
+    }
+
+    fn from_files(
+        files: &TlsFiles,
+        development: Option<DevelopmentTls>,
+        names: ServerNames,
+        profile: Profile,
+        now: Now,
+    ) -> Result<Self, TlsError> {
+        let certificate = Arc::new(Certificate::new(read_checked(files, &names, now)?));
         let clients = files.client_ca.as_deref().map(clients).transpose()?;
         let config = Arc::new(server_config(profile, Arc::clone(&certificate), clients)?);
-        Ok(Some(Self { config, certificate, files, development }))
+        Ok(Self { config, certificate, files: files.clone(), names, development })
     }
 
     /// Where our own authority lies, if the certificate is ours.
@@ -80,14 +128,26 @@ impl Tls {
         self.development.as_ref().map(|development| development.authority.as_path())
     }
 
-    /// Reads the certificate again; when that fails the one in force stays.
-    pub(crate) fn reload(&self, now: Now) -> Result<(), TlsError> {
+    /// Reads the certificate again and gives warnings; when that fails the one in force stays.
+    pub(crate) fn reload(&self, now: Now) -> Result<Vec<Warning>, TlsError> {
         if let Some(development) = &self.development {
             development.renew(now)?;
         }
-        *self.certificate.0.write() = Arc::new(read(&self.files)?);
-        Ok(())
+        let mut read = read_checked(&self.files, &self.names, now)?;
+        let warnings = std::mem::take(&mut read.warnings);
+        self.certificate.replace(read);
+        Ok(warnings)
     }
+}
+
+fn read_checked(
+    files: &TlsFiles,
+    names: &ServerNames,
+    now: Now,
+) -> Result<ReadCertificate, TlsError> {
+    let key = read(files)?;
+    let (validity, warnings) = certificate::check(files, &key.cert, names, now)?;
+    Ok(ReadCertificate { key, validity, warnings })
 }
 
 fn server_config(
@@ -174,8 +234,10 @@ mod tests {
     const NOW: Now = Now { monotonic_ms: 0, unix_ms: 1_800_000_000_000 };
 
     fn development(data: &Path) -> Tls {
-        let settings = TlsSettings::Development;
-        Tls::load(&settings, Profile::Development, data, NOW).unwrap().unwrap()
+        let own = DevelopmentTls::load_or_create(data, NOW).unwrap();
+        let files = own.leaf.clone();
+        let names = ServerNames::default();
+        Tls::from_files(&files, Some(own), names, Profile::Development, NOW).unwrap()
     }
 
     // T-104
@@ -187,8 +249,6 @@ mod tests {
         assert_eq!(tls.config.alpn_protocols, [b"http/1.1"]);
         assert!(tls.config.ticketer.enabled());
         assert!(tls.authority().is_some_and(Path::exists));
-        let off = Tls::load(&TlsSettings::Off, Profile::Development, directory.path(), NOW);
-        assert!(off.unwrap().is_none());
     }
 
     #[test]
@@ -223,21 +283,23 @@ mod tests {
     fn a_replaced_certificate_is_shown_after_a_reload_and_a_bad_one_never() {
         let directory = tempfile::tempdir().unwrap();
         let tls = development(directory.path());
-        let leaf = || tls.certificate.0.read().cert.first().cloned();
+        let leaf = || tls.certificate.key.read().cert.first().cloned();
+        let days_left = |now| tls.certificate.seconds_left(now) / (24 * 60 * 60);
         let before = leaf();
         tls.reload(NOW).unwrap();
         assert_eq!(leaf(), before);
         let later = Now { unix_ms: NOW.unix_ms + 80 * 24 * 60 * 60 * 1000, ..NOW };
+        assert_eq!(days_left(later), 10);
         tls.reload(later).unwrap();
+        assert_eq!(days_left(later), 90);
         let renewed = leaf();
         assert_ne!(renewed, before);
         // The operator's own files are never made again, so a bad one is an error.
         let files = tls.files.clone();
-        let settings = TlsSettings::Files(files.clone());
-        let theirs =
-            Tls::load(&settings, Profile::Production, directory.path(), NOW).unwrap().unwrap();
+        let names = ServerNames::default();
+        let theirs = Tls::from_files(&files, None, names, Profile::Production, later).unwrap();
         std::fs::set_permissions(&files.key, PermissionsExt::from_mode(0o644)).unwrap();
         assert!(theirs.reload(later).is_err());
-        assert_eq!(theirs.certificate.0.read().cert.first().cloned(), renewed);
+        assert_eq!(theirs.certificate.key.read().cert.first().cloned(), renewed);
     }
 }

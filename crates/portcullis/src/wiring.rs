@@ -11,23 +11,23 @@ use portcullis_accounts::{
 };
 use portcullis_audit::{Audit, AuditOptions, Outcome, Output, Record};
 use portcullis_guard::{Action, Directory, Gate, RoleRules, Trace};
-use portcullis_model::{Clock, Code, Role, RoleTable, Secret, SystemClock};
+use portcullis_model::{Clock, Code, Now, Role, RoleTable, Secret, SystemClock};
 use portcullis_seal::KeyRing;
 use portcullis_server::{Builder, Method, ReadyFact, ServerError};
 use portcullis_store::{
-    AccountStore, Health, SqliteBeside, SqliteOptions, SqliteStore, Store, StoreStatus,
+    AccountStore, Health, SqliteOptions, SqliteStore, Store, StoreError, StoreStatus,
 };
 
 use crate::banner::{self, Banner};
-use crate::config::{ConfigError, Settings, TlsSettings};
+use crate::certificate::SOON_S;
+use crate::config::{ConfigError, Settings, Warning};
 use crate::feed::Feed;
-use crate::machine::{
-    prepare_directory, raise_file_limit, refuse_taken, reserve_port, small_pages, start_log,
-};
+use crate::machine::{prepare_directory, raise_file_limit, reserve_port, small_pages, start_log};
+use crate::pages;
 use crate::sealing::{Log, Sealing};
 use crate::signals::{Signals, Wake, end_within};
 use crate::tls::{Tls, TlsError};
-use crate::{pages, tls};
+use crate::validate::{inspect_field_keys, is_fault, validate};
 
 /// How long the process may take to end once its connections are closed.
 const AFTER_DRAIN: Duration = Duration::from_secs(10);
@@ -36,27 +36,33 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// How long after one look at the ring of field keys the next begins, in milliseconds.
 const RING_EVERY_MS: u64 = 1_000;
 
+/// Between two reminders of a certificate that expires soon, in seconds.
+const REMIND_EVERY_S: i64 = 24 * 60 * 60;
+
 /// Runs a server until it is asked to stop.
 pub(crate) fn serve(settings: Settings) -> Result<()> {
-    check(&settings)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let findings = validate(&settings, clock.now())?;
+    if findings.is_running {
+        return Err(StoreError::InUse(settings.database).into());
+    }
     let errors = Output::stderr().context("cannot start the thread of the operational log")?;
     start_log(&errors);
-    let result = run(settings);
+    warn(&findings.warnings);
+    let result = run(settings, clock);
     errors.flush(LAST_LINES);
     result
 }
 
-fn run(mut settings: Settings) -> Result<()> {
+fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     raise_file_limit();
     small_pages();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     prepare_directory(&settings.data)?;
     let (public, reserved) = reserve_port(settings.server.public)?;
     settings.settle(public);
-    settings.server.private.map_or(Ok(()), refuse_taken)?;
     // The store locks the data directory, so whatever is made in it is made by one server.
     let parts = Parts::open(&settings, &clock)?;
-    let tls = Tls::load(&settings.tls, settings.profile, &settings.data, clock.now())?;
+    let tls = Tls::load(&settings, clock.now())?;
     settings.server.tls = tls.as_ref().map(|tls| Arc::clone(&tls.config));
 
     let audit = open_audit(&settings)?;
@@ -64,13 +70,18 @@ fn run(mut settings: Settings) -> Result<()> {
     let store = Arc::clone(&parts.store);
     let setup_token = parts.setup_token.clone();
     let drain_ms = settings.server.drain_ms;
-    let running = parts.assemble(&settings, &audit, access.as_ref(), &clock)?.start()?;
+    let mut builder = parts.assemble(&settings, &audit, access.as_ref(), &clock)?;
+    if let Some(tls) = &tls {
+        measure_certificate(&mut builder, tls, &clock);
+    }
+    let running = builder.start()?;
     drop(reserved);
     record_start(&settings, &audit, &*clock);
     let signals = Signals::catch()?;
     let told = Banner {
         public: running.public(),
         private: running.private(),
+        probe: running.probe(),
         redirect: running.redirect(),
         authority: tls.as_ref().and_then(Tls::authority),
         setup_token: setup_token.as_ref(),
@@ -78,6 +89,7 @@ fn run(mut settings: Settings) -> Result<()> {
     banner::print(&settings, &told);
     drop(setup_token);
 
+    let mut reminded_unix_s = clock.now().unix_s();
     signals.wait_for_stop(|wake| match wake {
         Wake::Reload => {
             let now = clock.now();
@@ -87,6 +99,7 @@ fn run(mut settings: Settings) -> Result<()> {
         Wake::Tick => {
             let now = clock.now();
             access.iter().chain([&audit]).for_each(|log| log.tick(now));
+            tls.iter().for_each(|tls| remind(tls, &mut reminded_unix_s, now));
         }
     });
     end_within(Duration::from_millis(drain_ms) + AFTER_DRAIN);
@@ -103,7 +116,7 @@ fn run(mut settings: Settings) -> Result<()> {
 const ACCESS_QUEUE_MAX: usize = 65_536;
 
 /// The method and path of a route.
-type Route = (Method, &'static str);
+pub(crate) type Route = (Method, &'static str);
 
 /// Every event and who may send it, and every route, under a configuration; nothing is served.
 ///
@@ -122,22 +135,24 @@ pub(crate) fn actions(mut settings: Settings, scratch: &Path) -> Result<(Vec<Act
     Ok((actions, routes))
 }
 
-/// Checks what reading the configuration alone cannot: the operator's certificate.
-pub(crate) fn check(settings: &Settings) -> Result<()> {
-    match &settings.tls {
-        TlsSettings::Files(files) => {
-            tls::read(files)?;
-            files.client_ca.as_deref().map(tls::clients).transpose()?;
-            Ok(())
-        }
-        TlsSettings::Development | TlsSettings::Off => Ok(()),
+/// Lets operators see how long the certificate in force is valid.
+fn measure_certificate(builder: &mut Builder, tls: &Tls, clock: &Arc<dyn Clock>) {
+    let (certificate, clock) = (Arc::clone(&tls.certificate), Arc::clone(clock));
+    let help = "Seconds until the certificate in force expires; negative when it has";
+    builder
+        .measure("certificate_expiry_seconds", help, move || certificate.seconds_left(clock.now()));
+}
+
+fn warn(warnings: &[Warning]) {
+    for warning in warnings {
+        tracing::warn!(key = warning.key, "{}", warning.text);
     }
 }
 
 /// Whether an error is the configuration's fault.
 pub(crate) fn is_configuration_fault(error: &anyhow::Error) -> bool {
     let by_rule = |error: &ServerError| matches!(error, ServerError::Gate(_));
-    error.is::<ConfigError>()
+    is_fault(error)
         || error.downcast_ref::<TlsError>().is_some_and(|tls| matches!(tls, TlsError::Config(_)))
         || error.downcast_ref::<ServerError>().is_some_and(by_rule)
 }
@@ -257,15 +272,7 @@ fn open_ring(settings: &Settings, now_unix_ms: i64) -> Result<KeyRing> {
     if let Some(ring) = KeyRing::find(&settings.data)? {
         return Ok(ring);
     }
-    // A database of an older version has nothing sealed; one that cannot be opened says so later.
-    let beside = SqliteBeside::open(&settings.database, None, "the start");
-    if settings.database.exists() && beside.is_ok_and(|beside| beside.holds_sealed()) {
-        anyhow::bail!(
-            "field-keys.ring is not in {}, and {} holds fields sealed with it: put it back",
-            settings.data.display(),
-            settings.database.display()
-        );
-    }
+    inspect_field_keys(settings)?;
     Ok(KeyRing::load_or_create(&settings.data, now_unix_ms)?)
 }
 
@@ -363,12 +370,22 @@ fn record_start(settings: &Settings, audit: &Audit, clock: &dyn Clock) {
     }
 }
 
+/// Logs once a day that the certificate in force expires soon, or has expired.
+fn remind(tls: &Tls, reminded_unix_s: &mut i64, now: Now) {
+    let left_s = tls.certificate.seconds_left(now);
+    if left_s < SOON_S && now.unix_s() - *reminded_unix_s >= REMIND_EVERY_S {
+        *reminded_unix_s = now.unix_s();
+        tracing::warn!(left_s, "the certificate expires soon: renew it, and send SIGHUP");
+    }
+}
+
 /// SIGHUP. Connections stay; the next handshake sees the new certificate.
 fn reload(tls: Option<&Tls>, audit: &Audit, clock: &dyn Clock) {
-    let outcome = tls.map_or(Ok(()), |tls| tls.reload(clock.now()));
+    let outcome = tls.map_or(Ok(Vec::new()), |tls| tls.reload(clock.now()));
     let mut record = Record::new(Code::SysReload);
     match outcome {
-        Ok(()) => {
+        Ok(warnings) => {
+            warn(&warnings);
             record.outcome = Outcome::Success;
             tracing::info!("certificates were read again; other settings need a restart");
         }

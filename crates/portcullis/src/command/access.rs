@@ -8,19 +8,27 @@ use portcullis_guard::{Access, Action};
 use portcullis_server::random_id;
 
 use super::Installation;
+use crate::config::Settings;
 use crate::machine::prepare_directory;
-use crate::wiring;
+use crate::output::outln;
+use crate::wiring::{self, Route};
 
 /// Prints the table in Markdown.
 pub(super) fn run(installation: &Installation) -> Result<()> {
-    let scratch = Scratch::new()?;
-    let (actions, routes) = wiring::actions(installation.settings.clone(), &scratch.0)?;
-    print!("{}", table(actions));
-    println!("\n| request |\n|---|");
+    let (actions, routes) = actions(&installation.settings)?;
+    outln!("{}", table(actions).trim_end())?;
+    outln!("\n| request |\n|---|")?;
     for (method, path) in routes {
-        println!("| {} {path} |", method.name());
+        outln!("| {} {path} |", method.name())?;
     }
     Ok(())
+}
+
+/// Every event and route of a server of this configuration. Nothing is served, and the data
+/// directory is not touched; whatever the start of a server would reject is an error.
+pub(super) fn actions(settings: &Settings) -> Result<(Vec<Action>, Vec<Route>)> {
+    let scratch = Scratch::new()?;
+    wiring::actions(settings.clone(), &scratch.0)
 }
 
 /// A directory that is gone when this is.

@@ -8,6 +8,7 @@ use portcullis_seal::{KeyId, KeyRing};
 use portcullis_store::{OperatorActKind, SqliteBeside};
 
 use super::Installation;
+use crate::output::outln;
 
 /// A server takes a changed ring within a second; so long a replaced key is still waited for.
 const TAKEN_AFTER_MS: i64 = 10_000;
@@ -55,13 +56,13 @@ pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<
         KeysCommand::Rotate { ring: Ring::Token } => {
             let id = installation.signing_keys()?.rotate(installation.now().unix_ms)?;
             note(installation, &format!("key {id} signs tokens from now on"))?;
-            println!("{id} signs from now on; tokens of older keys are good to their end");
+            outln!("{id} signs from now on; tokens of older keys are good to their end")?;
             Ok(())
         }
         KeysCommand::Rotate { ring: Ring::Field } => {
             let id = ring(installation)?.rotate(installation.now().unix_ms)?;
             note(installation, &format!("key {id} seals fields from now on"))?;
-            println!("{id} seals from now on; run keys reencrypt to seal what exists anew");
+            outln!("{id} seals from now on; run keys reencrypt to seal what exists anew")?;
             Ok(())
         }
         KeysCommand::Revoke { id } => revoke(installation, id),
@@ -69,12 +70,13 @@ pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<
             let (beside, _) = installation.open()?;
             let done = reencrypt(&beside)?;
             note(installation, &format!("{done} fields sealed anew"))?;
-            println!("{done} fields sealed anew");
+            // A reader that has left stops nothing.
+            let printed = outln!("{done} fields sealed anew");
             if *compact {
                 beside.compact().context("cannot write the file anew: is the server stopped?")?;
-                println!("the database's file was written anew");
+                outln!("the database's file was written anew")?;
             }
-            Ok(())
+            Ok(printed?)
         }
     }
 }
@@ -90,13 +92,13 @@ fn list(installation: &Installation) -> Result<()> {
             }
             Some(_) => String::from("over"),
         };
-        println!("token  {}  made {made}  {state}", key.id);
+        outln!("token  {}  made {made}  {state}", key.id)?;
     }
     if let Some(ring) = installation.ring()? {
         for key in ring.list() {
             let made = utc(key.created_unix_ms);
             let state = if key.current { "seals" } else { "opens" };
-            println!("field  {}  made {made}  {state}", key.id);
+            outln!("field  {}  made {made}  {state}", key.id)?;
         }
     }
     Ok(())
@@ -112,7 +114,7 @@ fn revoke(installation: &Installation, id: &str) -> Result<()> {
     if signing.list().iter().any(|key| key.id == id) {
         signing.revoke(id)?;
         note(installation, &format!("key {id} signs nothing any more"))?;
-        println!("{id} is gone; its tokens, and connections opened with them, end");
+        outln!("{id} is gone; its tokens, and connections opened with them, end")?;
         return Ok(());
     }
     let ring = ring(installation)?;
@@ -135,7 +137,7 @@ fn retire(installation: &Installation, ring: &KeyRing, id: KeyId) -> Result<()> 
     let done = reencrypt(&beside)?;
     ring.retire(id)?;
     note(installation, &format!("key {id} retired, after {done} fields were sealed anew"))?;
-    println!("{id} is gone; {done} fields were sealed anew before");
+    outln!("{id} is gone; {done} fields were sealed anew before")?;
     Ok(())
 }
 

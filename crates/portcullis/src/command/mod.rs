@@ -19,6 +19,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use portcullis_accounts::SigningKeys;
+use portcullis_guard::Action;
 use portcullis_model::{Clock, Now, RoleTable, Secret, SystemClock};
 use portcullis_seal::KeyRing;
 use portcullis_store::{FieldSeal, SqliteBeside};
@@ -28,6 +29,7 @@ pub(crate) use self::operate::{LimitsCommand, StateCommand};
 pub(crate) use self::room::RoomCommand;
 pub(crate) use self::user::UserCommand;
 use crate::config::{Settings, Sources};
+use crate::output::errln;
 use crate::sealing::{Log, Sealing};
 use crate::wiring::{block_on, numbered};
 
@@ -67,6 +69,11 @@ pub(crate) fn room(which: &Which, command: &RoomCommand) -> Result<()> {
 /// Prints who may do what.
 pub(crate) fn access(which: &Which) -> Result<()> {
     access::run(&Installation::read(which)?)
+}
+
+/// Every event of a server of this configuration.
+pub(crate) fn actions(settings: &Settings) -> Result<Vec<Action>> {
+    access::actions(settings).map(|(actions, _)| actions)
 }
 
 /// Does what `portcullis limits` was asked.
@@ -157,7 +164,7 @@ fn operator() -> String {
 /// What is on standard input, without the line's end.
 fn read_secret(what: &str) -> Result<Secret<String>> {
     if std::io::stdin().is_terminal() {
-        eprintln!("{what}, then a new line and Ctrl-D:");
+        errln!("{what}, then a new line and Ctrl-D:");
     }
     let mut text = String::new();
     let read = std::io::stdin().take(INPUT_MAX + 1).read_to_string(&mut text);

@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
-use portcullis_accounts::ServerSecret;
+use portcullis_accounts::{OperatorError, OperatorHand, ServerSecret};
+use portcullis_audit::utc;
 use portcullis_guard::LoadState;
-use portcullis_model::UserId;
+use portcullis_model::{Now, UserId};
 use serde_json::Value;
 
 use super::Installation;
+use crate::output::{OutputError, outln};
+use crate::wiring::block_on;
 
 /// Longest the server is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,12 +28,12 @@ const ANSWER_MAX_BYTES: u64 = 1024 * 1024;
 pub(crate) enum LimitsCommand {
     /// Says how far every limit of an address or a user is used up, and for how long.
     Explain {
-        /// An address, or the id of a user as records show it.
+        /// An address, or the name or id of a user.
         whose: String,
     },
     /// Lifts what keeps an address or a user out, penalties too.
     Unlock {
-        /// An address, or the id of a user as records show it.
+        /// An address, or the name or id of a user.
         whose: String,
     },
     /// Counts a recorded trace again by the configured limits, without a server: what they would
@@ -91,23 +94,38 @@ pub(super) fn unlock(installation: &Installation, whose: &str) -> Result<()> {
 }
 
 fn limits(installation: &Installation, method: &str, path: &str, whose: &str) -> Result<()> {
-    let query = match (whose.parse::<IpAddr>(), UserId::parse(whose)) {
-        (Ok(address), _) => format!("address={}", address.to_canonical()),
-        (Err(_), Ok(user)) => format!("user={user}"),
-        (Err(_), Err(_)) => bail!("{whose:?} is neither an address nor the id of a user"),
+    let query = match whose.parse::<IpAddr>() {
+        Ok(address) => format!("address={}", address.to_canonical()),
+        Err(_) => format!("user={}", find_user(installation, whose)?),
     };
     let answer = ask(installation, method, &format!("{path}?{query}"))?;
     if let Some(prefixes) = answer.get("prefixes").and_then(Value::as_array) {
         for (prefix, width) in prefixes.iter().zip(["narrow prefix", "wide prefix"]) {
             let held = prefix.get("held").map(ToString::to_string).unwrap_or_default();
-            println!("{width}: holds {held}");
-            print_limits(prefix);
+            outln!("{width}: holds {held}")?;
+            print_limits(prefix, installation.now())?;
         }
     } else {
-        println!("connections: {}", answer.get("connections").unwrap_or(&Value::Null));
-        print_limits(&answer);
+        outln!("connections: {}", answer.get("connections").unwrap_or(&Value::Null))?;
+        print_limits(&answer, installation.now())?;
     }
     Ok(())
+}
+
+/// The id of a user, by name or by id. A name counts first, since people choose names.
+fn find_user(installation: &Installation, whose: &str) -> Result<UserId> {
+    if installation.settings.database.exists() {
+        let (beside, _) = installation.open()?;
+        let hand = OperatorHand { store: &beside, now: installation.now() };
+        match block_on(hand.find(whose))? {
+            Ok(person) => return Ok(person.id),
+            Err(OperatorError::NoUser(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    UserId::parse(whose).ok().with_context(|| {
+        format!("{whose:?} is neither an address nor the name or id of a user; see user list")
+    })
 }
 
 /// Asks how hard-pressed the server is, or pins that.
@@ -119,24 +137,41 @@ pub(super) fn state(installation: &Installation, command: &StateCommand) -> Resu
         }
     };
     for key in ["state", "measured", "pinned", "known_level"] {
-        println!("{key}: {}", shown(answer.get(key)));
+        outln!("{key}: {}", shown(answer.get(key)))?;
     }
-    print_limits(&answer);
+    Ok(print_limits(&answer, installation.now())?)
+}
+
+fn print_limits(answer: &Value, now: Now) -> Result<(), OutputError> {
+    for limit in answer.get("limits").and_then(Value::as_array).into_iter().flatten() {
+        let of = |key| shown(limit.get(key));
+        let observed = limit.get("observed") == Some(&Value::Bool(true));
+        let (blocked, observed) = match observed {
+            true => ("would be blocked", ", only observed"),
+            false => ("blocked", ""),
+        };
+        let wait = match limit.get("wait_ms").and_then(Value::as_u64) {
+            Some(wait_ms) if wait_ms > 0 => {
+                format!(", {blocked} until {} (in {wait_ms} ms)", until(now, wait_ms))
+            }
+            _ => String::new(),
+        };
+        let (used, all, period) = (of("used"), of("of"), of("period_ms"));
+        outln!("  {}: {used} of {all} in {period} ms{wait}{observed}", of("limit"))?;
+    }
     Ok(())
 }
 
-fn print_limits(answer: &Value) {
-    for limit in answer.get("limits").and_then(Value::as_array).into_iter().flatten() {
-        let of = |key| shown(limit.get(key));
-        let wait = match limit.get("wait_ms").and_then(Value::as_u64) {
-            Some(wait_ms) if wait_ms > 0 => format!(", next one in {wait_ms} ms"),
-            _ => String::new(),
-        };
-        let observed = limit.get("observed") == Some(&Value::Bool(true));
-        let observed = if observed { ", only observed" } else { "" };
-        let (used, all, period) = (of("used"), of("of"), of("period_ms"));
-        println!("  {}: {used} of {all} in {period} ms{wait}{observed}", of("limit"));
-    }
+/// A time of day with its zone; with the date when it is not today.
+fn until(now: Now, wait_ms: u64) -> String {
+    // Rounded up: at the second that is named, the next attempt passes.
+    let wait_ms = i64::try_from(wait_ms.saturating_add(999)).unwrap_or(i64::MAX);
+    let moment = utc(now.unix_ms.saturating_add(wait_ms));
+    let today = utc(now.unix_ms);
+    let (date, time) = moment.split_once('T').unwrap_or(("", &moment));
+    let time = time.get(..8).unwrap_or(time);
+    let is_today = today.starts_with(date);
+    if is_today { format!("{time} UTC") } else { format!("{date} {time} UTC") }
 }
 
 fn shown(value: Option<&Value>) -> String {
@@ -178,4 +213,24 @@ fn exchange(address: SocketAddr, method: &str, path: &str, key: &str) -> Result<
     let mut answer = String::new();
     socket.take(ANSWER_MAX_BYTES).read_to_string(&mut answer)?;
     Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn block_ends_at_a_time_with_its_zone_and_at_a_date_when_not_today() {
+        // 2027-01-15, 08:00:00.
+        let now = Now { monotonic_ms: 0, unix_ms: 1_800_000_000_000 };
+        let cases = [
+            (1, "08:00:01 UTC"),
+            (1_000, "08:00:01 UTC"),
+            (53 * 60_000, "08:53:00 UTC"),
+            (24 * 3_600_000, "2027-01-16 08:00:00 UTC"),
+        ];
+        for (wait_ms, expect) in cases {
+            assert_eq!(until(now, wait_ms), expect, "{wait_ms}");
+        }
+    }
 }

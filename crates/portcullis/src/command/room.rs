@@ -8,6 +8,7 @@ use portcullis_model::RoomId;
 use portcullis_store::{DeleteRoom, PEOPLE_MAX, RoomSummary, SqliteBeside, Visibility};
 
 use super::Installation;
+use crate::output::outln;
 
 /// `portcullis room …`.
 #[derive(Debug, Subcommand)]
@@ -48,23 +49,24 @@ fn list(beside: &SqliteBeside, search: Option<&str>) -> Result<()> {
             search.as_ref().is_none_or(|search| room.name.to_lowercase().contains(search))
         };
         for room in rooms.iter().filter(is_wanted) {
-            println!("{}", line(room));
+            outln!("{}", line(room))?;
         }
     }
 }
 
 fn delete(beside: &SqliteBeside, ids: &[String]) -> Result<()> {
+    let mut printed = Ok(());
     for id in ids {
-        // Those before it are deleted, and said so.
+        // Those before it are deleted, and said so. A reader that has left stops no deletion.
         match RoomId::parse(id).map(|room| beside.delete_room(&room)) {
-            Ok(Ok(DeleteRoom::Deleted)) => println!("{id}: deleted"),
+            Ok(Ok(DeleteRoom::Deleted)) => printed = printed.and(outln!("{id}: deleted")),
             Ok(Err(error)) => return Err(error.into()),
             Ok(Ok(DeleteRoom::Refused)) | Err(_) => {
                 bail!("there is no room {id:?}: rooms are named by id, see room list")
             }
         }
     }
-    Ok(())
+    Ok(printed?)
 }
 
 /// A room in one line: id, name, who may join, owner, members, messages, activity.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::Installation;
 use super::demand::Demand;
+use crate::output::OutputError;
 
 /// Longest line that is read.
 const LINE_MAX_BYTES: usize = 64 * 1024;
@@ -72,8 +73,9 @@ pub(super) fn run(mut installation: Installation, trace: &Path) -> Result<()> {
         );
     }
     let mut out = std::io::stdout().lock();
-    outcome.print(&mut out).context("cannot write")?;
-    outcome.demand.print(&mut out).context("cannot write")
+    outcome.print(&mut out).map_err(OutputError::from)?;
+    outcome.demand.print(&mut out).map_err(OutputError::from)?;
+    Ok(out.flush().map_err(OutputError::from)?)
 }
 
 /// Counts every line again. A line that says so begins a new process, with empty buckets.

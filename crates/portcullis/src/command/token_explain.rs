@@ -14,6 +14,7 @@ use portcullis_store::{AccountStore, Change};
 use serde_json::Value;
 
 use super::{Installation, read_secret};
+use crate::output::{OutputError, outln};
 use crate::wiring::block_on;
 
 /// Reads the token from standard input.
@@ -21,27 +22,24 @@ pub(super) fn run(installation: &Installation) -> Result<()> {
     let token = read_secret("the token")?;
     for (number, name) in ["header", "claims"].into_iter().enumerate() {
         let part = token.expose().split('.').nth(number);
-        println!(
-            "{name}  {}",
-            part.and_then(decoded).unwrap_or_else(|| String::from("unreadable"))
-        );
+        outln!("{name}  {}", part.and_then(decoded).unwrap_or_else(|| String::from("unreadable")))?;
     }
     let (gate, directory) = gate(installation)?;
     let now = installation.now();
     directory.authority().confirm(now);
     let believed = gate.verify(Credential::Bearer(token.expose()), None, now);
     match believed {
-        Err(denial) => refused(&denial),
+        Err(denial) => refused(&denial)?,
         Ok(verified) => {
-            println!("issuer  {}", if verified.own { "this server" } else { &verified.issuer });
-            println!("user    {}", verified.user);
-            println!("until   {}", utc(verified.expires_unix_s.saturating_mul(1000)));
+            outln!("issuer  {}", if verified.own { "this server" } else { &verified.issuer })?;
+            outln!("user    {}", verified.user)?;
+            outln!("until   {}", utc(verified.expires_unix_s.saturating_mul(1000)))?;
             match gate.identify(&verified, now) {
-                Ok(user) => println!("accepted, as {:?}", user.name()),
+                Ok(user) => outln!("accepted, as {:?}", user.name())?,
                 Err(Denial::Token(TokenFault::User)) if is_new(&verified, &directory) => {
-                    println!("accepted, as a user who is new here");
+                    outln!("accepted, as a user who is new here")?;
                 }
-                Err(denial) => refused(&denial),
+                Err(denial) => refused(&denial)?,
             }
         }
     }
@@ -74,7 +72,7 @@ fn gate(installation: &Installation) -> Result<(Gate, Arc<Directory>)> {
     for remote in &settings.remote {
         match block_on(remote.fetch_once())? {
             Ok(keys) => issuers.extend(keys),
-            Err(why) => println!("note    keys of {} were not fetched: {why}", remote.like.issuer),
+            Err(why) => outln!("note    keys of {} were not fetched: {why}", remote.like.issuer)?,
         }
     }
     if settings.database.exists() {
@@ -94,12 +92,12 @@ fn gate(installation: &Installation) -> Result<(Gate, Arc<Directory>)> {
     Ok((gate, directory))
 }
 
-fn refused(denial: &Denial) {
+fn refused(denial: &Denial) -> Result<(), OutputError> {
     let why = match denial {
         Denial::Token(fault) => explained(*fault),
         _ => "",
     };
-    println!("refused ({}): {why}", denial.reason());
+    outln!("refused ({}): {why}", denial.reason())
 }
 
 /// What a fault means for whoever makes tokens.

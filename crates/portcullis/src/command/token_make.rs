@@ -7,6 +7,7 @@ use portcullis_accounts::{AccountOptions, OperatorHand, SharedClaims, shared_tok
 use portcullis_audit::Audit;
 
 use super::Installation;
+use crate::output::outln;
 use crate::wiring::block_on;
 
 /// `portcullis token make …`.
@@ -48,7 +49,7 @@ pub(super) fn run(installation: &Installation, arguments: &MakeArguments) -> Res
         (_, Some(issuer)) => foreign(installation, arguments, issuer)?,
         (None, None) => bail!("name a user of this server, or --issuer and --subject"),
     };
-    println!("{}", token.expose());
+    outln!("{}", token.expose())?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use portcullis_store::{
 };
 
 use super::{Installation, read_secret};
+use crate::output::{errln, outln};
 use crate::wiring::block_on;
 
 /// `portcullis user …`; NAME is a user name, or an id for users of other issuers.
@@ -85,8 +86,8 @@ async fn door(installation: &Installation, hand: &OperatorHand<'_>, name: &str) 
         format!("there is no secret in {}: start the server once", data.display())
     })?;
     let OperatorLink { fragment, ends_unix_ms } = hand.login_link(name, &secret).await?;
-    println!("{}{}", installation.settings.page_url(), fragment.expose());
-    eprintln!(
+    outln!("{}{}", installation.settings.page_url(), fragment.expose())?;
+    errln!(
         "for one log-in of {name}, with password and code as always, until {}",
         time(ends_unix_ms)
     );
@@ -110,18 +111,18 @@ async fn act(
             hand.find(name).await?;
             let password = read_secret("the new password")?;
             hand.set_password(name, Password::new(password.expose().clone())).await?;
-            println!("{name}: another password; all sessions ended");
+            outln!("{name}: another password; all sessions ended")?;
             return Ok(());
         }
         UserCommand::RemoveTotp { name } => {
             let had = hand.remove_totp(name).await?;
-            println!("{name}: {}", if had { "second factor removed" } else { "had none" });
+            outln!("{name}: {}", if had { "second factor removed" } else { "had none" })?;
             return Ok(());
         }
         UserCommand::Invite => {
             let (invitation, ends_unix_ms) = hand.invite().await?;
-            println!("{}", invitation.expose());
-            eprintln!("for one person, until {}", time(ends_unix_ms));
+            outln!("{}", invitation.expose())?;
+            errln!("for one person, until {}", time(ends_unix_ms));
             return Ok(());
         }
         UserCommand::Door { name } => return door(installation, hand, name).await,
@@ -138,7 +139,7 @@ async fn act(
         UserCommand::Logout { name } => (name, Standing::Logout),
     };
     hand.change(name, standing).await?;
-    println!("{}", line(&hand.find(name).await?, roles, hand.now.unix_ms));
+    outln!("{}", line(&hand.find(name).await?, roles, hand.now.unix_ms))?;
     Ok(())
 }
 
@@ -150,8 +151,7 @@ fn delete(beside: &SqliteBeside, person: &PersonRow, rooms: OwnedRooms, now: Now
                 OwnedRooms::Deleted => "deleted",
                 OwnedRooms::Kept => "kept without an owner",
             };
-            println!("{}: deleted; {count} rooms {fate}", person.username);
-            Ok(())
+            Ok(outln!("{}: deleted; {count} rooms {fate}", person.username)?)
         }
         DeleteUser::Missing => bail!("there is no user {:?} any more", person.username),
         DeleteUser::LastAdmin => {
@@ -177,26 +177,26 @@ async fn list(hand: &OperatorHand<'_>, roles: &RoleTable) -> Result<()> {
         }
         skip += people.len() as u64;
         for person in &people {
-            println!("{}", line(person, roles, hand.now.unix_ms));
+            outln!("{}", line(person, roles, hand.now.unix_ms))?;
         }
     }
 }
 
 async fn show(hand: &OperatorHand<'_>, roles: &RoleTable, name: &str) -> Result<()> {
     let person = hand.find(name).await?;
-    println!("{}", line(&person, roles, hand.now.unix_ms));
-    println!("made {}", time(person.created_unix_ms));
+    outln!("{}", line(&person, roles, hand.now.unix_ms))?;
+    outln!("made {}", time(person.created_unix_ms))?;
     if let Some(issuer) = &person.issuer {
-        println!("signs in with {issuer}");
+        outln!("signs in with {issuer}")?;
     }
     for session in hand.store.sessions_of(&person.id, hand.now.unix_ms).await? {
-        println!(
+        outln!(
             "session since {}, renewed {}, from {} by {:?}",
             time(session.created_unix_ms),
             time(session.renewed_unix_ms),
             session.address,
             session.device,
-        );
+        )?;
     }
     Ok(())
 }

@@ -1,9 +1,7 @@
 //! `portcullis why REF`: what a reference says that a client was given.
 //! Never: a running server; the key and the log of the data directory are all it takes.
 
-use std::io::Write;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use portcullis_accounts::ServerSecret;
 use portcullis_audit::{find_reference, utc};
 use portcullis_guard::{
@@ -13,6 +11,7 @@ use portcullis_model::{Answer, Limit, Reference, Retry, Violation};
 use serde_json::Value;
 
 use super::Installation;
+use crate::output::print;
 
 /// Explains one reference on standard output.
 pub(super) fn run(installation: &Installation, text: &str) -> Result<()> {
@@ -34,7 +33,7 @@ pub(super) fn run(installation: &Installation, text: &str) -> Result<()> {
         ),
         Err(error) => format!("log         {} cannot be read: {error}\n", log.display()),
     });
-    std::io::stdout().write_all(said.as_bytes()).context("cannot write to standard output")
+    Ok(print(format_args!("{said}"))?)
 }
 
 fn explain(reference: &Reference, facts: &ReferenceFacts) -> String {

@@ -31,6 +31,11 @@ const PRIVATE: Danger = Danger {
     text: "whoever reaches the private listener reads health and metrics",
 };
 
+impl Danger {
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [PLAINTEXT, PRIVATE, JWKS_PRIVATE];
+}
+
 /// `[danger]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -63,26 +68,20 @@ impl DangerSection {
         if self.jwks_private_addresses {
             dangers.push(JWKS_PRIVATE);
         }
-        if !public.ip().is_loopback() {
-            if profile == Profile::Development {
-                let why = "the development profile is for this machine only";
-                let mend = "bind 127.0.0.1, or use profile = \"production\" with your certificate";
-                return Err(ConfigError::refused("listen.public", public.to_string(), why, mend));
+        if !public.ip().is_loopback() && *tls == TlsSettings::Off {
+            if !self.plaintext_off_loopback {
+                let why = "without TLS others on the network read and change everything";
+                let mend = "use [tls] mode = \"files\", or bind 127.0.0.1";
+                let seen = public.to_string();
+                return Err(ConfigError::refused("listen.public", seen, why, mend));
             }
-            if *tls == TlsSettings::Off {
-                if !self.plaintext_off_loopback {
-                    let why = "without TLS others on the network read and change everything";
-                    let mend = "use [tls] mode = \"files\", or bind 127.0.0.1";
-                    let seen = public.to_string();
-                    return Err(ConfigError::refused("listen.public", seen, why, mend));
-                }
-                dangers.push(PLAINTEXT);
-            }
+            dangers.push(PLAINTEXT);
         }
         if !private.ip().is_loopback() {
             if !self.private_off_loopback {
                 let why = "health and metrics would be open to everyone who reaches it";
-                let mend = "bind 127.0.0.1, or set [danger] private_off_loopback = true";
+                let mend = "bind 127.0.0.1, with listen.probe for health checks; or set [danger] \
+                            private_off_loopback = true";
                 return Err(ConfigError::refused("listen.private", private.to_string(), why, mend));
             }
             dangers.push(PRIVATE);

@@ -9,6 +9,7 @@ use super::accounts::AccountsSection;
 use super::audit::AuditSection;
 use super::capacity::CapacitySection;
 use super::danger::DangerSection;
+use super::hsts::HstsSection;
 use super::listen::ListenSection;
 use super::message::MessageSection;
 use super::origin::OriginSection;
@@ -28,6 +29,7 @@ pub(super) struct File {
     pub(super) profile: Option<String>,
     pub(super) listen: ListenSection,
     pub(super) tls: TlsSection,
+    pub(super) hsts: HstsSection,
     pub(super) transport: TransportSection,
     pub(super) origin: OriginSection,
     pub(super) token: TokenSection,

@@ -9,7 +9,6 @@ use serde::Deserialize;
 
 use super::error::ConfigError;
 use super::number::within;
-use super::profile::Profile;
 use super::tls::TlsSettings;
 
 /// `[listen]`.
@@ -20,6 +19,11 @@ pub(super) struct ListenSection {
     public: Option<String>,
     /// Health and metrics for operators, not authenticated; `127.0.0.1:9443`.
     private: Option<String>,
+    /// Names of `private` beside IP addresses and `localhost`; none. Answers DNS rebinding (T-017).
+    private_hosts: Vec<String>,
+    /// Where load balancers and orchestrators ask for health and readiness and get one word,
+    /// also from other machines; nowhere.
+    probe: Option<String>,
     /// Where pages asked for in plain text are led on to TLS (T-101); nowhere.
     redirect: Option<String>,
     /// Names clients use for this server, as `Host` spells them; those of `origin.allowed`.
@@ -40,6 +44,8 @@ pub(super) struct ListenSection {
 pub(super) struct Listen {
     pub(super) public: SocketAddr,
     pub(super) private: SocketAddr,
+    pub(super) private_hosts: Vec<String>,
+    pub(super) probe: Option<SocketAddr>,
     pub(super) redirect: Option<SocketAddr>,
     pub(super) shards: usize,
     pub(super) proxies: ProxyRules,
@@ -54,23 +60,41 @@ pub(super) const PROXY_HEADERS: [(&str, ForwardedHeader); 3] = [
 ];
 
 impl Listen {
-    /// Whether there is something to lead on to, and nobody is there who has no business here.
-    pub(super) fn check_redirect(
-        &self,
-        profile: Profile,
-        tls: &TlsSettings,
-    ) -> Result<(), ConfigError> {
+    /// Rejects listeners that could not do their work.
+    pub(super) fn check(&self, tls: &TlsSettings) -> Result<(), ConfigError> {
+        self.check_redirect(tls)?;
+        self.check_distinct()
+    }
+
+    /// Whether there is something to redirect to.
+    fn check_redirect(&self, tls: &TlsSettings) -> Result<(), ConfigError> {
         let Some(redirect) = self.redirect else { return Ok(()) };
-        let refused = |why, mend| {
-            Err(ConfigError::refused("listen.redirect", redirect.to_string(), why, mend))
-        };
         if *tls == TlsSettings::Off {
+            let why = "with tls off there is nothing to lead on to";
             let mend = "leave it out, and let the proxy that speaks tls redirect";
-            return refused("with tls off there is nothing to lead on to", mend);
+            let seen = redirect.to_string();
+            return Err(ConfigError::refused("listen.redirect", seen, why, mend));
         }
-        if profile == Profile::Development && !redirect.ip().is_loopback() {
-            let mend = "bind 127.0.0.1, or use profile = \"production\" with your certificate";
-            return refused("the development profile is for this machine only", mend);
+        Ok(())
+    }
+
+    /// Rejects two listeners at one address: the second one could never start.
+    fn check_distinct(&self) -> Result<(), ConfigError> {
+        let taken = [
+            ("listen.public", Some(self.public)),
+            ("listen.private", Some(self.private)),
+            ("listen.probe", self.probe),
+            ("listen.redirect", self.redirect),
+        ];
+        for (index, (key, address)) in taken.iter().enumerate() {
+            let Some(address) = address else { continue };
+            let others = taken.iter().take(index);
+            let mut same = others.filter_map(|(key, other)| Some((key, (*other)?)));
+            if let Some((other, _)) = same.find(|(_, other)| overlap(*address, *other)) {
+                let why = format!("{other} already listens there");
+                let mend = "choose another port for one of them";
+                return Err(ConfigError::refused(*key, address.to_string(), why, mend));
+            }
         }
         Ok(())
     }
@@ -88,11 +112,9 @@ impl ListenSection {
         Ok(Listen {
             public: typed.unwrap_or(public),
             private: address("listen.private", self.private.as_deref(), 9443)?,
-            redirect: self
-                .redirect
-                .as_deref()
-                .map(|text| parsed("listen.redirect", text, 80))
-                .transpose()?,
+            private_hosts: self.private_hosts()?,
+            probe: optional("listen.probe", self.probe.as_deref(), 9080)?,
+            redirect: optional("listen.redirect", self.redirect.as_deref(), 80)?,
             shards: within("listen.shards", self.shards, Options::default().shards, 1..=1024)?,
             proxies: ProxyRules { trusted: self.trusted_proxies.clone(), header: self.header()? },
             proxy_protocol: match self.proxy_protocol {
@@ -100,6 +122,19 @@ impl ListenSection {
                 false => ProxyProtocol::Off,
             },
         })
+    }
+
+    fn private_hosts(&self) -> Result<Vec<String>, ConfigError> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        for host in &self.private_hosts {
+            if host.is_empty() || !host.bytes().all(plain) {
+                let why = "it is not a host name, with or without a port";
+                let mend = "write names as `Host` spells them, like \"metrics.internal\"";
+                let seen = format!("{host:?}");
+                return Err(ConfigError::refused("listen.private_hosts", seen, why, mend));
+            }
+        }
+        Ok(self.private_hosts.clone())
     }
 
     fn header(&self) -> Result<ForwardedHeader, ConfigError> {
@@ -111,6 +146,22 @@ impl ListenSection {
             ConfigError::refused("listen.proxy_header", format!("{seen:?}"), why, mend)
         })
     }
+}
+
+/// Whether two listeners would take each other's port. A wildcard takes it at every address; the
+/// one of IPv6 takes it for IPv4 as well.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = |one: IpAddr, other: IpAddr| match one {
+        IpAddr::V4(address) => address.is_unspecified() && other.is_ipv4(),
+        IpAddr::V6(address) => address.is_unspecified(),
+    };
+    let (ip, other_ip) = (one.ip(), other.ip());
+    let same = ip == other_ip || covers(ip, other_ip) || covers(other_ip, ip);
+    one.port() != 0 && one.port() == other.port() && same
+}
+
+fn optional(key: &str, text: Option<&str>, port: u16) -> Result<Option<SocketAddr>, ConfigError> {
+    text.map(|text| parsed(key, text, port)).transpose()
 }
 
 fn address(key: &str, text: Option<&str>, port: u16) -> Result<SocketAddr, ConfigError> {
@@ -125,4 +176,29 @@ fn parsed(key: &str, text: &str, port: u16) -> Result<SocketAddr, ConfigError> {
         let mend = format!("write it like \"0.0.0.0:{port}\" or \"[::]:{port}\"");
         ConfigError::refused(key, format!("{text:?}"), "it is no address with a port", mend)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_at_one_address_overlap() {
+        let cases = [
+            ("127.0.0.1:1", "127.0.0.1:1", true),
+            ("127.0.0.1:1", "127.0.0.1:2", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("0.0.0.0:1", "127.0.0.1:1", true),
+            ("127.0.0.1:1", "0.0.0.0:1", true),
+            ("127.0.0.1:1", "127.0.0.2:1", false),
+            ("[::]:1", "127.0.0.1:1", true),
+            ("[::]:1", "0.0.0.0:1", true),
+            ("[::1]:1", "127.0.0.1:1", false),
+            ("0.0.0.0:1", "[::1]:1", false),
+        ];
+        for (one, other, expect) in cases {
+            let [one, other] = [one, other].map(|text| text.parse().unwrap());
+            assert_eq!(overlap(one, other), expect, "{one} {other}");
+        }
+    }
 }

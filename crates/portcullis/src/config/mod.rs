@@ -6,6 +6,7 @@ mod file; // the file as a whole
 mod environment; // PORTCULLIS__SECTION__KEY over the file
 mod profile; // where defaults come from, and what is refused
 mod listen; // [listen]
+mod hsts; // [hsts]
 mod overload; // [overload]
 mod tls; // [tls]
 mod transport; // [transport]
@@ -20,6 +21,8 @@ mod session; // [session]
 mod roles; // [[role]], [access], [replay]
 mod audit; // [audit]
 mod danger; // [danger]
+mod development; // what the development profile rejects
+mod warning; // what is allowed and likely a mistake
 mod number; // numbers within bounds
 mod secret_file; // files only their owner may read
 mod suggest; // the key that was probably meant
@@ -33,3 +36,4 @@ pub(crate) use profile::Profile;
 pub(crate) use secret_file::read_private;
 pub(crate) use settings::{Settings, Sources};
 pub(crate) use tls::{TlsFiles, TlsSettings};
+pub(crate) use warning::Warning;

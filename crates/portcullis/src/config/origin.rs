@@ -1,9 +1,10 @@
 //! `[origin]`: which pages may connect. Answers cross-site hijacking (T-001 to T-012).
 //! Never: a pattern, `null`, or a page without TLS outside development.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use portcullis_guard::WithoutOrigin;
+use portcullis_server::Credentials;
 use serde::Deserialize;
 
 use super::error::ConfigError;
@@ -17,7 +18,7 @@ pub(super) struct OriginSection {
     /// Pages that may connect, as browsers send them; in development also the server's own.
     pub(super) allowed: Option<Vec<String>>,
     /// Whether listed pages of other origins may send the refresh cookie along; false.
-    pub(super) credentials: bool,
+    credentials: bool,
     /// `refuse` or `token`; `refuse`. With `token`, native clients come in with a bearer token.
     without_origin: Option<String>,
 }
@@ -48,6 +49,11 @@ pub(super) struct Settled {
 }
 
 impl OriginSection {
+    /// Whether listed pages of other origins may send cookies along.
+    pub(super) fn credentials(&self) -> Credentials {
+        if self.credentials { Credentials::Allowed } else { Credentials::Kept }
+    }
+
     pub(super) fn read(
         self,
         profile: Profile,
@@ -118,7 +124,7 @@ impl Origins {
 }
 
 /// The host without its port.
-fn name(host: &str) -> &str {
+pub(super) fn name(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         Some(_) | None => host,
@@ -149,9 +155,7 @@ fn fault(origin: &str, profile: Profile) -> Option<&'static str> {
         return Some("it is more than a scheme, a lower-case host and perhaps a port");
     }
     let name = name(host);
-    let local = ["localhost", "[::1]", "[::]", "0.0.0.0"].contains(&name)
-        || name.ends_with(".localhost")
-        || name.starts_with("127.");
+    let local = is_local(name);
     match (scheme, profile) {
         ("https", Profile::Development) => None,
         ("http", Profile::Development) if local => None,
@@ -162,6 +166,17 @@ fn fault(origin: &str, profile: Profile) -> Option<&'static str> {
         ("http", _) => Some("a page without TLS can be replaced on its way"),
         (_, _) => Some("pages that may connect have the scheme https"),
     }
+}
+
+/// Whether a name or address leads to the machine it is used on, wherever that is.
+pub(super) fn is_local(name: &str) -> bool {
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        let address = address.to_canonical();
+        return address.is_loopback() || address.is_unspecified();
+    }
+    let name = name.trim_end_matches('.');
+    name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
 }
 
 #[cfg(test)]
@@ -176,6 +191,10 @@ mod tests {
             ("https://myapp.com:8443", true, true),
             ("https://[2001:db8::1]:8443", true, true),
             ("https://localhost.myapp.com", true, true),
+            ("https://127.myapp.com", true, true),
+            ("http://127.myapp.com", false, false),
+            ("https://localhost.", false, true),
+            ("https://[::ffff:127.0.0.1]", false, true),
             ("http://myapp.com", false, false),
             ("http://localhost:3000", false, true),
             ("http://127.0.0.1:3000", false, true),

@@ -9,19 +9,24 @@ use std::sync::Arc;
 use portcullis_accounts::{RemoteIssuer, SessionTimes};
 use portcullis_chat::ChatOptions;
 use portcullis_guard::{Directory, DirectoryLimits, Gate, GateOptions};
-use portcullis_server::{Credentials, Options};
+use portcullis_server::Options;
+
+use crate::certificate::ServerNames;
 
 use super::accounts::AccountSettings;
 use super::audit::AuditSettings;
 use super::danger::Danger;
+use super::development;
 use super::environment;
 use super::error::ConfigError;
 use super::file::File;
+use super::hsts;
 use super::origin::Origins;
 use super::profile::Profile;
 use super::roles::{read_replay, read_roles};
 use super::tls::TlsSettings;
 use super::token::IssuerFacts;
+use super::warning::Warning;
 
 /// Where settings are read from; what is typed wins over the environment, that over the file.
 #[derive(Debug, Default)]
@@ -102,14 +107,20 @@ impl Settings {
             Some(profile) => profile,
             None => Profile::read(file.profile.as_deref())?,
         };
+        let credentials = file.origin.credentials();
         let data = sources.data.clone().unwrap_or_else(|| PathBuf::from("portcullis-data"));
         let listen = file.listen.read(sources.listen)?;
         let tls = file.tls.read(profile)?;
-        listen.check_redirect(profile, &tls)?;
+        listen.check(&tls)?;
+        let origins = file.origin.read(profile, file.listen.hosts)?;
+        development::check(profile, &listen, &origins)?;
         let dangers = file.danger.read(profile, &tls, listen.public, listen.private)?;
         let server = file.transport.read(Options {
             public: listen.public,
             private: Some(listen.private),
+            private_hosts: listen.private_hosts,
+            probe: listen.probe,
+            hsts: file.hsts.read(profile)?,
             redirect: listen.redirect,
             shards: listen.shards,
             proxy_protocol: listen.proxy_protocol,
@@ -131,8 +142,6 @@ impl Settings {
         gate.replay = read_replay(&file.replay, profile == Profile::Strict)?;
         let accounts = file.accounts.read(profile)?;
         gate.proof_required = accounts.proof_required;
-        let credentials =
-            if file.origin.credentials { Credentials::Allowed } else { Credentials::Kept };
         let server = Options { credentials, ..server };
         Ok(Self {
             database: file.store.read(&data)?,
@@ -143,7 +152,7 @@ impl Settings {
             accounts,
             times,
             audit: file.audit.read(&data)?,
-            origins: file.origin.read(profile, file.listen.hosts)?,
+            origins,
             remote: issuers.remote,
             issuers: issuers.facts,
             profile,
@@ -193,6 +202,19 @@ impl Settings {
             Some(bytes) => format!("{}KiB", bytes / 1024),
             None => String::from("256MiB"),
         }
+    }
+
+    /// What is allowed, and likely to be a mistake.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        hsts::warnings(self.profile, self.server.hsts)
+    }
+
+    /// Under which names clients ask for the server.
+    pub(crate) fn server_names(&self) -> ServerNames {
+        let mut settled = self.clone();
+        settled.settle_anywhere();
+        let is_behind_proxy = !self.gate.proxies.trusted.is_empty();
+        ServerNames { hosts: settled.gate.hosts, is_behind_proxy }
     }
 
     /// Where a person opens the page.

@@ -1,24 +1,25 @@
 //! What is in force, for people, as a configuration file that says the same.
 //! Never: a secret.
 
-use portcullis_guard::{LoadState, Rate, WithoutOrigin};
+use portcullis_guard::{Action, LoadState, Rate, WithoutOrigin};
 use portcullis_model::Role;
 use portcullis_server::{Credentials, ProxyProtocol};
 use toml::{Table, Value};
 
 use super::audit::MIB;
 use super::capacity::WHEN_USER_FULL;
+use super::danger::Danger;
 use super::listen::PROXY_HEADERS;
 use super::settings::Settings;
 use super::tls::TlsSettings;
 use super::token::KeySource;
 
 impl Settings {
-    /// Every key with its value in force.
-    pub(crate) fn summary(&self) -> String {
+    /// Every key with its value in force; `actions` are the events that the products declare.
+    pub(crate) fn summary(&self, actions: &[Action]) -> String {
         let mut table = Table::new();
         table.insert(String::from("profile"), self.profile.name().into());
-        for (name, section) in self.sections() {
+        for (name, section) in self.sections(actions) {
             table.insert(String::from(name), Value::Table(section));
         }
         table.insert(String::from("role"), self.roles());
@@ -44,15 +45,16 @@ impl Settings {
         self
     }
 
-    fn sections(&self) -> Vec<(&'static str, Table)> {
+    fn sections(&self, actions: &[Action]) -> Vec<(&'static str, Table)> {
         vec![
             ("listen", self.listen()),
             ("tls", self.tls()),
+            ("hsts", self.hsts()),
             ("transport", self.transport()),
             ("origin", self.origin()),
             ("token", self.token()),
             ("capacity", self.capacity()),
-            ("rate", self.rate()),
+            ("rate", self.rate(actions)),
             ("overload", self.overload()),
             (
                 "message",
@@ -70,8 +72,8 @@ impl Settings {
                 ]),
             ),
             ("session", self.session()),
-            ("access", self.access()),
-            ("replay", self.replay()),
+            ("access", self.access(actions)),
+            ("replay", replay(actions)),
             (
                 "accounts",
                 section([
@@ -82,7 +84,7 @@ impl Settings {
                 ]),
             ),
             ("audit", self.audit()),
-            ("danger", section(self.dangers.iter().map(|danger| (danger.key, true.into())))),
+            ("danger", self.danger()),
         ]
     }
 
@@ -93,6 +95,11 @@ impl Settings {
         ]);
         if let Some(private) = self.server.private {
             listen.insert(String::from("private"), private.to_string().into());
+        }
+        let private_hosts = &self.server.private_hosts;
+        listen.insert(String::from("private_hosts"), private_hosts.clone().into());
+        if let Some(probe) = self.server.probe {
+            listen.insert(String::from("probe"), probe.to_string().into());
         }
         if let Some(redirect) = self.server.redirect {
             listen.insert(String::from("redirect"), redirect.to_string().into());
@@ -124,6 +131,16 @@ impl Settings {
                 section([mode].into_iter().chain(named))
             }
         }
+    }
+
+    fn hsts(&self) -> Table {
+        let hsts = self.server.hsts.unwrap_or_default();
+        section([
+            ("enabled", self.server.hsts.is_some().into()),
+            ("max_age_s", number(hsts.max_age_s)),
+            ("include_subdomains", hsts.include_subdomains.into()),
+            ("preload", hsts.preload.into()),
+        ])
     }
 
     fn transport(&self) -> Table {
@@ -195,15 +212,13 @@ impl Settings {
         ])
     }
 
-    fn access(&self) -> Table {
-        let rules = &self.gate.roles;
-        let names = |roles| Value::from(rules.table.names(roles));
-        section(rules.access.iter().map(|(event, roles)| (event.as_str(), names(*roles))))
+    fn access(&self, actions: &[Action]) -> Table {
+        section(actions.iter().map(|action| (action.event, action.roles.clone().into())))
     }
 
-    fn replay(&self) -> Table {
-        let rules = self.gate.replay.per_event.iter();
-        section(rules.map(|(event, replay)| (event.as_str(), replay.name().into())))
+    fn danger(&self) -> Table {
+        let is_set = |key| self.dangers.iter().any(|danger| danger.key == key);
+        section(Danger::ALL.map(|danger| (danger.key, is_set(danger.key).into())))
     }
 
     /// Roles of the operator, each with what it is granted.
@@ -267,17 +282,21 @@ impl Settings {
             ("waiting_strangers", number(waits.strangers_max)),
             ("waiting_logins", number(waits.logins_max)),
         ]);
-        let mebibytes = self.server.memory_limit_bytes / (1024 * 1024);
+        let bytes = match self.server.memory_limit_bytes {
+            0 => portcullis_server::memory_max_bytes(),
+            configured => configured,
+        };
+        let mebibytes = bytes / (1024 * 1024);
         if mebibytes > 0 {
             overload.insert(String::from("memory_limit_mib"), number(mebibytes));
         }
         overload
     }
 
-    fn rate(&self) -> Table {
+    fn rate(&self, actions: &[Action]) -> Table {
         let gate = &self.gate;
-        let events = gate.event_per_user.iter();
-        let events = events.map(|(event, rate)| (event.as_str(), spelled(*rate)));
+        let events = actions.iter();
+        let events = events.filter_map(|action| Some((action.event, spelled(action.rate?))));
         let rates = gate.rates().into_iter().map(|(limit, rate)| (limit.name(), spelled(rate)));
         section(rates.chain([
             ("penalty_s", number(gate.penalty.length_ms / 1000)),
@@ -286,6 +305,10 @@ impl Settings {
             ("observe", gate.observe.clone().into()),
         ]))
     }
+}
+
+fn replay(actions: &[Action]) -> Table {
+    section(actions.iter().map(|action| (action.event, action.replay.name().into())))
 }
 
 fn section<'a>(keys: impl IntoIterator<Item = (&'a str, Value)>) -> Table {

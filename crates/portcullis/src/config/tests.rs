@@ -25,6 +25,10 @@ fn variables(list: &[(&str, &str)]) -> Sources {
 const PRODUCTION: &str = "profile = \"production\"\n\
      tls = { certificate_file = \"a.pem\", key_file = \"b.pem\" }\n";
 
+/// [`PRODUCTION`] with a page.
+const NAMED: &str = "profile = \"production\"\ntls = { mode = \"off\" }\n\
+     origin = { allowed = [\"https://a.example\"] }\n";
+
 #[test]
 fn nothing_configured_is_development_on_loopback() {
     let mut settings = read("").unwrap();
@@ -93,10 +97,10 @@ fn what_the_contract_shows_is_read() {
     assert_eq!(settings.gate.without_origin, WithoutOrigin::Token);
     assert_eq!(settings.gate.hosts, ["myapp.com", "myapp.com:8443"]);
     assert_eq!(settings.page_url(), "https://myapp.com");
-    let summary = settings.summary();
+    let summary = settings.summary(&[]);
     assert!(!summary.contains("kR8v2W"), "{summary}");
     // What is in force, written down and read again, is in force.
-    assert_eq!(read(&summary).unwrap().summary(), summary);
+    assert_eq!(read(&summary).unwrap().summary(&[]), summary);
 }
 
 #[test]
@@ -114,14 +118,26 @@ fn what_is_refused_says_what_why_and_the_mend() {
         ("profile = \"prod\"\n", "no such choice"),
         ("[listen]\npublic = \"localhost:1\"\n", "no address with a port"),
         ("[listen]\npublic = \"0.0.0.0:1\"\n", "this machine only"),
-        ("[listen]\nprivate = \"0.0.0.0:1\"\n", "private_off_loopback"),
+        ("[listen]\nprivate = \"0.0.0.0:1\"\n", "this machine only"),
         ("[listen]\nshards = 0\n", "outside 1 to 1024"),
         ("[listen]\nredirect = \"80\"\n", "no address with a port"),
         ("[listen]\nredirect = \"0.0.0.0:80\"\n", "this machine only"),
         ("[listen]\nredirect = \"127.0.0.1:80\"\n[tls]\nmode = \"off\"\n", "nothing to lead on to"),
         ("[tls]\nclient_ca_file = \"a.pem\"\n", "one is set"),
-        ("[listen]\nhosts = [\"*.myapp.com\"]\n", "host \"*.myapp.com\""),
-        ("[listen]\ntrusted_proxies = [\"10.0.0.1/8\"]\n", "neither an address nor a network"),
+        ("[listen]\nhosts = [\"*.myapp.test\"]\n", "host \"*.myapp.test\""),
+        (
+            &format!("{NAMED}[listen]\ntrusted_proxies = [\"10.0.0.1/8\"]\n"),
+            "neither an address nor a network",
+        ),
+        ("[listen]\ntrusted_proxies = [\"::1\"]\n", "this machine only"),
+        ("[listen]\nprobe = \"0.0.0.0:1\"\n", "this machine only"),
+        ("[listen]\nhosts = [\"chat.example\"]\n", "this machine only"),
+        ("[origin]\nallowed = [\"https://chat.example\"]\n", "this machine only"),
+        ("[origin]\nallowed = [\"https://192.168.1.5:3000\"]\n", "this machine only"),
+        ("[listen]\nprivate = \"127.0.0.1:8443\"\n", "listen.public already listens there"),
+        ("[listen]\nprobe = \"127.0.0.1:9443\"\n", "listen.private already listens there"),
+        ("[listen]\nprivate_hosts = [\"a/b\"]\n", "not a host name"),
+        ("[hsts]\nenabled = true\n", "hsts.enabled is true"),
         ("[listen]\nproxy_protocol = true\n", "no proxy is trusted"),
         ("[listen]\nproxy_header = \"forwarded\"\n", "no proxy is trusted"),
         (
@@ -133,7 +149,7 @@ fn what_is_refused_says_what_why_and_the_mend() {
         (PRODUCTION, "no page could connect"),
         (&local, "without TLS"),
         (&any, "a pattern"),
-        ("[origin]\nallowed = [\"https://a.example:443\"]\n", "default port"),
+        ("[origin]\nallowed = [\"https://a.test:443\"]\n", "default port"),
         ("[origin]\nwithout_origin = \"allow\"\n", "no such choice"),
         ("[tls]\nmode = \"acme\"\n", "not available"),
         ("[tls]\nmode = \"none\"\n", "no such choice"),
@@ -207,7 +223,7 @@ fn t270_dangers_are_named_and_strict_has_none() {
     let settings = read(&format!("profile = \"production\"\n{open}")).unwrap();
     let keys: Vec<_> = settings.dangers.iter().map(|danger| danger.key).collect();
     assert_eq!(keys, ["plaintext_off_loopback", "private_off_loopback"]);
-    assert!(settings.summary().contains("# danger: plaintext_off_loopback"));
+    assert!(settings.summary(&[]).contains("# danger: plaintext_off_loopback"));
     for (profile, expect) in [("strict", "weakens nothing"), ("development", "this machine only")] {
         let error = read(&format!("profile = \"{profile}\"\n{open}")).err().unwrap_or_default();
         assert!(error.contains(expect), "{error}");
@@ -230,8 +246,8 @@ fn a_secret_may_come_from_the_environment_but_not_in_strict() {
     };
     let settings = read_with("", &issuer("production")).unwrap();
     assert_eq!(settings.gate.issuers.len(), 1);
-    assert!(settings.summary().contains("set in the environment"));
-    assert!(!settings.summary().contains(secret));
+    assert!(settings.summary(&[]).contains("set in the environment"));
+    assert!(!settings.summary(&[]).contains(secret));
     let error = read_with("", &issuer("strict")).err().unwrap_or_default();
     assert!(error.contains("crash dumps") && !error.contains(secret), "{error}");
 }

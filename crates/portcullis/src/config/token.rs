@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use portcullis_accounts::RemoteIssuer;
 use portcullis_guard::{Algorithm, Issuer, IssuerKey, read_jwks};
 use portcullis_model::Secret;
-use portcullis_outbound::{Policy, Target};
+use portcullis_outbound::{Client, Policy, Target};
 use serde::{Deserialize, Deserializer};
 
 use super::error::ConfigError;
@@ -236,15 +236,18 @@ fn read_policy(
     private_allowed: bool,
     authorities: Option<&std::path::Path>,
 ) -> Result<Policy, ConfigError> {
-    let extra_roots_pem = match authorities {
-        None => None,
-        Some(path) => Some(std::fs::read(path).map_err(|error| {
-            let key = "token.issuer.jwks_ca_file";
-            let why = format!("it cannot be read ({error})");
-            ConfigError::file(key, path, why, "name a file of certificates in PEM")
-        })?),
+    let policy = Policy { private_allowed, ..Policy::default() };
+    let Some(path) = authorities else { return Ok(policy) };
+    let fault = |why: String| {
+        let mend = "name a file of certificates in PEM";
+        ConfigError::file("token.issuer.jwks_ca_file", path, why, mend)
     };
-    Ok(Policy { private_allowed, extra_roots_pem, ..Policy::default() })
+    let bytes =
+        std::fs::read(path).map_err(|error| fault(format!("it cannot be read ({error})")))?;
+    let policy = Policy { extra_roots_pem: Some(bytes), ..policy };
+    // The client that will use them tells whether they can be used.
+    Client::new(policy.clone()).map_err(|error| fault(error.to_string()))?;
+    Ok(policy)
 }
 
 fn read_secret(

@@ -5,7 +5,7 @@ use portcullis_test::{Config, Request, TestServer};
 
 use crate::clients::{alive, assert_no_cors, start};
 
-const PAGE: &str = "https://myapp.com";
+const PAGE: &str = "https://myapp.test";
 const ROUTES: [&str; 3] = ["/auth/login", "/auth/register", "/auth/setup"];
 
 fn server() -> TestServer {
@@ -25,7 +25,7 @@ fn preflight(server: &TestServer, path: &str, origin: &str) -> Request {
 fn t013_preflights_of_foreign_pages_are_refused_without_cors_headers() {
     let server = server();
     for path in ROUTES {
-        for origin in ["https://evil.com", "null", "*", "https://myapp.com.evil.com"] {
+        for origin in ["https://evil.com", "null", "*", "https://myapp.test.evil.com"] {
             let answer = preflight(&server, path, origin).ask(&server);
             assert_eq!(answer.status, 403, "{path} {origin}");
             assert_no_cors(&answer, origin);

@@ -16,7 +16,18 @@ const FIXED: [(&str, &str); 6] = [
 ];
 const HSTS: &str = "max-age=63072000; includeSubDomains";
 
-pub(crate) fn check(answer: &Answer, status: u16, tls: bool) {
+/// Configurations, and whether their answers carry HSTS: development never does, and behind a proxy
+/// that ends TLS production does.
+fn configurations() -> [(Config, bool); 4] {
+    [
+        (Config::default(), false),
+        (Config::plaintext(), false),
+        (Config::default().production(), true),
+        (Config::plaintext().production(), true),
+    ]
+}
+
+pub(crate) fn check(answer: &Answer, status: u16, hsts: bool) {
     assert_eq!(answer.status, status);
     for (name, value) in FIXED {
         assert_eq!(answer.values(name), [value], "{status} {name}");
@@ -28,7 +39,7 @@ pub(crate) fn check(answer: &Answer, status: u16, tls: bool) {
     assert!(policy.starts_with("default-src 'none'; "), "{status} {policy}");
     assert!(policy.contains("frame-ancestors 'none'"), "{status} {policy}");
     assert!(!policy.contains("unsafe"), "{status} {policy}");
-    let expect: &[&str] = if tls { &[HSTS] } else { &[] };
+    let expect: &[&str] = if hsts { &[HSTS] } else { &[] };
     assert_eq!(answer.values("strict-transport-security"), expect, "{status}");
     for name in ["server", "x-powered-by", "via"] {
         assert_eq!(answer.header(name), None, "{status} {name}");
@@ -71,10 +82,10 @@ fn cases(server: &TestServer) -> Vec<(u16, Request)> {
 
 #[test]
 fn t260_every_answer_has_all_security_headers() {
-    for (config, tls) in [(Config::default(), true), (Config::plaintext(), false)] {
+    for (config, hsts) in configurations() {
         let server = start(&config);
         for (status, request) in cases(&server) {
-            check(&request.ask(&server), status, tls);
+            check(&request.ask(&server), status, hsts);
         }
         alive(&server);
     }
@@ -82,27 +93,27 @@ fn t260_every_answer_has_all_security_headers() {
 
 #[test]
 fn t260_answers_to_slow_and_to_many_requests_have_them_too() {
-    for (config, tls) in [(Config::default(), true), (Config::plaintext(), false)] {
+    for (config, hsts) in configurations() {
         let transport = vec![String::from("handshake_timeout_ms = 1500")];
         let rate = ["request_per_prefix = \"1/60s\"", "connect_per_prefix = \"1/60s\""];
         let rate = rate.map(String::from).to_vec();
         let server = start(&Config { transport, rate, ..config });
-        check(&Request::bare("GET / HTTP/1.1").ask(&server), 400, tls);
+        check(&Request::bare("GET / HTTP/1.1").ask(&server), 400, hsts);
         let limited = Request::get(&server, "/").ask(&server);
-        check(&limited, 429, tls);
+        check(&limited, 429, hsts);
         let wait: u32 = limited.header("retry-after").unwrap().parse().unwrap();
         assert!((30..=60).contains(&wait), "{wait}");
         let mut slow = Connection::open(&server);
         slow.send(b"GET / HTTP/1.1\r\n");
-        check(&Answer::read(&mut slow), 408, tls);
+        check(&Answer::read(&mut slow), 408, hsts);
         assert_eq!(Request::upgrade(&server, "/ws").ask(&server).status, 101);
-        check(&Request::upgrade(&server, "/ws").ask(&server), 429, tls);
+        check(&Request::upgrade(&server, "/ws").ask(&server), 429, hsts);
     }
 }
 
 #[test]
 fn t260_answers_of_a_full_server_have_them_too() {
-    for (config, tls) in [(Config::default(), true), (Config::plaintext(), false)] {
+    for (config, hsts) in configurations() {
         let mut config = config;
         config.capacity.push(String::from("pre_auth_total = 1"));
         config.overload.push(String::from("waiting_strangers = 0"));
@@ -110,7 +121,7 @@ fn t260_answers_of_a_full_server_have_them_too() {
         let server = start(&config);
         let held = SioClient::open(&server);
         let busy = Request::upgrade(&server, ENGINE).ask(&server);
-        check(&busy, 503, tls);
+        check(&busy, 503, hsts);
         let wait: u32 = busy.header("retry-after").unwrap().parse().unwrap();
         assert!((30..=60).contains(&wait), "{wait}");
         drop(held);

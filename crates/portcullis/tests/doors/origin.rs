@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::clients::{ENGINE, SOCKETS, alive, assert_no_cors, start};
 
 fn listed() -> Config {
-    let lines = vec![String::from("allowed = [\"https://myapp.com\", \"https://www.myapp.com\"]")];
+    let lines =
+        vec![String::from("allowed = [\"https://myapp.test\", \"https://www.myapp.test\"]")];
     Config { origin: lines, ..Config::default() }
 }
 
@@ -36,7 +37,7 @@ fn t001_foreign_origin_is_refused_before_the_upgrade_and_recorded() {
     assert_eq!(record["log"]["level"], "warning", "{record}");
     assert_eq!(record["labels"]["origin"], "https://evil.com", "{record}");
     assert_eq!(record["http"]["response"]["status_code"], 403, "{record}");
-    for origin in ["https://myapp.com", "https://www.myapp.com"] {
+    for origin in ["https://myapp.test", "https://www.myapp.test"] {
         for path in SOCKETS {
             let answer = Request::upgrade(&server, path).with("Origin", origin).ask(&server);
             assert_eq!(answer.status, 101, "{path} {origin}");
@@ -52,39 +53,39 @@ fn t002_t003_t004_t005_everything_but_the_exact_origin_is_refused() {
         "NULL",
         "",
         "*",
-        "https://sub.myapp.com",
-        "https://myapp.com.evil.com",
-        "https://evilmyapp.com",
-        "https://myapp.com-evil.com",
+        "https://sub.myapp.test",
+        "https://myapp.test.evil.com",
+        "https://evilmyapp.test",
+        "https://myapp.test-evil.com",
         "https://myappXcom",
         "https://myapp.co",
-        "https://www.myapp.com.",
-        "https://myapp.com.",
-        "https://myapp.com/",
-        "https://myapp.com/chat",
-        "https://user@myapp.com",
+        "https://www.myapp.test.",
+        "https://myapp.test.",
+        "https://myapp.test/",
+        "https://myapp.test/chat",
+        "https://user@myapp.test",
         "https://MYAPP.com",
-        "HTTPS://myapp.com",
-        "https://myapp.com, https://evil.com",
-        "https://myapp.com https://myapp.com",
-        "https://myapp.com%00.evil.com",
-        "http://myapp.com",
-        "ws://myapp.com",
-        "wss://myapp.com",
+        "HTTPS://myapp.test",
+        "https://myapp.test, https://evil.com",
+        "https://myapp.test https://myapp.test",
+        "https://myapp.test%00.evil.com",
+        "http://myapp.test",
+        "ws://myapp.test",
+        "wss://myapp.test",
         "file://",
         "chrome-extension://x",
-        "//myapp.com",
-        "myapp.com",
-        "https://myapp.com:443",
-        "https://myapp.com:8443",
-        "https://myapp.com:80",
-        "https://myapp.com:0443",
+        "//myapp.test",
+        "myapp.test",
+        "https://myapp.test:443",
+        "https://myapp.test:8443",
+        "https://myapp.test:80",
+        "https://myapp.test:0443",
     ];
     refused(&server, &origins);
     for path in SOCKETS {
         let doubled = Request::upgrade(&server, path)
-            .with("Origin", "https://myapp.com")
-            .header("Origin", "https://myapp.com");
+            .with("Origin", "https://myapp.test")
+            .header("Origin", "https://myapp.test");
         assert_eq!(doubled.ask(&server).status, 403, "{path}: two origins");
     }
 }
@@ -97,9 +98,9 @@ fn t007_t012_nothing_makes_up_for_a_missing_origin() {
         &[],
         &[("Cookie", "session=1")],
         &[("Authorization", &bearer)],
-        &[("Referer", "https://myapp.com/")],
+        &[("Referer", "https://myapp.test/")],
         &[("Sec-Fetch-Site", "same-origin")],
-        &[("Sec-WebSocket-Origin", "https://myapp.com")],
+        &[("Sec-WebSocket-Origin", "https://myapp.test")],
     ];
     for path in SOCKETS {
         for headers in others {

@@ -8,13 +8,13 @@ use serde_json::json;
 
 use crate::clients::{NOTHING, alive, start, waiting_poll};
 
-const OTHER: &str = "https://other.example";
+const OTHER: &str = "https://other.test";
 
 /// A server with one page of its own and one more that may connect.
 fn listed() -> TestServer {
     let config = Config::plaintext();
     let server = start(&Config {
-        origin: vec![format!("allowed = [\"https://myapp.com\", \"{OTHER}\"]")],
+        origin: vec![format!("allowed = [\"https://myapp.test\", \"{OTHER}\"]")],
         ..config
     });
     alive(&server);
@@ -44,15 +44,15 @@ fn assert_unknown(answer: &Answer, what: &str) {
 fn t_009_t_013_every_request_of_a_session_is_checked_again() {
     let server = listed();
     let mut client =
-        PollingClient { origin: "https://myapp.com".into(), ..PollingClient::stranger(&server) };
+        PollingClient { origin: "https://myapp.test".into(), ..PollingClient::stranger(&server) };
     client.handshake();
     client.sign_in(&hs256("ann"));
     let evil_origins = [
         "https://evil.com",
         "null",
-        "https://myapp.com.evil.com",
-        "http://myapp.com",
-        "https://myapp.com:443",
+        "https://myapp.test.evil.com",
+        "http://myapp.test",
+        "https://myapp.test:443",
         "https://MYAPP.com",
     ];
     for origin in evil_origins {
@@ -74,7 +74,7 @@ fn t_009_t_013_every_request_of_a_session_is_checked_again() {
             let request = request.clone().header("Sec-Fetch-Site", site);
             assert_eq!(silent.send(&request).status, 403, "{index} {site}");
         }
-        let referred = request.header("Referer", "https://myapp.com/");
+        let referred = request.header("Referer", "https://myapp.test/");
         assert_eq!(silent.send(&referred).status, 403, "{index}");
     }
     let posted = silent.post_request(b"1").header("Sec-Fetch-Site", "same-origin");
@@ -110,7 +110,7 @@ fn t_008_a_browsers_own_poll_needs_no_origin() {
 fn t_170_another_page_address_or_program_with_the_id_is_a_stranger() {
     let server = listed();
     let mut victim =
-        PollingClient { origin: "https://myapp.com".into(), ..PollingClient::stranger(&server) };
+        PollingClient { origin: "https://myapp.test".into(), ..PollingClient::stranger(&server) };
     victim.handshake();
     victim.sign_in(&hs256("ann"));
     let thieves = [
@@ -154,7 +154,7 @@ fn t_170_another_page_address_or_program_with_the_id_is_a_stranger() {
 fn t_170_a_stranger_does_not_end_a_waiting_poll() {
     let server = listed();
     let mut victim =
-        PollingClient { origin: "https://myapp.com".into(), ..PollingClient::stranger(&server) };
+        PollingClient { origin: "https://myapp.test".into(), ..PollingClient::stranger(&server) };
     victim.handshake();
     victim.sign_in(&hs256("ann"));
     let mut waiting = waiting_poll(&server, &victim);

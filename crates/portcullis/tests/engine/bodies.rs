@@ -381,9 +381,9 @@ fn keep_alive_carries_a_session_over_one_connection_and_pipelining_waits() {
 
 #[test]
 fn t_013_t_014_t_016_t_260_answers_to_polls_are_for_one_page_and_no_cache() {
-    let allowed = "https://myapp.com";
+    let allowed = "https://myapp.test";
     let server = start(&Config {
-        origin: vec![format!("allowed = [\"{allowed}\", \"https://other.example\"]")],
+        origin: vec![format!("allowed = [\"{allowed}\", \"https://other.test\"]")],
         ..Config::plaintext()
     });
     let mut client = PollingClient { origin: allowed.into(), ..PollingClient::stranger(&server) };
@@ -423,7 +423,7 @@ fn t_013_t_014_t_016_t_260_answers_to_polls_are_for_one_page_and_no_cache() {
     assert_eq!(fine.header("access-control-allow-origin"), Some(allowed));
     let methods = fine.header("access-control-allow-methods").unwrap_or_default();
     assert!(!["PUT", "DELETE", "PATCH", "*"].iter().any(|method| methods.contains(method)));
-    for origin in ["https://evil.com", "null", "https://myapp.com.evil.com"] {
+    for origin in ["https://evil.com", "null", "https://myapp.test.evil.com"] {
         let answer = preflight(origin, "POST");
         assert_eq!(answer.status, 403, "{origin}");
         let cors = answer.headers.iter().find(|(name, _)| name.starts_with("access-control-"));

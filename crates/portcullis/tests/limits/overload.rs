@@ -2,7 +2,8 @@
 //! Never: a state that lets an unchecked message through.
 
 use portcullis_test::{
-    Answer, Config, Connection, Request, SioClient, TestServer, counter, hs256, register, until,
+    Answer, Config, Connection, Request, SioClient, TestServer, counter, hs256, register, sign_up,
+    until,
 };
 use serde_json::{Value, json};
 
@@ -175,7 +176,8 @@ fn operators_see_who_is_limited_and_lift_it() {
     let (code, told) = run(&["limits", "explain", "127.0.0.1"]);
     assert_eq!(code, Some(0), "{told}");
     let line = told.lines().find(|line| line.contains("connect_per_prefix:")).unwrap();
-    assert!(line.contains("of 3 in 60000 ms, next one in "), "{line}");
+    assert!(line.contains("of 3 in 60000 ms, blocked until "), "{line}");
+    assert!(line.contains(" UTC (in "), "{line}");
     let (code, _) = run(&["limits", "unlock", "::ffff:127.0.0.1"]);
     assert_eq!(code, Some(0));
     assert_eq!(upgrade(&server, None).status, 101);
@@ -195,6 +197,15 @@ fn operators_see_who_is_limited_and_lift_it() {
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("connections: 1") && told.contains("message_per_user: "), "{told}");
     drop(ann);
+    // A user of this server, by name and by id.
+    let bob = sign_up(&server, "bob");
+    let by_id = run(&["limits", "explain", &bob.id]);
+    assert_eq!(by_id.0, Some(0), "{}", by_id.1);
+    for name in ["bob", "Bob"] {
+        assert_eq!(run(&["limits", "explain", name]), by_id, "{name}");
+    }
+    let (code, told) = run(&["limits", "unlock", "bob"]);
+    assert!(code == Some(0) && told.contains("login_per_user: 0 of 10"), "{told}");
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn kept_out_ms(server: &TestServer, address: &str) -> u64 {
     let output = server.operate(&["limits", "explain", address], "");
     let told = String::from_utf8(output.stdout).unwrap();
     let line = told.lines().find(|line| line.contains("penalty_per_prefix:")).unwrap();
-    let (_, next) = line.split_once("next one in ").unwrap();
+    let (_, next) = line.split_once(" UTC (in ").unwrap();
     next.split(' ').next().unwrap().parse().unwrap()
 }
 

@@ -11,7 +11,7 @@ const PROXY: [u8; 4] = [127, 0, 0, 2];
 fn start(listen: &[&str], plaintext: bool) -> TestServer {
     let mut config = Config { plaintext, ..Config::strict_rates() };
     config.listen = listen.iter().map(|line| String::from(*line)).collect();
-    TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &config)
+    TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &config.production())
 }
 
 fn ask(server: &TestServer, source: [u8; 4], header: (&str, &str)) -> u16 {
@@ -89,7 +89,7 @@ fn t072_thousands_of_addresses_fill_no_memory_and_free_nobody() {
     let mut config = Config { plaintext: true, ..Config::strict_rates() };
     config.listen = vec![String::from("trusted_proxies = [\"127.0.0.2\"]")];
     config.rate = vec![String::from("request_per_prefix = \"5/10h\"")];
-    let server = TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &config);
+    let server = TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &config.production());
     let request = |client: &str| Request::get(&server, "/").header("X-Forwarded-For", client);
     let from_proxy = || Connection::open_from(&server, IpAddr::from(PROXY));
     let status = |client: &str| request(client).ask_on(&mut from_proxy()).status;
@@ -195,8 +195,32 @@ fn a_proxy_that_says_nothing_at_all_is_not_waited_for() {
         String::from("trusted_proxies = [\"127.0.0.2\"]"),
         String::from("proxy_protocol = true"),
     ];
-    let server = TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &config);
+    let server = TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &config.production());
     let mut silent = Connection::open_behind(&server, IpAddr::from(PROXY), b"PROXY TCP4 203.0.");
     assert!(silent.read_to_end().is_empty());
     let _record = server.records.wait_for_rule("proxy_protocol");
+}
+
+#[test]
+fn t260_page_behind_a_tls_proxy_has_hsts_and_names_no_inner_port() {
+    let server = start(&["trusted_proxies = [\"127.0.0.2\"]"], true);
+    // Who asks, what it says of the scheme, whether the answer has HSTS.
+    let cases = [
+        (PROXY, ("X-Forwarded-For", "203.0.113.7"), true),
+        (PROXY, ("X-Forwarded-Proto", "https"), true),
+        (PROXY, ("X-Forwarded-Proto", "http"), false),
+        ([127, 0, 0, 3], ("X-Forwarded-Proto", "http"), true),
+    ];
+    for (source, (name, value), expect) in cases {
+        let request = Request::get(&server, "/").with("Host", "chat.example").header(name, value);
+        let answer = request.ask_on(&mut Connection::open_from(&server, IpAddr::from(source)));
+        assert_eq!(answer.status, 200);
+        let hsts = answer.header("strict-transport-security");
+        let value = expect.then_some("max-age=63072000; includeSubDomains");
+        assert_eq!(hsts, value, "{source:?} {name}");
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.contains("connect-src 'self' wss://chat.example;"), "{policy}");
+        assert!(!policy.replace("wss://", "").contains("ws://"), "{policy}");
+        assert!(!policy.contains(&server.public.port().to_string()), "{policy}");
+    }
 }

@@ -42,8 +42,7 @@ impl Behind {
         if kind == Kind::HaproxyThrough {
             config.listen.push(String::from("proxy_protocol = true"));
         }
-        config.origin.push(format!("allowed = [\"https://{NAME}\"]"));
-        let server = TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &config);
+        let server = TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &config.production());
         let files = tempfile::tempdir().unwrap();
         let made = generate_simple_self_signed([String::from("localhost")]).unwrap();
         let CertifiedKey { cert, signing_key } = made;

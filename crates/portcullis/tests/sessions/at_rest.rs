@@ -114,7 +114,7 @@ fn t153_without_the_ring_of_what_is_sealed_there_is_no_start() {
     let kept = std::fs::read(&ring).unwrap();
     std::fs::remove_file(&ring).unwrap();
     let output = server.operate(&["serve"], "");
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("field-keys.ring is not in") && said.contains("put it back"), "{said}");
     assert!(!ring.exists(), "no new ring is made in its place");

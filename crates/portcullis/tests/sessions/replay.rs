@@ -88,13 +88,13 @@ fn t140_of_twenty_at_once_with_one_ticket_one_comes_in() {
 #[test]
 fn t141_a_ticket_is_for_its_page_and_dies_with_its_session() {
     let mut config = unlimited();
-    config.origin.push(String::from("allowed = [\"https://other.example\"]"));
+    config.origin.push(String::from("allowed = [\"https://other.test\"]"));
     let server = start(&config);
     let _ann = sign_up(&server, "ann");
     let browser = Browser::log_in(&server, "ann");
     // Asked for by one page, shown by another: used up as well.
     let foreign = Request::post(&server, "/auth/ticket", "{}")
-        .header("Origin", "https://other.example")
+        .header("Origin", "https://other.test")
         .header("Authorization", &format!("Bearer {}", browser.token))
         .ask(&server)
         .json();

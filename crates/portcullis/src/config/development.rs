@@ -1,0 +1,58 @@
+//! What the development profile rejects: everything that means others reach the server (T-270).
+//! Never: a guess from the machine; only what is configured counts.
+
+use super::error::ConfigError;
+use super::listen::Listen;
+use super::origin::{Origins, is_local};
+use super::profile::Profile;
+
+/// What other machines get from a server in development.
+const WHY: &str = "the development profile is for this machine only: its certificate is trusted \
+                   nowhere else, administrators need no second factor, and browsers get no HSTS";
+
+/// Rejects proxies, public names and addresses that others can reach.
+pub(super) fn check(
+    profile: Profile,
+    listen: &Listen,
+    origins: &Origins,
+) -> Result<(), ConfigError> {
+    match profile {
+        Profile::Production | Profile::Strict => return Ok(()),
+        Profile::Development => {}
+    }
+    for (key, address) in [
+        ("listen.public", Some(listen.public)),
+        ("listen.private", Some(listen.private)),
+        ("listen.probe", listen.probe),
+        ("listen.redirect", listen.redirect),
+    ] {
+        if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
+            let mend = "bind 127.0.0.1, or use profile = \"production\" with your certificate";
+            return Err(ConfigError::refused(key, address.to_string(), WHY, mend));
+        }
+    }
+    let proxies = &listen.proxies.trusted;
+    if !proxies.is_empty() {
+        let mend = "use profile = \"production\", with [tls] mode = \"off\" where the proxy ends \
+                    TLS; or leave trusted_proxies out";
+        let seen = format!("{proxies:?}");
+        return Err(ConfigError::refused("listen.trusted_proxies", seen, WHY, mend));
+    }
+    let allowed = origins.allowed.iter().map(|origin| ("origin.allowed", origin));
+    let hosts = origins.hosts.iter().flatten().map(|host| ("listen.hosts", host));
+    for (key, seen) in allowed.chain(hosts) {
+        let host = seen.split_once("://").map_or(seen.as_str(), |(_, host)| host);
+        if !is_of_this_machine(host) {
+            let mend = "use profile = \"production\" with your certificate, or a name of this \
+                        machine: localhost, 127.0.0.1, or one that ends with .localhost or .test";
+            return Err(ConfigError::refused(key, format!("{seen:?}"), WHY, mend));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a name cannot lead to another machine, or is reserved for tests (RFC 6761 section 6.2).
+fn is_of_this_machine(host: &str) -> bool {
+    let name = super::origin::name(host);
+    is_local(name) || name.trim_end_matches('.').ends_with(".test")
+}

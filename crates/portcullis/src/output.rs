@@ -1,0 +1,45 @@
+//! What commands print on standard output and standard error.
+//! Never: a panic because the reader of a pipe has left (`portcullis check | head -1`).
+
+use std::fmt;
+use std::io::{self, ErrorKind, Write};
+
+/// Standard output cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}")]
+pub(crate) struct OutputError(#[from] io::Error);
+
+impl OutputError {
+    /// Whether the reader has seen enough: no fault of anybody.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        self.0.kind() == ErrorKind::BrokenPipe
+    }
+}
+
+/// Prints on standard output.
+pub(crate) fn print(text: fmt::Arguments<'_>) -> Result<(), OutputError> {
+    let mut out = io::stdout().lock();
+    out.write_fmt(text)?;
+    Ok(out.flush()?)
+}
+
+/// Prints on standard error; when that is closed there is nobody left to tell.
+pub(crate) fn print_error(text: fmt::Arguments<'_>) {
+    let _closed = io::stderr().lock().write_fmt(text);
+}
+
+/// As `println`, but gives the error in place of a panic.
+macro_rules! outln {
+    ($($text:tt)*) => {
+        $crate::output::print(format_args!("{}\n", format_args!($($text)*)))
+    };
+}
+
+/// As `eprintln`, but without a panic.
+macro_rules! errln {
+    ($($text:tt)*) => {
+        $crate::output::print_error(format_args!("{}\n", format_args!($($text)*)))
+    };
+}
+
+pub(crate) use {errln, outln};
