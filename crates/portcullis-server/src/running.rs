@@ -115,33 +115,29 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     fit_to_machine(&mut builder.options, builder.gate.options().places.total, shards);
     let listeners = listeners(builder.options.public, shards)?;
     let public = address_of(&listeners).unwrap_or(builder.options.public);
-    let redirects = match builder.options.redirect {
-        Some(address) => self::listeners(address, shards)?,
-        None => Vec::new(),
-    };
+    let redirects = builder.options.redirect.map(|address| self::listeners(address, shards));
+    let redirects = redirects.transpose()?.unwrap_or_default();
     let redirect = address_of(&redirects);
     let (doors, arrivals): (Vec<_>, Vec<_>) = (0..shards).map(|_| mpsc::channel(MOVED_MAX)).unzip();
     let waiting = WaitingRooms::new(&builder.options.waits, Arc::clone(&builder.clock));
     let reference_key = builder.options.reference_key.clone();
-    let metrics = Metrics::new(&builder.registered.measures);
     let common = Common {
         vitals: Arc::new(Vitals::new(shards, builder.clock.now().monotonic_ms)),
         reference_key: reference_key.unwrap_or_else(passing_reference_key),
         options: Arc::new(builder.options),
         gate: Arc::new(builder.gate),
+        metrics: Arc::new(Metrics::new(&builder.registered.measures)),
         registered: Arc::new(builder.registered),
         hub: builder.hub,
         clock: builder.clock,
         audit: builder.audit,
-        metrics: Arc::new(metrics),
         pressure: Arc::default(),
         session_ids: SessionIds::default(),
         parking: Arc::default(),
         waiting: Arc::new(waiting),
         doors: doors.into(),
     };
-    let (draining, drained) = watch::channel(false);
-    let (stopped, stop) = watch::channel(false);
+    let ((draining, drained), (stopped, stop)) = (watch::channel(false), watch::channel(false));
     let answers = Private::new(&common, drained.clone(), stop);
     let Operators { private, probe, threads: operators } = serve_operators(&common, &answers)?;
     let mut threads = Vec::with_capacity(shards);

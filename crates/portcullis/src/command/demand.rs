@@ -165,16 +165,7 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         Attempt::Again { user: Some(user), .. } => {
             vec![(Limit::RequestPerPrefix, user.clone(), 1)]
         }
-        Attempt::Login { client, name, device } => {
-            let mut asked = vec![
-                (Limit::LoginPerPrefix, prefix(*client), 1),
-                (Limit::LoginPerUser, name.to_string(), 1),
-            ];
-            if device.is_none() {
-                asked.push((Limit::LoginTotal, all(), 1));
-            }
-            asked
-        }
+        Attempt::Login { client, name, device } => by_login(*client, *name, *device),
         Attempt::LoginFailed { name, .. } => {
             vec![(Limit::LoginFailedPerUser, name.to_string(), 1)]
         }
@@ -206,6 +197,18 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         | Attempt::UnlockedUser { .. }
         | Attempt::Load { .. } => Vec::new(),
     }
+}
+
+/// What a login asks for; one from a known device is not counted in all.
+fn by_login(client: IpAddr, name: u64, device: Option<u64>) -> Vec<(Limit, String, u64)> {
+    let mut asked = vec![
+        (Limit::LoginPerPrefix, prefix(client), 1),
+        (Limit::LoginPerUser, name.to_string(), 1),
+    ];
+    if device.is_none() {
+        asked.push((Limit::LoginTotal, String::new(), 1));
+    }
+    asked
 }
 
 /// By connection, user, prefix, and in all.
