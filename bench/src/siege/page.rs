@@ -2,8 +2,7 @@
 //! Never: a figure typed in by hand, or a missed line left out.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use anyhow::Result;
 
@@ -12,7 +11,7 @@ use super::experiment::{Experiment, Outcome};
 use super::line::Verdict;
 use super::section::{charts, section};
 use super::target::Defence;
-use crate::machine::{self, Machine};
+use crate::machine::{self, Machine, version};
 
 /// An experiment and what it came to: by defence, one after the other when there were rounds.
 pub(crate) type Done = (Experiment, Vec<Outcome>);
@@ -87,23 +86,6 @@ fn page(all: &[Done], people: usize, machine: &Machine) -> String {
         out.push_str(&section(experiment, outcomes));
     }
     out
-}
-
-/// The version, and the commit where the sources are under Git.
-fn version() -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let git = |words: &[&str]| {
-        let output = Command::new("git").args(words).current_dir(folder).output().ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        output.status.success().then_some(text)
-    };
-    let version = env!("CARGO_PKG_VERSION");
-    let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else {
-        return String::from(version);
-    };
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
-    let changed = if changed.is_none_or(|it| it.is_empty()) { "" } else { ", and changes to it" };
-    format!("{version}, commit {commit}{changed}")
 }
 
 const HEAD: &str = "# Siege
@@ -212,11 +194,6 @@ fn rows(experiment: &Experiment, outcomes: &[Outcome]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_version_is_said() {
-        assert!(version().starts_with(env!("CARGO_PKG_VERSION")));
-    }
 
     #[test]
     fn an_experiment_is_replaced_in_its_places_and_nothing_else() {
