@@ -57,7 +57,7 @@ pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
 fn besiege() -> Result<()> {
     step("the siege in short");
     let mut whole = vec!["run", "--quiet", "--package", "bench", "--", "siege"];
-    whole.extend(["D-1", "D-2", "D-3", "D-4", "D-5", "D-6", "D-7"]);
+    whole.extend(["D-1", "D-2", "D-3", "D-4", "D-5", "D-6", "D-7", "D-11", "D-12"]);
     whole.extend(["--quick", "--no-peers", "--check"]);
     must(program("cargo", &whole, "."))
 }
