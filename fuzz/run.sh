@@ -1,13 +1,13 @@
 #!/bin/sh
-# Builds every fuzz target and runs each for a while: fuzz/run.sh [seconds] [target...]
-# Exits with 1 at the first finding, whose input is then under fuzz/target/found/<target>/.
+# Builds every fuzz target and runs each for a while, as many at a time as there are processors:
+# fuzz/run.sh [seconds] [target...]
+# Exits with 1 if any target has a finding, whose input is then under fuzz/target/found/<target>/.
 set -eu
 cd "$(dirname "$0")"
-seconds=${1:-5}
-[ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- websocket http1 engineio socketio plain json markup
-cargo build --release --bins
-for target in "$@"; do
+
+# Runs one target; xargs calls this script again with it.
+run() {
+    seconds=$1 target=$2
     mkdir -p "target/grown/$target" "target/found/$target"
     log="target/found/$target.log"
     # What the run learns goes to the first folder; the committed seeds are only read.
@@ -22,4 +22,14 @@ for target in "$@"; do
         echo "fuzz $target: failed, input under fuzz/target/found/$target/"
         exit 1
     fi
-done
+}
+
+if [ "${1:-}" = --run ]; then
+    run "$2" "$3"
+    exit
+fi
+seconds=${1:-5}
+[ $# -gt 0 ] && shift
+[ $# -gt 0 ] || set -- websocket http1 engineio socketio plain json markup
+cargo build --release --bins
+printf '%s\n' "$@" | xargs -n 1 -P "$(nproc)" sh ./run.sh --run "$seconds" || exit 1

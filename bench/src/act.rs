@@ -1,22 +1,25 @@
 //! The command line: what is measured, and where the figures go.
 //! Never: a measurement itself.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::compare::{Contest, Group};
+use crate::contender::Contender;
 use crate::effort::Effort;
 use crate::report::Results;
 use crate::work::Own;
 use crate::{growth, measure, report};
 
 const USAGE: &str = "use [fan-out | echo | connect | refused | growth | product] [--quick] \
-                     [--rounds N] [--only SERVER]";
+                     [--check] [--rounds N] [--only SERVER]";
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Asked<'a> {
     name: Option<&'a str>,
     quick: bool,
+    /// Whether only it counts that every row of our own server runs to its end.
+    check: bool,
     rounds: Option<usize>,
     only: Option<&'a str>,
 }
@@ -28,6 +31,7 @@ impl<'a> Asked<'a> {
         while let Some(word) = words.next() {
             match *word {
                 "--quick" => asked.quick = true,
+                "--check" => asked.check = true,
                 "--rounds" => match words.next().map(|number| number.parse()) {
                     Some(Ok(rounds)) if rounds > 0 => asked.rounds = Some(rounds),
                     _ => bail!("--rounds needs a number; {USAGE}"),
@@ -44,11 +48,22 @@ impl<'a> Asked<'a> {
                 unknown => bail!("unknown argument {unknown:?}; {USAGE}"),
             }
         }
+        if asked.check {
+            ensure!(
+                !asked.quick && asked.rounds.is_none(),
+                "--check has a size of its own; {USAGE}"
+            );
+            asked.only = Some(Contender::Portcullis.word());
+        }
         Ok(asked)
     }
 
     fn effort(&self) -> Effort {
-        let effort = if self.quick { Effort::QUICK } else { Effort::FULL };
+        let effort = match (self.check, self.quick) {
+            (true, _) => Effort::CHECK,
+            (false, true) => Effort::QUICK,
+            (false, false) => Effort::FULL,
+        };
         Effort { rounds: self.rounds.unwrap_or(effort.rounds), ..effort }
     }
 }
@@ -59,13 +74,17 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     measure::raise_file_limit();
     measure::pin(&[1])?;
     let runtime = awake_runtime()?;
-    let results = runtime.block_on(measure_all(&asked))?;
-    if asked.name.is_none() && asked.only.is_none() {
-        report::write(&results)
-    } else {
-        println!("{}", report::tables(&results));
-        Ok(())
+    let results = runtime.block_on(measure_all(&asked));
+    let failed = results.failed.join("\n");
+    if asked.name.is_none() && asked.only.is_none() && failed.is_empty() {
+        return report::write(&results);
     }
+    // A check says nothing of speed: no figure of it is shown.
+    if !asked.check {
+        println!("{}", report::tables(&results));
+    }
+    ensure!(failed.is_empty(), "{} rows failed:\n{failed}", results.failed.len());
+    Ok(())
 }
 
 /// A runtime that asks its sockets again and again instead of sleeping.
@@ -93,7 +112,7 @@ const REFUSED: &[Own] = &[
     Own::RefusedMemory,
 ];
 
-async fn measure_all(asked: &Asked<'_>) -> Result<Results> {
+async fn measure_all(asked: &Asked<'_>) -> Results {
     let effort = asked.effort();
     let mut contest = Contest::new(effort, asked.only);
     let wants = |name: &str| asked.name.is_none_or(|asked| asked == name);
@@ -117,13 +136,20 @@ async fn measure_all(asked: &Asked<'_>) -> Result<Results> {
             works.extend_from_slice(own);
         }
     }
-    let own = contest.own(&works).await?;
+    let own = contest.own(&works).await;
     let mut growths = Vec::new();
     if ours && wants("growth") {
-        growths = growth::rooms(&effort).await?;
-        growths.push(growth::connections(&effort).await?);
+        match growth::rooms(&effort).await {
+            Ok(rooms) => growths = rooms,
+            Err(error) => contest.row_failed("as rooms grow", &error),
+        }
+        match growth::connections(&effort).await {
+            Ok(connections) => growths.push(connections),
+            Err(error) => contest.row_failed("as connections grow", &error),
+        }
     }
-    Ok(Results { effort, comparisons, own, growths, left_out: contest.left_out })
+    let Contest { left_out, failed, .. } = contest;
+    Results { effort, comparisons, own, growths, left_out, failed }
 }
 
 #[cfg(test)]
@@ -133,11 +159,15 @@ mod tests {
     #[test]
     fn command_lines() {
         let asked = Asked::read(&["echo", "--quick", "--rounds", "3", "--only", "portcullis"]);
-        let expect =
-            Asked { name: Some("echo"), quick: true, rounds: Some(3), only: Some("portcullis") };
+        let expect = Asked { name: Some("echo"), quick: true, rounds: Some(3), ..Asked::default() };
+        let expect = Asked { only: Some("portcullis"), ..expect };
         assert_eq!(asked.unwrap(), expect);
+        let checked = Asked::read(&["--check"]).unwrap();
+        assert_eq!((checked.check, checked.only), (true, Some("portcullis")));
         for wrong in
             [&["--rounds"][..], &["--rounds", "0"], &["--only"], &["all"], &["echo", "echo"]]
+                .into_iter()
+                .chain([&["--check", "--quick"][..], &["--check", "--rounds", "2"]])
         {
             assert!(Asked::read(wrong).is_err(), "{wrong:?}");
         }

@@ -2,21 +2,16 @@
 //! Never: two servers at once; the figure of a server that failed.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
-use tokio::time::timeout;
+use anyhow::Result;
 
-use crate::contender::{Contender, start_own};
+use crate::contender::{Contender, Running, start_own};
 use crate::echo_server::Setup;
 use crate::effort::Effort;
+use crate::explain::attempt;
 use crate::sample::Sample;
 use crate::work::{Own, Shared};
 use crate::{baseline, connect, echo, fan_out, product, refused};
-
-const MEMBERS: usize = 1_000;
-/// A measurement that takes longer is given up.
-const DEADLINE: Duration = Duration::from_secs(300);
 
 /// One kind of work, by every server that did it.
 pub(crate) struct Comparison {
@@ -36,6 +31,8 @@ pub(crate) struct Contest {
     pub(crate) contenders: Vec<Contender>,
     /// Who does not, and why.
     pub(crate) left_out: BTreeMap<&'static str, String>,
+    /// Rows of our own server that could not be measured, and why.
+    pub(crate) failed: Vec<String>,
 }
 
 /// A group of works that one start of a server is enough for.
@@ -57,11 +54,15 @@ impl Group {
 
     async fn once(self, contender: Contender, effort: &Effort) -> Result<Vec<f64>> {
         let running = contender.start()?;
+        attempt(&running.served, self.measure(&running, effort)).await
+    }
+
+    async fn measure(self, running: &Running, effort: &Effort) -> Result<Vec<f64>> {
         match self {
-            Self::FanOut => fan_out::measure(&running, MEMBERS, &[1, 32], effort).await,
-            Self::Echo => echo::measure(&running, &[1, 16], effort).await,
+            Self::FanOut => fan_out::measure(running, effort.members, &[1, 32], effort).await,
+            Self::Echo => echo::measure(running, &[1, 16], effort).await,
             Self::Connect => {
-                let cost = connect::measure(&running, effort).await?;
+                let cost = connect::measure(running, effort).await?;
                 Ok(vec![cost.cpu_us, cost.resident_kib])
             }
         }
@@ -71,7 +72,8 @@ impl Group {
 impl Contest {
     /// Everyone who is there, or only the one with this name.
     pub(crate) fn new(effort: Effort, only: Option<&str>) -> Self {
-        let mut contest = Self { effort, contenders: Vec::new(), left_out: BTreeMap::new() };
+        let (contenders, left_out, failed) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let mut contest = Self { effort, contenders, left_out, failed };
         for contender in Contender::ALL {
             if only.is_some_and(|word| word != contender.word()) {
                 continue;
@@ -92,12 +94,14 @@ impl Contest {
             let mut kept = Vec::new();
             for (contender, mut rounds) in columns {
                 eprintln!("{group:?}, round {round}: {}", contender.name());
-                let measured = timeout(DEADLINE, group.once(contender, &self.effort)).await;
-                match measured.context("took too long").flatten() {
+                match group.once(contender, &self.effort).await {
                     Ok(figures) => {
                         eprintln!("    {figures:.2?}");
                         rounds.push(figures);
                         kept.push((contender, rounds));
+                    }
+                    Err(error) if contender == Contender::Portcullis => {
+                        self.row_failed(&format!("{group:?}"), &error);
                     }
                     Err(error) => self.leave_out(contender, format!("{group:?}: {error:#}")),
                 }
@@ -116,21 +120,32 @@ impl Contest {
         self.left_out.insert(contender.name(), why);
     }
 
-    /// Runs the rounds of what only our server does.
-    pub(crate) async fn own(&self, works: &[Own]) -> Result<Vec<(Own, Sample)>> {
+    /// Runs the rounds of what only our server does; a row that fails ends no other.
+    pub(crate) async fn own(&mut self, works: &[Own]) -> Vec<(Own, Sample)> {
         let mut samples = Vec::new();
         for work in works {
-            let mut sample = Sample::default();
-            for round in 1..=self.effort.rounds_of(*work) {
-                let figure = timeout(DEADLINE, once(*work, &self.effort)).await;
-                let figure = figure.context("took too long").flatten();
-                let figure = figure.with_context(|| String::from(work.title()))?;
-                eprintln!("{}, round {round}: {figure:.2} {}", work.title(), work.unit());
-                sample.0.push(figure);
+            match self.rounds(*work).await {
+                Ok(sample) => samples.push((*work, sample)),
+                Err(error) => self.row_failed(work.title(), &error),
             }
-            samples.push((*work, sample));
         }
-        Ok(samples)
+        samples
+    }
+
+    async fn rounds(&self, work: Own) -> Result<Sample> {
+        let mut sample = Sample::default();
+        for round in 1..=self.effort.rounds_of(work) {
+            let figure = once(work, &self.effort).await?;
+            eprintln!("{}, round {round}: {figure:.2} {}", work.title(), work.unit());
+            sample.0.push(figure);
+        }
+        Ok(sample)
+    }
+
+    /// Notes a row of our own that could not be measured, with its error.
+    pub(crate) fn row_failed(&mut self, title: &str, error: &anyhow::Error) {
+        eprintln!("failed: {title}: {error:#}");
+        self.failed.push(format!("{title}: {error:#}"));
     }
 }
 
@@ -138,11 +153,13 @@ async fn once(work: Own, effort: &Effort) -> Result<f64> {
     match work {
         Own::ConnectEdDsa => {
             let running = start_own(&Setup { eddsa: true, ..Setup::default() })?;
-            Ok(connect::measure(&running, effort).await?.cpu_us)
+            let cost = attempt(&running.served, connect::measure(&running, effort)).await?;
+            Ok(cost.cpu_us)
         }
         Own::IdleTls => {
             let running = start_own(&Setup { tls: true, ..Setup::default() })?;
-            Ok(connect::measure(&running, effort).await?.resident_kib)
+            let cost = attempt(&running.served, connect::measure(&running, effort)).await?;
+            Ok(cost.resident_kib)
         }
         Own::RefusedHandshake => refused::handshakes(effort, 1).await,
         Own::RefusedFlood => refused::handshakes(effort, refused::AT_A_TIME).await,

@@ -1,8 +1,6 @@
 //! What one connection costs to make and to keep.
 //! Never: a connection closed while others are counted.
 
-use std::time::Duration;
-
 use anyhow::Result;
 
 use crate::client::Client;
@@ -11,8 +9,6 @@ use crate::effort::Effort;
 
 /// The first connections pay for pools and tables that are not theirs.
 const FIRST: usize = 200;
-/// A garbage collector gets this long to settle before memory is read.
-const SETTLE: Duration = Duration::from_millis(1_500);
 
 /// What was measured.
 pub(crate) struct Cost {
@@ -28,14 +24,14 @@ pub(crate) async fn measure(running: &Running, effort: &Effort) -> Result<Cost> 
     for user in 0..FIRST {
         clients.push(Client::connect(&running.door, user).await?);
     }
-    tokio::time::sleep(SETTLE).await;
+    tokio::time::sleep(effort.settle).await;
     let (cpu, resident) = (running.served.cpu_us()?, running.served.resident_kib()?);
     for user in FIRST..FIRST + effort.connections {
         clients.push(Client::connect(&running.door, user).await?);
     }
     let made = effort.connections as f64;
     let cpu_us = (running.served.cpu_us()? - cpu) / made;
-    tokio::time::sleep(SETTLE).await;
+    tokio::time::sleep(effort.settle).await;
     let resident_kib = (running.served.resident_kib()? - resident) / made;
     Ok(Cost { cpu_us, resident_kib })
 }

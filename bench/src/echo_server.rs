@@ -9,12 +9,13 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portcullis_audit::Audit;
 use portcullis_guard::{
     Access, Directory, DirectoryLimits, Event, Gate, GateOptions, Issuer, IssuerKey, Permit,
-    Places, Rate, Replay, RoomFacts, Rule, UserFacts, Visibility,
+    Replay, RoomFacts, Rule, UserFacts, Visibility,
 };
 use portcullis_model::{Denial, RoomId, Secret, SystemClock, UserId};
 use portcullis_server::{Builder, Context, Delta, Frame, Options, Reply};
 use serde::{Deserialize, Serialize};
 
+use crate::plenty;
 use crate::token::{ISSUER, SECRET};
 
 const ROOM: &str = "bench";
@@ -95,9 +96,12 @@ pub(crate) fn serve(shards: &str, tls: &str, key: &str) -> Result<()> {
     let room = RoomId::parse(ROOM).ok().context("room id")?;
     let options = Options {
         public: "127.0.0.1:0".parse()?,
-        private: None,
+        // For the error of a row that fails: what was rejected stands in the metrics.
+        private: Some("127.0.0.1:0".parse()?),
         shards,
         tls,
+        // Clients of a benchmark answer no pings.
+        ping_interval_ms: 600_000,
         ..Options::default()
     };
     let listener = std::net::TcpListener::bind(options.public)?;
@@ -107,7 +111,7 @@ pub(crate) fn serve(shards: &str, tls: &str, key: &str) -> Result<()> {
         hosts: vec![address.to_string()],
         origins: vec![format!("{scheme}://{address}")],
         issuers: vec![Issuer::new(ISSUER, "portcullis", issuer_key(key)?)],
-        ..plentiful()
+        ..plenty::gate_options()
     };
     let gate = Gate::build(gate, Arc::clone(&directory))?;
     let clock = Arc::new(SystemClock::start());
@@ -124,6 +128,9 @@ pub(crate) fn serve(shards: &str, tls: &str, key: &str) -> Result<()> {
     provision(&mut builder, users);
     events(&mut builder, &room)?;
     let running = builder.start()?;
+    if let Some(private) = running.private() {
+        println!("listening private http://{private}");
+    }
     println!("listening public {scheme}://{}", running.public());
     loop {
         std::thread::park();
@@ -188,38 +195,4 @@ fn events(builder: &mut Builder, room: &RoomId) -> Result<()> {
         }
     })?;
     Ok(())
-}
-
-/// Every guard on, and limits that no benchmark reaches.
-fn plentiful() -> GateOptions {
-    let plenty = Rate { count: 1_000_000_000, period_ms: 1_000 };
-    let places = Places {
-        total: 100_000,
-        pre_auth: 50_000,
-        pre_auth_per_prefix: 50_000,
-        per_prefix: 100_000,
-        http_per_prefix: 100_000,
-        ..Places::default()
-    };
-    GateOptions {
-        connect_per_prefix: plenty,
-        connect_total: plenty,
-        request_per_prefix: plenty,
-        message_per_user: plenty,
-        message_per_connection: plenty,
-        namespace_per_user: plenty,
-        signature_per_user: plenty,
-        message_per_prefix: plenty,
-        message_total: plenty,
-        bytes_per_connection: plenty,
-        bytes_per_user: plenty,
-        bytes_per_prefix: plenty,
-        bytes_total: plenty,
-        penalty_per_prefix: plenty,
-        penalty_per_user: plenty,
-        tls_per_prefix: plenty,
-        tls_total: plenty,
-        places,
-        ..GateOptions::default()
-    }
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use crate::contender::start_own;
 use crate::echo_server::Setup;
 use crate::effort::Effort;
+use crate::explain::attempt;
 use crate::sample::Sample;
 use crate::work::FLAT;
 use crate::{echo, fan_out};
@@ -49,7 +50,8 @@ pub(crate) async fn rooms(effort: &Effort) -> Result<Vec<Growth>> {
             let (mut at_one, mut at_many) = (Sample::default(), Sample::default());
             for _ in 0..effort.growth_rounds {
                 let running = start_own(&Setup { shards, ..Setup::default() })?;
-                let figures = fan_out::measure(&running, members, &[1, 32], effort).await?;
+                let measured = fan_out::measure(&running, members, &[1, 32], effort);
+                let figures = attempt(&running.served, measured).await?;
                 at_one.0.extend(figures.first());
                 at_many.0.extend(figures.get(1));
             }
@@ -77,7 +79,8 @@ pub(crate) async fn connections(effort: &Effort) -> Result<Growth> {
             let mut sample = Sample::default();
             for _ in 0..effort.growth_rounds {
                 let running = start_own(&Setup { shards, ..Setup::default() })?;
-                sample.0.push(echo::measure_many(&running, connections, effort).await?);
+                let measured = echo::measure_many(&running, connections, effort);
+                sample.0.push(attempt(&running.served, measured).await?);
             }
             let median = sample.median();
             eprintln!("{connections} connections, {shards} shard(s): {median:.2} µs an echo");

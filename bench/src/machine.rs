@@ -1,6 +1,7 @@
 //! Where and when it was measured, and the versions of the peers.
 //! Never: the name of a host or a path.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -55,6 +56,23 @@ fn date(days: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// The version, and the commit where the sources are under Git.
+pub(crate) fn version() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let git = |words: &[&str]| {
+        let output = Command::new("git").args(words).current_dir(folder).output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success().then_some(text)
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else {
+        return String::from(version);
+    };
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
+    let changed = if changed.is_none_or(|it| it.is_empty()) { "" } else { ", and changes to it" };
+    format!("{version}, commit {commit}{changed}")
+}
+
 /// The peers' versions as their lock files have them, and Node's as it says.
 pub(crate) fn versions() -> Result<[(&'static str, String); 5]> {
     let cargo = |folder: &str, package: &str| -> Result<String> {
@@ -83,6 +101,11 @@ pub(crate) fn versions() -> Result<[(&'static str, String); 5]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn version_begins_with_the_crate_version() {
+        assert!(version().starts_with(env!("CARGO_PKG_VERSION")));
+    }
 
     #[test]
     fn dates() {

@@ -5,6 +5,8 @@ mod token; // tokens of the benchmark's issuer
 mod dialect; // what a client says
 mod client; // a raw client over one socket
 mod measure; // processor time and memory of another process
+mod explain; // what a server rejected while a row failed
+mod plenty; // limits that no benchmark reaches
 mod echo_server; // the engine with every guard on and three small events
 mod contender; // the servers that are measured
 mod effort; // how much is measured

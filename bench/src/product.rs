@@ -8,7 +8,9 @@ use anyhow::{Context, Result, ensure};
 use crate::client::{Client, Door};
 use crate::dialect::Dialect;
 use crate::effort::Effort;
+use crate::explain::attempt;
 use crate::measure::{Processors, Served};
+use crate::plenty;
 use crate::token::{ISSUER, SECRET, Signer};
 
 const ROOMS: usize = 10;
@@ -31,10 +33,11 @@ pub(crate) async fn measure(effort: &Effort) -> Result<f64> {
     command.arg("serve").arg("--config").arg(&config);
     command.arg("--data").arg(directory.path().join("data"));
     let server = Served::start(command, Processors::First)?;
-    send_all(&server, effort.product_rounds).await
+    attempt(&server, send_all(&server, effort.product_rounds)).await
 }
 
 fn configuration(address: std::net::SocketAddr, secret: &str) -> String {
+    let limits = plenty::configuration();
     format!(
         r#"profile = "development"
 [listen]
@@ -50,14 +53,7 @@ issuer = "{ISSUER}"
 audience = "portcullis"
 algorithm = "HS256"
 secret_file = "{secret}"
-[rate]
-connect_per_prefix = "100000/1s"
-message_per_user = "100000/1s"
-namespace_per_user = "100000/1s"
-signature_per_user = "100000/1s"
-message_per_connection = "100000/1s"
-event_per_user = {{ "chat:send" = "100000/1s", "room:create" = "100000/1s" }}
-[audit]
+{limits}[audit]
 stdout = false
 "#
     )

@@ -10,8 +10,9 @@ use tokio::task::JoinSet;
 
 use crate::baseline;
 use crate::client::{Client, handshake};
-use crate::contender::Contender;
+use crate::contender::{Contender, Running};
 use crate::effort::Effort;
+use crate::explain::attempt;
 use crate::measure::Served;
 
 /// Of a flood, so many come together.
@@ -31,16 +32,16 @@ pub(crate) async fn least(effort: &Effort, at_a_time: usize) -> Result<f64> {
 
 async fn each(served: &Served, effort: &Effort, at_a_time: usize) -> Result<f64> {
     let before = served.cpu_us()?;
-    let asked = flood(served, 0, effort.connections, at_a_time).await?;
+    let asked = attempt(served, flood(served, 0, effort.connections, at_a_time)).await?;
     Ok((served.cpu_us()? - before) / asked as f64)
 }
 
 /// Resident memory that a flood leaves behind, in KiB, beyond what its first tenth does.
 pub(crate) async fn memory(effort: &Effort) -> Result<f64> {
     let served = Contender::Portcullis.start()?.served;
-    let first = flood(&served, 0, effort.refusals / 10, AT_A_TIME).await?;
+    let first = attempt(&served, flood(&served, 0, effort.refusals / 10, AT_A_TIME)).await?;
     let before = served.resident_kib()?;
-    flood(&served, first, effort.refusals, AT_A_TIME).await?;
+    attempt(&served, flood(&served, first, effort.refusals, AT_A_TIME)).await?;
     Ok(served.resident_kib()? - before)
 }
 
@@ -80,6 +81,10 @@ async fn refuse_one(address: SocketAddr, source: Ipv4Addr) -> Result<()> {
 /// CPU of one message refused for its schema, with its answer, in microseconds.
 pub(crate) async fn messages(effort: &Effort) -> Result<f64> {
     let running = Contender::Portcullis.start()?;
+    attempt(&running.served, each_message(&running, effort)).await
+}
+
+async fn each_message(running: &Running, effort: &Effort) -> Result<f64> {
     let mut clients = Vec::with_capacity(effort.connections);
     for user in 0..effort.connections {
         clients.push(Client::connect(&running.door, user).await?);

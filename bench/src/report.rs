@@ -27,6 +27,8 @@ pub(crate) struct Results {
     pub(crate) growths: Vec<Growth>,
     /// Servers that were not measured, and why.
     pub(crate) left_out: BTreeMap<&'static str, String>,
+    /// Rows of our own server that could not be measured, and why.
+    pub(crate) failed: Vec<String>,
 }
 
 /// The tables alone, for a part of a run.
@@ -103,9 +105,10 @@ fn reference(results: &Results) -> String {
 fn facts(results: &Results) -> Result<String> {
     let machine = machine::read()?;
     let mut text = format!(
-        "| measured on | {} |\n|---|---|\n| processor | {}, {} cores |\n| memory | {:.0} GiB |\n\
-         | kernel | Linux {} |\n| rounds | {} |",
+        "| measured on | {} |\n|---|---|\n| version | {} |\n| processor | {}, {} cores |\n\
+         | memory | {:.0} GiB |\n| kernel | Linux {} |\n| rounds | {} |",
         machine.date,
+        machine::version(),
         machine.processor,
         machine.processors,
         machine.memory_gib,

@@ -13,6 +13,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub(crate) const SECRET: &[u8] = b"mq8Zt4-K1vXw0Rj7Ye3Lc9Ub6Ds2Hf5NaGp";
 /// Its name.
 pub(crate) const ISSUER: &str = "https://bench.example";
+/// Another issuer, whose tokens are signed with Ed25519 and cost the server more to check.
+pub(crate) const KEYS_ISSUER: &str = "https://keys.example";
 
 /// How tokens are signed.
 #[derive(Clone)]
@@ -37,13 +39,18 @@ impl Signer {
 
     /// A token for user number `user`, valid for an hour.
     pub(crate) fn token(&self, user: usize, now_s: i64) -> String {
+        self.token_of(ISSUER, user, now_s)
+    }
+
+    /// The same from an issuer of that name.
+    pub(crate) fn token_of(&self, issuer: &str, user: usize, now_s: i64) -> String {
         let algorithm = match self {
             Self::Hs256 => "HS256",
             Self::EdDsa(_) => "EdDSA",
         };
         let header = format!(r#"{{"alg":"{algorithm}","typ":"JWT"}}"#);
         let claims = format!(
-            r#"{{"iss":"{ISSUER}","aud":"portcullis","sub":"user-{user}","iat":{now_s},"exp":{}}}"#,
+            r#"{{"iss":"{issuer}","aud":"portcullis","sub":"user-{user}","iat":{now_s},"exp":{}}}"#,
             now_s + 3600
         );
         let body = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));

@@ -1,7 +1,7 @@
 // Socket.IO on Node's own HTTPS server, hardened as its documentation and common guides say.
 // Never: stored messages; an acknowledgement says that a message was handed on.
 
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, createPublicKey, timingSafeEqual, verify } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { join } from "node:path";
@@ -9,6 +9,10 @@ import { Server } from "socket.io";
 
 const folder = process.argv[2];
 const secret = process.env.SIEGE_SECRET;
+const publicKey = createPublicKey({
+  key: { kty: "OKP", crv: "Ed25519", x: process.env.SIEGE_PUBLIC_KEY },
+  format: "jwk",
+});
 const MINUTE_MS = 60_000;
 
 const https = createServer({
@@ -39,16 +43,25 @@ function limiter(most) {
   };
 }
 
+const eddsaHeader = Buffer.from('{"alg":"EdDSA","typ":"JWT"}').toString("base64url");
+
 /** The subject of a token of ours, or nothing. */
 function subject(token) {
   if (typeof token !== "string" || token.length > 4096) return undefined;
   const [header, claims, signature] = token.split(".");
   if (signature === undefined) return undefined;
-  const expect = createHmac("sha256", secret).update(`${header}.${claims}`).digest();
+  const signed = Buffer.from(`${header}.${claims}`);
   const shown = Buffer.from(signature, "base64url");
-  if (shown.length !== expect.length || !timingSafeEqual(shown, expect)) return undefined;
+  if (!isSigned(header, signed, shown)) return undefined;
   const { sub, exp } = JSON.parse(Buffer.from(claims, "base64url").toString());
   return exp * 1000 > Date.now() ? sub : undefined;
+}
+
+/** Whether a signature is right: Ed25519 where the header says so, and HMAC otherwise. */
+function isSigned(header, signed, shown) {
+  if (header === eddsaHeader) return verify(null, signed, publicKey, shown);
+  const expect = createHmac("sha256", secret).update(signed).digest();
+  return shown.length === expect.length && timingSafeEqual(shown, expect);
 }
 
 // The same as ours: ten connections and 120 messages a minute.
@@ -74,6 +87,12 @@ io.engine.on("connection", (connection) => {
 io.use((socket, next) => {
   socket.data.user = subject(socket.handshake.auth.token);
   next(socket.data.user === undefined ? new Error("unauthorized") : undefined);
+});
+
+// Only administrators may enter, and there are none.
+io.of("/admin").use((socket, next) => {
+  const user = subject(socket.handshake.auth.token);
+  next(new Error(user === undefined ? "unauthorized" : "forbidden"));
 });
 
 let rooms = 0;

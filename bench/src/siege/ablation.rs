@@ -9,7 +9,7 @@ use super::target::Defence;
 use super::totals::{Delay, Totals};
 
 /// The experiment D-10 is judged on.
-const JUDGED_ON: &str = "D-9";
+pub(crate) const JUDGED_ON: &str = "D-9";
 /// What is visible: so many points of a hundred, or so many times as slow.
 const POINTS: f64 = 5.0;
 const TIMES: u32 = 2;

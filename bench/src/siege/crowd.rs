@@ -77,8 +77,10 @@ pub(crate) async fn create_room(connection: &mut Connection) -> Result<String> {
 fn way(person: usize, defence: Defence) -> Way {
     match defence {
         Defence::SocketIo => Way::Socket,
-        Defence::Priorities | Defence::Flat if person % MEMBERS == MEMBERS - 1 => Way::Polling,
-        Defence::Priorities | Defence::Flat => Way::Socket,
+        Defence::Priorities | Defence::Flat | Defence::Unguarded => match person % MEMBERS {
+            last if last == MEMBERS - 1 => Way::Polling,
+            _ => Way::Socket,
+        },
     }
 }
 
@@ -103,7 +105,9 @@ impl Crowd {
         for person in all.iter().take(RETURNING) {
             let admission = match target.defence {
                 Defence::SocketIo => None,
-                Defence::Priorities | Defence::Flat => Some(target.admission(&person.visit).await?),
+                Defence::Priorities | Defence::Flat | Defence::Unguarded => {
+                    Some(target.admission(&person.visit).await?)
+                }
             };
             returning.push(Visit { admission, ..person.visit.clone() });
         }

@@ -8,8 +8,12 @@ use std::thread::JoinHandle;
 use anyhow::Result;
 use tokio::task::JoinSet;
 
+use super::polling::Way;
+use super::rejections::SOURCES;
+use super::strikes::{CONNECTIONS_EACH, Packets, Speech};
 use super::timeline::Timeline;
 use crate::client::{Door, Visit, open};
+use crate::token::Signer;
 
 /// How much less than others the attackers' thread runs, as `nice` counts.
 const GIVES_WAY: i32 = 19;
@@ -31,10 +35,15 @@ pub(crate) enum Flood {
     Messages { users: u32, a_second: u32 },
     /// Signed-in users who each send so many long messages a second to the busiest room.
     Speakers { users: u32, a_second: u32 },
+    /// Signed-in users who send so many CONNECT packets, or halves of pairs, a second on each of
+    /// [`CONNECTIONS_EACH`] connections.
+    Connects { users: u32, a_second: u32, packets: Packets, way: Way },
     /// Signed-in users who listen to the busiest room and never read.
     SlowReaders { users: u32 },
     /// Requests whose heads never end.
     Drip { connections: u32 },
+    /// Requests and sockets that are rejected for every kind of reason, from many addresses.
+    Rejections { a_second: u32 },
     /// Polls of sessions that do not exist.
     Polls { a_second: u32 },
     /// Long-polling sessions of strangers, each posted to and polled twice.
@@ -59,6 +68,8 @@ pub(crate) struct Siege {
     pub(crate) busy_room: String,
     /// Who shows tokens that are none.
     pub(crate) intruders: Arc<[Visit]>,
+    /// Signs the tokens of those who flood with CONNECT packets.
+    pub(crate) signer: Signer,
     /// Which of the experiment's floods it is.
     pub(crate) flood: usize,
 }
@@ -87,6 +98,23 @@ pub(crate) fn begin(floods: Vec<Flood>, siege: Siege) -> JoinHandle<Result<u64>>
     })
 }
 
+/// What a flood of CONNECT packets is, in a few words.
+fn connects_title(users: u32, a_second: u32, packets: Packets, way: Way) -> String {
+    let what = match packets {
+        Packets::Admin => "`40/admin,{\"token\":…}`",
+        Packets::Pairs => "`41` and `40{\"token\":…}` in turn",
+    };
+    let way = match way {
+        Way::Socket => "a WebSocket",
+        Way::Polling => "long-polling",
+    };
+    let users = if users == 1 { String::from("1 user") } else { format!("{users} users") };
+    format!(
+        "{users}, {CONNECTIONS_EACH} connections each over {way}, {a_second} packets a second on \
+         each connection: {what}"
+    )
+}
+
 impl Flood {
     /// In a few words.
     pub(crate) fn title(self) -> String {
@@ -101,9 +129,16 @@ impl Flood {
             Self::Speakers { users, a_second } => format!(
                 "{users} users who say {LONG_CHARS} characters {a_second} times a second each"
             ),
+            Self::Connects { users, a_second, packets, way } => {
+                connects_title(users, a_second, packets, way)
+            }
             Self::SlowReaders { users } => format!("{users} users in that room who never read"),
             Self::Drip { connections } => format!("{connections} requests that never end"),
             Self::Stall => String::from("the database held by another process"),
+            Self::Rejections { a_second } => format!(
+                "{a_second} connections a second from {SOURCES} addresses, rejected for every kind \
+                 of reason"
+            ),
             Self::Polls { a_second } => format!("{a_second} polls a second of no session"),
             Self::PollingSessions { a_second } => {
                 format!("{a_second} polling sessions a second, each posted to and polled twice")
@@ -122,9 +157,12 @@ impl Flood {
             Self::Tls { .. } => "handshakes",
             Self::Logins { .. } => "log-ins",
             Self::Messages { .. } | Self::Speakers { .. } => "messages",
+            Self::Connects { packets: Packets::Admin, .. } => "packets, `/admin`",
+            Self::Connects { packets: Packets::Pairs, .. } => "packets, pairs",
             Self::SlowReaders { .. } => "readers",
             Self::Drip { .. } => "requests",
             Self::Polls { .. } => "polls",
+            Self::Rejections { .. } => "connections",
             Self::PollingSessions { .. } => "sessions",
             Self::Stall => "stall",
             Self::Ballast { .. } => "ballast",
@@ -143,8 +181,15 @@ impl Flood {
             Self::SlowReaders { users } => Self::SlowReaders { users: part(users) },
             Self::Drip { connections } => Self::Drip { connections: part(connections) },
             Self::Polls { a_second } => Self::Polls { a_second: part(a_second) },
+            // With less of it a few seconds would not use the budget of records up.
+            Self::Rejections { a_second } => {
+                Self::Rejections { a_second: part(a_second * 2).min(a_second) }
+            }
             Self::PollingSessions { a_second } => {
                 Self::PollingSessions { a_second: part(a_second) }
+            }
+            Self::Connects { users, a_second, packets, way } => {
+                Self::Connects { users, a_second: part(a_second), packets, way }
             }
             // With less of it no reader falls behind, and nobody is tried.
             Self::Speakers { .. } | Self::Intruders { .. } => self,
@@ -161,12 +206,19 @@ impl Flood {
             Self::Tls { a_second } => siege.every(a_second, Siege::shake_hands).await,
             Self::Logins { a_second } => siege.every(a_second, Siege::log_in).await,
             Self::Polls { a_second } => siege.every(a_second, Siege::poll).await,
+            Self::Rejections { a_second } => siege.every(a_second, Siege::be_rejected).await,
             Self::PollingSessions { a_second } => siege.every(a_second, Siege::poll_session).await,
             Self::Intruders { a_second } => siege.every(a_second, Siege::intrude).await,
-            Self::Messages { users, a_second } => siege.talk(users, a_second, None).await,
+            Self::Messages { users, a_second } => {
+                siege.talk(users, a_second, Speech::Messages { room: None }).await;
+            }
             Self::Speakers { users, a_second } => {
-                let room = siege.busy_room.clone();
-                siege.talk(users, a_second, Some(room)).await;
+                let room = Some(siege.busy_room.clone());
+                siege.talk(users, a_second, Speech::Messages { room }).await;
+            }
+            Self::Connects { users, a_second, packets, way } => {
+                let connections = users * CONNECTIONS_EACH;
+                siege.talk(connections, a_second, Speech::Connects { packets, way }).await;
             }
             Self::SlowReaders { users } => {
                 let readers = siege.hold(users, Siege::listen).await;

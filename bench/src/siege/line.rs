@@ -57,6 +57,10 @@ pub(crate) struct Line {
     pub(crate) resident_max_mib: Option<f64>,
     /// What of floods with messages may come through.
     pub(crate) let_in: Option<u32>,
+    /// What of a user's CONNECT and DISCONNECT packets may be answered in full.
+    pub(crate) packets_per_user: Option<Allowed>,
+    /// How much security records of an attack may take of the disk.
+    pub(crate) records: Option<Records>,
     /// Readers who never read and are let go, in percent.
     pub(crate) let_go: Option<f64>,
     /// Passwords that wait to be hashed, at most.
@@ -85,6 +89,8 @@ impl Line {
         resident_more_mib: None,
         resident_max_mib: None,
         let_in: None,
+        packets_per_user: None,
+        records: None,
         let_go: None,
         passwords: None,
         no_intruder: false,
@@ -185,6 +191,9 @@ impl Line {
             };
             said.push((Verdict::of(let_in <= line && tried > line), text));
         }
+        if let Some(line) = self.packets_per_user {
+            said.push(packets(outcome, line));
+        }
         if let Some(line) = self.let_go {
             let Tally { let_in, turned_away, .. } =
                 of(|it| matches!(it, Flood::SlowReaders { .. }));
@@ -217,6 +226,9 @@ impl Line {
             let more = attack.resident_mib.zip(before_mib).map(|(now, then)| now - then);
             let text = format!("{} MiB more (≤ {line} MiB)", or_unread(more));
             said.push((Verdict::of(more.is_some_and(|more| more <= line)), text));
+        }
+        if let Some(line) = self.records {
+            said.push(line.verdict(outcome));
         }
         if let Some(line) = self.resident_max_mib {
             let most = Totals::of(&outcome.seconds).resident_mib;
@@ -265,6 +277,68 @@ impl Line {
         }
         said
     }
+}
+
+/// What a rate lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    pub(crate) at_once: u32,
+    /// Besides, in each second.
+    pub(crate) a_second: u32,
+}
+
+/// A day's budget of bytes for security records of unauthenticated clients.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Records {
+    pub(crate) day_mib: u32,
+}
+
+/// This part of a day's budget may be written at once; the rest comes evenly.
+const BURST_PART: f64 = 32.0;
+const DAY_S: f64 = 86_400.0;
+
+impl Records {
+    /// Whether the records of an attack stay within the budget. Bytes are judged in short runs too:
+    /// a slow machine writes fewer of them.
+    fn verdict(self, outcome: &Outcome) -> Said {
+        let seconds = outcome.during().len() as f64;
+        let burst_kib = f64::from(self.day_mib) * 1_024.0 / BURST_PART;
+        let line = burst_kib * (1.0 + (BURST_PART - 1.0) * seconds / DAY_S);
+        let Some(more) = records_more(outcome) else {
+            return (Verdict::Missed, String::from("the data directory was not read"));
+        };
+        let text = format!(
+            "{more:.0} KiB of records in {seconds} s, beside those of users (≤ {line:.0} KiB, of \
+             {} MiB a day)",
+            self.day_mib,
+        );
+        (Verdict::of(more <= line), text)
+    }
+}
+
+/// What was written of records during an attack beyond what users cause, in KiB: so much was
+/// written before it.
+fn records_more(outcome: &Outcome) -> Option<f64> {
+    let (calm, attack) = (outcome.calm.growth?, outcome.attack.growth?);
+    let calm_s = outcome.before().len().max(1) as f64;
+    Some(attack.records - calm.records / calm_s * outcome.during().len() as f64)
+}
+
+/// Whether no more packets of a flood were answered in full than the limit of a user lets through.
+/// Fewer may be sent than that, because connections over the limit end; more have to be due.
+fn packets(outcome: &Outcome, per_user: Allowed) -> Said {
+    let (mut users, mut due, mut let_in) = (0, 0, 0);
+    for (flood, tally) in &outcome.floods {
+        if let Flood::Connects { users: some, .. } = flood {
+            users += some;
+            due += tally.due;
+            let_in += tally.let_in;
+        }
+    }
+    let seconds = u32::try_from(outcome.during().len()).unwrap_or(u32::MAX);
+    let line = users * (per_user.at_once + per_user.a_second * seconds);
+    let text = format!("{let_in} of {due} packets due were answered in full (≤ {line})");
+    (Verdict::of(let_in <= line && due > line), text)
 }
 
 fn or_unread(figure: Option<f64>) -> String {
@@ -328,6 +402,7 @@ mod tests {
         Outcome {
             defence: Defence::Priorities,
             seconds: seconds(&states),
+            calm_s: 0,
             from_s: 2,
             until_s: 5,
             calm: Totals { goodput: calm, p99: Delay::Took(4), ..Totals::default() },
@@ -369,6 +444,8 @@ mod tests {
             resident_more_mib: Some(64.0),
             resident_max_mib: Some(512.0),
             let_in: Some(10),
+            packets_per_user: Some(Allowed { at_once: 10, a_second: 1 }),
+            records: Some(Records { day_mib: 1 }),
             let_go: Some(99.0),
             passwords: Some(64),
             no_intruder: true,
@@ -380,7 +457,7 @@ mod tests {
         let nothing = Outcome { seconds: seconds(&[None; 8]), ..outcome(100.0, 0.0, &[]) };
         let mut held = holds(line, &nothing);
         assert!(held.remove(0), "the goodput before");
-        assert_eq!(held, [false; 10]);
+        assert_eq!(held, [false; 12]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod timeline; // what happened in each second
 mod totals; // what some seconds come to
+mod disk; // what a server writes to its data directory
 mod target; // the server under siege
 mod polling; // a connection, of one kind or the other
 mod crowd; // the honest
@@ -10,21 +11,24 @@ mod arrivals; // those of them who come in meanwhile
 mod floods; // the attackers
 mod schedule; // when they act
 mod strikes; // what they do
+mod rejections; // what they do to be rejected
 mod reader; // one of them, who never reads
 mod line; // what has to hold
-mod experiment; // what is attacked with what, and for how long
+mod experiments; // what is attacked with what, and for how long
+mod experiment; // one of them, from the start to the outcome
 mod page; // the page and its charts
 mod section; // a part of it: one experiment
 mod ablation; // another: with and without priorities
 
 use anyhow::{Result, bail, ensure};
 
-use self::experiment::{ALL, Experiment, Size};
+use self::experiment::{Experiment, Size};
+use self::experiments::ALL;
 use self::line::Verdict;
 use self::target::Defence;
 use crate::measure;
 
-const USAGE: &str = "use [D-1 … D-9] [--quick] [--no-peers] [--check], or D-1 … D-9 --again";
+const USAGE: &str = "use [D-1 … D-12] [--quick] [--no-peers] [--check], or D-1 … D-12 --again";
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,7 +51,7 @@ impl<'a> Asked<'a> {
                 "--no-peers" => asked.no_peers = true,
                 "--check" => asked.check = true,
                 "--again" => asked.again = true,
-                name if ALL.iter().any(|experiment| experiment.name == name) => {
+                name if ALL.iter().any(|experiment| experiment.is_named(name)) => {
                     asked.only.push(name);
                 }
                 unknown => bail!("unknown argument {unknown:?}; {USAGE}"),
@@ -69,7 +73,7 @@ impl<'a> Asked<'a> {
         for round in 1..=if self.check { 1 } else { experiment.rounds } {
             runs.push((Defence::Priorities, round));
             if !self.check {
-                runs.push((Defence::Flat, round));
+                runs.push((experiment.against, round));
             }
         }
         if !self.no_peers && experiment.compared {
@@ -93,7 +97,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
 async fn besiege(asked: &Asked<'_>) -> Result<()> {
     let size = if asked.quick { Size::Quick } else { Size::Full };
     let wanted =
-        |experiment: &&Experiment| asked.only.is_empty() || asked.only.contains(&experiment.name);
+        |it: &&Experiment| asked.only.is_empty() || asked.only.iter().any(|name| it.is_named(name));
     let (mut all, mut missed) = (Vec::new(), 0);
     for experiment in ALL.iter().filter(wanted) {
         let experiment = experiment.sized(size);
@@ -128,7 +132,7 @@ mod tests {
     fn command_lines() {
         let asked = Asked::read(&["D-2", "--quick", "--no-peers"]).unwrap();
         assert_eq!((asked.only.as_slice(), asked.quick, asked.check), (&["D-2"][..], true, false));
-        let [_, two, .., nine] = &ALL;
+        let [_, two, _, _, _, _, _, _, nine, ..] = &ALL;
         use Defence::{Flat, Priorities, SocketIo};
         assert_eq!(asked.runs(two), [(Priorities, 1), (Flat, 1)]);
         let all = Asked::default().runs(nine);

@@ -2,17 +2,16 @@
 //! Never: a figure typed in by hand, or a missed line left out.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use anyhow::Result;
 
 use super::ablation;
-use super::experiment::{Experiment, Outcome};
+use super::experiment::{Experiment, Outcome, Size};
 use super::line::Verdict;
 use super::section::{charts, section};
 use super::target::Defence;
-use crate::machine::{self, Machine};
+use crate::machine::{self, Machine, version};
 
 /// An experiment and what it came to: by defence, one after the other when there were rounds.
 pub(crate) type Done = (Experiment, Vec<Outcome>);
@@ -46,24 +45,47 @@ pub(crate) fn replace(again: &[Done]) -> Result<()> {
         let _written = writeln!(part, "Measured again by itself on {date}, {}.\n", version());
         page = replaced(&page, experiment.name, &rows(experiment, outcomes), &part);
     }
+    page = replaced_part(&page, "## How it is measured", &how(Size::Full.people()));
     Ok(std::fs::write(path, page)?)
 }
 
-/// The page with other rows in its summary and another part for an experiment.
+/// The page with other rows in its summary and another part for an experiment. What is new on the
+/// page comes last, in the summary and on the page.
 fn replaced(page: &str, name: &str, rows: &str, part: &str) -> String {
     let (row, heading) = (format!("| {name}"), format!("## {name}: "));
-    let (mut out, mut inside, mut rows) = (String::new(), false, Some(rows));
+    let is_own = |line: &str| line.strip_prefix(&row).is_some_and(|it| it.starts_with([' ', ',']));
+    let is_new = !page.lines().any(is_own);
+    let (mut out, mut rows, mut in_summary) = (String::new(), Some(rows), false);
     for line in page.split_inclusive('\n') {
         if line.starts_with("## ") {
-            inside = line.starts_with(&heading);
+            in_summary = line.starts_with(SUMMARY);
+        }
+        let ends_table = is_new && in_summary && line == "\n" && out.ends_with("|\n");
+        if is_own(line) || ends_table {
+            out.push_str(rows.take().unwrap_or_default());
+        }
+        if !is_own(line) {
+            out.push_str(line);
+        }
+    }
+    if page.lines().any(|line| line.starts_with(&heading)) {
+        return replaced_part(&out, &heading, part);
+    }
+    out.push_str(part);
+    out
+}
+
+/// The page with another text for the part under a heading.
+fn replaced_part(page: &str, heading: &str, part: &str) -> String {
+    let (mut out, mut inside) = (String::new(), false);
+    for line in page.split_inclusive('\n') {
+        if line.starts_with("## ") {
+            inside = line.starts_with(heading);
             if inside {
                 out.push_str(part);
             }
         }
-        let own_row = line.strip_prefix(&row).is_some_and(|rest| rest.starts_with([' ', ',']));
-        if own_row {
-            out.push_str(rows.take().unwrap_or_default());
-        } else if !inside {
+        if !inside {
             out.push_str(line);
         }
     }
@@ -80,8 +102,7 @@ fn page(all: &[Done], people: usize, machine: &Machine) -> String {
          | memory | {memory_gib:.0} GiB |\n| kernel | Linux {kernel} |\n\n",
         version(),
     );
-    let how = HOW.replace("{people}", &people.to_string());
-    let _written = write!(out, "{}", how.replace("{polling}", &(people / 10).to_string()));
+    out.push_str(&how(people));
     out.push_str(&summary(all));
     for (experiment, outcomes) in all {
         out.push_str(&section(experiment, outcomes));
@@ -89,22 +110,14 @@ fn page(all: &[Done], people: usize, machine: &Machine) -> String {
     out
 }
 
-/// The version, and the commit where the sources are under Git.
-fn version() -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let git = |words: &[&str]| {
-        let output = Command::new("git").args(words).current_dir(folder).output().ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        output.status.success().then_some(text)
-    };
-    let version = env!("CARGO_PKG_VERSION");
-    let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else {
-        return String::from(version);
-    };
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
-    let changed = if changed.is_none_or(|it| it.is_empty()) { "" } else { ", and changes to it" };
-    format!("{version}, commit {commit}{changed}")
+/// The part about how it is measured.
+fn how(people: usize) -> String {
+    let how = HOW.replace("{people}", &people.to_string());
+    how.replace("{polling}", &(people / 10).to_string())
 }
+
+/// The heading of the summary.
+const SUMMARY: &str = "## In short";
 
 const HEAD: &str = "# Siege
 
@@ -152,6 +165,21 @@ tokens. In D-8 it is told to have 512 MiB. The readers of D-7 have a receive buf
 segments of 1,460 bytes, as beyond this machine: whether they are let go, the kernel's table of
 connections says.
 
+D-11a and D-11b are one experiment with two and with eight attackers. Each attacker is a user who
+signs in on five connections before the flood begins. The tokens are signed with Ed25519, which
+costs the server more than HMAC. A WebSocket sends five times as many packets in the first two
+seconds, which is what `bytes_per_connection` lets through at once. A packet is **answered in full**
+when the server answers it with `40`, or with `44` and another code than `rate_limited`.
+
+In D-12 one client opens 2,000 connections a second from 6,000 addresses and signs in on none. Each
+connection is rejected for one of the reasons of a list: malformed requests, foreign hosts and
+origins, unknown paths and sessions, forged and missing tokens, invalid packets, bytes that are not
+TLS. Requests carry long texts, which make records long. The server is configured for 16 MiB of
+such records a day (`unauthenticated_mib_per_day`), the least there is, so that the attack uses the
+budget up; the default is 256 MiB. The table says how much was written to the files of the security
+log, and how much the data directory grew; honest users' messages are part of that. The line counts
+what was written beyond the rate before the attack, because connections of users are recorded too.
+
 - **Portcullis**: as it comes.
 - **without priorities**: the same server, with this taken away: its state is always normal, so that
   it sheds nothing and shortens nobody's time; strangers may take every place (`pre_auth_total` is
@@ -160,14 +188,20 @@ connections says.
   addresses of users have none of their own; who has been here before has the rate of anybody
   (`connect_known_per_prefix` 10 a minute); nobody waits for a place. Limits by address and user,
   penalties, deadlines and the end of slow readers stay.
+- **without the guard** (D-11 and D-12): the same server without the limit that the experiment is
+  about. In D-11 `namespace_per_connection`, `namespace_per_user`, `signature_per_connection` and
+  `signature_per_user` are too wide to matter; ten rejected packets still end a connection. In D-12
+  the budget is too wide to matter, and the state is always normal: an attacker who begins slowly
+  keeps it so, and more is recorded then.
 - **Socket.IO on Node**: version 4.8 over `node:https`, with what its documentation and common
   guides say to do: WebSocket only, a list of origins, tokens verified at the connection, small
   messages, short time-outs, and as in Portcullis ten connections a minute of an address and 120
   messages a minute of a user, counted in memory. It knows no admission. It stores nothing; its
   acknowledgement says that the message was handed on.
 
-Not compared: Socket.IO with its defaults (no limits at all), and socketioxide. D-4, D-6 and D-8 are
-about what Socket.IO does not have: passwords, a store, a limit of memory.
+Not compared: Socket.IO with its defaults (no limits at all), and socketioxide. D-4, D-6, D-8 and
+D-12 are about what Socket.IO does not have: passwords, a store, a limit of memory, a security log.
+In D-11 it has a namespace `/admin` that rejects every user after it has checked the token.
 
 Who has no state to come back to is watched for 15 s at most after an attack.
 
@@ -179,8 +213,10 @@ pub(crate) fn summary(all: &[Done]) -> String {
         String::from("## In short\n\n| | experiment | what has to hold | |\n|---|---|---|---|\n");
     for (experiment, outcomes) in all {
         out.push_str(&rows(experiment, outcomes));
+        if experiment.name == ablation::JUDGED_ON {
+            out.push_str(&ablation::row(all).unwrap_or_default());
+        }
     }
-    out.push_str(&ablation::row(all).unwrap_or_default());
     out.push('\n');
     out.push_str(&ablation::others(all));
     out
@@ -214,11 +250,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_said() {
-        assert!(version().starts_with(env!("CARGO_PKG_VERSION")));
-    }
-
-    #[test]
     fn an_experiment_is_replaced_in_its_places_and_nothing_else() {
         let page = "## In short\n| D-1 | a |\n| D-6 | b |\n| D-6 | c |\n| D-60 | d |\n\n\
                     ## D-1: one\nx\n## D-6: six\ny\nz\n## D-60: more\nw\n";
@@ -226,6 +257,16 @@ mod tests {
                       ## D-1: one\nx\n## D-6: again\nq\n## D-60: more\nw\n";
         assert_eq!(replaced(page, "D-6", "| D-6 | new |\n", "## D-6: again\nq\n"), expect);
         assert_eq!(replaced(page, "D-7", "", ""), page);
+    }
+
+    #[test]
+    fn new_experiment_is_added_at_the_end() {
+        let page = "## In short\n\n| | x |\n|---|---|\n| D-1 | a |\n\nText.\n\n## D-1: one\nx\n";
+        let expect = "## In short\n\n| | x |\n|---|---|\n| D-1 | a |\n| D-11a | new |\n\nText.\n\n\
+                      ## D-1: one\nx\n## D-11a: two\ny\n";
+        let added = replaced(page, "D-11a", "| D-11a | new |\n", "## D-11a: two\ny\n");
+        assert_eq!(added, expect);
+        assert_eq!(replaced(&added, "D-11a", "| D-11a | new |\n", "## D-11a: two\ny\n"), expect);
     }
 
     #[test]

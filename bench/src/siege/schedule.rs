@@ -10,7 +10,7 @@ use tokio::time::{Duration, timeout};
 
 use super::floods::Siege;
 use super::polling::Connection;
-use super::strikes::Speaker;
+use super::strikes::{Speaker, Speech};
 use super::totals::Tally;
 
 /// Longest an attacker waits for one thing.
@@ -21,10 +21,10 @@ const HANDS: u32 = 3_000;
 const LATE_MS: u64 = 1_000;
 /// How often a flood looks at its watch.
 const TICK_MS: u64 = 5;
-/// How often somebody who floods with messages sends some.
-const SPEAK_MS: u64 = 50;
 /// Who is thrown out comes again after so long.
 const AGAIN_MS: u64 = 1_000;
+/// How long some attackers send more than later.
+pub(crate) const FIRST_MS: u64 = 2_000;
 /// All of those who hold something come within so long.
 const COME_MS: u64 = 2_000;
 
@@ -129,14 +129,19 @@ impl Siege {
         tasks
     }
 
-    /// Has so many users send so many messages a second each, to one room or rooms of their own.
-    pub(crate) async fn talk(&self, users: u32, a_second: u32, room: Option<String>) {
+    /// Has so many users send so many packets a second each.
+    pub(crate) async fn talk(&self, users: u32, a_second: u32, speech: Speech) {
         let mut tasks = JoinSet::new();
         for number in 0..users {
-            let (siege, room) = (self.clone(), room.clone());
-            let first_ms = self.from_ms + u64::from(number) * COME_MS / u64::from(users);
-            let speaker = Speaker { siege, number, room };
-            tasks.spawn_local(speak(speaker, a_second, first_ms));
+            let (siege, speech) = (self.clone(), speech.clone());
+            let enter_ms = self.from_ms + u64::from(number) * COME_MS / u64::from(users);
+            // A blocked user cannot sign in again: every connection opens before the flood begins.
+            let first_ms = match speech {
+                Speech::Messages { .. } => enter_ms,
+                Speech::Connects { .. } => self.from_ms + COME_MS,
+            };
+            let speaker = Speaker { siege, number, speech };
+            tasks.spawn_local(speak(speaker, a_second, enter_ms, first_ms));
         }
         self.timeline.wait(self.end_ms).await;
     }
@@ -144,12 +149,16 @@ impl Siege {
 
 /// One user's schedule goes on while they are thrown out or come back: what falls due then is due,
 /// and not sent.
-async fn speak(speaker: Speaker, a_second: u32, first_ms: u64) {
+async fn speak(speaker: Speaker, a_second: u32, enter_ms: u64, first_ms: u64) {
     let siege = &speaker.siege;
-    let every_ms = SPEAK_MS.max(1_000 / u64::from(a_second.max(1)));
+    let every_ms = speaker.speech.every_ms().max(1_000 / u64::from(a_second.max(1)));
     let many = u32::try_from(u64::from(a_second) * every_ms / 1_000).unwrap_or(u32::MAX);
     let (mut at_ms, mut here_ms) = (first_ms, first_ms);
     let mut here: Option<(Connection, Vec<String>)> = None;
+    if enter_ms < first_ms {
+        siege.timeline.wait(enter_ms).await;
+        here = timeout(PATIENCE, speaker.enter(many)).await.ok().and_then(Result::ok);
+    }
     while at_ms < siege.end_ms {
         let heard = match &mut here {
             Some((connection, _)) => speaker.hears_until(connection, at_ms).await,
@@ -167,13 +176,18 @@ async fn speak(speaker: Speaker, a_second: u32, first_ms: u64) {
             here_ms = siege.timeline.now_ms();
             here_ms += if here.is_some() { 0 } else { AGAIN_MS };
         }
-        siege.note(at_ms, |tally| tally.due += many);
+        let times = match at_ms < first_ms + FIRST_MS {
+            true => speaker.speech.times_at_first(),
+            false => 1,
+        };
+        siege.note(at_ms, |tally| tally.due += many * times);
         // What fell due while they were out is nobody's fault but the server's.
         if let Some((connection, burst)) = &mut here
             && at_ms + every_ms > here_ms
-            && siege.sends(at_ms, many)
+            && siege.sends(at_ms, many * times)
         {
-            let sent = timeout(PATIENCE, connection.send_many(burst)).await;
+            let packets = vec![burst.as_slice(); times as usize].concat();
+            let sent = timeout(PATIENCE, connection.send_many(&packets)).await;
             if !matches!(sent, Ok(Ok(()))) {
                 here = None;
                 here_ms = siege.timeline.now_ms() + AGAIN_MS;

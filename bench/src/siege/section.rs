@@ -43,7 +43,7 @@ fn chart(
 ) -> String {
     let mut all: Vec<Curve> = Vec::new();
     // Of several rounds the first one is drawn.
-    for defence in [Defence::Priorities, Defence::Flat, Defence::SocketIo] {
+    for defence in Defence::ALL {
         let first = outcomes.iter().find(|outcome| outcome.defence == defence);
         all.extend(first.map(|outcome| {
             let points = outcome.seconds.chunks(STEP_S).enumerate();
@@ -87,10 +87,38 @@ pub(crate) fn section(experiment: &Experiment, outcomes: &[Outcome]) -> String {
             states(seconds),
         );
     }
+    if experiment.line.records.is_some() {
+        out.push_str(&written(outcomes));
+    }
     out.push_str(&attacks(outcomes));
     for (what, unit, _) in CHARTS {
         let name = experiment.name.to_lowercase();
         let _written = writeln!(out, "![{}: {unit}](siege/{name}-{what}.svg)\n", experiment.name);
+    }
+    out
+}
+
+/// What each server wrote to its data directory, in KiB a second.
+fn written(outcomes: &[Outcome]) -> String {
+    let mut out = String::from(
+        "\n| KiB a second | records before | records under attack | most in a second | all of the \
+         data directory before | under attack |\n|---|---|---|---|---|---|\n",
+    );
+    for (outcome, name) in outcomes.iter().zip(names(outcomes)) {
+        let a_second = |figure: Option<f64>, seconds: &[Second]| {
+            whole(figure.map(|figure| figure / seconds.len().max(1) as f64), "")
+        };
+        let (calm, attack) = (outcome.calm.growth, outcome.attack.growth);
+        let (before, during) = (outcome.before(), outcome.during());
+        let _written = writeln!(
+            out,
+            "| {name} | {} | {} | {} | {} | {} |",
+            a_second(calm.map(|it| it.records), before),
+            a_second(attack.map(|it| it.records), during),
+            whole(outcome.attack.growth_max.map(|it| it.records), ""),
+            a_second(calm.map(|it| it.directory), before),
+            a_second(attack.map(|it| it.directory), during),
+        );
     }
     out
 }

@@ -14,7 +14,7 @@ use super::reader;
 use super::schedule::PATIENCE;
 use super::target::{Target, ask, ballast_file};
 use crate::client::{Visit, open};
-use crate::token::{Signer, unix_s};
+use crate::token::{KEYS_ISSUER, Signer, unix_s};
 
 /// Where the server keeps its data, below its directory.
 const DATABASE: &str = "data/portcullis.db";
@@ -24,6 +24,11 @@ const RAMP_MS: u64 = 10_000;
 const LAIR: u8 = 66;
 /// Speakers come from other addresses than readers, who are counted by theirs.
 const SPEAKERS_FROM: u32 = 1_000;
+const SPEAKERS_A_FLOOD: u32 = 200;
+/// Connections of a user who floods with CONNECT packets: as many as a user may have.
+pub(crate) const CONNECTIONS_EACH: u32 = 5;
+/// How many times as many CONNECT packets a WebSocket sends at first.
+pub(crate) const TIMES_AT_FIRST: u32 = 5;
 /// Users of attackers have numbers from here on.
 const ATTACKERS_FROM: usize = 1_000_000;
 
@@ -69,28 +74,96 @@ pub(crate) async fn intruders(target: &Target, known: &[Visit]) -> Result<Vec<Vi
     Ok(intruders)
 }
 
-/// Somebody who floods with messages.
+/// A signed-in attacker who sends packets by a schedule.
 pub(crate) struct Speaker {
     pub(crate) siege: Siege,
     pub(crate) number: u32,
-    /// The room they join; without, one of their own.
-    pub(crate) room: Option<String>,
+    pub(crate) speech: Speech,
+}
+
+/// What such an attacker sends.
+#[derive(Debug, Clone)]
+pub(crate) enum Speech {
+    /// Messages to a room; without one, to a room of their own.
+    Messages { room: Option<String> },
+    /// Packets that connect to namespaces.
+    Connects { packets: Packets, way: Way },
+}
+
+impl Speech {
+    /// How often some packets are sent together, in milliseconds. A long-polling user may make ten
+    /// requests a second on all connections together.
+    pub(crate) fn every_ms(&self) -> u64 {
+        match self {
+            Self::Messages { .. } | Self::Connects { way: Way::Socket, .. } => 50,
+            Self::Connects { way: Way::Polling, .. } => 1_250,
+        }
+    }
+
+    /// How many times as many packets are sent in the first seconds: as many as the limits of bytes
+    /// let through at once.
+    pub(crate) fn times_at_first(&self) -> u32 {
+        match self {
+            Self::Connects { way: Way::Socket, .. } => TIMES_AT_FIRST,
+            Self::Messages { .. } | Self::Connects { way: Way::Polling, .. } => 1,
+        }
+    }
+}
+
+/// How an attacker repeats CONNECT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packets {
+    /// `40/admin,{"token":…}`: a namespace that rejects ordinary users.
+    Admin,
+    /// `41`, then `40{"token":…}`: the default namespace is left and entered again.
+    Pairs,
 }
 
 impl Speaker {
     /// Comes in; gives what is sent at a time.
     pub(crate) async fn enter(&self, many: u32) -> Result<(Connection, Vec<String>)> {
-        let visit = user(SPEAKERS_FROM + self.number)?;
-        let mut connection = Connection::sign_in(&self.siege.door, &visit, Way::Socket).await?;
-        let (room, text) = match &self.room {
-            Some(room) => {
+        // Floods of one experiment have users and addresses of their own.
+        let flood = u32::try_from(self.siege.flood).unwrap_or_default();
+        let first = SPEAKERS_FROM + flood * SPEAKERS_A_FLOOD;
+        let visit = match self.speech {
+            Speech::Messages { .. } => user(first + self.number)?,
+            Speech::Connects { .. } => {
+                let user = first + self.number / CONNECTIONS_EACH;
+                let number = ATTACKERS_FROM + user as usize;
+                let token = self.siege.signer.token_of(KEYS_ISSUER, number, unix_s()?);
+                Visit { token: Some(token), ..from(user) }
+            }
+        };
+        let way = match self.speech {
+            Speech::Messages { .. } => Way::Socket,
+            Speech::Connects { way, .. } => way,
+        };
+        let mut connection = Connection::sign_in(&self.siege.door, &visit, way).await?;
+        let (room, text) = match &self.speech {
+            Speech::Connects { packets, .. } => {
+                return Ok((connection, packets.burst(&visit, many)));
+            }
+            Speech::Messages { room: Some(room) } => {
                 enter(&mut connection, room).await?;
                 (room.clone(), "long-".repeat(LONG_CHARS / 5))
             }
-            None => (create_room(&mut connection).await?, String::from("flood")),
+            Speech::Messages { room: None } => {
+                (create_room(&mut connection).await?, String::from("flood"))
+            }
         };
         let packet = format!(r#"429["chat:send",{{"roomId":"{room}","message":"{text}"}}]"#);
         Ok((connection, vec![packet; many as usize]))
+    }
+
+    /// Whether an answer says that something was done for the attacker, or judged in full.
+    fn is_let_in(&self, packet: &str) -> bool {
+        match self.speech {
+            Speech::Messages { .. } => packet.starts_with("439") && packet.contains("\"ok\":true"),
+            Speech::Connects { .. } => {
+                packet.starts_with("40")
+                    || (packet.starts_with("44") && !packet.contains("rate_limited"))
+            }
+        }
     }
 
     /// Reads until then, as clients do; an error when they are thrown out.
@@ -100,7 +173,7 @@ impl Speaker {
             match timeout(Duration::from_millis(left_ms), connection.until(b"")).await {
                 Ok(packet) => {
                     let packet = packet?;
-                    if packet.starts_with("439") && packet.contains("\"ok\":true") {
+                    if self.is_let_in(&packet) {
                         self.siege.let_in();
                     } else if packet == "2" {
                         connection.send("3").await?;
@@ -113,6 +186,19 @@ impl Speaker {
                 Err(_due) => return Ok(()),
             }
         }
+    }
+}
+
+impl Packets {
+    /// So many packets, with the token of an attacker.
+    fn burst(self, visit: &Visit, many: u32) -> Vec<String> {
+        let token = visit.token.as_deref().unwrap_or_default();
+        let packet = |number: u32| match (self, number % 2) {
+            (Self::Admin, _) => format!(r#"40/admin,{{"token":"{token}"}}"#),
+            (Self::Pairs, 0) => String::from("41"),
+            (Self::Pairs, _) => format!(r#"40{{"token":"{token}"}}"#),
+        };
+        (0..many).map(packet).collect()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::client::{Door, Visit, open};
 use crate::contender::{authority, peers_folder};
 use crate::dialect::Dialect;
 use crate::measure::{Processors, Served};
-use crate::token::{ISSUER, SECRET};
+use crate::token::{ISSUER, KEYS_ISSUER, SECRET, Signer};
 
 /// Who is besieged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,16 +24,22 @@ pub(crate) enum Defence {
     /// Ours, kept to its normal state, with no places or turns of their own for those it knows:
     /// [`configuration`] says what is taken away, and the page repeats it.
     Flat,
+    /// Ours, without the limit that the experiment is about: [`Needs::without`].
+    Unguarded,
     /// Socket.IO on Node with what its documentation says to do, and limits as tight as ours: ten
     /// connections a minute of an address, 120 messages a minute of a user.
     SocketIo,
 }
 
 impl Defence {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Priorities, Self::Flat, Self::Unguarded, Self::SocketIo];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Priorities => "Portcullis",
             Self::Flat => "without priorities",
+            Self::Unguarded => "without the guard",
             Self::SocketIo => "Socket.IO on Node",
         }
     }
@@ -46,6 +52,8 @@ pub(crate) struct Target {
     pub(crate) defence: Defence,
     private: Option<Door>,
     pub(crate) directory: TempDir,
+    /// Signs tokens of [`KEYS_ISSUER`].
+    pub(crate) signer: Signer,
 }
 
 /// What a server says of itself.
@@ -62,14 +70,43 @@ pub(crate) struct Look {
 pub(crate) struct Needs {
     /// Memory it is told to have, in MiB; a ballast that can be made heavier is loaded with it.
     pub(crate) memory_limit_mib: Option<u32>,
+    /// The lines of `[rate]` that take away the guard an experiment is about.
+    pub(crate) without: &'static str,
+    /// Mebibytes a day that records of unauthenticated clients may take; without the guard as many
+    /// as can be configured.
+    pub(crate) day_mib: Option<u32>,
 }
+
+impl Needs {
+    /// Nothing beyond the defaults.
+    pub(crate) const NOTHING: Self = Self { memory_limit_mib: None, without: "", day_mib: None };
+
+    /// The line of `[audit]`.
+    fn budget(self, defence: Defence) -> String {
+        match (self.day_mib, defence) {
+            (None, _) => String::new(),
+            (Some(_), Defence::Unguarded) => format!("{DAY_KEY} = {DAY_MAX_MIB}\n"),
+            (Some(mib), Defence::Priorities | Defence::Flat | Defence::SocketIo) => {
+                format!("{DAY_KEY} = {mib}\n")
+            }
+        }
+    }
+}
+
+/// The budget of records of unauthenticated clients, and the most that it may be.
+const DAY_KEY: &str = "unauthenticated_mib_per_day";
+const DAY_MAX_MIB: u32 = 65_536;
 
 impl Target {
     pub(crate) fn start(defence: Defence, needs: Needs) -> Result<Self> {
         let directory = tempfile::tempdir()?;
+        let signer = Signer::generate()?;
+        let public = signer.public().context("a key pair")?;
         let (served, ca) = match defence {
-            Defence::SocketIo => socket_io(directory.path())?,
-            Defence::Priorities | Defence::Flat => ours(defence, needs, directory.path())?,
+            Defence::SocketIo => socket_io(directory.path(), &public)?,
+            Defence::Priorities | Defence::Flat | Defence::Unguarded => {
+                ours(defence, needs, directory.path(), &public)?
+            }
         };
         let tls = Some(authority(&ca)?);
         let door = Door { address: served.address, dialect: Dialect::SocketIo, tls, signer: None };
@@ -79,7 +116,7 @@ impl Target {
             Some(address) => Some(Door { address: address.parse()?, tls: None, ..door.clone() }),
             None => None,
         };
-        Ok(Self { served, door, defence, private, directory })
+        Ok(Self { served, door, defence, private, directory, signer })
     }
 
     /// What it says of itself; nothing where it does not say.
@@ -167,14 +204,23 @@ fn free_address() -> Result<std::net::SocketAddr> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-fn ours(defence: Defence, needs: Needs, directory: &Path) -> Result<(Served, String)> {
+fn ours(
+    defence: Defence,
+    needs: Needs,
+    directory: &Path,
+    public: &str,
+) -> Result<(Served, String)> {
     let program = std::env::current_exe()?.with_file_name("portcullis");
     ensure!(program.exists(), "build the server first: cargo build --release -p portcullis");
     let secret = directory.join("secret");
     std::fs::write(&secret, SECRET)?;
     Command::new("chmod").arg("600").arg(&secret).status()?;
+    let key = format!(
+        r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","x":"{public}"}}]}}"#
+    );
+    std::fs::write(directory.join("keys.json"), key)?;
     let config = directory.join("portcullis.toml");
-    let text = configuration(defence, needs, free_address()?, &secret.display().to_string());
+    let text = configuration(defence, needs, free_address()?, &directory.display().to_string());
     std::fs::write(&config, text)?;
     let data = directory.join("data");
     let mut command = Command::new(program);
@@ -209,12 +255,13 @@ fn configuration(
     defence: Defence,
     needs: Needs,
     address: std::net::SocketAddr,
-    secret: &str,
+    directory: &str,
 ) -> String {
     let memory = match needs.memory_limit_mib {
         Some(limit) => format!("memory_limit_mib = {limit}\n"),
         None => String::new(),
     };
+    let budget = needs.budget(defence);
     let (capacity, rate, overload) = match defence {
         Defence::Flat => (
             "pre_auth_total = 10000\nadmin_reserve = 0\n",
@@ -222,6 +269,9 @@ fn configuration(
              login_total = \"100000/1s\"\nconnect_known_per_prefix = \"10/60s\"\n",
             "state = \"normal\"\nwaiting_known = 0\nwaiting_strangers = 0\nwaiting_logins = 0\n",
         ),
+        // Less is recorded of an overloaded server; an attacker who begins slowly keeps it normal.
+        Defence::Unguarded if needs.day_mib.is_some() => ("", "", "state = \"normal\"\n"),
+        Defence::Unguarded => ("", needs.without, ""),
         Defence::Priorities | Defence::SocketIo => ("", "", ""),
     };
     format!(
@@ -234,7 +284,12 @@ shards = 1
 issuer = "{ISSUER}"
 audience = "portcullis"
 algorithm = "HS256"
-secret_file = "{secret}"
+secret_file = "{directory}/secret"
+[[token.issuer]]
+issuer = "{KEYS_ISSUER}"
+audience = "portcullis"
+algorithm = "EdDSA"
+jwks_file = "{directory}/keys.json"
 [capacity]
 {capacity}
 [rate]
@@ -243,12 +298,12 @@ event_per_user = {{ "chat:send" = "120/60s" }}
 [overload]
 {memory}{overload}
 [audit]
-stdout = false
+{budget}stdout = false
 "#
     )
 }
 
-fn socket_io(directory: &Path) -> Result<(Served, String)> {
+fn socket_io(directory: &Path, public: &str) -> Result<(Served, String)> {
     let key = rcgen::generate_simple_self_signed([String::from("127.0.0.1")])?;
     let ca = key.cert.pem();
     std::fs::write(directory.join("cert.pem"), &ca)?;
@@ -257,5 +312,6 @@ fn socket_io(directory: &Path) -> Result<(Served, String)> {
     command.arg("siege.mjs").arg(directory).current_dir(peers_folder().join("node"));
     command.env("NODE_ENV", "production");
     command.env("SIEGE_SECRET", String::from_utf8_lossy(SECRET).into_owned());
+    command.env("SIEGE_PUBLIC_KEY", public);
     Ok((Served::start(command, Processors::First)?, ca))
 }

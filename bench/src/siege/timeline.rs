@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use portcullis_model::{Clock, SystemClock};
 
+use super::disk::Growth;
 use super::totals::Tally;
 
 /// An answer that takes longer is of no use to whoever waits for it.
@@ -66,6 +67,8 @@ pub(crate) struct Second {
     pub(crate) state: Option<u8>,
     /// How many passwords waited to be hashed.
     pub(crate) passwords: Option<u32>,
+    /// How much its data directory grew; none where that was not read.
+    pub(crate) growth: Option<Growth>,
     /// How late the honest were by themselves at most, in milliseconds.
     pub(crate) late_ms: u64,
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::disk::Growth;
 use super::timeline::{Comer, FLOODS_MAX, Second};
 
 /// What became of a flood.
@@ -87,6 +88,9 @@ pub(crate) struct Totals {
     /// The most that was read.
     pub(crate) resident_mib: Option<f64>,
     pub(crate) passwords: Option<u32>,
+    /// How much the data directory grew, and the most of it in a second.
+    pub(crate) growth: Option<Growth>,
+    pub(crate) growth_max: Option<Growth>,
     pub(crate) late_ms: u64,
 }
 
@@ -111,6 +115,7 @@ impl Totals {
             }
         }
         let read: Vec<_> = seconds.iter().filter_map(|second| second.processor).collect();
+        let grown = || seconds.iter().filter_map(|second| second.growth);
         let resident = seconds.iter().filter_map(|second| second.resident_mib);
         Self {
             goodput: percent(sum(|second| second.good), due),
@@ -124,6 +129,8 @@ impl Totals {
             processor: (!read.is_empty()).then(|| read.iter().sum::<f64>() / read.len() as f64),
             resident_mib: resident.reduce(f64::max),
             passwords: seconds.iter().filter_map(|second| second.passwords).max(),
+            growth: grown().reduce(Growth::and),
+            growth_max: grown().reduce(Growth::larger),
             late_ms: seconds.iter().map(|second| second.late_ms).max().unwrap_or_default(),
         }
     }
