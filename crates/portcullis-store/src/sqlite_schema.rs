@@ -295,7 +295,7 @@ mod tests {
         }
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
         let refused = open_writer(&path).unwrap_err();
-        assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 4 }));
+        assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 5 }));
     }
 
     #[test]
@@ -345,7 +345,7 @@ mod tests {
         older.execute_batch(&format!("{VERSION_1}{VERSION_2}{OLDER}")).unwrap();
         older.pragma_update(None, "user_version", 2).unwrap();
         drop(older);
-        assert!(matches!(open_beside(&path), Err(StoreError::SchemaOlder { seen: 2, known: 4 })));
+        assert!(matches!(open_beside(&path), Err(StoreError::SchemaOlder { seen: 2, known: 5 })));
         let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf)).unwrap();
 
         let loaded = store.load().await.unwrap();

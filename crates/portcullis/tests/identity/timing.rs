@@ -125,6 +125,8 @@ fn t064_a_room_that_is_not_there_takes_as_long_as_one_that_is_not_for_one() {
     let lines = [
         "message_per_user = \"1000000/60s\"",
         "message_per_connection = \"1000000/60s\"",
+        // The user comes back 250 times.
+        "namespace_per_user = \"1000000/60s\"",
         "event_per_user = { \"room:delete\" = \"1000000/60s\" }",
     ];
     let mut config = Config::plaintext();

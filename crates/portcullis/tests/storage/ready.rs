@@ -12,7 +12,7 @@ use crate::{code, ready, room, send, start};
 fn healthy_server_names_its_parts() {
     let server = start();
     let answer = ready(&server);
-    let parts = json!({ "shards": "ok", "sessions": "ok", "store": "ok" });
+    let parts = json!({ "shards": "ok", "sessions": "ok", "security_log": "ok", "store": "ok" });
     assert_eq!((answer.status, answer.json()), (200, json!({ "status": "ready", "parts": parts })));
 }
 
