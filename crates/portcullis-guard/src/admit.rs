@@ -32,8 +32,7 @@ impl Gate {
                 self.count_request(client, self.shown(ask, now), now)?
             }
             (Source::Unmarked | Source::Navigation | Source::CrossSite, _) => {
-                self.count_unattributed(client, now)?;
-                Class::Stranger
+                self.count_unattributed(client, self.shown(ask, now), now)?
             }
         };
         self.hosts.check(ask)?;

@@ -23,7 +23,7 @@ impl Gate {
                 let admission = self.shown(ask, now);
                 self.count_request(ask.client, admission, now)?;
             }
-            Source::Unmarked | Source::Navigation => self.count_unattributed(ask.client, now)?,
+            Source::Unmarked | Source::Navigation => self.count_anywhere(ask.client, now)?,
             Source::CrossSite => return Err(Denial::PlainText),
         }
         let name = self.hosts.by_name(ask)?;

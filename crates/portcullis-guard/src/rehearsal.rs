@@ -59,7 +59,7 @@ impl Rehearsal {
             }
             Attempt::Place { lane } => gate.count_place((*lane).into(), now),
             Attempt::Request { client, from: RequestFrom::Anywhere, .. } => {
-                gate.count_unattributed(*client, now)
+                gate.count_anywhere(*client, now)
             }
             Attempt::Request { client, admission: shown, from: RequestFrom::Client } => {
                 gate.count_request(*client, shown.as_ref().map(admission), now).map(drop)
@@ -261,7 +261,7 @@ mod tests {
                 19 => gate.code_accepted(&name, from(*who), now),
                 8 => drop(gate.ticket_allowed(&user, now)),
                 9 => gate.violated(Some(client), None, now),
-                16 => drop(gate.count_unattributed(client, now)),
+                16 => drop(gate.count_anywhere(client, now)),
                 13 => drop(gate.namespace_packet(&budgets[usize::from(who % 2)], Some(&user), now)),
                 14 => drop(gate.first_namespace_packet(&user, now)),
                 15 => drop(gate.signature_of_user(&user, now)),

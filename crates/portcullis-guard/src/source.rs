@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use portcullis_model::{Denial, Limit, Now};
 
+use crate::admission::Admission;
 use crate::attempt::{Attempt, RequestFrom};
 use crate::capacity::Class;
 use crate::client_ip::{self, SITE_FACTOR};
@@ -59,7 +60,27 @@ impl Gate {
     /// Counts a page or request that another site's page may have caused. Such requests have the
     /// same rate as others and a count of their own: whatever a page causes, its visitor's own
     /// requests, connections and logins are not rejected for it.
-    pub(crate) fn count_unattributed(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
+    ///
+    /// A valid admission is counted by its own rate: a page can show only one that it was given.
+    pub(crate) fn count_unattributed(
+        &self,
+        client: IpAddr,
+        admission: Option<Admission>,
+        now: Now,
+    ) -> Result<Class, Denial> {
+        match self.class_of_request(admission, now) {
+            Class::Stranger => self.count_anywhere(client, now).map(|()| Class::Stranger),
+            class @ (Class::Known | Class::Admin) => {
+                let outcome = self.check_shed_request(class).map(|()| class);
+                let admission = admission.map(Admission::traced);
+                let from = RequestFrom::Client;
+                self.note(now, outcome, || Attempt::Request { client, admission, from })
+            }
+        }
+    }
+
+    /// Counts a request that shows no admission, and that any page may have caused.
+    pub(crate) fn count_anywhere(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
         let outcome = self.check_shed_request(Class::Stranger).and_then(|()| {
             self.check_blocked(client, now)?;
             let limit = Limit::RequestPerPrefix;
