@@ -35,7 +35,7 @@ export function RoomList() {
       <input
         class="rooms-search"
         type="search"
-        aria-label="Search rooms by name"
+        aria-label="Search rooms"
         placeholder="Search"
         maxLength={64}
         value={search}
