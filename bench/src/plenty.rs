@@ -15,7 +15,7 @@ const EVENTS: [&str; 3] = ["chat:send", "room:create", "room:join"];
 
 /// The options of a gate with wide limits.
 ///
-/// The load level is normal whatever is measured: a benchmark saturates the server on purpose, and
+/// The load level is always normal: a benchmark saturates the server on purpose, and
 /// an overloaded server rejects part of the work.
 pub(crate) fn gate_options() -> GateOptions {
     let places = Places {

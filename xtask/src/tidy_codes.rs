@@ -1,5 +1,5 @@
 //! Names of security records: each is recorded somewhere, and documented.
-//! Never: a name that only its own list knows.
+//! Never: a name that only its own list contains.
 
 use std::path::Path;
 

@@ -89,7 +89,7 @@ enum Kind {
     Requests(usize),
     /// A WebSocket that sends one packet.
     Packet(&'static str),
-    /// Bytes that are no TLS.
+    /// Bytes that are not TLS.
     Plain,
 }
 

@@ -80,7 +80,7 @@ impl SignedIn {
 /// How long ago a log-in may be for what changes an account's safety: 5 minutes.
 const RECENT_MS: i64 = 5 * 60 * 1000;
 
-/// What the client is told of a store that fails; the operator finds the cause in the log.
+/// The error that the client gets when the store fails; the cause is in the log.
 pub(crate) fn store_denial(error: &StoreError) -> Denial {
     let denial = error.denial();
     if matches!(denial, Denial::Internal(_)) {

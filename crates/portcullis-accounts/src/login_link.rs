@@ -1,5 +1,5 @@
 //! Login links: each names a user, is valid for a short time, and admits one log-in.
-//! Never: a log-in by itself; the password, and where asked for the code, are still needed.
+//! Never: a log-in by itself; the password, and the code if required, are still needed.
 
 use aws_lc_rs::hmac;
 use base64::Engine;

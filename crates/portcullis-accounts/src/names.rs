@@ -34,8 +34,8 @@ pub async fn correct_names(
     Ok(corrected)
 }
 
-/// Gives neutral names to users of other issuers whose names look like that of an own user, who
-/// has just taken it.
+/// Gives neutral names to users of other issuers whose names look like the new name of an own
+/// user.
 pub(crate) async fn displace(accounts: &Accounts, directory: &Directory, own: &str, now: Now) {
     for user in directory.external_users_like(own) {
         replace(accounts, user, now).await;
@@ -64,7 +64,7 @@ async fn rename(
 ) -> Result<(), StoreError> {
     let what = UserChangeKind::Username(name.into());
     match store.change_user(UserChange { user, what, at_unix_ms: now.unix_ms }).await? {
-        // A user who is gone shows no name.
+        // A deleted user has no name to show.
         ChangeUser::Changed(_)
         | ChangeUser::Missing
         | ChangeUser::NameTaken

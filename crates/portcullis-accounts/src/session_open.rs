@@ -52,7 +52,7 @@ pub(crate) async fn open(
     end_former(accounts, request).await?;
     let id = SessionId::parse(&random_id::<20>()?).map_err(|_| Denial::Internal("session_id"))?;
     let times = accounts.options.times;
-    // A full table rejects nobody: the new session takes the place of the user's others.
+    // A full table rejects no login: the new session replaces the user's other sessions.
     let has_space = request.gate.directory().has_session_space();
     let sessions_per_user_max = if has_space { times.per_user_max } else { 1 };
     let at_unix_ms = request.now.unix_ms;

@@ -48,7 +48,7 @@ impl Default for Enrollments {
 }
 
 impl Enrollments {
-    /// Keeps a secret in place of the user's earlier one.
+    /// Stores a secret; it replaces the user's earlier one.
     fn begin(
         &self,
         user: &UserId,
@@ -69,7 +69,7 @@ impl Enrollments {
         Ok(())
     }
 
-    /// The secret that this session of the user asked for; it stays until it is proved or old.
+    /// The secret that this session requested; it is kept until it is confirmed or expires.
     pub(crate) fn find(
         &self,
         user: &UserId,

@@ -1,4 +1,4 @@
-//! What the log asks of a disk; tests put faults in its place.
+//! The disk operations of the log; tests replace them with faults.
 //! Never: a decision about records.
 
 use std::fmt::Debug;

@@ -18,7 +18,7 @@ mod compress; // a closed file becomes smaller
 mod reserve; // room on the disk for a full disk
 mod disk; // what is asked of the disk
 mod search; // finds records in the files of the log
-mod output; // standard output and standard error, which nobody may read
+mod output; // standard output and standard error, which may have no reader
 #[cfg(test)]
 mod tests; // the log as a whole, with faults of the disk
 

@@ -1,4 +1,4 @@
-//! Bounded lanes between those who record and the thread that writes.
+//! Bounded queues between the recording threads and the writer thread.
 //! Never: blocks a recorder; a record that finds its lane full is counted by kind.
 
 use std::collections::{HashMap, VecDeque};

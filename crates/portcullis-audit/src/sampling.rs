@@ -108,7 +108,7 @@ pub(crate) struct Sampler {
     loaded: AtomicBool,
 }
 
-/// The sources of one group, so that no group takes the other's place.
+/// The sources of one group, so that no group evicts the sources of the other.
 #[derive(Debug)]
 struct Table {
     lane: Lane,

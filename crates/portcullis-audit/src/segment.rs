@@ -1,4 +1,4 @@
-//! Closed files of the log: their names, and which of them are no longer kept.
+//! Closed files of the log: their names, and which of them are removed.
 //! Never: touches a file with another name.
 
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(crate) struct Segment {
     pub(crate) compressed: bool,
 }
 
-/// Why a file is no longer kept.
+/// Why a file is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
     Age,

@@ -98,7 +98,7 @@ impl Syncer {
         self.shared.wake.notify_all();
     }
 
-    /// Asks to remove what is no longer kept, and to compress the rest.
+    /// Requests to remove expired files and to compress the rest.
     pub(crate) fn tidy(&self, now: Now) {
         self.shared.lock().tidy = Some(now);
         self.shared.wake.notify_all();

@@ -167,7 +167,7 @@ impl Chat {
     }
 }
 
-/// What the client is told of a store that fails; the operator finds the cause in the log.
+/// The error that the client gets when the store fails; the cause is in the log.
 pub(crate) fn store_denial(error: &StoreError) -> Denial {
     let denial = error.denial();
     if matches!(denial, Denial::Internal(_)) {
@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(found.relation(&bob), portcullis_guard::Relation::Invited);
         assert_eq!(found.visibility(), portcullis_guard::Visibility::Private);
 
-        // What was stored is in force, also where there is no space for more.
+        // Stored entries are in force, also beyond the limit.
         let limits = DirectoryLimits { rooms_max: 0, memberships_max: 0, ..Default::default() };
         let small = Directory::new(limits);
         load(&loaded, &small);

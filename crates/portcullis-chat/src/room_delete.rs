@@ -47,7 +47,7 @@ pub(crate) async fn handle(
     let directory = &context.directory;
     let owner = directory.room(&payload.room_id).map(|room| room.owner());
     let is_owner = owner.as_ref() == Some(&user.id);
-    // By a role nobody ends the room of a user of their own rank, or a higher one.
+    // A role does not permit deleting a room whose owner has the same or a higher rank.
     if let (false, Some(owner)) = (is_owner, owner.and_then(|owner| directory.user(&owner))) {
         check_rank(&user, &owner, is_owner)?;
     }

@@ -57,7 +57,7 @@ pub(crate) async fn handle(
     }
     match room.relation(&payload.user_id) {
         Relation::None => context.directory.check_space(Table::Memberships, party)?,
-        // The bar takes the space of what was there: a full table keeps nobody in a room.
+        // The bar replaces the membership, so a full table prevents no kick.
         Relation::Barred | Relation::Invited | Relation::Member | Relation::Owner => {}
     }
     let asked = chat.store.kick_from_room(KickFromRoom {

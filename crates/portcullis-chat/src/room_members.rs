@@ -1,4 +1,4 @@
-//! `room:members {roomId, after?}`: who is in a room, and who of them is there now.
+//! `room:members {roomId, after?}`: the members of a room, and which of them are online.
 //! Never: told to anybody outside the room.
 
 use std::sync::Arc;

@@ -14,11 +14,11 @@ use crate::handshake::{Admitted, Door, Handshake};
 use crate::source::Source;
 
 impl Gate {
-    /// Lets a request in, or refuses it; cheapest guard first.
+    /// Admits a request, or rejects it; cheapest guard first.
     ///
-    /// What a browser says another site's page has caused is rejected first, and counts against
-    /// nobody ([`Source`]). An attempt that a later guard refuses has counted too. A new socket has
-    /// no place yet: [`Gate::take_place`] is for that.
+    /// A request that another site's page has caused is rejected first, and is charged to no party
+    /// ([`Source`]). An attempt that a later guard rejects has counted too. A new socket has no
+    /// slot yet: [`Gate::take_place`] takes one.
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that refuses.

@@ -173,7 +173,7 @@ pub enum Attempt {
     },
 }
 
-/// Who may have caused a request.
+/// Which party may have caused a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestFrom {

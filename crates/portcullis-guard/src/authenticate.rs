@@ -213,7 +213,7 @@ impl Gate {
     pub fn renew(&self, principal: &Principal, token: &str, now: Now) -> Result<Verified, Denial> {
         principal.is_current(now)?;
         let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
-        // First of all, whatever became of that user: it is an attempt to act as another one.
+        // Checked first, for any state of that user: it is an attempt to act as another user.
         if verified.user != principal.user().id {
             return Err(Denial::ForeignToken);
         }

@@ -1,5 +1,5 @@
 //! What is revoked, and whether that knowledge is still good.
-//! Never: asked of a database by a decision; the store's feed reports changes here.
+//! Never: a database query in a decision; the store's feed reports changes here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};

@@ -123,7 +123,7 @@ fn payload_shown(payload: Option<&str>) -> Result<Option<Shown<'_>>, Denial> {
 pub struct Return {
     /// The private id of the session it lost; no proof of anything but of having had it.
     pub pid: String,
-    /// The last place it heard, as the server has told it with a message.
+    /// The offset of the last message that the client received.
     pub offset: Option<String>,
 }
 

@@ -234,7 +234,7 @@ impl Directory {
         }
     }
 
-    /// Something was said in a room, or it was created.
+    /// Records that a message was sent in a room, or that the room was created.
     pub fn note_activity(&self, id: &RoomId, unix_ms: i64) {
         let Some(room) = self.room(id) else { return };
         if room.note_activity(unix_ms) {

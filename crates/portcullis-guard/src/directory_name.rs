@@ -1,4 +1,4 @@
-//! Who is called what: own names that nobody else can show, and names of other issuers' users.
+//! Display names: own users' names, which are unique, and names of other issuers' users.
 //! Never: a decision; it finds the users whose names look alike.
 
 use std::collections::HashMap;

@@ -223,7 +223,7 @@ impl Room {
         self.state.write().members.remove(user)
     }
 
-    /// Invites or bars a user who is not a member; gives whom the entry before was charged to.
+    /// Invites or bars a non-member; returns the party that the earlier entry was charged to.
     ///
     /// An error when the user is a member, or the room has ended: nothing changes.
     pub(crate) fn stand(
@@ -240,7 +240,7 @@ impl Room {
         Ok(before.map(|(_, party)| party))
     }
 
-    /// Forgets an invitation or a bar; gives whom it was charged to.
+    /// Removes an invitation or a bar; returns the party that it was charged to.
     pub(crate) fn unstand(&self, user: &UserId) -> Option<Party> {
         self.state.write().standing.remove(user).map(|(_, party)| party)
     }

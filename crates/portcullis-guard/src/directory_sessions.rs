@@ -34,8 +34,8 @@ impl Directory {
 
     /// Whether the table of sessions has space for users to have several each.
     ///
-    /// A full table rejects no login: a new session takes the place of the user's older ones. So
-    /// there are never more than the limit and one for each user.
+    /// A full table rejects no login: a new session replaces the user's older ones. So the table
+    /// never holds more than the limit and one for each user.
     #[must_use]
     pub fn has_session_space(&self) -> bool {
         self.sizes.lock().sessions < self.limits.sessions_max

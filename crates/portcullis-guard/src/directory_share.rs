@@ -58,7 +58,7 @@ const IPV4_TAG: u64 = 4 << 56;
 const IPV6_TAG: u64 = 6 << 56;
 
 impl Party {
-    /// Nobody: the entry was there at the start, or was made beside the server.
+    /// No party: the entry existed at the start, or another program made it.
     pub const NOBODY: Self = Self(0);
 
     /// The party of a client's address.

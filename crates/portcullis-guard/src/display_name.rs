@@ -1,4 +1,4 @@
-//! Which names are shown for users of other issuers, and which names nobody can take.
+//! Which names are shown for users of other issuers, and which names are reserved.
 //! Never: a name that reads as one of this server's own users, or as an office of the server.
 //!
 //! A name passes when it is one line of letters, digits and few separators that Unicode recommends
@@ -98,7 +98,7 @@ static RESERVED: LazyLock<Reserved> = LazyLock::new(|| {
     }
 });
 
-/// Whether a name reads as an office: the server itself, those who run it, a role.
+/// Whether a name reads as a reserved one: the server, its operators, a role.
 fn is_reserved(name: &str, roles: &RoleTable) -> bool {
     let joined = unmasked(name);
     let offices = offices(roles);
@@ -113,7 +113,7 @@ fn is_reserved(name: &str, roles: &RoleTable) -> bool {
         || name.split(SEPARATORS).flat_map(readings).any(|word| is_office(&word))
 }
 
-/// Whether an own user can be called so: nobody takes the name of an office by registering.
+/// Whether an own user can have this name; reserved names cannot be registered.
 #[must_use]
 pub fn is_own_name_reserved(name: &str, roles: &RoleTable) -> bool {
     let offices = offices(roles);
@@ -134,7 +134,7 @@ fn readings(word: &str) -> [String; 4] {
     [skeleton(word), unmasked(word), skeleton(inner), unmasked(inner)]
 }
 
-/// A skeleton that reads digits and signs in place of letters as these letters.
+/// A skeleton that maps digits and signs to the letters that they imitate.
 fn unmasked(text: &str) -> String {
     let signs = text.chars().map(|letter| match letter {
         '@' | '4' => 'a',
@@ -147,7 +147,7 @@ fn unmasked(text: &str) -> String {
     skeleton(&signs.collect::<String>())
 }
 
-/// Who a user of another issuer says to be.
+/// The names that the token of another issuer gives for a user.
 #[derive(Debug, Clone, Copy)]
 pub struct NameClaim<'a> {
     /// The name the issuer gives.
@@ -173,9 +173,9 @@ impl NameClaim<'_> {
     }
 }
 
-/// A name that says nothing: `guest` and the end of the user's id.
+/// A neutral name: `guest` and the end of the user's id.
 ///
-/// Own names have no space and others' names no word `guest`, so it is nobody else's.
+/// Own names have no space, and names from tokens no word `guest`, so no other user has it.
 #[must_use]
 pub fn neutral_name(id: &UserId) -> String {
     let letters: Vec<char> = id.as_str().chars().filter(char::is_ascii_alphanumeric).collect();
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn plain_letters_have_the_same_skeleton_on_both_ways() {
-        // What a name can consist of; `%` and other signs are no part of any.
+        // The characters of a name; `%` and other signs are not allowed.
         let letters = ('0'..='9').chain('A'..='Z').chain('a'..='z').chain(SEPARATORS);
         for letter in letters {
             // A sign that has no skeleton of its own sends the name the long way.

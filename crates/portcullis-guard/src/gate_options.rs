@@ -89,7 +89,7 @@ pub struct GateOptions {
     pub bytes_total: Rate,
     /// CONNECT and DISCONNECT packets of one connection; over it the connection ends.
     pub namespace_per_connection: Rate,
-    /// The same of one user, whatever the connection.
+    /// The same of one user, on all connections.
     pub namespace_per_user: Rate,
     /// Signature checks that one open connection causes; a repeated token needs none.
     pub signature_per_connection: Rate,

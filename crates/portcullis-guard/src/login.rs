@@ -119,8 +119,8 @@ impl Gate {
     /// Takes one of the wrong codes that an account may have, before a code is checked: so tries at
     /// the same time are no more than the limit. A right code gives it back.
     ///
-    /// Only a client that has shown the right password gets here. Recovery codes are not asked
-    /// for this: they cannot be guessed, so they stay a way in.
+    /// Only a client that has shown the right password gets here. Recovery codes are not
+    /// counted here: they cannot be guessed, so they stay usable.
     ///
     /// # Errors
     /// [`Denial::Limit`].

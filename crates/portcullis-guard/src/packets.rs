@@ -210,7 +210,7 @@ impl Gate {
     ) -> Result<Verified, Denial> {
         self.signature_of_connection(budget, now)?;
         let verified = self.renew(principal, token, now)?;
-        // What the connection showed before is no longer what it stands on.
+        // The earlier token is no longer the connection's token.
         budget.repeated.borrow_mut().take();
         Ok(verified)
     }

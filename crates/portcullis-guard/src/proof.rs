@@ -128,7 +128,7 @@ impl Proofs {
         if !fits || !(-AHEAD_MAX_S..=AGE_MAX_S).contains(&age_s) {
             return Err(wrong);
         }
-        // Last of all, so that only the holder of a key is told to try again.
+        // Checked last, so that only the holder of the key gets the answer to try again.
         let ends_ms = claims.nonce.as_deref().and_then(|nonce| self.nonce_ends_ms(nonce, now));
         let until_ms = ends_ms.ok_or(Denial::NonceNeeded)?;
         let name = name_of(&point, &claims.jti);

@@ -1,5 +1,5 @@
-//! Who can act on whom: administrators, then moderators, then everybody else.
-//! Never: an operation on a user of a higher rank, whatever grants it.
+//! Which users can act on which: administrators, then moderators, then all other users.
+//! Never: an operation on a user of a higher rank, even if a role grants it.
 
 use portcullis_model::{Denial, Role};
 
@@ -8,7 +8,7 @@ use crate::directory_user::User;
 /// What a user's roles make of them, for operations on other users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// Neither of the others, whatever other roles the user holds.
+    /// Neither of the above, with any other roles.
     User,
     /// A moderator.
     Moderator,

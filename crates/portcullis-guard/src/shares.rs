@@ -120,7 +120,7 @@ impl Shares {
         }
     }
 
-    /// Counts an entry that is in force already, whatever the bounds are.
+    /// Counts an entry that is in force already, also beyond the bounds.
     pub fn add(&mut self, owner: Owner) {
         self.used += 1;
         *self.owners.entry(owner).or_insert(0) += 1;

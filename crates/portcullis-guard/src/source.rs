@@ -58,8 +58,8 @@ impl Gate {
     }
 
     /// Counts a page or request that another site's page may have caused. Such requests have the
-    /// same rate as others and a count of their own: whatever a page causes, its visitor's own
-    /// requests, connections and logins are not rejected for it.
+    /// same rate as others and a separate count: they never cause a rejection of the visitor's own
+    /// requests, connections and logins.
     ///
     /// A valid admission is counted by its own rate: a page can show only one that it was given.
     pub(crate) fn count_unattributed(

@@ -1,4 +1,4 @@
-//! One-time tickets: sealed statements of who a client is, shown once in place of a token.
+//! One-time tickets: sealed credentials that a client sends once instead of a token.
 //! Never: a table of issued tickets; only the use of a ticket is stored.
 
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub(crate) struct Tickets {
 }
 
 impl Tickets {
-    /// `secret` is random and of this process alone; `None` when the library refuses the key.
+    /// `secret` is random, for this process only; `None` when the library rejects the key.
     ///
     /// A user's share holds all uses that the rate of tickets allows, so no honest user fills it.
     pub(crate) fn new(secret: &[u8; 32], rate: &Rate) -> Option<Self> {

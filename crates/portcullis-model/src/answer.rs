@@ -42,7 +42,7 @@ pub enum Violation {
     /// It counts against the user, or the address of an unauthenticated client, and against the
     /// connection.
     Counts,
-    /// It is an answer, and counts against nobody.
+    /// It is an answer, and counts as no violation.
     No,
 }
 
@@ -85,7 +85,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What both answers have that a client reads: causes that read the same cannot be told apart.
+    /// What a client can read of the answer; clients cannot distinguish causes that read the same.
     #[must_use]
     pub fn reads_as(&self, other: &Self) -> bool {
         (self.code, self.message, self.status, self.closed_by, self.retry)

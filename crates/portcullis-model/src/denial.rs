@@ -6,7 +6,7 @@ use std::fmt;
 use crate::answer::{Answer, ClosedBy, Retry};
 use crate::limit::Limit;
 
-/// Told where a limit cannot say when it passes again.
+/// Sent where a limit cannot compute when the request may succeed.
 const UNKNOWN_WAIT_MS: u64 = 30_000;
 
 /// Why a token was not believed. The peer never learns which.
@@ -266,7 +266,7 @@ impl Denial {
         }
     }
 
-    /// When the same request may succeed, in milliseconds; the client is told less exactly.
+    /// When the same request may succeed, in milliseconds; the client gets a rounded value.
     #[must_use]
     pub fn retry_after_ms(&self) -> Option<u64> {
         match (self.row().retry, self) {

@@ -336,7 +336,7 @@ denials! {
         "limit_reached", 409, 0, InputValidationFail, Warning, No, Never,
         "room_limit", "Limit reached";
     // Faults of the server; too many violations.
-    // What the handler waits for may still happen, so its client is told the same as below.
+    // The operation that the handler waits for may still happen: same answer as below.
     89, Self::HandlerTimeout =>
         "server_busy", 503, 0, SysCrash, Critical, No, AFTER_5_S, "handler_timeout", "Server busy";
     90, Self::Overloaded =>
@@ -346,7 +346,7 @@ denials! {
     92, Self::Strikes =>
         "rate_limited", 429, 4429, ExcessRateLimitExceeded, Warning, No, Never,
         "strikes", "Too many violations";
-    // Limits that the operator sets. A limit that all share counts as nobody's violation.
+    // Limits that the operator sets. Reaching a shared limit is not a violation.
     93, Self::Limit { limit: Limit::ConnectPerPrefix, .. } =>
         "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
         "connect_per_prefix", "Too many requests";

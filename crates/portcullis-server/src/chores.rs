@@ -57,7 +57,7 @@ impl Shard {
         }
     }
 
-    /// Puts on record which tables are nearly full, and who fills them.
+    /// Records which tables are nearly full, and which party fills them.
     async fn watch_tables(self: Rc<Self>) {
         let mut alarm = TableAlarm::default();
         while !self.draining.get() {

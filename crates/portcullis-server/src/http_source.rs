@@ -1,4 +1,4 @@
-//! Requests that another site's page may have caused: nobody is blamed, the connection goes on.
+//! Requests that another site's page may have caused: not charged, the connection goes on.
 //! Never: whether such a request passes; the gate decides that.
 
 use portcullis_guard::Source;

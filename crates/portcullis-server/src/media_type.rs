@@ -3,8 +3,8 @@
 
 /// Whether a `Content-Type` names this media type, and no charset but UTF-8.
 ///
-/// The server reads every body as UTF-8. Another charset would give the bytes another meaning for
-/// whatever reads the same request on its way.
+/// The server reads every body as UTF-8. With another charset, a proxy that reads the same request
+/// could understand other text.
 pub(crate) fn is_utf8_of(content_type: &[u8], media_type: &[u8]) -> bool {
     let mut parts = content_type.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     let named = parts.next().is_some_and(|first| first.eq_ignore_ascii_case(media_type));

@@ -13,7 +13,7 @@ use crate::random::random_bytes;
 /// The offset and the code that authenticates it, each 8 bytes.
 const SEALED_BYTES: usize = 16;
 
-/// The key of this process. Places that offsets name end with the process as well.
+/// The key of this process. Offsets are valid only as long as the process.
 static KEY: LazyLock<Option<OffsetKey>> = LazyLock::new(OffsetKey::random);
 
 /// Encrypts offsets deterministically (SIV, RFC 5297 section 2.1, with HMAC-SHA256): the same
@@ -23,7 +23,7 @@ struct OffsetKey {
     stream: hmac::Key,
 }
 
-/// The text for an offset; `None` where the machine gives no randomness, so that nothing is told.
+/// The text for an offset; `None` if the system gives no randomness.
 pub(crate) fn seal(offset: u64) -> Option<String> {
     KEY.as_ref().map(|key| key.seal(offset))
 }

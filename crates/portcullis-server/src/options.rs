@@ -60,8 +60,8 @@ pub struct Options {
     pub outbox_max_messages: usize,
     /// A write that makes no progress for this long ends the connection.
     pub write_stall_ms: u64,
-    /// The deadline of an event or CONNECT: what a handler waits for is withdrawn at it. A handler
-    /// that has not ended a quarter of a second later is given up, and its outcome is unknown.
+    /// The deadline of an event or CONNECT: pending changes of the handler are cancelled then. A
+    /// handler that runs a quarter of a second longer is dropped, and its outcome is unknown.
     pub handler_timeout_ms: u64,
     /// A closing handshake, from our close frame to the end of the socket.
     pub close_timeout_ms: u64,
@@ -93,7 +93,7 @@ pub struct Options {
 /// What `Strict-Transport-Security` says (RFC 6797 section 6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StrictTransport {
-    /// How long browsers use HTTPS only, in seconds; 0 makes them forget it.
+    /// How long browsers use HTTPS only, in seconds; 0 removes the policy.
     pub max_age_s: u64,
     /// Whether that holds for all subdomains of the name.
     pub include_subdomains: bool,
@@ -147,7 +147,7 @@ impl Options {
         Duration::from_millis(self.handler_timeout_ms)
     }
 
-    /// From the start of a handler to its end, whatever it does.
+    /// The time limit of a handler, from its start to its end.
     pub(crate) fn handler_cut_ms(&self) -> u64 {
         self.handler_timeout_ms.saturating_add(HANDLER_GRACE_MS)
     }

@@ -1,5 +1,5 @@
 //! Under which names operators reach the private listener (T-017).
-//! Never: an answer with details under a name that somebody else's DNS can point here.
+//! Never: an answer with details under a name that an attacker's DNS can point here.
 
 use std::net::IpAddr;
 

@@ -56,7 +56,7 @@ impl Visits {
         id
     }
 
-    /// Ends the oldest connection that has not asked for anything; otherwise the oldest one.
+    /// Ends the oldest connection that has sent no request; otherwise the oldest one.
     fn evict(&mut self) {
         let is_silent = |(_, (_, progress)): &(&u64, &(_, Progress))| *progress == Progress::Silent;
         let silent = self.open.iter().find(is_silent).or_else(|| self.open.iter().next());

@@ -85,7 +85,7 @@ impl References {
         mixed ^ (mixed >> 31)
     }
 
-    /// The reference of one denial, which names its row and the time to those who have the key.
+    /// The reference of one denial: its row and the time, encrypted under the key.
     pub(crate) fn next(&self, answer: &Answer, now: Now) -> Option<Reference> {
         let counter = self.counter.get().wrapping_add(1);
         self.counter.set(counter);

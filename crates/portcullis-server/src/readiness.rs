@@ -1,5 +1,5 @@
 //! What `/ready` reports: whether the server can serve, and in what state its parts are.
-//! Never: a wait, or a detail that a stranger could use; the listener is private all the same.
+//! Never: a wait, or a detail that an unauthenticated client could use.
 
 use serde_json::{Map, Value};
 

@@ -41,7 +41,7 @@ pub(crate) struct Who<'a> {
     pub(crate) path: Option<&'a str>,
     pub(crate) origin: Option<&'a str>,
     pub(crate) user_agent: Option<&'a str>,
-    /// Who answers for it, where no user is signed in.
+    /// The party that is charged when no user is signed in.
     pub(crate) blame: Blame,
     /// Whether the refusal answers an HTTP request, so that the record names its status.
     pub(crate) http: bool,

@@ -9,7 +9,7 @@ use portcullis_model::Denial;
 
 use crate::health::{Health, WriteFault};
 
-/// Why the store did not do what it was asked. Nothing was changed, [`StoreError::Unknown`] apart.
+/// Why the store did not perform a request. Only [`StoreError::Unknown`] may have had an effect.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The queue is full, another program holds the database, or the request's deadline passed
@@ -80,7 +80,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What a client is told of it.
+    /// The denial that a client gets for it.
     #[must_use]
     pub fn denial(&self) -> Denial {
         match self {

@@ -138,7 +138,7 @@ pub struct NewRoom {
     pub rooms_per_user_max: u32,
     /// Whom the room is charged to; comes back in the feed.
     pub party: u64,
-    /// Whether who asks still may; asked when all earlier changes have been told.
+    /// Whether the user is still allowed; checked after all earlier changes were reported.
     pub still: Option<Still>,
 }
 
@@ -149,7 +149,7 @@ pub enum CreateRoom {
     Created,
     /// The owner has as many rooms as allowed.
     TooMany,
-    /// Who asks may not any more.
+    /// The requesting user is no longer allowed.
     Ended,
 }
 
@@ -284,7 +284,7 @@ pub struct NewMessage {
     pub sent_unix_ms: i64,
     /// The connection that asks; comes back in the feed.
     pub origin: u64,
-    /// Whether who asks still may; asked when all earlier changes have been told.
+    /// Whether the user is still allowed; checked after all earlier changes were reported.
     pub still: Option<Still>,
 }
 
@@ -331,7 +331,7 @@ pub enum Append {
         /// When the server took it.
         sent_unix_ms: i64,
     },
-    /// Who asks may not any more.
+    /// The requesting user is no longer allowed.
     Ended,
     /// The same key with another content.
     Conflict,

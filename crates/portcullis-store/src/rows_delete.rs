@@ -12,9 +12,9 @@ use crate::rows::Visibility;
 pub struct RoomDeletion {
     /// The room.
     pub room: RoomId,
-    /// Who asks.
+    /// The user who requests the deletion.
     pub by: UserId,
-    /// Whether who asks may do so in every room, and not as its owner alone.
+    /// Whether that user may delete every room, and not only as its owner.
     pub anywhere: bool,
 }
 
@@ -38,7 +38,7 @@ pub struct UserDeletion {
     pub at_unix_ms: i64,
 }
 
-/// What becomes of the rooms of a user who is deleted.
+/// What happens to the rooms of a deleted user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnedRooms {
     /// They are deleted too.
@@ -55,9 +55,9 @@ pub enum DeleteUser {
         /// Rooms of the user: deleted, or without an owner now.
         rooms: usize,
     },
-    /// There is no such user.
+    /// The user does not exist.
     Missing,
-    /// Nobody would be left who administers.
+    /// The user is the last administrator.
     LastAdmin,
 }
 
@@ -68,7 +68,7 @@ pub struct RoomSummary {
     pub id: RoomId,
     /// The name others see.
     pub name: Arc<str>,
-    /// Who may join.
+    /// Which users may join.
     pub visibility: Visibility,
     /// The owner's name, as others see it.
     pub owner: Arc<str>,

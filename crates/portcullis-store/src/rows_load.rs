@@ -15,19 +15,19 @@ pub struct Loaded {
     pub rooms: Vec<LoadedRoom>,
     /// All members of these rooms.
     pub members: Vec<(RoomId, UserId)>,
-    /// Who is asked into these rooms.
+    /// Users who are invited into these rooms.
     pub invited: Vec<(RoomId, UserId)>,
-    /// Who is kept out of them.
+    /// Users who are barred from them.
     pub barred: Vec<(RoomId, UserId)>,
     /// All sessions.
     pub sessions: Vec<SessionRow>,
-    /// All that is withdrawn.
+    /// All revocations.
     pub revocations: Vec<Revocation>,
     /// The latest end of a revocation that was deleted, in milliseconds since 1970; 0 for none.
     pub revocations_ended_unix_ms: i64,
 }
 
-/// A room at the start: as stored, and when something was last said in it.
+/// A room at the start: its row, and the time of its last message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadedRoom {
     /// The room.

@@ -223,7 +223,7 @@ impl SqliteStore {
         })
     }
 
-    /// A thread that is gone although nobody has closed the store has died.
+    /// A thread that ended before the store was closed has failed.
     fn named(&self, error: StoreError) -> StoreError {
         let closing = self.closing.load(Ordering::Acquire);
         if matches!(error, StoreError::Closed) && !closing {
@@ -265,7 +265,7 @@ impl SqliteStore {
         self.read_by(&self.readers, act)
     }
 
-    /// Lets the writer look whether another connection has changed who may act.
+    /// Lets the writer check whether another connection has changed the authority.
     pub(crate) fn look(&self) -> StoreFuture<'_, Recheck> {
         let (reply, answer) = oneshot::channel();
         let (reader, turns, changes) =

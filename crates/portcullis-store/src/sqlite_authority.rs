@@ -1,5 +1,5 @@
 //! All that decides who may act: read at the start, and again when somebody else has changed it.
-//! Never: read again while nobody has; read by the thread that writes.
+//! Never: read again without a change; read by the thread that writes.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -28,13 +28,13 @@ const PIN_MAX: Duration = Duration::from_millis(100);
 /// Most changes of our own that are kept while the authority is read.
 const OWN_MAX: usize = 65_536;
 
-/// What other connections changed of who may act, as far as the writer knows.
+/// The authority that other connections changed, as far as the writer has read it.
 #[derive(Debug, Default)]
 pub(crate) struct AuthorityWatch {
-    /// What `PRAGMA data_version` was when the feed was last told of others' changes.
+    /// `PRAGMA data_version` when the feed last got the changes of other connections.
     told: Option<i64>,
     reading: Option<Reading>,
-    /// Operators' acts up to this number were told and can be removed; 0 for none.
+    /// Operators' acts up to this number were reported and can be removed; 0 for none.
     acts_told: i64,
     /// Whether they were removed by the batch at hand.
     acts_removed: bool,
@@ -92,7 +92,7 @@ impl AuthorityWatch {
         self.acts_told > 0 && !self.acts_failed
     }
 
-    /// Removes the acts that were told; inside a transaction.
+    /// Removes the acts that were reported; inside a transaction.
     pub(crate) fn remove_told(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if self.has_told_acts() {
             self.acts_removed = true;
@@ -183,7 +183,7 @@ fn answer(
     let _ = reply.send(outcome);
 }
 
-/// Reads the authority and the acts of operators that were not told, as of one moment.
+/// Reads the authority and the unreported acts of operators, as of one moment.
 fn find(
     connection: &Connection,
     acts_told: i64,

@@ -13,7 +13,7 @@ use crate::sqlite_beside::SqliteBeside;
 use crate::sqlite_query::text;
 use crate::store_account::PEOPLE_MAX;
 
-/// The name that is shown for users who are gone. No user can be called so.
+/// The name that is shown for deleted users. A user cannot register it.
 const DELETED_NAME: &str = "deleted user";
 
 impl SqliteBeside {

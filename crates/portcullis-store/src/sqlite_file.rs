@@ -1,4 +1,4 @@
-//! The database's files: its lock, and who can read them.
+//! The database's files: their lock and their permissions.
 //! Never: a file that others can read.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -29,7 +29,7 @@ pub(crate) fn private_file(path: &Path) -> Result<File, StoreError> {
     options.open(path).map_err(|error| file_error(path, error))
 }
 
-/// What the system said about a file.
+/// The system's error about a file.
 pub(crate) fn file_error(path: &Path, error: std::io::Error) -> StoreError {
     StoreError::File { path: path.to_path_buf(), source: Arc::new(error) }
 }

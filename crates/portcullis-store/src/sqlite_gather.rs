@@ -20,7 +20,7 @@ use crate::store::CommitFeed;
 /// that came costs the senders no wake-up each, as waiting in the queue would.
 const LINGER_STEPS: u32 = 16;
 
-/// A batch smaller than this is committed at once: there is no load to save work for.
+/// A smaller batch is committed at once: the load is low, so waiting saves no work.
 const COMPANY_MIN: usize = 8;
 
 /// Longest wait for a change before the disk is looked at again.
@@ -28,7 +28,7 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// What the thread works on and for.
 pub(crate) struct Work {
-    /// Changes, in the order they were asked; `None` only wakes the thread.
+    /// Changes, in the order of their requests; `None` only wakes the thread.
     pub(crate) inbox: Receiver<Option<Box<dyn Task>>>,
     /// What runs between two transactions.
     pub(crate) turns: Receiver<Turn>,

@@ -30,8 +30,8 @@ impl AccountTables<'_> {
 
 /// Reads the acts that wait, above a number.
 ///
-/// One that somebody has garbled is read as far as it can be: it must not keep the server from
-/// learning who may act.
+/// A damaged act is read as far as possible: it must not prevent the server from reading the
+/// authority.
 pub(crate) fn operator_acts(
     connection: &Connection,
     above: i64,

@@ -16,7 +16,7 @@ pub(crate) enum Standing {
     Member,
     Invited,
     Barred,
-    /// Invited by a role, and not by the owner: the room is told when the user joins.
+    /// Invited by a role, and not by the owner: the room is notified when the user joins.
     InvitedByRole,
 }
 

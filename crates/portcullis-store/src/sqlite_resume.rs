@@ -1,6 +1,6 @@
-//! A connection that came back takes its place among the changes, with what it missed.
-//! Never: a message of a room the user is no member of at that moment; a page of history opened by
-//! the thread that writes.
+//! A recovered connection is ordered among the changes, with the messages it missed.
+//! Never: a message of a room the user is not a member of at that moment; a page of history
+//! opened by the thread that writes.
 
 use portcullis_model::RoomId;
 use rusqlite::Connection;

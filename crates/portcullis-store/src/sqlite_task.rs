@@ -1,4 +1,4 @@
-//! One change on its way through the writer: queued, begun or withdrawn, settled.
+//! One change on its way through the writer: queued, started or cancelled, finished.
 //! Never: an answer before the commit; a change that begins after its deadline.
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) trait Task: Send {
     /// Whether the caller has its answer already: the change must not begin.
     fn is_withdrawn(&self) -> bool;
 
-    /// Does the change inside the open transaction and keeps the result, unless it is withdrawn.
+    /// Performs the change inside the open transaction and keeps the result, unless cancelled.
     ///
     /// # Errors
     /// The same error the caller will get.
@@ -44,7 +44,7 @@ const WITHDRAWN: u8 = 2;
 
 /// How far a change is; shared by the writer and the caller that waits.
 ///
-/// Exactly one of both moves it on from the queue: the writer begins it, or it is withdrawn.
+/// Exactly one of two moves it on from the queue: the writer starts it, or it is cancelled.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     state: AtomicU8,
@@ -69,7 +69,7 @@ impl Progress {
         self.state.compare_exchange(QUEUED, state, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// Lets the writer begin; `false` when the change is withdrawn or its time is over.
+    /// Lets the writer start; `false` when the change is cancelled or its deadline has passed.
     fn begin(&self) -> bool {
         if self.begin_by.is_some_and(Deadline::has_passed) {
             self.move_on(WITHDRAWN);
@@ -88,7 +88,7 @@ impl Progress {
         over || self.state.load(Ordering::Acquire) == WITHDRAWN
     }
 
-    /// Waits for the answer; at the deadline the change is withdrawn, or its outcome unknown.
+    /// Waits for the answer; at the deadline the change is cancelled, or its outcome unknown.
     pub(crate) async fn wait<A>(
         self: Arc<Self>,
         mut answer: oneshot::Receiver<Result<A, StoreError>>,
@@ -129,13 +129,13 @@ where
     A: Send + 'static,
     F: FnOnce(&mut Writer<'_>, &mut Vec<Change>) -> Result<A, StoreError> + Send + 'static,
 {
-    /// Makes a task of an act that has no deadline, and the place where its answer comes.
+    /// Makes a task of an act without a deadline, and the receiver of its answer.
     #[cfg(test)]
     pub(crate) fn ask(act: F) -> (Box<dyn Task>, oneshot::Receiver<Result<A, StoreError>>) {
         Self::ask_with(act, Arc::default())
     }
 
-    /// Makes a task of an act that may be withdrawn, and the place where its answer comes.
+    /// Makes a task of an act that can be cancelled, and the receiver of its answer.
     pub(crate) fn ask_with(
         act: F,
         progress: Arc<Progress>,

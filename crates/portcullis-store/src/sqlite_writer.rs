@@ -1,4 +1,4 @@
-//! What performs changes: a batch is one transaction, then the feed is told, then the callers.
+//! Performs changes: a batch is one transaction; then the feed is notified, then the callers.
 //! Never: an answer or a word to the feed before the commit reached the disk.
 
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(crate) struct Writer<'c> {
     pub(crate) chores: Chores,
     /// What fields are sealed with, when they are.
     pub(crate) seal: Option<Arc<dyn FieldSeal>>,
-    /// What other connections changed of who may act.
+    /// The authority that other connections changed.
     pub(crate) authority: AuthorityWatch,
     /// Whether the disk can be written to.
     pub(crate) disk: DiskWatch,
@@ -90,7 +90,7 @@ impl<'c> Writer<'c> {
         })
     }
 
-    /// Whether there is something to do even when nobody asks for anything.
+    /// Whether there is work even without a request.
     pub(crate) fn has_chores(&self) -> bool {
         let may_tidy = self.disk.monitor.state() == Health::Ok;
         let pending = self.chores.pending() || self.authority.has_told_acts();

@@ -84,7 +84,7 @@ pub trait Store: AccountStore {
     /// Ends a membership. The owner may leave, and stays the owner.
     fn leave_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, LeaveRoom>;
 
-    /// Deletes a room with its members and messages, for its owner or whoever may do so anywhere.
+    /// Deletes a room with its members and messages, for its owner or by a role.
     fn delete_room(&self, deletion: RoomDeletion) -> StoreFuture<'_, DeleteRoom>;
 
     /// Stores a message and gives it the next place in its room: 1, 2, 3 … without gaps.

@@ -148,7 +148,7 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// Whether the reader of standard output has left: what was asked for is done.
+/// Whether the reader of standard output has closed it: the command is done.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<OutputError>());
     cause.is_some_and(OutputError::is_closed_pipe)

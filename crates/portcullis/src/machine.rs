@@ -76,7 +76,7 @@ pub(crate) fn inspect_directory(data: &Path) -> Result<(), ConfigError> {
     let facts = match std::fs::metadata(data) {
         Ok(facts) => facts,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // A link that leads nowhere is there, and nothing can be made in its place.
+            // A dangling link exists, and no file can be created under its name.
             if data.is_symlink() {
                 return Err(fault(String::from("it is a link to nothing"), elsewhere));
             }
@@ -161,7 +161,7 @@ fn inspect_parent(key: &str, path: &Path, mend: &str) -> Result<(), ConfigError>
 }
 
 /// Checks that a listener could be opened: that the address is one of this machine's, that this
-/// user may use the port, and that nobody else listens there.
+/// user may use the port, and that no other program listens there.
 pub(crate) fn try_address(key: &str, address: SocketAddr) -> Result<()> {
     let error = match portcullis_server::try_bind(address) {
         Ok(()) => return Ok(()),

@@ -23,12 +23,12 @@ pub(crate) fn print(text: fmt::Arguments<'_>) -> Result<(), OutputError> {
     Ok(out.flush()?)
 }
 
-/// Prints on standard error; when that is closed there is nobody left to tell.
+/// Prints on standard error; when that is closed, the text is dropped.
 pub(crate) fn print_error(text: fmt::Arguments<'_>) {
     let _closed = io::stderr().lock().write_fmt(text);
 }
 
-/// As `println`, but gives the error in place of a panic.
+/// As `println`, but returns the error instead of a panic.
 macro_rules! outln {
     ($($text:tt)*) => {
         $crate::output::print(format_args!("{}\n", format_args!($($text)*)))

@@ -66,7 +66,7 @@ impl Signals {
     }
 }
 
-/// Ends the process after this time, whatever still hangs: a disk, a handler, a reader.
+/// Ends the process after this time, even if a disk, a handler or a reader hangs.
 pub(crate) fn end_within(deadline: Duration) {
     let wait = move || {
         std::thread::sleep(deadline);

@@ -77,7 +77,7 @@ async fn attackers_close_the_name_and_the_owner_gets_in_by_every_other_way() {
     let closed = log_in(&world, &new_device, body(code.clone(), Value::Null), (500, now)).await;
     assert_eq!(limit_of(closed), Some(Limit::LoginFailedPerUser), "the attack works");
 
-    // A recovery code; a guessed one is no way in.
+    // A recovery code; a guessed one is rejected.
     let guess = json!("00000-00000-00000-00000");
     let refused = log_in(&world, &new_device, body(guess, Value::Null), (501, now)).await;
     assert_eq!(limit_of(refused), Some(Limit::LoginFailedPerUser));

@@ -83,7 +83,7 @@ async fn revoked_token_stays_revoked_while_the_clock_goes_forward_and_back() {
         world.store.tidy(ahead).await.unwrap();
         assert!(!world.opens(&token, NOW).await, "{days} days ahead and back");
     }
-    // The row is gone; a server that starts now knows the mark that it left.
+    // The row is removed; a server that starts now reads the mark that it left.
     let left = world.store.load().await.unwrap();
     assert_eq!(left.revocations, []);
     let ends: Value = json!(NOW.unix_ms + 3_600_000);

@@ -82,7 +82,7 @@ fn unread_standard_output_neither_stops_the_file_nor_the_end() {
     assert_eq!(count(&super::all_lines(folder.path()), Code::AuthzAdmin), SENT);
     let lost = audit.counts().stdout_lost;
     assert!(lost > 0);
-    // Read again: what was lost is said.
+    // Read again: a record says what was lost.
     let reader = std::thread::spawn(move || while open.send(()).is_ok() {});
     assert!(output.flush(Duration::from_secs(60)));
     audit.wait_synced();

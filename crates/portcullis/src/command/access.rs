@@ -25,7 +25,7 @@ pub(super) fn run(installation: &Installation) -> Result<()> {
 }
 
 /// Every event and route of a server of this configuration. Nothing is served, and the data
-/// directory is not touched; whatever the start of a server would reject is an error.
+/// directory is not touched; a configuration that `serve` would reject is an error.
 pub(super) fn actions(settings: &Settings) -> Result<(Vec<Action>, Vec<Route>)> {
     let scratch = Scratch::new()?;
     wiring::actions(settings.clone(), &scratch.0)

@@ -61,7 +61,7 @@ pub(crate) fn user(which: &Which, command: &UserCommand) -> Result<()> {
     user::run(&Installation::read(which)?, command)
 }
 
-/// Does what `portcullis room` was asked.
+/// Runs `portcullis room`.
 pub(crate) fn room(which: &Which, command: &RoomCommand) -> Result<()> {
     room::run(&Installation::read(which)?, command)
 }

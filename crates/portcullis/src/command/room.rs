@@ -1,5 +1,5 @@
 //! `portcullis room …`: the rooms there are, and the end of one.
-//! Never: a message shown; what is said in a room is its members'.
+//! Never: a message shown; only members of a room read its messages.
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
@@ -27,7 +27,7 @@ pub(crate) enum RoomCommand {
     },
 }
 
-/// Does what was asked.
+/// Runs the command.
 pub(super) fn run(installation: &Installation, command: &RoomCommand) -> Result<()> {
     let (beside, _) = installation.open()?;
     match command {
@@ -57,7 +57,7 @@ fn list(beside: &SqliteBeside, search: Option<&str>) -> Result<()> {
 fn delete(beside: &SqliteBeside, ids: &[String]) -> Result<()> {
     let mut printed = Ok(());
     for id in ids {
-        // Those before it are deleted, and said so. A reader that has left stops no deletion.
+        // The earlier rooms are deleted and printed. A closed output does not stop deletions.
         match RoomId::parse(id).map(|room| beside.delete_room(&room)) {
             Ok(Ok(DeleteRoom::Deleted)) => printed = printed.and(outln!("{id}: deleted")),
             Ok(Err(error)) => return Err(error.into()),
@@ -69,7 +69,7 @@ fn delete(beside: &SqliteBeside, ids: &[String]) -> Result<()> {
     Ok(printed?)
 }
 
-/// A room in one line: id, name, who may join, owner, members, messages, activity.
+/// A room in one line: id, name, visibility, owner, members, messages, activity.
 fn line(room: &RoomSummary) -> String {
     let visibility = match room.visibility {
         Visibility::Public => "public",

@@ -55,7 +55,7 @@ pub(crate) enum UserCommand {
     RemoveTotp { name: String },
     /// Makes an invitation for one person and prints it.
     Invite,
-    /// Makes a login link and prints it: the user logs in with it once, whatever others tried.
+    /// Makes and prints a login link: the user logs in with it once, also when locked out.
     Door { name: String },
     /// Deletes a user for good: sessions, memberships, and the rooms they own. Messages in rooms
     /// of others stay, as those of a deleted user.

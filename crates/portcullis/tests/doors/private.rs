@@ -115,7 +115,7 @@ fn silent_connections_do_not_keep_probes_out() {
     for address in [server.private, server.probe.unwrap()] {
         let mut silent: Vec<Connection> = Vec::new();
         for round in 0..3 {
-            // Some say nothing, some begin a request and never end it.
+            // Some send nothing, some start a request and never finish it.
             silent.extend((0..80).map(|number| {
                 let mut connection = Connection::open_bare(address);
                 if number % 2 == 0 {
@@ -130,7 +130,7 @@ fn silent_connections_do_not_keep_probes_out() {
     }
 }
 
-/// Puts a certificate that ends in January of a year in the place of the server's own.
+/// Replaces the server's certificate with one that ends in January of a year.
 fn replace_certificate(directory: &std::path::Path, until_year: i32) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![String::from("chat.example")]).unwrap();
@@ -150,7 +150,7 @@ fn certificate_expiry_is_a_metric_and_follows_a_reload() {
     server.signal("HUP");
     until("the new certificate", || (left_s() + 60 < first).then_some(()));
     let second = left_s();
-    // One that has expired is not taken.
+    // An expired one is rejected.
     replace_certificate(&directory, 2020);
     server.signal("HUP");
     let is_failure = |record: &serde_json::Value| {

@@ -280,7 +280,7 @@ fn lost(server: &TestServer, name: &str, room: &str, offset: &Value) -> Value {
     json!({ "token": hs256(name), "pid": pid, "offset": offset })
 }
 
-/// The offset of a message that a member of a room has heard.
+/// The offset of a message that a member of a room has received.
 fn told_offset(server: &TestServer, owner: &mut SioClient, room: &str) -> Value {
     let mut watcher = SioClient::connect(server, &hs256("owner"));
     assert_eq!(watcher.ask("room:join", &json!({ "roomId": room }))["ok"], true);

@@ -9,7 +9,7 @@
 
 mod clients; // servers, rooms and clients that the tests share
 mod rates; // how often, by address and by user
-mod packets; // how many packets that are no events
+mod packets; // limits of packets that are not events
 mod overload; // what each state lets in
 mod simulate; // what other limits make of what was counted
 mod waiting; // who finds no place

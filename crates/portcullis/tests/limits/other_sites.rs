@@ -1,5 +1,5 @@
 //! T-001, T-007, T-008, T-019: a page of another site makes its visitor's browser send requests.
-//! Never: a visitor who is locked out for them.
+//! Never: a visitor who is blocked because of them.
 
 use portcullis_test::{
     Config, Connection, PlainClient, Request, SioClient, TestServer, hs256, register,

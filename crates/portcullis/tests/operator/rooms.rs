@@ -68,7 +68,7 @@ fn user_deleted_at_the_command_line_ends_and_messages_stay() {
         401
     );
     assert!(!done(&server, &["user", "list"], "").contains(&ann.id));
-    // The name is free again, and is somebody else's.
+    // The name is free again, and another user takes it.
     assert_eq!(register(&server, "ann", "quite another long sentence").status, 201);
 
     let kept = done(&server, &["user", "delete", "bob", "--keep-rooms"], "");

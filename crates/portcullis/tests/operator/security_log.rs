@@ -1,5 +1,5 @@
 //! The security log as an operator meets it: rotation from outside, unread outputs, a hanging disk.
-//! Never: a server that does not end when it is asked to.
+//! Never: a server that does not stop on SIGTERM.
 
 use std::path::Path;
 use std::process::Command;
@@ -28,7 +28,7 @@ fn connect(server: &TestServer) {
 #[test]
 fn t375_unread_outputs_stop_neither_records_nor_the_end() {
     let mut config = Config::default();
-    // A busy operational log, on an output that nobody reads either.
+    // A busy operational log, on an output that is not read either.
     config.environment.push((String::from("RUST_LOG"), String::from("trace")));
     let mut server = start(&config);
     server.records.set_unread(true);

@@ -1,5 +1,5 @@
-//! Names of users of other issuers: what others read in their place.
-//! Never: a user kept out for a name.
+//! Names of users of other issuers, as other users see them.
+//! Never: a user who is rejected because of a name.
 
 use portcullis_test::{
     Config, SECRET, SioClient, TestServer, claims, forge_hs256, register, sign_up,

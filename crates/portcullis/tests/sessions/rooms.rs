@@ -1,4 +1,4 @@
-//! Rooms between many: whose list is full, who moderates whom, who is heard.
+//! Rooms with many users: full lists, moderation by rank, muted users.
 //! Never: two clients whose order the test does not know.
 
 use std::net::IpAddr;
@@ -283,7 +283,7 @@ fn muted_user_reaches_others_by_no_text() {
         .header("Authorization", &format!("Bearer {token}"))
         .ask(&server);
     assert_eq!(renamed.status, 403);
-    // Not muted any more, she is heard again.
+    // After the unmute, her messages are delivered again.
     assert_eq!(code(&root.ask("user:mute", &json!({ "userId": olga_id, "duration_s": 0 }))), "ok");
     assert_eq!(code(&create(&mut olga, "tea")), "ok");
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::{Started, command, text};
 
-/// Standard output that nobody reads, from the first byte on.
+/// Standard output without a reader, from the first byte on.
 fn closed_pipe() -> Stdio {
     let mut reader = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
     let pipe = reader.stdin.take().unwrap();
@@ -48,7 +48,7 @@ fn closed_pipe_is_no_fault_of_any_command() {
         let status = silent.stderr(closed_pipe()).status().unwrap();
         assert_ne!(status.code(), Some(101), "{arguments:?}: a panic");
     }
-    // A fault keeps its exit code when nobody reads the text.
+    // A fault keeps its exit code when the text is not read.
     let mut wrong = command(directory.path(), &["check", "--config", "none.toml"]);
     assert_eq!(wrong.stderr(closed_pipe()).status().unwrap().code(), Some(2));
     assert_eq!(server.stop(), Some(0));

@@ -88,7 +88,7 @@ fn shipped() -> Vec<Shipped> {
     all
 }
 
-/// Places on the machine of a deployment, and what stands for them here.
+/// Paths and addresses of a deployment, and their replacements in this test.
 const ELSEWHERE: [(&str, &str); 7] = [
     ("/etc/portcullis/chat.example.pem", "good.pem"),
     ("/etc/portcullis/chat.example.key", "good.key"),

@@ -1,4 +1,4 @@
-//! A database that is held by another program, or whose disk is full: what works and what is said.
+//! A locked database or a full disk: what works, and what clients get.
 //! Never: a sleep; what has to pass is waited for.
 #![expect(
     clippy::unwrap_used,
