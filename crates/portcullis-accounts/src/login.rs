@@ -79,6 +79,7 @@ pub(crate) async fn login(
             attempts.password_failed();
         }
     })?;
+    request.gate.login_proven(request.client, request.now);
     totp::check(&accounts, &attempts, &row, input.totp).await?;
     if let Some(link) = &link {
         door::consume(&accounts, &request, &row.id, link).await?;

@@ -137,11 +137,11 @@ impl Gate {
             Class::Stranger => {
                 self.check_penalty(client, now)?;
                 let rate = &self.options.connect_per_prefix;
-                self.take_of_prefix(Limit::ConnectPerPrefix, rate, client, now)
+                self.take_in_turn(Limit::ConnectPerPrefix, rate, client, now)
             }
             Class::Known | Class::Admin => {
                 let rate = &self.options.connect_known_per_prefix;
-                self.take_of_prefix(Limit::ConnectKnownPerPrefix, rate, client, now)
+                self.take_in_turn(Limit::ConnectKnownPerPrefix, rate, client, now)
             }
         });
         let admission = admission.map(Admission::traced);

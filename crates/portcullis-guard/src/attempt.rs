@@ -29,6 +29,15 @@ pub enum Attempt {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         admission: Option<(u64, Lane)>,
     },
+    /// A user signs in on a new socket; its address gets back what the socket took.
+    SignIn {
+        /// From where.
+        client: IpAddr,
+        /// The lane in which the socket came.
+        lane: Lane,
+        /// The user's id.
+        user: String,
+    },
     /// A new socket that found a place.
     Place {
         /// Its lane.
@@ -62,6 +71,11 @@ pub enum Attempt {
         /// The device it is known from, as a number together with the name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         device: Option<u64>,
+    },
+    /// A log-in that showed the right password; its address gets back what it took.
+    LoginProven {
+        /// From where.
+        client: IpAddr,
     },
     /// A log-in from an unknown device, among all of them.
     LoginPlace {},

@@ -70,7 +70,7 @@ impl Default for Places {
             pre_auth: 2_000,
             admin_reserve: 100,
             pre_auth_per_prefix: 50,
-            per_prefix: 500,
+            per_prefix: 2_000,
             http_per_prefix: 250,
         }
     }
@@ -183,6 +183,7 @@ impl Capacity {
             capacity: Arc::clone(self),
             pool: Pool::PreAuth,
             client,
+            class,
             holds_prefix: false,
         };
         let Places { pre_auth_per_prefix, per_prefix, .. } = self.places;
@@ -337,10 +338,24 @@ pub struct ConnectionSlot {
     capacity: Arc<Capacity>,
     pool: Pool,
     client: IpAddr,
+    /// As what its client came.
+    class: Class,
     holds_prefix: bool,
 }
 
 impl ConnectionSlot {
+    pub(crate) fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    pub(crate) fn class(&self) -> Class {
+        self.class
+    }
+
+    pub(crate) fn is_authenticated(&self) -> bool {
+        self.pool == Pool::Authenticated
+    }
+
     /// Moves from the pre-auth pool to the authenticated one; again does nothing.
     ///
     /// # Errors

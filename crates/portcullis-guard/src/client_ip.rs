@@ -54,6 +54,15 @@ pub(crate) fn take(
     }
 }
 
+/// Gives one back that [`take`] has taken.
+pub(crate) fn give_back(rates: &Rates, limit: Limit, client: IpAddr, rate: &Rate) {
+    let (narrow, wide) = prefixes(client);
+    rates.give_back(limit, rates.key(narrow), rate);
+    if let Some(site) = wide {
+        rates.give_back(limit, rates.key(site), &rate.times(SITE_FACTOR));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

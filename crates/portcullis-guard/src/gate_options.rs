@@ -47,19 +47,23 @@ pub struct GateOptions {
     pub without_origin: WithoutOrigin,
     /// Whether long-polling is offered.
     pub polling: bool,
-    /// Connection attempts of one address prefix, refused ones too.
+    /// Connection attempts of one address prefix. A rejected attempt is not charged, and one on which
+    /// a user signs in is refunded and charged to the user.
     pub connect_per_prefix: Rate,
-    /// The same for those who show that a user logged in there lately, and per user.
+    /// The same for clients that show that a user logged in there lately, and per user.
     pub connect_known_per_prefix: Rate,
+    /// Connections that one user signs in on.
+    pub connect_per_user: Rate,
     /// Connection attempts of all who do not show that.
     pub connect_total: Rate,
     /// TLS handshakes of one address prefix.
     pub tls_per_prefix: Rate,
     /// TLS handshakes in all.
     pub tls_total: Rate,
-    /// Page and API requests of one address prefix, refused ones too.
+    /// Page and API requests of one address prefix; a rejected one is not charged.
     pub request_per_prefix: Rate,
-    /// Log-ins and registrations of one address prefix.
+    /// Log-ins and registrations of one address prefix. One that shows the right password is
+    /// refunded, up to ten times the rate.
     pub login_per_prefix: Rate,
     /// Log-ins to one user name, from devices that are not known as its own.
     pub login_per_user: Rate,
@@ -151,7 +155,8 @@ impl Default for GateOptions {
             without_origin: WithoutOrigin::Refuse,
             polling: true,
             connect_per_prefix: Rate::per(10, minute_ms),
-            connect_known_per_prefix: Rate::per(60, minute_ms),
+            connect_known_per_prefix: Rate::per(240, minute_ms),
+            connect_per_user: Rate::per(60, minute_ms),
             connect_total: Rate::per(500, 1_000),
             tls_per_prefix: Rate::per(240, minute_ms),
             tls_total: Rate::per(500, 1_000),

@@ -26,6 +26,7 @@ mod tls_lane; // TLS handshakes, and whose count together
 mod observed; // which of them only count
 mod capacity; // connection slots that release themselves
 mod attempt; // what limits count, as it can be written down
+mod refund;
 mod rehearsal; // and counted again, by any limits
 mod source; // which requests another site's page may have caused
 mod admission; // who has been here before

@@ -61,6 +61,7 @@ impl GateOptions {
         vec![
             (Limit::ConnectPerPrefix, self.connect_per_prefix),
             (Limit::ConnectKnownPerPrefix, self.connect_known_per_prefix),
+            (Limit::ConnectPerUser, self.connect_per_user),
             (Limit::ConnectTotal, self.connect_total),
             (Limit::TlsPerPrefix, self.tls_per_prefix),
             (Limit::TlsTotal, self.tls_total),
@@ -110,6 +111,23 @@ impl Gate {
         self.judged(limit, client_ip::take(&self.rates, limit, client, rate, now))
     }
 
+    /// As [`Gate::take_of_prefix`]; a rejection tells how long it takes until all have passed that
+    /// were rejected before.
+    pub(crate) fn take_in_turn(
+        &self,
+        limit: Limit,
+        rate: &Rate,
+        client: IpAddr,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let taken = client_ip::take(&self.rates, limit, client, rate, now);
+        let (narrow, _) = client_ip::prefixes(client);
+        let turn = taken.map_err(|wait_ms| {
+            wait_ms.saturating_add(self.rates.queue(limit, self.rates.key(narrow), rate, now))
+        });
+        self.judged(limit, turn)
+    }
+
     pub(crate) fn take_of_all(&self, limit: Limit, rate: &Rate, now: Now) -> Result<(), Denial> {
         self.judged(limit, self.rates.take(limit, 0, rate, now))
     }
@@ -137,16 +155,6 @@ impl Gate {
         let observed = |limit| self.observed.lets_pass(limit);
         let slot = self.capacity.reserve(client, class, self.pre_auth_max(), observed);
         slot.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
-    }
-
-    /// Gives the place of a connection to the user who has signed in on it.
-    ///
-    /// # Errors
-    /// [`Denial::Limit`] when only administrators' places are left and this is none of them.
-    pub fn sign_in(&self, slot: &mut ConnectionSlot, class: Class) -> Result<(), Denial> {
-        let observed = |limit| self.observed.lets_pass(limit);
-        let moved = slot.authenticated(class, observed);
-        moved.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
     /// Whether the address is kept out for what it did.

@@ -332,7 +332,8 @@ mod tests {
         assert!(!login(300, "ann", 5_000) && login(300, "ann", 6_000), "the bucket drains");
         assert!(login(300, "bob", 6_000));
         // An address over its limit uses up nothing of the accounts it names.
-        assert!((0..50).all(|_| !login(1, "cat", 7_000)));
+        assert!((0..50).all(|_| !login(1, "cat", 2_999)));
+        assert!(login(1, "dan", 3_000), "rejected attempts cost nothing");
         assert_eq!((400..450).filter(|n| login(*n, "cat", 7_000)).count(), 10);
     }
 }

@@ -143,6 +143,12 @@ impl Principal {
         self.proof.slot.evicts()
     }
 
+    /// Whether it was made without a credential.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.proof.tokens.is_none()
+    }
+
     /// When the credential ends, in seconds since 1970.
     #[must_use]
     pub fn expires_unix_s(&self) -> i64 {

@@ -110,12 +110,11 @@ impl Rates {
 
     /// Takes one from the bucket of a limit and key, or says how many ms to wait.
     pub(crate) fn take(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> Result<(), u64> {
-        let (place, refused) = place(limit);
         let now_ns = nanoseconds(now);
-        match self.table(place) {
-            Some(table) => {
-                table.with(salted(limit, key), now_ns, |bucket| bucket.take(rate, now_ns, refused))
-            }
+        match self.table(place(limit)) {
+            Some(table) => table.with(salted(limit, key), now_ns, |bucket| {
+                bucket.take(rate, now_ns, Refused::Free)
+            }),
             None => match self.totals.get(limit.index()) {
                 Some(total) => total.take(rate, now_ns),
                 None => Err(PERIOD_MAX_MS),
@@ -134,6 +133,38 @@ impl Rates {
         let now_ns = nanoseconds(now);
         let take = |bucket: &mut Bucket| bucket.take(rate, now_ns, Refused::Free);
         self.prefixes.with(salted(limit, key), now_ns, take)
+    }
+
+    /// As [`Rates::take`] of an address prefix, but a rejected attempt costs a quarter of an accepted
+    /// one. It sorts clients and locks out nobody.
+    pub(crate) fn take_charging_rejected(
+        &self,
+        limit: Limit,
+        key: u64,
+        rate: &Rate,
+        now: Now,
+    ) -> Result<(), u64> {
+        let now_ns = nanoseconds(now);
+        let take = |bucket: &mut Bucket| bucket.take(rate, now_ns, Refused::Charged);
+        self.prefixes.with(salted(limit, key), now_ns, take)
+    }
+
+    /// Adds a rejected attempt to those of an address prefix that wait for the same rate. Gives how
+    /// many ms the ones before it need, at most the period of the rate.
+    ///
+    /// Nothing is reserved: clients that come back as told find a place, one after the other.
+    pub(crate) fn queue(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> u64 {
+        let now_ns = nanoseconds(now);
+        let mut before_ns = 0;
+        let join = |bucket: &mut Bucket| {
+            let free_ns = bucket.arrival_ns.max(now_ns);
+            before_ns = free_ns - now_ns;
+            let next_ns = free_ns.saturating_add(rate.interval_ns());
+            bucket.arrival_ns = next_ns.min(now_ns.saturating_add(rate.period_ns()));
+            Ok(())
+        };
+        let joined = self.prefixes.with(salted(limit, key.rotate_left(32)), now_ns, join);
+        joined.map_or(0, |()| before_ns.div_ceil(NS_A_MS))
     }
 
     /// Takes one of those who have been here before, or says how many ms to wait.
@@ -160,9 +191,8 @@ impl Rates {
         many: u32,
         now: Now,
     ) -> Result<(), u64> {
-        let (place, _) = place(limit);
         let now_ns = nanoseconds(now);
-        let wait_ms = match self.table(place) {
+        let wait_ms = match self.table(place(limit)) {
             Some(table) => {
                 return table.with(salted(limit, key), now_ns, |bucket| {
                     let (next, wait_ms) = rate.spend(bucket.arrival_ns, now_ns, many);
@@ -212,7 +242,7 @@ impl Rates {
 
     /// Gives one back that [`Rates::take`] has taken.
     pub(crate) fn give_back(&self, limit: Limit, key: u64, rate: &Rate) {
-        if let Some(table) = self.table(place(limit).0) {
+        if let Some(table) = self.table(place(limit)) {
             let interval_ns = rate.interval_ns();
             table.raise(salted(limit, key), |arrival_ns| arrival_ns.saturating_sub(interval_ns));
         }
@@ -248,8 +278,7 @@ impl Rates {
     /// Counts a violation. Over the rate its author is kept out: for `penalty.length_ms` at first,
     /// longer with every further one, up to `penalty.longest_ms`.
     pub(crate) fn fault(&self, limit: Limit, key: u64, rate: &Rate, penalty: Penalty, now: Now) {
-        let (place, _) = place(limit);
-        let Some(table) = self.table(place) else { return };
+        let Some(table) = self.table(place(limit)) else { return };
         let (key, now_ns) = (salted(limit, key), nanoseconds(now));
         let taken = table.with(key, now_ns, |bucket| bucket.take(rate, now_ns, Refused::Free));
         if taken.is_err() {
@@ -268,15 +297,13 @@ impl Rates {
 
     /// Empties the bucket of a limit and key.
     pub(crate) fn forget(&self, limit: Limit, key: u64) {
-        let (place, _) = place(limit);
-        if let Some(table) = self.table(place) {
+        if let Some(table) = self.table(place(limit)) {
             table.forget(salted(limit, key));
         }
     }
 
     fn arrival_ns(&self, limit: Limit, key: u64) -> u64 {
-        let (place, _) = place(limit);
-        match self.table(place) {
+        match self.table(place(limit)) {
             Some(table) => table.arrival_ns(salted(limit, key)),
             None => {
                 let total = self.totals.get(limit.index());
@@ -295,24 +322,16 @@ impl Rates {
     }
 }
 
-/// Where the buckets of a limit stand, and what a refused attempt costs there.
-fn place(limit: Limit) -> (Where, Refused) {
+/// Where the buckets of a limit stand.
+fn place(limit: Limit) -> Where {
     match (limit, limit.key()) {
-        // Attempts to get in: hammering keeps the hammerer out.
-        (
-            Limit::ConnectPerPrefix
-            | Limit::ConnectKnownPerPrefix
-            | Limit::RequestPerPrefix
-            | Limit::LoginPerPrefix,
-            _,
-        ) => (Where::Prefixes, Refused::Charged),
         // Whoever names a victim's account must not be able to keep its owner out for ever.
         (Limit::LoginPerUser | Limit::LoginFailedPerUser | Limit::CodeFailedPerUser, _) => {
-            (Where::Names, Refused::Free)
+            Where::Names
         }
-        (_, LimitKey::Prefix) => (Where::Prefixes, Refused::Free),
-        (_, LimitKey::User | LimitKey::Connection) => (Where::Users, Refused::Free),
-        (_, LimitKey::Total) => (Where::Total, Refused::Free),
+        (_, LimitKey::Prefix) => Where::Prefixes,
+        (_, LimitKey::User | LimitKey::Connection) => Where::Users,
+        (_, LimitKey::Total) => Where::Total,
     }
 }
 
@@ -352,19 +371,41 @@ mod tests {
     }
 
     #[test]
-    fn t_079_hammering_keeps_the_hammerer_out_and_ends() {
+    fn t_079_rejected_attempts_cost_nothing() {
         let rate = Rate::per(10, 60_000);
-        let rates = Rates::new(1024);
-        let key = rates.key("somebody");
-        let take = |ms| rates.take(Limit::ConnectPerPrefix, key, &rate, at(ms));
-        let passed = (0..300_000).step_by(100).filter(|ms| take(*ms).is_ok()).count();
-        assert_eq!(passed, 10, "nothing more while it hammers");
-        assert!(take(310_000).is_err());
-        assert_eq!(take(300_000 + 70_000), Ok(()), "a period and an interval later it is over");
-        // A stock client that retries every five seconds is slowed down, not locked out.
-        assert!(passes(Limit::ConnectPerPrefix, rate, (0..600).map(|n| n * 5_000)) > 300);
-        // A refused message costs nothing.
-        assert_eq!(passes(Limit::MessagePerUser, rate, (0..600).map(|n| n * 100)), 19);
+        let rated = [
+            Limit::ConnectPerPrefix,
+            Limit::ConnectKnownPerPrefix,
+            Limit::RequestPerPrefix,
+            Limit::LoginPerPrefix,
+            Limit::MessagePerUser,
+        ];
+        for limit in rated {
+            // Whatever hammers, so many pass in five minutes, and one interval later the next.
+            let hammering = (0..3_000).map(|n| n * 100);
+            assert_eq!(passes(limit, rate, hammering), 10 + 49, "{limit:?}");
+            let (rates, key) = (Rates::new(1024), 7);
+            let take = |ms| rates.take(limit, key, &rate, at(ms));
+            assert_eq!((0..1_000).filter(|_| take(0).is_ok()).count(), 10);
+            assert_eq!((take(5_999), take(6_000)), (Err(1), Ok(())), "{limit:?}");
+        }
+        // A lane is no rejection: there hammering counts.
+        let (rates, key) = (Rates::new(1024), 7);
+        let take = |ms| rates.take_charging_rejected(Limit::ConnectPerPrefix, key, &rate, at(ms));
+        assert_eq!((0..300_000).step_by(100).filter(|ms| take(*ms).is_ok()).count(), 10);
+    }
+
+    #[test]
+    fn clients_that_wait_are_told_their_turn() {
+        let (rates, rate) = (Rates::new(1024), Rate::per(10, 60_000));
+        let limit = Limit::ConnectPerPrefix;
+        let queue = |ms| rates.queue(limit, 7, &rate, at(ms));
+        assert_eq!([queue(0), queue(0), queue(0)], [0, 6_000, 12_000]);
+        assert_eq!(queue(15_000), 3_000, "three were told 18 s");
+        // However many come, nobody is told more than a period.
+        assert!((0..1_000).all(|_| queue(15_000) <= 60_000));
+        assert_eq!(queue(75_000), 0);
+        assert_eq!(rates.take(limit, 7, &rate, at(15_000)), Ok(()), "waiting takes nothing");
     }
 
     #[test]

@@ -57,6 +57,9 @@ impl Rehearsal {
             Attempt::Connect { client, admission: shown } => {
                 gate.count_socket(*client, shown.as_ref().map(admission), now).map(drop)
             }
+            Attempt::SignIn { client, lane, user } => {
+                gate.count_sign_in(*client, (*lane).into(), &read_user(user)?, now)
+            }
             Attempt::Place { lane } => gate.count_place((*lane).into(), now),
             Attempt::Request { client, from: RequestFrom::Anywhere, .. } => {
                 gate.count_anywhere(*client, now)
@@ -90,7 +93,8 @@ impl Rehearsal {
                 let (budget, user) = packet(&mut self.packets, *connection, user.as_deref())?;
                 gate.count_signature(budget, user.as_ref(), now)
             }
-            Attempt::LoginFailed { .. }
+            Attempt::LoginProven { .. }
+            | Attempt::LoginFailed { .. }
             | Attempt::CodeFailed { .. }
             | Attempt::CodeAccepted { .. }
             | Attempt::Fault { .. }
@@ -108,6 +112,7 @@ fn keys(name: u64, own: Option<u64>) -> LoginKeys {
 /// Repeats what cannot be rejected.
 fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
     match attempt {
+        Attempt::LoginProven { client } => gate.count_login_proven(*client, now),
         Attempt::LoginFailed { name, device } => {
             gate.count_failed(keys(*name, *device), now);
         }
@@ -125,6 +130,7 @@ fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
         }
         Attempt::Tls { .. }
         | Attempt::Connect { .. }
+        | Attempt::SignIn { .. }
         | Attempt::Place { .. }
         | Attempt::Request { .. }
         | Attempt::Again { .. }
@@ -202,6 +208,7 @@ mod tests {
         GateOptions {
             connect_per_prefix: Rate::per(3, 1_000),
             connect_known_per_prefix: Rate::per(5, 1_000),
+            connect_per_user: Rate::per(2, 1_000),
             connect_total: Rate::per(8, 1_000),
             tls_per_prefix: Rate::per(4, 1_000),
             tls_total: Rate::per(9, 1_000),
@@ -244,7 +251,7 @@ mod tests {
             let name = format!("user-{}", who % 3);
             let user = UserId::parse(&name).unwrap();
             let known = Admission { alias: u64::from(who % 2), class: Lane::Known.into() };
-            match kind % 20 {
+            match kind % 22 {
                 0 => drop(gate.secure(client, now)),
                 1 => drop(gate.count_socket(client, None, now)),
                 2 => drop(gate.count_socket(client, Some(known), now)),
@@ -259,6 +266,13 @@ mod tests {
                 17 => drop(gate.code_allowed(&name, from(*who), now)),
                 18 => drop(gate.code_failed(&name, from(*who), now)),
                 19 => gate.code_accepted(&name, from(*who), now),
+                20 => {
+                    let outcome = gate.count_sign_in(client, Lane::Stranger.into(), &user, now);
+                    let user = user.to_string();
+                    let attempt = || Attempt::SignIn { client, lane: Lane::Stranger, user };
+                    drop(gate.note(now, outcome, attempt));
+                }
+                21 => gate.login_proven(client, now),
                 8 => drop(gate.ticket_allowed(&user, now)),
                 9 => gate.violated(Some(client), None, now),
                 16 => drop(gate.count_anywhere(client, now)),

@@ -72,7 +72,7 @@ impl Gate {
         // What is refused below has come as well.
         let Rate { count, period_ms } = options.connect_per_prefix;
         let seldom = Rate { count: count.div_ceil(SELDOM_PART), period_ms };
-        let often = self.rates.take(Limit::ConnectPerPrefix, key, &seldom, now);
+        let often = self.rates.take_charging_rejected(Limit::ConnectPerPrefix, key, &seldom, now);
         let rate = options.tls_per_prefix;
         let rate = if signed_in { rate.times(NEIGHBOURS_FACTOR) } else { rate };
         self.take_of_prefix(Limit::TlsPerPrefix, &rate, client, now)?;

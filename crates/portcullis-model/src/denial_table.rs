@@ -349,10 +349,10 @@ denials! {
     // Limits that the operator sets. Reaching a shared limit is not a violation.
     93, Self::Limit { limit: Limit::ConnectPerPrefix, .. } =>
         "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
-        "connect_per_prefix", "Too many requests";
+        "connect_per_prefix", "Too many connections from this address";
     94, Self::Limit { limit: Limit::ConnectKnownPerPrefix, .. } =>
         "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
-        "connect_known_per_prefix", "Too many requests";
+        "connect_known_per_prefix", "Too many connections from this address";
     95, Self::Limit { limit: Limit::ConnectTotal, .. } =>
         "server_busy", 503, 1013, ExcessRateLimitExceeded, Warning, No, Given,
         "connect_total", "Server busy";
@@ -467,4 +467,7 @@ denials! {
     131, Self::StorageFailed =>
         "storage_failed", 503, 0, SysOverload, Warning, No, AFTER_30_S,
         "storage_failed", "Storage failed";
+    132, Self::Limit { limit: Limit::ConnectPerUser, .. } =>
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
+        "connect_per_user", "Too many connections of this user";
 }

@@ -167,7 +167,10 @@ impl ConnectionTask {
         let is_admin = principal.user().roles().contains(Role::Admin);
         let class = if is_admin { Class::Admin } else { Class::Known };
         let gate = &self.shard.gate;
-        let placed = self.slot.as_mut().map_or(Ok(()), |slot| gate.sign_in(slot, class));
+        let placed = self.slot.as_mut().map_or(Ok(()), |slot| match principal.is_anonymous() {
+            true => gate.sign_in_anonymous(slot, class),
+            false => gate.sign_in(slot, &principal.user().id, class, now),
+        });
         if let Err(denial) = placed {
             return self.connect_refused(&entry, &denial, now);
         }

@@ -116,7 +116,8 @@ fn strict_transport(hsts: StrictTransport) -> String {
 /// Adds what an allowed page may ask for, to the answer of its preflight.
 pub(crate) fn add_preflight(headers: &mut Vec<Header<'_>>) {
     headers.push(("Access-Control-Allow-Methods", "GET, POST"));
-    headers.push(("Access-Control-Allow-Headers", "content-type, authorization, dpop"));
+    headers
+        .push(("Access-Control-Allow-Headers", "content-type, authorization, dpop, x-admission"));
     headers.push(("Access-Control-Max-Age", PREFLIGHT_MAX_AGE));
 }
 

@@ -1,11 +1,12 @@
 //! The one way out for refusals: what the client reads, the security record, the counter.
 //! Never: a decision; it is made before.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Source, User};
-use portcullis_model::{Answer, ConnectionId, Denial, Limit, Now, Reference, Violation};
+use portcullis_model::{Answer, ConnectionId, Denial, Now, Reference, Violation};
 use serde_json::{Map, Value, json};
 
 use crate::shard::Shard;
@@ -61,6 +62,9 @@ pub(crate) struct Refusal {
     server_time: Option<i64>,
 }
 
+/// How long a client is asked to wait for a place.
+const PLACE_WAIT_S: u64 = 5;
+
 /// Records and counts a refusal; gives what the client may read.
 pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) -> Refusal {
     let answer = denial.answer();
@@ -72,8 +76,8 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     if who.user.is_none() && blamed {
         shard.pressure.refused();
     }
-    // Who is merely too fast waits; who breaks rules is kept out for a while.
-    let counted = answer.violation == Violation::Counts && denial.limit().is_none_or(is_attempt);
+    // A client that is too fast waits, and its attempts cost nobody anything.
+    let counted = answer.violation == Violation::Counts && denial.limit().is_none();
     if counted && blamed {
         shard.gate.violated(who.client, who.user.map(|user| &user.id), now);
     }
@@ -100,8 +104,8 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
         record.user_agent = who.user_agent.map(String::from);
     });
     let retry_after_s = denial.retry_after_ms().map(|exact_ms| match who.user {
-        Some(_) => exact_ms.div_ceil(5_000).max(1) * 5,
-        None => 30 + shard.references.next_number() % 31,
+        Some(_) => exact_ms.div_ceil(1_000).max(1),
+        None => spread(exact_ms, shard.references.next_number()),
     });
     let engine_code = engine_code(denial);
     let server_time = (*denial == Denial::Replay("ts")).then_some(now.unix_ms);
@@ -110,9 +114,12 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     Refusal { answer, retry_after_s, reference, field, engine_code, outcome, server_time }
 }
 
-/// Whether going on against a limit is an attack on the server, not haste of a user.
-fn is_attempt(limit: Limit) -> bool {
-    matches!(limit, Limit::ConnectPerPrefix | Limit::RequestPerPrefix | Limit::LoginPerPrefix)
+/// The seconds that an unauthenticated client is asked to wait: the real time, and up to half as
+/// long again at random, so that clients that were rejected together do not come back together.
+fn spread(exact_ms: u64, random: u64) -> u64 {
+    // A place becomes free when another client leaves: nobody knows when.
+    let real_s = if exact_ms == 0 { PLACE_WAIT_S } else { exact_ms.div_ceil(1_000) };
+    real_s.saturating_add(random % (real_s.div_ceil(2) + 1))
 }
 
 /// The number the Engine.IO protocol gives a refused request.
@@ -140,6 +147,15 @@ impl Refusal {
         self.reference.as_ref().map_or("", Reference::as_str)
     }
 
+    /// What the client reads, and how long it has to wait where waiting helps.
+    fn message(&self) -> Cow<'static, str> {
+        let message = self.answer.message;
+        match self.retry_after_s {
+            Some(seconds) => Cow::Owned(format!("{message}; try again in {seconds} s")),
+            None => Cow::Borrowed(message),
+        }
+    }
+
     /// Whether the answer has to carry a nonce (RFC 9449 section 8).
     pub(crate) fn wants_nonce(&self) -> bool {
         self.answer.rule == "nonce"
@@ -149,7 +165,7 @@ impl Refusal {
     pub(crate) fn http_body(&self) -> String {
         let mut json = String::from("{");
         push_text(&mut json, "code", self.answer.code);
-        push_text(&mut json, "message", self.answer.message);
+        push_text(&mut json, "message", &self.message());
         push_text(&mut json, "ref", self.reference());
         if let Some(outcome) = self.outcome {
             push_text(&mut json, "outcome", outcome);
@@ -162,7 +178,7 @@ impl Refusal {
     pub(crate) fn engine_body(&self) -> String {
         json!({
             "code": self.engine_code,
-            "message": self.answer.message,
+            "message": self.message(),
             "ref": self.reference(),
         })
         .to_string()
@@ -172,7 +188,7 @@ impl Refusal {
     pub(crate) fn connect_error(&self) -> String {
         let mut data = self.members();
         data.remove("message");
-        json!({ "message": self.answer.message, "data": data }).to_string()
+        json!({ "message": self.message(), "data": data }).to_string()
     }
 
     /// The payload of a refused CONNECT, for tests of the protocol: `{message}`.
@@ -204,7 +220,7 @@ impl Refusal {
     /// `code`, `message`, `ref`, and `field` and `retry_after_s` where there are any.
     fn push_members(&self, json: &mut String) {
         push_text(json, "code", self.answer.code);
-        push_text(json, "message", self.answer.message);
+        push_text(json, "message", &self.message());
         push_text(json, "ref", self.reference());
         if let Some(field) = self.field {
             push_text(json, "field", field);
@@ -244,6 +260,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn waiting_time_is_real_and_spread() {
+        for (exact_ms, least, most) in [(6_500, 7, 11), (1, 1, 2), (30_000, 30, 45), (0, 5, 8)] {
+            let seen: Vec<_> = (0..1_000).map(|random| spread(exact_ms, random)).collect();
+            assert_eq!(seen.iter().min(), Some(&least), "{exact_ms}");
+            assert_eq!(seen.iter().max(), Some(&most), "{exact_ms}");
+        }
+    }
+
+    #[test]
     fn refusals_are_sound_json_whatever_they_name() {
         let refusal = Refusal {
             server_time: None,
@@ -262,6 +287,7 @@ mod tests {
         assert_eq!(reply["error"]["outcome"], "unknown");
         let body: Value = serde_json::from_str(&refusal.http_body()).unwrap();
         assert_eq!(body["outcome"], "unknown");
+        assert_eq!(body["message"], "Unknown event; try again in 5 s");
         let connect: Value = serde_json::from_str(&refusal.connect_error()).unwrap();
         assert_eq!(connect["data"]["code"], "UNKNOWN_EVENT");
         assert!(connect["data"].get("message").is_none() && connect["message"].is_string());

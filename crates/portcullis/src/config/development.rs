@@ -1,5 +1,8 @@
-//! What the development profile rejects: everything that means others reach the server (T-270).
+//! The development profile: what it rejects, which is everything that means others reach the server
+//! (T-270), and the defaults that follow from that.
 //! Never: a guess from the machine; only what is configured counts.
+
+use portcullis_guard::{GateOptions, Rate};
 
 use super::error::ConfigError;
 use super::listen::Listen;
@@ -9,6 +12,25 @@ use super::profile::Profile;
 /// What other machines get from a server in development.
 const WHY: &str = "the development profile is for this machine only: its certificate is trusted \
                    nowhere else, administrators need no second factor, and browsers get no HSTS";
+
+/// All clients are on this machine: pages that are reloaded, components that are mounted twice.
+const RATE_OF_THIS_MACHINE: Rate = Rate::per(100_000, 1_000);
+
+/// The defaults of the gate. In development no client is slowed down by its address; a rate that is
+/// configured applies.
+pub(super) fn defaults(profile: Profile) -> GateOptions {
+    let defaults = GateOptions::default();
+    match profile {
+        Profile::Production | Profile::Strict => defaults,
+        Profile::Development => GateOptions {
+            connect_per_prefix: RATE_OF_THIS_MACHINE,
+            connect_known_per_prefix: RATE_OF_THIS_MACHINE,
+            tls_per_prefix: RATE_OF_THIS_MACHINE,
+            request_per_prefix: RATE_OF_THIS_MACHINE,
+            ..defaults
+        },
+    }
+}
 
 /// Rejects proxies, public names and addresses that others can reach.
 pub(super) fn check(

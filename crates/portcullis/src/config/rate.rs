@@ -14,8 +14,10 @@ use super::error::ConfigError;
 pub(super) struct RateSection {
     /// Connection attempts of an address prefix; `10/60s`.
     connect_per_prefix: Option<String>,
-    /// The same where a user logged in lately; `60/60s`.
+    /// The same where a user logged in lately; `240/60s`.
     connect_known_per_prefix: Option<String>,
+    /// Connections that one user signs in on; `60/60s`.
+    connect_per_user: Option<String>,
     /// Connection attempts of all others; `500/1s`.
     connect_total: Option<String>,
     /// TLS handshakes of an address prefix; `240/60s`.
@@ -86,6 +88,7 @@ impl RateSection {
         let named = rates!(self, options:
             connect_per_prefix,
             connect_known_per_prefix,
+            connect_per_user,
             connect_total,
             tls_per_prefix,
             tls_total,

@@ -48,7 +48,7 @@ fn t014_t015_preflights_of_allowed_pages_name_what_is_allowed_and_no_more() {
         assert_eq!(answer.values("access-control-allow-origin"), [PAGE]);
         assert_eq!(answer.header("access-control-allow-methods"), Some("GET, POST"));
         let headers = answer.header("access-control-allow-headers");
-        assert_eq!(headers, Some("content-type, authorization, dpop"));
+        assert_eq!(headers, Some("content-type, authorization, dpop, x-admission"));
         assert_eq!(answer.header("access-control-allow-credentials"), None);
         let age: u32 = answer.header("access-control-max-age").unwrap().parse().unwrap();
         assert!(age <= 600, "{age}");

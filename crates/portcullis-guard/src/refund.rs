@@ -1,0 +1,179 @@
+//! What an address gets back once its client has proved to be a user: the limits of an address are
+//! for strangers and failures.
+//! Never: a refund for an attempt that was not charged, or for a user over the limits of users.
+
+use std::net::IpAddr;
+
+use portcullis_model::{Denial, Limit, Now, UserId};
+
+use crate::attempt::Attempt;
+use crate::capacity::{Class, ConnectionSlot};
+use crate::client_ip;
+use crate::gate::Gate;
+
+/// How many times the rate of an address its proven log-ins may reach. Each costs a password hash.
+const PROVEN_FACTOR: u32 = 10;
+
+impl Gate {
+    /// Moves a connection from the pool of unauthenticated clients to that of users, charges it to
+    /// its user (`connect_per_user`) and gives its address back what the handshake took.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`]: the user connects too often, or only administrators' places are left.
+    pub fn sign_in(
+        &self,
+        slot: &mut ConnectionSlot,
+        user: &UserId,
+        class: Class,
+        now: Now,
+    ) -> Result<(), Denial> {
+        if slot.is_authenticated() {
+            return Ok(());
+        }
+        let (client, came_as) = (slot.client(), slot.class());
+        let outcome = self.count_sign_in(client, came_as, user, now);
+        self.note(now, outcome, || Attempt::SignIn {
+            client,
+            lane: came_as.into(),
+            user: user.to_string(),
+        })?;
+        self.sign_in_anonymous(slot, class)
+    }
+
+    /// The same for a user without a credential: the connection stays charged to its address.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`] when only administrators' places are left.
+    pub fn sign_in_anonymous(&self, slot: &mut ConnectionSlot, class: Class) -> Result<(), Denial> {
+        let moved = slot.authenticated(class, |limit| self.observed.lets_pass(limit));
+        moved.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
+    }
+
+    pub(crate) fn count_sign_in(
+        &self,
+        client: IpAddr,
+        came_as: Class,
+        user: &UserId,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let options = &self.options;
+        let key = self.rates.key(("connect", user));
+        self.take_of_user(Limit::ConnectPerUser, &options.connect_per_user, key, now)?;
+        let (limit, rate) = match came_as {
+            Class::Stranger => (Limit::ConnectPerPrefix, &options.connect_per_prefix),
+            Class::Known | Class::Admin => {
+                (Limit::ConnectKnownPerPrefix, &options.connect_known_per_prefix)
+            }
+        };
+        client_ip::give_back(&self.rates, limit, client, rate);
+        Ok(())
+    }
+
+    /// Gives an address back what a log-in took that has shown the right password; of so many a
+    /// minute that hashing them is no attack.
+    pub fn login_proven(&self, client: IpAddr, now: Now) {
+        self.note_done(now, || Attempt::LoginProven { client });
+        self.count_login_proven(client, now);
+    }
+
+    pub(crate) fn count_login_proven(&self, client: IpAddr, now: Now) {
+        let rate = &self.options.login_per_prefix;
+        let (narrow, _) = client_ip::prefixes(client);
+        let key = self.rates.key(("proven", narrow));
+        let most = rate.times(PROVEN_FACTOR);
+        if self.rates.take_free(Limit::LoginPerPrefix, key, &most, now).is_ok() {
+            client_ip::give_back(&self.rates, Limit::LoginPerPrefix, client, rate);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::directory::{Directory, DirectoryLimits};
+    use crate::gate_options::GateOptions;
+    use crate::login::LoginFrom;
+    use crate::rate::Rate;
+
+    fn gate(options: GateOptions) -> Gate {
+        let options = GateOptions {
+            hosts: vec![String::from("a.example")],
+            origins: vec![String::from("https://a.example")],
+            rate_keys_max: 4096,
+            ..options
+        };
+        Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
+    }
+
+    fn at(ms: u64) -> Now {
+        Now { monotonic_ms: ms, unix_ms: 0 }
+    }
+
+    fn user(name: &str) -> UserId {
+        UserId::parse(name).unwrap()
+    }
+
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    #[test]
+    fn connections_of_users_are_charged_to_them_and_not_to_their_address() {
+        let gate = gate(GateOptions::default());
+        for number in 0..200 {
+            gate.count_socket(CLIENT, None, at(0)).unwrap();
+            let mut slot = gate.reserve(CLIENT, Class::Stranger).unwrap();
+            gate.sign_in(&mut slot, &user(&format!("user-{number}")), Class::Known, at(0)).unwrap();
+            // A further namespace of the same connection is no further refund.
+            gate.sign_in(&mut slot, &user(&format!("user-{number}")), Class::Known, at(0)).unwrap();
+        }
+        let strangers = (0..50).filter(|_| gate.count_socket(CLIENT, None, at(0)).is_ok());
+        assert_eq!(strangers.count(), 10, "the address has its own rate still");
+    }
+
+    #[test]
+    fn user_over_the_limit_is_rejected_and_the_address_stays_charged() {
+        let rate = Rate::per(3, 60_000);
+        let gate = gate(GateOptions { connect_per_user: rate, ..GateOptions::default() });
+        let connect = || {
+            gate.count_socket(CLIENT, None, at(0))?;
+            let mut slot = gate.reserve(CLIENT, Class::Stranger)?;
+            gate.sign_in(&mut slot, &user("ann"), Class::Known, at(0))
+        };
+        let rules: Vec<_> =
+            (0..20).filter_map(|_| connect().err()).map(|denial| denial.answer().rule).collect();
+        let expect = [vec!["connect_per_user"; 10], vec!["connect_per_prefix"; 7]].concat();
+        assert_eq!(rules, expect);
+    }
+
+    #[test]
+    fn connection_without_a_credential_stays_charged_to_its_address() {
+        let gate = gate(GateOptions::default());
+        let connect = || {
+            gate.count_socket(CLIENT, None, at(0))?;
+            let mut slot = gate.reserve(CLIENT, Class::Stranger)?;
+            gate.sign_in_anonymous(&mut slot, Class::Known)
+        };
+        assert_eq!((0..50).filter(|_| connect().is_ok()).count(), 10);
+    }
+
+    #[test]
+    fn proven_log_ins_are_refunded_ten_times_as_many_as_an_address_may_fail() {
+        let gate = gate(GateOptions::default());
+        let login = |number: usize, ms| {
+            let name = format!("user-{number}");
+            gate.login_allowed(CLIENT, &name, LoginFrom::Anywhere, at(ms))
+        };
+        let office = (0..1_000).filter(|number| {
+            let allowed = login(*number, 0).is_ok();
+            if allowed {
+                gate.login_proven(CLIENT, at(0));
+            }
+            allowed
+        });
+        assert_eq!(office.count(), 220);
+        // Failures are not refunded.
+        let failed = (0..1_000).filter(|number| login(*number, 120_000).is_ok());
+        assert_eq!(failed.count(), 20);
+    }
+}
