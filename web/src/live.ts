@@ -4,7 +4,7 @@ import { fieldsOf, readAnnouncement, readMemberChange, readMessage, text } from 
 import { receive } from "./messages";
 import type { Listener } from "./realtime";
 import { asRefusal, readRefusal } from "./refusal";
-import { memberChanged, rejoinRooms, roomDeleted } from "./rooms";
+import { memberChanged, rejoinRooms, resumeRooms, roomDeleted } from "./rooms";
 import { announcements, link, notice } from "./state";
 
 /** Announcements shown at one time. */
@@ -13,9 +13,10 @@ let announced = 0;
 
 /** All of it but what the sign-in itself is about. */
 export const listener: Omit<Listener, "expiring" | "ended"> = {
-  up() {
+  up(recovered) {
     link.value = { state: "online" };
-    rejoinRooms().catch((thrown: unknown) => {
+    const rooms = recovered ? resumeRooms() : rejoinRooms();
+    rooms.catch((thrown: unknown) => {
       const refusal = asRefusal(thrown);
       if (refusal.code !== "offline") notice.value = refusal;
     });

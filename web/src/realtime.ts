@@ -5,8 +5,8 @@ import { fieldsOf } from "./contract";
 import { readRefusal, Refusal } from "./refusal";
 
 export interface Listener {
-  /** Connected, or connected again. */
-  up(): void;
+  /** Connected, or connected again: in its rooms as before where the connection was recovered. */
+  up(recovered: boolean): void;
   /** The way to the server is lost; it is being tried again. */
   down(): void;
   /** The token ends within a minute. */
@@ -30,12 +30,12 @@ export class Realtime {
     this.#listener = listener;
     this.#socket = io({
       transports: ["websocket", "polling"],
-      // The server allows ten connections a minute from one address.
+      // All pages behind an address come back after a restart: not all at once.
       reconnectionDelay: 1500,
       reconnectionDelayMax: 15_000,
       auth: (give) => void token().then((token) => give({ token })),
     });
-    this.#socket.on("connect", () => listener.up());
+    this.#socket.on("connect", () => listener.up(this.#socket.recovered));
     this.#socket.on("disconnect", (reason) => this.#lost(reason));
     this.#socket.on("connect_error", (error) => this.#refused(error));
     this.#socket.on("auth:expiring", () => listener.expiring());

@@ -174,6 +174,26 @@ export function memberChanged(change: MemberChange): void {
   });
 }
 
+/**
+ * After a recovery: the server has put the connection into its rooms again and sends the messages
+ * that it missed. What it does not send again is read anew: who is there, and rooms that are gone.
+ */
+export async function resumeRooms(): Promise<void> {
+  await listRooms();
+  for (const roomId of rooms.value.keys()) {
+    changeRoom(roomId, (entry) => ({
+      ...entry,
+      joined: entry.joined && entry.room.member !== false,
+      membersKnown: false,
+    }));
+  }
+  const open = openRoomId.value;
+  if (open !== undefined) await openRoom(open);
+  for (const [roomId, { joined, pending }] of rooms.value) {
+    if (joined && pending.length > 0) void deliverPending(roomId);
+  }
+}
+
 /** After a connect: the server knows nothing of this connection, so rooms are joined anew. */
 export async function rejoinRooms(): Promise<void> {
   await listRooms();

@@ -167,9 +167,9 @@ function connect(): void {
   link.value = { state: "connecting" };
   openConnection(freshToken, {
     ...listener,
-    up() {
+    up(recovered) {
       proved = true;
-      listener.up();
+      listener.up(recovered);
     },
     expiring: () => void stay(),
     ended: () => void comeBack(),

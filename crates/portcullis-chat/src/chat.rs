@@ -20,6 +20,7 @@ use crate::room_kick::{self, RoomKick};
 use crate::room_leave::{self, RoomLeave};
 use crate::room_list::{self, RoomList};
 use crate::room_members::{self, RoomMembers};
+use crate::view::MemberChange;
 use crate::{feed, presence, recover};
 
 /// How chat works.
@@ -106,7 +107,12 @@ pub fn install(
     })?;
     builder
         .on(|permit: Permit<AdminBroadcast>, context| admin_broadcast::handle(permit, context))?;
-    builder.on_unwatch(|hub, room, user| presence::went_offline(hub, &room, &user));
+    builder.on_unwatch(|hub, room, user| {
+        presence::tell(hub, &room, &user, MemberChange::Offline);
+    });
+    builder.on_rewatch(|hub, room, user| {
+        presence::tell(hub, &room, &user, MemberChange::Online);
+    });
     builder.namespace("/")?.on_recover(move |back| recover::handle(Arc::clone(&chat), back));
     Ok(())
 }

@@ -177,6 +177,8 @@ mod tests {
             Delta::Resume { .. } => "resume",
             Delta::Recheck { .. }
             | Delta::RecheckAll
+            | Delta::Probe { .. }
+            | Delta::Replace { .. }
             | Delta::Kick { .. }
             | Delta::Operate(_)
             | Delta::Acknowledge(_) => "other",

@@ -9,19 +9,13 @@ use portcullis_server::{Delta, Frame, Hub};
 
 use crate::view::{MemberChange, MemberView};
 
-/// Runs when the last live connection of a user in a room has gone.
-pub(crate) fn went_offline(hub: &Hub, room: &RoomId, user: &Arc<User>) {
-    let Some(frame) = member_frame(&MemberView::new(
-        room,
-        &user.id,
-        &user.name(),
-        MemberChange::Offline,
-        user.external,
-    )) else {
-        return;
-    };
+/// Tells a room that the last live connection of a member has gone, or that one is back.
+pub(crate) fn tell(hub: &Hub, room: &RoomId, user: &Arc<User>, change: MemberChange) {
+    let name = user.name();
+    let view = MemberView::new(room, &user.id, &name, change, user.external);
+    let Some(frame) = member_frame(&view) else { return };
     if hub.try_deliver(Delta::Publish { room: room.clone(), frame }).is_err() {
-        tracing::debug!(%room, "a member's going offline was not told: a queue is full");
+        tracing::debug!(%room, ?change, "a member's presence was not told: a queue is full");
     }
 }
 

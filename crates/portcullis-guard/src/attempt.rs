@@ -35,8 +35,6 @@ pub enum Attempt {
         client: IpAddr,
         /// The lane in which the socket came.
         lane: Lane,
-        /// The user's id.
-        user: String,
     },
     /// A new socket that found a place.
     Place {

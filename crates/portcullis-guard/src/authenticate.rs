@@ -8,8 +8,9 @@ use portcullis_model::{Denial, Now, SessionId, TokenFault, UserId};
 use crate::client_ip;
 use crate::credential::{self, Credential, Shown};
 use crate::directory_session::Session;
-use crate::directory_user::User;
+use crate::directory_user::{User, WhenFull};
 use crate::gate::Gate;
+use crate::gate_options::WhenUserFull;
 use crate::handshake::Admitted;
 use crate::principal::{Marks, Principal, Proof};
 use crate::proof::{CheckedProof, ProofAsk, is_bound_to};
@@ -179,6 +180,20 @@ impl Gate {
     /// [`Denial::Token`], [`Denial::AuthorityUnconfirmed`], or [`Denial::UserConnections`] when
     /// all slots are taken.
     pub fn authenticate(&self, verified: Verified, now: Now) -> Result<Principal, Denial> {
+        self.authenticate_replacing(verified, 0, now)
+    }
+
+    /// The same. With [`WhenUserFull::EvictSilent`], the connection of the user that was heard longest
+    /// ago makes room if that was before `since_ms` on the monotonic clock.
+    ///
+    /// # Errors
+    /// As [`Gate::authenticate`].
+    pub fn authenticate_replacing(
+        &self,
+        verified: Verified,
+        since_ms: u64,
+        now: Now,
+    ) -> Result<Principal, Denial> {
         let authority = Arc::clone(self.directory.authority());
         authority.check_new(now)?;
         let user = self.known(&verified)?;
@@ -188,7 +203,12 @@ impl Gate {
         self.check_withdrawn(&verified)?;
         let session = self.session_of(&verified, now)?;
         self.check_user_penalty(&user.id, now)?;
-        let slot = user.connect(self.options.connections_per_user, self.options.when_user_full);
+        let when_full = match self.options.when_user_full {
+            WhenUserFull::Refuse => WhenFull::Reject,
+            WhenUserFull::EvictOldest => WhenFull::EvictOldest,
+            WhenUserFull::EvictSilent => WhenFull::EvictSilent { since_ms },
+        };
+        let slot = user.connect(self.options.connections_per_user, when_full, now);
         let slot = slot.ok_or(Denial::UserConnections)?;
         let proof = Proof {
             slot,

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use portcullis_model::{Denial, Now, UserId};
 
-use crate::directory_user::{User, UserFacts};
+use crate::directory_user::{User, UserFacts, WhenFull};
 use crate::gate::Gate;
-use crate::gate_options::WhenUserFull;
 use crate::principal::{Principal, Proof};
 use crate::token::Verified;
 
@@ -49,7 +48,7 @@ impl Gate {
         let facts = UserFacts::new(id.clone(), String::from("anonymous"));
         let user = Arc::new(User::new(facts));
         let sessions_epoch = user.sessions_epoch();
-        let slot = user.connect(1, WhenUserFull::Refuse).ok_or(Denial::UserConnections)?;
+        let slot = user.connect(1, WhenFull::Reject, now).ok_or(Denial::UserConnections)?;
         let authority = Arc::clone(self.directory.authority());
         let proof = Proof {
             slot,

@@ -2,12 +2,10 @@
 //! Never: a password, a token, or anything else a decision does not need.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use portcullis_model::{Now, Roles, UserId};
-
-use crate::gate_options::WhenUserFull;
 
 /// What storage knows of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +66,7 @@ pub struct User {
     epoch: AtomicU64,
     sessions_epoch: AtomicU64,
     /// In the order they came; each is told when it has to make room.
-    connections: Mutex<Vec<Arc<AtomicBool>>>,
+    connections: Mutex<Vec<Arc<Held>>>,
 }
 
 impl User {
@@ -148,23 +146,41 @@ impl User {
 
     /// Takes one of the user's connection slots; at most `max` are held at a time.
     ///
-    /// Where the oldest makes room it is over at once; its connection finds out when it is looked
+    /// Where another one is evicted it is over at once; its connection finds out when it is looked
     /// at.
-    pub(crate) fn connect(self: &Arc<Self>, max: u32, when_full: WhenUserFull) -> Option<UserSlot> {
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        max: u32,
+        when_full: WhenFull,
+        now: Now,
+    ) -> Option<UserSlot> {
         let mut held = self.connections.lock();
         let full = held.len() >= usize::try_from(max).unwrap_or(usize::MAX);
         let evicts = match (full, when_full) {
             (false, _) => false,
-            (true, WhenUserFull::Refuse) => return None,
-            (true, WhenUserFull::EvictOldest) if held.is_empty() => return None,
-            (true, WhenUserFull::EvictOldest) => {
-                held.remove(0).store(true, Ordering::Release);
+            (true, WhenFull::Reject) => return None,
+            (true, WhenFull::EvictOldest) if held.is_empty() => return None,
+            (true, WhenFull::EvictOldest) => {
+                held.remove(0).evict(EVICTED_OLDEST);
+                true
+            }
+            (true, WhenFull::EvictSilent { since_ms }) => {
+                let silent = held.iter().enumerate().min_by_key(|(_, held)| held.heard_ms())?;
+                let (index, _) = Some(silent).filter(|(_, held)| held.heard_ms() < since_ms)?;
+                held.remove(index).evict(EVICTED_SILENT);
                 true
             }
         };
-        let evicted = Arc::new(AtomicBool::new(false));
-        held.push(Arc::clone(&evicted));
-        Some(UserSlot { user: Arc::clone(self), evicted, evicts })
+        let one = Arc::new(Held::default());
+        one.heard_ms.store(now.monotonic_ms, Ordering::Relaxed);
+        held.push(Arc::clone(&one));
+        Some(UserSlot { user: Arc::clone(self), held: one, evicts })
+    }
+
+    /// Whether a connection of the user was last heard before this moment.
+    #[must_use]
+    pub fn has_silent_connection(&self, since_ms: u64) -> bool {
+        self.connections.lock().iter().any(|held| held.heard_ms() < since_ms)
     }
 
     /// Locks out whoever still holds this user: there is no such user any more.
@@ -205,11 +221,43 @@ impl std::fmt::Debug for User {
     }
 }
 
+/// What makes room for one more connection of a user who has as many as are permitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    Reject,
+    EvictOldest,
+    /// The one that was heard longest ago, if that was before `since_ms`.
+    EvictSilent {
+        since_ms: u64,
+    },
+}
+
+const EVICTED_OLDEST: u8 = 1;
+const EVICTED_SILENT: u8 = 2;
+
+/// A connection as its user's other connections see it.
+#[derive(Debug, Default)]
+struct Held {
+    /// 0 while it stands, otherwise how it was evicted.
+    evicted: AtomicU8,
+    /// When the client was last heard, on the monotonic clock.
+    heard_ms: AtomicU64,
+}
+
+impl Held {
+    fn heard_ms(&self) -> u64 {
+        self.heard_ms.load(Ordering::Relaxed)
+    }
+
+    fn evict(&self, how: u8) {
+        self.evicted.store(how, Ordering::Release);
+    }
+}
+
 /// One of a user's connection slots; dropping it gives it back.
 pub(crate) struct UserSlot {
     user: Arc<User>,
-    /// Whether a newer connection has taken its place.
-    evicted: Arc<AtomicBool>,
+    held: Arc<Held>,
     evicts: bool,
 }
 
@@ -218,8 +266,19 @@ impl UserSlot {
         &self.user
     }
 
+    /// Notes that the client has sent something.
+    pub(crate) fn heard(&self, now: Now) {
+        self.held.heard_ms.store(now.monotonic_ms, Ordering::Relaxed);
+    }
+
+    /// Whether a newer connection has taken its place.
     pub(crate) fn is_evicted(&self) -> bool {
-        self.evicted.load(Ordering::Acquire)
+        self.held.evicted.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether that was because nothing was heard of the client.
+    pub(crate) fn is_evicted_silent(&self) -> bool {
+        self.held.evicted.load(Ordering::Acquire) == EVICTED_SILENT
     }
 
     /// Whether another one had to go for it.
@@ -231,7 +290,7 @@ impl UserSlot {
 impl Drop for UserSlot {
     fn drop(&mut self) {
         let mut held = self.user.connections.lock();
-        held.retain(|other| !Arc::ptr_eq(other, &self.evicted));
+        held.retain(|other| !Arc::ptr_eq(other, &self.held));
     }
 }
 
@@ -255,7 +314,7 @@ mod tests {
             let connect = || {
                 scope.spawn(|| {
                     barrier.wait();
-                    user.connect(5, WhenUserFull::Refuse)
+                    user.connect(5, WhenFull::Reject, Now::default())
                 })
             };
             let threads: Vec<_> = (0..50).map(|_| connect()).collect();
@@ -264,14 +323,17 @@ mod tests {
         assert_eq!((slots.len(), user.connections()), (5, 5));
         drop(slots);
         assert_eq!(user.connections(), 0);
-        assert!(user.connect(0, WhenUserFull::Refuse).is_none());
-        assert!(user.connect(0, WhenUserFull::EvictOldest).is_none());
+        for when_full in
+            [WhenFull::Reject, WhenFull::EvictOldest, WhenFull::EvictSilent { since_ms: u64::MAX }]
+        {
+            assert!(user.connect(0, when_full, Now::default()).is_none());
+        }
     }
 
     #[test]
     fn t_084_the_oldest_makes_room_where_that_is_wanted() {
         let user = Arc::new(User::new(facts()));
-        let connect = || user.connect(2, WhenUserFull::EvictOldest).unwrap();
+        let connect = || user.connect(2, WhenFull::EvictOldest, Now::default()).unwrap();
         let slots = [connect(), connect(), connect()];
         assert_eq!(slots.each_ref().map(UserSlot::is_evicted), [true, false, false]);
         assert_eq!(slots.each_ref().map(UserSlot::evicts), [false, false, true]);
@@ -281,6 +343,23 @@ mod tests {
         assert_eq!(user.connections(), 2, "its place was another's already");
         drop((second, third));
         assert_eq!(user.connections(), 0);
+    }
+
+    #[test]
+    fn t_084_a_silent_connection_is_evicted_and_one_that_answers_is_not() {
+        let user = Arc::new(User::new(facts()));
+        let at = |ms| Now { monotonic_ms: ms, unix_ms: 0 };
+        let connect = |since_ms, ms| user.connect(3, WhenFull::EvictSilent { since_ms }, at(ms));
+        let slots: Vec<_> = (1..4).map(|ms| connect(0, ms).unwrap()).collect();
+        slots[0].heard(at(100));
+        slots[2].heard(at(50));
+        assert!(!user.has_silent_connection(2) && user.has_silent_connection(3));
+        assert!(connect(2, 200).is_none(), "all were heard since");
+        let fourth = connect(100, 200).unwrap();
+        let evicted: Vec<_> = slots.iter().map(UserSlot::is_evicted_silent).collect();
+        assert_eq!(evicted, [false, true, false], "the one that was heard longest ago");
+        assert!(fourth.evicts() && user.connections() == 3);
+        assert!(connect(50, 200).is_none());
     }
 
     /// The first moment at which something is over; 0 for what never began or never ends.

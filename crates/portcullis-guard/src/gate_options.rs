@@ -27,8 +27,12 @@ pub enum WithoutOrigin {
 /// What happens to one more connection of a user who has as many as they may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenUserFull {
-    /// It is refused.
+    /// All others are asked whether their client is still there. If one does not answer, it ends and
+    /// the new one comes in; otherwise the new one is rejected. So clients that lost their network
+    /// come back at once, and no client that is there is disconnected.
     #[default]
+    EvictSilent,
+    /// It is refused.
     Refuse,
     /// It comes in, and the oldest one ends.
     EvictOldest,
@@ -48,12 +52,10 @@ pub struct GateOptions {
     /// Whether long-polling is offered.
     pub polling: bool,
     /// Connection attempts of one address prefix. A rejected attempt is not charged, and one on which
-    /// a user signs in is refunded and charged to the user.
+    /// a user signs in is refunded: that counts toward the user, by `namespace_per_user`.
     pub connect_per_prefix: Rate,
     /// The same for clients that show that a user logged in there lately, and per user.
     pub connect_known_per_prefix: Rate,
-    /// Connections that one user signs in on.
-    pub connect_per_user: Rate,
     /// Connection attempts of all who do not show that.
     pub connect_total: Rate,
     /// TLS handshakes of one address prefix.
@@ -156,7 +158,6 @@ impl Default for GateOptions {
             polling: true,
             connect_per_prefix: Rate::per(10, minute_ms),
             connect_known_per_prefix: Rate::per(240, minute_ms),
-            connect_per_user: Rate::per(60, minute_ms),
             connect_total: Rate::per(500, 1_000),
             tls_per_prefix: Rate::per(240, minute_ms),
             tls_total: Rate::per(500, 1_000),

@@ -61,7 +61,6 @@ impl GateOptions {
         vec![
             (Limit::ConnectPerPrefix, self.connect_per_prefix),
             (Limit::ConnectKnownPerPrefix, self.connect_known_per_prefix),
-            (Limit::ConnectPerUser, self.connect_per_user),
             (Limit::ConnectTotal, self.connect_total),
             (Limit::TlsPerPrefix, self.tls_per_prefix),
             (Limit::TlsTotal, self.tls_total),

@@ -143,6 +143,17 @@ impl Principal {
         self.proof.slot.evicts()
     }
 
+    /// Whether it made room because nothing was heard of its client: the client may come back.
+    #[must_use]
+    pub fn is_evicted_silent(&self) -> bool {
+        self.proof.slot.is_evicted_silent()
+    }
+
+    /// Notes that the client has sent something, whatever it is.
+    pub fn heard(&self, now: Now) {
+        self.proof.slot.heard(now);
+    }
+
     /// Whether it was made without a credential.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {

@@ -1,10 +1,10 @@
 //! What an address gets back once its client has proved to be a user: the limits of an address are
 //! for strangers and failures.
-//! Never: a refund for an attempt that was not charged, or for a user over the limits of users.
+//! Never: a refund for a client without a credential, or for a failed attempt.
 
 use std::net::IpAddr;
 
-use portcullis_model::{Denial, Limit, Now, UserId};
+use portcullis_model::{Denial, Limit, Now};
 
 use crate::attempt::Attempt;
 use crate::capacity::{Class, ConnectionSlot};
@@ -15,50 +15,33 @@ use crate::gate::Gate;
 const PROVEN_FACTOR: u32 = 10;
 
 impl Gate {
-    /// Moves a connection from the pool of unauthenticated clients to that of users, charges it to
-    /// its user (`connect_per_user`) and gives its address back what the handshake took.
+    /// Moves a connection from the pool of unauthenticated clients to that of users, and gives its
+    /// address back what the handshake took: the user's own limits count it.
     ///
     /// # Errors
-    /// [`Denial::Limit`]: the user connects too often, or only administrators' places are left.
-    pub fn sign_in(
-        &self,
-        slot: &mut ConnectionSlot,
-        user: &UserId,
-        class: Class,
-        now: Now,
-    ) -> Result<(), Denial> {
+    /// [`Denial::Limit`] when only administrators' places are left and this is none of them.
+    pub fn sign_in(&self, slot: &mut ConnectionSlot, class: Class, now: Now) -> Result<(), Denial> {
         if slot.is_authenticated() {
             return Ok(());
         }
+        self.sign_in_anonymous(slot, class)?;
         let (client, came_as) = (slot.client(), slot.class());
-        let outcome = self.count_sign_in(client, came_as, user, now);
-        self.note(now, outcome, || Attempt::SignIn {
-            client,
-            lane: came_as.into(),
-            user: user.to_string(),
-        })?;
-        self.sign_in_anonymous(slot, class)
+        self.note_done(now, || Attempt::SignIn { client, lane: came_as.into() });
+        self.count_sign_in(client, came_as);
+        Ok(())
     }
 
     /// The same for a user without a credential: the connection stays charged to its address.
     ///
     /// # Errors
-    /// [`Denial::Limit`] when only administrators' places are left.
+    /// As [`Gate::sign_in`].
     pub fn sign_in_anonymous(&self, slot: &mut ConnectionSlot, class: Class) -> Result<(), Denial> {
         let moved = slot.authenticated(class, |limit| self.observed.lets_pass(limit));
         moved.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
-    pub(crate) fn count_sign_in(
-        &self,
-        client: IpAddr,
-        came_as: Class,
-        user: &UserId,
-        now: Now,
-    ) -> Result<(), Denial> {
+    pub(crate) fn count_sign_in(&self, client: IpAddr, came_as: Class) {
         let options = &self.options;
-        let key = self.rates.key(("connect", user));
-        self.take_of_user(Limit::ConnectPerUser, &options.connect_per_user, key, now)?;
         let (limit, rate) = match came_as {
             Class::Stranger => (Limit::ConnectPerPrefix, &options.connect_per_prefix),
             Class::Known | Class::Admin => {
@@ -66,7 +49,6 @@ impl Gate {
             }
         };
         client_ip::give_back(&self.rates, limit, client, rate);
-        Ok(())
     }
 
     /// Gives an address back what a log-in took that has shown the right password; of so many a
@@ -95,7 +77,6 @@ mod tests {
     use crate::directory::{Directory, DirectoryLimits};
     use crate::gate_options::GateOptions;
     use crate::login::LoginFrom;
-    use crate::rate::Rate;
 
     fn gate(options: GateOptions) -> Gate {
         let options = GateOptions {
@@ -111,39 +92,20 @@ mod tests {
         Now { monotonic_ms: ms, unix_ms: 0 }
     }
 
-    fn user(name: &str) -> UserId {
-        UserId::parse(name).unwrap()
-    }
-
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
     #[test]
-    fn connections_of_users_are_charged_to_them_and_not_to_their_address() {
+    fn connections_of_users_are_refunded_to_their_address() {
         let gate = gate(GateOptions::default());
-        for number in 0..200 {
+        for _ in 0..200 {
             gate.count_socket(CLIENT, None, at(0)).unwrap();
             let mut slot = gate.reserve(CLIENT, Class::Stranger).unwrap();
-            gate.sign_in(&mut slot, &user(&format!("user-{number}")), Class::Known, at(0)).unwrap();
+            gate.sign_in(&mut slot, Class::Known, at(0)).unwrap();
             // A further namespace of the same connection is no further refund.
-            gate.sign_in(&mut slot, &user(&format!("user-{number}")), Class::Known, at(0)).unwrap();
+            gate.sign_in(&mut slot, Class::Known, at(0)).unwrap();
         }
         let strangers = (0..50).filter(|_| gate.count_socket(CLIENT, None, at(0)).is_ok());
         assert_eq!(strangers.count(), 10, "the address has its own rate still");
-    }
-
-    #[test]
-    fn user_over_the_limit_is_rejected_and_the_address_stays_charged() {
-        let rate = Rate::per(3, 60_000);
-        let gate = gate(GateOptions { connect_per_user: rate, ..GateOptions::default() });
-        let connect = || {
-            gate.count_socket(CLIENT, None, at(0))?;
-            let mut slot = gate.reserve(CLIENT, Class::Stranger)?;
-            gate.sign_in(&mut slot, &user("ann"), Class::Known, at(0))
-        };
-        let rules: Vec<_> =
-            (0..20).filter_map(|_| connect().err()).map(|denial| denial.answer().rule).collect();
-        let expect = [vec!["connect_per_user"; 10], vec!["connect_per_prefix"; 7]].concat();
-        assert_eq!(rules, expect);
     }
 
     #[test]

@@ -57,9 +57,6 @@ impl Rehearsal {
             Attempt::Connect { client, admission: shown } => {
                 gate.count_socket(*client, shown.as_ref().map(admission), now).map(drop)
             }
-            Attempt::SignIn { client, lane, user } => {
-                gate.count_sign_in(*client, (*lane).into(), &read_user(user)?, now)
-            }
             Attempt::Place { lane } => gate.count_place((*lane).into(), now),
             Attempt::Request { client, from: RequestFrom::Anywhere, .. } => {
                 gate.count_anywhere(*client, now)
@@ -93,7 +90,8 @@ impl Rehearsal {
                 let (budget, user) = packet(&mut self.packets, *connection, user.as_deref())?;
                 gate.count_signature(budget, user.as_ref(), now)
             }
-            Attempt::LoginProven { .. }
+            Attempt::SignIn { .. }
+            | Attempt::LoginProven { .. }
             | Attempt::LoginFailed { .. }
             | Attempt::CodeFailed { .. }
             | Attempt::CodeAccepted { .. }
@@ -112,6 +110,7 @@ fn keys(name: u64, own: Option<u64>) -> LoginKeys {
 /// Repeats what cannot be rejected.
 fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
     match attempt {
+        Attempt::SignIn { client, lane } => gate.count_sign_in(*client, (*lane).into()),
         Attempt::LoginProven { client } => gate.count_login_proven(*client, now),
         Attempt::LoginFailed { name, device } => {
             gate.count_failed(keys(*name, *device), now);
@@ -130,7 +129,6 @@ fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
         }
         Attempt::Tls { .. }
         | Attempt::Connect { .. }
-        | Attempt::SignIn { .. }
         | Attempt::Place { .. }
         | Attempt::Request { .. }
         | Attempt::Again { .. }
@@ -208,7 +206,6 @@ mod tests {
         GateOptions {
             connect_per_prefix: Rate::per(3, 1_000),
             connect_known_per_prefix: Rate::per(5, 1_000),
-            connect_per_user: Rate::per(2, 1_000),
             connect_total: Rate::per(8, 1_000),
             tls_per_prefix: Rate::per(4, 1_000),
             tls_total: Rate::per(9, 1_000),
@@ -267,10 +264,8 @@ mod tests {
                 18 => drop(gate.code_failed(&name, from(*who), now)),
                 19 => gate.code_accepted(&name, from(*who), now),
                 20 => {
-                    let outcome = gate.count_sign_in(client, Lane::Stranger.into(), &user, now);
-                    let user = user.to_string();
-                    let attempt = || Attempt::SignIn { client, lane: Lane::Stranger, user };
-                    drop(gate.note(now, outcome, attempt));
+                    gate.note_done(now, || Attempt::SignIn { client, lane: Lane::Stranger });
+                    gate.count_sign_in(client, Lane::Stranger.into());
                 }
                 21 => gate.login_proven(client, now),
                 8 => drop(gate.ticket_allowed(&user, now)),

@@ -467,7 +467,4 @@ denials! {
     131, Self::StorageFailed =>
         "storage_failed", 503, 0, SysOverload, Warning, No, AFTER_30_S,
         "storage_failed", "Storage failed";
-    132, Self::Limit { limit: Limit::ConnectPerUser, .. } =>
-        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
-        "connect_per_user", "Too many connections of this user";
 }

@@ -8,8 +8,6 @@ pub enum Limit {
     ConnectPerPrefix,
     /// The same of those who show that somebody logged in there lately.
     ConnectKnownPerPrefix,
-    /// Connections that a user signs in on.
-    ConnectPerUser,
     /// Connection attempts of all who do not show that.
     ConnectTotal,
     /// TLS handshakes of an address prefix.
@@ -102,10 +100,9 @@ impl LimitKey {
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 33] = [
         Self::ConnectPerPrefix,
         Self::ConnectKnownPerPrefix,
-        Self::ConnectPerUser,
         Self::ConnectTotal,
         Self::TlsPerPrefix,
         Self::TlsTotal,
@@ -145,7 +142,6 @@ impl Limit {
         match self {
             Self::ConnectPerPrefix => "connect_per_prefix",
             Self::ConnectKnownPerPrefix => "connect_known_per_prefix",
-            Self::ConnectPerUser => "connect_per_user",
             Self::ConnectTotal => "connect_total",
             Self::TlsPerPrefix => "tls_per_prefix",
             Self::TlsTotal => "tls_total",
@@ -198,7 +194,6 @@ impl Limit {
             | Self::LoginFailedPerUser
             | Self::CodeFailedPerUser
             | Self::TicketPerUser
-            | Self::ConnectPerUser
             | Self::MessagePerUser
             | Self::EventPerUser
             | Self::BytesPerUser

@@ -26,7 +26,7 @@ use crate::running::{Running, ServerError};
 type VerifiedHook = Box<dyn Fn(Arc<Surroundings>, IpAddr, Verified) -> HookFuture + Send + Sync>;
 type KeyHook = Box<dyn Fn(Arc<Surroundings>, Now) -> HookFuture + Send + Sync>;
 type ChoreFuture = Pin<Box<dyn Future<Output = ()>>>;
-type UnwatchHook = Box<dyn Fn(&Hub, RoomId, Arc<User>) + Send + Sync>;
+type WatchHook = Box<dyn Fn(&Hub, RoomId, Arc<User>) + Send + Sync>;
 
 /// Reads how full the product's tables are.
 pub(crate) type TablesHook = Box<dyn Fn(&Gate, Now) -> Vec<ShareUse> + Send + Sync>;
@@ -37,7 +37,8 @@ pub(crate) struct Registered {
     pub(crate) routes: Vec<Route>,
     pub(crate) pages: Vec<Page>,
     pub(crate) connect: Option<VerifiedHook>,
-    pub(crate) unwatch: Option<UnwatchHook>,
+    pub(crate) unwatch: Option<WatchHook>,
+    pub(crate) watch: Option<WatchHook>,
     pub(crate) unknown_key: Option<KeyHook>,
     pub(crate) chores: Vec<Chore>,
     pub(crate) queues: Vec<Queue>,
@@ -90,6 +91,7 @@ impl Builder {
             pages: Vec::new(),
             connect: None,
             unwatch: None,
+            watch: None,
             unknown_key: None,
             chores: Vec::new(),
             queues: Vec::new(),
@@ -220,6 +222,15 @@ impl Builder {
         H: Fn(&Hub, RoomId, Arc<User>) + Send + Sync + 'static,
     {
         self.registered.unwatch = Some(Box::new(hook));
+    }
+
+    /// Runs when a connection that was recovered makes its user hear a room again that none of the
+    /// user's connections heard.
+    pub fn on_rewatch<H>(&mut self, hook: H)
+    where
+        H: Fn(&Hub, RoomId, Arc<User>) + Send + Sync + 'static,
+    {
+        self.registered.watch = Some(Box::new(hook));
     }
 
     /// Speaks Engine.IO at a path with nothing above it: no CONNECT, no credential, no rate by

@@ -12,6 +12,7 @@ use portcullis_wire::{plain, socketio};
 
 use crate::connect_identity::{Identity, shows_ticket};
 use crate::connect_job::{Connecting, Entry};
+use crate::connect_room::Returning;
 use crate::connection::End;
 use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
@@ -19,6 +20,10 @@ use crate::hub::Delta;
 use crate::options::ConnectAnswer;
 use crate::random::random_id;
 use crate::socket::{Socket, SocketId};
+
+fn returning(entry: &Entry, back: Option<&Return>) -> Returning {
+    Returning { namespace: entry.namespace.clone(), rule: entry.rule, back: back.cloned() }
+}
 
 impl ConnectionTask {
     pub(crate) fn connect_packet(&mut self, name: &str, payload: Option<&str>, now: Now) {
@@ -84,8 +89,8 @@ impl ConnectionTask {
         let identity = match self.identity(payload, now) {
             Ok(identity) => identity,
             Err(Denial::Token(TokenFault::Key)) if self.may_learn_keys() => {
-                let future = self.learn_keys(payload, now);
                 let back = read_return(payload);
+                let future = self.learn_keys(payload, returning(&entry, back.as_ref()), now);
                 return self.start_connecting(Connecting::User { entry, back, future }, now);
             }
             Err(denial) => return self.connect_refused(&entry, &denial, now),
@@ -103,14 +108,13 @@ impl ConnectionTask {
         }
         let outcome = match identity {
             Identity::Verified(verified) => {
-                match self.shard.product_of(self.connection.client, &verified) {
-                    Some(hook) => {
-                        let future = self.shard.authenticate_later(hook, *verified);
-                        return self
-                            .start_connecting(Connecting::User { entry, back, future }, now);
-                    }
-                    None => self.shard.gate.authenticate(*verified, now),
+                let hook = self.shard.product_of(self.connection.client, &verified);
+                let returning = returning(&entry, back.as_ref());
+                if hook.is_some() || !self.shard.has_room(&returning, &verified) {
+                    let future = self.shard.authenticate_later(returning, hook, *verified);
+                    return self.start_connecting(Connecting::User { entry, back, future }, now);
                 }
+                self.shard.gate.authenticate(*verified, now)
             }
             Identity::Anonymous(user) => self.shard.gate.authenticate_anonymous(user, now),
             Identity::Known => Err(Denial::Token(TokenFault::Missing)),
@@ -169,7 +173,7 @@ impl ConnectionTask {
         let gate = &self.shard.gate;
         let placed = self.slot.as_mut().map_or(Ok(()), |slot| match principal.is_anonymous() {
             true => gate.sign_in_anonymous(slot, class),
-            false => gate.sign_in(slot, &principal.user().id, class, now),
+            false => gate.sign_in(slot, class, now),
         });
         if let Err(denial) = placed {
             return self.connect_refused(&entry, &denial, now);

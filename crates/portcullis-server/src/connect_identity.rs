@@ -9,6 +9,7 @@ use portcullis_guard::{Cookies, Credential, Verified};
 use portcullis_model::{Denial, Now, Roles, Secret, TokenFault, UserId};
 
 use crate::connect_job::PrincipalFuture;
+use crate::connect_room::Returning;
 use crate::connection_task::ConnectionTask;
 use crate::namespace::HookFuture;
 use crate::random::random_id;
@@ -84,7 +85,12 @@ impl ConnectionTask {
     }
 
     /// Looks for the key a token names, then at the token once more.
-    pub(crate) fn learn_keys(&self, payload: Option<&str>, seen: Now) -> PrincipalFuture {
+    pub(crate) fn learn_keys(
+        &self,
+        payload: Option<&str>,
+        returning: Returning,
+        seen: Now,
+    ) -> PrincipalFuture {
         let shard = Rc::clone(&self.shard);
         let payload = payload.map(|text| Secret::new(String::from(text)));
         let bearer = self.bearer().cloned();
@@ -102,10 +108,8 @@ impl ConnectionTask {
             };
             let (budget, origin) = (&connection.packets, connection.origin.as_deref());
             let verified = shard.gate.verify_on(budget, credential, origin, shard.now())?;
-            if let Some(hook) = shard.product_of(client, &verified) {
-                hook.await?;
-            }
-            shard.gate.authenticate(verified, shard.now())
+            let hook = shard.product_of(client, &verified);
+            shard.authenticate_later(returning, hook, verified).await
         })
     }
 }
@@ -130,18 +134,5 @@ impl Shard {
 
     fn roles_named(&self, names: &[String]) -> Roles {
         self.gate.options().roles.named(names)
-    }
-
-    /// Authenticates once the product is done.
-    pub(crate) fn authenticate_later(
-        &self,
-        hook: HookFuture,
-        verified: Verified,
-    ) -> PrincipalFuture {
-        let (gate, clock) = (self.gate.clone(), self.clock.clone());
-        Box::pin(async move {
-            hook.await?;
-            gate.authenticate(verified, clock.now())
-        })
     }
 }

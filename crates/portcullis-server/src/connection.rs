@@ -41,6 +41,8 @@ pub(crate) enum End {
     Told(Denial),
     /// The client said goodbye.
     Goodbye,
+    /// The client is gone without a word: it came back on another connection, or does not answer.
+    Replaced,
 }
 
 /// What carries a connection's packets.
@@ -101,6 +103,8 @@ pub(crate) struct Connection {
     /// Until when nothing is read, because more came than may; 0 when it is.
     pub(crate) paused_until_ms: Cell<u64>,
     pub(crate) paused_ms: Cell<u64>, // in all, and no fault of the peer's
+    /// When the client was last asked whether it is there; 0 when it never was.
+    pub(crate) probed_ms: Cell<u64>,
     /// When the socket is dropped whatever the peer does; 0 while the connection is open.
     pub(crate) closing_until_ms: Cell<u64>,
     outbox: RefCell<Outbox>,
@@ -143,6 +147,7 @@ impl Connection {
             job_since_ms: Cell::new(0),
             paused_until_ms: Cell::new(0),
             paused_ms: Cell::new(0),
+            probed_ms: Cell::new(0),
             closing_until_ms: Cell::new(0),
             outbox: RefCell::new(Outbox::default()),
             end: RefCell::new(None),
@@ -240,6 +245,15 @@ impl Connection {
     pub(crate) fn queue_missed(&self, event: &Frame, options: &Options) {
         self.outbox.borrow_mut().allow(1 + event.attachments().len());
         self.queue_event(event, options);
+    }
+
+    /// Queues a ping if nothing else waits to be read: a client that is behind is there, or its stall
+    /// ends it.
+    pub(crate) fn queue_probe(&self, ping: Bytes) {
+        let mut outbox = self.outbox.borrow_mut();
+        if outbox.front_bytes().is_none() {
+            let _full = outbox.push(ping, usize::MAX, usize::MAX);
+        }
     }
 
     /// Queues the last frames of an ending connection.

@@ -20,7 +20,7 @@ impl ConnectionTask {
         let now = self.shard.now();
         let end = self.connection.ending().unwrap_or(End::Peer);
         let code = match &end {
-            End::Peer | End::Goodbye => 1000,
+            End::Peer | End::Goodbye | End::Replaced => 1000,
             End::Refused(Denial::Internal("handler_panic")) => 1011,
             End::Refused(denial) | End::Told(denial) => match denial.answer().closed_by {
                 ClosedBy::Code(code) => code,
@@ -45,7 +45,7 @@ impl ConnectionTask {
         let until_ms = match (&end, flushed) {
             // What a peer does not read is not kept for it: its queue goes with the socket.
             (End::Refused(Denial::SlowConsumer), _) => now.monotonic_ms,
-            (End::Peer, _) | (_, Flushed::Failed) => now.monotonic_ms,
+            (End::Peer | End::Replaced, _) | (_, Flushed::Failed) => now.monotonic_ms,
             (_, Flushed::Empty | Flushed::Blocked { .. }) => {
                 now.monotonic_ms + self.shard.options.close_timeout_ms
             }

@@ -73,7 +73,7 @@ impl ConnectionTask {
 /// Whether the end is kept for a client that is between two polls.
 pub(crate) fn is_worth_waiting(end: &End) -> bool {
     match end {
-        End::Peer | End::Goodbye => false,
+        End::Peer | End::Goodbye | End::Replaced => false,
         End::Refused(denial) | End::Told(denial) => !matches!(
             denial,
             Denial::SlowConsumer

@@ -220,6 +220,7 @@ impl ConnectionTask {
     pub(crate) fn is_within_budget(&mut self, count: usize, now: Now) -> bool {
         let anyone = self.connection.form == Form::Engine;
         if let Some(caller) = self.connection.caller() {
+            caller.principal.heard(now);
             if let Err(denial) = self.shard.gate.received(&caller, count, now) {
                 self.pause(&denial, now);
             }

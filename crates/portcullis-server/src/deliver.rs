@@ -14,7 +14,7 @@ use crate::frame::Frame;
 use crate::hub::{Acknowledge, Batch, Delta};
 use crate::namespace::Departure;
 use crate::numbers::Numbers;
-use crate::recovery::{Parked, Resuming};
+use crate::recovery::{Occupied, Parked, Resuming};
 use crate::shard::Shard;
 use crate::socket::Socket;
 
@@ -66,6 +66,8 @@ impl Shard {
                     connection.end(End::Refused(Denial::SessionEnded("kicked")));
                 }
             }
+            Delta::Probe { user } => self.probe(user),
+            Delta::Replace { connection } => self.replace(*connection),
             Delta::RecheckAll => {
                 let all: Vec<_> = self.connections.borrow().values().cloned().collect();
                 self.recheck(&all);
@@ -115,19 +117,20 @@ impl Shard {
         self.open_connection(id)?.socket("/")
     }
 
-    /// The socket hears the room from here on; at its limit, or if it does already, nothing.
-    pub(crate) fn subscribe(&self, socket: &Rc<Socket>, room: &RoomId) {
+    /// The socket hears the room from here on; at its limit, or if it does already, nothing. Gives
+    /// whether it is the user's first one that does.
+    pub(crate) fn subscribe(&self, socket: &Rc<Socket>, room: &RoomId) -> bool {
         let mut rooms = socket.rooms.borrow_mut();
         let known = rooms.iter().any(|(known, _)| known == room);
         if known || rooms.len() >= ROOMS_PER_CONNECTION_MAX {
-            return;
+            return false;
         }
-        let Some(caller) = socket.connection.caller() else { return };
-        if socket.namespace.is_main() {
-            self.gate.directory().watch(room, &caller.principal.user().id);
-        }
+        let Some(caller) = socket.connection.caller() else { return false };
+        let first = socket.namespace.is_main()
+            && self.gate.directory().watch(room, &caller.principal.user().id) == 1;
         let key = self.rooms.borrow_mut().add(room, socket);
         rooms.push((room.clone(), key));
+        first
     }
 
     /// The socket hears the room no more. Gives whether the user's last one stopped.
@@ -158,7 +161,11 @@ impl Shard {
                 connection.queue_missed(frame, &self.options);
             }
             for room in rooms {
-                self.subscribe(&socket, room);
+                let first = self.subscribe(&socket, room);
+                let hook = self.registered.watch.as_ref().filter(|_| first);
+                if let (Some(hook), Some(caller)) = (hook, connection.caller()) {
+                    hook(&self.hub, room.clone(), caller.principal.user().clone());
+                }
             }
         }
         connection.wake();
@@ -169,6 +176,10 @@ impl Shard {
         let now = self.now();
         for connection in connections {
             let Some(caller) = connection.caller() else { continue };
+            if caller.principal.is_evicted_silent() {
+                connection.end(End::Replaced);
+                continue;
+            }
             if let Err(denial) = caller.principal.is_current(now) {
                 connection.end(End::Refused(denial));
                 continue;
@@ -184,7 +195,7 @@ impl Shard {
         }
     }
 
-    fn connections_of(&self, user: &UserId) -> Vec<Rc<Connection>> {
+    pub(crate) fn connections_of(&self, user: &UserId) -> Vec<Rc<Connection>> {
         let users = self.users.borrow();
         let connections = self.connections.borrow();
         let numbers = users.get(user).into_iter().flat_map(Numbers::iter);
@@ -201,6 +212,16 @@ impl Shard {
     pub(crate) fn enter_namespace(&self, socket: &Rc<Socket>) {
         self.rooms.borrow_mut().enter(socket);
         socket.connection.sockets.borrow_mut().add(Rc::clone(socket));
+        let caller = socket.connection.caller();
+        if let (Some(pid), Some(caller)) = (&socket.pid, caller) {
+            let occupied = Occupied {
+                user: caller.principal.user().id.clone(),
+                session: caller.principal.session().map(Box::from),
+                namespace: socket.namespace.clone(),
+                connection: socket.connection.id,
+            };
+            self.parking.enter(pid.clone(), occupied);
+        }
     }
 
     /// A socket leaves its namespace, after its hook has seen where it was.
@@ -265,8 +286,9 @@ impl Shard {
 
     /// Keeps the place of a socket whose client may come back.
     fn park(&self, socket: &Socket, end: &End, now: Now) {
-        let (Some(pid), true) = (&socket.pid, end.may_come_back()) else { return };
-        let Some(caller) = socket.connection.caller() else { return };
+        let Some(pid) = &socket.pid else { return };
+        let caller = socket.connection.caller().filter(|_| end.may_come_back());
+        let Some(caller) = caller else { return self.parking.leave(pid) };
         let parked = Parked {
             user: caller.principal.user().id.clone(),
             session: caller.principal.session().map(Box::from),

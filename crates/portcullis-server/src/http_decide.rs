@@ -206,6 +206,9 @@ impl HttpConnection {
         let handshake = self.handshake(head, Target::Engine(form).door(polling));
         if let Ok(Parameters { sid: Some(sid), .. }) = parameters {
             let whose = self.signed_in(sid);
+            if let Some(caller) = &whose {
+                caller.principal.heard(now);
+            }
             let whose = whose.as_ref().map(|caller| &caller.principal.user().id);
             let admitted = gate.admit_again(&handshake, whose, now)?;
             return self.decide_session(head, sid, polling, &handshake, admitted, now);

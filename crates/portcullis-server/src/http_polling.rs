@@ -204,9 +204,8 @@ impl HttpConnection {
                 Next::Close
             }
             // Who was refused for what it may not do reads so in its next poll.
-            Some(End::Refused(_) | End::Told(_) | End::Peer | End::Goodbye) | None => {
-                self.answer_packets(b"ok", origin, keep_alive).await
-            }
+            Some(End::Refused(_) | End::Told(_) | End::Peer | End::Goodbye | End::Replaced)
+            | None => self.answer_packets(b"ok", origin, keep_alive).await,
         }
     }
 

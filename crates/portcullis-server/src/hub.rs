@@ -58,6 +58,16 @@ pub enum Delta {
         /// The user.
         user: UserId,
     },
+    /// The clients of the user are asked whether they are still there.
+    Probe {
+        /// The user.
+        user: UserId,
+    },
+    /// The client of the connection has come back on another one; this one ends.
+    Replace {
+        /// The connection.
+        connection: ConnectionId,
+    },
     /// Something was withdrawn that may be anybody's: all connections are looked at.
     RecheckAll,
     /// A connection that came back has its place again: it gets what it missed, then hears its

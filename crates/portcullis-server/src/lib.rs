@@ -46,7 +46,8 @@ mod connect; // Socket.IO CONNECT and the plain form's connect
 mod auth_refresh; // a newer token for an open connection
 mod chores; // what is done again and again
 mod connect_identity; // who asks to come in
-mod connect_job; // a CONNECT that waits for a hook
+mod connect_job;
+mod connect_room; // a CONNECT that waits for a hook
 mod socket; // a connection's place in a namespace
 mod sockets; // the sockets of a connection
 mod numbers; // the connections of a user

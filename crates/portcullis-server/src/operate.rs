@@ -39,7 +39,11 @@ impl Shard {
                 }
                 gather.shard_done();
             }
-            Act::Join(room) => sockets.iter().for_each(|socket| self.subscribe(socket, room)),
+            Act::Join(room) => {
+                for socket in &sockets {
+                    self.subscribe(socket, room);
+                }
+            }
             Act::Leave(room) => {
                 for socket in &sockets {
                     self.unsubscribe(socket, room);

@@ -11,7 +11,7 @@ impl End {
     /// Why a socket left, in the words of Socket.IO.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
-            Self::Peer | Self::Goodbye => "transport close",
+            Self::Peer | Self::Goodbye | Self::Replaced => "transport close",
             Self::Refused(denial) | Self::Told(denial) => match denial {
                 Denial::PingTimeout => "ping timeout",
                 Denial::Draining => "server shutting down",
@@ -24,7 +24,7 @@ impl End {
     /// Whether the place is kept for who comes back: not after what we refuse for good.
     pub(crate) fn may_come_back(&self) -> bool {
         match self {
-            Self::Peer | Self::Goodbye => true,
+            Self::Peer | Self::Goodbye | Self::Replaced => true,
             Self::Refused(denial) | Self::Told(denial) => {
                 matches!(denial, Denial::PingTimeout | Denial::Draining | Denial::SlowConsumer)
             }
@@ -55,6 +55,7 @@ impl Shard {
         record.reason = match end {
             End::Peer => "peer",
             End::Goodbye => "goodbye",
+            End::Replaced => "replaced",
             End::Refused(denial) | End::Told(denial) => denial.answer().rule,
         };
         record.status = Some(code);

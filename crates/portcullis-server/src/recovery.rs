@@ -10,6 +10,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use portcullis_guard::User;
 use portcullis_model::{ConnectionId, Denial, Namespace, Now, RoomId, UserId};
+use tokio::sync::oneshot;
 
 use crate::socket::{Socket, SocketId};
 
@@ -55,13 +56,22 @@ pub(crate) struct Parked {
     pub(crate) rooms: Vec<RoomId>,
 }
 
+/// A place whose connection is open.
+pub(crate) struct Occupied {
+    pub(crate) user: UserId,
+    /// The session (`sid`) it was opened with, if its credential named one.
+    pub(crate) session: Option<Box<str>>,
+    pub(crate) namespace: Namespace,
+    pub(crate) connection: ConnectionId,
+}
+
 /// Who asks for a place.
 pub(crate) struct Comer<'a> {
     pub(crate) user: &'a UserId,
     pub(crate) session: Option<&'a str>,
 }
 
-/// All places that wait, shared by the shards.
+/// All places that wait or whose connections are open, shared by the shards.
 #[derive(Default)]
 pub(crate) struct Parking {
     state: Mutex<State>,
@@ -72,6 +82,8 @@ struct State {
     places: HashMap<Box<str>, (u64, Parked)>,
     /// Private ids in the order they were parked, with when they end.
     order: VecDeque<(u64, Box<str>)>,
+    /// Places whose connections are open, by private id: as many as there are sockets.
+    occupied: HashMap<Box<str>, (Occupied, Vec<oneshot::Sender<()>>)>,
 }
 
 impl State {
@@ -93,15 +105,54 @@ impl Parking {
     /// Keeps a place under its private id; the oldest goes when there are too many.
     pub(crate) fn park(&self, pid: Box<str>, place: Parked, now: Now) {
         let mut state = self.state.lock();
+        let heirs = state.occupied.remove(&pid).map(|(_, heirs)| heirs);
         let until_ms = now.monotonic_ms + KEPT_MS;
         state.places.insert(pid.clone(), (until_ms, place));
         state.order.push_back((until_ms, pid));
         state.forget_old(now.monotonic_ms);
+        drop(state);
+        tell(heirs);
     }
 
-    /// Forgets every place.
+    /// Notes that a socket is in a place.
+    pub(crate) fn enter(&self, pid: Box<str>, occupied: Occupied) {
+        self.state.lock().occupied.insert(pid, (occupied, Vec::new()));
+    }
+
+    /// Notes that a socket has left its place for good.
+    pub(crate) fn leave(&self, pid: &str) {
+        let heirs = self.state.lock().occupied.remove(pid).map(|(_, heirs)| heirs);
+        tell(heirs);
+    }
+
+    /// The open connection of a place, for its user in the same session.
+    pub(crate) fn connection_of(
+        &self,
+        pid: &str,
+        comer: &Comer<'_>,
+        namespace: &Namespace,
+    ) -> Option<ConnectionId> {
+        let state = self.state.lock();
+        let (place, _) = state.occupied.get(pid)?;
+        let same = place.user == *comer.user && place.session.as_deref() == comer.session;
+        (same && place.namespace == *namespace).then_some(place.connection)
+    }
+
+    /// Hears when the socket has left its place.
+    pub(crate) fn wait_for(&self, pid: &str) -> Option<oneshot::Receiver<()>> {
+        let mut state = self.state.lock();
+        let (_, heirs) = state.occupied.get_mut(pid)?;
+        heirs.retain(|heir| !heir.is_closed());
+        let (sender, receiver) = oneshot::channel();
+        heirs.push(sender);
+        Some(receiver)
+    }
+
+    /// Forgets every place that waits.
     pub(crate) fn clear(&self) {
-        *self.state.lock() = State::default();
+        let mut state = self.state.lock();
+        state.places = HashMap::new();
+        state.order = VecDeque::new();
     }
 
     /// Gives a place back to its user in the same session; a stranger who shows the id changes
@@ -121,6 +172,13 @@ impl Parking {
             return None;
         }
         state.places.remove(pid).map(|(_, place)| place)
+    }
+}
+
+fn tell(heirs: Option<Vec<oneshot::Sender<()>>>) {
+    for heir in heirs.into_iter().flatten() {
+        // One that waits no longer needs no answer.
+        let _gone = heir.send(());
     }
 }
 

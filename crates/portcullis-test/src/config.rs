@@ -79,11 +79,21 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The product's own limits, for tests of them.
+    /// The limits of production, for tests of them: development does not limit by address how often
+    /// clients of this machine come.
     #[must_use]
     pub fn strict_rates() -> Self {
-        Self { rate: Vec::new(), capacity: Vec::new(), ..Self::default() }
+        let rate = Self::RATES_OF_ADDRESSES.map(String::from).to_vec();
+        Self { rate, capacity: Vec::new(), ..Self::default() }
     }
+
+    /// The defaults of production that development does not have.
+    pub const RATES_OF_ADDRESSES: [&str; 4] = [
+        "connect_per_prefix = \"10/60s\"",
+        "connect_known_per_prefix = \"240/60s\"",
+        "tls_per_prefix = \"240/60s\"",
+        "request_per_prefix = \"600/60s\"",
+    ];
 
     /// Plain text instead of TLS: for tests of bytes that TLS would only hide.
     #[must_use]

@@ -154,7 +154,6 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         Attempt::Connect { client, admission: Some(_) } => {
             vec![(Limit::ConnectKnownPerPrefix, prefix(*client), 1)]
         }
-        Attempt::SignIn { user, .. } => vec![(Limit::ConnectPerUser, user.clone(), 1)],
         Attempt::Request { client, admission: None, .. }
         | Attempt::Again { client, user: None } => {
             vec![(Limit::RequestPerPrefix, prefix(*client), 1)]
@@ -190,6 +189,7 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         }
         // What all share is asked for once, however often whoever waits for it tries.
         Attempt::Place { .. }
+        | Attempt::SignIn { .. }
         | Attempt::LoginProven { .. }
         | Attempt::LoginPlace {}
         | Attempt::Code { .. }

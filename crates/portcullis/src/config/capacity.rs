@@ -29,7 +29,7 @@ pub(super) struct CapacitySection {
     admin_reserve: Option<u32>,
     /// Connections of one user; 5.
     connections_per_user: Option<u32>,
-    /// What happens to one more of them: `"refuse"` or `"evict-oldest"`.
+    /// What happens to one more of them: `"evict-silent"`, `"refuse"` or `"evict-oldest"`.
     when_user_full: Option<String>,
     /// Rooms one user may own; 100.
     rooms_per_user: Option<u32>,
@@ -46,8 +46,11 @@ pub(super) struct CapacitySection {
 }
 
 /// How [`WhenUserFull`] is written.
-pub(super) const WHEN_USER_FULL: [(&str, WhenUserFull); 2] =
-    [("refuse", WhenUserFull::Refuse), ("evict-oldest", WhenUserFull::EvictOldest)];
+pub(super) const WHEN_USER_FULL: [(&str, WhenUserFull); 3] = [
+    ("evict-silent", WhenUserFull::EvictSilent),
+    ("refuse", WhenUserFull::Refuse),
+    ("evict-oldest", WhenUserFull::EvictOldest),
+];
 
 /// A server with fewer places than this keeps none of them for users who are signed in.
 const SMALL: u32 = 100;
@@ -84,8 +87,8 @@ impl CapacitySection {
         let Some(seen) = &self.when_user_full else { return Ok(WhenUserFull::default()) };
         let known = WHEN_USER_FULL.iter().find(|(name, _)| name == seen);
         known.map(|(_, when)| *when).ok_or_else(|| {
-            let mend = "write \"refuse\" or \"evict-oldest\"";
-            let why = "it is neither of the two things that can happen";
+            let mend = "write \"evict-silent\", \"refuse\" or \"evict-oldest\"";
+            let why = "it is none of the three things that can happen";
             ConfigError::refused("capacity.when_user_full", format!("{seen:?}"), why, mend)
         })
     }

@@ -16,8 +16,6 @@ pub(super) struct RateSection {
     connect_per_prefix: Option<String>,
     /// The same where a user logged in lately; `240/60s`.
     connect_known_per_prefix: Option<String>,
-    /// Connections that one user signs in on; `60/60s`.
-    connect_per_user: Option<String>,
     /// Connection attempts of all others; `500/1s`.
     connect_total: Option<String>,
     /// TLS handshakes of an address prefix; `240/60s`.
@@ -88,7 +86,6 @@ impl RateSection {
         let named = rates!(self, options:
             connect_per_prefix,
             connect_known_per_prefix,
-            connect_per_user,
             connect_total,
             tls_per_prefix,
             tls_total,

@@ -102,7 +102,7 @@ fn t260_answers_to_slow_and_to_many_requests_have_them_too() {
         let limited = Request::get(&server, "/").ask(&server);
         check(&limited, 429, hsts);
         let wait: u32 = limited.header("retry-after").unwrap().parse().unwrap();
-        assert!((30..=60).contains(&wait), "{wait}");
+        assert!((60..=90).contains(&wait), "the real time and up to half of it: {wait}");
         let mut slow = Connection::open(&server);
         slow.send(b"GET / HTTP/1.1\r\n");
         check(&Answer::read(&mut slow), 408, hsts);

@@ -247,9 +247,9 @@ fn t084_the_oldest_connection_makes_room_where_that_is_wanted() {
 #[test]
 fn an_observed_limit_counts_and_refuses_nobody() {
     let mut config = Config::strict_rates();
-    config.rate = vec![String::from(
+    config.rate.push(String::from(
         "observe = [\"connect_per_prefix\", \"event_per_user\", \"connections_per_prefix\"]",
-    )];
+    ));
     config.capacity = vec![String::from("connections_per_prefix = 5")];
     let server = start(&config);
     let clients: Vec<_> = (0..20).map(|_| SioClient::open(&server)).collect();

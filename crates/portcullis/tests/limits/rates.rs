@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use portcullis_test::{Answer, Config, Connection, Request, SioClient, WAIT, hs256, login};
-use portcullis_test::{TestServer, counter, now_s, processor_ms, timed};
+use portcullis_test::{TestServer, counter, now_s, processor_ms, timed, until};
 use serde_json::json;
 
 use crate::clients::{alive, code_of, create_room, recorded, start};
@@ -84,17 +84,8 @@ fn t073_headers_that_name_another_client_are_not_believed() {
     alive(&server);
 }
 
-/// How long an address is kept out, as operators are told.
-fn kept_out_ms(server: &TestServer, address: &str) -> u64 {
-    let output = server.operate(&["limits", "explain", address], "");
-    let told = String::from_utf8(output.stdout).unwrap();
-    let line = told.lines().find(|line| line.contains("penalty_per_prefix:")).unwrap();
-    let (_, next) = line.split_once(" UTC (in ").unwrap();
-    next.split(' ').next().unwrap().parse().unwrap()
-}
-
 #[test]
-fn t079_whoever_hammers_on_is_kept_out_longer_and_costs_no_more_each_time() {
+fn t079_whoever_hammers_costs_no_more_each_time_and_locks_out_nobody() {
     const SOME: u64 = 600;
     const BLOCK: u64 = 250;
     const BLOCKS: u8 = 16;
@@ -108,60 +99,70 @@ fn t079_whoever_hammers_on_is_kept_out_longer_and_costs_no_more_each_time() {
     };
     let hammer = |source: [u8; 4], count: u64| {
         let before_ms = processor_ms(&server);
+        let mut passed = 0;
         for _ in 0..count {
             let mut connection = Connection::open_from(&server, IpAddr::from(source));
-            assert_limited(&upgrade.ask_on(&mut connection));
+            let answer = upgrade.ask_on(&mut connection);
+            if answer.status == 101 {
+                passed += 1;
+                continue;
+            }
+            assert_limited(&answer);
             assert_eq!(connection.read_to_end(), b"", "it is closed");
         }
-        processor_ms(&server) - before_ms
+        (processor_ms(&server) - before_ms, passed)
     };
-    let (costs_ms, took) = timed(|| {
+    let ((costs_ms, passed), took) = timed(|| {
         use_up(source);
-        hammer(source, SOME);
-        // A minute, and a second for each attempt since the hundredth.
-        let kept_out_ms = kept_out_ms(&server, "127.8.8.8");
-        let most_ms = (60 + SOME - 90) * 1_000;
-        assert!((most_ms / 2..=most_ms).contains(&kept_out_ms), "{kept_out_ms}");
+        let (_, mut passed) = hammer(source, SOME);
         // In turns with others who have only just begun, so that what else the machine does takes
         // as much of either.
         let mut costs_ms = [0, 0];
         for number in 0..BLOCKS {
             let newcomer = [127, 8, 9, number];
             use_up(newcomer);
-            costs_ms[0] += hammer(newcomer, BLOCK);
-            costs_ms[1] += hammer(source, BLOCK);
+            for (index, source) in [newcomer, source].into_iter().enumerate() {
+                let (cost_ms, more) = hammer(source, BLOCK);
+                costs_ms[index] += cost_ms;
+                passed += more;
+            }
         }
-        costs_ms
+        (costs_ms, passed)
     });
     let [newcomers_ms, hammerer_ms] = costs_ms;
     let each = BLOCK * u64::from(BLOCKS);
     eprintln!("{newcomers_ms} ms for newcomers, {hammerer_ms} ms for the hammerer, {each} each");
     // If what came before counted, it would be some ten times as much.
     assert!(hammerer_ms <= 2 * newcomers_ms + 50, "{newcomers_ms} ms, {hammerer_ms} ms");
-    // An hour at most.
-    let kept_out_ms = kept_out_ms(&server, "127.8.8.8");
-    assert!((3_300_000..=3_660_000).contains(&kept_out_ms), "{kept_out_ms}");
-    // Each is counted, five a minute of each kind and source are written down.
-    let rules = ["connect_per_prefix", "penalty_per_prefix"];
-    let counted = rules.map(|rule| {
-        let labels = format!("{{rule=\"{rule}\",code=\"rate_limited\",key=\"prefix\"}}");
-        counter(&server, &format!("portcullis_refusals_total{labels}"))
-    });
-    assert_eq!(counted[0] + counted[1], SOME + 2 * each, "{counted:?}");
+    // One every six seconds comes in, of the hammerer and of each newcomer.
+    let most = (took.as_secs() / 6 + 1) * (u64::from(BLOCKS) + 1);
+    assert!(passed <= most, "{passed} of {most} in {took:?}");
+    // Each is counted, five a minute of each source are written down, and none is a violation.
+    let labels = "{rule=\"connect_per_prefix\",code=\"rate_limited\",key=\"prefix\"}";
+    let counted = counter(&server, &format!("portcullis_refusals_total{labels}"));
+    assert_eq!(counted, SOME + 2 * each - passed);
     let records = server.records.all();
+    assert!(records.iter().all(|record| record["rule"]["name"] != "penalty_per_prefix"));
     let minutes = took.as_secs() / 60 + 1;
-    for rule in rules {
-        let of_rule = records.iter().filter(|record| {
-            record["rule"]["name"] == rule
-                && record["source"]["ip"] == "127.8.8.8"
-                && record["event"]["reason"] != "sampled"
+    let written = records.iter().filter(|record| {
+        record["rule"]["name"] == "connect_per_prefix"
+            && record["source"]["ip"] == "127.8.8.8"
+            && record["event"]["reason"] != "sampled"
+    });
+    let written = written.count() as u64;
+    assert!((1..=5 * minutes).contains(&written), "{written} in {minutes} minutes");
+    let most = 5 * (u64::from(BLOCKS) + 1) * minutes;
+    assert!(counter(&server, "portcullis_log_sampled_total") >= counted - most);
+    // Who waits as told comes in, whatever the hammerer has done.
+    let mut answer = connect(&server, source, &upgrade);
+    if answer.status == 429 {
+        let wait_s: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!(wait_s <= 90, "{wait_s}");
+        until("a hammerer that stops comes in", || {
+            answer = connect(&server, source, &upgrade);
+            (answer.status == 101).then_some(())
         });
-        let written = of_rule.count() as u64;
-        assert!((1..=5 * minutes).contains(&written), "{rule}: {written} in {minutes} minutes");
     }
-    let most = 5 * 2 * (u64::from(BLOCKS) + 1) * minutes;
-    assert!(counter(&server, "portcullis_log_sampled_total") >= SOME + 2 * each - most);
-    assert_eq!(connect(&server, [127, 8, 8, 9], &upgrade).status, 101, "others are not touched");
     alive(&server);
 }
 
@@ -176,7 +177,7 @@ fn t080_the_eleventh_message_in_a_minute_is_refused() {
     }
     let refused = ann.ask("chat:send", &message);
     assert_eq!(code_of(&refused), "RATE_LIMIT_EXCEEDED");
-    assert_eq!(refused["error"]["retry_after_s"].as_u64().unwrap() % 5, 0, "{refused}");
+    assert_eq!(refused["error"]["retry_after_s"], 6, "the real time: {refused}");
     recorded(&server, "event_per_user");
     assert_eq!(ann.ask("room:list", &json!({}))["ok"], true, "other events go on");
     let mut bob = SioClient::connect(&server, &hs256("bob"));
