@@ -183,8 +183,8 @@ impl Gate {
         self.authenticate_replacing(verified, 0, now)
     }
 
-    /// The same. With [`WhenUserFull::EvictSilent`], the connection of the user that was heard longest
-    /// ago makes room if that was before `since_ms` on the monotonic clock.
+    /// The same. With [`WhenUserFull::EvictSilent`], the connection of the user that was heard
+    /// longest ago makes room if that was before `since_ms` on the monotonic clock.
     ///
     /// # Errors
     /// As [`Gate::authenticate`].

@@ -11,31 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use portcullis_model::Limit;
 
+use crate::capacity_counts::CapacityCounts;
 use crate::client_ip::{Prefix, SITE_FACTOR, prefixes};
-
-/// How many connections there are, read at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CapacityCounts {
-    /// Connections that have not proved who they are.
-    pub pre_auth: u32,
-    /// Connections of users.
-    pub authenticated: u32,
-}
-
-impl CapacityCounts {
-    /// Both counts live in one word, so that both limits hold at every moment.
-    fn from_bits(bits: u64) -> Self {
-        Self { pre_auth: (bits >> 32) as u32, authenticated: (bits & 0xffff_ffff) as u32 }
-    }
-
-    fn to_bits(self) -> u64 {
-        (u64::from(self.pre_auth) << 32) | u64::from(self.authenticated)
-    }
-
-    fn total(self) -> u32 {
-        self.pre_auth.saturating_add(self.authenticated)
-    }
-}
 
 /// How many places there are, and who may take the last ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

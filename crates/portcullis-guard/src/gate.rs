@@ -8,7 +8,8 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
 use crate::admission::{Admissions, fresh_key};
 use crate::attempt::Trace;
-use crate::capacity::{Capacity, CapacityCounts};
+use crate::capacity::Capacity;
+use crate::capacity_counts::CapacityCounts;
 use crate::directory::Directory;
 use crate::event::{Access, DeclaredFacts, Replay};
 use crate::gate_options::{GateOptions, check_numbers, check_rates};

@@ -27,9 +27,9 @@ pub enum WithoutOrigin {
 /// What happens to one more connection of a user who has as many as they may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenUserFull {
-    /// All others are asked whether their client is still there. If one does not answer, it ends and
-    /// the new one comes in; otherwise the new one is rejected. So clients that lost their network
-    /// come back at once, and no client that is there is disconnected.
+    /// All others are asked whether their client is there. If one does not answer, it ends and the
+    /// new one comes in; otherwise the new one is rejected. So clients that lost their network come
+    /// back at once, and no client that is there is disconnected.
     #[default]
     EvictSilent,
     /// It is refused.
@@ -51,8 +51,8 @@ pub struct GateOptions {
     pub without_origin: WithoutOrigin,
     /// Whether long-polling is offered.
     pub polling: bool,
-    /// Connection attempts of one address prefix. A rejected attempt is not charged, and one on which
-    /// a user signs in is refunded: that counts toward the user, by `namespace_per_user`.
+    /// Connection attempts of one address prefix. A rejected attempt is not charged, and one on
+    /// which a user signs in is refunded: it counts toward the user, by `namespace_per_user`.
     pub connect_per_prefix: Rate,
     /// The same for clients that show that a user logged in there lately, and per user.
     pub connect_known_per_prefix: Rate,
@@ -159,7 +159,7 @@ impl Default for GateOptions {
             connect_per_prefix: Rate::per(10, minute_ms),
             connect_known_per_prefix: Rate::per(240, minute_ms),
             connect_total: Rate::per(500, 1_000),
-            tls_per_prefix: Rate::per(240, minute_ms),
+            tls_per_prefix: Rate::per(600, minute_ms),
             tls_total: Rate::per(500, 1_000),
             request_per_prefix: Rate::per(600, minute_ms),
             login_per_prefix: Rate::per(20, minute_ms),

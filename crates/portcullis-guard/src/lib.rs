@@ -24,7 +24,8 @@ mod limits_explain; // the operator's look at them
 mod limits; // the operator's limits: taken, observed, explained, lifted
 mod tls_lane; // TLS handshakes, and whose count together
 mod observed; // which of them only count
-mod capacity; // connection slots that release themselves
+mod capacity;
+mod capacity_counts; // connection slots that release themselves
 mod attempt; // what limits count, as it can be written down
 mod refund;
 mod rehearsal; // and counted again, by any limits
@@ -88,7 +89,8 @@ pub use attachment::Attachment;
 pub use attempt::{Attempt, Lane, RequestFrom, Trace, Traced};
 pub use authority::{Authority, RevocationName, RevocationSlot, UNCONFIRMED_MAX_MS, Withdrawn};
 pub use binding::{Binding, Further};
-pub use capacity::{CapacityCounts, Class, ConnectionSlot, HeldByPrefix, HttpSeat, Places};
+pub use capacity::{Class, ConnectionSlot, HeldByPrefix, HttpSeat, Places};
+pub use capacity_counts::CapacityCounts;
 pub use cleaner::{CleanText, Cleaner};
 pub use client_key::thumbprint;
 pub use credential::{Credential, Return, read_return};

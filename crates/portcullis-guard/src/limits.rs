@@ -122,7 +122,8 @@ impl Gate {
         let taken = client_ip::take(&self.rates, limit, client, rate, now);
         let (narrow, _) = client_ip::prefixes(client);
         let turn = taken.map_err(|wait_ms| {
-            wait_ms.saturating_add(self.rates.queue(limit, self.rates.key(narrow), rate, now))
+            let before_ms = self.rates.queue(limit, self.rates.key(narrow), rate, now);
+            wait_ms.saturating_add(before_ms).min(rate.period_ms)
         });
         self.judged(limit, turn)
     }

@@ -135,8 +135,8 @@ impl Rates {
         self.prefixes.with(salted(limit, key), now_ns, take)
     }
 
-    /// As [`Rates::take`] of an address prefix, but a rejected attempt costs a quarter of an accepted
-    /// one. It sorts clients and locks out nobody.
+    /// As [`Rates::take`] of an address prefix, but a rejected attempt costs a quarter of an
+    /// accepted one. It sorts clients and locks out nobody.
     pub(crate) fn take_charging_rejected(
         &self,
         limit: Limit,

@@ -1,5 +1,4 @@
-//! Room for one more connection of a user: half-open connections make way for the client that lost
-//! them.
+//! Room for one more connection of a user: half-open ones make way for the client that lost them.
 //! Never: an end for a connection whose client answers, or a place for another user or session.
 
 use std::rc::Rc;
@@ -19,12 +18,14 @@ use crate::recovery::Comer;
 use crate::shard::Shard;
 
 /// How long a connection that is replaced may take to leave its rooms.
-const LEAVE_MS: u64 = 2_000;
-/// How long a client may take to answer a probe.
+const LEAVE_MS: u64 = 1_000;
+/// How long a client may take to answer a probe, at most.
 const PROBE_MS: u64 = 3_000;
 /// Between two looks at the answers.
 const PROBE_LOOK_MS: u64 = 100;
-/// A client that was heard so lately is there, and is not asked again.
+/// A client that was heard so lately is there: it does not make room.
+const LATELY_MS: u64 = 5_000;
+/// Between two pings of one connection.
 const PROBE_EVERY_MS: u64 = 1_000;
 
 /// What a client that comes back shows, and where.
@@ -105,8 +106,10 @@ impl Shard {
         let user = self.gate.directory().user(&verified.user).filter(|_| probes);
         let Some(user) = user else { return Err(full) };
         self.hub.try_deliver(Delta::Probe { user: verified.user.clone() })?;
-        let since_ms = asked.monotonic_ms.saturating_sub(PROBE_EVERY_MS);
-        for _ in 0..PROBE_MS / PROBE_LOOK_MS {
+        let since_ms = asked.monotonic_ms.saturating_sub(LATELY_MS);
+        // The CONNECT has to be answered within the time of a handler.
+        let probe_ms = (self.options.handler_timeout_ms / 4 * 3).min(PROBE_MS);
+        for _ in 0..probe_ms / PROBE_LOOK_MS {
             sleep(Duration::from_millis(PROBE_LOOK_MS)).await;
             match self.gate.authenticate(verified.clone(), self.now()) {
                 Err(Denial::UserConnections) => {}

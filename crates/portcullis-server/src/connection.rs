@@ -17,6 +17,7 @@ use portcullis_wire::websocket::{Opcode, frame};
 
 use crate::acks::Acks;
 use crate::comer::Comer;
+pub(crate) use crate::end::End;
 use crate::frame::{Form, Frame};
 use crate::options::Options;
 use crate::outbox::{Flushed, Outbox};
@@ -29,21 +30,6 @@ use crate::stream::Stream;
 
 /// How long before its end a client is told that its credential ends.
 const EXPIRING_MS: i64 = 60_000;
-
-/// Why a connection ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The peer closed, or its socket broke.
-    Peer,
-    /// We refuse to go on.
-    Refused(Denial),
-    /// We refuse to go on, and the peer has been told and the refusal recorded.
-    Told(Denial),
-    /// The client said goodbye.
-    Goodbye,
-    /// The client is gone without a word: it came back on another connection, or does not answer.
-    Replaced,
-}
 
 /// What carries a connection's packets.
 pub(crate) enum Transport {
@@ -247,8 +233,7 @@ impl Connection {
         self.queue_event(event, options);
     }
 
-    /// Queues a ping if nothing else waits to be read: a client that is behind is there, or its stall
-    /// ends it.
+    /// Queues a ping if nothing else waits: a client that is behind is there, or its stall ends it.
     pub(crate) fn queue_probe(&self, ping: Bytes) {
         let mut outbox = self.outbox.borrow_mut();
         if outbox.front_bytes().is_none() {

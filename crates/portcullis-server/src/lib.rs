@@ -9,6 +9,7 @@ mod context; // what a handler gets beside its permit, and what it gives back
 mod payload; // what events and acknowledgements carry
 mod broadcast; // whom an event goes to
 mod gather; // answers from every shard
+mod end;
 mod event_table; // declared events and their handlers, by name
 mod frame; // an event encoded once in every wire form
 mod hub; // the way into every shard, for deliveries

@@ -2,35 +2,10 @@
 //! Never: a refusal; that one is `refuse.rs`.
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_model::{Code, Denial, Now};
+use portcullis_model::{Code, Now};
 
 use crate::connection::{Connection, End};
 use crate::shard::Shard;
-
-impl End {
-    /// Why a socket left, in the words of Socket.IO.
-    pub(crate) fn reason(&self) -> &'static str {
-        match self {
-            Self::Peer | Self::Goodbye | Self::Replaced => "transport close",
-            Self::Refused(denial) | Self::Told(denial) => match denial {
-                Denial::PingTimeout => "ping timeout",
-                Denial::Draining => "server shutting down",
-                Denial::SessionEnded(_) => "server namespace disconnect",
-                _ => "forced close",
-            },
-        }
-    }
-
-    /// Whether the place is kept for who comes back: not after what we refuse for good.
-    pub(crate) fn may_come_back(&self) -> bool {
-        match self {
-            Self::Peer | Self::Goodbye | Self::Replaced => true,
-            Self::Refused(denial) | Self::Told(denial) => {
-                matches!(denial, Denial::PingTimeout | Denial::Draining | Denial::SlowConsumer)
-            }
-        }
-    }
-}
 
 impl Shard {
     pub(crate) fn record_connected(&self, connection: &Connection, now: Now) {

@@ -91,7 +91,7 @@ impl Config {
     pub const RATES_OF_ADDRESSES: [&str; 4] = [
         "connect_per_prefix = \"10/60s\"",
         "connect_known_per_prefix = \"240/60s\"",
-        "tls_per_prefix = \"240/60s\"",
+        "tls_per_prefix = \"600/60s\"",
         "request_per_prefix = \"600/60s\"",
     ];
 
@@ -157,7 +157,7 @@ impl Config {
             ("transport", &self.transport),
             ("origin", &self.origin),
         ] {
-            text.push_str(&format!("[{name}]\n{}\n", lines.join("\n")));
+            text.push_str(&format!("[{name}]\n{}\n", last_of_each_key(lines).join("\n")));
         }
         if self.plaintext {
             text.push_str("[tls]\nmode = \"off\"\n");
@@ -177,4 +177,13 @@ impl Config {
         }
         text + &self.more
     }
+}
+
+/// The lines of a section; where a key stands twice, the later line.
+fn last_of_each_key(lines: &[String]) -> Vec<&str> {
+    let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
+    let is_last = |(index, line): &(usize, &String)| {
+        lines.iter().skip(index + 1).all(|later| key(later) != key(line))
+    };
+    lines.iter().enumerate().filter(is_last).map(|(_, line)| line.as_str()).collect()
 }

@@ -1,5 +1,4 @@
-//! The development profile: what it rejects, which is everything that means others reach the server
-//! (T-270), and the defaults that follow from that.
+//! The development profile: its defaults, and what it rejects because others could come in (T-270).
 //! Never: a guess from the machine; only what is configured counts.
 
 use portcullis_guard::{GateOptions, Rate};

@@ -18,7 +18,7 @@ pub(super) struct RateSection {
     connect_known_per_prefix: Option<String>,
     /// Connection attempts of all others; `500/1s`.
     connect_total: Option<String>,
-    /// TLS handshakes of an address prefix; `240/60s`.
+    /// TLS handshakes of an address prefix; `600/60s`.
     tls_per_prefix: Option<String>,
     /// TLS handshakes in all; `500/1s`.
     tls_total: Option<String>,

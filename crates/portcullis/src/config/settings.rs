@@ -128,8 +128,7 @@ impl Settings {
         })?;
         let server = file.capacity.read_http(server)?;
         let polling = file.transport.polling(profile);
-        let gate = GateOptions { polling, ..development::defaults(profile) };
-        let gate = file.capacity.read(gate)?;
+        let gate = file.capacity.read(GateOptions { polling, ..development::defaults(profile) })?;
         let gate = GateOptions { proxies: listen.proxies, ..file.rate.read(gate)? };
         let (server, gate) = file.message.read(server, gate)?;
         let (server, mut gate) = file.overload.read(server, gate)?;

@@ -2,6 +2,8 @@
 //! Never: one more than allowed, also when all come at the same moment.
 
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use portcullis_test::{
     Config, Connection, Gauges, PollingClient, Request, SioClient, TestServer, WAIT, counter,
@@ -66,6 +68,45 @@ fn t084_places_of_clients_that_vanished_are_given_back() {
 }
 
 #[test]
+fn t084_client_that_does_not_answer_makes_room_and_those_that_do_stay() {
+    let mut config = Config::default();
+    let busy = ["message_per_user = \"10000000/1s\"", "message_per_connection = \"10000000/1s\""];
+    config.rate.extend(busy.map(String::from));
+    config.rate.push("event_per_user = { \"room:list\" = \"10000000/1s\" }".into());
+    let server = start(&config);
+    let token = hs256("ann");
+    let mut clients: Vec<_> = (0..5).map(|_| SioClient::connect(&server, &token)).collect();
+    // All of them were heard just now.
+    let rejected = try_sign_in(&mut SioClient::open(&server), &token).unwrap_err();
+    assert_eq!(rejected["data"]["code"], "connection_limit", "{rejected}");
+    recorded(&server, "connections_per_user");
+    // The server asks, and four of them answer.
+    let mut silent = clients.remove(2);
+    let done = AtomicBool::new(false);
+    let sixth = std::thread::scope(|scope| {
+        for client in &mut clients {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert_eq!(client.ask("room:list", &json!({}))["ok"], true, "it stays");
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            });
+        }
+        let sixth = until("the slot of the silent client", || {
+            let mut client = SioClient::open(&server);
+            try_sign_in(&mut client, &token).ok().map(|()| client)
+        });
+        done.store(true, Ordering::Relaxed);
+        sixth
+    });
+    assert_eq!(silent.close_code(), Some(1000));
+    for client in clients.iter_mut().chain([&mut { sixth }]) {
+        assert_eq!(client.ask("room:list", &json!({}))["ok"], true);
+    }
+    alive(&server);
+}
+
+#[test]
 fn t085_strangers_fill_their_own_pool_and_no_other() {
     let mut config = Config::default();
     config.capacity.extend(["connections_total = 12", "pre_auth_total = 4"].map(String::from));
@@ -102,6 +143,8 @@ fn t086_churn_of_thousands_gives_each_place_back_once() {
     config.transport.extend(long.map(String::from));
     config.rate.push("namespace_per_user = \"100000/60s\"".into());
     config.rate.push("signature_per_user = \"100000/60s\"".into());
+    // Those who stay are silent all the while.
+    config.capacity.push("when_user_full = \"refuse\"".into());
     let server = start(&config);
     // Whoever stays shows a place that is given back twice, which would be missing at the end.
     let ann = hs256("ann");

@@ -18,7 +18,7 @@ fn connect(server: &TestServer, source: [u8; 4], request: &Request) -> Answer {
 fn assert_limited(answer: &Answer) {
     assert_eq!(answer.status, 429);
     let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
-    assert!((1..=60).contains(&wait), "{wait}");
+    assert!((1..=90).contains(&wait), "a period, and half of it at random: {wait}");
 }
 
 #[test]
