@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{EntryOwner, RevocationName, Withdrawn, read_json};
+use portcullis_guard::{EntryOwner, ReserveError, RevocationName, Withdrawn, read_json};
 use portcullis_model::{Code, Denial, UserId};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{Revocation, RevocationKind};
@@ -15,7 +15,7 @@ use crate::input::{Nothing, SignedIn, record_with, store_denial};
 use crate::login_link::{LoginLink, USER_LINK_LIFE_S};
 
 /// Used links are revoked under this name, which no issuer may have.
-const LINKS: &str = "portcullis:login-link";
+pub(crate) const LINKS: &str = "portcullis:login-link";
 
 #[derive(Serialize)]
 struct Door<'a> {
@@ -45,15 +45,18 @@ pub(crate) async fn door(
     Ok(ApiResponse::json(200, &door))
 }
 
-/// Whether a link was used.
+/// Whether a link was used, or may have been: its use may be forgotten once it has ended, and a
+/// clock that was set back makes it look valid again.
 pub(crate) fn is_used(request: &ApiRequest, link: &LoginLink) -> bool {
-    request.gate.directory().authority().is_withdrawn(name_of(link))
+    let authority = request.gate.directory().authority();
+    authority.is_withdrawn(name_of(link)) || authority.may_be_evicted(link.ends_unix_s)
 }
 
 /// Uses a link up, also after a restart; one of several log-ins at the same time succeeds.
 ///
 /// # Errors
-/// [`Denial::ShareFull`] when the user has used too many, or this one at the same time.
+/// [`Denial::Schema`] when the link was used, also at the same time; [`Denial::ShareFull`] when the
+/// user has used too many links.
 pub(crate) async fn consume(
     accounts: &Accounts,
     request: &ApiRequest,
@@ -62,13 +65,18 @@ pub(crate) async fn consume(
 ) -> Result<(), Denial> {
     let authority = request.gate.directory().authority();
     let owner = request.gate.owner(EntryOwner::User(user));
+    let slot = authority.reserve_new(name_of(link), owner, || user.to_string(), request.now);
+    let slot = slot.map_err(|error| match error {
+        ReserveError::Used => Denial::Schema { field: Some("door"), rule: "used" },
+        ReserveError::Full(_) => Denial::ShareFull("revocations"),
+    })?;
+    // The space is held, and old uses were evicted before it was taken.
     if is_used(request, link) {
         return Err(Denial::Schema { field: Some("door"), rule: "used" });
     }
-    let slot = authority.reserve(name_of(link), owner, || user.to_string(), request.now);
-    let slot = slot.map_err(|_| Denial::ShareFull("revocations"))?;
     let revocation = Revocation {
         issuer: String::from(LINKS),
+        user: String::new(),
         kind: RevocationKind::Token,
         name: link.name.clone(),
         until_unix_ms: link.ends_unix_s.saturating_mul(1000),
@@ -79,5 +87,5 @@ pub(crate) async fn consume(
 }
 
 fn name_of(link: &LoginLink) -> RevocationName<'_> {
-    RevocationName { issuer: LINKS, kind: Withdrawn::Token, name: &link.name }
+    RevocationName { issuer: LINKS, user: "", kind: Withdrawn::Token, name: &link.name }
 }

@@ -124,6 +124,7 @@ pub use reference::{
 };
 pub use rehearsal::Rehearsal;
 pub use replay::{Envelope, LooseEnvelope};
+pub use revocation_table::ReserveError;
 pub use rules::{ReplayRules, RoleRules};
 pub use schema::read_json;
 pub use shares::{EntryOwner, Owner, ShareError, ShareUse, Shares};

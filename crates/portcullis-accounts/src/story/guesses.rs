@@ -139,6 +139,39 @@ async fn login_link_of_a_known_device_admits_a_new_one() {
 }
 
 #[tokio::test]
+async fn login_link_shown_twice_at_the_same_time_admits_one_log_in() {
+    let world = world(Registration::Open).await;
+    let _client = world.client("ann").await;
+    let link = world.accounts.secret.new_login_link("ann", 900, NOW).unwrap();
+    let mut body = ann("ann", PASSWORD);
+    body["door"] = json!(link.expose());
+    let new_device = Asker::default();
+    let log_in = |address| log_in(&world, &new_device, body.clone(), (address, NOW));
+    let (first, second, third) = tokio::join!(log_in(1), log_in(2), log_in(3));
+    let outcomes = [first, second, third];
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    let denials = outcomes.into_iter().filter_map(Result::err);
+    assert!(denials.into_iter().all(|denial| denial.field() == Some("door")));
+}
+
+#[tokio::test]
+async fn used_login_link_stays_used_after_its_entry_was_evicted_and_the_clock_set_back() {
+    let world = world(Registration::Open).await;
+    let _client = world.client("ann").await;
+    let link = world.accounts.secret.new_login_link("ann", 900, NOW).unwrap();
+    let mut body = ann("ann", PASSWORD);
+    body["door"] = json!(link.expose());
+    log_in(&world, &Asker::default(), body.clone(), (1, NOW)).await.unwrap();
+    let [_, _, revocations] = world.gate.identity_tables(after(1_000));
+    assert_eq!(revocations.used, 0, "the entry has ended");
+    let again = log_in(&world, &Asker::default(), body.clone(), (2, NOW)).await;
+    assert_eq!(again.err().unwrap().field(), Some("door"));
+    let fresh = world.accounts.secret.new_login_link("ann", 900, after(1_000)).unwrap();
+    body["door"] = json!(fresh.expose());
+    log_in(&world, &Asker::default(), body, (3, after(1_000))).await.unwrap();
+}
+
+#[tokio::test]
 async fn wrong_password_or_code_counts_toward_the_account_wherever_it_is_shown() {
     let wrong = "wrong password";
     let cases = ["known device", "reauthenticate", "password", "totp remove", "code"];

@@ -73,6 +73,40 @@ async fn t_058_logout_takes_effect_when_the_share_of_the_user_is_full() {
 }
 
 #[tokio::test]
+async fn simultaneous_logouts_of_one_session_leave_the_other_devices_signed_in() {
+    let world = world(Registration::Open).await;
+    for named in [json!({"sid": "s1"}), json!({"jti": "t1"})] {
+        let shown = foreign_token("ann", NOW, &named);
+        let other = foreign_token("ann", NOW, &json!({"sid": "s2", "jti": "t2"}));
+        assert!(world.opens(&other, NOW).await);
+        let (first, second, third) = tokio::join!(
+            log_out(&world, &shown, NOW),
+            log_out(&world, &shown, NOW),
+            log_out(&world, &shown, NOW)
+        );
+        assert_eq!((first, second, third), (Ok(()), Ok(()), Ok(())), "{named}");
+        assert!(!world.opens(&shown, NOW).await, "{named}");
+        assert!(world.opens(&other, NOW).await, "{named}: another device of the user");
+    }
+    let [_, _, revocations] = world.gate.identity_tables(NOW);
+    assert_eq!(revocations.used, 2, "one entry for each session or token");
+}
+
+#[tokio::test]
+async fn logout_ends_no_token_of_another_user_with_the_same_names() {
+    let world = world(Registration::Open).await;
+    for named in [json!({"sid": "1"}), json!({"jti": "1"}), json!({"sid": "2", "jti": "2"})] {
+        let (eve, ann) = (foreign_token("eve", NOW, &named), foreign_token("ann", NOW, &named));
+        assert_eq!(log_out(&world, &eve, NOW).await, Ok(()), "{named}");
+        assert!(!world.opens(&eve, NOW).await, "{named}");
+        assert!(world.opens(&ann, NOW).await, "{named}");
+        // The same holds after a restart.
+        let fresh = restarted(&world.store.load().await.unwrap()).await;
+        assert!(!fresh.opens(&eve, NOW).await && fresh.opens(&ann, NOW).await, "{named}");
+    }
+}
+
+#[tokio::test]
 async fn revoked_token_stays_revoked_while_the_clock_goes_forward_and_back() {
     let world = world(Registration::Open).await;
     let token = foreign_token("ann", NOW, &json!({"jti": "t1"}));

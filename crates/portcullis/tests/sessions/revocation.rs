@@ -206,7 +206,7 @@ fn t058_what_is_changed_in_the_database_reaches_connections_without_a_word() {
     let token = portcullis_test::forge_hs256(header, &all.to_string(), secret);
     let connections = Everywhere::connect(&server, &token);
     let mut bystander = SioClient::connect(&server, &hs256("bystander"));
-    let insert = "INSERT INTO revocations VALUES ('https://id.example', 0, 'the-one', ?1)";
+    let insert = "INSERT INTO revocations VALUES ('https://id.example', 0, 'the-one', ?1, '')";
     database().execute(insert, [9_000_000_000_000_i64]).unwrap();
     connections.assert_ended("a withdrawn token");
     let mut again = SioClient::open(&server);
