@@ -351,7 +351,7 @@ impl std::error::Error for Denial {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::Severity;
+    use crate::answer::{Severity, Violation};
     use crate::code::Code;
 
     #[test]
@@ -362,6 +362,91 @@ mod tests {
         assert_eq!(tokens.len(), 20);
         assert!(tokens.iter().all(|row| row.reads_as(&missing)), "{tokens:?}");
         assert_eq!(Denial::Forbidden("missing").answer(), Denial::Forbidden("not_owner").answer());
+    }
+
+    #[test]
+    fn denial_that_an_honest_client_meets_is_no_violation() {
+        let tokens = [
+            TokenFault::Missing,
+            TokenFault::Key,
+            TokenFault::Expired,
+            TokenFault::NotYet,
+            TokenFault::User,
+            TokenFault::Revoked,
+            TokenFault::Session,
+            TokenFault::Clock,
+            TokenFault::Ticket,
+            TokenFault::Used,
+        ];
+        let limits = Limit::ALL.into_iter().filter(|limit| {
+            let of_address =
+                [Limit::ConnectPerPrefix, Limit::RequestPerPrefix, Limit::LoginPerPrefix];
+            !of_address.contains(limit)
+        });
+        let limits = limits.map(|limit| Denial::Limit { limit, retry_after_ms: 1 });
+        let others = [
+            Denial::NonceNeeded,
+            Denial::TotpRequired,
+            Denial::ReauthRequired,
+            Denial::SessionUnknown("prefix"),
+            Denial::Polling("session_ended"),
+            Denial::SessionEnded("expired"),
+            Denial::ConnectTimeout,
+            Denial::PingTimeout,
+            Denial::SlowConsumer,
+            Denial::UserConnections,
+            Denial::Busy,
+            Denial::Draining,
+            Denial::TooLarge,
+            Denial::PayloadTooLarge,
+            Denial::Json("depth"),
+            Denial::Json("surrogate"),
+            Denial::Schema { field: None, rule: "x" },
+            Denial::Spam("links"),
+            Denial::MidConflict,
+            Denial::NameTaken,
+            Denial::RoomLimit("rooms"),
+            Denial::Forbidden("ended"),
+        ];
+        let tokens = tokens.map(Denial::Token);
+        for denial in tokens.into_iter().chain(limits).chain(others) {
+            assert_eq!(denial.answer().violation, Violation::No, "{denial:?}");
+        }
+    }
+
+    #[test]
+    fn denial_of_a_forged_or_malformed_request_is_a_violation() {
+        let tokens = [TokenFault::Shape, TokenFault::Algorithm, TokenFault::Signature];
+        let others = [
+            Denial::RequestMalformed,
+            Denial::Host,
+            Denial::Frame("reserved"),
+            Denial::Packet("type"),
+            Denial::SessionUnknown("unknown"),
+            Denial::EventUnknown,
+            Denial::Json("grammar"),
+            Denial::Forbidden("not_owner"),
+            Denial::Replay("seq_repeated"),
+            Denial::ForeignToken,
+            Denial::Login { reason: "wrong_password", username: None },
+        ];
+        for denial in tokens.map(Denial::Token).into_iter().chain(others) {
+            assert_eq!(denial.answer().violation, Violation::Counts, "{denial:?}");
+        }
+    }
+
+    #[test]
+    fn rows_of_one_rule_read_the_same_whether_they_count_or_not() {
+        let pairs = [
+            (Denial::SessionUnknown("prefix"), Denial::SessionUnknown("unknown")),
+            (Denial::Polling("session_ended"), Denial::Polling("poll_overlap")),
+            (Denial::Json("depth"), Denial::Json("grammar")),
+            (Denial::Forbidden("ended"), Denial::Forbidden("not_member")),
+        ];
+        for (one, other) in pairs {
+            assert!(one.answer().reads_as(&other.answer()), "{one:?}");
+            assert_eq!(one.answer().rule, other.answer().rule, "{one:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Source, User};
-use portcullis_model::{Answer, ConnectionId, Denial, Limit, Now, Reference, Violation};
+use portcullis_model::{Answer, ConnectionId, Denial, Now, Reference, Violation};
 use serde_json::{Map, Value, json};
 
 use crate::shard::Shard;
@@ -72,9 +72,7 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     if who.user.is_none() && blamed {
         shard.pressure.refused();
     }
-    // Who is merely too fast waits; who breaks rules is kept out for a while.
-    let counted = answer.violation == Violation::Counts && denial.limit().is_none_or(is_attempt);
-    if counted && blamed {
+    if answer.violation == Violation::Counts && blamed {
         shard.gate.violated(who.client, who.user.map(|user| &user.id), now);
     }
     let mut record = Record::new(answer.event);
@@ -108,11 +106,6 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     let field = denial.field();
     let outcome = denial.outcome();
     Refusal { answer, retry_after_s, reference, field, engine_code, outcome, server_time }
-}
-
-/// Whether going on against a limit is an attack on the server, not haste of a user.
-fn is_attempt(limit: Limit) -> bool {
-    matches!(limit, Limit::ConnectPerPrefix | Limit::RequestPerPrefix | Limit::LoginPerPrefix)
 }
 
 /// The number the Engine.IO protocol gives a refused request.
