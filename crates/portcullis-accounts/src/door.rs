@@ -35,7 +35,7 @@ pub(crate) async fn door(
     signed_in.check_recent(&request)?;
     request.gate.ticket_allowed(&signed_in.user.id, request.now)?;
     let budget = budget_of(&signed_in);
-    let link = accounts.secret.new_login_link(&budget, USER_LINK_LIFE_S, request.now)?;
+    let link = accounts.secret.new_login_link(&budget, request.now)?;
     record_with(&request, Code::AuthnTokenCreated, &signed_in.user.id, |record| {
         record.reason = "login_link";
     });
