@@ -231,8 +231,8 @@ denials! {
         "server_busy", 503, 1013, WsDisconnected, Warning, No, Never,
         "slow_consumer", "Reading too slowly";
     // Identity: every rejected token reads the same outside. A renewal leaves its connection open.
-    // Violations are tokens that no issuer has signed like that. Honest clients show tokens, tickets
-    // and cookies that have ended, were revoked or were used, or whose key has left the key set.
+    // Violations are tokens that no issuer has signed like that. Honest clients show tokens and
+    // cookies that have ended, were revoked or were used, or whose key has left the key set.
     49, Self::Token(TokenFault::Missing) | Self::Renewal(TokenFault::Missing) =>
         "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never,
         "token", "unauthorized", "missing";
@@ -323,7 +323,7 @@ denials! {
     78, Self::PayloadTooLarge =>
         "too_large", 413, 0, InputValidationFail, Warning, No, Never,
         "payload", "Payload too large";
-    // Valid JSON beyond a structural limit, or with half of a character that `JSON.stringify` wrote.
+    // Valid JSON beyond a structural limit, or with half of a surrogate pair, as browsers write it.
     134, Self::Json("nodes" | "items" | "depth" | "keys" | "surrogate" | "number_length"
         | "number_range") =>
         "INVALID_MESSAGE", 400, 0, InputValidationFail, Warning, No, Never,
