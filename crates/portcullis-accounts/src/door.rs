@@ -45,18 +45,27 @@ pub(crate) async fn door(
     Ok(ApiResponse::json(200, &door))
 }
 
-/// Whether a link was used, or may have been: its use may be forgotten once it has ended, and a
-/// clock that was set back makes it look valid again.
-pub(crate) fn is_used(request: &ApiRequest, link: &LoginLink) -> bool {
+/// Checks that a link was not used, and cannot have been: the entry of a used link is evicted once
+/// it has ended, and a clock that was set back makes the link look valid again.
+///
+/// # Errors
+/// [`Denial::LoginLink`].
+pub(crate) fn check_unused(request: &ApiRequest, link: &LoginLink) -> Result<(), Denial> {
     let authority = request.gate.directory().authority();
-    authority.is_withdrawn(name_of(link)) || authority.may_be_evicted(link.ends_unix_s)
+    if authority.is_withdrawn(name_of(link)) {
+        return Err(Denial::LoginLink("used"));
+    }
+    if authority.may_be_evicted(link.ends_unix_s) {
+        return Err(Denial::LoginLink("expired"));
+    }
+    Ok(())
 }
 
 /// Uses a link up, also after a restart; one of several log-ins at the same time succeeds.
 ///
 /// # Errors
-/// [`Denial::Schema`] when the link was used, also at the same time; [`Denial::ShareFull`] when the
-/// user has used too many links.
+/// [`Denial::LoginLink`] when the link was used, also at the same time; [`Denial::ShareFull`] when
+/// the user has used too many links.
 pub(crate) async fn consume(
     accounts: &Accounts,
     request: &ApiRequest,
@@ -67,13 +76,11 @@ pub(crate) async fn consume(
     let owner = request.gate.owner(EntryOwner::User(user));
     let slot = authority.reserve_new(name_of(link), owner, || user.to_string(), request.now);
     let slot = slot.map_err(|error| match error {
-        ReserveError::Used => Denial::Schema { field: Some("door"), rule: "used" },
+        ReserveError::Used => Denial::LoginLink("used"),
         ReserveError::Full(_) => Denial::ShareFull("revocations"),
     })?;
     // The space is held, and old uses were evicted before it was taken.
-    if is_used(request, link) {
-        return Err(Denial::Schema { field: Some("door"), rule: "used" });
-    }
+    check_unused(request, link)?;
     let revocation = Revocation {
         issuer: String::from(LINKS),
         user: String::new(),

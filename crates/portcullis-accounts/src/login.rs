@@ -104,9 +104,9 @@ fn read_link(
     door: Option<&Secret<String>>,
 ) -> Result<Option<LoginLink>, Denial> {
     let Some(door) = door else { return Ok(None) };
-    let link = accounts.secret.read_login_link(door.expose(), budget, request.now);
-    let link = link.filter(|link| !door::is_used(request, link));
-    link.map(Some).ok_or(Denial::Schema { field: Some("door"), rule: "door" })
+    let link = accounts.secret.read_login_link(door.expose(), budget, request.now)?;
+    door::check_unused(request, &link)?;
+    Ok(Some(link))
 }
 
 /// Where a log-in comes from that a limit of the account, or of the known device or link that it

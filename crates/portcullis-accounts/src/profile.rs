@@ -48,9 +48,7 @@ pub(crate) async fn write(
     let input: ProfileInput = read_json(&request.body, &["username"])?;
     signed_in.check_recent(&request)?;
     // Others see the name: it would be a way to say something.
-    if signed_in.user.is_muted(request.now) {
-        return Err(Denial::Forbidden("muted"));
-    }
+    signed_in.user.check_not_muted(request.now)?;
     let username = Username::parse(&input.username)?;
     // Who has such a name from an older version may go on to write it differently.
     let is_own = skeleton(&signed_in.user.name()) == skeleton(username.as_str());

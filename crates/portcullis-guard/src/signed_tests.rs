@@ -184,7 +184,10 @@ fn t_068_an_old_log_in_is_asked_for_again_and_the_muted_are_silent() {
 
     let muted_until_unix_ms = after(310).unix_ms;
     world.gate.directory().put_user(UserFacts { muted_until_unix_ms, ..facts() });
-    assert_eq!(world.ask(&caller, "/", &text, after(309)), Err(Denial::Forbidden("muted")));
+    assert_eq!(
+        world.ask(&caller, "/", &text, after(309)),
+        Err(Denial::Muted { until_unix_ms: Some(muted_until_unix_ms), retry_after_ms: 1_000 })
+    );
     assert_eq!(world.ask(&caller, "/", &text, after(310)), Ok(()));
 }
 

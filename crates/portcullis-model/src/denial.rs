@@ -219,6 +219,16 @@ pub enum Denial {
         /// For the operator.
         rule: &'static str,
     },
+    /// A login link that admits nobody. Only a client that shows a link which this server made for
+    /// the user learns that it was used or has expired; the word says which.
+    LoginLink(&'static str),
+    /// A muted user sends what other users would read.
+    Muted {
+        /// When the mute ends, in milliseconds since 1970; none when it has no end.
+        until_unix_ms: Option<i64>,
+        /// How long that is from now, in milliseconds.
+        retry_after_ms: u64,
+    },
     /// Not allowed, or not there: the peer cannot tell.
     Forbidden(&'static str),
     /// A message number that was there before, or is lower than one that was.
@@ -275,6 +285,9 @@ impl Denial {
             (Retry::Given, Self::Limit { retry_after_ms, .. }) if *retry_after_ms > 0 => {
                 Some(*retry_after_ms)
             }
+            (Retry::Given, Self::Muted { until_unix_ms, retry_after_ms }) => {
+                until_unix_ms.map(|_| *retry_after_ms)
+            }
             (Retry::Given, _) => Some(UNKNOWN_WAIT_MS),
         }
     }
@@ -293,6 +306,7 @@ impl Denial {
     pub fn field(&self) -> Option<&'static str> {
         match self {
             Self::Schema { field, .. } => *field,
+            Self::LoginLink(_) => Some("door"),
             _ => None,
         }
     }
@@ -326,6 +340,7 @@ impl Denial {
             | Self::Forbidden(word)
             | Self::Replay(word)
             | Self::Spam(word)
+            | Self::LoginLink(word)
             | Self::RoomLimit(word)
             | Self::ShareFull(word)
             | Self::SessionUnknown(word)
@@ -482,6 +497,20 @@ mod tests {
             let critical = row.severity == Severity::Critical;
             assert_eq!(critical, own.contains(&row.event), "{row:?}");
         }
+    }
+
+    #[test]
+    fn denial_of_a_mute_or_a_login_link_says_its_cause() {
+        let until = |until_unix_ms| Denial::Muted { until_unix_ms, retry_after_ms: 7_000 };
+        assert_eq!(until(Some(9)).retry_after_ms(), Some(7_000));
+        assert_eq!(until(None).retry_after_ms(), None, "it has no end");
+        let texts = ["used", "expired", "invalid"].map(|word| {
+            let answer = Denial::LoginLink(word).answer();
+            assert_eq!((answer.code, answer.violation), ("INVALID_MESSAGE", Violation::No));
+            answer.message
+        });
+        assert!(texts[0].contains("used") && texts[1].contains("expired"), "{texts:?}");
+        assert!(texts[2].contains("not valid"), "{texts:?}");
     }
 
     #[test]

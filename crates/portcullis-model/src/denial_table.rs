@@ -490,4 +490,18 @@ denials! {
     131, Self::StorageFailed =>
         "storage_failed", 503, 0, SysOverload, Warning, No, AFTER_30_S,
         "storage_failed", "Storage failed";
+    // A login link is denied before a limit counts, so it reads as a field of the request. A link
+    // that this server made for the user is told apart; guessed links all read the same.
+    136, Self::LoginLink("used") =>
+        "INVALID_MESSAGE", 400, 0, AuthnLoginFail, Warning, No, Never, "login_link",
+        "This login link was used already: log in without it, or ask for another one", "used";
+    137, Self::LoginLink("expired") =>
+        "INVALID_MESSAGE", 400, 0, AuthnLoginFail, Info, No, Never, "login_link",
+        "This login link has expired: log in without it, or ask for another one", "expired";
+    138, Self::LoginLink(_) =>
+        "INVALID_MESSAGE", 400, 0, AuthnLoginFail, Warning, No, Never, "login_link",
+        "This login link is not valid for this user name: log in without it", "invalid";
+    // The answer adds until when.
+    139, Self::Muted { .. } =>
+        "forbidden", 403, 0, AuthzFail, Warning, No, Given, "muted", "You are muted";
 }

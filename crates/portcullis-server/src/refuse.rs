@@ -1,6 +1,7 @@
 //! The one way out for refusals: what the client reads, the security record, the counter.
 //! Never: a decision; it is made before.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use portcullis_audit::{Outcome, Record};
@@ -51,6 +52,8 @@ pub(crate) struct Who<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     pub(crate) answer: Answer,
+    /// The sentence of the answer, with what only this denial knows.
+    message: Cow<'static, str>,
     pub(crate) retry_after_s: Option<u64>,
     reference: Option<Reference>,
     field: Option<&'static str>,
@@ -105,7 +108,17 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     let server_time = (*denial == Denial::Replay("ts")).then_some(now.unix_ms);
     let field = denial.field();
     let outcome = denial.outcome();
-    Refusal { answer, retry_after_s, reference, field, engine_code, outcome, server_time }
+    let message = message(denial, &answer);
+    Refusal { answer, message, retry_after_s, reference, field, engine_code, outcome, server_time }
+}
+
+fn message(denial: &Denial, answer: &Answer) -> Cow<'static, str> {
+    match denial {
+        Denial::Muted { until_unix_ms: Some(until_unix_ms), .. } => {
+            format!("{} until {}", answer.message, portcullis_audit::utc(*until_unix_ms)).into()
+        }
+        _ => answer.message.into(),
+    }
 }
 
 /// The number the Engine.IO protocol gives a refused request.
@@ -142,7 +155,7 @@ impl Refusal {
     pub(crate) fn http_body(&self) -> String {
         let mut json = String::from("{");
         push_text(&mut json, "code", self.answer.code);
-        push_text(&mut json, "message", self.answer.message);
+        push_text(&mut json, "message", &self.message);
         push_text(&mut json, "ref", self.reference());
         if let Some(outcome) = self.outcome {
             push_text(&mut json, "outcome", outcome);
@@ -155,7 +168,7 @@ impl Refusal {
     pub(crate) fn engine_body(&self) -> String {
         json!({
             "code": self.engine_code,
-            "message": self.answer.message,
+            "message": self.message,
             "ref": self.reference(),
         })
         .to_string()
@@ -165,12 +178,12 @@ impl Refusal {
     pub(crate) fn connect_error(&self) -> String {
         let mut data = self.members();
         data.remove("message");
-        json!({ "message": self.answer.message, "data": data }).to_string()
+        json!({ "message": self.message, "data": data }).to_string()
     }
 
     /// The payload of a refused CONNECT, for tests of the protocol: `{message}`.
     pub(crate) fn bare_error(&self) -> String {
-        json!({ "message": self.answer.message }).to_string()
+        json!({ "message": self.message }).to_string()
     }
 
     /// The acknowledgement of a refused event: `{ok: false, error: {…}}`.
@@ -197,7 +210,7 @@ impl Refusal {
     /// `code`, `message`, `ref`, and `field` and `retry_after_s` where there are any.
     fn push_members(&self, json: &mut String) {
         push_text(json, "code", self.answer.code);
-        push_text(json, "message", self.answer.message);
+        push_text(json, "message", &self.message);
         push_text(json, "ref", self.reference());
         if let Some(field) = self.field {
             push_text(json, "field", field);
@@ -237,9 +250,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn muted_user_reads_until_when() {
+        let text = |until_unix_ms| {
+            let denial = Denial::Muted { until_unix_ms, retry_after_ms: 1 };
+            message(&denial, &denial.answer()).into_owned()
+        };
+        assert_eq!(text(Some(60_000)), "You are muted until 1970-01-01T00:01:00.000Z");
+        assert_eq!(text(None), "You are muted");
+    }
+
+    #[test]
     fn refusals_are_sound_json_whatever_they_name() {
         let refusal = Refusal {
             server_time: None,
+            message: "Unknown event".into(),
             outcome: Some("unknown"),
             answer: Denial::EventUnknown.answer(),
             retry_after_s: Some(5),

@@ -118,7 +118,11 @@ fn t055_t059_kicked_banned_demoted_and_muted_while_connected() {
     act(&mut admin, "user:mute", &ann, json!({ "duration_s": 600 }));
     assert_eq!(code(&back.socketio.ask("room:join", &json!({ "roomId": hall }))), "ok");
     let said = json!({ "roomId": hall, "message": "hear me" });
-    assert_eq!(code(&back.socketio.ask("chat:send", &said)), "forbidden");
+    let muted = back.socketio.ask("chat:send", &said);
+    assert_eq!(code(&muted), "forbidden");
+    let text = muted["error"]["message"].as_str().unwrap();
+    assert!(text.starts_with("You are muted until 2"), "{text}");
+    assert!((590..=600).contains(&muted["error"]["retry_after_s"].as_u64().unwrap()), "{muted}");
     assert_eq!(code(&back.plain.ask("chat:send", &said)), "forbidden");
     act(&mut admin, "user:mute", &ann, json!({ "duration_s": 0 }));
     assert_eq!(code(&back.socketio.ask("chat:send", &said)), "ok");
