@@ -54,7 +54,7 @@ describe("the page", () => {
     await fillAccount(chief.page, "chief", PASSWORD, "Create the administrator");
     await chief.page.getByText("Connected", { exact: true }).waitFor();
 
-    await signUp(guest.page, "guest", PASSWORD);
+    await signUp(guest.page, "gustav", PASSWORD);
     await chief.page.getByRole("button", { name: "Announce" }).click();
     await chief.page.getByLabel("Announcement").fill("Tea at four");
     await chief.page.getByRole("dialog").getByRole("button", { name: "Announce" }).click();

@@ -60,15 +60,18 @@ const FIELDS: ReadonlyMap<string, string> = new Map([
   ["roomId", "This is no room id."],
   ["userId", "This is no user id."],
   ["code", "This code is not right, or not any more: enter the one that is shown now."],
-  ["door", "This login link has ended or was used. Try without it, or ask for another one."],
   ["totp", "This code is not right, or not any more: enter the one that is shown now."],
 ]);
+
+/** Texts of the server that say more than their code does, such as until when. */
+const WITH_CAUSE = /^(You are muted|This login link) /;
 
 /** The sentence a person reads; the reference is shown beside it. */
 export function sentence(refusal: Refusal): string {
   const { field, retryAfterS } = refusal.details;
   const ofField = refusal.code === "INVALID_MESSAGE" && field ? FIELDS.get(field) : undefined;
-  const first = ofField ?? SENTENCES.get(refusal.code) ?? asSentence(refusal.message);
+  const ofCause = WITH_CAUSE.test(`${refusal.message} `) ? asSentence(refusal.message) : undefined;
+  const first = ofCause ?? ofField ?? SENTENCES.get(refusal.code) ?? asSentence(refusal.message);
   if (retryAfterS === undefined) return first;
   return `${first} Try again in about ${seconds(retryAfterS)}.`;
 }

@@ -21,6 +21,15 @@ test("a refusal reads as a sentence", () => {
       { code: "rate_limited", message: "x", retry_after_s: 600 },
       "Too many attempts. Try again in about 10 minutes.",
     ],
+    [
+      { code: "forbidden", message: "You are muted until 2026-11-29", retry_after_s: 600 },
+      "You are muted until 2026-11-29. Try again in about 10 minutes.",
+    ],
+    [{ code: "forbidden", message: "You are muted" }, "You are muted."],
+    [
+      { code: "INVALID_MESSAGE", message: "This login link has expired" },
+      "This login link has expired.",
+    ],
     ["<html>", "The server gave an answer this page does not understand."],
   ];
   for (const [value, expect] of cases) assert.equal(sentence(readRefusal(value)), expect);

@@ -12,6 +12,7 @@ use portcullis_store::{AccountStore, StoreError};
 
 use crate::failures::Failures;
 use crate::keys::{KeyError, SigningKeys};
+use crate::names::PendingNames;
 use crate::password::{Password, PasswordHashing};
 use crate::password_pool::PasswordPool;
 use crate::server_secret::ServerSecret;
@@ -132,6 +133,7 @@ pub(crate) struct Accounts {
     pub(crate) hashing: PasswordHashing,
     pub(crate) failures: Failures,
     pub(crate) enrollments: Enrollments,
+    pub(crate) pending_names: PendingNames,
     /// A hash no password has, verified for unknown names so that they take as long.
     pub(crate) decoy: Secret<String>,
 }
@@ -170,6 +172,7 @@ impl Accounts {
             hashing,
             failures: Failures::default(),
             enrollments: Enrollments::default(),
+            pending_names: PendingNames::default(),
             decoy,
         })
     }

@@ -53,7 +53,7 @@ impl Attempts<'_> {
         self.request.gate.code_allowed(self.budget, self.from, self.request.now)
     }
 
-    /// Gives it back: the one-time code was right.
+    /// Gives it back: the one-time code was right, whether or not the store could note its use.
     pub(crate) fn code_accepted(&self) {
         self.request.gate.code_accepted(self.budget, self.from, self.request.now);
     }

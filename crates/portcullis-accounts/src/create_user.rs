@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::accounts::{Accounts, fresh_salt};
 use crate::input::{UserView, record_act, store_denial};
-use crate::names;
+use crate::names::{self, NameSlot};
 use crate::password::Password;
 use crate::password_pool::PasswordLane;
 use crate::username::Username;
@@ -47,6 +47,12 @@ pub(crate) async fn create_user(
         // A full table keeps nobody from running the server.
         Way::Setup => {}
     }
+    let slot = match way {
+        Way::Registration | Way::Invitation(_) => {
+            Some(NameSlot::take(&accounts, directory, username.as_str(), None)?)
+        }
+        Way::Setup => None,
+    };
     let phc = accounts.pool.hash(PasswordLane::Strangers, password, fresh_salt()?).await?;
     let user = NewUser {
         id: new_user_id()?,
@@ -61,7 +67,12 @@ pub(crate) async fn create_user(
         roles_follow: false,
     };
     // From here on it runs to its end, also when the client hangs up: what is stored is recorded.
-    let stored = tokio::spawn(Deadline::inherit(store(accounts, request, user, way)));
+    let stored = async move {
+        let stored = store(accounts, request, user, way).await;
+        drop(slot);
+        stored
+    };
+    let stored = tokio::spawn(Deadline::inherit(stored));
     let user = stored.await.map_err(|_| Denial::Internal("create_user"))??;
     Ok(ApiResponse::json(201, &Created { user }))
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{EntryOwner, RevocationName, Withdrawn, read_json};
+use portcullis_guard::{EntryOwner, ReserveError, RevocationName, Withdrawn, read_json};
 use portcullis_model::{Code, Denial, UserId};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{Revocation, RevocationKind};
@@ -15,7 +15,7 @@ use crate::input::{Nothing, SignedIn, record_with, store_denial};
 use crate::login_link::{LoginLink, USER_LINK_LIFE_S};
 
 /// Used links are revoked under this name, which no issuer may have.
-const LINKS: &str = "portcullis:login-link";
+pub(crate) const LINKS: &str = "portcullis:login-link";
 
 #[derive(Serialize)]
 struct Door<'a> {
@@ -35,7 +35,7 @@ pub(crate) async fn door(
     signed_in.check_recent(&request)?;
     request.gate.ticket_allowed(&signed_in.user.id, request.now)?;
     let budget = budget_of(&signed_in);
-    let link = accounts.secret.new_login_link(&budget, USER_LINK_LIFE_S, request.now)?;
+    let link = accounts.secret.new_login_link(&budget, request.now)?;
     record_with(&request, Code::AuthnTokenCreated, &signed_in.user.id, |record| {
         record.reason = "login_link";
     });
@@ -45,15 +45,27 @@ pub(crate) async fn door(
     Ok(ApiResponse::json(200, &door))
 }
 
-/// Whether a link was used.
-pub(crate) fn is_used(request: &ApiRequest, link: &LoginLink) -> bool {
-    request.gate.directory().authority().is_withdrawn(name_of(link))
+/// Checks that a link was not used, and cannot have been: the entry of a used link is evicted once
+/// it has ended, and a clock that was set back makes the link look valid again.
+///
+/// # Errors
+/// [`Denial::LoginLink`].
+pub(crate) fn check_unused(request: &ApiRequest, link: &LoginLink) -> Result<(), Denial> {
+    let authority = request.gate.directory().authority();
+    if authority.is_withdrawn(name_of(link)) {
+        return Err(Denial::LoginLink("used"));
+    }
+    if authority.may_be_evicted(link.ends_unix_s) {
+        return Err(Denial::LoginLink("expired"));
+    }
+    Ok(())
 }
 
 /// Uses a link up, also after a restart; one of several log-ins at the same time succeeds.
 ///
 /// # Errors
-/// [`Denial::ShareFull`] when the user has used too many, or this one at the same time.
+/// [`Denial::LoginLink`] when the link was used, also at the same time; [`Denial::ShareFull`] when
+/// the user has used too many links.
 pub(crate) async fn consume(
     accounts: &Accounts,
     request: &ApiRequest,
@@ -62,13 +74,16 @@ pub(crate) async fn consume(
 ) -> Result<(), Denial> {
     let authority = request.gate.directory().authority();
     let owner = request.gate.owner(EntryOwner::User(user));
-    if is_used(request, link) {
-        return Err(Denial::Schema { field: Some("door"), rule: "used" });
-    }
-    let slot = authority.reserve(name_of(link), owner, || user.to_string(), request.now);
-    let slot = slot.map_err(|_| Denial::ShareFull("revocations"))?;
+    let slot = authority.reserve_new(name_of(link), owner, || user.to_string(), request.now);
+    let slot = slot.map_err(|error| match error {
+        ReserveError::Used => Denial::LoginLink("used"),
+        ReserveError::Full(_) => Denial::ShareFull("revocations"),
+    })?;
+    // The space is held, and old uses were evicted before it was taken.
+    check_unused(request, link)?;
     let revocation = Revocation {
         issuer: String::from(LINKS),
+        user: String::new(),
         kind: RevocationKind::Token,
         name: link.name.clone(),
         until_unix_ms: link.ends_unix_s.saturating_mul(1000),
@@ -79,5 +94,5 @@ pub(crate) async fn consume(
 }
 
 fn name_of(link: &LoginLink) -> RevocationName<'_> {
-    RevocationName { issuer: LINKS, kind: Withdrawn::Token, name: &link.name }
+    RevocationName { issuer: LINKS, user: "", kind: Withdrawn::Token, name: &link.name }
 }

@@ -12,6 +12,7 @@ use portcullis_store::{
     Authority, Change, Loaded, Revocation, RevocationKind, SessionRow, UserRow,
 };
 
+use crate::door::LINKS;
 use crate::outside;
 
 /// Turns changes of people into what the directory and the shards have to know.
@@ -70,7 +71,7 @@ impl AccountFeed {
             }
             Change::Revoked(revocation) => {
                 self.withdraw(revocation, self.clock.now());
-                deltas.push(Delta::RecheckAll);
+                deltas.extend(recheck_of(revocation));
             }
             Change::Authority(authority) => {
                 self.take_over(authority);
@@ -121,9 +122,14 @@ impl AccountFeed {
             RevocationKind::Token => Withdrawn::Token,
             RevocationKind::Session => Withdrawn::Session,
         };
-        let Revocation { issuer, name, until_unix_ms, .. } = revocation;
-        let what = RevocationName { issuer, kind, name };
-        self.directory.authority().withdraw(what, *until_unix_ms, now);
+        let Revocation { issuer, user, name, until_unix_ms, .. } = revocation;
+        let what = RevocationName { issuer, user, kind, name };
+        let authority = self.directory.authority();
+        if issuer == LINKS {
+            authority.note_use(what, *until_unix_ms, now);
+        } else {
+            authority.withdraw(what, *until_unix_ms, now);
+        }
     }
 
     /// A user as decisions see them. An administrator who lacks a second factor where one is asked
@@ -147,6 +153,17 @@ impl AccountFeed {
     }
 }
 
+/// The connections that a revocation may end.
+fn recheck_of(revocation: &Revocation) -> Option<Delta> {
+    let Revocation { issuer, user, .. } = revocation;
+    match UserId::parse(user) {
+        // No connection is opened with a login link.
+        _ if issuer == LINKS => None,
+        Ok(user) => Some(Delta::Recheck { user }),
+        Err(_) => Some(Delta::RecheckAll),
+    }
+}
+
 fn recheck(user: &UserId, deltas: &mut Vec<Delta>) {
     deltas.push(Delta::Recheck { user: user.clone() });
 }
@@ -158,5 +175,45 @@ fn session_facts(row: &SessionRow) -> SessionFacts {
         authenticated_unix_ms: row.authenticated_unix_ms,
         ends_unix_ms: row.ends_unix_ms.min(row.idle_ends_unix_ms),
         key: row.key.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_guard::DirectoryLimits;
+
+    struct Fixed;
+
+    impl Clock for Fixed {
+        fn now(&self) -> Now {
+            Now { monotonic_ms: 0, unix_ms: 0 }
+        }
+    }
+
+    #[test]
+    fn revocation_rechecks_only_the_connections_that_it_may_end() {
+        let directory = Arc::new(Directory::new(DirectoryLimits::default()));
+        let feed = AccountFeed::new(Arc::clone(&directory), Arc::new(Fixed), false);
+        let cases =
+            [(LINKS, "", "none"), ("https://id", "x_ann", "x_ann"), ("https://id", "", "all")];
+        for (issuer, user, expect) in cases {
+            let (issuer, name) = (String::from(issuer), String::from("n"));
+            let user = String::from(user);
+            let kind = RevocationKind::Token;
+            let revocation = Revocation { issuer, user, kind, name, until_unix_ms: 9 };
+            let mut deltas = Vec::new();
+            feed.apply(&Change::Revoked(revocation.clone()), &mut deltas);
+            let rechecked = match deltas.as_slice() {
+                [] => "none",
+                [Delta::Recheck { user }] => user.as_str(),
+                [Delta::RecheckAll] => "all",
+                _ => "more",
+            };
+            assert_eq!(rechecked, expect);
+            let Revocation { issuer, user, name, .. } = &revocation;
+            let what = RevocationName { issuer, user, kind: Withdrawn::Token, name };
+            assert!(directory.authority().is_withdrawn(what), "{expect}");
+        }
     }
 }

@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_guard::{CheckedProof, EntryOwner, LoginFrom, read_json};
 use portcullis_model::{Code, Denial, Limit, Role, Roles, Secret, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
@@ -53,16 +51,15 @@ pub(crate) async fn login(
     let proof = checked_proof(&accounts, &request)?;
     let device = known_device(&accounts, &request, &budget);
     let recovery = input.totp.as_ref().and_then(|code| totp::recovery_hash(code.expose()));
-    let recovery_name = recovery.map(|hash| URL_SAFE_NO_PAD.encode(hash));
     let from = match (&link, &device) {
-        (Some(link), _) => LoginFrom::Link(&link.name),
+        (Some(link), _) if link.is_by_operator() => LoginFrom::OperatorLink,
+        (Some(_), _) => LoginFrom::Link,
         (None, Some(device)) => LoginFrom::KnownDevice(device.name()),
         (None, None) => LoginFrom::Anywhere,
     };
     let mut attempts =
         Attempts { request: &request, failures: &accounts.failures, budget: &budget, from };
     if let Err(denial) = attempts.allowed().await {
-        let recovery = recovery.zip(recovery_name.as_deref());
         attempts.from = by_recovery_code(&accounts, &attempts, recovery, denial).await?;
         attempts.allowed().await?;
     }
@@ -71,7 +68,11 @@ pub(crate) async fn login(
 
     let lane = match attempts.from {
         LoginFrom::Anywhere => PasswordLane::Strangers,
-        LoginFrom::KnownDevice(_) | LoginFrom::Link(_) | LoginFrom::SignedIn => PasswordLane::Known,
+        LoginFrom::KnownDevice(_)
+        | LoginFrom::Link
+        | LoginFrom::OperatorLink
+        | LoginFrom::RecoveryCode
+        | LoginFrom::SignedIn => PasswordLane::Known,
     };
     let checked = check(&accounts, &request, &username, (lane, input.password)).await;
     let row = checked.inspect_err(|denial| {
@@ -104,32 +105,33 @@ fn read_link(
     door: Option<&Secret<String>>,
 ) -> Result<Option<LoginLink>, Denial> {
     let Some(door) = door else { return Ok(None) };
-    let link = accounts.secret.read_login_link(door.expose(), budget, request.now);
-    let link = link.filter(|link| !door::is_used(request, link));
-    link.map(Some).ok_or(Denial::Schema { field: Some("door"), rule: "door" })
+    let link = accounts.secret.read_login_link(door.expose(), budget, request.now)?;
+    door::check_unused(request, &link)?;
+    Ok(Some(link))
 }
 
-/// Where a log-in comes from that a limit of the account rejects, when it shows a recovery code.
+/// Where a log-in comes from that a limit of the account, or of the known device or link that it
+/// shows, rejects, when it shows a recovery code as well.
 ///
 /// A recovery code cannot be guessed, so attackers who close the account cannot show one. The
 /// look-up follows the limit of the address, and costs no hash.
-async fn by_recovery_code<'a>(
+async fn by_recovery_code(
     accounts: &Accounts,
-    attempts: &Attempts<'a>,
-    recovery: Option<([u8; 32], &'a str)>,
+    attempts: &Attempts<'_>,
+    recovery: Option<[u8; 32]>,
     denial: Denial,
-) -> Result<LoginFrom<'a>, Denial> {
-    let closed = match (&denial, attempts.from) {
-        (Denial::Shed(_), LoginFrom::Anywhere) => true,
-        (Denial::Limit { limit, .. }, LoginFrom::Anywhere) => {
+) -> Result<LoginFrom<'static>, Denial> {
+    let closed = match &denial {
+        Denial::Shed(_) => true,
+        Denial::Limit { limit, .. } => {
             matches!(limit, Limit::LoginPerUser | Limit::LoginFailedPerUser | Limit::LoginTotal)
         }
         _ => false,
     };
-    let Some((hash, name)) = recovery.filter(|_| closed) else { return Err(denial) };
+    let Some(hash) = recovery.filter(|_| closed) else { return Err(denial) };
     let known = accounts.store.has_recovery_code(attempts.budget, hash).await;
     let known = known.map_err(|error| store_denial(&error))?;
-    if known { Ok(LoginFrom::Link(name)) } else { Err(denial) }
+    if known { Ok(LoginFrom::RecoveryCode) } else { Err(denial) }
 }
 
 /// The proof of the client's key, which the strict profile asks for; it is not used up yet.

@@ -106,7 +106,8 @@ async fn revoke(
         RevocationKind::Session => Withdrawn::Session,
         RevocationKind::Token => Withdrawn::Token,
     };
-    let what = RevocationName { issuer: &verified.issuer, kind: withdrawn, name: &name };
+    let user = verified.user.as_str();
+    let what = RevocationName { issuer: &verified.issuer, user, kind: withdrawn, name: &name };
     let owner = request.gate.owner(EntryOwner::User(&verified.user));
     let authority = request.gate.directory().authority();
     let label = || verified.user.to_string();
@@ -118,8 +119,13 @@ async fn revoke(
         RevocationKind::Session => request.now.unix_ms.saturating_add(SESSION_REVOKED_MS),
         RevocationKind::Token => verified.expires_unix_s.saturating_mul(1000),
     };
-    let issuer = verified.issuer.to_string();
-    let revocation = Revocation { issuer, kind, name: name.clone(), until_unix_ms };
+    let revocation = Revocation {
+        issuer: verified.issuer.to_string(),
+        user: user.to_owned(),
+        kind,
+        name: name.clone(),
+        until_unix_ms,
+    };
     accounts.store.revoke(revocation).await.map_err(|error| store_denial(&error))?;
     drop(slot);
     if authority.is_withdrawn(what) { Ok(()) } else { Err(Denial::Internal("revocation")) }

@@ -178,7 +178,7 @@ impl OperatorHand<'_> {
         let person = self.own(name).await?;
         let username = &person.username;
         let folded = budget_name(Username::parse(username).ok().as_ref(), username);
-        let door = secret.new_login_link(&folded, OPERATOR_LINK_LIFE_S, self.now)?;
+        let door = secret.new_operator_link(&folded, self.now)?;
         let key = secret.admission();
         let admission = make_admission(&key, &person.id, person.roles, self.now);
         self.store.note_login_link(person.id).await?;

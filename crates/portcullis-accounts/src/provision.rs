@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::{Directory, NameClaim, Party, Table, Verified, skeleton};
+use portcullis_guard::{Directory, NameClaim, Party, Table, Verified};
 use portcullis_model::{Code, Deadline, Denial, Roles, TokenFault};
 use portcullis_store::{CreateUser, NewUser};
 
@@ -51,7 +51,7 @@ async fn create(
         directory.check_space(Table::Users, party)?;
     }
     let now = accounts.options.clock.now();
-    let is_own = |skeleton: &str| directory.is_own_name(skeleton);
+    let is_own = |name: &str| directory.looks_like_own_name(name);
     let (name, subject, id) = (verified.name.as_deref(), &verified.subject, &verified.user);
     let name = NameClaim { name, subject, id }.shown(&accounts.roles, is_own);
     let user = NewUser {
@@ -87,7 +87,7 @@ async fn create(
     record.user_name = Some(name.clone());
     accounts.options.audit.record(record, now);
     // An own user can have taken the name between the look and the commit.
-    if directory.is_own_name(&skeleton(&name)) {
+    if directory.looks_like_own_name(&name) {
         names::replace(&accounts, verified.user, now).await;
     }
     Ok(())

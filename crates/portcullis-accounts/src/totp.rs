@@ -65,22 +65,28 @@ pub(crate) async fn check(
     let used = match recovery {
         Some(hash) => accounts.store.use_recovery_code(row.id.clone(), hash).await,
         None => {
-            attempts.code_allowed()?;
             let codes = codes(secret, &row.username)?;
+            attempts.code_allowed()?;
             match step_of(&codes, shown.expose(), attempts.request.now) {
                 Some(step) => accounts.store.use_totp_step(row.id.clone(), step).await,
                 None => Ok(false),
             }
         }
     };
-    match (used.map_err(|error| store_denial(&error))?, recovery) {
-        (true, Some(_)) => return Ok(()),
-        (true, None) => {
+    match (used, recovery) {
+        (Ok(true), Some(_)) => return Ok(()),
+        (Ok(true), None) => {
             attempts.code_accepted();
             return Ok(());
         }
-        (false, Some(_)) => attempts.recovery_code_failed(),
-        (false, None) => attempts.code_failed(),
+        (Ok(false), Some(_)) => attempts.recovery_code_failed(),
+        (Ok(false), None) => attempts.code_failed(),
+        (Err(error), Some(_)) => return Err(store_denial(&error)),
+        (Err(error), None) => {
+            // Only a right code is asked of the store, so this was no guess.
+            attempts.code_accepted();
+            return Err(store_denial(&error));
+        }
     }
     Err(Denial::Login { reason: "wrong_totp", username: Some(row.username.to_string()) })
 }

@@ -120,7 +120,7 @@ impl Gate {
     /// How full the tables of identity state are.
     #[must_use]
     pub fn identity_tables(&self, now: Now) -> [ShareUse; 3] {
-        let revocations = self.directory.authority().usage();
+        let revocations = self.directory.authority().usage(now);
         [self.tickets.usage(now), self.proofs.usage(now), revocations]
     }
 

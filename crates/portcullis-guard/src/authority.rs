@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use parking_lot::RwLock;
 use portcullis_model::{Denial, Now};
 
-use crate::revocation_table::{RevocationTable, digest_of};
+use crate::revocation_table::{ReserveError, RevocationTable, digest_of};
 use crate::shares::{Owner, ShareError, ShareUse};
 
 /// Without a confirmation for so long every session ends.
@@ -22,11 +22,16 @@ pub enum Withdrawn {
     Session,
 }
 
-/// A token or session of an issuer.
+/// A token or session of a user of an issuer.
+///
+/// Issuers choose `jti` and `sid`, and some let users influence them. They need to be unique for
+/// a user only, so a revocation names the user: it ends nothing of another user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevocationName<'a> {
     /// The issuer.
     pub issuer: &'a str,
+    /// The id of the user here; empty for every user of the issuer.
+    pub user: &'a str,
     /// Whether it is a token or a session.
     pub kind: Withdrawn,
     /// Its `jti` or `sid`.
@@ -91,8 +96,8 @@ impl Authority {
     /// Takes space for a revocation out of the owner's share, before the revocation is stored.
     ///
     /// # Errors
-    /// [`ShareError`] when there is no space: the caller must not store it, for it would not be
-    /// in force. Also while another request revokes the same.
+    /// [`ShareError`] when there is no space: the caller must not store it, because it would not
+    /// be in force. A request that revokes the same at the same time shares the space.
     pub fn reserve(
         self: &Arc<Self>,
         what: RevocationName<'_>,
@@ -108,6 +113,25 @@ impl Authority {
         outcome.map(|()| RevocationSlot { authority: Arc::clone(self), digest })
     }
 
+    /// Takes space for the one use of something, which is used up once it is stored.
+    ///
+    /// # Errors
+    /// [`ReserveError::Used`] when it was used, or when another request is using it.
+    pub fn reserve_new(
+        self: &Arc<Self>,
+        what: RevocationName<'_>,
+        owner: Owner,
+        label: impl FnOnce() -> String,
+        now: Now,
+    ) -> Result<RevocationSlot, ReserveError> {
+        let digest = digest_of(what);
+        let mut table = self.table.write();
+        let outcome = table.reserve_new(digest, owner, label, now);
+        self.evicted_until(table.evicted_until_ms());
+        drop(table);
+        outcome.map(|()| RevocationSlot { authority: Arc::clone(self), digest })
+    }
+
     /// Puts a stored revocation in force until a time after which it would be rejected anyway.
     ///
     /// It always takes effect: the space was reserved, or the operator stored it.
@@ -116,31 +140,44 @@ impl Authority {
         self.changed();
     }
 
+    /// Notes the stored use of a one-time link until a time.
+    ///
+    /// No open connection depends on a link, so none is checked again.
+    pub fn note_use(&self, what: RevocationName<'_>, until_unix_ms: i64, now: Now) {
+        self.table.write().insert(digest_of(what), until_unix_ms, now);
+    }
+
     /// Notes that stored revocations which ended up to this moment were deleted.
     pub fn evicted_until(&self, until_unix_ms: i64) {
         self.evicted_until_ms.fetch_max(until_unix_ms, Ordering::AcqRel);
     }
 
-    /// Whether a token or session is revoked.
+    /// Whether a token or session is revoked: for its user, or for every user of the issuer.
     #[must_use]
     pub fn is_withdrawn(&self, what: RevocationName<'_>) -> bool {
         let table = self.table.read();
-        !table.is_empty() && table.contains(digest_of(what))
+        let of_everyone = RevocationName { user: "", ..what };
+        !table.is_empty()
+            && (table.contains(digest_of(what)) || table.contains(digest_of(of_everyone)))
     }
 
-    /// Whether a token of another issuer may have been revoked by an entry that is gone.
+    /// Whether a token of another issuer, or a link, may be named by an entry that is gone.
     ///
     /// That is so for a token which ends no later than an evicted entry: it has expired, and only a
     /// clock that was set back makes it look valid.
-    pub(crate) fn may_be_evicted(&self, expires_unix_s: i64) -> bool {
+    #[must_use]
+    pub fn may_be_evicted(&self, expires_unix_s: i64) -> bool {
         let expires_ms = expires_unix_s.saturating_mul(1000);
         expires_ms <= self.evicted_until_ms.load(Ordering::Acquire)
     }
 
     /// How full the table of revocations is.
     #[must_use]
-    pub fn usage(&self) -> ShareUse {
-        self.table.read().usage()
+    pub fn usage(&self, now: Now) -> ShareUse {
+        let mut table = self.table.write();
+        let usage = table.usage(now);
+        self.evicted_until(table.evicted_until_ms());
+        usage
     }
 
     /// Says that what is known was just found to hold. From the first call on, more have to follow.
@@ -185,11 +222,11 @@ mod tests {
     }
 
     fn token<'a>(issuer: &'a str, name: &'a str) -> RevocationName<'a> {
-        RevocationName { issuer, kind: Withdrawn::Token, name }
+        RevocationName { issuer, user: "ann", kind: Withdrawn::Token, name }
     }
 
     #[test]
-    fn t_058_revocation_is_known_by_issuer_kind_and_name() {
+    fn t_058_revocation_is_known_by_issuer_user_kind_and_name() {
         let authority = Authority::default();
         let before = authority.epoch();
         authority.withdraw(token("https://id", "t1"), 5_000, at(0));
@@ -202,9 +239,25 @@ mod tests {
             ("https://i", Withdrawn::Token, "dt1", false),
         ];
         for (issuer, kind, name, expect) in cases {
-            let what = RevocationName { issuer, kind, name };
+            let what = RevocationName { issuer, user: "ann", kind, name };
             assert_eq!(authority.is_withdrawn(what), expect, "{issuer} {name}");
         }
+        for user in ["bob", "annh", ""] {
+            let what = RevocationName { user, ..token("https://id", "t1") };
+            assert!(!authority.is_withdrawn(what), "{user:?}");
+        }
+        let of_everyone = RevocationName { user: "", ..token("https://id", "t9") };
+        authority.withdraw(of_everyone, 5_000, at(0));
+        assert!(authority.is_withdrawn(token("https://id", "t9")), "an operator named no user");
+    }
+
+    #[test]
+    fn used_link_outdates_no_principal() {
+        let authority = Authority::default();
+        let before = authority.epoch();
+        authority.note_use(token("links", "l1"), 5_000, at(0));
+        assert!(authority.is_withdrawn(token("links", "l1")));
+        assert_eq!(authority.epoch(), before);
     }
 
     #[test]
@@ -254,16 +307,16 @@ mod tests {
         let authority = Arc::new(Authority::with_table(RevocationTable::of_size(2)));
         let now = at(0);
         let reserve = |name| authority.reserve(token("i", name), 7, String::new, now);
-        let slot = reserve("a").unwrap();
-        assert_eq!(reserve("a").err(), Some(ShareError::ShareFull), "the same, at the same time");
-        drop(slot);
-        assert_eq!(authority.usage().used, 0);
+        let slots = (reserve("a").unwrap(), reserve("a").unwrap());
+        assert_eq!(authority.usage(now).used, 1, "the same, at the same time");
+        drop(slots);
+        assert_eq!(authority.usage(now).used, 0);
         let slot = reserve("a").unwrap();
         authority.withdraw(token("i", "a"), 90_000, now);
         drop(slot);
-        assert_eq!(authority.usage().used, 1);
+        assert_eq!(authority.usage(now).used, 1);
         drop(reserve("a").unwrap());
-        assert_eq!(authority.usage().used, 1, "revoked again, it takes no more space");
+        assert_eq!(authority.usage(now).used, 1, "revoked again, it takes no more space");
         assert!(authority.is_withdrawn(token("i", "a")));
     }
 }

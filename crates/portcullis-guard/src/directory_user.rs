@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use portcullis_model::{Now, Roles, UserId};
+use portcullis_model::{Denial, Now, Roles, UserId};
+
+/// A mute that lasts longer has no end that a user would read: a year has four digits.
+const YEAR_10000_UNIX_MS: i64 = 253_402_300_800_000;
 
 /// What storage knows of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +113,22 @@ impl User {
     #[must_use]
     pub fn is_muted(&self, now: Now) -> bool {
         now.unix_ms < self.muted_until_unix_ms.load(Ordering::Acquire)
+    }
+
+    /// Whether the user may send what other users read.
+    ///
+    /// # Errors
+    /// [`Denial::Muted`] with the end of the mute.
+    pub fn check_not_muted(&self, now: Now) -> Result<(), Denial> {
+        let until_unix_ms = self.muted_until_unix_ms.load(Ordering::Acquire);
+        let left_ms = until_unix_ms.saturating_sub(now.unix_ms);
+        match u64::try_from(left_ms) {
+            Ok(retry_after_ms) if retry_after_ms > 0 => Err(Denial::Muted {
+                until_unix_ms: Some(until_unix_ms).filter(|until| *until < YEAR_10000_UNIX_MS),
+                retry_after_ms,
+            }),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Whether roles are withheld until the user adds a second factor.
@@ -328,6 +347,18 @@ mod tests {
         {
             assert!(user.connect(0, when_full, Now::default()).is_none());
         }
+    }
+
+    #[test]
+    fn mute_is_denied_with_its_end_until_it_ends() {
+        let now = |unix_ms| Now { monotonic_ms: 0, unix_ms };
+        let user = |muted_until_unix_ms| User::new(UserFacts { muted_until_unix_ms, ..facts() });
+        let denied = Denial::Muted { until_unix_ms: Some(9_000), retry_after_ms: 1_000 };
+        assert_eq!(user(9_000).check_not_muted(now(8_000)), Err(denied));
+        assert_eq!(user(9_000).check_not_muted(now(9_000)), Ok(()));
+        assert_eq!(user(0).check_not_muted(now(0)), Ok(()));
+        let Err(denial) = user(i64::MAX).check_not_muted(now(8_000)) else { panic!("muted") };
+        assert_eq!(denial.retry_after_ms(), None, "it has no end");
     }
 
     #[test]

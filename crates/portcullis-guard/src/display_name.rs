@@ -4,6 +4,7 @@
 //! A name passes when it is one line of letters, digits and few separators that Unicode recommends
 //! for identifiers (UTS #39), each word in one script, with at most two combining marks in a row;
 //! when none of its words is reserved; and when no own user has a name that looks the same.
+//! Own users register no reserved name either.
 
 use std::sync::LazyLock;
 
@@ -12,6 +13,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_security::{GeneralSecurityProfile, MixedScript, skeleton as confusable};
 
+use crate::look_alike::{forms, has_few_letter_signs};
 use crate::text::is_invisible;
 
 /// Longest display name, in characters.
@@ -20,6 +22,9 @@ const NAME_MAX_CHARS: usize = 64;
 const MARKS_MAX: usize = 2;
 /// What can stand between words.
 const SEPARATORS: [char; 7] = [' ', '.', '_', '-', '\'', '@', '|'];
+/// The beginning of a neutral name, and how many characters of the id follow.
+const NEUTRAL_WORD: &str = "guest";
+const NEUTRAL_TAIL_CHARS: usize = 8;
 /// What no name contains.
 const RESERVED_ANYWHERE: [&str; 3] = ["administrat", "moderator", "portcullis"];
 /// What no word begins or ends with.
@@ -42,9 +47,6 @@ const RESERVED_WORDS: [&str; 15] = [
     "guest",
     "deleted",
 ];
-/// What no own user registers.
-const RESERVED_OWN: [&str; 5] = ["admin", "administrator", "moderator", "portcullis", "system"];
-
 /// The form in which two names that look alike are the same.
 ///
 /// Case, separators, marks and letters that are drawn alike make no difference.
@@ -85,7 +87,6 @@ struct Reserved {
     anywhere: Vec<String>,
     at_ends: Vec<String>,
     words: Vec<String>,
-    own: Vec<String>,
 }
 
 static RESERVED: LazyLock<Reserved> = LazyLock::new(|| {
@@ -94,13 +95,11 @@ static RESERVED: LazyLock<Reserved> = LazyLock::new(|| {
         anywhere: skeletons(&RESERVED_ANYWHERE),
         at_ends: skeletons(&RESERVED_AT_ENDS),
         words: skeletons(&RESERVED_WORDS),
-        own: skeletons(&RESERVED_OWN),
     }
 });
 
 /// Whether a name reads as a reserved one: the server, its operators, a role.
 fn is_reserved(name: &str, roles: &RoleTable) -> bool {
-    let joined = unmasked(name);
     let offices = offices(roles);
     let is_office = |word: &String| {
         let is_at_end = |office: &String| word.starts_with(office) || word.ends_with(office);
@@ -108,17 +107,31 @@ fn is_reserved(name: &str, roles: &RoleTable) -> bool {
             || offices.contains(word)
             || RESERVED.at_ends.iter().any(is_at_end)
     };
-    RESERVED.anywhere.iter().any(|reserved| joined.contains(reserved))
-        || readings(name).iter().any(is_office)
-        || name.split(SEPARATORS).flat_map(readings).any(|word| is_office(&word))
+    let has_office = |text: &str| {
+        readings(text).iter().any(is_office)
+            || text.split(SEPARATORS).flat_map(readings).any(|word| is_office(&word))
+    };
+    let is_like_reserved = |form: &String| {
+        let joined = unmasked(form);
+        RESERVED.anywhere.iter().any(|reserved| joined.contains(reserved))
+            || has_office(form)
+            || is_like_neutral(form)
+    };
+    has_office(name) || forms(name).iter().any(is_like_reserved)
 }
 
-/// Whether an own user can have this name; reserved names cannot be registered.
+/// Whether a name reads as a [`neutral_name`], whatever stands between its letters.
+fn is_like_neutral(name: &str) -> bool {
+    let letters: Vec<char> = name.chars().filter(|letter| letter.is_alphanumeric()).collect();
+    let word: String = letters.iter().take(NEUTRAL_WORD.len()).collect();
+    letters.len() == NEUTRAL_WORD.len() + NEUTRAL_TAIL_CHARS
+        && unmasked(&word) == skeleton(NEUTRAL_WORD)
+}
+
+/// Whether a name is reserved: own users cannot register it. Accounts that have it keep it.
 #[must_use]
 pub fn is_own_name_reserved(name: &str, roles: &RoleTable) -> bool {
-    let offices = offices(roles);
-    let is_office = |reading| RESERVED.own.contains(reading) || offices.contains(reading);
-    readings(name).iter().any(is_office)
+    is_reserved(name, roles)
 }
 
 /// The skeletons of the names of roles, that of everybody aside.
@@ -161,11 +174,11 @@ pub struct NameClaim<'a> {
 impl NameClaim<'_> {
     /// The name that is shown: the issuer's, else the subject, else a neutral one.
     ///
-    /// `is_own` says whether an own user has a name with this skeleton.
+    /// `is_own` says whether an own user has a name that looks like this one.
     #[must_use]
     pub fn shown(&self, roles: &RoleTable, is_own: impl Fn(&str) -> bool) -> String {
         let candidates = self.name.into_iter().chain([self.subject]);
-        let passes = |name: &String| is_shown(name, roles) && !is_own(&skeleton(name));
+        let passes = |name: &String| is_shown(name, roles) && !is_own(name);
         let mut names = candidates.filter(|name| name.len() <= NAME_MAX_CHARS * 16);
         names
             .find_map(|name| Some(name.nfc().collect::<String>()).filter(passes))
@@ -179,8 +192,9 @@ impl NameClaim<'_> {
 #[must_use]
 pub fn neutral_name(id: &UserId) -> String {
     let letters: Vec<char> = id.as_str().chars().filter(char::is_ascii_alphanumeric).collect();
-    let tail = letters.get(letters.len().saturating_sub(8)..).unwrap_or_default();
-    format!("guest {}", tail.iter().collect::<String>())
+    let from = letters.len().saturating_sub(NEUTRAL_TAIL_CHARS);
+    let tail = letters.get(from..).unwrap_or_default();
+    format!("{NEUTRAL_WORD} {}", tail.iter().collect::<String>())
 }
 
 /// Whether a name follows the rules for users of other issuers, other users aside.
@@ -200,6 +214,7 @@ fn is_fit(name: &str) -> bool {
     };
     name.chars().count() <= NAME_MAX_CHARS
         && name.chars().all(takes)
+        && has_few_letter_signs(name)
         && name.chars().any(|letter| letter.is_alphanumeric() && !is_combining_mark(letter))
         && !name.starts_with(is_combining_mark)
         && name.trim() == name
@@ -210,11 +225,12 @@ fn is_fit(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::look_alike::looks;
 
     fn shown(name: Option<&str>, subject: &str) -> String {
         let id = UserId::parse("f_0123456789abcdef").unwrap();
         let own = ["ann", "Bill", "m.lee"].map(skeleton);
-        let is_own = |skeleton: &str| own.iter().any(|own| own == skeleton);
+        let is_own = |name: &str| looks(name).iter().any(|look| own.contains(look));
         let mut roles = RoleTable::default();
         roles.define("helper").unwrap();
         NameClaim { name, subject, id: &id }.shown(&roles, is_own)
@@ -276,6 +292,15 @@ mod tests {
             "rn.lee",
             "M Lee",
             "\u{ba}nn",
+            "an|n",
+            "ann|",
+            "|ann",
+            "@ann",
+            "@nn",
+            "an.n@",
+            "m|lee",
+            "m_lee|",
+            "b||l",
         ] {
             assert_eq!(shown(Some(name), "42"), "42", "{name:?}");
         }
@@ -316,6 +341,16 @@ mod tests {
             "deleted user",
             "\u{1d00}dmin",
             "\u{1f150}dmin",
+            "st|aff",
+            "sta-ff",
+            "ro|ot",
+            "offic|al",
+            "m|od",
+            "guest1",
+            "g.u.e.s.t",
+            "gue|st 89abcdef",
+            "guest89abcdef",
+            "de|eted user",
         ] {
             assert_eq!(shown(Some(name), "42"), "42", "{name:?}");
         }
@@ -352,10 +387,41 @@ mod tests {
     #[test]
     fn own_users_cannot_register_the_name_of_an_office() {
         let roles = RoleTable::default();
-        for name in ["admin", "Admin", "adm1n", "Moderator", "m0derator2", "portcullis", "SYSTEM"] {
+        for name in [
+            "admin",
+            "Admin",
+            "adm1n",
+            "Moderator",
+            "m0derator2",
+            "portcullis",
+            "SYSTEM",
+            "deleted_user",
+            "guest1",
+            "guest_89abcdef",
+            "guest89abcdef",
+            "staff",
+            "st-aff",
+            "root",
+            "R00T",
+            "security",
+            "m0d",
+            "mod_team",
+            "0fficial.support",
+        ] {
             assert!(is_own_name_reserved(name, &roles), "{name}");
         }
-        for name in ["ann", "root", "victim", "modesty", "badminton", "a_user"] {
+        for name in [
+            "ann",
+            "victim",
+            "modesty",
+            "badminton",
+            "a_user",
+            "user42",
+            "guestrin",
+            "supporter",
+            "stafford",
+            "rootham",
+        ] {
             assert!(!is_own_name_reserved(name, &roles), "{name}");
         }
     }

@@ -56,6 +56,7 @@ mod directory_name; // whose names look alike
 mod directory_share; // how full its tables are, and of whom
 mod table_alarm; // which table is nearly full
 mod display_name; // names of users of other issuers
+mod look_alike; // which names look alike
 mod rank; // who can act on whom
 mod directory_session; // one session
 mod directory_sessions; // the sessions there are
@@ -112,6 +113,7 @@ pub use limits::Lanes;
 pub use limits_explain::LimitState;
 pub use load::{LoadChange, LoadMachine, LoadState, Look, Signal, TICK_MS};
 pub use login::LoginFrom;
+pub use look_alike::is_look_alike;
 pub use packets::PacketBudget;
 pub use permit::Permit;
 pub use principal::{Caller, Patience, Principal};
@@ -127,6 +129,7 @@ pub use reference::{
 };
 pub use rehearsal::Rehearsal;
 pub use replay::{Envelope, LooseEnvelope};
+pub use revocation_table::ReserveError;
 pub use rules::{ReplayRules, RoleRules};
 pub use schema::read_json;
 pub use shares::{EntryOwner, Owner, ShareError, ShareUse, Shares};

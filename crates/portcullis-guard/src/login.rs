@@ -19,8 +19,13 @@ pub enum LoginFrom<'a> {
     Anywhere,
     /// A device this user has logged in from before, by its random name.
     KnownDevice(&'a str),
-    /// A client that shows a login link or recovery code of this user, by its random name.
-    Link(&'a str),
+    /// A client that shows a login link which the user made; all such links count together.
+    Link,
+    /// A client that shows a login link which an operator made; all such links count together, and
+    /// links of the user, which an attacker in a session can make, do not close them.
+    OperatorLink,
+    /// A client that shows a recovery code of this user; all codes count together.
+    RecoveryCode,
     /// The user, signed in; all sessions count together.
     SignedIn,
 }
@@ -80,7 +85,9 @@ impl Gate {
         let own = match from {
             LoginFrom::Anywhere => None,
             LoginFrom::KnownDevice(device) => Some(self.rates.key((name, device))),
-            LoginFrom::Link(link) => Some(self.rates.key((name, "link", link))),
+            LoginFrom::Link => Some(self.rates.key((name, "link", ""))),
+            LoginFrom::OperatorLink => Some(self.rates.key((name, "operator link", ""))),
+            LoginFrom::RecoveryCode => Some(self.rates.key((name, "recovery code", ""))),
             LoginFrom::SignedIn => Some(self.rates.key((name, "signed in", ""))),
         };
         LoginKeys { name, own }
@@ -265,7 +272,13 @@ mod tests {
     #[test]
     fn wrong_password_of_any_origin_counts_toward_the_account() {
         let now = Now { monotonic_ms: 0, unix_ms: 0 };
-        let own = [LoginFrom::KnownDevice("d"), LoginFrom::Link("l"), LoginFrom::SignedIn];
+        let own = [
+            LoginFrom::KnownDevice("d"),
+            LoginFrom::Link,
+            LoginFrom::OperatorLink,
+            LoginFrom::RecoveryCode,
+            LoginFrom::SignedIn,
+        ];
         for from in own {
             let gate = gate_with(1_000, 1_000, Rate::per(3, 86_400_000));
             let closed: Vec<_> = (0..3).map(|_| gate.login_failed("ann", from, now)).collect();
@@ -274,7 +287,7 @@ mod tests {
             assert_eq!(tries(&gate, "ann", LoginFrom::Anywhere, 0, 1), 0, "and the account");
             let others = own.into_iter().filter(|other| *other != from);
             let open = others.filter(|other| tries(&gate, "ann", *other, 0, 1) == 1).count();
-            assert_eq!(open, 2, "the owner's other ways in stay open");
+            assert_eq!(open, 4, "the owner's other ways in stay open");
             assert_eq!(tries(&gate, "bob", from, 0, 1), 1);
         }
     }

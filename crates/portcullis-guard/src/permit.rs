@@ -136,8 +136,8 @@ impl Gate {
         check_login_age(E::RULE.login_max_age_s, caller, now)?;
         let user = caller.principal.user();
         rule.allowed.check(user, payload.room(), &self.directory)?;
-        if E::RULE.speaks && user.is_muted(now) {
-            return Err(Denial::Forbidden("muted"));
+        if E::RULE.speaks {
+            user.check_not_muted(now)?;
         }
         payload.clean(&mut Cleaner::new(&self.options))?;
         match rule.replay {

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Now};
+use portcullis_model::{Denial, Now, UserId};
 
 use crate::authority::{Authority, RevocationName, Withdrawn};
 use crate::directory_session::Session;
@@ -39,6 +39,7 @@ impl Default for Patience {
 pub(crate) struct Marks {
     own: bool,
     expires_unix_s: i64,
+    user: UserId,
     issuer: Arc<str>,
     session: Option<Box<str>>,
     token: Box<str>,
@@ -50,6 +51,7 @@ impl Marks {
         Self {
             own: verified.own,
             expires_unix_s: verified.expires_unix_s,
+            user: verified.user.clone(),
             issuer: Arc::clone(&verified.issuer),
             session: verified.session.as_deref().map(Box::from),
             token: Box::from(verified.token.as_str()),
@@ -63,8 +65,9 @@ impl Marks {
         if !self.own && authority.may_be_evicted(self.expires_unix_s) {
             return false;
         }
-        let issuer = &self.issuer;
-        let withdrawn = |kind, name| authority.is_withdrawn(RevocationName { issuer, kind, name });
+        let (issuer, user) = (&self.issuer, self.user.as_str());
+        let withdrawn =
+            |kind, name| authority.is_withdrawn(RevocationName { issuer, user, kind, name });
         let token = !self.token.is_empty() && withdrawn(Withdrawn::Token, &self.token);
         let session = self.session.as_deref();
         let session = session.is_some_and(|name| withdrawn(Withdrawn::Session, name));

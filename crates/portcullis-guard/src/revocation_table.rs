@@ -26,12 +26,29 @@ struct Entry {
     until_ms: u64,
 }
 
+/// Space for a revocation which is being stored.
+#[derive(Debug)]
+struct Pending {
+    owner: Owner,
+    /// Requests that are storing the same revocation; they share the space.
+    holders: usize,
+}
+
+/// Why a one-time use cannot be reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReserveError {
+    /// It was used before, or another request is using it.
+    Used,
+    /// There is no space for it.
+    Full(ShareError),
+}
+
 /// The table of [`crate::Authority`].
 #[derive(Debug)]
 pub(crate) struct RevocationTable {
     entries: HashMap<u128, Entry>,
     /// Space that was reserved for revocations which are being stored.
-    pending: HashMap<u128, Owner>,
+    pending: HashMap<u128, Pending>,
     shares: Shares,
     evicted_until_ms: i64,
     /// When the whole table was last searched for ended entries.
@@ -72,6 +89,9 @@ impl RevocationTable {
     }
 
     /// Takes space for a revocation that is about to be stored.
+    ///
+    /// Requests that revoke the same at the same time share the space: each of them is confirmed
+    /// only after its own commit, and the first commit puts the revocation in force.
     pub(crate) fn reserve(
         &mut self,
         digest: u128,
@@ -79,8 +99,9 @@ impl RevocationTable {
         label: impl FnOnce() -> String,
         now: Now,
     ) -> Result<(), ShareError> {
-        if self.pending.contains_key(&digest) {
-            return Err(ShareError::ShareFull);
+        if let Some(pending) = self.pending.get_mut(&digest) {
+            pending.holders += 1;
+            return Ok(());
         }
         if self.entries.contains_key(&digest) {
             return Ok(());
@@ -89,14 +110,31 @@ impl RevocationTable {
             self.evict_ended(now);
         }
         self.shares.take(owner, label)?;
-        self.pending.insert(digest, owner);
+        self.pending.insert(digest, Pending { owner, holders: 1 });
         Ok(())
     }
 
-    /// Gives back the space of a revocation that was not stored.
+    /// Takes space for a one-time use, which must be neither stored nor about to be stored.
+    pub(crate) fn reserve_new(
+        &mut self,
+        digest: u128,
+        owner: Owner,
+        label: impl FnOnce() -> String,
+        now: Now,
+    ) -> Result<(), ReserveError> {
+        if self.pending.contains_key(&digest) || self.entries.contains_key(&digest) {
+            return Err(ReserveError::Used);
+        }
+        self.reserve(digest, owner, label, now).map_err(ReserveError::Full)
+    }
+
+    /// Gives back one holder's part of the space; the last holder frees it if nothing was stored.
     pub(crate) fn give_back(&mut self, digest: u128) {
-        if let Some(owner) = self.pending.remove(&digest) {
-            self.shares.give_back(owner);
+        let Some(pending) = self.pending.get_mut(&digest) else { return };
+        pending.holders = pending.holders.saturating_sub(1);
+        if pending.holders == 0 {
+            self.shares.give_back(pending.owner);
+            self.pending.remove(&digest);
         }
     }
 
@@ -109,7 +147,8 @@ impl RevocationTable {
             entry.until_ms = entry.until_ms.max(until_ms);
             return;
         }
-        let owner = self.pending.remove(&digest).unwrap_or_else(|| {
+        let owner = self.pending.remove(&digest).map(|pending| pending.owner);
+        let owner = owner.unwrap_or_else(|| {
             self.shares.add(NO_OWNER);
             NO_OWNER
         });
@@ -138,19 +177,21 @@ impl RevocationTable {
         self.evicted_until_ms
     }
 
-    pub(crate) fn usage(&self) -> ShareUse {
+    /// How full the table is, without entries that have ended.
+    pub(crate) fn usage(&mut self, now: Now) -> ShareUse {
+        self.evict_ended(now);
         self.shares.usage()
     }
 }
 
-/// 128 bits of a digest over issuer, kind and name, each with its length.
+/// 128 bits of a digest over issuer, user, kind and name, each with its length.
 pub(crate) fn digest_of(what: RevocationName<'_>) -> u128 {
     let mut context = Context::new(&SHA256);
     let kind = match what.kind {
         Withdrawn::Token => b"t",
         Withdrawn::Session => b"s",
     };
-    for part in [what.issuer.as_bytes(), kind, what.name.as_bytes()] {
+    for part in [what.issuer.as_bytes(), what.user.as_bytes(), kind, what.name.as_bytes()] {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
@@ -182,7 +223,7 @@ mod tests {
         let mut table = RevocationTable::default();
         assert_eq!(fill(&mut table, 1), SHARE_MAX);
         assert_eq!(fill(&mut table, 2), SHARE_MAX);
-        assert_eq!(table.usage().share_full, 2 * SHARE_MAX as u64);
+        assert_eq!(table.usage(NOW).share_full, 2 * SHARE_MAX as u64);
     }
 
     #[test]
@@ -196,5 +237,42 @@ mod tests {
         let later = Now { monotonic_ms: 700_000, unix_ms: 700_000 };
         assert_eq!(table.reserve(4, 9, String::new, later), Ok(()));
         assert_eq!(table.evicted_until_ms(), 600_000);
+    }
+
+    #[test]
+    fn usage_counts_no_ended_revocation() {
+        let mut table = RevocationTable::of_size(4);
+        table.insert(1, 10_000, NOW);
+        table.insert(2, 900_000, NOW);
+        assert_eq!(table.usage(NOW).used, 2);
+        let later = Now { monotonic_ms: 20_000, unix_ms: 16_000 };
+        assert_eq!(table.usage(later).used, 1);
+        assert_eq!(table.evicted_until_ms(), 10_000);
+    }
+
+    #[test]
+    fn simultaneous_reservations_share_one_slot_until_the_last_holder_is_gone() {
+        let mut table = RevocationTable::of_size(4);
+        let reserve = |table: &mut RevocationTable| table.reserve(1, 7, String::new, NOW);
+        assert_eq!((reserve(&mut table), reserve(&mut table)), (Ok(()), Ok(())));
+        assert_eq!(table.usage(NOW).used, 1);
+        table.give_back(1);
+        assert_eq!(table.usage(NOW).used, 1, "the other request is still storing it");
+        table.insert(1, 600_000, NOW);
+        table.give_back(1);
+        assert!(table.contains(1));
+        assert_eq!(table.usage(NOW).used, 1);
+    }
+
+    #[test]
+    fn one_time_use_is_reserved_once_while_stored_and_while_pending() {
+        let mut table = RevocationTable::of_size(4);
+        let reserve = |table: &mut RevocationTable| table.reserve_new(1, 7, String::new, NOW);
+        assert_eq!(reserve(&mut table), Ok(()));
+        assert_eq!(reserve(&mut table), Err(ReserveError::Used), "another request uses it");
+        table.give_back(1);
+        assert_eq!(reserve(&mut table), Ok(()), "the first request has failed");
+        table.insert(1, 600_000, NOW);
+        assert_eq!(reserve(&mut table), Err(ReserveError::Used), "it was stored");
     }
 }

@@ -184,7 +184,10 @@ fn t_068_an_old_log_in_is_asked_for_again_and_the_muted_are_silent() {
 
     let muted_until_unix_ms = after(310).unix_ms;
     world.gate.directory().put_user(UserFacts { muted_until_unix_ms, ..facts() });
-    assert_eq!(world.ask(&caller, "/", &text, after(309)), Err(Denial::Forbidden("muted")));
+    assert_eq!(
+        world.ask(&caller, "/", &text, after(309)),
+        Err(Denial::Muted { until_unix_ms: Some(muted_until_unix_ms), retry_after_ms: 1_000 })
+    );
     assert_eq!(world.ask(&caller, "/", &text, after(310)), Ok(()));
 }
 
@@ -225,10 +228,13 @@ fn t_058_what_is_withdrawn_and_keys_that_are_gone_end_connections() {
     let caller = world.connect("n1");
     let authority = world.gate.directory().authority();
     let until = after(600).unix_ms;
-    let token = |name| crate::RevocationName { issuer: OWN, kind: crate::Withdrawn::Token, name };
-    authority.withdraw(token("other"), until, now());
-    assert_eq!(caller.principal.is_current(now()), Ok(()));
-    authority.withdraw(token("t1"), until, now());
+    let kind = crate::Withdrawn::Token;
+    let token = |user, name| crate::RevocationName { issuer: OWN, user, kind, name };
+    for (user, name) in [("ann", "other"), ("bob", "t1")] {
+        authority.withdraw(token(user, name), until, now());
+        assert_eq!(caller.principal.is_current(now()), Ok(()), "{user} {name}");
+    }
+    authority.withdraw(token("ann", "t1"), until, now());
     assert_eq!(caller.principal.is_current(now()), Err(Denial::SessionEnded("revoked")));
     let token = own(&own_header(), &own_claims());
     let verified = world.gate.verify(Credential::Bearer(&token), None, now()).unwrap();

@@ -219,6 +219,16 @@ pub enum Denial {
         /// For the operator.
         rule: &'static str,
     },
+    /// A login link that admits nobody. Only a client that shows a link which this server made for
+    /// the user learns that it was used or has expired; the word says which.
+    LoginLink(&'static str),
+    /// A muted user sends what other users would read.
+    Muted {
+        /// When the mute ends, in milliseconds since 1970; none when it has no end.
+        until_unix_ms: Option<i64>,
+        /// How long that is from now, in milliseconds.
+        retry_after_ms: u64,
+    },
     /// Not allowed, or not there: the peer cannot tell.
     Forbidden(&'static str),
     /// A message number that was there before, or is lower than one that was.
@@ -275,6 +285,9 @@ impl Denial {
             (Retry::Given, Self::Limit { retry_after_ms, .. }) if *retry_after_ms > 0 => {
                 Some(*retry_after_ms)
             }
+            (Retry::Given, Self::Muted { until_unix_ms, retry_after_ms }) => {
+                until_unix_ms.map(|_| *retry_after_ms)
+            }
             (Retry::Given, _) => Some(UNKNOWN_WAIT_MS),
         }
     }
@@ -293,6 +306,7 @@ impl Denial {
     pub fn field(&self) -> Option<&'static str> {
         match self {
             Self::Schema { field, .. } => *field,
+            Self::LoginLink(_) => Some("door"),
             _ => None,
         }
     }
@@ -326,6 +340,7 @@ impl Denial {
             | Self::Forbidden(word)
             | Self::Replay(word)
             | Self::Spam(word)
+            | Self::LoginLink(word)
             | Self::RoomLimit(word)
             | Self::ShareFull(word)
             | Self::SessionUnknown(word)
@@ -351,7 +366,7 @@ impl std::error::Error for Denial {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::Severity;
+    use crate::answer::{Severity, Violation};
     use crate::code::Code;
 
     #[test]
@@ -362,6 +377,91 @@ mod tests {
         assert_eq!(tokens.len(), 20);
         assert!(tokens.iter().all(|row| row.reads_as(&missing)), "{tokens:?}");
         assert_eq!(Denial::Forbidden("missing").answer(), Denial::Forbidden("not_owner").answer());
+    }
+
+    #[test]
+    fn denial_that_an_honest_client_meets_is_no_violation() {
+        let tokens = [
+            TokenFault::Missing,
+            TokenFault::Key,
+            TokenFault::Expired,
+            TokenFault::NotYet,
+            TokenFault::User,
+            TokenFault::Revoked,
+            TokenFault::Session,
+            TokenFault::Clock,
+            TokenFault::Ticket,
+            TokenFault::Used,
+        ];
+        let limits = Limit::ALL.into_iter().filter(|limit| {
+            let of_address =
+                [Limit::ConnectPerPrefix, Limit::RequestPerPrefix, Limit::LoginPerPrefix];
+            !of_address.contains(limit)
+        });
+        let limits = limits.map(|limit| Denial::Limit { limit, retry_after_ms: 1 });
+        let others = [
+            Denial::NonceNeeded,
+            Denial::TotpRequired,
+            Denial::ReauthRequired,
+            Denial::SessionUnknown("prefix"),
+            Denial::Polling("session_ended"),
+            Denial::SessionEnded("expired"),
+            Denial::ConnectTimeout,
+            Denial::PingTimeout,
+            Denial::SlowConsumer,
+            Denial::UserConnections,
+            Denial::Busy,
+            Denial::Draining,
+            Denial::TooLarge,
+            Denial::PayloadTooLarge,
+            Denial::Json("depth"),
+            Denial::Json("surrogate"),
+            Denial::Schema { field: None, rule: "x" },
+            Denial::Spam("links"),
+            Denial::MidConflict,
+            Denial::NameTaken,
+            Denial::RoomLimit("rooms"),
+            Denial::Forbidden("ended"),
+        ];
+        let tokens = tokens.map(Denial::Token);
+        for denial in tokens.into_iter().chain(limits).chain(others) {
+            assert_eq!(denial.answer().violation, Violation::No, "{denial:?}");
+        }
+    }
+
+    #[test]
+    fn denial_of_a_forged_or_malformed_request_is_a_violation() {
+        let tokens = [TokenFault::Shape, TokenFault::Algorithm, TokenFault::Signature];
+        let others = [
+            Denial::RequestMalformed,
+            Denial::Host,
+            Denial::Frame("reserved"),
+            Denial::Packet("type"),
+            Denial::SessionUnknown("unknown"),
+            Denial::EventUnknown,
+            Denial::Json("grammar"),
+            Denial::Forbidden("not_owner"),
+            Denial::Replay("seq_repeated"),
+            Denial::ForeignToken,
+            Denial::Login { reason: "wrong_password", username: None },
+        ];
+        for denial in tokens.map(Denial::Token).into_iter().chain(others) {
+            assert_eq!(denial.answer().violation, Violation::Counts, "{denial:?}");
+        }
+    }
+
+    #[test]
+    fn rows_of_one_rule_read_the_same_whether_they_count_or_not() {
+        let pairs = [
+            (Denial::SessionUnknown("prefix"), Denial::SessionUnknown("unknown")),
+            (Denial::Polling("session_ended"), Denial::Polling("poll_overlap")),
+            (Denial::Json("depth"), Denial::Json("grammar")),
+            (Denial::Forbidden("ended"), Denial::Forbidden("not_member")),
+        ];
+        for (one, other) in pairs {
+            assert!(one.answer().reads_as(&other.answer()), "{one:?}");
+            assert_eq!(one.answer().rule, other.answer().rule, "{one:?}");
+        }
     }
 
     #[test]
@@ -397,6 +497,20 @@ mod tests {
             let critical = row.severity == Severity::Critical;
             assert_eq!(critical, own.contains(&row.event), "{row:?}");
         }
+    }
+
+    #[test]
+    fn denial_of_a_mute_or_a_login_link_says_its_cause() {
+        let until = |until_unix_ms| Denial::Muted { until_unix_ms, retry_after_ms: 7_000 };
+        assert_eq!(until(Some(9)).retry_after_ms(), Some(7_000));
+        assert_eq!(until(None).retry_after_ms(), None, "it has no end");
+        let texts = ["used", "expired", "invalid"].map(|word| {
+            let answer = Denial::LoginLink(word).answer();
+            assert_eq!((answer.code, answer.violation), ("INVALID_MESSAGE", Violation::No));
+            answer.message
+        });
+        assert!(texts[0].contains("used") && texts[1].contains("expired"), "{texts:?}");
+        assert!(texts[2].contains("not valid"), "{texts:?}");
     }
 
     #[test]

@@ -67,6 +67,10 @@ const fn closed_by(code: u16) -> ClosedBy {
 // record code, severity, violation, retry, rule, text, and a reason where the rule has several.
 //
 // Numbers stand in references that clients quote later. A number is never given to another row.
+//
+// A violation is something that a stock client of an honest user does not cause: not by a restart
+// of the server, a token that has ended, a network that changes, or a full server, and not by what
+// a user writes. Many users share an address and would be blocked together.
 denials! {
     // HTTP, before anything is known of the client.
     1, Self::RequestMalformed =>
@@ -91,7 +95,7 @@ denials! {
         "handshake_timeout", 408, 1002, WsProtocolViolation, Warning, Counts, Never,
         "body_slow", "Request timeout";
     8, Self::TooLarge =>
-        "too_large", 413, 1009, WsProtocolViolation, Warning, Counts, Never,
+        "too_large", 413, 1009, WsProtocolViolation, Warning, No, Never,
         "size", "Payload too large";
     9, Self::MediaType =>
         "media_type", 415, 1002, WsProtocolViolation, Warning, Counts, Never,
@@ -154,9 +158,17 @@ denials! {
     27, Self::TransportUnknown =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
         "transport", "Transport unknown";
+    // The network of the client has changed, of many clients at a time where they share one.
+    132, Self::SessionUnknown("prefix") =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, No, Never,
+        "session_unknown", "Session ID unknown", "prefix";
     28, Self::SessionUnknown(_) =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
         "session_unknown", "Session ID unknown";
+    // A poll that waits while the server ends its session.
+    133, Self::Polling("session_ended") =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, No, Never,
+        "polling", "Bad request", "session_ended";
     29, Self::Polling(_) =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
         "polling", "Bad request";
@@ -204,7 +216,7 @@ denials! {
         "too_large", 413, 1009, WsProtocolViolation, Warning, Counts, Never,
         "pre_auth_budget", "Too much data before CONNECT";
     44, Self::ConnectTimeout =>
-        "handshake_timeout", 408, 4408, WsProtocolViolation, Warning, Counts, Never,
+        "handshake_timeout", 408, 4408, WsProtocolViolation, Warning, No, Never,
         "connect_timeout", "No CONNECT in time";
     45, Self::PingTimeout =>
         "handshake_timeout", 408, 4408, WsDisconnected, Info, No, Never,
@@ -216,11 +228,13 @@ denials! {
         "forbidden", 400, 0, MaliciousExtraneous, Warning, Counts, Never,
         "namespace", "Invalid namespace";
     48, Self::SlowConsumer =>
-        "server_busy", 503, 1013, WsDisconnected, Warning, Counts, Never,
+        "server_busy", 503, 1013, WsDisconnected, Warning, No, Never,
         "slow_consumer", "Reading too slowly";
     // Identity: every rejected token reads the same outside. A renewal leaves its connection open.
+    // Violations are tokens that no issuer has signed like that. Honest clients show tokens and
+    // cookies that have ended, were revoked or were used, or whose key has left the key set.
     49, Self::Token(TokenFault::Missing) | Self::Renewal(TokenFault::Missing) =>
-        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never,
         "token", "unauthorized", "missing";
     50, Self::Token(TokenFault::CookieOnly) | Self::Renewal(TokenFault::CookieOnly) =>
         "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
@@ -238,7 +252,7 @@ denials! {
         "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
         "token", "unauthorized", "algorithm";
     55, Self::Token(TokenFault::Key) | Self::Renewal(TokenFault::Key) =>
-        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never,
         "token", "unauthorized", "key";
     56, Self::Token(TokenFault::Signature) | Self::Renewal(TokenFault::Signature) =>
         "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
@@ -247,31 +261,31 @@ denials! {
         "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
         "token", "unauthorized", "claims";
     58, Self::Token(TokenFault::Expired) | Self::Renewal(TokenFault::Expired) =>
-        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never,
         "token", "unauthorized", "expired";
     59, Self::Token(TokenFault::NotYet) | Self::Renewal(TokenFault::NotYet) =>
-        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never,
         "token", "unauthorized", "not_yet";
     60, Self::Token(TokenFault::Lifetime) | Self::Renewal(TokenFault::Lifetime) =>
         "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
         "token", "unauthorized", "lifetime";
     61, Self::Token(TokenFault::User) | Self::Renewal(TokenFault::User) =>
-        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never,
         "token", "unauthorized", "user";
     62, Self::Token(TokenFault::Revoked) | Self::Renewal(TokenFault::Revoked) =>
-        "unauthorized", 401, 4401, SessionUseAfterExpire, Warning, Counts, Never,
+        "unauthorized", 401, 4401, SessionUseAfterExpire, Warning, No, Never,
         "token", "unauthorized", "revoked";
     63, Self::Token(TokenFault::Session) | Self::Renewal(TokenFault::Session) =>
-        "unauthorized", 401, 4401, SessionUseAfterExpire, Warning, Counts, Never,
+        "unauthorized", 401, 4401, SessionUseAfterExpire, Warning, No, Never,
         "token", "unauthorized", "session";
     64, Self::Token(TokenFault::Clock) | Self::Renewal(TokenFault::Clock) =>
-        "unauthorized", 401, 4401, ClockSkew, Critical, Counts, Never,
+        "unauthorized", 401, 4401, ClockSkew, Critical, No, Never,
         "token", "unauthorized", "clock_skew";
     65, Self::Token(TokenFault::Ticket) | Self::Renewal(TokenFault::Ticket) =>
-        "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never,
         "token", "unauthorized", "ticket";
     66, Self::Token(TokenFault::Used) | Self::Renewal(TokenFault::Used) =>
-        "unauthorized", 401, 4401, AuthnTokenReuse, Warning, Counts, Never,
+        "unauthorized", 401, 4401, AuthnTokenReuse, Warning, No, Never,
         "token", "unauthorized", "used_before";
     67, Self::Token(TokenFault::Bound) | Self::Renewal(TokenFault::Bound) =>
         "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
@@ -289,10 +303,10 @@ denials! {
         "server_busy", 503, 1013, AuthorityUnconfirmed, Critical, No, AFTER_30_S,
         "authority", "Server busy";
     72, Self::NonceNeeded =>
-        "use_dpop_nonce", 401, 4401, AuthnLoginFail, Info, Counts, Never,
+        "use_dpop_nonce", 401, 4401, AuthnLoginFail, Info, No, Never,
         "nonce", "Sign the proof with the nonce of this answer";
     73, Self::TotpRequired =>
-        "totp_required", 401, 4401, AuthnLoginFail, Info, Counts, Never,
+        "totp_required", 401, 4401, AuthnLoginFail, Info, No, Never,
         "totp", "A one-time code is needed";
     74, Self::ReauthRequired =>
         "reauth_required", 401, 0, AuthzFail, Info, No, Never, "recent", "Log in again first";
@@ -300,30 +314,38 @@ denials! {
         "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
         "login", "Wrong user name or password";
     76, Self::UserConnections =>
-        "connection_limit", 429, 1008, ExcessSessionsExceeded, Warning, Counts, Never,
+        "connection_limit", 429, 1008, ExcessSessionsExceeded, Warning, No, Never,
         "connections_per_user", "Too many connections";
     // Messages, accounts and rooms.
     77, Self::EventUnknown =>
         "UNKNOWN_EVENT", 400, 0, MaliciousExtraneous, Warning, Counts, Never,
         "event", "Unknown event";
     78, Self::PayloadTooLarge =>
-        "too_large", 413, 0, InputValidationFail, Warning, Counts, Never,
+        "too_large", 413, 0, InputValidationFail, Warning, No, Never,
         "payload", "Payload too large";
+    // Valid JSON beyond a structural limit, or with half of a surrogate pair, as browsers write it.
+    134, Self::Json("nodes" | "items" | "depth" | "keys" | "surrogate" | "number_length"
+        | "number_range") =>
+        "INVALID_MESSAGE", 400, 0, InputValidationFail, Warning, No, Never,
+        "json", "Invalid message", "json_limit";
     79, Self::Json(_) =>
         "INVALID_MESSAGE", 400, 0, InputValidationFail, Warning, Counts, Never,
         "json", "Invalid message";
     80, Self::Schema { .. } =>
-        "INVALID_MESSAGE", 400, 0, InputValidationFail, Warning, Counts, Never,
+        "INVALID_MESSAGE", 400, 0, InputValidationFail, Warning, No, Never,
         "schema", "Invalid message";
+    // The session ended between the permit and the commit; the connection is about to end.
+    135, Self::Forbidden("ended") =>
+        "forbidden", 403, 0, AuthzFail, Warning, No, Never, "access", "Forbidden", "ended";
     81, Self::Forbidden(_) =>
         "forbidden", 403, 0, AuthzFail, Warning, Counts, Never, "access", "Forbidden";
     82, Self::Replay(_) =>
         "REPLAY", 409, 0, SequenceFail, Warning, Counts, Never, "replay", "Message replayed";
     83, Self::MidConflict =>
-        "IDEMPOTENCY_CONFLICT", 409, 0, SequenceFail, Warning, Counts, Never,
+        "IDEMPOTENCY_CONFLICT", 409, 0, SequenceFail, Warning, No, Never,
         "mid", "The same mid was used for another message";
     84, Self::Spam(_) =>
-        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, Counts, Never,
+        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
         "spam", "Message refused as spam";
     85, Self::NameTaken =>
         "name_taken", 409, 0, InputValidationFail, Warning, No, Never, "name", "Name is taken";
@@ -346,72 +368,72 @@ denials! {
     92, Self::Strikes =>
         "rate_limited", 429, 4429, ExcessRateLimitExceeded, Warning, No, Never,
         "strikes", "Too many violations";
-    // Limits that the operator sets. Reaching a shared limit is not a violation.
+    // Limits that the operator sets. Reaching one is an answer and no violation.
     93, Self::Limit { limit: Limit::ConnectPerPrefix, .. } =>
-        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
         "connect_per_prefix", "Too many connections from this address";
     94, Self::Limit { limit: Limit::ConnectKnownPerPrefix, .. } =>
-        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
         "connect_known_per_prefix", "Too many connections from this address";
     95, Self::Limit { limit: Limit::ConnectTotal, .. } =>
         "server_busy", 503, 1013, ExcessRateLimitExceeded, Warning, No, Given,
         "connect_total", "Server busy";
     96, Self::Limit { limit: Limit::TlsPerPrefix, .. } =>
-        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
         "tls_per_prefix", "Too many requests";
     97, Self::Limit { limit: Limit::TlsTotal, .. } =>
         "server_busy", 503, 1013, ExcessRateLimitExceeded, Warning, No, Given,
         "tls_total", "Server busy";
     98, Self::Limit { limit: Limit::RequestPerPrefix, .. } =>
-        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
         "request_per_prefix", "Too many requests";
     99, Self::Limit { limit: Limit::LoginPerPrefix, .. } =>
-        "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, Counts, Given,
+        "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, No, Given,
         "login_per_prefix", "Too many requests";
     100, Self::Limit { limit: Limit::LoginPerUser, .. } =>
-        "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, Counts, Given,
+        "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, No, Given,
         "login_per_user", "Too many requests";
     101, Self::Limit { limit: Limit::LoginFailedPerUser, .. } =>
-        "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, Counts, Given,
+        "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, No, Given,
         "login_failed_per_user", "Too many requests";
     102, Self::Limit { limit: Limit::LoginTotal, .. } =>
         "server_busy", 503, 1013, ExcessRateLimitExceeded, Warning, No, Given,
         "login_total", "Server busy";
     103, Self::Limit { limit: Limit::TicketPerUser, .. } =>
-        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
         "ticket_per_user", "Too many requests";
     104, Self::Limit { limit: Limit::MessagePerConnection, .. } =>
-        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, No, Given,
         "message_per_connection", "Too many messages";
     105, Self::Limit { limit: Limit::MessagePerUser, .. } =>
-        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, No, Given,
         "message_per_user", "Too many messages";
     106, Self::Limit { limit: Limit::MessagePerPrefix, .. } =>
-        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, No, Given,
         "message_per_prefix", "Too many messages";
     107, Self::Limit { limit: Limit::MessageTotal, .. } =>
         "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, No, Given,
         "message_total", "Too many messages";
     108, Self::Limit { limit: Limit::EventPerUser, .. } =>
-        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, No, Given,
         "event_per_user", "Too many messages";
     109, Self::Limit { limit: Limit::BytesPerConnection, .. } =>
-        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, No, Given,
         "bytes_per_connection", "Too many messages";
     110, Self::Limit { limit: Limit::BytesPerUser, .. } =>
-        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, No, Given,
         "bytes_per_user", "Too many messages";
     111, Self::Limit { limit: Limit::BytesPerPrefix, .. } =>
-        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, No, Given,
         "bytes_per_prefix", "Too many messages";
     112, Self::Limit { limit: Limit::BytesTotal, .. } =>
         "RATE_LIMIT_EXCEEDED", 429, 0, ExcessRateLimitExceeded, Warning, No, Given,
         "bytes_total", "Too many messages";
     113, Self::Limit { limit: Limit::PenaltyPerPrefix, .. } =>
-        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
         "penalty_per_prefix", "Too many requests";
     114, Self::Limit { limit: Limit::PenaltyPerUser, .. } =>
-        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
         "penalty_per_user", "Too many requests";
     115, Self::Limit { limit: Limit::ConnectionsTotal, .. } =>
         "server_busy", 503, 1013, ExcessSessionsExceeded, Warning, No, Given,
@@ -432,23 +454,23 @@ denials! {
         "server_busy", 503, 1013, ExcessSessionsExceeded, Warning, No, Given,
         "http_total", "Server busy";
     121, Self::Limit { limit: Limit::NamespacePerConnection, .. } =>
-        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
         "namespace_per_connection", "Too many requests";
     122, Self::Limit { limit: Limit::NamespacePerUser, .. } =>
-        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
         "namespace_per_user", "Too many requests";
     123, Self::Limit { limit: Limit::SignaturePerConnection, .. } =>
-        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
         "signature_per_connection", "Too many requests";
     124, Self::Limit { limit: Limit::SignaturePerUser, .. } =>
-        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, Counts, Given,
+        "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
         "signature_per_user", "Too many requests";
     // The visitor of the other site's page has done nothing, so it is an answer.
     125, Self::CrossSite =>
         "forbidden_origin", 403, 1008, MaliciousCsrf, Info, No, Never,
         "cross_site", "Forbidden";
     126, Self::Limit { limit: Limit::CodeFailedPerUser, .. } =>
-        "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, Counts, Given,
+        "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, No, Given,
         "code_failed_per_user", "Too many requests";
     // Identity: what one party holds, and what belongs to another one.
     127, Self::ShareFull(_) =>
@@ -467,4 +489,18 @@ denials! {
     131, Self::StorageFailed =>
         "storage_failed", 503, 0, SysOverload, Warning, No, AFTER_30_S,
         "storage_failed", "Storage failed";
+    // A login link is denied before a limit counts, so it reads as a field of the request. A link
+    // that this server made for the user is told apart; guessed links all read the same.
+    136, Self::LoginLink("used") =>
+        "INVALID_MESSAGE", 400, 0, AuthnLoginFail, Warning, No, Never, "login_link",
+        "This login link was used already: log in without it, or ask for another one", "used";
+    137, Self::LoginLink("expired") =>
+        "INVALID_MESSAGE", 400, 0, AuthnLoginFail, Info, No, Never, "login_link",
+        "This login link has expired: log in without it, or ask for another one", "expired";
+    138, Self::LoginLink(_) =>
+        "INVALID_MESSAGE", 400, 0, AuthnLoginFail, Warning, No, Never, "login_link",
+        "This login link is not valid for this user name: log in without it", "invalid";
+    // The answer adds until when.
+    139, Self::Muted { .. } =>
+        "forbidden", 403, 0, AuthzFail, Warning, No, Given, "muted", "You are muted";
 }

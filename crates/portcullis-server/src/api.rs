@@ -77,7 +77,13 @@ impl ApiRequest {
     pub async fn login_allowed(&self, budget: &str, from: LoginFrom<'_>) -> Result<(), Denial> {
         self.gate.login_allowed(self.client, budget, from, self.now)?;
         match from {
-            LoginFrom::KnownDevice(_) | LoginFrom::Link(_) | LoginFrom::SignedIn => Ok(()),
+            // Each has one count a user, so a user takes no more than `login_per_user` of the
+            // hashes, and a flood of unknown devices does not close them.
+            LoginFrom::KnownDevice(_)
+            | LoginFrom::Link
+            | LoginFrom::OperatorLink
+            | LoginFrom::RecoveryCode
+            | LoginFrom::SignedIn => Ok(()),
             LoginFrom::Anywhere => self.waiting.log_in(&self.gate).await,
         }
     }

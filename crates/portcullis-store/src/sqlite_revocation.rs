@@ -14,6 +14,24 @@ pub(crate) const REVOCATIONS_ENDED: &str = "
 ALTER TABLE marks ADD COLUMN revocations_ended_unix_ms INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// The migration that adds the user. Rows of older versions name none: they hold for all users of
+/// their issuer, as before, so that no revoked token becomes valid.
+pub(crate) const REVOCATIONS_BY_USER: &str = "
+CREATE TABLE revocations_by_user (
+    issuer TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    until_unix_ms INTEGER NOT NULL,
+    user TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (issuer, user, kind, name)
+) STRICT, WITHOUT ROWID;
+INSERT INTO revocations_by_user (issuer, kind, name, until_unix_ms)
+    SELECT issuer, kind, name, until_unix_ms FROM revocations;
+DROP TABLE revocations;
+ALTER TABLE revocations_by_user RENAME TO revocations;
+CREATE INDEX revocations_until ON revocations (until_unix_ms);
+";
+
 /// Rows stay for a day after their end, so that a clock off by hours deletes none too early.
 const KEPT_AFTER_END_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -38,13 +56,14 @@ impl AccountTables<'_> {
     /// Revoked again with an earlier end, it stays revoked until the later one.
     pub(crate) fn revoke(&mut self, revocation: Revocation) -> Result<(), StoreError> {
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO revocations VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO revocations (issuer, user, kind, name, until_unix_ms)
+             VALUES (?1, ?5, ?2, ?3, ?4)
              ON CONFLICT DO UPDATE SET until_unix_ms = max(until_unix_ms, ?4)
              RETURNING until_unix_ms",
         )?;
-        let Revocation { issuer, kind, name, until_unix_ms } = &revocation;
-        let until_unix_ms =
-            insert.query_row((issuer, kind.number(), name, until_unix_ms), |row| row.get(0))?;
+        let Revocation { issuer, user, kind, name, until_unix_ms } = &revocation;
+        let values = (issuer, kind.number(), name, until_unix_ms, user);
+        let until_unix_ms = insert.query_row(values, |row| row.get(0))?;
         self.changes.push(Change::Revoked(Revocation { until_unix_ms, ..revocation }));
         Ok(())
     }
@@ -52,8 +71,8 @@ impl AccountTables<'_> {
     /// Deletes some revocations that ended long ago, and notes the latest end among them.
     pub(crate) fn tidy_revocations(&self, now_unix_ms: i64) -> Result<(), StoreError> {
         let mut delete = self.connection.prepare_cached(
-            "DELETE FROM revocations WHERE (issuer, kind, name) IN
-             (SELECT issuer, kind, name FROM revocations WHERE until_unix_ms <= ?1
+            "DELETE FROM revocations WHERE (issuer, user, kind, name) IN
+             (SELECT issuer, user, kind, name FROM revocations WHERE until_unix_ms <= ?1
               ORDER BY until_unix_ms LIMIT ?2)
              RETURNING until_unix_ms",
         )?;
@@ -78,13 +97,14 @@ impl AccountTables<'_> {
 /// All revocations.
 pub(crate) fn revocations(connection: &Connection) -> Result<Vec<Revocation>, StoreError> {
     let mut select =
-        connection.prepare("SELECT issuer, kind, name, until_unix_ms FROM revocations")?;
+        connection.prepare("SELECT issuer, kind, name, until_unix_ms, user FROM revocations")?;
     let rows = select.query_map([], |row| {
         Ok(Revocation {
             issuer: row.get(0)?,
             kind: RevocationKind::from_number(row.get(1)?),
             name: row.get(2)?,
             until_unix_ms: row.get(3)?,
+            user: row.get(4)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

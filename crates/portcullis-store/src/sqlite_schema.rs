@@ -7,10 +7,11 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::StoreError;
-use crate::sqlite_revocation::REVOCATIONS_ENDED;
+use crate::sqlite_revocation::{REVOCATIONS_BY_USER, REVOCATIONS_ENDED};
 
 /// One step a version; `user_version` counts the steps a database has taken.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, REVOCATIONS_ENDED, VERSION_5];
+const MIGRATIONS: &[&str] =
+    &[VERSION_1, VERSION_2, VERSION_3, REVOCATIONS_ENDED, VERSION_5, REVOCATIONS_BY_USER];
 
 /// Whoever else holds the file (a backup, an operator's shell) is waited for this long.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -271,7 +272,7 @@ mod tests {
 
     use super::*;
     use crate::rows::{Append, InviteToRoom, Invited, Page, UserRow};
-    use crate::rows_account::NewTotp;
+    use crate::rows_account::{NewTotp, Revocation, RevocationKind};
     use crate::sqlite::{SqliteOptions, SqliteStore};
     use crate::sqlite_fixture::{Deaf, ann, lobby, message};
     use crate::store::Store;
@@ -285,7 +286,7 @@ mod tests {
             let connection = open_writer(&path).unwrap();
             let version: u32 =
                 connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-            assert_eq!(version, 5);
+            assert_eq!(version, 6);
             let mode: String =
                 connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
             assert_eq!(mode, "wal");
@@ -295,7 +296,7 @@ mod tests {
         }
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
         let refused = open_writer(&path).unwrap_err();
-        assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 5 }));
+        assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 6 }));
     }
 
     #[test]
@@ -345,7 +346,7 @@ mod tests {
         older.execute_batch(&format!("{VERSION_1}{VERSION_2}{OLDER}")).unwrap();
         older.pragma_update(None, "user_version", 2).unwrap();
         drop(older);
-        assert!(matches!(open_beside(&path), Err(StoreError::SchemaOlder { seen: 2, known: 5 })));
+        assert!(matches!(open_beside(&path), Err(StoreError::SchemaOlder { seen: 2, known: 6 })));
         let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf)).unwrap();
 
         let loaded = store.load().await.unwrap();
@@ -409,6 +410,39 @@ mod tests {
         assert_eq!((loaded.users.len(), loaded.rooms.len()), (2, 2), "none of them is deleted");
         let activity: Vec<i64> = loaded.rooms.iter().map(|room| room.active_unix_ms).collect();
         assert_eq!(activity, [101, 3], "the newest message, or else the room");
+        store.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn revocation_of_the_fifth_version_stays_in_force_for_every_user() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifth.db");
+        let fifth = Connection::open(&path).unwrap();
+        fifth.execute_batch(&MIGRATIONS[..5].concat()).unwrap();
+        fifth
+            .execute_batch(
+                "INSERT INTO revocations VALUES ('https://id.example', 0, 't1', 99);
+                 INSERT INTO revocations VALUES ('https://id.example', 1, 't1', 98);",
+            )
+            .unwrap();
+        fifth.pragma_update(None, "user_version", 5).unwrap();
+        drop(fifth);
+        let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf)).unwrap();
+        let row = |kind, until_unix_ms| Revocation {
+            issuer: String::from("https://id.example"),
+            user: String::new(),
+            kind,
+            name: String::from("t1"),
+            until_unix_ms,
+        };
+        let expect = [row(RevocationKind::Token, 99), row(RevocationKind::Session, 98)];
+        let mut kept = store.load().await.unwrap().revocations;
+        kept.sort_unstable_by_key(|row| std::cmp::Reverse(row.until_unix_ms));
+        assert_eq!(kept, expect);
+        // The same name of one user is another revocation.
+        let of_ann = Revocation { user: String::from("u_ann"), ..row(RevocationKind::Token, 50) };
+        store.revoke(of_ann).await.unwrap();
+        assert_eq!(store.load().await.unwrap().revocations.len(), 3);
         store.close().await.unwrap();
     }
 

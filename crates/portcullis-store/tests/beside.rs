@@ -118,7 +118,8 @@ async fn act(beside: &SqliteBeside, number: u32) -> bool {
             let name = String::from("jti");
             let issuer = String::from("us");
             let kind = RevocationKind::Token;
-            let revocation = Revocation { issuer, kind, name, until_unix_ms: 90 };
+            let revocation =
+                Revocation { issuer, user: String::new(), kind, name, until_unix_ms: 90 };
             beside.revoke(revocation).await.unwrap();
         }
         4 => {

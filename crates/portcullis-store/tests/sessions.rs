@@ -373,7 +373,8 @@ async fn a_fresh_proof_is_noted_while_the_session_stands() {
 }
 
 fn revocation(name: &str, kind: RevocationKind, until_unix_ms: i64) -> Revocation {
-    Revocation { issuer: String::from("us"), kind, name: String::from(name), until_unix_ms }
+    let (issuer, user) = (String::from("us"), String::from("u_ann"));
+    Revocation { issuer, user, kind, name: String::from(name), until_unix_ms }
 }
 
 #[tokio::test]
@@ -422,9 +423,10 @@ async fn what_others_change_is_told_once_and_whole() {
             names.sort_unstable();
             names == ["b1", "s2"]
         }),
-        ("INSERT INTO revocations VALUES ('them', 1, 'z', 99)", |all| {
+        ("INSERT INTO revocations VALUES ('them', 1, 'z', 99, '')", |all| {
             let expect = Revocation {
                 issuer: String::from("them"),
+                user: String::new(),
                 ..revocation("z", RevocationKind::Session, 99)
             };
             all.revocations.len() == 2 && all.revocations.contains(&expect)

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Credential, Directory, DirectoryLimits, Gate, GateOptions};
-use portcullis_model::{Denial, RoleTable};
-use portcullis_store::AccountStore;
+use portcullis_model::{Denial, RoleTable, Roles, UserId};
+use portcullis_store::{AccountStore, CreateUser, NewUser};
 use serde_json::{Value, json};
 
 use crate::{
-    AccountOptions, AccountParts, Registration, ServerSecret, Setup, SigningKeys, invitation, login,
+    AccountOptions, AccountParts, Registration, ServerSecret, Setup, SigningKeys, invitation,
+    login, profile,
 };
 
 use super::world::*;
@@ -61,6 +62,65 @@ async fn t_028_wrong_logins_are_told_apart_inside_only() {
         assert_eq!(denial.answer().status, 401);
     }
     assert_eq!(world.recorded("authn_login_success"), 0);
+}
+
+#[tokio::test]
+async fn own_name_that_looks_like_another_is_taken_and_older_look_alikes_go_on() {
+    let world = world(Registration::Open).await;
+    let client = world.client("nora_q").await;
+    for name in ["nora-q", "n0ra_q", "noraq", "Nora.Q", "N0RA--Q"] {
+        let taken = world.register(ann(name, PASSWORD)).await;
+        assert_eq!(taken.err(), Some(Denial::NameTaken), "{name}");
+    }
+    for name in ["staff", "guest1", "deleted_user", "m0d", "root", "security"] {
+        let taken = world.register(ann(name, PASSWORD)).await;
+        assert_eq!(taken.err(), Some(Denial::NameTaken), "{name}");
+    }
+    for name in ["john1", "john2", "john", "anna", "hanna", "carl", "cari"] {
+        let made = world.register(ann(name, PASSWORD)).await;
+        assert!(made.is_ok(), "{name}: {:?}", made.err());
+    }
+
+    // Names of an older version: both users log in, and one changes how the name is written.
+    let row = world.store.credentials("anna").await.unwrap().unwrap();
+    for (user, name) in [("u_older1", "nora-q"), ("u_older2", "staff")] {
+        let older = NewUser {
+            id: UserId::parse(user).unwrap(),
+            username: Arc::from(name),
+            password_phc: Some(row.password_phc.clone()),
+            issuer: None,
+            subject: None,
+            roles: Roles::user(),
+            created_unix_ms: 0,
+            setup: false,
+            invitation: None,
+            roles_follow: false,
+        };
+        assert_eq!(world.store.create_user(older).await.unwrap(), CreateUser::Created);
+    }
+    let older = world.log_in("nora-q").await;
+    let staff = world.log_in("staff").await;
+    let rename = async |client: &Client, name: &str| {
+        call!(world, profile::write, client.by_token(), json!({"username": name})).map(drop)
+    };
+    assert_eq!(rename(&staff, "Staff").await, Ok(()));
+    assert_eq!(rename(&staff, "root").await, Err(Denial::NameTaken));
+    assert_eq!(rename(&older, "n0ra-q").await, Err(Denial::NameTaken), "nora_q is another user");
+    assert_eq!(rename(&older, "olga").await, Ok(()));
+    assert_eq!(rename(&client, "Nora-Q").await, Ok(()), "nobody else looks like it now");
+}
+
+#[tokio::test]
+async fn look_alikes_that_register_at_the_same_time_get_one_name() {
+    let world = world(Registration::Open).await;
+    let (one, two, three) = tokio::join!(
+        world.register(ann("nora_q", PASSWORD)),
+        world.register(ann("nora-q", PASSWORD)),
+        world.register(ann("n0raq", PASSWORD))
+    );
+    let made = [one, two, three].iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(made, 1);
+    assert!(world.accounts.pending_names.is_empty());
 }
 
 #[tokio::test]

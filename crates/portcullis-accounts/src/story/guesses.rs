@@ -3,14 +3,17 @@
 
 use std::net::IpAddr;
 
-use portcullis_model::{Denial, Limit, Now};
+use portcullis_guard::LoginFrom;
+use portcullis_model::{Denial, Limit, Now, Secret};
 use portcullis_server::ApiResponse;
+use portcullis_store::{AccountStore, Store};
 use serde_json::{Value, json};
 
 use super::factors::code_at;
 use super::world::*;
+use crate::attempts::Attempts;
 use crate::{
-    Registration, door, login, password_change, reauthenticate, totp_begin, totp_confirm,
+    Registration, door, login, password_change, reauthenticate, totp, totp_begin, totp_confirm,
     totp_remove,
 };
 
@@ -91,7 +94,7 @@ async fn attackers_close_the_name_and_the_owner_gets_in_by_every_other_way() {
     log_in(&world, &known, body(code, Value::Null), (503, now)).await.unwrap();
 
     // An operator's link, which still asks for password and code; once.
-    let operator = world.accounts.secret.new_login_link("ann", 3_600, now).unwrap();
+    let operator = world.accounts.secret.new_operator_link("ann", now).unwrap();
     let operator = json!(operator.expose());
     let later = minutes(33);
     let code = json!(code_at(&secret, later));
@@ -104,12 +107,13 @@ async fn attackers_close_the_name_and_the_owner_gets_in_by_every_other_way() {
     let good = body(code, operator.clone());
     log_in(&world, &new_device, good.clone(), (504, later)).await.unwrap();
     let used = log_in(&world, &new_device, good, (504, later)).await.err().unwrap();
-    assert_eq!(used.field(), Some("door"), "{used}");
+    assert_eq!(used, Denial::LoginLink("used"));
 
     // A link made on a known device has ended by now; a link for another user is none.
-    for door in [link, json!("door_a.1.b"), json!("")] {
+    let doors = [(link, "expired"), (json!("door_a.1.b"), "invalid"), (json!(""), "invalid")];
+    for (door, word) in doors {
         let refused = log_in(&world, &new_device, body(Value::Null, door), (505, later)).await;
-        assert_eq!(refused.err().unwrap().field(), Some("door"));
+        assert_eq!(refused.err(), Some(Denial::LoginLink(word)));
     }
 }
 
@@ -136,6 +140,110 @@ async fn login_link_of_a_known_device_admits_a_new_one() {
     assert_eq!(limit_of(closed), Some(Limit::LoginFailedPerUser));
     body["door"] = link;
     log_in(&world, &Asker::default(), body, (601, now)).await.unwrap();
+}
+
+#[tokio::test]
+async fn wrong_codes_with_any_number_of_links_share_one_count() {
+    let world = world(Registration::Open).await;
+    let client = world.client("ann").await;
+    let (secret, recovery) = add_totp(&world, &client).await;
+    let (mut tried, mut closed) = (0, 0);
+    for number in 0..300_u32 {
+        let link = world.accounts.secret.new_login_link("ann", NOW).unwrap();
+        let mut body = ann("ann", PASSWORD);
+        body["totp"] = json!("000000");
+        body["door"] = json!(link.expose());
+        let at = Now { monotonic_ms: NOW.monotonic_ms + u64::from(number) * 15_000, ..NOW };
+        let denial = log_in(&world, &Asker::default(), body, (number, at)).await.err().unwrap();
+        tried += u32::from(denial.reason() == "wrong_totp");
+        closed += u32::from(denial.limit() == Some(Limit::CodeFailedPerUser));
+    }
+    assert!(tried <= 22 && closed > 0, "{tried} {closed}");
+    // The links of operators, and recovery codes, are not closed.
+    let end = Now { monotonic_ms: NOW.monotonic_ms + 4_600_000, ..NOW };
+    let mut body = ann("ann", PASSWORD);
+    body["totp"] = recovery[0].clone();
+    let with_code = log_in(&world, &Asker::default(), body.clone(), (900, end)).await;
+    assert!(with_code.is_ok(), "{:?}", with_code.err());
+    let link = world.accounts.secret.new_operator_link("ann", NOW).unwrap();
+    body["door"] = json!(link.expose());
+    let later = after(120);
+    body["totp"] = json!(code_at(&secret, later));
+    let at = Now { monotonic_ms: end.monotonic_ms, ..later };
+    let with_link = log_in(&world, &Asker::default(), body, (901, at)).await;
+    assert!(with_link.is_ok(), "{:?}", with_link.err());
+}
+
+#[tokio::test]
+async fn recovery_code_opens_a_known_device_that_is_closed() {
+    let world = world(Registration::Open).await;
+    let client = world.client("ann").await;
+    let (_secret, recovery) = add_totp(&world, &client).await;
+    for number in 0..120_u32 {
+        let at = after(i64::from(number) * 15);
+        let wrong = ann("ann", "wrong password");
+        assert!(log_in(&world, &client.by_cookie(), wrong, (number, at)).await.is_err());
+    }
+    let now = minutes(31);
+    let mut body = ann("ann", PASSWORD);
+    body["totp"] = json!("00000-00000-00000-00000");
+    let guess = log_in(&world, &client.by_cookie(), body.clone(), (501, now)).await;
+    assert_eq!(limit_of(guess), Some(Limit::LoginFailedPerUser));
+    body["totp"] = recovery[0].clone();
+    log_in(&world, &client.by_cookie(), body, (502, now)).await.unwrap();
+}
+
+#[tokio::test]
+async fn right_code_that_the_store_cannot_note_uses_up_no_attempt() {
+    let world = world(Registration::Open).await;
+    let client = world.client("ann").await;
+    let (secret, _recovery) = add_totp(&world, &client).await;
+    let row = world.store.credentials("ann").await.unwrap().unwrap();
+    world.store.close().await.unwrap();
+    let now = minutes(2);
+    let (accounts, request) = world.request_of(&Asker::default(), &json!({}), now);
+    let failures = &accounts.failures;
+    let from = LoginFrom::Anywhere;
+    let attempts = Attempts { request: &request, failures, budget: "ann", from };
+    for number in 0..100 {
+        let code = Secret::new(code_at(&secret, now));
+        let denial = totp::check(&accounts, &attempts, &row, Some(code)).await.unwrap_err();
+        assert_eq!(denial.answer().status, 503, "{number} {denial}");
+    }
+    assert_eq!(attempts.code_allowed(), Ok(()));
+}
+
+#[tokio::test]
+async fn login_link_shown_twice_at_the_same_time_admits_one_log_in() {
+    let world = world(Registration::Open).await;
+    let _client = world.client("ann").await;
+    let link = world.accounts.secret.new_login_link("ann", NOW).unwrap();
+    let mut body = ann("ann", PASSWORD);
+    body["door"] = json!(link.expose());
+    let new_device = Asker::default();
+    let log_in = |address| log_in(&world, &new_device, body.clone(), (address, NOW));
+    let (first, second, third) = tokio::join!(log_in(1), log_in(2), log_in(3));
+    let outcomes = [first, second, third];
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    let denials = outcomes.into_iter().filter_map(Result::err);
+    assert!(denials.into_iter().all(|denial| denial == Denial::LoginLink("used")));
+}
+
+#[tokio::test]
+async fn used_login_link_stays_used_after_its_entry_was_evicted_and_the_clock_set_back() {
+    let world = world(Registration::Open).await;
+    let _client = world.client("ann").await;
+    let link = world.accounts.secret.new_login_link("ann", NOW).unwrap();
+    let mut body = ann("ann", PASSWORD);
+    body["door"] = json!(link.expose());
+    log_in(&world, &Asker::default(), body.clone(), (1, NOW)).await.unwrap();
+    let [_, _, revocations] = world.gate.identity_tables(after(1_000));
+    assert_eq!(revocations.used, 0, "the entry has ended");
+    let again = log_in(&world, &Asker::default(), body.clone(), (2, NOW)).await;
+    assert_eq!(again.err(), Some(Denial::LoginLink("expired")));
+    let fresh = world.accounts.secret.new_login_link("ann", after(1_000)).unwrap();
+    body["door"] = json!(fresh.expose());
+    log_in(&world, &Asker::default(), body, (3, after(1_000))).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Tokens of other issuers are logged out: what is acknowledged is in force.
 //! Never: 200 for a token that still opens a socket.
 
+use portcullis_guard::{Credential, EntryOwner, RevocationName, Withdrawn};
 use portcullis_model::{Denial, Now, TokenFault};
 use portcullis_store::{AccountStore, Store};
 use serde_json::{Value, json};
@@ -70,6 +71,51 @@ async fn t_058_logout_takes_effect_when_the_share_of_the_user_is_full() {
     assert!(world.opens(&bob, NOW).await);
     log_out(&world, &bob, NOW).await.unwrap();
     assert!(!world.opens(&bob, NOW).await && world.opens(&token("bob", 2), NOW).await);
+}
+
+#[tokio::test]
+async fn simultaneous_logouts_of_one_session_leave_the_other_devices_signed_in() {
+    let world = world(Registration::Open).await;
+    for named in [json!({"sid": "s1"}), json!({"jti": "t1"})] {
+        let shown = foreign_token("ann", NOW, &named);
+        let other = foreign_token("ann", NOW, &json!({"sid": "s2", "jti": "t2"}));
+        assert!(world.opens(&other, NOW).await);
+        // Another request is storing the same revocation, and goes on after this one.
+        let verified = world.gate.verify(Credential::Bearer(&shown), None, NOW).unwrap();
+        let (kind, name) = match &verified.session {
+            Some(session) => (Withdrawn::Session, session),
+            None => (Withdrawn::Token, &verified.token),
+        };
+        let (issuer, user) = (&verified.issuer, verified.user.as_str());
+        let what = RevocationName { issuer, user, kind, name };
+        let owner = world.gate.owner(EntryOwner::User(&verified.user));
+        let authority = world.gate.directory().authority();
+        let slot = authority.reserve(what, owner, String::new, NOW).unwrap();
+        let (first, second) =
+            tokio::join!(log_out(&world, &shown, NOW), log_out(&world, &shown, NOW));
+        drop(slot);
+        assert_eq!(first, Ok(()), "{named}");
+        let late = Err(Denial::Token(TokenFault::Revoked));
+        assert!(second == Ok(()) || second == late, "{named} {second:?}");
+        assert!(!world.opens(&shown, NOW).await, "{named}");
+        assert!(world.opens(&other, NOW).await, "{named}: another device of the user");
+    }
+    let [_, _, revocations] = world.gate.identity_tables(NOW);
+    assert_eq!(revocations.used, 2, "one entry for each session or token");
+}
+
+#[tokio::test]
+async fn logout_ends_no_token_of_another_user_with_the_same_names() {
+    let world = world(Registration::Open).await;
+    for named in [json!({"sid": "1"}), json!({"jti": "1"}), json!({"sid": "2", "jti": "2"})] {
+        let (eve, ann) = (foreign_token("eve", NOW, &named), foreign_token("ann", NOW, &named));
+        assert_eq!(log_out(&world, &eve, NOW).await, Ok(()), "{named}");
+        assert!(!world.opens(&eve, NOW).await, "{named}");
+        assert!(world.opens(&ann, NOW).await, "{named}");
+        // The same holds after a restart.
+        let fresh = restarted(&world.store.load().await.unwrap()).await;
+        assert!(!fresh.opens(&eve, NOW).await && fresh.opens(&ann, NOW).await, "{named}");
+    }
 }
 
 #[tokio::test]

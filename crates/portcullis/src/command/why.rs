@@ -39,13 +39,15 @@ pub(super) fn run(installation: &Installation, text: &str) -> Result<()> {
 fn explain(reference: &Reference, facts: &ReferenceFacts) -> String {
     let Answer { code, message, status, event, rule, reason, .. } = facts.answer;
     let cause = if reason == rule { String::new() } else { format!(", reason {reason}") };
+    // Some answers say no more than their code, so that causes cannot be told apart.
+    let told = if code == message { String::from(code) } else { format!("{code}: {message}") };
     let days = REFERENCE_PERIOD_S / 86_400;
     let mut said = format!(
         "reference   {reference}\n\
          rule        {rule}{cause}\n\
          time        {}, within {REFERENCE_STEP_S} seconds; or {days} days earlier, or twice that\n\
          record      {}: {}\n\
-         client got  {code}: {message}; HTTP status {status}\n\
+         client got  {told}; HTTP status {status}\n\
          retry       {}\n\
          violation   {}\n",
         utc(facts.unix_ms),
@@ -119,6 +121,7 @@ mod tests {
         for part in ["token, reason expired", "unauthorized", "401", "authn_login_fail", "1970-"] {
             assert!(said.contains(part), "{part} in {said}");
         }
+        assert!(said.contains("client got  unauthorized; HTTP status 401"), "said once: {said}");
         let limit = Denial::Limit { limit: Limit::ConnectPerPrefix, retry_after_ms: 5 };
         assert!(explained(&limit).contains("limits explain"));
         assert!(!explained(&Denial::Busy).contains("limits explain"));

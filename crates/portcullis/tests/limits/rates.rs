@@ -296,6 +296,55 @@ fn t081_a_new_connection_brings_no_new_bucket() {
 }
 
 #[test]
+fn rejected_messages_of_an_honest_user_end_no_connection_and_block_no_user() {
+    let mut config = Config::default();
+    config.rate.retain(|line| !line.starts_with("penalty_per_user"));
+    config.rate.push(String::from("penalty_per_user = \"5/60s\""));
+    config.rate.push(String::from("event_per_user = { \"chat:send\" = \"40/60s\" }"));
+    let server = start(&config);
+    let mut ann = SioClient::connect(&server, &hs256("ann"));
+    let made = ann.ask("room:create", &json!({ "name": "Room", "visibility": "public" }));
+    let room = made["room"]["id"].clone();
+    let mut codes = std::collections::BTreeMap::new();
+    let (spam, long) = ("buy now click here free money", "x".repeat(1_001));
+    for message in [spam, &long, "", "hello"].iter().cycle().take(60) {
+        let answer = ann.ask("chat:send", &json!({ "roomId": room, "message": message }));
+        let code = if answer["ok"] == true { String::from("ok") } else { code_of(&answer) };
+        *codes.entry(code).or_insert(0) += 1;
+    }
+    let seen: Vec<_> = codes.keys().map(String::as_str).collect();
+    let expect = ["INVALID_MESSAGE", "RATE_LIMIT_EXCEEDED", "SPAM_DETECTED", "ok"];
+    assert_eq!(seen, expect, "{codes:?}");
+    assert_eq!(ann.ask("room:list", &json!({}))["ok"], true, "the connection goes on");
+    let mut again = SioClient::connect(&server, &hs256("ann"));
+    assert_eq!(again.ask("room:list", &json!({}))["ok"], true, "the user is not blocked");
+}
+
+#[test]
+fn many_users_of_an_address_with_ended_tokens_leave_the_address_open() {
+    let mut config = Config::default();
+    config.rate.retain(|line| !line.starts_with("penalty_per_prefix"));
+    config.rate.push(String::from("penalty_per_prefix = \"20/60s\""));
+    let server = start(&config);
+    let header = r#"{"alg":"HS256","typ":"JWT"}"#;
+    let secret = portcullis_test::SECRET.as_bytes();
+    for number in 0..40 {
+        // Signed out, as the page finds it at its start, and with a token that has ended.
+        let request =
+            Request::post(&server, "/auth/refresh", "{}").header("Origin", &server.origin);
+        assert_eq!(request.ask(&server).status, 401, "{number}");
+        let mut claims = portcullis_test::claims(&format!("user{number}"));
+        claims["iat"] = json!(claims["iat"].as_i64().unwrap() - 900);
+        claims["exp"] = json!(claims["exp"].as_i64().unwrap() - 900);
+        let token = portcullis_test::forge_hs256(header, &claims.to_string(), secret);
+        let mut client = SioClient::open(&server);
+        let refused = client.join_namespace("/", &json!({ "token": token }).to_string());
+        assert_eq!(refused.unwrap_err()["data"]["code"], "unauthorized", "{number}");
+    }
+    drop(SioClient::connect(&server, &hs256("ann")));
+}
+
+#[test]
 fn ten_violations_in_a_minute_end_the_connection() {
     let server = start(&Config::default());
     let mut good = SioClient::connect(&server, &hs256("ann"));
@@ -304,7 +353,7 @@ fn ten_violations_in_a_minute_end_the_connection() {
         let answer = bad.ask("no:such:event", &json!({}));
         assert_eq!(code_of(&answer), "UNKNOWN_EVENT", "{number}");
     }
-    bad.send("42[\"room:join\",{\"roomId\":7}]");
+    bad.send("42[\"room:join\",{\"roomId\":}]");
     assert_eq!(bad.close_code(), Some(4429));
     recorded(&server, "strikes");
     assert_eq!(good.ask("room:list", &json!({}))["ok"], true, "the user's others go on");

@@ -118,7 +118,11 @@ fn t055_t059_kicked_banned_demoted_and_muted_while_connected() {
     act(&mut admin, "user:mute", &ann, json!({ "duration_s": 600 }));
     assert_eq!(code(&back.socketio.ask("room:join", &json!({ "roomId": hall }))), "ok");
     let said = json!({ "roomId": hall, "message": "hear me" });
-    assert_eq!(code(&back.socketio.ask("chat:send", &said)), "forbidden");
+    let muted = back.socketio.ask("chat:send", &said);
+    assert_eq!(code(&muted), "forbidden");
+    let text = muted["error"]["message"].as_str().unwrap();
+    assert!(text.starts_with("You are muted until 2"), "{text}");
+    assert!((590..=600).contains(&muted["error"]["retry_after_s"].as_u64().unwrap()), "{muted}");
     assert_eq!(code(&back.plain.ask("chat:send", &said)), "forbidden");
     act(&mut admin, "user:mute", &ann, json!({ "duration_s": 0 }));
     assert_eq!(code(&back.socketio.ask("chat:send", &said)), "ok");
@@ -206,7 +210,7 @@ fn t058_what_is_changed_in_the_database_reaches_connections_without_a_word() {
     let token = portcullis_test::forge_hs256(header, &all.to_string(), secret);
     let connections = Everywhere::connect(&server, &token);
     let mut bystander = SioClient::connect(&server, &hs256("bystander"));
-    let insert = "INSERT INTO revocations VALUES ('https://id.example', 0, 'the-one', ?1)";
+    let insert = "INSERT INTO revocations VALUES ('https://id.example', 0, 'the-one', ?1, '')";
     database().execute(insert, [9_000_000_000_000_i64]).unwrap();
     connections.assert_ended("a withdrawn token");
     let mut again = SioClient::open(&server);
