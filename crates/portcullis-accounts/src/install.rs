@@ -10,6 +10,7 @@ use portcullis_server::{ApiRequest, ApiResponse, Builder, Context, Method, Reply
 use crate::accounts::{AccountOptions, AccountParts, Accounts, AccountsError};
 use crate::password::PasswordHashing;
 use crate::password_pool::{PasswordLane, QUEUE_MAX};
+use crate::store_fact::store_fact;
 use crate::user_ban::UserBan;
 use crate::user_kick::UserKick;
 use crate::user_mute::UserMute;
@@ -57,6 +58,8 @@ pub fn install(
     let known = accounts.pool.clone();
     builder.queue("passwords", move || (pool.waiting(PasswordLane::Strangers), QUEUE_MAX));
     builder.queue("passwords_known", move || (known.waiting(PasswordLane::Known), QUEUE_MAX));
+    let store = Arc::clone(&accounts.store);
+    builder.ready_part("store", move || store_fact(store.status()));
     let shared = Arc::clone(&accounts);
     builder.tables(move |gate, now| table_monitor::tables(&shared, gate, now).to_vec());
     let shared = Arc::clone(&accounts);
@@ -65,7 +68,7 @@ pub fn install(
         provision::provision(Arc::clone(&shared), directory, client, verified)
     });
     let watcher = Arc::new(watch::Watcher::new(accounts));
-    builder.every(watch::EVERY_MS, move |around| Arc::clone(&watcher).look(around));
+    builder.every("watcher", watch::EVERY_MS, move |around| Arc::clone(&watcher).look(around));
     Ok(())
 }
 

@@ -87,7 +87,7 @@ pub fn install_issuers(
     }
     let all: Arc<[Fetched]> = all.into();
     let shared = Arc::clone(&all);
-    builder.every(EVERY_MS, move |around| {
+    builder.every("issuer_keys", EVERY_MS, move |around| {
         let shared = Arc::clone(&shared);
         async move {
             for one in shared.iter() {

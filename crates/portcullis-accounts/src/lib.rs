@@ -37,6 +37,7 @@ mod feed; // what committed changes of people mean
 mod outside; // what others did to the store, as records
 mod operator; // what an operator does at the command line
 mod shared_token; // a token of another issuer, for tests and support
+mod store_fact; // the store in `/ready`
 mod watch; // keeps what is known true
 mod issuer_keys; // keys of other issuers, fetched
 mod token; // access tokens of our own

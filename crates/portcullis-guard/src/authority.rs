@@ -207,8 +207,12 @@ impl Authority {
         }
     }
 
-    /// Whether somebody new may come in: not while it is in doubt who may.
-    pub(crate) fn check_new(&self, now: Now) -> Result<(), Denial> {
+    /// Whether new connections are admitted: not while the last look failed, nor when no look has
+    /// succeeded for [`UNCONFIRMED_MAX_MS`].
+    ///
+    /// # Errors
+    /// [`Denial::AuthorityUnconfirmed`].
+    pub fn check_new(&self, now: Now) -> Result<(), Denial> {
         if self.is_doubted() { Err(Denial::AuthorityUnconfirmed) } else { self.check_open(now) }
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Registered {
 
 /// What is done again and again while the server runs.
 pub(crate) struct Chore {
+    /// What `/ready` reports when it has ended by a fault.
+    pub(crate) name: &'static str,
     pub(crate) every_ms: u64,
     pub(crate) act: Box<dyn Fn(Arc<Surroundings>) -> ChoreFuture + Send + Sync>,
 }
@@ -207,13 +209,15 @@ impl Builder {
     }
 
     /// Does something again and again while the server runs: `every_ms` after it was done last.
-    pub fn every<H, F>(&mut self, every_ms: u64, act: H)
+    ///
+    /// A panic ends it, and `/ready` then reports its name: the server has to be restarted.
+    pub fn every<H, F>(&mut self, name: &'static str, every_ms: u64, act: H)
     where
         H: Fn(Arc<Surroundings>) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + 'static,
     {
         let act = Box::new(move |around| -> ChoreFuture { Box::pin(act(around)) });
-        self.registered.chores.push(Chore { every_ms: every_ms.max(1), act });
+        self.registered.chores.push(Chore { name, every_ms: every_ms.max(1), act });
     }
 
     /// Runs when the last live connection of a user stops hearing a room by disconnecting.

@@ -9,6 +9,7 @@ use portcullis_audit::Record;
 use portcullis_guard::{Table, TableAlarm, TableLevel, TableUse};
 use portcullis_model::{Code, Limit, Severity};
 
+use crate::running::LastingTask;
 use crate::shard::Shard;
 
 /// Between two records of what observed limits would have refused.
@@ -22,11 +23,14 @@ impl Shard {
         if self.index != 0 {
             return;
         }
-        tokio::task::spawn_local(Rc::clone(self).observe_forever());
-        tokio::task::spawn_local(Rc::clone(self).watch_tables());
-        tokio::task::spawn_local(Rc::clone(self).watch_pressure());
-        for number in 0..self.registered.chores.len() {
-            tokio::task::spawn_local(Rc::clone(self).do_forever(number));
+        let vital = |name, task: LastingTask| {
+            tokio::task::spawn_local(Arc::clone(&self.vitals).watch(name, task));
+        };
+        vital("observed_limits", Box::pin(Rc::clone(self).observe_forever()));
+        vital("tables", Box::pin(Rc::clone(self).watch_tables()));
+        vital("load", Box::pin(Rc::clone(self).watch_pressure()));
+        for (number, chore) in self.registered.chores.iter().enumerate() {
+            vital(chore.name, Box::pin(Rc::clone(self).do_forever(number)));
         }
     }
 

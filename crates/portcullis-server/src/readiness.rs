@@ -66,15 +66,16 @@ impl Readiness {
 impl Private {
     /// Whether the server can serve now.
     pub(crate) fn readiness(&self) -> Readiness {
-        let faults = self.vitals.faults(self.clock.now().monotonic_ms);
+        let now = self.clock.now();
+        let faults = self.vitals.faults(now.monotonic_ms);
         let shards = ReadyFact {
             state: faults.first().copied().unwrap_or("ok"),
             is_ready: faults.is_empty(),
         };
-        // As long as the store confirms no sessions, no new connection is admitted.
-        let doubted = self.gate.directory().authority().is_doubted();
+        // Also when the confirmations have stopped: no new connection is admitted then.
+        let confirmed = self.gate.directory().authority().check_new(now).is_ok();
         let sessions =
-            ReadyFact { state: if doubted { "unconfirmed" } else { "ok" }, is_ready: !doubted };
+            ReadyFact { state: if confirmed { "ok" } else { "unconfirmed" }, is_ready: confirmed };
         // Users are served while the log fails.
         let log = ReadyFact { state: self.audit.counts().state.name(), is_ready: true };
         let own = [("shards", shards), ("sessions", sessions), ("security_log", log)];

@@ -32,7 +32,7 @@ use crate::waiting::WaitingRooms;
 const MOVED_MAX: usize = 1024;
 
 /// A task that runs for the life of its shard.
-type LastingTask = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+pub(crate) type LastingTask = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use portcullis_model::Moment;
 
 use crate::error::StoreError;
-use crate::health::{Health, HealthCell, HealthMonitor};
+use crate::file_watch::FileWatch;
+use crate::health::{Health, HealthCell, HealthMonitor, WriteFault};
 use crate::reserve_file::ReserveFile;
 
 /// Between two looks at the space on the disk, in milliseconds.
@@ -22,6 +23,7 @@ pub(crate) struct DiskWatch {
     cell: Arc<HealthCell>,
     space: Space,
     reserve: Option<ReserveFile>,
+    files: Option<FileWatch>,
     started: Moment,
     looked_ms: Option<u64>,
     /// How far a test has put the clock forward.
@@ -38,6 +40,7 @@ impl DiskWatch {
             cell,
             space,
             reserve: None,
+            files: None,
             started: Moment::now(),
             looked_ms: None,
             #[cfg(test)]
@@ -52,6 +55,7 @@ impl DiskWatch {
         let mut name = path.as_os_str().to_owned();
         name.push(".reserve");
         disk.reserve = Some(ReserveFile::new(PathBuf::from(name), reserve_bytes));
+        disk.files = Some(FileWatch::new(path));
         disk.look();
         disk
     }
@@ -72,6 +76,7 @@ impl DiskWatch {
             self.looked_ms = Some(now_ms);
             let free_bytes = (self.space)();
             self.monitor.space(free_bytes, now_ms);
+            self.look_at_files();
             self.keep_reserve();
             self.cell.publish(self.monitor.state(), free_bytes);
         }
@@ -84,8 +89,29 @@ impl DiskWatch {
         match self.monitor.state() {
             Health::Ok => reserve.hold(),
             Health::Full if reserve.is_needed(self.monitor.free_bytes()) => reserve.release(),
-            Health::Full | Health::Failing | Health::Corrupt => {}
+            Health::Full | Health::Failing => reserve.rest(),
+            Health::Corrupt | Health::Moved => {}
         }
+    }
+
+    fn look_at_files(&mut self) {
+        let Some(files) = &mut self.files else { return };
+        let missing = files.missing();
+        if self.monitor.state() != Health::Moved
+            && let Some(path) = missing
+        {
+            let path = path.display();
+            tracing::error!(%path, "a file of the database was moved or removed: put it back");
+        }
+        self.monitor.moved(missing.is_some());
+    }
+
+    /// Looks whether a file of the database was moved or removed: a write would be lost.
+    pub(crate) fn has_moved(&mut self) -> bool {
+        self.look_at_files();
+        let state = self.monitor.state();
+        self.cell.publish(state, self.monitor.free_bytes());
+        state == Health::Moved
     }
 
     /// Takes in how a batch went that wrote something.
@@ -98,6 +124,11 @@ impl DiskWatch {
                 self.monitor.space(free_bytes, now_ms);
                 self.monitor.failed(fault);
                 self.keep_reserve();
+                // The system may report space that this process cannot take, as with a quota.
+                match (fault, &mut self.reserve) {
+                    (WriteFault::Full | WriteFault::Failed, Some(reserve)) => reserve.release(),
+                    (WriteFault::Damaged, _) | (_, None) => {}
+                }
             }
             Some(None) => return,
         }

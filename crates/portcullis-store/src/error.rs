@@ -38,6 +38,9 @@ pub enum StoreError {
     /// The thread that writes has ended by a fault.
     #[error("the thread that writes to the database has ended: restart the server")]
     WriterEnded,
+    /// A thread that reads has ended by a fault.
+    #[error("a thread that reads the database has ended: restart the server")]
+    ReaderEnded,
     /// Another process, or another store in this one, has the database open.
     #[error("{} is in use by another server: stop it, or use another data directory", .0.display())]
     InUse(PathBuf),
@@ -90,7 +93,8 @@ impl StoreError {
             Self::Failed(_)
             | Self::Damaged(_)
             | Self::WriterEnded
-            | Self::Unwritable(Health::Ok | Health::Failing | Health::Corrupt) => {
+            | Self::ReaderEnded
+            | Self::Unwritable(Health::Ok | Health::Failing | Health::Corrupt | Health::Moved) => {
                 Denial::StorageFailed
             }
             Self::Closed => Denial::Draining,
@@ -115,6 +119,7 @@ impl StoreError {
             | Self::Unwritable(_)
             | Self::Closed
             | Self::WriterEnded
+            | Self::ReaderEnded
             | Self::InUse(_)
             | Self::SchemaNewer { .. }
             | Self::SchemaOlder { .. }

@@ -21,6 +21,9 @@ pub enum Health {
     Failing,
     /// The file is damaged: changes are rejected until an operator has restored it.
     Corrupt,
+    /// A file of the database was moved or removed: what is written would be lost, so changes are
+    /// rejected until it is put back.
+    Moved,
 }
 
 impl Health {
@@ -32,6 +35,7 @@ impl Health {
             Self::Full => "full",
             Self::Failing => "failing",
             Self::Corrupt => "corrupt",
+            Self::Moved => "moved",
         }
     }
 
@@ -41,6 +45,7 @@ impl Health {
             Self::Full => 1,
             Self::Failing => 2,
             Self::Corrupt => 3,
+            Self::Moved => 4,
         }
     }
 
@@ -50,6 +55,7 @@ impl Health {
             0 => Self::Ok,
             1 => Self::Full,
             2 => Self::Failing,
+            4 => Self::Moved,
             _ => Self::Corrupt,
         }
     }
@@ -82,6 +88,8 @@ pub(crate) enum WriteKind {
 pub(crate) struct HealthMonitor {
     min_free_bytes: u64,
     state: Health,
+    /// Whether a file of the database is not where it belongs; hides the state unless damaged.
+    is_moved: bool,
     free_bytes: Option<u64>,
     /// Since when nothing keeps the store from leaving its state, in milliseconds.
     better_since_ms: Option<u64>,
@@ -90,12 +98,29 @@ pub(crate) struct HealthMonitor {
 impl HealthMonitor {
     /// Starts healthy. With a `min_free_bytes` of 0 only failed writes count.
     pub(crate) fn new(min_free_bytes: u64) -> Self {
-        Self { min_free_bytes, state: Health::Ok, free_bytes: None, better_since_ms: None }
+        Self {
+            min_free_bytes,
+            state: Health::Ok,
+            is_moved: false,
+            free_bytes: None,
+            better_since_ms: None,
+        }
     }
 
     /// The state.
     pub(crate) fn state(&self) -> Health {
-        self.state
+        match self.state {
+            Health::Corrupt => Health::Corrupt,
+            Health::Ok | Health::Full | Health::Failing | Health::Moved if self.is_moved => {
+                Health::Moved
+            }
+            state @ (Health::Ok | Health::Full | Health::Failing | Health::Moved) => state,
+        }
+    }
+
+    /// Takes in whether a file of the database is not where it belongs.
+    pub(crate) fn moved(&mut self, is_moved: bool) {
+        self.is_moved = is_moved;
     }
 
     /// The space that was seen last.
@@ -109,7 +134,7 @@ impl HealthMonitor {
         let low = free_bytes.is_some_and(|free| free < self.min_free_bytes);
         match self.state {
             Health::Ok if low => self.enter(Health::Full),
-            Health::Ok | Health::Corrupt => {}
+            Health::Ok | Health::Corrupt | Health::Moved => {}
             Health::Full => {
                 let enough = self.min_free_bytes.saturating_mul(LEAVE_PERCENT) / 100;
                 self.better(free_bytes.is_none_or(|free| free >= enough), now_ms);
@@ -147,19 +172,20 @@ impl HealthMonitor {
 
     /// Whether it is time to try a write although the last one failed.
     pub(crate) fn wants_trial(&self, now_ms: u64) -> bool {
-        self.state == Health::Failing && self.is_over(now_ms)
+        self.state() == Health::Failing && self.is_over(now_ms)
     }
 
     /// Whether a change of this kind may be written.
     pub(crate) fn permits(&self, kind: WriteKind) -> bool {
-        match (self.state, kind) {
+        match (self.state(), kind) {
             (Health::Ok, _) | (Health::Full | Health::Failing, WriteKind::Removal) => true,
             (Health::Full, WriteKind::Login) => {
                 let floor = self.min_free_bytes / FLOOR_DIVISOR;
                 self.free_bytes.is_none_or(|free| free >= floor)
             }
             (Health::Failing, WriteKind::Login) => true,
-            (Health::Full | Health::Failing, WriteKind::Client) | (Health::Corrupt, _) => false,
+            (Health::Full | Health::Failing, WriteKind::Client)
+            | (Health::Corrupt | Health::Moved, _) => false,
         }
     }
 
@@ -183,6 +209,7 @@ pub(crate) struct HealthCell {
     state: AtomicU8,
     free_bytes: AtomicU64,
     writer_ended: AtomicBool,
+    reader_ended: AtomicBool,
 }
 
 impl HealthCell {
@@ -197,6 +224,11 @@ impl HealthCell {
         self.writer_ended.store(true, Ordering::Release);
     }
 
+    /// Notes that a thread that reads is gone.
+    pub(crate) fn reader_ended(&self) {
+        self.reader_ended.store(true, Ordering::Release);
+    }
+
     /// What was published last.
     pub(crate) fn read(&self) -> StoreStatus {
         let free_bytes = self.free_bytes.load(Ordering::Acquire);
@@ -204,6 +236,7 @@ impl HealthCell {
             health: Health::from_number(self.state.load(Ordering::Acquire)),
             free_bytes: (free_bytes != u64::MAX).then_some(free_bytes),
             writer_runs: !self.writer_ended.load(Ordering::Acquire),
+            readers_run: !self.reader_ended.load(Ordering::Acquire),
         }
     }
 }
@@ -217,6 +250,8 @@ pub struct StoreStatus {
     pub free_bytes: Option<u64>,
     /// Whether the thread that writes runs.
     pub writer_runs: bool,
+    /// Whether all threads that read run.
+    pub readers_run: bool,
 }
 
 #[cfg(test)]
@@ -314,17 +349,43 @@ mod tests {
     }
 
     #[test]
+    fn moved_file_takes_nothing_until_it_is_put_back() {
+        let mut monitor = monitor();
+        monitor.space(Some(999 * MIB), 0);
+        monitor.moved(true);
+        assert_eq!(monitor.state(), Health::Moved);
+        for kind in [WriteKind::Client, WriteKind::Login, WriteKind::Removal] {
+            assert!(!monitor.permits(kind), "{kind:?}");
+        }
+        // The disk is watched meanwhile, and its state returns with the file.
+        monitor.space(Some(0), 1_000);
+        assert_eq!(monitor.state(), Health::Moved);
+        monitor.moved(false);
+        assert_eq!(monitor.state(), Health::Full);
+        monitor.failed(WriteFault::Damaged);
+        monitor.moved(true);
+        assert_eq!(monitor.state(), Health::Corrupt);
+    }
+
+    #[test]
     fn cell_gives_what_was_published() {
         let cell = HealthCell::default();
-        let states = [Health::Ok, Health::Full, Health::Failing, Health::Corrupt];
+        let states = [Health::Ok, Health::Full, Health::Failing, Health::Corrupt, Health::Moved];
         for health in states {
             cell.publish(health, Some(7));
-            let expect = StoreStatus { health, free_bytes: Some(7), writer_runs: true };
+            let expect =
+                StoreStatus { health, free_bytes: Some(7), writer_runs: true, readers_run: true };
             assert_eq!(cell.read(), expect);
         }
         cell.publish(Health::Ok, None);
         cell.writer_ended();
-        let expect = StoreStatus { health: Health::Ok, free_bytes: None, writer_runs: false };
+        cell.reader_ended();
+        let expect = StoreStatus {
+            health: Health::Ok,
+            free_bytes: None,
+            writer_runs: false,
+            readers_run: false,
+        };
         assert_eq!(cell.read(), expect);
     }
 }

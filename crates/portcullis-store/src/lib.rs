@@ -12,6 +12,7 @@ mod seal; // how fields are sealed at rest
 mod error; // a dependency's fault, never the peer's
 mod health; // whether the store can write
 mod reserve_file; // space that is given up when the disk is full
+mod file_watch; // whether the database's files are where they belong
 mod disk_watch; // the space on the disk, and how writes went
 mod sqlite_inspect; // a database, before it is opened
 mod sqlite; // the embedded store: opening it, and its two queues

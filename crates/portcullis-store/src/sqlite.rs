@@ -153,9 +153,11 @@ impl SqliteStore {
         let connection = open_writer(path)?;
         // Prepared once here so that tables we do not understand are found now, not by the thread.
         drop(Statements::prepare(&connection)?);
-        let readers = Readers::start(path, "history", options.readers, options.queue_max)?;
-        let lookups = Readers::start(path, "lookup", 1, options.queue_max)?;
-        let authority = Readers::start(path, "authority", 1, 1)?;
+        let health: Arc<HealthCell> = Arc::default();
+        let start = |name, count, queue_max| Readers::start(path, name, count, queue_max, &health);
+        let readers = start("history", options.readers, options.queue_max)?;
+        let lookups = start("lookup", 1, options.queue_max)?;
+        let authority = start("authority", 1, 1)?;
         let (changes, inbox) = sync_channel(options.queue_max.max(1));
         let (turns, turns_inbox) = sync_channel(TURNS_MAX);
         let closing = Arc::new(AtomicBool::new(false));
@@ -163,7 +165,6 @@ impl SqliteStore {
         let batch_max = options.batch_max.max(1);
         let options = SqliteOptions { batch_max, ..options };
         let SqliteOptions { seal_messages, queue_max, .. } = options;
-        let health: Arc<HealthCell> = Arc::default();
         let disk = DiskWatch::of_file(path, options.min_free_bytes, Arc::clone(&health));
         let work = Work {
             inbox,
@@ -245,7 +246,11 @@ impl SqliteStore {
         Box::pin(async move {
             let answer = reading.await;
             drop(asked);
-            answer
+            let closing = self.closing.load(Ordering::Acquire);
+            answer.map_err(|error| match error {
+                StoreError::Closed if !closing => StoreError::ReaderEnded,
+                error => error,
+            })
         })
     }
 
@@ -390,6 +395,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, sync_channel};
 
     use super::*;
+    use crate::health::Health;
     use crate::sqlite_fixture::{Deaf, ann, lobby, message};
     use crate::store_account::AccountStore;
 
@@ -475,5 +481,46 @@ mod tests {
         assert!(matches!(stored, Append::Stored { seq: 6, .. }), "{stored:?}");
         let repeated = again.append(message(4, 0)).await.unwrap();
         assert!(matches!(repeated, Append::Repeated { seq: 5, .. }), "{repeated:?}");
+    }
+
+    #[tokio::test]
+    async fn reader_that_ends_by_a_fault_is_reported_and_its_callers_get_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fault.db");
+        let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf)).unwrap();
+        assert!(store.health().readers_run);
+        for _ in 0..2 {
+            let looked = store.look_up(|_| -> Result<(), StoreError> { panic!("planned") }).await;
+            assert!(matches!(looked, Err(StoreError::ReaderEnded)), "{looked:?}");
+            assert!(!store.health().readers_run);
+        }
+        assert!(store.health().writer_runs);
+        store.close().await.unwrap();
+        let closed = store.last_seq(lobby().id).await;
+        assert!(matches!(closed, Err(StoreError::Closed)), "{closed:?}");
+    }
+
+    #[tokio::test]
+    async fn moved_database_takes_no_change_until_it_is_put_back() {
+        for suffix in ["", "-wal"] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("here.db");
+            let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf)).unwrap();
+            furnish(&store).await;
+            let (name, away) =
+                (directory.path().join(format!("here.db{suffix}")), directory.path().join("away"));
+            std::fs::rename(&name, &away).unwrap();
+            let sent = store.append(message(1, 0)).await;
+            assert!(matches!(sent, Err(StoreError::Unwritable(Health::Moved))), "{sent:?}");
+            // Also what is always tried: it would be lost.
+            let removed = store.leave_room(lobby().id, ann().id).await;
+            assert!(matches!(removed, Err(StoreError::Unwritable(Health::Moved))), "{removed:?}");
+            assert_eq!(store.health().health, Health::Moved);
+            assert_eq!(store.last_seq(lobby().id).await.unwrap(), Some(0), "reads go on");
+            std::fs::rename(&away, &name).unwrap();
+            let sent = store.append(message(1, 0)).await;
+            assert!(matches!(sent, Ok(Append::Stored { seq: 1, .. })), "{suffix}: {sent:?}");
+            store.close().await.unwrap();
+        }
     }
 }

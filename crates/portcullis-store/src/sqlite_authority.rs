@@ -314,7 +314,7 @@ mod tests {
             meanwhile: impl FnOnce(&mut Writer<'_>),
         ) -> Result<Recheck, StoreError> {
             let path = self.directory.path().join("look.db");
-            let reader = Readers::start(&path, "test", 1, 4).unwrap();
+            let reader = Readers::start(&path, "test", 1, 4, &std::sync::Arc::default()).unwrap();
             let (turns, inbox) = sync_channel(4);
             let (reply, mut answer) = oneshot::channel();
             writer.recheck(Look { reader, turns, wake: Box::new(|| ()), reply });

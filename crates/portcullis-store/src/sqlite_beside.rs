@@ -302,7 +302,7 @@ impl AccountStore for SqliteBeside {
 
     /// The server watches the disk; here every call finds out by itself.
     fn status(&self) -> StoreStatus {
-        StoreStatus { health: Health::Ok, free_bytes: None, writer_runs: true }
+        StoreStatus { health: Health::Ok, free_bytes: None, writer_runs: true, readers_run: true }
     }
 
     fn authority(&self) -> StoreFuture<'_, Authority> {

@@ -10,11 +10,23 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
+use crate::health::HealthCell;
 use crate::sqlite_schema::open_reader;
 use crate::store::StoreFuture;
 
 /// One read on its way.
 type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+/// Notes that a thread has ended by a fault.
+struct FaultNotice(Arc<HealthCell>);
+
+impl Drop for FaultNotice {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.reader_ended();
+        }
+    }
+}
 
 /// A bounded queue of reads and the threads that serve it; they end when this is dropped.
 #[derive(Debug, Clone)]
@@ -29,15 +41,21 @@ impl Readers {
         name: &str,
         count: usize,
         queue_max: usize,
+        health: &Arc<HealthCell>,
     ) -> Result<Self, StoreError> {
         let (queue, inbox) = sync_channel(queue_max.max(1));
         let inbox = Arc::new(Mutex::new(inbox));
         for number in 0..count.max(1) {
             let connection = open_reader(path)?;
             let inbox = Arc::clone(&inbox);
+            let notice = FaultNotice(Arc::clone(health));
             std::thread::Builder::new()
                 .name(format!("store-{name}-{number}"))
-                .spawn(move || serve(&inbox, &connection))
+                .spawn(move || {
+                    // Dropped before the queue is, so that it is noted before callers get errors.
+                    let _notice = notice;
+                    serve(&inbox, &connection);
+                })
                 .map_err(|source| StoreError::File {
                     path: path.to_path_buf(),
                     source: Arc::new(source),

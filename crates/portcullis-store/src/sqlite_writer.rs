@@ -55,6 +55,9 @@ pub(crate) struct Writer<'c> {
     /// Fails the batch just before its commit.
     #[cfg(test)]
     pub(crate) fault_at_commit: bool,
+    /// What the next COMMIT fails with.
+    #[cfg(test)]
+    pub(crate) commit_fault: Option<StoreError>,
     /// A change failed by the disk's fault, alone.
     fault: Option<StoreError>,
     /// The last batch failed.
@@ -85,6 +88,8 @@ impl<'c> Writer<'c> {
             lock_timeout: BUSY_TIMEOUT,
             #[cfg(test)]
             fault_at_commit: false,
+            #[cfg(test)]
+            commit_fault: None,
             fault: None,
             stalled: false,
         })
@@ -113,7 +118,11 @@ impl<'c> Writer<'c> {
     ///
     /// # Errors
     /// [`StoreError::Unwritable`] when it may not.
-    pub(crate) fn permit(&self, kind: WriteKind) -> Result<(), StoreError> {
+    pub(crate) fn permit(&mut self, kind: WriteKind) -> Result<(), StoreError> {
+        // A file that was put back is noticed at once.
+        if self.disk.monitor.state() == Health::Moved {
+            self.disk.has_moved();
+        }
         if self.disk.monitor.permits(kind) {
             return Ok(());
         }
@@ -127,10 +136,13 @@ impl<'c> Writer<'c> {
         feed: &mut dyn CommitFeed,
         between: Between<'_, 'c>,
     ) {
+        self.fault = None;
         let mut changes = Vec::with_capacity(batch.len());
         let written = self.connection.total_changes();
         let failure = self.transact(batch, feed, &mut changes, between).err();
         let wrote = self.connection.total_changes() > written;
+        // Stored in a file that may be gone: whether it lasts is not known.
+        let moved = failure.is_none() && wrote && self.disk.has_moved();
         if let Some(error) = &failure {
             self.fail(error);
         } else if !changes.is_empty() {
@@ -146,6 +158,7 @@ impl<'c> Writer<'c> {
             self.reuse_log();
         }
         self.stalled = failure.is_some();
+        let failure = failure.or(moved.then_some(StoreError::Unknown));
         for task in batch.drain(..) {
             task.settle(failure.as_ref());
         }
@@ -155,6 +168,9 @@ impl<'c> Writer<'c> {
         if matches!(error, StoreError::Busy) {
             tracing::warn!("another program holds the database: nothing was written");
         } else {
+            // The client's error does not say why the commit failed.
+            let cause = self.fault.as_ref().filter(|_| matches!(error, StoreError::Unknown));
+            let error = cause.unwrap_or(error);
             tracing::error!(%error, cause = ?std::error::Error::source(error), "a batch failed");
             self.chores.rolled_back();
         }
@@ -209,6 +225,7 @@ impl<'c> Writer<'c> {
         changes: &mut Vec<Change>,
         between: Between<'_, 'c>,
     ) -> Result<(), StoreError> {
+        let written = self.connection.total_changes();
         self.cache.trim();
         if !self.begin(batch, feed, between)? {
             return Ok(());
@@ -235,8 +252,25 @@ impl<'c> Writer<'c> {
         if std::mem::take(&mut self.fault_at_commit) {
             return Err(StoreError::Closed);
         }
-        self.connection.prepare_cached("COMMIT")?.execute([])?;
-        Ok(())
+        #[cfg(test)]
+        if let Some(fault) = self.commit_fault.take() {
+            return Err(self.commit_error(fault));
+        }
+        if self.connection.total_changes() > written && self.disk.has_moved() {
+            return Err(StoreError::Unwritable(Health::Moved));
+        }
+        let committed = self.connection.prepare_cached("COMMIT")?.execute([]);
+        committed.map(|_| ()).map_err(|error| self.commit_error(error.into()))
+    }
+
+    /// What callers get when COMMIT fails. After an error of the disk the log may hold the whole
+    /// batch, and then it is in force after a restart.
+    fn commit_error(&mut self, error: StoreError) -> StoreError {
+        if !matches!(error, StoreError::Failed(_)) {
+            return error;
+        }
+        self.fault = Some(error);
+        StoreError::Unknown
     }
 
     /// Waits for the lock that writing needs; `false` when nothing is left to write.
@@ -343,6 +377,32 @@ mod tests {
     }
 
     type Batch = Vec<Box<dyn Task>>;
+
+    #[test]
+    fn commit_that_the_disk_fails_has_an_unknown_outcome_and_the_store_is_failing() {
+        let io_error = |code| {
+            StoreError::from(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
+        };
+        with_writer(|writer, feed| {
+            let told = feed.0;
+            writer.commit_fault = Some(io_error(rusqlite::ffi::SQLITE_IOERR_FSYNC));
+            let mut batch = Vec::new();
+            let mut answers = [0, 1].map(|number| ask(&mut batch, message(number, 0)));
+            commit(writer, &mut batch, feed);
+            for answer in &mut answers {
+                let answer = answer.try_recv().unwrap();
+                assert!(matches!(answer, Err(StoreError::Unknown)), "{answer:?}");
+            }
+            assert_eq!((feed.0, writer.disk.monitor.state()), (told, Health::Failing));
+            // What did not reach the log is definite.
+            writer.disk = healthy();
+            writer.commit_fault = Some(io_error(rusqlite::ffi::SQLITE_FULL));
+            let mut full = ask(&mut batch, message(2, 0));
+            commit(writer, &mut batch, feed);
+            let full = full.try_recv().unwrap();
+            assert!(matches!(full, Err(StoreError::Full)), "{full:?}");
+        });
+    }
 
     fn ask(batch: &mut Batch, message: NewMessage) -> Answer<Result<Append, StoreError>> {
         let (task, answer) =

@@ -45,6 +45,8 @@ impl Signals {
         let terminate = catch(SignalKind::terminate())?;
         let interrupt = catch(SignalKind::interrupt())?;
         let hang_up = catch(SignalKind::hangup())?;
+        // With a limit of file sizes a write then fails, and does not end the process.
+        drop(catch(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         drop(inside);
         Ok(Self { runtime, terminate, interrupt, hang_up })
     }

@@ -60,6 +60,7 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         | StoreError::Failed(_)
         | StoreError::Unwritable(_)
         | StoreError::WriterEnded
+        | StoreError::ReaderEnded
         | StoreError::Closed
         | StoreError::InUse(_)
         | StoreError::Unsealable { .. }

@@ -13,10 +13,8 @@ use portcullis_audit::{Audit, AuditOptions, Outcome, Output, Record};
 use portcullis_guard::{Action, Directory, Gate, RoleRules, Trace};
 use portcullis_model::{Clock, Code, Now, Role, RoleTable, Secret, SystemClock};
 use portcullis_seal::KeyRing;
-use portcullis_server::{Builder, Method, ReadyFact, ServerError};
-use portcullis_store::{
-    AccountStore, Health, SqliteOptions, SqliteStore, Store, StoreError, StoreStatus,
-};
+use portcullis_server::{Builder, Method, ServerError};
+use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
 
 use crate::banner::{self, Banner};
 use crate::certificate::SOON_S;
@@ -227,35 +225,18 @@ impl Parts {
         portcullis_accounts::install(&mut builder, parts, options)?;
         portcullis_accounts::install_issuers(&mut builder, settings.remote.clone())?;
         let queued = Arc::clone(&self.store);
-        let status = Arc::clone(&self.store);
         portcullis_chat::install(&mut builder, self.store, settings.chat)?;
         pages::install(&mut builder);
         builder.queue("store", move || queued.waiting());
-        builder.ready_part("store", move || store_fact(status.status()));
         if let Some(access) = access.cloned() {
             builder.queue("access", move || access.counts().waiting);
         }
         let ring = self.ring;
-        builder.every(RING_EVERY_MS, move |_| reload_ring(ring.clone()));
+        builder.every("field_keys", RING_EVERY_MS, move |_| reload_ring(ring.clone()));
         self.seal_log.attach(audit.clone());
         self.feed.attach(builder.hub(), audit.clone());
         Ok(builder)
     }
-}
-
-/// The store as `/ready` reports it.
-///
-/// A full disk leaves connections, reads and logins, so the server stays ready: a load balancer
-/// that takes it out of service would end those too.
-fn store_fact(status: StoreStatus) -> ReadyFact {
-    if !status.writer_runs {
-        return ReadyFact { state: "writer_ended", is_ready: false };
-    }
-    let is_ready = match status.health {
-        Health::Ok | Health::Full => true,
-        Health::Failing | Health::Corrupt => false,
-    };
-    ReadyFact { state: status.health.name(), is_ready }
 }
 
 /// Takes in a ring of field keys that another process has changed.

@@ -13,4 +13,5 @@ mod handlers; // what a handler may do, and what it may not break
 mod fairness; // who gets its turn when there are too few
 mod namespaces; // names, patterns, hooks, leaving and coming back
 mod operators; // whom an event goes to
+mod readiness; // threads and tasks that have ended
 mod world; // many clients, many shards, random acts, and what must hold

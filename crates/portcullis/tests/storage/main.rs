@@ -9,6 +9,8 @@
 
 mod held; // another program holds the lock
 mod full; // the reserve of the disk is used up
+mod commit; // the disk fails while a change is committed
+mod moved; // the database's files are moved or removed
 mod ready; // what `/ready` reports of it
 
 use portcullis_test::{Answer, Config, Request, SioClient, TestServer};
