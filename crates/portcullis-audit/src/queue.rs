@@ -188,7 +188,12 @@ impl Queue {
             waiting.taken = 0;
         }
         for entry in rest {
-            if let Some(waiting) = state.lanes.get_mut(entry.lane.index()) {
+            // As in `push`: what the reserved lane has no room for takes the users' lane.
+            let lane = match entry.lane {
+                Lane::Reserved if !state.has_room(Lane::Reserved, &self.limits) => Lane::User,
+                lane @ (Lane::Reserved | Lane::User | Lane::Unauthenticated) => lane,
+            };
+            if let Some(waiting) = state.lanes.get_mut(lane.index()) {
                 waiting.held.push_back(entry);
             }
         }
