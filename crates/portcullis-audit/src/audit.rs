@@ -20,6 +20,7 @@ use crate::record::Record;
 use crate::reserve::Reserve;
 use crate::sampling::{Sampler, Summaries};
 use crate::segment::Naming;
+use crate::sequence::SequenceFile;
 use crate::sync::{Keeping, Syncer};
 use crate::watch::Watch;
 use crate::writer::{LogState, Status, Writer};
@@ -107,6 +108,7 @@ impl Audit {
             naming: None,
             output: output.clone(),
             reserve: None,
+            numbers: None,
             syncer: None,
             segment_bytes: options.segment_bytes,
             service: Service::new(&options),
@@ -274,7 +276,13 @@ fn open_file(
     let opened = LogFile::open(path, Arc::clone(disk));
     let (file, sequence) =
         opened.map_err(|source| AuditError::File { path: path.to_owned(), source })?;
-    writer.sequence = sequence;
+    writer.numbers = options.sequence_file.as_deref().and_then(|path| {
+        SequenceFile::open(path)
+            .inspect_err(|error| tracing::warn!(%error, "the last number of the log is not kept"))
+            .ok()
+    });
+    let numbers = writer.numbers.as_ref();
+    writer.sequence = numbers.map_or(sequence, |numbers| numbers.go_on(sequence, file.place()));
     if file.is_regular() {
         let naming = Naming::of(path);
         let keeping = Keeping {

@@ -3,7 +3,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,8 +24,10 @@ pub(crate) struct LogFile {
     path: PathBuf,
     disk: Arc<dyn Disk>,
     file: Arc<File>,
-    /// Device and number of the file; none for a device or pipe, which is never rotated.
+    /// Device and number of the file; none for a device, which is never rotated.
     identity: Option<(u64, u64)>,
+    /// The same, also for a device.
+    place: (u64, u64),
     bytes: u64,
     /// Whether the last line is broken off.
     torn: bool,
@@ -69,12 +71,13 @@ impl LogFile {
     ///
     /// A new file can be written by its owner and read by its group (0640).
     pub(crate) fn open(path: &Path, disk: Arc<dyn Disk>) -> io::Result<(Self, u64)> {
-        let file = open_at(path)?;
+        let file = open_at(path, Kind::FileOrDevice)?;
         let mut log = Self {
             path: path.to_owned(),
             disk,
             file: Arc::new(file),
             identity: None,
+            place: (0, 0),
             bytes: 0,
             torn: false,
             first: None,
@@ -88,16 +91,19 @@ impl LogFile {
         Ok((log, sequence))
     }
 
-    /// Opens the path anew, after another program moved the file.
+    /// Opens the path anew, after another program moved the file. A device or pipe that was put in
+    /// its place is not taken: lines would vanish in it.
     pub(crate) fn reopen(&mut self) -> io::Result<()> {
-        self.file = Arc::new(open_at(&self.path)?);
+        let kind = if self.is_regular() { Kind::File } else { Kind::FileOrDevice };
+        self.file = Arc::new(open_at(&self.path, kind)?);
         self.examine().map(|_last| ())
     }
 
     /// Reads what is in the file; gives the number of its last line.
     fn examine(&mut self) -> io::Result<u64> {
         let facts = self.file.metadata()?;
-        self.identity = facts.is_file().then(|| identity(&facts));
+        self.place = identity(&facts);
+        self.identity = facts.is_file().then_some(self.place);
         self.bytes = facts.len();
         (self.torn, self.first) = (false, None);
         self.date.clear();
@@ -182,17 +188,18 @@ impl LogFile {
 
     /// What another program did to the file since it was last written or looked at.
     pub(crate) fn check(&mut self) -> io::Result<Option<Change>> {
-        let Some(identity_before) = self.identity else { return Ok(None) };
         let facts = self.file.metadata()?;
         let is_same = match std::fs::metadata(&self.path) {
-            Ok(there) => identity(&there) == identity_before,
+            Ok(there) => identity(&there) == self.place,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(error),
         };
         if !is_same {
             return Ok(Some(if facts.nlink() == 0 { Change::Deleted } else { Change::Renamed }));
         }
-        self.notice(facts.len())?;
+        if self.is_regular() {
+            self.notice(facts.len())?;
+        }
         Ok(self.truncated.take().map(|(from, to)| Change::Truncated { from, to }))
     }
 
@@ -257,6 +264,11 @@ impl LogFile {
         self.identity.is_some()
     }
 
+    /// Device and number of the open file.
+    pub(crate) fn place(&self) -> (u64, u64) {
+        self.place
+    }
+
     /// The open file, for the thread that syncs it.
     pub(crate) fn handle(&self) -> Arc<File> {
         Arc::clone(&self.file)
@@ -273,10 +285,37 @@ impl LogFile {
     }
 }
 
-fn open_at(path: &Path) -> io::Result<File> {
+/// What may stand under the log's path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    /// A file, or a device such as `/dev/null`.
+    FileOrDevice,
+}
+
+impl Kind {
+    fn check(self, facts: &Metadata) -> io::Result<()> {
+        let kind = facts.file_type();
+        if kind.is_file() || (self == Self::FileOrDevice && kind.is_char_device()) {
+            return Ok(());
+        }
+        let what = if kind.is_fifo() { "a named pipe" } else { "not a regular file" };
+        Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{what} stands in its place")))
+    }
+}
+
+fn open_at(path: &Path, kind: Kind) -> io::Result<File> {
+    // Before it is opened: opening a pipe has effects, and may wait for its reader.
+    match std::fs::metadata(path) {
+        Ok(facts) => kind.check(&facts)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
     let mut options = OpenOptions::new();
     options.append(true).create(true).read(true).mode(0o640);
-    options.open(path)
+    let file = options.open(path)?;
+    kind.check(&file.metadata()?)?;
+    Ok(file)
 }
 
 fn identity(facts: &Metadata) -> (u64, u64) {

@@ -12,6 +12,7 @@ mod writer; // the thread that writes lines
 mod watch; // what it looks after once a second
 mod encode; // one record as one line of ECS JSON
 mod file; // the file that is open
+mod sequence; // the last number, kept apart from the log
 mod segment; // closed files: names, and which of them are kept
 mod sync; // the thread that waits for the disk
 mod compress; // a closed file becomes smaller

@@ -8,6 +8,9 @@ use std::path::PathBuf;
 pub struct AuditOptions {
     /// The file lines are appended to; created with mode 0640.
     pub file: Option<PathBuf>,
+    /// A small file that keeps the last number, so that numbers go on when the log is moved. It
+    /// belongs elsewhere than the log. Without it numbers begin anew then.
+    pub sequence_file: Option<PathBuf>,
     /// Whether lines also go to standard output.
     pub stdout: bool,
     /// Most records that wait in the lane of signed-in users (usually below 1 KiB each, at most
@@ -46,6 +49,7 @@ impl Default for AuditOptions {
     fn default() -> Self {
         Self {
             file: None,
+            sequence_file: None,
             stdout: false,
             queue_max: 8_192,
             reserved_max: 10_000,

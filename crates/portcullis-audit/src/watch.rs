@@ -85,8 +85,7 @@ impl Writer {
         if let Some(Change::Renamed | Change::Deleted) = change {
             let old = file.handle();
             if let Err(error) = file.reopen() {
-                // The old file goes on; the next look tries again.
-                tracing::error!(%error, "the security log cannot be made again");
+                self.cannot_reopen(change, &error, entries);
                 return;
             }
             if let Some(syncer) = &self.syncer {
@@ -118,6 +117,23 @@ impl Writer {
             }
         }
         self.watch.renamed_ms = renamed_ms;
+    }
+
+    /// A renamed file goes on while no other can be made: its lines are not lost. Without a file,
+    /// or when something else was put in its place, records wait. The next look tries again.
+    fn cannot_reopen(
+        &mut self,
+        change: Option<Change>,
+        error: &std::io::Error,
+        entries: &mut VecDeque<Entry>,
+    ) {
+        let goes_on =
+            change == Some(Change::Renamed) && error.kind() != std::io::ErrorKind::InvalidInput;
+        if goes_on {
+            tracing::error!(%error, "the security log cannot be made again");
+        } else if self.fault.is_none() {
+            entries.push_back(self.begin_fault(error));
+        }
     }
 
     fn look_at_disk(&mut self, entries: &mut VecDeque<Entry>) {

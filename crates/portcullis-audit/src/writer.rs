@@ -16,6 +16,7 @@ use crate::queue::{Entry, Queue};
 use crate::record::{Outcome, Record};
 use crate::reserve::Reserve;
 use crate::segment::Naming;
+use crate::sequence::SequenceFile;
 use crate::sync::Syncer;
 use crate::watch::Watch;
 
@@ -102,6 +103,7 @@ pub(crate) struct Writer {
     pub(crate) naming: Option<Naming>,
     pub(crate) output: Option<Output>,
     pub(crate) reserve: Option<Reserve>,
+    pub(crate) numbers: Option<SequenceFile>,
     pub(crate) syncer: Option<Syncer>,
     pub(crate) segment_bytes: u64,
     pub(crate) service: Service,
@@ -161,6 +163,11 @@ impl Writer {
             self.status.unwritten.fetch_add(held, Ordering::Relaxed);
             tracing::error!(records = held, "the security log was closed without these records");
         }
+        if let (Some(numbers), Some(file)) = (&mut self.numbers, &self.file)
+            && let Err(error) = numbers.finish(self.sequence, file.place())
+        {
+            tracing::warn!(%error, "the last number of the log cannot be kept");
+        }
         if let Some(syncer) = &self.syncer {
             if let Some(file) = &self.file {
                 syncer.sync(file.handle());
@@ -213,7 +220,21 @@ impl Writer {
         piece
     }
 
+    /// Keeps the numbers of these lines, before they are written.
+    fn cover(&mut self, lines: usize) {
+        let (Some(numbers), Some(file)) = (&mut self.numbers, &self.file) else { return };
+        match numbers.cover(self.sequence + lines as u64, file.place()) {
+            Ok(written) => {
+                if let (Some(written), Some(syncer)) = (written, &self.syncer) {
+                    syncer.sync_closed(written);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the last number of the log cannot be kept"),
+        }
+    }
+
     fn append(&mut self, piece: &Piece) -> Result<(), crate::file::AppendError> {
+        self.cover(piece.ends.len());
         let Some(file) = &mut self.file else { return Ok(()) };
         let since_ms = self.now.monotonic_ms + 1;
         self.status.writing_since_ms.store(since_ms, Ordering::Relaxed);

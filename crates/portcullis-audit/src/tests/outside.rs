@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use portcullis_model::Code;
 
-use super::{Line, Log, assert_unbroken, at, count, lines_of, operation, reasons};
+use super::{Line, Log, assert_unbroken, at, count, lines_of, operation, options, reasons};
+use crate::options::{AuditError, AuditOptions};
+use crate::{Audit, LogState};
 
 fn path(log: &Log) -> PathBuf {
     log.folder.path().join("security.log")
@@ -127,4 +129,93 @@ fn sighup_without_a_rename_changes_nothing() {
     assert_unbroken(&lines);
     assert_eq!(count(&lines, Code::AuthzAdmin), 2);
     assert_eq!(lines.len(), 2);
+}
+
+/// Puts a named pipe in the place of the log, which was renamed or deleted.
+fn put_pipe(log: &Log) {
+    rustix::fs::mkfifoat(rustix::fs::CWD, path(log), rustix::fs::Mode::from(0o600)).unwrap();
+}
+
+#[test]
+fn pipe_in_the_place_of_the_log_is_a_fault_and_takes_no_lines() {
+    for deleted in [false, true] {
+        let log = Log::open(|_| ());
+        write(&log, 0);
+        if deleted {
+            std::fs::remove_file(path(&log)).unwrap();
+        } else {
+            rename(&log);
+        }
+        put_pipe(&log);
+        log.tick(at(2_000));
+        assert_eq!(log.audit.counts().state, LogState::Failing);
+        write(&log, 3_000);
+        write(&log, 5_000);
+        assert_eq!(log.audit.counts().state, LogState::Failing);
+        std::fs::remove_file(path(&log)).unwrap();
+        log.tick(at(7_000));
+        log.tick(at(8_000));
+        assert_eq!(log.audit.counts().state, LogState::Ok);
+        write(&log, 9_000);
+        assert_eq!(log.audit.counts().lost, 0);
+        let lines = log.close();
+        assert_eq!(count(&lines, Code::SysMonitorDisabled), 1);
+        assert_eq!(count(&lines, Code::SysMonitorEnabled), 1);
+        let operations = count(&lines, Code::AuthzAdmin);
+        assert_eq!(operations, if deleted { 3 } else { 4 }, "only the deleted file's are gone");
+        let first = if deleted { 2 } else { 1 };
+        let numbers: Vec<_> = lines.iter().map(|line| line.sequence).collect();
+        let expect: Vec<_> = (first..).take(lines.len()).collect();
+        assert_eq!(numbers, expect);
+    }
+}
+
+#[test]
+fn records_beyond_the_queue_while_a_pipe_stands_there_are_counted_as_lost() {
+    let log = Log::open(|options| (options.reserved_max, options.queue_max) = (4, 4));
+    write(&log, 0);
+    std::fs::remove_file(path(&log)).unwrap();
+    put_pipe(&log);
+    log.tick(at(2_000));
+    for number in 0..10 {
+        write(&log, 3_000 + number);
+    }
+    std::fs::remove_file(path(&log)).unwrap();
+    log.tick(at(7_000));
+    log.tick(at(8_000));
+    let lost = log.audit.counts().lost;
+    assert!(lost > 0);
+    let lines = log.close();
+    let told: u64 =
+        lines.iter().filter(|l| l.code == Code::LogLost.name()).map(|l| l.suppressed).sum();
+    assert_eq!(told, lost);
+}
+
+#[test]
+fn numbers_go_on_when_the_log_is_moved_before_a_restart() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let numbered = || AuditOptions {
+        sequence_file: Some(folder.path().join("numbers")),
+        ..options(folder.path())
+    };
+    let file = folder.path().join("security.log");
+    let mut seen = Vec::new();
+    for run in 0..3 {
+        let audit = Audit::open(numbered()).unwrap();
+        audit.record(operation(), at(0));
+        audit.record(operation(), at(0));
+        audit.close();
+        seen.extend(lines_of(&file).iter().map(|line| line.sequence));
+        std::fs::rename(&file, elsewhere.path().join(run.to_string())).unwrap();
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn pipe_is_rejected_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("security.log");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from(0o600)).unwrap();
+    let opened = Audit::open(options(folder.path()));
+    assert!(matches!(opened, Err(AuditError::File { .. })), "{opened:?}");
 }
