@@ -24,8 +24,11 @@ struct WatchedFile {
 impl FileWatch {
     /// The files of a database that was just opened.
     pub(crate) fn new(database: &Path) -> Self {
+        // Of a link, SQLite keeps the log beside the file that it leads to.
+        let real = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
         let files = SUFFIXES.map(|suffix| {
-            let mut name = database.as_os_str().to_owned();
+            let base = if suffix.is_empty() { database } else { &real };
+            let mut name = base.as_os_str().to_owned();
             name.push(suffix);
             WatchedFile { path: PathBuf::from(name), identity: None }
         });

@@ -10,6 +10,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, Warning};
 use crate::machine::{inspect_directory, inspect_file, try_address};
+use crate::output_files::inspect_output_files;
 use crate::tls::Tls;
 
 /// What is worth knowing of a configuration that can be served.
@@ -32,6 +33,8 @@ const SIGNING_KEYS: &str = "token-signing.ring";
 pub(crate) fn validate(settings: &Settings, now: Now) -> Result<Findings> {
     let mut warnings = settings.warnings();
     inspect_directory(&settings.data)?;
+    // Before any of them is opened.
+    inspect_output_files(settings)?;
     let is_running = inspect_database(settings)?;
     inspect_keys(settings)?;
     inspect_log_files(settings)?;
@@ -129,15 +132,9 @@ fn inspect_log_files(settings: &Settings) -> Result<()> {
     let audit = &settings.audit;
     let files =
         [("audit.file", Some(&audit.file)), ("audit.access_file", audit.access_file.as_ref())];
-    let mut seen = vec![("store.url", &settings.database)];
     for (key, path) in files {
         let Some(path) = path else { continue };
-        if let Some((other, _)) = seen.iter().find(|(_, other)| *other == path) {
-            let why = format!("{other} names the same file");
-            return Err(ConfigError::file(key, path, why, "choose another file").into());
-        }
         inspect_file(key, path, path.parent() == Some(settings.data.as_path()))?;
-        seen.push((key, path));
     }
     Ok(())
 }

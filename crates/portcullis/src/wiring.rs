@@ -21,6 +21,7 @@ use crate::certificate::SOON_S;
 use crate::config::{ConfigError, Settings, Warning};
 use crate::feed::Feed;
 use crate::machine::{prepare_directory, raise_file_limit, reserve_port, small_pages, start_log};
+use crate::output_files::{ACCESS_NUMBERS, LOG_NUMBERS};
 use crate::pages;
 use crate::sealing::{Log, Sealing};
 use crate::signals::{Signals, Wake, end_within};
@@ -296,6 +297,7 @@ fn open_audit(settings: &Settings) -> Result<Audit> {
     let audit = &settings.audit;
     let options = AuditOptions {
         file: Some(audit.file.clone()),
+        sequence_file: Some(settings.data.join(LOG_NUMBERS)),
         stdout: audit.stdout,
         segment_bytes: audit.segment_bytes,
         keep_days: audit.keep_days,
@@ -313,6 +315,7 @@ fn open_access(settings: &Settings) -> Result<Option<Audit>> {
     let Some(file) = settings.audit.access_file.clone() else { return Ok(None) };
     let options = AuditOptions {
         file: Some(file),
+        sequence_file: Some(settings.data.join(ACCESS_NUMBERS)),
         service_version: String::from(env!("CARGO_PKG_VERSION")),
         queue_max: ACCESS_QUEUE_MAX,
         segment_bytes: settings.audit.segment_bytes,

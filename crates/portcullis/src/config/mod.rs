@@ -27,6 +27,7 @@ mod number; // numbers within bounds
 mod secret_file; // files only their owner may read
 mod suggest; // the key that was probably meant
 mod summary; // what is in force, for people
+mod input_files; // the files that it names for reading
 mod error; // what was seen, why it is refused, how to mend it
 #[cfg(test)]
 mod tests; // whole files, good and bad

@@ -41,6 +41,8 @@ pub(crate) struct Sources {
 /// Everything in force.
 #[derive(Clone)]
 pub(crate) struct Settings {
+    /// The configuration file, if there is one.
+    pub(super) file: Option<PathBuf>,
     pub(crate) profile: Profile,
     /// Where the database, the keys and the security log lie.
     pub(crate) data: PathBuf,
@@ -82,7 +84,8 @@ impl Settings {
             let unreadable = |cause| ConfigError::Unreadable { path: path.to_owned(), cause };
             std::fs::read_to_string(path).map_err(unreadable)
         })?;
-        Self::read_text(path.unwrap_or(default), &text, sources)
+        let settings = Self::read_text(path.unwrap_or(default), &text, sources)?;
+        Ok(Self { file: path.map(Path::to_path_buf), ..settings })
     }
 
     /// As [`Settings::read`], with the file's text.
@@ -143,6 +146,7 @@ impl Settings {
         gate.proof_required = accounts.proof_required;
         let server = Options { credentials, ..server };
         Ok(Self {
+            file: None,
             database: file.store.read(&data)?,
             chat: file.capacity.read_chat(),
             directory: file.capacity.read_directory()?,

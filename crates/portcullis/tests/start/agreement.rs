@@ -74,6 +74,37 @@ fn places() -> Vec<(String, &'static str)> {
     ]
 }
 
+/// Output files that have another purpose, by their name or as the same file, or are no files.
+fn outputs() -> Vec<(String, &'static str)> {
+    let log = |file: &str| format!("[audit]\nfile = {file:?}\n");
+    let access = |file: &str| format!("[audit]\naccess_file = {file:?}\n");
+    let with_key = |key: &str| production("good.pem", "good.key") + key;
+    let issuer = "[[token.issuer]]\nissuer = \"https://id.example\"\naudience = \"a\"\n\
+                  algorithm = \"HS256\"\nsecret_file = \"hs256.key\"\n";
+    let data = |name: &str| format!("portcullis-data/{name}");
+    vec![
+        (log("portcullis.toml"), "it is the configuration file"),
+        (log("./folder/../portcullis.toml"), "it is the configuration file"),
+        (with_key(&log("good.key")), "tls.key_file names the same file"),
+        (with_key(&access("hard.key")), "tls.key_file names the same file"),
+        (with_key(&access("soft.pem")), "tls.certificate_file names the same file"),
+        (String::from(issuer) + &log("hs256.key"), "token.issuer.secret_file names the same file"),
+        (log(&data("sessions.secret")), "it is the server's own sessions.secret"),
+        (access(&data("field-keys.ring")), "it is the server's own field-keys.ring"),
+        (log(&data("tls.key")), "it is the server's own tls.key"),
+        (log(&data("portcullis.db")), "store.url names the same file"),
+        (access(&data("portcullis.db-wal")), "store.url uses the same file"),
+        (log(&data("portcullis.db.reserve")), "store.url uses the same file"),
+        (log("to-the-database"), "store.url names the same file"),
+        (access(&data("security.log.reserve")), "audit.file uses the same file"),
+        (String::from("[store]\nurl = \"sqlite:portcullis.toml\"\n"), "the configuration file"),
+        (log("pipe"), "it is a named pipe"),
+        (access("pipe"), "it is a named pipe"),
+        (String::from("[store]\nurl = \"sqlite:pipe\"\n"), "it is a named pipe"),
+        (log("beside"), "beside.reserve, but it is a named pipe"),
+    ]
+}
+
 fn rules() -> Vec<(String, &'static str)> {
     let issuer = "[[token.issuer]]\nissuer = \"https://id.example\"\naudience = \"a\"\n";
     vec![
@@ -114,7 +145,18 @@ fn check_and_serve_reject_the_same_configurations_alike() {
     newer[62] = 1;
     std::fs::write(path.join("newer.db"), newer).unwrap();
     std::fs::create_dir(path.join("folder")).unwrap();
-    for (configuration, expect) in [certificates(), places(), rules()].concat() {
+    std::fs::hard_link(path.join("good.key"), path.join("hard.key")).unwrap();
+    write_private(&path.join("hs256.key"), "k7Jx2mQ9vR4tZ8wB1nL6pD3sF5hG0cYe");
+    for (name, target) in
+        [("soft.pem", "good.pem"), ("to-the-database", "portcullis-data/portcullis.db")]
+    {
+        std::os::unix::fs::symlink(target, path.join(name)).unwrap();
+    }
+    for name in ["pipe", "beside.reserve"] {
+        let made = std::process::Command::new("mkfifo").arg(path.join(name)).status().unwrap();
+        assert!(made.success());
+    }
+    for (configuration, expect) in [certificates(), places(), outputs(), rules()].concat() {
         std::fs::write(path.join("portcullis.toml"), &configuration).unwrap();
         let [check, serve] = ["check", "serve"].map(|verb| {
             let mut command = command(path, &[verb]);
