@@ -100,6 +100,19 @@ static RESERVED: LazyLock<Reserved> = LazyLock::new(|| {
 
 /// Whether a name reads as a reserved one: the server, its operators, a role.
 fn is_reserved(name: &str, roles: &RoleTable) -> bool {
+    reads_as_reserved(name, roles)
+        || drawn_alike(name).is_some_and(|read| reads_as_reserved(&read, roles))
+}
+
+/// The name with the pairs of letters that look like a `d` as a `d`, if it has any.
+///
+/// For reserved words alone: as a rule of all names it would take `clark` from users for `dark`.
+fn drawn_alike(name: &str) -> Option<String> {
+    let read = ["cl", "c1", "c|"].iter().fold(String::from(name), |it, pair| it.replace(pair, "d"));
+    (read != name).then_some(read)
+}
+
+fn reads_as_reserved(name: &str, roles: &RoleTable) -> bool {
     let offices = offices(roles);
     let is_office = |word: &String| {
         let is_at_end = |office: &String| word.starts_with(office) || word.ends_with(office);
@@ -266,6 +279,7 @@ mod tests {
             "Yasmin Badminton",
             "Modesty",
             "auth0|42",
+            "Clark Maclean",
         ] {
             assert_eq!(shown(Some(name), "42"), name);
         }
@@ -325,6 +339,10 @@ mod tests {
             "AdmIn",
             "@dmin",
             "ad.min",
+            "aclmin",
+            "Ac1min",
+            "ac|min Ann",
+            "Moclerator",
             "SiteAdmin",
             "admin2",
             "Administrator",
@@ -389,6 +407,7 @@ mod tests {
         let roles = RoleTable::default();
         for name in [
             "admin",
+            "aclmin",
             "Admin",
             "adm1n",
             "Moderator",
