@@ -170,6 +170,28 @@ impl Writer {
         }
     }
 
+    /// Keeps the numbers of these lines, before they are written.
+    pub(crate) fn cover(&mut self, lines: usize) {
+        let (Some(numbers), Some(file)) = (&mut self.numbers, &self.file) else { return };
+        match numbers.cover(self.sequence + lines as u64, file.place()) {
+            Ok(written) => {
+                if let (Some(written), Some(syncer)) = (written, &self.syncer) {
+                    syncer.sync_closed(written);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the last number of the log cannot be kept"),
+        }
+    }
+
+    /// Keeps the exact number, at the end.
+    pub(crate) fn finish_numbers(&mut self) {
+        if let (Some(numbers), Some(file)) = (&mut self.numbers, &self.file)
+            && let Err(error) = numbers.finish(self.sequence, file.place())
+        {
+            tracing::warn!(%error, "the last number of the log cannot be kept");
+        }
+    }
+
     /// Says how many lines standard output lost, once it is read again.
     fn look_at_output(&mut self) {
         let Some(output) = &self.output else { return };

@@ -163,11 +163,7 @@ impl Writer {
             self.status.unwritten.fetch_add(held, Ordering::Relaxed);
             tracing::error!(records = held, "the security log was closed without these records");
         }
-        if let (Some(numbers), Some(file)) = (&mut self.numbers, &self.file)
-            && let Err(error) = numbers.finish(self.sequence, file.place())
-        {
-            tracing::warn!(%error, "the last number of the log cannot be kept");
-        }
+        self.finish_numbers();
         if let Some(syncer) = &self.syncer {
             if let Some(file) = &self.file {
                 syncer.sync(file.handle());
@@ -218,19 +214,6 @@ impl Writer {
             }
         }
         piece
-    }
-
-    /// Keeps the numbers of these lines, before they are written.
-    fn cover(&mut self, lines: usize) {
-        let (Some(numbers), Some(file)) = (&mut self.numbers, &self.file) else { return };
-        match numbers.cover(self.sequence + lines as u64, file.place()) {
-            Ok(written) => {
-                if let (Some(written), Some(syncer)) = (written, &self.syncer) {
-                    syncer.sync_closed(written);
-                }
-            }
-            Err(error) => tracing::debug!(%error, "the last number of the log cannot be kept"),
-        }
     }
 
     fn append(&mut self, piece: &Piece) -> Result<(), crate::file::AppendError> {

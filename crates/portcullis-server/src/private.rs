@@ -138,7 +138,10 @@ impl Private {
             // HAProxy's `option httpchk` without a path.
             ("/", _) if head.method == "OPTIONS" => self.ready(Readiness::brief),
             (_, PrivateEntrance::Probes) => not_found(),
+            // A probe with a mistyped path learns that, and not that its Host is wrong.
+            ("/health/" | "/ready/", _) => not_found(),
             (path, PrivateEntrance::Operators) => match host {
+                Err((400, _)) if !is_for_operators(path) => not_found(),
                 Err(rejection) => Answer::rejected(rejection),
                 Ok(()) if path.starts_with("/admin/") => {
                     let (status, body) = self.admin(head, peer);
@@ -201,8 +204,12 @@ fn json_status(status: &str) -> String {
     json!({ "status": status }).to_string()
 }
 
+fn is_for_operators(path: &str) -> bool {
+    path == "/metrics" || path.starts_with("/admin/")
+}
+
 fn not_found() -> Answer {
-    Answer::json(404, json_status("not found"))
+    Answer::rejected((404, "there is no such path here: probes ask for /health or /ready"))
 }
 
 /// The bytes of an answer; `HEAD` and `OPTIONS` get no content (RFC 9110 sections 9.3.2 and 9.3.7).

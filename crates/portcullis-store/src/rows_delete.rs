@@ -47,6 +47,18 @@ pub enum OwnedRooms {
     Kept,
 }
 
+impl OwnedRooms {
+    /// What happened to so many rooms, for people: `1 room deleted`.
+    #[must_use]
+    pub fn describe(self, count: usize) -> String {
+        let rooms = if count == 1 { "room" } else { "rooms" };
+        match self {
+            Self::Deleted => format!("{count} {rooms} deleted"),
+            Self::Kept => format!("{count} {rooms} kept without an owner"),
+        }
+    }
+}
+
 /// What became of a [`UserDeletion`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeleteUser {

@@ -76,11 +76,7 @@ impl SqliteBeside {
     pub fn delete_user(&self, deletion: &UserDeletion) -> Result<DeleteUser, StoreError> {
         let done = |outcome: &DeleteUser| match outcome {
             DeleteUser::Deleted { rooms } => {
-                let fate = match deletion.rooms {
-                    OwnedRooms::Deleted => "deleted",
-                    OwnedRooms::Kept => "kept without an owner",
-                };
-                let what = format!("user deleted, {rooms} rooms {fate}");
+                let what = format!("user deleted, {}", deletion.rooms.describe(*rooms));
                 Some((OperatorActKind::Standing, Some(deletion.user.clone()), what))
             }
             DeleteUser::Missing | DeleteUser::LastAdmin => None,

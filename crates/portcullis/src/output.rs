@@ -28,6 +28,12 @@ pub(crate) fn print_error(text: fmt::Arguments<'_>) {
     let _closed = io::stderr().lock().write_fmt(text);
 }
 
+/// A count with its noun: `1 room`, `2 rooms`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
 /// As `println`, but returns the error instead of a panic.
 macro_rules! outln {
     ($($text:tt)*) => {

@@ -8,7 +8,7 @@ use portcullis_seal::{KeyId, KeyRing};
 use portcullis_store::{OperatorActKind, SqliteBeside};
 
 use super::Installation;
-use crate::output::outln;
+use crate::output::{counted, outln};
 
 /// A server takes a changed ring within a second; so long a replaced key is still waited for.
 const TAKEN_AFTER_MS: i64 = 10_000;
@@ -69,9 +69,10 @@ pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<
         KeysCommand::Reencrypt { compact } => {
             let (beside, _) = installation.open()?;
             let done = reencrypt(&beside)?;
-            note(installation, &format!("{done} fields sealed anew"))?;
+            let fields = counted(done, "field");
+            note(installation, &format!("{fields} sealed anew"))?;
             // A reader that has left stops nothing.
-            let printed = outln!("{done} fields sealed anew");
+            let printed = outln!("{fields} sealed anew");
             if *compact {
                 beside.compact().context("cannot write the file anew: is the server stopped?")?;
                 outln!("the database's file was written anew")?;
@@ -136,8 +137,9 @@ fn retire(installation: &Installation, ring: &KeyRing, id: KeyId) -> Result<()> 
     let (beside, _) = installation.open()?;
     let done = reencrypt(&beside)?;
     ring.retire(id)?;
-    note(installation, &format!("key {id} retired, after {done} fields were sealed anew"))?;
-    outln!("{id} is gone; {done} fields were sealed anew before")?;
+    let fields = counted(done, "field");
+    note(installation, &format!("key {id} retired, after sealing {fields} anew"))?;
+    outln!("{id} is gone; sealed {fields} anew before")?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use portcullis_model::RoomId;
 use portcullis_store::{DeleteRoom, PEOPLE_MAX, RoomSummary, SqliteBeside, Visibility};
 
 use super::Installation;
-use crate::output::outln;
+use crate::output::{counted, outln};
 
 /// `portcullis room …`.
 #[derive(Debug, Subcommand)]
@@ -76,12 +76,12 @@ fn line(room: &RoomSummary) -> String {
         Visibility::Private => "private",
     };
     format!(
-        "{}  {:?}  {visibility}  owner {:?}  {} members  {} messages  active {}",
+        "{}  {:?}  {visibility}  owner {:?}  {}  {}  active {}",
         room.id,
         room.name,
         room.owner,
-        room.members,
-        room.messages,
+        counted(room.members.into(), "member"),
+        counted(room.messages, "message"),
         utc(room.active_unix_ms),
     )
 }

@@ -147,11 +147,7 @@ fn delete(beside: &SqliteBeside, person: &PersonRow, rooms: OwnedRooms, now: Now
     let user = person.id.clone();
     match beside.delete_user(&UserDeletion { user, rooms, at_unix_ms: now.unix_ms })? {
         DeleteUser::Deleted { rooms: count } => {
-            let fate = match rooms {
-                OwnedRooms::Deleted => "deleted",
-                OwnedRooms::Kept => "kept without an owner",
-            };
-            Ok(outln!("{}: deleted; {count} rooms {fate}", person.username)?)
+            Ok(outln!("{}: deleted; {}", person.username, rooms.describe(count))?)
         }
         DeleteUser::Missing => bail!("there is no user {:?} any more", person.username),
         DeleteUser::LastAdmin => {

@@ -144,7 +144,6 @@ impl Settings {
         gate.replay = read_replay(&file.replay, profile == Profile::Strict)?;
         let accounts = file.accounts.read(profile)?;
         gate.proof_required = accounts.proof_required;
-        let server = Options { credentials, ..server };
         Ok(Self {
             file: None,
             database: file.store.read(&data)?,
@@ -161,7 +160,7 @@ impl Settings {
             profile,
             data,
             tls,
-            server,
+            server: Options { credentials, ..server },
             gate,
             dangers,
         })

@@ -42,7 +42,7 @@ fn status(address: std::net::SocketAddr, bytes: &str) -> u16 {
 }
 
 /// Requests of load balancers, orchestrators and monitors, and the status each gets.
-const PROBES: [(&str, u16); 12] = [
+const PROBES: [(&str, u16); 16] = [
     ("GET /ready HTTP/1.1\r\nHost: a\r\n\r\n", 200),
     ("GET /ready HTTP/1.1\r\nHost: 10.1.2.3:9443\r\nConnection: close\r\n\r\n", 200),
     ("GET /ready HTTP/1.1\r\n\r\n", 200),
@@ -55,6 +55,10 @@ const PROBES: [(&str, u16); 12] = [
     ("POST /ready HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405),
     ("GET /ready HTTP/0.9\r\n\r\n", 400),
     ("GET /ready\r\n\r\n", 400),
+    ("GET /ready/ HTTP/1.0\r\n\r\n", 404),
+    ("GET /health/ HTTP/1.1\r\nHost: lb.example\r\n\r\n", 404),
+    ("GET /readyz HTTP/1.0\r\n\r\n", 404),
+    ("GET / HTTP/1.0\r\n\r\n", 404),
 ];
 
 #[test]

@@ -28,7 +28,7 @@ fn room_deleted_at_the_command_line_ends_for_its_members() {
     assert_eq!(client.ask("chat:send", &said)["ok"], true);
 
     let list = done(&server, &["room", "list", "--search", "tea"], "");
-    assert!(list.contains(&tea) && list.contains("owner \"ann\"  1 members  1 messages"), "{list}");
+    assert!(list.contains(&tea) && list.contains("owner \"ann\"  1 member  1 message"), "{list}");
     assert!(!list.contains(&pub_));
     done(&server, &["room", "delete", &tea], "");
     assert_eq!(client.event("room:deleted")["roomId"], json!(tea));
@@ -55,10 +55,10 @@ fn user_deleted_at_the_command_line_ends_and_messages_stay() {
     assert_eq!(his.ask("room:join", &json!({ "roomId": tea }))["ok"], true);
 
     let line = done(&server, &["user", "delete", "ann"], "");
-    assert!(line.contains("ann: deleted; 1 rooms deleted"), "{line}");
+    assert!(line.contains("ann: deleted; 1 room deleted"), "{line}");
     assert_eq!(hers.close_code(), Some(4401));
     assert_eq!(his.event("room:deleted")["roomId"], json!(tea));
-    let _record = recorded(&server, "user deleted, 1 rooms deleted");
+    let _record = recorded(&server, "user deleted, 1 room deleted");
     let read = his.ask("chat:history", &json!({ "roomId": pub_ }));
     assert_eq!(read["messages"][0]["username"], "deleted user", "{read}");
     let members = his.ask("room:members", &json!({ "roomId": pub_ }));
@@ -72,7 +72,7 @@ fn user_deleted_at_the_command_line_ends_and_messages_stay() {
     assert_eq!(register(&server, "ann", "quite another long sentence").status, 201);
 
     let kept = done(&server, &["user", "delete", "bob", "--keep-rooms"], "");
-    assert!(kept.contains("1 rooms kept without an owner"), "{kept}");
+    assert!(kept.contains("1 room kept without an owner"), "{kept}");
     assert!(done(&server, &["room", "list"], "").contains(&pub_));
     let cases: [(&[&str], &str); 2] = [
         (&["user", "delete", "root"], "the last administrator"),
