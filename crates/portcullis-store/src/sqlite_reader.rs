@@ -32,6 +32,7 @@ impl Drop for FaultNotice {
 #[derive(Debug, Clone)]
 pub(crate) struct Readers {
     queue: SyncSender<Read>,
+    health: Arc<HealthCell>,
 }
 
 impl Readers {
@@ -61,7 +62,7 @@ impl Readers {
                     source: Arc::new(source),
                 })?;
         }
-        Ok(Self { queue })
+        Ok(Self { queue, health: Arc::clone(health) })
     }
 
     /// Asks for a read; it sees everything committed before it starts.
@@ -71,10 +72,14 @@ impl Readers {
     ) -> StoreFuture<'_, A> {
         let (reply, answer) = oneshot::channel();
         let deadline = Deadline::current();
+        let health = Arc::clone(&self.health);
         let asked = self.run(move |connection| {
+            // Dropped before the caller's answer is, so that it is noted before the caller knows.
+            let _notice = FaultNotice(health);
             // The caller does not wait any more: the work can be spared.
             if !reply.is_closed() {
-                let _ = reply.send(read(connection));
+                let answer = read(connection);
+                let _ = reply.send(answer);
             }
         });
         Box::pin(async move {

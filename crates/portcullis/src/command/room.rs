@@ -80,7 +80,7 @@ fn line(room: &RoomSummary) -> String {
         room.id,
         room.name,
         room.owner,
-        counted(room.members.into(), "member"),
+        counted(room.members, "member"),
         counted(room.messages, "message"),
         utc(room.active_unix_ms),
     )
