@@ -129,7 +129,7 @@ async fn measure_all(asked: &Asked<'_>) -> Results {
     for (name, own) in [
         ("connect", &[Own::ConnectEdDsa, Own::IdleTls][..]),
         ("refused", REFUSED),
-        ("product", &[Own::ChatSend]),
+        ("product", &[Own::ChatSend, Own::LookUp, Own::LookUpBesideHistory]),
         ("echo", &[Own::Yardstick]),
     ] {
         if ours && wants(name) {

@@ -11,7 +11,7 @@ use crate::effort::Effort;
 use crate::explain::attempt;
 use crate::sample::Sample;
 use crate::work::{Own, Shared};
-use crate::{baseline, connect, echo, fan_out, product, refused};
+use crate::{baseline, connect, echo, fan_out, look_up, product, refused};
 
 /// One kind of work, by every server that did it.
 pub(crate) struct Comparison {
@@ -168,6 +168,8 @@ async fn once(work: Own, effort: &Effort) -> Result<f64> {
         Own::RefusedMemory => refused::memory(effort).await,
         Own::RefusedMessage => refused::messages(effort).await,
         Own::ChatSend => product::measure(effort).await,
+        Own::LookUp => look_up::measure(effort, 0).await,
+        Own::LookUpBesideHistory => look_up::measure(effort, look_up::READERS).await,
         Own::Yardstick => baseline::measure(effort).await,
     }
 }

@@ -15,6 +15,7 @@ mod echo; // a message and its answer
 mod connect; // a connection, made and kept
 mod refused; // what it costs to say no
 mod product; // the real binary: guarded, stored chat messages
+mod look_up; // a look-up beside reads of history
 mod baseline; // what a round trip costs at least
 mod sample; // the figures of one measurement
 mod work; // every kind of work, with its target

@@ -11,7 +11,7 @@ const RATE: Rate = Rate { count: 1_000_000_000, period_ms: 1_000 };
 /// More than any row opens, and fewer than the files a process may usually open.
 const CONNECTIONS: u32 = 15_000;
 /// Events that benchmarks send and that have a rate of their own.
-const EVENTS: [&str; 3] = ["chat:send", "room:create", "room:join"];
+const EVENTS: [&str; 4] = ["chat:history", "chat:send", "room:create", "room:join"];
 
 /// The options of a gate with wide limits.
 ///

@@ -18,6 +18,12 @@ const MEMBERS_A_ROOM: usize = 10;
 
 /// CPU of one stored message, in microseconds.
 pub(crate) async fn measure(effort: &Effort) -> Result<f64> {
+    let (server, _directory) = start()?;
+    attempt(&server, send_all(&server, effort.product_rounds)).await
+}
+
+/// Starts the binary on a directory of its own.
+pub(crate) fn start() -> Result<(Served, tempfile::TempDir)> {
     let program = std::env::current_exe()?.with_file_name("portcullis");
     ensure!(program.exists(), "build the server first: cargo build --release -p portcullis");
     let directory = tempfile::tempdir()?;
@@ -32,8 +38,7 @@ pub(crate) async fn measure(effort: &Effort) -> Result<f64> {
     let mut command = Command::new(program);
     command.arg("serve").arg("--config").arg(&config);
     command.arg("--data").arg(directory.path().join("data"));
-    let server = Served::start(command, Processors::First)?;
-    attempt(&server, send_all(&server, effort.product_rounds)).await
+    Ok((Served::start(command, Processors::First)?, directory))
 }
 
 fn configuration(address: std::net::SocketAddr, secret: &str) -> String {

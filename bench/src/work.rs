@@ -66,6 +66,8 @@ pub(crate) enum Own {
     RefusedMemory,
     RefusedMessage,
     ChatSend,
+    LookUp,
+    LookUpBesideHistory,
     Yardstick,
     LeastRefused,
     LeastRefusedFlood,
@@ -83,6 +85,12 @@ impl Own {
             }
             Self::RefusedMessage => "refused message (schema), with its answer",
             Self::ChatSend => "`chat:send`: guards, durable commit, 10 deliveries, answer",
+            Self::LookUp => {
+                "look-up in the database (`GET /auth/sessions`), median time of the answer"
+            }
+            Self::LookUpBesideHistory => {
+                "the same while four connections read history without a pause"
+            }
             Self::Yardstick => "yardstick: an echo over bare TCP, no protocol",
             Self::LeastRefused => "yardstick: accept, read, write and close, no protocol",
             Self::LeastRefusedFlood => "yardstick: accept, read, write and close, 32 at a time",
@@ -103,7 +111,12 @@ impl Own {
             Self::RefusedHandshake | Self::RefusedFlood => Some(Target::AtMost(50.0)),
             Self::RefusedMemory => Some(Target::AtMost(1_024.0)),
             Self::RefusedMessage => Some(Target::AtMost(5.0)),
-            Self::ChatSend | Self::Yardstick | Self::LeastRefused | Self::LeastRefusedFlood => None,
+            Self::ChatSend
+            | Self::LookUp
+            | Self::LookUpBesideHistory
+            | Self::Yardstick
+            | Self::LeastRefused
+            | Self::LeastRefusedFlood => None,
         }
     }
 }
