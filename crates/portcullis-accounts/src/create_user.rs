@@ -47,12 +47,7 @@ pub(crate) async fn create_user(
         // A full table keeps nobody from running the server.
         Way::Setup => {}
     }
-    let slot = match way {
-        Way::Registration | Way::Invitation(_) => {
-            Some(NameSlot::take(&accounts, directory, username.as_str(), None)?)
-        }
-        Way::Setup => None,
-    };
+    let slot = take_name(&accounts, &request, &username, way).await?;
     let phc = accounts.pool.hash(PasswordLane::Strangers, password, fresh_salt()?).await?;
     let user = NewUser {
         id: new_user_id()?,
@@ -75,6 +70,31 @@ pub(crate) async fn create_user(
     let stored = tokio::spawn(Deadline::inherit(stored));
     let user = stored.await.map_err(|_| Denial::Internal("create_user"))??;
     Ok(ApiResponse::json(201, &Created { user }))
+}
+
+/// Takes the name, which has to be free. The first user of a server meets no other.
+///
+/// Whether a name is taken tells that there is such a user: where an invitation is needed, only a
+/// client that has one learns it.
+async fn take_name(
+    accounts: &Arc<Accounts>,
+    request: &ApiRequest,
+    username: &Username,
+    way: Way,
+) -> Result<Option<NameSlot>, Denial> {
+    let taken = || NameSlot::take(accounts, request.gate.directory(), username.as_str(), None);
+    match way {
+        Way::Setup => Ok(None),
+        Way::Registration => taken().map(Some),
+        Way::Invitation(hash) => match taken() {
+            Ok(slot) => Ok(Some(slot)),
+            Err(denial) => {
+                let open = accounts.store.has_invitation(hash, request.now.unix_ms).await;
+                let open = open.map_err(|error| store_denial(&error))?;
+                Err(if open { denial } else { Denial::RegistrationClosed })
+            }
+        },
+    }
 }
 
 async fn store(

@@ -393,12 +393,7 @@ mod tests {
             TokenFault::Ticket,
             TokenFault::Used,
         ];
-        let limits = Limit::ALL.into_iter().filter(|limit| {
-            let of_address =
-                [Limit::ConnectPerPrefix, Limit::RequestPerPrefix, Limit::LoginPerPrefix];
-            !of_address.contains(limit)
-        });
-        let limits = limits.map(|limit| Denial::Limit { limit, retry_after_ms: 1 });
+        let limits = Limit::ALL.map(|limit| Denial::Limit { limit, retry_after_ms: 1 });
         let others = [
             Denial::NonceNeeded,
             Denial::TotpRequired,

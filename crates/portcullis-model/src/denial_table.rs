@@ -368,7 +368,7 @@ denials! {
     92, Self::Strikes =>
         "rate_limited", 429, 4429, ExcessRateLimitExceeded, Warning, No, Never,
         "strikes", "Too many violations";
-    // Limits that the operator sets. Reaching one is an answer and no violation.
+    // Limits that the operator sets. A client that is too fast waits: that is no violation.
     93, Self::Limit { limit: Limit::ConnectPerPrefix, .. } =>
         "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
         "connect_per_prefix", "Too many connections from this address";

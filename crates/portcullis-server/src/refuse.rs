@@ -52,7 +52,7 @@ pub(crate) struct Who<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     pub(crate) answer: Answer,
-    /// The sentence of the answer, with what only this denial knows.
+    /// What the client reads; see [`message`].
     message: Cow<'static, str>,
     pub(crate) retry_after_s: Option<u64>,
     reference: Option<Reference>,
@@ -78,6 +78,7 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     if who.user.is_none() && blamed {
         shard.pressure.refused();
     }
+    // A client that is too fast waits, and its attempts cost nobody anything.
     if answer.violation == Violation::Counts && blamed {
         shard.gate.violated(who.client, who.user.map(|user| &user.id), now);
     }
@@ -115,14 +116,6 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     Refusal { answer, message, retry_after_s, reference, field, engine_code, outcome, server_time }
 }
 
-/// The seconds that an unauthenticated client is asked to wait: the real time, and up to half as
-/// long again at random, so that clients that were rejected together do not come back together.
-fn spread(exact_ms: u64, random: u64) -> u64 {
-    // A place becomes free when another client leaves: nobody knows when.
-    let real_s = if exact_ms == 0 { PLACE_WAIT_S } else { exact_ms.div_ceil(1_000) };
-    real_s.saturating_add(random % (real_s.div_ceil(2) + 1))
-}
-
 /// What the client reads, and how long it has to wait where waiting helps.
 fn message(denial: &Denial, answer: &Answer, retry_after_s: Option<u64>) -> Cow<'static, str> {
     let message = answer.message;
@@ -133,6 +126,14 @@ fn message(denial: &Denial, answer: &Answer, retry_after_s: Option<u64>) -> Cow<
         (_, Some(seconds)) => format!("{message}; try again in {seconds} s").into(),
         (_, None) => message.into(),
     }
+}
+
+/// The seconds that an unauthenticated client is asked to wait: the real time, and up to half as
+/// long again at random, so that clients that were rejected together do not come back together.
+fn spread(exact_ms: u64, random: u64) -> u64 {
+    // A place becomes free when another client leaves: nobody knows when.
+    let real_s = if exact_ms == 0 { PLACE_WAIT_S } else { exact_ms.div_ceil(1_000) };
+    real_s.saturating_add(random % (real_s.div_ceil(2) + 1))
 }
 
 /// The number the Engine.IO protocol gives a refused request.
@@ -197,7 +198,7 @@ impl Refusal {
 
     /// The payload of a refused CONNECT, for tests of the protocol: `{message}`.
     pub(crate) fn bare_error(&self) -> String {
-        json!({ "message": self.message }).to_string()
+        json!({ "message": self.answer.message }).to_string()
     }
 
     /// The acknowledgement of a refused event: `{ok: false, error: {…}}`.
@@ -264,10 +265,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn waiting_time_is_real_and_spread() {
+        for (exact_ms, least, most) in [(6_500, 7, 11), (1, 1, 2), (30_000, 30, 45), (0, 5, 8)] {
+            let seen: Vec<_> = (0..1_000).map(|random| spread(exact_ms, random)).collect();
+            assert_eq!(seen.iter().min(), Some(&least), "{exact_ms}");
+            assert_eq!(seen.iter().max(), Some(&most), "{exact_ms}");
+        }
+    }
+
+    #[test]
     fn muted_user_reads_until_when() {
         let text = |until_unix_ms| {
             let denial = Denial::Muted { until_unix_ms, retry_after_ms: 1 };
-            message(&denial, &denial.answer(), None).into_owned()
+            message(&denial, &denial.answer(), denial.retry_after_ms()).into_owned()
         };
         assert_eq!(text(Some(60_000)), "You are muted until 1970-01-01T00:01:00.000Z");
         assert_eq!(text(None), "You are muted");
@@ -277,7 +287,7 @@ mod tests {
     fn refusals_are_sound_json_whatever_they_name() {
         let refusal = Refusal {
             server_time: None,
-            message: "Unknown event".into(),
+            message: message(&Denial::EventUnknown, &Denial::EventUnknown.answer(), Some(5)),
             outcome: Some("unknown"),
             answer: Denial::EventUnknown.answer(),
             retry_after_s: Some(5),
@@ -293,7 +303,7 @@ mod tests {
         assert_eq!(reply["error"]["outcome"], "unknown");
         let body: Value = serde_json::from_str(&refusal.http_body()).unwrap();
         assert_eq!(body["outcome"], "unknown");
-        assert_eq!(body["message"], "Unknown event");
+        assert_eq!(body["message"], "Unknown event; try again in 5 s");
         let connect: Value = serde_json::from_str(&refusal.connect_error()).unwrap();
         assert_eq!(connect["data"]["code"], "UNKNOWN_EVENT");
         assert!(connect["data"].get("message").is_none() && connect["message"].is_string());

@@ -11,6 +11,7 @@ use crate::error::StoreError;
 use crate::rows::{CreateUser, NewUser, UserRow};
 use crate::rows_account::{CredentialsRow, PersonRow};
 use crate::seal::FieldSeal;
+use crate::sqlite_factor::has_invitation;
 use crate::sqlite_query::{fold, has_admin, text, user_id};
 use crate::sqlite_seal::open_totp;
 use crate::store_account::PEOPLE_MAX;
@@ -60,7 +61,7 @@ impl AccountTables<'_> {
         // Looked at first: who has none does not learn which names are taken. Used up last: it
         // stays good for another try when the name is.
         if let Some(invitation) = &user.invitation
-            && !self.invitation_stands(invitation, user.created_unix_ms)?
+            && !has_invitation(self.connection, invitation, user.created_unix_ms)?
         {
             return Ok(CreateUser::InvitationVoid);
         }

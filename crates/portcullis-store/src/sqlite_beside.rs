@@ -19,7 +19,7 @@ use crate::rows_account::{
 use crate::seal::FieldSeal;
 use crate::sqlite_account::{self as account, AccountTables, Wanted};
 use crate::sqlite_authority::authority;
-use crate::sqlite_factor::{has_recovery_code, recovery_codes_left};
+use crate::sqlite_factor::{has_invitation, has_recovery_code, recovery_codes_left};
 use crate::sqlite_operator_act::{Done, changed};
 use crate::sqlite_query::has_admin;
 use crate::sqlite_reseal::{Cursor, Resealed, reseal};
@@ -271,6 +271,10 @@ impl AccountStore for SqliteBeside {
 
     fn has_recovery_code(&self, username: &str, hash: [u8; 32]) -> StoreFuture<'_, bool> {
         ready(has_recovery_code(&self.connection.lock(), username, &hash))
+    }
+
+    fn has_invitation(&self, hash: [u8; 32], at_unix_ms: i64) -> StoreFuture<'_, bool> {
+        ready(has_invitation(&self.connection.lock(), &hash, at_unix_ms))
     }
 
     fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, bool> {

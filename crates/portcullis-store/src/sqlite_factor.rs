@@ -103,18 +103,6 @@ impl AccountTables<'_> {
         Ok(true)
     }
 
-    /// Whether an invitation is good at that moment, and not used.
-    pub(crate) fn invitation_stands(
-        &self,
-        hash: &[u8; 32],
-        at_unix_ms: i64,
-    ) -> Result<bool, StoreError> {
-        let mut select = self.connection.prepare_cached(
-            "SELECT 1 FROM invitations WHERE hash = ?1 AND ends_unix_ms > ?2 AND used_by IS NULL",
-        )?;
-        Ok(select.exists((hash.as_slice(), at_unix_ms))?)
-    }
-
     /// Uses an invitation up. It stays until its end, so that it is known who came by it.
     pub(crate) fn use_invitation(&self, hash: &[u8; 32], user: i64) -> Result<(), StoreError> {
         self.connection
@@ -170,6 +158,18 @@ impl AccountTables<'_> {
 
 fn free_number(roles: &[(u8, String)]) -> Option<u8> {
     (0u8..).take(CUSTOM_ROLES_MAX).find(|number| roles.iter().all(|(taken, _)| taken != number))
+}
+
+/// Whether an invitation is good at that moment, and not used.
+pub(crate) fn has_invitation(
+    connection: &Connection,
+    hash: &[u8; 32],
+    at_unix_ms: i64,
+) -> Result<bool, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT 1 FROM invitations WHERE hash = ?1 AND ends_unix_ms > ?2 AND used_by IS NULL",
+    )?;
+    Ok(select.exists((hash.as_slice(), at_unix_ms))?)
 }
 
 /// Whether a recovery code is unused; see [`crate::AccountStore::has_recovery_code`].

@@ -13,7 +13,7 @@ use crate::rows_account::{
 use crate::sqlite::SqliteStore;
 use crate::sqlite_account::{self as account, Wanted};
 use crate::sqlite_authority::authority;
-use crate::sqlite_factor::{has_recovery_code, recovery_codes_left};
+use crate::sqlite_factor::{has_invitation, has_recovery_code, recovery_codes_left};
 use crate::sqlite_query::has_admin;
 use crate::sqlite_session::sessions_of;
 use crate::store::StoreFuture;
@@ -149,6 +149,10 @@ impl AccountStore for SqliteStore {
     fn has_recovery_code(&self, username: &str, hash: [u8; 32]) -> StoreFuture<'_, bool> {
         let username = username.to_owned();
         self.look_up(move |connection| has_recovery_code(connection, &username, &hash))
+    }
+
+    fn has_invitation(&self, hash: [u8; 32], at_unix_ms: i64) -> StoreFuture<'_, bool> {
+        self.look_up(move |connection| has_invitation(connection, &hash, at_unix_ms))
     }
 
     fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, bool> {

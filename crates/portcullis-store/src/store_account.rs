@@ -110,6 +110,9 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Keeps an invitation, which makes one user. False when the inviter has 1,000 unused ones.
     fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, bool>;
 
+    /// Whether an invitation makes a user at that moment: it is known, unused and has not ended.
+    fn has_invitation(&self, hash: [u8; 32], at_unix_ms: i64) -> StoreFuture<'_, bool>;
+
     /// Notes that an operator made a login link for a user; a server that runs records it.
     fn note_login_link(&self, user: UserId) -> StoreFuture<'_, ()>;
 

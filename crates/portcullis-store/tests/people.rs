@@ -110,6 +110,8 @@ async fn an_invitation_makes_one_user_until_its_end() {
     for (name, hash, created_unix_ms, expect) in cases {
         let user_id = portcullis_model::UserId::parse(&format!("new_{name}")).unwrap();
         let invitation = Some([hash; 32]);
+        let open = store.has_invitation([hash; 32], created_unix_ms).await.unwrap();
+        assert_eq!(open, expect != CreateUser::InvitationVoid, "{name} {hash} {created_unix_ms}");
         let user = NewUser { id: user_id, invitation, created_unix_ms, ..own(name) };
         let answer = store.create_user(user).await.unwrap();
         assert_eq!(answer, expect, "{name} {hash} {created_unix_ms}");

@@ -258,6 +258,12 @@ async fn an_invitation_lets_one_person_in() {
     assert_eq!(world.register(with("ann", &json!("inv_guess"))).await.err(), closed);
     assert_eq!(world.register(with("root", &invitation)).await.err(), Some(Denial::NameTaken));
     world.register(with("ann", &invitation)).await.unwrap();
+    // Without an open invitation nobody learns which names are taken.
+    for name in ["ann", "a.nn", "ANN-"] {
+        for shown in [&invitation, &json!("inv_guess")] {
+            assert_eq!(world.register(with(name, shown)).await.err(), closed, "{name}");
+        }
+    }
     assert_eq!(world.register(with("eve", &invitation)).await.err(), closed);
 }
 
