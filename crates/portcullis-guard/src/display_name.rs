@@ -144,7 +144,14 @@ fn is_like_neutral(name: &str) -> bool {
 /// Whether a name is reserved: own users cannot register it. Accounts that have it keep it.
 #[must_use]
 pub fn is_own_name_reserved(name: &str, roles: &RoleTable) -> bool {
-    is_reserved(name, roles)
+    !is_numbered_guest(name) && is_reserved(name, roles)
+}
+
+/// Whether an own name is `guest` and a short number, which no [`neutral_name`] is.
+fn is_numbered_guest(name: &str) -> bool {
+    let number = name.strip_prefix(NEUTRAL_WORD).unwrap_or_default();
+    (1..NEUTRAL_TAIL_CHARS).contains(&number.len())
+        && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The skeletons of the names of roles, that of everybody aside.

@@ -118,7 +118,7 @@ fn an_invitation_is_for_one_even_if_twenty_try_it_at_once() {
     let go = Barrier::new(20);
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let register = |number: usize| {
-            let body = json!({ "username": format!("visitor{number}"), "password": PASSWORD,
+            let body = json!({ "username": format!("guest{number}"), "password": PASSWORD,
                 "invitation": invitation });
             go.wait();
             Request::post(&server, "/auth/register", &body.to_string()).ask(&server).status
