@@ -16,6 +16,9 @@ use crate::token::{Tokens, Verified};
 
 /// Violations after which a connection ends: ten in a minute.
 const STRIKES: Rate = Rate::per(10, 60_000);
+/// Messages over a rate that a connection may send before it is read more slowly: two hundred at
+/// once, then fifty a second. Each is answered.
+const OVER_RATE: Rate = Rate::per(200, 4_000);
 /// Repeated or forged messages after which a connection ends.
 const REPLAYS_MAX: u8 = 3;
 
@@ -293,6 +296,7 @@ pub struct Caller {
     nonce: Box<str>,
     replays: Cell<u8>,
     strikes: Gcra,
+    over_rate: Gcra,
 }
 
 impl Caller {
@@ -307,6 +311,7 @@ impl Caller {
             nonce: Box::from(nonce),
             replays: Cell::new(0),
             strikes: Gcra::default(),
+            over_rate: Gcra::default(),
         }
     }
 
@@ -325,6 +330,14 @@ impl Caller {
     /// Counts a violation; true when the budget, ten in a minute, is used up.
     pub fn strike(&self, now: Now) -> bool {
         self.strikes.count(&STRIKES, now)
+    }
+
+    /// Counts a message that was rejected for its rate.
+    ///
+    /// # Errors
+    /// For how many milliseconds nothing more is to be read.
+    pub fn over_rate(&self, now: Now) -> Result<(), u64> {
+        self.over_rate.spend(&OVER_RATE, now, 1)
     }
 
     /// Counts a repeated or forged message; true at the third of a connection.

@@ -39,8 +39,8 @@ pub const JSON_ITEMS_MAX: usize = 1024;
 pub const FRAGMENTS_MAX: u16 = 64;
 /// Attachments one binary packet may announce.
 pub const ATTACHMENTS_MAX: usize = 10;
-/// Packets one long-polling request may carry.
-pub const POLLING_PACKETS_MAX: usize = 128;
+/// Packets one long-polling request may carry: as many of the shortest events as its bytes hold.
+pub const POLLING_PACKETS_MAX: usize = 8_192;
 /// Largest body of a long-polling request or answer, in bytes.
 pub const POLLING_BODY_MAX_BYTES: usize = 64 * 1024;
 /// Acknowledgements of one connection the server waits for at a time.

@@ -29,9 +29,13 @@ pub(crate) fn denial_of(fault: FrameFault) -> Denial {
 impl ConnectionTask {
     /// Looks at freshly read bytes; what has to wait is kept.
     pub(crate) fn feed(&mut self, bytes: &mut [u8], now: Now) {
+        if self.job.is_some() || self.backlog.is_some() {
+            return self.keep_back(bytes, now);
+        }
+        self.waits_since_ms = now.monotonic_ms;
         let consumed = self.feed_some(bytes, now);
         if let Some(rest) = bytes.get(consumed..).filter(|rest| !rest.is_empty()) {
-            self.keep_back(rest);
+            self.keep_back(rest, now);
         }
     }
 
@@ -55,7 +59,8 @@ impl ConnectionTask {
                 break;
             }
             // Answers go out before there are too many; a peer that takes none causes no more.
-            if self.job.is_some() || self.is_held_up(now) {
+            let is_paused = now.monotonic_ms < self.connection.paused_until_ms.get();
+            if self.job.is_some() || is_paused || self.is_held_up(now) {
                 break;
             }
             let step = match &mut inflater {

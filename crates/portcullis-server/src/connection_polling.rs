@@ -19,6 +19,7 @@ impl ConnectionTask {
         let Some(body) = body else {
             return Some(if self.take_over(now) { Poll::Ready(()) } else { Poll::Pending });
         };
+        self.waits_since_ms = body.posted_ms;
         let (packet, left) = body.next();
         if self.is_within_budget(packet.len(), now) {
             self.polled_packet(packet, now);

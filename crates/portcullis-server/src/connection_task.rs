@@ -12,6 +12,7 @@ use portcullis_model::{Deadline, Denial, Namespace, Now, Secret};
 use portcullis_wire::websocket::Decoder;
 
 use crate::attachments::Awaiting;
+use crate::backlog::Backlog;
 use crate::connect_job::Connecting;
 use crate::connection::{Connection, End, Transport};
 use crate::control_rate::ControlRate;
@@ -53,13 +54,6 @@ pub(crate) struct Before {
     pub(crate) bytes: u64,
 }
 
-/// Bytes read but not looked at, because an act was running.
-#[derive(Default)]
-pub(crate) struct Backlog {
-    bytes: Vec<u8>,
-    from: usize,
-}
-
 /// The task. Small, since there is one for each idle connection: what is rare is boxed.
 pub(crate) struct ConnectionTask {
     pub(crate) shard: Rc<Shard>,
@@ -75,6 +69,12 @@ pub(crate) struct ConnectionTask {
     pub(crate) awaiting: Option<Box<Awaiting>>,
     pub(crate) job: Option<Job>,
     pub(crate) backlog: Option<Box<Backlog>>,
+    /// Since when what is looked at now has waited for nothing but its turn.
+    pub(crate) waits_since_ms: u64,
+    /// When this connection last got on: an act ended in time, or a pause was over.
+    pub(crate) progress_ms: u64,
+    /// The peer has ended its side while an act ran.
+    peer_ended: bool,
     pub(crate) control: ControlRate,
     pub(crate) lingered_bytes: usize,
     /// Turns this connection leaves to others.
@@ -100,6 +100,9 @@ impl ConnectionTask {
             awaiting: None,
             job: None,
             backlog: None,
+            waits_since_ms: 0,
+            progress_ms: 0,
+            peer_ended: false,
             control: ControlRate::default(),
             lingered_bytes: 0,
             turns_left_to_others: 0,
@@ -143,10 +146,14 @@ impl ConnectionTask {
             if self.job.is_some() {
                 match self.poll_job(context, now) {
                     Poll::Ready(()) => continue,
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => {
+                        self.read_ahead(context, now);
+                        return Poll::Pending;
+                    }
                 }
             }
-            if self.backlog.is_some() && !self.connection.is_stalled() {
+            let is_paused = now.monotonic_ms < self.connection.paused_until_ms.get();
+            if self.backlog.is_some() && !self.connection.is_stalled() && !is_paused {
                 self.feed_backlog(now);
                 continue;
             }
@@ -171,6 +178,10 @@ impl ConnectionTask {
     }
 
     fn poll_transport(&mut self, context: &mut Context<'_>, now: Now) -> Poll<()> {
+        if self.peer_ended {
+            self.connection.end(End::Peer);
+            return Poll::Ready(());
+        }
         if now.monotonic_ms < self.connection.paused_until_ms.get() {
             return Poll::Pending;
         }
@@ -201,11 +212,26 @@ impl ConnectionTask {
                 self.receive(bytes, now);
                 Poll::Ready(())
             }
+            // What the peer sent before its end still has its effect.
+            Poll::Ready(Ok(_) | Err(_)) if self.job.is_some() => {
+                self.peer_ended = true;
+                Poll::Ready(())
+            }
             Poll::Ready(Ok(_) | Err(_)) => {
                 self.connection.end(End::Peer);
                 Poll::Ready(())
             }
         }
+    }
+
+    /// Reads while an act runs, so that it is known when the next packets came: their time runs.
+    fn read_ahead(&mut self, context: &mut Context<'_>, now: Now) {
+        while !self.peer_ended
+            && !self.connection.is_ending()
+            && now.monotonic_ms >= self.connection.paused_until_ms.get()
+            && self.backlog.as_ref().is_none_or(|backlog| backlog.has_room())
+            && self.poll_read(context, now).is_ready()
+        {}
     }
 
     /// Takes in bytes from the socket or from the upgrade request's tail.
@@ -235,34 +261,44 @@ impl ConnectionTask {
         true
     }
 
-    fn pause(&self, denial: &Denial, now: Now) {
-        let pause_ms = denial.retry_after_ms().unwrap_or(1);
+    pub(crate) fn pause(&mut self, denial: &Denial, now: Now) {
+        if self.pause_for(denial.retry_after_ms().unwrap_or(1), now) {
+            let _recorded = self.refuse(denial, None, now);
+        }
+    }
+
+    /// Reads nothing for so long; gives whether that is a pause.
+    pub(crate) fn pause_for(&mut self, pause_ms: u64, now: Now) -> bool {
         // No pause is shorter than a tick: less than that is owed until it is more.
         if pause_ms < TICK_MS {
-            return;
+            return false;
         }
-        let _recorded = self.refuse(denial, None, now);
         let until_ms = now.monotonic_ms.saturating_add(pause_ms);
         let until_ms = self.shard.fires_at(until_ms).max(until_ms);
         let pause_ms = until_ms.saturating_sub(now.monotonic_ms);
         self.connection.paused_ms.update(|paused_ms| paused_ms.saturating_add(pause_ms));
         self.connection.paused_until_ms.set(until_ms);
+        self.progress_ms = self.progress_ms.max(until_ms);
+        self.connection.session.borrow_mut().excuse_pong(until_ms, &self.shard.options.session());
         self.shard.arm(&self.connection, until_ms);
+        true
     }
 
     fn feed_backlog(&mut self, now: Now) {
         let Some(mut backlog) = self.backlog.take() else { return };
-        let from = backlog.from;
-        let consumed = self.feed_some(backlog.bytes.get_mut(from..).unwrap_or_default(), now);
-        backlog.from += consumed;
-        if backlog.from < backlog.bytes.len() {
+        if let Some(mut chunk) = backlog.pop() {
+            self.waits_since_ms = chunk.read_ms;
+            let consumed = self.feed_some(chunk.rest(), now);
+            backlog.put_back(chunk, consumed);
+        }
+        if !backlog.is_empty() {
             self.backlog = Some(backlog);
         }
     }
 
     /// Keeps bytes for later.
-    pub(crate) fn keep_back(&mut self, bytes: &[u8]) {
-        self.backlog.get_or_insert_default().bytes.extend_from_slice(bytes);
+    pub(crate) fn keep_back(&mut self, bytes: &[u8], now: Now) {
+        self.backlog.get_or_insert_default().push(bytes, now.monotonic_ms);
     }
 
     fn poll_job(&mut self, context: &mut Context<'_>, now: Now) -> Poll<()> {
@@ -300,6 +336,7 @@ impl ConnectionTask {
         match job {
             Job::Event { mut future, answer } => match future.as_mut().poll(context) {
                 Poll::Ready(outcome) => {
+                    self.ended(outcome.as_ref().err(), now);
                     self.answer(&answer, outcome, now);
                     None
                 }
@@ -327,12 +364,26 @@ impl ConnectionTask {
         }
     }
 
-    /// Starts an act: nothing else of this connection runs until it is done.
+    /// Starts an act: nothing else of this connection runs until it is done. Its time began when its
+    /// packet came.
     pub(crate) fn start_job(&mut self, job: Job, now: Now) {
         self.job = Some(job);
-        let since_ms = now.monotonic_ms.max(1);
+        let since_ms = now.monotonic_ms.saturating_sub(self.waited_ms(now)).max(1);
         self.connection.job_since_ms.set(since_ms);
         self.shard.arm(&self.connection, since_ms + self.shard.options.handler_cut_ms());
+    }
+
+    /// How long what is looked at now has waited behind acts that did not end in time.
+    pub(crate) fn waited_ms(&self, now: Now) -> u64 {
+        now.monotonic_ms.saturating_sub(self.waits_since_ms.max(self.progress_ms))
+    }
+
+    /// Notes how an act ended: what waits behind one that was done in time has lost none of its own.
+    pub(crate) fn ended(&mut self, denial: Option<&Denial>, now: Now) {
+        let too_late = denial.is_some_and(|denial| denial.answer().status == 503);
+        if !too_late {
+            self.progress_ms = self.progress_ms.max(now.monotonic_ms);
+        }
     }
 }
 

@@ -183,8 +183,9 @@ impl HttpConnection {
                 .map_err(|fault| Denial::Polling(fault.0))?;
             Ok(body)
         });
+        let now = self.shard.now();
         let begun = body.and_then(|body| {
-            let begun = connection.with_polling(|polling| polling.begin_post(body));
+            let begun = connection.with_polling(|polling| polling.begin_post(body, now));
             begun.unwrap_or(Err(Denial::Polling("transport_mismatch")))
         });
         if let Err(denial) = begun {

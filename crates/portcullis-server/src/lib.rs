@@ -41,6 +41,7 @@ mod connection_packet; // from frames to packets to acts
 mod connection_polling; // posted packets, and the switch to a WebSocket
 mod polling; // who polls, what was posted
 mod attachments; // packets that wait for their binary data
+mod backlog; // bytes that were read and have to wait
 mod acks; // questions the server has asked
 mod pipeline; // decode, permit, dispatch, answer
 mod connect; // Socket.IO CONNECT and the plain form's connect

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_guard::{Ask, Body, Caller, Event, LooseEnvelope};
@@ -112,9 +113,15 @@ impl ConnectionTask {
         {
             return self.refresh(rule, socket, recipient, ask, &caller, now);
         }
+        let socket = Rc::clone(socket);
+        if self.time_left(now).is_zero() {
+            // Its time is over, and it has had no effect.
+            let answer =
+                AnswerTo { socket, recipient, event: EventName::Unknown(ask.event.into()) };
+            return self.answer(&answer, Err(Denial::Overloaded), now);
+        }
         let rule = shard.registered.namespaces.rule(socket.rule);
         let declared = rule.and_then(|rule| rule.events.find(ask.event));
-        let socket = Rc::clone(socket);
         match declared.filter(|_| !socketio::is_reserved(ask.event)) {
             Some((name, event)) => {
                 let event_name = EventName::Declared(name);
@@ -139,12 +146,19 @@ impl ConnectionTask {
     pub(crate) fn run(&mut self, mut future: HandlerFuture, answer: AnswerTo, now: Now) {
         if let Some(waker) = self.connection.waker() {
             let mut context = std::task::Context::from_waker(&waker);
-            let deadline = Deadline::after(self.shard.options.handler_timeout());
+            let deadline = Deadline::after(self.time_left(now));
             if let Poll::Ready(outcome) = deadline.enter(|| future.as_mut().poll(&mut context)) {
+                self.ended(outcome.as_ref().err(), now);
                 return self.answer(&answer, outcome, now);
             }
         }
         self.start_job(Job::Event { future, answer: Box::new(answer) }, now);
+    }
+
+    /// The time that is left for the event that is looked at now.
+    fn time_left(&self, now: Now) -> Duration {
+        let waited = Duration::from_millis(self.waited_ms(now));
+        self.shard.options.handler_timeout().saturating_sub(waited)
     }
 
     /// What a handler or hook of a socket gets.
@@ -187,6 +201,17 @@ impl ConnectionTask {
             }
         }
         self.strike(denial, now);
+        self.slow_down(denial, now);
+    }
+
+    /// A client that goes on above a rate is read more slowly: it costs little, and loses nothing.
+    fn slow_down(&mut self, denial: &Denial, now: Now) {
+        let Some(caller) = self.connection.caller() else { return };
+        if denial.limit().is_some()
+            && let Err(pause_ms) = caller.over_rate(now)
+        {
+            self.pause_for(pause_ms, now);
+        }
     }
 
     /// A refusal that answers nothing: recorded, and counted as a strike.

@@ -4,7 +4,7 @@
 use std::task::Waker;
 
 use portcullis_guard::Binding;
-use portcullis_model::Denial;
+use portcullis_model::{Denial, Now};
 use portcullis_wire::engineio::split_polled;
 
 use crate::connection::Compression;
@@ -50,6 +50,8 @@ pub(crate) struct Polling {
     poller: Option<Waker>,
     body: String,
     body_at: usize,
+    /// When the body was posted.
+    posted_ms: u64,
     is_posting: bool,
     poster: Option<Waker>,
 }
@@ -65,6 +67,7 @@ impl Polling {
             poller: None,
             body: String::new(),
             body_at: 0,
+            posted_ms: 0,
             is_posting: false,
             poster: None,
         }
@@ -100,12 +103,13 @@ impl Polling {
     }
 
     /// A body arrives; its packets are worked off one after the other.
-    pub(crate) fn begin_post(&mut self, body: String) -> Result<(), Denial> {
+    pub(crate) fn begin_post(&mut self, body: String, now: Now) -> Result<(), Denial> {
         if std::mem::replace(&mut self.is_posting, true) {
             return Err(Denial::Polling("post_overlap"));
         }
         self.body = body;
         self.body_at = 0;
+        self.posted_ms = now.monotonic_ms;
         Ok(())
     }
 
@@ -136,7 +140,8 @@ impl Polling {
 
     /// Takes the body out while one of its packets is handled.
     pub(crate) fn take_body(&mut self) -> Body {
-        Body { text: std::mem::take(&mut self.body), at: self.body_at }
+        let text = std::mem::take(&mut self.body);
+        Body { text, at: self.body_at, posted_ms: self.posted_ms }
     }
 
     /// Puts back what is left of the body; wakes whoever posted it once nothing is.
@@ -155,6 +160,7 @@ impl Polling {
 pub(crate) struct Body {
     text: String,
     at: usize,
+    pub(crate) posted_ms: u64,
 }
 
 /// What is left of a body.

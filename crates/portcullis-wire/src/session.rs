@@ -122,6 +122,13 @@ impl Session {
         self.connect_due_ms = now_ms.saturating_add(options.connect_timeout_ms).max(1);
     }
 
+    /// What the client sends was not read: its pong may come later.
+    pub fn excuse_pong(&mut self, now_ms: u64, options: &SessionOptions) {
+        if self.pong_due_ms != 0 {
+            self.pong_due_ms = now_ms.saturating_add(options.ping_timeout_ms).max(1);
+        }
+    }
+
     /// Looks at the deadlines.
     pub fn due(&mut self, now_ms: u64, options: &SessionOptions) -> Due {
         if self.connect_due_ms != 0 && now_ms >= self.connect_due_ms {

@@ -3,11 +3,13 @@
 
 use std::net::IpAddr;
 
-use portcullis_test::{Answer, Config, Connection, Request, SioClient, WAIT, hs256, login};
+use portcullis_test::{
+    Answer, Config, Connection, PollingClient, Request, SEPARATOR, SioClient, WAIT, hs256, login,
+};
 use portcullis_test::{TestServer, counter, now_s, processor_ms, timed, until};
 use serde_json::json;
 
-use crate::clients::{alive, code_of, create_room, recorded, start};
+use crate::clients::{alive, code_of, create_room, join, recorded, start};
 
 const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
 
@@ -183,6 +185,72 @@ fn t080_the_eleventh_message_in_a_minute_is_refused() {
     let mut bob = SioClient::connect(&server, &hs256("bob"));
     assert_eq!(bob.ask("room:join", &json!({ "roomId": room }))["ok"], true);
     assert_eq!(bob.ask("chat:send", &message)["ok"], true, "other users go on");
+    alive(&server);
+}
+
+/// What a client wrote while it was offline goes out at once when it is back.
+#[test]
+fn offline_buffer_over_the_rate_is_answered_in_full_and_ends_no_connection() {
+    const SENT: usize = 300;
+    let mut config = Config::default();
+    config.transport.extend(["ping_interval_ms = 500", "ping_timeout_ms = 700"].map(String::from));
+    let server = start(&config);
+    let mut owner = SioClient::connect(&server, &hs256("owner"));
+    let room = create_room(&mut owner, "talk");
+    let event = |number: usize| {
+        let message = json!({ "roomId": room, "message": format!("on the train {number}") });
+        format!("42{number}[\"chat:send\",{message}]")
+    };
+    let answered = |packets: Vec<String>| {
+        let codes = packets.iter().enumerate().map(|(number, packet)| {
+            let prefix = format!("43{number}[");
+            let arguments = packet.strip_prefix(&prefix).expect("in order").trim_end_matches(']');
+            code_of(&serde_json::from_str(arguments).unwrap())
+        });
+        codes.collect::<Vec<_>>()
+    };
+    let expect = |codes: &[String]| {
+        let counts =
+            ["ok", "RATE_LIMIT_EXCEEDED"].map(|code| codes.iter().filter(|is| *is == code).count());
+        assert_eq!(counts, [10, SENT - 10], "{codes:?}");
+    };
+    // Over WebSocket.
+    let mut ann = SioClient::connect(&server, &hs256("ann"));
+    join(&mut ann, &room);
+    (0..SENT).for_each(|number| ann.send(&event(number)));
+    let answers = (0..SENT).map(|_| ann.wait_packet(|packet| packet.starts_with("43"))).collect();
+    expect(&answered(answers));
+    assert_eq!(ann.ask("room:members", &json!({ "roomId": room }))["ok"], true, "it goes on");
+    // Over long-polling, in one body.
+    let mut bob = PollingClient::connect(&server, &hs256("bob"));
+    assert_eq!(bob.ask("room:join", &json!({ "roomId": room }))["ok"], true);
+    let body: Vec<_> = (0..SENT).map(event).collect();
+    bob.say(&body.join(&SEPARATOR.to_string()));
+    let answers = (0..SENT).map(|_| bob.wait_packet(|packet| packet.starts_with("43"))).collect();
+    expect(&answered(answers));
+    assert_eq!(bob.ask("room:members", &json!({ "roomId": room }))["ok"], true, "it goes on");
+    alive(&server);
+}
+
+/// Whoever goes on and on is read at the rate at which rejections are made.
+#[test]
+fn message_flood_is_read_slowly_and_costs_little() {
+    let server = start(&Config { plaintext: true, ..Config::default() });
+    let mut ann = SioClient::connect(&server, &hs256("ann"));
+    let mut bob = SioClient::connect(&server, &hs256("bob"));
+    let packets: Vec<_> = (0..8_000).map(|_| "42[\"chat:typing\",{\"roomId\":\"none\"}]").collect();
+    let before_ms = processor_ms(&server);
+    let ((), took) = timed(|| {
+        packets.iter().for_each(|packet| ann.send(packet));
+        for _ in 0..50 {
+            assert_eq!(bob.ask("room:list", &json!({}))["ok"], true, "others go on");
+        }
+    });
+    let read = counter(&server, "portcullis_messages_total");
+    eprintln!("{read} read in {took:?}, {} ms", processor_ms(&server) - before_ms);
+    // A hundred that pass, the burst above the rate, fifty a second, and those of the other user.
+    let most = 100 + 200 + 50 * (took.as_secs() + 2) + 50;
+    assert!(read <= most, "{read} of {} read in {took:?}", packets.len());
     alive(&server);
 }
 

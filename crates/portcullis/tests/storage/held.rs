@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 
 use portcullis_test::{Config, SioClient, TestServer, login, register, sign_up, until};
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{code, ready, room, send, start, texts};
 
@@ -45,6 +45,72 @@ fn rejected_message_is_not_stored_and_its_retry_is_stored_once() {
     assert_eq!(send(&mut client, &room, "m1")["seq"], 2);
     assert_eq!(send(&mut client, &room, "m1")["seq"], 2);
     assert_eq!(texts(&mut client, &room), ["text of m2", "text of m1"]);
+}
+
+/// The answers to acknowledgements `0..many`, however they are ordered.
+fn answers(client: &mut SioClient, many: usize) -> Vec<Value> {
+    let mut answers = vec![Value::Null; many];
+    for _ in 0..many {
+        let packet = client.wait_packet(|packet| packet.starts_with("430"));
+        let (id, arguments) = packet[3..].split_once('[').unwrap();
+        let arguments: Value = serde_json::from_str(&format!("[{arguments}")).unwrap();
+        answers[id.parse::<usize>().unwrap()] = arguments[0].clone();
+    }
+    answers
+}
+
+#[test]
+fn events_behind_a_held_one_are_answered_with_it_and_have_no_effect() {
+    const SENDS: usize = 30;
+    let server = start();
+    let ann = sign_up(&server, "ann");
+    let mut client = SioClient::connect(&server, &ann.token);
+    let room = room(&mut client);
+    let held = Held::take(&server);
+    for number in 0..SENDS {
+        let message = json!({ "roomId": room, "message": format!("late {number}") });
+        client.send(&format!("420{number}[\"chat:send\",{message}]"));
+    }
+    let create = json!({ "name": "Late", "visibility": "public" });
+    client.send(&format!("420{SENDS}[\"room:create\",{create}]"));
+    // One after the other, they would need a minute.
+    let answers = answers(&mut client, SENDS + 1);
+    let busy = answers.iter().filter(|answer| code(answer) == "server_busy").count();
+    let limited = answers.iter().filter(|answer| code(answer) == "RATE_LIMIT_EXCEEDED").count();
+    assert_eq!(busy + limited, SENDS + 1, "{answers:?}");
+    assert_eq!(code(&answers[SENDS]), "server_busy");
+    assert!(answers.iter().all(|answer| answer["error"].get("outcome").is_none()), "{answers:?}");
+    drop(held);
+    let rooms = until("the writer", || {
+        let answer = client.ask("room:create", &json!({ "name": "Now", "visibility": "public" }));
+        (code(&answer) == "ok").then(|| client.ask("room:list", &json!({})))
+    });
+    assert!(!rooms.to_string().contains("Late"), "{rooms}");
+    assert_eq!(texts(&mut client, &room), [""; 0]);
+}
+
+#[test]
+fn moderation_under_a_held_lock_is_busy_and_has_no_effect() {
+    let server = start();
+    let (ann, bob) = (sign_up(&server, "ann"), sign_up(&server, "bob"));
+    let made = server.operate(&["user", "roles", "ann", "user", "moderator"], "");
+    assert!(made.status.success(), "{made:?}");
+    let mut client = SioClient::connect(&server, &ann.token);
+    let mut other = SioClient::connect(&server, &bob.token);
+    let held = Held::take(&server);
+    for event in ["user:mute", "user:kick", "user:ban"] {
+        let answer = client.ask(event, &json!({ "userId": bob.id, "reason": "spam" }));
+        assert_eq!(code(&answer), "server_busy", "{event}: {answer}");
+    }
+    drop(held);
+    until("the writer", || {
+        let answer = client.ask("room:create", &json!({ "name": "Now", "visibility": "public" }));
+        (code(&answer) == "ok").then_some(())
+    });
+    let made = other.ask("room:create", &json!({ "name": "His", "visibility": "public" }));
+    let said = other.ask("chat:send", &json!({ "roomId": made["room"]["id"], "message": "here" }));
+    assert_eq!(code(&said), "ok", "neither muted, kicked nor banned: {said}");
+    assert_eq!(code(&client.ask("user:kick", &json!({ "userId": bob.id }))), "ok");
 }
 
 #[test]

@@ -1,0 +1,94 @@
+//! Bytes that were read and have to wait: what came, and when.
+//! Never: more than a bounded number of bytes of one connection.
+
+use std::collections::VecDeque;
+
+/// While this much waits, nothing is read ahead.
+const AHEAD_MAX_BYTES: usize = 16 * 1024;
+
+/// Bytes read but not looked at, because an act was running or reading is paused.
+#[derive(Default)]
+pub(crate) struct Backlog {
+    chunks: VecDeque<Chunk>,
+    bytes: usize,
+}
+
+/// What one read gave.
+pub(crate) struct Chunk {
+    bytes: Vec<u8>,
+    from: usize,
+    /// When it was read.
+    pub(crate) read_ms: u64,
+}
+
+impl Chunk {
+    pub(crate) fn rest(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.from..).unwrap_or_default()
+    }
+}
+
+impl Backlog {
+    /// Keeps bytes behind those that wait already.
+    pub(crate) fn push(&mut self, bytes: &[u8], read_ms: u64) {
+        self.bytes += bytes.len();
+        self.chunks.push_back(Chunk { bytes: bytes.to_vec(), from: 0, read_ms });
+    }
+
+    /// The oldest bytes.
+    pub(crate) fn pop(&mut self) -> Option<Chunk> {
+        let chunk = self.chunks.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(chunk.bytes.len() - chunk.from);
+        Some(chunk)
+    }
+
+    /// Puts back what is left of the oldest bytes.
+    pub(crate) fn put_back(&mut self, chunk: Chunk, consumed: usize) {
+        let from = chunk.from.saturating_add(consumed);
+        if from < chunk.bytes.len() {
+            self.bytes += chunk.bytes.len() - from;
+            self.chunks.push_front(Chunk { from, ..chunk });
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Whether more may be read ahead of the act that runs.
+    pub(crate) fn has_room(&self) -> bool {
+        self.bytes < AHEAD_MAX_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_keep_their_order_and_their_time() {
+        let mut backlog = Backlog::default();
+        backlog.push(b"abc", 1);
+        backlog.push(b"de", 2);
+        let mut first = backlog.pop().unwrap();
+        assert_eq!((first.rest().to_vec(), first.read_ms), (b"abc".to_vec(), 1));
+        backlog.put_back(first, 2);
+        let mut left = backlog.pop().unwrap();
+        assert_eq!((left.rest().to_vec(), left.read_ms), (b"c".to_vec(), 1));
+        backlog.put_back(left, 1);
+        let mut second = backlog.pop().unwrap();
+        assert_eq!((second.rest().to_vec(), second.read_ms), (b"de".to_vec(), 2));
+        backlog.put_back(second, 2);
+        assert!(backlog.is_empty() && backlog.bytes == 0);
+    }
+
+    #[test]
+    fn reading_ahead_is_bounded() {
+        let mut backlog = Backlog::default();
+        let mut reads = 0;
+        while backlog.has_room() {
+            backlog.push(&[0; 4096], reads);
+            reads += 1;
+        }
+        assert_eq!(reads, 4);
+    }
+}
