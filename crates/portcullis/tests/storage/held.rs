@@ -93,7 +93,7 @@ fn events_behind_a_held_one_are_answered_with_it_and_have_no_effect() {
 fn moderation_under_a_held_lock_is_busy_and_has_no_effect() {
     let server = start();
     let (ann, bob) = (sign_up(&server, "ann"), sign_up(&server, "bob"));
-    let made = server.operate(&["user", "roles", "ann", "user", "moderator"], "");
+    let made = server.operate(&["user", "grant", "ann", "moderator"], "");
     assert!(made.status.success(), "{made:?}");
     let mut client = SioClient::connect(&server, &ann.token);
     let mut other = SioClient::connect(&server, &bob.token);
