@@ -38,6 +38,7 @@ mod connection_task; // the one task of a connection
 mod comer; // who opens a connection
 mod control_rate; // how many pings a WebSocket may send
 mod connection_packet; // from frames to packets to acts
+mod connection_read; // bytes of the peer, and when more are read
 mod connection_polling; // posted packets, and the switch to a WebSocket
 mod polling; // who polls, what was posted
 mod attachments; // packets that wait for their binary data

@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_body_is_read_packet_by_packet() {
-        let mut body = Body { text: String::from("4a\u{1e}4bc\u{1e}1"), at: 0 };
+        let mut body = Body { text: String::from("4a\u{1e}4bc\u{1e}1"), at: 0, posted_ms: 0 };
         let mut seen = Vec::new();
         loop {
             let (packet, left) = body.next();

@@ -205,7 +205,8 @@ fn offline_buffer_over_the_rate_is_answered_in_full_and_ends_no_connection() {
         let codes = packets.iter().enumerate().map(|(number, packet)| {
             let prefix = format!("43{number}[");
             let arguments = packet.strip_prefix(&prefix).expect("in order").trim_end_matches(']');
-            code_of(&serde_json::from_str(arguments).unwrap())
+            let answer = serde_json::from_str(arguments).unwrap();
+            if arguments.contains("\"ok\":true") { String::from("ok") } else { code_of(&answer) }
         });
         codes.collect::<Vec<_>>()
     };
@@ -220,7 +221,7 @@ fn offline_buffer_over_the_rate_is_answered_in_full_and_ends_no_connection() {
     (0..SENT).for_each(|number| ann.send(&event(number)));
     let answers = (0..SENT).map(|_| ann.wait_packet(|packet| packet.starts_with("43"))).collect();
     expect(&answered(answers));
-    assert_eq!(ann.ask("room:members", &json!({ "roomId": room }))["ok"], true, "it goes on");
+    assert_eq!(ann.ask("room:leave", &json!({ "roomId": room }))["ok"], true, "it goes on");
     // Over long-polling, in one body.
     let mut bob = PollingClient::connect(&server, &hs256("bob"));
     assert_eq!(bob.ask("room:join", &json!({ "roomId": room }))["ok"], true);
@@ -228,7 +229,7 @@ fn offline_buffer_over_the_rate_is_answered_in_full_and_ends_no_connection() {
     bob.say(&body.join(&SEPARATOR.to_string()));
     let answers = (0..SENT).map(|_| bob.wait_packet(|packet| packet.starts_with("43"))).collect();
     expect(&answered(answers));
-    assert_eq!(bob.ask("room:members", &json!({ "roomId": room }))["ok"], true, "it goes on");
+    assert_eq!(bob.ask("room:leave", &json!({ "roomId": room }))["ok"], true, "it goes on");
     alive(&server);
 }
 
@@ -242,7 +243,7 @@ fn message_flood_is_read_slowly_and_costs_little() {
     let before_ms = processor_ms(&server);
     let ((), took) = timed(|| {
         packets.iter().for_each(|packet| ann.send(packet));
-        for _ in 0..50 {
+        for _ in 0..20 {
             assert_eq!(bob.ask("room:list", &json!({}))["ok"], true, "others go on");
         }
     });
