@@ -73,9 +73,14 @@ const BODIES = [
     ["400, over", "what was sent is heard as it was sent, or not at all"],
   ],
   [
-    "129 packets",
-    posted(Array(129).fill("4x").join("\x1e")),
-    `200, goes on ${Array(129).fill("4x").join(" ")}`,
+    "140 packets",
+    posted(Array(140).fill("4x").join("\x1e")),
+    `200, goes on ${Array(140).fill("4x").join(" ")}`,
+  ],
+  [
+    "8193 packets",
+    posted(Array(8193).fill("4x").join("\x1e")),
+    `200, goes on ${Array(8193).fill("4x").join(" ")}`,
     ["400, over", "what one request can cost is bounded"],
   ],
   [

@@ -273,6 +273,18 @@ impl Held {
     }
 }
 
+/// When the client of a connection was last heard, also for others than the connection.
+#[derive(Debug, Clone)]
+pub struct LastHeard(Arc<Held>);
+
+impl LastHeard {
+    /// On the monotonic clock, in milliseconds.
+    #[must_use]
+    pub fn monotonic_ms(&self) -> u64 {
+        self.0.heard_ms()
+    }
+}
+
 /// One of a user's connection slots; dropping it gives it back.
 pub(crate) struct UserSlot {
     user: Arc<User>,
@@ -283,6 +295,10 @@ pub(crate) struct UserSlot {
 impl UserSlot {
     pub(crate) fn user(&self) -> &Arc<User> {
         &self.user
+    }
+
+    pub(crate) fn last_heard(&self) -> LastHeard {
+        LastHeard(Arc::clone(&self.held))
     }
 
     /// Notes that the client has sent something.

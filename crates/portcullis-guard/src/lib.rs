@@ -101,7 +101,7 @@ pub use directory_list::{RoomCursor, RoomPage, RoomQuery};
 pub use directory_room::{Charge, Relation, Room, RoomFacts, Visibility};
 pub use directory_session::{Session, SessionFacts};
 pub use directory_share::{Party, Table};
-pub use directory_user::{User, UserFacts};
+pub use directory_user::{LastHeard, User, UserFacts};
 pub use display_name::{NameClaim, is_own_name_reserved, is_shown, neutral_name, skeleton};
 pub use event::{Access, Declared, Event, Priority, Replay, Rule, Unnamed};
 pub use gate::{Action, Gate, GateError};

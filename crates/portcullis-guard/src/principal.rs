@@ -8,7 +8,7 @@ use portcullis_model::{Denial, Now, UserId};
 
 use crate::authority::{Authority, RevocationName, Withdrawn};
 use crate::directory_session::Session;
-use crate::directory_user::{User, UserSlot};
+use crate::directory_user::{LastHeard, User, UserSlot};
 use crate::lease::Lease;
 use crate::limits::{Amounts, Lanes};
 use crate::rate::{Gcra, Rate};
@@ -153,6 +153,12 @@ impl Principal {
     #[must_use]
     pub fn is_evicted_silent(&self) -> bool {
         self.proof.slot.is_evicted_silent()
+    }
+
+    /// When the client was last heard.
+    #[must_use]
+    pub fn last_heard(&self) -> LastHeard {
+        self.proof.slot.last_heard()
     }
 
     /// Notes that the client has sent something, whatever it is.

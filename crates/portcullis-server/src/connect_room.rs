@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use portcullis_guard::{Principal, Return, Verified, WhenUserFull};
+use portcullis_guard::{LastHeard, Principal, Return, Verified, WhenUserFull};
 use portcullis_model::{ConnectionId, Denial, Namespace, Now, UserId};
 use portcullis_wire::websocket::{Opcode, frame};
 use tokio::sync::oneshot;
@@ -19,6 +19,11 @@ use crate::shard::Shard;
 
 /// How long a connection that is replaced may take to leave its rooms.
 const LEAVE_MS: u64 = 1_000;
+/// How long the client of a connection may take to show that nobody else can have its place.
+const CLAIM_MS: u64 = 500;
+const CLAIM_LOOK_MS: u64 = 25;
+/// A client that was heard so lately is there: nothing comes back as fast.
+const THERE_MS: u64 = 250;
 /// How long a client may take to answer a probe, at most.
 const PROBE_MS: u64 = 3_000;
 /// Between two looks at the answers.
@@ -26,7 +31,7 @@ const PROBE_LOOK_MS: u64 = 100;
 /// A client that was heard so lately is there: it does not make room.
 const LATELY_MS: u64 = 5_000;
 /// Between two pings of one connection.
-const PROBE_EVERY_MS: u64 = 1_000;
+const PROBE_EVERY_MS: u64 = 250;
 
 /// What a client that comes back shows, and where.
 #[derive(Clone)]
@@ -48,7 +53,7 @@ impl Shard {
     ) -> PrincipalFuture {
         let shard = Rc::clone(self);
         Box::pin(async move {
-            if let Some(left) = shard.take_over(&returning, &verified) {
+            if let Some(left) = shard.take_over(&returning, &verified).await {
                 // Without its place the client gets a fresh one.
                 let _in_time = timeout(Duration::from_millis(LEAVE_MS), left).await;
             }
@@ -71,22 +76,37 @@ impl Shard {
     }
 
     /// The open connection whose place a client asks for.
-    fn lost(&self, returning: &Returning, verified: &Verified) -> Option<ConnectionId> {
+    fn lost(
+        &self,
+        returning: &Returning,
+        verified: &Verified,
+    ) -> Option<(ConnectionId, LastHeard)> {
         self.registered.namespaces.rule(returning.rule)?.recover.as_ref()?;
         let pid = &returning.back.as_ref()?.pid;
         let comer = Comer { user: &verified.user, session: verified.session.as_deref() };
         self.parking.connection_of(pid, &comer, &returning.namespace)
     }
 
-    /// Ends the connection whose place a client asks for. The receiver hears when the place is
-    /// kept.
-    fn take_over(
+    /// Ends the connection whose place a client asks for, unless its own client is there and
+    /// answers. The receiver hears when the place is kept.
+    async fn take_over(
         &self,
         returning: &Returning,
         verified: &Verified,
     ) -> Option<oneshot::Receiver<()>> {
-        let connection = self.lost(returning, verified)?;
+        let (connection, last_heard) = self.lost(returning, verified)?;
+        let asked_ms = self.now().monotonic_ms;
+        if asked_ms < last_heard.monotonic_ms().saturating_add(THERE_MS) {
+            return None;
+        }
         let left = self.parking.wait_for(&returning.back.as_ref()?.pid)?;
+        self.hub.try_deliver(Delta::Probe { user: verified.user.clone() }).ok()?;
+        while self.now().monotonic_ms < asked_ms + CLAIM_MS {
+            sleep(Duration::from_millis(CLAIM_LOOK_MS)).await;
+            if last_heard.monotonic_ms() >= asked_ms {
+                return None;
+            }
+        }
         self.hub.try_deliver_to(connection.shard, Delta::Replace { connection }).ok()?;
         Some(left)
     }

@@ -219,6 +219,7 @@ impl Shard {
                 session: caller.principal.session().map(Box::from),
                 namespace: socket.namespace.clone(),
                 connection: socket.connection.id,
+                last_heard: caller.principal.last_heard(),
             };
             self.parking.enter(pid.clone(), occupied);
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use portcullis_guard::User;
+use portcullis_guard::{LastHeard, User};
 use portcullis_model::{ConnectionId, Denial, Namespace, Now, RoomId, UserId};
 use tokio::sync::oneshot;
 
@@ -63,6 +63,7 @@ pub(crate) struct Occupied {
     pub(crate) session: Option<Box<str>>,
     pub(crate) namespace: Namespace,
     pub(crate) connection: ConnectionId,
+    pub(crate) last_heard: LastHeard,
 }
 
 /// Who asks for a place.
@@ -125,17 +126,18 @@ impl Parking {
         tell(heirs);
     }
 
-    /// The open connection of a place, for its user in the same session.
+    /// The open connection of a place and when it was last heard, for its user in the same session.
     pub(crate) fn connection_of(
         &self,
         pid: &str,
         comer: &Comer<'_>,
         namespace: &Namespace,
-    ) -> Option<ConnectionId> {
+    ) -> Option<(ConnectionId, LastHeard)> {
         let state = self.state.lock();
         let (place, _) = state.occupied.get(pid)?;
         let same = place.user == *comer.user && place.session.as_deref() == comer.session;
-        (same && place.namespace == *namespace).then_some(place.connection)
+        let there = (place.connection, place.last_heard.clone());
+        (same && place.namespace == *namespace).then_some(there)
     }
 
     /// Hears when the socket has left its place.
