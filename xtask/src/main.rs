@@ -38,7 +38,7 @@ fn act(arguments: &[String]) -> Result<()> {
         ["siege", rest @ ..] => run::siege(rest),
         _ => bail!(
             "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], tidy, \
-             or bench [NAME] [--quick | --check], or siege [D-1 ... D-12] [--quick] [--no-peers]"
+             or bench [NAME] [--quick | --check], or siege [D-1 ... D-14] [--quick] [--no-peers]"
         ),
     }
 }
