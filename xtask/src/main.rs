@@ -2,6 +2,7 @@
 //! Never: anything that only works on one machine.
 
 mod command; // programs started, with what to say when they fail
+mod lanes; // steps that run at the same time
 mod install; // what a fresh machine lacks
 mod peers; // the servers that benchmarks compare with
 mod run; // the server with its page

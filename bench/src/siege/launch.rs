@@ -94,10 +94,9 @@ impl Launch {
     fn write_own(&self) -> Result<()> {
         let Self { directory, public, .. } = self;
         secret_file(&directory.join("secret"), SECRET)?;
-        let key = format!(
-            r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","x":"{public}"}}]}}"#
-        );
-        std::fs::write(directory.join("keys.json"), key)?;
+        let key =
+            format!(r#""kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","x":"{public}""#);
+        std::fs::write(directory.join("keys.json"), format!(r#"{{"keys":[{{{key}}}]}}"#))?;
         Ok(std::fs::write(directory.join(CONFIGURATION), self.configuration())?)
     }
 

@@ -170,10 +170,10 @@ time is one that is due. **Late** is how late the attackers' thread sent somethi
 is sent after the attack's end.
 
 The server has the profile `production`. Nothing of its limits is changed but that its users may say
-120 things a minute (`message_per_user` from 100, `chat:send` from 10; not in D-13 and D-14), and that
-it trusts the measuring program's tokens. In D-8 it is told to have 512 MiB. The readers of D-7 have a receive buffer of 4 KiB and
-segments of 1,460 bytes, as beyond this machine: whether they are let go, the kernel's table of
-connections says.
+120 things a minute (`message_per_user` from 100, `chat:send` from 10; not in D-13 and D-14), and
+that it trusts the measuring program's tokens. In D-8 it is told to have 512 MiB. The readers of D-7
+have a receive buffer of 4 KiB and segments of 1,460 bytes, as beyond this machine: whether they are
+let go, the kernel's table of connections says.
 
 D-11a and D-11b are one experiment with two and with eight attackers. Each attacker is a user who
 signs in on five connections before the flood begins. The tokens are signed with Ed25519, which
@@ -190,15 +190,16 @@ budget up; the default is 256 MiB. The table says how much was written to the fi
 log, and how much the data directory grew; honest users' messages are part of that. The line counts
 what was written beyond the rate before the attack, because connections of users are recorded too.
 
-D-13 and D-14 have no attacker: many users are behind one address, `127.50.0.1`, and every limit has its
-default. In D-13 users are back when the server has acknowledged their CONNECT and that they join their
-room. Their clients connect as the stock client does, and wait as it does: 1 s after the connection is
-lost or an attempt fails, then 2 s, 4 s and 5 s, give or take half, up to 5 s. They resume no TLS session.
-The charge of an address that D-13 is about cannot be configured away, so the comparison is Socket.IO with
-the same limit, without a refund. There each user signs in from another address before the restart. In
-D-14 time is not compressed, because limits are rates: users log in as often as 500 in half an hour do,
-while 400 are at work. The run is long enough for every bucket to fill up if users took more than it gives
-back. What the server rejects is read from its metrics.
+D-13 and D-14 have no attacker. Many users are behind one address, and every limit has its default.
+What the server rejects is read from its metrics.
+
+- In D-13 a user is back when the server has acknowledged the CONNECT and that the user joins the
+  room. Clients wait as the stock client does: 1 s after the connection is lost or an attempt fails,
+  then 2 s and 4 s, give or take half, and 5 s at most. They resume no TLS session. The refund that
+  D-13 is about cannot be configured away. So the comparison is Socket.IO with the same limit and no
+  refund; there each user signs in from another address before the restart.
+- In D-14 time is not compressed, because limits are rates: users log in as often as 500 in half an
+  hour do, while 400 are at work. The others have logged in before, as fast as the limits permit.
 
 - **Portcullis**: as it comes.
 - **without priorities**: the same server, with this taken away: its state is always normal, so that

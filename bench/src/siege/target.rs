@@ -87,7 +87,8 @@ impl Needs {
         Self { memory_limit_mib: None, without: "", day_mib: None, limits: "" };
     /// Nothing but that users may send a message a second.
     pub(crate) const TALKATIVE: Self = Self {
-        limits: "message_per_user = \"120/60s\"\nevent_per_user = { \"chat:send\" = \"120/60s\" }\n",
+        limits: "message_per_user = \"120/60s\"\n\
+                 event_per_user = { \"chat:send\" = \"120/60s\" }\n",
         ..Self::NOTHING
     };
 
