@@ -95,6 +95,7 @@ fn run_step(step: Step, log: &Path, output: &Mutex<()>) -> Result<()> {
     let file = File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
     let errors = file.try_clone().context("cannot share a log file")?;
     command.stdin(Stdio::null()).stdout(file).stderr(errors);
+    println!("-- begins: {name}");
     let began = Moment::now();
     let result = must(command);
     let seconds = Moment::now().since(began).as_secs();
