@@ -23,22 +23,6 @@ impl Step {
     pub(crate) fn new(name: &'static str, command: Command) -> Self {
         Self { name, command }
     }
-
-    /// The same with the lowest priority, so that it takes only time that others leave.
-    pub(crate) fn nice(name: &'static str, command: Command) -> Self {
-        let mut nice = Command::new("nice");
-        nice.arg("-n19").arg(command.get_program()).args(command.get_args());
-        if let Some(folder) = command.get_current_dir() {
-            nice.current_dir(folder);
-        }
-        for (key, value) in command.get_envs() {
-            match value {
-                Some(value) => nice.env(key, value),
-                None => nice.env_remove(key),
-            };
-        }
-        Self { name, command: nice }
-    }
 }
 
 /// Runs one step with its output as it comes.
@@ -124,13 +108,5 @@ mod tests {
         assert!(together(vec![vec![step("exit 1"), step(&touch)], vec![step("true")]]).is_err());
         assert!(!mark.exists());
         assert!(together(vec![vec![step("true"), step("true")], Vec::new()]).is_ok());
-    }
-
-    #[test]
-    fn nice_step_keeps_arguments_folder_and_environment() {
-        let mut command = Command::new("sh");
-        command.args(["-c", "test \"$(nice)\" = 19 && test \"$STEP\" = 1 && test \"$PWD\" = /"]);
-        command.current_dir("/").env("STEP", "1");
-        assert!(together(vec![vec![Step::nice("a nice step of a test", command)]]).is_ok());
     }
 }

@@ -18,7 +18,8 @@ const TEST_THREADS_EACH: usize = 4;
 /// Runs every step; fuzzing may be left out for a reason.
 ///
 /// Steps that need the machine for themselves run alone: tests in Rust, of which some measure time,
-/// and the siege, whose server has a processor to itself. The others run beside one another.
+/// and the siege and the benchmarks, whose servers have a processor to themselves. The others run
+/// beside one another.
 pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
     step("format");
     must(program("cargo", &["fmt", "--all", "--check"], "."))?;
@@ -35,9 +36,10 @@ pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
         step("fuzzing in short");
         println!("fuzzing is left out: {reason}");
     }
-    together(vec![vec![stories()], in_the_background(without_fuzz)])?;
+    together(vec![vec![stories()], beside_stories(without_fuzz)])?;
     if has_two_processors() {
         alone(siege())?;
+        alone(benchmarks())?;
     }
     println!("\neverything is green");
     Ok(())
@@ -46,7 +48,9 @@ pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
 /// Lints, and everything that the later steps start.
 fn checks_in_rust() -> Vec<Step> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
-    let parts = ["build", "--package", "portcullis", "--package", "bench", "--bins", "--examples"];
+    // All of the workspace, as in every other step: fewer packages have other features, and would
+    // be built once more.
+    let parts = ["build", "--workspace", "--bins", "--examples"];
     let tests = ["nextest", "run", "--workspace", "--no-run"];
     vec![
         Step::new("lints", program("cargo", &clippy, ".")),
@@ -73,19 +77,13 @@ fn stories() -> Step {
     Step::new("stories: stock clients, a browser, and Node's own server beside this one", stories)
 }
 
-/// What takes the time that the stories leave: they wait more than they work.
-fn in_the_background(without_fuzz: Option<&str>) -> Vec<Step> {
+/// What takes the processor time that the stories leave: they wait more than they work.
+fn beside_stories(without_fuzz: Option<&str>) -> Vec<Step> {
     let documentation = program("cargo", &["test", "--workspace", "--doc", "--quiet"], ".");
-    let mut steps = vec![Step::nice("examples in the documentation", documentation)];
+    let mut steps = vec![Step::new("examples in the documentation", documentation)];
     if without_fuzz.is_none() {
         let fuzz = program("sh", &["fuzz/run.sh", FUZZ_SECONDS], ".");
-        steps.push(Step::nice("fuzzing in short, over the committed corpus", fuzz));
-    }
-    if processors() >= 2 {
-        let check =
-            program("cargo", &["run", "--quiet", "--package", "bench", "--", "--check"], ".");
-        // Whether every row runs to its end; no figure is judged.
-        steps.push(Step::nice("the benchmarks in short", check));
+        steps.push(Step::new("fuzzing in short, over the committed corpus", fuzz));
     }
     steps
 }
@@ -93,10 +91,16 @@ fn in_the_background(without_fuzz: Option<&str>) -> Vec<Step> {
 /// What honest users notice of small attacks, a few seconds each. Only what does not depend on how
 /// fast this machine is can fail; the rest is told.
 fn siege() -> Step {
-    let mut whole = vec!["run", "--quiet", "--package", "bench", "--", "siege"];
+    let mut whole = vec!["siege"];
     whole.extend(["D-1", "D-2", "D-3", "D-4", "D-5", "D-6", "D-7", "D-11", "D-12", "D-13", "D-14"]);
     whole.extend(["--quick", "--no-peers", "--check"]);
-    Step::new("the siege in short", program("cargo", &whole, "."))
+    Step::new("the siege in short", program(&built("bench").to_string_lossy(), &whole, "."))
+}
+
+/// Whether every row of the benchmarks runs to its end; no figure is judged.
+fn benchmarks() -> Step {
+    let bench = program(&built("bench").to_string_lossy(), &["--check"], ".");
+    Step::new("the benchmarks in short", bench)
 }
 
 /// Whether the load can have a processor beside the server's.
