@@ -25,6 +25,16 @@ pub(crate) struct Door {
     pub(crate) tls: Option<TlsConnector>,
     /// Signs the token that CONNECT carries, if the server asks for one.
     pub(crate) signer: Option<Signer>,
+    /// The origin of the page that connects; without one it is the server's own.
+    pub(crate) page: Option<&'static str>,
+}
+
+impl Door {
+    /// What browsers would send as `Origin`.
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        self.page.map_or_else(|| format!("{scheme}://{}", self.address), String::from)
+    }
 }
 
 /// Who comes, and from where.
@@ -78,15 +88,18 @@ impl Client {
 
     /// Connects and upgrades; nothing is signed in yet.
     pub(crate) async fn upgrade(door: &Door, visit: &Visit) -> Result<Self> {
+        Self::upgrade_at(door, visit, SOCKET).await
+    }
+
+    /// The same for a path that may name a long-polling session, which the WebSocket takes over.
+    pub(crate) async fn upgrade_at(door: &Door, visit: &Visit, path: &str) -> Result<Self> {
         let stream = open(door, visit).await?;
         let mut client = Self { stream, buffer: Vec::new(), start: 0 };
-        let scheme = if door.tls.is_some() { "https" } else { "http" };
-        let origin = format!("{scheme}://{}", door.address);
         let origin = match &visit.admission {
-            Some(admission) => format!("{origin}\r\nX-Admission: {admission}"),
-            None => origin,
+            Some(admission) => format!("{}\r\nX-Admission: {admission}", door.origin()),
+            None => door.origin(),
         };
-        let request = handshake(door.address, &origin);
+        let request = handshake_at(door.address, &origin, path);
         client.write(request.as_bytes()).await?;
         let end = loop {
             if let Some(at) = client.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -207,10 +220,17 @@ pub(crate) async fn open(door: &Door, visit: &Visit) -> Result<Box<dyn Duplex>> 
     })
 }
 
+/// Where a WebSocket connects that takes no session over.
+const SOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
+
 /// A WebSocket handshake for the Socket.IO path; bare servers take any path.
 pub(crate) fn handshake(address: SocketAddr, origin: &str) -> String {
+    handshake_at(address, origin, SOCKET)
+}
+
+fn handshake_at(address: SocketAddr, origin: &str, path: &str) -> String {
     format!(
-        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {address}\r\n\
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\n\
          Origin: {origin}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )

@@ -90,7 +90,7 @@ impl Contender {
                 Dialect::SocketIo
             }
         };
-        let door = Door { address: served.address, dialect, tls: None, signer: None };
+        let door = Door { address: served.address, dialect, tls: None, signer: None, page: None };
         Ok(Running { served, door })
     }
 
@@ -123,8 +123,8 @@ pub(crate) fn start_own(setup: &Setup) -> Result<Running> {
     let said = served.before.iter().find_map(|line| line.strip_prefix("certificate "));
     ensure!(said.is_some() == setup.tls, "a certificate is said with TLS, and only then");
     let tls = said.map(connector).transpose()?;
-    let door =
-        Door { address: served.address, dialect: Dialect::SocketIo, tls, signer: Some(signer) };
+    let dialect = Dialect::SocketIo;
+    let door = Door { address: served.address, dialect, tls, signer: Some(signer), page: None };
     Ok(Running { served, door })
 }
 

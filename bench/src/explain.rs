@@ -1,6 +1,7 @@
 //! What a server rejected while a row was measured: for the error of a row that fails.
 //! Never: part of a measurement that succeeds.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Error, Result, anyhow};
@@ -50,6 +51,21 @@ async fn metrics(address: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
+/// How often each rule in the text of the metrics has rejected something.
+pub(crate) fn rejections_by_rule(metrics: &str) -> BTreeMap<String, u64> {
+    let mut rules = BTreeMap::new();
+    for line in metrics.lines() {
+        let counted = line.strip_prefix(COUNTER).and_then(|rest| rest.rsplit_once("} "));
+        let Some((labels, count)) = counted else { continue };
+        let rule = labels.split('"').nth(1).unwrap_or(labels);
+        let count = count.parse::<f64>().unwrap_or_default() as u64;
+        if count > 0 {
+            *rules.entry(String::from(rule)).or_default() += count;
+        }
+    }
+    rules
+}
+
 /// The rules in the text of the metrics that rejected something, with their counts.
 fn rejections(metrics: &str) -> String {
     let counted = metrics.lines().filter_map(|line| {
@@ -73,5 +89,7 @@ mod tests {
             format!("# TYPE x\n{COUNTER}{rule}}} 12\n{COUNTER}rule=\"a\"}} 0\nother{{}} 3\n");
         assert_eq!(rejections(&text), format!("the server rejected: {rule}: 12"));
         assert_eq!(rejections("other 3\n"), "the server rejected nothing");
+        let expect = BTreeMap::from([(String::from("message_per_prefix"), 12)]);
+        assert_eq!(rejections_by_rule(&text), expect);
     }
 }

@@ -79,10 +79,18 @@ impl Served {
     }
 }
 
+impl Served {
+    /// Ends it at once, and waits until it is gone.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
 impl Drop for Served {
     fn drop(&mut self) {
-        let _killed = self.child.kill();
-        let _reaped = self.child.wait();
+        let _killed = self.kill();
     }
 }
 

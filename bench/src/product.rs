@@ -87,7 +87,8 @@ async fn send_all(server: &Served, rounds: usize) -> Result<f64> {
 /// The senders, and the rooms of every ten of them.
 async fn gather(server: &Served) -> Result<(Vec<Client>, Vec<String>)> {
     let signer = Some(Signer::Hs256);
-    let door = Door { address: server.address, dialect: Dialect::SocketIo, tls: None, signer };
+    let dialect = Dialect::SocketIo;
+    let door = Door { address: server.address, dialect, tls: None, signer, page: None };
     let mut clients = Vec::new();
     let mut rooms = Vec::new();
     for room in 0..ROOMS {

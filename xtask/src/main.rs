@@ -2,6 +2,7 @@
 //! Never: anything that only works on one machine.
 
 mod command; // programs started, with what to say when they fail
+mod lanes; // steps that run at the same time
 mod install; // what a fresh machine lacks
 mod peers; // the servers that benchmarks compare with
 mod run; // the server with its page
@@ -38,7 +39,7 @@ fn act(arguments: &[String]) -> Result<()> {
         ["siege", rest @ ..] => run::siege(rest),
         _ => bail!(
             "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], tidy, \
-             or bench [NAME] [--quick | --check], or siege [D-1 ... D-12] [--quick] [--no-peers]"
+             or bench [NAME] [--quick | --check], or siege [D-1 ... D-14] [--quick] [--no-peers]"
         ),
     }
 }

@@ -32,6 +32,8 @@ pub(crate) fn siege(arguments: &[&str]) -> Result<()> {
     if is_there("node") {
         node_packages("bench/peers/node")?;
     }
+    // What the office of D-14 loads.
+    build_page()?;
     step("build the server and the siege");
     let build = ["build", "--release", "--package", "portcullis", "--package", "bench"];
     must(program("cargo", &build, "."))?;

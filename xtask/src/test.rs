@@ -2,16 +2,24 @@
 //! Never: a step that is left out without saying so.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 
 use crate::command::{must, program, step};
+use crate::lanes::{Step, alone, together};
 use crate::{install, run, tidy};
 
 /// Seconds each fuzz target runs.
-const FUZZ_SECONDS: &str = "5";
+const FUZZ_SECONDS: &str = "10";
+/// So many tests run at a time for each processor, by what they weigh in `.config/nextest.toml`.
+const TEST_THREADS_EACH: usize = 4;
 
 /// Runs every step; fuzzing may be left out for a reason.
+///
+/// Steps that need the machine for themselves run alone: tests in Rust, of which some measure time,
+/// and the siege and the benchmarks, whose servers have a processor to themselves. The others run
+/// beside one another.
 pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
     step("format");
     must(program("cargo", &["fmt", "--all", "--check"], "."))?;
@@ -20,79 +28,99 @@ pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
     tidy::run()?;
     install::for_tests()?;
     run::build_page()?;
-    step("page and stories: types and format");
-    for folder in ["web", "tests/clients"] {
-        npm("check", folder)?;
-        npm("format:check", folder)?;
+    together(vec![checks_in_rust(), checks_of_pages()])?;
+    let threads = (TEST_THREADS_EACH * processors()).to_string();
+    let tests = ["nextest", "run", "--workspace", "--no-fail-fast", "--test-threads", &threads];
+    alone(Step::new("tests in Rust: unit and over the wire", program("cargo", &tests, ".")))?;
+    if let Some(reason) = without_fuzz {
+        step("fuzzing in short");
+        println!("fuzzing is left out: {reason}");
     }
-    step("page: unit tests");
-    npm("test", "web")?;
-    step("lints");
-    let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
-    must(program("cargo", &clippy, "."))?;
-    step("build the server and the examples");
-    let parts = ["build", "--package", "portcullis", "--bins", "--examples"];
-    must(program("cargo", &parts, "."))?;
-    step("tests in Rust: unit and over the wire");
-    must(program("cargo", &["nextest", "run", "--workspace", "--no-fail-fast"], "."))?;
-    step("examples in the documentation");
-    must(program("cargo", &["test", "--workspace", "--doc", "--quiet"], "."))?;
-    fuzz(without_fuzz)?;
-    step("stories: stock clients, a browser, and Node's own server beside this one");
-    let mut stories = program("npm", &["run", "--silent", "test"], "tests/clients");
-    stories.env("PORTCULLIS_BIN", built("portcullis"));
-    stories.env("PORTCULLIS_EXAMPLES", built("examples"));
-    stories.env("STORY_PYTHON", install::story_python());
-    must(stories)?;
+    together(vec![vec![stories()], beside_stories(without_fuzz)])?;
     if has_two_processors() {
-        besiege()?;
-        benchmarks()?;
+        alone(siege())?;
+        alone(benchmarks())?;
     }
     println!("\neverything is green");
     Ok(())
 }
 
+/// Lints, and everything that the later steps start.
+fn checks_in_rust() -> Vec<Step> {
+    let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+    // All of the workspace, as in every other step: fewer packages have other features, and would
+    // be built once more.
+    let parts = ["build", "--workspace", "--bins", "--examples"];
+    let tests = ["nextest", "run", "--workspace", "--no-run"];
+    vec![
+        Step::new("lints", program("cargo", &clippy, ".")),
+        Step::new("build the server, the examples and the siege", program("cargo", &parts, ".")),
+        Step::new("build the tests in Rust", program("cargo", &tests, ".")),
+    ]
+}
+
+fn checks_of_pages() -> Vec<Step> {
+    let mut steps = Vec::new();
+    for folder in ["web", "tests/clients"] {
+        steps.push(Step::new("page and stories: types", npm("check", folder)));
+        steps.push(Step::new("page and stories: format", npm("format:check", folder)));
+    }
+    steps.push(Step::new("page: unit tests", npm("test", "web")));
+    steps
+}
+
+fn stories() -> Step {
+    let mut stories = npm("test", "tests/clients");
+    stories.env("PORTCULLIS_BIN", built("portcullis"));
+    stories.env("PORTCULLIS_EXAMPLES", built("examples"));
+    stories.env("STORY_PYTHON", install::story_python());
+    Step::new("stories: stock clients, a browser, and Node's own server beside this one", stories)
+}
+
+/// What takes the processor time that the stories leave: they wait more than they work.
+fn beside_stories(without_fuzz: Option<&str>) -> Vec<Step> {
+    let documentation = program("cargo", &["test", "--workspace", "--doc", "--quiet"], ".");
+    let mut steps = vec![Step::new("examples in the documentation", documentation)];
+    if without_fuzz.is_none() {
+        let fuzz = program("sh", &["fuzz/run.sh", FUZZ_SECONDS], ".");
+        steps.push(Step::new("fuzzing in short, over the committed corpus", fuzz));
+    }
+    steps
+}
+
 /// What honest users notice of small attacks, a few seconds each. Only what does not depend on how
 /// fast this machine is can fail; the rest is told.
-fn besiege() -> Result<()> {
-    step("the siege in short");
-    let mut whole = vec!["run", "--quiet", "--package", "bench", "--", "siege"];
-    whole.extend(["D-1", "D-2", "D-3", "D-4", "D-5", "D-6", "D-7", "D-11", "D-12"]);
+fn siege() -> Step {
+    let mut whole = vec!["siege"];
+    whole.extend(["D-1", "D-2", "D-3", "D-4", "D-5", "D-6", "D-7", "D-11", "D-12", "D-13", "D-14"]);
     whole.extend(["--quick", "--no-peers", "--check"]);
-    must(program("cargo", &whole, "."))
+    Step::new("the siege in short", program(&built("bench").to_string_lossy(), &whole, "."))
 }
 
 /// Whether every row of the benchmarks runs to its end; no figure is judged.
-fn benchmarks() -> Result<()> {
-    step("the benchmarks in short");
-    let whole = ["run", "--quiet", "--package", "bench", "--", "--check"];
-    must(program("cargo", &whole, "."))
+fn benchmarks() -> Step {
+    let bench = program(&built("bench").to_string_lossy(), &["--check"], ".");
+    Step::new("the benchmarks in short", bench)
 }
 
 /// Whether the load can have a processor beside the server's.
 fn has_two_processors() -> bool {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    if processors < 2 {
+    let has_two = processors() >= 2;
+    if !has_two {
         println!("the siege and the benchmarks are left out: they need a second processor");
     }
-    processors >= 2
+    has_two
 }
 
-fn npm(script: &str, folder: &str) -> Result<()> {
-    must(program("npm", &["run", "--silent", script], folder))
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn npm(script: &str, folder: &str) -> Command {
+    program("npm", &["run", "--silent", script], folder)
 }
 
 /// What was just built.
 fn built(name: &str) -> PathBuf {
     install::target().join("debug").join(name)
-}
-
-/// A short run of every fuzz target over its committed corpus and what grows from it.
-fn fuzz(without: Option<&str>) -> Result<()> {
-    step("fuzzing in short");
-    if let Some(reason) = without {
-        println!("fuzzing is left out: {reason}");
-        return Ok(());
-    }
-    must(program("sh", &["fuzz/run.sh", FUZZ_SECONDS], "."))
 }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { Server } from "socket.io";
 
 const folder = process.argv[2];
+const page = process.env.SIEGE_ORIGIN;
 const secret = process.env.SIEGE_SECRET;
 const publicKey = createPublicKey({
   key: { kty: "OKP", crv: "Ed25519", x: process.env.SIEGE_PUBLIC_KEY },
@@ -77,8 +78,7 @@ const io = new Server(https, {
   connectTimeout: 10_000,
   allowRequest(request, answer) {
     const { origin } = request.headers;
-    const here = `https://${request.headers.host}`;
-    answer(null, origin === here && mayConnect(request.socket.remoteAddress));
+    answer(null, origin === page && mayConnect(request.socket.remoteAddress));
   },
 });
 io.engine.on("connection", (connection) => {
@@ -116,6 +116,6 @@ io.on("connection", (socket) => {
   });
 });
 
-https.listen(0, "127.0.0.1", () => {
+https.listen(Number(process.env.SIEGE_PORT), "127.0.0.1", () => {
   console.log(`listening public https://127.0.0.1:${https.address().port}`);
 });

@@ -34,7 +34,7 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    fn of(holds: bool) -> Self {
+    pub(super) fn of(holds: bool) -> Self {
         if holds { Self::Holds } else { Self::Missed }
     }
 }

@@ -4,6 +4,7 @@
 mod timeline; // what happened in each second
 mod totals; // what some seconds come to
 mod disk; // what a server writes to its data directory
+mod launch; // how it is configured and started
 mod target; // the server under siege
 mod polling; // a connection, of one kind or the other
 mod crowd; // the honest
@@ -16,6 +17,12 @@ mod reader; // one of them, who never reads
 mod line; // what has to hold
 mod experiments; // what is attacked with what, and for how long
 mod experiment; // one of them, from the start to the outcome
+mod stock; // a stock client
+mod shared; // users behind one address, without an attacker
+mod shared_restart; // they come back
+mod shared_browser; // what they ask for over HTTPS
+mod shared_office; // they log in and work
+mod shared_section; // a part of the page about them
 mod page; // the page and its charts
 mod section; // a part of it: one experiment
 mod ablation; // another: with and without priorities
@@ -25,10 +32,12 @@ use anyhow::{Result, bail, ensure};
 use self::experiment::{Experiment, Size};
 use self::experiments::ALL;
 use self::line::Verdict;
+use self::shared::SharedAddress;
+use self::shared_section::SharedDone;
 use self::target::Defence;
 use crate::measure;
 
-const USAGE: &str = "use [D-1 … D-12] [--quick] [--no-peers] [--check], or D-1 … D-12 --again";
+const USAGE: &str = "use [D-1 … D-14] [--quick] [--no-peers] [--check], or D-1 … D-14 --again";
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -51,9 +60,7 @@ impl<'a> Asked<'a> {
                 "--no-peers" => asked.no_peers = true,
                 "--check" => asked.check = true,
                 "--again" => asked.again = true,
-                name if ALL.iter().any(|experiment| experiment.is_named(name)) => {
-                    asked.only.push(name);
-                }
+                name if is_experiment(name) => asked.only.push(name),
                 unknown => bail!("unknown argument {unknown:?}; {USAGE}"),
             }
         }
@@ -65,6 +72,15 @@ impl<'a> Asked<'a> {
     /// Whether all of the page was asked for.
     fn is_whole(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Who is measured where nobody attacks.
+    fn shared_runs(&self, experiment: &SharedAddress) -> Vec<Defence> {
+        let mut runs = vec![Defence::Priorities];
+        if !self.no_peers && experiment.compared {
+            runs.push(Defence::SocketIo);
+        }
+        runs
     }
 
     /// Who is besieged, and which time it is.
@@ -81,6 +97,11 @@ impl<'a> Asked<'a> {
         }
         runs
     }
+}
+
+fn is_experiment(name: &str) -> bool {
+    ALL.iter().any(|experiment| experiment.is_named(name))
+        || shared::ALL.iter().any(|experiment| experiment.name == name)
 }
 
 /// Runs what was asked for. All of it goes to `docs/`; anything less to the terminal only, so that
@@ -113,15 +134,37 @@ async fn besiege(asked: &Asked<'_>) -> Result<()> {
         }
         all.push((experiment, outcomes));
     }
+    let (shared, missed_shared) = share_address(asked, size).await?;
     if asked.is_whole() {
-        page::write(&all, size.people())?;
+        page::write(&all, &shared, size.people())?;
     } else if asked.again {
-        page::replace(&all)?;
+        page::replace(&all, &shared)?;
     } else {
-        println!("\n{}", page::summary(&all));
+        println!("\n{}", page::summary(&all, &shared));
     }
+    let missed = missed + missed_shared;
     ensure!(!asked.check || missed == 0, "{missed} lines are missed");
     Ok(())
+}
+
+/// The experiments without an attacker, and how many of their lines are missed.
+async fn share_address(asked: &Asked<'_>, size: Size) -> Result<(Vec<SharedDone>, usize)> {
+    let (mut all, mut missed) = (Vec::new(), 0);
+    let wanted = |it: &&SharedAddress| asked.only.is_empty() || asked.only.contains(&it.name);
+    for experiment in shared::ALL.iter().filter(wanted) {
+        let mut outcomes = Vec::new();
+        for defence in asked.shared_runs(experiment) {
+            let outcome = experiment.run(defence, size).await?;
+            println!("{}", shared_section::line(experiment, &outcome));
+            if defence == Defence::Priorities {
+                let missed_here = outcome.verdicts.iter().filter(|it| it.0 == Verdict::Missed);
+                missed += missed_here.count();
+            }
+            outcomes.push(outcome);
+        }
+        all.push((*experiment, outcomes));
+    }
+    Ok((all, missed))
 }
 
 #[cfg(test)]
@@ -139,6 +182,9 @@ mod tests {
         let three = [1, 2, 3].map(|round| [(Priorities, round), (Flat, round)]);
         assert_eq!(all, [&three.concat()[..], &[(SocketIo, 1)]].concat());
         assert!(Asked::read(&["D-99"]).is_err());
+        let shared = Asked::read(&["D-13", "D-14"]).unwrap();
+        let runs = shared::ALL.map(|experiment| shared.shared_runs(&experiment));
+        assert_eq!(runs, [vec![Priorities, SocketIo], vec![Priorities]]);
         assert!(Asked::read(&["D-6", "--again"]).unwrap().again);
         for words in [&["--again"][..], &["D-6", "--again", "--quick"]] {
             assert!(Asked::read(words).is_err(), "{words:?}");

@@ -10,6 +10,7 @@ use super::ablation;
 use super::experiment::{Experiment, Outcome, Size};
 use super::line::Verdict;
 use super::section::{charts, section};
+use super::shared_section::{self, SharedDone};
 use super::target::Defence;
 use crate::machine::{self, Machine, version};
 
@@ -21,7 +22,7 @@ fn docs() -> PathBuf {
 }
 
 /// Writes the page and its charts.
-pub(crate) fn write(all: &[Done], people: usize) -> Result<()> {
+pub(crate) fn write(all: &[Done], shared: &[SharedDone], people: usize) -> Result<()> {
     let folder = docs().join("siege");
     std::fs::create_dir_all(&folder)?;
     for (experiment, outcomes) in all {
@@ -29,21 +30,27 @@ pub(crate) fn write(all: &[Done], people: usize) -> Result<()> {
             std::fs::write(folder.join(name), chart)?;
         }
     }
-    Ok(std::fs::write(docs().join("siege.md"), page(all, people, &machine::read()?))?)
+    let page = page(all, shared, people, &machine::read()?);
+    Ok(std::fs::write(docs().join("siege.md"), page)?)
 }
 
 /// Puts experiments that were measured again, each by itself, in their places on the page.
-pub(crate) fn replace(again: &[Done]) -> Result<()> {
+pub(crate) fn replace(again: &[Done], shared: &[SharedDone]) -> Result<()> {
     let path = docs().join("siege.md");
     let mut page = std::fs::read_to_string(&path)?;
     let Machine { date, .. } = machine::read()?;
+    let again_at = format!("Measured again by itself on {date}, {}.\n\n", version());
     for (experiment, outcomes) in again {
         for (name, chart) in charts(experiment, outcomes) {
             std::fs::write(docs().join("siege").join(name), chart)?;
         }
-        let mut part = section(experiment, outcomes);
-        let _written = writeln!(part, "Measured again by itself on {date}, {}.\n", version());
+        let part = section(experiment, outcomes) + &again_at;
         page = replaced(&page, experiment.name, &rows(experiment, outcomes), &part);
+    }
+    for (experiment, outcomes) in shared {
+        let part = shared_section::section(experiment, outcomes) + &again_at;
+        let rows = shared_section::rows(experiment, outcomes);
+        page = replaced(&page, experiment.name, &rows, &part);
     }
     page = replaced_part(&page, "## How it is measured", &how(Size::Full.people()));
     Ok(std::fs::write(path, page)?)
@@ -92,7 +99,7 @@ fn replaced_part(page: &str, heading: &str, part: &str) -> String {
     out
 }
 
-fn page(all: &[Done], people: usize, machine: &Machine) -> String {
+fn page(all: &[Done], shared: &[SharedDone], people: usize, machine: &Machine) -> String {
     let Machine { processor, processors, memory_gib, kernel, date } = machine;
     let mut out = String::from(HEAD);
     let _written = write!(
@@ -103,9 +110,12 @@ fn page(all: &[Done], people: usize, machine: &Machine) -> String {
         version(),
     );
     out.push_str(&how(people));
-    out.push_str(&summary(all));
+    out.push_str(&summary(all, shared));
     for (experiment, outcomes) in all {
         out.push_str(&section(experiment, outcomes));
+    }
+    for (experiment, outcomes) in shared {
+        out.push_str(&shared_section::section(experiment, outcomes));
     }
     out
 }
@@ -159,11 +169,11 @@ something (sockets, readers, endless requests) comes again a second after being 
 time is one that is due. **Late** is how late the attackers' thread sent something at most. Nothing
 is sent after the attack's end.
 
-Nothing of the server's limits is changed but that its users may say 120 things a minute
-(`message_per_user` from 100, `chat:send` from 10), and that it trusts the measuring program's
-tokens. In D-8 it is told to have 512 MiB. The readers of D-7 have a receive buffer of 4 KiB and
-segments of 1,460 bytes, as beyond this machine: whether they are let go, the kernel's table of
-connections says.
+The server has the profile `production`. Nothing of its limits is changed but that its users may say
+120 things a minute (`message_per_user` from 100, `chat:send` from 10; not in D-13 and D-14), and
+that it trusts the measuring program's tokens. In D-8 it is told to have 512 MiB. The readers of D-7
+have a receive buffer of 4 KiB and segments of 1,460 bytes, as beyond this machine: whether they are
+let go, the kernel's table of connections says.
 
 D-11a and D-11b are one experiment with two and with eight attackers. Each attacker is a user who
 signs in on five connections before the flood begins. The tokens are signed with Ed25519, which
@@ -179,6 +189,17 @@ such records a day (`unauthenticated_mib_per_day`), the least there is, so that 
 budget up; the default is 256 MiB. The table says how much was written to the files of the security
 log, and how much the data directory grew; honest users' messages are part of that. The line counts
 what was written beyond the rate before the attack, because connections of users are recorded too.
+
+D-13 and D-14 have no attacker. Many users are behind one address, and every limit has its default.
+What the server rejects is read from its metrics.
+
+- In D-13 a user is back when the server has acknowledged the CONNECT and that the user joins the
+  room. Clients wait as the stock client does: 1 s after the connection is lost or an attempt fails,
+  then 2 s and 4 s, give or take half, and 5 s at most. They resume no TLS session. The refund that
+  D-13 is about cannot be configured away. So the comparison is Socket.IO with the same limit and no
+  refund; there each user signs in from another address before the restart.
+- In D-14 time is not compressed, because limits are rates: users log in as often as 500 in half an
+  hour do, while 400 are at work. The others have logged in before, as fast as the limits permit.
 
 - **Portcullis**: as it comes.
 - **without priorities**: the same server, with this taken away: its state is always normal, so that
@@ -208,7 +229,7 @@ Who has no state to come back to is watched for 15 s at most after an attack.
 ";
 
 /// What had to hold, and whether it did.
-pub(crate) fn summary(all: &[Done]) -> String {
+pub(crate) fn summary(all: &[Done], shared: &[SharedDone]) -> String {
     let mut out =
         String::from("## In short\n\n| | experiment | what has to hold | |\n|---|---|---|---|\n");
     for (experiment, outcomes) in all {
@@ -216,6 +237,9 @@ pub(crate) fn summary(all: &[Done]) -> String {
         if experiment.name == ablation::JUDGED_ON {
             out.push_str(&ablation::row(all).unwrap_or_default());
         }
+    }
+    for (experiment, outcomes) in shared {
+        out.push_str(&shared_section::rows(experiment, outcomes));
     }
     out.push('\n');
     out.push_str(&ablation::others(all));
@@ -271,6 +295,6 @@ mod tests {
 
     #[test]
     fn nothing_done_is_a_page_without_lines() {
-        assert!(summary(&[]).ends_with("|---|---|---|---|\n\n"));
+        assert!(summary(&[], &[]).ends_with("|---|---|---|---|\n\n"));
     }
 }

@@ -93,7 +93,7 @@ impl Poller {
         let address = door.address;
         let admission = visit.admission.as_deref();
         let admission = admission.map_or_else(String::new, |it| format!("X-Admission: {it}\r\n"));
-        let headers = format!("Host: {address}\r\nOrigin: https://{address}\r\n{admission}");
+        let headers = format!("Host: {address}\r\nOrigin: {}\r\n{admission}", door.origin());
         let path = String::from("/socket.io/?EIO=4&transport=polling");
         let mut polls = Http::open(door, visit).await?;
         polls.ask(&format!("GET {path} HTTP/1.1\r\n{headers}\r\n"));
@@ -104,6 +104,41 @@ impl Poller {
         let path = format!("{path}&sid={sid}");
         let posts = Http::open(door, visit).await?;
         Ok(Self { path, headers, polls, posts, packets: VecDeque::new(), is_asked: false })
+    }
+
+    /// Signs in at `/` with this packet and moves the session to a WebSocket at the same time, as
+    /// the stock client does. Gives the WebSocket, or why the session goes on by long-polling.
+    pub(crate) async fn sign_in_and_upgrade(
+        &mut self,
+        door: &Door,
+        visit: &Visit,
+        packet: &str,
+    ) -> Result<Result<Client>> {
+        let path = self.path.replace("transport=polling", "transport=websocket");
+        let sign_in = async {
+            self.send(packet).await?;
+            self.until(b"4").await
+        };
+        let (answer, socket) = tokio::join!(sign_in, Client::upgrade_at(door, visit, &path));
+        let answer = answer?;
+        if !answer.starts_with("40") {
+            bail!("not connected: {answer}");
+        }
+        let upgraded = match socket {
+            Ok(socket) => self.move_to(socket).await,
+            Err(error) => Err(error),
+        };
+        Ok(upgraded)
+    }
+
+    async fn move_to(&mut self, mut socket: Client) -> Result<Client> {
+        socket.send("2probe").await?;
+        // The server answers the poll that waits, so that no packet is lost in it.
+        let (probe, poll) = tokio::join!(socket.until(b"3probe"), self.until(b"6"));
+        probe?;
+        poll?;
+        socket.send("5").await?;
+        Ok(socket)
     }
 
     async fn send(&mut self, text: &str) -> Result<()> {

@@ -19,9 +19,8 @@ const SAID_MAX_BYTES: usize = 256 * 1_024;
 /// Connects, signs in and joins. What it gives is to be kept, and never read.
 pub(crate) async fn join(door: &Door, visit: &Visit, room: &str) -> Result<Box<dyn Duplex>> {
     let mut stream = open(door, visit).await?;
-    let address = door.address;
     let mut heard = String::new();
-    stream.write_all(handshake(address, &format!("https://{address}")).as_bytes()).await?;
+    stream.write_all(handshake(door.address, &door.origin()).as_bytes()).await?;
     hear(&mut stream, &mut heard, "\r\n\r\n").await?;
     ensure!(heard.starts_with("HTTP/1.1 101"), "refused: {heard}");
     let token = visit.token.as_deref().unwrap_or_default();

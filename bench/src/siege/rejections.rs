@@ -25,8 +25,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// What fills the fields that records quote from the peer, to the length that they keep.
 const FILLER: usize = 300;
 
-/// Requests that are rejected. `{host}` is the server's name, `{long}` text for the record, `{ws}`
-/// the headers of a WebSocket handshake.
+/// Requests that are rejected. `{host}` is the server's name, `{page}` the origin that it accepts,
+/// `{long}` text for the record, `{ws}` the headers of a WebSocket handshake.
 const REQUESTS: &[&str] = &[
     "GET /{long} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {long}\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: other.example\r\nUser-Agent: {long}\r\n\r\n",
@@ -37,31 +37,31 @@ const REQUESTS: &[&str] = &[
     "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {host}\r\n\
      User-Agent: {long}\r\n{ws}\r\n",
     "GET /socket.io/?EIO=4&transport=websocket&token=e30.e30.AAAA HTTP/1.1\r\nHost: {host}\r\n\
-     Origin: https://{host}\r\nUser-Agent: {long}\r\n{ws}\r\n",
+     Origin: {page}\r\nUser-Agent: {long}\r\n{ws}\r\n",
     "GET /socket.io/?EIO=3&transport=websocket HTTP/1.1\r\nHost: {host}\r\n\
-     Origin: https://{host}\r\nUser-Agent: {long}\r\n{ws}\r\n",
+     Origin: {page}\r\nUser-Agent: {long}\r\n{ws}\r\n",
     "GET /socket.io/?EIO=4&transport=carrier-pigeon HTTP/1.1\r\nHost: {host}\r\n\
-     Origin: https://{host}\r\nUser-Agent: {long}\r\n\r\n",
+     Origin: {page}\r\nUser-Agent: {long}\r\n\r\n",
     "GET /socket.io/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA HTTP/1.1\r\n\
-     Host: {host}\r\nOrigin: https://{host}\r\nUser-Agent: {long}\r\n\r\n",
+     Host: {host}\r\nOrigin: {page}\r\nUser-Agent: {long}\r\n\r\n",
     "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: {host}\r\n\
      Sec-Fetch-Site: cross-site\r\nUser-Agent: {long}\r\n\r\n",
-    "POST /auth/login HTTP/1.1\r\nHost: {host}\r\nOrigin: https://{host}\r\n\
+    "POST /auth/login HTTP/1.1\r\nHost: {host}\r\nOrigin: {page}\r\n\
      User-Agent: {long}\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n{",
     "POST /auth/login HTTP/1.1\r\nHost: {host}\r\nOrigin: https://other.example\r\n\
      User-Agent: {long}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
-    "POST /auth/login HTTP/1.1\r\nHost: {host}\r\nOrigin: https://{host}\r\n\
+    "POST /auth/login HTTP/1.1\r\nHost: {host}\r\nOrigin: {page}\r\n\
      User-Agent: {long}\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}",
-    "POST /auth/register HTTP/1.1\r\nHost: {host}\r\nOrigin: https://{host}\r\n\
+    "POST /auth/register HTTP/1.1\r\nHost: {host}\r\nOrigin: {page}\r\n\
      User-Agent: {long}\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n\
      {\"username\":1}",
-    "POST /auth/ticket HTTP/1.1\r\nHost: {host}\r\nOrigin: https://{host}\r\n\
+    "POST /auth/ticket HTTP/1.1\r\nHost: {host}\r\nOrigin: {page}\r\n\
      User-Agent: {long}\r\nAuthorization: Bearer e30.e30.AAAA\r\n\
      Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
-    "POST /auth/refresh HTTP/1.1\r\nHost: {host}\r\nOrigin: https://{host}\r\n\
+    "POST /auth/refresh HTTP/1.1\r\nHost: {host}\r\nOrigin: {page}\r\n\
      User-Agent: {long}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
     "GET /auth/profile HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {long}\r\n\r\n",
-    "POST /auth/login HTTP/1.1\r\nHost: {host}\r\nOrigin: https://{host}\r\n\
+    "POST /auth/login HTTP/1.1\r\nHost: {host}\r\nOrigin: {page}\r\n\
      User-Agent: {long}\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n",
     "POST /auth/login HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\
      User-Agent: {long}\r\n\r\n0\r\n\r\n",
@@ -112,12 +112,16 @@ fn source(number: u32) -> Ipv4Addr {
 }
 
 /// A request with its fields filled in.
-fn filled(template: &str, host: &str) -> String {
+fn filled(template: &str, host: &str, page: &str) -> String {
     const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
                            Sec-WebSocket-Version: 13\r\n\
                            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let long = "x".repeat(FILLER);
-    template.replace("{host}", host).replace("{long}", &long).replace("{ws}", UPGRADE)
+    template
+        .replace("{host}", host)
+        .replace("{page}", page)
+        .replace("{long}", &long)
+        .replace("{ws}", UPGRADE)
 }
 
 impl Siege {
@@ -147,10 +151,10 @@ impl Siege {
 
 /// Sends requests on one connection until the server closes it.
 async fn requests(door: &Door, visit: &Visit, first: usize) -> Result<()> {
-    let host = door.address.to_string();
+    let (host, page) = (door.address.to_string(), door.origin());
     let mut stream = open(door, visit).await?;
     for template in REQUESTS.iter().cycle().skip(first).take(REQUESTS_EACH) {
-        stream.write_all(filled(template, &host).as_bytes()).await?;
+        stream.write_all(filled(template, &host, &page).as_bytes()).await?;
         stream.flush().await?;
         let answer = timeout(ANSWER_TIMEOUT, answer(&mut stream)).await??;
         if answer.starts_with("HTTP/1.1 2") || answer.starts_with("HTTP/1.1 101") {
@@ -199,8 +203,8 @@ mod tests {
     #[test]
     fn fields_are_filled_in() {
         for template in REQUESTS {
-            let request = filled(template, "127.0.0.1:1");
-            for field in ["{host}", "{long}", "{ws}"] {
+            let request = filled(template, "127.0.0.1:1", "https://a.example");
+            for field in ["{host}", "{page}", "{long}", "{ws}"] {
                 assert!(!request.contains(field), "{request}");
             }
         }

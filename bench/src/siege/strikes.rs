@@ -9,10 +9,11 @@ use tokio::time::{Duration, timeout};
 
 use super::crowd::{create_room, enter};
 use super::floods::{LONG_CHARS, Siege};
+use super::launch::ballast_file;
 use super::polling::{Connection, Way};
 use super::reader;
 use super::schedule::PATIENCE;
-use super::target::{Target, ask, ballast_file};
+use super::target::{Target, ask};
 use crate::client::{Visit, open};
 use crate::token::{KEYS_ISSUER, Signer, unix_s};
 
@@ -232,10 +233,10 @@ impl Siege {
     }
 
     pub(crate) async fn log_in(self, number: u32) -> Result<()> {
-        let address = self.door.address;
+        let (address, origin) = (self.door.address, self.door.origin());
         let body = format!(r#"{{"username":"victim{}","password":"wrong horse"}}"#, number % 500);
         let request = format!(
-            "POST /auth/login HTTP/1.1\r\nHost: {address}\r\nOrigin: https://{address}\r\n\
+            "POST /auth/login HTTP/1.1\r\nHost: {address}\r\nOrigin: {origin}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -275,10 +276,10 @@ impl Siege {
     }
 
     pub(crate) async fn poll(self, number: u32) -> Result<()> {
-        let address = self.door.address;
+        let (address, origin) = (self.door.address, self.door.origin());
         let request = format!(
             "GET /socket.io/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA HTTP/1.1\r\n\
-             Host: {address}\r\nOrigin: https://{address}\r\nConnection: close\r\n\r\n"
+             Host: {address}\r\nOrigin: {origin}\r\nConnection: close\r\n\r\n"
         );
         let answer = ask(&self.door, &from(number), &request).await?;
         if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { bail!("refused") }

@@ -161,7 +161,7 @@ impl Default for GateOptions {
             connect_total: Rate::per(500, 1_000),
             tls_per_prefix: Rate::per(600, minute_ms),
             tls_total: Rate::per(500, 1_000),
-            request_per_prefix: Rate::per(600, minute_ms),
+            request_per_prefix: Rate::per(1_800, minute_ms),
             login_per_prefix: Rate::per(20, minute_ms),
             login_per_user: Rate::per(10, minute_ms),
             login_failed_per_user: Rate::per(100, 24 * 60 * minute_ms),

@@ -119,6 +119,17 @@ mod tests {
     }
 
     #[test]
+    fn office_loads_the_page_as_often_as_it_may_log_in() {
+        let gate = gate(GateOptions::default());
+        // 200 log-ins a minute, each with the page, three files, the log-in itself and a renewal.
+        let requests = (0..3_600).filter(|number| {
+            let now = at(number * 50);
+            gate.count_request(CLIENT, None, now).is_ok()
+        });
+        assert_eq!(requests.count(), 3_600);
+    }
+
+    #[test]
     fn proven_log_ins_are_refunded_ten_times_as_many_as_an_address_may_fail() {
         let gate = gate(GateOptions::default());
         let login = |number: usize, ms| {

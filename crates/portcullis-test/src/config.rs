@@ -92,7 +92,7 @@ impl Config {
         "connect_per_prefix = \"10/60s\"",
         "connect_known_per_prefix = \"240/60s\"",
         "tls_per_prefix = \"600/60s\"",
-        "request_per_prefix = \"600/60s\"",
+        "request_per_prefix = \"1800/60s\"",
     ];
 
     /// Plain text instead of TLS: for tests of bytes that TLS would only hide.

@@ -22,7 +22,7 @@ pub(super) struct RateSection {
     tls_per_prefix: Option<String>,
     /// TLS handshakes in all; `500/1s`.
     tls_total: Option<String>,
-    /// Page and API requests of an address prefix; `600/60s`.
+    /// Page and API requests of an address prefix; `1800/60s`.
     request_per_prefix: Option<String>,
     /// Log-ins and registrations of an address prefix; `20/60s`.
     login_per_prefix: Option<String>,

@@ -13,6 +13,14 @@ const REQUESTS: usize = 700;
 /// Requests of each kind, where there are many kinds: more than any violations allowed.
 const REQUESTS_PER_KIND: usize = 150;
 
+/// The limits of production, but fewer requests of an address than one page sends here.
+fn few_requests() -> Config {
+    let mut config = Config::strict_rates();
+    config.rate.retain(|line| !line.starts_with("request_per_prefix"));
+    config.rate.push(String::from("request_per_prefix = \"600/60s\""));
+    config
+}
+
 /// What Chromium sends for an image of another site's page.
 const IMAGE: [(&str, &str); 7] = [
     ("sec-ch-ua-platform", "\"Linux\""),
@@ -63,7 +71,8 @@ fn visitor_is_served(server: &TestServer, name: &str) {
 }
 
 fn serve() -> TestServer {
-    let mut config = Config::strict_rates();
+    let mut config = few_requests();
+    config.rate.retain(|line| !line.starts_with("tls_per_prefix"));
     // A connection for each request that ends its own; browsers make fewer.
     config.rate.push("tls_per_prefix = \"100000/60s\"".into());
     let server = start(&config);
@@ -73,7 +82,7 @@ fn serve() -> TestServer {
 
 #[test]
 fn t019_images_of_another_sites_page_are_rejected_and_charged_to_nobody() {
-    let server = start(&Config::strict_rates());
+    let server = start(&few_requests());
     let _registered = register(&server, "ann", "correct horse battery");
     for path in ["/ws?1", "/socket.io/?EIO=4&transport=polling", "/auth/login", "/.env", "/"] {
         send_often(&server, &with(Request::get(&server, path), &IMAGE), REQUESTS);
@@ -119,7 +128,7 @@ fn t001_whatever_another_sites_page_sends_the_visitor_is_served() {
 
 #[test]
 fn links_of_other_sites_are_followed_and_bounded() {
-    let server = start(&Config::strict_rates());
+    let server = start(&few_requests());
     let link = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")];
     let link = with(Request::get(&server, "/"), &link);
     let mut connection = Connection::open(&server);
@@ -131,7 +140,7 @@ fn links_of_other_sites_are_followed_and_bounded() {
 
 #[test]
 fn rejected_request_of_another_site_keeps_its_connection() {
-    let server = start(&Config::strict_rates());
+    let server = start(&few_requests());
     let mut connection = Connection::open(&server);
     for content_type in ["text/plain", "application/x-www-form-urlencoded"] {
         let form = post(&server, "/auth/login", content_type, Some("https://evil.example"));
