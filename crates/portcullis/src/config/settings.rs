@@ -133,7 +133,8 @@ impl Settings {
         let polling = file.transport.polling(profile);
         let gate = file.capacity.read(GateOptions { polling, ..development::defaults(profile) })?;
         let gate = GateOptions { proxies: listen.proxies, ..file.rate.read(gate)? };
-        let (server, gate) = file.message.read(server, gate)?;
+        let (server, gate) = file.message.read(profile, server, gate)?;
+        let gate = GateOptions { spam: file.spam.read()?, ..gate };
         let (server, mut gate) = file.overload.read(server, gate)?;
         let issuers = file.token.read(profile, file.danger.jwks_private_addresses)?;
         gate.issuers = issuers.known;
