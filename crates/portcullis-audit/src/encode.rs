@@ -170,6 +170,7 @@ fn labels(line: &mut Line, record: &Record) {
 }
 
 /// `event.category` and `event.type`, from the words ECS allows.
+#[rustfmt::skip] // one code a line would be too long a function
 fn class(code: Code) -> (&'static str, &'static str) {
     match code {
         Code::AuthnLoginSuccess
@@ -226,8 +227,7 @@ fn class(code: Code) -> (&'static str, &'static str) {
         | Code::MaliciousDirectReference
         | Code::MaliciousCsrf
         | Code::SequenceFail
-        | Code::SpamDetected
-        | Code::XssAttempt
+        | Code::SpamDetected | Code::XssAttempt
         | Code::WsProtocolViolation => ("intrusion_detection", "denied"),
     }
 }

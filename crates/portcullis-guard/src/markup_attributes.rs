@@ -105,17 +105,26 @@ pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\x0c' | b'\r')
 }
 
-/// Reads the name of a tag: the letters and digits at the beginning of the text, up to a byte that
-/// can follow a name.
+/// Longest name of a tag that is read, in bytes.
+const NAME_MAX_BYTES: usize = 128;
+
+/// Reads the name of a tag: what begins with a letter, up to a byte that can follow a name.
 pub(crate) fn tag_name(text: &str) -> Option<&str> {
-    let length = text.bytes().position(|byte| is_space(byte) || matches!(byte, b'/' | b'>'));
-    let name = text.get(..length.unwrap_or(text.len()))?;
+    let start = text.bytes().take(NAME_MAX_BYTES + 1);
+    let length = start.into_iter().position(|byte| is_space(byte) || matches!(byte, b'/' | b'>'));
+    let name = match length {
+        Some(length) => text.get(..length)?,
+        None if text.len() > NAME_MAX_BYTES => return None,
+        None => text,
+    };
     name.starts_with(|letter: char| letter.is_ascii_alphabetic()).then_some(name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
 
     fn read(source: &str) -> (Vec<(&str, &str)>, Option<usize>) {
         let mut attributes = Attributes::new(source, 0);
@@ -125,7 +134,7 @@ mod tests {
 
     #[test]
     fn attributes_are_read_as_a_browser_reads_them() {
-        let cases: [(&str, &[(&str, &str)], Option<usize>); 13] = [
+        let cases: [(&str, Pairs<'_>, Option<usize>); 13] = [
             (">x", &[], Some(1)),
             ("", &[], None),
             (" / >", &[], Some(4)),

@@ -296,15 +296,29 @@ fn opening(tag: &Tag<'_>) -> String {
     format!("<a href=\"{href}\">")
 }
 
-/// Escapes what is no reference; says whether there is one.
+/// Escapes what is no reference; says whether there is one. A tag that is text is shown as it was
+/// written, with the references inside.
 fn escape(html: &mut String, text: &str) -> bool {
     let mut found = false;
     let mut done = 0;
-    for at in memchr::memchr3_iter(b'<', b'&', b'>', text.as_bytes()) {
+    let mut tags_end = true;
+    while let Some(at) = next_special(text, done) {
         html.push_str(text.get(done..at).unwrap_or_default());
         done = at + 1;
         match text.as_bytes().get(at) {
-            Some(b'<') => html.push_str("&lt;"),
+            Some(b'<') => {
+                html.push_str("&lt;");
+                if let Some(end) = tag_end(text, at).filter(|_| tags_end) {
+                    match end {
+                        Some(end) => {
+                            escape_all(html, text.get(done..end).unwrap_or_default());
+                            done = end;
+                        }
+                        // Nor does any tag behind it: the rest of the text was read.
+                        None => tags_end = false,
+                    }
+                }
+            }
             Some(b'>') => html.push_str("&gt;"),
             Some(_) | None => {
                 let is_reference = is_reference(text.get(done..).unwrap_or_default());
@@ -315,6 +329,32 @@ fn escape(html: &mut String, text: &str) -> bool {
     }
     html.push_str(text.get(done..).unwrap_or_default());
     found
+}
+
+fn next_special(text: &str, from: usize) -> Option<usize> {
+    let rest = text.as_bytes().get(from..)?;
+    memchr::memchr3(b'<', b'&', b'>', rest).map(|at| from + at)
+}
+
+/// Where the tag at a `<` ends, if it is one: `Some(None)` for a tag that does not end.
+fn tag_end(text: &str, at: usize) -> Option<Option<usize>> {
+    let behind = text.get(at + 1..).unwrap_or_default();
+    let named = behind.strip_prefix('/').unwrap_or(behind);
+    let name = tag_name(named)?;
+    let mut attributes = Attributes::new(text, text.len() - named.len() + name.len());
+    attributes.by_ref().for_each(drop);
+    Some(attributes.end())
+}
+
+fn escape_all(html: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '&' => html.push_str("&amp;"),
+            other => html.push(other),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -346,6 +386,8 @@ mod tests {
             ("&lt; &copy; &copy &", "&lt; &copy; &amp;copy &amp;"),
             ("<a href=https://x.example>x</a>", "&lt;a href=https://x.example&gt;x&lt;/a&gt;"),
             ("<code><div></code>", "<code>&lt;div&gt;</code>"),
+            ("<p title=\"&lt;>\">&lt;", "&lt;p title=\"&amp;lt;&gt;\"&gt;&lt;"),
+            ("<p &amp; <p &lt; x", "&lt;p &amp; &lt;p &lt; x"),
         ];
         for (source, expect) in cases {
             let prepared = prepare(source, Links::Dropped).unwrap();
@@ -362,7 +404,7 @@ mod tests {
             ),
             (
                 "<a href='https://x.example/&#x22;'>x</a>",
-                "&lt;a href='https://x.example/&#x22;'&gt;x&lt;/a&gt;",
+                "&lt;a href='https://x.example/&amp;#x22;'&gt;x&lt;/a&gt;",
             ),
             ("<a>x</a>", "&lt;a&gt;x&lt;/a&gt;"),
             ("<a href=/x>x</a>", "&lt;a href=/x&gt;x&lt;/a&gt;"),

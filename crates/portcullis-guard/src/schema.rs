@@ -110,9 +110,10 @@ fn string_length(text: &str) -> usize {
 
 /// The integer that a number with a fraction or an exponent is.
 fn whole(number: &str) -> Option<i64> {
-    let is_spelled = number == "-0" || number.contains(['.', 'e', 'E']);
-    let exact: f64 = is_spelled.then(|| number.parse().ok()).flatten()?;
-    let is_whole = exact.fract() == 0.0 && exact.abs() <= INTEGER_MAX as f64;
+    let exact: f64 = number.contains(['.', 'e', 'E']).then(|| number.parse().ok()).flatten()?;
+    // A negative zero is no integer.
+    let is_zero = exact == 0.0 && exact.is_sign_negative();
+    let is_whole = exact.fract() == 0.0 && exact.abs() <= INTEGER_MAX as f64 && !is_zero;
     is_whole.then(|| format!("{exact:.0}").parse().ok()).flatten()
 }
 
@@ -301,7 +302,7 @@ mod tests {
             (r#"{"count":1}"#, plain(1, 0)),
             (r#"{"count":1.0,"offset":null,"share":null,"name":null,"inner":null}"#, plain(1, 0)),
             (r#"{"count":1e2,"offset":-2.50e1}"#, plain(100, -25)),
-            (r#"{"count":-0,"offset":9007199254740991.0}"#, plain(0, 9_007_199_254_740_991)),
+            (r#"{"count":0.0,"offset":9007199254740991.0}"#, plain(0, 9_007_199_254_740_991)),
             (
                 r#"{"count":1,"name":"1.0 \" 2e1 \\","offset":3.0}"#,
                 Plain { name: Some(String::from("1.0 \" 2e1 \\")), ..plain(1, 3) },
@@ -315,7 +316,13 @@ mod tests {
         for (text, expect) in cases {
             assert_eq!(read_json::<Plain>(text.as_bytes(), &[]), Ok(expect), "{text}");
         }
-        for text in [r#"{"count":null}"#, r#"{"count":1.5}"#, r#"{"count":1,"inner":[null]}"#] {
+        for text in [
+            r#"{"count":null}"#,
+            r#"{"count":1.5}"#,
+            r#"{"count":1,"inner":[null]}"#,
+            r#"{"count":-0}"#,
+            r#"{"count":-0.0}"#,
+        ] {
             assert!(read_json::<Plain>(text.as_bytes(), &[]).is_err(), "{text}");
         }
     }

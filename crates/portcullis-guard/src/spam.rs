@@ -262,7 +262,7 @@ mod tests {
                 "| a | b |\n|--------------|---|\n| 1 | 2 |",
                 "=========== log ===========",
                 "commit 0000000000000000000000000000000000000000",
-                "\u{1f389}\u{1f389}\u{1f389}\u{1f389}\u{1f389}\u{1f389}\u{1f389}\u{1f389}\u{1f389}\u{1f389}\u{1f389}\u{1f389}",
+                &"\u{1f389}".repeat(12),
                 "should I buy now, or wait for the sale?",
                 "do not write \"click here\" as the text of a link",
                 "sources: https://a.example/1 https://b.example/2 https://c.example/3",

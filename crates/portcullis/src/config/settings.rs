@@ -131,10 +131,10 @@ impl Settings {
         })?;
         let server = file.capacity.read_http(server)?;
         let polling = file.transport.polling(profile);
-        let gate = file.capacity.read(GateOptions { polling, ..development::defaults(profile) })?;
-        let gate = GateOptions { proxies: listen.proxies, ..file.rate.read(gate)? };
+        let proxies = listen.proxies;
+        let usual = GateOptions { polling, proxies, ..development::defaults(profile) };
+        let gate = file.spam.read(file.rate.read(file.capacity.read(usual)?)?)?;
         let (server, gate) = file.message.read(profile, server, gate)?;
-        let gate = GateOptions { spam: file.spam.read()?, ..gate };
         let (server, mut gate) = file.overload.read(server, gate)?;
         let issuers = file.token.read(profile, file.danger.jwks_private_addresses)?;
         gate.issuers = issuers.known;

@@ -1,7 +1,7 @@
 //! `[spam]`: which texts are spam, and what happens to them (T-135 to T-139).
 //! Never: a phrase that is removed and was not there.
 
-use portcullis_guard::{SpamAction, SpamOptions, SpamRule};
+use portcullis_guard::{GateOptions, SpamAction, SpamOptions, SpamRule};
 use serde::Deserialize;
 
 use super::error::ConfigError;
@@ -33,7 +33,7 @@ pub(super) struct SpamSection {
 }
 
 impl SpamSection {
-    pub(super) fn read(&self) -> Result<SpamOptions, ConfigError> {
+    pub(super) fn read(&self, gate: GateOptions) -> Result<GateOptions, ConfigError> {
         let mut options = SpamOptions::default();
         for rule in SpamRule::ALL {
             if let Some(word) = self.action(rule) {
@@ -45,7 +45,7 @@ impl SpamSection {
             options.phrases.retain(|known| known != phrase);
             if options.phrases.len() == before {
                 let why = "the server has no such phrase";
-                let mend = "write it as docs/spam.md lists it, in small letters";
+                let mend = "write it as docs/content.md lists it, in small letters";
                 let key = "spam.phrases_remove";
                 return Err(ConfigError::refused(key, format!("{phrase:?}"), why, mend));
             }
@@ -53,7 +53,7 @@ impl SpamSection {
         let new = self.phrases_add.iter().filter(|phrase| !options.phrases.contains(phrase));
         let new: Vec<_> = new.cloned().collect();
         options.phrases.extend(new);
-        Ok(options)
+        Ok(GateOptions { spam: options, ..gate })
     }
 
     fn action(&self, rule: SpamRule) -> Option<&str> {
