@@ -74,7 +74,9 @@ impl<'a> Links<'a> {
 }
 
 fn is_separator(character: char) -> bool {
-    character.is_whitespace() || "()<>[]{}\"'`,;|\u{3001}\u{3002}".contains(character)
+    matches!(character, '(' | ')' | '<' | '>' | '[' | ']' | '{' | '}' | '"' | '\'' | '`')
+        || matches!(character, ',' | ';' | '|' | '\u{3001}' | '\u{3002}')
+        || character.is_whitespace()
 }
 
 /// The host an address begins with: no user name, port, path, `www.` or full stop.

@@ -23,10 +23,20 @@ pub(crate) fn is_one_character(text: &str) -> bool {
     let mut clusters = text.graphemes(true).filter(|cluster| !is_blank(cluster));
     let Some(first) = clusters.next() else { return false };
     let most = if is_feeling(first) { FEELING_MAX } else { RUN_MAX };
+    if text.is_ascii() {
+        // Splitting into clusters costs ten times as much.
+        return is_repeated(text.bytes().filter(|byte| !byte.is_ascii_whitespace()), most);
+    }
+    is_repeated(text.graphemes(true).filter(|cluster| !is_blank(cluster)), most)
+}
+
+/// Whether all items are the same, and there are more than so many.
+fn is_repeated<T: PartialEq>(mut items: impl Iterator<Item = T>, most: usize) -> bool {
+    let Some(first) = items.next() else { return false };
     let mut count = 1;
-    clusters.all(|cluster| {
+    items.all(|item| {
         count += 1;
-        cluster == first
+        item == first
     }) && count > most
 }
 
