@@ -29,6 +29,8 @@ test("a refusal reads as a sentence", () => {
     [
       { code: "INVALID_MESSAGE", message: "This login link has expired" },
       "This login link has expired.",
+    ],
+    [
       { code: "SPAM_DETECTED", message: "Message refused as spam: one repeated link (one_link)" },
       "This message was not sent. It reads as spam: one repeated link (one_link).",
     ],

@@ -130,8 +130,7 @@ impl Settings {
             ..Options::default()
         })?;
         let server = file.capacity.read_http(server)?;
-        let polling = file.transport.polling(profile);
-        let proxies = listen.proxies;
+        let (polling, proxies) = (file.transport.polling(profile), listen.proxies);
         let usual = GateOptions { polling, proxies, ..development::defaults(profile) };
         let gate = file.spam.read(file.rate.read(file.capacity.read(usual)?)?)?;
         let (server, gate) = file.message.read(profile, server, gate)?;
