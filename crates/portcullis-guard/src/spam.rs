@@ -27,6 +27,8 @@ pub enum SpamRule {
     OneLink,
     /// One of the phrases, and a link.
     PhraseWithLink,
+    /// Three phrases or more, and nothing else.
+    OnlyPhrases,
     /// More than two links, and a long run of `!`, `?`, currency signs or pictures.
     ShoutingWithLinks,
     /// One of the phrases.
@@ -39,11 +41,12 @@ pub enum SpamRule {
 
 impl SpamRule {
     /// All of them, in the order in which they are asked.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::LinkInLink,
         Self::OneCharacter,
         Self::OneLink,
         Self::PhraseWithLink,
+        Self::OnlyPhrases,
         Self::ShoutingWithLinks,
         Self::Phrase,
         Self::ManyLinks,
@@ -58,6 +61,7 @@ impl SpamRule {
             Self::OneCharacter => "one_character",
             Self::OneLink => "one_link",
             Self::PhraseWithLink => "phrase_with_link",
+            Self::OnlyPhrases => "only_phrases",
             Self::ShoutingWithLinks => "shouting_with_links",
             Self::Phrase => "phrase",
             Self::ManyLinks => "many_links",
@@ -72,6 +76,7 @@ impl SpamRule {
             | Self::OneCharacter
             | Self::OneLink
             | Self::PhraseWithLink
+            | Self::OnlyPhrases
             | Self::ShoutingWithLinks => SpamAction::Refuse,
             Self::Phrase | Self::ManyLinks | Self::LongRun => SpamAction::Off,
         }
@@ -188,6 +193,7 @@ impl SpamFilter {
             SpamRule::OneCharacter => spam_repeats::is_one_character(text),
             SpamRule::OneLink => links.links > LINKS_MAX && spam_links::is_one_link(readable),
             SpamRule::PhraseWithLink => points && self.phrases.are_in(text),
+            SpamRule::OnlyPhrases => self.phrases.are_all(text),
             SpamRule::ShoutingWithLinks => links.links > LINKS_MAX && spam_repeats::shouts(text),
             SpamRule::Phrase => self.phrases.are_in(text),
             SpamRule::ManyLinks => links.links > LINKS_MAX || links.hosts() > HOSTS_MAX,
@@ -280,6 +286,7 @@ mod tests {
             (SpamRule::OneCharacter, "xxxxxxxxxxx"),
             (SpamRule::OneLink, "http://a http://a http://a"),
             (SpamRule::PhraseWithLink, "buy now http://a"),
+            (SpamRule::OnlyPhrases, "buy now click here free money"),
             (SpamRule::ShoutingWithLinks, "!!!!!!!!!!! http://a http://b http://c"),
             (SpamRule::Phrase, "buy now"),
             (SpamRule::ManyLinks, "http://a http://b http://c"),

@@ -83,11 +83,27 @@ impl Phrases {
         let Some(automaton) = &self.0 else { return false };
         let Ok(start) = automaton.start_state(Anchored::No) else { return false };
         let mut reading = Reading::new(automaton, start);
-        fold(text, &mut |piece| reading.take(piece));
+        fold(text, &mut |piece| {
+            reading.take(piece);
+            !reading.found
+        });
         reading.take(Piece::Gap);
         reading.found
     }
+
+    /// Whether the text is nothing but phrases, three at least. Ordinary text is read for a few
+    /// letters only.
+    pub(crate) fn are_all(&self, text: &str) -> bool {
+        let Some(automaton) = &self.0 else { return false };
+        let Ok(start) = automaton.start_state(Anchored::Yes) else { return false };
+        let mut chain = Chain { automaton, start, state: start, length: 0, ended: true, count: 0 };
+        let is_whole = fold(text, &mut |piece| chain.take(piece)) && chain.take(Piece::Gap);
+        is_whole && chain.ended && chain.count >= CHAIN_MIN
+    }
 }
+
+/// Fewest phrases of a text that has no other words.
+const CHAIN_MIN: usize = 3;
 
 /// A part of a text as it looks from afar.
 #[derive(Clone, Copy)]
@@ -119,42 +135,45 @@ fn spellings(phrase: &str) -> Vec<String> {
 /// The letters and digits of a phrase.
 fn squeezed(phrase: &str) -> String {
     let mut letters = String::new();
-    fold(phrase, &mut |piece| match piece {
-        Piece::Letter(letter) => letters.push(letter),
-        Piece::Gap | Piece::End => {}
+    fold(phrase, &mut |piece| {
+        match piece {
+            Piece::Letter(letter) => letters.push(letter),
+            Piece::Gap | Piece::End => {}
+        }
+        true
     });
     letters
 }
 
-/// Reads a text piece by piece. Look-alikes, accents and gaps between letters make no difference.
-fn fold(text: &str, take: &mut impl FnMut(Piece)) {
+/// Reads a text piece by piece for as long as they are taken; `false` when they are not to the end.
+/// Look-alikes, accents and gaps between letters make no difference.
+fn fold(text: &str, take: &mut impl FnMut(Piece) -> bool) -> bool {
     let mut words = Words::default();
     if text.is_ascii() {
-        text.chars().for_each(|character| words.read(character, take));
-        return;
+        return text.chars().all(|character| words.read(character, take));
     }
     // Look-alikes are folded a stretch at a time; ASCII has its own rules.
     let mut foreign = String::new();
     let read_foreign = |foreign: &mut String, words: &mut Words, take: &mut _| {
-        for character in skeleton(foreign) {
-            character.to_lowercase().for_each(|lower| words.read(lower, take));
-        }
+        let is_taken =
+            skeleton(foreign).flat_map(char::to_lowercase).all(|lower| words.read(lower, take));
         foreign.clear();
+        is_taken
     };
     for character in text.nfkd() {
         if is_combining_mark(character) || is_invisible(character) {
             continue;
         }
         if character.is_ascii() {
-            if !foreign.is_empty() {
-                read_foreign(&mut foreign, &mut words, take);
+            let is_taken = foreign.is_empty() || read_foreign(&mut foreign, &mut words, take);
+            if !is_taken || !words.read(character, take) {
+                return false;
             }
-            words.read(character, take);
         } else {
             foreign.push(character);
         }
     }
-    read_foreign(&mut foreign, &mut words, take);
+    read_foreign(&mut foreign, &mut words, take)
 }
 
 /// Where words and sentences end.
@@ -169,7 +188,7 @@ struct Words {
 }
 
 impl Words {
-    fn read(&mut self, character: char, take: &mut impl FnMut(Piece)) {
+    fn read(&mut self, character: char, take: &mut impl FnMut(Piece) -> bool) -> bool {
         let folded = match character.to_ascii_lowercase() {
             'i' | '1' => 'l',
             '0' => 'o',
@@ -179,18 +198,17 @@ impl Words {
             '7' => 't',
             // The skeleton of letters that look like an m.
             'm' => {
-                take(Piece::Letter('r'));
+                if !take(Piece::Letter('r')) {
+                    return false;
+                }
                 'n'
             }
             other if other.is_alphanumeric() => other,
-            other => {
-                take(self.separator(other));
-                return;
-            }
+            other => return take(self.separator(other)),
         };
         self.letters += 1;
         self.ends = false;
-        take(Piece::Letter(folded));
+        take(Piece::Letter(folded))
     }
 
     /// `buy? Now` are two sentences; `b. u. y. n. o. w.` is one phrase.
@@ -259,6 +277,49 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// A reading of phrases one behind another.
+struct Chain<'a> {
+    automaton: &'a NFA,
+    start: StateID,
+    state: StateID,
+    /// Bytes of the phrase so far.
+    length: usize,
+    /// Whether a phrase has just ended, or none has begun.
+    ended: bool,
+    count: usize,
+}
+
+impl Chain<'_> {
+    /// `false` once the text holds something else.
+    fn take(&mut self, piece: Piece) -> bool {
+        let Piece::Letter(letter) = piece else {
+            if !self.ended && self.is_phrase() {
+                self.ended = true;
+                self.count += 1;
+            }
+            return true;
+        };
+        if std::mem::take(&mut self.ended) {
+            (self.state, self.length) = (self.start, 0);
+        }
+        let mut bytes = [0; 4];
+        for byte in letter.encode_utf8(&mut bytes).bytes() {
+            self.state = self.automaton.next_state(Anchored::Yes, self.state, byte);
+            self.length += 1;
+        }
+        !self.automaton.is_dead(self.state)
+    }
+
+    /// Whether the bytes since the start are a phrase, and not only the last of them.
+    fn is_phrase(&self) -> bool {
+        self.automaton.is_match(self.state)
+            && (0..self.automaton.match_len(self.state)).any(|index| {
+                let pattern = self.automaton.match_pattern(self.state, index);
+                self.automaton.pattern_len(pattern) == self.length
+            })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,6 +351,26 @@ mod tests {
             "buy buy now",
         ] {
             assert!(phrases.are_in(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn texts_of_nothing_but_phrases_are_told_apart() {
+        let phrases = own();
+        for (text, expect) in [
+            ("buy now click here free money", true),
+            ("BUY NOW!!! Click here! free money...", true),
+            ("buy now, buy now, buy now", true),
+            ("b u y now - cl1ck h3re - fr\u{e9}\u{e9} m\u{f6}ney", true),
+            ("buy now", false),
+            ("buy now click here", false),
+            ("buy now or click here or free money", false),
+            ("\"buy now\", \"click here\" and \"free money\" are phrases", false),
+            ("buy nowclick here free money", false),
+            ("free money free money free money x", false),
+            ("", false),
+        ] {
+            assert_eq!(phrases.are_all(text), expect, "{text:?}");
         }
     }
 

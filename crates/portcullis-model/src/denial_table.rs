@@ -533,6 +533,10 @@ denials! {
         "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
         "spam", "Message refused as spam: a character more than ten times in a row (long_run)",
         "long_run";
+    150, Self::Spam("only_phrases") =>
+        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
+        "spam", "Message refused as spam: nothing but phrases of advertising (only_phrases)",
+        "only_phrases";
     84, Self::Spam(_) =>
         "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
         "spam", "Message refused as spam";

@@ -18,6 +18,8 @@ pub(super) struct SpamSection {
     one_link: Option<String>,
     /// A phrase and a link; refuse.
     phrase_with_link: Option<String>,
+    /// Three phrases or more and nothing else; refuse.
+    only_phrases: Option<String>,
     /// More than two links and a long run of signs; refuse.
     shouting_with_links: Option<String>,
     /// A phrase, with or without a link; off.
@@ -62,6 +64,7 @@ impl SpamSection {
             SpamRule::OneCharacter => &self.one_character,
             SpamRule::OneLink => &self.one_link,
             SpamRule::PhraseWithLink => &self.phrase_with_link,
+            SpamRule::OnlyPhrases => &self.only_phrases,
             SpamRule::ShoutingWithLinks => &self.shouting_with_links,
             SpamRule::Phrase => &self.phrase,
             SpamRule::ManyLinks => &self.many_links,

@@ -91,8 +91,10 @@ fn t137_phrases_with_a_link_are_found_however_they_are_spelled() {
         "free money",
         "\u{202e}buy now",
     ];
+    let only = "BUY NOW! Click here! Free money!";
     let with_links = phrases.map(|phrase| format!("{phrase} https://a.example"));
     let spam: Vec<_> = with_links.iter().map(|text| (text.as_str(), "phrase_with_link")).collect();
+    let spam = [&spam[..], &[(only, "only_phrases")]].concat();
     let beside =
         ["should I buy nowadays? https://a.example", "did you buy? Now see https://a.example"];
     check(&unlimited(), "phrases", &spam, &[&phrases[..], &beside].concat());
