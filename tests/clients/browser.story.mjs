@@ -88,6 +88,8 @@ describe("the page", () => {
       const log = page.locator("[role=log]");
       assert.equal(await log.locator("script, img, a, iframe, svg, style").count(), 0);
       assert.equal(await page.evaluate("window.hit"), undefined);
+      const shown = await page.locator("[role=log] .text").allTextContents();
+      assert.ok(shown.includes(markup) && shown.includes(link), "it is seen as it was written");
     }
     assert.deepEqual(await texts(ann.page), await texts(bob.page));
     const members = ann.page.getByRole("complementary", { name: "Members" });

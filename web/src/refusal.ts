@@ -21,6 +21,7 @@ const SENTENCES: ReadonlyMap<string, string> = new Map([
   ["rate_limited", "Too many attempts."],
   ["RATE_LIMIT_EXCEEDED", "You are sending too fast."],
   ["SPAM_DETECTED", "This message reads as spam, so it was not sent."],
+  ["INVALID_CONTENT", "This message holds markup that would run as a script, so it was not sent."],
   ["INVALID_MESSAGE", "The server did not accept this."],
   ["IDEMPOTENCY_CONFLICT", "This message was already sent with another text."],
   ["UNKNOWN_EVENT", "This server does not offer that."],
@@ -56,7 +57,7 @@ const FIELDS: ReadonlyMap<string, string> = new Map([
   ["password", "The password needs 8 to 128 characters."],
   ["name", "This room name is not accepted: use 1 to 64 plain characters."],
   ["search", "Search for 1 to 64 plain characters."],
-  ["message", "This message is not accepted: 1 to 1,000 characters, and not only markup."],
+  ["message", "This message is not accepted: use 1 to 1,000 characters that can be seen."],
   ["roomId", "This is no room id."],
   ["userId", "This is no user id."],
   ["code", "This code is not right, or not any more: enter the one that is shown now."],
@@ -71,9 +72,17 @@ export function sentence(refusal: Refusal): string {
   const { field, retryAfterS } = refusal.details;
   const ofField = refusal.code === "INVALID_MESSAGE" && field ? FIELDS.get(field) : undefined;
   const ofCause = WITH_CAUSE.test(`${refusal.message} `) ? asSentence(refusal.message) : undefined;
-  const first = ofCause ?? ofField ?? SENTENCES.get(refusal.code) ?? asSentence(refusal.message);
+  const ofMessage = ofCause ?? ofField ?? spamSentence(refusal);
+  const first = ofMessage ?? SENTENCES.get(refusal.code) ?? asSentence(refusal.message);
   if (retryAfterS === undefined) return first;
   return `${first} Try again in about ${seconds(retryAfterS)}.`;
+}
+
+/** What the spam rule found stands behind the colon of the server's text. */
+function spamSentence(refusal: Refusal): string | undefined {
+  if (refusal.code !== "SPAM_DETECTED") return undefined;
+  const cause = /: (.{1,120})$/.exec(refusal.message)?.[1];
+  return cause === undefined ? undefined : `This message was not sent. It reads as spam: ${cause}.`;
 }
 
 /** Reads `{code, message, ref, field?, retry_after_s?}`, wherever it came from. */

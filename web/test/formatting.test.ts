@@ -15,6 +15,10 @@ test("the five tags, links and entities are read", () => {
   check("1 &lt; 2 &amp;amp; &quot;x&quot; &#39;y&#39;&nbsp;", [
     text("1 < 2 &amp; \"x\" 'y'\u00a0"),
   ]);
+  check("<b>put</b> it into the &lt;title&gt; of the page", [
+    { kind: "tag", tag: "b", pieces: [text("put")] },
+    text(" it into the <title> of the page"),
+  ]);
   check("<b>a<i>b</i></b>c", [
     { kind: "tag", tag: "b", pieces: [text("a"), { kind: "tag", tag: "i", pieces: [text("b")] }] },
     text("c"),

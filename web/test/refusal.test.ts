@@ -30,6 +30,18 @@ test("a refusal reads as a sentence", () => {
       { code: "INVALID_MESSAGE", message: "This login link has expired" },
       "This login link has expired.",
     ],
+    [
+      { code: "SPAM_DETECTED", message: "Message refused as spam: one repeated link (one_link)" },
+      "This message was not sent. It reads as spam: one repeated link (one_link).",
+    ],
+    [
+      { code: "SPAM_DETECTED", message: "Message refused as spam" },
+      "This message reads as spam, so it was not sent.",
+    ],
+    [
+      { code: "INVALID_CONTENT", message: "Invalid content detected" },
+      "This message holds markup that would run as a script, so it was not sent.",
+    ],
     ["<html>", "The server gave an answer this page does not understand."],
   ];
   for (const [value, expect] of cases) assert.equal(sentence(readRefusal(value)), expect);

@@ -20,11 +20,11 @@ pub(crate) fn secret<'de, D: Deserializer<'de>>(reader: D) -> Result<Secret<Stri
     String::deserialize(reader).map(Secret::new)
 }
 
-/// Reads a secret out of a member that may be left out; null is refused.
+/// Reads a secret out of a member that may be left out or null.
 pub(crate) fn optional_secret<'de, D: Deserializer<'de>>(
     reader: D,
 ) -> Result<Option<Secret<String>>, D::Error> {
-    secret(reader).map(Some)
+    Option::<String>::deserialize(reader).map(|text| text.map(Secret::new))
 }
 
 /// A user as the account routes show them.

@@ -50,7 +50,7 @@ mod device; // devices somebody has logged in from
 mod table_monitor; // whether a table or share is full
 mod failures; // how often a name was tried in vain
 mod username; // names without look-alikes
-mod password; // taken as they are, hashed with Argon2id
+mod password; // in normal form, hashed with Argon2id
 mod password_common; // which passwords are well known
 mod password_pool; // a few threads that hash
 #[cfg(test)]
@@ -65,6 +65,7 @@ pub use names::correct_names;
 pub use operator::{OperatorError, OperatorHand, OperatorLink, Standing};
 pub use password::{
     PASSWORD_MAX_BYTES, PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, Password, PasswordHashing,
+    PasswordMatch,
 };
 pub use password_pool::{PasswordLane, PasswordPool, QUEUE_MAX};
 pub use portcullis_seal::PrivateFileError;

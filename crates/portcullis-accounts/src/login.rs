@@ -17,7 +17,7 @@ use crate::door;
 use crate::failures::NOTABLE;
 use crate::input::{optional_secret, record_act, record_with, store_denial};
 use crate::login_link::LoginLink;
-use crate::password::Password;
+use crate::password::{Password, PasswordMatch};
 use crate::password_pool::PasswordLane;
 use crate::session_open::{self, Holder};
 use crate::totp;
@@ -163,11 +163,12 @@ async fn check(
     let stored = found.as_ref().map_or(&accounts.decoy, |row| &row.password_phc).clone();
     let again = password.clone();
     let matches = accounts.pool.verify(lane, password, stored).await?;
-    let row = judge(found, matches, request.now.unix_ms).map_err(|reason| Denial::Login {
+    let is_right = matches != PasswordMatch::No;
+    let row = judge(found, is_right, request.now.unix_ms).map_err(|reason| Denial::Login {
         reason,
         username: username.as_ref().map(|name| String::from(name.as_str())),
     })?;
-    if accounts.hashing.is_outdated(&row.password_phc) {
+    if matches == PasswordMatch::AsSent || accounts.hashing.is_outdated(&row.password_phc) {
         rehash(accounts, &row, again);
     }
     Ok(row)

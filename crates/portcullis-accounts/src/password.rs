@@ -1,11 +1,16 @@
-//! Passwords: taken as they are, bounded, hashed with Argon2id.
-//! Never: trimmed, normalised, cut, printed, or asked for particular characters.
+//! Passwords: in normal form KC, bounded, hashed with Argon2id.
+//! Never: trimmed, cut, changed in case, printed, or asked for particular characters.
+//!
+//! Devices compose characters differently, so the text of a password is normalised before it is
+//! hashed (NIST SP 800-63B-4 section 3.1.1.2). Hashes of older versions were made of the text as it
+//! came: a text that normalisation changes is checked in both forms.
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use portcullis_model::{Denial, Secret};
 use serde::{Deserialize, Deserializer};
+use unicode_normalization::{UnicodeNormalization, is_nfkc};
 
 use crate::password_common::is_common;
 
@@ -28,15 +33,26 @@ const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// A password as the client sent it.
+/// Longest text that is normalised; a longer one is refused, and costs no more than its length.
+const NORMALISED_MAX_BYTES: usize = 4 * PASSWORD_MAX_BYTES;
+
+/// A password, in normal form KC.
 #[derive(Debug, Clone)]
-pub struct Password(Secret<String>);
+pub struct Password {
+    text: Secret<String>,
+    /// As the client sent it, where that is another text.
+    raw: Option<Secret<String>>,
+}
 
 impl Password {
-    /// Takes the text as it is.
+    /// Takes a text as the client sent it.
     #[must_use]
     pub fn new(text: String) -> Self {
-        Self(Secret::new(text))
+        if text.len() > NORMALISED_MAX_BYTES || is_nfkc(&text) {
+            return Self { text: Secret::new(text), raw: None };
+        }
+        let normalised: String = text.nfkc().collect();
+        Self { text: Secret::new(normalised), raw: Some(Secret::new(text)) }
     }
 
     /// Refuses what no account can have, before anything expensive is done with it.
@@ -44,8 +60,12 @@ impl Password {
     /// # Errors
     /// [`Denial::Schema`] naming the field `password`; the same whoever the user is.
     pub fn check_size(&self) -> Result<(), Denial> {
-        let text = self.0.expose();
-        let fits = text.len() <= PASSWORD_MAX_BYTES && text.chars().count() <= PASSWORD_MAX_CHARS;
+        let fits = |text: &Secret<String>| {
+            let text = text.expose();
+            text.len() <= PASSWORD_MAX_BYTES && text.chars().count() <= PASSWORD_MAX_CHARS
+        };
+        // Either form may be the longer one, and have been accepted.
+        let fits = fits(&self.text) || self.raw.as_ref().is_some_and(fits);
         let rule = "password_size";
         if fits { Ok(()) } else { Err(Denial::Schema { field: Some("password"), rule }) }
     }
@@ -57,7 +77,7 @@ impl Password {
     /// # Errors
     /// [`Denial::PasswordWeak`].
     pub fn check_new(&self, context: &[&str]) -> Result<(), Denial> {
-        let text = self.0.expose();
+        let text = self.text.expose();
         if text.len() > PASSWORD_MAX_BYTES {
             return Err(Denial::PasswordWeak);
         }
@@ -70,8 +90,23 @@ impl Password {
     }
 
     fn bytes(&self) -> &[u8] {
-        self.0.expose().as_bytes()
+        self.text.expose().as_bytes()
     }
+
+    fn raw_bytes(&self) -> Option<&[u8]> {
+        self.raw.as_ref().map(|raw| raw.expose().as_bytes())
+    }
+}
+
+/// What checking a password comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordMatch {
+    /// It is another one.
+    No,
+    /// It is the one that was hashed.
+    Yes,
+    /// It is, and the hash was made of the text as it came: it has to be made again.
+    AsSent,
 }
 
 /// Whether a guesser with lists of leaked passwords, names and words gets there in a million tries:
@@ -133,14 +168,23 @@ impl PasswordHashing {
 
     /// Whether the password is the one that was hashed; compares in constant time.
     ///
-    /// A stored text that is no hash of ours matches nothing.
+    /// A text that normalisation changes costs two hashes, whichever of them matches, and whether
+    /// the user exists: the time depends on nothing but what the client sent. A stored text that is
+    /// no hash of ours matches nothing.
     #[must_use]
-    pub fn verify(&self, password: &Password, stored: &Secret<String>) -> bool {
+    pub fn verify(&self, password: &Password, stored: &Secret<String>) -> PasswordMatch {
         let Ok(parsed) = PasswordHash::new(stored.expose()) else {
             tracing::error!("a stored password hash cannot be read; its user cannot log in");
-            return false;
+            return PasswordMatch::No;
         };
-        self.argon2().verify_password(password.bytes(), &parsed).is_ok()
+        let matches = |bytes: &[u8]| self.argon2().verify_password(bytes, &parsed).is_ok();
+        let normalised = matches(password.bytes());
+        let as_sent = password.raw_bytes().is_some_and(matches);
+        match (normalised, as_sent) {
+            (true, _) => PasswordMatch::Yes,
+            (false, true) => PasswordMatch::AsSent,
+            (false, false) => PasswordMatch::No,
+        }
     }
 
     /// Whether a stored hash was made at another cost than today's, or in another way.
@@ -208,15 +252,58 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_folded_before_hashing() {
+    fn nothing_but_the_normal_form_is_folded_before_hashing() {
         let hashing = PasswordHashing::for_tests();
         let stored = hashing.hash(&password("  P\u{e4}ss \0 "), &[7; 16]).unwrap();
-        let others = ["P\u{e4}ss \0", "  Pa\u{308}ss \0 ", "  p\u{e4}ss \0 ", "  P\u{e4}ss ", ""];
-        assert!(hashing.verify(&password("  P\u{e4}ss \0 "), &stored));
+        let others = ["P\u{e4}ss \0", "  Pass \0 ", "  p\u{e4}ss \0 ", "  P\u{e4}ss ", ""];
+        assert_eq!(hashing.verify(&password("  P\u{e4}ss \0 "), &stored), PasswordMatch::Yes);
         for other in others {
-            assert!(!hashing.verify(&password(other), &stored), "{other:?}");
+            assert_eq!(hashing.verify(&password(other), &stored), PasswordMatch::No, "{other:?}");
         }
-        assert!(!hashing.verify(&password("x"), &Secret::new(String::from("not a hash"))));
+        let not_a_hash = Secret::new(String::from("not a hash"));
+        assert_eq!(hashing.verify(&password("x"), &not_a_hash), PasswordMatch::No);
+    }
+
+    #[test]
+    fn one_password_typed_on_two_devices_is_one_password() {
+        let hashing = PasswordHashing::for_tests();
+        for (one, other) in [
+            ("p\u{e4}ssw\u{f6}rter", "pa\u{308}sswo\u{308}rter"),
+            ("teapots \u{ff11}\u{ff12}\u{ff13}", "teapots 123"),
+            ("\u{d55c}\u{ae00}", "\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}"),
+            ("non\u{a0}breaking", "non breaking"),
+            ("\u{fb01}n de si\u{e8}cle", "fin de sie\u{300}cle"),
+        ] {
+            for (made, typed) in [(one, other), (other, one), (one, one), (other, other)] {
+                let stored = hashing.hash(&password(made), &[7; 16]).unwrap();
+                let outcome = hashing.verify(&password(typed), &stored);
+                assert_eq!(outcome, PasswordMatch::Yes, "{made} {typed}");
+            }
+            assert_eq!(password(one).check_new(&[]), password(other).check_new(&[]));
+        }
+    }
+
+    #[test]
+    fn hashes_of_texts_as_they_came_keep_working() {
+        let hashing = PasswordHashing::for_tests();
+        let raw = "pa\u{308}sswo\u{308}rter";
+        let as_it_came = Password { text: Secret::new(String::from(raw)), raw: None };
+        let stored = hashing.hash(&as_it_came, &[7; 16]).unwrap();
+        assert_eq!(hashing.verify(&password(raw), &stored), PasswordMatch::AsSent);
+        assert_eq!(hashing.verify(&password("passworter"), &stored), PasswordMatch::No);
+    }
+
+    #[test]
+    fn t_029_both_forms_of_a_password_have_the_same_bounds() {
+        let decomposed = "q8L\u{1e69}z".nfd().collect::<String>().repeat(13);
+        assert!(decomposed.chars().count() > 78 && password(&decomposed).check_size().is_ok());
+        let long = "a\u{308}".repeat(128);
+        assert!(password(&long).check_size().is_ok(), "128 characters");
+        assert!(password(&"a\u{308}".repeat(129)).check_size().is_err());
+        // One character that becomes eighteen: it was accepted as it came.
+        assert!(password(&"\u{fdfa}".repeat(128)).check_size().is_ok());
+        assert!(password(&"\u{fdfa}".repeat(129)).check_size().is_err());
+        assert!(password(&"\u{fdfa}".repeat(100_000)).check_size().is_err());
     }
 
     #[test]
@@ -228,6 +315,8 @@ mod tests {
 
     #[test]
     fn a_password_is_not_printed() {
-        assert_eq!(format!("{:?}", password("hunter22")), "Password(Secret(..))");
+        for text in ["hunter22", "hu\u{308}nter22"] {
+            assert!(!format!("{:?}", password(text)).contains("nter22"));
+        }
     }
 }

@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use portcullis_model::{Denial, Secret};
 use tokio::sync::oneshot;
 
-use crate::password::{Password, PasswordHashing};
+use crate::password::{Password, PasswordHashing, PasswordMatch};
 
 /// Hashes that may wait, in each lane.
 pub const QUEUE_MAX: usize = 64;
@@ -28,7 +28,7 @@ pub enum PasswordLane {
 /// What a worker is asked, and where the answer goes.
 enum Job {
     Hash { password: Password, salt: [u8; 16], reply: oneshot::Sender<Hashed> },
-    Verify { password: Password, stored: Secret<String>, reply: oneshot::Sender<bool> },
+    Verify { password: Password, stored: Secret<String>, reply: oneshot::Sender<PasswordMatch> },
     CheckNew { password: Password, username: String, reply: oneshot::Sender<Result<(), Denial>> },
 }
 
@@ -135,7 +135,7 @@ impl PasswordPool {
         lane: PasswordLane,
         password: Password,
         stored: Secret<String>,
-    ) -> Result<bool, Denial> {
+    ) -> Result<PasswordMatch, Denial> {
         let (reply, answer) = oneshot::channel();
         self.ask(lane, Job::Verify { password, stored, reply })?;
         answer.await.map_err(|_| Denial::Internal("password_pool"))
@@ -225,9 +225,11 @@ mod tests {
     async fn what_is_hashed_verifies() {
         let pool = PasswordPool::start(&PasswordHashing::for_tests(), 2).unwrap();
         let stored = pool.hash(Strangers, password(), [3; 16]).await.unwrap();
-        assert_eq!(pool.verify(Known, password(), stored.clone()).await, Ok(true));
+        let same = pool.verify(Known, password(), stored.clone()).await;
+        assert_eq!(same, Ok(PasswordMatch::Yes));
         let other = Password::new(String::from("other"));
-        assert_eq!(pool.verify(Strangers, other, stored).await, Ok(false));
+        let wrong = pool.verify(Strangers, other, stored).await;
+        assert_eq!(wrong, Ok(PasswordMatch::No));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::accounts::Accounts;
 use crate::attempts::{Attempts, budget_of};
 use crate::input::{SignedIn, optional_secret, record_with, store_denial};
-use crate::password::Password;
+use crate::password::{Password, PasswordMatch};
 use crate::password_pool::PasswordLane;
 use crate::totp;
 
@@ -78,7 +78,7 @@ pub(crate) async fn prove(
     let row = found.ok_or(Denial::Token(TokenFault::User))?;
     let matches =
         accounts.pool.verify(PasswordLane::Known, password, row.password_phc.clone()).await?;
-    if matches {
+    if matches != PasswordMatch::No {
         return Ok(row);
     }
     attempts.password_failed();

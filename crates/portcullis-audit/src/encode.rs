@@ -143,7 +143,7 @@ fn request(line: &mut Line, record: &Record) {
 /// ECS labels are texts, numbers included.
 fn labels(line: &mut Line, record: &Record) {
     let none = record.connection.is_none() && record.origin.is_none() && record.limit.is_none();
-    if none && record.suppressed == 0 {
+    if none && record.field.is_none() && record.suppressed == 0 {
         return;
     }
     line.open("labels");
@@ -153,6 +153,9 @@ fn labels(line: &mut Line, record: &Record) {
     }
     if let Some(origin) = &record.origin {
         line.text("origin", origin);
+    }
+    if let Some(field) = &record.field {
+        line.text("field", field);
     }
     if let Some((key, retry_after_ms)) = record.limit {
         line.text("limit_key", key.name());
@@ -167,6 +170,7 @@ fn labels(line: &mut Line, record: &Record) {
 }
 
 /// `event.category` and `event.type`, from the words ECS allows.
+#[rustfmt::skip] // one code a line would be too long a function
 fn class(code: Code) -> (&'static str, &'static str) {
     match code {
         Code::AuthnLoginSuccess
@@ -223,7 +227,7 @@ fn class(code: Code) -> (&'static str, &'static str) {
         | Code::MaliciousDirectReference
         | Code::MaliciousCsrf
         | Code::SequenceFail
-        | Code::SpamDetected
+        | Code::SpamDetected | Code::XssAttempt
         | Code::WsProtocolViolation => ("intrusion_detection", "denied"),
     }
 }
@@ -438,9 +442,11 @@ mod tests {
         ];
         for (text, expect) in cases {
             let mut record = Record::new(Code::InputValidationFail);
+            record.field = Some(text.to_owned());
             record.user_agent = Some(text.to_owned());
             let line = line(&record);
             assert!(line.contains(&format!("\"original\":\"{expect}\"")), "{line}");
+            assert!(line.contains(&format!("\"field\":\"{expect}\"")), "{line}");
             assert_eq!(line.lines().count(), 1);
             let read: Value = serde_json::from_str(&line).unwrap();
             assert_eq!(read["user_agent"]["original"], text);

@@ -77,6 +77,8 @@ pub struct Record {
     /// What the limit that refused counts by, and for how many milliseconds it still does
     /// (`labels.limit_key`, `labels.retry_after_ms`).
     pub limit: Option<(LimitKey, u64)>,
+    /// The member of a rejected payload that is at fault (`labels.field`).
+    pub field: Option<String>,
     /// A sentence for the operator (`message`).
     pub detail: Option<String>,
     /// How many records of the same rule and source this one stands for, beside itself.
@@ -106,6 +108,7 @@ impl Record {
             origin: None,
             user_agent: None,
             limit: None,
+            field: None,
             detail: None,
             suppressed: 0,
         }
@@ -123,6 +126,7 @@ impl Record {
             &mut self.event,
             &mut self.method,
             &mut self.path,
+            &mut self.field,
             &mut self.detail,
         ];
         for text in others.into_iter().flatten() {

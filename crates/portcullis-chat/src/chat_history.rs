@@ -171,16 +171,16 @@ mod tests {
             (r#","before":9007199254740992"#, Some(Err("before"))),
             (r#","before":-1"#, None),
             (r#","before":"1""#, None),
-            (r#","before":null"#, None),
+            (r#","before":null,"after":null,"limit":null"#, Some(Ok(()))),
             (r#","before":1.5"#, None),
             (r#","offset":1"#, None),
         ];
         for (members, expect) in cases {
             let json = format!(r#"{{"roomId":"r"{members}}}"#);
             let read = serde_json::from_str::<ChatHistory>(&json).ok();
-            let checked = read.map(|payload| {
-                payload.check().map_err(|denial| denial.field().unwrap_or_default())
-            });
+            let checked = read
+                .map(|payload| payload.check().map_err(|denial| denial.field().map(String::from)));
+            let expect = expect.map(|fine| fine.map_err(|field: &str| Some(String::from(field))));
             assert_eq!(checked, expect, "{json}");
         }
     }

@@ -51,6 +51,11 @@ enum Outside<'a> {
 
 const NO_PAYLOAD: &str = "{}";
 
+/// An argument that is `null` is absent.
+fn present(argument: Option<&str>) -> Option<&str> {
+    argument.filter(|text| text.trim_ascii() != "null")
+}
+
 impl<'a> Ask<'a> {
     /// Scans the JSON once and finds payload and envelope in it.
     pub(crate) fn scan(&self) -> Result<Parts<'a>, Denial> {
@@ -63,14 +68,14 @@ impl<'a> Ask<'a> {
                 if named != Some(self.event) || scan.items > 3 {
                     return Err(Denial::Schema { field: None, rule: "arguments" });
                 }
-                let payload = payload.unwrap_or(NO_PAYLOAD);
-                Ok(Parts { payload, envelope: Outside::Json(envelope) })
+                let payload = present(payload).unwrap_or(NO_PAYLOAD);
+                Ok(Parts { payload, envelope: Outside::Json(present(envelope)) })
             }
             Body::Parts { payload, envelope } => {
                 if let Some(text) = payload {
                     json::scan(text)?;
                 }
-                let payload = payload.unwrap_or(NO_PAYLOAD);
+                let payload = present(payload).unwrap_or(NO_PAYLOAD);
                 Ok(Parts { payload, envelope: Outside::Read(envelope) })
             }
         }

@@ -4,23 +4,49 @@
 use portcullis_model::Denial;
 
 use crate::gate::Gate;
-use crate::gate_options::GateOptions;
-use crate::markup::{self, Links};
-use crate::spam;
+use crate::markup::{self, Links, Markup};
+use crate::markup_active;
+use crate::spam::SpamFilter;
 use crate::text::{self, Fault};
 
 /// Longest message, in characters, after normalisation and with its markup.
 const MESSAGE_MAX_CHARS: usize = 1000;
 
+/// What happens to markup that would run as a script, if a page took it for its own.
+///
+/// Either way it is never part of `html`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Malicious {
+    /// The message is accepted, and recorded.
+    #[default]
+    Record,
+    /// The message is rejected.
+    Refuse,
+}
+
+/// What texts were accepted with, and has to be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Findings {
+    /// Markup that would run as a script.
+    pub malicious: bool,
+    /// The spam rule that found something and only records it.
+    pub spam: Option<&'static str>,
+}
+
 /// Cleans the text of one payload.
 pub struct Cleaner<'a> {
-    options: &'a GateOptions,
+    links: Links,
+    markup: Markup,
+    malicious: Malicious,
+    spam: &'a SpamFilter,
+    findings: Findings,
 }
 
 /// A message in its two forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CleanText {
-    /// Plain text, never HTML: tags are gone, entities decoded once.
+    /// Plain text, never HTML: what was written, without the tags of its formatting; references
+    /// are decoded once.
     pub text: String,
     /// Safe formatting, when the message has any.
     pub html: Option<String>,
@@ -30,19 +56,23 @@ impl Gate {
     /// A cleaner, for text that does not come in an event.
     #[must_use]
     pub fn cleaner(&self) -> Cleaner<'_> {
-        Cleaner::new(&self.options)
+        let options = &self.options;
+        Cleaner {
+            links: if options.links_allowed { Links::Kept } else { Links::Dropped },
+            markup: options.markup,
+            malicious: options.malicious,
+            spam: &self.spam,
+            findings: Findings::default(),
+        }
     }
 }
 
-impl<'a> Cleaner<'a> {
-    pub(crate) fn new(options: &'a GateOptions) -> Self {
-        Self { options }
-    }
-
+impl Cleaner<'_> {
     /// A message: 1 to 1,000 characters, line breaks and safe formatting allowed, not spam.
     ///
     /// # Errors
-    /// [`Denial::Schema`] naming the field, or [`Denial::Spam`].
+    /// [`Denial::Schema`] naming the field, [`Denial::Malicious`] where markup that would run is
+    /// rejected, or [`Denial::Spam`].
     pub fn message(&mut self, field: &'static str, raw: &str) -> Result<CleanText, Denial> {
         let wrong = |rule| Denial::Schema { field: Some(field), rule };
         let source = text::normalise(raw).map_err(wrong)?;
@@ -51,14 +81,26 @@ impl<'a> Cleaner<'a> {
             1..=MESSAGE_MAX_CHARS => {}
             _ => return Err(wrong("long")),
         }
-        let links = if self.options.links_allowed { Links::Kept } else { Links::Dropped };
-        let clean = read_markup(&source, links).map_err(wrong)?;
+        if markup_active::would_run(&source) {
+            if self.malicious == Malicious::Refuse {
+                return Err(Denial::Malicious);
+            }
+            self.findings.malicious = true;
+        }
+        let clean = read_markup(&source, self.links, self.markup).map_err(wrong)?;
         if text::looks_empty(&clean.text) {
             return Err(wrong("empty"));
         }
         let html = clean.html.as_deref().unwrap_or_default();
-        spam::check(&clean.text, markup::targets(html))?;
+        let recorded = self.spam.check(&clean.text, markup::targets(html))?;
+        self.findings.spam = self.findings.spam.or(recorded);
         Ok(clean)
+    }
+
+    /// What the texts so far were accepted with.
+    #[must_use]
+    pub fn findings(&self) -> Findings {
+        self.findings
     }
 
     /// A name: one line of 1 to `max_chars` visible characters, taken as it is or refused.
@@ -80,9 +122,14 @@ impl<'a> Cleaner<'a> {
 ///
 /// Formatting whose references hide what the rules would take out is given up: taking it out of
 /// HTML could join what stands beside it, such as a `>` and a combining stroke.
-fn read_markup(source: &str, links: Links) -> Result<CleanText, Fault> {
-    let marked = markup::clean(source, links)?;
-    let text = text::normalise(&marked.text)?.into_owned();
+fn read_markup(source: &str, links: Links, markup: Markup) -> Result<CleanText, Fault> {
+    let marked = markup::clean(source, links, markup)?;
+    // Text without markup is the source, which follows the rules already.
+    let text = if marked.text == source {
+        marked.text
+    } else {
+        text::normalise(&marked.text)?.into_owned()
+    };
     let unchanged = |html: &String| text::normalise(html).is_ok_and(|again| again == *html);
     Ok(CleanText { text, html: marked.html.filter(unchanged) })
 }
@@ -90,19 +137,27 @@ fn read_markup(source: &str, links: Links) -> Result<CleanText, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spam::SpamOptions;
 
-    fn clean_with(links_allowed: bool, raw: &str) -> Result<CleanText, Denial> {
-        let options = GateOptions { links_allowed, ..GateOptions::default() };
-        Cleaner::new(&options).message("message", raw)
+    fn clean_as(markup: Markup, links: Links, raw: &str) -> Result<CleanText, Denial> {
+        let spam = SpamFilter::build(SpamOptions::default()).unwrap();
+        let malicious = Malicious::Record;
+        let findings = Findings::default();
+        let mut cleaner = Cleaner { links, markup, malicious, spam: &spam, findings };
+        cleaner.message("message", raw)
     }
 
     /// Text and formatting, or the reason.
     type Expect<'a> = Result<(&'a str, Option<&'a str>), &'a str>;
 
     fn check(cases: &[(&str, Expect<'_>)]) {
+        check_as(Markup::Escape, cases);
+    }
+
+    fn check_as(markup: Markup, cases: &[(&str, Expect<'_>)]) {
         for (raw, expect) in cases {
             let shown: String = raw.chars().take(40).collect();
-            match (clean_with(false, raw), expect) {
+            match (clean_as(markup, Links::Dropped, raw), expect) {
                 (Ok(clean), Ok((text, html))) => {
                     assert_eq!((clean.text.as_str(), clean.html.as_deref()), (*text, *html));
                 }
@@ -135,9 +190,19 @@ mod tests {
             ("\u{202e}", Err("empty")),
             ("<b></b>", Err("empty")),
             ("<i> \u{2800} </i>", Err("empty")),
-            ("<script>alert(1)</script>", Err("empty")),
             ("&nbsp;&#8203;", Err("empty")),
+            ("<b>", Ok(("<b>", None))),
+            ("<title>", Ok(("<title>", None))),
+            ("<script>alert(1)</script>", Ok(("<script>alert(1)</script>", None))),
         ]);
+        check_as(
+            Markup::Strip,
+            &[
+                ("<title>x</title>", Err("empty")),
+                ("<script>alert(1)</script>", Err("empty")),
+                ("a<br>b", Ok(("a\nb", None))),
+            ],
+        );
     }
 
     #[test]
@@ -155,6 +220,7 @@ mod tests {
             ("x<b>&#x338; onclick=alert(1) </b>", Ok(("x\u{338} onclick=alert(1) ", None))),
             ("&#xd800;", Ok(("\u{fffd}", None))),
             ("<b>a</b>&#13;&#10;b", Ok(("a\nb", Some("<b>a</b>\nb")))),
+            ("<b>a</b>\u{a0}b", Ok(("a\u{a0}b", Some("<b>a</b>&nbsp;b")))),
         ]);
     }
 
@@ -170,23 +236,42 @@ mod tests {
     #[test]
     fn t_137_spam_is_looked_for_in_what_is_seen() {
         check(&[
-            ("<b>bu</b>y now", Err("phrase")),
-            ("bu<!-- x -->y&#32;now", Err("phrase")),
-            ("b&#117;y now", Err("phrase")),
-            ("<i>aaaaaa</i>aaaaa", Err("run")),
-            ("https://a.example https://b.example <b>https://c.example</b>", Err("links")),
+            ("<b>bu</b>y now http://a", Err("phrase_with_link")),
+            ("b&#117;y now <b>http://a</b>", Err("phrase_with_link")),
+            ("<i>aaaaaa</i>aaaaa", Err("one_character")),
+            ("http:<b></b>//http://x", Ok(("http:<b></b>//http://x", None))),
         ]);
-        let link = |host: &str| format!("<a href=\"https://{host}/\">read</a>");
-        let three = ["one", "two", "three"].map(|name| link(&format!("{name}.example"))).join(" ");
-        assert!(clean_with(true, &link("one.example")).unwrap().html.is_some());
-        assert_eq!(clean_with(true, &three), Err(Denial::Spam("links")));
-        assert!(clean_with(false, &three).is_ok(), "links that are dropped point nowhere");
+        check_as(Markup::Strip, &[("bu<!-- x -->y&#32;now http://a", Err("phrase_with_link"))]);
+        let link = "buy now: <a href=\"https://one.example/\">read</a>";
+        let linked = clean_as(Markup::Escape, Links::Kept, link);
+        assert_eq!(linked, Err(Denial::Spam("phrase_with_link")));
+        let read = clean_as(Markup::Escape, Links::Kept, &link.replace("buy now", "see"));
+        assert!(read.unwrap().html.is_some());
+    }
+
+    #[test]
+    fn malicious_markup_is_found_and_recorded_or_rejected() {
+        let spam = SpamFilter::build(SpamOptions::default()).unwrap();
+        let (links, markup) = (Links::Dropped, Markup::Escape);
+        for malicious in [Malicious::Record, Malicious::Refuse] {
+            let findings = Findings::default();
+            let mut cleaner = Cleaner { links, markup, malicious, spam: &spam, findings };
+            let title = cleaner.message("message", "put it into the <title> of the page");
+            assert!(title.is_ok() && cleaner.findings() == Findings::default());
+            let script = cleaner.message("message", "<img src=x onerror=alert(1)>");
+            match malicious {
+                Malicious::Record => assert!(script.is_ok() && cleaner.findings().malicious),
+                Malicious::Refuse => assert_eq!(script, Err(Denial::Malicious)),
+            }
+        }
     }
 
     #[test]
     fn names_name_their_field() {
-        let options = GateOptions::default();
-        let mut cleaner = Cleaner::new(&options);
+        let spam = SpamFilter::build(SpamOptions::default()).unwrap();
+        let (links, markup, malicious) = (Links::Dropped, Markup::Escape, Malicious::Record);
+        let findings = Findings::default();
+        let mut cleaner = Cleaner { links, markup, malicious, spam: &spam, findings };
         assert_eq!(cleaner.name("name", "General", 64), Ok(String::from("General")));
         let refused = cleaner.name("name", "a<b", 64);
         assert_eq!(refused, Err(Denial::Schema { field: Some("name"), rule: "markup" }));

@@ -97,14 +97,14 @@ struct Payload<'a> {
     _version: IgnoredAny,
 }
 
-/// A member that is there holds a string, without escapes, for no token needs one.
+/// A member that is there holds a string, without escapes, for no token needs one; null is absent.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de str>, D::Error> {
-    <&str>::deserialize(deserializer).map(Some)
+    Option::deserialize(deserializer)
 }
 
 fn payload_shown(payload: Option<&str>) -> Result<Option<Shown<'_>>, Denial> {
     let shape = Denial::Token(TokenFault::Shape);
-    let Some(text) = payload else { return Ok(None) };
+    let Some(text) = payload.filter(|text| *text != "null") else { return Ok(None) };
     // A list of the members would be read as an object too.
     if text.len() > TOKEN_MAX_BYTES + 1024 || !text.starts_with('{') {
         return Err(shape);
@@ -315,14 +315,14 @@ mod tests {
     fn t_021_a_connect_payload_is_a_token_string_or_nothing() {
         let long = format!("{{\"token\":\"{}\"}}", "a".repeat(TOKEN_MAX_BYTES + 1100));
         let (shape, missing) = (fault(TokenFault::Shape), fault(TokenFault::Missing));
-        let cases: [(Option<&str>, Result<&str, Denial>); 24] = [
+        let cases: [(Option<&str>, Result<&str, Denial>); 27] = [
             (None, Err(missing.clone())),
             (Some("{}"), Err(missing.clone())),
-            (Some(r#"{"pid":"x","offset":"y"}"#), Err(missing)),
+            (Some(r#"{"pid":"x","offset":"y"}"#), Err(missing.clone())),
             (Some(r#"{"token":"abc"}"#), Ok("abc")),
             (Some(r#"{"token":"abc","pid":"x","offset":null,"v":1}"#), Ok("abc")),
             (Some(r#"{ "token" : "" }"#), Ok("")),
-            (Some(r#"{"token":null}"#), Err(shape.clone())),
+            (Some(r#"{"token":null}"#), Err(missing.clone())),
             (Some(r#"{"token":123}"#), Err(shape.clone())),
             (Some(r#"{"token":true}"#), Err(shape.clone())),
             (Some(r#"{"token":["a"]}"#), Err(shape.clone())),
@@ -333,11 +333,14 @@ mod tests {
             (Some(r#"{"token":"a"} x"#), Err(shape.clone())),
             (Some(r#"["a"]"#), Err(shape.clone())),
             (Some(r#""a""#), Err(shape.clone())),
-            (Some("null"), Err(shape.clone())),
+            (Some("null"), Err(missing.clone())),
             (Some(""), Err(shape.clone())),
             (Some("{"), Err(shape.clone())),
             (Some(&long), Err(shape.clone())),
-            (Some(r#"{"ticket":null}"#), Err(shape)),
+            (Some(r#"{"ticket":null}"#), Err(missing)),
+            (Some(r#"{"token":null,"ticket":"wst_abc"}"#), Ok("wst_abc")),
+            (Some(r#"{"token":"abc","ticket":null,"pid":null}"#), Ok("abc")),
+            (Some("nul"), Err(shape)),
             (Some(r#"{"ticket":"wst_abc"}"#), Ok("wst_abc")),
             (Some(r#"{"token":"a","ticket":"b"}"#), Err(Denial::TwoCredentials)),
         ];
@@ -354,7 +357,7 @@ mod tests {
         assert_eq!(both(Some(r#"{"token":"abc"}"#)), Ok("abc"));
         assert_eq!(both(Some(r#"{"token":"abd"}"#)), Err(Denial::TwoCredentials));
         assert_eq!(both(Some(r#"{"token":"abcd"}"#)), Err(Denial::TwoCredentials));
-        assert_eq!(both(Some(r#"{"token":null}"#)), Err(fault(TokenFault::Shape)));
+        assert_eq!(both(Some(r#"{"token":null}"#)), Ok("abc"), "null is absent");
         assert_eq!(token(Credential::Bearer("abc")), Ok("abc"));
         for payload in [None, Some("{}")] {
             let outcome = token(Credential::PayloadBesideCookies(payload));

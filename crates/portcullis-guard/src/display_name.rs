@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use portcullis_model::{Role, RoleTable, UserId};
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 use unicode_security::{GeneralSecurityProfile, MixedScript, skeleton as confusable};
 
 use crate::look_alike::{forms, has_few_letter_signs};
@@ -223,17 +223,42 @@ pub fn is_shown(name: &str, roles: &RoleTable) -> bool {
     is_fit(name) && !is_reserved(name, roles)
 }
 
+/// Whether a character joins or parts its neighbours as their script needs it (RFC 5892, appendix
+/// A.1 and A.2): Persian words of two parts, conjuncts of Indic scripts. Skeletons have none.
+fn is_joiner(previous: char, letter: char, next: Option<char>) -> bool {
+    let is_arabic = |letter: char| {
+        matches!(letter, '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}')
+            || matches!(letter, '\u{750}'..='\u{77f}')
+    };
+    let in_conjunct = canonical_combining_class(previous) == VIRAMA
+        && next.is_some_and(|next| next.is_alphabetic() && !is_combining_mark(next));
+    match letter {
+        '\u{200c}' => in_conjunct || (is_arabic(previous) && next.is_some_and(is_arabic)),
+        '\u{200d}' => in_conjunct,
+        _ => false,
+    }
+}
+
+/// The combining class of the sign that takes the vowel from a letter.
+const VIRAMA: u8 = 9;
+
 /// One line of visible letters and digits, each word in one script.
 fn is_fit(name: &str) -> bool {
     let mut marks = 0;
-    let takes = |letter: char| {
+    let mut before = ' ';
+    let following = name.chars().skip(1).map(Some).chain([None]);
+    let mut takes = |(letter, next): (char, Option<char>)| {
+        let previous = std::mem::replace(&mut before, letter);
+        if is_joiner(previous, letter, next) {
+            return true;
+        }
         marks = if is_combining_mark(letter) { marks + 1 } else { 0 };
         marks <= MARKS_MAX
             && (SEPARATORS.contains(&letter)
                 || (letter.identifier_allowed() && !is_invisible(letter)))
     };
     name.chars().count() <= NAME_MAX_CHARS
-        && name.chars().all(takes)
+        && name.chars().zip(following).all(&mut takes)
         && has_few_letter_signs(name)
         && name.chars().any(|letter| letter.is_alphanumeric() && !is_combining_mark(letter))
         && !name.starts_with(is_combining_mark)
@@ -287,6 +312,14 @@ mod tests {
             "Modesty",
             "auth0|42",
             "Clark Maclean",
+            "j\u{f6}rg",
+            "\u{130}brahim \u{15e}ahin",
+            "\u{141}ukasz \u{17b}\u{f3}\u{142}\u{107}",
+            "\u{de}\u{f3}r\u{f0}ur",
+            "\u{639}\u{644}\u{6cc}\u{200c}\u{631}\u{636}\u{627}",
+            "\u{dc1}\u{dca}\u{200d}\u{dbb}\u{dd3}\u{db8}\u{dad}\u{dd3}",
+            "\u{e2a}\u{e21}\u{e0a}\u{e32}\u{e22} \u{e43}\u{e08}\u{e14}\u{e35}",
+            "O\u{2019}Neil",
         ] {
             assert_eq!(shown(Some(name), "42"), name);
         }
@@ -395,6 +428,12 @@ mod tests {
             "<b>x7</b>",
             "x\u{202e}7",
             "x\u{200b}7",
+            "x\u{200c}y",
+            "x\u{200d}y",
+            "\u{639}\u{200c}",
+            "\u{639}\u{200c}\u{200c}\u{631}",
+            "\u{639}\u{200d}\u{631}",
+            "\u{dc1}\u{dca}\u{200d}",
             "\u{3164}",
             "x\u{7}7",
             "x\n7",

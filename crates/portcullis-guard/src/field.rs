@@ -1,7 +1,8 @@
 //! Readers of single fields, for `#[serde(deserialize_with = "...")]`.
-//! Never: a null read as an absent field, or a number read as text.
+//! Never: a number read as text.
 //!
-//! An optional field takes `#[serde(default, deserialize_with = "field::optional_room_id")]`.
+//! An optional field takes `#[serde(default, deserialize_with = "field::optional_room_id")]`; it is
+//! absent when it is left out and when it is null.
 
 use std::borrow::Cow;
 
@@ -32,41 +33,41 @@ pub fn message_id<'de, D: Deserializer<'de>>(reader: D) -> Result<MessageId, D::
     id(reader, MessageId::parse)
 }
 
-/// A room's id that may be left out; null is refused.
+/// A room's id that may be left out or null.
 ///
 /// # Errors
 /// Anything but a string of the id's grammar.
 pub fn optional_room_id<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<RoomId>, D::Error> {
-    room_id(reader).map(Some)
+    optional_id(reader, RoomId::parse)
 }
 
-/// A user's id that may be left out; null is refused.
+/// A user's id that may be left out or null.
 ///
 /// # Errors
 /// Anything but a string of the id's grammar.
 pub fn optional_user_id<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<UserId>, D::Error> {
-    user_id(reader).map(Some)
+    optional_id(reader, UserId::parse)
 }
 
-/// A message's id that may be left out; null is refused.
+/// A message's id that may be left out or null.
 ///
 /// # Errors
 /// Anything but a string of the id's grammar.
 pub fn optional_message_id<'de, D: Deserializer<'de>>(
     reader: D,
 ) -> Result<Option<MessageId>, D::Error> {
-    message_id(reader).map(Some)
+    optional_id(reader, MessageId::parse)
 }
 
-/// An idempotency key that may be left out; null is refused.
+/// An idempotency key that may be left out or null.
 ///
 /// # Errors
 /// Anything but a string of the id's grammar.
 pub fn optional_mid<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Mid>, D::Error> {
-    id(reader, Mid::parse).map(Some)
+    optional_id(reader, Mid::parse)
 }
 
-/// Any value that may be left out; unlike `Option` alone, null is refused.
+/// Any value that may be left out or null.
 ///
 /// # Errors
 /// What the value's own type refuses.
@@ -75,7 +76,7 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    T::deserialize(reader).map(Some)
+    Option::deserialize(reader)
 }
 
 /// Text of at most `MAX_BYTES` bytes: `field::text::<_, 4096>`.
@@ -86,11 +87,11 @@ pub fn text<'de, D, const MAX_BYTES: usize>(reader: D) -> Result<String, D::Erro
 where
     D: Deserializer<'de>,
 {
-    let text = string(reader)?;
-    if text.len() > MAX_BYTES { Err(D::Error::custom("too long")) } else { Ok(text.into_owned()) }
+    let Text(text) = Text::deserialize(reader)?;
+    bounded::<D::Error, MAX_BYTES>(text)
 }
 
-/// Text of at most `MAX_BYTES` bytes that may be left out; null is refused.
+/// Text of at most `MAX_BYTES` bytes that may be left out or null.
 ///
 /// # Errors
 /// Anything but a string, and a longer one.
@@ -98,33 +99,53 @@ pub fn optional_text<'de, D, const MAX_BYTES: usize>(reader: D) -> Result<Option
 where
     D: Deserializer<'de>,
 {
-    text::<D, MAX_BYTES>(reader).map(Some)
+    let text = Option::<Text<'_>>::deserialize(reader)?;
+    text.map(|Text(text)| bounded::<D::Error, MAX_BYTES>(text)).transpose()
 }
 
 fn id<'de, D: Deserializer<'de>, T>(
     reader: D,
     parse: impl FnOnce(&str) -> Result<T, IdError>,
 ) -> Result<T, D::Error> {
-    parse(&string(reader)?).map_err(|_| D::Error::custom("no id"))
+    let Text(text) = Text::deserialize(reader)?;
+    parse(&text).map_err(|_| D::Error::custom("no id"))
+}
+
+fn optional_id<'de, D: Deserializer<'de>, T>(
+    reader: D,
+    parse: impl FnOnce(&str) -> Result<T, IdError>,
+) -> Result<Option<T>, D::Error> {
+    let text = Option::<Text<'_>>::deserialize(reader)?;
+    text.map(|Text(text)| parse(&text).map_err(|_| D::Error::custom("no id"))).transpose()
+}
+
+fn bounded<E: Error, const MAX_BYTES: usize>(text: Cow<'_, str>) -> Result<String, E> {
+    if text.len() > MAX_BYTES { Err(E::custom("too long")) } else { Ok(text.into_owned()) }
 }
 
 /// A string, borrowed where it holds no escape.
-fn string<'de, D: Deserializer<'de>>(reader: D) -> Result<Cow<'de, str>, D::Error> {
-    struct Text;
-    impl<'de> Visitor<'de> for Text {
-        type Value = Cow<'de, str>;
+struct Text<'a>(Cow<'a, str>);
 
-        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            formatter.write_str("a string")
-        }
-
-        fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-            Ok(Cow::Borrowed(text))
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            Ok(Cow::Owned(String::from(text)))
-        }
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_str(TextVisitor).map(Self)
     }
-    reader.deserialize_str(Text)
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(String::from(text)))
+    }
 }

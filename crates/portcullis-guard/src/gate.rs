@@ -21,6 +21,7 @@ use crate::proxy::Proxies;
 use crate::rate::Rate;
 use crate::rates::Rates;
 use crate::shedding::Pressed;
+use crate::spam::SpamFilter;
 use crate::ticket::Tickets;
 use crate::token::Tokens;
 use crate::token_key::Issuer;
@@ -88,6 +89,14 @@ pub enum GateError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A phrase of spam that cannot be looked for.
+    #[error("spam phrase {phrase:?}: {why}")]
+    SpamPhrase {
+        /// The phrase.
+        phrase: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// An event name outside the grammar, or a reserved one.
     #[error("event name {0:?} is not 1 to 128 of A-Z a-z 0-9 _ : . - or is reserved")]
     EventName(String),
@@ -144,6 +153,7 @@ pub struct Gate {
     pub(crate) observed: Observed,
     pub(crate) admissions: Admissions,
     pub(crate) pressed: Pressed,
+    pub(crate) spam: SpamFilter,
     /// Where what limits count is written down, if anybody wants it.
     pub(crate) trace: Option<Trace>,
     connections: AtomicU64,
@@ -176,6 +186,8 @@ impl Gate {
             Some(key) => Admissions::new(&key),
             None => Admissions::new(&fresh_key().ok_or(GateError::Randomness)?),
         };
+        let spam = SpamFilter::build(options.spam.clone())
+            .map_err(|(phrase, why)| GateError::SpamPhrase { phrase, why })?;
         let rates = Rates::new(options.rate_keys_max);
         let declared = Vec::new();
         let pressed = Pressed::pinned_to(options.load);
@@ -193,6 +205,7 @@ impl Gate {
             observed,
             admissions,
             pressed,
+            spam,
             trace: None,
             connections: AtomicU64::new(0),
             declared,
@@ -284,6 +297,7 @@ mod tests {
     use crate::event::Rule;
     use crate::rate::Rate;
     use crate::rules::{ReplayRules, RoleRules};
+    use crate::spam::SpamOptions;
     use crate::token_forge::issuers;
 
     fn options() -> GateOptions {
@@ -303,7 +317,10 @@ mod tests {
     fn options_out_of_range_stop_the_start() {
         let nothing = Rate::per(0, 1000);
         let places = Places::default();
-        let cases: [(&str, GateOptions); 16] = [
+        let mut spam = SpamOptions::default();
+        spam.phrases.push("...".into());
+        let cases: [(&str, GateOptions); 17] = [
+            ("spam phrase \"...\"", GateOptions { spam, ..options() }),
             ("rate", GateOptions { connect_per_prefix: nothing, ..options() }),
             ("rate", GateOptions { request_per_prefix: nothing, ..options() }),
             ("rate", GateOptions { login_per_prefix: nothing, ..options() }),

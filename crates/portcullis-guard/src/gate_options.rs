@@ -3,13 +3,16 @@
 
 use crate::admission::AdmissionKey;
 use crate::capacity::Places;
+use crate::cleaner::Malicious;
 use crate::danger::Danger;
 use crate::gate::GateError;
 use crate::load::LoadState;
+use crate::markup::Markup;
 use crate::principal::Patience;
 use crate::proxy::ProxyRules;
 use crate::rate::{Penalty, Rate};
 use crate::rules::{ReplayRules, RoleRules};
+use crate::spam::SpamOptions;
 use crate::token_key::{Algorithm, Issuer};
 
 /// What a socket without an `Origin` needs to get in.
@@ -143,6 +146,12 @@ pub struct GateOptions {
     pub replay: ReplayRules,
     /// Whether safe formatting includes `https:` links.
     pub links_allowed: bool,
+    /// What happens to markup that is not formatting.
+    pub markup: Markup,
+    /// What happens to markup that would run as a script.
+    pub malicious: Malicious,
+    /// Which texts are spam.
+    pub spam: SpamOptions,
     /// What weakens the doors; nothing by default.
     pub danger: Danger,
 }
@@ -200,6 +209,9 @@ impl Default for GateOptions {
             roles: RoleRules::default(),
             replay: ReplayRules::default(),
             links_allowed: false,
+            markup: Markup::default(),
+            malicious: Malicious::default(),
+            spam: SpamOptions::default(),
             danger: Danger::default(),
         }
     }

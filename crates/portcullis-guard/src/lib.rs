@@ -79,9 +79,16 @@ mod access; // roles and room relations
 mod cleaner; // text in: normalise, bound, clean
 mod text; // Unicode rules of text
 mod markup; // safe formatting
-mod markup_tags; // which `<` is a tag at all
-mod spam; // first-version spam rules
-mod spam_links; // how many links and hosts
+mod markup_attributes; // the attributes of a tag
+mod markup_escape; // formatting among text that is shown as written
+mod markup_tags; // which `<` is a tag, where markup is removed
+mod markup_active; // markup that would run as a script
+mod spam; // which combinations reject a text
+mod spam_links; // links and hosts
+mod spam_phrases; // phrases, however they are spelled
+mod spam_repeats; // characters that repeat
+#[cfg(test)]
+mod ordinary_tests; // ordinary messages that no rule may reject
 
 pub use admission::{ADMISSION_COOKIE, ADMISSION_LIFE_S, make_admission};
 pub use answer::Answer;
@@ -92,7 +99,7 @@ pub use authority::{Authority, RevocationName, RevocationSlot, UNCONFIRMED_MAX_M
 pub use binding::{Binding, Further};
 pub use capacity::{Class, ConnectionSlot, HeldByPrefix, HttpSeat, Places};
 pub use capacity_counts::CapacityCounts;
-pub use cleaner::{CleanText, Cleaner};
+pub use cleaner::{CleanText, Cleaner, Findings, Malicious};
 pub use client_key::thumbprint;
 pub use credential::{Credential, Return, read_return};
 pub use danger::Danger;
@@ -114,6 +121,7 @@ pub use limits_explain::LimitState;
 pub use load::{LoadChange, LoadMachine, LoadState, Look, Signal, TICK_MS};
 pub use login::LoginFrom;
 pub use look_alike::is_look_alike;
+pub use markup::Markup;
 pub use packets::PacketBudget;
 pub use permit::Permit;
 pub use principal::{Caller, Patience, Principal};
@@ -134,6 +142,7 @@ pub use rules::{ReplayRules, RoleRules};
 pub use schema::read_json;
 pub use shares::{EntryOwner, Owner, ShareError, ShareUse, Shares};
 pub use source::Source;
+pub use spam::{SpamAction, SpamOptions, SpamRule};
 pub use table_alarm::{TableAlarm, TableLevel};
 pub use ticket::{TICKET_LIFE_S, TICKET_PREFIX};
 pub use tls_lane::TlsLane;

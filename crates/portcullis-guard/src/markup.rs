@@ -1,9 +1,9 @@
 //! Safe formatting: `b i em strong code`, and `https:` links where they are allowed.
 //! Never: an attribute, a tag or a reference that is not on the list.
 //!
-//! Three steps: `tags` decides which `<` and `&` of ordinary text are no markup, html5ever reads
-//! the rest as a browser does and ammonia drops what is not on the list, and the result is read
-//! once more: formatting that reads differently the second time is given up.
+//! Three steps: everything but formatting is escaped (or, with [`Markup::Strip`], what is ordinary
+//! text is), html5ever reads the rest as a browser does and ammonia drops what is not on the list,
+//! and the result is read once more: formatting that reads differently the second time is given up.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -11,8 +11,8 @@ use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
 
-use crate::markup_tags;
 use crate::text::Fault;
+use crate::{markup_escape, markup_tags};
 
 /// A text in its two forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,16 @@ pub(crate) struct Marked {
     pub(crate) text: String,
     /// Only when there is formatting.
     pub(crate) html: Option<String>,
+}
+
+/// What happens to markup that is not formatting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Markup {
+    /// It is text, and is shown as it was written.
+    #[default]
+    Escape,
+    /// It is removed, and scripts, styles and the like with their content.
+    Strip,
 }
 
 /// Whether `a` is on the list.
@@ -96,30 +106,45 @@ fn from_nothing() -> Builder<'static> {
 }
 
 /// Reads a text that may hold formatting.
-pub(crate) fn clean(source: &str, links: Links) -> Result<Marked, Fault> {
+pub(crate) fn clean(source: &str, links: Links, markup: Markup) -> Result<Marked, Fault> {
     if memchr::memchr2(b'<', b'&', source.as_bytes()).is_none() {
         return Ok(Marked { text: String::from(source), html: None });
     }
     if source.len() > SOURCE_MAX_BYTES {
         return Err("markup_size");
     }
-    let prepared = markup_tags::prepare(source)?;
     let builder = match links {
         Links::Dropped => &WITHOUT_LINKS,
         Links::Kept => &WITH_LINKS,
     };
-    Ok(settle(builder, read(builder, &prepared)))
+    match markup {
+        Markup::Escape => {
+            let prepared = markup_escape::prepare(source, links)?;
+            if !prepared.has_markup {
+                return Ok(Marked { text: String::from(source), html: None });
+            }
+            let again = |html: &str| {
+                let prepared = markup_escape::prepare(html, links).ok()?;
+                Some(read(builder, &prepared.html))
+            };
+            Ok(settle(read(builder, &prepared.html), again))
+        }
+        Markup::Strip => {
+            let prepared = markup_tags::prepare(source)?;
+            Ok(settle(read(builder, &prepared), |html| Some(read(builder, html))))
+        }
+    }
 }
 
 /// Reads the formatting until it reads as it is written; gives it up when it never does.
-fn settle(builder: &Builder<'_>, first: Read) -> Marked {
+fn settle(first: Read, read_again: impl Fn(&str) -> Option<Read>) -> Marked {
     let plain = Marked { text: first.text.clone(), html: None };
     if !first.formatted {
         return plain;
     }
     let mut reading = first;
     for _ in 1..READINGS_MAX {
-        let again = read(builder, &reading.html);
+        let Some(again) = read_again(&reading.html) else { return plain };
         if again == reading {
             return Marked { text: again.text, html: again.formatted.then_some(again.html) };
         }
@@ -197,7 +222,7 @@ pub(crate) fn targets(html: &str) -> impl Iterator<Item = &str> {
 }
 
 /// An absolute `https:` URL whose host is plainly what it says: ASCII, no user name in front.
-fn is_link(value: &str) -> bool {
+pub(crate) fn is_link(value: &str) -> bool {
     let Some(rest) = value.strip_prefix("https://") else { return false };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host_sound = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
@@ -251,8 +276,17 @@ mod tests {
         text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
     }
 
+    fn clean(source: &str, links: Links) -> Result<Marked, Fault> {
+        super::clean(source, links, Markup::Strip)
+    }
+
     /// The fixpoint oracle: what came out comes out again.
     fn assert_settled(source: &str, links: Links, marked: &Marked) {
+        assert_settled_as(source, links, Markup::Strip, marked);
+    }
+
+    fn assert_settled_as(source: &str, links: Links, markup: Markup, marked: &Marked) {
+        let clean = |source: &str, links| super::clean(source, links, markup);
         match &marked.html {
             Some(html) => {
                 assert_safe(source, html);
@@ -467,6 +501,88 @@ mod tests {
         ]);
     }
 
+    /// Text and formatting where markup is escaped.
+    fn check_escaped(cases: &[(&str, &str, Option<&str>)]) {
+        for (source, text, html) in cases {
+            for links in [Links::Dropped, Links::Kept] {
+                let marked = super::clean(source, links, Markup::Escape).unwrap();
+                let seen = (marked.text.as_str(), marked.html.as_deref());
+                assert_eq!(seen, (*text, *html), "{source:?}");
+                assert_settled_as(source, links, Markup::Escape, &marked);
+            }
+        }
+    }
+
+    #[test]
+    fn t_120_to_t_129_markup_is_shown_as_it_was_written() {
+        for source in [
+            "put it into the <title> of the page",
+            "<title>x</title>, <head>, <body> and </html>",
+            "Vec<S>, Vec<i>, Map<b, i> and docker run <image>",
+            "the <b> tag, </b>, <b></b> and <code> with </code>",
+            "#include <stdio.h>",
+            "a<b && c>d, if (a<b) { c>d }",
+            "<!-- remember --> <!doctype html> <?php x ?> <![CDATA[x]]>",
+            "one<br>two<br/>three <p>four</p> <img src=x> <hr>",
+            "<script>alert(1)</script>",
+            "<scr<script>ipt>alert(1)</script>",
+            "<script",
+            "<img src=x onerror=alert(1)>",
+            "<svg/onload=alert(1)>x</svg>",
+            "<style>*{color:red}</style><textarea>x</textarea><plaintext>x",
+            "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
+            "<math><mtext><table><mglyph><style><!--</style>",
+            "<a href=\"javascript:alert(1)\">x</a> <a name=x>y</a> <a>z</a>",
+            "</b onclick=alert(1)>",
+            "<custom-element onclick=alert(1)>x</custom-element>",
+        ] {
+            check_escaped(&[(source, source, None)]);
+            let mixed = format!("<b>ok</b> {source}");
+            let html = format!("<b>ok</b> {}", escaped(source));
+            check_escaped(&[(&mixed, &format!("ok {source}"), Some(&html))]);
+        }
+    }
+
+    #[test]
+    fn t_122_escaped_markup_leaves_formatting_without_attributes() {
+        check_escaped(&[
+            ("<b onclick=alert(1)>x</b>", "x", Some("<b>x</b>")),
+            ("<i style=\"position:fixed\">x</i>", "x", Some("<i>x</i>")),
+            ("<EM\tLANG=x title=\"</em><script>\">x</EM>", "x", Some("<em>x</em>")),
+            ("<code/onclick=alert(1)>x</code>", "x", Some("<code>x</code>")),
+            ("<b>x", "x", Some("<b>x</b>")),
+            ("<b><i>x</b>y</i>", "xy", Some("<b><i>x</i></b><i>y</i>")),
+            ("x</b>", "x</b>", None),
+            ("<b>x</b> <b></b>", "x <b></b>", Some("<b>x</b> &lt;b&gt;&lt;/b&gt;")),
+            ("<code><div></code>", "<div>", Some("<code>&lt;div&gt;</code>")),
+            ("<b>&lt;script&gt;</b>", "<script>", Some("<b>&lt;script&gt;</b>")),
+        ]);
+        let many = "<b>x</b>".repeat(128);
+        check_escaped(&[(&many, &"x".repeat(128), Some(&many))]);
+        let deep = "<b>x".repeat(33) + &"</b>".repeat(33);
+        assert_eq!(super::clean(&deep, Links::Kept, Markup::Escape), Err("markup_depth"));
+    }
+
+    #[test]
+    fn t_131_references_and_comparisons_keep_their_meaning_where_markup_is_escaped() {
+        check_escaped(&[
+            (
+                "<b>bold</b> <em>x</em> a < b && c > d",
+                "bold x a < b && c > d",
+                Some("<b>bold</b> <em>x</em> a &lt; b &amp;&amp; c &gt; d"),
+            ),
+            ("5 &lt; 6", "5 < 6", None),
+            ("&amp;lt;", "&lt;", None),
+            ("&lt;script&gt;alert(1)&lt;/script&gt;", "<script>alert(1)</script>", None),
+            ("O'Hara & \"Sons\"", "O'Hara & \"Sons\"", None),
+            ("i <3 you </3", "i <3 you </3", None),
+            ("AT&T; R&D &copy &nosuch;", "AT&T; R&D &copy &nosuch;", None),
+            ("https://a.example/?x=1&copy=2&lt=3", "https://a.example/?x=1&copy=2&lt=3", None),
+            ("&copy; &#233; &#xe9;", "\u{a9} \u{e9} \u{e9}", None),
+            ("<> << >> <=> -> <- &&", "<> << >> <=> -> <- &&", None),
+        ]);
+    }
+
     #[test]
     fn size_and_depth_are_bounded() {
         assert!(clean(&"<b>".repeat(32), Links::Kept).is_ok());
@@ -485,7 +601,7 @@ mod tests {
         })]
 
         #[test]
-        fn whatever_comes_in_what_goes_out_is_safe_and_settled(
+        fn any_input_becomes_safe_and_settled_formatting(
             parts in proptest::collection::vec(
                 proptest::sample::select(vec![
                     "<b>", "</b>", "<i", ">", "</i>", "<em x=y>", "</em>", "<code>", "</code>",
@@ -502,8 +618,10 @@ mod tests {
         ) {
             let source = parts.concat();
             for links in [Links::Dropped, Links::Kept] {
-                if let Ok(marked) = clean(&source, links) {
-                    assert_settled(&source, links, &marked);
+                for markup in [Markup::Escape, Markup::Strip] {
+                    if let Ok(marked) = super::clean(&source, links, markup) {
+                        assert_settled_as(&source, links, markup, &marked);
+                    }
                 }
             }
         }

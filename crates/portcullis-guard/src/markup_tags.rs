@@ -1,4 +1,4 @@
-//! Which `<` and `&` of ordinary text are markup at all.
+//! Which `<` and `&` of ordinary text are markup at all, where markup is removed.
 //! Never: a safety decision; the parser behind it reads whatever this lets stand.
 //!
 //! People write `a<b`, `Vec<String>`, `<3` and `?x=1&copy=2`. A browser's parser would swallow all
@@ -9,9 +9,9 @@ use memchr::memchr;
 use crate::text::Fault;
 
 /// Tags in one text.
-const TAGS_MAX: usize = 256;
+pub(crate) const TAGS_MAX: usize = 256;
 /// Formatting inside formatting.
-const DEPTH_MAX: usize = 32;
+pub(crate) const DEPTH_MAX: usize = 32;
 
 /// Escapes what is no markup and turns `<br>` into a line break. Linear time.
 pub(crate) fn prepare(source: &str) -> Result<String, Fault> {
@@ -162,7 +162,7 @@ impl Ahead<'_> {
 }
 
 /// `name;`, `#1234;` or `#x12ab;` behind a `&`: with the semicolon that browsers do not insist on.
-fn is_reference(behind: &str) -> bool {
+pub(crate) fn is_reference(behind: &str) -> bool {
     let end = behind.bytes().take(NAME_MAX_BYTES * 2).position(|byte| byte == b';');
     let Some(name) = end.and_then(|end| behind.get(..end)) else { return false };
     let sound =

@@ -8,7 +8,7 @@ use portcullis_model::{Denial, Mid, Now};
 
 use crate::ask::{Ask, Body};
 use crate::attachment::{self, Attachment};
-use crate::cleaner::Cleaner;
+use crate::cleaner::Findings;
 use crate::directory_user::User;
 use crate::event::{Declared, Event, Replay};
 use crate::gate::Gate;
@@ -25,6 +25,7 @@ pub struct Permit<E> {
     envelope: Envelope,
     attachments: Vec<Bytes>,
     anywhere: bool,
+    findings: Findings,
 }
 
 impl<E> Permit<E> {
@@ -50,6 +51,12 @@ impl<E> Permit<E> {
     #[must_use]
     pub fn is_anywhere(&self) -> bool {
         self.anywhere
+    }
+
+    /// What its text was accepted with, and has to be recorded.
+    #[must_use]
+    pub fn findings(&self) -> Findings {
+        self.findings
     }
 
     /// The bytes of a field that holds binary data.
@@ -139,7 +146,9 @@ impl Gate {
         if E::RULE.speaks {
             user.check_not_muted(now)?;
         }
-        payload.clean(&mut Cleaner::new(&self.options))?;
+        let mut cleaner = self.cleaner();
+        payload.clean(&mut cleaner)?;
+        let findings = cleaner.findings();
         match rule.replay {
             Replay::None => envelope.mid = None,
             Replay::Mid | Replay::MidRequired | Replay::SeqMid | Replay::Signed => {
@@ -150,7 +159,7 @@ impl Gate {
         let attachments = ask.attachments.to_vec();
         let anywhere = user.roles().meets(rule.allowed.anywhere);
         let (user, lease) = (Arc::clone(user), caller.principal.lease());
-        Ok(Permit { user, lease, payload, envelope, attachments, anywhere })
+        Ok(Permit { user, lease, payload, envelope, attachments, anywhere, findings })
     }
 
     /// The guards up to the one that reads the message's number.
@@ -207,7 +216,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::cleaner::CleanText;
+    use crate::cleaner::{CleanText, Cleaner};
     use crate::directory::{Directory, DirectoryLimits};
     use crate::directory_room::{RoomFacts, Visibility};
     use crate::directory_user::UserFacts;
@@ -376,37 +385,37 @@ mod tests {
             (
                 &outdated,
                 1_000,
-                r#"["test:send",{"roomId":"out","message":"buy now"},{"seq":"5"}]"#,
+                r#"["test:send",{"roomId":"out","message":"http://http://x"},{"seq":"5"}]"#,
                 "schema",
                 "type",
             ),
             (
                 &outdated,
                 1_000,
-                r#"["test:send",{"roomId":"out","message":"buy now"},{"seq":5}]"#,
+                r#"["test:send",{"roomId":"out","message":"http://http://x"},{"seq":5}]"#,
                 "session",
                 "expired",
             ),
             (
                 &caller,
                 3_000,
-                r#"["test:send",{"roomId":"out","message":"buy now"},{"seq":1}]"#,
+                r#"["test:send",{"roomId":"out","message":"http://http://x"},{"seq":1}]"#,
                 "replay",
                 "seq_repeated",
             ),
             (
                 &caller,
                 3_000,
-                r#"["test:send",{"roomId":"out","message":"buy now"},{"seq":2}]"#,
+                r#"["test:send",{"roomId":"out","message":"http://http://x"},{"seq":2}]"#,
                 "access",
                 "not_member",
             ),
             (
                 &caller,
                 3_000,
-                r#"["test:send",{"roomId":"in","message":"buy now"},{"seq":3}]"#,
+                r#"["test:send",{"roomId":"in","message":"http://http://x"},{"seq":3}]"#,
                 "spam",
-                "phrase",
+                "link_in_link",
             ),
         ];
         for (caller, second, text, rule, reason) in cases {
@@ -484,9 +493,13 @@ mod tests {
             (r#"["test:list",{},{"mid":"a"}]"#, "ok"),
             (r#"["test:list",{},{"mid":"a b"}]"#, "value"),
             (r#"["test:list",{},{},{}]"#, "arguments"),
-            (r#"["test:list",null]"#, "object"),
+            (r#"["test:list",null]"#, "ok"),
+            (r#"["test:list", null , null ]"#, "ok"),
             (r#"["test:list",[]]"#, "object"),
-            (r#"["test:list",{},null]"#, "object"),
+            (r#"["test:list","null"]"#, "object"),
+            (r#"["test:list",{},null]"#, "ok"),
+            (r#"["test:list",{},null,null]"#, "arguments"),
+            (r#"["test:list",{},[]]"#, "object"),
             (r#"["test:list",{"a":1}]"#, "unknown_field"),
             (r#"["test:send",{}]"#, "arguments"),
             (r#"["test\u003alist",{}]"#, "arguments"),

@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 
 use unicode_normalization::char::is_combining_mark;
-use unicode_normalization::{UnicodeNormalization, is_nfc};
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc, is_nfc_quick};
 
 /// One word that says what is wrong with a text.
 pub(crate) type Fault = &'static str;
@@ -26,10 +26,41 @@ pub(crate) fn normalise(raw: &str) -> Result<Cow<'_, str>, Fault> {
     if raw.bytes().all(plain) {
         return Ok(Cow::Borrowed(raw));
     }
+    if is_normal(raw) {
+        return Ok(Cow::Borrowed(raw));
+    }
     // Taking out comes first: what stood apart may compose once it stands side by side.
     let kept = strip(raw)?;
     let composed = if is_nfc(&kept) { kept } else { kept.nfc().collect() };
     Ok(Cow::Owned(cut_marks(&composed)))
+}
+
+/// Whether a text is surely in its normal form already; most are, and cost no memory.
+fn is_normal(text: &str) -> bool {
+    let mut marks = 0;
+    text.chars().all(|character| {
+        if character.is_ascii() {
+            marks = 0;
+            return matches!(character, ' '..='~' | '\n' | '\t');
+        }
+        if is_combining_mark(character) {
+            marks += 1;
+        } else if !is_invisible(character) {
+            marks = 0;
+        }
+        let is_taken_out = matches!(
+            character,
+            '\u{2028}'
+                | '\u{2029}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2066}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        );
+        let is_refused = character.is_control() || is_noncharacter(character);
+        marks <= MARKS_MAX && !is_taken_out && !is_refused
+    }) && is_nfc_quick(text.chars()) == IsNormalized::Yes
 }
 
 /// A name: one line, visible, spelled so that no two names look alike by accident of encoding.
@@ -277,6 +308,10 @@ mod tests {
         ) {
             if let Ok(once) = normalise(&raw) {
                 prop_assert!(is_nfc(&once));
+                prop_assert!(!is_normal(&raw) || once == raw);
+                let stripped = strip(&raw).unwrap();
+                let slow: String = cut_marks(&stripped.nfc().collect::<String>());
+                prop_assert_eq!(&*once, slow.as_str());
                 let twice = normalise(&once);
                 prop_assert_eq!(twice.as_deref(), Ok(&*once));
             }

@@ -166,7 +166,9 @@ codes! {
     IssuerKeys, "issuer_keys", Service, Info,
         "The keys of an issuer were fetched, or could not be.";
     SpamDetected, "spam_detected", Rejection, Warning,
-        "A text was rejected as spam.";
+        "A text was rejected as spam, or accepted where its rule only records.";
+    XssAttempt, "xss_attempt", Rejection, Warning,
+        "A text held markup that would run as a script; it was stored as text, or rejected.";
     WsConnected, "ws_connected", Traffic, Info,
         "A connection was authenticated.";
     WsDisconnected, "ws_disconnected", Traffic, Info,

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::answer::{Answer, ClosedBy, Retry};
 use crate::limit::Limit;
+use crate::member_name::MemberName;
 
 /// Sent where a limit cannot compute when the request may succeed.
 const UNKNOWN_WAIT_MS: u64 = 30_000;
@@ -235,8 +236,12 @@ pub enum Denial {
     Replay(&'static str),
     /// The same idempotency key with another content.
     MidConflict,
+    /// A payload with a member that the event's rule does not declare.
+    UnknownMember(MemberName),
     /// Text that reads as spam; the word says which rule.
     Spam(&'static str),
+    /// Text with markup that would run as a script.
+    Malicious,
     /// A name that is taken.
     NameTaken,
     /// A password that is too short, too long or too common.
@@ -303,10 +308,11 @@ impl Denial {
 
     /// The field a schema refusal is about.
     #[must_use]
-    pub fn field(&self) -> Option<&'static str> {
+    pub fn field(&self) -> Option<&str> {
         match self {
             Self::Schema { field, .. } => *field,
             Self::LoginLink(_) => Some("door"),
+            Self::UnknownMember(name) => Some(name.as_str()),
             _ => None,
         }
     }

@@ -344,9 +344,6 @@ denials! {
     83, Self::MidConflict =>
         "IDEMPOTENCY_CONFLICT", 409, 0, SequenceFail, Warning, No, Never,
         "mid", "The same mid was used for another message";
-    84, Self::Spam(_) =>
-        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
-        "spam", "Message refused as spam";
     85, Self::NameTaken =>
         "name_taken", 409, 0, InputValidationFail, Warning, No, Never, "name", "Name is taken";
     86, Self::PasswordWeak =>
@@ -503,4 +500,50 @@ denials! {
     // The answer adds until when.
     139, Self::Muted { .. } =>
         "forbidden", 403, 0, AuthzFail, Warning, No, Given, "muted", "You are muted";
+    // Content of messages. Each spam rule says what it found, so that the sender can write it
+    // otherwise; none of them counts as a violation.
+    140, Self::Spam("link_in_link") =>
+        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
+        "spam", "Message refused as spam: a link begins inside another link (link_in_link)",
+        "link_in_link";
+    141, Self::Spam("one_character") =>
+        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
+        "spam", "Message refused as spam: it is one repeated character (one_character)",
+        "one_character";
+    142, Self::Spam("one_link") =>
+        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
+        "spam", "Message refused as spam: it is one repeated link (one_link)",
+        "one_link";
+    143, Self::Spam("phrase_with_link") =>
+        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
+        "spam", "Message refused as spam: a phrase of advertising and a link (phrase_with_link)",
+        "phrase_with_link";
+    144, Self::Spam("shouting_with_links") =>
+        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
+        "spam", "Message refused as spam: several links and a long run of signs \
+        (shouting_with_links)", "shouting_with_links";
+    145, Self::Spam("phrase") =>
+        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
+        "spam", "Message refused as spam: a phrase of advertising (phrase)", "phrase";
+    146, Self::Spam("many_links") =>
+        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
+        "spam", "Message refused as spam: more than two links or hosts (many_links)",
+        "many_links";
+    147, Self::Spam("long_run") =>
+        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
+        "spam", "Message refused as spam: a character more than ten times in a row (long_run)",
+        "long_run";
+    150, Self::Spam("only_phrases") =>
+        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
+        "spam", "Message refused as spam: nothing but phrases of advertising (only_phrases)",
+        "only_phrases";
+    84, Self::Spam(_) =>
+        "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
+        "spam", "Message refused as spam";
+    148, Self::Malicious =>
+        "INVALID_CONTENT", 400, 0, XssAttempt, Warning, No, Never,
+        "markup", "Invalid content detected", "refused";
+    149, Self::UnknownMember(_) =>
+        "INVALID_MESSAGE", 400, 0, InputValidationFail, Warning, No, Never,
+        "schema", "Invalid message", "unknown_field";
 }

@@ -4,6 +4,7 @@
 mod id; // names of users, rooms, messages, connections
 mod namespace; // the name of a Socket.IO namespace
 mod role; // what a user may do at all
+mod member_name; // the name of a member nobody declared
 mod denial; // every way a peer can be refused
 mod answer; // what a denial says and how much it matters
 mod denial_table; // the row of each denial
@@ -21,6 +22,7 @@ pub use deadline::{Deadline, Scoped};
 pub use denial::{Denial, Shed, TokenFault};
 pub use id::{ConnectionId, IdError, MessageId, Mid, Reference, RoomId, SessionId, UserId};
 pub use limit::{Limit, LimitKey};
+pub use member_name::MemberName;
 pub use namespace::Namespace;
 pub use role::{CUSTOM_ROLES_MAX, ROLE_NAME_MAX_BYTES, Role, RoleError, RoleTable, Roles};
 pub use secret::Secret;

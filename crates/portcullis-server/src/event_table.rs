@@ -3,8 +3,9 @@
 
 use std::pin::Pin;
 
-use portcullis_guard::{Ask, Caller, Declared, Event, Gate, Permit, RawPermit, Unnamed};
-use portcullis_model::{Denial, Now};
+use portcullis_audit::{Outcome, Record};
+use portcullis_guard::{Ask, Caller, Declared, Event, Findings, Gate, Permit, RawPermit, Unnamed};
+use portcullis_model::{Code, Denial, Now};
 
 use crate::context::{Context, Reply};
 
@@ -42,11 +43,31 @@ where
 {
     fn start(&self, call: Call<'_>) -> Result<HandlerFuture, Denial> {
         let permit = call.gate.permit(&self.rule, call.caller, call.ask, call.now)?;
+        record_findings(permit.findings(), E::NAME, &call.context);
         Ok(Box::pin((self.handler)(permit, call.context)))
     }
 
     fn attachments_max(&self) -> usize {
         self.rule.attachments_max()
+    }
+}
+
+/// Records what a text was accepted with.
+fn record_findings(findings: Findings, event: &'static str, context: &Context) {
+    let malicious = findings.malicious.then_some((Code::XssAttempt, "markup", "recorded"));
+    let spam = findings.spam.map(|rule| (Code::SpamDetected, "spam", rule));
+    for (code, rule, reason) in malicious.into_iter().chain(spam) {
+        let mut record = Record::new(code);
+        record.outcome = Outcome::Success;
+        record.rule = rule;
+        record.reason = reason;
+        record.client = Some(context.client);
+        record.user = Some(context.user.id.clone());
+        record.connection = Some(context.connection);
+        // Of many, most are only counted: their texts are never made.
+        context.audit.record_with(record, context.now, |record| {
+            record.event = Some(String::from(event));
+        });
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) struct Refusal {
     message: Cow<'static, str>,
     pub(crate) retry_after_s: Option<u64>,
     reference: Option<Reference>,
-    field: Option<&'static str>,
+    field: Option<String>,
     engine_code: u8,
     /// `unknown` when the request may have had its effect all the same.
     outcome: Option<&'static str>,
@@ -103,6 +103,7 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
         record.path = who.path.map(String::from);
         record.origin = who.origin.map(String::from);
         record.user_agent = who.user_agent.map(String::from);
+        record.field = denial.field().map(String::from);
     });
     let retry_after_s = denial.retry_after_ms().map(|exact_ms| match who.user {
         Some(_) => exact_ms.div_ceil(1_000).max(1),
@@ -110,7 +111,7 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     });
     let engine_code = engine_code(denial);
     let server_time = (*denial == Denial::Replay("ts")).then_some(now.unix_ms);
-    let field = denial.field();
+    let field = denial.field().map(String::from);
     let outcome = denial.outcome();
     let message = message(denial, &answer, retry_after_s);
     Refusal { answer, message, retry_after_s, reference, field, engine_code, outcome, server_time }
@@ -166,12 +167,15 @@ impl Refusal {
         self.answer.rule == "nonce"
     }
 
-    /// The body of an HTTP answer: `{code, message, ref, outcome?}`.
+    /// The body of an HTTP answer: `{code, message, ref, field?, outcome?}`.
     pub(crate) fn http_body(&self) -> String {
         let mut json = String::from("{");
         push_text(&mut json, "code", self.answer.code);
         push_text(&mut json, "message", &self.message);
         push_text(&mut json, "ref", self.reference());
+        if let Some(field) = &self.field {
+            push_text(&mut json, "field", field);
+        }
         if let Some(outcome) = self.outcome {
             push_text(&mut json, "outcome", outcome);
         }
@@ -227,7 +231,7 @@ impl Refusal {
         push_text(json, "code", self.answer.code);
         push_text(json, "message", &self.message);
         push_text(json, "ref", self.reference());
-        if let Some(field) = self.field {
+        if let Some(field) = &self.field {
             push_text(json, "field", field);
         }
         if let Some(seconds) = self.retry_after_s {
@@ -292,7 +296,7 @@ mod tests {
             answer: Denial::EventUnknown.answer(),
             retry_after_s: Some(5),
             reference: Reference::parse("abc123").ok(),
-            field: Some("roomId"),
+            field: Some(String::from("roomId")),
             engine_code: 3,
         };
         let event: Value = serde_json::from_str(&refusal.error_event(Some("a\"b"))).unwrap();

@@ -51,10 +51,10 @@ struct Wire<'a> {
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     mid: Option<&'a str>,
-    #[serde(default)]
-    seq: Option<u64>,
-    #[serde(default)]
-    ts: Option<u64>,
+    #[serde(borrow, default)]
+    seq: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    ts: Option<&'a RawValue>,
     #[serde(borrow, default)]
     sig: Option<&'a str>,
 }
@@ -76,14 +76,39 @@ pub fn decode_plain(text: &str) -> Result<PlainMessage<'_>, PacketFault> {
     }
     let id = wire.id.map(|id| read_id(id.get())).transpose()?;
     let data = wire.data.map(RawValue::get);
-    let Wire { event, mid, seq, ts, sig, .. } = wire;
+    let Wire { event, mid, sig, .. } = wire;
+    let whole = |number: &RawValue| read_whole(number.get()).ok_or(PacketFault("plain"));
+    let (seq, ts) = (wire.seq.map(whole).transpose()?, wire.ts.map(whole).transpose()?);
     Ok(PlainMessage { event, data, id, mid, seq, ts, sig })
 }
+
+/// The largest number that every JSON reader keeps exact.
+const WHOLE_MAX: f64 = 9_007_199_254_740_991.0;
+
+/// A number without a sign and a fraction; `1.0` and `1e2` are such numbers too.
+///
+/// Read from its text: serde rounds the sixteenth digit of a fraction.
+fn read_whole(json: &str) -> Option<u64> {
+    if json.bytes().all(|byte| byte.is_ascii_digit()) {
+        return json.parse().ok();
+    }
+    let is_number = json.starts_with(|first: char| first.is_ascii_digit());
+    let exact: f64 = is_number.then(|| json.parse().ok()).flatten()?;
+    let is_whole = exact.fract() == 0.0 && exact <= WHOLE_MAX;
+    is_whole.then(|| format!("{exact:.0}").parse().ok()).flatten()
+}
+
+/// Longest integer that is an id, and longest number that is one in another spelling.
+const ID_DIGITS_MAX: usize = 15;
+const ID_NUMBER_MAX_BYTES: usize = 24;
 
 /// The id is echoed as it came, so it may hold nothing that reads differently elsewhere: no escape
 /// (a lone surrogate is one) and no number beyond what every JSON reader keeps exact.
 fn read_id(json: &str) -> Result<PlainId<'_>, PacketFault> {
-    let integer = json.len() <= 15 && json.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = json.bytes().all(|byte| byte.is_ascii_digit());
+    let spelled = json.len() <= ID_NUMBER_MAX_BYTES
+        && read_whole(json).is_some_and(|number| number < 1_000_000_000_000_000);
+    let integer = if digits { json.len() <= ID_DIGITS_MAX } else { spelled };
     let string = json.len() <= ID_MAX_BYTES && json.starts_with('"') && !json.contains('\\');
     if integer || string { Ok(PlainId(json)) } else { Err(PacketFault("id")) }
 }
@@ -116,6 +141,18 @@ mod tests {
     }
 
     #[test]
+    fn null_members_are_absent_and_whole_numbers_are_integers() {
+        let text =
+            r#"{"event":"a","data":null,"id":null,"mid":null,"seq":1.0,"ts":1e2,"sig":null}"#;
+        let message = decode_plain(text).unwrap();
+        assert_eq!((message.data, message.id, message.mid, message.sig), (None, None, None, None));
+        assert_eq!((message.seq, message.ts), (Some(1), Some(100)));
+        let numbers = decode_plain(r#"{"event":"a","seq":null,"ts":null,"id":7.0}"#).unwrap();
+        assert_eq!((numbers.seq, numbers.ts), (None, None));
+        assert_eq!(numbers.id.map(|id| id.as_json()), Some("7.0"));
+    }
+
+    #[test]
     fn malformed() {
         let long_id = format!(r#"{{"event":"a","id":"{}"}}"#, "x".repeat(65));
         let long_name = format!(r#"{{"event":"{}"}}"#, "x".repeat(129));
@@ -127,7 +164,9 @@ mod tests {
             (r#""a""#, "plain"),
             (r#"{"event":"a","id":null,"id":1}"#, "plain"),
             (r#"{"event":"\u0061"}"#, "plain"),
-            (r#"{"event":"a","seq":1e3}"#, "plain"),
+            (r#"{"event":"a","seq":1.5}"#, "plain"),
+            (r#"{"event":"a","seq":1e300}"#, "plain"),
+            (r#"{"event":"a","seq":-1.0}"#, "plain"),
             (r#"{"event":"a","data":[1,]}"#, "plain"),
             ("{\"event\":\"a\",\"id\":\"\n\"}", "plain"),
             (r#"{"data":1}"#, "plain"),

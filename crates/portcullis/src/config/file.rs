@@ -17,6 +17,7 @@ use super::overload::OverloadSection;
 use super::rate::RateSection;
 use super::roles::RoleSection;
 use super::session::SessionSection;
+use super::spam::SpamSection;
 use super::store::StoreSection;
 use super::tls::TlsSection;
 use super::token::TokenSection;
@@ -37,6 +38,7 @@ pub(super) struct File {
     pub(super) rate: RateSection,
     pub(super) overload: OverloadSection,
     pub(super) message: MessageSection,
+    pub(super) spam: SpamSection,
     pub(super) store: StoreSection,
     pub(super) accounts: AccountsSection,
     pub(super) session: SessionSection,

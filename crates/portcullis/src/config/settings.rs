@@ -130,10 +130,10 @@ impl Settings {
             ..Options::default()
         })?;
         let server = file.capacity.read_http(server)?;
-        let polling = file.transport.polling(profile);
-        let gate = file.capacity.read(GateOptions { polling, ..development::defaults(profile) })?;
-        let gate = GateOptions { proxies: listen.proxies, ..file.rate.read(gate)? };
-        let (server, gate) = file.message.read(server, gate)?;
+        let (polling, proxies) = (file.transport.polling(profile), listen.proxies);
+        let usual = GateOptions { polling, proxies, ..development::defaults(profile) };
+        let gate = file.spam.read(file.rate.read(file.capacity.read(usual)?)?)?;
+        let (server, gate) = file.message.read(profile, server, gate)?;
         let (server, mut gate) = file.overload.read(server, gate)?;
         let issuers = file.token.read(profile, file.danger.jwks_private_addresses)?;
         gate.issuers = issuers.known;

@@ -1,7 +1,7 @@
 //! What is in force, for people, as a configuration file that says the same.
 //! Never: a secret.
 
-use portcullis_guard::{Action, LoadState, Rate, WithoutOrigin};
+use portcullis_guard::{Action, LoadState, Rate, SpamOptions, SpamRule, WithoutOrigin};
 use portcullis_model::Role;
 use portcullis_server::{Credentials, ProxyProtocol};
 use toml::{Table, Value};
@@ -10,6 +10,7 @@ use super::audit::MIB;
 use super::capacity::WHEN_USER_FULL;
 use super::danger::Danger;
 use super::listen::PROXY_HEADERS;
+use super::message::{MALICIOUS, MARKUP};
 use super::settings::Settings;
 use super::tls::TlsSettings;
 use super::token::KeySource;
@@ -56,13 +57,8 @@ impl Settings {
             ("capacity", self.capacity()),
             ("rate", self.rate(actions)),
             ("overload", self.overload()),
-            (
-                "message",
-                section([
-                    ("size_max_bytes", number(self.gate.message_max_bytes)),
-                    ("links", self.gate.links_allowed.into()),
-                ]),
-            ),
+            ("message", self.message()),
+            ("spam", self.spam()),
             (
                 "store",
                 section([
@@ -272,6 +268,32 @@ impl Settings {
             audit.insert(String::from("access_total_mib"), total);
         }
         audit
+    }
+
+    fn message(&self) -> Table {
+        let gate = &self.gate;
+        let markup = MARKUP.iter().find(|(_, markup)| *markup == gate.markup);
+        let malicious = MALICIOUS.iter().find(|(_, malicious)| *malicious == gate.malicious);
+        section([
+            ("size_max_bytes", number(gate.message_max_bytes)),
+            ("links", gate.links_allowed.into()),
+            ("markup", markup.map_or("escape", |(name, _)| name).into()),
+            ("malicious", malicious.map_or("refuse", |(name, _)| name).into()),
+        ])
+    }
+
+    fn spam(&self) -> Table {
+        let options = &self.gate.spam;
+        let usual = SpamOptions::default();
+        let beside = |list: &[String], other: &[String]| {
+            let beside = list.iter().filter(|phrase| !other.contains(phrase));
+            Value::from(beside.cloned().collect::<Vec<_>>())
+        };
+        let actions = SpamRule::ALL.map(|rule| (rule.name(), options.action(rule).name().into()));
+        section(actions.into_iter().chain([
+            ("phrases_add", beside(&options.phrases, &usual.phrases)),
+            ("phrases_remove", beside(&usual.phrases, &options.phrases)),
+        ]))
     }
 
     fn overload(&self) -> Table {

@@ -4,7 +4,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use portcullis_guard::{Rate, Replay, WithoutOrigin};
+use portcullis_guard::{
+    Malicious, Markup, Rate, Replay, SpamAction, SpamOptions, SpamRule, WithoutOrigin,
+};
 
 use super::*;
 
@@ -104,6 +106,31 @@ fn what_the_contract_shows_is_read() {
 }
 
 #[test]
+fn markup_and_spam_are_configured_and_shown() {
+    let usual = read("").unwrap().gate;
+    assert_eq!((usual.markup, usual.malicious), (Markup::Escape, Malicious::Record));
+    assert_eq!(usual.spam, SpamOptions::default());
+    let strict = read(&NAMED.replace("production", "strict")).unwrap().gate;
+    assert_eq!(strict.malicious, Malicious::Refuse);
+    let text = "[message]\nmarkup = \"strip\"\nmalicious = \"refuse\"\n[spam]\n\
+        one_link = \"off\"\nphrase = \"record\"\nphrases_add = [\"kaufe jetzt\"]\n\
+        phrases_remove = [\"buy now\"]\n";
+    let settings = read(text).unwrap();
+    let gate = &settings.gate;
+    assert_eq!((gate.markup, gate.malicious), (Markup::Strip, Malicious::Refuse));
+    assert_eq!(gate.spam.action(SpamRule::OneLink), SpamAction::Off);
+    assert_eq!(gate.spam.action(SpamRule::Phrase), SpamAction::Record);
+    assert_eq!(gate.spam.action(SpamRule::LinkInLink), SpamAction::Refuse);
+    let has = |phrase: &str| gate.spam.phrases.iter().any(|known| known == phrase);
+    assert!(has("kaufe jetzt") && has("click here") && !has("buy now"));
+    let summary = settings.summary(&[]);
+    assert_eq!(read(&summary).unwrap().summary(&[]), summary);
+    let variable = ("PORTCULLIS__SPAM__PHRASE", "refuse");
+    let settings = read_with("", &variables(&[variable])).unwrap();
+    assert_eq!(settings.gate.spam.action(SpamRule::Phrase), SpamAction::Refuse);
+}
+
+#[test]
 fn what_is_refused_says_what_why_and_the_mend() {
     let local = format!("{PRODUCTION}origin = {{ allowed = [\"http://localhost:3000\"] }}\n");
     let any = format!("{PRODUCTION}origin = {{ allowed = [\"*\"] }}\n");
@@ -159,6 +186,11 @@ fn what_is_refused_says_what_why_and_the_mend() {
         ("[transport]\nping_interval_ms = 0\n", "outside 10 to 3600000"),
         ("[rate]\nmessage_per_user = \"many\"\n", "no rate"),
         ("[message]\nsize_max_bytes = 0\n", "outside 256 to 65536"),
+        ("[message]\nmarkup = \"none\"\n", "no such choice"),
+        ("[message]\nmalicious = \"drop\"\n", "no such choice"),
+        ("[spam]\none_link = \"deny\"\n", "spam.one_link is \"deny\""),
+        ("[spam]\nphrases_add = [\"...\"]\n", "needs 4 letters"),
+        ("[spam]\nphrases_remove = [\"hello\"]\n", "has no such phrase"),
         ("[store]\nurl = \"postgres://user:hunter2@host/db\"\n", "not available"),
         ("[capacity]\nconnections_total = -1\n", "portcullis.toml:2:21"),
         ("[capacity]\nconnections_total = 0\n", "connections_total is 0"),

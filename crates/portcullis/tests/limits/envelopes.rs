@@ -17,12 +17,10 @@ fn an_envelope_is_what_is_declared_or_refused() {
     let mut talk = Talk::new(&server, "envelopes");
     let long = format!("{{\"mid\":\"{}\"}}", "m".repeat(65));
     let wrong = [
-        "null",
         "7",
         "\"mid\"",
         "[]",
         "[\"m\",1]",
-        "{\"mid\":null}",
         "{\"mid\":7}",
         "{\"mid\":\"\"}",
         "{\"mid\":\"a b\"}",
@@ -30,12 +28,9 @@ fn an_envelope_is_what_is_declared_or_refused() {
         "{\"mid\":[\"m\"]}",
         &long,
         "{\"mid\":\"m\",\"mid\":\"m\"}",
-        "{\"seq\":null}",
         "{\"seq\":\"1\"}",
         "{\"seq\":-1}",
-        "{\"seq\":1.0}",
         "{\"seq\":1.5}",
-        "{\"seq\":1e3}",
         "{\"seq\":9007199254740992}",
         "{\"seq\":01}",
         "{\"seq\":1,\"seq\":2}",
@@ -48,7 +43,17 @@ fn an_envelope_is_what_is_declared_or_refused() {
         let answer = send(&mut talk, "hi", envelope);
         assert_eq!(code_of(&answer), "INVALID_MESSAGE", "{envelope}");
     }
-    for envelope in ["{}", "{\"mid\":\"m-1\"}"] {
+    let fine = [
+        "{}",
+        "null",
+        "{\"mid\":\"m-1\"}",
+        "{\"mid\":null}",
+        "{\"mid\":null,\"seq\":null,\"ts\":null,\"sig\":null}",
+        "{\"mid\":\"m-2\",\"seq\":1.0}",
+        "{\"seq\":0.2e1,\"mid\":null}",
+    ];
+    talk = Talk::new(&server, "envelopes-fine");
+    for envelope in fine {
         let answer = send(&mut talk, "hi", envelope);
         assert_eq!(answer["ok"], true, "{envelope}: {answer}");
     }

@@ -1,9 +1,12 @@
 //! T-120 to T-129: what a browser would run, in a message.
 //! Never: a byte of `html` that is not a formatting tag, a character reference or text.
+//!
+//! Markup is text by default, and shown as it was written; `markup = "strip"` removes it.
 
-use portcullis_test::TestServer;
+use portcullis_test::{Config, TestServer};
+use serde_json::Value;
 
-use crate::clients::{Talk, alive, start, unlimited};
+use crate::clients::{Talk, alive, code_of, start, unlimited};
 
 /// The only tags there are when links are off.
 const TAGS: [&str; 10] =
@@ -36,9 +39,29 @@ fn assert_safe(html: &str, links: bool, raw: &str) {
     assert!(!html.contains('\0'), "{raw:?} became {html:?}");
 }
 
+/// A server with keys of `[message]`.
+fn start_with(keys: &str) -> TestServer {
+    let mut config: Config = unlimited();
+    config.more.push_str("[message]\n");
+    config.more.push_str(keys);
+    start(&config)
+}
+
+/// Sends each text where markup is removed and where it is text; `gone` are words that removal
+/// leaves no trace of.
+fn check(name: &str, links: bool, gone: &[&str], raws: &[&str]) {
+    let links_key = if links { "links = true\n" } else { "" };
+    let stripping = start_with(&format!("{links_key}markup = \"strip\"\n"));
+    check_on(&stripping, name, links, gone, raws);
+    alive(&stripping);
+    let escaping = start_with(links_key);
+    check_on(&escaping, name, links, &[], raws);
+    alive(&escaping);
+}
+
 /// Sends each text behind formatting of our own and looks at what arrives; only control
 /// characters may be refused.
-fn check(server: &TestServer, name: &str, links: bool, gone: &[&str], raws: &[&str]) {
+fn check_on(server: &TestServer, name: &str, links: bool, gone: &[&str], raws: &[&str]) {
     let mut talk = Talk::new(server, name);
     for raw in raws {
         let message = format!("<b>ok</b> {raw}");
@@ -64,7 +87,6 @@ fn check(server: &TestServer, name: &str, links: bool, gone: &[&str], raws: &[&s
 
 #[test]
 fn t120_scripts_go_with_their_content() {
-    let server = start(&unlimited());
     let raws = [
         "<script>alert(1)</script>",
         "<SCRIPT>alert(1)</SCRIPT>",
@@ -77,7 +99,7 @@ fn t120_scripts_go_with_their_content() {
         "<svg><script>alert(1)</script></svg>",
         "<script/alert(1)>alert(1)</script>",
     ];
-    check(&server, "scripts", false, &["alert"], &raws);
+    check("scripts", false, &["alert"], &raws);
     let nested = [
         "<scr<script>ipt>alert(1)</script>",
         "<scr<script></script>ipt>alert(1)</scr</script>ipt>",
@@ -96,8 +118,7 @@ fn t120_scripts_go_with_their_content() {
         "&#60;script&#62;alert(1)&#x3c;/script>",
         "&amp;lt;script&amp;gt;",
     ];
-    check(&server, "nested", false, &[], &nested);
-    alive(&server);
+    check("nested", false, &[], &nested);
 }
 
 #[test]
@@ -137,7 +158,7 @@ fn t121_t122_handlers_and_attributes_are_gone() {
         "<custom-element onclick=alert(1)>x</custom-element>",
         "<x onclick=alert(1)>x</x>",
     ];
-    check(&server, "handlers", false, &["alert"], &raws);
+    check("handlers", false, &["alert"], &raws);
     let mut talk = Talk::new(&server, "kept");
     for (raw, html) in [
         ("<b onclick=alert(1)>x</b>", "<b>x</b>"),
@@ -157,7 +178,6 @@ fn t121_t122_handlers_and_attributes_are_gone() {
 
 #[test]
 fn t123_styles_are_gone() {
-    let server = start(&unlimited());
     let raws = [
         "<style>*{x:expression(alert(1))}</style>",
         "<style>@import 'alert(1)';</style>",
@@ -169,8 +189,7 @@ fn t123_styles_are_gone() {
         "<div style=\"position:fixed\" alert(1)>x</div>",
         "<style><img src=\"</style><img src=x onerror=alert(1)//\">",
     ];
-    check(&server, "styles", false, &["alert", "expression", "javascript"], &raws);
-    alive(&server);
+    check("styles", false, &["alert", "expression", "javascript"], &raws);
 }
 
 const LINKS: [&str; 20] = [
@@ -198,18 +217,14 @@ const LINKS: [&str; 20] = [
 
 #[test]
 fn t124_without_links_every_target_is_gone() {
-    let server = start(&unlimited());
-    check(&server, "no-links", false, &["alert", "href"], &LINKS);
-    check(&server, "not-even", false, &["href"], &["<a href=\"https://ok.example/\">x</a>"]);
-    alive(&server);
+    check("no-links", false, &["alert", "href"], &LINKS);
+    check("not-even", false, &["href"], &["<a href=\"https://ok.example/\">x</a>"]);
 }
 
 #[test]
 fn t124_with_links_only_https_is_kept_and_rel_is_added() {
-    let mut config = unlimited();
-    config.more.push_str("[message]\nlinks = true\n");
-    let server = start(&config);
-    check(&server, "links", true, &["alert"], &LINKS);
+    let server = start_with("links = true\n");
+    check("links", true, &["alert"], &LINKS);
     let mut talk = Talk::new(&server, "kept");
     for raw in [
         "<a href=\"https://ok.example/p?q=1\">x</a>",
@@ -225,7 +240,6 @@ fn t124_with_links_only_https_is_kept_and_rel_is_added() {
 
 #[test]
 fn t126_raw_text_elements_go_with_their_content() {
-    let server = start(&unlimited());
     let raws = [
         "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
         "<xmp><img src=x onerror=alert(1)></xmp>",
@@ -244,13 +258,11 @@ fn t126_raw_text_elements_go_with_their_content() {
         "<listing><img src=x onerror=alert(1)></listing>",
         "<textarea><b onclick=alert(1)>",
     ];
-    check(&server, "raw", false, &["onerror", "onload", "onclick"], &raws);
-    alive(&server);
+    check("raw", false, &["onerror", "onload", "onclick"], &raws);
 }
 
 #[test]
 fn t127_foreign_content_is_gone() {
-    let server = start(&unlimited());
     let raws = [
         "<math><annotation-xml encoding=\"text/html\"><img src=x onerror=alert(1)></math>",
         "<svg><desc><img src=x onerror=alert(1)></desc></svg>",
@@ -266,13 +278,11 @@ fn t127_foreign_content_is_gone() {
         "<svg><![CDATA[<img src=x onerror=alert(1)>]]></svg>",
         "<svg><use href=\"data:image/svg+xml,alert(1)\"/></svg>",
     ];
-    check(&server, "foreign", false, &["onerror", "javascript", "onclick"], &raws);
-    alive(&server);
+    check("foreign", false, &["onerror", "javascript", "onclick"], &raws);
 }
 
 #[test]
 fn t129_strange_tags_comments_and_declarations_are_gone() {
-    let server = start(&unlimited());
     let raws = [
         "<b\tonclick=alert(1)>x</b>",
         "<b\r\nonclick=alert(1)>x</b>",
@@ -293,9 +303,74 @@ fn t129_strange_tags_comments_and_declarations_are_gone() {
         "<\0b onclick=alert(1)>",
         "<img\0 src=x onerror=alert(1)>",
     ];
-    check(&server, "strange", false, &["onerror", "onclick"], &raws);
+    check("strange", false, &["onerror", "onclick"], &raws);
     // No tag begins with a blank: it is shown as it was written.
     let shown = ["</ b onclick=alert(1)>", "< b onclick=alert(1)>", "<1 onclick=alert(1)>"];
-    check(&server, "shown", false, &[], &shown);
+    check("shown", false, &[], &shown);
+}
+
+#[test]
+fn t120_to_t129_markup_that_is_not_formatting_is_shown_as_it_was_written() {
+    let server = start(&unlimited());
+    let mut talk = Talk::new(&server, "shown");
+    for raw in [
+        "put it into the <title> of the page",
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "<svg/onload=alert(1)>",
+        "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
+        "<style>*{color:red}</style> <!-- x --> <br>",
+        "<a href=\"https://a.example\">x</a>",
+        "</b onclick=alert(1)>",
+    ] {
+        let heard = talk.say(raw);
+        assert_eq!((&heard["message"], heard.get("html")), (&Value::from(raw), None));
+        let heard = talk.say(&format!("<b>ok</b> {raw}"));
+        assert_eq!(heard["message"], format!("ok {raw}"));
+        let escaped = raw.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        assert_eq!(heard["html"], format!("<b>ok</b> {escaped}"));
+    }
+    alive(&server);
+}
+
+#[test]
+fn markup_that_would_run_is_recorded_and_other_markup_is_not() {
+    let server = start(&unlimited());
+    let mut talk = Talk::new(&server, "recorded");
+    for raw in ["<title>", "Vec<S>", "the <script> tag", "<b>x</b>", "onclick=alert(1)"] {
+        talk.say(raw);
+    }
+    talk.say("<i>1</i>");
+    assert!(!server.records.text().contains("xss_attempt"));
+    talk.say("<img src=x onerror=alert(1)>");
+    let record = server.records.wait_for(|record| record["event"]["code"] == "xss_attempt");
+    assert_eq!(record["event"]["outcome"], "success");
+    assert_eq!(record["event"]["reason"], "recorded");
+    assert_eq!(
+        (&record["rule"]["name"], &record["event"]["action"]),
+        (&"markup".into(), &"chat:send".into())
+    );
+    assert!(record["user"]["id"].is_string() && !record.to_string().contains("onerror"));
+    alive(&server);
+}
+
+#[test]
+fn markup_that_would_run_is_rejected_where_the_operator_wants_it() {
+    let server = start_with("malicious = \"refuse\"\n");
+    let mut talk = Talk::new(&server, "refused");
+    for raw in [
+        "<script>alert(1)</script>",
+        "<b onclick=alert(1)>x</b>",
+        "<a href=javascript:alert(1)>x</a>",
+    ] {
+        for _ in 0..5 {
+            let answer = talk.send(raw);
+            assert_eq!(code_of(&answer), "INVALID_CONTENT", "{raw}");
+            assert_eq!(answer["error"]["message"], "Invalid content detected");
+        }
+    }
+    talk.say("put it into the <title> of the page, and <script> last");
+    let record = server.records.wait_for(|record| record["event"]["code"] == "xss_attempt");
+    assert_eq!(record["event"]["outcome"], "failure");
     alive(&server);
 }
