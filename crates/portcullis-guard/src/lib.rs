@@ -94,7 +94,7 @@ pub use capacity::{Class, ConnectionSlot, HeldByPrefix, HttpSeat, Places};
 pub use capacity_counts::CapacityCounts;
 pub use cleaner::{CleanText, Cleaner};
 pub use client_key::thumbprint;
-pub use credential::{Credential, Return, read_return};
+pub use credential::{Credential, Return, read_return, shows_ticket};
 pub use danger::Danger;
 pub use directory::{Directory, DirectoryLimits};
 pub use directory_list::{RoomCursor, RoomPage, RoomQuery};

@@ -33,6 +33,7 @@ mod session_id; // secret ids that know their shard
 mod upgrade; // from request to connection
 mod upgrade_probe; // a WebSocket that takes over a long-polling session
 mod connection; // what a shard shares of one connection
+mod connection_queue; // what is queued for it, in its client's form
 mod connection_closing; // the end of one
 mod connection_task; // the one task of a connection
 mod comer; // who opens a connection
