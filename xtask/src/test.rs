@@ -2,6 +2,7 @@
 //! Never: a step that is left out without saying so.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -39,17 +40,22 @@ pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
     must(program("cargo", &["test", "--workspace", "--doc", "--quiet"], "."))?;
     fuzz(without_fuzz)?;
     step("stories: stock clients, a browser, and Node's own server beside this one");
-    let mut stories = program("npm", &["run", "--silent", "test"], "tests/clients");
-    stories.env("PORTCULLIS_BIN", built("portcullis"));
-    stories.env("PORTCULLIS_EXAMPLES", built("examples"));
-    stories.env("STORY_PYTHON", install::story_python());
-    must(stories)?;
+    must(stories("test"))?;
     if has_two_processors() {
         besiege()?;
         benchmarks()?;
     }
     println!("\neverything is green");
     Ok(())
+}
+
+/// A run of stories against what was built.
+pub(crate) fn stories(script: &str) -> Command {
+    let mut stories = program("npm", &["run", "--silent", script], "tests/clients");
+    stories.env("PORTCULLIS_BIN", built("portcullis"));
+    stories.env("PORTCULLIS_EXAMPLES", built("examples"));
+    stories.env("STORY_PYTHON", install::story_python());
+    stories
 }
 
 /// What honest users notice of small attacks, a few seconds each. Only what does not depend on how
