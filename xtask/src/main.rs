@@ -40,7 +40,8 @@ fn act(arguments: &[String]) -> Result<()> {
         ["siege", rest @ ..] => run::siege(rest),
         _ => bail!(
             "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], \
-             acceptance, tidy, or bench [NAME] [--quick | --check], or siege [D-1 ... D-12] [--quick] [--no-peers]"
+             acceptance, tidy, or bench [NAME] [--quick | --check], \
+             or siege [D-1 ... D-12] [--quick] [--no-peers]"
         ),
     }
 }

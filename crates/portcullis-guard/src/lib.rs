@@ -33,6 +33,7 @@ mod source; // which requests another site's page may have caused
 mod admission; // who has been here before
 mod credential; // where a credential may stand
 mod token; // the acceptance profile of tokens
+mod token_header; // its header, and what rejects it
 mod token_claims; // claims with exact types
 mod token_key; // keys pinned to issuer and algorithm
 mod secret_strength; // which shared secrets can be guessed
@@ -107,7 +108,7 @@ pub use event::{Access, Declared, Event, Priority, Replay, Rule, Unnamed};
 pub use gate::{Action, Gate, GateError};
 pub use gate_options::{GateOptions, WhenUserFull, WithoutOrigin};
 pub use handshake::{Admitted, Cookies, Door, Handshake};
-pub use jwks::{JwksError, read_jwks};
+pub use jwks::{JwksError, KeySet, read_jwks};
 pub use lease::Lease;
 pub use limits::Lanes;
 pub use limits_explain::LimitState;
