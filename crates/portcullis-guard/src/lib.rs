@@ -12,6 +12,7 @@ mod danger; // what weakens the doors
 mod handshake; // what door 1 is asked
 mod host; // whose name the request uses
 mod lead_on; // where a page is to be had over TLS
+mod app_origin; // origins of apps, which are no pages on the web
 mod origin; // which page is asking
 mod proxy; // whom a request comes from behind proxies
 mod client_ip; // which address, and its prefix
@@ -86,6 +87,7 @@ mod spam_links; // how many links and hosts
 
 pub use admission::{ADMISSION_COOKIE, ADMISSION_LIFE_S, make_admission};
 pub use answer::Answer;
+pub use app_origin::is_app_origin;
 pub use ask::{Ask, Body};
 pub use attachment::Attachment;
 pub use attempt::{Attempt, Lane, RequestFrom, Trace, Traced};
@@ -115,6 +117,7 @@ pub use limits_explain::LimitState;
 pub use load::{LoadChange, LoadMachine, LoadState, Look, Signal, TICK_MS};
 pub use login::LoginFrom;
 pub use look_alike::is_look_alike;
+pub use origin::check_origin;
 pub use packets::PacketBudget;
 pub use permit::Permit;
 pub use principal::{Caller, Patience, Principal};
