@@ -92,7 +92,7 @@ pub use ask::{Ask, Body};
 pub use attachment::Attachment;
 pub use attempt::{Attempt, Lane, RequestFrom, Trace, Traced};
 pub use authority::{Authority, RevocationName, RevocationSlot, UNCONFIRMED_MAX_MS, Withdrawn};
-pub use binding::{Binding, Further};
+pub use binding::{Binding, Further, PollingBinding};
 pub use capacity::{Class, ConnectionSlot, HeldByPrefix, HttpSeat, Places};
 pub use capacity_counts::CapacityCounts;
 pub use cleaner::{CleanText, Cleaner};

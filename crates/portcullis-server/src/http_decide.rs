@@ -19,6 +19,8 @@ use crate::http_polling::posted_length;
 use crate::http_route::Target;
 use crate::listen::Entrance;
 use crate::media_type::is_utf8_of;
+use crate::polling::Polling;
+use crate::tls_hello::TlsSession;
 use crate::upgrade::Upgrade;
 
 /// Largest body of a session nobody is signed in to.
@@ -239,7 +241,7 @@ impl HttpConnection {
         if !polling {
             return self.decide_upgrade(head, form, binary, admitted);
         }
-        let binding = Box::new(gate.binding(&handshake, &admitted));
+        let binding = Box::new(gate.binding(&handshake, &admitted, self.tls_session()));
         Ok(Decision::Open { form, admitted: Box::new(admitted), binding, binary })
     }
 
@@ -248,6 +250,12 @@ impl HttpConnection {
         let (id, shown) = self.shard.session_ids.read(sid)?;
         let connection = self.shard.session(id, &shown)?;
         if connection.client == self.client { connection.caller() } else { None }
+    }
+
+    /// The client's TLS session; a proxy's own is shared by all its clients.
+    fn tls_session(&self) -> Option<TlsSession> {
+        let is_proxys = self.shard.gate.is_proxy(self.peer.ip());
+        self.stream.tls_session().filter(|_| !is_proxys)
     }
 
     /// The session that a request is for, and whether it is still polled: the request comes from
@@ -264,8 +272,10 @@ impl HttpConnection {
         let unknown = || Denial::SessionUnknown("unknown");
         let (id, shown) = shard.session_ids.read(sid).ok_or_else(unknown)?;
         let connection = shard.session(id, &shown).ok_or_else(unknown)?;
-        let binding = shard.gate.binding(handshake, admitted);
-        let bound = connection.with_polling(|state| state.binding.check(&binding, further));
+        let binding = shard.gate.binding(handshake, admitted, self.tls_session());
+        let rule = shard.gate.options().polling_binding;
+        let check = |state: &mut Polling| state.binding.check(&binding, further, rule);
+        let bound = connection.with_polling(check);
         let is_polled = bound.transpose()?.is_some();
         if let Some(user) = shard.gate.precheck_on(&connection.packets, admitted, now)? {
             let caller = connection.caller();

@@ -18,6 +18,7 @@ mod running; // threads, readiness, drain
 mod port; // a port fixed before the start
 mod pace; // how fast a peer delivers what is waited for
 mod listen; // sockets under an accept budget, TLS under a deadline
+mod tls_hello; // the first flight of TLS, and the session it resumes
 mod stream; // a socket, plain or TLS, polled by hand
 mod http; // one HTTP connection, request by request
 mod http_decide; // what a head asks for, and whether it may

@@ -131,7 +131,9 @@ impl Settings {
         })?;
         let server = file.capacity.read_http(server)?;
         let polling = file.transport.polling(profile);
-        let gate = file.capacity.read(GateOptions { polling, ..development::defaults(profile) })?;
+        let polling_binding = file.transport.polling_binding()?;
+        let gate = GateOptions { polling, polling_binding, ..development::defaults(profile) };
+        let gate = file.capacity.read(gate)?;
         let gate = GateOptions { proxies: listen.proxies, ..file.rate.read(gate)? };
         let (server, gate) = file.message.read(server, gate)?;
         let (server, mut gate) = file.overload.read(server, gate)?;

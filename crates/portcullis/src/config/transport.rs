@@ -1,6 +1,7 @@
 //! `[transport]`: how connections live. Answers slow and silent peers (T-105, T-183, T-229, T-240).
 //! Never: a wait without an end.
 
+use portcullis_guard::PollingBinding;
 use portcullis_server::Options;
 use serde::Deserialize;
 
@@ -16,6 +17,8 @@ pub(super) struct TransportSection {
     websocket: Option<bool>,
     /// Whether long-polling is offered; true, and false in the strict profile.
     polling: Option<bool>,
+    /// `address`, `network` or `token`; `address`. What another address of a session has to show.
+    polling_binding: Option<String>,
     /// Whether permessage-deflate is agreed to; false.
     compression: Option<bool>,
     /// Between two pings; 25000.
@@ -43,6 +46,19 @@ impl TransportSection {
             Profile::Development | Profile::Production => true,
             Profile::Strict => false,
         })
+    }
+
+    /// What shows that a request from another address belongs to a long-polling session.
+    pub(super) fn polling_binding(&self) -> Result<PollingBinding, ConfigError> {
+        match self.polling_binding.as_deref() {
+            None | Some("address") => Ok(PollingBinding::Address),
+            Some("network") => Ok(PollingBinding::Network),
+            Some("token") => Ok(PollingBinding::Token),
+            Some(other) => {
+                let mend = "write \"address\", \"network\" or \"token\"";
+                Err(ConfigError::no_such_choice("transport.polling_binding", other, mend))
+            }
+        }
     }
 
     /// Puts the times into the options.
