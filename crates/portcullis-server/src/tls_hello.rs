@@ -21,7 +21,7 @@ const HELLO_MAX_BYTES: usize = 16 * 1024 + 5;
 pub(crate) type TlsSession = [u8; 16];
 
 impl Shard {
-    /// Reads until the ClientHello is whole; what is wrong with it, the handshake finds and answers.
+    /// Reads until the ClientHello is whole; the handshake finds and answers what is wrong with it.
     pub(crate) async fn read_hello(
         &self,
         socket: &mut TcpStream,

@@ -130,10 +130,7 @@ impl Settings {
             ..Options::default()
         })?;
         let server = file.capacity.read_http(server)?;
-        let polling = file.transport.polling(profile);
-        let polling_binding = file.transport.polling_binding()?;
-        let gate = GateOptions { polling, polling_binding, ..development::defaults(profile) };
-        let gate = file.capacity.read(gate)?;
+        let gate = file.capacity.read(file.transport.read_gate(profile)?)?;
         let gate = GateOptions { proxies: listen.proxies, ..file.rate.read(gate)? };
         let (server, gate) = file.message.read(server, gate)?;
         let (server, mut gate) = file.overload.read(server, gate)?;
