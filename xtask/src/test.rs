@@ -16,7 +16,9 @@ const FUZZ_SECONDS: &str = "5";
 pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
     step("format");
     must(program("cargo", &["fmt", "--all", "--check"], "."))?;
-    must(program("cargo", &["fmt", "--check"], "fuzz"))?;
+    for apart in ["fuzz", "tests/clients/rust"] {
+        must(program("cargo", &["fmt", "--check"], apart))?;
+    }
     step("tidy");
     tidy::run()?;
     install::for_tests()?;
