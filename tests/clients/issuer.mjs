@@ -48,6 +48,8 @@ export class Issuer {
   #keys = new Map();
   /** @type {Map<string, Route>} */
   routes = new Map();
+  /** Keys that are published first, whatever they are. @type {unknown[]} */
+  others = [];
   /** How often the key set was asked for. */
   fetched = 0;
   /** The authority of its certificate, PEM. */
@@ -62,7 +64,7 @@ export class Issuer {
     issuer.ca = ca;
     issuer.routes.set(keySet, async () => {
       issuer.fetched += 1;
-      return { keys: [...issuer.#keys.values()].map(({ jwk }) => jwk) };
+      return { keys: [...issuer.others, ...[...issuer.#keys.values()].map(({ jwk }) => jwk)] };
     });
     issuer.#server = createServer({ cert, key }, (request, response) => {
       let body = "";

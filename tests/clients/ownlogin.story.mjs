@@ -118,6 +118,16 @@ describe("tokens by published keys", () => {
     test(`${alg}: believed by the key set, and rotated while connected`, async () => {
       const issuer = await Issuer.start();
       endings.push(() => issuer.stop());
+      // Keys that this server cannot use, as providers publish them beside the others.
+      issuer.others = [
+        { kty: "RSA", kid: "small", alg, n: "q".repeat(171), e: "AQAB" },
+        { kty: "RSA", kid: "enc", use: "enc", alg: "RSA-OAEP", n: "q".repeat(342), e: "AQAB" },
+        { kty: "OKP", crv: "Ed25519", alg, x: "AAAA" },
+        { kty: "EC", crv: "secp256k1", kid: 7 },
+        { kty: "oct", kid: "shared", k: "c2VjcmV0" },
+        { kty: "AKP", kid: "post-quantum", alg: "ML-DSA-65", pub: "AAAA", x5c: [1] },
+        null,
+      ];
       const authority = join(folder(), "issuer-ca.pem");
       writeFileSync(authority, issuer.ca);
       await issuer.addKey("first", alg);
@@ -145,7 +155,8 @@ describe("tokens by published keys", () => {
       // Rotation: the key set gets a second key. A token of it leads to one look, and comes in;
       // whoever is connected stays, and goes on with a token of the second key as well.
       await issuer.addKey("second", alg);
-      const next = await issuer.token("second", claims("ann"));
+      const header = { cat: "cl_B7d4PD111AAA", typ: "application/at+jwt" };
+      const next = await issuer.token("second", claims("ann", { sid: null }), header);
       const second = await comeIn(server, { token: next });
       await must(second, "room:list", {});
       assert.equal(issuer.fetched, 2, "fetched once more");

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { Board } from "./examples.mjs";
 
 const INSTALLED = new URL("../../target/python-stories/bin/python", import.meta.url);
-const SCRIPT = fileURLToPath(new URL("python/story.py", import.meta.url));
+const SCRIPTS = { asynchronous: "python/story.py", synchronous: "python/sync_story.py" };
 const TIMEOUT_MS = 60_000;
 
 describe("three people with python-socketio on a board", () => {
@@ -22,27 +22,31 @@ describe("three people with python-socketio on a board", () => {
     await server?.stop();
   });
 
-  for (const [setting, transport] of [
+  const settings = [
     ["default", "websocket"],
     ["websocket", "websocket"],
     ["polling", "polling"],
-  ]) {
-    test(setting, async () => {
-      const python = process.env["STORY_PYTHON"] ?? fileURLToPath(INSTALLED);
-      const child = spawn(python, [SCRIPT, server.url, setting], {
-        env: { ...process.env, BOARD_SECRET: server.secret },
-        stdio: ["ignore", "pipe", "pipe"],
-        timeout: TIMEOUT_MS,
-        killSignal: "SIGKILL",
+  ];
+  for (const [kind, script] of Object.entries(SCRIPTS)) {
+    for (const [setting, transport] of settings) {
+      test(`${kind}, ${setting}`, async () => {
+        const python = process.env["STORY_PYTHON"] ?? fileURLToPath(INSTALLED);
+        const path = fileURLToPath(new URL(script, import.meta.url));
+        const child = spawn(python, [path, server.url, setting ?? ""], {
+          env: { ...process.env, BOARD_SECRET: server.secret },
+          stdio: ["ignore", "pipe", "pipe"],
+          timeout: TIMEOUT_MS,
+          killSignal: "SIGKILL",
+        });
+        const [said, complained, [code]] = await Promise.all([
+          text(child.stdout),
+          text(child.stderr),
+          once(child, "exit"),
+        ]);
+        assert.equal(code, 0, `${said}${complained}${server.output()}`);
+        assert.equal(said, `told by ${transport}\n`);
+        assert.equal(complained, "");
       });
-      const [said, complained, [code]] = await Promise.all([
-        text(child.stdout),
-        text(child.stderr),
-        once(child, "exit"),
-      ]);
-      assert.equal(code, 0, `${said}${complained}${server.output()}`);
-      assert.equal(said, `told by ${transport}\n`);
-      assert.equal(complained, "");
-    });
+    }
   }
 });

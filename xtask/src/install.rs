@@ -42,6 +42,15 @@ pub(crate) fn for_tests() -> Result<()> {
     python_packages()
 }
 
+/// What the client in Rust is built with.
+pub(crate) fn for_acceptance() -> Result<()> {
+    let mut found = program("pkg-config", &["--exists", "openssl"], ".");
+    if is_there("pkg-config") && found.status().is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    apt("pkg-config").and_then(|()| apt("libssl-dev"))
+}
+
 /// Whether a server's program is there; Debian keeps those where only administrators look.
 fn is_installed(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

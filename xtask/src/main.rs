@@ -1,6 +1,7 @@
-//! The project's own commands: `cargo xtask run | test | tidy | bench | siege`.
+//! The project's own commands: `cargo xtask run | test | acceptance | tidy | bench | siege`.
 //! Never: anything that only works on one machine.
 
+mod acceptance; // every stock client by every setting
 mod command; // programs started, with what to say when they fail
 mod lanes; // steps that run at the same time
 mod install; // what a fresh machine lacks
@@ -34,12 +35,14 @@ fn act(arguments: &[String]) -> Result<()> {
         ["run", rest @ ..] => run::run(rest),
         ["test"] => test::run(None),
         ["test", "--without-fuzz", reason] if !reason.is_empty() => test::run(Some(reason)),
+        ["acceptance"] => acceptance::run(),
         ["tidy"] => tidy::run(),
         ["bench", rest @ ..] => run::bench(rest),
         ["siege", rest @ ..] => run::siege(rest),
         _ => bail!(
-            "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], tidy, \
-             or bench [NAME] [--quick | --check], or siege [D-1 ... D-14] [--quick] [--no-peers]"
+            "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], \
+             acceptance, tidy, or bench [NAME] [--quick | --check], \
+             or siege [D-1 ... D-14] [--quick] [--no-peers]"
         ),
     }
 }

@@ -23,7 +23,9 @@ const TEST_THREADS_EACH: usize = 4;
 pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
     step("format");
     must(program("cargo", &["fmt", "--all", "--check"], "."))?;
-    must(program("cargo", &["fmt", "--check"], "fuzz"))?;
+    for apart in ["fuzz", "tests/clients/rust"] {
+        must(program("cargo", &["fmt", "--check"], apart))?;
+    }
     step("tidy");
     tidy::run()?;
     install::for_tests()?;
@@ -36,7 +38,9 @@ pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
         step("fuzzing in short");
         println!("fuzzing is left out: {reason}");
     }
-    together(vec![vec![stories()], beside_stories(without_fuzz)])?;
+    let named = "stories: stock clients, a browser, and Node's own server beside this one";
+    let stories = Step::new(named, stories("test"));
+    together(vec![vec![stories], beside_stories(without_fuzz)])?;
     if has_two_processors() {
         alone(siege())?;
         alone(benchmarks())?;
@@ -69,12 +73,13 @@ fn checks_of_pages() -> Vec<Step> {
     steps
 }
 
-fn stories() -> Step {
-    let mut stories = npm("test", "tests/clients");
+/// A run of stories against what was built.
+pub(crate) fn stories(script: &str) -> Command {
+    let mut stories = npm(script, "tests/clients");
     stories.env("PORTCULLIS_BIN", built("portcullis"));
     stories.env("PORTCULLIS_EXAMPLES", built("examples"));
     stories.env("STORY_PYTHON", install::story_python());
-    Step::new("stories: stock clients, a browser, and Node's own server beside this one", stories)
+    stories
 }
 
 /// What takes the processor time that the stories leave: they wait more than they work.

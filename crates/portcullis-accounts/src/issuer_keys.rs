@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::{Algorithm, Issuer, read_jwks};
+use portcullis_guard::{Algorithm, Issuer, KeySet, read_jwks};
 use portcullis_model::{Code, Denial, Now, Severity};
 use portcullis_outbound::{Client, OutboundError, Policy, Target};
 use portcullis_server::{Builder, Delta, Surroundings};
@@ -43,7 +43,8 @@ impl RemoteIssuer {
         let client = Client::new(self.policy.clone()).map_err(|error| error.to_string())?;
         let fetched = client.fetch(&self.target).await.map_err(|error| error.to_string())?;
         let text = String::from_utf8_lossy(&fetched.body);
-        read_jwks(&text, self.algorithm, &self.like).map_err(|error| error.to_string())
+        let read = read_jwks(&text, self.algorithm, &self.like);
+        read.map(|set| set.issuers).map_err(|error| error.to_string())
     }
 }
 
@@ -155,12 +156,13 @@ impl Fetched {
     fn take(&self, around: &Surroundings, text: &str, kept_s: u64) {
         let like = &self.issuer.like;
         let read = read_jwks(text, self.issuer.algorithm, like).map_err(|error| error.to_string());
-        let taken = read.and_then(|keys| {
-            let replaced = around.gate.replace_keys(&like.issuer, keys);
-            replaced.map_err(|error| error.to_string())
+        let taken = read.and_then(|KeySet { issuers, unusable, others }| {
+            let count = issuers.len();
+            let replaced = around.gate.replace_keys(&like.issuer, issuers);
+            replaced.map(|()| (count, unusable, others)).map_err(|error| error.to_string())
         });
         match taken {
-            Ok(()) => {
+            Ok((count, unusable, others)) => {
                 let now_ms = around.clock.now().monotonic_ms;
                 {
                     let mut times = self.times.lock();
@@ -169,7 +171,7 @@ impl Fetched {
                     }
                     times.good_until_ms = now_ms.saturating_add(kept_s * 1000);
                 }
-                self.record(around, Outcome::Success, "fetched");
+                self.record_fetched(around, count, &unusable, others);
                 // Connections opened with a key that is gone end.
                 if around.hub.try_deliver(Delta::RecheckAll).is_err() {
                     tracing::warn!("a shard is behind; its connections find out by themselves");
@@ -183,11 +185,33 @@ impl Fetched {
         }
     }
 
-    fn record(&self, around: &Surroundings, outcome: Outcome, why: &str) {
-        let mut record = Record::new(Code::IssuerKeys);
-        if outcome != Outcome::Success {
-            record.severity = Severity::Warning;
+    /// What was taken, and each key that was to be used and cannot be.
+    fn record_fetched(
+        &self,
+        around: &Surroundings,
+        count: usize,
+        unusable: &[String],
+        others: usize,
+    ) {
+        let mut words = format!("fetched: {count} keys in use, {others} for other purposes");
+        if unusable.is_empty() {
+            return self.record_as(around, Outcome::Success, Severity::Info, &words);
         }
+        let list = unusable.join("; ");
+        let target = &self.issuer.target;
+        tracing::warn!(%target, "keys of an issuer cannot be used and are left out: {list}");
+        words.push_str("; left out: ");
+        words.push_str(&list);
+        self.record_as(around, Outcome::Success, Severity::Warning, &words);
+    }
+
+    fn record(&self, around: &Surroundings, outcome: Outcome, why: &str) {
+        self.record_as(around, outcome, Severity::Warning, why);
+    }
+
+    fn record_as(&self, around: &Surroundings, outcome: Outcome, severity: Severity, why: &str) {
+        let mut record = Record::new(Code::IssuerKeys);
+        record.severity = severity;
         record.outcome = outcome;
         record.rule = "jwks";
         record.detail = Some(format!("{}: {why}", self.issuer.like.issuer));

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use portcullis_model::limits::TOKEN_MAX_BYTES;
 use portcullis_model::{Denial, Secret, TokenFault};
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use crate::handshake::{Admitted, Cookies, Handshake, Line};
@@ -81,21 +80,18 @@ pub(crate) fn shown<'a>(credential: Credential<'a>) -> Result<Shown<'a>, Denial>
     }
 }
 
-/// The members a CONNECT payload may have. `pid` and `offset` are the client's for recovery.
+/// What is read of a CONNECT payload. `auth` of the stock clients may hold members of the
+/// application, and `pid` and `offset` of recovery; none of them says who the client is.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Payload<'a> {
     #[serde(default, borrow, deserialize_with = "present")]
     token: Option<&'a str>,
     #[serde(default, borrow, deserialize_with = "present")]
     ticket: Option<&'a str>,
-    #[serde(default, rename = "pid")]
-    _pid: IgnoredAny,
-    #[serde(default, rename = "offset")]
-    _offset: IgnoredAny,
-    #[serde(default, rename = "v")]
-    _version: IgnoredAny,
 }
+
+/// Longest CONNECT payload, in bytes: a token and members of the application.
+const PAYLOAD_MAX_BYTES: usize = TOKEN_MAX_BYTES + 8 * 1024;
 
 /// A member that is there holds a string, without escapes, for no token needs one; null is absent.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de str>, D::Error> {
@@ -106,16 +102,25 @@ fn payload_shown(payload: Option<&str>) -> Result<Option<Shown<'_>>, Denial> {
     let shape = Denial::Token(TokenFault::Shape);
     let Some(text) = payload.filter(|text| *text != "null") else { return Ok(None) };
     // A list of the members would be read as an object too.
-    if text.len() > TOKEN_MAX_BYTES + 1024 || !text.starts_with('{') {
+    if text.len() > PAYLOAD_MAX_BYTES || !text.starts_with('{') {
         return Err(shape);
     }
-    let payload: Payload<'_> = serde_json::from_str(text).map_err(|_| shape)?;
+    let payload: Payload<'_> = serde_json::from_str(text).map_err(|_| shape.clone())?;
+    if payload.token.is_some_and(|token| token.len() > TOKEN_MAX_BYTES) {
+        return Err(shape);
+    }
     match (payload.token, payload.ticket) {
         (None, None) => Ok(None),
         (Some(token), None) => Ok(Some(Shown::Token(token))),
         (None, Some(ticket)) => Ok(Some(Shown::Ticket(ticket))),
         (Some(_), Some(_)) => Err(Denial::TwoCredentials),
     }
+}
+
+/// Whether the payload shows a ticket, which works once.
+#[must_use]
+pub fn shows_ticket(payload: Option<&str>) -> bool {
+    matches!(payload_shown(payload), Ok(Some(Shown::Ticket(_))))
 }
 
 /// What a client that was here before says of itself in its CONNECT payload.
@@ -315,7 +320,10 @@ mod tests {
     fn t_021_a_connect_payload_is_a_token_string_or_nothing() {
         let long = format!("{{\"token\":\"{}\"}}", "a".repeat(TOKEN_MAX_BYTES + 1100));
         let (shape, missing) = (fault(TokenFault::Shape), fault(TokenFault::Missing));
-        let cases: [(Option<&str>, Result<&str, Denial>); 27] = [
+        let extra = format!(r#"{{"device":"{}","token":"abc"}}"#, "d".repeat(6 * 1024));
+        let huge = format!(r#"{{"token":"abc","device":"{}"}}"#, "d".repeat(PAYLOAD_MAX_BYTES));
+        let deep = format!(r#"{{"token":"abc","a":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+        let cases: [(Option<&str>, Result<&str, Denial>); 34] = [
             (None, Err(missing.clone())),
             (Some("{}"), Err(missing.clone())),
             (Some(r#"{"pid":"x","offset":"y"}"#), Err(missing.clone())),
@@ -328,8 +336,16 @@ mod tests {
             (Some(r#"{"token":["a"]}"#), Err(shape.clone())),
             (Some(r#"{"token":{"$gt":""}}"#), Err(shape.clone())),
             (Some(r#"{"token":"a","token":"b"}"#), Err(shape.clone())),
-            (Some(r#"{"token":"a","user":"admin"}"#), Err(shape.clone())),
-            (Some(r#"{"token":"a","__proto__":{}}"#), Err(shape.clone())),
+            // Members of the application mean nothing here, and lock nobody out.
+            (Some(r#"{"token":"a","user":"admin"}"#), Ok("a")),
+            (Some(r#"{"deviceId":"d-1","app":{"version":"2.3.1"},"token":"a"}"#), Ok("a")),
+            (Some(r#"{"token":"a","__proto__":{}}"#), Ok("a")),
+            (Some(r#"{"device":"d-1"}"#), Err(missing.clone())),
+            (Some(r#"{"note":"a \"quoted\" \u00e4","token":"a"}"#), Ok("a")),
+            (Some(&extra), Ok("abc")),
+            (Some(&huge), Err(shape.clone())),
+            (Some(&deep), Ok("abc")),
+            (Some(r#"{"token":"a","token":"a","x":1}"#), Err(shape.clone())),
             (Some(r#"{"token":"a"} x"#), Err(shape.clone())),
             (Some(r#"["a"]"#), Err(shape.clone())),
             (Some(r#""a""#), Err(shape.clone())),
@@ -347,6 +363,18 @@ mod tests {
         for (payload, expect) in cases {
             assert_eq!(token(Credential::Payload(payload)), expect, "{payload:?}");
         }
+    }
+
+    #[test]
+    fn ticket_is_a_member_of_the_payload_and_not_a_word_in_it() {
+        assert!(shows_ticket(Some(r#"{"device":"d-1","ticket":"wst_abc"}"#)));
+        let others = [
+            r#"{"token":"a","kind":"ticket"}"#,
+            r#"{"token":"a","more":{"ticket":"b"}}"#,
+            r#"{"token":"a","ticket":"b"}"#,
+        ];
+        assert!(others.iter().all(|payload| !shows_ticket(Some(payload))));
+        assert!(!shows_ticket(None));
     }
 
     #[test]

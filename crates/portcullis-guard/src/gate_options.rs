@@ -2,6 +2,7 @@
 //! Never: a value that is silently put right.
 
 use crate::admission::AdmissionKey;
+use crate::binding::PollingBinding;
 use crate::capacity::Places;
 use crate::cleaner::Malicious;
 use crate::danger::Danger;
@@ -54,6 +55,8 @@ pub struct GateOptions {
     pub without_origin: WithoutOrigin,
     /// Whether long-polling is offered.
     pub polling: bool,
+    /// What a request of a long-polling session from another address has to show.
+    pub polling_binding: PollingBinding,
     /// Connection attempts of one address prefix. A rejected attempt is not charged, and one on
     /// which a user signs in is refunded: it counts toward the user, by `namespace_per_user`.
     pub connect_per_prefix: Rate,
@@ -165,6 +168,7 @@ impl Default for GateOptions {
             proxies: ProxyRules::default(),
             without_origin: WithoutOrigin::Refuse,
             polling: true,
+            polling_binding: PollingBinding::default(),
             connect_per_prefix: Rate::per(10, minute_ms),
             connect_known_per_prefix: Rate::per(240, minute_ms),
             connect_total: Rate::per(500, 1_000),

@@ -12,6 +12,7 @@ mod danger; // what weakens the doors
 mod handshake; // what door 1 is asked
 mod host; // whose name the request uses
 mod lead_on; // where a page is to be had over TLS
+mod app_origin; // origins of apps, which are no pages on the web
 mod origin; // which page is asking
 mod proxy; // whom a request comes from behind proxies
 mod client_ip; // which address, and its prefix
@@ -33,6 +34,7 @@ mod source; // which requests another site's page may have caused
 mod admission; // who has been here before
 mod credential; // where a credential may stand
 mod token; // the acceptance profile of tokens
+mod token_header; // its header, and what rejects it
 mod token_claims; // claims with exact types
 mod token_key; // keys pinned to issuer and algorithm
 mod secret_strength; // which shared secrets can be guessed
@@ -92,16 +94,17 @@ mod ordinary_tests; // ordinary messages that no rule may reject
 
 pub use admission::{ADMISSION_COOKIE, ADMISSION_LIFE_S, make_admission};
 pub use answer::Answer;
+pub use app_origin::is_app_origin;
 pub use ask::{Ask, Body};
 pub use attachment::Attachment;
 pub use attempt::{Attempt, Lane, RequestFrom, Trace, Traced};
 pub use authority::{Authority, RevocationName, RevocationSlot, UNCONFIRMED_MAX_MS, Withdrawn};
-pub use binding::{Binding, Further};
+pub use binding::{Binding, Further, PollingBinding};
 pub use capacity::{Class, ConnectionSlot, HeldByPrefix, HttpSeat, Places};
 pub use capacity_counts::CapacityCounts;
 pub use cleaner::{CleanText, Cleaner, Findings, Malicious};
 pub use client_key::thumbprint;
-pub use credential::{Credential, Return, read_return};
+pub use credential::{Credential, Return, read_return, shows_ticket};
 pub use danger::Danger;
 pub use directory::{Directory, DirectoryLimits};
 pub use directory_list::{RoomCursor, RoomPage, RoomQuery};
@@ -114,7 +117,7 @@ pub use event::{Access, Declared, Event, Priority, Replay, Rule, Unnamed};
 pub use gate::{Action, Gate, GateError};
 pub use gate_options::{GateOptions, WhenUserFull, WithoutOrigin};
 pub use handshake::{Admitted, Cookies, Door, Handshake};
-pub use jwks::{JwksError, read_jwks};
+pub use jwks::{JwksError, KeySet, read_jwks};
 pub use lease::Lease;
 pub use limits::Lanes;
 pub use limits_explain::LimitState;
@@ -122,6 +125,7 @@ pub use load::{LoadChange, LoadMachine, LoadState, Look, Signal, TICK_MS};
 pub use login::LoginFrom;
 pub use look_alike::is_look_alike;
 pub use markup::Markup;
+pub use origin::check_origin;
 pub use packets::PacketBudget;
 pub use permit::Permit;
 pub use principal::{Caller, Patience, Principal};

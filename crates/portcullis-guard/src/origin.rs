@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use portcullis_model::Denial;
 
+use crate::app_origin::check_app;
 use crate::danger::Danger;
 use crate::gate::GateError;
 use crate::gate_options::WithoutOrigin;
@@ -104,18 +105,23 @@ impl Origins {
     }
 }
 
-/// An origin as browsers serialise it (HTML standard, "ASCII serialisation of an origin").
-fn check_origin(text: &str) -> Result<(), &'static str> {
+/// Whether a text is an origin as browsers serialise it (HTML standard, "ASCII serialisation of an
+/// origin"), or as web views of apps send it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_origin(text: &str) -> Result<(), &'static str> {
     if text == "null" {
         return Err("is what sandboxed frames send, so it is anybody");
     }
     if text.contains('*') {
         return Err("is a pattern");
     }
-    let (host, default_port) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-        (Some(host), _) => (host, ":443"),
-        (None, Some(host)) => (host, ":80"),
-        (None, None) => return Err("does not begin with https:// or http://"),
+    let (host, default_port) = match text.split_once("://") {
+        Some(("https", host)) => (host, ":443"),
+        Some(("http", host)) => (host, ":80"),
+        Some((scheme, name)) => return check_app(scheme, name),
+        None => return Err("does not begin with https:// or http://"),
     };
     if host.ends_with(default_port) {
         return Err("names the default port, which browsers leave out");

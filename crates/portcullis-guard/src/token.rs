@@ -9,11 +9,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::RwLock;
 use portcullis_model::limits::TOKEN_MAX_BYTES;
 use portcullis_model::{Now, TokenFault, UserId};
-use serde::{Deserialize, Deserializer};
 
 use crate::gate::GateError;
 use crate::token_claims::{Claims, listed_roles};
-use crate::token_key::{Algorithm, Issuer, TokenKey, is_key_id, is_name};
+use crate::token_header::Header;
+use crate::token_key::{Algorithm, Issuer, TokenKey, is_name};
 
 /// How far another machine's clock may be off.
 const LEEWAY_S: i64 = 5;
@@ -21,8 +21,6 @@ const LEEWAY_S: i64 = 5;
 const OWN_LIFETIME_MAX_S: i64 = 15 * 60;
 /// Longest life of other issuers' tokens.
 const FOREIGN_LIFETIME_MAX_S: i64 = 24 * 60 * 60;
-/// Longest header, decoded.
-const HEADER_MAX_BYTES: usize = 512;
 /// Most keys of all issuers together.
 const KEYS_MAX: usize = 64;
 /// Most keys a token without a key id is tried with.
@@ -197,13 +195,19 @@ fn candidates<'k>(
     if found.is_empty() { Err(TokenFault::Type) } else { Ok(found) }
 }
 
-/// Own tokens say what they are (RFC 9068 section 2.1); existing applications say `JWT` or nothing.
+/// Own tokens say what they are, in one spelling (RFC 9068 section 2.1). Other issuers' may say
+/// `at+jwt`, `JWT` or nothing, as media types in any case, with or without `application/` (RFC 7515
+/// section 4.1.9).
 fn is_type(own: bool, typ: Option<&str>) -> bool {
-    match typ {
-        Some("at+jwt") => true,
-        Some("JWT") | None => !own,
-        Some(_) => false,
+    let Some(typ) = typ else { return !own };
+    if own {
+        return typ == "at+jwt";
     }
+    let short = match typ.split_at_checked("application/".len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") => rest,
+        Some(_) | None => typ,
+    };
+    ["at+jwt", "jwt"].iter().any(|known| short.eq_ignore_ascii_case(known))
 }
 
 /// The claims of a token whose signature holds.
@@ -301,9 +305,6 @@ impl<'a> Parts<'a> {
         let (signed, signature) = token.split_at_checked(second).ok_or(TokenFault::Shape)?;
         let (header, payload) = signed.split_at_checked(first).ok_or(TokenFault::Shape)?;
         let header = decode(header)?;
-        if header.len() > HEADER_MAX_BYTES {
-            return Err(TokenFault::Header);
-        }
         let payload = decode(payload.trim_start_matches('.'))?;
         let signature = decode(signature.trim_start_matches('.'))?;
         Ok(Self { header, payload, signature, signed })
@@ -316,37 +317,6 @@ fn decode(part: &str) -> Result<Vec<u8>, TokenFault> {
         Ok(bytes) if !bytes.is_empty() => Ok(bytes),
         Ok(_) | Err(_) => Err(TokenFault::Shape),
     }
-}
-
-/// A header may say these things, of which `x5t` means nothing here; `jwk`, `jku`, `x5u`, `x5c`,
-/// `crit`, `b64`, `zip`, `cty` and whatever comes next are refused with all the rest.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    #[serde(default, deserialize_with = "present")]
-    typ: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    kid: Option<String>,
-    #[serde(default, rename = "x5t", deserialize_with = "present")]
-    _x5t: Option<String>,
-}
-
-impl Header {
-    fn read(bytes: &[u8]) -> Result<Self, TokenFault> {
-        // A list of the three values would be read as an object too.
-        if bytes.first() != Some(&b'{') {
-            return Err(TokenFault::Header);
-        }
-        let header: Self = serde_json::from_slice(bytes).map_err(|_| TokenFault::Header)?;
-        let sound = header.kid.as_deref().is_none_or(is_key_id);
-        if sound { Ok(header) } else { Err(TokenFault::Header) }
-    }
-}
-
-/// A member that is there holds a string; `null` is not the same as being absent.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]
@@ -449,13 +419,15 @@ mod tests {
             json!({"b64": false}),
             json!({"zip": "DEF"}),
             json!({"cty": "JWT"}),
-            json!({"x": 1}),
+            json!({"cty": "application/jwt"}),
             json!({"kid": "x' UNION SELECT '1';--"}),
             json!({"kid": "|sleep 10"}),
-            json!({"kid": "$(id)"}),
             json!({"kid": "a\u{0}"}),
+            json!({"kid": "$(id)"}),
             json!({"kid": "../../dev/null"}),
             json!({"kid": "k".repeat(400)}),
+            json!({"x": "x".repeat(2048)}),
+            json!({"__proto__": {}}),
             json!({"kid": "caf\u{e9}"}),
             json!({"kid": ""}),
             json!({"kid": 1}),
@@ -477,10 +449,71 @@ mod tests {
             // T-052.
             r#"{"alg":"none","alg":"HS256"}"#,
             r#"{"alg":"HS256","\u0061lg":"HS256"}"#,
+            r#"{"alg":"HS256","cat":"a","cat":"b"}"#,
+            r#"{"alg":"HS256","jku":null}"#,
+            r#"{"alg":"HS256","crit":null}"#,
         ];
         for header in texts {
             let token = sign_shared(SECRET, header, &foreign_claims().to_string());
             check(&token, TokenFault::Header);
+        }
+    }
+
+    #[test]
+    fn header_parameters_that_are_not_known_are_ignored() {
+        let extras = [
+            // Clerk, AWS, Azure, and applications of any kind.
+            json!({"cat": "cl_B7d4PD111AAA"}),
+            json!({"signer": "arn:aws:elasticloadbalancing:eu-1:1:loadbalancer/x", "client": "c"}),
+            json!({"x5t": "abc", "x5t#S256": "abc", "nonce": "n"}),
+            json!({"x": 1, "y": null, "z": [{"a": {"b": []}}], "cty": "json", "iss": "a"}),
+            json!({"cty": 7, "x5t": ["a"], "ver": "1.0", "cr\u{0}it": ["exp"]}),
+        ];
+        for extra in extras {
+            let header = with(foreign_header(), extra.clone());
+            assert!(believe(&foreign(&header, &foreign_claims())).is_ok(), "{extra}");
+            let header = with(own_header(), extra.clone());
+            assert!(believe(&own(&header, &own_claims())).is_ok(), "{extra}");
+            let forged = sign_shared(b"wrong", &foreign_header().to_string(), "{}");
+            check(&forged, TokenFault::Signature);
+        }
+    }
+
+    #[test]
+    fn key_ids_of_any_kind_are_compared_and_steer_nothing() {
+        let kids = [
+            "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+            "https://id.example/keys/1",
+            "urn:key:1",
+            "vault:v1",
+            "a+b/c=",
+            "v1@id.example,2",
+            "1",
+        ];
+        for kid in kids {
+            let mut issuers = issuers();
+            issuers[1].key_id = Some(kid.into());
+            let tokens = Tokens::build(issuers).unwrap();
+            let named = |kid: &str| with(foreign_header(), json!({"kid": kid}));
+            assert!(tokens.believe(&foreign(&named(kid), &foreign_claims()), now()).is_ok());
+            let other = tokens.believe(&foreign(&named("other"), &foreign_claims()), now());
+            assert_eq!(other.err(), Some(TokenFault::Key), "{kid}");
+            check(&foreign(&named(kid), &foreign_claims()), TokenFault::Key);
+        }
+    }
+
+    #[test]
+    fn claims_that_nobody_needs_do_not_reject_a_token() {
+        let odd = [
+            json!({"name": 1}),
+            json!({"name": null}),
+            json!({"name": {"first": "Ann"}}),
+            json!({"sid": null, "jti": null, "auth_time": null, "nbf": null, "cnf": null}),
+        ];
+        for change in odd {
+            let token = foreign(&foreign_header(), &with(foreign_claims(), change.clone()));
+            let verified = believe(&token).map(|verified| (verified.name, verified.subject));
+            assert_eq!(verified, Ok((None, String::from("user 1"))), "{change}");
         }
     }
 
@@ -540,7 +573,7 @@ mod tests {
             json!({"jti": 1}),
             json!({"jti": ""}),
             json!({"sid": {}}),
-            json!({"name": 1}),
+            json!({"auth_time": "1"}),
         ];
         for change in wrong {
             let claims = with(foreign_claims(), change);
@@ -694,12 +727,21 @@ mod tests {
         for typ in ["JWT", "rt+jwt", "id+jwt", "ticket", "dpop+jwt", "secevent+jwt", "AT+JWT", ""] {
             let header = with(own_header(), json!({"typ": typ}));
             check(&own(&header, &own_claims()), TokenFault::Type);
-            if typ != "JWT" {
+            if !["JWT", "AT+JWT"].contains(&typ) {
                 let header = with(foreign_header(), json!({"typ": typ}));
                 check(&foreign(&header, &foreign_claims()), TokenFault::Type);
             }
         }
         check(&own(&with(own_header(), json!({"typ": null})), &own_claims()), TokenFault::Type);
+        let media_types = ["jwt", "at+jwt", "application/at+jwt", "Application/JWT", "AT+JWT"];
+        for typ in media_types {
+            let header = with(foreign_header(), json!({"typ": typ}));
+            assert!(believe(&foreign(&header, &foreign_claims())).is_ok(), "{typ}");
+        }
+        for typ in ["application/", "application/application/jwt", "text/jwt", "application/json"] {
+            let header = with(foreign_header(), json!({"typ": typ}));
+            check(&foreign(&header, &foreign_claims()), TokenFault::Type);
+        }
     }
 
     #[test]

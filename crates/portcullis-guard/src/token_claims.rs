@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Nesting of claims nobody reads.
-const DEPTH_MAX: u8 = 8;
+pub(crate) const DEPTH_MAX: u8 = 8;
 /// Members of one object.
 const KEYS_MAX: usize = 64;
 /// Longest `sid` and `jti`, in bytes.
@@ -82,6 +82,57 @@ struct Confirmation {
     jkt: String,
 }
 
+/// `name`: anything but a text is no name; it must still be sound, as any other claim.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Option<String>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(String::from(text)))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+        Unread { depth_left: DEPTH_MAX }.visit_seq(items).map(|()| None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        Unread { depth_left: DEPTH_MAX }.visit_map(map).map(|()| None)
+    }
+}
+
 struct ClaimsVisitor;
 
 impl<'de> Visitor<'de> for ClaimsVisitor {
@@ -99,14 +150,17 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                 "iss" => found.iss = Some(map.next_value()?),
                 "aud" => found.aud = Some(map.next_value_seed(Audience)?),
                 "sub" => found.sub = Some(map.next_value()?),
-                "sid" => found.sid = Some(map.next_value()?),
-                "jti" => found.jti = Some(map.next_value()?),
-                "name" => found.name = Some(map.next_value()?),
+                // `null` is the same as being absent where the claim may be absent.
+                "sid" => found.sid = map.next_value()?,
+                "jti" => found.jti = map.next_value()?,
+                "name" => found.name = map.next_value_seed(Name)?,
                 "iat" => found.iat = Some(moment(map.next_value()?)?),
                 "exp" => found.exp = Some(moment(map.next_value()?)?),
-                "nbf" => found.nbf = Some(moment(map.next_value()?)?),
-                "auth_time" => found.auth_time = Some(moment(map.next_value()?)?),
-                "cnf" => found.cnf = Some(map.next_value()?),
+                "nbf" => found.nbf = map.next_value::<Option<u64>>()?.map(moment).transpose()?,
+                "auth_time" => {
+                    found.auth_time = map.next_value::<Option<u64>>()?.map(moment).transpose()?;
+                }
+                "cnf" => found.cnf = map.next_value()?,
                 _ => map.next_value_seed(Unread { depth_left: DEPTH_MAX })?,
             }
             keys.insert(key)?;
@@ -125,10 +179,10 @@ fn moment<E: Error>(seconds: u64) -> Result<i64, E> {
 
 /// The keys of one object, each said once.
 #[derive(Default)]
-struct Keys(BTreeSet<String>);
+pub(crate) struct Keys(BTreeSet<String>);
 
 impl Keys {
-    fn insert<E: Error>(&mut self, key: String) -> Result<(), E> {
+    pub(crate) fn insert<E: Error>(&mut self, key: String) -> Result<(), E> {
         if key == "__proto__" || self.0.len() >= KEYS_MAX || !self.0.insert(key) {
             return Err(E::custom("key doubled, poisonous or one too many"));
         }
@@ -187,8 +241,8 @@ pub(crate) fn listed_roles(payload: &[u8], path: &[String]) -> Vec<String> {
 }
 
 /// Walks over a claim nobody reads; it must still be sound, for others may read it.
-struct Unread {
-    depth_left: u8,
+pub(crate) struct Unread {
+    pub(crate) depth_left: u8,
 }
 
 impl Unread {

@@ -133,7 +133,7 @@ impl TokenKey {
             return Err(refuse("issuer and audience must be 1 to 255 characters, none of control"));
         }
         if !issuer.key_id.as_deref().is_none_or(is_key_id) {
-            return Err(refuse("the key id must be 1 to 64 of A-Z a-z 0-9 _ . - or base64"));
+            return Err(refuse("the key id must be 1 to 256 of A-Z a-z 0-9 - . _ ~ : / @ + = % ,"));
         }
         let verifier = Verifier::build(&issuer)?;
         if issuer.own && (issuer.key_id.is_none() || verifier.algorithm() != Algorithm::EdDsa) {
@@ -233,6 +233,8 @@ impl Verifier {
 }
 
 fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Result<ParsedPublicKey, &'static str> {
+    // Some libraries write a sign octet that RFC 7518 section 6.3.1.1 tells them to leave out.
+    let [modulus, exponent] = [modulus, exponent].map(without_sign);
     if !(RSA_MIN_BYTES..=RSA_MAX_BYTES).contains(&modulus.len()) || modulus.first() == Some(&0) {
         return Err("an RSA key has 2048 to 4096 bits");
     }
@@ -244,6 +246,10 @@ fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Result<ParsedPublicKey, &'static 
     let components = RsaPublicKeyComponents { n: modulus, e: exponent };
     let key = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256);
     key.map_err(|_| "the RSA key is no valid one")
+}
+
+fn without_sign(integer: &[u8]) -> &[u8] {
+    integer.strip_prefix(&[0]).unwrap_or(integer)
 }
 
 /// Digest of all that makes a key what it is, cut to 64 bits.
@@ -272,12 +278,15 @@ pub(crate) fn is_name(text: &str) -> bool {
     (1..=255).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
-/// `kid`: a plain word or base64, so that whatever looks it up cannot be steered by it.
+/// Longest key id, in bytes.
+const KEY_ID_MAX_BYTES: usize = 256;
+
+/// `kid`: a word as providers choose it, such as base64, an address or an ARN. It is compared with
+/// the ids of keys in memory and looks up nothing else; paths and commands are rejected anyway.
 pub(crate) fn is_key_id(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-    let one_kind = text.bytes().all(plain) || text.bytes().all(base64);
-    (1..=64).contains(&text.len()) && one_kind
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@+=%,".contains(&byte);
+    let sized = (1..=KEY_ID_MAX_BYTES).contains(&text.len());
+    sized && text.bytes().all(plain) && !text.contains("..")
 }
 
 #[cfg(test)]

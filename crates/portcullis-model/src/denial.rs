@@ -138,8 +138,9 @@ pub enum Denial {
     Polling(&'static str),
     /// Engine.IO: a handshake with another method than GET.
     HandshakeMethod,
-    /// Engine.IO: a parameter is missing, doubled or malformed.
-    Parameters,
+    /// Engine.IO: a parameter of the protocol is malformed, or there are too many; the word says
+    /// which.
+    Parameters(&'static str),
     /// Engine.IO: another protocol version than 4.
     EngineVersion,
     /// Long-polling is not offered.
@@ -351,6 +352,7 @@ impl Denial {
             | Self::ShareFull(word)
             | Self::SessionUnknown(word)
             | Self::Polling(word)
+            | Self::Parameters(word)
             | Self::SessionEnded(word)
             | Self::Internal(word) => word,
             Self::Login { reason, .. } => reason,

@@ -75,7 +75,7 @@ denials! {
     // HTTP, before anything is known of the client.
     1, Self::RequestMalformed =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
-        "http", "Bad request";
+        "http", "Bad request: not HTTP/1.1, or framed in a way that is not accepted";
     2, Self::HeadTimeout =>
         "handshake_timeout", 408, 1002, WsProtocolViolation, Warning, Counts, Never,
         "head_timeout", "Request timeout";
@@ -99,7 +99,7 @@ denials! {
         "size", "Payload too large";
     9, Self::MediaType =>
         "media_type", 415, 1002, WsProtocolViolation, Warning, Counts, Never,
-        "media_type", "Unsupported media type";
+        "media_type", "Unsupported media type: see Content-Type and Content-Encoding";
     10, Self::NotFound =>
         "not_found", 404, 1002, MaliciousExcess404, Warning, Counts, Never,
         "not_found", "Not found";
@@ -124,10 +124,10 @@ denials! {
     // Admission.
     16, Self::Host =>
         "protocol_error", 400, 1008, MaliciousExtraneous, Warning, Counts, Never,
-        "host", "Bad request";
+        "host", "Bad request: header Host is missing or no name of this server, see [listen] hosts";
     17, Self::OriginMissing =>
         "forbidden_origin", 403, 1008, MaliciousCsrf, Warning, Counts, Never,
-        "origin_missing", "Forbidden";
+        "origin_missing", "header Origin is missing: set it, or see [origin] without_origin";
     18, Self::OriginForbidden =>
         "forbidden_origin", 403, 1008, MaliciousCsrf, Warning, Counts, Never,
         "origin_rejected", "Forbidden";
@@ -150,7 +150,7 @@ denials! {
         "server_busy", 503, 1012, SysShutdown, Info, No, AFTER_30_S, "draining", "Server busy";
     25, Self::TokenInUrl =>
         "unauthorized", 401, 1008, AuthnLoginFail, Warning, Counts, Never,
-        "token_in_url", "Credentials do not belong in a URL";
+        "token_in_url", "Credentials do not belong in a URL: send them in auth or Authorization";
     26, Self::TwoCredentials =>
         "protocol_error", 400, 1008, MaliciousExtraneous, Warning, Counts, Never,
         "two_credentials", "Bad request";
@@ -175,18 +175,19 @@ denials! {
     30, Self::HandshakeMethod =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
         "handshake_method", "Bad handshake method";
-    31, Self::Parameters =>
+    31, Self::Parameters(_) =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
         "parameters", "Bad request";
+    // A client of version 2 is old, and does not attack.
     32, Self::EngineVersion =>
-        "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, No, Never,
         "engine_version", "Unsupported protocol version";
     33, Self::PollingOff =>
         "protocol_error", 400, 1002, WsProtocolViolation, Info, No, Never,
         "polling_off", "Long-polling is not offered here: connect with transports: [\"websocket\"]";
     34, Self::UpgradeMalformed =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
-        "upgrade", "Bad request";
+        "upgrade", "Bad request: not a WebSocket handshake (RFC 6455), look at the proxies between";
     35, Self::UpgradeVersion =>
         "protocol_error", 426, 1002, WsProtocolViolation, Warning, Counts, Never,
         "upgrade_version", "WebSocket version 13 is required";
@@ -465,7 +466,7 @@ denials! {
     // The visitor of the other site's page has done nothing, so it is an answer.
     125, Self::CrossSite =>
         "forbidden_origin", 403, 1008, MaliciousCsrf, Info, No, Never,
-        "cross_site", "Forbidden";
+        "cross_site", "Forbidden: caused by a page of another site that sends no Origin";
     126, Self::Limit { limit: Limit::CodeFailedPerUser, .. } =>
         "rate_limited", 429, 1008, AuthnLoginFailMax, Warning, No, Given,
         "code_failed_per_user", "Too many requests";

@@ -8,6 +8,7 @@ mod member_name; // the name of a member nobody declared
 mod denial; // every way a peer can be refused
 mod answer; // what a denial says and how much it matters
 mod denial_table; // the row of each denial
+mod denial_cause; // what a client can change, where a row covers several causes
 mod code; // the name of each security record
 mod limit; // every limit the operator sets, by name
 pub mod limits; // hard limits no configuration can lift

@@ -4,13 +4,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use portcullis_guard::{Caller, Class, Principal, Return, read_return};
+use portcullis_guard::{Caller, Class, Principal, Return, read_return, shows_ticket};
 use portcullis_model::limits::NAMESPACES_PER_CONNECTION_MAX;
 use portcullis_model::{ClosedBy, Denial, Namespace, Now, Role, TokenFault};
 use portcullis_wire::websocket::{Opcode, frame};
 use portcullis_wire::{plain, socketio};
 
-use crate::connect_identity::{Identity, shows_ticket};
+use crate::connect_identity::Identity;
 use crate::connect_job::{Connecting, Entry};
 use crate::connect_room::Returning;
 use crate::connection::End;

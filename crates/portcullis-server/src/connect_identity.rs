@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_guard::{Cookies, Credential, Verified};
+use portcullis_guard::{Cookies, Credential, Verified, shows_ticket};
 use portcullis_model::{Denial, Now, Roles, Secret, TokenFault, UserId};
 
 use crate::connect_job::PrincipalFuture;
@@ -23,11 +23,6 @@ pub(crate) enum Identity {
     Anonymous(UserId),
     /// Who is signed in already, by a credential that cannot be shown again.
     Known,
-}
-
-/// Whether a CONNECT payload shows a ticket, which is good for one connection.
-pub(crate) fn shows_ticket(payload: Option<&str>) -> bool {
-    payload.is_some_and(|text| text.contains("\"ticket\""))
 }
 
 impl ConnectionTask {

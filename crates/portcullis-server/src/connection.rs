@@ -10,6 +10,7 @@ use std::task::{Context, Waker};
 use bytes::Bytes;
 use portcullis_guard::{Caller, Class, PacketBudget};
 use portcullis_model::{ConnectionId, Denial, Now};
+use portcullis_wire::engineio::BinaryForm;
 use portcullis_wire::plain;
 use portcullis_wire::session::{Due, Expiry, Session};
 use portcullis_wire::socketio;
@@ -18,7 +19,7 @@ use portcullis_wire::websocket::{Opcode, frame};
 use crate::acks::Acks;
 use crate::comer::Comer;
 pub(crate) use crate::end::End;
-use crate::frame::{Form, Frame};
+use crate::frame::Form;
 use crate::options::Options;
 use crate::outbox::{Flushed, Outbox};
 use crate::polling::Polling;
@@ -73,6 +74,7 @@ pub(crate) struct Connection {
     /// A place that is being taken again.
     pub(crate) resuming: RefCell<Option<Box<Resuming>>>,
     pub(crate) compression: Cell<Compression>,
+    pub(crate) binary: Cell<BinaryForm>,
     /// Whether a WebSocket has taken it over from long-polling.
     pub(crate) upgraded: Cell<bool>,
     pub(crate) dirty: Cell<bool>,
@@ -93,7 +95,7 @@ pub(crate) struct Connection {
     pub(crate) probed_ms: Cell<u64>,
     /// When the socket is dropped whatever the peer does; 0 while the connection is open.
     pub(crate) closing_until_ms: Cell<u64>,
-    outbox: RefCell<Outbox>,
+    pub(crate) outbox: RefCell<Outbox>,
     end: RefCell<Option<Box<End>>>,
     waker: RefCell<Option<Waker>>,
     stalled_since_ms: Cell<u64>,
@@ -124,6 +126,7 @@ impl Connection {
             acks: Acks::default(),
             resuming: RefCell::new(None),
             compression: Cell::new(Compression::None),
+            binary: Cell::default(),
             upgraded: Cell::new(false),
             dirty: Cell::new(false),
             armed_ms: Cell::new(0),
@@ -199,53 +202,6 @@ impl Connection {
         if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
             *slot = Some(waker.clone());
         }
-    }
-
-    /// Queues a frame. Over a limit the connection ends as a slow consumer.
-    pub(crate) fn queue(&self, frame: Bytes, options: &Options) {
-        if self.is_ending() {
-            return;
-        }
-        let pushed = self.outbox.borrow_mut().push(
-            frame,
-            options.outbox_max_bytes,
-            options.outbox_max_messages,
-        );
-        if pushed.is_err() {
-            self.end(End::Refused(Denial::SlowConsumer));
-        }
-    }
-
-    /// Queues an event and what follows it.
-    pub(crate) fn queue_event(&self, event: &Frame, options: &Options) {
-        if let Some(first) = event.bytes(self.form) {
-            self.queue(first, options);
-            for attachment in event.attachments() {
-                self.queue(attachment.clone(), options);
-            }
-        }
-    }
-
-    /// Queues an event that was missed: those who come back may have more of them waiting than
-    /// others of what is live.
-    pub(crate) fn queue_missed(&self, event: &Frame, options: &Options) {
-        self.outbox.borrow_mut().allow(1 + event.attachments().len());
-        self.queue_event(event, options);
-    }
-
-    /// Queues a ping if nothing else waits: a client that is behind is there, or its stall ends it.
-    pub(crate) fn queue_probe(&self, ping: Bytes) {
-        let mut outbox = self.outbox.borrow_mut();
-        if outbox.front_bytes().is_none() {
-            let _full = outbox.push(ping, usize::MAX, usize::MAX);
-        }
-    }
-
-    /// Queues the last frames of an ending connection.
-    pub(crate) fn queue_last(&self, frame: Bytes, options: &Options) {
-        let mut outbox = self.outbox.borrow_mut();
-        let bytes_max = options.outbox_max_bytes + 1024;
-        let _full = outbox.push(frame, bytes_max, options.outbox_max_messages + 2);
     }
 
     /// Whether the peer is behind with reading, so that what is volatile is left out.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use portcullis_model::{Denial, Now, limits};
-use portcullis_wire::engineio::{self, EnginePacket, Polled};
+use portcullis_wire::engineio::{self, BinaryForm, EnginePacket, Polled};
 use portcullis_wire::plain;
 use portcullis_wire::session::{Heard, SessionFault};
 use portcullis_wire::socketio::{self, SocketPacket};
@@ -42,7 +42,7 @@ impl ConnectionTask {
     /// Handles whole messages until one starts an act; gives the bytes looked at.
     pub(crate) fn feed_some(&mut self, bytes: &mut [u8], now: Now) -> usize {
         let limits = FrameLimits {
-            message_max_bytes: self.shard.options.message_max_bytes,
+            message_max_bytes: self.frame_max_bytes(),
             fragments_max: limits::FRAGMENTS_MAX,
             assembly_timeout_ms: self.shard.options.assembly_timeout_ms,
         };
@@ -87,6 +87,15 @@ impl ConnectionTask {
         consumed
     }
 
+    /// Largest message in frames: a client without binary frames sends three bytes as four.
+    fn frame_max_bytes(&self) -> u32 {
+        let message_max_bytes = self.shard.options.message_max_bytes;
+        match self.connection.binary.get() {
+            BinaryForm::Native => message_max_bytes,
+            BinaryForm::Base64 => (message_max_bytes / 3 + 1).saturating_mul(4).saturating_add(1),
+        }
+    }
+
     /// Writes when much is queued; says whether the peer takes nothing.
     fn is_held_up(&self, now: Now) -> bool {
         if self.connection.is_behind() && !self.connection.is_stalled() {
@@ -126,8 +135,14 @@ impl ConnectionTask {
         }
     }
 
-    /// A packet of a posted body.
-    pub(crate) fn polled_packet(&mut self, packet: &str, now: Now) {
+    /// A packet of a posted body or of a text frame: both can hold binary data in base64.
+    pub(crate) fn engine_packet(&mut self, packet: &str, now: Now) {
+        // The body was looked over; of a frame only base64 may be longer than a message.
+        let message_max_bytes = self.shard.options.message_max_bytes as usize;
+        if packet.len() > message_max_bytes.saturating_add(1) && !packet.starts_with('b') {
+            self.connection.end(End::Refused(Denial::TooLarge));
+            return;
+        }
         match engineio::decode_polled(packet) {
             Ok(Polled::Text(packet)) => self.hear(packet, now),
             Ok(Polled::Binary(bytes)) => self.binary_message(bytes.into(), now),
@@ -150,13 +165,6 @@ impl ConnectionTask {
     pub(crate) fn control(&mut self, now: Now) -> bool {
         let counted = self.control.take(now);
         counted.map_err(|denial| self.connection.end(End::Refused(denial))).is_ok()
-    }
-
-    fn engine_packet(&mut self, text: &str, now: Now) {
-        match engineio::decode(text) {
-            Ok(packet) => self.hear(packet, now),
-            Err(fault) => self.connection.end(End::Refused(Denial::Packet(fault.0))),
-        }
     }
 
     fn hear(&mut self, packet: EnginePacket<'_>, now: Now) {

@@ -22,7 +22,7 @@ impl ConnectionTask {
         self.waits_since_ms = body.posted_ms;
         let (packet, left) = body.next();
         if self.is_within_budget(packet.len(), now) {
-            self.polled_packet(packet, now);
+            self.engine_packet(packet, now);
         }
         let left = if self.connection.is_ending() { Left::Nothing } else { left };
         self.connection.with_polling(|polling| polling.put_back(body, left));
@@ -44,6 +44,7 @@ impl ConnectionTask {
         }
         self.connection.upgraded.set(true);
         self.connection.compression.set(handover.compression);
+        self.connection.take_binary_form(handover.binary);
         self.decoder = Decoder::new();
         let mut rest = handover.rest;
         if !rest.is_empty() {

@@ -1,7 +1,7 @@
 //! Security headers and CORS on every response.
 //! Never: a header that echoes the request, except an origin that is on the allowlist.
 
-use portcullis_guard::GateOptions;
+use portcullis_guard::{GateOptions, is_app_origin};
 
 use crate::api::ResponseKind;
 use crate::options::{Credentials, Options, StrictTransport};
@@ -29,13 +29,21 @@ impl SecurityHeaders {
         let mut sockets = String::new();
         for origin in &gate.origins {
             let Some((scheme, host)) = origin.split_once("://") else { continue };
-            let scheme = if scheme == "https" { "wss" } else { "ws" };
+            let scheme = match scheme {
+                "https" => "wss",
+                "http" => "ws",
+                // An app's own: no page of this server has it.
+                _ => continue,
+            };
             if gate.hosts.iter().any(|own| own == host) {
                 sockets.push_str(&format!(" {scheme}://{host}"));
             }
         }
-        let all_https = gate.origins.iter().all(|origin| origin.starts_with("https://"));
-        let is_behind_tls = options.tls.is_none() && !gate.origins.is_empty() && all_https;
+        // Origins of apps say nothing about how clients reach this server.
+        let mut pages = gate.origins.iter().filter(|origin| !is_app_origin(origin)).peekable();
+        let any_page = pages.peek().is_some();
+        let all_https = pages.all(|origin| origin.starts_with("https://"));
+        let is_behind_tls = options.tls.is_none() && any_page && all_https;
         let page_policy = format!(
             "default-src 'none'; script-src 'self'; style-src 'self'; \
              connect-src 'self'{sockets}; img-src 'self'; base-uri 'none'; form-action 'self'; \
@@ -200,8 +208,10 @@ mod tests {
 
     #[test]
     fn server_is_behind_tls_when_every_origin_is_https() {
-        let cases: [(&[&str], bool); 4] = [
+        let cases: [(&[&str], bool); 6] = [
             (&["https://chat.example", "https://app.example"], true),
+            (&["https://chat.example", "http://localhost", "capacitor://localhost"], true),
+            (&["https://localhost", "tauri://localhost"], false),
             (&["https://chat.example", "http://127.0.0.1:3000"], false),
             (&["http://127.0.0.1:3000"], false),
             (&[], false),

@@ -204,8 +204,8 @@ impl HttpConnection {
         match decision {
             Decision::Refuse(_) => Next::Close,
             Decision::Upgrade(upgrade) => self.accept(upgrade).await,
-            Decision::Open { form, admitted, binding } => {
-                self.open_session(form, *admitted, *binding, keep_alive).await
+            Decision::Open { form, admitted, binding, binary } => {
+                self.open_session(form, *admitted, *binding, binary, keep_alive).await
             }
             Decision::Poll { connection, origin } => {
                 self.poll_session(connection, origin.as_deref(), keep_alive).await

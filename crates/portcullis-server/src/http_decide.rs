@@ -9,7 +9,7 @@ use portcullis_guard::{
     Handshake,
 };
 use portcullis_model::{Denial, Now};
-use portcullis_wire::engineio::{self, EngineTransport, ParameterFault, Parameters};
+use portcullis_wire::engineio::{self, BinaryForm, EngineTransport, ParameterFault, Parameters};
 use portcullis_wire::http1::{Found, Head, wants_upgrade};
 
 use crate::connection::Connection;
@@ -19,6 +19,8 @@ use crate::http_polling::posted_length;
 use crate::http_route::Target;
 use crate::listen::Entrance;
 use crate::media_type::is_utf8_of;
+use crate::polling::Polling;
+use crate::tls_hello::TlsSession;
 use crate::upgrade::Upgrade;
 
 /// Largest body of a session nobody is signed in to.
@@ -46,6 +48,7 @@ pub(crate) enum Decision {
         form: Form,
         admitted: Box<Admitted>,
         binding: Box<Binding>,
+        binary: BinaryForm,
     },
     Poll {
         connection: Rc<Connection>,
@@ -133,7 +136,7 @@ impl HttpConnection {
         let admitted = self.shard.gate.admit(&self.handshake(head, target.door(false)), now)?;
         match target {
             Target::Engine(_) => Err(Denial::NotFound),
-            Target::Plain => self.decide_upgrade(head, Form::Plain, admitted),
+            Target::Plain => self.decide_upgrade(head, Form::Plain, BinaryForm::Native, admitted),
             Target::Route(index) => self.decide_route(head, index, admitted),
             Target::Page(_) | Target::Preflight if head.content_length > 0 => {
                 Err(Denial::RequestMalformed)
@@ -180,12 +183,13 @@ impl HttpConnection {
         &self,
         head: &Head<'_>,
         form: Form,
+        binary: BinaryForm,
         admitted: Admitted,
     ) -> Result<Decision, Denial> {
         if !wants_upgrade(head) {
             return Err(Denial::UpgradeMalformed);
         }
-        Ok(Decision::Upgrade(Box::new(Upgrade::open(head, form, admitted, &self.shard)?)))
+        Ok(Decision::Upgrade(Box::new(Upgrade::open(head, form, binary, admitted, &self.shard)?)))
     }
 
     /// A request at an Engine.IO path: a handshake, or one for a session there is.
@@ -204,14 +208,17 @@ impl HttpConnection {
             Ok(parameters) if parameters.transport == EngineTransport::Polling
         );
         let handshake = self.handshake(head, Target::Engine(form).door(polling));
-        if let Ok(Parameters { sid: Some(sid), .. }) = parameters {
+        if let Ok(Parameters { sid: Some(sid), binary, .. }) = parameters {
             let whose = self.signed_in(sid);
             if let Some(caller) = &whose {
                 caller.principal.heard(now);
             }
             let whose = whose.as_ref().map(|caller| &caller.principal.user().id);
             let admitted = gate.admit_again(&handshake, whose, now)?;
-            return self.decide_session(head, sid, polling, &handshake, admitted, now);
+            if polling {
+                return self.decide_turn(head, sid, &handshake, admitted, now);
+            }
+            return self.decide_take_over(head, sid, binary, &handshake, admitted, now);
         }
         if self.shard.draining.get() {
             return Err(Denial::Draining);
@@ -221,17 +228,21 @@ impl HttpConnection {
             Err(Denial::OriginMissing) if polling && !gate.options().polling => {
                 return Err(Denial::PollingOff);
             }
+            // So does a client of an older protocol.
+            Err(Denial::OriginMissing) if parameters == Err(Denial::EngineVersion) => {
+                return Err(Denial::EngineVersion);
+            }
             outcome => outcome?,
         };
-        parameters?;
+        let Parameters { binary, .. } = parameters?;
         if head.method != "GET" {
             return Err(Denial::HandshakeMethod);
         }
         if !polling {
-            return self.decide_upgrade(head, form, admitted);
+            return self.decide_upgrade(head, form, binary, admitted);
         }
-        let binding = Box::new(gate.binding(&handshake, &admitted));
-        Ok(Decision::Open { form, admitted: Box::new(admitted), binding })
+        let binding = Box::new(gate.binding(&handshake, &admitted, self.tls_session()));
+        Ok(Decision::Open { form, admitted: Box::new(admitted), binding, binary })
     }
 
     /// Who is signed in on the session of a secret id, if the request comes from where it lives.
@@ -241,47 +252,78 @@ impl HttpConnection {
         if connection.client == self.client { connection.caller() } else { None }
     }
 
-    /// A request for a session: from where it was opened, by its own user, in its own transport.
-    fn decide_session(
+    /// The client's TLS session; a proxy's own is shared by all its clients.
+    fn tls_session(&self) -> Option<TlsSession> {
+        let is_proxys = self.shard.gate.is_proxy(self.peer.ip());
+        self.stream.tls_session().filter(|_| !is_proxys)
+    }
+
+    /// The session that a request is for, and whether it is still polled: the request comes from
+    /// where it was opened, and from its own user.
+    fn session_of(
         &self,
-        head: &Head<'_>,
         sid: &str,
-        polling: bool,
+        further: Further,
         handshake: &Handshake<'_>,
-        admitted: Admitted,
+        admitted: &Admitted,
         now: Now,
-    ) -> Result<Decision, Denial> {
+    ) -> Result<(Rc<Connection>, bool), Denial> {
         let shard = &self.shard;
         let unknown = || Denial::SessionUnknown("unknown");
         let (id, shown) = shard.session_ids.read(sid).ok_or_else(unknown)?;
         let connection = shard.session(id, &shown).ok_or_else(unknown)?;
-        let binding = shard.gate.binding(handshake, &admitted);
-        let further = if polling { Further::Request } else { Further::Upgrade };
-        let bound = connection.with_polling(|state| state.binding.check(&binding, further));
+        let binding = shard.gate.binding(handshake, admitted, self.tls_session());
+        let rule = shard.gate.options().polling_binding;
+        let check = |state: &mut Polling| state.binding.check(&binding, further, rule);
+        let bound = connection.with_polling(check);
         let is_polled = bound.transpose()?.is_some();
-        if let Some(user) = shard.gate.precheck_on(&connection.packets, &admitted, now)? {
+        if let Some(user) = shard.gate.precheck_on(&connection.packets, admitted, now)? {
             let caller = connection.caller();
             if caller.is_some_and(|caller| caller.principal.user().id != user) {
                 return Err(Denial::SessionUnknown("principal"));
             }
         }
-        if !polling {
-            if head.method != "GET" {
-                return Err(Denial::HandshakeMethod);
-            }
-            if !wants_upgrade(head) {
-                return Err(Denial::UpgradeMalformed);
-            }
-            // A session that was upgraded once answers a second WebSocket by closing it.
-            if !is_polled && !connection.upgraded.get() {
-                return Err(Denial::SessionUnknown("websocket"));
-            }
-            return Ok(Decision::Upgrade(Box::new(Upgrade::take_over(
-                head,
-                connection,
-                &shard.options,
-            )?)));
+        Ok((connection, is_polled))
+    }
+
+    /// A WebSocket that is to take over a long-polling session.
+    fn decide_take_over(
+        &self,
+        head: &Head<'_>,
+        sid: &str,
+        binary: BinaryForm,
+        handshake: &Handshake<'_>,
+        admitted: Admitted,
+        now: Now,
+    ) -> Result<Decision, Denial> {
+        let (connection, is_polled) =
+            self.session_of(sid, Further::Upgrade, handshake, &admitted, now)?;
+        if head.method != "GET" {
+            return Err(Denial::HandshakeMethod);
         }
+        if !wants_upgrade(head) {
+            return Err(Denial::UpgradeMalformed);
+        }
+        // A session that was upgraded once answers a second WebSocket by closing it.
+        if !is_polled && !connection.upgraded.get() {
+            return Err(Denial::SessionUnknown("websocket"));
+        }
+        let options = &self.shard.options;
+        Ok(Decision::Upgrade(Box::new(Upgrade::take_over(head, connection, binary, options)?)))
+    }
+
+    /// A poll or a post of a long-polling session.
+    fn decide_turn(
+        &self,
+        head: &Head<'_>,
+        sid: &str,
+        handshake: &Handshake<'_>,
+        admitted: Admitted,
+        now: Now,
+    ) -> Result<Decision, Denial> {
+        let shard = &self.shard;
+        let (connection, is_polled) =
+            self.session_of(sid, Further::Request, handshake, &admitted, now)?;
         if !is_polled {
             return Err(Denial::Polling("transport_mismatch"));
         }
@@ -330,7 +372,7 @@ fn parameter_denial(fault: ParameterFault) -> Denial {
     match fault {
         ParameterFault::Transport => Denial::TransportUnknown,
         ParameterFault::Version => Denial::EngineVersion,
-        ParameterFault::Malformed => Denial::Parameters,
+        ParameterFault::Malformed(word) => Denial::Parameters(word),
         ParameterFault::Credential => Denial::TokenInUrl,
     }
 }

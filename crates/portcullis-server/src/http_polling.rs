@@ -10,7 +10,7 @@ use std::time::Duration;
 use portcullis_guard::{Admitted, Binding};
 use portcullis_model::{ClosedBy, Denial, limits};
 use portcullis_wire::engineio::{
-    OpenOptions, check_polled, open_packet, push_polled, push_polled_binary,
+    BinaryForm, OpenOptions, check_polled, open_packet, push_polled, push_polled_binary,
 };
 use portcullis_wire::http1::{Found, Head};
 use portcullis_wire::session::Session;
@@ -81,6 +81,7 @@ impl HttpConnection {
         form: Form,
         admitted: Admitted,
         binding: Binding,
+        binary: BinaryForm,
         keep_alive: bool,
     ) -> Next {
         let shard = Rc::clone(&self.shard);
@@ -99,6 +100,7 @@ impl HttpConnection {
         let from = Comer { client, class, port, origin: origin.clone(), packets };
         let transport = Transport::Polling(Box::new(Polling::new(binding)));
         let connection = Rc::new(Connection::new(id, form, from, Some(secret), transport, session));
+        connection.binary.set(binary);
         shard.metrics.connections_total.inc();
         shard.adopt(&connection, now);
         let task = ConnectionTask::new(Rc::clone(&shard), connection, slot, bearer, cookies);

@@ -18,6 +18,7 @@ mod running; // threads, readiness, drain
 mod port; // a port fixed before the start
 mod pace; // how fast a peer delivers what is waited for
 mod listen; // sockets under an accept budget, TLS under a deadline
+mod tls_hello; // the first flight of TLS, and the session it resumes
 mod stream; // a socket, plain or TLS, polled by hand
 mod http; // one HTTP connection, request by request
 mod http_decide; // what a head asks for, and whether it may
@@ -33,6 +34,7 @@ mod session_id; // secret ids that know their shard
 mod upgrade; // from request to connection
 mod upgrade_probe; // a WebSocket that takes over a long-polling session
 mod connection; // what a shard shares of one connection
+mod connection_queue; // what is queued for it, in its client's form
 mod connection_closing; // the end of one
 mod connection_task; // the one task of a connection
 mod comer; // who opens a connection

@@ -21,9 +21,11 @@ use tokio_rustls::{Accept, TlsAcceptor};
 use crate::http::HttpConnection;
 use crate::options::ProxyProtocol;
 use crate::pace::{Late, Pace, in_time};
+use crate::random::random_bytes;
 use crate::refuse::{Who, refuse};
 use crate::shard::Shard;
 use crate::stream::{Stream, Tcp};
+use crate::tls_hello::name_session;
 
 /// Connections the kernel may hold before we accept them.
 const BACKLOG: i32 = 1024;
@@ -240,23 +242,35 @@ impl Shard {
     /// `start` is what has been read of the client's first flight already.
     async fn secure(
         &self,
-        socket: TcpStream,
+        mut socket: TcpStream,
         peer: SocketAddr,
         acceptor: &TlsAcceptor,
-        mut start: &[u8],
+        start: &[u8],
     ) -> Option<Stream> {
-        let pace = self.pace_from_first_byte();
-        let received = start.len();
-        let accepting = acceptor.accept_with(Tcp::here(socket, received), |session| {
-            while !start.is_empty() {
+        let mut pace = self.pace_from_first_byte();
+        let hello = match self.read_hello(&mut socket, start, &mut pace).await {
+            Ok(hello) => hello,
+            Err(denial) => {
+                self.turn_away(&denial, peer);
+                return None;
+            }
+        };
+        let (mut rest, mut session) = (hello.as_slice(), None);
+        let accepting = acceptor.accept_with(Tcp::here(socket, hello.len()), |connection| {
+            while !rest.is_empty() {
                 // What is wrong with it is found, and answered, by the handshake itself.
-                if session.read_tls(&mut start).is_err() || session.process_new_packets().is_err() {
+                let read = connection.read_tls(&mut rest);
+                if read.is_err() || connection.process_new_packets().is_err() {
                     return;
                 }
             }
+            session = random_bytes().ok().map(|new| name_session(connection, new));
         });
         match self.shake_hands(accepting, pace).await {
-            Ok(stream) => Some(Stream::Tls(Box::new(stream))),
+            Ok(mut stream) => {
+                stream.get_mut().0.enter(session);
+                Some(Stream::Tls(Box::new(stream)))
+            }
             Err(denial) => {
                 self.turn_away(&denial, peer);
                 None

@@ -82,6 +82,16 @@ impl Outbox {
         Some(frame)
     }
 
+    /// Replaces every frame that waits; they may get longer than the limit that they passed.
+    pub(crate) fn encode_again(&mut self, encode: impl Fn(Bytes) -> Bytes) {
+        self.first = self.first.take().map(&encode);
+        for frame in &mut self.rest {
+            *frame = encode(std::mem::take(frame));
+        }
+        let bytes: usize = self.first.iter().chain(&self.rest).map(Bytes::len).sum();
+        self.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    }
+
     /// How many bytes the oldest frame has.
     pub(crate) fn front_bytes(&self) -> Option<usize> {
         self.first.as_ref().map(Bytes::len)
@@ -188,6 +198,18 @@ mod tests {
         assert_eq!(outbox.push(frame.clone(), 10, 3), Ok(()));
         assert_eq!(outbox.push(frame.clone(), 10, 3), Err(Full));
         assert_eq!(outbox.push(frame, 100, 2), Err(Full));
+    }
+
+    #[test]
+    fn frames_that_are_encoded_again_keep_order_and_count() {
+        let mut outbox = Outbox::default();
+        for text in ["a", "b", "c"] {
+            outbox.push(Bytes::from_static(text.as_bytes()), 100, 10).unwrap();
+        }
+        outbox.encode_again(|frame| [&frame[..], b"!"].concat().into());
+        assert_eq!(outbox.waiting_bytes(), 6);
+        let all: Vec<u8> = std::iter::from_fn(|| outbox.pop()).flatten().collect();
+        assert_eq!((all.as_slice(), outbox.waiting_bytes()), (b"a!b!c!".as_slice(), 0));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use portcullis_guard::Binding;
 use portcullis_model::{Denial, Now};
-use portcullis_wire::engineio::split_polled;
+use portcullis_wire::engineio::{BinaryForm, split_polled};
 
 use crate::connection::Compression;
 use crate::stream::Stream;
@@ -26,6 +26,7 @@ pub(crate) struct Handover {
     pub(crate) stream: Stream,
     pub(crate) rest: Vec<u8>,
     pub(crate) compression: Compression,
+    pub(crate) binary: BinaryForm,
 }
 
 /// What the last poll of a session is told.

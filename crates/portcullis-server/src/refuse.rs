@@ -58,6 +58,8 @@ pub(crate) struct Refusal {
     reference: Option<Reference>,
     field: Option<String>,
     engine_code: u8,
+    /// What the client's developer can change, where the message does not say it.
+    cause: Option<&'static str>,
     /// `unknown` when the request may have had its effect all the same.
     outcome: Option<&'static str>,
     /// Our time, for whoever signs with a clock that is off.
@@ -112,9 +114,19 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     let engine_code = engine_code(denial);
     let server_time = (*denial == Denial::Replay("ts")).then_some(now.unix_ms);
     let field = denial.field().map(String::from);
-    let outcome = denial.outcome();
+    let (outcome, cause) = (denial.outcome(), denial.cause());
     let message = message(denial, &answer, retry_after_s);
-    Refusal { answer, message, retry_after_s, reference, field, engine_code, outcome, server_time }
+    Refusal {
+        answer,
+        message,
+        retry_after_s,
+        reference,
+        field,
+        engine_code,
+        cause,
+        outcome,
+        server_time,
+    }
 }
 
 /// What the client reads, and how long it has to wait where waiting helps.
@@ -167,12 +179,15 @@ impl Refusal {
         self.answer.rule == "nonce"
     }
 
-    /// The body of an HTTP answer: `{code, message, ref, field?, outcome?}`.
+    /// The body of an HTTP answer: `{code, message, ref, cause?, field?, outcome?}`.
     pub(crate) fn http_body(&self) -> String {
         let mut json = String::from("{");
         push_text(&mut json, "code", self.answer.code);
         push_text(&mut json, "message", &self.message);
         push_text(&mut json, "ref", self.reference());
+        if let Some(cause) = self.cause {
+            push_text(&mut json, "cause", cause);
+        }
         if let Some(field) = &self.field {
             push_text(&mut json, "field", field);
         }
@@ -185,15 +200,17 @@ impl Refusal {
 
     /// The body for a request at the Engine.IO path, whose codes are numbers.
     pub(crate) fn engine_body(&self) -> String {
-        json!({
-            "code": self.engine_code,
-            "message": self.message,
-            "ref": self.reference(),
-        })
-        .to_string()
+        let mut json = format!("{{\"code\":{}", self.engine_code);
+        push_text(&mut json, "message", &self.message);
+        push_text(&mut json, "ref", self.reference());
+        if let Some(cause) = self.cause {
+            push_text(&mut json, "cause", cause);
+        }
+        json.push('}');
+        json
     }
 
-    /// The payload of a refused CONNECT: `{message, data: {code, ref, retry_after_s?}}`.
+    /// The payload of a refused CONNECT: `{message, data: {code, ref, cause?, retry_after_s?}}`.
     pub(crate) fn connect_error(&self) -> String {
         let mut data = self.members();
         data.remove("message");
@@ -226,11 +243,14 @@ impl Refusal {
         json
     }
 
-    /// `code`, `message`, `ref`, and `field` and `retry_after_s` where there are any.
+    /// `code`, `message`, `ref`, and `cause`, `field` and `retry_after_s` where there are any.
     fn push_members(&self, json: &mut String) {
         push_text(json, "code", self.answer.code);
         push_text(json, "message", &self.message);
         push_text(json, "ref", self.reference());
+        if let Some(cause) = self.cause {
+            push_text(json, "cause", cause);
+        }
         if let Some(field) = &self.field {
             push_text(json, "field", field);
         }
@@ -292,6 +312,7 @@ mod tests {
         let refusal = Refusal {
             server_time: None,
             message: message(&Denial::EventUnknown, &Denial::EventUnknown.answer(), Some(5)),
+            cause: Some("depth"),
             outcome: Some("unknown"),
             answer: Denial::EventUnknown.answer(),
             retry_after_s: Some(5),
@@ -304,10 +325,13 @@ mod tests {
         let reply: Value = serde_json::from_str(&refusal.reply()).unwrap();
         assert_eq!((&reply["ok"], &reply["error"]["retry_after_s"]), (&json!(false), &json!(5)));
         assert_eq!(reply["error"]["field"], "roomId");
+        assert_eq!((&event["cause"], &reply["error"]["cause"]), (&json!("depth"), &json!("depth")));
         assert_eq!(reply["error"]["outcome"], "unknown");
         let body: Value = serde_json::from_str(&refusal.http_body()).unwrap();
-        assert_eq!(body["outcome"], "unknown");
+        assert_eq!((&body["outcome"], &body["cause"]), (&json!("unknown"), &json!("depth")));
         assert_eq!(body["message"], "Unknown event; try again in 5 s");
+        let engine: Value = serde_json::from_str(&refusal.engine_body()).unwrap();
+        assert_eq!((&engine["code"], &engine["cause"]), (&json!(3), &json!("depth")));
         let connect: Value = serde_json::from_str(&refusal.connect_error()).unwrap();
         assert_eq!(connect["data"]["code"], "UNKNOWN_EVENT");
         assert!(connect["data"].get("message").is_none() && connect["message"].is_string());

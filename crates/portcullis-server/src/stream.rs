@@ -9,10 +9,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::tls_hello::TlsSession;
+
 /// A TCP socket, and how much was read of it.
 pub(crate) struct Tcp {
     socket: Whereabouts,
     received_bytes: usize,
+    session: Option<TlsSession>,
 }
 
 /// Known to its thread's runtime, or on its way to another thread.
@@ -36,7 +39,12 @@ pub(crate) enum Stream {
 impl Tcp {
     /// A socket of this thread's runtime, of which so much was read before.
     pub(crate) fn here(socket: TcpStream, received_bytes: usize) -> Self {
-        Self { socket: Whereabouts::Here(socket), received_bytes }
+        Self { socket: Whereabouts::Here(socket), received_bytes, session: None }
+    }
+
+    /// Belongs to this session of TLS from now on.
+    pub(crate) fn enter(&mut self, session: Option<TlsSession>) {
+        self.session = session;
     }
 
     /// How many bytes the peer has delivered.
@@ -131,6 +139,14 @@ impl AsyncWrite for Tcp {
 impl Stream {
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// The TLS session it belongs to, with all connections that resume it.
+    pub(crate) fn tls_session(&self) -> Option<TlsSession> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.get_ref().0.session,
+        }
     }
 
     /// Reads into `buffer`; `Ok(0)` is the peer's end of stream.

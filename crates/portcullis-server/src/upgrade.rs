@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use portcullis_guard::Admitted;
 use portcullis_model::{ConnectionId, Denial};
-use portcullis_wire::engineio::{OpenOptions, open_packet};
+use portcullis_wire::engineio::{BinaryForm, OpenOptions, open_packet};
 use portcullis_wire::http1::{Head, UpgradeFault, read_upgrade};
 use portcullis_wire::session::Session;
 use portcullis_wire::websocket::{Opcode, accept_key, frame};
@@ -30,6 +30,7 @@ pub(crate) struct Upgrade {
     pub(crate) protocol: Option<String>,
     pub(crate) extensions: Option<String>,
     compression: Compression,
+    binary: BinaryForm,
     purpose: Option<Purpose>,
 }
 
@@ -77,10 +78,11 @@ impl Upgrade {
     pub(crate) fn open(
         head: &Head<'_>,
         form: Form,
+        binary: BinaryForm,
         admitted: Admitted,
         shard: &Shard,
     ) -> Result<Self, Denial> {
-        let mut upgrade = Self::read(head, &shard.options)?;
+        let mut upgrade = Self::read(head, binary, &shard.options)?;
         upgrade.purpose = Some(Purpose::Open(Box::new(Opening::prepare(form, admitted, shard)?)));
         Ok(upgrade)
     }
@@ -89,9 +91,10 @@ impl Upgrade {
     pub(crate) fn take_over(
         head: &Head<'_>,
         connection: Rc<Connection>,
+        binary: BinaryForm,
         options: &Options,
     ) -> Result<Self, Denial> {
-        let mut upgrade = Self::read(head, options)?;
+        let mut upgrade = Self::read(head, binary, options)?;
         upgrade.purpose = Some(Purpose::TakeOver(connection));
         Ok(upgrade)
     }
@@ -112,7 +115,7 @@ impl Upgrade {
         }
     }
 
-    fn read(head: &Head<'_>, options: &Options) -> Result<Self, Denial> {
+    fn read(head: &Head<'_>, binary: BinaryForm, options: &Options) -> Result<Self, Denial> {
         if head.content_length > 0 {
             return Err(Denial::UpgradeMalformed);
         }
@@ -135,7 +138,7 @@ impl Upgrade {
         };
         let extensions = agreement.map(|agreement| agreement.answer());
         let accept = accept_key(request.key);
-        Ok(Self { accept, protocol, extensions, compression, purpose: None })
+        Ok(Self { accept, protocol, extensions, compression, binary, purpose: None })
     }
 }
 
@@ -144,14 +147,17 @@ impl Upgrade {
 pub(crate) async fn start(http: HttpConnection, upgrade: Upgrade) {
     match upgrade.purpose {
         None => {}
-        Some(Purpose::Open(opening)) => open(http, *opening, upgrade.compression),
+        Some(Purpose::Open(opening)) => {
+            open(http, *opening, upgrade.compression, upgrade.binary);
+        }
         Some(Purpose::TakeOver(connection)) => {
-            upgrade_probe::run(http, connection, upgrade.compression).await;
+            let Upgrade { compression, binary, .. } = upgrade;
+            upgrade_probe::run(http, connection, compression, binary).await;
         }
     }
 }
 
-fn open(http: HttpConnection, opening: Opening, compression: Compression) {
+fn open(http: HttpConnection, opening: Opening, compression: Compression, binary: BinaryForm) {
     let port = http.client_port();
     let HttpConnection { shard, stream, buffer: mut tail, .. } = http;
     let Opening { form, admitted, id, secret, .. } = opening;
@@ -166,6 +172,7 @@ fn open(http: HttpConnection, opening: Opening, compression: Compression) {
     let transport = Transport::Socket(stream);
     let connection = Rc::new(Connection::new(id, form, from, secret, transport, session));
     connection.compression.set(compression);
+    connection.binary.set(binary);
     shard.metrics.connections_total.inc();
     shard.adopt(&connection, now);
     let bound = bearer.is_some();

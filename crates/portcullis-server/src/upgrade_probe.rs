@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_model::{Denial, limits};
+use portcullis_wire::engineio::BinaryForm;
 use portcullis_wire::websocket::{Decoder, FrameLimits, Message, Opcode, close_frame, frame};
 use tokio::time::timeout;
 
@@ -69,6 +70,7 @@ pub(crate) async fn run(
     http: HttpConnection,
     connection: Rc<Connection>,
     compression: Compression,
+    binary: BinaryForm,
 ) {
     let Some(turn) = Turn::take(&connection) else {
         return close(http).await;
@@ -88,8 +90,9 @@ pub(crate) async fn run(
         return close(http).await;
     }
     let HttpConnection { stream, buffer: rest, .. } = http;
-    connection
-        .with_polling(|polling| polling.handover = Some(Handover { stream, rest, compression }));
+    connection.with_polling(|polling| {
+        polling.handover = Some(Handover { stream, rest, compression, binary });
+    });
     drop(turn);
     connection.wake();
 }

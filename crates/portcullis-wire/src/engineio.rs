@@ -9,8 +9,8 @@ use crate::socketio::PacketFault;
 /// What stands between two packets of a polling payload.
 pub const SEPARATOR: u8 = 0x1e;
 
-/// Most query parameters a request may carry.
-const PARAMETERS_MAX: usize = 16;
+/// Most query parameters a request may carry, those of the application included.
+const PARAMETERS_MAX: usize = 64;
 
 /// A packet of the engine.io-protocol, revision 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +180,16 @@ pub enum EngineTransport {
     Polling,
 }
 
+/// How binary messages travel to a client over WebSocket; long-polling always has base64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BinaryForm {
+    /// As binary frames.
+    #[default]
+    Native,
+    /// As text frames `b…` in base64: the client asked for it by `b64`.
+    Base64,
+}
+
 /// The query of a request at the Engine.IO path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Parameters<'a> {
@@ -187,6 +197,8 @@ pub struct Parameters<'a> {
     pub transport: EngineTransport,
     /// `sid`, of a request for an existing session.
     pub sid: Option<&'a str>,
+    /// `b64`.
+    pub binary: BinaryForm,
 }
 
 /// Why a query is refused.
@@ -196,33 +208,51 @@ pub enum ParameterFault {
     Transport,
     /// `EIO` is not 4.
     Version,
-    /// Doubled, unknown or malformed parameters, or too many.
-    Malformed,
+    /// A parameter of the protocol is malformed, or there are too many; the word says which:
+    /// `too_many`, `doubled`, `listed`, `empty`, `jsonp` or `sid`.
+    Malformed(&'static str),
     /// A credential stands in the URL.
     Credential,
 }
 
-/// Reads the query: `EIO=4&transport=…`, then `sid` and the cache-buster `t` if they are there.
+/// Reads the query: `EIO=4&transport=…`, then `sid`, `b64` and the cache-buster `t` if they are
+/// there. Parameters of the application are ignored, as the reference server ignores them.
 ///
 /// # Errors
-/// [`ParameterFault`]; each parameter may stand once (T-174).
+/// [`ParameterFault`]; each parameter of the protocol may stand once (T-174).
 pub fn read_parameters(query: &str) -> Result<Parameters<'_>, ParameterFault> {
+    let malformed = |word| Err(ParameterFault::Malformed(word));
     let (mut version, mut transport, mut sid, mut buster) = (None, None, None, None);
+    let mut binary = BinaryForm::Native;
     for (index, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
         if index >= PARAMETERS_MAX {
-            return Err(ParameterFault::Malformed);
+            return malformed("too_many");
         }
-        let (name, value) = pair.split_once('=').ok_or(ParameterFault::Malformed)?;
+        let (name, value) = match pair.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (pair, None),
+        };
         let slot = match name {
             "EIO" => &mut version,
             "transport" => &mut transport,
             "sid" => &mut sid,
             "t" => &mut buster,
+            // Any value but an empty one, as the reference server reads it.
+            "b64" => {
+                if value.is_some_and(|value| !value.is_empty()) {
+                    binary = BinaryForm::Base64;
+                }
+                continue;
+            }
+            // The client expects a script for an answer, and there is none.
+            "j" => return malformed("jsonp"),
             _ if is_credential(name) => return Err(ParameterFault::Credential),
-            _ => return Err(ParameterFault::Malformed),
+            _ if is_list(name) => return malformed("listed"),
+            _ => continue,
         };
+        let Some(value) = value else { return malformed("empty") };
         if slot.replace(value).is_some() {
-            return Err(ParameterFault::Malformed);
+            return malformed("doubled");
         }
     }
     match version {
@@ -239,9 +269,15 @@ pub fn read_parameters(query: &str) -> Result<Parameters<'_>, ParameterFault> {
         !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed)
     };
     if sid.is_some_and(|sid| !id(sid)) {
-        return Err(ParameterFault::Malformed);
+        return malformed("sid");
     }
-    Ok(Parameters { transport, sid })
+    Ok(Parameters { transport, sid, binary })
+}
+
+/// Whether a name is one of the protocol's, written as a list: some parsers read `EIO[]` as `EIO`.
+fn is_list(name: &str) -> bool {
+    let protocol = ["EIO", "transport", "sid"];
+    name.split_once('[').is_some_and(|(name, _)| protocol.contains(&name))
 }
 
 fn is_credential(name: &str) -> bool {
@@ -335,8 +371,13 @@ mod tests {
 
     #[test]
     fn t174_parameters() {
-        let websocket = |sid| Ok(Parameters { transport: EngineTransport::WebSocket, sid });
-        let polling = Ok(Parameters { transport: EngineTransport::Polling, sid: None });
+        let native = BinaryForm::Native;
+        let websocket =
+            |sid| Ok(Parameters { transport: EngineTransport::WebSocket, sid, binary: native });
+        let polling =
+            |binary| Ok(Parameters { transport: EngineTransport::Polling, sid: None, binary });
+        let malformed = |word| Err(ParameterFault::Malformed(word));
+        let application = "EIO=4&transport=websocket".to_owned() + &"&a=1".repeat(62);
         let long = format!("EIO=4&transport=websocket&sid={}", "a".repeat(65));
         let same = "EIO=4&transport=websocket".to_owned() + &"&t=1".repeat(100);
         let many = "EIO=4&transport=websocket".to_owned() + &"&a=1".repeat(100);
@@ -344,30 +385,43 @@ mod tests {
             ("EIO=4&transport=websocket", websocket(None)),
             ("transport=websocket&EIO=4&t=abc", websocket(None)),
             ("EIO=4&transport=websocket&sid=abc_-1", websocket(Some("abc_-1"))),
-            ("EIO=4&transport=polling", polling),
+            ("EIO=4&transport=polling", polling(native)),
+            ("EIO=4&transport=polling&b64=1", polling(BinaryForm::Base64)),
+            ("transport=polling&b64=1&EIO=4", polling(BinaryForm::Base64)),
+            ("EIO=4&transport=polling&b64=1&b64=1", polling(BinaryForm::Base64)),
+            ("EIO=4&transport=polling&b64=", polling(native)),
+            ("EIO=4&transport=polling&b64", polling(native)),
+            ("EIO=4&transport=polling&deviceId=d-1&appVersion=2.3.1", polling(native)),
+            ("EIO=4&transport=polling&tag=a&tag=b&list[]=1&list[]=2", polling(native)),
+            ("EIO=4&transport=polling&name=%D0%90%D0%B4%D0%B0&x&=&==", polling(native)),
+            ("EIO=4&transport=polling&__proto__=1&constructor=2", polling(native)),
+            (application.as_str(), websocket(None)),
             ("EIO=3&transport=websocket", Err(ParameterFault::Version)),
             ("EIO=4x&transport=websocket", Err(ParameterFault::Version)),
             ("transport=websocket", Err(ParameterFault::Version)),
             ("", Err(ParameterFault::Version)),
-            ("EIO[]=4&transport=websocket", Err(ParameterFault::Malformed)),
-            ("EIO=4&EIO=4&transport=websocket", Err(ParameterFault::Malformed)),
+            ("EIO[]=4&transport=websocket", malformed("listed")),
+            ("EIO=4&transport=polling&sid[0]=x", malformed("listed")),
+            ("EIO=4&EIO=4&transport=websocket", malformed("doubled")),
+            ("EIO=4&transport=websocket&t=1&t=2", malformed("doubled")),
+            ("EIO&transport=websocket", malformed("empty")),
             ("EIO=4&transport=webtransport", Err(ParameterFault::Transport)),
             ("EIO=4&transport=__proto__", Err(ParameterFault::Transport)),
             ("EIO=4", Err(ParameterFault::Transport)),
-            ("EIO=4&transport=polling&j=0", Err(ParameterFault::Malformed)),
-            ("EIO=4&transport=polling&b64=1", Err(ParameterFault::Malformed)),
-            ("EIO=4&transport=websocket&sid=", Err(ParameterFault::Malformed)),
-            ("EIO=4&transport=websocket&sid=../x", Err(ParameterFault::Malformed)),
+            ("EIO=4&transport=polling&j=0", malformed("jsonp")),
+            ("EIO=4&transport=websocket&sid=", malformed("sid")),
+            ("EIO=4&transport=websocket&sid=../x", malformed("sid")),
             ("EIO=4&transport=websocket&Token=x", Err(ParameterFault::Credential)),
             ("EIO=4&transport=websocket&access_token=x", Err(ParameterFault::Credential)),
-            ("EIO=4&transport=websocket&%74oken=x", Err(ParameterFault::Malformed)),
+            // Spelled otherwise it is the guard's to find, and no parameter of the protocol.
+            ("EIO=4&transport=websocket&%74oken=x", websocket(None)),
             ("EIO=%34&transport=websocket", Err(ParameterFault::Version)),
-            ("EIO=4&transport=websocket&sid", Err(ParameterFault::Malformed)),
-            ("EIO=4&transport=websocket&sid=a&sid=a", Err(ParameterFault::Malformed)),
-            ("EIO=4&transport=websocket&eio=4", Err(ParameterFault::Malformed)),
-            (long.as_str(), Err(ParameterFault::Malformed)),
-            (many.as_str(), Err(ParameterFault::Malformed)),
-            (same.as_str(), Err(ParameterFault::Malformed)),
+            ("EIO=4&transport=websocket&sid", malformed("empty")),
+            ("EIO=4&transport=websocket&sid=a&sid=a", malformed("doubled")),
+            ("EIO=4&transport=websocket&eio=3", websocket(None)),
+            (long.as_str(), malformed("sid")),
+            (many.as_str(), malformed("too_many")),
+            (same.as_str(), malformed("doubled")),
         ];
         for (query, expect) in cases {
             assert_eq!(read_parameters(query), expect, "{query:?}");
@@ -387,6 +441,11 @@ mod tests {
         assert_eq!(value["upgrades"][0], "websocket");
         assert_eq!(value["maxPayload"], 12_288);
     }
+
+    const NEAR_MISSES: &str = concat!(
+        "((EIO|transport|sid|t|token|j|b64|)(=|\\[\\]=|)",
+        "(4|3|websocket|polling|)(&|))*",
+    );
 
     proptest::proptest! {
         #[test]
@@ -412,12 +471,18 @@ mod tests {
 
         #[test]
         fn near_misses_are_read_or_refused(
-            query in "((EIO|transport|sid|t|token|j|)(=|\\[\\]=|)(4|3|websocket|polling|)(&|))*",
+            query in NEAR_MISSES,
         ) {
             if let Ok(parameters) = read_parameters(&query) {
-                proptest::prop_assert_eq!(query.matches("EIO=4").count(), 1);
+                let names = |name: &str| {
+                    let found = query.split('&').map(|pair| pair.split('=').next());
+                    found.filter(|found| *found == Some(name)).count()
+                };
+                proptest::prop_assert_eq!((names("EIO"), names("transport")), (1, 1));
+                proptest::prop_assert_eq!((names("token"), names("j")), (0, 0));
                 proptest::prop_assert!(parameters.sid.is_none_or(|sid| !sid.is_empty()));
-                proptest::prop_assert!(!query.contains("token"));
+                let base64 = parameters.binary == BinaryForm::Base64;
+                proptest::prop_assert!(!base64 || names("b64") > 0);
             }
         }
 

@@ -1,7 +1,26 @@
-//! A server's own frame taken apart again, for a transport that has no frames.
+//! A server's own frame taken apart again, for transports and clients without binary frames.
 //! Never: a frame of a client; those are masked and decoded elsewhere.
 
-use crate::websocket::Opcode;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use crate::websocket::{Opcode, frame};
+
+/// The frame for a client that takes binary messages as base64 only: text `b…` of Engine.IO.
+///
+/// Frames that are not binary stay as they are.
+#[must_use]
+pub fn in_base64(sent: Bytes) -> Bytes {
+    match server_frame(&sent) {
+        Some((Opcode::Binary, message)) => {
+            let mut text = String::from("b");
+            STANDARD.encode_string(message, &mut text);
+            frame(Opcode::Text, text.as_bytes())
+        }
+        Some(_) | None => sent,
+    }
+}
 
 /// The opcode and payload of a whole frame that [`crate::websocket::frame`] wrote.
 ///
@@ -35,7 +54,15 @@ pub fn server_frame(frame: &[u8]) -> Option<(Opcode, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::websocket::frame;
+
+    #[test]
+    fn binary_frame_becomes_text_in_base64_and_others_stay() {
+        let binary = frame(Opcode::Binary, &[1, 2, 3, 4]);
+        assert_eq!(in_base64(binary), frame(Opcode::Text, b"bAQIDBA=="));
+        assert_eq!(in_base64(frame(Opcode::Binary, &[])), frame(Opcode::Text, b"b"));
+        let text = frame(Opcode::Text, b"4hello");
+        assert_eq!(in_base64(text.clone()), text);
+    }
 
     #[test]
     fn what_was_written_comes_back() {

@@ -1,7 +1,7 @@
 //! The development profile: its defaults, and what it rejects because others could come in (T-270).
 //! Never: a guess from the machine; only what is configured counts.
 
-use portcullis_guard::{GateOptions, Rate};
+use portcullis_guard::{GateOptions, Rate, is_app_origin};
 
 use super::error::ConfigError;
 use super::listen::Listen;
@@ -61,7 +61,7 @@ pub(super) fn check(
     }
     let allowed = origins.allowed.iter().map(|origin| ("origin.allowed", origin));
     let hosts = origins.hosts.iter().flatten().map(|host| ("listen.hosts", host));
-    for (key, seen) in allowed.chain(hosts) {
+    for (key, seen) in allowed.chain(hosts).filter(|(_, seen)| !is_app_origin(seen)) {
         let host = seen.split_once("://").map_or(seen.as_str(), |(_, host)| host);
         if !is_of_this_machine(host) {
             let mend = "use profile = \"production\" with your certificate, or a name of this \

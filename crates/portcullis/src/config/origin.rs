@@ -1,15 +1,16 @@
 //! `[origin]`: which pages may connect. Answers cross-site hijacking (T-001 to T-012).
-//! Never: a pattern, `null`, or a page without TLS outside development.
+//! Never: a pattern, `null`, or a page of the web without TLS outside development.
 
 use std::net::{IpAddr, SocketAddr};
 
-use portcullis_guard::WithoutOrigin;
+use portcullis_guard::{WithoutOrigin, check_origin, is_app_origin};
 use portcullis_server::Credentials;
 use serde::Deserialize;
 
 use super::error::ConfigError;
 use super::profile::Profile;
 use super::tls::TlsSettings;
+use super::warning::Warning;
 
 /// `[origin]`.
 #[derive(Debug, Default, Deserialize)]
@@ -72,6 +73,13 @@ impl OriginSection {
             let why = "no page could connect";
             return Err(ConfigError::refused("origin.allowed", "empty", why, mend));
         }
+        let names_no_host = allowed.iter().all(|origin| is_app_origin(origin));
+        if names_no_host && hosts.is_none() && own_pages == OwnPages::Listed {
+            let mend = "name this server, like hosts = [\"chat.example\"]";
+            let why = "origins of apps, which any program on a visitor's machine can have, do not \
+                       say under which name clients reach this server";
+            return Err(ConfigError::refused("listen.hosts", "not set", why, mend));
+        }
         let without = match self.without_origin.as_deref() {
             None | Some("refuse") => WithoutOrigin::Refuse,
             Some("token") => WithoutOrigin::Token,
@@ -97,7 +105,8 @@ impl Origins {
         };
         let mut origins = self.allowed.clone();
         let mut hosts = self.hosts.clone().unwrap_or_else(|| {
-            let named = self.allowed.iter().filter_map(|origin| Some(origin.split_once("://")?.1));
+            let pages = self.allowed.iter().filter(|origin| !is_app_origin(origin));
+            let named = pages.filter_map(|origin| Some(origin.split_once("://")?.1));
             let spelled = |host| [String::from(host), String::from(name(host))];
             named
                 .flat_map(|host| spelled(host).into_iter().chain([with_port(name(host))]))
@@ -121,6 +130,24 @@ impl Origins {
         }
         Settled { origins, hosts }
     }
+}
+
+/// What to know about origins that are allowed.
+pub(super) fn warnings(profile: Profile, origins: &Origins) -> Vec<Warning> {
+    if profile == Profile::Development {
+        return Vec::new();
+    }
+    let is_of_the_web =
+        |origin: &str| ["http://", "https://"].iter().any(|scheme| origin.starts_with(scheme));
+    let is_local = |origin: &&String| is_of_the_web(origin) && is_app_origin(origin);
+    let warn = |origin: &String| {
+        let text = format!(
+            "\"{origin}\" is the origin of apps, and of any program on a user's machine that \
+             serves its standard port: list it only for an app that needs it"
+        );
+        Warning::new("origin.allowed", text)
+    };
+    origins.allowed.iter().filter(is_local).map(warn).collect()
 }
 
 /// The host without its port.
@@ -149,6 +176,9 @@ fn fault(origin: &str, profile: Profile) -> Option<&'static str> {
     let Some((scheme, host)) = origin.split_once("://") else {
         return Some("it has no scheme");
     };
+    if !matches!(scheme, "http" | "https") {
+        return check_origin(origin).err();
+    }
     let plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
     if host.is_empty() || !host.bytes().all(plain) {
@@ -157,6 +187,8 @@ fn fault(origin: &str, profile: Profile) -> Option<&'static str> {
     let name = name(host);
     let local = is_local(name);
     match (scheme, profile) {
+        // What web views of apps have; no page of a development server.
+        ("http" | "https", _) if is_app_origin(origin) => None,
         ("https", Profile::Development) => None,
         ("http", Profile::Development) if local => None,
         ("https", Profile::Production | Profile::Strict) if local => {
@@ -199,9 +231,22 @@ mod tests {
             ("http://localhost:3000", false, true),
             ("http://127.0.0.1:3000", false, true),
             ("http://[::1]:3000", false, true),
-            ("https://localhost", false, true),
+            ("https://localhost", true, true),
+            ("http://localhost", true, true),
             ("https://localhost:3000", false, true),
-            ("https://app.localhost", false, true),
+            ("https://tauri.localhost", true, true),
+            ("http://tauri.localhost", true, true),
+            ("http://tauri.localhost:1420", false, true),
+            ("capacitor://localhost", true, true),
+            ("ionic://localhost", true, true),
+            ("tauri://localhost", true, true),
+            ("app://-", true, true),
+            ("chrome-extension://abcdefghijklmnopabcdefghijklmnop", true, true),
+            ("moz-extension://0e9d8c7b-0000-4000-8000-000000000000", true, true),
+            ("chrome-extension://*", false, false),
+            ("file://", false, false),
+            ("data://x", false, false),
+            ("capacitor://localhost/", false, false),
             ("https://127.0.0.1:8443", false, true),
             ("https://[::1]", false, true),
             ("*", false, false),
@@ -232,7 +277,7 @@ mod tests {
         let loopback = ["127.0.0.1:8443", "localhost:8443"];
         let page = "https://myapp.com:3000";
         type Names<'a> = &'a [&'a str];
-        let cases: [(Profile, Names<'_>, &str, Names<'_>, Names<'_>); 5] = [
+        let cases: [(Profile, Names<'_>, &str, Names<'_>, Names<'_>); 6] = [
             (Profile::Development, &[], "127.0.0.1:8443", &own, &loopback),
             (
                 Profile::Development,
@@ -254,6 +299,13 @@ mod tests {
                 "0.0.0.0:8443",
                 &[page],
                 &["myapp.com", "myapp.com:3000", "myapp.com:8443"],
+            ),
+            (
+                Profile::Production,
+                &["https://myapp.com", "capacitor://localhost", "http://localhost"],
+                "0.0.0.0:443",
+                &["capacitor://localhost", "http://localhost", "https://myapp.com"],
+                &["myapp.com"],
             ),
             (
                 Profile::Production,

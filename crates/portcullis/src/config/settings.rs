@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use portcullis_accounts::{RemoteIssuer, SessionTimes};
 use portcullis_chat::ChatOptions;
-use portcullis_guard::{Directory, DirectoryLimits, Gate, GateOptions};
+use portcullis_guard::{Directory, DirectoryLimits, Gate, GateOptions, is_app_origin};
 use portcullis_server::Options;
 
 use crate::certificate::ServerNames;
@@ -21,7 +21,7 @@ use super::environment;
 use super::error::ConfigError;
 use super::file::File;
 use super::hsts;
-use super::origin::Origins;
+use super::origin::{self, Origins};
 use super::profile::Profile;
 use super::roles::{read_replay, read_roles};
 use super::tls::TlsSettings;
@@ -130,8 +130,8 @@ impl Settings {
             ..Options::default()
         })?;
         let server = file.capacity.read_http(server)?;
-        let (polling, proxies) = (file.transport.polling(profile), listen.proxies);
-        let usual = GateOptions { polling, proxies, ..development::defaults(profile) };
+        let usual = file.transport.read_gate(profile)?;
+        let usual = GateOptions { proxies: listen.proxies, ..usual };
         let gate = file.spam.read(file.rate.read(file.capacity.read(usual)?)?)?;
         let (server, gate) = file.message.read(profile, server, gate)?;
         let (server, mut gate) = file.overload.read(server, gate)?;
@@ -208,7 +208,9 @@ impl Settings {
 
     /// What is allowed, and likely to be a mistake.
     pub(crate) fn warnings(&self) -> Vec<Warning> {
-        hsts::warnings(self.profile, self.server.hsts)
+        let mut warnings = hsts::warnings(self.profile, self.server.hsts);
+        warnings.extend(origin::warnings(self.profile, &self.origins));
+        warnings
     }
 
     /// Under which names clients ask for the server.
@@ -223,7 +225,8 @@ impl Settings {
     pub(crate) fn page_url(&self) -> String {
         let hosts = self.origins.hosts.as_ref().and_then(|hosts| hosts.first());
         let named = hosts.map(|host| format!("https://{host}"));
-        match (self.profile, named.or_else(|| self.origins.allowed.first().cloned())) {
+        let page = self.origins.allowed.iter().find(|origin| !is_app_origin(origin));
+        match (self.profile, named.or_else(|| page.cloned())) {
             (Profile::Production | Profile::Strict, Some(page)) => page,
             (_, _) => format!("{}://{}", self.tls.scheme(), self.server.public),
         }

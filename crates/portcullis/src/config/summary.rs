@@ -143,6 +143,7 @@ impl Settings {
         section([
             ("websocket", true.into()),
             ("polling", self.gate.polling.into()),
+            ("polling_binding", self.gate.polling_binding.name().into()),
             ("compression", self.server.compression.into()),
             ("ping_interval_ms", number(self.server.ping_interval_ms)),
             ("ping_timeout_ms", number(self.server.ping_timeout_ms)),

@@ -205,7 +205,12 @@ impl Keys {
                 })?;
                 let known = read_jwks(&text, self.algorithm, &like)
                     .map_err(|error| ConfigError::file(key, &path, error.to_string(), mend))?;
-                issuers.known.extend(known);
+                // A file is the operator's own, so what is wrong in it stops the start.
+                if let Some(unusable) = known.unusable.first() {
+                    let why = format!("it has a key that cannot be used: {unusable}");
+                    return Err(ConfigError::file(key, &path, why, "remove or replace the key"));
+                }
+                issuers.known.extend(known.issuers);
                 Ok(KeySource::JwksFile(path))
             }
             (None, Some(url)) => {

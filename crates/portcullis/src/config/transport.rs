@@ -1,9 +1,11 @@
 //! `[transport]`: how connections live. Answers slow and silent peers (T-105, T-183, T-229, T-240).
 //! Never: a wait without an end.
 
+use portcullis_guard::{GateOptions, PollingBinding};
 use portcullis_server::Options;
 use serde::Deserialize;
 
+use super::development;
 use super::error::ConfigError;
 use super::number::within;
 use super::profile::Profile;
@@ -16,6 +18,8 @@ pub(super) struct TransportSection {
     websocket: Option<bool>,
     /// Whether long-polling is offered; true, and false in the strict profile.
     polling: Option<bool>,
+    /// `address`, `network` or `token`; `address`. What another address of a session has to show.
+    polling_binding: Option<String>,
     /// Whether permessage-deflate is agreed to; false.
     compression: Option<bool>,
     /// Between two pings; 25000.
@@ -37,12 +41,31 @@ pub(super) struct TransportSection {
 }
 
 impl TransportSection {
+    /// What the gate decides long-polling by.
+    pub(super) fn read_gate(&self, profile: Profile) -> Result<GateOptions, ConfigError> {
+        let (polling, polling_binding) = (self.polling(profile), self.polling_binding()?);
+        Ok(GateOptions { polling, polling_binding, ..development::defaults(profile) })
+    }
+
     /// Whether long-polling is offered.
-    pub(super) fn polling(&self, profile: Profile) -> bool {
+    fn polling(&self, profile: Profile) -> bool {
         self.polling.unwrap_or(match profile {
             Profile::Development | Profile::Production => true,
             Profile::Strict => false,
         })
+    }
+
+    /// What shows that a request from another address belongs to a long-polling session.
+    fn polling_binding(&self) -> Result<PollingBinding, ConfigError> {
+        match self.polling_binding.as_deref() {
+            None | Some("address") => Ok(PollingBinding::Address),
+            Some("network") => Ok(PollingBinding::Network),
+            Some("token") => Ok(PollingBinding::Token),
+            Some(other) => {
+                let mend = "write \"address\", \"network\" or \"token\"";
+                Err(ConfigError::no_such_choice("transport.polling_binding", other, mend))
+            }
+        }
     }
 
     /// Puts the times into the options.

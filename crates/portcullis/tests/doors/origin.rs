@@ -205,3 +205,47 @@ fn t001_a_refused_upgrade_takes_no_frames() {
     assert!(text.ends_with('}'), "nothing follows the refusal: {text}");
     alive(&server);
 }
+
+#[test]
+fn app_origins_are_allowed_exactly_and_only_when_listed() {
+    const APPS: [&str; 7] = [
+        "capacitor://localhost",
+        "ionic://localhost",
+        "tauri://localhost",
+        "http://tauri.localhost",
+        "app://-",
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        "moz-extension://0e9d8c7b-0000-4000-8000-000000000000",
+    ];
+    let lines = vec![format!("allowed = {APPS:?}")];
+    let server = start(&Config { origin: lines, ..Config::default() });
+    for origin in APPS {
+        for path in SOCKETS {
+            let answer = Request::upgrade(&server, path).with("Origin", origin).ask(&server);
+            assert_eq!(answer.status, 101, "{path} {origin}");
+        }
+        let polling = "/socket.io/?EIO=4&transport=polling";
+        let answer = Request::get(&server, polling).header("Origin", origin).ask(&server);
+        assert_eq!(answer.status, 200, "{origin}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+    }
+    refused(
+        &server,
+        &[
+            "null",
+            "file://",
+            "capacitor://",
+            "capacitor://localhost/",
+            "capacitor://LOCALHOST",
+            "capacitor://localhost.evil.com",
+            "Capacitor://localhost",
+            "https://tauri.localhost",
+            "http://tauri.localhost:80",
+            "app://.",
+            "chrome-extension://ponmlkjihgfedcbaponmlkjihgfedcba",
+            "moz-extension://0E9D8C7B-0000-4000-8000-000000000000",
+        ],
+    );
+    let bare = start(&Config::default());
+    refused(&bare, &APPS);
+}

@@ -316,6 +316,53 @@ fn t_197_t_095_by_polling_the_same_rules_hold() {
 }
 
 #[test]
+fn client_that_asks_for_base64_gets_and_sends_binary_data_as_text() {
+    let server = start_board();
+    let mut native = on_board_as(&server, "native");
+    let mut client = Client::open_with(&server, "/board,", "&b64=1&deviceId=d-1");
+    client.join(&json!({ "token": board_token("base64"), "device": "d-1" })).expect("to be let in");
+    client.enter("b1");
+    let sent = draw(&format!("{{\"board\":\"b1\",\"image\":{IMAGE}}}"));
+    client.send(&sent);
+    client.send("bAAH+/w==");
+    client.text(|text| text.starts_with("461-/board,7["));
+    assert_eq!(client.text(|text| text.starts_with('b')), "bAAH+/w==", "the acknowledgement");
+    assert_eq!(native.binary(), b"\x00\x01\xfe\xff", "others get frames");
+    native.send(&sent);
+    native.send_binary(b"\x00\x01\xfe\xff");
+    native.text(|text| text.starts_with("461-/board,7["));
+    let drawn = |text: &str| text.starts_with("451-/board,[\"board:drawn\"");
+    client.text(drawn);
+    assert_eq!(client.text(|text| text.starts_with('b')), "bAAH+/w==", "another's drawing");
+}
+
+#[test]
+fn base64_message_may_be_as_large_as_a_binary_one_and_text_no_larger() {
+    let server = start_open();
+    let open = || {
+        let mut client = Client::open_with(&server, "", "&b64=1");
+        client.join(&json!({})).expect("to be let in");
+        client
+    };
+    let one = "451-[\"message\",{\"_placeholder\":true,\"num\":0}]";
+    let mut client = open();
+    client.send(one);
+    client.send(&format!("b{}", "AAAA".repeat(300_000)));
+    client.text(|text| text.starts_with("451-[\"message-back\""));
+    assert_eq!(client.text(|text| text.starts_with('b')).len(), 1_200_001);
+    let mut large = open();
+    large.send(one);
+    large.send(&format!("b{}", "AAAA".repeat(333_400)));
+    assert_eq!(large.close_code(), Some(1009), "1,000,200 bytes");
+    let mut long = open();
+    long.send(&format!("42[\"message\",\"{}\"]", "x".repeat(1_100_000)));
+    assert_eq!(long.close_code(), Some(1009), "1,100,015 bytes of text");
+    let mut client = open();
+    client.send("bAAAA");
+    assert_eq!(client.close_code(), Some(1003), "binary data that no event announced");
+}
+
+#[test]
 fn a_drawing_reaches_the_others_and_nobody_elsewhere() {
     let server = start_board();
     let (mut ann, mut bob) = (Client::board(&server, "ann"), Client::board(&server, "bob"));

@@ -49,7 +49,13 @@ pub(crate) struct Client {
 impl Client {
     /// Connects without asking for a namespace.
     pub(crate) fn open(server: &ExampleServer, place: &'static str) -> Self {
-        let mut socket = RawWebSocket::upgrade(server.connect(), &server.upgrade(PATH));
+        Self::open_with(server, place, "")
+    }
+
+    /// The same with more parameters in the URL.
+    pub(crate) fn open_with(server: &ExampleServer, place: &'static str, query: &str) -> Self {
+        let path = format!("{PATH}{query}");
+        let mut socket = RawWebSocket::upgrade(server.connect(), &server.upgrade(&path));
         assert!(socket.next_frame().expect("an open packet").text().starts_with("0{"));
         Self { socket, place, joined: Value::Null, next_ack: 0, seen: Vec::new() }
     }

@@ -11,6 +11,7 @@
 mod clients; // servers, and whether they still serve
 mod boards; // clients of the examples that take binary data
 mod opening; // session ids, parameters, methods, floods
+mod addresses; // sessions of clients with several addresses
 mod binding; // who may act for a session
 mod bodies; // posted bodies, polled packets, overlaps
 mod upgrades; // a WebSocket takes over

@@ -1,0 +1,106 @@
+//! What a client can change about its request, where one text covers several causes.
+//! Never: anything about users, tokens, rooms or sessions, whose causes must read alike, or about
+//! payloads (T-119).
+
+use crate::denial::Denial;
+
+impl Denial {
+    /// The cause, for the client's developer; `None` where the message itself names it, or where
+    /// the client must not learn more.
+    #[must_use]
+    pub fn cause(&self) -> Option<&'static str> {
+        match self {
+            Self::OriginForbidden => {
+                Some("header Origin is not listed in [origin] allowed, exactly as it is sent")
+            }
+            Self::TwoCredentials => {
+                Some("two credentials were sent: send one, in auth or in header Authorization")
+            }
+            Self::EngineVersion => {
+                Some("EIO is not 4: socket.io-client 3 or later is required, or EIO=4")
+            }
+            Self::TransportUnknown => Some("transport is not \"polling\" or \"websocket\""),
+            Self::Parameters(word) => Some(parameter_cause(word)),
+            Self::Polling(word) => Some(polling_cause(word)),
+            Self::Frame(word) | Self::Packet(word) | Self::Sequence(word) => Some(word),
+            _ => None,
+        }
+    }
+}
+
+fn parameter_cause(word: &'static str) -> &'static str {
+    match word {
+        "too_many" => "the URL has more than 64 parameters",
+        "doubled" => "EIO, transport, sid or t is in the URL twice",
+        "listed" => "EIO, transport or sid is written as a list",
+        "empty" => "EIO, transport, sid or t is in the URL without a value",
+        "jsonp" => "JSONP polling is not offered: remove parameter j",
+        "sid" => "sid is not 1 to 64 characters of A-Z a-z 0-9 _ -",
+        other => other,
+    }
+}
+
+fn polling_cause(word: &'static str) -> &'static str {
+    match word {
+        "poll_overlap" => "a second poll was sent before the first was answered",
+        "post_overlap" => "a second post was sent before the first was answered",
+        "transport_mismatch" => "the session uses WebSocket, this request long-polling",
+        "session_ended" => "the body broke the protocol, and the session has ended",
+        "packets" => "the body has more than 128 packets",
+        "size" => "a packet of the body is larger than a message may be",
+        "empty" => "the body, or a packet of it, is empty",
+        "engine_type" => "a packet of the body has a type that clients do not send",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::denial::TokenFault;
+
+    #[test]
+    fn only_requests_that_the_developer_can_change_have_a_cause() {
+        let named = [
+            Denial::OriginForbidden,
+            Denial::TwoCredentials,
+            Denial::Parameters("doubled"),
+            Denial::Polling("poll_overlap"),
+            Denial::Packet("engine_type"),
+        ];
+        assert!(named.iter().all(|denial| denial.cause().is_some_and(|text| text.len() > 5)));
+        let silent = [
+            Denial::Token(TokenFault::Missing),
+            Denial::Token(TokenFault::Signature),
+            Denial::Token(TokenFault::Revoked),
+            Denial::Forbidden("not_owner"),
+            Denial::Json("depth"),
+            Denial::SessionUnknown("prefix"),
+            Denial::Login { reason: "wrong_password", username: None },
+        ];
+        assert!(silent.iter().all(|denial| denial.cause().is_none()));
+    }
+
+    #[test]
+    fn client_reads_more_than_a_bare_bad_request() {
+        let causes = [
+            Denial::RequestMalformed,
+            Denial::Host,
+            Denial::OriginMissing,
+            Denial::OriginForbidden,
+            Denial::TwoCredentials,
+            Denial::Polling("size"),
+            Denial::Parameters("sid"),
+            Denial::UpgradeMalformed,
+            Denial::Packet("empty"),
+            Denial::Frame("unmasked"),
+            Denial::Sequence("second_connect"),
+            Denial::CrossSite,
+        ];
+        for denial in causes {
+            let bare = ["Bad request", "Forbidden", "Protocol error"];
+            let is_bare = bare.contains(&denial.answer().message);
+            assert!(!is_bare || denial.cause().is_some(), "{denial:?}");
+        }
+    }
+}
