@@ -5,6 +5,10 @@ use std::collections::VecDeque;
 
 /// While this much waits, nothing is read ahead.
 const AHEAD_MAX_BYTES: usize = 16 * 1024;
+/// While this many chunks wait, nothing is read ahead: a slow sender's chunks are one byte each.
+const CHUNKS_MAX: usize = 64;
+/// Bytes that are read this soon after a chunk join it, and count as read when it was.
+const JOIN_MS: u64 = 50;
 
 /// Bytes read but not looked at, because an act was running or reading is paused.
 #[derive(Default)]
@@ -31,7 +35,14 @@ impl Backlog {
     /// Keeps bytes behind those that wait already.
     pub(crate) fn push(&mut self, bytes: &[u8], read_ms: u64) {
         self.bytes += bytes.len();
-        self.chunks.push_back(Chunk { bytes: bytes.to_vec(), from: 0, read_ms });
+        match self.chunks.back_mut() {
+            Some(last) if read_ms.saturating_sub(last.read_ms) < JOIN_MS => {
+                last.bytes.extend_from_slice(bytes);
+            }
+            Some(_) | None => {
+                self.chunks.push_back(Chunk { bytes: bytes.to_vec(), from: 0, read_ms });
+            }
+        }
     }
 
     /// The oldest bytes.
@@ -56,7 +67,7 @@ impl Backlog {
 
     /// Whether more may be read ahead of the act that runs.
     pub(crate) fn has_room(&self) -> bool {
-        self.bytes < AHEAD_MAX_BYTES
+        self.bytes < AHEAD_MAX_BYTES && self.chunks.len() < CHUNKS_MAX
     }
 }
 
@@ -68,7 +79,7 @@ mod tests {
     fn bytes_keep_their_order_and_their_time() {
         let mut backlog = Backlog::default();
         backlog.push(b"abc", 1);
-        backlog.push(b"de", 2);
+        backlog.push(b"de", 51);
         let mut first = backlog.pop().unwrap();
         assert_eq!((first.rest().to_vec(), first.read_ms), (b"abc".to_vec(), 1));
         backlog.put_back(first, 2);
@@ -76,7 +87,7 @@ mod tests {
         assert_eq!((left.rest().to_vec(), left.read_ms), (b"c".to_vec(), 1));
         backlog.put_back(left, 1);
         let mut second = backlog.pop().unwrap();
-        assert_eq!((second.rest().to_vec(), second.read_ms), (b"de".to_vec(), 2));
+        assert_eq!((second.rest().to_vec(), second.read_ms), (b"de".to_vec(), 51));
         backlog.put_back(second, 2);
         assert!(backlog.is_empty() && backlog.bytes == 0);
     }
@@ -90,5 +101,18 @@ mod tests {
             reads += 1;
         }
         assert_eq!(reads, 4);
+    }
+
+    #[test]
+    fn single_bytes_join_their_chunk_and_chunks_are_bounded() {
+        let mut backlog = Backlog::default();
+        (0..50).for_each(|read_ms| backlog.push(b"x", read_ms));
+        assert_eq!(backlog.chunks.len(), 1);
+        let mut reads = 50;
+        while backlog.has_room() {
+            backlog.push(b"x", reads);
+            reads += JOIN_MS;
+        }
+        assert_eq!((backlog.chunks.len(), backlog.bytes), (CHUNKS_MAX, 113));
     }
 }
