@@ -152,28 +152,17 @@ fn fold(text: &str, take: &mut impl FnMut(Piece) -> bool) -> bool {
     if text.is_ascii() {
         return text.chars().all(|character| words.read(character, take));
     }
-    // Look-alikes are folded a stretch at a time; ASCII has its own rules.
-    let mut foreign = String::new();
-    let read_foreign = |foreign: &mut String, words: &mut Words, take: &mut _| {
-        let is_taken =
-            skeleton(foreign).flat_map(char::to_lowercase).all(|lower| words.read(lower, take));
-        foreign.clear();
-        is_taken
-    };
-    for character in text.nfkd() {
+    text.nfkd().all(|character| {
         if is_combining_mark(character) || is_invisible(character) {
-            continue;
+            return true;
         }
         if character.is_ascii() {
-            let is_taken = foreign.is_empty() || read_foreign(&mut foreign, &mut words, take);
-            if !is_taken || !words.read(character, take) {
-                return false;
-            }
-        } else {
-            foreign.push(character);
+            return words.read(character, take);
         }
-    }
-    read_foreign(&mut foreign, &mut words, take)
+        let mut bytes = [0; 4];
+        let mut alike = skeleton(character.encode_utf8(&mut bytes)).flat_map(char::to_lowercase);
+        alike.all(|lower| words.read(lower, take))
+    })
 }
 
 /// Where words and sentences end.
