@@ -46,7 +46,7 @@ fn polling_cause(word: &'static str) -> &'static str {
         "post_overlap" => "a second post was sent before the first was answered",
         "transport_mismatch" => "the session uses WebSocket, this request long-polling",
         "session_ended" => "the body broke the protocol, and the session has ended",
-        "packets" => "the body has more than 128 packets",
+        "packets" => "the body has too many packets",
         "size" => "a packet of the body is larger than a message may be",
         "empty" => "the body, or a packet of it, is empty",
         "engine_type" => "a packet of the body has a type that clients do not send",
