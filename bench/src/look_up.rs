@@ -30,7 +30,8 @@ pub(crate) async fn measure(effort: &Effort, readers: usize) -> Result<f64> {
 
 async fn look_up_beside(server: &Served, count: usize, readers: usize) -> Result<f64> {
     let signer = Some(Signer::Hs256);
-    let door = Door { address: server.address, dialect: Dialect::SocketIo, tls: None, signer, page: None };
+    let door =
+        Door { address: server.address, dialect: Dialect::SocketIo, tls: None, signer, page: None };
     let mut asker = Asker::sign_in(&door).await?;
     if readers == 0 {
         return asker.look_up(count).await;
