@@ -16,8 +16,8 @@ use crate::token::{Tokens, Verified};
 
 /// Violations after which a connection ends: ten in a minute.
 const STRIKES: Rate = Rate::per(10, 60_000);
-/// Messages over a rate that a connection may send before it is read more slowly: a hundred at once,
-/// then twenty-five a second. Each is answered.
+/// Messages over a rate that a connection may send before it is read more slowly: a hundred at
+/// once, then 25 a second. Each is answered.
 const OVER_RATE: Rate = Rate::per(100, 4_000);
 /// Repeated or forged messages after which a connection ends.
 const REPLAYS_MAX: u8 = 3;
