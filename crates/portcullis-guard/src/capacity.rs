@@ -161,6 +161,7 @@ impl Capacity {
             pool: Pool::PreAuth,
             client,
             class,
+            refunded: false,
             holds_prefix: false,
         };
         let Places { pre_auth_per_prefix, per_prefix, .. } = self.places;
@@ -317,6 +318,8 @@ pub struct ConnectionSlot {
     client: IpAddr,
     /// As what its client came.
     class: Class,
+    /// Whether its address got back what the handshake took.
+    refunded: bool,
     holds_prefix: bool,
 }
 
@@ -327,6 +330,11 @@ impl ConnectionSlot {
 
     pub(crate) fn class(&self) -> Class {
         self.class
+    }
+
+    /// Whether this is the first refund.
+    pub(crate) fn refund(&mut self) -> bool {
+        !std::mem::replace(&mut self.refunded, true)
     }
 
     pub(crate) fn is_authenticated(&self) -> bool {

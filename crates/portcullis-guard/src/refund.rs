@@ -23,11 +23,18 @@ impl Gate {
         if slot.is_authenticated() {
             return Ok(());
         }
-        self.sign_in_anonymous(slot, class)?;
-        let (client, came_as) = (slot.client(), slot.class());
-        self.note_done(now, || Attempt::SignIn { client, lane: came_as.into() });
-        self.count_sign_in(client, came_as);
-        Ok(())
+        self.refund_user(slot, now);
+        self.sign_in_anonymous(slot, class)
+    }
+
+    /// Gives its address back, once, what the handshake of a connection took whose client has proved
+    /// to be a user, also if a limit of the user rejects it.
+    pub fn refund_user(&self, slot: &mut ConnectionSlot, now: Now) {
+        if slot.refund() {
+            let (client, came_as) = (slot.client(), slot.class());
+            self.note_done(now, || Attempt::SignIn { client, lane: came_as.into() });
+            self.count_sign_in(client, came_as);
+        }
     }
 
     /// The same for a user without a credential: the connection stays charged to its address.
@@ -105,6 +112,19 @@ mod tests {
         }
         let strangers = (0..50).filter(|_| gate.count_socket(CLIENT, None, at(0)).is_ok());
         assert_eq!(strangers.count(), 10, "the address has its own rate still");
+    }
+
+    #[test]
+    fn connections_that_a_limit_of_the_user_rejects_are_refunded_once() {
+        let gate = gate(GateOptions::default());
+        for _ in 0..50 {
+            gate.count_socket(CLIENT, None, at(0)).unwrap();
+            let mut slot = gate.reserve(CLIENT, Class::Stranger).unwrap();
+            gate.refund_user(&mut slot, at(0));
+            gate.refund_user(&mut slot, at(0));
+        }
+        let strangers = (0..50).filter(|_| gate.count_socket(CLIENT, None, at(0)).is_ok());
+        assert_eq!(strangers.count(), 10);
     }
 
     #[test]

@@ -160,12 +160,22 @@ impl ConnectionTask {
     ) {
         let principal = match outcome {
             Ok(principal) => principal,
-            Err(denial) => return self.connect_refused(&entry, &denial, now),
+            Err(denial) => {
+                // The user is proven; that there are too many of the user's connections is no
+                // matter of the address.
+                if denial == Denial::UserConnections {
+                    self.refund_user(now);
+                }
+                return self.connect_refused(&entry, &denial, now);
+            }
         };
         if let Err(denial) = self.role_holds(&entry, &principal) {
             return self.connect_refused(&entry, &denial, now);
         }
         if let Err(denial) = self.shard.gate.first_namespace_packet(&principal.user().id, now) {
+            if !principal.is_anonymous() {
+                self.refund_user(now);
+            }
             return self.connect_refused(&entry, &denial, now);
         }
         let is_admin = principal.user().roles().contains(Role::Admin);
@@ -196,6 +206,12 @@ impl ConnectionTask {
         self.shard.sign_in(&self.connection, &user);
         self.shard.record_connected(&self.connection, now);
         self.admit_to_namespace(entry, back, now);
+    }
+
+    fn refund_user(&mut self, now: Now) {
+        if let Some(slot) = &mut self.slot {
+            self.shard.gate.refund_user(slot, now);
+        }
     }
 
     fn role_holds(&self, entry: &Entry, principal: &Principal) -> Result<(), Denial> {

@@ -229,7 +229,8 @@ impl ConnectionTask {
         match job {
             Job::Event { mut future, answer } => match future.as_mut().poll(context) {
                 Poll::Ready(outcome) => {
-                    self.ended(outcome.as_ref().err(), now);
+                    let since_ms = self.connection.job_since_ms.get();
+                    self.ended(outcome.as_ref().err(), since_ms, now);
                     self.answer(&answer, outcome, now);
                     None
                 }
@@ -271,9 +272,11 @@ impl ConnectionTask {
         now.monotonic_ms.saturating_sub(self.waits_since_ms.max(self.progress_ms))
     }
 
-    /// Notes how an act ended: what waits behind one that was done in time has lost no time.
-    pub(crate) fn ended(&mut self, denial: Option<&Denial>, now: Now) {
-        let too_late = denial.is_some_and(|denial| denial.answer().status == 503);
+    /// Notes how an act ended whose time began at `since_ms`: what waits behind one that was done in
+    /// time has lost no time.
+    pub(crate) fn ended(&mut self, denial: Option<&Denial>, since_ms: u64, now: Now) {
+        let too_late = now.monotonic_ms > since_ms + self.shard.options.handler_timeout_ms
+            || denial.is_some_and(|denial| denial.answer().status == 503);
         if !too_late {
             self.progress_ms = self.progress_ms.max(now.monotonic_ms);
         }

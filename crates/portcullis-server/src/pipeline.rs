@@ -148,7 +148,7 @@ impl ConnectionTask {
             let mut context = std::task::Context::from_waker(&waker);
             let deadline = Deadline::after(self.time_left(now));
             if let Poll::Ready(outcome) = deadline.enter(|| future.as_mut().poll(&mut context)) {
-                self.ended(outcome.as_ref().err(), now);
+                self.ended(outcome.as_ref().err(), now.monotonic_ms, now);
                 return self.answer(&answer, outcome, now);
             }
         }
