@@ -1,6 +1,8 @@
 //! T-147: places that are taken again: whose, once, after a new check, with what was missed.
 //! Never: a message of a room that was left meanwhile.
 
+use std::time::Duration;
+
 use portcullis_test::{
     Config, Connection, ExampleServer, Gauges, Request, SioClient, TestServer, counter, hs256,
     now_s, until,
@@ -110,6 +112,8 @@ fn client_of_a_half_open_connection_recovers_and_its_slot_is_free() {
                 return Some(next);
             }
             next.send("1");
+            // A client that comes back waits before it tries again.
+            std::thread::sleep(Duration::from_millis(100));
             None
         });
         for number in 0..=change {
