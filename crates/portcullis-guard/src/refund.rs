@@ -27,8 +27,8 @@ impl Gate {
         self.sign_in_anonymous(slot, class)
     }
 
-    /// Gives its address back, once, what the handshake of a connection took whose client has proved
-    /// to be a user, also if a limit of the user rejects it.
+    /// Gives its address back, once, what the handshake of a connection took whose client has
+    /// proved to be a user, also if a limit of the user rejects it.
     pub fn refund_user(&self, slot: &mut ConnectionSlot, now: Now) {
         if slot.refund() {
             let (client, came_as) = (slot.client(), slot.class());

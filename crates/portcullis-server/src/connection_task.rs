@@ -272,8 +272,8 @@ impl ConnectionTask {
         now.monotonic_ms.saturating_sub(self.waits_since_ms.max(self.progress_ms))
     }
 
-    /// Notes how an act ended whose time began at `since_ms`: what waits behind one that was done in
-    /// time has lost no time.
+    /// Notes how an act ended whose time began at `since_ms`: what waits behind one that was done
+    /// in time has lost no time.
     pub(crate) fn ended(&mut self, denial: Option<&Denial>, since_ms: u64, now: Now) {
         let too_late = now.monotonic_ms > since_ms + self.shard.options.handler_timeout_ms
             || denial.is_some_and(|denial| denial.answer().status == 503);
