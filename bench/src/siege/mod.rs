@@ -74,7 +74,7 @@ impl<'a> Asked<'a> {
         *self == Self::default()
     }
 
-    /// Who is measured where nobody attacks.
+    /// The honest users of an experiment without attackers.
     fn shared_runs(&self, experiment: &SharedAddress) -> Vec<Defence> {
         let mut runs = vec![Defence::Priorities];
         if !self.no_peers && experiment.compared {

@@ -191,7 +191,7 @@ log, and how much the data directory grew; honest users' messages are part of th
 what was written beyond the rate before the attack, because connections of users are recorded too.
 
 D-13 and D-14 have no attacker. Many users are behind one address, and every limit has its default.
-What the server rejects is read from its metrics.
+The rejections are read from the server's metrics.
 
 - In D-13 a user is back when the server has acknowledged the CONNECT and that the user joins the
   room. Clients wait as the stock client does: 1 s after the connection is lost or an attempt fails,

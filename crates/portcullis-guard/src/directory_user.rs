@@ -240,7 +240,7 @@ impl std::fmt::Debug for User {
     }
 }
 
-/// What makes room for one more connection of a user who has as many as are permitted.
+/// Which connection makes room for one more of a user who has as many as are permitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WhenFull {
     Reject,

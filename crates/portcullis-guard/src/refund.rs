@@ -1,4 +1,4 @@
-//! What an address gets back once its client has proved to be a user.
+//! Refunds to an address whose client has proved to be a user.
 //! Never: a refund for a client without a credential, or for a failed attempt.
 
 use std::net::IpAddr;

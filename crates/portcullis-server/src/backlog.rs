@@ -17,7 +17,7 @@ pub(crate) struct Backlog {
     bytes: usize,
 }
 
-/// What one read gave.
+/// The bytes of one read.
 pub(crate) struct Chunk {
     bytes: Vec<u8>,
     from: usize,

@@ -33,7 +33,7 @@ const LATELY_MS: u64 = 5_000;
 /// Between two pings of one connection.
 const PROBE_EVERY_MS: u64 = 250;
 
-/// What a client that comes back shows, and where.
+/// The claim of a client that comes back, and its namespace.
 #[derive(Clone)]
 pub(crate) struct Returning {
     pub(crate) namespace: Namespace,
@@ -165,7 +165,7 @@ impl Connection {
     fn is_probed(&self, now: Now) -> bool {
         let Some(caller) = self.caller() else { return false };
         if self.paused_until_ms.get() != 0 || self.job_since_ms.get() != 0 {
-            // What the client sends is not read at the moment, so its answer would not be seen.
+            // The server reads nothing of the client at the moment, so it would not see an answer.
             caller.principal.heard(now);
             return false;
         }

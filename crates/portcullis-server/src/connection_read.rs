@@ -33,7 +33,7 @@ impl ConnectionTask {
                 self.receive(bytes, now);
                 Poll::Ready(())
             }
-            // What the peer sent before its end still has its effect.
+            // Packets that the peer sent before its end still have their effect.
             Poll::Ready(Ok(_) | Err(_)) if self.job.is_some() => {
                 self.peer_ended = true;
                 Poll::Ready(())

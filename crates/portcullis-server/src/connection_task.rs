@@ -135,7 +135,7 @@ impl ConnectionTask {
         }
         for _ in 0..if pressed { 1 } else { READS_PER_TURN } {
             if self.connection.is_stalled() {
-                // What waits because the peer reads nothing loses no time by that.
+                // Events that wait because the peer reads nothing lose no time by that.
                 self.progress_ms = self.progress_ms.max(now.monotonic_ms);
                 self.shard.flush(&self.connection, now);
             }

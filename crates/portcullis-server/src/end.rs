@@ -32,7 +32,7 @@ impl End {
         }
     }
 
-    /// Whether the place is kept for who comes back: not after what we refuse for good.
+    /// Whether the place is kept for its client: not after an end that is final.
     pub(crate) fn may_come_back(&self) -> bool {
         match self {
             Self::Peer | Self::Goodbye | Self::Replaced => true,

@@ -129,7 +129,7 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     }
 }
 
-/// What the client reads, and how long it has to wait where waiting helps.
+/// The text for the client, with the time to wait where waiting helps.
 fn message(denial: &Denial, answer: &Answer, retry_after_s: Option<u64>) -> Cow<'static, str> {
     let message = answer.message;
     match (denial, retry_after_s) {

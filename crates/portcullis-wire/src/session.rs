@@ -122,7 +122,7 @@ impl Session {
         self.connect_due_ms = now_ms.saturating_add(options.connect_timeout_ms).max(1);
     }
 
-    /// What the client sends was not read: its pong may come later.
+    /// The server has not read the client's packets, so its pong may come later.
     pub fn excuse_pong(&mut self, now_ms: u64, options: &SessionOptions) {
         if self.pong_due_ms != 0 {
             self.pong_due_ms = now_ms.saturating_add(options.ping_timeout_ms).max(1);

@@ -143,7 +143,7 @@ fn t086_churn_of_thousands_gives_each_place_back_once() {
     config.transport.extend(long.map(String::from));
     config.rate.push("namespace_per_user = \"100000/60s\"".into());
     config.rate.push("signature_per_user = \"100000/60s\"".into());
-    // Those who stay are silent all the while.
+    // The clients that stay are silent all the time.
     config.capacity.push("when_user_full = \"refuse\"".into());
     let server = start(&config);
     // Whoever stays shows a place that is given back twice, which would be missing at the end.

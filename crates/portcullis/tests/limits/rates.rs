@@ -155,7 +155,7 @@ fn t079_whoever_hammers_costs_no_more_each_time_and_locks_out_nobody() {
     assert!((1..=5 * minutes).contains(&written), "{written} in {minutes} minutes");
     let most = 5 * (u64::from(BLOCKS) + 1) * minutes;
     assert!(counter(&server, "portcullis_log_sampled_total") >= counted - most);
-    // Who waits as told comes in, whatever the hammerer has done.
+    // A client that waits as told comes in, however many attempts came before.
     let mut answer = connect(&server, source, &upgrade);
     if answer.status == 429 {
         let wait_s: u64 = answer.header("retry-after").unwrap().parse().unwrap();
@@ -188,7 +188,7 @@ fn t080_the_eleventh_message_in_a_minute_is_refused() {
     alive(&server);
 }
 
-/// What a client wrote while it was offline goes out at once when it is back.
+/// A client sends everything at once that it wrote while it was offline.
 #[test]
 fn offline_buffer_over_the_rate_is_answered_in_full_and_ends_no_connection() {
     const SENT: usize = 200;
@@ -233,7 +233,7 @@ fn offline_buffer_over_the_rate_is_answered_in_full_and_ends_no_connection() {
     alive(&server);
 }
 
-/// Whoever goes on and on is read at the rate at which rejections are made.
+/// The server reads a flood as slowly as it makes rejections.
 #[test]
 fn message_flood_is_read_slowly_and_costs_little() {
     let server = start(&Config { plaintext: true, ..Config::default() });
