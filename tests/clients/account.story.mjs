@@ -44,11 +44,14 @@ describe("signed in at the page", () => {
     await beside.goto(server.url);
     await beside.getByText("Connected", { exact: true }).waitFor();
     const stolen = await page.context().cookies();
+    const signedOut = page.waitForResponse((response) => response.url().endsWith("/auth/logout"));
     await page.getByRole("button", { name: "Sign out" }).click();
     for (const window of [page, beside]) {
       await window.getByRole("heading", { name: "Sign in" }).waitFor();
       assert.equal(await window.getByText("Study").count(), 0);
     }
+    // The browser would report the request as failed if the page reloads before the answer.
+    assert.equal((await signedOut).status(), 200);
     await page.reload();
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
     assert.deepEqual(complaints, []);
