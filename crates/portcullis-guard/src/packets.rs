@@ -1,7 +1,8 @@
 //! Counts what a connection asks for besides events: namespaces, and checks of signatures.
 //! Never: an event or a control frame; those have limits of their own.
 
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -20,30 +21,40 @@ use crate::token::Verified;
 ///
 /// A connection that shows a token a second time has the token's digest here as well, so that
 /// further repetitions need no signature check.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct PacketBudget {
     namespaces: Gcra,
     signatures: Gcra,
     /// Numbered since the start, for traces.
     connection: u64,
-    repeated: RefCell<Option<Box<RepeatedToken>>>,
+    repeated: Cell<Option<Box<RepeatedToken>>>,
 }
 
 /// A token that was verified on this connection.
-#[derive(Debug)]
 struct RepeatedToken {
     sha256: [u8; 32],
     user: UserId,
     expires_unix_s: i64,
 }
 
+impl fmt::Debug for PacketBudget {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { namespaces, signatures, connection, repeated: _ } = self;
+        let mut budget = formatter.debug_struct("PacketBudget");
+        budget.field("namespaces", namespaces).field("signatures", signatures);
+        budget.field("connection", connection).finish_non_exhaustive()
+    }
+}
+
 impl PacketBudget {
     /// The user of a token that was verified on this connection and has not expired.
     fn user_of(&self, token: &str, now: Now) -> Option<UserId> {
-        let repeated = self.repeated.borrow();
-        let known = repeated.as_ref().filter(|known| now.unix_s() < known.expires_unix_s)?;
-        verify_slices_are_equal(&known.sha256, digest(&SHA256, token.as_bytes()).as_ref()).ok()?;
-        Some(known.user.clone())
+        let known = self.repeated.take().filter(|known| now.unix_s() < known.expires_unix_s)?;
+        let sha256 = digest(&SHA256, token.as_bytes());
+        let is_same = verify_slices_are_equal(&known.sha256, sha256.as_ref()).is_ok();
+        let user = is_same.then(|| known.user.clone());
+        self.repeated.set(Some(known));
+        user
     }
 
     fn remember(&self, token: &str, verified: &Verified) {
@@ -51,7 +62,7 @@ impl PacketBudget {
         sha256.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
         let (user, expires_unix_s) = (verified.user.clone(), verified.expires_unix_s);
         let known = RepeatedToken { sha256, user, expires_unix_s };
-        *self.repeated.borrow_mut() = Some(Box::new(known));
+        self.repeated.set(Some(Box::new(known)));
     }
 }
 
@@ -211,7 +222,7 @@ impl Gate {
         self.signature_of_connection(budget, now)?;
         let verified = self.renew(principal, token, now)?;
         // The earlier token is no longer the connection's token.
-        budget.repeated.borrow_mut().take();
+        budget.repeated.take();
         Ok(verified)
     }
 }

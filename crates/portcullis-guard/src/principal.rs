@@ -297,7 +297,7 @@ pub struct Caller {
     /// The number of the last message that had one.
     pub(crate) sequence: Cell<u64>,
     /// Messages refused since then before their number was read.
-    pub(crate) unread: Cell<u64>,
+    pub(crate) unread: Cell<u32>,
     /// What signatures on this connection cover, so that none counts on another.
     nonce: Box<str>,
     replays: Cell<u8>,

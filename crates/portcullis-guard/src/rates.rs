@@ -122,30 +122,17 @@ impl Rates {
         }
     }
 
-    /// Takes one of an address prefix, at no cost where it is rejected.
-    pub(crate) fn take_free(
+    /// Takes one of an address prefix; `refused` says what a rejected attempt costs.
+    pub(crate) fn take_prefix(
         &self,
         limit: Limit,
         key: u64,
         rate: &Rate,
+        refused: Refused,
         now: Now,
     ) -> Result<(), u64> {
         let now_ns = nanoseconds(now);
-        let take = |bucket: &mut Bucket| bucket.take(rate, now_ns, Refused::Free);
-        self.prefixes.with(salted(limit, key), now_ns, take)
-    }
-
-    /// As [`Rates::take`] of an address prefix, but a rejected attempt costs a quarter of an
-    /// accepted one. It sorts clients and locks out nobody.
-    pub(crate) fn take_charging_rejected(
-        &self,
-        limit: Limit,
-        key: u64,
-        rate: &Rate,
-        now: Now,
-    ) -> Result<(), u64> {
-        let now_ns = nanoseconds(now);
-        let take = |bucket: &mut Bucket| bucket.take(rate, now_ns, Refused::Charged);
+        let take = |bucket: &mut Bucket| bucket.take(rate, now_ns, refused);
         self.prefixes.with(salted(limit, key), now_ns, take)
     }
 
@@ -391,7 +378,8 @@ mod tests {
         }
         // A lane is no rejection: there hammering counts.
         let (rates, key) = (Rates::new(1024), 7);
-        let take = |ms| rates.take_charging_rejected(Limit::ConnectPerPrefix, key, &rate, at(ms));
+        let take =
+            |ms| rates.take_prefix(Limit::ConnectPerPrefix, key, &rate, Refused::Charged, at(ms));
         assert_eq!((0..300_000).step_by(100).filter(|ms| take(*ms).is_ok()).count(), 10);
     }
 

@@ -9,6 +9,7 @@ use crate::attempt::Attempt;
 use crate::capacity::{Class, ConnectionSlot};
 use crate::client_ip;
 use crate::gate::Gate;
+use crate::rate_table::Refused;
 
 /// How many times the rate of an address its proven log-ins may reach. Each costs a password hash.
 const PROVEN_FACTOR: u32 = 10;
@@ -68,9 +69,9 @@ impl Gate {
         let rate = &self.options.login_per_prefix;
         let (narrow, _) = client_ip::prefixes(client);
         let key = self.rates.key(("proven", narrow));
-        let most = rate.times(PROVEN_FACTOR);
-        if self.rates.take_free(Limit::LoginPerPrefix, key, &most, now).is_ok() {
-            client_ip::give_back(&self.rates, Limit::LoginPerPrefix, client, rate);
+        let (limit, most) = (Limit::LoginPerPrefix, rate.times(PROVEN_FACTOR));
+        if self.rates.take_prefix(limit, key, &most, Refused::Free, now).is_ok() {
+            client_ip::give_back(&self.rates, limit, client, rate);
         }
     }
 }

@@ -130,7 +130,7 @@ pub(crate) fn check_sequence(seq: Option<u64>, caller: &Caller) -> Result<(), De
     if number < lowest {
         return Err(Denial::Replay("seq_repeated"));
     }
-    if number > lowest.saturating_add(caller.unread.get()) {
+    if number > lowest.saturating_add(u64::from(caller.unread.get())) {
         return Err(Denial::Replay("seq_gap"));
     }
     caller.sequence.set(number);
@@ -139,7 +139,7 @@ pub(crate) fn check_sequence(seq: Option<u64>, caller: &Caller) -> Result<(), De
 }
 
 /// Notes a message that was refused before its number was read.
-pub(crate) fn count_unread(unread: &Cell<u64>) {
+pub(crate) fn count_unread(unread: &Cell<u32>) {
     unread.set(unread.get().saturating_add(1));
 }
 

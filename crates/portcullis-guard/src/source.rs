@@ -11,6 +11,7 @@ use crate::capacity::Class;
 use crate::client_ip::{self, SITE_FACTOR};
 use crate::gate::Gate;
 use crate::handshake::{Door, Handshake, Line};
+use crate::rate_table::Refused;
 
 /// What a request's headers say about the page that caused it.
 ///
@@ -88,7 +89,7 @@ impl Gate {
             let (narrow, wide) = client_ip::prefixes(client);
             let take = |prefix, rate| {
                 let key = self.rates.key(("unattributed", prefix));
-                self.judged(limit, self.rates.take_free(limit, key, &rate, now))
+                self.judged(limit, self.rates.take_prefix(limit, key, &rate, Refused::Free, now))
             };
             take(narrow, rate)?;
             wide.map_or(Ok(()), |wide| take(wide, rate.times(SITE_FACTOR)))

@@ -11,6 +11,7 @@ use crate::client_ip;
 use crate::gate::Gate;
 use crate::load::LoadState;
 use crate::rate::Rate;
+use crate::rate_table::Refused;
 
 /// Those who come too often share this part of what all may.
 const OFTEN_PART: u32 = 2;
@@ -72,7 +73,8 @@ impl Gate {
         // What is refused below has come as well.
         let Rate { count, period_ms } = options.connect_per_prefix;
         let seldom = Rate { count: count.div_ceil(SELDOM_PART), period_ms };
-        let often = self.rates.take_charging_rejected(Limit::ConnectPerPrefix, key, &seldom, now);
+        let limit = Limit::ConnectPerPrefix;
+        let often = self.rates.take_prefix(limit, key, &seldom, Refused::Charged, now);
         let rate = options.tls_per_prefix;
         let rate = if signed_in { rate.times(NEIGHBOURS_FACTOR) } else { rate };
         self.take_of_prefix(Limit::TlsPerPrefix, &rate, client, now)?;

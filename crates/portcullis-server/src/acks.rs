@@ -1,7 +1,7 @@
 //! Questions the server has asked one client and that are not answered yet.
 //! Never: more of them than the limit, or an answer taken from another namespace.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
 use portcullis_model::limits::ACKS_PENDING_MAX;
 use portcullis_model::{Namespace, Now};
@@ -17,16 +17,17 @@ struct Pending {
 }
 
 /// The questions one connection was ever asked.
+#[derive(Default)]
 struct Asked {
     pending: Vec<Pending>,
     /// The highest id; ids grow.
     highest: u64,
 }
 
-/// The open questions of one connection; 16 bytes before the first.
+/// The open questions of one connection; 8 bytes before the first.
 #[derive(Default)]
 pub(crate) struct Acks {
-    asked: RefCell<Option<Box<Asked>>>,
+    asked: OnceCell<Box<RefCell<Asked>>>,
 }
 
 impl Acks {
@@ -39,8 +40,7 @@ impl Acks {
         now: Now,
         timeout_ms: u64,
     ) -> bool {
-        let mut slot = self.asked.borrow_mut();
-        let asked = slot.get_or_insert_with(|| Box::new(Asked { pending: Vec::new(), highest: 0 }));
+        let mut asked = self.asked.get_or_init(Box::default).borrow_mut();
         asked.highest = asked.highest.max(id);
         asked.pending.retain(|one| one.until_ms > now.monotonic_ms);
         if asked.pending.len() >= ACKS_PENDING_MAX {
@@ -53,14 +53,13 @@ impl Acks {
 
     /// Whether a question of this id may have been asked: an answer may come too late, not before.
     pub(crate) fn may_have_asked(&self, id: u64) -> bool {
-        let highest = self.asked.borrow().as_ref().map_or(0, |asked| asked.highest);
+        let highest = self.asked.get().map_or(0, |asked| asked.borrow().highest);
         (1..=highest).contains(&id)
     }
 
     /// The ticket of a question, if it is open and was asked in this namespace; once.
     pub(crate) fn take(&self, id: u64, namespace: &str) -> Option<Ticket<Answered>> {
-        let mut slot = self.asked.borrow_mut();
-        let pending = &mut slot.as_mut()?.pending;
+        let pending = &mut self.asked.get()?.borrow_mut().pending;
         let same = |one: &Pending| one.id == id && one.namespace.as_str() == namespace;
         let at = pending.iter().position(same)?;
         Some(pending.swap_remove(at).ticket)
@@ -68,15 +67,15 @@ impl Acks {
 
     /// Gives up the questions of a namespace.
     pub(crate) fn give_up(&self, namespace: &Namespace) {
-        if let Some(asked) = &mut *self.asked.borrow_mut() {
-            asked.pending.retain(|one| one.namespace != *namespace);
+        if let Some(asked) = self.asked.get() {
+            asked.borrow_mut().pending.retain(|one| one.namespace != *namespace);
         }
     }
 
     /// Gives up every question.
     pub(crate) fn give_up_all(&self) {
-        let asked = self.asked.borrow_mut().take();
-        drop(asked);
+        let pending = self.asked.get().map(|asked| std::mem::take(&mut asked.borrow_mut().pending));
+        drop(pending);
     }
 }
 

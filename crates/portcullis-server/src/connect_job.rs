@@ -83,7 +83,7 @@ impl ConnectionTask {
                 Poll::Pending => return Some(Connecting::Resume { entry, future }),
             },
             Connecting::Resuming { entry } => {
-                if self.connection.resuming.borrow().is_some() {
+                if self.connection.is_resuming() {
                     return Some(Connecting::Resuming { entry });
                 }
                 self.resumed(entry, now);
@@ -145,7 +145,7 @@ impl ConnectionTask {
         let socket = self.new_socket(entry, socket, Some(back.pid.clone().into_boxed_str()));
         let answer = self.connect_answer(&socket, now);
         let answer = frame(Opcode::Text, answer.as_bytes());
-        *self.connection.resuming.borrow_mut() = Some(Box::new(Resuming { socket, answer }));
+        self.connection.resuming.set(Some(Box::new(Resuming { socket, answer })));
         Some(future)
     }
 
@@ -160,7 +160,7 @@ impl ConnectionTask {
 
     fn give_up_resuming(&mut self, entry: Entry, now: Now) {
         // The hub may have been faster than the hook.
-        let given_up = self.connection.resuming.borrow_mut().take();
+        let given_up = self.connection.resuming.take();
         match given_up {
             Some(_) => self.join_fresh(entry, now),
             None => self.resumed(entry, now),

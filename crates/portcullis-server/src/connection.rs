@@ -1,7 +1,7 @@
 //! What a shard shares of one connection: its transport, outbox, deadlines, and how it ends.
 //! Never: bytes of the peer; the connection's own task reads those.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub(crate) struct Connection {
     pub(crate) sockets: RefCell<Sockets>,
     pub(crate) acks: Acks,
     /// A place that is being taken again.
-    pub(crate) resuming: RefCell<Option<Box<Resuming>>>,
+    pub(crate) resuming: Cell<Option<Box<Resuming>>>,
     pub(crate) compression: Cell<Compression>,
     pub(crate) binary: Cell<BinaryForm>,
     /// Whether a WebSocket has taken it over from long-polling.
@@ -90,13 +90,13 @@ pub(crate) struct Connection {
     pub(crate) job_since_ms: Cell<u64>,
     /// Until when nothing is read, because more came than may; 0 when it is.
     pub(crate) paused_until_ms: Cell<u64>,
-    pub(crate) paused_ms: Cell<u64>, // in all, and no fault of the peer's
+    pub(crate) paused_ms: Cell<u32>, // in all, and no fault of the peer's
     /// When the client was last asked whether it is there; 0 when it never was.
     pub(crate) probed_ms: Cell<u64>,
     /// When the socket is dropped whatever the peer does; 0 while the connection is open.
     pub(crate) closing_until_ms: Cell<u64>,
     pub(crate) outbox: RefCell<Outbox>,
-    end: RefCell<Option<Box<End>>>,
+    end: OnceCell<Box<End>>,
     waker: RefCell<Option<Waker>>,
     stalled_since_ms: Cell<u64>,
 }
@@ -124,7 +124,7 @@ impl Connection {
             packets: from.packets,
             sockets: RefCell::default(),
             acks: Acks::default(),
-            resuming: RefCell::new(None),
+            resuming: Cell::new(None),
             compression: Cell::new(Compression::None),
             binary: Cell::default(),
             upgraded: Cell::new(false),
@@ -139,7 +139,7 @@ impl Connection {
             probed_ms: Cell::new(0),
             closing_until_ms: Cell::new(0),
             outbox: RefCell::new(Outbox::default()),
-            end: RefCell::new(None),
+            end: OnceCell::new(),
             waker: RefCell::new(None),
             stalled_since_ms: Cell::new(0),
         }
@@ -165,23 +165,26 @@ impl Connection {
 
     /// Ends the connection; the first reason stands. Its task does the rest.
     pub(crate) fn end(&self, end: End) {
-        {
-            let mut slot = self.end.borrow_mut();
-            if slot.is_some() {
-                return;
-            }
-            *slot = Some(Box::new(end));
+        if self.end.set(Box::new(end)).is_ok() {
+            self.wake();
         }
-        self.wake();
     }
 
     /// Why the connection ends, once it does.
     pub(crate) fn ending(&self) -> Option<End> {
-        self.end.borrow().as_deref().cloned()
+        self.end.get().map(|end| End::clone(end))
+    }
+
+    /// Whether the client waits for what it missed.
+    pub(crate) fn is_resuming(&self) -> bool {
+        let resuming = self.resuming.take();
+        let is_resuming = resuming.is_some();
+        self.resuming.set(resuming);
+        is_resuming
     }
 
     pub(crate) fn is_ending(&self) -> bool {
-        self.end.borrow().is_some()
+        self.end.get().is_some()
     }
 
     /// Wakes the connection's task.

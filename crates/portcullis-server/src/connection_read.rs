@@ -11,6 +11,7 @@ use crate::connection::{End, Transport};
 use crate::connection_task::ConnectionTask;
 use crate::frame::Form;
 use crate::shard::TICK_MS;
+use crate::upgrade::narrow;
 
 /// Bytes read in a turn while the server is pressed, so that nobody's turn is long.
 const READ_PRESSED_MAX_BYTES: usize = 4 * 1024;
@@ -97,7 +98,7 @@ impl ConnectionTask {
         let until_ms = now.monotonic_ms.saturating_add(pause_ms);
         let until_ms = self.shard.fires_at(until_ms).max(until_ms);
         let pause_ms = until_ms.saturating_sub(now.monotonic_ms);
-        self.connection.paused_ms.update(|paused_ms| paused_ms.saturating_add(pause_ms));
+        self.connection.paused_ms.update(|paused_ms| paused_ms.saturating_add(narrow(pause_ms)));
         self.connection.paused_until_ms.set(until_ms);
         self.progress_ms = self.progress_ms.max(until_ms);
         self.connection.session.borrow_mut().excuse_pong(until_ms, &self.shard.options.session());

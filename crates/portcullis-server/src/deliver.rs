@@ -151,7 +151,7 @@ impl Shard {
     /// more than may wait for one connection it gets a fresh place instead.
     fn put_back(&self, id: ConnectionId, rooms: &[RoomId], missed: &[Arc<Frame>]) {
         let Some(connection) = self.open_connection(id) else { return };
-        let Some(resuming) = connection.resuming.borrow_mut().take() else { return };
+        let Some(resuming) = connection.resuming.take() else { return };
         let Resuming { socket, answer } = *resuming;
         let bytes: usize = missed.iter().map(|frame| frame.len()).sum();
         if bytes <= self.options.outbox_max_bytes / 2 {
@@ -266,7 +266,7 @@ impl Shard {
             return;
         }
         self.metrics.connections_open.dec();
-        connection.resuming.borrow_mut().take();
+        connection.resuming.take();
         let sockets: Vec<_> = connection.sockets.borrow().iter().cloned().collect();
         for socket in sockets {
             self.park(&socket, end, now);

@@ -221,7 +221,7 @@ impl HttpConnection {
         let paused_before_ms = connection.paused_ms.get();
         loop {
             let paused_ms = connection.paused_ms.get().saturating_sub(paused_before_ms);
-            let due_ms = resumes_ms.saturating_add(paused_ms).saturating_add(limit_ms);
+            let due_ms = resumes_ms.saturating_add(u64::from(paused_ms)).saturating_add(limit_ms);
             let Some(left_ms) = due_ms.checked_sub(self.shard.now().monotonic_ms) else {
                 return false;
             };
