@@ -215,7 +215,7 @@ fn class(code: Code) -> (&'static str, &'static str) {
         | Code::LogRemoved
         | Code::DiskSlow => ("process", "info"),
         Code::KeyRotated | Code::IssuerKeys => ("configuration", "change"),
-        Code::Access => ("web", "info"),
+        Code::Access | Code::AppRejected => ("web", "info"),
         Code::AuthzFail
         | Code::CryptDecryptFail
         | Code::CryptEncryptFail

@@ -68,7 +68,7 @@ impl Default for AuditOptions {
 }
 
 /// Why the log cannot be opened.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum AuditError {
     /// The file cannot be created or opened for appending.
     #[error("cannot append to the security log {}", path.display())]
@@ -81,4 +81,11 @@ pub enum AuditError {
     /// A thread of the log cannot be started.
     #[error("cannot start the security log's threads")]
     Thread(#[source] std::io::Error),
+}
+
+/// A sentence, for programs that return it from `main`.
+impl std::fmt::Debug for AuditError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        portcullis_model::write_sentence(self, formatter)
+    }
 }

@@ -91,6 +91,8 @@ codes! {
         "A one-time credential was shown a second time.";
     AuthzFail, "authz_fail", Rejection, Warning,
         "A user asked for an operation that is not allowed.";
+    AppRejected, "app_rejected", Rejection, Info,
+        "A handler of the application rejected a request; the reason is the application's code.";
     AuthzChange, "authz_change", Operation, Info,
         "The membership or ownership of a room changed.";
     AuthzAdmin, "authz_admin", Operation, Warning,

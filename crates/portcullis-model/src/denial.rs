@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::answer::{Answer, ClosedBy, Retry};
+use crate::app_denial::AppDenial;
 use crate::limit::Limit;
 use crate::member_name::MemberName;
 
@@ -252,6 +253,10 @@ pub enum Denial {
     /// More rooms, members or subscriptions than allowed.
     RoomLimit(&'static str),
 
+    // The application.
+    /// A handler rejects the request for a reason of the application's own: [`Denial::app`].
+    App(AppDenial),
+
     // Us.
     /// The handler took too long.
     HandlerTimeout,
@@ -357,6 +362,7 @@ impl Denial {
             | Self::Internal(word) => word,
             Self::Login { reason, .. } => reason,
             Self::Schema { rule, .. } => rule,
+            Self::App(app) => app.code(),
             _ => self.row().reason,
         }
     }

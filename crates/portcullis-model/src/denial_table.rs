@@ -338,6 +338,10 @@ denials! {
     // The session ended between the permit and the commit; the connection is about to end.
     135, Self::Forbidden("ended") =>
         "forbidden", 403, 0, AuthzFail, Warning, No, Never, "access", "Forbidden", "ended";
+    // A handler emits to a room that its permit does not cover. The handler may be at fault.
+    152, Self::Forbidden("room_not_covered") =>
+        "forbidden", 403, 0, AuthzFail, Warning, No, Never,
+        "access", "Forbidden", "room_not_covered";
     81, Self::Forbidden(_) =>
         "forbidden", 403, 0, AuthzFail, Warning, Counts, Never, "access", "Forbidden";
     82, Self::Replay(_) =>
@@ -547,4 +551,8 @@ denials! {
     149, Self::UnknownMember(_) =>
         "INVALID_MESSAGE", 400, 0, InputValidationFail, Warning, No, Never,
         "schema", "Invalid message", "unknown_field";
+    // The application's own: code and text of the answer are those of the denial.
+    151, Self::App(_) =>
+        "app", 400, 0, AppRejected, Info, No, Never,
+        "app", "Rejected by the application: the record has its code";
 }

@@ -17,6 +17,18 @@ pub enum IdError {
     Character,
 }
 
+impl fmt::Display for IdError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Empty => "the id is empty",
+            Self::TooLong => "the id is longer than its kind allows",
+            Self::Character => "the id has a character outside A-Z a-z 0-9 _ -",
+        })
+    }
+}
+
+impl std::error::Error for IdError {}
+
 fn check(text: &str, max_bytes: usize) -> Result<(), IdError> {
     if text.is_empty() {
         return Err(IdError::Empty);

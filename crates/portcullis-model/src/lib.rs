@@ -8,15 +8,18 @@ mod member_name; // the name of a member nobody declared
 mod denial; // every way a peer can be refused
 mod answer; // what a denial says and how much it matters
 mod denial_table; // the row of each denial
+mod app_denial; // an application's own rejection
 mod denial_cause; // what a client can change, where a row covers several causes
 mod code; // the name of each security record
 mod limit; // every limit the operator sets, by name
 pub mod limits; // hard limits no configuration can lift
 mod secret; // values that cannot be printed
 mod clock; // what time it is, as a value handed down
+mod sentence; // errors as sentences
 mod deadline; // when the request on this thread must be answered
 
 pub use answer::{Answer, ClosedBy, Retry, Severity, Violation};
+pub use app_denial::{APP_CODE_MAX_BYTES, APP_MESSAGE_MAX_CHARS, AppDenial};
 pub use clock::{Clock, Moment, Now, SystemClock};
 pub use code::{Code, CodeClass};
 pub use deadline::{Deadline, Scoped};
@@ -27,3 +30,4 @@ pub use member_name::MemberName;
 pub use namespace::Namespace;
 pub use role::{CUSTOM_ROLES_MAX, ROLE_NAME_MAX_BYTES, Role, RoleError, RoleTable, Roles};
 pub use secret::Secret;
+pub use sentence::write_sentence;

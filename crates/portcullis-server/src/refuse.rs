@@ -52,6 +52,8 @@ pub(crate) struct Who<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     pub(crate) answer: Answer,
+    /// What the client reads: of the row, or the application's own.
+    code: &'static str,
     /// What the client reads; see [`message`].
     message: Cow<'static, str>,
     pub(crate) retry_after_s: Option<u64>,
@@ -118,6 +120,7 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     let message = message(denial, &answer, retry_after_s);
     Refusal {
         answer,
+        code: denial.client_code(),
         message,
         retry_after_s,
         reference,
@@ -133,6 +136,7 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
 fn message(denial: &Denial, answer: &Answer, retry_after_s: Option<u64>) -> Cow<'static, str> {
     let message = answer.message;
     match (denial, retry_after_s) {
+        (Denial::App(app), _) => String::from(app.message()).into(),
         (Denial::Muted { until_unix_ms: Some(until_unix_ms), .. }, _) => {
             format!("{message} until {}", portcullis_audit::utc(*until_unix_ms)).into()
         }
@@ -182,7 +186,7 @@ impl Refusal {
     /// The body of an HTTP answer: `{code, message, ref, cause?, field?, outcome?}`.
     pub(crate) fn http_body(&self) -> String {
         let mut json = String::from("{");
-        push_text(&mut json, "code", self.answer.code);
+        push_text(&mut json, "code", self.code);
         push_text(&mut json, "message", &self.message);
         push_text(&mut json, "ref", self.reference());
         if let Some(cause) = self.cause {
@@ -245,7 +249,7 @@ impl Refusal {
 
     /// `code`, `message`, `ref`, and `cause`, `field` and `retry_after_s` where there are any.
     fn push_members(&self, json: &mut String) {
-        push_text(json, "code", self.answer.code);
+        push_text(json, "code", self.code);
         push_text(json, "message", &self.message);
         push_text(json, "ref", self.reference());
         if let Some(cause) = self.cause {
@@ -315,6 +319,7 @@ mod tests {
             cause: Some("depth"),
             outcome: Some("unknown"),
             answer: Denial::EventUnknown.answer(),
+            code: Denial::EventUnknown.client_code(),
             retry_after_s: Some(5),
             reference: Reference::parse("abc123").ok(),
             field: Some(String::from("roomId")),
