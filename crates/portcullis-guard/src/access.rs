@@ -32,6 +32,14 @@ impl Allowed {
         Self { roles, anywhere, access }
     }
 
+    /// Whether the rule has looked at the user's place in the room that the message is about.
+    pub(crate) fn covers_room(&self) -> bool {
+        match self.access {
+            Access::Member | Access::Owner | Access::OwnerOr(_) => true,
+            Access::User | Access::Role(_) | Access::Joinable => false,
+        }
+    }
+
     /// Whether the user may do this, now.
     pub(crate) fn check(
         &self,

@@ -15,7 +15,8 @@ use crate::rate::Rate;
 
 /// An event a client may send; the type is its payload.
 ///
-/// The payload is a JSON object. Derive `Deserialize` with `deny_unknown_fields`, read ids with
+/// The payload is a JSON object. Derive `Deserialize` with `deny_unknown_fields`, also for every
+/// struct inside it: the start fails at a type that takes undeclared members. Read ids with
 /// [`crate::field`], and give text to the cleaner in [`Event::clean`]: what is not cleaned is
 /// whatever the client wrote.
 pub trait Event: DeserializeOwned + 'static {
@@ -64,6 +65,9 @@ pub struct Rule {
     pub priority: Priority,
     /// Binary attachments a message may carry, at most 10; their bytes count to its size.
     pub attachments_max: u8,
+    /// JSON pointers of the fields that are sealed before the handler gets them, such as `/note`;
+    /// exactly those whose type is [`crate::Sealed`].
+    pub sealed: &'static [&'static str],
 }
 
 impl Rule {
@@ -80,6 +84,7 @@ impl Rule {
         login_max_age_s: 0,
         priority: Priority::Usual,
         attachments_max: 0,
+        sealed: &[],
     };
 }
 
@@ -233,8 +238,10 @@ impl Gate {
     /// `namespace` is a name or a pattern; two namespaces may have events of one name.
     ///
     /// # Errors
-    /// [`GateError`] when the name is no event name or is taken, or the rule cannot be kept.
+    /// [`GateError`] when the name is no event name or is taken, the rule cannot be kept, or the
+    /// payload's type takes members that it does not declare.
     pub fn declare<E: Event>(&mut self, namespace: &str) -> Result<Declared<E>, GateError> {
+        self.check_payload::<E>()?;
         let known = self.declare_rule(namespace, E::NAME, &E::RULE)?;
         let size_max_bytes = E::RULE.size_max_bytes.min(self.options.message_max_bytes) as usize;
         let InForce { rate, allowed, replay } = known;
@@ -294,6 +301,7 @@ mod tests {
     macro_rules! event {
         ($type:ident, $name:expr, $size:expr, $rate:expr) => {
             #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
             struct $type {}
             impl Event for $type {
                 const NAME: &'static str = $name;

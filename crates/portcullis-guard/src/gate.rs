@@ -15,11 +15,13 @@ use crate::event::{Access, DeclaredFacts, Replay};
 use crate::gate_options::{GateOptions, check_numbers, check_rates};
 use crate::host::Hosts;
 use crate::observed::Observed;
+use crate::open_type::OpenType;
 use crate::origin::Origins;
 use crate::proof::Proofs;
 use crate::proxy::Proxies;
 use crate::rate::Rate;
 use crate::rates::Rates;
+use crate::sealed::FieldSealer;
 use crate::shedding::Pressed;
 use crate::spam::SpamFilter;
 use crate::ticket::Tickets;
@@ -27,7 +29,7 @@ use crate::token::Tokens;
 use crate::token_key::Issuer;
 
 /// Why no gate can be built from the options, and how to mend it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GateError {
     /// Not a host name a browser would send.
     #[error("host {0:?} is not a lower-case name or address with an optional port")]
@@ -117,6 +119,33 @@ pub enum GateError {
         /// What is wrong with its rule.
         why: &'static str,
     },
+    /// A sealed field of an event and its rule disagree.
+    #[error("event {event:?}, sealed field {pointer:?}: {why}")]
+    SealedField {
+        /// The event's name.
+        event: String,
+        /// The JSON pointer of the field.
+        pointer: String,
+        /// What is wrong, and how to mend it.
+        why: &'static str,
+    },
+    /// The payload of an event takes members that its type does not declare.
+    #[error("event {event:?}, payload {payload}: {fault}")]
+    PayloadOpen {
+        /// The event's name.
+        event: String,
+        /// The type of its payload, with its path.
+        payload: &'static str,
+        /// Which type of it is at fault, and how to mend it.
+        fault: OpenType,
+    },
+}
+
+/// A sentence, for programs that return it from `main`.
+impl std::fmt::Debug for GateError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        portcullis_model::write_sentence(self, formatter)
+    }
 }
 
 /// A declared event and who may send it: one row of the table of permissions.
@@ -156,6 +185,8 @@ pub struct Gate {
     pub(crate) spam: SpamFilter,
     /// Where what limits count is written down, if anybody wants it.
     pub(crate) trace: Option<Trace>,
+    /// The keys for fields of events that are sealed.
+    pub(crate) sealer: Option<Arc<dyn FieldSealer>>,
     connections: AtomicU64,
     /// The declared events, each with its namespace.
     pub(crate) declared: Vec<DeclaredFacts>,
@@ -207,6 +238,7 @@ impl Gate {
             pressed,
             spam,
             trace: None,
+            sealer: None,
             connections: AtomicU64::new(0),
             declared,
         })

@@ -73,6 +73,13 @@ pub mod json; // one-pass structure scan
 mod attachment; // binary data and where a message names it
 mod answer; // what clients answer to events of the server
 mod raw; // events without a payload type
+mod open_type; // payload types that take undeclared members
+mod type_walk; // a walk through a type, run by run
+mod type_probe; // a reader that gives a type what it asks for
+mod type_access; // its members, elements and variants
+mod type_sample; // values before those that are walked
+mod sealed; // fields that are sealed before a handler gets them
+mod sealing; // which fields those are, and when it happens
 mod schema; // typed payloads that name the field at fault
 pub mod field; // readers of single fields
 mod reference; // references that explain themselves
@@ -125,6 +132,7 @@ pub use load::{LoadChange, LoadMachine, LoadState, Look, Signal, TICK_MS};
 pub use login::LoginFrom;
 pub use look_alike::is_look_alike;
 pub use markup::Markup;
+pub use open_type::OpenType;
 pub use origin::check_origin;
 pub use packets::PacketBudget;
 pub use permit::Permit;
@@ -144,6 +152,7 @@ pub use replay::{Envelope, LooseEnvelope};
 pub use revocation_table::ReserveError;
 pub use rules::{ReplayRules, RoleRules};
 pub use schema::read_json;
+pub use sealed::{FieldSealer, SealFault, Sealed, SealedPlace};
 pub use shares::{EntryOwner, Owner, ShareError, ShareUse, Shares};
 pub use source::Source;
 pub use spam::{SpamAction, SpamOptions, SpamRule};

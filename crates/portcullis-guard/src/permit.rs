@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portcullis_model::{Denial, Mid, Now};
+use portcullis_model::{Denial, Mid, Now, RoomId};
 
 use crate::ask::{Ask, Body};
 use crate::attachment::{self, Attachment};
@@ -16,6 +16,7 @@ use crate::lease::Lease;
 use crate::principal::Caller;
 use crate::replay::{self, Envelope, Signed};
 use crate::schema;
+use crate::sealing::{self, Unsealed};
 
 /// Proof that a message may have its effect: typed, cleaned, allowed. Only the gate makes one.
 pub struct Permit<E> {
@@ -26,6 +27,7 @@ pub struct Permit<E> {
     attachments: Vec<Bytes>,
     anywhere: bool,
     findings: Findings,
+    room: Option<RoomId>,
 }
 
 impl<E> Permit<E> {
@@ -51,6 +53,13 @@ impl<E> Permit<E> {
     #[must_use]
     pub fn is_anywhere(&self) -> bool {
         self.anywhere
+    }
+
+    /// The room that the permit covers: the one the message is about, where the rule asks for a
+    /// member or the owner. A handler may emit to it.
+    #[must_use]
+    pub fn room(&self) -> Option<&RoomId> {
+        self.room.as_ref()
     }
 
     /// What its text was accepted with, and has to be recorded.
@@ -102,6 +111,7 @@ struct Read<'a, E> {
     /// JSON text of the payload, as sent.
     text: &'a str,
     envelope: Envelope,
+    unsealed: Unsealed,
 }
 
 /// Whether the user has proved who they are not too long ago; who knows when, if nobody says.
@@ -121,7 +131,7 @@ impl Gate {
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that refuses, in this order: size, rates, load, JSON,
-    /// schema, session, replay, age of the log-in, access, content.
+    /// schema, session, replay, age of the log-in, access, content, sealing.
     pub fn permit<E: Event>(
         &self,
         rule: &Declared<E>,
@@ -129,7 +139,7 @@ impl Gate {
         ask: &Ask<'_>,
         now: Now,
     ) -> Result<Permit<E>, Denial> {
-        let Read { mut payload, text, mut envelope } =
+        let Read { mut payload, text, mut envelope, unsealed } =
             self.read(rule, caller, ask, now).inspect_err(|_| {
                 replay::count_unread(&caller.unread);
             })?;
@@ -149,17 +159,19 @@ impl Gate {
         let mut cleaner = self.cleaner();
         payload.clean(&mut cleaner)?;
         let findings = cleaner.findings();
+        self.seal_fields::<E>(&unsealed, ask, &user.id, payload.room())?;
         match rule.replay {
             Replay::None => envelope.mid = None,
             Replay::Mid | Replay::MidRequired | Replay::SeqMid | Replay::Signed => {
-                envelope.add_digest(text);
+                envelope.add_digest(unsealed.digested(text));
             }
         }
         caller.principal.touch(now);
         let attachments = ask.attachments.to_vec();
         let anywhere = user.roles().meets(rule.allowed.anywhere);
+        let room = rule.allowed.covers_room().then(|| payload.room().cloned()).flatten();
         let (user, lease) = (Arc::clone(user), caller.principal.lease());
-        Ok(Permit { user, lease, payload, envelope, attachments, anywhere, findings })
+        Ok(Permit { user, lease, payload, envelope, attachments, anywhere, findings, room })
     }
 
     /// The guards up to the one that reads the message's number.
@@ -185,9 +197,13 @@ impl Gate {
         {
             attachment::check_placeholders(text, ask.attachments.len())?;
         }
-        let payload: E = schema::read(parts.payload, E::RULE.fields)?;
+        let (payload, unsealed) = if E::RULE.sealed.is_empty() {
+            (schema::read(parts.payload, E::RULE.fields)?, Unsealed::default())
+        } else {
+            sealing::read(parts.payload, &E::RULE)?
+        };
         let envelope = parts.envelope()?;
-        Ok(Read { payload, text: parts.payload, envelope })
+        Ok(Read { payload, text: parts.payload, envelope, unsealed })
     }
 
     /// Refuses an event nobody declared; it counts toward the limits for all events, and nothing
@@ -212,7 +228,7 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_model::{RoomId, UserId};
+    use portcullis_model::UserId;
     use serde::Deserialize;
 
     use super::*;

@@ -54,6 +54,13 @@ impl Gate {
         name: &'static str,
         rule: Rule,
     ) -> Result<Unnamed, GateError> {
+        if let Some(pointer) = rule.sealed.first() {
+            return Err(GateError::SealedField {
+                event: String::from(name),
+                pointer: String::from(*pointer),
+                why: "an event without a payload type has no field to seal",
+            });
+        }
         let InForce { rate, allowed, .. } = self.declare_rule(namespace, name, &rule)?;
         let size_max_bytes = rule.size_max_bytes.min(self.options.message_max_bytes) as usize;
         let attachments_max = rule.attachments_max.into();

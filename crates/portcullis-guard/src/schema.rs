@@ -32,13 +32,16 @@ pub(crate) fn read<T: DeserializeOwned>(
     text: &str,
     fields: &'static [&'static str],
 ) -> Result<T, Denial> {
-    // serde takes an array for a struct, field by field; a client means an object or is wrong.
-    if !text.trim_ascii_start().starts_with('{') {
-        return Err(Denial::Schema { field: None, rule: "object" });
-    }
+    check_object(text)?;
     // Where it went wrong is looked for only once it has: following the path costs more than
     // reading.
     serde_json::from_str(text).or_else(|_| read_again(text, fields))
+}
+
+/// serde takes an array for a struct, field by field; a client means an object or is wrong.
+pub(crate) fn check_object(text: &str) -> Result<(), Denial> {
+    let is_object = text.trim_ascii_start().starts_with('{');
+    if is_object { Ok(()) } else { Err(Denial::Schema { field: None, rule: "object" }) }
 }
 
 /// Members that are taken as absent because they are `null`, one reading each.
@@ -49,8 +52,19 @@ fn read_again<T: DeserializeOwned>(
     text: &str,
     fields: &'static [&'static str],
 ) -> Result<T, Denial> {
-    let mut value: Value =
-        serde_json::from_str(&make_whole(text)).map_err(|_| Denial::Json("grammar"))?;
+    read_out(read_value(text)?, fields)
+}
+
+/// Any value, with whole numbers as integers; the text has passed the scan.
+pub(crate) fn read_value(text: &str) -> Result<Value, Denial> {
+    serde_json::from_str(&make_whole(text)).map_err(|_| Denial::Json("grammar"))
+}
+
+/// Reads a type out of a value; `null` is absent.
+pub(crate) fn read_out<T: DeserializeOwned>(
+    mut value: Value,
+    fields: &'static [&'static str],
+) -> Result<T, Denial> {
     let mut nulls = 0;
     loop {
         let error = match serde_path_to_error::deserialize(&value) {

@@ -8,7 +8,7 @@ use crate::keys::KEYS_MAX;
 use crate::private_file::PrivateFileError;
 
 /// Why the ring of keys was not read or changed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum RingError {
     /// The file cannot be used.
     #[error(transparent)]
@@ -41,6 +41,13 @@ pub enum RingError {
     /// The system gives no randomness.
     #[error("cannot make a key: the system gives no randomness")]
     Randomness,
+}
+
+/// A sentence, for programs that return it from `main`.
+impl std::fmt::Debug for RingError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        portcullis_model::write_sentence(self, formatter)
+    }
 }
 
 /// What is wrong with a line of the ring's file.
