@@ -9,6 +9,7 @@ use portcullis_guard::{Answer, User};
 use portcullis_model::{ConnectionId, Denial, Namespace, RoomId};
 use portcullis_wire::socketio::is_reserved;
 
+use crate::covered_rooms::CoveredRooms;
 use crate::frame::{Frame, FrameParts};
 use crate::gather::Gather;
 use crate::hub::{Delta, Hub};
@@ -106,17 +107,25 @@ pub struct Broadcast {
     hub: Hub,
     select: Select,
     volatile: bool,
+    /// The rooms it may reach, when a handler makes it for its client.
+    within: Option<CoveredRooms>,
 }
 
 impl Hub {
     /// Everyone in a namespace.
     pub fn namespace(&self, namespace: Namespace) -> Broadcast {
         let select = Select { namespace, ..Select::default() };
-        Broadcast { hub: self.clone(), select, volatile: false }
+        Broadcast { hub: self.clone(), select, volatile: false, within: None }
     }
 }
 
 impl Broadcast {
+    /// Only rooms that are covered can be reached.
+    pub(crate) fn within(mut self, rooms: CoveredRooms) -> Self {
+        self.within = Some(rooms);
+        self
+    }
+
     /// Those who hear this room; with several calls, those who hear any of the rooms.
     pub fn to(mut self, room: &RoomId) -> Self {
         self.select.to.push(room.clone());
@@ -155,8 +164,9 @@ impl Broadcast {
     /// Sends an event.
     ///
     /// # Errors
-    /// [`Denial::Busy`] when a shard is behind (those before it have taken the event), and
-    /// [`Denial::Internal`] for a name that Socket.IO keeps for itself.
+    /// [`Denial::Busy`] when a shard is behind (those before it have taken the event),
+    /// [`Denial::Internal`] for a name that Socket.IO keeps for itself, and
+    /// [`Denial::Forbidden`] for a room that is not covered ([`crate::Context::as_server`]).
     pub fn emit(&self, name: &str, payload: &Payload) -> Result<(), Denial> {
         check_name(name)?;
         let parts = FrameParts { namespace: self.select.namespace.clone(), ..Default::default() };
@@ -235,6 +245,9 @@ impl Broadcast {
     }
 
     fn act(&self, act: Act) -> Result<(), Denial> {
+        if let Some(within) = &self.within {
+            within.check(&self.select.to)?;
+        }
         let delta = Delta::Operate(Operation { select: self.select.clone(), act });
         match self.select.only {
             Some(connection) => self.hub.try_deliver_to(connection.shard, delta),

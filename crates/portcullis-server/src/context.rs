@@ -12,6 +12,7 @@ use portcullis_model::{Clock, ConnectionId, Denial, Namespace, Now, RoomId};
 use serde::Serialize;
 
 use crate::broadcast::Broadcast;
+use crate::covered_rooms::CoveredRooms;
 use crate::hub::{Delta, Hub};
 use crate::payload::Payload;
 use crate::socket::SocketId;
@@ -49,6 +50,8 @@ pub struct Context {
     pub(crate) user: Arc<User>,
     /// How many rooms the socket hears.
     pub(crate) rooms: usize,
+    /// The rooms that the handler may emit to.
+    pub(crate) covered: CoveredRooms,
 }
 
 impl Deref for Context {
@@ -72,24 +75,40 @@ impl Context {
         self.rooms
     }
 
+    /// Everyone in the namespace, without a check of rooms: for what the server itself announces.
+    ///
+    /// All other broadcasts of a context reach a room only if the client may be heard there: the
+    /// socket hears the room, the handler has joined it, or the event's rule asks for a member or
+    /// the owner of it. To emit to another room is an error. Do not pass a room that the client
+    /// has named to this broadcast.
+    pub fn as_server(&self) -> Broadcast {
+        self.hub.namespace(self.namespace.clone())
+    }
+
+    /// Everyone in the namespace, in rooms that are covered.
+    fn covered(&self) -> Broadcast {
+        self.as_server().within(self.covered.clone())
+    }
+
     /// This socket alone.
     pub fn this(&self) -> Broadcast {
-        self.hub.namespace(self.namespace.clone()).only(self.connection)
+        self.covered().only(self.connection)
     }
 
     /// Everyone else in the namespace.
     pub fn others(&self) -> Broadcast {
-        self.hub.namespace(self.namespace.clone()).without(self.connection)
+        self.covered().without(self.connection)
     }
 
-    /// Everyone else who hears the room.
+    /// Everyone else who hears the room, which has to be covered: see [`Context::as_server`].
     pub fn others_in(&self, room: &RoomId) -> Broadcast {
         self.others().to(room)
     }
 
-    /// Everyone who hears the room, this socket too.
+    /// Everyone who hears the room, this socket too. The room has to be covered, as in
+    /// [`Context::others_in`].
     pub fn everyone_in(&self, room: &RoomId) -> Broadcast {
-        self.hub.namespace(self.namespace.clone()).to(room)
+        self.covered().to(room)
     }
 
     /// From here on the socket hears the room: whatever is handed to the hub after this.
@@ -101,7 +120,9 @@ impl Context {
         if self.rooms >= portcullis_model::limits::ROOMS_PER_CONNECTION_MAX {
             return Err(Denial::RoomLimit("rooms_per_connection"));
         }
-        self.this().join(room)
+        self.this().join(room)?;
+        self.covered.join(room);
+        Ok(())
     }
 
     /// From here on the socket does not hear the room.
@@ -180,6 +201,15 @@ impl Reply {
     #[must_use]
     pub fn attach(self, name: &str, bytes: impl Into<Bytes>) -> Self {
         Self { payload: self.payload.attach(name, bytes) }
+    }
+
+    /// The first argument of the answer as JSON, for tests of handlers; `null` when it has none.
+    #[must_use]
+    pub fn value(&self) -> serde_json::Value {
+        let arguments = format!("[{}]", self.payload.arguments());
+        let arguments: Vec<serde_json::Value> =
+            serde_json::from_str(&arguments).unwrap_or_default();
+        arguments.into_iter().next().unwrap_or_default()
     }
 
     pub(crate) fn payload(&self) -> &Payload {

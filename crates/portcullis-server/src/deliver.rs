@@ -130,6 +130,7 @@ impl Shard {
             && self.gate.directory().watch(room, &caller.principal.user().id) == 1;
         let key = self.rooms.borrow_mut().add(room, socket);
         rooms.push((room.clone(), key));
+        socket.rooms_changed();
         first
     }
 
@@ -140,6 +141,7 @@ impl Shard {
             return false;
         };
         let (room, key) = rooms.swap_remove(index);
+        socket.rooms_changed();
         self.rooms.borrow_mut().remove(&socket.namespace, &room, key);
         socket.namespace.is_main()
             && socket.connection.caller().is_some_and(|caller| {

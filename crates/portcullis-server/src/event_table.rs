@@ -43,8 +43,10 @@ where
 {
     fn start(&self, call: Call<'_>) -> Result<HandlerFuture, Denial> {
         let permit = call.gate.permit(&self.rule, call.caller, call.ask, call.now)?;
-        record_findings(permit.findings(), E::NAME, &call.context);
-        Ok(Box::pin((self.handler)(permit, call.context)))
+        let mut context = call.context;
+        record_findings(permit.findings(), E::NAME, &context);
+        context.covered.permit(permit.room());
+        Ok(Box::pin((self.handler)(permit, context)))
     }
 
     fn attachments_max(&self) -> usize {

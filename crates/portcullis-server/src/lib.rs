@@ -7,6 +7,7 @@ mod namespace; // namespaces by name or pattern, with their events and hooks
 mod api; // HTTP requests and responses as products see them
 mod context; // what a handler gets beside its permit, and what it gives back
 mod payload; // what events and acknowledgements carry
+mod covered_rooms; // which rooms a handler may emit to
 mod broadcast; // whom an event goes to
 mod gather; // answers from every shard
 mod end;
@@ -77,6 +78,8 @@ mod machine; // how much of the machine there is
 mod pressure; // how hard-pressed the server is
 mod vitals; // whether threads and lasting tasks run
 mod readiness; // what `/ready` reports
+#[cfg(feature = "testing")]
+pub mod testing; // a context without a server
 mod private; // health, readiness, metrics for operators
 
 pub use api::{ApiRequest, ApiResponse, Method, ResponseKind};

@@ -17,6 +17,7 @@ use crate::auth_refresh::AuthRefresh;
 use crate::connection::End;
 use crate::connection_task::{ConnectionTask, Job};
 use crate::context::{Context, Reply};
+use crate::covered_rooms::CoveredRooms;
 use crate::event_table::{Call, HandlerFuture};
 use crate::frame::Form;
 use crate::hub::{Acknowledge, Delta, has_pending};
@@ -173,6 +174,7 @@ impl ConnectionTask {
             surroundings: Arc::clone(&shard.surroundings),
             user: caller.principal.user().clone(),
             rooms: socket.rooms.borrow().len(),
+            covered: CoveredRooms::heard(socket.heard()),
         }
     }
 

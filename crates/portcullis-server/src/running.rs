@@ -35,7 +35,7 @@ const MOVED_MAX: usize = 1024;
 pub(crate) type LastingTask = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 /// Why a server did not start.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum ServerError {
     /// An address is taken, not ours, or needs more rights.
     #[error("cannot listen on {address}: {source}; choose another address under [listen]")]
@@ -51,6 +51,13 @@ pub enum ServerError {
     /// A thread or its runtime could not be made.
     #[error("cannot start a thread: {0}; check the limits of this user")]
     Thread(io::Error),
+}
+
+/// A sentence, for programs that return it from `main`.
+impl std::fmt::Debug for ServerError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        portcullis_model::write_sentence(self, formatter)
+    }
 }
 
 /// A server that runs.

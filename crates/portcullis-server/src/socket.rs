@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -49,9 +50,27 @@ pub(crate) struct Socket {
     pub(crate) key: Cell<usize>,
     /// The rooms it hears, each with its key there.
     pub(crate) rooms: RefCell<Vec<(RoomId, usize)>>,
+    /// The same rooms for handlers, made when an event needs them.
+    pub(crate) shown: RefCell<Option<Arc<[RoomId]>>>,
 }
 
 impl Socket {
+    /// The rooms it hears, in a list that its events share; none when there is none.
+    pub(crate) fn heard(&self) -> Option<Arc<[RoomId]>> {
+        let rooms = self.rooms.borrow();
+        if rooms.is_empty() {
+            return None;
+        }
+        let mut shown = self.shown.borrow_mut();
+        let made = || rooms.iter().map(|(room, _)| room.clone()).collect();
+        Some(Arc::clone(shown.get_or_insert_with(made)))
+    }
+
+    /// The rooms it hears have changed.
+    pub(crate) fn rooms_changed(&self) {
+        self.shown.borrow_mut().take();
+    }
+
     pub(crate) fn hears(&self, room: &RoomId) -> bool {
         self.rooms.borrow().iter().any(|(known, _)| known == room)
     }
