@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask run | test | acceptance | tidy | bench | siege`.
+//! The project's own commands: `cargo xtask run | test | tidy | bench`, and the others below.
 //! Never: anything that only works on one machine.
 
 mod acceptance; // every stock client by every setting
@@ -7,6 +7,7 @@ mod lanes; // steps that run at the same time
 mod install; // what a fresh machine lacks
 mod peers; // the servers that benchmarks compare with
 mod run; // the server with its page
+mod samples; // the samples of the documentation, as crates of their own
 mod test; // everything that has to be green
 mod tidy; // structure, checked by machine
 mod tidy_codes; // names of security records that nothing records
@@ -35,13 +36,14 @@ fn act(arguments: &[String]) -> Result<()> {
         ["run", rest @ ..] => run::run(rest),
         ["test"] => test::run(None),
         ["test", "--without-fuzz", reason] if !reason.is_empty() => test::run(Some(reason)),
+        ["samples"] => samples::run(),
         ["acceptance"] => acceptance::run(),
         ["tidy"] => tidy::run(),
         ["bench", rest @ ..] => run::bench(rest),
         ["siege", rest @ ..] => run::siege(rest),
         _ => bail!(
             "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], \
-             acceptance, tidy, or bench [NAME] [--quick | --check], \
+             samples, acceptance, tidy, or bench [NAME] [--quick | --check], \
              or siege [D-1 ... D-14] [--quick] [--no-peers]"
         ),
     }

@@ -60,6 +60,7 @@ fn checks_in_rust() -> Vec<Step> {
         Step::new("lints", program("cargo", &clippy, ".")),
         Step::new("build the server, the examples and the siege", program("cargo", &parts, ".")),
         Step::new("build the tests in Rust", program("cargo", &tests, ".")),
+        Step::new("samples of the documentation", program("cargo", &["xtask", "samples"], ".")),
     ]
 }
 

@@ -3,9 +3,20 @@
 //!
 //! # A first server
 //!
-//! An event is a type. Its [`Rule`] says who may send it, how large it may be and how often; its
-//! handler gets a [`Permit`], which only the guards can make, and a [`Context`], the way to
-//! everyone else.
+//! ```toml
+//! [dependencies]
+//! portcullis = { path = "../portcullis/crates/portcullis", default-features = false }
+//! serde = { version = "1", features = ["derive"] }
+//!
+//! [dev-dependencies.portcullis]
+//! path = "../portcullis/crates/portcullis"
+//! default-features = false
+//! features = ["testing"]
+//! ```
+//!
+//! `default-features = false` leaves out the chat server and its command line. An event is a type.
+//! Its [`Rule`] says who may send it, how large it may be and how often; its handler gets a
+//! [`Permit`], which only the guards can make, and a [`Context`], the way to other clients.
 //!
 //! ```no_run
 //! use portcullis::prelude::*;
@@ -31,24 +42,107 @@
 //!     }
 //! }
 //!
-//! fn main() -> Result<(), portcullis::Error> {
-//!     let secret = std::fs::read("issuer.key").expect("32 secret bytes");
-//!     let mut server = Server::builder()
-//!         .listen(([127, 0, 0, 1], 3000).into())
-//!         .origin("https://myapp.com")
-//!         .issuer_hs256("https://id.myapp.com", "portcullis", &secret)
-//!         .build()?;
+//! /// All events; a function of its own, so that tests declare the same ones.
+//! fn declare(server: &mut Server) -> Result<(), portcullis::Error> {
 //!     server.on(|permit: Permit<Say>, context: Context| async move {
 //!         let said = json!({"user": permit.user().name(), "text": permit.payload().text});
 //!         context.others().emit("said", &Payload::of(&said))?;
 //!         Ok(Reply::ok())
 //!     })?;
+//!     Ok(())
+//! }
+//!
+//! fn main() -> Result<(), portcullis::Error> {
+//!     let secret = std::fs::read("issuer.key").expect("run: openssl rand 32 > issuer.key");
+//!     let mut server = Server::builder()
+//!         .listen(([127, 0, 0, 1], 3000).into())
+//!         .origin("https://myapp.com")
+//!         .issuer_hs256("https://id.myapp.com", "portcullis", &secret)
+//!         .build()?;
+//!     declare(&mut server)?;
 //!     server.run()
 //! }
 //! ```
 //!
-//! A client is any Socket.IO client, `io("http://127.0.0.1:3000", {auth: {token}})`, with a token
-//! of the issuer that was named.
+//! A mistake ends `main` with a sentence, such as `Error: event "say" is declared twice`. Another
+//! type in a payload, or a struct in it, that takes undeclared members is such a mistake: the error
+//! names the struct and the attribute, `#[serde(deny_unknown_fields)]`.
+//!
+//! # A first client
+//!
+//! A client is any Socket.IO client with a token (JWT) of the issuer. This one makes its own token
+//! with the secret, as your login would:
+//!
+//! ```js
+//! // npm install socket.io-client; node client.mjs
+//! import { createHmac } from "node:crypto";
+//! import { readFileSync } from "node:fs";
+//! import { io } from "socket.io-client";
+//!
+//! const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+//! const now = Math.floor(Date.now() / 1000);
+//! const header = { alg: "HS256", typ: "JWT" };
+//! const user = { iss: "https://id.myapp.com", aud: "portcullis", sub: "ann" };
+//! const signed = `${encode(header)}.${encode({ ...user, iat: now, exp: now + 600 })}`;
+//! const key = createHmac("sha256", readFileSync("issuer.key"));
+//! const signature = key.update(signed).digest("base64url");
+//!
+//! const socket = io("http://127.0.0.1:3000", {
+//!   auth: { token: `${signed}.${signature}` },
+//!   extraHeaders: { Origin: "https://myapp.com" }, // a browser sends this by itself
+//! });
+//! socket.on("connect_error", (error) => console.log(error.message, error.data));
+//! socket.on("said", (said) => console.log(said));
+//! socket.on("connect", async () => {
+//!   console.log(await socket.emitWithAck("say", { text: "hello" }));
+//! });
+//! ```
+//!
+//! # Tests
+//!
+//! The feature `testing` has the module `portcullis::testing`, a test kit: a server in the test's
+//! process, clients, tokens, and permits for handlers alone. This is a whole test of the server
+//! above:
+//!
+//! ```ignore
+//! #[test]
+//! fn others_hear_what_is_said() {
+//!     let server = portcullis::testing::TestServer::start(declare);
+//!     let (mut ann, mut bob) = (server.connect("ann"), server.connect("bob"));
+//!     ann.accepted("say", json!({"text": "hello"}));
+//!     assert_eq!(bob.event("said"), json!({"user": "ann", "text": "hello"}));
+//!     assert_eq!(ann.rejected("say", json!({"text": 7}))["code"], "INVALID_MESSAGE");
+//! }
+//! ```
+//!
+//! # Rejections of your own
+//!
+//! A handler rejects a request with [`Denial::app`]: a code and a text that the client reads in the
+//! same shape as every other rejection. It is not a violation. The other variants of [`Denial`] are
+//! for what they name: [`Denial::Forbidden`] for a user who may not do something, and so on; those
+//! that count as a violation end a connection when there are ten in a minute.
+//!
+//! # Rooms
+//!
+//! A room is what a socket hears: [`Context::join`] and [`Context::leave`]. A handler reaches a
+//! room only if its client may be heard there: the socket hears the room, the handler has just
+//! joined it, or the event's rule asks for [`Access::Member`] or [`Access::Owner`] of it. Every
+//! other room is an error, so a room name in a payload gives no access. What the server itself
+//! announces goes through [`Context::as_server`], and outside of handlers through
+//! [`Hub::namespace`].
+//!
+//! # Sealed fields
+//!
+//! A field of type [`Sealed`] that the rule names in [`Rule::sealed`] is sealed with AES-256-GCM
+//! after it was checked and cleaned and before the handler gets it. The handler stores and forwards
+//! it sealed; [`Sealed::open`] is the only way to the text. [`FieldKeys`] holds the keys, on disk,
+//! with rotation. A value opens only at its [`SealedPlace`]: namespace, event, user, room and
+//! field. Clients send plain text over TLS and get what a handler chooses to send them.
+//!
+//! # Accounts and chat
+//!
+//! With the feature `chat`, `ServerBuilder::chat` adds accounts, rooms, history and chat beside
+//! your own events, in one process. The example `notes` has all of it, with its tests.
 //!
 //! # What is guarded without asking
 //!
@@ -70,7 +164,6 @@
 //! - **To others**: [`Context::others`], [`Context::others_in`], and from outside of handlers
 //!   [`Hub::namespace`]; all of them give a [`Broadcast`] with the operators of Socket.IO: rooms,
 //!   exceptions, volatile events, acknowledgements, listing and disconnecting sockets.
-//! - **Rooms** are what a socket hears: [`Context::join`] and [`Context::leave`].
 //! - **Binary data**: a field of type [`Attachment`] and [`Rule::attachments_max`] on the way in,
 //!   [`Payload::attach`] on the way out.
 //! - **Who comes back** within two minutes takes its place again and gets what it missed:
@@ -80,8 +173,8 @@
 //! - **Stopping**: [`Server::run`] drains on SIGTERM and SIGINT; [`Running::drain`] does it when
 //!   you say so.
 //!
-//! The folder `examples` of this crate has an echo server, a collaborative cursor board and a
-//! notification service, each complete.
+//! The folder `examples` of this crate has an echo server, a collaborative cursor board, a
+//! notification service, and notes beside accounts and chat, each complete.
 //!
 //! # Weakening
 //!
@@ -89,28 +182,51 @@
 //! and is logged at the start.
 
 mod server; // a server of one's own, from few words
+mod danger_record; // what weakens it, recorded
+mod new_user; // a user who is seen for the first time
+mod error; // why there is none
+mod running; // one that runs
+mod field_keys; // the keys that seal fields of events
+#[cfg(feature = "chat")]
+mod chat_server; // accounts, rooms and chat beside an application's own events
+#[cfg(feature = "chat")]
+mod feed; // from commits to every product
+#[cfg(feature = "chat")]
+mod sealing; // the key ring as the store knows it
+#[cfg(feature = "testing")]
+pub mod testing; // a test kit for applications
 mod server_tls; // certificates for it
 mod stop; // when a process is asked to end
 
+#[cfg(feature = "chat")]
+pub use chat_server::{ChatServerError, ChatServerOptions};
+pub use error::Error;
+pub use field_keys::FieldKeys;
+#[cfg(feature = "chat")]
+pub use portcullis_accounts::Registration;
 pub use portcullis_audit::{Audit, AuditOptions};
+#[cfg(feature = "chat")]
+pub use portcullis_chat::ChatOptions;
 pub use portcullis_guard::{
     Access, Answer, Attachment, Caller, CleanText, Cleaner, Danger, Directory, DirectoryLimits,
-    Envelope, Event, ForwardedHeader, Gate, GateError, GateOptions, Issuer, IssuerKey, LoadState,
-    Penalty, Permit, Places, Priority, ProxyRules, Rate, RawPermit, Relation, Replay, Room,
-    RoomFacts, Rule, User, UserFacts, Verified, Visibility, WhenUserFull, WithoutOrigin, field,
-    read_json,
+    Envelope, Event, FieldSealer, ForwardedHeader, Gate, GateError, GateOptions, Issuer, IssuerKey,
+    LoadState, OpenType, Penalty, Permit, Places, Priority, ProxyRules, Rate, RawPermit, Relation,
+    Replay, Room, RoomFacts, Rule, SealFault, Sealed, SealedPlace, User, UserFacts, Verified,
+    Visibility, WhenUserFull, WithoutOrigin, field, read_json,
 };
 pub use portcullis_model::{
-    Clock, ConnectionId, Denial, Limit, LimitKey, Mid, Namespace, Now, Role, Roles, RoomId, Secret,
-    SystemClock, UserId,
+    APP_CODE_MAX_BYTES, APP_MESSAGE_MAX_CHARS, AppDenial, Clock, ConnectionId, Denial, IdError,
+    Limit, LimitKey, Mid, Namespace, Now, Role, Roles, RoomId, Secret, SystemClock, UserId,
 };
+pub use portcullis_seal::{KeyFacts, KeyId, KeyRing, OpenError, Place, RingError, SealError};
 pub use portcullis_server::{
     Acknowledged, Answered, ApiRequest, ApiResponse, Broadcast, Builder, ConnectAnswer, Context,
     Delta, Departure, EngineMessage, Frame, Hub, Method, NamespaceBuilder, Options, Payload,
-    Recovered, Recovering, Reply, ResponseKind, Running, ServerError, SocketId, SocketInfo,
-    Surroundings, random_id,
+    Recovered, Recovering, Reply, ResponseKind, Running as RunningEngine, ServerError, SocketId,
+    SocketInfo, Surroundings, random_id,
 };
-pub use server::{Error, Server, ServerBuilder};
+pub use running::Running;
+pub use server::{Server, ServerBuilder};
 
 /// What a server's own code usually names.
 pub mod prelude {

@@ -5,50 +5,27 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use portcullis_audit::{Audit, AuditError, AuditOptions, Outcome, Output, Record};
+use portcullis_audit::{Audit, AuditOptions, Output};
 use portcullis_guard::{
     Danger, Directory, DirectoryLimits, Event, Gate, GateError, GateOptions, Issuer, IssuerKey,
-    Permit, UserFacts, Verified, WithoutOrigin,
+    Permit, Verified, WithoutOrigin,
 };
-use portcullis_model::{Clock, Code, Denial, Secret, SystemClock};
+use portcullis_model::{Clock, Denial, Secret, SystemClock};
 use portcullis_server::{
     ApiRequest, ApiResponse, Builder, Context, EngineMessage, Hub, Method, NamespaceBuilder,
-    Options, Reply, ReservedPort, Running, ServerError, reserve_port,
+    Options, Reply, ReservedPort, ServerError, reserve_port,
 };
 use rustls::ServerConfig;
 
+#[cfg(feature = "chat")]
+use crate::chat_server::{ChatInstalled, ChatParts, ChatServerOptions};
+use crate::danger_record;
+use crate::error::Error;
+use crate::field_keys::{self, FieldKeys};
+use crate::new_user::facts;
+use crate::running::Running;
 use crate::server_tls;
 use crate::stop::Stop;
-
-/// Why a server is not built or does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A rule, a name or a limit is not sound.
-    #[error(transparent)]
-    Gate(#[from] GateError),
-    /// An address or a thread cannot be had.
-    #[error(transparent)]
-    Server(#[from] ServerError),
-    /// The security log cannot be opened.
-    #[error(transparent)]
-    Audit(#[from] AuditError),
-    /// TLS cannot be spoken with what was given.
-    #[error("tls: {0}; give a chain and its key in PEM")]
-    Tls(String),
-    /// Tokens and messages would cross the network in the clear.
-    #[error(
-        "{0} is not this machine and tls is off: call tls_pem, or danger_plain_text behind a proxy"
-    )]
-    PlainText(SocketAddr),
-    /// The system refuses something else.
-    #[error("cannot {what}: {source}")]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-}
 
 /// A server before its events are declared.
 ///
@@ -64,6 +41,9 @@ pub struct ServerBuilder {
     plain_text: bool,
     own_origin: bool,
     tls_fault: Option<Error>,
+    field_keys: Option<FieldKeys>,
+    #[cfg(feature = "chat")]
+    chat: Option<ChatServerOptions>,
 }
 
 impl ServerBuilder {
@@ -78,6 +58,9 @@ impl ServerBuilder {
             plain_text: false,
             own_origin: false,
             tls_fault: None,
+            field_keys: None,
+            #[cfg(feature = "chat")]
+            chat: None,
         }
     }
 
@@ -187,6 +170,22 @@ impl ServerBuilder {
         self
     }
 
+    /// Adds accounts (`/auth/*`), rooms and chat, kept in a data directory; needs feature `chat`.
+    ///
+    /// Users sign in at this server: no issuer is needed. Its keyring also seals fields of events.
+    /// Roles are stored: administrators give them, not [`Server::directory`].
+    #[cfg(feature = "chat")]
+    pub fn chat(mut self, options: ChatServerOptions) -> Self {
+        self.chat = Some(options);
+        self
+    }
+
+    /// The keys for fields of events whose type is [`crate::Sealed`].
+    pub fn field_keys(mut self, keys: FieldKeys) -> Self {
+        self.field_keys = Some(keys);
+        self
+    }
+
     /// Checks everything, fixes the port, and opens the log.
     ///
     /// # Errors
@@ -207,26 +206,58 @@ impl ServerBuilder {
             let scheme = if self.options.tls.is_some() { "https" } else { "http" };
             self.gate.origins.push(format!("{scheme}://{public}"));
         }
+        self.assemble(public, reserved)
+    }
+
+    /// Makes the parts, in the order in which each needs the others.
+    #[cfg_attr(not(feature = "chat"), expect(unused_mut, reason = "chat adds to the options"))]
+    fn assemble(mut self, public: SocketAddr, reserved: ReservedPort) -> Result<Server, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let danger = self.dangers();
         let directory = Arc::new(Directory::new(self.limits));
-        let gate = Gate::build(self.gate, Arc::clone(&directory))?;
         let audit = if self.silent { Audit::silent() } else { Audit::open(self.audit)? };
-        for words in danger {
-            tracing::warn!(danger = words, "a promise is weakened");
-            let mut record = Record::new(Code::SysStartup);
-            record.rule = "danger";
-            record.outcome = Outcome::Success;
-            record.detail = Some(String::from(words));
-            audit.record(record, clock.now());
+        #[cfg(feature = "chat")]
+        let chat = match self.chat.take() {
+            Some(options) => {
+                let roles = &self.gate.roles;
+                let parts = ChatParts::open(options, roles, &directory, &clock)?;
+                parts.extend(&mut self.gate, &audit, &clock);
+                self.field_keys.get_or_insert_with(|| parts.field_keys());
+                Some(parts)
+            }
+            None => None,
+        };
+        let mut gate = Gate::build(self.gate, Arc::clone(&directory))?;
+        if let Some(keys) = &self.field_keys {
+            gate.seal_with(Arc::new(keys.clone()));
         }
-        let mut builder = Builder::new(self.options, gate, audit, clock);
+        danger_record::record(&danger, &audit, clock.now());
+        let mut builder = Builder::new(self.options, gate, audit.clone(), Arc::clone(&clock));
         let users = Arc::clone(&directory);
         builder.on_connect(move |verified| {
             let known = users.put_user(facts(verified));
             async move { if known { Ok(()) } else { Err(Denial::Busy) } }
         });
-        Ok(Server { builder, directory, reserved, public })
+        let field_keys = self.field_keys;
+        if let Some(keys) = field_keys.clone().map(Arc::new) {
+            let every_ms = field_keys::RELOAD_EVERY_MS;
+            builder.every("field_keys", every_ms, move |_| field_keys::reload(Arc::clone(&keys)));
+        }
+        // Accounts replace the hook for new users: they store them.
+        #[cfg(feature = "chat")]
+        let chat = match chat {
+            Some(parts) => Some(parts.install(&mut builder, &audit, &clock)?),
+            None => None,
+        };
+        Ok(Server {
+            builder,
+            directory,
+            reserved,
+            public,
+            field_keys,
+            #[cfg(feature = "chat")]
+            chat,
+        })
     }
 
     fn dangers(&self) -> Vec<&'static str> {
@@ -241,12 +272,6 @@ impl ServerBuilder {
     }
 }
 
-/// A user as a foreign token introduces one; roles never come from a token.
-fn facts(verified: Verified) -> UserFacts {
-    let name = verified.name.unwrap_or_else(|| verified.user.to_string());
-    UserFacts::new(verified.user, name)
-}
-
 /// A server whose events are being declared.
 #[must_use = "nothing is served until the server runs"]
 pub struct Server {
@@ -254,6 +279,9 @@ pub struct Server {
     directory: Arc<Directory>,
     reserved: ReservedPort,
     public: SocketAddr,
+    field_keys: Option<FieldKeys>,
+    #[cfg(feature = "chat")]
+    chat: Option<ChatInstalled>,
 }
 
 impl Server {
@@ -266,6 +294,18 @@ impl Server {
     #[must_use]
     pub fn public(&self) -> SocketAddr {
         self.public
+    }
+
+    /// The token of `POST /auth/setup`, which makes the first administrator, while there is none.
+    #[cfg(feature = "chat")]
+    #[must_use]
+    pub fn setup_token(&self) -> Option<&Secret<String>> {
+        self.chat.as_ref()?.setup_token.as_ref()
+    }
+
+    /// The keys of sealed fields: of [`ServerBuilder::field_keys`], or of the data directory.
+    pub fn field_keys(&self) -> Option<&FieldKeys> {
+        self.field_keys.as_ref()
     }
 
     /// Users and rooms as the guards see them; roles are given here.
@@ -331,9 +371,13 @@ impl Server {
     /// # Errors
     /// [`Error::Server`] when an address or a thread cannot be had.
     pub fn start(self) -> Result<Running, Error> {
-        let running = self.builder.start()?;
+        let engine = self.builder.start()?;
         drop(self.reserved);
-        Ok(running)
+        Ok(Running {
+            engine,
+            #[cfg(feature = "chat")]
+            chat: self.chat,
+        })
     }
 
     /// Starts, says where on standard output, and serves until SIGTERM or SIGINT; then drains.

@@ -84,8 +84,9 @@ fn served() -> Served {
         })?;
         server.on(|permit: Permit<Tell>, context: Context| async move {
             let Tell { to, except, me } = permit.payload();
-            let everyone = context.hub.namespace(Namespace::MAIN);
-            let mut whom = if *me { everyone } else { context.others() };
+            let everyone = context.as_server();
+            let others = everyone.clone().without(context.connection);
+            let mut whom = if *me { everyone } else { others };
             whom = to.iter().fold(whom, |whom, name| whom.to(&room(name)));
             whom = except.iter().fold(whom, |whom, name| whom.except(&room(name)));
             whom.emit("told", &Payload::of(&json!({})))?;
@@ -114,7 +115,7 @@ fn served() -> Served {
             Ok(Reply::fields(&json!({"count": names.len(), "rooms": rooms})))
         })?;
         server.on(|permit: Permit<Evict>, context: Context| async move {
-            context.everyone_in(&room(&permit.payload().room)).disconnect()?;
+            context.as_server().to(&room(&permit.payload().room)).disconnect()?;
             Ok(Reply::ok())
         })?;
         Ok(())

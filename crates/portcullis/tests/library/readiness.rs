@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use portcullis::{
     Audit, Builder, Clock, Directory, DirectoryLimits, Gate, GateOptions, LoadState, Now, Options,
-    RoomId, Running, SystemClock, UserId,
+    RoomId, RunningEngine, SystemClock, UserId,
 };
 use portcullis_accounts::{AccountOptions, AccountParts, ServerSecret, SigningKeys};
 use portcullis_model::{MessageId, RoleTable, Roles};
@@ -68,12 +68,12 @@ struct Fixture {
     folder: tempfile::TempDir,
     clock: Arc<Ahead>,
     live: Arc<Directory>,
-    running: Option<Running>,
+    running: Option<RunningEngine>,
 }
 
 impl Drop for Fixture {
     fn drop(&mut self) {
-        self.running.take().into_iter().for_each(Running::drain);
+        self.running.take().into_iter().for_each(RunningEngine::drain);
     }
 }
 

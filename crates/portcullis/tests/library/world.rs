@@ -106,7 +106,7 @@ fn served() -> Served {
             if notes.kept.len() > KEPT {
                 notes.kept.pop_front();
             }
-            let sent = context.everyone_in(&room).emit_frame(frame);
+            let sent = context.as_server().to(&room).emit_frame(frame);
             async move { sent.map(|()| Reply::fields(&json!({"number": number}))) }
         })?;
         main.on(|_permit: Permit<Sync>, context: Context| async move {

@@ -1,0 +1,194 @@
+//! Permits and contexts without a server: what a gate decides, and what a handler does with it.
+//! Never: a permit that a gate has not made.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use portcullis_guard::{
+    Ask, Body, Caller, Credential, Declared, Directory, DirectoryLimits, Event, Gate, GateOptions,
+    LoadState, Patience, Permit, Rate,
+};
+use portcullis_model::{Clock, Denial, Namespace, Now, RoomId, UserId};
+use portcullis_server::Context;
+use portcullis_server::testing::{ContextParts, SentLog, context};
+use serde_json::{Value, json};
+
+use super::tokens::TokenMaker;
+use crate::field_keys::FieldKeys;
+use crate::new_user::facts;
+
+/// When a test begins: 1 January 2026.
+const BEGINS_UNIX_MS: i64 = 1_767_225_600_000;
+const WIDE: Rate = Rate::per(1_000_000, 1_000);
+
+/// A clock that only the test moves.
+struct TestClock(Mutex<Now>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Now {
+        *self.0.lock()
+    }
+}
+
+/// A gate with users, for tests of handlers.
+///
+/// Limits for all events are wide. The rate, size, roles and room access of each event's own rule
+/// hold, and so does the state of the [`TestGate::directory`].
+pub struct TestGate {
+    gate: Gate,
+    /// What contexts show: the events are declared in the other one.
+    shown: Arc<Gate>,
+    directory: Arc<Directory>,
+    clock: Arc<TestClock>,
+    tokens: TokenMaker,
+    callers: HashMap<String, Caller>,
+    declared: HashMap<TypeId, Box<dyn Any>>,
+}
+
+impl Default for TestGate {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestGate {
+    /// A gate without users; each comes with its first permit.
+    ///
+    /// # Panics
+    /// When the machine gives no randomness.
+    #[must_use]
+    pub fn new() -> Self {
+        let directory = Arc::new(Directory::new(DirectoryLimits::default()));
+        let tokens = TokenMaker::new("https://id.test", "portcullis");
+        let build = || Gate::build(options(&tokens), Arc::clone(&directory)).expect("a gate");
+        let (gate, shown) = (build(), Arc::new(build()));
+        let now = Now { monotonic_ms: 1_000, unix_ms: BEGINS_UNIX_MS };
+        let clock = Arc::new(TestClock(Mutex::new(now)));
+        let (callers, declared) = (HashMap::new(), HashMap::new());
+        Self { gate, shown, directory, clock, tokens, callers, declared }
+    }
+
+    /// The same with keys, for events with sealed fields.
+    #[must_use]
+    pub fn field_keys(mut self, keys: &FieldKeys) -> Self {
+        self.gate.seal_with(Arc::new(keys.clone()));
+        self
+    }
+
+    /// Users, rooms and members, as events with [`crate::Access::Member`] need them.
+    #[must_use]
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// The id that a user has here.
+    ///
+    /// # Panics
+    /// When the name cannot be a subject of a token.
+    pub fn user(&mut self, user: &str) -> UserId {
+        self.caller(user).principal.user().id.clone()
+    }
+
+    /// Lets time pass; tokens live for ten minutes.
+    pub fn advance_ms(&mut self, elapsed_ms: u32) {
+        let mut now = self.clock.0.lock();
+        now.monotonic_ms += u64::from(elapsed_ms);
+        now.unix_ms += i64::from(elapsed_ms);
+    }
+
+    /// Decides about one message of a user in namespace `/`.
+    ///
+    /// # Errors
+    /// What the client would read.
+    ///
+    /// # Panics
+    /// When the event cannot be declared; the text says why.
+    pub fn permit<E: Event>(&mut self, user: &str, payload: Value) -> Result<Permit<E>, Denial> {
+        self.permit_with(user, payload, json!({}))
+    }
+
+    /// The same with an envelope, such as `{"mid": "m1"}`.
+    ///
+    /// # Errors
+    /// What the client would read.
+    ///
+    /// # Panics
+    /// As [`TestGate::permit`].
+    pub fn permit_with<E: Event>(
+        &mut self,
+        user: &str,
+        payload: Value,
+        envelope: Value,
+    ) -> Result<Permit<E>, Denial> {
+        if !self.declared.contains_key(&TypeId::of::<E>()) {
+            let declared = self.gate.declare::<E>("/");
+            let declared = declared.unwrap_or_else(|error| panic!("{error:?}"));
+            self.declared.insert(TypeId::of::<E>(), Box::new(declared));
+        }
+        self.caller(user);
+        let now = self.clock.now();
+        let declared = self.declared.get(&TypeId::of::<E>());
+        let rule = declared.and_then(|any| any.downcast_ref::<Declared<E>>()).expect("a rule");
+        let caller = self.callers.get(user).expect("a caller");
+        let text = json!([E::NAME, payload, envelope]).to_string();
+        let body = Body::Array(&text);
+        let size_bytes = text.len();
+        let ask = Ask { namespace: "/", event: E::NAME, body, size_bytes, attachments: &[] };
+        self.gate.permit(rule, caller, &ask, now)
+    }
+
+    /// The context of a permit, for a socket that hears no room; and what the handler does with it.
+    pub fn context<E>(&self, permit: &Permit<E>) -> (Context, SentLog) {
+        self.context_hearing(permit, &[])
+    }
+
+    /// The context of a permit, for a socket that hears rooms.
+    ///
+    /// # Panics
+    /// When the machine gives no randomness.
+    pub fn context_hearing<E>(&self, permit: &Permit<E>, rooms: &[RoomId]) -> (Context, SentLog) {
+        let clock: Arc<dyn Clock> = Arc::<TestClock>::clone(&self.clock);
+        let parts = ContextParts {
+            user: Arc::clone(permit.user()),
+            namespace: Namespace::MAIN,
+            rooms: rooms.to_vec(),
+            permitted: permit.room().cloned(),
+            gate: Arc::clone(&self.shown),
+            directory: Arc::clone(&self.directory),
+            clock,
+        };
+        context(parts).expect("randomness for the socket's id")
+    }
+
+    /// The user's connection, made by a token like any other.
+    fn caller(&mut self, user: &str) -> &Caller {
+        let now = self.clock.now();
+        let (gate, directory, tokens) = (&self.gate, &self.directory, &self.tokens);
+        self.callers.entry(String::from(user)).or_insert_with(|| {
+            let token = tokens.token_with(&tokens.claims_at(user, now.unix_s()));
+            let verified = gate.verify(Credential::Bearer(&token), None, now);
+            let verified = verified.unwrap_or_else(|denial| panic!("user {user:?}: {denial}"));
+            if directory.user(&verified.user).is_none() {
+                directory.put_user(facts(verified.clone()));
+            }
+            let principal = gate.authenticate(verified, now);
+            let principal = principal.unwrap_or_else(|denial| panic!("user {user:?}: {denial}"));
+            Caller::new(principal, "test")
+        })
+    }
+}
+
+fn options(tokens: &TokenMaker) -> GateOptions {
+    GateOptions {
+        hosts: vec![String::from("test.invalid")],
+        origins: vec![String::from("https://test.invalid")],
+        issuers: vec![tokens.issuer()],
+        load: Some(LoadState::Normal),
+        message_per_user: WIDE,
+        message_per_connection: WIDE,
+        patience: Patience { idle_ms: u64::MAX, absolute_ms: u64::MAX },
+        ..GateOptions::default()
+    }
+}

@@ -1,0 +1,195 @@
+//! A server in the test's process, on a free port of this machine, drained at the end.
+//! Never: a guard switched off; only rates that one machine would reach are wide.
+
+use std::net::SocketAddr;
+
+use portcullis_guard::{Event, LoadState, Permit, Rate, Rule};
+use portcullis_server::{Context, Payload, Reply};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::socket::{Request, TestSocket};
+use super::test_client::TestClient;
+use super::tokens::TokenMaker;
+use crate::error::Error;
+use crate::running::Running;
+use crate::server::{Server, ServerBuilder};
+
+const WIDE: Rate = Rate::per(1_000_000, 1_000);
+/// What a client is told by once everything before has been delivered.
+pub(super) const SYNCED: &str = "portcullis.test:synced";
+
+/// The event by which a client waits for everything that was emitted before.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sync {}
+
+impl Event for Sync {
+    const NAME: &'static str = "portcullis.test:sync";
+    const RULE: Rule = Rule { size_max_bytes: 128, ..Rule::DEFAULT };
+}
+
+/// A running server; it is drained when the value is dropped.
+pub struct TestServer {
+    running: Option<Running>,
+    public: SocketAddr,
+    tokens: TokenMaker,
+}
+
+impl TestServer {
+    /// Starts a server with the application's events, and an issuer for [`TestServer::connect`].
+    ///
+    /// # Panics
+    /// When `declare` or the start fails; the text is the error's.
+    #[must_use]
+    pub fn start(declare: impl FnOnce(&mut Server) -> Result<(), Error>) -> Self {
+        Self::start_with(Self::builder(), declare)
+    }
+
+    /// The builder of [`TestServer::start`], to be changed by the test.
+    ///
+    /// It listens on a free port, accepts pages of its own origin, writes no security log, is in
+    /// load level normal, and has one shard: what one handler emits after another arrives so.
+    pub fn builder() -> ServerBuilder {
+        Server::builder()
+            .listen(SocketAddr::from(([127, 0, 0, 1], 0)))
+            .own_origin()
+            .danger_no_audit()
+            .guards(|guards| {
+                guards.load = Some(LoadState::Normal);
+                guards.connect_per_prefix = WIDE;
+                guards.request_per_prefix = WIDE;
+                guards.login_per_prefix = WIDE;
+                guards.message_per_user = WIDE;
+                guards.message_per_connection = WIDE;
+                guards.message_per_prefix = WIDE;
+            })
+            .engine(|engine| {
+                engine.shards = 1;
+                engine.drain_ms = 2_000;
+            })
+    }
+
+    /// Starts a server with any builder; its issuer is added.
+    ///
+    /// # Panics
+    /// As [`TestServer::start`].
+    #[must_use]
+    pub fn start_with(
+        builder: ServerBuilder,
+        declare: impl FnOnce(&mut Server) -> Result<(), Error>,
+    ) -> Self {
+        let tokens = TokenMaker::new("https://id.test", "portcullis");
+        let built = builder.issuer(tokens.issuer()).build();
+        let mut server = built.unwrap_or_else(|error| panic!("the server is not built: {error:?}"));
+        declare(&mut server).unwrap_or_else(|error| panic!("an event is rejected: {error:?}"));
+        let sync = |_permit: Permit<Sync>, context: Context| async move {
+            context.emit(SYNCED, &Payload::of(&json!({})))?;
+            Ok(Reply::ok())
+        };
+        server.on(sync).unwrap_or_else(|error| panic!("the test's event: {error:?}"));
+        let started = server.start();
+        let running =
+            started.unwrap_or_else(|error| panic!("the server does not start: {error:?}"));
+        let public = running.public();
+        Self { running: Some(running), public, tokens }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn public(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// The issuer that the server believes.
+    #[must_use]
+    pub fn tokens(&self) -> &TokenMaker {
+        &self.tokens
+    }
+
+    /// A client of a user, connected to namespace `/`.
+    ///
+    /// # Panics
+    /// When it is not let in.
+    #[must_use]
+    pub fn connect(&self, user: &str) -> TestClient {
+        self.connect_to("/", user)
+    }
+
+    /// A client of a user, connected to a namespace.
+    ///
+    /// # Panics
+    /// When it is not let in.
+    #[must_use]
+    pub fn connect_to(&self, namespace: &str, user: &str) -> TestClient {
+        let connected = self.try_connect(namespace, &self.tokens.token(user));
+        connected.unwrap_or_else(|refused| panic!("{user} is rejected: {refused}"))
+    }
+
+    /// A client with any token; `Err` is what the client reads: `{message, data: {code, ref}}`.
+    ///
+    /// # Errors
+    /// The payload of the rejected CONNECT.
+    pub fn try_connect(&self, namespace: &str, token: &str) -> Result<TestClient, Value> {
+        TestClient::connect(self.public, namespace, token)
+    }
+
+    /// `GET` of a route.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    #[must_use]
+    pub fn get(&self, path: &str, bearer: Option<&str>) -> TestResponse {
+        self.request("GET", path, bearer, None)
+    }
+
+    /// `POST` of JSON to a route.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    #[must_use]
+    pub fn post(&self, path: &str, bearer: Option<&str>, body: Value) -> TestResponse {
+        self.request("POST", path, bearer, Some(&body))
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        bearer: Option<&str>,
+        body: Option<&Value>,
+    ) -> TestResponse {
+        let request = Request { method, path, bearer, body, upgrade: false };
+        let (status, body) = TestSocket::open(self.public).request(&request);
+        TestResponse { status, body }
+    }
+}
+
+/// The answer of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl TestResponse {
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// When it is not JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let read = serde_json::from_slice(&self.body);
+        read.unwrap_or_else(|_| panic!("not JSON: {}", self.body.escape_ascii()))
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.drain();
+        }
+    }
+}
