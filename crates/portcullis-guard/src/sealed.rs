@@ -57,6 +57,17 @@ pub enum SealFault {
     Plain,
 }
 
+impl From<SealFault> for Denial {
+    /// The client reads `INTERNAL`: what is stored and what opens it are the server's.
+    fn from(fault: SealFault) -> Self {
+        Self::Internal(match fault {
+            SealFault::Seal => "seal",
+            SealFault::Open | SealFault::Type | SealFault::Text => "sealed_field_not_opened",
+            SealFault::Plain => "sealed_field_plain",
+        })
+    }
+}
+
 /// What holds the keys. It is called on the thread of the caller and must not wait.
 pub trait FieldSealer: Send + Sync {
     /// Seals a value for its place.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portcullis::prelude::*;
-use portcullis::{ChatServerOptions, Error, FieldKeys, Sealed, SealedPlace};
+use portcullis::{ChatServerOptions, Error};
 
 /// Notes that a room keeps.
 const NOTES_MAX: usize = 100;
@@ -154,7 +154,7 @@ fn read(
         room: Some(room_id),
         field: "/text",
     };
-    let text = note.text.open(keys, &place).map_err(|_| Denial::Internal("note_not_opened"))?;
+    let text = note.text.open(keys, &place)?;
     Ok(Reply::fields(&json!({"text": text})))
 }
 

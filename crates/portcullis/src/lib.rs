@@ -131,6 +131,39 @@
 //! announces goes through [`Context::as_server`], and outside of handlers through
 //! [`Hub::namespace`].
 //!
+//! An event says which room it is about. Ids have a grammar, so a field of an id names its reader
+//! in [`field`]; `room.as_str()` writes it.
+//!
+//! ```
+//! use portcullis::prelude::*;
+//!
+//! #[derive(Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Watch {
+//!     #[serde(deserialize_with = "field::room_id")]
+//!     room: RoomId,
+//! }
+//!
+//! impl Event for Watch {
+//!     const NAME: &'static str = "watch";
+//!     const RULE: Rule = Rule { fields: &["room"], ..Rule::DEFAULT };
+//!
+//!     fn room(&self) -> Option<&RoomId> {
+//!         Some(&self.room)
+//!     }
+//! }
+//!
+//! async fn watch(permit: Permit<Watch>, context: Context) -> Result<Reply, Denial> {
+//!     let room = &permit.payload().room;
+//!     context.join(room)?;
+//!     context.others_in(room).emit("watched", &Payload::of(&json!({"room": room.as_str()})))?;
+//!     Ok(Reply::ok())
+//! }
+//! ```
+//!
+//! [`Access::Member`] needs rooms and members in the [`Directory`]: those of the chat, or your own
+//! by [`Server::directory`].
+//!
 //! # Sealed fields
 //!
 //! A field of type [`Sealed`] that the rule names in [`Rule::sealed`] is sealed with AES-256-GCM
@@ -234,7 +267,8 @@ pub mod prelude {
     pub use serde_json::json;
 
     pub use crate::{
-        Access, ApiRequest, ApiResponse, Attachment, Cleaner, Context, Denial, Event, Hub, Method,
-        Namespace, Payload, Permit, Rate, Replay, Reply, Role, RoomId, Rule, Server, UserId, field,
+        Access, ApiRequest, ApiResponse, Attachment, Cleaner, Context, Denial, Event, FieldKeys,
+        Hub, Method, Namespace, Payload, Permit, Rate, Replay, Reply, Role, RoomId, Rule, Sealed,
+        SealedPlace, Server, UserId, field,
     };
 }

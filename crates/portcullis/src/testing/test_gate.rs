@@ -10,11 +10,12 @@ use portcullis_guard::{
     Ask, Body, Caller, Credential, Declared, Directory, DirectoryLimits, Event, Gate, GateOptions,
     LoadState, Patience, Permit, Rate,
 };
-use portcullis_model::{Clock, Denial, Namespace, Now, RoomId, UserId};
+use portcullis_model::{Clock, Denial, Namespace, Now, Role, RoomId, UserId};
 use portcullis_server::Context;
 use portcullis_server::testing::{ContextParts, SentLog, context};
 use serde_json::{Value, json};
 
+use super::test_server::give_role;
 use super::tokens::TokenMaker;
 use crate::field_keys::FieldKeys;
 use crate::new_user::facts;
@@ -89,6 +90,15 @@ impl TestGate {
     /// When the name cannot be a subject of a token.
     pub fn user(&mut self, user: &str) -> UserId {
         self.caller(user).principal.user().id.clone()
+    }
+
+    /// Gives a role to a user; it holds from the next permit on.
+    ///
+    /// # Panics
+    /// As [`TestGate::user`].
+    pub fn give_role(&mut self, user: &str, role: Role) {
+        let known = Arc::clone(self.caller(user).principal.user());
+        give_role(&self.directory, &known, role);
     }
 
     /// Lets time pass; tokens live for ten minutes.

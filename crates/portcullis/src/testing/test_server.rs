@@ -2,8 +2,10 @@
 //! Never: a guard switched off; only rates that one machine would reach are wide.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use portcullis_guard::{Event, LoadState, Permit, Rate, Rule};
+use portcullis_guard::{Directory, Event, LoadState, Permit, Rate, Rule, User, UserFacts};
+use portcullis_model::{Role, UserId};
 use portcullis_server::{Context, Payload, Reply};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -33,6 +35,7 @@ impl Event for Sync {
 pub struct TestServer {
     running: Option<Running>,
     public: SocketAddr,
+    directory: Arc<Directory>,
     tokens: TokenMaker,
 }
 
@@ -88,11 +91,12 @@ impl TestServer {
             Ok(Reply::ok())
         };
         server.on(sync).unwrap_or_else(|error| panic!("the test's event: {error:?}"));
+        let directory = Arc::clone(server.directory());
         let started = server.start();
         let running =
             started.unwrap_or_else(|error| panic!("the server does not start: {error:?}"));
         let public = running.public();
-        Self { running: Some(running), public, tokens }
+        Self { running: Some(running), public, directory, tokens }
     }
 
     /// Where it listens.
@@ -105,6 +109,37 @@ impl TestServer {
     #[must_use]
     pub fn tokens(&self) -> &TokenMaker {
         &self.tokens
+    }
+
+    /// Users, rooms and members as the server sees them, for events with
+    /// [`crate::Access::Member`].
+    #[must_use]
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// The id here of a user who has connected.
+    ///
+    /// # Panics
+    /// When no user of this name has connected.
+    #[must_use]
+    pub fn user_id(&self, user: &str) -> UserId {
+        self.user(user).id.clone()
+    }
+
+    /// Gives a role to a user who has connected; it holds from the next message on.
+    ///
+    /// # Panics
+    /// When no user of this name has connected.
+    pub fn give_role(&self, user: &str, role: Role) {
+        give_role(&self.directory, &self.user(user), role);
+    }
+
+    fn user(&self, name: &str) -> Arc<User> {
+        let ids = self.directory.user_ids();
+        let mut users = ids.iter().filter_map(|id| self.directory.user(id));
+        let found = users.find(|user| user.name().as_ref() == name);
+        found.unwrap_or_else(|| panic!("no user {name:?} has connected"))
     }
 
     /// A client of a user, connected to namespace `/`.
@@ -163,6 +198,12 @@ impl TestServer {
         let (status, body) = TestSocket::open(self.public).request(&request);
         TestResponse { status, body }
     }
+}
+
+/// Changes the roles of a user in the directory.
+pub(super) fn give_role(directory: &Directory, user: &User, role: Role) {
+    let facts = UserFacts::new(user.id.clone(), user.name().to_string());
+    directory.put_user(UserFacts { roles: user.roles().with(role), ..facts });
 }
 
 /// The answer of a route.

@@ -9,6 +9,7 @@
 )]
 
 mod served; // a server for one test, and its clients
+mod kit; // the public test kit
 mod covered; // rooms that a handler may emit to
 mod rejections; // the application's own rejections, errors for its developer
 mod sealed; // fields of events that are sealed
