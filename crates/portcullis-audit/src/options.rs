@@ -83,9 +83,4 @@ pub enum AuditError {
     Thread(#[source] std::io::Error),
 }
 
-/// A sentence, for programs that return it from `main`.
-impl std::fmt::Debug for AuditError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        portcullis_model::write_sentence(self, formatter)
-    }
-}
+portcullis_model::debug_as_sentence!(AuditError);

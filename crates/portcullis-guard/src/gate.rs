@@ -141,12 +141,7 @@ pub enum GateError {
     },
 }
 
-/// A sentence, for programs that return it from `main`.
-impl std::fmt::Debug for GateError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        portcullis_model::write_sentence(self, formatter)
-    }
-}
+portcullis_model::debug_as_sentence!(GateError);
 
 /// A declared event and who may send it: one row of the table of permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,6 +33,8 @@ pub(crate) enum OpenFault {
     Untagged,
     /// The payload itself is a map or any JSON value.
     AnyPayload,
+    /// The payload is never a JSON object.
+    NoObject,
 }
 
 impl OpenType {
@@ -65,6 +67,11 @@ impl fmt::Display for OpenType {
                 formatter,
                 "{name} is an enum with #[serde(untagged)] that takes members that it does not \
                  declare: add #[serde(deny_unknown_fields)] to it and to the types in it"
+            ),
+            OpenFault::NoObject => write!(
+                formatter,
+                "{name} cannot be read from a JSON object: use a struct with named members, and \
+                 `struct Name {{}}` for one without members"
             ),
             OpenFault::AnyPayload => write!(
                 formatter,
@@ -148,6 +155,11 @@ mod tests {
         enum OpenAdjacent { One(Closed) }
         #[serde(tag = "kind", content = "value", deny_unknown_fields)]
         enum OpenInAdjacent { One(Closed), Two(Open) }
+        #[serde(tag = "kind", deny_unknown_fields)]
+        enum OtherTagged { Struct { text: String }, #[serde(other)] Rest }
+        struct Unit;
+        struct Tuple(u8, Closed);
+        struct Name(String);
         #[serde(untagged)]
         enum Scalar { Number(u64), Text(String) }
         #[serde(untagged)]
@@ -216,6 +228,9 @@ mod tests {
         check::<OpenTagged>("variant Struct of internally tagged enum OpenTagged");
         check::<Within<OpenTagged>>("variant Struct of internally tagged enum OpenTagged");
         check::<UnitTagged>("variant Unit of internally tagged enum UnitTagged");
+        check::<OtherTagged>(
+            "the variant with #[serde(other)] of internally tagged enum OtherTagged",
+        );
         check::<OpenAdjacent>("adjacently tagged enum OpenAdjacent");
         check::<Within<OpenInAdjacent>>("struct Open");
         check::<Within<OpenUntagged>>("/inner");
@@ -230,6 +245,19 @@ mod tests {
         check::<Value>("the payload");
         check::<HashMap<String, u8>>("the payload");
         check::<Scalar>("the payload");
+        check::<Option<Closed>>("");
+    }
+
+    #[test]
+    fn payload_that_is_no_object_is_rejected() {
+        check::<Unit>("the payload");
+        check::<Tuple>("the payload");
+        check::<Name>("the payload");
+        check::<(u8, Closed)>("the payload");
+        check::<Vec<Closed>>("the payload");
+        check::<()>("the payload");
+        let text = inspect::<Unit>().unwrap_err().to_string();
+        assert!(text.contains("`struct Name {}`"), "{text}");
     }
 
     #[test]

@@ -4,8 +4,9 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
@@ -35,7 +36,7 @@ pub struct SealedPlace<'a> {
 }
 
 /// Why a field was not sealed or does not open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealFault {
     /// The value is too large, or the machine fails.
     #[error("the field cannot be sealed: it is over 1 MiB, or the cipher failed")]
@@ -56,6 +57,8 @@ pub enum SealFault {
     #[error("the field is not sealed yet: only Event::clean sees it before")]
     Plain,
 }
+
+portcullis_model::debug_as_sentence!(SealFault);
 
 impl From<SealFault> for Denial {
     /// The client reads `INTERNAL`: what is stored and what opens it are the server's.
@@ -220,7 +223,10 @@ impl<'de, T: DeserializeOwned + Serialize + Send + 'static> Visitor<'de> for Sea
             let text = String::deserialize(reader)?;
             return Sealed::parse(&text).map_err(D::Error::custom);
         }
-        let (number, value) = <(usize, T)>::deserialize(reader)?;
+        let (mark, number, value) = <(u64, usize, T)>::deserialize(reader)?;
+        if mark != self::mark() {
+            return Err(D::Error::custom("not marked"));
+        }
         let sealed = Sealed::of(State::Plain(number, value));
         note(Arc::clone(&sealed.cell) as Arc<dyn Sealable>);
         Ok(sealed)
@@ -229,6 +235,19 @@ impl<'de, T: DeserializeOwned + Serialize + Send + 'static> Visitor<'de> for Sea
 
 /// Seals the plain value of the field with this number in the rule.
 pub(crate) type SealField<'a> = &'a dyn Fn(usize, &[u8]) -> Result<Vec<u8>, Denial>;
+
+/// What the gate marks plain values with: random, so that no client can mark one.
+pub(crate) fn mark() -> u64 {
+    static MARK: OnceLock<u64> = OnceLock::new();
+    *MARK.get_or_init(|| {
+        let mut bytes = [0; 8];
+        // Without randomness no gate is built, so no client is served.
+        match SystemRandom::new().fill(&mut bytes) {
+            Ok(()) => u64::from_be_bytes(bytes),
+            Err(_) => 0,
+        }
+    })
+}
 
 /// A field that was read and waits for being sealed; its type is known only inside.
 pub(crate) trait Sealable {

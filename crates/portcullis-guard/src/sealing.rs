@@ -12,7 +12,7 @@ use crate::event::{Event, Rule};
 use crate::gate::{Gate, GateError};
 use crate::open_type::inspect;
 use crate::schema;
-use crate::sealed::{FieldSealer, Sealables, SealedPlace, collect};
+use crate::sealed::{FieldSealer, Sealables, SealedPlace, collect, mark};
 
 /// Most sealed fields of one event.
 const FIELDS_MAX: usize = 16;
@@ -44,7 +44,7 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, rule: &Rule) -> Result<(T, U
         // A field that is `null` is absent.
         if let Some(field) = value.pointer_mut(pointer).filter(|field| !field.is_null()) {
             let plain = field.take();
-            *field = json!([number, plain]);
+            *field = json!([mark(), number, plain]);
         }
     }
     let (read, fields) = collect(|| schema::read_out(value, rule.fields));

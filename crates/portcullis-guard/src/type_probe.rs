@@ -22,6 +22,7 @@ impl Probe<'_> {
         visitor: V,
     ) -> Result<V::Value, ProbeError> {
         let name = expected(&visitor);
+        self.walk.note_object();
         self.walk.enter::<V>()?;
         let adjacent = name.starts_with("adjacently tagged enum");
         let ways = if adjacent { 2 } else { fields.len() + 1 };
@@ -71,6 +72,11 @@ impl Probe<'_> {
                 self.walk.tag_facts(name).variants = *variants;
                 self.walk.widen(choice, 2 + variants.len());
             }
+            // A variant with `#[serde(other)]` has no members, and takes any.
+            Ok(_) if way == 1 => {
+                let variant = format!("the variant with #[serde(other)] of {name}");
+                self.walk.report(variant, OpenFault::TaggedVariant);
+            }
             Ok(_) | Err(_) => {}
         }
         outcome
@@ -89,6 +95,7 @@ impl Probe<'_> {
 
     fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
         let name = expected(&visitor);
+        self.walk.note_object();
         if name.starts_with("internally tagged enum") {
             return self.tagged(&name, visitor);
         }
@@ -190,6 +197,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
         let name = expected(&visitor);
+        self.walk.note_object();
         // Derived code asks for a map where a struct has a flattened member.
         if name.starts_with("struct ") {
             self.walk.report(name, OpenFault::Flatten);
@@ -218,6 +226,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ProbeError> {
+        self.walk.note_object();
         let (_, way) = self.walk.choose(variants.len().max(1));
         let variant = variants.get(way).copied().ok_or(ProbeError::Stop)?;
         visitor.visit_enum(Variant { walk: self.walk, variant })

@@ -102,6 +102,8 @@ pub(crate) struct Walk {
     pending: Option<Pending>,
     /// What became of the undeclared member of a struct.
     undeclared: Undeclared,
+    /// Whether the type has asked for something that an object can be.
+    asked_object: bool,
     /// Whether the value was read to its end.
     accepted: bool,
     fault: Option<OpenType>,
@@ -116,8 +118,12 @@ impl Walk {
         self.pointer.clear();
         self.around.clear();
         self.accepted = false;
+        self.asked_object = false;
         let outcome = E::deserialize(Probe { walk: &mut *self }).map(drop);
         self.accepted |= outcome.is_ok();
+        if !self.asked_object {
+            self.report("the payload", OpenFault::NoObject);
+        }
         let rejected = matches!(&outcome,
             Err(ProbeError::UnknownField(name)) if name == UNDECLARED);
         match self.pending.take() {
@@ -197,6 +203,11 @@ impl Walk {
     /// Whether what is read now is the payload itself.
     pub(crate) fn is_payload(&self) -> bool {
         self.pointer.is_empty()
+    }
+
+    /// The type asks for a struct, a map, an enum or any value.
+    pub(crate) fn note_object(&mut self) {
+        self.asked_object |= self.is_payload();
     }
 
     pub(crate) fn note_sealed(&mut self) {

@@ -112,15 +112,34 @@ fn plain(message: &str) -> Box<str> {
     text.into()
 }
 
-/// Characters that no reader sees, or that change what the reader sees of others.
+/// Characters that no reader sees, or that change what the reader sees of others; not the joiners
+/// of Persian, Indic scripts and emoji.
 fn is_hidden(character: char) -> bool {
     character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+        || HIDDEN.iter().any(|(first, last)| (*first..=*last).contains(&character))
 }
+
+/// First and last of each range.
+const HIDDEN: [(char, char); 18] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200b}'),
+    ('\u{200e}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{2800}', '\u{2800}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{e000}', '\u{f8ff}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fffb}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{10ffff}'),
+];
 
 #[cfg(test)]
 mod tests {
@@ -163,6 +182,8 @@ mod tests {
             String::from(denial.as_app().unwrap().message())
         };
         assert_eq!(text("Sold out: 3 < 4 \u{1f389} \u{e9}"), "Sold out: 3 < 4 \u{1f389} \u{e9}");
+        let joined = "\u{6cc}\u{200c}\u{6cc} \u{2764}\u{fe0f}";
+        assert_eq!(text(joined), joined);
         assert_eq!(text("a\r\nb\tc"), "a  b c");
         assert_eq!(text("a\u{202e}b\u{0}\u{200b}\u{85}"), "a\\u{202e}b\\u{0}\\u{200b}\\u{85}");
         assert_eq!(text(&"x".repeat(200)), "x".repeat(200));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::limits::{MID_MAX_BYTES, ROOM_ID_MAX_BYTES, USER_ID_MAX_BYTES};
 
 /// Why a text is no id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum IdError {
     /// Nothing there.
     Empty,
@@ -28,6 +28,8 @@ impl fmt::Display for IdError {
 }
 
 impl std::error::Error for IdError {}
+
+crate::debug_as_sentence!(IdError);
 
 fn check(text: &str, max_bytes: usize) -> Result<(), IdError> {
     if text.is_empty() {

@@ -26,6 +26,18 @@ pub fn write_sentence(error: &dyn Error, formatter: &mut fmt::Formatter<'_>) -> 
     Ok(())
 }
 
+/// Implements `Debug` for an error as a sentence, for programs that return it from `main`.
+#[macro_export]
+macro_rules! debug_as_sentence {
+    ($error:ty) => {
+        impl ::std::fmt::Debug for $error {
+            fn fmt(&self, formatter: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                $crate::write_sentence(self, formatter)
+            }
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,11 +50,7 @@ mod tests {
         }
     }
 
-    impl fmt::Debug for Outer {
-        fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write_sentence(self, formatter)
-        }
-    }
+    crate::debug_as_sentence!(Outer);
 
     impl Error for Outer {
         fn source(&self) -> Option<&(dyn Error + 'static)> {

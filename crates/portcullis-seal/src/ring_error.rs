@@ -43,12 +43,7 @@ pub enum RingError {
     Randomness,
 }
 
-/// A sentence, for programs that return it from `main`.
-impl std::fmt::Debug for RingError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        portcullis_model::write_sentence(self, formatter)
-    }
-}
+portcullis_model::debug_as_sentence!(RingError);
 
 /// What is wrong with a line of the ring's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

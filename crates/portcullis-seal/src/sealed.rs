@@ -16,7 +16,7 @@ pub const PLAIN_MAX_BYTES: usize = 1024 * 1024;
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + TAG_BYTES;
 
 /// Why a value was not sealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// The text is over [`PLAIN_MAX_BYTES`].
     #[error("cannot seal {0} bytes: a sealed field has at most {PLAIN_MAX_BYTES}")]
@@ -32,12 +32,16 @@ pub enum SealError {
     Cipher,
 }
 
+portcullis_model::debug_as_sentence!(SealError);
+
 /// A value was not opened. The one error, whatever was wrong with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the sealed value does not open here: it was changed or moved, or its key is not in the ring"
 )]
 pub struct OpenError;
+
+portcullis_model::debug_as_sentence!(OpenError);
 
 pub(crate) fn seal(
     key: &FieldKey,

@@ -19,7 +19,7 @@ use crate::socket::SocketId;
 
 /// What every handler of a server can reach; shared, so that a context costs little.
 pub struct Surroundings {
-    /// The way to other connections.
+    /// The way to other connections, without a check of rooms: as [`Context::as_server`].
     pub hub: Hub,
     /// For what happens later than `Context::now`.
     pub clock: Arc<dyn Clock>,
@@ -78,9 +78,9 @@ impl Context {
     /// Everyone in the namespace, without a check of rooms: for what the server itself announces.
     ///
     /// All other broadcasts of a context reach a room only if the client may be heard there: the
-    /// socket hears the room, the handler has joined it, or the event's rule asks for a member or
-    /// the owner of it. To emit to another room is an error. Do not pass a room that the client
-    /// has named to this broadcast.
+    /// socket heard the room when the event came, the handler has joined it with this context, or
+    /// the event's rule asks for a member or the owner of it. To emit to another room is an error.
+    /// Do not pass a room that the client has named to this broadcast.
     pub fn as_server(&self) -> Broadcast {
         self.hub.namespace(self.namespace.clone())
     }

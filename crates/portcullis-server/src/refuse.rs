@@ -223,7 +223,11 @@ impl Refusal {
 
     /// The payload of a refused CONNECT, for tests of the protocol: `{message}`.
     pub(crate) fn bare_error(&self) -> String {
-        json!({ "message": self.answer.message }).to_string()
+        let message = match self.answer.rule {
+            "app" => &*self.message,
+            _ => self.answer.message,
+        };
+        json!({ "message": message }).to_string()
     }
 
     /// The acknowledgement of a refused event: `{ok: false, error: {…}}`.

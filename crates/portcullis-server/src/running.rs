@@ -53,12 +53,7 @@ pub enum ServerError {
     Thread(io::Error),
 }
 
-/// A sentence, for programs that return it from `main`.
-impl std::fmt::Debug for ServerError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        portcullis_model::write_sentence(self, formatter)
-    }
-}
+portcullis_model::debug_as_sentence!(ServerError);
 
 /// A server that runs.
 pub struct Running {

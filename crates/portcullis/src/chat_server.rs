@@ -81,12 +81,7 @@ pub enum ChatServerError {
     Role(String),
 }
 
-/// A sentence, for programs that return it from `main`.
-impl std::fmt::Debug for ChatServerError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        portcullis_model::write_sentence(self, formatter)
-    }
-}
+portcullis_model::debug_as_sentence!(ChatServerError);
 
 /// What exists before the server does.
 pub(crate) struct ChatParts {

@@ -51,9 +51,4 @@ pub enum Error {
     },
 }
 
-/// A sentence, for programs that return it from `main`.
-impl std::fmt::Debug for Error {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        portcullis_model::write_sentence(self, formatter)
-    }
-}
+portcullis_model::debug_as_sentence!(Error);

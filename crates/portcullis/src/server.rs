@@ -340,7 +340,7 @@ impl Server {
     }
 
     /// Decides about a user seen for the first time, and puts it into the directory; in place of
-    /// taking in everyone an issuer vouches for.
+    /// taking in everyone an issuer vouches for. Not beside accounts, which store such users.
     pub fn on_new_user<H, F>(&mut self, hook: H)
     where
         H: Fn(Verified) -> F + Send + Sync + 'static,

@@ -201,6 +201,38 @@ fn digest_of_a_message_does_not_depend_on_sealed_fields() {
     assert_ne!(digest("blue", "1"), digest("red", "1"));
 }
 
+/// `card:kind {kind, number}`: a sealed field inside an enum with a tag, which no check finds.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "every message of it is rejected")]
+struct Hidden {
+    kind: Kind,
+    number: Sealed<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", deny_unknown_fields)]
+#[expect(dead_code, reason = "every message of it is rejected")]
+enum Kind {
+    Gift { code: Sealed<String> },
+}
+
+impl Event for Hidden {
+    const NAME: &'static str = "card:kind";
+    const RULE: Rule = Rule { sealed: &["/number"], ..Rule::DEFAULT };
+}
+
+#[test]
+fn client_cannot_mark_a_field_that_the_rule_does_not_name() {
+    let (keys, _directory) = keys();
+    let mut gate = TestGate::new().field_keys(&keys);
+    for code in [json!("x"), json!([0, 0, "x"]), json!([0, "x"]), json!("sealed1.AAAA")] {
+        let payload = json!({"kind": {"kind": "Gift", "code": code}, "number": "4"});
+        let denial = gate.permit::<Hidden>("ann", payload).unwrap_err();
+        assert_eq!(denial.client_code(), "INVALID_MESSAGE", "{code}");
+    }
+}
+
 macro_rules! bad_event {
     ($type:ident, $field:ty, $sealed:expr) => {
         #[derive(Deserialize)]
