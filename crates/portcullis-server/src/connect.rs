@@ -285,7 +285,7 @@ impl ConnectionTask {
             pid,
             key: Cell::new(0),
             rooms: RefCell::default(),
-            shown: RefCell::default(),
+            shown: Cell::default(),
         })
     }
 

@@ -12,7 +12,7 @@ use portcullis_model::{Denial, RoomId};
 #[derive(Default)]
 pub(crate) struct CoveredRooms {
     /// What the socket heard when the event came.
-    heard: Option<Arc<[RoomId]>>,
+    heard: Option<Arc<Vec<RoomId>>>,
     /// The room that the event's rule has checked.
     permitted: Option<RoomId>,
     /// What the handler has joined since.
@@ -27,7 +27,7 @@ impl Clone for CoveredRooms {
 }
 
 impl CoveredRooms {
-    pub(crate) fn heard(heard: Option<Arc<[RoomId]>>) -> Self {
+    pub(crate) fn heard(heard: Option<Arc<Vec<RoomId>>>) -> Self {
         Self { heard, ..Self::default() }
     }
 
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn rooms_heard_joined_or_permitted_are_covered_and_no_other() {
-        let mut covered = CoveredRooms::heard(Some(Arc::from([room("heard")])));
+        let mut covered = CoveredRooms::heard(Some(Arc::new(vec![room("heard")])));
         covered.permit(Some(&room("permitted")));
         covered.join(&room("joined"));
         let check = |names: &[&str]| {

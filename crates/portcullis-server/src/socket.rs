@@ -50,28 +50,42 @@ pub(crate) struct Socket {
     pub(crate) key: Cell<usize>,
     /// The rooms it hears, each with its key there.
     pub(crate) rooms: RefCell<Vec<(RoomId, usize)>>,
-    /// The same rooms for handlers, made when an event needs them.
-    pub(crate) shown: RefCell<Option<Arc<[RoomId]>>>,
+    /// The same rooms for handlers, made when an event needs them; a thin pointer, so that a
+    /// socket stays in its size class of the allocator.
+    pub(crate) shown: Cell<Option<Arc<Vec<RoomId>>>>,
 }
 
 impl Socket {
     /// The rooms it hears, in a list that its events share; none when there is none.
-    pub(crate) fn heard(&self) -> Option<Arc<[RoomId]>> {
+    pub(crate) fn heard(&self) -> Option<Arc<Vec<RoomId>>> {
         let rooms = self.rooms.borrow();
         if rooms.is_empty() {
             return None;
         }
-        let mut shown = self.shown.borrow_mut();
-        let made = || rooms.iter().map(|(room, _)| room.clone()).collect();
-        Some(Arc::clone(shown.get_or_insert_with(made)))
+        let shown = self.shown.take();
+        let shown =
+            shown.unwrap_or_else(|| Arc::new(rooms.iter().map(|(room, _)| room.clone()).collect()));
+        self.shown.set(Some(Arc::clone(&shown)));
+        Some(shown)
     }
 
     /// The rooms it hears have changed.
     pub(crate) fn rooms_changed(&self) {
-        self.shown.borrow_mut().take();
+        self.shown.take();
     }
 
     pub(crate) fn hears(&self, room: &RoomId) -> bool {
         self.rooms.borrow().iter().any(|(known, _)| known == room)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn socket_stays_in_its_size_class() {
+        let counts = 2 * size_of::<usize>();
+        assert!(size_of::<Socket>() + counts <= 128, "{}", size_of::<Socket>());
     }
 }

@@ -100,7 +100,7 @@ pub fn context(parts: ContextParts) -> Result<(Context, SentLog), Denial> {
         gate: parts.gate,
         directory: parts.directory,
     };
-    let heard = (!parts.rooms.is_empty()).then(|| Arc::from(parts.rooms.as_slice()));
+    let heard = (!parts.rooms.is_empty()).then(|| Arc::new(parts.rooms.clone()));
     let mut covered = CoveredRooms::heard(heard);
     covered.permit(parts.permitted.as_ref());
     let context = Context {
