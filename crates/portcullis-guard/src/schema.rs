@@ -14,6 +14,9 @@ use crate::json;
 
 /// Reads an HTTP body: UTF-8, sound JSON, an object, of the type; names the field at fault.
 ///
+/// Give the type `deny_unknown_fields`: unlike the types of events, it is not checked at the start.
+/// A field of type [`crate::Sealed`] is not sealed here.
+///
 /// # Errors
 /// [`Denial::Json`] when it is no JSON within the limits, [`Denial::Schema`] when it is another
 /// object than the type asks for, [`Denial::UnknownMember`] when it has a member that the type has

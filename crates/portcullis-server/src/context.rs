@@ -149,7 +149,7 @@ impl Context {
         self.this().disconnect()
     }
 
-    /// Hands over a delta; for products with deltas of their own.
+    /// Hands over a delta, without a check of rooms; for products with deltas of their own.
     ///
     /// # Errors
     /// [`Denial::Busy`] when a shard is behind.

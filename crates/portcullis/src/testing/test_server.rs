@@ -52,7 +52,8 @@ impl TestServer {
     /// The builder of [`TestServer::start`], to be changed by the test.
     ///
     /// It listens on a free port, accepts pages of its own origin, writes no security log, is in
-    /// load level normal, and has one shard: what one handler emits after another arrives so.
+    /// load level normal, and has one shard, so that what one handler emits after another arrives
+    /// in that order: `TestClient::received` relies on it.
     pub fn builder() -> ServerBuilder {
         Server::builder()
             .listen(SocketAddr::from(([127, 0, 0, 1], 0)))

