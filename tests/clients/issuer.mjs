@@ -90,7 +90,7 @@ export class Issuer {
   /**
    * A new key, published from now on.
    * @param {string} kid
-   * @param {"RS256" | "ES256" | "EdDSA"} alg
+   * @param {"RS256" | "PS256" | "ES256" | "EdDSA"} alg
    */
   async addKey(kid, alg) {
     const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });

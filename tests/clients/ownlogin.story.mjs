@@ -114,7 +114,7 @@ test("a token by shared secret connects, and goes on in place past its end", asy
 });
 
 describe("tokens by published keys", () => {
-  for (const alg of /** @type {const} */ (["RS256", "ES256", "EdDSA"])) {
+  for (const alg of /** @type {const} */ (["RS256", "PS256", "ES256", "EdDSA"])) {
     test(`${alg}: believed by the key set, and rotated while connected`, async () => {
       const issuer = await Issuer.start();
       endings.push(() => issuer.stop());

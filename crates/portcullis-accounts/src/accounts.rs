@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_audit::Audit;
-use portcullis_guard::ShareUse;
+use portcullis_guard::{SecondFactorRule, ShareUse};
 use portcullis_model::{Clock, Denial, Now, RoleTable, Secret};
 use portcullis_seal::PrivateFileError;
 use portcullis_store::{AccountStore, StoreError};
@@ -65,8 +65,8 @@ pub struct AccountOptions {
     pub setup: Setup,
     /// How long log-ins last.
     pub times: SessionTimes,
-    /// Whether an administrator without a second factor has no more rights than a user.
-    pub admins_need_totp: bool,
+    /// Who needs a second factor.
+    pub second_factor: SecondFactorRule,
     /// Whether log-ins have to prove a key of the client (RFC 9449).
     pub proof_required: bool,
     /// Where provisioned users are recorded; requests carry their own.
@@ -86,7 +86,7 @@ impl AccountOptions {
             hashing_threads: PasswordPool::threads_default(),
             setup: Setup::default(),
             times: SessionTimes::default(),
-            admins_need_totp: false,
+            second_factor: SecondFactorRule::None,
             proof_required: false,
             audit,
             clock,

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use portcullis_audit::Audit;
-use portcullis_guard::{Directory, RevocationName, SessionFacts, UserFacts, Withdrawn};
-use portcullis_model::{Clock, Now, Role, UserId};
+use portcullis_guard::{
+    Directory, FactorGap, RevocationName, SecondFactorRule, SessionFacts, UserFacts, Withdrawn,
+};
+use portcullis_model::{Clock, Now, UserId};
 use portcullis_server::Delta;
 use portcullis_store::{
     Authority, Change, Loaded, Revocation, RevocationKind, SessionRow, UserRow,
@@ -20,15 +22,19 @@ use crate::outside;
 pub struct AccountFeed {
     directory: Arc<Directory>,
     clock: Arc<dyn Clock>,
-    admins_need_totp: bool,
+    second_factor: SecondFactorRule,
     audit: Arc<OnceLock<Audit>>,
 }
 
 impl AccountFeed {
-    /// A feed that changes this directory; `admins_need_totp` as in [`crate::AccountOptions`].
+    /// A feed that changes this directory; `second_factor` as in [`crate::AccountOptions`].
     #[must_use]
-    pub fn new(directory: Arc<Directory>, clock: Arc<dyn Clock>, admins_need_totp: bool) -> Self {
-        Self { directory, clock, admins_need_totp, audit: Arc::default() }
+    pub fn new(
+        directory: Arc<Directory>,
+        clock: Arc<dyn Clock>,
+        second_factor: SecondFactorRule,
+    ) -> Self {
+        Self { directory, clock, second_factor, audit: Arc::default() }
     }
 
     /// Says where to record what others did to the store; the first log attached stays.
@@ -132,22 +138,23 @@ impl AccountFeed {
         }
     }
 
-    /// A user as decisions see them. An administrator who lacks a second factor where one is asked
-    /// for is none: whoever has the password alone can add nothing but that factor.
+    /// A user as decisions see them, without the roles that a missing second factor withholds.
+    /// Users of other issuers show theirs in each token, so nothing is known of it here.
     fn user_facts(&self, row: &UserRow) -> UserFacts {
-        let totp_missing = self.admins_need_totp
-            && !row.foreign
-            && !row.has_totp
-            && row.roles.contains(Role::Admin);
+        let gap = match row.foreign {
+            true => FactorGap::default(),
+            false => self.second_factor.gap(row.roles, row.has_totp),
+        };
         UserFacts {
             id: row.id.clone(),
             name: row.username.to_string(),
-            roles: if totp_missing { row.roles.without(Role::Admin) } else { row.roles },
+            roles: row.roles.minus(gap.withheld),
             disabled: row.disabled,
             valid_after_unix_ms: row.valid_after_unix_ms,
             banned_until_unix_ms: row.banned_until_unix_ms,
             muted_until_unix_ms: row.muted_until_unix_ms,
-            totp_missing,
+            withheld: gap.withheld,
+            setup_only: gap.setup_only,
             external: row.foreign,
         }
     }
@@ -194,7 +201,8 @@ mod tests {
     #[test]
     fn revocation_rechecks_only_the_connections_that_it_may_end() {
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
-        let feed = AccountFeed::new(Arc::clone(&directory), Arc::new(Fixed), false);
+        let feed =
+            AccountFeed::new(Arc::clone(&directory), Arc::new(Fixed), SecondFactorRule::None);
         let cases =
             [(LINKS, "", "none"), ("https://id", "x_ann", "x_ann"), ("https://id", "", "all")];
         for (issuer, user, expect) in cases {

@@ -51,8 +51,18 @@ pub(crate) struct SignedIn {
 }
 
 impl SignedIn {
-    /// Who asks; users of other issuers manage their accounts there.
+    /// Who asks; users of other issuers manage their accounts there. A user who has to add a second
+    /// factor first is rejected.
     pub(crate) fn read(request: &ApiRequest) -> Result<Self, Denial> {
+        let signed_in = Self::read_for_setup(request)?;
+        if signed_in.user.is_setup_only() {
+            return Err(Denial::SecondFactor("setup"));
+        }
+        Ok(signed_in)
+    }
+
+    /// The same for what it takes to add a second factor.
+    pub(crate) fn read_for_setup(request: &ApiRequest) -> Result<Self, Denial> {
         let (verified, user) = request.authenticated()?;
         Self::of(request, &verified, user)
     }

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{CheckedProof, EntryOwner, LoginFrom, read_json};
-use portcullis_model::{Code, Denial, Limit, Role, Roles, Secret, TokenFault};
+use portcullis_guard::{CheckedProof, EntryOwner, FactorGap, LoginFrom, read_json};
+use portcullis_model::{Code, Denial, Limit, Roles, Secret, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::CredentialsRow;
 use serde::Deserialize;
@@ -90,10 +90,10 @@ pub(crate) async fn login(
         Some(device) => device,
         None => accounts.secret.new_device(&budget, request.now)?,
     };
-    let (roles, totp_missing) = effective(&accounts, &row);
+    let (roles, gap) = effective(&accounts, &row);
     let factors = totp::factors(&row);
     let (user, username) = (row.id, row.username);
-    let holder = Holder { user, username, roles, key, factors, totp_missing };
+    let holder = Holder { user, username, roles, key, factors, gap };
     session_open::open(&accounts, &request, holder, &device).await
 }
 
@@ -203,12 +203,10 @@ fn rehash(accounts: &Arc<Accounts>, row: &CredentialsRow, password: Password) {
     });
 }
 
-/// What a user may do once everything their roles ask for is there.
-pub(crate) fn effective(accounts: &Accounts, row: &CredentialsRow) -> (Roles, bool) {
-    let missing =
-        accounts.options.admins_need_totp && row.roles.contains(Role::Admin) && row.totp.is_none();
-    let roles = if missing { row.roles.without(Role::Admin) } else { row.roles };
-    (roles, missing)
+/// The roles that are in force after a log-in, and what a missing second factor withholds.
+pub(crate) fn effective(accounts: &Accounts, row: &CredentialsRow) -> (Roles, FactorGap) {
+    let gap = accounts.options.second_factor.gap(row.roles, row.totp.is_some());
+    (row.roles.minus(gap.withheld), gap)
 }
 
 fn succeeded(accounts: &Accounts, request: &ApiRequest, budget: &str, row: &CredentialsRow) {

@@ -35,7 +35,7 @@ pub(crate) async fn read(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let signed_in = SignedIn::read(&request)?;
+    let signed_in = SignedIn::read_for_setup(&request)?;
     show(&accounts, &signed_in).await
 }
 

@@ -35,7 +35,7 @@ pub(crate) async fn reauthenticate(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let signed_in = SignedIn::read(&request)?;
+    let signed_in = SignedIn::read_for_setup(&request)?;
     let input: ProofInput = read_json(&request.body, &["password", "totp"])?;
     let budget = budget_of(&signed_in);
     let attempts = signed_in_attempts(&accounts, &request, &budget);

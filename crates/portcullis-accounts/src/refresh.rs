@@ -74,7 +74,7 @@ fn answer(
         roles: user.roles(),
         key: row.key.clone(),
         factors: row.factors,
-        totp_missing: user.lacks_totp(),
+        gap: user.factor_gap(),
     };
     let mut answer = session_open::answer(accounts, request, &row.id, &holder)?;
     let left_ms = row.ends_unix_ms.saturating_sub(request.now.unix_ms);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S};
+use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S, FactorGap};
 use portcullis_model::{Code, Denial, Roles, SessionId, UserId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::{Factors, NewSession, OpenSession, WhichSessions};
@@ -26,8 +26,8 @@ pub(crate) struct Holder {
     pub(crate) key: Option<Vec<u8>>,
     /// How the user has proved who they are.
     pub(crate) factors: Factors,
-    /// Whether the user has to add a second factor to get what the roles promise.
-    pub(crate) totp_missing: bool,
+    /// What the user lacks for want of a second factor.
+    pub(crate) gap: FactorGap,
 }
 
 #[derive(Serialize)]
@@ -38,8 +38,12 @@ pub(crate) struct LoggedIn<'a> {
     user: UserView,
     /// For clients without cookies: the value of the header `X-Admission`.
     admission: &'a str,
+    /// Roles have no effect until a second factor is added.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     totp_setup_required: bool,
+    /// Nothing but adding a second factor is possible until then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    totp_setup_only: bool,
 }
 
 /// Opens a session and answers 200 `{access_token, token_type, expires_in, user}` with the cookies.
@@ -127,7 +131,8 @@ pub(crate) fn answer(
         token_type: if bound.is_some() { "DPoP" } else { "Bearer" },
         expires_in: ACCESS_TOKEN_LIFE_S,
         user: UserView::new(&holder.user, username, holder.roles, &accounts.roles),
-        totp_setup_required: holder.totp_missing,
+        totp_setup_required: holder.gap.is_open(),
+        totp_setup_only: holder.gap.setup_only,
     };
     let mut answer = ApiResponse::json(200, &body);
     let cookie = cookies::set(ADMISSION_COOKIE, &admission, ADMISSION_LIFE_S);

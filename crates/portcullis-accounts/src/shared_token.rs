@@ -18,6 +18,8 @@ pub struct SharedClaims {
     pub name: Option<String>,
     /// Names of roles, where the issuer is trusted to give them.
     pub roles: Vec<String>,
+    /// Whether it says that the user signed in with a second factor, as the issuer's rule reads it.
+    pub second_factor: bool,
     /// How long it lives, in seconds.
     pub life_s: i64,
 }
@@ -46,12 +48,29 @@ pub fn shared_token(
     if let (Some(path), Some(members)) = (&issuer.roles_claim, payload.as_object_mut()) {
         put(members, path, json!(claims.roles));
     }
-    let header = json!({ "alg": "HS256", "typ": "JWT" });
+    if let Some(members) = payload.as_object_mut() {
+        say_rules(members, issuer, claims.second_factor);
+    }
+    let header = json!({ "alg": "HS256", "typ": issuer.rules.typ.as_deref().unwrap_or("JWT") });
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", part(&header), part(&payload));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
     let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes()));
     Ok(Some(Secret::new(format!("{signed}.{signature}"))))
+}
+
+/// What the issuer's rules ask of a token, and where it is wanted a second factor.
+fn say_rules(members: &mut Map<String, Value>, issuer: &Issuer, second_factor: bool) {
+    let scope = &issuer.rules.scope;
+    if !scope.is_empty() {
+        members.insert(String::from("scope"), json!(scope.join(" ")));
+    }
+    let factors = &issuer.rules.factors;
+    match (second_factor, factors.amr.first(), factors.acr.first()) {
+        (true, Some(amr), _) => put(members, &factors.amr_claim, json!([amr])),
+        (true, None, Some(acr)) => put(members, &factors.acr_claim, json!(acr)),
+        (true, None, None) | (false, _, _) => {}
+    }
 }
 
 /// Puts a value where a path of names leads, from the outside in.
@@ -74,7 +93,9 @@ fn put(members: &mut Map<String, Value>, path: &[String], value: Value) {
 mod tests {
     use std::sync::Arc;
 
-    use portcullis_guard::{Credential, Directory, DirectoryLimits, Gate, GateOptions};
+    use portcullis_guard::{
+        Credential, Directory, DirectoryLimits, FactorRule, Gate, GateOptions, IssuerRules,
+    };
 
     use super::*;
 
@@ -83,6 +104,12 @@ mod tests {
         let secret = Secret::new(b"kR8v2WqLz5nTfYp1XcJm9BdHs4GuEa7o".to_vec());
         let issuer = Issuer {
             roles_claim: Some(vec![String::from("realm_access"), String::from("roles")]),
+            rules: IssuerRules {
+                scope: ["chat", "read"].map(String::from).to_vec(),
+                typ: Some(String::from("at+jwt")),
+                factors: FactorRule { acr: vec![String::from("2")], ..FactorRule::default() },
+                ..IssuerRules::default()
+            },
             ..Issuer::new("https://id.example", "portcullis", IssuerKey::Hs256(secret))
         };
         let options = GateOptions {
@@ -99,6 +126,7 @@ mod tests {
             subject: String::from("42"),
             name: Some(String::from("Ann")),
             roles: vec![String::from("moderator")],
+            second_factor: true,
             life_s: 60,
         };
         let token = shared_token(&issuer, &claims, now).unwrap().unwrap();
@@ -106,6 +134,7 @@ mod tests {
         assert_eq!((verified.subject.as_str(), verified.name.as_deref()), ("42", Some("Ann")));
         assert_eq!(verified.roles, Some(vec![String::from("moderator")]));
         assert_eq!(verified.expires_unix_s, now.unix_s() + 60);
+        assert!(verified.second_factor);
         let public = Issuer::new("a", "b", IssuerKey::EdDsaPublic(vec![0; 32]));
         assert!(shared_token(&public, &claims, now).unwrap().is_none());
     }

@@ -16,10 +16,10 @@ const RECOVERED_PERCENT: usize = 70;
 const EVERY_MS: u64 = 60_000;
 
 /// Every table of identity state and how full it is.
-pub(crate) fn tables(accounts: &Accounts, gate: &Gate, now: Now) -> [ShareUse; 5] {
-    let [tickets, proofs, revocations] = gate.identity_tables(now);
+pub(crate) fn tables(accounts: &Accounts, gate: &Gate, now: Now) -> [ShareUse; 6] {
+    let [tickets, proofs, keys, revocations] = gate.identity_tables(now);
     let [failures, enrollments] = accounts.tables(now);
-    [tickets, proofs, revocations, failures, enrollments]
+    [tickets, proofs, keys, revocations, failures, enrollments]
 }
 
 /// What was reported of one table.

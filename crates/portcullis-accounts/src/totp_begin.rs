@@ -132,7 +132,7 @@ pub(crate) async fn begin(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let signed_in = SignedIn::read(&request)?;
+    let signed_in = SignedIn::read_for_setup(&request)?;
     let Nothing {} = read_json(&request.body, &[])?;
     signed_in.check_recent(&request)?;
     let mut bytes = vec![0; totp::SECRET_BYTES];

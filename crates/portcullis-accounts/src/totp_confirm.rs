@@ -34,7 +34,7 @@ pub(crate) async fn confirm(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let signed_in = SignedIn::read(&request)?;
+    let signed_in = SignedIn::read_for_setup(&request)?;
     let input: ConfirmInput = read_json(&request.body, &["code"])?;
     signed_in.check_recent(&request)?;
     let budget = budget_of(&signed_in);

@@ -48,8 +48,9 @@ pub(crate) async fn handle(
     permit: Permit<UserBan>,
     context: Context,
 ) -> Result<Reply, Denial> {
+    let roles = permit.roles();
     let (by, payload, _envelope) = permit.into_parts();
-    user_target::find(&context.directory, &by, &payload.user_id)?;
+    user_target::find(&context.directory, (&by, roles), &payload.user_id)?;
     let until_unix_ms = user_target::until(context.now.unix_ms, payload.duration_s);
     let what = UserChangeKind::Banned { until_unix_ms };
     let act = Act { event: UserBan::NAME, by: &by, target: &payload.user_id };

@@ -45,8 +45,9 @@ pub(crate) async fn handle(
     permit: Permit<UserKick>,
     context: Context,
 ) -> Result<Reply, Denial> {
+    let roles = permit.roles();
     let (by, payload, _envelope) = permit.into_parts();
-    let target = user_target::find(&context.directory, &by, &payload.user_id)?;
+    let target = user_target::find(&context.directory, (&by, roles), &payload.user_id)?;
     let act = Act { event: UserKick::NAME, by: &by, target: &payload.user_id };
     // Recorded before it is done: some shards may have heard when one's queue is full.
     moderation::record(&context, &act, payload.reason.as_deref());

@@ -42,8 +42,9 @@ pub(crate) async fn handle(
     permit: Permit<UserRole>,
     context: Context,
 ) -> Result<Reply, Denial> {
+    let roles = permit.roles();
     let (by, payload, _envelope) = permit.into_parts();
-    user_target::find(&context.directory, &by, &payload.user_id)?;
+    user_target::find(&context.directory, (&by, roles), &payload.user_id)?;
     let mut roles = Roles::NONE;
     for name in &payload.roles {
         let unknown = Denial::Schema { field: Some("roles"), rule: "role" };

@@ -4,18 +4,22 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Directory, User, check_rank};
-use portcullis_model::{Denial, UserId};
+use portcullis_model::{Denial, Roles, UserId};
 
-/// The user an act is about, if `by` may act on them.
+/// The user an act is about, if `by`, with the roles in force, may act on them.
 ///
 /// Administrators may act on everyone but themselves, others on whoever is neither an administrator
 /// nor a moderator.
-pub(crate) fn find(directory: &Directory, by: &User, target: &UserId) -> Result<Arc<User>, Denial> {
+pub(crate) fn find(
+    directory: &Directory,
+    (by, roles): (&User, Roles),
+    target: &UserId,
+) -> Result<Arc<User>, Denial> {
     let found = directory.user(target).ok_or(Denial::Forbidden("missing"))?;
     if found.id == by.id {
         return Err(Denial::Forbidden("self"));
     }
-    check_rank(by, &found, false)?;
+    check_rank(roles, &found, false)?;
     Ok(found)
 }
 
@@ -31,7 +35,7 @@ pub(crate) fn until(now_unix_ms: i64, duration_s: Option<u32>) -> i64 {
 #[cfg(test)]
 mod tests {
     use portcullis_guard::{DirectoryLimits, UserFacts};
-    use portcullis_model::{Role, Roles};
+    use portcullis_model::Role;
 
     use super::*;
 
@@ -67,7 +71,7 @@ mod tests {
         ];
         for (by, target, expect) in cases {
             let by = directory.user(&id(by)).unwrap();
-            let outcome = find(&directory, &by, &id(target));
+            let outcome = find(&directory, (&by, by.roles()), &id(target));
             assert_eq!(outcome.is_ok(), expect, "{} {target}", by.id);
             if let Err(denial) = outcome {
                 assert_eq!(denial.answer(), Denial::Forbidden("missing").answer());

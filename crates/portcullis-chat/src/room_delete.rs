@@ -42,14 +42,14 @@ pub(crate) async fn handle(
     permit: Permit<RoomDelete>,
     context: Context,
 ) -> Result<Reply, Denial> {
-    let by_role = permit.is_anywhere();
+    let (by_role, roles) = (permit.is_anywhere(), permit.roles());
     let (user, payload, _envelope) = permit.into_parts();
     let directory = &context.directory;
     let owner = directory.room(&payload.room_id).map(|room| room.owner());
     let is_owner = owner.as_ref() == Some(&user.id);
     // A role does not permit deleting a room whose owner has the same or a higher rank.
     if let (false, Some(owner)) = (is_owner, owner.and_then(|owner| directory.user(&owner))) {
-        check_rank(&user, &owner, is_owner)?;
+        check_rank(roles, &owner, is_owner)?;
     }
     let (room, by) = (payload.room_id.clone(), user.id.clone());
     let deleted = chat.store.delete_room(RoomDeletion { room, by, anywhere: by_role });

@@ -47,13 +47,13 @@ pub(crate) async fn handle(
     permit: Permit<RoomKick>,
     context: Context,
 ) -> Result<Reply, Denial> {
-    let anywhere = permit.is_anywhere();
+    let (anywhere, roles) = (permit.is_anywhere(), permit.roles());
     let (by, payload, _envelope) = permit.into_parts();
     let party = Party::of(context.client);
     let room = context.directory.room(&payload.room_id).ok_or(Denial::Forbidden("missing"))?;
     let is_owner = room.owner() == by.id;
     if let Some(target) = context.directory.user(&payload.user_id) {
-        check_rank(&by, &target, is_owner)?;
+        check_rank(roles, &target, is_owner)?;
     }
     match room.relation(&payload.user_id) {
         Relation::None => context.directory.check_space(Table::Memberships, party)?,

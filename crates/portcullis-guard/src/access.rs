@@ -7,6 +7,7 @@ use crate::directory::Directory;
 use crate::directory_room::{Relation, Room, Visibility};
 use crate::directory_user::User;
 use crate::event::Access;
+use crate::principal::Principal;
 
 /// Who may send an event, worked out once from its rule and the operator's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +41,28 @@ impl Allowed {
         }
     }
 
-    /// Whether the user may do this, now.
-    pub(crate) fn check(
+    /// Whether a caller may do this, now.
+    pub(crate) fn check_caller(
         &self,
-        user: &User,
+        principal: &Principal,
         room: Option<&RoomId>,
         directory: &Directory,
     ) -> Result<(), Denial> {
-        let roles = user.roles();
+        let roles = principal.roles();
+        if !roles.meets(self.roles) && principal.withheld().meets(self.roles) {
+            return Err(Denial::SecondFactor("role"));
+        }
+        self.check(principal.user(), roles, room, directory)
+    }
+
+    /// Whether the user may do this, now, with the roles that are in force.
+    fn check(
+        &self,
+        user: &User,
+        roles: Roles,
+        room: Option<&RoomId>,
+        directory: &Directory,
+    ) -> Result<(), Denial> {
         if !roles.meets(self.roles) {
             return Err(Denial::Forbidden("role"));
         }
@@ -181,7 +196,8 @@ mod tests {
             let room = room.first().map(|name| RoomId::parse(name).unwrap());
             for name in all {
                 let user = directory.user(&UserId::parse(name).unwrap()).unwrap();
-                let outcome = Allowed::by_rule(access).check(&user, room.as_ref(), &directory);
+                let outcome =
+                    Allowed::by_rule(access).check(&user, user.roles(), room.as_ref(), &directory);
                 let shown = format!("{access:?} {room:?} {name}");
                 assert_eq!(outcome.is_ok(), expect.contains(&name), "{shown}");
                 if let Err(denial) = outcome {
@@ -197,7 +213,9 @@ mod tests {
         let directory = directory();
         let mia = directory.user(&UserId::parse("mia").unwrap()).unwrap();
         let open = RoomId::parse("open").unwrap();
-        let may = |access| Allowed::by_rule(access).check(&mia, Some(&open), &directory).is_ok();
+        let may = |access| {
+            Allowed::by_rule(access).check(&mia, mia.roles(), Some(&open), &directory).is_ok()
+        };
         assert!(may(Access::Member) && !may(Access::Role(Role::Admin)));
         directory.remove_member(&open, &mia.id);
         directory.put_user(UserFacts {

@@ -1,6 +1,7 @@
 //! Door 2: a credential becomes a principal.
 //! Never: an answer that tells why; every refusal of a token reads the same outside.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use portcullis_model::{Denial, Now, SessionId, TokenFault, UserId};
@@ -24,7 +25,7 @@ impl Gate {
     /// `origin` is the page that shows it.
     ///
     /// # Errors
-    /// [`Denial::Token`] or [`Denial::TwoCredentials`].
+    /// [`Denial::Token`], [`Denial::TwoCredentials`] or [`Denial::ProofNeeded`].
     pub fn verify(
         &self,
         credential: Credential<'_>,
@@ -33,12 +34,16 @@ impl Gate {
     ) -> Result<Verified, Denial> {
         let verified = match credential::shown(credential)? {
             Shown::Ticket(ticket) => return self.redeem(ticket, origin, now),
+            // Before the token is looked at, so that the answer tells nothing about it.
+            Shown::Token(_) if self.options.proof_required => return Err(Denial::ProofNeeded),
             Shown::Token(token) => self.tokens.believe(token, now).map_err(Denial::Token)?,
         };
         self.signature_of_user(&verified.user, now)?;
         // A bound token without proof is a stolen one until shown otherwise (RFC 9449 section 7.2).
-        let must_prove = verified.bound.is_some() || (self.options.proof_required && verified.own);
-        if must_prove { Err(Denial::Token(TokenFault::Bound)) } else { Ok(verified) }
+        match verified.bound {
+            Some(_) => Err(Denial::Token(TokenFault::Bound)),
+            None => Ok(verified),
+        }
     }
 
     /// Looks at the credential of a request that opens a socket, before there is one.
@@ -47,15 +52,18 @@ impl Gate {
     /// known when the socket asks to come in.
     ///
     /// # Errors
-    /// [`Denial::Token`].
+    /// [`Denial::Token`], or [`Denial::TicketNeeded`].
     pub fn precheck(&self, admitted: &Admitted, now: Now) -> Result<Option<Verified>, Denial> {
         if admitted.bound.is_some() {
             // There is no proof for what is said on a socket; it opens with a ticket.
-            return Err(Denial::Token(TokenFault::Bound));
+            return Err(Denial::TicketNeeded);
         }
         let Some(bearer) = &admitted.bearer else { return Ok(None) };
         if bearer.expose().starts_with(TICKET_PREFIX) {
             return Ok(None);
+        }
+        if self.options.proof_required {
+            return Err(Denial::TicketNeeded);
         }
         let credential = Credential::Bearer(bearer.expose());
         match self.verify(credential, admitted.origin.as_deref(), now) {
@@ -66,6 +74,9 @@ impl Gate {
 
     /// Believes a token shown with a proof of the key it is bound to.
     ///
+    /// Where every token needs a proof, one that another issuer has bound to no key is bound to the
+    /// first key that it is shown with here.
+    ///
     /// # Errors
     /// [`Denial::Token`], or [`Denial::NonceNeeded`] when the proof lacks this server's nonce.
     pub fn verify_bound(&self, ask: &ProofAsk<'_>, now: Now) -> Result<Verified, Denial> {
@@ -75,13 +86,18 @@ impl Gate {
         self.signature_of_user(&verified.user, now)?;
         self.signature_of_user(&verified.user, now)?;
         let proof = self.check_proof(ask, now)?;
+        let owner = EntryOwner::User(&verified.user);
         match &verified.bound {
-            Some(jkt) if is_bound_to(jkt, proof.claimed_key()) => {
-                let key = self.use_proof(proof, EntryOwner::User(&verified.user), now)?;
-                Ok(Verified { proven_key: Some(key), ..verified })
+            Some(jkt) if is_bound_to(jkt, proof.claimed_key()) => {}
+            None if self.options.proof_required && !verified.own => {
+                let (token, label) = ((token, verified.expires_unix_s), || owner.label());
+                let key = proof.claimed_key();
+                self.first_keys.hold(token, key, self.owner(owner), label, now)?;
             }
-            Some(_) | None => Err(Denial::Token(TokenFault::Proof)),
+            Some(_) | None => return Err(Denial::Token(TokenFault::Proof)),
         }
+        let key = self.use_proof(proof, owner, now)?;
+        Ok(Verified { proven_key: Some(key), ..verified })
     }
 
     /// Checks a proof of the client's key; stores nothing.
@@ -119,9 +135,10 @@ impl Gate {
 
     /// How full the tables of identity state are.
     #[must_use]
-    pub fn identity_tables(&self, now: Now) -> [ShareUse; 3] {
+    pub fn identity_tables(&self, now: Now) -> [ShareUse; 4] {
         let revocations = self.directory.authority().usage(now);
-        [self.tickets.usage(now), self.proofs.usage(now), revocations]
+        let (tickets, proofs) = (self.tickets.usage(now), self.proofs.usage(now));
+        [tickets, proofs, self.first_keys.usage(now), revocations]
     }
 
     /// The nonce proofs have to carry at the moment (`DPoP-Nonce`).
@@ -177,8 +194,8 @@ impl Gate {
     /// Makes a principal, who holds one of the user's connection slots.
     ///
     /// # Errors
-    /// [`Denial::Token`], [`Denial::AuthorityUnconfirmed`], or [`Denial::UserConnections`] when
-    /// all slots are taken.
+    /// [`Denial::Token`], [`Denial::AuthorityUnconfirmed`], [`Denial::SecondFactor`], or
+    /// [`Denial::UserConnections`] when all slots are taken.
     pub fn authenticate(&self, verified: Verified, now: Now) -> Result<Principal, Denial> {
         self.authenticate_replacing(verified, 0, now)
     }
@@ -202,6 +219,7 @@ impl Gate {
         check(&user, &verified, self.issued_unix_ms(&verified), now).map_err(Denial::Token)?;
         self.check_withdrawn(&verified)?;
         let session = self.session_of(&verified, now)?;
+        self.check_second_factor(&verified, &user)?;
         self.check_user_penalty(&user.id, now)?;
         let when_full = match self.options.when_user_full {
             WhenUserFull::Refuse => WhenFull::Reject,
@@ -216,6 +234,7 @@ impl Gate {
             authority_epoch,
             session,
             authority,
+            withheld: Cell::new(self.withheld_from(&verified)),
             tokens: Some(Arc::clone(&self.tokens)),
             patience: self.options.patience,
         };
@@ -246,7 +265,8 @@ impl Gate {
         if verified.session.as_deref() != principal.session() || !same_key {
             return Err(Denial::Token(TokenFault::Claims));
         }
-        principal.renew(&verified, now);
+        self.check_external_factor(&verified)?;
+        principal.renew(&verified, self.withheld_from(&verified), now);
         Ok(verified)
     }
 

@@ -1,9 +1,10 @@
 //! What weakens the doors. Every use is named at the start.
 //! Never: on unless a program asks for it by this name.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Now, UserId};
+use portcullis_model::{Denial, Now, Roles, UserId};
 
 use crate::directory_user::{User, UserFacts, WhenFull};
 use crate::gate::Gate;
@@ -56,6 +57,7 @@ impl Gate {
             authority_epoch: authority.epoch(),
             session: None,
             authority,
+            withheld: Cell::new(Roles::NONE),
             tokens: None,
             patience: self.options.patience,
         };

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, O
 use parking_lot::{Mutex, RwLock};
 use portcullis_model::{Denial, Now, Roles, UserId};
 
+use crate::second_factor::FactorGap;
+
 /// A mute that lasts longer has no end that a user would read: a year has four digits.
 const YEAR_10000_UNIX_MS: i64 = 253_402_300_800_000;
 
@@ -27,8 +29,10 @@ pub struct UserFacts {
     pub banned_until_unix_ms: i64,
     /// Until when the user may not speak; 0 when they may.
     pub muted_until_unix_ms: i64,
-    /// Whether roles are withheld until the user adds a second factor.
-    pub totp_missing: bool,
+    /// Roles that the user holds and that have no effect until the user adds a second factor.
+    pub withheld: Roles,
+    /// Whether the user can do nothing until then.
+    pub setup_only: bool,
     /// Whether another issuer vouches for the user; never changes.
     pub external: bool,
 }
@@ -45,7 +49,8 @@ impl UserFacts {
             valid_after_unix_ms: 0,
             banned_until_unix_ms: 0,
             muted_until_unix_ms: 0,
-            totp_missing: false,
+            withheld: Roles::NONE,
+            setup_only: false,
             external: false,
         }
     }
@@ -65,7 +70,8 @@ pub struct User {
     valid_after_unix_ms: AtomicI64,
     banned_until_unix_ms: AtomicI64,
     muted_until_unix_ms: AtomicI64,
-    totp_missing: AtomicBool,
+    withheld: AtomicU32,
+    setup_only: AtomicBool,
     epoch: AtomicU64,
     sessions_epoch: AtomicU64,
     /// In the order they came; each is told when it has to make room.
@@ -83,7 +89,8 @@ impl User {
             valid_after_unix_ms: AtomicI64::new(facts.valid_after_unix_ms),
             banned_until_unix_ms: AtomicI64::new(facts.banned_until_unix_ms),
             muted_until_unix_ms: AtomicI64::new(facts.muted_until_unix_ms),
-            totp_missing: AtomicBool::new(facts.totp_missing),
+            withheld: AtomicU32::new(facts.withheld.bits()),
+            setup_only: AtomicBool::new(facts.setup_only),
             epoch: AtomicU64::new(0),
             sessions_epoch: AtomicU64::new(0),
             connections: Mutex::default(),
@@ -131,10 +138,22 @@ impl User {
         }
     }
 
-    /// Whether roles are withheld until the user adds a second factor.
+    /// Roles that the user holds and that have no effect until the user adds a second factor.
     #[must_use]
-    pub fn lacks_totp(&self) -> bool {
-        self.totp_missing.load(Ordering::Acquire)
+    pub fn withheld(&self) -> Roles {
+        Roles::from_bits(self.withheld.load(Ordering::Acquire))
+    }
+
+    /// Whether the user can do nothing until then.
+    #[must_use]
+    pub fn is_setup_only(&self) -> bool {
+        self.setup_only.load(Ordering::Acquire)
+    }
+
+    /// What a missing second factor takes from the user.
+    #[must_use]
+    pub fn factor_gap(&self) -> FactorGap {
+        FactorGap { withheld: self.withheld(), setup_only: self.is_setup_only() }
     }
 
     /// Tokens issued before this moment are revoked; 0 when none ever were.
@@ -149,7 +168,8 @@ impl User {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Counts what ends sessions: being disabled or banned, and revocations.
+    /// Counts what ends sessions: being disabled or banned, revocations, and losing a second factor
+    /// that everybody needs.
     ///
     /// A changed role ends none; it is in force at the next message.
     #[must_use]
@@ -217,9 +237,12 @@ impl User {
         let swapped = |cell: &AtomicI64, value| cell.swap(value, Ordering::AcqRel) != value;
         let revoked = swapped(&self.valid_after_unix_ms, facts.valid_after_unix_ms);
         let banned = swapped(&self.banned_until_unix_ms, facts.banned_until_unix_ms);
-        let ends_sessions = disabled || revoked || banned;
+        let setup_only = self.setup_only.swap(facts.setup_only, Ordering::AcqRel);
+        // Connections of a user who has removed a second factor that everybody needs.
+        let factor_lost = facts.setup_only && !setup_only;
+        let ends_sessions = disabled || revoked || banned || factor_lost;
         swapped(&self.muted_until_unix_ms, facts.muted_until_unix_ms);
-        self.totp_missing.store(facts.totp_missing, Ordering::Release);
+        self.withheld.store(facts.withheld.bits(), Ordering::Release);
         let roles = facts.roles.bits();
         let changes_roles = self.roles.swap(roles, Ordering::AcqRel) != roles;
         if *self.name().as_ref() != *facts.name {
@@ -417,7 +440,7 @@ mod tests {
 
     #[test]
     fn changes_are_seen_through_the_same_user() {
-        let cases: [(UserFacts, u64, u64); 7] = [
+        let cases: [(UserFacts, u64, u64); 9] = [
             (facts(), 0, 0),
             (UserFacts { name: String::from("Anna"), ..facts() }, 0, 0),
             (UserFacts { roles: Roles::user().with(Role::Admin), ..facts() }, 1, 0),
@@ -425,6 +448,8 @@ mod tests {
             (UserFacts { valid_after_unix_ms: 9, ..facts() }, 1, 1),
             (UserFacts { banned_until_unix_ms: 9, ..facts() }, 1, 1),
             (UserFacts { muted_until_unix_ms: 9, ..facts() }, 0, 0),
+            (UserFacts { withheld: Roles::NONE.with(Role::Admin), ..facts() }, 0, 0),
+            (UserFacts { setup_only: true, ..facts() }, 1, 1),
         ];
         for (new, epoch, sessions_epoch) in cases {
             let user = User::new(facts());
@@ -438,7 +463,8 @@ mod tests {
                 valid_after_unix_ms: user.valid_after_unix_ms(),
                 banned_until_unix_ms: until(|now| user.is_barred(now)),
                 muted_until_unix_ms: until(|now| user.is_muted(now)),
-                totp_missing: user.lacks_totp(),
+                withheld: user.withheld(),
+                setup_only: user.is_setup_only(),
                 external: user.external,
             };
             assert_eq!(seen, new);

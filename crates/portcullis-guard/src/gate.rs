@@ -12,6 +12,7 @@ use crate::capacity::Capacity;
 use crate::capacity_counts::CapacityCounts;
 use crate::directory::Directory;
 use crate::event::{Access, DeclaredFacts, Replay};
+use crate::first_key::FirstKeys;
 use crate::gate_options::{GateOptions, check_numbers, check_rates};
 use crate::host::Hosts;
 use crate::observed::Observed;
@@ -173,6 +174,7 @@ pub struct Gate {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) tickets: Tickets,
     pub(crate) proofs: Proofs,
+    pub(crate) first_keys: FirstKeys,
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) observed: Observed,
     pub(crate) admissions: Admissions,
@@ -227,6 +229,7 @@ impl Gate {
             tokens,
             tickets,
             proofs,
+            first_keys: FirstKeys::new(),
             capacity,
             observed,
             admissions,

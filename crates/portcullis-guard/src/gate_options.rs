@@ -13,6 +13,7 @@ use crate::principal::Patience;
 use crate::proxy::ProxyRules;
 use crate::rate::{Penalty, Rate};
 use crate::rules::{ReplayRules, RoleRules};
+use crate::second_factor::SecondFactorRule;
 use crate::spam::SpamOptions;
 use crate::token_key::{Algorithm, Issuer};
 
@@ -139,8 +140,11 @@ pub struct GateOptions {
     ///
     /// [`Gate::replace_keys`]: crate::Gate::replace_keys
     pub awaited: Vec<Algorithm>,
-    /// Whether own tokens have to be bound to a key, so that sockets open with tickets only.
+    /// Whether every token needs a proof of the client's key, so that sockets open with tickets
+    /// only. A token of another issuer that is bound to no key is bound to the first one here.
     pub proof_required: bool,
+    /// Who needs a second factor.
+    pub second_factor: SecondFactorRule,
     /// How long one log-in carries a connection.
     pub patience: Patience,
     /// Roles of the operator, and who may send what beside what events declare.
@@ -209,6 +213,7 @@ impl Default for GateOptions {
             issuers: Vec::new(),
             awaited: Vec::new(),
             proof_required: false,
+            second_factor: SecondFactorRule::default(),
             patience: Patience::default(),
             roles: RoleRules::default(),
             replay: ReplayRules::default(),

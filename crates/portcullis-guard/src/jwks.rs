@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::gate::GateError;
 use crate::json;
 use crate::token_key::{Algorithm, Issuer, IssuerKey, TokenKey, is_key_id};
 
@@ -20,7 +21,7 @@ const LISTED_MAX: usize = 256;
 const REPORTED_MAX: usize = 16;
 
 /// Why a set of keys is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JwksError {
     /// Not JSON of the right shape, or over a limit.
     #[error("it is no JSON Web Key Set of at most 256 KiB")]
@@ -28,6 +29,9 @@ pub enum JwksError {
     /// Nothing in it can check a token.
     #[error("it holds no usable key for this algorithm and for signatures")]
     Empty,
+    /// No key that was to be used can be; the text names each with its reason.
+    #[error("none of its keys for this algorithm can be used: {0}")]
+    Unusable(String),
 }
 
 /// The keys of a set that can check tokens, and what was left out.
@@ -105,7 +109,11 @@ pub fn read_jwks(text: &str, algorithm: Algorithm, like: &Issuer) -> Result<KeyS
             }
         }
     }
-    if found.issuers.is_empty() { Err(JwksError::Empty) } else { Ok(found) }
+    match (found.issuers.is_empty(), found.unusable.is_empty()) {
+        (false, _) => Ok(found),
+        (true, true) => Err(JwksError::Empty),
+        (true, false) => Err(JwksError::Unusable(found.unusable.join("; "))),
+    }
 }
 
 /// One key, whatever the others are.
@@ -131,9 +139,8 @@ fn check(issuer: &Issuer, taken: &[Issuer]) -> Result<(), LeftOut> {
     if !taken.is_empty() && issuer.key_id.is_none() {
         return refuse("it has no kid, and the set holds other keys");
     }
-    TokenKey::build(issuer.clone())
-        .map(drop)
-        .or(refuse("its material is no valid key, or one that is too small or too large"))
+    let Err(error) = TokenKey::build(issuer.clone()) else { return Ok(()) };
+    if let GateError::Issuer { why, .. } = error { refuse(why) } else { refuse("it is not valid") }
 }
 
 impl Key {
@@ -159,6 +166,10 @@ impl Key {
             (Algorithm::Rs256, "RSA", _) => {
                 let (modulus, exponent) = (bytes(&self.n)?, bytes(&self.e)?);
                 Ok(IssuerKey::Rs256Public { modulus, exponent })
+            }
+            (Algorithm::Ps256, "RSA", _) => {
+                let (modulus, exponent) = (bytes(&self.n)?, bytes(&self.e)?);
+                Ok(IssuerKey::Ps256Public { modulus, exponent })
             }
             _ => Err(LeftOut::Other),
         }

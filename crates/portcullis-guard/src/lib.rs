@@ -37,10 +37,12 @@ mod token; // the acceptance profile of tokens
 mod token_header; // its header, and what rejects it
 mod token_claims; // claims with exact types
 mod token_key; // keys pinned to issuer and algorithm
+mod token_rules; // what an issuer's tokens have to be beside genuine
 mod secret_strength; // which shared secrets can be guessed
 mod jwks; // an issuer's keys as it publishes them
 mod ticket; // one-time tickets
 mod once_table; // keys that count once
+mod first_key; // the key a token of another issuer was first shown with
 mod shares; // how much of a table one party may hold
 mod client_key; // the key a client keeps
 mod proof; // proofs that a client holds its key
@@ -50,6 +52,12 @@ mod revocation_table; // the revoked tokens and sessions
 mod signed_tests; // door 3 with a session's key
 #[cfg(test)]
 mod token_forge; // tokens for tests
+#[cfg(test)]
+mod token_stock_tests; // tokens as stock identity providers issue them
+#[cfg(test)]
+mod external_tests; // users of other issuers behind the gate
+#[cfg(test)]
+mod wycheproof_tests; // RSA signatures against known attacks
 mod directory; // live users, rooms, memberships
 mod directory_user; // one user
 mod directory_room; // one room
@@ -60,6 +68,7 @@ mod table_alarm; // which table is nearly full
 mod display_name; // names of users of other issuers
 mod look_alike; // which names look alike
 mod rank; // who can act on whom
+mod second_factor; // who needs a second factor, and what is withheld without
 mod directory_session; // one session
 mod directory_sessions; // the sessions there are
 mod striped; // the map they all stand in
@@ -153,6 +162,7 @@ pub use revocation_table::ReserveError;
 pub use rules::{ReplayRules, RoleRules};
 pub use schema::read_json;
 pub use sealed::{FieldSealer, SealFault, Sealed, SealedPlace};
+pub use second_factor::{FactorGap, SecondFactorRule};
 pub use shares::{EntryOwner, Owner, ShareError, ShareUse, Shares};
 pub use source::Source;
 pub use spam::{SpamAction, SpamOptions, SpamRule};
@@ -160,4 +170,5 @@ pub use table_alarm::{TableAlarm, TableLevel};
 pub use ticket::{TICKET_LIFE_S, TICKET_PREFIX};
 pub use tls_lane::TlsLane;
 pub use token::Verified;
-pub use token_key::{Algorithm, Issuer, IssuerKey};
+pub use token_key::{Algorithm, Issuer, IssuerKey, KeyStrength};
+pub use token_rules::{FactorRule, IssuerRules, RuleFault, TokenKind};

@@ -165,7 +165,7 @@ impl Gate {
     /// [`Gate::verify`] for a connection, within its budget.
     ///
     /// # Errors
-    /// As [`Gate::verify`], and [`Denial::Limit`].
+    /// As [`Gate::verify`], [`Denial::TicketNeeded`] and [`Denial::Limit`].
     pub fn verify_on(
         &self,
         budget: &PacketBudget,
@@ -173,10 +173,15 @@ impl Gate {
         origin: Option<&str>,
         now: Now,
     ) -> Result<Verified, Denial> {
+        // Nothing on a socket proves a key, so only a ticket opens it where tokens need a proof.
+        let shown = credential::shown(credential)?;
+        if let (true, Shown::Token(_)) = (self.options.proof_required, shown) {
+            return Err(Denial::TicketNeeded);
+        }
         let is_first = budget.signatures.is_unused();
         self.signature_of_connection(budget, now)?;
         let verified = self.verify(credential, origin, now)?;
-        if let (false, Ok(Shown::Token(token))) = (is_first, credential::shown(credential)) {
+        if let (false, Shown::Token(token)) = (is_first, shown) {
             budget.remember(token, &verified);
         }
         Ok(verified)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portcullis_model::{Denial, Mid, Now, RoomId};
+use portcullis_model::{Denial, Mid, Now, Roles, RoomId};
 
 use crate::ask::{Ask, Body};
 use crate::attachment::{self, Attachment};
@@ -21,6 +21,7 @@ use crate::sealing::{self, Unsealed};
 /// Proof that a message may have its effect: typed, cleaned, allowed. Only the gate makes one.
 pub struct Permit<E> {
     user: Arc<User>,
+    roles: Roles,
     lease: Arc<Lease>,
     payload: E,
     envelope: Envelope,
@@ -35,6 +36,12 @@ impl<E> Permit<E> {
     #[must_use]
     pub fn user(&self) -> &Arc<User> {
         &self.user
+    }
+
+    /// The roles of the user that are in force on the connection.
+    #[must_use]
+    pub fn roles(&self) -> Roles {
+        self.roles
     }
 
     /// What is asked, cleaned.
@@ -152,7 +159,7 @@ impl Gate {
         }
         check_login_age(E::RULE.login_max_age_s, caller, now)?;
         let user = caller.principal.user();
-        rule.allowed.check(user, payload.room(), &self.directory)?;
+        rule.allowed.check_caller(&caller.principal, payload.room(), &self.directory)?;
         if E::RULE.speaks {
             user.check_not_muted(now)?;
         }
@@ -168,10 +175,11 @@ impl Gate {
         }
         caller.principal.touch(now);
         let attachments = ask.attachments.to_vec();
-        let anywhere = user.roles().meets(rule.allowed.anywhere);
+        let roles = caller.principal.roles();
+        let anywhere = roles.meets(rule.allowed.anywhere);
         let room = rule.allowed.covers_room().then(|| payload.room().cloned()).flatten();
         let (user, lease) = (Arc::clone(user), caller.principal.lease());
-        Ok(Permit { user, lease, payload, envelope, attachments, anywhere, findings, room })
+        Ok(Permit { user, roles, lease, payload, envelope, attachments, anywhere, findings, room })
     }
 
     /// The guards up to the one that reads the message's number.

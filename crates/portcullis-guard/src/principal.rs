@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Now, UserId};
+use portcullis_model::{Denial, Now, Roles, UserId};
 
 use crate::authority::{Authority, RevocationName, Withdrawn};
 use crate::directory_session::Session;
@@ -87,6 +87,8 @@ pub(crate) struct Proof {
     pub(crate) authority_epoch: u64,
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) authority: Arc<Authority>,
+    /// Roles that have no effect with the credential.
+    pub(crate) withheld: Cell<Roles>,
     /// None for whoever shows no credential.
     pub(crate) tokens: Option<Arc<Tokens>>,
     pub(crate) patience: Patience,
@@ -143,6 +145,19 @@ impl Principal {
         self.proof.slot.user()
     }
 
+    /// The roles of the user that are in force on this connection.
+    #[must_use]
+    pub fn roles(&self) -> Roles {
+        self.user().roles().minus(self.proof.withheld.get())
+    }
+
+    /// The roles that the user holds and that have no effect here, for want of a second factor.
+    #[must_use]
+    pub fn withheld(&self) -> Roles {
+        let user = self.user();
+        user.withheld().union(user.roles().common(self.proof.withheld.get()))
+    }
+
     /// Whether another connection of the user had to make room for this one.
     #[must_use]
     pub fn evicts(&self) -> bool {
@@ -178,8 +193,12 @@ impl Principal {
         self.expires_unix_s.get()
     }
 
-    /// Takes over a newer credential of the same session.
-    pub(crate) fn renew(&self, verified: &Verified, now: Now) {
+    /// Takes over a newer credential of the same session, and what it withholds.
+    pub(crate) fn renew(&self, verified: &Verified, withheld: Roles, now: Now) {
+        // What another token allows lasts no longer than that token.
+        if self.proof.withheld.replace(withheld) != withheld {
+            self.expires_unix_s.set(verified.expires_unix_s);
+        }
         self.expires_unix_s.set(verified.expires_unix_s.max(self.expires_unix_s.get()));
         if verified.authenticated_unix_s.is_some() {
             self.authenticated_unix_s.set(verified.authenticated_unix_s);

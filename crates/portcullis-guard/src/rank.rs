@@ -1,7 +1,7 @@
 //! Which users can act on which: administrators, then moderators, then all other users.
 //! Never: an operation on a user of a higher rank, even if a role grants it.
 
-use portcullis_model::{Denial, Role};
+use portcullis_model::{Denial, Role, Roles};
 
 use crate::directory_user::User;
 
@@ -10,7 +10,7 @@ use crate::directory_user::User;
 pub enum Rank {
     /// Neither of the above, with any other roles.
     User,
-    /// A moderator.
+    /// A moderator, also while a missing second factor withholds the role.
     Moderator,
     /// An administrator, also while a missing second factor withholds the role.
     Administrator,
@@ -20,8 +20,11 @@ impl Rank {
     /// The rank of a user, now.
     #[must_use]
     pub fn of(user: &User) -> Self {
-        let roles = user.roles();
-        if roles.contains(Role::Admin) || user.lacks_totp() {
+        Self::of_roles(user.roles().union(user.withheld()))
+    }
+
+    fn of_roles(roles: Roles) -> Self {
+        if roles.contains(Role::Admin) {
             Self::Administrator
         } else if roles.contains(Role::Moderator) {
             Self::Moderator
@@ -31,43 +34,44 @@ impl Rank {
     }
 }
 
-/// Checks whether a user can act on another by a role.
+/// Checks whether a user with these roles in force can act on another by a role.
 ///
 /// Administrators act on everybody, moderators on users, and users with an operator's own role on
 /// users. As the owner of a room a user acts on those of the same rank as well.
 ///
 /// # Errors
 /// [`Denial::Forbidden`], which reads as if the other user did not exist.
-pub fn check_rank(by: &User, target: &User, is_owner: bool) -> Result<(), Denial> {
-    if Rank::of(target) == Rank::User || by.roles().contains(Role::Admin) {
+pub fn check_rank(by: Roles, target: &User, is_owner: bool) -> Result<(), Denial> {
+    if Rank::of(target) == Rank::User || by.contains(Role::Admin) {
         return Ok(());
     }
     // A role that is withheld gives no power.
-    let own = if by.roles().contains(Role::Moderator) { Rank::Moderator } else { Rank::User };
+    let own = Rank::of_roles(by);
     if is_owner && own >= Rank::of(target) { Ok(()) } else { Err(Denial::Forbidden("stronger")) }
 }
 
 #[cfg(test)]
 mod tests {
-    use portcullis_model::{Roles, UserId};
+    use portcullis_model::UserId;
 
     use super::*;
     use crate::directory_user::UserFacts;
 
-    fn user(name: &str, roles: Roles, totp_missing: bool) -> User {
+    fn user(name: &str, roles: Roles, withheld: Option<Role>) -> User {
         let facts = UserFacts::new(UserId::parse(name).unwrap(), String::from(name));
-        User::new(UserFacts { roles, totp_missing, ..facts })
+        let withheld = withheld.map_or(Roles::NONE, |role| Roles::NONE.with(role));
+        User::new(UserFacts { roles, withheld, ..facts })
     }
 
     #[test]
     fn nobody_acts_on_a_user_of_a_higher_rank() {
         let everybody = Roles::user();
         let users = [
-            user("admin", everybody.with(Role::Admin), false),
-            user("withheld", everybody, true),
-            user("mod", everybody.with(Role::Moderator), false),
-            user("support", everybody.with(Role::Custom(0)), false),
-            user("user", everybody, false),
+            user("admin", everybody.with(Role::Admin), None),
+            user("withheld", everybody, Some(Role::Admin)),
+            user("mod", everybody.with(Role::Moderator), None),
+            user("support", everybody.with(Role::Custom(0)), None),
+            user("user", everybody, None),
         ];
         // By a role, then as the owner of the room.
         let cases = [
@@ -80,8 +84,8 @@ mod tests {
         for (by, (name, role, owner)) in users.iter().zip(cases) {
             for (index, target) in users.iter().enumerate() {
                 let shown = format!("{name} {}", target.id);
-                assert_eq!(check_rank(by, target, false).is_ok(), role[index], "{shown}");
-                assert_eq!(check_rank(by, target, true).is_ok(), owner[index], "{shown}");
+                assert_eq!(check_rank(by.roles(), target, false).is_ok(), role[index], "{shown}");
+                assert_eq!(check_rank(by.roles(), target, true).is_ok(), owner[index], "{shown}");
             }
         }
     }

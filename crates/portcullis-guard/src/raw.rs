@@ -102,7 +102,7 @@ impl Gate {
             }
         };
         caller.principal.is_current(now)?;
-        rule.allowed.check(caller.principal.user(), None, &self.directory)?;
+        rule.allowed.check_caller(&caller.principal, None, &self.directory)?;
         caller.principal.touch(now);
         let user = Arc::clone(caller.principal.user());
         let attachments = ask.attachments.to_vec();

@@ -53,6 +53,8 @@ struct TicketClaims {
     jti: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     roles: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    second_factor: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     jkt: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -181,6 +183,7 @@ impl TicketClaims {
             sid: verified.session.clone(),
             jti: verified.token.clone(),
             roles: verified.roles.clone(),
+            second_factor: verified.second_factor,
             jkt: verified.bound.clone(),
             key: verified.proven_key.clone(),
             mark: verified.mark,
@@ -200,6 +203,7 @@ impl TicketClaims {
             session: self.sid,
             token: self.jti,
             roles: self.roles,
+            second_factor: self.second_factor,
             bound: self.jkt,
             proven_key: self.key,
             mark: self.mark,
@@ -269,8 +273,8 @@ mod tests {
     #[test]
     fn ticket_carries_every_claim_and_reveals_none() {
         let (tickets, claims) = (tickets(), verified());
-        let claims =
-            Verified { roles: Some(vec!["admin".into()]), proven_key: Some(vec![4; 65]), ..claims };
+        let claims = Verified { roles: Some(vec!["admin".into()]), second_factor: true, ..claims };
+        let claims = Verified { proven_key: Some(vec![4; 65]), ..claims };
         let ticket = tickets.issue(&claims, None, now()).unwrap();
         let text = URL_SAFE_NO_PAD.decode(&ticket[TICKET_PREFIX.len()..]).unwrap();
         assert!(!text.windows(3).any(|part| part == b"ann"), "the claims are encrypted");

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::RwLock;
 use portcullis_model::limits::TOKEN_MAX_BYTES;
 use portcullis_model::{Now, TokenFault, UserId};
+use serde_json::Value;
 
 use crate::gate::GateError;
 use crate::token_claims::{Claims, listed_roles};
@@ -58,6 +59,8 @@ pub struct Verified {
     pub token: String,
     /// Names of roles, from an issuer that is trusted to give them.
     pub roles: Option<Vec<String>>,
+    /// Whether another issuer's token shows that the user signed in with a second factor.
+    pub second_factor: bool,
     /// Thumbprint (RFC 7638) of the client's key it is bound to.
     pub bound: Option<String>,
     /// The client's key, when the client has proved it: an uncompressed P-256 point.
@@ -81,6 +84,7 @@ impl Verified {
             session: None,
             token: String::new(),
             roles: None,
+            second_factor: false,
             bound: None,
             proven_key: None,
             mark: 0,
@@ -144,9 +148,16 @@ impl Tokens {
         let key = candidates.into_iter().find(|key| key.verifies(signed, &parts.signature));
         let key = key.ok_or(TokenFault::Signature)?;
         let claims = Claims::read(&parts.payload).ok_or(TokenFault::Claims)?;
-        let listed = |path: &Vec<String>| listed_roles(&parts.payload, path);
-        let roles = key.roles_claim.as_ref().map(listed);
-        judge(key, claims, now).map(|verified| Verified { roles, ..verified })
+        if key.own {
+            return judge(key, claims, now);
+        }
+        // The payload has been read strictly before, so it is bounded and says nothing twice.
+        let more: Value = serde_json::from_slice(&parts.payload).map_err(|_| TokenFault::Claims)?;
+        // The kind first: an id-token is for the client, and says so more clearly than its `aud`.
+        key.rules.accept(header.typ.as_deref(), &more)?;
+        let roles = key.roles_claim.as_ref().map(|path| listed_roles(&more, path));
+        let second_factor = key.rules.factors.is_met(&more);
+        judge(key, claims, now).map(|verified| Verified { roles, second_factor, ..verified })
     }
 }
 
@@ -165,6 +176,9 @@ fn check_together(keys: &[Arc<TokenKey>]) -> Result<(), GateError> {
             let facts = |key: &TokenKey| (key.own, key.roles_claim.is_some());
             if facts(key) != facts(other) || key.audience != other.audience {
                 return Err(refuse("is listed twice, as own and not or for two audiences"));
+            }
+            if key.rules != other.rules {
+                return Err(refuse("is listed twice, with two rules for its tokens"));
             }
             if key.key_id().is_none() || key.key_id() == other.key_id() {
                 return Err(refuse("is listed twice: each of its keys needs its own key id"));
@@ -191,23 +205,13 @@ fn candidates<'k>(
     if found.is_empty() || found.len() > KEYS_TRIED_MAX {
         return Err(TokenFault::Key);
     }
-    found.retain(|key| is_type(key.own, header.typ.as_deref()));
+    found.retain(|key| is_type(key, header.typ.as_deref()));
     if found.is_empty() { Err(TokenFault::Type) } else { Ok(found) }
 }
 
-/// Own tokens say what they are, in one spelling (RFC 9068 section 2.1). Other issuers' may say
-/// `at+jwt`, `JWT` or nothing, as media types in any case, with or without `application/` (RFC 7515
-/// section 4.1.9).
-fn is_type(own: bool, typ: Option<&str>) -> bool {
-    let Some(typ) = typ else { return !own };
-    if own {
-        return typ == "at+jwt";
-    }
-    let short = match typ.split_at_checked("application/".len()) {
-        Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") => rest,
-        Some(_) | None => typ,
-    };
-    ["at+jwt", "jwt"].iter().any(|known| short.eq_ignore_ascii_case(known))
+/// Own tokens say what they are, in one spelling (RFC 9068 section 2.1).
+fn is_type(key: &TokenKey, typ: Option<&str>) -> bool {
+    if key.own { typ == Some("at+jwt") } else { key.rules.takes_type(typ) }
 }
 
 /// The claims of a token whose signature holds.
@@ -252,6 +256,7 @@ fn judge(key: &TokenKey, claims: Claims, now: Now) -> Result<Verified, TokenFaul
         session: claims.sid,
         token: claims.jti.unwrap_or_default(),
         roles: None,
+        second_factor: false,
         bound: claims.jkt,
         proven_key: None,
         mark: key.mark,
@@ -322,11 +327,12 @@ fn decode(part: &str) -> Result<Vec<u8>, TokenFault> {
 #[cfg(test)]
 mod tests {
     use portcullis_model::Secret;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::token_forge::*;
-    use crate::token_key::IssuerKey;
+    use crate::token_key::{IssuerKey, KeyStrength};
+    use crate::token_rules::IssuerRules;
 
     fn believe(token: &str) -> Result<Verified, TokenFault> {
         Tokens::build(issuers()).unwrap().believe(token, now())
@@ -752,6 +758,8 @@ mod tests {
             audience_beside: Vec::new(),
             roles_claim: None,
             own: false,
+            rules: IssuerRules::default(),
+            strength: KeyStrength::default(),
             key_id: key_id.map(String::from),
             key: IssuerKey::Hs256(Secret::new(secret.to_vec())),
         };
@@ -792,6 +800,8 @@ mod tests {
             audience_beside: vec![String::from("https://id.example/userinfo")],
             roles_claim: Some(vec![String::from("realm"), String::from("roles")]),
             own: false,
+            rules: IssuerRules::default(),
+            strength: KeyStrength::default(),
             key_id: Some(kid.into()),
             key,
         };

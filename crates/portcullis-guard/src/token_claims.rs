@@ -7,6 +7,9 @@ use std::fmt;
 use portcullis_model::limits::INTEGER_MAX;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use crate::token_rules::member;
 
 /// Nesting of claims nobody reads.
 pub(crate) const DEPTH_MAX: u8 = 8;
@@ -227,17 +230,11 @@ impl<'de> Visitor<'de> for Audience {
     }
 }
 
-/// The roles a claim lists, by the names of its members from the outside in.
-///
-/// The payload has been read before, so it is bounded. What is not a list of strings is no role.
-pub(crate) fn listed_roles(payload: &[u8], path: &[String]) -> Vec<String> {
-    let claims: Option<serde_json::Value> = serde_json::from_slice(payload).ok();
-    let mut found = claims.as_ref();
-    for name in path {
-        found = found.and_then(|value| value.get(name));
-    }
-    let listed = found.and_then(serde_json::Value::as_array).into_iter().flatten();
-    listed.filter_map(serde_json::Value::as_str).map(String::from).collect()
+/// The roles a claim lists, by the names of its members from the outside in. What is not a list of
+/// strings is no role.
+pub(crate) fn listed_roles(claims: &Value, path: &[String]) -> Vec<String> {
+    let listed = member(claims, path).and_then(Value::as_array).into_iter().flatten();
+    listed.filter_map(Value::as_str).map(String::from).collect()
 }
 
 /// Walks over a claim nobody reads; it must still be sound, for others may read it.

@@ -8,7 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_model::{Now, Secret};
 use serde_json::{Value, json};
 
-use crate::token_key::{Issuer, IssuerKey};
+use crate::token_key::{Issuer, IssuerKey, KeyStrength};
+use crate::token_rules::IssuerRules;
 
 pub(crate) const SECRET: &[u8] = b"9f0c1be7Zt54+pQ8xWk2_mVd7Rj6aLs3";
 pub(crate) const OTHER_SECRET: &[u8] = b"Kq83nB-xv71TzmYe40Lw_hUc95RdGa62";
@@ -37,6 +38,8 @@ fn issuer(issuer: &str, key_id: Option<&str>, key: IssuerKey) -> Issuer {
         audience_beside: Vec::new(),
         roles_claim: None,
         own: issuer == OWN,
+        rules: IssuerRules::default(),
+        strength: KeyStrength::default(),
         key_id: key_id.map(String::from),
         key,
     }

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    RsaPublicKeyComponents, UnparsedPublicKey,
+    RSA_PSS_2048_8192_SHA256, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
 };
 use aws_lc_rs::{digest, hmac};
 use portcullis_model::Secret;
 
 use crate::gate::GateError;
 use crate::secret_strength::{check_secret, is_monotonous};
+use crate::token_rules::IssuerRules;
 
 /// Smallest RSA modulus: what identity providers use by default (RFC 7518 section 3.3).
 const RSA_MIN_BYTES: usize = 256;
+/// Smallest RSA modulus for 128 bits of security (ASVS 5.0, 11.2.3).
+const RSA_STRONG_MIN_BYTES: usize = 384;
 /// Largest RSA modulus: each doubling makes a forged token four times as dear to refuse.
 const RSA_MAX_BYTES: usize = 512;
 /// An uncompressed point on P-256.
@@ -38,6 +41,10 @@ pub struct Issuer {
     /// The claim that lists the user's roles, name by name from the outside in, when the issuer is
     /// trusted to give them; `None`, and roles are this server's own.
     pub roles_claim: Option<Vec<String>>,
+    /// What its tokens have to be beside genuine; own tokens have rules of their own.
+    pub rules: IssuerRules,
+    /// How strong its keys have to be.
+    pub strength: KeyStrength,
     /// `kid` of the key; without one, a token may name any.
     pub key_id: Option<String>,
     /// The key, which fixes the algorithm.
@@ -54,10 +61,22 @@ impl Issuer {
             audience_beside: Vec::new(),
             own: false,
             roles_claim: None,
+            rules: IssuerRules::default(),
+            strength: KeyStrength::default(),
             key_id: None,
             key,
         }
     }
+}
+
+/// How strong keys of issuers have to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyStrength {
+    /// What identity providers use by default: RSA keys of 2048 bits, RS256 too.
+    #[default]
+    Usual,
+    /// 128 bits of security: RSA keys of 3072 bits and PS256, no RS256 (ASVS 5.0, Appendix C).
+    Strong,
 }
 
 /// A key and, by its kind, the only algorithm it is for.
@@ -69,6 +88,13 @@ pub enum IssuerKey {
     Es256Public(Vec<u8>),
     /// RSA public key of 2048 to 4096 bits; algorithm `RS256` (RFC 7518 section 3.3).
     Rs256Public {
+        /// The modulus, big-endian.
+        modulus: Vec<u8>,
+        /// The exponent, big-endian.
+        exponent: Vec<u8>,
+    },
+    /// RSA public key of 2048 to 4096 bits; algorithm `PS256` (RFC 7518 section 3.5).
+    Ps256Public {
         /// The modulus, big-endian.
         modulus: Vec<u8>,
         /// The exponent, big-endian.
@@ -87,13 +113,15 @@ pub enum Algorithm {
     Es256,
     /// RSA PKCS#1 v1.5 with SHA-256.
     Rs256,
+    /// RSA-PSS with SHA-256.
+    Ps256,
     /// HMAC with SHA-256.
     Hs256,
 }
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::EdDsa, Self::Es256, Self::Rs256, Self::Hs256];
+    pub const ALL: [Self; 5] = [Self::EdDsa, Self::Es256, Self::Rs256, Self::Ps256, Self::Hs256];
 
     /// The name in `alg` (RFC 7518 section 3.1).
     #[must_use]
@@ -102,6 +130,7 @@ impl Algorithm {
             Self::EdDsa => "EdDSA",
             Self::Es256 => "ES256",
             Self::Rs256 => "RS256",
+            Self::Ps256 => "PS256",
             Self::Hs256 => "HS256",
         }
     }
@@ -119,6 +148,7 @@ pub(crate) struct TokenKey {
     pub(crate) audience_beside: Vec<String>,
     pub(crate) own: bool,
     pub(crate) roles_claim: Option<Vec<String>>,
+    pub(crate) rules: IssuerRules,
     /// Tells this key from every other, also from one of the same key id.
     pub(crate) mark: u64,
     key_id: Option<String>,
@@ -135,6 +165,9 @@ impl TokenKey {
         if !issuer.key_id.as_deref().is_none_or(is_key_id) {
             return Err(refuse("the key id must be 1 to 256 of A-Z a-z 0-9 - . _ ~ : / @ + = % ,"));
         }
+        if let Err(fault) = issuer.rules.check() {
+            return Err(refuse(fault.why));
+        }
         let verifier = Verifier::build(&issuer)?;
         if issuer.own && (issuer.key_id.is_none() || verifier.algorithm() != Algorithm::EdDsa) {
             return Err(refuse("this server's own tokens need an Ed25519 key with a key id"));
@@ -149,6 +182,7 @@ impl TokenKey {
             audience_beside: issuer.audience_beside,
             own: issuer.own,
             roles_claim: issuer.roles_claim,
+            rules: issuer.rules,
             key_id: issuer.key_id,
             verifier,
         })
@@ -179,7 +213,7 @@ impl TokenKey {
             Verifier::Public(Algorithm::EdDsa | Algorithm::Es256, key) => {
                 signature.len() == 64 && key.verify_sig(signed, signature).is_ok()
             }
-            Verifier::Public(_, key) => {
+            Verifier::Public(Algorithm::Rs256 | Algorithm::Ps256 | Algorithm::Hs256, key) => {
                 signature.len() <= RSA_MAX_BYTES && key.verify_sig(signed, signature).is_ok()
             }
             Verifier::Hs256(key) => {
@@ -218,8 +252,16 @@ impl Verifier {
                     key.map_err(|_| refuse("the P-256 public key is no point on the curve"))?;
                 Ok(public(Algorithm::Es256, key))
             }
+            IssuerKey::Rs256Public { .. } if issuer.strength == KeyStrength::Strong => {
+                Err(refuse("RS256 is not accepted in the strict profile: use PS256 or ES256"))
+            }
             IssuerKey::Rs256Public { modulus, exponent } => {
-                rsa_key(modulus, exponent).map(|key| public(Algorithm::Rs256, key)).map_err(refuse)
+                let key = rsa_key(modulus, exponent, issuer.strength, &RSA_PKCS1_2048_8192_SHA256);
+                key.map(|key| public(Algorithm::Rs256, key)).map_err(refuse)
+            }
+            IssuerKey::Ps256Public { modulus, exponent } => {
+                let key = rsa_key(modulus, exponent, issuer.strength, &RSA_PSS_2048_8192_SHA256);
+                key.map(|key| public(Algorithm::Ps256, key)).map_err(refuse)
             }
             IssuerKey::Hs256(secret) => {
                 let issuer = issuer.issuer.clone();
@@ -232,11 +274,19 @@ impl Verifier {
     }
 }
 
-fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Result<ParsedPublicKey, &'static str> {
+fn rsa_key(
+    modulus: &[u8],
+    exponent: &[u8],
+    strength: KeyStrength,
+    parameters: &'static RsaParameters,
+) -> Result<ParsedPublicKey, &'static str> {
     // Some libraries write a sign octet that RFC 7518 section 6.3.1.1 tells them to leave out.
     let [modulus, exponent] = [modulus, exponent].map(without_sign);
     if !(RSA_MIN_BYTES..=RSA_MAX_BYTES).contains(&modulus.len()) || modulus.first() == Some(&0) {
         return Err("an RSA key has 2048 to 4096 bits");
+    }
+    if strength == KeyStrength::Strong && modulus.len() < RSA_STRONG_MIN_BYTES {
+        return Err("an RSA key has 3072 bits or more in the strict profile");
     }
     let odd = exponent.last().is_some_and(|last| last % 2 == 1);
     // 3 and its like have been the way into signature checks that were not exact.
@@ -244,7 +294,7 @@ fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Result<ParsedPublicKey, &'static 
         return Err("an RSA key has an odd exponent of 65537 or more");
     }
     let components = RsaPublicKeyComponents { n: modulus, e: exponent };
-    let key = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256);
+    let key = components.to_parsed_public_key(parameters);
     key.map_err(|_| "the RSA key is no valid one")
 }
 
@@ -263,7 +313,8 @@ fn mark(issuer: &Issuer) -> u64 {
     part(issuer.key_id.as_deref().unwrap_or_default().as_bytes());
     match &issuer.key {
         IssuerKey::EdDsaPublic(bytes) | IssuerKey::Es256Public(bytes) => part(bytes),
-        IssuerKey::Rs256Public { modulus, exponent } => {
+        IssuerKey::Rs256Public { modulus, exponent }
+        | IssuerKey::Ps256Public { modulus, exponent } => {
             part(modulus);
             part(exponent);
         }
@@ -297,8 +348,9 @@ mod tests {
     fn build(own: bool, key_id: Option<&str>, key: IssuerKey) -> Result<TokenKey, GateError> {
         let (issuer, audience) = (String::from("https://id.example"), String::from("portcullis"));
         let (audience_beside, roles_claim) = (Vec::new(), None);
-        let key_id = key_id.map(String::from);
-        TokenKey::build(Issuer { issuer, audience, audience_beside, own, roles_claim, key_id, key })
+        let like =
+            Issuer { audience_beside, own, roles_claim, ..Issuer::new(&issuer, &audience, key) };
+        TokenKey::build(Issuer { key_id: key_id.map(String::from), ..like })
     }
 
     #[test]

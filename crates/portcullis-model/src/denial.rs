@@ -22,8 +22,16 @@ pub enum TokenFault {
     Shape,
     /// Header is no plain `alg`, `typ`, `kid`, or carries a key, `crit` or compression.
     Header,
-    /// The type says it is another kind of token.
+    /// The type in the header says it is another kind of token.
     Type,
+    /// An id-token, of an issuer that gives access tokens.
+    IdToken,
+    /// A token for a log-out, a refresh, or another single purpose, or not of the type asked for.
+    OtherToken,
+    /// It lacks a scope that its issuer's tokens have to list.
+    Scope,
+    /// It carries `authorization_details` (RFC 9396), which nothing here understands.
+    Details,
     /// Algorithm is not the one the key is for.
     Algorithm,
     /// No such key or issuer.
@@ -196,6 +204,13 @@ pub enum Denial {
     TotpRequired,
     /// The act needs a log-in that is not long ago.
     ReauthRequired,
+    /// The user has to show a second factor first: `role` for what the user's role allows, `setup`
+    /// and `issuer` for everything, of an own account and of another issuer's user.
+    SecondFactor(&'static str),
+    /// A token on a socket, where only one-time tickets open one.
+    TicketNeeded,
+    /// A token without the proof of a key, where every token needs one.
+    ProofNeeded,
     /// Wrong user name or password, in whatever combination; the peer never learns which.
     Login {
         /// For the operator: `unknown_user`, `wrong_password` or `disabled`.
@@ -353,6 +368,7 @@ impl Denial {
             | Self::Replay(word)
             | Self::Spam(word)
             | Self::LoginLink(word)
+            | Self::SecondFactor(word)
             | Self::RoomLimit(word)
             | Self::ShareFull(word)
             | Self::SessionUnknown(word)
@@ -388,7 +404,7 @@ mod tests {
         let missing = Denial::Token(TokenFault::Missing).answer();
         let rows = (0..=u8::MAX).filter_map(Answer::of_number);
         let tokens: Vec<_> = rows.filter(|row| row.rule == "token").collect();
-        assert_eq!(tokens.len(), 20);
+        assert_eq!(tokens.len(), 24);
         assert!(tokens.iter().all(|row| row.reads_as(&missing)), "{tokens:?}");
         assert_eq!(Denial::Forbidden("missing").answer(), Denial::Forbidden("not_owner").answer());
     }
@@ -406,12 +422,21 @@ mod tests {
             TokenFault::Clock,
             TokenFault::Ticket,
             TokenFault::Used,
+            TokenFault::IdToken,
+            TokenFault::OtherToken,
+            TokenFault::Scope,
+            TokenFault::Details,
         ];
         let limits = Limit::ALL.map(|limit| Denial::Limit { limit, retry_after_ms: 1 });
         let others = [
             Denial::NonceNeeded,
             Denial::TotpRequired,
             Denial::ReauthRequired,
+            Denial::SecondFactor("role"),
+            Denial::SecondFactor("setup"),
+            Denial::SecondFactor("issuer"),
+            Denial::TicketNeeded,
+            Denial::ProofNeeded,
             Denial::SessionUnknown("prefix"),
             Denial::Polling("session_ended"),
             Denial::SessionEnded("expired"),

@@ -555,4 +555,35 @@ denials! {
     151, Self::App(_) =>
         "app", 400, 0, AppRejected, Info, No, Never,
         "app", "Rejected by the application: the record has its code";
+    // Genuine tokens that are not for this: the application sends the wrong one.
+    160, Self::Token(TokenFault::IdToken) | Self::Renewal(TokenFault::IdToken) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never,
+        "token", "unauthorized", "id_token";
+    161, Self::Token(TokenFault::OtherToken) | Self::Renewal(TokenFault::OtherToken) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never,
+        "token", "unauthorized", "other_token";
+    162, Self::Token(TokenFault::Scope) | Self::Renewal(TokenFault::Scope) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never,
+        "token", "unauthorized", "scope";
+    163, Self::Token(TokenFault::Details) | Self::Renewal(TokenFault::Details) =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never,
+        "token", "unauthorized", "authorization_details";
+    // A user who lacks a second factor learns it, because the user can add one.
+    164, Self::SecondFactor("role") =>
+        "second_factor_required", 403, 0, AuthzFail, Warning, No, Never, "second_factor",
+        "Your role has no effect until you sign in with a second factor", "role";
+    165, Self::SecondFactor("setup") =>
+        "second_factor_required", 403, 0, AuthzFail, Info, No, Never, "second_factor",
+        "Add a second factor to your account first", "setup";
+    166, Self::SecondFactor(_) =>
+        "second_factor_required", 403, 0, AuthnLoginFail, Warning, No, Never, "second_factor",
+        "Sign in again with a second factor", "issuer";
+    // These say what the developer of the client has to change; they are told before the token is
+    // looked at, so they tell nothing about it.
+    167, Self::TicketNeeded =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never, "ticket_needed",
+        "A token opens no connection here: POST /auth/ticket, and connect with auth {ticket}";
+    168, Self::ProofNeeded =>
+        "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never, "proof_needed",
+        "A token needs a proof of the client's key: Authorization: DPoP, header DPoP (RFC 9449)";
 }

@@ -179,6 +179,18 @@ impl Roles {
         Self(self.0 & !role.bit())
     }
 
+    /// What this set and another have in common.
+    #[must_use]
+    pub fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// This set without all of another.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether the sets share a role.
     #[must_use]
     pub fn meets(self, other: Self) -> bool {

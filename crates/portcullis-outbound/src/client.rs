@@ -36,7 +36,7 @@ impl Client {
     /// # Errors
     /// [`OutboundError`] when the bundle cannot be read, or there is no authority at all.
     pub fn new(policy: Policy) -> Result<Self, OutboundError> {
-        let tls = trust::connector(policy.extra_roots_pem.as_deref())?;
+        let tls = trust::connector(policy.roots_pem.as_deref())?;
         Ok(Self { policy: Arc::new(policy), tls })
     }
 

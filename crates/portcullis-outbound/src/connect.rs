@@ -103,7 +103,7 @@ mod tests {
         private_allowed: false,
         deadline: std::time::Duration::from_secs(1),
         body_max_bytes: 1,
-        extra_roots_pem: None,
+        roots_pem: None,
     };
     const LOOSE: Policy = Policy { private_allowed: true, ..STRICT };
 

@@ -20,8 +20,8 @@ pub struct Policy {
     pub deadline: Duration,
     /// Largest body taken, in bytes; default 256 KiB. Answers a body without end.
     pub body_max_bytes: usize,
-    /// Authorities trusted besides those of the system, as PEM; default none.
-    pub extra_roots_pem: Option<Vec<u8>>,
+    /// Authorities trusted in place of those of the system, as PEM; default none (ASVS 12.3.4).
+    pub roots_pem: Option<Vec<u8>>,
 }
 
 impl Default for Policy {
@@ -30,7 +30,7 @@ impl Default for Policy {
             private_allowed: false,
             deadline: Duration::from_secs(5),
             body_max_bytes: 256 * 1024,
-            extra_roots_pem: None,
+            roots_pem: None,
         }
     }
 }

@@ -16,12 +16,13 @@ use crate::error::OutboundError;
 use crate::target::Target;
 
 /// Reads the authorities, and makes what opens TLS connections with them.
-pub(crate) fn connector(extra_roots_pem: Option<&[u8]>) -> Result<TlsConnector, OutboundError> {
+pub(crate) fn connector(roots_pem: Option<&[u8]>) -> Result<TlsConnector, OutboundError> {
     let mut roots = RootCertStore::empty();
-    // Systems carry authorities of old forms; they vouch for nobody, and the others still count.
-    roots.add_parsable_certificates(load_native_certs().certs);
-    if let Some(pem) = extra_roots_pem {
-        add_bundle(&mut roots, pem)?;
+    match roots_pem {
+        // Where the operator names authorities, no public one can vouch for the server.
+        Some(pem) => add_bundle(&mut roots, pem)?,
+        // Systems carry authorities of old forms; they vouch for nobody, and others still count.
+        None => drop(roots.add_parsable_certificates(load_native_certs().certs)),
     }
     if roots.is_empty() {
         return Err(OutboundError::NoRoots);

@@ -89,6 +89,8 @@ impl ConnectionTask {
                 hook.await?;
             }
             shard.record_renewed(&connection, shard.now());
+            // The newer token may show less, so that a role of a namespace has no effect any more.
+            shard.recheck(&[Rc::clone(&connection)]);
             let expires_at = caller.principal.expires_unix_s().saturating_mul(1000);
             Ok(Reply::fields(&Refreshed { expires_at }))
         })

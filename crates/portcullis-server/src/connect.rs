@@ -178,7 +178,7 @@ impl ConnectionTask {
             }
             return self.connect_refused(&entry, &denial, now);
         }
-        let is_admin = principal.user().roles().contains(Role::Admin);
+        let is_admin = principal.roles().contains(Role::Admin);
         let class = if is_admin { Class::Admin } else { Class::Known };
         let gate = &self.shard.gate;
         let placed = self.slot.as_mut().map_or(Ok(()), |slot| match principal.is_anonymous() {
@@ -217,7 +217,8 @@ impl ConnectionTask {
     fn role_holds(&self, entry: &Entry, principal: &Principal) -> Result<(), Denial> {
         let rule = self.shard.registered.namespaces.rule(entry.rule);
         match rule.and_then(|rule| rule.role) {
-            Some(role) if !principal.user().roles().contains(role) => {
+            Some(role) if principal.withheld().contains(role) => Err(Denial::SecondFactor("role")),
+            Some(role) if !principal.roles().contains(role) => {
                 Err(Denial::Forbidden("namespace_role"))
             }
             Some(_) | None => Ok(()),
@@ -318,6 +319,11 @@ impl ConnectionTask {
             let nonce = caller.as_ref().map_or("", |caller| caller.nonce());
             let time = now.unix_ms;
             members.push_str(&format!(r#","conn":"{nonce}","server_time":{time}"#));
+            let withheld = self.shard.withheld_roles(&self.connection);
+            if !withheld.is_empty() {
+                let names = serde_json::Value::from(withheld);
+                members.push_str(&format!(r#","roles_withheld":{names}"#));
+            }
         }
         match self.connection.form {
             Form::SocketIo | Form::Engine => {

@@ -174,7 +174,7 @@ impl Shard {
     }
 
     /// Ends connections whose standing has, and takes others out of namespaces they may not be in.
-    fn recheck(&self, connections: &[Rc<Connection>]) {
+    pub(crate) fn recheck(&self, connections: &[Rc<Connection>]) {
         let now = self.now();
         for connection in connections {
             let Some(caller) = connection.caller() else { continue };
@@ -186,7 +186,7 @@ impl Shard {
                 connection.end(End::Refused(denial));
                 continue;
             }
-            let roles = caller.principal.user().roles();
+            let roles = caller.principal.roles();
             let sockets: Vec<_> = connection.sockets.borrow().iter().cloned().collect();
             for socket in sockets {
                 let rule = self.registered.namespaces.rule(socket.rule);

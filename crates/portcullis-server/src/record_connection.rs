@@ -2,7 +2,7 @@
 //! Never: a refusal; that one is `refuse.rs`.
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_model::{Code, Now};
+use portcullis_model::{Code, Now, Roles};
 
 use crate::connection::{Connection, End};
 use crate::shard::Shard;
@@ -11,6 +11,7 @@ impl Shard {
     pub(crate) fn record_connected(&self, connection: &Connection, now: Now) {
         let mut record = Record::new(Code::WsConnected);
         record.outcome = Outcome::Success;
+        self.note_withheld(&mut record, connection);
         self.record_connection(record, connection, now);
     }
 
@@ -18,7 +19,28 @@ impl Shard {
     pub(crate) fn record_renewed(&self, connection: &Connection, now: Now) {
         let mut record = Record::new(Code::SessionRenewed);
         record.outcome = Outcome::Success;
+        self.note_withheld(&mut record, connection);
         self.record_connection(record, connection, now);
+    }
+
+    /// Roles of the user that have no effect on a connection, for want of a second factor.
+    pub(crate) fn withheld_roles(&self, connection: &Connection) -> Vec<String> {
+        let withheld = connection.caller().map(|caller| caller.principal.withheld());
+        let table = &self.gate.options().roles.table;
+        let names = table.names(withheld.unwrap_or(Roles::NONE));
+        names.into_iter().map(String::from).collect()
+    }
+
+    fn note_withheld(&self, record: &mut Record, connection: &Connection) {
+        let withheld = self.withheld_roles(connection);
+        if !withheld.is_empty() {
+            let names = withheld.join(", ");
+            record.reason = "second_factor_missing";
+            record.detail = Some(format!(
+                "without effect on this connection, because no second factor was shown: {names}; \
+                 for other issuers see privileged_amr and privileged_acr"
+            ));
+        }
     }
 
     /// Records that a connection is over, and why.

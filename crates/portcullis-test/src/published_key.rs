@@ -3,7 +3,9 @@
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaEncoding};
+use aws_lc_rs::signature::{
+    Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -22,24 +24,27 @@ enum Pair {
 pub struct PublishedKey {
     /// Its name (`kid`).
     pub id: String,
-    /// What it is for: `RS256`, `ES256` or `EdDSA`.
+    /// What it is for: `RS256`, `PS256`, `ES256` or `EdDSA`.
     pub algorithm: &'static str,
     pair: Pair,
 }
 
 impl PublishedKey {
-    /// A fresh key for an algorithm.
+    /// A fresh key for an algorithm; `PS256-3072` is one of that many bits.
     ///
     /// # Panics
-    /// When the algorithm is none of the three.
+    /// When the algorithm is none of these.
     #[must_use]
     pub fn generate(id: &str, algorithm: &'static str) -> Self {
+        let rsa = |size| Pair::Rsa(Box::new(rsa::KeyPair::generate(size).unwrap()));
         let pair = match algorithm {
-            "RS256" => Pair::Rsa(Box::new(rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap())),
+            "RS256" | "PS256" => rsa(rsa::KeySize::Rsa2048),
+            "PS256-3072" => rsa(rsa::KeySize::Rsa3072),
             "ES256" => Pair::Ec(ClientKey::generate()),
             "EdDSA" => Pair::Ed(Ed25519KeyPair::generate().unwrap()),
             other => panic!("{other} is none"),
         };
+        let algorithm = if algorithm == "PS256-3072" { "PS256" } else { algorithm };
         Self { id: String::from(id), algorithm, pair }
     }
 
@@ -69,6 +74,7 @@ impl PublishedKey {
     #[must_use]
     pub fn token(&self, header: &Value, claims: &Value) -> String {
         forge_with(&header.to_string(), &claims.to_string(), |body| match &self.pair {
+            Pair::Rsa(pair) if self.algorithm == "PS256" => sign_rsa(pair, &RSA_PSS_SHA256, body),
             Pair::Rsa(pair) => sign_rsa(pair, &RSA_PKCS1_SHA256, body),
             Pair::Ec(pair) => pair.sign_bytes(body),
             Pair::Ed(pair) => pair.sign(body).as_ref().to_vec(),

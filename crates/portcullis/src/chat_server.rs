@@ -10,7 +10,7 @@ use portcullis_accounts::{
 };
 use portcullis_audit::Audit;
 use portcullis_chat::{ChatError, ChatOptions};
-use portcullis_guard::{Directory, GateOptions, RoleRules};
+use portcullis_guard::{Directory, GateOptions, RoleRules, SecondFactorRule};
 use portcullis_model::{Clock, Role, RoleTable, Secret};
 use portcullis_seal::{KeyRing, PrivateFileError, RingError, private_file};
 use portcullis_server::Builder;
@@ -32,8 +32,8 @@ pub struct ChatServerOptions {
     pub registration: Registration,
     /// Who the server's own tokens name as their issuer.
     pub issuer: String,
-    /// Whether an administrator without a second factor has no more rights than a user.
-    pub admins_need_totp: bool,
+    /// Who needs a second factor.
+    pub second_factor: SecondFactorRule,
     /// Limits of rooms.
     pub chat: ChatOptions,
 }
@@ -46,7 +46,7 @@ impl ChatServerOptions {
             data: data.into(),
             registration: Registration::Open,
             issuer: String::from("https://portcullis"),
-            admins_need_totp: true,
+            second_factor: SecondFactorRule::Admins,
             chat: ChatOptions::default(),
         }
     }
@@ -106,7 +106,7 @@ impl ChatParts {
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, ChatServerError> {
         private_file::create_directory(&options.data)?;
-        let need = options.admins_need_totp;
+        let need = options.second_factor;
         let accounts = AccountFeed::new(Arc::clone(directory), Arc::clone(clock), need);
         let feed = Feed::new(Arc::clone(directory), accounts);
         let now = clock.now();
@@ -132,6 +132,7 @@ impl ChatParts {
     /// Adds the server's own tokens and the stored roles to what the gate decides by.
     pub(crate) fn extend(&self, gate: &mut GateOptions, audit: &Audit, clock: &Arc<dyn Clock>) {
         let account = self.account_options(audit, clock);
+        gate.second_factor = self.options.second_factor;
         gate.issuers.extend(self.keys.issuers(&account, clock.now().unix_ms));
         gate.roles = self.roles.clone();
         gate.admission_key = Some(self.secret.admission());
@@ -168,7 +169,7 @@ impl ChatParts {
         let mut options = AccountOptions::new(audit.clone(), Arc::clone(clock));
         options.issuer.clone_from(&self.options.issuer);
         options.registration = self.options.registration;
-        options.admins_need_totp = self.options.admins_need_totp;
+        options.second_factor = self.options.second_factor;
         options
     }
 }

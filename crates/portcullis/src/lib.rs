@@ -242,10 +242,11 @@ pub use portcullis_audit::{Audit, AuditOptions};
 pub use portcullis_chat::ChatOptions;
 pub use portcullis_guard::{
     Access, Answer, Attachment, Caller, CleanText, Cleaner, Danger, Directory, DirectoryLimits,
-    Envelope, Event, FieldSealer, ForwardedHeader, Gate, GateError, GateOptions, Issuer, IssuerKey,
-    LoadState, OpenType, Penalty, Permit, Places, Priority, ProxyRules, Rate, RawPermit, Relation,
-    Replay, Room, RoomFacts, Rule, SealFault, Sealed, SealedPlace, User, UserFacts, Verified,
-    Visibility, WhenUserFull, WithoutOrigin, field, read_json,
+    Envelope, Event, FactorRule, FieldSealer, ForwardedHeader, Gate, GateError, GateOptions,
+    Issuer, IssuerKey, IssuerRules, KeyStrength, LoadState, OpenType, Penalty, Permit, Places,
+    Priority, ProxyRules, Rate, RawPermit, Relation, Replay, Room, RoomFacts, Rule, SealFault,
+    Sealed, SealedPlace, SecondFactorRule, TokenKind, User, UserFacts, Verified, Visibility,
+    WhenUserFull, WithoutOrigin, field, read_json,
 };
 pub use portcullis_model::{
     APP_CODE_MAX_BYTES, APP_MESSAGE_MAX_CHARS, AppDenial, Clock, ConnectionId, Denial, IdError,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use portcullis_audit::{Audit, AuditOptions, Output};
 use portcullis_guard::{
     Danger, Directory, DirectoryLimits, Event, Gate, GateError, GateOptions, Issuer, IssuerKey,
-    Permit, Verified, WithoutOrigin,
+    Permit, SecondFactorRule, Verified, WithoutOrigin,
 };
 use portcullis_model::{Clock, Denial, Secret, SystemClock};
 use portcullis_server::{
@@ -50,7 +50,7 @@ impl ServerBuilder {
     fn new() -> Self {
         let public = SocketAddr::from(([127, 0, 0, 1], 3000));
         Self {
-            gate: GateOptions::default(),
+            gate: GateOptions { second_factor: SecondFactorRule::None, ..GateOptions::default() },
             options: Options { public, private: None, ..Options::default() },
             limits: DirectoryLimits::default(),
             audit: AuditOptions { stdout: true, ..AuditOptions::default() },
@@ -127,7 +127,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Changes what the guards decide by: rates, caps, sizes.
+    /// Changes what the guards decide by: rates, caps, second factors (nobody needs one).
     pub fn guards(mut self, change: impl FnOnce(&mut GateOptions)) -> Self {
         change(&mut self.gate);
         self

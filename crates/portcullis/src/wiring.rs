@@ -173,7 +173,7 @@ struct Parts {
 impl Parts {
     fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Self> {
         let directory = Arc::new(Directory::new(settings.directory));
-        let need = settings.accounts.admins_need_totp;
+        let need = settings.accounts.second_factor;
         let accounts = AccountFeed::new(Arc::clone(&directory), Arc::clone(clock), need);
         let feed = Feed::new(Arc::clone(&directory), accounts);
         let now_unix_ms = clock.now().unix_ms;
@@ -203,7 +203,7 @@ impl Parts {
         let mut options = AccountOptions::new(audit.clone(), Arc::clone(clock));
         options.issuer.clone_from(&settings.accounts.issuer);
         options.registration = settings.accounts.registration;
-        options.admins_need_totp = settings.accounts.admins_need_totp;
+        options.second_factor = settings.accounts.second_factor;
         options.proof_required = settings.accounts.proof_required;
         options.times = settings.times;
         options.setup = self.setup;

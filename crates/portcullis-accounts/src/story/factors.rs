@@ -1,7 +1,7 @@
 //! Passwords changed, second factors, and one-time tickets.
 //! Never: a code or a ticket that is good twice.
 
-use portcullis_guard::Credential;
+use portcullis_guard::{Credential, SecondFactorRule};
 use portcullis_model::{Denial, Now, Secret, TokenFault};
 use serde_json::{Value, json};
 
@@ -101,7 +101,7 @@ async fn a_second_factor_is_added_asked_for_once_each_and_removed() {
 
 #[tokio::test]
 async fn an_administrator_without_a_second_factor_is_none_yet() {
-    let world = world_with(Registration::Open, true).await;
+    let world = world_with(Registration::Open, SecondFactorRule::Admins).await;
     let token = world.token.as_ref().unwrap().expose().clone();
     let mut body = ann("root", PASSWORD);
     body["token"] = json!(token);

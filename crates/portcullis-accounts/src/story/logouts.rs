@@ -52,7 +52,7 @@ async fn t_058_logout_takes_effect_when_the_share_of_the_user_is_full() {
         foreign_token(user, NOW, &json!({"jti": format!("{user}{number}")}))
     };
     let usage = || {
-        let [_, _, revocations] = world.gate.identity_tables(NOW);
+        let [_, _, _, revocations] = world.gate.identity_tables(NOW);
         (revocations.used, revocations.share_full)
     };
     for number in 0..70 {
@@ -100,7 +100,7 @@ async fn simultaneous_logouts_of_one_session_leave_the_other_devices_signed_in()
         assert!(!world.opens(&shown, NOW).await, "{named}");
         assert!(world.opens(&other, NOW).await, "{named}: another device of the user");
     }
-    let [_, _, revocations] = world.gate.identity_tables(NOW);
+    let [_, _, _, revocations] = world.gate.identity_tables(NOW);
     assert_eq!(revocations.used, 2, "one entry for each session or token");
 }
 
@@ -144,7 +144,11 @@ async fn revoked_token_stays_revoked_while_the_clock_goes_forward_and_back() {
 async fn restarted(left: &portcullis_store::Loaded) -> World {
     let fresh = world(Registration::Open).await;
     let live = fresh.gate.directory();
-    let feed = crate::AccountFeed::new(live.clone(), std::sync::Arc::new(Fixed), false);
+    let feed = crate::AccountFeed::new(
+        live.clone(),
+        std::sync::Arc::new(Fixed),
+        portcullis_guard::SecondFactorRule::None,
+    );
     feed.load(left);
     fresh
 }

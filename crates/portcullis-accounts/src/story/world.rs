@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_audit::Audit;
 use portcullis_guard::{
     Credential, Directory, DirectoryLimits, Gate, GateOptions, Issuer, IssuerKey, Rate,
+    SecondFactorRule,
 };
 use portcullis_model::{Clock, Denial, Now, RoleTable, Secret};
 use portcullis_server::{ApiRequest, ApiResponse, Method, WaitingRooms, Waits};
@@ -55,21 +56,24 @@ pub(super) struct World {
 }
 
 pub(super) async fn world(registration: Registration) -> World {
-    world_with(registration, false).await
+    world_with(registration, SecondFactorRule::None).await
 }
 
-pub(super) async fn world_with(registration: Registration, admins_need_totp: bool) -> World {
+pub(super) async fn world_with(
+    registration: Registration,
+    second_factor: SecondFactorRule,
+) -> World {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.db");
     let live = Arc::new(Directory::new(DirectoryLimits::default()));
-    let feed = AccountFeed::new(Arc::clone(&live), Arc::new(Fixed), admins_need_totp);
+    let feed = AccountFeed::new(Arc::clone(&live), Arc::new(Fixed), second_factor);
     let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Told(feed))).unwrap();
     let store = Arc::new(store);
     let (audit, lines) = Audit::memory();
     let (setup, token) = Setup::prepare(&*store, directory.path()).await.unwrap();
     let fixed = AccountOptions::new(audit.clone(), Arc::new(Fixed));
     let options =
-        AccountOptions { registration, setup, hashing_threads: 1, admins_need_totp, ..fixed };
+        AccountOptions { registration, setup, hashing_threads: 1, second_factor, ..fixed };
     let keys = SigningKeys::load_or_create(&directory.path().join("keys"), 0).unwrap();
     let mut issuers = keys.issuers(&options, NOW.unix_ms);
     issuers.push(foreign_issuer());
@@ -81,6 +85,7 @@ pub(super) async fn world_with(registration: Registration, admins_need_totp: boo
         // Log-ins wait by a clock that stands still.
         login_total: Rate::per(10_000, 1_000),
         rate_keys_max: 1024,
+        second_factor,
         issuers,
         ..GateOptions::default()
     };

@@ -147,7 +147,7 @@ async fn garbage_is_no_answer() {
 async fn a_body_cut_off_within_tls_is_no_answer() {
     let own = certificate(&["127.0.0.1"]);
     let roots = Some(own.cert.pem().into_bytes());
-    let policy = Policy { extra_roots_pem: roots, ..loose() };
+    let policy = Policy { roots_pem: roots, ..loose() };
     // Without a length, only the end that TLS announces tells a whole body from one cut short.
     let peer = Peer::tls(Say::Cut(bytes(&format!("{OK}\r\nkeys"))), &own).await;
     let target = Target::parse(&format!("https://{}/", peer.address), &policy).unwrap();

@@ -143,7 +143,7 @@ pub(crate) fn loose() -> Policy {
         private_allowed: true,
         deadline: Duration::from_secs(20),
         body_max_bytes: 1000,
-        extra_roots_pem: Some(certificate(&["nobody.example"]).cert.pem().into_bytes()),
+        roots_pem: Some(certificate(&["nobody.example"]).cert.pem().into_bytes()),
     }
 }
 

@@ -15,7 +15,7 @@ async fn fetch(
     trusted: &[&CertifiedKey<KeyPair>],
 ) -> Result<Fetched, OutboundError> {
     let bundle: String = trusted.iter().map(|authority| authority.cert.pem()).collect();
-    let policy = Policy { extra_roots_pem: Some(bundle.into_bytes()), ..loose() };
+    let policy = Policy { roots_pem: Some(bundle.into_bytes()), ..loose() };
     let url = format!("https://{host}:{}/keys", peer.address.port());
     let target = Target::parse(&url, &policy).unwrap();
     Client::new(policy).unwrap().fetch(&target).await
@@ -65,7 +65,7 @@ async fn a_peer_without_tls_is_refused() {
 #[test]
 fn a_bundle_that_cannot_be_read_stops_the_start() {
     let refused = |pem: &[u8]| {
-        let policy = Policy { extra_roots_pem: Some(pem.to_vec()), ..Policy::default() };
+        let policy = Policy { roots_pem: Some(pem.to_vec()), ..Policy::default() };
         Client::new(policy).err().map(|error| error.to_string()).unwrap_or_default()
     };
     let good = certificate(&["a.example"]).cert.pem();

@@ -33,11 +33,20 @@ pub(super) fn run(installation: &Installation) -> Result<()> {
         Ok(verified) => {
             outln!("issuer  {}", if verified.own { "this server" } else { &verified.issuer })?;
             outln!("user    {}", verified.user)?;
+            if !verified.own {
+                outln!("factor  {}", factor_words(verified.second_factor))?;
+            }
             outln!("until   {}", utc(verified.expires_unix_s.saturating_mul(1000)))?;
-            match gate.identify(&verified, now) {
+            let known = gate.identify(&verified, now);
+            let usable =
+                known.and_then(|user| gate.check_second_factor(&verified, &user).map(|()| user));
+            match usable {
                 Ok(user) => outln!("accepted, as {:?}", user.name())?,
                 Err(Denial::Token(TokenFault::User)) if is_new(&verified, &directory) => {
-                    outln!("accepted, as a user who is new here")?;
+                    match gate.check_external_factor(&verified) {
+                        Ok(()) => outln!("accepted, as a user who is new here")?,
+                        Err(denial) => refused(&denial)?,
+                    }
                 }
                 Err(denial) => refused(&denial)?,
             }
@@ -51,6 +60,16 @@ fn decoded(part: &str) -> Option<String> {
     let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
     let value: Value = serde_json::from_slice(&bytes).ok()?;
     Some(value.to_string().chars().filter(|character| !character.is_control()).collect())
+}
+
+fn factor_words(shown: bool) -> &'static str {
+    match shown {
+        true => "a second factor is shown",
+        false => {
+            "no second factor is shown (privileged_amr, privileged_acr): roles that keep order \
+             have no effect where accounts.second_factor asks for one"
+        }
+    }
 }
 
 /// Users of other issuers are made when they first connect.
@@ -77,7 +96,7 @@ fn gate(installation: &Installation) -> Result<(Gate, Arc<Directory>)> {
     }
     if settings.database.exists() {
         let (beside, _) = installation.open()?;
-        let need = settings.accounts.admins_need_totp;
+        let need = settings.accounts.second_factor;
         let feed = AccountFeed::new(Arc::clone(&directory), clock, need);
         let all = block_on(beside.authority())??;
         feed.apply(&Change::Authority(Box::new(all)), &mut Vec::new());
@@ -85,7 +104,8 @@ fn gate(installation: &Installation) -> Result<(Gate, Arc<Directory>)> {
     let own = vec![String::from("https://localhost")];
     let hosts = vec![String::from("localhost")];
     // This gate decides about one token: its tables are small.
-    let small = GateOptions { rate_keys_max: 1024, ..settings.gate.clone() };
+    // It is not shown on a connection, so it needs no proof of a key here.
+    let small = GateOptions { rate_keys_max: 1024, proof_required: false, ..settings.gate.clone() };
     let options = GateOptions { issuers, origins: own, hosts, ..small };
     let gate =
         Gate::build(options, Arc::clone(&directory)).map_err(crate::config::ConfigError::Gate)?;
@@ -95,6 +115,8 @@ fn gate(installation: &Installation) -> Result<(Gate, Arc<Directory>)> {
 fn refused(denial: &Denial) -> Result<(), OutputError> {
     let why = match denial {
         Denial::Token(fault) => explained(*fault),
+        Denial::SecondFactor("setup") => "the user has to add a second factor first",
+        Denial::SecondFactor(_) => "accounts.second_factor is \"all\", and it shows none",
         _ => "",
     };
     outln!("refused ({}): {why}", denial.reason())
@@ -106,7 +128,17 @@ fn explained(fault: TokenFault) -> &'static str {
         TokenFault::Missing | TokenFault::CookieOnly => "there is no token",
         TokenFault::Shape => "not three parts of Base64url in their one spelling, or too long",
         TokenFault::Header => "the header is not alg, typ and kid alone, or carries a key",
-        TokenFault::Type => "typ is not that of an access token",
+        TokenFault::Type => "typ in the header is not that of an access token",
+        TokenFault::IdToken => {
+            "it is an id-token (nonce, at_hash, or its own word): send the access token; if the \
+             issuer has none for this server, set [[token.issuer]] accept = \"id-token\""
+        }
+        TokenFault::OtherToken => {
+            "it is for a log-out, a refresh or another single purpose, or its header does not name \
+             the typ that [[token.issuer]] asks for"
+        }
+        TokenFault::Scope => "scope (or scp) lacks what [[token.issuer]] scope asks for",
+        TokenFault::Details => "it carries authorization_details, which this server cannot obey",
         TokenFault::Algorithm => "alg is not what the issuer is configured for",
         TokenFault::Key => "no configured issuer has this key (kid)",
         TokenFault::Signature => "the signature is not that of the issuer's key",

@@ -28,6 +28,9 @@ pub(crate) struct MakeArguments {
     /// A role, where the issuer is trusted to give roles; may be repeated.
     #[arg(long = "role", requires = "issuer")]
     roles: Vec<String>,
+    /// Whether it shows a second factor, as the issuer's privileged_amr or privileged_acr reads it.
+    #[arg(long, requires = "issuer")]
+    second_factor: bool,
     /// How long it lives, in seconds.
     #[arg(long, requires = "issuer", value_name = "SECONDS", default_value_t = 600,
         value_parser = clap::value_parser!(i64).range(1..=86_400))]
@@ -66,6 +69,7 @@ fn foreign(
         subject: arguments.subject.clone().unwrap_or_default(),
         name: arguments.name.clone(),
         roles: arguments.roles.clone(),
+        second_factor: arguments.second_factor,
         life_s: arguments.life,
     };
     let made = shared_token(issuer, &claims, installation.now());

@@ -5,7 +5,8 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use portcullis_accounts::{OperatorHand, OperatorLink, Password, ServerSecret, Standing};
 use portcullis_audit::utc;
-use portcullis_model::{Now, Role, RoleTable};
+use portcullis_guard::SecondFactorRule;
+use portcullis_model::{Now, Role, RoleTable, Roles};
 use portcullis_store::{
     DeleteUser, FOR_EVER_UNIX_MS, OwnedRooms, PEOPLE_MAX, PersonRow, SqliteBeside, UserDeletion,
 };
@@ -139,8 +140,26 @@ async fn act(
         UserCommand::Logout { name } => (name, Standing::Logout),
     };
     hand.change(name, standing).await?;
-    outln!("{}", line(&hand.find(name).await?, roles, hand.now.unix_ms))?;
+    let person = hand.find(name).await?;
+    outln!("{}", line(&person, roles, hand.now.unix_ms))?;
+    note_second_factor(installation.settings.accounts.second_factor, &person);
     Ok(())
+}
+
+/// Says on standard error that roles have no effect yet, for want of a second factor.
+fn note_second_factor(rule: SecondFactorRule, person: &PersonRow) {
+    let has_more = person.roles.without(Role::User) != Roles::NONE;
+    match &person.issuer {
+        None if rule.gap(person.roles, person.has_totp).is_open() => errln!(
+            "note: roles have no effect until {} adds a second factor (accounts.second_factor)",
+            person.username
+        ),
+        Some(issuer) if has_more && rule != SecondFactorRule::None => errln!(
+            "note: roles that keep order have an effect only on connections whose token shows a \
+             second factor: see privileged_amr and privileged_acr of {issuer:?}"
+        ),
+        Some(_) | None => {}
+    }
 }
 
 fn delete(beside: &SqliteBeside, person: &PersonRow, rooms: OwnedRooms, now: Now) -> Result<()> {

@@ -2,6 +2,7 @@
 //! Never: passwords or keys.
 
 use portcullis_accounts::Registration;
+use portcullis_guard::{GateOptions, SecondFactorRule};
 use serde::Deserialize;
 
 use super::error::ConfigError;
@@ -17,7 +18,10 @@ pub(super) struct AccountsSection {
     registration: Option<String>,
     /// The issuer our own tokens name; `https://portcullis`.
     issuer: Option<String>,
-    /// Whether administrators need a second factor for their rights; true but in development.
+    /// Who needs a second factor: `none`, `admins`, `staff` or `all`; `admins`, in development
+    /// `none`.
+    second_factor: Option<String>,
+    /// The name `second_factor` had.
     admins_need_totp: Option<bool>,
 }
 
@@ -26,12 +30,18 @@ pub(super) struct AccountsSection {
 pub(crate) struct AccountSettings {
     pub(crate) registration: Registration,
     pub(crate) issuer: String,
-    pub(crate) admins_need_totp: bool,
+    pub(crate) second_factor: SecondFactorRule,
     /// Whether log-ins have to prove a key of the client.
     pub(crate) proof_required: bool,
 }
 
 impl AccountSettings {
+    /// What the gate decides of it.
+    pub(super) fn decide(&self, gate: &mut GateOptions) {
+        gate.proof_required = self.proof_required;
+        gate.second_factor = self.second_factor;
+    }
+
     pub(crate) fn registration_name(&self) -> &'static str {
         match self.registration {
             Registration::Open => "open",
@@ -57,15 +67,40 @@ impl AccountsSection {
             }
         };
         let issuer = self.issuer.unwrap_or_else(|| String::from("https://portcullis"));
-        let by_profile = profile != Profile::Development;
-        let admins_need_totp = self.admins_need_totp.unwrap_or(by_profile);
-        if !admins_need_totp && profile != Profile::Development {
-            let why = "a guessed or stolen password would be all an administrator has";
-            let mend = "leave it out: an administrator adds a second factor at the first log-in";
-            let seen = "false";
-            return Err(ConfigError::refused("accounts.admins_need_totp", seen, why, mend));
-        }
+        let second_factor = second_factor(self.second_factor, self.admins_need_totp, profile)?;
         let proof_required = profile == Profile::Strict;
-        Ok(AccountSettings { registration, issuer, admins_need_totp, proof_required })
+        Ok(AccountSettings { registration, issuer, second_factor, proof_required })
     }
+}
+
+fn second_factor(
+    word: Option<String>,
+    former: Option<bool>,
+    profile: Profile,
+) -> Result<SecondFactorRule, ConfigError> {
+    let key = "accounts.second_factor";
+    if let Some(former) = former {
+        let mend = if former { "\"admins\"" } else { "\"none\", in development only" };
+        let why = "it is called accounts.second_factor now";
+        let mend = format!("write second_factor = {mend}");
+        let seen = former.to_string();
+        return Err(ConfigError::refused("accounts.admins_need_totp", seen, why, &mend));
+    }
+    let rule = match word.as_deref() {
+        None if profile == Profile::Development => SecondFactorRule::None,
+        None => SecondFactorRule::Admins,
+        Some(word) => {
+            let found = SecondFactorRule::ALL.iter().find(|(name, _)| *name == word);
+            let mend = "write \"admins\", \"staff\" or \"all\"";
+            found
+                .map(|(_, rule)| *rule)
+                .ok_or_else(|| ConfigError::no_such_choice(key, word, mend))?
+        }
+    };
+    if rule == SecondFactorRule::None && profile != Profile::Development {
+        let why = "a guessed or stolen password would be all an administrator has";
+        let mend = "leave it out: an administrator adds a second factor at the first log-in";
+        return Err(ConfigError::refused(key, "\"none\"", why, mend));
+    }
+    Ok(rule)
 }

@@ -12,6 +12,7 @@ mod tls; // [tls]
 mod transport; // [transport]
 mod origin; // [origin]
 mod token; // [token]
+mod token_rules; // which tokens of an issuer are accepted
 mod capacity; // [capacity]
 mod rate; // [rate]
 mod message; // [message]
@@ -32,6 +33,8 @@ mod input_files; // the files that it names for reading
 mod error; // what was seen, why it is refused, how to mend it
 #[cfg(test)]
 mod tests; // whole files, good and bad
+#[cfg(test)]
+mod issuer_tests; // whole files with issuers
 
 pub(crate) use error::ConfigError;
 pub(crate) use profile::Profile;

@@ -26,6 +26,7 @@ use super::profile::Profile;
 use super::roles::{read_replay, read_roles};
 use super::tls::TlsSettings;
 use super::token::IssuerFacts;
+use super::token_rules::check_factors;
 use super::warning::Warning;
 
 /// Where settings are read from; what is typed wins over the environment, that over the file.
@@ -143,7 +144,7 @@ impl Settings {
         gate.roles = read_roles(&file.role, &file.access)?;
         gate.replay = read_replay(&file.replay, profile == Profile::Strict)?;
         let accounts = file.accounts.read(profile)?;
-        gate.proof_required = accounts.proof_required;
+        accounts.decide(&mut gate);
         Ok(Self {
             file: None,
             database: file.store.read(&data)?,
@@ -168,6 +169,7 @@ impl Settings {
 
     /// Lets the gate judge everything it will be built from, before anything is touched.
     fn check(&self) -> Result<(), ConfigError> {
+        check_factors(&self.issuers, self.accounts.second_factor)?;
         let mut settled = self.clone();
         settled.settle_anywhere();
         // Small tables: this gate decides nothing.
@@ -210,6 +212,7 @@ impl Settings {
     pub(crate) fn warnings(&self) -> Vec<Warning> {
         let mut warnings = hsts::warnings(self.profile, self.server.hsts);
         warnings.extend(origin::warnings(self.profile, &self.origins));
+        warnings.extend(self.issuer_warnings());
         warnings
     }
 

@@ -76,7 +76,7 @@ impl Settings {
                     ("enabled", true.into()),
                     ("registration", self.accounts.registration_name().into()),
                     ("issuer", self.accounts.issuer.clone().into()),
-                    ("admins_need_totp", self.accounts.admins_need_totp.into()),
+                    ("second_factor", self.accounts.second_factor.name().into()),
                 ]),
             ),
             ("audit", self.audit()),
@@ -179,6 +179,7 @@ impl Settings {
             if let Some(claim) = &facts.roles_claim {
                 issuer.insert(String::from("roles_claim"), claim.clone().into());
             }
+            issuer.extend(facts.rules_in_force());
             let mut set = |key: &str, value: String| {
                 issuer.insert(String::from(key), value.into());
             };

@@ -15,7 +15,7 @@ fn read_with(text: &str, sources: &Sources) -> Result<Settings, String> {
         .map_err(|error| error.to_string())
 }
 
-fn read(text: &str) -> Result<Settings, String> {
+pub(super) fn read(text: &str) -> Result<Settings, String> {
     read_with(text, &Sources::default())
 }
 

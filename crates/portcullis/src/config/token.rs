@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use portcullis_accounts::RemoteIssuer;
-use portcullis_guard::{Algorithm, Issuer, IssuerKey, read_jwks};
+use portcullis_guard::{Algorithm, Issuer, IssuerKey, IssuerRules, KeyStrength, read_jwks};
 use portcullis_model::Secret;
 use portcullis_outbound::{Client, Policy, Target};
 use serde::{Deserialize, Deserializer};
@@ -30,7 +30,7 @@ pub(super) struct IssuerSection {
     pub(super) audience: Option<String>,
     /// What may stand in `aud` beside it.
     audience_beside: Vec<String>,
-    /// `HS256`, `RS256`, `ES256` or `EdDSA`.
+    /// `HS256`, `RS256`, `PS256`, `ES256` or `EdDSA`.
     algorithm: Option<String>,
     /// The secret of 32 bytes or more, not readable by others; one line end is cut off. HS256.
     pub(super) secret_file: Option<PathBuf>,
@@ -41,10 +41,24 @@ pub(super) struct IssuerSection {
     jwks_file: Option<PathBuf>,
     /// Where the issuer publishes its JSON Web Key Set.
     jwks_url: Option<String>,
-    /// Authorities that vouch for that address, in PEM, beside the machine's.
+    /// The authorities that vouch for that address, in PEM, in place of the machine's.
     jwks_ca_file: Option<PathBuf>,
     /// The claim that lists roles, name by name; with it the issuer is trusted to give them.
     roles_claim: Option<Vec<String>>,
+    /// Which tokens are accepted: `access-token`, or `id-token` as well; `access-token`.
+    pub(super) accept: Option<String>,
+    /// Scopes that a token has to list, all of them.
+    pub(super) scope: Vec<String>,
+    /// The type that the header of a token has to name (`typ`).
+    pub(super) typ: Option<String>,
+    /// Methods (`amr`) that show a second factor; one of them is enough.
+    pub(super) privileged_amr: Vec<String>,
+    /// Where a token lists methods, name by name; `["amr"]`.
+    pub(super) amr_claim: Option<Vec<String>>,
+    /// Classes (`acr`) that show a second factor; one of them is enough.
+    pub(super) privileged_acr: Vec<String>,
+    /// Where a token names its class, name by name; `["acr"]`.
+    pub(super) acr_claim: Option<Vec<String>>,
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<String>>, D::Error> {
@@ -68,6 +82,7 @@ pub(super) struct IssuerFacts {
     pub(super) audience_beside: Vec<String>,
     pub(super) algorithm: Algorithm,
     pub(super) roles_claim: Option<Vec<String>>,
+    pub(super) rules: IssuerRules,
     pub(super) source: KeySource,
 }
 
@@ -109,7 +124,8 @@ impl IssuerSection {
         private: bool,
         issuers: &mut Issuers,
     ) -> Result<(), ConfigError> {
-        let algorithm = self.algorithm()?;
+        let algorithm = self.algorithm(profile)?;
+        let rules = self.rules()?;
         let name = |key, value: Option<String>, mend| value.ok_or_else(|| missing(key, mend));
         let issuer = name("token.issuer.issuer", self.issuer, "write what its tokens name as iss")?;
         let audience =
@@ -119,6 +135,11 @@ impl IssuerSection {
         let like = Issuer {
             audience_beside: self.audience_beside.clone(),
             roles_claim: self.roles_claim.clone(),
+            rules: rules.clone(),
+            strength: match profile {
+                Profile::Development | Profile::Production => KeyStrength::Usual,
+                Profile::Strict => KeyStrength::Strong,
+            },
             ..Issuer::new(&issuer, &audience, nothing)
         };
         let keys = Keys {
@@ -136,17 +157,24 @@ impl IssuerSection {
             audience_beside: self.audience_beside,
             algorithm,
             roles_claim: self.roles_claim,
+            rules,
             source,
         });
         Ok(())
     }
 
-    fn algorithm(&self) -> Result<Algorithm, ConfigError> {
-        let (key, mend) =
-            ("token.issuer.algorithm", "write \"HS256\", \"RS256\", \"ES256\" or \"EdDSA\"");
+    fn algorithm(&self, profile: Profile) -> Result<Algorithm, ConfigError> {
+        let key = "token.issuer.algorithm";
+        let mend = "write \"HS256\", \"RS256\", \"PS256\", \"ES256\" or \"EdDSA\"";
         let text = self.algorithm.as_deref().ok_or_else(|| missing(key, mend))?;
         let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text);
-        known.ok_or_else(|| ConfigError::no_such_choice(key, text, mend))
+        let known = known.ok_or_else(|| ConfigError::no_such_choice(key, text, mend))?;
+        if (known, profile) == (Algorithm::Rs256, Profile::Strict) {
+            let why = "its padding, RSASSA-PKCS1-v1_5, is below what the strict profile promises";
+            let mend = "let the issuer sign with PS256, ES256 or EdDSA, or use \"production\"";
+            return Err(ConfigError::refused(key, "\"RS256\"", why, mend));
+        }
+        Ok(known)
     }
 }
 
@@ -249,7 +277,7 @@ fn read_policy(
     };
     let bytes =
         std::fs::read(path).map_err(|error| fault(format!("it cannot be read ({error})")))?;
-    let policy = Policy { extra_roots_pem: Some(bytes), ..policy };
+    let policy = Policy { roots_pem: Some(bytes), ..policy };
     // The client that will use them tells whether they can be used.
     Client::new(policy.clone()).map_err(|error| fault(error.to_string()))?;
     Ok(policy)

@@ -9,6 +9,8 @@
 mod published; // tokens of issuers that publish their keys
 mod login; // guessing, names, odd passwords
 mod factors; // second factors, recovery codes, invitations
+mod outside; // second factors of other issuers' users, and of everybody
+mod authorities; // who vouches for the address of a key set
 mod timing; // what an answer's time tells
 
 use portcullis_test::{Config, SioClient, TestServer};

@@ -1,4 +1,4 @@
-//! Tokens of issuers that publish their keys: RS256, ES256, EdDSA.
+//! Tokens of issuers that publish their keys: RS256, PS256, ES256, EdDSA.
 //! Never: a key used in another way than it is published for.
 
 use portcullis_test::{
@@ -28,7 +28,9 @@ fn server(keys: &[PublishedKey]) -> (TestServer, tempfile::TempDir) {
 
 fn keys() -> Vec<PublishedKey> {
     // One name for all: which issuer's it is, the token says, and the signature proves.
-    ["RS256", "ES256", "EdDSA"].map(|algorithm| PublishedKey::generate("main", algorithm)).into()
+    ["RS256", "PS256", "ES256", "EdDSA"]
+        .map(|algorithm| PublishedKey::generate("main", algorithm))
+        .into()
 }
 
 fn good(key: &PublishedKey) -> Value {
@@ -211,7 +213,7 @@ fn t040_ten_thousand_names_of_keys_cost_little_and_lead_nowhere() {
     let (server, _files) = server(&keys);
     let memory = server.resident_kib();
     let before = portcullis_test::processor_ms(&server);
-    let key = &keys[1];
+    let key = &keys[2];
     let mut client = portcullis_test::PollingClient::open(&server);
     for number in 0..10_000 {
         let header = changed(&key.header(), "kid", json!(format!("unknown-{number}")));

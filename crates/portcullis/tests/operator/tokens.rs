@@ -34,6 +34,12 @@ fn what_is_made_connects_and_what_is_wrong_is_explained() {
         (changed(json!({ "iat": now - 120, "exp": now - 60 })), "refused (expired)"),
         (changed(json!({ "aud": "another" })), "refused (claims)"),
         (changed(json!({ "iss": "https://elsewhere.example" })), "refused ("),
+        (changed(json!({ "nonce": "n-0S6" })), "refused (id_token): it is an id-token"),
+        (changed(json!({ "token_use": "id" })), "accept = \"id-token\""),
+        (changed(json!({ "events": {} })), "refused (other_token)"),
+        (changed(json!({ "typ": "Refresh" })), "refused (other_token)"),
+        (changed(json!({ "authorization_details": [{}] })), "refused (authorization_details)"),
+        (changed(json!({ "amr": ["mfa"] })), "no second factor is shown"),
         (format!("{}x", hs256("42")), "refused (s"),
     ];
     for (token, words) in cases {
@@ -53,4 +59,22 @@ fn what_is_made_connects_and_what_is_wrong_is_explained() {
     }
     let unknown = ["token", "make", "--issuer", "https://a.example", "--subject", "1"];
     assert!(refused(&server, &unknown, "").contains("no [[token.issuer]]"));
+}
+
+#[test]
+fn token_made_for_an_issuer_follows_its_rules() {
+    // Keys of the issuer's table, which stands last.
+    let rules = "scope = [\"chat\", \"read\"]\ntyp = \"at+jwt\"\nprivileged_amr = [\"hwk\"]\n";
+    let server = start(&Config { more: String::from(rules), ..Config::default() });
+    let make = ["token", "make", "--issuer", "https://id.example", "--subject", "42"];
+    for (more, words) in [(None, "no second factor"), (Some("--second-factor"), "is shown")] {
+        let arguments: Vec<_> = make.into_iter().chain(more).collect();
+        let made = done(&server, &arguments, "");
+        let text = done(&server, &["token", "explain"], &made);
+        assert!(text.contains(words) && text.contains("accepted"), "{text}");
+        let answer = SioClient::connect(&server, made.trim_end()).ask("room:list", &json!({}));
+        assert_eq!(answer["ok"], true);
+    }
+    let text = done(&server, &["token", "explain"], &hs256("42"));
+    assert!(text.contains("refused (other_token)") && text.contains("typ"), "{text}");
 }

@@ -233,3 +233,47 @@ fn strict_asks_for_envelopes_and_forgoes_polling() {
     let elsewhere = post(&server, "/auth/register", &credentials("eve"));
     assert_eq!(elsewhere.with("Host", "evil.example").ask(&server).status, 400);
 }
+
+#[test]
+fn t148_copied_token_of_another_issuer_does_nothing_and_its_client_reconnects() {
+    let server = start(&config());
+    let foreign = portcullis_test::hs256("42");
+    let client = |nonce: &str| {
+        let (nonce, token) = (nonce.to_owned(), foreign.clone());
+        Client { server: &server, key: ClientKey::generate(), nonce, token }
+    };
+    // As a bearer token, on a socket and in a request, with what the developer has to change.
+    let mut socket = open(&server);
+    let refused = socket.join_namespace("/", &json!({ "token": foreign }).to_string()).unwrap_err();
+    assert_eq!(refused["data"]["code"], "unauthorized");
+    assert!(refused["message"].as_str().unwrap().contains("/auth/ticket"), "{refused}");
+    let bearer = format!("Bearer {foreign}");
+    let path = "/socket.io/?EIO=4&transport=websocket";
+    let upgrade = Request::upgrade(&server, path).with("Host", "app.example");
+    let answer = upgrade.with("Origin", ORIGIN).header("Authorization", &bearer).ask(&server);
+    assert_eq!(answer.status, 401);
+    assert!(String::from_utf8_lossy(&answer.body).contains("/auth/ticket"));
+    let answer = post(&server, "/auth/ticket", "{}").header("Authorization", &bearer).ask(&server);
+    assert_eq!((answer.status, answer.code().as_str()), (401, "unauthorized"));
+    assert!(answer.json()["message"].as_str().unwrap().contains("DPoP"), "{answer:?}");
+
+    // The honest client proves a key, connects, and reconnects with a new ticket.
+    let mut honest = client("");
+    let first = honest.ask_ticket(&honest.proof("POST", "/auth/ticket", json!({ "nonce": null })));
+    assert_eq!(first.code(), "use_dpop_nonce");
+    honest.nonce = first.header("dpop-nonce").unwrap().to_owned();
+    for _ in 0..3 {
+        let (mut socket, conn) = honest.connect();
+        let made = json!({ "name": "Room", "visibility": "public" });
+        let envelope = honest.envelope(&conn, "room:create", &made, 1, now_s() * 1000);
+        let answer = socket.ask_arguments(&json!(["room:create", made, envelope]));
+        assert_eq!(code(&answer), "ok", "its key signs events: {answer}");
+    }
+    // A copy with another key, before and after the client has gone on.
+    let copy = client(&honest.nonce);
+    let answer = copy.ask_ticket(&copy.proof("POST", "/auth/ticket", json!({})));
+    assert_eq!((answer.status, answer.code().as_str()), (401, "unauthorized"));
+    let record = server.records.wait_for(|record| record["event"]["code"] == "authn_token_reuse");
+    assert_eq!(record["event"]["reason"], "used_before");
+    let _still_there = honest.connect();
+}

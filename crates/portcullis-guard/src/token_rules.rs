@@ -1,0 +1,315 @@
+//! What an issuer's tokens have to be beside genuine: of the right kind, for the right purpose.
+//! Never: a signature, or a claim of a token whose signature was not checked.
+
+use portcullis_model::TokenFault;
+use serde_json::Value;
+
+/// Which kind of token an issuer gives to clients of this server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TokenKind {
+    /// Access tokens (RFC 9068 and the ones of stock identity providers).
+    #[default]
+    Access,
+    /// Also id-tokens (OpenID Connect Core section 2), where an issuer has no others for us.
+    Id,
+}
+
+/// What tokens of one issuer have to say. The default asks for nothing but an access token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IssuerRules {
+    /// Which kinds of tokens are accepted.
+    pub kind: TokenKind,
+    /// Scopes that a token has to list, all of them, in `scope` or `scp`.
+    pub scope: Vec<String>,
+    /// The type that the header has to name (`typ`).
+    pub typ: Option<String>,
+    /// What shows that the user signed in with a second factor.
+    pub factors: FactorRule,
+}
+
+/// What shows that a user of another issuer signed in with a second factor.
+///
+/// One matching value is enough. Without any value nothing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactorRule {
+    /// Methods (`amr`, RFC 8176), such as `mfa` or `hwk`.
+    pub amr: Vec<String>,
+    /// Where a token lists methods, member by member from the outside in.
+    pub amr_claim: Vec<String>,
+    /// Classes (`acr`, OpenID Connect Core section 2).
+    pub acr: Vec<String>,
+    /// Where a token names its class, member by member from the outside in.
+    pub acr_claim: Vec<String>,
+}
+
+impl Default for FactorRule {
+    fn default() -> Self {
+        let [amr_claim, acr_claim] = ["amr", "acr"].map(|name| vec![String::from(name)]);
+        Self { amr: Vec::new(), amr_claim, acr: Vec::new(), acr_claim }
+    }
+}
+
+impl FactorRule {
+    /// Whether a token can show a second factor at all.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        !self.amr.is_empty() || !self.acr.is_empty()
+    }
+
+    /// Whether the claims show a second factor.
+    pub(crate) fn is_met(&self, claims: &Value) -> bool {
+        let meets = |wanted: &[String], path: &[String]| {
+            let named = member(claims, path).map(texts).unwrap_or_default();
+            named.iter().any(|text| wanted.contains(text))
+        };
+        meets(&self.amr, &self.amr_claim) || meets(&self.acr, &self.acr_claim)
+    }
+}
+
+/// A rule that cannot be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleFault {
+    /// The key of `[[token.issuer]]`.
+    pub key: &'static str,
+    /// What it holds.
+    pub seen: String,
+    /// Why that is rejected.
+    pub why: &'static str,
+    /// What to do.
+    pub mend: &'static str,
+}
+
+/// Longest text of a rule, in bytes, and most texts of one rule.
+const TEXT_MAX_BYTES: usize = 255;
+const TEXTS_MAX: usize = 16;
+/// Methods and classes that stand for one factor or none.
+const ONE_FACTOR: [&str; 9] =
+    ["pwd", "password", "pin", "kba", "oauth", "anonymous", "aal1", "0", "none"];
+
+impl IssuerRules {
+    /// Checks whether the rules can be kept.
+    ///
+    /// # Errors
+    /// [`RuleFault`] names the first that cannot.
+    pub fn check(&self) -> Result<(), RuleFault> {
+        let factors = &self.factors;
+        // RFC 6749 section 3.3.
+        let is_scope = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        let why = "a scope has no space, quote or backslash";
+        check_texts("scope", &self.scope, why, |text| text.bytes().all(is_scope))?;
+        let is_type = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte);
+        let why = "it is not a type of access tokens, such as at+jwt";
+        check_texts("typ", self.typ.as_slice(), why, |text| {
+            let short = short_type(text);
+            let kind = named_kind(short);
+            let accepted = matches!(kind, Named::Access | Named::Unknown) && short != "dpop+jwt";
+            accepted && !short.is_empty() && short.bytes().all(is_type)
+        })?;
+        let why = "it stands for one factor, so it does not show a second one";
+        let is_second = |text: &str| !ONE_FACTOR.contains(&text);
+        check_texts("privileged_amr", &factors.amr, why, is_second)?;
+        check_texts("privileged_acr", &factors.acr, why, is_second)?;
+        for (key, path) in [("amr_claim", &factors.amr_claim), ("acr_claim", &factors.acr_claim)] {
+            check_texts(key, path, "", |_| true)?;
+            if path.is_empty() {
+                let (why, mend) =
+                    ("no claim is named", "write it name by name, from the outside in");
+                return Err(RuleFault { key, seen: String::from("[]"), why, mend });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a header can be one of an access token: its type is `at+jwt`, `JWT`, absent, or the
+    /// one that is asked for. In any case, with or without `application/` (RFC 7515 section 4.1.9).
+    pub(crate) fn takes_type(&self, typ: Option<&str>) -> bool {
+        let Some(named) = typ.map(short_type) else { return true };
+        is_access_type(named) || named.eq_ignore_ascii_case("jwt") || self.asks_for(named)
+    }
+
+    fn asks_for(&self, named: &str) -> bool {
+        let wanted = self.typ.as_deref().map(short_type);
+        wanted.is_some_and(|wanted| named.eq_ignore_ascii_case(wanted))
+    }
+
+    /// Checks the kind and the purpose of a genuine token.
+    pub(crate) fn accept(&self, typ: Option<&str>, claims: &Value) -> Result<(), TokenFault> {
+        match kind_of(typ, claims) {
+            Seen::Access => {}
+            Seen::Id if self.kind == TokenKind::Id => {}
+            Seen::Id => return Err(TokenFault::IdToken),
+            Seen::Other => return Err(TokenFault::OtherToken),
+        }
+        let named = typ.map(short_type);
+        if self.typ.is_some() && !named.is_some_and(|named| self.asks_for(named)) {
+            return Err(TokenFault::OtherToken);
+        }
+        if holds(claims, "authorization_details") {
+            return Err(TokenFault::Details);
+        }
+        let listed = scopes(claims);
+        let is_listed = |scope: &String| listed.iter().any(|known| known == scope);
+        if self.scope.iter().all(is_listed) { Ok(()) } else { Err(TokenFault::Scope) }
+    }
+}
+
+fn check_texts(
+    key: &'static str,
+    texts: &[String],
+    why: &'static str,
+    holds: impl Fn(&str) -> bool,
+) -> Result<(), RuleFault> {
+    let mend = "remove or replace it";
+    if texts.len() > TEXTS_MAX {
+        let (seen, why) = (format!("{} texts", texts.len()), "there are at most 16");
+        return Err(RuleFault { key, seen, why, mend });
+    }
+    for text in texts {
+        let seen = format!("{text:?}");
+        if !(1..=TEXT_MAX_BYTES).contains(&text.len()) || text.chars().any(char::is_control) {
+            let why = "a text has 1 to 255 bytes, and none of control";
+            return Err(RuleFault { key, seen, why, mend });
+        }
+        if !holds(text) {
+            return Err(RuleFault { key, seen, why, mend });
+        }
+    }
+    Ok(())
+}
+
+/// Which kind of token the claims are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Access,
+    Id,
+    /// For a log-out, a refresh, or another single purpose.
+    Other,
+}
+
+/// The kind of a token, by what it says of itself and by claims that only one kind has.
+///
+/// A token that says it is an access token can have a `nonce`: those of older Keycloak versions and
+/// of Azure AD B2C repeat the one of the log-in.
+fn kind_of(typ: Option<&str>, claims: &Value) -> Seen {
+    // A logout token or another security event (RFC 8417 section 2.2).
+    if claims.get("events").is_some_and(Value::is_object) {
+        return Seen::Other;
+    }
+    let mut says_access = typ.map(short_type).is_some_and(is_access_type);
+    for name in ["typ", "token_use", "token_type", "type"] {
+        match claims.get(name).and_then(Value::as_str).map(named_kind) {
+            Some(Named::Id) => return Seen::Id,
+            Some(Named::Other) => return Seen::Other,
+            Some(Named::Access) => says_access = true,
+            // Cognito names each kind, so one that is not known is not for us.
+            Some(Named::Unknown) if name == "token_use" => return Seen::Other,
+            Some(Named::Unknown) | None => {}
+        }
+    }
+    // Digests of what was issued beside an id-token (OpenID Connect Core section 3.3.2.11).
+    if ["at_hash", "c_hash", "s_hash"].into_iter().any(|name| holds(claims, name)) {
+        return Seen::Id;
+    }
+    let says_access = says_access || holds(claims, "scp");
+    if holds(claims, "nonce") && !says_access { Seen::Id } else { Seen::Access }
+}
+
+/// What a word says that names the kind of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Access,
+    Id,
+    Other,
+    Unknown,
+}
+
+/// Kinds of tokens for one purpose, without `token` and `jwt`.
+const OTHER_KINDS: [&str; 18] = [
+    "refresh",
+    "rt",
+    "offline",
+    "logout",
+    "secevent",
+    "reset",
+    "passwordreset",
+    "resetpassword",
+    "resetcredentials",
+    "verify",
+    "verifyemail",
+    "emailverification",
+    "executeactions",
+    "initialaccess",
+    "registrationaccess",
+    "authorizationcode",
+    "invitation",
+    "magiclink",
+];
+
+/// Reads `Refresh`, `refresh_token`, `rt+jwt`, `application/id+jwt` and the like.
+fn named_kind(text: &str) -> Named {
+    let short = short_type(text);
+    let letters = short.chars().filter(char::is_ascii_alphanumeric);
+    let mut word: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
+    for end in ["jwt", "token"] {
+        if let Some(rest) = word.strip_suffix(end) {
+            word.truncate(rest.len());
+        }
+    }
+    match word.as_str() {
+        "bearer" | "dpop" | "access" | "at" => Named::Access,
+        "id" | "identity" | "serializedid" => Named::Id,
+        other if OTHER_KINDS.contains(&other) => Named::Other,
+        _ => Named::Unknown,
+    }
+}
+
+fn is_access_type(typ: &str) -> bool {
+    typ.eq_ignore_ascii_case("at+jwt")
+}
+
+/// A media type without `application/`, in any case.
+pub(crate) fn short_type(typ: &str) -> &str {
+    match typ.split_at_checked("application/".len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") => rest,
+        Some(_) | None => typ,
+    }
+}
+
+/// Whether a claim is there and says something; `null` and `[]` do not.
+fn holds(claims: &Value, name: &str) -> bool {
+    let is_empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+    claims.get(name).is_some_and(|value| !is_empty(value))
+}
+
+/// `scope` is a text with spaces (RFC 8693 section 4.2), `scp` a list or such a text.
+fn scopes(claims: &Value) -> Vec<&str> {
+    let mut found = Vec::new();
+    for value in ["scope", "scp"].into_iter().filter_map(|name| claims.get(name)) {
+        match value {
+            Value::String(text) => found.extend(text.split_ascii_whitespace()),
+            Value::Array(items) => found.extend(items.iter().filter_map(Value::as_str)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {}
+        }
+    }
+    found
+}
+
+/// The value where a path of names leads, from the outside in.
+pub(crate) fn member<'v>(claims: &'v Value, path: &[String]) -> Option<&'v Value> {
+    path.iter().try_fold(claims, |value, name| value.get(name))
+}
+
+/// One text or a list; Supabase lists objects `{method, timestamp}`.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Number(number) => vec![number.to_string()],
+        Value::Bool(flag) => vec![flag.to_string()],
+        Value::Array(items) => items.iter().filter_map(method).map(String::from).collect(),
+        Value::Null | Value::Object(_) => Vec::new(),
+    }
+}
+
+fn method(item: &Value) -> Option<&str> {
+    item.as_str().or_else(|| item.get("method")?.as_str())
+}
