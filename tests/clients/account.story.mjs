@@ -136,6 +136,34 @@ describe("signed in at the page", () => {
     await faye.close();
   });
 
+  test("asks everybody for a second factor before the chat, where it is set so", async () => {
+    const limits = `${WIDE_LIMITS}\n[accounts]\nsecond_factor = "all"\n`;
+    const strict = await Server.start({ limits });
+    const { page, complaints, close } = await visit(browser, strict);
+    await page.getByRole("button", { name: "Create an account" }).click();
+    await fillAccount(page, "uma", PASSWORD, "Create account");
+    await page.getByRole("heading", { name: "Add a second factor" }).waitFor();
+    assert.equal(await page.getByText("Connected", { exact: true }).count(), 0);
+    await page.reload();
+    await page.getByRole("button", { name: "Add it now" }).click();
+    await page.getByRole("button", { name: "Back" }).click();
+    await page.getByRole("button", { name: "Add it now" }).click();
+    await page.getByLabel("Password").fill(PASSWORD);
+    await page.keyboard.press("Enter");
+    await page.getByRole("img", { name: "QR code" }).waitFor();
+    const secret = String(await page.locator(".secret code").textContent());
+    await page.getByLabel("Code", { exact: true }).fill(authenticatorCode(secret));
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: "Your recovery codes" }).waitFor();
+    assert.equal(await page.locator(".recovery code").count(), 10);
+    await page.getByRole("button", { name: "I have kept them" }).click();
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await createRoom(page, "Study");
+    assert.deepEqual(complaints, []);
+    await close();
+    await strict.remove();
+  });
+
   test("adds a second factor, asks for it, and takes it away", async () => {
     const { page, complaints, close } = await visit(browser, server);
     await signUp(page, "tess", PASSWORD);

@@ -9,6 +9,8 @@ export interface SignedIn {
   expiresInS: number;
   /** Whether a role of the user rests until a second factor is added. */
   factorMissing: boolean;
+  /** Whether nothing but adding a second factor is possible until then. */
+  setupOnly: boolean;
 }
 
 /** How long a person is made to wait for an answer. */
@@ -79,7 +81,9 @@ function readSignedIn(answer: Readonly<Record<string, unknown>>): SignedIn {
   if (token === undefined || expiresInS === undefined || user === undefined) {
     throw new Refusal("unreadable", "");
   }
-  return { user, token, expiresInS, factorMissing: answer["totp_setup_required"] === true };
+  const factorMissing = answer["totp_setup_required"] === true;
+  const setupOnly = answer["totp_setup_only"] === true;
+  return { user, token, expiresInS, factorMissing, setupOnly };
 }
 
 async function read(response: Response): Promise<Readonly<Record<string, unknown>>> {

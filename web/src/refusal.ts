@@ -36,6 +36,7 @@ const SENTENCES: ReadonlyMap<string, string> = new Map([
   ["not_signed_out", "You have left this page, but the server could not be told."],
   ["totp_required", "A code of your second factor is asked for."],
   ["reauth_required", "Sign in again to change this."],
+  ["second_factor_required", "This needs a second factor: add one on your account."],
   ["server_busy", "The server is busy."],
   ["INTERNAL", "Something failed on the server."],
 ]);

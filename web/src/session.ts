@@ -14,6 +14,7 @@ import { isRemembered, remember } from "./remembered";
 import {
   confirmAsked,
   door,
+  enrolling,
   forgetEverything,
   link,
   resuming,
@@ -101,6 +102,12 @@ async function comeBack(): Promise<void> {
   link.value = { state: "connecting" };
   try {
     await renew();
+    // The second factor that everybody needs was removed elsewhere.
+    if (enrolling.value) {
+      closeConnection();
+      link.value = { state: "off" };
+      return;
+    }
     renewConnection();
   } catch (thrown) {
     const refusal = asRefusal(thrown);
@@ -149,7 +156,15 @@ export function leave(): void {
   remember(false);
 }
 
-function enter({ user, token, expiresInS, factorMissing }: api.SignedIn): void {
+/** The second factor that everybody needs was added, or put off: goes on once the server knows it. */
+export async function finishEnrolling(): Promise<void> {
+  await renew();
+  if (session.value === undefined || session.value.setupOnly) return;
+  enrolling.value = false;
+  connect();
+}
+
+function enter({ user, token, expiresInS, factorMissing, setupOnly }: api.SignedIn): void {
   const before = session.value;
   if (before !== undefined && before.user.id !== user.id) {
     // Another window of this browser has signed somebody else in: nothing of the former stays.
@@ -157,13 +172,16 @@ function enter({ user, token, expiresInS, factorMissing }: api.SignedIn): void {
     forgetEverything();
     queueMicrotask(connect);
   }
-  session.value = { user, token, endsAtMs: Date.now() + expiresInS * 1000, factorMissing };
+  const endsAtMs = Date.now() + expiresInS * 1000;
+  session.value = { user, token, endsAtMs, factorMissing, setupOnly };
+  if (setupOnly) enrolling.value = true;
   stillSignedIn.value = undefined;
   remember(true);
 }
 
 function connect(): void {
   proved = true;
+  if (enrolling.value) return;
   link.value = { state: "connecting" };
   openConnection(freshToken, {
     ...listener,
@@ -189,6 +207,7 @@ async function freshToken(): Promise<string> {
 /** The connection goes on with the newer token, or is opened anew with it. */
 async function handOver(): Promise<void> {
   proved = true;
+  if (enrolling.value) return;
   const token = session.value?.token;
   if (token !== undefined && isConnected() && (await refreshed(token))) return;
   link.value = { state: "connecting" };

@@ -11,6 +11,8 @@ export interface Session {
   endsAtMs: number;
   /** Whether a role of the user rests until a second factor is added. */
   factorMissing: boolean;
+  /** Whether nothing but adding a second factor is possible until then. */
+  setupOnly: boolean;
 }
 
 export type Link =
@@ -55,6 +57,8 @@ export const setupToken = signal<string | undefined>(undefined);
 /** A login link, until a log-in has used it. */
 export const door = signal<string | undefined>(undefined);
 export const session = signal<Session | undefined>(undefined);
+/** The page of the second factor that has to be added first, until its recovery codes were read. */
+export const enrolling = signal(false);
 /** Finding out who is signed in, after a load; with a refusal it waits for the person. */
 export const resuming = signal<{ refusal: Refusal | undefined } | undefined>(undefined);
 /** Why the server could not be told that the person has signed out. */
@@ -114,6 +118,7 @@ export function isOwn(message: ChatMessage): boolean {
 export function forgetEverything(): void {
   setupToken.value = undefined;
   session.value = undefined;
+  enrolling.value = false;
   resuming.value = undefined;
   confirmAsked.value = undefined;
   link.value = { state: "off" };

@@ -79,7 +79,7 @@ function Factor({ profile, choose }: FactorProps) {
       <div class="choices">
         {session.value?.factorMissing === true && (
           <p class="problem" role="alert">
-            What an administrator may do rests until a second factor is added.
+            Your role has no effect until a second factor is added.
           </p>
         )}
         <button type="button" onClick={() => choose("add-factor")}>
