@@ -35,7 +35,11 @@ fn configurations(path: &Path) -> Vec<String> {
     let Ok(text) = std::fs::read_to_string(path) else { return Vec::new() };
     match extension.as_deref() {
         Some("toml") if path.ends_with("portcullis.toml") => vec![text],
-        Some("md") => blocks(&text, "```toml\n", "```"),
+        Some("md") => {
+            let found = blocks(&text, "```toml\n", "```");
+            // Those of a crate's manifest belong to Cargo.
+            found.into_iter().filter(|block| !block.starts_with("[dependencies]")).collect()
+        }
         Some("yaml" | "yml") => {
             let found = blocks(&text, "portcullis.toml: |\n", "\n---");
             found.iter().map(|text| text.replace("\n    ", "\n")).map(unindented).collect()
