@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S, FactorGap};
-use portcullis_model::{Code, Denial, Roles, SessionId, UserId};
+use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S, FactorGap, User};
+use portcullis_model::{Code, Denial, Now, Roles, SessionId, UserId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::{Factors, NewSession, OpenSession, WhichSessions};
 use serde::Serialize;
@@ -44,6 +44,25 @@ pub(crate) struct LoggedIn<'a> {
     /// Nothing but adding a second factor is possible until then.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     totp_setup_only: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    muted: Option<MutedView>,
+}
+
+/// A mute as its user sees it, so that a page can say it before a message is written.
+#[derive(Serialize)]
+struct MutedView {
+    /// In milliseconds since 1970; absent for a mute without an end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<i64>,
+}
+
+impl MutedView {
+    fn of(user: &User, now: Now) -> Option<Self> {
+        match user.check_not_muted(now) {
+            Err(Denial::Muted { until_unix_ms: until, .. }) => Some(Self { until }),
+            Ok(()) | Err(_) => None,
+        }
+    }
 }
 
 /// Opens a session and answers 200 `{access_token, token_type, expires_in, user}` with the cookies.
@@ -125,6 +144,7 @@ pub(crate) fn answer(
     record_act(request, Code::AuthnTokenCreated, &holder.user, &holder.username);
     let username = Arc::clone(&holder.username);
     let admission = request.gate.admission(&holder.user, holder.roles, request.now);
+    let user = request.gate.directory().user(&holder.user);
     let body = LoggedIn {
         admission: &admission,
         access_token: token.expose(),
@@ -133,6 +153,7 @@ pub(crate) fn answer(
         user: UserView::new(&holder.user, username, holder.roles, &accounts.roles),
         totp_setup_required: holder.gap.is_open(),
         totp_setup_only: holder.gap.setup_only,
+        muted: user.and_then(|user| MutedView::of(&user, request.now)),
     };
     let mut answer = ApiResponse::json(200, &body);
     let cookie = cookies::set(ADMISSION_COOKIE, &admission, ADMISSION_LIFE_S);

@@ -297,6 +297,10 @@ denials! {
     69, Self::SessionEnded("expired" | "idle" | "absolute") =>
         "session_ended", 401, 4401, SessionExpired, Info, No, Never,
         "session", "Session ended", "expired";
+    // Sent only to a connection of that user; a log-in does not tell it (`Login`).
+    158, Self::SessionEnded("barred") =>
+        "session_ended", 401, 4401, SessionRevoked, Info, No, Never,
+        "session", "You are banned or your account is locked", "barred";
     70, Self::SessionEnded(_) =>
         "session_ended", 401, 4401, SessionRevoked, Info, No, Never,
         "session", "Session ended", "revoked";

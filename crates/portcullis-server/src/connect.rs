@@ -367,6 +367,12 @@ impl ConnectionTask {
         }
         for socket in sockets {
             let text = match (denial, self.connection.form) {
+                (Denial::SessionEnded("barred"), Form::SocketIo | Form::Engine) => {
+                    // A disconnect carries no text, and the user has to learn why.
+                    let why = self.event_text(&socket, "error", &refusal.error_event(None));
+                    self.connection.queue_last(frame(Opcode::Text, why.as_bytes()), options);
+                    socketio::disconnect(socket.namespace.as_str())
+                }
                 (Denial::SessionEnded(_), Form::SocketIo | Form::Engine) => {
                     socketio::disconnect(socket.namespace.as_str())
                 }

@@ -301,3 +301,35 @@ fn t058_logout_of_a_foreign_user_who_never_connected_takes_effect() {
         assert_eq!(refused.unwrap_err()["data"]["code"], "unauthorized", "{path}");
     }
 }
+
+#[test]
+fn muted_or_banned_user_learns_it_before_and_while_connected() {
+    let server = start(&unlimited());
+    let root = set_up(&server, "root");
+    let mut admin = SioClient::connect(&server, &root.token);
+    let ann = sign_up(&server, "ann");
+    let mut act = |event: &str, more: Value| {
+        let mut payload = json!({ "userId": ann.id });
+        payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(code(&admin.ask(event, &payload)), "ok", "{event}");
+    };
+    let mut browser = Browser::log_in(&server, "ann");
+    let mut refreshed = || {
+        let answer = browser.ask_refresh(&server);
+        browser.take(&answer);
+        answer.json()["muted"].clone()
+    };
+    assert_eq!(refreshed(), Value::Null);
+    act("user:mute", json!({ "duration_s": 600 }));
+    assert!(refreshed()["until"].as_i64().unwrap() > 1_600_000_000_000);
+    act("user:mute", json!({}));
+    assert_eq!(refreshed(), json!({}));
+    act("user:mute", json!({ "duration_s": 0 }));
+    assert_eq!(refreshed(), Value::Null);
+
+    let mut client = SioClient::connect(&server, &ann.token);
+    act("user:ban", json!({ "duration_s": 600 }));
+    let told = client.wait_packet(|packet| packet.starts_with("42[\"error\""));
+    assert!(told.contains("\"session_ended\"") && told.contains("You are banned"), "{told}");
+    assert_eq!(client.wait_packet(|packet| packet.starts_with("41")), "41");
+}
