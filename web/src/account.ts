@@ -1,9 +1,10 @@
 // What a person changes about their own account.
 // Never: keeps a password, a code or a secret.
 import { get, post, withCode } from "./api";
-import { count, text } from "./contract";
+import { count, fieldsOf, readList, text } from "./contract";
+import { checkKnownPassword, checkNewPassword } from "./password";
 import { Refusal } from "./refusal";
-import { renew } from "./session";
+import { reauthenticate, renew } from "./session";
 import { session } from "./state";
 
 export interface Profile {
@@ -32,12 +33,14 @@ export async function changePassword(
   next: string,
   code: string | undefined,
 ): Promise<void> {
+  checkKnownPassword(current);
+  checkNewPassword(next);
   await post("/auth/password", { current, new: next, ...withCode(code) }, bearer());
 }
 
 /** Asks for a second factor; the password shows that it is the person who asks. */
 export async function beginFactor(password: string): Promise<NewFactor> {
-  await post("/auth/reauthenticate", { password }, bearer());
+  await reauthenticate(password);
   const answer = await post("/auth/totp/begin", {}, bearer());
   const secret = text(answer["secret"]);
   const uri = text(answer["uri"]);
@@ -56,8 +59,56 @@ export async function confirmFactor(code: string): Promise<readonly string[]> {
 }
 
 export async function removeFactor(password: string, code: string): Promise<void> {
+  checkKnownPassword(password);
   await post("/auth/totp/remove", { password, totp: code.trim() }, bearer());
   await renew().catch(() => undefined);
+}
+
+/** A device or browser on which the user is signed in. */
+export interface OpenSession {
+  id: string;
+  /** Whether it is the one of this page. */
+  current: boolean;
+  device: string;
+  address: string;
+  lastUsedMs: number;
+  signedInMs: number;
+}
+
+/** Where the user is signed in: this session first, then the last used. */
+export async function readSessions(): Promise<readonly OpenSession[]> {
+  const answer = await get("/auth/sessions", bearer());
+  const sessions = readList(answer["sessions"], readOpenSession);
+  return sessions.sort((a, b) => {
+    return Number(b.current) - Number(a.current) || b.lastUsedMs - a.lastUsedMs;
+  });
+}
+
+export async function endSession(id: string): Promise<void> {
+  await post("/auth/sessions/end", { id }, bearer());
+}
+
+/** Ends every session but the one of this page, also those that were opened meanwhile. */
+export async function endOtherSessions(): Promise<void> {
+  for (const { id, current } of await readSessions()) {
+    if (!current) await endSession(id).catch(unlessGone);
+  }
+}
+
+/** A session that has ended by itself is what was wanted. */
+function unlessGone(thrown: unknown): void {
+  if (!(thrown instanceof Refusal) || thrown.code !== "forbidden") throw thrown;
+}
+
+function readOpenSession(value: unknown): OpenSession | undefined {
+  const fields = fieldsOf(value);
+  const id = text(fields?.["id"]);
+  const lastUsedMs = count(fields?.["renewed_at"]);
+  const signedInMs = count(fields?.["created_at"]);
+  if (id === undefined || lastUsedMs === undefined || signedInMs === undefined) return undefined;
+  const device = text(fields?.["device"]) ?? "";
+  const address = text(fields?.["address"]) ?? "";
+  return { id, current: fields?.["current"] === true, device, address, lastUsedMs, signedInMs };
 }
 
 /** Ends every session of the person, this one too. */

@@ -1,7 +1,9 @@
 // Requests over HTTPS: who signs in, stays in, and out.
 // Never: keeps a token; it hands it to the caller and forgets it.
 import { count, fieldsOf, readUser, text, type User } from "./contract";
+import { readMuted } from "./mute";
 import { readRefusal, Refusal } from "./refusal";
+import type { Mute } from "./state";
 
 export interface SignedIn {
   user: User;
@@ -11,6 +13,7 @@ export interface SignedIn {
   factorMissing: boolean;
   /** Whether nothing but adding a second factor is possible until then. */
   setupOnly: boolean;
+  muted: Mute | undefined;
 }
 
 /** How long a person is made to wait for an answer. */
@@ -41,6 +44,16 @@ export async function refresh(): Promise<SignedIn> {
 /** Ends the log-in whose cookie the browser holds. */
 export async function logout(): Promise<void> {
   await post("/auth/logout", {});
+}
+
+/** A recent log-in for the session; a newer token where the server gives one. */
+export async function reauthenticate(
+  bearer: string,
+  password: string,
+  code: string | undefined,
+): Promise<SignedIn | undefined> {
+  const answer = await post("/auth/reauthenticate", { password, ...withCode(code) }, bearer);
+  return answer["access_token"] === undefined ? undefined : readSignedIn(answer);
 }
 
 /** Makes the first administrator; `token` is the one of the set-up link. */
@@ -83,7 +96,8 @@ function readSignedIn(answer: Readonly<Record<string, unknown>>): SignedIn {
   }
   const factorMissing = answer["totp_setup_required"] === true;
   const setupOnly = answer["totp_setup_only"] === true;
-  return { user, token, expiresInS, factorMissing, setupOnly };
+  const muted = readMuted(answer["muted"]);
+  return { user, token, expiresInS, factorMissing, setupOnly, muted };
 }
 
 async function read(response: Response): Promise<Readonly<Record<string, unknown>>> {

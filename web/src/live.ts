@@ -3,9 +3,9 @@
 import { fieldsOf, readAnnouncement, readMemberChange, readMessage, text } from "./contract";
 import { receive } from "./messages";
 import type { Listener } from "./realtime";
-import { asRefusal, readRefusal } from "./refusal";
+import { asRefusal, readRefusal, type Refusal } from "./refusal";
 import { memberChanged, rejoinRooms, resumeRooms, roomDeleted } from "./rooms";
-import { announcements, link, notice } from "./state";
+import { announcements, endedBecause, link, notice } from "./state";
 
 /** Announcements shown at one time. */
 const ANNOUNCEMENTS_MAX = 3;
@@ -48,7 +48,7 @@ export const listener: Omit<Listener, "expiring" | "ended"> = {
         announce(payload);
         break;
       case "error":
-        notice.value = readRefusal(payload);
+        reported(readRefusal(payload));
         break;
     }
   },
@@ -56,6 +56,12 @@ export const listener: Omit<Listener, "expiring" | "ended"> = {
 
 export function dismiss(key: number): void {
   announcements.value = announcements.value.filter((shown) => shown.key !== key);
+}
+
+/** What is said at the end of a session is shown where the page asks for the password. */
+function reported(refusal: Refusal): void {
+  if (refusal.code === "session_ended") endedBecause.value = refusal;
+  else notice.value = refusal;
 }
 
 function announce(payload: unknown): void {

@@ -2,10 +2,13 @@
 // Never: anything but putting the parts together.
 import { effect } from "@preact/signals";
 import { render } from "preact";
+import { keepReadMarks } from "./read_marks";
 import { onForgotten } from "./remembered";
+import { showLinked } from "./rooms";
+import { followRoutes } from "./route";
 import { leave, resume } from "./session";
 import { readDoor, readSetupToken } from "./setup_link";
-import { door, session, setupToken, unread } from "./state";
+import { door, hidden, session, setupToken, unread } from "./state";
 import { App } from "./views/app";
 
 function takeSetupToken(): void {
@@ -23,9 +26,12 @@ takeSetupToken();
 addEventListener("hashchange", takeSetupToken);
 
 effect(() => {
-  document.title = unread.value === 0 ? "Portcullis" : `(${unread.value}) Portcullis`;
+  document.title =
+    unread.value === 0 || hidden.value ? "Portcullis" : `(${unread.value}) Portcullis`;
 });
 
+followRoutes(showLinked);
+keepReadMarks();
 if (setupToken.value === undefined) void resume();
 onForgotten(() => {
   if (session.value !== undefined) leave();

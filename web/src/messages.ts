@@ -2,9 +2,11 @@
 // Never: a message twice, out of order, or lost behind a broken connection.
 import { request } from "./connection";
 import { count, readList, readMessage, type ChatMessage } from "./contract";
+import { readMute } from "./mute";
 import { asRefusal } from "./refusal";
 import {
   changeRoom,
+  muted,
   openRoomId,
   rooms,
   session,
@@ -30,8 +32,9 @@ export function receive(message: ChatMessage): void {
     const own = message.userId === session.value?.user.id;
     if (!entry.loaded) return own ? entry : { ...entry, unread: entry.unread + 1 };
     const placed = place(entry, [message]);
+    if (seen) return { ...placed, readSeq: Math.max(entry.readSeq ?? 0, message.seq) };
     const fresh = placed.timeline !== entry.timeline && !own;
-    return fresh && !seen ? { ...placed, unread: entry.unread + 1 } : placed;
+    return fresh ? { ...placed, unread: entry.unread + 1 } : placed;
   });
   void fillGaps(message.roomId);
 }
@@ -135,6 +138,7 @@ async function deliver(
 ): Promise<"answered" | "unanswered"> {
   try {
     const answer = await request("chat:send", { roomId, message }, { mid });
+    muted.value = undefined;
     const seq = count(answer["seq"]) ?? 0;
     // It stays where it is until the message itself is there, so that nothing flickers.
     changeRoom(roomId, (entry) =>
@@ -146,6 +150,7 @@ async function deliver(
     const refusal = asRefusal(thrown);
     // Not answered for want of a connection: sent again when it is back.
     if (refusal.code === "offline") return "unanswered";
+    muted.value = readMute(refusal) ?? muted.value;
     const waitS = refusal.code === TOO_FAST ? refusal.details.retryAfterS : undefined;
     if (waitS !== undefined) {
       // Waiting is what the server asks for; asking again at once would count against the person.

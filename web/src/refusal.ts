@@ -1,6 +1,8 @@
 // A refusal as the page holds it, and the words a person reads for it.
 // Never: a stack trace, or a server text shown as anything but text.
 
+import { muteSentence, readMute } from "./mute";
+
 /** What the server, or the way to it, said no with. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
@@ -31,6 +33,12 @@ const SENTENCES: ReadonlyMap<string, string> = new Map([
   ["forbidden_origin", "This page may not talk to that server."],
   ["limit_reached", "A limit of this server is reached."],
   ["too_large", "That is too large."],
+  ["password_too_long", "This password is too long: a password has at most 128 characters."],
+  ["password_too_short", "This password is too short: a password has at least 8 characters."],
+  ["forbidden_invite", "You cannot invite this user: nobody has this id, or you may not invite."],
+  ["forbidden_kick", "You cannot remove this user: their role protects them, or you may not."],
+  ["unknown_person", "Nobody in your rooms has this name. Ask the person for their user id."],
+  ["several_people", "Several people in your rooms have this name. Use the user id."],
   ["connection_limit", "You are signed in in too many windows. Close one and try again."],
   ["session_ended", "Your sign-in has ended."],
   ["not_signed_out", "You have left this page, but the server could not be told."],
@@ -71,6 +79,8 @@ const WITH_CAUSE = /^(You are muted|This login link) /;
 /** The sentence a person reads; the reference is shown beside it. */
 export function sentence(refusal: Refusal): string {
   const { field, retryAfterS } = refusal.details;
+  const mute = readMute(refusal);
+  if (mute?.untilMs !== undefined) return muteSentence(mute, Date.now());
   const ofField = refusal.code === "INVALID_MESSAGE" && field ? FIELDS.get(field) : undefined;
   const ofCause = WITH_CAUSE.test(`${refusal.message} `) ? asSentence(refusal.message) : undefined;
   const ofMessage = ofCause ?? ofField ?? spamSentence(refusal);

@@ -13,11 +13,14 @@ import {
   type Visibility,
 } from "./contract";
 import { catchUp, deliverPending, loadNewest } from "./messages";
+import { readMark } from "./read_marks";
 import { asRefusal, Refusal } from "./refusal";
 import {
   changeRoom,
+  linkedRoom,
   newEntry,
   notice,
+  online,
   openRoomId,
   removeRoom,
   rooms,
@@ -25,6 +28,7 @@ import {
   withRefusal,
   type RoomEntry,
 } from "./state";
+import { newestSeq } from "./timeline";
 
 /** Rooms heard without being open; each costs one request after a connect. */
 const REJOIN_MAX = 20;
@@ -84,11 +88,13 @@ export async function searchRooms(search: string): Promise<void> {
 
 /** Shows a room, joining it first when need be. */
 export async function openRoom(roomId: string): Promise<void> {
+  linkedRoom.value = undefined;
   openRoomId.value = roomId;
   changeRoom(roomId, (entry) => withRefusal({ ...entry, unread: 0 }, undefined));
   try {
     if (rooms.value.get(roomId)?.joined === false) await join(roomId);
     if (rooms.value.get(roomId)?.loaded === false) await loadNewest(roomId);
+    markRead();
     void deliverPending(roomId);
     if (rooms.value.get(roomId)?.membersKnown === false) await loadMembers(roomId);
   } catch (thrown) {
@@ -111,16 +117,60 @@ export async function refreshRooms(): Promise<void> {
   }
 }
 
-/** The person looks at the page again. */
+/** The person looks at the open room. */
 export function markRead(): void {
-  changeRoom(openRoomId.value ?? "", (entry) => ({ ...entry, unread: 0 }));
+  if (document.visibilityState !== "visible") return;
+  changeRoom(openRoomId.value ?? "", (entry) => {
+    const readSeq = Math.max(entry.readSeq ?? 0, newestSeq(entry.timeline));
+    return entry.unread === 0 && entry.readSeq === readSeq
+      ? entry
+      : { ...entry, unread: 0, readSeq };
+  });
+}
+
+/** Goes where the address points: to a room, to the question whether to join it, or to none. */
+export function showLinked(roomId: string | undefined): void {
+  if (roomId === undefined) {
+    linkedRoom.value = undefined;
+    openRoomId.value = undefined;
+    return;
+  }
+  if (isMember(rooms.value.get(roomId))) void openRoom(roomId);
+  else linkedRoom.value = { roomId, asked: online.value };
+}
+
+/** The room of the address, once the list of rooms is there. */
+function settleLink(): void {
+  const roomId = linkedRoom.value?.roomId;
+  if (roomId === undefined) return;
+  if (isMember(rooms.value.get(roomId))) {
+    linkedRoom.value = undefined;
+    openRoomId.value = roomId;
+  } else {
+    linkedRoom.value = { roomId, asked: true };
+  }
+}
+
+function isMember(entry: RoomEntry | undefined): boolean {
+  return entry !== undefined && (entry.joined || entry.room.member === true);
 }
 
 /** Joins a room known only by its id. */
 export async function joinById(roomId: string): Promise<void> {
-  if (rooms.value.has(roomId)) return;
+  if (rooms.value.get(roomId)?.joined === true) return;
   const answer = await request("room:join", { roomId });
   addRoom(answer["room"]);
+  await hear(roomId, answer);
+}
+
+/** Lets a user join, also a room that is private or that the user was removed from. */
+export async function invite(roomId: string, userId: string): Promise<void> {
+  await request("room:invite", { roomId, userId });
+}
+
+/** Removes a member, who stays out until invited again. */
+export async function kick(roomId: string, userId: string): Promise<void> {
+  await request("room:kick", { roomId, userId });
 }
 
 /** Makes a room; gives its id. */
@@ -131,11 +181,16 @@ export async function createRoom(name: string, visibility: Visibility): Promise<
 
 export async function leaveRoom(roomId: string): Promise<void> {
   await request("room:leave", { roomId });
+  forgetMembership(roomId);
+}
+
+/** Nothing of a room stays that only its members read. */
+function forgetMembership(roomId: string): void {
   const entry = rooms.value.get(roomId);
   if (entry === undefined) return;
-  if (openRoomId.value === roomId) openRoomId.value = undefined;
-  if (entry.room.visibility === "private") removeRoom(roomId);
-  else rooms.value = new Map(rooms.value).set(roomId, newEntry({ ...entry.room, member: false }));
+  removeRoom(roomId);
+  if (entry.room.visibility === "private") return;
+  rooms.value = new Map(rooms.value).set(roomId, newEntry({ ...entry.room, member: false }));
 }
 
 export async function deleteRoom(roomId: string): Promise<void> {
@@ -162,7 +217,7 @@ export function memberChanged(change: MemberChange): void {
     notice.value = new Refusal("entered_by_role", told);
   }
   if (own && change.change === "left") {
-    changeRoom(change.roomId, (entry) => newEntry({ ...entry.room, member: false }));
+    noLongerMember(change.roomId);
     return;
   }
   changeRoom(change.roomId, (entry) => {
@@ -172,6 +227,17 @@ export function memberChanged(change: MemberChange): void {
     const { userId: id, username, external } = change;
     return { ...entry, members: [...others, { id, username, online, external }] };
   });
+}
+
+/** The user was removed, or has left in another window. */
+function noLongerMember(roomId: string): void {
+  const entry = rooms.value.get(roomId);
+  if (entry === undefined) return;
+  if (openRoomId.value === roomId) {
+    const text = `You are no longer a member of “${entry.room.name}”.`;
+    notice.value = new Refusal("no_member", text);
+  }
+  forgetMembership(roomId);
 }
 
 /**
@@ -187,6 +253,7 @@ export async function resumeRooms(): Promise<void> {
       membersKnown: false,
     }));
   }
+  settleLink();
   const open = openRoomId.value;
   if (open !== undefined) await openRoom(open);
   for (const [roomId, { joined, pending }] of rooms.value) {
@@ -197,15 +264,18 @@ export async function resumeRooms(): Promise<void> {
 /** After a connect: the server knows nothing of this connection, so rooms are joined anew. */
 export async function rejoinRooms(): Promise<void> {
   await listRooms();
-  const wanted = [...rooms.value.values()].filter(({ joined, room }) => joined || room.member);
-  const isOpen = (entry: RoomEntry) => entry.room.id === openRoomId.value;
-  wanted.sort((a, b) => Number(isOpen(b)) - Number(isOpen(a)));
+  settleLink();
+  const open = openRoomId.value;
+  const wanted = [...rooms.value.values()].filter(isMember).map(({ room }) => room.id);
   for (const roomId of rooms.value.keys()) {
     changeRoom(roomId, (entry) => ({ ...entry, joined: false, membersKnown: false }));
   }
-  for (const entry of wanted.slice(0, REJOIN_MAX)) await rejoin(entry.room.id);
-  const open = openRoomId.value;
-  if (open !== undefined) await openRoom(open);
+  if (open !== undefined) {
+    if (wanted.includes(open)) await rejoin(open);
+    if (openRoomId.value === open) await openRoom(open);
+  }
+  const others = wanted.filter((roomId) => roomId !== open);
+  for (const roomId of others.slice(0, REJOIN_MAX)) await rejoin(roomId);
 }
 
 async function rejoin(roomId: string): Promise<void> {
@@ -218,14 +288,26 @@ async function rejoin(roomId: string): Promise<void> {
   } catch (thrown) {
     const refusal = asRefusal(thrown);
     if (refusal.code === "offline") return;
+    // Removed meanwhile, or the room is gone.
+    if (refusal.code === "forbidden") return noLongerMember(roomId);
     changeRoom(roomId, (entry) => withRefusal({ ...entry, joined: false }, refusal));
   }
 }
 
+/** Starts to hear a room, and counts what has arrived there since the user last read it. */
 async function join(roomId: string): Promise<number> {
-  const answer = await request("room:join", { roomId });
-  changeRoom(roomId, (entry) => ({ ...entry, joined: true }));
-  return count(answer["seq"]) ?? 0;
+  return hear(roomId, await request("room:join", { roomId }));
+}
+
+async function hear(roomId: string, answer: Readonly<Record<string, unknown>>): Promise<number> {
+  const seq = count(answer["seq"]) ?? 0;
+  const mark = rooms.value.get(roomId)?.readSeq ?? (await readMark(roomId)) ?? seq;
+  changeRoom(roomId, (entry) => {
+    const readSeq = Math.max(mark, entry.readSeq ?? 0);
+    const unread = roomId === openRoomId.value ? entry.unread : Math.max(0, seq - readSeq);
+    return { ...entry, joined: true, readSeq, unread };
+  });
+  return seq;
 }
 
 async function loadMembers(roomId: string): Promise<void> {

@@ -9,14 +9,19 @@ import {
   request,
 } from "./connection";
 import { listener } from "./live";
+import { checkKnownPassword, checkNewPassword } from "./password";
 import { asRefusal, isFinal, Refusal } from "./refusal";
+import { forgetReadMarks } from "./read_marks";
 import { isRemembered, remember } from "./remembered";
+import { clearRoute } from "./route";
 import {
-  confirmAsked,
   door,
+  doubt,
+  endedBecause,
   enrolling,
   forgetEverything,
   link,
+  muted,
   resuming,
   session,
   stillSignedIn,
@@ -36,6 +41,7 @@ let departures = 0;
 let comeBackTimer: ReturnType<typeof setTimeout> | undefined;
 
 export async function signIn(username: string, password: string, code?: string): Promise<void> {
+  checkKnownPassword(password);
   try {
     enter(await api.login(username, password, code, door.value));
   } catch (thrown) {
@@ -48,12 +54,14 @@ export async function signIn(username: string, password: string, code?: string):
 }
 
 export async function signUp(username: string, password: string): Promise<void> {
+  checkNewPassword(password);
   await api.register(username, password);
   await signIn(username, password);
 }
 
 /** Uses the set-up link: makes the first administrator and signs in. */
 export async function setUp(token: string, username: string, password: string): Promise<void> {
+  checkNewPassword(password);
   await api.setUp(token, username, password);
   await signIn(username, password);
 }
@@ -73,12 +81,35 @@ export async function resume(): Promise<void> {
   }
 }
 
-/** Signs the same person in again, without losing what is on the page. */
+/** Signs the same user in again, who goes on where the page was. */
 export async function confirm(password: string, code?: string): Promise<void> {
   const before = session.value;
   if (before === undefined) return;
-  enter(await api.login(before.user.username, password, code));
-  confirmAsked.value = undefined;
+  checkKnownPassword(password);
+  const started = departures;
+  const signedIn = await api.login(before.user.username, password, code);
+  // Another window of this browser has signed out meanwhile: nothing of the user comes back.
+  if (started !== departures) throw new Refusal("session_ended", "");
+  enter(signedIn);
+  await handOver();
+}
+
+/** Proves who the user is, for what asks for a recent log-in. */
+export async function reauthenticate(password: string, code?: string): Promise<void> {
+  checkKnownPassword(password);
+  await renewal?.catch(() => undefined);
+  // A connection that the server ends meanwhile waits for this, and goes on with the new token.
+  renewal = reauthenticateNow(password, code).finally(() => (renewal = undefined));
+  return renewal;
+}
+
+async function reauthenticateNow(password: string, code: string | undefined): Promise<void> {
+  const started = departures;
+  const signedIn = await api.reauthenticate(session.value?.token ?? "", password, code);
+  if (started !== departures) throw new Refusal("session_ended", "");
+  // A server that keeps the token answers without one.
+  if (signedIn === undefined) return;
+  enter(signedIn);
   await handOver();
 }
 
@@ -89,7 +120,7 @@ async function stay(): Promise<void> {
     await handOver();
   } catch (thrown) {
     // Anything else may pass until the token has ended, and is tried again then.
-    if (isFinal(asRefusal(thrown))) confirmAsked.value = "soon";
+    if (isFinal(asRefusal(thrown)) && doubt.value === undefined) doubt.value = "soon";
   }
 }
 
@@ -99,6 +130,7 @@ async function comeBack(): Promise<void> {
   if (session.value === undefined) return;
   if (!proved) return askAgain();
   proved = false;
+  doubt.value = "checking";
   link.value = { state: "connecting" };
   try {
     await renew();
@@ -153,6 +185,8 @@ export function leave(): void {
   clearTimeout(comeBackTimer);
   closeConnection();
   forgetEverything();
+  forgetReadMarks();
+  clearRoute();
   remember(false);
 }
 
@@ -164,17 +198,22 @@ export async function finishEnrolling(): Promise<void> {
   connect();
 }
 
-function enter({ user, token, expiresInS, factorMissing, setupOnly }: api.SignedIn): void {
+function enter(signedIn: api.SignedIn): void {
+  const { user, token, factorMissing, setupOnly } = signedIn;
   const before = session.value;
   if (before !== undefined && before.user.id !== user.id) {
     // Another window of this browser has signed somebody else in: nothing of the former stays.
     closeConnection();
     forgetEverything();
+    forgetReadMarks();
     queueMicrotask(connect);
   }
-  const endsAtMs = Date.now() + expiresInS * 1000;
+  doubt.value = undefined;
+  endedBecause.value = undefined;
+  const endsAtMs = Date.now() + signedIn.expiresInS * 1000;
   session.value = { user, token, endsAtMs, factorMissing, setupOnly };
   if (setupOnly) enrolling.value = true;
+  muted.value = signedIn.muted;
   stillSignedIn.value = undefined;
   remember(true);
 }
@@ -226,5 +265,5 @@ async function refreshed(token: string): Promise<boolean> {
 function askAgain(): void {
   proved = true;
   link.value = { state: "off" };
-  confirmAsked.value = "ended";
+  doubt.value = "ended";
 }

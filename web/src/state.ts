@@ -44,8 +44,28 @@ export interface RoomEntry {
   pending: readonly Pending[];
   members: readonly Member[];
   unread: number;
+  /** The number of the newest message the user has read; undefined before the room is joined. */
+  readSeq?: number;
   refusal?: Refusal;
 }
+
+/** A mute; without `untilMs` it has no end. */
+export interface Mute {
+  untilMs?: number;
+}
+
+/** A room that the page's address names, until it is open. */
+export interface LinkedRoom {
+  roomId: string;
+  /** Whether the user is asked to join; before that the list of rooms is on its way. */
+  asked: boolean;
+}
+
+/**
+ * Whether the sign-in is in doubt: it ends soon; the server has ended the connection and the page
+ * renews the token; or it has ended. The chat is shown in the first case only.
+ */
+export type Doubt = "soon" | "checking" | "ended";
 
 export interface Shown {
   key: number;
@@ -63,11 +83,18 @@ export const enrolling = signal(false);
 export const resuming = signal<{ refusal: Refusal | undefined } | undefined>(undefined);
 /** Why the server could not be told that the person has signed out. */
 export const stillSignedIn = signal<Refusal | undefined>(undefined);
-/** Why the person is asked for the password again, while everything stays as it is. */
-export const confirmAsked = signal<"soon" | "ended" | undefined>(undefined);
+/** Why the page asks for the password again, or hides what it holds. */
+export const doubt = signal<Doubt | undefined>(undefined);
+/** Why the server ended the session, where it says so. */
+export const endedBecause = signal<Refusal | undefined>(undefined);
 export const link = signal<Link>({ state: "off" });
 export const rooms = signal<ReadonlyMap<string, RoomEntry>>(new Map());
 export const openRoomId = signal<string | undefined>(undefined);
+export const linkedRoom = signal<LinkedRoom | undefined>(undefined);
+/** Texts that are not sent yet, by room. */
+export const drafts = signal<ReadonlyMap<string, string>>(new Map());
+/** The user's mute, once the server has reported it. */
+export const muted = signal<Mute | undefined>(undefined);
 export const announcements = signal<readonly Shown[]>([]);
 /** The newest refusal that belongs to no form and no room. */
 export const notice = signal<Refusal | undefined>(undefined);
@@ -76,6 +103,7 @@ export const openRoom = computed(() => rooms.value.get(openRoomId.value ?? ""));
 export const unread = computed(() => {
   return [...rooms.value.values()].reduce((sum, entry) => sum + entry.unread, 0);
 });
+export const hidden = computed(() => doubt.value === "checking" || doubt.value === "ended");
 export const online = computed(() => link.value.state === "online");
 
 export function newEntry(room: Room): RoomEntry {
@@ -103,8 +131,26 @@ export function removeRoom(roomId: string): void {
   const left = new Map(rooms.value);
   left.delete(roomId);
   rooms.value = left;
+  setDraft(roomId, "");
   if (openRoomId.value === roomId) openRoomId.value = undefined;
 }
+
+export function setDraft(roomId: string, text: string): void {
+  if ((drafts.value.get(roomId) ?? "") === text) return;
+  const next = new Map(drafts.value);
+  if (text === "") next.delete(roomId);
+  else next.set(roomId, text);
+  drafts.value = next;
+}
+
+/** Whether the user may invite people to a room and remove members: its owner, or by a role. */
+export function mayManage(room: Room): boolean {
+  const user = session.value?.user;
+  if (user === undefined) return false;
+  return room.ownerId === user.id || MANAGERS.some((role) => user.roles.includes(role));
+}
+
+const MANAGERS = ["moderator", "admin"] as const;
 
 export function withRefusal(entry: RoomEntry, refusal: Refusal | undefined): RoomEntry {
   const { refusal: _, ...rest } = entry;
@@ -120,10 +166,14 @@ export function forgetEverything(): void {
   session.value = undefined;
   enrolling.value = false;
   resuming.value = undefined;
-  confirmAsked.value = undefined;
+  doubt.value = undefined;
+  endedBecause.value = undefined;
   link.value = { state: "off" };
   rooms.value = new Map();
   openRoomId.value = undefined;
+  linkedRoom.value = undefined;
+  drafts.value = new Map();
+  muted.value = undefined;
   announcements.value = [];
   notice.value = undefined;
 }

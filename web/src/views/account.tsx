@@ -8,16 +8,20 @@ import { session } from "../state";
 import { useAct } from "./act";
 import { CodeField, useCode } from "./code_field";
 import { Dialog } from "./dialog";
-import { Field } from "./field";
+import { PasswordField } from "./password_field";
 import { Problem } from "./problem";
 import { AddFactor, RemoveFactor } from "./second_factor";
+import { Sessions } from "./sessions";
+import { ProveAgain, useStepUp } from "./step_up";
 
-type Shown = "list" | "password" | "add-factor" | "remove-factor";
+type Shown = "list" | "sessions" | "password" | "add-factor" | "remove-factor";
 
 export function Account({ close }: { close: () => void }) {
   const shown = useSignal<Shown>("list");
   const back = () => (shown.value = "list");
   switch (shown.value) {
+    case "sessions":
+      return <Sessions close={back} />;
     case "password":
       return <ChangePassword close={back} />;
     case "add-factor":
@@ -37,20 +41,34 @@ interface ChoicesProps {
 function Choices({ choose, close }: ChoicesProps) {
   const profile = useSignal<Profile | undefined>(undefined);
   const act = useAct();
+  const stepUp = useStepUp();
   useEffect(() => act.run(async () => void (profile.value = await readProfile())), []);
   const leaveEverywhere = () =>
-    act.run(async () => {
-      await logoutEverywhere();
-      leave();
-    });
+    act.run(() =>
+      stepUp.run(async () => {
+        await logoutEverywhere();
+        leave();
+      }),
+    );
+  const waiting = stepUp.waiting.value;
+  if (waiting !== undefined) {
+    return <ProveAgain work={waiting} close={() => (stepUp.waiting.value = undefined)} />;
+  }
   return (
     <Dialog title="Your account" close={close}>
       <p>
         Signed in as <bdi>{session.value?.user.username}</bdi>.
       </p>
+      <p class="hint own-id">
+        Your user id <code>{session.value?.user.id}</code>: whoever invites you to a room may ask
+        for it.
+      </p>
       <Factor profile={profile.value} choose={choose} />
       <Problem refusal={act.refusal.value} />
       <div class="choices">
+        <button type="button" onClick={() => choose("sessions")}>
+          Devices and browsers
+        </button>
         <button type="button" onClick={() => choose("password")}>
           Change the password
         </button>
@@ -116,23 +134,8 @@ function ChangePassword({ close }: { close: () => void }) {
     <Dialog title="Change the password" close={close}>
       <p>Your other windows and devices are signed out by it.</p>
       <form onSubmit={submit}>
-        <Field
-          label="Current password"
-          value={current}
-          type="password"
-          autocomplete="current-password"
-          maxLength={128}
-          focus
-        />
-        <Field
-          label="New password"
-          value={next}
-          type="password"
-          autocomplete="new-password"
-          hint="8 to 128 characters, not a well-known password."
-          minLength={8}
-          maxLength={128}
-        />
+        <PasswordField label="Current password" value={current} kind="known" focus />
+        <PasswordField label="New password" value={next} kind="new" />
         <CodeField code={code} />
         <Problem refusal={act.refusal.value} />
         <div class="answers">

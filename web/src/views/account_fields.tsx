@@ -2,6 +2,7 @@
 // Never: a rule of its own; the server decides.
 import type { Signal } from "@preact/signals";
 import { Field } from "./field";
+import { PasswordField } from "./password_field";
 
 interface Props {
   username: Signal<string>;
@@ -21,15 +22,7 @@ export function NewAccountFields({ username, password }: Props) {
         pattern="[A-Za-z0-9_.\-]{3,32}"
         focus
       />
-      <Field
-        label="Password"
-        value={password}
-        type="password"
-        autocomplete="new-password"
-        hint="8 to 128 characters, not a well-known password."
-        minLength={8}
-        maxLength={128}
-      />
+      <PasswordField value={password} kind="new" />
     </>
   );
 }
@@ -38,13 +31,7 @@ export function KnownAccountFields({ username, password }: Props) {
   return (
     <>
       <Field label="User name" value={username} autocomplete="username" maxLength={32} focus />
-      <Field
-        label="Password"
-        value={password}
-        type="password"
-        autocomplete="current-password"
-        maxLength={128}
-      />
+      <PasswordField value={password} kind="known" />
     </>
   );
 }

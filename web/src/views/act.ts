@@ -6,13 +6,13 @@ import { asRefusal, type Refusal } from "../refusal";
 export interface Act {
   busy: ReadonlySignal<boolean>;
   refusal: ReadonlySignal<Refusal | undefined>;
-  run(work: () => Promise<void>): void;
+  run(work: () => Promise<unknown>): void;
 }
 
 export function useAct(): Act {
   const busy = useSignal(false);
   const refusal = useSignal<Refusal | undefined>(undefined);
-  const run = async (work: () => Promise<void>) => {
+  const run = async (work: () => Promise<unknown>) => {
     if (busy.value) return;
     busy.value = true;
     refusal.value = undefined;

@@ -3,6 +3,7 @@
 import { announcements, openRoom } from "../state";
 import { Announcements } from "./announcements";
 import { ConfirmSignIn } from "./confirm_sign_in";
+import { JoinLinked } from "./join_linked";
 import { Notice } from "./notice";
 import { RoomList } from "./room_list";
 import { RoomView } from "./room";
@@ -25,6 +26,7 @@ export function Chat() {
       ) : (
         <RoomView key={entry.room.id} entry={entry} />
       )}
+      <JoinLinked />
       <ConfirmSignIn />
     </div>
   );

@@ -8,8 +8,11 @@ import { Field } from "./field";
 export interface Code {
   asked: Signal<boolean>;
   value: Signal<string>;
-  /** Runs an act with the code; when the server asks for one, the form does. */
-  give(act: (code: string | undefined) => Promise<void>): Promise<void>;
+  /**
+   * Runs an act with the code; when the server asks for one, the form does. Answers whether the
+   * act was done.
+   */
+  give(act: (code: string | undefined) => Promise<void>): Promise<boolean>;
 }
 
 export function useCode(): Code {
@@ -18,9 +21,11 @@ export function useCode(): Code {
   const give = async (act: (code: string | undefined) => Promise<void>) => {
     try {
       await act(asked.value ? value.value : undefined);
+      return true;
     } catch (thrown) {
       if (asked.value || asRefusal(thrown).code !== "totp_required") throw thrown;
       asked.value = true;
+      return false;
     } finally {
       value.value = "";
     }

@@ -1,24 +1,25 @@
 // Where a message is written. Enter sends, Shift and Enter makes a new line.
-// Never: loses a text that was not taken.
-import { useSignal } from "@preact/signals";
+// Never: loses a text that was not taken, or that waits while another room is open.
 import { useEffect, useRef } from "preact/hooks";
 import { send } from "../messages";
-import type { RoomEntry } from "../state";
+import { drafts, setDraft, type RoomEntry } from "../state";
+import { ComposerState } from "./composer_state";
 
 /** Characters as the server counts them: code points, not UTF-16 units. */
 const CHARACTERS_MAX = 1000;
 const WARN_FROM = 900;
 
 export function Composer({ entry }: { entry: RoomEntry }) {
-  const draft = useSignal("");
+  const roomId = entry.room.id;
+  const draft = drafts.value.get(roomId) ?? "";
   const input = useRef<HTMLTextAreaElement>(null);
-  const length = [...draft.value].length;
-  const sendable = draft.value.trim() !== "" && length <= CHARACTERS_MAX;
+  const length = [...draft].length;
+  const sendable = draft.trim() !== "" && length <= CHARACTERS_MAX;
   useEffect(() => input.current?.focus(), []);
   const submit = () => {
     if (!sendable) return;
-    send(entry.room.id, draft.value.trim());
-    draft.value = "";
+    send(roomId, draft.trim());
+    setDraft(roomId, "");
     input.current?.focus();
   };
   const onKeyDown = (event: KeyboardEvent) => {
@@ -35,6 +36,7 @@ export function Composer({ entry }: { entry: RoomEntry }) {
         submit();
       }}
     >
+      <ComposerState />
       <label class="unseen" for="composer">
         Message
       </label>
@@ -44,8 +46,8 @@ export function Composer({ entry }: { entry: RoomEntry }) {
         rows={1}
         dir="auto"
         placeholder={`Message ${entry.room.name}`}
-        value={draft.value}
-        onInput={(event) => (draft.value = event.currentTarget.value)}
+        value={draft}
+        onInput={(event) => setDraft(roomId, event.currentTarget.value)}
         onKeyDown={onKeyDown}
         aria-describedby={length >= WARN_FROM ? "characters-left" : undefined}
       />

@@ -1,50 +1,63 @@
-// Asks for the password again when a sign-in ends; the page behind stays as it is.
+// Asks for the password again when a sign-in ends.
 // Never: asks for another account's.
 import { useSignal } from "@preact/signals";
 import { confirm, signOut } from "../session";
-import { confirmAsked, session } from "../state";
+import { doubt, endedBecause, session } from "../state";
 import { useAct } from "./act";
 import { CodeField, useCode } from "./code_field";
 import { Dialog } from "./dialog";
-import { Field } from "./field";
+import { PasswordField } from "./password_field";
 import { Problem } from "./problem";
 
 export function ConfirmSignIn() {
+  switch (doubt.value) {
+    case "soon":
+      return <Ask key="soon" title="Your sign-in ends soon" cancel="Later" later={putOff} />;
+    case "ended":
+      return (
+        <Ask key="ended" title="Your sign-in has ended" cancel="Sign out" later={signOutNow} />
+      );
+    case "checking":
+    case undefined:
+      return null;
+  }
+}
+
+function putOff(): void {
+  doubt.value = undefined;
+}
+
+function signOutNow(): void {
+  void signOut();
+}
+
+interface Props {
+  title: string;
+  cancel: string;
+  later: () => void;
+}
+
+function Ask({ title, cancel, later }: Props) {
   const password = useSignal("");
   const code = useCode();
   const act = useAct();
-  const asked = confirmAsked.value;
-  if (asked === undefined) return null;
-  const later = () => {
-    if (asked === "soon") confirmAsked.value = undefined;
-    else void signOut();
-  };
   const submit = (event: Event) => {
     event.preventDefault();
     act.run(() => code.give((given) => confirm(password.value, given)));
   };
   return (
-    <Dialog
-      title={asked === "soon" ? "Your sign-in ends soon" : "Your sign-in has ended"}
-      close={later}
-    >
+    <Dialog title={title} close={later}>
+      {endedBecause.value !== undefined && <Cause />}
       <p>
-        Enter the password of <bdi>{session.value?.user.username}</bdi> to stay.
+        Enter the password of <bdi>{session.value?.user.username}</bdi> to go on where you were.
       </p>
       <form onSubmit={submit}>
-        <Field
-          label="Password"
-          value={password}
-          type="password"
-          autocomplete="current-password"
-          maxLength={128}
-          focus
-        />
+        <PasswordField value={password} kind="known" focus />
         <CodeField code={code} />
         <Problem refusal={act.refusal.value} />
         <div class="answers">
           <button type="button" onClick={later}>
-            {asked === "soon" ? "Later" : "Sign out"}
+            {cancel}
           </button>
           <button class="primary" type="submit" disabled={act.busy.value}>
             Stay signed in
@@ -52,5 +65,17 @@ export function ConfirmSignIn() {
         </div>
       </form>
     </Dialog>
+  );
+}
+
+/** Why the server ended the session: the user cannot learn it from a rejected password. */
+function Cause() {
+  return (
+    <>
+      <Problem refusal={endedBecause.value} />
+      <p class="hint">
+        Until an operator or moderator lifts that, the server answers as to a wrong password.
+      </p>
+    </>
   );
 }

@@ -10,8 +10,11 @@ interface Props {
   autocomplete: string;
   hint?: string;
   minLength?: number;
-  maxLength: number;
+  /** In UTF-16 units; a browser cuts what is longer. */
+  maxLength?: number;
   pattern?: string;
+  /** Values that are offered; others are possible. */
+  choices?: readonly string[];
   focus?: boolean;
 }
 
@@ -21,7 +24,7 @@ export function Field(props: Props) {
   useEffect(() => {
     if (props.focus) input.current?.focus();
   }, []);
-  const { value, hint } = props;
+  const { value, hint, choices = [] } = props;
   const attributes = {
     id,
     ref: input,
@@ -34,6 +37,7 @@ export function Field(props: Props) {
     minLength: props.minLength,
     maxLength: props.maxLength,
     pattern: props.pattern,
+    list: choices.length === 0 ? undefined : `${id}-choices`,
     title: hint,
     "aria-describedby": hint === undefined ? undefined : `${id}-hint`,
     required: true,
@@ -45,6 +49,13 @@ export function Field(props: Props) {
         <input type="password" {...attributes} />
       ) : (
         <input type="text" {...attributes} />
+      )}
+      {choices.length > 0 && (
+        <datalist id={`${id}-choices`}>
+          {choices.map((choice) => (
+            <option key={choice} value={choice} />
+          ))}
+        </datalist>
       )}
       {hint !== undefined && (
         <p class="hint" id={`${id}-hint`}>

@@ -2,10 +2,16 @@
 // Never: tells a room that is private from one that is not there.
 import { useSignal } from "@preact/signals";
 import { joinById, openRoom } from "../rooms";
+import { readRoute } from "../route";
 import { useAct } from "./act";
 import { Dialog } from "./dialog";
 import { Field } from "./field";
 import { Problem } from "./problem";
+
+/** The id in a link, or the text itself. */
+function readId(text: string): string {
+  return readRoute(text.slice(Math.max(0, text.indexOf("#")))) ?? text;
+}
 
 export function JoinRoom({ close }: { close: () => void }) {
   const roomId = useSignal("");
@@ -13,7 +19,7 @@ export function JoinRoom({ close }: { close: () => void }) {
   const submit = (event: Event) => {
     event.preventDefault();
     act.run(async () => {
-      const wanted = roomId.value.trim();
+      const wanted = readId(roomId.value.trim());
       await joinById(wanted);
       close();
       void openRoom(wanted);
@@ -26,9 +32,9 @@ export function JoinRoom({ close }: { close: () => void }) {
           label="Room id"
           value={roomId}
           autocomplete="off"
-          hint="It stands in the room's member list; ask somebody who is in it."
-          maxLength={64}
-          pattern="\s*[A-Za-z0-9_\-]{1,64}\s*"
+          hint="The id or the link of the room; members find both beside the list of members."
+          maxLength={500}
+          pattern="\s*(.*#/room/)?[A-Za-z0-9_\-]{1,64}\s*"
           focus
         />
         <Problem refusal={act.refusal.value} />

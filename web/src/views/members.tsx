@@ -1,8 +1,12 @@
 // Who is in the room, and who of them is online.
-// Never: colour alone to say who is there.
+// Never: colour alone to say who is there; a removal offered to users who may not remove.
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import type { Member } from "../contract";
-import type { RoomEntry } from "../state";
+import type { Member, Room } from "../contract";
+import { asRefusal, Refusal } from "../refusal";
+import { kick } from "../rooms";
+import { mayManage, session, type RoomEntry } from "../state";
+import { Confirm } from "./confirm";
 
 interface Props {
   entry: RoomEntry;
@@ -12,6 +16,7 @@ interface Props {
 
 export function Members({ entry, children }: Props) {
   const { members, room } = entry;
+  const leaving = useSignal<Member | undefined>(undefined);
   const here = members.filter((member) => member.online).length;
   return (
     <aside class="members" id="members" aria-label="Members">
@@ -20,20 +25,79 @@ export function Members({ entry, children }: Props) {
       </h2>
       <ul>
         {[...members].sort(onlineFirst).map((member) => (
-          <li key={member.id} class={member.online ? "member online" : "member"}>
-            <bdi>{member.username}</bdi>
-            {member.external && <span class="tag">external</span>}
-            {member.id === room.ownerId && <span class="tag">owner</span>}
-            <span class="presence">{member.online ? "online" : "offline"}</span>
-          </li>
+          <MemberItem
+            key={member.id}
+            member={member}
+            room={room}
+            remove={() => (leaving.value = member)}
+          />
         ))}
       </ul>
       <p class="hint room-id">
         Room id <code>{room.id}</code>
       </p>
       {children}
+      {leaving.value !== undefined && (
+        <Kick room={room} member={leaving.value} close={() => (leaving.value = undefined)} />
+      )}
     </aside>
   );
+}
+
+interface ItemProps {
+  member: Member;
+  room: Room;
+  remove: () => void;
+}
+
+function MemberItem({ member, room, remove }: ItemProps) {
+  const isOwner = member.id === room.ownerId;
+  const removable = !isOwner && member.id !== session.value?.user.id && mayManage(room);
+  return (
+    <li class={member.online ? "member online" : "member"}>
+      <bdi>{member.username}</bdi>
+      {member.external && <span class="tag">external</span>}
+      {isOwner && <span class="tag">owner</span>}
+      <span class="presence">{member.online ? "online" : "offline"}</span>
+      {removable && (
+        <button
+          class="quiet small"
+          type="button"
+          aria-label={`Remove ${member.username}`}
+          onClick={remove}
+        >
+          Remove
+        </button>
+      )}
+    </li>
+  );
+}
+
+interface KickProps {
+  room: Room;
+  member: Member;
+  close: () => void;
+}
+
+function Kick({ room, member, close }: KickProps) {
+  return (
+    <Confirm
+      title="Remove this member?"
+      question={
+        `${member.username} can no longer read or write in “${room.name}”, ` +
+        "and comes back only with an invitation."
+      }
+      verb="Remove"
+      work={() => kick(room.id, member.id).catch(inWords)}
+      close={close}
+    />
+  );
+}
+
+function inWords(thrown: unknown): never {
+  const { code, details } = asRefusal(thrown);
+  if (code === "forbidden") throw new Refusal("forbidden_kick", "", details);
+  throw thrown;
 }
 
 function onlineFirst(a: Member, b: Member): number {

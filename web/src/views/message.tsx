@@ -1,8 +1,9 @@
 // One message: plain text, or its safe formatting built from text nodes.
 // Never: an HTML sink.
-import type { VNode } from "preact";
+import type { ComponentChild } from "preact";
 import type { ChatMessage } from "../contract";
 import { readFormatting, type Piece } from "../formatting";
+import { findLinks, readLink, type Link } from "../links";
 import { isOwn } from "../state";
 
 interface Props {
@@ -28,26 +29,56 @@ export function MessageItem({ message, follows, newDay }: Props) {
           <time dateTime={date.toISOString()}>{TIME.format(date)}</time>
         </p>
         <p class="text" dir="auto">
-          {pieces === undefined ? message.message : pieces.map(build)}
+          {pieces === undefined ? buildText(message.message) : pieces.map(build)}
         </p>
       </div>
     </li>
   );
 }
 
-function build(piece: Piece): VNode | string {
+function build(piece: Piece): ComponentChild {
   switch (piece.kind) {
     case "text":
-      return piece.text;
+      return buildText(piece.text);
     case "tag": {
       const Tag = piece.tag;
       return <Tag>{piece.pieces.map(build)}</Tag>;
     }
-    case "link":
-      return (
-        <a href={piece.href} rel="noopener noreferrer nofollow ugc" target="_blank">
-          {piece.pieces.map(build)}
-        </a>
+    case "link": {
+      // A text of the sender's could show one address and lead to another: both are shown.
+      const [label, link] = [plainText(piece), readLink(piece.href)];
+      if (link === undefined) return label;
+      return label === link.text || label === link.href ? (
+        <LinkItem link={link} />
+      ) : (
+        <>
+          {label} (<LinkItem link={link} />)
+        </>
       );
+    }
   }
+}
+
+function plainText(piece: Piece): string {
+  return piece.kind === "text" ? piece.text : piece.pieces.map(plainText).join("");
+}
+
+function buildText(text: string): ComponentChild {
+  return findLinks(text).map((part) => {
+    return part.kind === "text" ? part.text : <LinkItem link={part} />;
+  });
+}
+
+function LinkItem({ link }: { link: Link }) {
+  return (
+    <a
+      href={link.href}
+      rel="noopener noreferrer nofollow ugc"
+      target="_blank"
+      referrerPolicy="no-referrer"
+      dir="ltr"
+    >
+      {link.text}
+    </a>
+  );
 }

@@ -1,7 +1,7 @@
 // The messages of a room, oldest first, following the newest while the reader is at the end.
 // Never: moves the text under a reader who has scrolled back.
 import { useSignal } from "@preact/signals";
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { ChatMessage } from "../contract";
 import { discard, loadEarlier, retry } from "../messages";
 import type { Pending, RoomEntry } from "../state";
@@ -29,6 +29,17 @@ export function MessageList({ entry }: { entry: RoomEntry }) {
     else if (older) box.scrollTop += box.scrollHeight - before.current.height;
     before.current = { first, height: box.scrollHeight };
   }, [first, last, pending]);
+
+  // An announcement, the composer or a keyboard takes space away: the newest stays in sight.
+  useEffect(() => {
+    const box = list.current;
+    if (box === null) return;
+    const observer = new ResizeObserver(() => {
+      if (atEnd.value) box.scrollTop = box.scrollHeight;
+    });
+    observer.observe(box);
+    return () => observer.disconnect();
+  }, []);
 
   const onScroll = () => {
     const box = list.current;

@@ -2,16 +2,18 @@
 // Never: an act the person may not do, offered as if they might.
 import { useSignal } from "@preact/signals";
 import { closeRoom, deleteRoom, leaveRoom, openRoom } from "../rooms";
-import { session, type RoomEntry } from "../state";
+import { mayManage, session, type RoomEntry } from "../state";
 import { Composer } from "./composer";
 import { Confirm } from "./confirm";
+import { Invite } from "./invite";
 import { Members } from "./members";
 import { MessageList } from "./message_list";
 import { Problem } from "./problem";
+import { RoomLink } from "./room_link";
 
 export function RoomView({ entry }: { entry: RoomEntry }) {
   const { room } = entry;
-  const asked = useSignal<"leave" | "delete" | undefined>(undefined);
+  const asked = useSignal<"invite" | "leave" | "delete" | undefined>(undefined);
   const membersShown = useSignal(false);
   const close = () => (asked.value = undefined);
   const owned = room.ownerId === session.value?.user.id;
@@ -43,7 +45,13 @@ export function RoomView({ entry }: { entry: RoomEntry }) {
       <MessageList entry={entry} />
       <Composer entry={entry} />
       <Members entry={entry}>
+        <RoomLink roomId={room.id} />
         <div class="room-acts">
+          {mayManage(room) && (
+            <button type="button" onClick={() => (asked.value = "invite")}>
+              Invite
+            </button>
+          )}
           <button type="button" onClick={() => (asked.value = "leave")}>
             Leave room
           </button>
@@ -54,6 +62,7 @@ export function RoomView({ entry }: { entry: RoomEntry }) {
           )}
         </div>
       </Members>
+      {asked.value === "invite" && <Invite room={room} close={close} />}
       {asked.value === "leave" && (
         <Confirm
           title="Leave this room?"

@@ -6,6 +6,7 @@ import { beginFactor, confirmFactor, removeFactor, type NewFactor } from "../acc
 import { useAct } from "./act";
 import { Dialog } from "./dialog";
 import { Field } from "./field";
+import { PasswordField } from "./password_field";
 import { Problem } from "./problem";
 
 interface Props {
@@ -39,7 +40,7 @@ function AskPassword({ factor, close }: Props & { factor: Signal<NewFactor | und
   return (
     <form onSubmit={submit}>
       <p>From then on a code of an authenticator app is asked for beside the password.</p>
-      <Password value={password} />
+      <PasswordField value={password} kind="known" focus />
       <Problem refusal={act.refusal.value} />
       <Answers verb="Go on" busy={act.busy.value} close={close} />
     </form>
@@ -131,7 +132,7 @@ export function RemoveFactor({ close }: Props) {
     <Dialog title="Remove the second factor" close={close}>
       <p>From then on the password alone is enough. Your other windows are signed out.</p>
       <form onSubmit={submit}>
-        <Password value={password} />
+        <PasswordField value={password} kind="known" focus />
         <Field
           label="Code"
           value={code}
@@ -143,19 +144,6 @@ export function RemoveFactor({ close }: Props) {
         <Answers verb="Remove it" busy={act.busy.value} close={close} />
       </form>
     </Dialog>
-  );
-}
-
-function Password({ value }: { value: Signal<string> }) {
-  return (
-    <Field
-      label="Password"
-      value={value}
-      type="password"
-      autocomplete="current-password"
-      maxLength={128}
-      focus
-    />
   );
 }
 

@@ -17,16 +17,14 @@ export function TopBar() {
       <Brand />
       <LinkState link={link.value} />
       <span class="who">
-        <bdi>{user?.username}</bdi>
-        {user?.roles.includes("admin") && (
-          <>
-            <span class="tag">admin</span>
-            <button class="quiet" type="button" onClick={() => (announcing.value = true)}>
-              Announce
-            </button>
-          </>
-        )}
+        <bdi title={user?.username}>{user?.username}</bdi>
+        {user?.roles.includes("admin") && <span class="tag">admin</span>}
       </span>
+      {user?.roles.includes("admin") && (
+        <button class="quiet" type="button" onClick={() => (announcing.value = true)}>
+          Announce
+        </button>
+      )}
       <button class="quiet" type="button" onClick={() => (showingAccount.value = true)}>
         Account
       </button>
@@ -42,7 +40,7 @@ export function TopBar() {
 function LinkState({ link }: { link: Link }) {
   return (
     <span class={`link ${link.state}`} role="status">
-      {words(link)}
+      <span class="link-words">{words(link)}</span>
     </span>
   );
 }

@@ -1,0 +1,31 @@
+// In place of the chat, once the server has ended the session: nothing of a room is on the page.
+// Never: a message, a name of a room or of another user, not even behind the dialog.
+import { signOut } from "../session";
+import { doubt, link } from "../state";
+import { Brand } from "./brand";
+import { ConfirmSignIn } from "./confirm_sign_in";
+import { Problem } from "./problem";
+
+export function Ended() {
+  return (
+    <main class="door">
+      <Brand />
+      {doubt.value === "checking" ? <Checking /> : <p>Not connected</p>}
+      <ConfirmSignIn />
+    </main>
+  );
+}
+
+/** The sign-in may go on: the page asks the server. */
+function Checking() {
+  if (link.value.state !== "waiting") return <p role="status">One moment…</p>;
+  return (
+    <div class="card">
+      <Problem refusal={link.value.refusal} />
+      <p class="hint">The page tries again by itself.</p>
+      <button type="button" onClick={() => void signOut()}>
+        Sign out
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,88 @@
+// Invites somebody to a room, and gives the link that they open.
+// Never: says that the invited person was told; the link is the user's to pass on.
+import { useSignal } from "@preact/signals";
+import type { Room } from "../contract";
+import { findPerson, namesBeside } from "../people";
+import { asRefusal, Refusal } from "../refusal";
+import { invite } from "../rooms";
+import { useAct } from "./act";
+import { Dialog } from "./dialog";
+import { Field } from "./field";
+import { Problem } from "./problem";
+import { RoomLink } from "./room_link";
+
+interface Props {
+  room: Room;
+  close: () => void;
+}
+
+export function Invite({ room, close }: Props) {
+  const invited = useSignal<string | undefined>(undefined);
+  const again = () => (invited.value = undefined);
+  return (
+    <Dialog title="Invite somebody" close={close}>
+      {invited.value === undefined ? (
+        <Ask room={room} done={(person) => (invited.value = person)} close={close} />
+      ) : (
+        <>
+          <p role="status">
+            <bdi>{invited.value}</bdi> can join this room now. Send this link, because the server
+            sends none:
+          </p>
+          <RoomLink roomId={room.id} />
+          <div class="answers">
+            <button type="button" onClick={again}>
+              Invite another
+            </button>
+            <button class="primary" type="button" onClick={close}>
+              Done
+            </button>
+          </div>
+        </>
+      )}
+    </Dialog>
+  );
+}
+
+function Ask({ room, done, close }: Props & { done: (person: string) => void }) {
+  const person = useSignal("");
+  const act = useAct();
+  const submit = (event: Event) => {
+    event.preventDefault();
+    act.run(async () => {
+      await invite(room.id, findPerson(person.value)).catch(inWords);
+      done(person.value.trim());
+    });
+  };
+  return (
+    <form onSubmit={submit}>
+      <p>
+        Who may join “<bdi>{room.name}</bdi>”?
+      </p>
+      <Field
+        label="User name or user id"
+        value={person}
+        autocomplete="off"
+        hint="The name of somebody in one of your rooms; or the id in that person's account dialog."
+        maxLength={64}
+        choices={namesBeside(room.id)}
+        focus
+      />
+      <Problem refusal={act.refusal.value} />
+      <div class="answers">
+        <button type="button" onClick={close}>
+          Cancel
+        </button>
+        <button class="primary" type="submit" disabled={act.busy.value}>
+          Invite
+        </button>
+      </div>
+    </form>
+  );
+}
+
+function inWords(thrown: unknown): never {
+  const { code, details } = asRefusal(thrown);
+  if (code === "forbidden") throw new Refusal("forbidden_invite", "", details);
+  throw thrown;
+}
