@@ -52,10 +52,11 @@ pub fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
         }
         Change::Left { room, user, username } => {
             directory.remove_member(room, user);
-            deltas.push(Delta::Unsubscribe { room: room.clone(), user: user.clone() });
             let external = directory.is_external(user);
             let view = MemberView::new(room, user, username, MemberChange::Left, external);
+            // The user's own connections receive it too: a user who was kicked has to know.
             publish(room, member_frame(&view), deltas);
+            deltas.push(Delta::Unsubscribe { room: room.clone(), user: user.clone() });
         }
         Change::RoomDeleted { room } => {
             directory.remove_room(room);
@@ -206,7 +207,7 @@ mod tests {
         check(&directory, &message(), &["publish"]);
         check(&directory, &resumed(), &["resume"]);
 
-        check(&directory, &left(), &["unsubscribe", "publish"]);
+        check(&directory, &left(), &["publish", "unsubscribe"]);
         assert!(!live.is_member(&user("bob")));
         let barred = Change::Barred { room: room(), user: user("bob"), party: 0 };
         check(&directory, &barred, &[]);
