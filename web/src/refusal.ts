@@ -74,7 +74,7 @@ const FIELDS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Texts of the server that say more than their code does, such as until when. */
-const WITH_CAUSE = /^(You are muted|This login link) /;
+const WITH_CAUSE = /^(You are muted|You are banned|This login link) /;
 
 /** The sentence a person reads; the reference is shown beside it. */
 export function sentence(refusal: Refusal): string {

@@ -27,6 +27,10 @@ test("a refusal reads as a sentence", () => {
     ],
     [{ code: "forbidden", message: "You are muted" }, "You are muted."],
     [
+      { code: "session_ended", message: "You are banned or your account is locked" },
+      "You are banned or your account is locked.",
+    ],
+    [
       { code: "INVALID_MESSAGE", message: "This login link has expired" },
       "This login link has expired.",
     ],

@@ -45,7 +45,7 @@ export function Composer({ entry }: { entry: RoomEntry }) {
         ref={input}
         rows={1}
         dir="auto"
-        placeholder={`Message ${entry.room.name}`}
+        placeholder="Write a message"
         value={draft}
         onInput={(event) => setDraft(roomId, event.currentTarget.value)}
         onKeyDown={onKeyDown}

@@ -73,9 +73,7 @@ function Cause() {
   return (
     <>
       <Problem refusal={endedBecause.value} />
-      <p class="hint">
-        Until an operator or moderator lifts that, the server answers as to a wrong password.
-      </p>
+      <p class="hint">While this lasts, the server rejects even the right password.</p>
     </>
   );
 }

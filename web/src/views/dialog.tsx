@@ -26,7 +26,7 @@ export function Dialog({ title, close, children }: Props) {
     close();
   };
   return (
-    <dialog ref={dialog} aria-labelledby={id} onCancel={cancel}>
+    <dialog ref={dialog} aria-labelledby={id} onCancel={cancel} onClose={close}>
       <h2 id={id}>{title}</h2>
       {children}
     </dialog>

@@ -29,7 +29,7 @@ export function Invite({ room, close }: Props) {
             <bdi>{invited.value}</bdi> can join this room now. Send this link, because the server
             sends none:
           </p>
-          <RoomLink roomId={room.id} />
+          <RoomLink roomId={room.id} shown="always" />
           <div class="answers">
             <button type="button" onClick={again}>
               Invite another

@@ -20,6 +20,7 @@ export function MessageList({ entry }: { entry: RoomEntry }) {
   const first = timeline.messages[0]?.seq;
   const last = timeline.messages.at(-1)?.seq;
   const before = useRef({ first, height: 0 });
+  const height = useRef(0);
 
   useLayoutEffect(() => {
     const box = list.current;
@@ -35,6 +36,7 @@ export function MessageList({ entry }: { entry: RoomEntry }) {
     const box = list.current;
     if (box === null) return;
     const observer = new ResizeObserver(() => {
+      height.current = box.clientHeight;
       if (atEnd.value) box.scrollTop = box.scrollHeight;
     });
     observer.observe(box);
@@ -43,7 +45,9 @@ export function MessageList({ entry }: { entry: RoomEntry }) {
 
   const onScroll = () => {
     const box = list.current;
-    if (box !== null) atEnd.value = box.scrollHeight - box.scrollTop - box.clientHeight < END_PX;
+    // A scroll that is reported while the box changes its height is not the reader's.
+    if (box === null || box.clientHeight !== height.current) return;
+    atEnd.value = box.scrollHeight - box.scrollTop - box.clientHeight < END_PX;
   };
   const toEnd = () => {
     if (list.current !== null) list.current.scrollTop = list.current.scrollHeight;

@@ -45,7 +45,7 @@ export function RoomView({ entry }: { entry: RoomEntry }) {
       <MessageList entry={entry} />
       <Composer entry={entry} />
       <Members entry={entry}>
-        <RoomLink roomId={room.id} />
+        <RoomLink roomId={room.id} shown="when-needed" />
         <div class="room-acts">
           {mayManage(room) && (
             <button type="button" onClick={() => (asked.value = "invite")}>

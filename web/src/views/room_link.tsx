@@ -3,7 +3,13 @@
 import { useSignal } from "@preact/signals";
 import { linkTo } from "../route";
 
-export function RoomLink({ roomId }: { roomId: string }) {
+interface Props {
+  roomId: string;
+  /** In a narrow place the link is shown only where it cannot be copied. */
+  shown: "always" | "when-needed";
+}
+
+export function RoomLink({ roomId, shown }: Props) {
   const copied = useSignal<"no" | "yes" | "failed">("no");
   const link = linkTo(roomId);
   const copy = async () => {
@@ -16,7 +22,7 @@ export function RoomLink({ roomId }: { roomId: string }) {
   };
   return (
     <div class="room-link">
-      <code>{link}</code>
+      {(shown === "always" || copied.value === "failed") && <code>{link}</code>}
       <button type="button" onClick={() => void copy()}>
         Copy link
       </button>
