@@ -4,8 +4,15 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { authenticatorCode } from "./authenticator.mjs";
 import { createRoom, fillAccount, launch, picture, say, signUp, visit } from "./browser.mjs";
-import { ask, login, PASSWORD } from "./people.mjs";
+import { ask, connect, login, must, newPerson, PASSWORD } from "./people.mjs";
 import { Server, WIDE_LIMITS } from "./server.mjs";
+
+/**
+ * Whether a complaint is another one than that the server does not renew an ended session.
+ * @param {string} text
+ */
+const unlessRefused = (text) =>
+  !/^(401 \S+\/auth\/(refresh|logout)$|error: Failed to load resource)/.test(text);
 
 describe("signed in at the page", () => {
   /** @type {Server} */
@@ -27,17 +34,39 @@ describe("signed in at the page", () => {
    */
   const texts = (page) => page.locator("[role=log] .text").allTextContents();
 
+  /**
+   * What a page keeps in its storage, once a mark of what was read is there, or is gone.
+   * @param {import("playwright-core").Page} page
+   * @param {"marked" | "empty"} wanted
+   */
+  const stored = async (page, wanted) => {
+    const isMarked = wanted === "marked";
+    await page.waitForFunction((mark) => sessionStorage.length > 0 === mark, isMarked);
+    return String(await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])"));
+  };
+
+  /**
+   * Nothing of these words is in a page's document: not hidden, not behind a dialog.
+   * @param {import("playwright-core").Page} page
+   * @param {string[]} words
+   */
+  const assertGone = async (page, words) => {
+    const document = String(await page.evaluate("document.documentElement.outerHTML"));
+    for (const word of words) assert.ok(!document.includes(word), `${word}: ${document}`);
+    assert.equal(await page.title(), "Portcullis");
+  };
+
   test("stays signed in over a reload, and not after signing out", async () => {
     const { page, complaints, close } = await visit(browser, server);
     await signUp(page, "rita", PASSWORD);
     await createRoom(page, "Study");
     await page.reload();
-    await page.getByText("Connected", { exact: true }).waitFor();
-    await page.getByRole("button", { name: "Study" }).click();
+    await page.getByRole("heading", { name: "Study", level: 1 }).waitFor();
     await say(page, "back without a password");
     await page.locator("[role=log] .text", { hasText: "back without" }).waitFor();
-    const kept = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])");
-    assert.equal(kept, '[{"signed-in":"yes"},{}]');
+    // That somebody signed in, and a hash with a number for each room: nothing that names anybody.
+    const marks = /^\[\{"signed-in":"yes"\},\{"read":"\[\[\\"[\w+/=]{16}\\",1\]\]"\}\]$/;
+    assert.match(await stored(page, "marked"), marks);
     assert.equal(await page.evaluate("document.cookie"), "");
 
     const beside = await page.context().newPage();
@@ -50,6 +79,8 @@ describe("signed in at the page", () => {
       await window.getByRole("heading", { name: "Sign in" }).waitFor();
       assert.equal(await window.getByText("Study").count(), 0);
     }
+    assert.equal(await stored(page, "empty"), "[{},{}]");
+    assert.equal(new URL(page.url()).hash, "", "the address still names the room");
     // The browser would report the request as failed if the page reloads before the answer.
     assert.equal((await signedOut).status(), 200);
     await page.reload();
@@ -105,13 +136,18 @@ describe("signed in at the page", () => {
     await close();
   });
 
-  test("asks for the password again when the session ends, and keeps what is there", async () => {
+  test("hides what is there when the session ends, and the password brings it back", async () => {
     const faye = await visit(browser, server);
     await signUp(faye.page, "faye", PASSWORD);
-    await createRoom(faye.page, "Keep");
+    await createRoom(faye.page, "Greenhouse");
     await say(faye.page, "still here afterwards");
     const shown = faye.page.locator("[role=log] .text", { hasText: "still here" });
     await shown.waitFor();
+    const roomId = String(await faye.page.locator(".room-id code").textContent());
+    const gwen = await connect(server, await newPerson(server, "gwen"));
+    await must(gwen, "room:join", { roomId });
+    await faye.page.getByRole("complementary").getByText("gwen").waitFor();
+    await faye.page.getByLabel("Message", { exact: true }).fill("half a thought");
     // Another device of hers ends every session.
     const { token } = await login(server, "faye");
     const who = { authorization: `Bearer ${token}` };
@@ -120,19 +156,23 @@ describe("signed in at the page", () => {
     const dialog = faye.page.getByRole("dialog", { name: "Your sign-in has ended" });
     await dialog.waitFor();
     await picture(faye.page, "session-ended");
+    await assertGone(faye.page, ["still here", "Greenhouse", "gwen", "half a thought", roomId]);
     assert.equal(await faye.page.getByText("Not connected").count(), 1);
+    await must(gwen, "chat:send", { roomId, message: "said meanwhile" });
     await dialog.getByLabel("Password").fill(PASSWORD);
     await faye.page.keyboard.press("Enter");
     await faye.page.getByText("Connected", { exact: true }).waitFor();
     await dialog.waitFor({ state: "hidden" });
-    await say(faye.page, "and so am I");
-    await faye.page.locator("[role=log] .text", { hasText: "so am I" }).waitFor();
-    assert.deepEqual(await texts(faye.page), ["still here afterwards", "and so am I"]);
+    await faye.page.locator("[role=log] .text", { hasText: "said meanwhile" }).waitFor();
+    const composer = faye.page.getByLabel("Message", { exact: true });
+    assert.equal(await composer.inputValue(), "half a thought");
+    await composer.press("Enter");
+    await faye.page.locator("[role=log] .text", { hasText: "half a thought" }).waitFor();
+    const expect = ["still here afterwards", "said meanwhile", "half a thought"];
+    assert.deepEqual(await texts(faye.page), expect);
+    gwen.disconnect();
     // The cookie of the ended session was tried once.
-    const others = faye.complaints.filter(
-      (text) => !/^(401 \S+\/auth\/refresh$|error: Failed to load resource)/.test(text),
-    );
-    assert.deepEqual(others, []);
+    assert.deepEqual(faye.complaints.filter(unlessRefused), []);
     await faye.close();
   });
 
@@ -162,6 +202,26 @@ describe("signed in at the page", () => {
     assert.deepEqual(complaints, []);
     await close();
     await strict.remove();
+  });
+
+  test("leaves nothing of an ended session to another user", async () => {
+    const hank = await visit(browser, server);
+    await signUp(hank.page, "hank", PASSWORD);
+    await newPerson(server, "ivor");
+    await createRoom(hank.page, "Attic");
+    await say(hank.page, "for hank alone");
+    await hank.page.getByLabel("Message", { exact: true }).fill("not yet said");
+    const { token } = await login(server, "hank");
+    await ask(server, "POST", "/auth/logout-all", {}, { authorization: `Bearer ${token}` });
+    const dialog = hank.page.getByRole("dialog", { name: "Your sign-in has ended" });
+    await dialog.getByRole("button", { name: "Sign out" }).click();
+    await fillAccount(hank.page, "ivor", PASSWORD, "Sign in");
+    await hank.page.getByText("Connected", { exact: true }).waitFor();
+    await hank.page.getByRole("button", { name: "Attic" }).click();
+    await hank.page.locator("[role=log] .text", { hasText: "for hank alone" }).waitFor();
+    assert.equal(await hank.page.getByLabel("Message", { exact: true }).inputValue(), "");
+    assert.deepEqual(hank.complaints.filter(unlessRefused), []);
+    await hank.close();
   });
 
   test("adds a second factor, asks for it, and takes it away", async () => {
