@@ -29,15 +29,25 @@ export function followRoutes(show: (roomId: string | undefined) => void): void {
   effect(() => {
     const [open, link] = [openRoomId.value, linkedRoom.value];
     if (session.value === undefined || link !== undefined) return;
-    const fragment = open === undefined ? "" : `#/room/${open}`;
+    const fragment = fragmentOf(open);
     if (fragment === location.hash) return;
     history.pushState(null, "", location.pathname + fragment);
   });
 }
 
+/** The user does not join the room of the address: going back does not ask again. */
+export function dropLink(): void {
+  history.replaceState(null, "", location.pathname + fragmentOf(openRoomId.value));
+  linkedRoom.value = undefined;
+}
+
 /** After a sign-out: the next user does not read in the address where the last one was. */
 export function clearRoute(): void {
   if (location.hash !== "") history.replaceState(null, "", location.pathname);
+}
+
+function fragmentOf(roomId: string | undefined): string {
+  return roomId === undefined ? "" : `#/room/${roomId}`;
 }
 
 /** Remembers a room of the address until the list of rooms is there. */

@@ -30,5 +30,5 @@ function Muted({ until }: { until: number | undefined }) {
   }, [leftMs]);
   if (leftMs <= 0) return null;
   const mute = until === undefined ? {} : { untilMs: until };
-  return <p>{muteSentence(mute, now.value)} You can read, and others do not see what you write.</p>;
+  return <p>{muteSentence(mute, now.value)} You can read, but not send messages.</p>;
 }

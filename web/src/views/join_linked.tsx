@@ -1,6 +1,7 @@
 // Asks whether to join the room that the address names.
 // Never: joins without the question, or tells a private room from one that is not there.
 import { joinById, openRoom } from "../rooms";
+import { dropLink } from "../route";
 import { linkedRoom, rooms } from "../state";
 import { useAct } from "./act";
 import { Dialog } from "./dialog";
@@ -15,14 +16,13 @@ export function JoinLinked() {
 function Ask({ roomId }: { roomId: string }) {
   const act = useAct();
   const room = rooms.value.get(roomId)?.room;
-  const close = () => (linkedRoom.value = undefined);
   const join = () =>
     act.run(async () => {
       await joinById(roomId);
       void openRoom(roomId);
     });
   return (
-    <Dialog title="Join this room?" close={close}>
+    <Dialog title="Join this room?" close={dropLink}>
       <p>
         The link leads to{" "}
         {room === undefined ? (
@@ -38,7 +38,7 @@ function Ask({ roomId }: { roomId: string }) {
       </p>
       <Problem refusal={act.refusal.value} />
       <div class="answers">
-        <button type="button" onClick={close}>
+        <button type="button" onClick={dropLink}>
           Cancel
         </button>
         <button class="primary" type="button" onClick={join} disabled={act.busy.value}>
