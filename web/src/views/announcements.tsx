@@ -1,4 +1,4 @@
-// What an administrator said to everybody.
+// What an administrator said to everybody, the newest first.
 // Never: gone before it is dismissed, but for the oldest of many.
 import { dismiss } from "../live";
 import { announcements } from "../state";
@@ -6,7 +6,7 @@ import { announcements } from "../state";
 export function Announcements() {
   return (
     <section class="announcements" aria-label="Announcements" role="status">
-      {announcements.value.map(({ key, announcement }) => (
+      {[...announcements.value].reverse().map(({ key, announcement }) => (
         <div class="banner" key={key}>
           <p dir="auto">
             <strong>Announcement</strong> {announcement.message}
