@@ -9,6 +9,10 @@ use crate::options::{Credentials, Options, StrictTransport};
 /// How long a browser may remember a preflight answer, in seconds.
 const PREFLIGHT_MAX_AGE: &str = "600";
 
+/// The policy of every answer that is not a page: it loads nothing, sends no form, runs nothing.
+pub(crate) const API_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; \
+                                     frame-ancestors 'none'; sandbox";
+
 /// The headers of one response, built from what is fixed for this server.
 pub(crate) struct SecurityHeaders {
     /// Whether pages of other origins may send cookies along (CORS), for `/auth/refresh`.
@@ -88,10 +92,7 @@ impl SecurityHeaders {
                 headers.push(("Cache-Control", "no-cache"));
             }
             ResponseKind::Api | ResponseKind::Empty => {
-                headers.push((
-                    "Content-Security-Policy",
-                    "default-src 'none'; frame-ancestors 'none'; sandbox",
-                ));
+                headers.push(("Content-Security-Policy", API_POLICY));
                 // A browser closes the connection of an answer that it keeps from a page.
                 let open = origin.is_some() || kind == ResponseKind::Empty;
                 let resources = if open { "cross-origin" } else { "same-origin" };

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::builder::Registered;
+use crate::headers::API_POLICY;
 use crate::http_move::Moved;
 use crate::hub::{Hub, longest};
 use crate::metrics::Metrics;
@@ -222,7 +223,7 @@ fn encode(answer: &Answer, method: &str) -> Vec<u8> {
         ("Connection", "close"),
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),
-        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
+        ("Content-Security-Policy", API_POLICY),
         ("Cross-Origin-Resource-Policy", "same-origin"),
     ];
     if let Some(methods) = answer.allow {

@@ -149,6 +149,12 @@ fn t261_no_policy_allows_more_than_the_servers_own_files() {
         };
         assert_eq!(of("default-src"), Some(vec!["'none'"]), "{path}: {policy}");
         assert_eq!(of("frame-ancestors"), Some(vec!["'none'"]), "{path}: {policy}");
+        // Neither of them falls back to `default-src`.
+        assert_eq!(of("base-uri"), Some(vec!["'none'"]), "{path}: {policy}");
+        let is_page =
+            answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+        let forms = if is_page { "'self'" } else { "'none'" };
+        assert_eq!(of("form-action"), Some(vec![forms]), "{path}: {policy}");
         // No scheme or star that others can serve from, nothing inline, and so no nonces.
         for (name, sources) in &found {
             for source in sources {
@@ -158,10 +164,7 @@ fn t261_no_policy_allows_more_than_the_servers_own_files() {
                 assert!(!source.contains('*'), "{path}: {name} {source}");
             }
         }
-        if answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
-            // These three do not fall back to `default-src`.
-            assert_eq!(of("base-uri"), Some(vec!["'none'"]), "{path}: {policy}");
-            assert_eq!(of("form-action"), Some(vec!["'self'"]), "{path}: {policy}");
+        if is_page {
             assert_eq!(of("require-trusted-types-for"), Some(vec!["'script'"]), "{path}");
         } else {
             assert_eq!(of("sandbox"), Some(vec![]), "{path}: {policy}");
@@ -170,4 +173,25 @@ fn t261_no_policy_allows_more_than_the_servers_own_files() {
     let page = Request::get(&server, "/").ask(&server);
     assert!(page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")));
     alive(&server);
+}
+
+#[test]
+fn private_listener_and_public_api_send_the_same_policy() {
+    let server = start(&Config::default());
+    let public = Request::get(&server, "/nothing").ask(&server);
+    let policy = public.header("content-security-policy").unwrap();
+    for path in ["/health", "/ready", "/metrics", "/nothing"] {
+        let answer = Request::get(&server, path).ask_private(&server);
+        assert_eq!(answer.values("content-security-policy"), [policy], "{path}");
+    }
+}
+
+#[test]
+fn every_text_that_is_served_names_its_charset() {
+    let server = start(&Config::default());
+    for path in ["/", "/app.js", "/app.css", "/favicon.svg", "/nothing", "/socket.io/?EIO=4"] {
+        let answer = Request::get(&server, path).ask(&server);
+        let kind = answer.header("content-type").unwrap_or_default();
+        assert!(kind.ends_with("; charset=utf-8"), "{path}: {kind}");
+    }
 }
