@@ -1,9 +1,10 @@
 //! nginx and HAProxy, started with the example configurations on free ports, and stopped.
 //! Never: another configuration than the one people are shown, but for names, ports and files.
 
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use portcullis_test::{Config, Connection, Request, TestServer, until};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -32,7 +33,7 @@ pub(crate) struct Behind {
     pub(crate) server: TestServer,
     address: SocketAddr,
     shown: CertificateDer<'static>,
-    _files: tempfile::TempDir,
+    files: tempfile::TempDir,
 }
 
 impl Behind {
@@ -51,7 +52,7 @@ impl Behind {
         let both = cert.pem() + &signing_key.serialize_pem();
         std::fs::write(files.path().join("both.pem"), both).unwrap();
         let (proxy, address) = start(kind, server.public, files.path());
-        Self { kind, proxy, server, address, shown: cert.der().clone(), _files: files }
+        Self { kind, proxy, server, address, shown: cert.der().clone(), files }
     }
 
     /// A client's connection to the proxy, from a loopback address of choice.
@@ -63,6 +64,14 @@ impl Behind {
             }
             Kind::HaproxyThrough => Connection::open_through(&self.server, self.address, source),
         }
+    }
+
+    /// What the proxy has written: its output, and nginx's access log.
+    pub(crate) fn log(&self) -> String {
+        let read = |name| std::fs::read_to_string(self.files.path().join(name));
+        let [output, access] =
+            ["output.log", "access.log"].map(|name| read(name).unwrap_or_default());
+        output + &access
     }
 
     /// A good upgrade as it comes from the page.
@@ -102,11 +111,11 @@ fn start(kind: Kind, server: SocketAddr, files: &Path) -> (Child, SocketAddr) {
     panic!("{kind:?} does not start");
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn is_up(proxy: &mut Child, address: SocketAddr) -> bool {
+pub(crate) fn is_up(proxy: &mut Child, address: SocketAddr) -> bool {
     until("a proxy that listens or gives up", || {
         if TcpStream::connect(address).is_ok() {
             return Some(true);
@@ -116,7 +125,7 @@ fn is_up(proxy: &mut Child, address: SocketAddr) -> bool {
 }
 
 fn spawn(kind: Kind, server: SocketAddr, files: &Path, [port, other]: [u16; 2]) -> Child {
-    let at = |name: &str| files.join(name).display().to_string();
+    let at = |name| at(files, name);
     let (text, name) = match kind {
         Kind::Nginx => (
             replaced(
@@ -130,10 +139,11 @@ fn spawn(kind: Kind, server: SocketAddr, files: &Path, [port, other]: [u16; 2]) 
                     ("listen 443 ssl;", &format!("listen 127.0.0.1:{port} ssl;")),
                     ("/etc/nginx/chat.example.pem", &at("c.pem")),
                     ("/etc/nginx/chat.example.key", &at("c.key")),
-                    ("access_log off;", &temporary(&at("t"))),
+                    ("server_tokens off;", &temporary(&at("t"))),
+                    ("/var/log/nginx/access.log", &at("access.log")),
                 ],
             ),
-            "nginx.conf",
+            "nginx",
         ),
         Kind::HaproxyEnds | Kind::HaproxyThrough => {
             let [ends, through] =
@@ -147,21 +157,29 @@ fn spawn(kind: Kind, server: SocketAddr, files: &Path, [port, other]: [u16; 2]) 
                 ("maxconn 20000", String::from("maxconn 1000")),
             ];
             let changes = changes.each_ref().map(|(from, to)| (*from, to.as_str()));
-            (replaced(HAPROXY, &changes), "haproxy.cfg")
+            (replaced(HAPROXY, &changes), "haproxy")
         }
     };
-    let file = files.join(name);
+    run(name, &text, files)
+}
+
+/// Starts a proxy with a configuration; what it writes goes to `output.log`.
+pub(crate) fn run(name: &str, text: &str, files: &Path) -> Child {
+    let file = files.join("proxy.conf");
     std::fs::write(&file, text).unwrap();
-    let mut command = program(match kind {
-        Kind::Nginx => "nginx",
-        Kind::HaproxyEnds | Kind::HaproxyThrough => "haproxy",
-    });
-    match kind {
-        Kind::Nginx => command.arg("-p").arg(files).arg("-c").arg(&file),
-        Kind::HaproxyEnds | Kind::HaproxyThrough => command.arg("-db").arg("-f").arg(&file),
+    let mut command = program(name);
+    match name {
+        "nginx" => command.arg("-p").arg(files).arg("-c").arg(&file),
+        _ => command.arg("-db").arg("-f").arg(&file),
     };
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let output = File::create(files.join("output.log")).unwrap();
+    command.stdout(output.try_clone().unwrap()).stderr(output);
     command.spawn().expect("nginx and HAProxy are installed by `cargo xtask test`")
+}
+
+/// A file of the proxy, as its configuration names it.
+pub(crate) fn at(files: &Path, name: &str) -> String {
+    files.join(name).display().to_string()
 }
 
 /// Debian keeps both where only administrators look.
@@ -171,14 +189,14 @@ fn program(name: &str) -> Command {
 }
 
 /// Where nginx writes when it may not write where Debian lets it.
-fn temporary(folder: &str) -> String {
+pub(crate) fn temporary(folder: &str) -> String {
     let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let paths = kinds.map(|kind| format!("{kind}_temp_path {folder}_{kind};"));
-    format!("access_log off; {}", paths.join(" "))
+    format!("server_tokens off; {}", paths.join(" "))
 }
 
 /// Each piece has to be there: an example that changed must not be tested half.
-fn replaced(text: &str, changes: &[(&str, &str)]) -> String {
+pub(crate) fn replaced(text: &str, changes: &[(&str, &str)]) -> String {
     changes.iter().fold(String::from(text), |text, (from, to)| {
         assert!(text.contains(from), "the example has no {from:?}");
         text.replace(from, to)
