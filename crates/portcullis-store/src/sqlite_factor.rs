@@ -39,10 +39,8 @@ impl AccountTables<'_> {
                 .prepare_cached("INSERT OR IGNORE INTO recovery_codes VALUES (?1, ?2)")?
                 .execute((key, hash.as_slice()))?;
         }
-        if totp.is_some() {
-            let which = keep.map_or(WhichSessions::All, WhichSessions::AllBut);
-            self.end_sessions(user, &which)?;
-        }
+        let which = keep.map_or(WhichSessions::All, WhichSessions::AllBut);
+        self.end_sessions(user, &which)?;
         self.tell_user(key)?;
         Ok(true)
     }

@@ -86,7 +86,7 @@ pub trait AccountStore: Send + Sync + 'static {
     /// It is deleted a day after its end, and [`Authority::revocations_ended_unix_ms`] tells so.
     fn revoke(&self, revocation: Revocation) -> StoreFuture<'_, ()>;
 
-    /// Asks for a second factor from now on, or no more; with a new one the other sessions end.
+    /// Asks for a second factor from now on, or no more; either way the other sessions end.
     /// False when there is no such user.
     fn set_totp(
         &self,

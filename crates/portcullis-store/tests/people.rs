@@ -492,3 +492,19 @@ async fn each_recovery_code_counts_once_and_a_new_factor_brings_its_own() {
     let loaded = store.load().await.unwrap();
     assert_eq!(loaded.users.len(), 2);
 }
+
+#[tokio::test]
+async fn removed_second_factor_ends_all_sessions_but_the_one_that_is_kept() {
+    let place = Place::new();
+    let (store, _heard) = place.open();
+    create(&store, own("Ann")).await;
+    create(&store, own("Bob")).await;
+    open_sessions(&store, "bob", &["b1"]).await;
+    for (keep, expect) in [(Some(session("s2")), vec!["s2"]), (None, vec![])] {
+        assert!(store.set_totp(id("ann"), totp(1, 10, &[]), None).await.unwrap());
+        open_sessions(&store, "ann", &["s1", "s2"]).await;
+        assert!(store.set_totp(id("ann"), None, keep).await.unwrap());
+        assert_eq!(sessions(&store, "ann").await, expect);
+        assert_eq!(sessions(&store, "bob").await, ["b1"]);
+    }
+}
