@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::command::root;
-use crate::{tidy_codes, tidy_floors, tidy_source, tidy_words};
+use crate::{tidy_asvs, tidy_codes, tidy_floors, tidy_links, tidy_lock, tidy_source, tidy_words};
 
 /// Folders that are made, not written.
 const MADE: [&str; 7] =
@@ -20,16 +20,24 @@ pub(crate) fn run() -> Result<()> {
     let root = root();
     let mut findings = tidy_floors::check(&root)?;
     findings.extend(tidy_codes::check(&root)?);
+    findings.extend(tidy_asvs::check(&root)?);
+    findings.extend(tidy_lock::check(&root)?);
     let mut files = Vec::new();
     collect(&root, &mut files)?;
     files.sort();
-    for file in files {
-        let text = std::fs::read_to_string(&file)
+    let names = files.iter().map(|file| name_of(&root, file)).collect::<Vec<_>>();
+    let readme = tidy_links::read_below(&root, "README.md").unwrap_or_default();
+    findings.extend(tidy_links::unlinked(&readme, &names));
+    for (file, name) in files.iter().zip(names) {
+        let text = std::fs::read_to_string(file)
             .with_context(|| format!("cannot read {}", file.display()))?;
-        let name = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
         let mut found = tidy_words::check(&text);
         if name.ends_with(".rs") {
             found.extend(tidy_source::check(&name, &text));
+        }
+        if name.ends_with(".md") {
+            let read = |name: &str| tidy_links::read_below(&root, name);
+            found.extend(tidy_links::check(&name, &text, &read));
         }
         findings.extend(found.into_iter().map(|finding| format!("{name}{finding}")));
     }
@@ -41,6 +49,11 @@ pub(crate) fn run() -> Result<()> {
     }
     println!("tidy: nothing to mend");
     Ok(())
+}
+
+/// The path of a file below the root.
+fn name_of(root: &Path, file: &Path) -> String {
+    file.strip_prefix(root).unwrap_or(file).display().to_string()
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {

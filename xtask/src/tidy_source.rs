@@ -8,6 +8,9 @@ const LINE_MAX_CHARS: usize = 100;
 /// Files that hold one table and are read a row at a time.
 const TABLES: [&str; 1] = ["crates/portcullis-model/src/denial_table.rs"];
 
+/// Crates whose programs are tests or tools: only they start processes.
+const STARTERS: [&str; 3] = ["crates/portcullis-test/", "xtask/", "bench/"];
+
 /// Words that say nothing, as part of a type's or file's name.
 const EMPTY_WORDS: [&str; 4] = ["Manager", "Util", "Helper", "Common"];
 /// Words that may stand before an item's keyword.
@@ -25,8 +28,15 @@ pub(crate) fn check(name: &str, text: &str) -> Vec<String> {
         findings
             .push(format!(": {code} lines, more than {FILE_MAX_LINES}; one noun or act a file"));
     }
+    let may_start = tests || STARTERS.iter().any(|folder| name.starts_with(folder));
     for (index, line) in lines.iter().enumerate() {
         check_line(index + 1, line, &mut findings);
+        if !may_start && starts_process(line) {
+            findings.push(format!(
+                ":{} the server starts no process: no input can become a command",
+                index + 1
+            ));
+        }
     }
     if !tests {
         check_functions(lines.get(..code).unwrap_or(&lines), &mut findings);
@@ -98,6 +108,12 @@ fn check_line(number: usize, line: &str, findings: &mut Vec<String>) {
             findings.push(format!(":{number} {name}: the name says nothing"));
         }
     }
+}
+
+/// Whether a line names what starts processes, other than in a comment.
+fn starts_process(line: &str) -> bool {
+    let code = line.trim_start();
+    !code.starts_with("//") && code.contains("process::") && code.contains("Command")
 }
 
 /// A word counts as part of a name; `Common` on its own says what all shards share.
@@ -207,6 +223,18 @@ mod tests {
         let long = "// x\n".repeat(500);
         for name in ["crates/x/tests/x.rs", "crates/x/src/x_tests.rs", "crates/x/src/x/tests.rs"] {
             assert_eq!(found_in(name, &long), 0, "{name}");
+        }
+    }
+
+    #[test]
+    fn process_start_in_the_server_is_found() {
+        let body = "use std::process::{Command, Stdio};\n";
+        assert_eq!(found(body), 1);
+        assert_eq!(found("let made = tokio::process::Command::new(name);\n"), 1);
+        assert_eq!(found(&format!("// {body}use std::process::ExitCode;\n")), 0);
+        let others = ["crates/x/tests/x.rs", "crates/portcullis-test/src/x.rs", "xtask/src/x.rs"];
+        for name in others {
+            assert_eq!(found_in(name, body), 0, "{name}");
         }
     }
 
