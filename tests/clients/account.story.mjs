@@ -227,6 +227,9 @@ describe("signed in at the page", () => {
   test("adds a second factor, asks for it, and takes it away", async () => {
     const { page, complaints, close } = await visit(browser, server);
     await signUp(page, "tess", PASSWORD);
+    const beside = await page.context().newPage();
+    await beside.goto(server.url);
+    await beside.getByText("Connected", { exact: true }).waitFor();
     await page.getByRole("button", { name: "Account" }).click();
     await page.getByRole("button", { name: "Add a second factor" }).click();
     await page.getByLabel("Password").fill(PASSWORD);
@@ -244,6 +247,11 @@ describe("signed in at the page", () => {
     await page.getByText("Recovery codes left: 10").waitFor();
     await page.getByRole("button", { name: "Close" }).click();
     assert.deepEqual(complaints, []);
+    // The password voided the token of the other window, which goes on with a newer one.
+    assert.equal(await beside.getByText("Connected", { exact: true }).count(), 1);
+    await beside.getByRole("button", { name: "Account" }).click();
+    await beside.getByText("Recovery codes left: 10").waitFor();
+    await beside.close();
 
     await page.getByRole("button", { name: "Sign out" }).click();
     await fillAccount(page, "tess", PASSWORD, "Sign in");

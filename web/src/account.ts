@@ -3,7 +3,7 @@
 import { get, post, withCode } from "./api";
 import { count, fieldsOf, readList, text } from "./contract";
 import { checkKnownPassword, checkNewPassword } from "./password";
-import { Refusal } from "./refusal";
+import { asRefusal, Refusal } from "./refusal";
 import { reauthenticate, renew } from "./session";
 import { session } from "./state";
 
@@ -21,7 +21,7 @@ export interface NewFactor {
 }
 
 export async function readProfile(): Promise<Profile> {
-  const answer = await get("/auth/profile", bearer());
+  const answer = await withToken((token) => get("/auth/profile", token));
   const left = count(answer["recovery_codes_left"]);
   if (left === undefined) throw new Refusal("unreadable", "");
   return { hasFactor: answer["totp"] === true, recoveryCodesLeft: left };
@@ -77,7 +77,7 @@ export interface OpenSession {
 
 /** Where the user is signed in: this session first, then the last used. */
 export async function readSessions(): Promise<readonly OpenSession[]> {
-  const answer = await get("/auth/sessions", bearer());
+  const answer = await withToken((token) => get("/auth/sessions", token));
   const sessions = readList(answer["sessions"], readOpenSession);
   return sessions.sort((a, b) => {
     return Number(b.current) - Number(a.current) || b.lastUsedMs - a.lastUsedMs;
@@ -85,7 +85,7 @@ export async function readSessions(): Promise<readonly OpenSession[]> {
 }
 
 export async function endSession(id: string): Promise<void> {
-  await post("/auth/sessions/end", { id }, bearer());
+  await withToken((token) => post("/auth/sessions/end", { id }, token));
 }
 
 /** Ends every session but the one of this page, also those that were opened meanwhile. */
@@ -113,7 +113,22 @@ function readOpenSession(value: unknown): OpenSession | undefined {
 
 /** Ends every session of the person, this one too. */
 export async function logoutEverywhere(): Promise<void> {
-  await post("/auth/logout-all", {}, bearer());
+  await withToken((token) => post("/auth/logout-all", {}, token));
+}
+
+/**
+ * A request of the user. When another window has shown the password, the token of this one is void:
+ * the request is sent once more, with a newer one. Not for passwords and codes, which would count
+ * twice.
+ */
+async function withToken<T>(send: (token: string) => Promise<T>): Promise<T> {
+  try {
+    return await send(bearer());
+  } catch (thrown) {
+    if (asRefusal(thrown).code !== "unauthorized") throw thrown;
+    await renew();
+    return send(bearer());
+  }
 }
 
 function bearer(): string {

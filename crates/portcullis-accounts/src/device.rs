@@ -54,7 +54,7 @@ impl ServerSecret {
     pub(crate) fn new_device(&self, user: &str, now: Now) -> Result<Device, Denial> {
         let name = random_id::<16>()?;
         let ends_unix_s = now.unix_s().saturating_add(DEVICE_LIFE_S);
-        let code = hmac::sign(self.device(), said(&name, ends_unix_s, user).as_bytes());
+        let code = hmac::sign(&self.current().device, said(&name, ends_unix_s, user).as_bytes());
         let code = URL_SAFE_NO_PAD.encode(code);
         Ok(Device { cookie: format!("{name}.{ends_unix_s}.{code}"), name })
     }
@@ -69,7 +69,8 @@ impl ServerSecret {
         let ends_unix_s: i64 = ends.parse().ok()?;
         let code = URL_SAFE_NO_PAD.decode(code).ok()?;
         let said = said(name, ends_unix_s, user);
-        hmac::verify(self.device(), said.as_bytes(), &code).ok()?;
+        let keys = self.keys(DEVICE_LIFE_S, now);
+        keys.iter().find(|key| hmac::verify(&key.device, said.as_bytes(), &code).is_ok())?;
         let (name, cookie) = (String::from(name), String::from(cookie));
         (now.unix_s() < ends_unix_s).then_some(Device { name, cookie })
     }

@@ -70,7 +70,14 @@ impl AccountFeed {
                     recheck(&row.id, deltas);
                 }
             }
-            Change::Session(row) => self.directory.put_session(session_facts(row)),
+            Change::Session(row) => {
+                let known = self.directory.session(&row.id);
+                let replaced = known.is_some_and(|known| known.generation() < row.generation);
+                self.directory.put_session(session_facts(row));
+                if replaced {
+                    recheck(&row.user, deltas);
+                }
+            }
             Change::SessionEnded { session, user } => {
                 self.directory.end_session(session);
                 recheck(user, deltas);
@@ -181,6 +188,7 @@ fn session_facts(row: &SessionRow) -> SessionFacts {
         user: row.user.clone(),
         authenticated_unix_ms: row.authenticated_unix_ms,
         ends_unix_ms: row.ends_unix_ms.min(row.idle_ends_unix_ms),
+        generation: row.generation,
         key: row.key.clone(),
     }
 }

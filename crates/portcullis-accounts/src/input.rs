@@ -46,8 +46,8 @@ impl UserView {
 pub(crate) struct SignedIn {
     pub(crate) user: Arc<User>,
     pub(crate) session: SessionId,
-    /// When the user last proved who they are, in milliseconds since 1970.
-    authenticated_unix_ms: i64,
+    /// When the user proved who they are to get this token, in seconds since 1970.
+    authenticated_unix_s: Option<i64>,
 }
 
 impl SignedIn {
@@ -74,7 +74,7 @@ impl SignedIn {
             Some(live) => Ok(Self {
                 user,
                 session: live.id.clone(),
-                authenticated_unix_ms: live.authenticated_unix_ms(),
+                authenticated_unix_s: verified.authenticated_unix_s,
             }),
             None => Err(Denial::Token(TokenFault::Session)),
         }
@@ -82,13 +82,26 @@ impl SignedIn {
 
     /// Refuses when the log-in is longer ago than what changes an account's safety may rest on.
     pub(crate) fn check_recent(&self, request: &ApiRequest) -> Result<(), Denial> {
-        let age_ms = request.now.unix_ms.saturating_sub(self.authenticated_unix_ms);
-        if age_ms <= RECENT_MS { Ok(()) } else { Err(Denial::ReauthRequired) }
+        check_recent(self.authenticated_unix_s, request)
     }
 }
 
 /// How long ago a log-in may be for what changes an account's safety: 5 minutes.
-const RECENT_MS: i64 = 5 * 60 * 1000;
+const RECENT_S: i64 = 5 * 60;
+
+/// Refuses a token whose own log-in is too long ago, or not known.
+///
+/// What another token of the session has proved does not count: one of the two may be a copy.
+pub(crate) fn check_recent(
+    authenticated_unix_s: Option<i64>,
+    request: &ApiRequest,
+) -> Result<(), Denial> {
+    let age_s = authenticated_unix_s.map(|at_s| request.now.unix_s().saturating_sub(at_s));
+    match age_s {
+        Some(age_s) if age_s <= RECENT_S => Ok(()),
+        Some(_) | None => Err(Denial::ReauthRequired),
+    }
+}
 
 /// The error that the client gets when the store fails; the cause is in the log.
 pub(crate) fn store_denial(error: &StoreError) -> Denial {

@@ -51,6 +51,9 @@ pub enum KeyError {
     /// The key that signs cannot be taken away without another.
     #[error("{0:?} is the key that signs: rotate first, then revoke it")]
     Current(String),
+    /// The secret that sessions rest on cannot be taken away without another.
+    #[error("{0:?} is the secret in use: run keys rotate session first, then revoke it")]
+    InUse(String),
 }
 
 /// What there is to know of a key.
@@ -205,14 +208,7 @@ impl SigningKeys {
         act: impl FnOnce(&mut Vec<SigningKey>) -> Result<R, KeyError>,
     ) -> Result<R, KeyError> {
         let path = self.directory.join(FILE_NAME);
-        let at = |source| PrivateFileError::File { path: self.directory.clone(), source };
-        // The lock ends with the open directory, at the latest with this process.
-        let directory = File::open(&self.directory).map_err(at)?;
-        match directory.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(KeyError::Busy(self.directory.clone())),
-            Err(TryLockError::Error(source)) => return Err(at(source).into()),
-        }
+        let _locked = lock(&self.directory)?;
         let mut keys = read(&self.directory)?;
         let done = act(&mut keys)?;
         private_file::replace(&path, render(&keys)?.expose().as_bytes(), &suffix()?)?;
@@ -224,6 +220,19 @@ impl SigningKeys {
 impl fmt::Debug for SigningKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("SigningKeys").field("keys", &self.list()).finish_non_exhaustive()
+    }
+}
+
+/// Locks the directory of keys against other processes that change keys.
+///
+/// The lock ends with the open directory, at the latest with this process.
+pub(crate) fn lock(path: &Path) -> Result<File, KeyError> {
+    let at = |source| PrivateFileError::File { path: path.to_path_buf(), source };
+    let directory = File::open(path).map_err(at)?;
+    match directory.try_lock() {
+        Ok(()) => Ok(directory),
+        Err(TryLockError::WouldBlock) => Err(KeyError::Busy(path.to_path_buf())),
+        Err(TryLockError::Error(source)) => Err(at(source).into()),
     }
 }
 
@@ -246,7 +255,7 @@ fn first_key(directory: &Path, now_unix_ms: i64) -> Result<SigningKey, KeyError>
     }
 }
 
-fn suffix() -> Result<String, KeyError> {
+pub(crate) fn suffix() -> Result<String, KeyError> {
     random_id::<8>().map_err(|_| KeyError::Generate)
 }
 

@@ -44,6 +44,7 @@ mod token; // access tokens of our own
 mod keys; // the ring of keys that sign them
 mod signing_key; // one key of it
 mod server_secret; // what refresh tokens and device cookies are made from
+mod session_key; // one secret, and the keys derived from it
 mod refresh_token; // a session's turns
 mod cookies; // the two cookies
 mod device; // devices somebody has logged in from
@@ -69,7 +70,7 @@ pub use password::{
 };
 pub use password_pool::{PasswordLane, PasswordPool, QUEUE_MAX};
 pub use portcullis_seal::PrivateFileError;
-pub use server_secret::ServerSecret;
+pub use server_secret::{ServerSecret, SessionKeyFacts};
 pub use setup::Setup;
 pub use shared_token::{SharedClaims, shared_token};
 pub use token::{ACCESS_TOKEN_LIFE_S, AccessClaims};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::{CheckedProof, EntryOwner, FactorGap, LoginFrom, read_json};
-use portcullis_model::{Code, Denial, Limit, Roles, Secret, TokenFault};
+use portcullis_model::{Code, Denial, Limit, Now, Roles, Secret, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::CredentialsRow;
 use serde::Deserialize;
@@ -20,7 +20,7 @@ use crate::login_link::LoginLink;
 use crate::password::{Password, PasswordMatch};
 use crate::password_pool::PasswordLane;
 use crate::session_open::{self, Holder};
-use crate::totp;
+use crate::totp::{self, RecoveryCode};
 use crate::username::{USERNAME_MAX_CHARS, Username};
 
 #[derive(Debug, Deserialize)]
@@ -50,7 +50,7 @@ pub(crate) async fn login(
     let link = read_link(&accounts, &request, &budget, input.door.as_ref())?;
     let proof = checked_proof(&accounts, &request)?;
     let device = known_device(&accounts, &request, &budget);
-    let recovery = input.totp.as_ref().and_then(|code| totp::recovery_hash(code.expose()));
+    let recovery = input.totp.as_ref().and_then(|code| RecoveryCode::read(code.expose()));
     let from = match (&link, &device) {
         (Some(link), _) if link.is_by_operator() => LoginFrom::OperatorLink,
         (Some(_), _) => LoginFrom::Link,
@@ -90,11 +90,24 @@ pub(crate) async fn login(
         Some(device) => device,
         None => accounts.secret.new_device(&budget, request.now)?,
     };
-    let (roles, gap) = effective(&accounts, &row);
-    let factors = totp::factors(&row);
-    let (user, username) = (row.id, row.username);
-    let holder = Holder { user, username, roles, key, factors, gap };
+    let holder = holder(&accounts, row, key, request.now);
     session_open::open(&accounts, &request, holder, &device).await
+}
+
+/// The user of a new session, who has just proved who they are.
+fn holder(accounts: &Accounts, row: CredentialsRow, key: Option<Vec<u8>>, now: Now) -> Holder {
+    let (roles, gap) = effective(accounts, &row);
+    let factors = totp::factors(&row);
+    Holder {
+        user: row.id,
+        username: row.username,
+        roles,
+        key,
+        factors,
+        gap,
+        authenticated_unix_s: now.unix_s(),
+        generation: 0,
+    }
 }
 
 /// The login link a request shows, which has to be this user's and unused.
@@ -118,7 +131,7 @@ fn read_link(
 async fn by_recovery_code(
     accounts: &Accounts,
     attempts: &Attempts<'_>,
-    recovery: Option<[u8; 32]>,
+    recovery: Option<RecoveryCode>,
     denial: Denial,
 ) -> Result<LoginFrom<'static>, Denial> {
     let closed = match &denial {
@@ -128,7 +141,11 @@ async fn by_recovery_code(
         }
         _ => false,
     };
-    let Some(hash) = recovery.filter(|_| closed) else { return Err(denial) };
+    let Some(code) = recovery.filter(|_| closed) else { return Err(denial) };
+    let row = accounts.store.credentials(attempts.budget).await;
+    let row = row.map_err(|error| store_denial(&error))?;
+    let Some(factor) = row.and_then(|row| row.totp) else { return Err(denial) };
+    let hash = code.stored_hash(&factor);
     let known = accounts.store.has_recovery_code(attempts.budget, hash).await;
     let known = known.map_err(|error| store_denial(&error))?;
     if known { Ok(LoginFrom::RecoveryCode) } else { Err(denial) }

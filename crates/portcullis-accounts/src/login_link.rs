@@ -54,7 +54,8 @@ impl ServerSecret {
 
     fn login_link_of(&self, name: &str, user: &str, life_s: i64, now: Now) -> Secret<String> {
         let ends_unix_s = now.unix_s().saturating_add(life_s);
-        let code = hmac::sign(self.login_link(), signed_text(name, ends_unix_s, user).as_bytes());
+        let text = signed_text(name, ends_unix_s, user);
+        let code = hmac::sign(&self.current().login_link, text.as_bytes());
         let code = URL_SAFE_NO_PAD.encode(code);
         Secret::new(format!("{PREFIX}{name}.{ends_unix_s}.{code}"))
     }
@@ -70,7 +71,7 @@ impl ServerSecret {
         user: &str,
         now: Now,
     ) -> Result<LoginLink, Denial> {
-        let link = self.verified_link(text, user).ok_or(Denial::LoginLink("invalid"))?;
+        let link = self.verified_link(text, user, now).ok_or(Denial::LoginLink("invalid"))?;
         // A link from further ahead than any is made was issued before the clock was set back.
         match link.ends_unix_s.saturating_sub(now.unix_s()) {
             1..=OPERATOR_LINK_LIFE_S => Ok(link),
@@ -80,14 +81,15 @@ impl ServerSecret {
     }
 
     /// A link that this server made for the user, whenever that was.
-    fn verified_link(&self, text: &str, user: &str) -> Option<LoginLink> {
+    fn verified_link(&self, text: &str, user: &str, now: Now) -> Option<LoginLink> {
         let rest = text.strip_prefix(PREFIX).filter(|_| text.len() <= LINK_MAX_BYTES)?;
         let (name, rest) = rest.split_once('.')?;
         let (ends, code) = rest.split_once('.')?;
         let ends_unix_s: i64 = ends.parse().ok()?;
         let code = URL_SAFE_NO_PAD.decode(code).ok()?;
         let signed = signed_text(name, ends_unix_s, user);
-        hmac::verify(self.login_link(), signed.as_bytes(), &code).ok()?;
+        let keys = self.keys(OPERATOR_LINK_LIFE_S, now);
+        keys.iter().find(|key| hmac::verify(&key.login_link, signed.as_bytes(), &code).is_ok())?;
         Some(LoginLink { name: String::from(name), ends_unix_s })
     }
 }

@@ -15,12 +15,16 @@ use serde::Serialize;
 
 use crate::accounts::Accounts;
 use crate::cookies;
-use crate::input::{Nothing, record_with, store_denial};
+use crate::input::{Nothing, check_recent, record_with, store_denial};
 use crate::provision::provision;
 
 /// How long the session of another issuer stays revoked: the longest life of a token, and the
 /// most that another clock may be ahead.
 const SESSION_REVOKED_MS: i64 = (24 * 60 * 60 + 5) * 1000;
+
+/// What a browser removes of this site. Not the cookies: `__Host-device` keeps the owner's way open
+/// when attackers close the account, and a browser would remove those of every subdomain as well.
+const CLEARED: &str = r#""cache", "storage""#;
 
 #[derive(Serialize)]
 struct LoggedOut {
@@ -46,7 +50,7 @@ pub(crate) async fn logout(
         return Ok(answer(&request, &verified.user));
     }
     let cookie = cookies::read(request.cookie.as_deref(), cookies::REFRESH);
-    let turn = cookie.and_then(|cookie| accounts.secret.read_refresh_token(cookie));
+    let turn = cookie.and_then(|cookie| accounts.secret.read_refresh_token(cookie, request.now));
     let turn = turn.ok_or(Denial::Token(TokenFault::Missing))?;
     let session = request.gate.directory().session(&turn.session);
     let session = session.ok_or(Denial::Token(TokenFault::Session))?;
@@ -55,6 +59,9 @@ pub(crate) async fn logout(
 }
 
 /// Ends every session of the user, this one too. Answers 200 `{ok: true}`.
+///
+/// Needs a recent log-in, so that the holder of a stolen token cannot log the owner out everywhere.
+/// Users of other issuers cannot prove anew here who they are: theirs needs none.
 pub(crate) async fn logout_all(
     accounts: Arc<Accounts>,
     request: ApiRequest,
@@ -62,6 +69,7 @@ pub(crate) async fn logout_all(
     let verified = believed(&request)?;
     let Nothing {} = read_json(&request.body, &[])?;
     if verified.own {
+        check_recent(verified.authenticated_unix_s, &request)?;
         end(&accounts, verified.user.clone(), WhichSessions::All).await?;
     } else {
         // Its sessions are not known here: every token issued up to now is void.
@@ -163,5 +171,6 @@ fn answer(request: &ApiRequest, user: &UserId) -> ApiResponse {
     for cookie in [cookies::REFRESH, ADMISSION_COOKIE] {
         answer.headers.push(("Set-Cookie", cookies::clear(cookie)));
     }
+    answer.headers.push(("Clear-Site-Data", String::from(CLEARED)));
     answer
 }

@@ -179,8 +179,8 @@ impl OperatorHand<'_> {
         let username = &person.username;
         let folded = budget_name(Username::parse(username).ok().as_ref(), username);
         let door = secret.new_operator_link(&folded, self.now)?;
-        let key = secret.admission();
-        let admission = make_admission(&key, &person.id, person.roles, self.now);
+        let key = &secret.current().admission;
+        let admission = make_admission(key, &person.id, person.roles, self.now);
         self.store.note_login_link(person.id).await?;
         Ok(OperatorLink {
             fragment: Secret::new(format!("/?admission={admission}#door={}", door.expose())),
@@ -210,6 +210,7 @@ impl OperatorHand<'_> {
             token: &random_id::<16>()?,
             issued_unix_s: self.now.unix_s(),
             authenticated_unix_s: self.now.unix_s(),
+            generation: 0,
             bound: None,
         })?;
         Ok(token)

@@ -1,20 +1,21 @@
 //! `POST /auth/reauthenticate`: a signed-in user proves anew who they are.
-//! Never: a new session, or a second budget for guessing.
+//! Never: a new session, a second budget for guessing, or a proof that lifts another token.
 
 use std::sync::Arc;
 
 use portcullis_guard::{LoginFrom, read_json};
-use portcullis_model::{Code, Denial, Secret, TokenFault};
+use portcullis_model::{Code, Denial, Secret, SessionId, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::{AuthenticateSession, CredentialsRow};
-use serde::{Deserialize, Serialize};
+use portcullis_store::{AuthenticateSession, Authenticated, CredentialsRow, ShownTurn};
+use serde::Deserialize;
 
 use crate::accounts::Accounts;
 use crate::attempts::{Attempts, budget_of};
 use crate::input::{SignedIn, optional_secret, record_with, store_denial};
 use crate::password::{Password, PasswordMatch};
 use crate::password_pool::PasswordLane;
-use crate::totp;
+use crate::refresh_token::Turn;
+use crate::{cookies, refresh, totp};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,13 +25,10 @@ struct ProofInput {
     totp: Option<Secret<String>>,
 }
 
-#[derive(Serialize)]
-struct Authenticated {
-    /// In milliseconds since 1970.
-    authenticated_at: i64,
-}
-
-/// Answers 200 `{authenticated_at}`; what asks for a recent log-in is open for 5 minutes.
+/// Answers as a log-in does; the new token is that of a recent log-in for 5 minutes.
+///
+/// The older access tokens of the session are void: one of them may be a copy. Connections that
+/// were opened with them go on for about a minute, so that the client hands over the new token.
 pub(crate) async fn reauthenticate(
     accounts: Arc<Accounts>,
     request: ApiRequest,
@@ -41,17 +39,60 @@ pub(crate) async fn reauthenticate(
     let attempts = signed_in_attempts(&accounts, &request, &budget);
     let row = prove(&accounts, &attempts, &signed_in, input.password).await?;
     totp::check(&accounts, &attempts, &row, input.totp).await?;
-    let at_unix_ms = request.now.unix_ms;
-    let (session, factors) = (signed_in.session, totp::factors(&row));
-    let proof = AuthenticateSession { session, at_unix_ms, factors, key: None };
+    let cookie = ShownCookie::read(&accounts, &request, &signed_in.session);
+    let proof = AuthenticateSession {
+        session: signed_in.session,
+        shown: cookie.turn(&request),
+        at_unix_ms: request.now.unix_ms,
+        factors: totp::factors(&row),
+        grace_ms: accounts.options.times.grace_s * 1000,
+        idle_ms: accounts.options.times.idle_s * 1000,
+    };
     let noted = accounts.store.authenticate_session(proof).await;
-    if !noted.map_err(|error| store_denial(&error))? {
-        return Err(Denial::Token(TokenFault::Session));
-    }
+    let session = match noted.map_err(|error| store_denial(&error))? {
+        Authenticated::Noted(session) => session,
+        Authenticated::Reused(session) => {
+            refresh::record_family(&request, &session);
+            return Err(Denial::Token(TokenFault::Used));
+        }
+        Authenticated::Ended => return Err(Denial::Token(TokenFault::Session)),
+    };
     record_with(&request, Code::AuthnLoginSuccess, &row.id, |record| {
         record.reason = "reauthenticated";
     });
-    Ok(ApiResponse::json(200, &Authenticated { authenticated_at: at_unix_ms }))
+    let proved_unix_s = request.now.unix_s();
+    let mut answer = refresh::answer(&accounts, &request, &session, proved_unix_s)?;
+    if !matches!(cookie, ShownCookie::OfAnother) {
+        answer.headers.push(refresh::cookie_of(&accounts, &request, &session, proved_unix_s));
+    }
+    Ok(answer)
+}
+
+/// The refresh cookie that a request carries beside its token.
+enum ShownCookie {
+    Missing,
+    /// Of the token's own session.
+    Own(Turn),
+    /// The browser has signed in anew since: its newer log-in stays.
+    OfAnother,
+}
+
+impl ShownCookie {
+    fn read(accounts: &Accounts, request: &ApiRequest, session: &SessionId) -> Self {
+        let cookie = cookies::read(request.cookie.as_deref(), cookies::REFRESH);
+        match cookie.and_then(|cookie| accounts.secret.read_refresh_token(cookie, request.now)) {
+            None => Self::Missing,
+            Some(turn) if turn.session == *session => Self::Own(turn),
+            Some(_) => Self::OfAnother,
+        }
+    }
+
+    fn turn(&self, request: &ApiRequest) -> Option<ShownTurn> {
+        match self {
+            Self::Own(turn) => Some(refresh::shown_turn(request, turn)),
+            Self::Missing | Self::OfAnother => None,
+        }
+    }
 }
 
 /// The attempts of a signed-in user: those of all sessions count together.

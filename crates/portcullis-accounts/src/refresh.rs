@@ -7,12 +7,12 @@ use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{EntryOwner, read_json};
 use portcullis_model::{Code, Denial, Severity, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::{RotateSession, Rotated, SessionRow};
+use portcullis_store::{RotateSession, Rotated, SessionRow, ShownTurn};
 
 use crate::accounts::Accounts;
 use crate::cookies;
 use crate::device;
-use crate::input::{Nothing, record_act, store_denial};
+use crate::input::{Nothing, record_with, store_denial};
 use crate::refresh_token::Turn;
 use crate::session_open::{self, Holder, refresh_cookie};
 
@@ -24,20 +24,27 @@ pub(crate) async fn refresh(
     let Nothing {} = read_json(&request.body, &[])?;
     let cookie = cookies::read(request.cookie.as_deref(), cookies::REFRESH);
     let cookie = cookie.ok_or(Denial::Token(TokenFault::Missing))?;
-    let turn = accounts.secret.read_refresh_token(cookie);
+    let turn = accounts.secret.read_refresh_token(cookie, request.now);
     let turn = turn.ok_or(Denial::Token(TokenFault::Key))?;
     check_key(&request, &turn)?;
-    let claimed = cookies::read(request.cookie.as_deref(), cookies::DEVICE).unwrap_or_default();
     let rotated = accounts.store.rotate_session(RotateSession {
         session: turn.session.clone(),
-        turn: turn.number,
-        device_hash: device::hash_of(device::claimed_name(claimed)),
+        shown: shown_turn(&request, &turn),
         at_unix_ms: request.now.unix_ms,
         grace_ms: accounts.options.times.grace_s * 1000,
         idle_ms: accounts.options.times.idle_s * 1000,
     });
     match rotated.await.map_err(|error| store_denial(&error))? {
-        Rotated::Next(row) | Rotated::Same(row) => answer(&accounts, &request, row),
+        Rotated::Next(row) | Rotated::Same(row) => {
+            let authenticated_unix_s = proved_at(&turn, &row);
+            let mut answered = answer(&accounts, &request, &row, authenticated_unix_s)?;
+            answered.headers.push(cookie_of(&accounts, &request, &row, authenticated_unix_s));
+            record_with(&request, Code::SessionRenewed, &row.user, |record| {
+                let user = request.gate.directory().user(&row.user);
+                record.user_name = user.map(|user| user.name().to_string());
+            });
+            Ok(answered)
+        }
         Rotated::Reused(row) => {
             record_family(&request, &row);
             Err(Denial::Token(TokenFault::Used))
@@ -61,10 +68,29 @@ fn check_key(request: &ApiRequest, turn: &Turn) -> Result<(), Denial> {
     }
 }
 
-fn answer(
+/// When the holder of a refresh token proved who they are, in seconds since 1970.
+///
+/// A token from before the last proof stays at its own: it may be a copy. One that an older version
+/// made tells no time; it is the session's until somebody has proved anew.
+fn proved_at(turn: &Turn, row: &SessionRow) -> i64 {
+    let at_unix_ms =
+        if row.generation == 0 { row.authenticated_unix_ms } else { row.created_unix_ms };
+    turn.authenticated_unix_s.unwrap_or(at_unix_ms.div_euclid(1000))
+}
+
+/// A turn with what the request shows of its device.
+pub(crate) fn shown_turn(request: &ApiRequest, turn: &Turn) -> ShownTurn {
+    let claimed = cookies::read(request.cookie.as_deref(), cookies::DEVICE).unwrap_or_default();
+    let device_hash = device::hash_of(device::claimed_name(claimed));
+    ShownTurn { number: turn.number, device_hash }
+}
+
+/// A fresh access token of a session, for a holder who proved who they are at that moment.
+pub(crate) fn answer(
     accounts: &Accounts,
     request: &ApiRequest,
-    row: SessionRow,
+    row: &SessionRow,
+    authenticated_unix_s: i64,
 ) -> Result<ApiResponse, Denial> {
     let user = request.gate.directory().user(&row.user);
     let user = user.ok_or(Denial::Token(TokenFault::User))?;
@@ -75,17 +101,30 @@ fn answer(
         key: row.key.clone(),
         factors: row.factors,
         gap: user.factor_gap(),
+        authenticated_unix_s,
+        generation: row.generation,
     };
-    let mut answer = session_open::answer(accounts, request, &row.id, &holder)?;
+    session_open::answer(accounts, request, &row.id, &holder)
+}
+
+/// The refresh cookie of a session's newest turn, with the holder's own proof.
+pub(crate) fn cookie_of(
+    accounts: &Accounts,
+    request: &ApiRequest,
+    row: &SessionRow,
+    authenticated_unix_s: i64,
+) -> (&'static str, String) {
     let left_ms = row.ends_unix_ms.saturating_sub(request.now.unix_ms);
-    let turn = Turn { session: row.id.clone(), number: row.turn };
-    answer.headers.push(refresh_cookie(accounts, &turn, left_ms.div_euclid(1000)));
-    record_act(request, Code::SessionRenewed, &row.user, &user.name());
-    Ok(answer)
+    let turn = Turn {
+        session: row.id.clone(),
+        number: row.turn,
+        authenticated_unix_s: Some(authenticated_unix_s),
+    };
+    refresh_cookie(accounts, &turn, left_ms.div_euclid(1000))
 }
 
 /// Two hold the same cookie: whoever the second is, the session is over for both.
-fn record_family(request: &ApiRequest, row: &SessionRow) {
+pub(crate) fn record_family(request: &ApiRequest, row: &SessionRow) {
     let mut record = Record::new(Code::AuthnTokenRevoked);
     // A copy of the refresh token is in other hands.
     record.severity = Severity::Critical;

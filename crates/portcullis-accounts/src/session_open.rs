@@ -28,6 +28,10 @@ pub(crate) struct Holder {
     pub(crate) factors: Factors,
     /// What the user lacks for want of a second factor.
     pub(crate) gap: FactorGap,
+    /// When the holder of this answer proved who they are, in seconds since 1970.
+    pub(crate) authenticated_unix_s: i64,
+    /// How often the user has proved anew, within the session, who they are.
+    pub(crate) generation: u64,
 }
 
 #[derive(Serialize)]
@@ -37,7 +41,10 @@ pub(crate) struct LoggedIn<'a> {
     expires_in: i64,
     user: UserView,
     /// For clients without cookies: the value of the header `X-Admission`.
-    admission: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admission: Option<&'a str>,
+    /// When the user proved who they are, in milliseconds since 1970.
+    authenticated_at: i64,
     /// Roles have no effect until a second factor is added.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     totp_setup_required: bool,
@@ -102,7 +109,8 @@ pub(crate) async fn open(
     }
     record_act(request, Code::SessionCreated, &holder.user, &holder.username);
     let mut answer = answer(accounts, request, &id, &holder)?;
-    let turn = Turn { session: id, number: 0 };
+    let authenticated_unix_s = Some(holder.authenticated_unix_s);
+    let turn = Turn { session: id, number: 0, authenticated_unix_s };
     answer.headers.push(refresh_cookie(accounts, &turn, times.absolute_s));
     let cookie = cookies::set(cookies::DEVICE, device.cookie(), DEVICE_LIFE_S);
     answer.headers.push(("Set-Cookie", cookie));
@@ -127,9 +135,6 @@ pub(crate) fn answer(
     holder: &Holder,
 ) -> Result<ApiResponse, Denial> {
     let bound = holder.key.as_deref().and_then(portcullis_guard::thumbprint);
-    let live = request.gate.directory().session(session);
-    let authenticated_unix_s =
-        live.map_or(request.now.unix_s(), |live| live.authenticated_unix_ms().div_euclid(1000));
     let token = accounts.keys.access_token(&AccessClaims {
         issuer: &accounts.options.issuer,
         audience: &accounts.options.audience,
@@ -138,7 +143,8 @@ pub(crate) fn answer(
         session: session.as_str(),
         token: &random_id::<16>()?,
         issued_unix_s: request.now.unix_s(),
-        authenticated_unix_s,
+        authenticated_unix_s: holder.authenticated_unix_s,
+        generation: holder.generation,
         bound: bound.as_deref(),
     })?;
     record_act(request, Code::AuthnTokenCreated, &holder.user, &holder.username);
@@ -146,7 +152,7 @@ pub(crate) fn answer(
     let admission = request.gate.admission(&holder.user, holder.roles, request.now);
     let user = request.gate.directory().user(&holder.user);
     let body = LoggedIn {
-        admission: &admission,
+        admission: shown_admission(request, &admission),
         access_token: token.expose(),
         token_type: if bound.is_some() { "DPoP" } else { "Bearer" },
         expires_in: ACCESS_TOKEN_LIFE_S,
@@ -154,6 +160,7 @@ pub(crate) fn answer(
         totp_setup_required: holder.gap.is_open(),
         totp_setup_only: holder.gap.setup_only,
         muted: user.and_then(|user| MutedView::of(&user, request.now)),
+        authenticated_at: holder.authenticated_unix_s.saturating_mul(1000),
     };
     let mut answer = ApiResponse::json(200, &body);
     let cookie = cookies::set(ADMISSION_COOKIE, &admission, ADMISSION_LIFE_S);
@@ -161,10 +168,17 @@ pub(crate) fn answer(
     Ok(answer)
 }
 
+/// The admission as it stands in the body, for clients without cookies.
+///
+/// A page of this server has it as a cookie; its scripts need not read it.
+pub(crate) fn shown_admission<'a>(request: &ApiRequest, admission: &'a str) -> Option<&'a str> {
+    (!request.own_page).then_some(admission)
+}
+
 /// Ends the session whose cookie the request still carries: a browser has one log-in.
 async fn end_former(accounts: &Accounts, request: &ApiRequest) -> Result<(), Denial> {
     let cookie = cookies::read(request.cookie.as_deref(), cookies::REFRESH);
-    let turn = cookie.and_then(|cookie| accounts.secret.read_refresh_token(cookie));
+    let turn = cookie.and_then(|cookie| accounts.secret.read_refresh_token(cookie, request.now));
     let Some(turn) = turn else { return Ok(()) };
     let former = request.gate.directory().session(&turn.session);
     let Some(former) = former else { return Ok(()) };

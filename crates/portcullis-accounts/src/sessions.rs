@@ -68,6 +68,8 @@ pub(crate) async fn list(
 
 /// Ends one session of the user; its sockets close. Answers 200 `{ok: true}`.
 ///
+/// Another session than the own needs a recent log-in: the holder of a stolen token cannot log the
+/// owner out.
 /// A session that is not the user's is as one that is not there: forbidden.
 pub(crate) async fn end(
     accounts: Arc<Accounts>,
@@ -76,7 +78,11 @@ pub(crate) async fn end(
     let signed_in = SignedIn::read(&request)?;
     let input: EndInput = read_json(&request.body, &["id"])?;
     let wrong = |_| Denial::Schema { field: Some("id"), rule: "value" };
-    let which = WhichSessions::One(SessionId::parse(&input.id).map_err(wrong)?);
+    let session = SessionId::parse(&input.id).map_err(wrong)?;
+    if session != signed_in.session {
+        signed_in.check_recent(&request)?;
+    }
+    let which = WhichSessions::One(session);
     let user = signed_in.user.id.clone();
     let ended = accounts.store.end_sessions(user, which).await;
     if ended.map_err(|error| store_denial(&error))?.is_empty() {

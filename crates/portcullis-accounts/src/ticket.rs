@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::accounts::Accounts;
 use crate::cookies;
 use crate::input::{Nothing, record_with};
+use crate::session_open::shown_admission;
 
 #[derive(Serialize)]
 struct Ticket<'a> {
@@ -45,7 +46,8 @@ pub(crate) async fn ticket(
         record.reason = "ticket";
     });
     let admission = admission.as_deref();
-    let body = Ticket { ticket: &ticket, admission, expires_in: TICKET_LIFE_S };
+    let shown = admission.and_then(|admission| shown_admission(&request, admission));
+    let body = Ticket { ticket: &ticket, admission: shown, expires_in: TICKET_LIFE_S };
     let mut answer = ApiResponse::json(200, &body);
     if let Some(admission) = admission {
         let cookie = cookies::set(ADMISSION_COOKIE, admission, ADMISSION_LIFE_S);

@@ -30,6 +30,8 @@ pub struct AccessClaims<'a> {
     pub issued_unix_s: i64,
     /// When the user proved who they are (`auth_time`), in seconds since 1970.
     pub authenticated_unix_s: i64,
+    /// How many times the user had proved anew, within the session, who they are (`gen`).
+    pub generation: u64,
     /// Thumbprint of the client's key it is bound to (`cnf.jkt`, RFC 9449 section 6.1).
     pub bound: Option<&'a str>,
 }
@@ -51,9 +53,16 @@ struct Claims<'a> {
     iat: i64,
     exp: i64,
     auth_time: i64,
+    #[serde(rename = "gen", skip_serializing_if = "is_first")]
+    generation: u64,
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation<'a>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first(generation: &u64) -> bool {
+    *generation == 0
 }
 
 #[derive(Serialize)]
@@ -76,6 +85,7 @@ impl SigningKeys {
             iat: claims.issued_unix_s,
             exp: claims.issued_unix_s.saturating_add(ACCESS_TOKEN_LIFE_S),
             auth_time: claims.authenticated_unix_s,
+            generation: claims.generation,
             name: claims.name,
             cnf: claims.bound.map(|jkt| Confirmation { jkt }),
         };
@@ -116,6 +126,7 @@ mod tests {
             token: "t",
             issued_unix_s: 1_000,
             authenticated_unix_s: 900,
+            generation: 0,
             bound: None,
         };
         let token = keys.access_token(&claims).unwrap();
@@ -140,8 +151,10 @@ mod tests {
             "jti": "t", "iat": 1000, "exp": 1600, "auth_time": 900, "name": "a\"b",
         });
         assert_eq!(read(payload), expect);
-        let token = keys.access_token(&AccessClaims { bound: Some("print"), ..claims }).unwrap();
+        let claims = AccessClaims { bound: Some("print"), generation: 3, ..claims };
+        let token = keys.access_token(&claims).unwrap();
         let payload = token.expose().split('.').nth(1).unwrap().to_owned();
         assert_eq!(read(&payload)["cnf"], serde_json::json!({"jkt": "print"}));
+        assert_eq!(read(&payload)["gen"], 3);
     }
 }

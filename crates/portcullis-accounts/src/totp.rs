@@ -2,6 +2,7 @@
 //! Never: a code taken twice, or one from before the last that was.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac;
 use portcullis_model::{Denial, Now, Secret};
 use portcullis_store::{CredentialsRow, Factors};
 use totp_rs::{Algorithm, Builder, Totp};
@@ -14,7 +15,7 @@ use crate::input::store_denial;
 pub(crate) const SECRET_BYTES: usize = 20;
 const DIGITS: u8 = 6;
 const STEP_S: u64 = 30;
-/// How many steps the other clock may be off, either way.
+/// How many steps the other clock may be off, either way; `docs/identity.md` says why.
 const SKEW_STEPS: u16 = 1;
 /// Recovery codes of one user.
 pub(crate) const RECOVERY_CODES: usize = 10;
@@ -61,9 +62,12 @@ pub(crate) async fn check(
 ) -> Result<(), Denial> {
     let Some(secret) = &row.totp else { return Ok(()) };
     let shown = shown.ok_or(Denial::TotpRequired)?;
-    let recovery = recovery_hash(shown.expose());
-    let used = match recovery {
-        Some(hash) => accounts.store.use_recovery_code(row.id.clone(), hash).await,
+    let recovery = RecoveryCode::read(shown.expose());
+    let used = match &recovery {
+        Some(code) => {
+            let hash = code.stored_hash(secret);
+            accounts.store.use_recovery_code(row.id.clone(), hash).await
+        }
         None => {
             let codes = codes(secret, &row.username)?;
             attempts.code_allowed()?;
@@ -91,7 +95,7 @@ pub(crate) async fn check(
     Err(Denial::Login { reason: "wrong_totp", username: Some(row.username.to_string()) })
 }
 
-/// A recovery code as it is given out: `xxxxx-xxxxx-xxxxx-xxxxx`, 100 random bits.
+/// A recovery code as it is given out: six groups `xxxxx-…`, 150 random bits.
 pub(crate) fn recovery_code(random: &[u8; RECOVERY_LETTERS]) -> String {
     let letters = random.iter().map(|byte| ALPHABET.get(usize::from(byte % 32)).copied());
     let mut code = String::new();
@@ -105,21 +109,50 @@ pub(crate) fn recovery_code(random: &[u8; RECOVERY_LETTERS]) -> String {
 }
 
 /// Letters of a recovery code, of five bits each.
-pub(crate) const RECOVERY_LETTERS: usize = 20;
+pub(crate) const RECOVERY_LETTERS: usize = 30;
+/// Letters of the codes that older versions gave out; unused ones are still accepted.
+const FORMER_LETTERS: usize = 20;
 /// Crockford's base 32: no letter looks like another.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// What the key of recovery codes is derived for.
+const KEY_PURPOSE: &[u8] = b"portcullis recovery code v2";
 
-/// What is stored of a recovery code; nothing for a text that cannot be one.
-pub(crate) fn recovery_hash(code: &str) -> Option<[u8; 32]> {
-    let plain: String = code.chars().filter(|letter| *letter != '-').collect();
-    let plain = plain.to_ascii_lowercase();
-    let fits =
-        plain.len() == RECOVERY_LETTERS && plain.bytes().all(|byte| ALPHABET.contains(&byte));
-    fits.then(|| {
+/// A text with the form of a recovery code.
+pub(crate) struct RecoveryCode {
+    digest: [u8; 32],
+    is_former: bool,
+}
+
+impl RecoveryCode {
+    /// Reads a code as people type it: in capitals, without hyphens.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let plain: String = text.chars().filter(|letter| *letter != '-').collect();
+        let plain = plain.to_ascii_lowercase();
+        let is_former = plain.len() == FORMER_LETTERS;
+        let fits = is_former || plain.len() == RECOVERY_LETTERS;
+        let is_code = fits && plain.bytes().all(|byte| ALPHABET.contains(&byte));
+        is_code.then(|| {
+            let mut bytes = [0; 32];
+            bytes.copy_from_slice(digest(&SHA256, plain.as_bytes()).as_ref());
+            Self { digest: bytes, is_former }
+        })
+    }
+
+    /// What is stored of the code: HMAC-SHA-256 under a key of this user's second factor.
+    ///
+    /// The secret of the factor is random, belongs to one user, and is sealed in the database. So
+    /// the hash is salted, and the database alone does not tell whether a guess is right. Of codes
+    /// that older versions gave out the plain digest is stored.
+    pub(crate) fn stored_hash(&self, factor: &Secret<Vec<u8>>) -> [u8; 32] {
+        if self.is_former {
+            return self.digest;
+        }
+        let root = hmac::Key::new(hmac::HMAC_SHA256, factor.expose());
+        let key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, KEY_PURPOSE).as_ref());
         let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, plain.as_bytes()).as_ref());
+        hash.copy_from_slice(hmac::sign(&key, &self.digest).as_ref());
         hash
-    })
+    }
 }
 
 #[cfg(test)]
@@ -144,8 +177,11 @@ mod tests {
         for (unix_s, code) in vectors {
             let step = u64::try_from(unix_s / 30).unwrap();
             assert_eq!(step_of(&codes, code, at(unix_s)), Some(step));
-            assert_eq!(step_of(&codes, code, at(unix_s + 30)), Some(step), "a clock that is off");
-            assert_eq!(step_of(&codes, code, at(unix_s + 90)), None);
+            let begins_s = unix_s / 30 * 30;
+            for (second, expect) in [(-31, None), (-30, Some(step)), (59, Some(step)), (60, None)] {
+                let found = step_of(&codes, code, at(begins_s + second));
+                assert_eq!(found, expect, "{second} s after {code} begins");
+            }
         }
         for wrong in ["", "28708", "2870822", "28708a", " 287082", "000000"] {
             assert_eq!(step_of(&codes, wrong, at(59)), None, "{wrong:?}");
@@ -155,13 +191,29 @@ mod tests {
     #[test]
     fn recovery_codes_are_read_as_people_type_them() {
         let code = recovery_code(&std::array::from_fn(|index| u8::try_from(index * 7).unwrap()));
-        assert_eq!(code.len(), RECOVERY_LETTERS + 3);
-        let hash = recovery_hash(&code).unwrap();
-        assert_eq!(recovery_hash(&code.to_uppercase()), Some(hash));
-        assert_eq!(recovery_hash(&code.replace('-', "")), Some(hash));
+        assert_eq!(code.len(), RECOVERY_LETTERS + 5);
+        let factor = Secret::new(vec![7; SECRET_BYTES]);
+        let hash_of = |text: &str| RecoveryCode::read(text).map(|code| code.stored_hash(&factor));
+        let hash = hash_of(&code).unwrap();
+        assert_eq!(hash_of(&code.to_uppercase()), Some(hash));
+        assert_eq!(hash_of(&code.replace('-', "")), Some(hash));
         for wrong in ["", "287082", &code[1..], &format!("{code}0"), &code.replace('-', " ")] {
-            assert_eq!(recovery_hash(wrong), None, "{wrong:?}");
+            assert_eq!(hash_of(wrong), None, "{wrong:?}");
         }
-        assert_ne!(recovery_hash(&recovery_code(&[9; RECOVERY_LETTERS])), Some(hash));
+        assert_ne!(hash_of(&recovery_code(&[9; RECOVERY_LETTERS])), Some(hash));
+    }
+
+    #[test]
+    fn recovery_code_is_stored_under_the_key_of_its_user_and_former_ones_as_before() {
+        let stored = |text: &str, factor: u8| {
+            let factor = Secret::new(vec![factor; SECRET_BYTES]);
+            RecoveryCode::read(text).unwrap().stored_hash(&factor)
+        };
+        let plain = |text: &str| digest(&SHA256, text.as_bytes());
+        let code = "0123456789abcdefghjkmnpqrstvwx";
+        assert_ne!(stored(code, 1), stored(code, 2), "the same code of two users");
+        assert_ne!(stored(code, 1), plain(code).as_ref());
+        let former = "0123456789abcdefghjk";
+        assert_eq!(stored(former, 1), plain(former).as_ref());
     }
 }

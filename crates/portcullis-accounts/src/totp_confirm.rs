@@ -14,7 +14,7 @@ use crate::accounts::Accounts;
 use crate::attempts::budget_of;
 use crate::input::{SignedIn, record_with, secret, store_denial};
 use crate::reauthenticate::signed_in_attempts;
-use crate::totp::{self, RECOVERY_CODES, RECOVERY_LETTERS};
+use crate::totp::{self, RECOVERY_CODES, RECOVERY_LETTERS, RecoveryCode};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,7 +51,8 @@ pub(crate) async fn confirm(
     })?;
     attempts.code_accepted();
     let recovery_codes = recovery_codes()?;
-    let recovery = recovery_codes.iter().filter_map(|code| totp::recovery_hash(code)).collect();
+    let hash_of = |code: &String| Some(RecoveryCode::read(code)?.stored_hash(&secret));
+    let recovery = recovery_codes.iter().filter_map(hash_of).collect();
     let user = signed_in.user.id.clone();
     let session = signed_in.session.clone();
     let new = Some(NewTotp { secret, step, recovery });

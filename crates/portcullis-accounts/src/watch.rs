@@ -35,6 +35,8 @@ pub(crate) struct Watcher {
     health: Mutex<Health>,
     /// The keys the gate has.
     key_ids: Mutex<Vec<String>>,
+    /// The secrets of sessions, and how many keys of admissions the gate has.
+    session_keys: Mutex<Option<(Vec<String>, usize)>>,
     tables: Mutex<TableMonitor>,
 }
 
@@ -47,6 +49,7 @@ impl Watcher {
             doubted_ms: AtomicU64::new(0),
             health: Mutex::new(Health::Ok),
             key_ids: Mutex::default(),
+            session_keys: Mutex::default(),
             tables: Mutex::default(),
         }
     }
@@ -67,6 +70,7 @@ impl Watcher {
         let looks = self.looks.fetch_add(1, Ordering::AcqRel);
         if looks.is_multiple_of(KEYS_EVERY) {
             self.look_at_keys(&around);
+            self.look_at_session_secrets(&around);
             self.look_at_tables(&around);
         }
         if looks.is_multiple_of(TIDY_EVERY) {
@@ -162,6 +166,31 @@ impl Watcher {
         if !first {
             record(around, Code::KeyRotated, "the keys of our own tokens have changed", now);
             tell_all(around);
+        }
+    }
+}
+
+impl Watcher {
+    /// Takes in secrets of sessions that another process has changed.
+    fn look_at_session_secrets(&self, around: &Surroundings) {
+        let (secret, now) = (&self.accounts.secret, around.clock.now());
+        if let Err(error) = secret.reload(now) {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the secrets of sessions in force stay: cannot be read");
+            return;
+        }
+        let admissions = secret.admissions(now);
+        let ids = secret.list().into_iter().map(|key| key.id).collect();
+        let found: (Vec<String>, usize) = (ids, admissions.len());
+        let mut known = self.session_keys.lock();
+        let before = known.replace(found.clone());
+        drop(known);
+        if before.as_ref() == Some(&found) {
+            return;
+        }
+        around.gate.replace_admission_keys(&admissions);
+        if before.is_some_and(|(ids, _)| ids != found.0) {
+            record(around, Code::KeyRotated, "the secrets of sessions have changed", now);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::RwLock;
 use portcullis_model::{Limit, Now, Role, Roles, Secret, UserId};
 
 use crate::attempt::Lane;
@@ -29,9 +30,10 @@ const FACTS_BYTES: usize = 1 + 1 + 8 + 8;
 const MAC_BYTES: usize = 16;
 const IS_ADMIN: u8 = 1;
 
-/// Makes and reads admissions, under one key.
+/// Makes admissions under the newest key, and reads those of every key.
 pub(crate) struct Admissions {
-    key: hmac::Key,
+    /// The newest first; never empty.
+    keys: RwLock<Vec<hmac::Key>>,
 }
 
 /// What an admission says.
@@ -51,36 +53,49 @@ impl Admission {
 
 impl Admissions {
     pub(crate) fn new(secret: &Secret<[u8; 32]>) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret.expose()) }
+        Self { keys: RwLock::new(vec![key_of(secret)]) }
     }
 
     fn make(&self, user: &UserId, roles: Roles, now: Now) -> String {
-        let flags = if roles.contains(Role::Admin) { IS_ADMIN } else { 0 };
-        let alias = hmac::sign(&self.key, format!("alias {user}").as_bytes());
-        let ends = now.unix_s().saturating_add(ADMISSION_LIFE_S);
-        let mut bytes = vec![VERSION, flags];
-        bytes.extend(alias.as_ref().iter().take(8));
-        bytes.extend(ends.to_be_bytes());
-        let mac = hmac::sign(&self.key, &bytes);
-        bytes.extend(mac.as_ref().iter().take(MAC_BYTES));
-        URL_SAFE_NO_PAD.encode(bytes)
+        let keys = self.keys.read();
+        keys.first().map_or_else(String::new, |key| make(key, user, roles, now))
     }
 
     /// Reads one; whatever is wrong with it, its bearer is a stranger.
     fn read(&self, text: &[u8], now: Now) -> Option<Admission> {
-        let mut bytes = [0; FACTS_BYTES + MAC_BYTES];
-        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
-        let (facts, mac) = bytes.get(..length)?.split_at_checked(FACTS_BYTES)?;
-        let expect = hmac::sign(&self.key, facts);
-        let expect = expect.as_ref().get(..MAC_BYTES)?;
-        aws_lc_rs::constant_time::verify_slices_are_equal(expect, mac).ok()?;
-        let [version, flags, rest @ ..] = facts.first_chunk::<FACTS_BYTES>()?;
-        let (alias, ends) = rest.split_first_chunk::<8>()?;
-        let ends = i64::from_be_bytes(*ends.first_chunk()?);
-        let class = if flags & IS_ADMIN != 0 { Class::Admin } else { Class::Known };
-        let good = *version == VERSION && now.unix_s() < ends;
-        good.then_some(Admission { class, alias: u64::from_be_bytes(*alias) })
+        self.keys.read().iter().find_map(|key| read(key, text, now))
     }
+}
+
+fn key_of(secret: &Secret<[u8; 32]>) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, secret.expose())
+}
+
+fn make(key: &hmac::Key, user: &UserId, roles: Roles, now: Now) -> String {
+    let flags = if roles.contains(Role::Admin) { IS_ADMIN } else { 0 };
+    let alias = hmac::sign(key, format!("alias {user}").as_bytes());
+    let ends = now.unix_s().saturating_add(ADMISSION_LIFE_S);
+    let mut bytes = vec![VERSION, flags];
+    bytes.extend(alias.as_ref().iter().take(8));
+    bytes.extend(ends.to_be_bytes());
+    let mac = hmac::sign(key, &bytes);
+    bytes.extend(mac.as_ref().iter().take(MAC_BYTES));
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn read(key: &hmac::Key, text: &[u8], now: Now) -> Option<Admission> {
+    let mut bytes = [0; FACTS_BYTES + MAC_BYTES];
+    let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    let (facts, mac) = bytes.get(..length)?.split_at_checked(FACTS_BYTES)?;
+    let expect = hmac::sign(key, facts);
+    let expect = expect.as_ref().get(..MAC_BYTES)?;
+    aws_lc_rs::constant_time::verify_slices_are_equal(expect, mac).ok()?;
+    let [version, flags, rest @ ..] = facts.first_chunk::<FACTS_BYTES>()?;
+    let (alias, ends) = rest.split_first_chunk::<8>()?;
+    let ends = i64::from_be_bytes(*ends.first_chunk()?);
+    let class = if flags & IS_ADMIN != 0 { Class::Admin } else { Class::Known };
+    let good = *version == VERSION && now.unix_s() < ends;
+    good.then_some(Admission { class, alias: u64::from_be_bytes(*alias) })
 }
 
 impl Gate {
@@ -89,6 +104,14 @@ impl Gate {
     #[must_use]
     pub fn admission(&self, user: &UserId, roles: Roles, now: Now) -> String {
         self.admissions.make(user, roles, now)
+    }
+
+    /// Takes other keys of admissions: the first makes them, and all read them.
+    pub fn replace_admission_keys(&self, secrets: &[Arc<Secret<[u8; 32]>>]) {
+        let keys: Vec<_> = secrets.iter().map(|secret| key_of(secret)).collect();
+        if !keys.is_empty() {
+            *self.admissions.keys.write() = keys;
+        }
     }
 
     /// Which lane a socket may take. Whoever shows the same admission too often is a stranger; one
@@ -155,7 +178,7 @@ fn parameter<'a>(ask: &Handshake<'a>) -> Option<&'a str> {
 /// An admission made beside the server, with the key the server has.
 #[must_use]
 pub fn make_admission(key: &Secret<[u8; 32]>, user: &UserId, roles: Roles, now: Now) -> String {
-    Admissions::new(key).make(user, roles, now)
+    make(&key_of(key), user, roles, now)
 }
 
 /// The one value of the cookie; two have none that anybody agrees on.
@@ -226,6 +249,31 @@ mod tests {
         for bytes in [long.as_bytes(), b"", b"=", &[0xff; 46]] {
             assert_eq!(admissions.read(bytes, now), None);
         }
+    }
+
+    #[test]
+    fn admission_of_a_former_key_is_read_until_that_key_is_taken_away() {
+        let (former, newer) = (Arc::new(Secret::new([7; 32])), Arc::new(Secret::new([8; 32])));
+        let options = crate::GateOptions {
+            hosts: vec![String::from("a.example")],
+            origins: vec![String::from("https://a.example")],
+            admission_key: Some(former.clone()),
+            rate_keys_max: 1024,
+            ..crate::GateOptions::default()
+        };
+        let directory = crate::Directory::new(crate::DirectoryLimits::default());
+        let gate = Gate::build(options, Arc::new(directory)).unwrap();
+        let now = Now::default();
+        let make = || gate.admission(&ann(), Roles::user(), now);
+        let reads = |text: &str| gate.admissions.read(text.as_bytes(), now).is_some();
+        let old = make();
+        gate.replace_admission_keys(&[newer.clone(), former]);
+        let new = make();
+        assert!(reads(&old) && reads(&new) && old != new);
+        gate.replace_admission_keys(&[newer]);
+        assert!(!reads(&old) && reads(&new));
+        gate.replace_admission_keys(&[]);
+        assert!(reads(&new), "there is always a key");
     }
 
     #[test]

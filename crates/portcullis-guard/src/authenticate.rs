@@ -301,6 +301,10 @@ impl Gate {
         let session = named.and_then(|id| self.directory.session(&id));
         match session {
             Some(session) if session.is_live(now) && session.user == verified.user => {
+                // The user has proved anew who they are: tokens from before may be copies.
+                if session.has_replaced(verified.generation) {
+                    return Err(Denial::Token(TokenFault::Revoked));
+                }
                 Ok(Some(session))
             }
             Some(_) | None => Err(Denial::Token(TokenFault::Session)),
@@ -349,6 +353,7 @@ mod tests {
             user: ann().id,
             authenticated_unix_ms: NOW_S * 1000,
             ends_unix_ms: (NOW_S + 100_000) * 1000,
+            generation: 0,
             key: None,
         }
     }
@@ -505,6 +510,43 @@ mod tests {
         assert_eq!(unknown, Err(Denial::ForeignToken), "also of a user nobody knows");
         assert_eq!(renew(json!({}), 900), Err(Denial::SessionEnded("expired")), "too late");
         assert_eq!(principal.expires_unix_s(), NOW_S + 900);
+    }
+
+    #[test]
+    fn t_068_token_from_before_a_step_up_opens_nothing_and_ends_after_the_handover() {
+        let gate = gate();
+        let (shown, principal) =
+            (verified(&gate), gate.authenticate(verified(&gate), now()).unwrap());
+        let ticket = gate.issue_ticket(&shown, None, now()).unwrap();
+        let stepped = SessionFacts {
+            authenticated_unix_ms: after(1).unix_ms,
+            generation: 1,
+            ..session("s1")
+        };
+        gate.directory().put_session(stepped);
+        let revoked = Some(Denial::Token(TokenFault::Revoked));
+        assert_eq!(gate.identify(&shown, after(1)).err(), revoked);
+        assert_eq!(gate.authenticate(shown, after(1)).err(), revoked);
+        let redeemed = gate.verify(Credential::Bearer(&ticket), None, after(1)).unwrap();
+        assert_eq!(gate.authenticate(redeemed, after(1)).err(), revoked, "a ticket of it");
+        // Its connection goes on for as long as the client needs to hand over the new token.
+        assert!(principal.is_replaced());
+        assert_eq!(principal.expires_unix_s(), NOW_S + 66);
+        assert_eq!(principal.is_current(after(65)), Ok(()));
+        assert_eq!(principal.authenticated_unix_s(), None, "nothing was proved with it");
+        assert_eq!(principal.is_current(after(66)), Err(Denial::SessionEnded("replaced")));
+
+        let newer = |generation| {
+            let more = json!({"gen": generation, "auth_time": NOW_S + 1});
+            own(&own_header(), &with(own_claims(), more))
+        };
+        for generation in [json!(0), json!(null), json!("1"), json!(-1), json!([1])] {
+            let outcome = gate.renew(&principal, &newer(generation.clone()), after(2)).err();
+            assert_eq!(outcome, revoked, "{generation}");
+        }
+        gate.renew(&principal, &newer(json!(1)), after(2)).unwrap();
+        assert_eq!(principal.is_current(after(599)), Ok(()));
+        assert_eq!(principal.authenticated_unix_s(), Some(NOW_S + 1));
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! A session of our own as every shard sees it: whose it is and until when.
 //! Never: a token, or anything a token could be made from.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use portcullis_model::{Now, SessionId, UserId};
+
+/// How long an open connection goes on with a token that a newer proof of identity has replaced.
+///
+/// The client hears `auth:expiring` a minute before, and by then has the answer with the new token.
+const HANDOVER_MS: i64 = 65_000;
 
 /// What storage knows of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +22,8 @@ pub struct SessionFacts {
     pub authenticated_unix_ms: i64,
     /// When it ends, whatever happens.
     pub ends_unix_ms: i64,
+    /// How often the user has proved anew who they are; older tokens are void.
+    pub generation: u64,
     /// The client's key, an uncompressed P-256 point, when it has shown one.
     pub key: Option<Vec<u8>>,
 }
@@ -29,6 +36,7 @@ pub struct Session {
     pub user: UserId,
     authenticated_unix_ms: AtomicI64,
     ends_unix_ms: AtomicI64,
+    generation: AtomicU64,
     ended: AtomicBool,
     key: RwLock<Option<Box<[u8]>>>,
 }
@@ -40,6 +48,7 @@ impl Session {
             user: facts.user,
             authenticated_unix_ms: AtomicI64::new(facts.authenticated_unix_ms),
             ends_unix_ms: AtomicI64::new(facts.ends_unix_ms),
+            generation: AtomicU64::new(facts.generation),
             ended: AtomicBool::new(false),
             key: RwLock::new(facts.key.map(Vec::into_boxed_slice)),
         }
@@ -63,6 +72,24 @@ impl Session {
         self.authenticated_unix_ms.load(Ordering::Acquire)
     }
 
+    /// How often the user has proved anew, within this session, who they are.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether a token of this generation was replaced by a newer proof of identity.
+    #[must_use]
+    pub fn has_replaced(&self, generation: u64) -> bool {
+        generation < self.generation()
+    }
+
+    /// When a connection ends whose token was replaced, in milliseconds since 1970.
+    pub(crate) fn handover_ends_unix_ms(&self, generation: u64) -> Option<i64> {
+        let ends_ms = || self.authenticated_unix_ms().saturating_add(HANDOVER_MS);
+        self.has_replaced(generation).then(ends_ms)
+    }
+
     /// The client's key, an uncompressed P-256 point, when it has shown one.
     #[must_use]
     pub fn key(&self) -> Option<Box<[u8]>> {
@@ -73,6 +100,8 @@ impl Session {
         self.authenticated_unix_ms.store(facts.authenticated_unix_ms, Ordering::Release);
         self.ends_unix_ms.store(facts.ends_unix_ms, Ordering::Release);
         *self.key.write() = facts.key.map(Vec::into_boxed_slice);
+        // Last: a reader that sees it sees when the user proved who they are.
+        self.generation.store(facts.generation, Ordering::Release);
     }
 
     pub(crate) fn end(&self) {

@@ -72,6 +72,7 @@ mod tests {
             user: UserId::parse("ann").unwrap(),
             authenticated_unix_ms: 5,
             ends_unix_ms,
+            generation: 0,
             key: None,
         }
     }

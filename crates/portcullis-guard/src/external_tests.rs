@@ -178,6 +178,7 @@ fn where_everybody_needs_a_factor_nobody_connects_without_one() {
         user: ann.id.clone(),
         authenticated_unix_ms: NOW_S * 1000,
         ends_unix_ms: (NOW_S + 100_000) * 1000,
+        generation: 0,
         key: None,
     });
     let connect = || {

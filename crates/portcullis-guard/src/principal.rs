@@ -118,6 +118,8 @@ pub struct Principal {
     name: Option<Box<str>>,
     key: RefCell<Option<Box<[u8]>>>,
     authenticated_unix_s: Cell<Option<i64>>,
+    /// How many proofs of identity its session had when the credential was issued.
+    generation: Cell<u64>,
     expires_unix_s: Cell<i64>,
     opened_ms: u64,
     active_ms: Cell<u64>,
@@ -133,6 +135,7 @@ impl Principal {
             name: verified.session.map(String::into_boxed_str),
             key: RefCell::new(verified.proven_key.map(Vec::into_boxed_slice)),
             authenticated_unix_s: Cell::new(verified.authenticated_unix_s),
+            generation: Cell::new(verified.generation),
             expires_unix_s: Cell::new(verified.expires_unix_s),
             opened_ms: now.monotonic_ms,
             active_ms: Cell::new(now.monotonic_ms),
@@ -187,10 +190,24 @@ impl Principal {
         self.proof.tokens.is_none()
     }
 
-    /// When the credential ends, in seconds since 1970.
+    /// When the credential ends, in seconds since 1970; sooner once a newer one has replaced it.
     #[must_use]
     pub fn expires_unix_s(&self) -> i64 {
-        self.expires_unix_s.get()
+        let expires_unix_s = self.expires_unix_s.get();
+        match self.handover_ends_unix_ms() {
+            Some(ends_ms) => expires_unix_s.min(ends_ms.div_euclid(1000)),
+            None => expires_unix_s,
+        }
+    }
+
+    /// Whether the user has proved anew who they are since the credential was issued.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        self.handover_ends_unix_ms().is_some()
+    }
+
+    fn handover_ends_unix_ms(&self) -> Option<i64> {
+        self.proof.session.as_ref()?.handover_ends_unix_ms(self.generation.get())
     }
 
     /// Takes over a newer credential of the same session, and what it withholds.
@@ -203,6 +220,7 @@ impl Principal {
         if verified.authenticated_unix_s.is_some() {
             self.authenticated_unix_s.set(verified.authenticated_unix_s);
         }
+        self.generation.set(verified.generation);
         *self.lease.borrow_mut() = Arc::new(self.proof.lease(Marks::new(verified)));
         self.touch(now);
     }
@@ -219,13 +237,11 @@ impl Principal {
         shown.or_else(|| self.proof.session.as_ref()?.key())
     }
 
-    /// When the user last proved who they are, in seconds since 1970, as far as it is known.
+    /// When the user proved who they are to get this credential, in seconds since 1970, as far as
+    /// it is known. What another credential of the session has proved does not count.
     #[must_use]
     pub fn authenticated_unix_s(&self) -> Option<i64> {
-        match &self.proof.session {
-            Some(session) => Some(session.authenticated_unix_ms() / 1000),
-            None => self.authenticated_unix_s.get(),
-        }
+        self.authenticated_unix_s.get()
     }
 
     /// What this stands on, for whoever has to ask again later.
@@ -264,8 +280,8 @@ impl Principal {
         if !self.nothing_withdrawn() {
             return ended("revoked");
         }
-        if now.unix_s() >= self.expires_unix_s.get() {
-            return ended("expired");
+        if now.unix_s() >= self.expires_unix_s() {
+            return ended(if self.is_replaced() { "replaced" } else { "expired" });
         }
         let idle_ms = now.monotonic_ms.saturating_sub(self.active_ms.get());
         if idle_ms >= self.proof.patience.idle_ms {

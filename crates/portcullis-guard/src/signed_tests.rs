@@ -8,6 +8,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use portcullis_model::{Denial, Now, Role, RoleTable, Roles, SessionId, UserId};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::directory::{Directory, DirectoryLimits};
 use crate::directory_session::SessionFacts;
@@ -71,6 +72,7 @@ fn session(key: Option<Vec<u8>>) -> SessionFacts {
         user: facts().id,
         authenticated_unix_ms: NOW_S * 1000,
         ends_unix_ms: (NOW_S + 100_000) * 1000,
+        generation: 0,
         key,
     }
 }
@@ -84,7 +86,7 @@ const PAYLOAD: &str = r#"{"text":"tea"}"#;
 
 impl World {
     fn connect(&self, nonce: &str) -> Caller {
-        let token = own(&own_header(), &own_claims());
+        let token = own(&own_header(), &with(own_claims(), json!({"auth_time": NOW_S})));
         let verified = self.gate.verify(Credential::Bearer(&token), None, now()).unwrap();
         Caller::new(self.gate.authenticate(verified, now()).unwrap(), nonce)
     }
@@ -178,8 +180,14 @@ fn t_068_an_old_log_in_is_asked_for_again_and_the_muted_are_silent() {
     let caller = world.connect("n1");
     assert_eq!(world.ask(&caller, "/", &text, after(300)), Ok(()));
     assert_eq!(world.ask(&caller, "/", &text, after(301)), Err(Denial::ReauthRequired));
-    let authenticated_unix_ms = after(300).unix_ms;
-    world.gate.directory().put_session(SessionFacts { authenticated_unix_ms, ..session(None) });
+    let authenticated_unix_ms = after(301).unix_ms;
+    let stepped = SessionFacts { authenticated_unix_ms, generation: 1, ..session(None) };
+    world.gate.directory().put_session(stepped);
+    let before = world.ask(&caller, "/", &text, after(302));
+    assert_eq!(before, Err(Denial::ReauthRequired), "another token of the session proved it");
+    let newer = json!({"auth_time": NOW_S + 301, "gen": 1});
+    let token = own(&own_header(), &with(own_claims(), newer));
+    world.gate.renew(&caller.principal, &token, after(302)).unwrap();
     assert_eq!(world.ask(&caller, "/", &text, after(302)), Ok(()));
 
     let muted_until_unix_ms = after(310).unix_ms;

@@ -48,6 +48,7 @@ struct TicketClaims {
     exp: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     auth_time: Option<i64>,
+    r#gen: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
     jti: String,
@@ -180,6 +181,7 @@ impl TicketClaims {
             iat: verified.issued_unix_s,
             exp: verified.expires_unix_s,
             auth_time: verified.authenticated_unix_s,
+            r#gen: verified.generation,
             sid: verified.session.clone(),
             jti: verified.token.clone(),
             roles: verified.roles.clone(),
@@ -200,6 +202,7 @@ impl TicketClaims {
             issued_unix_s: self.iat,
             expires_unix_s: self.exp,
             authenticated_unix_s: self.auth_time,
+            generation: self.r#gen,
             session: self.sid,
             token: self.jti,
             roles: self.roles,

@@ -53,6 +53,8 @@ pub struct Verified {
     pub expires_unix_s: i64,
     /// When the user proved who they are (`auth_time`), in seconds since 1970.
     pub authenticated_unix_s: Option<i64>,
+    /// How many times the user had proved anew, within the session, who they are (`gen`).
+    pub generation: u64,
     /// The session (`sid`) it belongs to.
     pub session: Option<String>,
     /// Its own name (`jti`); empty when another issuer gives none.
@@ -81,6 +83,7 @@ impl Verified {
             issued_unix_s: now_unix_s,
             expires_unix_s: i64::MAX / 1000,
             authenticated_unix_s: None,
+            generation: 0,
             session: None,
             token: String::new(),
             roles: None,
@@ -253,6 +256,7 @@ fn judge(key: &TokenKey, claims: Claims, now: Now) -> Result<Verified, TokenFaul
         issued_unix_s: claims.iat,
         expires_unix_s: claims.exp,
         authenticated_unix_s: claims.auth_time,
+        generation: if key.own { claims.generation } else { 0 },
         session: claims.sid,
         token: claims.jti.unwrap_or_default(),
         roles: None,

@@ -31,6 +31,8 @@ pub(crate) struct Claims {
     pub(crate) exp: i64,
     pub(crate) nbf: Option<i64>,
     pub(crate) auth_time: Option<i64>,
+    /// Of an own token: how many times the user had proved anew who they are (`gen`).
+    pub(crate) generation: u64,
     /// Thumbprint of the key the token is bound to (`cnf.jkt`, RFC 9449 section 6.1).
     pub(crate) jkt: Option<String>,
 }
@@ -58,6 +60,7 @@ impl Claims {
             exp: found.exp?,
             nbf: found.nbf,
             auth_time: found.auth_time,
+            generation: found.generation,
             jkt: found.cnf.map(|confirmation| confirmation.jkt),
         })
     }
@@ -75,6 +78,7 @@ struct Found {
     exp: Option<i64>,
     nbf: Option<i64>,
     auth_time: Option<i64>,
+    generation: u64,
     cnf: Option<Confirmation>,
 }
 
@@ -85,54 +89,61 @@ struct Confirmation {
     jkt: String,
 }
 
-/// `name`: anything but a text is no name; it must still be sound, as any other claim.
-struct Name;
+/// A claim that may be anything; it must still be sound, as any other claim.
+enum Loose {
+    Text(String),
+    Whole(u64),
+    Other,
+}
 
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Option<String>;
+/// Reads a [`Loose`] claim.
+struct AnyClaim;
+
+impl<'de> DeserializeSeed<'de> for AnyClaim {
+    type Value = Loose;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Name {
-    type Value = Option<String>;
+impl<'de> Visitor<'de> for AnyClaim {
+    type Value = Loose;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a name")
+        formatter.write_str("any value")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(String::from(text)))
+        Ok(Loose::Text(String::from(text)))
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(Loose::Other)
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(Loose::Other)
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(Loose::Other)
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Loose::Whole(number))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(Loose::Other)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
-        Unread { depth_left: DEPTH_MAX }.visit_seq(items).map(|()| None)
+        Unread { depth_left: DEPTH_MAX }.visit_seq(items).map(|()| Loose::Other)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        Unread { depth_left: DEPTH_MAX }.visit_map(map).map(|()| None)
+        Unread { depth_left: DEPTH_MAX }.visit_map(map).map(|()| Loose::Other)
     }
 }
 
@@ -156,7 +167,15 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                 // `null` is the same as being absent where the claim may be absent.
                 "sid" => found.sid = map.next_value()?,
                 "jti" => found.jti = map.next_value()?,
-                "name" => found.name = map.next_value_seed(Name)?,
+                // Anything but a text is no name, and anything but a whole number no generation.
+                "name" => match map.next_value_seed(AnyClaim)? {
+                    Loose::Text(name) => found.name = Some(name),
+                    Loose::Whole(_) | Loose::Other => {}
+                },
+                "gen" => match map.next_value_seed(AnyClaim)? {
+                    Loose::Whole(number) => found.generation = number,
+                    Loose::Text(_) | Loose::Other => {}
+                },
                 "iat" => found.iat = Some(moment(map.next_value()?)?),
                 "exp" => found.exp = Some(moment(map.next_value()?)?),
                 "nbf" => found.nbf = map.next_value::<Option<u64>>()?.map(moment).transpose()?,

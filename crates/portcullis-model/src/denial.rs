@@ -48,7 +48,7 @@ pub enum TokenFault {
     Lifetime,
     /// The user does not exist any more or is disabled.
     User,
-    /// Issued before the user's tokens were revoked, or revoked itself.
+    /// Issued before the user's tokens were revoked or replaced, or revoked itself.
     Revoked,
     /// Its session is over, or never was.
     Session,

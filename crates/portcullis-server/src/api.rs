@@ -55,6 +55,8 @@ pub struct ApiRequest {
     pub user_agent: String,
     /// The `Cookie` header, as it came.
     pub cookie: Option<String>,
+    /// Whether a browser says that a page of this server asks: such a client takes cookies.
+    pub own_page: bool,
     /// The body, at most `Options::body_max_bytes`; JSON by its media type for a POST.
     pub body: Vec<u8>,
     /// When the request was complete.

@@ -186,6 +186,10 @@ impl Shard {
                 connection.end(End::Refused(denial));
                 continue;
             }
+            if caller.principal.is_replaced() {
+                // It ends sooner than its token says, and the client is told.
+                self.arm(connection, now.monotonic_ms);
+            }
             let roles = caller.principal.roles();
             let sockets: Vec<_> = connection.sockets.borrow().iter().cloned().collect();
             for socket in sockets {

@@ -261,6 +261,7 @@ impl HttpConnection {
             proof: admitted.proof,
             user_agent: told.user_agent,
             cookie: told.cookie,
+            own_page: told.own_page,
             body,
             now,
             gate: shard.gate.clone(),

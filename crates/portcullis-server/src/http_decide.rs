@@ -30,6 +30,8 @@ const BEFORE_CONNECT_MAX: usize = 16 * 1024;
 pub(crate) struct Told {
     pub(crate) cookie: Option<String>,
     pub(crate) user_agent: String,
+    /// Whether a browser says that a page of this server asks.
+    pub(crate) own_page: bool,
 }
 
 /// Longest user agent handed on, in bytes.
@@ -363,7 +365,8 @@ impl HttpConnection {
             Found::None => None,
             Found::Many => return Err(Denial::RequestMalformed),
         };
-        let told = Told { cookie, user_agent: user_agent(head) };
+        let own_page = matches!(head.header("sec-fetch-site"), Found::One(b"same-origin"));
+        let told = Told { cookie, user_agent: user_agent(head), own_page };
         Ok(Decision::Route { index, admitted: Box::new(admitted), told, body })
     }
 }

@@ -1,6 +1,7 @@
 //! The engine: shards, HTTP, transports, connections, pipeline, rooms, delivery, refusals.
 //! Never: SQL, configuration files, chat words.
 
+mod operator_keys; // what operators show on the private listener
 mod options; // plain numbers the engine runs by
 mod builder; // what a product registers before the start
 mod namespace; // namespaces by name or pattern, with their events and hooks
@@ -90,6 +91,7 @@ pub use frame::Frame;
 pub use hub::{Acknowledge, Delta, Hub};
 pub use machine::memory_max_bytes;
 pub use namespace::{Departure, NamespaceBuilder};
+pub use operator_keys::OperatorKeys;
 pub use options::{ConnectAnswer, Credentials, Options, ProxyProtocol, StrictTransport};
 pub use payload::Payload;
 pub use port::{ReservedPort, refuse_taken, reserve_port, try_bind};

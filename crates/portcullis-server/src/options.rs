@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_guard::ReferenceKey;
-use portcullis_model::{Secret, limits};
+use portcullis_model::limits;
 use portcullis_wire::session::SessionOptions;
 
+use crate::operator_keys::OperatorKeys;
 use crate::waiting::Waits;
 
 /// How the engine runs. Every time is in milliseconds.
@@ -27,7 +28,7 @@ pub struct Options {
     pub redirect: Option<SocketAddr>,
     /// What an operator's program shows on the private listener to change something; without it,
     /// being on this machine is enough.
-    pub operator_key: Option<Arc<Secret<String>>>,
+    pub operator_keys: Option<OperatorKeys>,
     /// The key of references; without it, one that lasts as long as the process.
     pub reference_key: Option<ReferenceKey>,
     /// TLS for the public listener; plain text when `None`.
@@ -171,7 +172,7 @@ impl Default for Options {
             probe: None,
             private_hosts: Vec::new(),
             redirect: None,
-            operator_key: None,
+            operator_keys: None,
             reference_key: None,
             tls: None,
             hsts: Some(StrictTransport::default()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use portcullis_audit::Audit;
 use portcullis_guard::Gate;
-use portcullis_model::{Clock, Secret, limits};
+use portcullis_model::{Clock, limits};
 use portcullis_wire::http1::{
     Head, HeadLimits, Versions, head_end, parse_head_of, write_response_head,
 };
@@ -22,6 +22,7 @@ use crate::headers::API_POLICY;
 use crate::http_move::Moved;
 use crate::hub::{Hub, longest};
 use crate::metrics::Metrics;
+use crate::operator_keys::OperatorKeys;
 use crate::private_host::check_host;
 use crate::private_listen::{PrivateEntrance, Visit};
 use crate::readiness::Readiness;
@@ -68,7 +69,7 @@ pub(crate) struct Private {
     pub(crate) gate: Arc<Gate>,
     pub(crate) audit: Audit,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) operator_key: Option<Arc<Secret<String>>>,
+    pub(crate) operator_keys: Option<OperatorKeys>,
     pub(crate) stop: watch::Receiver<bool>,
     hosts: Arc<[String]>,
     http_max: usize,
@@ -90,7 +91,7 @@ impl Private {
             gate: common.gate.clone(),
             audit: common.audit.clone(),
             clock: common.clock.clone(),
-            operator_key: common.options.operator_key.clone(),
+            operator_keys: common.options.operator_keys.clone(),
             hosts: common.options.private_hosts.clone().into(),
             http_max: common.options.http_connections_max,
             hub: common.hub.clone(),

@@ -55,10 +55,10 @@ pub use rows::{
     UserRow, Visibility,
 };
 pub use rows_account::{
-    AuthenticateSession, Authority, ChangeUser, CredentialsRow, FOR_EVER_UNIX_MS, Factors,
-    NewInvitation, NewSession, NewTotp, OpenSession, OperatorAct, OperatorActKind, PersonRow,
-    Revocation, RevocationKind, RotateSession, Rotated, SessionRow, UserChange, UserChangeKind,
-    WhichSessions,
+    AuthenticateSession, Authenticated, Authority, ChangeUser, CredentialsRow, FOR_EVER_UNIX_MS,
+    Factors, NewInvitation, NewSession, NewTotp, OpenSession, OperatorAct, OperatorActKind,
+    PersonRow, Revocation, RevocationKind, RotateSession, Rotated, SessionRow, ShownTurn,
+    UserChange, UserChangeKind, WhichSessions,
 };
 pub use rows_delete::{
     DeleteRoom, DeleteUser, OwnedRooms, RoomDeletion, RoomSummary, UserDeletion,
@@ -67,6 +67,7 @@ pub use rows_load::{Loaded, LoadedRoom};
 pub use seal::{FieldSeal, SealFault};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use sqlite_beside::SqliteBeside;
+pub use sqlite_change_user::LoggedOut;
 pub use sqlite_inspect::inspect;
 pub use sqlite_reseal::Resealed;
 pub use store::{CommitFeed, PAGE_MAX, RESUME_ROOMS_MAX, Store, StoreFuture};

@@ -148,6 +148,8 @@ pub struct SessionRow {
     pub key: Option<Vec<u8>>,
     /// How the user last proved who they are.
     pub factors: Factors,
+    /// How often the user has proved anew who they are; older access tokens are void.
+    pub generation: u64,
 }
 
 /// A session to open.
@@ -186,15 +188,22 @@ pub enum OpenSession {
     UserMissing,
 }
 
+/// A turn as a request shows it.
+#[derive(Debug, Clone)]
+pub struct ShownTurn {
+    /// The turn that the refresh token names.
+    pub number: u64,
+    /// What the request shows of its device.
+    pub device_hash: [u8; 32],
+}
+
 /// A refresh token was shown: whose turn it is decides.
 #[derive(Debug, Clone)]
 pub struct RotateSession {
     /// The session it names.
     pub session: SessionId,
-    /// The turn it names.
-    pub turn: u64,
-    /// What the request shows of its device.
-    pub device_hash: [u8; 32],
+    /// The turn it names, and the device.
+    pub shown: ShownTurn,
     /// When.
     pub at_unix_ms: i64,
     /// For how long the last turn may be shown again, in milliseconds.
@@ -221,12 +230,27 @@ pub enum Rotated {
 pub struct AuthenticateSession {
     /// The session.
     pub session: SessionId,
+    /// The refresh token shown with it; without one the session's turn stays as it is.
+    pub shown: Option<ShownTurn>,
     /// When.
     pub at_unix_ms: i64,
     /// How.
     pub factors: Factors,
-    /// The key the client has shown with it; without one the session's stays as it is.
-    pub key: Option<Vec<u8>>,
+    /// As in [`RotateSession`].
+    pub grace_ms: i64,
+    /// As in [`RotateSession`].
+    pub idle_ms: i64,
+}
+
+/// The result of an [`AuthenticateSession`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authenticated {
+    /// It is noted: older access tokens of the session are void.
+    Noted(SessionRow),
+    /// An older refresh token was shown with it: somebody has a copy. The session has ended.
+    Reused(SessionRow),
+    /// There is no such session, or it is over.
+    Ended,
 }
 
 /// Which sessions of a user.

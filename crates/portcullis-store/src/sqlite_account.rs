@@ -78,8 +78,10 @@ impl AccountTables<'_> {
         let folded = user.issuer.is_none().then(|| fold(&user.username));
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO users
-             (id, username, folded, password_phc, issuer, subject, roles, created_unix_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (folded) DO NOTHING",
+             (id, username, folded, password_phc, issuer, subject, roles, created_unix_ms,
+              valid_after_unix_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT valid_after_unix_ms FROM marks))
+             ON CONFLICT (folded) DO NOTHING",
         )?;
         let written = insert.execute((
             user.id.as_str(),

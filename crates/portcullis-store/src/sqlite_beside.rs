@@ -12,9 +12,9 @@ use crate::error::StoreError;
 use crate::health::{Health, StoreStatus};
 use crate::rows::{CreateUser, NewUser};
 use crate::rows_account::{
-    AuthenticateSession, Authority, ChangeUser, CredentialsRow, NewInvitation, NewSession, NewTotp,
-    OpenSession, OperatorActKind, PersonRow, Revocation, RotateSession, Rotated, SessionRow,
-    UserChange, WhichSessions,
+    AuthenticateSession, Authenticated, Authority, ChangeUser, CredentialsRow, NewInvitation,
+    NewSession, NewTotp, OpenSession, OperatorActKind, PersonRow, Revocation, RotateSession,
+    Rotated, SessionRow, UserChange, WhichSessions,
 };
 use crate::seal::FieldSeal;
 use crate::sqlite_account::{self as account, AccountTables, Wanted};
@@ -222,7 +222,7 @@ impl AccountStore for SqliteBeside {
         ready(self.write(|tables| tables.rotate_session(&rotate), |_| None))
     }
 
-    fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, bool> {
+    fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, Authenticated> {
         ready(self.write(|tables| tables.authenticate_session(&proof), |_| None))
     }
 

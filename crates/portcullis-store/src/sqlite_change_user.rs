@@ -4,9 +4,35 @@
 use portcullis_model::{Role, Secret, UserId};
 
 use crate::error::StoreError;
-use crate::rows_account::{ChangeUser, UserChange, UserChangeKind, WhichSessions};
+use crate::rows_account::{ChangeUser, OperatorActKind, UserChange, UserChangeKind, WhichSessions};
 use crate::sqlite_account::AccountTables;
+use crate::sqlite_beside::SqliteBeside;
 use crate::sqlite_query::fold;
+
+/// How many users were logged out, of how many sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoggedOut {
+    /// Users.
+    pub users: usize,
+    /// Sessions.
+    pub sessions: usize,
+}
+
+impl SqliteBeside {
+    /// Ends the sessions of all users, and voids every token issued before, also those of users of
+    /// other issuers who have not connected yet.
+    ///
+    /// # Errors
+    /// `Database` when it cannot be written; nothing has changed then.
+    pub fn log_out_all(&self, at_unix_ms: i64) -> Result<LoggedOut, StoreError> {
+        let done = |out: &LoggedOut| {
+            let LoggedOut { users, sessions } = out;
+            let what = format!("all users logged out: {sessions} sessions of {users} users ended");
+            Some((OperatorActKind::Session, None, what))
+        };
+        self.write(|tables| tables.void_all(at_unix_ms), done)
+    }
+}
 
 impl AccountTables<'_> {
     /// Changes a user; see [`crate::AccountStore::change_user`].
@@ -61,6 +87,22 @@ impl AccountTables<'_> {
             )?
             .execute((key, at_unix_ms))?;
         self.end_sessions(user, &WhichSessions::All).map(drop)
+    }
+
+    /// Ends the sessions of all users and voids all tokens issued before; gives how many there were
+    /// of both.
+    fn void_all(&mut self, at_unix_ms: i64) -> Result<LoggedOut, StoreError> {
+        self.connection.execute(
+            "UPDATE marks SET valid_after_unix_ms = max(valid_after_unix_ms, ?1)",
+            [at_unix_ms],
+        )?;
+        let users = self.connection.execute(
+            "UPDATE users SET valid_after_unix_ms = max(valid_after_unix_ms, ?1)
+             WHERE deleted_unix_ms = 0",
+            [at_unix_ms],
+        )?;
+        let sessions = self.connection.execute("DELETE FROM sessions", [])?;
+        Ok(LoggedOut { users, sessions })
     }
 
     /// Sets a column whose name is ours.

@@ -6,9 +6,9 @@ use portcullis_model::{Secret, SessionId, UserId};
 use crate::health::{StoreStatus, WriteKind};
 use crate::rows::{CreateUser, NewUser};
 use crate::rows_account::{
-    AuthenticateSession, Authority, ChangeUser, CredentialsRow, NewInvitation, NewSession, NewTotp,
-    OpenSession, PersonRow, Revocation, RotateSession, Rotated, SessionRow, UserChange,
-    UserChangeKind, WhichSessions,
+    AuthenticateSession, Authenticated, Authority, ChangeUser, CredentialsRow, NewInvitation,
+    NewSession, NewTotp, OpenSession, PersonRow, Revocation, RotateSession, Rotated, SessionRow,
+    UserChange, UserChangeKind, WhichSessions,
 };
 use crate::sqlite::SqliteStore;
 use crate::sqlite_account::{self as account, Wanted};
@@ -86,7 +86,7 @@ impl AccountStore for SqliteStore {
         })
     }
 
-    fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, bool> {
+    fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, Authenticated> {
         self.write(move |writer, changes| {
             writer.account_for(WriteKind::Login, changes, |tables| {
                 tables.authenticate_session(&proof)

@@ -10,8 +10,15 @@ use crate::error::StoreError;
 use crate::sqlite_revocation::{REVOCATIONS_BY_USER, REVOCATIONS_ENDED};
 
 /// One step a version; `user_version` counts the steps a database has taken.
-const MIGRATIONS: &[&str] =
-    &[VERSION_1, VERSION_2, VERSION_3, REVOCATIONS_ENDED, VERSION_5, REVOCATIONS_BY_USER];
+const MIGRATIONS: &[&str] = &[
+    VERSION_1,
+    VERSION_2,
+    VERSION_3,
+    REVOCATIONS_ENDED,
+    VERSION_5,
+    REVOCATIONS_BY_USER,
+    VERSION_7,
+];
 
 /// Whoever else holds the file (a backup, an operator's shell) is waited for this long.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -180,6 +187,14 @@ const VERSION_5: &str = "
 ALTER TABLE users ADD COLUMN deleted_unix_ms INTEGER NOT NULL DEFAULT 0;
 ";
 
+// An access token names the generation of its session; one of an earlier generation is void. The
+// tokens that older versions issued name none, which is generation 0. Every user was logged out at
+// `marks.valid_after_unix_ms`: also one of another issuer who gets a row later.
+const VERSION_7: &str = "
+ALTER TABLE sessions ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE marks ADD COLUMN valid_after_unix_ms INTEGER NOT NULL DEFAULT 0;
+";
+
 /// The version that this build writes.
 pub(crate) fn newest_version() -> u32 {
     u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
@@ -286,7 +301,7 @@ mod tests {
             let connection = open_writer(&path).unwrap();
             let version: u32 =
                 connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-            assert_eq!(version, 6);
+            assert_eq!(version, 7);
             let mode: String =
                 connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
             assert_eq!(mode, "wal");
@@ -296,7 +311,7 @@ mod tests {
         }
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
         let refused = open_writer(&path).unwrap_err();
-        assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 6 }));
+        assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 7 }));
     }
 
     #[test]
@@ -346,7 +361,7 @@ mod tests {
         older.execute_batch(&format!("{VERSION_1}{VERSION_2}{OLDER}")).unwrap();
         older.pragma_update(None, "user_version", 2).unwrap();
         drop(older);
-        assert!(matches!(open_beside(&path), Err(StoreError::SchemaOlder { seen: 2, known: 6 })));
+        assert!(matches!(open_beside(&path), Err(StoreError::SchemaOlder { seen: 2, known: 7 })));
         let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf)).unwrap();
 
         let loaded = store.load().await.unwrap();
@@ -443,6 +458,30 @@ mod tests {
         let of_ann = Revocation { user: String::from("u_ann"), ..row(RevocationKind::Token, 50) };
         store.revoke(of_ann).await.unwrap();
         assert_eq!(store.load().await.unwrap().revocations.len(), 3);
+        store.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn session_of_the_sixth_version_goes_on_in_generation_0() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sixth.db");
+        let sixth = Connection::open(&path).unwrap();
+        sixth.execute_batch(&MIGRATIONS[..6].concat()).unwrap();
+        sixth
+            .execute_batch(
+                "INSERT INTO users (key, id, username, folded, roles, created_unix_ms)
+                 VALUES (1, 'ann', 'Ann', 'ann', 1, 1);
+                 INSERT INTO sessions VALUES
+                     ('s1', 1, 1, 2, 3, 4, 90, 99, 'a browser', '::1', x'01', NULL, 1);",
+            )
+            .unwrap();
+        sixth.pragma_update(None, "user_version", 6).unwrap();
+        drop(sixth);
+        let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Deaf)).unwrap();
+        let sessions = store.load().await.unwrap().sessions;
+        let [session] = sessions.as_slice() else { panic!("{sessions:?}") };
+        assert_eq!((session.turn, session.generation), (4, 0));
+        assert_eq!(session.authenticated_unix_ms, 2);
         store.close().await.unwrap();
     }
 

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use crate::change::Change;
 use crate::error::StoreError;
 use crate::rows_account::{
-    AuthenticateSession, Factors, NewSession, OpenSession, RotateSession, Rotated, SessionRow,
-    WhichSessions,
+    AuthenticateSession, Authenticated, Factors, NewSession, OpenSession, RotateSession, Rotated,
+    SessionRow, ShownTurn, WhichSessions,
 };
 use crate::sqlite_account::AccountTables;
 use crate::sqlite_query::{text, user_id};
@@ -19,7 +19,7 @@ pub(crate) const STEP_ROWS: i64 = 256;
 /// The columns of a [`SessionRow`]; `sessions` is joined with `users`.
 pub(crate) const SESSION: &str = "sessions.id, users.id, sessions.created_unix_ms,
     authenticated_unix_ms, renewed_unix_ms, turn, idle_ends_unix_ms, ends_unix_ms, device, address,
-    sessions.key, factors";
+    sessions.key, factors, generation";
 
 impl Factors {
     /// The number stored.
@@ -51,6 +51,7 @@ pub(crate) fn session_row(row: &Row<'_>) -> Result<SessionRow, StoreError> {
         address: row.get(9)?,
         key: row.get(10)?,
         factors: Factors::from_number(row.get(11)?),
+        generation: row.get::<_, i64>(12)?.cast_unsigned(),
     })
 }
 
@@ -63,6 +64,35 @@ struct Standing {
     row: SessionRow,
     device_hash: Vec<u8>,
     barred: bool,
+}
+
+/// Which of a session's refresh tokens a request shows.
+enum TurnShown {
+    Newest,
+    /// The one before, in time and from the same device: a lost answer, or another tab.
+    Former,
+    Copy,
+}
+
+impl Standing {
+    fn is_over(&self, at_unix_ms: i64) -> bool {
+        self.barred || at_unix_ms >= self.row.ends_unix_ms.min(self.row.idle_ends_unix_ms)
+    }
+
+    fn judge(&self, shown: &ShownTurn, at_unix_ms: i64, grace_ms: i64) -> TurnShown {
+        if shown.number == self.row.turn {
+            return TurnShown::Newest;
+        }
+        // Requests are timed before they queue here: one may be older than the turn it lost to.
+        let age_ms = at_unix_ms.saturating_sub(self.row.renewed_unix_ms);
+        let last = shown.number.saturating_add(1) == self.row.turn;
+        let in_time = (-grace_ms..=grace_ms).contains(&age_ms);
+        if last && in_time && self.device_hash == shown.device_hash {
+            TurnShown::Former
+        } else {
+            TurnShown::Copy
+        }
+    }
 }
 
 impl AccountTables<'_> {
@@ -122,48 +152,44 @@ impl AccountTables<'_> {
         let Some(standing) = self.standing(&ask.session, ask.at_unix_ms)? else {
             return Ok(Rotated::Ended);
         };
-        let Standing { row, device_hash, barred } = standing;
-        let over = ask.at_unix_ms >= row.ends_unix_ms.min(row.idle_ends_unix_ms);
-        if barred || over || ask.turn > row.turn {
+        if standing.is_over(ask.at_unix_ms) || ask.shown.number > standing.row.turn {
             return Ok(Rotated::Ended);
         }
-        if ask.turn == row.turn {
-            return self.next_turn(row, ask).map(Rotated::Next);
+        let turn = standing.judge(&ask.shown, ask.at_unix_ms, ask.grace_ms);
+        let row = standing.row;
+        match turn {
+            TurnShown::Newest => {
+                let next = next_turn(row, ask.at_unix_ms, ask.idle_ms);
+                self.put_session(&next)?;
+                Ok(Rotated::Next(next))
+            }
+            TurnShown::Former => Ok(Rotated::Same(row)),
+            TurnShown::Copy => {
+                self.end_session(&row.id, &row.user)?;
+                Ok(Rotated::Reused(row))
+            }
         }
-        // Requests are timed before they queue here: one may be older than the turn it lost to.
-        let age_ms = ask.at_unix_ms.saturating_sub(row.renewed_unix_ms);
-        // A lost answer, or another tab of the same browser: nothing new comes of it.
-        let last = ask.turn.saturating_add(1) == row.turn;
-        if last
-            && (-ask.grace_ms..=ask.grace_ms).contains(&age_ms)
-            && device_hash == ask.device_hash
-        {
-            return Ok(Rotated::Same(row));
-        }
-        self.end_session(&row.id, &row.user)?;
-        Ok(Rotated::Reused(row))
     }
 
-    fn next_turn(
-        &mut self,
-        row: SessionRow,
-        ask: &RotateSession,
-    ) -> Result<SessionRow, StoreError> {
-        let idle_ends = ask.at_unix_ms.saturating_add(ask.idle_ms).min(row.ends_unix_ms);
-        let next = SessionRow {
-            turn: row.turn + 1,
-            renewed_unix_ms: ask.at_unix_ms,
-            idle_ends_unix_ms: idle_ends,
-            ..row
-        };
+    /// Writes what changes of a session: its turn, its times, and what was proved.
+    fn put_session(&mut self, row: &SessionRow) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "UPDATE sessions SET turn = ?2, renewed_unix_ms = ?3, idle_ends_unix_ms = ?4
+                "UPDATE sessions SET turn = ?2, renewed_unix_ms = ?3, idle_ends_unix_ms = ?4,
+                     authenticated_unix_ms = ?5, factors = ?6, generation = ?7
                  WHERE id = ?1",
             )?
-            .execute((next.id.as_str(), next.turn.cast_signed(), ask.at_unix_ms, idle_ends))?;
-        self.changes.push(Change::Session(next.clone()));
-        Ok(next)
+            .execute((
+                row.id.as_str(),
+                row.turn.cast_signed(),
+                row.renewed_unix_ms,
+                row.idle_ends_unix_ms,
+                row.authenticated_unix_ms,
+                row.factors.number(),
+                row.generation.cast_signed(),
+            ))?;
+        self.changes.push(Change::Session(row.clone()));
+        Ok(())
     }
 
     fn standing(
@@ -178,7 +204,7 @@ impl AccountTables<'_> {
         let mut select = self.connection.prepare_cached(&statement)?;
         let mut rows = select.query((session.as_str(), at_unix_ms))?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        let (device_hash, barred) = (row.get(12)?, row.get(13)?);
+        let (device_hash, barred) = (row.get(13)?, row.get(14)?);
         Ok(Some(Standing { row: session_row(row)?, device_hash, barred }))
     }
 
@@ -186,26 +212,35 @@ impl AccountTables<'_> {
     pub(crate) fn authenticate_session(
         &mut self,
         proof: &AuthenticateSession,
-    ) -> Result<bool, StoreError> {
-        let changed = self
-            .connection
-            .prepare_cached(
-                "UPDATE sessions
-                 SET authenticated_unix_ms = ?2, factors = ?3, key = ifnull(?4, key)
-                 WHERE id = ?1 AND idle_ends_unix_ms > ?2
-                 AND (SELECT disabled = 0 AND banned_until_unix_ms <= ?2
-                      FROM users WHERE users.key = sessions.user)",
-            )?
-            .execute((
-                proof.session.as_str(),
-                proof.at_unix_ms,
-                proof.factors.number(),
-                proof.key.as_deref(),
-            ))?;
-        if changed == 1 {
-            self.tell_session(&proof.session)?;
+    ) -> Result<Authenticated, StoreError> {
+        let at_unix_ms = proof.at_unix_ms;
+        let Some(standing) = self.standing(&proof.session, at_unix_ms)? else {
+            return Ok(Authenticated::Ended);
+        };
+        let newest = standing.row.turn;
+        let future = proof.shown.as_ref().is_some_and(|shown| shown.number > newest);
+        if standing.is_over(at_unix_ms) || future {
+            return Ok(Authenticated::Ended);
         }
-        Ok(changed == 1)
+        let turn =
+            proof.shown.as_ref().map(|shown| standing.judge(shown, at_unix_ms, proof.grace_ms));
+        let row = match turn {
+            Some(TurnShown::Newest) => next_turn(standing.row, at_unix_ms, proof.idle_ms),
+            Some(TurnShown::Former) | None => standing.row,
+            Some(TurnShown::Copy) => {
+                let row = standing.row;
+                self.end_session(&row.id, &row.user)?;
+                return Ok(Authenticated::Reused(row));
+            }
+        };
+        let row = SessionRow {
+            authenticated_unix_ms: at_unix_ms,
+            factors: proof.factors,
+            generation: row.generation.saturating_add(1),
+            ..row
+        };
+        self.put_session(&row)?;
+        Ok(Authenticated::Noted(row))
     }
 
     /// Ends sessions; see [`crate::AccountStore::end_sessions`].
@@ -271,6 +306,15 @@ impl AccountTables<'_> {
             self.changes.push(Change::Session(session_row(row)?));
         }
         Ok(())
+    }
+}
+
+fn next_turn(row: SessionRow, at_unix_ms: i64, idle_ms: i64) -> SessionRow {
+    SessionRow {
+        turn: row.turn + 1,
+        renewed_unix_ms: at_unix_ms,
+        idle_ends_unix_ms: at_unix_ms.saturating_add(idle_ms).min(row.ends_unix_ms),
+        ..row
     }
 }
 

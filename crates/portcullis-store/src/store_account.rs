@@ -8,9 +8,9 @@ use crate::error::StoreError;
 use crate::health::StoreStatus;
 use crate::rows::{CreateUser, NewUser};
 use crate::rows_account::{
-    AuthenticateSession, Authority, ChangeUser, CredentialsRow, NewInvitation, NewSession, NewTotp,
-    OpenSession, PersonRow, Revocation, RotateSession, Rotated, SessionRow, UserChange,
-    WhichSessions,
+    AuthenticateSession, Authenticated, Authority, ChangeUser, CredentialsRow, NewInvitation,
+    NewSession, NewTotp, OpenSession, PersonRow, Revocation, RotateSession, Rotated, SessionRow,
+    UserChange, WhichSessions,
 };
 use crate::store::StoreFuture;
 
@@ -72,8 +72,11 @@ pub trait AccountStore: Send + Sync + 'static {
     /// banned.
     fn rotate_session(&self, rotate: RotateSession) -> StoreFuture<'_, Rotated>;
 
-    /// Notes that a session's user has proved anew who they are; false when it is over.
-    fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, bool>;
+    /// Notes that a session's user has proved anew who they are, and begins the next turn.
+    ///
+    /// Older access tokens of the session are void from then on. A refresh token that is shown with
+    /// the proof is judged as [`AccountStore::rotate_session`] does.
+    fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, Authenticated>;
 
     /// Ends sessions of a user, and of no other; gives which.
     fn end_sessions(&self, user: UserId, which: WhichSessions) -> StoreFuture<'_, Vec<SessionId>>;

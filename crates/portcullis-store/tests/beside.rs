@@ -11,7 +11,7 @@ use portcullis_model::{CUSTOM_ROLES_MAX, Role, Roles, Secret, SessionId};
 use portcullis_store::{
     AccountStore, Change, ChangeUser, CreateUser, Factors, NewInvitation, NewSession, NewTotp,
     NewUser, OpenSession, OperatorActKind, Recheck, Revocation, RevocationKind, RotateSession,
-    Rotated, SqliteBeside, SqliteStore, Store, StoreError, UserChange, UserChangeKind,
+    Rotated, ShownTurn, SqliteBeside, SqliteStore, Store, StoreError, UserChange, UserChangeKind,
     WhichSessions,
 };
 
@@ -217,8 +217,7 @@ async fn what_counts_once_counts_once_for_both() {
 
     let ask = RotateSession {
         session: session("s1"),
-        turn: 0,
-        device_hash: [1; 32],
+        shown: ShownTurn { number: 0, device_hash: [1; 32] },
         at_unix_ms: 20,
         grace_ms: 10,
         idle_ms: 50,

@@ -7,9 +7,10 @@ mod fixture;
 
 use portcullis_model::{Role, Roles, SessionId};
 use portcullis_store::{
-    AccountStore, AuthenticateSession, Authority, Change, CreateUser, Factors, NewInvitation,
-    NewSession, NewUser, OpenSession, Recheck, Revocation, RevocationKind, RotateSession, Rotated,
-    SessionRow, SqliteStore, Store, UserChange, UserChangeKind, WhichSessions,
+    AccountStore, AuthenticateSession, Authenticated, Authority, Change, CreateUser, Factors,
+    NewInvitation, NewSession, NewUser, OpenSession, Recheck, Revocation, RevocationKind,
+    RotateSession, Rotated, SessionRow, ShownTurn, SqliteStore, Store, UserChange, UserChangeKind,
+    WhichSessions,
 };
 
 use fixture::{Heard, Place, id, own};
@@ -48,8 +49,7 @@ async fn open(store: &SqliteStore, name: &str, user: &str, at_unix_ms: i64) {
 fn turn(name: &str, turn: u64, at_unix_ms: i64) -> RotateSession {
     RotateSession {
         session: session(name),
-        turn,
-        device_hash: DEVICE,
+        shown: ShownTurn { number: turn, device_hash: DEVICE },
         at_unix_ms,
         grace_ms: GRACE,
         idle_ms: IDLE,
@@ -99,6 +99,7 @@ async fn a_session_is_opened_as_asked_and_told() {
         address: String::from("192.0.2.1"),
         key: Some(vec![4; 65]),
         factors: Factors::PasswordAndCode,
+        generation: 0,
     };
     assert_eq!(heard.take(), [Change::Session(expect.clone())]);
     let standing_last = store.sessions_of(&id("ann"), 7 + ENDS - 1).await.unwrap();
@@ -176,7 +177,10 @@ fn outcome(rotated: &Rotated) -> (&'static str, Option<u64>) {
 
 #[tokio::test]
 async fn whose_turn_it_is_decides() {
-    let other = |ask| RotateSession { device_hash: [2; 32], ..ask };
+    let other = |ask: RotateSession| RotateSession {
+        shown: ShownTurn { device_hash: [2; 32], ..ask.shown },
+        ..ask
+    };
     // Each begins with turn 0 at 0; turn 1 began at 20, turn 2 at 40. What is shown, what comes
     // of it, and whether the session is there afterwards.
     let cases = [
@@ -291,13 +295,8 @@ async fn who_is_kept_out_gets_no_next_turn() {
         let (store, _) = furnished(&place).await;
         open(&store, "s", "ann", 0).await;
         place.sql().execute_batch(statement).unwrap();
-        let proof = AuthenticateSession {
-            session: session("s"),
-            at_unix_ms: 50,
-            factors: Factors::Password,
-            key: None,
-        };
-        let noted = store.authenticate_session(proof).await.unwrap();
+        let noted = store.authenticate_session(proof("s", None, 50)).await.unwrap();
+        let noted = matches!(noted, Authenticated::Noted(_));
         assert_eq!(noted, expect == "next", "{statement}");
         let rotated = store.rotate_session(turn("s", 0, 50)).await.unwrap();
         assert_eq!(outcome(&rotated).0, expect, "{statement}");
@@ -335,40 +334,66 @@ async fn the_sessions_named_end_and_no_others() {
     }
 }
 
-#[tokio::test]
-async fn a_fresh_proof_is_noted_while_the_session_stands() {
-    let place = Place::new();
-    let (store, heard) = furnished(&place).await;
-    let new = NewSession { key: Some(vec![4; 65]), ..new_session("s", "ann", 0) };
-    store.open_session(new).await.unwrap();
-    heard.take();
-    let proof = |name: &str, at_unix_ms, factors, key: Option<u8>| AuthenticateSession {
+/// A proof of the password, beside a turn of the same device.
+fn proof(name: &str, turn: Option<u64>, at_unix_ms: i64) -> AuthenticateSession {
+    AuthenticateSession {
         session: session(name),
+        shown: turn.map(|number| ShownTurn { number, device_hash: DEVICE }),
         at_unix_ms,
-        factors,
-        key: key.map(|byte| vec![byte; 65]),
-    };
-    let both = Factors::PasswordAndCode;
-    // Proved at 50, or not: the moment, the factors and the key then.
+        factors: Factors::PasswordAndCode,
+        grace_ms: GRACE,
+        idle_ms: IDLE,
+    }
+}
+
+#[tokio::test]
+async fn fresh_proof_begins_a_generation_and_the_next_turn_of_the_token_shown() {
+    // Turn 1 began at 20. What is shown, and the turn, generation and idle end that come of it.
     let cases = [
-        (proof("s", 50, both, None), Some((50, both, 4))),
-        (proof("s", 60, Factors::Password, Some(5)), Some((60, Factors::Password, 5))),
-        (proof("s", IDLE, both, None), None), // over
-        (proof("none", 50, both, None), None),
+        ("the newest", proof("s", Some(1), 50), Some((2, 50 + IDLE))),
+        ("the last, in time", proof("s", Some(0), 20 + GRACE), Some((1, 20 + IDLE))),
+        ("none", proof("s", None, 50), Some((1, 20 + IDLE))),
+        ("over", proof("s", Some(1), 20 + IDLE), None),
+        ("a turn to come", proof("s", Some(2), 50), None),
+        ("no such session", proof("none", None, 50), None),
     ];
-    for (proof, expect) in cases {
-        let case = format!("{proof:?}");
-        let noted = store.authenticate_session(proof).await.unwrap();
-        assert_eq!(noted, expect.is_some(), "{case}");
+    for (case, proof, expect) in cases {
+        let place = Place::new();
+        let (store, heard) = furnished(&place).await;
+        open(&store, "s", "ann", 0).await;
+        store.rotate_session(turn("s", 0, 20)).await.unwrap();
+        heard.take();
+        let outcome = store.authenticate_session(proof.clone()).await.unwrap();
         let told = heard.take();
-        let Some((at, factors, key)) = expect else {
-            assert_eq!(told, [], "{case}");
+        let Some((turn, idle_ends)) = expect else {
+            assert_eq!((outcome, told), (Authenticated::Ended, vec![]), "{case}");
             continue;
         };
-        let [Change::Session(row)] = told.as_slice() else { panic!("{told:?}") };
-        assert_eq!((row.authenticated_unix_ms, row.factors), (at, factors), "{case}");
-        assert_eq!(row.key, Some(vec![key; 65]), "{case}");
-        assert_eq!((row.turn, row.renewed_unix_ms, row.idle_ends_unix_ms), (0, 0, IDLE), "{case}");
+        let Authenticated::Noted(row) = outcome else { panic!("{case}: {outcome:?}") };
+        assert_eq!(told, [Change::Session(row.clone())], "{case}");
+        assert_eq!((row.turn, row.idle_ends_unix_ms), (turn, idle_ends), "{case}");
+        assert_eq!((row.generation, row.authenticated_unix_ms), (1, proof.at_unix_ms), "{case}");
+        assert_eq!(row.factors, Factors::PasswordAndCode, "{case}");
+        assert_eq!(store.load().await.unwrap().sessions, [row], "{case}");
+    }
+}
+
+#[tokio::test]
+async fn fresh_proof_beside_a_copy_of_an_old_turn_ends_the_session() {
+    let elsewhere = Some(ShownTurn { number: 0, device_hash: [2; 32] });
+    let cases = [
+        proof("s", Some(0), 21 + GRACE),
+        AuthenticateSession { shown: elsewhere, ..proof("s", None, 21) },
+    ];
+    for proof in cases {
+        let place = Place::new();
+        let (store, heard) = furnished(&place).await;
+        open(&store, "s", "ann", 0).await;
+        store.rotate_session(turn("s", 0, 20)).await.unwrap();
+        heard.take();
+        let outcome = store.authenticate_session(proof).await.unwrap();
+        assert!(matches!(outcome, Authenticated::Reused(_)), "{outcome:?}");
+        assert_eq!(heard.take(), [ended("s", "ann")]);
     }
 }
 

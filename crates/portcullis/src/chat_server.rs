@@ -135,7 +135,7 @@ impl ChatParts {
         gate.second_factor = self.options.second_factor;
         gate.issuers.extend(self.keys.issuers(&account, clock.now().unix_ms));
         gate.roles = self.roles.clone();
-        gate.admission_key = Some(self.secret.admission());
+        gate.admission_key = self.secret.admissions(clock.now()).into_iter().next();
     }
 
     /// The keyring of the data directory, for fields of events.

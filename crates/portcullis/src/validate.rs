@@ -71,9 +71,11 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
     };
     let keys = |error: &KeyError| match error {
         KeyError::File(_) | KeyError::Content(_) => true,
-        KeyError::Generate | KeyError::Busy(_) | KeyError::Unknown(_) | KeyError::Current(_) => {
-            false
-        }
+        KeyError::Generate
+        | KeyError::Busy(_)
+        | KeyError::Unknown(_)
+        | KeyError::Current(_)
+        | KeyError::InUse(_) => false,
     };
     let ring = |error: &RingError| match error {
         RingError::File(_) | RingError::Missing(_) | RingError::Content { .. } => true,

@@ -210,14 +210,16 @@ impl Parts {
         let mut gate = settings.gate.clone();
         gate.issuers.extend(self.keys.issuers(&options, clock.now().unix_ms));
         gate.roles = self.roles;
-        gate.admission_key = Some(self.secret.admission());
+        let admissions = self.secret.admissions(clock.now());
+        gate.admission_key = admissions.first().map(Arc::clone);
         let roles = gate.roles.table.clone();
         let mut gate = Gate::build(gate, self.directory).map_err(ConfigError::Gate)?;
+        gate.replace_admission_keys(&admissions);
         if let Some(access) = access {
             gate.trace_to(access_lines(access.clone()));
         }
         let mut server = settings.server.clone();
-        server.operator_key = Some(self.secret.operator());
+        server.operator_keys = Some(self.secret.operators());
         server.reference_key = Some(self.secret.reference());
         let mut builder = Builder::new(server, gate, audit.clone(), Arc::clone(clock));
         builder.namespace("/admin").map_err(ConfigError::Gate)?.role(Role::Admin);

@@ -41,7 +41,7 @@ export function CodeField({ code }: { code: Code }) {
       value={code.value}
       autocomplete="one-time-code"
       hint="Of your authenticator app, or one of your recovery codes."
-      maxLength={32}
+      maxLength={48}
       focus
     />
   );

@@ -138,7 +138,7 @@ export function RemoveFactor({ close }: Props) {
           value={code}
           autocomplete="one-time-code"
           hint="Of your authenticator app, or one of your recovery codes."
-          maxLength={32}
+          maxLength={48}
         />
         <Problem refusal={act.refusal.value} />
         <Answers verb="Remove it" busy={act.busy.value} close={close} />

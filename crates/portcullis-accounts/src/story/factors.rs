@@ -1,8 +1,10 @@
 //! Passwords changed, second factors, and one-time tickets.
 //! Never: a code or a ticket that is good twice.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use portcullis_guard::{Credential, SecondFactorRule};
 use portcullis_model::{Denial, Now, Secret, TokenFault};
+use portcullis_store::{AccountStore, NewTotp};
 use serde_json::{Value, json};
 
 use crate::{
@@ -44,8 +46,8 @@ async fn t_068_another_name_asks_for_a_recent_log_in() {
     assert_eq!(profile::write(accounts, request).await.err(), Some(Denial::ReauthRequired));
     let (accounts, request) =
         world.request_of(&client.by_token(), &json!({"password": PASSWORD}), after(301));
-    reauthenticate::reauthenticate(accounts, request).await.unwrap();
-    let (accounts, request) = world.request_of(&client.by_token(), &rename("ann"), after(302));
+    let proved = Client::of(&reauthenticate::reauthenticate(accounts, request).await.unwrap());
+    let (accounts, request) = world.request_of(&proved.by_token(), &rename("ann"), after(302));
     profile::write(accounts, request).await.unwrap();
 }
 
@@ -54,6 +56,22 @@ pub(super) fn code_at(secret: &str, now: Now) -> String {
     let bytes: &[u8] = secret.as_ref();
     let codes = crate::totp::codes(&Secret::new(bytes.to_vec()), "ann").unwrap();
     codes.generate(u64::try_from(now.unix_s()).unwrap()).to_string()
+}
+
+#[tokio::test]
+async fn recovery_code_of_an_older_version_is_good_once() {
+    let world = world(Registration::Open).await;
+    world.register(ann("ann", PASSWORD)).await.unwrap();
+    let person = world.store.person("ann").await.unwrap().unwrap();
+    // Older versions stored the plain digest of 20 letters.
+    let mut stored = [0; 32];
+    stored.copy_from_slice(digest(&SHA256, b"0123456789abcdefghjk").as_ref());
+    let totp = NewTotp { secret: Secret::new(vec![7; 20]), step: 5, recovery: vec![stored] };
+    assert!(world.store.set_totp(person.id, Some(totp), None).await.unwrap());
+    let mut body = ann("ann", PASSWORD);
+    body["totp"] = json!("01234-56789-ABCDE-FGHJK");
+    world.login(body.clone()).await.unwrap();
+    assert_eq!(world.login(body).await.err().unwrap().reason(), "wrong_totp");
 }
 
 #[tokio::test]
@@ -71,6 +89,8 @@ async fn a_second_factor_is_added_asked_for_once_each_and_removed() {
     let confirmed = call!(world, totp_confirm::confirm, this.by_token(), code(NOW)).unwrap();
     let recovery = read(&confirmed)["recovery_codes"].clone();
     assert_eq!(recovery.as_array().unwrap().len(), 10);
+    let letters = recovery[0].as_str().unwrap().replace('-', "").len();
+    assert!(letters * 5 >= 112, "{letters} letters of 5 bits");
     assert!(world.stands(&this.token) && !world.stands(&other.token));
 
     let log_in = |totp: Value, now: Now| {

@@ -130,7 +130,7 @@ async fn login_link_of_a_known_device_admits_a_new_one() {
     let (accounts, request) = world.request_of(&client.by_token(), &json!({}), minutes(117));
     assert_eq!(door::door(accounts, request).await.err(), Some(Denial::ReauthRequired));
     let (accounts, request) = world.request_of(&client.by_token(), &proof, minutes(117));
-    reauthenticate::reauthenticate(accounts, request).await.unwrap();
+    let client = Client::of(&reauthenticate::reauthenticate(accounts, request).await.unwrap());
     let (accounts, request) = world.request_of(&client.by_token(), &json!({}), minutes(118));
     let link = read(&door::door(accounts, request).await.unwrap())["door"].clone();
     attack(&world, 95).await;

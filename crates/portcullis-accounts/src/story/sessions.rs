@@ -104,6 +104,10 @@ async fn t_059_logging_out_ends_this_session_or_all() {
     let bob = world.client("bob").await;
     let answer = call!(world, logout::logout, first.by_token(), json!({})).unwrap();
     assert!(answer.headers.iter().any(|(_, value)| value.starts_with("__Host-rt=; Max-Age=0")));
+    let cleared: Vec<_> =
+        answer.headers.iter().filter(|(name, _)| *name == "Clear-Site-Data").collect();
+    assert_eq!(cleared, [&("Clear-Site-Data", String::from(r#""cache", "storage""#))]);
+    assert!(!answer.headers.iter().any(|(_, value)| value.starts_with("__Host-device=")));
     assert!(!world.stands(&first.token) && world.stands(&second.token));
     assert!(world.refresh(&first.by_cookie(), NOW).await.is_err());
     call!(world, logout::logout, second.by_cookie(), json!({})).unwrap();

@@ -178,6 +178,7 @@ impl World {
             proof: None,
             user_agent: String::from("test"),
             cookie: asker.cookies.clone(),
+            own_page: false,
             body: body.to_string().into_bytes(),
             now,
             gate: Arc::clone(&self.gate),

@@ -1,8 +1,9 @@
-//! `portcullis keys …`: keys that sign tokens, and keys that seal fields.
+//! `portcullis keys …`: keys that sign tokens, that seal fields, and that sessions rest on.
 //! Never: a key itself, in whole or in part, on the screen.
 
 use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
+use portcullis_accounts::ServerSecret;
 use portcullis_audit::utc;
 use portcullis_seal::{KeyId, KeyRing};
 use portcullis_store::{OperatorActKind, SqliteBeside};
@@ -22,6 +23,8 @@ pub(crate) enum Ring {
     Token,
     /// The keys that seal stored fields.
     Field,
+    /// The secrets that refresh cookies, device cookies and login links are made with.
+    Session,
 }
 
 /// `portcullis keys …`.
@@ -65,6 +68,12 @@ pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<
             outln!("{id} seals from now on; run keys reencrypt to seal what exists anew")?;
             Ok(())
         }
+        KeysCommand::Rotate { ring: Ring::Session } => {
+            let id = secrets(installation)?.rotate(installation.now())?;
+            note(installation, &format!("secret {id} is used for sessions from now on"))?;
+            outln!("{id} is used from now on; what older secrets have made stays valid")?;
+            Ok(())
+        }
         KeysCommand::Revoke { id } => revoke(installation, id),
         KeysCommand::Reencrypt { compact } => {
             let (beside, _) = installation.open()?;
@@ -95,6 +104,17 @@ fn list(installation: &Installation) -> Result<()> {
         };
         outln!("token  {}  made {made}  {state}", key.id)?;
     }
+    if let Some(secrets) = ServerSecret::load(&installation.settings.data)? {
+        for key in secrets.list() {
+            let made = key.created_unix_ms.map_or(String::from("at the first start"), utc);
+            let state = match key.until_unix_ms {
+                None => String::from("in use"),
+                Some(until) if until > now_unix_ms => format!("verifies until {}", utc(until)),
+                Some(_) => String::from("over"),
+            };
+            outln!("session  {}  made {made}  {state}", key.id)?;
+        }
+    }
     if let Some(ring) = installation.ring()? {
         for key in ring.list() {
             let made = utc(key.created_unix_ms);
@@ -103,6 +123,11 @@ fn list(installation: &Installation) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn secrets(installation: &Installation) -> Result<ServerSecret> {
+    let secrets = ServerSecret::load(&installation.settings.data)?;
+    secrets.context("there is no secret of sessions: start the server once")
 }
 
 fn ring(installation: &Installation) -> Result<KeyRing> {
@@ -116,6 +141,14 @@ fn revoke(installation: &Installation, id: &str) -> Result<()> {
         signing.revoke(id)?;
         note(installation, &format!("key {id} signs nothing any more"))?;
         outln!("{id} is gone; its tokens, and connections opened with them, end")?;
+        return Ok(());
+    }
+    if let Some(secrets) = ServerSecret::load(&installation.settings.data)?
+        && secrets.list().iter().any(|key| key.id == id)
+    {
+        secrets.revoke(id)?;
+        note(installation, &format!("secret {id} of sessions revoked"))?;
+        outln!("{id} is gone; whoever has a refresh cookie of it logs in again")?;
         return Ok(());
     }
     let ring = ring(installation)?;

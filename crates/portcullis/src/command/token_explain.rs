@@ -149,7 +149,9 @@ fn explained(fault: TokenFault) -> &'static str {
         TokenFault::NotYet => "it is from the future (iat, nbf); 5 s are allowed for clocks",
         TokenFault::Lifetime => "it lives too long: 24 h at most, our own 15 minutes",
         TokenFault::User => "its user is gone, locked out or banned",
-        TokenFault::Revoked => "it was issued before the user was logged out, or was withdrawn",
+        TokenFault::Revoked => {
+            "it was issued before the user was logged out or confirmed the password, or was revoked"
+        }
         TokenFault::Session => "its session is over",
         TokenFault::Clock => "it is this server's own, from the future: a clock is wrong",
         TokenFault::Ticket | TokenFault::Used => "a ticket is known to the running server alone",

@@ -1,6 +1,8 @@
 //! `portcullis user …`: who there is, and what becomes of them.
 //! Never: a password on the command line.
 
+use std::io::{BufRead, BufReader, Read};
+
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use portcullis_accounts::{OperatorHand, OperatorLink, Password, ServerSecret, Standing};
@@ -8,12 +10,16 @@ use portcullis_audit::utc;
 use portcullis_guard::SecondFactorRule;
 use portcullis_model::{Now, Role, RoleTable, Roles};
 use portcullis_store::{
-    DeleteUser, FOR_EVER_UNIX_MS, OwnedRooms, PEOPLE_MAX, PersonRow, SqliteBeside, UserDeletion,
+    DeleteUser, FOR_EVER_UNIX_MS, LoggedOut, OwnedRooms, PEOPLE_MAX, PersonRow, SqliteBeside,
+    UserDeletion,
 };
 
 use super::{Installation, read_secret};
-use crate::output::{errln, outln};
+use crate::output::{counted, errln, outln};
 use crate::wiring::block_on;
+
+/// Longest answer to a question that is read, in bytes.
+const ANSWER_MAX_BYTES: u64 = 64;
 
 /// `portcullis user …`; NAME is a user name, or an id for users of other issuers.
 #[derive(Debug, Subcommand)]
@@ -49,7 +55,16 @@ pub(crate) enum UserCommand {
     /// Lets a user speak again.
     Unmute { name: String },
     /// Ends all sessions of a user, and voids every token issued so far.
-    Logout { name: String },
+    Logout {
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        name: Option<String>,
+        /// Of all users, those of other issuers included.
+        #[arg(long)]
+        all: bool,
+        /// Asks nothing.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Reads a new password from standard input; all sessions end.
     Password { name: String },
     /// Takes a lost second factor away.
@@ -76,7 +91,27 @@ pub(super) fn run(installation: &Installation, command: &UserCommand) -> Result<
         let rooms = if *keep_rooms { OwnedRooms::Kept } else { OwnedRooms::Deleted };
         return delete(&beside, &block_on(hand.find(name))??, rooms, hand.now);
     }
+    if let UserCommand::Logout { name: None, yes, .. } = command {
+        return log_out_all(&beside, *yes, hand.now);
+    }
     block_on(act(installation, &hand, &roles, command))?
+}
+
+/// Logs all users out, once the operator has confirmed it.
+fn log_out_all(beside: &SqliteBeside, is_confirmed: bool, now: Now) -> Result<()> {
+    if !is_confirmed {
+        errln!("This logs out all users, and you cannot undo it. Type yes to go on:");
+        let mut answer = String::new();
+        let read = BufReader::new(std::io::stdin().take(ANSWER_MAX_BYTES)).read_line(&mut answer);
+        read.context("cannot read the answer from standard input")?;
+        if answer.trim() != "yes" {
+            bail!("nothing was changed: type yes, or pass --yes");
+        }
+    }
+    let LoggedOut { users, sessions } = beside.log_out_all(now.unix_ms)?;
+    let (users, sessions) = (counted(users as u64, "user"), counted(sessions as u64, "session"));
+    outln!("{users} logged out; {sessions} ended, and every token issued until now is void")?;
+    Ok(())
 }
 
 /// Prints a login link on standard output, and what it is for on standard error.
@@ -137,7 +172,8 @@ async fn act(
         UserCommand::Unban { name } => (name, Standing::Ban(0)),
         UserCommand::Mute { name, lasting_ms } => (name, Standing::Mute(until(lasting_ms))),
         UserCommand::Unmute { name } => (name, Standing::Mute(0)),
-        UserCommand::Logout { name } => (name, Standing::Logout),
+        UserCommand::Logout { name: Some(name), .. } => (name, Standing::Logout),
+        UserCommand::Logout { name: None, .. } => bail!("all users are not logged out here"),
     };
     hand.change(name, standing).await?;
     let person = hand.find(name).await?;

@@ -19,7 +19,7 @@ pub(super) fn run(installation: &Installation, text: &str) -> Result<()> {
     let Some(secret) = ServerSecret::load(data)? else {
         bail!("there is no sessions.secret in {}: start the server once", data.display());
     };
-    let facts = secret.reference().explain(text, installation.now())?;
+    let facts = secret.explain(text, installation.now())?;
     let reference = Reference::parse(&normalize_reference(text));
     let reference = reference.map_err(|_| ReferenceError::Shape)?;
     let mut said = explain(&reference, &facts);

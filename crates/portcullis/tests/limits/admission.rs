@@ -46,6 +46,32 @@ fn known(server: &TestServer, name: &str) -> (String, String) {
 }
 
 #[test]
+fn page_of_this_server_gets_the_admission_as_a_cookie_only() {
+    let server = start(&Config::strict_rates());
+    let _registered = register(&server, "ann", PASSWORD);
+    let body = json!({ "username": "ann", "password": PASSWORD }).to_string();
+    // As a page of another origin, which gets no cookies, and a client that is not a browser.
+    for (site, in_body) in [(Some("same-origin"), false), (Some("same-site"), true), (None, true)] {
+        let asks = |request: Request| match site {
+            Some(site) => request.header("Sec-Fetch-Site", site),
+            None => request,
+        };
+        let answer =
+            asks(Request::post(&server, "/auth/login", &body).header("Origin", &server.origin))
+                .ask(&server);
+        assert_eq!(answer.status, 200, "{site:?}");
+        assert!(answer.values("set-cookie").iter().any(|cookie| cookie.starts_with("__Host-adm=")));
+        assert_eq!(answer.json()["admission"].is_string(), in_body, "{site:?}");
+        let bearer = format!("Bearer {}", answer.json()["access_token"].as_str().unwrap());
+        let ticket = Request::post(&server, "/auth/ticket", "{}")
+            .header("Origin", &server.origin)
+            .header("Authorization", &bearer);
+        let ticket = asks(ticket).ask(&server).json();
+        assert_eq!(ticket["admission"].is_string(), in_body, "{site:?} {ticket}");
+    }
+}
+
+#[test]
 fn an_address_that_breaks_rules_again_and_again_is_kept_out_and_its_users_are_not() {
     let mut config = Config::strict_rates();
     let lines = ["connect_per_prefix = \"1000/60s\"", "penalty_per_prefix = \"15/10h\""];

@@ -1,7 +1,9 @@
 //! Keys changed at the command line while tokens of the old ones are in use.
 //! Never: a key printed.
 
-use portcullis_test::{Config, SioClient, TestServer, set_up, sign_in, sign_up};
+use portcullis_test::{
+    Answer, Config, Request, SioClient, TestServer, login, set_up, sign_in, sign_up,
+};
 use serde_json::{Value, json};
 
 use crate::{done, refused, start};
@@ -79,4 +81,52 @@ fn fields_are_sealed_anew_beside_a_running_server() {
         history["messages"].as_array().unwrap().iter().map(|one| &one["message"]).collect();
     assert_eq!(texts.len(), 2, "{history}");
     assert!(texts.contains(&&json!("under the first key")), "{history}");
+}
+
+/// The refresh cookie of an answer.
+fn refresh_cookie(answer: &Answer) -> String {
+    let cookies = answer.values("set-cookie");
+    let cookie = cookies.iter().find(|cookie| cookie.starts_with("__Host-rt=")).unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn session_secret_is_rotated_and_nobody_is_logged_out_until_the_former_one_is_revoked() {
+    let server = start(&Config::default());
+    let _ann = sign_up(&server, "ann");
+    let log_in = || refresh_cookie(&login(&server, "ann", "a plain long sentence of my own"));
+    let refresh = |cookie: &str| {
+        Request::post(&server, "/auth/refresh", "{}")
+            .header("Origin", &server.origin)
+            .header("Cookie", cookie)
+            .ask(&server)
+    };
+    let (before, unused) = (log_in(), log_in());
+    let first = ids(&done(&server, &["keys", "list"], ""), "session").remove(0);
+    let error = refused(&server, &["keys", "revoke", &first], "");
+    assert!(error.contains("the secret in use"), "{error}");
+    let changed = "the secrets of sessions have changed";
+    let taken = |mark: usize| {
+        server.records.wait_after(mark, |record| record["message"].to_string().contains(changed))
+    };
+
+    let mark = server.records.mark();
+    done(&server, &["keys", "rotate", "session"], "");
+    let record = taken(mark);
+    assert_eq!(record["event"]["code"], "key_rotated");
+    assert_eq!(ids(&done(&server, &["keys", "list"], ""), "session")[0], first);
+    let answer = refresh(&before);
+    assert_eq!(answer.status, 200);
+    let renewed = refresh_cookie(&answer);
+    assert_eq!(refresh(&renewed).status, 200);
+    assert!(
+        done(&server, &["state", "show"], "").contains("normal"),
+        "the operator's key is the new one"
+    );
+
+    let mark = server.records.mark();
+    done(&server, &["keys", "revoke", &first], "");
+    let _record = taken(mark);
+    assert_eq!(refresh(&unused).status, 401);
+    assert_eq!(refresh(&log_in()).status, 200);
 }

@@ -75,6 +75,34 @@ fn t058_t059_who_is_put_out_at_the_command_line_is_out_within_a_second() {
 }
 
 #[test]
+fn t059_logout_of_all_ends_every_session_and_token_after_a_confirmation() {
+    let server = start(&Config::default());
+    let (ann, bob) = (sign_up(&server, "ann"), sign_up(&server, "bob"));
+    let mut clients = [&ann, &bob].map(|person| SioClient::connect(&server, &person.token));
+    let error = refused(&server, &["user", "logout", "--all"], "no\n");
+    assert!(error.contains("nothing was changed"), "{error}");
+    for arguments in [&["ann", "--all"][..], &[]] {
+        let output = server.operate(&[&["user", "logout"], arguments].concat(), "");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: wrong usage");
+    }
+    for client in &mut clients {
+        assert_eq!(client.ask("room:list", &json!({}))["ok"], true);
+    }
+    let line = done(&server, &["user", "logout", "--all"], "yes\n");
+    assert!(line.contains("2 users logged out; "), "{line}");
+    for client in &mut clients {
+        assert_eq!(client.close_code(), Some(4401));
+    }
+    let _record = recorded(&server, "all users logged out");
+    let mut again = SioClient::open(&server);
+    again.send(&format!("40{}", json!({ "token": ann.token })));
+    assert!(again.wait_packet(|packet| packet.starts_with("44")).contains("unauthorized"));
+    assert_eq!(login(&server, "bob", "a plain long sentence of my own").status, 200);
+    let line = done(&server, &["user", "logout", "--all", "--yes"], "");
+    assert!(line.contains("1 session ended"), "{line}");
+}
+
+#[test]
 fn invitations_and_refusals() {
     let invited = "[accounts]\nregistration = \"invitation\"\n";
     let server = start(&Config { more: invited.to_owned(), ..Config::default() });

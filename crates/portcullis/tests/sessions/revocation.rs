@@ -76,6 +76,35 @@ fn t059_a_log_out_ends_the_sessions_connections_in_every_form_and_no_others() {
 }
 
 #[test]
+fn t068_fresh_proof_voids_older_tokens_and_keeps_the_open_connections() {
+    let server = start(&unlimited());
+    let _ann = sign_up(&server, "ann");
+    let before = Browser::log_in(&server, "ann");
+    let mut open = Everywhere::connect(&server, &before.token);
+    let body = json!({ "password": "a plain long sentence of my own" }).to_string();
+    let answer = Request::post(&server, "/auth/reauthenticate", &body)
+        .header("Origin", &server.origin)
+        .header("Authorization", &format!("Bearer {}", before.token))
+        .header("Cookie", &format!("__Host-rt={}; __Host-device={}", before.refresh, before.device))
+        .ask(&server);
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    let mut proved = before.clone();
+    proved.take(&answer);
+    assert!(proved.token != before.token && proved.refresh != before.refresh);
+    assert_eq!(before.get(&server, "/auth/profile").status, 401);
+    assert_eq!(proved.get(&server, "/auth/profile").status, 200);
+    open.assert_alive("before the newer token");
+    for token in [&before.token, &proved.token] {
+        let expect = if *token == proved.token { "ok" } else { "unauthorized" };
+        let handed = json!({ "token": token });
+        assert_eq!(code(&open.socketio.ask("auth:refresh", &handed)), expect);
+        assert_eq!(code(&open.polling.ask("auth:refresh", &handed)), expect);
+        assert_eq!(code(&open.plain.ask("auth:refresh", &handed)), expect);
+    }
+    open.assert_alive("with the newer token");
+}
+
+#[test]
 fn t059_one_session_is_ended_from_another_and_by_its_own_user_only() {
     let server = start(&unlimited());
     let (_ann, bob) = (sign_up(&server, "ann"), sign_up(&server, "bob"));
