@@ -8,7 +8,7 @@ use portcullis_server::ApiRequest;
 
 use crate::failures::Failures;
 use crate::input::SignedIn;
-use crate::login::budget_name;
+use crate::login::{budget_name, budget_user_name};
 use crate::username::Username;
 
 /// The account an attempt is about, and where the attempt comes from.
@@ -76,7 +76,8 @@ impl Attempts<'_> {
         let mut record = Record::new(Code::AuthnLoginLock);
         record.outcome = Outcome::Failure;
         record.client = Some(self.request.client);
-        record.user_name = Some(String::from(self.budget));
+        // A text that cannot be a user name may be anything, a password too.
+        record.user_name = budget_user_name(self.budget).map(String::from);
         record.detail = Some(String::from(detail));
         self.request.audit.record(record, self.request.now);
     }

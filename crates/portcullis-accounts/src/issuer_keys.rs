@@ -214,7 +214,8 @@ impl Fetched {
         record.severity = severity;
         record.outcome = outcome;
         record.rule = "jwks";
-        record.detail = Some(format!("{}: {why}", self.issuer.like.issuer));
+        record.labels.push(("issuer", self.issuer.like.issuer.to_string()));
+        record.detail = Some(String::from(why));
         around.audit.record(record, around.clock.now());
     }
 }

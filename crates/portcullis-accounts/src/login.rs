@@ -243,8 +243,16 @@ pub(crate) fn budget_name(username: Option<&Username>, raw: &str) -> String {
     username.map_or_else(
         || {
             let start: String = raw.chars().take(USERNAME_MAX_CHARS).collect();
-            format!(":other:{start}")
+            format!("{OTHER}{start}")
         },
         Username::folded,
     )
 }
+
+/// The user name a budget is of, folded; none for what can be no name.
+pub(crate) fn budget_user_name(budget: &str) -> Option<&str> {
+    (!budget.starts_with(OTHER)).then_some(budget)
+}
+
+/// No user name holds a colon.
+const OTHER: &str = ":other:";

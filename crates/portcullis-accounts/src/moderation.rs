@@ -28,13 +28,21 @@ pub(crate) fn clean_reason(
     Ok(())
 }
 
+/// What else a record says: its label and the text.
+pub(crate) type Said<'a> = (&'static str, &'a str);
+
+/// The label of the reason a moderator gave.
+pub(crate) fn stated(reason: Option<&str>) -> Option<Said<'_>> {
+    reason.map(|reason| ("stated_reason", reason))
+}
+
 /// Changes a user, and records it once it is stored.
 pub(crate) async fn change(
     accounts: &Accounts,
     context: &Context,
     act: &Act<'_>,
     what: UserChangeKind,
-    detail: Option<&str>,
+    more: Option<Said<'_>>,
 ) -> Result<(), Denial> {
     let (user, at_unix_ms) = (act.target.clone(), context.now.unix_ms);
     let change = UserChange { user, what, at_unix_ms };
@@ -44,12 +52,12 @@ pub(crate) async fn change(
         ChangeUser::LastAdmin => return Err(Denial::Forbidden("last_admin")),
         ChangeUser::NameTaken => return Err(Denial::NameTaken),
     }
-    record(context, act, detail);
+    record(context, act, more);
     Ok(())
 }
 
 /// Records an act on a user.
-pub(crate) fn record(context: &Context, act: &Act<'_>, detail: Option<&str>) {
+pub(crate) fn record(context: &Context, act: &Act<'_>, more: Option<Said<'_>>) {
     let code = match act.event {
         "user:role" => Code::PrivilegePermissionsChanged,
         _ => Code::AuthzAdmin,
@@ -61,7 +69,7 @@ pub(crate) fn record(context: &Context, act: &Act<'_>, detail: Option<&str>) {
     record.user_name = Some(act.by.name().to_string());
     record.connection = Some(context.connection);
     record.event = Some(String::from(act.event));
-    let detail = detail.unwrap_or("no reason given");
-    record.detail = Some(format!("user {}: {detail}", act.target));
+    record.target = Some(act.target.clone());
+    record.labels.extend(more.map(|(label, text)| (label, String::from(text))));
     context.audit.record(record, context.now);
 }

@@ -21,7 +21,7 @@ pub(crate) fn record_act(audit: &Audit, act: &OperatorAct, now: Now) {
     record.severity = Severity::Warning;
     record.outcome = Outcome::Success;
     record.reason = "operator";
-    record.user = act.user.clone();
+    record.target = act.user.clone();
     record.detail = Some(format!("{} at {}", act.detail, utc(act.at_unix_ms)));
     audit.record(record, now);
 }
@@ -37,8 +37,7 @@ pub(crate) fn record_gain(audit: &Audit, known: &User, facts: &UserFacts, now: N
     let mut record = Record::new(Code::PrivilegePermissionsChanged);
     record.outcome = Outcome::Success;
     record.reason = "beside_server";
-    record.user = Some(facts.id.clone());
-    record.user_name = Some(facts.name.clone());
+    record.target = Some(facts.id.clone());
     record.detail = Some(String::from(what));
     audit.record(record, now);
 }

@@ -81,7 +81,7 @@ async fn create(
     let mut record = Record::new(code);
     record.outcome = Outcome::Success;
     record.reason = "foreign_issuer";
-    record.detail = Some(format!("issuer {}", verified.issuer));
+    record.labels.push(("issuer", verified.issuer.to_string()));
     record.client = Some(client);
     record.user = Some(verified.user.clone());
     record.user_name = Some(name.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{EntryOwner, read_json};
-use portcullis_model::{Code, Denial, Severity, TokenFault};
+use portcullis_model::{Code, Denial, Secret, Severity, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{RotateSession, Rotated, SessionRow, ShownTurn};
 
@@ -42,6 +42,7 @@ pub(crate) async fn refresh(
             record_with(&request, Code::SessionRenewed, &row.user, |record| {
                 let user = request.gate.directory().user(&row.user);
                 record.user_name = user.map(|user| user.name().to_string());
+                record.session = Some(Secret::new(row.id.as_str().to_owned()));
             });
             Ok(answered)
         }
@@ -132,6 +133,7 @@ pub(crate) fn record_family(request: &ApiRequest, row: &SessionRow) {
     record.rule = "refresh_reuse";
     record.client = Some(request.client);
     record.user = Some(row.user.clone());
+    record.session = Some(Secret::new(row.id.as_str().to_owned()));
     record.origin = request.origin.as_deref().map(String::from);
     record.detail = Some(String::from("a refresh token was used twice: its session was ended"));
     request.audit.record(record, request.now);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S, FactorGap, User};
-use portcullis_model::{Code, Denial, Now, Roles, SessionId, UserId};
+use portcullis_model::{Code, Denial, Now, Roles, Secret, SessionId, UserId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::{Factors, NewSession, OpenSession, WhichSessions};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::accounts::Accounts;
 use crate::cookies;
 use crate::device::{DEVICE_LIFE_S, Device};
-use crate::input::{UserView, record_act, store_denial};
+use crate::input::{UserView, record_with, store_denial};
 use crate::refresh_token::Turn;
 use crate::token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
 
@@ -107,7 +107,10 @@ pub(crate) async fn open(
             return Err(Denial::Login { reason: "disabled", username });
         }
     }
-    record_act(request, Code::SessionCreated, &holder.user, &holder.username);
+    record_with(request, Code::SessionCreated, &holder.user, |record| {
+        record.user_name = Some(holder.username.to_string());
+        record.session = Some(Secret::new(id.as_str().to_owned()));
+    });
     let mut answer = answer(accounts, request, &id, &holder)?;
     let authenticated_unix_s = Some(holder.authenticated_unix_s);
     let turn = Turn { session: id, number: 0, authenticated_unix_s };
@@ -147,7 +150,10 @@ pub(crate) fn answer(
         generation: holder.generation,
         bound: bound.as_deref(),
     })?;
-    record_act(request, Code::AuthnTokenCreated, &holder.user, &holder.username);
+    record_with(request, Code::AuthnTokenCreated, &holder.user, |record| {
+        record.user_name = Some(holder.username.to_string());
+        record.session = Some(Secret::new(session.as_str().to_owned()));
+    });
     let username = Arc::clone(&holder.username);
     let admission = request.gate.admission(&holder.user, holder.roles, request.now);
     let user = request.gate.directory().user(&holder.user);

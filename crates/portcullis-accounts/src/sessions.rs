@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::read_json;
-use portcullis_model::{Code, Denial, SessionId};
+use portcullis_model::{Code, Denial, Secret, SessionId};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::WhichSessions;
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,7 @@ pub(crate) async fn end(
     }
     record_with(&request, Code::AuthnTokenRevoked, &signed_in.user.id, |record| {
         record.reason = "session_ended_by_user";
+        record.session = Some(Secret::new(input.id));
     });
     Ok(ApiResponse::json(200, &Ended { ok: true }))
 }

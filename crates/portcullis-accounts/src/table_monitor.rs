@@ -67,7 +67,9 @@ impl TableMonitor {
             reported.share_full = table.share_full;
             reported.share_ms = Some(now.monotonic_ms);
             let owner = table.rejected_owner.as_deref().unwrap_or("unknown");
-            records.push(record(Code::TableShareFull, table, &format!("{owner} filled its share")));
+            let mut record = record(Code::TableShareFull, table, "a share is full");
+            record.labels.push(("party", String::from(owner)));
+            records.push(record);
         }
         records
     }

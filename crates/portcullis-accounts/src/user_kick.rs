@@ -50,7 +50,7 @@ pub(crate) async fn handle(
     let target = user_target::find(&context.directory, (&by, roles), &payload.user_id)?;
     let act = Act { event: UserKick::NAME, by: &by, target: &payload.user_id };
     // Recorded before it is done: some shards may have heard when one's queue is full.
-    moderation::record(&context, &act, payload.reason.as_deref());
+    moderation::record(&context, &act, moderation::stated(payload.reason.as_deref()));
     let user = target.id.clone();
     context.hub.try_deliver(Delta::Kick { user }).map_err(|_| Denial::Overloaded)?;
     Ok(Reply::ok())

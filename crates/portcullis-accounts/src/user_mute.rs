@@ -54,6 +54,7 @@ pub(crate) async fn handle(
     let until_unix_ms = user_target::until(context.now.unix_ms, payload.duration_s);
     let what = UserChangeKind::Muted { until_unix_ms };
     let act = Act { event: UserMute::NAME, by: &by, target: &payload.user_id };
-    moderation::change(&accounts, &context, &act, what, payload.reason.as_deref()).await?;
+    let reason = moderation::stated(payload.reason.as_deref());
+    moderation::change(&accounts, &context, &act, what, reason).await?;
     Ok(Reply::ok())
 }

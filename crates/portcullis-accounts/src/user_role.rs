@@ -53,6 +53,6 @@ pub(crate) async fn handle(
     let act = Act { event: UserRole::NAME, by: &by, target: &payload.user_id };
     let names = accounts.roles.names(roles).join(" ");
     let what = UserChangeKind::Roles(roles);
-    moderation::change(&accounts, &context, &act, what, Some(&names)).await?;
+    moderation::change(&accounts, &context, &act, what, Some(("roles", &names))).await?;
     Ok(Reply::ok())
 }

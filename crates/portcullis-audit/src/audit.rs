@@ -11,7 +11,7 @@ use portcullis_model::Now;
 
 use crate::class::Lane;
 use crate::disk::{Disk, SystemDisk};
-use crate::encode::{Service, encode};
+use crate::encode::encode;
 use crate::file::LogFile;
 use crate::options::{AuditError, AuditOptions};
 use crate::output::Output;
@@ -21,6 +21,7 @@ use crate::reserve::Reserve;
 use crate::sampling::{Sampler, Summaries};
 use crate::segment::Naming;
 use crate::sequence::SequenceFile;
+use crate::service::Service;
 use crate::sync::{Keeping, Syncer};
 use crate::watch::Watch;
 use crate::writer::{LogState, Status, Writer};

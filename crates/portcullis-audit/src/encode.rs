@@ -5,28 +5,8 @@ use std::fmt::Write;
 
 use portcullis_model::{Code, Now, Severity};
 
-use crate::options::AuditOptions;
 use crate::record::Record;
-
-/// What every line says about the server; encoded once.
-#[derive(Debug)]
-pub(crate) struct Service(String);
-
-impl Service {
-    pub(crate) fn new(options: &AuditOptions) -> Self {
-        let mut line = Line(String::new());
-        line.open("service");
-        line.text("name", &options.service_name);
-        line.text("version", &options.service_version);
-        if !options.node_name.is_empty() {
-            line.open("node");
-            line.text("name", &options.node_name);
-            line.close();
-        }
-        line.close();
-        Self(line.0)
-    }
-}
+use crate::service::Service;
 
 /// Appends one record as one line, `\n` included.
 ///
@@ -63,9 +43,9 @@ pub(crate) fn encode(
     }
     who(&mut line, record);
     request(&mut line, record);
-    labels(&mut line, record);
+    labels(&mut line, record, service);
     line.comma();
-    line.0.push_str(&service.0);
+    line.0.push_str(service.members());
     line.0.push_str(",\"ecs\":{\"version\":\"8.11.0\"}}\n");
     *out = line.0;
 }
@@ -101,13 +81,18 @@ fn who(line: &mut Line, record: &Record) {
         }
         line.close();
     }
-    if record.user.is_some() || record.user_name.is_some() {
+    if record.user.is_some() || record.user_name.is_some() || record.target.is_some() {
         line.open("user");
         if let Some(user) = &record.user {
             line.text("id", user.as_str());
         }
         if let Some(name) = &record.user_name {
             line.text("name", name);
+        }
+        if let Some(target) = &record.target {
+            line.open("target");
+            line.text("id", target.as_str());
+            line.close();
         }
         line.close();
     }
@@ -141,15 +126,20 @@ fn request(line: &mut Line, record: &Record) {
 }
 
 /// ECS labels are texts, numbers included.
-fn labels(line: &mut Line, record: &Record) {
+fn labels(line: &mut Line, record: &Record, service: &Service) {
     let none = record.connection.is_none() && record.origin.is_none() && record.limit.is_none();
-    if none && record.field.is_none() && record.suppressed == 0 {
+    let none = none && record.field.is_none() && record.session.is_none();
+    if none && record.labels.is_empty() && record.suppressed == 0 {
         return;
     }
     line.open("labels");
     if let Some(connection) = record.connection {
         line.key("conn_id");
         let _ = write!(line.0, "\"{connection}\"");
+    }
+    if let Some(session) = &record.session {
+        line.key("session_hash");
+        let _ = write!(line.0, "\"{}\"", service.session_hash(session));
     }
     if let Some(origin) = &record.origin {
         line.text("origin", origin);
@@ -161,6 +151,9 @@ fn labels(line: &mut Line, record: &Record) {
         line.text("limit_key", key.name());
         line.key("retry_after_ms");
         let _ = write!(line.0, "\"{retry_after_ms}\"");
+    }
+    for (name, text) in &record.labels {
+        line.text(name, text);
     }
     if record.suppressed > 0 {
         line.key("suppressed");
@@ -241,7 +234,7 @@ fn severity(severity: Severity) -> u64 {
 }
 
 /// A JSON object that is being written, commas and quotes kept straight.
-struct Line(String);
+pub(crate) struct Line(pub(crate) String);
 
 impl Line {
     fn comma(&mut self) {
@@ -256,16 +249,16 @@ impl Line {
         let _ = write!(self.0, "\"{name}\":");
     }
 
-    fn open(&mut self, name: &'static str) {
+    pub(crate) fn open(&mut self, name: &'static str) {
         self.key(name);
         self.0.push('{');
     }
 
-    fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.0.push('}');
     }
 
-    fn text(&mut self, name: &'static str, value: &str) {
+    pub(crate) fn text(&mut self, name: &'static str, value: &str) {
         self.key(name);
         self.0.push('"');
         escape(&mut self.0, value);
@@ -354,16 +347,18 @@ fn timestamp(out: &mut String, unix_ms: i64) {
 mod tests {
     use std::net::IpAddr;
 
-    use portcullis_model::{ConnectionId, Reference, UserId};
+    use portcullis_model::{ConnectionId, Reference, Secret, UserId};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::options::AuditOptions;
     use crate::record::Outcome;
 
     fn line(record: &Record) -> String {
         let options = AuditOptions {
             service_version: String::from("1.2.3"),
             node_name: String::from("a"),
+            session_key: Some(Secret::new(vec![7; 32])),
             ..AuditOptions::default()
         };
         let mut out = String::new();
@@ -392,6 +387,9 @@ mod tests {
         record.user_agent = Some(String::from("Firefox"));
         record.detail = Some(String::from("wrong"));
         record.suppressed = 3;
+        record.target = UserId::parse("u2").ok();
+        record.labels.push(("room", String::from("r1")));
+        record.session = Some(Secret::new(String::from("s1")));
         let line = line(&record);
         assert!(line.ends_with("}\n") && line.trim_end().lines().count() == 1);
         let read: Value = serde_json::from_str(&line).unwrap();
@@ -407,11 +405,15 @@ mod tests {
             "rule": {"name": "login"},
             "trace": {"id": "abc123"},
             "source": {"ip": "192.0.2.7", "port": 1234},
-            "user": {"id": "u1", "name": "Ann"},
+            "user": {"id": "u1", "name": "Ann", "target": {"id": "u2"}},
             "http": {"request": {"method": "POST"}, "response": {"status_code": 401}},
             "url": {"path": "/auth/login"},
             "user_agent": {"original": "Firefox"},
-            "labels": {"conn_id": "1-2", "origin": "https://chat.example", "suppressed": "3"},
+            "labels": {
+                "conn_id": "1-2", "session_hash": "36fe98a2f1ef20bcf824",
+                "origin": "https://chat.example",
+                "room": "r1", "suppressed": "3",
+            },
             "service": {"name": "portcullis", "version": "1.2.3", "node": {"name": "a"}},
             "ecs": {"version": "8.11.0"},
         });

@@ -10,6 +10,7 @@ mod sampling; // how many records of one kind from one source are kept
 mod queue; // bounded lanes between those who record and the thread that writes
 mod writer; // the thread that writes lines
 mod watch; // what it looks after once a second
+mod service; // what every line says about the server
 mod encode; // one record as one line of ECS JSON
 mod file; // the file that is open
 mod sequence; // the last number, kept apart from the log

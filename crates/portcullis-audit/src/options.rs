@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use portcullis_model::Secret;
+
 /// Where records go, and how many may wait.
 #[derive(Debug, Clone)]
 pub struct AuditOptions {
@@ -34,6 +36,9 @@ pub struct AuditOptions {
     pub compress: bool,
     /// Bytes set aside on the disk for the reserved lane, used when the disk is full.
     pub reserve_bytes: u64,
+    /// The key of the hashes that stand for session ids (32 bytes). Records of one session can be
+    /// told apart from others only with the same key; without one it is random for each process.
+    pub session_key: Option<Secret<Vec<u8>>>,
     /// `service.name` of every line.
     pub service_name: String,
     /// `service.version` of every line.
@@ -60,6 +65,7 @@ impl Default for AuditOptions {
             keep_total_bytes: 2_048 * MIB,
             compress: true,
             reserve_bytes: 8 * MIB,
+            session_key: None,
             service_name: String::from("portcullis"),
             service_version: String::new(),
             node_name: String::new(),

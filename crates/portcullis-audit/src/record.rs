@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use portcullis_model::{Code, ConnectionId, LimitKey, Reference, Severity, UserId};
+use portcullis_model::{Code, ConnectionId, LimitKey, Reference, Secret, Severity, UserId};
 
 /// How the recorded act ended (`event.outcome`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ const CUT_MARKER: &str = "[cut]";
 /// One security record. Start from [`Record::new`] and set the fields that are known.
 ///
 /// Text of any length and content may be put in; it is cut and escaped when encoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Record {
     /// The event's name in the OWASP vocabulary or our extension of it (`event.code`).
     pub code: Code,
@@ -60,6 +60,10 @@ pub struct Record {
     pub user: Option<UserId>,
     /// Who, by name.
     pub user_name: Option<String>,
+    /// The user an operation acts on (`user.target.id`).
+    pub target: Option<UserId>,
+    /// The id of the session; a keyed hash of it is written (`labels.session_hash`).
+    pub session: Option<Secret<String>>,
     /// On which connection (`labels.conn_id`).
     pub connection: Option<ConnectionId>,
     /// The application event asked for (`event.action`).
@@ -79,7 +83,10 @@ pub struct Record {
     pub limit: Option<(LimitKey, u64)>,
     /// The member of a rejected payload that is at fault (`labels.field`).
     pub field: Option<String>,
-    /// A sentence for the operator (`message`).
+    /// More that is known, by name (`labels`). What may identify a person stands here or in another
+    /// member of its own, never in `detail`.
+    pub labels: Vec<(&'static str, String)>,
+    /// A sentence for the operator (`message`), without names of users, addresses, or typed text.
     pub detail: Option<String>,
     /// How many records of the same rule and source this one stands for, beside itself.
     pub suppressed: u64,
@@ -100,6 +107,8 @@ impl Record {
             port: None,
             user: None,
             user_name: None,
+            target: None,
+            session: None,
             connection: None,
             event: None,
             method: None,
@@ -109,6 +118,7 @@ impl Record {
             user_agent: None,
             limit: None,
             field: None,
+            labels: Vec::new(),
             detail: None,
             suppressed: 0,
         }
@@ -130,6 +140,9 @@ impl Record {
             &mut self.detail,
         ];
         for text in others.into_iter().flatten() {
+            cut(text, TEXT_MAX_BYTES);
+        }
+        for (_, text) in &mut self.labels {
             cut(text, TEXT_MAX_BYTES);
         }
     }

@@ -9,7 +9,7 @@ use portcullis_model::{Code, Now};
 
 use crate::class::Lane;
 use crate::disk::is_full;
-use crate::encode::{Service, encode};
+use crate::encode::encode;
 use crate::file::LogFile;
 use crate::output::Output;
 use crate::queue::{Entry, Queue};
@@ -17,6 +17,7 @@ use crate::record::{Outcome, Record};
 use crate::reserve::Reserve;
 use crate::segment::Naming;
 use crate::sequence::SequenceFile;
+use crate::service::Service;
 use crate::sync::Syncer;
 use crate::watch::Watch;
 

@@ -50,7 +50,7 @@ pub(crate) async fn handle(
     let json =
         serde_json::to_string(&announcement).map_err(|_| Denial::Internal("announcement"))?;
     // Recorded before it is sent: a part of it may have gone out when a shard's queue is full.
-    record_act(&context, permit.user(), Code::AuthzAdmin, AdminBroadcast::NAME, None);
+    record_act(&context, permit.user(), Code::AuthzAdmin, AdminBroadcast::NAME, None, None);
     let frame = Frame::event("announcement", &json);
     context.hub.try_deliver(Delta::Announce { frame }).map_err(|_| Denial::Overloaded)?;
     Ok(Reply::ok())

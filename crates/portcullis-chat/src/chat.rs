@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Charge, Directory, GateError, Party, Permit, Relation, Table, User};
-use portcullis_model::{Code, Deadline, Denial, RoomId};
+use portcullis_model::{Code, Deadline, Denial, RoomId, UserId};
 use portcullis_server::{Builder, Context, Reply};
 use portcullis_store::{Loaded, LoadedRoom, Store, StoreError};
 
@@ -189,6 +189,7 @@ pub(crate) fn record_act(
     code: Code,
     event: &'static str,
     room: Option<&RoomId>,
+    target: Option<&UserId>,
 ) {
     let mut record = Record::new(code);
     record.outcome = Outcome::Success;
@@ -197,7 +198,8 @@ pub(crate) fn record_act(
     record.user_name = Some(user.name().to_string());
     record.connection = Some(context.connection);
     record.event = Some(String::from(event));
-    record.detail = room.map(|room| format!("room {room}"));
+    record.target = target.cloned();
+    record.labels.extend(room.map(|room| ("room", room.to_string())));
     context.audit.record(record, context.now);
 }
 

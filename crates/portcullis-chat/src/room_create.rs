@@ -78,7 +78,7 @@ pub(crate) async fn handle(
         CreateRoom::Ended => return Err(Denial::Forbidden("ended")),
         CreateRoom::TooMany => return Err(Denial::RoomLimit("rooms_per_user")),
     }
-    record_act(&context, &owner, Code::AuthzChange, RoomCreate::NAME, Some(&id));
+    record_act(&context, &owner, Code::AuthzChange, RoomCreate::NAME, Some(&id), None);
     let room = RoomView {
         id: id.to_string(),
         name,

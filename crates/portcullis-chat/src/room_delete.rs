@@ -58,6 +58,6 @@ pub(crate) async fn handle(
         DeleteRoom::Refused => return Err(Denial::Forbidden("not_owner")),
     }
     let code = if is_owner { Code::AuthzChange } else { Code::AuthzAdmin };
-    record_act(&context, &user, code, RoomDelete::NAME, Some(&payload.room_id));
+    record_act(&context, &user, code, RoomDelete::NAME, Some(&payload.room_id), None);
     Ok(Reply::ok())
 }

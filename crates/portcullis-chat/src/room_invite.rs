@@ -55,7 +55,7 @@ pub(crate) async fn handle(
     }
     let asked = chat.store.invite_to_room(InviteToRoom {
         room: payload.room_id.clone(),
-        user: payload.user_id,
+        user: payload.user_id.clone(),
         by: by.id.clone(),
         anywhere,
         invited_max: chat.options.standing_per_room_max,
@@ -67,6 +67,13 @@ pub(crate) async fn handle(
         Invited::Full => return Err(Denial::RoomLimit("standing_per_room")),
     }
     let code = if room.owner() == by.id { Code::AuthzChange } else { Code::AuthzAdmin };
-    record_act(&context, &by, code, RoomInvite::NAME, Some(&payload.room_id));
+    record_act(
+        &context,
+        &by,
+        code,
+        RoomInvite::NAME,
+        Some(&payload.room_id),
+        Some(&payload.user_id),
+    );
     Ok(Reply::ok())
 }

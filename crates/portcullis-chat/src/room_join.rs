@@ -74,7 +74,7 @@ pub(crate) async fn handle(
     if !already {
         // The room hears of it as well: `byRole` in `room:member`.
         let code = if by_role { Code::AuthzAdmin } else { Code::AuthzChange };
-        record_act(&context, &user, code, RoomJoin::NAME, Some(&payload.room_id));
+        record_act(&context, &user, code, RoomJoin::NAME, Some(&payload.room_id), None);
     }
     // It may have been deleted while the answer was on its way.
     let room = context.directory.room(&payload.room_id).ok_or(Denial::Forbidden("deleted"))?;

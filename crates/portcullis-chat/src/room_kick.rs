@@ -62,7 +62,7 @@ pub(crate) async fn handle(
     }
     let asked = chat.store.kick_from_room(KickFromRoom {
         room: payload.room_id.clone(),
-        user: payload.user_id,
+        user: payload.user_id.clone(),
         by: by.id.clone(),
         anywhere,
         barred_max: chat.options.standing_per_room_max,
@@ -74,6 +74,6 @@ pub(crate) async fn handle(
         Kicked::Full => return Err(Denial::RoomLimit("standing_per_room")),
     }
     let code = if is_owner { Code::AuthzChange } else { Code::AuthzAdmin };
-    record_act(&context, &by, code, RoomKick::NAME, Some(&payload.room_id));
+    record_act(&context, &by, code, RoomKick::NAME, Some(&payload.room_id), Some(&payload.user_id));
     Ok(Reply::ok())
 }

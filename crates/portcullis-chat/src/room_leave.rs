@@ -50,6 +50,6 @@ pub(crate) async fn handle(
         LeaveRoom::Left => {}
         LeaveRoom::NotMember => return Err(Denial::Forbidden("not_member")),
     }
-    record_act(&context, &user, Code::AuthzChange, RoomLeave::NAME, Some(&payload.room_id));
+    record_act(&context, &user, Code::AuthzChange, RoomLeave::NAME, Some(&payload.room_id), None);
     Ok(Reply::ok())
 }

@@ -84,11 +84,13 @@ impl Shard {
         };
         let of = Table::ALL.into_iter().find(|known| known.name() == table.table);
         let largest = of.and_then(|of| self.gate.directory().largest_party(of));
-        let largest = largest.map_or_else(String::new, |(party, held)| {
-            format!("; {party} made {held} of them since the start")
-        });
         let (used, max) = (table.used, table.max);
-        record.detail = Some(format!("{used} of {max} entries{largest}"));
+        let mut detail = format!("{used} of {max} entries");
+        if let Some((party, held)) = largest {
+            detail.push_str(&format!("; the largest party made {held} of them since the start"));
+            record.labels.push(("party", party.to_string()));
+        }
+        record.detail = Some(detail);
         self.audit.record(record, self.now());
     }
 

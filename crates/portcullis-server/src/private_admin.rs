@@ -72,7 +72,8 @@ impl Private {
             name => Some(LoadState::named(name).ok_or((400, "there is no such state"))?),
         };
         self.gate.pin_load(state, self.clock.now());
-        self.record("pinned", format!("the state is pinned to {wanted}"));
+        let detail = format!("the state is pinned to {wanted}");
+        self.record("pinned", |record| record.detail = Some(detail));
         Ok(self.state())
     }
 
@@ -96,17 +97,18 @@ impl Private {
     }
 
     fn unlock(&self, query: &str) -> Result<Value, Rejection> {
-        let what = match self.asked_for(query)? {
+        match self.asked_for(query)? {
             Asked::Address(address) => {
                 self.gate.unlock_address(address, self.clock.now());
-                format!("the limits of address {address} were lifted")
+                self.record("unlocked", |record| {
+                    record.labels.push(("address", address.to_string()))
+                });
             }
             Asked::User(user, name) => {
                 self.gate.unlock_user(&user, &name, self.clock.now());
-                format!("the limits of user {user} were lifted")
+                self.record("unlocked", |record| record.target = Some(user));
             }
-        };
-        self.record("unlocked", what);
+        }
         self.explain(query)
     }
 
@@ -126,12 +128,12 @@ impl Private {
         }
     }
 
-    fn record(&self, reason: &'static str, what: String) {
+    fn record(&self, reason: &'static str, more: impl FnOnce(&mut Record)) {
         let mut record = Record::new(Code::AuthzAdmin);
         record.outcome = Outcome::Success;
         record.rule = "limits";
         record.reason = reason;
-        record.detail = Some(what);
+        more(&mut record);
         self.audit.record(record, self.clock.now());
     }
 }

@@ -2,7 +2,7 @@
 //! Never: a refusal; that one is `refuse.rs`.
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_model::{Code, Now, Roles};
+use portcullis_model::{Code, Now, Roles, Secret};
 
 use crate::connection::{Connection, End};
 use crate::shard::Shard;
@@ -64,8 +64,11 @@ impl Shard {
         record.port = connection.port;
         record.connection = Some(connection.id);
         record.origin = connection.origin.as_deref().map(String::from);
-        let caller = connection.caller();
-        record.user = caller.map(|caller| caller.principal.user().id.clone());
+        if let Some(caller) = connection.caller() {
+            record.user = Some(caller.principal.user().id.clone());
+            let session = caller.principal.session();
+            record.session = session.map(|name| Secret::new(String::from(name)));
+        }
         self.audit.record(record, now);
     }
 }

@@ -155,10 +155,10 @@ fn ready<'a, A: Send + 'a>(answer: Result<A, StoreError>) -> StoreFuture<'a, A> 
 
 impl AccountStore for SqliteBeside {
     fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUser> {
-        let (id, name) = (user.id.clone(), Arc::clone(&user.username));
+        let id = user.id.clone();
         let made = |outcome: &CreateUser| match outcome {
             CreateUser::Created => {
-                Some((OperatorActKind::Standing, Some(id), format!("user {name} made")))
+                Some((OperatorActKind::Standing, Some(id), String::from("account created")))
             }
             CreateUser::NameTaken
             | CreateUser::Deleted

@@ -11,6 +11,7 @@ mod sealing; // the key ring as the store knows it
 mod machine; // what is asked of the machine: a directory, a port, files, a log
 mod validate; // what can be known before a start
 mod output_files; // what the server may write to
+mod log_key; // the key of hashes in the security log
 mod tls; // how TLS is spoken
 mod certificate; // how long a certificate is valid, and for which names
 mod tls_development; // certificates for this machine only

@@ -6,9 +6,10 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::config::{ConfigError, Settings};
+use crate::log_key;
 
 /// Files of the data directory that the server makes itself; see `docs/keys.md`.
-const OWN_NAMES: [&str; 11] = [
+const OWN_NAMES: [&str; 12] = [
     "token-signing.ring",
     "token-signing.ed25519.pkcs8",
     "field-keys.ring",
@@ -19,6 +20,7 @@ const OWN_NAMES: [&str; 11] = [
     "tls.pem",
     "tls.key",
     LOG_NUMBERS,
+    log_key::FILE_NAME,
     ACCESS_NUMBERS,
 ];
 

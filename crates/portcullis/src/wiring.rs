@@ -20,6 +20,7 @@ use crate::banner::{self, Banner};
 use crate::certificate::SOON_S;
 use crate::config::{ConfigError, Settings, Warning};
 use crate::feed::Feed;
+use crate::log_key;
 use crate::machine::{prepare_directory, raise_file_limit, reserve_port, small_pages, start_log};
 use crate::output_files::{ACCESS_NUMBERS, LOG_NUMBERS};
 use crate::pages;
@@ -300,6 +301,7 @@ fn open_audit(settings: &Settings) -> Result<Audit> {
     let options = AuditOptions {
         file: Some(audit.file.clone()),
         sequence_file: Some(settings.data.join(LOG_NUMBERS)),
+        session_key: Some(log_key::load_or_create(&settings.data)?),
         stdout: audit.stdout,
         segment_bytes: audit.segment_bytes,
         keep_days: audit.keep_days,
