@@ -14,6 +14,7 @@ use crate::failures::Failures;
 use crate::keys::{KeyError, SigningKeys};
 use crate::names::PendingNames;
 use crate::password::{Password, PasswordHashing};
+use crate::password_policy::PasswordPolicy;
 use crate::password_pool::PasswordPool;
 use crate::server_secret::ServerSecret;
 use crate::setup::Setup;
@@ -59,6 +60,8 @@ pub struct AccountOptions {
     pub audience: String,
     /// Whether strangers may make accounts.
     pub registration: Registration,
+    /// Which new passwords are rejected.
+    pub passwords: Arc<PasswordPolicy>,
     /// Threads that hash passwords, 19 MiB each.
     pub hashing_threads: usize,
     /// The first administrator's link, from [`Setup::prepare`].
@@ -83,6 +86,7 @@ impl AccountOptions {
             issuer: String::from("https://portcullis"),
             audience: String::from("portcullis"),
             registration: Registration::Open,
+            passwords: Arc::default(),
             hashing_threads: PasswordPool::threads_default(),
             setup: Setup::default(),
             times: SessionTimes::default(),
@@ -160,7 +164,7 @@ impl Accounts {
         let refused = AccountsError::Refused;
         let unknown = Password::new(portcullis_server::random_id::<32>().map_err(refused)?);
         let decoy = hashing.hash(&unknown, &fresh_salt().map_err(refused)?).map_err(refused)?;
-        let pool = PasswordPool::start(&hashing, options.hashing_threads)
+        let pool = PasswordPool::start(&hashing, &options.passwords, options.hashing_threads)
             .map_err(AccountsError::Thread)?;
         Ok(Self {
             store,

@@ -53,6 +53,7 @@ mod failures; // how often a name was tried in vain
 mod username; // names without look-alikes
 mod password; // in normal form, hashed with Argon2id
 mod password_common; // which passwords are well known
+mod password_policy; // which new passwords are rejected
 mod password_pool; // a few threads that hash
 #[cfg(test)]
 mod story; // the routes together, over a real store and gate
@@ -68,6 +69,7 @@ pub use password::{
     PASSWORD_MAX_BYTES, PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, Password, PasswordHashing,
     PasswordMatch,
 };
+pub use password_policy::{LISTED_MAX, ListedPasswords, PasswordPolicy};
 pub use password_pool::{PasswordLane, PasswordPool, QUEUE_MAX};
 pub use portcullis_seal::PrivateFileError;
 pub use server_secret::{ServerSecret, SessionKeyFacts};

@@ -2,7 +2,7 @@
 //! Never: a check of who asks; whoever can read the data directory is the operator.
 
 use portcullis_guard::make_admission;
-use portcullis_model::{Denial, Now, Role, Secret, SessionId};
+use portcullis_model::{Denial, Now, Role, Secret, SessionId, WeakPassword};
 use portcullis_server::random_id;
 use portcullis_store::{
     AccountStore, ChangeUser, Factors, NewInvitation, NewSession, OpenSession, PersonRow,
@@ -15,6 +15,7 @@ use crate::keys::SigningKeys;
 use crate::login::budget_name;
 use crate::login_link::OPERATOR_LINK_LIFE_S;
 use crate::password::{Password, PasswordHashing};
+use crate::password_policy::PasswordPolicy;
 use crate::server_secret::ServerSecret;
 use crate::token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
 use crate::username::Username;
@@ -41,8 +42,8 @@ pub enum OperatorError {
     #[error("operators have 1000 unused invitations: wait until some are used or have ended")]
     Invitations,
     /// The new password is no good.
-    #[error("use 8 to 128 characters that are not a well-known password")]
-    PasswordWeak,
+    #[error("{}: use 8 to 128 characters of another kind", .0.sentence())]
+    PasswordWeak(WeakPassword),
     /// The machine gives no randomness, or a library refuses.
     #[error("it could not be made ({})", .0.reason())]
     Refused(Denial),
@@ -51,7 +52,7 @@ pub enum OperatorError {
 impl From<Denial> for OperatorError {
     fn from(denial: Denial) -> Self {
         match denial {
-            Denial::PasswordWeak => Self::PasswordWeak,
+            Denial::PasswordWeak(why) => Self::PasswordWeak(why),
             other => Self::Refused(other),
         }
     }
@@ -125,9 +126,14 @@ impl OperatorHand<'_> {
     ///
     /// # Errors
     /// [`OperatorError`].
-    pub async fn set_password(&self, name: &str, password: Password) -> Result<(), OperatorError> {
+    pub async fn set_password(
+        &self,
+        name: &str,
+        password: Password,
+        policy: &PasswordPolicy,
+    ) -> Result<(), OperatorError> {
         let person = self.own(name).await?;
-        password.check_new(&[&person.username])?;
+        policy.check(&password, &person.username).map_err(OperatorError::PasswordWeak)?;
         let phc = PasswordHashing::standard()?.hash(&password, &fresh_salt()?)?;
         self.apply(name, person, UserChangeKind::Password { phc, keep: None }).await
     }

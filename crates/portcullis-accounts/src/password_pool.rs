@@ -11,6 +11,7 @@ use portcullis_model::{Denial, Secret};
 use tokio::sync::oneshot;
 
 use crate::password::{Password, PasswordHashing, PasswordMatch};
+use crate::password_policy::PasswordPolicy;
 
 /// Hashes that may wait, in each lane.
 pub const QUEUE_MAX: usize = 64;
@@ -99,13 +100,18 @@ impl PasswordPool {
     ///
     /// # Errors
     /// What the system said when it refused a thread.
-    pub fn start(hashing: &PasswordHashing, threads: usize) -> std::io::Result<Self> {
+    pub fn start(
+        hashing: &PasswordHashing,
+        policy: &Arc<PasswordPolicy>,
+        threads: usize,
+    ) -> std::io::Result<Self> {
         let pool = Self::without_threads();
         for number in 0..threads.max(1) {
-            let (hashing, jobs) = (hashing.clone(), Arc::clone(&pool.0.0));
+            let (hashing, policy) = (hashing.clone(), Arc::clone(policy));
+            let jobs = Arc::clone(&pool.0.0);
             thread::Builder::new().name(format!("password-{number}")).spawn(move || {
                 while let Some(job) = jobs.next() {
-                    answer(&hashing, job);
+                    answer(&hashing, &policy, job);
                 }
             })?;
         }
@@ -192,13 +198,14 @@ impl Job {
 }
 
 /// Does a job, unless whoever asked has gone: an abandoned request costs no hash.
-fn answer(hashing: &PasswordHashing, job: Job) {
+fn answer(hashing: &PasswordHashing, policy: &PasswordPolicy, job: Job) {
     if job.is_abandoned() {
         return;
     }
     match job {
         Job::CheckNew { password, username, reply } => {
-            let _gone = reply.send(password.check_new(&[&username, "portcullis"]));
+            let checked = policy.check(&password, &username);
+            let _gone = reply.send(checked.map_err(Denial::PasswordWeak));
         }
         Job::Hash { password, salt, reply } => {
             let _gone = reply.send(hashing.hash(&password, &salt));
@@ -223,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_hashed_verifies() {
-        let pool = PasswordPool::start(&PasswordHashing::for_tests(), 2).unwrap();
+        let pool = PasswordPool::start(&PasswordHashing::for_tests(), &Arc::default(), 2).unwrap();
         let stored = pool.hash(Strangers, password(), [3; 16]).await.unwrap();
         let same = pool.verify(Known, password(), stored.clone()).await;
         assert_eq!(same, Ok(PasswordMatch::Yes));

@@ -7,6 +7,7 @@ use crate::answer::{Answer, ClosedBy, Retry};
 use crate::app_denial::AppDenial;
 use crate::limit::Limit;
 use crate::member_name::MemberName;
+use crate::weak_password::WeakPassword;
 
 /// Sent where a limit cannot compute when the request may succeed.
 const UNKNOWN_WAIT_MS: u64 = 30_000;
@@ -261,8 +262,8 @@ pub enum Denial {
     Malicious,
     /// A name that is taken.
     NameTaken,
-    /// A password that is too short, too long or too common.
-    PasswordWeak,
+    /// A new password that is rejected.
+    PasswordWeak(WeakPassword),
     /// Registration is closed, or the one-time link is used up.
     RegistrationClosed,
     /// More rooms, members or subscriptions than allowed.
@@ -376,6 +377,7 @@ impl Denial {
             | Self::Parameters(word)
             | Self::SessionEnded(word)
             | Self::Internal(word) => word,
+            Self::PasswordWeak(why) => why.name(),
             Self::Login { reason, .. } => reason,
             Self::Schema { rule, .. } => rule,
             Self::App(app) => app.code(),

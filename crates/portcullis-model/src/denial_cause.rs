@@ -20,6 +20,7 @@ impl Denial {
                 Some("EIO is not 4: socket.io-client 3 or later is required, or EIO=4")
             }
             Self::TransportUnknown => Some("transport is not \"polling\" or \"websocket\""),
+            Self::PasswordWeak(why) => Some(why.sentence()),
             Self::Parameters(word) => Some(parameter_cause(word)),
             Self::Polling(word) => Some(polling_cause(word)),
             Self::Frame(word) | Self::Packet(word) | Self::Sequence(word) => Some(word),

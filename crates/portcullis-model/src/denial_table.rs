@@ -355,7 +355,7 @@ denials! {
         "mid", "The same mid was used for another message";
     85, Self::NameTaken =>
         "name_taken", 409, 0, InputValidationFail, Warning, No, Never, "name", "Name is taken";
-    86, Self::PasswordWeak =>
+    86, Self::PasswordWeak(_) =>
         "weak_password", 400, 0, InputValidationFail, Warning, No, Never,
         "password", "Use 8 to 128 characters that are not a well-known password";
     87, Self::RegistrationClosed =>

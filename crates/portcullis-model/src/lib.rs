@@ -7,6 +7,7 @@ mod role; // what a user may do at all
 mod member_name; // the name of a member nobody declared
 mod denial; // every way a peer can be refused
 mod answer; // what a denial says and how much it matters
+mod weak_password; // why a new password is rejected
 mod denial_table; // the row of each denial
 mod app_denial; // an application's own rejection
 mod denial_cause; // what a client can change, where a row covers several causes
@@ -31,3 +32,4 @@ pub use namespace::Namespace;
 pub use role::{CUSTOM_ROLES_MAX, ROLE_NAME_MAX_BYTES, Role, RoleError, RoleTable, Roles};
 pub use secret::Secret;
 pub use sentence::write_sentence;
+pub use weak_password::WeakPassword;

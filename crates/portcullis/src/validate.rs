@@ -37,6 +37,7 @@ pub(crate) fn validate(settings: &Settings, now: Now) -> Result<Findings> {
     inspect_output_files(settings)?;
     let is_running = inspect_database(settings)?;
     inspect_keys(settings)?;
+    settings.password_policy()?;
     inspect_log_files(settings)?;
     warnings.extend(Tls::inspect(settings, now)?);
     if is_running {

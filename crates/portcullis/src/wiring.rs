@@ -206,6 +206,7 @@ impl Parts {
         options.registration = settings.accounts.registration;
         options.second_factor = settings.accounts.second_factor;
         options.proof_required = settings.accounts.proof_required;
+        options.passwords = Arc::new(settings.password_policy()?);
         options.times = settings.times;
         options.setup = self.setup;
         let mut gate = settings.gate.clone();

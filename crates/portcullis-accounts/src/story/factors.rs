@@ -24,7 +24,7 @@ async fn a_password_is_changed_with_the_current_one_and_ends_other_sessions() {
     assert_eq!(wrong.err().unwrap().answer().code, "unauthorized");
     assert_eq!(world.recorded("authn_password_change_fail"), 1);
     let weak = call!(world, password_change::change, this.by_token(), change(PASSWORD, "12345678"));
-    assert_eq!(weak.err(), Some(Denial::PasswordWeak));
+    assert!(matches!(weak.err(), Some(Denial::PasswordWeak(_))));
     call!(world, password_change::change, this.by_token(), change(PASSWORD, new)).unwrap();
     assert!(world.stands(&this.token) && !world.stands(&other.token));
     assert!(world.login(ann("ann", PASSWORD)).await.is_err());

@@ -146,7 +146,9 @@ async fn act(
         UserCommand::Password { name } => {
             hand.find(name).await?;
             let password = read_secret("the new password")?;
-            hand.set_password(name, Password::new(password.expose().clone())).await?;
+            let policy = installation.settings.password_policy()?;
+            let password = Password::new(password.expose().clone());
+            hand.set_password(name, password, &policy).await?;
             outln!("{name}: another password; all sessions ended")?;
             return Ok(());
         }

@@ -1,6 +1,8 @@
 //! `[accounts]`: who may sign up, and how accounts are kept safe (T-027 to T-029).
 //! Never: passwords or keys.
 
+use std::path::PathBuf;
+
 use portcullis_accounts::Registration;
 use portcullis_guard::{GateOptions, SecondFactorRule};
 use serde::Deserialize;
@@ -23,6 +25,10 @@ pub(super) struct AccountsSection {
     second_factor: Option<String>,
     /// The name `second_factor` had.
     admins_need_totp: Option<bool>,
+    /// Words of the site that no new password may be made of; none.
+    context_words: Option<Vec<String>>,
+    /// A file with one password a line that nobody may choose; none.
+    password_blocklist_file: Option<PathBuf>,
 }
 
 /// How accounts work.
@@ -33,6 +39,8 @@ pub(crate) struct AccountSettings {
     pub(crate) second_factor: SecondFactorRule,
     /// Whether log-ins have to prove a key of the client.
     pub(crate) proof_required: bool,
+    pub(crate) context_words: Vec<String>,
+    pub(crate) password_blocklist: Option<PathBuf>,
 }
 
 impl AccountSettings {
@@ -47,6 +55,32 @@ impl AccountSettings {
             Registration::Open => "open",
             Registration::Invitation => "invitation",
             Registration::Closed => "closed",
+        }
+    }
+}
+
+/// Most configured words; each makes a check of a new password longer.
+const WORDS_MAX: usize = 64;
+/// Longest word in characters.
+const WORD_MAX_CHARS: usize = 64;
+/// Shortest word in characters: shorter ones are part of every other word.
+const WORD_MIN_CHARS: usize = 3;
+
+fn check_words(words: &[String]) -> Result<(), ConfigError> {
+    const KEY: &str = "accounts.context_words";
+    let fits = |word: &&String| {
+        (WORD_MIN_CHARS..=WORD_MAX_CHARS).contains(&word.chars().count())
+            && !word.chars().any(|char| char.is_whitespace() || char.is_control())
+    };
+    if words.len() > WORDS_MAX {
+        let (why, mend) = ("there may be 64", "keep those that people would use");
+        return Err(ConfigError::refused(KEY, &words.len().to_string(), why, mend));
+    }
+    match words.iter().find(|word| !fits(word)) {
+        None => Ok(()),
+        Some(word) => {
+            let why = "a word has 3 to 64 characters and no blank";
+            Err(ConfigError::refused(KEY, word, why, "write each word by itself"))
         }
     }
 }
@@ -69,7 +103,17 @@ impl AccountsSection {
         let issuer = self.issuer.unwrap_or_else(|| String::from("https://portcullis"));
         let second_factor = second_factor(self.second_factor, self.admins_need_totp, profile)?;
         let proof_required = profile == Profile::Strict;
-        Ok(AccountSettings { registration, issuer, second_factor, proof_required })
+        let context_words = self.context_words.unwrap_or_default();
+        check_words(&context_words)?;
+        let password_blocklist = self.password_blocklist_file;
+        Ok(AccountSettings {
+            registration,
+            issuer,
+            second_factor,
+            proof_required,
+            context_words,
+            password_blocklist,
+        })
     }
 }
 

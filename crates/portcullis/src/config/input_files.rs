@@ -20,6 +20,10 @@ impl Settings {
                 (Some("tls.client_ca_file"), tls.client_ca.as_ref()),
             ]),
         }
+        files.push((
+            Some("accounts.password_blocklist_file"),
+            self.accounts.password_blocklist.as_ref(),
+        ));
         files.extend(self.issuers.iter().map(|issuer| match &issuer.source {
             KeySource::Environment => (None, None),
             KeySource::SecretFile(path) => (Some("token.issuer.secret_file"), Some(path)),

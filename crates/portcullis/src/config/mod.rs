@@ -19,6 +19,7 @@ mod message; // [message]
 mod spam; // [spam]
 mod store; // [store]
 mod accounts; // [accounts]
+mod passwords; // which new passwords are rejected
 mod session; // [session]
 mod roles; // [[role]], [access], [replay]
 mod audit; // [audit]
