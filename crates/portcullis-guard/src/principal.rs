@@ -244,6 +244,13 @@ impl Principal {
         self.authenticated_unix_s.get()
     }
 
+    /// The issuer of the credential, when it is another login system.
+    #[must_use]
+    pub fn foreign_issuer(&self) -> Option<Arc<str>> {
+        let lease = self.lease.borrow();
+        (!lease.marks.own).then(|| Arc::clone(&lease.marks.issuer))
+    }
+
     /// What this stands on, for whoever has to ask again later.
     pub(crate) fn lease(&self) -> Arc<Lease> {
         Arc::clone(&self.lease.borrow())

@@ -204,7 +204,7 @@ impl ConnectionTask {
         // Neither the header's token nor a ticket can be shown again.
         self.shows_no_more |= self.bearer().is_some() || entry.used_up;
         self.shard.sign_in(&self.connection, &user);
-        self.shard.record_connected(&self.connection, now);
+        self.shard.record_connected(&self.connection, entry.used_up, now);
         self.admit_to_namespace(entry, back, now);
     }
 

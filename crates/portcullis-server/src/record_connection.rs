@@ -8,9 +8,14 @@ use crate::connection::{Connection, End};
 use crate::shard::Shard;
 
 impl Shard {
-    pub(crate) fn record_connected(&self, connection: &Connection, now: Now) {
+    pub(crate) fn record_connected(&self, connection: &Connection, by_ticket: bool, now: Now) {
         let mut record = Record::new(Code::WsConnected);
         record.outcome = Outcome::Success;
+        record.reason = match connection.caller() {
+            Some(caller) if caller.principal.is_anonymous() => "anonymous",
+            _ if by_ticket => "ticket",
+            _ => "token",
+        };
         self.note_withheld(&mut record, connection);
         self.record_connection(record, connection, now);
     }
@@ -66,6 +71,8 @@ impl Shard {
         record.origin = connection.origin.as_deref().map(String::from);
         if let Some(caller) = connection.caller() {
             record.user = Some(caller.principal.user().id.clone());
+            let issuer = caller.principal.foreign_issuer().filter(|issuer| !issuer.is_empty());
+            record.labels.extend(issuer.map(|issuer| ("issuer", issuer.to_string())));
             let session = caller.principal.session();
             record.session = session.map(|name| Secret::new(String::from(name)));
         }
