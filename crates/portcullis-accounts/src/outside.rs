@@ -38,6 +38,7 @@ pub(crate) fn record_gain(audit: &Audit, known: &User, facts: &UserFacts, now: N
     record.outcome = Outcome::Success;
     record.reason = "beside_server";
     record.target = Some(facts.id.clone());
+    record.target_name = Some(facts.name.clone());
     record.detail = Some(String::from(what));
     audit.record(record, now);
 }

@@ -92,6 +92,9 @@ fn who(line: &mut Line, record: &Record) {
         if let Some(target) = &record.target {
             line.open("target");
             line.text("id", target.as_str());
+            if let Some(name) = &record.target_name {
+                line.text("name", name);
+            }
             line.close();
         }
         line.close();

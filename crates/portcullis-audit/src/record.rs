@@ -62,6 +62,8 @@ pub struct Record {
     pub user_name: Option<String>,
     /// The user an operation acts on (`user.target.id`).
     pub target: Option<UserId>,
+    /// The name of that user (`user.target.name`).
+    pub target_name: Option<String>,
     /// The id of the session; a keyed hash of it is written (`labels.session_hash`).
     pub session: Option<Secret<String>>,
     /// On which connection (`labels.conn_id`).
@@ -108,6 +110,7 @@ impl Record {
             user: None,
             user_name: None,
             target: None,
+            target_name: None,
             session: None,
             connection: None,
             event: None,
@@ -133,6 +136,7 @@ impl Record {
         }
         let others = [
             &mut self.user_name,
+            &mut self.target_name,
             &mut self.event,
             &mut self.method,
             &mut self.path,

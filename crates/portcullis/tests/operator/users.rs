@@ -31,7 +31,7 @@ fn t066_a_role_counts_while_connected_and_is_recorded() {
     assert!(line.contains(&ann.id) && line.contains("admin,user"), "{line}");
     let record = recorded(&server, "roles now admin user");
     assert_eq!(record["event"]["code"], "privilege_permissions_changed");
-    assert_eq!(record["user"]["id"], json!(ann.id));
+    assert_eq!(record["user"]["target"]["id"], json!(ann.id));
     assert_eq!(client.ask("admin:broadcast", &broadcast)["ok"], true);
 
     done(&server, &["user", "take", "ann", "admin"], "");
@@ -119,7 +119,7 @@ fn invitations_and_refusals() {
     let cases: [(&[&str], &str, &str); 6] = [
         (&["user", "ban", "nobody"], "", "there is no user \"nobody\""),
         (&["user", "grant", "ann", "Admin"], "", "there is no role \"Admin\""),
-        (&["user", "password", "ann"], "password1\n", "well-known"),
+        (&["user", "password", "ann"], "password1\n", "well known or easy to guess"),
         (&["user", "password", "ann"], "", "standard input is empty"),
         (&["user", "password", "nobody"], "", "there is no user"),
         (&["user", "lock", "root"], "", "the last administrator"),

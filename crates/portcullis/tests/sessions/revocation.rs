@@ -253,7 +253,7 @@ fn t058_what_is_changed_in_the_database_reaches_connections_without_a_word() {
     database().execute(statement, []).unwrap();
     let record = server.records.wait_for(|record| record["event"]["reason"] == "beside_server");
     assert_eq!(record["event"]["code"], "privilege_permissions_changed");
-    assert_eq!(record["user"]["name"], "eve");
+    assert_eq!(record["user"]["target"]["name"], "eve");
 }
 
 #[test]

@@ -95,7 +95,8 @@ fn full_table_of_rooms_is_recorded_and_measured() {
             && record["rule"]["name"] == "directory_rooms"
     });
     let detail = record["message"].as_str().unwrap();
-    assert!(detail.contains("of 10 entries") && detail.contains("127.0.0.1 made 5"), "{detail}");
+    assert!(detail.contains("of 10 entries") && detail.contains("made 5 of them"), "{detail}");
+    assert_eq!(record["labels"]["party"], "127.0.0.1");
     let used =
         portcullis_test::counter(&server, "portcullis_table_entries{table=\"directory_rooms\"}");
     assert_eq!(used, 9);
