@@ -221,6 +221,9 @@ pub enum Denial {
     },
     /// The user has as many connections as allowed.
     UserConnections,
+    /// As before, but one of them did not answer just now: it may have lost its network, and is
+    /// evicted once it has been silent for five seconds.
+    UserConnectionsUnheard,
     /// The user or address holds as much of a table as its share allows; the word names the table.
     ShareFull(&'static str),
 

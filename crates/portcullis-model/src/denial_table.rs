@@ -127,7 +127,8 @@ denials! {
         "host", "Bad request: header Host is missing or no name of this server, see [listen] hosts";
     17, Self::OriginMissing =>
         "forbidden_origin", 403, 1008, MaliciousCsrf, Warning, Counts, Never,
-        "origin_missing", "header Origin is missing: set it, or see [origin] without_origin";
+        "origin_missing",
+        "header Origin is missing: set it, or send header Authorization and see [origin] without_origin";
     18, Self::OriginForbidden =>
         "forbidden_origin", 403, 1008, MaliciousCsrf, Warning, Counts, Never,
         "origin_rejected", "Forbidden";
@@ -318,6 +319,9 @@ denials! {
     75, Self::Login { .. } =>
         "unauthorized", 401, 4401, AuthnLoginFail, Warning, Counts, Never,
         "login", "Wrong user name or password";
+    171, Self::UserConnectionsUnheard =>
+        "connection_limit", 429, 1008, ExcessSessionsExceeded, Warning, No, AFTER_5_S,
+        "connections_per_user", "Too many connections", "unheard";
     76, Self::UserConnections =>
         "connection_limit", 429, 1008, ExcessSessionsExceeded, Warning, No, Never,
         "connections_per_user", "Too many connections";
@@ -336,6 +340,9 @@ denials! {
     79, Self::Json(_) =>
         "INVALID_MESSAGE", 400, 0, InputValidationFail, Warning, Counts, Never,
         "json", "Invalid message";
+    170, Self::Schema { rule: "totp", .. } =>
+        "INVALID_MESSAGE", 400, 0, AuthnLoginFail, Warning, No, Never,
+        "totp", "Invalid message";
     80, Self::Schema { .. } =>
         "INVALID_MESSAGE", 400, 0, InputValidationFail, Warning, No, Never,
         "schema", "Invalid message";

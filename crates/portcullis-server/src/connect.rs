@@ -163,7 +163,7 @@ impl ConnectionTask {
             Err(denial) => {
                 // The user is proven; that there are too many of the user's connections is no
                 // matter of the address.
-                if denial == Denial::UserConnections {
+                if matches!(denial, Denial::UserConnections | Denial::UserConnectionsUnheard) {
                     self.refund_user(now);
                 }
                 return self.connect_refused(&entry, &denial, now);

@@ -136,7 +136,8 @@ impl Shard {
                 outcome => return outcome,
             }
             if !user.has_silent_connection(since_ms) {
-                return Err(full);
+                let all_heard = !user.has_silent_connection(asked.monotonic_ms);
+                return Err(if all_heard { full } else { Denial::UserConnectionsUnheard });
             }
         }
         self.gate.authenticate_replacing(verified, since_ms, self.now())
