@@ -15,11 +15,12 @@ use crate::cookies;
 use crate::device::Device;
 use crate::door;
 use crate::failures::NOTABLE;
-use crate::input::{optional_secret, record_act, record_with, store_denial};
+use crate::input::{optional_secret, record_with, store_denial};
 use crate::login_link::LoginLink;
 use crate::password::{Password, PasswordMatch};
 use crate::password_pool::PasswordLane;
 use crate::session_open::{self, Holder};
+use crate::totp::Occasion;
 use crate::totp::{self, RecoveryCode};
 use crate::username::{USERNAME_MAX_CHARS, Username};
 
@@ -81,11 +82,12 @@ pub(crate) async fn login(
         }
     })?;
     request.gate.login_proven(request.client, request.now);
-    totp::check(&accounts, &attempts, &row, input.totp).await?;
+    let proved = totp::check(&accounts, &attempts, &row, input.totp).await?;
     if let Some(link) = &link {
         door::consume(&accounts, &request, &row.id, link).await?;
     }
-    succeeded(&accounts, &request, &budget, &row);
+    let occasion = if link.is_some() { Occasion::LoginLink } else { Occasion::Login };
+    succeeded(&accounts, &request, &budget, &row, proved.reason(occasion));
     let device = match device {
         Some(device) => device,
         None => accounts.secret.new_device(&budget, request.now)?,
@@ -226,15 +228,25 @@ pub(crate) fn effective(accounts: &Accounts, row: &CredentialsRow) -> (Roles, Fa
     (row.roles.minus(gap.withheld), gap)
 }
 
-fn succeeded(accounts: &Accounts, request: &ApiRequest, budget: &str, row: &CredentialsRow) {
+fn succeeded(
+    accounts: &Accounts,
+    request: &ApiRequest,
+    budget: &str,
+    row: &CredentialsRow,
+    reason: &'static str,
+) {
     let before = accounts.failures.settle(budget, request.now);
     if before >= NOTABLE {
         record_with(request, Code::AuthnLoginSuccessAfterFail, &row.id, |record| {
             record.user_name = Some(row.username.to_string());
+            record.reason = reason;
             record.detail = Some(format!("after {before} failures"));
         });
     } else {
-        record_act(request, Code::AuthnLoginSuccess, &row.id, &row.username);
+        record_with(request, Code::AuthnLoginSuccess, &row.id, |record| {
+            record.user_name = Some(row.username.to_string());
+            record.reason = reason;
+        });
     }
 }
 

@@ -15,6 +15,7 @@ use crate::input::{SignedIn, optional_secret, record_with, store_denial};
 use crate::password::{Password, PasswordMatch};
 use crate::password_pool::PasswordLane;
 use crate::refresh_token::Turn;
+use crate::totp::Occasion;
 use crate::{cookies, refresh, totp};
 
 #[derive(Debug, Deserialize)]
@@ -38,7 +39,7 @@ pub(crate) async fn reauthenticate(
     let budget = budget_of(&signed_in);
     let attempts = signed_in_attempts(&accounts, &request, &budget);
     let row = prove(&accounts, &attempts, &signed_in, input.password).await?;
-    totp::check(&accounts, &attempts, &row, input.totp).await?;
+    let proved = totp::check(&accounts, &attempts, &row, input.totp).await?;
     let cookie = ShownCookie::read(&accounts, &request, &signed_in.session);
     let proof = AuthenticateSession {
         session: signed_in.session,
@@ -58,7 +59,9 @@ pub(crate) async fn reauthenticate(
         Authenticated::Ended => return Err(Denial::Token(TokenFault::Session)),
     };
     record_with(&request, Code::AuthnLoginSuccess, &row.id, |record| {
-        record.reason = "reauthenticated";
+        record.user_name = Some(row.username.to_string());
+        record.session = Some(Secret::new(session.id.as_str().to_owned()));
+        record.reason = proved.reason(Occasion::Again);
     });
     let proved_unix_s = request.now.unix_s();
     let mut answer = refresh::answer(&accounts, &request, &session, proved_unix_s)?;

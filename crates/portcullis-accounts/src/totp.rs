@@ -59,8 +59,8 @@ pub(crate) async fn check(
     attempts: &Attempts<'_>,
     row: &CredentialsRow,
     shown: Option<Secret<String>>,
-) -> Result<(), Denial> {
-    let Some(secret) = &row.totp else { return Ok(()) };
+) -> Result<Proved, Denial> {
+    let Some(secret) = &row.totp else { return Ok(Proved::Password) };
     let shown = shown.ok_or(Denial::TotpRequired)?;
     let recovery = RecoveryCode::read(shown.expose());
     let used = match &recovery {
@@ -78,10 +78,10 @@ pub(crate) async fn check(
         }
     };
     match (used, recovery) {
-        (Ok(true), Some(_)) => return Ok(()),
+        (Ok(true), Some(_)) => return Ok(Proved::RecoveryCode),
         (Ok(true), None) => {
             attempts.code_accepted();
-            return Ok(());
+            return Ok(Proved::Totp);
         }
         (Ok(false), Some(_)) => attempts.recovery_code_failed(),
         (Ok(false), None) => attempts.code_failed(),
@@ -93,6 +93,45 @@ pub(crate) async fn check(
         }
     }
     Err(Denial::Login { reason: "wrong_totp", username: Some(row.username.to_string()) })
+}
+
+/// What a user proved beside anything that only names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proved {
+    /// The password alone.
+    Password,
+    /// The password and a code of the authenticator.
+    Totp,
+    /// The password and a recovery code.
+    RecoveryCode,
+}
+
+/// On which occasion it was proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// A log-in.
+    Login,
+    /// A log-in with a login link.
+    LoginLink,
+    /// A signed-in user was asked again.
+    Again,
+}
+
+impl Proved {
+    /// What records say of it (`event.reason`).
+    pub(crate) const fn reason(self, occasion: Occasion) -> &'static str {
+        match (occasion, self) {
+            (Occasion::Login, Self::Password) => "password",
+            (Occasion::Login, Self::Totp) => "password+totp",
+            (Occasion::Login, Self::RecoveryCode) => "password+recovery_code",
+            (Occasion::LoginLink, Self::Password) => "login_link+password",
+            (Occasion::LoginLink, Self::Totp) => "login_link+password+totp",
+            (Occasion::LoginLink, Self::RecoveryCode) => "login_link+password+recovery_code",
+            (Occasion::Again, Self::Password) => "reauthenticated+password",
+            (Occasion::Again, Self::Totp) => "reauthenticated+password+totp",
+            (Occasion::Again, Self::RecoveryCode) => "reauthenticated+password+recovery_code",
+        }
+    }
 }
 
 /// A recovery code as it is given out: six groups `xxxxx-…`, 150 random bits.

@@ -206,7 +206,8 @@ pub struct RotateSession {
     pub shown: ShownTurn,
     /// When.
     pub at_unix_ms: i64,
-    /// For how long the last turn may be shown again, in milliseconds.
+    /// For how long no newer turn begins for the same device, and the last one may be shown
+    /// again, in milliseconds.
     pub grace_ms: i64,
     /// For how long it may lie idle from now on, in milliseconds.
     pub idle_ms: i64,
@@ -217,7 +218,8 @@ pub struct RotateSession {
 pub enum Rotated {
     /// The next turn has begun.
     Next(SessionRow),
-    /// The last turn was shown again, in time and from the same device: nothing has changed.
+    /// The newest or the last turn was shown just after the change, from the same device: nothing
+    /// has changed.
     Same(SessionRow),
     /// An older turn was shown: somebody has a copy. The session has ended.
     Reused(SessionRow),

@@ -68,9 +68,11 @@ struct Standing {
 
 /// Which of a session's refresh tokens a request shows.
 enum TurnShown {
+    /// The newest; it is replaced.
     Newest,
-    /// The one before, in time and from the same device: a lost answer, or another tab.
-    Former,
+    /// The newest or the one before, just after the change and from the same device: a lost
+    /// answer, or another tab. The newest stays.
+    Shared,
     Copy,
 }
 
@@ -80,17 +82,16 @@ impl Standing {
     }
 
     fn judge(&self, shown: &ShownTurn, at_unix_ms: i64, grace_ms: i64) -> TurnShown {
-        if shown.number == self.row.turn {
-            return TurnShown::Newest;
-        }
         // Requests are timed before they queue here: one may be older than the turn it lost to.
         let age_ms = at_unix_ms.saturating_sub(self.row.renewed_unix_ms);
-        let last = shown.number.saturating_add(1) == self.row.turn;
         let in_time = (-grace_ms..=grace_ms).contains(&age_ms);
-        if last && in_time && self.device_hash == shown.device_hash {
-            TurnShown::Former
-        } else {
-            TurnShown::Copy
+        let shared = in_time && self.row.turn > 0 && self.device_hash == shown.device_hash;
+        match self.row.turn.checked_sub(shown.number) {
+            // Turns of one device begin at least the grace apart: a former turn that is shown in
+            // time is always the last one, however many tabs renew together.
+            Some(0 | 1) if shared => TurnShown::Shared,
+            Some(0) => TurnShown::Newest,
+            _ => TurnShown::Copy,
         }
     }
 }
@@ -163,7 +164,7 @@ impl AccountTables<'_> {
                 self.put_session(&next)?;
                 Ok(Rotated::Next(next))
             }
-            TurnShown::Former => Ok(Rotated::Same(row)),
+            TurnShown::Shared => Ok(Rotated::Same(row)),
             TurnShown::Copy => {
                 self.end_session(&row.id, &row.user)?;
                 Ok(Rotated::Reused(row))
@@ -226,7 +227,7 @@ impl AccountTables<'_> {
             proof.shown.as_ref().map(|shown| standing.judge(shown, at_unix_ms, proof.grace_ms));
         let row = match turn {
             Some(TurnShown::Newest) => next_turn(standing.row, at_unix_ms, proof.idle_ms),
-            Some(TurnShown::Former) | None => standing.row,
+            Some(TurnShown::Shared) | None => standing.row,
             Some(TurnShown::Copy) => {
                 let row = standing.row;
                 self.end_session(&row.id, &row.user)?;
