@@ -88,7 +88,7 @@ fn only_its_own_schema_is_opened() {
 
 /// How each of these acts is told, to be recorded.
 const ACTS: [(OperatorActKind, Option<&str>, &str); 7] = [
-    (OperatorActKind::Standing, Some("bob"), "user Bob made"),
+    (OperatorActKind::Standing, Some("bob"), "account created"),
     (OperatorActKind::Opened, Some("ann"), "session opened"),
     (OperatorActKind::Session, Some("ann"), "1 sessions ended"),
     (OperatorActKind::Session, None, "a token or session of us withdrawn"),

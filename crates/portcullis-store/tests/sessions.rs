@@ -185,7 +185,9 @@ async fn whose_turn_it_is_decides() {
     // of it, and whether the session is there afterwards.
     let cases = [
         ("the newest", turn("s", 2, 60), ("next", Some(3)), true),
+        ("the newest, just begun", turn("s", 2, 40 + GRACE), ("same", Some(2)), true),
         ("of another device", other(turn("s", 2, 60)), ("next", Some(3)), true),
+        ("just begun, of another device", other(turn("s", 2, 41)), ("next", Some(3)), true),
         ("the last", turn("s", 1, 45), ("same", Some(2)), true),
         ("the last, at its last moment", turn("s", 1, 40 + GRACE), ("same", Some(2)), true),
         ("asked before, but queued later", turn("s", 1, 39), ("same", Some(2)), true),
@@ -279,6 +281,28 @@ async fn a_session_ends_however_often_it_is_renewed() {
     let rotated = store.rotate_session(ask).await.unwrap();
     assert!(matches!(rotated, Rotated::Next(row) if row.idle_ends_unix_ms == i64::MAX));
     heard.take();
+}
+
+// Each tab shows the cookie that the browser had when its request left.
+#[tokio::test]
+async fn tabs_that_renew_together_share_a_turn_and_none_ends_the_session() {
+    let place = Place::new();
+    let (store, _heard) = furnished(&place).await;
+    open(&store, "s", "ann", 0).await;
+    let steps = [
+        (0, 20, ("next", Some(1))),
+        (1, 21, ("same", Some(1))),
+        (0, 22, ("same", Some(1))),
+        (1, 21 + GRACE, ("next", Some(2))),
+        (1, 22 + GRACE, ("same", Some(2))),
+        (2, 23 + GRACE, ("same", Some(2))),
+        (1, 21 + GRACE + GRACE, ("same", Some(2))),
+        (0, 22 + GRACE + GRACE, ("reused", Some(2))),
+    ];
+    for (number, at, expect) in steps {
+        let rotated = store.rotate_session(turn("s", number, at)).await.unwrap();
+        assert_eq!(outcome(&rotated), expect, "turn {number} at {at}");
+    }
 }
 
 #[tokio::test]
