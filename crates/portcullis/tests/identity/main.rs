@@ -9,6 +9,7 @@
 mod published; // tokens of issuers that publish their keys
 mod login; // guessing, names, odd passwords
 mod factors; // second factors, recovery codes, invitations
+mod recorded; // what records say of log-ins, sessions and targets
 mod outside; // second factors of other issuers' users, and of everybody
 mod authorities; // who vouches for the address of a key set
 mod timing; // what an answer's time tells
