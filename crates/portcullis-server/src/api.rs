@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use portcullis_audit::Audit;
@@ -57,6 +57,8 @@ pub struct ApiRequest {
     pub cookie: Option<String>,
     /// Whether a browser says that a page of this server asks: such a client takes cookies.
     pub own_page: bool,
+    /// The user, once [`ApiRequest::authenticated`] has found one; records of a rejection name it.
+    pub user: Arc<OnceLock<Arc<User>>>,
     /// The body, at most `Options::body_max_bytes`; JSON by its media type for a POST.
     pub body: Vec<u8>,
     /// When the request was complete.
@@ -99,6 +101,7 @@ impl ApiRequest {
     pub fn authenticated(&self) -> Result<(Verified, Arc<User>), Denial> {
         let verified = self.verified()?;
         let user = self.gate.identify(&verified, self.now)?;
+        self.user.get_or_init(|| Arc::clone(&user));
         Ok((verified, user))
     }
 

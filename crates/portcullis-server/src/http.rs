@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use portcullis_guard::{Admitted, ClientScheme, HttpSeat, Source};
@@ -251,6 +252,7 @@ impl HttpConnection {
         let rest = self.buffer.split_off(body.min(self.buffer.len()));
         let body = std::mem::replace(&mut self.buffer, rest);
         let origin = admitted.origin.clone();
+        let user = Arc::new(OnceLock::new());
         let request = ApiRequest {
             client: admitted.client,
             origin: admitted.origin,
@@ -262,6 +264,7 @@ impl HttpConnection {
             user_agent: told.user_agent,
             cookie: told.cookie,
             own_page: told.own_page,
+            user: Arc::clone(&user),
             body,
             now,
             gate: shard.gate.clone(),
@@ -278,7 +281,8 @@ impl HttpConnection {
             Ok(response) => self.write_response(&response, origin, keep_alive).await,
             Err(denial) => {
                 let now = shard.now();
-                let who = Who { path: Some(path), origin, ..self.who() };
+                let user = user.get().map(|user| &**user);
+                let who = Who { path: Some(path), origin, user, ..self.who() };
                 let refusal = refuse(&shard, &denial, &who, now);
                 self.write_refusal(&refusal, &refusal.http_body(), origin, false).await;
                 Next::Close

@@ -169,6 +169,7 @@ impl World {
         now: Now,
     ) -> (Arc<Accounts>, ApiRequest) {
         let request = ApiRequest {
+            user: Arc::default(),
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
             origin: None,
             method: Method::Post,

@@ -38,8 +38,7 @@ fn log_ins_are_recorded_with_the_factors_that_were_proved() {
     let secret = begun["secret"].as_str().unwrap().to_owned();
     let wrong = post(&server, "/auth/totp/confirm", &ann.token, &json!({ "code": "000000" }));
     assert_eq!((wrong.status, wrong.code().as_str()), (400, "INVALID_MESSAGE"));
-    let record = server.records.wait_for(|record| record["event"]["code"] == "authn_login_fail");
-    assert_eq!(record["event"]["reason"], "totp", "{record}");
+    let record = recorded(&server, "authn_login_fail", "totp", &ann.id);
     assert_eq!(record["event"]["outcome"], "failure");
     let code = json!({ "code": authenticator_code(&secret, 0) });
     let confirmed = post(&server, "/auth/totp/confirm", &ann.token, &code);
