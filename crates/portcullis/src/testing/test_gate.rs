@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use portcullis_guard::{
     Ask, Body, Caller, Credential, Declared, Directory, DirectoryLimits, Event, Gate, GateOptions,
-    LoadState, Patience, Permit, Rate,
+    LoadState, Patience, Permit, Rate, SecondFactorRule,
 };
 use portcullis_model::{Clock, Denial, Namespace, Now, Role, RoomId, UserId};
 use portcullis_server::Context;
@@ -192,6 +192,8 @@ impl TestGate {
 
 fn options(tokens: &TokenMaker) -> GateOptions {
     GateOptions {
+        // As a server without accounts: roles come from the application.
+        second_factor: SecondFactorRule::None,
         hosts: vec![String::from("test.invalid")],
         origins: vec![String::from("https://test.invalid")],
         issuers: vec![tokens.issuer()],
