@@ -198,6 +198,7 @@ impl Unnamed {
 }
 
 /// What holds for an event once the operator's options are laid over its rule.
+#[derive(Debug)]
 pub(crate) struct InForce {
     pub(crate) rate: Option<Rate>,
     pub(crate) allowed: Allowed,
@@ -212,6 +213,8 @@ pub(crate) struct DeclaredFacts {
     pub(crate) allowed: Allowed,
     pub(crate) replay: Replay,
     pub(crate) rate: Option<Rate>,
+    /// The same without the operator's options.
+    pub(crate) usual: InForce,
 }
 
 impl DeclaredFacts {
@@ -278,8 +281,13 @@ impl Gate {
             return Err(unsound("it takes attachments, which a signature does not cover"));
         }
         let allowed = self.options.roles.in_force(name, rule.access).map_err(unsound)?;
-        let entry =
-            DeclaredFacts { namespace: String::from(namespace), name, allowed, replay, rate };
+        let usual = InForce {
+            rate: rule.rate,
+            allowed: Allowed::by_rule(rule.access),
+            replay: self.options.replay.usual(rule),
+        };
+        let namespace = String::from(namespace);
+        let entry = DeclaredFacts { namespace, name, allowed, replay, rate, usual };
         if self.declared.iter().any(|known| known.is_same(&entry)) {
             return Err(GateError::EventTwice(String::from(name)));
         }

@@ -161,6 +161,19 @@ pub struct Action {
     pub replay: Replay,
     /// How often one user may send it, if that is limited by itself.
     pub rate: Option<Rate>,
+    /// The same without the operator's options.
+    pub usual: UsualAction,
+}
+
+/// What an event declares under the profile, before `[access]`, `[replay]` and `[rate]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsualAction {
+    /// Users with one of these roles may send it.
+    pub roles: Vec<String>,
+    /// What a copy is recognized by.
+    pub replay: Replay,
+    /// How often one user may send it, if that is limited by itself.
+    pub rate: Option<Rate>,
 }
 
 /// Every security decision, behind three doors: `admit`, `authenticate`, `permit`.
@@ -289,6 +302,11 @@ impl Gate {
             anywhere: names(facts.allowed.anywhere),
             replay: facts.replay,
             rate: facts.rate,
+            usual: UsualAction {
+                roles: names(facts.usual.allowed.roles),
+                replay: facts.usual.replay,
+                rate: facts.usual.rate,
+            },
         };
         self.declared.iter().map(action).collect()
     }

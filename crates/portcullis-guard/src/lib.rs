@@ -130,7 +130,7 @@ pub use directory_share::{Party, Table};
 pub use directory_user::{LastHeard, User, UserFacts};
 pub use display_name::{NameClaim, is_own_name_reserved, is_shown, neutral_name, skeleton};
 pub use event::{Access, Declared, Event, Priority, Replay, Rule, Unnamed};
-pub use gate::{Action, Gate, GateError};
+pub use gate::{Action, Gate, GateError, UsualAction};
 pub use gate_options::{GateOptions, WhenUserFull, WithoutOrigin};
 pub use handshake::{Admitted, Cookies, Door, Handshake};
 pub use jwks::{JwksError, KeySet, read_jwks};

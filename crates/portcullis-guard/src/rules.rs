@@ -95,6 +95,11 @@ impl ReplayRules {
         if let Some((_, replay)) = self.per_event.iter().find(|(known, _)| known == name) {
             return *replay;
         }
+        self.usual(rule)
+    }
+
+    /// What holds for an event that is not set apart.
+    pub(crate) fn usual(&self, rule: &Rule) -> Replay {
         match (self.strict, rule.sensitive, rule.replay) {
             (true, true, _) => Replay::Signed,
             (true, false, Replay::Mid | Replay::MidRequired) => Replay::SeqMid,

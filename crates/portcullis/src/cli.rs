@@ -174,7 +174,8 @@ fn check(arguments: ServeArguments) -> anyhow::Result<()> {
     let settings = arguments.settings()?;
     let findings = validate::validate(&settings, SystemClock::start().now())?;
     let actions = command::actions(&settings)?;
-    for warning in &findings.warnings {
+    let weakenings = settings.weakenings(&actions)?;
+    for warning in findings.warnings.iter().chain(&weakenings) {
         errln!("warning: {warning}");
     }
     outln!("{}", settings.summary(&actions).trim_end())?;

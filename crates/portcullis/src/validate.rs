@@ -28,10 +28,10 @@ const SIGNING_KEYS: &str = "token-signing.ring";
 ///
 /// # Errors
 /// The first fault that stops the start of a server, in the words `serve` says it in. What only
-/// the events can tell, such as a rate for an event that does not exist, follows when the parts of
-/// the server are put together, which both do next.
+/// the events can tell, such as a rate for an event that does not exist, and every weakening, follows
+/// when the parts of the server are put together, which both do next.
 pub(crate) fn validate(settings: &Settings, now: Now) -> Result<Findings> {
-    let mut warnings = settings.warnings();
+    let mut warnings = Vec::new();
     inspect_directory(&settings.data)?;
     // Before any of them is opened.
     inspect_output_files(settings)?;

@@ -74,9 +74,11 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     if let Some(tls) = &tls {
         measure_certificate(&mut builder, tls, &clock);
     }
+    let actions = builder.actions().map_err(ConfigError::Gate)?;
+    let weakenings = settings.weakenings(&actions)?;
     let running = builder.start()?;
     drop(reserved);
-    record_start(&settings, &audit, &*clock);
+    record_start(&settings, &weakenings, &audit, &*clock);
     let signals = Signals::catch()?;
     let told = Banner {
         public: running.public(),
@@ -343,18 +345,23 @@ fn access_lines(access: Audit) -> Trace {
     })
 }
 
-fn record_start(settings: &Settings, audit: &Audit, clock: &dyn Clock) {
+fn record_start(settings: &Settings, weakenings: &[Warning], audit: &Audit, clock: &dyn Clock) {
     let mut record = Record::new(Code::SysStartup);
     record.outcome = Outcome::Success;
     let origins = settings.gate.origins.join(" ");
     record.detail = Some(format!("profile {}, origins {origins}", settings.profile.name()));
     audit.record(record, clock.now());
+    warn(weakenings);
     for danger in &settings.dangers {
         tracing::warn!(key = danger.key, danger = danger.text, "a promise is weakened");
+    }
+    let dangers = settings.dangers.iter().map(|danger| ("danger", danger.to_string()));
+    let weakened = weakenings.iter().map(|warning| ("weakened", warning.to_string()));
+    for (rule, detail) in dangers.chain(weakened) {
         let mut record = Record::new(Code::SysStartup);
-        record.rule = "danger";
+        record.rule = rule;
         record.outcome = Outcome::Success;
-        record.detail = Some(format!("{}: {}", danger.key, danger.text));
+        record.detail = Some(detail);
         audit.record(record, clock.now());
     }
 }

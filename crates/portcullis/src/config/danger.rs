@@ -1,6 +1,7 @@
 //! `[danger]`: what weakens a promise; each key in force is logged and recorded at the start.
 //! Never: in the strict profile.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use serde::Deserialize;
@@ -30,6 +31,12 @@ const PRIVATE: Danger = Danger {
     key: "private_off_loopback",
     text: "whoever reaches the private listener reads health and metrics",
 };
+
+impl fmt::Display for Danger {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.key, self.text)
+    }
+}
 
 impl Danger {
     /// All of them.

@@ -67,15 +67,18 @@ pub(super) fn warnings(profile: Profile, hsts: Option<StrictTransport>) -> Vec<W
     match (profile, hsts) {
         (Profile::Development, _) => {}
         (Profile::Production | Profile::Strict, None) => {
-            warn("hsts.enabled", "false: the first request of a browser may be in plain text");
+            let text = "false: the first request of a browser may be in plain text; leave it out";
+            warn("hsts.enabled", text);
         }
         (Profile::Production | Profile::Strict, Some(hsts)) => {
             if hsts.max_age_s < YEAR_S {
-                warn("hsts.max_age_s", "less than a year (31536000), which ASVS 3.4.1 asks for");
+                let text = "less than a year, which ASVS 3.4.1 asks for: browsers that stay away \
+                            longer may use plain text again; write 31536000 or more";
+                warn("hsts.max_age_s", text);
             }
             if !hsts.include_subdomains {
-                let text =
-                    "false: subdomains can still be asked for in plain text, and set cookies";
+                let text = "false: subdomains can still be asked for in plain text, and set \
+                            cookies; leave it out once all of them have TLS";
                 warn("hsts.include_subdomains", text);
             }
         }

@@ -26,6 +26,9 @@ mod audit; // [audit]
 mod danger; // [danger]
 mod development; // what the development profile rejects
 mod warning; // what is allowed and likely a mistake
+mod weakening; // values in force that are weaker than the profile's default
+mod weakening_table; // every key, and which of its values are weaker
+mod weakening_judges; // decisions that need more than one value
 mod number; // numbers within bounds
 mod secret_file; // files only their owner may read
 mod suggest; // the key that was probably meant
@@ -36,6 +39,8 @@ mod error; // what was seen, why it is refused, how to mend it
 mod tests; // whole files, good and bad
 #[cfg(test)]
 mod issuer_tests; // whole files with issuers
+#[cfg(test)]
+mod weakening_tests; // every key is classified, every weakening is named
 
 pub(crate) use error::ConfigError;
 pub(crate) use profile::Profile;

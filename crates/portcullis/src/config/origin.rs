@@ -142,8 +142,8 @@ pub(super) fn warnings(profile: Profile, origins: &Origins) -> Vec<Warning> {
     let is_local = |origin: &&String| is_of_the_web(origin) && is_app_origin(origin);
     let warn = |origin: &String| {
         let text = format!(
-            "\"{origin}\" is the origin of apps, and of any program on a user's machine that \
-             serves its standard port: list it only for an app that needs it"
+            "\"{origin}\" is the origin of apps: any program on a user's machine that serves its \
+             standard port has it as well; list it only for an app that needs it"
         );
         Warning::new("origin.allowed", text)
     };

@@ -18,12 +18,7 @@ use super::token::KeySource;
 impl Settings {
     /// Every key with its value in force; `actions` are the events that the products declare.
     pub(crate) fn summary(&self, actions: &[Action]) -> String {
-        let mut table = Table::new();
-        table.insert(String::from("profile"), self.profile.name().into());
-        for (name, section) in self.sections(actions) {
-            table.insert(String::from(name), Value::Table(section));
-        }
-        table.insert(String::from("role"), self.roles());
+        let table = self.table(actions);
         let mut text = format!("# data directory: {}\n", self.data.display());
         let settled = self.clone().settled();
         text.push_str(&format!("# host names: {}\n", settled.gate.hosts.join(" ")));
@@ -35,10 +30,21 @@ impl Settings {
             }
         }
         for danger in &self.dangers {
-            text.push_str(&format!("# danger: {}: {}\n", danger.key, danger.text));
+            text.push_str(&format!("# danger: {danger}\n"));
         }
         text.push_str(&toml::to_string(&table).unwrap_or_default());
         text
+    }
+
+    /// The same as a table.
+    pub(super) fn table(&self, actions: &[Action]) -> Table {
+        let mut table = Table::new();
+        table.insert(String::from("profile"), self.profile.name().into());
+        for (name, section) in self.sections(actions) {
+            table.insert(String::from(name), Value::Table(section));
+        }
+        table.insert(String::from("role"), self.roles());
+        table
     }
 
     fn settled(mut self) -> Self {
