@@ -28,8 +28,8 @@ const SIGNING_KEYS: &str = "token-signing.ring";
 ///
 /// # Errors
 /// The first fault that stops the start of a server, in the words `serve` says it in. What only
-/// the events can tell, such as a rate for an event that does not exist, and every weakening, follows
-/// when the parts of the server are put together, which both do next.
+/// the events can tell, such as a rate for an event that does not exist, follows when the parts of
+/// the server are put together, which both do next; so do the weakenings.
 pub(crate) fn validate(settings: &Settings, now: Now) -> Result<Findings> {
     let mut warnings = Vec::new();
     inspect_directory(&settings.data)?;

@@ -68,7 +68,7 @@ impl DangerSection {
             self.plaintext_off_loopback || self.private_off_loopback || self.jwks_private_addresses;
         if profile == Profile::Strict && any {
             let mend = "leave [danger] out, or use profile = \"production\"";
-            let why = "the strict profile weakens nothing";
+            let why = "the strict profile accepts no key of it";
             return Err(ConfigError::refused("danger", "set", why, mend));
         }
         let mut dangers = Vec::new();

@@ -50,7 +50,7 @@ impl HstsSection {
             }
             (Profile::Development, None | Some(false)) => Ok(None),
             (Profile::Strict, Some(false)) => {
-                let why = "the strict profile weakens nothing";
+                let why = "the strict profile always sends it";
                 let mend = "leave it out, or use profile = \"production\"";
                 Err(ConfigError::refused("hsts.enabled", "false", why, mend))
             }
@@ -112,7 +112,7 @@ mod tests {
     fn hsts_that_cannot_hold_is_rejected_and_a_weak_one_is_warned_of() {
         let cases = [
             ("enabled = true", Profile::Development, "every program"),
-            ("enabled = false", Profile::Strict, "weakens nothing"),
+            ("enabled = false", Profile::Strict, "always sends it"),
             ("preload = true\nmax_age_s = 300", Profile::Production, "preload only"),
             ("preload = true\ninclude_subdomains = false", Profile::Production, "preload only"),
             ("max_age_s = 999999999999", Profile::Production, "outside 0 to 315360000"),

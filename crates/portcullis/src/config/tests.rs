@@ -256,7 +256,7 @@ fn t270_dangers_are_named_and_strict_has_none() {
     let keys: Vec<_> = settings.dangers.iter().map(|danger| danger.key).collect();
     assert_eq!(keys, ["plaintext_off_loopback", "private_off_loopback"]);
     assert!(settings.summary(&[]).contains("# danger: plaintext_off_loopback"));
-    for (profile, expect) in [("strict", "weakens nothing"), ("development", "this machine only")] {
+    for (profile, expect) in [("strict", "accepts no key"), ("development", "this machine only")] {
         let error = read(&format!("profile = \"{profile}\"\n{open}")).err().unwrap_or_default();
         assert!(error.contains(expect), "{error}");
     }

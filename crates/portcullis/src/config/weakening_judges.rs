@@ -11,37 +11,47 @@ use super::audit::MIB;
 use super::token::{IssuerFacts, KeySource};
 use super::weakening::{Facts, is_faster};
 
-/// The largest public network that is still one operator's, in bits: the largest of a content
-/// delivery network have ten and twenty-nine.
-const IPV4_BITS_MIN: u8 = 8;
-const IPV6_BITS_MIN: u8 = 16;
-
 /// Networks of proxies that clients are in as well.
 pub(super) fn trusted_proxies(facts: &Facts<'_>) -> Vec<String> {
     let trusted = &facts.settings.gate.proxies.trusted;
-    let wide = trusted.iter().filter(|network| is_wide(network)).map(|network| {
+    let text = |networks: &str| {
         format!(
-            "{network:?} has clients in it: each can write any address into the header of a proxy, \
+            "{networks} has clients in it: each can write any address into the header of a proxy, \
              so limits by address do not bind them; list the addresses of your proxies only"
         )
-    });
-    wide.collect()
+    };
+    let wide = trusted.iter().filter(|network| share(network) > ONE_OPERATOR);
+    let mut texts: Vec<_> = wide.map(|network| text(&format!("{network:?}"))).collect();
+    let together: u64 = trusted.iter().map(|network| share(network)).sum();
+    if texts.is_empty() && together > 4 * ONE_OPERATOR {
+        texts.push(text(&format!("what {} networks cover together", trusted.len())));
+    }
+    texts
 }
 
-fn is_wide(network: &str) -> bool {
-    let Some((address, bits)) = network.split_once('/') else { return false };
-    let (Ok(address), Ok(bits)) = (address.parse::<IpAddr>(), bits.parse::<u8>()) else {
-        return false;
+/// The largest public network that is one operator's: a /8, or a /16 of IPv6. The largest of a
+/// content delivery network are a /10 and a /24.
+const ONE_OPERATOR: u64 = 1 << 24;
+
+/// How much of the internet a network is, in parts of 2^32 for IPv4 and of 2^40 for IPv6.
+fn share(network: &str) -> u64 {
+    let Some((address, bits)) = network.split_once('/') else { return 0 };
+    let (Ok(address), Ok(bits)) = (address.parse::<IpAddr>(), bits.parse::<u32>()) else {
+        return 0;
     };
-    match address {
-        IpAddr::V4(_) => bits < IPV4_BITS_MIN,
+    let total_bits: u32 = match address {
+        IpAddr::V4(_) => 32,
         IpAddr::V6(address) => {
             // fc00::/7 and fe80::/10 are not routed.
             let [first, ..] = address.segments();
             let is_private = (first & 0xfe00 == 0xfc00 && bits >= 7) || first & 0xffc0 == 0xfe80;
-            bits < IPV6_BITS_MIN && !is_private
+            if is_private {
+                return 0;
+            }
+            40
         }
-    }
+    };
+    total_bits.checked_sub(bits).and_then(|bits| 1_u64.checked_shl(bits)).unwrap_or(0)
 }
 
 /// Services that can show their users' tokens here.
@@ -104,17 +114,18 @@ pub(super) fn pre_auth_total(facts: &Facts<'_>) -> Vec<String> {
     is_weak.then(text).into_iter().collect()
 }
 
-/// No connection for administrators on a full server.
+/// Next to no connections for administrators on a full server.
 pub(super) fn admin_reserve(facts: &Facts<'_>) -> Vec<String> {
     let places = &facts.settings.gate.places;
-    let usual = places.total / 100;
+    let (seen, usual) = (places.admin_reserve, places.total / 100);
     let text = || {
         format!(
-            "0, and {usual} by default: while the server is full no administrator can connect; \
-             leave it out"
+            "{seen} is less than 1/10 of the default {usual}: while the server is full no \
+             administrator can connect; write {} or more",
+            usual.div_ceil(10)
         )
     };
-    (places.admin_reserve == 0 && usual > 0).then(text).into_iter().collect()
+    (seen.saturating_mul(10) < usual).then(text).into_iter().collect()
 }
 
 /// Events that one user may send ten times as often as they declare.
@@ -254,19 +265,20 @@ pub(super) fn replayable_events(facts: &Facts<'_>) -> Vec<String> {
     texts.collect()
 }
 
-/// Security records that are kept nowhere.
+/// Security records that no file keeps.
 pub(super) fn audit_file(facts: &Facts<'_>) -> Vec<String> {
     let audit = &facts.settings.audit;
     let file = std::fs::metadata(&audit.file);
-    let is_device = file.is_ok_and(|file| file.file_type().is_char_device());
-    let text = || {
-        format!(
-            "{:?} is a device, and audit.stdout is false: no security record is kept; name a \
-             file, or leave audit.stdout out",
-            audit.file.display().to_string()
-        )
+    let lost = match audit.stdout {
+        true => "records are lost when standard output takes nothing",
+        false => "no security record is kept, since audit.stdout is false",
     };
-    (is_device && !audit.stdout).then(text).into_iter().collect()
+    let text = || {
+        let file = audit.file.display().to_string();
+        format!("{file:?} is a device: {lost}; name a file")
+    };
+    let is_device = file.is_ok_and(|file| file.file_type().is_char_device());
+    is_device.then(text).into_iter().collect()
 }
 
 /// Records of unauthenticated clients: too few to see an attack, or so many that they displace all

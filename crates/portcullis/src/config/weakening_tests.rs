@@ -206,9 +206,12 @@ fn text_of_a_weakening_says_what_is_seen_why_and_what_to_do() {
 
 #[test]
 fn variants_of_a_weakening_are_named() {
+    let all_of_ipv4: Vec<_> = (0..=255).map(|first| format!("{first}.0.0.0/8")).collect();
     let cases = [
         ("[listen]\ntrusted_proxies = [\"0.0.0.0/1\", \"128.0.0.0/1\"]\n", 2),
         ("[listen]\ntrusted_proxies = [\"::/0\"]\n", 1),
+        ("[listen]\ntrusted_proxies = [\"2000::/3\"]\n", 1),
+        (&format!("[listen]\ntrusted_proxies = {:?}\n", all_of_ipv4), 1),
         // Few at once and many over time; many at once and few over time.
         ("[rate]\nlogin_per_user = \"1/1ms\"\n", 1),
         ("[rate]\nlogin_per_user = \"101/24h\"\n", 1),
@@ -221,7 +224,9 @@ fn variants_of_a_weakening_are_named() {
         ("[replay]\n\"chat:send\" = \"mid\"\n", 0),
         ("[capacity]\nconnections_total = 50\npre_auth_total = 50\n", 0),
         ("[capacity]\nconnections_total = 1000\npre_auth_total = 501\n", 1),
-        ("[audit]\nfile = \"/dev/null\"\n", 0),
+        ("[capacity]\nadmin_reserve = 9\n", 1),
+        ("[capacity]\nadmin_reserve = 10\n", 0),
+        ("[audit]\nfile = \"/dev/null\"\n", 1),
         ("[audit]\nfile = \"/dev/null\"\nstdout = false\n", 1),
     ];
     for (text, count) in cases {

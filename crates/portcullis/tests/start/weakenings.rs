@@ -104,7 +104,11 @@ fn check_and_start_and_security_log_name_the_same_weakenings() {
         assert_eq!(listed, logged, "{profile}");
         if profile == "production" {
             let recorded = sorted(recorded(directory.path()));
-            assert_eq!(listed.len(), recorded.len(), "{recorded:#?}");
+            // What this machine lacks is a warning, and weakens nothing.
+            let of_machine = |line: &String| line.contains("this process may open");
+            let mut listed = listed;
+            listed.retain(|line| !of_machine(line));
+            assert_eq!(listed, recorded);
         }
     }
 }
