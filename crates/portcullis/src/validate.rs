@@ -31,7 +31,7 @@ const SIGNING_KEYS: &str = "token-signing.ring";
 /// the events can tell, such as a rate for an event that does not exist, follows when the parts of
 /// the server are put together, which both do next; so do the weakenings.
 pub(crate) fn validate(settings: &Settings, now: Now) -> Result<Findings> {
-    let mut warnings = Vec::new();
+    let mut warnings = settings.mistakes();
     inspect_directory(&settings.data)?;
     // Before any of them is opened.
     inspect_output_files(settings)?;

@@ -62,11 +62,16 @@ impl Settings {
         let usual = Self::of_profile(self.profile)?;
         let (seen, defaults) = (self.table(actions), usual.table(&[]));
         let facts = Facts { settings: self, usual: &usual, actions };
-        let mut found = self.warnings();
+        let warnings = self.warnings();
+        let mut found = Vec::new();
         for (key, rule) in KEYS {
             let texts = match *rule {
                 Rule::Judged(judge) => judge(&facts),
-                Rule::Safe(_) | Rule::Rejected(_) | Rule::Danger | Rule::Warned => continue,
+                Rule::Warned => {
+                    let of_key = warnings.iter().filter(|warning| warning.key == *key);
+                    of_key.map(|warning| warning.text.clone()).collect()
+                }
+                Rule::Safe(_) | Rule::Rejected(_) | Rule::Danger => continue,
                 Rule::On(_)
                 | Rule::Off(_)
                 | Rule::MoreThan(..)
@@ -82,6 +87,12 @@ impl Settings {
             found.extend(texts.into_iter().map(|text| Warning::new(key, text)));
         }
         Ok(found)
+    }
+
+    /// Warnings of what weakens nothing and is likely a mistake.
+    pub(crate) fn mistakes(&self) -> Vec<Warning> {
+        let weakens = |key| KEYS.iter().any(|(known, rule)| *known == key && rule.is_warned());
+        self.warnings().into_iter().filter(|warning| !weakens(warning.key)).collect()
     }
 
     /// The defaults of a profile.
@@ -102,6 +113,10 @@ fn value<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
 }
 
 impl Rule {
+    fn is_warned(self) -> bool {
+        matches!(self, Self::Warned)
+    }
+
     /// What is weaker about a value, if anything.
     fn finds(self, seen: &Value, default: Option<&Value>) -> Option<String> {
         let shown = default.map_or_else(|| String::from("none"), ToString::to_string);

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::os::unix::fs::FileTypeExt;
 
-use portcullis_guard::{Action, Replay};
+use portcullis_guard::{Action, Replay, SecondFactorRule};
 use portcullis_model::Role;
 
 use super::audit::MIB;
@@ -83,10 +83,13 @@ pub(super) fn secret_in_environment(facts: &Facts<'_>) -> Vec<String> {
     seen.collect()
 }
 
-/// Issuers that make administrators.
+/// Issuers that make administrators; without a rule for second factors they cannot.
 pub(super) fn roles_claim(facts: &Facts<'_>) -> Vec<String> {
-    let issuers = facts.settings.issuers.iter().filter(|facts| facts.roles_claim.is_some());
-    let texts = issuers.map(|facts| {
+    let is_withheld = facts.settings.accounts.second_factor != SecondFactorRule::None;
+    let makes = |facts: &&IssuerFacts| {
+        facts.roles_claim.is_some() && (facts.rules.factors.is_set() || !is_withheld)
+    };
+    let texts = facts.settings.issuers.iter().filter(makes).map(|facts| {
         format!(
             "{:?} gives its users roles, also admin and moderator: its administrators rule this \
              server; leave it out where roles are given here",
