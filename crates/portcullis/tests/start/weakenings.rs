@@ -46,9 +46,9 @@ fn logged(directory: &Path, profile: &str) -> Vec<String> {
     let mut command = prepared(directory, "serve", profile);
     command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
     let mut server = Running(command.spawn().unwrap());
-    let lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
+    let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
     let is_up = |line: std::io::Result<String>| line.unwrap().starts_with("listening public ");
-    let is_up = lines.map(is_up).any(|is_up| is_up);
+    let is_up = lines.any(is_up);
     let operational = || std::fs::read_to_string(&log).unwrap();
     assert!(is_up, "{}", operational());
     let id = server.0.id().to_string();
@@ -57,9 +57,9 @@ fn logged(directory: &Path, profile: &str) -> Vec<String> {
     let entries = operational();
     let entries = entries.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let entries = entries.filter_map(|entry| {
-        let fields = &entry["fields"];
-        let said = fields.get("danger").unwrap_or(&fields["message"]);
-        Some(format!("{}: {}", fields["key"].as_str()?, said.as_str()?))
+        let fields = entry.get("fields")?;
+        let said = fields.get("danger").or(fields.get("message"))?;
+        Some(format!("{}: {}", fields.get("key")?.as_str()?, said.as_str()?))
     });
     entries.collect()
 }
@@ -79,9 +79,9 @@ fn recorded(directory: &Path) -> Vec<String> {
     let log = std::fs::read_to_string(directory.join("portcullis-data/security.log")).unwrap();
     let records = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let of_weakenings = |record: &Value| {
-        let rule = record["rule"]["name"].as_str()?;
+        let rule = record.pointer("/rule/name")?;
         let is_one = rule == "weakened" || rule == "danger";
-        is_one.then(|| String::from(record["message"].as_str().unwrap()))
+        is_one.then(|| String::from(record.get("message").unwrap().as_str().unwrap()))
     };
     records.filter_map(|record| of_weakenings(&record)).collect()
 }
