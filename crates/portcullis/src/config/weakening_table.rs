@@ -174,6 +174,8 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("accounts.registration", Safe(STRICTER)),
     ("accounts.issuer", Safe(EXACT)),
     ("accounts.second_factor", Rejected("none, except in development")),
+    ("accounts.context_words", Safe(STRICTER)),
+    ("accounts.password_blocklist_file", Safe(STRICTER)),
     ("accounts.admins_need_totp", Rejected("the former name of second_factor")),
     ("session.idle_s", MoreThan(4, STOLEN)),
     ("session.absolute_s", MoreThan(4, STOLEN)),
