@@ -57,7 +57,7 @@ pub struct Audit {
 #[derive(Debug)]
 enum Log {
     Live(Box<Live>),
-    Memory(Memory),
+    Memory(Box<Memory>),
     Silent,
 }
 
@@ -156,7 +156,8 @@ impl Audit {
     pub fn memory() -> (Self, Arc<Mutex<Vec<String>>>) {
         let lines = Arc::default();
         let service = Service::new(&AuditOptions::default());
-        let audit = Self::over(Log::Memory(Memory { lines: Arc::clone(&lines), service }));
+        let memory = Box::new(Memory { lines: Arc::clone(&lines), service });
+        let audit = Self::over(Log::Memory(memory));
         (audit, lines)
     }
 

@@ -272,11 +272,8 @@ impl Writer {
                 let mut record = Record::new(Code::LogRotated);
                 record.outcome = Outcome::Success;
                 record.reason = reason;
-                record.detail = Some(format!(
-                    "{} holds lines {first} to {}",
-                    name.unwrap_or_default(),
-                    self.sequence
-                ));
+                let (name, last) = (name.unwrap_or_default(), self.sequence);
+                record.detail = Some(format!("{name} holds lines {first} to {last}"));
                 rest.push_front(self.entry(record));
                 if let Some(syncer) = &self.syncer {
                     syncer.sync_closed(old);

@@ -128,7 +128,7 @@ denials! {
     17, Self::OriginMissing =>
         "forbidden_origin", 403, 1008, MaliciousCsrf, Warning, Counts, Never,
         "origin_missing",
-        "header Origin is missing: set it, or send header Authorization and see [origin] without_origin";
+        "header Origin is missing: set it, or send Authorization and see [origin] without_origin";
     18, Self::OriginForbidden =>
         "forbidden_origin", 403, 1008, MaliciousCsrf, Warning, Counts, Never,
         "origin_rejected", "Forbidden";

@@ -76,15 +76,7 @@ impl Settings {
             ("session", self.session()),
             ("access", self.access(actions)),
             ("replay", replay(actions)),
-            (
-                "accounts",
-                section([
-                    ("enabled", true.into()),
-                    ("registration", self.accounts.registration_name().into()),
-                    ("issuer", self.accounts.issuer.clone().into()),
-                    ("second_factor", self.accounts.second_factor.name().into()),
-                ]),
-            ),
+            ("accounts", self.accounts()),
             ("audit", self.audit()),
             ("danger", self.danger()),
         ]
@@ -258,6 +250,22 @@ impl Settings {
             ("rooms_total", number(self.directory.rooms_max as u64)),
             ("memberships_total", number(self.directory.memberships_max as u64)),
         ])
+    }
+
+    fn accounts(&self) -> Table {
+        let accounts = &self.accounts;
+        let mut table = section([
+            ("enabled", true.into()),
+            ("registration", accounts.registration_name().into()),
+            ("issuer", accounts.issuer.clone().into()),
+            ("second_factor", accounts.second_factor.name().into()),
+            ("context_words", accounts.context_words.clone().into()),
+        ]);
+        if let Some(file) = &accounts.password_blocklist {
+            table
+                .insert(String::from("password_blocklist_file"), file.display().to_string().into());
+        }
+        table
     }
 
     fn audit(&self) -> Table {
