@@ -103,6 +103,7 @@ mod markup_tags; // which `<` is a tag, where markup is removed
 mod markup_active; // markup that would run as a script
 mod spam; // which combinations reject a text
 mod spam_links; // links and hosts
+mod spam_parts; // what phrases are looked for in
 mod spam_phrases; // phrases, however they are spelled
 mod spam_repeats; // characters that repeat
 #[cfg(test)]

@@ -7,6 +7,7 @@ use portcullis_model::Denial;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::spam_links::{self, Links};
+use crate::spam_parts::{outside_links, outside_questions};
 use crate::spam_phrases::{PHRASES, Phrases};
 use crate::spam_repeats;
 use crate::text::is_invisible;
@@ -25,7 +26,7 @@ pub enum SpamRule {
     OneCharacter,
     /// A text that is one link, three times or more.
     OneLink,
-    /// One of the phrases, and a link.
+    /// One of the phrases outside of links, and a link; a common phrase needs another one.
     PhraseWithLink,
     /// Three phrases or more, and nothing else.
     OnlyPhrases,
@@ -192,13 +193,30 @@ impl SpamFilter {
             SpamRule::LinkInLink => links.nested,
             SpamRule::OneCharacter => spam_repeats::is_one_character(text),
             SpamRule::OneLink => links.links > LINKS_MAX && spam_links::is_one_link(readable),
-            SpamRule::PhraseWithLink => points && self.phrases.are_in(text),
+            SpamRule::PhraseWithLink => points && self.offers(text),
             SpamRule::OnlyPhrases => self.phrases.are_all(text),
             SpamRule::ShoutingWithLinks => links.links > LINKS_MAX && spam_repeats::shouts(text),
-            SpamRule::Phrase => self.phrases.are_in(text),
+            SpamRule::Phrase => self.phrases.are_in(text) && (!points || self.says(text)),
             SpamRule::ManyLinks => links.links > LINKS_MAX || links.hosts() > HOSTS_MAX,
             SpamRule::LongRun => spam_repeats::has_run(text),
         }
+    }
+
+    /// Whether a text with a link holds a phrase outside of links.
+    fn says(&self, text: &str) -> bool {
+        outside_links(text).into_iter().any(|part| self.phrases.are_in(part))
+    }
+
+    /// Whether a text with a link offers something: a phrase that needs no other one, outside of
+    /// links and of questions.
+    fn offers(&self, text: &str) -> bool {
+        let is_offer = |part: &&str| self.phrases.offer(part);
+        // Most texts with a link hold no phrase at all.
+        is_offer(&text)
+            && outside_links(text)
+                .into_iter()
+                .flat_map(outside_questions)
+                .any(|part| is_offer(&part))
     }
 }
 
@@ -248,8 +266,17 @@ mod tests {
             "phrase_with_link",
             &[
                 "buy now https://a.example",
-                "https://a.example/ click here",
+                "https://a.example/ buy now",
                 "free money at www.a.example",
+                "buy now: evil.icu",
+                "free money at evil.sbs/x",
+                "buy now 192.0.2.1/x",
+                "click here to get free money https://a.example",
+                "https://a.example/click-here buy now",
+                "Should I wait? Buy now: https://a.example",
+                "\u{299}\u{1d1c}\u{28f} \u{274}\u{1d0f}\u{1d21} https://a.example",
+                "\u{24d1}\u{24e4}\u{24e8} \u{24dd}\u{24de}\u{24e6} https://a.example",
+                "\u{1f171}\u{1f184}\u{1f188} \u{1f17d}\u{1f17e}\u{1f186} https://a.example",
                 "FREE M0NEY: a.com",
                 "b u y  n o w \u{ff48}ttp://a.example",
                 "bu\u{443} now HTTP\u{200b}://A.EXAMPLE",
@@ -275,6 +302,16 @@ mod tests {
                 "did you buy? Now I am curious: https://a.example",
                 "a.com b.com c.net d.org",
                 "10.0.0.1 and 10.0.0.2 answer on :8080",
+                "https://en.wiki.example/wiki/Get-rich-quick_scheme",
+                "Look: https://www.nn.example/articles/click-here/",
+                "https://shop.example/checkout?action=buy-now",
+                "https://blog.example/how-to-make-money-online-2024",
+                "Click here to join the meeting\nhttps://teams.example/l/meetup-join/19%3ameeting",
+                "If it does not work, click here: https://docs.example/faq",
+                "Should I buy now or wait for next week? https://flights.example/LIS",
+                "How do I claim your prize money on https://lotto.example ?",
+                "\"click here\" in index.com and in main.cc",
+                "the buy now handler is in main.cc, see button.click()",
             ],
         );
     }

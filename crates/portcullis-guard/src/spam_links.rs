@@ -1,16 +1,24 @@
 //! Which links and hosts a text points at.
 //! Never: a look at where they lead.
 
+use std::net::Ipv4Addr;
+
 use crate::text::is_invisible;
 
 /// Different hosts that are told apart.
 const HOSTS_MAX: usize = 3;
 
 /// Endings that make a bare `name.tld` a host; file names and abbreviations use others.
-const ENDINGS: [&str; 32] = [
-    "app", "bid", "biz", "cc", "click", "club", "co", "com", "dev", "gg", "info", "io", "link",
-    "live", "loan", "ly", "me", "net", "online", "org", "ru", "shop", "site", "store", "tk", "top",
-    "tv", "vip", "win", "work", "xxx", "xyz",
+const ENDINGS: [&str; 37] = [
+    "app", "bid", "biz", "buzz", "cc", "cfd", "click", "club", "co", "com", "cyou", "dev", "gg",
+    "icu", "info", "io", "link", "live", "loan", "ly", "me", "net", "online", "org", "ru", "sbs",
+    "shop", "site", "store", "tk", "top", "tv", "vip", "win", "work", "xxx", "xyz",
+];
+
+/// Names that files have by convention: `main.cc` and `index.com` without a path are no hosts.
+const FILE_NAMES: [&str; 20] = [
+    "app", "client", "common", "config", "core", "demo", "example", "file", "index", "init", "lib",
+    "main", "mod", "read", "readme", "server", "setup", "test", "tests", "util",
 ];
 
 /// What a text points at.
@@ -28,7 +36,9 @@ impl<'a> Links<'a> {
     /// Reads a text in lower case and compatibility form.
     pub(crate) fn of(text: &'a str) -> Self {
         let mut links = Self::default();
-        text.split(is_separator).for_each(|word| links.add_word(word));
+        for piece in text.split_inclusive(is_separator) {
+            links.add_word(piece.trim_end_matches(is_separator), piece.ends_with('('));
+        }
         links
     }
 
@@ -37,13 +47,14 @@ impl<'a> Links<'a> {
         self.hosts.iter().filter(|host| !host.is_empty()).count()
     }
 
-    fn add_word(&mut self, word: &'a str) {
+    /// Adds a word; `is_called` when an opening parenthesis follows it: `button.click()`.
+    fn add_word(&mut self, word: &'a str, is_called: bool) {
         if word.contains("://") {
             self.add_links(word);
         } else if word.starts_with("www.") {
             self.links += 1;
             self.add_host(word);
-        } else if !word.contains('@') && is_bare_host(host_of(word)) {
+        } else if names_host(word, is_called) {
             self.add_host(word);
         }
     }
@@ -87,12 +98,92 @@ fn host_of(address: &str) -> &str {
     host.trim_start_matches("www.").trim_end_matches(['.', '!'])
 }
 
+/// Whether a word without a scheme is a host, or an address that begins with one.
+fn names_host(word: &str, is_called: bool) -> bool {
+    if word.contains('@') {
+        return false;
+    }
+    let host = host_of(word);
+    let has_path = word.contains('/');
+    is_bare_host(host) && (has_path || !(is_called || is_file_name(host)))
+        || is_public_ip_address(word)
+}
+
 fn is_bare_host(host: &str) -> bool {
     let Some((name, ending)) = host.rsplit_once('.') else { return false };
     let in_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.');
     ENDINGS.contains(&ending)
         && name.starts_with(char::is_alphanumeric)
         && name.chars().all(in_name)
+}
+
+fn is_file_name(host: &str) -> bool {
+    host.split_once('.').is_some_and(|(name, _)| FILE_NAMES.contains(&name))
+}
+
+/// `192.0.2.1/x` or `192.0.2.1:80`: with a path or a port, not a network such as `192.0.2.0/24`.
+fn is_public_ip_address(word: &str) -> bool {
+    let Some(end) = word.find(['/', ':']) else { return false };
+    let (host, rest) = word.split_at_checked(end).unwrap_or((word, ""));
+    let Ok(ip) = host.parse::<Ipv4Addr>() else { return false };
+    let behind = rest.get(1..).unwrap_or_default();
+    let is_number = !behind.is_empty() && behind.bytes().all(|byte| byte.is_ascii_digit());
+    let is_network = rest.starts_with('/') && is_number && behind.len() <= 2;
+    let is_address = rest.starts_with('/') || behind.starts_with(|c: char| c.is_ascii_digit());
+    is_address && !is_network && !ip.is_private() && !ip.is_loopback() && !ip.is_unspecified()
+}
+
+/// Where the links and hosts of a text begin and end, in order; read as [`Links::of`] reads it.
+pub(crate) fn spans(text: &str) -> Vec<(usize, usize)> {
+    let mut spans = Vec::new();
+    let (mut at, mut done) = (0, 0);
+    for piece in text.split_inclusive(is_separator) {
+        let word = piece.trim_end_matches(is_separator);
+        let start = at;
+        at += piece.len();
+        if start < done {
+            continue;
+        }
+        if let Some(inner) = address_start(word, piece.ends_with('(')) {
+            let start = start + inner;
+            done = start + address_length(text.get(start..).unwrap_or_default());
+            spans.push((start, done));
+        }
+    }
+    spans
+}
+
+fn address_start(word: &str, is_called: bool) -> Option<usize> {
+    let scheme = ["https://", "http://"].into_iter().filter_map(|scheme| word.find(scheme)).min();
+    let is_bare = || word.starts_with("www.") || names_host(word, is_called);
+    scheme.or_else(|| (!word.contains("://") && is_bare()).then_some(0))
+}
+
+/// How long the address is that a text begins with. A path may hold commas, quotes, and brackets
+/// in pairs; a host may not.
+fn address_length(text: &str) -> usize {
+    let scheme = text.find("://").filter(|at| *at <= "https".len()).map_or(0, |at| at + 3);
+    let mut in_path = false;
+    let mut depth = 0_usize;
+    let ends = |character: char| match character {
+        '/' | '?' | '#' => {
+            in_path = true;
+            false
+        }
+        ',' | ';' | '\'' => !in_path,
+        '(' | '[' | '{' => {
+            depth += 1;
+            !in_path
+        }
+        ')' | ']' | '}' => {
+            let is_single = depth == 0;
+            depth = depth.saturating_sub(1);
+            is_single || !in_path
+        }
+        other => is_separator(other),
+    };
+    let behind = text.get(scheme..).unwrap_or_default();
+    behind.find(ends).map_or(text.len(), |end| scheme + end)
 }
 
 /// Whether the text is one link, three times or more, and nothing else.
@@ -117,8 +208,14 @@ pub(crate) fn may_point_anywhere(text: &str) -> bool {
         if bytes.get(at) == Some(&b':') {
             return behind.starts_with(b"//");
         }
-        is_www(bytes.get(..at).unwrap_or_default()) || has_ending(behind)
+        is_www(bytes.get(..at).unwrap_or_default()) || has_ending(behind) || is_octet(behind)
     })
+}
+
+/// Whether a number in front ends as the host of an address may: `3/` or `3:`.
+fn is_octet(behind: &[u8]) -> bool {
+    let length = behind.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(0);
+    (1..=3).contains(&length) && matches!(behind.get(length), Some(b'/' | b':'))
 }
 
 fn is_www(before: &[u8]) -> bool {
@@ -147,6 +244,9 @@ fn may_point_in_disguise(text: &str) -> bool {
         if !byte.is_ascii_alphabetic() && ends_in_host(last) {
             return true;
         }
+        if matches!(byte, b'/' | b':') && ends_in_octet(last) {
+            return true;
+        }
         last = last << 8 | u64::from(byte);
         if last & 0xff_ffff == u64::from(b':') << 16 | 0x2f2f || last as u32 == 0x7777_772e {
             return true;
@@ -160,6 +260,13 @@ fn ends_in_host(last: u64) -> bool {
     let bytes = last.to_be_bytes();
     let dot = memchr::memrchr(b'.', &bytes);
     dot.is_some_and(|at| has_ending(bytes.get(at + 1..).unwrap_or_default()))
+}
+
+/// Whether a full stop and up to three digits were read last.
+fn ends_in_octet(last: u64) -> bool {
+    let bytes = last.to_be_bytes();
+    let digits = bytes.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    (1..=3).contains(&digits) && bytes.iter().rev().nth(digits) == Some(&b'.')
 }
 
 /// What a character reads as, in an address.
@@ -226,6 +333,10 @@ mod tests {
             ("a.com, b.com/x and c.net or d.org", 0, 3, false),
             ("mail ann@a.com or see main.rs, node.js, e.g. v1.2.3", 0, 0, false),
             ("ftp://a.example git+ssh://b.example", 0, 0, false),
+            ("main.cc, index.com, lib.app and button.click()", 0, 0, false),
+            ("main.cc/x and a.icu, b.sbs", 0, 3, false),
+            ("192.0.2.1/x or 198.51.100.1:80", 0, 2, false),
+            ("192.0.2.0/24, 10.0.0.1:80, 127.0.0.1/x, 192.0.2.1, 1.2.3/4", 0, 0, false),
         ];
         for (text, links, hosts, nested) in cases {
             let seen = Links::of(text);
@@ -262,6 +373,9 @@ mod tests {
             "A.ONLINE",
             "WwW.x",
             "x://y",
+            "192.0.2.1/x",
+            "\u{e9} 192.0.2.1:80",
+            "\u{ff11}\u{ff19}2.0.2.1/x",
         ] {
             assert!(may_point_anywhere(text), "{text:?}");
         }

@@ -38,6 +38,9 @@ pub(crate) const PHRASES: [&str; 24] = [
     "you have been selected to win",
 ];
 
+/// Phrases that invitations and instructions hold too: with a link they need another phrase.
+const COMMON: [&str; 1] = ["click here"];
+
 /// Most phrases there can be.
 const PHRASES_MAX: usize = 1_000;
 /// Longest phrase, folded, in bytes: as many as the history of a reading holds.
@@ -49,7 +52,11 @@ const PHRASE_MIN_BYTES: usize = 4;
 ///
 /// Worst-case memory: about 10 bytes for each byte of a phrase in four spellings, 6 MB in all.
 #[derive(Debug)]
-pub(crate) struct Phrases(Option<NFA>);
+pub(crate) struct Phrases {
+    automaton: Option<NFA>,
+    /// For each pattern of the automaton: whether it is one of [`COMMON`].
+    common: Vec<bool>,
+}
 
 impl Phrases {
     /// Reads the phrases; an error is the phrase and what is wrong with it.
@@ -58,31 +65,45 @@ impl Phrases {
             return Err((phrases.len().to_string(), "there can be 1,000 at most"));
         }
         let mut folded = Vec::with_capacity(phrases.len());
+        let mut common = Vec::with_capacity(phrases.len());
         for phrase in phrases {
+            let is_common = COMMON.contains(&phrase.as_str());
             for letters in spellings(phrase) {
                 match letters.len() {
                     0..PHRASE_MIN_BYTES => {
                         return Err((phrase.clone(), "it needs 4 letters or digits"));
                     }
-                    PHRASE_MIN_BYTES..=PHRASE_MAX_BYTES => folded.push(letters),
+                    PHRASE_MIN_BYTES..=PHRASE_MAX_BYTES => {
+                        folded.push(letters);
+                        common.push(is_common);
+                    }
                     _ => return Err((phrase.clone(), "it is longer than 128 bytes")),
                 }
             }
         }
         if folded.is_empty() {
-            return Ok(Self(None));
+            return Ok(Self { automaton: None, common });
         }
         match NFA::new(&folded) {
-            Ok(automaton) => Ok(Self(Some(automaton))),
+            Ok(automaton) => Ok(Self { automaton: Some(automaton), common }),
             Err(_) => Err((String::new(), "they take too much memory together")),
         }
     }
 
     /// Whether the text holds one of them as whole words.
     pub(crate) fn are_in(&self, text: &str) -> bool {
-        let Some(automaton) = &self.0 else { return false };
+        self.find(text, &[])
+    }
+
+    /// The same of phrases that are advertising wherever a link is: all but the common ones.
+    pub(crate) fn offer(&self, text: &str) -> bool {
+        self.find(text, &self.common)
+    }
+
+    fn find(&self, text: &str, ignored: &[bool]) -> bool {
+        let Some(automaton) = &self.automaton else { return false };
         let Ok(start) = automaton.start_state(Anchored::No) else { return false };
-        let mut reading = Reading::new(automaton, start);
+        let mut reading = Reading::new(automaton, start, ignored);
         fold(text, &mut |piece| {
             reading.take(piece);
             !reading.found
@@ -94,7 +115,7 @@ impl Phrases {
     /// Whether the text is nothing but phrases, three at least. Ordinary text is read for a few
     /// letters only.
     pub(crate) fn are_all(&self, text: &str) -> bool {
-        let Some(automaton) = &self.0 else { return false };
+        let Some(automaton) = &self.automaton else { return false };
         let Ok(start) = automaton.start_state(Anchored::Yes) else { return false };
         let mut chain = Chain { automaton, start, state: start, length: 0, ended: true, count: 0 };
         let is_whole = fold(text, &mut |piece| chain.take(piece)) && chain.take(Piece::Gap);
@@ -159,11 +180,39 @@ fn fold(text: &str, take: &mut impl FnMut(Piece) -> bool) -> bool {
         if character.is_ascii() {
             return words.read(character, take);
         }
+        if let Some(plain) = plain_letter(character) {
+            return words.read(plain, take);
+        }
         let mut bytes = [0; 4];
         let mut alike = skeleton(character.encode_utf8(&mut bytes)).flat_map(char::to_lowercase);
         alike.all(|lower| words.read(lower, take))
     })
 }
+
+/// The letter of a small capital, of a letter on a dark ground and of a regional indicator, which
+/// have no compatibility form.
+fn plain_letter(character: char) -> Option<char> {
+    let first = match character {
+        '\u{1f150}'..='\u{1f169}' => 0x1f150,
+        '\u{1f170}'..='\u{1f189}' => 0x1f170,
+        '\u{1f1e6}'..='\u{1f1ff}' => 0x1f1e6,
+        _ => {
+            let small = SMALL_CAPITALS.iter().find(|(capital, _)| *capital == character);
+            return small.map(|(_, letter)| *letter);
+        }
+    };
+    let place = u8::try_from(u32::from(character) - first).ok()?;
+    Some(char::from(b'a' + place))
+}
+
+#[rustfmt::skip]
+const SMALL_CAPITALS: [(char, char); 24] = [
+    ('\u{1d00}', 'a'), ('\u{299}', 'b'), ('\u{1d04}', 'c'), ('\u{1d05}', 'd'), ('\u{1d07}', 'e'),
+    ('\u{a730}', 'f'), ('\u{262}', 'g'), ('\u{29c}', 'h'), ('\u{26a}', 'i'), ('\u{1d0a}', 'j'),
+    ('\u{1d0b}', 'k'), ('\u{29f}', 'l'), ('\u{1d0d}', 'm'), ('\u{274}', 'n'), ('\u{1d0f}', 'o'),
+    ('\u{1d18}', 'p'), ('\u{280}', 'r'), ('\u{a731}', 's'), ('\u{1d1b}', 't'), ('\u{1d1c}', 'u'),
+    ('\u{1d20}', 'v'), ('\u{1d21}', 'w'), ('\u{28f}', 'y'), ('\u{1d22}', 'z'),
+];
 
 /// Where words and sentences end.
 #[derive(Default)]
@@ -219,6 +268,8 @@ impl Words {
 /// One reading of a text by the automaton.
 struct Reading<'a> {
     automaton: &'a NFA,
+    /// For each pattern: whether it does not count.
+    ignored: &'a [bool],
     start: StateID,
     state: StateID,
     /// For each of the last bytes, the newest lowest: whether a gap stood in front of it.
@@ -230,8 +281,9 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(automaton: &'a NFA, start: StateID) -> Self {
-        Self { automaton, start, state: start, gaps: 0, gap: true, ended: false, found: false }
+    fn new(automaton: &'a NFA, start: StateID, ignored: &'a [bool]) -> Self {
+        let (state, gaps, gap) = (start, 0, true);
+        Self { automaton, ignored, start, state, gaps, gap, ended: false, found: false }
     }
 
     fn take(&mut self, piece: Piece) {
@@ -260,6 +312,9 @@ impl<'a> Reading<'a> {
         }
         for index in 0..self.automaton.match_len(self.state) {
             let pattern = self.automaton.match_pattern(self.state, index);
+            if self.ignored.get(pattern.as_usize()) == Some(&true) {
+                continue;
+            }
             let length = self.automaton.pattern_len(pattern);
             self.ended |= self.gaps >> (length - 1) & 1 == 1;
         }
@@ -338,9 +393,19 @@ mod tests {
             "so\nclick\nhere, friend",
             "Make money FAST",
             "buy buy now",
+            "\u{299}\u{1d1c}\u{28f} \u{274}\u{1d0f}\u{1d21}",
+            "\u{1f171}\u{1f184}\u{1f188} \u{1f17d}\u{1f17e}\u{1f186}",
+            "\u{1f1e7}\u{1f1fa}\u{1f1fe} \u{1f1f3}\u{1f1f4}\u{1f1fc}",
         ] {
             assert!(phrases.are_in(text), "{text:?}");
         }
+    }
+
+    #[test]
+    fn common_phrase_is_no_offer() {
+        let phrases = own();
+        assert!(phrases.are_in("click here") && !phrases.offer("click here, click here"));
+        assert!(phrases.offer("click here and buy now"));
     }
 
     #[test]

@@ -1,27 +1,27 @@
 //! Characters that repeat, as people see them. Linear time; no memory.
 //! Never: a verdict; a ruled line and a long laugh repeat as well.
 
+use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::text::is_invisible;
 
 /// The same character at most this often in a row, spaces and tabs aside.
 pub(crate) const RUN_MAX: usize = 10;
-/// The same for a whole message of a picture, or of a letter that people laugh with.
+/// The same for a whole message of what people laugh, clap, count and wonder with.
 pub(crate) const FEELING_MAX: usize = 50;
 
-/// Letters that people laugh, cry and smile with in some language.
-const FEELINGS: [&str; 23] = [
-    "w", "W", "5", "k", "K", "j", "h", ")", "(", "D", "\u{ff57}", "\u{ff09}", "\u{e55}",
-    "\u{314b}", "\u{314e}", "\u{3160}", "\u{315c}", "\u{54c8}", "\u{5475}", "\u{563f}", "\u{563b}",
-    "\u{7b11}", "\u{8349}",
-];
+/// Latin letters and brackets that people laugh and smile with; letters of other scripts all count.
+const FEELINGS: [&str; 11] = ["w", "W", "k", "K", "j", "h", ")", "(", "D", "\u{ff57}", "\u{ff09}"];
 
 /// Whether a text is one character, again and again: more than 10 times, and more than 50 for a
-/// picture or a laugh.
+/// picture, a digit, `.`, `?`, `!`, a letter outside of Latin, or a laugh.
 pub(crate) fn is_one_character(text: &str) -> bool {
     let mut clusters = text.graphemes(true).filter(|cluster| !is_blank(cluster));
     let Some(first) = clusters.next() else { return false };
+    if first.starts_with(char::is_numeric) && has_groups(text) {
+        return false;
+    }
     let most = if is_feeling(first) { FEELING_MAX } else { RUN_MAX };
     if text.is_ascii() {
         // Splitting into clusters costs ten times as much.
@@ -72,8 +72,27 @@ fn is_blank(cluster: &str) -> bool {
     cluster.chars().all(|character| character.is_whitespace() || is_invisible(character))
 }
 
+/// Whether blanks stand between groups, as in a number or a code: not between single characters.
+fn has_groups(text: &str) -> bool {
+    let mut words = text.split_whitespace();
+    words.clone().nth(1).is_some() && words.any(|word| word.chars().nth(1).is_some())
+}
+
 fn is_feeling(cluster: &str) -> bool {
-    FEELINGS.contains(&cluster) || is_picture(cluster)
+    let first = cluster.chars().next().unwrap_or_default();
+    // A letter with an accent, in a circle or in full width is the letter.
+    let plain = std::iter::once(first).nfkd().next().unwrap_or(first);
+    let is_mark = matches!(plain, '.' | '?' | '!' | '\u{a1}' | '\u{bf}' | '\u{61f}' | '\u{6d4}')
+        || matches!(plain, '\u{964}' | '\u{1362}' | '\u{3002}');
+    let is_letter = first.is_alphabetic() && !is_latin(plain);
+    FEELINGS.contains(&cluster) || is_mark || is_letter || plain.is_numeric() || is_picture(cluster)
+}
+
+fn is_latin(letter: char) -> bool {
+    matches!(letter, '\0'..='\u{2ff}' | '\u{1d00}'..='\u{1dbf}' | '\u{1e00}'..='\u{1eff}')
+        || matches!(letter, '\u{2c60}'..='\u{2c7f}' | '\u{a720}'..='\u{a7ff}')
+        || matches!(letter, '\u{ab30}'..='\u{ab6f}' | '\u{1df00}'..='\u{1dfff}')
+        || matches!(letter, '\u{1f130}'..='\u{1f189}')
 }
 
 /// Pictures and the flags of regions.
@@ -81,6 +100,17 @@ fn is_picture(cluster: &str) -> bool {
     let first = cluster.chars().next().unwrap_or_default();
     matches!(first, '\u{2600}'..='\u{27bf}' | '\u{2b05}'..='\u{2b55}')
         || matches!(first, '\u{1f000}'..='\u{1faff}')
+        || is_pictographic(first)
+}
+
+/// The Unicode property `Extended_Pictographic`: a joiner binds exactly such a character to a
+/// picture behind it (UAX #29, rule GB11).
+fn is_pictographic(character: char) -> bool {
+    if character.is_ascii() {
+        return false;
+    }
+    let joined: String = [character, '\u{200d}', '\u{1f469}'].into_iter().collect();
+    joined.graphemes(true).count() == 1
 }
 
 #[cfg(test)]
@@ -93,12 +123,32 @@ mod tests {
     fn t_136_texts_of_one_character_are_found_with_an_exact_threshold() {
         for (cluster, most) in [
             ("a", RUN_MAX),
-            ("!", RUN_MAX),
+            ("-", RUN_MAX),
+            ("\u{24d0}", RUN_MAX),
+            ("\u{fdfd}", RUN_MAX),
+            ("\u{2500}", RUN_MAX),
             ("a\u{200b}", RUN_MAX),
             ("a ", RUN_MAX),
             ("a\n", RUN_MAX),
             ("e\u{301}", RUN_MAX),
-            ("\u{3042}", RUN_MAX),
+            ("!", FEELING_MAX),
+            (".", FEELING_MAX),
+            ("\u{ff1f}", FEELING_MAX),
+            ("0", FEELING_MAX),
+            ("8", FEELING_MAX),
+            ("\u{3042}", FEELING_MAX),
+            ("\u{647}", FEELING_MAX),
+            ("\u{5d7}", FEELING_MAX),
+            ("\u{30cf}", FEELING_MAX),
+            ("\u{d558}", FEELING_MAX),
+            ("\u{3137}", FEELING_MAX),
+            ("\u{939}\u{93e}", FEELING_MAX),
+            ("\u{bb9}\u{bbe}", FEELING_MAX),
+            ("\u{1203}", FEELING_MAX),
+            ("\u{554a}", FEELING_MAX),
+            ("\u{23f3}", FEELING_MAX),
+            ("\u{203c}\u{fe0f}", FEELING_MAX),
+            ("\u{3297}\u{fe0f}", FEELING_MAX),
             (FAMILY, FEELING_MAX),
             ("\u{1f389}", FEELING_MAX),
             ("\u{1f1e9}\u{1f1ea}", FEELING_MAX),
@@ -113,6 +163,8 @@ mod tests {
         let more =
             ["a".repeat(50) + "b", String::from("ab").repeat(50), " ".repeat(40), String::new()];
         assert!(more.iter().all(|text| !is_one_character(text)));
+        let groups = "1111 ".repeat(30);
+        assert!(!is_one_character(&groups) && is_one_character(&"1 ".repeat(51)));
     }
 
     #[test]

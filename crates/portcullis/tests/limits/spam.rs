@@ -59,6 +59,7 @@ fn t136_a_message_of_one_character_is_spam_and_a_run_inside_is_not() {
     let accents = ["e\u{301}".repeat(10), "e\u{301}".repeat(11)];
     let (hidden, spaced) = ("a\u{200b}".repeat(11), "a ".repeat(11));
     let inside = format!("well {} then", "!".repeat(11));
+    let laughs = ["\u{647}".repeat(14), "8".repeat(14), "\u{23f3}".repeat(12), ".".repeat(12)];
     let one = [&eleven, &many, &families[1], &accents[1], &hidden, &spaced, "<b>aaaaaa</b>aaaaa"];
     let spam = one.map(|text| (text, "one_character"));
     let catastrophe = "ab".repeat(500);
@@ -70,6 +71,7 @@ fn t136_a_message_of_one_character_is_spam_and_a_run_inside_is_not() {
         &spam,
         &[&ten, &families[0], &accents[0], &catastrophe, &inside, "a b a b a b", "nooooooooooooo"],
     );
+    check(&unlimited(), "laughs", &[], &laughs.each_ref().map(String::as_str));
 }
 
 #[test]
@@ -87,7 +89,7 @@ fn t137_phrases_with_a_link_are_found_however_they_are_spelled() {
         "b&#117;y now",
         "b\u{fa}\u{fd} n\u{f6}w",
         "\u{1d41b}\u{1d42e}\u{1d432} \u{1d427}\u{1d428}\u{1d430}",
-        "hello, please click here friend",
+        "hello, please click here for free money",
         "free money",
         "\u{202e}buy now",
     ];
@@ -97,7 +99,12 @@ fn t137_phrases_with_a_link_are_found_however_they_are_spelled() {
     let spam = [&spam[..], &[(only, "only_phrases")]].concat();
     let beside =
         ["should I buy nowadays? https://a.example", "did you buy? Now see https://a.example"];
-    check(&unlimited(), "phrases", &spam, &[&phrases[..], &beside].concat());
+    let honest = [
+        "Click here to join the meeting\nhttps://teams.example/l/meetup-join/19%3ameeting",
+        "https://en.wiki.example/wiki/Get-rich-quick_scheme",
+        "Should I buy now or wait for next week? https://flights.example/LIS",
+    ];
+    check(&unlimited(), "phrases", &spam, &[&phrases[..], &beside, &honest].concat());
 }
 
 #[test]

@@ -1,0 +1,137 @@
+//! The parts of a text in which phrases are looked for: without addresses, without questions.
+//! Never: a verdict; linear time, and memory only for text that has a link.
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::spam_links;
+use crate::text::is_invisible;
+
+/// Words that begin a question about an action: `should I buy now?`
+const AUXILIARIES: [&str; 14] = [
+    "can",
+    "could",
+    "did",
+    "do",
+    "does",
+    "may",
+    "might",
+    "must",
+    "should",
+    "shall",
+    "will",
+    "would",
+    "can't",
+    "shouldn't",
+];
+/// Words for the person the question is about.
+const PERSONS: [&str; 8] = ["he", "i", "it", "one", "she", "they", "we", "you"];
+
+/// What the text holds beside its links.
+pub(crate) fn outside_links(text: &str) -> Vec<&str> {
+    let look = Look::of(text);
+    let mut parts = Vec::new();
+    let mut done = 0;
+    for (start, end) in spam_links::spans(&look.text) {
+        parts.extend(text.get(done..look.source_of(start)));
+        done = look.source_of(end);
+    }
+    parts.extend(text.get(done..));
+    parts
+}
+
+/// The text without `should I buy` and the like: who asks about an action does not offer it.
+pub(crate) fn outside_questions(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut done, mut at) = (0, 0);
+    // Where the auxiliary, the person and the verb begin; how many of them were read.
+    let (mut start, mut read) = (0, 0);
+    for piece in text.split_inclusive(char::is_whitespace) {
+        let word = piece.trim_matches(|letter: char| !letter.is_alphanumeric());
+        let is_one_of = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
+        if word.is_empty() && piece.trim().is_empty() {
+            at += piece.len();
+            continue;
+        }
+        if read == 2 {
+            parts.extend(text.get(done..start));
+            (done, read) = (at + piece.len(), 0);
+        } else if read == 1 && is_one_of(&PERSONS) {
+            read = 2;
+        } else {
+            read = usize::from(is_one_of(&AUXILIARIES));
+            start = at;
+        }
+        at += piece.len();
+    }
+    parts.extend(text.get(done..));
+    parts
+}
+
+/// A text in compatibility form and lower case, and where each byte of it comes from.
+struct Look {
+    text: String,
+    /// For each byte of `text`, the place in the source; none where both are the same.
+    places: Option<Vec<usize>>,
+    source_len: usize,
+}
+
+impl Look {
+    fn of(source: &str) -> Self {
+        let source_len = source.len();
+        if source.is_ascii() {
+            return Self { text: source.to_ascii_lowercase(), places: None, source_len };
+        }
+        let mut text = String::with_capacity(source_len);
+        let mut places = Vec::with_capacity(source_len);
+        for (at, character) in source.char_indices() {
+            let seen = std::iter::once(character).nfkc().filter(|seen| !is_invisible(*seen));
+            text.extend(seen.flat_map(char::to_lowercase));
+            places.resize(text.len(), at);
+        }
+        Self { text, places: Some(places), source_len }
+    }
+
+    fn source_of(&self, at: usize) -> usize {
+        let Some(places) = &self.places else { return at };
+        places.get(at).copied().unwrap_or(self.source_len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_left_out_with_their_path() {
+        for (text, expect) in [
+            ("see https://a.example/click-here now", "see | now"),
+            ("(https://a.example)buy now", "(|)buy now"),
+            ("https://a.example/Foo_(buy_now),_too end", "| end"),
+            ("<https://a.example/x>buy now", "<|>buy now"),
+            ("https://a.example,buy now", "|,buy now"),
+            ("buy-now:https://a.example", "buy-now:|"),
+            ("\u{8acb}\u{770b}https://a.example/buy-now", "\u{8acb}\u{770b}|"),
+            ("\u{e9} \u{ff48}ttp://a.example/x y", "\u{e9} | y"),
+            ("www.a.example/buy-now or shop.xyz/buy-now", "| or |"),
+            ("no link", "no link"),
+            ("", ""),
+        ] {
+            assert_eq!(outside_links(text).join("|"), expect, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn questions_are_left_out_up_to_their_verb() {
+        for (text, expect) in [
+            ("Should I buy now or wait?", "| now or wait?"),
+            ("so, would  you\nbuy now", "so, | now"),
+            ("How do I claim your prize", "How | your prize"),
+            ("should buy now", "should buy now"),
+            ("do you", "do you"),
+            ("can can I buy now, buy now", "can | now, buy now"),
+        ] {
+            let parts = outside_questions(text);
+            assert_eq!(parts.join("|").replace("| ", "|"), expect.replace("| ", "|"), "{text:?}");
+        }
+    }
+}
