@@ -57,8 +57,23 @@ fn present(argument: Option<&str>) -> Option<&str> {
 }
 
 impl<'a> Ask<'a> {
-    /// Scans the JSON once and finds payload and envelope in it.
-    pub(crate) fn scan(&self) -> Result<Parts<'a>, Denial> {
+    /// Scans the JSON once and finds payload and envelope in it; half of a surrogate pair is named
+    /// with the field that holds it.
+    pub(crate) fn scan(&self, fields: &'static [&'static str]) -> Result<Parts<'a>, Denial> {
+        self.scan_parts().map_err(|denial| {
+            if denial != Denial::Json("surrogate") {
+                return denial;
+            }
+            let text = match self.body {
+                Body::Array(text) => text,
+                Body::Parts { payload, .. } => payload.unwrap_or_default(),
+            };
+            let field = json::surrogate_field(text, fields);
+            field.map_or(denial, |field| Denial::Schema { field: Some(field), rule: "surrogate" })
+        })
+    }
+
+    fn scan_parts(&self) -> Result<Parts<'a>, Denial> {
         match self.body {
             Body::Array(text) => {
                 let scan = self.scan_array(text)?;

@@ -31,17 +31,16 @@ const FORBIDDEN_KEYS: [&str; 3] = ["__proto__", "constructor", "prototype"];
 /// # Errors
 /// [`Denial::Json`] with the limit or the part of the grammar the text breaks.
 pub fn scan(text: &str) -> Result<JsonScan<'_>, Denial> {
-    let scanner = Scanner {
-        text,
-        bytes: text.as_bytes(),
-        at: 0,
-        nodes: 0,
-        open: Vec::new(),
-        keys: Vec::new(),
-        element_start: 0,
-        found: JsonScan::default(),
-    };
-    scanner.run().map_err(Denial::Json)
+    Scanner::new(text).run().map_err(Denial::Json)
+}
+
+/// The declared field whose value holds half of a surrogate pair, in a text that [`scan`] refused
+/// for that.
+pub(crate) fn surrogate_field(text: &str, fields: &'static [&'static str]) -> Option<&'static str> {
+    let mut scanner = Scanner::new(text);
+    let is_value = scanner.run() == Err("surrogate") && !scanner.in_key;
+    let key = scanner.keys.last().filter(|_| is_value)?;
+    fields.iter().copied().find(|field| field == key)
 }
 
 type Fault = &'static str;
@@ -93,13 +92,29 @@ struct Scanner<'a> {
     open: Vec<Open>,
     /// Keys of all open objects: at most 32 x 256, and never more bytes than the text.
     keys: Vec<Cow<'a, str>>,
+    /// Whether a key is being read.
+    in_key: bool,
     /// Where the element of the outermost array began that is being read.
     element_start: usize,
     found: JsonScan<'a>,
 }
 
 impl<'a> Scanner<'a> {
-    fn run(mut self) -> Result<JsonScan<'a>, Fault> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+            nodes: 0,
+            open: Vec::new(),
+            keys: Vec::new(),
+            in_key: false,
+            element_start: 0,
+            found: JsonScan::default(),
+        }
+    }
+
+    fn run(&mut self) -> Result<JsonScan<'a>, Fault> {
         self.space();
         loop {
             if self.open.len() == 1 {
@@ -202,7 +217,9 @@ impl<'a> Scanner<'a> {
         if self.peek() != Some(b'"') {
             return Err(GRAMMAR);
         }
+        self.in_key = true;
         let (quoted, written) = self.string()?;
+        self.in_key = false;
         let key = match written {
             Written::Plain => {
                 let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
@@ -517,6 +534,20 @@ mod tests {
             (r#""\ud800\u0041""#, "surrogate"),
             (r#"{"\ud800":1}"#, "surrogate"),
         ]);
+    }
+
+    #[test]
+    fn lone_surrogate_names_its_declared_field() {
+        for (text, expect) in [
+            (r#"{"roomId":"r","message":"x\ud83d"}"#, Some("message")),
+            (r#"["chat:send",{"message":"\ud83d","roomId":"r"}]"#, Some("message")),
+            (r#"["chat:send",{"message":"x"},{"mid":"\ud83d"}]"#, None),
+            (r#"{"message":"x","\ud83d":1}"#, None),
+            (r#"{"other":"\ud83d"}"#, None),
+            (r#"{"message":"x"}"#, None),
+        ] {
+            assert_eq!(surrogate_field(text, &["roomId", "message"]), expect, "{text}");
+        }
     }
 
     #[test]

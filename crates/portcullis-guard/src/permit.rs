@@ -199,7 +199,7 @@ impl Gate {
         if !E::RULE.priority.holds_in(self.load()) {
             return Err(Denial::Overloaded);
         }
-        let parts = ask.scan()?;
+        let parts = ask.scan(E::RULE.fields)?;
         if E::RULE.attachments_max > 0
             && let Body::Array(text) = ask.body
         {

@@ -1,6 +1,6 @@
 //! What a client can change about its request, where one text covers several causes.
 //! Never: anything about users, tokens, rooms or sessions, whose causes must read alike, or about
-//! payloads (T-119).
+//! payloads (T-119): but for the rules that every text follows, which are public.
 
 use crate::denial::Denial;
 
@@ -23,9 +23,31 @@ impl Denial {
             Self::PasswordWeak(why) => Some(why.sentence()),
             Self::Parameters(word) => Some(parameter_cause(word)),
             Self::Polling(word) => Some(polling_cause(word)),
+            Self::Schema { rule, .. } => text_cause(rule),
+            Self::Json("surrogate") => text_cause("surrogate"),
             Self::Frame(word) | Self::Packet(word) | Self::Sequence(word) => Some(word),
             _ => None,
         }
+    }
+}
+
+/// What is wrong with a text that people write: a message, a name. Nothing of the text itself.
+fn text_cause(rule: &'static str) -> Option<&'static str> {
+    match rule {
+        "text_long" => Some("the text is longer than 1,000 characters"),
+        "long" => Some("the text is too long"),
+        "empty" => Some("the text is empty, or nothing of it can be seen"),
+        "control" => Some("the name has a control character or a Unicode noncharacter"),
+        "noncharacter" => Some("the text has a Unicode noncharacter, such as U+FFFF"),
+        "surrogate" => Some("a string has half of a surrogate pair: send whole characters"),
+        "marks" => Some("a letter of the name has more than 8 combining marks"),
+        "invisible" => Some("the name has a character that cannot be seen"),
+        "whitespace" => Some("the name has whitespace other than the space character"),
+        "markup" => Some("the name has < or >"),
+        "spaces" => Some("the name begins or ends with a space"),
+        "markup_depth" => Some("formatting is nested more than 32 levels deep"),
+        "markup_size" => Some("the text has more than 256 tags, or more than 16 KiB with markup"),
+        _ => None,
     }
 }
 
@@ -68,6 +90,11 @@ mod tests {
             Denial::Parameters("doubled"),
             Denial::Polling("poll_overlap"),
             Denial::Packet("engine_type"),
+            Denial::Json("surrogate"),
+            Denial::Schema { field: Some("message"), rule: "text_long" },
+            Denial::Schema { field: Some("message"), rule: "empty" },
+            Denial::Schema { field: Some("message"), rule: "markup_depth" },
+            Denial::Schema { field: Some("name"), rule: "control" },
         ];
         assert!(named.iter().all(|denial| denial.cause().is_some_and(|text| text.len() > 5)));
         let silent = [
@@ -76,6 +103,10 @@ mod tests {
             Denial::Token(TokenFault::Revoked),
             Denial::Forbidden("not_owner"),
             Denial::Json("depth"),
+            Denial::Schema { field: Some("message"), rule: "type" },
+            Denial::Schema { field: Some("roomId"), rule: "value" },
+            Denial::Schema { field: Some("replyTo"), rule: "reply_missing" },
+            Denial::Schema { field: Some("password"), rule: "password_size" },
             Denial::SessionUnknown("prefix"),
             Denial::Login { reason: "wrong_password", username: None },
         ];
