@@ -204,19 +204,18 @@ impl SpamFilter {
 
     /// Whether a text with a link holds a phrase outside of links.
     fn says(&self, text: &str) -> bool {
-        outside_links(text).into_iter().any(|part| self.phrases.are_in(part))
+        let find = |part: &str| self.phrases.are_in(part);
+        outside_links(text).iter().any(|part| part.holds(find))
     }
 
     /// Whether a text with a link offers something: a phrase that needs no other one, outside of
     /// links and of questions.
     fn offers(&self, text: &str) -> bool {
-        let is_offer = |part: &&str| self.phrases.offer(part);
+        let find = |part: &str| {
+            outside_questions(part).into_iter().any(|statement| self.phrases.offer(statement))
+        };
         // Most texts with a link hold no phrase at all.
-        is_offer(&text)
-            && outside_links(text)
-                .into_iter()
-                .flat_map(outside_questions)
-                .any(|part| is_offer(&part))
+        self.phrases.offer(text) && outside_links(text).iter().any(|part| part.holds(find))
     }
 }
 
@@ -274,6 +273,8 @@ mod tests {
                 "click here to get free money https://a.example",
                 "https://a.example/click-here buy now",
                 "Should I wait? Buy now: https://a.example",
+                "https://a.example/#buy now",
+                "free money.com",
                 "\u{299}\u{1d1c}\u{28f} \u{274}\u{1d0f}\u{1d21} https://a.example",
                 "\u{24d1}\u{24e4}\u{24e8} \u{24dd}\u{24de}\u{24e6} https://a.example",
                 "\u{1f171}\u{1f184}\u{1f188} \u{1f17d}\u{1f17e}\u{1f186} https://a.example",

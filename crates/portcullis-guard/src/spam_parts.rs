@@ -26,16 +26,40 @@ const AUXILIARIES: [&str; 14] = [
 /// Words for the person the question is about.
 const PERSONS: [&str; 8] = ["he", "i", "it", "one", "she", "they", "we", "you"];
 
-/// What the text holds beside its links.
-pub(crate) fn outside_links(text: &str) -> Vec<&str> {
-    let look = Look::of(text);
-    let mut parts = Vec::new();
-    let mut done = 0;
-    for (start, end) in spam_links::spans(&look.text) {
-        parts.extend(text.get(done..look.source_of(start)));
-        done = look.source_of(end);
+/// What stands between two links, or between a link and an end of the text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part<'a> {
+    text: &'a str,
+    /// The links in front and behind; empty where there is none.
+    links: [&'a str; 2],
+    /// All three in one piece.
+    whole: &'a str,
+}
+
+impl Part<'_> {
+    /// Whether something is found that does not stand inside of a link alone. It may begin or end
+    /// in one: `https://a.example/buy now`.
+    pub(crate) fn holds(&self, find: impl Fn(&str) -> bool) -> bool {
+        find(self.text) || (find(self.whole) && !self.links.iter().any(|link| find(link)))
     }
-    parts.extend(text.get(done..));
+}
+
+/// What the text holds beside its links.
+pub(crate) fn outside_links(text: &str) -> Vec<Part<'_>> {
+    let look = Look::of(text);
+    let spans = spam_links::spans(&look.text).into_iter();
+    let spans = spans.map(|(start, end)| (look.source_of(start), look.source_of(end)));
+    let mut parts = Vec::new();
+    let (mut before, mut done) = (0, 0);
+    for (start, end) in spans.chain([(text.len(), text.len())]) {
+        let between = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+        parts.push(Part {
+            text: between(done, start),
+            links: [between(before, done), between(start, end)],
+            whole: between(before, end),
+        });
+        (before, done) = (start, end);
+    }
     parts
 }
 
@@ -116,8 +140,20 @@ mod tests {
             ("no link", "no link"),
             ("", ""),
         ] {
-            assert_eq!(outside_links(text).join("|"), expect, "{text:?}");
+            let parts: Vec<_> = outside_links(text).iter().map(|part| part.text).collect();
+            assert_eq!(parts.join("|"), expect, "{text:?}");
         }
+    }
+
+    #[test]
+    fn words_that_begin_or_end_in_a_link_are_held() {
+        let holds = |text: &str| {
+            outside_links(text).iter().any(|part| part.holds(|text| text.contains("buy now")))
+        };
+        assert!(holds("https://a.example/buy now") && holds("so buy now.com"));
+        assert!(holds("https://a.example/x buy now https://b.example"));
+        assert!(!holds("https://a.example/?buy now.com".replace("buy now", "buy_now").as_str()));
+        assert!(!holds("nothing https://a.example here"));
     }
 
     #[test]

@@ -17,17 +17,23 @@ const FEELINGS: [&str; 11] = ["w", "W", "k", "K", "j", "h", ")", "(", "D", "\u{f
 /// Whether a text is one character, again and again: more than 10 times, and more than 50 for a
 /// picture, a digit, `.`, `?`, `!`, a letter outside of Latin, or a laugh.
 pub(crate) fn is_one_character(text: &str) -> bool {
+    let exceeds = |most| {
+        if text.is_ascii() {
+            // Splitting into clusters costs ten times as much.
+            return is_repeated(text.bytes().filter(|byte| !byte.is_ascii_whitespace()), most);
+        }
+        is_repeated(text.graphemes(true).filter(|cluster| !is_blank(cluster)), most)
+    };
+    // Most texts end here, at their second character.
+    if !exceeds(RUN_MAX) {
+        return false;
+    }
     let mut clusters = text.graphemes(true).filter(|cluster| !is_blank(cluster));
     let Some(first) = clusters.next() else { return false };
     if first.starts_with(char::is_numeric) && has_groups(text) {
         return false;
     }
-    let most = if is_feeling(first) { FEELING_MAX } else { RUN_MAX };
-    if text.is_ascii() {
-        // Splitting into clusters costs ten times as much.
-        return is_repeated(text.bytes().filter(|byte| !byte.is_ascii_whitespace()), most);
-    }
-    is_repeated(text.graphemes(true).filter(|cluster| !is_blank(cluster)), most)
+    !is_feeling(first) || exceeds(FEELING_MAX)
 }
 
 /// Whether all items are the same, and there are more than so many.
