@@ -9,7 +9,8 @@ use crate::markup_active;
 use crate::spam::SpamFilter;
 use crate::text::{self, Fault};
 
-/// Longest message, in characters, after normalisation and with its markup.
+/// Longest message, in characters, after normalisation and with its markup; the cause of the
+/// refusal names it.
 const MESSAGE_MAX_CHARS: usize = 1000;
 
 /// What happens to markup that would run as a script, if a page took it for its own.
@@ -45,8 +46,8 @@ pub struct Cleaner<'a> {
 /// A message in its two forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CleanText {
-    /// Plain text, never HTML: what was written, without the tags of its formatting; references
-    /// are decoded once.
+    /// Plain text, never HTML: what was written. Where it has formatting, its tags are left out and
+    /// references are decoded once.
     pub text: String,
     /// Safe formatting, when the message has any.
     pub html: Option<String>,
@@ -79,7 +80,7 @@ impl Cleaner<'_> {
         match source.chars().count() {
             0 => return Err(wrong("empty")),
             1..=MESSAGE_MAX_CHARS => {}
-            _ => return Err(wrong("long")),
+            _ => return Err(wrong("text_long")),
         }
         if markup_active::would_run(&source) {
             if self.malicious == Malicious::Refuse {
@@ -182,7 +183,7 @@ mod tests {
             ("", Err("empty")),
             ("a", Ok(("a", None))),
             (&thousand, Ok((&thousand, None))),
-            (&more, Err("long")),
+            (&more, Err("text_long")),
             (&wide, Ok((&wide, None))),
             (&composed, Ok((&composed_text, None))),
             ("   \n", Err("empty")),
@@ -190,7 +191,8 @@ mod tests {
             ("\u{202e}", Err("empty")),
             ("<b></b>", Err("empty")),
             ("<i> \u{2800} </i>", Err("empty")),
-            ("&nbsp;&#8203;", Err("empty")),
+            ("&nbsp;&#8203;", Ok(("&nbsp;&#8203;", None))),
+            ("<b>&nbsp;&#8203;</b>", Err("empty")),
             ("<b>", Ok(("<b>", None))),
             ("<title>", Ok(("<title>", None))),
             ("<script>alert(1)</script>", Ok(("<script>alert(1)</script>", None))),
@@ -208,17 +210,21 @@ mod tests {
     #[test]
     fn t_117_references_hide_nothing() {
         check(&[
-            ("a\0b", Err("control")),
-            ("a&#1;b", Err("control")),
-            ("a&#x9b;31m", Ok(("a\u{203a}31m", None))),
-            ("a&#127;b", Err("control")),
-            ("a&#xffff;b", Err("noncharacter")),
-            ("a&#x202e;b", Ok(("ab", None))),
+            ("a\0b\u{b}c", Ok(("ab\nc", None))),
+            ("\0", Err("empty")),
+            ("a\u{ffff}b", Err("noncharacter")),
+            ("<b>a</b>&#1;&#0;b", Ok(("a&#1;&#0;b", Some("<b>a</b>&amp;#1;&amp;#0;b")))),
+            ("<b>a</b>&#x9b;31m", Ok(("a\u{203a}31m", Some("<b>a</b>\u{203a}31m")))),
+            (
+                "<b>a</b>&#127;&#xffff;",
+                Ok(("a&#127;&#xffff;", Some("<b>a</b>&amp;#127;&amp;#xffff;"))),
+            ),
+            ("a&#x202e;b &#1; &nbsp;", Ok(("a&#x202e;b &#1; &nbsp;", None))),
             ("<b>a&#x202e;b</b>", Ok(("ab", None))),
             ("<b>e&#x301;</b>", Ok(("\u{e9}", None))),
             // U+0338 behind a `>` would compose with it, and no tag would end there any more.
             ("x<b>&#x338; onclick=alert(1) </b>", Ok(("x\u{338} onclick=alert(1) ", None))),
-            ("&#xd800;", Ok(("\u{fffd}", None))),
+            ("<b>a</b>&#xd800;", Ok(("a&#xd800;", Some("<b>a</b>&amp;#xd800;")))),
             ("<b>a</b>&#13;&#10;b", Ok(("a\nb", Some("<b>a</b>\nb")))),
             ("<b>a</b>\u{a0}b", Ok(("a\u{a0}b", Some("<b>a</b>&nbsp;b")))),
         ]);
@@ -229,8 +235,10 @@ mod tests {
         check(&[
             ("<b>hi</b> a < b", Ok(("hi a < b", Some("<b>hi</b> a &lt; b")))),
             ("caf\u{65}\u{301} <i>x</i>", Ok(("caf\u{e9} x", Some("caf\u{e9} <i>x</i>")))),
-            ("5 &lt; 6", Ok(("5 < 6", None))),
+            ("5 &lt; 6", Ok(("5 &lt; 6", None))),
+            ("<b>5</b> &lt; 6", Ok(("5 < 6", Some("<b>5</b> &lt; 6")))),
         ]);
+        check_as(Markup::Strip, &[("5 &lt; 6", Ok(("5 < 6", None)))]);
     }
 
     #[test]
@@ -239,6 +247,7 @@ mod tests {
             ("<b>bu</b>y now http://a", Err("phrase_with_link")),
             ("b&#117;y now <b>http://a</b>", Err("phrase_with_link")),
             ("<i>aaaaaa</i>aaaaa", Err("one_character")),
+            ("b\0uy no\u{1b}[1mw http://a", Err("phrase_with_link")),
             ("http:<b></b>//http://x", Ok(("http:<b></b>//http://x", None))),
         ]);
         check_as(Markup::Strip, &[("bu<!-- x -->y&#32;now http://a", Err("phrase_with_link"))]);

@@ -98,6 +98,7 @@ mod cleaner; // text in: normalise, bound, clean
 mod text; // Unicode rules of text
 mod markup; // safe formatting
 mod markup_attributes; // the attributes of a tag
+mod markup_code; // what stands between backticks
 mod markup_escape; // formatting among text that is shown as written
 mod markup_tags; // which `<` is a tag, where markup is removed
 mod markup_active; // markup that would run as a script

@@ -17,7 +17,7 @@ use crate::{markup_escape, markup_tags};
 /// A text in its two forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Marked {
-    /// Tags gone, references decoded once.
+    /// Tags gone, references decoded once; with [`Markup::Escape`] only where there is formatting.
     pub(crate) text: String,
     /// Only when there is formatting.
     pub(crate) html: Option<String>,
@@ -120,7 +120,7 @@ pub(crate) fn clean(source: &str, links: Links, markup: Markup) -> Result<Marked
     match markup {
         Markup::Escape => {
             let prepared = markup_escape::prepare(source, links)?;
-            if !prepared.has_markup {
+            if !prepared.has_formatting {
                 return Ok(Marked { text: String::from(source), html: None });
             }
             let again = |html: &str| {
@@ -295,9 +295,13 @@ mod tests {
                 assert_eq!(again, Ok(expect), "{source:?}");
             }
             None => {
-                let again = clean(&escaped(&marked.text), links);
-                let expect = Marked { text: marked.text.clone(), html: None };
-                assert_eq!(again, Ok(expect), "{source:?}");
+                let written = escaped(&marked.text);
+                let again = clean(&written, links);
+                let text = match markup {
+                    Markup::Escape => written,
+                    Markup::Strip => marked.text.clone(),
+                };
+                assert_eq!(again, Ok(Marked { text, html: None }), "{source:?}");
             }
         }
     }
@@ -571,14 +575,22 @@ mod tests {
                 "bold x a < b && c > d",
                 Some("<b>bold</b> <em>x</em> a &lt; b &amp;&amp; c &gt; d"),
             ),
-            ("5 &lt; 6", "5 < 6", None),
-            ("&amp;lt;", "&lt;", None),
-            ("&lt;script&gt;alert(1)&lt;/script&gt;", "<script>alert(1)</script>", None),
+            ("5 &lt; 6", "5 &lt; 6", None),
+            ("&amp;lt;", "&amp;lt;", None),
+            (
+                "&lt;script&gt;alert(1)&lt;/script&gt;",
+                "&lt;script&gt;alert(1)&lt;/script&gt;",
+                None,
+            ),
             ("O'Hara & \"Sons\"", "O'Hara & \"Sons\"", None),
             ("i <3 you </3", "i <3 you </3", None),
             ("AT&T; R&D &copy &nosuch;", "AT&T; R&D &copy &nosuch;", None),
             ("https://a.example/?x=1&copy=2&lt=3", "https://a.example/?x=1&copy=2&lt=3", None),
-            ("&copy; &#233; &#xe9;", "\u{a9} \u{e9} \u{e9}", None),
+            ("&copy; &#233; &#xe9;", "&copy; &#233; &#xe9;", None),
+            ("?a=1&gt;b, write &amp; for &", "?a=1&gt;b, write &amp; for &", None),
+            ("`<b>text</b>`", "`<b>text</b>`", None),
+            ("<b>x</b> &copy; &amp;lt;", "x \u{a9} &lt;", Some("<b>x</b> \u{a9} &amp;lt;")),
+            ("<b>x</b> `<i>y</i>`", "x `<i>y</i>`", Some("<b>x</b> `&lt;i&gt;y&lt;/i&gt;`")),
             ("<> << >> <=> -> <- &&", "<> << >> <=> -> <- &&", None),
         ]);
     }
@@ -611,7 +623,7 @@ mod tests {
                     "<option>", "<form>", "<noscript>", "<!--", "-->", "<template>", "<textarea>",
                     "<img src=x onerror=y>", "<li>", "<br>", "&lt;", "&amp;", "&#60;", "&", "<",
                     "\"", "'", "=", " ", "x", "\u{e9}", "<desc>", "<foreignobject>", "<title>",
-                    "<plaintext>", "<frameset>", "<button>", "<nobr>", "<font color=x>", "<h1>",
+                    "<plaintext>", "`", "\n", "<button>", "<nobr>", "<font color=x>", "<h1>",
                 ]),
                 0..14,
             )

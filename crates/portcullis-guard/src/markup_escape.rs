@@ -4,10 +4,11 @@
 //!
 //! A tag is formatting when it has its counterpart and there is something between them to format,
 //! or when it opens a word and is never closed. So `the <b> tag`, `<b></b>`, `Vec<i>` and `</code>`
-//! are text.
+//! are text, and so is every tag between backticks.
 
 use crate::markup::Links;
 use crate::markup_attributes::{Attributes, tag_name};
+use crate::markup_code::code_spans;
 use crate::markup_tags::{DEPTH_MAX, TAGS_MAX, is_reference};
 use crate::text::{self, Fault};
 
@@ -16,8 +17,8 @@ use crate::text::{self, Fault};
 pub(crate) struct Prepared {
     /// HTML: balanced tags without attributes but `href`, references, and escaped text.
     pub(crate) html: String,
-    /// Whether the text reads otherwise than it is written.
-    pub(crate) has_markup: bool,
+    /// Whether there is any formatting; where there is none, the text reads as it is written.
+    pub(crate) has_formatting: bool,
 }
 
 const FORMATTING: [&str; 5] = ["b", "i", "em", "strong", "code"];
@@ -59,8 +60,13 @@ pub(crate) fn prepare(source: &str, links: Links) -> Result<Prepared, Fault> {
 fn find_tags(source: &str, links: Links) -> Result<Vec<Tag<'_>>, Fault> {
     let mut tags = Vec::new();
     let mut next = 0;
+    let mut spans = code_spans(source).into_iter().peekable();
     for at in memchr::memchr_iter(b'<', source.as_bytes()) {
-        if at < next {
+        while spans.peek().is_some_and(|(_, end)| *end <= at) {
+            spans.next();
+        }
+        let is_code = spans.peek().is_some_and(|(start, _)| *start < at);
+        if at < next || is_code {
             continue;
         }
         if let Some(tag) = read_tag(source, at, links) {
@@ -214,20 +220,20 @@ struct Writer<'a> {
     open: Vec<(&'static str, String)>,
     /// Closed for the sake of order; they go on with the next text.
     suspended: Vec<(&'static str, String)>,
-    has_markup: bool,
+    has_formatting: bool,
 }
 
 impl<'a> Writer<'a> {
     fn new(source: &'a str) -> Self {
         let html = String::with_capacity(source.len() + source.len() / 8);
         let (open, suspended) = (Vec::new(), Vec::new());
-        Self { source, done: 0, html, open, suspended, has_markup: false }
+        Self { source, done: 0, html, open, suspended, has_formatting: false }
     }
 
     fn tag(&mut self, tag: &Tag<'_>) -> Result<(), Fault> {
         self.text_up_to(tag.start);
         self.done = tag.end;
-        self.has_markup = true;
+        self.has_formatting = true;
         match tag.side {
             Side::Opens => {
                 self.resume();
@@ -245,7 +251,7 @@ impl<'a> Writer<'a> {
         let text = self.source.get(self.done..end).unwrap_or_default();
         if !text.is_empty() {
             self.resume();
-            self.has_markup |= escape(&mut self.html, text);
+            escape(&mut self.html, text);
         }
     }
 
@@ -284,7 +290,7 @@ impl<'a> Writer<'a> {
         while let Some((name, _)) = self.open.pop() {
             self.html.push_str(&format!("</{name}>"));
         }
-        Prepared { html: self.html, has_markup: self.has_markup }
+        Prepared { html: self.html, has_formatting: self.has_formatting }
     }
 }
 
@@ -296,10 +302,9 @@ fn opening(tag: &Tag<'_>) -> String {
     format!("<a href=\"{href}\">")
 }
 
-/// Escapes what is no reference; says whether there is one. A tag that is text is shown as it was
-/// written, with the references inside.
-fn escape(html: &mut String, text: &str) -> bool {
-    let mut found = false;
+/// Escapes what is no reference. A tag that is text is shown as it was written, with the references
+/// inside.
+fn escape(html: &mut String, text: &str) {
     let mut done = 0;
     let mut tags_end = true;
     while let Some(at) = next_special(text, done) {
@@ -323,12 +328,10 @@ fn escape(html: &mut String, text: &str) -> bool {
             Some(_) | None => {
                 let is_reference = is_reference(text.get(done..).unwrap_or_default());
                 html.push_str(if is_reference { "&" } else { "&amp;" });
-                found |= is_reference;
             }
         }
     }
     html.push_str(text.get(done..).unwrap_or_default());
-    found
 }
 
 fn next_special(text: &str, from: usize) -> Option<usize> {
@@ -386,6 +389,9 @@ mod tests {
             ("&lt; &copy; &copy &", "&lt; &copy; &amp;copy &amp;"),
             ("<a href=https://x.example>x</a>", "&lt;a href=https://x.example&gt;x&lt;/a&gt;"),
             ("<code><div></code>", "<code>&lt;div&gt;</code>"),
+            ("type `<b>x</b>` or <b>y</b>", "type `&lt;b&gt;x&lt;/b&gt;` or <b>y</b>"),
+            ("<b>x `</b>` y", "<b>x `&lt;/b&gt;` y</b>"),
+            ("don`t <b>x</b> don`t", "don`t <b>x</b> don`t"),
             ("<p title=\"&lt;>\">&lt;", "&lt;p title=\"&amp;lt;&gt;\"&gt;&lt;"),
             ("<p &amp; <p &lt; x", "&lt;p &amp; &lt;p &lt; x"),
         ];

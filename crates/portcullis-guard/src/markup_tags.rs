@@ -6,7 +6,7 @@
 
 use memchr::memchr;
 
-use crate::text::Fault;
+use crate::text::{Fault, is_noncharacter};
 
 /// Tags in one text.
 pub(crate) const TAGS_MAX: usize = 256;
@@ -162,6 +162,7 @@ impl Ahead<'_> {
 }
 
 /// `name;`, `#1234;` or `#x12ab;` behind a `&`: with the semicolon that browsers do not insist on.
+/// What stands for no character of text is none: people write `&#0;` about XML.
 pub(crate) fn is_reference(behind: &str) -> bool {
     let end = behind.bytes().take(NAME_MAX_BYTES * 2).position(|byte| byte == b';');
     let Some(name) = end.and_then(|end| behind.get(..end)) else { return false };
@@ -169,11 +170,23 @@ pub(crate) fn is_reference(behind: &str) -> bool {
         |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.bytes().all(|byte| is(&byte));
     match name.strip_prefix('#') {
         Some(number) => match number.strip_prefix(['x', 'X']) {
-            Some(digits) => sound(digits, u8::is_ascii_hexdigit),
-            None => sound(number, u8::is_ascii_digit),
+            Some(digits) => sound(digits, u8::is_ascii_hexdigit) && is_text(digits, 16),
+            None => sound(number, u8::is_ascii_digit) && is_text(number, 10),
         },
         None => sound(name, u8::is_ascii_alphanumeric),
     }
+}
+
+/// Whether a number stands for a character of text, as browsers read it: 0x80 to 0x9f are read as
+/// windows-1252, which leaves five of them out.
+fn is_text(digits: &str, radix: u32) -> bool {
+    let character = u32::from_str_radix(digits, radix).ok().and_then(char::from_u32);
+    character.is_some_and(|character| match character {
+        '\t' | '\n' | '\r' => true,
+        '\u{81}' | '\u{8d}' | '\u{8f}' | '\u{90}' | '\u{9d}' => false,
+        '\u{80}'..='\u{9f}' => true,
+        other => !other.is_control() && !is_noncharacter(other),
+    })
 }
 
 const FORMATTING: [&str; 6] = ["a", "b", "code", "em", "i", "strong"];
@@ -224,7 +237,10 @@ mod tests {
             ("<x y=z>", "<x y=z>"),
             ("<x> a=b", "&lt;x> a=b"),
             ("<br><BR/><br x", "\n\n<br x"),
-            ("&lt;&lt&#1;&#x;&;&a b;", "&lt;&amp;lt&#1;&amp;#x;&amp;;&amp;a b;"),
+            ("&lt;&lt&#65;&#x;&;&a b;", "&lt;&amp;lt&#65;&amp;#x;&amp;;&amp;a b;"),
+            ("&#0;&#1;&#x7f;&#129;", "&amp;#0;&amp;#1;&amp;#x7f;&amp;#129;"),
+            ("&#xd800;&#xffff;&#9999999999;", "&amp;#xd800;&amp;#xffff;&amp;#9999999999;"),
+            ("&#9;&#10;&#13;&#128;&#x1f600;", "&#9;&#10;&#13;&#128;&#x1f600;"),
             ("<i><i", "<i>&lt;i"),
         ];
         for (source, expect) in cases {

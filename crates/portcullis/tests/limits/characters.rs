@@ -35,13 +35,20 @@ fn t116_the_bounds_are_exact_and_what_looks_empty_is_empty() {
         "<b></b>",
         "<b> </b><i></i>",
         "<b>\u{200b}</b>",
-        "&nbsp;&#8203;",
+        "<b>&nbsp;&#8203;</b>",
+        "\u{1}\u{1b}[31m",
     ];
-    for wrong in longer.iter().map(String::as_str).chain(empty) {
-        let code = talk.refused(wrong);
+    let long =
+        longer.iter().map(|text| (text.as_str(), "the text is longer than 1,000 characters"));
+    let empty = empty.map(|text| (text, "the text is empty, or nothing of it can be seen"));
+    for (wrong, cause) in long.chain(empty) {
+        let error = talk.send(wrong)["error"].clone();
         let shown: String = wrong.chars().take(30).collect();
-        assert_eq!(code, "INVALID_MESSAGE", "{shown:?}");
+        assert_eq!(error["code"], "INVALID_MESSAGE", "{shown:?}");
+        assert_eq!((&error["cause"], &error["field"]), (&json!(cause), &json!("message")));
     }
+    let deep = talk.send(&("<b>x".repeat(33) + &"</b>".repeat(33)));
+    assert_eq!(deep["error"]["cause"], "formatting is nested more than 32 levels deep");
     // Markup that is not formatting can be seen.
     for seen in ["<!-- -->", "<script>alert(1)</script>", "<img src=x>", "<b>", "</code>"] {
         assert_eq!(talk.say(seen)["message"], seen);
@@ -50,7 +57,7 @@ fn t116_the_bounds_are_exact_and_what_looks_empty_is_empty() {
 }
 
 #[test]
-fn t117_controls_and_lone_surrogates_are_refused_and_deception_is_taken_out() {
+fn t117_what_is_no_text_is_refused_and_controls_and_deception_are_taken_out() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "unicode");
     let escaped = [
@@ -58,15 +65,6 @@ fn t117_controls_and_lone_surrogates_are_refused_and_deception_is_taken_out() {
         "\\udfff",
         "\\ud83dx",
         "\\ude00\\ud83d",
-        "\\u0000",
-        "\\u0001",
-        "\\u0008",
-        "\\u000b",
-        "\\u000c",
-        "\\u001b[31m",
-        "\\u007f",
-        "\\u0085",
-        "\\u009b",
         "\\ufffe",
         "\\uffff",
         "\\ufdd0",
@@ -76,16 +74,21 @@ fn t117_controls_and_lone_surrogates_are_refused_and_deception_is_taken_out() {
         let payload = format!("{{\"roomId\":\"ROOM\",\"message\":\"a{escape}b\"}}");
         let answer = talk.ask_text(&format!("[\"chat:send\",{payload}]"));
         assert_eq!(code_of(&answer), "INVALID_MESSAGE", "{escape}");
+        assert_eq!(answer["error"]["field"], "message", "{escape}");
+        assert!(answer["error"]["cause"].is_string(), "{escape}");
     }
-    for raw in ["a\u{7f}b", "a\u{9b}b", "a\u{85}b", "a&#1;b", "a&#x7f;b"] {
-        assert_eq!(talk.refused(raw), "INVALID_MESSAGE", "{raw:?}");
-    }
+    let wrong_type = talk.ask_text(r#"["chat:send",{"roomId":"ROOM","message":5}]"#);
+    assert!(wrong_type["error"].get("cause").is_none(), "{wrong_type}");
     let stripped = [
         ("a\u{202e}b", "ab"),
         ("a\u{202d}\u{202c}b", "ab"),
         ("a\u{2066}b\u{2069}c", "abc"),
         ("\u{feff}ab", "ab"),
-        ("a&#x202e;b", "ab"),
+        ("a&#x202e;b &#1; &#x7f;", "a&#x202e;b &#1; &#x7f;"),
+        ("<b>a</b>&#x202e;b &#1;", "ab &#1;"),
+        ("a\u{b}b\u{c}c\rd\u{85}e", "a\nb\nc\nd\ne"),
+        ("a\u{0}b\u{8}c\u{7f}\u{9b}1md", "abcd"),
+        ("\u{1b}[31merror\u{1b}[0m", "error"),
         ("cafe\u{301}", "caf\u{e9}"),
         ("a\r\nb", "a\nb"),
     ];
@@ -95,13 +98,13 @@ fn t117_controls_and_lone_surrogates_are_refused_and_deception_is_taken_out() {
     let zalgo = format!("z{}algo", "\u{336}\u{301}".repeat(490));
     let heard = talk.say(&zalgo);
     let marks = heard["message"].as_str().unwrap().chars().count();
-    assert!(marks <= 5 + 8, "{marks} characters are left");
+    assert!(marks <= 5 + 4, "{marks} characters are left");
     let heard = talk.say(&format!("z{}", "\u{301}".repeat(990)));
     let left = heard["message"].as_str().unwrap().chars().count();
-    assert!(left <= 1 + 8, "{left} characters are left");
+    assert!(left <= 1 + 4, "{left} characters are left");
     let climbing = format!("z{}", "\u{301}".repeat(4_000));
     let heard = talk.say(&climbing);
-    assert!(heard["message"].as_str().unwrap().chars().count() <= 1 + 8);
+    assert!(heard["message"].as_str().unwrap().chars().count() <= 1 + 4);
     alive(&server);
 }
 
@@ -123,6 +126,10 @@ fn t131_text_arrives_as_it_was_meant() {
         "C:\\temp\\new 100% $& $1",
         "AT&T & sons; R&D",
         "&unknown; stays",
+        "5 &lt; 6, &amp;lt; and &lt;script&gt;x&lt;/script&gt;",
+        "Use &nbsp; between, &copy; 2024, ?a=1&gt;b",
+        "&nbsp;",
+        "`<b>text</b>`",
         "'; DROP TABLE users; --",
         "{{7*7}} ${7*7} #{7*7}",
         family,
@@ -138,9 +145,7 @@ fn t131_text_arrives_as_it_was_meant() {
             "bold x a < b && c > d",
             Some("<b>bold</b> <em>x</em> a &lt; b &amp;&amp; c &gt; d"),
         ),
-        ("5 &lt; 6", "5 < 6", None),
-        ("&amp;lt;b&amp;gt;", "&lt;b&gt;", None),
-        ("&lt;script&gt;x&lt;/script&gt;", "<script>x</script>", None),
+        ("<b>5</b> &lt; 6", "5 < 6", Some("<b>5</b> &lt; 6")),
         ("<b>&lt;script&gt;</b>", "<script>", Some("<b>&lt;script&gt;</b>")),
         ("<code>x &amp; y</code>", "x & y", Some("<code>x &amp; y</code>")),
     ] {

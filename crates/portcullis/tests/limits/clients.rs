@@ -66,13 +66,32 @@ pub(crate) fn join(client: &mut SioClient, room: &str) {
     assert_eq!(answer["ok"], true, "{answer}");
 }
 
+/// All that a rejected payload may be told beside its field: the rule of texts that it breaks.
+const TEXT_CAUSES: [&str; 13] = [
+    "the text is longer than 1,000 characters",
+    "the text is too long",
+    "the text is empty, or nothing of it can be seen",
+    "the text has a Unicode noncharacter, such as U+FFFF",
+    "a string has half of a surrogate pair: send whole characters",
+    "formatting is nested more than 32 levels deep",
+    "the text has more than 256 tags, or more than 16 KiB with markup",
+    "the name has a control character or a Unicode noncharacter",
+    "a letter of the name has more than 8 combining marks",
+    "the name has a character that cannot be seen",
+    "the name has whitespace other than the space character",
+    "the name has < or >",
+    "the name begins or ends with a space",
+];
+
 /// The code of a refusal, whose whole shape is checked: nothing but what may be told.
 pub(crate) fn code_of(answer: &Value) -> String {
     assert_eq!(answer["ok"], false, "{answer}");
     let error = answer["error"].as_object().unwrap();
-    let known = ["code", "message", "ref", "field", "retry_after_s"];
+    let known = ["code", "message", "ref", "field", "cause", "retry_after_s"];
     assert!(error.keys().all(|key| known.contains(&key.as_str())), "{answer}");
     assert!(!error["ref"].as_str().unwrap().is_empty(), "{answer}");
+    let cause = error.get("cause").map(|cause| cause.as_str().unwrap());
+    assert!(cause.is_none_or(|cause| TEXT_CAUSES.contains(&cause)), "{answer}");
     let text = answer.to_string();
     for told in [CANARY, "::", "serde", "expected", "invalid type", "column", "missing field"] {
         assert!(!text.contains(told), "it tells {told}: {text}");

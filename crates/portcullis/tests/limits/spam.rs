@@ -86,7 +86,7 @@ fn t137_phrases_with_a_link_are_found_however_they_are_spelled() {
         "buy\u{200b}now",
         "buy\u{2060} \u{feff}now",
         "<b>bu</b>y now",
-        "b&#117;y now",
+        "<b>b&#117;y</b> now",
         "b\u{fa}\u{fd} n\u{f6}w",
         "\u{1d41b}\u{1d42e}\u{1d432} \u{1d427}\u{1d428}\u{1d430}",
         "hello, please click here for free money",
