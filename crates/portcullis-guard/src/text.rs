@@ -4,7 +4,8 @@
 //! A message becomes plain lines: every kind of line break is `\n`. Taken out of it: other control
 //! characters with the terminal sequences they begin, bidirectional overrides, embeddings and
 //! isolates, deprecated format characters, tag characters outside a flag, combining marks beyond
-//! eight on one character or four that no script needs more of, and line breaks beyond thirty in a row. Noncharacters are refused.
+//! eight on one character (four of those that belong to no script), and line breaks beyond thirty
+//! in a row. Noncharacters are refused.
 //! A name is never altered but for its normal form: what a message would lose, a name is refused
 //! for.
 
