@@ -74,7 +74,7 @@ fn check_words(words: &[String]) -> Result<(), ConfigError> {
     };
     if words.len() > WORDS_MAX {
         let (why, mend) = ("there may be 64", "keep those that people would use");
-        return Err(ConfigError::refused(KEY, &words.len().to_string(), why, mend));
+        return Err(ConfigError::refused(KEY, words.len().to_string(), why, mend));
     }
     match words.iter().find(|word| !fits(word)) {
         None => Ok(()),
