@@ -4,13 +4,22 @@
 import { muteSentence, readMute } from "./mute";
 
 /** What the server, or the way to it, said no with. */
+/** What a refusal says beside its code. */
+export interface RefusalDetails {
+  ref?: string;
+  retryAfterS?: number;
+  field?: string;
+  /** What the client can change, where one code covers several causes. */
+  cause?: string;
+}
+
 export class Refusal extends Error {
   override readonly name = "Refusal";
 
   constructor(
     readonly code: string,
     message: string,
-    readonly details: { ref?: string; retryAfterS?: number; field?: string } = {},
+    readonly details: RefusalDetails = {},
   ) {
     super(message);
   }
@@ -83,7 +92,7 @@ export function sentence(refusal: Refusal): string {
   if (mute?.untilMs !== undefined) return muteSentence(mute, Date.now());
   const ofField = refusal.code === "INVALID_MESSAGE" && field ? FIELDS.get(field) : undefined;
   const ofCause = WITH_CAUSE.test(`${refusal.message} `) ? asSentence(refusal.message) : undefined;
-  const ofMessage = ofCause ?? ofField ?? spamSentence(refusal);
+  const ofMessage = ofCause ?? ofField ?? spamSentence(refusal) ?? weakSentence(refusal);
   const first = ofMessage ?? SENTENCES.get(refusal.code) ?? asSentence(refusal.message);
   if (retryAfterS === undefined) return first;
   return `${first} Try again in about ${seconds(retryAfterS)}.`;
@@ -96,15 +105,23 @@ function spamSentence(refusal: Refusal): string | undefined {
   return cause === undefined ? undefined : `This message was not sent. It reads as spam: ${cause}.`;
 }
 
-/** Reads `{code, message, ref, field?, retry_after_s?}`, wherever it came from. */
+/** Which rule a new password breaks. */
+function weakSentence(refusal: Refusal): string | undefined {
+  const rule = /^the password (.{1,120})$/.exec(refusal.details.cause ?? "")?.[1];
+  if (refusal.code !== "weak_password" || rule === undefined) return undefined;
+  return `This password ${rule}. Choose another one.`;
+}
+
+/** Reads `{code, message, ref, field?, cause?, retry_after_s?}`, wherever it came from. */
 export function readRefusal(value: unknown): Refusal {
   if (typeof value !== "object" || value === null) return unreadable();
   const fields = value as Record<string, unknown>;
   if (typeof fields["code"] !== "string" && typeof fields["code"] !== "number") return unreadable();
   const message = typeof fields["message"] === "string" ? fields["message"] : "";
-  const details: { ref?: string; retryAfterS?: number; field?: string } = {};
+  const details: RefusalDetails = {};
   if (typeof fields["ref"] === "string") details.ref = fields["ref"];
   if (typeof fields["field"] === "string") details.field = fields["field"];
+  if (typeof fields["cause"] === "string") details.cause = fields["cause"];
   if (typeof fields["retry_after_s"] === "number") details.retryAfterS = fields["retry_after_s"];
   return new Refusal(String(fields["code"]), message, details);
 }

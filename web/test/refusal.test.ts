@@ -46,6 +46,18 @@ test("a refusal reads as a sentence", () => {
       { code: "INVALID_CONTENT", message: "Invalid content detected" },
       "This message holds markup that would run as a script, so it was not sent.",
     ],
+    [
+      {
+        code: "weak_password",
+        message: "Use 8 to 128 characters that are not a well-known password",
+        cause: "the password is on a list of known passwords",
+      },
+      "This password is on a list of known passwords. Choose another one.",
+    ],
+    [
+      { code: "weak_password", message: "Use 8 to 128 characters" },
+      "Use 8 to 128 characters that are not a well-known password.",
+    ],
     ["<html>", "The server gave an answer this page does not understand."],
   ];
   for (const [value, expect] of cases) assert.equal(sentence(readRefusal(value)), expect);
