@@ -66,6 +66,17 @@ impl ReferenceKey {
         Self(key)
     }
 
+    /// Four bytes for a text that only holders of the key can make; SipHash-2-4.
+    #[must_use]
+    pub fn mark(&self, purpose: &str, text: &[u8]) -> [u8; 4] {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(purpose.as_bytes());
+        hasher.write(&[0xff]);
+        hasher.write(text);
+        let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
+        [a, b, c, d]
+    }
+
     /// The reference of a denial; different for each `counter` within 2^18 in four seconds.
     #[must_use]
     pub fn reference(

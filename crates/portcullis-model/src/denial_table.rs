@@ -163,6 +163,10 @@ denials! {
     132, Self::SessionUnknown("prefix") =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, No, Never,
         "session_unknown", "Session ID unknown", "prefix";
+    // A client that polls learns so that its session has ended, or that the server was restarted.
+    172, Self::SessionUnknown("gone") =>
+        "protocol_error", 400, 1002, WsProtocolViolation, Warning, No, Never,
+        "session_unknown", "Session ID unknown", "gone";
     28, Self::SessionUnknown(_) =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
         "session_unknown", "Session ID unknown";

@@ -123,9 +123,11 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     let (doors, arrivals): (Vec<_>, Vec<_>) = (0..shards).map(|_| mpsc::channel(MOVED_MAX)).unzip();
     let waiting = WaitingRooms::new(&builder.options.waits, Arc::clone(&builder.clock));
     let reference_key = builder.options.reference_key.clone();
+    let reference_key = reference_key.unwrap_or_else(passing_reference_key);
     let common = Common {
         vitals: Arc::new(Vitals::new(shards, builder.clock.now().monotonic_ms)),
-        reference_key: reference_key.unwrap_or_else(passing_reference_key),
+        session_ids: SessionIds::new(reference_key.clone()),
+        reference_key,
         options: Arc::new(builder.options),
         gate: Arc::new(builder.gate),
         metrics: Arc::new(Metrics::new(&builder.registered.measures)),
@@ -134,7 +136,6 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
         clock: builder.clock,
         audit: builder.audit,
         pressure: Arc::default(),
-        session_ids: SessionIds::default(),
         parking: Arc::default(),
         waiting: Arc::new(waiting),
         doors: doors.into(),

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_guard::ReferenceKey;
 use portcullis_model::{ConnectionId, Denial};
 
 use crate::random::random_bytes;
@@ -13,6 +14,8 @@ use crate::random::random_bytes;
 /// Random bytes of an id: 160 bits.
 const SECRET_BYTES: usize = 20;
 const PLACE_BYTES: usize = 8;
+/// Bytes by which every process of this installation knows an id that one of them made.
+const MARK_BYTES: usize = 4;
 
 /// The random part of an id; whoever shows it may act for the session.
 #[derive(Clone, Copy)]
@@ -26,13 +29,19 @@ impl SessionSecret {
 }
 
 /// Makes and reads ids. An id is 160 random bits, and the session's place hidden under a hash of
-/// them whose key never leaves the process; so no table of ids is needed.
-#[derive(Clone, Default)]
+/// them whose key never leaves the process; so no table of ids is needed. A mark at the end tells
+/// ids of sessions that are gone, also with a process that ended, from guesses.
+#[derive(Clone)]
 pub(crate) struct SessionIds {
     key: RandomState,
+    marks: ReferenceKey,
 }
 
 impl SessionIds {
+    pub(crate) fn new(marks: ReferenceKey) -> Self {
+        Self { key: RandomState::new(), marks }
+    }
+
     /// A new id for a connection, as text and as what the connection keeps of it.
     ///
     /// # Errors
@@ -40,19 +49,37 @@ impl SessionIds {
     pub(crate) fn make(&self, id: ConnectionId) -> Result<(String, SessionSecret), Denial> {
         let secret = random_bytes::<SECRET_BYTES>()?;
         let place = id.to_bits() ^ self.key.hash_one(secret);
-        let mut bytes = Vec::with_capacity(PLACE_BYTES + SECRET_BYTES);
+        let mut bytes = Vec::with_capacity(PLACE_BYTES + SECRET_BYTES + MARK_BYTES);
         bytes.extend_from_slice(&place.to_be_bytes());
         bytes.extend_from_slice(&secret);
+        bytes.extend_from_slice(&self.mark(&bytes));
         Ok((URL_SAFE_NO_PAD.encode(bytes), SessionSecret(secret)))
     }
 
     /// Where an id says its session lives; what it shows has yet to be compared there.
     pub(crate) fn read(&self, text: &str) -> Option<(ConnectionId, SessionSecret)> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (place, secret) = bytes.split_first_chunk::<PLACE_BYTES>()?;
-        let secret: [u8; SECRET_BYTES] = secret.try_into().ok()?;
+        let (place, rest) = bytes.split_first_chunk::<PLACE_BYTES>()?;
+        let (secret, mark) = rest.split_first_chunk::<SECRET_BYTES>()?;
+        let secret = *secret;
+        if mark.len() != MARK_BYTES {
+            return None;
+        }
         let bits = u64::from_be_bytes(*place) ^ self.key.hash_one(secret);
         Some((ConnectionId::from_bits(bits), SessionSecret(secret)))
+    }
+
+    /// Whether this installation made the id, whatever has become of its session.
+    pub(crate) fn is_own(&self, text: &str) -> bool {
+        let Ok(bytes) = URL_SAFE_NO_PAD.decode(text) else { return false };
+        let Some((id, mark)) = bytes.split_at_checked(PLACE_BYTES + SECRET_BYTES) else {
+            return false;
+        };
+        verify_slices_are_equal(mark, &self.mark(id)).is_ok()
+    }
+
+    fn mark(&self, id: &[u8]) -> [u8; MARK_BYTES] {
+        self.marks.mark("session id", id)
     }
 }
 
@@ -62,23 +89,27 @@ mod tests {
 
     #[test]
     fn t_171_t_172_ids_name_their_place_and_nothing_else_does() {
-        let ids = SessionIds::default();
+        let ids = SessionIds::new(ReferenceKey::new([7; 16]));
         let id = ConnectionId { shard: 3, number: 77 };
         let (text, kept) = ids.make(id).unwrap();
-        assert_eq!(text.len(), 38);
+        assert_eq!(text.len(), 43);
+        assert!(ids.is_own(&text));
         let (place, shown) = ids.read(&text).unwrap();
         assert!(place == id && kept.is(&shown));
         let (again, other) = ids.make(id).unwrap();
         assert!(again != text && !kept.is(&other));
-        let elsewhere = SessionIds::default().read(&text).unwrap();
-        assert_ne!(elsewhere.0, id, "another process cannot read it");
+        let later = SessionIds::new(ReferenceKey::new([7; 16]));
+        assert_ne!(later.read(&text).unwrap().0, id, "another process cannot read it");
+        assert!(later.is_own(&text), "but it knows whose it was");
+        assert!(!SessionIds::new(ReferenceKey::new([8; 16])).is_own(&text));
         for wrong in ["", "abc", &text[1..], &format!("{text}A"), &text.replace(&text[5..6], "!")] {
-            assert!(ids.read(wrong).is_none(), "{wrong:?}");
+            assert!(ids.read(wrong).is_none() && !ids.is_own(wrong), "{wrong:?}");
         }
         let mut changed = text.into_bytes();
-        let last = changed.len() - 8;
+        let last = changed.len() - 16;
         changed[last] = if changed[last] == b'A' { b'B' } else { b'A' };
-        let (place, shown) = ids.read(std::str::from_utf8(&changed).unwrap()).unwrap();
-        assert!(place != id && !kept.is(&shown));
+        let changed = std::str::from_utf8(&changed).unwrap();
+        let (place, shown) = ids.read(changed).unwrap();
+        assert!(place != id && !kept.is(&shown) && !ids.is_own(changed));
     }
 }

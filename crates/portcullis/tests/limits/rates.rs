@@ -414,6 +414,22 @@ fn many_users_of_an_address_with_ended_tokens_leave_the_address_open() {
 }
 
 #[test]
+fn polls_for_sessions_of_a_crashed_server_leave_the_address_open() {
+    let mut config = Config::default();
+    config.rate.retain(|line| !line.starts_with("penalty_per_prefix"));
+    config.rate.push(String::from("penalty_per_prefix = \"20/60s\""));
+    let server = start(&config);
+    let sessions: Vec<_> = (0..30).map(|_| PollingClient::open(&server).sid).collect();
+    let server = server.crash_and_restart();
+    for sid in sessions {
+        let client = PollingClient { sid, ..PollingClient::stranger(&server) };
+        let answer = client.poll();
+        assert_eq!((answer.status, answer.code().as_str()), (400, "1"));
+    }
+    drop(SioClient::connect(&server, &hs256("ann")));
+}
+
+#[test]
 fn ten_violations_in_a_minute_end_the_connection() {
     let server = start(&Config::default());
     let mut good = SioClient::connect(&server, &hs256("ann"));
