@@ -271,10 +271,7 @@ impl HttpConnection {
         now: Now,
     ) -> Result<(Rc<Connection>, bool), Denial> {
         let shard = &self.shard;
-        let unknown = || match shard.session_ids.is_own(sid) {
-            true => Denial::SessionUnknown("gone"),
-            false => Denial::SessionUnknown("unknown"),
-        };
+        let unknown = || shard.session_ids.unknown(sid);
         let (id, shown) = shard.session_ids.read(sid).ok_or_else(unknown)?;
         let connection = shard.session(id, &shown).ok_or_else(unknown)?;
         let binding = shard.gate.binding(handshake, admitted, self.tls_session());

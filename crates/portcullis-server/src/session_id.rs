@@ -69,8 +69,13 @@ impl SessionIds {
         Some((ConnectionId::from_bits(bits), SessionSecret(secret)))
     }
 
+    /// The rejection of an id without a session: a session that is gone, or a guess.
+    pub(crate) fn unknown(&self, text: &str) -> Denial {
+        Denial::SessionUnknown(if self.is_own(text) { "gone" } else { "unknown" })
+    }
+
     /// Whether this installation made the id, whatever has become of its session.
-    pub(crate) fn is_own(&self, text: &str) -> bool {
+    fn is_own(&self, text: &str) -> bool {
         let Ok(bytes) = URL_SAFE_NO_PAD.decode(text) else { return false };
         let Some((id, mark)) = bytes.split_at_checked(PLACE_BYTES + SECRET_BYTES) else {
             return false;
