@@ -58,29 +58,25 @@ impl SessionIds {
 
     /// Where an id says its session lives; what it shows has yet to be compared there.
     pub(crate) fn read(&self, text: &str) -> Option<(ConnectionId, SessionSecret)> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (place, rest) = bytes.split_first_chunk::<PLACE_BYTES>()?;
-        let (secret, mark) = rest.split_first_chunk::<SECRET_BYTES>()?;
-        let secret = *secret;
-        if mark.len() != MARK_BYTES {
-            return None;
-        }
+        let bytes = self.own_bytes(text)?;
+        let (place, secret) = bytes.split_first_chunk::<PLACE_BYTES>()?;
+        let secret: [u8; SECRET_BYTES] = secret.try_into().ok()?;
         let bits = u64::from_be_bytes(*place) ^ self.key.hash_one(secret);
         Some((ConnectionId::from_bits(bits), SessionSecret(secret)))
     }
 
     /// The rejection of an id without a session: a session that is gone, or a guess.
     pub(crate) fn unknown(&self, text: &str) -> Denial {
-        Denial::SessionUnknown(if self.is_own(text) { "gone" } else { "unknown" })
+        Denial::SessionUnknown(if self.own_bytes(text).is_some() { "gone" } else { "unknown" })
     }
 
-    /// Whether this installation made the id, whatever has become of its session.
-    fn is_own(&self, text: &str) -> bool {
-        let Ok(bytes) = URL_SAFE_NO_PAD.decode(text) else { return false };
-        let Some((id, mark)) = bytes.split_at_checked(PLACE_BYTES + SECRET_BYTES) else {
-            return false;
-        };
-        verify_slices_are_equal(mark, &self.mark(id)).is_ok()
+    /// The bytes of an id that this installation made, whatever has become of its session.
+    fn own_bytes(&self, text: &str) -> Option<Vec<u8>> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (id, mark) = bytes.split_at_checked(PLACE_BYTES + SECRET_BYTES)?;
+        verify_slices_are_equal(mark, &self.mark(id)).ok()?;
+        bytes.truncate(PLACE_BYTES + SECRET_BYTES);
+        Some(bytes)
     }
 
     fn mark(&self, id: &[u8]) -> [u8; MARK_BYTES] {
@@ -94,27 +90,28 @@ mod tests {
 
     #[test]
     fn t_171_t_172_ids_name_their_place_and_nothing_else_does() {
-        let ids = SessionIds::new(ReferenceKey::new([7; 16]));
+        let new = |key| SessionIds::new(ReferenceKey::new([key; 16]));
+        let is_gone =
+            |ids: &SessionIds, text: &str| ids.unknown(text) == Denial::SessionUnknown("gone");
+        let ids = new(7);
         let id = ConnectionId { shard: 3, number: 77 };
         let (text, kept) = ids.make(id).unwrap();
         assert_eq!(text.len(), 43);
-        assert!(ids.is_own(&text));
         let (place, shown) = ids.read(&text).unwrap();
         assert!(place == id && kept.is(&shown));
         let (again, other) = ids.make(id).unwrap();
         assert!(again != text && !kept.is(&other));
-        let later = SessionIds::new(ReferenceKey::new([7; 16]));
-        assert_ne!(later.read(&text).unwrap().0, id, "another process cannot read it");
-        assert!(later.is_own(&text), "but it knows whose it was");
-        assert!(!SessionIds::new(ReferenceKey::new([8; 16])).is_own(&text));
+        assert_ne!(new(7).read(&text).unwrap().0, id, "another process cannot read it");
+        assert!(is_gone(&new(7), &text), "but it knows whose it was");
+        assert!(new(8).read(&text).is_none() && !is_gone(&new(8), &text));
         for wrong in ["", "abc", &text[1..], &format!("{text}A"), &text.replace(&text[5..6], "!")] {
-            assert!(ids.read(wrong).is_none() && !ids.is_own(wrong), "{wrong:?}");
+            assert!(ids.read(wrong).is_none() && !is_gone(&ids, wrong), "{wrong:?}");
         }
-        let mut changed = text.into_bytes();
-        let last = changed.len() - 16;
-        changed[last] = if changed[last] == b'A' { b'B' } else { b'A' };
-        let changed = std::str::from_utf8(&changed).unwrap();
-        let (place, shown) = ids.read(changed).unwrap();
-        assert!(place != id && !kept.is(&shown) && !ids.is_own(changed));
+        for at in 0..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'E' } else { b'A' };
+            let changed = std::str::from_utf8(&changed).unwrap();
+            assert!(ids.read(changed).is_none() && !is_gone(&ids, changed), "{at}");
+        }
     }
 }
