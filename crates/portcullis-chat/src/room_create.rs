@@ -46,6 +46,16 @@ struct Created {
     room: RoomView,
 }
 
+/// A random id that is no option of the command line: it does not begin with `-`.
+fn fresh_id() -> Result<RoomId, Denial> {
+    loop {
+        let text = random_id::<16>()?;
+        if !text.starts_with('-') {
+            return RoomId::parse(&text).map_err(|_| Denial::Internal("room_id"));
+        }
+    }
+}
+
 /// Acknowledges with `room`; by then the connection hears the room.
 pub(crate) async fn handle(
     chat: Arc<Chat>,
@@ -60,7 +70,7 @@ pub(crate) async fn handle(
     chat.check_membership(&context, permit.user(), Relation::None)?;
     let (lease, now) = (permit.lease(), context.now);
     let (owner, payload, _envelope) = permit.into_parts();
-    let id = RoomId::parse(&random_id::<16>()?).map_err(|_| Denial::Internal("room_id"))?;
+    let id = fresh_id()?;
     let name: Arc<str> = Arc::from(payload.name);
     let room = NewRoom {
         id: id.clone(),
@@ -92,6 +102,12 @@ pub(crate) async fn handle(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fresh_id_is_no_option_of_the_command_line() {
+        let ids: Vec<_> = (0..1_000).map(|_| fresh_id().unwrap()).collect();
+        assert!(ids.iter().all(|id| !id.to_string().starts_with('-')));
+    }
 
     #[test]
     fn only_declared_fields_of_their_types() {
