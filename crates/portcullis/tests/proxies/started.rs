@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use portcullis_test::{Config, Connection, Request, TestServer, until};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -111,8 +112,17 @@ fn start(kind: Kind, server: SocketAddr, files: &Path) -> (Child, SocketAddr) {
     panic!("{kind:?} does not start");
 }
 
+/// A port that no other test gets: below those that the kernel gives out by itself, and of this
+/// process alone. A proxy that listens later than it is asked for loses no race.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id().wrapping_mul(16) + GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(20_000 + number % 12_000).unwrap();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 pub(crate) fn is_up(proxy: &mut Child, address: SocketAddr) -> bool {
