@@ -61,6 +61,9 @@ export async function visit(browser, server, options = {}) {
   });
   page.on("pageerror", (error) => complaints.push(`page error: ${error.stack ?? error}`));
   page.on("requestfailed", (request) => {
+    // A page that is reloaded while it loads leaves its icon: the browser's own doing.
+    const left = request.failure()?.errorText === "net::ERR_ABORTED";
+    if (left && request.url().endsWith("/favicon.svg")) return;
     complaints.push(`request failed: ${request.url()} ${request.failure()?.errorText}`);
   });
   page.on("response", (response) => {
