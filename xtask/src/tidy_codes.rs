@@ -1,6 +1,7 @@
 //! Names of security records: each is recorded somewhere, and documented.
 //! Never: a name that only its own list contains.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -8,6 +9,10 @@ use anyhow::{Context, Result};
 const CODES: &str = "crates/portcullis-model/src/code.rs";
 const TABLE: &str = "crates/portcullis-model/src/denial_table.rs";
 const DOCUMENT: &str = "docs/records.md";
+/// Where each code that a client reads has a section.
+const CLIENT_DOCUMENT: &str = "docs/codes.md";
+/// The row of rejections by an application, whose answers have the application's own codes.
+const APPLICATION_CODE: &str = "app";
 /// Where every code is listed, whether or not anything records it.
 const LISTS: [&str; 2] = [CODES, "crates/portcullis-audit/src/encode.rs"];
 
@@ -16,9 +21,28 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
     let read = |name: &str| {
         std::fs::read_to_string(root.join(name)).with_context(|| format!("cannot read {name}"))
     };
-    let mut sources = vec![read(TABLE)?];
+    let table = read(TABLE)?;
+    let mut findings_of_table = client_findings(&table, &read(CLIENT_DOCUMENT)?);
+    let mut sources = vec![table];
     collect(&root.join("crates"), root, &mut sources)?;
-    Ok(findings(&read(CODES)?, &sources, &read(DOCUMENT)?))
+    findings_of_table.extend(findings(&read(CODES)?, &sources, &read(DOCUMENT)?));
+    Ok(findings_of_table)
+}
+
+/// Codes that clients read and that have no section in the document.
+fn client_findings(table: &str, document: &str) -> Vec<String> {
+    let codes: BTreeSet<&str> = table.lines().filter_map(client_code).collect();
+    let missing = codes.into_iter().filter(|code| {
+        *code != APPLICATION_CODE && !document.contains(&format!("\n### `{code}`\n"))
+    });
+    missing.map(|code| format!("{CLIENT_DOCUMENT}: no section for {code}")).collect()
+}
+
+/// The client's code, of the second line of a row: `"code", status, close code, …`.
+fn client_code(line: &str) -> Option<&str> {
+    let (code, rest) = line.trim_start().strip_prefix('"')?.split_once("\", ")?;
+    let status = rest.split(',').next()?;
+    (status.len() == 3 && status.parse::<u16>().is_ok()).then_some(code)
 }
 
 fn findings(codes: &str, sources: &[String], document: &str) -> Vec<String> {
@@ -75,6 +99,17 @@ fn collect(folder: &Path, root: &Path, sources: &mut Vec<String>) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn client_code_without_a_section_is_found() {
+        let table = "    8, Self::TooLarge =>\n        \"too_large\", 413, 1009, Kind, No,\n";
+        assert!(client_findings(table, "\n### `too_large`\n").is_empty());
+        assert_eq!(
+            client_findings(table, "\n### `too`\n"),
+            ["docs/codes.md: no section for too_large"]
+        );
+        assert!(client_findings("        \"app\", 400, 0, Kind,", "").is_empty());
+    }
 
     #[test]
     fn code_without_a_recorder_or_a_document_row_is_found() {
