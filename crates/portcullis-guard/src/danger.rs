@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use portcullis_model::{Denial, Now, Roles, UserId};
 
-use crate::directory_user::{User, UserFacts, WhenFull};
+use crate::authentication::principal::{Principal, Proof};
+use crate::directory::user::{User, UserFacts, WhenFull};
 use crate::gate::Gate;
-use crate::principal::{Principal, Proof};
-use crate::token::Verified;
+use crate::tokens::token::Verified;
 
 /// Guards a program switches off, for tests of the protocol and for closed networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

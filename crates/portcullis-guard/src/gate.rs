@@ -6,28 +6,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
-use crate::admission::{Admissions, fresh_key};
-use crate::attempt::Trace;
-use crate::capacity::Capacity;
-use crate::capacity_counts::CapacityCounts;
-use crate::directory::Directory;
-use crate::event::{Access, DeclaredFacts, Replay};
-use crate::first_key::FirstKeys;
+use crate::admission::admission_token::{Admissions, fresh_key};
+use crate::admission::host::Hosts;
+use crate::admission::origin::Origins;
+use crate::admission::proxy::Proxies;
+use crate::authentication::first_key::FirstKeys;
+use crate::authentication::proof::Proofs;
+use crate::authentication::ticket::Tickets;
+use crate::authorization::event::{Access, DeclaredFacts, Replay};
+use crate::content::spam::filter::SpamFilter;
+use crate::directory::tables::Directory;
 use crate::gate_options::{GateOptions, check_numbers, check_rates};
-use crate::host::Hosts;
-use crate::observed::Observed;
-use crate::open_type::OpenType;
-use crate::origin::Origins;
-use crate::proof::Proofs;
-use crate::proxy::Proxies;
-use crate::rate::Rate;
-use crate::rates::Rates;
-use crate::sealed::FieldSealer;
-use crate::shedding::Pressed;
-use crate::spam::SpamFilter;
-use crate::ticket::Tickets;
-use crate::token::Tokens;
-use crate::token_key::Issuer;
+use crate::limits::attempt::Trace;
+use crate::limits::capacity::Capacity;
+use crate::limits::observe::Observed;
+use crate::limits::rate::Rate;
+use crate::limits::rates::Rates;
+use crate::limits::slots::CapacityCounts;
+use crate::load::shedding::Pressed;
+use crate::payload::open_type::OpenType;
+use crate::payload::sealed::FieldSealer;
+use crate::tokens::key::Issuer;
+use crate::tokens::token::Tokens;
 
 /// Why no gate can be built from the options, and how to mend it.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
@@ -340,13 +340,13 @@ mod tests {
     use portcullis_model::Roles;
 
     use super::*;
-    use crate::capacity::Places;
-    use crate::directory::DirectoryLimits;
-    use crate::event::Rule;
-    use crate::rate::Rate;
-    use crate::rules::{ReplayRules, RoleRules};
-    use crate::spam::SpamOptions;
-    use crate::token_forge::issuers;
+    use crate::authorization::event::Rule;
+    use crate::authorization::rules::{ReplayRules, RoleRules};
+    use crate::content::spam::filter::SpamOptions;
+    use crate::directory::tables::DirectoryLimits;
+    use crate::limits::capacity::Places;
+    use crate::limits::rate::Rate;
+    use crate::tokens::forge::issuers;
 
     fn options() -> GateOptions {
         GateOptions {

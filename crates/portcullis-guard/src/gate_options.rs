@@ -1,21 +1,21 @@
 //! Everything the gate decides by, and whether it can be kept.
 //! Never: a value that is silently put right.
 
-use crate::admission::AdmissionKey;
-use crate::binding::PollingBinding;
-use crate::capacity::Places;
-use crate::cleaner::Malicious;
+use crate::admission::admission_token::AdmissionKey;
+use crate::admission::polling_binding::PollingBinding;
+use crate::admission::proxy::ProxyRules;
+use crate::authentication::principal::Patience;
+use crate::authentication::second_factor::SecondFactorRule;
+use crate::authorization::rules::{ReplayRules, RoleRules};
+use crate::content::cleaner::Malicious;
+use crate::content::markup::formatting::Markup;
+use crate::content::spam::filter::SpamOptions;
 use crate::danger::Danger;
 use crate::gate::GateError;
-use crate::load::LoadState;
-use crate::markup::Markup;
-use crate::principal::Patience;
-use crate::proxy::ProxyRules;
-use crate::rate::{Penalty, Rate};
-use crate::rules::{ReplayRules, RoleRules};
-use crate::second_factor::SecondFactorRule;
-use crate::spam::SpamOptions;
-use crate::token_key::{Algorithm, Issuer};
+use crate::limits::capacity::Places;
+use crate::limits::rate::{Penalty, Rate};
+use crate::load::machine::LoadState;
+use crate::tokens::key::{Algorithm, Issuer};
 
 /// What a socket without an `Origin` needs to get in.
 ///

@@ -1,0 +1,444 @@
+//! Door 1: a connection or request comes in.
+//! Never: anything that outlives a refusal; the slot it holds gives itself back.
+
+use std::net::IpAddr;
+
+use portcullis_model::{Denial, Limit, Now, Shed, UserId};
+
+use crate::admission::admission_token::Admission;
+use crate::admission::handshake::{Admitted, Door, Handshake};
+use crate::admission::source::Source;
+use crate::authentication::credential::{self, Authorization};
+use crate::gate::Gate;
+use crate::limits::attempt::{Attempt, RequestFrom};
+use crate::limits::capacity::Class;
+
+impl Gate {
+    /// Admits a request, or rejects it; cheapest guard first.
+    ///
+    /// A request that another site's page has caused is rejected first, and is charged to no party
+    /// ([`Source`]). An attempt that a later guard rejects has counted too. A new socket has no
+    /// slot yet: [`Gate::take_place`] takes one.
+    ///
+    /// # Errors
+    /// The [`Denial`] of the first guard that refuses.
+    pub fn admit(&self, ask: &Handshake<'_>, now: Now) -> Result<Admitted, Denial> {
+        let client = ask.client;
+        let source = self.source(ask);
+        Self::check_source(source, ask)?;
+        let class = match (source, ask.door.is_socket()) {
+            (Source::Attributable, true) => self.count_socket(client, self.shown(ask, now), now)?,
+            (Source::Attributable, false) => {
+                self.count_request(client, self.shown(ask, now), now)?
+            }
+            (Source::Unmarked | Source::Navigation | Source::CrossSite, _) => {
+                self.count_unattributed(client, self.shown(ask, now), now)?
+            }
+        };
+        self.hosts.check(ask)?;
+        let cookies = credential::cookies(ask);
+        let origin = self.origins.check(ask, cookies)?;
+        self.check_offered(ask.door)?;
+        credential::refuse_in_query(ask.query)?;
+        let Authorization { bearer, bound, proof } = credential::authorization(ask)?;
+        let wish = ask.door.is_socket().then_some(class);
+        Ok(Admitted {
+            client,
+            class,
+            origin,
+            bearer,
+            bound,
+            proof,
+            cookies,
+            wish,
+            tried: false,
+            slot: None,
+        })
+    }
+
+    /// Takes the place an admitted socket wants; takes nothing where it is refused.
+    ///
+    /// # Errors
+    /// The [`Denial`] of the limit that has none left.
+    pub fn take_place(&self, admitted: &mut Admitted, now: Now) -> Result<(), Denial> {
+        let Some(class) = admitted.wish else { return Ok(()) };
+        // Whoever waited for the place may have waited into another state.
+        self.check_shed(class)?;
+        let slot = self.reserve(admitted.client, class)?;
+        let outcome = self.count_place(class, now);
+        let attempt = || Attempt::Place { lane: class.into() };
+        match std::mem::replace(&mut admitted.tried, true) {
+            false => self.note(now, outcome, attempt),
+            true => self.note_again(now, outcome, attempt),
+        }?;
+        admitted.slot = Some(slot);
+        admitted.wish = None;
+        Ok(())
+    }
+
+    /// Whether waiting may help against a refusal of [`Gate::take_place`].
+    #[must_use]
+    pub fn is_worth_waiting(denial: &Denial) -> bool {
+        match denial {
+            Denial::Limit { limit, .. } => {
+                matches!(limit, Limit::ConnectTotal | Limit::PreAuthTotal | Limit::ConnectionsTotal)
+            }
+            Denial::Shed(what) => *what == Shed::Known,
+            _ => false,
+        }
+    }
+
+    /// Lets in a further request of a long-polling session.
+    ///
+    /// All guards but the slot, which the session holds already; and it counts as a request, not
+    /// as a connection: of the user who is signed in there (`whose`), if there is one, otherwise of
+    /// its address.
+    ///
+    /// # Errors
+    /// The [`Denial`] of the first guard that refuses.
+    pub fn admit_again(
+        &self,
+        ask: &Handshake<'_>,
+        whose: Option<&UserId>,
+        now: Now,
+    ) -> Result<Admitted, Denial> {
+        let client = ask.client;
+        Self::check_source(self.source(ask), ask)?;
+        self.count_again(client, whose, now)?;
+        self.hosts.check(ask)?;
+        let cookies = credential::cookies(ask);
+        let origin = self.origins.check(ask, cookies)?;
+        self.check_offered(ask.door)?;
+        credential::refuse_in_query(ask.query)?;
+        let Authorization { bearer, bound, proof } = credential::authorization(ask)?;
+        Ok(Admitted {
+            client,
+            class: Class::Stranger,
+            origin,
+            bearer,
+            bound,
+            proof,
+            cookies,
+            wish: None,
+            tried: false,
+            slot: None,
+        })
+    }
+
+    /// Whoever shows that a user logged in there lately is not kept out for its neighbours.
+    pub(crate) fn count_socket(
+        &self,
+        client: IpAddr,
+        admission: Option<Admission>,
+        now: Now,
+    ) -> Result<Class, Denial> {
+        let class = self.class_of_socket(admission, now);
+        let outcome = self.check_shed(class).and_then(|()| match class {
+            Class::Stranger => {
+                self.check_penalty(client, now)?;
+                let rate = &self.options.connect_per_prefix;
+                self.take_in_turn(Limit::ConnectPerPrefix, rate, client, now)
+            }
+            Class::Known | Class::Admin => {
+                let rate = &self.options.connect_known_per_prefix;
+                self.take_in_turn(Limit::ConnectKnownPerPrefix, rate, client, now)
+            }
+        });
+        let admission = admission.map(Admission::traced);
+        self.note(now, outcome.map(|()| class), || Attempt::Connect { client, admission })
+    }
+
+    /// What all may connect, once there is a place.
+    pub(crate) fn count_place(&self, class: Class, now: Now) -> Result<(), Denial> {
+        match class {
+            Class::Stranger => self.take_of_all(Limit::ConnectTotal, &self.connect_total(), now),
+            Class::Known => self.take_known(now),
+            Class::Admin => Ok(()),
+        }
+    }
+
+    /// Whoever shows that a user logged in there lately is counted by that, and neither kept out
+    /// nor used up by what neighbours behind the same address do.
+    pub(crate) fn count_request(
+        &self,
+        client: IpAddr,
+        admission: Option<Admission>,
+        now: Now,
+    ) -> Result<Class, Denial> {
+        let class = self.class_of_request(admission, now);
+        let outcome = self.check_shed_request(class).and_then(|()| match class {
+            Class::Stranger => self.take_request(client, now),
+            Class::Known | Class::Admin => Ok(()),
+        });
+        let admission = admission.map(Admission::traced);
+        let from = RequestFrom::Client;
+        self.note(now, outcome.map(|()| class), || Attempt::Request { client, admission, from })
+    }
+
+    pub(crate) fn count_again(
+        &self,
+        client: IpAddr,
+        whose: Option<&UserId>,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let outcome = match whose {
+            None => self.take_request(client, now),
+            Some(user) => {
+                let (limit, key) = (Limit::RequestPerPrefix, self.rates.key(("again", user)));
+                let rate = &self.options.request_per_prefix;
+                self.judged(limit, self.rates.take_own(limit, key, rate, now))
+            }
+        };
+        self.note(now, outcome, || Attempt::Again { client, user: whose.map(UserId::to_string) })
+    }
+
+    fn take_request(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
+        self.check_penalty(client, now)?;
+        let rate = &self.options.request_per_prefix;
+        self.take_of_prefix(Limit::RequestPerPrefix, rate, client, now)
+    }
+
+    fn check_offered(&self, door: Door) -> Result<(), Denial> {
+        match door {
+            Door::PollingIo if !self.options.polling => Err(Denial::PollingOff),
+            Door::PollingIo | Door::SocketIo | Door::Plain | Door::Page | Door::Api => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use portcullis_model::TokenFault;
+
+    use super::*;
+    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::gate_options::GateOptions;
+    use crate::limits::capacity::Places;
+    use crate::limits::rate::Rate;
+
+    const HOST: (&str, &[u8]) = ("Host", b"myapp.com");
+    const ORIGIN: (&str, &[u8]) = ("Origin", b"https://myapp.com");
+
+    fn gate(options: GateOptions) -> Gate {
+        let options = GateOptions {
+            hosts: vec!["myapp.com".into()],
+            origins: vec!["https://myapp.com".into()],
+            rate_keys_max: 4096,
+            ..options
+        };
+        Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
+    }
+
+    fn ask<'a>(door: Door, headers: &'a [(&'a str, &'a [u8])]) -> Handshake<'a> {
+        let client = IpAddr::from([192, 0, 2, 1]);
+        Handshake { client, door, method: "GET", query: "", authority: None, headers }
+    }
+
+    /// Lets in and gives a place.
+    fn enter(gate: &Gate, ask: &Handshake<'_>) -> Result<Admitted, Denial> {
+        let mut admitted = gate.admit(ask, Now::default())?;
+        gate.take_place(&mut admitted, Now::default())?;
+        Ok(admitted)
+    }
+
+    fn refusal(gate: &Gate, ask: &Handshake<'_>) -> Option<&'static str> {
+        enter(gate, ask).err().map(|denial| denial.answer().rule)
+    }
+
+    /// Everything is wrong at once; each mended fault brings the next guard to light.
+    #[test]
+    fn the_guards_stand_in_this_order() {
+        let one = Rate::per(1, 1000);
+        let options = GateOptions {
+            connect_per_prefix: one,
+            places: Places { pre_auth: 1, ..Places::default() },
+            polling: false,
+            ..GateOptions::default()
+        };
+        let gate = gate(options);
+        let other = |last| IpAddr::from([198, 51, 100, last]);
+        let held = enter(&gate, &ask(Door::SocketIo, &[HOST, ORIGIN])).unwrap();
+
+        let bad: &[(&str, &[u8])] =
+            &[("Host", b"evil.com"), ("Origin", b"https://evil.com"), ("Authorization", b"x")];
+        let listed = &[bad[0], ORIGIN, bad[2]];
+        let hosted = &[HOST, ORIGIN, bad[2]];
+        let (query, door) = ("token=x", Door::PollingIo);
+        let bad = Handshake { query, ..ask(door, bad) };
+        let listed = Handshake { query, ..ask(door, listed) };
+        let hosted = Handshake { query, ..ask(door, hosted) };
+
+        let mut order = vec![refusal(&gate, &bad).unwrap(), refusal(&gate, &listed).unwrap()];
+        let door = Door::SocketIo;
+        let offered = Handshake { door, ..hosted };
+        let asks = [listed, hosted, offered, Handshake { query: "", ..offered }];
+        for (ask, last) in asks.into_iter().zip(1..) {
+            order.push(refusal(&gate, &Handshake { client: other(last), ..ask }).unwrap());
+        }
+        // Only who passes all of that takes a place, or finds none.
+        let sound = Handshake { client: other(6), ..ask(door, &[HOST, ORIGIN]) };
+        order.push(refusal(&gate, &sound).unwrap());
+        drop(held);
+        assert_eq!(refusal(&gate, &Handshake { client: other(7), ..sound }), None);
+        let rules = [
+            Denial::OriginForbidden,
+            Denial::Limit { limit: Limit::ConnectPerPrefix, retry_after_ms: 1 },
+            Denial::Host,
+            Denial::PollingOff,
+            Denial::TokenInUrl,
+            Denial::Token(TokenFault::Shape),
+            Denial::Limit { limit: Limit::PreAuthTotal, retry_after_ms: 0 },
+        ];
+        assert_eq!(order, rules.map(|denial| denial.answer().rule));
+        assert_eq!(gate.counts().pre_auth, 0, "a refusal holds nothing");
+    }
+
+    #[test]
+    fn what_is_admitted() {
+        let gate = gate(GateOptions::default());
+        let headers = [HOST, ORIGIN, ("cookie", b"a=b".as_slice()), ("authorization", b"Bearer t")];
+        let mapped: IpAddr = "::ffff:192.0.2.9".parse().unwrap();
+        for door in [Door::Page, Door::Api, Door::SocketIo, Door::Plain, Door::PollingIo] {
+            let client = gate.client(mapped, &headers);
+            let ask = Handshake { client, ..ask(door, &headers) };
+            let admitted = enter(&gate, &ask).unwrap();
+            assert_eq!(admitted.client, IpAddr::from([192, 0, 2, 9]));
+            assert_eq!(admitted.origin.as_deref(), Some("https://myapp.com"));
+            assert_eq!(admitted.bearer.as_ref().map(|token| token.expose().as_str()), Some("t"));
+            assert_eq!(admitted.slot.is_some(), door.is_socket());
+            assert_eq!(gate.counts().pre_auth, u32::from(door.is_socket()));
+        }
+        assert_eq!(gate.counts().pre_auth, 0);
+    }
+
+    #[test]
+    fn t_070_t_073_rates_are_by_door_and_by_peer() {
+        let options = GateOptions { request_per_prefix: Rate::per(3, 1000), ..Default::default() };
+        let gate = gate(options);
+        let passes = |door, peer: u8, count: u8| {
+            (0..count)
+                .filter(|n| {
+                    let forwarded = format!("203.0.113.{n}");
+                    let spoofed: &[(&str, &[u8])] = &[
+                        HOST,
+                        ORIGIN,
+                        ("X-Forwarded-For", forwarded.as_bytes()),
+                        ("X-Real-IP", b"203.0.113.1"),
+                        ("Forwarded", b"for=203.0.113.1"),
+                    ];
+                    let client = gate.client(IpAddr::from([192, 0, 2, peer]), spoofed);
+                    gate.admit(&Handshake { client, ..ask(door, spoofed) }, Now::default()).is_ok()
+                })
+                .count()
+        };
+        // Sockets share one bucket, pages and the API another.
+        assert_eq!(passes(Door::SocketIo, 1, 4), 4);
+        assert_eq!(passes(Door::Plain, 1, 4), 4);
+        assert_eq!(passes(Door::PollingIo, 1, 4), 2);
+        assert_eq!(passes(Door::Page, 1, 2), 2);
+        assert_eq!(passes(Door::Api, 1, 2), 1);
+        assert_eq!(passes(Door::SocketIo, 2, 11), 10, "others are unaffected");
+    }
+
+    #[test]
+    fn a_refused_place_takes_nothing_and_some_refusals_pass() {
+        let gate = gate(GateOptions {
+            connect_total: Rate::per(2, 1_000),
+            places: Places { pre_auth: 1, ..Places::default() },
+            ..GateOptions::default()
+        });
+        let from = |last| Handshake {
+            client: IpAddr::from([192, 0, 2, last]),
+            ..ask(Door::SocketIo, &[HOST, ORIGIN])
+        };
+        let first = enter(&gate, &from(1)).unwrap();
+        let mut second = gate.admit(&from(2), Now::default()).unwrap();
+        for _ in 0..10 {
+            let full = gate.take_place(&mut second, Now::default()).unwrap_err();
+            assert_eq!(full, Denial::Limit { limit: Limit::PreAuthTotal, retry_after_ms: 0 });
+            assert!(Gate::is_worth_waiting(&full));
+        }
+        drop(first);
+        // Ten refusals have used up nothing of what all may.
+        gate.take_place(&mut second, Now::default()).unwrap();
+        assert!(second.wish.is_none() && second.slot.is_some());
+        drop(second);
+        let none_left = enter(&gate, &from(3)).unwrap_err();
+        assert!(
+            matches!(none_left, Denial::Limit { limit: Limit::ConnectTotal, .. }),
+            "{none_left:?}"
+        );
+        assert!(Gate::is_worth_waiting(&none_left));
+        assert_eq!(gate.counts().pre_auth, 0);
+        for denial in [Denial::Host, Denial::Shed(Shed::Stranger), Denial::Draining] {
+            assert!(!Gate::is_worth_waiting(&denial), "{denial:?}");
+        }
+    }
+
+    #[test]
+    fn refused_attempts_count_too() {
+        let gate = gate(GateOptions::default());
+        let evil = ask(Door::SocketIo, &[("Host", b"evil.com"), ORIGIN]);
+        for _ in 0..10 {
+            assert_eq!(refusal(&gate, &evil), Some(Denial::Host.answer().rule));
+        }
+        let honest = gate.admit(&ask(Door::SocketIo, &[HOST, ORIGIN]), Now::default());
+        assert!(matches!(honest, Err(Denial::Limit { .. })));
+    }
+
+    #[test]
+    fn t_027_what_neighbours_do_keeps_nobody_out_who_is_known() {
+        let rate = Rate::per(5, 60_000);
+        let gate = gate(GateOptions {
+            request_per_prefix: rate,
+            penalty_per_prefix: rate,
+            ..GateOptions::default()
+        });
+        let ann = UserId::parse("ann").unwrap();
+        let admission = gate.admission(&ann, portcullis_model::Roles::user(), Now::default());
+        let again = |whose| {
+            let ask = Handshake { query: "sid=a", ..ask(Door::PollingIo, &[HOST, ORIGIN]) };
+            gate.admit_again(&ask, whose, Now::default()).map(drop)
+        };
+        let request = |shown: &str| {
+            let headers: &[(&str, &[u8])] = &[HOST, ORIGIN, ("X-Admission", shown.as_bytes())];
+            gate.admit(&ask(Door::Api, headers), Now::default()).map(drop)
+        };
+        let client = IpAddr::from([192, 0, 2, 1]);
+        (0..50).for_each(|_| gate.violated(Some(client), None, Now::default()));
+        let kept_out =
+            |outcome| matches!(outcome, Err(Denial::Limit { limit: Limit::PenaltyPerPrefix, .. }));
+        for _ in 0..20 {
+            assert!(kept_out(again(None)) && kept_out(request("")));
+        }
+        // Each has as much as an address has, and no more.
+        for _ in 0..5 {
+            assert_eq!((again(Some(&ann)), request(&admission)), (Ok(()), Ok(())));
+        }
+        let limit = Limit::RequestPerPrefix;
+        let over = again(Some(&ann));
+        assert!(matches!(over, Err(Denial::Limit { limit: found, .. }) if found == limit));
+        assert!(kept_out(request(&admission)), "shown too often, it is worth nothing");
+    }
+
+    #[test]
+    fn t_009_every_request_of_a_session_is_checked_again() {
+        let gate = gate(GateOptions::default());
+        let again = |headers: &[(&str, &[u8])], query| {
+            let ask = Handshake { query, ..ask(Door::PollingIo, headers) };
+            gate.admit_again(&ask, None, Now::default()).map(|admitted| admitted.slot.is_some())
+        };
+        let evil = ("Origin", b"https://evil.com".as_slice());
+        let same = ("Sec-Fetch-Site", b"same-origin".as_slice());
+        for _ in 0..20 {
+            assert_eq!(again(&[HOST, ORIGIN], "sid=a"), Ok(false), "no connection is counted");
+        }
+        assert_eq!(again(&[HOST, same], "sid=a"), Ok(false));
+        assert_eq!(again(&[HOST, evil], "sid=a"), Err(Denial::OriginForbidden));
+        assert_eq!(again(&[HOST], "sid=a"), Err(Denial::OriginMissing));
+        assert_eq!(again(&[ORIGIN], "sid=a"), Err(Denial::Host));
+        assert_eq!(again(&[HOST, ORIGIN], "sid=a&token=b"), Err(Denial::TokenInUrl));
+    }
+}

@@ -1,0 +1,297 @@
+//! Which page is asking: exact bytes on a list, decided before anything is allocated.
+//! Never: a pattern, a prefix, `null`, or `Referer` in place of `Origin`.
+
+use std::sync::Arc;
+
+use portcullis_model::Denial;
+
+use crate::admission::app_origin::check_app;
+use crate::admission::handshake::{Cookies, Door, Handshake, Line};
+use crate::admission::host::is_host;
+use crate::danger::Danger;
+use crate::gate::GateError;
+use crate::gate_options::WithoutOrigin;
+
+/// The pages that may connect.
+pub(crate) struct Origins {
+    listed: Vec<Arc<str>>,
+    without: WithoutOrigin,
+    any: bool,
+}
+
+impl Origins {
+    pub(crate) fn parse(
+        listed: &[String],
+        without: WithoutOrigin,
+        danger: &Danger,
+    ) -> Result<Self, GateError> {
+        if listed.is_empty() && without == WithoutOrigin::Refuse && !danger.any_origin {
+            return Err(GateError::NoOrigin);
+        }
+        for origin in listed {
+            check_origin(origin).map_err(|why| GateError::Origin { seen: origin.clone(), why })?;
+        }
+        Ok(Self {
+            listed: listed.iter().map(|origin| Arc::from(origin.as_str())).collect(),
+            without,
+            any: danger.any_origin,
+        })
+    }
+
+    /// Whether the list has exactly these bytes.
+    pub(crate) fn lists(&self, seen: &[u8]) -> bool {
+        self.listed.iter().any(|origin| origin.as_bytes() == seen)
+    }
+
+    /// The origin of the page that asks, or none for a client that is no page.
+    pub(crate) fn check(
+        &self,
+        ask: &Handshake<'_>,
+        cookies: Cookies,
+    ) -> Result<Option<Arc<str>>, Denial> {
+        match ask.line("origin") {
+            Line::Many => Err(Denial::OriginForbidden),
+            Line::One(seen) => match self.listed.iter().find(|one| one.as_bytes() == seen) {
+                Some(origin) => Ok(Some(Arc::clone(origin))),
+                None if self.any => Ok(std::str::from_utf8(seen).ok().map(Arc::from)),
+                None => Err(Denial::OriginForbidden),
+            },
+            Line::None if self.any => Ok(None),
+            Line::None => self.check_missing(ask, cookies).map(|()| self.of_own_page(ask)),
+        }
+    }
+
+    /// The origin of a page that asks its own server with a GET: browsers leave it out, and say
+    /// `same-origin` instead, so it is the listed one of the host that was asked.
+    fn of_own_page(&self, ask: &Handshake<'_>) -> Option<Arc<str>> {
+        let Line::One(b"same-origin") = ask.line("sec-fetch-site") else { return None };
+        let Line::One(host) = ask.line("host") else { return None };
+        let same = |origin: &&Arc<str>| {
+            let authority = origin.split_once("://").map(|(_, authority)| authority.as_bytes());
+            authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+        };
+        self.listed.iter().find(same).cloned()
+    }
+
+    fn check_missing(&self, ask: &Handshake<'_>, cookies: Cookies) -> Result<(), Denial> {
+        let passes = match ask.door {
+            // Navigation sends no origin, and a page is the same for everyone.
+            Door::Page => true,
+            Door::Api => match ask.line("sec-fetch-site") {
+                Line::None => cookies == Cookies::None,
+                Line::One(site) => site == b"same-origin",
+                Line::Many => false,
+            },
+            Door::SocketIo | Door::Plain => self.is_native(ask, cookies),
+            // Browsers send no origin with a GET to the page's own server (Fetch, section 3.2).
+            Door::PollingIo => match (ask.method, ask.line("sec-fetch-site")) {
+                (_, Line::None) => self.is_native(ask, cookies),
+                ("GET", Line::One(site)) => site == b"same-origin",
+                (_, Line::One(_) | Line::Many) => false,
+            },
+        };
+        if passes { Ok(()) } else { Err(Denial::OriginMissing) }
+    }
+
+    /// No browser: it brings a bearer token, which no page can make a browser add to a socket, and
+    /// no cookie.
+    fn is_native(&self, ask: &Handshake<'_>, cookies: Cookies) -> bool {
+        match self.without {
+            WithoutOrigin::Refuse => false,
+            WithoutOrigin::Token => {
+                cookies == Cookies::None && ask.line("authorization") != Line::None
+            }
+        }
+    }
+}
+
+/// Whether a text is an origin as browsers serialise it (HTML standard, "ASCII serialisation of an
+/// origin"), or as web views of apps send it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_origin(text: &str) -> Result<(), &'static str> {
+    if text == "null" {
+        return Err("is what sandboxed frames send, so it is anybody");
+    }
+    if text.contains('*') {
+        return Err("is a pattern");
+    }
+    let (host, default_port) = match text.split_once("://") {
+        Some(("https", host)) => (host, ":443"),
+        Some(("http", host)) => (host, ":80"),
+        Some((scheme, name)) => return check_app(scheme, name),
+        None => return Err("does not begin with https:// or http://"),
+    };
+    if host.ends_with(default_port) {
+        return Err("names the default port, which browsers leave out");
+    }
+    if is_host(host) { Ok(()) } else { Err("has more than a lower-case host and a port") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authentication::credential::cookies;
+
+    const OURS: &[u8] = b"https://myapp.com";
+
+    fn origins(without: WithoutOrigin) -> Origins {
+        let listed = ["https://myapp.com", "https://other.example:8443", "http://localhost:3000"];
+        Origins::parse(&listed.map(String::from), without, &Danger::default()).unwrap()
+    }
+
+    fn check(
+        origins: &Origins,
+        door: Door,
+        method: &str,
+        headers: &[(&str, &[u8])],
+    ) -> Result<Option<Arc<str>>, Denial> {
+        let client = std::net::IpAddr::from([127, 0, 0, 1]);
+        let ask = Handshake { client, door, method, query: "", authority: None, headers };
+        origins.check(&ask, cookies(&ask))
+    }
+
+    const DOORS: [Door; 5] = [Door::Page, Door::Api, Door::SocketIo, Door::Plain, Door::PollingIo];
+
+    #[test]
+    fn only_exact_bytes_on_the_list_pass_whatever_the_door() {
+        let origins = origins(WithoutOrigin::Token);
+        let refused = [
+            // T-001, T-002.
+            "https://evil.com",
+            "null",
+            "NULL",
+            "",
+            // T-003.
+            "https://sub.myapp.com",
+            "https://myapp.com.evil.com",
+            "https://evilmyapp.com",
+            "https://myapp.com-evil.com",
+            "https://myappXcom",
+            "https://myapp.co",
+            "https://www.myapp.com.",
+            "https://myapp.com.",
+            "https://myapp.com/",
+            "https://MYAPP.com",
+            " https://myapp.com",
+            "https://myapp.com\t",
+            // T-004.
+            "http://myapp.com",
+            "ws://myapp.com",
+            "wss://myapp.com",
+            "file://",
+            "chrome-extension://x",
+            "//myapp.com",
+            "myapp.com",
+            // T-005.
+            "https://myapp.com:443",
+            "https://myapp.com:8443",
+            "https://myapp.com:80",
+            "https://myapp.com:0443",
+            "https://other.example",
+            "https://myapp.com, https://evil.com",
+            "https://myapp.com https://evil.com",
+        ];
+        for door in DOORS {
+            for seen in refused {
+                let headers: &[(&str, &[u8])] = &[
+                    ("Origin", seen.as_bytes()),
+                    // T-012, and nothing else makes up for a wrong origin.
+                    ("Referer", b"https://myapp.com/"),
+                    ("Sec-Fetch-Site", b"same-origin"),
+                    ("Authorization", b"Bearer x"),
+                ];
+                let outcome = check(&origins, door, "GET", headers);
+                assert_eq!(outcome, Err(Denial::OriginForbidden), "{door:?} {seen:?}");
+            }
+            for ours in [OURS, b"https://other.example:8443", b"http://localhost:3000"] {
+                let origin = check(&origins, door, "GET", &[("oRiGiN", ours)]).unwrap();
+                assert_eq!(origin.unwrap().as_bytes(), ours);
+            }
+            let doubled = check(&origins, door, "GET", &[("origin", OURS), ("Origin", OURS)]);
+            assert_eq!(doubled, Err(Denial::OriginForbidden));
+        }
+    }
+
+    #[test]
+    fn t_007_t_008_t_012_without_an_origin() {
+        const BEARER: (&str, &[u8]) = ("Authorization", b"Bearer x");
+        const COOKIE: (&str, &[u8]) = ("Cookie", b"a=b");
+        const REFERER: (&str, &[u8]) = ("Referer", b"https://myapp.com/");
+        const SAME: (&str, &[u8]) = ("Sec-Fetch-Site", b"same-origin");
+        const SITE: (&str, &[u8]) = ("Sec-Fetch-Site", b"same-site");
+        const CROSS: (&str, &[u8]) = ("Sec-Fetch-Site", b"cross-site");
+        const NONE: (&str, &[u8]) = ("Sec-Fetch-Site", b"none");
+        // The doors that let pass: when tokens are enough, and when an origin is demanded.
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a [u8])], &'a [Door], &'a [Door]);
+        let (page, api, io, plain, polling) =
+            (Door::Page, Door::Api, Door::SocketIo, Door::Plain, Door::PollingIo);
+        let cases: [Case<'_>; 13] = [
+            ("GET", &[], &[page, api], &[page, api]),
+            ("GET", &[REFERER], &[page, api], &[page, api]),
+            ("GET", &[COOKIE], &[page], &[page]),
+            ("GET", &[BEARER], &[page, api, io, plain, polling], &[page, api]),
+            ("GET", &[BEARER, COOKIE], &[page], &[page]),
+            ("GET", &[BEARER, SAME], &[page, api, io, plain, polling], &[page, api, polling]),
+            ("GET", &[SAME], &[page, api, polling], &[page, api, polling]),
+            ("GET", &[SAME, COOKIE], &[page, api, polling], &[page, api, polling]),
+            ("POST", &[SAME, COOKIE], &[page, api], &[page, api]),
+            ("GET", &[SITE], &[page], &[page]),
+            ("GET", &[CROSS], &[page], &[page]),
+            ("GET", &[NONE], &[page], &[page]),
+            ("GET", &[SAME, SAME], &[page], &[page]),
+        ];
+        for (method, headers, with_token, refusing) in cases {
+            for (without, passing) in
+                [(WithoutOrigin::Token, with_token), (WithoutOrigin::Refuse, refusing)]
+            {
+                let origins = origins(without);
+                for door in DOORS {
+                    let outcome = check(&origins, door, method, headers);
+                    let passes = passing.contains(&door);
+                    let expect = if passes { Ok(None) } else { Err(Denial::OriginMissing) };
+                    assert_eq!(outcome, expect, "{without:?} {door:?} {method} {headers:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn t_002_t_011_a_list_that_weakens_is_refused() {
+        let refused = [
+            "null",
+            "*",
+            "https://*",
+            "https://*.myapp.com",
+            "https://myapp.com/",
+            "",
+            "https://myapp.com/path",
+            "https://MyApp.com",
+            "https://myapp.com:443",
+            "http://myapp.com:80",
+            "https://user@myapp.com",
+            "myapp.com",
+            "wss://myapp.com",
+            "https://",
+            "https://myapp.com ",
+            " https://myapp.com",
+            "https://myapp.com?x",
+            "https://myapp.com,https://b.com",
+            "file://",
+            "https://[::1]:443",
+        ];
+        for seen in refused {
+            let listed = [String::from("https://myapp.com"), String::from(seen)];
+            let outcome = Origins::parse(&listed, WithoutOrigin::Refuse, &Danger::default());
+            let named =
+                matches!(outcome, Err(GateError::Origin { seen: text, .. }) if text == seen);
+            assert!(named, "{seen:?}");
+        }
+        let none = |without, danger| Origins::parse(&[], without, &danger).err();
+        let (refuse, guarded) = (WithoutOrigin::Refuse, Danger::default());
+        assert_eq!(none(refuse, guarded), Some(GateError::NoOrigin));
+        assert_eq!(none(WithoutOrigin::Token, guarded), None);
+        assert_eq!(none(refuse, Danger { any_origin: true, ..guarded }), None);
+    }
+}

@@ -1,0 +1,139 @@
+//! Where plain text is spoken: a page is led on to TLS under a name of ours, nothing else is.
+//! Never: a name that the request chose.
+
+use portcullis_model::{Denial, Now};
+
+use crate::admission::handshake::{Handshake, Line};
+use crate::admission::source::Source;
+use crate::authentication::credential;
+use crate::gate::Gate;
+
+impl Gate {
+    /// The name, with its port where it has one, under which the page that is asked for in plain
+    /// text can be had over TLS. It counts as a request like any other.
+    ///
+    /// Programs are not led on: one that sends a credential has already shown it to everybody on
+    /// the way, and has to notice (ASVS 5.0, 4.1.2).
+    ///
+    /// # Errors
+    /// The [`Denial`] of the first guard that refuses; [`Denial::PlainText`] for what is no page.
+    pub fn lead_on(&self, ask: &Handshake<'_>, now: Now) -> Result<&str, Denial> {
+        match self.source(ask) {
+            Source::Attributable => {
+                let admission = self.shown(ask, now);
+                self.count_request(ask.client, admission, now)?;
+            }
+            Source::Unmarked | Source::Navigation => self.count_anywhere(ask.client, now)?,
+            Source::CrossSite => return Err(Denial::PlainText),
+        }
+        let name = self.hosts.by_name(ask)?;
+        credential::refuse_in_query(ask.query)?;
+        let credential = ask.line("authorization") != Line::None;
+        let page = matches!(ask.method, "GET" | "HEAD") && ask.line("origin") == Line::None;
+        if page && !credential { Ok(name) } else { Err(Denial::PlainText) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    use portcullis_model::Limit;
+
+    use super::*;
+    use crate::admission::handshake::Door;
+    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::gate_options::GateOptions;
+    use crate::limits::rate::Rate;
+
+    type Headers<'a> = &'a [(&'a str, &'a [u8])];
+
+    fn gate(request_per_prefix: Rate) -> Gate {
+        let hosts = ["myapp.com", "myapp.com:8443", "other.example:8443", "[::1]:8443"];
+        let options = GateOptions {
+            hosts: hosts.map(String::from).to_vec(),
+            origins: vec!["https://myapp.com".into()],
+            rate_keys_max: 4096,
+            request_per_prefix,
+            ..GateOptions::default()
+        };
+        Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
+    }
+
+    fn ask<'a>(method: &'a str, query: &'a str, headers: Headers<'a>) -> Handshake<'a> {
+        let client = IpAddr::from([192, 0, 2, 1]);
+        Handshake { client, door: Door::Page, method, query, authority: None, headers }
+    }
+
+    #[test]
+    fn t_101_a_page_is_led_to_a_name_of_ours_whatever_port_it_was_asked_at() {
+        let gate = gate(Rate::per(1_000, 1_000));
+        let named = |host: &str| {
+            let headers: Headers<'_> = &[("Host", host.as_bytes())];
+            gate.lead_on(&ask("GET", "", headers), Now::default()).map(String::from)
+        };
+        for (host, expect) in [
+            ("myapp.com", "myapp.com"),
+            ("MyApp.com:80", "myapp.com"),
+            ("other.example", "other.example:8443"),
+            ("other.example:8080", "other.example:8443"),
+            ("[::1]", "[::1]:8443"),
+            ("[::1]:80", "[::1]:8443"),
+        ] {
+            assert_eq!(named(host).as_deref(), Ok(expect), "{host}");
+        }
+        for host in [
+            "",
+            "evil.com",
+            "myapp.com.evil.com",
+            "myapp.com.",
+            "myapp.com:",
+            "myapp.com:x",
+            "myapp.com:80:80",
+            "myapp.com@evil.com",
+            "myapp.com/evil.com",
+            "myapp.com:80@evil.com",
+            "[::1",
+            "::1",
+            "[::1]x",
+            "[::1]:80]",
+        ] {
+            assert_eq!(named(host), Err(Denial::Host), "{host}");
+        }
+        let twice: Headers<'_> = &[("Host", b"myapp.com"), ("host", b"myapp.com")];
+        assert_eq!(gate.lead_on(&ask("GET", "", twice), Now::default()), Err(Denial::Host));
+        assert_eq!(gate.lead_on(&ask("GET", "", &[]), Now::default()), Err(Denial::Host));
+        let mut absolute = ask("GET", "", &[("Host", b"myapp.com")]);
+        absolute.authority = Some("evil.com");
+        assert_eq!(gate.lead_on(&absolute, Now::default()), Err(Denial::Host));
+    }
+
+    #[test]
+    fn t_101_programs_and_credentials_are_refused() {
+        let gate = gate(Rate::per(1_000, 1_000));
+        let host = ("Host", b"myapp.com".as_slice());
+        let lead = |method, query, headers: Headers<'_>| {
+            gate.lead_on(&ask(method, query, headers), Now::default()).err()
+        };
+        for method in ["POST", "PUT", "OPTIONS", "get", "head"] {
+            assert_eq!(lead(method, "", &[host]), Some(Denial::PlainText), "{method}");
+        }
+        let bearer = ("authorization", b"Bearer x".as_slice());
+        assert_eq!(lead("GET", "", &[host, bearer]), Some(Denial::PlainText));
+        assert_eq!(lead("GET", "", &[host, bearer, bearer]), Some(Denial::PlainText));
+        let origin = ("origin", b"https://myapp.com".as_slice());
+        assert_eq!(lead("GET", "", &[host, origin]), Some(Denial::PlainText));
+        assert_eq!(lead("GET", "token=x", &[host]), Some(Denial::TokenInUrl));
+    }
+
+    #[test]
+    fn whoever_is_led_on_has_asked() {
+        let gate = gate(Rate::per(3, 60_000));
+        let headers: Headers<'_> = &[("Host", b"myapp.com")];
+        let lead = || gate.lead_on(&ask("GET", "", headers), Now::default()).err();
+        assert_eq!([lead(), lead(), lead()], [None, None, None]);
+        let limit = Limit::RequestPerPrefix;
+        assert!(matches!(lead(), Some(Denial::Limit { limit: found, .. }) if found == limit));
+    }
+}

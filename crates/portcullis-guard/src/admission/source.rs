@@ -1,0 +1,263 @@
+//! Tells requests that a page of another site may have caused from all others.
+//! Never: a permission; `origin.rs` decides which pages may connect.
+
+use std::net::IpAddr;
+
+use portcullis_model::{Denial, Limit, Now};
+
+use crate::admission::admission_token::Admission;
+use crate::admission::handshake::{Door, Handshake, Line};
+use crate::gate::Gate;
+use crate::limits::address::{self, SITE_FACTOR};
+use crate::limits::attempt::{Attempt, RequestFrom};
+use crate::limits::capacity::Class;
+use crate::limits::rate_table::Refused;
+
+/// What a request's headers say about the page that caused it.
+///
+/// A page of another site can make its visitor's browser send requests, and the visitor must not be
+/// blocked for them. So only [`Source::Attributable`] requests are charged to their address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Source {
+    /// A listed page, this server's own page, the user or a program: the address answers for it.
+    #[default]
+    Attributable,
+    /// Nothing tells: an older browser, or one in plain text, sends the same for any page.
+    Unmarked,
+    /// A link of another site's page, followed to a page of this server.
+    Navigation,
+    /// A page of another site, as the browser says.
+    CrossSite,
+}
+
+/// Content types that a form or a simple request can have (Fetch standard, section 2.2.2).
+const SIMPLE_TYPES: [&[u8]; 3] =
+    [b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain"];
+
+impl Gate {
+    /// Where a request comes from, as far as headers tell that no page can choose.
+    #[must_use]
+    pub fn source(&self, ask: &Handshake<'_>) -> Source {
+        if self.options.danger.any_origin {
+            return Source::Attributable;
+        }
+        match ask.line("origin") {
+            Line::One(seen) if self.origins.lists(seen) => Source::Attributable,
+            Line::One(_) | Line::Many => Source::CrossSite,
+            Line::None => without_origin(ask),
+        }
+    }
+
+    /// Rejects what a browser says another site's page has caused, before it costs anything.
+    pub(crate) fn check_source(source: Source, ask: &Handshake<'_>) -> Result<(), Denial> {
+        match (source, ask.line("origin")) {
+            (Source::CrossSite, Line::None) => Err(Denial::CrossSite),
+            (Source::CrossSite, Line::One(_) | Line::Many) => Err(Denial::OriginForbidden),
+            (Source::Unmarked, _) if ask.door.is_socket() => Err(Denial::OriginMissing),
+            (Source::Attributable | Source::Unmarked | Source::Navigation, _) => Ok(()),
+        }
+    }
+
+    /// Counts a page or request that another site's page may have caused. Such requests have the
+    /// same rate as others and a separate count: they never cause a rejection of the visitor's own
+    /// requests, connections and logins.
+    ///
+    /// A valid admission is counted by its own rate: a page can show only one that it was given.
+    pub(crate) fn count_unattributed(
+        &self,
+        client: IpAddr,
+        admission: Option<Admission>,
+        now: Now,
+    ) -> Result<Class, Denial> {
+        match self.class_of_request(admission, now) {
+            Class::Stranger => self.count_anywhere(client, now).map(|()| Class::Stranger),
+            class @ (Class::Known | Class::Admin) => {
+                let outcome = self.check_shed_request(class).map(|()| class);
+                let admission = admission.map(Admission::traced);
+                let from = RequestFrom::Client;
+                self.note(now, outcome, || Attempt::Request { client, admission, from })
+            }
+        }
+    }
+
+    /// Counts a request that shows no admission, and that any page may have caused.
+    pub(crate) fn count_anywhere(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
+        let outcome = self.check_shed_request(Class::Stranger).and_then(|()| {
+            self.check_blocked(client, now)?;
+            let limit = Limit::RequestPerPrefix;
+            let rate = self.options.request_per_prefix;
+            let (narrow, wide) = address::prefixes(client);
+            let take = |prefix, rate| {
+                let key = self.rates.key(("unattributed", prefix));
+                self.judged(limit, self.rates.take_prefix(limit, key, &rate, Refused::Free, now))
+            };
+            take(narrow, rate)?;
+            wide.map_or(Ok(()), |wide| take(wide, rate.times(SITE_FACTOR)))
+        });
+        let from = RequestFrom::Anywhere;
+        self.note(now, outcome, || Attempt::Request { client, admission: None, from })
+    }
+}
+
+fn without_origin(ask: &Handshake<'_>) -> Source {
+    match ask.line("sec-fetch-site") {
+        // `none` is the user: an address that was typed, a bookmark.
+        Line::One(b"same-origin" | b"none") => Source::Attributable,
+        Line::One(_) if is_navigation(ask) => Source::Navigation,
+        Line::One(_) | Line::Many => Source::CrossSite,
+        Line::None if is_beyond_pages(ask) => Source::Attributable,
+        Line::None => Source::Unmarked,
+    }
+}
+
+fn is_navigation(ask: &Handshake<'_>) -> bool {
+    ask.door == Door::Page
+        && matches!(ask.method, "GET" | "HEAD")
+        && ask.line("sec-fetch-mode") == Line::One(b"navigate")
+}
+
+/// Whether no page can make a browser send this to another site without asking first, by a
+/// preflight or, for a WebSocket, by an `Origin`.
+fn is_beyond_pages(ask: &Handshake<'_>) -> bool {
+    let sends = |name| ask.line(name) != Line::None;
+    let simple = matches!(ask.method, "GET" | "HEAD" | "POST");
+    let form = match ask.line("content-type") {
+        Line::None => true,
+        Line::One(value) => {
+            let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
+            let media_type = media_type.trim_ascii();
+            SIMPLE_TYPES.iter().any(|simple| media_type.eq_ignore_ascii_case(simple))
+        }
+        Line::Many => false,
+    };
+    let named = ["authorization", "dpop", "x-admission", "upgrade"].into_iter().any(sends);
+    named || !simple || !form
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::gate_options::GateOptions;
+    use crate::limits::rate::Rate;
+
+    type Headers<'a> = &'a [(&'a str, &'a [u8])];
+
+    const HOST: (&str, &[u8]) = ("Host", b"myapp.com");
+    const OURS: (&str, &[u8]) = ("Origin", b"https://myapp.com");
+    const EVIL: (&str, &[u8]) = ("Origin", b"https://evil.example");
+    const CROSS: (&str, &[u8]) = ("Sec-Fetch-Site", b"cross-site");
+    const SITE: (&str, &[u8]) = ("Sec-Fetch-Site", b"same-site");
+    const SAME: (&str, &[u8]) = ("Sec-Fetch-Site", b"same-origin");
+    const NONE: (&str, &[u8]) = ("Sec-Fetch-Site", b"none");
+    const NAVIGATE: (&str, &[u8]) = ("Sec-Fetch-Mode", b"navigate");
+    const NO_CORS: (&str, &[u8]) = ("Sec-Fetch-Mode", b"no-cors");
+    const IMAGE: (&str, &[u8]) = ("Sec-Fetch-Dest", b"image");
+    const UPGRADE: (&str, &[u8]) = ("Upgrade", b"websocket");
+    const BEARER: (&str, &[u8]) = ("Authorization", b"Bearer x");
+    const JSON: (&str, &[u8]) = ("Content-Type", b"application/json");
+    const FORM: (&str, &[u8]) = ("Content-Type", b"text/plain; charset=utf-8");
+
+    fn gate(options: GateOptions) -> Gate {
+        let options = GateOptions {
+            hosts: vec!["myapp.com".into()],
+            origins: vec!["https://myapp.com".into()],
+            rate_keys_max: 4096,
+            ..options
+        };
+        Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
+    }
+
+    fn ask<'a>(door: Door, method: &'a str, headers: Headers<'a>) -> Handshake<'a> {
+        let client = IpAddr::from([192, 0, 2, 1]);
+        Handshake { client, door, method, query: "", authority: None, headers }
+    }
+
+    #[test]
+    fn source_is_told_by_headers_that_no_page_can_choose() {
+        use Source::{Attributable, CrossSite, Navigation, Unmarked};
+        let gate = gate(GateOptions::default());
+        let cases: [(Door, &str, Headers<'_>, Source); 22] = [
+            (Door::Page, "GET", &[OURS], Attributable),
+            (Door::Plain, "GET", &[OURS, CROSS, UPGRADE], Attributable),
+            (Door::Page, "GET", &[SAME, NO_CORS], Attributable),
+            (Door::Page, "GET", &[NONE, NAVIGATE], Attributable),
+            (Door::Api, "GET", &[BEARER], Attributable),
+            (Door::Api, "POST", &[JSON], Attributable),
+            (Door::Api, "PUT", &[], Attributable),
+            (Door::Plain, "GET", &[UPGRADE], Attributable),
+            // What Chromium sends for an image, a script, a WebSocket, a form and a fetch.
+            (Door::Plain, "GET", &[CROSS, NO_CORS, IMAGE], CrossSite),
+            (Door::SocketIo, "GET", &[EVIL, UPGRADE], CrossSite),
+            (Door::Api, "POST", &[EVIL, CROSS, NAVIGATE, FORM], CrossSite),
+            (Door::Api, "POST", &[("Origin", b"null"), CROSS, NAVIGATE, FORM], CrossSite),
+            (Door::Api, "OPTIONS", &[EVIL], CrossSite),
+            (Door::Page, "GET", &[SITE, NO_CORS], CrossSite),
+            (Door::Plain, "GET", &[CROSS, NAVIGATE], CrossSite),
+            (Door::Page, "GET", &[CROSS, SAME, NAVIGATE], CrossSite),
+            (Door::Api, "POST", &[CROSS, JSON, BEARER], CrossSite),
+            (Door::Page, "GET", &[CROSS, NAVIGATE], Navigation),
+            (Door::Page, "GET", &[SITE, NAVIGATE], Navigation),
+            // Older browsers, and plain text.
+            (Door::Page, "GET", &[], Unmarked),
+            (Door::Api, "POST", &[FORM], Unmarked),
+            (Door::Plain, "GET", &[], Unmarked),
+        ];
+        for (door, method, headers, expect) in cases {
+            assert_eq!(gate.source(&ask(door, method, headers)), expect, "{door:?} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn requests_of_other_sites_pages_lock_out_no_visitor() {
+        let one = Rate::per(5, 60_000);
+        let gate = gate(GateOptions {
+            connect_per_prefix: one,
+            request_per_prefix: one,
+            penalty_per_prefix: one,
+            ..GateOptions::default()
+        });
+        let floods: [(Door, &str, Headers<'_>); 8] = [
+            (Door::Plain, "GET", &[HOST, CROSS, NO_CORS, IMAGE]),
+            (Door::SocketIo, "GET", &[HOST, EVIL, UPGRADE]),
+            (Door::PollingIo, "GET", &[HOST, EVIL]),
+            (Door::PollingIo, "GET", &[HOST]),
+            (Door::Plain, "GET", &[HOST]),
+            (Door::Api, "POST", &[HOST, EVIL, FORM]),
+            (Door::Page, "GET", &[HOST, CROSS, NO_CORS]),
+            (Door::Page, "GET", &[HOST, CROSS, NAVIGATE]),
+        ];
+        for (door, method, headers) in floods {
+            for _ in 0..700 {
+                let rejected = gate.admit(&ask(door, method, headers), Now::default()).err();
+                let limit = rejected.as_ref().and_then(Denial::limit);
+                assert!(limit.is_none() || door == Door::Page, "{door:?} {rejected:?}");
+                if door.is_socket() {
+                    let again = gate.admit_again(&ask(door, method, headers), None, Now::default());
+                    assert_eq!(again.err().and_then(|denial| denial.limit()), None, "{door:?}");
+                }
+            }
+        }
+        // What the visitor does is not rejected.
+        for _ in 0..5 {
+            let visit = ask(Door::Page, "GET", &[HOST, NONE, NAVIGATE]);
+            assert!(gate.admit(&visit, Now::default()).is_ok());
+            let socket = ask(Door::SocketIo, "GET", &[HOST, OURS, UPGRADE]);
+            assert!(gate.admit(&socket, Now::default()).is_ok());
+        }
+    }
+
+    #[test]
+    fn pages_that_other_sites_cause_are_bounded_and_soon_served_again() {
+        let rate = Rate::per(5, 60_000);
+        let gate = gate(GateOptions { request_per_prefix: rate, ..GateOptions::default() });
+        let at = |monotonic_ms| Now { monotonic_ms, unix_ms: 0 };
+        let served = |ms| {
+            let link = ask(Door::Page, "GET", &[HOST, CROSS, NAVIGATE]);
+            (0..700).filter(|_| gate.admit(&link, at(ms)).is_ok()).count()
+        };
+        assert_eq!((served(0), served(1), served(12_000)), (5, 0, 1));
+    }
+}

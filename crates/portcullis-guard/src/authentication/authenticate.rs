@@ -1,0 +1,571 @@
+//! Door 2: a credential becomes a principal.
+//! Never: an answer that tells why; every refusal of a token reads the same outside.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use portcullis_model::{Denial, Now, SessionId, TokenFault, UserId};
+
+use crate::admission::handshake::Admitted;
+use crate::authentication::credential::{self, Credential, Shown};
+use crate::authentication::principal::{Marks, Principal, Proof};
+use crate::authentication::proof::{CheckedProof, ProofAsk, is_bound_to};
+use crate::authentication::ticket::TICKET_PREFIX;
+use crate::directory::session::Session;
+use crate::directory::user::{User, WhenFull};
+use crate::gate::Gate;
+use crate::gate_options::WhenUserFull;
+use crate::limits::address;
+use crate::tables::shares::{EntryOwner, Owner, ShareUse};
+use crate::tokens::token::Verified;
+
+impl Gate {
+    /// Believes a credential: where it stands, its shape, signature, claims; or uses a ticket up.
+    ///
+    /// `origin` is the page that shows it.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], [`Denial::TwoCredentials`] or [`Denial::ProofNeeded`].
+    pub fn verify(
+        &self,
+        credential: Credential<'_>,
+        origin: Option<&str>,
+        now: Now,
+    ) -> Result<Verified, Denial> {
+        let verified = match credential::shown(credential)? {
+            Shown::Ticket(ticket) => return self.redeem(ticket, origin, now),
+            // Before the token is looked at, so that the answer tells nothing about it.
+            Shown::Token(_) if self.options.proof_required => return Err(Denial::ProofNeeded),
+            Shown::Token(token) => self.tokens.believe(token, now).map_err(Denial::Token)?,
+        };
+        self.signature_of_user(&verified.user, now)?;
+        // A bound token without proof is a stolen one until shown otherwise (RFC 9449 section 7.2).
+        match verified.bound {
+            Some(_) => Err(Denial::Token(TokenFault::Bound)),
+            None => Ok(verified),
+        }
+    }
+
+    /// Looks at the credential of a request that opens a socket, before there is one.
+    ///
+    /// A ticket is not looked at, for a look would use it up; and a key nobody knows yet may be
+    /// known when the socket asks to come in.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::TicketNeeded`].
+    pub fn precheck(&self, admitted: &Admitted, now: Now) -> Result<Option<Verified>, Denial> {
+        if admitted.bound.is_some() {
+            // There is no proof for what is said on a socket; it opens with a ticket.
+            return Err(Denial::TicketNeeded);
+        }
+        let Some(bearer) = &admitted.bearer else { return Ok(None) };
+        if bearer.expose().starts_with(TICKET_PREFIX) {
+            return Ok(None);
+        }
+        if self.options.proof_required {
+            return Err(Denial::TicketNeeded);
+        }
+        let credential = Credential::Bearer(bearer.expose());
+        match self.verify(credential, admitted.origin.as_deref(), now) {
+            Err(Denial::Token(TokenFault::Key)) => Ok(None),
+            outcome => outcome.map(Some),
+        }
+    }
+
+    /// Believes a token shown with a proof of the key it is bound to.
+    ///
+    /// Where every token needs a proof, one that another issuer has bound to no key is bound to the
+    /// first key that it is shown with here.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::NonceNeeded`] when the proof lacks this server's nonce.
+    pub fn verify_bound(&self, ask: &ProofAsk<'_>, now: Now) -> Result<Verified, Denial> {
+        let token = ask.token.ok_or(Denial::Token(TokenFault::Missing))?;
+        let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
+        // Two signatures, and the token says whose they are before the dearer one is checked.
+        self.signature_of_user(&verified.user, now)?;
+        self.signature_of_user(&verified.user, now)?;
+        let proof = self.check_proof(ask, now)?;
+        let owner = EntryOwner::User(&verified.user);
+        match &verified.bound {
+            Some(jkt) if is_bound_to(jkt, proof.claimed_key()) => {}
+            None if self.options.proof_required && !verified.own => {
+                let (token, label) = ((token, verified.expires_unix_s), || owner.label());
+                let key = proof.claimed_key();
+                self.first_keys.hold(token, key, self.owner(owner), label, now)?;
+            }
+            Some(_) | None => return Err(Denial::Token(TokenFault::Proof)),
+        }
+        let key = self.use_proof(proof, owner, now)?;
+        Ok(Verified { proven_key: Some(key), ..verified })
+    }
+
+    /// Checks a proof of the client's key; stores nothing.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::NonceNeeded`] when the proof lacks this server's nonce.
+    pub fn check_proof(&self, ask: &ProofAsk<'_>, now: Now) -> Result<CheckedProof, Denial> {
+        self.proofs.check(ask, &self.options.hosts, now)
+    }
+
+    /// Uses a proof up; gives the key it proves, an uncompressed P-256 point.
+    ///
+    /// # Errors
+    /// [`Denial::Token`] for a second use, [`Denial::ShareFull`] when the owner has used too many.
+    pub fn use_proof(
+        &self,
+        proof: CheckedProof,
+        owner: EntryOwner<'_>,
+        now: Now,
+    ) -> Result<Vec<u8>, Denial> {
+        self.proofs.consume(proof, self.owner(owner), || owner.label(), now)
+    }
+
+    /// Whose share of a table an entry counts toward.
+    #[must_use]
+    pub fn owner(&self, owner: EntryOwner<'_>) -> Owner {
+        match owner {
+            EntryOwner::User(user) => self.rates.key(user),
+            EntryOwner::Address(client) => {
+                let (narrow, wide) = address::prefixes(client);
+                self.rates.key(wide.unwrap_or(narrow))
+            }
+        }
+    }
+
+    /// How full the tables of identity state are.
+    #[must_use]
+    pub fn identity_tables(&self, now: Now) -> [ShareUse; 4] {
+        let revocations = self.directory.authority().usage(now);
+        let (tickets, proofs) = (self.tickets.usage(now), self.proofs.usage(now));
+        [tickets, proofs, self.first_keys.usage(now), revocations]
+    }
+
+    /// The nonce proofs have to carry at the moment (`DPoP-Nonce`).
+    #[must_use]
+    pub fn proof_nonce(&self, now: Now) -> String {
+        self.proofs.nonce(now)
+    }
+
+    /// Issues a one-time ticket for a believed credential; valid for 30 s, on pages of one origin.
+    ///
+    /// # Errors
+    /// [`Denial::PayloadTooLarge`] when the credential says more than fits into a ticket.
+    pub fn issue_ticket(
+        &self,
+        verified: &Verified,
+        origin: Option<&str>,
+        now: Now,
+    ) -> Result<String, Denial> {
+        // A token may list any number of roles; only those that exist here mean anything.
+        let known = |name: &String| self.options.roles.table.parse(name).is_some();
+        let roles = verified.roles.as_ref();
+        let roles = roles.map(|names| names.iter().filter(|name| known(name)).cloned().collect());
+        self.tickets.issue(&Verified { roles, ..verified.clone() }, origin, now)
+    }
+
+    fn redeem(&self, ticket: &str, origin: Option<&str>, now: Now) -> Result<Verified, Denial> {
+        let owner_of = |user: &UserId| self.owner(EntryOwner::User(user));
+        self.tickets.redeem(ticket, origin, owner_of, now)
+    }
+
+    /// Checks that nothing of a believed credential is revoked, whether its user is known or not.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::AuthorityUnconfirmed`].
+    pub fn check_not_revoked(&self, verified: &Verified, now: Now) -> Result<(), Denial> {
+        self.directory.authority().check_new(now)?;
+        self.check_withdrawn(verified)
+    }
+
+    /// The user a believed credential stands for: known, not barred; nothing of it withdrawn.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::AuthorityUnconfirmed`].
+    pub fn identify(&self, verified: &Verified, now: Now) -> Result<Arc<User>, Denial> {
+        self.directory.authority().check_new(now)?;
+        let user = self.known(verified)?;
+        check(&user, verified, self.issued_unix_ms(verified), now).map_err(Denial::Token)?;
+        self.check_withdrawn(verified)?;
+        self.session_of(verified, now)?;
+        Ok(user)
+    }
+
+    /// Makes a principal, who holds one of the user's connection slots.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], [`Denial::AuthorityUnconfirmed`], [`Denial::SecondFactor`], or
+    /// [`Denial::UserConnections`] when all slots are taken.
+    pub fn authenticate(&self, verified: Verified, now: Now) -> Result<Principal, Denial> {
+        self.authenticate_replacing(verified, 0, now)
+    }
+
+    /// The same. With [`WhenUserFull::EvictSilent`], the connection of the user that was heard
+    /// longest ago makes room if that was before `since_ms` on the monotonic clock.
+    ///
+    /// # Errors
+    /// As [`Gate::authenticate`].
+    pub fn authenticate_replacing(
+        &self,
+        verified: Verified,
+        since_ms: u64,
+        now: Now,
+    ) -> Result<Principal, Denial> {
+        let authority = Arc::clone(self.directory.authority());
+        authority.check_new(now)?;
+        let user = self.known(&verified)?;
+        // The epochs are read first: what ends while this runs makes the principal outdated.
+        let (sessions_epoch, authority_epoch) = (user.sessions_epoch(), authority.epoch());
+        check(&user, &verified, self.issued_unix_ms(&verified), now).map_err(Denial::Token)?;
+        self.check_withdrawn(&verified)?;
+        let session = self.session_of(&verified, now)?;
+        self.check_second_factor(&verified, &user)?;
+        self.check_user_penalty(&user.id, now)?;
+        let when_full = match self.options.when_user_full {
+            WhenUserFull::Refuse => WhenFull::Reject,
+            WhenUserFull::EvictOldest => WhenFull::EvictOldest,
+            WhenUserFull::EvictSilent => WhenFull::EvictSilent { since_ms },
+        };
+        let slot = user.connect(self.options.connections_per_user, when_full, now);
+        let slot = slot.ok_or(Denial::UserConnections)?;
+        let proof = Proof {
+            slot,
+            sessions_epoch,
+            authority_epoch,
+            session,
+            authority,
+            withheld: Cell::new(self.withheld_from(&verified)),
+            tokens: Some(Arc::clone(&self.tokens)),
+            patience: self.options.patience,
+        };
+        Ok(Principal::new(proof, verified, now))
+    }
+
+    /// Prolongs an open session by a newer token of the same user and session.
+    ///
+    /// A token bound to a key is taken without a proof where the connection was opened with that
+    /// key: it opens nothing.
+    ///
+    /// # Errors
+    /// [`Denial::SessionEnded`] when the session is over, [`Denial::Token`] when the token is not
+    /// believed or is another session's, [`Denial::ForeignToken`] when it is another user's.
+    pub fn renew(&self, principal: &Principal, token: &str, now: Now) -> Result<Verified, Denial> {
+        principal.is_current(now)?;
+        let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
+        // Checked first, for any state of that user: it is an attempt to act as another user.
+        if verified.user != principal.user().id {
+            return Err(Denial::ForeignToken);
+        }
+        self.signature_of_user(&principal.user().id, now)?;
+        self.identify(&verified, now)?;
+        let same_key = verified
+            .bound
+            .as_ref()
+            .is_none_or(|jkt| principal.key().is_some_and(|key| is_bound_to(jkt, &key)));
+        if verified.session.as_deref() != principal.session() || !same_key {
+            return Err(Denial::Token(TokenFault::Claims));
+        }
+        self.check_external_factor(&verified)?;
+        principal.renew(&verified, self.withheld_from(&verified), now);
+        Ok(verified)
+    }
+
+    fn known(&self, verified: &Verified) -> Result<Arc<User>, Denial> {
+        self.directory.user(&verified.user).ok_or(Denial::Token(TokenFault::User))
+    }
+
+    /// When a token was issued, as exactly as it is known.
+    ///
+    /// `iat` counts whole seconds. An own token is no older than its session, whose moment is known
+    /// to the millisecond; so a log-in right behind a revocation is believed.
+    fn issued_unix_ms(&self, verified: &Verified) -> i64 {
+        let session = verified.session.as_deref().filter(|_| verified.own);
+        let session = session.and_then(|name| SessionId::parse(name).ok());
+        let opened = session.and_then(|id| self.directory.session(&id));
+        let opened = opened.filter(|session| session.user == verified.user);
+        let issued_ms = verified.issued_unix_s.saturating_mul(1000);
+        opened.map_or(issued_ms, |session| issued_ms.max(session.authenticated_unix_ms()))
+    }
+
+    fn check_withdrawn(&self, verified: &Verified) -> Result<(), Denial> {
+        let stands = Marks::new(verified).stand(self.directory.authority(), &self.tokens);
+        if stands { Ok(()) } else { Err(Denial::Token(TokenFault::Revoked)) }
+    }
+
+    /// The session of an own token; it has to stand. Other issuers' sessions are theirs.
+    fn session_of(&self, verified: &Verified, now: Now) -> Result<Option<Arc<Session>>, Denial> {
+        if !verified.own {
+            return Ok(None);
+        }
+        let named = verified.session.as_deref().and_then(|name| SessionId::parse(name).ok());
+        let session = named.and_then(|id| self.directory.session(&id));
+        match session {
+            Some(session) if session.is_live(now) && session.user == verified.user => {
+                // The user has proved anew who they are: tokens from before may be copies.
+                if session.has_replaced(verified.generation) {
+                    return Err(Denial::Token(TokenFault::Revoked));
+                }
+                Ok(Some(session))
+            }
+            Some(_) | None => Err(Denial::Token(TokenFault::Session)),
+        }
+    }
+}
+
+fn check(
+    user: &User,
+    verified: &Verified,
+    issued_unix_ms: i64,
+    now: Now,
+) -> Result<(), TokenFault> {
+    if user.is_barred(now) {
+        return Err(TokenFault::User);
+    }
+    // Another issuer's token of the very second of the revocation is refused.
+    if issued_unix_ms < user.valid_after_unix_ms() {
+        return Err(TokenFault::Revoked);
+    }
+    if now.unix_s() >= verified.expires_unix_s {
+        return Err(TokenFault::Expired);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::directory::session::SessionFacts;
+    use portcullis_model::{Role, Roles, UserId};
+    use serde_json::json;
+
+    use super::*;
+    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::directory::user::UserFacts;
+    use crate::gate_options::GateOptions;
+    use crate::tokens::forge::*;
+
+    fn ann() -> UserFacts {
+        UserFacts::new(UserId::parse("ann").unwrap(), String::from("Ann"))
+    }
+
+    fn session(id: &str) -> SessionFacts {
+        SessionFacts {
+            id: SessionId::parse(id).unwrap(),
+            user: ann().id,
+            authenticated_unix_ms: NOW_S * 1000,
+            ends_unix_ms: (NOW_S + 100_000) * 1000,
+            generation: 0,
+            key: None,
+        }
+    }
+
+    fn gate() -> Gate {
+        let options = GateOptions {
+            hosts: vec!["myapp.com".into()],
+            origins: vec!["https://myapp.com".into()],
+            issuers: issuers(),
+            rate_keys_max: 1024,
+            connections_per_user: 2,
+            ..GateOptions::default()
+        };
+        let directory = Arc::new(Directory::new(DirectoryLimits::default()));
+        directory.put_user(ann());
+        directory.put_session(session("s1"));
+        Gate::build(options, directory).unwrap()
+    }
+
+    fn after(seconds: i64) -> Now {
+        Now { unix_ms: now().unix_ms + seconds * 1000, ..now() }
+    }
+
+    fn verified(gate: &Gate) -> Verified {
+        let token = own(&own_header(), &own_claims());
+        gate.verify(Credential::Bearer(&token), None, now()).unwrap()
+    }
+
+    #[test]
+    fn a_token_in_the_payload_or_the_header_becomes_a_principal() {
+        let gate = gate();
+        let token = own(&own_header(), &own_claims());
+        let payload = json!({"token": token}).to_string();
+        for credential in [
+            Credential::Payload(Some(&payload)),
+            Credential::Bearer(&token),
+            Credential::Both { bearer: &token, payload: Some(&payload) },
+        ] {
+            let verified = gate.verify(credential, None, now()).unwrap();
+            let principal = gate.authenticate(verified, now()).unwrap();
+            assert_eq!(principal.user().id.as_str(), "ann");
+            assert_eq!(
+                (principal.session(), principal.expires_unix_s()),
+                (Some("s1"), NOW_S + 600)
+            );
+            assert_eq!(principal.is_current(now()), Ok(()));
+        }
+        let missing = gate.verify(Credential::Payload(None), None, now());
+        assert_eq!(missing, Err(Denial::Token(TokenFault::Missing)));
+    }
+
+    #[test]
+    fn t_055_tokens_of_users_who_are_gone_or_locked_out_and_revoked_ones() {
+        let cases = [
+            (None, Ok(())),
+            (Some(UserFacts { valid_after_unix_ms: NOW_S * 1000, ..ann() }), Ok(())),
+            (
+                Some(UserFacts { valid_after_unix_ms: NOW_S * 1000 + 1, ..ann() }),
+                Err(Denial::Token(TokenFault::Revoked)),
+            ),
+            (Some(UserFacts { disabled: true, ..ann() }), Err(Denial::Token(TokenFault::User))),
+        ];
+        for (change, expect) in cases {
+            let gate = gate();
+            let verified = verified(&gate);
+            if let Some(facts) = change {
+                gate.directory().put_user(facts);
+            }
+            assert_eq!(gate.identify(&verified, now()).map(|_| ()), expect);
+            assert_eq!(gate.authenticate(verified, now()).map(|_| ()), expect);
+        }
+        let gate = gate();
+        let stranger = own(&own_header(), &with(own_claims(), json!({"sub": "bob"})));
+        let verified = gate.verify(Credential::Bearer(&stranger), None, now()).unwrap();
+        let outcome = gate.authenticate(verified, now()).map(|_| ());
+        assert_eq!(outcome, Err(Denial::Token(TokenFault::User)));
+    }
+
+    #[test]
+    fn t_083_slots_are_the_users_and_come_back() {
+        // Logged in again in the second of the revocation, and after it.
+        let gate = gate();
+        gate.directory().put_user(UserFacts { valid_after_unix_ms: NOW_S * 1000 + 1, ..ann() });
+        let authenticated_unix_ms = NOW_S * 1000 + 1;
+        gate.directory().put_session(SessionFacts { authenticated_unix_ms, ..session("s1") });
+        assert!(gate.authenticate(verified(&gate), now()).is_ok());
+        let gate = super::tests::gate();
+        let open = || gate.authenticate(verified(&gate), now());
+        let (first, second) = (open().unwrap(), open().unwrap());
+        assert_eq!(open().map(|_| ()), Err(Denial::UserConnections));
+        drop(first);
+        let third = open().unwrap();
+        assert_eq!(gate.directory().user(&third.user().id).unwrap().connections(), 2);
+        drop((second, third));
+        assert_eq!(gate.directory().user(&ann().id).unwrap().connections(), 0);
+    }
+
+    #[test]
+    fn t_057_t_066_open_sessions_see_changes_at_once() {
+        type Case = (Option<UserFacts>, i64, Result<(), Denial>);
+        let admin = Roles::user().with(Role::Admin);
+        let cases: [Case; 6] = [
+            (None, 599, Ok(())),
+            (None, 600, Err(Denial::SessionEnded("expired"))),
+            // A changed role is in force, and the session goes on.
+            (Some(UserFacts { roles: admin, ..ann() }), 0, Ok(())),
+            (Some(UserFacts { name: "Anna".into(), ..ann() }), 0, Ok(())),
+            (Some(UserFacts { disabled: true, ..ann() }), 0, Err(Denial::SessionEnded("barred"))),
+            (
+                Some(UserFacts { valid_after_unix_ms: 1, ..ann() }),
+                0,
+                Err(Denial::SessionEnded("revoked")),
+            ),
+        ];
+        for (change, seconds, expect) in cases {
+            let gate = gate();
+            let principal = gate.authenticate(verified(&gate), now()).unwrap();
+            if let Some(facts) = change.clone() {
+                gate.directory().put_user(facts);
+            }
+            assert_eq!(principal.is_current(after(seconds)), expect, "{change:?}");
+            let roles = change.map_or(ann().roles, |facts| facts.roles);
+            assert_eq!(principal.user().roles(), roles);
+        }
+        let gate = gate();
+        let principal = gate.authenticate(verified(&gate), now()).unwrap();
+        gate.directory().put_user(UserFacts { disabled: true, ..ann() });
+        gate.directory().put_user(ann());
+        assert_eq!(
+            principal.is_current(now()),
+            Err(Denial::SessionEnded("revoked")),
+            "ended is ended"
+        );
+    }
+
+    #[test]
+    fn a_session_is_renewed_only_by_its_own_tokens() {
+        let gate = gate();
+        let bob = UserId::parse("bob").unwrap();
+        gate.directory().put_user(UserFacts { id: bob.clone(), ..ann() });
+        gate.directory().put_session(session("s2"));
+        gate.directory().put_session(SessionFacts { user: bob, ..session("s3") });
+        let principal = gate.authenticate(verified(&gate), now()).unwrap();
+        let renew = |change, seconds| {
+            let fresh = json!({"iat": NOW_S + seconds, "exp": NOW_S + seconds + 600});
+            let token = own(&own_header(), &with(with(own_claims(), fresh), change));
+            gate.renew(&principal, &token, after(seconds)).map(|_| ())
+        };
+        assert_eq!(renew(json!({}), 300), Ok(()));
+        assert_eq!(principal.expires_unix_s(), NOW_S + 900);
+        assert_eq!(renew(json!({"sid": "s2"}), 400), Err(Denial::Token(TokenFault::Claims)));
+        assert_eq!(renew(json!({"sub": "bob", "sid": "s3"}), 400), Err(Denial::ForeignToken));
+        let unknown = renew(json!({"sub": "eve", "sid": "s3"}), 400);
+        assert_eq!(unknown, Err(Denial::ForeignToken), "also of a user nobody knows");
+        assert_eq!(renew(json!({}), 900), Err(Denial::SessionEnded("expired")), "too late");
+        assert_eq!(principal.expires_unix_s(), NOW_S + 900);
+    }
+
+    #[test]
+    fn t_068_token_from_before_a_step_up_opens_nothing_and_ends_after_the_handover() {
+        let gate = gate();
+        let (shown, principal) =
+            (verified(&gate), gate.authenticate(verified(&gate), now()).unwrap());
+        let ticket = gate.issue_ticket(&shown, None, now()).unwrap();
+        let stepped = SessionFacts {
+            authenticated_unix_ms: after(1).unix_ms,
+            generation: 1,
+            ..session("s1")
+        };
+        gate.directory().put_session(stepped);
+        let revoked = Some(Denial::Token(TokenFault::Revoked));
+        assert_eq!(gate.identify(&shown, after(1)).err(), revoked);
+        assert_eq!(gate.authenticate(shown, after(1)).err(), revoked);
+        let redeemed = gate.verify(Credential::Bearer(&ticket), None, after(1)).unwrap();
+        assert_eq!(gate.authenticate(redeemed, after(1)).err(), revoked, "a ticket of it");
+        // Its connection goes on for as long as the client needs to hand over the new token.
+        assert!(principal.is_replaced());
+        assert_eq!(principal.expires_unix_s(), NOW_S + 66);
+        assert_eq!(principal.is_current(after(65)), Ok(()));
+        assert_eq!(principal.authenticated_unix_s(), None, "nothing was proved with it");
+        assert_eq!(principal.is_current(after(66)), Err(Denial::SessionEnded("replaced")));
+
+        let newer = |generation| {
+            let more = json!({"gen": generation, "auth_time": NOW_S + 1});
+            own(&own_header(), &with(own_claims(), more))
+        };
+        for generation in [json!(0), json!(null), json!("1"), json!(-1), json!([1])] {
+            let outcome = gate.renew(&principal, &newer(generation.clone()), after(2)).err();
+            assert_eq!(outcome, revoked, "{generation}");
+        }
+        gate.renew(&principal, &newer(json!(1)), after(2)).unwrap();
+        assert_eq!(principal.is_current(after(599)), Ok(()));
+        assert_eq!(principal.authenticated_unix_s(), Some(NOW_S + 1));
+    }
+
+    #[test]
+    fn ticket_of_a_token_with_many_roles_fits_and_keeps_the_known_ones() {
+        let gate = gate();
+        let mut names: Vec<_> = (0..300).map(|number| format!("role-{number}")).collect();
+        names.push(String::from("moderator"));
+        let many = Verified { roles: Some(names), ..verified(&gate) };
+        let ticket = gate.issue_ticket(&many, None, now()).unwrap();
+        assert!(ticket.len() < 1_024, "{}", ticket.len());
+        let shown = gate.verify(Credential::Bearer(&ticket), None, now()).unwrap();
+        assert_eq!(shown.roles, Some(vec![String::from("moderator")]));
+    }
+
+    #[test]
+    fn ten_strikes_in_a_minute_end_a_connection() {
+        let gate = gate();
+        let caller = crate::Caller::new(gate.authenticate(verified(&gate), now()).unwrap(), "n");
+        let strikes: Vec<_> = (0..10).map(|_| caller.strike(now())).collect();
+        assert_eq!(strikes.iter().position(|used| *used), Some(9));
+    }
+}

@@ -1,0 +1,172 @@
+//! Who needs a second factor, and what is withheld from users without one.
+//! Never: how a factor is proved; this server's accounts and other issuers do that.
+
+use portcullis_model::{Denial, Role, Roles};
+
+use crate::authorization::event::Access;
+use crate::directory::user::User;
+use crate::gate::Gate;
+use crate::tokens::token::Verified;
+
+/// Who needs a second factor.
+///
+/// Users of this server have their own; users of other issuers show it in their tokens
+/// ([`crate::FactorRule`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SecondFactorRule {
+    /// Nobody.
+    None,
+    /// Administrators of this server, and every role of other issuers' users that keeps order.
+    #[default]
+    Admins,
+    /// The same, moderators of this server, and users with a role of the operator's.
+    Staff,
+    /// Everybody: a user without one can do nothing but add it.
+    All,
+}
+
+/// What a missing second factor takes from a user of this server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FactorGap {
+    /// Roles that the user holds and that have no effect.
+    pub withheld: Roles,
+    /// Whether the user can do nothing but add a second factor.
+    pub setup_only: bool,
+}
+
+impl FactorGap {
+    /// Whether the user has to add a second factor.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.setup_only || self.withheld != Roles::NONE
+    }
+}
+
+impl SecondFactorRule {
+    /// All of them, by the words of the configuration.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("none", Self::None),
+        ("admins", Self::Admins),
+        ("staff", Self::Staff),
+        ("all", Self::All),
+    ];
+
+    /// The word of the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Admins => "admins",
+            Self::Staff => "staff",
+            Self::All => "all",
+        }
+    }
+
+    /// What a user of this server lacks, who holds these roles and has a second factor or not.
+    #[must_use]
+    pub fn gap(self, roles: Roles, has_factor: bool) -> FactorGap {
+        if has_factor {
+            return FactorGap::default();
+        }
+        let needing = match self {
+            Self::None => Roles::NONE,
+            Self::Admins => Roles::NONE.with(Role::Admin),
+            Self::Staff | Self::All => roles.without(Role::User),
+        };
+        FactorGap { withheld: roles.common(needing), setup_only: self == Self::All }
+    }
+}
+
+impl Gate {
+    /// Checks what a credential shows of a second factor, where everybody needs one.
+    ///
+    /// # Errors
+    /// [`Denial::SecondFactor`], which says what the user has to do.
+    pub fn check_second_factor(&self, verified: &Verified, user: &User) -> Result<(), Denial> {
+        if user.is_setup_only() {
+            return Err(Denial::SecondFactor("setup"));
+        }
+        self.check_external_factor(verified)
+    }
+
+    /// The same for a user of another issuer who may be unknown here.
+    ///
+    /// # Errors
+    /// [`Denial::SecondFactor`].
+    pub fn check_external_factor(&self, verified: &Verified) -> Result<(), Denial> {
+        let shown = verified.own || verified.second_factor;
+        let needed = self.options.second_factor == SecondFactorRule::All;
+        if needed && !shown { Err(Denial::SecondFactor("issuer")) } else { Ok(()) }
+    }
+
+    /// Roles that have no effect for the holder of a credential, whoever holds them.
+    ///
+    /// A token of another issuer that shows no second factor gives nobody a role that keeps order,
+    /// wherever the role was granted. Each connection has the factor of its own token, so a stolen
+    /// password gains nothing when the user signs in with two factors elsewhere.
+    pub(crate) fn withheld_from(&self, verified: &Verified) -> Roles {
+        if verified.own || verified.second_factor {
+            return Roles::NONE;
+        }
+        match self.options.second_factor {
+            SecondFactorRule::None => Roles::NONE,
+            SecondFactorRule::Admins => self.keeping_order(),
+            SecondFactorRule::Staff | SecondFactorRule::All => {
+                Roles::from_bits(u32::MAX).without(Role::User)
+            }
+        }
+    }
+
+    /// Administrators, moderators, and who else may send what is theirs by its own rule.
+    fn keeping_order(&self) -> Roles {
+        let theirs = self.declared.iter().map(|facts| match facts.allowed.access {
+            Access::Role(Role::Admin | Role::Moderator) => facts.allowed.roles,
+            Access::OwnerOr(_) => facts.allowed.anywhere,
+            Access::Role(Role::User | Role::Custom(_))
+            | Access::User
+            | Access::Joinable
+            | Access::Member
+            | Access::Owner => Roles::NONE,
+        });
+        let both = Roles::NONE.with(Role::Admin).with(Role::Moderator);
+        theirs.fold(both, Roles::union).without(Role::User)
+    }
+
+    /// The roles of a user that have an effect with a credential.
+    #[must_use]
+    pub fn roles_in_force(&self, verified: &Verified, user: &User) -> Roles {
+        user.roles().minus(self.withheld_from(verified))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_withholds_what_it_names_from_users_without_a_factor() {
+        use SecondFactorRule::{Admins, All, None, Staff};
+        let user = Roles::user();
+        let admin = user.with(Role::Admin).with(Role::Moderator);
+        let moderator = user.with(Role::Moderator);
+        let support = user.with(Role::Custom(3));
+        let cases = [
+            (None, admin, user.minus(user), false),
+            (Admins, admin, Roles::NONE.with(Role::Admin), false),
+            (Admins, moderator, Roles::NONE, false),
+            (Staff, admin, admin.minus(user), false),
+            (Staff, moderator, moderator.minus(user), false),
+            (Staff, support, support.minus(user), false),
+            (Staff, user, Roles::NONE, false),
+            (All, user, Roles::NONE, true),
+            (All, admin, admin.minus(user), true),
+        ];
+        for (rule, roles, withheld, setup_only) in cases {
+            let gap = FactorGap { withheld, setup_only };
+            assert_eq!(rule.gap(roles, false), gap, "{rule:?} {roles:?}");
+            assert_eq!(gap.is_open(), setup_only || withheld != Roles::NONE);
+            assert!(!rule.gap(roles, true).is_open(), "{rule:?} {roles:?}");
+        }
+        assert!(SecondFactorRule::ALL.iter().all(|(name, rule)| rule.name() == *name));
+    }
+}

@@ -1,0 +1,131 @@
+//! What door 3 is asked: one event of one connection, as it came in.
+//! Never: owned text, or anything already believed.
+
+use bytes::Bytes;
+use portcullis_model::Denial;
+
+use crate::authorization::replay::{self, Envelope, LooseEnvelope};
+use crate::payload::json;
+
+/// One event a connection sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The namespace it came in.
+    pub namespace: &'a str,
+    /// The event's name, as the rule was found by it.
+    pub event: &'a str,
+    /// What came with it.
+    pub body: Body<'a>,
+    /// How large all of it is on the wire, in bytes, attachments included.
+    pub size_bytes: usize,
+    /// Its binary attachments.
+    pub attachments: &'a [Bytes],
+}
+
+/// The event's content in either wire form; nothing of it has been checked.
+#[derive(Debug, Clone, Copy)]
+pub enum Body<'a> {
+    /// Socket.IO: the whole JSON array `["name", payload?, envelope?]`.
+    Array(&'a str),
+    /// The plain form, whose outer object the wire crate has read.
+    Parts {
+        /// JSON text of the payload; none reads as `{}`.
+        payload: Option<&'a str>,
+        /// What the message says about itself, unchecked.
+        envelope: LooseEnvelope<'a>,
+    },
+}
+
+/// What an ask comes down to once its JSON is known to be sound.
+pub(crate) struct Parts<'a> {
+    /// JSON text of the payload.
+    pub(crate) payload: &'a str,
+    envelope: Outside<'a>,
+}
+
+/// The envelope, not yet typed.
+enum Outside<'a> {
+    Json(Option<&'a str>),
+    Read(LooseEnvelope<'a>),
+}
+
+const NO_PAYLOAD: &str = "{}";
+
+/// An argument that is `null` is absent.
+fn present(argument: Option<&str>) -> Option<&str> {
+    argument.filter(|text| text.trim_ascii() != "null")
+}
+
+impl<'a> Ask<'a> {
+    /// Scans the JSON once and finds payload and envelope in it; half of a surrogate pair is named
+    /// with the field that holds it.
+    pub(crate) fn scan(&self, fields: &'static [&'static str]) -> Result<Parts<'a>, Denial> {
+        self.scan_parts().map_err(|denial| {
+            if denial != Denial::Json("surrogate") {
+                return denial;
+            }
+            let text = match self.body {
+                Body::Array(text) => text,
+                Body::Parts { payload, .. } => payload.unwrap_or_default(),
+            };
+            let field = json::surrogate_field(text, fields);
+            field.map_or(denial, |field| Denial::Schema { field: Some(field), rule: "surrogate" })
+        })
+    }
+
+    fn scan_parts(&self) -> Result<Parts<'a>, Denial> {
+        match self.body {
+            Body::Array(text) => {
+                let scan = self.scan_array(text)?;
+                let [name, payload, envelope] = scan.elements;
+                let named = name.and_then(|name| name.strip_prefix('"')?.strip_suffix('"'));
+                // Every later argument could be an envelope nobody checks.
+                if named != Some(self.event) || scan.items > 3 {
+                    return Err(Denial::Schema { field: None, rule: "arguments" });
+                }
+                let payload = present(payload).unwrap_or(NO_PAYLOAD);
+                Ok(Parts { payload, envelope: Outside::Json(present(envelope)) })
+            }
+            Body::Parts { payload, envelope } => {
+                if let Some(text) = payload {
+                    json::scan(text)?;
+                }
+                let payload = present(payload).unwrap_or(NO_PAYLOAD);
+                Ok(Parts { payload, envelope: Outside::Read(envelope) })
+            }
+        }
+    }
+}
+
+impl Ask<'_> {
+    /// Scans a packet's array. What stands behind its end was sent as something else than a packet:
+    /// the connection ends (T-200).
+    fn scan_array<'t>(&self, text: &'t str) -> Result<json::JsonScan<'t>, Denial> {
+        json::scan(text).map_err(|denial| match denial {
+            Denial::Json("trailing") => Denial::Packet("trailing"),
+            other => other,
+        })
+    }
+
+    /// Whether a packet nobody has declared is one at all.
+    pub(crate) fn check_packet(&self) -> Result<(), Denial> {
+        match self.body {
+            Body::Array(text) => match self.scan_array(text) {
+                Err(fault @ Denial::Packet(_)) => Err(fault),
+                Ok(_) | Err(_) => Ok(()),
+            },
+            Body::Parts { .. } => Ok(()),
+        }
+    }
+}
+
+impl Parts<'_> {
+    /// Reads the envelope; none reads as an empty one.
+    pub(crate) fn envelope(&self) -> Result<Envelope, Denial> {
+        match self.envelope {
+            Outside::Json(None) => Ok(Envelope::default()),
+            Outside::Json(Some(text)) => replay::read_envelope(text),
+            Outside::Read(loose) => replay::check_envelope(&loose),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! How full the tables of the directory are, and how much of them each address prefix holds.
+//! Never: a check of what is committed already; that is always in force.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use portcullis_model::Denial;
+
+use crate::directory::tables::{Directory, DirectoryLimits};
+use crate::limits::address::canonical;
+use crate::limits::rates::TableUse;
+
+/// A table of the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Table {
+    /// Users.
+    Users,
+    /// Rooms.
+    Rooms,
+    /// Members of rooms, invitations, and users who are barred from a room.
+    Memberships,
+    /// Sessions of this server's own users.
+    Sessions,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Users, Self::Rooms, Self::Memberships, Self::Sessions];
+
+    /// The word used in metrics and records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Users => "directory_users",
+            Self::Rooms => "directory_rooms",
+            Self::Memberships => "directory_memberships",
+            Self::Sessions => "directory_sessions",
+        }
+    }
+
+    /// The reasons of a rejection: the table is full, or the share of the prefix is.
+    fn reasons(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Users => ("users_total", "users_per_prefix"),
+            Self::Rooms => ("rooms_total", "rooms_per_prefix"),
+            Self::Memberships => ("memberships_total", "memberships_per_prefix"),
+            Self::Sessions => ("sessions_total", "sessions_per_prefix"),
+        }
+    }
+}
+
+/// Whom an entry is charged to: an IPv4 address, or the /48 of an IPv6 address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Party(u64);
+
+const IPV4_TAG: u64 = 4 << 56;
+const IPV6_TAG: u64 = 6 << 56;
+
+impl Party {
+    /// No party: the entry existed at the start, or another program made it.
+    pub const NOBODY: Self = Self(0);
+
+    /// The party of a client's address.
+    #[must_use]
+    pub fn of(client: IpAddr) -> Self {
+        match canonical(client) {
+            IpAddr::V4(address) => Self(IPV4_TAG | u64::from(address.to_bits())),
+            // The first 48 of 128 bits.
+            IpAddr::V6(address) => Self(IPV6_TAG | (address.to_bits() >> 80) as u64),
+        }
+    }
+
+    /// For a store that carries it; the bits mean nothing outside this process.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// What [`Party::to_bits`] gave.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rest = self.0 & !(0xff << 56);
+        match self.0 >> 56 {
+            4 => write!(formatter, "{}", Ipv4Addr::from_bits(rest as u32)),
+            6 => write!(formatter, "{}/48", Ipv6Addr::from_bits(u128::from(rest) << 80)),
+            _ => formatter.write_str("no prefix"),
+        }
+    }
+}
+
+/// How many entries there are; a change of the directory holds the lock on it.
+///
+/// Worst-case memory: 40 bytes for each entry of the tables, when each has another party.
+#[derive(Default)]
+pub(crate) struct Sizes {
+    pub(crate) users: usize,
+    pub(crate) rooms: usize,
+    pub(crate) memberships: usize,
+    pub(crate) sessions: usize,
+    held: HashMap<(Table, Party), usize>,
+}
+
+impl Sizes {
+    /// An entry is charged to a party.
+    pub(crate) fn charge(&mut self, table: Table, party: Party) {
+        if party != Party::NOBODY {
+            *self.held.entry((table, party)).or_default() += 1;
+        }
+    }
+
+    /// An entry that was charged to a party is gone.
+    pub(crate) fn discharge(&mut self, table: Table, party: Party) {
+        if let Some(held) = self.held.get_mut(&(table, party)) {
+            *held = held.saturating_sub(1);
+            if *held == 0 {
+                self.held.remove(&(table, party));
+            }
+        }
+    }
+
+    fn used(&self, table: Table) -> usize {
+        match table {
+            Table::Users => self.users,
+            Table::Rooms => self.rooms,
+            Table::Memberships => self.memberships,
+            Table::Sessions => self.sessions,
+        }
+    }
+}
+
+impl DirectoryLimits {
+    fn most(&self, table: Table) -> usize {
+        match table {
+            Table::Users => self.users_max,
+            Table::Rooms => self.rooms_max,
+            Table::Memberships => self.memberships_max,
+            Table::Sessions => self.sessions_max,
+        }
+    }
+}
+
+impl Directory {
+    /// Checks, before anything is committed, that a table has space for one more of a party.
+    ///
+    /// A party may hold as many entries as are free (a dynamic threshold): one party alone fills
+    /// half of a table at most, and `n` parties together leave one part in `n + 1` free. Entries
+    /// that commit between a check and its own commit can exceed the limit by as many as the
+    /// store has requests in its queue.
+    ///
+    /// # Errors
+    /// [`Denial::RoomLimit`]; its reason says whether the table or the share of the party is full.
+    pub fn check_space(&self, table: Table, party: Party) -> Result<(), Denial> {
+        let sizes = self.sizes.lock();
+        let free = self.limits.most(table).saturating_sub(sizes.used(table));
+        let held = sizes.held.get(&(table, party)).copied().unwrap_or(0);
+        let (full, share) = table.reasons();
+        if free == 0 {
+            return Err(Denial::RoomLimit(full));
+        }
+        if held >= free { Err(Denial::RoomLimit(share)) } else { Ok(()) }
+    }
+
+    /// Charges a new user to a party, until the server restarts.
+    pub fn charge_user(&self, party: Party) {
+        self.sizes.lock().charge(Table::Users, party);
+    }
+
+    /// How full the tables are.
+    #[must_use]
+    pub fn tables(&self) -> [TableUse; 4] {
+        let sizes = self.sizes.lock();
+        Table::ALL.map(|table| TableUse {
+            table: table.name(),
+            used: sizes.used(table),
+            max: self.limits.most(table),
+        })
+    }
+
+    /// The party that holds most of a table, and how much; looks at every party.
+    #[must_use]
+    pub fn largest_party(&self, table: Table) -> Option<(Party, usize)> {
+        let sizes = self.sizes.lock();
+        let held = sizes.held.iter().filter(|((of, _), _)| *of == table);
+        held.max_by_key(|(_, held)| **held).map(|((_, party), held)| (*party, *held))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::{RoomId, UserId};
+
+    use super::*;
+    use crate::directory::room::{Charge, RoomFacts, Visibility};
+
+    fn party(text: &str) -> Party {
+        Party::of(text.parse().unwrap())
+    }
+
+    fn directory(rooms_max: usize) -> Directory {
+        Directory::new(DirectoryLimits { rooms_max, ..DirectoryLimits::default() })
+    }
+
+    /// Creates rooms until the check rejects one; gives how many, and the reason.
+    fn fill(directory: &Directory, party: Party, name: &str) -> (usize, &'static str) {
+        for number in 0.. {
+            if let Err(denial) = directory.check_space(Table::Rooms, party) {
+                return (number, denial.reason());
+            }
+            let facts = RoomFacts {
+                id: RoomId::parse(&format!("{name}{number}")).unwrap(),
+                name: String::from("Tea"),
+                owner: UserId::parse("ann").unwrap(),
+                visibility: Visibility::Public,
+            };
+            directory.put_charged_room(facts, Charge { party, active_unix_ms: 0 });
+        }
+        (0, "")
+    }
+
+    #[test]
+    fn one_party_fills_half_of_a_table_and_others_still_find_space() {
+        let directory = directory(100);
+        let share = "rooms_per_prefix";
+        assert_eq!(fill(&directory, party("203.0.113.7"), "a"), (50, share));
+        assert_eq!(fill(&directory, party("203.0.113.8"), "b"), (25, share));
+        assert_eq!(fill(&directory, party("2001:db8:1:2::1"), "c"), (13, share));
+        // Another /64 of the same /48 is the same party.
+        assert_eq!(fill(&directory, party("2001:db8:1:3::1"), "d"), (0, share));
+        assert_eq!(directory.check_space(Table::Rooms, party("198.51.100.1")), Ok(()));
+        assert_eq!(
+            directory.tables()[1],
+            TableUse { table: "directory_rooms", used: 88, max: 100 }
+        );
+        let largest = directory.largest_party(Table::Rooms).unwrap();
+        assert_eq!((largest.0.to_string(), largest.1), (String::from("203.0.113.7"), 50));
+    }
+
+    #[test]
+    fn removed_entries_return_to_the_share_of_their_party() {
+        let directory = directory(10);
+        let ann = party("203.0.113.7");
+        assert_eq!(fill(&directory, ann, "a").0, 5);
+        for number in 0..5 {
+            directory.remove_room(&RoomId::parse(&format!("a{number}")).unwrap());
+        }
+        assert_eq!(directory.largest_party(Table::Rooms), None);
+        assert_eq!(fill(&directory, ann, "b").0, 5);
+    }
+
+    #[test]
+    fn full_table_rejects_new_entries_and_keeps_committed_ones() {
+        let directory = directory(1);
+        for name in ["one", "two"] {
+            directory.put_room(RoomFacts {
+                id: RoomId::parse(name).unwrap(),
+                name: String::from("Tea"),
+                owner: UserId::parse("ann").unwrap(),
+                visibility: Visibility::Public,
+            });
+        }
+        assert!(directory.room(&RoomId::parse("two").unwrap()).is_some());
+        let denial = directory.check_space(Table::Rooms, Party::NOBODY).unwrap_err();
+        assert_eq!(denial.reason(), "rooms_total");
+    }
+
+    #[test]
+    fn parties_are_shown_as_prefixes() {
+        for (address, expect) in [
+            ("203.0.113.7", "203.0.113.7"),
+            ("::ffff:203.0.113.7", "203.0.113.7"),
+            ("2001:db8:1:2:3::4", "2001:db8:1::/48"),
+        ] {
+            assert_eq!(party(address).to_string(), expect);
+            assert_eq!(Party::from_bits(party(address).to_bits()), party(address));
+        }
+        assert_eq!(Party::NOBODY.to_string(), "no prefix");
+    }
+}

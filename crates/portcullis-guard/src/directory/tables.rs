@@ -1,0 +1,468 @@
+//! The live picture of users, rooms and memberships that every decision reads.
+//! Never: changed by a request; only the committed feed changes it, in commit order.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use portcullis_model::{RoomId, SessionId, UserId};
+
+use crate::directory::authority::Authority;
+use crate::directory::list::RoomIndex;
+use crate::directory::names::NameIndex;
+use crate::directory::room::{Charge, Room, RoomFacts, Standing, Visibility};
+use crate::directory::session::Session;
+use crate::directory::space::{Party, Sizes, Table};
+use crate::directory::user::{User, UserFacts};
+use crate::tables::striped::Striped;
+
+/// How much the directory holds before it rejects what is new; see [`Directory::check_space`].
+///
+/// What is committed is in force beyond these limits too: rows that were stored under larger
+/// limits, or beside the server. Worst-case memory: 750 bytes a user, 1,050 a room, 170 a
+/// membership, which is kept from both ends, and 300 a session: 150 + 53 + 170 + 150 MB with the
+/// defaults; and 60 bytes for each user watching a room. Invitations and bars count as memberships.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectoryLimits {
+    /// Users known.
+    pub users_max: usize,
+    /// Rooms there are.
+    pub rooms_max: usize,
+    /// Pairs of room and member.
+    pub memberships_max: usize,
+    /// Sessions of our own.
+    pub sessions_max: usize,
+}
+
+impl Default for DirectoryLimits {
+    fn default() -> Self {
+        Self {
+            users_max: 200_000,
+            rooms_max: 50_000,
+            memberships_max: 1_000_000,
+            sessions_max: 500_000,
+        }
+    }
+}
+
+/// What one user belongs to.
+#[derive(Default)]
+struct Belongings {
+    member_of: HashSet<RoomId>,
+    owns: usize,
+}
+
+/// Users, rooms and memberships, shared by all shards.
+///
+/// Readers lock one stripe for the length of a look-up. Changes are made one at a time, in the
+/// order of the calls; a reader sees each change whole, and its parts in an order that refuses.
+pub struct Directory {
+    pub(crate) limits: DirectoryLimits,
+    users: Striped<UserId, Arc<User>>,
+    rooms: Striped<RoomId, Arc<Room>>,
+    belongings: Striped<UserId, Belongings>,
+    pub(crate) sessions: Striped<SessionId, Arc<Session>>,
+    authority: Arc<Authority>,
+    pub(crate) public: RwLock<RoomIndex>,
+    pub(crate) names: RwLock<NameIndex>,
+    pub(crate) sizes: Mutex<Sizes>,
+}
+
+impl Directory {
+    /// An empty directory.
+    #[must_use]
+    pub fn new(limits: DirectoryLimits) -> Self {
+        Self {
+            limits,
+            users: Striped::new(),
+            rooms: Striped::new(),
+            belongings: Striped::new(),
+            sessions: Striped::new(),
+            authority: Arc::default(),
+            public: RwLock::default(),
+            names: RwLock::default(),
+            sizes: Mutex::default(),
+        }
+    }
+
+    /// The user with this id.
+    #[must_use]
+    pub fn user(&self, id: &UserId) -> Option<Arc<User>> {
+        self.users.read(id, |user| user.cloned())
+    }
+
+    /// The room with this id.
+    #[must_use]
+    pub fn room(&self, id: &RoomId) -> Option<Arc<Room>> {
+        self.rooms.read(id, |room| room.cloned())
+    }
+
+    /// What was withdrawn, and whether all that is known here is still confirmed.
+    #[must_use]
+    pub fn authority(&self) -> &Arc<Authority> {
+        &self.authority
+    }
+
+    /// Inserts a user when there is space, or changes the one that connections hold already.
+    ///
+    /// For programs without a store; gives false when the directory is full and the user is new.
+    pub fn put_user(&self, facts: UserFacts) -> bool {
+        let is_known = self.user(&facts.id).is_some();
+        if !is_known && self.check_space(Table::Users, Party::NOBODY).is_err() {
+            return false;
+        }
+        self.apply_user(facts);
+        true
+    }
+
+    /// Inserts a user, or changes the one that connections hold already: what is committed.
+    pub fn apply_user(&self, facts: UserFacts) {
+        let mut sizes = self.sizes.lock();
+        if let Some(user) = self.user(&facts.id) {
+            self.names.write().replace(&user, &facts);
+            user.change(facts);
+            return;
+        }
+        sizes.users += 1;
+        self.names.write().add(&facts);
+        self.users.write(&facts.id, |users| {
+            users.insert(facts.id.clone(), Arc::new(User::new(facts.clone())));
+        });
+    }
+
+    /// Ends every user who is not among these, also through every `Arc` held elsewhere.
+    pub fn end_users_beside(&self, kept: &HashSet<UserId>) {
+        for id in self.users.keys().into_iter().filter(|id| !kept.contains(id)) {
+            for room in self.rooms_of(&id) {
+                self.remove_member(&room.id, &id);
+            }
+            let mut sizes = self.sizes.lock();
+            if let Some(user) = self.users.write(&id, |users| users.remove(&id)) {
+                sizes.users -= 1;
+                self.names.write().remove(&user);
+                user.end();
+            }
+        }
+    }
+
+    /// The ids of all users.
+    #[must_use]
+    pub fn user_ids(&self) -> Vec<UserId> {
+        self.users.keys()
+    }
+
+    /// Inserts a room, or changes the one that connections hold already.
+    pub fn put_room(&self, facts: RoomFacts) {
+        self.put_charged_room(facts, Charge::default());
+    }
+
+    /// As [`Directory::put_room`]; a new room is charged to a party.
+    pub fn put_charged_room(&self, facts: RoomFacts, charge: Charge) {
+        let mut sizes = self.sizes.lock();
+        let id = facts.id.clone();
+        let owner = facts.owner.clone();
+        let room = if let Some(room) = self.room(&id) {
+            let before = room.owner();
+            room.change(facts);
+            self.public.write().remove(&before, &id);
+            self.belonging(&before, |belongings| {
+                belongings.owns = belongings.owns.saturating_sub(1)
+            });
+            room
+        } else {
+            sizes.rooms += 1;
+            sizes.charge(Table::Rooms, charge.party);
+            let room = Arc::new(Room::new(facts, charge));
+            self.rooms.write(&id, |rooms| rooms.insert(id.clone(), Arc::clone(&room)));
+            room
+        };
+        self.belonging(&owner, |belongings| belongings.owns += 1);
+        match room.visibility() {
+            Visibility::Public => self.public.write().put(&owner, &room),
+            Visibility::Private => {}
+        }
+    }
+
+    /// Ends a room; nobody has a relation to it any more.
+    ///
+    /// That holds through every `Arc` held elsewhere too.
+    pub fn remove_room(&self, id: &RoomId) {
+        let mut sizes = self.sizes.lock();
+        let Some(room) = self.rooms.write(id, |rooms| rooms.remove(id)) else { return };
+        sizes.rooms -= 1;
+        sizes.discharge(Table::Rooms, room.party);
+        let owner = room.owner();
+        self.public.write().remove(&owner, id);
+        let (members, others) = room.end();
+        sizes.memberships -= members.len() + others.len();
+        for party in members.values().copied().chain(others) {
+            sizes.discharge(Table::Memberships, party);
+        }
+        for member in members.keys() {
+            self.belonging(member, |belongings| belongings.member_of.remove(id));
+        }
+        self.belonging(&owner, |belongings| belongings.owns = belongings.owns.saturating_sub(1));
+    }
+
+    /// Makes a user a member; false when nothing changed.
+    ///
+    /// Nothing changes for a member, or without such a room.
+    pub fn add_member(&self, room: &RoomId, user: &UserId) -> bool {
+        self.add_charged_member(room, user, Party::NOBODY)
+    }
+
+    /// As [`Directory::add_member`]; the membership is charged to a party.
+    pub fn add_charged_member(&self, room: &RoomId, user: &UserId, party: Party) -> bool {
+        let mut sizes = self.sizes.lock();
+        let Some(room) = self.room(room) else { return false };
+        // The user's own copy of the id, so that memberships share one.
+        let user = &self.user(user).map_or_else(|| user.clone(), |known| known.id.clone());
+        if room.is_member(user) || !room.add(user, party) {
+            return false;
+        }
+        // A member is neither invited nor barred any more.
+        if let Some(before) = room.unstand(user) {
+            sizes.memberships -= 1;
+            sizes.discharge(Table::Memberships, before);
+        }
+        sizes.memberships += 1;
+        sizes.charge(Table::Memberships, party);
+        self.belonging(user, |belongings| belongings.member_of.insert(room.id.clone()));
+        true
+    }
+
+    /// Ends a membership; false when there was none.
+    pub fn remove_member(&self, room: &RoomId, user: &UserId) -> bool {
+        let mut sizes = self.sizes.lock();
+        let Some(room) = self.room(room) else { return false };
+        let Some(party) = room.remove(user) else { return false };
+        sizes.memberships -= 1;
+        sizes.discharge(Table::Memberships, party);
+        self.belonging(user, |belongings| belongings.member_of.remove(&room.id));
+        true
+    }
+
+    /// Invites a user, or lifts what barred them; false without such a room, or for a member.
+    pub fn invite(&self, room: &RoomId, user: &UserId, party: Party) -> bool {
+        self.stand(room, user, Standing::Invited, party)
+    }
+
+    /// Bars a user who is not a member; false without such a room, or for a member.
+    pub fn bar(&self, room: &RoomId, user: &UserId, party: Party) -> bool {
+        self.stand(room, user, Standing::Barred, party)
+    }
+
+    fn stand(&self, room: &RoomId, user: &UserId, standing: Standing, party: Party) -> bool {
+        let mut sizes = self.sizes.lock();
+        let Some(room) = self.room(room) else { return false };
+        let Ok(before) = room.stand(user, standing, party) else { return false };
+        match before {
+            Some(before) => sizes.discharge(Table::Memberships, before),
+            None => sizes.memberships += 1,
+        }
+        sizes.charge(Table::Memberships, party);
+        true
+    }
+
+    /// Counts one more live subscription of the user; gives how many there are.
+    ///
+    /// 0 when there is no such room.
+    pub fn watch(&self, room: &RoomId, user: &UserId) -> u32 {
+        self.room(room).map_or(0, |room| room.watch(user))
+    }
+
+    /// Counts one live subscription less; gives how many are left.
+    pub fn unwatch(&self, room: &RoomId, user: &UserId) -> u32 {
+        self.room(room).map_or(0, |room| room.unwatch(user))
+    }
+
+    /// How many live subscriptions the user has in the room.
+    #[must_use]
+    pub fn watching(&self, room: &RoomId, user: &UserId) -> u32 {
+        self.room(room).map_or(0, |room| room.watching(user))
+    }
+
+    /// The rooms that a user is a member of.
+    #[must_use]
+    pub fn rooms_of(&self, user: &UserId) -> Vec<Arc<Room>> {
+        let ids: Vec<RoomId> = self.belongings.read(user, |belongings| {
+            belongings.into_iter().flat_map(|found| &found.member_of).cloned().collect()
+        });
+        ids.iter().filter_map(|id| self.room(id)).collect()
+    }
+
+    /// How many rooms the user is a member of.
+    #[must_use]
+    pub fn membership_count(&self, user: &UserId) -> usize {
+        self.belongings.read(user, |belongings| belongings.map_or(0, |of| of.member_of.len()))
+    }
+
+    /// How many rooms belong to the user.
+    #[must_use]
+    pub fn rooms_owned_by(&self, user: &UserId) -> usize {
+        self.belongings.read(user, |belongings| belongings.map_or(0, |found| found.owns))
+    }
+
+    /// Changes what a user belongs to, and forgets the user when that is nothing.
+    fn belonging<R>(&self, user: &UserId, change: impl FnOnce(&mut Belongings) -> R) {
+        self.belongings.write(user, |all| {
+            let belongings = all.entry(user.clone()).or_default();
+            change(belongings);
+            if belongings.member_of.is_empty() && belongings.owns == 0 {
+                all.remove(user);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::Now;
+
+    use super::*;
+    use crate::directory::list::RoomQuery;
+    use crate::directory::room::Relation;
+
+    fn user_id(text: &str) -> UserId {
+        UserId::parse(text).unwrap()
+    }
+
+    fn room_id(text: &str) -> RoomId {
+        RoomId::parse(text).unwrap()
+    }
+
+    fn user(id: &str) -> UserFacts {
+        UserFacts::new(user_id(id), id.to_uppercase())
+    }
+
+    fn room(id: &str, owner: &str, visibility: Visibility) -> RoomFacts {
+        RoomFacts { id: room_id(id), name: id.to_uppercase(), owner: user_id(owner), visibility }
+    }
+
+    fn small() -> Directory {
+        let limits = DirectoryLimits {
+            users_max: 3,
+            rooms_max: 3,
+            memberships_max: 4,
+            ..DirectoryLimits::default()
+        };
+        let directory = Directory::new(limits);
+        for id in ["ann", "bob", "cat"] {
+            assert!(directory.put_user(user(id)));
+        }
+        directory.put_room(room("hall", "ann", Visibility::Public));
+        directory.put_room(room("den", "ann", Visibility::Private));
+        for member in ["ann", "bob"] {
+            assert!(directory.add_member(&room_id("den"), &user_id(member)));
+        }
+        directory
+    }
+
+    fn visible(directory: &Directory, user: &str, limit: usize) -> Vec<String> {
+        let user = user_id(user);
+        let query = RoomQuery { user: &user, after: None, search: None, limit };
+        directory.list_rooms(&query).rooms.iter().map(|room| room.id.to_string()).collect()
+    }
+
+    #[test]
+    fn a_user_is_changed_in_place() {
+        let directory = small();
+        let held = directory.user(&user_id("bob")).unwrap();
+        assert!(directory.put_user(UserFacts { disabled: true, ..user("bob") }));
+        assert!(held.is_barred(Now::default()));
+        assert!(Arc::ptr_eq(&held, &directory.user(&user_id("bob")).unwrap()));
+        assert!(directory.user(&user_id("dan")).is_none());
+    }
+
+    #[test]
+    fn relations_and_what_is_visible() {
+        let directory = small();
+        let cases = [
+            ("den", "ann", Relation::Owner),
+            ("den", "bob", Relation::Member),
+            ("den", "cat", Relation::None),
+            ("hall", "ann", Relation::Owner),
+            ("hall", "bob", Relation::None),
+        ];
+        for (id, user, expect) in cases {
+            let room = directory.room(&room_id(id)).unwrap();
+            assert_eq!(room.relation(&user_id(user)), expect, "{user} in {id}");
+        }
+        assert_eq!(visible(&directory, "bob", 10), ["den", "hall"]);
+        assert_eq!(visible(&directory, "bob", 1), ["den"]);
+        assert_eq!(visible(&directory, "cat", 10), ["hall"]);
+        assert!(!directory.add_member(&room_id("den"), &user_id("bob")), "already");
+        assert!(directory.remove_member(&room_id("den"), &user_id("bob")));
+        assert!(!directory.remove_member(&room_id("den"), &user_id("bob")));
+        assert_eq!(visible(&directory, "bob", 10), ["hall"]);
+        let den = directory.room(&room_id("den")).unwrap();
+        assert!(directory.remove_member(&room_id("den"), &user_id("ann")));
+        assert_eq!(den.relation(&user_id("ann")), Relation::Owner);
+        assert!(!den.is_member(&user_id("ann")));
+    }
+
+    #[test]
+    fn a_removed_room_is_gone_through_every_arc() {
+        let directory = small();
+        let den = directory.room(&room_id("den")).unwrap();
+        directory.remove_room(&room_id("den"));
+        directory.remove_room(&room_id("den"));
+        assert!(den.is_ended() && directory.room(&room_id("den")).is_none());
+        for user in ["ann", "bob"] {
+            assert_eq!(den.relation(&user_id(user)), Relation::None);
+        }
+        assert_eq!(visible(&directory, "bob", 10), ["hall"]);
+        assert_eq!(directory.rooms_owned_by(&user_id("ann")), 1);
+        assert_eq!(directory.watch(&room_id("den"), &user_id("ann")), 0);
+    }
+
+    #[test]
+    fn a_room_changes_its_facts_and_keeps_its_members() {
+        let directory = small();
+        directory.put_room(room("den", "bob", Visibility::Public));
+        assert_eq!(visible(&directory, "cat", 10), ["den", "hall"]);
+        let owned = |user| directory.rooms_owned_by(&user_id(user));
+        assert_eq!((owned("ann"), owned("bob"), owned("cat")), (1, 1, 0));
+        directory.put_room(room("den", "bob", Visibility::Private));
+        assert_eq!(visible(&directory, "cat", 10), ["hall"]);
+        let den = directory.room(&room_id("den")).unwrap();
+        assert_eq!(den.members(), [user_id("ann"), user_id("bob")]);
+    }
+
+    #[test]
+    fn committed_rows_are_in_force_in_a_full_directory() {
+        let directory = small();
+        assert!(!directory.put_user(user("dan")), "a program without a store has to ask");
+        assert!(directory.put_user(user("ann")), "known users still change");
+        directory.apply_user(user("dan"));
+        assert!(directory.user(&user_id("dan")).is_some());
+        for id in ["attic", "yard"] {
+            directory.put_room(room(id, "bob", Visibility::Public));
+        }
+        assert_eq!(visible(&directory, "cat", 10), ["attic", "hall", "yard"]);
+        for id in ["ann", "bob", "cat"] {
+            assert!(directory.add_member(&room_id("hall"), &user_id(id)));
+            assert!(directory.room(&room_id("hall")).unwrap().is_member(&user_id(id)));
+        }
+        assert!(directory.invite(&room_id("attic"), &user_id("cat"), Party::NOBODY));
+        for table in [Table::Users, Table::Rooms, Table::Memberships] {
+            assert!(directory.check_space(table, Party::NOBODY).is_err(), "{table:?}");
+        }
+        directory.remove_room(&room_id("hall"));
+        let used = directory.tables().map(|table| table.used);
+        assert_eq!(used, [4, 3, 3, 0]);
+        assert!(directory.check_space(Table::Memberships, Party::NOBODY).is_ok());
+        assert!(!directory.add_member(&room_id("hall"), &user_id("cat")), "no such room");
+    }
+
+    #[test]
+    fn subscriptions_are_counted() {
+        let directory = small();
+        let (hall, ann) = (room_id("hall"), user_id("ann"));
+        assert_eq!([directory.watch(&hall, &ann), directory.watch(&hall, &ann)], [1, 2]);
+        assert_eq!(directory.watching(&hall, &ann), 2);
+        assert_eq!(directory.watching(&hall, &user_id("bob")), 0);
+        let left: Vec<_> = (0..3).map(|_| directory.unwatch(&hall, &ann)).collect();
+        assert_eq!(left, [1, 0, 0]);
+    }
+}

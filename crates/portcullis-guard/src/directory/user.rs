@@ -1,0 +1,473 @@
+//! A user as every shard sees them: facts that change under open connections.
+//! Never: a password, a token, or anything else a decision does not need.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use portcullis_model::{Denial, Now, Roles, UserId};
+
+use crate::authentication::second_factor::FactorGap;
+
+/// A mute that lasts longer has no end that a user would read: a year has four digits.
+const YEAR_10000_UNIX_MS: i64 = 253_402_300_800_000;
+
+/// What storage knows of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserFacts {
+    /// The id.
+    pub id: UserId,
+    /// The name others see.
+    pub name: String,
+    /// What the user may do at all.
+    pub roles: Roles,
+    /// Whether the user is locked out.
+    pub disabled: bool,
+    /// Tokens issued before this moment are revoked; 0 when none ever were.
+    pub valid_after_unix_ms: i64,
+    /// Until when the user is banned; 0 when not.
+    pub banned_until_unix_ms: i64,
+    /// Until when the user may not speak; 0 when they may.
+    pub muted_until_unix_ms: i64,
+    /// Roles that the user holds and that have no effect until the user adds a second factor.
+    pub withheld: Roles,
+    /// Whether the user can do nothing until then.
+    pub setup_only: bool,
+    /// Whether another issuer vouches for the user; never changes.
+    pub external: bool,
+}
+
+impl UserFacts {
+    /// An ordinary user nothing is known against.
+    #[must_use]
+    pub fn new(id: UserId, name: String) -> Self {
+        Self {
+            id,
+            name,
+            roles: Roles::user(),
+            disabled: false,
+            valid_after_unix_ms: 0,
+            banned_until_unix_ms: 0,
+            muted_until_unix_ms: 0,
+            withheld: Roles::NONE,
+            setup_only: false,
+            external: false,
+        }
+    }
+}
+
+/// A user, the same one for every connection, shard and handler that holds it.
+///
+/// A change is seen by open connections at once: they hold this, and read it at every message.
+pub struct User {
+    /// The id.
+    pub id: UserId,
+    /// Whether another issuer vouches for the user.
+    pub external: bool,
+    name: RwLock<Arc<str>>,
+    roles: AtomicU32,
+    disabled: AtomicBool,
+    valid_after_unix_ms: AtomicI64,
+    banned_until_unix_ms: AtomicI64,
+    muted_until_unix_ms: AtomicI64,
+    withheld: AtomicU32,
+    setup_only: AtomicBool,
+    epoch: AtomicU64,
+    sessions_epoch: AtomicU64,
+    /// In the order they came; each is told when it has to make room.
+    connections: Mutex<Vec<Arc<Held>>>,
+}
+
+impl User {
+    pub(crate) fn new(facts: UserFacts) -> Self {
+        Self {
+            id: facts.id,
+            external: facts.external,
+            name: RwLock::new(Arc::from(facts.name)),
+            roles: AtomicU32::new(facts.roles.bits()),
+            disabled: AtomicBool::new(facts.disabled),
+            valid_after_unix_ms: AtomicI64::new(facts.valid_after_unix_ms),
+            banned_until_unix_ms: AtomicI64::new(facts.banned_until_unix_ms),
+            muted_until_unix_ms: AtomicI64::new(facts.muted_until_unix_ms),
+            withheld: AtomicU32::new(facts.withheld.bits()),
+            setup_only: AtomicBool::new(facts.setup_only),
+            epoch: AtomicU64::new(0),
+            sessions_epoch: AtomicU64::new(0),
+            connections: Mutex::default(),
+        }
+    }
+
+    /// The name others see.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name.read())
+    }
+
+    /// What the user may do at all, now.
+    #[must_use]
+    pub fn roles(&self) -> Roles {
+        Roles::from_bits(self.roles.load(Ordering::Acquire))
+    }
+
+    /// Whether the user is locked out, by an operator or by a ban that has not ended.
+    #[must_use]
+    pub fn is_barred(&self, now: Now) -> bool {
+        self.disabled.load(Ordering::Acquire)
+            || now.unix_ms < self.banned_until_unix_ms.load(Ordering::Acquire)
+    }
+
+    /// Whether the user may not speak, now.
+    #[must_use]
+    pub fn is_muted(&self, now: Now) -> bool {
+        now.unix_ms < self.muted_until_unix_ms.load(Ordering::Acquire)
+    }
+
+    /// Whether the user may send what other users read.
+    ///
+    /// # Errors
+    /// [`Denial::Muted`] with the end of the mute.
+    pub fn check_not_muted(&self, now: Now) -> Result<(), Denial> {
+        let until_unix_ms = self.muted_until_unix_ms.load(Ordering::Acquire);
+        let left_ms = until_unix_ms.saturating_sub(now.unix_ms);
+        match u64::try_from(left_ms) {
+            Ok(retry_after_ms) if retry_after_ms > 0 => Err(Denial::Muted {
+                until_unix_ms: Some(until_unix_ms).filter(|until| *until < YEAR_10000_UNIX_MS),
+                retry_after_ms,
+            }),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Roles that the user holds and that have no effect until the user adds a second factor.
+    #[must_use]
+    pub fn withheld(&self) -> Roles {
+        Roles::from_bits(self.withheld.load(Ordering::Acquire))
+    }
+
+    /// Whether the user can do nothing until then.
+    #[must_use]
+    pub fn is_setup_only(&self) -> bool {
+        self.setup_only.load(Ordering::Acquire)
+    }
+
+    /// What a missing second factor takes from the user.
+    #[must_use]
+    pub fn factor_gap(&self) -> FactorGap {
+        FactorGap { withheld: self.withheld(), setup_only: self.is_setup_only() }
+    }
+
+    /// Tokens issued before this moment are revoked; 0 when none ever were.
+    #[must_use]
+    pub fn valid_after_unix_ms(&self) -> i64 {
+        self.valid_after_unix_ms.load(Ordering::Acquire)
+    }
+
+    /// Counts changes of roles, of being disabled, and revocations.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Counts what ends sessions: being disabled or banned, revocations, and losing a second factor
+    /// that everybody needs.
+    ///
+    /// A changed role ends none; it is in force at the next message.
+    #[must_use]
+    pub fn sessions_epoch(&self) -> u64 {
+        self.sessions_epoch.load(Ordering::Acquire)
+    }
+
+    /// How many connections the user has.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        u32::try_from(self.connections.lock().len()).unwrap_or(u32::MAX)
+    }
+
+    /// Takes one of the user's connection slots; at most `max` are held at a time.
+    ///
+    /// Where another one is evicted it is over at once; its connection finds out when it is looked
+    /// at.
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        max: u32,
+        when_full: WhenFull,
+        now: Now,
+    ) -> Option<UserSlot> {
+        let mut held = self.connections.lock();
+        let full = held.len() >= usize::try_from(max).unwrap_or(usize::MAX);
+        let evicts = match (full, when_full) {
+            (false, _) => false,
+            (true, WhenFull::Reject) => return None,
+            (true, WhenFull::EvictOldest) if held.is_empty() => return None,
+            (true, WhenFull::EvictOldest) => {
+                held.remove(0).evict(EVICTED_OLDEST);
+                true
+            }
+            (true, WhenFull::EvictSilent { since_ms }) => {
+                let silent = held.iter().enumerate().min_by_key(|(_, held)| held.heard_ms())?;
+                let (index, _) = Some(silent).filter(|(_, held)| held.heard_ms() < since_ms)?;
+                held.remove(index).evict(EVICTED_SILENT);
+                true
+            }
+        };
+        let one = Arc::new(Held::default());
+        one.heard_ms.store(now.monotonic_ms, Ordering::Relaxed);
+        held.push(Arc::clone(&one));
+        Some(UserSlot { user: Arc::clone(self), held: one, evicts })
+    }
+
+    /// Whether a connection of the user was last heard before this moment.
+    #[must_use]
+    pub fn has_silent_connection(&self, since_ms: u64) -> bool {
+        self.connections.lock().iter().any(|held| held.heard_ms() < since_ms)
+    }
+
+    /// Locks out whoever still holds this user: there is no such user any more.
+    pub(crate) fn end(&self) {
+        self.disabled.store(true, Ordering::Release);
+        self.sessions_epoch.fetch_add(1, Ordering::AcqRel);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Takes over new facts. The caller is the only one who changes.
+    ///
+    /// The facts are stored before the epochs, so that who sees the new epoch sees the facts.
+    pub(crate) fn change(&self, facts: UserFacts) {
+        let disabled = self.disabled.swap(facts.disabled, Ordering::AcqRel) != facts.disabled;
+        let swapped = |cell: &AtomicI64, value| cell.swap(value, Ordering::AcqRel) != value;
+        let revoked = swapped(&self.valid_after_unix_ms, facts.valid_after_unix_ms);
+        let banned = swapped(&self.banned_until_unix_ms, facts.banned_until_unix_ms);
+        let setup_only = self.setup_only.swap(facts.setup_only, Ordering::AcqRel);
+        // Connections of a user who has removed a second factor that everybody needs.
+        let factor_lost = facts.setup_only && !setup_only;
+        let ends_sessions = disabled || revoked || banned || factor_lost;
+        swapped(&self.muted_until_unix_ms, facts.muted_until_unix_ms);
+        self.withheld.store(facts.withheld.bits(), Ordering::Release);
+        let roles = facts.roles.bits();
+        let changes_roles = self.roles.swap(roles, Ordering::AcqRel) != roles;
+        if *self.name().as_ref() != *facts.name {
+            *self.name.write() = Arc::from(facts.name);
+        }
+        if ends_sessions {
+            self.sessions_epoch.fetch_add(1, Ordering::AcqRel);
+        }
+        if ends_sessions || changes_roles {
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("User").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Which connection makes room for one more of a user who has as many as are permitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    Reject,
+    EvictOldest,
+    /// The one that was heard longest ago, if that was before `since_ms`.
+    EvictSilent {
+        since_ms: u64,
+    },
+}
+
+const EVICTED_OLDEST: u8 = 1;
+const EVICTED_SILENT: u8 = 2;
+
+/// A connection as its user's other connections see it.
+#[derive(Debug, Default)]
+struct Held {
+    /// 0 while it stands, otherwise how it was evicted.
+    evicted: AtomicU8,
+    /// When the client was last heard, on the monotonic clock.
+    heard_ms: AtomicU64,
+}
+
+impl Held {
+    fn heard_ms(&self) -> u64 {
+        self.heard_ms.load(Ordering::Relaxed)
+    }
+
+    fn evict(&self, how: u8) {
+        self.evicted.store(how, Ordering::Release);
+    }
+}
+
+/// When the client of a connection was last heard, also for others than the connection.
+#[derive(Debug, Clone)]
+pub struct LastHeard(Arc<Held>);
+
+impl LastHeard {
+    /// On the monotonic clock, in milliseconds.
+    #[must_use]
+    pub fn monotonic_ms(&self) -> u64 {
+        self.0.heard_ms()
+    }
+}
+
+/// One of a user's connection slots; dropping it gives it back.
+pub(crate) struct UserSlot {
+    user: Arc<User>,
+    held: Arc<Held>,
+    evicts: bool,
+}
+
+impl UserSlot {
+    pub(crate) fn user(&self) -> &Arc<User> {
+        &self.user
+    }
+
+    pub(crate) fn last_heard(&self) -> LastHeard {
+        LastHeard(Arc::clone(&self.held))
+    }
+
+    /// Notes that the client has sent something.
+    pub(crate) fn heard(&self, now: Now) {
+        self.held.heard_ms.store(now.monotonic_ms, Ordering::Relaxed);
+    }
+
+    /// Whether a newer connection has taken its place.
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.held.evicted.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether that was because nothing was heard of the client.
+    pub(crate) fn is_evicted_silent(&self) -> bool {
+        self.held.evicted.load(Ordering::Acquire) == EVICTED_SILENT
+    }
+
+    /// Whether another one had to go for it.
+    pub(crate) fn evicts(&self) -> bool {
+        self.evicts
+    }
+}
+
+impl Drop for UserSlot {
+    fn drop(&mut self) {
+        let mut held = self.user.connections.lock();
+        held.retain(|other| !Arc::ptr_eq(other, &self.held));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use portcullis_model::Role;
+
+    use super::*;
+
+    fn facts() -> UserFacts {
+        UserFacts::new(UserId::parse("ann").unwrap(), String::from("Ann"))
+    }
+
+    #[test]
+    fn t_083_of_fifty_at_once_exactly_five_succeed() {
+        let user = Arc::new(User::new(facts()));
+        let barrier = Barrier::new(50);
+        let slots: Vec<_> = std::thread::scope(|scope| {
+            let connect = || {
+                scope.spawn(|| {
+                    barrier.wait();
+                    user.connect(5, WhenFull::Reject, Now::default())
+                })
+            };
+            let threads: Vec<_> = (0..50).map(|_| connect()).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!((slots.len(), user.connections()), (5, 5));
+        drop(slots);
+        assert_eq!(user.connections(), 0);
+        for when_full in
+            [WhenFull::Reject, WhenFull::EvictOldest, WhenFull::EvictSilent { since_ms: u64::MAX }]
+        {
+            assert!(user.connect(0, when_full, Now::default()).is_none());
+        }
+    }
+
+    #[test]
+    fn mute_is_denied_with_its_end_until_it_ends() {
+        let now = |unix_ms| Now { monotonic_ms: 0, unix_ms };
+        let user = |muted_until_unix_ms| User::new(UserFacts { muted_until_unix_ms, ..facts() });
+        let denied = Denial::Muted { until_unix_ms: Some(9_000), retry_after_ms: 1_000 };
+        assert_eq!(user(9_000).check_not_muted(now(8_000)), Err(denied));
+        assert_eq!(user(9_000).check_not_muted(now(9_000)), Ok(()));
+        assert_eq!(user(0).check_not_muted(now(0)), Ok(()));
+        let Err(denial) = user(i64::MAX).check_not_muted(now(8_000)) else { panic!("muted") };
+        assert_eq!(denial.retry_after_ms(), None, "it has no end");
+    }
+
+    #[test]
+    fn t_084_the_oldest_makes_room_where_that_is_wanted() {
+        let user = Arc::new(User::new(facts()));
+        let connect = || user.connect(2, WhenFull::EvictOldest, Now::default()).unwrap();
+        let slots = [connect(), connect(), connect()];
+        assert_eq!(slots.each_ref().map(UserSlot::is_evicted), [true, false, false]);
+        assert_eq!(slots.each_ref().map(UserSlot::evicts), [false, false, true]);
+        let [first, second, third] = slots;
+        assert_eq!(user.connections(), 2);
+        drop(first);
+        assert_eq!(user.connections(), 2, "its place was another's already");
+        drop((second, third));
+        assert_eq!(user.connections(), 0);
+    }
+
+    #[test]
+    fn t_084_a_silent_connection_is_evicted_and_one_that_answers_is_not() {
+        let user = Arc::new(User::new(facts()));
+        let at = |ms| Now { monotonic_ms: ms, unix_ms: 0 };
+        let connect = |since_ms, ms| user.connect(3, WhenFull::EvictSilent { since_ms }, at(ms));
+        let slots: Vec<_> = (1..4).map(|ms| connect(0, ms).unwrap()).collect();
+        slots[0].heard(at(100));
+        slots[2].heard(at(50));
+        assert!(!user.has_silent_connection(2) && user.has_silent_connection(3));
+        assert!(connect(2, 200).is_none(), "all were heard since");
+        let fourth = connect(100, 200).unwrap();
+        let evicted: Vec<_> = slots.iter().map(UserSlot::is_evicted_silent).collect();
+        assert_eq!(evicted, [false, true, false], "the one that was heard longest ago");
+        assert!(fourth.evicts() && user.connections() == 3);
+        assert!(connect(50, 200).is_none());
+    }
+
+    /// The first moment at which something is over; 0 for what never began or never ends.
+    fn until(holds: impl Fn(Now) -> bool) -> i64 {
+        let at = |unix_ms| Now { monotonic_ms: 0, unix_ms };
+        (0..20).find(|ms| !holds(at(*ms))).unwrap_or(0)
+    }
+
+    #[test]
+    fn changes_are_seen_through_the_same_user() {
+        let cases: [(UserFacts, u64, u64); 9] = [
+            (facts(), 0, 0),
+            (UserFacts { name: String::from("Anna"), ..facts() }, 0, 0),
+            (UserFacts { roles: Roles::user().with(Role::Admin), ..facts() }, 1, 0),
+            (UserFacts { disabled: true, ..facts() }, 1, 1),
+            (UserFacts { valid_after_unix_ms: 9, ..facts() }, 1, 1),
+            (UserFacts { banned_until_unix_ms: 9, ..facts() }, 1, 1),
+            (UserFacts { muted_until_unix_ms: 9, ..facts() }, 0, 0),
+            (UserFacts { withheld: Roles::NONE.with(Role::Admin), ..facts() }, 0, 0),
+            (UserFacts { setup_only: true, ..facts() }, 1, 1),
+        ];
+        for (new, epoch, sessions_epoch) in cases {
+            let user = User::new(facts());
+            user.change(new.clone());
+            assert_eq!((user.epoch(), user.sessions_epoch()), (epoch, sessions_epoch), "{new:?}");
+            let seen = UserFacts {
+                id: user.id.clone(),
+                name: user.name().to_string(),
+                roles: user.roles(),
+                disabled: user.is_barred(Now { unix_ms: 9, ..Now::default() }),
+                valid_after_unix_ms: user.valid_after_unix_ms(),
+                banned_until_unix_ms: until(|now| user.is_barred(now)),
+                muted_until_unix_ms: until(|now| user.is_muted(now)),
+                withheld: user.withheld(),
+                setup_only: user.is_setup_only(),
+                external: user.external,
+            };
+            assert_eq!(seen, new);
+        }
+    }
+}

@@ -1,0 +1,538 @@
+//! How many connections the server holds, and the permit each of them carries.
+//! Never: a count that is not given back; dropping a permit is the only way to return it.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use portcullis_model::Limit;
+
+use crate::limits::address::{Prefix, SITE_FACTOR, prefixes};
+use crate::limits::slots::CapacityCounts;
+
+/// How many places there are, and who may take the last ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// Connections in all.
+    pub total: u32,
+    /// Connections that have not proved who they are; part of the total.
+    pub pre_auth: u32,
+    /// The last places of the total, which only administrators take.
+    pub admin_reserve: u32,
+    /// Connections of one address prefix that have not proved who they are.
+    pub pre_auth_per_prefix: u32,
+    /// Connections of one address prefix.
+    pub per_prefix: u32,
+    /// TCP connections of one address prefix that are not sockets yet.
+    pub http_per_prefix: u32,
+}
+
+impl Places {
+    /// How many may be there who have not proved who they are, strangers and those who have been
+    /// here before together: the rest is for users, so that no crowd of admissions fills a server.
+    fn pre_auth_known(&self) -> u32 {
+        let part = self.total.saturating_sub(self.total / 10 * 7);
+        self.pre_auth.max(part)
+    }
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            total: 10_000,
+            pre_auth: 2_000,
+            admin_reserve: 100,
+            pre_auth_per_prefix: 50,
+            per_prefix: 2_000,
+            http_per_prefix: 250,
+        }
+    }
+}
+
+/// Who asks for a place, as far as it is known before anybody has signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Somebody nobody knows.
+    Stranger,
+    /// Somebody who shows that a user logged in there lately.
+    Known,
+    /// The same of an administrator.
+    Admin,
+}
+
+/// The pools. A stranger can fill the pre-auth pool, never the whole server.
+pub(crate) struct Capacity {
+    counts: AtomicU64,
+    places: Places,
+    /// What each prefix holds. There is one entry for each prefix that holds anything, so no more
+    /// of them than connections: about 48 bytes each.
+    prefixes: Box<[Mutex<HashMap<Prefix, Held>>; STRIPES]>,
+    hasher: RandomState,
+}
+
+/// What a prefix can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pool {
+    Http,
+    PreAuth,
+    Authenticated,
+}
+
+/// What one prefix holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Held {
+    http: u32,
+    pre_auth: u32,
+    authenticated: u32,
+}
+
+impl Held {
+    fn of(&mut self, pool: Pool) -> &mut u32 {
+        match pool {
+            Pool::Http => &mut self.http,
+            Pool::PreAuth => &mut self.pre_auth,
+            Pool::Authenticated => &mut self.authenticated,
+        }
+    }
+
+    fn sockets(&self) -> u32 {
+        self.pre_auth.saturating_add(self.authenticated)
+    }
+}
+
+const STRIPES: usize = 64;
+/// How many times as much an address may hold and begin, before HTTP, that somebody is signed in
+/// from.
+pub(crate) const NEIGHBOURS_FACTOR: u32 = 4;
+
+impl Capacity {
+    pub(crate) fn new(places: Places) -> Arc<Self> {
+        Arc::new(Self {
+            counts: AtomicU64::new(0),
+            places,
+            prefixes: Box::new(std::array::from_fn(|_| Mutex::default())),
+            hasher: RandomState::new(),
+        })
+    }
+
+    pub(crate) fn counts(&self) -> CapacityCounts {
+        CapacityCounts::from_bits(self.counts.load(Ordering::Relaxed))
+    }
+
+    /// Reserves a place before anybody has signed in. The limit that has none left otherwise.
+    ///
+    /// `pre_auth_max` is how many strangers there may be just now; `observed` are limits that only
+    /// count.
+    pub(crate) fn reserve(
+        self: &Arc<Self>,
+        client: IpAddr,
+        class: Class,
+        pre_auth_max: u32,
+        observed: impl Fn(Limit) -> bool,
+    ) -> Result<ConnectionSlot, Limit> {
+        let Places { total, admin_reserve, .. } = self.places;
+        let total = if class == Class::Admin { total } else { total.saturating_sub(admin_reserve) };
+        let pre_auth_max = match class {
+            Class::Stranger => pre_auth_max,
+            Class::Known => self.places.pre_auth_known(),
+            Class::Admin => u32::MAX,
+        };
+        let mut full = None;
+        let reserved = self.change(|counts| {
+            full = if counts.pre_auth >= pre_auth_max {
+                Some(Limit::PreAuthTotal)
+            } else if counts.total() >= total {
+                Some(Limit::ConnectionsTotal)
+            } else {
+                None
+            };
+            let one_more = CapacityCounts { pre_auth: counts.pre_auth.saturating_add(1), ..counts };
+            full.is_none_or(&observed).then_some(one_more)
+        });
+        if !reserved {
+            return Err(full.unwrap_or(Limit::ConnectionsTotal));
+        }
+        let mut slot = ConnectionSlot {
+            capacity: Arc::clone(self),
+            pool: Pool::PreAuth,
+            client,
+            class,
+            refunded: false,
+            holds_prefix: false,
+        };
+        let Places { pre_auth_per_prefix, per_prefix, .. } = self.places;
+        // Refused here, the slot gives the first place back on its way out.
+        self.hold(client, Pool::PreAuth, |held, factor| {
+            let full = if held.pre_auth >= pre_auth_per_prefix.saturating_mul(factor) {
+                Limit::PreAuthPerPrefix
+            } else if held.sockets() >= per_prefix.saturating_mul(factor) {
+                Limit::ConnectionsPerPrefix
+            } else {
+                return Ok(());
+            };
+            if observed(full) { Ok(()) } else { Err(full) }
+        })?;
+        slot.holds_prefix = true;
+        Ok(slot)
+    }
+
+    /// A seat for a TCP connection that is not a socket yet.
+    pub(crate) fn seat(
+        self: &Arc<Self>,
+        client: IpAddr,
+        observed: impl Fn(Limit) -> bool,
+    ) -> Result<HttpSeat, Limit> {
+        let limit = Limit::HttpPerPrefix;
+        self.hold(client, Pool::Http, |held, factor| {
+            // Where users are, more people are: an office, a school.
+            let more = if held.authenticated > 0 { NEIGHBOURS_FACTOR } else { 1 };
+            let most = self.places.http_per_prefix.saturating_mul(factor).saturating_mul(more);
+            let full = held.http >= most;
+            if full && !observed(limit) { Err(limit) } else { Ok(()) }
+        })?;
+        Ok(HttpSeat { capacity: Arc::clone(self), client })
+    }
+
+    /// Whether somebody is signed in from the narrow prefix of an address.
+    pub(crate) fn has_user(&self, client: IpAddr) -> bool {
+        let (narrow, _) = prefixes(client);
+        self.stripe(narrow).lock().get(&narrow).is_some_and(|held| held.authenticated > 0)
+    }
+
+    /// What the prefixes of an address hold: the narrow one, then the wide one.
+    pub(crate) fn held(&self, client: IpAddr) -> Vec<HeldByPrefix> {
+        let (narrow, wide) = prefixes(client);
+        let held = |prefix| self.stripe(prefix).lock().get(&prefix).copied().unwrap_or_default();
+        let held = std::iter::once(narrow).chain(wide).map(held);
+        held.map(|held| HeldByPrefix {
+            http: held.http,
+            pre_auth: held.pre_auth,
+            authenticated: held.authenticated,
+        })
+        .collect()
+    }
+
+    /// Takes a place of each prefix of the client, or of none of them; `check` is told how many
+    /// times as much as a narrow one the prefix may hold.
+    fn hold(
+        &self,
+        client: IpAddr,
+        pool: Pool,
+        check: impl Fn(&Held, u32) -> Result<(), Limit>,
+    ) -> Result<(), Limit> {
+        let (narrow, wide) = prefixes(client);
+        self.hold_one(narrow, pool, |held| check(held, 1))?;
+        let Some(wide) = wide else { return Ok(()) };
+        self.hold_one(wide, pool, |held| check(held, SITE_FACTOR))
+            .inspect_err(|_| self.release_one(narrow, pool))
+    }
+
+    fn hold_one(
+        &self,
+        prefix: Prefix,
+        pool: Pool,
+        check: impl FnOnce(&Held) -> Result<(), Limit>,
+    ) -> Result<(), Limit> {
+        let mut stripe = self.stripe(prefix).lock();
+        let known = stripe.get(&prefix).copied().unwrap_or_default();
+        check(&known)?;
+        let held = stripe.entry(prefix).or_default().of(pool);
+        *held = held.saturating_add(1);
+        Ok(())
+    }
+
+    fn release(&self, client: IpAddr, pool: Pool) {
+        let (narrow, wide) = prefixes(client);
+        std::iter::once(narrow).chain(wide).for_each(|prefix| self.release_one(prefix, pool));
+    }
+
+    /// Gives a place back; who holds nothing is forgotten.
+    fn release_one(&self, prefix: Prefix, pool: Pool) {
+        let mut stripe = self.stripe(prefix).lock();
+        if let Entry::Occupied(mut entry) = stripe.entry(prefix) {
+            let held = entry.get_mut().of(pool);
+            *held = held.saturating_sub(1);
+            if *entry.get() == Held::default() {
+                entry.remove();
+            }
+        }
+    }
+
+    /// A connection has signed in: its places move to another pool.
+    fn sign_in(&self, client: IpAddr) {
+        let (narrow, wide) = prefixes(client);
+        for prefix in std::iter::once(narrow).chain(wide) {
+            if let Some(held) = self.stripe(prefix).lock().get_mut(&prefix) {
+                held.pre_auth = held.pre_auth.saturating_sub(1);
+                held.authenticated = held.authenticated.saturating_add(1);
+            }
+        }
+    }
+
+    fn stripe(&self, prefix: Prefix) -> &Mutex<HashMap<Prefix, Held>> {
+        let [first, rest @ ..] = &*self.prefixes;
+        let index = (self.hasher.hash_one(prefix) >> 58) as usize;
+        index.checked_sub(1).and_then(|index| rest.get(index)).unwrap_or(first)
+    }
+
+    fn change(&self, change: impl FnMut(CapacityCounts) -> Option<CapacityCounts>) -> bool {
+        let mut change = change;
+        let update = |bits| change(CapacityCounts::from_bits(bits)).map(CapacityCounts::to_bits);
+        self.counts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).is_ok()
+    }
+}
+
+/// What one address prefix holds at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeldByPrefix {
+    /// TCP connections that are not sockets yet.
+    pub http: u32,
+    /// Connections that have not proved who they are.
+    pub pre_auth: u32,
+    /// Connections of users.
+    pub authenticated: u32,
+}
+
+/// The right of a TCP connection to be there before it is a socket. Dropping it gives it back.
+#[must_use = "dropping the seat gives it back"]
+pub struct HttpSeat {
+    capacity: Arc<Capacity>,
+    client: IpAddr,
+}
+
+impl Drop for HttpSeat {
+    fn drop(&mut self) {
+        self.capacity.release(self.client, Pool::Http);
+    }
+}
+
+/// The right to hold one connection. Dropping it gives the place back.
+#[must_use = "dropping the slot gives the connection's place back"]
+pub struct ConnectionSlot {
+    capacity: Arc<Capacity>,
+    pool: Pool,
+    client: IpAddr,
+    /// As what its client came.
+    class: Class,
+    /// Whether its address got back what the handshake took.
+    refunded: bool,
+    holds_prefix: bool,
+}
+
+impl ConnectionSlot {
+    pub(crate) fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    pub(crate) fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Whether this is the first refund.
+    pub(crate) fn refund(&mut self) -> bool {
+        !std::mem::replace(&mut self.refunded, true)
+    }
+
+    pub(crate) fn is_authenticated(&self) -> bool {
+        self.pool == Pool::Authenticated
+    }
+
+    /// Moves from the pre-auth pool to the authenticated one; again does nothing.
+    ///
+    /// # Errors
+    /// [`Limit::ConnectionsTotal`] when only administrators' places are left, this is none of them,
+    /// and the limit is not among those `observed` names.
+    pub(crate) fn authenticated(
+        &mut self,
+        class: Class,
+        observed: impl Fn(Limit) -> bool,
+    ) -> Result<(), Limit> {
+        if self.pool == Pool::Authenticated {
+            return Ok(());
+        }
+        let Places { total, admin_reserve, .. } = self.capacity.places;
+        let most = if class == Class::Admin { total } else { total.saturating_sub(admin_reserve) };
+        let moved = self.capacity.change(|counts| {
+            let signed_in = counts.authenticated.saturating_add(1);
+            let fits = signed_in <= most || observed(Limit::ConnectionsTotal);
+            fits.then_some(CapacityCounts {
+                pre_auth: counts.pre_auth.saturating_sub(1),
+                authenticated: signed_in,
+            })
+        });
+        if !moved {
+            return Err(Limit::ConnectionsTotal);
+        }
+        self.pool = Pool::Authenticated;
+        self.capacity.sign_in(self.client);
+        Ok(())
+    }
+}
+
+impl Drop for ConnectionSlot {
+    fn drop(&mut self) {
+        let pool = self.pool;
+        self.capacity.change(|mut counts| {
+            match pool {
+                Pool::PreAuth | Pool::Http => counts.pre_auth = counts.pre_auth.saturating_sub(1),
+                Pool::Authenticated => {
+                    counts.authenticated = counts.authenticated.saturating_sub(1);
+                }
+            }
+            Some(counts)
+        });
+        if self.holds_prefix {
+            self.capacity.release(self.client, pool);
+        }
+    }
+}
+
+impl std::fmt::Debug for ConnectionSlot {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ConnectionSlot({:?})", self.pool)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACES: Places = Places {
+        total: 5,
+        pre_auth: 2,
+        admin_reserve: 0,
+        pre_auth_per_prefix: 100,
+        per_prefix: 100,
+        http_per_prefix: 100,
+    };
+
+    fn counts(pre_auth: u32, authenticated: u32) -> CapacityCounts {
+        CapacityCounts { pre_auth, authenticated }
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn reserve(
+        capacity: &Arc<Capacity>,
+        client: &str,
+        class: Class,
+    ) -> Result<ConnectionSlot, Limit> {
+        capacity.reserve(address(client), class, capacity.places.pre_auth, |_| false)
+    }
+
+    #[test]
+    fn t_085_strangers_fill_only_their_pool() {
+        let capacity = Capacity::new(PLACES);
+        let stranger = || reserve(&capacity, "192.0.2.1", Class::Stranger);
+        let mut users = Vec::new();
+        for _ in 0..3 {
+            let mut slot = stranger().unwrap();
+            slot.authenticated(Class::Known, |_| false).unwrap();
+            slot.authenticated(Class::Known, |_| false).unwrap();
+            users.push(slot);
+        }
+        let strangers: Vec<_> = (0..10).filter_map(|_| stranger().ok()).collect();
+        assert_eq!((strangers.len(), capacity.counts()), (2, counts(2, 3)));
+        assert_eq!(stranger().map(drop), Err(Limit::PreAuthTotal));
+        drop(strangers);
+        let mut last: Vec<_> = (0..10).filter_map(|_| stranger().ok()).collect();
+        assert_eq!(last.len(), 2);
+        last.iter_mut().for_each(|slot| slot.authenticated(Class::Known, |_| false).unwrap());
+        assert_eq!(stranger().map(drop), Err(Limit::ConnectionsTotal));
+        drop((users, last));
+        assert_eq!(capacity.counts(), counts(0, 0));
+        assert_eq!(capacity.held(address("192.0.2.1")), [HeldByPrefix::default()]);
+    }
+
+    #[test]
+    fn known_users_pass_strangers_and_administrators_have_the_last_places() {
+        let places = Places { total: 4, pre_auth: 1, admin_reserve: 1, ..PLACES };
+        let capacity = Capacity::new(places);
+        let stranger = reserve(&capacity, "192.0.2.1", Class::Stranger).unwrap();
+        let outside = |class| reserve(&capacity, "192.0.2.1", class).map(drop);
+        assert_eq!(outside(Class::Stranger), Err(Limit::PreAuthTotal));
+        let mut known = reserve(&capacity, "192.0.2.1", Class::Known).unwrap();
+        let mut another = reserve(&capacity, "192.0.2.1", Class::Known).unwrap();
+        assert_eq!(outside(Class::Known), Err(Limit::ConnectionsTotal));
+        let mut admin = reserve(&capacity, "192.0.2.1", Class::Admin).unwrap();
+        assert_eq!(outside(Class::Admin), Err(Limit::ConnectionsTotal));
+        drop(stranger);
+        known.authenticated(Class::Known, |_| false).unwrap();
+        another.authenticated(Class::Known, |_| false).unwrap();
+        let mut third = reserve(&capacity, "192.0.2.1", Class::Admin).unwrap();
+        third.authenticated(Class::Known, |_| false).unwrap();
+        // Three are in; the fourth place is an administrator's, whatever the cookie said.
+        let full = Limit::ConnectionsTotal;
+        assert_eq!(admin.authenticated(Class::Known, |_| false), Err(full));
+        assert_eq!(admin.authenticated(Class::Admin, |_| false), Ok(()));
+        assert_eq!(capacity.counts(), counts(0, 4));
+    }
+
+    #[test]
+    fn t_077_a_prefix_holds_so_many_and_its_neighbours_are_unaffected() {
+        let places = Places { total: 1_000, pre_auth: 1_000, pre_auth_per_prefix: 3, ..PLACES };
+        let places = Places { per_prefix: 5, http_per_prefix: 2, ..places };
+        let capacity = Capacity::new(places);
+        let held = |clients: &mut dyn Iterator<Item = String>| {
+            let taken = clients.map(|client| reserve(&capacity, &client, Class::Stranger));
+            let taken: Vec<_> = taken.filter_map(Result::ok).collect();
+            taken.len()
+        };
+        assert_eq!(held(&mut (0..20).map(|_| String::from("192.0.2.1"))), 3);
+        assert_eq!(held(&mut (0..20).map(|n| format!("2001:db8:1:2::{n}"))), 3);
+        // Eight times as many in a /48, and a refusal takes nothing.
+        assert_eq!(held(&mut (0..200).map(|n| format!("2001:db8:1:{n:x}::1"))), 24);
+        assert_eq!(held(&mut (0..200).map(|n| format!("192.0.2.{n}"))), 200);
+
+        let mut users = Vec::new();
+        for _ in 0..5 {
+            let mut slot = reserve(&capacity, "192.0.2.1", Class::Stranger).unwrap();
+            slot.authenticated(Class::Known, |_| false).unwrap();
+            users.push(slot);
+        }
+        let sixth = reserve(&capacity, "192.0.2.1", Class::Stranger);
+        assert_eq!(sixth.map(drop), Err(Limit::ConnectionsPerPrefix));
+        let observed = capacity.reserve(address("192.0.2.1"), Class::Stranger, 9, |_| true);
+        assert!(observed.is_ok(), "a limit in observe mode only counts");
+        drop((users, observed));
+
+        let seats: Vec<_> =
+            (0..5).filter_map(|_| capacity.seat(address("192.0.2.1"), |_| false).ok()).collect();
+        assert_eq!(seats.len(), 2);
+        assert_eq!(capacity.held(address("192.0.2.1"))[0].http, 2);
+        drop(seats);
+        assert_eq!(capacity.counts(), counts(0, 0));
+        let left: usize = capacity.prefixes.iter().map(|stripe| stripe.lock().len()).sum();
+        assert_eq!(left, 0, "who holds nothing is forgotten");
+    }
+
+    #[test]
+    fn t_086_churn_from_many_threads_leaves_nothing_behind() {
+        let capacity = Capacity::new(Places { total: 50, pre_auth: 20, ..PLACES });
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let capacity = &capacity;
+                scope.spawn(move || {
+                    for round in 0..500 {
+                        let client = format!("2001:db8:1:{thread}::{round:x}");
+                        let slot = reserve(capacity, &client, Class::Stranger);
+                        let seen = capacity.counts();
+                        assert!(seen.pre_auth <= 20 && seen.total() <= 50);
+                        if let (Ok(mut slot), true) = (slot, (round + thread) % 2 == 0) {
+                            slot.authenticated(Class::Known, |_| false).unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(capacity.counts(), counts(0, 0));
+        let left: usize = capacity.prefixes.iter().map(|stripe| stripe.lock().len()).sum();
+        assert_eq!(left, 0);
+    }
+}

@@ -1,0 +1,352 @@
+//! How often a password or code may be tried.
+//! Never: a lock that the owner cannot pass with a known device, link or recovery code (T-027).
+
+use std::net::IpAddr;
+
+use portcullis_model::{Denial, Limit, Now, UserId};
+
+use crate::gate::Gate;
+use crate::limits::attempt::Attempt;
+use crate::limits::rate::Rate;
+
+/// Where an attempt to prove a secret comes from, as far as the account is concerned.
+///
+/// Every failure counts toward the account. Only an attempt from anywhere is also judged by the
+/// account's count, which anybody can use up; the others are judged by a count of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginFrom<'a> {
+    /// An unknown device, or a client that does not say.
+    Anywhere,
+    /// A device this user has logged in from before, by its random name.
+    KnownDevice(&'a str),
+    /// A client that shows a login link which the user made; all such links count together.
+    Link,
+    /// A client that shows a login link which an operator made; all such links count together, and
+    /// links of the user, which an attacker in a session can make, do not close them.
+    OperatorLink,
+    /// A client that shows a recovery code of this user; all codes count together.
+    RecoveryCode,
+    /// The user, signed in; all sessions count together.
+    SignedIn,
+}
+
+/// The counts an attempt is judged by and adds to, as numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LoginKeys {
+    pub(crate) name: u64,
+    pub(crate) own: Option<u64>,
+}
+
+impl Gate {
+    /// Counts a log-in or registration: per address prefix, and per user name or by the count of
+    /// its own. From anywhere it needs a place among all as well: [`Gate::login_place`].
+    ///
+    /// The prefix is asked first, so that an address over its limit uses up nothing of the account
+    /// it names. Attempts from anywhere use up nothing of the owner's devices, links and sessions.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`], the same for every limit and whether the name exists or not.
+    pub fn login_allowed(
+        &self,
+        client: IpAddr,
+        username: &str,
+        from: LoginFrom<'_>,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let keys = self.login_keys(username, from);
+        let outcome = self.count_login(client, keys, now);
+        let LoginKeys { name, own: device } = keys;
+        self.note(now, outcome, || Attempt::Login { client, name, device })
+    }
+
+    pub(crate) fn count_login(
+        &self,
+        client: IpAddr,
+        keys: LoginKeys,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let options = &self.options;
+        let rate = &options.login_per_prefix;
+        self.take_of_prefix(Limit::LoginPerPrefix, rate, client, now)?;
+        let failed = &options.login_failed_per_user;
+        self.judge_failures(Limit::LoginFailedPerUser, failed, keys, now)?;
+        let rate = &options.login_per_user;
+        match keys.own {
+            Some(own) => {
+                let taken = self.rates.take_own(Limit::LoginPerUser, own, rate, now);
+                self.judged(Limit::LoginPerUser, taken)
+            }
+            None => self.take_of_user(Limit::LoginPerUser, rate, keys.name, now),
+        }
+    }
+
+    fn login_keys(&self, username: &str, from: LoginFrom<'_>) -> LoginKeys {
+        let name = self.name_key(username);
+        let own = match from {
+            LoginFrom::Anywhere => None,
+            LoginFrom::KnownDevice(device) => Some(self.rates.key((name, device))),
+            LoginFrom::Link => Some(self.rates.key((name, "link", ""))),
+            LoginFrom::OperatorLink => Some(self.rates.key((name, "operator link", ""))),
+            LoginFrom::RecoveryCode => Some(self.rates.key((name, "recovery code", ""))),
+            LoginFrom::SignedIn => Some(self.rates.key((name, "signed in", ""))),
+        };
+        LoginKeys { name, own }
+    }
+
+    /// Whether failures of the count that judges this attempt leave another one; takes nothing.
+    fn judge_failures(
+        &self,
+        limit: Limit,
+        rate: &Rate,
+        keys: LoginKeys,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let open = match keys.own {
+            Some(own) => self.rates.look_own(limit, own, rate, now),
+            None => self.rates.look(limit, keys.name, rate, now),
+        };
+        self.judged(limit, open)
+    }
+
+    /// An account, as a number under a secret of this process, whatever the case it is written in.
+    pub(crate) fn name_key(&self, username: &str) -> u64 {
+        self.rates.key(username.to_lowercase())
+    }
+
+    /// Counts a wrong password, wherever it was shown and whether the name exists or not.
+    ///
+    /// Gives whether it was the last one for now: clients like this one are rejected from here on.
+    pub fn login_failed(&self, username: &str, from: LoginFrom<'_>, now: Now) -> bool {
+        let keys = self.login_keys(username, from);
+        let LoginKeys { name, own: device } = keys;
+        self.note_done(now, || Attempt::LoginFailed { name, device });
+        self.count_failed(keys, now)
+    }
+
+    /// Takes one of the wrong codes that an account may have, before a code is checked: so tries at
+    /// the same time are no more than the limit. A right code gives it back.
+    ///
+    /// Only a client that has shown the right password gets here. Recovery codes are not
+    /// counted here: they cannot be guessed, so they stay usable.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`].
+    pub fn code_allowed(
+        &self,
+        username: &str,
+        from: LoginFrom<'_>,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let keys = self.login_keys(username, from);
+        let outcome = self.count_code(keys, now);
+        let LoginKeys { name, own: device } = keys;
+        self.note(now, outcome, || Attempt::Code { name, device })
+    }
+
+    pub(crate) fn count_code(&self, keys: LoginKeys, now: Now) -> Result<(), Denial> {
+        let (limit, rate) = (Limit::CodeFailedPerUser, &self.options.code_failed_per_user);
+        let taken = match keys.own {
+            Some(own) => self.rates.take_own(limit, own, rate, now),
+            None => self.rates.take(limit, keys.name, rate, now),
+        };
+        self.judged(limit, taken)
+    }
+
+    /// Gives back what [`Gate::code_allowed`] has taken: the code was right.
+    pub fn code_accepted(&self, username: &str, from: LoginFrom<'_>, now: Now) {
+        let keys = self.login_keys(username, from);
+        let LoginKeys { name, own: device } = keys;
+        self.note_done(now, || Attempt::CodeAccepted { name, device });
+        self.return_code(keys);
+    }
+
+    pub(crate) fn return_code(&self, keys: LoginKeys) {
+        let (limit, rate) = (Limit::CodeFailedPerUser, &self.options.code_failed_per_user);
+        match keys.own {
+            Some(own) => self.rates.give_back_own(limit, own, rate),
+            None => self.rates.give_back(limit, keys.name, rate),
+        }
+    }
+
+    /// Counts a wrong code toward the account, where [`Gate::code_allowed`] has not; gives whether
+    /// it was the last one for now.
+    pub fn code_failed(&self, username: &str, from: LoginFrom<'_>, now: Now) -> bool {
+        let keys = self.login_keys(username, from);
+        let LoginKeys { name, own: device } = keys;
+        self.note_done(now, || Attempt::CodeFailed { name, device });
+        self.count_wrong_code(keys, now);
+        let rate = &self.options.code_failed_per_user;
+        self.judge_failures(Limit::CodeFailedPerUser, rate, keys, now).is_err()
+    }
+
+    pub(crate) fn count_wrong_code(&self, keys: LoginKeys, now: Now) {
+        if keys.own.is_some() {
+            let (limit, rate) = (Limit::CodeFailedPerUser, &self.options.code_failed_per_user);
+            let _full_stays_full = self.rates.take(limit, keys.name, rate, now);
+        }
+    }
+
+    pub(crate) fn count_failed(&self, keys: LoginKeys, now: Now) -> bool {
+        let (limit, rate) = (Limit::LoginFailedPerUser, &self.options.login_failed_per_user);
+        let taken = self.rates.take(limit, keys.name, rate, now).is_ok();
+        let Some(own) = keys.own else {
+            return taken && self.rates.look(limit, keys.name, rate, now).is_err();
+        };
+        self.rates.take_own(limit, own, rate, now).is_ok()
+            && self.rates.look_own(limit, own, rate, now).is_err()
+    }
+
+    /// Counts a ticket of a user.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`].
+    pub fn ticket_allowed(&self, user: &UserId, now: Now) -> Result<(), Denial> {
+        let outcome = self.count_ticket(user, now);
+        self.note(now, outcome, || Attempt::Ticket { user: user.to_string() })
+    }
+
+    pub(crate) fn count_ticket(&self, user: &UserId, now: Now) -> Result<(), Denial> {
+        let key = self.rates.key(user);
+        self.take_of_user(Limit::TicketPerUser, &self.options.ticket_per_user, key, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::gate_options::GateOptions;
+
+    fn gate(failed: Rate) -> Gate {
+        gate_with(1_000, 3, failed)
+    }
+
+    fn gate_with(per_prefix: u32, per_user: u32, failed: Rate) -> Gate {
+        let options = GateOptions {
+            hosts: vec![String::from("a.example")],
+            origins: vec![String::from("https://a.example")],
+            rate_keys_max: 1024,
+            login_per_prefix: Rate::per(per_prefix, 60_000),
+            login_per_user: Rate::per(per_user, 60_000),
+            login_failed_per_user: failed,
+            ..GateOptions::default()
+        };
+        Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
+    }
+
+    fn tries(gate: &Gate, name: &str, from: LoginFrom<'_>, second: u64, count: u8) -> usize {
+        let now = Now { monotonic_ms: second * 1000, unix_ms: 0 };
+        let from_many = (0..count).map(|last| IpAddr::from([127, 0, 1, last]));
+        from_many.filter(|client| gate.login_allowed(*client, name, from, now).is_ok()).count()
+    }
+
+    #[test]
+    fn t_027_a_flood_on_a_name_leaves_its_owners_devices_alone() {
+        let gate = gate(Rate::per(100, 86_400_000));
+        assert_eq!(tries(&gate, "ann", LoginFrom::Anywhere, 1, 50), 3, "however many addresses");
+        assert_eq!(tries(&gate, "ANN", LoginFrom::Anywhere, 1, 50), 0, "however it is spelled");
+        assert_eq!(tries(&gate, "ann", LoginFrom::KnownDevice("d1"), 1, 50), 3);
+        assert_eq!(tries(&gate, "ann", LoginFrom::KnownDevice("d2"), 1, 2), 2);
+        assert_eq!(tries(&gate, "bob", LoginFrom::Anywhere, 1, 2), 2, "others are not touched");
+        assert_eq!(tries(&gate, "ann", LoginFrom::Anywhere, 61, 50), 3, "and it ends");
+    }
+
+    #[test]
+    fn t_027_a_slow_guesser_is_held_to_so_many_a_day() {
+        let gate = gate(Rate::per(10, 86_400_000));
+        let mut closed = 0;
+        let mut fail = |minute: u64| {
+            let passed = tries(&gate, "ann", LoginFrom::Anywhere, 60 * minute, 3);
+            let now = Now { monotonic_ms: 60_000 * minute, unix_ms: 0 };
+            let failed = |_: &usize| gate.login_failed("Ann", LoginFrom::Anywhere, now);
+            closed += (0..passed).filter(failed).count();
+            passed
+        };
+        assert_eq!((0..60_u64).map(&mut fail).sum::<usize>(), 12, "ten and what was under way");
+        assert_eq!(closed, 1, "told once");
+        assert_eq!(tries(&gate, "ann", LoginFrom::KnownDevice("d"), 3_600, 1), 1);
+    }
+
+    #[test]
+    fn wrong_password_of_any_origin_counts_toward_the_account() {
+        let now = Now { monotonic_ms: 0, unix_ms: 0 };
+        let own = [
+            LoginFrom::KnownDevice("d"),
+            LoginFrom::Link,
+            LoginFrom::OperatorLink,
+            LoginFrom::RecoveryCode,
+            LoginFrom::SignedIn,
+        ];
+        for from in own {
+            let gate = gate_with(1_000, 1_000, Rate::per(3, 86_400_000));
+            let closed: Vec<_> = (0..3).map(|_| gate.login_failed("ann", from, now)).collect();
+            assert_eq!(closed, [false, false, true], "{from:?}");
+            assert_eq!(tries(&gate, "ann", from, 0, 1), 0, "{from:?} is closed");
+            assert_eq!(tries(&gate, "ann", LoginFrom::Anywhere, 0, 1), 0, "and the account");
+            let others = own.into_iter().filter(|other| *other != from);
+            let open = others.filter(|other| tries(&gate, "ann", *other, 0, 1) == 1).count();
+            assert_eq!(open, 4, "the owner's other ways in stay open");
+            assert_eq!(tries(&gate, "bob", from, 0, 1), 1);
+        }
+    }
+
+    #[test]
+    fn code_guesses_are_bounded_a_day_and_by_password_holders_alone() {
+        let now = |minute: u64| Now { monotonic_ms: minute * 60_000, unix_ms: 0 };
+        let gate = gate_with(1_000, 1_000, Rate::per(3, 86_400_000));
+        // Wrong passwords close no code.
+        for _ in 0..10 {
+            gate.login_failed("ann", LoginFrom::Anywhere, now(0));
+        }
+        for from in [LoginFrom::Anywhere, LoginFrom::KnownDevice("d"), LoginFrom::SignedIn] {
+            let mut guesses = 0;
+            for minute in 0..24 * 60 {
+                if gate.code_allowed("ann", from, now(minute)).is_ok() {
+                    guesses += 1;
+                    gate.code_failed("ann", from, now(minute));
+                }
+            }
+            // At once so many as the rate says, and as many again in a day.
+            let most = 2 * gate.options().code_failed_per_user.count;
+            assert!(guesses <= most, "{from:?} {guesses}");
+        }
+    }
+
+    #[test]
+    fn codes_tried_at_the_same_time_are_no_more_than_the_limit() {
+        let now = Now { monotonic_ms: 0, unix_ms: 0 };
+        let gate = gate_with(1_000, 1_000, Rate::per(100, 86_400_000));
+        let most = gate.options().code_failed_per_user.count as usize;
+        for from in [LoginFrom::Anywhere, LoginFrom::KnownDevice("d"), LoginFrom::SignedIn] {
+            let allowed = || gate.code_allowed("ann", from, now).is_ok();
+            // All are allowed before the first is known to be wrong.
+            assert_eq!((0..500).filter(|_| allowed()).count(), most, "{from:?}");
+            gate.code_accepted("ann", from, now);
+            assert!(allowed() && !allowed(), "a right code gives one back");
+            assert!(gate.code_failed("ann", from, now), "{from:?} is closed");
+        }
+    }
+
+    #[test]
+    fn t_027_both_login_buckets_fire_and_the_owner_gets_back_in() {
+        let gate = gate_with(20, 10, Rate::per(1_000, 86_400_000));
+        let at = |ms| Now { monotonic_ms: ms, unix_ms: 0 };
+        let login = |address: u32, name: &str, ms| {
+            let client = IpAddr::from(address.to_be_bytes());
+            gate.login_allowed(client, name, LoginFrom::Anywhere, at(ms)).is_ok()
+        };
+        let many_names = (0..100).filter(|n| login(1, &format!("user{n}"), 0)).count();
+        assert_eq!(many_names, 20, "one address, many users");
+        let spelled = ["ann", "Ann", "ANN"];
+        let many_addresses = (100..200).filter(|n| login(*n, spelled[*n as usize % 3], 0)).count();
+        assert_eq!(many_addresses, 10, "one user, many addresses");
+        assert!(!login(300, "ann", 5_000) && login(300, "ann", 6_000), "the bucket drains");
+        assert!(login(300, "bob", 6_000));
+        // An address over its limit uses up nothing of the accounts it names.
+        assert!((0..50).all(|_| !login(1, "cat", 2_999)));
+        assert!(login(1, "dan", 3_000), "rejected attempts cost nothing");
+        assert_eq!((400..450).filter(|n| login(*n, "cat", 7_000)).count(), 10);
+    }
+}

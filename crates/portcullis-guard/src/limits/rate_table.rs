@@ -1,0 +1,137 @@
+//! Buckets by key, in a table of fixed size.
+//! Never: a table that grows, or a full table that lets pass.
+
+use parking_lot::Mutex;
+
+use crate::limits::rate::{NS_A_MS, PERIOD_MAX_MS, Rate};
+
+/// What a refused attempt costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Nothing: who waits as told gets through.
+    Free,
+    /// A quarter of an accepted one, until the wait is a period longer than it would be. A client
+    /// that backs off gets through; hammering keeps only the hammerer out.
+    Charged,
+}
+
+const SHARDS: usize = 64;
+const WAYS: usize = 8;
+
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Bucket {
+    key: u64,
+    /// When the bucket has drained; from then on it is free, for it remembers nothing.
+    pub(crate) arrival_ns: u64,
+}
+
+type Set = [Bucket; WAYS];
+
+/// A two-way skewed, eight-slot set-associative table: a key has sixteen places it may stand.
+pub(crate) struct Table {
+    shards: Box<[Mutex<Box<[Set]>>]>,
+}
+
+impl Table {
+    pub(crate) fn new(keys_max: usize) -> Self {
+        let sets = keys_max.div_ceil(SHARDS * WAYS).max(1);
+        let shard = || Mutex::new(vec![[Bucket::default(); WAYS]; sets].into_boxed_slice());
+        Self { shards: (0..SHARDS).map(|_| shard()).collect() }
+    }
+
+    /// Disjoint bits choose the shard and the two sets of it.
+    fn places(key: u64, sets: usize) -> [u64; 2] {
+        let count = sets as u64;
+        [(key & 0x1fff_ffff) % count, ((key >> 29) & 0x1fff_ffff) % count]
+    }
+
+    /// When the bucket of the key has drained; 0 when there is none.
+    pub(crate) fn arrival_ns(&self, key: u64) -> u64 {
+        let Some(shard) = self.shards.get((key >> 58) as usize) else { return u64::MAX };
+        let sets = shard.lock();
+        let places = Self::places(key, sets.len()).into_iter();
+        let mut buckets = places.filter_map(|place| sets.get(place as usize)).flatten();
+        buckets.find(|bucket| bucket.key == key).map_or(0, |bucket| bucket.arrival_ns)
+    }
+
+    /// How many buckets are not empty, and how many there are; looks at each, a part at a time.
+    pub(crate) fn fill(&self, now_ns: u64) -> (usize, usize) {
+        self.shards.iter().fold((0, 0), |(used, max), shard| {
+            let sets = shard.lock();
+            let buckets = sets.iter().flatten();
+            let full = buckets.filter(|bucket| bucket.arrival_ns > now_ns).count();
+            (used + full, max + sets.len() * WAYS)
+        })
+    }
+
+    pub(crate) fn forget(&self, key: u64) {
+        self.raise(key, |_| 0);
+    }
+
+    /// Sets when the bucket of a key has drained, where there is one.
+    pub(crate) fn raise(&self, key: u64, arrival_ns: impl Fn(u64) -> u64) {
+        let Some(shard) = self.shards.get((key >> 58) as usize) else { return };
+        let mut sets = shard.lock();
+        for place in Self::places(key, sets.len()) {
+            let mut buckets = sets.get_mut(place as usize).into_iter().flatten();
+            if let Some(bucket) = buckets.find(|bucket| bucket.key == key) {
+                bucket.arrival_ns = arrival_ns(bucket.arrival_ns);
+                return;
+            }
+        }
+    }
+
+    /// Uses the bucket of a key, a new one where there is none.
+    pub(crate) fn with(
+        &self,
+        key: u64,
+        now_ns: u64,
+        using: impl FnOnce(&mut Bucket) -> Result<(), u64>,
+    ) -> Result<(), u64> {
+        let Some(shard) = self.shards.get((key >> 58) as usize) else { return Err(PERIOD_MAX_MS) };
+        let mut sets = shard.lock();
+        let places = Self::places(key, sets.len());
+        let mut free = None;
+        let mut soonest_ns = u64::MAX;
+        for place in places {
+            let Some(set) = sets.get(place as usize) else { continue };
+            for (way, bucket) in set.iter().enumerate() {
+                if bucket.key == key {
+                    let found = sets.get_mut(place as usize).and_then(|set| set.get_mut(way));
+                    return found.map_or(Err(PERIOD_MAX_MS), using);
+                }
+                if bucket.arrival_ns <= now_ns && free.is_none() {
+                    free = Some((place as usize, way));
+                }
+                soonest_ns = soonest_ns.min(bucket.arrival_ns);
+            }
+        }
+        // Full fails closed: the newcomer waits until somebody's bucket has drained.
+        let full = Err(soonest_ns.saturating_sub(now_ns).div_ceil(NS_A_MS).max(1));
+        let Some((place, way)) = free else { return full };
+        let Some(bucket) = sets.get_mut(place).and_then(|set| set.get_mut(way)) else {
+            return full;
+        };
+        *bucket = Bucket { key, arrival_ns: 0 };
+        using(bucket)
+    }
+}
+
+impl Bucket {
+    pub(crate) fn take(&mut self, rate: &Rate, now_ns: u64, refused: Refused) -> Result<(), u64> {
+        let outcome = rate.step(self.arrival_ns, now_ns);
+        match (outcome, refused) {
+            (Ok(next), _) => {
+                self.arrival_ns = next;
+                Ok(())
+            }
+            (Err(wait_ms), Refused::Free) => Err(wait_ms),
+            (Err(wait_ms), Refused::Charged) => {
+                let longest = now_ns.saturating_add(rate.period_ns().saturating_mul(2));
+                let charged = self.arrival_ns.saturating_add(rate.interval_ns() / 4);
+                self.arrival_ns = self.arrival_ns.max(charged.min(longest));
+                Err(wait_ms)
+            }
+        }
+    }
+}

@@ -1,0 +1,461 @@
+//! All rates in force: which bucket a limit takes from, and what a refusal there costs.
+//! Never: one flood that fills the buckets of another.
+
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use portcullis_model::{Limit, LimitKey, Now};
+
+use crate::limits::rate::{NS_A_MS, PERIOD_MAX_MS, Penalty, Rate, nanoseconds};
+use crate::limits::rate_table::{Bucket, Refused, Table};
+
+/// A rate that all share: one number, taken from by all threads.
+#[derive(Debug, Default)]
+struct Total {
+    arrival_ns: AtomicU64,
+}
+
+impl Total {
+    fn take(&self, rate: &Rate, now_ns: u64) -> Result<(), u64> {
+        let mut wait_ms = 0;
+        let step = |arrival_ns| match rate.step(arrival_ns, now_ns) {
+            Ok(next) => Some(next),
+            Err(wait) => {
+                wait_ms = wait;
+                None
+            }
+        };
+        let taken = self.arrival_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
+        taken.map(drop).map_err(|_| wait_ms)
+    }
+
+    fn spend(&self, rate: &Rate, now_ns: u64, many: u32) -> u64 {
+        let mut wait_ms = 0;
+        let _always_ok = self.arrival_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| {
+            let (next, wait) = rate.spend(at, now_ns, many);
+            wait_ms = wait;
+            Some(next)
+        });
+        wait_ms
+    }
+}
+
+/// All tables. Three of them, so that flooding with addresses or user names fills no other.
+///
+/// Memory: 3 x `rate_keys_max` x 16 bytes, taken at start; 12 MiB for 262,144 keys.
+pub(crate) struct Rates {
+    hasher: RandomState,
+    prefixes: Table,
+    names: Table,
+    users: Table,
+    totals: [Total; Limit::ALL.len()],
+    /// Those who have been here before, while the server is hard-pressed.
+    known: Total,
+    /// TLS handshakes of addresses somebody is signed in from, while it is.
+    neighbours: Total,
+    /// TLS handshakes of addresses that come too often.
+    often: Total,
+}
+
+/// How full a table of buckets is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableUse {
+    /// Which one: `prefixes`, `names` or `users`.
+    pub table: &'static str,
+    /// Buckets that are not empty.
+    pub used: usize,
+    /// Buckets there are.
+    pub max: usize,
+}
+
+/// Which table a bucket stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Where {
+    Prefixes,
+    Names,
+    Users,
+    Total,
+}
+
+impl Rates {
+    pub(crate) fn new(keys_max: usize) -> Self {
+        let table = || Table::new(keys_max);
+        Self {
+            hasher: RandomState::new(),
+            prefixes: table(),
+            names: table(),
+            users: table(),
+            totals: std::array::from_fn(|_| Total::default()),
+            known: Total::default(),
+            neighbours: Total::default(),
+            often: Total::default(),
+        }
+    }
+
+    /// How full the tables are.
+    pub(crate) fn tables(&self, now: Now) -> [TableUse; 3] {
+        let now_ns = nanoseconds(now);
+        let tables = [("prefixes", &self.prefixes), ("names", &self.names), ("users", &self.users)];
+        tables.map(|(name, table)| {
+            let (used, max) = table.fill(now_ns);
+            TableUse { table: name, used, max }
+        })
+    }
+
+    /// A key for [`Rates::take`]: a hash under a secret of this process, so that nobody can choose
+    /// keys that fall together.
+    pub(crate) fn key(&self, of: impl Hash) -> u64 {
+        self.hasher.hash_one(of)
+    }
+
+    /// Takes one from the bucket of a limit and key, or says how many ms to wait.
+    pub(crate) fn take(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> Result<(), u64> {
+        let now_ns = nanoseconds(now);
+        match self.table(place(limit)) {
+            Some(table) => table.with(salted(limit, key), now_ns, |bucket| {
+                bucket.take(rate, now_ns, Refused::Free)
+            }),
+            None => match self.totals.get(limit.index()) {
+                Some(total) => total.take(rate, now_ns),
+                None => Err(PERIOD_MAX_MS),
+            },
+        }
+    }
+
+    /// Takes one of an address prefix; `refused` says what a rejected attempt costs.
+    pub(crate) fn take_prefix(
+        &self,
+        limit: Limit,
+        key: u64,
+        rate: &Rate,
+        refused: Refused,
+        now: Now,
+    ) -> Result<(), u64> {
+        let now_ns = nanoseconds(now);
+        let take = |bucket: &mut Bucket| bucket.take(rate, now_ns, refused);
+        self.prefixes.with(salted(limit, key), now_ns, take)
+    }
+
+    /// Adds a rejected attempt to those of an address prefix that wait for the same rate. Gives how
+    /// many ms the ones before it need, at most the period of the rate.
+    ///
+    /// Nothing is reserved: clients that come back as told find a place, one after the other.
+    pub(crate) fn queue(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> u64 {
+        let now_ns = nanoseconds(now);
+        let mut before_ns = 0;
+        let join = |bucket: &mut Bucket| {
+            let free_ns = bucket.arrival_ns.max(now_ns);
+            before_ns = free_ns - now_ns;
+            let next_ns = free_ns.saturating_add(rate.interval_ns());
+            bucket.arrival_ns = next_ns.min(now_ns.saturating_add(rate.period_ns()));
+            Ok(())
+        };
+        let joined = self.prefixes.with(salted(limit, key.rotate_left(32)), now_ns, join);
+        joined.map_or(0, |()| before_ns.div_ceil(NS_A_MS))
+    }
+
+    /// Takes one of those who have been here before, or says how many ms to wait.
+    pub(crate) fn take_known(&self, rate: &Rate, now: Now) -> Result<(), u64> {
+        self.known.take(rate, nanoseconds(now))
+    }
+
+    /// Takes one TLS handshake of an address somebody is signed in from.
+    pub(crate) fn take_neighbour(&self, rate: &Rate, now: Now) -> Result<(), u64> {
+        self.neighbours.take(rate, nanoseconds(now))
+    }
+
+    /// Takes one TLS handshake of an address that comes too often.
+    pub(crate) fn take_often(&self, rate: &Rate, now: Now) -> Result<(), u64> {
+        self.often.take(rate, nanoseconds(now))
+    }
+
+    /// Takes so many that have come already; says for how many ms no more may.
+    pub(crate) fn spend(
+        &self,
+        limit: Limit,
+        key: u64,
+        rate: &Rate,
+        many: u32,
+        now: Now,
+    ) -> Result<(), u64> {
+        let now_ns = nanoseconds(now);
+        let wait_ms = match self.table(place(limit)) {
+            Some(table) => {
+                return table.with(salted(limit, key), now_ns, |bucket| {
+                    let (next, wait_ms) = rate.spend(bucket.arrival_ns, now_ns, many);
+                    bucket.arrival_ns = next;
+                    if wait_ms == 0 { Ok(()) } else { Err(wait_ms) }
+                });
+            }
+            None => match self.totals.get(limit.index()) {
+                Some(total) => total.spend(rate, now_ns, many),
+                None => PERIOD_MAX_MS,
+            },
+        };
+        if wait_ms == 0 { Ok(()) } else { Err(wait_ms) }
+    }
+
+    /// Takes one of a key that this server has given out itself, so that strangers cannot fill the
+    /// table it stands in.
+    pub(crate) fn take_own(
+        &self,
+        limit: Limit,
+        key: u64,
+        rate: &Rate,
+        now: Now,
+    ) -> Result<(), u64> {
+        let now_ns = nanoseconds(now);
+        let take = |bucket: &mut Bucket| bucket.take(rate, now_ns, Refused::Free);
+        self.users.with(!salted(limit, key), now_ns, take)
+    }
+
+    /// Whether one could be taken, or how many ms to wait; takes nothing and remembers nothing.
+    pub(crate) fn look(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> Result<(), u64> {
+        let arrival_ns = self.arrival_ns(limit, key);
+        rate.step(arrival_ns, nanoseconds(now)).map(|_| ())
+    }
+
+    /// As [`Rates::look`], of a key that [`Rates::take_own`] takes from.
+    pub(crate) fn look_own(
+        &self,
+        limit: Limit,
+        key: u64,
+        rate: &Rate,
+        now: Now,
+    ) -> Result<(), u64> {
+        let arrival_ns = self.users.arrival_ns(!salted(limit, key));
+        rate.step(arrival_ns, nanoseconds(now)).map(|_| ())
+    }
+
+    /// Gives one back that [`Rates::take`] has taken.
+    pub(crate) fn give_back(&self, limit: Limit, key: u64, rate: &Rate) {
+        if let Some(table) = self.table(place(limit)) {
+            let interval_ns = rate.interval_ns();
+            table.raise(salted(limit, key), |arrival_ns| arrival_ns.saturating_sub(interval_ns));
+        }
+    }
+
+    /// Gives one back that [`Rates::take_own`] has taken.
+    pub(crate) fn give_back_own(&self, limit: Limit, key: u64, rate: &Rate) {
+        let interval_ns = rate.interval_ns();
+        self.users.raise(!salted(limit, key), |arrival_ns| arrival_ns.saturating_sub(interval_ns));
+    }
+
+    /// For how many ms somebody is still kept out by [`Rates::fault`]; who is not, is `Ok`.
+    pub(crate) fn kept_out(
+        &self,
+        limit: Limit,
+        key: u64,
+        rate: &Rate,
+        now: Now,
+    ) -> Result<(), u64> {
+        let within_ns = nanoseconds(now).saturating_add(rate.period_ns());
+        match self.arrival_ns(limit, key).checked_sub(within_ns) {
+            None | Some(0) => Ok(()),
+            Some(left_ns) => Err(left_ns.div_ceil(NS_A_MS)),
+        }
+    }
+
+    /// How many of the rate are used up at the moment.
+    pub(crate) fn used(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> u32 {
+        let ahead_ns = self.arrival_ns(limit, key).saturating_sub(nanoseconds(now));
+        u32::try_from(ahead_ns.div_ceil(rate.interval_ns())).unwrap_or(u32::MAX)
+    }
+
+    /// Counts a violation. Over the rate its author is kept out: for `penalty.length_ms` at first,
+    /// longer with every further one, up to `penalty.longest_ms`.
+    pub(crate) fn fault(&self, limit: Limit, key: u64, rate: &Rate, penalty: Penalty, now: Now) {
+        let Some(table) = self.table(place(limit)) else { return };
+        let (key, now_ns) = (salted(limit, key), nanoseconds(now));
+        let taken = table.with(key, now_ns, |bucket| bucket.take(rate, now_ns, Refused::Free));
+        if taken.is_err() {
+            let first = now_ns.saturating_add(rate.period_ns() + penalty.length_ms * NS_A_MS);
+            let last = now_ns.saturating_add(rate.period_ns() + penalty.longest_ms * NS_A_MS);
+            table.raise(key, |arrival_ns| {
+                let further = arrival_ns.saturating_add(penalty.length_ms * NS_A_MS / 60);
+                if arrival_ns > now_ns.saturating_add(rate.period_ns()) {
+                    further.min(last)
+                } else {
+                    first
+                }
+            });
+        }
+    }
+
+    /// Empties the bucket of a limit and key.
+    pub(crate) fn forget(&self, limit: Limit, key: u64) {
+        if let Some(table) = self.table(place(limit)) {
+            table.forget(salted(limit, key));
+        }
+    }
+
+    fn arrival_ns(&self, limit: Limit, key: u64) -> u64 {
+        match self.table(place(limit)) {
+            Some(table) => table.arrival_ns(salted(limit, key)),
+            None => {
+                let total = self.totals.get(limit.index());
+                total.map_or(u64::MAX, |total| total.arrival_ns.load(Ordering::Relaxed))
+            }
+        }
+    }
+
+    fn table(&self, place: Where) -> Option<&Table> {
+        match place {
+            Where::Prefixes => Some(&self.prefixes),
+            Where::Names => Some(&self.names),
+            Where::Users => Some(&self.users),
+            Where::Total => None,
+        }
+    }
+}
+
+/// Where the buckets of a limit stand.
+fn place(limit: Limit) -> Where {
+    match (limit, limit.key()) {
+        // Whoever names a victim's account must not be able to keep its owner out for ever.
+        (Limit::LoginPerUser | Limit::LoginFailedPerUser | Limit::CodeFailedPerUser, _) => {
+            Where::Names
+        }
+        (_, LimitKey::Prefix) => Where::Prefixes,
+        (_, LimitKey::User | LimitKey::Connection) => Where::Users,
+        (_, LimitKey::Total) => Where::Total,
+    }
+}
+
+/// Buckets of one key and different limits stand apart.
+fn salted(limit: Limit, key: u64) -> u64 {
+    let salt = limit.index() as u64 + 1;
+    key ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Now {
+        Now { monotonic_ms: ms, unix_ms: 0 }
+    }
+
+    /// Plays attempts at the given times; gives how many pass.
+    fn passes(limit: Limit, rate: Rate, times_ms: impl Iterator<Item = u64>) -> usize {
+        let rates = Rates::new(1024);
+        let key = rates.key("somebody");
+        times_ms.filter(|time| rates.take(limit, key, &rate, at(*time)).is_ok()).count()
+    }
+
+    #[test]
+    fn the_eleventh_of_ten_is_refused_and_a_boundary_does_not_help() {
+        let ten = Rate::per(10, 60_000);
+        let connect = Limit::ConnectPerPrefix;
+        // T-070.
+        assert_eq!(passes(connect, ten, (0..11).map(|_| 5)), 10);
+        // T-071: there is no window to straddle.
+        let straddling = (0..10).map(|_| 59_000).chain((0..10).map(|_| 61_000));
+        assert_eq!(passes(connect, ten, straddling), 10);
+        // Who waits gets one an interval.
+        let patient = (0..10).map(|_| 0).chain([6_000, 12_000, 18_000]);
+        assert_eq!(passes(connect, ten, patient), 13);
+    }
+
+    #[test]
+    fn t_079_rejected_attempts_cost_nothing() {
+        let rate = Rate::per(10, 60_000);
+        let rated = [
+            Limit::ConnectPerPrefix,
+            Limit::ConnectKnownPerPrefix,
+            Limit::RequestPerPrefix,
+            Limit::LoginPerPrefix,
+            Limit::MessagePerUser,
+        ];
+        for limit in rated {
+            // Whatever hammers, so many pass in five minutes, and one interval later the next.
+            let hammering = (0..3_000).map(|n| n * 100);
+            assert_eq!(passes(limit, rate, hammering), 10 + 49, "{limit:?}");
+            let (rates, key) = (Rates::new(1024), 7);
+            let take = |ms| rates.take(limit, key, &rate, at(ms));
+            assert_eq!((0..1_000).filter(|_| take(0).is_ok()).count(), 10);
+            assert_eq!((take(5_999), take(6_000)), (Err(1), Ok(())), "{limit:?}");
+        }
+        // A lane is no rejection: there hammering counts.
+        let (rates, key) = (Rates::new(1024), 7);
+        let take =
+            |ms| rates.take_prefix(Limit::ConnectPerPrefix, key, &rate, Refused::Charged, at(ms));
+        assert_eq!((0..300_000).step_by(100).filter(|ms| take(*ms).is_ok()).count(), 10);
+    }
+
+    #[test]
+    fn clients_that_wait_are_told_their_turn() {
+        let (rates, rate) = (Rates::new(1024), Rate::per(10, 60_000));
+        let limit = Limit::ConnectPerPrefix;
+        let queue = |ms| rates.queue(limit, 7, &rate, at(ms));
+        assert_eq!([queue(0), queue(0), queue(0)], [0, 6_000, 12_000]);
+        assert_eq!(queue(15_000), 3_000, "three were told 18 s");
+        // However many come, nobody is told more than a period.
+        assert!((0..1_000).all(|_| queue(15_000) <= 60_000));
+        assert_eq!(queue(75_000), 0);
+        assert_eq!(rates.take(limit, 7, &rate, at(15_000)), Ok(()), "waiting takes nothing");
+    }
+
+    #[test]
+    fn kinds_and_keys_count_apart() {
+        let rates = Rates::new(1024);
+        let one = Rate::per(1, 1000);
+        for limit in [Limit::ConnectPerPrefix, Limit::RequestPerPrefix, Limit::LoginPerUser] {
+            for name in ["a", "b"] {
+                assert_eq!(rates.take(limit, rates.key(name), &one, at(0)), Ok(()));
+                assert!(rates.take(limit, rates.key(name), &one, at(0)).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn t_072_a_full_table_refuses_newcomers_remembers_the_hot_and_recovers() {
+        let rates = Rates::new(4096);
+        let rate = Rate::per(2, 60_000);
+        let take = |key: u64, ms| rates.take(Limit::MessagePerUser, key, &rate, at(ms));
+        let hot = rates.key("hot");
+        assert!(take(hot, 0).is_ok() && take(hot, 0).is_ok());
+        let passed = (0..100_000).filter(|key| take(rates.key(*key), 0).is_ok()).count();
+        assert!(passed <= 4096, "{passed}");
+        assert!(passed >= 3800, "places are used well: {passed}");
+        assert!(take(hot, 0).is_err(), "a flood of keys does not make it forget");
+        assert_eq!(take(rates.key("late"), 61_000), Ok(()));
+        assert_eq!(take(hot, 61_000), Ok(()));
+    }
+
+    #[test]
+    fn penalties_grow_with_what_goes_on_and_end() {
+        let (rates, rate) = (Rates::new(1024), Rate::per(3, 60_000));
+        let limit = Limit::PenaltyPerPrefix;
+        let penalty = Penalty { length_ms: 60_000, longest_ms: 600_000 };
+        let key = rates.key("somebody");
+        let fault = |ms| rates.fault(limit, key, &rate, penalty, at(ms));
+        let wait_ms = |ms| rates.kept_out(limit, key, &rate, at(ms)).err().unwrap_or(0);
+        for _ in 0..3 {
+            fault(0);
+        }
+        assert_eq!(wait_ms(0), 0, "a few are forgiven");
+        fault(0);
+        assert_eq!((wait_ms(0), wait_ms(59_999), wait_ms(60_000)), (60_000, 1, 0));
+        // One a second goes on for as long as it lasts, one in five seconds does not.
+        (0..60).for_each(|second| fault(second * 1_000));
+        assert!(wait_ms(60_000) >= 59_000, "{}", wait_ms(60_000));
+        (0..100_000).for_each(|_| fault(60_000));
+        assert_eq!(wait_ms(60_000), 600_000);
+        rates.forget(limit, key);
+        assert_eq!(wait_ms(60_000), 0);
+        assert_eq!(rates.used(limit, key, &rate, at(60_000)), 0);
+    }
+
+    #[test]
+    fn what_has_come_already_is_a_debt_of_tables_and_totals() {
+        // A gigabyte a second is a rate as well.
+        let (rates, fast) = (Rates::new(1024), Rate::per(1_000_000_000, 1_000));
+        for limit in [Limit::BytesTotal, Limit::BytesPerUser] {
+            let spend = |many| rates.spend(limit, 7, &fast, many, at(0));
+            assert_eq!(spend(1_000_000_000), Ok(()));
+            assert_eq!(spend(1_000_000), Err(1));
+            assert_eq!(rates.look(limit, 7, &fast, at(0)), Err(2));
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Refunds to an address whose client has proved to be a user.
+//! Never: a refund for a client without a credential, or for a failed attempt.
+
+use std::net::IpAddr;
+
+use portcullis_model::{Denial, Limit, Now};
+
+use crate::gate::Gate;
+use crate::limits::address;
+use crate::limits::attempt::Attempt;
+use crate::limits::capacity::{Class, ConnectionSlot};
+use crate::limits::rate_table::Refused;
+
+/// How many times the rate of an address its proven log-ins may reach. Each costs a password hash.
+const PROVEN_FACTOR: u32 = 10;
+
+impl Gate {
+    /// Moves a connection from the pool of unauthenticated clients to that of users, and gives its
+    /// address back what the handshake took: the user's own limits count it.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`] when only administrators' places are left and this is none of them.
+    pub fn sign_in(&self, slot: &mut ConnectionSlot, class: Class, now: Now) -> Result<(), Denial> {
+        if slot.is_authenticated() {
+            return Ok(());
+        }
+        self.refund_user(slot, now);
+        self.sign_in_anonymous(slot, class)
+    }
+
+    /// Gives its address back, once, what the handshake of a connection took whose client has
+    /// proved to be a user, also if a limit of the user rejects it.
+    pub fn refund_user(&self, slot: &mut ConnectionSlot, now: Now) {
+        if slot.refund() {
+            let (client, came_as) = (slot.client(), slot.class());
+            self.note_done(now, || Attempt::SignIn { client, lane: came_as.into() });
+            self.count_sign_in(client, came_as);
+        }
+    }
+
+    /// The same for a user without a credential: the connection stays charged to its address.
+    ///
+    /// # Errors
+    /// As [`Gate::sign_in`].
+    pub fn sign_in_anonymous(&self, slot: &mut ConnectionSlot, class: Class) -> Result<(), Denial> {
+        let moved = slot.authenticated(class, |limit| self.observed.lets_pass(limit));
+        moved.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
+    }
+
+    pub(crate) fn count_sign_in(&self, client: IpAddr, came_as: Class) {
+        let options = &self.options;
+        let (limit, rate) = match came_as {
+            Class::Stranger => (Limit::ConnectPerPrefix, &options.connect_per_prefix),
+            Class::Known | Class::Admin => {
+                (Limit::ConnectKnownPerPrefix, &options.connect_known_per_prefix)
+            }
+        };
+        address::give_back(&self.rates, limit, client, rate);
+    }
+
+    /// Gives an address back what a log-in took that has shown the right password; of so many a
+    /// minute that hashing them is no attack.
+    pub fn login_proven(&self, client: IpAddr, now: Now) {
+        self.note_done(now, || Attempt::LoginProven { client });
+        self.count_login_proven(client, now);
+    }
+
+    pub(crate) fn count_login_proven(&self, client: IpAddr, now: Now) {
+        let rate = &self.options.login_per_prefix;
+        let (narrow, _) = address::prefixes(client);
+        let key = self.rates.key(("proven", narrow));
+        let (limit, most) = (Limit::LoginPerPrefix, rate.times(PROVEN_FACTOR));
+        if self.rates.take_prefix(limit, key, &most, Refused::Free, now).is_ok() {
+            address::give_back(&self.rates, limit, client, rate);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::gate_options::GateOptions;
+    use crate::limits::login::LoginFrom;
+
+    fn gate(options: GateOptions) -> Gate {
+        let options = GateOptions {
+            hosts: vec![String::from("a.example")],
+            origins: vec![String::from("https://a.example")],
+            rate_keys_max: 4096,
+            ..options
+        };
+        Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
+    }
+
+    fn at(ms: u64) -> Now {
+        Now { monotonic_ms: ms, unix_ms: 0 }
+    }
+
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    #[test]
+    fn connections_of_users_are_refunded_to_their_address() {
+        let gate = gate(GateOptions::default());
+        for _ in 0..200 {
+            gate.count_socket(CLIENT, None, at(0)).unwrap();
+            let mut slot = gate.reserve(CLIENT, Class::Stranger).unwrap();
+            gate.sign_in(&mut slot, Class::Known, at(0)).unwrap();
+            // A further namespace of the same connection is no further refund.
+            gate.sign_in(&mut slot, Class::Known, at(0)).unwrap();
+        }
+        let strangers = (0..50).filter(|_| gate.count_socket(CLIENT, None, at(0)).is_ok());
+        assert_eq!(strangers.count(), 10, "the address has its own rate still");
+    }
+
+    #[test]
+    fn connections_that_a_limit_of_the_user_rejects_are_refunded_once() {
+        let gate = gate(GateOptions::default());
+        for _ in 0..50 {
+            gate.count_socket(CLIENT, None, at(0)).unwrap();
+            let mut slot = gate.reserve(CLIENT, Class::Stranger).unwrap();
+            gate.refund_user(&mut slot, at(0));
+            gate.refund_user(&mut slot, at(0));
+        }
+        let strangers = (0..50).filter(|_| gate.count_socket(CLIENT, None, at(0)).is_ok());
+        assert_eq!(strangers.count(), 10);
+    }
+
+    #[test]
+    fn connection_without_a_credential_stays_charged_to_its_address() {
+        let gate = gate(GateOptions::default());
+        let connect = || {
+            gate.count_socket(CLIENT, None, at(0))?;
+            let mut slot = gate.reserve(CLIENT, Class::Stranger)?;
+            gate.sign_in_anonymous(&mut slot, Class::Known)
+        };
+        assert_eq!((0..50).filter(|_| connect().is_ok()).count(), 10);
+    }
+
+    #[test]
+    fn office_loads_the_page_as_often_as_it_may_log_in() {
+        let gate = gate(GateOptions::default());
+        // 200 log-ins a minute, each with the page, three files, the log-in itself and a renewal.
+        let requests = (0..3_600).filter(|number| {
+            let now = at(number * 50);
+            gate.count_request(CLIENT, None, now).is_ok()
+        });
+        assert_eq!(requests.count(), 3_600);
+    }
+
+    #[test]
+    fn proven_log_ins_are_refunded_ten_times_as_many_as_an_address_may_fail() {
+        let gate = gate(GateOptions::default());
+        let login = |number: usize, ms| {
+            let name = format!("user-{number}");
+            gate.login_allowed(CLIENT, &name, LoginFrom::Anywhere, at(ms))
+        };
+        let office = (0..1_000).filter(|number| {
+            let allowed = login(*number, 0).is_ok();
+            if allowed {
+                gate.login_proven(CLIENT, at(0));
+            }
+            allowed
+        });
+        assert_eq!(office.count(), 220);
+        // Failures are not refunded.
+        let failed = (0..1_000).filter(|number| login(*number, 120_000).is_ok());
+        assert_eq!(failed.count(), 20);
+    }
+}

@@ -1,0 +1,357 @@
+//! Counts again what a trace says was counted, by any limits; no server, no clock.
+//! Never: a place; what is held and given back is not in a trace.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use portcullis_model::{Denial, Now, UserId};
+
+use crate::admission::admission_token::Admission;
+use crate::authorization::packets::PacketBudget;
+use crate::directory::tables::{Directory, DirectoryLimits};
+use crate::gate::{Gate, GateError};
+use crate::gate_options::GateOptions;
+use crate::limits::attempt::{Attempt, Lane, RequestFrom, Traced, refused_by};
+use crate::limits::limiter::Amounts;
+use crate::limits::login::LoginKeys;
+use crate::limits::rate::Rate;
+use crate::load::machine::LoadState;
+
+/// What a trace would have come to under some limits.
+pub struct Rehearsal {
+    gate: Gate,
+    connections: HashMap<u64, Amounts>,
+    packets: HashMap<u64, PacketBudget>,
+}
+
+impl Rehearsal {
+    /// Empty buckets, by these options.
+    ///
+    /// # Errors
+    /// [`GateError`] of an option that cannot be kept.
+    pub fn new(options: GateOptions) -> Result<Self, GateError> {
+        let directory = Arc::new(Directory::new(DirectoryLimits::default()));
+        // What is held is not played, and a state comes from the trace.
+        let gate = Gate::build(GateOptions { load: None, ..options }, directory)?;
+        Ok(Self { gate, connections: HashMap::new(), packets: HashMap::new() })
+    }
+
+    /// Counts one line of a trace. Gives the limit that refuses now, or `shed`; none where it
+    /// passes.
+    ///
+    /// An event that has a rate of its own in the options is counted by that, otherwise by the one
+    /// in the trace.
+    pub fn play(&mut self, traced: &Traced) -> Option<&'static str> {
+        let now = Now { monotonic_ms: traced.at_ms, unix_ms: 0 };
+        self.count(&traced.attempt, now).err().and_then(|denial| refused_by(&denial))
+    }
+
+    fn count(&mut self, attempt: &Attempt, now: Now) -> Result<(), Denial> {
+        let gate = &self.gate;
+        let admission = |shown: &(u64, Lane)| Admission { alias: shown.0, class: shown.1.into() };
+        match attempt {
+            Attempt::Tls { client, signed_in } => {
+                gate.count_tls(*client, *signed_in, now).map(drop)
+            }
+            Attempt::Connect { client, admission: shown } => {
+                gate.count_socket(*client, shown.as_ref().map(admission), now).map(drop)
+            }
+            Attempt::Place { lane } => gate.count_place((*lane).into(), now),
+            Attempt::Request { client, from: RequestFrom::Anywhere, .. } => {
+                gate.count_anywhere(*client, now)
+            }
+            Attempt::Request { client, admission: shown, from: RequestFrom::Client } => {
+                gate.count_request(*client, shown.as_ref().map(admission), now).map(drop)
+            }
+            Attempt::Again { client, user } => {
+                gate.count_again(*client, read_any_user(user.as_deref())?.as_ref(), now)
+            }
+            Attempt::Login { client, name, device } => {
+                gate.count_login(*client, keys(*name, *device), now)
+            }
+            Attempt::LoginPlace {} => gate.count_login_place(now),
+            Attempt::Code { name, device } => gate.count_code(keys(*name, *device), now),
+            Attempt::Ticket { user } => gate.count_ticket(&read_user(user)?, now),
+            Attempt::Event { client, connection, user, event } => {
+                let amounts = amounts(&mut self.connections, gate, *connection, *client);
+                let named = event.as_ref().map(|(name, rate)| named(gate, name, rate.as_deref()));
+                gate.count_event(&read_user(user)?, amounts, named, now)
+            }
+            Attempt::Bytes { client, connection, user, bytes } => {
+                let amounts = amounts(&mut self.connections, gate, *connection, *client);
+                gate.count_bytes(&read_user(user)?, amounts, *bytes, now)
+            }
+            Attempt::Namespace { connection, user } => {
+                let (budget, user) = packet(&mut self.packets, *connection, user.as_deref())?;
+                gate.count_namespace(budget, user.as_ref(), now)
+            }
+            Attempt::Signature { connection, user } => {
+                let (budget, user) = packet(&mut self.packets, *connection, user.as_deref())?;
+                gate.count_signature(budget, user.as_ref(), now)
+            }
+            Attempt::SignIn { .. }
+            | Attempt::LoginProven { .. }
+            | Attempt::LoginFailed { .. }
+            | Attempt::CodeFailed { .. }
+            | Attempt::CodeAccepted { .. }
+            | Attempt::Fault { .. }
+            | Attempt::UnlockedAddress { .. }
+            | Attempt::UnlockedUser { .. }
+            | Attempt::Load { .. } => apply(gate, attempt, now),
+        }
+    }
+}
+
+fn keys(name: u64, own: Option<u64>) -> LoginKeys {
+    LoginKeys { name, own }
+}
+
+/// Repeats what cannot be rejected.
+fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
+    match attempt {
+        Attempt::SignIn { client, lane } => gate.count_sign_in(*client, (*lane).into()),
+        Attempt::LoginProven { client } => gate.count_login_proven(*client, now),
+        Attempt::LoginFailed { name, device } => {
+            gate.count_failed(keys(*name, *device), now);
+        }
+        Attempt::CodeFailed { name, device } => {
+            gate.count_wrong_code(keys(*name, *device), now);
+        }
+        Attempt::CodeAccepted { name, device } => gate.return_code(keys(*name, *device)),
+        Attempt::Fault { client, user } => {
+            gate.violated(*client, read_any_user(user.as_deref())?.as_ref(), now);
+        }
+        Attempt::UnlockedAddress { client } => gate.unlock_address(*client, now),
+        Attempt::UnlockedUser { user, name } => gate.forget_user(&read_user(user)?, *name),
+        Attempt::Load { state, known_level } => {
+            gate.follow_load(LoadState::named(state).unwrap_or_default(), *known_level);
+        }
+        Attempt::Tls { .. }
+        | Attempt::Connect { .. }
+        | Attempt::Place { .. }
+        | Attempt::Request { .. }
+        | Attempt::Again { .. }
+        | Attempt::Login { .. }
+        | Attempt::LoginPlace {}
+        | Attempt::Code { .. }
+        | Attempt::Ticket { .. }
+        | Attempt::Event { .. }
+        | Attempt::Bytes { .. }
+        | Attempt::Namespace { .. }
+        | Attempt::Signature { .. } => {}
+    }
+    Ok(())
+}
+
+/// What is remembered of a connection, from its first line on.
+fn amounts<'a>(
+    connections: &'a mut HashMap<u64, Amounts>,
+    gate: &Gate,
+    connection: u64,
+    client: Option<IpAddr>,
+) -> &'a Amounts {
+    connections.entry(connection).or_insert_with(|| {
+        client.map_or_else(Amounts::default, |client| Amounts::of(gate.lanes(client)))
+    })
+}
+
+/// An event and its rate: the one in the options, otherwise the one in the trace.
+fn named<'a>(gate: &Gate, name: &'a str, traced: Option<&str>) -> (&'a str, Option<Rate>) {
+    let traced = traced.and_then(|rate| rate.parse().ok());
+    (name, own_rate(gate.options(), name).or(traced))
+}
+
+/// The budget of a connection and the user of one of its packets, as far as a line names them.
+fn packet<'a>(
+    budgets: &'a mut HashMap<u64, PacketBudget>,
+    connection: Option<u64>,
+    user: Option<&str>,
+) -> Result<(Option<&'a PacketBudget>, Option<UserId>), Denial> {
+    let budget = connection.map(|number| &*budgets.entry(number).or_default());
+    Ok((budget, read_any_user(user)?))
+}
+
+fn read_any_user(user: Option<&str>) -> Result<Option<UserId>, Denial> {
+    user.map(read_user).transpose()
+}
+
+fn read_user(id: &str) -> Result<UserId, Denial> {
+    UserId::parse(id).map_err(|_| Denial::Internal("trace"))
+}
+
+fn own_rate(options: &GateOptions, event: &str) -> Option<Rate> {
+    let mut rates = options.event_per_user.iter();
+    rates.find(|(name, _)| name == event).map(|(_, rate)| *rate)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn options() -> GateOptions {
+        GateOptions {
+            hosts: vec![String::from("a.example")],
+            origins: vec![String::from("https://a.example")],
+            rate_keys_max: 4096,
+            ..GateOptions::default()
+        }
+    }
+
+    fn tight() -> GateOptions {
+        GateOptions {
+            connect_per_prefix: Rate::per(3, 1_000),
+            connect_known_per_prefix: Rate::per(5, 1_000),
+            connect_total: Rate::per(8, 1_000),
+            tls_per_prefix: Rate::per(4, 1_000),
+            tls_total: Rate::per(9, 1_000),
+            request_per_prefix: Rate::per(3, 1_000),
+            login_per_prefix: Rate::per(3, 1_000),
+            login_per_user: Rate::per(2, 1_000),
+            login_failed_per_user: Rate::per(3, 10_000),
+            code_failed_per_user: Rate::per(2, 10_000),
+            login_total: Rate::per(5, 1_000),
+            ticket_per_user: Rate::per(2, 1_000),
+            penalty_per_prefix: Rate::per(4, 1_000),
+            namespace_per_connection: Rate::per(3, 1_000),
+            namespace_per_user: Rate::per(4, 1_000),
+            signature_per_user: Rate::per(2, 1_000),
+            ..options()
+        }
+    }
+
+    fn from(who: u8) -> crate::LoginFrom<'static> {
+        match who % 4 {
+            0 | 1 => crate::LoginFrom::Anywhere,
+            2 => crate::LoginFrom::KnownDevice("device"),
+            _ => crate::LoginFrom::SignedIn,
+        }
+    }
+
+    /// Runs acts on a gate that is traced; gives the trace.
+    fn trace_of(options: GateOptions, acts: &[(u8, u8, u16)]) -> Vec<Traced> {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let directory = Arc::new(Directory::new(DirectoryLimits::default()));
+        let mut gate = Gate::build(options, directory).unwrap();
+        gate.trace_to(Arc::new(move |traced, _now| sink.lock().unwrap().push(traced)));
+        let budgets = [gate.packet_budget(), gate.packet_budget()];
+        let mut now_ms = 0;
+        for (kind, who, later_ms) in acts {
+            now_ms += u64::from(*later_ms);
+            let now = Now { monotonic_ms: now_ms, unix_ms: 0 };
+            let client = IpAddr::from([192, 0, 2, who % 4]);
+            let name = format!("user-{}", who % 3);
+            let user = UserId::parse(&name).unwrap();
+            let known = Admission { alias: u64::from(who % 2), class: Lane::Known.into() };
+            match kind % 22 {
+                0 => drop(gate.secure(client, now)),
+                1 => drop(gate.count_socket(client, None, now)),
+                2 => drop(gate.count_socket(client, Some(known), now)),
+                3 => {
+                    let outcome = gate.count_place(Lane::Stranger.into(), now);
+                    drop(gate.note(now, outcome, || Attempt::Place { lane: Lane::Stranger }));
+                }
+                4 => drop(gate.count_request(client, None, now)),
+                5 => drop(gate.login_allowed(client, &name, from(*who), now)),
+                6 => drop(gate.login_place(now)),
+                7 => drop(gate.login_failed(&name, from(*who), now)),
+                17 => drop(gate.code_allowed(&name, from(*who), now)),
+                18 => drop(gate.code_failed(&name, from(*who), now)),
+                19 => gate.code_accepted(&name, from(*who), now),
+                20 => {
+                    gate.note_done(now, || Attempt::SignIn { client, lane: Lane::Stranger });
+                    gate.count_sign_in(client, Lane::Stranger.into());
+                }
+                21 => gate.login_proven(client, now),
+                8 => drop(gate.ticket_allowed(&user, now)),
+                9 => gate.violated(Some(client), None, now),
+                16 => drop(gate.count_anywhere(client, now)),
+                13 => drop(gate.namespace_packet(&budgets[usize::from(who % 2)], Some(&user), now)),
+                14 => drop(gate.first_namespace_packet(&user, now)),
+                15 => drop(gate.signature_of_user(&user, now)),
+                11 => drop(gate.count_again(client, None, now)),
+                12 => drop(gate.count_again(client, Some(&user), now)),
+                _ => match who % 4 {
+                    0 => gate.pin_load(Some(LoadState::Shedding), now),
+                    1 => gate.unlock_address(client, now),
+                    2 => gate.unlock_user(&user, &name, now),
+                    _ => gate.pin_load(None, now),
+                },
+            }
+        }
+        drop(gate);
+        Arc::into_inner(lines).unwrap().into_inner().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn the_same_limits_decide_the_same(
+            acts in proptest::collection::vec((any::<u8>(), any::<u8>(), 0_u16..300), 1..300),
+        ) {
+            let trace = trace_of(tight(), &acts);
+            prop_assert_eq!(trace.len(), acts.len());
+            let mut rehearsal = Rehearsal::new(tight()).unwrap();
+            for traced in &trace {
+                // Through text, as it is kept.
+                let text = serde_json::to_string(traced).unwrap();
+                let read: Traced = serde_json::from_str(&text).unwrap();
+                prop_assert_eq!(&read, traced);
+                prop_assert_eq!(rehearsal.play(&read), traced.refused.as_deref(), "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn other_limits_decide_otherwise() {
+        let acts: Vec<_> = (0..10).map(|_| (1, 0, 1)).collect();
+        let trace = trace_of(tight(), &acts);
+        let refused = trace.iter().filter(|traced| traced.refused.is_some()).count();
+        assert_eq!(refused, 7);
+        let mut wide = Rehearsal::new(options()).unwrap();
+        assert_eq!(trace.iter().filter(|traced| wide.play(traced).is_some()).count(), 0);
+        let narrow = GateOptions { connect_per_prefix: Rate::per(1, 1_000), ..tight() };
+        let mut narrow = Rehearsal::new(narrow).unwrap();
+        let refusals: Vec<_> = trace.iter().filter_map(|traced| narrow.play(traced)).collect();
+        assert_eq!(refusals, ["connect_per_prefix"; 9]);
+    }
+
+    #[test]
+    fn messages_and_bytes_are_counted_by_connection_user_and_address() {
+        let options = GateOptions {
+            message_per_connection: Rate::per(3, 1_000),
+            message_per_user: Rate::per(5, 1_000),
+            bytes_per_connection: Rate::per(100, 1_000),
+            ..options()
+        };
+        let mut rehearsal = Rehearsal::new(options).unwrap();
+        let event = |connection, user: &str, own: Option<&str>| Traced {
+            at_ms: 10,
+            refused: None,
+            attempt: Attempt::Event {
+                client: Some(IpAddr::from([192, 0, 2, 1])),
+                connection,
+                user: String::from(user),
+                event: Some((String::from("chat:send"), own.map(String::from))),
+            },
+        };
+        let mut played = |connection, user, own| rehearsal.play(&event(connection, user, own));
+        assert_eq!([1, 1, 1].map(|c| played(c, "ann", None)), [None; 3]);
+        assert_eq!(played(1, "ann", None), Some("message_per_connection"));
+        assert_eq!(played(2, "ann", None), None);
+        assert_eq!(played(2, "ann", None), Some("message_per_user"));
+        assert_eq!(played(3, "bob", Some("1/60000ms")), None);
+        assert_eq!(played(3, "bob", Some("1/60000ms")), Some("event_per_user"));
+        let bytes = |bytes| Traced {
+            at_ms: 10,
+            refused: None,
+            attempt: Attempt::Bytes { client: None, connection: 9, user: "eve".into(), bytes },
+        };
+        assert_eq!(rehearsal.play(&bytes(90)), None);
+        assert_eq!(rehearsal.play(&bytes(20)), Some("bytes_per_connection"));
+    }
+}

@@ -1,0 +1,115 @@
+//! The last step of door 3: fields that the rule names are sealed.
+//! Never: an event whose fields and rule disagree, or a field that stays plain.
+
+use std::sync::Arc;
+
+use portcullis_model::{Denial, RoomId, UserId};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::authorization::event::{Event, Rule};
+use crate::authorization::request::Ask;
+use crate::gate::{Gate, GateError};
+use crate::payload::open_type::inspect;
+use crate::payload::schema;
+use crate::payload::sealed::{FieldSealer, Sealables, SealedPlace, collect, mark};
+
+/// Most sealed fields of one event.
+const FIELDS_MAX: usize = 16;
+
+/// What is left to do once an event with sealed fields was read.
+#[derive(Default)]
+pub(crate) struct Unsealed {
+    fields: Sealables,
+    /// The payload without its sealed fields, for the digest that a handler stores.
+    rest: Option<String>,
+}
+
+impl Unsealed {
+    /// What the digest of the message covers: nothing that is sealed can be guessed from it.
+    pub(crate) fn digested<'a>(&'a self, text: &'a str) -> &'a str {
+        self.rest.as_deref().unwrap_or(text)
+    }
+}
+
+/// Reads the payload of an event with sealed fields, each marked with its number in the rule.
+pub(crate) fn read<T: DeserializeOwned>(text: &str, rule: &Rule) -> Result<(T, Unsealed), Denial> {
+    schema::check_object(text)?;
+    let mut value = schema::read_value(text)?;
+    let mut rest = value.clone();
+    for (number, pointer) in rule.sealed.iter().enumerate() {
+        if let Some(field) = rest.pointer_mut(pointer) {
+            *field = Value::Null;
+        }
+        // A field that is `null` is absent.
+        if let Some(field) = value.pointer_mut(pointer).filter(|field| !field.is_null()) {
+            let plain = field.take();
+            *field = json!([mark(), number, plain]);
+        }
+    }
+    let (read, fields) = collect(|| schema::read_out(value, rule.fields));
+    Ok((read?, Unsealed { fields, rest: Some(rest.to_string()) }))
+}
+
+impl Gate {
+    /// Gives the gate the keys for fields of events; before events with sealed fields are declared.
+    pub fn seal_with(&mut self, sealer: Arc<dyn FieldSealer>) {
+        self.sealer = Some(sealer);
+    }
+
+    /// Checks that a payload's type is closed, and that its sealed fields are those of the rule.
+    pub(crate) fn check_payload<E: Event>(&self) -> Result<(), GateError> {
+        let event = || String::from(E::NAME);
+        let payload = std::any::type_name::<E>();
+        let found = inspect::<E>();
+        let found =
+            found.map_err(|fault| GateError::PayloadOpen { event: event(), payload, fault })?;
+        let wrong = |pointer: &str, why| {
+            Err(GateError::SealedField { event: event(), pointer: String::from(pointer), why })
+        };
+        for pointer in &found {
+            if pointer.split('/').any(|part| part == "*") {
+                return wrong(pointer, "it stands in a list or map, where no pointer names it");
+            }
+            if !E::RULE.sealed.contains(&pointer.as_str()) {
+                return wrong(pointer, "its type is Sealed: add the pointer to the rule's sealed");
+            }
+        }
+        for (number, pointer) in E::RULE.sealed.iter().enumerate() {
+            if !found.iter().any(|known| known == pointer) {
+                return wrong(pointer, "the payload has no field of type Sealed there");
+            }
+            if number >= FIELDS_MAX || E::RULE.sealed.iter().take(number).any(|one| one == pointer)
+            {
+                return wrong(pointer, "a rule names at most 16 sealed fields, each once");
+            }
+        }
+        match (found.first(), &self.sealer) {
+            (Some(pointer), None) => wrong(
+                pointer,
+                "the server has no keys to seal it with: call ServerBuilder::field_keys",
+            ),
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    /// Seals what was read, so that the handler gets no plain text.
+    pub(crate) fn seal_fields<E: Event>(
+        &self,
+        unsealed: &Unsealed,
+        ask: &Ask<'_>,
+        user: &UserId,
+        room: Option<&RoomId>,
+    ) -> Result<(), Denial> {
+        let seal = |number: usize, plain: &[u8]| {
+            let fault = Denial::Internal("seal");
+            let field = E::RULE.sealed.get(number).copied().ok_or(fault.clone())?;
+            let sealer = self.sealer.as_deref().ok_or(fault.clone())?;
+            let place = SealedPlace { namespace: ask.namespace, event: E::NAME, user, room, field };
+            sealer.seal(&place, plain).map_err(|_| fault)
+        };
+        // A field that nothing else holds belongs to an attempt at reading that failed.
+        let kept = unsealed.fields.iter().filter(|field| Arc::strong_count(field) > 1);
+        kept.into_iter().try_for_each(|field| field.seal_by(&seal))
+    }
+}
