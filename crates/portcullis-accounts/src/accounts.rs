@@ -10,15 +10,15 @@ use portcullis_model::{Clock, Denial, Now, RoleTable, Secret};
 use portcullis_seal::PrivateFileError;
 use portcullis_store::{AccountStore, StoreError};
 
-use crate::failures::Failures;
-use crate::keys::{KeyError, SigningKeys};
-use crate::names::PendingNames;
-use crate::password::{Password, PasswordHashing};
-use crate::password_policy::PasswordPolicy;
-use crate::password_pool::PasswordPool;
-use crate::server_secret::ServerSecret;
-use crate::setup::Setup;
-use crate::totp_begin::Enrollments;
+use crate::factors::totp_begin::Enrollments;
+use crate::keys::server_secret::ServerSecret;
+use crate::keys::signing_keys::{KeyError, SigningKeys};
+use crate::login::failure_counts::Failures;
+use crate::passwords::password::{Password, PasswordHashing};
+use crate::passwords::policy::PasswordPolicy;
+use crate::passwords::pool::PasswordPool;
+use crate::users::external_names::PendingNames;
+use crate::users::setup::Setup;
 
 /// Whether strangers may make accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

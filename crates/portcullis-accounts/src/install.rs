@@ -8,18 +8,22 @@ use portcullis_model::{Deadline, Denial};
 use portcullis_server::{ApiRequest, ApiResponse, Builder, Context, Method, Reply};
 
 use crate::accounts::{AccountOptions, AccountParts, Accounts, AccountsError};
-use crate::password::PasswordHashing;
-use crate::password_pool::{PasswordLane, QUEUE_MAX};
-use crate::store_fact::store_fact;
-use crate::user_ban::UserBan;
-use crate::user_kick::UserKick;
-use crate::user_mute::UserMute;
-use crate::user_role::UserRole;
-use crate::{
-    door, invitation, jwks, login, logout, password_change, profile, provision, reauthenticate,
-    refresh, register, sessions, setup, table_monitor, ticket, totp_begin, totp_confirm,
-    totp_remove, user_ban, user_kick, user_mute, user_role, watch,
-};
+use crate::factors::{totp_begin, totp_confirm, totp_remove};
+use crate::keys::jwks;
+use crate::login::{link_request, password_login};
+use crate::moderation::user_ban::UserBan;
+use crate::moderation::user_kick::UserKick;
+use crate::moderation::user_mute::UserMute;
+use crate::moderation::user_role::UserRole;
+use crate::moderation::{user_ban, user_kick, user_mute, user_role};
+use crate::passwords::password::PasswordHashing;
+use crate::passwords::password_change;
+use crate::passwords::pool::{PasswordLane, QUEUE_MAX};
+use crate::sessions::{list, logout, reauthenticate, refresh};
+use crate::store_sync::readiness::store_fact;
+use crate::store_sync::{table_monitor, watcher};
+use crate::tokens::ticket;
+use crate::users::{invitation, profile, provision, register, setup};
 
 /// Adds the account routes and events, the hook that provisions foreign users, and the chore that
 /// notices what others change in the store.
@@ -35,18 +39,18 @@ pub fn install(
     let accounts = Arc::new(Accounts::build(parts, options, hashing)?);
     let (get, post) = (Method::Get, Method::Post);
     route(builder, &accounts, post, "/auth/register", register::register);
-    route(builder, &accounts, post, "/auth/login", login::login);
+    route(builder, &accounts, post, "/auth/login", password_login::login);
     route(builder, &accounts, post, "/auth/refresh", refresh::refresh);
     route(builder, &accounts, post, "/auth/logout", logout::logout);
     route(builder, &accounts, post, "/auth/logout-all", logout::logout_all);
     route(builder, &accounts, post, "/auth/ticket", ticket::ticket);
-    route(builder, &accounts, post, "/auth/door", door::door);
+    route(builder, &accounts, post, "/auth/door", link_request::door);
     route(builder, &accounts, post, "/auth/reauthenticate", reauthenticate::reauthenticate);
     route(builder, &accounts, post, "/auth/password", password_change::change);
     route(builder, &accounts, get, "/auth/profile", profile::read);
     route(builder, &accounts, post, "/auth/profile", profile::write);
-    route(builder, &accounts, get, "/auth/sessions", sessions::list);
-    route(builder, &accounts, post, "/auth/sessions/end", sessions::end);
+    route(builder, &accounts, get, "/auth/sessions", list::list);
+    route(builder, &accounts, post, "/auth/sessions/end", list::end);
     route(builder, &accounts, post, "/auth/totp/begin", totp_begin::begin);
     route(builder, &accounts, post, "/auth/totp/confirm", totp_confirm::confirm);
     route(builder, &accounts, post, "/auth/totp/remove", totp_remove::remove);
@@ -67,8 +71,8 @@ pub fn install(
         let directory = Arc::clone(&around.directory);
         provision::provision(Arc::clone(&shared), directory, client, verified)
     });
-    let watcher = Arc::new(watch::Watcher::new(accounts));
-    builder.every("watcher", watch::EVERY_MS, move |around| Arc::clone(&watcher).look(around));
+    let watcher = Arc::new(watcher::Watcher::new(accounts));
+    builder.every("watcher", watcher::EVERY_MS, move |around| Arc::clone(&watcher).look(around));
     Ok(())
 }
 

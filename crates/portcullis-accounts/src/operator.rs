@@ -10,15 +10,15 @@ use portcullis_store::{
 };
 
 use crate::accounts::fresh_salt;
-use crate::invitation;
-use crate::keys::SigningKeys;
-use crate::login::budget_name;
-use crate::login_link::OPERATOR_LINK_LIFE_S;
-use crate::password::{Password, PasswordHashing};
-use crate::password_policy::PasswordPolicy;
-use crate::server_secret::ServerSecret;
-use crate::token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
-use crate::username::Username;
+use crate::keys::server_secret::ServerSecret;
+use crate::keys::signing_keys::SigningKeys;
+use crate::login::login_link::OPERATOR_LINK_LIFE_S;
+use crate::login::password_login::budget_name;
+use crate::passwords::password::{Password, PasswordHashing};
+use crate::passwords::policy::PasswordPolicy;
+use crate::tokens::access_token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
+use crate::users::invitation;
+use crate::users::username::Username;
 
 /// Why an operator's act did not happen.
 #[derive(Debug, thiserror::Error)]

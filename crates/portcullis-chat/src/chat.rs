@@ -9,19 +9,20 @@ use portcullis_model::{Code, Deadline, Denial, RoomId, UserId};
 use portcullis_server::{Builder, Context, Reply};
 use portcullis_store::{Loaded, LoadedRoom, Store, StoreError};
 
-use crate::admin_broadcast::{self, AdminBroadcast};
-use crate::chat_history::{self, ChatHistory};
-use crate::chat_send::{self, ChatSend};
-use crate::room_create::{self, RoomCreate};
-use crate::room_delete::{self, RoomDelete};
-use crate::room_invite::{self, RoomInvite};
-use crate::room_join::{self, RoomJoin};
-use crate::room_kick::{self, RoomKick};
-use crate::room_leave::{self, RoomLeave};
-use crate::room_list::{self, RoomList};
-use crate::room_members::{self, RoomMembers};
+use crate::messages::admin_broadcast::{self, AdminBroadcast};
+use crate::messages::chat_history::{self, ChatHistory};
+use crate::messages::chat_send::{self, ChatSend};
+use crate::messages::recover;
+use crate::rooms::room_create::{self, RoomCreate};
+use crate::rooms::room_delete::{self, RoomDelete};
+use crate::rooms::room_invite::{self, RoomInvite};
+use crate::rooms::room_join::{self, RoomJoin};
+use crate::rooms::room_kick::{self, RoomKick};
+use crate::rooms::room_leave::{self, RoomLeave};
+use crate::rooms::room_list::{self, RoomList};
+use crate::rooms::room_members::{self, RoomMembers};
 use crate::view::MemberChange;
-use crate::{feed, presence, recover};
+use crate::{feed, presence};
 
 /// How chat works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use crate::command::{
 };
 use crate::config::{Profile, Settings, Sources};
 use crate::output::{OutputError, errln, outln};
-use crate::{validate, wiring};
+use crate::start::validate;
+use crate::start::wiring;
 
 /// A real-time server that is secure by default.
 #[derive(Debug, Parser)]

@@ -214,27 +214,14 @@
 //! What weakens a promise has `danger` in its name, [`Danger`] and the methods that begin with it,
 //! and is logged at the start.
 
-mod server; // a server of one's own, from few words
-mod danger_record; // what weakens it, recorded
-mod new_user; // a user who is seen for the first time
-mod error; // why there is none
-mod running; // one that runs
-mod field_keys; // the keys that seal fields of events
+mod server; // the server, its builder and its parts
 #[cfg(feature = "chat")]
-mod chat_server; // accounts, rooms and chat beside an application's own events
+mod feed; // forwards commits to all products
 #[cfg(feature = "chat")]
-mod feed; // from commits to every product
-#[cfg(feature = "chat")]
-mod sealing; // the key ring as the store knows it
+mod sealing; // the key ring that the store uses
 #[cfg(feature = "testing")]
 pub mod testing; // a test kit for applications
-mod server_tls; // certificates for it
-mod stop; // when a process is asked to end
 
-#[cfg(feature = "chat")]
-pub use chat_server::{ChatServerError, ChatServerOptions};
-pub use error::Error;
-pub use field_keys::FieldKeys;
 #[cfg(feature = "chat")]
 pub use portcullis_accounts::Registration;
 pub use portcullis_audit::{Audit, AuditOptions};
@@ -259,8 +246,12 @@ pub use portcullis_server::{
     Recovered, Recovering, Reply, ResponseKind, Running as RunningEngine, ServerError, SocketId,
     SocketInfo, Surroundings, random_id,
 };
-pub use running::Running;
-pub use server::{Server, ServerBuilder};
+pub use server::builder::{Server, ServerBuilder};
+#[cfg(feature = "chat")]
+pub use server::chat_server::{ChatServerError, ChatServerOptions};
+pub use server::error::Error;
+pub use server::field_keys::FieldKeys;
+pub use server::running::Running;
 
 /// What a server's own code usually names.
 pub mod prelude {

@@ -10,10 +10,10 @@ use portcullis_model::{Denial, RoleTable, Roles, Secret, UserId};
 use portcullis_store::{AccountStore, CreateUser, NewUser};
 use serde_json::{Value, json};
 
-use crate::{
-    AccountOptions, AccountParts, Registration, ServerSecret, Setup, SigningKeys, invitation,
-    login, profile,
-};
+use crate::login::password_login;
+use crate::users::invitation;
+use crate::users::profile;
+use crate::{AccountOptions, AccountParts, Registration, ServerSecret, Setup, SigningKeys};
 
 use super::world::*;
 
@@ -318,6 +318,6 @@ async fn t_027_the_owners_device_gets_in_while_strangers_use_the_name_up() {
     }
     assert!(matches!(world.login(ann("ann", PASSWORD)).await, Err(Denial::Limit { .. })));
     let body = ann("ann", PASSWORD);
-    call!(world, login::login, client.by_cookie(), body).unwrap();
+    call!(world, password_login::login, client.by_cookie(), body).unwrap();
     assert_eq!(world.recorded("authn_login_successafterfail"), 0, "four were let through");
 }

@@ -7,10 +7,17 @@ use portcullis_model::{Denial, Now, Secret, TokenFault};
 use portcullis_store::{AccountStore, NewTotp};
 use serde_json::{Value, json};
 
-use crate::{
-    Registration, invitation, login, logout, password_change, profile, reauthenticate, ticket,
-    totp_begin, totp_confirm, totp_remove,
-};
+use crate::Registration;
+use crate::factors::totp_begin;
+use crate::factors::totp_confirm;
+use crate::factors::totp_remove;
+use crate::login::password_login;
+use crate::passwords::password_change;
+use crate::sessions::logout;
+use crate::sessions::reauthenticate;
+use crate::tokens::ticket;
+use crate::users::invitation;
+use crate::users::profile;
 
 use super::world::*;
 
@@ -54,7 +61,7 @@ async fn t_068_another_name_asks_for_a_recent_log_in() {
 pub(super) fn code_at(secret: &str, now: Now) -> String {
     let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
     let bytes: &[u8] = secret.as_ref();
-    let codes = crate::totp::codes(&Secret::new(bytes.to_vec()), "ann").unwrap();
+    let codes = crate::factors::totp::codes(&Secret::new(bytes.to_vec()), "ann").unwrap();
     codes.generate(u64::try_from(now.unix_s()).unwrap()).to_string()
 }
 
@@ -97,7 +104,7 @@ async fn a_second_factor_is_added_asked_for_once_each_and_removed() {
         let mut body = ann("ann", PASSWORD);
         body["totp"] = totp;
         let (accounts, request) = world.request_of(&Asker::default(), &body, now);
-        login::login(accounts, request)
+        password_login::login(accounts, request)
     };
     assert_eq!(world.login(ann("ann", PASSWORD)).await.err(), Some(Denial::TotpRequired));
     let used = log_in(json!(code_at(secret, NOW)), NOW).await.err().unwrap();
@@ -114,7 +121,7 @@ async fn a_second_factor_is_added_asked_for_once_each_and_removed() {
     totp_remove::remove(accounts, request).await.unwrap();
     let (accounts, request) =
         world.request_of(&Asker::default(), &ann("ann", PASSWORD), after(400));
-    login::login(accounts, request).await.unwrap();
+    password_login::login(accounts, request).await.unwrap();
     let log = world.lines.lock().unwrap().join("\n");
     assert!(!log.contains(secret) && !log.contains(recovery[5].as_str().unwrap()));
 }

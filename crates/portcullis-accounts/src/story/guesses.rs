@@ -11,11 +11,16 @@ use serde_json::{Value, json};
 
 use super::factors::code_at;
 use super::world::*;
-use crate::attempts::Attempts;
-use crate::{
-    Registration, door, login, password_change, reauthenticate, totp, totp_begin, totp_confirm,
-    totp_remove,
-};
+use crate::Registration;
+use crate::factors::totp;
+use crate::factors::totp_begin;
+use crate::factors::totp_confirm;
+use crate::factors::totp_remove;
+use crate::login::attempts::Attempts;
+use crate::login::link_request;
+use crate::login::password_login;
+use crate::passwords::password_change;
+use crate::sessions::reauthenticate;
 
 /// A log-in from an address of its own, so that no limit of an address is in the way.
 async fn log_in(
@@ -26,7 +31,7 @@ async fn log_in(
 ) -> Result<ApiResponse, Denial> {
     let (accounts, mut request) = world.request_of(asker, &body, now);
     request.client = IpAddr::from((0x0a00_0000 + address).to_be_bytes());
-    login::login(accounts, request).await
+    password_login::login(accounts, request).await
 }
 
 fn minutes(count: i64) -> Now {
@@ -61,7 +66,7 @@ async fn attackers_close_the_name_and_the_owner_gets_in_by_every_other_way() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
     let (secret, recovery) = add_totp(&world, &client).await;
-    let link = call!(world, door::door, client.by_token(), json!({})).unwrap();
+    let link = call!(world, link_request::door, client.by_token(), json!({})).unwrap();
     let link = read(&link)["door"].clone();
     attack(&world, 0).await;
     let now = minutes(31);
@@ -124,15 +129,15 @@ async fn login_link_of_a_known_device_admits_a_new_one() {
     let now = minutes(111);
     let proof = json!({"password": PASSWORD});
     let (accounts, request) = world.request_of(&client.by_token(), &json!({}), now);
-    assert!(door::door(accounts, request).await.is_err(), "the token has expired");
+    assert!(link_request::door(accounts, request).await.is_err(), "the token has expired");
     let answer = log_in(&world, &client.by_cookie(), ann("ann", PASSWORD), (1, now)).await;
     let client = Client::of(&answer.unwrap());
     let (accounts, request) = world.request_of(&client.by_token(), &json!({}), minutes(117));
-    assert_eq!(door::door(accounts, request).await.err(), Some(Denial::ReauthRequired));
+    assert_eq!(link_request::door(accounts, request).await.err(), Some(Denial::ReauthRequired));
     let (accounts, request) = world.request_of(&client.by_token(), &proof, minutes(117));
     let client = Client::of(&reauthenticate::reauthenticate(accounts, request).await.unwrap());
     let (accounts, request) = world.request_of(&client.by_token(), &json!({}), minutes(118));
-    let link = read(&door::door(accounts, request).await.unwrap())["door"].clone();
+    let link = read(&link_request::door(accounts, request).await.unwrap())["door"].clone();
     attack(&world, 95).await;
     let mut body = ann("ann", PASSWORD);
     let now = minutes(126);

@@ -6,7 +6,8 @@ use portcullis_model::{Denial, Now, TokenFault};
 use portcullis_store::{AccountStore, Store};
 use serde_json::{Value, json};
 
-use crate::{Registration, logout};
+use crate::Registration;
+use crate::sessions::logout;
 
 use super::world::*;
 

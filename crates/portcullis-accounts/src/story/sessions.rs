@@ -6,7 +6,11 @@ use portcullis_model::{Denial, TokenFault};
 use portcullis_store::{AccountStore, UserChange, UserChangeKind};
 use serde_json::json;
 
-use crate::{Registration, login, logout, refresh, sessions};
+use crate::Registration;
+use crate::login::password_login;
+use crate::sessions::list;
+use crate::sessions::logout;
+use crate::sessions::refresh;
 
 use super::world::*;
 
@@ -125,7 +129,7 @@ async fn t_062_a_new_log_in_of_the_same_browser_ends_the_former() {
     let former = world.client("ann").await;
     world.register(ann("eve", PASSWORD)).await.unwrap();
     let body = ann("eve", PASSWORD);
-    let later = Client::of(&call!(world, login::login, former.by_cookie(), body).unwrap());
+    let later = Client::of(&call!(world, password_login::login, former.by_cookie(), body).unwrap());
     assert!(!world.stands(&former.token) && world.stands(&later.token));
     assert_ne!(later.refresh, former.refresh);
 }
@@ -135,17 +139,17 @@ async fn sessions_are_listed_and_ended_by_their_own_user_only() {
     let world = world(Registration::Open).await;
     let (first, second) = (world.client("ann").await, world.log_in("ann").await);
     let bob = world.client("bob").await;
-    let list = read(&call!(world, sessions::list, first.by_token(), json!({})).unwrap());
+    let list = read(&call!(world, list::list, first.by_token(), json!({})).unwrap());
     let listed = list["sessions"].as_array().unwrap();
     assert_eq!(listed.len(), 2);
     let other = listed.iter().find(|session| session["current"] == json!(false)).unwrap();
     let body = json!({"id": other["id"]});
-    let refused = call!(world, sessions::end, bob.by_token(), body.clone()).err().unwrap();
+    let refused = call!(world, list::end, bob.by_token(), body.clone()).err().unwrap();
     assert_eq!(refused.answer().code, "forbidden");
     assert!(world.stands(&second.token));
-    call!(world, sessions::end, first.by_token(), body).unwrap();
+    call!(world, list::end, first.by_token(), body).unwrap();
     assert!(!world.stands(&second.token) && world.stands(&first.token));
-    let refused = call!(world, sessions::list, Asker::default(), json!({})).err();
+    let refused = call!(world, list::list, Asker::default(), json!({})).err();
     assert_eq!(refused, Some(Denial::Token(TokenFault::Missing)));
 }
 

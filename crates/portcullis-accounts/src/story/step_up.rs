@@ -5,7 +5,12 @@ use portcullis_model::{Denial, Now, TokenFault};
 use portcullis_server::ApiResponse;
 use serde_json::{Value, json};
 
-use crate::{Registration, logout, profile, reauthenticate, sessions, totp_begin};
+use crate::Registration;
+use crate::factors::totp_begin;
+use crate::sessions::list;
+use crate::sessions::logout;
+use crate::sessions::reauthenticate;
+use crate::users::profile;
 
 use super::world::*;
 
@@ -105,7 +110,7 @@ async fn ending_other_sessions_asks_for_a_recent_log_in_and_ending_the_own_does_
     let world = world(Registration::Open).await;
     let (first, second) = (world.client("ann").await, world.log_in("ann").await);
     let third = world.client("bob").await;
-    let list = read(&call!(world, sessions::list, first.by_token(), json!({})).unwrap());
+    let list = read(&call!(world, list::list, first.by_token(), json!({})).unwrap());
     let id_of = |current: bool| -> Value {
         let sessions = list["sessions"].as_array().unwrap();
         sessions.iter().find(|found| found["current"] == json!(current)).unwrap()["id"].clone()
@@ -114,7 +119,7 @@ async fn ending_other_sessions_asks_for_a_recent_log_in_and_ending_the_own_does_
     let unknown = json!({"id": "s0000000"});
     for body in [&other, &unknown] {
         let (accounts, request) = world.request_of(&first.by_token(), body, after(301));
-        let refused = sessions::end(accounts, request).await.err();
+        let refused = list::end(accounts, request).await.err();
         assert_eq!(refused, Some(Denial::ReauthRequired), "{body}");
     }
     let (accounts, request) = world.request_of(&first.by_token(), &json!({}), after(301));
@@ -124,11 +129,11 @@ async fn ending_other_sessions_asks_for_a_recent_log_in_and_ending_the_own_does_
 
     let proved = Client::of(&prove(&world, &browser(&first), after(302)).await.unwrap());
     let (accounts, request) = world.request_of(&proved.by_token(), &other, after(303));
-    sessions::end(accounts, request).await.unwrap();
+    list::end(accounts, request).await.unwrap();
     assert!(!world.stands_at(&second.token, after(303)));
     // The own one ends however long ago the log-in is.
     let (accounts, request) = world.request_of(&proved.by_token(), &own, after(800));
-    sessions::end(accounts, request).await.unwrap();
+    list::end(accounts, request).await.unwrap();
     assert!(!world.stands_at(&proved.token, after(800)));
     let (accounts, request) = world.request_of(&third.by_token(), &json!({}), after(301));
     logout::logout(accounts, request).await.unwrap();

@@ -19,10 +19,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::accounts::Accounts;
-use crate::password::PasswordHashing;
+use crate::login::password_login;
+use crate::passwords::password::PasswordHashing;
+use crate::sessions::refresh;
+use crate::users::provision;
+use crate::users::register;
+use crate::users::setup;
 use crate::{
     AccountFeed, AccountOptions, AccountParts, Registration, ServerSecret, Setup, SigningKeys,
-    login, provision, refresh, register, setup,
 };
 
 pub(super) const NOW: Now = Now { monotonic_ms: 1_000, unix_ms: 1_800_000_000_000 };
@@ -196,7 +200,7 @@ impl World {
 
     pub(super) async fn login(&self, body: Value) -> Result<ApiResponse, Denial> {
         let (accounts, request) = self.request(&body);
-        login::login(accounts, request).await
+        password_login::login(accounts, request).await
     }
 
     /// Registers a user and logs in.

@@ -9,9 +9,9 @@ use portcullis_server::random_id;
 
 use super::Installation;
 use crate::config::Settings;
-use crate::machine::prepare_directory;
 use crate::output::outln;
-use crate::wiring::{self, Route};
+use crate::start::machine::prepare_directory;
+use crate::start::wiring::{self, Route};
 
 /// Prints the table in Markdown.
 pub(super) fn run(installation: &Installation) -> Result<()> {

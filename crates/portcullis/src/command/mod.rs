@@ -31,7 +31,7 @@ pub(crate) use self::user::UserCommand;
 use crate::config::{Settings, Sources};
 use crate::output::errln;
 use crate::sealing::{Log, Sealing};
-use crate::wiring::{block_on, numbered};
+use crate::start::wiring::{block_on, numbered};
 
 /// Longest secret or token read from standard input, in bytes.
 const INPUT_MAX: u64 = 16 * 1024;

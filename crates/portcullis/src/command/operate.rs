@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::Installation;
 use crate::output::{OutputError, outln};
-use crate::wiring::block_on;
+use crate::start::wiring::block_on;
 
 /// Longest the server is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{Installation, read_secret};
 use crate::output::{OutputError, outln};
-use crate::wiring::block_on;
+use crate::start::wiring::block_on;
 
 /// Reads the token from standard input.
 pub(super) fn run(installation: &Installation) -> Result<()> {

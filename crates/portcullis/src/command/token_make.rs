@@ -8,7 +8,7 @@ use portcullis_audit::Audit;
 
 use super::Installation;
 use crate::output::outln;
-use crate::wiring::block_on;
+use crate::start::wiring::block_on;
 
 /// `portcullis token make …`.
 #[derive(Debug, Args)]

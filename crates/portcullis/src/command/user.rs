@@ -16,7 +16,7 @@ use portcullis_store::{
 
 use super::{Installation, read_secret};
 use crate::output::{counted, errln, outln};
-use crate::wiring::block_on;
+use crate::start::wiring::block_on;
 
 /// Longest answer to a question that is read, in bytes.
 const ANSWER_MAX_BYTES: u64 = 64;

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use portcullis_audit::AuditOptions;
 use serde::Deserialize;
 
-use super::error::ConfigError;
-use super::number::within;
+use crate::config::read::error::ConfigError;
+use crate::config::read::number::within;
 
 /// One mebibyte.
-pub(super) const MIB: u64 = 1024 * 1024;
+pub(crate) const MIB: u64 = 1024 * 1024;
 /// What all files of `access_file` may take together, unless configured.
 const ACCESS_TOTAL_BYTES: u64 = 1_024 * MIB;
 
 /// `[audit]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct AuditSection {
+pub(crate) struct AuditSection {
     /// The file records are appended to; `security.log` in the data directory.
     file: Option<PathBuf>,
     /// Whether records also go to standard output; true.
@@ -53,7 +53,7 @@ pub(crate) struct AuditSettings {
 }
 
 impl AuditSection {
-    pub(super) fn read(self, data: &Path) -> Result<AuditSettings, ConfigError> {
+    pub(crate) fn read(self, data: &Path) -> Result<AuditSettings, ConfigError> {
         let default = AuditOptions::default();
         let mebibytes = |key, value, default_bytes, range| {
             within(key, value, default_bytes / MIB, range).map(|mebibytes| mebibytes * MIB)

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 
-use super::error::ConfigError;
-use super::profile::Profile;
-use super::tls::TlsSettings;
+use crate::config::network::tls::TlsSettings;
+use crate::config::profile::Profile;
+use crate::config::read::error::ConfigError;
 
 /// A weakened promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,24 +40,24 @@ impl fmt::Display for Danger {
 
 impl Danger {
     /// All of them.
-    pub(super) const ALL: [Self; 3] = [PLAINTEXT, PRIVATE, JWKS_PRIVATE];
+    pub(crate) const ALL: [Self; 3] = [PLAINTEXT, PRIVATE, JWKS_PRIVATE];
 }
 
 /// `[danger]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct DangerSection {
+pub(crate) struct DangerSection {
     /// TLS may be off on an address others can reach, because something in front speaks it.
     plaintext_off_loopback: bool,
     /// Health and metrics may be open to an address others can reach.
     private_off_loopback: bool,
     /// Keys of issuers may be fetched from private addresses.
-    pub(super) jwks_private_addresses: bool,
+    pub(crate) jwks_private_addresses: bool,
 }
 
 impl DangerSection {
     /// Refuses what others can reach and should not (T-100, T-270); gives what was allowed.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         profile: Profile,
         tls: &TlsSettings,

@@ -3,10 +3,10 @@
 
 use portcullis_guard::{GateOptions, Rate, is_app_origin};
 
-use super::error::ConfigError;
-use super::listen::Listen;
-use super::origin::{Origins, is_local};
-use super::profile::Profile;
+use crate::config::network::listen::Listen;
+use crate::config::network::origin::{Origins, is_local};
+use crate::config::profile::Profile;
+use crate::config::read::error::ConfigError;
 
 /// What other machines get from a server in development.
 const WHY: &str = "the development profile is for this machine only: its certificate is trusted \
@@ -17,7 +17,7 @@ const RATE_OF_THIS_MACHINE: Rate = Rate::per(100_000, 1_000);
 
 /// The defaults of the gate. In development no client is slowed down by its address; a rate that is
 /// configured applies.
-pub(super) fn defaults(profile: Profile) -> GateOptions {
+pub(crate) fn defaults(profile: Profile) -> GateOptions {
     let defaults = GateOptions::default();
     match profile {
         Profile::Production | Profile::Strict => defaults,
@@ -32,7 +32,7 @@ pub(super) fn defaults(profile: Profile) -> GateOptions {
 }
 
 /// Rejects proxies, public names and addresses that others can reach.
-pub(super) fn check(
+pub(crate) fn check(
     profile: Profile,
     listen: &Listen,
     origins: &Origins,
@@ -74,6 +74,6 @@ pub(super) fn check(
 
 /// Whether a name cannot lead to another machine, or is reserved for tests (RFC 6761 section 6.2).
 fn is_of_this_machine(host: &str) -> bool {
-    let name = super::origin::name(host);
+    let name = crate::config::network::origin::name(host);
     is_local(name) || name.trim_end_matches('.').ends_with(".test")
 }

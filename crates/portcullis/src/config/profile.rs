@@ -1,7 +1,7 @@
 //! Where defaults come from, and what is refused.
 //! Never: chosen by guessing from the address or the machine.
 
-use super::error::ConfigError;
+use crate::config::read::error::ConfigError;
 
 /// A set of defaults and refusals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Profile {
     }
 
     /// Reads the key `profile`; development, which cannot leave this machine, without one.
-    pub(super) fn read(text: Option<&str>) -> Result<Self, ConfigError> {
+    pub(crate) fn read(text: Option<&str>) -> Result<Self, ConfigError> {
         let Some(text) = text else { return Ok(Self::Development) };
         let known = Self::ALL.into_iter().find(|profile| profile.name() == text);
         let mend = "write \"development\", \"production\" or \"strict\"";

@@ -11,23 +11,23 @@ use portcullis_chat::ChatOptions;
 use portcullis_guard::{Directory, DirectoryLimits, Gate, GateOptions, is_app_origin};
 use portcullis_server::Options;
 
-use crate::certificate::ServerNames;
+use crate::tls::certificate::ServerNames;
 
-use super::accounts::AccountSettings;
-use super::audit::AuditSettings;
-use super::danger::Danger;
-use super::development;
-use super::environment;
-use super::error::ConfigError;
-use super::file::File;
-use super::hsts;
-use super::origin::{self, Origins};
-use super::profile::Profile;
-use super::roles::{read_replay, read_roles};
-use super::tls::TlsSettings;
-use super::token::IssuerFacts;
-use super::token_rules::check_factors;
-use super::warning::Warning;
+use crate::config::audit::AuditSettings;
+use crate::config::danger::Danger;
+use crate::config::development;
+use crate::config::identity::accounts::AccountSettings;
+use crate::config::identity::roles::{read_replay, read_roles};
+use crate::config::identity::token::IssuerFacts;
+use crate::config::identity::token_rules::check_factors;
+use crate::config::network::hsts;
+use crate::config::network::origin::{self, Origins};
+use crate::config::network::tls::TlsSettings;
+use crate::config::profile::Profile;
+use crate::config::read::environment;
+use crate::config::read::error::ConfigError;
+use crate::config::read::file::File;
+use crate::config::warning::Warning;
 
 /// Where settings are read from; what is typed wins over the environment, that over the file.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ pub(crate) struct Sources {
 #[derive(Clone)]
 pub(crate) struct Settings {
     /// The configuration file, if there is one.
-    pub(super) file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     pub(crate) profile: Profile,
     /// Where the database, the keys and the security log lie.
     pub(crate) data: PathBuf,
@@ -58,8 +58,8 @@ pub(crate) struct Settings {
     pub(crate) accounts: AccountSettings,
     pub(crate) audit: AuditSettings,
     pub(crate) dangers: Vec<Danger>,
-    pub(super) origins: Origins,
-    pub(super) issuers: Vec<IssuerFacts>,
+    pub(crate) origins: Origins,
+    pub(crate) issuers: Vec<IssuerFacts>,
     /// Issuers whose keys are fetched.
     pub(crate) remote: Vec<RemoteIssuer>,
     /// How long log-ins last.
@@ -90,7 +90,7 @@ impl Settings {
     }
 
     /// As [`Settings::read`], with the file's text.
-    pub(super) fn read_text(
+    pub(crate) fn read_text(
         path: &Path,
         text: &str,
         sources: &Sources,
@@ -198,7 +198,7 @@ impl Settings {
     }
 
     /// The reserve on the database's disk as it is written in the file.
-    pub(super) fn min_free(&self) -> String {
+    pub(crate) fn min_free(&self) -> String {
         match self.min_free_bytes {
             Some(bytes) if bytes.is_multiple_of(1024 * 1024) => {
                 format!("{}MiB", bytes / (1024 * 1024))

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::error::ConfigError;
+use crate::config::read::error::ConfigError;
 
 /// `[store]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct StoreSection {
+pub(crate) struct StoreSection {
     /// `sqlite:PATH`; `portcullis.db` in the data directory.
     url: Option<String>,
     /// Whether message texts are sealed at rest (AES-256-GCM); true. Second factors always are.
@@ -22,12 +22,12 @@ pub(super) struct StoreSection {
 
 impl StoreSection {
     /// Whether message texts are sealed.
-    pub(super) fn seals_messages(&self) -> bool {
+    pub(crate) fn seals_messages(&self) -> bool {
         self.seal_messages.unwrap_or(true)
     }
 
     /// The space kept free, in bytes.
-    pub(super) fn min_free(&self) -> Result<Option<u64>, ConfigError> {
+    pub(crate) fn min_free(&self) -> Result<Option<u64>, ConfigError> {
         let Some(text) = self.min_free.as_deref() else { return Ok(None) };
         let bytes = size_in_bytes(text).ok_or_else(|| {
             let why = "it is not a whole number of KiB, MiB, GiB or TiB";
@@ -38,7 +38,7 @@ impl StoreSection {
     }
 
     /// The database's file.
-    pub(super) fn read(&self, data: &Path) -> Result<PathBuf, ConfigError> {
+    pub(crate) fn read(&self, data: &Path) -> Result<PathBuf, ConfigError> {
         let Some(url) = self.url.as_deref() else { return Ok(data.join("portcullis.db")) };
         let mend = "write url = \"sqlite:PATH\"";
         match url.split_once(':') {

@@ -6,14 +6,14 @@ use portcullis_model::Role;
 use portcullis_server::{Credentials, ProxyProtocol};
 use toml::{Table, Value};
 
-use super::audit::MIB;
-use super::capacity::WHEN_USER_FULL;
-use super::danger::Danger;
-use super::listen::PROXY_HEADERS;
-use super::message::{MALICIOUS, MARKUP};
-use super::settings::Settings;
-use super::tls::TlsSettings;
-use super::token::KeySource;
+use crate::config::audit::MIB;
+use crate::config::danger::Danger;
+use crate::config::identity::token::KeySource;
+use crate::config::limits::capacity::WHEN_USER_FULL;
+use crate::config::limits::message::{MALICIOUS, MARKUP};
+use crate::config::network::listen::PROXY_HEADERS;
+use crate::config::network::tls::TlsSettings;
+use crate::config::settings::Settings;
 
 impl Settings {
     /// Every key with its value in force; `actions` are the events that the products declare.
@@ -37,7 +37,7 @@ impl Settings {
     }
 
     /// The same as a table.
-    pub(super) fn table(&self, actions: &[Action]) -> Table {
+    pub(crate) fn table(&self, actions: &[Action]) -> Table {
         let mut table = Table::new();
         table.insert(String::from("profile"), self.profile.name().into());
         for (name, section) in self.sections(actions) {

@@ -10,16 +10,16 @@ use portcullis_guard::{
 
 use super::*;
 
-pub(super) fn read_with(text: &str, sources: &Sources) -> Result<Settings, String> {
+pub(crate) fn read_with(text: &str, sources: &Sources) -> Result<Settings, String> {
     Settings::read_text(Path::new("portcullis.toml"), text, sources)
         .map_err(|error| error.to_string())
 }
 
-pub(super) fn read(text: &str) -> Result<Settings, String> {
+pub(crate) fn read(text: &str) -> Result<Settings, String> {
     read_with(text, &Sources::default())
 }
 
-pub(super) fn variables(list: &[(&str, &str)]) -> Sources {
+pub(crate) fn variables(list: &[(&str, &str)]) -> Sources {
     let environment = list.iter().map(|(name, value)| (name.into(), value.into())).collect();
     Sources { environment, ..Sources::default() }
 }
@@ -314,7 +314,7 @@ fn port_zero_waits_for_the_port_and_a_missing_file_is_named() {
 }
 
 /// The keys a section knows, from what it says of an unknown one.
-pub(super) fn keys(section: &str) -> Vec<String> {
+pub(crate) fn keys(section: &str) -> Vec<String> {
     let unknown = format!("{section}unknown_key = 1\n");
     let error = read(&unknown).err().unwrap_or_default();
     let names = error.split('`').skip(1).step_by(2).skip(1);

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 use super::test_server::give_role;
 use super::tokens::TokenMaker;
-use crate::field_keys::FieldKeys;
-use crate::new_user::facts;
+use crate::server::field_keys::FieldKeys;
+use crate::server::new_user::facts;
 
 /// When a test begins: 1 January 2026.
 const BEGINS_UNIX_MS: i64 = 1_767_225_600_000;

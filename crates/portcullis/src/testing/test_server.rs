@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use super::socket::{Request, TestSocket};
 use super::test_client::TestClient;
 use super::tokens::TokenMaker;
-use crate::error::Error;
-use crate::running::Running;
-use crate::server::{Server, ServerBuilder};
+use crate::server::builder::{Server, ServerBuilder};
+use crate::server::error::Error;
+use crate::server::running::Running;
 
 const WIDE: Rate = Rate::per(1_000_000, 1_000);
 /// What a client is told by once everything before has been delivered.

@@ -1,0 +1,96 @@
+//! `GET /auth/sessions` and `POST /auth/sessions/end`: where a user is signed in, and no more.
+//! Never: a session of anybody else, found or ended.
+
+use std::sync::Arc;
+
+use portcullis_guard::read_json;
+use portcullis_model::{Code, Denial, Secret, SessionId};
+use portcullis_server::{ApiRequest, ApiResponse};
+use portcullis_store::WhichSessions;
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::Accounts;
+use crate::request::input::{SignedIn, record_with, store_denial};
+
+/// Times are in milliseconds since 1970.
+#[derive(Serialize)]
+struct SessionView {
+    id: String,
+    /// Whether it is the one that asks.
+    current: bool,
+    created_at: i64,
+    renewed_at: i64,
+    authenticated_at: i64,
+    expires_at: i64,
+    device: String,
+    address: String,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    sessions: Vec<SessionView>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndInput {
+    id: String,
+}
+
+#[derive(Serialize)]
+struct Ended {
+    ok: bool,
+}
+
+/// Answers 200 `{sessions: […]}`, the last renewed first.
+pub(crate) async fn list(
+    accounts: Arc<Accounts>,
+    request: ApiRequest,
+) -> Result<ApiResponse, Denial> {
+    let signed_in = SignedIn::read(&request)?;
+    let rows = accounts.store.sessions_of(&signed_in.user.id, request.now.unix_ms).await;
+    let rows = rows.map_err(|error| store_denial(&error))?;
+    let sessions = rows
+        .into_iter()
+        .map(|row| SessionView {
+            current: row.id == signed_in.session,
+            id: row.id.to_string(),
+            created_at: row.created_unix_ms,
+            renewed_at: row.renewed_unix_ms,
+            authenticated_at: row.authenticated_unix_ms,
+            expires_at: row.idle_ends_unix_ms,
+            device: row.device,
+            address: row.address,
+        })
+        .collect();
+    Ok(ApiResponse::json(200, &Listed { sessions }))
+}
+
+/// Ends one session of the user; its sockets close. Answers 200 `{ok: true}`.
+///
+/// Another session than the own needs a recent log-in: the holder of a stolen token cannot log the
+/// owner out.
+/// A session that is not the user's is as one that is not there: forbidden.
+pub(crate) async fn end(
+    accounts: Arc<Accounts>,
+    request: ApiRequest,
+) -> Result<ApiResponse, Denial> {
+    let signed_in = SignedIn::read(&request)?;
+    let input: EndInput = read_json(&request.body, &["id"])?;
+    let wrong = |_| Denial::Schema { field: Some("id"), rule: "value" };
+    let session = SessionId::parse(&input.id).map_err(wrong)?;
+    if session != signed_in.session {
+        signed_in.check_recent(&request)?;
+    }
+    let which = WhichSessions::One(session);
+    let user = signed_in.user.id.clone();
+    let ended = accounts.store.end_sessions(user, which).await;
+    if ended.map_err(|error| store_denial(&error))?.is_empty() {
+        return Err(Denial::Forbidden("session"));
+    }
+    record_with(&request, Code::AuthnTokenRevoked, &signed_in.user.id, |record| {
+        record.reason = "session_ended_by_user";
+        record.session = Some(Secret::new(input.id));
+    });
+    Ok(ApiResponse::json(200, &Ended { ok: true }))
+}

@@ -1,0 +1,57 @@
+//! `POST /auth/ticket`: a one-time ticket in place of the token, for opening a socket.
+//! Never: good for longer than half a minute, for another page, or twice.
+
+use std::sync::Arc;
+
+use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S, TICKET_LIFE_S, read_json};
+use portcullis_model::{Code, Denial};
+use portcullis_server::{ApiRequest, ApiResponse};
+use serde::Serialize;
+
+use crate::accounts::Accounts;
+use crate::request::cookies;
+use crate::request::input::{Nothing, record_with};
+use crate::sessions::open::shown_admission;
+
+#[derive(Serialize)]
+struct Ticket<'a> {
+    ticket: &'a str,
+    /// For clients without cookies: the value of the header `X-Admission`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admission: Option<&'a str>,
+    expires_in: u64,
+}
+
+/// Answers 200 `{ticket, expires_in}`, for users of every issuer that is believed.
+pub(crate) async fn ticket(
+    _accounts: Arc<Accounts>,
+    request: ApiRequest,
+) -> Result<ApiResponse, Denial> {
+    let verified = request.verified()?;
+    let Nothing {} = read_json(&request.body, &[])?;
+    let user = verified.user.clone();
+    // A user another issuer vouches for may be new here: they are made known when they connect.
+    request.gate.check_not_revoked(&verified, request.now)?;
+    request.gate.check_external_factor(&verified)?;
+    let mut admission = None;
+    if verified.own || request.gate.directory().user(&user).is_some() {
+        let known = request.gate.identify(&verified, request.now)?;
+        request.gate.check_second_factor(&verified, &known)?;
+        let roles = request.gate.roles_in_force(&verified, &known);
+        admission = Some(request.gate.admission(&user, roles, request.now));
+    }
+    request.gate.ticket_allowed(&user, request.now)?;
+    let ticket = request.gate.issue_ticket(&verified, request.origin.as_deref(), request.now)?;
+    record_with(&request, Code::AuthnTokenCreated, &user, |record| {
+        record.reason = "ticket";
+    });
+    let admission = admission.as_deref();
+    let shown = admission.and_then(|admission| shown_admission(&request, admission));
+    let body = Ticket { ticket: &ticket, admission: shown, expires_in: TICKET_LIFE_S };
+    let mut answer = ApiResponse::json(200, &body);
+    if let Some(admission) = admission {
+        let cookie = cookies::set(ADMISSION_COOKIE, admission, ADMISSION_LIFE_S);
+        answer.headers.push(("Set-Cookie", cookie));
+    }
+    Ok(answer)
+}

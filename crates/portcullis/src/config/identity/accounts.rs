@@ -1,0 +1,150 @@
+//! `[accounts]`: who may sign up, and how accounts are kept safe (T-027 to T-029).
+//! Never: passwords or keys.
+
+use std::path::PathBuf;
+
+use portcullis_accounts::Registration;
+use portcullis_guard::{GateOptions, SecondFactorRule};
+use serde::Deserialize;
+
+use crate::config::profile::Profile;
+use crate::config::read::error::ConfigError;
+
+/// `[accounts]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AccountsSection {
+    /// Always true in this version.
+    enabled: Option<bool>,
+    /// `open`, `invitation` or `closed`; `open`.
+    registration: Option<String>,
+    /// The issuer our own tokens name; `https://portcullis`.
+    issuer: Option<String>,
+    /// Who needs a second factor: `none`, `admins`, `staff` or `all`; `admins`, in development
+    /// `none`.
+    second_factor: Option<String>,
+    /// The name `second_factor` had.
+    admins_need_totp: Option<bool>,
+    /// Words of the site that no new password may be made of; none.
+    context_words: Option<Vec<String>>,
+    /// A file with one password a line that nobody may choose; none.
+    password_blocklist_file: Option<PathBuf>,
+}
+
+/// How accounts work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AccountSettings {
+    pub(crate) registration: Registration,
+    pub(crate) issuer: String,
+    pub(crate) second_factor: SecondFactorRule,
+    /// Whether log-ins have to prove a key of the client.
+    pub(crate) proof_required: bool,
+    pub(crate) context_words: Vec<String>,
+    pub(crate) password_blocklist: Option<PathBuf>,
+}
+
+impl AccountSettings {
+    /// What the gate decides of it.
+    pub(crate) fn decide(&self, gate: &mut GateOptions) {
+        gate.proof_required = self.proof_required;
+        gate.second_factor = self.second_factor;
+    }
+
+    pub(crate) fn registration_name(&self) -> &'static str {
+        match self.registration {
+            Registration::Open => "open",
+            Registration::Invitation => "invitation",
+            Registration::Closed => "closed",
+        }
+    }
+}
+
+/// Most configured words; each makes a check of a new password longer.
+const WORDS_MAX: usize = 64;
+/// Longest word in characters.
+const WORD_MAX_CHARS: usize = 64;
+/// Shortest word in characters: shorter ones are part of every other word.
+const WORD_MIN_CHARS: usize = 3;
+
+fn check_words(words: &[String]) -> Result<(), ConfigError> {
+    const KEY: &str = "accounts.context_words";
+    let fits = |word: &&String| {
+        (WORD_MIN_CHARS..=WORD_MAX_CHARS).contains(&word.chars().count())
+            && !word.chars().any(|char| char.is_whitespace() || char.is_control())
+    };
+    if words.len() > WORDS_MAX {
+        let (why, mend) = ("there may be 64", "keep those that people would use");
+        return Err(ConfigError::refused(KEY, words.len().to_string(), why, mend));
+    }
+    match words.iter().find(|word| !fits(word)) {
+        None => Ok(()),
+        Some(word) => {
+            let why = "a word has 3 to 64 characters and no blank";
+            Err(ConfigError::refused(KEY, word, why, "write each word by itself"))
+        }
+    }
+}
+
+impl AccountsSection {
+    pub(crate) fn read(self, profile: Profile) -> Result<AccountSettings, ConfigError> {
+        if self.enabled == Some(false) {
+            let mend = "leave it out; registration = \"closed\" keeps strangers out";
+            return Err(ConfigError::unavailable("accounts.enabled", "false", mend));
+        }
+        let registration = match self.registration.as_deref() {
+            None | Some("open") => Registration::Open,
+            Some("invitation") => Registration::Invitation,
+            Some("closed") => Registration::Closed,
+            Some(other) => {
+                let mend = "write \"open\", \"invitation\" or \"closed\"";
+                return Err(ConfigError::no_such_choice("accounts.registration", other, mend));
+            }
+        };
+        let issuer = self.issuer.unwrap_or_else(|| String::from("https://portcullis"));
+        let second_factor = second_factor(self.second_factor, self.admins_need_totp, profile)?;
+        let proof_required = profile == Profile::Strict;
+        let context_words = self.context_words.unwrap_or_default();
+        check_words(&context_words)?;
+        let password_blocklist = self.password_blocklist_file;
+        Ok(AccountSettings {
+            registration,
+            issuer,
+            second_factor,
+            proof_required,
+            context_words,
+            password_blocklist,
+        })
+    }
+}
+
+fn second_factor(
+    word: Option<String>,
+    former: Option<bool>,
+    profile: Profile,
+) -> Result<SecondFactorRule, ConfigError> {
+    let key = "accounts.second_factor";
+    if let Some(former) = former {
+        let mend = if former { "\"admins\"" } else { "\"none\", in development only" };
+        let why = "it is called accounts.second_factor now";
+        let mend = format!("write second_factor = {mend}");
+        let seen = former.to_string();
+        return Err(ConfigError::refused("accounts.admins_need_totp", seen, why, &mend));
+    }
+    let rule = match word.as_deref() {
+        None if profile == Profile::Development => SecondFactorRule::None,
+        None => SecondFactorRule::Admins,
+        Some(word) => {
+            let found = SecondFactorRule::ALL.iter().find(|(name, _)| *name == word);
+            let mend = "write \"admins\", \"staff\" or \"all\"";
+            found
+                .map(|(_, rule)| *rule)
+                .ok_or_else(|| ConfigError::no_such_choice(key, word, mend))?
+        }
+    };
+    if rule == SecondFactorRule::None && profile != Profile::Development {
+        let why = "a guessed or stolen password would be all an administrator has";
+        let mend = "leave it out: an administrator adds a second factor at the first log-in";
+        return Err(ConfigError::refused(key, "\"none\"", why, mend));
+    }
+    Ok(rule)
+}

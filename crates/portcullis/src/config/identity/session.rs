@@ -1,0 +1,89 @@
+//! `[session]`: how long a log-in lasts, and a connection of it (T-057, T-146).
+//! Never: for ever.
+
+use portcullis_accounts::SessionTimes;
+use portcullis_guard::Patience;
+use serde::Deserialize;
+
+use crate::config::read::error::ConfigError;
+
+/// `[session]`; times in seconds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SessionSection {
+    /// Without a message or a newer token for so long a connection ends; 1800.
+    idle_s: Option<u64>,
+    /// After so long a connection ends, whatever happens; 28800.
+    absolute_s: Option<u64>,
+    /// Without a refresh for so long a log-in ends; 604800, 7 days.
+    login_idle_s: Option<u64>,
+    /// After so long a log-in ends, whatever happens; 2592000, 30 days.
+    login_absolute_s: Option<u64>,
+    /// Log-ins one user may have at a time; 20.
+    logins_per_user: Option<u32>,
+}
+
+/// The longest any of them may be: 90 days.
+const LONGEST_S: u64 = 90 * 24 * 60 * 60;
+
+impl SessionSection {
+    pub(crate) fn read(&self) -> Result<(Patience, SessionTimes), ConfigError> {
+        let patience = Patience::default();
+        let times = SessionTimes::default();
+        let idle_s = within("session.idle_s", self.idle_s, patience.idle_ms / 1000)?;
+        let absolute_s =
+            within("session.absolute_s", self.absolute_s, patience.absolute_ms / 1000)?;
+        let login_idle = within("session.login_idle_s", self.login_idle_s, seconds(times.idle_s))?;
+        let login_absolute =
+            within("session.login_absolute_s", self.login_absolute_s, seconds(times.absolute_s))?;
+        let per_user_max = self.logins_per_user.unwrap_or(times.per_user_max);
+        if !(1..=1_000).contains(&per_user_max) {
+            let (key, why) = ("session.logins_per_user", "it is out of range");
+            let seen = per_user_max.to_string();
+            return Err(ConfigError::refused(key, seen, why, "write 1 to 1000"));
+        }
+        let signed = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+        Ok((
+            Patience { idle_ms: idle_s * 1000, absolute_ms: absolute_s * 1000 },
+            SessionTimes {
+                idle_s: signed(login_idle),
+                absolute_s: signed(login_absolute),
+                per_user_max,
+                ..times
+            },
+        ))
+    }
+}
+
+fn seconds(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+fn within(key: &str, value: Option<u64>, default: u64) -> Result<u64, ConfigError> {
+    let seconds = value.unwrap_or(default);
+    if (1..=LONGEST_S).contains(&seconds) {
+        return Ok(seconds);
+    }
+    let why = "it is out of range";
+    Err(ConfigError::refused(key, seconds.to_string(), why, "write seconds, 1 to 7776000"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_bounded_and_reach_their_place() {
+        let read = |text: &str| toml::from_str::<SessionSection>(text).unwrap().read();
+        let (patience, times) = read("").unwrap();
+        assert_eq!((patience, times), (Patience::default(), SessionTimes::default()));
+        let text = "idle_s = 1\nabsolute_s = 2\nlogin_idle_s = 3\nlogin_absolute_s = 4\n\
+                    logins_per_user = 5";
+        let (patience, times) = read(text).unwrap();
+        assert_eq!((patience.idle_ms, patience.absolute_ms), (1_000, 2_000));
+        assert_eq!((times.idle_s, times.absolute_s, times.per_user_max), (3, 4, 5));
+        for bad in ["idle_s = 0", "absolute_s = 7776001", "logins_per_user = 0"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! `[[token.issuer]]`: whose tokens are believed beside our own (T-030 to T-050).
+//! Never: a secret in the file itself, or in a text.
+
+use std::path::PathBuf;
+
+use portcullis_accounts::RemoteIssuer;
+use portcullis_guard::{Algorithm, Issuer, IssuerKey, IssuerRules, KeyStrength, read_jwks};
+use portcullis_model::Secret;
+use portcullis_outbound::{Client, Policy, Target};
+use serde::{Deserialize, Deserializer};
+
+use crate::config::profile::Profile;
+use crate::config::read::error::ConfigError;
+use crate::config::read::secret_file::read_private;
+
+/// `[token]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TokenSection {
+    pub(crate) issuer: Vec<IssuerSection>,
+}
+
+/// `[[token.issuer]]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct IssuerSection {
+    /// `iss` of its tokens, exactly.
+    issuer: Option<String>,
+    /// `aud` of its tokens, exactly.
+    pub(crate) audience: Option<String>,
+    /// What may stand in `aud` beside it.
+    audience_beside: Vec<String>,
+    /// `HS256`, `RS256`, `PS256`, `ES256` or `EdDSA`.
+    algorithm: Option<String>,
+    /// The secret of 32 bytes or more, not readable by others; one line end is cut off. HS256.
+    pub(crate) secret_file: Option<PathBuf>,
+    /// The secret itself, from the environment only.
+    #[serde(deserialize_with = "secret")]
+    pub(crate) secret: Option<Secret<String>>,
+    /// A JSON Web Key Set, read at the start.
+    jwks_file: Option<PathBuf>,
+    /// Where the issuer publishes its JSON Web Key Set.
+    jwks_url: Option<String>,
+    /// The authorities that vouch for that address, in PEM, in place of the machine's.
+    jwks_ca_file: Option<PathBuf>,
+    /// The claim that lists roles, name by name; with it the issuer is trusted to give them.
+    roles_claim: Option<Vec<String>>,
+    /// Which tokens are accepted: `access-token`, or `id-token` as well; `access-token`.
+    pub(crate) accept: Option<String>,
+    /// Scopes that a token has to list, all of them.
+    pub(crate) scope: Vec<String>,
+    /// The type that the header of a token has to name (`typ`).
+    pub(crate) typ: Option<String>,
+    /// Methods (`amr`) that show a second factor; one of them is enough.
+    pub(crate) privileged_amr: Vec<String>,
+    /// Where a token lists methods, name by name; `["amr"]`.
+    pub(crate) amr_claim: Option<Vec<String>>,
+    /// Classes (`acr`) that show a second factor; one of them is enough.
+    pub(crate) privileged_acr: Vec<String>,
+    /// Where a token names its class, name by name; `["acr"]`.
+    pub(crate) acr_claim: Option<Vec<String>>,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<String>>, D::Error> {
+    String::deserialize(deserializer).map(|text| Some(Secret::new(text)))
+}
+
+/// Where an issuer's keys come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeySource {
+    SecretFile(PathBuf),
+    Environment,
+    JwksFile(PathBuf),
+    JwksUrl { url: String, authorities: Option<PathBuf> },
+}
+
+/// What the summary tells of an issuer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IssuerFacts {
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    pub(crate) audience_beside: Vec<String>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) roles_claim: Option<Vec<String>>,
+    pub(crate) rules: IssuerRules,
+    pub(crate) source: KeySource,
+}
+
+/// What the section comes to.
+#[derive(Default)]
+pub(crate) struct Issuers {
+    /// With keys that are known now.
+    pub(crate) known: Vec<Issuer>,
+    /// With keys that are fetched.
+    pub(crate) remote: Vec<RemoteIssuer>,
+    pub(crate) facts: Vec<IssuerFacts>,
+}
+
+impl TokenSection {
+    /// Refuses a secret that stands in the file: files are copied, shown and committed.
+    pub(crate) fn refuse_secrets(&self) -> Result<(), ConfigError> {
+        if self.issuer.iter().all(|issuer| issuer.secret.is_none()) {
+            return Ok(());
+        }
+        let why = "a configuration file is copied, shown and committed";
+        let mend = "write secret_file, or set PORTCULLIS__TOKEN__ISSUER__0__SECRET";
+        Err(ConfigError::refused("token.issuer.secret", "set in the file", why, mend))
+    }
+
+    /// `private` is whether keys may be fetched from private addresses.
+    pub(crate) fn read(self, profile: Profile, private: bool) -> Result<Issuers, ConfigError> {
+        let mut issuers = Issuers::default();
+        for section in self.issuer {
+            section.read(profile, private, &mut issuers)?;
+        }
+        Ok(issuers)
+    }
+}
+
+impl IssuerSection {
+    fn read(
+        self,
+        profile: Profile,
+        private: bool,
+        issuers: &mut Issuers,
+    ) -> Result<(), ConfigError> {
+        let algorithm = self.algorithm(profile)?;
+        let rules = self.rules()?;
+        let name = |key, value: Option<String>, mend| value.ok_or_else(|| missing(key, mend));
+        let issuer = name("token.issuer.issuer", self.issuer, "write what its tokens name as iss")?;
+        let audience =
+            name("token.issuer.audience", self.audience, "write what its tokens name as aud")?;
+        // A key that fits nothing, until the issuer's own take its place.
+        let nothing = IssuerKey::EdDsaPublic(Vec::new());
+        let like = Issuer {
+            audience_beside: self.audience_beside.clone(),
+            roles_claim: self.roles_claim.clone(),
+            rules: rules.clone(),
+            strength: match profile {
+                Profile::Development | Profile::Production => KeyStrength::Usual,
+                Profile::Strict => KeyStrength::Strong,
+            },
+            ..Issuer::new(&issuer, &audience, nothing)
+        };
+        let keys = Keys {
+            algorithm,
+            secret_file: self.secret_file,
+            secret: self.secret,
+            jwks_file: self.jwks_file,
+            jwks_url: self.jwks_url,
+            authorities: self.jwks_ca_file,
+        };
+        let source = keys.read(profile, private, like, issuers)?;
+        issuers.facts.push(IssuerFacts {
+            issuer,
+            audience,
+            audience_beside: self.audience_beside,
+            algorithm,
+            roles_claim: self.roles_claim,
+            rules,
+            source,
+        });
+        Ok(())
+    }
+
+    fn algorithm(&self, profile: Profile) -> Result<Algorithm, ConfigError> {
+        let key = "token.issuer.algorithm";
+        let mend = "write \"HS256\", \"RS256\", \"PS256\", \"ES256\" or \"EdDSA\"";
+        let text = self.algorithm.as_deref().ok_or_else(|| missing(key, mend))?;
+        let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text);
+        let known = known.ok_or_else(|| ConfigError::no_such_choice(key, text, mend))?;
+        if (known, profile) == (Algorithm::Rs256, Profile::Strict) {
+            let why = "its padding, RSASSA-PKCS1-v1_5, is below what the strict profile promises";
+            let mend = "let the issuer sign with PS256, ES256 or EdDSA, or use \"production\"";
+            return Err(ConfigError::refused(key, "\"RS256\"", why, mend));
+        }
+        Ok(known)
+    }
+}
+
+/// The keys of one section.
+struct Keys {
+    algorithm: Algorithm,
+    secret_file: Option<PathBuf>,
+    secret: Option<Secret<String>>,
+    jwks_file: Option<PathBuf>,
+    jwks_url: Option<String>,
+    authorities: Option<PathBuf>,
+}
+
+impl Keys {
+    fn read(
+        self,
+        profile: Profile,
+        private: bool,
+        like: Issuer,
+        issuers: &mut Issuers,
+    ) -> Result<KeySource, ConfigError> {
+        let shared = self.secret_file.is_some() || self.secret.is_some();
+        let published = self.jwks_file.is_some() || self.jwks_url.is_some();
+        match (self.algorithm, shared, published) {
+            (Algorithm::Hs256, _, true) => {
+                let why = "HS256 has a shared secret, and no keys anybody may see";
+                let mend = "use secret_file, or the algorithm of the keys";
+                Err(ConfigError::refused("token.issuer.algorithm", "\"HS256\"", why, mend))
+            }
+            (Algorithm::Hs256, _, false) => {
+                let (secret, source) = read_secret(self.secret_file, self.secret, profile)?;
+                issuers.known.push(Issuer { key: IssuerKey::Hs256(secret), ..like });
+                Ok(source)
+            }
+            (_, true, _) => {
+                let why = "a secret is for HS256 only";
+                let mend = "use jwks_file or jwks_url";
+                Err(ConfigError::refused("token.issuer.secret_file", "set", why, mend))
+            }
+            (_, false, _) => self.read_published(private, like, issuers),
+        }
+    }
+
+    fn read_published(
+        self,
+        private: bool,
+        like: Issuer,
+        issuers: &mut Issuers,
+    ) -> Result<KeySource, ConfigError> {
+        match (self.jwks_file, self.jwks_url) {
+            (Some(path), None) => {
+                let key = "token.issuer.jwks_file";
+                let mend = "name a file with a JSON Web Key Set";
+                let text = std::fs::read_to_string(&path).map_err(|error| {
+                    ConfigError::file(key, &path, format!("it cannot be read ({error})"), mend)
+                })?;
+                let known = read_jwks(&text, self.algorithm, &like)
+                    .map_err(|error| ConfigError::file(key, &path, error.to_string(), mend))?;
+                // A file is the operator's own, so what is wrong in it stops the start.
+                if let Some(unusable) = known.unusable.first() {
+                    let why = format!("it has a key that cannot be used: {unusable}");
+                    return Err(ConfigError::file(key, &path, why, "remove or replace the key"));
+                }
+                issuers.known.extend(known.issuers);
+                Ok(KeySource::JwksFile(path))
+            }
+            (None, Some(url)) => {
+                let authorities = self.authorities;
+                let policy = read_policy(private, authorities.as_deref())?;
+                let target = Target::parse(&url, &policy).map_err(|error| {
+                    let mend = "write the https address the issuer publishes its keys at";
+                    let key = "token.issuer.jwks_url";
+                    ConfigError::refused(key, "set", error.to_string(), mend)
+                })?;
+                let algorithm = self.algorithm;
+                issuers.remote.push(RemoteIssuer { like, algorithm, target, policy });
+                Ok(KeySource::JwksUrl { url, authorities })
+            }
+            (Some(_), Some(_)) => {
+                let why = "jwks_url is set as well, and one would be ignored";
+                Err(ConfigError::refused("token.issuer.jwks_file", "set", why, "set one of them"))
+            }
+            (None, None) => {
+                let mend = "name jwks_file or jwks_url";
+                Err(missing("token.issuer.jwks_url", mend))
+            }
+        }
+    }
+}
+
+fn read_policy(
+    private_allowed: bool,
+    authorities: Option<&std::path::Path>,
+) -> Result<Policy, ConfigError> {
+    let policy = Policy { private_allowed, ..Policy::default() };
+    let Some(path) = authorities else { return Ok(policy) };
+    let fault = |why: String| {
+        let mend = "name a file of certificates in PEM";
+        ConfigError::file("token.issuer.jwks_ca_file", path, why, mend)
+    };
+    let bytes =
+        std::fs::read(path).map_err(|error| fault(format!("it cannot be read ({error})")))?;
+    let policy = Policy { roots_pem: Some(bytes), ..policy };
+    // The client that will use them tells whether they can be used.
+    Client::new(policy.clone()).map_err(|error| fault(error.to_string()))?;
+    Ok(policy)
+}
+
+fn read_secret(
+    file: Option<PathBuf>,
+    secret: Option<Secret<String>>,
+    profile: Profile,
+) -> Result<(Secret<Vec<u8>>, KeySource), ConfigError> {
+    let key = "token.issuer.secret_file";
+    match (file, secret) {
+        (Some(path), None) => {
+            let mut bytes = read_private(key, &path)?.expose().clone();
+            for line_end in [b'\n', b'\r'] {
+                if bytes.last() == Some(&line_end) {
+                    bytes.pop();
+                }
+            }
+            Ok((Secret::new(bytes), KeySource::SecretFile(path)))
+        }
+        (None, Some(_)) if profile == Profile::Strict => {
+            let why = "every program this process starts, and its crash dumps, hold it";
+            let seen = "set in the environment";
+            Err(ConfigError::refused("token.issuer.secret", seen, why, "write secret_file"))
+        }
+        (None, Some(text)) => {
+            let bytes = text.expose().clone().into_bytes();
+            Ok((Secret::new(bytes), KeySource::Environment))
+        }
+        (Some(_), Some(_)) => {
+            let why = "secret is set as well, and one would be ignored";
+            Err(ConfigError::refused(key, "set", why, "set one of them"))
+        }
+        (None, None) => Err(missing(
+            key,
+            "name a file with 32 random bytes or more that only this user can read",
+        )),
+    }
+}
+
+fn missing(key: &str, mend: &str) -> ConfigError {
+    ConfigError::refused(key, "missing", "an issuer cannot be checked without it", mend)
+}

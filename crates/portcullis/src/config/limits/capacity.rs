@@ -1,0 +1,138 @@
+//! `[capacity]`: how many at a time. Answers exhaustion (T-083 to T-087).
+//! Never: without a bound.
+
+use portcullis_chat::ChatOptions;
+use portcullis_guard::{DirectoryLimits, GateOptions, Places, WhenUserFull};
+use portcullis_server::Options;
+use serde::Deserialize;
+
+use crate::config::read::error::ConfigError;
+use crate::config::read::number::within;
+
+/// `[capacity]`; the gate knows the ranges.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CapacitySection {
+    /// Connections in all; 10000.
+    connections_total: Option<u32>,
+    /// Connections that have not proved who they are; a fifth of all.
+    pre_auth_total: Option<u32>,
+    /// The same of one address prefix; 50.
+    pre_auth_per_prefix: Option<u32>,
+    /// Connections of one address prefix; 500.
+    connections_per_prefix: Option<u32>,
+    /// TCP connections of one address prefix that are not sockets yet; 250.
+    http_per_prefix: Option<u32>,
+    /// TCP connections of one thread that are not sockets yet, or close; 20000.
+    http_total: Option<usize>,
+    /// The last places, which only administrators take; a hundredth of all.
+    admin_reserve: Option<u32>,
+    /// Connections of one user; 5.
+    connections_per_user: Option<u32>,
+    /// What happens to one more of them: `"evict-silent"`, `"refuse"` or `"evict-oldest"`.
+    when_user_full: Option<String>,
+    /// Rooms one user may own; 100.
+    rooms_per_user: Option<u32>,
+    /// Members one room may have; 10000.
+    members_per_room: Option<u32>,
+    /// Rooms one user may be a member of; 5000.
+    memberships_per_user: Option<u32>,
+    /// Users in all; 200000.
+    users_total: Option<usize>,
+    /// Rooms in all; 50000.
+    rooms_total: Option<usize>,
+    /// Members, invitations and bars of all rooms; 1000000.
+    memberships_total: Option<usize>,
+}
+
+/// How [`WhenUserFull`] is written.
+pub(crate) const WHEN_USER_FULL: [(&str, WhenUserFull); 3] = [
+    ("evict-silent", WhenUserFull::EvictSilent),
+    ("refuse", WhenUserFull::Refuse),
+    ("evict-oldest", WhenUserFull::EvictOldest),
+];
+
+/// A server with fewer places than this keeps none of them for users who are signed in.
+const SMALL: u32 = 100;
+
+impl CapacitySection {
+    pub(crate) fn read(&self, options: GateOptions) -> Result<GateOptions, ConfigError> {
+        let default = options.places;
+        let total = self.connections_total.unwrap_or(default.total);
+        let pre_auth = (total / 5).max(SMALL).min(total);
+        let per_user = options.connections_per_user.min(total);
+        let places = Places {
+            total,
+            pre_auth: self.pre_auth_total.unwrap_or(pre_auth),
+            admin_reserve: self.admin_reserve.unwrap_or(total / 100),
+            pre_auth_per_prefix: self.pre_auth_per_prefix.unwrap_or(default.pre_auth_per_prefix),
+            per_prefix: self.connections_per_prefix.unwrap_or(default.per_prefix),
+            http_per_prefix: self.http_per_prefix.unwrap_or(default.http_per_prefix),
+        };
+        Ok(GateOptions {
+            places,
+            connections_per_user: self.connections_per_user.unwrap_or(per_user),
+            when_user_full: self.when_user_full()?,
+            ..options
+        })
+    }
+
+    pub(crate) fn read_http(&self, options: Options) -> Result<Options, ConfigError> {
+        let most = options.http_connections_max;
+        let most = within("capacity.http_total", self.http_total, most, 16..=1_000_000)?;
+        Ok(Options { http_connections_max: most, ..options })
+    }
+
+    fn when_user_full(&self) -> Result<WhenUserFull, ConfigError> {
+        let Some(seen) = &self.when_user_full else { return Ok(WhenUserFull::default()) };
+        let known = WHEN_USER_FULL.iter().find(|(name, _)| name == seen);
+        known.map(|(_, when)| *when).ok_or_else(|| {
+            let mend = "write \"evict-silent\", \"refuse\" or \"evict-oldest\"";
+            let why = "it is none of the three things that can happen";
+            ConfigError::refused("capacity.when_user_full", format!("{seen:?}"), why, mend)
+        })
+    }
+
+    pub(crate) fn read_directory(&self) -> Result<DirectoryLimits, ConfigError> {
+        let default = DirectoryLimits::default();
+        let most = |key, value, default| within(key, value, default, 10..=10_000_000);
+        Ok(DirectoryLimits {
+            users_max: most("capacity.users_total", self.users_total, default.users_max)?,
+            rooms_max: most("capacity.rooms_total", self.rooms_total, default.rooms_max)?,
+            memberships_max: most(
+                "capacity.memberships_total",
+                self.memberships_total,
+                default.memberships_max,
+            )?,
+            ..default
+        })
+    }
+
+    pub(crate) fn read_chat(&self) -> ChatOptions {
+        let default = ChatOptions::default();
+        ChatOptions {
+            rooms_per_user_max: self.rooms_per_user.unwrap_or(default.rooms_per_user_max),
+            members_per_room_max: self.members_per_room.unwrap_or(default.members_per_room_max),
+            memberships_per_user_max: self
+                .memberships_per_user
+                .unwrap_or(default.memberships_per_user_max),
+            ..default
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fifth_may_wait_to_sign_in_but_in_a_small_server_all() {
+        for (total, expect) in [(None, 2_000), (Some(1_000), 200), (Some(150), 100), (Some(3), 3)] {
+            let section = CapacitySection { connections_total: total, ..Default::default() };
+            let options = section.read(GateOptions::default()).unwrap();
+            assert_eq!(options.places.pre_auth, expect, "{total:?}");
+            assert!(options.connections_per_user <= options.places.total);
+            assert!(options.places.admin_reserve < options.places.total);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! `[message]`: how large a message may be, and what becomes of its markup (T-090, T-120 to T-131).
+//! Never: larger than what a connection may be made to buffer.
+
+use portcullis_guard::{GateOptions, Malicious, Markup};
+use portcullis_server::Options;
+use serde::Deserialize;
+
+use crate::config::profile::Profile;
+use crate::config::read::error::ConfigError;
+use crate::config::read::number::within;
+
+/// `[message]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct MessageSection {
+    /// Bytes of one event's payload; 10240.
+    size_max_bytes: Option<u32>,
+    /// Whether formatting may include `https:` links; false.
+    links: Option<bool>,
+    /// What becomes of markup that is not formatting: `"escape"`, `"strip"`; escape.
+    markup: Option<String>,
+    /// What becomes of markup that would run as a script: `"record"`, `"refuse"`; record, and
+    /// refuse in the strict profile.
+    malicious: Option<String>,
+}
+
+/// The words for what becomes of markup.
+pub(crate) const MARKUP: [(&str, Markup); 2] =
+    [("escape", Markup::Escape), ("strip", Markup::Strip)];
+/// The words for what becomes of markup that would run.
+pub(crate) const MALICIOUS: [(&str, Malicious); 2] =
+    [("record", Malicious::Record), ("refuse", Malicious::Refuse)];
+
+/// What stands around a payload in a frame: event name, envelope, packet header.
+const AROUND_PAYLOAD_BYTES: u32 = 2 * 1024;
+
+impl MessageSection {
+    pub(crate) fn read(
+        &self,
+        profile: Profile,
+        server: Options,
+        gate: GateOptions,
+    ) -> Result<(Options, GateOptions), ConfigError> {
+        let key = "message.size_max_bytes";
+        let message_max_bytes =
+            within(key, self.size_max_bytes, gate.message_max_bytes, 256..=65_536)?;
+        let links_allowed = self.links.unwrap_or(gate.links_allowed);
+        let markup = match &self.markup {
+            None => gate.markup,
+            Some(word) => {
+                let known = MARKUP.iter().find(|(name, _)| name == word);
+                let mend = "write \"escape\" or \"strip\"";
+                let unknown = || ConfigError::no_such_choice("message.markup", word, mend);
+                known.ok_or_else(unknown)?.1
+            }
+        };
+        let malicious = match (&self.malicious, profile) {
+            (None, Profile::Strict) => Malicious::Refuse,
+            (None, Profile::Development | Profile::Production) => gate.malicious,
+            (Some(word), _) => {
+                let known = MALICIOUS.iter().find(|(name, _)| name == word);
+                let mend = "write \"record\" or \"refuse\"";
+                let unknown = || ConfigError::no_such_choice("message.malicious", word, mend);
+                known.ok_or_else(unknown)?.1
+            }
+        };
+        Ok((
+            Options { message_max_bytes: message_max_bytes + AROUND_PAYLOAD_BYTES, ..server },
+            GateOptions { message_max_bytes, links_allowed, markup, malicious, ..gate },
+        ))
+    }
+}

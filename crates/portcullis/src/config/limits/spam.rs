@@ -1,0 +1,82 @@
+//! `[spam]`: which texts are spam, and what happens to them (T-135 to T-139).
+//! Never: a phrase that is removed and was not there.
+
+use portcullis_guard::{GateOptions, SpamAction, SpamOptions, SpamRule};
+use serde::Deserialize;
+
+use crate::config::read::error::ConfigError;
+
+/// `[spam]`. Each rule is `"refuse"`, `"record"` or `"off"`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SpamSection {
+    /// A link that begins inside another one; refuse.
+    link_in_link: Option<String>,
+    /// A text of one repeated character; refuse.
+    one_character: Option<String>,
+    /// A text of one repeated link; refuse.
+    one_link: Option<String>,
+    /// A phrase and a link; refuse.
+    phrase_with_link: Option<String>,
+    /// Three phrases or more and nothing else; refuse.
+    only_phrases: Option<String>,
+    /// More than two links and a long run of signs; refuse.
+    shouting_with_links: Option<String>,
+    /// A phrase, with or without a link; off.
+    phrase: Option<String>,
+    /// More than two links or hosts; off.
+    many_links: Option<String>,
+    /// A character more than ten times in a row; off.
+    long_run: Option<String>,
+    /// Phrases beside those that the server knows.
+    phrases_add: Vec<String>,
+    /// Phrases that the server knows and is not to look for.
+    phrases_remove: Vec<String>,
+}
+
+impl SpamSection {
+    pub(crate) fn read(&self, gate: GateOptions) -> Result<GateOptions, ConfigError> {
+        let mut options = SpamOptions::default();
+        for rule in SpamRule::ALL {
+            if let Some(word) = self.action(rule) {
+                options.set(rule, read_action(rule, word)?);
+            }
+        }
+        for phrase in &self.phrases_remove {
+            let before = options.phrases.len();
+            options.phrases.retain(|known| known != phrase);
+            if options.phrases.len() == before {
+                let why = "the server has no such phrase";
+                let mend = "write it as docs/content.md lists it, in small letters";
+                let key = "spam.phrases_remove";
+                return Err(ConfigError::refused(key, format!("{phrase:?}"), why, mend));
+            }
+        }
+        let new = self.phrases_add.iter().filter(|phrase| !options.phrases.contains(phrase));
+        let new: Vec<_> = new.cloned().collect();
+        options.phrases.extend(new);
+        Ok(GateOptions { spam: options, ..gate })
+    }
+
+    fn action(&self, rule: SpamRule) -> Option<&str> {
+        let word = match rule {
+            SpamRule::LinkInLink => &self.link_in_link,
+            SpamRule::OneCharacter => &self.one_character,
+            SpamRule::OneLink => &self.one_link,
+            SpamRule::PhraseWithLink => &self.phrase_with_link,
+            SpamRule::OnlyPhrases => &self.only_phrases,
+            SpamRule::ShoutingWithLinks => &self.shouting_with_links,
+            SpamRule::Phrase => &self.phrase,
+            SpamRule::ManyLinks => &self.many_links,
+            SpamRule::LongRun => &self.long_run,
+        };
+        word.as_deref()
+    }
+}
+
+fn read_action(rule: SpamRule, word: &str) -> Result<SpamAction, ConfigError> {
+    let known = SpamAction::ALL.into_iter().find(|action| action.name() == word);
+    let key = format!("spam.{}", rule.name());
+    let mend = "write \"refuse\", \"record\" or \"off\"";
+    known.ok_or_else(|| ConfigError::no_such_choice(&key, word, mend))
+}

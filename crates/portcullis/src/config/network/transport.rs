@@ -1,0 +1,113 @@
+//! `[transport]`: how connections live. Answers slow and silent peers (T-105, T-183, T-229, T-240).
+//! Never: a wait without an end.
+
+use portcullis_guard::{GateOptions, PollingBinding};
+use portcullis_server::Options;
+use serde::Deserialize;
+
+use crate::config::development;
+use crate::config::profile::Profile;
+use crate::config::read::error::ConfigError;
+use crate::config::read::number::within;
+
+/// `[transport]`; every time in milliseconds, from 10 to an hour.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TransportSection {
+    /// Always true in this version.
+    websocket: Option<bool>,
+    /// Whether long-polling is offered; true, and false in the strict profile.
+    polling: Option<bool>,
+    /// `address`, `network` or `token`; `address`. What another address of a session has to show.
+    polling_binding: Option<String>,
+    /// Whether permessage-deflate is agreed to; false.
+    compression: Option<bool>,
+    /// Between two pings; 25000.
+    ping_interval_ms: Option<u64>,
+    /// Without a pong for so long the connection ends; 20000.
+    ping_timeout_ms: Option<u64>,
+    /// From the upgrade to an accepted CONNECT; 10000.
+    connect_timeout_ms: Option<u64>,
+    /// For TLS, a request's head and its body, each; 10000.
+    handshake_timeout_ms: Option<u64>,
+    /// How long a peer may take its time in these three stages, from its first byte on; 2000.
+    receive_grace_ms: Option<u64>,
+    /// Bytes a second it has to deliver after that, on the average; 500.
+    receive_min_bytes_per_s: Option<u64>,
+    /// From the first to the last frame of a message; 10000.
+    assembly_timeout_ms: Option<u64>,
+    /// A write without progress for so long ends the connection; 10000.
+    write_stall_ms: Option<u64>,
+}
+
+impl TransportSection {
+    /// What the gate decides long-polling by.
+    pub(crate) fn read_gate(&self, profile: Profile) -> Result<GateOptions, ConfigError> {
+        let (polling, polling_binding) = (self.polling(profile), self.polling_binding()?);
+        Ok(GateOptions { polling, polling_binding, ..development::defaults(profile) })
+    }
+
+    /// Whether long-polling is offered.
+    fn polling(&self, profile: Profile) -> bool {
+        self.polling.unwrap_or(match profile {
+            Profile::Development | Profile::Production => true,
+            Profile::Strict => false,
+        })
+    }
+
+    /// What shows that a request from another address belongs to a long-polling session.
+    fn polling_binding(&self) -> Result<PollingBinding, ConfigError> {
+        match self.polling_binding.as_deref() {
+            None | Some("address") => Ok(PollingBinding::Address),
+            Some("network") => Ok(PollingBinding::Network),
+            Some("token") => Ok(PollingBinding::Token),
+            Some(other) => {
+                let mend = "write \"address\", \"network\" or \"token\"";
+                Err(ConfigError::no_such_choice("transport.polling_binding", other, mend))
+            }
+        }
+    }
+
+    /// Puts the times into the options.
+    pub(crate) fn read(&self, options: Options) -> Result<Options, ConfigError> {
+        if self.websocket == Some(false) {
+            let mend = "leave it out; polling clients move on to it";
+            return Err(ConfigError::unavailable("transport.websocket", "false", mend));
+        }
+        let time = |key: &str, value, default| {
+            within(&format!("transport.{key}"), value, default, 10..=3_600_000)
+        };
+        let ping_interval_ms = options.ping_interval_ms;
+        let ping_timeout_ms = options.ping_timeout_ms;
+        let connect_ms = options.connect_timeout_ms;
+        let handshake_ms = options.handshake_timeout_ms;
+        let grace_ms = options.receive_grace_ms;
+        let assembly_ms = options.assembly_timeout_ms;
+        let stall_ms = options.write_stall_ms;
+        Ok(Options {
+            compression: self.compression.unwrap_or(options.compression),
+            ping_interval_ms: time("ping_interval_ms", self.ping_interval_ms, ping_interval_ms)?,
+            ping_timeout_ms: time("ping_timeout_ms", self.ping_timeout_ms, ping_timeout_ms)?,
+            connect_timeout_ms: time("connect_timeout_ms", self.connect_timeout_ms, connect_ms)?,
+            handshake_timeout_ms: time(
+                "handshake_timeout_ms",
+                self.handshake_timeout_ms,
+                handshake_ms,
+            )?,
+            receive_grace_ms: time("receive_grace_ms", self.receive_grace_ms, grace_ms)?,
+            receive_min_bytes_per_s: within(
+                "transport.receive_min_bytes_per_s",
+                self.receive_min_bytes_per_s,
+                options.receive_min_bytes_per_s,
+                1..=1_000_000,
+            )?,
+            assembly_timeout_ms: time(
+                "assembly_timeout_ms",
+                self.assembly_timeout_ms,
+                assembly_ms,
+            )?,
+            write_stall_ms: time("write_stall_ms", self.write_stall_ms, stall_ms)?,
+            ..options
+        })
+    }
+}

@@ -1,0 +1,210 @@
+//! `PORTCULLIS__SECTION__KEY` over the file.
+//! Never: a variable of ours that is not understood, or a secret read as anything but text.
+
+use std::ffi::OsString;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::config::read::error::ConfigError;
+use crate::config::read::file::File;
+
+/// What our variables begin with.
+const PREFIX: &str = "PORTCULLIS__";
+/// Names in one variable: `token`, `issuer`, `0`, `secret_file`.
+const DEPTH_MAX: usize = 4;
+/// The key whose value is a secret.
+const SECRET: &str = "secret";
+
+/// Our variables among all, sorted so that list items come in order.
+pub(crate) fn ours(
+    all: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, ConfigError> {
+    let mut variables = Vec::new();
+    for (name, value) in all {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        let value = value.into_string().map_err(|_| {
+            ConfigError::refused(name, "not UTF-8", "no key takes such bytes", "write plain text")
+        })?;
+        variables.push((String::from(name), value));
+    }
+    variables.sort();
+    Ok(variables)
+}
+
+/// Lays the variables over the file's table, one after the other, and reads the whole.
+///
+/// A value that is TOML of the type the key has (`5`, `true`, `["a"]`) is taken as that, otherwise
+/// as text.
+pub(crate) fn overlay(
+    mut table: Table,
+    mut file: File,
+    variables: &[(String, String)],
+) -> Result<(Table, File), ConfigError> {
+    for (name, text) in variables {
+        let path = path(name)?;
+        let plain = Value::String(text.clone());
+        let typed = match (path.last().map(String::as_str), text.parse::<Value>()) {
+            (Some(SECRET), _) | (_, Err(_)) => plain.clone(),
+            (_, Ok(typed)) => typed,
+        };
+        match try_value(&table, &path, typed, name)? {
+            Ok((next, read)) => (table, file) = (next, read),
+            Err(first) => match try_value(&table, &path, plain, name)? {
+                Ok((next, read)) => (table, file) = (next, read),
+                Err(_) => return Err(ConfigError::variable(name, &first)),
+            },
+        }
+    }
+    Ok((table, file))
+}
+
+type Tried = Result<(Table, File), toml::de::Error>;
+
+fn try_value(
+    table: &Table,
+    path: &[String],
+    value: Value,
+    name: &str,
+) -> Result<Tried, ConfigError> {
+    let mut table = table.clone();
+    let Some((first, rest)) = path.split_first() else { return Err(no_key(name)) };
+    let entry = table.entry(first.clone()).or_insert_with(|| empty(rest));
+    place(entry, rest, value).ok_or_else(|| no_key(name))?;
+    Ok(File::deserialize(table.clone()).map(|file| (table, file)))
+}
+
+fn path(name: &str) -> Result<Vec<String>, ConfigError> {
+    let words = name.strip_prefix(PREFIX).unwrap_or_default().to_ascii_lowercase();
+    let path: Vec<String> = words.split("__").map(String::from).collect();
+    if path.len() > DEPTH_MAX || path.iter().any(String::is_empty) {
+        return Err(no_key(name));
+    }
+    Ok(path)
+}
+
+/// Walks down and puts the value there; `None` when the path crosses something else.
+fn place(here: &mut Value, path: &[String], value: Value) -> Option<()> {
+    let Some((name, rest)) = path.split_first() else {
+        *here = value;
+        return Some(());
+    };
+    match here {
+        Value::Table(table) => {
+            place(table.entry(name.clone()).or_insert_with(|| empty(rest)), rest, value)
+        }
+        Value::Array(items) => {
+            let index: usize = name.parse().ok()?;
+            if index == items.len() {
+                items.push(empty(rest));
+            }
+            place(items.get_mut(index)?, rest, value)
+        }
+        Value::String(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_) => None,
+    }
+}
+
+/// What a missing step is: a list when the next name is a number.
+fn empty(rest: &[String]) -> Value {
+    let number = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
+    if rest.first().is_some_and(number) {
+        Value::Array(Vec::new())
+    } else {
+        Value::Table(Table::new())
+    }
+}
+
+fn no_key(name: &str) -> ConfigError {
+    ConfigError::refused(
+        name,
+        "set",
+        "no key has this name",
+        "write PORTCULLIS__SECTION__KEY, list items by number from 0",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(file: &str, variables: &[(&str, &str)]) -> Result<(Table, File), String> {
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (format!("{PREFIX}{name}"), String::from(*value)))
+            .collect();
+        let table = file.parse().unwrap();
+        overlay(table, File::default(), &variables).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn variables_win_and_take_the_type_of_their_key() {
+        let cases: [(&str, &str, Value); 9] = [
+            ("CAPACITY__CONNECTIONS_TOTAL", "7", Value::Integer(7)),
+            ("TRANSPORT__WEBSOCKET", "true", Value::Boolean(true)),
+            ("ORIGIN__ALLOWED", "[\"https://a.example\"]", vec!["https://a.example"].into()),
+            ("LISTEN__PUBLIC", "127.0.0.1:1", "127.0.0.1:1".into()),
+            ("LISTEN__PUBLIC", "\"127.0.0.1:1\"", "127.0.0.1:1".into()),
+            ("ACCOUNTS__ISSUER", "2027", "2027".into()),
+            ("ACCOUNTS__ISSUER", "1\nissuer = 2", "1\nissuer = 2".into()),
+            ("STORE__URL", "", "".into()),
+            ("RATE__EVENT_PER_USER", "{ a = \"1/s\" }", {
+                Value::Table([(String::from("a"), "1/s".into())].into_iter().collect())
+            }),
+        ];
+        for (name, text, expect) in cases {
+            let (table, _file) =
+                read("[capacity]\nconnections_total = 1", &[(name, text)]).unwrap();
+            let (section, key) = name.split_once("__").unwrap();
+            let seen = &table[&section.to_lowercase()][&key.to_lowercase()];
+            assert_eq!(*seen, expect, "{name}={text}");
+        }
+        let (_table, file) = read("profile = \"strict\"", &[("PROFILE", "production")]).unwrap();
+        assert_eq!(file.profile.as_deref(), Some("production"));
+    }
+
+    #[test]
+    fn list_items_are_named_by_number_and_secrets_stay_text() {
+        let variables = [
+            ("TOKEN__ISSUER__0__AUDIENCE", "portcullis"),
+            ("TOKEN__ISSUER__0__SECRET", "12345"),
+            ("TOKEN__ISSUER__1__SECRET_FILE", "hs256.key"),
+        ];
+        let (_table, file) = read("", &variables).unwrap();
+        let [first, second] = file.token.issuer.as_slice() else { panic!("two issuers") };
+        assert_eq!(first.audience.as_deref(), Some("portcullis"));
+        assert_eq!(first.secret.as_ref().map(|secret| secret.expose().as_str()), Some("12345"));
+        assert_eq!(second.secret_file.as_deref().and_then(|path| path.to_str()), Some("hs256.key"));
+    }
+
+    #[test]
+    fn t273_what_is_not_understood_stops_the_start() {
+        let cases = [
+            ("ORGIN__ALLOWED", "[]", "did you mean `origin`?"),
+            ("ORIGIN__ALOWED", "[]", "did you mean `allowed`?"),
+            ("CAPACITY__CONNECTIONS_TOTAL", "many", "invalid type"),
+            ("CAPACITY__CONNECTIONS_TOTAL", "-1", "-1"),
+            ("A__B__C__D__E", "1", "no key has this name"),
+            ("LISTEN____PUBLIC", "1", "no key has this name"),
+            ("", "1", "no key has this name"),
+            ("TOKEN__ISSUER__7__ISSUER", "1", "no key has this name"),
+            ("PROFILE__X__Y", "1", "PROFILE__X__Y"),
+        ];
+        for (name, text, expect) in cases {
+            let error = read("", &[(name, text)]).err().unwrap_or_default();
+            assert!(error.contains(expect) && error.contains(PREFIX), "{name}={text}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_our_variables_are_looked_at() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = || OsString::from_vec(vec![0xff]);
+        let all = [("PATH".into(), odd()), (odd(), odd()), ("PORTCULLIS__B".into(), "1".into())];
+        assert_eq!(ours(all.into_iter()).unwrap(), [("PORTCULLIS__B".into(), "1".into())]);
+        assert!(ours([("PORTCULLIS__A".into(), odd())].into_iter()).is_err());
+    }
+}

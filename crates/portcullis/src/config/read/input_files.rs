@@ -1,0 +1,37 @@
+//! The files that a configuration names for reading.
+//! Never: files that the server makes itself.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::identity::token::KeySource;
+use crate::config::network::tls::TlsSettings;
+use crate::config::settings::Settings;
+
+impl Settings {
+    /// Each file that is read, and the key that names it; none for the configuration file itself.
+    pub(crate) fn input_files(&self) -> Vec<(Option<&'static str>, &Path)> {
+        let mut files: Vec<(Option<&'static str>, Option<&PathBuf>)> =
+            vec![(None, self.file.as_ref())];
+        match &self.tls {
+            TlsSettings::Development | TlsSettings::Off => {}
+            TlsSettings::Files(tls) => files.extend([
+                (Some("tls.certificate_file"), Some(&tls.certificate)),
+                (Some("tls.key_file"), Some(&tls.key)),
+                (Some("tls.client_ca_file"), tls.client_ca.as_ref()),
+            ]),
+        }
+        files.push((
+            Some("accounts.password_blocklist_file"),
+            self.accounts.password_blocklist.as_ref(),
+        ));
+        files.extend(self.issuers.iter().map(|issuer| match &issuer.source {
+            KeySource::Environment => (None, None),
+            KeySource::SecretFile(path) => (Some("token.issuer.secret_file"), Some(path)),
+            KeySource::JwksFile(path) => (Some("token.issuer.jwks_file"), Some(path)),
+            KeySource::JwksUrl { authorities, .. } => {
+                (Some("token.issuer.jwks_ca_file"), authorities.as_ref())
+            }
+        }));
+        files.into_iter().filter_map(|(key, path)| Some((key, path?.as_path()))).collect()
+    }
+}

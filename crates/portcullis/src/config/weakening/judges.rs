@@ -1,0 +1,311 @@
+//! Weakenings that need more than one value to see: lists, shares, rules of events, files.
+//! Never: a secret in a text.
+
+use std::net::IpAddr;
+use std::os::unix::fs::FileTypeExt;
+
+use portcullis_guard::{Action, Replay, SecondFactorRule};
+use portcullis_model::Role;
+
+use crate::config::audit::MIB;
+use crate::config::identity::token::{IssuerFacts, KeySource};
+use crate::config::weakening::check::{Facts, is_faster};
+
+/// Networks of proxies that clients are in as well.
+pub(crate) fn trusted_proxies(facts: &Facts<'_>) -> Vec<String> {
+    let trusted = &facts.settings.gate.proxies.trusted;
+    let text = |networks: &str| {
+        format!(
+            "{networks} has clients in it: each can write any address into the header of a proxy, \
+             so limits by address do not bind them; list the addresses of your proxies only"
+        )
+    };
+    let wide = trusted.iter().filter(|network| share(network) > ONE_OPERATOR);
+    let mut texts: Vec<_> = wide.map(|network| text(&format!("{network:?}"))).collect();
+    let together: u64 = trusted.iter().map(|network| share(network)).sum();
+    if texts.is_empty() && together > 4 * ONE_OPERATOR {
+        texts.push(text(&format!("what {} networks cover together", trusted.len())));
+    }
+    texts
+}
+
+/// The largest public network that is one operator's: a /8, or a /16 of IPv6. The largest of a
+/// content delivery network are a /10 and a /24.
+const ONE_OPERATOR: u64 = 1 << 24;
+
+/// How much of the internet a network is, in parts of 2^32 for IPv4 and of 2^40 for IPv6.
+fn share(network: &str) -> u64 {
+    let Some((address, bits)) = network.split_once('/') else { return 0 };
+    let (Ok(address), Ok(bits)) = (address.parse::<IpAddr>(), bits.parse::<u32>()) else {
+        return 0;
+    };
+    let total_bits: u32 = match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(address) => {
+            // fc00::/7 and fe80::/10 are not routed.
+            let [first, ..] = address.segments();
+            let is_private = (first & 0xfe00 == 0xfc00 && bits >= 7) || first & 0xffc0 == 0xfe80;
+            if is_private {
+                return 0;
+            }
+            40
+        }
+    };
+    total_bits.checked_sub(bits).and_then(|bits| 1_u64.checked_shl(bits)).unwrap_or(0)
+}
+
+/// Services that can show their users' tokens here.
+pub(crate) fn audience_beside(facts: &Facts<'_>) -> Vec<String> {
+    let mut texts = Vec::new();
+    for IssuerFacts { issuer, audience_beside, .. } in &facts.settings.issuers {
+        // The issuer itself could make any token.
+        let issuers_own = format!("{}/", issuer.trim_end_matches('/'));
+        for other in audience_beside.iter().filter(|other| !other.starts_with(&issuers_own)) {
+            texts.push(format!(
+                "{other:?} of {issuer:?}: that service can use here the tokens that users show \
+                 to it; let the issuer make tokens for this server alone, and leave it out"
+            ));
+        }
+    }
+    texts
+}
+
+/// Secrets that the process carries in its environment.
+pub(crate) fn secret_in_environment(facts: &Facts<'_>) -> Vec<String> {
+    let issuers = facts.settings.issuers.iter();
+    let seen = issuers.filter(|facts| facts.source == KeySource::Environment).map(|facts| {
+        format!(
+            "that of {:?} is set in the environment: crash dumps and child processes hold it; use \
+             secret_file",
+            facts.issuer
+        )
+    });
+    seen.collect()
+}
+
+/// Issuers that make administrators; without a rule for second factors they cannot.
+pub(crate) fn roles_claim(facts: &Facts<'_>) -> Vec<String> {
+    let is_withheld = facts.settings.accounts.second_factor != SecondFactorRule::None;
+    let makes = |facts: &&IssuerFacts| {
+        facts.roles_claim.is_some() && (facts.rules.factors.is_set() || !is_withheld)
+    };
+    let texts = facts.settings.issuers.iter().filter(makes).map(|facts| {
+        format!(
+            "{:?} gives its users roles, also admin and moderator: its administrators rule this \
+             server; leave it out where roles are given here",
+            facts.issuer
+        )
+    });
+    texts.collect()
+}
+
+/// Unauthenticated clients that can take most connections.
+pub(crate) fn pre_auth_total(facts: &Facts<'_>) -> Vec<String> {
+    /// A server with no more connections keeps none of them for users by default.
+    const SMALL: u32 = 100;
+    let places = &facts.settings.gate.places;
+    let is_weak = places.total > SMALL && places.pre_auth > places.total / 2;
+    let text = || {
+        format!(
+            "{} is more than half of connections_total ({}): unauthenticated clients can take the \
+             connections of users; write {} or less",
+            places.pre_auth,
+            places.total,
+            places.total / 2
+        )
+    };
+    is_weak.then(text).into_iter().collect()
+}
+
+/// Next to no connections for administrators on a full server.
+pub(crate) fn admin_reserve(facts: &Facts<'_>) -> Vec<String> {
+    let places = &facts.settings.gate.places;
+    let (seen, usual) = (places.admin_reserve, places.total / 100);
+    let text = || {
+        format!(
+            "{seen} is less than 1/10 of the default {usual}: while the server is full no \
+             administrator can connect; write {} or more",
+            usual.div_ceil(10)
+        )
+    };
+    (seen.saturating_mul(10) < usual).then(text).into_iter().collect()
+}
+
+/// Events that one user may send ten times as often as they declare.
+pub(crate) fn event_rates(facts: &Facts<'_>) -> Vec<String> {
+    let mut texts = Vec::new();
+    for action in facts.actions {
+        let (Some(rate), Some(usual)) = (action.rate, action.usual.rate) else { continue };
+        if is_faster(rate, usual, 10) {
+            texts.push(format!(
+                "{:?} may be sent {} times in {} ms, more than 10 times as often as it declares \
+                 ({} in {} ms): one user can flood the others; write a lower rate",
+                action.event, rate.count, rate.period_ms, usual.count, usual.period_ms
+            ));
+        }
+    }
+    texts
+}
+
+/// Limits that reject nothing.
+pub(crate) fn observed_limits(facts: &Facts<'_>) -> Vec<String> {
+    let texts = facts.settings.gate.observe.iter().map(|limit| {
+        format!(
+            "{limit} only counts and rejects nothing: attackers pass it; take it out of the list \
+             when its counts are known"
+        )
+    });
+    texts.collect()
+}
+
+/// A limit of memory that can never be reached.
+pub(crate) fn memory_limit(facts: &Facts<'_>) -> Vec<String> {
+    let configured = facts.settings.server.memory_limit_bytes;
+    let there = portcullis_server::memory_max_bytes();
+    let text = || {
+        format!(
+            "{} is more than there is ({}): the server does not notice that its memory is used \
+             up; leave it out",
+            configured / MIB,
+            there / MIB
+        )
+    };
+    (there > 0 && configured > there).then(text).into_iter().collect()
+}
+
+/// Rules about phrases that know few phrases.
+pub(crate) fn phrases_removed(facts: &Facts<'_>) -> Vec<String> {
+    let usual = &facts.usual.gate.spam.phrases;
+    let left = usual.iter().filter(|phrase| facts.settings.gate.spam.phrases.contains(phrase));
+    let left = left.count();
+    let text = || {
+        format!(
+            "{left} of the server's {} phrases are left, fewer than half: spam that the server \
+             finds is delivered; remove only what is found in ordinary text",
+            usual.len()
+        )
+    };
+    (left < usual.len() / 2).then(text).into_iter().collect()
+}
+
+/// Next to nothing kept free on the disk.
+pub(crate) fn min_free(facts: &Facts<'_>) -> Vec<String> {
+    /// A tenth of what is kept free on disks of 2 GiB and more.
+    const LEAST_BYTES: u64 = 256 * MIB / 10;
+    let seen = facts.settings.min_free();
+    let text = || {
+        format!(
+            "{seen:?} is less than a tenth of the default \"256MiB\": clients can fill the disk \
+             until log-ins and bans fail; leave it out"
+        )
+    };
+    let bytes = facts.settings.min_free_bytes;
+    bytes.is_some_and(|bytes| bytes < LEAST_BYTES).then(text).into_iter().collect()
+}
+
+/// Events that `[access]` opens to users who cannot send them by default.
+pub(crate) fn opened_events(facts: &Facts<'_>) -> Vec<String> {
+    let rules = &facts.settings.gate.roles;
+    let mut texts = Vec::new();
+    for action in facts.actions {
+        let Some((_, roles)) = rules.access.iter().find(|(event, _)| event == action.event) else {
+            continue;
+        };
+        let held = rules.table.all().filter(|role| roles.contains(*role));
+        let held = held.map(|role| (role, rules.table.name(role)));
+        let held = held.filter(|(role, name)| is_opened(action, *role, name));
+        texts.extend(held.map(|(_, name)| opened(action, name)));
+    }
+    texts
+}
+
+/// Events of administrators that a role of the operator is granted.
+pub(crate) fn granted_actions(facts: &Facts<'_>) -> Vec<String> {
+    let rules = &facts.settings.gate.roles;
+    let mut texts = Vec::new();
+    for (role, granted) in &rules.grants {
+        let name = rules.table.name(*role);
+        let action = facts.actions.iter().find(|action| action.event == granted);
+        let action = action.filter(|action| is_opened(action, *role, name));
+        texts.extend(action.map(|action| opened(action, name)));
+    }
+    texts
+}
+
+/// Whether a role gets more than it is made for: users what they cannot send, and all roles but
+/// administrators what is theirs. Roles of the operator are there to get what moderators have.
+fn is_opened(action: &Action, role: Role, name: &str) -> bool {
+    let usual = &action.usual.roles;
+    let is_of_admins = usual.len() == 1;
+    !usual.iter().any(|known| known == name) && (role == Role::User || is_of_admins)
+}
+
+fn opened(action: &Action, role: &str) -> String {
+    format!(
+        "{:?} may be sent by {role}, and by {} only by default: every account with that role has \
+         this power; leave it out, or name a role that few users have",
+        action.event,
+        action.usual.roles.join(" and ")
+    )
+}
+
+/// Events of which a copy does more than by default.
+pub(crate) fn replayable_events(facts: &Facts<'_>) -> Vec<String> {
+    let strength = |replay| Replay::ALL.iter().position(|known| *known == replay);
+    let weaker = facts
+        .actions
+        .iter()
+        .filter(|action| strength(action.replay) < strength(action.usual.replay));
+    let texts = weaker.map(|action| {
+        format!(
+            "{:?} asks for {:?}, and for {:?} by default: a copy of it can have a second effect; \
+             leave it out",
+            action.event,
+            action.replay.name(),
+            action.usual.replay.name()
+        )
+    });
+    texts.collect()
+}
+
+/// Security records that no file keeps.
+pub(crate) fn audit_file(facts: &Facts<'_>) -> Vec<String> {
+    let audit = &facts.settings.audit;
+    let file = std::fs::metadata(&audit.file);
+    let lost = match audit.stdout {
+        true => "records are lost when standard output takes nothing",
+        false => "no security record is kept, since audit.stdout is false",
+    };
+    let text = || {
+        let file = audit.file.display().to_string();
+        format!("{file:?} is a device: {lost}; name a file")
+    };
+    let is_device = file.is_ok_and(|file| file.file_type().is_char_device());
+    is_device.then(text).into_iter().collect()
+}
+
+/// Records of unauthenticated clients: too few to see an attack, or so many that they displace all
+/// others.
+pub(crate) fn unauthenticated_records(facts: &Facts<'_>) -> Vec<String> {
+    let (audit, usual) = (&facts.settings.audit, &facts.usual.audit);
+    let (seen, all) = (audit.unauthenticated_day_bytes, audit.keep_total_bytes);
+    let mut texts = Vec::new();
+    if seen.saturating_mul(10) < usual.unauthenticated_day_bytes {
+        texts.push(format!(
+            "{} is less than 1/10 of the default {}: most records of an attack are only counted; \
+             leave it out",
+            seen / MIB,
+            usual.unauthenticated_day_bytes / MIB
+        ));
+    }
+    if seen > all / 2 {
+        texts.push(format!(
+            "{} is more than half of audit.keep_total_mib ({}): unauthenticated clients can push \
+             all older records out in two days; write {} or less, or keep more",
+            seen / MIB,
+            all / MIB,
+            all / 2 / MIB
+        ));
+    }
+    texts
+}

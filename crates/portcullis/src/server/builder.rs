@@ -1,0 +1,400 @@
+//! A server of one's own, from few words: listener, origins, issuers, and then events.
+//! Never: plain text beyond this machine, unless it is called danger.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use portcullis_audit::{Audit, AuditOptions, Output};
+use portcullis_guard::{
+    Danger, Directory, DirectoryLimits, Event, Gate, GateError, GateOptions, Issuer, IssuerKey,
+    Permit, SecondFactorRule, Verified, WithoutOrigin,
+};
+use portcullis_model::{Clock, Denial, Secret, SystemClock};
+use portcullis_server::{
+    ApiRequest, ApiResponse, Builder, Context, EngineMessage, Hub, Method, NamespaceBuilder,
+    Options, Reply, ReservedPort, ServerError, reserve_port,
+};
+use rustls::ServerConfig;
+
+#[cfg(feature = "chat")]
+use crate::server::chat_server::{ChatInstalled, ChatParts, ChatServerOptions};
+use crate::server::danger_record;
+use crate::server::error::Error;
+use crate::server::field_keys::{self, FieldKeys};
+use crate::server::new_user::facts;
+use crate::server::running::Running;
+use crate::server::stop_signal::Stop;
+use crate::server::tls_files;
+
+/// A server before its events are declared.
+///
+/// Nothing is open by default: without an origin no page may connect, without an issuer no token
+/// is believed.
+#[must_use = "nothing is served until the server runs"]
+pub struct ServerBuilder {
+    gate: GateOptions,
+    options: Options,
+    limits: DirectoryLimits,
+    audit: AuditOptions,
+    silent: bool,
+    plain_text: bool,
+    own_origin: bool,
+    tls_fault: Option<Error>,
+    field_keys: Option<FieldKeys>,
+    #[cfg(feature = "chat")]
+    chat: Option<ChatServerOptions>,
+}
+
+impl ServerBuilder {
+    fn new() -> Self {
+        let public = SocketAddr::from(([127, 0, 0, 1], 3000));
+        Self {
+            gate: GateOptions { second_factor: SecondFactorRule::None, ..GateOptions::default() },
+            options: Options { public, private: None, ..Options::default() },
+            limits: DirectoryLimits::default(),
+            audit: AuditOptions { stdout: true, ..AuditOptions::default() },
+            silent: false,
+            plain_text: false,
+            own_origin: false,
+            tls_fault: None,
+            field_keys: None,
+            #[cfg(feature = "chat")]
+            chat: None,
+        }
+    }
+
+    /// Where clients connect; port 0 takes a free one. `127.0.0.1:3000` unless it is called.
+    pub fn listen(mut self, public: SocketAddr) -> Self {
+        self.options.public = public;
+        self
+    }
+
+    /// Where operators read `/health`, `/ready` and `/metrics`; nowhere unless it is called.
+    pub fn operators(mut self, private: SocketAddr) -> Self {
+        self.options.private = Some(private);
+        self
+    }
+
+    /// TLS with a certificate chain and its key, both in PEM.
+    pub fn tls_pem(mut self, certificate: &[u8], key: &[u8]) -> Self {
+        match tls_files::read(certificate, key) {
+            Ok(config) => self.options.tls = Some(config),
+            Err(error) => self.tls_fault = Some(error),
+        }
+        self
+    }
+
+    /// TLS as `rustls` is configured by the caller.
+    pub fn tls(mut self, config: Arc<ServerConfig>) -> Self {
+        self.options.tls = Some(config);
+        self
+    }
+
+    /// A page that may connect: `scheme://host[:port]`, exact bytes.
+    pub fn origin(mut self, origin: &str) -> Self {
+        self.gate.origins.push(String::from(origin));
+        self
+    }
+
+    /// Pages this server itself would serve may connect: its own scheme, address and port.
+    pub fn own_origin(mut self) -> Self {
+        self.own_origin = true;
+        self
+    }
+
+    /// A name this server answers to, as `Host` spells it; its own address is always one.
+    pub fn host(mut self, host: &str) -> Self {
+        self.gate.hosts.push(String::from(host));
+        self
+    }
+
+    /// What a client without an `Origin`, which is no browser, needs to get in.
+    pub fn without_origin(mut self, rule: WithoutOrigin) -> Self {
+        self.gate.without_origin = rule;
+        self
+    }
+
+    /// Believes HS256 tokens of an issuer. The secret has 32 random bytes or more.
+    pub fn issuer_hs256(self, issuer: &str, audience: &str, secret: &[u8]) -> Self {
+        let key = IssuerKey::Hs256(Secret::new(secret.to_vec()));
+        self.issuer(Issuer::new(issuer, audience, key))
+    }
+
+    /// Believes tokens of an issuer.
+    pub fn issuer(mut self, issuer: Issuer) -> Self {
+        self.gate.issuers.push(issuer);
+        self
+    }
+
+    /// Changes what the guards decide by: rates, caps, second factors (nobody needs one).
+    pub fn guards(mut self, change: impl FnOnce(&mut GateOptions)) -> Self {
+        change(&mut self.gate);
+        self
+    }
+
+    /// Changes what the engine runs by: times, threads, queues.
+    pub fn engine(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    /// How many users and rooms the directory holds.
+    pub fn directory_limits(mut self, limits: DirectoryLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Writes the security log to a file; without it, to standard output.
+    pub fn audit_file(mut self, path: &Path) -> Self {
+        self.audit.file = Some(path.to_owned());
+        self.audit.stdout = false;
+        self
+    }
+
+    /// Keeps no security log: refusals are counted and told, and recorded nowhere.
+    pub fn danger_no_audit(mut self) -> Self {
+        self.silent = true;
+        self
+    }
+
+    /// Serves plain text on any address: for a proxy in front that speaks TLS.
+    pub fn danger_plain_text(mut self) -> Self {
+        self.plain_text = true;
+        self
+    }
+
+    /// Opens doors; what that weakens is logged at the start.
+    pub fn danger(mut self, danger: Danger) -> Self {
+        self.gate.danger = danger;
+        self
+    }
+
+    /// Adds accounts (`/auth/*`), rooms and chat, kept in a data directory; needs feature `chat`.
+    ///
+    /// Users sign in at this server: no issuer is needed. Its keyring also seals fields of events.
+    /// Roles are stored: administrators give them, not [`Server::directory`].
+    #[cfg(feature = "chat")]
+    pub fn chat(mut self, options: ChatServerOptions) -> Self {
+        self.chat = Some(options);
+        self
+    }
+
+    /// The keys for fields of events whose type is [`crate::Sealed`].
+    pub fn field_keys(mut self, keys: FieldKeys) -> Self {
+        self.field_keys = Some(keys);
+        self
+    }
+
+    /// Checks everything, fixes the port, and opens the log.
+    ///
+    /// # Errors
+    /// [`Error`] names the first thing that cannot be kept; nothing is skipped.
+    pub fn build(mut self) -> Result<Server, Error> {
+        if let Some(fault) = self.tls_fault.take() {
+            return Err(fault);
+        }
+        let public = self.options.public;
+        if self.options.tls.is_none() && !public.ip().is_loopback() && !self.plain_text {
+            return Err(Error::PlainText(public));
+        }
+        let listen = |source| ServerError::Listen { address: public, source };
+        let (public, reserved) = reserve_port(public).map_err(listen)?;
+        self.options.public = public;
+        self.gate.hosts.push(public.to_string());
+        if self.own_origin {
+            let scheme = if self.options.tls.is_some() { "https" } else { "http" };
+            self.gate.origins.push(format!("{scheme}://{public}"));
+        }
+        self.assemble(public, reserved)
+    }
+
+    /// Makes the parts, in the order in which each needs the others.
+    #[cfg_attr(not(feature = "chat"), expect(unused_mut, reason = "chat adds to the options"))]
+    fn assemble(mut self, public: SocketAddr, reserved: ReservedPort) -> Result<Server, Error> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let danger = self.dangers();
+        let directory = Arc::new(Directory::new(self.limits));
+        let audit = if self.silent { Audit::silent() } else { Audit::open(self.audit)? };
+        #[cfg(feature = "chat")]
+        let chat = match self.chat.take() {
+            Some(options) => {
+                let roles = &self.gate.roles;
+                let parts = ChatParts::open(options, roles, &directory, &clock)?;
+                parts.extend(&mut self.gate, &audit, &clock);
+                self.field_keys.get_or_insert_with(|| parts.field_keys());
+                Some(parts)
+            }
+            None => None,
+        };
+        let mut gate = Gate::build(self.gate, Arc::clone(&directory))?;
+        if let Some(keys) = &self.field_keys {
+            gate.seal_with(Arc::new(keys.clone()));
+        }
+        danger_record::record(&danger, &audit, clock.now());
+        let mut builder = Builder::new(self.options, gate, audit.clone(), Arc::clone(&clock));
+        let users = Arc::clone(&directory);
+        builder.on_connect(move |verified| {
+            let known = users.put_user(facts(verified));
+            async move { if known { Ok(()) } else { Err(Denial::Busy) } }
+        });
+        let field_keys = self.field_keys;
+        if let Some(keys) = field_keys.clone().map(Arc::new) {
+            let every_ms = field_keys::RELOAD_EVERY_MS;
+            builder.every("field_keys", every_ms, move |_| field_keys::reload(Arc::clone(&keys)));
+        }
+        // Accounts replace the hook for new users: they store them.
+        #[cfg(feature = "chat")]
+        let chat = match chat {
+            Some(parts) => Some(parts.install(&mut builder, &audit, &clock)?),
+            None => None,
+        };
+        Ok(Server {
+            builder,
+            directory,
+            reserved,
+            public,
+            field_keys,
+            #[cfg(feature = "chat")]
+            chat,
+        })
+    }
+
+    fn dangers(&self) -> Vec<&'static str> {
+        let mut words = self.gate.danger.words();
+        if self.plain_text {
+            words.push("plain text on an address others reach");
+        }
+        if self.silent {
+            words.push("no security log is kept");
+        }
+        words
+    }
+}
+
+/// A server whose events are being declared.
+#[must_use = "nothing is served until the server runs"]
+pub struct Server {
+    builder: Builder,
+    directory: Arc<Directory>,
+    reserved: ReservedPort,
+    public: SocketAddr,
+    field_keys: Option<FieldKeys>,
+    #[cfg(feature = "chat")]
+    chat: Option<ChatInstalled>,
+}
+
+impl Server {
+    /// Begins a server with every guard on.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+
+    /// Where clients will connect.
+    #[must_use]
+    pub fn public(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// The token of `POST /auth/setup`, which makes the first administrator, while there is none.
+    #[cfg(feature = "chat")]
+    #[must_use]
+    pub fn setup_token(&self) -> Option<&Secret<String>> {
+        self.chat.as_ref()?.setup_token.as_ref()
+    }
+
+    /// The keys of sealed fields: of [`ServerBuilder::field_keys`], or of the data directory.
+    pub fn field_keys(&self) -> Option<&FieldKeys> {
+        self.field_keys.as_ref()
+    }
+
+    /// Users and rooms as the guards see them; roles are given here.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// The way to everyone, also from outside of handlers.
+    pub fn hub(&self) -> Hub {
+        self.builder.hub()
+    }
+
+    /// Opens a namespace, by name (`/board`) or by pattern (`/doc-*`); again gives the same one.
+    ///
+    /// # Errors
+    /// [`GateError::Namespace`] when the name is outside the grammar.
+    pub fn namespace<'a>(&'a mut self, name: &'a str) -> Result<NamespaceBuilder<'a>, GateError> {
+        self.builder.namespace(name)
+    }
+
+    /// Declares an event of namespace `/` and what handles it.
+    ///
+    /// # Errors
+    /// [`GateError`] when the event's rule is not sound or its name is declared already.
+    pub fn on<E, H, F>(&mut self, handler: H) -> Result<(), GateError>
+    where
+        E: Event + Send + Sync,
+        H: Fn(Permit<E>, Context) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Reply, Denial>> + 'static,
+    {
+        self.builder.on(handler)
+    }
+
+    /// Decides about a user seen for the first time, and puts it into the directory; in place of
+    /// taking in everyone an issuer vouches for. Not beside accounts, which store such users.
+    pub fn on_new_user<H, F>(&mut self, hook: H)
+    where
+        H: Fn(Verified) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), Denial>> + 'static,
+    {
+        self.builder.on_connect(hook);
+    }
+
+    /// Adds an HTTP route. The handler gets requests that passed door 1, body and all.
+    pub fn route<H, F>(&mut self, method: Method, path: &'static str, handler: H)
+    where
+        H: Fn(ApiRequest) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<ApiResponse, Denial>> + 'static,
+    {
+        self.builder.route(method, path, handler);
+    }
+
+    /// Speaks Engine.IO at a path with nothing above it and no guard but size.
+    pub fn danger_engine<H>(&mut self, path: &'static str, handler: H)
+    where
+        H: Fn(EngineMessage) -> Option<EngineMessage> + Send + Sync + 'static,
+    {
+        self.builder.danger_engine(path, handler);
+    }
+
+    /// Starts, and gives the server that runs.
+    ///
+    /// # Errors
+    /// [`Error::Server`] when an address or a thread cannot be had.
+    pub fn start(self) -> Result<Running, Error> {
+        let engine = self.builder.start()?;
+        drop(self.reserved);
+        Ok(Running {
+            engine,
+            #[cfg(feature = "chat")]
+            chat: self.chat,
+        })
+    }
+
+    /// Starts, says where on standard output, and serves until SIGTERM or SIGINT; then drains.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn run(self) -> Result<(), Error> {
+        let catch = |source| Error::System { what: "catch signals", source };
+        let stop = Stop::catch().map_err(catch)?;
+        let scheme = if self.builder.speaks_tls() { "https" } else { "http" };
+        let running = self.start()?;
+        // A reader that does not read must not stop the server.
+        if let Ok(output) = Output::stdout() {
+            output.push(&format!("listening public {scheme}://{}\n", running.public()), 1);
+        }
+        stop.wait();
+        running.drain();
+        Ok(())
+    }
+}

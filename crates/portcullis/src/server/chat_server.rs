@@ -1,0 +1,222 @@
+//! Accounts, rooms and chat for a server of one's own, kept in a data directory.
+//! Never: a decision; parts are made in order and given to one another.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use portcullis_accounts::{
+    AccountFeed, AccountOptions, AccountParts, AccountsError, KeyError, Registration, ServerSecret,
+    Setup, SigningKeys, correct_names,
+};
+use portcullis_audit::Audit;
+use portcullis_chat::{ChatError, ChatOptions};
+use portcullis_guard::{Directory, GateOptions, RoleRules, SecondFactorRule};
+use portcullis_model::{Clock, Role, RoleTable, Secret};
+use portcullis_seal::{KeyRing, PrivateFileError, RingError, private_file};
+use portcullis_server::Builder;
+use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
+
+use crate::feed::Feed;
+use crate::sealing::{Log, Sealing};
+use crate::server::field_keys::FieldKeys;
+
+/// The database in the data directory.
+const DATABASE: &str = "portcullis.db";
+
+/// How accounts and chat of a server work.
+#[derive(Debug, Clone)]
+pub struct ChatServerOptions {
+    /// Where the database and all keys are; made when it is not there.
+    pub data: PathBuf,
+    /// Who may make an account.
+    pub registration: Registration,
+    /// Who the server's own tokens name as their issuer.
+    pub issuer: String,
+    /// Who needs a second factor.
+    pub second_factor: SecondFactorRule,
+    /// Limits of rooms.
+    pub chat: ChatOptions,
+}
+
+impl ChatServerOptions {
+    /// Open registration, administrators with a second factor, and the limits of the chat server.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            registration: Registration::Open,
+            issuer: String::from("https://portcullis"),
+            second_factor: SecondFactorRule::Admins,
+            chat: ChatOptions::default(),
+        }
+    }
+}
+
+/// Why accounts and chat cannot work.
+#[derive(thiserror::Error)]
+pub enum ChatServerError {
+    /// The store cannot be opened or read.
+    #[error("cannot open the database in the data directory")]
+    Store(#[from] StoreError),
+    /// The keyring cannot be used.
+    #[error(transparent)]
+    Ring(#[from] RingError),
+    /// The keys of tokens cannot be used.
+    #[error("cannot use the keys of tokens")]
+    Keys(#[from] KeyError),
+    /// A secret file cannot be used.
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
+    /// Accounts cannot be installed.
+    #[error("cannot install accounts")]
+    Accounts(#[from] AccountsError),
+    /// Chat cannot be installed.
+    #[error("cannot install chat")]
+    Chat(#[from] ChatError),
+    /// The machine gives no runtime.
+    #[error("cannot start a runtime")]
+    Runtime(#[source] std::io::Error),
+    /// A name of a role cannot be stored.
+    #[error("the role {0:?} cannot be defined: at most 24 roles can ever be defined")]
+    Role(String),
+}
+
+portcullis_model::debug_as_sentence!(ChatServerError);
+
+/// What exists before the server does.
+pub(crate) struct ChatParts {
+    options: ChatServerOptions,
+    store: Arc<dyn Store>,
+    feed: Feed,
+    ring: KeyRing,
+    seal_log: Log,
+    keys: SigningKeys,
+    secret: ServerSecret,
+    roles: RoleRules,
+    setup: Setup,
+    setup_token: Option<Secret<String>>,
+}
+
+impl ChatParts {
+    /// Opens the data directory and fills the directory of users and rooms.
+    pub(crate) fn open(
+        options: ChatServerOptions,
+        roles: &RoleRules,
+        directory: &Arc<Directory>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, ChatServerError> {
+        private_file::create_directory(&options.data)?;
+        let need = options.second_factor;
+        let accounts = AccountFeed::new(Arc::clone(directory), Arc::clone(clock), need);
+        let feed = Feed::new(Arc::clone(directory), accounts);
+        let now = clock.now();
+        let ring = open_ring(&options, now.unix_ms)?;
+        let seal_log = Log::new(Arc::clone(clock));
+        let seal = Arc::new(Sealing::new(ring.clone(), seal_log.clone()));
+        let database = options.data.join(DATABASE);
+        let to_feed = Box::new(feed.clone());
+        let store = SqliteStore::open_sealed(&database, SqliteOptions::default(), to_feed, seal)?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let keys = SigningKeys::load_or_create(&options.data, now.unix_ms)?;
+        let secret = ServerSecret::load_or_create(&options.data)?;
+        let (setup, setup_token, roles) = block_on(async {
+            feed.load(&store.load().await?);
+            let (setup, token) = Setup::prepare(&*store, &options.data).await?;
+            let roles = numbered(&*store, roles).await?;
+            correct_names(&*store, directory, &roles.table, now).await?;
+            Ok::<_, ChatServerError>((setup, token, roles))
+        })??;
+        Ok(Self { options, store, feed, ring, seal_log, keys, secret, roles, setup, setup_token })
+    }
+
+    /// Adds the server's own tokens and the stored roles to what the gate decides by.
+    pub(crate) fn extend(&self, gate: &mut GateOptions, audit: &Audit, clock: &Arc<dyn Clock>) {
+        let account = self.account_options(audit, clock);
+        gate.second_factor = self.options.second_factor;
+        gate.issuers.extend(self.keys.issuers(&account, clock.now().unix_ms));
+        gate.roles = self.roles.clone();
+        gate.admission_key = self.secret.admissions(clock.now()).into_iter().next();
+    }
+
+    /// The keyring of the data directory, for fields of events.
+    pub(crate) fn field_keys(&self) -> FieldKeys {
+        FieldKeys::from(self.ring.clone())
+    }
+
+    /// Installs accounts and chat; gives what closes the store, and the link's token.
+    pub(crate) fn install(
+        self,
+        builder: &mut Builder,
+        audit: &Audit,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<ChatInstalled, ChatServerError> {
+        let mut options = self.account_options(audit, clock);
+        options.setup = self.setup;
+        let people: Arc<dyn AccountStore> = self.store.clone();
+        let roles = self.roles.table;
+        let parts = AccountParts { store: people, keys: self.keys, secret: self.secret, roles };
+        builder.namespace("/admin").map_err(ChatError::Rule)?.role(Role::Admin);
+        portcullis_accounts::install(builder, parts, options)?;
+        portcullis_chat::install(builder, Arc::clone(&self.store), self.options.chat)?;
+        let queued = Arc::clone(&self.store);
+        builder.queue("store", move || queued.waiting());
+        self.seal_log.attach(audit.clone());
+        self.feed.attach(builder.hub(), audit.clone());
+        Ok(ChatInstalled { store: self.store, setup_token: self.setup_token })
+    }
+
+    fn account_options(&self, audit: &Audit, clock: &Arc<dyn Clock>) -> AccountOptions {
+        let mut options = AccountOptions::new(audit.clone(), Arc::clone(clock));
+        options.issuer.clone_from(&self.options.issuer);
+        options.registration = self.options.registration;
+        options.second_factor = self.options.second_factor;
+        options
+    }
+}
+
+/// What remains of accounts and chat beside the server.
+pub(crate) struct ChatInstalled {
+    store: Arc<dyn Store>,
+    pub(crate) setup_token: Option<Secret<String>>,
+}
+
+impl ChatInstalled {
+    /// Stores what is still queued and ends the threads of the store.
+    pub(crate) fn close(&self) {
+        let closed = block_on(self.store.close());
+        if let Ok(Err(error)) = closed {
+            tracing::error!(?error, "the store was not closed");
+        }
+    }
+}
+
+/// The keyring; made with the database, and expected ever after.
+fn open_ring(options: &ChatServerOptions, now_unix_ms: i64) -> Result<KeyRing, RingError> {
+    if options.data.join(DATABASE).exists() {
+        KeyRing::read(&options.data)
+    } else {
+        KeyRing::load_or_create(&options.data, now_unix_ms)
+    }
+}
+
+/// The roles of the application under the numbers they are stored by.
+async fn numbered(
+    store: &dyn AccountStore,
+    configured: &RoleRules,
+) -> Result<RoleRules, ChatServerError> {
+    let custom = configured.table.all().filter(|role| matches!(role, Role::Custom(_)));
+    let names: Vec<String> = custom.map(|role| String::from(configured.table.name(role))).collect();
+    let numbers = store.role_numbers(names.clone()).await?;
+    let first = || ChatServerError::Role(names.first().cloned().unwrap_or_default());
+    let mut table = RoleTable::default();
+    for (name, number) in names.iter().zip(numbers.ok_or_else(first)?) {
+        let defined = table.define_as(number, name);
+        defined.map_err(|_| ChatServerError::Role(name.clone()))?;
+    }
+    Ok(configured.renumbered(table))
+}
+
+fn block_on<F: Future>(work: F) -> Result<F::Output, ChatServerError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(ChatServerError::Runtime)?.block_on(work))
+}

@@ -1,0 +1,171 @@
+//! Everything that can be known before a server starts: the one path of `check` and `serve`.
+//! Never: anything created, changed or left behind.
+
+use anyhow::Result;
+use portcullis_accounts::{KeyError, ServerSecret, SigningKeys};
+use portcullis_model::Now;
+use portcullis_seal::{KeyRing, RingError};
+use portcullis_store::{SqliteBeside, StoreError, inspect};
+use rustix::process::{Resource, getrlimit};
+
+use crate::config::{ConfigError, Settings, Warning};
+use crate::start::machine::{inspect_directory, inspect_file, try_address};
+use crate::start::output_files::inspect_output_files;
+use crate::tls::server_config::Tls;
+
+/// What is worth knowing of a configuration that can be served.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) warnings: Vec<Warning>,
+    /// Whether a running server uses the data directory.
+    pub(crate) is_running: bool,
+}
+
+/// The file of the keys that sign tokens.
+const SIGNING_KEYS: &str = "token-signing.ring";
+
+/// Checks the files, the data directory, the keys, the certificate and the addresses.
+///
+/// # Errors
+/// The first fault that stops the start of a server, in the words `serve` says it in. What only
+/// the events can tell, such as a rate for an event that does not exist, follows when the parts of
+/// the server are put together, which both do next; so do the weakenings.
+pub(crate) fn validate(settings: &Settings, now: Now) -> Result<Findings> {
+    let mut warnings = settings.mistakes();
+    inspect_directory(&settings.data)?;
+    // Before any of them is opened.
+    inspect_output_files(settings)?;
+    let is_running = inspect_database(settings)?;
+    inspect_keys(settings)?;
+    settings.password_policy()?;
+    inspect_log_files(settings)?;
+    warnings.extend(Tls::inspect(settings, now)?);
+    if is_running {
+        let text = "a server runs with this data directory: its addresses were not tried";
+        warnings.push(Warning::new("listen", text));
+    } else {
+        inspect_addresses(settings)?;
+    }
+    warnings.extend(file_limit(settings));
+    Ok(Findings { warnings, is_running })
+}
+
+/// Whether an error that validation gives is the operator's to mend, and not of the moment.
+pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
+    let store = |error: &StoreError| match error {
+        StoreError::SchemaNewer { .. }
+        | StoreError::SchemaOlder { .. }
+        | StoreError::Corrupt(_)
+        | StoreError::Damaged(_)
+        | StoreError::File { .. } => true,
+        StoreError::Busy
+        | StoreError::Unknown
+        | StoreError::Full
+        | StoreError::Failed(_)
+        | StoreError::Unwritable(_)
+        | StoreError::WriterEnded
+        | StoreError::ReaderEnded
+        | StoreError::Closed
+        | StoreError::InUse(_)
+        | StoreError::Unsealable { .. }
+        | StoreError::Database(_) => false,
+    };
+    let keys = |error: &KeyError| match error {
+        KeyError::File(_) | KeyError::Content(_) => true,
+        KeyError::Generate
+        | KeyError::Busy(_)
+        | KeyError::Unknown(_)
+        | KeyError::Current(_)
+        | KeyError::InUse(_) => false,
+    };
+    let ring = |error: &RingError| match error {
+        RingError::File(_) | RingError::Missing(_) | RingError::Content { .. } => true,
+        RingError::Busy(_)
+        | RingError::Full
+        | RingError::Unknown(_)
+        | RingError::Current(_)
+        | RingError::Randomness => false,
+    };
+    error.is::<ConfigError>()
+        || error.downcast_ref::<KeyError>().is_some_and(keys)
+        || error.downcast_ref::<RingError>().is_some_and(ring)
+        || error.downcast_ref::<StoreError>().is_some_and(store)
+}
+
+/// Whether the database can be used; gives whether a running server uses it.
+fn inspect_database(settings: &Settings) -> Result<bool> {
+    let path = &settings.database;
+    let is_inside = path.parent() == Some(settings.data.as_path());
+    inspect_file("store.url", path, is_inside)?;
+    Ok(inspect(path)?)
+}
+
+/// Whether the keys of an earlier start can be used.
+fn inspect_keys(settings: &Settings) -> Result<()> {
+    if settings.data.join(SIGNING_KEYS).exists() {
+        SigningKeys::read(&settings.data)?;
+    }
+    ServerSecret::load(&settings.data)?;
+    if KeyRing::find(&settings.data)?.is_none() {
+        inspect_field_keys(settings)?;
+    }
+    Ok(())
+}
+
+/// Checks that nothing in the database needs a ring of field keys, where there is none.
+///
+/// A database of an older version has nothing sealed; one that cannot be opened says so later.
+pub(crate) fn inspect_field_keys(settings: &Settings) -> Result<(), ConfigError> {
+    if !settings.database.exists() {
+        return Ok(());
+    }
+    let beside = SqliteBeside::open(&settings.database, None, "the start");
+    if beside.is_ok_and(|beside| beside.holds_sealed()) {
+        let why = format!(
+            "field-keys.ring is not in it, and {} holds fields that are sealed with it",
+            settings.database.display()
+        );
+        let mend = "put it back from a backup";
+        return Err(ConfigError::file("the data directory", &settings.data, why, mend));
+    }
+    Ok(())
+}
+
+fn inspect_log_files(settings: &Settings) -> Result<()> {
+    let audit = &settings.audit;
+    let files =
+        [("audit.file", Some(&audit.file)), ("audit.access_file", audit.access_file.as_ref())];
+    for (key, path) in files {
+        let Some(path) = path else { continue };
+        inspect_file(key, path, path.parent() == Some(settings.data.as_path()))?;
+    }
+    Ok(())
+}
+
+fn inspect_addresses(settings: &Settings) -> Result<()> {
+    let server = &settings.server;
+    for (key, address) in [
+        ("listen.public", Some(server.public)),
+        ("listen.private", server.private),
+        ("listen.probe", server.probe),
+        ("listen.redirect", server.redirect),
+    ] {
+        if let Some(address) = address {
+            try_address(key, address)?;
+        }
+    }
+    Ok(())
+}
+
+/// Each connection is an open file, and a server opens half as many others at most.
+fn file_limit(settings: &Settings) -> Option<Warning> {
+    let files = getrlimit(Resource::Nofile).maximum?;
+    let wanted = settings.gate.places.total;
+    (files / 2 < u64::from(wanted)).then(|| {
+        let text = format!(
+            "{wanted} connections, but this process may open {files} files, and half of them are \
+             for connections: allow more (ulimit -n, LimitNOFILE of systemd)"
+        );
+        Warning::new("capacity.connections_total", text)
+    })
+}

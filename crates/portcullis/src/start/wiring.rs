@@ -1,0 +1,397 @@
+//! One server out of all parts.
+//! Never: a decision; parts are made in order and handed to one another.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use portcullis_accounts::{
+    AccountFeed, AccountOptions, AccountParts, ServerSecret, Setup, SigningKeys, correct_names,
+};
+use portcullis_audit::{Audit, AuditOptions, Outcome, Output, Record};
+use portcullis_guard::{Action, Directory, Gate, RoleRules, Trace};
+use portcullis_model::{Clock, Code, Now, Role, RoleTable, Secret, SystemClock};
+use portcullis_seal::KeyRing;
+use portcullis_server::{Builder, Method, ServerError};
+use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
+
+use crate::config::{ConfigError, Settings, Warning};
+use crate::feed::Feed;
+use crate::sealing::{Log, Sealing};
+use crate::start::banner::{self, Banner};
+use crate::start::log_key;
+use crate::start::machine::{
+    prepare_directory, raise_file_limit, reserve_port, small_pages, start_log,
+};
+use crate::start::output_files::{ACCESS_NUMBERS, LOG_NUMBERS};
+use crate::start::pages;
+use crate::start::signals::{Signals, Wake, end_within};
+use crate::start::validate::{inspect_field_keys, is_fault, validate};
+use crate::tls::certificate::SOON_S;
+use crate::tls::server_config::{Tls, TlsError};
+
+/// How long the process may take to end once its connections are closed.
+const AFTER_DRAIN: Duration = Duration::from_secs(10);
+/// How long the last lines of the operational log may take.
+const LAST_LINES: Duration = Duration::from_secs(1);
+/// How long after one look at the ring of field keys the next begins, in milliseconds.
+const RING_EVERY_MS: u64 = 1_000;
+
+/// Between two reminders of a certificate that expires soon, in seconds.
+const REMIND_EVERY_S: i64 = 24 * 60 * 60;
+
+/// Runs a server until it is asked to stop.
+pub(crate) fn serve(settings: Settings) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let findings = validate(&settings, clock.now())?;
+    if findings.is_running {
+        return Err(StoreError::InUse(settings.database).into());
+    }
+    let errors = Output::stderr().context("cannot start the thread of the operational log")?;
+    start_log(&errors);
+    warn(&findings.warnings);
+    let result = run(settings, clock);
+    errors.flush(LAST_LINES);
+    result
+}
+
+fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
+    raise_file_limit();
+    small_pages();
+    prepare_directory(&settings.data)?;
+    let (public, reserved) = reserve_port(settings.server.public)?;
+    settings.settle(public);
+    // The store locks the data directory, so whatever is made in it is made by one server.
+    let parts = Parts::open(&settings, &clock)?;
+    let tls = Tls::load(&settings, clock.now())?;
+    settings.server.tls = tls.as_ref().map(|tls| Arc::clone(&tls.config));
+
+    let audit = open_audit(&settings)?;
+    let access = open_access(&settings)?;
+    let store = Arc::clone(&parts.store);
+    let setup_token = parts.setup_token.clone();
+    let drain_ms = settings.server.drain_ms;
+    let mut builder = parts.assemble(&settings, &audit, access.as_ref(), &clock)?;
+    if let Some(tls) = &tls {
+        measure_certificate(&mut builder, tls, &clock);
+    }
+    let actions = builder.actions().map_err(ConfigError::Gate)?;
+    let weakenings = settings.weakenings(&actions)?;
+    let running = builder.start()?;
+    drop(reserved);
+    record_start(&settings, &weakenings, &audit, &*clock);
+    let signals = Signals::catch()?;
+    let told = Banner {
+        public: running.public(),
+        private: running.private(),
+        probe: running.probe(),
+        redirect: running.redirect(),
+        authority: tls.as_ref().and_then(Tls::authority),
+        setup_token: setup_token.as_ref(),
+    };
+    banner::print(&settings, &told);
+    drop(setup_token);
+
+    let mut reminded_unix_s = clock.now().unix_s();
+    signals.wait_for_stop(|wake| match wake {
+        Wake::Reload => {
+            let now = clock.now();
+            access.iter().chain([&audit]).for_each(|log| log.reopen(now));
+            reload(tls.as_ref(), &audit, &*clock);
+        }
+        Wake::Tick => {
+            let now = clock.now();
+            access.iter().chain([&audit]).for_each(|log| log.tick(now));
+            tls.iter().for_each(|tls| remind(tls, &mut reminded_unix_s, now));
+        }
+    });
+    end_within(Duration::from_millis(drain_ms) + AFTER_DRAIN);
+    tracing::info!("stopping: connections are told to come back later");
+    audit.record(Record::new(Code::SysShutdown), clock.now());
+    running.drain();
+    block_on(store.close())?.context("cannot close the store")?;
+    access.iter().for_each(Audit::close);
+    audit.close();
+    Ok(())
+}
+
+/// Most access lines that wait to be written.
+const ACCESS_QUEUE_MAX: usize = 65_536;
+
+/// The method and path of a route.
+pub(crate) type Route = (Method, &'static str);
+
+/// Every event and who may send it, and every route, under a configuration; nothing is served.
+///
+/// `scratch` is a directory of its own, which whoever calls removes.
+pub(crate) fn actions(mut settings: Settings, scratch: &Path) -> Result<(Vec<Action>, Vec<Route>)> {
+    settings.data = scratch.to_path_buf();
+    settings.database = scratch.join("portcullis.db");
+    settings.settle_anywhere();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let parts = Parts::open(&settings, &clock)?;
+    let store = Arc::clone(&parts.store);
+    let mut builder = parts.assemble(&settings, &Audit::silent(), None, &clock)?;
+    let actions = builder.actions().map_err(ConfigError::Gate)?;
+    let routes = builder.routes();
+    block_on(store.close())??;
+    Ok((actions, routes))
+}
+
+/// Lets operators see how long the certificate in force is valid.
+fn measure_certificate(builder: &mut Builder, tls: &Tls, clock: &Arc<dyn Clock>) {
+    let (certificate, clock) = (Arc::clone(&tls.certificate), Arc::clone(clock));
+    let help = "Seconds until the certificate in force expires; negative when it has";
+    builder
+        .measure("certificate_expiry_seconds", help, move || certificate.seconds_left(clock.now()));
+}
+
+fn warn(warnings: &[Warning]) {
+    for warning in warnings {
+        tracing::warn!(key = warning.key, "{}", warning.text);
+    }
+}
+
+/// Whether an error is the configuration's fault.
+pub(crate) fn is_configuration_fault(error: &anyhow::Error) -> bool {
+    let by_rule = |error: &ServerError| matches!(error, ServerError::Gate(_));
+    is_fault(error)
+        || error.downcast_ref::<TlsError>().is_some_and(|tls| matches!(tls, TlsError::Config(_)))
+        || error.downcast_ref::<ServerError>().is_some_and(by_rule)
+}
+
+/// What exists before the server does.
+struct Parts {
+    store: Arc<dyn Store>,
+    feed: Feed,
+    directory: Arc<Directory>,
+    ring: KeyRing,
+    seal_log: Log,
+    keys: SigningKeys,
+    secret: ServerSecret,
+    roles: RoleRules,
+    setup: Setup,
+    setup_token: Option<Secret<String>>,
+}
+
+impl Parts {
+    fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Self> {
+        let directory = Arc::new(Directory::new(settings.directory));
+        let need = settings.accounts.second_factor;
+        let accounts = AccountFeed::new(Arc::clone(&directory), Arc::clone(clock), need);
+        let feed = Feed::new(Arc::clone(&directory), accounts);
+        let now_unix_ms = clock.now().unix_ms;
+        let ring = open_ring(settings, now_unix_ms)?;
+        let seal_log = Log::new(Arc::clone(clock));
+        let seal = Sealing::new(ring.clone(), seal_log.clone());
+        let store = open_store(settings, feed.clone(), seal)?;
+        let keys = SigningKeys::load_or_create(&settings.data, now_unix_ms)?;
+        let secret = ServerSecret::load_or_create(&settings.data)?;
+        let (setup, setup_token, roles) = block_on(async {
+            feed.load(&store.load().await?);
+            let (setup, token) = Setup::prepare(&*store, &settings.data).await?;
+            let roles = numbered(&*store, &settings.gate.roles).await?;
+            correct_names(&*store, &directory, &roles.table, clock.now()).await?;
+            anyhow::Ok((setup, token, roles))
+        })??;
+        Ok(Self { store, feed, directory, ring, seal_log, keys, secret, roles, setup, setup_token })
+    }
+
+    fn assemble(
+        self,
+        settings: &Settings,
+        audit: &Audit,
+        access: Option<&Audit>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Builder> {
+        let mut options = AccountOptions::new(audit.clone(), Arc::clone(clock));
+        options.issuer.clone_from(&settings.accounts.issuer);
+        options.registration = settings.accounts.registration;
+        options.second_factor = settings.accounts.second_factor;
+        options.proof_required = settings.accounts.proof_required;
+        options.passwords = Arc::new(settings.password_policy()?);
+        options.times = settings.times;
+        options.setup = self.setup;
+        let mut gate = settings.gate.clone();
+        gate.issuers.extend(self.keys.issuers(&options, clock.now().unix_ms));
+        gate.roles = self.roles;
+        let admissions = self.secret.admissions(clock.now());
+        gate.admission_key = admissions.first().map(Arc::clone);
+        let roles = gate.roles.table.clone();
+        let mut gate = Gate::build(gate, self.directory).map_err(ConfigError::Gate)?;
+        gate.replace_admission_keys(&admissions);
+        if let Some(access) = access {
+            gate.trace_to(access_lines(access.clone()));
+        }
+        let mut server = settings.server.clone();
+        server.operator_keys = Some(self.secret.operators());
+        server.reference_key = Some(self.secret.reference());
+        let mut builder = Builder::new(server, gate, audit.clone(), Arc::clone(clock));
+        builder.namespace("/admin").map_err(ConfigError::Gate)?.role(Role::Admin);
+        let people: Arc<dyn AccountStore> = self.store.clone();
+        let parts = AccountParts { store: people, keys: self.keys, secret: self.secret, roles };
+        portcullis_accounts::install(&mut builder, parts, options)?;
+        portcullis_accounts::install_issuers(&mut builder, settings.remote.clone())?;
+        let queued = Arc::clone(&self.store);
+        portcullis_chat::install(&mut builder, self.store, settings.chat)?;
+        pages::install(&mut builder);
+        builder.queue("store", move || queued.waiting());
+        if let Some(access) = access.cloned() {
+            builder.queue("access", move || access.counts().waiting);
+        }
+        let ring = self.ring;
+        builder.every("field_keys", RING_EVERY_MS, move |_| reload_ring(ring.clone()));
+        self.seal_log.attach(audit.clone());
+        self.feed.attach(builder.hub(), audit.clone());
+        Ok(builder)
+    }
+}
+
+/// Takes in a ring of field keys that another process has changed.
+async fn reload_ring(ring: KeyRing) {
+    let reloaded = tokio::task::spawn_blocking(move || ring.reload()).await;
+    if let Ok(Err(error)) = reloaded {
+        let error = &error as &dyn std::error::Error;
+        tracing::error!(error, "the field keys in force stay: the ring cannot be read");
+    }
+}
+
+/// The ring of field keys; made where nothing was ever sealed, and only there.
+fn open_ring(settings: &Settings, now_unix_ms: i64) -> Result<KeyRing> {
+    if let Some(ring) = KeyRing::find(&settings.data)? {
+        return Ok(ring);
+    }
+    inspect_field_keys(settings)?;
+    Ok(KeyRing::load_or_create(&settings.data, now_unix_ms)?)
+}
+
+fn open_store(settings: &Settings, feed: Feed, seal: Sealing) -> Result<Arc<dyn Store>> {
+    let options = SqliteOptions {
+        seal_messages: settings.seal_messages,
+        min_free_bytes: settings.min_free_bytes,
+        ..SqliteOptions::default()
+    };
+    let store =
+        SqliteStore::open_sealed(&settings.database, options, Box::new(feed), Arc::new(seal))
+            .with_context(|| format!("cannot open {}", settings.database.display()))?;
+    Ok(Arc::new(store))
+}
+
+/// The operator's roles under the numbers they are stored by.
+pub(crate) async fn numbered(
+    store: &dyn AccountStore,
+    configured: &RoleRules,
+) -> Result<RoleRules> {
+    let custom = configured.table.all().filter(|role| matches!(role, Role::Custom(_)));
+    let names: Vec<String> = custom.map(|role| String::from(configured.table.name(role))).collect();
+    let numbers = store.role_numbers(names.clone()).await?;
+    let numbers = numbers.context("more than 24 roles were ever defined: name them as before")?;
+    let mut table = RoleTable::default();
+    for (name, number) in names.iter().zip(numbers) {
+        let defined = table.define_as(number, name);
+        anyhow::ensure!(defined.is_ok(), "the role {name:?} cannot be defined");
+    }
+    Ok(configured.renumbered(table))
+}
+
+/// Waits for something asynchronous.
+pub(crate) fn block_on<F: Future>(work: F) -> Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.context("cannot start a runtime")?.block_on(work))
+}
+
+fn open_audit(settings: &Settings) -> Result<Audit> {
+    let audit = &settings.audit;
+    let options = AuditOptions {
+        file: Some(audit.file.clone()),
+        sequence_file: Some(settings.data.join(LOG_NUMBERS)),
+        session_key: Some(log_key::load_or_create(&settings.data)?),
+        stdout: audit.stdout,
+        segment_bytes: audit.segment_bytes,
+        keep_days: audit.keep_days,
+        keep_total_bytes: audit.keep_total_bytes,
+        compress: audit.compress,
+        unauthenticated_day_bytes: audit.unauthenticated_day_bytes,
+        service_version: String::from(env!("CARGO_PKG_VERSION")),
+        ..AuditOptions::default()
+    };
+    Ok(Audit::open(options)?)
+}
+
+/// Where everything is written down that limits count, if the operator wants it.
+fn open_access(settings: &Settings) -> Result<Option<Audit>> {
+    let Some(file) = settings.audit.access_file.clone() else { return Ok(None) };
+    let options = AuditOptions {
+        file: Some(file),
+        sequence_file: Some(settings.data.join(ACCESS_NUMBERS)),
+        service_version: String::from(env!("CARGO_PKG_VERSION")),
+        queue_max: ACCESS_QUEUE_MAX,
+        segment_bytes: settings.audit.segment_bytes,
+        keep_days: settings.audit.keep_days,
+        keep_total_bytes: settings.audit.access_total_bytes,
+        // `limits simulate` reads lines as they are.
+        compress: false,
+        reserve_bytes: 0,
+        ..AuditOptions::default()
+    };
+    Ok(Some(Audit::open(options)?))
+}
+
+fn access_lines(access: Audit) -> Trace {
+    Arc::new(move |traced, now| {
+        let mut record = Record::new(Code::Access);
+        record.reason = if traced.refused.is_some() { "refused" } else { "passed" };
+        record.detail = serde_json::to_string(&traced).ok();
+        access.record(record, now);
+    })
+}
+
+fn record_start(settings: &Settings, weakenings: &[Warning], audit: &Audit, clock: &dyn Clock) {
+    let mut record = Record::new(Code::SysStartup);
+    record.outcome = Outcome::Success;
+    let origins = settings.gate.origins.join(" ");
+    record.detail = Some(format!("profile {}, origins {origins}", settings.profile.name()));
+    audit.record(record, clock.now());
+    warn(weakenings);
+    for danger in &settings.dangers {
+        tracing::warn!(key = danger.key, danger = danger.text, "a promise is weakened");
+    }
+    let dangers = settings.dangers.iter().map(|danger| ("danger", danger.to_string()));
+    let weakened = weakenings.iter().map(|warning| ("weakened", warning.to_string()));
+    for (rule, detail) in dangers.chain(weakened) {
+        let mut record = Record::new(Code::SysStartup);
+        record.rule = rule;
+        record.outcome = Outcome::Success;
+        record.detail = Some(detail);
+        audit.record(record, clock.now());
+    }
+}
+
+/// Logs once a day that the certificate in force expires soon, or has expired.
+fn remind(tls: &Tls, reminded_unix_s: &mut i64, now: Now) {
+    let left_s = tls.certificate.seconds_left(now);
+    if left_s < SOON_S && now.unix_s() - *reminded_unix_s >= REMIND_EVERY_S {
+        *reminded_unix_s = now.unix_s();
+        tracing::warn!(left_s, "the certificate expires soon: renew it, and send SIGHUP");
+    }
+}
+
+/// SIGHUP. Connections stay; the next handshake sees the new certificate.
+fn reload(tls: Option<&Tls>, audit: &Audit, clock: &dyn Clock) {
+    let outcome = tls.map_or(Ok(Vec::new()), |tls| tls.reload(clock.now()));
+    let mut record = Record::new(Code::SysReload);
+    match outcome {
+        Ok(warnings) => {
+            warn(&warnings);
+            record.outcome = Outcome::Success;
+            tracing::info!("certificates were read again; other settings need a restart");
+        }
+        Err(error) => {
+            record.outcome = Outcome::Failure;
+            record.detail = Some(error.to_string());
+            tracing::error!(%error, "the certificate in force stays: the new one cannot be used");
+        }
+    }
+    audit.record(record, clock.now());
+}

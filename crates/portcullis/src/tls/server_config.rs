@@ -1,0 +1,305 @@
+//! How TLS is spoken: 1.3 and 1.2, `http/1.1`, no early data; the certificate can be replaced.
+//! Never: a key that others on the machine can read.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use parking_lot::RwLock;
+use portcullis_model::Now;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::config::{ConfigError, Profile, Settings, TlsFiles, TlsSettings, Warning, read_private};
+use crate::tls::certificate::{self, ServerNames, Validity};
+use crate::tls::development::{DevelopmentTls, DevelopmentTlsError};
+
+/// Why TLS cannot be spoken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TlsError {
+    /// The operator's files cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The development certificates cannot be made.
+    #[error(transparent)]
+    Development(#[from] DevelopmentTlsError),
+    /// The library refuses.
+    #[error("cannot set up tls: {0}")]
+    Rustls(#[from] rustls::Error),
+}
+
+/// The certificate in force; connections made before a change keep the one they saw.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    key: RwLock<Arc<CertifiedKey>>,
+    until_unix_s: AtomicI64,
+}
+
+impl Certificate {
+    fn new(read: ReadCertificate) -> Self {
+        let until_unix_s = AtomicI64::new(read.validity.until_unix_s);
+        Self { key: RwLock::new(Arc::new(read.key)), until_unix_s }
+    }
+
+    fn replace(&self, read: ReadCertificate) {
+        *self.key.write() = Arc::new(read.key);
+        self.until_unix_s.store(read.validity.until_unix_s, Ordering::Relaxed);
+    }
+
+    /// Seconds until it expires; negative when it has.
+    pub(crate) fn seconds_left(&self, now: Now) -> i64 {
+        self.until_unix_s.load(Ordering::Relaxed) - now.unix_s()
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.key.read()))
+    }
+}
+
+/// A certificate that was read and checked.
+struct ReadCertificate {
+    key: CertifiedKey,
+    validity: Validity,
+    warnings: Vec<Warning>,
+}
+
+/// TLS of the public listener.
+pub(crate) struct Tls {
+    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) certificate: Arc<Certificate>,
+    files: TlsFiles,
+    names: ServerNames,
+    development: Option<DevelopmentTls>,
+}
+
+impl Tls {
+    /// Reads or makes the certificate; `None` when TLS is off.
+    pub(crate) fn load(settings: &Settings, now: Now) -> Result<Option<Self>, TlsError> {
+        let names = settings.server_names();
+        match &settings.tls {
+            TlsSettings::Off => Ok(None),
+            TlsSettings::Files(files) => {
+                Self::from_files(files, None, names, settings.profile, now).map(Some)
+            }
+            TlsSettings::Development => {
+                let own = DevelopmentTls::load_or_create(&settings.data, now)?;
+                let files = own.leaf.clone();
+                let names = ServerNames::default();
+                Self::from_files(&files, Some(own), names, settings.profile, now).map(Some)
+            }
+        }
+    }
+
+    /// Checks the operator's certificate; gives warnings. Our own one is made again when it has to
+    /// be.
+    pub(crate) fn inspect(settings: &Settings, now: Now) -> Result<Vec<Warning>, TlsError> {
+        let TlsSettings::Files(files) = &settings.tls else { return Ok(Vec::new()) };
+        let names = settings.server_names();
+        Self::from_files(files, None, names.clone(), settings.profile, now)?;
+        Ok(read_checked(files, &names, now)?.warnings)
+    }
+
+    fn from_files(
+        files: &TlsFiles,
+        development: Option<DevelopmentTls>,
+        names: ServerNames,
+        profile: Profile,
+        now: Now,
+    ) -> Result<Self, TlsError> {
+        let certificate = Arc::new(Certificate::new(read_checked(files, &names, now)?));
+        let clients = files.client_ca.as_deref().map(clients).transpose()?;
+        let config = Arc::new(server_config(profile, Arc::clone(&certificate), clients)?);
+        Ok(Self { config, certificate, files: files.clone(), names, development })
+    }
+
+    /// Where our own authority lies, if the certificate is ours.
+    pub(crate) fn authority(&self) -> Option<&Path> {
+        self.development.as_ref().map(|development| development.authority.as_path())
+    }
+
+    /// Reads the certificate again and gives warnings; when that fails the one in force stays.
+    pub(crate) fn reload(&self, now: Now) -> Result<Vec<Warning>, TlsError> {
+        if let Some(development) = &self.development {
+            development.renew(now)?;
+        }
+        let mut read = read_checked(&self.files, &self.names, now)?;
+        let warnings = std::mem::take(&mut read.warnings);
+        self.certificate.replace(read);
+        Ok(warnings)
+    }
+}
+
+fn read_checked(
+    files: &TlsFiles,
+    names: &ServerNames,
+    now: Now,
+) -> Result<ReadCertificate, TlsError> {
+    let key = read(files)?;
+    let (validity, warnings) = certificate::check(files, &key.cert, names, now)?;
+    Ok(ReadCertificate { key, validity, warnings })
+}
+
+fn server_config(
+    profile: Profile,
+    certificate: Arc<Certificate>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<ServerConfig, rustls::Error> {
+    let versions: &[&rustls::SupportedProtocolVersion] = match profile {
+        Profile::Development | Profile::Production => &[&TLS13, &TLS12],
+        Profile::Strict => &[&TLS13],
+    };
+    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(versions)?;
+    let verifies = clients.is_some();
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(clients),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Early data can be replayed by anyone who saw it (T-104).
+    config.max_early_data_size = 0;
+    if verifies {
+        // A resumed session would outlive the certificate it was begun with.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    } else {
+        // Resumption by tickets whose keys rotate: no table of sessions that shards would share.
+        config.ticketer = Ticketer::new()?;
+    }
+    Ok(config)
+}
+
+/// Clients have to show a certificate that one of these authorities issued for clients, and that
+/// is valid now. Whose it is counts for nothing after that: a connection still signs in.
+pub(crate) fn clients(authorities: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let fault = |why: String| {
+        let mend = "name the certificates of the authorities that vouch for your clients, in PEM";
+        ConfigError::file("tls.client_ca_file", authorities, why, mend)
+    };
+    let mut roots = RootCertStore::empty();
+    let found = CertificateDer::pem_file_iter(authorities)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| fault(format!("it cannot be read ({error})")))?;
+    for authority in found {
+        let added = roots.add(authority);
+        added.map_err(|error| fault(format!("it holds what is no authority ({error})")))?;
+    }
+    let provider = Arc::new(default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    verifier.map_err(|error| fault(format!("it holds no authority ({error})")).into())
+}
+
+/// Reads a chain and its key, and whether they belong together.
+pub(crate) fn read(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| certificate_fault(files, format!("it cannot be read ({error})")))?;
+    if chain.is_empty() {
+        return Err(certificate_fault(files, String::from("it holds no certificate")));
+    }
+    let key_fault = |why: String| {
+        ConfigError::file("tls.key_file", &files.key, why, "name the certificate's key, in PEM")
+    };
+    let text = read_private("tls.key_file", &files.key)?;
+    let key = PrivateKeyDer::from_pem_slice(text.expose())
+        .map_err(|error| key_fault(format!("it holds no private key ({error})")))?;
+    let provider: CryptoProvider = default_provider();
+    let pair = CertifiedKey::from_der(chain, key, &provider);
+    pair.map_err(|error| key_fault(format!("it does not fit the certificate ({error})")).into())
+}
+
+fn certificate_fault(files: &TlsFiles, why: String) -> TlsError {
+    let mend = "name your certificate chain in PEM, the server's own certificate first";
+    ConfigError::file("tls.certificate_file", &files.certificate, why, mend).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const NOW: Now = Now { monotonic_ms: 0, unix_ms: 1_800_000_000_000 };
+
+    fn development(data: &Path) -> Tls {
+        let own = DevelopmentTls::load_or_create(data, NOW).unwrap();
+        let files = own.leaf.clone();
+        let names = ServerNames::default();
+        Tls::from_files(&files, Some(own), names, Profile::Development, NOW).unwrap()
+    }
+
+    // T-104
+    #[test]
+    fn no_early_data_and_one_protocol() {
+        let directory = tempfile::tempdir().unwrap();
+        let tls = development(directory.path());
+        assert_eq!(tls.config.max_early_data_size, 0);
+        assert_eq!(tls.config.alpn_protocols, [b"http/1.1"]);
+        assert!(tls.config.ticketer.enabled());
+        assert!(tls.authority().is_some_and(Path::exists));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_operators_files_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let _ours = development(directory.path());
+        let other = tempfile::tempdir().unwrap();
+        let _theirs = development(other.path());
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("empty.pem"), "nothing\n").unwrap();
+        std::fs::set_permissions(at("empty.pem"), PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::copy(at("tls.key"), at("open.key")).unwrap();
+        std::fs::set_permissions(at("open.key"), PermissionsExt::from_mode(0o644)).unwrap();
+        let cases = [
+            (at("tls.pem"), at("tls.key"), ""),
+            (at("none.pem"), at("tls.key"), "tls.certificate_file is"),
+            (at("empty.pem"), at("tls.key"), "holds no certificate"),
+            (at("tls.pem"), at("none.key"), "tls.key_file is"),
+            (at("tls.pem"), at("empty.pem"), "holds no private key"),
+            (at("tls.pem"), at("open.key"), "chmod 600"),
+            (at("tls.pem"), other.path().join("tls.key"), "does not fit"),
+        ];
+        for (certificate, key, expect) in cases {
+            let error = read(&TlsFiles { certificate, key, client_ca: None }).err();
+            let text = error.map(|error| error.to_string()).unwrap_or_default();
+            assert_eq!(text.is_empty(), expect.is_empty(), "{text}");
+            assert!(text.contains(expect), "{expect}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_replaced_certificate_is_shown_after_a_reload_and_a_bad_one_never() {
+        let directory = tempfile::tempdir().unwrap();
+        let tls = development(directory.path());
+        let leaf = || tls.certificate.key.read().cert.first().cloned();
+        let days_left = |now| tls.certificate.seconds_left(now) / (24 * 60 * 60);
+        let before = leaf();
+        tls.reload(NOW).unwrap();
+        assert_eq!(leaf(), before);
+        let later = Now { unix_ms: NOW.unix_ms + 80 * 24 * 60 * 60 * 1000, ..NOW };
+        assert_eq!(days_left(later), 10);
+        tls.reload(later).unwrap();
+        assert_eq!(days_left(later), 90);
+        let renewed = leaf();
+        assert_ne!(renewed, before);
+        // The operator's own files are never made again, so a bad one is an error.
+        let files = tls.files.clone();
+        let names = ServerNames::default();
+        let theirs = Tls::from_files(&files, None, names, Profile::Production, later).unwrap();
+        std::fs::set_permissions(&files.key, PermissionsExt::from_mode(0o644)).unwrap();
+        assert!(theirs.reload(later).is_err());
+        assert_eq!(theirs.certificate.key.read().cert.first().cloned(), renewed);
+    }
+}
