@@ -3,20 +3,13 @@
 
 mod acceptance; // every stock client by every setting
 mod command; // programs started, with what to say when they fail
-mod lanes; // steps that run at the same time
+mod parallel; // steps that run at the same time
 mod install; // what a fresh machine lacks
 mod peers; // the servers that benchmarks compare with
 mod run; // the server with its page
 mod samples; // the samples of the documentation, as crates of their own
 mod test; // everything that has to be green
 mod tidy; // structure, checked by machine
-mod tidy_asvs; // the page about OWASP ASVS
-mod tidy_codes; // names of security records that nothing records
-mod tidy_floors; // who may depend on whom
-mod tidy_links; // links between documents
-mod tidy_lock; // where components come from
-mod tidy_source; // one source file after another
-mod tidy_words; // words that must not appear
 
 use std::process::ExitCode;
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::command::{must, program, step};
-use crate::lanes::{Step, alone, together};
+use crate::parallel::{Step, alone, together};
 use crate::{install, run, tidy};
 
 /// Seconds each fuzz target runs.

@@ -46,7 +46,7 @@ fn check_manifest(name: &str, text: &str) -> Vec<String> {
         return Vec::new();
     }
     let Some(own) = floor(name) else {
-        return vec![format!("{name}: has no floor; give it one in xtask/src/tidy_floors.rs")];
+        return vec![format!("{name}: has no floor; give it one in xtask/src/tidy/floors.rs")];
     };
     let mut findings = Vec::new();
     if !text.contains(&format!("name = \"{name}\"")) {

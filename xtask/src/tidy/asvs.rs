@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::tidy_links::{Link, links};
+use super::links::{Link, links};
 
 const DOCUMENT: &str = "docs/asvs.md";
 /// The requirements of levels 1 and 2 of version 5.0: an id and its level on each line.

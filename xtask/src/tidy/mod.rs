@@ -1,12 +1,19 @@
 //! Structure, checked by machine: floors, sizes, headers, names, words.
 //! Never: style that rustfmt and clippy check already.
 
+mod floors; // which crates may depend on which
+mod source; // one source file after another
+mod marks; // marks of unfinished work and paths of one machine
+mod links; // links between documents
+mod asvs; // the page about OWASP ASVS
+mod codes; // names of security records that nothing records
+mod lock; // where components come from
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use crate::command::root;
-use crate::{tidy_asvs, tidy_codes, tidy_floors, tidy_links, tidy_lock, tidy_source, tidy_words};
 
 /// Folders that are made, not written.
 const MADE: [&str; 7] =
@@ -18,26 +25,26 @@ const TEXTS: [&str; 13] =
 /// Checks everything that is written in this repository.
 pub(crate) fn run() -> Result<()> {
     let root = root();
-    let mut findings = tidy_floors::check(&root)?;
-    findings.extend(tidy_codes::check(&root)?);
-    findings.extend(tidy_asvs::check(&root)?);
-    findings.extend(tidy_lock::check(&root)?);
+    let mut findings = floors::check(&root)?;
+    findings.extend(codes::check(&root)?);
+    findings.extend(asvs::check(&root)?);
+    findings.extend(lock::check(&root)?);
     let mut files = Vec::new();
     collect(&root, &mut files)?;
     files.sort();
     let names = files.iter().map(|file| name_of(&root, file)).collect::<Vec<_>>();
-    let readme = tidy_links::read_below(&root, "README.md").unwrap_or_default();
-    findings.extend(tidy_links::unlinked(&readme, &names));
+    let readme = links::read_below(&root, "README.md").unwrap_or_default();
+    findings.extend(links::unlinked(&readme, &names));
     for (file, name) in files.iter().zip(names) {
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("cannot read {}", file.display()))?;
-        let mut found = tidy_words::check(&text);
+        let mut found = marks::check(&text);
         if name.ends_with(".rs") {
-            found.extend(tidy_source::check(&name, &text));
+            found.extend(source::check(&name, &text));
         }
         if name.ends_with(".md") {
-            let read = |name: &str| tidy_links::read_below(&root, name);
-            found.extend(tidy_links::check(&name, &text, &read));
+            let read = |name: &str| links::read_below(&root, name);
+            found.extend(links::check(&name, &text, &read));
         }
         findings.extend(found.into_iter().map(|finding| format!("{name}{finding}")));
     }
