@@ -1,5 +1,5 @@
-//! Every stock client by every setting, those among them that take long to build.
-//! Never: a server that was not built just now.
+//! `cargo xtask acceptance`: every stock client with every setting.
+//! Never: tests an old build of the server.
 
 use anyhow::Result;
 

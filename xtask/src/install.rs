@@ -1,5 +1,5 @@
-//! What a fresh machine lacks, installed the way its own tools do it.
-//! Never: installed twice; never a download of our own.
+//! Installs what the tests need, with the package managers of the system.
+//! Never: downloads a file itself; never installs a package that is there.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,21 +10,21 @@ use crate::command::{is_there, must, program, root, step};
 
 /// Oldest Node.js that works.
 const NODE_MIN: u32 = 20;
-/// Oldest Python that the Python story runs on.
+/// Oldest Python that runs the Python story.
 const PYTHON_MIN: (u32, u32) = (3, 11);
-/// What the Python story needs, each exactly.
+/// The packages of the Python story, each with its exact version.
 const PYTHON_REQUIREMENTS: &str = "tests/clients/python/requirements.txt";
 /// Folders with an npm lock file of their own.
 const NODE_FOLDERS: [&str; 3] = ["web", "tests/clients", "examples/own-login"];
 
-/// Everything the tests need beside Rust and Node.js.
+/// Installs everything that the tests need except Rust and Node.js.
 pub(crate) fn for_tests() -> Result<()> {
     step("install: what the tests need");
     if !is_there("cargo-nextest") {
         must(program("cargo", &["install", "cargo-nextest", "--locked"], "."))?;
     }
     check_node()?;
-    // What fuzzing and the bundled C libraries are built with.
+    // The compiler of the fuzz targets and of the bundled C libraries.
     if !is_there("g++") {
         apt("g++")?;
     }
@@ -42,7 +42,7 @@ pub(crate) fn for_tests() -> Result<()> {
     python_packages()
 }
 
-/// What the client in Rust is built with.
+/// Installs what the build of the Rust client needs.
 pub(crate) fn for_acceptance() -> Result<()> {
     let mut found = program("pkg-config", &["--exists", "openssl"], ".");
     if is_there("pkg-config") && found.status().is_ok_and(|status| status.success()) {
@@ -51,7 +51,8 @@ pub(crate) fn for_acceptance() -> Result<()> {
     apt("pkg-config").and_then(|()| apt("libssl-dev"))
 }
 
-/// Whether a server's program is there; Debian keeps those where only administrators look.
+/// Whether a server program is installed. Debian keeps some of them in `/usr/sbin`, which is not in
+/// every user's `PATH`.
 fn is_installed(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let sbin = std::iter::once(PathBuf::from("/usr/sbin"));
@@ -73,7 +74,7 @@ fn major(version: &str) -> Option<u32> {
     version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-/// The packages of one folder, exactly as locked.
+/// Installs the packages of one folder, exactly as its lock file names them.
 pub(crate) fn node_packages(folder: &str) -> Result<()> {
     let installed = root().join(folder).join("node_modules/.package-lock.json");
     let lock = root().join(folder).join("package-lock.json");
@@ -86,12 +87,12 @@ pub(crate) fn node_packages(folder: &str) -> Result<()> {
     must(program("npm", &["ci", "--no-audit", "--no-fund"], folder))
 }
 
-/// The packages of the Python story, in an environment of their own.
+/// Installs the packages of the Python story in a separate environment.
 fn python_packages() -> Result<()> {
     let wanted = root().join(PYTHON_REQUIREMENTS);
     let wanted = std::fs::read(&wanted).with_context(|| format!("read {}", wanted.display()))?;
     let environment = python_environment();
-    // Written last: what it holds is installed, all of it.
+    // Written last, so it proves that all packages are installed.
     let done = environment.join("installed.txt");
     if std::fs::read(&done).is_ok_and(|installed| installed == wanted) {
         return Ok(());
@@ -113,7 +114,7 @@ fn check_python() -> Result<()> {
     if version.as_deref().ok().and_then(python_version).is_none_or(|seen| seen < PYTHON_MIN) {
         bail!("Python {major}.{minor} or newer is needed for its story");
     }
-    // Debian leaves out what makes environments.
+    // Debian has a separate package for virtual environments.
     let pip = Command::new("python3").args(["-m", "ensurepip", "--version"]).output();
     if !pip.is_ok_and(|output| output.status.success()) {
         apt("python3-venv")?;
@@ -127,7 +128,7 @@ fn python_version(version: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Where Cargo builds.
+/// Cargo's build folder.
 pub(crate) fn target() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR");
     target.map_or_else(|| root().join("target"), Into::into)
@@ -137,7 +138,7 @@ fn python_environment() -> PathBuf {
     target().join("python-stories")
 }
 
-/// The Python that the stories' own packages are installed for.
+/// The Python interpreter of that environment.
 pub(crate) fn story_python() -> PathBuf {
     python_environment().join("bin/python")
 }
@@ -154,7 +155,7 @@ fn apt(package: &str) -> Result<()> {
     };
     apt_get(&["update", "-qq"])
         .and_then(|()| apt_get(&["install", "-y", "-qq", "--no-install-recommends", package]))
-        .with_context(|| format!("install {package} by hand and start again"))
+        .with_context(|| format!("install {package} yourself and start again"))
 }
 
 fn is_root() -> bool {

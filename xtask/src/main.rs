@@ -1,15 +1,15 @@
 //! The project's own commands: `cargo xtask run | test | tidy | bench`, and the others below.
-//! Never: anything that only works on one machine.
+//! Never: depends on one machine.
 
-mod acceptance; // every stock client by every setting
-mod command; // programs started, with what to say when they fail
-mod parallel; // steps that run at the same time
-mod install; // what a fresh machine lacks
+mod acceptance; // every stock client with every setting
+mod command; // starts programs
+mod parallel; // runs steps at the same time
+mod install; // installs what the tests need
 mod peers; // the servers that benchmarks compare with
-mod run; // the server with its page
-mod samples; // the samples of the documentation, as crates of their own
-mod test; // everything that has to be green
-mod tidy; // structure, checked by machine
+mod run; // starts the server with its page, and the benchmarks
+mod samples; // builds the samples of the documentation
+mod test; // all checks and tests
+mod tidy; // checks of structure and language
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ use anyhow::{Result, bail};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match act(&arguments) {
+    match run_command(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn act(arguments: &[String]) -> Result<()> {
+fn run_command(arguments: &[String]) -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["run", rest @ ..] => run::run(rest),
@@ -35,11 +35,13 @@ fn act(arguments: &[String]) -> Result<()> {
         ["samples"] => samples::run(),
         ["acceptance"] => acceptance::run(),
         ["tidy"] => tidy::run(),
+        ["tidy", check, place] => tidy::run_one(check, place),
         ["bench", rest @ ..] => run::bench(rest),
         ["siege", rest @ ..] => run::siege(rest),
         _ => bail!(
             "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], \
-             samples, acceptance, tidy, or bench [NAME] [--quick | --check], \
+             samples, acceptance, tidy [words | rings | fields PATH], bench [NAME] \
+             [--quick | --check], \
              or siege [D-1 ... D-14] [--quick] [--no-peers]"
         ),
     }

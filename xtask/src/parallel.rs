@@ -1,5 +1,5 @@
-//! Steps that run at the same time, each with its output in one piece.
-//! Never: a step after one that failed.
+//! Runs steps of the test command, alone or in groups at the same time.
+//! Never: starts a step after one that failed.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,7 +13,7 @@ use portcullis_model::Moment;
 use crate::command::must;
 use crate::install::target;
 
-/// A program, and what it does.
+/// A program with the name that is shown for it.
 pub(crate) struct Step {
     name: &'static str,
     command: Command,
@@ -25,46 +25,53 @@ impl Step {
     }
 }
 
-/// Runs one step with its output as it comes.
+/// Runs one step and shows its output at once.
 pub(crate) fn alone(step: Step) -> Result<()> {
     let Step { name, command } = step;
     crate::command::step(name);
-    let began = Moment::now();
+    let started = Moment::now();
     must(command)?;
-    println!("took {} s", Moment::now().since(began).as_secs());
+    println!("took {} s", Moment::now().since(started).as_secs());
     Ok(())
 }
 
-/// Runs lanes at the same time, the steps of each one after the other. Once a step has failed no
-/// other one begins; the first failure is given.
-pub(crate) fn together(lanes: Vec<Vec<Step>>) -> Result<()> {
+/// Runs groups at the same time, and the steps of each group in order. After a failure, no further
+/// step starts. Returns the first failure.
+pub(crate) fn together(groups: Vec<Vec<Step>>) -> Result<()> {
     let failed = AtomicBool::new(false);
     let output = Mutex::new(());
     let mut results = Vec::new();
     std::thread::scope(|scope| {
-        let running: Vec<_> = lanes
+        let running: Vec<_> = groups
             .into_iter()
             .enumerate()
-            .map(|(lane, steps)| {
+            .map(|(group, steps)| {
                 let (failed, output) = (&failed, &output);
-                scope.spawn(move || run_lane(lane, steps, failed, output))
+                scope.spawn(move || run_group(group, steps, failed, output))
             })
             .collect();
-        for lane in running {
-            results.push(lane.join().unwrap_or_else(|_| Err(anyhow!("a lane has crashed"))));
+        for group in running {
+            results.push(
+                group.join().unwrap_or_else(|_| Err(anyhow!("a group of steps has panicked"))),
+            );
         }
     });
     results.into_iter().collect()
 }
 
-fn run_lane(lane: usize, steps: Vec<Step>, failed: &AtomicBool, output: &Mutex<()>) -> Result<()> {
+fn run_group(
+    group: usize,
+    steps: Vec<Step>,
+    failed: &AtomicBool,
+    output: &Mutex<()>,
+) -> Result<()> {
     for step in steps {
         if failed.load(Ordering::Acquire) {
             return Ok(());
         }
-        let log = target().join(format!("step-{}-{lane}.log", std::process::id()));
+        let log = target().join(format!("step-{}-{group}.log", std::process::id()));
         let result = run_step(step, &log, output);
-        let _gone = std::fs::remove_file(&log);
+        let _removed = std::fs::remove_file(&log);
         if result.is_err() {
             failed.store(true, Ordering::Release);
             return result;
@@ -73,16 +80,16 @@ fn run_lane(lane: usize, steps: Vec<Step>, failed: &AtomicBool, output: &Mutex<(
     Ok(())
 }
 
-/// Runs a step; what it wrote is shown when it has ended.
+/// Runs a step and shows its output after it has ended.
 fn run_step(step: Step, log: &Path, output: &Mutex<()>) -> Result<()> {
     let Step { name, mut command } = step;
     let file = File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
     let errors = file.try_clone().context("cannot share a log file")?;
     command.stdin(Stdio::null()).stdout(file).stderr(errors);
-    println!("-- begins: {name}");
-    let began = Moment::now();
+    println!("-- starts: {name}");
+    let started = Moment::now();
     let result = must(command);
-    let seconds = Moment::now().since(began).as_secs();
+    let seconds = Moment::now().since(started).as_secs();
     let written = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&written);
     let _one_at_a_time = output.lock();
@@ -102,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_step_ends_its_lane_and_is_the_result() {
+    fn failed_step_ends_its_group_and_is_the_result() {
         let mark = target().join(format!("mark-{}", std::process::id()));
         let touch = format!("touch {}", mark.display());
         assert!(together(vec![vec![step("exit 1"), step(&touch)], vec![step("true")]]).is_err());

@@ -1,5 +1,5 @@
-//! The servers that benchmarks compare with, installed and built from what their locks name.
-//! Never: a benchmark that fails because a peer is not to be had.
+//! Installs and builds the servers that benchmarks compare with, as their lock files name them.
+//! Never: fails because a peer is not available.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::install::node_packages;
 /// The crate that carries the C++ sources of uWebSockets.
 const SOURCES: &str = "libuwebsockets-sys";
 
-/// Builds every peer; one that cannot be built is told and left out by the benchmarks.
+/// Builds every peer. The benchmarks leave out a peer that cannot be built.
 pub(crate) fn build() -> Result<()> {
     let target = target()?.join("peers");
     step("build the peers");

@@ -1,5 +1,5 @@
-//! The server with its page, and the benchmarks.
-//! Never: a test.
+//! Builds and starts the server with its page, and the benchmarks.
+//! Never: runs a test.
 
 use anyhow::Result;
 
@@ -7,7 +7,7 @@ use crate::command::{become_program, is_there, must, program, step};
 use crate::install::node_packages;
 use crate::peers;
 
-/// Builds what is needed and starts the server in the development profile.
+/// Builds the page and the server, and starts the server in the development profile.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     build_page()?;
     step("build and start the server");
@@ -27,17 +27,17 @@ pub(crate) fn build_page() -> Result<()> {
     must(program("npm", &["run", "--silent", "build"], "web"))
 }
 
-/// Builds the server and the attackers optimised, and lets the siege begin.
+/// Builds the server and the attackers optimised, and runs the siege.
 pub(crate) fn siege(arguments: &[&str]) -> Result<()> {
     if is_there("node") {
         node_packages("bench/peers/node")?;
     }
-    // What the office of D-14 loads.
+    // The office of D-14 loads the page.
     build_page()?;
     step("build the server and the siege");
     let build = ["build", "--release", "--package", "portcullis", "--package", "bench"];
     must(program("cargo", &build, "."))?;
-    step("besiege");
+    step("run the siege");
     let mut whole = vec!["run", "--quiet", "--release", "--package", "bench", "--", "siege"];
     whole.extend_from_slice(arguments);
     must(program("cargo", &whole, "."))

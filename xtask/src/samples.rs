@@ -1,5 +1,5 @@
-//! The samples of the README and of the library's front page, each built as a crate of its own.
-//! Never: with a dependency that the sample does not state.
+//! Builds the samples of the README and of the library's front page as separate crates.
+//! Never: adds a dependency that the sample does not state.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ use crate::install::target;
 
 /// The library, as the samples state its path.
 const STATED_PATH: &str = "../portcullis/crates/portcullis";
-/// What the workspace builds dependencies with, so that they are not built once more.
+/// The profile of the workspace, so that dependencies are not built again.
 const PROFILE: &str = "\n[profile.dev]\ndebug = \"line-tables-only\"\n\n\
                        [profile.dev.package.\"*\"]\nopt-level = 2\ndebug = false\n";
 
-/// Where a sample is written.
+/// The place of a sample in the documentation.
 struct Source {
     name: &'static str,
     file: &'static str,
-    /// What stands before each line of it.
+    /// The prefix of each line.
     prefix: &'static str,
-    /// The line after which the sample's blocks come.
+    /// The heading before the blocks of the sample.
     heading: &'static str,
-    /// A second program that is a test of the first.
+    /// The heading before a test of the sample.
     test_heading: Option<&'static str>,
 }
 
@@ -91,11 +91,15 @@ struct Sample {
 }
 
 fn read(text: &str, source: &Source) -> Result<Sample> {
-    let missing = |what: &str| format!("{}: no {what} behind {:?}", source.file, source.heading);
+    let missing = |what: &str| format!("{}: no {what} after {:?}", source.file, source.heading);
     let (_, behind) = text.split_once(source.heading).with_context(|| missing("text"))?;
     let dependencies = block(behind, &["toml"]).with_context(|| missing("block of toml"))?;
     let program = block(behind, &["rust", "no_run"]).with_context(|| missing("program"))?;
-    ensure!(dependencies.contains(STATED_PATH), "{}: no path of the library", source.file);
+    ensure!(
+        dependencies.contains(STATED_PATH),
+        "{}: the sample does not state the path of the library",
+        source.file
+    );
     let test = match source.test_heading {
         Some(heading) => {
             let (_, behind) = behind.split_once(heading).with_context(|| missing(heading))?;
@@ -115,7 +119,7 @@ fn block(text: &str, languages: &[&str]) -> Option<String> {
     Some(inside.join("\n") + "\n")
 }
 
-/// The lines that begin with a prefix, without it and the space behind it.
+/// The lines that begin with a prefix, without the prefix and the space after it.
 fn unquoted(text: &str, prefix: &str) -> String {
     if prefix.is_empty() {
         return String::from(text);
@@ -130,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sample_is_read_out_of_comments_without_a_change() {
+    fn sample_in_comments_is_read_unchanged() {
         let text = "//! # A first server\n//!\n//! ```toml\n//! portcullis = { path = \
                     \"../portcullis/crates/portcullis\" }\n//! ```\n//!\n//! ```no_run\n//! fn \
                     main() {\n//!     run();\n//!\n//! }\n//! ```\n//!\n//! # Tests\n//! \

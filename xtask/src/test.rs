@@ -1,5 +1,5 @@
-//! Everything that has to be green, in the order in which failures are cheapest.
-//! Never: a step that is left out without saying so.
+//! `cargo xtask test`: all checks and tests, those that fail fastest first.
+//! Never: leaves out a step without a message.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,14 +12,13 @@ use crate::{install, run, tidy};
 
 /// Seconds each fuzz target runs.
 const FUZZ_SECONDS: &str = "10";
-/// So many tests run at a time for each processor, by what they weigh in `.config/nextest.toml`.
+/// Test threads for each processor; `.config/nextest.toml` says how many threads a test takes.
 const TEST_THREADS_EACH: usize = 4;
 
-/// Runs every step; fuzzing may be left out for a reason.
+/// Runs every step. Fuzzing can be left out with a reason.
 ///
-/// Steps that need the machine for themselves run alone: tests in Rust, of which some measure time,
-/// and the siege and the benchmarks, whose servers have a processor to themselves. The others run
-/// beside one another.
+/// Tests in Rust, the siege and the benchmarks run alone: they measure time, or need a processor
+/// for the server. Other steps run at the same time.
 pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
     step("format");
     must(program("cargo", &["fmt", "--all", "--check"], "."))?;
@@ -40,7 +39,7 @@ pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
     }
     let named = "stories: stock clients, a browser, and Node's own server beside this one";
     let stories = Step::new(named, stories("test"));
-    together(vec![vec![stories], beside_stories(without_fuzz)])?;
+    together(vec![vec![stories], parallel_to_stories(without_fuzz)])?;
     if has_two_processors() {
         alone(siege())?;
         alone(benchmarks())?;
@@ -49,7 +48,7 @@ pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Lints, and everything that the later steps start.
+/// Lints, and the programs that later steps start.
 fn checks_in_rust() -> Vec<Step> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     // All of the workspace, as in every other step: fewer packages have other features, and would
@@ -83,8 +82,8 @@ pub(crate) fn stories(script: &str) -> Command {
     stories
 }
 
-/// What takes the processor time that the stories leave: they wait more than they work.
-fn beside_stories(without_fuzz: Option<&str>) -> Vec<Step> {
+/// Steps that use the processor time that the stories leave, because stories mostly wait.
+fn parallel_to_stories(without_fuzz: Option<&str>) -> Vec<Step> {
     let documentation = program("cargo", &["test", "--workspace", "--doc", "--quiet"], ".");
     let mut steps = vec![Step::new("examples in the documentation", documentation)];
     if without_fuzz.is_none() {
@@ -94,8 +93,8 @@ fn beside_stories(without_fuzz: Option<&str>) -> Vec<Step> {
     steps
 }
 
-/// What honest users notice of small attacks, a few seconds each. Only what does not depend on how
-/// fast this machine is can fail; the rest is told.
+/// Measures honest users during small attacks of a few seconds each. Only checks that do not depend
+/// on the speed of the machine can fail; other results are printed.
 fn siege() -> Step {
     let mut whole = vec!["siege"];
     whole.extend(["D-1", "D-2", "D-3", "D-4", "D-5", "D-6", "D-7", "D-11", "D-12", "D-13", "D-14"]);
@@ -103,13 +102,13 @@ fn siege() -> Step {
     Step::new("the siege in short", program(&built("bench").to_string_lossy(), &whole, "."))
 }
 
-/// Whether every row of the benchmarks runs to its end; no figure is judged.
+/// Runs every row of the benchmarks to its end, without an evaluation of the figures.
 fn benchmarks() -> Step {
     let bench = program(&built("bench").to_string_lossy(), &["--check"], ".");
     Step::new("the benchmarks in short", bench)
 }
 
-/// Whether the load can have a processor beside the server's.
+/// Whether load and server can have a processor each.
 fn has_two_processors() -> bool {
     let has_two = processors() >= 2;
     if !has_two {
@@ -126,7 +125,7 @@ fn npm(script: &str, folder: &str) -> Command {
     program("npm", &["run", "--silent", script], folder)
 }
 
-/// What was just built.
+/// A program that the earlier steps have built.
 fn built(name: &str) -> PathBuf {
     install::target().join("debug").join(name)
 }

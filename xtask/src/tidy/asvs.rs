@@ -1,5 +1,5 @@
 //! The page about OWASP ASVS: every requirement once, each verdict with its evidence or reason.
-//! Never: whether a verdict is right; people check that.
+//! Never: decides whether a verdict is right; people check that.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -77,18 +77,21 @@ fn row(line: usize, text: &str) -> Option<Row<'_>> {
 /// What is wrong with a row by itself.
 fn fault(row: &Row<'_>) -> Option<&'static str> {
     if !VERDICTS.contains(&row.verdict) {
-        return Some("is none of: met, deviates, not applicable");
+        return Some("the verdict must be met, deviates or not applicable");
     }
     let links = links(row.evidence);
     if row.verdict == "met" {
         let is_web = |link: &Link<'_>| link.target.contains("://");
-        return links.iter().all(is_web).then_some("is met and links no evidence");
+        return links
+            .iter()
+            .all(is_web)
+            .then_some("the verdict is met, but the row links no evidence");
     }
     let words = links.iter().fold(String::from(row.evidence), |words, link| {
         words.replace(&format!("[{}]({})", link.text, link.target), "")
     });
     let letters = words.chars().filter(|letter| letter.is_alphabetic()).count();
-    (letters < REASON_MIN_LETTERS).then_some("is not met and says no reason")
+    (letters < REASON_MIN_LETTERS).then_some("the verdict is not met, but the row gives no reason")
 }
 
 /// The line of the table of counts for a level.

@@ -1,5 +1,5 @@
-//! Names of security records: each is recorded somewhere, and documented.
-//! Never: a name that only its own list contains.
+//! Codes of security records: each is recorded by some code, and documented.
+//! Never: accepts a code that only its own list contains.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +13,7 @@ const DOCUMENT: &str = "docs/records.md";
 const CLIENT_DOCUMENT: &str = "docs/codes.md";
 /// The row of rejections by an application, whose answers have the application's own codes.
 const APPLICATION_CODE: &str = "app";
-/// Where every code is listed, whether or not anything records it.
+/// Files that list every code. Being listed there does not count as recorded.
 const LISTS: [&str; 2] = [CODES, "crates/portcullis-audit/src/encode.rs"];
 
 /// What is wrong, each as `file: what`.
@@ -52,16 +52,16 @@ fn findings(codes: &str, sources: &[String], document: &str) -> Vec<String> {
         let in_table = format!(" {variant}, ");
         let records = |text: &String| names(text, &by_name) || text.contains(&in_table);
         if !sources.iter().any(records) {
-            findings.push(format!("{CODES}: nothing records {name}"));
+            findings.push(format!("{CODES}: no code records {name}"));
         }
         if !document.contains(&format!("| `{name}` |")) {
-            findings.push(format!("{DOCUMENT}: no row for {name}"));
+            findings.push(format!("{DOCUMENT}: has no row for {name}"));
         }
     }
     findings
 }
 
-/// Whether the text holds the path, and not only a longer one that begins with it.
+/// Whether the text contains the path as a whole, not as the start of a longer path.
 fn names(text: &str, path: &str) -> bool {
     text.match_indices(path).any(|(at, _)| {
         let next = text.get(at + path.len()..).and_then(|rest| rest.chars().next());
@@ -88,7 +88,7 @@ fn collect(folder: &Path, root: &Path, sources: &mut Vec<String>) -> Result<()> 
         } else if name.ends_with(".rs") && !LISTS.contains(&name.as_str()) {
             let text = std::fs::read_to_string(&path);
             let text = text.with_context(|| format!("cannot read {}", path.display()))?;
-            // What a file's own tests record does not count.
+            // Records of a file's unit tests do not count.
             let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default();
             sources.push(String::from(code));
         }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn code_without_a_recorder_or_a_document_row_is_found() {
+    fn code_without_recorder_or_document_row_is_found() {
         let codes = "    SysCrash, \"sys_crash\", Service, Critical,\n        \"It failed.\";\n";
         let source = String::from("Record::new(Code::SysCrash)");
         let longer = String::from("Record::new(Code::SysCrashLater)");

@@ -1,5 +1,5 @@
-//! Who may depend on whom: arrows point down, and crates on one floor are strangers.
-//! Never: development dependencies; a test may look anywhere.
+//! Dependencies between crates: a crate depends only on crates of lower floors.
+//! Never: development dependencies; tests can use every crate.
 
 use std::path::Path;
 
@@ -19,10 +19,10 @@ const FLOORS: [(&str, u8); 11] = [
     ("portcullis-wire", 0),
     ("portcullis-model", 0),
 ];
-/// The nouns, which every floor above the lowest may use.
+/// The crate of shared types, which every floor above the lowest uses.
 const NOUNS: &str = "portcullis-model";
-/// Beside the floors: for tests only.
-const BESIDE: &str = "portcullis-test";
+/// A crate for tests, outside the floors.
+const TEST_CRATE: &str = "portcullis-test";
 
 pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
     let mut findings = Vec::new();
@@ -42,31 +42,33 @@ fn floor(name: &str) -> Option<u8> {
 }
 
 fn check_manifest(name: &str, text: &str) -> Vec<String> {
-    if name == BESIDE {
+    if name == TEST_CRATE {
         return Vec::new();
     }
     let Some(own) = floor(name) else {
-        return vec![format!("{name}: has no floor; give it one in xtask/src/tidy/floors.rs")];
+        return vec![format!("{name}: has no floor: add it to FLOORS in xtask/src/tidy/floors.rs")];
     };
     let mut findings = Vec::new();
     if !text.contains(&format!("name = \"{name}\"")) {
-        findings.push(format!("{name}: the crate's name is not its folder's"));
+        findings.push(format!("{name}: the crate's name differs from its folder's name"));
     }
     if !text.contains("[lints]\nworkspace = true") {
-        findings.push(format!("{name}: does not take the workspace's lints"));
+        findings.push(format!(
+            "{name}: does not use the workspace's lints: add `[lints] workspace = true`"
+        ));
     }
     for dependency in dependencies(text) {
         match floor(&dependency) {
             Some(theirs) if theirs < own => {}
             Some(_) => findings.push(format!("{name}: may not depend on {dependency}")),
-            None if dependency == BESIDE => {
+            None if dependency == TEST_CRATE => {
                 findings.push(format!("{name}: {dependency} is for tests only"));
             }
             None => {}
         }
     }
     if own > 0 && !dependencies(text).any(|dependency| dependency == NOUNS) {
-        findings.push(format!("{name}: does not use the nouns of {NOUNS}"));
+        findings.push(format!("{name}: does not depend on {NOUNS}"));
     }
     findings
 }
@@ -84,7 +86,7 @@ fn dependencies(text: &str) -> impl Iterator<Item = String> {
             let name = single.map(|name| name.trim_end_matches(']').to_owned());
             return name.filter(|name| inside && name.starts_with("portcullis"));
         }
-        // Another name for one of our crates is still that crate.
+        // A renamed dependency on our crate counts, too.
         let renamed = line.split_once("package = \"").and_then(|(_, rest)| rest.split_once('"'));
         let end = line.find(['.', ' ', '=']).unwrap_or(line.len());
         let name = renamed.map_or_else(|| line.get(..end).unwrap_or_default(), |(name, _)| name);
@@ -105,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn arrows_point_down() {
+    fn dependency_on_a_higher_floor_is_found() {
         let cases = [
             ("portcullis-server", "portcullis-guard.workspace = true", true),
             ("portcullis-server", "portcullis-wire = { path = \"../portcullis-wire\" }", true),
@@ -131,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn every_crate_has_a_floor_a_name_the_nouns_and_the_lints() {
-        let sound = manifest("portcullis-chat", "");
+    fn crate_without_floor_name_model_or_lints_is_found() {
+        let valid = manifest("portcullis-chat", "");
         let cases = [
-            ("portcullis-chat", sound.clone(), 0),
-            ("portcullis-new", sound.clone(), 1),
-            ("portcullis-guard", sound.clone(), 1),
-            ("portcullis-chat", sound.replace("portcullis-model.workspace = true", ""), 1),
-            ("portcullis-chat", sound.replace("[lints]\nworkspace = true", ""), 1),
+            ("portcullis-chat", valid.clone(), 0),
+            ("portcullis-new", valid.clone(), 1),
+            ("portcullis-guard", valid.clone(), 1),
+            ("portcullis-chat", valid.replace("portcullis-model.workspace = true", ""), 1),
+            ("portcullis-chat", valid.replace("[lints]\nworkspace = true", ""), 1),
             ("portcullis-test", String::new(), 0),
         ];
         for (name, text, expect) in cases {

@@ -1,10 +1,10 @@
-//! Links between documents: each leads to a file, a heading or a test that exists.
-//! Never: an address on the web; those are not fetched.
+//! Links between documents: the file, the heading and the test of each link exist.
+//! Never: fetches an address on the web.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Gives the text of a file, by its path below the root; a folder has an empty one.
+/// Reads a file by its path below the root. A folder has an empty text.
 pub(crate) type Reader<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A link of a document: `[text](target)`.
@@ -15,7 +15,7 @@ pub(crate) struct Link<'a> {
 }
 
 impl<'a> Link<'a> {
-    /// The name of the test that the link is evidence of: its text is code, its target a source.
+    /// The name of the test that the link refers to: its text is code, its target a source file.
     fn test(self) -> Option<&'a str> {
         let name = self.text.strip_prefix('`')?.strip_suffix('`')?;
         let is_name = name.contains(['_', ' ']) && !name.contains(['/', '[', '`', '.']);
@@ -47,7 +47,7 @@ pub(crate) fn check(name: &str, text: &str, read: Reader<'_>) -> Vec<String> {
     findings
 }
 
-/// The pages of `docs/` that the start page does not link.
+/// The pages of `docs/` that the README does not link.
 pub(crate) fn unlinked(readme: &str, pages: &[String]) -> Vec<String> {
     let linked: Vec<&str> = prose(readme).flat_map(|(_, line)| links(line)).map(target).collect();
     let pages = pages.iter().filter(|page| page.starts_with("docs/") && page.ends_with(".md"));
@@ -60,7 +60,7 @@ fn target(link: Link<'_>) -> &str {
     link.target.split_once('#').map_or(link.target, |(path, _)| path)
 }
 
-/// The links of a line; what stands in code is none.
+/// The links of a line, except those in code.
 pub(crate) fn links(line: &str) -> Vec<Link<'_>> {
     let mut found = Vec::new();
     // Where the text of each open bracket begins.
@@ -104,7 +104,7 @@ fn fault(name: &str, link: Link<'_>, read: Reader<'_>) -> Option<&'static str> {
         None => (link.target, None),
     };
     let Some(file) = resolve(name, path) else {
-        return Some("leads out of the repository");
+        return Some("is outside the repository");
     };
     let Some(text) = read(&file) else { return Some("there is no such file") };
     if let Some(test) = link.test()
@@ -224,7 +224,7 @@ mod tests {
             ("[a](../../other/x.md), [b](/README.md)", 2),
             ("[`limit_holds`](../crates/x/src/x.rs)", 0),
             ("[`late_limit_holds`](../crates/x/src/x.rs)", 0),
-            ("[`helper_of_none`](../crates/x/src/x.rs)", 1),
+            ("[`other_helper`](../crates/x/src/x.rs)", 1),
             ("[`limit_hold`](../crates/x/src/x.rs)", 1),
             ("[`two people talk`](../tests/x.mjs), [`x.rs`](../crates/x/src/x.rs)", 0),
             ("[`three people talk`](../tests/x.mjs)", 1),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn page_that_the_start_page_does_not_link_is_found() {
+    fn page_without_a_link_in_the_readme_is_found() {
         let pages = ["docs/a.md", "docs/b.md", "bench/c.md", "docs/b.svg"].map(String::from);
         let readme = "[a](docs/a.md#part)\n```\n[b](docs/b.md)\n```\n";
         assert_eq!(unlinked(readme, &pages), ["docs/b.md: README.md does not link it"]);

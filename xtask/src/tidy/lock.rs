@@ -1,12 +1,12 @@
-//! Lock files: every component comes from crates.io or npm, with its checksum.
-//! Never: whether a component has a known vulnerability.
+//! Lock files: every component comes from crates.io or npm and has a checksum.
+//! Never: checks for known vulnerabilities.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// Lock files of Rust and of npm; peers of the benchmarks are no part of the product.
+/// Lock files of Rust and of npm. Peers of the benchmarks are not part of the product.
 const RUST: [&str; 3] = ["Cargo.lock", "fuzz/Cargo.lock", "tests/clients/rust/Cargo.lock"];
 const NPM: [&str; 3] = [
     "web/package-lock.json",
@@ -33,7 +33,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-/// Packages without a source are folders of this repository.
+/// The findings in a lock file of Cargo. Packages without a source are folders of this repository.
 fn rust(lock: &str) -> Vec<String> {
     let field = |package: &str, name: &str| {
         let start = format!("{name} = \"");
@@ -57,7 +57,8 @@ fn rust(lock: &str) -> Vec<String> {
         .collect()
 }
 
-/// Packages that name no address come from the registry; the one without a name is the project.
+/// The findings in a lock file of npm. A package without an address comes from the registry; the
+/// one without a name is the project.
 fn npm(lock: &Value) -> Vec<String> {
     let packages = lock.get("packages").and_then(Value::as_object).into_iter().flatten();
     packages
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crate_from_elsewhere_or_without_checksum_is_found() {
+    fn crate_of_another_source_or_without_checksum_is_found() {
         let of = |source: &str, checksum: &str| {
             rust(&format!("version = 4\n\n[[package]]\nname = \"x\"\n{source}{checksum}")).len()
         };
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn package_from_elsewhere_or_without_checksum_is_found() {
+    fn package_of_another_source_or_without_checksum_is_found() {
         let of = |package: Value| npm(&json!({"packages": {"": {}, "node_modules/x": package}}));
         assert!(of(json!({"integrity": "sha512-x"})).is_empty());
         let from = format!("{NPM_REGISTRY}x/-/x-1.tgz");

@@ -1,13 +1,13 @@
-//! Words that must not appear in anything written here.
-//! Never: in code only; prose counts, too.
+//! Marks of unfinished work and paths of one machine, in every file.
+//! Never: language; `words.rs` checks that.
 
-/// Each word with the reason, put together so that this file does not hold it.
-const WORDS: [(&str, &str); 6] = [
+/// Each mark with the reason, composed so that this file does not contain it.
+const MARKS: [(&str, &str); 6] = [
     (concat!("TO", "DO"), "unfinished work: finish it or leave it out"),
     (concat!("FIX", "ME"), "unfinished work: finish it or leave it out"),
     (concat!("/work", "/"), "a path of one machine: name it from the repository's root"),
-    (concat!("../sha", "red/"), "a path outside the repository: say it here"),
-    (concat!(".lib", "rary/"), "a path outside the repository: say it here"),
+    (concat!("../sha", "red/"), "a path outside the repository: write the content here"),
+    (concat!(".lib", "rary/"), "a path outside the repository: write the content here"),
     (concat!("<<<<", "<<< "), "an unfinished merge"),
 ];
 
@@ -15,9 +15,9 @@ const WORDS: [(&str, &str); 6] = [
 pub(crate) fn check(text: &str) -> Vec<String> {
     let mut findings = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        for (word, why) in WORDS {
-            if line.contains(word) {
-                findings.push(format!(":{} {word}: {why}", index + 1));
+        for (mark, why) in MARKS {
+            if line.contains(mark) {
+                findings.push(format!(":{} {mark}: {why}", index + 1));
             }
         }
     }
@@ -29,10 +29,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_word_is_found_where_it_stands() {
-        for (word, _) in WORDS {
-            let found = check(&format!("first\nsecond {word} third\n"));
-            assert_eq!(found.len(), 1, "{word}");
+    fn each_mark_is_found_with_its_line() {
+        for (mark, _) in MARKS {
+            let found = check(&format!("first\nsecond {mark} third\n"));
+            assert_eq!(found.len(), 1, "{mark}");
             assert!(found[0].starts_with(":2 "), "{found:?}");
         }
         assert!(check("work/ shared/ library todo\n").is_empty());

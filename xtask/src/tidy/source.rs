@@ -1,19 +1,19 @@
-//! One source file after another: length, header, functions, names.
-//! Never: a parser; lines as rustfmt lays them out are enough.
+//! A Rust source file: its length, header, functions and names.
+//! Never: parses; the lines as rustfmt formats them are enough.
 
 const FILE_MAX_LINES: usize = 400;
 const FUNCTION_MAX_LINES: usize = 60;
 const LINE_MAX_CHARS: usize = 100;
 
-/// Files that hold one table and are read a row at a time.
+/// Files that hold one long table.
 const TABLES: [&str; 1] = ["crates/portcullis-model/src/denial_table.rs"];
 
-/// Crates whose programs are tests or tools: only they start processes.
-const STARTERS: [&str; 3] = ["crates/portcullis-test/", "xtask/", "bench/"];
+/// Crates of tests and tools; only these can start processes.
+const PROCESS_STARTERS: [&str; 3] = ["crates/portcullis-test/", "xtask/", "bench/"];
 
-/// Words that say nothing, as part of a type's or file's name.
+/// Words without a meaning in the name of a type or file.
 const EMPTY_WORDS: [&str; 4] = ["Manager", "Util", "Helper", "Common"];
-/// Words that may stand before an item's keyword.
+/// Words that can precede the keyword of an item.
 const MODIFIERS: [&str; 6] = ["pub", "pub(crate)", "pub(super)", "async", "const", "extern"];
 
 /// What is wrong, each as `:line what`.
@@ -25,15 +25,16 @@ pub(crate) fn check(name: &str, text: &str) -> Vec<String> {
     check_file_name(name, &mut findings);
     let code = code_lines(&lines);
     if !tests && !TABLES.contains(&name) && code > FILE_MAX_LINES {
-        findings
-            .push(format!(": {code} lines, more than {FILE_MAX_LINES}; one noun or act a file"));
+        findings.push(format!(
+            ": {code} lines, more than {FILE_MAX_LINES}: divide the file along its parts"
+        ));
     }
-    let may_start = tests || STARTERS.iter().any(|folder| name.starts_with(folder));
+    let may_start = tests || PROCESS_STARTERS.iter().any(|folder| name.starts_with(folder));
     for (index, line) in lines.iter().enumerate() {
         check_line(index + 1, line, &mut findings);
         if !may_start && starts_process(line) {
             findings.push(format!(
-                ":{} the server starts no process: no input can become a command",
+                ":{} the server must not start processes, so that input cannot become a command",
                 index + 1
             ));
         }
@@ -44,12 +45,12 @@ pub(crate) fn check(name: &str, text: &str) -> Vec<String> {
     findings
 }
 
-/// Whether the whole file is tests: its size and functions may be larger.
-fn is_test(name: &str) -> bool {
+/// Whether the whole file is tests. Limits of size do not apply to tests.
+pub(crate) fn is_test(name: &str) -> bool {
     name.contains("/tests/") || name.ends_with("/tests.rs") || name.ends_with("_tests.rs")
 }
 
-/// Lines before the file's own tests.
+/// How many lines precede the unit tests of the file.
 fn code_lines(lines: &[&str]) -> usize {
     let test = lines.windows(2).position(|pair| {
         pair.first() == Some(&"#[cfg(test)]")
@@ -77,7 +78,7 @@ fn check_file_name(name: &str, findings: &mut Vec<String>) {
         // `password_common` is about common passwords; `common` alone is about nothing.
         let empty = file == word || file == format!("{word}s");
         if empty || (word != "common" && file.split('_').any(|part| part == word)) {
-            findings.push(format!(": {file}: the name says nothing"));
+            findings.push(format!(": {file}: the name has no meaning"));
         }
     }
 }
@@ -94,29 +95,30 @@ fn check_line(number: usize, line: &str, findings: &mut Vec<String>) {
         findings.push(format!(":{number} say why: #[expect(lint, reason = \"…\")]"));
     }
     if is_unsafe(code) {
-        findings.push(format!(":{number} {}: find a safe way", concat!("un", "safe")));
+        findings.push(format!(":{number} {}: use safe code", concat!("un", "safe")));
     }
     if let Some(name) = declared(code, "fn ")
         && name.starts_with("get_")
     {
-        findings.push(format!(":{number} {name}: a getter is named after what it gives"));
+        findings.push(format!(":{number} {name}: name a getter after its result, without `get_`"));
     }
     for keyword in ["struct ", "enum ", "trait ", "type "] {
         if let Some(name) = declared(code, keyword)
             && is_empty_name(name)
         {
-            findings.push(format!(":{number} {name}: the name says nothing"));
+            findings.push(format!(":{number} {name}: the name has no meaning"));
         }
     }
 }
 
-/// Whether a line names what starts processes, other than in a comment.
+/// Whether a line of code names the type that starts processes.
 fn starts_process(line: &str) -> bool {
     let code = line.trim_start();
     !code.starts_with("//") && code.contains("process::") && code.contains("Command")
 }
 
-/// A word counts as part of a name; `Common` on its own says what all shards share.
+/// Whether a part of a name has no meaning. `Common` alone is accepted: it is what all shards
+/// share.
 fn is_empty_name(name: &str) -> bool {
     let in_camel_case = |word: &str| {
         name.match_indices(word).any(|(at, _)| {
@@ -127,7 +129,8 @@ fn is_empty_name(name: &str) -> bool {
     name != "Common" && EMPTY_WORDS.iter().any(|word| in_camel_case(word))
 }
 
-/// A block, function, trait or implementation the compiler does not check.
+/// Whether a line starts a block, function, trait or implementation that the compiler does not
+/// check.
 fn is_unsafe(code: &str) -> bool {
     let word = concat!("un", "safe");
     code.match_indices(word).any(|(at, _)| {
@@ -151,7 +154,8 @@ fn declared<'a>(code: &'a str, keyword: &str) -> Option<&'a str> {
     rest.get(..end.unwrap_or(rest.len()))
 }
 
-/// A function reaches from its `fn` line to the closing brace at the same depth.
+/// Finds long functions. A function ends at the closing brace with the indentation of its `fn`
+/// line.
 fn check_functions(lines: &[&str], findings: &mut Vec<String>) {
     for (index, line) in lines.iter().enumerate() {
         let code = line.trim_start();
@@ -171,7 +175,7 @@ fn check_functions(lines: &[&str], findings: &mut Vec<String>) {
 mod tests {
     use super::*;
 
-    const HEADER: &str = "//! What this file is for.\n//! Never: anything else.\n";
+    const HEADER: &str = "//! Purpose of this file.\n//! Never: anything else.\n";
 
     fn found_in(name: &str, body: &str) -> usize {
         check(name, &format!("{HEADER}{body}")).len()
@@ -182,15 +186,15 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_needed() {
+    fn missing_header_is_found() {
         let cases = [
             ("", 2),
             ("fn main() {}\n", 2),
-            ("//! What for.\n", 1),
-            ("//! What for.\n//!\n//! Never: more.\n", 1),
+            ("//! Purpose.\n", 1),
+            ("//! Purpose.\n//!\n//! Never: more.\n", 1),
             ("//! Never: more.\n//! Never: more.\n", 1),
-            ("//! What for.\n//! Never:\n", 1),
-            ("// What for.\n//! Never: more.\n", 1),
+            ("//! Purpose.\n//! Never:\n", 1),
+            ("// Purpose.\n//! Never: more.\n", 1),
             (HEADER, 0),
         ];
         for (text, expect) in cases {
@@ -199,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_bounded() {
+    fn file_function_or_line_over_the_limit_is_found() {
         let function = |indent: &str, lines: usize| {
             format!("{indent}fn long() {{\n{}{indent}}}\n", "    work();\n".repeat(lines))
         };
@@ -239,13 +243,13 @@ mod tests {
     }
 
     #[test]
-    fn names_say_something() {
+    fn name_without_meaning_is_found() {
         let cases = [
             ("fn get_name() {}\n", 1),
             ("pub(crate) async fn get_name() {}\n", 1),
             ("    pub const fn get_name() {}\n", 1),
             ("fn name() {}\n", 0),
-            ("fn forget_name() {}\n", 0),
+            ("fn remove_name() {}\n", 0),
             ("struct RoomManager;\n", 1),
             ("pub struct ManagerOfRooms;\n", 1),
             ("enum RoomUtils {}\n", 1),
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn lints_and_safety_are_not_switched_off() {
+    fn lint_or_safety_that_is_disabled_is_found() {
         let word = concat!("un", "safe");
         let cases = [
             (format!("#[{}(dead_code)]\n", "allow"), 1),
