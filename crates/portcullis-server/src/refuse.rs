@@ -9,7 +9,7 @@ use portcullis_guard::{Source, User};
 use portcullis_model::{Answer, ConnectionId, Denial, Now, Reference, Violation};
 use serde_json::{Map, Value, json};
 
-use crate::shard::Shard;
+use crate::shard::state::Shard;
 
 /// Whether a rejection counts against the address it comes from.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

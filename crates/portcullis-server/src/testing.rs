@@ -11,12 +11,12 @@ use portcullis_wire::websocket_payload::server_frame;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::broadcast::{Act, Operation, Select};
-use crate::context::{Context, Surroundings};
-use crate::covered_rooms::CoveredRooms;
-use crate::frame::{Form, Frame};
-use crate::hub::{Batch, Delta, Hub};
-use crate::socket::SocketId;
+use crate::connection::socket::SocketId;
+use crate::delivery::broadcast::{Act, Operation, Select};
+use crate::delivery::hub::{Batch, Delta, Hub};
+use crate::events::context::{Context, Surroundings};
+use crate::events::frame::{Form, Frame};
+use crate::rooms::covered_rooms::CoveredRooms;
 
 /// What a context is made of.
 pub struct ContextParts {

@@ -1,0 +1,112 @@
+//! What `/ready` reports: whether the server can serve, and in what state its parts are.
+//! Never: a wait, or a detail that an unauthenticated client could use.
+
+use serde_json::{Map, Value};
+
+use crate::admin::private::Private;
+
+/// The state of one part of the server, for `/ready`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadyFact {
+    /// The state in one word.
+    pub state: &'static str,
+    /// Whether the server can serve in this state.
+    pub is_ready: bool,
+}
+
+/// A part of the product that `/ready` reports.
+pub(crate) struct ReadyPart {
+    pub(crate) name: &'static str,
+    pub(crate) read: Box<dyn Fn() -> ReadyFact + Send + Sync>,
+}
+
+/// What `/ready` answers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Readiness {
+    is_ready: bool,
+    status: &'static str,
+    parts: Map<String, Value>,
+}
+
+impl Readiness {
+    /// Puts the states of the parts together.
+    fn new(draining: bool, parts: impl Iterator<Item = (&'static str, ReadyFact)>) -> Self {
+        let mut all_ready = true;
+        let parts = parts
+            .map(|(name, fact)| {
+                all_ready &= fact.is_ready;
+                (String::from(name), Value::from(fact.state))
+            })
+            .collect();
+        let status = match (draining, all_ready) {
+            (true, _) => "draining",
+            (false, true) => "ready",
+            (false, false) => "not_ready",
+        };
+        Self { is_ready: all_ready && !draining, status, parts }
+    }
+
+    /// The HTTP status for load balancers.
+    pub(crate) fn code(&self) -> u16 {
+        if self.is_ready { 200 } else { 503 }
+    }
+
+    /// The answer without detail, for every peer that can reach a probe: `{status}`.
+    pub(crate) fn brief(&self) -> String {
+        format!(r#"{{"status":"{}"}}"#, self.status)
+    }
+
+    /// The answer for operators: `{status, parts: {NAME: STATE}}`.
+    pub(crate) fn detailed(&self) -> String {
+        let parts = serde_json::to_string(&self.parts).unwrap_or_default();
+        format!(r#"{{"status":"{}","parts":{parts}}}"#, self.status)
+    }
+}
+
+impl Private {
+    /// Whether the server can serve now.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let now = self.clock.now();
+        let faults = self.vitals.faults(now.monotonic_ms);
+        let shards = ReadyFact {
+            state: faults.first().copied().unwrap_or("ok"),
+            is_ready: faults.is_empty(),
+        };
+        // Also when the confirmations have stopped: no new connection is admitted then.
+        let confirmed = self.gate.directory().authority().check_new(now).is_ok();
+        let sessions =
+            ReadyFact { state: if confirmed { "ok" } else { "unconfirmed" }, is_ready: confirmed };
+        // Users are served while the log fails.
+        let log = ReadyFact { state: self.audit.counts().state.name(), is_ready: true };
+        let own = [("shards", shards), ("sessions", sessions), ("security_log", log)];
+        let products = self.registered.ready_parts.iter().map(|part| (part.name, (part.read)()));
+        Readiness::new(*self.drained.borrow(), own.into_iter().chain(products))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_part_that_is_not_ready_makes_the_server_not_ready() {
+        let fact = |state, is_ready| ReadyFact { state, is_ready };
+        let cases = [
+            (false, fact("ok", true), (200, "ready")),
+            (false, fact("full", true), (200, "ready")),
+            (false, fact("corrupt", false), (503, "not_ready")),
+            (true, fact("ok", true), (503, "draining")),
+            (true, fact("corrupt", false), (503, "draining")),
+        ];
+        for (draining, store, (status, word)) in cases {
+            let parts = [("shards", fact("ok", true)), ("store", store)];
+            let readiness = Readiness::new(draining, parts.into_iter());
+            assert_eq!(readiness.brief(), format!(r#"{{"status":"{word}"}}"#));
+            let expect = format!(
+                r#"{{"status":"{word}","parts":{{"shards":"ok","store":"{}"}}}}"#,
+                store.state
+            );
+            assert_eq!((readiness.code(), readiness.detailed()), (status, expect));
+        }
+    }
+}

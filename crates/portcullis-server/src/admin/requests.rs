@@ -1,0 +1,182 @@
+//! What operators ask and change on the private listener: the load, and who is limited how far.
+//! Never: a change that a page in an operator's browser could ask for.
+
+use std::net::{IpAddr, SocketAddr};
+
+use portcullis_audit::{Outcome, Record};
+use portcullis_guard::{HeldByPrefix, LimitState, LoadState};
+use portcullis_model::{Code, UserId};
+use portcullis_wire::http1::{Found, Head};
+use serde_json::{Value, json};
+
+use crate::admin::private::{Private, Rejection};
+
+/// A header that no page can send to another origin without being asked about it first.
+const ASKED_BY: &str = "x-portcullis-operator";
+
+const NO_KEY: Rejection = (403, "ask with the portcullis command, which knows the key");
+
+impl Private {
+    /// Answers a request below `/admin/`: a status and JSON.
+    pub(crate) fn admin(&self, head: &Head<'_>, peer: SocketAddr) -> (u16, String) {
+        let outcome = check_asker(head).and_then(|()| self.check_key(head, peer));
+        let outcome = outcome.and_then(|()| self.act(head));
+        match outcome {
+            Ok(body) => (200, body.to_string()),
+            Err((status, why)) => (status, json!({ "error": why }).to_string()),
+        }
+    }
+
+    /// Whether whoever asks is on this machine, and knows what only the data directory tells.
+    fn check_key(&self, head: &Head<'_>, peer: SocketAddr) -> Result<(), Rejection> {
+        if !peer.ip().to_canonical().is_loopback() {
+            return Err((403, "ask on the machine the server runs on"));
+        }
+        let Some(keys) = &self.operator_keys else { return Ok(()) };
+        match head.header(ASKED_BY) {
+            Found::One(shown) if keys.knows(shown) => Ok(()),
+            Found::One(_) | Found::Many | Found::None => Err(NO_KEY),
+        }
+    }
+
+    fn act(&self, head: &Head<'_>) -> Result<Value, Rejection> {
+        match (head.method, head.path) {
+            ("GET", "/admin/state") => Ok(self.state()),
+            ("POST", "/admin/state") => self.pin(parameter(head.query, "pin")),
+            ("GET", "/admin/limits") => self.explain(head.query),
+            ("POST", "/admin/limits/unlock") => self.unlock(head.query),
+            (_, "/admin/state" | "/admin/limits" | "/admin/limits/unlock") => {
+                Err((405, "not with this method"))
+            }
+            _ => Err((404, "there is no such thing")),
+        }
+    }
+
+    fn state(&self) -> Value {
+        let pinned = self.gate.pinned_load().map(LoadState::name);
+        let limits = self.gate.explain_total(self.clock.now());
+        json!({
+            "state": self.gate.load().name(),
+            "measured": self.gate.measured_load().name(),
+            "pinned": pinned,
+            "known_level": self.gate.known_level(),
+            "limits": limits.iter().map(limit).collect::<Vec<_>>(),
+        })
+    }
+
+    fn pin(&self, wanted: Option<&str>) -> Result<Value, Rejection> {
+        let wanted =
+            wanted.ok_or((400, "say ?pin=normal, elevated, shedding, critical or auto"))?;
+        let state = match wanted {
+            "auto" => None,
+            name => Some(LoadState::named(name).ok_or((400, "there is no such state"))?),
+        };
+        self.gate.pin_load(state, self.clock.now());
+        let detail = format!("the state is pinned to {wanted}");
+        self.record("pinned", |record| record.detail = Some(detail));
+        Ok(self.state())
+    }
+
+    fn explain(&self, query: &str) -> Result<Value, Rejection> {
+        let now = self.clock.now();
+        match self.asked_for(query)? {
+            Asked::Address(address) => {
+                let prefixes = self.gate.explain_address(address, now);
+                let each = prefixes.iter().map(|(limits, held)| prefix(limits, held));
+                Ok(json!({ "address": address.to_string(), "prefixes": each.collect::<Vec<_>>() }))
+            }
+            Asked::User(user, name) => {
+                let limits = self.gate.explain_user(&user, &name, now);
+                let limits: Vec<_> = limits.iter().map(limit).collect();
+                let connections = self.gate.directory().user(&user).map(|user| user.connections());
+                Ok(json!({
+                    "user": user.as_str(), "connections": connections, "limits": limits,
+                }))
+            }
+        }
+    }
+
+    fn unlock(&self, query: &str) -> Result<Value, Rejection> {
+        match self.asked_for(query)? {
+            Asked::Address(address) => {
+                self.gate.unlock_address(address, self.clock.now());
+                self.record("unlocked", |record| {
+                    record.labels.push(("address", address.to_string()))
+                });
+            }
+            Asked::User(user, name) => {
+                self.gate.unlock_user(&user, &name, self.clock.now());
+                self.record("unlocked", |record| record.target = Some(user));
+            }
+        }
+        self.explain(query)
+    }
+
+    fn asked_for(&self, query: &str) -> Result<Asked, Rejection> {
+        match (parameter(query, "address"), parameter(query, "user")) {
+            (Some(address), None) => {
+                let address = address.parse::<IpAddr>().map_err(|_| (400, "that is no address"))?;
+                Ok(Asked::Address(address.to_canonical()))
+            }
+            (None, Some(user)) => {
+                let user = UserId::parse(user).map_err(|_| (400, "that is no user id"))?;
+                let known = self.gate.directory().user(&user).ok_or((404, "no such user"))?;
+                let name = known.name().to_string();
+                Ok(Asked::User(user, name))
+            }
+            _ => Err((400, "say ?address=… or ?user=…")),
+        }
+    }
+
+    fn record(&self, reason: &'static str, more: impl FnOnce(&mut Record)) {
+        let mut record = Record::new(Code::AuthzAdmin);
+        record.outcome = Outcome::Success;
+        record.rule = "limits";
+        record.reason = reason;
+        more(&mut record);
+        self.audit.record(record, self.clock.now());
+    }
+}
+
+enum Asked {
+    Address(IpAddr),
+    /// By id, with the name log-ins are counted by.
+    User(UserId, String),
+}
+
+/// Whether an operator's own program asks: a page cannot send the header to another origin. The
+/// `Host` was checked before.
+fn check_asker(head: &Head<'_>) -> Result<(), Rejection> {
+    let asked = matches!(head.header(ASKED_BY), Found::One(_));
+    let page = !matches!(head.header("origin"), Found::None);
+    if asked && !page { Ok(()) } else { Err(NO_KEY) }
+}
+
+/// The one value of a parameter; addresses and ids need no decoding.
+fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    let mut values = query.split('&').filter_map(|pair| {
+        let (found, value) = pair.split_once('=')?;
+        (found == name).then_some(value)
+    });
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
+}
+
+fn prefix(limits: &[LimitState], held: &HeldByPrefix) -> Value {
+    let HeldByPrefix { http, pre_auth, authenticated } = held;
+    json!({
+        "held": { "http": http, "pre_auth": pre_auth, "authenticated": authenticated },
+        "limits": limits.iter().map(limit).collect::<Vec<_>>(),
+    })
+}
+
+fn limit(state: &LimitState) -> Value {
+    json!({
+        "limit": state.limit.name(),
+        "used": state.used,
+        "of": state.count,
+        "period_ms": state.period_ms,
+        "wait_ms": state.wait_ms,
+        "observed": state.observed,
+    })
+}

@@ -1,0 +1,133 @@
+//! Declared events and their handlers, by name.
+//! Never: a handler called without a permit.
+
+use std::pin::Pin;
+
+use portcullis_audit::{Outcome, Record};
+use portcullis_guard::{Ask, Caller, Declared, Event, Findings, Gate, Permit, RawPermit, Unnamed};
+use portcullis_model::{Code, Denial, Now};
+
+use crate::events::context::{Context, Reply};
+
+pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, Denial>>>>;
+
+/// An event whose payload type is known only inside.
+pub(crate) trait AnyEvent: Send + Sync {
+    /// Asks door 3 and, with its permit, starts the handler.
+    fn start(&self, call: Call<'_>) -> Result<HandlerFuture, Denial>;
+
+    /// How many binary attachments a message may carry.
+    fn attachments_max(&self) -> usize;
+}
+
+/// Everything one call of an event needs.
+pub(crate) struct Call<'a> {
+    pub(crate) gate: &'a Gate,
+    pub(crate) caller: &'a Caller,
+    pub(crate) ask: &'a Ask<'a>,
+    pub(crate) now: Now,
+    pub(crate) context: Context,
+}
+
+struct Handled<E, H> {
+    rule: Declared<E>,
+    handler: H,
+}
+
+impl<E, H, F> AnyEvent for Handled<E, H>
+where
+    E: Event,
+    Declared<E>: Send + Sync,
+    H: Fn(Permit<E>, Context) -> F + Send + Sync,
+    F: Future<Output = Result<Reply, Denial>> + 'static,
+{
+    fn start(&self, call: Call<'_>) -> Result<HandlerFuture, Denial> {
+        let permit = call.gate.permit(&self.rule, call.caller, call.ask, call.now)?;
+        let mut context = call.context;
+        record_findings(permit.findings(), E::NAME, &context);
+        context.covered.permit(permit.room());
+        Ok(Box::pin((self.handler)(permit, context)))
+    }
+
+    fn attachments_max(&self) -> usize {
+        self.rule.attachments_max()
+    }
+}
+
+/// Records what a text was accepted with.
+fn record_findings(findings: Findings, event: &'static str, context: &Context) {
+    let malicious = findings.malicious.then_some((Code::XssAttempt, "markup", "recorded"));
+    let spam = findings.spam.map(|rule| (Code::SpamDetected, "spam", rule));
+    for (code, rule, reason) in malicious.into_iter().chain(spam) {
+        let mut record = Record::new(code);
+        record.outcome = Outcome::Success;
+        record.rule = rule;
+        record.reason = reason;
+        record.client = Some(context.client);
+        record.user = Some(context.user.id.clone());
+        record.connection = Some(context.connection);
+        // Of many, most are only counted: their texts are never made.
+        context.audit.record_with(record, context.now, |record| {
+            record.event = Some(String::from(event));
+        });
+    }
+}
+
+struct HandledRaw<H> {
+    rule: Unnamed,
+    handler: H,
+}
+
+impl<H, F> AnyEvent for HandledRaw<H>
+where
+    H: Fn(RawPermit, Context) -> F + Send + Sync,
+    F: Future<Output = Result<Reply, Denial>> + 'static,
+{
+    fn start(&self, call: Call<'_>) -> Result<HandlerFuture, Denial> {
+        let permit = call.gate.permit_raw(&self.rule, call.caller, call.ask, call.now)?;
+        Ok(Box::pin((self.handler)(permit, call.context)))
+    }
+
+    fn attachments_max(&self) -> usize {
+        self.rule.attachments_max()
+    }
+}
+
+/// All declared events of one namespace.
+#[derive(Default)]
+pub(crate) struct EventTable {
+    /// Sorted by name: a few dozen at most, and no hash to compute for each message.
+    events: Vec<(&'static str, Box<dyn AnyEvent>)>,
+}
+
+impl EventTable {
+    pub(crate) fn insert<E, H, F>(&mut self, rule: Declared<E>, handler: H)
+    where
+        E: Event,
+        Declared<E>: Send + Sync,
+        H: Fn(Permit<E>, Context) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Reply, Denial>> + 'static,
+    {
+        self.add(E::NAME, Box::new(Handled { rule, handler }));
+    }
+
+    pub(crate) fn insert_raw<H, F>(&mut self, name: &'static str, rule: Unnamed, handler: H)
+    where
+        H: Fn(RawPermit, Context) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Reply, Denial>> + 'static,
+    {
+        self.add(name, Box::new(HandledRaw { rule, handler }));
+    }
+
+    /// The event and its name as it was declared.
+    pub(crate) fn find(&self, name: &str) -> Option<(&'static str, &dyn AnyEvent)> {
+        let at = self.events.binary_search_by(|(declared, _)| (*declared).cmp(name)).ok()?;
+        self.events.get(at).map(|(declared, event)| (*declared, &**event))
+    }
+
+    /// A gate declares each name once, so none stands here twice.
+    fn add(&mut self, name: &'static str, event: Box<dyn AnyEvent>) {
+        let at = self.events.partition_point(|(declared, _)| *declared < name);
+        self.events.insert(at, (name, event));
+    }
+}

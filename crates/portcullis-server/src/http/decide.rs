@@ -1,0 +1,400 @@
+//! What a request's head asks for, and whether it may.
+//! Never: a byte of the body; a decision is made on the head alone.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use portcullis_guard::{
+    ADMISSION_COOKIE, ADMISSION_LIFE_S, Admitted, Binding, Caller, Class, Door, Further, Gate,
+    Handshake,
+};
+use portcullis_model::{Denial, Now};
+use portcullis_wire::engineio::{self, BinaryForm, EngineTransport, ParameterFault, Parameters};
+use portcullis_wire::http1::{Found, Head, wants_upgrade};
+
+use crate::connection::state::Connection;
+use crate::events::frame::Form;
+use crate::http::connection::HttpConnection;
+use crate::http::media_type::is_utf8_of;
+use crate::http::route::Target;
+use crate::listen::accept::Entrance;
+use crate::listen::tls_hello::TlsSession;
+use crate::polling::requests::posted_length;
+use crate::polling::transport::Polling;
+use crate::websocket::upgrade::Upgrade;
+
+/// Largest body of a session nobody is signed in to.
+const BEFORE_CONNECT_MAX: usize = 16 * 1024;
+
+/// What a request tells of itself that no door looks at.
+pub(crate) struct Told {
+    pub(crate) cookie: Option<String>,
+    pub(crate) user_agent: String,
+    /// Whether a browser says that a page of this server asks.
+    pub(crate) own_page: bool,
+}
+
+/// Longest user agent handed on, in bytes.
+const USER_AGENT_MAX_BYTES: usize = 256;
+
+fn user_agent(head: &Head<'_>) -> String {
+    let Found::One(value) = head.header("user-agent") else { return String::new() };
+    let visible = value.iter().take(USER_AGENT_MAX_BYTES).map(|byte| char::from(*byte));
+    visible.filter(|character| matches!(character, ' '..='~')).collect()
+}
+
+/// What a head asks for, decided while the head is still in the buffer.
+pub(crate) enum Decision {
+    Upgrade(Box<Upgrade>),
+    Open {
+        form: Form,
+        admitted: Box<Admitted>,
+        binding: Box<Binding>,
+        binary: BinaryForm,
+    },
+    Poll {
+        connection: Rc<Connection>,
+        origin: Option<Arc<str>>,
+    },
+    Post {
+        connection: Rc<Connection>,
+        origin: Option<Arc<str>>,
+        body: usize,
+    },
+    Route {
+        index: usize,
+        admitted: Box<Admitted>,
+        told: Told,
+        body: usize,
+    },
+    Page {
+        index: usize,
+        /// The cookie that a login link leaves.
+        cookie: Option<String>,
+    },
+    /// The same page over TLS, by its whole address.
+    LeadOn(String),
+    Preflight(Box<Admitted>),
+    Refuse(Denial),
+}
+
+impl Decision {
+    /// Whom this lets in who has no place yet.
+    pub(crate) fn wants_place(&mut self) -> Option<&mut Admitted> {
+        match self {
+            Self::Upgrade(upgrade) => upgrade.admitted(),
+            Self::Open { admitted, .. } => Some(admitted),
+            _ => None,
+        }
+    }
+}
+
+impl HttpConnection {
+    /// Takes the place, waiting for it where that may help. Then a credential that is shown with
+    /// the request is checked, before there is a socket.
+    pub(crate) async fn take_place(&self, admitted: &mut Admitted) -> Result<(), Denial> {
+        let shard = &self.shard;
+        let room = match admitted.wish {
+            Some(Class::Admin) => &shard.waiting.admins,
+            Some(Class::Known) => &shard.waiting.known,
+            Some(Class::Stranger) | None => &shard.waiting.strangers,
+        };
+        let attempt = || {
+            if shard.waiting.is_closed() {
+                return Err(Denial::Draining);
+            }
+            shard.gate.take_place(admitted, shard.now())
+        };
+        room.enter(Gate::is_worth_waiting, attempt).await?;
+        shard.gate.precheck(admitted, shard.now()).map(drop)
+    }
+
+    /// The other shard a request's session lives on, if there is such a shard.
+    pub(crate) fn shard_of(&self, head: &Head<'_>, target: Target) -> Option<u16> {
+        let (Target::Engine(_), Entrance::Public) = (target, self.entrance) else { return None };
+        let sid = engineio::read_parameters(head.query).ok()?.sid?;
+        let (id, _) = self.shard.session_ids.read(sid)?;
+        let known = usize::from(id.shard) < self.shard.doors.len();
+        (known && id.shard != self.shard.index).then_some(id.shard)
+    }
+
+    pub(crate) fn decide(&self, head: &Head<'_>, target: Target, now: Now) -> Decision {
+        match self.decided(head, target, now) {
+            Ok(decision) => decision,
+            Err(denial) => Decision::Refuse(denial),
+        }
+    }
+
+    fn decided(&self, head: &Head<'_>, target: Target, now: Now) -> Result<Decision, Denial> {
+        if self.entrance == Entrance::Redirect {
+            return self.decide_plain_text(head, target, now);
+        }
+        if let Target::Engine(form) = target {
+            return self.decide_engine(head, form, now);
+        }
+        if target == Target::Plain && self.shard.draining.get() {
+            return Err(Denial::Draining);
+        }
+        let admitted = self.shard.gate.admit(&self.handshake(head, target.door(false)), now)?;
+        match target {
+            Target::Engine(_) => Err(Denial::NotFound),
+            Target::Plain => self.decide_upgrade(head, Form::Plain, BinaryForm::Native, admitted),
+            Target::Route(index) => self.decide_route(head, index, admitted),
+            Target::Page(_) | Target::Preflight if head.content_length > 0 => {
+                Err(Denial::RequestMalformed)
+            }
+            Target::Page(index) => {
+                let handshake = self.handshake(head, target.door(false));
+                let admission = self.shard.gate.admission_of_link(&handshake, now);
+                Ok(Decision::Page { index, cookie: admission.map(admission_cookie) })
+            }
+            Target::Preflight => Ok(Decision::Preflight(Box::new(admitted))),
+            Target::WrongMethod => Err(Denial::MethodNotAllowed),
+            Target::Nothing => Err(Denial::NotFound),
+        }
+    }
+
+    /// A request in plain text: pages are led on, as browsers ask for them.
+    fn decide_plain_text(
+        &self,
+        head: &Head<'_>,
+        target: Target,
+        now: Now,
+    ) -> Result<Decision, Denial> {
+        let name = self.shard.gate.lead_on(&self.handshake(head, Door::Page), now)?;
+        let Target::Page(_) = target else { return Err(Denial::PlainText) };
+        if wants_upgrade(head) || head.content_length > 0 {
+            return Err(Denial::PlainText);
+        }
+        let mark = if head.query.is_empty() { "" } else { "?" };
+        Ok(Decision::LeadOn(format!("https://{name}{}{mark}{}", head.path, head.query)))
+    }
+
+    pub(crate) fn handshake<'a>(&self, head: &'a Head<'a>, door: Door) -> Handshake<'a> {
+        Handshake {
+            client: self.client,
+            door,
+            method: head.method,
+            query: head.query,
+            authority: head.authority,
+            headers: &head.headers,
+        }
+    }
+
+    fn decide_upgrade(
+        &self,
+        head: &Head<'_>,
+        form: Form,
+        binary: BinaryForm,
+        admitted: Admitted,
+    ) -> Result<Decision, Denial> {
+        if !wants_upgrade(head) {
+            return Err(Denial::UpgradeMalformed);
+        }
+        Ok(Decision::Upgrade(Box::new(Upgrade::open(head, form, binary, admitted, &self.shard)?)))
+    }
+
+    /// A request at an Engine.IO path: a handshake, or one for a session there is.
+    fn decide_engine(&self, head: &Head<'_>, form: Form, now: Now) -> Result<Decision, Denial> {
+        let gate = &self.shard.gate;
+        if head.method == "OPTIONS" && gate.options().polling {
+            let admitted = gate.admit(&self.handshake(head, Door::Api), now)?;
+            if head.content_length > 0 {
+                return Err(Denial::RequestMalformed);
+            }
+            return Ok(Decision::Preflight(Box::new(admitted)));
+        }
+        let parameters = engineio::read_parameters(head.query).map_err(parameter_denial);
+        let polling = matches!(
+            &parameters,
+            Ok(parameters) if parameters.transport == EngineTransport::Polling
+        );
+        let handshake = self.handshake(head, Target::Engine(form).door(polling));
+        if let Ok(Parameters { sid: Some(sid), binary, .. }) = parameters {
+            let whose = self.signed_in(sid);
+            if let Some(caller) = &whose {
+                caller.principal.heard(now);
+            }
+            let whose = whose.as_ref().map(|caller| &caller.principal.user().id);
+            let admitted = gate.admit_again(&handshake, whose, now)?;
+            if polling {
+                return self.decide_turn(head, sid, &handshake, admitted, now);
+            }
+            return self.decide_take_over(head, sid, binary, &handshake, admitted, now);
+        }
+        if self.shard.draining.get() {
+            return Err(Denial::Draining);
+        }
+        let admitted = match gate.admit(&handshake, now) {
+            // A client that would poll learns first what to change, origin or not.
+            Err(Denial::OriginMissing) if polling && !gate.options().polling => {
+                return Err(Denial::PollingOff);
+            }
+            // So does a client of an older protocol.
+            Err(Denial::OriginMissing) if parameters == Err(Denial::EngineVersion) => {
+                return Err(Denial::EngineVersion);
+            }
+            outcome => outcome?,
+        };
+        let Parameters { binary, .. } = parameters?;
+        if head.method != "GET" {
+            return Err(Denial::HandshakeMethod);
+        }
+        if !polling {
+            return self.decide_upgrade(head, form, binary, admitted);
+        }
+        let binding = Box::new(gate.binding(&handshake, &admitted, self.tls_session()));
+        Ok(Decision::Open { form, admitted: Box::new(admitted), binding, binary })
+    }
+
+    /// Who is signed in on the session of a secret id, if the request comes from where it lives.
+    fn signed_in(&self, sid: &str) -> Option<Rc<Caller>> {
+        let (id, shown) = self.shard.session_ids.read(sid)?;
+        let connection = self.shard.session(id, &shown)?;
+        if connection.client == self.client { connection.caller() } else { None }
+    }
+
+    /// The client's TLS session; a proxy's own is shared by all its clients.
+    fn tls_session(&self) -> Option<TlsSession> {
+        let is_proxys = self.shard.gate.is_proxy(self.peer.ip());
+        self.stream.tls_session().filter(|_| !is_proxys)
+    }
+
+    /// The session that a request is for, and whether it is still polled: the request comes from
+    /// where it was opened, and from its own user.
+    fn session_of(
+        &self,
+        sid: &str,
+        further: Further,
+        handshake: &Handshake<'_>,
+        admitted: &Admitted,
+        now: Now,
+    ) -> Result<(Rc<Connection>, bool), Denial> {
+        let shard = &self.shard;
+        let unknown = || shard.session_ids.unknown(sid);
+        let (id, shown) = shard.session_ids.read(sid).ok_or_else(unknown)?;
+        let connection = shard.session(id, &shown).ok_or_else(unknown)?;
+        let binding = shard.gate.binding(handshake, admitted, self.tls_session());
+        let rule = shard.gate.options().polling_binding;
+        let check = |state: &mut Polling| state.binding.check(&binding, further, rule);
+        let bound = connection.with_polling(check);
+        let is_polled = bound.transpose()?.is_some();
+        if let Some(user) = shard.gate.precheck_on(&connection.packets, admitted, now)? {
+            let caller = connection.caller();
+            if caller.is_some_and(|caller| caller.principal.user().id != user) {
+                return Err(Denial::SessionUnknown("principal"));
+            }
+        }
+        Ok((connection, is_polled))
+    }
+
+    /// A WebSocket that is to take over a long-polling session.
+    fn decide_take_over(
+        &self,
+        head: &Head<'_>,
+        sid: &str,
+        binary: BinaryForm,
+        handshake: &Handshake<'_>,
+        admitted: Admitted,
+        now: Now,
+    ) -> Result<Decision, Denial> {
+        let (connection, is_polled) =
+            self.session_of(sid, Further::Upgrade, handshake, &admitted, now)?;
+        if head.method != "GET" {
+            return Err(Denial::HandshakeMethod);
+        }
+        if !wants_upgrade(head) {
+            return Err(Denial::UpgradeMalformed);
+        }
+        // A session that was upgraded once answers a second WebSocket by closing it.
+        if !is_polled && !connection.upgraded.get() {
+            return Err(Denial::SessionUnknown("websocket"));
+        }
+        let options = &self.shard.options;
+        Ok(Decision::Upgrade(Box::new(Upgrade::take_over(head, connection, binary, options)?)))
+    }
+
+    /// A poll or a post of a long-polling session.
+    fn decide_turn(
+        &self,
+        head: &Head<'_>,
+        sid: &str,
+        handshake: &Handshake<'_>,
+        admitted: Admitted,
+        now: Now,
+    ) -> Result<Decision, Denial> {
+        let shard = &self.shard;
+        let (connection, is_polled) =
+            self.session_of(sid, Further::Request, handshake, &admitted, now)?;
+        if !is_polled {
+            return Err(Denial::Polling("transport_mismatch"));
+        }
+        let origin = admitted.origin;
+        match head.method {
+            "GET" => Ok(Decision::Poll { connection, origin }),
+            "POST" => {
+                // A stranger may not even begin what it may not say before CONNECT.
+                let stranger = connection.caller().is_none() && connection.form != Form::Engine;
+                let most = shard.options.polling_max_bytes;
+                let most = if stranger { most.min(BEFORE_CONNECT_MAX) } else { most };
+                let body = posted_length(head, most)?;
+                Ok(Decision::Post { connection, origin, body })
+            }
+            _ => Err(Denial::HandshakeMethod),
+        }
+    }
+
+    fn decide_route(
+        &self,
+        head: &Head<'_>,
+        index: usize,
+        admitted: Admitted,
+    ) -> Result<Decision, Denial> {
+        let body = usize::try_from(head.content_length).map_err(|_| Denial::TooLarge)?;
+        if body > self.shard.options.body_max_bytes {
+            return Err(Denial::TooLarge);
+        }
+        if head.method == "POST" && !is_json(head) {
+            return Err(Denial::MediaType);
+        }
+        if head.method != "POST" && body > 0 {
+            return Err(Denial::RequestMalformed);
+        }
+        let cookie = match head.header("cookie") {
+            Found::One(value) => Some(String::from_utf8_lossy(value).into_owned()),
+            Found::None => None,
+            Found::Many => return Err(Denial::RequestMalformed),
+        };
+        let own_page = matches!(head.header("sec-fetch-site"), Found::One(b"same-origin"));
+        let told = Told { cookie, user_agent: user_agent(head), own_page };
+        Ok(Decision::Route { index, admitted: Box::new(admitted), told, body })
+    }
+}
+
+fn parameter_denial(fault: ParameterFault) -> Denial {
+    match fault {
+        ParameterFault::Transport => Denial::TransportUnknown,
+        ParameterFault::Version => Denial::EngineVersion,
+        ParameterFault::Malformed(word) => Denial::Parameters(word),
+        ParameterFault::Credential => Denial::TokenInUrl,
+    }
+}
+
+/// Whether the body is declared as JSON, and as nothing else.
+fn is_json(head: &Head<'_>) -> bool {
+    if !matches!(head.header("content-encoding"), Found::None) {
+        return false;
+    }
+    let Found::One(value) = head.header("content-type") else {
+        return false;
+    };
+    is_utf8_of(value, b"application/json")
+}
+
+/// A `Set-Cookie` value, as a log-in sets it.
+fn admission_cookie(value: &str) -> String {
+    format!(
+        "{ADMISSION_COOKIE}={value}; Max-Age={ADMISSION_LIFE_S}; Path=/; Secure; HttpOnly; \
+         SameSite=Strict"
+    )
+}

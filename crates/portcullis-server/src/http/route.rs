@@ -1,0 +1,70 @@
+//! Which door a request asks for, and what stands behind it.
+//! Never: decides whether it may pass.
+
+use portcullis_guard::Door;
+use portcullis_wire::http1::Head;
+
+use crate::events::frame::Form;
+use crate::setup::builder::Registered;
+
+/// What a request's path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// An Engine.IO path, and what is spoken above it.
+    Engine(Form),
+    /// The plain form's path.
+    Plain,
+    /// A product's route, by its index.
+    Route(usize),
+    /// A product's route with another method.
+    WrongMethod,
+    /// A preflight for a product's route.
+    Preflight,
+    /// A page, by its index.
+    Page(usize),
+    /// Nothing.
+    Nothing,
+}
+
+impl Target {
+    pub(crate) fn of(head: &Head<'_>, registered: &Registered) -> Self {
+        match head.path {
+            "/socket.io/" => return Self::Engine(Form::SocketIo),
+            "/ws" => return Self::Plain,
+            _ => {}
+        }
+        if registered.engine.as_ref().is_some_and(|engine| engine.path == head.path) {
+            return Self::Engine(Form::Engine);
+        }
+        let mut path_known = false;
+        for (index, route) in registered.routes.iter().enumerate() {
+            if route.path == head.path {
+                path_known = true;
+                // RFC 9110 section 9.3.2: HEAD is GET without the content.
+                let asked = if head.method == "HEAD" { "GET" } else { head.method };
+                if asked == route.method.name() {
+                    return Self::Route(index);
+                }
+            }
+        }
+        if path_known {
+            return if head.method == "OPTIONS" { Self::Preflight } else { Self::WrongMethod };
+        }
+        match registered.pages.iter().position(|page| page.path == head.path) {
+            Some(index) if matches!(head.method, "GET" | "HEAD") => Self::Page(index),
+            Some(_) => Self::WrongMethod,
+            None => Self::Nothing,
+        }
+    }
+
+    /// The door a request for this target has to pass.
+    pub(crate) fn door(self, polling: bool) -> Door {
+        match self {
+            Self::Engine(_) if polling => Door::PollingIo,
+            Self::Engine(_) => Door::SocketIo,
+            Self::Plain => Door::Plain,
+            Self::Route(_) | Self::Preflight | Self::WrongMethod => Door::Api,
+            Self::Page(_) | Self::Nothing => Door::Page,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! How long a peer is waited for: to a deadline, and no longer than it delivers fast enough.
+//! Never: a clock; who waits says what time it is, and how much has come.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use portcullis_model::Now;
+use tokio::time::timeout;
+
+use crate::setup::options::Options;
+
+/// The shortest timer: before it fires, the sockets are looked at.
+const LAST_LOOK: Duration = Duration::from_millis(1);
+
+/// What a peer owes while one thing of it is received.
+///
+/// All that came since its first byte has to make up for the time that went by after the grace. So
+/// one who trickles is soon given up, and one whose line stutters is not. What had come
+/// while this server was busy counts, however late it is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    until_ms: u64,
+    /// Since when it has to deliver; silence before that has the deadline only.
+    since_ms: Option<u64>,
+    grace_ms: u64,
+    min_bytes_per_s: u64,
+}
+
+/// Why a peer is waited for no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Late {
+    /// The time is up.
+    Deadline,
+    /// It has delivered too little for its time.
+    Slow,
+}
+
+impl Pace {
+    /// From the first byte on.
+    pub(crate) fn from_first_byte(options: &Options, now: Now) -> Self {
+        Self {
+            until_ms: now.monotonic_ms.saturating_add(options.handshake_timeout_ms),
+            since_ms: None,
+            grace_ms: options.receive_grace_ms,
+            min_bytes_per_s: options.receive_min_bytes_per_s.max(1),
+        }
+    }
+
+    /// From now on.
+    pub(crate) fn from_now(options: &Options, now: Now) -> Self {
+        Self { since_ms: Some(now.monotonic_ms), ..Self::from_first_byte(options, now) }
+    }
+
+    /// With another deadline, so long after the beginning.
+    pub(crate) fn within(self, timeout_ms: u64, now: Now) -> Self {
+        Self { until_ms: now.monotonic_ms.saturating_add(timeout_ms), ..self }
+    }
+
+    /// How long more is waited for, after so many bytes; or why no longer.
+    pub(crate) fn wait(&mut self, bytes: usize, now: Now) -> (Duration, Late) {
+        let now_ms = now.monotonic_ms;
+        if bytes > 0 {
+            self.since_ms = self.since_ms.or(Some(now_ms));
+        }
+        let earned_ms = (bytes as u64).saturating_mul(1_000) / self.min_bytes_per_s;
+        let slow_ms = self.since_ms.map_or(u64::MAX, |since_ms| {
+            since_ms.saturating_add(self.grace_ms).saturating_add(earned_ms)
+        });
+        let (due_ms, late) = if slow_ms < self.until_ms {
+            (slow_ms, Late::Slow)
+        } else {
+            (self.until_ms, Late::Deadline)
+        };
+        (Duration::from_millis(due_ms.saturating_sub(now_ms)), late)
+    }
+}
+
+/// Waits so long for something of a peer, and looks once more when the time is up.
+///
+/// When this process was held up itself, its timers may fire before it has looked at its sockets.
+pub(crate) async fn in_time<F: Future>(wait: Duration, something: F) -> Option<F::Output> {
+    let mut something = pin!(something);
+    match timeout(wait, &mut something).await {
+        Ok(outcome) => Some(outcome),
+        Err(_elapsed) => timeout(LAST_LOOK, something).await.ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(monotonic_ms: u64) -> Now {
+        Now { monotonic_ms, ..Now::default() }
+    }
+
+    /// What has come by when, and how long the peer is waited for then, and why no longer.
+    fn check(pace: fn(&Options, Now) -> Pace, steps: &[(u64, usize, u64, Late)]) {
+        let mut pace = pace(&Options::default(), at(50_000));
+        for (after_ms, bytes, wait_ms, late) in steps {
+            let outcome = pace.wait(*bytes, at(50_000 + after_ms));
+            assert_eq!(outcome, (Duration::from_millis(*wait_ms), *late), "{after_ms}: {bytes}");
+        }
+    }
+
+    #[test]
+    fn t_240_t_242_a_trickle_is_given_up_long_before_the_deadline() {
+        use Late::{Deadline, Slow};
+        // A hundred bytes a second.
+        let trickle = [
+            (0, 0, 2_000, Slow),
+            (1_000, 100, 1_200, Slow),
+            (2_000, 200, 400, Slow),
+            (2_400, 240, 80, Slow),
+            (2_500, 250, 0, Slow),
+        ];
+        check(Pace::from_now, &trickle);
+        // Who has not begun has all the time there is.
+        let late = [
+            (0, 0, 10_000, Deadline),
+            (7_000, 0, 3_000, Deadline),
+            (7_500, 1, 2_002, Slow),
+            (9_600, 1, 0, Slow),
+        ];
+        check(Pace::from_first_byte, &late);
+        // Fast enough for its time, until that is up.
+        let steady = [
+            (1_000, 500, 2_000, Slow),
+            (6_000, 3_000, 2_000, Slow),
+            (9_000, 4_500, 1_000, Deadline),
+            (10_000, 5_000, 0, Deadline),
+        ];
+        check(Pace::from_now, &steady);
+        // No number overflows.
+        check(Pace::from_now, &[(0, usize::MAX, 10_000, Deadline)]);
+    }
+}

@@ -1,0 +1,222 @@
+//! A socket, plain or TLS, polled by hand, that can move from one thread to another.
+//! Never: a buffer of its own; the shard lends one.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::listen::tls_hello::TlsSession;
+
+/// A TCP socket, and how much was read of it.
+pub(crate) struct Tcp {
+    socket: Whereabouts,
+    received_bytes: usize,
+    session: Option<TlsSession>,
+}
+
+/// Known to its thread's runtime, or on its way to another thread.
+enum Whereabouts {
+    /// Known to this thread's runtime.
+    Here(TcpStream),
+    /// On its way.
+    Between(std::net::TcpStream),
+    /// Lost while it was moved; reads as closed.
+    Lost,
+}
+
+/// A client's socket.
+pub(crate) enum Stream {
+    /// As it came from the listener.
+    Plain(Tcp),
+    /// Behind TLS.
+    Tls(Box<TlsStream<Tcp>>),
+}
+
+impl Tcp {
+    /// A socket of this thread's runtime, of which so much was read before.
+    pub(crate) fn here(socket: TcpStream, received_bytes: usize) -> Self {
+        Self { socket: Whereabouts::Here(socket), received_bytes, session: None }
+    }
+
+    /// Belongs to this session of TLS from now on.
+    pub(crate) fn enter(&mut self, session: Option<TlsSession>) {
+        self.session = session;
+    }
+
+    /// How many bytes the peer has delivered.
+    pub(crate) fn received_bytes(&self) -> usize {
+        self.received_bytes
+    }
+
+    fn leave(&mut self) -> io::Result<()> {
+        if let Whereabouts::Here(stream) = self.take() {
+            self.socket = Whereabouts::Between(stream.into_std()?);
+        }
+        Ok(())
+    }
+
+    fn arrive(&mut self) -> io::Result<()> {
+        if let Whereabouts::Between(stream) = self.take() {
+            self.socket = Whereabouts::Here(TcpStream::from_std(stream)?);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> Whereabouts {
+        std::mem::replace(&mut self.socket, Whereabouts::Lost)
+    }
+
+    fn socket(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        match &mut self.socket {
+            Whereabouts::Here(stream) => Ok(Pin::new(stream)),
+            Whereabouts::Between(_) | Whereabouts::Lost => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl AsyncRead for Tcp {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let filled = buffer.filled().len();
+        let outcome = self.socket()?.poll_read(context, buffer);
+        let count = buffer.filled().len().saturating_sub(filled);
+        self.received_bytes = self.received_bytes.saturating_add(count);
+        outcome
+    }
+}
+
+impl AsyncWrite for Tcp {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let stream = self.socket()?;
+        match stream.try_write(bytes) {
+            // Only a socket that takes nothing has its waker armed.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                stream.poll_write(context, bytes)
+            }
+            outcome => Poll::Ready(outcome),
+        }
+    }
+
+    /// TLS hands over several records at once; the alert that ends a handshake is the last of them.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let stream = self.socket()?;
+        match stream.try_write_vectored(slices) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                stream.poll_write_vectored(context, slices)
+            }
+            outcome => Poll::Ready(outcome),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket()?.poll_shutdown(context)
+    }
+}
+
+impl Stream {
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// The TLS session it belongs to, with all connections that resume it.
+    pub(crate) fn tls_session(&self) -> Option<TlsSession> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.get_ref().0.session,
+        }
+    }
+
+    /// Reads into `buffer`; `Ok(0)` is the peer's end of stream.
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut target = ReadBuf::new(buffer);
+        let outcome = match self {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, &mut target),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(context, &mut target),
+        };
+        outcome.map_ok(|()| target.filled().len())
+    }
+
+    /// Writes what the socket takes at once; the waker is armed when it takes nothing.
+    pub(crate) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(context, bytes),
+        }
+    }
+
+    /// Hands everything written to the socket.
+    pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(context),
+        }
+    }
+
+    /// Ends our direction.
+    pub(crate) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(context),
+        }
+    }
+
+    /// Says that it ends, as far as the socket takes that at once; for a peer that has nothing on
+    /// its way, so that closing loses nothing.
+    pub(crate) async fn end(&mut self) {
+        if let Self::Tls(stream) = self {
+            std::future::poll_fn(|context| {
+                let _told = Pin::new(stream.as_mut()).poll_shutdown(context);
+                Poll::Ready(())
+            })
+            .await;
+        }
+    }
+
+    /// Lets go of this thread's runtime, to be handed to another thread.
+    pub(crate) fn leave(&mut self) -> io::Result<()> {
+        self.tcp().leave()
+    }
+
+    /// Becomes known to this thread's runtime.
+    pub(crate) fn arrive(&mut self) -> io::Result<()> {
+        self.tcp().arrive()
+    }
+
+    fn tcp(&mut self) -> &mut Tcp {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_mut().0,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The first flight of a TLS handshake, and the TLS session it goes on with.
+//! Never: an identity of a user; a session shows that the same client is there again.
+
+use rustls::ServerConnection;
+use rustls::server::Acceptor;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use portcullis_model::Denial;
+
+use crate::listen::receive_rate::{Late, Pace, in_time};
+use crate::shard::state::Shard;
+
+/// A ClientHello that is longer is judged by the handshake itself.
+const HELLO_MAX_BYTES: usize = 16 * 1024 + 5;
+
+/// The name of a TLS session, on all connections that resume it.
+///
+/// Only the client that has the secret of the session can resume it (RFC 8446 section 2.2), and the
+/// name travels encrypted in its tickets.
+pub(crate) type TlsSession = [u8; 16];
+
+impl Shard {
+    /// Reads until the ClientHello is whole; the handshake finds and answers what is wrong with it.
+    pub(crate) async fn read_hello(
+        &self,
+        socket: &mut TcpStream,
+        start: &[u8],
+        pace: &mut Pace,
+    ) -> Result<Vec<u8>, Denial> {
+        let mut hello = start.to_vec();
+        let mut acceptor = Acceptor::default();
+        let mut looked_at = 0;
+        loop {
+            if is_whole(&mut acceptor, &hello, &mut looked_at) || hello.len() >= HELLO_MAX_BYTES {
+                return Ok(hello);
+            }
+            let (wait, late) = pace.wait(hello.len().max(1), self.now());
+            let space = HELLO_MAX_BYTES.saturating_sub(hello.len()) as u64;
+            let mut bounded = (&mut *socket).take(space);
+            match (in_time(wait, bounded.read_buf(&mut hello)).await, late) {
+                (Some(Ok(count)), _) if count > 0 => {}
+                // The end, or an error: the handshake meets it again.
+                (Some(_), _) => return Ok(hello),
+                (None, Late::Deadline) => return Err(Denial::TlsFailed),
+                (None, Late::Slow) => return Err(Denial::TlsSlow),
+            }
+        }
+    }
+}
+
+/// Whether the handshake can decide by what has been read.
+fn is_whole(acceptor: &mut Acceptor, hello: &[u8], looked_at: &mut usize) -> bool {
+    while let Some(mut rest) = hello.get(*looked_at..).filter(|rest| !rest.is_empty()) {
+        match acceptor.read_tls(&mut rest) {
+            Ok(count) if count > 0 => *looked_at += count,
+            Ok(_) | Err(_) => return true,
+        }
+        match acceptor.accept() {
+            Ok(None) => {}
+            Ok(Some(_)) | Err(_) => return true,
+        }
+    }
+    false
+}
+
+/// Goes on with the session that the client resumes, or begins the new one; its tickets carry the
+/// name on.
+pub(crate) fn name_session(connection: &mut ServerConnection, new: TlsSession) -> TlsSession {
+    let resumed = connection.received_resumption_data();
+    let name = resumed.and_then(|name| TlsSession::try_from(name).ok()).unwrap_or(new);
+    if connection.is_handshaking() {
+        connection.set_resumption_data(&name);
+    }
+    name
+}

@@ -1,0 +1,7 @@
+//! HTTP long-polling: sessions opened, polled and posted to.
+//! Never: frames of a WebSocket.
+
+pub(crate) mod session_id; // secret ids that know their shard
+pub(crate) mod requests; // a session opened, polled, posted to
+pub(crate) mod transport; // who polls, what was posted
+pub(crate) mod task; // posted packets, and the switch to a WebSocket

@@ -1,0 +1,329 @@
+//! Long-polling requests: a session is opened, polled, posted to.
+//! Never: two polls or two posts of a session at a time; a body with an effect before all of it
+//! was looked over.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use portcullis_guard::{Admitted, Binding};
+use portcullis_model::{ClosedBy, Denial, limits};
+use portcullis_wire::engineio::{
+    BinaryForm, OpenOptions, check_polled, open_packet, push_polled, push_polled_binary,
+};
+use portcullis_wire::http1::{Found, Head};
+use portcullis_wire::session::Session;
+use portcullis_wire::websocket::Opcode;
+use portcullis_wire::websocket_payload::server_frame;
+use tokio::time::timeout;
+
+use crate::connection::state::{Connection, End, Transport};
+use crate::connection::task::ConnectionTask;
+use crate::events::frame::Form;
+use crate::http::api::ResponseKind;
+use crate::http::connection::{HttpConnection, Next};
+use crate::http::media_type::is_utf8_of;
+use crate::http::respond::Outgoing;
+use crate::load::comer::Comer;
+use crate::polling::transport::{Farewell, Polling, Probe};
+use crate::websocket::upgrade::narrow;
+
+/// What a poll came to.
+enum Polled {
+    Packets(Vec<u8>),
+    /// The client hung up.
+    Gone,
+}
+
+/// A poll or a post that is running; however it ends, the next one may begin.
+struct Turn {
+    connection: Rc<Connection>,
+    end: fn(&mut Polling),
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.connection.with_polling(self.end);
+    }
+}
+
+/// Whether a session ended because of what was posted to it.
+fn is_malformed(denial: &Denial) -> bool {
+    match denial.answer().closed_by {
+        ClosedBy::Code(code) => matches!(code, 1002 | 1003 | 1007 | 1009),
+        ClosedBy::Nothing => false,
+    }
+}
+
+/// The length of a body that may be posted to a session.
+pub(crate) fn posted_length(head: &Head<'_>, max_bytes: usize) -> Result<usize, Denial> {
+    if !matches!(head.header("content-encoding"), Found::None) {
+        return Err(Denial::MediaType);
+    }
+    match head.header("content-type") {
+        Found::None => {}
+        Found::One(value) => {
+            if !is_utf8_of(value, b"text/plain") {
+                return Err(Denial::MediaType);
+            }
+        }
+        Found::Many => return Err(Denial::RequestMalformed),
+    }
+    let length = usize::try_from(head.content_length).map_err(|_| Denial::TooLarge)?;
+    if length > max_bytes { Err(Denial::TooLarge) } else { Ok(length) }
+}
+
+impl HttpConnection {
+    /// Opens a session and tells its secret id.
+    pub(crate) async fn open_session(
+        &mut self,
+        form: Form,
+        admitted: Admitted,
+        binding: Binding,
+        binary: BinaryForm,
+        keep_alive: bool,
+    ) -> Next {
+        let shard = Rc::clone(&self.shard);
+        let now = shard.now();
+        let id = shard.next_id();
+        let Ok((sid, secret)) = shard.session_ids.make(id) else {
+            self.refuse_bare(&Denial::Internal("randomness")).await;
+            return Next::Close;
+        };
+        let mut session = Session::open(now.monotonic_ms, &shard.session_options());
+        if form == Form::Engine {
+            session.connected();
+        }
+        let Admitted { client, class, origin, bearer, cookies, slot, .. } = admitted;
+        let (port, packets) = (self.client_port(), shard.gate.packet_budget());
+        let from = Comer { client, class, port, origin: origin.clone(), packets };
+        let transport = Transport::Polling(Box::new(Polling::new(binding)));
+        let connection = Rc::new(Connection::new(id, form, from, Some(secret), transport, session));
+        connection.binary.set(binary);
+        shard.metrics.connections_total.inc();
+        shard.adopt(&connection, now);
+        let task = ConnectionTask::new(Rc::clone(&shard), connection, slot, bearer, cookies);
+        tokio::task::spawn_local(task);
+        let packet = open_packet(&OpenOptions {
+            sid: &sid,
+            upgrades: &["websocket"],
+            ping_interval_ms: narrow(shard.options.ping_interval_ms),
+            ping_timeout_ms: narrow(shard.options.ping_timeout_ms),
+            max_payload: u32::try_from(shard.options.polling_max_bytes).unwrap_or(u32::MAX),
+        });
+        self.answer_packets(packet.as_bytes(), origin.as_deref(), keep_alive).await
+    }
+
+    /// Answers a poll as soon as there is something to say.
+    pub(crate) async fn poll_session(
+        &mut self,
+        connection: Rc<Connection>,
+        origin: Option<&str>,
+        keep_alive: bool,
+    ) -> Next {
+        let begun = connection.with_polling(Polling::begin_poll);
+        if let Some(Err(denial)) = begun {
+            return self.refuse_turn(&connection, &denial, origin).await;
+        }
+        let turn = Turn { connection: Rc::clone(&connection), end: Polling::end_poll };
+        let polled = self.wait_for_packets(&connection).await;
+        drop(turn);
+        match polled {
+            Polled::Packets(packets) => {
+                let written = self.write_packets(&packets, origin, keep_alive).await;
+                if !written {
+                    // What was taken out of the queue has not arrived: the session has a hole.
+                    connection.end(End::Peer);
+                }
+                if written && keep_alive { Next::KeepAlive } else { Next::Close }
+            }
+            Polled::Gone => {
+                connection.end(End::Peer);
+                Next::Close
+            }
+        }
+    }
+
+    async fn wait_for_packets(&mut self, connection: &Rc<Connection>) -> Polled {
+        let shard = Rc::clone(&self.shard);
+        let max_bytes = shard.options.polling_max_bytes;
+        let (stream, buffer) = (&mut self.stream, &mut self.buffer);
+        poll_fn(|context| {
+            if let Some(packets) = connection.take_polled(context.waker(), max_bytes) {
+                return Poll::Ready(Polled::Packets(packets));
+            }
+            let mut scratch = shard.read_scratch.borrow_mut();
+            let window = scratch.get_mut(..limits::HEAD_MAX_BYTES).unwrap_or_default();
+            while let Poll::Ready(read) = stream.poll_read(context, window) {
+                // A client that sends its next request early waits for this one; a flood does not.
+                match read {
+                    Ok(count) if count > 0 && buffer.len() < limits::HEAD_MAX_BYTES => {
+                        buffer.extend_from_slice(window.get(..count).unwrap_or_default());
+                    }
+                    Ok(_) | Err(_) => return Poll::Ready(Polled::Gone),
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Takes in a posted body; answers once its packets were taken.
+    pub(crate) async fn post_to_session(
+        &mut self,
+        connection: Rc<Connection>,
+        length: usize,
+        origin: Option<&str>,
+        keep_alive: bool,
+    ) -> Next {
+        let rest = self.buffer.split_off(length.min(self.buffer.len()));
+        let body = std::mem::replace(&mut self.buffer, rest);
+        let message_max = self.shard.options.message_max_bytes as usize;
+        let body = String::from_utf8(body).map_err(|_| Denial::Utf8).and_then(|body| {
+            check_polled(&body, limits::POLLING_PACKETS_MAX, message_max)
+                .map_err(|fault| Denial::Polling(fault.0))?;
+            Ok(body)
+        });
+        let now = self.shard.now();
+        let begun = body.and_then(|body| {
+            let begun = connection.with_polling(|polling| polling.begin_post(body, now));
+            begun.unwrap_or(Err(Denial::Polling("transport_mismatch")))
+        });
+        if let Err(denial) = begun {
+            return self.refuse_turn(&connection, &denial, origin).await;
+        }
+        let turn = Turn { connection: Rc::clone(&connection), end: Polling::end_post };
+        connection.wake();
+        let in_time = self.worked_off(&connection).await;
+        drop(turn);
+        if !in_time {
+            // The body is here: whatever it waits for is ours.
+            return self.refuse_turn(&connection, &Denial::Busy, origin).await;
+        }
+        match connection.ending() {
+            Some(End::Refused(denial) | End::Told(denial)) if is_malformed(&denial) => {
+                self.refuse_engine(&Denial::Polling("session_ended"), origin).await;
+                Next::Close
+            }
+            // Who was refused for what it may not do reads so in its next poll.
+            Some(End::Refused(_) | End::Told(_) | End::Peer | End::Goodbye | End::Replaced)
+            | None => self.answer_packets(b"ok", origin, keep_alive).await,
+        }
+    }
+
+    /// Waits until a posted body was taken, pauses of the session not counted; false when that
+    /// takes too long.
+    async fn worked_off(&self, connection: &Connection) -> bool {
+        let limit_ms = self.shard.options.handshake_timeout_ms;
+        let begun_ms = self.shard.now().monotonic_ms;
+        let resumes_ms = connection.paused_until_ms.get().max(begun_ms);
+        let paused_before_ms = connection.paused_ms.get();
+        loop {
+            let paused_ms = connection.paused_ms.get().saturating_sub(paused_before_ms);
+            let due_ms = resumes_ms.saturating_add(u64::from(paused_ms)).saturating_add(limit_ms);
+            let Some(left_ms) = due_ms.checked_sub(self.shard.now().monotonic_ms) else {
+                return false;
+            };
+            let taken = poll_fn(|context| match connection.is_worked_off(context.waker()) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            });
+            if timeout(Duration::from_millis(left_ms.max(1)), taken).await.is_ok() {
+                return true;
+            }
+        }
+    }
+
+    /// Refuses a request that breaks its session: the session ends with it, unless a WebSocket
+    /// carries it by now and the request is only late.
+    async fn refuse_turn(
+        &mut self,
+        connection: &Connection,
+        denial: &Denial,
+        origin: Option<&str>,
+    ) -> Next {
+        if connection.with_polling(|_| ()).is_some() {
+            connection.end(End::Told(denial.clone()));
+        }
+        self.refuse_engine(denial, origin).await;
+        Next::Close
+    }
+
+    async fn answer_packets(
+        &mut self,
+        packets: &[u8],
+        origin: Option<&str>,
+        keep_alive: bool,
+    ) -> Next {
+        let written = self.write_packets(packets, origin, keep_alive).await;
+        if written && keep_alive { Next::KeepAlive } else { Next::Close }
+    }
+
+    async fn write_packets(
+        &mut self,
+        packets: &[u8],
+        origin: Option<&str>,
+        keep_alive: bool,
+    ) -> bool {
+        let outgoing = Outgoing {
+            status: 200,
+            content_type: "text/plain; charset=UTF-8",
+            body: packets,
+            kind: ResponseKind::Api,
+            origin,
+            extra: if keep_alive { vec![("Keep-Alive", "timeout=8")] } else { Vec::new() },
+            keep_alive,
+        };
+        self.write(outgoing).await
+    }
+}
+
+impl Connection {
+    /// The packets for a poll, or nothing yet; then the waker is kept.
+    fn take_polled(&self, waker: &Waker, max_bytes: usize) -> Option<Vec<u8>> {
+        let mut packets = Vec::new();
+        let polls = matches!(&*self.transport.borrow(), Transport::Polling(_));
+        while polls
+            && let Some(next) = self.front_bytes()
+            && (packets.is_empty() || packets.len() + next * 4 / 3 + 8 <= max_bytes)
+        {
+            let Some(frame) = self.pop() else { break };
+            match server_frame(&frame) {
+                Some((Opcode::Text, packet)) => push_polled(&mut packets, packet),
+                Some((Opcode::Binary, message)) => push_polled_binary(&mut packets, message),
+                // Control frames are the WebSocket's own.
+                Some((Opcode::Close | Opcode::Ping | Opcode::Pong, _)) | None => {}
+            }
+        }
+        let released = self.with_polling(|polling| {
+            if let Farewell::Waiting(packet) = polling.farewell {
+                if self.front_bytes().is_none() {
+                    push_polled(&mut packets, &[packet]);
+                    polling.farewell = Farewell::Taken;
+                }
+                return true;
+            }
+            if polling.probe == Probe::Answered {
+                return true;
+            }
+            polling.remember_poller(waker);
+            polling.farewell == Farewell::Taken
+        });
+        if self.closing_until_ms.get() != 0 {
+            self.wake();
+        }
+        match (packets.is_empty(), released) {
+            (false, _) => Some(packets),
+            // The client is to switch, or has switched: nothing more comes this way.
+            (true, Some(true) | None) => Some(b"6".to_vec()),
+            (true, Some(false)) => None,
+        }
+    }
+
+    /// Whether a posted body was taken, or nobody is there to take it.
+    fn is_worked_off(&self, waker: &Waker) -> bool {
+        let taken = self.with_polling(|polling| polling.is_worked_off(waker));
+        taken.unwrap_or(true) || self.is_ending()
+    }
+}

@@ -1,0 +1,6 @@
+//! From an HTTP request to a WebSocket.
+//! Never: packets.
+
+pub(crate) mod upgrade; // from request to connection
+pub(crate) mod probe; // a WebSocket that takes over a long-polling session
+pub(crate) mod control_rate; // how many pings a WebSocket may send

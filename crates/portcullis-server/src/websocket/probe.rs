@@ -1,0 +1,212 @@
+//! A WebSocket that wants to take over a long-polling session: probe, answer, switch.
+//! Never: a way to harm the session; whatever goes wrong here ends this WebSocket alone.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use portcullis_model::{Denial, limits};
+use portcullis_wire::engineio::BinaryForm;
+use portcullis_wire::websocket::{Decoder, FrameLimits, Message, Opcode, close_frame, frame};
+use tokio::time::timeout;
+
+use crate::connection::packets::denial_of;
+use crate::connection::state::{Compression, Connection};
+use crate::http::connection::HttpConnection;
+use crate::polling::transport::{Farewell, Handover, Polling, Probe};
+use crate::refuse::{Who, refuse};
+use crate::websocket::control_rate::ControlRate;
+
+/// Longest packet of this phase is `2probe`.
+const PROBE_MAX_BYTES: u32 = 64;
+/// Bytes of a whole probe, with as many pings as are let pass.
+const PROBING_MAX_BYTES: usize = 8 * 1024;
+
+/// What a client said next.
+enum Said {
+    Probe,
+    Switch,
+    Ping(Bytes),
+    /// Anything else; why it is refused.
+    Wrong(Denial),
+    Gone,
+}
+
+struct Probing {
+    http: HttpConnection,
+    connection: Rc<Connection>,
+    decoder: Decoder,
+    compression: Compression,
+    control: ControlRate,
+    received_bytes: usize,
+}
+
+/// Whoever leaves, the next WebSocket may try.
+struct Turn(Rc<Connection>);
+
+impl Turn {
+    /// The turn of a WebSocket, unless another one has it.
+    fn take(connection: &Rc<Connection>) -> Option<Self> {
+        let free = connection.with_polling(|polling| {
+            let free = polling.probe == Probe::None && polling.handover.is_none();
+            if free {
+                polling.probe = Probe::Silent;
+            }
+            free
+        });
+        free.unwrap_or(false).then(|| Self(Rc::clone(connection)))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.with_polling(|polling: &mut Polling| polling.probe = Probe::None);
+    }
+}
+
+/// Runs the probe on a WebSocket that was just accepted.
+pub(crate) async fn run(
+    http: HttpConnection,
+    connection: Rc<Connection>,
+    compression: Compression,
+    binary: BinaryForm,
+) {
+    let Some(turn) = Turn::take(&connection) else {
+        return close(http).await;
+    };
+    let deadline = Duration::from_millis(http.shard.options.connect_timeout_ms);
+    let (decoder, bound) = (Decoder::new(), Rc::clone(&connection));
+    let (control, received_bytes) = (ControlRate::default(), 0);
+    let mut probing =
+        Probing { http, connection: bound, decoder, compression, control, received_bytes };
+    let switched = timeout(deadline, probing.run()).await.unwrap_or(false);
+    let Probing { mut http, .. } = probing;
+    if switched && connection.is_ending() {
+        hand_over_last(&mut http, &connection).await;
+    }
+    if !switched || connection.is_ending() {
+        drop(turn);
+        return close(http).await;
+    }
+    let HttpConnection { stream, buffer: rest, .. } = http;
+    connection.with_polling(|polling| {
+        polling.handover = Some(Handover { stream, rest, compression, binary });
+    });
+    drop(turn);
+    connection.wake();
+}
+
+impl Probing {
+    /// Gives whether the client switches.
+    async fn run(&mut self) -> bool {
+        let mut probed = false;
+        loop {
+            match self.next().await {
+                Said::Probe if !probed => {
+                    probed = true;
+                    if !self.http.write_all(frame(Opcode::Text, b"3probe")).await {
+                        return false;
+                    }
+                    // The client waits for its poll to end before it switches.
+                    self.connection.with_polling(|polling| {
+                        polling.probe = Probe::Answered;
+                        polling.wake_poller();
+                    });
+                }
+                Said::Switch if probed => return true,
+                Said::Ping(payload) => {
+                    if !self.http.write_all(frame(Opcode::Pong, &payload)).await {
+                        return false;
+                    }
+                }
+                Said::Probe | Said::Switch => return self.refuse(&Denial::Packet("probe")),
+                Said::Wrong(denial) => return self.refuse(&denial),
+                Said::Gone => return false,
+            }
+        }
+    }
+
+    /// Puts on record why this WebSocket is closed, which its session does not notice.
+    fn refuse(&self, denial: &Denial) -> bool {
+        let shard = &self.http.shard;
+        let who = Who { http: false, ..self.http.who() };
+        let _recorded = refuse(shard, denial, &who, shard.now());
+        false
+    }
+
+    async fn next(&mut self) -> Said {
+        let limits = FrameLimits {
+            message_max_bytes: PROBE_MAX_BYTES,
+            fragments_max: limits::FRAGMENTS_MAX,
+            assembly_timeout_ms: self.http.shard.options.assembly_timeout_ms,
+        };
+        loop {
+            while !self.http.buffer.is_empty() {
+                let now = self.http.shard.now();
+                let now_ms = now.monotonic_ms;
+                let shard = Rc::clone(&self.http.shard);
+                let mut inflater = shard.inflater.borrow_mut();
+                let (decoder, buffer) = (&mut self.decoder, &mut self.http.buffer);
+                let step = match self.compression {
+                    Compression::None => decoder.decode(buffer, &limits, now_ms),
+                    Compression::Taken | Compression::Sent => {
+                        let inflater = inflater.get_or_insert_default();
+                        decoder.decode_deflated(buffer, &limits, now_ms, inflater)
+                    }
+                };
+                let step = match step {
+                    Ok(step) => step,
+                    Err(fault) => return Said::Wrong(denial_of(fault)),
+                };
+                let consumed = step.consumed;
+                self.received_bytes += consumed;
+                let control = &mut self.control;
+                let said = step.message.map(|message| match message {
+                    Message::Text("2probe") => Said::Probe,
+                    Message::Text("5") => Said::Switch,
+                    Message::Ping(payload) => match control.take(now) {
+                        Ok(()) => Said::Ping(Bytes::copy_from_slice(payload)),
+                        Err(denial) => Said::Wrong(denial),
+                    },
+                    Message::Close(_) => Said::Gone,
+                    Message::Pong(_) | Message::Text(_) | Message::Binary(_) => {
+                        Said::Wrong(Denial::Packet("probe"))
+                    }
+                });
+                drop(inflater);
+                self.http.buffer.drain(..consumed);
+                if self.received_bytes > PROBING_MAX_BYTES {
+                    return Said::Wrong(Denial::PreAuthBudget);
+                }
+                if let Some(said) = said {
+                    return said;
+                }
+            }
+            if self.http.read_more().await.is_err() {
+                return Said::Gone;
+            }
+        }
+    }
+}
+
+/// The session ended while its client moved: what it was told last comes by the way it listens on.
+async fn hand_over_last(http: &mut HttpConnection, connection: &Connection) {
+    let mut last = Vec::new();
+    while let Some(frame) = connection.pop() {
+        last.extend_from_slice(&frame);
+    }
+    connection.with_polling(|polling| polling.farewell = Farewell::Taken);
+    connection.wake();
+    let deadline = Duration::from_millis(http.shard.options.close_timeout_ms);
+    let _written = timeout(deadline, http.write_all(last.into())).await;
+}
+
+/// Says goodbye to a WebSocket that is not wanted.
+async fn close(mut http: HttpConnection) {
+    let deadline = Duration::from_millis(http.shard.options.close_timeout_ms);
+    let _written = timeout(deadline, http.write_all(close_frame(1002, ""))).await;
+    let waited = poll_fn(|context| http.stream.poll_shutdown(context));
+    let _ended = timeout(deadline, waited).await;
+    http.finish().await;
+}

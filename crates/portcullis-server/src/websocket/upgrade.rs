@@ -1,0 +1,191 @@
+//! From an HTTP request to a connection: the socket is taken over.
+//! Never: state for a connection whose upgrade was not answered.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use portcullis_guard::Admitted;
+use portcullis_model::{ConnectionId, Denial};
+use portcullis_wire::engineio::{BinaryForm, OpenOptions, open_packet};
+use portcullis_wire::http1::{Head, UpgradeFault, read_upgrade};
+use portcullis_wire::session::Session;
+use portcullis_wire::websocket::{Opcode, accept_key, frame};
+use portcullis_wire::websocket_deflate::negotiate;
+
+use crate::connect::job::Entry;
+use crate::connection::state::{Compression, Connection, Transport};
+use crate::connection::task::ConnectionTask;
+use crate::events::frame::Form;
+use crate::http::connection::HttpConnection;
+use crate::load::comer::Comer;
+use crate::polling::session_id::SessionSecret;
+use crate::setup::options::Options;
+use crate::shard::state::Shard;
+use crate::websocket::probe;
+
+/// An upgrade that passed door 1.
+pub(crate) struct Upgrade {
+    /// The values of `Sec-WebSocket-Accept`, `-Protocol` and `-Extensions` in the answer.
+    pub(crate) accept: String,
+    pub(crate) protocol: Option<String>,
+    pub(crate) extensions: Option<String>,
+    compression: Compression,
+    binary: BinaryForm,
+    purpose: Option<Purpose>,
+}
+
+/// What the WebSocket is for.
+enum Purpose {
+    /// A connection of its own.
+    Open(Box<Opening>),
+    /// A long-polling session it wants to take over.
+    TakeOver(Rc<Connection>),
+}
+
+/// A connection that is about to be.
+struct Opening {
+    form: Form,
+    admitted: Admitted,
+    id: ConnectionId,
+    secret: Option<SessionSecret>,
+    /// The packet that goes out with the answer.
+    first: Option<Bytes>,
+}
+
+impl Opening {
+    fn prepare(form: Form, admitted: Admitted, shard: &Shard) -> Result<Self, Denial> {
+        let id = shard.next_id();
+        let (secret, first) = match form {
+            Form::SocketIo | Form::Engine => {
+                let (sid, secret) = shard.session_ids.make(id)?;
+                let packet = open_packet(&OpenOptions {
+                    sid: &sid,
+                    upgrades: &[],
+                    ping_interval_ms: narrow(shard.options.ping_interval_ms),
+                    ping_timeout_ms: narrow(shard.options.ping_timeout_ms),
+                    max_payload: shard.options.message_max_bytes,
+                });
+                (Some(secret), Some(frame(Opcode::Text, packet.as_bytes())))
+            }
+            Form::Plain => (None, None),
+        };
+        Ok(Self { form, admitted, id, secret, first })
+    }
+}
+
+impl Upgrade {
+    /// A WebSocket of its own.
+    pub(crate) fn open(
+        head: &Head<'_>,
+        form: Form,
+        binary: BinaryForm,
+        admitted: Admitted,
+        shard: &Shard,
+    ) -> Result<Self, Denial> {
+        let mut upgrade = Self::read(head, binary, &shard.options)?;
+        upgrade.purpose = Some(Purpose::Open(Box::new(Opening::prepare(form, admitted, shard)?)));
+        Ok(upgrade)
+    }
+
+    /// A WebSocket for a session there is.
+    pub(crate) fn take_over(
+        head: &Head<'_>,
+        connection: Rc<Connection>,
+        binary: BinaryForm,
+        options: &Options,
+    ) -> Result<Self, Denial> {
+        let mut upgrade = Self::read(head, binary, options)?;
+        upgrade.purpose = Some(Purpose::TakeOver(connection));
+        Ok(upgrade)
+    }
+
+    /// Whom a WebSocket of its own is for.
+    pub(crate) fn admitted(&mut self) -> Option<&mut Admitted> {
+        match &mut self.purpose {
+            Some(Purpose::Open(opening)) => Some(&mut opening.admitted),
+            Some(Purpose::TakeOver(_)) | None => None,
+        }
+    }
+
+    /// What goes out with the answer, in the same write.
+    pub(crate) fn first(&self) -> &[u8] {
+        match &self.purpose {
+            Some(Purpose::Open(opening)) => opening.first.as_deref().unwrap_or_default(),
+            Some(Purpose::TakeOver(_)) | None => &[],
+        }
+    }
+
+    fn read(head: &Head<'_>, binary: BinaryForm, options: &Options) -> Result<Self, Denial> {
+        if head.content_length > 0 {
+            return Err(Denial::UpgradeMalformed);
+        }
+        let request = read_upgrade(head).map_err(|fault| match fault {
+            UpgradeFault::Malformed(_) => Denial::UpgradeMalformed,
+            UpgradeFault::Version => Denial::UpgradeVersion,
+        })?;
+        // Only one that is known is selected: whatever else stands there is never echoed.
+        let known = |offer: &&&str| options.subprotocols.iter().any(|known| known == **offer);
+        let protocol = request.protocols.iter().find(known).map(|offer| String::from(*offer));
+        let agreement = if options.compression {
+            negotiate(head.values("sec-websocket-extensions"))
+        } else {
+            None
+        };
+        let compression = match agreement {
+            None => Compression::None,
+            Some(agreement) if agreement.compresses() => Compression::Sent,
+            Some(_) => Compression::Taken,
+        };
+        let extensions = agreement.map(|agreement| agreement.answer());
+        let accept = accept_key(request.key);
+        Ok(Self { accept, protocol, extensions, compression, binary, purpose: None })
+    }
+}
+
+/// Starts what the WebSocket of an answered upgrade is for. One that takes over is nobody until it
+/// has, and keeps its place in the budget of HTTP connections: this waits for it.
+pub(crate) async fn start(http: HttpConnection, upgrade: Upgrade) {
+    match upgrade.purpose {
+        None => {}
+        Some(Purpose::Open(opening)) => {
+            open(http, *opening, upgrade.compression, upgrade.binary);
+        }
+        Some(Purpose::TakeOver(connection)) => {
+            let Upgrade { compression, binary, .. } = upgrade;
+            probe::run(http, connection, compression, binary).await;
+        }
+    }
+}
+
+fn open(http: HttpConnection, opening: Opening, compression: Compression, binary: BinaryForm) {
+    let port = http.client_port();
+    let HttpConnection { shard, stream, buffer: mut tail, .. } = http;
+    let Opening { form, admitted, id, secret, .. } = opening;
+    let now = shard.now();
+    let mut session = Session::open(now.monotonic_ms, &shard.session_options());
+    if form == Form::Engine {
+        session.connected();
+    }
+    let Admitted { client, class, origin, bearer, cookies, slot, .. } = admitted;
+    let packets = shard.gate.packet_budget();
+    let from = Comer { client, class, port, origin, packets };
+    let transport = Transport::Socket(stream);
+    let connection = Rc::new(Connection::new(id, form, from, secret, transport, session));
+    connection.compression.set(compression);
+    connection.binary.set(binary);
+    shard.metrics.connections_total.inc();
+    shard.adopt(&connection, now);
+    let bound = bearer.is_some();
+    let mut task = ConnectionTask::new(Rc::clone(&shard), connection, slot, bearer, cookies);
+    if form == Form::Plain && bound {
+        task.start_connect(Entry::main(), None, now);
+    }
+    if !tail.is_empty() {
+        task.receive(&mut tail, now);
+    }
+    tokio::task::spawn_local(task);
+}
+
+pub(crate) fn narrow(milliseconds: u64) -> u32 {
+    u32::try_from(milliseconds).unwrap_or(u32::MAX)
+}
