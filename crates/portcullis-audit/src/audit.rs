@@ -9,22 +9,22 @@ use std::time::Duration;
 
 use portcullis_model::Now;
 
-use crate::class::Lane;
-use crate::disk::{Disk, SystemDisk};
-use crate::encode::encode;
-use crate::file::LogFile;
+use crate::files::disk::{Disk, SystemDisk};
+use crate::files::log_file::LogFile;
+use crate::files::reserve::Reserve;
+use crate::files::segment::Naming;
+use crate::files::sequence::SequenceFile;
+use crate::files::sync::{Keeping, Syncer};
 use crate::options::{AuditError, AuditOptions};
 use crate::output::Output;
 use crate::queue::{LaneLimits, Queue};
-use crate::record::Record;
-use crate::reserve::Reserve;
-use crate::sampling::{Sampler, Summaries};
-use crate::segment::Naming;
-use crate::sequence::SequenceFile;
-use crate::service::Service;
-use crate::sync::{Keeping, Syncer};
-use crate::watch::Watch;
-use crate::writer::{LogState, Status, Writer};
+use crate::record::encode::encode;
+use crate::record::fields::Record;
+use crate::record::lane::Lane;
+use crate::record::service::Service;
+use crate::sampling::sampler::{Sampler, Summaries};
+use crate::writer::lines::{LogState, Status, Writer};
+use crate::writer::watch::Watch;
 
 /// At the end the writer, the sync and the printing may take so long, each.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use portcullis_model::{Code, Now, Severity};
 
-use crate::budget::Kind;
-use crate::class::Lane;
-use crate::record::{Outcome, Record};
+use crate::record::fields::{Outcome, Record};
+use crate::record::lane::Lane;
+use crate::sampling::budget::Kind;
 
 /// The writer looks after the file this often when no record comes.
 const IDLE: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use portcullis_model::Denial;
 
-use crate::health::{Health, WriteFault};
+use crate::health::monitor::{Health, WriteFault};
 
 /// Why the store did not perform a request. Only [`StoreError::Unknown`] may have had an effect.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -8,15 +8,15 @@ use std::pin::Pin;
 use portcullis_model::Deadline;
 use portcullis_model::{RoomId, UserId};
 
-use crate::change::Change;
+use crate::accounts::AccountStore;
+use crate::changes::Change;
 use crate::error::StoreError;
-use crate::rows::{
+use crate::rows::deletions::{DeleteRoom, RoomDeletion};
+use crate::rows::rooms::{
     Append, CreateRoom, InviteToRoom, Invited, Join, JoinRoom, KickFromRoom, Kicked, LeaveRoom,
     MessageRow, NewMessage, NewRoom, Page, Resume, ResumeRooms,
 };
-use crate::rows_delete::{DeleteRoom, RoomDeletion};
-use crate::rows_load::Loaded;
-use crate::store_account::AccountStore;
+use crate::rows::snapshot::Loaded;
 
 /// Most messages one page of history holds, whatever is asked.
 pub const PAGE_MAX: u32 = 500;

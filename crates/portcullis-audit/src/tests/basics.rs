@@ -9,7 +9,7 @@ use portcullis_model::Code;
 
 use super::{Log, at, lines_of, operation, options, rejection};
 use crate::options::{AuditError, AuditOptions};
-use crate::record::Record;
+use crate::record::fields::Record;
 use crate::{Audit, LogState};
 
 #[test]

@@ -18,9 +18,9 @@ use portcullis_model::{Code, Now, UserId};
 use serde_json::Value;
 
 use crate::audit::Audit;
-use crate::disk::{Disk, Space};
+use crate::files::disk::{Disk, Space};
 use crate::options::AuditOptions;
-use crate::record::{Outcome, Record};
+use crate::record::fields::{Outcome, Record};
 
 /// A disk with faults: little room, and writes and syncs that hang.
 #[derive(Debug)]

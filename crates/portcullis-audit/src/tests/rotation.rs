@@ -10,7 +10,7 @@ use super::{
     Log, all_lines, assert_unbroken, at, count, event_of_user, operation, options, reasons,
 };
 use crate::Audit;
-use crate::segment::Naming;
+use crate::files::segment::Naming;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -94,7 +94,7 @@ fn numbers_continue_after_the_newest_closed_file() {
     let folder = log.folder.path();
     let closed = folder.join("security-20260801T120000Z-1.log");
     std::fs::rename(folder.join("security.log"), &closed).unwrap();
-    assert!(crate::compress::compress(&closed, || true).unwrap());
+    assert!(crate::files::compress::compress(&closed, || true).unwrap());
     for name in ["security-20260801T120000Z-1.log.gz", "security.log.1"] {
         let audit = Audit::open(options(folder)).unwrap();
         audit.record(operation(), at(0));

@@ -1,0 +1,7 @@
+//! One record: its fields, its lane, and its line of JSON.
+//! Never: a token, a password, or a session id in a line.
+
+pub(crate) mod fields; // what happened
+pub(crate) mod lane; // which party caused it
+pub(crate) mod encode; // one record as one line of ECS JSON
+pub(crate) mod service; // what every line reports about the server

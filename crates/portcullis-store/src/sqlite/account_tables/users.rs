@@ -1,0 +1,245 @@
+//! People in the tables: made, found, listed, by the writer or by whoever is beside it.
+//! Never: a password in the clear; only its hash comes here.
+
+use std::sync::Arc;
+
+use portcullis_model::{Roles, Secret, UserId};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::accounts::PEOPLE_MAX;
+use crate::changes::Change;
+use crate::error::StoreError;
+use crate::field_seal::FieldSeal;
+use crate::rows::accounts::{CredentialsRow, PersonRow};
+use crate::rows::rooms::{CreateUser, NewUser, UserRow};
+use crate::sqlite::account_tables::factors::has_invitation;
+use crate::sqlite::columns::{fold, has_admin, text, user_id};
+use crate::sqlite::sealed_fields::open_totp;
+
+/// The tables about people, inside a transaction, and who hears of what changes.
+pub(crate) struct AccountTables<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) seal: Option<&'a dyn FieldSeal>,
+    pub(crate) changes: &'a mut Vec<Change>,
+}
+
+/// The columns of a [`UserRow`].
+pub(crate) const USER: &str = "id, username, roles, disabled, valid_after_unix_ms,
+    banned_until_unix_ms, muted_until_unix_ms, totp IS NOT NULL, issuer IS NOT NULL";
+
+/// Reads a [`UserRow`] out of the columns of [`USER`].
+pub(crate) fn user_row(row: &Row<'_>) -> Result<UserRow, StoreError> {
+    Ok(UserRow {
+        id: user_id(text(row, 0)?)?,
+        username: row.get(1)?,
+        roles: Roles::from_bits(row.get(2)?),
+        disabled: row.get(3)?,
+        valid_after_unix_ms: row.get(4)?,
+        banned_until_unix_ms: row.get(5)?,
+        muted_until_unix_ms: row.get(6)?,
+        has_totp: row.get(7)?,
+        foreign: row.get(8)?,
+    })
+}
+
+impl AccountTables<'_> {
+    /// Creates a user; see [`crate::AccountStore::create_user`].
+    pub(crate) fn create_user(&mut self, user: NewUser) -> Result<CreateUser, StoreError> {
+        if user.setup && has_admin(self.connection)? {
+            return Ok(CreateUser::SetupUsed);
+        }
+        if let (Some(issuer), Some(subject)) = (&user.issuer, &user.subject)
+            && let Some(key) = self.foreign(issuer, subject)?
+        {
+            self.bring_up_to_date(key, &user)?;
+            self.tell_user(key)?;
+            return Ok(CreateUser::Created);
+        }
+        if self.is_deleted(&user.id)? {
+            return Ok(CreateUser::Deleted);
+        }
+        // Looked at first: who has none does not learn which names are taken. Used up last: it
+        // stays good for another try when the name is.
+        if let Some(invitation) = &user.invitation
+            && !has_invitation(self.connection, invitation, user.created_unix_ms)?
+        {
+            return Ok(CreateUser::InvitationVoid);
+        }
+        let Some(key) = self.insert_user(&user)? else { return Ok(CreateUser::NameTaken) };
+        if let Some(invitation) = &user.invitation {
+            self.use_invitation(invitation, key)?;
+        }
+        self.tell_user(key)?;
+        Ok(CreateUser::Created)
+    }
+
+    /// Writes the row; `None` when the name is taken.
+    fn insert_user(&self, user: &NewUser) -> Result<Option<i64>, StoreError> {
+        let folded = user.issuer.is_none().then(|| fold(&user.username));
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO users
+             (id, username, folded, password_phc, issuer, subject, roles, created_unix_ms,
+              valid_after_unix_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT valid_after_unix_ms FROM marks))
+             ON CONFLICT (folded) DO NOTHING",
+        )?;
+        let written = insert.execute((
+            user.id.as_str(),
+            &user.username,
+            folded,
+            user.password_phc.as_ref().map(|phc| phc.expose().as_str()),
+            user.issuer.as_deref(),
+            user.subject.as_deref(),
+            user.roles.bits(),
+            user.created_unix_ms,
+        ))?;
+        Ok((written == 1).then(|| self.connection.last_insert_rowid()))
+    }
+
+    fn foreign(&self, issuer: &str, subject: &str) -> Result<Option<i64>, StoreError> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT key FROM users WHERE issuer = ?1 AND subject = ?2")?;
+        Ok(select.query_row((issuer, subject), |row| row.get(0)).optional()?)
+    }
+
+    fn bring_up_to_date(&self, key: i64, user: &NewUser) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE users SET username = ?2 WHERE key = ?1 AND username <> ?2
+                 AND muted_until_unix_ms <= ?3",
+            )?
+            .execute((key, &user.username, user.created_unix_ms))?;
+        if user.roles_follow {
+            self.connection
+                .prepare_cached("UPDATE users SET roles = ?2 WHERE key = ?1 AND roles <> ?2")?
+                .execute((key, user.roles.bits()))?;
+        }
+        Ok(())
+    }
+
+    /// Tells the feed what a user is now, and gives it.
+    pub(crate) fn tell_user(&mut self, key: i64) -> Result<UserRow, StoreError> {
+        let statement = format!("SELECT {USER} FROM users WHERE key = ?1");
+        let mut select = self.connection.prepare_cached(&statement)?;
+        let mut rows = select.query([key])?;
+        let Some(row) = rows.next()? else { return Err(StoreError::Corrupt("user")) };
+        let user = user_row(row)?;
+        self.changes.push(Change::User(user.clone()));
+        Ok(user)
+    }
+
+    /// The key of a user in the tables.
+    pub(crate) fn user_key(&self, user: &UserId) -> Result<Option<i64>, StoreError> {
+        let mut select = self.connection.prepare_cached("SELECT key FROM users WHERE id = ?1")?;
+        Ok(select.query_row([user.as_str()], |row| row.get(0)).optional()?)
+    }
+
+    /// Replaces a hash; see [`crate::AccountStore::rehash`].
+    pub(crate) fn rehash(
+        &mut self,
+        user: &UserId,
+        old: &Secret<String>,
+        new: &Secret<String>,
+    ) -> Result<bool, StoreError> {
+        let changed = self
+            .connection
+            .prepare_cached(
+                "UPDATE users SET password_phc = ?3 WHERE id = ?1 AND password_phc = ?2",
+            )?
+            .execute((user.as_str(), old.expose(), new.expose()))?;
+        Ok(changed == 1)
+    }
+}
+
+/// Whom credentials are asked for.
+pub(crate) enum Wanted<'a> {
+    Name(&'a str),
+    Id(&'a UserId),
+}
+
+/// Finds what a log-in is checked against.
+pub(crate) fn credentials(
+    connection: &Connection,
+    seal: Option<&dyn FieldSeal>,
+    wanted: &Wanted<'_>,
+) -> Result<Option<CredentialsRow>, StoreError> {
+    let (condition, value) = match wanted {
+        Wanted::Name(name) => ("folded = ?1", fold(name)),
+        Wanted::Id(id) => ("id = ?1", id.to_string()),
+    };
+    let statement = format!(
+        "SELECT id, username, password_phc, roles, disabled, banned_until_unix_ms,
+             valid_after_unix_ms, created_unix_ms, totp, totp_sealed
+         FROM users WHERE {condition} AND password_phc IS NOT NULL"
+    );
+    let mut select = connection.prepare_cached(&statement)?;
+    let mut rows = select.query([value])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let id = user_id(text(row, 0)?)?;
+    let (totp, sealed): (Option<Vec<u8>>, bool) = (row.get(8)?, row.get(9)?);
+    let totp = totp.map(|stored| open_totp(seal, id.as_str(), (stored, sealed))).transpose()?;
+    Ok(Some(CredentialsRow {
+        username: row.get(1)?,
+        password_phc: Secret::new(row.get(2)?),
+        roles: Roles::from_bits(row.get(3)?),
+        disabled: row.get(4)?,
+        banned_until_unix_ms: row.get(5)?,
+        valid_after_unix_ms: row.get(6)?,
+        totp,
+        created_unix_ms: row.get(7)?,
+        id,
+    }))
+}
+
+/// The columns of a [`PersonRow`].
+const PERSON: &str = "id, username, roles, disabled, banned_until_unix_ms, muted_until_unix_ms,
+    totp IS NOT NULL, issuer, created_unix_ms, changed_unix_ms";
+
+fn person_row(row: &Row<'_>) -> Result<PersonRow, StoreError> {
+    Ok(PersonRow {
+        id: user_id(text(row, 0)?)?,
+        username: row.get::<_, Arc<str>>(1)?,
+        roles: Roles::from_bits(row.get(2)?),
+        disabled: row.get(3)?,
+        banned_until_unix_ms: row.get(4)?,
+        muted_until_unix_ms: row.get(5)?,
+        has_totp: row.get(6)?,
+        issuer: row.get(7)?,
+        created_unix_ms: row.get(8)?,
+        changed_unix_ms: row.get(9)?,
+    })
+}
+
+/// Finds a user; see [`crate::AccountStore::person`].
+pub(crate) fn person(
+    connection: &Connection,
+    id_or_name: &str,
+) -> Result<Option<PersonRow>, StoreError> {
+    let statement = format!(
+        "SELECT {PERSON} FROM users WHERE (id = ?1 OR folded = ?2) AND deleted_unix_ms = 0
+         ORDER BY id = ?1 DESC LIMIT 1"
+    );
+    let mut select = connection.prepare_cached(&statement)?;
+    let mut rows = select.query((id_or_name, fold(id_or_name)))?;
+    rows.next()?.map(person_row).transpose()
+}
+
+/// Lists users; see [`crate::AccountStore::people`].
+pub(crate) fn people(
+    connection: &Connection,
+    skip: u64,
+    limit: u32,
+) -> Result<Vec<PersonRow>, StoreError> {
+    let statement = format!(
+        "SELECT {PERSON} FROM users WHERE deleted_unix_ms = 0 ORDER BY key LIMIT ?1 OFFSET ?2"
+    );
+    let mut select = connection.prepare_cached(&statement)?;
+    let skip = i64::try_from(skip).unwrap_or(i64::MAX);
+    let mut rows = select.query((limit.min(PEOPLE_MAX), skip))?;
+    let mut people = Vec::new();
+    while let Some(row) = rows.next()? {
+        people.push(person_row(row)?);
+    }
+    Ok(people)
+}

@@ -1,0 +1,81 @@
+//! Users, rooms and messages the tests of the embedded store share.
+//! Never: part of a build other than a test's.
+
+use std::sync::Arc;
+
+use portcullis_model::{MessageId, Mid, Roles, RoomId, UserId};
+
+use crate::changes::Change;
+use crate::health::disk_watch::DiskWatch;
+use crate::rows::rooms::{NewMessage, NewRoom, NewUser, Visibility};
+use crate::sqlite::writer::commit::Writer;
+use crate::sqlite::writer::task::Task;
+use crate::store::CommitFeed;
+
+/// A feed nobody listens to.
+pub(crate) struct Deaf;
+
+impl CommitFeed for Deaf {
+    fn committed(&mut self, _changes: &[Change]) {}
+}
+
+/// A disk without end.
+pub(crate) fn healthy() -> DiskWatch {
+    DiskWatch::new(0, Box::new(|| None), Arc::default())
+}
+
+/// Commits a batch, with nothing to do between two tries to get the lock.
+pub(crate) fn commit(
+    writer: &mut Writer<'_>,
+    batch: &mut Vec<Box<dyn Task>>,
+    feed: &mut dyn CommitFeed,
+) {
+    writer.commit(batch, feed, &mut |_, _| ());
+}
+
+pub(crate) fn ann() -> NewUser {
+    NewUser {
+        id: UserId::parse("ann").unwrap(),
+        username: Arc::from("Ann"),
+        password_phc: None,
+        issuer: None,
+        subject: None,
+        roles: Roles::user(),
+        created_unix_ms: 0,
+        setup: false,
+        invitation: None,
+        roles_follow: false,
+    }
+}
+
+pub(crate) fn lobby() -> NewRoom {
+    NewRoom {
+        id: RoomId::parse("lobby").unwrap(),
+        name: Arc::from("Lobby"),
+        visibility: Visibility::Public,
+        owner: ann().id,
+        created_unix_ms: 0,
+        origin: 0,
+        party: 0,
+        still: None,
+        rooms_per_user_max: 9,
+    }
+}
+
+/// A message of Ann's in the lobby, with a key of its own.
+pub(crate) fn message(number: u32, sent_unix_ms: i64) -> NewMessage {
+    NewMessage {
+        id: MessageId::parse(&format!("m{number}")).unwrap(),
+        room: lobby().id,
+        user: ann().id,
+        username: Arc::from("Ann"),
+        text: "x".repeat(100),
+        html: None,
+        reply_to: None,
+        mid: Mid::parse(&format!("k{number}")).ok(),
+        digest: Some([7; 32]),
+        sent_unix_ms,
+        origin: 0,
+        still: None,
+    }
+}
