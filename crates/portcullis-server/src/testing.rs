@@ -7,7 +7,7 @@ use std::sync::Arc;
 use portcullis_audit::Audit;
 use portcullis_guard::{Directory, Gate, User};
 use portcullis_model::{Clock, ConnectionId, Denial, Namespace, RoomId};
-use portcullis_wire::websocket_payload::server_frame;
+use portcullis_wire::websocket::server_frame;
 use serde_json::Value;
 use tokio::sync::mpsc;
 

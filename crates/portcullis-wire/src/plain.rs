@@ -4,7 +4,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::socketio::{PacketFault, quoted};
+use crate::json::quoted;
+use crate::packet_fault::PacketFault;
 
 /// Longest `id`, in bytes of JSON: 64 and the quotes.
 const ID_MAX_BYTES: usize = 66;

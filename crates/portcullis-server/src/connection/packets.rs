@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use portcullis_model::{Denial, Now, limits};
 use portcullis_wire::engineio::{self, BinaryForm, EnginePacket, Polled};
+use portcullis_wire::engineio::{Heard, SessionFault};
 use portcullis_wire::plain;
-use portcullis_wire::session::{Heard, SessionFault};
 use portcullis_wire::socketio::{self, SocketPacket};
 use portcullis_wire::websocket::{FrameFault, FrameLimits, Message, Opcode, frame};
 

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use portcullis_model::Denial;
 use portcullis_wire::engineio::BinaryForm;
-use portcullis_wire::websocket_payload::in_base64;
+use portcullis_wire::websocket::in_base64;
 
 use crate::connection::state::{Connection, End};
 use crate::events::frame::Frame;

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use portcullis_guard::{Caller, Class, PacketBudget};
 use portcullis_model::{ConnectionId, Denial, Now};
 use portcullis_wire::engineio::BinaryForm;
+use portcullis_wire::engineio::{Due, Expiry, Session};
 use portcullis_wire::plain;
-use portcullis_wire::session::{Due, Expiry, Session};
 use portcullis_wire::socketio;
 use portcullis_wire::websocket::{Opcode, frame};
 

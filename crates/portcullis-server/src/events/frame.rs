@@ -7,8 +7,8 @@ use bytes::Bytes;
 use portcullis_model::Namespace;
 use portcullis_wire::plain;
 use portcullis_wire::socketio::{EventHead, event_with};
+use portcullis_wire::websocket::server_frame;
 use portcullis_wire::websocket::{Opcode, frame};
-use portcullis_wire::websocket_payload::server_frame;
 
 use crate::events::payload::Payload;
 use crate::rooms::offset;

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use portcullis_guard::{Admitted, Binding};
 use portcullis_model::{ClosedBy, Denial, limits};
+use portcullis_wire::engineio::Session;
 use portcullis_wire::engineio::{
     BinaryForm, OpenOptions, check_polled, open_packet, push_polled, push_polled_binary,
 };
 use portcullis_wire::http1::{Found, Head};
-use portcullis_wire::session::Session;
 use portcullis_wire::websocket::Opcode;
-use portcullis_wire::websocket_payload::server_frame;
+use portcullis_wire::websocket::server_frame;
 use tokio::time::timeout;
 
 use crate::connection::state::{Connection, End, Transport};

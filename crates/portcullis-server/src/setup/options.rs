@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use portcullis_guard::ReferenceKey;
 use portcullis_model::limits;
-use portcullis_wire::session::SessionOptions;
+use portcullis_wire::engineio::SessionOptions;
 
 use crate::load::waiting::Waits;
 use crate::setup::operator_keys::OperatorKeys;

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use portcullis_audit::Audit;
 use portcullis_guard::{Gate, LoadState, ReferenceKey};
 use portcullis_model::{Clock, ConnectionId, Now, UserId};
-use portcullis_wire::session::SessionOptions;
-use portcullis_wire::websocket_deflate::{Deflater, Inflater};
+use portcullis_wire::engineio::SessionOptions;
+use portcullis_wire::websocket::deflate::{Deflater, Inflater};
 use tokio::sync::{Notify, mpsc};
 
 use crate::admin::metrics::Metrics;

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use bytes::Bytes;
 use portcullis_guard::Admitted;
 use portcullis_model::{ConnectionId, Denial};
+use portcullis_wire::engineio::Session;
 use portcullis_wire::engineio::{BinaryForm, OpenOptions, open_packet};
 use portcullis_wire::http1::{Head, UpgradeFault, read_upgrade};
-use portcullis_wire::session::Session;
+use portcullis_wire::websocket::deflate::negotiate;
 use portcullis_wire::websocket::{Opcode, accept_key, frame};
-use portcullis_wire::websocket_deflate::negotiate;
 
 use crate::connect::job::Entry;
 use crate::connection::state::{Compression, Connection, Transport};

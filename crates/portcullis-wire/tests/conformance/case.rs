@@ -1,8 +1,8 @@
 //! A case: bytes of a client, and everything the decoder has to make of them.
 //! Never: judged by one cut of the bytes alone.
 
+use portcullis_wire::websocket::deflate::Inflater;
 use portcullis_wire::websocket::{Decoder, FrameFault, FrameLimits, Message};
-use portcullis_wire::websocket_deflate::Inflater;
 
 /// What the decoder gives.
 #[derive(Debug, Clone, PartialEq, Eq)]

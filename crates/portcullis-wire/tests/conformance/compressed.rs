@@ -2,8 +2,8 @@
 //! Never: a context taken over from one message to the next.
 
 use flate2::{Compress, Compression, FlushCompress};
+use portcullis_wire::websocket::deflate::Deflater;
 use portcullis_wire::websocket::{self, FrameFault, Opcode};
-use portcullis_wire::websocket_deflate::Deflater;
 
 use crate::case::{Case, Seen, frame, text};
 

@@ -21,7 +21,7 @@ mod compressed; // permessage-deflate: messages, small windows, what we send, wh
 mod offers; // permessage-deflate: what is agreed on
 
 use case::Case;
-use portcullis_wire::websocket_deflate::Inflater;
+use portcullis_wire::websocket::deflate::Inflater;
 
 /// A section and how many cases it has, so that none is lost.
 type Section = (fn() -> Vec<Case>, usize);

@@ -1,7 +1,7 @@
 //! Offers of permessage-deflate (RFC 7692 section 7.1), as header lines, and what answers them.
 //! Never: a parameter in the answer that the client did not allow.
 
-use portcullis_wire::websocket_deflate::negotiate;
+use portcullis_wire::websocket::deflate::negotiate;
 
 /// Agreed without a word about windows.
 const PLAIN: Option<&str> =

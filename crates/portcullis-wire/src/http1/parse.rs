@@ -1,14 +1,13 @@
-//! Strict HTTP/1.1 request heads (RFC 9112): one reading, or a refusal.
-//! Never: a lenient reading that a proxy in front of us could see differently.
+//! Reads one request head with `httparse` and stricter rules on top.
+//! Never: a second reading of the same bytes.
 
 use std::mem::MaybeUninit;
 
 use memchr::{memchr_iter, memmem};
 
-use crate::http1_target::{Target, read_target};
-
-pub use crate::http1_response::write_response_head;
-pub use crate::http1_upgrade::{UpgradeFault, UpgradeRequest, read_upgrade, wants_upgrade};
+use super::head::{Found, Head, HeadFault, HeadLimits, Versions};
+use super::target::{Target, read_target};
+use super::token::is_token;
 
 /// Header lines a head may have at most, whatever the limits say; they stand on the stack.
 const HEADERS_MAX: usize = 64;
@@ -18,144 +17,6 @@ const METHOD_MAX_BYTES: usize = 32;
 const NAME_MAX_BYTES: usize = 256;
 /// Most digits of a length: no overflow in a `u64`.
 const LENGTH_MAX_DIGITS: usize = 18;
-
-/// How large a head may be. A parsed head borrows: 32 bytes a header line are allocated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeadLimits {
-    /// Request line and header lines together, with their line ends.
-    pub head_max_bytes: usize,
-    /// Header lines; above 64 it means 64.
-    pub headers_max: usize,
-    /// The request target.
-    pub target_max_bytes: usize,
-}
-
-/// Which versions of HTTP a head may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Versions {
-    /// HTTP/1.1, for requests that pass proxies: there two readings of one request are an attack.
-    Http11,
-    /// HTTP/1.0 as well, for health probes of load balancers. Such a connection never persists.
-    Http10AndHttp11,
-}
-
-impl Versions {
-    /// Whether they contain HTTP/1.`minor`.
-    fn contain(self, minor: Option<u8>) -> bool {
-        match self {
-            Self::Http11 => minor == Some(1),
-            Self::Http10AndHttp11 => matches!(minor, Some(0 | 1)),
-        }
-    }
-}
-
-/// One request head, borrowed from the bytes it was read from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head<'a> {
-    /// A token; case matters (RFC 9110 section 9.1). Unknown ones are the router's to refuse.
-    pub method: &'a str,
-    /// As it stands in the request line.
-    pub target: &'a str,
-    /// Starts with `/`; neither decoded nor normalised, so that it can only be compared.
-    pub path: &'a str,
-    /// Without the `?`; empty when there is none.
-    pub query: &'a str,
-    /// Host and port of an absolute-form target.
-    pub authority: Option<&'a str>,
-    /// Names as sent, values without surrounding blanks, in their order.
-    pub headers: Vec<(&'a str, &'a [u8])>,
-    /// Bytes of body that follow the head; 0 without the field.
-    pub content_length: u64,
-    /// Whether the peer expects to send another request.
-    pub keep_alive: bool,
-    /// Bytes of the head, with its empty line.
-    pub length: usize,
-}
-
-/// Why a head is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeadFault {
-    /// Not the grammar of RFC 9112; the word says where, for the operator.
-    Malformed(&'static str),
-    /// More bytes than allowed, or a header name longer than any real one.
-    TooLarge,
-    /// More header lines than allowed.
-    TooManyHeaders,
-    /// A target longer than allowed.
-    TargetTooLong,
-    /// A version that is not accepted here.
-    Version,
-    /// Any transfer coding at all: bodies come with a length.
-    TransferEncoding,
-    /// A length that is doubled, no plain number, or stands on a request that has no body.
-    ContentLength,
-}
-
-impl HeadFault {
-    /// The word used in the security record.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Malformed(what) => what,
-            Self::TooLarge => "head_too_large",
-            Self::TooManyHeaders => "too_many_headers",
-            Self::TargetTooLong => "target_too_long",
-            Self::Version => "version",
-            Self::TransferEncoding => "transfer_encoding",
-            Self::ContentLength => "content_length",
-        }
-    }
-}
-
-/// How often a header field stands in a head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found<'a> {
-    /// Not at all.
-    None,
-    /// Once, with this value.
-    One(&'a [u8]),
-    /// More than once: whoever reads one of them may read another than the peer before us.
-    Many,
-}
-
-impl<'a> Head<'a> {
-    /// The one value of a header field; names compare without case.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Found<'a> {
-        let mut values = self.values(name);
-        match (values.next(), values.next()) {
-            (None, _) => Found::None,
-            (Some(value), None) => Found::One(value),
-            (Some(_), Some(_)) => Found::Many,
-        }
-    }
-
-    /// Every value of a header field, in their order.
-    pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let same = move |line: &&(&'a str, &'a [u8])| line.0.eq_ignore_ascii_case(name);
-        self.headers.iter().filter(same).map(|(_, value)| *value)
-    }
-
-    /// Whether a comma-separated list field names a token; compares without case.
-    pub(crate) fn lists(&self, name: &str, token: &str) -> bool {
-        let same = |element: &[u8]| element.eq_ignore_ascii_case(token.as_bytes());
-        self.values(name).any(|value| elements(value).any(same))
-    }
-}
-
-/// The elements of a list field without the blanks around them; linear in the value.
-pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
-}
-
-/// A token (RFC 9110 section 5.6.2).
-pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().copied().all(is_token_byte)
-}
-
-pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
 
 /// Where the first head ends: just behind its empty line.
 ///

@@ -3,11 +3,12 @@
 
 use std::ops::Range;
 
-use crate::websocket::{CloseFrame, FrameFault, FrameLimits, Message, Step, is_close_code};
-use crate::websocket_assembly::Assembly;
-use crate::websocket_deflate::Inflater;
-use crate::websocket_header::{Coding, Extension, HEADER_MAX_BYTES, Header, Kind};
-use crate::websocket_mask::unmask;
+use super::assembly::Assembly;
+use super::deflate::Inflater;
+use super::fault::{FrameFault, FrameLimits};
+use super::header::{Coding, Extension, HEADER_MAX_BYTES, Header, Kind};
+use super::mask::unmask;
+use super::message::{CloseFrame, Message, Step, is_close_code};
 
 /// Decodes one client's frames. Sixteen bytes while nothing is incomplete.
 #[derive(Debug, Default)]

@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use sha1::{Digest, Sha1};
 
-use crate::websocket::{Opcode, is_close_code};
-use crate::websocket_header::CONTROL_MAX_BYTES;
+use super::header::CONTROL_MAX_BYTES;
+use super::message::{Opcode, is_close_code};
 
 /// RFC 6455 section 1.3.
 const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

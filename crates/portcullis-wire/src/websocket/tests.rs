@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use crate::websocket::*;
+use super::*;
 
 const LIMITS: FrameLimits =
     FrameLimits { message_max_bytes: 12_288, fragments_max: 64, assembly_timeout_ms: 10_000 };

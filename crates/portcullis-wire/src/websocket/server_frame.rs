@@ -5,7 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use crate::websocket::{Opcode, frame};
+use super::encode::frame;
+use super::message::Opcode;
 
 /// The frame for a client that takes binary messages as base64 only: text `b…` of Engine.IO.
 ///

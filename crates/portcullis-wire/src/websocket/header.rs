@@ -1,7 +1,7 @@
 //! The header of a client's frame (RFC 6455 section 5.2), judged byte by byte in its order.
 //! Never: a verdict that depends on how many of its bytes came at once.
 
-use crate::websocket::{FrameFault, FrameLimits};
+use super::fault::{FrameFault, FrameLimits};
 
 /// Longest header: two bytes, an 8-byte length, the mask.
 pub(crate) const HEADER_MAX_BYTES: usize = 14;

@@ -1,7 +1,7 @@
 //! Response heads (RFC 9112 section 4).
 //! Never: a line end that came with a name or a value.
 
-use crate::http1::is_token_byte;
+use super::token::is_token_byte;
 
 /// Writes a status line, the header lines and the empty line.
 ///

@@ -4,7 +4,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::http1::{Found, Head, elements, is_token};
+use super::head::{Found, Head};
+use super::token::{elements, is_token};
 
 /// Subprotocols a client may offer; it needs one, and perhaps a ticket beside it.
 const PROTOCOLS_MAX: usize = 16;

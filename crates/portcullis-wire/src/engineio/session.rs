@@ -1,7 +1,7 @@
 //! Heartbeat and CONNECT deadline of one Engine.IO session: a pure state machine.
 //! Never: a clock; every call is told the time.
 
-use crate::engineio::EnginePacket;
+use super::packet::EnginePacket;
 
 /// Times in milliseconds.
 #[derive(Debug, Clone, Copy)]

@@ -1,8 +1,8 @@
 //! A message while its bytes arrive.
 //! Never: memory for bytes that are only announced; text that can no longer become UTF-8.
 
-use crate::websocket::FrameFault;
-use crate::websocket_header::{Coding, Kind, Progress};
+use super::fault::FrameFault;
+use super::header::{Coding, Kind, Progress};
 
 /// First allocation; small messages that straddle a read need no second one.
 const FIRST_CAPACITY: usize = 64;

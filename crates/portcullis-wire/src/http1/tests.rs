@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use crate::http1::*;
+use super::*;
 use crate::websocket::accept_key;
 
 const LIMITS: HeadLimits =

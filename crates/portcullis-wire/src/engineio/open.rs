@@ -1,0 +1,35 @@
+//! Writes the packet that opens a session.
+//! Never: chooses the values in it.
+
+use crate::json::quoted;
+
+/// What the open packet tells a client.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenOptions<'a> {
+    /// The session's secret id; base64url, nothing to escape.
+    pub sid: &'a str,
+    /// Transports the client may move to.
+    pub upgrades: &'a [&'a str],
+    /// Between two pings, in milliseconds.
+    pub ping_interval_ms: u32,
+    /// Until a missing pong ends the session, in milliseconds.
+    pub ping_timeout_ms: u32,
+    /// Largest message, in bytes.
+    pub max_payload: u32,
+}
+
+/// The packet that opens a session: `0{"sid":…}`.
+#[must_use]
+pub fn open_packet(options: &OpenOptions<'_>) -> String {
+    let mut upgrades = String::new();
+    for name in options.upgrades {
+        if !upgrades.is_empty() {
+            upgrades.push(',');
+        }
+        upgrades.push_str(&quoted(name));
+    }
+    let (interval, timeout) = (options.ping_interval_ms, options.ping_timeout_ms);
+    let (sid, max) = (quoted(options.sid), options.max_payload);
+    let times = format!(r#""pingInterval":{interval},"pingTimeout":{timeout}"#);
+    format!(r#"0{{"sid":{sid},"upgrades":[{upgrades}],{times},"maxPayload":{max}}}"#)
+}

@@ -1,0 +1,97 @@
+//! Payloads of long-polling: packets with a separator between them.
+//! Never: decodes more of a payload than the next packet.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::packet::{EnginePacket, decode};
+use crate::packet_fault::PacketFault;
+
+/// The byte between two packets of a polling payload.
+pub const SEPARATOR: u8 = 0x1e;
+
+/// One packet of a polling payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Polled<'a> {
+    /// A text packet.
+    Text(EnginePacket<'a>),
+    /// `b` and base64: a binary message.
+    Binary(Vec<u8>),
+}
+
+/// Reads one packet of a polling payload.
+///
+/// # Errors
+/// As [`decode`], and `base64` for a binary message that is none in its one spelling.
+pub fn decode_polled(packet: &str) -> Result<Polled<'_>, PacketFault> {
+    match packet.strip_prefix('b') {
+        Some(base64) => {
+            STANDARD.decode(base64).map(Polled::Binary).map_err(|_| PacketFault("base64"))
+        }
+        None => decode(packet).map(Polled::Text),
+    }
+}
+
+/// The next packet of a polling payload and what follows it; `None` at its end.
+///
+/// An empty payload holds one empty packet, which [`decode_polled`] refuses.
+#[must_use]
+pub fn split_polled(payload: &str) -> (&str, Option<&str>) {
+    match payload.split_once(char::from(SEPARATOR)) {
+        Some((packet, rest)) => (packet, Some(rest)),
+        None => (payload, None),
+    }
+}
+
+/// Looks over a whole polling payload before any of its packets has an effect (T-092).
+///
+/// Linear in its bytes; nothing is kept.
+///
+/// # Errors
+/// `packets` when there are more than `packets_max`, `size` when one is longer than
+/// `message_max_bytes`, and what [`decode`] says of a packet no client may send at all.
+pub fn check_polled(
+    payload: &str,
+    packets_max: usize,
+    message_max_bytes: usize,
+) -> Result<(), PacketFault> {
+    let mut rest = Some(payload);
+    let mut packets = 0;
+    while let Some(text) = rest {
+        let (packet, after) = split_polled(text);
+        rest = after;
+        packets += 1;
+        if packets > packets_max {
+            return Err(PacketFault("packets"));
+        }
+        // Four characters of base64 are three bytes.
+        let longest = if packet.starts_with('b') {
+            (message_max_bytes / 3 + 1).saturating_mul(4)
+        } else {
+            message_max_bytes
+        };
+        if packet.len() > longest.saturating_add(1) {
+            return Err(PacketFault("size"));
+        }
+        match packet.as_bytes().first() {
+            None => return Err(PacketFault("empty")),
+            Some(b'1' | b'3' | b'4' | b'b') => {}
+            Some(_) => return Err(PacketFault("engine_type")),
+        }
+    }
+    Ok(())
+}
+
+/// Adds a packet to a polling payload that is being written.
+pub fn push_polled(payload: &mut Vec<u8>, packet: &[u8]) {
+    if !payload.is_empty() {
+        payload.push(SEPARATOR);
+    }
+    payload.extend_from_slice(packet);
+}
+
+/// Adds a binary message to a polling payload that is being written.
+pub fn push_polled_binary(payload: &mut Vec<u8>, message: &[u8]) {
+    push_polled(payload, b"b");
+    payload.extend_from_slice(STANDARD.encode(message).as_bytes());
+}

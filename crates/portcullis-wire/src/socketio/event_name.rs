@@ -1,0 +1,40 @@
+//! Names of events: read from the JSON of an event, and compared with reserved names.
+//! Never: looks at the arguments of the event.
+
+use crate::packet_fault::PacketFault;
+
+/// Longest namespace and longest event name, in bytes.
+pub(super) const NAME_MAX_BYTES: usize = 128;
+
+/// The event's name: the first element of the array, a string without escapes.
+///
+/// # Errors
+/// `event_name` when it is anything else (T-193); nothing behind it is looked at.
+pub fn event_name(json: &str) -> Result<&str, PacketFault> {
+    let fault = PacketFault("event_name");
+    let rest = json.strip_prefix('[').ok_or(fault)?.trim_ascii_start();
+    let rest = rest.strip_prefix('"').ok_or(fault)?;
+    let end = rest.bytes().take(NAME_MAX_BYTES + 1).position(|byte| byte == b'"').ok_or(fault)?;
+    let name = rest.get(..end).ok_or(fault)?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
+    if name.is_empty() || !name.bytes().all(allowed) {
+        return Err(fault);
+    }
+    Ok(name)
+}
+
+/// Whether the name belongs to the protocol's own life cycle (T-194).
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    matches!(
+        name,
+        "connect"
+            | "connect_error"
+            | "connection"
+            | "disconnect"
+            | "disconnecting"
+            | "error"
+            | "newListener"
+            | "removeListener"
+    )
+}

@@ -1,0 +1,123 @@
+//! Offers of permessage-deflate (RFC 7692 section 7.1) and the answer to them.
+//! Never: an offer that is malformed, or more work than the limits allow.
+
+/// Offers looked at; a client makes two or three.
+const OFFERS_MAX: usize = 16;
+/// Bytes of offers looked at.
+const OFFERS_MAX_BYTES: usize = 4 * 1024;
+/// The window every decompressor has, and the only one messages are compressed with.
+const WINDOW_BITS_MAX: u8 = 15;
+
+/// What client and server agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Agreement {
+    /// The largest window the server may compress with, 9 to 15; the client asked for no larger.
+    pub server_window_bits: u8,
+}
+
+impl Agreement {
+    /// The value of `Sec-WebSocket-Extensions` in the answer.
+    #[must_use]
+    pub fn answer(&self) -> String {
+        let mut value = String::from(
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+        );
+        if self.server_window_bits < WINDOW_BITS_MAX {
+            value.push_str(&format!("; server_max_window_bits={}", self.server_window_bits));
+        }
+        value
+    }
+
+    /// Whether messages may be compressed with the window we have; others are sent as they are,
+    /// which every message may be (RFC 7692 section 6).
+    #[must_use]
+    pub fn compresses(&self) -> bool {
+        self.server_window_bits == WINDOW_BITS_MAX
+    }
+}
+
+/// Takes the first offer that can be kept, out of all `Sec-WebSocket-Extensions` lines.
+///
+/// Linear, and bounded whatever the lines hold (T-214); an offer that is malformed, or has a
+/// parameter that is unknown, doubled or out of range, is declined (RFC 7692 section 7.1).
+#[must_use]
+pub fn negotiate<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<Agreement> {
+    let mut bytes_left = OFFERS_MAX_BYTES;
+    let mut offers_left = OFFERS_MAX;
+    for line in lines {
+        bytes_left = bytes_left.checked_sub(line.len())?;
+        for offer in split_outside_quotes(line, b',') {
+            offers_left = offers_left.checked_sub(1)?;
+            if let Some(agreement) = read_offer(offer) {
+                return Some(agreement);
+            }
+        }
+    }
+    None
+}
+
+fn read_offer(offer: &[u8]) -> Option<Agreement> {
+    let mut parts = split_outside_quotes(offer, b';');
+    if !parts.next()?.eq_ignore_ascii_case(b"permessage-deflate") {
+        return None;
+    }
+    let mut seen = [false; 4];
+    let mut server_window_bits = WINDOW_BITS_MAX;
+    for part in parts {
+        let (name, value) = match part.iter().position(|byte| *byte == b'=') {
+            Some(at) => (part.get(..at)?.trim_ascii(), Some(part.get(at + 1..)?.trim_ascii())),
+            None => (part, None),
+        };
+        let (slot, sound) = match (name, value) {
+            (b"server_no_context_takeover", None) => (0, true),
+            (b"client_no_context_takeover", None) => (1, true),
+            (b"server_max_window_bits", Some(value)) => {
+                // A window of 8 bits cannot be kept by any common compressor.
+                let bits = window_bits(value).filter(|bits| *bits >= 9);
+                server_window_bits = bits.unwrap_or(server_window_bits);
+                (2, bits.is_some())
+            }
+            // Ours takes any window of the client, so the offer asks for nothing.
+            (b"client_max_window_bits", None) => (3, true),
+            (b"client_max_window_bits", Some(value)) => (3, window_bits(value).is_some()),
+            _ => return None,
+        };
+        let known = seen.get_mut(slot)?;
+        if !sound || std::mem::replace(known, true) {
+            return None;
+        }
+    }
+    Some(Agreement { server_window_bits })
+}
+
+/// What stands between separators, without the blanks around it. A separator inside quotation marks
+/// is none (RFC 9110 section 5.6.4), so that no offer is read out of another's parameter.
+fn split_outside_quotes(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    let parts = value.split(move |byte| {
+        let literal = std::mem::take(&mut escaped);
+        match byte {
+            _ if literal => false,
+            b'\\' => {
+                escaped = quoted;
+                false
+            }
+            b'"' => {
+                quoted = !quoted;
+                false
+            }
+            other => *other == separator && !quoted,
+        }
+    });
+    parts.map(<[u8]>::trim_ascii)
+}
+
+/// 8 to 15 without a leading zero, perhaps in quotation marks (RFC 7692 section 7.1.2).
+fn window_bits(value: &[u8]) -> Option<u8> {
+    let bare = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    match bare.unwrap_or(value) {
+        [digit @ b'8'..=b'9'] => Some(digit - b'0'),
+        [b'1', digit @ b'0'..=b'5'] => Some(10 + (digit - b'0')),
+        _ => None,
+    }
+}
