@@ -11,11 +11,11 @@ use crate::content::cleaner::Malicious;
 use crate::content::markup::formatting::Markup;
 use crate::content::spam::filter::SpamOptions;
 use crate::danger::Danger;
-use crate::gate::GateError;
 use crate::limits::capacity::Places;
 use crate::limits::rate::{Penalty, Rate};
 use crate::load::machine::LoadState;
 use crate::tokens::key::{Algorithm, Issuer};
+use portcullis_model::Limit;
 
 /// What a socket without an `Origin` needs to get in.
 ///
@@ -226,66 +226,37 @@ impl Default for GateOptions {
     }
 }
 
-pub(crate) fn check_rates(options: &GateOptions) -> Result<(), GateError> {
-    let named = options.rates().into_iter().map(|(limit, rate)| (limit.name(), rate));
-    let events = options.event_per_user.iter().map(|(name, rate)| (name.as_str(), *rate));
-    match named.chain(events).find(|(_, rate)| !rate.is_sound()) {
-        Some((name, _)) => Err(GateError::Rate(String::from(name))),
-        None => Ok(()),
-    }
-}
-
-/// Most connections a limit may allow.
-const MOST: u64 = 10_000_000;
-const MOST_WORDS: &str = "1 to 10,000,000";
-const PENALTY_MAX_MS: u64 = 24 * 60 * 60 * 1000;
-
-pub(crate) fn check_numbers(options: &GateOptions) -> Result<(), GateError> {
-    let places = &options.places;
-    let total = u64::from(places.total);
-    let within_total = "1 to connections_total";
-    let reserve_max = total.saturating_sub(1);
-    let keys = options.rate_keys_max as u64;
-    let within = [
-        ("connections_total", total, 1, MOST, MOST_WORDS),
-        ("pre_auth_total", u64::from(places.pre_auth), 1, total, within_total),
-        (
-            "admin_reserve",
-            u64::from(places.admin_reserve),
-            0,
-            reserve_max,
-            "less than connections_total",
-        ),
-        ("pre_auth_per_prefix", u64::from(places.pre_auth_per_prefix), 1, MOST, MOST_WORDS),
-        ("connections_per_prefix", u64::from(places.per_prefix), 1, MOST, MOST_WORDS),
-        ("http_per_prefix", u64::from(places.http_per_prefix), 1, MOST, MOST_WORDS),
-        ("penalty_ms", options.penalty.length_ms, 1, PENALTY_MAX_MS, "1 ms to a day"),
-        (
-            "penalty_longest_ms",
-            options.penalty.longest_ms,
-            options.penalty.length_ms,
-            PENALTY_MAX_MS,
-            "the penalty to a day",
-        ),
-        (
-            "connections_per_user",
-            u64::from(options.connections_per_user),
-            1,
-            total,
-            "1 to connections_total",
-        ),
-        ("rooms_per_connection", u64::from(options.rooms_per_connection), 1, 128, "1 to 128"),
-        (
-            "message_max_bytes",
-            u64::from(options.message_max_bytes),
-            256,
-            1_048_576,
-            "256 to 1,048,576",
-        ),
-        ("rate_keys_max", keys, 1024, 16_777_216, "1,024 to 16,777,216"),
-    ];
-    match within.into_iter().find(|(_, seen, min, max, _)| seen < min || seen > max) {
-        Some((option, seen, _, _, need)) => Err(GateError::Range { option, seen, need }),
-        None => Ok(()),
+impl GateOptions {
+    /// Every rate there is, by its limit; [`GateOptions::event_per_user`] stands apart.
+    #[must_use]
+    pub fn rates(&self) -> Vec<(Limit, Rate)> {
+        vec![
+            (Limit::ConnectPerPrefix, self.connect_per_prefix),
+            (Limit::ConnectKnownPerPrefix, self.connect_known_per_prefix),
+            (Limit::ConnectTotal, self.connect_total),
+            (Limit::TlsPerPrefix, self.tls_per_prefix),
+            (Limit::TlsTotal, self.tls_total),
+            (Limit::RequestPerPrefix, self.request_per_prefix),
+            (Limit::LoginPerPrefix, self.login_per_prefix),
+            (Limit::LoginPerUser, self.login_per_user),
+            (Limit::LoginFailedPerUser, self.login_failed_per_user),
+            (Limit::CodeFailedPerUser, self.code_failed_per_user),
+            (Limit::LoginTotal, self.login_total),
+            (Limit::TicketPerUser, self.ticket_per_user),
+            (Limit::MessagePerConnection, self.message_per_connection),
+            (Limit::MessagePerUser, self.message_per_user),
+            (Limit::MessagePerPrefix, self.message_per_prefix),
+            (Limit::MessageTotal, self.message_total),
+            (Limit::BytesPerConnection, self.bytes_per_connection),
+            (Limit::BytesPerUser, self.bytes_per_user),
+            (Limit::BytesPerPrefix, self.bytes_per_prefix),
+            (Limit::BytesTotal, self.bytes_total),
+            (Limit::NamespacePerConnection, self.namespace_per_connection),
+            (Limit::NamespacePerUser, self.namespace_per_user),
+            (Limit::SignaturePerConnection, self.signature_per_connection),
+            (Limit::SignaturePerUser, self.signature_per_user),
+            (Limit::PenaltyPerPrefix, self.penalty_per_prefix),
+            (Limit::PenaltyPerUser, self.penalty_per_user),
+        ]
     }
 }

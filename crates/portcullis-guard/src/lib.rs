@@ -3,6 +3,9 @@
 
 mod gate; // the three stages, and what they share
 mod gate_options; // the options of the gate
+mod options_check; // whether they are valid
+mod error; // why no gate can be built
+mod simulation; // limits applied to a trace
 mod admission; // first stage: connections and requests
 mod authentication; // second stage: from a credential to a principal
 mod authorization; // third stage: from a message to a permit
@@ -16,12 +19,14 @@ mod payload; // payloads of events: JSON and types
 mod content; // text from users
 
 pub use admission::admission_token::{ADMISSION_COOKIE, ADMISSION_LIFE_S, make_admission};
+pub use admission::admit::Admission;
 pub use admission::app_origin::is_app_origin;
 pub use admission::handshake::{Admitted, Cookies, Door, Handshake};
 pub use admission::origin::check_origin;
 pub use admission::polling_binding::{Binding, Further, PollingBinding};
 pub use admission::proxy::{ClientScheme, ForwardedHeader, ProxyRules};
 pub use admission::source::Source;
+pub use authentication::authenticate::Authentication;
 pub use authentication::client_key::thumbprint;
 pub use authentication::credential::{Credential, Return, read_return, shows_ticket};
 pub use authentication::lease::Lease;
@@ -29,9 +34,10 @@ pub use authentication::principal::{Caller, Patience, Principal};
 pub use authentication::proof::{CheckedProof, ProofAsk};
 pub use authentication::second_factor::{FactorGap, SecondFactorRule};
 pub use authentication::ticket::{TICKET_LIFE_S, TICKET_PREFIX};
+pub use authorization::action::{Action, UsualAction};
 pub use authorization::answer::Answer;
+pub use authorization::authorize::Authorization;
 pub use authorization::event::{Access, Declared, Event, Priority, Replay, Rule, Unnamed};
-pub use authorization::packets::PacketBudget;
 pub use authorization::permit::Permit;
 pub use authorization::raw::RawPermit;
 pub use authorization::replay::{Envelope, LooseEnvelope};
@@ -56,16 +62,18 @@ pub use directory::session::{Session, SessionFacts};
 pub use directory::space::{Party, Table};
 pub use directory::tables::{Directory, DirectoryLimits};
 pub use directory::user::{LastHeard, User, UserFacts};
-pub use gate::{Action, Gate, GateError, UsualAction};
+pub use error::GateError;
+pub use gate::Gate;
 pub use gate_options::{GateOptions, WhenUserFull, WithoutOrigin};
 pub use limits::attempt::{Attempt, Lane, RequestFrom, Trace, Traced};
 pub use limits::capacity::{Class, ConnectionSlot, HeldByPrefix, HttpSeat, Places};
+pub use limits::connection_usage::Lanes;
 pub use limits::explain::LimitState;
-pub use limits::limiter::Lanes;
+pub use limits::limiter::Limiter;
 pub use limits::login::LoginFrom;
+pub use limits::packets::PacketBudget;
 pub use limits::rate::{Penalty, Rate, RateError};
 pub use limits::rates::TableUse;
-pub use limits::simulation::Rehearsal;
 pub use limits::slots::CapacityCounts;
 pub use limits::tls_class::TlsLane;
 pub use load::machine::{LoadChange, LoadMachine, LoadState, Look, Signal, TICK_MS};
@@ -78,6 +86,7 @@ pub use payload::reference::{
 pub use payload::schema::read_json;
 pub use payload::sealed::{FieldSealer, SealFault, Sealed, SealedPlace};
 pub use payload::{field, json};
+pub use simulation::Rehearsal;
 pub use tables::alarm::{TableAlarm, TableLevel};
 pub use tables::shares::{EntryOwner, Owner, ShareError, ShareUse, Shares};
 pub use tokens::jwks::{JwksError, KeySet, read_jwks};

@@ -142,7 +142,7 @@ pub(crate) async fn begin(
     let uri = Secret::new(codes.to_url().map_err(|_| Denial::Internal("totp"))?);
     let shown = totp_rs::Secret::from(secret.expose().clone()).to_base32();
     let shown = Secret::new(shown);
-    let owner = request.gate.owner(EntryOwner::Address(request.client));
+    let owner = request.gate.limits().owner(EntryOwner::Address(request.client));
     let (user, session) = (&signed_in.user.id, signed_in.session);
     accounts.enrollments.begin(user, session, secret, (owner, request.client), request.now)?;
     Ok(ApiResponse::json(200, &Begun { secret: shown.expose(), uri: uri.expose() }))

@@ -148,7 +148,7 @@ impl ServerSecret {
         keys.iter().map(facts).collect()
     }
 
-    /// The keys of admissions ([`portcullis_guard::Gate::replace_admission_keys`]), the one in use
+    /// The keys of admissions ([`portcullis_guard::Admission::replace_token_keys`]), the one in use
     /// first: so admissions outlive a restart, when everybody comes back at once.
     #[must_use]
     pub fn admissions(&self, now: Now) -> Vec<Arc<Secret<[u8; 32]>>> {

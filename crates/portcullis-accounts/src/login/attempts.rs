@@ -40,7 +40,7 @@ impl Attempts<'_> {
     pub(crate) fn password_failed(&self) {
         let request = self.request;
         self.failures.count(self.budget, request.client, request.gate.as_ref(), request.now);
-        if request.gate.login_failed(self.budget, self.from, request.now) {
+        if request.gate.limits().login_failed(self.budget, self.from, request.now) {
             self.record_closed("no more passwords are accepted from clients like this one");
         }
     }
@@ -50,18 +50,18 @@ impl Attempts<'_> {
     /// # Errors
     /// [`Denial::Limit`].
     pub(crate) fn code_allowed(&self) -> Result<(), Denial> {
-        self.request.gate.code_allowed(self.budget, self.from, self.request.now)
+        self.request.gate.limits().code_allowed(self.budget, self.from, self.request.now)
     }
 
     /// Gives it back: the one-time code was right, whether or not the store could note its use.
     pub(crate) fn code_accepted(&self) {
-        self.request.gate.code_accepted(self.budget, self.from, self.request.now);
+        self.request.gate.limits().code_accepted(self.budget, self.from, self.request.now);
     }
 
     /// Counts a wrong one-time code: toward the codes of the account and toward its failures.
     pub(crate) fn code_failed(&self) {
         self.password_failed();
-        if self.request.gate.code_failed(self.budget, self.from, self.request.now) {
+        if self.request.gate.limits().code_failed(self.budget, self.from, self.request.now) {
             self.record_closed("no more codes are accepted from clients like this one");
         }
     }

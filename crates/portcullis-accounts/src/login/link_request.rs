@@ -33,14 +33,14 @@ pub(crate) async fn door(
     let signed_in = SignedIn::read(&request)?;
     let Nothing {} = read_json(&request.body, &[])?;
     signed_in.check_recent(&request)?;
-    request.gate.ticket_allowed(&signed_in.user.id, request.now)?;
+    request.gate.limits().ticket_allowed(&signed_in.user.id, request.now)?;
     let budget = budget_of(&signed_in);
     let link = accounts.secret.new_login_link(&budget, request.now)?;
     record_with(&request, Code::AuthnTokenCreated, &signed_in.user.id, |record| {
         record.reason = "login_link";
     });
     let user = &signed_in.user;
-    let admission = request.gate.admission(&user.id, user.roles(), request.now);
+    let admission = request.gate.admission().make_token(&user.id, user.roles(), request.now);
     let door = Door { door: link.expose(), admission: &admission, expires_in: USER_LINK_LIFE_S };
     Ok(ApiResponse::json(200, &door))
 }
@@ -73,7 +73,7 @@ pub(crate) async fn consume(
     link: &LoginLink,
 ) -> Result<(), Denial> {
     let authority = request.gate.directory().authority();
-    let owner = request.gate.owner(EntryOwner::User(user));
+    let owner = request.gate.limits().owner(EntryOwner::User(user));
     let slot = authority.reserve_new(name_of(link), owner, || user.to_string(), request.now);
     let slot = slot.map_err(|error| match error {
         ReserveError::Used => Denial::LoginLink("used"),

@@ -65,7 +65,9 @@ pub(crate) async fn login(
         attempts.allowed().await?;
     }
     let owner = EntryOwner::Address(request.client);
-    let key = proof.map(|proof| request.gate.use_proof(proof, owner, request.now)).transpose()?;
+    let key = proof
+        .map(|proof| request.gate.authentication().use_proof(proof, owner, request.now))
+        .transpose()?;
 
     let lane = match attempts.from {
         LoginFrom::Anywhere => PasswordLane::Strangers,
@@ -81,7 +83,7 @@ pub(crate) async fn login(
             attempts.password_failed();
         }
     })?;
-    request.gate.login_proven(request.client, request.now);
+    request.gate.limits().login_proven(request.client, request.now);
     let proved = totp::check(&accounts, &attempts, &row, input.totp).await?;
     if let Some(link) = &link {
         link_request::consume(&accounts, &request, &row.id, link).await?;

@@ -86,7 +86,7 @@ fn believed(request: &ApiRequest) -> Result<Verified, Denial> {
     if verified.own || request.gate.directory().user(&verified.user).is_some() {
         request.gate.identify(&verified, request.now)?;
     } else {
-        request.gate.check_not_revoked(&verified, request.now)?;
+        request.gate.authentication().check_not_revoked(&verified, request.now)?;
     }
     Ok(verified)
 }
@@ -116,7 +116,7 @@ async fn revoke(
     };
     let user = verified.user.as_str();
     let what = RevocationName { issuer: &verified.issuer, user, kind: withdrawn, name: &name };
-    let owner = request.gate.owner(EntryOwner::User(&verified.user));
+    let owner = request.gate.limits().owner(EntryOwner::User(&verified.user));
     let authority = request.gate.directory().authority();
     let label = || verified.user.to_string();
     let Ok(slot) = authority.reserve(what, owner, label, request.now) else {

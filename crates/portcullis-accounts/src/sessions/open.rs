@@ -155,7 +155,7 @@ pub(crate) fn answer(
         record.session = Some(Secret::new(session.as_str().to_owned()));
     });
     let username = Arc::clone(&holder.username);
-    let admission = request.gate.admission(&holder.user, holder.roles, request.now);
+    let admission = request.gate.admission().make_token(&holder.user, holder.roles, request.now);
     let user = request.gate.directory().user(&holder.user);
     let body = LoggedIn {
         admission: shown_admission(request, &admission),

@@ -63,7 +63,7 @@ fn check_key(request: &ApiRequest, turn: &Turn) -> Result<(), Denial> {
     match request.checked_proof()? {
         Some(proof) if *proof.claimed_key() == *key => {
             let owner = EntryOwner::User(&session.user);
-            request.gate.use_proof(proof, owner, request.now).map(drop)
+            request.gate.authentication().use_proof(proof, owner, request.now).map(drop)
         }
         Some(_) | None => Err(Denial::Token(TokenFault::Proof)),
     }

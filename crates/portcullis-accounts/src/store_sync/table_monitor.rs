@@ -17,7 +17,7 @@ const EVERY_MS: u64 = 60_000;
 
 /// Every table of identity state and how full it is.
 pub(crate) fn tables(accounts: &Accounts, gate: &Gate, now: Now) -> [ShareUse; 6] {
-    let [tickets, proofs, keys, revocations] = gate.identity_tables(now);
+    let [tickets, proofs, keys, revocations] = gate.authentication().identity_tables(now);
     let [failures, enrollments] = accounts.tables(now);
     [tickets, proofs, keys, revocations, failures, enrollments]
 }

@@ -188,7 +188,7 @@ impl Watcher {
         if before.as_ref() == Some(&found) {
             return;
         }
-        around.gate.replace_admission_keys(&admissions);
+        around.gate.admission().replace_token_keys(&admissions);
         if before.is_some_and(|(ids, _)| ids != found.0) {
             record(around, Code::KeyRotated, "the secrets of sessions have changed", now);
         }

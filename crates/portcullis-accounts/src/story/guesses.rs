@@ -242,7 +242,7 @@ async fn used_login_link_stays_used_after_its_entry_was_evicted_and_the_clock_se
     let mut body = ann("ann", PASSWORD);
     body["door"] = json!(link.expose());
     log_in(&world, &Asker::default(), body.clone(), (1, NOW)).await.unwrap();
-    let [_, _, _, revocations] = world.gate.identity_tables(after(1_000));
+    let [_, _, _, revocations] = world.gate.authentication().identity_tables(after(1_000));
     assert_eq!(revocations.used, 0, "the entry has ended");
     let again = log_in(&world, &Asker::default(), body.clone(), (2, NOW)).await;
     assert_eq!(again.err(), Some(Denial::LoginLink("expired")));

@@ -53,7 +53,7 @@ async fn t_058_logout_takes_effect_when_the_share_of_the_user_is_full() {
         foreign_token(user, NOW, &json!({"jti": format!("{user}{number}")}))
     };
     let usage = || {
-        let [_, _, _, revocations] = world.gate.identity_tables(NOW);
+        let [_, _, _, revocations] = world.gate.authentication().identity_tables(NOW);
         (revocations.used, revocations.share_full)
     };
     for number in 0..70 {
@@ -89,7 +89,7 @@ async fn simultaneous_logouts_of_one_session_leave_the_other_devices_signed_in()
         };
         let (issuer, user) = (&verified.issuer, verified.user.as_str());
         let what = RevocationName { issuer, user, kind, name };
-        let owner = world.gate.owner(EntryOwner::User(&verified.user));
+        let owner = world.gate.limits().owner(EntryOwner::User(&verified.user));
         let authority = world.gate.directory().authority();
         let slot = authority.reserve(what, owner, String::new, NOW).unwrap();
         let (first, second) =
@@ -101,7 +101,7 @@ async fn simultaneous_logouts_of_one_session_leave_the_other_devices_signed_in()
         assert!(!world.opens(&shown, NOW).await, "{named}");
         assert!(world.opens(&other, NOW).await, "{named}: another device of the user");
     }
-    let [_, _, _, revocations] = world.gate.identity_tables(NOW);
+    let [_, _, _, revocations] = world.gate.authentication().identity_tables(NOW);
     assert_eq!(revocations.used, 2, "one entry for each session or token");
 }
 

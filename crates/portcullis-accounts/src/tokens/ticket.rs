@@ -31,17 +31,21 @@ pub(crate) async fn ticket(
     let Nothing {} = read_json(&request.body, &[])?;
     let user = verified.user.clone();
     // A user another issuer vouches for may be new here: they are made known when they connect.
-    request.gate.check_not_revoked(&verified, request.now)?;
-    request.gate.check_external_factor(&verified)?;
+    request.gate.authentication().check_not_revoked(&verified, request.now)?;
+    request.gate.authentication().check_external_factor(&verified)?;
     let mut admission = None;
     if verified.own || request.gate.directory().user(&user).is_some() {
         let known = request.gate.identify(&verified, request.now)?;
-        request.gate.check_second_factor(&verified, &known)?;
-        let roles = request.gate.roles_in_force(&verified, &known);
-        admission = Some(request.gate.admission(&user, roles, request.now));
+        request.gate.authentication().check_second_factor(&verified, &known)?;
+        let roles = request.gate.authentication().roles_in_force(&verified, &known);
+        admission = Some(request.gate.admission().make_token(&user, roles, request.now));
     }
-    request.gate.ticket_allowed(&user, request.now)?;
-    let ticket = request.gate.issue_ticket(&verified, request.origin.as_deref(), request.now)?;
+    request.gate.limits().ticket_allowed(&user, request.now)?;
+    let ticket = request.gate.authentication().issue_ticket(
+        &verified,
+        request.origin.as_deref(),
+        request.now,
+    )?;
     record_with(&request, Code::AuthnTokenCreated, &user, |record| {
         record.reason = "ticket";
     });

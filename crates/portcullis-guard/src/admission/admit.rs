@@ -1,24 +1,58 @@
-//! Door 1: a connection or request comes in.
-//! Never: anything that outlives a refusal; the slot it holds gives itself back.
+//! The first stage: a connection or request is admitted or rejected.
+//! Never: state that outlives a rejection; a dropped slot is free again.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 
-use portcullis_model::{Denial, Limit, Now, Shed, UserId};
+use portcullis_model::{Denial, Limit, Now, Secret, Shed, UserId};
 
-use crate::admission::admission_token::Admission;
+use crate::admission::admission_token::{AdmissionTokens, fresh_key};
 use crate::admission::handshake::{Admitted, Door, Handshake};
+use crate::admission::host::Hosts;
+use crate::admission::origin::Origins;
+use crate::admission::proxy::Proxies;
 use crate::admission::source::Source;
-use crate::authentication::credential::{self, Authorization};
-use crate::gate::Gate;
-use crate::limits::attempt::{Attempt, RequestFrom};
+use crate::authentication::credential::{self, AuthorizationHeader};
+use crate::error::GateError;
+use crate::gate_options::GateOptions;
+use crate::limits::attempt::Attempt;
 use crate::limits::capacity::Class;
+use crate::limits::limiter::Limiter;
 
-impl Gate {
+/// The first stage: which connections and requests are admitted.
+pub struct Admission {
+    pub(crate) options: Arc<GateOptions>,
+    pub(crate) limits: Arc<Limiter>,
+    pub(crate) proxies: Proxies,
+    pub(crate) hosts: Hosts,
+    pub(crate) origins: Origins,
+    pub(crate) tokens: AdmissionTokens,
+}
+
+impl Admission {
+    pub(crate) fn build(
+        options: &Arc<GateOptions>,
+        limits: &Arc<Limiter>,
+        token_key: Option<&Secret<[u8; 32]>>,
+    ) -> Result<Self, GateError> {
+        let tokens = match token_key {
+            Some(key) => AdmissionTokens::new(key),
+            None => AdmissionTokens::new(&fresh_key().ok_or(GateError::Randomness)?),
+        };
+        Ok(Self {
+            proxies: Proxies::parse(&options.proxies)?,
+            hosts: Hosts::parse(&options.hosts, &options.danger)?,
+            origins: Origins::parse(&options.origins, options.without_origin, &options.danger)?,
+            tokens,
+            limits: Arc::clone(limits),
+            options: Arc::clone(options),
+        })
+    }
+
     /// Admits a request, or rejects it; cheapest guard first.
     ///
     /// A request that another site's page has caused is rejected first, and is charged to no party
     /// ([`Source`]). An attempt that a later guard rejects has counted too. A new socket has no
-    /// slot yet: [`Gate::take_place`] takes one.
+    /// slot yet: [`Admission::take_place`] takes one.
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that refuses.
@@ -40,7 +74,7 @@ impl Gate {
         let origin = self.origins.check(ask, cookies)?;
         self.check_offered(ask.door)?;
         credential::refuse_in_query(ask.query)?;
-        let Authorization { bearer, bound, proof } = credential::authorization(ask)?;
+        let AuthorizationHeader { bearer, bound, proof } = credential::authorization(ask)?;
         let wish = ask.door.is_socket().then_some(class);
         Ok(Admitted {
             client,
@@ -63,20 +97,20 @@ impl Gate {
     pub fn take_place(&self, admitted: &mut Admitted, now: Now) -> Result<(), Denial> {
         let Some(class) = admitted.wish else { return Ok(()) };
         // Whoever waited for the place may have waited into another state.
-        self.check_shed(class)?;
-        let slot = self.reserve(admitted.client, class)?;
+        self.limits.check_shed(class)?;
+        let slot = self.limits.reserve(admitted.client, class)?;
         let outcome = self.count_place(class, now);
         let attempt = || Attempt::Place { lane: class.into() };
         match std::mem::replace(&mut admitted.tried, true) {
-            false => self.note(now, outcome, attempt),
-            true => self.note_again(now, outcome, attempt),
+            false => self.limits.note(now, outcome, attempt),
+            true => self.limits.note_again(now, outcome, attempt),
         }?;
         admitted.slot = Some(slot);
         admitted.wish = None;
         Ok(())
     }
 
-    /// Whether waiting may help against a refusal of [`Gate::take_place`].
+    /// Whether waiting may help against a refusal of [`Admission::take_place`].
     #[must_use]
     pub fn is_worth_waiting(denial: &Denial) -> bool {
         match denial {
@@ -110,7 +144,7 @@ impl Gate {
         let origin = self.origins.check(ask, cookies)?;
         self.check_offered(ask.door)?;
         credential::refuse_in_query(ask.query)?;
-        let Authorization { bearer, bound, proof } = credential::authorization(ask)?;
+        let AuthorizationHeader { bearer, bound, proof } = credential::authorization(ask)?;
         Ok(Admitted {
             client,
             class: Class::Stranger,
@@ -125,79 +159,6 @@ impl Gate {
         })
     }
 
-    /// Whoever shows that a user logged in there lately is not kept out for its neighbours.
-    pub(crate) fn count_socket(
-        &self,
-        client: IpAddr,
-        admission: Option<Admission>,
-        now: Now,
-    ) -> Result<Class, Denial> {
-        let class = self.class_of_socket(admission, now);
-        let outcome = self.check_shed(class).and_then(|()| match class {
-            Class::Stranger => {
-                self.check_penalty(client, now)?;
-                let rate = &self.options.connect_per_prefix;
-                self.take_in_turn(Limit::ConnectPerPrefix, rate, client, now)
-            }
-            Class::Known | Class::Admin => {
-                let rate = &self.options.connect_known_per_prefix;
-                self.take_in_turn(Limit::ConnectKnownPerPrefix, rate, client, now)
-            }
-        });
-        let admission = admission.map(Admission::traced);
-        self.note(now, outcome.map(|()| class), || Attempt::Connect { client, admission })
-    }
-
-    /// What all may connect, once there is a place.
-    pub(crate) fn count_place(&self, class: Class, now: Now) -> Result<(), Denial> {
-        match class {
-            Class::Stranger => self.take_of_all(Limit::ConnectTotal, &self.connect_total(), now),
-            Class::Known => self.take_known(now),
-            Class::Admin => Ok(()),
-        }
-    }
-
-    /// Whoever shows that a user logged in there lately is counted by that, and neither kept out
-    /// nor used up by what neighbours behind the same address do.
-    pub(crate) fn count_request(
-        &self,
-        client: IpAddr,
-        admission: Option<Admission>,
-        now: Now,
-    ) -> Result<Class, Denial> {
-        let class = self.class_of_request(admission, now);
-        let outcome = self.check_shed_request(class).and_then(|()| match class {
-            Class::Stranger => self.take_request(client, now),
-            Class::Known | Class::Admin => Ok(()),
-        });
-        let admission = admission.map(Admission::traced);
-        let from = RequestFrom::Client;
-        self.note(now, outcome.map(|()| class), || Attempt::Request { client, admission, from })
-    }
-
-    pub(crate) fn count_again(
-        &self,
-        client: IpAddr,
-        whose: Option<&UserId>,
-        now: Now,
-    ) -> Result<(), Denial> {
-        let outcome = match whose {
-            None => self.take_request(client, now),
-            Some(user) => {
-                let (limit, key) = (Limit::RequestPerPrefix, self.rates.key(("again", user)));
-                let rate = &self.options.request_per_prefix;
-                self.judged(limit, self.rates.take_own(limit, key, rate, now))
-            }
-        };
-        self.note(now, outcome, || Attempt::Again { client, user: whose.map(UserId::to_string) })
-    }
-
-    fn take_request(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
-        self.check_penalty(client, now)?;
-        let rate = &self.options.request_per_prefix;
-        self.take_of_prefix(Limit::RequestPerPrefix, rate, client, now)
-    }
-
     fn check_offered(&self, door: Door) -> Result<(), Denial> {
         match door {
             Door::PollingIo if !self.options.polling => Err(Denial::PollingOff),
@@ -208,12 +169,13 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::net::IpAddr;
 
     use portcullis_model::TokenFault;
 
     use super::*;
     use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::gate::Gate;
     use crate::gate_options::GateOptions;
     use crate::limits::capacity::Places;
     use crate::limits::rate::Rate;
@@ -292,7 +254,7 @@ mod tests {
             Denial::Limit { limit: Limit::PreAuthTotal, retry_after_ms: 0 },
         ];
         assert_eq!(order, rules.map(|denial| denial.answer().rule));
-        assert_eq!(gate.counts().pre_auth, 0, "a refusal holds nothing");
+        assert_eq!(gate.limits.counts().pre_auth, 0, "a refusal holds nothing");
     }
 
     #[test]
@@ -308,9 +270,9 @@ mod tests {
             assert_eq!(admitted.origin.as_deref(), Some("https://myapp.com"));
             assert_eq!(admitted.bearer.as_ref().map(|token| token.expose().as_str()), Some("t"));
             assert_eq!(admitted.slot.is_some(), door.is_socket());
-            assert_eq!(gate.counts().pre_auth, u32::from(door.is_socket()));
+            assert_eq!(gate.limits.counts().pre_auth, u32::from(door.is_socket()));
         }
-        assert_eq!(gate.counts().pre_auth, 0);
+        assert_eq!(gate.limits.counts().pre_auth, 0);
     }
 
     #[test]
@@ -358,7 +320,7 @@ mod tests {
         for _ in 0..10 {
             let full = gate.take_place(&mut second, Now::default()).unwrap_err();
             assert_eq!(full, Denial::Limit { limit: Limit::PreAuthTotal, retry_after_ms: 0 });
-            assert!(Gate::is_worth_waiting(&full));
+            assert!(Admission::is_worth_waiting(&full));
         }
         drop(first);
         // Ten refusals have used up nothing of what all may.
@@ -370,10 +332,10 @@ mod tests {
             matches!(none_left, Denial::Limit { limit: Limit::ConnectTotal, .. }),
             "{none_left:?}"
         );
-        assert!(Gate::is_worth_waiting(&none_left));
-        assert_eq!(gate.counts().pre_auth, 0);
+        assert!(Admission::is_worth_waiting(&none_left));
+        assert_eq!(gate.limits.counts().pre_auth, 0);
         for denial in [Denial::Host, Denial::Shed(Shed::Stranger), Denial::Draining] {
-            assert!(!Gate::is_worth_waiting(&denial), "{denial:?}");
+            assert!(!Admission::is_worth_waiting(&denial), "{denial:?}");
         }
     }
 
@@ -397,7 +359,8 @@ mod tests {
             ..GateOptions::default()
         });
         let ann = UserId::parse("ann").unwrap();
-        let admission = gate.admission(&ann, portcullis_model::Roles::user(), Now::default());
+        let admission =
+            gate.admission.make_token(&ann, portcullis_model::Roles::user(), Now::default());
         let again = |whose| {
             let ask = Handshake { query: "sid=a", ..ask(Door::PollingIo, &[HOST, ORIGIN]) };
             gate.admit_again(&ask, whose, Now::default()).map(drop)
@@ -407,7 +370,7 @@ mod tests {
             gate.admit(&ask(Door::Api, headers), Now::default()).map(drop)
         };
         let client = IpAddr::from([192, 0, 2, 1]);
-        (0..50).for_each(|_| gate.violated(Some(client), None, Now::default()));
+        (0..50).for_each(|_| gate.admission.violated(Some(client), None, Now::default()));
         let kept_out =
             |outcome| matches!(outcome, Err(Denial::Limit { limit: Limit::PenaltyPerPrefix, .. }));
         for _ in 0..20 {

@@ -5,7 +5,7 @@ use portcullis_model::Denial;
 
 use crate::admission::handshake::{Handshake, Line};
 use crate::danger::Danger;
-use crate::gate::GateError;
+use crate::error::GateError;
 
 /// Longest name with its port (RFC 1035 section 2.3.4, and `:65535`).
 const HOST_MAX_BYTES: usize = 253 + 6;

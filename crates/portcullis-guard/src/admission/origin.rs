@@ -9,7 +9,7 @@ use crate::admission::app_origin::check_app;
 use crate::admission::handshake::{Cookies, Door, Handshake, Line};
 use crate::admission::host::is_host;
 use crate::danger::Danger;
-use crate::gate::GateError;
+use crate::error::GateError;
 use crate::gate_options::WithoutOrigin;
 
 /// The pages that may connect.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use portcullis_model::Denial;
 
+use crate::admission::admit::Admission;
 use crate::admission::handshake::{Admitted, Handshake, Line};
-use crate::gate::Gate;
 use crate::limits::address::{Prefix, prefixes};
 
 /// What shows that a request from another address comes from the client that opened the session.
@@ -113,7 +113,7 @@ impl Binding {
     }
 }
 
-impl Gate {
+impl Admission {
     /// What a request that passed door 1 is bound to; `channel` names the client's TLS session.
     pub fn binding(
         &self,
@@ -122,13 +122,13 @@ impl Gate {
         channel: Option<[u8; 16]>,
     ) -> Binding {
         let agent = match ask.line("user-agent") {
-            Line::One(agent) => Some(self.rates.key(agent)),
+            Line::One(agent) => Some(self.limits.rates.key(agent)),
             Line::None | Line::Many => None,
         };
         let prefix = prefix(admitted.client);
         let network = network(admitted.client);
         let bearer =
-            admitted.bearer.as_ref().map(|token| self.rates.key(("bearer", token.expose())));
+            admitted.bearer.as_ref().map(|token| self.limits.rates.key(("bearer", token.expose())));
         Binding { origin: admitted.origin.clone(), prefix, network, agent, channel, bearer }
     }
 }

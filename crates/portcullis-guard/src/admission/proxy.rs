@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::gate::{Gate, GateError};
+use crate::error::GateError;
 use crate::limits::address::canonical;
 
 /// Hops looked at, from the nearest on; a longer chain of own proxies is a mistake.
@@ -63,12 +63,12 @@ impl Proxies {
         Ok(Self { trusted: networks.collect::<Result<_, _>>()?, header: rules.header })
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&address))
     }
 
-    /// See [`Gate::forwarded_scheme`].
-    fn scheme(&self, peer: IpAddr, headers: &[(&str, &[u8])]) -> Option<ClientScheme> {
+    /// See [`Admission::forwarded_scheme`].
+    pub(crate) fn scheme(&self, peer: IpAddr, headers: &[(&str, &[u8])]) -> Option<ClientScheme> {
         if !self.trusts(canonical(peer)) {
             return None;
         }
@@ -83,7 +83,7 @@ impl Proxies {
         if is_secure { Some(ClientScheme::Https) } else { schemes.first().copied() }
     }
 
-    fn client(&self, peer: IpAddr, headers: &[(&str, &[u8])]) -> IpAddr {
+    pub(crate) fn client(&self, peer: IpAddr, headers: &[(&str, &[u8])]) -> IpAddr {
         let mut client = canonical(peer);
         if !self.trusts(client) {
             return client;
@@ -105,37 +105,6 @@ impl Proxies {
             }
         }
         client
-    }
-}
-
-impl Gate {
-    /// The address a request counts for: the peer's, or what the operator's own proxies say of it.
-    ///
-    /// The list is read from its end, up to the first address that is no trusted proxy. `peer` is
-    /// the other end of the TCP connection, or what the PROXY protocol says of it.
-    #[must_use]
-    pub fn client(&self, peer: IpAddr, headers: &[(&str, &[u8])]) -> IpAddr {
-        self.proxies.client(peer, headers)
-    }
-
-    /// The scheme of the client's request, as a trusted proxy reports it in `X-Forwarded-Proto` or
-    /// `Forwarded`; `None` from every other peer, and when the header is missing.
-    ///
-    /// In a chain of proxies one `https` counts: it only makes browsers stricter, and they ignore
-    /// what depends on it when they asked in plain text (RFC 6797 section 8.1).
-    #[must_use]
-    pub fn forwarded_scheme(
-        &self,
-        peer: IpAddr,
-        headers: &[(&str, &[u8])],
-    ) -> Option<ClientScheme> {
-        self.proxies.scheme(peer, headers)
-    }
-
-    /// Whether a peer is one of the operator's own proxies.
-    #[must_use]
-    pub fn is_proxy(&self, peer: IpAddr) -> bool {
-        self.proxies.trusts(canonical(peer))
     }
 }
 

@@ -3,12 +3,12 @@
 
 use portcullis_model::{Denial, Now};
 
+use crate::admission::admit::Admission;
 use crate::admission::handshake::{Handshake, Line};
 use crate::admission::source::Source;
 use crate::authentication::credential;
-use crate::gate::Gate;
 
-impl Gate {
+impl Admission {
     /// The name, with its port where it has one, under which the page that is asked for in plain
     /// text can be had over TLS. It counts as a request like any other.
     ///
@@ -44,6 +44,7 @@ mod tests {
     use super::*;
     use crate::admission::handshake::Door;
     use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::gate::Gate;
     use crate::gate_options::GateOptions;
     use crate::limits::rate::Rate;
 
@@ -71,7 +72,7 @@ mod tests {
         let gate = gate(Rate::per(1_000, 1_000));
         let named = |host: &str| {
             let headers: Headers<'_> = &[("Host", host.as_bytes())];
-            gate.lead_on(&ask("GET", "", headers), Now::default()).map(String::from)
+            gate.admission.lead_on(&ask("GET", "", headers), Now::default()).map(String::from)
         };
         for (host, expect) in [
             ("myapp.com", "myapp.com"),
@@ -102,11 +103,14 @@ mod tests {
             assert_eq!(named(host), Err(Denial::Host), "{host}");
         }
         let twice: Headers<'_> = &[("Host", b"myapp.com"), ("host", b"myapp.com")];
-        assert_eq!(gate.lead_on(&ask("GET", "", twice), Now::default()), Err(Denial::Host));
-        assert_eq!(gate.lead_on(&ask("GET", "", &[]), Now::default()), Err(Denial::Host));
+        assert_eq!(
+            gate.admission.lead_on(&ask("GET", "", twice), Now::default()),
+            Err(Denial::Host)
+        );
+        assert_eq!(gate.admission.lead_on(&ask("GET", "", &[]), Now::default()), Err(Denial::Host));
         let mut absolute = ask("GET", "", &[("Host", b"myapp.com")]);
         absolute.authority = Some("evil.com");
-        assert_eq!(gate.lead_on(&absolute, Now::default()), Err(Denial::Host));
+        assert_eq!(gate.admission.lead_on(&absolute, Now::default()), Err(Denial::Host));
     }
 
     #[test]
@@ -114,7 +118,7 @@ mod tests {
         let gate = gate(Rate::per(1_000, 1_000));
         let host = ("Host", b"myapp.com".as_slice());
         let lead = |method, query, headers: Headers<'_>| {
-            gate.lead_on(&ask(method, query, headers), Now::default()).err()
+            gate.admission.lead_on(&ask(method, query, headers), Now::default()).err()
         };
         for method in ["POST", "PUT", "OPTIONS", "get", "head"] {
             assert_eq!(lead(method, "", &[host]), Some(Denial::PlainText), "{method}");
@@ -131,7 +135,7 @@ mod tests {
     fn whoever_is_led_on_has_asked() {
         let gate = gate(Rate::per(3, 60_000));
         let headers: Headers<'_> = &[("Host", b"myapp.com")];
-        let lead = || gate.lead_on(&ask("GET", "", headers), Now::default()).err();
+        let lead = || gate.admission.lead_on(&ask("GET", "", headers), Now::default()).err();
         assert_eq!([lead(), lead(), lead()], [None, None, None]);
         let limit = Limit::RequestPerPrefix;
         assert!(matches!(lead(), Some(Denial::Limit { limit: found, .. }) if found == limit));

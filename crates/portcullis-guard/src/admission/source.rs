@@ -1,17 +1,10 @@
 //! Tells requests that a page of another site may have caused from all others.
 //! Never: a permission; `origin.rs` decides which pages may connect.
 
-use std::net::IpAddr;
+use portcullis_model::Denial;
 
-use portcullis_model::{Denial, Limit, Now};
-
-use crate::admission::admission_token::Admission;
+use crate::admission::admit::Admission;
 use crate::admission::handshake::{Door, Handshake, Line};
-use crate::gate::Gate;
-use crate::limits::address::{self, SITE_FACTOR};
-use crate::limits::attempt::{Attempt, RequestFrom};
-use crate::limits::capacity::Class;
-use crate::limits::rate_table::Refused;
 
 /// What a request's headers say about the page that caused it.
 ///
@@ -34,7 +27,7 @@ pub enum Source {
 const SIMPLE_TYPES: [&[u8]; 3] =
     [b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain"];
 
-impl Gate {
+impl Admission {
     /// Where a request comes from, as far as headers tell that no page can choose.
     #[must_use]
     pub fn source(&self, ask: &Handshake<'_>) -> Source {
@@ -56,46 +49,6 @@ impl Gate {
             (Source::Unmarked, _) if ask.door.is_socket() => Err(Denial::OriginMissing),
             (Source::Attributable | Source::Unmarked | Source::Navigation, _) => Ok(()),
         }
-    }
-
-    /// Counts a page or request that another site's page may have caused. Such requests have the
-    /// same rate as others and a separate count: they never cause a rejection of the visitor's own
-    /// requests, connections and logins.
-    ///
-    /// A valid admission is counted by its own rate: a page can show only one that it was given.
-    pub(crate) fn count_unattributed(
-        &self,
-        client: IpAddr,
-        admission: Option<Admission>,
-        now: Now,
-    ) -> Result<Class, Denial> {
-        match self.class_of_request(admission, now) {
-            Class::Stranger => self.count_anywhere(client, now).map(|()| Class::Stranger),
-            class @ (Class::Known | Class::Admin) => {
-                let outcome = self.check_shed_request(class).map(|()| class);
-                let admission = admission.map(Admission::traced);
-                let from = RequestFrom::Client;
-                self.note(now, outcome, || Attempt::Request { client, admission, from })
-            }
-        }
-    }
-
-    /// Counts a request that shows no admission, and that any page may have caused.
-    pub(crate) fn count_anywhere(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
-        let outcome = self.check_shed_request(Class::Stranger).and_then(|()| {
-            self.check_blocked(client, now)?;
-            let limit = Limit::RequestPerPrefix;
-            let rate = self.options.request_per_prefix;
-            let (narrow, wide) = address::prefixes(client);
-            let take = |prefix, rate| {
-                let key = self.rates.key(("unattributed", prefix));
-                self.judged(limit, self.rates.take_prefix(limit, key, &rate, Refused::Free, now))
-            };
-            take(narrow, rate)?;
-            wide.map_or(Ok(()), |wide| take(wide, rate.times(SITE_FACTOR)))
-        });
-        let from = RequestFrom::Anywhere;
-        self.note(now, outcome, || Attempt::Request { client, admission: None, from })
     }
 }
 
@@ -136,10 +89,14 @@ fn is_beyond_pages(ask: &Handshake<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
     use std::sync::Arc;
+
+    use portcullis_model::Now;
 
     use super::*;
     use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::gate::Gate;
     use crate::gate_options::GateOptions;
     use crate::limits::rate::Rate;
 
@@ -206,7 +163,11 @@ mod tests {
             (Door::Plain, "GET", &[], Unmarked),
         ];
         for (door, method, headers, expect) in cases {
-            assert_eq!(gate.source(&ask(door, method, headers)), expect, "{door:?} {headers:?}");
+            assert_eq!(
+                gate.admission.source(&ask(door, method, headers)),
+                expect,
+                "{door:?} {headers:?}"
+            );
         }
     }
 

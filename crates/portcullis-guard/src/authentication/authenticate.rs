@@ -1,25 +1,80 @@
-//! Door 2: a credential becomes a principal.
-//! Never: an answer that tells why; every refusal of a token reads the same outside.
+//! The second stage: a credential becomes a principal.
+//! Never: an answer that tells why; every rejection of a token reads the same to the client.
 
 use std::cell::Cell;
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Now, SessionId, TokenFault, UserId};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use portcullis_model::{Denial, Now, Role, Roles, SessionId, TokenFault, UserId};
 
 use crate::admission::handshake::Admitted;
 use crate::authentication::credential::{self, Credential, Shown};
+use crate::authentication::first_key::FirstKeys;
 use crate::authentication::principal::{Marks, Principal, Proof};
-use crate::authentication::proof::{CheckedProof, ProofAsk, is_bound_to};
-use crate::authentication::ticket::TICKET_PREFIX;
+use crate::authentication::proof::{CheckedProof, ProofAsk, Proofs, is_bound_to};
+use crate::authentication::ticket::{TICKET_PREFIX, Tickets};
 use crate::directory::session::Session;
+use crate::directory::tables::Directory;
 use crate::directory::user::{User, WhenFull};
-use crate::gate::Gate;
-use crate::gate_options::WhenUserFull;
-use crate::limits::address;
-use crate::tables::shares::{EntryOwner, Owner, ShareUse};
-use crate::tokens::token::Verified;
+use crate::error::GateError;
+use crate::gate_options::{GateOptions, WhenUserFull};
+use crate::limits::limiter::Limiter;
+use crate::tables::shares::{EntryOwner, ShareUse};
+use crate::tokens::key::{Algorithm, Issuer};
+use crate::tokens::token::{Tokens, Verified};
 
-impl Gate {
+/// The second stage: from a credential to a principal.
+pub struct Authentication {
+    pub(crate) options: Arc<GateOptions>,
+    pub(crate) limits: Arc<Limiter>,
+    pub(crate) directory: Arc<Directory>,
+    tokens: Arc<Tokens>,
+    tickets: Tickets,
+    proofs: Proofs,
+    first_keys: FirstKeys,
+    /// Administrators, moderators, and the roles that events reserve for them.
+    pub(crate) privileged: Roles,
+}
+
+impl Authentication {
+    pub(crate) fn build(
+        options: &Arc<GateOptions>,
+        limits: &Arc<Limiter>,
+        directory: &Arc<Directory>,
+        issuers: Vec<Issuer>,
+        awaited: Vec<Algorithm>,
+    ) -> Result<Self, GateError> {
+        let tokens = Tokens::build(issuers)?.awaiting(awaited);
+        let mut secret = [0; 32];
+        SystemRandom::new().fill(&mut secret).map_err(|_| GateError::Randomness)?;
+        let tickets = Tickets::new(&secret, &options.ticket_per_user);
+        Ok(Self {
+            tokens: Arc::new(tokens),
+            tickets: tickets.ok_or(GateError::Randomness)?,
+            proofs: Proofs::new(&secret),
+            first_keys: FirstKeys::new(),
+            privileged: Roles::NONE.with(Role::Admin).with(Role::Moderator),
+            limits: Arc::clone(limits),
+            directory: Arc::clone(directory),
+            options: Arc::clone(options),
+        })
+    }
+
+    /// Sets the roles that need a second factor because events reserve rights for them.
+    pub(crate) fn set_privileged(&mut self, privileged: Roles) {
+        self.privileged = privileged;
+    }
+
+    /// Replaces all keys of one issuer. Connections that a removed key has opened end.
+    ///
+    /// # Errors
+    /// [`GateError`] for keys that are invalid or ambiguous; the current keys stay in force.
+    pub fn replace_keys(&self, issuer: &str, keys: Vec<Issuer>) -> Result<(), GateError> {
+        self.tokens.replace(issuer, keys)?;
+        self.directory.authority().changed();
+        Ok(())
+    }
+
     /// Believes a credential: where it stands, its shape, signature, claims; or uses a ticket up.
     ///
     /// `origin` is the page that shows it.
@@ -38,7 +93,7 @@ impl Gate {
             Shown::Token(_) if self.options.proof_required => return Err(Denial::ProofNeeded),
             Shown::Token(token) => self.tokens.believe(token, now).map_err(Denial::Token)?,
         };
-        self.signature_of_user(&verified.user, now)?;
+        self.limits.signature_of_user(&verified.user, now)?;
         // A bound token without proof is a stolen one until shown otherwise (RFC 9449 section 7.2).
         match verified.bound {
             Some(_) => Err(Denial::Token(TokenFault::Bound)),
@@ -83,8 +138,8 @@ impl Gate {
         let token = ask.token.ok_or(Denial::Token(TokenFault::Missing))?;
         let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
         // Two signatures, and the token says whose they are before the dearer one is checked.
-        self.signature_of_user(&verified.user, now)?;
-        self.signature_of_user(&verified.user, now)?;
+        self.limits.signature_of_user(&verified.user, now)?;
+        self.limits.signature_of_user(&verified.user, now)?;
         let proof = self.check_proof(ask, now)?;
         let owner = EntryOwner::User(&verified.user);
         match &verified.bound {
@@ -92,7 +147,7 @@ impl Gate {
             None if self.options.proof_required && !verified.own => {
                 let (token, label) = ((token, verified.expires_unix_s), || owner.label());
                 let key = proof.claimed_key();
-                self.first_keys.hold(token, key, self.owner(owner), label, now)?;
+                self.first_keys.hold(token, key, self.limits.owner(owner), label, now)?;
             }
             Some(_) | None => return Err(Denial::Token(TokenFault::Proof)),
         }
@@ -118,19 +173,7 @@ impl Gate {
         owner: EntryOwner<'_>,
         now: Now,
     ) -> Result<Vec<u8>, Denial> {
-        self.proofs.consume(proof, self.owner(owner), || owner.label(), now)
-    }
-
-    /// Whose share of a table an entry counts toward.
-    #[must_use]
-    pub fn owner(&self, owner: EntryOwner<'_>) -> Owner {
-        match owner {
-            EntryOwner::User(user) => self.rates.key(user),
-            EntryOwner::Address(client) => {
-                let (narrow, wide) = address::prefixes(client);
-                self.rates.key(wide.unwrap_or(narrow))
-            }
-        }
+        self.proofs.consume(proof, self.limits.owner(owner), || owner.label(), now)
     }
 
     /// How full the tables of identity state are.
@@ -165,7 +208,7 @@ impl Gate {
     }
 
     fn redeem(&self, ticket: &str, origin: Option<&str>, now: Now) -> Result<Verified, Denial> {
-        let owner_of = |user: &UserId| self.owner(EntryOwner::User(user));
+        let owner_of = |user: &UserId| self.limits.owner(EntryOwner::User(user));
         self.tickets.redeem(ticket, origin, owner_of, now)
     }
 
@@ -204,7 +247,7 @@ impl Gate {
     /// longest ago makes room if that was before `since_ms` on the monotonic clock.
     ///
     /// # Errors
-    /// As [`Gate::authenticate`].
+    /// As [`Authentication::authenticate`].
     pub fn authenticate_replacing(
         &self,
         verified: Verified,
@@ -220,7 +263,7 @@ impl Gate {
         self.check_withdrawn(&verified)?;
         let session = self.session_of(&verified, now)?;
         self.check_second_factor(&verified, &user)?;
-        self.check_user_penalty(&user.id, now)?;
+        self.limits.check_user_penalty(&user.id, now)?;
         let when_full = match self.options.when_user_full {
             WhenUserFull::Refuse => WhenFull::Reject,
             WhenUserFull::EvictOldest => WhenFull::EvictOldest,
@@ -256,7 +299,7 @@ impl Gate {
         if verified.user != principal.user().id {
             return Err(Denial::ForeignToken);
         }
-        self.signature_of_user(&principal.user().id, now)?;
+        self.limits.signature_of_user(&principal.user().id, now)?;
         self.identify(&verified, now)?;
         let same_key = verified
             .bound
@@ -340,6 +383,7 @@ mod tests {
     use super::*;
     use crate::directory::tables::{Directory, DirectoryLimits};
     use crate::directory::user::UserFacts;
+    use crate::gate::Gate;
     use crate::gate_options::GateOptions;
     use crate::tokens::forge::*;
 
@@ -517,7 +561,7 @@ mod tests {
         let gate = gate();
         let (shown, principal) =
             (verified(&gate), gate.authenticate(verified(&gate), now()).unwrap());
-        let ticket = gate.issue_ticket(&shown, None, now()).unwrap();
+        let ticket = gate.authentication.issue_ticket(&shown, None, now()).unwrap();
         let stepped = SessionFacts {
             authenticated_unix_ms: after(1).unix_ms,
             generation: 1,
@@ -555,7 +599,7 @@ mod tests {
         let mut names: Vec<_> = (0..300).map(|number| format!("role-{number}")).collect();
         names.push(String::from("moderator"));
         let many = Verified { roles: Some(names), ..verified(&gate) };
-        let ticket = gate.issue_ticket(&many, None, now()).unwrap();
+        let ticket = gate.authentication.issue_ticket(&many, None, now()).unwrap();
         assert!(ticket.len() < 1_024, "{}", ticket.len());
         let shown = gate.verify(Credential::Bearer(&ticket), None, now()).unwrap();
         assert_eq!(shown.roles, Some(vec![String::from("moderator")]));

@@ -163,7 +163,7 @@ pub(crate) fn cookies(ask: &Handshake<'_>) -> Cookies {
 
 /// The one `Authorization` header: `Bearer` (RFC 6750 section 2.1) or, with its proof beside it,
 /// `DPoP` (RFC 9449 section 7.1).
-pub(crate) fn authorization(ask: &Handshake<'_>) -> Result<Authorization, Denial> {
+pub(crate) fn authorization(ask: &Handshake<'_>) -> Result<AuthorizationHeader, Denial> {
     let shape = Denial::Token(TokenFault::Shape);
     let proof = match ask.line("dpop") {
         Line::None => None,
@@ -171,7 +171,7 @@ pub(crate) fn authorization(ask: &Handshake<'_>) -> Result<Authorization, Denial
         Line::One(_) | Line::Many => return Err(Denial::Token(TokenFault::Proof)),
     };
     let value = match ask.line("authorization") {
-        Line::None => return Ok(Authorization { bearer: None, bound: None, proof }),
+        Line::None => return Ok(AuthorizationHeader { bearer: None, bound: None, proof }),
         Line::Many => return Err(Denial::TwoCredentials),
         Line::One(value) => value,
     };
@@ -182,17 +182,17 @@ pub(crate) fn authorization(ask: &Handshake<'_>) -> Result<Authorization, Denial
         return Err(shape);
     }
     if scheme.eq_ignore_ascii_case(b"Bearer") {
-        return Ok(Authorization { bearer: Some(plain_text(token)?), bound: None, proof });
+        return Ok(AuthorizationHeader { bearer: Some(plain_text(token)?), bound: None, proof });
     }
     if scheme.eq_ignore_ascii_case(b"DPoP") {
-        return Ok(Authorization { bearer: None, bound: Some(plain_text(token)?), proof });
+        return Ok(AuthorizationHeader { bearer: None, bound: Some(plain_text(token)?), proof });
     }
     Err(shape)
 }
 
 /// What a request shows in its headers.
 #[derive(Default)]
-pub(crate) struct Authorization {
+pub(crate) struct AuthorizationHeader {
     pub(crate) bearer: Option<Secret<String>>,
     pub(crate) bound: Option<Secret<String>>,
     pub(crate) proof: Option<Secret<String>>,

@@ -122,7 +122,11 @@ fn ticket_carries_whether_a_second_factor_was_shown() {
     let world = world(GateOptions::default());
     world.put(Roles::user().with(Role::Admin));
     for (change, expect) in [(mfa(), Ok(())), (json!({}), Err(Denial::SecondFactor("role")))] {
-        let ticket = world.gate.issue_ticket(&verified(&world.gate, change), None, now()).unwrap();
+        let ticket = world
+            .gate
+            .authentication
+            .issue_ticket(&verified(&world.gate, change), None, now())
+            .unwrap();
         let shown = world.gate.verify(Credential::Bearer(&ticket), None, now()).unwrap();
         let caller = Caller::new(world.gate.authenticate(shown, now()).unwrap(), "a");
         assert_eq!(world.mute(&caller), expect);
@@ -208,13 +212,13 @@ impl Client {
         let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk});
         let ath = encode(digest(&SHA256, token.as_bytes()));
         let claims = json!({"jti": name, "htm": "POST", "htu": "https://chat.example/auth/ticket",
-            "iat": at.unix_s(), "ath": ath, "nonce": gate.proof_nonce(at)});
+            "iat": at.unix_s(), "ath": ath, "nonce": gate.authentication.proof_nonce(at)});
         let signed = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
         let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         let proof = format!("{signed}.{}", encode(signature));
         let (method, path) = ("POST", "/auth/ticket");
         let ask = ProofAsk { proof: &proof, method, path, token: Some(token) };
-        gate.verify_bound(&ask, at)
+        gate.authentication.verify_bound(&ask, at)
     }
 }
 
@@ -224,10 +228,10 @@ fn copied_token_of_another_issuer_does_nothing_in_strict() {
     let gate = &world.gate;
     let copied = token(json!({}));
     // Alone it opens no socket and answers no request; the denial says what a client has to do.
-    let budget = gate.packet_budget();
+    let budget = gate.limits.packet_budget();
     let payload = json!({ "token": copied }).to_string();
     for credential in [Credential::Bearer(&copied), Credential::Payload(Some(&payload))] {
-        let on_socket = gate.verify_on(&budget, credential, None, now()).map(|_| ());
+        let on_socket = gate.authentication.verify_on(&budget, credential, None, now()).map(|_| ());
         assert_eq!(on_socket, Err(Denial::TicketNeeded));
         assert_eq!(gate.verify(credential, None, now()).map(|_| ()), Err(Denial::ProofNeeded));
     }
@@ -246,10 +250,10 @@ fn copied_token_of_another_issuer_does_nothing_in_strict() {
     assert_eq!(eve.show(gate, &bound, "p5", now()).map(|_| ()), proof);
     assert!(ann.show(gate, &bound, "p6", now()).is_ok());
     // The ticket opens one socket.
-    let ticket = gate.issue_ticket(&first, None, now()).unwrap();
+    let ticket = gate.authentication.issue_ticket(&first, None, now()).unwrap();
     let credential = Credential::Bearer(&ticket);
-    assert!(gate.verify_on(&budget, credential, None, now()).is_ok());
-    assert_eq!(gate.verify_on(&budget, credential, None, now()).map(|_| ()), used);
+    assert!(gate.authentication.verify_on(&budget, credential, None, now()).is_ok());
+    assert_eq!(gate.authentication.verify_on(&budget, credential, None, now()).map(|_| ()), used);
 }
 
 #[test]

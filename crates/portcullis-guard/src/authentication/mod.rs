@@ -2,6 +2,9 @@
 //! Never: await, sockets, storage; what the user may do.
 
 pub(crate) mod authenticate; // door 2: a credential becomes a principal
+pub(crate) mod on_connection; // credentials within the budget of one connection
+pub(crate) mod anonymous; // principals without a credential
+pub(crate) mod factor_check; // second factors that a credential shows
 pub(crate) mod credential; // where a credential may stand
 pub(crate) mod ticket; // one-time tickets
 pub(crate) mod proof; // proofs that a client holds its key

@@ -10,7 +10,7 @@ use crate::authentication::lease::Lease;
 use crate::directory::authority::{Authority, RevocationName, Withdrawn};
 use crate::directory::session::Session;
 use crate::directory::user::{LastHeard, User, UserSlot};
-use crate::limits::limiter::{Amounts, Lanes};
+use crate::limits::connection_usage::{Amounts, Lanes};
 use crate::limits::rate::{Gcra, Rate};
 use crate::tokens::token::{Tokens, Verified};
 

@@ -1,12 +1,7 @@
 //! Who needs a second factor, and what is withheld from users without one.
 //! Never: how a factor is proved; this server's accounts and other issuers do that.
 
-use portcullis_model::{Denial, Role, Roles};
-
-use crate::authorization::event::Access;
-use crate::directory::user::User;
-use crate::gate::Gate;
-use crate::tokens::token::Verified;
+use portcullis_model::{Role, Roles};
 
 /// Who needs a second factor.
 ///
@@ -74,68 +69,6 @@ impl SecondFactorRule {
             Self::Staff | Self::All => roles.without(Role::User),
         };
         FactorGap { withheld: roles.common(needing), setup_only: self == Self::All }
-    }
-}
-
-impl Gate {
-    /// Checks what a credential shows of a second factor, where everybody needs one.
-    ///
-    /// # Errors
-    /// [`Denial::SecondFactor`], which says what the user has to do.
-    pub fn check_second_factor(&self, verified: &Verified, user: &User) -> Result<(), Denial> {
-        if user.is_setup_only() {
-            return Err(Denial::SecondFactor("setup"));
-        }
-        self.check_external_factor(verified)
-    }
-
-    /// The same for a user of another issuer who may be unknown here.
-    ///
-    /// # Errors
-    /// [`Denial::SecondFactor`].
-    pub fn check_external_factor(&self, verified: &Verified) -> Result<(), Denial> {
-        let shown = verified.own || verified.second_factor;
-        let needed = self.options.second_factor == SecondFactorRule::All;
-        if needed && !shown { Err(Denial::SecondFactor("issuer")) } else { Ok(()) }
-    }
-
-    /// Roles that have no effect for the holder of a credential, whoever holds them.
-    ///
-    /// A token of another issuer that shows no second factor gives nobody a role that keeps order,
-    /// wherever the role was granted. Each connection has the factor of its own token, so a stolen
-    /// password gains nothing when the user signs in with two factors elsewhere.
-    pub(crate) fn withheld_from(&self, verified: &Verified) -> Roles {
-        if verified.own || verified.second_factor {
-            return Roles::NONE;
-        }
-        match self.options.second_factor {
-            SecondFactorRule::None => Roles::NONE,
-            SecondFactorRule::Admins => self.keeping_order(),
-            SecondFactorRule::Staff | SecondFactorRule::All => {
-                Roles::from_bits(u32::MAX).without(Role::User)
-            }
-        }
-    }
-
-    /// Administrators, moderators, and who else may send what is theirs by its own rule.
-    fn keeping_order(&self) -> Roles {
-        let theirs = self.declared.iter().map(|facts| match facts.allowed.access {
-            Access::Role(Role::Admin | Role::Moderator) => facts.allowed.roles,
-            Access::OwnerOr(_) => facts.allowed.anywhere,
-            Access::Role(Role::User | Role::Custom(_))
-            | Access::User
-            | Access::Joinable
-            | Access::Member
-            | Access::Owner => Roles::NONE,
-        });
-        let both = Roles::NONE.with(Role::Admin).with(Role::Moderator);
-        theirs.fold(both, Roles::union).without(Role::User)
-    }
-
-    /// The roles of a user that have an effect with a credential.
-    #[must_use]
-    pub fn roles_in_force(&self, verified: &Verified, user: &User) -> Roles {
-        user.roles().minus(self.withheld_from(verified))
     }
 }
 

@@ -277,7 +277,7 @@ fn the_table_of_actions_is_what_is_in_force() {
     let mut gate =
         Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap();
     gate.declare::<Announce>("/").unwrap();
-    let actions = gate.actions();
+    let actions = gate.authorization.actions();
     assert_eq!(actions.len(), 1);
     assert_eq!(actions[0].roles, ["admin", "moderator", "support"]);
     assert_eq!(

@@ -8,8 +8,8 @@ use portcullis_model::{Denial, Now};
 use serde::de::DeserializeOwned;
 
 use crate::authentication::principal::Caller;
+use crate::authorization::authorize::Authorization;
 use crate::directory::user::User;
-use crate::gate::Gate;
 use crate::payload::attachment;
 use crate::payload::{json, schema};
 
@@ -50,7 +50,7 @@ impl Answer {
     }
 }
 
-impl Gate {
+impl Authorization {
     /// Decides about an acknowledgement; it counts like any message.
     ///
     /// # Errors

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use portcullis_model::{Denial, Now};
 
 use crate::authentication::principal::Caller;
+use crate::authorization::authorize::Authorization;
 use crate::authorization::event::{InForce, Rule, Unnamed};
 use crate::authorization::replay;
 use crate::authorization::request::{Ask, Body};
 use crate::directory::user::User;
-use crate::gate::{Gate, GateError};
+use crate::error::GateError;
 use crate::payload::attachment;
 use crate::payload::json;
 
@@ -43,7 +44,7 @@ impl RawPermit {
     }
 }
 
-impl Gate {
+impl Authorization {
     /// Makes an event known whose arguments are passed on as they are.
     ///
     /// # Errors

@@ -7,7 +7,6 @@ use crate::content::markup::active;
 use crate::content::markup::formatting::{self, Links, Markup};
 use crate::content::spam::filter::SpamFilter;
 use crate::content::text::{self, Fault};
-use crate::gate::Gate;
 
 /// Longest message, in characters, after normalisation and with its markup; the cause of the
 /// refusal names it.
@@ -53,18 +52,15 @@ pub struct CleanText {
     pub html: Option<String>,
 }
 
-impl Gate {
-    /// A cleaner, for text that does not come in an event.
-    #[must_use]
-    pub fn cleaner(&self) -> Cleaner<'_> {
-        let options = &self.options;
-        Cleaner {
-            links: if options.links_allowed { Links::Kept } else { Links::Dropped },
-            markup: options.markup,
-            malicious: options.malicious,
-            spam: &self.spam,
-            findings: Findings::default(),
-        }
+impl<'a> Cleaner<'a> {
+    pub(crate) fn new(
+        spam: &'a SpamFilter,
+        links_allowed: bool,
+        markup: Markup,
+        malicious: Malicious,
+    ) -> Self {
+        let links = if links_allowed { Links::Kept } else { Links::Dropped };
+        Self { links, markup, malicious, spam, findings: Findings::default() }
     }
 }
 

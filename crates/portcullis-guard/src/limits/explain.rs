@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use portcullis_model::{Limit, LimitKey, Now, UserId};
 
-use crate::gate::Gate;
 use crate::gate_options::GateOptions;
 use crate::limits::address::{self, SITE_FACTOR};
 use crate::limits::attempt::Attempt;
 use crate::limits::capacity::HeldByPrefix;
+use crate::limits::limiter::Limiter;
 use crate::limits::rate::Rate;
 
 /// How far a limit is used up for one address, user or all.
@@ -29,7 +29,7 @@ pub struct LimitState {
     pub observed: bool,
 }
 
-impl Gate {
+impl Limiter {
     /// How far the limits of an address are used up, and what it holds: its narrow prefix, then its
     /// wide one.
     #[must_use]

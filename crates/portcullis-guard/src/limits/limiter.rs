@@ -2,94 +2,78 @@
 //! Never: a limit that refuses without a name.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use portcullis_model::{Denial, Limit, Now, UserId};
 
-use crate::authentication::principal::Caller;
-use crate::gate::Gate;
+use crate::error::GateError;
 use crate::gate_options::GateOptions;
-use crate::limits::address::{self, SITE_FACTOR};
-use crate::limits::attempt::Attempt;
-use crate::limits::capacity::{Class, ConnectionSlot, HttpSeat};
-use crate::limits::rate::{Gcra, Rate};
-use crate::limits::rates::TableUse;
+use crate::limits::address;
+use crate::limits::attempt::{Attempt, Trace};
+use crate::limits::capacity::{Capacity, Class, ConnectionSlot, HttpSeat};
+use crate::limits::connection_usage::Lanes;
+use crate::limits::observe::Observed;
+use crate::limits::rate::Rate;
+use crate::limits::rates::{Rates, TableUse};
+use crate::limits::slots::CapacityCounts;
+use crate::load::current::CurrentLoad;
+use crate::tables::shares::{EntryOwner, Owner};
 
-/// The buckets of a connection's address, found once.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Lanes {
-    narrow: u64,
-    wide: Option<u64>,
-    client: Option<IpAddr>,
-    /// Numbered since the start, for traces.
-    connection: u64,
+/// Rates, capacities and the load of the server: what each client may take.
+pub struct Limiter {
+    pub(crate) options: Arc<GateOptions>,
+    pub(crate) rates: Rates,
+    pub(crate) capacity: Arc<Capacity>,
+    pub(crate) observed: Observed,
+    pub(crate) load: CurrentLoad,
+    /// Where what limits count is written down, if a trace is wanted.
+    pub(crate) trace: OnceLock<Trace>,
+    connections: AtomicU64,
 }
 
-/// What the guards remember of one connection's amounts: no lock, no table.
-#[derive(Debug, Default)]
-pub(crate) struct Amounts {
-    pub(crate) messages: Gcra,
-    bytes: Gcra,
-    lanes: Option<Lanes>,
-}
-
-impl Amounts {
-    pub(crate) fn of(lanes: Lanes) -> Self {
-        Self { lanes: Some(lanes), ..Self::default() }
+impl Limiter {
+    pub(crate) fn build(options: &Arc<GateOptions>) -> Result<Self, GateError> {
+        Ok(Self {
+            rates: Rates::new(options.rate_keys_max),
+            capacity: Capacity::new(options.places),
+            observed: Observed::parse(&options.observe)?,
+            load: CurrentLoad::new(options.load),
+            trace: OnceLock::new(),
+            connections: AtomicU64::new(0),
+            options: Arc::clone(options),
+        })
     }
 
-    /// The address and the number of the connection.
-    fn whence(&self) -> (Option<IpAddr>, u64) {
-        self.lanes.map_or((None, 0), |lanes| (lanes.client, lanes.connection))
+    /// The number of the next connection, for traces.
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Asks the buckets of the address, the narrow one first; one that is unknown has none.
-    fn of_prefix(
-        &self,
-        rate: &Rate,
-        ask: impl Fn(u64, &Rate) -> Result<(), u64>,
-    ) -> Result<(), u64> {
-        let Some(Lanes { narrow, wide, .. }) = self.lanes else { return Ok(()) };
-        ask(narrow, rate)?;
-        wide.map_or(Ok(()), |wide| ask(wide, &rate.times(SITE_FACTOR)))
-    }
-}
-
-impl GateOptions {
-    /// Every rate there is, by its limit; [`GateOptions::event_per_user`] stands apart.
+    /// How many connections there are.
     #[must_use]
-    pub fn rates(&self) -> Vec<(Limit, Rate)> {
-        vec![
-            (Limit::ConnectPerPrefix, self.connect_per_prefix),
-            (Limit::ConnectKnownPerPrefix, self.connect_known_per_prefix),
-            (Limit::ConnectTotal, self.connect_total),
-            (Limit::TlsPerPrefix, self.tls_per_prefix),
-            (Limit::TlsTotal, self.tls_total),
-            (Limit::RequestPerPrefix, self.request_per_prefix),
-            (Limit::LoginPerPrefix, self.login_per_prefix),
-            (Limit::LoginPerUser, self.login_per_user),
-            (Limit::LoginFailedPerUser, self.login_failed_per_user),
-            (Limit::CodeFailedPerUser, self.code_failed_per_user),
-            (Limit::LoginTotal, self.login_total),
-            (Limit::TicketPerUser, self.ticket_per_user),
-            (Limit::MessagePerConnection, self.message_per_connection),
-            (Limit::MessagePerUser, self.message_per_user),
-            (Limit::MessagePerPrefix, self.message_per_prefix),
-            (Limit::MessageTotal, self.message_total),
-            (Limit::BytesPerConnection, self.bytes_per_connection),
-            (Limit::BytesPerUser, self.bytes_per_user),
-            (Limit::BytesPerPrefix, self.bytes_per_prefix),
-            (Limit::BytesTotal, self.bytes_total),
-            (Limit::NamespacePerConnection, self.namespace_per_connection),
-            (Limit::NamespacePerUser, self.namespace_per_user),
-            (Limit::SignaturePerConnection, self.signature_per_connection),
-            (Limit::SignaturePerUser, self.signature_per_user),
-            (Limit::PenaltyPerPrefix, self.penalty_per_prefix),
-            (Limit::PenaltyPerUser, self.penalty_per_user),
-        ]
+    pub fn counts(&self) -> CapacityCounts {
+        self.capacity.counts()
     }
-}
 
-impl Gate {
+    /// Whose share of a table an entry counts toward.
+    #[must_use]
+    pub fn owner(&self, owner: EntryOwner<'_>) -> Owner {
+        match owner {
+            EntryOwner::User(user) => self.rates.key(user),
+            EntryOwner::Address(client) => {
+                let (narrow, wide) = address::prefixes(client);
+                self.rates.key(wide.unwrap_or(narrow))
+            }
+        }
+    }
+
+    /// How often each limit in observe mode would have rejected, since the start.
+    #[must_use]
+    pub fn would_have_refused(&self) -> Vec<(Limit, u64)> {
+        self.observed.would_have_refused()
+    }
+
     /// What a limit has to say, unless it is only observed.
     pub(crate) fn judged(&self, limit: Limit, outcome: Result<(), u64>) -> Result<(), Denial> {
         match outcome {
@@ -194,8 +178,7 @@ impl Gate {
     ///
     /// Never both: who shares an address with somebody has not done what they did. And never of a
     /// proxy of the operator's: what comes by it without a client's address is nobody's.
-    pub fn violated(&self, client: Option<IpAddr>, user: Option<&UserId>, now: Now) {
-        let client = client.filter(|client| !self.is_proxy(*client));
+    pub(crate) fn violated(&self, client: Option<IpAddr>, user: Option<&UserId>, now: Now) {
         self.note_done(now, || Attempt::Fault {
             client: client.filter(|_| user.is_none()),
             user: user.map(UserId::to_string),
@@ -225,90 +208,6 @@ impl Gate {
             client: Some(client),
             connection: self.next_connection(),
         }
-    }
-
-    /// Takes one event from every bucket, also when an earlier one is used up: none is a shelter.
-    /// `named` is the event, if it is declared, and its rate of its own.
-    pub(crate) fn take_events(
-        &self,
-        caller: &Caller,
-        named: Option<(&str, Option<Rate>)>,
-        now: Now,
-    ) -> Result<(), Denial> {
-        let (user, amounts) = (&caller.principal.user().id, &caller.amounts);
-        let outcome = self.count_event(user, amounts, named, now);
-        self.note(now, outcome, || {
-            let rate = |rate: Rate| format!("{}/{}ms", rate.count, rate.period_ms);
-            let event = named.map(|(name, own)| (String::from(name), own.map(rate)));
-            let (client, connection) = amounts.whence();
-            Attempt::Event { client, connection, user: user.to_string(), event }
-        })
-    }
-
-    pub(crate) fn count_event(
-        &self,
-        user: &UserId,
-        amounts: &Amounts,
-        named: Option<(&str, Option<Rate>)>,
-        now: Now,
-    ) -> Result<(), Denial> {
-        let options = &self.options;
-        let connection = amounts.messages.take(&options.message_per_connection, now);
-        let key = self.rates.key(user);
-        let of_user = self.rates.take(Limit::MessagePerUser, key, &self.message_per_user(), now);
-        let rate = &options.message_per_prefix;
-        let prefix = amounts
-            .of_prefix(rate, |key, rate| self.rates.take(Limit::MessagePerPrefix, key, rate, now));
-        let total = self.rates.take(Limit::MessageTotal, 0, &options.message_total, now);
-        let event = match named {
-            Some((name, Some(rate))) => {
-                let key = self.rates.key((user, name));
-                self.take_of_user(Limit::EventPerUser, &rate, key, now)
-            }
-            Some((_, None)) | None => Ok(()),
-        };
-        self.judged(Limit::MessagePerConnection, connection)
-            .and(self.judged(Limit::MessagePerUser, of_user))
-            .and(self.judged(Limit::MessagePerPrefix, prefix))
-            .and(self.judged(Limit::MessageTotal, total))
-            .and(event)
-    }
-
-    /// Counts bytes that have arrived of a signed-in connection.
-    ///
-    /// # Errors
-    /// [`Denial::Limit`] with the time for which nothing more may be read; these have been.
-    pub fn received(&self, caller: &Caller, bytes: usize, now: Now) -> Result<(), Denial> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let (user, amounts) = (&caller.principal.user().id, &caller.amounts);
-        let outcome = self.count_bytes(user, amounts, bytes, now);
-        self.note(now, outcome, || {
-            let (client, connection) = amounts.whence();
-            Attempt::Bytes { client, connection, user: user.to_string(), bytes }
-        })
-    }
-
-    pub(crate) fn count_bytes(
-        &self,
-        user: &UserId,
-        amounts: &Amounts,
-        many: u32,
-        now: Now,
-    ) -> Result<(), Denial> {
-        let options = &self.options;
-        let connection = amounts.bytes.spend(&options.bytes_per_connection, now, many);
-        let key = self.rates.key(user);
-        let of_user =
-            self.rates.spend(Limit::BytesPerUser, key, &options.bytes_per_user, many, now);
-        let rate = &options.bytes_per_prefix;
-        let prefix = amounts.of_prefix(rate, |key, rate| {
-            self.rates.spend(Limit::BytesPerPrefix, key, rate, many, now)
-        });
-        let total = self.rates.spend(Limit::BytesTotal, 0, &options.bytes_total, many, now);
-        self.judged(Limit::BytesPerConnection, connection)
-            .and(self.judged(Limit::BytesPerUser, of_user))
-            .and(self.judged(Limit::BytesPerPrefix, prefix))
-            .and(self.judged(Limit::BytesTotal, total))
     }
 
     /// How full the tables of buckets are.

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use portcullis_model::{Denial, Limit, Now, UserId};
 
-use crate::gate::Gate;
 use crate::limits::attempt::Attempt;
+use crate::limits::limiter::Limiter;
 use crate::limits::rate::Rate;
 
 /// Where an attempt to prove a secret comes from, as far as the account is concerned.
@@ -37,7 +37,7 @@ pub(crate) struct LoginKeys {
     pub(crate) own: Option<u64>,
 }
 
-impl Gate {
+impl Limiter {
     /// Counts a log-in or registration: per address prefix, and per user name or by the count of
     /// its own. From anywhere it needs a place among all as well: [`Gate::login_place`].
     ///
@@ -217,6 +217,7 @@ mod tests {
 
     use super::*;
     use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::gate::Gate;
     use crate::gate_options::GateOptions;
 
     fn gate(failed: Rate) -> Gate {
@@ -239,7 +240,9 @@ mod tests {
     fn tries(gate: &Gate, name: &str, from: LoginFrom<'_>, second: u64, count: u8) -> usize {
         let now = Now { monotonic_ms: second * 1000, unix_ms: 0 };
         let from_many = (0..count).map(|last| IpAddr::from([127, 0, 1, last]));
-        from_many.filter(|client| gate.login_allowed(*client, name, from, now).is_ok()).count()
+        from_many
+            .filter(|client| gate.limits.login_allowed(*client, name, from, now).is_ok())
+            .count()
     }
 
     #[test]
@@ -260,7 +263,7 @@ mod tests {
         let mut fail = |minute: u64| {
             let passed = tries(&gate, "ann", LoginFrom::Anywhere, 60 * minute, 3);
             let now = Now { monotonic_ms: 60_000 * minute, unix_ms: 0 };
-            let failed = |_: &usize| gate.login_failed("Ann", LoginFrom::Anywhere, now);
+            let failed = |_: &usize| gate.limits.login_failed("Ann", LoginFrom::Anywhere, now);
             closed += (0..passed).filter(failed).count();
             passed
         };
@@ -281,7 +284,8 @@ mod tests {
         ];
         for from in own {
             let gate = gate_with(1_000, 1_000, Rate::per(3, 86_400_000));
-            let closed: Vec<_> = (0..3).map(|_| gate.login_failed("ann", from, now)).collect();
+            let closed: Vec<_> =
+                (0..3).map(|_| gate.limits.login_failed("ann", from, now)).collect();
             assert_eq!(closed, [false, false, true], "{from:?}");
             assert_eq!(tries(&gate, "ann", from, 0, 1), 0, "{from:?} is closed");
             assert_eq!(tries(&gate, "ann", LoginFrom::Anywhere, 0, 1), 0, "and the account");
@@ -298,14 +302,14 @@ mod tests {
         let gate = gate_with(1_000, 1_000, Rate::per(3, 86_400_000));
         // Wrong passwords close no code.
         for _ in 0..10 {
-            gate.login_failed("ann", LoginFrom::Anywhere, now(0));
+            gate.limits.login_failed("ann", LoginFrom::Anywhere, now(0));
         }
         for from in [LoginFrom::Anywhere, LoginFrom::KnownDevice("d"), LoginFrom::SignedIn] {
             let mut guesses = 0;
             for minute in 0..24 * 60 {
-                if gate.code_allowed("ann", from, now(minute)).is_ok() {
+                if gate.limits.code_allowed("ann", from, now(minute)).is_ok() {
                     guesses += 1;
-                    gate.code_failed("ann", from, now(minute));
+                    gate.limits.code_failed("ann", from, now(minute));
                 }
             }
             // At once so many as the rate says, and as many again in a day.
@@ -320,12 +324,12 @@ mod tests {
         let gate = gate_with(1_000, 1_000, Rate::per(100, 86_400_000));
         let most = gate.options().code_failed_per_user.count as usize;
         for from in [LoginFrom::Anywhere, LoginFrom::KnownDevice("d"), LoginFrom::SignedIn] {
-            let allowed = || gate.code_allowed("ann", from, now).is_ok();
+            let allowed = || gate.limits.code_allowed("ann", from, now).is_ok();
             // All are allowed before the first is known to be wrong.
             assert_eq!((0..500).filter(|_| allowed()).count(), most, "{from:?}");
-            gate.code_accepted("ann", from, now);
+            gate.limits.code_accepted("ann", from, now);
             assert!(allowed() && !allowed(), "a right code gives one back");
-            assert!(gate.code_failed("ann", from, now), "{from:?} is closed");
+            assert!(gate.limits.code_failed("ann", from, now), "{from:?} is closed");
         }
     }
 
@@ -335,7 +339,7 @@ mod tests {
         let at = |ms| Now { monotonic_ms: ms, unix_ms: 0 };
         let login = |address: u32, name: &str, ms| {
             let client = IpAddr::from(address.to_be_bytes());
-            gate.login_allowed(client, name, LoginFrom::Anywhere, at(ms)).is_ok()
+            gate.limits.login_allowed(client, name, LoginFrom::Anywhere, at(ms)).is_ok()
         };
         let many_names = (0..100).filter(|n| login(1, &format!("user{n}"), 0)).count();
         assert_eq!(many_names, 20, "one address, many users");

@@ -11,7 +11,11 @@ pub(crate) mod refund; // connections, and how many there can be
 pub(crate) mod login; // how often somebody may try to log in
 pub(crate) mod observe; // which of them only count
 pub(crate) mod address; // which address, and its prefix
-pub(crate) mod simulation; // and counted again, by any limits
 pub(crate) mod capacity; // connections, and how many there can be
 pub(crate) mod slots; // connection slots that release themselves
 pub(crate) mod tls_class; // TLS handshakes, and whose count together
+pub(crate) mod messages; // events and bytes
+pub(crate) mod packets; // namespaces and signature checks
+pub(crate) mod connection_usage; // what one connection has used
+pub(crate) mod load_limits; // limits by the load of the server
+pub(crate) mod trace; // the trace of what limits count

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use portcullis_model::Limit;
 
-use crate::gate::{Gate, GateError};
+use crate::error::GateError;
 
 /// Which limits only count, and how often each would have refused.
 pub(crate) struct Observed {
@@ -40,13 +40,10 @@ impl Observed {
         }
         observed
     }
-}
 
-impl Gate {
-    /// How often each observed limit would have refused, since the start.
-    #[must_use]
-    pub fn would_have_refused(&self) -> Vec<(Limit, u64)> {
-        let counts = Limit::ALL.into_iter().zip(&self.observed.would_refuse);
+    /// How often each limit in observe mode would have rejected, since the start.
+    pub(crate) fn would_have_refused(&self) -> Vec<(Limit, u64)> {
+        let counts = Limit::ALL.into_iter().zip(&self.would_refuse);
         counts.map(|(limit, count)| (limit, count.load(Ordering::Relaxed))).collect()
     }
 }

@@ -5,16 +5,16 @@ use std::net::IpAddr;
 
 use portcullis_model::{Denial, Limit, Now};
 
-use crate::gate::Gate;
 use crate::limits::address;
 use crate::limits::attempt::Attempt;
 use crate::limits::capacity::{Class, ConnectionSlot};
+use crate::limits::limiter::Limiter;
 use crate::limits::rate_table::Refused;
 
 /// How many times the rate of an address its proven log-ins may reach. Each costs a password hash.
 const PROVEN_FACTOR: u32 = 10;
 
-impl Gate {
+impl Limiter {
     /// Moves a connection from the pool of unauthenticated clients to that of users, and gives its
     /// address back what the handshake took: the user's own limits count it.
     ///
@@ -82,6 +82,7 @@ mod tests {
 
     use super::*;
     use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::gate::Gate;
     use crate::gate_options::GateOptions;
     use crate::limits::login::LoginFrom;
 
@@ -105,13 +106,14 @@ mod tests {
     fn connections_of_users_are_refunded_to_their_address() {
         let gate = gate(GateOptions::default());
         for _ in 0..200 {
-            gate.count_socket(CLIENT, None, at(0)).unwrap();
-            let mut slot = gate.reserve(CLIENT, Class::Stranger).unwrap();
-            gate.sign_in(&mut slot, Class::Known, at(0)).unwrap();
+            gate.admission.count_socket(CLIENT, None, at(0)).unwrap();
+            let mut slot = gate.limits.reserve(CLIENT, Class::Stranger).unwrap();
+            gate.limits.sign_in(&mut slot, Class::Known, at(0)).unwrap();
             // A further namespace of the same connection is no further refund.
-            gate.sign_in(&mut slot, Class::Known, at(0)).unwrap();
+            gate.limits.sign_in(&mut slot, Class::Known, at(0)).unwrap();
         }
-        let strangers = (0..50).filter(|_| gate.count_socket(CLIENT, None, at(0)).is_ok());
+        let strangers =
+            (0..50).filter(|_| gate.admission.count_socket(CLIENT, None, at(0)).is_ok());
         assert_eq!(strangers.count(), 10, "the address has its own rate still");
     }
 
@@ -119,12 +121,13 @@ mod tests {
     fn connections_that_a_limit_of_the_user_rejects_are_refunded_once() {
         let gate = gate(GateOptions::default());
         for _ in 0..50 {
-            gate.count_socket(CLIENT, None, at(0)).unwrap();
-            let mut slot = gate.reserve(CLIENT, Class::Stranger).unwrap();
-            gate.refund_user(&mut slot, at(0));
-            gate.refund_user(&mut slot, at(0));
+            gate.admission.count_socket(CLIENT, None, at(0)).unwrap();
+            let mut slot = gate.limits.reserve(CLIENT, Class::Stranger).unwrap();
+            gate.limits.refund_user(&mut slot, at(0));
+            gate.limits.refund_user(&mut slot, at(0));
         }
-        let strangers = (0..50).filter(|_| gate.count_socket(CLIENT, None, at(0)).is_ok());
+        let strangers =
+            (0..50).filter(|_| gate.admission.count_socket(CLIENT, None, at(0)).is_ok());
         assert_eq!(strangers.count(), 10);
     }
 
@@ -132,9 +135,9 @@ mod tests {
     fn connection_without_a_credential_stays_charged_to_its_address() {
         let gate = gate(GateOptions::default());
         let connect = || {
-            gate.count_socket(CLIENT, None, at(0))?;
-            let mut slot = gate.reserve(CLIENT, Class::Stranger)?;
-            gate.sign_in_anonymous(&mut slot, Class::Known)
+            gate.admission.count_socket(CLIENT, None, at(0))?;
+            let mut slot = gate.limits.reserve(CLIENT, Class::Stranger)?;
+            gate.limits.sign_in_anonymous(&mut slot, Class::Known)
         };
         assert_eq!((0..50).filter(|_| connect().is_ok()).count(), 10);
     }
@@ -145,7 +148,7 @@ mod tests {
         // 200 log-ins a minute, each with the page, three files, the log-in itself and a renewal.
         let requests = (0..3_600).filter(|number| {
             let now = at(number * 50);
-            gate.count_request(CLIENT, None, now).is_ok()
+            gate.admission.count_request(CLIENT, None, now).is_ok()
         });
         assert_eq!(requests.count(), 3_600);
     }
@@ -155,12 +158,12 @@ mod tests {
         let gate = gate(GateOptions::default());
         let login = |number: usize, ms| {
             let name = format!("user-{number}");
-            gate.login_allowed(CLIENT, &name, LoginFrom::Anywhere, at(ms))
+            gate.limits.login_allowed(CLIENT, &name, LoginFrom::Anywhere, at(ms))
         };
         let office = (0..1_000).filter(|number| {
             let allowed = login(*number, 0).is_ok();
             if allowed {
-                gate.login_proven(CLIENT, at(0));
+                gate.limits.login_proven(CLIENT, at(0));
             }
             allowed
         });

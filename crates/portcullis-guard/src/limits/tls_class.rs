@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use portcullis_model::{Denial, Limit, Now};
 
-use crate::gate::Gate;
 use crate::limits::address;
 use crate::limits::attempt::Attempt;
 use crate::limits::capacity::NEIGHBOURS_FACTOR;
+use crate::limits::limiter::Limiter;
 use crate::limits::rate::Rate;
 use crate::limits::rate_table::Refused;
 use crate::load::machine::LoadState;
@@ -30,7 +30,7 @@ pub enum TlsLane {
     Often,
 }
 
-impl Gate {
+impl Limiter {
     /// Counts a TLS handshake, before it costs anything. Addresses somebody is signed in from share
     /// a count of their own, and so do those that come seldom; with all but the first, a pressed
     /// server makes fewer of them.
@@ -104,6 +104,7 @@ mod tests {
 
     use super::*;
     use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::gate::Gate;
     use crate::gate_options::GateOptions;
 
     fn gate() -> Gate {
@@ -131,7 +132,7 @@ mod tests {
         for second in 0..10_u64 {
             for turn in 0..600 {
                 let now = Now { monotonic_ms: second * 1_000 + turn, unix_ms: 0 };
-                lanes.push(gate.secure(address(turn as u32 % 200), now).ok());
+                lanes.push(gate.limits.secure(address(turn as u32 % 200), now).ok());
             }
         }
         let (begin, end) = lanes.split_at(lanes.len() / 2);
@@ -142,10 +143,10 @@ mod tests {
         // Somebody else comes, and finds no crowd.
         let now = Now { monotonic_ms: 10_000, unix_ms: 0 };
         for number in 1_000..1_040 {
-            assert_eq!(gate.secure(address(number), now), Ok(TlsLane::Fresh), "{number}");
+            assert_eq!(gate.limits.secure(address(number), now), Ok(TlsLane::Fresh), "{number}");
         }
         // Handshakes of each lane are spread over the time that lane has.
         let every = [TlsLane::Neighbours, TlsLane::Fresh, TlsLane::Often];
-        assert_eq!(every.map(|lane| gate.tls_every_us(lane)), [20_000, 20_000, 40_000]);
+        assert_eq!(every.map(|lane| gate.limits.tls_every_us(lane)), [20_000, 20_000, 40_000]);
     }
 }

@@ -2,4 +2,4 @@
 //! Never: sampling, clocks.
 
 pub(crate) mod machine; // how hard-pressed the server is
-pub(crate) mod shedding; // what a hard-pressed server does without
+pub(crate) mod current; // the current load, as all threads see it

@@ -12,4 +12,3 @@ pub(crate) mod type_probe; // a reader that gives a type what it asks for
 pub(crate) mod type_access; // its members, elements and variants
 pub(crate) mod type_sample; // values before those that are walked
 pub(crate) mod sealed; // fields that are sealed before a handler gets them
-pub(crate) mod sealing; // which fields those are, and when it happens

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::gate::GateError;
+use crate::error::GateError;
 use crate::payload::json;
 use crate::tokens::key::{Algorithm, Issuer, IssuerKey, TokenKey, is_key_id};
 

@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
 use aws_lc_rs::{digest, hmac};
 use portcullis_model::Secret;
 
-use crate::gate::GateError;
+use crate::error::GateError;
 use crate::tokens::rules::IssuerRules;
 use crate::tokens::secret_strength::{check_secret, is_monotonous};
 

@@ -11,7 +11,7 @@ use portcullis_model::limits::TOKEN_MAX_BYTES;
 use portcullis_model::{Now, TokenFault, UserId};
 use serde_json::Value;
 
-use crate::gate::GateError;
+use crate::error::GateError;
 use crate::tokens::claims::{Claims, listed_roles};
 use crate::tokens::header::Header;
 use crate::tokens::key::{Algorithm, Issuer, TokenKey, is_name};

@@ -287,9 +287,9 @@ impl Metrics {
             self.waiting_max.get_or_create(&RoomLabel { room }).set(*max as i64);
         }
         self.load_state.set(gate.load() as i64);
-        self.load_measured.set(gate.measured_load() as i64);
-        self.load_pinned.set(i64::from(gate.pinned_load().is_some()));
-        self.known_level.set(i64::from(gate.known_level()));
+        self.load_measured.set(gate.limits().measured_load() as i64);
+        self.load_pinned.set(i64::from(gate.limits().pinned_load().is_some()));
+        self.known_level.set(i64::from(gate.limits().known_level()));
         for (signal, value) in Signal::ALL.into_iter().zip(values) {
             let label = SignalLabel { signal: signal.name() };
             self.load_signals.get_or_create(&label).set(value);
@@ -345,7 +345,7 @@ impl Metrics {
         let places = gate.options().places;
         let pools = [
             ("total", i64::from(places.total)),
-            ("pre_auth", i64::from(gate.pre_auth_max())),
+            ("pre_auth", i64::from(gate.limits().pre_auth_max())),
             ("admin_reserve", i64::from(places.admin_reserve)),
             ("http", http_max as i64),
         ];
@@ -356,7 +356,7 @@ impl Metrics {
             self.table_entries.get_or_create(&TableLabel { table }).set(used as i64);
             self.table_entries_max.get_or_create(&TableLabel { table }).set(max as i64);
         }
-        for TableUse { table, used, max } in gate.rate_tables(now) {
+        for TableUse { table, used, max } in gate.limits().rate_tables(now) {
             self.rate_buckets.get_or_create(&TableLabel { table }).set(used as i64);
             self.rate_buckets_max.get_or_create(&TableLabel { table }).set(max as i64);
         }

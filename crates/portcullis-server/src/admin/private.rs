@@ -172,7 +172,7 @@ impl Private {
         self.metrics.queue_is("deliveries", self.hub.waiting());
         self.metrics.queue_is("moves", longest(&self.doors));
         self.metrics.places(&self.gate, self.http_max, self.clock.now());
-        let body = self.metrics.text(self.gate.counts(), self.audit.counts());
+        let body = self.metrics.text(self.gate.limits().counts(), self.audit.counts());
         Answer { status: 200, content_type: METRICS, body, allow: None }
     }
 }

@@ -53,13 +53,13 @@ impl Private {
     }
 
     fn state(&self) -> Value {
-        let pinned = self.gate.pinned_load().map(LoadState::name);
-        let limits = self.gate.explain_total(self.clock.now());
+        let pinned = self.gate.limits().pinned_load().map(LoadState::name);
+        let limits = self.gate.limits().explain_total(self.clock.now());
         json!({
             "state": self.gate.load().name(),
-            "measured": self.gate.measured_load().name(),
+            "measured": self.gate.limits().measured_load().name(),
             "pinned": pinned,
-            "known_level": self.gate.known_level(),
+            "known_level": self.gate.limits().known_level(),
             "limits": limits.iter().map(limit).collect::<Vec<_>>(),
         })
     }
@@ -71,7 +71,7 @@ impl Private {
             "auto" => None,
             name => Some(LoadState::named(name).ok_or((400, "there is no such state"))?),
         };
-        self.gate.pin_load(state, self.clock.now());
+        self.gate.limits().pin_load(state, self.clock.now());
         let detail = format!("the state is pinned to {wanted}");
         self.record("pinned", |record| record.detail = Some(detail));
         Ok(self.state())
@@ -81,12 +81,12 @@ impl Private {
         let now = self.clock.now();
         match self.asked_for(query)? {
             Asked::Address(address) => {
-                let prefixes = self.gate.explain_address(address, now);
+                let prefixes = self.gate.limits().explain_address(address, now);
                 let each = prefixes.iter().map(|(limits, held)| prefix(limits, held));
                 Ok(json!({ "address": address.to_string(), "prefixes": each.collect::<Vec<_>>() }))
             }
             Asked::User(user, name) => {
-                let limits = self.gate.explain_user(&user, &name, now);
+                let limits = self.gate.limits().explain_user(&user, &name, now);
                 let limits: Vec<_> = limits.iter().map(limit).collect();
                 let connections = self.gate.directory().user(&user).map(|user| user.connections());
                 Ok(json!({
@@ -99,13 +99,13 @@ impl Private {
     fn unlock(&self, query: &str) -> Result<Value, Rejection> {
         match self.asked_for(query)? {
             Asked::Address(address) => {
-                self.gate.unlock_address(address, self.clock.now());
+                self.gate.limits().unlock_address(address, self.clock.now());
                 self.record("unlocked", |record| {
                     record.labels.push(("address", address.to_string()))
                 });
             }
             Asked::User(user, name) => {
-                self.gate.unlock_user(&user, &name, self.clock.now());
+                self.gate.limits().unlock_user(&user, &name, self.clock.now());
                 self.record("unlocked", |record| record.target = Some(user));
             }
         }

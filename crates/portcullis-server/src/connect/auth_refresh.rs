@@ -73,7 +73,9 @@ impl ConnectionTask {
         Box::pin(async move {
             let now = shard.now();
             let budget = &connection.packets;
-            let renew = |now| shard.gate.renew_on(budget, &caller.principal, token.expose(), now);
+            let renew = |now| {
+                shard.gate.authentication().renew_on(budget, &caller.principal, token.expose(), now)
+            };
             let renewed = match (renew(now), &shard.registered.unknown_key) {
                 (Err(Denial::Token(TokenFault::Key)), Some(hook)) => {
                     hook(Arc::clone(&shard.surroundings), now).await?;

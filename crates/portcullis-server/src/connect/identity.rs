@@ -53,13 +53,13 @@ impl ConnectionTask {
     fn is_repeated(&self, payload: Option<&str>, now: Now) -> bool {
         let Some(caller) = self.connection.caller() else { return false };
         let budget = &self.connection.packets;
-        let user = self.shard.gate.repeated(budget, self.credential(payload), now);
+        let user = self.shard.gate.authentication().repeated(budget, self.credential(payload), now);
         user.is_some_and(|user| caller.principal.user().id == user)
     }
 
     fn verify(&self, payload: Option<&str>, now: Now) -> Result<Verified, Denial> {
         let (budget, origin) = (&self.connection.packets, self.connection.origin.as_deref());
-        self.shard.gate.verify_on(budget, self.credential(payload), origin, now)
+        self.shard.gate.authentication().verify_on(budget, self.credential(payload), origin, now)
     }
 
     fn credential<'a>(&'a self, payload: Option<&'a str>) -> Credential<'a> {
@@ -102,7 +102,8 @@ impl ConnectionTask {
                 (None, Cookies::None) => Credential::Payload(payload),
             };
             let (budget, origin) = (&connection.packets, connection.origin.as_deref());
-            let verified = shard.gate.verify_on(budget, credential, origin, shard.now())?;
+            let verified =
+                shard.gate.authentication().verify_on(budget, credential, origin, shard.now())?;
             let hook = shard.product_of(client, &verified);
             shard.authenticate_later(returning, hook, verified).await
         })

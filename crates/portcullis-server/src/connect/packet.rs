@@ -50,7 +50,8 @@ impl ConnectionTask {
     pub(crate) fn namespace_packet(&self, now: Now) -> bool {
         let caller = self.connection.caller();
         let user = caller.as_ref().map(|caller| &caller.principal.user().id);
-        let counted = self.shard.gate.namespace_packet(&self.connection.packets, user, now);
+        let counted =
+            self.shard.gate.limits().namespace_packet(&self.connection.packets, user, now);
         counted.map_err(|denial| self.connection.end(End::Refused(denial))).is_ok()
     }
 
@@ -116,7 +117,9 @@ impl ConnectionTask {
                 }
                 self.shard.gate.authenticate(*verified, now)
             }
-            Identity::Anonymous(user) => self.shard.gate.authenticate_anonymous(user, now),
+            Identity::Anonymous(user) => {
+                self.shard.gate.authentication().authenticate_anonymous(user, now)
+            }
             Identity::Known => Err(Denial::Token(TokenFault::Missing)),
         };
         self.authenticated(entry, back, outcome, now);
@@ -172,7 +175,9 @@ impl ConnectionTask {
         if let Err(denial) = self.role_holds(&entry, &principal) {
             return self.connect_refused(&entry, &denial, now);
         }
-        if let Err(denial) = self.shard.gate.first_namespace_packet(&principal.user().id, now) {
+        if let Err(denial) =
+            self.shard.gate.limits().first_namespace_packet(&principal.user().id, now)
+        {
             if !principal.is_anonymous() {
                 self.refund_user(now);
             }
@@ -182,8 +187,8 @@ impl ConnectionTask {
         let class = if is_admin { Class::Admin } else { Class::Known };
         let gate = &self.shard.gate;
         let placed = self.slot.as_mut().map_or(Ok(()), |slot| match principal.is_anonymous() {
-            true => gate.sign_in_anonymous(slot, class),
-            false => gate.sign_in(slot, class, now),
+            true => gate.limits().sign_in_anonymous(slot, class),
+            false => gate.limits().sign_in(slot, class, now),
         });
         if let Err(denial) = placed {
             return self.connect_refused(&entry, &denial, now);
@@ -191,7 +196,7 @@ impl ConnectionTask {
         let Ok(nonce) = random_id::<16>() else {
             return self.connect_refused(&entry, &Denial::Internal("randomness"), now);
         };
-        let lanes = self.shard.gate.lanes(self.connection.client);
+        let lanes = self.shard.gate.limits().lanes(self.connection.client);
         let caller = Rc::new(Caller::new(principal, &nonce).coming_from(lanes));
         let user = caller.principal.user().id.clone();
         if caller.principal.evicts() {
@@ -210,7 +215,7 @@ impl ConnectionTask {
 
     fn refund_user(&mut self, now: Now) {
         if let Some(slot) = &mut self.slot {
-            self.shard.gate.refund_user(slot, now);
+            self.shard.gate.limits().refund_user(slot, now);
         }
     }
 

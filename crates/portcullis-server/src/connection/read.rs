@@ -69,7 +69,7 @@ impl ConnectionTask {
         let anyone = self.connection.form == Form::Engine;
         if let Some(caller) = self.connection.caller() {
             caller.principal.heard(now);
-            if let Err(denial) = self.shard.gate.received(&caller, count, now) {
+            if let Err(denial) = self.shard.gate.authorization().received(&caller, count, now) {
                 self.pause(&denial, now);
             }
         } else if !anyone {

@@ -79,7 +79,7 @@ impl ApiRequest {
     /// # Errors
     /// [`Denial`] of the limit, the same whether the name exists or not.
     pub async fn login_allowed(&self, budget: &str, from: LoginFrom<'_>) -> Result<(), Denial> {
-        self.gate.login_allowed(self.client, budget, from, self.now)?;
+        self.gate.limits().login_allowed(self.client, budget, from, self.now)?;
         match from {
             // Each has one count a user, so a user takes no more than `login_per_user` of the
             // hashes, and a flood of unknown devices does not close them.
@@ -121,7 +121,7 @@ impl ApiRequest {
             }
             (None, Some(bound)) => {
                 let ask = self.proof_ask(Some(bound.expose()))?;
-                self.gate.verify_bound(&ask, self.now)
+                self.gate.authentication().verify_bound(&ask, self.now)
             }
             (None, None) => Err(Denial::Token(TokenFault::Missing)),
         }
@@ -133,7 +133,9 @@ impl ApiRequest {
     /// [`Denial::Token`] when the proof is not one, [`Denial::NonceNeeded`].
     pub fn checked_proof(&self) -> Result<Option<CheckedProof>, Denial> {
         match &self.proof {
-            Some(_) => self.gate.check_proof(&self.proof_ask(None)?, self.now).map(Some),
+            Some(_) => {
+                self.gate.authentication().check_proof(&self.proof_ask(None)?, self.now).map(Some)
+            }
             None => Ok(None),
         }
     }

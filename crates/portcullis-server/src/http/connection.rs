@@ -163,7 +163,7 @@ impl HttpConnection {
         self.bodiless = head.method == "HEAD";
         self.client = self.shard.gate.client(self.peer.ip(), &head.headers);
         let peer = self.peer.ip();
-        self.forwarded_scheme = self.shard.gate.forwarded_scheme(peer, &head.headers);
+        self.forwarded_scheme = self.shard.gate.admission().forwarded_scheme(peer, &head.headers);
         let target = Target::of(&head, &self.shard.registered);
         self.source = self.source_of(&head, target);
         let elsewhere = self.shard_of(&head, target);

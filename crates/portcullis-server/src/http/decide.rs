@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use portcullis_guard::{
-    ADMISSION_COOKIE, ADMISSION_LIFE_S, Admitted, Binding, Caller, Class, Door, Further, Gate,
+    ADMISSION_COOKIE, ADMISSION_LIFE_S, Admission, Admitted, Binding, Caller, Class, Door, Further,
     Handshake,
 };
 use portcullis_model::{Denial, Now};
@@ -105,8 +105,8 @@ impl HttpConnection {
             }
             shard.gate.take_place(admitted, shard.now())
         };
-        room.enter(Gate::is_worth_waiting, attempt).await?;
-        shard.gate.precheck(admitted, shard.now()).map(drop)
+        room.enter(Admission::is_worth_waiting, attempt).await?;
+        shard.gate.authentication().precheck(admitted, shard.now()).map(drop)
     }
 
     /// The other shard a request's session lives on, if there is such a shard.
@@ -145,7 +145,7 @@ impl HttpConnection {
             }
             Target::Page(index) => {
                 let handshake = self.handshake(head, target.door(false));
-                let admission = self.shard.gate.admission_of_link(&handshake, now);
+                let admission = self.shard.gate.admission().token_of_link(&handshake, now);
                 Ok(Decision::Page { index, cookie: admission.map(admission_cookie) })
             }
             Target::Preflight => Ok(Decision::Preflight(Box::new(admitted))),
@@ -161,7 +161,7 @@ impl HttpConnection {
         target: Target,
         now: Now,
     ) -> Result<Decision, Denial> {
-        let name = self.shard.gate.lead_on(&self.handshake(head, Door::Page), now)?;
+        let name = self.shard.gate.admission().lead_on(&self.handshake(head, Door::Page), now)?;
         let Target::Page(_) = target else { return Err(Denial::PlainText) };
         if wants_upgrade(head) || head.content_length > 0 {
             return Err(Denial::PlainText);
@@ -243,7 +243,7 @@ impl HttpConnection {
         if !polling {
             return self.decide_upgrade(head, form, binary, admitted);
         }
-        let binding = Box::new(gate.binding(&handshake, &admitted, self.tls_session()));
+        let binding = Box::new(gate.admission().binding(&handshake, &admitted, self.tls_session()));
         Ok(Decision::Open { form, admitted: Box::new(admitted), binding, binary })
     }
 
@@ -256,7 +256,7 @@ impl HttpConnection {
 
     /// The client's TLS session; a proxy's own is shared by all its clients.
     fn tls_session(&self) -> Option<TlsSession> {
-        let is_proxys = self.shard.gate.is_proxy(self.peer.ip());
+        let is_proxys = self.shard.gate.admission().is_proxy(self.peer.ip());
         self.stream.tls_session().filter(|_| !is_proxys)
     }
 
@@ -274,12 +274,14 @@ impl HttpConnection {
         let unknown = || shard.session_ids.unknown(sid);
         let (id, shown) = shard.session_ids.read(sid).ok_or_else(unknown)?;
         let connection = shard.session(id, &shown).ok_or_else(unknown)?;
-        let binding = shard.gate.binding(handshake, admitted, self.tls_session());
+        let binding = shard.gate.admission().binding(handshake, admitted, self.tls_session());
         let rule = shard.gate.options().polling_binding;
         let check = |state: &mut Polling| state.binding.check(&binding, further, rule);
         let bound = connection.with_polling(check);
         let is_polled = bound.transpose()?.is_some();
-        if let Some(user) = shard.gate.precheck_on(&connection.packets, admitted, now)? {
+        if let Some(user) =
+            shard.gate.authentication().precheck_on(&connection.packets, admitted, now)?
+        {
             let caller = connection.caller();
             if caller.is_some_and(|caller| caller.principal.user().id != user) {
                 return Err(Denial::SessionUnknown("principal"));

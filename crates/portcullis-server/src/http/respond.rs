@@ -85,7 +85,9 @@ impl HttpConnection {
         keep_alive: bool,
     ) {
         let retry_after = refusal.retry_after_s.map(|seconds| seconds.to_string());
-        let nonce = refusal.wants_nonce().then(|| self.shard.gate.proof_nonce(self.shard.now()));
+        let nonce = refusal
+            .wants_nonce()
+            .then(|| self.shard.gate.authentication().proof_nonce(self.shard.now()));
         let mut extra = Vec::new();
         if let Some(nonce) = &nonce {
             extra.push(("DPoP-Nonce", nonce.as_str()));

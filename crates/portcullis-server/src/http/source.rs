@@ -15,7 +15,7 @@ const SKIPPED_BODY_MAX_BYTES: usize = 16 * 1024;
 impl HttpConnection {
     /// Whether another site's page may have caused a request.
     pub(crate) fn source_of(&self, head: &Head<'_>, target: Target) -> Source {
-        self.shard.gate.source(&self.handshake(head, target.door(false)))
+        self.shard.gate.admission().source(&self.handshake(head, target.door(false)))
     }
 
     /// Whether a browser says that no page will read the answer: an image's, for example.

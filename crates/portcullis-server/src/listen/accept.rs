@@ -160,9 +160,9 @@ impl Shard {
     ) {
         let Some((peer, start)) = self.handed_on(&mut socket, peer).await else { return };
         // A proxy holds the connections of many; its clients are counted by their requests.
-        let counted = !self.gate.is_proxy(peer.ip());
+        let counted = !self.gate.admission().is_proxy(peer.ip());
         let client = peer.ip().to_canonical();
-        let seat = match counted.then(|| self.gate.accept(client)).transpose() {
+        let seat = match counted.then(|| self.gate.limits().accept(client)).transpose() {
             Ok(seat) => seat,
             Err(denial) => return self.turn_away(&denial, peer),
         };
@@ -170,7 +170,7 @@ impl Shard {
             return;
         }
         if tls.is_some() && counted {
-            match self.gate.secure(client, self.now()) {
+            match self.gate.limits().secure(client, self.now()) {
                 Ok(lane) => match self.turn_for_tls(lane) {
                     Some(wait) => tokio::time::sleep(wait).await,
                     None => return self.turn_away(&NO_TURN, peer),
@@ -193,7 +193,8 @@ impl Shard {
     /// thing a stranger can ask for, and a burst of them must not stand before everybody's
     /// messages.
     fn turn_for_tls(&self, lane: TlsLane) -> Option<Duration> {
-        let every_us = self.gate.tls_every_us(lane).saturating_mul(self.options.shards as u64);
+        let every_us =
+            self.gate.limits().tls_every_us(lane).saturating_mul(self.options.shards as u64);
         let wait_ms = self.tls_turns.take(lane, self.now().monotonic_ms, every_us)?;
         Some(Duration::from_millis(wait_ms))
     }
@@ -214,7 +215,7 @@ impl Shard {
         peer: SocketAddr,
     ) -> Option<(SocketAddr, Vec<u8>)> {
         let spoken = self.options.proxy_protocol == ProxyProtocol::Required;
-        if !spoken || !self.gate.is_proxy(peer.ip()) {
+        if !spoken || !self.gate.admission().is_proxy(peer.ip()) {
             return Some((peer, Vec::new()));
         }
         let deadline = Duration::from_millis(self.handshake_patience_ms());

@@ -84,7 +84,7 @@ impl Shard {
             ticks.tick().await;
             let now = self.now();
             let change = machine.tick(&self.look(used.since_last(now)), now.monotonic_ms);
-            self.gate.measured(machine.state(), machine.asked(), now);
+            self.gate.limits().measured(machine.state(), machine.asked(), now);
             self.audit.set_loaded(self.gate.load() >= LoadState::Elevated);
             if let Some(change) = change {
                 self.record_change(&change);
@@ -96,7 +96,7 @@ impl Shard {
     fn look(&self, busy: f64) -> Look {
         let pressure = &self.pressure;
         let refused = pressure.refused.swap(0, Ordering::Relaxed) as f64;
-        let counts = self.gate.counts();
+        let counts = self.gate.limits().counts();
         let places = f64::from(self.gate.options().places.total);
         let used = f64::from(counts.pre_auth) + f64::from(counts.authenticated);
         let metrics = &self.metrics;
@@ -135,7 +135,7 @@ impl Shard {
             Some((signal, value)) => format!("{} is {value:.0}", signal.name()),
             None => String::from("it has calmed down"),
         };
-        let pinned = match self.gate.pinned_load() {
+        let pinned = match self.gate.limits().pinned_load() {
             Some(state) => format!("; pinned to {}", state.name()),
             None => String::new(),
         };

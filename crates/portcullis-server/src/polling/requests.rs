@@ -96,7 +96,7 @@ impl HttpConnection {
             session.connected();
         }
         let Admitted { client, class, origin, bearer, cookies, slot, .. } = admitted;
-        let (port, packets) = (self.client_port(), shard.gate.packet_budget());
+        let (port, packets) = (self.client_port(), shard.gate.limits().packet_budget());
         let from = Comer { client, class, port, origin: origin.clone(), packets };
         let transport = Transport::Polling(Box::new(Polling::new(binding)));
         let connection = Rc::new(Connection::new(id, form, from, Some(secret), transport, session));

@@ -266,7 +266,7 @@ impl Builder {
     pub fn actions(&mut self) -> Result<Vec<Action>, GateError> {
         self.declare_built_in()?;
         self.gate.check_declared()?;
-        Ok(self.gate.actions())
+        Ok(self.gate.authorization().actions())
     }
 
     /// Declares the events every server has; once.

@@ -46,10 +46,10 @@ impl Shard {
 
     /// Puts on record what limits would have refused that only count.
     async fn observe_forever(self: Rc<Self>) {
-        let mut before = self.gate.would_have_refused();
+        let mut before = self.gate.limits().would_have_refused();
         while !self.draining.get() {
             tokio::time::sleep(Duration::from_millis(OBSERVE_MS)).await;
-            let counts = self.gate.would_have_refused();
+            let counts = self.gate.limits().would_have_refused();
             for ((limit, count), (_, earlier)) in counts.iter().zip(&before) {
                 let more = count.saturating_sub(*earlier);
                 if more > 0 {
@@ -66,7 +66,7 @@ impl Shard {
         let mut alarm = TableAlarm::default();
         while !self.draining.get() {
             let directory = self.gate.directory();
-            let rates = self.gate.rate_tables(self.now());
+            let rates = self.gate.limits().rate_tables(self.now());
             for (table, level) in alarm.sample(&[&directory.tables()[..], &rates].concat()) {
                 self.record_table(table, level);
             }

@@ -167,7 +167,7 @@ fn open(http: HttpConnection, opening: Opening, compression: Compression, binary
         session.connected();
     }
     let Admitted { client, class, origin, bearer, cookies, slot, .. } = admitted;
-    let packets = shard.gate.packet_budget();
+    let packets = shard.gate.limits().packet_budget();
     let from = Comer { client, class, port, origin, packets };
     let transport = Transport::Socket(stream);
     let connection = Rc::new(Connection::new(id, form, from, secret, transport, session));

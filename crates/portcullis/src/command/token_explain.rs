@@ -38,12 +38,13 @@ pub(super) fn run(installation: &Installation) -> Result<()> {
             }
             outln!("until   {}", utc(verified.expires_unix_s.saturating_mul(1000)))?;
             let known = gate.identify(&verified, now);
-            let usable =
-                known.and_then(|user| gate.check_second_factor(&verified, &user).map(|()| user));
+            let usable = known.and_then(|user| {
+                gate.authentication().check_second_factor(&verified, &user).map(|()| user)
+            });
             match usable {
                 Ok(user) => outln!("accepted, as {:?}", user.name())?,
                 Err(Denial::Token(TokenFault::User)) if is_new(&verified, &directory) => {
-                    match gate.check_external_factor(&verified) {
+                    match gate.authentication().check_external_factor(&verified) {
                         Ok(()) => outln!("accepted, as a user who is new here")?,
                         Err(denial) => refused(&denial)?,
                     }

@@ -219,10 +219,10 @@ impl Parts {
         let admissions = self.secret.admissions(clock.now());
         gate.admission_key = admissions.first().map(Arc::clone);
         let roles = gate.roles.table.clone();
-        let mut gate = Gate::build(gate, self.directory).map_err(ConfigError::Gate)?;
-        gate.replace_admission_keys(&admissions);
+        let gate = Gate::build(gate, self.directory).map_err(ConfigError::Gate)?;
+        gate.admission().replace_token_keys(&admissions);
         if let Some(access) = access {
-            gate.trace_to(access_lines(access.clone()));
+            gate.limits().trace_to(access_lines(access.clone()));
         }
         let mut server = settings.server.clone();
         server.operator_keys = Some(self.secret.operators());

@@ -54,7 +54,7 @@ fn t_139_ordinary_messages_are_not_rejected() {
     let mut rejected = Vec::new();
     for (kind, message) in messages() {
         count += 1;
-        let mut cleaner = gate.cleaner();
+        let mut cleaner = gate.authorization.cleaner();
         match cleaner.message("message", &message) {
             Ok(_) if cleaner.findings().malicious => rejected.push((kind, message, "malicious")),
             Ok(_) => {}
@@ -69,7 +69,7 @@ fn t_139_ordinary_messages_are_not_rejected() {
 fn t_131_ordinary_messages_are_shown_as_they_were_written() {
     let gate = gate();
     for (kind, message) in messages() {
-        let Ok(clean) = gate.cleaner().message("message", &message) else { continue };
+        let Ok(clean) = gate.authorization.cleaner().message("message", &message) else { continue };
         let source = text::normalise(&message).unwrap();
         if clean.html.is_none() {
             assert_eq!(clean.text, source, "{kind}: {message:?}");

@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use portcullis_model::{Denial, Now, UserId};
 
-use crate::admission::admission_token::Admission;
-use crate::authorization::packets::PacketBudget;
+use crate::admission::admission_token::AdmissionClaims;
 use crate::directory::tables::{Directory, DirectoryLimits};
-use crate::gate::{Gate, GateError};
+use crate::error::GateError;
+use crate::gate::Gate;
 use crate::gate_options::GateOptions;
 use crate::limits::attempt::{Attempt, Lane, RequestFrom, Traced, refused_by};
-use crate::limits::limiter::Amounts;
+use crate::limits::connection_usage::Amounts;
 use crate::limits::login::LoginKeys;
+use crate::limits::packets::PacketBudget;
 use crate::limits::rate::Rate;
 use crate::load::machine::LoadState;
 
@@ -49,46 +50,47 @@ impl Rehearsal {
 
     fn count(&mut self, attempt: &Attempt, now: Now) -> Result<(), Denial> {
         let gate = &self.gate;
-        let admission = |shown: &(u64, Lane)| Admission { alias: shown.0, class: shown.1.into() };
+        let admission =
+            |shown: &(u64, Lane)| AdmissionClaims { alias: shown.0, class: shown.1.into() };
         match attempt {
             Attempt::Tls { client, signed_in } => {
-                gate.count_tls(*client, *signed_in, now).map(drop)
+                gate.limits.count_tls(*client, *signed_in, now).map(drop)
             }
             Attempt::Connect { client, admission: shown } => {
-                gate.count_socket(*client, shown.as_ref().map(admission), now).map(drop)
+                gate.admission.count_socket(*client, shown.as_ref().map(admission), now).map(drop)
             }
-            Attempt::Place { lane } => gate.count_place((*lane).into(), now),
+            Attempt::Place { lane } => gate.admission.count_place((*lane).into(), now),
             Attempt::Request { client, from: RequestFrom::Anywhere, .. } => {
-                gate.count_anywhere(*client, now)
+                gate.admission.count_anywhere(*client, now)
             }
             Attempt::Request { client, admission: shown, from: RequestFrom::Client } => {
-                gate.count_request(*client, shown.as_ref().map(admission), now).map(drop)
+                gate.admission.count_request(*client, shown.as_ref().map(admission), now).map(drop)
             }
             Attempt::Again { client, user } => {
-                gate.count_again(*client, read_any_user(user.as_deref())?.as_ref(), now)
+                gate.admission.count_again(*client, read_any_user(user.as_deref())?.as_ref(), now)
             }
             Attempt::Login { client, name, device } => {
-                gate.count_login(*client, keys(*name, *device), now)
+                gate.limits.count_login(*client, keys(*name, *device), now)
             }
-            Attempt::LoginPlace {} => gate.count_login_place(now),
-            Attempt::Code { name, device } => gate.count_code(keys(*name, *device), now),
-            Attempt::Ticket { user } => gate.count_ticket(&read_user(user)?, now),
+            Attempt::LoginPlace {} => gate.limits.count_login_place(now),
+            Attempt::Code { name, device } => gate.limits.count_code(keys(*name, *device), now),
+            Attempt::Ticket { user } => gate.limits.count_ticket(&read_user(user)?, now),
             Attempt::Event { client, connection, user, event } => {
                 let amounts = amounts(&mut self.connections, gate, *connection, *client);
                 let named = event.as_ref().map(|(name, rate)| named(gate, name, rate.as_deref()));
-                gate.count_event(&read_user(user)?, amounts, named, now)
+                gate.limits.count_event(&read_user(user)?, amounts, named, now)
             }
             Attempt::Bytes { client, connection, user, bytes } => {
                 let amounts = amounts(&mut self.connections, gate, *connection, *client);
-                gate.count_bytes(&read_user(user)?, amounts, *bytes, now)
+                gate.limits.count_bytes(&read_user(user)?, amounts, *bytes, now)
             }
             Attempt::Namespace { connection, user } => {
                 let (budget, user) = packet(&mut self.packets, *connection, user.as_deref())?;
-                gate.count_namespace(budget, user.as_ref(), now)
+                gate.limits.count_namespace(budget, user.as_ref(), now)
             }
             Attempt::Signature { connection, user } => {
                 let (budget, user) = packet(&mut self.packets, *connection, user.as_deref())?;
-                gate.count_signature(budget, user.as_ref(), now)
+                gate.limits.count_signature(budget, user.as_ref(), now)
             }
             Attempt::SignIn { .. }
             | Attempt::LoginProven { .. }
@@ -110,22 +112,22 @@ fn keys(name: u64, own: Option<u64>) -> LoginKeys {
 /// Repeats what cannot be rejected.
 fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
     match attempt {
-        Attempt::SignIn { client, lane } => gate.count_sign_in(*client, (*lane).into()),
-        Attempt::LoginProven { client } => gate.count_login_proven(*client, now),
+        Attempt::SignIn { client, lane } => gate.limits.count_sign_in(*client, (*lane).into()),
+        Attempt::LoginProven { client } => gate.limits.count_login_proven(*client, now),
         Attempt::LoginFailed { name, device } => {
-            gate.count_failed(keys(*name, *device), now);
+            gate.limits.count_failed(keys(*name, *device), now);
         }
         Attempt::CodeFailed { name, device } => {
-            gate.count_wrong_code(keys(*name, *device), now);
+            gate.limits.count_wrong_code(keys(*name, *device), now);
         }
-        Attempt::CodeAccepted { name, device } => gate.return_code(keys(*name, *device)),
+        Attempt::CodeAccepted { name, device } => gate.limits.return_code(keys(*name, *device)),
         Attempt::Fault { client, user } => {
-            gate.violated(*client, read_any_user(user.as_deref())?.as_ref(), now);
+            gate.admission.violated(*client, read_any_user(user.as_deref())?.as_ref(), now);
         }
-        Attempt::UnlockedAddress { client } => gate.unlock_address(*client, now),
-        Attempt::UnlockedUser { user, name } => gate.forget_user(&read_user(user)?, *name),
+        Attempt::UnlockedAddress { client } => gate.limits.unlock_address(*client, now),
+        Attempt::UnlockedUser { user, name } => gate.limits.forget_user(&read_user(user)?, *name),
         Attempt::Load { state, known_level } => {
-            gate.follow_load(LoadState::named(state).unwrap_or_default(), *known_level);
+            gate.limits.follow_load(LoadState::named(state).unwrap_or_default(), *known_level);
         }
         Attempt::Tls { .. }
         | Attempt::Connect { .. }
@@ -152,7 +154,7 @@ fn amounts<'a>(
     client: Option<IpAddr>,
 ) -> &'a Amounts {
     connections.entry(connection).or_insert_with(|| {
-        client.map_or_else(Amounts::default, |client| Amounts::of(gate.lanes(client)))
+        client.map_or_else(Amounts::default, |client| Amounts::of(gate.limits.lanes(client)))
     })
 }
 
@@ -237,9 +239,9 @@ mod tests {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
-        let mut gate = Gate::build(options, directory).unwrap();
-        gate.trace_to(Arc::new(move |traced, _now| sink.lock().unwrap().push(traced)));
-        let budgets = [gate.packet_budget(), gate.packet_budget()];
+        let gate = Gate::build(options, directory).unwrap();
+        gate.limits.trace_to(Arc::new(move |traced, _now| sink.lock().unwrap().push(traced)));
+        let budgets = [gate.limits.packet_budget(), gate.limits.packet_budget()];
         let mut now_ms = 0;
         for (kind, who, later_ms) in acts {
             now_ms += u64::from(*later_ms);
@@ -247,40 +249,46 @@ mod tests {
             let client = IpAddr::from([192, 0, 2, who % 4]);
             let name = format!("user-{}", who % 3);
             let user = UserId::parse(&name).unwrap();
-            let known = Admission { alias: u64::from(who % 2), class: Lane::Known.into() };
+            let known = AdmissionClaims { alias: u64::from(who % 2), class: Lane::Known.into() };
             match kind % 22 {
-                0 => drop(gate.secure(client, now)),
-                1 => drop(gate.count_socket(client, None, now)),
-                2 => drop(gate.count_socket(client, Some(known), now)),
+                0 => drop(gate.limits.secure(client, now)),
+                1 => drop(gate.admission.count_socket(client, None, now)),
+                2 => drop(gate.admission.count_socket(client, Some(known), now)),
                 3 => {
-                    let outcome = gate.count_place(Lane::Stranger.into(), now);
-                    drop(gate.note(now, outcome, || Attempt::Place { lane: Lane::Stranger }));
+                    let outcome = gate.admission.count_place(Lane::Stranger.into(), now);
+                    drop(
+                        gate.limits.note(now, outcome, || Attempt::Place { lane: Lane::Stranger }),
+                    );
                 }
-                4 => drop(gate.count_request(client, None, now)),
-                5 => drop(gate.login_allowed(client, &name, from(*who), now)),
-                6 => drop(gate.login_place(now)),
-                7 => drop(gate.login_failed(&name, from(*who), now)),
-                17 => drop(gate.code_allowed(&name, from(*who), now)),
-                18 => drop(gate.code_failed(&name, from(*who), now)),
-                19 => gate.code_accepted(&name, from(*who), now),
+                4 => drop(gate.admission.count_request(client, None, now)),
+                5 => drop(gate.limits.login_allowed(client, &name, from(*who), now)),
+                6 => drop(gate.limits.login_place(now)),
+                7 => drop(gate.limits.login_failed(&name, from(*who), now)),
+                17 => drop(gate.limits.code_allowed(&name, from(*who), now)),
+                18 => drop(gate.limits.code_failed(&name, from(*who), now)),
+                19 => gate.limits.code_accepted(&name, from(*who), now),
                 20 => {
-                    gate.note_done(now, || Attempt::SignIn { client, lane: Lane::Stranger });
-                    gate.count_sign_in(client, Lane::Stranger.into());
+                    gate.limits.note_done(now, || Attempt::SignIn { client, lane: Lane::Stranger });
+                    gate.limits.count_sign_in(client, Lane::Stranger.into());
                 }
-                21 => gate.login_proven(client, now),
-                8 => drop(gate.ticket_allowed(&user, now)),
-                9 => gate.violated(Some(client), None, now),
-                16 => drop(gate.count_anywhere(client, now)),
-                13 => drop(gate.namespace_packet(&budgets[usize::from(who % 2)], Some(&user), now)),
-                14 => drop(gate.first_namespace_packet(&user, now)),
-                15 => drop(gate.signature_of_user(&user, now)),
-                11 => drop(gate.count_again(client, None, now)),
-                12 => drop(gate.count_again(client, Some(&user), now)),
+                21 => gate.limits.login_proven(client, now),
+                8 => drop(gate.limits.ticket_allowed(&user, now)),
+                9 => gate.admission.violated(Some(client), None, now),
+                16 => drop(gate.admission.count_anywhere(client, now)),
+                13 => drop(gate.limits.namespace_packet(
+                    &budgets[usize::from(who % 2)],
+                    Some(&user),
+                    now,
+                )),
+                14 => drop(gate.limits.first_namespace_packet(&user, now)),
+                15 => drop(gate.limits.signature_of_user(&user, now)),
+                11 => drop(gate.admission.count_again(client, None, now)),
+                12 => drop(gate.admission.count_again(client, Some(&user), now)),
                 _ => match who % 4 {
-                    0 => gate.pin_load(Some(LoadState::Shedding), now),
-                    1 => gate.unlock_address(client, now),
-                    2 => gate.unlock_user(&user, &name, now),
-                    _ => gate.pin_load(None, now),
+                    0 => gate.limits.pin_load(Some(LoadState::Shedding), now),
+                    1 => gate.limits.unlock_address(client, now),
+                    2 => gate.limits.unlock_user(&user, &name, now),
+                    _ => gate.limits.pin_load(None, now),
                 },
             }
         }

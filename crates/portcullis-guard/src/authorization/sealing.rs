@@ -7,12 +7,13 @@ use portcullis_model::{Denial, RoomId, UserId};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::authorization::authorize::Authorization;
 use crate::authorization::event::{Event, Rule};
 use crate::authorization::request::Ask;
-use crate::gate::{Gate, GateError};
+use crate::error::GateError;
 use crate::payload::open_type::inspect;
 use crate::payload::schema;
-use crate::payload::sealed::{FieldSealer, Sealables, SealedPlace, collect, mark};
+use crate::payload::sealed::{Sealables, SealedPlace, collect, mark};
 
 /// Most sealed fields of one event.
 const FIELDS_MAX: usize = 16;
@@ -51,12 +52,7 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, rule: &Rule) -> Result<(T, U
     Ok((read?, Unsealed { fields, rest: Some(rest.to_string()) }))
 }
 
-impl Gate {
-    /// Gives the gate the keys for fields of events; before events with sealed fields are declared.
-    pub fn seal_with(&mut self, sealer: Arc<dyn FieldSealer>) {
-        self.sealer = Some(sealer);
-    }
-
+impl Authorization {
     /// Checks that a payload's type is closed, and that its sealed fields are those of the rule.
     pub(crate) fn check_payload<E: Event>(&self) -> Result<(), GateError> {
         let event = || String::from(E::NAME);

@@ -1,90 +1,59 @@
-//! What a hard-pressed server does without: strangers first, then log-ins, then what can wait.
-//! Never: a check; only how much is let in changes.
-
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+//! Limits by load: an overloaded server first rejects unauthenticated clients, then logins.
+//! Never: a check that is left out; only rates and capacities change.
 
 use portcullis_model::{Denial, Limit, Now, Shed};
 
-use crate::gate::Gate;
 use crate::limits::attempt::Attempt;
 use crate::limits::capacity::Class;
+use crate::limits::limiter::Limiter;
 use crate::limits::rate::Rate;
 use crate::load::machine::LoadState;
 
-/// Log-ins in all from Shedding on.
+/// Rate of all logins from [`LoadState::Shedding`] on.
 const LOGIN_SHEDDING: Rate = Rate::per(5, 1_000);
-/// What strangers get less of in Elevated.
-const STRANGERS_PART: u32 = 4;
-/// What strangers get less of TLS handshakes: whoever has been here before shows that only after.
+/// Unauthenticated clients get this part of the connection rate from [`LoadState::Elevated`] on.
+const UNAUTHENTICATED_PART: u32 = 4;
+/// TLS handshakes get this part of their rate. Only a later request shows that a client returns.
 const TLS_SHEDDING_PART: u32 = 4;
 const TLS_CRITICAL_PART: u32 = 10;
-/// Those who have been here before come in as fast as anybody may: a thousand of a thousand.
-const LEVEL_MAX: u32 = 1_000;
-/// How the level of those who have been here before falls and rises, a look.
-const LEVEL_DOWN: u32 = 50;
-const LEVEL_UP: u32 = 10;
-/// Whatever the load, some of them come in.
-const LEVEL_MIN: u32 = 50;
 
-/// How hard-pressed the server is, as all threads see it.
-pub(crate) struct Pressed {
-    measured: AtomicU8,
-    /// 0 where the operator has not pinned a state, otherwise that state plus one.
-    pinned: AtomicU8,
-    /// How fast those come in who have been here before, in thousandths of what all may.
-    level: AtomicU32,
-}
-
-impl Pressed {
-    pub(crate) fn pinned_to(state: Option<LoadState>) -> Self {
-        let pinned = state.map_or(0, |state| state as u8 + 1);
-        let (measured, pinned) = (AtomicU8::new(0), AtomicU8::new(pinned));
-        Self { measured, pinned, level: AtomicU32::new(LEVEL_MAX) }
-    }
-}
-
-fn state_of(number: u8) -> LoadState {
-    LoadState::ALL.get(usize::from(number)).copied().unwrap_or_default()
-}
-
-impl Gate {
-    /// How hard-pressed the server is: as the operator says, otherwise as it was measured.
+impl Limiter {
+    /// The load in force: pinned by the operator, otherwise measured.
     #[must_use]
     pub fn load(&self) -> LoadState {
-        match self.pinned_load() {
-            Some(pinned) => pinned,
-            None => self.measured_load(),
-        }
+        self.load.state()
     }
 
-    /// As it was measured last, whatever the operator says.
+    /// The load that was measured last, also while another state is pinned.
     #[must_use]
     pub fn measured_load(&self) -> LoadState {
-        state_of(self.pressed.measured.load(Ordering::Relaxed))
+        self.load.measured()
     }
 
-    /// What the operator says, if anything.
+    /// The load that the operator has pinned.
     #[must_use]
     pub fn pinned_load(&self) -> Option<LoadState> {
-        self.pressed.pinned.load(Ordering::Relaxed).checked_sub(1).map(state_of)
+        self.load.pinned()
     }
 
-    /// Takes over what was measured: the state, and the one that the last look alone asks for.
-    /// While that is Shedding, those who have been here before come in at a falling level.
-    pub fn measured(&self, state: LoadState, asked: LoadState, now: Now) {
-        let before = (self.load(), self.known_level());
-        self.pressed.measured.store(state as u8, Ordering::Relaxed);
-        let pressed = self.load() >= LoadState::Shedding;
-        let busy = asked >= LoadState::Shedding;
-        let level = match (pressed, busy) {
-            (false, _) => LEVEL_MAX,
-            (true, true) => self.known_level().saturating_sub(LEVEL_DOWN).max(LEVEL_MIN),
-            (true, false) => self.known_level().saturating_add(LEVEL_UP).min(LEVEL_MAX),
-        };
-        self.pressed.level.store(level, Ordering::Relaxed);
-        if before != (self.load(), level) {
+    /// Stores a measured load, and the state that the latest sample alone asks for.
+    ///
+    /// From [`LoadState::Shedding`] on, the rate of returning clients follows the samples.
+    pub fn measured(&self, state: LoadState, sampled: LoadState, now: Now) {
+        if self.load.measure(state, sampled) {
             self.note_load(now);
         }
+    }
+
+    /// Pins a state, or returns to the measured one.
+    pub fn pin_load(&self, state: Option<LoadState>, now: Now) {
+        self.load.pin(state);
+        self.note_load(now);
+    }
+
+    /// Takes over the state and the rate of a trace, for a simulation.
+    pub(crate) fn follow_load(&self, state: LoadState, returning_permille: u32) {
+        self.load.follow(state, returning_permille);
     }
 
     fn note_load(&self, now: Now) {
@@ -94,34 +63,24 @@ impl Gate {
         });
     }
 
-    /// Goes by another's state and level.
-    pub(crate) fn follow_load(&self, state: LoadState, known_level: u32) {
-        self.pressed.pinned.store(state as u8 + 1, Ordering::Relaxed);
-        self.pressed.level.store(known_level.min(LEVEL_MAX), Ordering::Relaxed);
-    }
-
-    /// Keeps to a state whatever is measured, or goes by the measurements again.
-    pub fn pin_load(&self, state: Option<LoadState>, now: Now) {
-        let number = state.map_or(0, |state| state as u8 + 1);
-        self.pressed.pinned.store(number, Ordering::Relaxed);
-        self.note_load(now);
-    }
-
-    /// How fast those come in who have been here before, in thousandths of what all may connect
-    /// (`connect_total`).
+    /// The rate of returning clients, in thousandths of `connect_total`.
     #[must_use]
     pub fn known_level(&self) -> u32 {
-        self.pressed.level.load(Ordering::Relaxed)
+        self.load.returning_permille()
     }
 
-    /// Whether anybody of a class may connect at all.
+    /// Checks whether clients of a class may connect at the current load.
     pub(crate) fn check_shed(&self, class: Class) -> Result<(), Denial> {
-        let pressed = self.load() >= LoadState::Shedding;
-        if pressed && class == Class::Stranger { Err(Denial::Shed(Shed::Stranger)) } else { Ok(()) }
+        let overloaded = self.load() >= LoadState::Shedding;
+        if overloaded && class == Class::Stranger {
+            Err(Denial::Shed(Shed::Stranger))
+        } else {
+            Ok(())
+        }
     }
 
-    /// Counts one who has been here before: from Shedding on, they share what all may connect in
-    /// calmer times, by the level.
+    /// Counts a connection of a returning client. From [`LoadState::Shedding`] on, these clients
+    /// share a part of `connect_total`.
     pub(crate) fn take_known(&self, now: Now) -> Result<(), Denial> {
         if self.load() < LoadState::Shedding {
             return Ok(());
@@ -130,19 +89,19 @@ impl Gate {
         self.rates.take_known(&rate, now).map_err(|_| Denial::Shed(Shed::Known))
     }
 
-    /// Whether a page or request of a stranger is answered.
+    /// Checks whether requests of a class are answered at the current load.
     pub(crate) fn check_shed_request(&self, class: Class) -> Result<(), Denial> {
         let critical = self.load() == LoadState::Critical;
         if critical && class == Class::Stranger { Err(Denial::Shed(Shed::Request)) } else { Ok(()) }
     }
 
-    /// What strangers may connect in all.
+    /// The connection rate of all unauthenticated clients.
     pub(crate) fn connect_total(&self) -> Rate {
         let rate = self.options.connect_total;
-        if self.load() >= LoadState::Elevated { rate.part(STRANGERS_PART) } else { rate }
+        if self.load() >= LoadState::Elevated { rate.part(UNAUTHENTICATED_PART) } else { rate }
     }
 
-    /// How many TLS handshakes strangers may begin in all.
+    /// The rate of all TLS handshakes with unauthenticated clients.
     pub(crate) fn tls_total(&self) -> Rate {
         let rate = self.options.tls_total;
         match self.load() {
@@ -152,31 +111,31 @@ impl Gate {
         }
     }
 
-    /// How many of them may be there at a time, in this state.
+    /// How many connections of unauthenticated clients there may be at the current load.
     #[must_use]
     pub fn pre_auth_max(&self) -> u32 {
         let max = self.options.places.pre_auth;
         if self.load() >= LoadState::Elevated { max.div_ceil(2) } else { max }
     }
 
-    /// What one user may send.
+    /// The message rate of one user at the current load.
     pub(crate) fn message_per_user(&self) -> Rate {
         let rate = self.options.message_per_user;
         if self.load() >= LoadState::Shedding { rate.part(2) } else { rate }
     }
 
-    /// Counts a log-in against what all may, which is little when the server is hard-pressed.
+    /// Counts a login toward the rate of all logins, which is lower at high load.
     ///
     /// # Errors
-    /// [`Denial`] of the limit, or that log-ins are shed.
+    /// The [`Denial`] of that limit, or that logins are shed.
     pub fn login_place(&self, now: Now) -> Result<(), Denial> {
         self.note(now, self.count_login_place(now), || Attempt::LoginPlace {})
     }
 
-    /// The same of one who has asked before and waits.
+    /// As [`Limiter::login_place`], for a client that already waits for its turn.
     ///
     /// # Errors
-    /// As [`Gate::login_place`].
+    /// As [`Limiter::login_place`].
     pub fn login_place_again(&self, now: Now) -> Result<(), Denial> {
         self.note_again(now, self.count_login_place(now), || Attempt::LoginPlace {})
     }
@@ -197,7 +156,7 @@ impl Gate {
         }
     }
 
-    /// How long somebody may take to sign in, of what is configured.
+    /// The time that a client has to sign in at the current load.
     #[must_use]
     pub fn pre_auth_ms(&self, configured_ms: u64) -> u64 {
         if self.load() >= LoadState::Elevated { configured_ms.div_ceil(2) } else { configured_ms }
@@ -210,7 +169,10 @@ mod tests {
 
     use super::*;
     use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::gate::Gate;
     use crate::gate_options::GateOptions;
+    use crate::load::current::RETURNING_RATE_MAX as LEVEL_MAX;
+    use crate::load::current::RETURNING_RATE_MIN as LEVEL_MIN;
 
     fn gate() -> Gate {
         let options = GateOptions {
@@ -226,16 +188,16 @@ mod tests {
     fn each_state_lets_in_less_and_no_state_lets_in_nobody() {
         let gate = gate();
         let seen = LoadState::ALL.map(|state| {
-            gate.pin_load(Some(state), Now::default());
+            gate.limits.pin_load(Some(state), Now::default());
             (
-                gate.check_shed(Class::Stranger).is_ok(),
-                gate.check_shed(Class::Admin).is_ok(),
-                gate.check_shed_request(Class::Stranger).is_ok(),
-                gate.connect_total().count,
-                gate.tls_total().count,
-                gate.pre_auth_max(),
-                gate.message_per_user().count,
-                gate.pre_auth_ms(10_000),
+                gate.limits.check_shed(Class::Stranger).is_ok(),
+                gate.limits.check_shed(Class::Admin).is_ok(),
+                gate.limits.check_shed_request(Class::Stranger).is_ok(),
+                gate.limits.connect_total().count,
+                gate.limits.tls_total().count,
+                gate.limits.pre_auth_max(),
+                gate.limits.message_per_user().count,
+                gate.limits.pre_auth_ms(10_000),
             )
         });
         let expect = [
@@ -252,14 +214,14 @@ mod tests {
         let gate = gate();
         let passes = |at_ms| {
             let now = Now { monotonic_ms: at_ms, unix_ms: 0 };
-            (0..50).filter(|_| gate.login_place(now).is_ok()).count()
+            (0..50).filter(|_| gate.limits.login_place(now).is_ok()).count()
         };
         assert_eq!(passes(0), 50);
-        gate.pin_load(Some(LoadState::Shedding), Now::default());
+        gate.limits.pin_load(Some(LoadState::Shedding), Now::default());
         assert_eq!(passes(10_000), 5);
-        gate.pin_load(Some(LoadState::Critical), Now::default());
+        gate.limits.pin_load(Some(LoadState::Critical), Now::default());
         assert_eq!(passes(20_000), 0);
-        gate.pin_load(None, Now::default());
+        gate.limits.pin_load(None, Now::default());
         assert_eq!(passes(30_000), 50);
     }
 
@@ -270,35 +232,38 @@ mod tests {
         let mut passes = || {
             second += 10;
             let now = Now { monotonic_ms: second * 1_000, unix_ms: 0 };
-            (0..10_000).filter(|_| gate.take_known(now).is_ok()).count()
+            (0..10_000).filter(|_| gate.limits.take_known(now).is_ok()).count()
         };
         assert_eq!(passes(), 10_000, "nobody counts them in calm times");
-        let measured = |state, asked| gate.measured(state, asked, Now::default());
+        let measured = |state, asked| gate.limits.measured(state, asked, Now::default());
         for _ in 0..10 {
             measured(LoadState::Shedding, LoadState::Shedding);
         }
-        assert_eq!(gate.known_level(), 500);
+        assert_eq!(gate.limits.known_level(), 500);
         assert_eq!(passes(), 250, "half of what all may connect in a second");
         for _ in 0..100 {
             measured(LoadState::Critical, LoadState::Critical);
         }
-        assert_eq!(gate.known_level(), LEVEL_MIN);
+        assert_eq!(gate.limits.known_level(), LEVEL_MIN);
         assert_eq!(passes(), 25);
         // It is left slowly, and they come in faster as soon as a look is calmer.
         for _ in 0..10 {
             measured(LoadState::Shedding, LoadState::Elevated);
         }
-        assert_eq!(gate.known_level(), 150);
+        assert_eq!(gate.limits.known_level(), 150);
         measured(LoadState::Elevated, LoadState::Normal);
-        assert_eq!(gate.known_level(), LEVEL_MAX);
+        assert_eq!(gate.limits.known_level(), LEVEL_MAX);
         assert_eq!(passes(), 10_000);
         // Pinned, the measurements still say how many come in.
-        gate.pin_load(Some(LoadState::Shedding), Now::default());
+        gate.limits.pin_load(Some(LoadState::Shedding), Now::default());
         for _ in 0..2 {
             measured(LoadState::Shedding, LoadState::Shedding);
         }
         measured(LoadState::Normal, LoadState::Normal);
-        assert_eq!(gate.known_level(), 910);
-        assert_eq!((gate.load(), gate.measured_load()), (LoadState::Shedding, LoadState::Normal));
+        assert_eq!(gate.limits.known_level(), 910);
+        assert_eq!(
+            (gate.limits.load(), gate.limits.measured_load()),
+            (LoadState::Shedding, LoadState::Normal)
+        );
     }
 }

@@ -1,0 +1,161 @@
+//! Which class of client a request belongs to, by the admission token it shows.
+//! Never: an identity; a token gives a faster rate and nothing else.
+
+use std::sync::Arc;
+
+use portcullis_model::{Limit, Now, Roles, Secret, UserId};
+
+use crate::admission::admission_token::{self, AdmissionClaims};
+use crate::admission::admit::Admission;
+use crate::admission::handshake::{Handshake, Line};
+use crate::limits::capacity::Class;
+use crate::limits::rate::Rate;
+
+impl Admission {
+    /// An admission for a user who has just logged in: the value of [`ADMISSION_COOKIE`], or of the
+    /// header `X-AdmissionClaims`.
+    #[must_use]
+    pub fn make_token(&self, user: &UserId, roles: Roles, now: Now) -> String {
+        self.tokens.make(user, roles, now)
+    }
+
+    /// Takes other keys of admissions: the first makes them, and all read them.
+    pub fn replace_token_keys(&self, secrets: &[Arc<Secret<[u8; 32]>>]) {
+        self.tokens.replace(secrets);
+    }
+
+    /// Which lane a socket may take. Whoever shows the same admission too often is a stranger; one
+    /// user can use up half of what an address may at most.
+    pub(crate) fn class_of_socket(&self, admission: Option<AdmissionClaims>, now: Now) -> Class {
+        let rate = self.options.connect_known_per_prefix.part(2);
+        self.class_of(admission, Limit::ConnectKnownPerPrefix, &rate, now)
+    }
+
+    /// The same of a request: an address and a user may send as many.
+    pub(crate) fn class_of_request(&self, admission: Option<AdmissionClaims>, now: Now) -> Class {
+        let rate = &self.options.request_per_prefix;
+        self.class_of(admission, Limit::RequestPerPrefix, rate, now)
+    }
+
+    fn class_of(
+        &self,
+        admission: Option<AdmissionClaims>,
+        limit: Limit,
+        rate: &Rate,
+        now: Now,
+    ) -> Class {
+        let Some(admission) = admission else { return Class::Stranger };
+        let key = self.limits.rates.key(("admission", admission.alias));
+        match self.limits.rates.take_own(limit, key, rate, now) {
+            Ok(()) => admission.class,
+            Err(_) => Class::Stranger,
+        }
+    }
+
+    /// The valid admission of a login link, for the cookie that further requests of the page show.
+    /// Nothing where the request has a cookie of its own.
+    #[must_use]
+    pub fn token_of_link<'a>(&self, ask: &Handshake<'a>, now: Now) -> Option<&'a str> {
+        let has_cookie = match ask.line("cookie") {
+            Line::One(cookies) => admission_token::cookie(cookies).is_some(),
+            Line::None => false,
+            Line::Many => true,
+        };
+        let value = admission_token::parameter(ask).filter(|_| !has_cookie)?;
+        self.tokens.read(value.as_bytes(), now).map(|_| value)
+    }
+
+    /// The admission a request shows.
+    pub(crate) fn shown(&self, ask: &Handshake<'_>, now: Now) -> Option<AdmissionClaims> {
+        let value = match ask.line(admission_token::HEADER) {
+            Line::One(value) => value,
+            Line::Many => return None,
+            Line::None => match ask.line("cookie") {
+                Line::One(cookies) => match admission_token::cookie(cookies) {
+                    Some(value) => value,
+                    None => admission_token::parameter(ask)?.as_bytes(),
+                },
+                Line::None => admission_token::parameter(ask)?.as_bytes(),
+                Line::Many => return None,
+            },
+        };
+        self.tokens.read(value, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::admission_token::make_admission;
+    use crate::admission::handshake::Door;
+
+    fn ann() -> UserId {
+        UserId::parse("ann").unwrap()
+    }
+
+    #[test]
+    fn admission_of_a_former_key_is_read_until_that_key_is_taken_away() {
+        let (former, newer) = (Arc::new(Secret::new([7; 32])), Arc::new(Secret::new([8; 32])));
+        let options = crate::GateOptions {
+            hosts: vec![String::from("a.example")],
+            origins: vec![String::from("https://a.example")],
+            admission_key: Some(former.clone()),
+            rate_keys_max: 1024,
+            ..crate::GateOptions::default()
+        };
+        let directory = crate::Directory::new(crate::DirectoryLimits::default());
+        let gate = crate::Gate::build(options, Arc::new(directory)).unwrap();
+        let now = Now::default();
+        let make = || gate.admission.make_token(&ann(), Roles::user(), now);
+        let reads = |text: &str| gate.admission.tokens.read(text.as_bytes(), now).is_some();
+        let old = make();
+        gate.admission.replace_token_keys(&[newer.clone(), former]);
+        let new = make();
+        assert!(reads(&old) && reads(&new) && old != new);
+        gate.admission.replace_token_keys(&[newer]);
+        assert!(!reads(&old) && reads(&new));
+        gate.admission.replace_token_keys(&[]);
+        assert!(reads(&new), "there is always a key");
+    }
+
+    #[test]
+    fn admission_in_a_link_opens_pages_alone_and_replaces_no_cookie() {
+        let options = crate::GateOptions {
+            hosts: vec![String::from("a.example")],
+            origins: vec![String::from("https://a.example")],
+            admission_key: Some(Arc::new(Secret::new([7; 32]))),
+            rate_keys_max: 1024,
+            ..crate::GateOptions::default()
+        };
+        let directory = crate::Directory::new(crate::DirectoryLimits::default());
+        let gate = crate::Gate::build(options, Arc::new(directory)).unwrap();
+        let now = Now::default();
+        let made = make_admission(&Secret::new([7; 32]), &ann(), Roles::user(), now);
+        let query = format!("x=1&admission={made}");
+        let forged = format!("admission={}A", &made[..made.len() - 1]);
+        let own: &[(&str, &[u8])] = &[("Cookie", b"__Host-adm=other")];
+        let cases = [
+            (Door::Page, query.as_str(), &[][..], true, true),
+            (Door::Api, query.as_str(), &[][..], false, false),
+            (Door::SocketIo, query.as_str(), &[][..], false, false),
+            (Door::Page, forged.as_str(), &[][..], false, false),
+            (Door::Page, query.as_str(), own, false, false),
+        ];
+        for (door, query, headers, shown, cookie) in cases {
+            let ask = Handshake {
+                door,
+                method: "GET",
+                query,
+                authority: None,
+                headers,
+                client: std::net::IpAddr::from([127, 0, 0, 1]),
+            };
+            assert_eq!(gate.admission.shown(&ask, now).is_some(), shown, "{door:?} {query}");
+            assert_eq!(
+                gate.admission.token_of_link(&ask, now).is_some(),
+                cookie,
+                "{door:?} {query}"
+            );
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Declares events: checks their rules, and applies the operator's options to them.
+//! Never: a rule that changes while the server runs.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use portcullis_model::limits::{ATTACHMENTS_MAX, EVENT_NAME_MAX_BYTES};
+use portcullis_model::{Role, Roles};
+
+use crate::authorization::access::Allowed;
+use crate::authorization::action::{Action, UsualAction};
+use crate::authorization::authorize::Authorization;
+use crate::authorization::event::{Access, Declared, DeclaredFacts, Event, InForce, Replay, Rule};
+use crate::error::GateError;
+use crate::payload::sealed::FieldSealer;
+
+/// Names Socket.IO keeps for itself.
+const RESERVED: [&str; 8] = [
+    "connect",
+    "connect_error",
+    "connection",
+    "disconnect",
+    "disconnecting",
+    "error",
+    "newListener",
+    "removeListener",
+];
+
+impl Authorization {
+    /// Makes an event of a namespace known; a configured rate takes the place of the declared one.
+    ///
+    /// `namespace` is a name or a pattern; two namespaces may have events of one name.
+    ///
+    /// # Errors
+    /// [`GateError`] when the name is no event name or is taken, the rule cannot be kept, or the
+    /// payload's type takes members that it does not declare.
+    pub fn declare<E: Event>(&mut self, namespace: &str) -> Result<Declared<E>, GateError> {
+        self.check_payload::<E>()?;
+        let known = self.declare_rule(namespace, E::NAME, &E::RULE)?;
+        let size_max_bytes = E::RULE.size_max_bytes.min(self.options.message_max_bytes) as usize;
+        let InForce { rate, allowed, replay } = known;
+        Ok(Declared { size_max_bytes, rate, allowed, replay, event: PhantomData })
+    }
+
+    /// Checks a rule and takes its name; gives what is in force.
+    pub(crate) fn declare_rule(
+        &mut self,
+        namespace: &str,
+        name: &'static str,
+        rule: &Rule,
+    ) -> Result<InForce, GateError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
+        let sound =
+            !name.is_empty() && name.len() <= EVENT_NAME_MAX_BYTES && name.bytes().all(allowed);
+        if !sound || RESERVED.contains(&name) {
+            return Err(GateError::EventName(String::from(name)));
+        }
+        let unsound = |why| GateError::EventRule { event: String::from(name), why };
+        if rule.size_max_bytes == 0 {
+            return Err(unsound("its size limit lets nothing pass"));
+        }
+        if usize::from(rule.attachments_max) > ATTACHMENTS_MAX {
+            return Err(unsound("a message carries 10 attachments at most"));
+        }
+        let configured = self.options.event_per_user.iter().find(|(known, _)| known == name);
+        let rate = configured.map(|(_, rate)| *rate).or(rule.rate);
+        if rate.is_some_and(|rate| !rate.is_sound()) {
+            return Err(unsound("its rate must let something pass, in 1 ms to 24 h"));
+        }
+        let replay = self.options.replay.in_force(name, rule);
+        if replay == Replay::Signed && rule.attachments_max > 0 {
+            return Err(unsound("it takes attachments, which a signature does not cover"));
+        }
+        let allowed = self.options.roles.in_force(name, rule.access).map_err(unsound)?;
+        let usual = InForce {
+            rate: rule.rate,
+            allowed: Allowed::by_rule(rule.access),
+            replay: self.options.replay.usual(rule),
+        };
+        let namespace = String::from(namespace);
+        let entry = DeclaredFacts { namespace, name, allowed, replay, rate, usual };
+        if self.events.iter().any(|known| known.is_same(&entry)) {
+            return Err(GateError::EventTwice(String::from(name)));
+        }
+        self.events.push(entry);
+        Ok(InForce { rate, allowed, replay })
+    }
+
+    /// Checks that every option about an event names a declared event.
+    pub(crate) fn check_declared(&self) -> Result<(), GateError> {
+        let options = &self.options;
+        let rated = options.event_per_user.iter().map(|(name, _)| name.as_str());
+        let copied = options.replay.per_event.iter().map(|(name, _)| name.as_str());
+        let mut names = rated.chain(copied).chain(options.roles.names());
+        let known = |name: &str| self.events.iter().any(|facts| facts.name == name);
+        match names.find(|name| !known(name)) {
+            Some(name) => Err(GateError::EventUndeclared(String::from(name))),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets the keys for sealed fields, before events with sealed fields are declared.
+    pub(crate) fn seal_with(&mut self, sealer: Arc<dyn FieldSealer>) {
+        self.sealer = Some(sealer);
+    }
+
+    /// Every declared event and who may send it, in the order of the declarations.
+    #[must_use]
+    pub fn actions(&self) -> Vec<Action> {
+        let table = &self.options.roles.table;
+        let names = |roles| table.names(roles).into_iter().map(String::from).collect();
+        let action = |facts: &DeclaredFacts| Action {
+            namespace: facts.namespace.clone(),
+            event: facts.name,
+            access: facts.allowed.access,
+            roles: names(facts.allowed.roles),
+            anywhere: names(facts.allowed.anywhere),
+            replay: facts.replay,
+            rate: facts.rate,
+            usual: UsualAction {
+                roles: names(facts.usual.allowed.roles),
+                replay: facts.usual.replay,
+                rate: facts.usual.rate,
+            },
+        };
+        self.events.iter().map(action).collect()
+    }
+
+    /// Administrators, moderators, and who else may send what is theirs by its own rule.
+    pub(crate) fn privileged(&self) -> Roles {
+        let theirs = self.events.iter().map(|facts| match facts.allowed.access {
+            Access::Role(Role::Admin | Role::Moderator) => facts.allowed.roles,
+            Access::OwnerOr(_) => facts.allowed.anywhere,
+            Access::Role(Role::User | Role::Custom(_))
+            | Access::User
+            | Access::Joinable
+            | Access::Member
+            | Access::Owner => Roles::NONE,
+        });
+        let both = Roles::NONE.with(Role::Admin).with(Role::Moderator);
+        theirs.fold(both, Roles::union).without(Role::User)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::gate::Gate;
+    use crate::gate_options::GateOptions;
+    use crate::limits::rate::Rate;
+
+    macro_rules! event {
+        ($type:ident, $name:expr, $size:expr, $rate:expr) => {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct $type {}
+            impl Event for $type {
+                const NAME: &'static str = $name;
+                const RULE: Rule = Rule {
+                    fields: &[],
+                    size_max_bytes: $size,
+                    rate: $rate,
+                    access: Access::User,
+                    replay: Replay::None,
+                    ..Rule::DEFAULT
+                };
+            }
+        };
+    }
+
+    event!(Plain, "test:plain", 512, Some(Rate::per(3, 1000)));
+    event!(Huge, "test:huge", u32::MAX, None);
+    event!(NoSize, "test:size", 0, None);
+    event!(NoRate, "test:rate", 1, Some(Rate::per(0, 1000)));
+    event!(Reserved, "disconnect", 1, None);
+    event!(Spaced, "test plain", 1, None);
+    event!(Unnamed, "", 1, None);
+
+    fn gate(event_per_user: Vec<(String, Rate)>) -> Gate {
+        let options = GateOptions {
+            hosts: vec![String::from("chat.example")],
+            origins: vec![String::from("https://chat.example")],
+            event_per_user,
+            ..GateOptions::default()
+        };
+        Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
+    }
+
+    #[test]
+    fn declared_rules_are_bounded_by_the_options() {
+        let mut gate = gate(Vec::new());
+        let plain = gate.declare::<Plain>("/").unwrap();
+        assert_eq!((plain.size_max_bytes, plain.rate), (512, Some(Rate::per(3, 1000))));
+        let huge = gate.declare::<Huge>("/").unwrap();
+        assert_eq!((huge.size_max_bytes, huge.rate), (10_240, None));
+        let names: Vec<_> = gate.authorization.events.iter().map(|facts| facts.name).collect();
+        assert_eq!(names, ["test:plain", "test:huge"]);
+    }
+
+    #[test]
+    fn a_configured_rate_takes_the_place_of_the_declared_one() {
+        let configured = Rate::per(1, 5000);
+        let mut gate = gate(vec![(String::from("test:plain"), configured)]);
+        assert!(gate.check_declared().is_err(), "nothing is declared yet");
+        assert_eq!(gate.declare::<Plain>("/").unwrap().rate, Some(configured));
+        assert_eq!(gate.check_declared(), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_no_rule() {
+        let mut gate = gate(Vec::new());
+        assert!(gate.declare::<Plain>("/").is_ok());
+        assert!(gate.declare::<Plain>("/other").is_ok(), "another namespace, another event");
+        let is_twice = matches!(gate.declare::<Plain>("/"), Err(GateError::EventTwice(_)));
+        assert!(is_twice);
+        assert!(matches!(gate.declare::<NoSize>("/"), Err(GateError::EventRule { .. })));
+        assert!(matches!(gate.declare::<NoRate>("/"), Err(GateError::EventRule { .. })));
+        assert!(matches!(gate.declare::<Reserved>("/"), Err(GateError::EventName(_))));
+        assert!(matches!(gate.declare::<Spaced>("/"), Err(GateError::EventName(_))));
+        assert!(matches!(gate.declare::<Unnamed>("/"), Err(GateError::EventName(_))));
+    }
+}

@@ -1,0 +1,119 @@
+//! Why no gate can be built from its options.
+//! Never: an error of a client or of a request; those are a `Denial`.
+
+use crate::payload::open_type::OpenType;
+
+/// Why no gate can be built from the options, and how to mend it.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GateError {
+    /// Not a host name a browser would send.
+    #[error("host {0:?} is not a lower-case name or address with an optional port")]
+    Host(String),
+    /// No host at all.
+    #[error("no host is listed: every request would be refused; list the server's names")]
+    NoHost,
+    /// Not an origin as browsers serialise it.
+    #[error("origin {seen:?} {why}; write it as browsers send it, such as https://myapp.com")]
+    Origin {
+        /// The text.
+        seen: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The machine gives no randomness.
+    #[error("this machine gives no randomness; nothing can be kept secret without")]
+    Randomness,
+    /// Not a network of proxies.
+    #[error(
+        "proxy {0:?} is neither an address nor a network; write it like \"10.0.0.0/8\", with no \
+         bit set behind its length"
+    )]
+    Proxy(String),
+    /// Not the name of a limit.
+    #[error(
+        "{0:?} is no limit that could be observed; write it as it stands in [rate] or [capacity]"
+    )]
+    Observe(String),
+    /// No origin, and nothing else may connect either.
+    #[error("no origin is listed: no page could connect; list the pages' origins")]
+    NoOrigin,
+    /// A rate that lets nothing pass, or whose period is out of range.
+    #[error("rate {0:?} must let something pass, in 1 ms to 24 h")]
+    Rate(String),
+    /// A number out of range.
+    #[error("{option} is {seen}, which is out of range: it must be {need}")]
+    Range {
+        /// The option's name.
+        option: &'static str,
+        /// Its value.
+        seen: u64,
+        /// What it must be.
+        need: &'static str,
+    },
+    /// An issuer that cannot be told apart or checked.
+    #[error("token issuer {issuer:?}: {why}")]
+    Issuer {
+        /// Its name.
+        issuer: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A secret an attacker could guess.
+    #[error("the secret of token issuer {issuer:?} {why}; make 32 random bytes or more")]
+    WeakSecret {
+        /// The issuer's name.
+        issuer: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A phrase of spam that cannot be looked for.
+    #[error("spam phrase {phrase:?}: {why}")]
+    SpamPhrase {
+        /// The phrase.
+        phrase: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// An event name outside the grammar, or a reserved one.
+    #[error("event name {0:?} is not 1 to 128 of A-Z a-z 0-9 _ : . - or is reserved")]
+    EventName(String),
+    /// A namespace outside the grammar.
+    #[error("namespace {0:?} is not / and A-Z a-z 0-9 / _ - . with at most one * at its end")]
+    Namespace(String),
+    /// Two rules for one event.
+    #[error("event {0:?} is declared twice")]
+    EventTwice(String),
+    /// A rule for an event nobody declares.
+    #[error("event {0:?} has a rule but is not declared: is the name spelled right?")]
+    EventUndeclared(String),
+    /// An event's rule contradicts itself or a hard limit.
+    #[error("event {event:?}: {why}")]
+    EventRule {
+        /// The event's name.
+        event: String,
+        /// What is wrong with its rule.
+        why: &'static str,
+    },
+    /// A sealed field of an event and its rule disagree.
+    #[error("event {event:?}, sealed field {pointer:?}: {why}")]
+    SealedField {
+        /// The event's name.
+        event: String,
+        /// The JSON pointer of the field.
+        pointer: String,
+        /// What is wrong, and how to mend it.
+        why: &'static str,
+    },
+    /// The payload of an event takes members that its type does not declare.
+    #[error("event {event:?}, payload {payload}: {fault}")]
+    PayloadOpen {
+        /// The event's name.
+        event: String,
+        /// The type of its payload, with its path.
+        payload: &'static str,
+        /// Which type of it is at fault, and how to mend it.
+        fault: OpenType,
+    },
+}
+
+portcullis_model::debug_as_sentence!(GateError);

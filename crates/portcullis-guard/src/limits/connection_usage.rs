@@ -1,0 +1,47 @@
+//! How much one connection has used of its rates, and which buckets its address takes from.
+//! Never: a lock or a table of its own.
+
+use std::net::IpAddr;
+
+use crate::limits::address::SITE_FACTOR;
+use crate::limits::rate::{Gcra, Rate};
+
+/// The buckets of a connection's address, found once.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Lanes {
+    pub(crate) narrow: u64,
+    pub(crate) wide: Option<u64>,
+    pub(crate) client: Option<IpAddr>,
+    /// Numbered since the start, for traces.
+    pub(crate) connection: u64,
+}
+
+/// What the guards remember of one connection's amounts: no lock, no table.
+#[derive(Debug, Default)]
+pub(crate) struct Amounts {
+    pub(crate) messages: Gcra,
+    pub(crate) bytes: Gcra,
+    lanes: Option<Lanes>,
+}
+
+impl Amounts {
+    pub(crate) fn of(lanes: Lanes) -> Self {
+        Self { lanes: Some(lanes), ..Self::default() }
+    }
+
+    /// The address and the number of the connection.
+    pub(crate) fn whence(&self) -> (Option<IpAddr>, u64) {
+        self.lanes.map_or((None, 0), |lanes| (lanes.client, lanes.connection))
+    }
+
+    /// Asks the buckets of the address, the narrow one first; one that is unknown has none.
+    pub(crate) fn of_prefix(
+        &self,
+        rate: &Rate,
+        ask: impl Fn(u64, &Rate) -> Result<(), u64>,
+    ) -> Result<(), u64> {
+        let Some(Lanes { narrow, wide, .. }) = self.lanes else { return Ok(()) };
+        ask(narrow, rate)?;
+        wide.map_or(Ok(()), |wide| ask(wide, &rate.times(SITE_FACTOR)))
+    }
+}

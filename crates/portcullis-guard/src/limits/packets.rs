@@ -1,0 +1,158 @@
+//! Counts what a connection asks for besides events: namespaces, and checks of signatures.
+//! Never: an event or a control frame; those have limits of their own.
+
+use std::cell::Cell;
+use std::fmt;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use portcullis_model::{Denial, Limit, Now, UserId};
+
+use crate::limits::attempt::Attempt;
+use crate::limits::limiter::Limiter;
+use crate::limits::rate::Gcra;
+
+/// What one connection has used of its packet limits: 32 bytes, no lock, no table.
+///
+/// A connection that shows a token a second time has the token's digest here as well, so that
+/// further repetitions need no signature check.
+#[derive(Default)]
+pub struct PacketBudget {
+    namespaces: Gcra,
+    signatures: Gcra,
+    /// Numbered since the start, for traces.
+    connection: u64,
+    repeated: Cell<Option<Box<RepeatedToken>>>,
+}
+
+/// A token that was verified on this connection.
+struct RepeatedToken {
+    sha256: [u8; 32],
+    user: UserId,
+    expires_unix_s: i64,
+}
+
+impl fmt::Debug for PacketBudget {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { namespaces, signatures, connection, repeated: _ } = self;
+        let mut budget = formatter.debug_struct("PacketBudget");
+        budget.field("namespaces", namespaces).field("signatures", signatures);
+        budget.field("connection", connection).finish_non_exhaustive()
+    }
+}
+
+impl PacketBudget {
+    /// The user of a token that was verified on this connection and has not expired.
+    pub(crate) fn user_of(&self, token: &str, now: Now) -> Option<UserId> {
+        let known = self.repeated.take().filter(|known| now.unix_s() < known.expires_unix_s)?;
+        let sha256 = digest(&SHA256, token.as_bytes());
+        let is_same = verify_slices_are_equal(&known.sha256, sha256.as_ref()).is_ok();
+        let user = is_same.then(|| known.user.clone());
+        self.repeated.set(Some(known));
+        user
+    }
+
+    pub(crate) fn remember(&self, token: &str, user: &UserId, expires_unix_s: i64) {
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        let known = RepeatedToken { sha256, user: user.clone(), expires_unix_s };
+        self.repeated.set(Some(Box::new(known)));
+    }
+
+    /// Removes the remembered token: it is no longer the token of the connection.
+    pub(crate) fn forget_token(&self) {
+        self.repeated.take();
+    }
+
+    /// Whether the connection has caused no signature check.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.signatures.is_unused()
+    }
+}
+
+impl Limiter {
+    /// The budget of a new connection.
+    #[must_use]
+    pub fn packet_budget(&self) -> PacketBudget {
+        PacketBudget { connection: self.next_connection(), ..PacketBudget::default() }
+    }
+
+    /// Counts a CONNECT or DISCONNECT packet, of its connection and of the user signed in there.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`].
+    pub fn namespace_packet(
+        &self,
+        budget: &PacketBudget,
+        user: Option<&UserId>,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let outcome = self.count_namespace(Some(budget), user, now);
+        self.note(now, outcome, || Attempt::Namespace {
+            connection: Some(budget.connection),
+            user: user.map(UserId::to_string),
+        })
+    }
+
+    /// Counts the CONNECT that has just signed a user in; its connection has counted it before.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`].
+    pub fn first_namespace_packet(&self, user: &UserId, now: Now) -> Result<(), Denial> {
+        let outcome = self.count_namespace(None, Some(user), now);
+        self.note(now, outcome, || Attempt::Namespace {
+            connection: None,
+            user: Some(user.to_string()),
+        })
+    }
+
+    pub(crate) fn count_namespace(
+        &self,
+        budget: Option<&PacketBudget>,
+        user: Option<&UserId>,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let options = &self.options;
+        if let Some(budget) = budget {
+            let taken = budget.namespaces.take(&options.namespace_per_connection, now);
+            self.judged(Limit::NamespacePerConnection, taken)?;
+        }
+        let Some(user) = user else { return Ok(()) };
+        let key = self.rates.key(user);
+        self.take_of_user(Limit::NamespacePerUser, &options.namespace_per_user, key, now)
+    }
+
+    pub(crate) fn count_signature(
+        &self,
+        budget: Option<&PacketBudget>,
+        user: Option<&UserId>,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let options = &self.options;
+        if let Some(budget) = budget {
+            let taken = budget.signatures.take(&options.signature_per_connection, now);
+            self.judged(Limit::SignaturePerConnection, taken)?;
+        }
+        let Some(user) = user else { return Ok(()) };
+        let key = self.rates.key(user);
+        self.take_of_user(Limit::SignaturePerUser, &options.signature_per_user, key, now)
+    }
+
+    /// Counts a check that a connection asks for, before its cost.
+    pub(crate) fn signature_of_connection(
+        &self,
+        budget: &PacketBudget,
+        now: Now,
+    ) -> Result<(), Denial> {
+        let outcome = self.count_signature(Some(budget), None, now);
+        let connection = Some(budget.connection);
+        self.note(now, outcome, || Attempt::Signature { connection, user: None })
+    }
+
+    /// Counts a check of a user's credential, as soon as it has shown whose credential it is.
+    pub(crate) fn signature_of_user(&self, user: &UserId, now: Now) -> Result<(), Denial> {
+        let outcome = self.count_signature(None, Some(user), now);
+        let user = Some(user.to_string());
+        self.note(now, outcome, || Attempt::Signature { connection: None, user })
+    }
+}
