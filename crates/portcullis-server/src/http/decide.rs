@@ -4,10 +4,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_guard::{
-    ADMISSION_COOKIE, ADMISSION_LIFE_S, Admission, Admitted, Binding, Caller, Class, Door, Further,
-    Handshake,
-};
+use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S, Admission, Handshake};
+use portcullis_guard::{Admitted, Binding, Caller, Class, Door, Further};
 use portcullis_model::{Denial, Now};
 use portcullis_wire::engineio::{self, BinaryForm, EngineTransport, ParameterFault, Parameters};
 use portcullis_wire::http1::{Found, Head, wants_upgrade};
@@ -279,9 +277,8 @@ impl HttpConnection {
         let check = |state: &mut Polling| state.binding.check(&binding, further, rule);
         let bound = connection.with_polling(check);
         let is_polled = bound.transpose()?.is_some();
-        if let Some(user) =
-            shard.gate.authentication().precheck_on(&connection.packets, admitted, now)?
-        {
+        let authentication = shard.gate.authentication();
+        if let Some(user) = authentication.precheck_on(&connection.packets, admitted, now)? {
             let caller = connection.caller();
             if caller.is_some_and(|caller| caller.principal.user().id != user) {
                 return Err(Denial::SessionUnknown("principal"));
