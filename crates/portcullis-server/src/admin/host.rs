@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use portcullis_wire::http1::{Found, Head};
+use portcullis_wire::http1::{FieldValue, Head};
 
 use crate::admin::private::Rejection;
 
@@ -21,8 +21,8 @@ const NO_HOST: Rejection = (400, "the request needs exactly one Host header");
 pub(crate) fn check_host(head: &Head<'_>, allowed: &[String]) -> Result<(), Rejection> {
     let host = match (head.authority, head.header("host")) {
         (Some(authority), _) => authority,
-        (None, Found::One(host)) => std::str::from_utf8(host).map_err(|_| NO_HOST)?,
-        (None, Found::None | Found::Many) => return Err(NO_HOST),
+        (None, FieldValue::One(host)) => std::str::from_utf8(host).map_err(|_| NO_HOST)?,
+        (None, FieldValue::None | FieldValue::Many) => return Err(NO_HOST),
     };
     let name = without_port(host);
     let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();

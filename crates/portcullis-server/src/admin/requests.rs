@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{HeldByPrefix, LimitState, LoadState};
 use portcullis_model::{Code, UserId};
-use portcullis_wire::http1::{Found, Head};
+use portcullis_wire::http1::{FieldValue, Head};
 use serde_json::{Value, json};
 
 use crate::admin::private::{Private, Rejection};
@@ -34,8 +34,8 @@ impl Private {
         }
         let Some(keys) = &self.operator_keys else { return Ok(()) };
         match head.header(ASKED_BY) {
-            Found::One(shown) if keys.knows(shown) => Ok(()),
-            Found::One(_) | Found::Many | Found::None => Err(NO_KEY),
+            FieldValue::One(shown) if keys.knows(shown) => Ok(()),
+            FieldValue::One(_) | FieldValue::Many | FieldValue::None => Err(NO_KEY),
         }
     }
 
@@ -147,8 +147,8 @@ enum Asked {
 /// Whether an operator's own program asks: a page cannot send the header to another origin. The
 /// `Host` was checked before.
 fn check_asker(head: &Head<'_>) -> Result<(), Rejection> {
-    let asked = matches!(head.header(ASKED_BY), Found::One(_));
-    let page = !matches!(head.header("origin"), Found::None);
+    let asked = matches!(head.header(ASKED_BY), FieldValue::One(_));
+    let page = !matches!(head.header("origin"), FieldValue::None);
     if asked && !page { Ok(()) } else { Err(NO_KEY) }
 }
 

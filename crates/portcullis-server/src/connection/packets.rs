@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use portcullis_model::{Denial, Now, limits};
-use portcullis_wire::engineio::{self, BinaryForm, EnginePacket, Polled};
-use portcullis_wire::engineio::{Heard, SessionFault};
+use portcullis_wire::engineio::{self, BinaryForm, EnginePacket, PolledPacket};
+use portcullis_wire::engineio::{SessionEvent, SessionFault};
 use portcullis_wire::plain;
 use portcullis_wire::socketio::{self, SocketPacket};
 use portcullis_wire::websocket::{FrameFault, FrameLimits, Message, Opcode, frame};
@@ -144,8 +144,8 @@ impl ConnectionTask {
             return;
         }
         match engineio::decode_polled(packet) {
-            Ok(Polled::Text(packet)) => self.hear(packet, now),
-            Ok(Polled::Binary(bytes)) => self.binary_message(bytes.into(), now),
+            Ok(PolledPacket::Text(packet)) => self.hear(packet, now),
+            Ok(PolledPacket::Binary(bytes)) => self.binary_message(bytes.into(), now),
             Err(fault) => self.connection.end(End::Refused(Denial::Packet(fault.0))),
         }
     }
@@ -169,14 +169,15 @@ impl ConnectionTask {
 
     fn hear(&mut self, packet: EnginePacket<'_>, now: Now) {
         let options = self.shard.options.session();
-        let heard = self.connection.session.borrow_mut().hear(packet, now.monotonic_ms, &options);
+        let heard =
+            self.connection.session.borrow_mut().receive(packet, now.monotonic_ms, &options);
         match heard {
-            Ok(Heard::Message(text)) if self.connection.form == Form::Engine => {
+            Ok(SessionEvent::Message(text)) if self.connection.form == Form::Engine => {
                 self.raw_message(EngineMessage::Text(text.to_owned()));
             }
-            Ok(Heard::Message(text)) => self.socket_packet(text, now),
-            Ok(Heard::Closed) => self.connection.end(End::Goodbye),
-            Ok(Heard::Nothing) => {
+            Ok(SessionEvent::Message(text)) => self.socket_packet(text, now),
+            Ok(SessionEvent::Closed) => self.connection.end(End::Goodbye),
+            Ok(SessionEvent::Nothing) => {
                 // After a pong the next ping may be due sooner than its silence would have been.
                 let next_ms = self.connection.session.borrow().next_ms();
                 self.shard.arm(&self.connection, next_ms);

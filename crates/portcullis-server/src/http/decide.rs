@@ -8,7 +8,7 @@ use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S, Admission, Handshake}
 use portcullis_guard::{Admitted, Binding, Caller, Class, Door, Further};
 use portcullis_model::{Denial, Now};
 use portcullis_wire::engineio::{self, BinaryForm, EngineTransport, ParameterFault, Parameters};
-use portcullis_wire::http1::{Found, Head, wants_upgrade};
+use portcullis_wire::http1::{FieldValue, Head, wants_upgrade};
 
 use crate::connection::state::Connection;
 use crate::events::frame::Form;
@@ -36,7 +36,7 @@ pub(crate) struct Told {
 const USER_AGENT_MAX_BYTES: usize = 256;
 
 fn user_agent(head: &Head<'_>) -> String {
-    let Found::One(value) = head.header("user-agent") else { return String::new() };
+    let FieldValue::One(value) = head.header("user-agent") else { return String::new() };
     let visible = value.iter().take(USER_AGENT_MAX_BYTES).map(|byte| char::from(*byte));
     visible.filter(|character| matches!(character, ' '..='~')).collect()
 }
@@ -360,11 +360,11 @@ impl HttpConnection {
             return Err(Denial::RequestMalformed);
         }
         let cookie = match head.header("cookie") {
-            Found::One(value) => Some(String::from_utf8_lossy(value).into_owned()),
-            Found::None => None,
-            Found::Many => return Err(Denial::RequestMalformed),
+            FieldValue::One(value) => Some(String::from_utf8_lossy(value).into_owned()),
+            FieldValue::None => None,
+            FieldValue::Many => return Err(Denial::RequestMalformed),
         };
-        let own_page = matches!(head.header("sec-fetch-site"), Found::One(b"same-origin"));
+        let own_page = matches!(head.header("sec-fetch-site"), FieldValue::One(b"same-origin"));
         let told = Told { cookie, user_agent: user_agent(head), own_page };
         Ok(Decision::Route { index, admitted: Box::new(admitted), told, body })
     }
@@ -381,10 +381,10 @@ fn parameter_denial(fault: ParameterFault) -> Denial {
 
 /// Whether the body is declared as JSON, and as nothing else.
 fn is_json(head: &Head<'_>) -> bool {
-    if !matches!(head.header("content-encoding"), Found::None) {
+    if !matches!(head.header("content-encoding"), FieldValue::None) {
         return false;
     }
-    let Found::One(value) = head.header("content-type") else {
+    let FieldValue::One(value) = head.header("content-type") else {
         return false;
     };
     is_utf8_of(value, b"application/json")

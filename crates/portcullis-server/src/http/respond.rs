@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use portcullis_guard::ClientScheme;
 use portcullis_model::{Denial, Now};
-use portcullis_wire::http1::{Found, Head, write_response_head};
+use portcullis_wire::http1::{FieldValue, Head, write_response_head};
 use tokio::time::timeout;
 
 use crate::http::api::ResponseKind;
@@ -58,8 +58,8 @@ impl HttpConnection {
         now: Now,
     ) {
         let text = |name| match head.header(name) {
-            Found::One(value) => std::str::from_utf8(value).ok(),
-            Found::None | Found::Many => None,
+            FieldValue::One(value) => std::str::from_utf8(value).ok(),
+            FieldValue::None | FieldValue::Many => None,
         };
         let who = Who {
             method: Some(head.method),

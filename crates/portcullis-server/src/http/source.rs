@@ -3,7 +3,7 @@
 
 use portcullis_guard::Source;
 use portcullis_model::Denial;
-use portcullis_wire::http1::{Found, Head, wants_upgrade};
+use portcullis_wire::http1::{FieldValue, Head, wants_upgrade};
 
 use crate::http::connection::{HttpConnection, Next};
 use crate::http::route::Target;
@@ -21,7 +21,7 @@ impl HttpConnection {
     /// Whether a browser says that no page will read the answer: an image's, for example.
     pub(crate) fn is_unreadable(&self, head: &Head<'_>) -> bool {
         let mode = head.header("sec-fetch-mode");
-        self.source == Source::CrossSite && matches!(mode, Found::One(b"no-cors"))
+        self.source == Source::CrossSite && matches!(mode, FieldValue::One(b"no-cors"))
     }
 
     /// The length of the body of a rejected request after which its connection goes on.

@@ -13,7 +13,7 @@ use portcullis_wire::engineio::Session;
 use portcullis_wire::engineio::{
     BinaryForm, OpenOptions, check_polled, open_packet, push_polled, push_polled_binary,
 };
-use portcullis_wire::http1::{Found, Head};
+use portcullis_wire::http1::{FieldValue, Head};
 use portcullis_wire::websocket::Opcode;
 use portcullis_wire::websocket::server_frame;
 use tokio::time::timeout;
@@ -58,17 +58,17 @@ fn is_malformed(denial: &Denial) -> bool {
 
 /// The length of a body that may be posted to a session.
 pub(crate) fn posted_length(head: &Head<'_>, max_bytes: usize) -> Result<usize, Denial> {
-    if !matches!(head.header("content-encoding"), Found::None) {
+    if !matches!(head.header("content-encoding"), FieldValue::None) {
         return Err(Denial::MediaType);
     }
     match head.header("content-type") {
-        Found::None => {}
-        Found::One(value) => {
+        FieldValue::None => {}
+        FieldValue::One(value) => {
             if !is_utf8_of(value, b"text/plain") {
                 return Err(Denial::MediaType);
             }
         }
-        Found::Many => return Err(Denial::RequestMalformed),
+        FieldValue::Many => return Err(Denial::RequestMalformed),
     }
     let length = usize::try_from(head.content_length).map_err(|_| Denial::TooLarge)?;
     if length > max_bytes { Err(Denial::TooLarge) } else { Ok(length) }

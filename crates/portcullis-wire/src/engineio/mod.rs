@@ -13,6 +13,7 @@ pub use open::{OpenOptions, open_packet};
 pub use packet::{EnginePacket, decode};
 pub use parameters::{BinaryForm, EngineTransport, ParameterFault, Parameters, read_parameters};
 pub use polling::{
-    Polled, SEPARATOR, check_polled, decode_polled, push_polled, push_polled_binary, split_polled,
+    PolledPacket, SEPARATOR, check_polled, decode_polled, push_polled, push_polled_binary,
+    split_polled,
 };
-pub use session::{Due, Expiry, Heard, Session, SessionFault, SessionOptions};
+pub use session::{Due, Expiry, Session, SessionEvent, SessionFault, SessionOptions};

@@ -12,7 +12,7 @@ pub const SEPARATOR: u8 = 0x1e;
 
 /// One packet of a polling payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Polled<'a> {
+pub enum PolledPacket<'a> {
     /// A text packet.
     Text(EnginePacket<'a>),
     /// `b` and base64: a binary message.
@@ -23,12 +23,12 @@ pub enum Polled<'a> {
 ///
 /// # Errors
 /// As [`decode`], and `base64` for a binary message that is none in its one spelling.
-pub fn decode_polled(packet: &str) -> Result<Polled<'_>, PacketFault> {
+pub fn decode_polled(packet: &str) -> Result<PolledPacket<'_>, PacketFault> {
     match packet.strip_prefix('b') {
         Some(base64) => {
-            STANDARD.decode(base64).map(Polled::Binary).map_err(|_| PacketFault("base64"))
+            STANDARD.decode(base64).map(PolledPacket::Binary).map_err(|_| PacketFault("base64"))
         }
-        None => decode(packet).map(Polled::Text),
+        None => decode(packet).map(PolledPacket::Text),
     }
 }
 

@@ -47,7 +47,7 @@ pub enum Expiry {
 
 /// What a packet means for the layer above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard<'a> {
+pub enum SessionEvent<'a> {
     /// A message for it.
     Message(&'a str),
     /// The peer ended the session.
@@ -94,15 +94,15 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionFault`] ends the session.
-    pub fn hear<'a>(
+    pub fn receive<'a>(
         &mut self,
         packet: EnginePacket<'a>,
         now_ms: u64,
         options: &SessionOptions,
-    ) -> Result<Heard<'a>, SessionFault> {
+    ) -> Result<SessionEvent<'a>, SessionFault> {
         match packet {
-            EnginePacket::Message(text) => Ok(Heard::Message(text)),
-            EnginePacket::Close => Ok(Heard::Closed),
+            EnginePacket::Message(text) => Ok(SessionEvent::Message(text)),
+            EnginePacket::Close => Ok(SessionEvent::Closed),
             EnginePacket::Pong("") => self.pong(now_ms, options),
             EnginePacket::Pong(_) => Err(SessionFault::Packet("pong_data")),
             EnginePacket::Ping(_) => Err(SessionFault::Packet("ping_from_client")),
@@ -159,11 +159,11 @@ impl Session {
         &mut self,
         now_ms: u64,
         options: &SessionOptions,
-    ) -> Result<Heard<'a>, SessionFault> {
+    ) -> Result<SessionEvent<'a>, SessionFault> {
         if self.pong_due_ms != 0 {
             self.pong_due_ms = 0;
             self.next_ping_ms = now_ms.saturating_add(options.ping_interval_ms);
-            return Ok(Heard::Nothing);
+            return Ok(SessionEvent::Nothing);
         }
         if now_ms.saturating_sub(self.pongs_since_ms) >= 60_000 {
             self.pongs_since_ms = now_ms;
@@ -173,7 +173,7 @@ impl Session {
         if self.pongs > options.unsolicited_pongs_per_minute {
             return Err(SessionFault::PongFlood);
         }
-        Ok(Heard::Nothing)
+        Ok(SessionEvent::Nothing)
     }
 }
 
@@ -203,8 +203,8 @@ mod tests {
         for _ in 0..10 {
             now_ms += 25_000;
             assert_eq!(session.due(now_ms, &OPTIONS), Due::Ping { next_ms: now_ms + 20_000 });
-            let heard = session.hear(EnginePacket::Pong(""), now_ms, &OPTIONS);
-            assert_eq!(heard, Ok(Heard::Nothing));
+            let event = session.receive(EnginePacket::Pong(""), now_ms, &OPTIONS);
+            assert_eq!(event, Ok(SessionEvent::Nothing));
         }
     }
 
@@ -218,7 +218,7 @@ mod tests {
 
         let mut session = Session::open(0, &OPTIONS);
         session.connected();
-        let pongs = (0..61).map(|_| session.hear(EnginePacket::Pong(""), 5, &OPTIONS));
+        let pongs = (0..61).map(|_| session.receive(EnginePacket::Pong(""), 5, &OPTIONS));
         assert_eq!(pongs.last(), Some(Err(SessionFault::PongFlood)));
         assert_eq!(session.due(25_000, &OPTIONS), Due::Ping { next_ms: 45_000 });
     }
@@ -245,8 +245,8 @@ mod tests {
             EnginePacket::Pong("probe"),
         ] {
             let mut session = Session::open(0, &OPTIONS);
-            let heard = session.hear(packet, 1, &OPTIONS);
-            assert!(matches!(heard, Err(SessionFault::Packet(_))), "{packet:?}");
+            let event = session.receive(packet, 1, &OPTIONS);
+            assert!(matches!(event, Err(SessionFault::Packet(_))), "{packet:?}");
         }
     }
 
@@ -258,9 +258,9 @@ mod tests {
     #[test]
     fn messages_and_close_pass_before_connect() {
         let mut session = Session::open(0, &OPTIONS);
-        let heard = session.hear(EnginePacket::Message("0"), 1, &OPTIONS);
-        assert_eq!(heard, Ok(Heard::Message("0")));
-        assert_eq!(session.hear(EnginePacket::Close, 1, &OPTIONS), Ok(Heard::Closed));
+        let event = session.receive(EnginePacket::Message("0"), 1, &OPTIONS);
+        assert_eq!(event, Ok(SessionEvent::Message("0")));
+        assert_eq!(session.receive(EnginePacket::Close, 1, &OPTIONS), Ok(SessionEvent::Closed));
     }
 
     #[test]
@@ -268,12 +268,12 @@ mod tests {
         let mut session = Session::open(0, &OPTIONS);
         for now_ms in [0, 60_000, 120_000] {
             for _ in 0..60 {
-                let heard = session.hear(EnginePacket::Pong(""), now_ms, &OPTIONS);
-                assert_eq!(heard, Ok(Heard::Nothing));
+                let event = session.receive(EnginePacket::Pong(""), now_ms, &OPTIONS);
+                assert_eq!(event, Ok(SessionEvent::Nothing));
             }
         }
-        let heard = session.hear(EnginePacket::Pong(""), 120_001, &OPTIONS);
-        assert_eq!(heard, Err(SessionFault::PongFlood));
+        let event = session.receive(EnginePacket::Pong(""), 120_001, &OPTIONS);
+        assert_eq!(event, Err(SessionFault::PongFlood));
     }
 
     proptest::proptest! {
@@ -309,7 +309,7 @@ mod tests {
                     }
                     _ => {
                         last_pong_ms = now_ms;
-                        let _heard = session.hear(EnginePacket::Pong(""), now_ms, &OPTIONS);
+                        let _event = session.receive(EnginePacket::Pong(""), now_ms, &OPTIONS);
                     }
                 }
             }
@@ -327,8 +327,8 @@ mod tests {
             let _due = session.due(u64::MAX, &options);
             session.connected();
             let _due = session.due(u64::MAX, &options);
-            let _heard = session.hear(EnginePacket::Pong(""), u64::MAX, &options);
-            let _heard = session.hear(EnginePacket::Pong(""), 0, &options);
+            let _event = session.receive(EnginePacket::Pong(""), u64::MAX, &options);
+            let _event = session.receive(EnginePacket::Pong(""), 0, &options);
         }
     }
 }

@@ -24,7 +24,7 @@ fn packets() {
     }
 }
 
-fn seen(payload: &str) -> Vec<Polled<'_>> {
+fn seen(payload: &str) -> Vec<PolledPacket<'_>> {
     let mut packets = Vec::new();
     let mut rest = Some(payload);
     while let Some(text) = rest {
@@ -37,9 +37,9 @@ fn seen(payload: &str) -> Vec<Polled<'_>> {
 
 #[test]
 fn polled_packets() {
-    let hello = Polled::Text(EnginePacket::Message("hello"));
+    let hello = PolledPacket::Text(EnginePacket::Message("hello"));
     assert_eq!(seen("4hello"), std::slice::from_ref(&hello));
-    let binary = Polled::Binary(vec![1, 2, 3, 4]);
+    let binary = PolledPacket::Binary(vec![1, 2, 3, 4]);
     assert_eq!(seen("4hello\u{1e}bAQIDBA==\u{1e}4hello"), [hello.clone(), binary, hello]);
     for bad in ["bAQIDBA", "bAQIDBB==", "b=", "bAQ ID", ""] {
         assert!(decode_polled(bad).is_err(), "{bad:?}");
@@ -168,7 +168,7 @@ proptest::proptest! {
             push_polled_binary(&mut payload, message);
         }
         let text = String::from_utf8(payload).unwrap();
-        let expect: Vec<_> = messages.into_iter().map(Polled::Binary).collect();
+        let expect: Vec<_> = messages.into_iter().map(PolledPacket::Binary).collect();
         proptest::prop_assert_eq!(seen(&text), expect);
     }
 

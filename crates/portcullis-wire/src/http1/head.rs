@@ -93,7 +93,7 @@ impl HeadFault {
 
 /// How often a header field stands in a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found<'a> {
+pub enum FieldValue<'a> {
     /// Not at all.
     None,
     /// Once, with this value.
@@ -105,12 +105,12 @@ pub enum Found<'a> {
 impl<'a> Head<'a> {
     /// The one value of a header field; names compare without case.
     #[must_use]
-    pub fn header(&self, name: &str) -> Found<'a> {
+    pub fn header(&self, name: &str) -> FieldValue<'a> {
         let mut values = self.values(name);
         match (values.next(), values.next()) {
-            (None, _) => Found::None,
-            (Some(value), None) => Found::One(value),
-            (Some(_), Some(_)) => Found::Many,
+            (None, _) => FieldValue::None,
+            (Some(value), None) => FieldValue::One(value),
+            (Some(_), Some(_)) => FieldValue::Many,
         }
     }
 

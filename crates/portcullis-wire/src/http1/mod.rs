@@ -10,7 +10,7 @@ mod response; // response heads
 #[cfg(test)]
 mod tests; // tables of request heads
 
-pub use head::{Found, Head, HeadFault, HeadLimits, Versions};
+pub use head::{FieldValue, Head, HeadFault, HeadLimits, Versions};
 pub use parse::{head_end, parse_head, parse_head_of};
 pub use response::write_response_head;
 pub use upgrade::{UpgradeFault, UpgradeRequest, read_upgrade, wants_upgrade};

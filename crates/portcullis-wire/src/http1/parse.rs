@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 use memchr::{memchr_iter, memmem};
 
-use super::head::{Found, Head, HeadFault, HeadLimits, Versions};
+use super::head::{FieldValue, Head, HeadFault, HeadLimits, Versions};
 use super::target::{Target, read_target};
 use super::token::is_token;
 
@@ -138,13 +138,13 @@ fn tokenise<'a>(
 
 /// RFC 9112 section 6: where the body ends, in the one way that cannot be read differently.
 fn read_framing(head: &Head<'_>) -> Result<u64, HeadFault> {
-    if head.header("transfer-encoding") != Found::None {
+    if head.header("transfer-encoding") != FieldValue::None {
         return Err(HeadFault::TransferEncoding);
     }
     let digits = match head.header("content-length") {
-        Found::None => return Ok(0),
-        Found::Many => return Err(HeadFault::ContentLength),
-        Found::One(digits) => digits,
+        FieldValue::None => return Ok(0),
+        FieldValue::Many => return Err(HeadFault::ContentLength),
+        FieldValue::One(digits) => digits,
     };
     let length = read_length(digits).ok_or(HeadFault::ContentLength)?;
     // RFC 9110 section 9.3: content here has no meaning, and is a way to smuggle a request.

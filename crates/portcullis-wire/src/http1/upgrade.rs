@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::head::{Found, Head};
+use super::head::{FieldValue, Head};
 use super::token::{elements, is_token};
 
 /// Subprotocols a client may offer; it needs one, and perhaps a ticket beside it.
@@ -54,15 +54,15 @@ pub fn read_upgrade<'a>(head: &Head<'a>) -> Result<UpgradeRequest<'a>, UpgradeFa
         return Err(UpgradeFault::Malformed("upgrade_connection"));
     }
     // 4.2.1 item 6.
-    if head.header("sec-websocket-version") != Found::One(b"13") {
+    if head.header("sec-websocket-version") != FieldValue::One(b"13") {
         return Err(UpgradeFault::Version);
     }
     // 4.2.1 item 5; section 11.3.1 forbids a second one.
     let key = match head.header("sec-websocket-key") {
-        Found::One(key) if is_key(key) => key,
-        Found::One(_) => return Err(UpgradeFault::Malformed("upgrade_key")),
-        Found::None => return Err(UpgradeFault::Malformed("upgrade_key_missing")),
-        Found::Many => return Err(UpgradeFault::Malformed("upgrade_key_repeated")),
+        FieldValue::One(key) if is_key(key) => key,
+        FieldValue::One(_) => return Err(UpgradeFault::Malformed("upgrade_key")),
+        FieldValue::None => return Err(UpgradeFault::Malformed("upgrade_key_missing")),
+        FieldValue::Many => return Err(UpgradeFault::Malformed("upgrade_key_repeated")),
     };
     Ok(UpgradeRequest { key, protocols: read_protocols(head)? })
 }
