@@ -5,8 +5,8 @@ use portcullis_guard::make_admission;
 use portcullis_model::{Denial, Now, Role, Secret, SessionId, WeakPassword};
 use portcullis_server::random_id;
 use portcullis_store::{
-    AccountStore, ChangeUser, Factors, NewInvitation, NewSession, OpenSession, PersonRow,
-    StoreError, UserChange, UserChangeKind,
+    AccountRow, AccountStore, ChangeUserOutcome, Factors, NewInvitation, NewSession,
+    OpenSessionOutcome, StoreError, UserChange, UserChangeKind,
 };
 
 use crate::accounts::fresh_salt;
@@ -99,8 +99,8 @@ impl OperatorHand<'_> {
     ///
     /// # Errors
     /// [`OperatorError::NoUser`], [`OperatorError::Store`].
-    pub async fn find(&self, name: &str) -> Result<PersonRow, OperatorError> {
-        let found = self.store.person(name).await?;
+    pub async fn find(&self, name: &str) -> Result<AccountRow, OperatorError> {
+        let found = self.store.find_account(name).await?;
         found.ok_or_else(|| OperatorError::NoUser(String::from(name)))
     }
 
@@ -187,7 +187,7 @@ impl OperatorHand<'_> {
         let door = secret.new_operator_link(&folded, self.now)?;
         let key = &secret.current().admission;
         let admission = make_admission(key, &person.id, person.roles, self.now);
-        self.store.note_login_link(person.id).await?;
+        self.store.record_login_link(person.id).await?;
         Ok(OperatorLink {
             fragment: Secret::new(format!("/?admission={admission}#door={}", door.expose())),
             ends_unix_ms: self.now.unix_ms.saturating_add(OPERATOR_LINK_LIFE_S * 1000),
@@ -225,7 +225,7 @@ impl OperatorHand<'_> {
     async fn open_session(
         &self,
         name: &str,
-        person: &PersonRow,
+        person: &AccountRow,
     ) -> Result<SessionId, OperatorError> {
         let unsound = |_| OperatorError::Refused(Denial::Internal("session_id"));
         let id = SessionId::parse(&random_id::<20>()?).map_err(unsound)?;
@@ -245,13 +245,13 @@ impl OperatorHand<'_> {
             sessions_per_user_max: u32::MAX,
         };
         match self.store.open_session(session).await? {
-            OpenSession::Opened => Ok(id),
-            OpenSession::UserMissing => Err(OperatorError::Barred(String::from(name))),
+            OpenSessionOutcome::Opened => Ok(id),
+            OpenSessionOutcome::UserMissing => Err(OperatorError::Barred(String::from(name))),
         }
     }
 
     /// A user who signs in here.
-    async fn own(&self, name: &str) -> Result<PersonRow, OperatorError> {
+    async fn own(&self, name: &str) -> Result<AccountRow, OperatorError> {
         let person = self.find(name).await?;
         match person.issuer {
             None => Ok(person),
@@ -262,16 +262,16 @@ impl OperatorHand<'_> {
     async fn apply(
         &self,
         name: &str,
-        person: PersonRow,
+        person: AccountRow,
         what: UserChangeKind,
     ) -> Result<(), OperatorError> {
         let change = UserChange { user: person.id, what, at_unix_ms: self.now.unix_ms };
         match self.store.change_user(change).await? {
-            ChangeUser::Changed(_) => Ok(()),
-            ChangeUser::Missing | ChangeUser::NameTaken => {
+            ChangeUserOutcome::Changed(_) => Ok(()),
+            ChangeUserOutcome::Missing | ChangeUserOutcome::NameTaken => {
                 Err(OperatorError::NoUser(String::from(name)))
             }
-            ChangeUser::LastAdmin => Err(OperatorError::LastAdmin(String::from(name))),
+            ChangeUserOutcome::LastAdmin => Err(OperatorError::LastAdmin(String::from(name))),
         }
     }
 }

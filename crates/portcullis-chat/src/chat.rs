@@ -7,7 +7,7 @@ use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Charge, Directory, GateError, Party, Permit, Relation, Table, User};
 use portcullis_model::{Code, Deadline, Denial, RoomId, UserId};
 use portcullis_server::{Builder, Context, Reply};
-use portcullis_store::{Loaded, LoadedRoom, Store, StoreError};
+use portcullis_store::{RoomSnapshot, Store, StoreError, StoreSnapshot};
 
 use crate::messages::admin_broadcast::{self, AdminBroadcast};
 use crate::messages::chat_history::{self, ChatHistory};
@@ -133,11 +133,11 @@ where
 /// Fills the directory with rooms and who belongs to them, after its users.
 ///
 /// All of it is in force, also what exceeds the limits of the directory.
-pub fn load(loaded: &Loaded, directory: &Directory) {
+pub fn load(loaded: &StoreSnapshot, directory: &Directory) {
     // The most active first, as they are listed: none has to move for the next one.
-    let mut rooms: Vec<&LoadedRoom> = loaded.rooms.iter().collect();
+    let mut rooms: Vec<&RoomSnapshot> = loaded.rooms.iter().collect();
     rooms.sort_unstable_by_key(|room| std::cmp::Reverse(room.active_unix_ms));
-    for LoadedRoom { room, active_unix_ms } in rooms {
+    for RoomSnapshot { room, active_unix_ms } in rooms {
         let charge = Charge { party: Party::NOBODY, active_unix_ms: *active_unix_ms };
         directory.put_charged_room(feed::room_facts(room), charge);
     }
@@ -211,7 +211,7 @@ mod tests {
     use portcullis_model::{Roles, SystemClock, UserId};
     use portcullis_server::Options;
     use portcullis_store::{
-        AccountStore, Change, CommitFeed, InviteToRoom, NewRoom, NewUser, SqliteOptions,
+        AccountStore, Change, CommitFeed, InviteRequest, NewRoom, NewUser, SqliteOptions,
         SqliteStore, Visibility,
     };
 
@@ -276,13 +276,13 @@ mod tests {
             origin: 0,
             rooms_per_user_max: 1,
             party: 0,
-            still: None,
+            fence: None,
         };
         store.create_room(tea).await.unwrap();
         let (user, by) = (bob.clone(), ann.clone());
         let room_id = room.clone();
         let ask =
-            InviteToRoom { room: room_id, user, by, anywhere: false, invited_max: 1, party: 0 };
+            InviteRequest { room: room_id, user, by, anywhere: false, invited_max: 1, party: 0 };
         store.invite_to_room(ask).await.unwrap();
 
         let loaded = store.load().await.unwrap();

@@ -7,15 +7,15 @@ use portcullis_model::{Secret, SessionId, UserId};
 use crate::error::StoreError;
 use crate::health::monitor::StoreStatus;
 use crate::rows::accounts::{
-    AuthenticateSession, Authenticated, Authority, ChangeUser, CredentialsRow, NewInvitation,
-    NewSession, NewTotp, OpenSession, PersonRow, Revocation, RotateSession, Rotated, SessionRow,
-    UserChange, WhichSessions,
+    AccountRow, Authority, ChangeUserOutcome, CredentialsRow, NewInvitation, NewSession, NewTotp,
+    OpenSessionOutcome, ReauthenticateOutcome, ReauthenticateRequest, Revocation, RotateOutcome,
+    RotateRequest, SessionRow, SessionSelector, UserChange,
 };
-use crate::rows::rooms::{CreateUser, NewUser};
+use crate::rows::rooms::{CreateUserOutcome, NewUser};
 use crate::store::StoreFuture;
 
 /// Most users one listing gives.
-pub const PEOPLE_MAX: u32 = 1_000;
+pub const LIST_MAX: u32 = 1_000;
 
 /// Users, their sessions and factors, and what was withdrawn before its time.
 ///
@@ -28,7 +28,7 @@ pub trait AccountStore: Send + Sync + 'static {
     /// `subject`) is created once; after that only its name, and where `roles_follow` its roles,
     /// are brought up to date, and the answer is `Created` again. An invitation is used up in the
     /// same transaction, and only by a user who is new.
-    fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUser>;
+    fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUserOutcome>;
 
     /// Finds what a log-in is checked against, by name, whatever its case.
     fn credentials(&self, username: &str) -> StoreFuture<'_, Option<CredentialsRow>>;
@@ -37,10 +37,10 @@ pub trait AccountStore: Send + Sync + 'static {
     fn credentials_of(&self, user: &UserId) -> StoreFuture<'_, Option<CredentialsRow>>;
 
     /// Finds a user by id, or one of our own by name.
-    fn person(&self, id_or_name: &str) -> StoreFuture<'_, Option<PersonRow>>;
+    fn find_account(&self, id_or_name: &str) -> StoreFuture<'_, Option<AccountRow>>;
 
-    /// Lists users in the order they came, at most `limit` (and never more than [`PEOPLE_MAX`]).
-    fn people(&self, skip: u64, limit: u32) -> StoreFuture<'_, Vec<PersonRow>>;
+    /// Lists users in the order they came, at most `limit` (and never more than [`LIST_MAX`]).
+    fn list_accounts(&self, skip: u64, limit: u32) -> StoreFuture<'_, Vec<AccountRow>>;
 
     /// Whether any administrator exists.
     fn has_admin(&self) -> StoreFuture<'_, bool>;
@@ -50,7 +50,7 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Locking out, banning and revoking void every token issued before, and end all sessions; a
     /// new password ends sessions only, all but the one kept. Whoever administers last, being
     /// neither locked out nor banned, stays.
-    fn change_user(&self, change: UserChange) -> StoreFuture<'_, ChangeUser>;
+    fn change_user(&self, change: UserChange) -> StoreFuture<'_, ChangeUserOutcome>;
 
     /// Puts a dearer hash of the same password in the place of `old`, if that is still there.
     fn rehash(
@@ -63,26 +63,30 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Opens a session; those of the user that were not renewed for longest make room for it.
     ///
     /// The feed hears which ended before it hears of the new one.
-    fn open_session(&self, session: NewSession) -> StoreFuture<'_, OpenSession>;
+    fn open_session(&self, session: NewSession) -> StoreFuture<'_, OpenSessionOutcome>;
 
     /// Lets the next turn of a session begin, or ends it when an old one is shown.
     ///
     /// Of all who show the same turn, however many at once, one begins the next; the others, from
     /// the same device and in time, are answered the very same. Not for who is locked out or
     /// banned.
-    fn rotate_session(&self, rotate: RotateSession) -> StoreFuture<'_, Rotated>;
+    fn rotate_session(&self, rotate: RotateRequest) -> StoreFuture<'_, RotateOutcome>;
 
     /// Notes that a session's user has proved anew who they are, and begins the next turn.
     ///
     /// Older access tokens of the session are void from then on. A refresh token that is shown with
     /// the proof is judged as [`AccountStore::rotate_session`] does.
-    fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, Authenticated>;
+    fn reauthenticate_session(
+        &self,
+        proof: ReauthenticateRequest,
+    ) -> StoreFuture<'_, ReauthenticateOutcome>;
 
     /// Ends sessions of a user, and of no other; gives which.
-    fn end_sessions(&self, user: UserId, which: WhichSessions) -> StoreFuture<'_, Vec<SessionId>>;
+    fn end_sessions(&self, user: UserId, which: SessionSelector)
+    -> StoreFuture<'_, Vec<SessionId>>;
 
     /// The sessions of a user that stand at that moment, the last renewed first.
-    fn sessions_of(&self, user: &UserId, at_unix_ms: i64) -> StoreFuture<'_, Vec<SessionRow>>;
+    fn list_sessions(&self, user: &UserId, at_unix_ms: i64) -> StoreFuture<'_, Vec<SessionRow>>;
 
     /// Revokes a token or session of an issuer before its time. Once more, the later end counts.
     ///
@@ -117,11 +121,11 @@ pub trait AccountStore: Send + Sync + 'static {
     fn has_invitation(&self, hash: [u8; 32], at_unix_ms: i64) -> StoreFuture<'_, bool>;
 
     /// Notes that an operator made a login link for a user; a server that runs records it.
-    fn note_login_link(&self, user: UserId) -> StoreFuture<'_, ()>;
+    fn record_login_link(&self, user: UserId) -> StoreFuture<'_, ()>;
 
     /// The numbers of roles an operator defines: a name keeps its number for ever, a new one gets
     /// a free one. `None`, and no new number at all, when there are not enough.
-    fn role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>>;
+    fn assign_role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>>;
 
     /// Looks whether another program has changed who may act; if so the feed is told all of it.
     ///
@@ -130,11 +134,11 @@ pub trait AccountStore: Send + Sync + 'static {
     ///
     /// Cheap as long as no other program has written; otherwise everything is read, while commits
     /// go on. The first call tells it all. [`StoreError::Busy`] while an earlier call still reads.
-    fn recheck(&self) -> StoreFuture<'_, Recheck>;
+    fn recheck(&self) -> StoreFuture<'_, RecheckOutcome>;
 
     /// Removes sessions, revocations and invitations that are over, some at a time; the feed hears
     /// of each session. It may fail for as long as nothing can be written: they are over anyway.
-    fn tidy(&self, now_unix_ms: i64) -> StoreFuture<'_, ()>;
+    fn remove_ended(&self, now_unix_ms: i64) -> StoreFuture<'_, ()>;
 
     /// Whether the store can write, as it was seen last; waits for nothing.
     fn status(&self) -> StoreStatus;
@@ -145,9 +149,9 @@ pub trait AccountStore: Send + Sync + 'static {
 
 /// What a recheck has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recheck {
+pub enum RecheckOutcome {
     /// Nobody else has changed anything.
-    AsBefore,
+    Unchanged,
     /// Somebody has, and the feed was told.
-    Told,
+    Reported,
 }

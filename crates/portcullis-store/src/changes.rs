@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_model::{RoomId, SessionId, UserId};
 
-use crate::rows::accounts::{Authority, OperatorAct, Revocation, SessionRow};
+use crate::rows::accounts::{Authority, OperatorAction, Revocation, SessionRow};
 use crate::rows::rooms::{MessageRow, RoomRow, UserRow};
 
 /// One committed change, as the feed hears of it.
@@ -27,7 +27,7 @@ pub enum Change {
     /// Somebody else has changed who may act: this is all of it, as it is now.
     Authority(Box<Authority>),
     /// An operator has done something beside the server; the change itself is told by its own kind.
-    Operator(OperatorAct),
+    Operator(OperatorAction),
     /// A user is asked into a room.
     Invited {
         /// The room.

@@ -10,29 +10,31 @@ mod error; // a dependency's fault, never the peer's
 mod health; // whether the store can write
 mod sqlite; // the embedded backend
 
-pub use accounts::{AccountStore, PEOPLE_MAX, Recheck};
+pub use accounts::{AccountStore, LIST_MAX, RecheckOutcome};
 pub use changes::Change;
 pub use error::StoreError;
 pub use field_seal::{FieldSeal, SealFault};
 pub use health::monitor::{Health, StoreStatus};
 pub use rows::accounts::{
-    AuthenticateSession, Authenticated, Authority, ChangeUser, CredentialsRow, FOR_EVER_UNIX_MS,
-    Factors, NewInvitation, NewSession, NewTotp, OpenSession, OperatorAct, OperatorActKind,
-    PersonRow, Revocation, RevocationKind, RotateSession, Rotated, SessionRow, ShownTurn,
-    UserChange, UserChangeKind, WhichSessions,
+    AccountRow, Authority, ChangeUserOutcome, CredentialsRow, FOR_EVER_UNIX_MS, Factors,
+    NewInvitation, NewSession, NewTotp, OpenSessionOutcome, OperatorAction, OperatorActionKind,
+    PresentedTurn, ReauthenticateOutcome, ReauthenticateRequest, Revocation, RevocationKind,
+    RotateOutcome, RotateRequest, SessionRow, SessionSelector, UserChange, UserChangeKind,
 };
 pub use rows::deletions::{
-    DeleteRoom, DeleteUser, OwnedRooms, RoomDeletion, RoomSummary, UserDeletion,
+    DeleteRoomOutcome, DeleteRoomRequest, DeleteUserOutcome, DeleteUserRequest, OwnedRooms,
+    RoomSummary,
 };
 pub use rows::rooms::{
-    Append, CreateRoom, CreateUser, InviteToRoom, Invited, Join, JoinRoom, KickFromRoom, Kicked,
-    LeaveRoom, MessageRow, NewMessage, NewRoom, NewUser, Page, Resume, ResumeRooms, RoomRow, Still,
-    UserRow, Visibility,
+    AppendOutcome, CreateRoomOutcome, CreateUserOutcome, HistoryRequest, InviteOutcome,
+    InviteRequest, JoinOutcome, JoinRequest, KickOutcome, KickRequest, LeaveOutcome, MessageRow,
+    NewMessage, NewRoom, NewUser, ResumeOutcome, ResumeRequest, RoomRow, UserRow, Visibility,
+    WriteFence,
 };
-pub use rows::snapshot::{Loaded, LoadedRoom};
-pub use sqlite::account_tables::user_change::LoggedOut;
+pub use rows::snapshot::{RoomSnapshot, StoreSnapshot};
+pub use sqlite::account_tables::user_change::LogOutSummary;
 pub use sqlite::database::inspect::inspect;
-pub use sqlite::operator::reseal::Resealed;
-pub use sqlite::operator::store::SqliteBeside;
+pub use sqlite::operator::reseal::ResealProgress;
+pub use sqlite::operator::store::SqliteOperatorStore;
 pub use sqlite::store::{SqliteOptions, SqliteStore};
 pub use store::{CommitFeed, PAGE_MAX, RESUME_ROOMS_MAX, Store, StoreFuture};

@@ -11,12 +11,13 @@ use portcullis_model::{RoomId, UserId};
 use crate::accounts::AccountStore;
 use crate::changes::Change;
 use crate::error::StoreError;
-use crate::rows::deletions::{DeleteRoom, RoomDeletion};
+use crate::rows::deletions::{DeleteRoomOutcome, DeleteRoomRequest};
 use crate::rows::rooms::{
-    Append, CreateRoom, InviteToRoom, Invited, Join, JoinRoom, KickFromRoom, Kicked, LeaveRoom,
-    MessageRow, NewMessage, NewRoom, Page, Resume, ResumeRooms,
+    AppendOutcome, CreateRoomOutcome, HistoryRequest, InviteOutcome, InviteRequest, JoinOutcome,
+    JoinRequest, KickOutcome, KickRequest, LeaveOutcome, MessageRow, NewMessage, NewRoom,
+    ResumeOutcome, ResumeRequest,
 };
-use crate::rows::snapshot::Loaded;
+use crate::rows::snapshot::StoreSnapshot;
 
 /// Most messages one page of history holds, whatever is asked.
 pub const PAGE_MAX: u32 = 500;
@@ -59,39 +60,39 @@ pub trait Store: AccountStore {
     /// Reads all there is but messages, as of one moment; for the start.
     ///
     /// Ask before the first change: the feed does not tell which changes the answer contains.
-    fn load(&self) -> StoreFuture<'_, Loaded>;
+    fn load(&self) -> StoreFuture<'_, StoreSnapshot>;
 
     /// Creates a room and makes its owner a member.
-    fn create_room(&self, room: NewRoom) -> StoreFuture<'_, CreateRoom>;
+    fn create_room(&self, room: NewRoom) -> StoreFuture<'_, CreateRoomOutcome>;
 
     /// Makes a user a member of a public room, or of one they are asked into, which uses the
     /// invitation up; a member or the owner of any room stays one. Not who is kept out.
     ///
     /// Also for members: the feed places the answer's `seq` among the room's messages, so that
     /// who subscribes at that moment misses none after it.
-    fn join_room(&self, join: Join) -> StoreFuture<'_, JoinRoom>;
+    fn join_room(&self, join: JoinRequest) -> StoreFuture<'_, JoinOutcome>;
 
     /// Asks a user into a room, for its owner or whoever may do so anywhere; lifts what kept the
     /// user out. The invitation stands until it is used, or the user is put out.
-    fn invite_to_room(&self, ask: InviteToRoom) -> StoreFuture<'_, Invited>;
+    fn invite_to_room(&self, ask: InviteRequest) -> StoreFuture<'_, InviteOutcome>;
 
     /// Puts a user out of a room and keeps them out, for its owner or whoever may do so anywhere.
     ///
     /// Messages of the user that come later in the order are refused; the feed hears of the end of
     /// the membership first. The owner cannot be put out.
-    fn kick_from_room(&self, ask: KickFromRoom) -> StoreFuture<'_, Kicked>;
+    fn kick_from_room(&self, ask: KickRequest) -> StoreFuture<'_, KickOutcome>;
 
     /// Ends a membership. The owner may leave, and stays the owner.
-    fn leave_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, LeaveRoom>;
+    fn leave_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, LeaveOutcome>;
 
     /// Deletes a room with its members and messages, for its owner or by a role.
-    fn delete_room(&self, deletion: RoomDeletion) -> StoreFuture<'_, DeleteRoom>;
+    fn delete_room(&self, deletion: DeleteRoomRequest) -> StoreFuture<'_, DeleteRoomOutcome>;
 
     /// Stores a message and gives it the next place in its room: 1, 2, 3 … without gaps.
     ///
     /// Checked in this order: membership, the idempotency key, the message answered. A key counts
     /// per user and for 24 hours, measured by the `sent_unix_ms` handed in.
-    fn append(&self, message: NewMessage) -> StoreFuture<'_, Append>;
+    fn append(&self, message: NewMessage) -> StoreFuture<'_, AppendOutcome>;
 
     /// Lets a connection that was lost hear its rooms again, and tells the feed what it missed.
     ///
@@ -107,15 +108,15 @@ pub trait Store: AccountStore {
     /// twice counts once. The feed is told all of it after the commit, or nothing.
     ///
     /// **Bounds.** At most [`RESUME_ROOMS_MAX`] rooms are named and, over all of them, `limit`
-    /// messages read; beyond either the answer is [`ResumeRooms::TooMany`] and the feed is told
+    /// messages read; beyond either the answer is [`ResumeOutcome::TooMany`] and the feed is told
     /// nothing. Nothing is stored, and what was said up to `after` is not read.
-    fn resume(&self, resume: Resume) -> StoreFuture<'_, ResumeRooms>;
+    fn resume(&self, resume: ResumeRequest) -> StoreFuture<'_, ResumeOutcome>;
 
     /// Reads a part of a room's messages, ascending by `seq`, and whether there are more.
     ///
     /// With `after` the oldest beyond it come, and "more" means newer ones (below `before`, when
     /// both are given). Without, the newest come, and "more" means older ones.
-    fn history(&self, page: Page) -> StoreFuture<'_, (Vec<MessageRow>, bool)>;
+    fn history(&self, page: HistoryRequest) -> StoreFuture<'_, (Vec<MessageRow>, bool)>;
 
     /// The newest `seq` of a room: 0 when nothing was said, `None` when there is no such room.
     fn last_seq(&self, room: RoomId) -> StoreFuture<'_, Option<u64>>;

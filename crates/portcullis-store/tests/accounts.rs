@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use portcullis_model::{Role, Roles, Secret, SessionId};
 use portcullis_store::{
-    AccountStore, Change, ChangeUser, CreateUser, Factors, NewInvitation, NewSession, NewTotp,
-    NewUser, SqliteStore, Store, UserChange, UserChangeKind, UserRow,
+    AccountStore, Change, ChangeUserOutcome, CreateUserOutcome, Factors, NewInvitation, NewSession,
+    NewTotp, NewUser, SqliteStore, Store, UserChange, UserChangeKind, UserRow,
 };
 
 use fixture::{Heard, Place, id, own};
@@ -33,10 +33,10 @@ fn foreign(name: &str) -> NewUser {
 }
 
 async fn create(store: &SqliteStore, user: NewUser) {
-    assert_eq!(store.create_user(user).await.unwrap(), CreateUser::Created);
+    assert_eq!(store.create_user(user).await.unwrap(), CreateUserOutcome::Created);
 }
 
-async fn change(store: &SqliteStore, name: &str, what: UserChangeKind) -> ChangeUser {
+async fn change(store: &SqliteStore, name: &str, what: UserChangeKind) -> ChangeUserOutcome {
     store.change_user(UserChange { user: id(name), what, at_unix_ms: NOW }).await.unwrap()
 }
 
@@ -64,7 +64,7 @@ async fn open_sessions(store: &SqliteStore, name: &str, sessions: &[&str]) {
 }
 
 async fn sessions(store: &SqliteStore, name: &str) -> Vec<String> {
-    let rows = store.sessions_of(&id(name), NOW).await.unwrap();
+    let rows = store.list_sessions(&id(name), NOW).await.unwrap();
     let mut names: Vec<_> = rows.iter().map(|row| row.id.to_string()).collect();
     names.sort_unstable();
     names
@@ -99,24 +99,28 @@ async fn an_invitation_makes_one_user_until_its_end() {
     }
     heard.take();
     let cases = [
-        ("eve", 9, 10, CreateUser::InvitationVoid),  // unknown
-        ("eve", 1, 100, CreateUser::InvitationVoid), // over
-        ("ANN", 9, 10, CreateUser::InvitationVoid),  // does not learn that the name is taken
-        ("ANN", 1, 10, CreateUser::NameTaken),
-        ("bob", 1, 99, CreateUser::Created), // a name that was taken has not used it up
-        ("eve", 1, 99, CreateUser::InvitationVoid),
-        ("cid", 2, 99, CreateUser::Created),
+        ("eve", 9, 10, CreateUserOutcome::InvitationInvalid), // unknown
+        ("eve", 1, 100, CreateUserOutcome::InvitationInvalid), // over
+        ("ANN", 9, 10, CreateUserOutcome::InvitationInvalid), // does not learn which names exist
+        ("ANN", 1, 10, CreateUserOutcome::NameTaken),
+        ("bob", 1, 99, CreateUserOutcome::Created), // a name that was taken has not used it up
+        ("eve", 1, 99, CreateUserOutcome::InvitationInvalid),
+        ("cid", 2, 99, CreateUserOutcome::Created),
     ];
     for (name, hash, created_unix_ms, expect) in cases {
         let user_id = portcullis_model::UserId::parse(&format!("new_{name}")).unwrap();
         let invitation = Some([hash; 32]);
         let open = store.has_invitation([hash; 32], created_unix_ms).await.unwrap();
-        assert_eq!(open, expect != CreateUser::InvitationVoid, "{name} {hash} {created_unix_ms}");
+        assert_eq!(
+            open,
+            expect != CreateUserOutcome::InvitationInvalid,
+            "{name} {hash} {created_unix_ms}"
+        );
         let user = NewUser { id: user_id, invitation, created_unix_ms, ..own(name) };
         let answer = store.create_user(user).await.unwrap();
         assert_eq!(answer, expect, "{name} {hash} {created_unix_ms}");
         let told = heard.take().len();
-        assert_eq!(told, usize::from(expect == CreateUser::Created), "{name}");
+        assert_eq!(told, usize::from(expect == CreateUserOutcome::Created), "{name}");
     }
 }
 
@@ -134,9 +138,9 @@ async fn of_many_with_one_invitation_one_comes_in() {
     let asked: Vec<_> = (0..20).map(ask).collect();
     let mut made = 0;
     for answer in asked {
-        made += usize::from(answer.await.unwrap() == CreateUser::Created);
+        made += usize::from(answer.await.unwrap() == CreateUserOutcome::Created);
     }
-    assert_eq!((made, store.people(0, 99).await.unwrap().len()), (1, 1));
+    assert_eq!((made, store.list_accounts(0, 99).await.unwrap().len()), (1, 1));
 }
 
 #[tokio::test]
@@ -166,8 +170,8 @@ async fn a_foreign_user_is_brought_up_to_date() {
     create(&store, NewUser { invitation: Some([1; 32]), ..own("Bob") }).await;
     assert!(store.credentials("far").await.unwrap().is_none());
     assert!(store.credentials_of(&id("far")).await.unwrap().is_none());
-    assert!(store.person("far").await.unwrap().is_none(), "a foreign name finds nobody");
-    let person = store.person("u_far").await.unwrap().unwrap();
+    assert!(store.find_account("far").await.unwrap().is_none(), "a foreign name finds nobody");
+    let person = store.find_account("u_far").await.unwrap().unwrap();
     assert_eq!(person.issuer.as_deref(), Some("https://id.example"));
 }
 
@@ -181,10 +185,10 @@ async fn people_are_found_and_listed() {
     create(&store, NewUser { id: id("eve"), ..own("u_ann") }).await;
     let cases = [("u_ann", "Ann"), ("ANN", "Ann"), ("u_eve", "u_ann"), ("bob", "Bob")];
     for (asked, expect) in cases {
-        let person = store.person(asked).await.unwrap().unwrap();
+        let person = store.find_account(asked).await.unwrap().unwrap();
         assert_eq!(&*person.username, expect, "{asked}");
     }
-    assert!(store.person("nobody").await.unwrap().is_none());
+    assert!(store.find_account("nobody").await.unwrap().is_none());
     let pages: [(u64, u32, &[&str]); 5] = [
         (0, 2, &["Ann", "Bob"]),
         (1, 9, &["Bob", "u_ann"]),
@@ -193,7 +197,7 @@ async fn people_are_found_and_listed() {
         (0, 0, &[]),
     ];
     for (skip, limit, expect) in pages {
-        let people = store.people(skip, limit).await.unwrap();
+        let people = store.list_accounts(skip, limit).await.unwrap();
         let names: Vec<_> = people.iter().map(|person| &*person.username).collect();
         assert_eq!(names, expect, "{skip} {limit}");
     }
@@ -251,7 +255,7 @@ async fn every_change_of_a_user_does_what_it_says_and_ends_what_it_ends() {
         open_sessions(&store, "bob", &["b1"]).await;
         heard.take();
         let answer = change(&store, "ann", what).await;
-        assert_eq!(answer, ChangeUser::Changed(expect.clone()), "{case}");
+        assert_eq!(answer, ChangeUserOutcome::Changed(expect.clone()), "{case}");
         let (ended, row) = ended_then_user(&heard);
         assert_eq!(
             (ended.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), &row),
@@ -261,7 +265,11 @@ async fn every_change_of_a_user_does_what_it_says_and_ends_what_it_ends() {
         assert_eq!(user_row(&store, "ann").await, expect, "{case}");
         assert_eq!(sessions(&store, "ann").await.len(), 2 - ends.len(), "{case}");
         assert_eq!(sessions(&store, "bob").await, ["b1"], "{case}");
-        assert_eq!(store.person("u_ann").await.unwrap().unwrap().changed_unix_ms, NOW, "{case}");
+        assert_eq!(
+            store.find_account("u_ann").await.unwrap().unwrap().changed_unix_ms,
+            NOW,
+            "{case}"
+        );
     }
 }
 
@@ -281,7 +289,7 @@ async fn what_is_lifted_is_lifted_and_tokens_stay_void() {
     ];
     for what in steps {
         let answer = change(&store, "ann", what).await;
-        assert!(matches!(answer, ChangeUser::Changed(_)), "{answer:?}");
+        assert!(matches!(answer, ChangeUserOutcome::Changed(_)), "{answer:?}");
     }
     let row = user_row(&store, "ann").await;
     assert!(!row.disabled && row.banned_until_unix_ms <= NOW && row.muted_until_unix_ms <= NOW);
@@ -328,8 +336,10 @@ async fn the_last_administrator_stays() {
         heard.take();
         let case = format!("{step}: {name} {what:?}");
         match change(&store, name, what).await {
-            ChangeUser::Changed(_) => assert!(changes, "{case}"),
-            answer => assert_eq!((answer, changes), (ChangeUser::LastAdmin, false), "{case}"),
+            ChangeUserOutcome::Changed(_) => assert!(changes, "{case}"),
+            answer => {
+                assert_eq!((answer, changes), (ChangeUserOutcome::LastAdmin, false), "{case}")
+            }
         }
         assert_eq!(heard.take().is_empty(), !changes, "{case}");
     }
@@ -354,8 +364,12 @@ async fn names_are_taken_whatever_their_case_and_not_by_foreigners() {
     ];
     for (name, new, expect) in cases {
         let answer = change(&store, name, UserChangeKind::Username(Arc::from(new))).await;
-        assert_eq!(matches!(answer, ChangeUser::Changed(_)), expect, "{name} {new} {answer:?}");
-        assert!(expect || answer == ChangeUser::NameTaken, "{name} {new}");
+        assert_eq!(
+            matches!(answer, ChangeUserOutcome::Changed(_)),
+            expect,
+            "{name} {new} {answer:?}"
+        );
+        assert!(expect || answer == ChangeUserOutcome::NameTaken, "{name} {new}");
         assert_eq!(heard.take().len(), usize::from(expect), "{name} {new}");
     }
     let found = store.credentials("CAROL").await.unwrap().unwrap();
@@ -380,7 +394,7 @@ async fn who_is_not_there_changes_nothing() {
     ];
     for (name, what) in cases {
         let case = format!("{name} {what:?}");
-        assert_eq!(change(&store, name, what).await, ChangeUser::Missing, "{case}");
+        assert_eq!(change(&store, name, what).await, ChangeUserOutcome::Missing, "{case}");
     }
     let totp = NewTotp { secret: Secret::new(vec![1]), step: 1, recovery: vec![] };
     assert!(!store.set_totp(id("ghost"), Some(totp), None).await.unwrap());

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use portcullis_model::{MessageId, Role, Roles, RoomId};
 use portcullis_store::{
-    AccountStore, Append, Change, CreateUser, DeleteRoom, DeleteUser, InviteToRoom, Invited, Join,
-    JoinRoom, NewMessage, NewRoom, NewUser, OwnedRooms, Page, Recheck, SqliteBeside, SqliteStore,
-    Store, UserChange, UserChangeKind, UserDeletion, Visibility,
+    AccountStore, AppendOutcome, Change, CreateUserOutcome, DeleteRoomOutcome, DeleteUserOutcome,
+    DeleteUserRequest, HistoryRequest, InviteOutcome, InviteRequest, JoinOutcome, JoinRequest,
+    NewMessage, NewRoom, NewUser, OwnedRooms, RecheckOutcome, SqliteOperatorStore, SqliteStore,
+    Store, UserChange, UserChangeKind, Visibility,
 };
 
 use fixture::{Heard, Place, id, own};
@@ -41,23 +42,24 @@ async fn create(store: &SqliteStore, name: &str, owner: &str) {
         origin: 0,
         rooms_per_user_max: 9,
         party: 0,
-        still: None,
+        fence: None,
     };
     store.create_room(new).await.unwrap();
 }
 
 async fn invite(store: &SqliteStore, name: &str, user: &str, by: &str) {
     let (room, user, by) = (room(name), id(user), id(by));
-    let ask = InviteToRoom { room, user, by, anywhere: true, invited_max: 9, party: 5 };
-    assert_eq!(store.invite_to_room(ask).await.unwrap(), Invited::Invited);
+    let ask = InviteRequest { room, user, by, anywhere: true, invited_max: 9, party: 5 };
+    assert_eq!(store.invite_to_room(ask).await.unwrap(), InviteOutcome::Invited);
 }
 
-async fn join(store: &SqliteStore, name: &str, user: &str) -> JoinRoom {
-    let join = Join { room: room(name), user: id(user), origin: 0, members_max: 9, party: 6 };
+async fn join(store: &SqliteStore, name: &str, user: &str) -> JoinOutcome {
+    let join =
+        JoinRequest { room: room(name), user: id(user), origin: 0, members_max: 9, party: 6 };
     store.join_room(join).await.unwrap()
 }
 
-async fn say(store: &SqliteStore, number: u32, name: &str, user: &str) -> Append {
+async fn say(store: &SqliteStore, number: u32, name: &str, user: &str) -> AppendOutcome {
     let message = NewMessage {
         id: MessageId::parse(&format!("m{number}")).unwrap(),
         room: room(name),
@@ -70,35 +72,38 @@ async fn say(store: &SqliteStore, number: u32, name: &str, user: &str) -> Append
         digest: None,
         sent_unix_ms: 50,
         origin: 0,
-        still: None,
+        fence: None,
     };
     store.append(message).await.unwrap()
 }
 
 /// Ann, Bob, a user of another issuer and Root, who administers; Ann's room with Bob in it, and
 /// Bob's room with Ann in it, who has said something in both.
-async fn furnished(place: &Place) -> (SqliteStore, Heard, SqliteBeside) {
+async fn furnished(place: &Place) -> (SqliteStore, Heard, SqliteOperatorStore) {
     let (store, heard) = place.open();
     let root = NewUser { roles: Roles::user().with(Role::Admin), ..own("Root") };
     for user in [own("Ann"), own("Bob"), root, foreign("Far")] {
-        assert_eq!(store.create_user(user).await.unwrap(), CreateUser::Created);
+        assert_eq!(store.create_user(user).await.unwrap(), CreateUserOutcome::Created);
     }
     create(&store, "anns", "ann").await;
     create(&store, "bobs", "bob").await;
     invite(&store, "anns", "bob", "ann").await;
     invite(&store, "bobs", "ann", "bob").await;
     for (number, name, user) in [(1, "anns", "bob"), (2, "bobs", "ann")] {
-        assert!(matches!(join(&store, name, user).await, JoinRoom::Joined { by_role: false, .. }));
-        assert!(matches!(say(&store, number, name, "ann").await, Append::Stored { .. }));
+        assert!(matches!(
+            join(&store, name, user).await,
+            JoinOutcome::Joined { by_role: false, .. }
+        ));
+        assert!(matches!(say(&store, number, name, "ann").await, AppendOutcome::Stored { .. }));
     }
-    assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
+    assert_eq!(store.recheck().await.unwrap(), RecheckOutcome::Reported);
     heard.take();
-    let beside = SqliteBeside::open(&place.path(), None, "root").unwrap();
+    let beside = SqliteOperatorStore::open(&place.path(), None, "root").unwrap();
     (store, heard, beside)
 }
 
-fn deletion(user: &str, rooms: OwnedRooms) -> UserDeletion {
-    UserDeletion { user: id(user), rooms, at_unix_ms: 60 }
+fn deletion(user: &str, rooms: OwnedRooms) -> DeleteUserRequest {
+    DeleteUserRequest { user: id(user), rooms, at_unix_ms: 60 }
 }
 
 #[tokio::test]
@@ -106,8 +111,8 @@ async fn deleted_user_is_gone_with_everything_but_messages() {
     let place = Place::new();
     let (store, heard, beside) = furnished(&place).await;
     let outcome = beside.delete_user(&deletion("ann", OwnedRooms::Deleted)).unwrap();
-    assert_eq!(outcome, DeleteUser::Deleted { rooms: 1 });
-    assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
+    assert_eq!(outcome, DeleteUserOutcome::Deleted { rooms: 1 });
+    assert_eq!(store.recheck().await.unwrap(), RecheckOutcome::Reported);
     let told = heard.take();
     assert!(told.contains(&Change::RoomDeleted { room: room("anns") }), "{told:?}");
     let authority = told.iter().find_map(|change| match change {
@@ -118,19 +123,19 @@ async fn deleted_user_is_gone_with_everything_but_messages() {
     assert!(!users.contains(&id("ann")) && users.len() == 3);
 
     // Neither cached membership is left.
-    assert_eq!(say(&store, 3, "anns", "bob").await, Append::NotMember);
-    assert_eq!(say(&store, 4, "bobs", "ann").await, Append::NotMember);
-    assert!(matches!(say(&store, 5, "bobs", "bob").await, Append::Stored { seq: 2, .. }));
-    let page = Page { room: room("bobs"), before: None, after: None, limit: 9 };
+    assert_eq!(say(&store, 3, "anns", "bob").await, AppendOutcome::NotMember);
+    assert_eq!(say(&store, 4, "bobs", "ann").await, AppendOutcome::NotMember);
+    assert!(matches!(say(&store, 5, "bobs", "bob").await, AppendOutcome::Stored { seq: 2, .. }));
+    let page = HistoryRequest { room: room("bobs"), before: None, after: None, limit: 9 };
     let (rows, _) = store.history(page).await.unwrap();
     assert_eq!(&*rows[0].username, "deleted user");
-    assert!(store.person("ann").await.unwrap().is_none());
+    assert!(store.find_account("ann").await.unwrap().is_none());
     assert!(store.credentials("Ann").await.unwrap().is_none());
     assert_eq!(store.load().await.unwrap().members.len(), 1);
     let again = beside.delete_user(&deletion("ann", OwnedRooms::Deleted)).unwrap();
-    assert_eq!(again, DeleteUser::Missing);
+    assert_eq!(again, DeleteUserOutcome::Missing);
     let anew = NewUser { id: id("ann2"), ..own("Ann") };
-    assert_eq!(store.create_user(anew).await.unwrap(), CreateUser::Created);
+    assert_eq!(store.create_user(anew).await.unwrap(), CreateUserOutcome::Created);
 }
 
 #[tokio::test]
@@ -138,10 +143,10 @@ async fn deleted_user_of_another_issuer_does_not_come_back() {
     let place = Place::new();
     let (store, _, beside) = furnished(&place).await;
     let outcome = beside.delete_user(&deletion("far", OwnedRooms::Deleted)).unwrap();
-    assert_eq!(outcome, DeleteUser::Deleted { rooms: 0 });
-    assert_eq!(store.create_user(foreign("Far")).await.unwrap(), CreateUser::Deleted);
+    assert_eq!(outcome, DeleteUserOutcome::Deleted { rooms: 0 });
+    assert_eq!(store.create_user(foreign("Far")).await.unwrap(), CreateUserOutcome::Deleted);
     let last = beside.delete_user(&deletion("root", OwnedRooms::Deleted)).unwrap();
-    assert_eq!(last, DeleteUser::LastAdmin);
+    assert_eq!(last, DeleteUserOutcome::LastAdmin);
 }
 
 #[tokio::test]
@@ -149,7 +154,7 @@ async fn rooms_are_listed_kept_and_deleted() {
     let place = Place::new();
     let (store, heard, beside) = furnished(&place).await;
     let outcome = beside.delete_user(&deletion("bob", OwnedRooms::Kept)).unwrap();
-    assert_eq!(outcome, DeleteUser::Deleted { rooms: 1 });
+    assert_eq!(outcome, DeleteUserOutcome::Deleted { rooms: 1 });
     let rooms = beside.rooms(0, 9).unwrap();
     let seen: Vec<_> = rooms
         .iter()
@@ -157,16 +162,16 @@ async fn rooms_are_listed_kept_and_deleted() {
         .collect();
     assert_eq!(seen, [("anns", "Ann", 1, 1), ("bobs", "deleted user", 1, 1)]);
     assert_eq!(beside.rooms(1, 9).unwrap().len(), 1);
-    assert_eq!(beside.delete_room(&room("bobs")).unwrap(), DeleteRoom::Deleted);
-    assert_eq!(beside.delete_room(&room("bobs")).unwrap(), DeleteRoom::Refused);
-    assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
+    assert_eq!(beside.delete_room(&room("bobs")).unwrap(), DeleteRoomOutcome::Deleted);
+    assert_eq!(beside.delete_room(&room("bobs")).unwrap(), DeleteRoomOutcome::Rejected);
+    assert_eq!(store.recheck().await.unwrap(), RecheckOutcome::Reported);
     assert!(heard.take().contains(&Change::RoomDeleted { room: room("bobs") }));
-    assert_eq!(say(&store, 3, "bobs", "ann").await, Append::NotMember);
+    assert_eq!(say(&store, 3, "bobs", "ann").await, AppendOutcome::NotMember);
     // The same by SQL: nothing cached outlives it.
     place.sql().execute("UPDATE rooms SET deleted = 1 WHERE id = 'anns'", []).unwrap();
-    assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
+    assert_eq!(store.recheck().await.unwrap(), RecheckOutcome::Reported);
     assert!(heard.take().contains(&Change::RoomDeleted { room: room("anns") }));
-    assert_eq!(say(&store, 4, "anns", "ann").await, Append::NotMember);
+    assert_eq!(say(&store, 4, "anns", "ann").await, AppendOutcome::NotMember);
 }
 
 #[tokio::test]
@@ -174,18 +179,21 @@ async fn invitation_by_role_is_told_when_it_is_used() {
     let place = Place::new();
     let (store, heard, _) = furnished(&place).await;
     invite(&store, "anns", "root", "root").await;
-    let joined = JoinRoom::Joined { seq: 1, already: false, by_role: true };
+    let joined = JoinOutcome::Joined { seq: 1, already: false, by_role: true };
     assert_eq!(join(&store, "anns", "root").await, joined);
     let by_role =
         |change: &Change| matches!(change, Change::Joined { by_role: true, party: 6, .. });
     assert!(heard.take().iter().any(by_role));
-    let already = JoinRoom::Joined { seq: 1, already: true, by_role: false };
+    let already = JoinOutcome::Joined { seq: 1, already: true, by_role: false };
     assert_eq!(join(&store, "anns", "root").await, already);
     // An invitation of the owner takes the place of one by a role, and stays one.
     for by in ["root", "bob", "root"] {
         invite(&store, "bobs", "root", by).await;
     }
-    assert!(matches!(join(&store, "bobs", "root").await, JoinRoom::Joined { by_role: false, .. }));
+    assert!(matches!(
+        join(&store, "bobs", "root").await,
+        JoinOutcome::Joined { by_role: false, .. }
+    ));
     let loaded = store.load().await.unwrap();
     assert!(loaded.invited.is_empty() && loaded.barred.is_empty());
 }
@@ -202,7 +210,7 @@ async fn muted_user_keeps_the_name_others_know() {
     store.change_user(mute(100)).await.unwrap();
     for (at_unix_ms, expect) in [(99, "Far"), (100, "Said")] {
         let said = NewUser { created_unix_ms: at_unix_ms, ..foreign("Said") };
-        assert_eq!(store.create_user(said).await.unwrap(), CreateUser::Created);
-        assert_eq!(&*store.person("u_far").await.unwrap().unwrap().username, expect);
+        assert_eq!(store.create_user(said).await.unwrap(), CreateUserOutcome::Created);
+        assert_eq!(&*store.find_account("u_far").await.unwrap().unwrap().username, expect);
     }
 }

@@ -9,10 +9,10 @@ use std::path::Path;
 
 use portcullis_model::{CUSTOM_ROLES_MAX, Role, Roles, Secret, SessionId};
 use portcullis_store::{
-    AccountStore, Change, ChangeUser, CreateUser, Factors, NewInvitation, NewSession, NewTotp,
-    NewUser, OpenSession, OperatorActKind, Recheck, Revocation, RevocationKind, RotateSession,
-    Rotated, ShownTurn, SqliteBeside, SqliteStore, Store, StoreError, UserChange, UserChangeKind,
-    WhichSessions,
+    AccountStore, Change, ChangeUserOutcome, CreateUserOutcome, Factors, NewInvitation, NewSession,
+    NewTotp, NewUser, OpenSessionOutcome, OperatorActionKind, PresentedTurn, RecheckOutcome,
+    Revocation, RevocationKind, RotateOutcome, RotateRequest, SessionSelector, SqliteOperatorStore,
+    SqliteStore, Store, StoreError, UserChange, UserChangeKind,
 };
 
 use fixture::{Heard, Place, id, own};
@@ -38,24 +38,24 @@ fn new_session(name: &str, user: &str) -> NewSession {
 }
 
 /// A running store with Ann and Root, who administers, and somebody beside it.
-async fn furnished(place: &Place) -> (SqliteStore, Heard, SqliteBeside) {
+async fn furnished(place: &Place) -> (SqliteStore, Heard, SqliteOperatorStore) {
     let (store, heard) = place.open();
     let root = NewUser { roles: Roles::user().with(Role::Admin), ..own("Root") };
     for user in [own("Ann"), root] {
-        assert_eq!(store.create_user(user).await.unwrap(), CreateUser::Created);
+        assert_eq!(store.create_user(user).await.unwrap(), CreateUserOutcome::Created);
     }
     let opened = store.open_session(new_session("s1", "ann")).await.unwrap();
-    assert_eq!(opened, OpenSession::Opened);
-    assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
+    assert_eq!(opened, OpenSessionOutcome::Opened);
+    assert_eq!(store.recheck().await.unwrap(), RecheckOutcome::Reported);
     heard.take();
-    let beside = SqliteBeside::open(&place.path(), None, "root").unwrap();
+    let beside = SqliteOperatorStore::open(&place.path(), None, "root").unwrap();
     (store, heard, beside)
 }
 
 #[test]
 fn only_its_own_schema_is_opened() {
     let place = Place::new();
-    let open = |path: &Path| SqliteBeside::open(path, None, "root").map(drop);
+    let open = |path: &Path| SqliteOperatorStore::open(path, None, "root").map(drop);
     assert!(matches!(open(&place.path()), Err(StoreError::Database(_))), "it makes none");
     assert!(!place.path().exists());
     let (store, _) = place.open();
@@ -87,31 +87,31 @@ fn only_its_own_schema_is_opened() {
 }
 
 /// How each of these acts is told, to be recorded.
-const ACTS: [(OperatorActKind, Option<&str>, &str); 7] = [
-    (OperatorActKind::Standing, Some("bob"), "account created"),
-    (OperatorActKind::Opened, Some("ann"), "session opened"),
-    (OperatorActKind::Session, Some("ann"), "1 sessions ended"),
-    (OperatorActKind::Session, None, "a token or session of us withdrawn"),
-    (OperatorActKind::Factors, Some("ann"), "second factor added"),
-    (OperatorActKind::Standing, Some("ann"), "banned for 0 s"),
-    (OperatorActKind::Roles, Some("root"), "roles now user"),
+const ACTS: [(OperatorActionKind, Option<&str>, &str); 7] = [
+    (OperatorActionKind::Status, Some("bob"), "account created"),
+    (OperatorActionKind::Opened, Some("ann"), "session opened"),
+    (OperatorActionKind::Session, Some("ann"), "1 sessions ended"),
+    (OperatorActionKind::Session, None, "a token or session of us withdrawn"),
+    (OperatorActionKind::Factors, Some("ann"), "second factor added"),
+    (OperatorActionKind::Status, Some("ann"), "banned for 0 s"),
+    (OperatorActionKind::Roles, Some("root"), "roles now user"),
 ];
 
 /// One act beside the store, by its number; `false` when there is no such.
-async fn act(beside: &SqliteBeside, number: u32) -> bool {
+async fn act(beside: &SqliteOperatorStore, number: u32) -> bool {
     let change =
         |user: &str, what| beside.change_user(UserChange { user: id(user), what, at_unix_ms: 20 });
     match number {
         0 => {
             let bob = NewUser { roles: Roles::user().with(Role::Admin), ..own("Bob") };
-            assert_eq!(beside.create_user(bob).await.unwrap(), CreateUser::Created);
+            assert_eq!(beside.create_user(bob).await.unwrap(), CreateUserOutcome::Created);
         }
         1 => {
             let opened = beside.open_session(new_session("s2", "ann")).await.unwrap();
-            assert_eq!(opened, OpenSession::Opened);
+            assert_eq!(opened, OpenSessionOutcome::Opened);
         }
         2 => {
-            let which = WhichSessions::One(session("s1"));
+            let which = SessionSelector::One(session("s1"));
             assert_eq!(beside.end_sessions(id("ann"), which).await.unwrap(), [session("s1")]);
         }
         3 => {
@@ -128,11 +128,11 @@ async fn act(beside: &SqliteBeside, number: u32) -> bool {
         }
         5 => {
             let banned = change("ann", UserChangeKind::Banned { until_unix_ms: 99 }).await;
-            assert!(matches!(banned.unwrap(), ChangeUser::Changed(_)));
+            assert!(matches!(banned.unwrap(), ChangeUserOutcome::Changed(_)));
         }
         6 => {
             let demoted = change("root", UserChangeKind::Roles(Roles::user())).await;
-            assert!(matches!(demoted.unwrap(), ChangeUser::Changed(_)));
+            assert!(matches!(demoted.unwrap(), ChangeUserOutcome::Changed(_)));
         }
         _ => return false,
     }
@@ -147,7 +147,7 @@ async fn what_is_done_beside_reaches_the_feed_of_the_running_store() {
     let mut number = 0;
     while act(&beside, number).await {
         assert_eq!(heard.take(), [], "{number}: not before it looks");
-        assert_eq!(store.recheck().await.unwrap(), Recheck::Told, "{number}");
+        assert_eq!(store.recheck().await.unwrap(), RecheckOutcome::Reported, "{number}");
         let now = store.authority().await.unwrap();
         assert_ne!(now, before, "{number}");
         assert_eq!(beside.authority().await.unwrap(), now, "{number}");
@@ -160,15 +160,15 @@ async fn what_is_done_beside_reaches_the_feed_of_the_running_store() {
         assert_eq!((act.kind, act.user.clone()), (kind, user.map(id)), "{number}");
         assert_eq!(act.detail, format!("{what}, by root at the command line"));
         assert!(act.at_unix_ms > 1_700_000_000_000, "{number}: {}", act.at_unix_ms);
-        assert_eq!(store.recheck().await.unwrap(), Recheck::AsBefore, "{number}");
+        assert_eq!(store.recheck().await.unwrap(), RecheckOutcome::Unchanged, "{number}");
         before = now;
         number += 1;
     }
     assert_eq!(number, 7);
     // What does not come about is not told, nor is anything told twice.
     let nobody = UserChange { user: id("nobody"), what: UserChangeKind::RevokeAll, at_unix_ms: 20 };
-    assert_eq!(beside.change_user(nobody).await.unwrap(), ChangeUser::Missing);
-    let none = WhichSessions::All;
+    assert_eq!(beside.change_user(nobody).await.unwrap(), ChangeUserOutcome::Missing);
+    let none = SessionSelector::All;
     assert!(beside.end_sessions(id("nobody"), none).await.unwrap().is_empty());
     store.recheck().await.unwrap();
     assert!(!heard.take().iter().any(|change| matches!(change, Change::Operator(_))));
@@ -176,14 +176,14 @@ async fn what_is_done_beside_reaches_the_feed_of_the_running_store() {
     let garbled = "INSERT INTO operator_acts (kind, user, detail, at_unix_ms)
         VALUES ('?', 'not an id!', 'odd', 7)";
     place.sql().execute_batch(garbled).unwrap();
-    assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
+    assert_eq!(store.recheck().await.unwrap(), RecheckOutcome::Reported);
     let told = heard.take();
     assert!(matches!(&told[1], Change::Operator(act) if act.user.is_none() && act.detail == "odd"));
-    assert_eq!(beside.recheck().await.unwrap(), Recheck::AsBefore, "it has no feed");
-    let ann = store.person("ann").await.unwrap().unwrap();
+    assert_eq!(beside.recheck().await.unwrap(), RecheckOutcome::Unchanged, "it has no feed");
+    let ann = store.find_account("ann").await.unwrap().unwrap();
     assert_eq!((ann.banned_until_unix_ms, ann.has_totp), (99, true));
-    assert_eq!(beside.people(0, 9).await.unwrap(), store.people(0, 9).await.unwrap());
-    assert!(beside.sessions_of(&id("ann"), 20).await.unwrap().is_empty());
+    assert_eq!(beside.list_accounts(0, 9).await.unwrap(), store.list_accounts(0, 9).await.unwrap());
+    assert!(beside.list_sessions(&id("ann"), 20).await.unwrap().is_empty());
     assert!(beside.has_admin().await.unwrap());
 }
 
@@ -207,28 +207,28 @@ async fn what_counts_once_counts_once_for_both() {
     let invitation = NewInvitation { hash: [9; 32], by: None, at_unix_ms: 10, ends_unix_ms: 99 };
     beside.invite(invitation).await.unwrap();
     let bob = NewUser { invitation: Some([9; 32]), ..own("Bob") };
-    assert_eq!(store.create_user(bob.clone()).await.unwrap(), CreateUser::Created);
+    assert_eq!(store.create_user(bob.clone()).await.unwrap(), CreateUserOutcome::Created);
     let eve = NewUser { id: id("eve"), username: "Eve".into(), ..bob };
-    assert_eq!(beside.create_user(eve).await.unwrap(), CreateUser::InvitationVoid);
+    assert_eq!(beside.create_user(eve).await.unwrap(), CreateUserOutcome::InvitationInvalid);
     let ann = NewUser { id: id("eve"), ..own("ANN") };
-    assert_eq!(beside.create_user(ann).await.unwrap(), CreateUser::NameTaken);
+    assert_eq!(beside.create_user(ann).await.unwrap(), CreateUserOutcome::NameTaken);
     let setup = NewUser { setup: true, ..own("Toor") };
-    assert_eq!(beside.create_user(setup).await.unwrap(), CreateUser::SetupUsed);
+    assert_eq!(beside.create_user(setup).await.unwrap(), CreateUserOutcome::SetupUsed);
 
-    let ask = RotateSession {
+    let ask = RotateRequest {
         session: session("s1"),
-        shown: ShownTurn { number: 0, device_hash: [1; 32] },
+        presented: PresentedTurn { number: 0, device_hash: [1; 32] },
         at_unix_ms: 20,
         grace_ms: 10,
         idle_ms: 50,
     };
     let next = beside.rotate_session(ask.clone()).await.unwrap();
-    let Rotated::Next(row) = next else { panic!("{next:?}") };
-    assert_eq!(store.rotate_session(ask).await.unwrap(), Rotated::Same(row));
+    let RotateOutcome::Next(row) = next else { panic!("{next:?}") };
+    assert_eq!(store.rotate_session(ask).await.unwrap(), RotateOutcome::Same(row));
 
     let demote =
         UserChange { user: id("root"), what: UserChangeKind::Roles(Roles::user()), at_unix_ms: 20 };
-    assert_eq!(beside.change_user(demote).await.unwrap(), ChangeUser::LastAdmin);
+    assert_eq!(beside.change_user(demote).await.unwrap(), ChangeUserOutcome::LastAdmin);
     heard.take();
 }
 
@@ -240,19 +240,19 @@ async fn both_write_at_once_and_nothing_is_lost() {
         (0..50).map(|number| store.create_user(own(&format!("here{number}")))).collect();
     for number in 0..50 {
         let made = beside.create_user(own(&format!("there{number}"))).await.unwrap();
-        assert_eq!(made, CreateUser::Created);
+        assert_eq!(made, CreateUserOutcome::Created);
     }
     for answer in asked {
-        assert_eq!(answer.await.unwrap(), CreateUser::Created);
+        assert_eq!(answer.await.unwrap(), CreateUserOutcome::Created);
     }
-    assert_eq!(store.people(0, 1_000).await.unwrap().len(), 102);
+    assert_eq!(store.list_accounts(0, 1_000).await.unwrap().len(), 102);
     store.close().await.unwrap();
     // A server that has stopped is no hindrance.
     let made = beside.create_user(own("Later")).await.unwrap();
-    assert_eq!(made, CreateUser::Created);
+    assert_eq!(made, CreateUserOutcome::Created);
     drop((store, beside));
     let (store, _) = place.open();
-    assert!(store.person("later").await.unwrap().is_some());
+    assert!(store.find_account("later").await.unwrap().is_some());
 }
 
 fn names(of: impl IntoIterator<Item = usize>) -> Vec<String> {
@@ -263,30 +263,30 @@ fn names(of: impl IntoIterator<Item = usize>) -> Vec<String> {
 async fn a_role_keeps_its_number_for_ever() {
     let place = Place::new();
     let (store, _, beside) = furnished(&place).await;
-    let first = store.role_numbers(names([0, 1, 2])).await.unwrap().unwrap();
+    let first = store.assign_role_numbers(names([0, 1, 2])).await.unwrap().unwrap();
     assert_eq!(first, [0, 1, 2]);
     // Another order, one left out, one new, one named twice.
     let asked = names([2, 7, 0, 7]);
-    let numbers = beside.role_numbers(asked.clone()).await.unwrap().unwrap();
+    let numbers = beside.assign_role_numbers(asked.clone()).await.unwrap().unwrap();
     assert_eq!(numbers, [2, 3, 0, 3]);
     store.close().await.unwrap();
     drop((store, beside));
 
     let (store, _) = place.open();
-    assert_eq!(store.role_numbers(asked).await.unwrap().unwrap(), numbers);
-    assert_eq!(store.role_numbers(names([1])).await.unwrap().unwrap(), [1], "it was kept");
-    assert_eq!(store.role_numbers(vec![]).await.unwrap().unwrap(), [0u8; 0]);
+    assert_eq!(store.assign_role_numbers(asked).await.unwrap().unwrap(), numbers);
+    assert_eq!(store.assign_role_numbers(names([1])).await.unwrap().unwrap(), [1], "it was kept");
+    assert_eq!(store.assign_role_numbers(vec![]).await.unwrap().unwrap(), [0u8; 0]);
 
     // Four are there. Too many at once get none at all, so that fewer still may have them.
     let many = |count: usize| names((0..3).chain([7]).chain(100..100 + count - 4));
-    assert_eq!(store.role_numbers(many(CUSTOM_ROLES_MAX + 1)).await.unwrap(), None);
+    assert_eq!(store.assign_role_numbers(many(CUSTOM_ROLES_MAX + 1)).await.unwrap(), None);
     let other = names((0..3).chain([7]).chain(200..200 + CUSTOM_ROLES_MAX - 4));
-    let mut numbers = store.role_numbers(other.clone()).await.unwrap().unwrap();
+    let mut numbers = store.assign_role_numbers(other.clone()).await.unwrap().unwrap();
     numbers.sort_unstable();
     assert_eq!(
         numbers.iter().map(|number| usize::from(*number)).collect::<Vec<_>>(),
         (0..CUSTOM_ROLES_MAX).collect::<Vec<_>>()
     );
-    assert_eq!(store.role_numbers(names([300])).await.unwrap(), None);
-    assert!(store.role_numbers(other).await.unwrap().is_some());
+    assert_eq!(store.assign_role_numbers(names([300])).await.unwrap(), None);
+    assert!(store.assign_role_numbers(other).await.unwrap().is_some());
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use portcullis_model::{MessageId, RoomId};
 use portcullis_store::{
-    AccountStore, Append, Change, CreateRoom, CreateUser, DeleteRoom, InviteToRoom, Invited, Join,
-    JoinRoom, KickFromRoom, Kicked, LeaveRoom, NewMessage, NewRoom, SqliteStore, Store, Visibility,
+    AccountStore, AppendOutcome, Change, CreateRoomOutcome, CreateUserOutcome, DeleteRoomOutcome,
+    InviteOutcome, InviteRequest, JoinOutcome, JoinRequest, KickOutcome, KickRequest, LeaveOutcome,
+    NewMessage, NewRoom, SqliteStore, Store, Visibility,
 };
 
 use fixture::{Heard, Place, id, own};
@@ -29,7 +30,7 @@ fn new_room(name: &str, visibility: Visibility) -> NewRoom {
         origin: 0,
         rooms_per_user_max: 9,
         party: 0,
-        still: None,
+        fence: None,
     }
 }
 
@@ -37,18 +38,18 @@ fn new_room(name: &str, visibility: Visibility) -> NewRoom {
 async fn furnished(place: &Place) -> (SqliteStore, Heard) {
     let (store, heard) = place.open();
     for name in ["Ann", "Bob", "Cid", "Dan"] {
-        assert_eq!(store.create_user(own(name)).await.unwrap(), CreateUser::Created);
+        assert_eq!(store.create_user(own(name)).await.unwrap(), CreateUserOutcome::Created);
     }
     for (name, visibility) in [("lobby", Visibility::Public), ("cellar", Visibility::Private)] {
         let made = store.create_room(new_room(name, visibility)).await.unwrap();
-        assert_eq!(made, CreateRoom::Created);
+        assert_eq!(made, CreateRoomOutcome::Created);
     }
     heard.take();
     (store, heard)
 }
 
-fn wish(to: &str, user: &str, by: &str) -> InviteToRoom {
-    InviteToRoom {
+fn wish(to: &str, user: &str, by: &str) -> InviteRequest {
+    InviteRequest {
         room: room(to),
         user: id(user),
         by: id(by),
@@ -58,12 +59,12 @@ fn wish(to: &str, user: &str, by: &str) -> InviteToRoom {
     }
 }
 
-async fn invite(store: &SqliteStore, to: &str, user: &str) -> Invited {
+async fn invite(store: &SqliteStore, to: &str, user: &str) -> InviteOutcome {
     store.invite_to_room(wish(to, user, "ann")).await.unwrap()
 }
 
-fn order(from: &str, user: &str, by: &str) -> KickFromRoom {
-    KickFromRoom {
+fn order(from: &str, user: &str, by: &str) -> KickRequest {
+    KickRequest {
         room: room(from),
         user: id(user),
         by: id(by),
@@ -73,16 +74,16 @@ fn order(from: &str, user: &str, by: &str) -> KickFromRoom {
     }
 }
 
-async fn kick(store: &SqliteStore, from: &str, user: &str) -> Kicked {
+async fn kick(store: &SqliteStore, from: &str, user: &str) -> KickOutcome {
     store.kick_from_room(order(from, user, "ann")).await.unwrap()
 }
 
-async fn join(store: &SqliteStore, to: &str, user: &str) -> JoinRoom {
-    let join = Join { room: room(to), user: id(user), origin: 0, members_max: 3, party: 0 };
+async fn join(store: &SqliteStore, to: &str, user: &str) -> JoinOutcome {
+    let join = JoinRequest { room: room(to), user: id(user), origin: 0, members_max: 3, party: 0 };
     store.join_room(join).await.unwrap()
 }
 
-async fn leave(store: &SqliteStore, from: &str, user: &str) -> LeaveRoom {
+async fn leave(store: &SqliteStore, from: &str, user: &str) -> LeaveOutcome {
     store.leave_room(room(from), id(user)).await.unwrap()
 }
 
@@ -99,7 +100,7 @@ fn message(to: &str, user: &str, number: u32) -> NewMessage {
         digest: None,
         sent_unix_ms: 1,
         origin: 0,
-        still: None,
+        fence: None,
     }
 }
 
@@ -114,35 +115,35 @@ async fn standing(store: &SqliteStore) -> (Vec<String>, Vec<String>) {
     (texts(&loaded.invited), texts(&loaded.barred))
 }
 
-const JOINED: JoinRoom = JoinRoom::Joined { seq: 0, already: false, by_role: false };
-const OUT: Kicked = Kicked::Kicked { was_member: true };
-const KEPT_OUT: Kicked = Kicked::Kicked { was_member: false };
+const JOINED: JoinOutcome = JoinOutcome::Joined { seq: 0, already: false, by_role: false };
+const OUT: KickOutcome = KickOutcome::Kicked { was_member: true };
+const KEPT_OUT: KickOutcome = KickOutcome::Kicked { was_member: false };
 
 #[tokio::test]
 async fn the_owner_asks_in_and_whoever_may_anywhere() {
     let place = Place::new();
     let (store, heard) = furnished(&place).await;
-    let anywhere = |ask| InviteToRoom { anywhere: true, ..ask };
+    let anywhere = |ask| InviteRequest { anywhere: true, ..ask };
     let cases = [
-        (wish("cellar", "bob", "cid"), Invited::Missing), // not the owner
-        (wish("nowhere", "bob", "ann"), Invited::Missing),
-        (wish("cellar", "ghost", "ann"), Invited::Missing),
-        (anywhere(wish("cellar", "bob", "ghost")), Invited::Missing),
-        (anywhere(wish("nowhere", "bob", "cid")), Invited::Missing),
-        (wish("cellar", "ann", "ann"), Invited::Already),
-        (wish("cellar", "bob", "ann"), Invited::Invited),
-        (wish("cellar", "bob", "ann"), Invited::Invited), // once more
-        (anywhere(wish("cellar", "cid", "dan")), Invited::Invited),
-        (wish("cellar", "dan", "ann"), Invited::Full),
-        (wish("cellar", "bob", "ann"), Invited::Invited), // takes no second place
-        (wish("lobby", "dan", "ann"), Invited::Invited),  // counted by room
+        (wish("cellar", "bob", "cid"), InviteOutcome::Missing), // not the owner
+        (wish("nowhere", "bob", "ann"), InviteOutcome::Missing),
+        (wish("cellar", "ghost", "ann"), InviteOutcome::Missing),
+        (anywhere(wish("cellar", "bob", "ghost")), InviteOutcome::Missing),
+        (anywhere(wish("nowhere", "bob", "cid")), InviteOutcome::Missing),
+        (wish("cellar", "ann", "ann"), InviteOutcome::Already),
+        (wish("cellar", "bob", "ann"), InviteOutcome::Invited),
+        (wish("cellar", "bob", "ann"), InviteOutcome::Invited), // once more
+        (anywhere(wish("cellar", "cid", "dan")), InviteOutcome::Invited),
+        (wish("cellar", "dan", "ann"), InviteOutcome::Full),
+        (wish("cellar", "bob", "ann"), InviteOutcome::Invited), // takes no second place
+        (wish("lobby", "dan", "ann"), InviteOutcome::Invited),  // counted by room
     ];
     for (ask, expect) in cases {
         let told = match expect {
-            Invited::Invited => {
+            InviteOutcome::Invited => {
                 vec![Change::Invited { room: ask.room.clone(), user: ask.user.clone(), party: 0 }]
             }
-            Invited::Already | Invited::Missing | Invited::Full => vec![],
+            InviteOutcome::Already | InviteOutcome::Missing | InviteOutcome::Full => vec![],
         };
         let case = format!("{ask:?}");
         assert_eq!(store.invite_to_room(ask).await.unwrap(), expect, "{case}");
@@ -157,31 +158,31 @@ async fn the_owner_asks_in_and_whoever_may_anywhere() {
 async fn an_invitation_opens_a_private_room_once() {
     let place = Place::new();
     let (store, _) = furnished(&place).await;
-    assert_eq!(join(&store, "cellar", "bob").await, JoinRoom::Missing);
-    assert_eq!(invite(&store, "cellar", "bob").await, Invited::Invited);
-    assert_eq!(join(&store, "cellar", "cid").await, JoinRoom::Missing, "it is Bob's");
+    assert_eq!(join(&store, "cellar", "bob").await, JoinOutcome::Missing);
+    assert_eq!(invite(&store, "cellar", "bob").await, InviteOutcome::Invited);
+    assert_eq!(join(&store, "cellar", "cid").await, JoinOutcome::Missing, "it is Bob's");
     assert_eq!(join(&store, "cellar", "bob").await, JOINED);
     assert_eq!(standing(&store).await.0, [""; 0], "used up");
-    assert_eq!(invite(&store, "cellar", "bob").await, Invited::Already);
-    assert_eq!(leave(&store, "cellar", "bob").await, LeaveRoom::Left);
-    assert_eq!(join(&store, "cellar", "bob").await, JoinRoom::Missing);
+    assert_eq!(invite(&store, "cellar", "bob").await, InviteOutcome::Already);
+    assert_eq!(leave(&store, "cellar", "bob").await, LeaveOutcome::Left);
+    assert_eq!(join(&store, "cellar", "bob").await, JoinOutcome::Missing);
 
     // A full room uses up nothing.
     for name in ["bob", "cid"] {
-        assert_eq!(invite(&store, "cellar", name).await, Invited::Invited);
+        assert_eq!(invite(&store, "cellar", name).await, InviteOutcome::Invited);
         assert_eq!(join(&store, "cellar", name).await, JOINED);
     }
-    assert_eq!(invite(&store, "cellar", "dan").await, Invited::Invited);
-    assert_eq!(join(&store, "cellar", "dan").await, JoinRoom::Full);
-    assert_eq!(leave(&store, "cellar", "bob").await, LeaveRoom::Left);
+    assert_eq!(invite(&store, "cellar", "dan").await, InviteOutcome::Invited);
+    assert_eq!(join(&store, "cellar", "dan").await, JoinOutcome::Full);
+    assert_eq!(leave(&store, "cellar", "bob").await, LeaveOutcome::Left);
     assert_eq!(join(&store, "cellar", "dan").await, JOINED);
 
     // Of a public room it is used up too, and the owner needs none.
-    assert_eq!(invite(&store, "lobby", "bob").await, Invited::Invited);
+    assert_eq!(invite(&store, "lobby", "bob").await, InviteOutcome::Invited);
     assert_eq!(join(&store, "lobby", "bob").await, JOINED);
     assert_eq!(standing(&store).await.0, [""; 0]);
-    assert_eq!(leave(&store, "cellar", "ann").await, LeaveRoom::Left);
-    assert_eq!(leave(&store, "cellar", "dan").await, LeaveRoom::Left);
+    assert_eq!(leave(&store, "cellar", "ann").await, LeaveOutcome::Left);
+    assert_eq!(leave(&store, "cellar", "dan").await, LeaveOutcome::Left);
     assert_eq!(join(&store, "cellar", "ann").await, JOINED);
 }
 
@@ -197,28 +198,28 @@ async fn who_is_put_out_stays_out_until_asked_in() {
     let barred = Change::Barred { room: lobby.clone(), user: bob.clone(), party: 0 };
     assert_eq!(heard.take(), [left, barred.clone()], "the end of the membership first");
     let refused = store.append(message("lobby", "bob", 1)).await.unwrap();
-    assert_eq!(refused, Append::NotMember);
-    assert_eq!(join(&store, "lobby", "bob").await, JoinRoom::Missing, "though it is public");
+    assert_eq!(refused, AppendOutcome::NotMember);
+    assert_eq!(join(&store, "lobby", "bob").await, JoinOutcome::Missing, "though it is public");
     assert_eq!(kick(&store, "lobby", "bob").await, KEPT_OUT);
     assert_eq!(heard.take(), [barred]);
     assert_eq!(standing(&store).await.1, ["lobby u_bob"]);
 
-    assert_eq!(invite(&store, "lobby", "bob").await, Invited::Invited);
+    assert_eq!(invite(&store, "lobby", "bob").await, InviteOutcome::Invited);
     assert_eq!(standing(&store).await, (vec![String::from("lobby u_bob")], vec![]));
     assert_eq!(join(&store, "lobby", "bob").await, JOINED);
     assert_eq!(standing(&store).await, (vec![], vec![]));
 
     // An invitation falls with it, and nobody need be a member.
-    assert_eq!(invite(&store, "cellar", "cid").await, Invited::Invited);
+    assert_eq!(invite(&store, "cellar", "cid").await, InviteOutcome::Invited);
     assert_eq!(kick(&store, "cellar", "cid").await, KEPT_OUT);
-    assert_eq!(join(&store, "cellar", "cid").await, JoinRoom::Missing);
+    assert_eq!(join(&store, "cellar", "cid").await, JoinOutcome::Missing);
     assert_eq!(standing(&store).await, (vec![], vec![String::from("cellar u_cid")]));
 
     // The place in the room is free again.
     for name in ["cid", "bob", "dan"] {
         join(&store, "lobby", name).await;
     }
-    assert_eq!(join(&store, "lobby", "dan").await, JoinRoom::Full);
+    assert_eq!(join(&store, "lobby", "dan").await, JoinOutcome::Full);
     assert_eq!(kick(&store, "lobby", "cid").await, OUT);
     assert_eq!(join(&store, "lobby", "dan").await, JOINED);
 }
@@ -229,19 +230,19 @@ async fn the_owner_puts_out_and_whoever_may_anywhere_but_never_the_owner() {
     let (store, heard) = furnished(&place).await;
     assert_eq!(join(&store, "lobby", "bob").await, JOINED);
     heard.take();
-    let anywhere = |ask| KickFromRoom { anywhere: true, ..ask };
+    let anywhere = |ask| KickRequest { anywhere: true, ..ask };
     let cases = [
-        (order("lobby", "bob", "cid"), Kicked::Missing), // not the owner
-        (order("lobby", "bob", "bob"), Kicked::Missing),
-        (order("lobby", "ann", "ann"), Kicked::Missing), // the owner
-        (anywhere(order("lobby", "ann", "cid")), Kicked::Missing),
-        (order("nowhere", "bob", "ann"), Kicked::Missing),
-        (order("lobby", "ghost", "ann"), Kicked::Missing),
-        (anywhere(order("lobby", "bob", "ghost")), Kicked::Missing),
-        (KickFromRoom { barred_max: 0, ..order("lobby", "bob", "ann") }, Kicked::Full),
+        (order("lobby", "bob", "cid"), KickOutcome::Missing), // not the owner
+        (order("lobby", "bob", "bob"), KickOutcome::Missing),
+        (order("lobby", "ann", "ann"), KickOutcome::Missing), // the owner
+        (anywhere(order("lobby", "ann", "cid")), KickOutcome::Missing),
+        (order("nowhere", "bob", "ann"), KickOutcome::Missing),
+        (order("lobby", "ghost", "ann"), KickOutcome::Missing),
+        (anywhere(order("lobby", "bob", "ghost")), KickOutcome::Missing),
+        (KickRequest { barred_max: 0, ..order("lobby", "bob", "ann") }, KickOutcome::Full),
         (anywhere(order("lobby", "cid", "dan")), KEPT_OUT),
         (anywhere(order("lobby", "dan", "dan")), KEPT_OUT),
-        (order("lobby", "bob", "ann"), Kicked::Full),
+        (order("lobby", "bob", "ann"), KickOutcome::Full),
         (order("lobby", "cid", "ann"), KEPT_OUT), // takes no second place
     ];
     for (ask, expect) in cases {
@@ -250,11 +251,14 @@ async fn the_owner_puts_out_and_whoever_may_anywhere_but_never_the_owner() {
         assert_eq!(heard.take().is_empty(), expect != KEPT_OUT, "{case}");
     }
     let stored = store.append(message("lobby", "bob", 1)).await.unwrap();
-    assert!(matches!(stored, Append::Stored { .. }), "who cannot be kept out is not put out");
+    assert!(
+        matches!(stored, AppendOutcome::Stored { .. }),
+        "who cannot be kept out is not put out"
+    );
     // Whom many are kept out takes no place from who is asked in.
     let (_, barred) = standing(&store).await;
     assert_eq!(barred, ["lobby u_cid", "lobby u_dan"]);
-    assert_eq!(invite(&store, "lobby", "cid").await, Invited::Invited);
+    assert_eq!(invite(&store, "lobby", "cid").await, InviteOutcome::Invited);
     assert_eq!(kick(&store, "lobby", "bob").await, OUT, "a place is free again");
 }
 
@@ -263,7 +267,7 @@ async fn what_stands_survives_a_restart_and_goes_with_the_room() {
     let place = Place::new();
     let (store, _) = furnished(&place).await;
     for name in ["lobby", "cellar"] {
-        assert_eq!(invite(&store, name, "bob").await, Invited::Invited);
+        assert_eq!(invite(&store, name, "bob").await, InviteOutcome::Invited);
         assert_eq!(kick(&store, name, "cid").await, KEPT_OUT);
     }
     store.close().await.unwrap();
@@ -273,14 +277,14 @@ async fn what_stands_survives_a_restart_and_goes_with_the_room() {
     assert_eq!(barred, ["cellar u_cid", "lobby u_cid"]);
 
     let deleted = store
-        .delete_room(portcullis_store::RoomDeletion {
+        .delete_room(portcullis_store::DeleteRoomRequest {
             room: room("lobby"),
             by: id("ann"),
             anywhere: false,
         })
         .await
         .unwrap();
-    assert_eq!(deleted, DeleteRoom::Deleted);
+    assert_eq!(deleted, DeleteRoomOutcome::Deleted);
     let (invited, barred) = standing(&store).await;
     assert_eq!((invited.len(), barred.len()), (1, 1), "at once");
     // A room of the same name is another room.
@@ -314,12 +318,12 @@ async fn a_kick_has_its_place_among_the_messages() {
     let kicked = store.kick_from_room(order("lobby", "bob", "ann"));
     let after: Vec<_> = (50..100).map(send).collect();
     for answer in after {
-        assert_eq!(answer.await.unwrap(), Append::NotMember);
+        assert_eq!(answer.await.unwrap(), AppendOutcome::NotMember);
     }
     assert_eq!(kicked.await.unwrap(), OUT);
     for (number, answer) in (1..).zip(before) {
         let answer = answer.await.unwrap();
-        assert!(matches!(answer, Append::Stored { seq, .. } if seq == number), "{answer:?}");
+        assert!(matches!(answer, AppendOutcome::Stored { seq, .. } if seq == number), "{answer:?}");
     }
     let told = heard.take();
     let messages = told.iter().take_while(|change| matches!(change, Change::Message { .. }));
@@ -362,11 +366,11 @@ fn nothing_is_said_after_a_kick() {
         let mut refused = false;
         for answer in answers {
             match answer {
-                Append::Stored { seq, .. } => {
+                AppendOutcome::Stored { seq, .. } => {
                     assert!(!refused, "none after the first that was refused");
                     seqs.push(seq);
                 }
-                Append::NotMember => refused = true,
+                AppendOutcome::NotMember => refused = true,
                 other => panic!("{other:?}"),
             }
         }
@@ -379,5 +383,5 @@ fn nothing_is_said_after_a_kick() {
     assert_eq!(end, seqs.len(), "every message was said before");
     assert!(matches!(told.get(end + 1..), Some([Change::Barred { .. }])), "and nothing after");
     let next = runtime().block_on(store.append(message("lobby", "ann", 1))).unwrap();
-    assert!(matches!(next, Append::Stored { seq, .. } if seq == count + 1), "{next:?}");
+    assert!(matches!(next, AppendOutcome::Stored { seq, .. } if seq == count + 1), "{next:?}");
 }

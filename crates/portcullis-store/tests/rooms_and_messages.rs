@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex};
 
 use portcullis_model::{MessageId, Mid, Role, Roles, RoomId, Secret, UserId};
 use portcullis_store::{
-    Append, Change, CommitFeed, CreateRoom, CreateUser, DeleteRoom, Join, JoinRoom, LeaveRoom,
-    MessageRow, NewMessage, NewRoom, NewUser, Page, Resume, ResumeRooms, SqliteOptions,
-    SqliteStore, Store, StoreError, Visibility,
+    AppendOutcome, Change, CommitFeed, CreateRoomOutcome, CreateUserOutcome, DeleteRoomOutcome,
+    HistoryRequest, JoinOutcome, JoinRequest, LeaveOutcome, MessageRow, NewMessage, NewRoom,
+    NewUser, ResumeOutcome, ResumeRequest, SqliteOptions, SqliteStore, Store, StoreError,
+    Visibility,
 };
 
 /// `before`, `after` and `limit` of a page.
@@ -23,8 +24,8 @@ type Part = (Option<u64>, Option<u64>, u32);
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A wish of an owner.
-fn deletion(id: &str, name: &str) -> portcullis_store::RoomDeletion {
-    portcullis_store::RoomDeletion { room: room(id), by: user(name), anywhere: false }
+fn deletion(id: &str, name: &str) -> portcullis_store::DeleteRoomRequest {
+    portcullis_store::DeleteRoomRequest { room: room(id), by: user(name), anywhere: false }
 }
 
 /// Keeps everything the feed says.
@@ -79,11 +80,11 @@ impl<'b> World<'b> {
         Self::new(self.backend)
     }
 
-    async fn user(&self, name: &str) -> CreateUser {
+    async fn user(&self, name: &str) -> CreateUserOutcome {
         self.store.create_user(own_user(name)).await.unwrap()
     }
 
-    async fn room(&self, id: &str, owner: &str, visibility: Visibility) -> CreateRoom {
+    async fn room(&self, id: &str, owner: &str, visibility: Visibility) -> CreateRoomOutcome {
         let room = NewRoom {
             id: room(id),
             name: Arc::from(format!("Room {id}")),
@@ -93,31 +94,32 @@ impl<'b> World<'b> {
             origin: 7,
             rooms_per_user_max: 3,
             party: 0,
-            still: None,
+            fence: None,
         };
         self.store.create_room(room).await.unwrap()
     }
 
-    async fn join(&self, id: &str, name: &str) -> JoinRoom {
-        let join = Join { room: room(id), user: user(name), origin: 8, members_max: 3, party: 0 };
+    async fn join(&self, id: &str, name: &str) -> JoinOutcome {
+        let join =
+            JoinRequest { room: room(id), user: user(name), origin: 8, members_max: 3, party: 0 };
         self.store.join_room(join).await.unwrap()
     }
 
-    async fn leave(&self, id: &str, name: &str) -> LeaveRoom {
+    async fn leave(&self, id: &str, name: &str) -> LeaveOutcome {
         self.store.leave_room(room(id), user(name)).await.unwrap()
     }
 
-    async fn delete(&self, id: &str, name: &str) -> DeleteRoom {
+    async fn delete(&self, id: &str, name: &str) -> DeleteRoomOutcome {
         self.store.delete_room(deletion(id, name)).await.unwrap()
     }
 
-    async fn send(&self, name: &str, id: &str, text: &str) -> Result<Append, StoreError> {
+    async fn send(&self, name: &str, id: &str, text: &str) -> Result<AppendOutcome, StoreError> {
         self.store.append(message(name, id, text)).await
     }
 
     async fn history(&self, id: &str, page: Part) -> (Vec<u64>, bool) {
         let (before, after, limit) = page;
-        let page = Page { room: room(id), before, after, limit };
+        let page = HistoryRequest { room: room(id), before, after, limit };
         let (rows, more) = self.store.history(page).await.unwrap();
         (rows.iter().map(|row| row.seq).collect(), more)
     }
@@ -159,23 +161,27 @@ fn message(name: &str, id: &str, text: &str) -> NewMessage {
         digest: None,
         sent_unix_ms: 1_000,
         origin: 9,
-        still: None,
+        fence: None,
     }
 }
 
-fn stored(text: &str, seq: u64) -> Append {
-    Append::Stored { id: MessageId::parse(&format!("m_{text}")).unwrap(), seq, sent_unix_ms: 1_000 }
+fn stored(text: &str, seq: u64) -> AppendOutcome {
+    AppendOutcome::Stored {
+        id: MessageId::parse(&format!("m_{text}")).unwrap(),
+        seq,
+        sent_unix_ms: 1_000,
+    }
 }
 
 async fn users_story(world: &World<'_>) {
-    assert_eq!(world.user("Ann").await, CreateUser::Created);
-    assert_eq!(world.user("bob").await, CreateUser::Created);
-    assert_eq!(world.user("eve").await, CreateUser::Created);
+    assert_eq!(world.user("Ann").await, CreateUserOutcome::Created);
+    assert_eq!(world.user("bob").await, CreateUserOutcome::Created);
+    assert_eq!(world.user("eve").await, CreateUserOutcome::Created);
     let heard = world.heard.take();
     assert!(matches!(&heard[0], Change::User(row) if row.id == user("ann") && !row.disabled));
 
     let taken = NewUser { id: UserId::parse("u_other").unwrap(), ..own_user("ANN") };
-    assert_eq!(world.store.create_user(taken).await.unwrap(), CreateUser::NameTaken);
+    assert_eq!(world.store.create_user(taken).await.unwrap(), CreateUserOutcome::NameTaken);
     assert_eq!(world.heard.take(), [], "what did not happen is not told");
 
     let row = world.store.credentials("aNN").await.unwrap().unwrap();
@@ -190,8 +196,8 @@ async fn users_story(world: &World<'_>) {
         world.store.create_user(NewUser { roles, setup: true, ..own_user(name) })
     };
     let both = (setup("root"), setup("toor"));
-    assert_eq!(both.0.await.unwrap(), CreateUser::Created);
-    assert_eq!(both.1.await.unwrap(), CreateUser::SetupUsed);
+    assert_eq!(both.0.await.unwrap(), CreateUserOutcome::Created);
+    assert_eq!(both.1.await.unwrap(), CreateUserOutcome::SetupUsed);
     assert!(world.store.has_admin().await.unwrap());
 
     // A foreign user is made once, may be called like one of ours, and has no password.
@@ -204,7 +210,7 @@ async fn users_story(world: &World<'_>) {
             subject: Some(String::from("1")),
             ..own_user(name)
         };
-        assert_eq!(world.store.create_user(foreign).await.unwrap(), CreateUser::Created);
+        assert_eq!(world.store.create_user(foreign).await.unwrap(), CreateUserOutcome::Created);
     }
     let heard = world.heard.take();
     let names: Vec<_> = heard
@@ -221,40 +227,40 @@ async fn users_story(world: &World<'_>) {
 
 async fn rooms_story(world: &World<'_>) {
     world.heard.take();
-    assert_eq!(world.room("lobby", "ann", Visibility::Public).await, CreateRoom::Created);
-    assert_eq!(world.room("cellar", "ann", Visibility::Private).await, CreateRoom::Created);
-    assert_eq!(world.room("attic", "ann", Visibility::Public).await, CreateRoom::Created);
-    assert_eq!(world.room("roof", "ann", Visibility::Public).await, CreateRoom::TooMany);
+    assert_eq!(world.room("lobby", "ann", Visibility::Public).await, CreateRoomOutcome::Created);
+    assert_eq!(world.room("cellar", "ann", Visibility::Private).await, CreateRoomOutcome::Created);
+    assert_eq!(world.room("attic", "ann", Visibility::Public).await, CreateRoomOutcome::Created);
+    assert_eq!(world.room("roof", "ann", Visibility::Public).await, CreateRoomOutcome::TooMany);
     assert_eq!(world.store.last_seq(room("lobby")).await.unwrap(), Some(0));
     assert_eq!(world.store.last_seq(room("roof")).await.unwrap(), None);
 
-    let joined = |already| JoinRoom::Joined { seq: 0, already, by_role: false };
+    let joined = |already| JoinOutcome::Joined { seq: 0, already, by_role: false };
     let cases = [
         ("lobby", "ann", joined(true)), // the owner is a member from the start
         ("lobby", "bob", joined(false)),
         ("lobby", "bob", joined(true)),
-        ("cellar", "bob", JoinRoom::Missing), // private
-        ("nowhere", "bob", JoinRoom::Missing),
-        ("lobby", "ghost", JoinRoom::Missing),
+        ("cellar", "bob", JoinOutcome::Missing), // private
+        ("nowhere", "bob", JoinOutcome::Missing),
+        ("lobby", "ghost", JoinOutcome::Missing),
         ("lobby", "root", joined(false)),
-        ("lobby", "eve", JoinRoom::Full),
+        ("lobby", "eve", JoinOutcome::Full),
         ("lobby", "root", joined(true)), // full, but inside
     ];
     for (id, name, expect) in cases {
         assert_eq!(world.join(id, name).await, expect, "{name} joins {id}");
     }
-    assert_eq!(world.leave("lobby", "root").await, LeaveRoom::Left);
-    assert_eq!(world.leave("lobby", "root").await, LeaveRoom::NotMember);
-    assert_eq!(world.leave("nowhere", "root").await, LeaveRoom::NotMember);
+    assert_eq!(world.leave("lobby", "root").await, LeaveOutcome::Left);
+    assert_eq!(world.leave("lobby", "root").await, LeaveOutcome::NotMember);
+    assert_eq!(world.leave("nowhere", "root").await, LeaveOutcome::NotMember);
     assert_eq!(world.join("lobby", "eve").await, joined(false), "the place is free again");
 
     // The owner of a private room may leave, and come back.
-    assert_eq!(world.leave("cellar", "ann").await, LeaveRoom::Left);
+    assert_eq!(world.leave("cellar", "ann").await, LeaveOutcome::Left);
     assert_eq!(world.join("cellar", "ann").await, joined(false));
 
-    assert_eq!(world.delete("attic", "bob").await, DeleteRoom::Refused);
-    assert_eq!(world.delete("attic", "ann").await, DeleteRoom::Deleted);
-    assert_eq!(world.delete("attic", "ann").await, DeleteRoom::Refused);
+    assert_eq!(world.delete("attic", "bob").await, DeleteRoomOutcome::Rejected);
+    assert_eq!(world.delete("attic", "ann").await, DeleteRoomOutcome::Deleted);
+    assert_eq!(world.delete("attic", "ann").await, DeleteRoomOutcome::Rejected);
 
     let heard = world.heard.take();
     let created = |change: &Change| matches!(change, Change::RoomCreated { origin: 7, seq: 0, .. });
@@ -286,19 +292,19 @@ async fn rooms_story(world: &World<'_>) {
 /// A connection that came back: what it missed, at its place among everything else.
 async fn resume_story(world: &World<'_>) {
     for name in ["ann", "bob"] {
-        assert_eq!(world.user(name).await, CreateUser::Created);
+        assert_eq!(world.user(name).await, CreateUserOutcome::Created);
     }
     for (id, visibility) in [("lobby", Visibility::Public), ("cellar", Visibility::Private)] {
-        assert_eq!(world.room(id, "ann", visibility).await, CreateRoom::Created);
+        assert_eq!(world.room(id, "ann", visibility).await, CreateRoomOutcome::Created);
     }
     assert_eq!(
         world.join("lobby", "bob").await,
-        JoinRoom::Joined { seq: 0, already: false, by_role: false }
+        JoinOutcome::Joined { seq: 0, already: false, by_role: false }
     );
     world.heard.take();
     let ask = |rooms: &[&str], after, limit| {
         let rooms = rooms.iter().map(|id| room(id)).collect();
-        world.store.resume(Resume { user: user("bob"), origin: 5, rooms, after, limit })
+        world.store.resume(ResumeRequest { user: user("bob"), origin: 5, rooms, after, limit })
     };
     assert_eq!(world.send("ann", "lobby", "r1").await.unwrap(), stored("r1", 1));
     let first = world.heard.messages().last().unwrap().number;
@@ -306,11 +312,11 @@ async fn resume_story(world: &World<'_>) {
     // One after the other: each sees what was stored before it.
     world.store.append(message("bob", "lobby", "r2")).await.unwrap();
     world.store.append(message("ann", "cellar", "r3")).await.unwrap();
-    let one = ResumeRooms::Resumed { rooms: 1, missed: 1 };
+    let one = ResumeOutcome::Resumed { rooms: 1, missed: 1 };
     let answer = ask(&["lobby", "cellar", "attic"], first, 10).await.unwrap();
     assert_eq!(answer, one, "no member of the cellar, and no attic");
     world.store.append(message("ann", "lobby", "r4")).await.unwrap();
-    let two = ResumeRooms::Resumed { rooms: 1, missed: 2 };
+    let two = ResumeOutcome::Resumed { rooms: 1, missed: 2 };
     assert_eq!(ask(&["lobby"], first, 10).await.unwrap(), two);
     let heard = world.heard.take();
     let told: Vec<_> = heard
@@ -328,7 +334,7 @@ async fn resume_story(world: &World<'_>) {
 
     // Over several rooms they come in the order they were said.
     assert_eq!(world.send("ann", "lobby", "r5").await.unwrap(), stored("r5", 4));
-    let everywhere = Resume {
+    let everywhere = ResumeRequest {
         user: user("ann"),
         origin: 6,
         rooms: vec![room("cellar"), room("lobby")],
@@ -336,7 +342,7 @@ async fn resume_story(world: &World<'_>) {
         limit: 10,
     };
     let answer = world.store.resume(everywhere).await.unwrap();
-    assert_eq!(answer, ResumeRooms::Resumed { rooms: 2, missed: 4 });
+    assert_eq!(answer, ResumeOutcome::Resumed { rooms: 2, missed: 4 });
     match world.heard.take().last() {
         Some(Change::Resumed { missed, .. }) => {
             let texts: Vec<_> = missed.iter().map(|row| &*row.text).collect();
@@ -347,17 +353,17 @@ async fn resume_story(world: &World<'_>) {
     }
 
     // Who missed too much is told so, and the feed is told nothing.
-    assert_eq!(ask(&["lobby"], first, 2).await.unwrap(), ResumeRooms::TooMany);
-    assert_eq!(ask(&["lobby"; 129], first, 10).await.unwrap(), ResumeRooms::TooMany);
+    assert_eq!(ask(&["lobby"], first, 2).await.unwrap(), ResumeOutcome::TooMany);
+    assert_eq!(ask(&["lobby"; 129], first, 10).await.unwrap(), ResumeOutcome::TooMany);
     assert_eq!(world.heard.take(), []);
-    let nothing = ResumeRooms::Resumed { rooms: 1, missed: 0 };
+    let nothing = ResumeOutcome::Resumed { rooms: 1, missed: 0 };
     assert_eq!(ask(&["lobby"], u64::MAX, 10).await.unwrap(), nothing);
 }
 
 /// What a resume is asked: who, as which connection, which rooms, and after which number.
-fn wish(name: &str, origin: u64, rooms: &[&str], after: u64) -> Resume {
+fn wish(name: &str, origin: u64, rooms: &[&str], after: u64) -> ResumeRequest {
     let rooms = rooms.iter().map(|id| room(id)).collect();
-    Resume { user: user(name), origin, rooms, after, limit: 500 }
+    ResumeRequest { user: user(name), origin, rooms, after, limit: 500 }
 }
 
 /// The rooms and texts of one resume.
@@ -375,28 +381,28 @@ fn resumes(heard: &[Change]) -> Vec<Told<'_>> {
 
 /// Rooms that are left or deleted fall out at that change's place, in one batch or in several.
 async fn resume_departures_story(world: &World<'_>) {
-    assert_eq!(world.room("porch", "bob", Visibility::Public).await, CreateRoom::Created);
+    assert_eq!(world.room("porch", "bob", Visibility::Public).await, CreateRoomOutcome::Created);
     assert_eq!(
         world.join("porch", "ann").await,
-        JoinRoom::Joined { seq: 0, already: false, by_role: false }
+        JoinOutcome::Joined { seq: 0, already: false, by_role: false }
     );
     let start = world.heard.messages().last().map_or(0, |row| row.number);
     world.heard.take();
     let everywhere = |origin| world.store.resume(wish("ann", origin, &["porch", "lobby"], start));
-    let (store, resumed) = (&world.store, |rooms, missed| ResumeRooms::Resumed { rooms, missed });
+    let (store, resumed) = (&world.store, |rooms, missed| ResumeOutcome::Resumed { rooms, missed });
     store.append(message("ann", "porch", "p1")).await.unwrap();
     store.append(message("ann", "lobby", "p2")).await.unwrap();
     assert_eq!(everywhere(1).await.unwrap(), resumed(2, 2));
-    assert_eq!(store.leave_room(room("porch"), user("ann")).await.unwrap(), LeaveRoom::Left);
+    assert_eq!(store.leave_room(room("porch"), user("ann")).await.unwrap(), LeaveOutcome::Left);
     store.append(message("bob", "porch", "p3")).await.unwrap();
     assert_eq!(everywhere(2).await.unwrap(), resumed(1, 1));
 
     // Who comes back as a member hears what was said while it was none: it may read that anyway.
     assert_eq!(
         world.join("porch", "ann").await,
-        JoinRoom::Joined { seq: 2, already: false, by_role: false }
+        JoinOutcome::Joined { seq: 2, already: false, by_role: false }
     );
-    let all = ResumeRooms::Resumed { rooms: 2, missed: 3 };
+    let all = ResumeOutcome::Resumed { rooms: 2, missed: 3 };
     assert_eq!(everywhere(3).await.unwrap(), all);
 
     // A room made anew under a deleted one's id has none of its messages.
@@ -409,24 +415,24 @@ async fn resume_departures_story(world: &World<'_>) {
         origin: 7,
         rooms_per_user_max: 9,
         party: 0,
-        still: None,
+        fence: None,
     };
     store.append(message("bob", "porch", "p4")).await.unwrap();
     let deleted = store.delete_room(deletion("porch", "bob")).await.unwrap();
-    assert_eq!(deleted, DeleteRoom::Deleted);
+    assert_eq!(deleted, DeleteRoomOutcome::Deleted);
     assert_eq!(everywhere(4).await.unwrap(), resumed(1, 1));
-    assert_eq!(store.create_room(anew).await.unwrap(), CreateRoom::Created);
+    assert_eq!(store.create_room(anew).await.unwrap(), CreateRoomOutcome::Created);
     assert_eq!(everywhere(5).await.unwrap(), resumed(2, 1));
     store.append(message("ann", "porch", "p5")).await.unwrap();
     assert_eq!(everywhere(6).await.unwrap(), resumed(2, 2));
 
     // Nobody gets nothing, and so does who names no room; a room named twice counts once.
-    let nothing = ResumeRooms::Resumed { rooms: 0, missed: 0 };
+    let nothing = ResumeOutcome::Resumed { rooms: 0, missed: 0 };
     let ghost = wish("ghost", 7, &["porch", "lobby"], 0);
     assert_eq!(world.store.resume(ghost).await.unwrap(), nothing);
     assert_eq!(world.store.resume(wish("ann", 8, &[], 0)).await.unwrap(), nothing);
     let twice = wish("ann", 9, &["porch", "porch"], start);
-    let once = ResumeRooms::Resumed { rooms: 1, missed: 1 };
+    let once = ResumeOutcome::Resumed { rooms: 1, missed: 1 };
     assert_eq!(world.store.resume(twice).await.unwrap(), once);
 
     let heard = world.heard.take();
@@ -449,36 +455,36 @@ async fn resume_departures_story(world: &World<'_>) {
 async fn resume_bounds_story(world: &World<'_>) {
     let start = world.heard.messages().last().unwrap().number;
     for (id, text) in [("lobby", "l1"), ("cellar", "l2"), ("porch", "l3"), ("lobby", "l4")] {
-        assert!(matches!(world.send("ann", id, text).await, Ok(Append::Stored { .. })));
+        assert!(matches!(world.send("ann", id, text).await, Ok(AppendOutcome::Stored { .. })));
     }
     world.heard.take();
     let rooms = ["lobby", "cellar", "porch"];
-    let enough = ResumeRooms::Resumed { rooms: 3, missed: 4 };
+    let enough = ResumeOutcome::Resumed { rooms: 3, missed: 4 };
     // Held between 1 and the page's bound, so that 0 asks for one.
-    let cases = [(4, enough), (3, ResumeRooms::TooMany), (0, ResumeRooms::TooMany)];
+    let cases = [(4, enough), (3, ResumeOutcome::TooMany), (0, ResumeOutcome::TooMany)];
     for (limit, expect) in cases {
-        let ask = Resume { limit, ..wish("ann", 1, &rooms, start) };
+        let ask = ResumeRequest { limit, ..wish("ann", 1, &rooms, start) };
         assert_eq!(world.store.resume(ask).await.unwrap(), expect, "{limit}");
     }
     let after = world.heard.take();
     assert_eq!(resumes(&after), [(rooms.to_vec(), vec!["l1", "l2", "l3", "l4"])]);
 
-    let one = Resume { limit: 0, ..wish("ann", 1, &["porch", "cellar"], start) };
-    assert_eq!(world.store.resume(one).await.unwrap(), ResumeRooms::TooMany);
-    let one = Resume { limit: 0, ..wish("ann", 1, &["porch"], start) };
+    let one = ResumeRequest { limit: 0, ..wish("ann", 1, &["porch", "cellar"], start) };
+    assert_eq!(world.store.resume(one).await.unwrap(), ResumeOutcome::TooMany);
+    let one = ResumeRequest { limit: 0, ..wish("ann", 1, &["porch"], start) };
     let answer = world.store.resume(one).await.unwrap();
-    assert_eq!(answer, ResumeRooms::Resumed { rooms: 1, missed: 1 });
+    assert_eq!(answer, ResumeOutcome::Resumed { rooms: 1, missed: 1 });
 
     // As many rooms as allowed, most of which are not there.
     let names: Vec<String> = (0..127).map(|number| format!("none-{number}")).collect();
     let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
     names.push("porch");
     let answer = world.store.resume(wish("ann", 1, &names, start)).await.unwrap();
-    assert_eq!(answer, ResumeRooms::Resumed { rooms: 1, missed: 1 });
+    assert_eq!(answer, ResumeOutcome::Resumed { rooms: 1, missed: 1 });
     world.heard.take();
     names.push("lobby");
     let answer = world.store.resume(wish("ann", 1, &names, start)).await.unwrap();
-    assert_eq!(answer, ResumeRooms::TooMany);
+    assert_eq!(answer, ResumeOutcome::TooMany);
     assert_eq!(world.heard.take(), []);
 }
 
@@ -496,7 +502,7 @@ async fn resume_crowd_story(world: &World<'_>) {
     // So that everyone who comes back has missed something.
     for (count, id) in (0..BEFORE).zip(rooms.iter().cycle()) {
         let answer = world.send("ann", id, &format!("before-{count}")).await.unwrap();
-        assert!(matches!(answer, Append::Stored { .. }), "{answer:?}");
+        assert!(matches!(answer, AppendOutcome::Stored { .. }), "{answer:?}");
     }
     std::thread::scope(|scope| {
         for sender in 0..SENDERS {
@@ -505,7 +511,7 @@ async fn resume_crowd_story(world: &World<'_>) {
                 for (count, id) in (0..EACH).zip(rooms.iter().cycle()) {
                     let text = format!("back-{sender}-{count}");
                     let answer = runtime.block_on(world.send("ann", id, &text)).unwrap();
-                    assert!(matches!(answer, Append::Stored { .. }), "{answer:?}");
+                    assert!(matches!(answer, AppendOutcome::Stored { .. }), "{answer:?}");
                 }
             });
         }
@@ -519,7 +525,10 @@ async fn resume_crowd_story(world: &World<'_>) {
                     let origin = (after << 16) | (comer << 8) | time;
                     let ask = world.store.resume(wish("ann", origin, &rooms[1..], after));
                     let answer = runtime.block_on(ask).unwrap();
-                    assert!(matches!(answer, ResumeRooms::Resumed { rooms: 2, .. }), "{answer:?}");
+                    assert!(
+                        matches!(answer, ResumeOutcome::Resumed { rooms: 2, .. }),
+                        "{answer:?}"
+                    );
                     let heard = world.heard.0.lock().unwrap();
                     let told = |change: &Change| {
                         matches!(change,
@@ -561,22 +570,22 @@ async fn numbers_story(mut world: World<'_>) {
     for (round, deleted) in ["porch", "cellar"].into_iter().enumerate() {
         for (id, text) in [("lobby", "low"), (deleted, "high")] {
             let text = format!("{text}-{round}");
-            assert!(matches!(world.send("ann", id, &text).await, Ok(Append::Stored { .. })));
+            assert!(matches!(world.send("ann", id, &text).await, Ok(AppendOutcome::Stored { .. })));
             let number = world.heard.messages().last().unwrap().number;
             assert!(number > highest, "{number} after {highest}");
             highest = number;
         }
-        assert_eq!(world.delete(deleted, "ann").await, DeleteRoom::Deleted);
+        assert_eq!(world.delete(deleted, "ann").await, DeleteRoomOutcome::Deleted);
         world = world.reopen().await;
     }
-    assert!(matches!(world.send("ann", "lobby", "next").await, Ok(Append::Stored { .. })));
+    assert!(matches!(world.send("ann", "lobby", "next").await, Ok(AppendOutcome::Stored { .. })));
     let heard = world.heard.messages();
     assert!(heard[0].number > highest, "{} after {highest}", heard[0].number);
     // Who was there before the restart misses exactly this, and history gives the same number.
     let answer = world.store.resume(wish("ann", 1, &["lobby"], highest)).await.unwrap();
-    assert_eq!(answer, ResumeRooms::Resumed { rooms: 1, missed: 1 });
+    assert_eq!(answer, ResumeOutcome::Resumed { rooms: 1, missed: 1 });
     assert_eq!(resumes(&world.heard.take()), [(vec!["lobby"], vec!["next"])]);
-    let page = Page { room: room("lobby"), before: None, after: None, limit: 1 };
+    let page = HistoryRequest { room: room("lobby"), before: None, after: None, limit: 1 };
     let (rows, _) = world.store.history(page).await.unwrap();
     assert_eq!(rows, heard);
 }
@@ -595,13 +604,13 @@ async fn messages_story(world: &World<'_>) {
     // Membership is checked again here, whatever a guard saw.
     for (name, id) in [("root", "lobby"), ("ghost", "lobby"), ("ann", "attic"), ("ann", "roof")] {
         let answer = world.send(name, id, "no").await.unwrap();
-        assert_eq!(answer, Append::NotMember, "{name} in {id}");
+        assert_eq!(answer, AppendOutcome::NotMember, "{name} in {id}");
     }
     for missing in ["m_none", "m_c1"] {
         let mid = Some(Mid::parse("lost").unwrap());
         let reply_to = Some(MessageId::parse(missing).unwrap());
         let reply = NewMessage { mid, reply_to, ..message("ann", "lobby", "no") };
-        assert_eq!(world.store.append(reply).await.unwrap(), Append::ReplyMissing);
+        assert_eq!(world.store.append(reply).await.unwrap(), AppendOutcome::ReplyMissing);
     }
     // A message that was not stored leaves no key behind.
     let mid = Some(Mid::parse("lost").unwrap());
@@ -616,17 +625,17 @@ async fn messages_story(world: &World<'_>) {
         world.store.append(message("bob", "lobby", "5")),
     );
     assert_eq!(asked.0.await.unwrap(), stored("4", 4));
-    assert_eq!(asked.1.await.unwrap(), LeaveRoom::Left);
-    assert_eq!(asked.2.await.unwrap(), Append::NotMember);
+    assert_eq!(asked.1.await.unwrap(), LeaveOutcome::Left);
+    assert_eq!(asked.2.await.unwrap(), AppendOutcome::NotMember);
     assert_eq!(asked.3.await.unwrap(), stored("5", 5));
     assert_eq!(
         world.join("lobby", "eve").await,
-        JoinRoom::Joined { seq: 5, already: false, by_role: false }
+        JoinOutcome::Joined { seq: 5, already: false, by_role: false }
     );
 
     // The feed says what was stored, in order; history says the same.
     let heard = world.heard.messages();
-    let page = Page { room: room("lobby"), before: None, after: None, limit: 100 };
+    let page = HistoryRequest { room: room("lobby"), before: None, after: None, limit: 100 };
     let (mut rows, more) = world.store.history(page).await.unwrap();
     assert!(!more);
     assert_eq!((&*rows[1].text, rows[1].html.as_deref()), ("2", Some("<b>2</b>")));
@@ -651,21 +660,27 @@ async fn repeats_story(world: &World<'_>) {
         ..message(name, "lobby", text)
     };
     let send = |message| world.store.append(message);
-    let first =
-        Append::Stored { id: MessageId::parse("m_k1").unwrap(), seq: 6, sent_unix_ms: 5_000 };
-    let repeated =
-        Append::Repeated { id: MessageId::parse("m_k1").unwrap(), seq: 6, sent_unix_ms: 5_000 };
+    let first = AppendOutcome::Stored {
+        id: MessageId::parse("m_k1").unwrap(),
+        seq: 6,
+        sent_unix_ms: 5_000,
+    };
+    let repeated = AppendOutcome::Repeated {
+        id: MessageId::parse("m_k1").unwrap(),
+        seq: 6,
+        sent_unix_ms: 5_000,
+    };
     // Both in one batch, as a client does that sends again too early.
     let both =
         (send(keyed("ann", "k1", "key", 1, 5_000)), send(keyed("ann", "k2", "key", 1, 6_000)));
     assert_eq!(both.0.await.unwrap(), first);
     assert_eq!(both.1.await.unwrap(), repeated);
     assert_eq!(send(keyed("ann", "k3", "key", 1, DAY_MS)).await.unwrap(), repeated);
-    assert_eq!(send(keyed("ann", "k4", "key", 2, 7_000)).await.unwrap(), Append::Conflict);
+    assert_eq!(send(keyed("ann", "k4", "key", 2, 7_000)).await.unwrap(), AppendOutcome::Conflict);
     let elsewhere = NewMessage { room: room("cellar"), ..keyed("ann", "k5", "key", 1, 7_000) };
-    assert_eq!(send(elsewhere).await.unwrap(), Append::Conflict);
+    assert_eq!(send(elsewhere).await.unwrap(), AppendOutcome::Conflict);
     let other = send(keyed("bob", "k6", "key", 2, 7_000)).await.unwrap();
-    assert!(matches!(other, Append::Stored { seq: 7, .. }), "{other:?}");
+    assert!(matches!(other, AppendOutcome::Stored { seq: 7, .. }), "{other:?}");
     assert_eq!(world.heard.messages().len(), 2);
 }
 
@@ -682,7 +697,7 @@ async fn neighbours_story(world: &World<'_>) {
     let seqs: Vec<_> = answers
         .iter()
         .map(|answer| match answer {
-            Ok(Append::Stored { seq, .. }) => Some(*seq),
+            Ok(AppendOutcome::Stored { seq, .. }) => Some(*seq),
             _ => None,
         })
         .collect();
@@ -725,7 +740,7 @@ fn crowd_story(world: &World<'_>, from: u64) {
                 let send = |count| {
                     let text = format!("crowd-{number}-{count}");
                     let seq = match runtime.block_on(world.send(name, "lobby", &text)).unwrap() {
-                        Append::Stored { seq, .. } => seq,
+                        AppendOutcome::Stored { seq, .. } => seq,
                         other => panic!("{other:?}"),
                     };
                     let heard = world.heard.messages();
@@ -790,18 +805,18 @@ async fn reopened_story(world: &World<'_>) {
         ..message("ann", "lobby", text)
     };
     let repeated = world.store.append(keyed("late", 6_000)).await.unwrap();
-    assert!(matches!(repeated, Append::Repeated { seq: 6, .. }), "{repeated:?}");
+    assert!(matches!(repeated, AppendOutcome::Repeated { seq: 6, .. }), "{repeated:?}");
     assert_eq!(world.send("ann", "lobby", "after").await.unwrap(), stored("after", newest + 1));
 
     // After a day the key is free.
     let fresh = world.store.append(keyed("fresh", 5_000 + DAY_MS)).await.unwrap();
-    assert!(matches!(fresh, Append::Stored { seq, .. } if seq == newest + 2), "{fresh:?}");
+    assert!(matches!(fresh, AppendOutcome::Stored { seq, .. } if seq == newest + 2), "{fresh:?}");
 
     // A deleted room is gone at once, and its id and the owner's place are free.
-    assert_eq!(world.delete("lobby", "ann").await, DeleteRoom::Deleted);
-    assert_eq!(world.send("ann", "lobby", "no").await.unwrap(), Append::NotMember);
+    assert_eq!(world.delete("lobby", "ann").await, DeleteRoomOutcome::Deleted);
+    assert_eq!(world.send("ann", "lobby", "no").await.unwrap(), AppendOutcome::NotMember);
     assert_eq!(world.history("lobby", (None, None, 3)).await, (vec![], false));
-    assert_eq!(world.room("lobby", "bob", Visibility::Public).await, CreateRoom::Created);
+    assert_eq!(world.room("lobby", "bob", Visibility::Public).await, CreateRoomOutcome::Created);
     assert_eq!(world.send("bob", "lobby", "new").await.unwrap(), stored("new", 1));
 }
 
@@ -825,11 +840,11 @@ async fn resumes_story(backend: &dyn Backend) {
     let world = World::new(backend);
     resume_story(&world).await;
     // The last of these numbers is where the next story starts.
-    assert!(matches!(world.send("ann", "lobby", "r6").await, Ok(Append::Stored { .. })));
+    assert!(matches!(world.send("ann", "lobby", "r6").await, Ok(AppendOutcome::Stored { .. })));
     resume_departures_story(&world).await;
-    assert!(matches!(world.send("ann", "lobby", "r7").await, Ok(Append::Stored { .. })));
+    assert!(matches!(world.send("ann", "lobby", "r7").await, Ok(AppendOutcome::Stored { .. })));
     resume_bounds_story(&world).await;
-    assert!(matches!(world.send("ann", "lobby", "r8").await, Ok(Append::Stored { .. })));
+    assert!(matches!(world.send("ann", "lobby", "r8").await, Ok(AppendOutcome::Stored { .. })));
     resume_crowd_story(&world).await;
     numbers_story(world).await;
 }

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use portcullis_model::{MessageId, Mid, RoomId, Secret};
 use portcullis_store::{
-    AccountStore, Append, Change, CreateRoom, CreateUser, FieldSeal, MessageRow, NewMessage,
-    NewRoom, NewTotp, Page, Resume, ResumeRooms, SealFault, SqliteBeside, SqliteOptions,
-    SqliteStore, Store, StoreError, Visibility,
+    AccountStore, AppendOutcome, Change, CreateRoomOutcome, CreateUserOutcome, FieldSeal,
+    HistoryRequest, MessageRow, NewMessage, NewRoom, NewTotp, ResumeOutcome, ResumeRequest,
+    SealFault, SqliteOperatorStore, SqliteOptions, SqliteStore, Store, StoreError, Visibility,
 };
 
 use fixture::{Heard, Place, id, own};
@@ -99,7 +99,7 @@ fn room(name: &str) -> RoomId {
 /// Ann and Bob, both in the lobby, Ann in the attic as well.
 async fn furnish(store: &SqliteStore) {
     for name in ["Ann", "Bob"] {
-        assert_eq!(store.create_user(own(name)).await.unwrap(), CreateUser::Created);
+        assert_eq!(store.create_user(own(name)).await.unwrap(), CreateUserOutcome::Created);
     }
     for name in ["lobby", "attic"] {
         let new = NewRoom {
@@ -111,11 +111,11 @@ async fn furnish(store: &SqliteStore) {
             origin: 0,
             rooms_per_user_max: 9,
             party: 0,
-            still: None,
+            fence: None,
         };
-        assert_eq!(store.create_room(new).await.unwrap(), CreateRoom::Created);
+        assert_eq!(store.create_room(new).await.unwrap(), CreateRoomOutcome::Created);
     }
-    let join = portcullis_store::Join {
+    let join = portcullis_store::JoinRequest {
         room: room("lobby"),
         user: id("bob"),
         origin: 0,
@@ -138,23 +138,28 @@ fn message(name: &str, to: &str, user: &str) -> NewMessage {
         digest: Some(DIGEST),
         sent_unix_ms: 1,
         origin: 0,
-        still: None,
+        fence: None,
     }
 }
 
 async fn send(store: &SqliteStore, name: &str, to: &str, user: &str) {
     let stored = store.append(message(name, to, user)).await.unwrap();
-    assert!(matches!(stored, Append::Stored { .. }), "{stored:?}");
+    assert!(matches!(stored, AppendOutcome::Stored { .. }), "{stored:?}");
 }
 
 async fn history(store: &SqliteStore, of: &str) -> Result<Vec<MessageRow>, StoreError> {
-    let page = Page { room: room(of), before: None, after: None, limit: 500 };
+    let page = HistoryRequest { room: room(of), before: None, after: None, limit: 500 };
     store.history(page).await.map(|(rows, _)| rows)
 }
 
-async fn resume(store: &SqliteStore) -> Result<ResumeRooms, StoreError> {
-    let resume =
-        Resume { user: id("ann"), origin: 0, rooms: vec![room("lobby")], after: 0, limit: 500 };
+async fn resume(store: &SqliteStore) -> Result<ResumeOutcome, StoreError> {
+    let resume = ResumeRequest {
+        user: id("ann"),
+        origin: 0,
+        rooms: vec![room("lobby")],
+        after: 0,
+        limit: 500,
+    };
     store.resume(resume).await
 }
 
@@ -162,11 +167,11 @@ async fn resume(store: &SqliteStore) -> Result<ResumeRooms, StoreError> {
 async fn assert_repeated(store: &SqliteStore, message: NewMessage, expect: u64) {
     let other = NewMessage { digest: Some([8; 32]), ..message.clone() };
     let again = store.append(message).await.unwrap();
-    assert!(matches!(again, Append::Repeated { seq, .. } if seq == expect), "{again:?}");
+    assert!(matches!(again, AppendOutcome::Repeated { seq, .. } if seq == expect), "{again:?}");
     let elsewhere = NewMessage { room: room("attic"), ..other.clone() };
     for refused in [other.clone(), NewMessage { digest: None, ..other }, elsewhere] {
         let answer = store.append(refused).await.unwrap();
-        assert!(matches!(answer, Append::Conflict | Append::NotMember), "{answer:?}");
+        assert!(matches!(answer, AppendOutcome::Conflict | AppendOutcome::NotMember), "{answer:?}");
     }
 }
 
@@ -227,7 +232,7 @@ async fn what_is_sealed_comes_back_and_is_not_in_the_files() {
         assert_whole(said.get(..2).unwrap(), &["m1", "m2"]);
         let last = read.last().unwrap();
         assert_eq!((last.text.as_str(), &last.html), ("", &None));
-        assert_eq!(resume(&store).await.unwrap(), ResumeRooms::Resumed { rooms: 1, missed: 3 });
+        assert_eq!(resume(&store).await.unwrap(), ResumeOutcome::Resumed { rooms: 1, missed: 3 });
         let heard = heard.take();
         let [Change::Resumed { missed, .. }] = heard.as_slice() else { panic!("{heard:?}") };
         assert_eq!(*missed, read);
@@ -257,7 +262,7 @@ async fn what_lay_in_the_clear_before_stays_readable() {
     let (store, _) = open_sealed(&place, Masks::new(1, 1));
     send(&store, "m2", "lobby", "bob").await;
     assert_whole(&history(&store, "lobby").await.unwrap(), &["m1", "m2"]);
-    assert_eq!(resume(&store).await.unwrap(), ResumeRooms::Resumed { rooms: 1, missed: 2 });
+    assert_eq!(resume(&store).await.unwrap(), ResumeOutcome::Resumed { rooms: 1, missed: 2 });
     assert_eq!(secret(&store, "ann").await.unwrap(), SECRET);
     set_totp(&store, "bob").await;
     for (name, user, seq) in [("m1", "ann", 1), ("m2", "bob", 2)] {
@@ -275,7 +280,7 @@ async fn what_lay_in_the_clear_before_stays_readable() {
     assert_eq!(secret(&store, "ann").await.unwrap(), SECRET);
     assert!(matches!(secret(&store, "bob").await, Err(StoreError::Unsealable { .. })));
     let sent = store.append(message("m3", "attic", "ann")).await.unwrap();
-    assert!(matches!(sent, Append::Stored { .. }), "the other rooms go on");
+    assert!(matches!(sent, AppendOutcome::Stored { .. }), "the other rooms go on");
     assert_whole(&history(&store, "attic").await.unwrap(), &["m3"]);
 }
 
@@ -341,9 +346,9 @@ async fn a_second_factor_is_its_users_own() {
     assert_ne!(stored("ann"), SECRET);
     assert_ne!(stored("ann"), stored("bob"));
     assert_eq!(secret(&store, "ann").await.unwrap(), SECRET);
-    let beside = SqliteBeside::open(&place.path(), Some(seal), "root").unwrap();
+    let beside = SqliteOperatorStore::open(&place.path(), Some(seal), "root").unwrap();
     assert_eq!(secret(&beside, "ann").await.unwrap(), SECRET);
-    let keyless = SqliteBeside::open(&place.path(), None, "root").unwrap();
+    let keyless = SqliteOperatorStore::open(&place.path(), None, "root").unwrap();
     assert!(matches!(secret(&keyless, "ann").await, Err(StoreError::Unsealable { .. })));
 
     place
@@ -385,7 +390,7 @@ async fn all_is_sealed_again_beside_a_running_store() {
     let seal = Masks::new(1, 1);
     let (store, _) = open_sealed(&place, seal.clone());
     set_totp(&store, "bob").await;
-    let beside = SqliteBeside::open(&place.path(), Some(seal.clone()), "root").unwrap();
+    let beside = SqliteOperatorStore::open(&place.path(), Some(seal.clone()), "root").unwrap();
     let mut calls = 0;
     for (key, portion) in [(1, 7), (2, 3), (3, 0), (4, u32::MAX)] {
         seal.newest.store(key, Ordering::Relaxed);
@@ -414,7 +419,7 @@ async fn all_is_sealed_again_beside_a_running_store() {
     while let Some(before) =
         read.first().map_or(Some(None), |row: &MessageRow| (row.seq > 1).then_some(Some(row.seq)))
     {
-        let page = Page { room: room("lobby"), before, after: None, limit: 500 };
+        let page = HistoryRequest { room: room("lobby"), before, after: None, limit: 500 };
         let (mut rows, _) = store.history(page).await.unwrap();
         rows.append(&mut read);
         read = rows;
@@ -462,7 +467,7 @@ async fn nothing_is_sealed_again_that_cannot_be_opened() {
         ("one was changed", Some(Masks::new(1, 2))),
     ] {
         let seal = seal.map(|seal| seal as Arc<dyn FieldSeal>);
-        let beside = SqliteBeside::open(&place.path(), seal, "root").unwrap();
+        let beside = SqliteOperatorStore::open(&place.path(), seal, "root").unwrap();
         for _ in 0..2 {
             let resealed = beside.reseal(9);
             assert!(matches!(resealed, Err(StoreError::Unsealable { .. })), "{case}: {resealed:?}");

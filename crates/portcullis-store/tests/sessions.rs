@@ -7,10 +7,10 @@ mod fixture;
 
 use portcullis_model::{Role, Roles, SessionId};
 use portcullis_store::{
-    AccountStore, AuthenticateSession, Authenticated, Authority, Change, CreateUser, Factors,
-    NewInvitation, NewSession, NewUser, OpenSession, Recheck, Revocation, RevocationKind,
-    RotateSession, Rotated, SessionRow, ShownTurn, SqliteStore, Store, UserChange, UserChangeKind,
-    WhichSessions,
+    AccountStore, Authority, Change, CreateUserOutcome, Factors, NewInvitation, NewSession,
+    NewUser, OpenSessionOutcome, PresentedTurn, ReauthenticateOutcome, ReauthenticateRequest,
+    RecheckOutcome, Revocation, RevocationKind, RotateOutcome, RotateRequest, SessionRow,
+    SessionSelector, SqliteStore, Store, UserChange, UserChangeKind,
 };
 
 use fixture::{Heard, Place, id, own};
@@ -43,13 +43,13 @@ fn new_session(name: &str, user: &str, at_unix_ms: i64) -> NewSession {
 
 async fn open(store: &SqliteStore, name: &str, user: &str, at_unix_ms: i64) {
     let answer = store.open_session(new_session(name, user, at_unix_ms)).await.unwrap();
-    assert_eq!(answer, OpenSession::Opened, "{name}");
+    assert_eq!(answer, OpenSessionOutcome::Opened, "{name}");
 }
 
-fn turn(name: &str, turn: u64, at_unix_ms: i64) -> RotateSession {
-    RotateSession {
+fn turn(name: &str, turn: u64, at_unix_ms: i64) -> RotateRequest {
+    RotateRequest {
         session: session(name),
-        shown: ShownTurn { number: turn, device_hash: DEVICE },
+        presented: PresentedTurn { number: turn, device_hash: DEVICE },
         at_unix_ms,
         grace_ms: GRACE,
         idle_ms: IDLE,
@@ -60,14 +60,14 @@ fn turn(name: &str, turn: u64, at_unix_ms: i64) -> RotateSession {
 async fn furnished(place: &Place) -> (SqliteStore, Heard) {
     let (store, heard) = place.open();
     for name in ["Ann", "Bob"] {
-        assert_eq!(store.create_user(own(name)).await.unwrap(), CreateUser::Created);
+        assert_eq!(store.create_user(own(name)).await.unwrap(), CreateUserOutcome::Created);
     }
     heard.take();
     (store, heard)
 }
 
 async fn standing(store: &SqliteStore, user: &str, at_unix_ms: i64) -> Vec<String> {
-    let rows = store.sessions_of(&id(user), at_unix_ms).await.unwrap();
+    let rows = store.list_sessions(&id(user), at_unix_ms).await.unwrap();
     rows.iter().map(|row| row.id.to_string()).collect()
 }
 
@@ -85,7 +85,7 @@ async fn a_session_is_opened_as_asked_and_told() {
         idle_ends_unix_ms: 9_000, // past the end
         ..new_session("s1", "ann", 7)
     };
-    assert_eq!(store.open_session(new).await.unwrap(), OpenSession::Opened);
+    assert_eq!(store.open_session(new).await.unwrap(), OpenSessionOutcome::Opened);
     let expect = SessionRow {
         id: session("s1"),
         user: id("ann"),
@@ -102,7 +102,7 @@ async fn a_session_is_opened_as_asked_and_told() {
         generation: 0,
     };
     assert_eq!(heard.take(), [Change::Session(expect.clone())]);
-    let standing_last = store.sessions_of(&id("ann"), 7 + ENDS - 1).await.unwrap();
+    let standing_last = store.list_sessions(&id("ann"), 7 + ENDS - 1).await.unwrap();
     assert_eq!(standing_last, std::slice::from_ref(&expect));
     assert_eq!(standing(&store, "ann", 7 + ENDS).await, [""; 0]);
     assert_eq!(standing(&store, "bob", 7).await, [""; 0]);
@@ -126,7 +126,7 @@ async fn the_session_not_renewed_for_longest_makes_room() {
         open(&store, name, "ann", at).await;
     }
     let renewed = store.rotate_session(turn("s1", 0, 20)).await.unwrap();
-    assert!(matches!(renewed, Rotated::Next(_)));
+    assert!(matches!(renewed, RotateOutcome::Next(_)));
     heard.take();
     open(&store, "s4", "ann", 21).await;
     let said = heard.take();
@@ -146,11 +146,15 @@ async fn who_may_not_come_in_opens_nothing() {
     let place = Place::new();
     let (store, heard) = furnished(&place).await;
     let cases = [
-        ("ann", Some(UserChangeKind::Disabled(true)), OpenSession::UserMissing),
-        ("ann", Some(UserChangeKind::Disabled(false)), OpenSession::Opened),
-        ("ann", Some(UserChangeKind::Banned { until_unix_ms: 51 }), OpenSession::UserMissing),
-        ("ann", Some(UserChangeKind::Banned { until_unix_ms: 50 }), OpenSession::Opened),
-        ("ghost", None, OpenSession::UserMissing),
+        ("ann", Some(UserChangeKind::Disabled(true)), OpenSessionOutcome::UserMissing),
+        ("ann", Some(UserChangeKind::Disabled(false)), OpenSessionOutcome::Opened),
+        (
+            "ann",
+            Some(UserChangeKind::Banned { until_unix_ms: 51 }),
+            OpenSessionOutcome::UserMissing,
+        ),
+        ("ann", Some(UserChangeKind::Banned { until_unix_ms: 50 }), OpenSessionOutcome::Opened),
+        ("ghost", None, OpenSessionOutcome::UserMissing),
     ];
     for (number, (name, what, expect)) in cases.into_iter().enumerate() {
         let case = format!("{number}: {name} {what:?}");
@@ -161,24 +165,24 @@ async fn who_may_not_come_in_opens_nothing() {
         heard.take();
         let new = new_session(&format!("s{number}"), name, 50);
         assert_eq!(store.open_session(new).await.unwrap(), expect, "{case}");
-        assert_eq!(heard.take().len(), usize::from(expect == OpenSession::Opened), "{case}");
+        assert_eq!(heard.take().len(), usize::from(expect == OpenSessionOutcome::Opened), "{case}");
     }
 }
 
 /// What came of a turn, without the session.
-fn outcome(rotated: &Rotated) -> (&'static str, Option<u64>) {
+fn outcome(rotated: &RotateOutcome) -> (&'static str, Option<u64>) {
     match rotated {
-        Rotated::Next(row) => ("next", Some(row.turn)),
-        Rotated::Same(row) => ("same", Some(row.turn)),
-        Rotated::Reused(row) => ("reused", Some(row.turn)),
-        Rotated::Ended => ("ended", None),
+        RotateOutcome::Next(row) => ("next", Some(row.turn)),
+        RotateOutcome::Same(row) => ("same", Some(row.turn)),
+        RotateOutcome::Reused(row) => ("reused", Some(row.turn)),
+        RotateOutcome::Ended => ("ended", None),
     }
 }
 
 #[tokio::test]
 async fn whose_turn_it_is_decides() {
-    let other = |ask: RotateSession| RotateSession {
-        shown: ShownTurn { device_hash: [2; 32], ..ask.shown },
+    let other = |ask: RotateRequest| RotateRequest {
+        presented: PresentedTurn { device_hash: [2; 32], ..ask.presented },
         ..ask
     };
     // Each begins with turn 0 at 0; turn 1 began at 20, turn 2 at 40. What is shown, what comes
@@ -214,16 +218,16 @@ async fn whose_turn_it_is_decides() {
         let rotated = store.rotate_session(ask).await.unwrap();
         assert_eq!(outcome(&rotated), expect, "{case}");
         let told = match rotated {
-            Rotated::Next(row) => vec![Change::Session(row)],
-            Rotated::Reused(_) => vec![ended("s", "ann")],
-            Rotated::Same(_) | Rotated::Ended => vec![],
+            RotateOutcome::Next(row) => vec![Change::Session(row)],
+            RotateOutcome::Reused(_) => vec![ended("s", "ann")],
+            RotateOutcome::Same(_) | RotateOutcome::Ended => vec![],
         };
         assert_eq!(heard.take(), told, "{case}");
         let there = standing(&store, "ann", 45).await;
         assert_eq!(there.len(), usize::from(stays), "{case}");
         if !stays {
             let again = store.rotate_session(turn("s", 2, 46)).await.unwrap();
-            assert_eq!(again, Rotated::Ended, "{case}: for whoever has the newest as well");
+            assert_eq!(again, RotateOutcome::Ended, "{case}: for whoever has the newest as well");
         }
     }
 }
@@ -241,8 +245,8 @@ async fn of_many_who_show_one_turn_one_begins_the_next() {
     let mut same = Vec::new();
     for answer in asked {
         match answer.await.unwrap() {
-            Rotated::Next(row) => next.push(row),
-            Rotated::Same(row) => same.push(row),
+            RotateOutcome::Next(row) => next.push(row),
+            RotateOutcome::Same(row) => same.push(row),
             other => panic!("{other:?}"),
         }
     }
@@ -260,7 +264,7 @@ async fn a_session_ends_however_often_it_is_renewed() {
     let mut idle_ends = Vec::new();
     for (number, at) in [(0, 90), (1, 180), (2, 240)] {
         match store.rotate_session(turn("s", number, at)).await.unwrap() {
-            Rotated::Next(row) => {
+            RotateOutcome::Next(row) => {
                 assert_eq!((row.renewed_unix_ms, row.created_unix_ms), (at, 0));
                 assert_eq!(row.ends_unix_ms, ENDS);
                 idle_ends.push(row.idle_ends_unix_ms);
@@ -269,7 +273,7 @@ async fn a_session_ends_however_often_it_is_renewed() {
         }
     }
     assert_eq!(idle_ends, [190, ENDS, ENDS]);
-    assert_eq!(store.rotate_session(turn("s", 3, ENDS)).await.unwrap(), Rotated::Ended);
+    assert_eq!(store.rotate_session(turn("s", 3, ENDS)).await.unwrap(), RotateOutcome::Ended);
     // For ever is no moment that overflows.
     let new = NewSession {
         idle_ends_unix_ms: i64::MAX,
@@ -277,9 +281,9 @@ async fn a_session_ends_however_often_it_is_renewed() {
         ..new_session("t", "ann", 0)
     };
     store.open_session(new).await.unwrap();
-    let ask = RotateSession { idle_ms: i64::MAX, ..turn("t", 0, 90) };
+    let ask = RotateRequest { idle_ms: i64::MAX, ..turn("t", 0, 90) };
     let rotated = store.rotate_session(ask).await.unwrap();
-    assert!(matches!(rotated, Rotated::Next(row) if row.idle_ends_unix_ms == i64::MAX));
+    assert!(matches!(rotated, RotateOutcome::Next(row) if row.idle_ends_unix_ms == i64::MAX));
     heard.take();
 }
 
@@ -319,8 +323,8 @@ async fn who_is_kept_out_gets_no_next_turn() {
         let (store, _) = furnished(&place).await;
         open(&store, "s", "ann", 0).await;
         place.sql().execute_batch(statement).unwrap();
-        let noted = store.authenticate_session(proof("s", None, 50)).await.unwrap();
-        let noted = matches!(noted, Authenticated::Noted(_));
+        let noted = store.reauthenticate_session(proof("s", None, 50)).await.unwrap();
+        let noted = matches!(noted, ReauthenticateOutcome::Recorded(_));
         assert_eq!(noted, expect == "next", "{statement}");
         let rotated = store.rotate_session(turn("s", 0, 50)).await.unwrap();
         assert_eq!(outcome(&rotated).0, expect, "{statement}");
@@ -329,14 +333,14 @@ async fn who_is_kept_out_gets_no_next_turn() {
 
 #[tokio::test]
 async fn the_sessions_named_end_and_no_others() {
-    use WhichSessions as Which;
+    use SessionSelector as Which;
     let cases: [(&str, Which, &[&str]); 7] = [
         ("ann", Which::One(session("s2")), &["s2"]),
         ("ann", Which::One(session("b1")), &[]), // another's
         ("ann", Which::One(session("none")), &[]),
         ("ann", Which::All, &["s1", "s2", "s3"]),
-        ("ann", Which::AllBut(session("s1")), &["s2", "s3"]),
-        ("ann", Which::AllBut(session("b1")), &["s1", "s2", "s3"]),
+        ("ann", Which::AllExcept(session("s1")), &["s2", "s3"]),
+        ("ann", Which::AllExcept(session("b1")), &["s1", "s2", "s3"]),
         ("ghost", Which::All, &[]),
     ];
     for (user, which, expect) in cases {
@@ -359,10 +363,10 @@ async fn the_sessions_named_end_and_no_others() {
 }
 
 /// A proof of the password, beside a turn of the same device.
-fn proof(name: &str, turn: Option<u64>, at_unix_ms: i64) -> AuthenticateSession {
-    AuthenticateSession {
+fn proof(name: &str, turn: Option<u64>, at_unix_ms: i64) -> ReauthenticateRequest {
+    ReauthenticateRequest {
         session: session(name),
-        shown: turn.map(|number| ShownTurn { number, device_hash: DEVICE }),
+        presented: turn.map(|number| PresentedTurn { number, device_hash: DEVICE }),
         at_unix_ms,
         factors: Factors::PasswordAndCode,
         grace_ms: GRACE,
@@ -387,13 +391,13 @@ async fn fresh_proof_begins_a_generation_and_the_next_turn_of_the_token_shown() 
         open(&store, "s", "ann", 0).await;
         store.rotate_session(turn("s", 0, 20)).await.unwrap();
         heard.take();
-        let outcome = store.authenticate_session(proof.clone()).await.unwrap();
+        let outcome = store.reauthenticate_session(proof.clone()).await.unwrap();
         let told = heard.take();
         let Some((turn, idle_ends)) = expect else {
-            assert_eq!((outcome, told), (Authenticated::Ended, vec![]), "{case}");
+            assert_eq!((outcome, told), (ReauthenticateOutcome::Ended, vec![]), "{case}");
             continue;
         };
-        let Authenticated::Noted(row) = outcome else { panic!("{case}: {outcome:?}") };
+        let ReauthenticateOutcome::Recorded(row) = outcome else { panic!("{case}: {outcome:?}") };
         assert_eq!(told, [Change::Session(row.clone())], "{case}");
         assert_eq!((row.turn, row.idle_ends_unix_ms), (turn, idle_ends), "{case}");
         assert_eq!((row.generation, row.authenticated_unix_ms), (1, proof.at_unix_ms), "{case}");
@@ -404,10 +408,10 @@ async fn fresh_proof_begins_a_generation_and_the_next_turn_of_the_token_shown() 
 
 #[tokio::test]
 async fn fresh_proof_beside_a_copy_of_an_old_turn_ends_the_session() {
-    let elsewhere = Some(ShownTurn { number: 0, device_hash: [2; 32] });
+    let elsewhere = Some(PresentedTurn { number: 0, device_hash: [2; 32] });
     let cases = [
         proof("s", Some(0), 21 + GRACE),
-        AuthenticateSession { shown: elsewhere, ..proof("s", None, 21) },
+        ReauthenticateRequest { presented: elsewhere, ..proof("s", None, 21) },
     ];
     for proof in cases {
         let place = Place::new();
@@ -415,8 +419,8 @@ async fn fresh_proof_beside_a_copy_of_an_old_turn_ends_the_session() {
         open(&store, "s", "ann", 0).await;
         store.rotate_session(turn("s", 0, 20)).await.unwrap();
         heard.take();
-        let outcome = store.authenticate_session(proof).await.unwrap();
-        assert!(matches!(outcome, Authenticated::Reused(_)), "{outcome:?}");
+        let outcome = store.reauthenticate_session(proof).await.unwrap();
+        assert!(matches!(outcome, ReauthenticateOutcome::Reused(_)), "{outcome:?}");
         assert_eq!(heard.take(), [ended("s", "ann")]);
     }
 }
@@ -442,7 +446,7 @@ async fn what_is_withdrawn_stays_so_until_the_later_end() {
 }
 
 /// What a recheck found, and what the feed heard of it.
-async fn recheck(store: &SqliteStore, heard: &Heard) -> (Recheck, Vec<Change>) {
+async fn recheck(store: &SqliteStore, heard: &Heard) -> (RecheckOutcome, Vec<Change>) {
     heard.take();
     let found = store.recheck().await.unwrap();
     (found, heard.take())
@@ -457,13 +461,17 @@ async fn what_others_change_is_told_once_and_whole() {
     let whole = async || Change::Authority(Box::new(store.authority().await.unwrap()));
 
     let (found, told) = recheck(&store, &heard).await;
-    assert_eq!((found, told), (Recheck::Told, vec![whole().await]), "the first tells all");
-    assert_eq!(recheck(&store, &heard).await, (Recheck::AsBefore, vec![]));
+    assert_eq!(
+        (found, told),
+        (RecheckOutcome::Reported, vec![whole().await]),
+        "the first tells all"
+    );
+    assert_eq!(recheck(&store, &heard).await, (RecheckOutcome::Unchanged, vec![]));
 
     // What goes through the store is told as it happens.
     open(&store, "s2", "ann", 0).await;
     store.revoke(revocation("y", RevocationKind::Token, 90)).await.unwrap();
-    assert_eq!(recheck(&store, &heard).await, (Recheck::AsBefore, vec![]));
+    assert_eq!(recheck(&store, &heard).await, (RecheckOutcome::Unchanged, vec![]));
 
     type Expect = fn(&Authority) -> bool;
     let others: [(&str, Expect); 7] = [
@@ -500,12 +508,12 @@ async fn what_others_change_is_told_once_and_whole() {
     for (statement, expect) in others {
         place.sql().execute_batch(statement).unwrap();
         let (found, told) = recheck(&store, &heard).await;
-        assert_eq!(found, Recheck::Told, "{statement}");
+        assert_eq!(found, RecheckOutcome::Reported, "{statement}");
         assert_eq!(told, [whole().await], "{statement}");
         let [Change::Authority(all)] = told.as_slice() else { panic!("{told:?}") };
         assert!(expect(all), "{statement}: {all:?}");
         let again = recheck(&store, &heard).await;
-        assert_eq!(again, (Recheck::AsBefore, vec![]), "{statement}");
+        assert_eq!(again, (RecheckOutcome::Unchanged, vec![]), "{statement}");
     }
 }
 
@@ -525,7 +533,7 @@ async fn what_cannot_be_read_is_told_as_soon_as_it_can() {
     }
     place.sql().execute_batch("UPDATE users SET id = 'u_bob' WHERE id = 'no id'").unwrap();
     let (found, told) = recheck(&store, &heard).await;
-    assert_eq!(found, Recheck::Told);
+    assert_eq!(found, RecheckOutcome::Reported);
     assert!(matches!(told.as_slice(), [Change::Authority(all)] if all.sessions.len() == 1));
 }
 
@@ -546,7 +554,7 @@ async fn what_is_over_is_tidied_up_and_sessions_are_told() {
     }
     recheck(&store, &heard).await;
     assert_eq!(store.authority().await.unwrap().sessions.len(), 3, "nothing is over");
-    store.tidy(ENDS).await.unwrap();
+    store.remove_ended(ENDS).await.unwrap();
     let mut told = heard.take();
     told.sort_unstable_by_key(|change| format!("{change:?}"));
     assert_eq!(told, [ended("s1", "ann"), ended("s2", "ann")]);
@@ -557,7 +565,7 @@ async fn what_is_over_is_tidied_up_and_sessions_are_told() {
     let count = "SELECT count(*) FROM invitations";
     let invitations: u32 = connection.query_row(count, [], |row| row.get(0)).unwrap();
     assert_eq!(invitations, 1);
-    assert_eq!(recheck(&store, &heard).await, (Recheck::AsBefore, vec![]));
+    assert_eq!(recheck(&store, &heard).await, (RecheckOutcome::Unchanged, vec![]));
 }
 
 #[tokio::test]
@@ -569,12 +577,12 @@ async fn deleted_revocations_leave_the_latest_of_their_ends() {
         store.revoke(revocation(name, RevocationKind::Token, until)).await.unwrap();
     }
     for (now, left, ended) in [(day_ms + 99, 3, 0), (day_ms + 200, 1, 200), (0, 1, 200)] {
-        store.tidy(now).await.unwrap();
+        store.remove_ended(now).await.unwrap();
         let authority = store.authority().await.unwrap();
         let seen = (authority.revocations.len(), authority.revocations_ended_unix_ms);
         assert_eq!(seen, (left, ended), "{now}");
     }
-    store.tidy(10 * day_ms).await.unwrap();
+    store.remove_ended(10 * day_ms).await.unwrap();
     store.close().await.unwrap();
     drop(store);
     let (store, _) = place.open();
@@ -605,7 +613,7 @@ async fn tidying_up_goes_on_until_all_is_done() {
     let mut looks = 0;
     while !store.authority().await.unwrap().sessions.is_empty() {
         heard.take();
-        store.tidy(ENDS).await.unwrap();
+        store.remove_ended(ENDS).await.unwrap();
         let changes = heard.take();
         told +=
             changes.iter().filter(|change| matches!(change, Change::SessionEnded { .. })).count();

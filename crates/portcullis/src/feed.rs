@@ -7,7 +7,7 @@ use portcullis_accounts::AccountFeed;
 use portcullis_audit::Audit;
 use portcullis_guard::Directory;
 use portcullis_server::Hub;
-use portcullis_store::{Change, CommitFeed, Loaded};
+use portcullis_store::{Change, CommitFeed, StoreSnapshot};
 
 /// Hears of commits: first the directory learns of a batch, then every shard.
 ///
@@ -27,7 +27,7 @@ impl Feed {
     }
 
     /// Fills the directory before the server starts.
-    pub(crate) fn load(&self, loaded: &Loaded) {
+    pub(crate) fn load(&self, loaded: &StoreSnapshot) {
         self.accounts.load(loaded);
         portcullis_chat::load(loaded, &self.directory);
     }

@@ -5,7 +5,7 @@ use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Cleaner, User};
 use portcullis_model::{Code, Denial, UserId};
 use portcullis_server::Context;
-use portcullis_store::{ChangeUser, UserChange, UserChangeKind};
+use portcullis_store::{ChangeUserOutcome, UserChange, UserChangeKind};
 
 use crate::accounts::Accounts;
 use crate::request::input::store_denial;
@@ -47,10 +47,10 @@ pub(crate) async fn change(
     let (user, at_unix_ms) = (act.target.clone(), context.now.unix_ms);
     let change = UserChange { user, what, at_unix_ms };
     match accounts.store.change_user(change).await.map_err(|error| store_denial(&error))? {
-        ChangeUser::Changed(_) => {}
-        ChangeUser::Missing => return Err(Denial::Forbidden("missing")),
-        ChangeUser::LastAdmin => return Err(Denial::Forbidden("last_admin")),
-        ChangeUser::NameTaken => return Err(Denial::NameTaken),
+        ChangeUserOutcome::Changed(_) => {}
+        ChangeUserOutcome::Missing => return Err(Denial::Forbidden("missing")),
+        ChangeUserOutcome::LastAdmin => return Err(Denial::Forbidden("last_admin")),
+        ChangeUserOutcome::NameTaken => return Err(Denial::NameTaken),
     }
     record(context, act, more);
     Ok(())

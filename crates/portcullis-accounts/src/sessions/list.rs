@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::read_json;
 use portcullis_model::{Code, Denial, Secret, SessionId};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::WhichSessions;
+use portcullis_store::SessionSelector;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Accounts;
@@ -48,7 +48,7 @@ pub(crate) async fn list(
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
     let signed_in = SignedIn::read(&request)?;
-    let rows = accounts.store.sessions_of(&signed_in.user.id, request.now.unix_ms).await;
+    let rows = accounts.store.list_sessions(&signed_in.user.id, request.now.unix_ms).await;
     let rows = rows.map_err(|error| store_denial(&error))?;
     let sessions = rows
         .into_iter()
@@ -82,7 +82,7 @@ pub(crate) async fn end(
     if session != signed_in.session {
         signed_in.check_recent(&request)?;
     }
-    let which = WhichSessions::One(session);
+    let which = SessionSelector::One(session);
     let user = signed_in.user.id.clone();
     let ended = accounts.store.end_sessions(user, which).await;
     if ended.map_err(|error| store_denial(&error))?.is_empty() {

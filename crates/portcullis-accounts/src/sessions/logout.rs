@@ -9,7 +9,7 @@ use portcullis_guard::{
 use portcullis_model::{Code, Denial, SessionId, TokenFault, UserId};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{
-    ChangeUser, Revocation, RevocationKind, UserChange, UserChangeKind, WhichSessions,
+    ChangeUserOutcome, Revocation, RevocationKind, SessionSelector, UserChange, UserChangeKind,
 };
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ pub(crate) async fn logout(
         let verified = believed(&request)?;
         match verified.session.as_deref().map(SessionId::parse) {
             Some(Ok(session)) if verified.own => {
-                end(&accounts, verified.user.clone(), WhichSessions::One(session)).await?;
+                end(&accounts, verified.user.clone(), SessionSelector::One(session)).await?;
             }
             _ => revoke(&accounts, &request, &verified).await?,
         }
@@ -54,7 +54,7 @@ pub(crate) async fn logout(
     let turn = turn.ok_or(Denial::Token(TokenFault::Missing))?;
     let session = request.gate.directory().session(&turn.session);
     let session = session.ok_or(Denial::Token(TokenFault::Session))?;
-    end(&accounts, session.user.clone(), WhichSessions::One(turn.session)).await?;
+    end(&accounts, session.user.clone(), SessionSelector::One(turn.session)).await?;
     Ok(answer(&request, &session.user))
 }
 
@@ -70,7 +70,7 @@ pub(crate) async fn logout_all(
     let Nothing {} = read_json(&request.body, &[])?;
     if verified.own {
         check_recent(verified.authenticated_unix_s, &request)?;
-        end(&accounts, verified.user.clone(), WhichSessions::All).await?;
+        end(&accounts, verified.user.clone(), SessionSelector::All).await?;
     } else {
         // Its sessions are not known here: every token issued up to now is void.
         void_all(&accounts, &request, &verified).await?;
@@ -91,7 +91,7 @@ fn believed(request: &ApiRequest) -> Result<Verified, Denial> {
     Ok(verified)
 }
 
-async fn end(accounts: &Accounts, user: UserId, which: WhichSessions) -> Result<(), Denial> {
+async fn end(accounts: &Accounts, user: UserId, which: SessionSelector) -> Result<(), Denial> {
     let ended = accounts.store.end_sessions(user, which).await;
     ended.map(drop).map_err(|error| store_denial(&error))
 }
@@ -158,10 +158,10 @@ async fn void_all(
     };
     let changed = accounts.store.change_user(change).await;
     match changed.map_err(|error| store_denial(&error))? {
-        ChangeUser::Changed(_) => Ok(()),
-        ChangeUser::Missing | ChangeUser::NameTaken | ChangeUser::LastAdmin => {
-            Err(Denial::Internal("revocation"))
-        }
+        ChangeUserOutcome::Changed(_) => Ok(()),
+        ChangeUserOutcome::Missing
+        | ChangeUserOutcome::NameTaken
+        | ChangeUserOutcome::LastAdmin => Err(Denial::Internal("revocation")),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S, FactorGap, User};
 use portcullis_model::{Code, Denial, Now, Roles, Secret, SessionId, UserId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
-use portcullis_store::{Factors, NewSession, OpenSession, WhichSessions};
+use portcullis_store::{Factors, NewSession, OpenSessionOutcome, SessionSelector};
 use serde::Serialize;
 
 use crate::accounts::Accounts;
@@ -100,9 +100,9 @@ pub(crate) async fn open(
         sessions_per_user_max,
     };
     match accounts.store.open_session(new).await.map_err(|error| store_denial(&error))? {
-        OpenSession::Opened => {}
+        OpenSessionOutcome::Opened => {}
         // Gone or barred since the password was looked up.
-        OpenSession::UserMissing => {
+        OpenSessionOutcome::UserMissing => {
             let username = Some(holder.username.to_string());
             return Err(Denial::Login { reason: "disabled", username });
         }
@@ -188,7 +188,7 @@ async fn end_former(accounts: &Accounts, request: &ApiRequest) -> Result<(), Den
     let Some(turn) = turn else { return Ok(()) };
     let former = request.gate.directory().session(&turn.session);
     let Some(former) = former else { return Ok(()) };
-    let one = WhichSessions::One(turn.session);
+    let one = SessionSelector::One(turn.session);
     let ended = accounts.store.end_sessions(former.user.clone(), one).await;
     ended.map(drop).map_err(|error| store_denial(&error))
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use portcullis_guard::{LoginFrom, read_json};
 use portcullis_model::{Code, Denial, Secret, SessionId, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::{AuthenticateSession, Authenticated, CredentialsRow, ShownTurn};
+use portcullis_store::{
+    CredentialsRow, PresentedTurn, ReauthenticateOutcome, ReauthenticateRequest,
+};
 use serde::Deserialize;
 
 use crate::accounts::Accounts;
@@ -43,22 +45,22 @@ pub(crate) async fn reauthenticate(
     let row = prove(&accounts, &attempts, &signed_in, input.password).await?;
     let proved = totp::check(&accounts, &attempts, &row, input.totp).await?;
     let cookie = ShownCookie::read(&accounts, &request, &signed_in.session);
-    let proof = AuthenticateSession {
+    let proof = ReauthenticateRequest {
         session: signed_in.session,
-        shown: cookie.turn(&request),
+        presented: cookie.turn(&request),
         at_unix_ms: request.now.unix_ms,
         factors: totp::factors(&row),
         grace_ms: accounts.options.times.grace_s * 1000,
         idle_ms: accounts.options.times.idle_s * 1000,
     };
-    let noted = accounts.store.authenticate_session(proof).await;
+    let noted = accounts.store.reauthenticate_session(proof).await;
     let session = match noted.map_err(|error| store_denial(&error))? {
-        Authenticated::Noted(session) => session,
-        Authenticated::Reused(session) => {
+        ReauthenticateOutcome::Recorded(session) => session,
+        ReauthenticateOutcome::Reused(session) => {
             refresh::record_family(&request, &session);
             return Err(Denial::Token(TokenFault::Used));
         }
-        Authenticated::Ended => return Err(Denial::Token(TokenFault::Session)),
+        ReauthenticateOutcome::Ended => return Err(Denial::Token(TokenFault::Session)),
     };
     record_with(&request, Code::AuthnLoginSuccess, &row.id, |record| {
         record.user_name = Some(row.username.to_string());
@@ -92,9 +94,9 @@ impl ShownCookie {
         }
     }
 
-    fn turn(&self, request: &ApiRequest) -> Option<ShownTurn> {
+    fn turn(&self, request: &ApiRequest) -> Option<PresentedTurn> {
         match self {
-            Self::Own(turn) => Some(refresh::shown_turn(request, turn)),
+            Self::Own(turn) => Some(refresh::presented_turn(request, turn)),
             Self::Missing | Self::OfAnother => None,
         }
     }

@@ -7,7 +7,7 @@ use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{EntryOwner, read_json};
 use portcullis_model::{Code, Denial, Secret, Severity, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::{RotateSession, Rotated, SessionRow, ShownTurn};
+use portcullis_store::{PresentedTurn, RotateOutcome, RotateRequest, SessionRow};
 
 use crate::accounts::Accounts;
 use crate::login::known_device;
@@ -27,15 +27,15 @@ pub(crate) async fn refresh(
     let turn = accounts.secret.read_refresh_token(cookie, request.now);
     let turn = turn.ok_or(Denial::Token(TokenFault::Key))?;
     check_key(&request, &turn)?;
-    let rotated = accounts.store.rotate_session(RotateSession {
+    let rotated = accounts.store.rotate_session(RotateRequest {
         session: turn.session.clone(),
-        shown: shown_turn(&request, &turn),
+        presented: presented_turn(&request, &turn),
         at_unix_ms: request.now.unix_ms,
         grace_ms: accounts.options.times.grace_s * 1000,
         idle_ms: accounts.options.times.idle_s * 1000,
     });
     match rotated.await.map_err(|error| store_denial(&error))? {
-        Rotated::Next(row) | Rotated::Same(row) => {
+        RotateOutcome::Next(row) | RotateOutcome::Same(row) => {
             let authenticated_unix_s = proved_at(&turn, &row);
             let mut answered = answer(&accounts, &request, &row, authenticated_unix_s)?;
             answered.headers.push(cookie_of(&accounts, &request, &row, authenticated_unix_s));
@@ -46,11 +46,11 @@ pub(crate) async fn refresh(
             });
             Ok(answered)
         }
-        Rotated::Reused(row) => {
+        RotateOutcome::Reused(row) => {
             record_family(&request, &row);
             Err(Denial::Token(TokenFault::Used))
         }
-        Rotated::Ended => Err(Denial::Token(TokenFault::Session)),
+        RotateOutcome::Ended => Err(Denial::Token(TokenFault::Session)),
     }
 }
 
@@ -80,10 +80,10 @@ fn proved_at(turn: &Turn, row: &SessionRow) -> i64 {
 }
 
 /// A turn with what the request shows of its device.
-pub(crate) fn shown_turn(request: &ApiRequest, turn: &Turn) -> ShownTurn {
+pub(crate) fn presented_turn(request: &ApiRequest, turn: &Turn) -> PresentedTurn {
     let claimed = cookies::read(request.cookie.as_deref(), cookies::DEVICE).unwrap_or_default();
     let device_hash = known_device::hash_of(known_device::claimed_name(claimed));
-    ShownTurn { number: turn.number, device_hash }
+    PresentedTurn { number: turn.number, device_hash }
 }
 
 /// A fresh access token of a session, for a holder who proved who they are at that moment.

@@ -4,18 +4,18 @@
 use portcullis_audit::{Audit, Outcome, Record, utc};
 use portcullis_guard::{User, UserFacts};
 use portcullis_model::{Code, Now, Role, Severity};
-use portcullis_store::{OperatorAct, OperatorActKind};
+use portcullis_store::{OperatorAction, OperatorActionKind};
 
 /// Records what an operator did at the command line.
-pub(crate) fn record_act(audit: &Audit, act: &OperatorAct, now: Now) {
+pub(crate) fn record_act(audit: &Audit, act: &OperatorAction, now: Now) {
     let code = match act.kind {
-        OperatorActKind::Roles => Code::PrivilegePermissionsChanged,
-        OperatorActKind::Standing | OperatorActKind::Invitation => Code::AuthzAdmin,
-        OperatorActKind::Factors => Code::AuthnPasswordChange,
-        OperatorActKind::Session => Code::AuthnTokenRevoked,
-        OperatorActKind::LoginLink => Code::AuthnTokenCreated,
-        OperatorActKind::Opened => Code::SessionCreated,
-        OperatorActKind::Keys => Code::KeyRotated,
+        OperatorActionKind::Roles => Code::PrivilegePermissionsChanged,
+        OperatorActionKind::Status | OperatorActionKind::Invitation => Code::AuthzAdmin,
+        OperatorActionKind::Factors => Code::AuthnPasswordChange,
+        OperatorActionKind::Session => Code::AuthnTokenRevoked,
+        OperatorActionKind::LoginLink => Code::AuthnTokenCreated,
+        OperatorActionKind::Opened => Code::SessionCreated,
+        OperatorActionKind::Keys => Code::KeyRotated,
     };
     let mut record = Record::new(code);
     record.severity = Severity::Warning;

@@ -11,7 +11,7 @@ use portcullis_guard::{
 use portcullis_model::{Clock, Now, UserId};
 use portcullis_server::Delta;
 use portcullis_store::{
-    Authority, Change, Loaded, Revocation, RevocationKind, SessionRow, UserRow,
+    Authority, Change, Revocation, RevocationKind, SessionRow, StoreSnapshot, UserRow,
 };
 
 use crate::login::link_request::LINKS;
@@ -46,7 +46,7 @@ impl AccountFeed {
     }
 
     /// Fills the directory before the server starts.
-    pub fn load(&self, loaded: &Loaded) {
+    pub fn load(&self, loaded: &StoreSnapshot) {
         let now = self.clock.now();
         for user in &loaded.users {
             self.directory.apply_user(self.user_facts(user));

@@ -74,7 +74,7 @@ impl Watcher {
             self.look_at_tables(&around);
         }
         if looks.is_multiple_of(TIDY_EVERY) {
-            let tidied = self.accounts.store.tidy(now.unix_ms);
+            let tidied = self.accounts.store.remove_ended(now.unix_ms);
             // What is over has no effect: it can stay until the store takes changes again.
             if let Err(error) = Deadline::after(ANSWER_MAX).scope(tidied).await {
                 tracing::debug!(%error, "what is over was not removed; the next time tries again");

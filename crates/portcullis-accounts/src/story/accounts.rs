@@ -7,7 +7,7 @@ use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use portcullis_guard::{Credential, Directory, DirectoryLimits, Gate, GateOptions};
 use portcullis_model::{Denial, RoleTable, Roles, Secret, UserId};
-use portcullis_store::{AccountStore, CreateUser, NewUser};
+use portcullis_store::{AccountStore, CreateUserOutcome, NewUser};
 use serde_json::{Value, json};
 
 use crate::login::password_login;
@@ -98,7 +98,7 @@ async fn own_name_that_looks_like_another_is_taken_and_older_look_alikes_go_on()
             invitation: None,
             roles_follow: false,
         };
-        assert_eq!(world.store.create_user(older).await.unwrap(), CreateUser::Created);
+        assert_eq!(world.store.create_user(older).await.unwrap(), CreateUserOutcome::Created);
     }
     let older = world.log_in("nora-q").await;
     let staff = world.log_in("staff").await;

@@ -127,7 +127,7 @@ async fn revoked_token_stays_revoked_while_the_clock_goes_forward_and_back() {
     log_out(&world, &token, NOW).await.unwrap();
     for days in [1, 2, 40] {
         let ahead = NOW.unix_ms + days * 24 * 3_600_000;
-        world.store.tidy(ahead).await.unwrap();
+        world.store.remove_ended(ahead).await.unwrap();
         assert!(!world.opens(&token, NOW).await, "{days} days ahead and back");
     }
     // The row is removed; a server that starts now reads the mark that it left.
@@ -142,7 +142,7 @@ async fn revoked_token_stays_revoked_while_the_clock_goes_forward_and_back() {
 }
 
 /// Another server, whose feed was filled from what the store holds.
-async fn restarted(left: &portcullis_store::Loaded) -> World {
+async fn restarted(left: &portcullis_store::StoreSnapshot) -> World {
     let fresh = world(Registration::Open).await;
     let live = fresh.gate.directory();
     let feed = crate::AccountFeed::new(

@@ -42,13 +42,13 @@ async fn t_146_a_turn_is_good_once_and_within_the_grace_for_the_same_device() {
 async fn refresh_of_a_session_that_is_not_known_is_rejected_and_uses_no_turn() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
-    let person = world.store.person("ann").await.unwrap().unwrap();
-    let stored = world.store.sessions_of(&person.id, 0).await.unwrap();
+    let person = world.store.find_account("ann").await.unwrap().unwrap();
+    let stored = world.store.list_sessions(&person.id, 0).await.unwrap();
     // The store has it, the directory has not: whether it is bound to a key is not known.
     world.gate.directory().end_session(&stored[0].id);
     let refused = world.refresh(&client.by_cookie(), after(60)).await.err();
     assert_eq!(refused, Some(Denial::Token(TokenFault::Session)));
-    let left = world.store.sessions_of(&person.id, 0).await.unwrap();
+    let left = world.store.list_sessions(&person.id, 0).await.unwrap();
     assert_eq!(left[0].turn, stored[0].turn);
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::{Party, Table};
 use portcullis_model::{Code, Deadline, Denial, Role, RoleTable, Roles, UserId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
-use portcullis_store::{CreateUser, NewUser};
+use portcullis_store::{CreateUserOutcome, NewUser};
 use serde::Serialize;
 
 use crate::accounts::{Accounts, fresh_salt};
@@ -105,10 +105,10 @@ async fn store(
 ) -> Result<UserView, Denial> {
     let (id, name) = (user.id.clone(), Arc::clone(&user.username));
     match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
-        CreateUser::Created => {}
-        CreateUser::NameTaken => return Err(Denial::NameTaken),
-        CreateUser::Deleted => return Err(Denial::Internal("create_user")),
-        CreateUser::SetupUsed | CreateUser::InvitationVoid => {
+        CreateUserOutcome::Created => {}
+        CreateUserOutcome::NameTaken => return Err(Denial::NameTaken),
+        CreateUserOutcome::Deleted => return Err(Denial::Internal("create_user")),
+        CreateUserOutcome::SetupUsed | CreateUserOutcome::InvitationInvalid => {
             return Err(Denial::RegistrationClosed);
         }
     }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use portcullis_audit::{Audit, Outcome, Record};
 use portcullis_guard::{Directory, is_look_alike, is_shown, neutral_name};
 use portcullis_model::{Code, Denial, Now, RoleTable, UserId};
-use portcullis_store::{AccountStore, ChangeUser, StoreError, UserChange, UserChangeKind};
+use portcullis_store::{AccountStore, ChangeUserOutcome, StoreError, UserChange, UserChangeKind};
 
 use crate::accounts::Accounts;
 
@@ -119,10 +119,10 @@ async fn rename(
     let what = UserChangeKind::Username(name.into());
     match store.change_user(UserChange { user, what, at_unix_ms: now.unix_ms }).await? {
         // A deleted user has no name to show.
-        ChangeUser::Changed(_)
-        | ChangeUser::Missing
-        | ChangeUser::NameTaken
-        | ChangeUser::LastAdmin => Ok(()),
+        ChangeUserOutcome::Changed(_)
+        | ChangeUserOutcome::Missing
+        | ChangeUserOutcome::NameTaken
+        | ChangeUserOutcome::LastAdmin => Ok(()),
     }
 }
 

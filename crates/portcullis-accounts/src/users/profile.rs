@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::{read_json, skeleton};
 use portcullis_model::{Code, Denial, Role};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::{ChangeUser, UserChange, UserChangeKind};
+use portcullis_store::{ChangeUserOutcome, UserChange, UserChangeKind};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Accounts;
@@ -65,9 +65,11 @@ pub(crate) async fn write(
     let user = signed_in.user.id.clone();
     let change = UserChange { user, what, at_unix_ms: request.now.unix_ms };
     match accounts.store.change_user(change).await.map_err(|error| store_denial(&error))? {
-        ChangeUser::Changed(_) => {}
-        ChangeUser::NameTaken => return Err(Denial::NameTaken),
-        ChangeUser::Missing | ChangeUser::LastAdmin => return Err(Denial::Internal("profile")),
+        ChangeUserOutcome::Changed(_) => {}
+        ChangeUserOutcome::NameTaken => return Err(Denial::NameTaken),
+        ChangeUserOutcome::Missing | ChangeUserOutcome::LastAdmin => {
+            return Err(Denial::Internal("profile"));
+        }
     }
     external_names::displace(&accounts, request.gate.directory(), username.as_str(), request.now)
         .await;
@@ -78,8 +80,11 @@ pub(crate) async fn write(
 
 async fn show(accounts: &Accounts, signed_in: &SignedIn) -> Result<ApiResponse, Denial> {
     let user = &signed_in.user;
-    let found =
-        accounts.store.person(user.id.as_str()).await.map_err(|error| store_denial(&error))?;
+    let found = accounts
+        .store
+        .find_account(user.id.as_str())
+        .await
+        .map_err(|error| store_denial(&error))?;
     let person = found.ok_or(Denial::Internal("profile"))?;
     let left = accounts.store.recovery_codes_left(&user.id).await;
     Ok(ApiResponse::json(

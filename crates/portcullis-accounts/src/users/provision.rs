@@ -8,7 +8,7 @@ use std::sync::Arc;
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Directory, NameClaim, Party, Table, Verified};
 use portcullis_model::{Code, Deadline, Denial, Roles, TokenFault};
-use portcullis_store::{CreateUser, NewUser};
+use portcullis_store::{CreateUserOutcome, NewUser};
 
 use crate::accounts::Accounts;
 use crate::request::input::store_denial;
@@ -67,10 +67,12 @@ async fn create(
         roles_follow: verified.roles.is_some(),
     };
     match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
-        CreateUser::Created => {}
-        CreateUser::Deleted => return Err(Denial::Token(TokenFault::User)),
+        CreateUserOutcome::Created => {}
+        CreateUserOutcome::Deleted => return Err(Denial::Token(TokenFault::User)),
         // Neither can happen to a foreign user; whatever it means, nobody was made.
-        CreateUser::NameTaken | CreateUser::SetupUsed | CreateUser::InvitationVoid => {
+        CreateUserOutcome::NameTaken
+        | CreateUserOutcome::SetupUsed
+        | CreateUserOutcome::InvitationInvalid => {
             return Err(Denial::Internal("provision"));
         }
     }

@@ -7,7 +7,7 @@ use portcullis_guard::{Access, Cleaner, Event, LoadState, Permit, Rate, Rule, fi
 use portcullis_model::limits::INTEGER_MAX;
 use portcullis_model::{Denial, RoomId};
 use portcullis_server::{Context, Reply};
-use portcullis_store::{MessageRow, Page};
+use portcullis_store::{HistoryRequest, MessageRow};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -105,7 +105,7 @@ pub(crate) async fn handle(
     let direction = payload.direction();
     let pressed = context.gate.load() >= LoadState::Shedding;
     let most = if pressed { LIMIT_SHEDDING } else { LIMIT_MAX };
-    let page = Page {
+    let page = HistoryRequest {
         room: payload.room_id.clone(),
         before: payload.before,
         after: payload.after,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::{Access, Cleaner, Event, Permit, Priority, Rate, Replay, Rule, field};
 use portcullis_model::{Denial, MessageId, Now, RoomId};
 use portcullis_server::{Context, Reply, random_id};
-use portcullis_store::{Append, NewMessage, Still};
+use portcullis_store::{AppendOutcome, NewMessage, WriteFence};
 use serde::{Deserialize, Serialize};
 
 use crate::Chat;
@@ -82,21 +82,20 @@ pub(crate) async fn handle(
         digest: envelope.digest,
         sent_unix_ms: context.now.unix_ms,
         origin: context.connection.to_bits(),
-        still: Some(Still::new(move || lease.may_speak(now))),
+        fence: Some(WriteFence::new(move || lease.may_speak(now))),
     };
     match chat.store.append(message).await.map_err(|error| store_denial(&error))? {
-        Append::Stored { id, seq, sent_unix_ms } | Append::Repeated { id, seq, sent_unix_ms } => {
-            Ok(Reply::fields(&Sent {
-                id: id.as_str(),
-                message_id: id.as_str(),
-                seq,
-                timestamp: sent_unix_ms,
-            }))
-        }
-        Append::Conflict => Err(Denial::MidConflict),
-        Append::Ended => Err(Denial::Forbidden("ended")),
-        Append::NotMember => Err(Denial::Forbidden("not_member")),
-        Append::ReplyMissing => {
+        AppendOutcome::Stored { id, seq, sent_unix_ms }
+        | AppendOutcome::Repeated { id, seq, sent_unix_ms } => Ok(Reply::fields(&Sent {
+            id: id.as_str(),
+            message_id: id.as_str(),
+            seq,
+            timestamp: sent_unix_ms,
+        })),
+        AppendOutcome::Conflict => Err(Denial::MidConflict),
+        AppendOutcome::Ended => Err(Denial::Forbidden("ended")),
+        AppendOutcome::NotMember => Err(Denial::Forbidden("not_member")),
+        AppendOutcome::ReplyMissing => {
             Err(Denial::Schema { field: Some("replyTo"), rule: "reply_missing" })
         }
     }

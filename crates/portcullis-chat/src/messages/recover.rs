@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use portcullis_model::Denial;
 use portcullis_server::{Recovered, Recovering};
-use portcullis_store::{PAGE_MAX, Resume, ResumeRooms};
+use portcullis_store::{PAGE_MAX, ResumeOutcome, ResumeRequest};
 
 use crate::Chat;
 use crate::chat::store_denial;
 
 /// Hands the wish to the writer; the feed answers at the writer's point of the order.
 pub(crate) async fn handle(chat: Arc<Chat>, back: Recovering) -> Result<Recovered, Denial> {
-    let resume = Resume {
+    let resume = ResumeRequest {
         user: back.user.id.clone(),
         origin: back.connection.to_bits(),
         rooms: back.rooms,
@@ -20,7 +20,7 @@ pub(crate) async fn handle(chat: Arc<Chat>, back: Recovering) -> Result<Recovere
         limit: PAGE_MAX,
     };
     match chat.store.resume(resume).await.map_err(|error| store_denial(&error))? {
-        ResumeRooms::Resumed { .. } => Ok(Recovered::Resumed),
-        ResumeRooms::TooMany => Ok(Recovered::Fresh),
+        ResumeOutcome::Resumed { .. } => Ok(Recovered::Resumed),
+        ResumeOutcome::TooMany => Ok(Recovered::Fresh),
     }
 }

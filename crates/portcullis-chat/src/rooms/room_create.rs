@@ -7,7 +7,7 @@ use portcullis_guard::{Cleaner, Event, Party, Permit, Rate, Relation, Rule, Tabl
 use portcullis_model::limits::ROOMS_PER_CONNECTION_MAX;
 use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Context, Reply, random_id};
-use portcullis_store::{CreateRoom, NewRoom, Still};
+use portcullis_store::{CreateRoomOutcome, NewRoom, WriteFence};
 use serde::{Deserialize, Serialize};
 
 use crate::Chat;
@@ -81,12 +81,12 @@ pub(crate) async fn handle(
         origin: context.connection.to_bits(),
         rooms_per_user_max: chat.options.rooms_per_user_max,
         party: party.to_bits(),
-        still: Some(Still::new(move || lease.may_speak(now))),
+        fence: Some(WriteFence::new(move || lease.may_speak(now))),
     };
     match chat.store.create_room(room).await.map_err(|error| store_denial(&error))? {
-        CreateRoom::Created => {}
-        CreateRoom::Ended => return Err(Denial::Forbidden("ended")),
-        CreateRoom::TooMany => return Err(Denial::RoomLimit("rooms_per_user")),
+        CreateRoomOutcome::Created => {}
+        CreateRoomOutcome::Ended => return Err(Denial::Forbidden("ended")),
+        CreateRoomOutcome::TooMany => return Err(Denial::RoomLimit("rooms_per_user")),
     }
     record_act(&context, &owner, Code::AuthzChange, RoomCreate::NAME, Some(&id), None);
     let room = RoomView {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::{Access, Event, Permit, Rate, Rule, check_rank, field};
 use portcullis_model::{Code, Denial, Role, RoomId};
 use portcullis_server::{Context, Reply};
-use portcullis_store::{DeleteRoom, RoomDeletion};
+use portcullis_store::{DeleteRoomOutcome, DeleteRoomRequest};
 use serde::Deserialize;
 
 use crate::Chat;
@@ -52,10 +52,10 @@ pub(crate) async fn handle(
         check_rank(roles, &owner, is_owner)?;
     }
     let (room, by) = (payload.room_id.clone(), user.id.clone());
-    let deleted = chat.store.delete_room(RoomDeletion { room, by, anywhere: by_role });
+    let deleted = chat.store.delete_room(DeleteRoomRequest { room, by, anywhere: by_role });
     match deleted.await.map_err(|error| store_denial(&error))? {
-        DeleteRoom::Deleted => {}
-        DeleteRoom::Refused => return Err(Denial::Forbidden("not_owner")),
+        DeleteRoomOutcome::Deleted => {}
+        DeleteRoomOutcome::Rejected => return Err(Denial::Forbidden("not_owner")),
     }
     let code = if is_owner { Code::AuthzChange } else { Code::AuthzAdmin };
     record_act(&context, &user, code, RoomDelete::NAME, Some(&payload.room_id), None);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::{Access, Event, Party, Permit, Rate, Relation, Rule, Table, field};
 use portcullis_model::{Code, Denial, Role, RoomId, UserId};
 use portcullis_server::{Context, Reply};
-use portcullis_store::{InviteToRoom, Invited};
+use portcullis_store::{InviteOutcome, InviteRequest};
 use serde::Deserialize;
 
 use crate::Chat;
@@ -53,7 +53,7 @@ pub(crate) async fn handle(
         // What is there already takes no more space.
         Relation::Barred | Relation::Invited | Relation::Member | Relation::Owner => {}
     }
-    let asked = chat.store.invite_to_room(InviteToRoom {
+    let asked = chat.store.invite_to_room(InviteRequest {
         room: payload.room_id.clone(),
         user: payload.user_id.clone(),
         by: by.id.clone(),
@@ -62,9 +62,9 @@ pub(crate) async fn handle(
         party: party.to_bits(),
     });
     match asked.await.map_err(|error| store_denial(&error))? {
-        Invited::Invited | Invited::Already => {}
-        Invited::Missing => return Err(Denial::Forbidden("missing")),
-        Invited::Full => return Err(Denial::RoomLimit("standing_per_room")),
+        InviteOutcome::Invited | InviteOutcome::Already => {}
+        InviteOutcome::Missing => return Err(Denial::Forbidden("missing")),
+        InviteOutcome::Full => return Err(Denial::RoomLimit("standing_per_room")),
     }
     let code = if room.owner() == by.id { Code::AuthzChange } else { Code::AuthzAdmin };
     record_act(

@@ -7,7 +7,7 @@ use portcullis_guard::{Access, Event, Party, Permit, Priority, Rate, Rule, field
 use portcullis_model::limits::ROOMS_PER_CONNECTION_MAX;
 use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Context, Reply};
-use portcullis_store::{Join, JoinRoom};
+use portcullis_store::{JoinOutcome, JoinRequest};
 use serde::{Deserialize, Serialize};
 
 use crate::Chat;
@@ -58,7 +58,7 @@ pub(crate) async fn handle(
     if let Some(room) = room.filter(|room| !room.is_member(&user.id)) {
         chat.check_membership(&context, &user, room.relation(&user.id))?;
     }
-    let join = Join {
+    let join = JoinRequest {
         room: payload.room_id.clone(),
         user: user.id.clone(),
         origin: context.connection.to_bits(),
@@ -67,9 +67,9 @@ pub(crate) async fn handle(
     };
     let (seq, already, by_role) =
         match chat.store.join_room(join).await.map_err(|error| store_denial(&error))? {
-            JoinRoom::Joined { seq, already, by_role } => (seq, already, by_role),
-            JoinRoom::Missing => return Err(Denial::Forbidden("not_joinable")),
-            JoinRoom::Full => return Err(Denial::RoomLimit("members_per_room")),
+            JoinOutcome::Joined { seq, already, by_role } => (seq, already, by_role),
+            JoinOutcome::Missing => return Err(Denial::Forbidden("not_joinable")),
+            JoinOutcome::Full => return Err(Denial::RoomLimit("members_per_room")),
         };
     if !already {
         // The room hears of it as well: `byRole` in `room:member`.

@@ -9,7 +9,7 @@ use portcullis_guard::{
 };
 use portcullis_model::{Code, Denial, Role, RoomId, UserId};
 use portcullis_server::{Context, Reply};
-use portcullis_store::{KickFromRoom, Kicked};
+use portcullis_store::{KickOutcome, KickRequest};
 use serde::Deserialize;
 
 use crate::Chat;
@@ -60,7 +60,7 @@ pub(crate) async fn handle(
         // The bar replaces the membership, so a full table prevents no kick.
         Relation::Barred | Relation::Invited | Relation::Member | Relation::Owner => {}
     }
-    let asked = chat.store.kick_from_room(KickFromRoom {
+    let asked = chat.store.kick_from_room(KickRequest {
         room: payload.room_id.clone(),
         user: payload.user_id.clone(),
         by: by.id.clone(),
@@ -69,9 +69,9 @@ pub(crate) async fn handle(
         party: party.to_bits(),
     });
     match asked.await.map_err(|error| store_denial(&error))? {
-        Kicked::Kicked { was_member: _ } => {}
-        Kicked::Missing => return Err(Denial::Forbidden("missing")),
-        Kicked::Full => return Err(Denial::RoomLimit("standing_per_room")),
+        KickOutcome::Kicked { was_member: _ } => {}
+        KickOutcome::Missing => return Err(Denial::Forbidden("missing")),
+        KickOutcome::Full => return Err(Denial::RoomLimit("standing_per_room")),
     }
     let code = if is_owner { Code::AuthzChange } else { Code::AuthzAdmin };
     record_act(&context, &by, code, RoomKick::NAME, Some(&payload.room_id), Some(&payload.user_id));

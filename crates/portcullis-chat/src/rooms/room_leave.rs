@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::{Access, Event, Permit, Priority, Rate, Replay, Rule, field};
 use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Context, Reply};
-use portcullis_store::LeaveRoom;
+use portcullis_store::LeaveOutcome;
 use serde::Deserialize;
 
 use crate::Chat;
@@ -47,8 +47,8 @@ pub(crate) async fn handle(
     let (user, payload, _envelope) = permit.into_parts();
     let left = chat.store.leave_room(payload.room_id.clone(), user.id.clone());
     match left.await.map_err(|error| store_denial(&error))? {
-        LeaveRoom::Left => {}
-        LeaveRoom::NotMember => return Err(Denial::Forbidden("not_member")),
+        LeaveOutcome::Left => {}
+        LeaveOutcome::NotMember => return Err(Denial::Forbidden("not_member")),
     }
     record_act(&context, &user, Code::AuthzChange, RoomLeave::NAME, Some(&payload.room_id), None);
     Ok(Reply::ok())

@@ -35,7 +35,7 @@ pub struct CredentialsRow {
 
 /// A user as an operator sees them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PersonRow {
+pub struct AccountRow {
     /// The user.
     pub id: UserId,
     /// The name others see.
@@ -101,7 +101,7 @@ pub enum UserChangeKind {
 
 /// What became of a [`UserChange`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChangeUser {
+pub enum ChangeUserOutcome {
     /// It is done; this is the user now.
     Changed(UserRow),
     /// No such user, or no password for one of another issuer.
@@ -181,7 +181,7 @@ pub struct NewSession {
 
 /// What became of a [`NewSession`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenSession {
+pub enum OpenSessionOutcome {
     /// It is there.
     Opened,
     /// No such user, or one who may not come in.
@@ -190,7 +190,7 @@ pub enum OpenSession {
 
 /// A turn as a request shows it.
 #[derive(Debug, Clone)]
-pub struct ShownTurn {
+pub struct PresentedTurn {
     /// The turn that the refresh token names.
     pub number: u64,
     /// What the request shows of its device.
@@ -199,11 +199,11 @@ pub struct ShownTurn {
 
 /// A refresh token was shown: whose turn it is decides.
 #[derive(Debug, Clone)]
-pub struct RotateSession {
+pub struct RotateRequest {
     /// The session it names.
     pub session: SessionId,
     /// The turn it names, and the device.
-    pub shown: ShownTurn,
+    pub presented: PresentedTurn,
     /// When.
     pub at_unix_ms: i64,
     /// For how long no newer turn begins for the same device, and the last one may be shown
@@ -213,9 +213,9 @@ pub struct RotateSession {
     pub idle_ms: i64,
 }
 
-/// What became of a [`RotateSession`].
+/// What became of a [`RotateRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rotated {
+pub enum RotateOutcome {
     /// The next turn has begun.
     Next(SessionRow),
     /// The newest or the last turn was shown just after the change, from the same device: nothing
@@ -229,26 +229,26 @@ pub enum Rotated {
 
 /// A user has proved anew, within a session, who they are.
 #[derive(Debug, Clone)]
-pub struct AuthenticateSession {
+pub struct ReauthenticateRequest {
     /// The session.
     pub session: SessionId,
     /// The refresh token shown with it; without one the session's turn stays as it is.
-    pub shown: Option<ShownTurn>,
+    pub presented: Option<PresentedTurn>,
     /// When.
     pub at_unix_ms: i64,
     /// How.
     pub factors: Factors,
-    /// As in [`RotateSession`].
+    /// As in [`RotateRequest`].
     pub grace_ms: i64,
-    /// As in [`RotateSession`].
+    /// As in [`RotateRequest`].
     pub idle_ms: i64,
 }
 
-/// The result of an [`AuthenticateSession`].
+/// The result of an [`ReauthenticateRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Authenticated {
+pub enum ReauthenticateOutcome {
     /// It is noted: older access tokens of the session are void.
-    Noted(SessionRow),
+    Recorded(SessionRow),
     /// An older refresh token was shown with it: somebody has a copy. The session has ended.
     Reused(SessionRow),
     /// There is no such session, or it is over.
@@ -257,13 +257,13 @@ pub enum Authenticated {
 
 /// Which sessions of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WhichSessions {
+pub enum SessionSelector {
     /// This one.
     One(SessionId),
     /// Every one.
     All,
     /// Every one but this.
-    AllBut(SessionId),
+    AllExcept(SessionId),
 }
 
 /// What is withdrawn: a token or a session of an issuer.
@@ -316,9 +316,9 @@ pub struct NewInvitation {
 
 /// Something an operator has done beside the server, which the server is to record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OperatorAct {
+pub struct OperatorAction {
     /// What it was about.
-    pub kind: OperatorActKind,
+    pub kind: OperatorActionKind,
     /// Whom it was about, when it was somebody.
     pub user: Option<UserId>,
     /// What was done, and by whom, in words; nothing secret.
@@ -327,13 +327,13 @@ pub struct OperatorAct {
     pub at_unix_ms: i64,
 }
 
-/// What an [`OperatorAct`] was about.
+/// What an [`OperatorAction`] was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OperatorActKind {
+pub enum OperatorActionKind {
     /// What a user may do.
     Roles,
     /// Whether a user may come in or speak.
-    Standing,
+    Status,
     /// A user's password or second factor.
     Factors,
     /// Sessions ended, tokens withdrawn.
@@ -348,11 +348,11 @@ pub enum OperatorActKind {
     Keys,
 }
 
-impl OperatorActKind {
+impl OperatorActionKind {
     /// All kinds.
     pub const ALL: [Self; 8] = [
         Self::Roles,
-        Self::Standing,
+        Self::Status,
         Self::Factors,
         Self::Session,
         Self::Opened,
@@ -366,7 +366,7 @@ impl OperatorActKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Roles => "roles",
-            Self::Standing => "standing",
+            Self::Status => "standing",
             Self::Factors => "factors",
             Self::Session => "session",
             Self::Opened => "opened",

@@ -9,7 +9,7 @@ use crate::rows::rooms::Visibility;
 
 /// A wish to delete a room.
 #[derive(Debug, Clone)]
-pub struct RoomDeletion {
+pub struct DeleteRoomRequest {
     /// The room.
     pub room: RoomId,
     /// The user who requests the deletion.
@@ -20,16 +20,16 @@ pub struct RoomDeletion {
 
 /// What became of deleting a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeleteRoom {
+pub enum DeleteRoomOutcome {
     /// It is gone, with its members and messages.
     Deleted,
     /// No such room, or it is another's.
-    Refused,
+    Rejected,
 }
 
 /// A user to delete.
 #[derive(Debug, Clone)]
-pub struct UserDeletion {
+pub struct DeleteUserRequest {
     /// The user.
     pub user: UserId,
     /// What becomes of the rooms that the user owns.
@@ -59,9 +59,9 @@ impl OwnedRooms {
     }
 }
 
-/// What became of a [`UserDeletion`].
+/// What became of a [`DeleteUserRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeleteUser {
+pub enum DeleteUserOutcome {
     /// The user is gone; how many rooms they owned.
     Deleted {
         /// Rooms of the user: deleted, or without an owner now.

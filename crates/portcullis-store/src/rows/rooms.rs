@@ -106,7 +106,7 @@ pub struct NewUser {
 
 /// What became of a [`NewUser`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CreateUser {
+pub enum CreateUserOutcome {
     /// It is there; for a foreign user perhaps since long.
     Created,
     /// The name belongs to somebody else.
@@ -116,7 +116,7 @@ pub enum CreateUser {
     /// There is an administrator already.
     SetupUsed,
     /// The invitation was used, has ended, or never was.
-    InvitationVoid,
+    InvitationInvalid,
 }
 
 /// A room to create.
@@ -139,12 +139,12 @@ pub struct NewRoom {
     /// Whom the room is charged to; comes back in the feed.
     pub party: u64,
     /// Whether the user is still allowed; checked after all earlier changes were reported.
-    pub still: Option<Still>,
+    pub fence: Option<WriteFence>,
 }
 
 /// What became of a [`NewRoom`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CreateRoom {
+pub enum CreateRoomOutcome {
     /// It is there, and empty but for its owner.
     Created,
     /// The owner has as many rooms as allowed.
@@ -155,7 +155,7 @@ pub enum CreateRoom {
 
 /// A wish to be a member, or, for a member, to be placed in the feed's order.
 #[derive(Debug, Clone)]
-pub struct Join {
+pub struct JoinRequest {
     /// The room.
     pub room: RoomId,
     /// Who.
@@ -168,9 +168,9 @@ pub struct Join {
     pub party: u64,
 }
 
-/// What became of a [`Join`].
+/// What became of a [`JoinRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JoinRoom {
+pub enum JoinOutcome {
     /// The user is a member.
     Joined {
         /// The room's newest sequence number at that moment; 0 when empty.
@@ -188,7 +188,7 @@ pub enum JoinRoom {
 
 /// A wish to ask somebody into a room.
 #[derive(Debug, Clone)]
-pub struct InviteToRoom {
+pub struct InviteRequest {
     /// The room.
     pub room: RoomId,
     /// Whom.
@@ -203,9 +203,9 @@ pub struct InviteToRoom {
     pub party: u64,
 }
 
-/// What became of an [`InviteToRoom`].
+/// What became of an [`InviteRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Invited {
+pub enum InviteOutcome {
     /// The user may join.
     Invited,
     /// The user is a member.
@@ -218,7 +218,7 @@ pub enum Invited {
 
 /// A wish to put somebody out of a room, and keep them out.
 #[derive(Debug, Clone)]
-pub struct KickFromRoom {
+pub struct KickRequest {
     /// The room.
     pub room: RoomId,
     /// Whom; never the owner.
@@ -233,9 +233,9 @@ pub struct KickFromRoom {
     pub party: u64,
 }
 
-/// What became of a [`KickFromRoom`].
+/// What became of a [`KickRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kicked {
+pub enum KickOutcome {
     /// The user is out, and kept out.
     Kicked {
         /// Whether the user was a member until now.
@@ -249,7 +249,7 @@ pub enum Kicked {
 
 /// What became of leaving a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeaveRoom {
+pub enum LeaveOutcome {
     /// The user is no member any more.
     Left,
     /// The user was none.
@@ -285,14 +285,14 @@ pub struct NewMessage {
     /// The connection that asks; comes back in the feed.
     pub origin: u64,
     /// Whether the user is still allowed; checked after all earlier changes were reported.
-    pub still: Option<Still>,
+    pub fence: Option<WriteFence>,
 }
 
 /// A question the writer asks at the moment something would take effect; it must not wait.
 #[derive(Clone)]
-pub struct Still(Arc<dyn Fn() -> bool + Send + Sync>);
+pub struct WriteFence(Arc<dyn Fn() -> bool + Send + Sync>);
 
-impl Still {
+impl WriteFence {
     /// A question.
     pub fn new(holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(holds))
@@ -304,15 +304,15 @@ impl Still {
     }
 }
 
-impl std::fmt::Debug for Still {
+impl std::fmt::Debug for WriteFence {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Still")
+        formatter.write_str("WriteFence")
     }
 }
 
 /// What became of a [`NewMessage`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Append {
+pub enum AppendOutcome {
     /// It is durable and has its place.
     Stored {
         /// Its id.
@@ -343,7 +343,7 @@ pub enum Append {
 
 /// Which part of a room's messages to read.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub struct HistoryRequest {
     /// The room.
     pub room: RoomId,
     /// Only messages before this place; alone, the newest of them.
@@ -356,7 +356,7 @@ pub struct Page {
 
 /// A connection that was lost wants to hear its rooms again, and what was said meanwhile.
 #[derive(Debug, Clone)]
-pub struct Resume {
+pub struct ResumeRequest {
     /// Who.
     pub user: UserId,
     /// The connection that asks; comes back in the feed.
@@ -369,9 +369,9 @@ pub struct Resume {
     pub limit: u32,
 }
 
-/// What became of a [`Resume`].
+/// What became of a [`ResumeRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResumeRooms {
+pub enum ResumeOutcome {
     /// The feed has been told.
     Resumed {
         /// Rooms of which the user still is a member.

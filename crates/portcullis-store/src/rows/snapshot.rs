@@ -8,11 +8,11 @@ use crate::rows::rooms::{RoomRow, UserRow};
 
 /// Everything the live directory is built from.
 #[derive(Debug, Clone, Default)]
-pub struct Loaded {
+pub struct StoreSnapshot {
     /// All users.
     pub users: Vec<UserRow>,
     /// All rooms that are not deleted.
-    pub rooms: Vec<LoadedRoom>,
+    pub rooms: Vec<RoomSnapshot>,
     /// All members of these rooms.
     pub members: Vec<(RoomId, UserId)>,
     /// Users who are invited into these rooms.
@@ -29,7 +29,7 @@ pub struct Loaded {
 
 /// A room at the start: its row, and the time of its last message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadedRoom {
+pub struct RoomSnapshot {
     /// The room.
     pub room: RoomRow,
     /// When the newest message was stored, or else the room.

@@ -3,18 +3,18 @@
 
 use portcullis_model::{Secret, SessionId, UserId};
 
-use crate::accounts::{AccountStore, Recheck};
+use crate::accounts::{AccountStore, RecheckOutcome};
 use crate::health::monitor::{StoreStatus, WriteKind};
 use crate::rows::accounts::{
-    AuthenticateSession, Authenticated, Authority, ChangeUser, CredentialsRow, NewInvitation,
-    NewSession, NewTotp, OpenSession, PersonRow, Revocation, RotateSession, Rotated, SessionRow,
-    UserChange, UserChangeKind, WhichSessions,
+    AccountRow, Authority, ChangeUserOutcome, CredentialsRow, NewInvitation, NewSession, NewTotp,
+    OpenSessionOutcome, ReauthenticateOutcome, ReauthenticateRequest, Revocation, RotateOutcome,
+    RotateRequest, SessionRow, SessionSelector, UserChange, UserChangeKind,
 };
-use crate::rows::rooms::{CreateUser, NewUser};
+use crate::rows::rooms::{CreateUserOutcome, NewUser};
 use crate::sqlite::account_tables::factors::{
     has_invitation, has_recovery_code, recovery_codes_left,
 };
-use crate::sqlite::account_tables::sessions::sessions_of;
+use crate::sqlite::account_tables::sessions::list_sessions;
 use crate::sqlite::account_tables::users::{self as account, Wanted};
 use crate::sqlite::columns::has_admin;
 use crate::sqlite::store::SqliteStore;
@@ -22,7 +22,7 @@ use crate::sqlite::writer::recheck::authority;
 use crate::store::StoreFuture;
 
 impl AccountStore for SqliteStore {
-    fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUser> {
+    fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUserOutcome> {
         // Users of other issuers are created when they first log in.
         let kind = if user.issuer.is_some() { WriteKind::Login } else { WriteKind::Client };
         self.write(move |writer, changes| {
@@ -44,20 +44,20 @@ impl AccountStore for SqliteStore {
         })
     }
 
-    fn person(&self, id_or_name: &str) -> StoreFuture<'_, Option<PersonRow>> {
+    fn find_account(&self, id_or_name: &str) -> StoreFuture<'_, Option<AccountRow>> {
         let wanted = id_or_name.to_owned();
-        self.look_up(move |connection| account::person(connection, &wanted))
+        self.look_up(move |connection| account::find_account(connection, &wanted))
     }
 
-    fn people(&self, skip: u64, limit: u32) -> StoreFuture<'_, Vec<PersonRow>> {
-        self.look_up(move |connection| account::people(connection, skip, limit))
+    fn list_accounts(&self, skip: u64, limit: u32) -> StoreFuture<'_, Vec<AccountRow>> {
+        self.look_up(move |connection| account::list_accounts(connection, skip, limit))
     }
 
     fn has_admin(&self) -> StoreFuture<'_, bool> {
         self.look_up(has_admin)
     }
 
-    fn change_user(&self, change: UserChange) -> StoreFuture<'_, ChangeUser> {
+    fn change_user(&self, change: UserChange) -> StoreFuture<'_, ChangeUserOutcome> {
         let kind = change_kind(&change.what);
         self.write(move |writer, changes| {
             writer.account_for(kind, changes, |tables| tables.change_user(&change))
@@ -76,27 +76,34 @@ impl AccountStore for SqliteStore {
         })
     }
 
-    fn open_session(&self, session: NewSession) -> StoreFuture<'_, OpenSession> {
+    fn open_session(&self, session: NewSession) -> StoreFuture<'_, OpenSessionOutcome> {
         self.write(move |writer, changes| {
             writer.account_for(WriteKind::Login, changes, |tables| tables.open_session(&session))
         })
     }
 
-    fn rotate_session(&self, rotate: RotateSession) -> StoreFuture<'_, Rotated> {
+    fn rotate_session(&self, rotate: RotateRequest) -> StoreFuture<'_, RotateOutcome> {
         self.write(move |writer, changes| {
             writer.account_for(WriteKind::Login, changes, |tables| tables.rotate_session(&rotate))
         })
     }
 
-    fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, Authenticated> {
+    fn reauthenticate_session(
+        &self,
+        proof: ReauthenticateRequest,
+    ) -> StoreFuture<'_, ReauthenticateOutcome> {
         self.write(move |writer, changes| {
             writer.account_for(WriteKind::Login, changes, |tables| {
-                tables.authenticate_session(&proof)
+                tables.reauthenticate_session(&proof)
             })
         })
     }
 
-    fn end_sessions(&self, user: UserId, which: WhichSessions) -> StoreFuture<'_, Vec<SessionId>> {
+    fn end_sessions(
+        &self,
+        user: UserId,
+        which: SessionSelector,
+    ) -> StoreFuture<'_, Vec<SessionId>> {
         self.write(move |writer, changes| {
             writer.account_for(WriteKind::Removal, changes, |tables| {
                 tables.end_sessions(&user, &which)
@@ -104,9 +111,9 @@ impl AccountStore for SqliteStore {
         })
     }
 
-    fn sessions_of(&self, user: &UserId, at_unix_ms: i64) -> StoreFuture<'_, Vec<SessionRow>> {
+    fn list_sessions(&self, user: &UserId, at_unix_ms: i64) -> StoreFuture<'_, Vec<SessionRow>> {
         let user = user.clone();
-        self.look_up(move |connection| sessions_of(connection, &user, at_unix_ms))
+        self.look_up(move |connection| list_sessions(connection, &user, at_unix_ms))
     }
 
     fn revoke(&self, revocation: Revocation) -> StoreFuture<'_, ()> {
@@ -164,21 +171,23 @@ impl AccountStore for SqliteStore {
     }
 
     /// A link made in the server is recorded there.
-    fn note_login_link(&self, _user: UserId) -> StoreFuture<'_, ()> {
+    fn record_login_link(&self, _user: UserId) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>> {
+    fn assign_role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>> {
         self.write(move |writer, changes| {
-            writer.account_for(WriteKind::Removal, changes, |tables| tables.role_numbers(&names))
+            writer.account_for(WriteKind::Removal, changes, |tables| {
+                tables.assign_role_numbers(&names)
+            })
         })
     }
 
-    fn recheck(&self) -> StoreFuture<'_, Recheck> {
+    fn recheck(&self) -> StoreFuture<'_, RecheckOutcome> {
         self.look()
     }
 
-    fn tidy(&self, now_unix_ms: i64) -> StoreFuture<'_, ()> {
+    fn remove_ended(&self, now_unix_ms: i64) -> StoreFuture<'_, ()> {
         self.write(move |writer, changes| {
             writer.account_for(WriteKind::Client, changes, |tables| tables.tidy_ended(now_unix_ms))
         })

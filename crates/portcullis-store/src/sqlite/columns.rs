@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use crate::error::StoreError;
 use crate::rows::accounts::Authority;
 use crate::rows::rooms::{RoomRow, Visibility};
-use crate::rows::snapshot::{Loaded, LoadedRoom};
+use crate::rows::snapshot::{RoomSnapshot, StoreSnapshot};
 use crate::sqlite::writer::recheck::authority;
 
 /// The form of a name that makes `Alice` and `alice` one.
@@ -52,11 +52,11 @@ pub(crate) fn last_seq(connection: &Connection, room: &RoomId) -> Result<Option<
 }
 
 /// Reads everything the live directory is built from, as of one moment.
-pub(crate) fn load(connection: &Connection) -> Result<Loaded, StoreError> {
+pub(crate) fn load(connection: &Connection) -> Result<StoreSnapshot, StoreError> {
     // One transaction, so that no member names a room or user that is not in the lists.
     let moment = connection.unchecked_transaction()?;
     let Authority { users, sessions, revocations, revocations_ended_unix_ms } = authority(&moment)?;
-    let loaded = Loaded {
+    let loaded = StoreSnapshot {
         users,
         sessions,
         revocations,
@@ -70,7 +70,7 @@ pub(crate) fn load(connection: &Connection) -> Result<Loaded, StoreError> {
     Ok(loaded)
 }
 
-fn rooms(connection: &Connection) -> Result<Vec<LoadedRoom>, StoreError> {
+fn rooms(connection: &Connection) -> Result<Vec<RoomSnapshot>, StoreError> {
     let mut select = connection.prepare(
         "SELECT rooms.id, name, users.id, visibility,
              ifnull(messages.sent_unix_ms, rooms.created_unix_ms)
@@ -88,7 +88,7 @@ fn rooms(connection: &Connection) -> Result<Vec<LoadedRoom>, StoreError> {
             owner: user_id(text(row, 2)?)?,
             visibility: Visibility::from_number(row.get(3)?),
         };
-        rooms.push(LoadedRoom { room, active_unix_ms: row.get(4)? });
+        rooms.push(RoomSnapshot { room, active_unix_ms: row.get(4)? });
     }
     Ok(rooms)
 }

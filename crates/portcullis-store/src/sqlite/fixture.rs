@@ -57,7 +57,7 @@ pub(crate) fn lobby() -> NewRoom {
         created_unix_ms: 0,
         origin: 0,
         party: 0,
-        still: None,
+        fence: None,
         rooms_per_user_max: 9,
     }
 }
@@ -76,6 +76,6 @@ pub(crate) fn message(number: u32, sent_unix_ms: i64) -> NewMessage {
         digest: Some([7; 32]),
         sent_unix_ms,
         origin: 0,
-        still: None,
+        fence: None,
     }
 }

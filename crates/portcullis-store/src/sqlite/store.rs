@@ -9,18 +9,19 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use portcullis_model::{RoomId, UserId};
 use tokio::sync::{oneshot, watch};
 
-use crate::accounts::Recheck;
+use crate::accounts::RecheckOutcome;
 use crate::changes::Change;
 use crate::error::StoreError;
 use crate::field_seal::FieldSeal;
 use crate::health::disk_watch::DiskWatch;
 use crate::health::monitor::{HealthCell, StoreStatus};
-use crate::rows::deletions::{DeleteRoom, RoomDeletion};
+use crate::rows::deletions::{DeleteRoomOutcome, DeleteRoomRequest};
 use crate::rows::rooms::{
-    Append, CreateRoom, InviteToRoom, Invited, Join, JoinRoom, KickFromRoom, Kicked, LeaveRoom,
-    MessageRow, NewMessage, NewRoom, Page, Resume, ResumeRooms,
+    AppendOutcome, CreateRoomOutcome, HistoryRequest, InviteOutcome, InviteRequest, JoinOutcome,
+    JoinRequest, KickOutcome, KickRequest, LeaveOutcome, MessageRow, NewMessage, NewRoom,
+    ResumeOutcome, ResumeRequest,
 };
-use crate::rows::snapshot::Loaded;
+use crate::rows::snapshot::StoreSnapshot;
 use crate::sqlite::columns as query;
 use crate::sqlite::database::files::{file_error, lock, private_file};
 use crate::sqlite::database::migrations::open_writer;
@@ -271,7 +272,7 @@ impl SqliteStore {
     }
 
     /// Lets the writer check whether another connection has changed the authority.
-    pub(crate) fn look(&self) -> StoreFuture<'_, Recheck> {
+    pub(crate) fn look(&self) -> StoreFuture<'_, RecheckOutcome> {
         let (reply, answer) = oneshot::channel();
         let (reader, turns, changes) =
             (self.authority.clone(), self.turns.clone(), self.changes.clone());
@@ -295,13 +296,13 @@ impl SqliteStore {
         self.health.read()
     }
 
-    async fn resume_in_turns(&self, resume: Resume) -> Result<ResumeRooms, StoreError> {
+    async fn resume_in_turns(&self, resume: ResumeRequest) -> Result<ResumeOutcome, StoreError> {
         let resume = Arc::new(resume);
         for _ in 0..RESUME_TRIES {
             let (asked, seal) = (Arc::clone(&resume), self.seal.clone());
             let read =
                 self.read(move |connection| read_missed(connection, &asked, seal.as_deref()));
-            let Some(read) = read.await? else { return Ok(ResumeRooms::TooMany) };
+            let Some(read) = read.await? else { return Ok(ResumeOutcome::TooMany) };
             let asked = Arc::clone(&resume);
             let turn = self.write(move |writer, changes| writer.resume(&asked, read, changes));
             match turn.await? {
@@ -309,7 +310,7 @@ impl SqliteStore {
                 Turned::Behind => {}
             }
         }
-        Ok(ResumeRooms::TooMany)
+        Ok(ResumeOutcome::TooMany)
     }
 
     /// What fields are sealed with, when they are.
@@ -324,35 +325,35 @@ impl Store for SqliteStore {
         (Arc::strong_count(&self.asked) - 1, self.queue_max)
     }
 
-    fn load(&self) -> StoreFuture<'_, Loaded> {
+    fn load(&self) -> StoreFuture<'_, StoreSnapshot> {
         self.read(query::load)
     }
 
-    fn create_room(&self, room: NewRoom) -> StoreFuture<'_, CreateRoom> {
+    fn create_room(&self, room: NewRoom) -> StoreFuture<'_, CreateRoomOutcome> {
         self.write(move |writer, changes| writer.create_room(room, changes))
     }
 
-    fn join_room(&self, join: Join) -> StoreFuture<'_, JoinRoom> {
+    fn join_room(&self, join: JoinRequest) -> StoreFuture<'_, JoinOutcome> {
         self.write(move |writer, changes| writer.join_room(join, changes))
     }
 
-    fn invite_to_room(&self, ask: InviteToRoom) -> StoreFuture<'_, Invited> {
+    fn invite_to_room(&self, ask: InviteRequest) -> StoreFuture<'_, InviteOutcome> {
         self.write(move |writer, changes| writer.invite_to_room(ask, changes))
     }
 
-    fn kick_from_room(&self, ask: KickFromRoom) -> StoreFuture<'_, Kicked> {
+    fn kick_from_room(&self, ask: KickRequest) -> StoreFuture<'_, KickOutcome> {
         self.write(move |writer, changes| writer.kick_from_room(ask, changes))
     }
 
-    fn leave_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, LeaveRoom> {
+    fn leave_room(&self, room: RoomId, user: UserId) -> StoreFuture<'_, LeaveOutcome> {
         self.write(move |writer, changes| writer.leave_room(room, user, changes))
     }
 
-    fn delete_room(&self, deletion: RoomDeletion) -> StoreFuture<'_, DeleteRoom> {
+    fn delete_room(&self, deletion: DeleteRoomRequest) -> StoreFuture<'_, DeleteRoomOutcome> {
         self.write(move |writer, changes| writer.delete_room(deletion, changes))
     }
 
-    fn append(&self, message: NewMessage) -> StoreFuture<'_, Append> {
+    fn append(&self, message: NewMessage) -> StoreFuture<'_, AppendOutcome> {
         // On the caller's thread: of those there are several, and one that writes.
         let seal = self.seal.as_deref().filter(|_| self.seal_messages);
         let sealed = seal.map(|seal| seal_message(seal, &message)).transpose();
@@ -364,11 +365,11 @@ impl Store for SqliteStore {
         }
     }
 
-    fn resume(&self, resume: Resume) -> StoreFuture<'_, ResumeRooms> {
+    fn resume(&self, resume: ResumeRequest) -> StoreFuture<'_, ResumeOutcome> {
         Box::pin(self.resume_in_turns(resume))
     }
 
-    fn history(&self, page: Page) -> StoreFuture<'_, (Vec<MessageRow>, bool)> {
+    fn history(&self, page: HistoryRequest) -> StoreFuture<'_, (Vec<MessageRow>, bool)> {
         let seal = self.seal.clone();
         self.read(move |connection| history(connection, &page, seal.as_deref()))
     }
@@ -434,7 +435,7 @@ mod tests {
         drop(open_gate);
         user.await.unwrap();
         room.await.unwrap();
-        assert!(matches!(first.await, Ok(Append::Stored { seq: 1, .. })));
+        assert!(matches!(first.await, Ok(AppendOutcome::Stored { seq: 1, .. })));
         store.close().await.unwrap();
     }
 
@@ -478,9 +479,9 @@ mod tests {
         let found = directory.path().join("found.db");
         let again = SqliteStore::open(&found, SqliteOptions::default(), Box::new(Deaf)).unwrap();
         let stored = again.append(message(9, 0)).await.unwrap();
-        assert!(matches!(stored, Append::Stored { seq: 6, .. }), "{stored:?}");
+        assert!(matches!(stored, AppendOutcome::Stored { seq: 6, .. }), "{stored:?}");
         let repeated = again.append(message(4, 0)).await.unwrap();
-        assert!(matches!(repeated, Append::Repeated { seq: 5, .. }), "{repeated:?}");
+        assert!(matches!(repeated, AppendOutcome::Repeated { seq: 5, .. }), "{repeated:?}");
     }
 
     #[tokio::test]
@@ -519,7 +520,7 @@ mod tests {
             assert_eq!(store.last_seq(lobby().id).await.unwrap(), Some(0), "reads go on");
             std::fs::rename(&away, &name).unwrap();
             let sent = store.append(message(1, 0)).await;
-            assert!(matches!(sent, Ok(Append::Stored { seq: 1, .. })), "{suffix}: {sent:?}");
+            assert!(matches!(sent, Ok(AppendOutcome::Stored { seq: 1, .. })), "{suffix}: {sent:?}");
             store.close().await.unwrap();
         }
     }

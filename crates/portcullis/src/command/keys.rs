@@ -6,7 +6,7 @@ use clap::{Subcommand, ValueEnum};
 use portcullis_accounts::ServerSecret;
 use portcullis_audit::utc;
 use portcullis_seal::{KeyId, KeyRing};
-use portcullis_store::{OperatorActKind, SqliteBeside};
+use portcullis_store::{OperatorActionKind, SqliteOperatorStore};
 
 use super::Installation;
 use crate::output::{counted, outln};
@@ -176,7 +176,7 @@ fn retire(installation: &Installation, ring: &KeyRing, id: KeyId) -> Result<()> 
     Ok(())
 }
 
-fn reencrypt(beside: &SqliteBeside) -> Result<u64> {
+fn reencrypt(beside: &SqliteOperatorStore) -> Result<u64> {
     let mut done = 0;
     loop {
         let portion = beside.reseal(PORTION).context("a field cannot be sealed anew")?;
@@ -190,7 +190,7 @@ fn reencrypt(beside: &SqliteBeside) -> Result<u64> {
 /// Leaves a record of it for the server; without a database there is no server yet.
 fn note(installation: &Installation, what: &str) -> Result<()> {
     if installation.settings.database.exists() {
-        installation.open()?.0.note(OperatorActKind::Keys, what)?;
+        installation.open()?.0.note(OperatorActionKind::Keys, what)?;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ use portcullis_accounts::SigningKeys;
 use portcullis_guard::Action;
 use portcullis_model::{Clock, Now, RoleTable, Secret, SystemClock};
 use portcullis_seal::KeyRing;
-use portcullis_store::{FieldSeal, SqliteBeside};
+use portcullis_store::{FieldSeal, SqliteOperatorStore};
 
 pub(crate) use self::keys::KeysCommand;
 pub(crate) use self::operate::{LimitsCommand, StateCommand};
@@ -132,14 +132,14 @@ impl Installation {
     }
 
     /// Opens the database beside the server; with it go the names of all roles.
-    fn open(&self) -> Result<(SqliteBeside, RoleTable)> {
+    fn open(&self) -> Result<(SqliteOperatorStore, RoleTable)> {
         let path = &self.settings.database;
         if !path.exists() {
             bail!("there is no database at {}: start the server once", path.display());
         }
         let log = Log::new(Arc::clone(&self.clock));
         let seal = self.ring()?.map(|ring| Arc::new(Sealing::new(ring, log)) as Arc<dyn FieldSeal>);
-        let beside = SqliteBeside::open(path, seal, &operator())
+        let beside = SqliteOperatorStore::open(path, seal, &operator())
             .with_context(|| format!("cannot open {}", path.display()))?;
         let roles = block_on(numbered(&beside, &self.settings.gate.roles))??.table;
         Ok((beside.with_roles(roles.clone()), roles))

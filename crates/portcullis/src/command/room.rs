@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 use portcullis_audit::utc;
 use portcullis_model::RoomId;
-use portcullis_store::{DeleteRoom, PEOPLE_MAX, RoomSummary, SqliteBeside, Visibility};
+use portcullis_store::{DeleteRoomOutcome, LIST_MAX, RoomSummary, SqliteOperatorStore, Visibility};
 
 use super::Installation;
 use crate::output::{counted, outln};
@@ -36,11 +36,11 @@ pub(super) fn run(installation: &Installation, command: &RoomCommand) -> Result<
     }
 }
 
-fn list(beside: &SqliteBeside, search: Option<&str>) -> Result<()> {
+fn list(beside: &SqliteOperatorStore, search: Option<&str>) -> Result<()> {
     let search = search.map(str::to_lowercase);
     let mut skip = 0;
     loop {
-        let rooms = beside.rooms(skip, PEOPLE_MAX)?;
+        let rooms = beside.rooms(skip, LIST_MAX)?;
         if rooms.is_empty() {
             return Ok(());
         }
@@ -54,14 +54,14 @@ fn list(beside: &SqliteBeside, search: Option<&str>) -> Result<()> {
     }
 }
 
-fn delete(beside: &SqliteBeside, ids: &[String]) -> Result<()> {
+fn delete(beside: &SqliteOperatorStore, ids: &[String]) -> Result<()> {
     let mut printed = Ok(());
     for id in ids {
         // The earlier rooms are deleted and printed. A closed output does not stop deletions.
         match RoomId::parse(id).map(|room| beside.delete_room(&room)) {
-            Ok(Ok(DeleteRoom::Deleted)) => printed = printed.and(outln!("{id}: deleted")),
+            Ok(Ok(DeleteRoomOutcome::Deleted)) => printed = printed.and(outln!("{id}: deleted")),
             Ok(Err(error)) => return Err(error.into()),
-            Ok(Ok(DeleteRoom::Refused)) | Err(_) => {
+            Ok(Ok(DeleteRoomOutcome::Rejected)) | Err(_) => {
                 bail!("there is no room {id:?}: rooms are named by id, see room list")
             }
         }

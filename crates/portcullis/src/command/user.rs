@@ -10,8 +10,8 @@ use portcullis_audit::utc;
 use portcullis_guard::SecondFactorRule;
 use portcullis_model::{Now, Role, RoleTable, Roles};
 use portcullis_store::{
-    DeleteUser, FOR_EVER_UNIX_MS, LoggedOut, OwnedRooms, PEOPLE_MAX, PersonRow, SqliteBeside,
-    UserDeletion,
+    AccountRow, DeleteUserOutcome, DeleteUserRequest, FOR_EVER_UNIX_MS, LIST_MAX, LogOutSummary,
+    OwnedRooms, SqliteOperatorStore,
 };
 
 use super::{Installation, read_secret};
@@ -98,7 +98,7 @@ pub(super) fn run(installation: &Installation, command: &UserCommand) -> Result<
 }
 
 /// Logs all users out, once the operator has confirmed it.
-fn log_out_all(beside: &SqliteBeside, is_confirmed: bool, now: Now) -> Result<()> {
+fn log_out_all(beside: &SqliteOperatorStore, is_confirmed: bool, now: Now) -> Result<()> {
     if !is_confirmed {
         errln!("This logs out all users, and you cannot undo it. Type yes to go on:");
         let mut answer = String::new();
@@ -108,7 +108,7 @@ fn log_out_all(beside: &SqliteBeside, is_confirmed: bool, now: Now) -> Result<()
             bail!("nothing was changed: type yes, or pass --yes");
         }
     }
-    let LoggedOut { users, sessions } = beside.log_out_all(now.unix_ms)?;
+    let LogOutSummary { users, sessions } = beside.log_out_all(now.unix_ms)?;
     let (users, sessions) = (counted(users as u64, "user"), counted(sessions as u64, "session"));
     outln!("{users} logged out; {sessions} ended, and every token issued until now is void")?;
     Ok(())
@@ -185,7 +185,7 @@ async fn act(
 }
 
 /// Says on standard error that roles have no effect yet, for want of a second factor.
-fn note_second_factor(rule: SecondFactorRule, person: &PersonRow) {
+fn note_second_factor(rule: SecondFactorRule, person: &AccountRow) {
     let has_more = person.roles.without(Role::User) != Roles::NONE;
     match &person.issuer {
         None if rule.gap(person.roles, person.has_totp).is_open() => errln!(
@@ -200,14 +200,19 @@ fn note_second_factor(rule: SecondFactorRule, person: &PersonRow) {
     }
 }
 
-fn delete(beside: &SqliteBeside, person: &PersonRow, rooms: OwnedRooms, now: Now) -> Result<()> {
+fn delete(
+    beside: &SqliteOperatorStore,
+    person: &AccountRow,
+    rooms: OwnedRooms,
+    now: Now,
+) -> Result<()> {
     let user = person.id.clone();
-    match beside.delete_user(&UserDeletion { user, rooms, at_unix_ms: now.unix_ms })? {
-        DeleteUser::Deleted { rooms: count } => {
+    match beside.delete_user(&DeleteUserRequest { user, rooms, at_unix_ms: now.unix_ms })? {
+        DeleteUserOutcome::Deleted { rooms: count } => {
             Ok(outln!("{}: deleted; {}", person.username, rooms.describe(count))?)
         }
-        DeleteUser::Missing => bail!("there is no user {:?} any more", person.username),
-        DeleteUser::LastAdmin => {
+        DeleteUserOutcome::Missing => bail!("there is no user {:?} any more", person.username),
+        DeleteUserOutcome::LastAdmin => {
             bail!("{:?} is the last administrator: make another one first", person.username)
         }
     }
@@ -224,7 +229,7 @@ fn parse(roles: &RoleTable, name: &str) -> Result<Role> {
 async fn list(hand: &OperatorHand<'_>, roles: &RoleTable) -> Result<()> {
     let mut skip = 0;
     loop {
-        let people = hand.store.people(skip, PEOPLE_MAX).await?;
+        let people = hand.store.list_accounts(skip, LIST_MAX).await?;
         if people.is_empty() {
             return Ok(());
         }
@@ -242,7 +247,7 @@ async fn show(hand: &OperatorHand<'_>, roles: &RoleTable, name: &str) -> Result<
     if let Some(issuer) = &person.issuer {
         outln!("signs in with {issuer}")?;
     }
-    for session in hand.store.sessions_of(&person.id, hand.now.unix_ms).await? {
+    for session in hand.store.list_sessions(&person.id, hand.now.unix_ms).await? {
         outln!(
             "session since {}, renewed {}, from {} by {:?}",
             time(session.created_unix_ms),
@@ -255,7 +260,7 @@ async fn show(hand: &OperatorHand<'_>, roles: &RoleTable, name: &str) -> Result<
 }
 
 /// A user in one line: id, name, roles, and what is not as usual.
-fn line(person: &PersonRow, roles: &RoleTable, now_unix_ms: i64) -> String {
+fn line(person: &AccountRow, roles: &RoleTable, now_unix_ms: i64) -> String {
     let mut words = vec![
         person.id.to_string(),
         format!("{:?}", person.username),

@@ -206,7 +206,7 @@ async fn numbered(
 ) -> Result<RoleRules, ChatServerError> {
     let custom = configured.table.all().filter(|role| matches!(role, Role::Custom(_)));
     let names: Vec<String> = custom.map(|role| String::from(configured.table.name(role))).collect();
-    let numbers = store.role_numbers(names.clone()).await?;
+    let numbers = store.assign_role_numbers(names.clone()).await?;
     let first = || ChatServerError::Role(names.first().cloned().unwrap_or_default());
     let mut table = RoleTable::default();
     for (name, number) in names.iter().zip(numbers.ok_or_else(first)?) {

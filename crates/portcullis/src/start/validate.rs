@@ -5,7 +5,7 @@ use anyhow::Result;
 use portcullis_accounts::{KeyError, ServerSecret, SigningKeys};
 use portcullis_model::Now;
 use portcullis_seal::{KeyRing, RingError};
-use portcullis_store::{SqliteBeside, StoreError, inspect};
+use portcullis_store::{SqliteOperatorStore, StoreError, inspect};
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, Warning};
@@ -119,7 +119,7 @@ pub(crate) fn inspect_field_keys(settings: &Settings) -> Result<(), ConfigError>
     if !settings.database.exists() {
         return Ok(());
     }
-    let beside = SqliteBeside::open(&settings.database, None, "the start");
+    let beside = SqliteOperatorStore::open(&settings.database, None, "the start");
     if beside.is_ok_and(|beside| beside.holds_sealed()) {
         let why = format!(
             "field-keys.ring is not in it, and {} holds fields that are sealed with it",

@@ -285,7 +285,7 @@ pub(crate) async fn numbered(
 ) -> Result<RoleRules> {
     let custom = configured.table.all().filter(|role| matches!(role, Role::Custom(_)));
     let names: Vec<String> = custom.map(|role| String::from(configured.table.name(role))).collect();
-    let numbers = store.role_numbers(names.clone()).await?;
+    let numbers = store.assign_role_numbers(names.clone()).await?;
     let numbers = numbers.context("more than 24 roles were ever defined: name them as before")?;
     let mut table = RoleTable::default();
     for (name, number) in names.iter().zip(numbers) {

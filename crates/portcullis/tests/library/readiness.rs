@@ -11,8 +11,8 @@ use portcullis::{
 use portcullis_accounts::{AccountOptions, AccountParts, ServerSecret, SigningKeys};
 use portcullis_model::{MessageId, RoleTable, Roles};
 use portcullis_store::{
-    AccountStore, Change, CommitFeed, FieldSeal, NewMessage, NewRoom, NewUser, Page, SealFault,
-    SqliteOptions, SqliteStore, Store, StoreError, Visibility,
+    AccountStore, Change, CommitFeed, FieldSeal, HistoryRequest, NewMessage, NewRoom, NewUser,
+    SealFault, SqliteOptions, SqliteStore, Store, StoreError, Visibility,
 };
 use portcullis_test::{Answer, Connection, Request, until};
 use serde_json::{Value, json};
@@ -164,7 +164,7 @@ fn lobby() -> NewRoom {
         created_unix_ms: 0,
         origin: 0,
         party: 0,
-        still: None,
+        fence: None,
         rooms_per_user_max: 9,
     }
 }
@@ -182,7 +182,7 @@ fn message() -> NewMessage {
         digest: None,
         sent_unix_ms: 0,
         origin: 0,
-        still: None,
+        fence: None,
     }
 }
 
@@ -207,7 +207,7 @@ fn reader_that_has_ended_makes_the_server_not_ready() {
     wait(store.create_user(ann())).unwrap();
     wait(store.create_room(lobby())).unwrap();
     wait(store.append(message())).unwrap();
-    let page = || Page { room: lobby().id, before: None, after: None, limit: 10 };
+    let page = || HistoryRequest { room: lobby().id, before: None, after: None, limit: 10 };
     let outcome = wait(store.history(page()));
     assert!(matches!(outcome, Err(StoreError::ReaderEnded)), "{outcome:?}");
     fixture.wait_until_not_ready("store", "reader_ended");

@@ -5,7 +5,7 @@ use portcullis_model::{CUSTOM_ROLES_MAX, SessionId, UserId};
 use rusqlite::Connection;
 
 use crate::error::StoreError;
-use crate::rows::accounts::{NewInvitation, NewTotp, WhichSessions};
+use crate::rows::accounts::{NewInvitation, NewTotp, SessionSelector};
 use crate::sqlite::account_tables::sessions::STEP_ROWS;
 use crate::sqlite::account_tables::users::AccountTables;
 use crate::sqlite::columns::fold;
@@ -39,7 +39,7 @@ impl AccountTables<'_> {
                 .prepare_cached("INSERT OR IGNORE INTO recovery_codes VALUES (?1, ?2)")?
                 .execute((key, hash.as_slice()))?;
         }
-        let which = keep.map_or(WhichSessions::All, WhichSessions::AllBut);
+        let which = keep.map_or(SessionSelector::All, SessionSelector::AllExcept);
         self.end_sessions(user, &which)?;
         self.tell_user(key)?;
         Ok(true)
@@ -121,8 +121,11 @@ impl AccountTables<'_> {
         self.tidy_sessions(now_unix_ms)
     }
 
-    /// Numbers roles; see [`crate::AccountStore::role_numbers`].
-    pub(crate) fn role_numbers(&mut self, names: &[String]) -> Result<Option<Vec<u8>>, StoreError> {
+    /// Numbers roles; see [`crate::AccountStore::assign_role_numbers`].
+    pub(crate) fn assign_role_numbers(
+        &mut self,
+        names: &[String],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let mut roles = self.roles()?;
         let known = roles.len();
         let mut numbers = Vec::with_capacity(names.len());

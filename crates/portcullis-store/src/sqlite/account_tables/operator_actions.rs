@@ -6,12 +6,12 @@ use rusqlite::Connection;
 
 use crate::error::StoreError;
 use crate::rows::accounts::{
-    FOR_EVER_UNIX_MS, OperatorAct, OperatorActKind, UserChange, UserChangeKind,
+    FOR_EVER_UNIX_MS, OperatorAction, OperatorActionKind, UserChange, UserChangeKind,
 };
 use crate::sqlite::account_tables::users::AccountTables;
 
 /// What was done to whom, before anybody is named who did it.
-pub(crate) type Done = (OperatorActKind, Option<UserId>, String);
+pub(crate) type Done = (OperatorActionKind, Option<UserId>, String);
 
 impl AccountTables<'_> {
     /// Keeps an act for the server to record; `by` is who did it.
@@ -35,7 +35,7 @@ impl AccountTables<'_> {
 pub(crate) fn operator_acts(
     connection: &Connection,
     above: i64,
-) -> Result<Vec<(i64, OperatorAct)>, StoreError> {
+) -> Result<Vec<(i64, OperatorAction)>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT number, kind, user, detail, at_unix_ms FROM operator_acts
          WHERE number > ?1 ORDER BY number",
@@ -45,9 +45,9 @@ pub(crate) fn operator_acts(
     while let Some(row) = rows.next()? {
         let kind: String = row.get(1)?;
         let user: Option<String> = row.get(2)?;
-        let known = OperatorActKind::ALL.into_iter().find(|known| known.name() == kind);
-        let act = OperatorAct {
-            kind: known.unwrap_or(OperatorActKind::Standing),
+        let known = OperatorActionKind::ALL.into_iter().find(|known| known.name() == kind);
+        let act = OperatorAction {
+            kind: known.unwrap_or(OperatorActionKind::Status),
             user: user.and_then(|user| UserId::parse(&user).ok()),
             detail: row.get(3)?,
             at_unix_ms: row.get(4)?,
@@ -69,28 +69,28 @@ pub(crate) fn changed(change: &UserChange, roles: &RoleTable) -> Done {
     let lasts = |until_unix_ms: i64| until_unix_ms > change.at_unix_ms;
     let (kind, what) = match &change.what {
         UserChangeKind::Roles(held) => {
-            (OperatorActKind::Roles, format!("roles now {}", roles.names(*held).join(" ")))
+            (OperatorActionKind::Roles, format!("roles now {}", roles.names(*held).join(" ")))
         }
-        UserChangeKind::Disabled(true) => (OperatorActKind::Standing, String::from("locked out")),
+        UserChangeKind::Disabled(true) => (OperatorActionKind::Status, String::from("locked out")),
         UserChangeKind::Disabled(false) => {
-            (OperatorActKind::Standing, String::from("let in again"))
+            (OperatorActionKind::Status, String::from("let in again"))
         }
         UserChangeKind::Banned { until_unix_ms } if lasts(*until_unix_ms) => {
-            (OperatorActKind::Standing, format!("banned {}", until(*until_unix_ms)))
+            (OperatorActionKind::Status, format!("banned {}", until(*until_unix_ms)))
         }
-        UserChangeKind::Banned { .. } => (OperatorActKind::Standing, String::from("ban lifted")),
+        UserChangeKind::Banned { .. } => (OperatorActionKind::Status, String::from("ban lifted")),
         UserChangeKind::Muted { until_unix_ms } if lasts(*until_unix_ms) => {
-            (OperatorActKind::Standing, format!("muted {}", until(*until_unix_ms)))
+            (OperatorActionKind::Status, format!("muted {}", until(*until_unix_ms)))
         }
         UserChangeKind::Muted { .. } => {
-            (OperatorActKind::Standing, String::from("may speak again"))
+            (OperatorActionKind::Status, String::from("may speak again"))
         }
-        UserChangeKind::Username(_) => (OperatorActKind::Standing, String::from("renamed")),
+        UserChangeKind::Username(_) => (OperatorActionKind::Status, String::from("renamed")),
         UserChangeKind::Password { .. } => {
-            (OperatorActKind::Factors, String::from("password replaced"))
+            (OperatorActionKind::Factors, String::from("password replaced"))
         }
         UserChangeKind::RevokeAll => {
-            (OperatorActKind::Session, String::from("all sessions and tokens ended"))
+            (OperatorActionKind::Session, String::from("all sessions and tokens ended"))
         }
     };
     (kind, Some(change.user.clone()), what)

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use crate::changes::Change;
 use crate::error::StoreError;
 use crate::rows::accounts::{
-    AuthenticateSession, Authenticated, Factors, NewSession, OpenSession, RotateSession, Rotated,
-    SessionRow, ShownTurn, WhichSessions,
+    Factors, NewSession, OpenSessionOutcome, PresentedTurn, ReauthenticateOutcome,
+    ReauthenticateRequest, RotateOutcome, RotateRequest, SessionRow, SessionSelector,
 };
 use crate::sqlite::account_tables::users::AccountTables;
 use crate::sqlite::columns::{text, user_id};
@@ -81,7 +81,7 @@ impl Standing {
         self.barred || at_unix_ms >= self.row.ends_unix_ms.min(self.row.idle_ends_unix_ms)
     }
 
-    fn judge(&self, shown: &ShownTurn, at_unix_ms: i64, grace_ms: i64) -> TurnShown {
+    fn judge(&self, shown: &PresentedTurn, at_unix_ms: i64, grace_ms: i64) -> TurnShown {
         // Requests are timed before they queue here: one may be older than the turn it lost to.
         let age_ms = at_unix_ms.saturating_sub(self.row.renewed_unix_ms);
         let in_time = (-grace_ms..=grace_ms).contains(&age_ms);
@@ -98,13 +98,16 @@ impl Standing {
 
 impl AccountTables<'_> {
     /// Opens a session; see [`crate::AccountStore::open_session`].
-    pub(crate) fn open_session(&mut self, new: &NewSession) -> Result<OpenSession, StoreError> {
+    pub(crate) fn open_session(
+        &mut self,
+        new: &NewSession,
+    ) -> Result<OpenSessionOutcome, StoreError> {
         let mut select = self.connection.prepare_cached(
             "SELECT key FROM users WHERE id = ?1 AND disabled = 0 AND banned_until_unix_ms <= ?2",
         )?;
         let user: Option<i64> =
             select.query_row((new.user.as_str(), new.at_unix_ms), |row| row.get(0)).optional()?;
-        let Some(user) = user else { return Ok(OpenSession::UserMissing) };
+        let Some(user) = user else { return Ok(OpenSessionOutcome::UserMissing) };
         drop(select);
         // Whatever looks for sessions that are over looks at the idle end alone.
         let idle_ends_unix_ms = new.idle_ends_unix_ms.min(new.ends_unix_ms);
@@ -130,7 +133,7 @@ impl AccountTables<'_> {
         // Last, so that nobody makes room for what fails.
         self.make_room(user, new)?;
         self.tell_session(&new.id)?;
-        Ok(OpenSession::Opened)
+        Ok(OpenSessionOutcome::Opened)
     }
 
     /// Ends the sessions not renewed for longest, for the new one.
@@ -149,25 +152,28 @@ impl AccountTables<'_> {
     }
 
     /// Lets the next turn begin; see [`crate::AccountStore::rotate_session`].
-    pub(crate) fn rotate_session(&mut self, ask: &RotateSession) -> Result<Rotated, StoreError> {
+    pub(crate) fn rotate_session(
+        &mut self,
+        ask: &RotateRequest,
+    ) -> Result<RotateOutcome, StoreError> {
         let Some(standing) = self.standing(&ask.session, ask.at_unix_ms)? else {
-            return Ok(Rotated::Ended);
+            return Ok(RotateOutcome::Ended);
         };
-        if standing.is_over(ask.at_unix_ms) || ask.shown.number > standing.row.turn {
-            return Ok(Rotated::Ended);
+        if standing.is_over(ask.at_unix_ms) || ask.presented.number > standing.row.turn {
+            return Ok(RotateOutcome::Ended);
         }
-        let turn = standing.judge(&ask.shown, ask.at_unix_ms, ask.grace_ms);
+        let turn = standing.judge(&ask.presented, ask.at_unix_ms, ask.grace_ms);
         let row = standing.row;
         match turn {
             TurnShown::Newest => {
                 let next = next_turn(row, ask.at_unix_ms, ask.idle_ms);
                 self.put_session(&next)?;
-                Ok(Rotated::Next(next))
+                Ok(RotateOutcome::Next(next))
             }
-            TurnShown::Shared => Ok(Rotated::Same(row)),
+            TurnShown::Shared => Ok(RotateOutcome::Same(row)),
             TurnShown::Copy => {
                 self.end_session(&row.id, &row.user)?;
-                Ok(Rotated::Reused(row))
+                Ok(RotateOutcome::Reused(row))
             }
         }
     }
@@ -209,29 +215,29 @@ impl AccountTables<'_> {
         Ok(Some(Standing { row: session_row(row)?, device_hash, barred }))
     }
 
-    /// Notes a fresh proof; see [`crate::AccountStore::authenticate_session`].
-    pub(crate) fn authenticate_session(
+    /// Notes a fresh proof; see [`crate::AccountStore::reauthenticate_session`].
+    pub(crate) fn reauthenticate_session(
         &mut self,
-        proof: &AuthenticateSession,
-    ) -> Result<Authenticated, StoreError> {
+        proof: &ReauthenticateRequest,
+    ) -> Result<ReauthenticateOutcome, StoreError> {
         let at_unix_ms = proof.at_unix_ms;
         let Some(standing) = self.standing(&proof.session, at_unix_ms)? else {
-            return Ok(Authenticated::Ended);
+            return Ok(ReauthenticateOutcome::Ended);
         };
         let newest = standing.row.turn;
-        let future = proof.shown.as_ref().is_some_and(|shown| shown.number > newest);
+        let future = proof.presented.as_ref().is_some_and(|shown| shown.number > newest);
         if standing.is_over(at_unix_ms) || future {
-            return Ok(Authenticated::Ended);
+            return Ok(ReauthenticateOutcome::Ended);
         }
         let turn =
-            proof.shown.as_ref().map(|shown| standing.judge(shown, at_unix_ms, proof.grace_ms));
+            proof.presented.as_ref().map(|shown| standing.judge(shown, at_unix_ms, proof.grace_ms));
         let row = match turn {
             Some(TurnShown::Newest) => next_turn(standing.row, at_unix_ms, proof.idle_ms),
             Some(TurnShown::Shared) | None => standing.row,
             Some(TurnShown::Copy) => {
                 let row = standing.row;
                 self.end_session(&row.id, &row.user)?;
-                return Ok(Authenticated::Reused(row));
+                return Ok(ReauthenticateOutcome::Reused(row));
             }
         };
         let row = SessionRow {
@@ -241,14 +247,14 @@ impl AccountTables<'_> {
             ..row
         };
         self.put_session(&row)?;
-        Ok(Authenticated::Noted(row))
+        Ok(ReauthenticateOutcome::Recorded(row))
     }
 
     /// Ends sessions; see [`crate::AccountStore::end_sessions`].
     pub(crate) fn end_sessions(
         &mut self,
         user: &UserId,
-        which: &WhichSessions,
+        which: &SessionSelector,
     ) -> Result<Vec<SessionId>, StoreError> {
         let mut select = self.connection.prepare_cached(
             "SELECT sessions.id FROM sessions JOIN users ON users.key = sessions.user
@@ -257,9 +263,9 @@ impl AccountTables<'_> {
         let ids = collect_ids(&mut select.query([user.as_str()])?)?;
         drop(select);
         let wanted = |id: &SessionId| match which {
-            WhichSessions::One(one) => id == one,
-            WhichSessions::All => true,
-            WhichSessions::AllBut(kept) => id != kept,
+            SessionSelector::One(one) => id == one,
+            SessionSelector::All => true,
+            SessionSelector::AllExcept(kept) => id != kept,
         };
         let ids: Vec<SessionId> = ids.into_iter().filter(wanted).collect();
         for id in &ids {
@@ -327,8 +333,8 @@ fn collect_ids(rows: &mut rusqlite::Rows<'_>) -> Result<Vec<SessionId>, StoreErr
     Ok(ids)
 }
 
-/// The sessions of a user; see [`crate::AccountStore::sessions_of`].
-pub(crate) fn sessions_of(
+/// The sessions of a user; see [`crate::AccountStore::list_sessions`].
+pub(crate) fn list_sessions(
     connection: &Connection,
     user: &UserId,
     at_unix_ms: i64,

@@ -5,32 +5,32 @@ use portcullis_model::{Role, Secret, UserId};
 
 use crate::error::StoreError;
 use crate::rows::accounts::{
-    ChangeUser, OperatorActKind, UserChange, UserChangeKind, WhichSessions,
+    ChangeUserOutcome, OperatorActionKind, SessionSelector, UserChange, UserChangeKind,
 };
 use crate::sqlite::account_tables::users::AccountTables;
 use crate::sqlite::columns::fold;
-use crate::sqlite::operator::store::SqliteBeside;
+use crate::sqlite::operator::store::SqliteOperatorStore;
 
 /// How many users were logged out, of how many sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoggedOut {
+pub struct LogOutSummary {
     /// Users.
     pub users: usize,
     /// Sessions.
     pub sessions: usize,
 }
 
-impl SqliteBeside {
+impl SqliteOperatorStore {
     /// Ends the sessions of all users, and voids every token issued before, also those of users of
     /// other issuers who have not connected yet.
     ///
     /// # Errors
     /// `Database` when it cannot be written; nothing has changed then.
-    pub fn log_out_all(&self, at_unix_ms: i64) -> Result<LoggedOut, StoreError> {
-        let done = |out: &LoggedOut| {
-            let LoggedOut { users, sessions } = out;
+    pub fn log_out_all(&self, at_unix_ms: i64) -> Result<LogOutSummary, StoreError> {
+        let done = |out: &LogOutSummary| {
+            let LogOutSummary { users, sessions } = out;
             let what = format!("all users logged out: {sessions} sessions of {users} users ended");
-            Some((OperatorActKind::Session, None, what))
+            Some((OperatorActionKind::Session, None, what))
         };
         self.write(|tables| tables.void_all(at_unix_ms), done)
     }
@@ -38,11 +38,14 @@ impl SqliteBeside {
 
 impl AccountTables<'_> {
     /// Changes a user; see [`crate::AccountStore::change_user`].
-    pub(crate) fn change_user(&mut self, change: &UserChange) -> Result<ChangeUser, StoreError> {
-        let Some(key) = self.user_key(&change.user)? else { return Ok(ChangeUser::Missing) };
+    pub(crate) fn change_user(
+        &mut self,
+        change: &UserChange,
+    ) -> Result<ChangeUserOutcome, StoreError> {
+        let Some(key) = self.user_key(&change.user)? else { return Ok(ChangeUserOutcome::Missing) };
         let (user, at_unix_ms) = (&change.user, change.at_unix_ms);
         if takes_admin(&change.what, at_unix_ms) && self.is_last_admin(key, at_unix_ms)? {
-            return Ok(ChangeUser::LastAdmin);
+            return Ok(ChangeUserOutcome::LastAdmin);
         }
         match &change.what {
             UserChangeKind::Roles(roles) => self.set(key, "roles", i64::from(roles.bits()))?,
@@ -64,19 +67,19 @@ impl AccountTables<'_> {
             UserChangeKind::RevokeAll => self.void(key, user, at_unix_ms)?,
             UserChangeKind::Username(name) => {
                 if !self.rename(key, name)? {
-                    return Ok(ChangeUser::NameTaken);
+                    return Ok(ChangeUserOutcome::NameTaken);
                 }
             }
             UserChangeKind::Password { phc, keep } => {
                 if !self.set_password(key, phc)? {
-                    return Ok(ChangeUser::Missing);
+                    return Ok(ChangeUserOutcome::Missing);
                 }
-                let which = keep.clone().map_or(WhichSessions::All, WhichSessions::AllBut);
+                let which = keep.clone().map_or(SessionSelector::All, SessionSelector::AllExcept);
                 self.end_sessions(user, &which)?;
             }
         }
         self.set(key, "changed_unix_ms", at_unix_ms)?;
-        self.tell_user(key).map(ChangeUser::Changed)
+        self.tell_user(key).map(ChangeUserOutcome::Changed)
     }
 
     /// Ends all sessions and voids all tokens issued before.
@@ -88,12 +91,12 @@ impl AccountTables<'_> {
                  WHERE key = ?1",
             )?
             .execute((key, at_unix_ms))?;
-        self.end_sessions(user, &WhichSessions::All).map(drop)
+        self.end_sessions(user, &SessionSelector::All).map(drop)
     }
 
     /// Ends the sessions of all users and voids all tokens issued before; gives how many there were
     /// of both.
-    fn void_all(&mut self, at_unix_ms: i64) -> Result<LoggedOut, StoreError> {
+    fn void_all(&mut self, at_unix_ms: i64) -> Result<LogOutSummary, StoreError> {
         self.connection.execute(
             "UPDATE marks SET valid_after_unix_ms = max(valid_after_unix_ms, ?1)",
             [at_unix_ms],
@@ -104,7 +107,7 @@ impl AccountTables<'_> {
             [at_unix_ms],
         )?;
         let sessions = self.connection.execute("DELETE FROM sessions", [])?;
-        Ok(LoggedOut { users, sessions })
+        Ok(LogOutSummary { users, sessions })
     }
 
     /// Sets a column whose name is ours.

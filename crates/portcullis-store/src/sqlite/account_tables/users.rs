@@ -6,12 +6,12 @@ use std::sync::Arc;
 use portcullis_model::{Roles, Secret, UserId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::accounts::PEOPLE_MAX;
+use crate::accounts::LIST_MAX;
 use crate::changes::Change;
 use crate::error::StoreError;
 use crate::field_seal::FieldSeal;
-use crate::rows::accounts::{CredentialsRow, PersonRow};
-use crate::rows::rooms::{CreateUser, NewUser, UserRow};
+use crate::rows::accounts::{AccountRow, CredentialsRow};
+use crate::rows::rooms::{CreateUserOutcome, NewUser, UserRow};
 use crate::sqlite::account_tables::factors::has_invitation;
 use crate::sqlite::columns::{fold, has_admin, text, user_id};
 use crate::sqlite::sealed_fields::open_totp;
@@ -44,33 +44,33 @@ pub(crate) fn user_row(row: &Row<'_>) -> Result<UserRow, StoreError> {
 
 impl AccountTables<'_> {
     /// Creates a user; see [`crate::AccountStore::create_user`].
-    pub(crate) fn create_user(&mut self, user: NewUser) -> Result<CreateUser, StoreError> {
+    pub(crate) fn create_user(&mut self, user: NewUser) -> Result<CreateUserOutcome, StoreError> {
         if user.setup && has_admin(self.connection)? {
-            return Ok(CreateUser::SetupUsed);
+            return Ok(CreateUserOutcome::SetupUsed);
         }
         if let (Some(issuer), Some(subject)) = (&user.issuer, &user.subject)
             && let Some(key) = self.foreign(issuer, subject)?
         {
             self.bring_up_to_date(key, &user)?;
             self.tell_user(key)?;
-            return Ok(CreateUser::Created);
+            return Ok(CreateUserOutcome::Created);
         }
         if self.is_deleted(&user.id)? {
-            return Ok(CreateUser::Deleted);
+            return Ok(CreateUserOutcome::Deleted);
         }
         // Looked at first: who has none does not learn which names are taken. Used up last: it
         // stays good for another try when the name is.
         if let Some(invitation) = &user.invitation
             && !has_invitation(self.connection, invitation, user.created_unix_ms)?
         {
-            return Ok(CreateUser::InvitationVoid);
+            return Ok(CreateUserOutcome::InvitationInvalid);
         }
-        let Some(key) = self.insert_user(&user)? else { return Ok(CreateUser::NameTaken) };
+        let Some(key) = self.insert_user(&user)? else { return Ok(CreateUserOutcome::NameTaken) };
         if let Some(invitation) = &user.invitation {
             self.use_invitation(invitation, key)?;
         }
         self.tell_user(key)?;
-        Ok(CreateUser::Created)
+        Ok(CreateUserOutcome::Created)
     }
 
     /// Writes the row; `None` when the name is taken.
@@ -192,12 +192,12 @@ pub(crate) fn credentials(
     }))
 }
 
-/// The columns of a [`PersonRow`].
+/// The columns of a [`AccountRow`].
 const PERSON: &str = "id, username, roles, disabled, banned_until_unix_ms, muted_until_unix_ms,
     totp IS NOT NULL, issuer, created_unix_ms, changed_unix_ms";
 
-fn person_row(row: &Row<'_>) -> Result<PersonRow, StoreError> {
-    Ok(PersonRow {
+fn person_row(row: &Row<'_>) -> Result<AccountRow, StoreError> {
+    Ok(AccountRow {
         id: user_id(text(row, 0)?)?,
         username: row.get::<_, Arc<str>>(1)?,
         roles: Roles::from_bits(row.get(2)?),
@@ -211,11 +211,11 @@ fn person_row(row: &Row<'_>) -> Result<PersonRow, StoreError> {
     })
 }
 
-/// Finds a user; see [`crate::AccountStore::person`].
-pub(crate) fn person(
+/// Finds a user; see [`crate::AccountStore::find_account`].
+pub(crate) fn find_account(
     connection: &Connection,
     id_or_name: &str,
-) -> Result<Option<PersonRow>, StoreError> {
+) -> Result<Option<AccountRow>, StoreError> {
     let statement = format!(
         "SELECT {PERSON} FROM users WHERE (id = ?1 OR folded = ?2) AND deleted_unix_ms = 0
          ORDER BY id = ?1 DESC LIMIT 1"
@@ -225,18 +225,18 @@ pub(crate) fn person(
     rows.next()?.map(person_row).transpose()
 }
 
-/// Lists users; see [`crate::AccountStore::people`].
-pub(crate) fn people(
+/// Lists users; see [`crate::AccountStore::list_accounts`].
+pub(crate) fn list_accounts(
     connection: &Connection,
     skip: u64,
     limit: u32,
-) -> Result<Vec<PersonRow>, StoreError> {
+) -> Result<Vec<AccountRow>, StoreError> {
     let statement = format!(
         "SELECT {PERSON} FROM users WHERE deleted_unix_ms = 0 ORDER BY key LIMIT ?1 OFFSET ?2"
     );
     let mut select = connection.prepare_cached(&statement)?;
     let skip = i64::try_from(skip).unwrap_or(i64::MAX);
-    let mut rows = select.query((limit.min(PEOPLE_MAX), skip))?;
+    let mut rows = select.query((limit.min(LIST_MAX), skip))?;
     let mut people = Vec::new();
     while let Some(row) = rows.next()? {
         people.push(person_row(row)?);

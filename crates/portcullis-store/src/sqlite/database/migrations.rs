@@ -286,9 +286,11 @@ mod tests {
     use portcullis_model::{Role, Roles, RoomId, Secret};
 
     use super::*;
-    use crate::accounts::{AccountStore, Recheck};
+    use crate::accounts::{AccountStore, RecheckOutcome};
     use crate::rows::accounts::{NewTotp, Revocation, RevocationKind};
-    use crate::rows::rooms::{Append, InviteToRoom, Invited, Page, UserRow};
+    use crate::rows::rooms::{
+        AppendOutcome, HistoryRequest, InviteOutcome, InviteRequest, UserRow,
+    };
     use crate::sqlite::fixture::{Deaf, ann, lobby, message};
     use crate::sqlite::store::{SqliteOptions, SqliteStore};
     use crate::store::Store;
@@ -383,7 +385,7 @@ mod tests {
         let credentials = store.credentials("ANN").await.unwrap().unwrap();
         assert_eq!(credentials.password_phc.expose(), "phc");
         assert!(credentials.totp.is_none());
-        let page = || Page { room: lobby().id, before: None, after: None, limit: 9 };
+        let page = || HistoryRequest { room: lobby().id, before: None, after: None, limit: 9 };
         let (rows, _) = store.history(page()).await.unwrap();
         let texts: Vec<_> =
             rows.iter().map(|row| (row.text.as_str(), row.html.as_deref())).collect();
@@ -391,14 +393,14 @@ mod tests {
 
         // Places and numbers go on, and what is new can be done to what is old.
         let stored = store.append(message(1, 200)).await.unwrap();
-        assert!(matches!(stored, Append::Stored { seq: 3, .. }), "{stored:?}");
+        assert!(matches!(stored, AppendOutcome::Stored { seq: 3, .. }), "{stored:?}");
         let (rows, _) = store.history(page()).await.unwrap();
         assert_eq!(rows[2].number, 12);
         assert!(store.use_recovery_code(ann().id, [1; 32]).await.is_ok_and(|used| !used));
         let totp = NewTotp { secret: Secret::new(vec![1; 20]), step: 5, recovery: vec![[1; 32]] };
         assert!(store.set_totp(ann().id, Some(totp), None).await.unwrap());
         assert!(store.use_totp_step(ann().id, 6).await.unwrap());
-        let ask = InviteToRoom {
+        let ask = InviteRequest {
             room: RoomId::parse("cellar").unwrap(),
             user: loaded.users[1].id.clone(),
             by: ann().id,
@@ -406,8 +408,8 @@ mod tests {
             invited_max: 9,
             party: 0,
         };
-        assert_eq!(store.invite_to_room(ask).await.unwrap(), Invited::Invited);
-        assert_eq!(store.recheck().await.unwrap(), Recheck::Told);
+        assert_eq!(store.invite_to_room(ask).await.unwrap(), InviteOutcome::Invited);
+        assert_eq!(store.recheck().await.unwrap(), RecheckOutcome::Reported);
         store.close().await.unwrap();
         assert!(open_beside(&path).is_ok());
     }

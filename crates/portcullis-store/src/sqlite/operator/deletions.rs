@@ -4,19 +4,21 @@
 use portcullis_model::{RoomId, UserId};
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::accounts::PEOPLE_MAX;
+use crate::accounts::LIST_MAX;
 use crate::error::StoreError;
-use crate::rows::accounts::{OperatorActKind, WhichSessions};
-use crate::rows::deletions::{DeleteRoom, DeleteUser, OwnedRooms, RoomSummary, UserDeletion};
+use crate::rows::accounts::{OperatorActionKind, SessionSelector};
+use crate::rows::deletions::{
+    DeleteRoomOutcome, DeleteUserOutcome, DeleteUserRequest, OwnedRooms, RoomSummary,
+};
 use crate::rows::rooms::Visibility;
 use crate::sqlite::account_tables::users::AccountTables;
 use crate::sqlite::columns::text;
-use crate::sqlite::operator::store::SqliteBeside;
+use crate::sqlite::operator::store::SqliteOperatorStore;
 
 /// The name that is shown for deleted users. A user cannot register it.
 const DELETED_NAME: &str = "deleted user";
 
-impl SqliteBeside {
+impl SqliteOperatorStore {
     /// Reads a part of all rooms, the oldest first.
     ///
     /// # Errors
@@ -32,7 +34,7 @@ impl SqliteBeside {
              WHERE deleted = 0 ORDER BY rooms.key LIMIT ?1 OFFSET ?2",
         )?;
         let skip = i64::try_from(skip).unwrap_or(i64::MAX);
-        let mut rows = select.query((limit.min(PEOPLE_MAX), skip))?;
+        let mut rows = select.query((limit.min(LIST_MAX), skip))?;
         let mut rooms = Vec::new();
         while let Some(row) = rows.next()? {
             rooms.push(RoomSummary {
@@ -52,34 +54,37 @@ impl SqliteBeside {
     ///
     /// # Errors
     /// `Database` when it cannot be written.
-    pub fn delete_room(&self, room: &RoomId) -> Result<DeleteRoom, StoreError> {
-        let done = |outcome: &DeleteRoom| match outcome {
-            DeleteRoom::Deleted => {
-                Some((OperatorActKind::Standing, None, format!("room {room} deleted")))
+    pub fn delete_room(&self, room: &RoomId) -> Result<DeleteRoomOutcome, StoreError> {
+        let done = |outcome: &DeleteRoomOutcome| match outcome {
+            DeleteRoomOutcome::Deleted => {
+                Some((OperatorActionKind::Status, None, format!("room {room} deleted")))
             }
-            DeleteRoom::Refused => None,
+            DeleteRoomOutcome::Rejected => None,
         };
         let delete = |tables: &mut AccountTables<'_>| {
             let mut mark = tables
                 .connection
                 .prepare_cached("UPDATE rooms SET deleted = 1 WHERE id = ?1 AND deleted = 0")?;
             let marked = mark.execute([room.as_str()])?;
-            Ok(if marked == 1 { DeleteRoom::Deleted } else { DeleteRoom::Refused })
+            Ok(if marked == 1 { DeleteRoomOutcome::Deleted } else { DeleteRoomOutcome::Rejected })
         };
         self.write(delete, done)
     }
 
-    /// Deletes a user; see [`UserDeletion`]. A running server ends the user within its recheck.
+    /// Deletes a user; see [`DeleteUserRequest`]. A running server ends the user in its recheck.
     ///
     /// # Errors
     /// `Database` when it cannot be written.
-    pub fn delete_user(&self, deletion: &UserDeletion) -> Result<DeleteUser, StoreError> {
-        let done = |outcome: &DeleteUser| match outcome {
-            DeleteUser::Deleted { rooms } => {
+    pub fn delete_user(
+        &self,
+        deletion: &DeleteUserRequest,
+    ) -> Result<DeleteUserOutcome, StoreError> {
+        let done = |outcome: &DeleteUserOutcome| match outcome {
+            DeleteUserOutcome::Deleted { rooms } => {
                 let what = format!("user deleted, {}", deletion.rooms.describe(*rooms));
-                Some((OperatorActKind::Standing, Some(deletion.user.clone()), what))
+                Some((OperatorActionKind::Status, Some(deletion.user.clone()), what))
             }
-            DeleteUser::Missing | DeleteUser::LastAdmin => None,
+            DeleteUserOutcome::Missing | DeleteUserOutcome::LastAdmin => None,
         };
         self.write(|tables| tables.delete_user(deletion), done)
     }
@@ -95,18 +100,21 @@ impl AccountTables<'_> {
     }
 
     /// Ends everything a user is and has, and keeps the row that messages refer to.
-    fn delete_user(&mut self, deletion: &UserDeletion) -> Result<DeleteUser, StoreError> {
+    fn delete_user(
+        &mut self,
+        deletion: &DeleteUserRequest,
+    ) -> Result<DeleteUserOutcome, StoreError> {
         let (user, at_unix_ms) = (&deletion.user, deletion.at_unix_ms);
         let found: Option<i64> = self
             .connection
             .prepare_cached("SELECT key FROM users WHERE id = ?1 AND deleted_unix_ms = 0")?
             .query_row([user.as_str()], |row| row.get(0))
             .optional()?;
-        let Some(key) = found else { return Ok(DeleteUser::Missing) };
+        let Some(key) = found else { return Ok(DeleteUserOutcome::Missing) };
         if self.is_last_admin(key, at_unix_ms)? {
-            return Ok(DeleteUser::LastAdmin);
+            return Ok(DeleteUserOutcome::LastAdmin);
         }
-        self.end_sessions(user, &WhichSessions::All)?;
+        self.end_sessions(user, &SessionSelector::All)?;
         let rooms = match deletion.rooms {
             OwnedRooms::Deleted => "UPDATE rooms SET deleted = 1 WHERE owner = ?1 AND deleted = 0",
             // Counts them alike.
@@ -132,7 +140,7 @@ impl AccountTables<'_> {
                  WHERE key = ?1",
             )?
             .execute((key, DELETED_NAME, at_unix_ms))?;
-        Ok(DeleteUser::Deleted { rooms })
+        Ok(DeleteUserOutcome::Deleted { rooms })
     }
 }
 

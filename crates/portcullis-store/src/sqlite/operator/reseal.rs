@@ -14,7 +14,7 @@ const PORTION_MAX: u32 = 1_000;
 
 /// How far a portion came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resealed {
+pub struct ResealProgress {
     /// Values sealed by it.
     pub done: u64,
     /// So many values at most are still to be looked at; 0 at the end.
@@ -41,14 +41,14 @@ pub(crate) fn reseal(
     seal: &dyn FieldSeal,
     cursor: &mut Cursor,
     portion: u32,
-) -> Result<Resealed, StoreError> {
+) -> Result<ResealProgress, StoreError> {
     let portion = i64::from(portion.clamp(1, PORTION_MAX));
     let (users, mut done) = reseal_totps(connection, seal, cursor, portion)?;
     if users < portion {
         cursor.users_after = i64::MAX;
         done += reseal_messages(connection, seal, cursor, portion - users)?;
     }
-    Ok(Resealed { done, left: left(connection, cursor)? })
+    Ok(ResealProgress { done, left: left(connection, cursor)? })
 }
 
 fn left(connection: &Connection, cursor: &Cursor) -> Result<u64, StoreError> {

@@ -8,25 +8,25 @@ use parking_lot::Mutex;
 use portcullis_model::{RoleTable, Secret, SessionId, UserId};
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::accounts::{AccountStore, Recheck};
+use crate::accounts::{AccountStore, RecheckOutcome};
 use crate::error::StoreError;
 use crate::field_seal::FieldSeal;
 use crate::health::monitor::{Health, StoreStatus};
 use crate::rows::accounts::{
-    AuthenticateSession, Authenticated, Authority, ChangeUser, CredentialsRow, NewInvitation,
-    NewSession, NewTotp, OpenSession, OperatorActKind, PersonRow, Revocation, RotateSession,
-    Rotated, SessionRow, UserChange, WhichSessions,
+    AccountRow, Authority, ChangeUserOutcome, CredentialsRow, NewInvitation, NewSession, NewTotp,
+    OpenSessionOutcome, OperatorActionKind, ReauthenticateOutcome, ReauthenticateRequest,
+    Revocation, RotateOutcome, RotateRequest, SessionRow, SessionSelector, UserChange,
 };
-use crate::rows::rooms::{CreateUser, NewUser};
+use crate::rows::rooms::{CreateUserOutcome, NewUser};
 use crate::sqlite::account_tables::factors::{
     has_invitation, has_recovery_code, recovery_codes_left,
 };
 use crate::sqlite::account_tables::operator_actions::{Done, changed};
-use crate::sqlite::account_tables::sessions::sessions_of;
+use crate::sqlite::account_tables::sessions::list_sessions;
 use crate::sqlite::account_tables::users::{self as account, AccountTables, Wanted};
 use crate::sqlite::columns::has_admin;
 use crate::sqlite::database::migrations::open_beside;
-use crate::sqlite::operator::reseal::{Cursor, Resealed, reseal};
+use crate::sqlite::operator::reseal::{Cursor, ResealProgress, reseal};
 use crate::sqlite::writer::recheck::authority;
 use crate::store::StoreFuture;
 
@@ -34,7 +34,7 @@ use crate::store::StoreFuture;
 ///
 /// A running server notices each change within the time of its recheck, and records it; one that
 /// is stopped records it at its next start. Every call waits for the database, for 5 s at most.
-pub struct SqliteBeside {
+pub struct SqliteOperatorStore {
     by: String,
     roles: RoleTable,
     pub(crate) connection: Mutex<Connection>,
@@ -42,13 +42,13 @@ pub struct SqliteBeside {
     resealed: Mutex<Cursor>,
 }
 
-impl std::fmt::Debug for SqliteBeside {
+impl std::fmt::Debug for SqliteOperatorStore {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("SqliteBeside").finish_non_exhaustive()
+        formatter.debug_struct("SqliteOperatorStore").finish_non_exhaustive()
     }
 }
 
-impl SqliteBeside {
+impl SqliteOperatorStore {
     /// Opens the database of a server that has been started at least once; `by` is who does it, for
     /// the records.
     ///
@@ -79,7 +79,7 @@ impl SqliteBeside {
     ///
     /// # Errors
     /// `Database` when it cannot be written.
-    pub fn note(&self, kind: OperatorActKind, what: &str) -> Result<(), StoreError> {
+    pub fn note(&self, kind: OperatorActionKind, what: &str) -> Result<(), StoreError> {
         self.write(|_| Ok(()), |()| Some((kind, None, String::from(what))))
     }
 
@@ -102,7 +102,7 @@ impl SqliteBeside {
     ///
     /// # Errors
     /// `Unsealable` when something cannot be opened: nothing of the portion is changed.
-    pub fn reseal(&self, portion: u32) -> Result<Resealed, StoreError> {
+    pub fn reseal(&self, portion: u32) -> Result<ResealProgress, StoreError> {
         let nothing = || StoreError::Unsealable { record: String::from("without a seal nothing") };
         let seal = self.seal.as_deref().ok_or_else(nothing)?;
         let mut connection = self.connection.lock();
@@ -155,17 +155,17 @@ fn ready<'a, A: Send + 'a>(answer: Result<A, StoreError>) -> StoreFuture<'a, A> 
     Box::pin(std::future::ready(answer))
 }
 
-impl AccountStore for SqliteBeside {
-    fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUser> {
+impl AccountStore for SqliteOperatorStore {
+    fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUserOutcome> {
         let id = user.id.clone();
-        let made = |outcome: &CreateUser| match outcome {
-            CreateUser::Created => {
-                Some((OperatorActKind::Standing, Some(id), String::from("account created")))
+        let made = |outcome: &CreateUserOutcome| match outcome {
+            CreateUserOutcome::Created => {
+                Some((OperatorActionKind::Status, Some(id), String::from("account created")))
             }
-            CreateUser::NameTaken
-            | CreateUser::Deleted
-            | CreateUser::SetupUsed
-            | CreateUser::InvitationVoid => None,
+            CreateUserOutcome::NameTaken
+            | CreateUserOutcome::Deleted
+            | CreateUserOutcome::SetupUsed
+            | CreateUserOutcome::InvitationInvalid => None,
         };
         ready(self.write(|tables| tables.create_user(user), made))
     }
@@ -180,22 +180,24 @@ impl AccountStore for SqliteBeside {
         ready(account::credentials(&connection, self.seal.as_deref(), &Wanted::Id(user)))
     }
 
-    fn person(&self, id_or_name: &str) -> StoreFuture<'_, Option<PersonRow>> {
-        ready(account::person(&self.connection.lock(), id_or_name))
+    fn find_account(&self, id_or_name: &str) -> StoreFuture<'_, Option<AccountRow>> {
+        ready(account::find_account(&self.connection.lock(), id_or_name))
     }
 
-    fn people(&self, skip: u64, limit: u32) -> StoreFuture<'_, Vec<PersonRow>> {
-        ready(account::people(&self.connection.lock(), skip, limit))
+    fn list_accounts(&self, skip: u64, limit: u32) -> StoreFuture<'_, Vec<AccountRow>> {
+        ready(account::list_accounts(&self.connection.lock(), skip, limit))
     }
 
     fn has_admin(&self) -> StoreFuture<'_, bool> {
         ready(has_admin(&self.connection.lock()))
     }
 
-    fn change_user(&self, change: UserChange) -> StoreFuture<'_, ChangeUser> {
-        let done = |outcome: &ChangeUser| match outcome {
-            ChangeUser::Changed(_) => Some(changed(&change, &self.roles)),
-            ChangeUser::Missing | ChangeUser::NameTaken | ChangeUser::LastAdmin => None,
+    fn change_user(&self, change: UserChange) -> StoreFuture<'_, ChangeUserOutcome> {
+        let done = |outcome: &ChangeUserOutcome| match outcome {
+            ChangeUserOutcome::Changed(_) => Some(changed(&change, &self.roles)),
+            ChangeUserOutcome::Missing
+            | ChangeUserOutcome::NameTaken
+            | ChangeUserOutcome::LastAdmin => None,
         };
         ready(self.write(|tables| tables.change_user(&change), done))
     }
@@ -209,40 +211,47 @@ impl AccountStore for SqliteBeside {
         ready(self.write(|tables| tables.rehash(&user, &old, &new), |_| None))
     }
 
-    fn open_session(&self, session: NewSession) -> StoreFuture<'_, OpenSession> {
-        let opened = |outcome: &OpenSession| match outcome {
-            OpenSession::Opened => {
+    fn open_session(&self, session: NewSession) -> StoreFuture<'_, OpenSessionOutcome> {
+        let opened = |outcome: &OpenSessionOutcome| match outcome {
+            OpenSessionOutcome::Opened => {
                 let what = String::from("session opened");
-                Some((OperatorActKind::Opened, Some(session.user.clone()), what))
+                Some((OperatorActionKind::Opened, Some(session.user.clone()), what))
             }
-            OpenSession::UserMissing => None,
+            OpenSessionOutcome::UserMissing => None,
         };
         ready(self.write(|tables| tables.open_session(&session), opened))
     }
 
-    fn rotate_session(&self, rotate: RotateSession) -> StoreFuture<'_, Rotated> {
+    fn rotate_session(&self, rotate: RotateRequest) -> StoreFuture<'_, RotateOutcome> {
         ready(self.write(|tables| tables.rotate_session(&rotate), |_| None))
     }
 
-    fn authenticate_session(&self, proof: AuthenticateSession) -> StoreFuture<'_, Authenticated> {
-        ready(self.write(|tables| tables.authenticate_session(&proof), |_| None))
+    fn reauthenticate_session(
+        &self,
+        proof: ReauthenticateRequest,
+    ) -> StoreFuture<'_, ReauthenticateOutcome> {
+        ready(self.write(|tables| tables.reauthenticate_session(&proof), |_| None))
     }
 
-    fn end_sessions(&self, user: UserId, which: WhichSessions) -> StoreFuture<'_, Vec<SessionId>> {
+    fn end_sessions(
+        &self,
+        user: UserId,
+        which: SessionSelector,
+    ) -> StoreFuture<'_, Vec<SessionId>> {
         let ended = |ended: &Vec<SessionId>| {
             let what = format!("{} sessions ended", ended.len());
-            (!ended.is_empty()).then(|| (OperatorActKind::Session, Some(user.clone()), what))
+            (!ended.is_empty()).then(|| (OperatorActionKind::Session, Some(user.clone()), what))
         };
         ready(self.write(|tables| tables.end_sessions(&user, &which), ended))
     }
 
-    fn sessions_of(&self, user: &UserId, at_unix_ms: i64) -> StoreFuture<'_, Vec<SessionRow>> {
-        ready(sessions_of(&self.connection.lock(), user, at_unix_ms))
+    fn list_sessions(&self, user: &UserId, at_unix_ms: i64) -> StoreFuture<'_, Vec<SessionRow>> {
+        ready(list_sessions(&self.connection.lock(), user, at_unix_ms))
     }
 
     fn revoke(&self, revocation: Revocation) -> StoreFuture<'_, ()> {
         let what = format!("a token or session of {} withdrawn", revocation.issuer);
-        let done = |(): &()| Some((OperatorActKind::Session, None, what));
+        let done = |(): &()| Some((OperatorActionKind::Session, None, what));
         ready(self.write(|tables| tables.revoke(revocation), done))
     }
 
@@ -254,7 +263,7 @@ impl AccountStore for SqliteBeside {
     ) -> StoreFuture<'_, bool> {
         let what = if totp.is_some() { "second factor added" } else { "second factor removed" };
         let done = |found: &bool| {
-            found.then(|| (OperatorActKind::Factors, Some(user.clone()), String::from(what)))
+            found.then(|| (OperatorActionKind::Factors, Some(user.clone()), String::from(what)))
         };
         ready(self.write(|tables| tables.set_totp(&user, totp.as_ref(), keep), done))
     }
@@ -281,28 +290,28 @@ impl AccountStore for SqliteBeside {
 
     fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, bool> {
         let done = |kept: &bool| {
-            kept.then(|| (OperatorActKind::Invitation, None, String::from("invited")))
+            kept.then(|| (OperatorActionKind::Invitation, None, String::from("invited")))
         };
         ready(self.write(|tables| tables.invite(&invitation), done))
     }
 
-    fn note_login_link(&self, user: UserId) -> StoreFuture<'_, ()> {
+    fn record_login_link(&self, user: UserId) -> StoreFuture<'_, ()> {
         let what = String::from("login link made");
-        let done = |(): &()| Some((OperatorActKind::LoginLink, Some(user), what));
+        let done = |(): &()| Some((OperatorActionKind::LoginLink, Some(user), what));
         ready(self.write(|_| Ok(()), done))
     }
 
-    fn role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>> {
-        ready(self.write(|tables| tables.role_numbers(&names), |_| None))
+    fn assign_role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>> {
+        ready(self.write(|tables| tables.assign_role_numbers(&names), |_| None))
     }
 
     /// No feed listens here.
-    fn recheck(&self) -> StoreFuture<'_, Recheck> {
-        ready(Ok(Recheck::AsBefore))
+    fn recheck(&self) -> StoreFuture<'_, RecheckOutcome> {
+        ready(Ok(RecheckOutcome::Unchanged))
     }
 
     /// Left to the server.
-    fn tidy(&self, _now_unix_ms: i64) -> StoreFuture<'_, ()> {
+    fn remove_ended(&self, _now_unix_ms: i64) -> StoreFuture<'_, ()> {
         ready(Ok(()))
     }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Statement};
 use crate::changes::Change;
 use crate::error::StoreError;
 use crate::health::monitor::WriteKind;
-use crate::rows::rooms::{Append, MessageRow, NewMessage};
+use crate::rows::rooms::{AppendOutcome, MessageRow, NewMessage};
 use crate::sqlite::columns::message_id;
 use crate::sqlite::sealed_fields::open_message;
 use crate::sqlite::tables::mids::MID_KEPT_MS;
@@ -63,13 +63,13 @@ impl Writer<'_> {
         message: NewMessage,
         sealed: Option<Vec<u8>>,
         changes: &mut Vec<Change>,
-    ) -> Result<Append, StoreError> {
+    ) -> Result<AppendOutcome, StoreError> {
         // What ended it was told before its own answer, and that before this is looked at.
-        if message.still.as_ref().is_some_and(|still| !still.holds()) {
-            return Ok(Append::Ended);
+        if message.fence.as_ref().is_some_and(|fence| !fence.holds()) {
+            return Ok(AppendOutcome::Ended);
         }
         let member = self.cache.member(self.connection, &message.room, &message.user)?;
-        let Some((room, user)) = member else { return Ok(Append::NotMember) };
+        let Some((room, user)) = member else { return Ok(AppendOutcome::NotMember) };
         let (room, seq, previous) = (room.key, room.last_seq + 1, room.last_number);
         let place = Place { room, seq, previous, user };
         if let Some(mid) = &message.mid
@@ -80,7 +80,7 @@ impl Writer<'_> {
         if let Some(answered) = &message.reply_to
             && !self.is_in_room(room, answered.as_str())?
         {
-            return Ok(Append::ReplyMissing);
+            return Ok(AppendOutcome::ReplyMissing);
         }
         self.permit(WriteKind::Client)?;
         let number = self.mids.next_number();
@@ -92,7 +92,7 @@ impl Writer<'_> {
         let (id, sent_unix_ms) = (message.id.clone(), message.sent_unix_ms);
         let seq = seq.cast_unsigned();
         changes.push(heard(message, seq, number.cast_unsigned()));
-        Ok(Append::Stored { id, seq, sent_unix_ms })
+        Ok(AppendOutcome::Stored { id, seq, sent_unix_ms })
     }
 
     fn insert(
@@ -180,9 +180,9 @@ impl Writer<'_> {
         place: Place,
         message: &NewMessage,
         kept: Kept,
-    ) -> Result<Append, StoreError> {
+    ) -> Result<AppendOutcome, StoreError> {
         if kept.room != place.room {
-            return Ok(Append::Conflict);
+            return Ok(AppendOutcome::Conflict);
         }
         let (id, seal) = (message_id(&kept.id)?, self.seal.as_deref());
         let digest = match &kept.sealed {
@@ -190,10 +190,10 @@ impl Writer<'_> {
             Some(sealed) => open_message(seal, &message.room, &id, &message.user, sealed)?.digest,
         };
         if digest != message.digest {
-            return Ok(Append::Conflict);
+            return Ok(AppendOutcome::Conflict);
         }
         let (seq, sent_unix_ms) = (kept.seq.cast_unsigned(), kept.sent_unix_ms);
-        Ok(Append::Repeated { id, seq, sent_unix_ms })
+        Ok(AppendOutcome::Repeated { id, seq, sent_unix_ms })
     }
 }
 

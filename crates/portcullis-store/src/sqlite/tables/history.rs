@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::StoreError;
 use crate::field_seal::FieldSeal;
-use crate::rows::rooms::{MessageRow, Page};
+use crate::rows::rooms::{HistoryRequest, MessageRow};
 use crate::sqlite::columns::{message_id, text, user_id};
 use crate::sqlite::sealed_fields::open_message;
 use crate::store::PAGE_MAX;
@@ -32,7 +32,7 @@ pub(crate) struct Source<'a> {
 /// Reads a part of a room's messages; see [`crate::Store::history`].
 pub(crate) fn history(
     connection: &Connection,
-    page: &Page,
+    page: &HistoryRequest,
     seal: Option<&dyn FieldSeal>,
 ) -> Result<(Vec<MessageRow>, bool), StoreError> {
     // One moment for the tail, the anchors and the chain.

@@ -309,7 +309,7 @@ mod tests {
     use tokio::sync::oneshot::Receiver;
 
     use super::*;
-    use crate::rows::rooms::{Append, NewMessage};
+    use crate::rows::rooms::{AppendOutcome, NewMessage};
     use crate::sqlite::database::migrations::open_writer;
     use crate::sqlite::fixture::{Deaf, ann, commit, healthy, lobby, message};
     use crate::sqlite::writer::commit::Writer;
@@ -354,11 +354,11 @@ mod tests {
         answer
     }
 
-    type Answer = Result<Append, StoreError>;
+    type Answer = Result<AppendOutcome, StoreError>;
 
     fn seq(mut answer: Receiver<Answer>) -> u64 {
         match answer.try_recv().unwrap() {
-            Ok(Append::Stored { seq, .. } | Append::Repeated { seq, .. }) => seq,
+            Ok(AppendOutcome::Stored { seq, .. } | AppendOutcome::Repeated { seq, .. }) => seq,
             other => panic!("{other:?}"),
         }
     }

@@ -4,7 +4,7 @@
 use crate::changes::Change;
 use crate::error::StoreError;
 use crate::health::monitor::WriteKind;
-use crate::rows::rooms::{InviteToRoom, Invited, KickFromRoom, Kicked};
+use crate::rows::rooms::{InviteOutcome, InviteRequest, KickOutcome, KickRequest};
 use crate::sqlite::tables::rooms::{Person, Place, remove_member};
 use crate::sqlite::writer::commit::Writer;
 
@@ -16,7 +16,7 @@ pub(crate) enum Standing {
     Member,
     Invited,
     Barred,
-    /// Invited by a role, and not by the owner: the room is notified when the user joins.
+    /// InviteOutcome by a role, and not by the owner: the room is notified when the user joins.
     InvitedByRole,
 }
 
@@ -56,28 +56,28 @@ impl Writer<'_> {
     /// Asks somebody in; see [`crate::Store::invite_to_room`].
     pub(crate) fn invite_to_room(
         &mut self,
-        ask: InviteToRoom,
+        ask: InviteRequest,
         changes: &mut Vec<Change>,
-    ) -> Result<Invited, StoreError> {
+    ) -> Result<InviteOutcome, StoreError> {
         let (Some(room), Some(person), Some(by)) =
             (self.room(&ask.room)?, self.person(&ask.user)?, self.person(&ask.by)?)
         else {
-            return Ok(Invited::Missing);
+            return Ok(InviteOutcome::Missing);
         };
         if room.owner != by.key && !ask.anywhere {
-            return Ok(Invited::Missing);
+            return Ok(InviteOutcome::Missing);
         }
         let by_role = room.owner != by.key;
         match self.standing(room.key, person.key)? {
-            Some(Standing::Member) => return Ok(Invited::Already),
+            Some(Standing::Member) => return Ok(InviteOutcome::Already),
             // An invitation of the owner stays one.
             Some(Standing::Invited) if by_role => {
-                return Ok(Invited::Invited);
+                return Ok(InviteOutcome::Invited);
             }
             Some(Standing::Invited | Standing::InvitedByRole) => {}
             Some(Standing::Barred) | None => {
                 if !self.has_place(&room, Standing::Invited, ask.invited_max)? {
-                    return Ok(Invited::Full);
+                    return Ok(InviteOutcome::Full);
                 }
             }
         }
@@ -89,28 +89,28 @@ impl Writer<'_> {
             standing.number(),
         ))?;
         changes.push(Change::Invited { room: ask.room, user: ask.user, party: ask.party });
-        Ok(Invited::Invited)
+        Ok(InviteOutcome::Invited)
     }
 
     /// Puts somebody out; see [`crate::Store::kick_from_room`].
     pub(crate) fn kick_from_room(
         &mut self,
-        ask: KickFromRoom,
+        ask: KickRequest,
         changes: &mut Vec<Change>,
-    ) -> Result<Kicked, StoreError> {
+    ) -> Result<KickOutcome, StoreError> {
         let (Some(room), Some(person), Some(by)) =
             (self.room(&ask.room)?, self.person(&ask.user)?, self.person(&ask.by)?)
         else {
-            return Ok(Kicked::Missing);
+            return Ok(KickOutcome::Missing);
         };
         if room.owner == person.key || (room.owner != by.key && !ask.anywhere) {
-            return Ok(Kicked::Missing);
+            return Ok(KickOutcome::Missing);
         }
         let standing = self.standing(room.key, person.key)?;
         if standing != Some(Standing::Barred)
             && !self.has_place(&room, Standing::Barred, ask.barred_max)?
         {
-            return Ok(Kicked::Full);
+            return Ok(KickOutcome::Full);
         }
         self.permit(WriteKind::Removal)?;
         let was_member = standing == Some(Standing::Member);
@@ -124,10 +124,10 @@ impl Writer<'_> {
             });
         }
         changes.push(Change::Barred { room: ask.room, user: ask.user, party: ask.party });
-        Ok(Kicked::Kicked { was_member })
+        Ok(KickOutcome::Kicked { was_member })
     }
 
-    /// Invited and barred are counted apart, so that neither leaves no place for the other.
+    /// InviteOutcome and barred are counted apart, so that neither leaves no place for the other.
     fn has_place(&self, room: &Place, standing: Standing, most: u32) -> Result<bool, StoreError> {
         // Invitations are of two kinds, bars of one.
         let kinds = match standing {

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::changes::Change;
 use crate::error::StoreError;
 use crate::field_seal::FieldSeal;
-use crate::rows::rooms::{MessageRow, Resume, ResumeRooms};
+use crate::rows::rooms::{MessageRow, ResumeOutcome, ResumeRequest};
 use crate::sqlite::tables::history::{Source, since, tail};
 use crate::sqlite::writer::commit::Writer;
 use crate::store::{PAGE_MAX, RESUME_ROOMS_MAX};
@@ -30,11 +30,11 @@ pub(crate) struct ReadRoom {
 /// What was read before the writer's turn.
 pub(crate) type ReadRooms = Vec<ReadRoom>;
 
-fn limit(resume: &Resume) -> usize {
+fn limit(resume: &ResumeRequest) -> usize {
     usize::try_from(resume.limit.clamp(1, PAGE_MAX)).unwrap_or(1)
 }
 
-fn after(resume: &Resume) -> i64 {
+fn after(resume: &ResumeRequest) -> i64 {
     i64::try_from(resume.after).unwrap_or(i64::MAX)
 }
 
@@ -43,7 +43,7 @@ fn after(resume: &Resume) -> i64 {
 /// Membership is looked at for the sake of the work alone: the writer decides.
 pub(crate) fn read_missed(
     connection: &Connection,
-    resume: &Resume,
+    resume: &ResumeRequest,
     seal: Option<&dyn FieldSeal>,
 ) -> Result<Option<ReadRooms>, StoreError> {
     if resume.rooms.len() > RESUME_ROOMS_MAX {
@@ -66,7 +66,11 @@ pub(crate) fn read_missed(
     Ok(Some(rooms))
 }
 
-fn is_member(connection: &Connection, room: &RoomId, resume: &Resume) -> Result<bool, StoreError> {
+fn is_member(
+    connection: &Connection,
+    room: &RoomId,
+    resume: &ResumeRequest,
+) -> Result<bool, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT 1 FROM members JOIN rooms ON rooms.key = members.room
          JOIN users ON users.key = members.user
@@ -78,7 +82,7 @@ fn is_member(connection: &Connection, room: &RoomId, resume: &Resume) -> Result<
 /// How the writer's turn went.
 pub(crate) enum Turned {
     /// The feed is told, or nothing will be.
-    Done(ResumeRooms),
+    Done(ResumeOutcome),
     /// Too much came while the rest was read: it has to be read again first.
     Behind,
 }
@@ -87,7 +91,7 @@ impl Writer<'_> {
     /// Tells the feed what was missed; see [`crate::Store::resume`].
     pub(crate) fn resume(
         &mut self,
-        resume: &Resume,
+        resume: &ResumeRequest,
         read: ReadRooms,
         changes: &mut Vec<Change>,
     ) -> Result<Turned, StoreError> {
@@ -117,12 +121,12 @@ impl Writer<'_> {
             missed.extend(newer);
             missed.extend(messages);
             if missed.len() > limit {
-                return Ok(Turned::Done(ResumeRooms::TooMany));
+                return Ok(Turned::Done(ResumeOutcome::TooMany));
             }
             rooms.push(room.clone());
         }
         missed.sort_unstable_by_key(|message| message.number);
-        let answer = ResumeRooms::Resumed { rooms: rooms.len(), missed: missed.len() };
+        let answer = ResumeOutcome::Resumed { rooms: rooms.len(), missed: missed.len() };
         changes.push(Change::Resumed { origin: resume.origin, rooms, missed });
         Ok(Turned::Done(answer))
     }
@@ -131,7 +135,7 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::deletions::RoomDeletion;
+    use crate::rows::deletions::DeleteRoomRequest;
     use crate::sqlite::database::migrations::open_writer;
     use crate::sqlite::fixture::{Deaf, ann, commit, healthy, lobby, message};
     use crate::sqlite::writer::task::{Asked, Task};
@@ -174,7 +178,7 @@ mod tests {
         }
 
         fn delete_room(&mut self) {
-            let deletion = RoomDeletion { room: lobby().id, by: ann().id, anywhere: false };
+            let deletion = DeleteRoomRequest { room: lobby().id, by: ann().id, anywhere: false };
             let (room, _) = Asked::ask(|writer, changes| writer.delete_room(deletion, changes));
             commit(&mut self.writer, &mut vec![room], &mut Deaf);
         }
@@ -188,7 +192,7 @@ mod tests {
         /// Reads, lets something happen, and takes the writer's turn; `None` when it is behind.
         fn resume(&mut self, meanwhile: impl FnOnce(&mut Self)) -> Option<Vec<Vec<String>>> {
             let rooms = vec![lobby().id];
-            let resume = Resume { user: ann().id, origin: 1, rooms, after: 0, limit: 100 };
+            let resume = ResumeRequest { user: ann().id, origin: 1, rooms, after: 0, limit: 100 };
             let read = read_missed(self.connection, &resume, None).unwrap().unwrap();
             meanwhile(self);
             let mut feed = Missed::default();

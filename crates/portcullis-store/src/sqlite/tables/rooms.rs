@@ -9,8 +9,10 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::changes::Change;
 use crate::error::StoreError;
 use crate::health::monitor::WriteKind;
-use crate::rows::deletions::{DeleteRoom, RoomDeletion};
-use crate::rows::rooms::{CreateRoom, Join, JoinRoom, LeaveRoom, NewRoom, RoomRow, Visibility};
+use crate::rows::deletions::{DeleteRoomOutcome, DeleteRoomRequest};
+use crate::rows::rooms::{
+    CreateRoomOutcome, JoinOutcome, JoinRequest, LeaveOutcome, NewRoom, RoomRow, Visibility,
+};
 use crate::sqlite::tables::relations::Standing;
 use crate::sqlite::writer::commit::Writer;
 
@@ -50,7 +52,7 @@ impl Writer<'_> {
         &mut self,
         room: NewRoom,
         changes: &mut Vec<Change>,
-    ) -> Result<CreateRoom, StoreError> {
+    ) -> Result<CreateRoomOutcome, StoreError> {
         let Some(owner) = self.person(&room.owner)? else {
             return Err(StoreError::Corrupt("owner of a room"));
         };
@@ -59,10 +61,10 @@ impl Writer<'_> {
             .prepare_cached("SELECT count(*) FROM rooms WHERE owner = ?1 AND deleted = 0")?
             .query_row([owner.key], |row| row.get(0))?;
         if owned >= i64::from(room.rooms_per_user_max) {
-            return Ok(CreateRoom::TooMany);
+            return Ok(CreateRoomOutcome::TooMany);
         }
-        if room.still.as_ref().is_some_and(|still| !still.holds()) {
-            return Ok(CreateRoom::Ended);
+        if room.fence.as_ref().is_some_and(|fence| !fence.holds()) {
+            return Ok(CreateRoomOutcome::Ended);
         }
         self.permit(WriteKind::Client)?;
         self.whole(|connection| {
@@ -98,31 +100,31 @@ impl Writer<'_> {
             created_unix_ms: room.created_unix_ms,
             party: room.party,
         });
-        Ok(CreateRoom::Created)
+        Ok(CreateRoomOutcome::Created)
     }
 
     /// Makes a user a member; see [`crate::Store::join_room`].
     pub(crate) fn join_room(
         &mut self,
-        join: Join,
+        join: JoinRequest,
         changes: &mut Vec<Change>,
-    ) -> Result<JoinRoom, StoreError> {
+    ) -> Result<JoinOutcome, StoreError> {
         let (Some(room), Some(person)) = (self.room(&join.room)?, self.person(&join.user)?) else {
-            return Ok(JoinRoom::Missing);
+            return Ok(JoinOutcome::Missing);
         };
         let standing = self.standing(room.key, person.key)?;
         let open = room.visibility == Visibility::Public || room.owner == person.key;
         let already = match standing {
             Some(Standing::Member) => true,
             Some(Standing::Invited | Standing::InvitedByRole) => false,
-            Some(Standing::Barred) => return Ok(JoinRoom::Missing),
+            Some(Standing::Barred) => return Ok(JoinOutcome::Missing),
             None if open => false,
-            None => return Ok(JoinRoom::Missing),
+            None => return Ok(JoinOutcome::Missing),
         };
         let by_role = standing == Some(Standing::InvitedByRole);
         if !already {
             if room.members >= i64::from(join.members_max) {
-                return Ok(JoinRoom::Full);
+                return Ok(JoinOutcome::Full);
             }
             self.permit(WriteKind::Client)?;
             self.whole(|connection| {
@@ -151,7 +153,7 @@ impl Writer<'_> {
             origin: join.origin,
             party: join.party,
         });
-        Ok(JoinRoom::Joined { seq, already, by_role })
+        Ok(JoinOutcome::Joined { seq, already, by_role })
     }
 
     /// Ends a membership; see [`crate::Store::leave_room`].
@@ -160,18 +162,18 @@ impl Writer<'_> {
         room: RoomId,
         user: UserId,
         changes: &mut Vec<Change>,
-    ) -> Result<LeaveRoom, StoreError> {
+    ) -> Result<LeaveOutcome, StoreError> {
         let (Some(place), Some(person)) = (self.room(&room)?, self.person(&user)?) else {
-            return Ok(LeaveRoom::NotMember);
+            return Ok(LeaveOutcome::NotMember);
         };
         if self.standing(place.key, person.key)? != Some(Standing::Member) {
-            return Ok(LeaveRoom::NotMember);
+            return Ok(LeaveOutcome::NotMember);
         }
         self.permit(WriteKind::Removal)?;
         self.whole(|connection| remove_member(connection, place.key, person.key))?;
         self.cache.forget_member(&room, &user);
         changes.push(Change::Left { room, user, username: person.username });
-        Ok(LeaveRoom::Left)
+        Ok(LeaveOutcome::Left)
     }
 
     /// Deletes a room for its owner, or by a role; see [`crate::Store::delete_room`].
@@ -180,10 +182,10 @@ impl Writer<'_> {
     /// messages go in small steps, since a large room would hold up everyone else's messages.
     pub(crate) fn delete_room(
         &mut self,
-        deletion: RoomDeletion,
+        deletion: DeleteRoomRequest,
         changes: &mut Vec<Change>,
-    ) -> Result<DeleteRoom, StoreError> {
-        let RoomDeletion { room, by, anywhere } = deletion;
+    ) -> Result<DeleteRoomOutcome, StoreError> {
+        let DeleteRoomRequest { room, by, anywhere } = deletion;
         self.permit(WriteKind::Removal)?;
         self.cache.flush_room(self.connection, &room)?;
         let marked = self
@@ -194,12 +196,12 @@ impl Writer<'_> {
             )?
             .execute((room.as_str(), by.as_str(), anywhere))?;
         if marked == 0 {
-            return Ok(DeleteRoom::Refused);
+            return Ok(DeleteRoomOutcome::Rejected);
         }
         self.cache.forget_room(&room);
         self.chores.room_deleted();
         changes.push(Change::RoomDeleted { room });
-        Ok(DeleteRoom::Deleted)
+        Ok(DeleteRoomOutcome::Deleted)
     }
 
     pub(crate) fn room(&self, room: &RoomId) -> Result<Option<Place>, StoreError> {

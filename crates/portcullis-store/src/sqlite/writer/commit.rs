@@ -355,9 +355,11 @@ mod tests {
 
     use super::*;
     use crate::health::monitor::WriteFault;
-    use crate::rows::accounts::{ChangeUser, UserChange, UserChangeKind};
-    use crate::rows::deletions::RoomDeletion;
-    use crate::rows::rooms::{Append, Join, NewMessage, Resume, ResumeRooms};
+    use crate::rows::accounts::{ChangeUserOutcome, UserChange, UserChangeKind};
+    use crate::rows::deletions::DeleteRoomRequest;
+    use crate::rows::rooms::{
+        AppendOutcome, JoinRequest, NewMessage, ResumeOutcome, ResumeRequest,
+    };
     use crate::sqlite::database::migrations::open_writer;
     use crate::sqlite::fixture::{ann, commit, healthy, lobby, message};
     use crate::sqlite::tables::resume::Turned;
@@ -372,8 +374,8 @@ mod tests {
         }
     }
 
-    fn deletion() -> RoomDeletion {
-        RoomDeletion { room: lobby().id, by: ann().id, anywhere: false }
+    fn deletion() -> DeleteRoomRequest {
+        DeleteRoomRequest { room: lobby().id, by: ann().id, anywhere: false }
     }
 
     type Batch = Vec<Box<dyn Task>>;
@@ -404,16 +406,18 @@ mod tests {
         });
     }
 
-    fn ask(batch: &mut Batch, message: NewMessage) -> Answer<Result<Append, StoreError>> {
+    fn ask(batch: &mut Batch, message: NewMessage) -> Answer<Result<AppendOutcome, StoreError>> {
         let (task, answer) =
             Asked::ask(move |writer, changes| writer.append(message, None, changes));
         batch.push(task);
         answer
     }
 
-    fn seq(answer: &mut Answer<Result<Append, StoreError>>) -> Option<u64> {
+    fn seq(answer: &mut Answer<Result<AppendOutcome, StoreError>>) -> Option<u64> {
         match answer.try_recv().unwrap() {
-            Ok(Append::Stored { seq, .. } | Append::Repeated { seq, .. }) => Some(seq),
+            Ok(AppendOutcome::Stored { seq, .. } | AppendOutcome::Repeated { seq, .. }) => {
+                Some(seq)
+            }
             _ => None,
         }
     }
@@ -581,8 +585,13 @@ mod tests {
             writer.disk = DiskWatch::new(100, Box::new(|| Some(60)), Arc::default());
             writer.look_at_disk();
             let mut sent = ask(&mut batch, message(1, 0));
-            let join =
-                Join { room: lobby().id, user: ann().id, origin: 1, members_max: 9, party: 0 };
+            let join = JoinRequest {
+                room: lobby().id,
+                user: ann().id,
+                origin: 1,
+                members_max: 9,
+                party: 0,
+            };
             let (task, mut joined) =
                 Asked::ask(move |writer, changes| writer.join_room(join, changes));
             batch.push(task);
@@ -599,7 +608,7 @@ mod tests {
             let sent = sent.try_recv().unwrap();
             assert!(matches!(sent, Err(StoreError::Unwritable(Health::Full))), "{sent:?}");
             assert!(joined.try_recv().unwrap().is_ok(), "a member's connection can subscribe");
-            assert!(matches!(banned.try_recv().unwrap(), Ok(ChangeUser::Changed(_))));
+            assert!(matches!(banned.try_recv().unwrap(), Ok(ChangeUserOutcome::Changed(_))));
             assert!(deleted.try_recv().unwrap().is_ok());
             // What a deleted room leaves behind waits until there is space again.
             assert!(writer.chores.pending() && !writer.has_chores());
@@ -660,15 +669,20 @@ mod tests {
     #[test]
     fn t_147_who_comes_back_is_told_nothing_of_a_batch_that_fails() {
         with_writer(|writer, feed| {
-            let resume =
-                Resume { user: ann().id, origin: 1, rooms: vec![lobby().id], after: 0, limit: 9 };
+            let resume = ResumeRequest {
+                user: ann().id,
+                origin: 1,
+                rooms: vec![lobby().id],
+                after: 0,
+                limit: 9,
+            };
             let resume = || {
                 let resume = resume.clone();
                 Asked::ask(move |writer, changes| {
                     // Nothing was read before: all of it comes while the writer has its turn.
                     Ok(match writer.resume(&resume, Vec::new(), changes)? {
                         Turned::Done(answer) => answer,
-                        Turned::Behind => ResumeRooms::TooMany,
+                        Turned::Behind => ResumeOutcome::TooMany,
                     })
                 })
             };
@@ -692,7 +706,7 @@ mod tests {
             batch.push(task);
             commit(writer, &mut batch, feed);
             assert_eq!(seq(&mut kept), Some(1));
-            let one = ResumeRooms::Resumed { rooms: 1, missed: 1 };
+            let one = ResumeOutcome::Resumed { rooms: 1, missed: 1 };
             assert_eq!(answer.try_recv().unwrap().unwrap(), one);
             assert_eq!(feed.0, told + 2);
 

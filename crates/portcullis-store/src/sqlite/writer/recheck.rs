@@ -9,10 +9,10 @@ use portcullis_model::RoomId;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::accounts::Recheck;
+use crate::accounts::RecheckOutcome;
 use crate::changes::Change;
 use crate::error::StoreError;
-use crate::rows::accounts::{Authority, OperatorAct};
+use crate::rows::accounts::{Authority, OperatorAction};
 use crate::sqlite::account_tables::operator_actions::operator_acts;
 use crate::sqlite::account_tables::revocations::{revocations, revocations_ended};
 use crate::sqlite::account_tables::sessions::{SESSION, session_row};
@@ -52,7 +52,7 @@ struct Reading {
 /// What a reader found in its snapshot.
 struct Found {
     authority: Authority,
-    acts: Vec<(i64, OperatorAct)>,
+    acts: Vec<(i64, OperatorAction)>,
     /// Rooms that are marked as deleted; another connection can have done that.
     deleted_rooms: Vec<RoomId>,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Look {
     /// Wakes the writer, which may wait for a change.
     pub(crate) wake: Box<dyn Fn() + Send>,
     /// The caller.
-    pub(crate) reply: oneshot::Sender<Result<Recheck, StoreError>>,
+    pub(crate) reply: oneshot::Sender<Result<RecheckOutcome, StoreError>>,
 }
 
 impl AuthorityWatch {
@@ -117,7 +117,7 @@ impl Writer<'_> {
             Err(error) => return answer(look.reply, Err(error.into())),
         };
         if self.authority.told == Some(version) {
-            return answer(look.reply, Ok(Recheck::AsBefore));
+            return answer(look.reply, Ok(RecheckOutcome::Unchanged));
         }
         // What is cached of rooms and members may be what the other connection changed.
         self.cache.clear();
@@ -152,7 +152,7 @@ impl Writer<'_> {
         found: Result<Found, StoreError>,
         version: i64,
         feed: &mut dyn CommitFeed,
-    ) -> Result<Recheck, StoreError> {
+    ) -> Result<RecheckOutcome, StoreError> {
         let own = self.authority.reading.take().unwrap_or_default().own;
         let Found { mut authority, acts, deleted_rooms } = found?;
         if own.len() > OWN_MAX {
@@ -171,13 +171,13 @@ impl Writer<'_> {
         }
         feed.committed(&changes);
         self.authority.told = Some(version);
-        Ok(Recheck::Told)
+        Ok(RecheckOutcome::Reported)
     }
 }
 
 fn answer(
-    reply: oneshot::Sender<Result<Recheck, StoreError>>,
-    outcome: Result<Recheck, StoreError>,
+    reply: oneshot::Sender<Result<RecheckOutcome, StoreError>>,
+    outcome: Result<RecheckOutcome, StoreError>,
 ) {
     // A caller that stopped waiting asks again.
     let _ = reply.send(outcome);
@@ -312,7 +312,7 @@ mod tests {
             writer: &mut Writer<'_>,
             feed: &mut dyn CommitFeed,
             meanwhile: impl FnOnce(&mut Writer<'_>),
-        ) -> Result<Recheck, StoreError> {
+        ) -> Result<RecheckOutcome, StoreError> {
             let path = self.directory.path().join("look.db");
             let reader = Readers::start(&path, "test", 1, 4, &std::sync::Arc::default()).unwrap();
             let (turns, inbox) = sync_channel(4);
@@ -344,11 +344,11 @@ mod tests {
         let other = place.beside();
         other.execute_batch("BEGIN EXCLUSIVE").unwrap();
         let mut look = || place.look(&mut writer, &mut Deaf, |_| ());
-        assert_eq!(look().unwrap(), Recheck::Told);
-        assert_eq!(look().unwrap(), Recheck::AsBefore);
+        assert_eq!(look().unwrap(), RecheckOutcome::Reported);
+        assert_eq!(look().unwrap(), RecheckOutcome::Unchanged);
         other.execute_batch("UPDATE users SET disabled = 1; COMMIT").unwrap();
-        assert_eq!(look().unwrap(), Recheck::Told);
-        assert_eq!(look().unwrap(), Recheck::AsBefore);
+        assert_eq!(look().unwrap(), RecheckOutcome::Reported);
+        assert_eq!(look().unwrap(), RecheckOutcome::Unchanged);
     }
 
     #[test]
@@ -359,7 +359,7 @@ mod tests {
         let written = place.connection.total_changes();
         place.beside().execute_batch("UPDATE users SET disabled = 1").unwrap();
         let told = place.look(&mut writer, &mut Deaf, |_| ()).unwrap();
-        assert_eq!((told, place.connection.total_changes()), (Recheck::Told, written));
+        assert_eq!((told, place.connection.total_changes()), (RecheckOutcome::Reported, written));
     }
 
     #[test]
@@ -368,7 +368,7 @@ mod tests {
         let mut writer = Writer::new(&place.connection, None, healthy()).unwrap();
         let mut feed = Names::default();
         let told = place.look(&mut writer, &mut feed, make_user).unwrap();
-        assert_eq!((told, feed.0), (Recheck::Told, vec![vec![String::from("Ann")]]));
+        assert_eq!((told, feed.0), (RecheckOutcome::Reported, vec![vec![String::from("Ann")]]));
     }
 
     #[test]
