@@ -30,25 +30,28 @@ const BREAKS_MAX: usize = 30;
 ///
 /// Applying it twice is applying it once.
 pub(crate) fn normalise(raw: &str) -> Result<Cow<'_, str>, Fault> {
-    let text = normalise_characters(raw)?;
-    if memchr::memchr_iter(b'\n', text.as_bytes()).count() <= BREAKS_MAX {
-        return Ok(text);
-    }
-    Ok(Cow::Owned(cut_breaks(&text)))
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
+    let kept = if raw.bytes().all(is_plain) || is_normal(raw) {
+        if !has_many_breaks(raw) {
+            return Ok(Cow::Borrowed(raw));
+        }
+        String::from(raw)
+    } else {
+        strip(raw)?
+    };
+    // Removal comes first: characters that become neighbours may compose, and marks may pile up.
+    let kept = if has_many_breaks(&kept) { cut_breaks(&kept) } else { kept };
+    let cut = cut_marks(&compose(kept));
+    // A removed mark may have kept a base and a mark of a higher class apart.
+    Ok(Cow::Owned(compose(cut)))
 }
 
-fn normalise_characters(raw: &str) -> Result<Cow<'_, str>, Fault> {
-    let plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
-    if raw.bytes().all(plain) {
-        return Ok(Cow::Borrowed(raw));
-    }
-    if is_normal(raw) {
-        return Ok(Cow::Borrowed(raw));
-    }
-    // Taking out comes first: what stood apart may compose once it stands side by side.
-    let kept = strip(raw)?;
-    let composed = if is_nfc(&kept) { kept } else { kept.nfc().collect() };
-    Ok(Cow::Owned(cut_marks(&composed)))
+fn compose(text: String) -> String {
+    if is_nfc(&text) { text } else { text.nfc().collect() }
+}
+
+fn has_many_breaks(text: &str) -> bool {
+    memchr::memchr_iter(b'\n', text.as_bytes()).count() > BREAKS_MAX
 }
 
 /// Whether a text is surely in its normal form already; most are, and cost no memory.
@@ -269,10 +272,7 @@ impl Pile {
     }
 }
 
-/// Drops the marks that would climb out of their line.
-///
-/// What stays is in normal form C: a mark is dropped only behind four others, which keep apart
-/// whatever could have composed.
+/// Drops the marks that would climb out of their line; the result may be not composed.
 fn cut_marks(text: &str) -> String {
     let mut pile = Pile::default();
     text.chars().filter(|character| pile.takes(*character)).collect()
@@ -333,6 +333,23 @@ mod tests {
         let apart = ["a", &"\u{335}\u{200d}".repeat(50)].concat();
         let marks = normalise(&apart).unwrap().chars().filter(|c| *c == '\u{335}').count();
         assert_eq!(marks, 4, "what cannot be seen does not start a new pile");
+    }
+
+    #[test]
+    fn t_117_marks_that_a_removed_break_or_mark_joins_are_bounded_and_composed() {
+        let marks = |text: &str| text.chars().filter(|c| *c == '\u{30d}').count();
+        for between in ["\n", "\r", "\u{85}", "\u{2028}", "\n\u{200d}"] {
+            let pile = ["\u{30d}".repeat(4).as_str(), between].concat();
+            let raw = ["a", &between.repeat(30), &pile.repeat(240)].concat();
+            assert_eq!(marks(&normalise(&raw).unwrap()), 4, "{between:?}");
+        }
+        // Alef and madda compose once the mark between them is gone.
+        let raw = ["\u{627}", &"\u{335}".repeat(4), "\u{301}\u{653}"].concat();
+        let composed = ["\u{622}", &"\u{335}".repeat(4)].concat();
+        assert_eq!(normalise(&raw).as_deref(), Ok(&*composed));
+        // A base below a removed break composes with the mark behind it.
+        let raw = ["a", &"\n".repeat(30), "\n \u{300}e"].concat();
+        assert!(is_nfc(&normalise(&raw).unwrap()));
     }
 
     #[test]
@@ -407,6 +424,26 @@ mod tests {
         })]
 
         #[test]
+        fn cleaned_text_is_composed_and_cleaning_it_again_changes_nothing(
+            parts in proptest::collection::vec(
+                ("[a\u{627}\u{915}\u{1100}\u{200d} ]{0,2}", 0_usize..36,
+                 "[\u{300}\u{301}\u{30d}\u{335}\u{653}\u{93c}\u{5b8}\u{1161}]{0,12}"),
+                0..4,
+            )
+        ) {
+            let part = |(base, breaks, marks): &(String, usize, String)| {
+                [base.as_str(), &"\n".repeat(*breaks), marks].concat()
+            };
+            let raw: String = parts.iter().map(part).collect();
+            let once = normalise(&raw).unwrap();
+            prop_assert!(is_nfc(&once), "{once:?}");
+            let mut pile = Pile::default();
+            prop_assert!(once.chars().all(|character| pile.takes(character)), "{once:?}");
+            let twice = normalise(&once);
+            prop_assert_eq!(twice.as_deref(), Ok(&*once));
+        }
+
+        #[test]
         fn normalising_twice_is_normalising_once(
             raw in concat!(
                 "[a<\u{0}\u{1b}\u{9d}\u{7}\\[\n\r\u{202e}\u{200d}\u{300}-",
@@ -418,7 +455,8 @@ mod tests {
                 prop_assert!(!is_normal(&raw) || once == raw);
                 prop_assert!(!once.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
                 let stripped = strip(&raw).unwrap();
-                let slow: String = cut_marks(&stripped.nfc().collect::<String>());
+                let slow = cut_marks(&cut_breaks(&stripped).nfc().collect::<String>());
+                let slow: String = slow.nfc().collect();
                 prop_assert_eq!(&*once, slow.as_str());
                 let twice = normalise(&once);
                 prop_assert_eq!(twice.as_deref(), Ok(&*once));
