@@ -13,15 +13,47 @@ use crate::content::markup::attributes::{Attribute, Attributes, tag_name};
 const READS_MAX: usize = 16;
 
 /// Whether any tag of the text would run code. Linear time.
+///
+/// A text that takes more reads than [`READS_MAX`] counts as one that would: people write none.
 pub(crate) fn would_run(source: &str) -> bool {
-    let mut budget = source.len().saturating_mul(READS_MAX);
-    for at in memchr_iter(b'<', source.as_bytes()) {
+    let mut scan = Scan {
+        source,
+        budget: source.len().saturating_mul(READS_MAX),
+        is_read: Vec::new(),
+        script_end: ScriptEnd::Unread,
+    };
+    memchr_iter(b'<', source.as_bytes()).any(|at| {
         let behind = source.get(at + 1..).unwrap_or_default();
-        let Some(name) = tag_name(behind) else { continue };
-        let from = at + 1 + name.len();
-        let mut attributes = Attributes::new(source, from);
+        tag_name(behind).is_some_and(|name| scan.tag_runs(name, at + 1 + name.len()))
+    })
+}
+
+/// A text, and how far it has been read.
+struct Scan<'a> {
+    source: &'a str,
+    budget: usize,
+    /// The positions from which attributes have been read.
+    is_read: Vec<bool>,
+    script_end: ScriptEnd,
+}
+
+/// The first end tag of a script behind the tag that was read last.
+#[derive(Clone, Copy)]
+enum ScriptEnd {
+    Unread,
+    None,
+    At(usize),
+}
+
+impl Scan<'_> {
+    /// Whether a tag would run code, or the budget is exhausted; `from` is where its name ends.
+    fn tag_runs(&mut self, name: &str, from: usize) -> bool {
+        let is_script = name.eq_ignore_ascii_case("script");
+        let mut attributes = Attributes::new(self.source, from);
         let mut has_source = false;
-        for attribute in attributes.by_ref() {
+        // Tags inside a tag have its attributes, which run nothing if they have been read.
+        while !self.mark_as_read(attributes.position()) || is_script {
+            let Some(attribute) = attributes.next() else { break };
             if runs(&attribute) {
                 return true;
             }
@@ -29,27 +61,49 @@ pub(crate) fn would_run(source: &str) -> bool {
                 && !attribute.value.trim().is_empty();
         }
         let mut read = attributes.position().saturating_sub(from);
-        if name.eq_ignore_ascii_case("script") {
-            let body = attributes.end().and_then(|end| source.get(end..)).unwrap_or_default();
-            let length = end_of_script(body);
-            if has_source || length.and_then(|end| body.get(..end)).is_some_and(is_code) {
+        if is_script {
+            let body = attributes.end().and_then(|start| self.script_body(start));
+            if has_source || body.is_some_and(is_code) {
                 return true;
             }
-            read += length.unwrap_or(body.len());
+            read += body.unwrap_or_default().len();
         }
-        budget = budget.saturating_sub(read.max(1));
-        if budget == 0 {
-            return false;
-        }
+        self.budget = self.budget.saturating_sub(read.max(1));
+        self.budget == 0
     }
-    false
+
+    /// Whether attributes have been read from a position before.
+    fn mark_as_read(&mut self, position: usize) -> bool {
+        if self.is_read.is_empty() {
+            self.is_read.resize(self.source.len() + 1, false);
+        }
+        let is_read = self.is_read.get_mut(position);
+        is_read.is_some_and(|is_read| std::mem::replace(is_read, true))
+    }
+
+    /// The text of a script; without its end tag a browser runs none.
+    fn script_body(&mut self, start: usize) -> Option<&str> {
+        let end = match self.script_end {
+            ScriptEnd::None => return None,
+            ScriptEnd::At(end) if end >= start => end,
+            ScriptEnd::At(_) | ScriptEnd::Unread => {
+                let Some(length) = end_of_script(self.source.get(start..)?) else {
+                    self.script_end = ScriptEnd::None;
+                    return None;
+                };
+                self.script_end = ScriptEnd::At(start + length);
+                start + length
+            }
+        };
+        self.source.get(start..end)
+    }
 }
 
-/// The length of a script's text; without its end tag a browser runs none.
+/// The length of a script's text.
 fn end_of_script(body: &str) -> Option<usize> {
     memchr_iter(b'<', body.as_bytes()).find(|at| {
-        let tag = body.get(at + 1..at + 8).unwrap_or_default();
-        tag.eq_ignore_ascii_case("/script")
+        let tag = body.as_bytes().get(at + 1..at + 8).unwrap_or_default();
+        tag.eq_ignore_ascii_case(b"/script")
     })
 }
 
@@ -242,9 +296,52 @@ mod tests {
     }
 
     #[test]
+    fn t_120_nested_tags_do_not_hide_markup_that_runs() {
+        let runs = "<img src=x onerror=alert(1)>";
+        for nested in [
+            "<a/",
+            "<a ",
+            "<a/b ",
+            "<a\tb=c ",
+            "<script/",
+            "<script>",
+            "<a b=\"",
+            "<a b='<c d=\"",
+            "<a/b=",
+            "<a b=<c d=",
+            "<a/'",
+            "<script b='",
+        ] {
+            for end in ["", ">", "\">", "'>", "' \">", "</script>", "'></script>"] {
+                let count = (1_000 - runs.len() - end.len()) / nested.len();
+                let source = [nested.repeat(count).as_str(), end, runs].concat();
+                assert!(would_run(&source), "{nested} {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_code_that_does_not_run_is_not_found() {
+        for line in [
+            "let map: Map<K, Vec<V>> = a <b && c> d;\n",
+            "<li><a href=\"https://ok.example/a?b=c\" class='x'>it's</a></li>\n",
+            "<div class=\"it's\"><p title='a \"b\"'>x <y and z='1</p></div>\n",
+            "<script>...</script> and <Button onClick={save}>\n",
+            "if x <y || z = \"a\" then <image> else <a/b/c>\n",
+            "<<<< a <<<< b <c, d> >>>> e\n",
+        ] {
+            assert!(!would_run(&line.repeat(1_000 / line.len())), "{line}");
+        }
+    }
+
+    #[test]
     fn nested_tags_are_read_a_bounded_number_of_times() {
         for source in ["<a ", "<script>", "<a b=\"", "<a b='<c d=\""] {
             assert!(!would_run(&source.repeat(20_000)));
+        }
+        // People write no text that takes more reads than the bound.
+        for source in ["<a/b=", "<script/"] {
+            assert!(would_run(&source.repeat(20_000)));
         }
     }
 }
