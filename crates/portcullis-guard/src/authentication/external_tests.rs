@@ -6,10 +6,11 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use portcullis_model::{Denial, Now, Role, Roles, TokenFault, UserId};
+use portcullis_model::{Denial, Now, Role, Roles, RoomId, TokenFault, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::directory::room::{RoomFacts, Visibility};
 use crate::directory::tables::{Directory, DirectoryLimits};
 use crate::directory::user::UserFacts;
 use crate::gate::Gate;
@@ -28,6 +29,23 @@ struct Mute {}
 impl Event for Mute {
     const NAME: &'static str = "test:mute";
     const RULE: Rule = Rule { access: Access::Role(Role::Moderator), ..Rule::DEFAULT };
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kick {
+    #[serde(deserialize_with = "crate::field::room_id")]
+    room: RoomId,
+}
+
+impl Event for Kick {
+    const NAME: &'static str = "test:kick";
+    const RULE: Rule =
+        Rule { fields: &["room"], access: Access::OwnerOr(Role::Moderator), ..Rule::DEFAULT };
+
+    fn room(&self) -> Option<&RoomId> {
+        Some(&self.room)
+    }
 }
 
 struct World {
@@ -115,6 +133,42 @@ fn role_is_in_force_only_on_connections_that_show_a_second_factor() {
     assert_eq!(world.mute(&strong), Err(Denial::Forbidden("role")));
     world.put(Roles::user().with(Role::Admin));
     assert_eq!(world.mute(&strong), Err(Denial::SecondFactor("role")));
+}
+
+#[test]
+fn role_that_reaches_rooms_of_others_is_named_as_withheld_for_every_room() {
+    let mut world = world(GateOptions::default());
+    let kick = world.gate.declare::<Kick>("/").unwrap();
+    let Verified { user, .. } = verified(&world.gate, json!({}));
+    let olga = UserId::parse("olga").unwrap();
+    let directory = world.gate.directory();
+    for (name, owner) in [("theirs", &olga), ("own", &user)] {
+        directory.put_room(RoomFacts {
+            id: RoomId::parse(name).unwrap(),
+            name: String::from(name),
+            owner: owner.clone(),
+            visibility: Visibility::Private,
+        });
+        directory.add_member(&RoomId::parse(name).unwrap(), owner);
+    }
+    let withheld = Err(Denial::SecondFactor("role"));
+    let cases = [
+        (Roles::user(), "theirs", Err(Denial::Forbidden("not_owner"))),
+        (Roles::user(), "missing", Err(Denial::Forbidden("missing"))),
+        (Roles::user().with(Role::Moderator), "theirs", withheld.clone()),
+        (Roles::user().with(Role::Admin), "theirs", withheld.clone()),
+        (Roles::user().with(Role::Admin), "missing", withheld),
+        (Roles::user().with(Role::Admin), "own", Ok(())),
+    ];
+    for (roles, room, expect) in cases {
+        world.put(roles);
+        let caller = Caller::new(world.connect(json!({})).unwrap(), "a");
+        let text = format!(r#"["test:kick",{{"room":"{room}"}}]"#);
+        let body = Body::Array(&text);
+        let ask = Ask { namespace: "/", event: Kick::NAME, body, size_bytes: 40, attachments: &[] };
+        let outcome = world.gate.permit(&kick, &caller, &ask, now()).map(|_| ());
+        assert_eq!(outcome, expect, "{roles:?} {room}");
+    }
 }
 
 #[test]

@@ -48,11 +48,15 @@ impl Allowed {
         room: Option<&RoomId>,
         directory: &Directory,
     ) -> Result<(), Denial> {
-        let roles = principal.roles();
-        if !roles.meets(self.roles) && principal.withheld().meets(self.roles) {
+        let (roles, withheld) = (principal.roles(), principal.withheld());
+        let is_withheld = |wanted| !roles.meets(wanted) && withheld.meets(wanted);
+        let outcome = self.check(principal.user(), roles, room, directory);
+        // A role that needs no relation to the room has the same answer for every room, also for
+        // one that does not exist.
+        if outcome.is_err() && (is_withheld(self.roles) || is_withheld(self.anywhere)) {
             return Err(Denial::SecondFactor("role"));
         }
-        self.check(principal.user(), roles, room, directory)
+        outcome
     }
 
     /// Whether the user may do this, now, with the roles that are in force.
