@@ -145,14 +145,25 @@ impl Authentication {
         match &verified.bound {
             Some(jkt) if is_bound_to(jkt, proof.claimed_key()) => {}
             None if self.options.proof_required && !verified.own => {
-                let (token, label) = ((token, verified.expires_unix_s), || owner.label());
-                let key = proof.claimed_key();
-                self.first_keys.hold(token, key, self.limits.owner(owner), label, now)?;
+                self.hold_for_key(token, &verified, proof.claimed_key(), now)?;
             }
             Some(_) | None => return Err(Denial::Token(TokenFault::Proof)),
         }
         let key = self.use_proof(proof, owner, now)?;
         Ok(Verified { proven_key: Some(key), ..verified })
+    }
+
+    /// Makes a key the key of a token that its issuer has bound to none.
+    fn hold_for_key(
+        &self,
+        token: &str,
+        verified: &Verified,
+        key: &[u8],
+        now: Now,
+    ) -> Result<(), Denial> {
+        let owner = EntryOwner::User(&verified.user);
+        let (token, label) = ((token, verified.expires_unix_s), || owner.label());
+        self.first_keys.hold(token, key, self.limits.owner(owner), label, now)
     }
 
     /// Checks a proof of the client's key; stores nothing.
@@ -287,7 +298,8 @@ impl Authentication {
     /// Prolongs an open session by a newer token of the same user and session.
     ///
     /// A token bound to a key is taken without a proof where the connection was opened with that
-    /// key: it opens nothing.
+    /// key: it opens nothing. Where every token needs a proof, a token that another issuer has
+    /// bound to no key is bound to the key of the connection, unless it has another one.
     ///
     /// # Errors
     /// [`Denial::SessionEnded`] when the session is over, [`Denial::Token`] when the token is not
@@ -309,6 +321,10 @@ impl Authentication {
             return Err(Denial::Token(TokenFault::Claims));
         }
         self.check_external_factor(&verified)?;
+        if self.options.proof_required && !verified.own && verified.bound.is_none() {
+            let key = principal.key().ok_or(Denial::Token(TokenFault::Proof))?;
+            self.hold_for_key(token, &verified, &key, now)?;
+        }
         principal.renew(&verified, self.withheld_from(&verified), now);
         Ok(verified)
     }

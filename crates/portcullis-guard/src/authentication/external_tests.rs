@@ -311,6 +311,40 @@ fn copied_token_of_another_issuer_does_nothing_in_strict() {
 }
 
 #[test]
+fn refreshed_token_of_another_issuer_belongs_to_the_key_of_the_connection() {
+    let world = world(GateOptions { proof_required: true, ..GateOptions::default() });
+    let gate = &world.gate;
+    let (ann, eve) = (Client::new(), Client::new());
+    let [first, second, third] = ["t1", "t2", "t3"].map(|jti| token(json!({ "jti": jti })));
+    let shown = ann.show(gate, &first, "p1", now()).unwrap();
+    let facts = UserFacts::new(shown.user.clone(), String::from("Ann"));
+    gate.directory().put_user(UserFacts { external: true, ..facts });
+    let connect = |shown: &Verified| {
+        let ticket = gate.authentication.issue_ticket(shown, None, now()).unwrap();
+        let shown = gate.verify(Credential::Bearer(&ticket), None, now()).unwrap();
+        gate.authenticate(shown, now()).unwrap()
+    };
+    let anns = connect(&shown);
+    let renew = |principal, token: &str| gate.renew(principal, token, now()).map(|_| ());
+    assert_eq!(renew(&anns, &second), Ok(()));
+    assert_eq!(renew(&anns, &second), Ok(()), "again with the same key");
+    // A copy of the refreshed token gives no ticket to another key.
+    let used = Err(Denial::Token(TokenFault::Used));
+    assert_eq!(eve.show(gate, &second, "p2", now()).map(|_| ()), used);
+    assert!(ann.show(gate, &second, "p3", now()).is_ok());
+    // A connection of another key cannot be prolonged with tokens that belong to this one.
+    let eves = connect(&eve.show(gate, &third, "p4", now()).unwrap());
+    for copied in [&first, &second] {
+        assert_eq!(renew(&eves, copied), used);
+    }
+    assert_eq!(renew(&anns, &third), used, "the rule is the same for both");
+    // A connection without a key cannot hold a token.
+    let keyless = connect(&Verified { proven_key: None, ..shown });
+    let fresh = token(json!({ "jti": "t4" }));
+    assert_eq!(renew(&keyless, &fresh), Err(Denial::Token(TokenFault::Proof)));
+}
+
+#[test]
 fn token_without_a_key_is_bound_to_none_where_proofs_are_optional() {
     let world = world(GateOptions::default());
     let bearer = token(json!({}));
