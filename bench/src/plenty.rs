@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use portcullis_guard::{GateOptions, LoadState, Places, Rate};
+use portcullis_guard::{CapacityOptions, GateOptions, LoadState, Rate};
 
 /// A rate that no benchmark reaches.
 const RATE: Rate = Rate { count: 1_000_000_000, period_ms: 1_000 };
@@ -18,13 +18,13 @@ const EVENTS: [&str; 4] = ["chat:history", "chat:send", "room:create", "room:joi
 /// The load level is always normal: a benchmark saturates the server on purpose, and
 /// an overloaded server rejects part of the work.
 pub(crate) fn gate_options() -> GateOptions {
-    let places = Places {
+    let places = CapacityOptions {
         total: CONNECTIONS,
         pre_auth: CONNECTIONS / 2,
         pre_auth_per_prefix: CONNECTIONS / 2,
         per_prefix: CONNECTIONS,
         http_per_prefix: CONNECTIONS,
-        ..Places::default()
+        ..CapacityOptions::default()
     };
     GateOptions {
         connect_per_prefix: RATE,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::Room;
-use portcullis_model::{RoomId, UserId};
+use portcullis_model::{RoomId, UserId, Visibility};
 use portcullis_store::MessageRow;
 use serde::{Deserialize, Serialize};
 
@@ -31,34 +31,16 @@ impl TryFrom<String> for VisibilityWord {
     }
 }
 
-impl From<portcullis_store::Visibility> for VisibilityWord {
-    fn from(stored: portcullis_store::Visibility) -> Self {
+impl From<Visibility> for VisibilityWord {
+    fn from(stored: Visibility) -> Self {
         match stored {
-            portcullis_store::Visibility::Public => Self::Public,
-            portcullis_store::Visibility::Private => Self::Private,
+            Visibility::Public => Self::Public,
+            Visibility::Private => Self::Private,
         }
     }
 }
 
-impl From<portcullis_guard::Visibility> for VisibilityWord {
-    fn from(live: portcullis_guard::Visibility) -> Self {
-        match live {
-            portcullis_guard::Visibility::Public => Self::Public,
-            portcullis_guard::Visibility::Private => Self::Private,
-        }
-    }
-}
-
-impl From<VisibilityWord> for portcullis_store::Visibility {
-    fn from(word: VisibilityWord) -> Self {
-        match word {
-            VisibilityWord::Public => Self::Public,
-            VisibilityWord::Private => Self::Private,
-        }
-    }
-}
-
-impl From<VisibilityWord> for portcullis_guard::Visibility {
+impl From<VisibilityWord> for Visibility {
     fn from(word: VisibilityWord) -> Self {
         match word {
             VisibilityWord::Public => Self::Public,

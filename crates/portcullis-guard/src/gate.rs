@@ -8,16 +8,16 @@ use bytes::Bytes;
 use portcullis_model::{Denial, Now, UserId};
 
 use crate::admission::admit::Admission;
-use crate::admission::handshake::{Admitted, Handshake};
+use crate::admission::handshake::{AdmittedRequest, Handshake};
 use crate::authentication::authenticate::Authentication;
 use crate::authentication::credential::Credential;
 use crate::authentication::principal::{Caller, Principal};
 use crate::authorization::answer::Answer;
 use crate::authorization::authorize::Authorization;
-use crate::authorization::event::{Declared, Event, Rule, Unnamed};
+use crate::authorization::event::{DeclaredEvent, Event, Rule, UntypedEvent};
 use crate::authorization::permit::Permit;
 use crate::authorization::raw::RawPermit;
-use crate::authorization::request::Ask;
+use crate::authorization::request::EventRequest;
 use crate::directory::tables::Directory;
 use crate::directory::user::User;
 use crate::error::GateError;
@@ -26,7 +26,7 @@ use crate::limits::limiter::Limiter;
 use crate::load::machine::LoadState;
 use crate::payload::sealed::FieldSealer;
 use crate::tokens::key::Issuer;
-use crate::tokens::token::Verified;
+use crate::tokens::token::VerifiedCredential;
 
 /// Every security decision, in three stages: admission, authentication, authorization.
 pub struct Gate {
@@ -111,7 +111,7 @@ impl Gate {
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that rejects it.
-    pub fn admit(&self, ask: &Handshake<'_>, now: Now) -> Result<Admitted, Denial> {
+    pub fn admit(&self, ask: &Handshake<'_>, now: Now) -> Result<AdmittedRequest, Denial> {
         self.admission.admit(ask, now)
     }
 
@@ -124,7 +124,7 @@ impl Gate {
         ask: &Handshake<'_>,
         whose: Option<&UserId>,
         now: Now,
-    ) -> Result<Admitted, Denial> {
+    ) -> Result<AdmittedRequest, Denial> {
         self.admission.admit_again(ask, whose, now)
     }
 
@@ -132,7 +132,7 @@ impl Gate {
     ///
     /// # Errors
     /// The [`Denial`] of the limit that is used up.
-    pub fn take_place(&self, admitted: &mut Admitted, now: Now) -> Result<(), Denial> {
+    pub fn take_place(&self, admitted: &mut AdmittedRequest, now: Now) -> Result<(), Denial> {
         self.admission.take_place(admitted, now)
     }
 
@@ -145,7 +145,7 @@ impl Gate {
         credential: Credential<'_>,
         origin: Option<&str>,
         now: Now,
-    ) -> Result<Verified, Denial> {
+    ) -> Result<VerifiedCredential, Denial> {
         self.authentication.verify(credential, origin, now)
     }
 
@@ -153,7 +153,7 @@ impl Gate {
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that rejects it.
-    pub fn identify(&self, verified: &Verified, now: Now) -> Result<Arc<User>, Denial> {
+    pub fn identify(&self, verified: &VerifiedCredential, now: Now) -> Result<Arc<User>, Denial> {
         self.authentication.identify(verified, now)
     }
 
@@ -161,7 +161,11 @@ impl Gate {
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that rejects it.
-    pub fn authenticate(&self, verified: Verified, now: Now) -> Result<Principal, Denial> {
+    pub fn authenticate(
+        &self,
+        verified: VerifiedCredential,
+        now: Now,
+    ) -> Result<Principal, Denial> {
         self.authentication.authenticate(verified, now)
     }
 
@@ -171,7 +175,7 @@ impl Gate {
     /// The [`Denial`] of the first guard that rejects it.
     pub fn authenticate_replacing(
         &self,
-        verified: Verified,
+        verified: VerifiedCredential,
         since_ms: u64,
         now: Now,
     ) -> Result<Principal, Denial> {
@@ -182,7 +186,12 @@ impl Gate {
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that rejects it.
-    pub fn renew(&self, principal: &Principal, token: &str, now: Now) -> Result<Verified, Denial> {
+    pub fn renew(
+        &self,
+        principal: &Principal,
+        token: &str,
+        now: Now,
+    ) -> Result<VerifiedCredential, Denial> {
         self.authentication.renew(principal, token, now)
     }
 
@@ -198,7 +207,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`GateError`] when the name, the rule or the type of the payload is invalid.
-    pub fn declare<E: Event>(&mut self, namespace: &str) -> Result<Declared<E>, GateError> {
+    pub fn declare<E: Event>(&mut self, namespace: &str) -> Result<DeclaredEvent<E>, GateError> {
         let declared = self.authorization.declare(namespace)?;
         self.authentication.set_privileged(self.authorization.privileged());
         Ok(declared)
@@ -213,7 +222,7 @@ impl Gate {
         namespace: &str,
         name: &'static str,
         rule: Rule,
-    ) -> Result<Unnamed, GateError> {
+    ) -> Result<UntypedEvent, GateError> {
         let declared = self.authorization.danger_declare_raw(namespace, name, rule)?;
         self.authentication.set_privileged(self.authorization.privileged());
         Ok(declared)
@@ -240,9 +249,9 @@ impl Gate {
     /// The [`Denial`] of the first guard that rejects it.
     pub fn permit<E: Event>(
         &self,
-        rule: &Declared<E>,
+        rule: &DeclaredEvent<E>,
         caller: &Caller,
-        ask: &Ask<'_>,
+        ask: &EventRequest<'_>,
         now: Now,
     ) -> Result<Permit<E>, Denial> {
         self.authorization.permit(rule, caller, ask, now)
@@ -254,9 +263,9 @@ impl Gate {
     /// The [`Denial`] of the first guard that rejects it.
     pub fn permit_raw(
         &self,
-        rule: &Unnamed,
+        rule: &UntypedEvent,
         caller: &Caller,
-        ask: &Ask<'_>,
+        ask: &EventRequest<'_>,
         now: Now,
     ) -> Result<RawPermit, Denial> {
         self.authorization.permit_raw(rule, caller, ask, now)
@@ -278,7 +287,7 @@ impl Gate {
 
     /// Rejects an undeclared event. See [`Authorization::refuse_unknown`].
     #[must_use]
-    pub fn refuse_unknown(&self, caller: &Caller, ask: &Ask<'_>, now: Now) -> Denial {
+    pub fn refuse_unknown(&self, caller: &Caller, ask: &EventRequest<'_>, now: Now) -> Denial {
         self.authorization.refuse_unknown(caller, ask, now)
     }
 }

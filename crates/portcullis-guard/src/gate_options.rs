@@ -4,14 +4,14 @@
 use crate::admission::admission_token::AdmissionKey;
 use crate::admission::polling_binding::PollingBinding;
 use crate::admission::proxy::ProxyRules;
-use crate::authentication::principal::Patience;
+use crate::authentication::principal::SessionTimeouts;
 use crate::authentication::second_factor::SecondFactorRule;
 use crate::authorization::rules::{ReplayRules, RoleRules};
 use crate::content::cleaner::Malicious;
 use crate::content::markup::formatting::Markup;
 use crate::content::spam::filter::SpamOptions;
 use crate::danger::Danger;
-use crate::limits::capacity::Places;
+use crate::limits::capacity::CapacityOptions;
 use crate::limits::rate::{Penalty, Rate};
 use crate::load::machine::LoadState;
 use crate::tokens::key::{Algorithm, Issuer};
@@ -117,7 +117,7 @@ pub struct GateOptions {
     /// One event of one user, in place of what the event declares.
     pub event_per_user: Vec<(String, Rate)>,
     /// How many connections there may be, of all and of one address prefix.
-    pub places: Places,
+    pub places: CapacityOptions,
     /// Connections of one user.
     pub connections_per_user: u32,
     /// What happens to one more connection of a user.
@@ -146,7 +146,7 @@ pub struct GateOptions {
     /// Who needs a second factor.
     pub second_factor: SecondFactorRule,
     /// How long one log-in carries a connection.
-    pub patience: Patience,
+    pub patience: SessionTimeouts,
     /// Roles of the operator, and who may send what beside what events declare.
     pub roles: RoleRules,
     /// What a second copy of a message is told by, beside what events declare.
@@ -201,7 +201,7 @@ impl Default for GateOptions {
             penalty_per_user: Rate::per(20, minute_ms),
             penalty: Penalty::default(),
             event_per_user: Vec::new(),
-            places: Places::default(),
+            places: CapacityOptions::default(),
             connections_per_user: 5,
             when_user_full: WhenUserFull::default(),
             observe: Vec::new(),
@@ -214,7 +214,7 @@ impl Default for GateOptions {
             awaited: Vec::new(),
             proof_required: false,
             second_factor: SecondFactorRule::default(),
-            patience: Patience::default(),
+            patience: SessionTimeouts::default(),
             roles: RoleRules::default(),
             replay: ReplayRules::default(),
             links_allowed: false,

@@ -9,7 +9,7 @@ use crate::authorization::event::Rule;
 use crate::authorization::rules::{ReplayRules, RoleRules};
 use crate::content::spam::filter::SpamOptions;
 use crate::directory::tables::DirectoryLimits;
-use crate::limits::capacity::Places;
+use crate::limits::capacity::CapacityOptions;
 use crate::limits::rate::Rate;
 use crate::tokens::forge::issuers;
 
@@ -29,7 +29,7 @@ fn build(options: GateOptions) -> Result<Gate, GateError> {
 #[test]
 fn options_out_of_range_stop_the_start() {
     let nothing = Rate::per(0, 1000);
-    let places = Places::default();
+    let places = CapacityOptions::default();
     let mut spam = SpamOptions::default();
     spam.phrases.push("...".into());
     let cases: [(&str, GateOptions); 17] = [
@@ -41,14 +41,20 @@ fn options_out_of_range_stop_the_start() {
         ("rate", GateOptions { message_per_user: Rate::per(1, 0), ..options() }),
         ("rate", GateOptions { message_per_connection: Rate::per(1, u64::MAX), ..options() }),
         ("rate", GateOptions { event_per_user: vec![("a".into(), nothing)], ..options() }),
-        ("connections_total", GateOptions { places: Places { total: 0, ..places }, ..options() }),
+        (
+            "connections_total",
+            GateOptions { places: CapacityOptions { total: 0, ..places }, ..options() },
+        ),
         (
             "pre_auth_total",
-            GateOptions { places: Places { pre_auth: 10_001, ..places }, ..options() },
+            GateOptions { places: CapacityOptions { pre_auth: 10_001, ..places }, ..options() },
         ),
         (
             "admin_reserve",
-            GateOptions { places: Places { admin_reserve: 10_000, ..places }, ..options() },
+            GateOptions {
+                places: CapacityOptions { admin_reserve: 10_000, ..places },
+                ..options()
+            },
         ),
         ("\"connect\"", GateOptions { observe: vec!["connect".into()], ..options() }),
         ("connections_per_user", GateOptions { connections_per_user: 0, ..options() }),
@@ -70,7 +76,7 @@ fn shards_share_the_gate_and_slots_travel() {
     fn sent<T: Send>() {}
     shared::<Gate>();
     shared::<Directory>();
-    sent::<crate::Admitted>();
+    sent::<crate::AdmittedRequest>();
     sent::<crate::Caller>();
 }
 

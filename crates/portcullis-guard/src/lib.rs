@@ -21,35 +21,35 @@ mod content; // text from users
 pub use admission::admission_token::{ADMISSION_COOKIE, ADMISSION_LIFE_S, make_admission};
 pub use admission::admit::Admission;
 pub use admission::app_origin::is_app_origin;
-pub use admission::handshake::{Admitted, Cookies, Door, Handshake};
+pub use admission::handshake::{AdmittedRequest, Cookies, Endpoint, Handshake};
 pub use admission::origin::check_origin;
-pub use admission::polling_binding::{Binding, Further, PollingBinding};
+pub use admission::polling_binding::{FollowUp, PollingBinding, SessionBinding};
 pub use admission::proxy::{ClientScheme, ForwardedHeader, ProxyRules};
 pub use admission::source::Source;
 pub use authentication::authenticate::Authentication;
 pub use authentication::client_key::thumbprint;
-pub use authentication::credential::{Credential, Return, read_return, shows_ticket};
+pub use authentication::credential::{Credential, RecoveryClaim, read_return, shows_ticket};
 pub use authentication::lease::Lease;
-pub use authentication::principal::{Caller, Patience, Principal};
-pub use authentication::proof::{CheckedProof, ProofAsk};
+pub use authentication::principal::{Caller, Principal, SessionTimeouts};
+pub use authentication::proof::{CheckedProof, ProofRequest};
 pub use authentication::second_factor::{FactorGap, SecondFactorRule};
 pub use authentication::ticket::{TICKET_LIFE_S, TICKET_PREFIX};
 pub use authorization::action::{Action, UsualAction};
 pub use authorization::answer::Answer;
 pub use authorization::authorize::Authorization;
-pub use authorization::event::{Access, Declared, Event, Priority, Replay, Rule, Unnamed};
+pub use authorization::event::{
+    Access, DeclaredEvent, Event, Priority, Replay, Rule, UntypedEvent,
+};
 pub use authorization::permit::Permit;
 pub use authorization::raw::RawPermit;
 pub use authorization::replay::{Envelope, LooseEnvelope};
-pub use authorization::request::{Ask, Body};
+pub use authorization::request::{EventBody, EventRequest};
 pub use authorization::rules::{ReplayRules, RoleRules};
 pub use content::cleaner::{CleanText, Cleaner, Findings, Malicious};
 pub use content::markup::formatting::Markup;
 pub use content::spam::filter::{SpamAction, SpamOptions, SpamRule};
 pub use danger::Danger;
-pub use directory::authority::{
-    Authority, RevocationName, RevocationSlot, UNCONFIRMED_MAX_MS, Withdrawn,
-};
+pub use directory::authority::{Authority, RevocationName, RevocationSlot, UNCONFIRMED_MAX_MS};
 pub use directory::display_name::{
     NameClaim, is_own_name_reserved, is_shown, neutral_name, skeleton,
 };
@@ -57,26 +57,30 @@ pub use directory::list::{RoomCursor, RoomPage, RoomQuery};
 pub use directory::look_alike::is_look_alike;
 pub use directory::rank::{Rank, check_rank};
 pub use directory::revocations::ReserveError;
-pub use directory::room::{Charge, Relation, Room, RoomFacts, Visibility};
+pub use directory::room::{Charge, Relation, Room, RoomFacts};
 pub use directory::session::{Session, SessionFacts};
 pub use directory::space::{Party, Table};
 pub use directory::tables::{Directory, DirectoryLimits};
-pub use directory::user::{LastHeard, User, UserFacts};
+pub use directory::user::{LastActivity, User, UserFacts};
 pub use error::GateError;
 pub use gate::Gate;
 pub use gate_options::{GateOptions, WhenUserFull, WithoutOrigin};
-pub use limits::attempt::{Attempt, Lane, RequestFrom, Trace, Traced};
-pub use limits::capacity::{Class, ConnectionSlot, HeldByPrefix, HttpSeat, Places};
-pub use limits::connection_usage::Lanes;
+pub use limits::attempt::{Attempt, RequestCause, Trace, TraceEntry};
+pub use limits::capacity::{CapacityOptions, ConnectionSlot, HttpSlot};
+pub use limits::client_class::ClientClass;
+pub use limits::connection_usage::AddressBuckets;
 pub use limits::explain::LimitState;
 pub use limits::limiter::Limiter;
-pub use limits::login::LoginFrom;
+pub use limits::login::LoginSource;
 pub use limits::packets::PacketBudget;
+pub use limits::prefix_usage::PrefixUsage;
 pub use limits::rate::{Penalty, Rate, RateError};
 pub use limits::rates::TableUse;
 pub use limits::slots::CapacityCounts;
-pub use limits::tls_class::TlsLane;
-pub use load::machine::{LoadChange, LoadMachine, LoadState, Look, Signal, TICK_MS};
+pub use limits::tls_class::TlsClass;
+pub use load::machine::{
+    LoadChange, LoadMachine, LoadSample, LoadSignal, LoadState, SAMPLE_INTERVAL_MS,
+};
 pub use payload::attachment::Attachment;
 pub use payload::open_type::OpenType;
 pub use payload::reference::{
@@ -86,10 +90,12 @@ pub use payload::reference::{
 pub use payload::schema::read_json;
 pub use payload::sealed::{FieldSealer, SealFault, Sealed, SealedPlace};
 pub use payload::{field, json};
-pub use simulation::Rehearsal;
+pub use portcullis_model::RevocationKind;
+pub use portcullis_model::Visibility;
+pub use simulation::Simulation;
 pub use tables::alarm::{TableAlarm, TableLevel};
 pub use tables::shares::{EntryOwner, Owner, ShareError, ShareUse, Shares};
 pub use tokens::jwks::{JwksError, KeySet, read_jwks};
 pub use tokens::key::{Algorithm, Issuer, IssuerKey, KeyStrength};
 pub use tokens::rules::{FactorRule, IssuerRules, RuleFault, TokenKind};
-pub use tokens::token::Verified;
+pub use tokens::token::VerifiedCredential;

@@ -12,21 +12,22 @@ use crate::directory::tables::{Directory, DirectoryLimits};
 use crate::error::GateError;
 use crate::gate::Gate;
 use crate::gate_options::GateOptions;
-use crate::limits::attempt::{Attempt, Lane, RequestFrom, Traced, refused_by};
-use crate::limits::connection_usage::Amounts;
+use crate::limits::attempt::{Attempt, RequestCause, TraceEntry, refused_by};
+use crate::limits::client_class::ClientClass;
+use crate::limits::connection_usage::ConnectionUsage;
 use crate::limits::login::LoginKeys;
 use crate::limits::packets::PacketBudget;
 use crate::limits::rate::Rate;
 use crate::load::machine::LoadState;
 
 /// What a trace would have come to under some limits.
-pub struct Rehearsal {
+pub struct Simulation {
     gate: Gate,
-    connections: HashMap<u64, Amounts>,
+    connections: HashMap<u64, ConnectionUsage>,
     packets: HashMap<u64, PacketBudget>,
 }
 
-impl Rehearsal {
+impl Simulation {
     /// Empty buckets, by these options.
     ///
     /// # Errors
@@ -43,7 +44,7 @@ impl Rehearsal {
     ///
     /// An event that has a rate of its own in the options is counted by that, otherwise by the one
     /// in the trace.
-    pub fn play(&mut self, traced: &Traced) -> Option<&'static str> {
+    pub fn play(&mut self, traced: &TraceEntry) -> Option<&'static str> {
         let now = Now { monotonic_ms: traced.at_ms, unix_ms: 0 };
         self.count(&traced.attempt, now).err().and_then(|denial| refused_by(&denial))
     }
@@ -51,7 +52,7 @@ impl Rehearsal {
     fn count(&mut self, attempt: &Attempt, now: Now) -> Result<(), Denial> {
         let gate = &self.gate;
         let admission =
-            |shown: &(u64, Lane)| AdmissionClaims { alias: shown.0, class: shown.1.into() };
+            |shown: &(u64, ClientClass)| AdmissionClaims { alias: shown.0, class: shown.1 };
         match attempt {
             Attempt::Tls { client, signed_in } => {
                 gate.limits.count_tls(*client, *signed_in, now).map(drop)
@@ -59,11 +60,11 @@ impl Rehearsal {
             Attempt::Connect { client, admission: shown } => {
                 gate.admission.count_socket(*client, shown.as_ref().map(admission), now).map(drop)
             }
-            Attempt::Place { lane } => gate.admission.count_place((*lane).into(), now),
-            Attempt::Request { client, from: RequestFrom::Anywhere, .. } => {
+            Attempt::Place { class } => gate.admission.count_place(*class, now),
+            Attempt::Request { client, from: RequestCause::Anywhere, .. } => {
                 gate.admission.count_anywhere(*client, now)
             }
-            Attempt::Request { client, admission: shown, from: RequestFrom::Client } => {
+            Attempt::Request { client, admission: shown, from: RequestCause::Client } => {
                 gate.admission.count_request(*client, shown.as_ref().map(admission), now).map(drop)
             }
             Attempt::Again { client, user } => {
@@ -112,7 +113,7 @@ fn keys(name: u64, own: Option<u64>) -> LoginKeys {
 /// Repeats what cannot be rejected.
 fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
     match attempt {
-        Attempt::SignIn { client, lane } => gate.limits.count_sign_in(*client, (*lane).into()),
+        Attempt::SignIn { client, class } => gate.limits.count_sign_in(*client, *class),
         Attempt::LoginProven { client } => gate.limits.count_login_proven(*client, now),
         Attempt::LoginFailed { name, device } => {
             gate.limits.count_failed(keys(*name, *device), now);
@@ -148,13 +149,15 @@ fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
 
 /// What is remembered of a connection, from its first line on.
 fn amounts<'a>(
-    connections: &'a mut HashMap<u64, Amounts>,
+    connections: &'a mut HashMap<u64, ConnectionUsage>,
     gate: &Gate,
     connection: u64,
     client: Option<IpAddr>,
-) -> &'a Amounts {
+) -> &'a ConnectionUsage {
     connections.entry(connection).or_insert_with(|| {
-        client.map_or_else(Amounts::default, |client| Amounts::of(gate.limits.lanes(client)))
+        client.map_or_else(ConnectionUsage::default, |client| {
+            ConnectionUsage::of(gate.limits.lanes(client))
+        })
     })
 }
 
@@ -226,16 +229,16 @@ mod tests {
         }
     }
 
-    fn from(who: u8) -> crate::LoginFrom<'static> {
+    fn from(who: u8) -> crate::LoginSource<'static> {
         match who % 4 {
-            0 | 1 => crate::LoginFrom::Anywhere,
-            2 => crate::LoginFrom::KnownDevice("device"),
-            _ => crate::LoginFrom::SignedIn,
+            0 | 1 => crate::LoginSource::Anywhere,
+            2 => crate::LoginSource::KnownDevice("device"),
+            _ => crate::LoginSource::SignedIn,
         }
     }
 
     /// Runs acts on a gate that is traced; gives the trace.
-    fn trace_of(options: GateOptions, acts: &[(u8, u8, u16)]) -> Vec<Traced> {
+    fn trace_of(options: GateOptions, acts: &[(u8, u8, u16)]) -> Vec<TraceEntry> {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
@@ -249,16 +252,17 @@ mod tests {
             let client = IpAddr::from([192, 0, 2, who % 4]);
             let name = format!("user-{}", who % 3);
             let user = UserId::parse(&name).unwrap();
-            let known = AdmissionClaims { alias: u64::from(who % 2), class: Lane::Known.into() };
+            let known =
+                AdmissionClaims { alias: u64::from(who % 2), class: ClientClass::Returning };
             match kind % 22 {
                 0 => drop(gate.limits.secure(client, now)),
                 1 => drop(gate.admission.count_socket(client, None, now)),
                 2 => drop(gate.admission.count_socket(client, Some(known), now)),
                 3 => {
-                    let outcome = gate.admission.count_place(Lane::Stranger.into(), now);
-                    drop(
-                        gate.limits.note(now, outcome, || Attempt::Place { lane: Lane::Stranger }),
-                    );
+                    let outcome = gate.admission.count_place(ClientClass::Unauthenticated, now);
+                    drop(gate.limits.note(now, outcome, || Attempt::Place {
+                        class: ClientClass::Unauthenticated,
+                    }));
                 }
                 4 => drop(gate.admission.count_request(client, None, now)),
                 5 => drop(gate.limits.login_allowed(client, &name, from(*who), now)),
@@ -268,8 +272,11 @@ mod tests {
                 18 => drop(gate.limits.code_failed(&name, from(*who), now)),
                 19 => gate.limits.code_accepted(&name, from(*who), now),
                 20 => {
-                    gate.limits.note_done(now, || Attempt::SignIn { client, lane: Lane::Stranger });
-                    gate.limits.count_sign_in(client, Lane::Stranger.into());
+                    gate.limits.note_done(now, || Attempt::SignIn {
+                        client,
+                        class: ClientClass::Unauthenticated,
+                    });
+                    gate.limits.count_sign_in(client, ClientClass::Unauthenticated);
                 }
                 21 => gate.limits.login_proven(client, now),
                 8 => drop(gate.limits.ticket_allowed(&user, now)),
@@ -303,11 +310,11 @@ mod tests {
         ) {
             let trace = trace_of(tight(), &acts);
             prop_assert_eq!(trace.len(), acts.len());
-            let mut rehearsal = Rehearsal::new(tight()).unwrap();
+            let mut rehearsal = Simulation::new(tight()).unwrap();
             for traced in &trace {
                 // Through text, as it is kept.
                 let text = serde_json::to_string(traced).unwrap();
-                let read: Traced = serde_json::from_str(&text).unwrap();
+                let read: TraceEntry = serde_json::from_str(&text).unwrap();
                 prop_assert_eq!(&read, traced);
                 prop_assert_eq!(rehearsal.play(&read), traced.refused.as_deref(), "{}", text);
             }
@@ -320,10 +327,10 @@ mod tests {
         let trace = trace_of(tight(), &acts);
         let refused = trace.iter().filter(|traced| traced.refused.is_some()).count();
         assert_eq!(refused, 7);
-        let mut wide = Rehearsal::new(options()).unwrap();
+        let mut wide = Simulation::new(options()).unwrap();
         assert_eq!(trace.iter().filter(|traced| wide.play(traced).is_some()).count(), 0);
         let narrow = GateOptions { connect_per_prefix: Rate::per(1, 1_000), ..tight() };
-        let mut narrow = Rehearsal::new(narrow).unwrap();
+        let mut narrow = Simulation::new(narrow).unwrap();
         let refusals: Vec<_> = trace.iter().filter_map(|traced| narrow.play(traced)).collect();
         assert_eq!(refusals, ["connect_per_prefix"; 9]);
     }
@@ -336,8 +343,8 @@ mod tests {
             bytes_per_connection: Rate::per(100, 1_000),
             ..options()
         };
-        let mut rehearsal = Rehearsal::new(options).unwrap();
-        let event = |connection, user: &str, own: Option<&str>| Traced {
+        let mut rehearsal = Simulation::new(options).unwrap();
+        let event = |connection, user: &str, own: Option<&str>| TraceEntry {
             at_ms: 10,
             refused: None,
             attempt: Attempt::Event {
@@ -354,7 +361,7 @@ mod tests {
         assert_eq!(played(2, "ann", None), Some("message_per_user"));
         assert_eq!(played(3, "bob", Some("1/60000ms")), None);
         assert_eq!(played(3, "bob", Some("1/60000ms")), Some("event_per_user"));
-        let bytes = |bytes| Traced {
+        let bytes = |bytes| TraceEntry {
             at_ms: 10,
             refused: None,
             attempt: Attempt::Bytes { client: None, connection: 9, user: "eve".into(), bytes },

@@ -16,6 +16,8 @@ mod limit; // every limit the operator sets, by name
 pub mod limits; // hard limits no configuration can lift
 mod secret; // values that cannot be printed
 mod clock; // what time it is, as a value handed down
+mod visibility; // who may find a room
+mod revocation_kind; // a token or a session
 mod sentence; // errors as sentences
 mod deadline; // when the request on this thread must be answered
 
@@ -29,7 +31,9 @@ pub use id::{ConnectionId, IdError, MessageId, Mid, Reference, RoomId, SessionId
 pub use limit::{Limit, LimitKey};
 pub use member_name::MemberName;
 pub use namespace::Namespace;
+pub use revocation_kind::RevocationKind;
 pub use role::{CUSTOM_ROLES_MAX, ROLE_NAME_MAX_BYTES, Role, RoleError, RoleTable, Roles};
 pub use secret::Secret;
 pub use sentence::write_sentence;
+pub use visibility::Visibility;
 pub use weak_password::WeakPassword;

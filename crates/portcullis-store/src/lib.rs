@@ -15,11 +15,12 @@ pub use changes::Change;
 pub use error::StoreError;
 pub use field_seal::{FieldSeal, SealFault};
 pub use health::monitor::{Health, StoreStatus};
+pub use portcullis_model::{RevocationKind, Visibility};
 pub use rows::accounts::{
     AccountRow, Authority, ChangeUserOutcome, CredentialsRow, FOR_EVER_UNIX_MS, Factors,
     NewInvitation, NewSession, NewTotp, OpenSessionOutcome, OperatorAction, OperatorActionKind,
-    PresentedTurn, ReauthenticateOutcome, ReauthenticateRequest, Revocation, RevocationKind,
-    RotateOutcome, RotateRequest, SessionRow, SessionSelector, UserChange, UserChangeKind,
+    PresentedTurn, ReauthenticateOutcome, ReauthenticateRequest, Revocation, RotateOutcome,
+    RotateRequest, SessionRow, SessionSelector, UserChange, UserChangeKind,
 };
 pub use rows::deletions::{
     DeleteRoomOutcome, DeleteRoomRequest, DeleteUserOutcome, DeleteUserRequest, OwnedRooms,
@@ -28,8 +29,7 @@ pub use rows::deletions::{
 pub use rows::rooms::{
     AppendOutcome, CreateRoomOutcome, CreateUserOutcome, HistoryRequest, InviteOutcome,
     InviteRequest, JoinOutcome, JoinRequest, KickOutcome, KickRequest, LeaveOutcome, MessageRow,
-    NewMessage, NewRoom, NewUser, ResumeOutcome, ResumeRequest, RoomRow, UserRow, Visibility,
-    WriteFence,
+    NewMessage, NewRoom, NewUser, ResumeOutcome, ResumeRequest, RoomRow, UserRow, WriteFence,
 };
 pub use rows::snapshot::{RoomSnapshot, StoreSnapshot};
 pub use sqlite::account_tables::user_change::LogOutSummary;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis::prelude::*;
-use portcullis::{Clock, Error, LoadState, SystemClock, Verified, read_json};
+use portcullis::{Clock, Error, LoadState, SystemClock, VerifiedCredential, read_json};
 
 /// `notify:read {number}`: the user has read everything up to a notification.
 #[derive(Deserialize)]
@@ -80,7 +80,7 @@ fn main() -> Result<(), Error> {
         async { Ok(Reply::ok()) }
     })?;
     let directory = Arc::clone(server.directory());
-    server.on_new_user(move |verified: Verified| {
+    server.on_new_user(move |verified: VerifiedCredential| {
         // The name people see is the issuer's name for the user: pushes find it by that.
         let known = directory.put_user(portcullis::UserFacts::new(verified.user, verified.subject));
         async move { if known { Ok(()) } else { Err(Denial::Busy) } }

@@ -228,12 +228,12 @@ pub use portcullis_audit::{Audit, AuditOptions};
 #[cfg(feature = "chat")]
 pub use portcullis_chat::ChatOptions;
 pub use portcullis_guard::{
-    Access, Answer, Attachment, Caller, CleanText, Cleaner, Danger, Directory, DirectoryLimits,
-    Envelope, Event, FactorRule, FieldSealer, ForwardedHeader, Gate, GateError, GateOptions,
-    Issuer, IssuerKey, IssuerRules, KeyStrength, LoadState, OpenType, Penalty, Permit, Places,
+    Access, Answer, Attachment, Caller, CapacityOptions, CleanText, Cleaner, Danger, Directory,
+    DirectoryLimits, Envelope, Event, FactorRule, FieldSealer, ForwardedHeader, Gate, GateError,
+    GateOptions, Issuer, IssuerKey, IssuerRules, KeyStrength, LoadState, OpenType, Penalty, Permit,
     Priority, ProxyRules, Rate, RawPermit, Relation, Replay, Room, RoomFacts, Rule, SealFault,
-    Sealed, SealedPlace, SecondFactorRule, TokenKind, User, UserFacts, Verified, Visibility,
-    WhenUserFull, WithoutOrigin, field, read_json,
+    Sealed, SealedPlace, SecondFactorRule, TokenKind, User, UserFacts, VerifiedCredential,
+    Visibility, WhenUserFull, WithoutOrigin, field, read_json,
 };
 pub use portcullis_model::{
     APP_CODE_MAX_BYTES, APP_MESSAGE_MAX_CHARS, AppDenial, Clock, ConnectionId, Denial, IdError,

@@ -2,7 +2,7 @@
 //! Never: a wrong password or code that counts toward no limit.
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::LoginFrom;
+use portcullis_guard::LoginSource;
 use portcullis_model::{Code, Denial};
 use portcullis_server::ApiRequest;
 
@@ -18,7 +18,7 @@ pub(crate) struct Attempts<'a> {
     pub(crate) failures: &'a Failures,
     /// The folded name of the account, or of what can be no name.
     pub(crate) budget: &'a str,
-    pub(crate) from: LoginFrom<'a>,
+    pub(crate) from: LoginSource<'a>,
 }
 
 /// The name that attempts of a signed-in user count toward: the one a log-in would use.

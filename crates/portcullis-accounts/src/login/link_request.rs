@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{EntryOwner, ReserveError, RevocationName, Withdrawn, read_json};
+use portcullis_guard::{EntryOwner, ReserveError, RevocationKind, RevocationName, read_json};
 use portcullis_model::{Code, Denial, UserId};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::{Revocation, RevocationKind};
+use portcullis_store::Revocation;
 use serde::Serialize;
 
 use crate::accounts::Accounts;
@@ -94,5 +94,5 @@ pub(crate) async fn consume(
 }
 
 fn name_of(link: &LoginLink) -> RevocationName<'_> {
-    RevocationName { issuer: LINKS, user: "", kind: Withdrawn::Token, name: &link.name }
+    RevocationName { issuer: LINKS, user: "", kind: RevocationKind::Token, name: &link.name }
 }

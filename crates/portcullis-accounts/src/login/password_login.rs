@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{CheckedProof, EntryOwner, FactorGap, LoginFrom, read_json};
+use portcullis_guard::{CheckedProof, EntryOwner, FactorGap, LoginSource, read_json};
 use portcullis_model::{Code, Denial, Limit, Now, Roles, Secret, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::CredentialsRow;
@@ -53,10 +53,10 @@ pub(crate) async fn login(
     let device = known_device(&accounts, &request, &budget);
     let recovery = input.totp.as_ref().and_then(|code| RecoveryCode::read(code.expose()));
     let from = match (&link, &device) {
-        (Some(link), _) if link.is_by_operator() => LoginFrom::OperatorLink,
-        (Some(_), _) => LoginFrom::Link,
-        (None, Some(device)) => LoginFrom::KnownDevice(device.name()),
-        (None, None) => LoginFrom::Anywhere,
+        (Some(link), _) if link.is_by_operator() => LoginSource::OperatorLink,
+        (Some(_), _) => LoginSource::Link,
+        (None, Some(device)) => LoginSource::KnownDevice(device.name()),
+        (None, None) => LoginSource::Anywhere,
     };
     let mut attempts =
         Attempts { request: &request, failures: &accounts.failures, budget: &budget, from };
@@ -70,12 +70,12 @@ pub(crate) async fn login(
         .transpose()?;
 
     let lane = match attempts.from {
-        LoginFrom::Anywhere => PasswordLane::Strangers,
-        LoginFrom::KnownDevice(_)
-        | LoginFrom::Link
-        | LoginFrom::OperatorLink
-        | LoginFrom::RecoveryCode
-        | LoginFrom::SignedIn => PasswordLane::Known,
+        LoginSource::Anywhere => PasswordLane::Strangers,
+        LoginSource::KnownDevice(_)
+        | LoginSource::Link
+        | LoginSource::OperatorLink
+        | LoginSource::RecoveryCode
+        | LoginSource::SignedIn => PasswordLane::Known,
     };
     let checked = check(&accounts, &request, &username, (lane, input.password)).await;
     let row = checked.inspect_err(|denial| {
@@ -137,7 +137,7 @@ async fn by_recovery_code(
     attempts: &Attempts<'_>,
     recovery: Option<RecoveryCode>,
     denial: Denial,
-) -> Result<LoginFrom<'static>, Denial> {
+) -> Result<LoginSource<'static>, Denial> {
     let closed = match &denial {
         Denial::Shed(_) => true,
         Denial::Limit { limit, .. } => {
@@ -152,7 +152,7 @@ async fn by_recovery_code(
     let hash = code.stored_hash(&factor);
     let known = accounts.store.has_recovery_code(attempts.budget, hash).await;
     let known = known.map_err(|error| store_denial(&error))?;
-    if known { Ok(LoginFrom::RecoveryCode) } else { Err(denial) }
+    if known { Ok(LoginSource::RecoveryCode) } else { Err(denial) }
 }
 
 /// The proof of the client's key, which the strict profile asks for; it is not used up yet.

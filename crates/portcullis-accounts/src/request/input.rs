@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::{User, Verified};
+use portcullis_guard::{User, VerifiedCredential};
 use portcullis_model::{Code, Denial, RoleTable, Roles, Secret, SessionId, TokenFault, UserId};
 use portcullis_server::ApiRequest;
 use portcullis_store::StoreError;
@@ -67,7 +67,11 @@ impl SignedIn {
         Self::of(request, &verified, user)
     }
 
-    fn of(request: &ApiRequest, verified: &Verified, user: Arc<User>) -> Result<Self, Denial> {
+    fn of(
+        request: &ApiRequest,
+        verified: &VerifiedCredential,
+        user: Arc<User>,
+    ) -> Result<Self, Denial> {
         let named = verified.session.as_deref().and_then(|name| SessionId::parse(name).ok());
         let live = named.and_then(|id| request.gate.directory().session(&id));
         match live.filter(|_| verified.own) {

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use portcullis_guard::{
-    ADMISSION_COOKIE, EntryOwner, RevocationName, Verified, Withdrawn, read_json,
+    ADMISSION_COOKIE, EntryOwner, RevocationKind, RevocationName, VerifiedCredential, read_json,
 };
 use portcullis_model::{Code, Denial, SessionId, TokenFault, UserId};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{
-    ChangeUserOutcome, Revocation, RevocationKind, SessionSelector, UserChange, UserChangeKind,
+    ChangeUserOutcome, Revocation, SessionSelector, UserChange, UserChangeKind,
 };
 use serde::Serialize;
 
@@ -81,7 +81,7 @@ pub(crate) async fn logout_all(
 /// The token a request logs out with: it has to be one that would open a socket.
 ///
 /// The user of another issuer may never have connected; such a token opens one, so it ends too.
-fn believed(request: &ApiRequest) -> Result<Verified, Denial> {
+fn believed(request: &ApiRequest) -> Result<VerifiedCredential, Denial> {
     let verified = request.verified()?;
     if verified.own || request.gate.directory().user(&verified.user).is_some() {
         request.gate.identify(&verified, request.now)?;
@@ -103,19 +103,15 @@ async fn end(accounts: &Accounts, user: UserId, which: SessionSelector) -> Resul
 async fn revoke(
     accounts: &Arc<Accounts>,
     request: &ApiRequest,
-    verified: &Verified,
+    verified: &VerifiedCredential,
 ) -> Result<(), Denial> {
     let (kind, name) = match (&verified.session, verified.token.as_str()) {
         (Some(session), _) => (RevocationKind::Session, session.clone()),
         (None, "") => return void_all(accounts, request, verified).await,
         (None, token) => (RevocationKind::Token, String::from(token)),
     };
-    let withdrawn = match kind {
-        RevocationKind::Session => Withdrawn::Session,
-        RevocationKind::Token => Withdrawn::Token,
-    };
     let user = verified.user.as_str();
-    let what = RevocationName { issuer: &verified.issuer, user, kind: withdrawn, name: &name };
+    let what = RevocationName { issuer: &verified.issuer, user, kind, name: &name };
     let owner = request.gate.limits().owner(EntryOwner::User(&verified.user));
     let authority = request.gate.directory().authority();
     let label = || verified.user.to_string();
@@ -143,7 +139,7 @@ async fn revoke(
 async fn void_all(
     accounts: &Arc<Accounts>,
     request: &ApiRequest,
-    verified: &Verified,
+    verified: &VerifiedCredential,
 ) -> Result<(), Denial> {
     if !verified.own && request.gate.directory().user(&verified.user).is_none() {
         // What is void is stored with the user.

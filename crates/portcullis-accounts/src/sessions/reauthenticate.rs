@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{LoginFrom, read_json};
+use portcullis_guard::{LoginSource, read_json};
 use portcullis_model::{Code, Denial, Secret, SessionId, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{
@@ -108,7 +108,7 @@ pub(crate) fn signed_in_attempts<'a>(
     request: &'a ApiRequest,
     budget: &'a str,
 ) -> Attempts<'a> {
-    let from = LoginFrom::SignedIn;
+    let from = LoginSource::SignedIn;
     Attempts { request, failures: &accounts.failures, budget, from }
 }
 

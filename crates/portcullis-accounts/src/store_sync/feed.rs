@@ -6,13 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use portcullis_audit::Audit;
 use portcullis_guard::{
-    Directory, FactorGap, RevocationName, SecondFactorRule, SessionFacts, UserFacts, Withdrawn,
+    Directory, FactorGap, RevocationName, SecondFactorRule, SessionFacts, UserFacts,
 };
 use portcullis_model::{Clock, Now, UserId};
 use portcullis_server::Delta;
-use portcullis_store::{
-    Authority, Change, Revocation, RevocationKind, SessionRow, StoreSnapshot, UserRow,
-};
+use portcullis_store::{Authority, Change, Revocation, SessionRow, StoreSnapshot, UserRow};
 
 use crate::login::link_request::LINKS;
 use crate::store_sync::external_changes;
@@ -131,12 +129,8 @@ impl AccountFeed {
     }
 
     fn withdraw(&self, revocation: &Revocation, now: Now) {
-        let kind = match revocation.kind {
-            RevocationKind::Token => Withdrawn::Token,
-            RevocationKind::Session => Withdrawn::Session,
-        };
-        let Revocation { issuer, user, name, until_unix_ms, .. } = revocation;
-        let what = RevocationName { issuer, user, kind, name };
+        let Revocation { issuer, user, kind, name, until_unix_ms } = revocation;
+        let what = RevocationName { issuer, user, kind: *kind, name };
         let authority = self.directory.authority();
         if issuer == LINKS {
             authority.note_use(what, *until_unix_ms, now);
@@ -195,6 +189,8 @@ fn session_facts(row: &SessionRow) -> SessionFacts {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_model::RevocationKind;
+
     use super::*;
     use portcullis_guard::DirectoryLimits;
 
@@ -228,7 +224,7 @@ mod tests {
             };
             assert_eq!(rechecked, expect);
             let Revocation { issuer, user, name, .. } = &revocation;
-            let what = RevocationName { issuer, user, kind: Withdrawn::Token, name };
+            let what = RevocationName { issuer, user, kind: RevocationKind::Token, name };
             assert!(directory.authority().is_withdrawn(what), "{expect}");
         }
     }

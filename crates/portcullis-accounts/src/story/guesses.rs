@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use portcullis_guard::LoginFrom;
+use portcullis_guard::LoginSource;
 use portcullis_model::{Denial, Limit, Now, Secret};
 use portcullis_server::ApiResponse;
 use portcullis_store::{AccountStore, Store};
@@ -208,7 +208,7 @@ async fn right_code_that_the_store_cannot_note_uses_up_no_attempt() {
     let now = minutes(2);
     let (accounts, request) = world.request_of(&Asker::default(), &json!({}), now);
     let failures = &accounts.failures;
-    let from = LoginFrom::Anywhere;
+    let from = LoginSource::Anywhere;
     let attempts = Attempts { request: &request, failures, budget: "ann", from };
     for number in 0..100 {
         let code = Secret::new(code_at(&secret, now));

@@ -1,7 +1,7 @@
 //! Tokens of other issuers are logged out: what is acknowledged is in force.
 //! Never: 200 for a token that still opens a socket.
 
-use portcullis_guard::{Credential, EntryOwner, RevocationName, Withdrawn};
+use portcullis_guard::{Credential, EntryOwner, RevocationKind, RevocationName};
 use portcullis_model::{Denial, Now, TokenFault};
 use portcullis_store::{AccountStore, Store};
 use serde_json::{Value, json};
@@ -84,8 +84,8 @@ async fn simultaneous_logouts_of_one_session_leave_the_other_devices_signed_in()
         // Another request is storing the same revocation, and goes on after this one.
         let verified = world.gate.verify(Credential::Bearer(&shown), None, NOW).unwrap();
         let (kind, name) = match &verified.session {
-            Some(session) => (Withdrawn::Session, session),
-            None => (Withdrawn::Token, &verified.token),
+            Some(session) => (RevocationKind::Session, session),
+            None => (RevocationKind::Token, &verified.token),
         };
         let (issuer, user) = (&verified.issuer, verified.user.as_str());
         let what = RevocationName { issuer, user, kind, name };

@@ -57,7 +57,7 @@ pub(crate) async fn write(
     }
     // Whether a name is taken tells that there is such a user; so it costs what registering does.
     let budget = format!(":rename:{}", signed_in.user.id);
-    let from = portcullis_guard::LoginFrom::Anywhere;
+    let from = portcullis_guard::LoginSource::Anywhere;
     request.login_allowed(&budget, from).await?;
     let (directory, by) = (request.gate.directory(), Some(&signed_in.user.id));
     let _free_after_the_change = NameSlot::take(&accounts, directory, username.as_str(), by)?;

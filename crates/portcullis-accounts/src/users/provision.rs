@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::{Directory, NameClaim, Party, Table, Verified};
+use portcullis_guard::{Directory, NameClaim, Party, Table, VerifiedCredential};
 use portcullis_model::{Code, Deadline, Denial, Roles, TokenFault};
 use portcullis_store::{CreateUserOutcome, NewUser};
 
@@ -21,7 +21,7 @@ pub(crate) async fn provision(
     accounts: Arc<Accounts>,
     directory: Arc<Directory>,
     client: IpAddr,
-    verified: Verified,
+    verified: VerifiedCredential,
 ) -> Result<(), Denial> {
     if verified.own {
         return Ok(());
@@ -33,7 +33,7 @@ pub(crate) async fn provision(
 }
 
 /// The roles a trusted issuer lists, of those there are here; otherwise an ordinary user's.
-fn roles_of(accounts: &Accounts, verified: &Verified) -> Roles {
+fn roles_of(accounts: &Accounts, verified: &VerifiedCredential) -> Roles {
     let listed = verified.roles.iter().flatten();
     let known = listed.filter_map(|name| accounts.roles.parse(name));
     known.fold(Roles::user(), Roles::with)
@@ -43,7 +43,7 @@ async fn create(
     accounts: Arc<Accounts>,
     directory: Arc<Directory>,
     client: IpAddr,
-    verified: Verified,
+    verified: VerifiedCredential,
 ) -> Result<(), Denial> {
     let party = Party::of(client);
     let known = directory.user(&verified.user).is_some();

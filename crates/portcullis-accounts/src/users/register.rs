@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::{LoginFrom, read_json};
+use portcullis_guard::{LoginSource, read_json};
 use portcullis_model::{Denial, Secret};
 use portcullis_server::{ApiRequest, ApiResponse};
 use serde::Deserialize;
@@ -42,7 +42,7 @@ pub(crate) async fn register(
     let username = Username::parse(&input.username)?;
     // Not the name's log-in budget: whoever registers a name must not lock its owner out.
     let budget = format!(":register:{}", username.folded());
-    request.login_allowed(&budget, LoginFrom::Anywhere).await?;
+    request.login_allowed(&budget, LoginSource::Anywhere).await?;
     accounts
         .pool
         .check_new(PasswordLane::Strangers, input.password.clone(), username.as_str())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
-use portcullis_guard::{LoginFrom, read_json};
+use portcullis_guard::{LoginSource, read_json};
 use portcullis_model::{Denial, Secret};
 use portcullis_seal::private_file;
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
@@ -97,7 +97,7 @@ pub(crate) async fn setup(
     let input: SetupInput = read_json(&request.body, &["token", "username", "password"])?;
     // A budget per address: strangers' guesses must not keep the one with the link out.
     let budget = format!(":setup:{}", request.client);
-    request.login_allowed(&budget, LoginFrom::Anywhere).await?;
+    request.login_allowed(&budget, LoginSource::Anywhere).await?;
     if !accepted(&accounts, input.token).await? {
         return Err(Denial::RegistrationClosed);
     }

@@ -9,9 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::RwLock;
 use portcullis_model::{Now, Role, Roles, Secret, UserId};
 
-use crate::admission::handshake::{Door, Handshake};
-use crate::limits::attempt::Lane;
-use crate::limits::capacity::Class;
+use crate::admission::handshake::{Endpoint, Handshake};
+use crate::limits::client_class::ClientClass;
 
 /// The cookie. `__Host-` pins it to this host (RFC 6265bis section 4.1.3.2).
 pub const ADMISSION_COOKIE: &str = "__Host-adm";
@@ -37,15 +36,15 @@ pub(crate) struct AdmissionTokens {
 /// What an admission says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AdmissionClaims {
-    pub(crate) class: Class,
+    pub(crate) class: ClientClass,
     /// Stands for the user in the limits; nobody can tell whom.
     pub(crate) alias: u64,
 }
 
 impl AdmissionClaims {
     /// As it stands in a trace.
-    pub(crate) fn traced(self) -> (u64, Lane) {
-        (self.alias, self.class.into())
+    pub(crate) fn traced(self) -> (u64, ClientClass) {
+        (self.alias, self.class)
     }
 }
 
@@ -99,7 +98,7 @@ fn read(key: &hmac::Key, text: &[u8], now: Now) -> Option<AdmissionClaims> {
     let [version, flags, rest @ ..] = facts.first_chunk::<FACTS_BYTES>()?;
     let (alias, ends) = rest.split_first_chunk::<8>()?;
     let ends = i64::from_be_bytes(*ends.first_chunk()?);
-    let class = if flags & IS_ADMIN != 0 { Class::Admin } else { Class::Known };
+    let class = if flags & IS_ADMIN != 0 { ClientClass::Admin } else { ClientClass::Returning };
     let good = *version == VERSION && now.unix_s() < ends;
     good.then_some(AdmissionClaims { class, alias: u64::from_be_bytes(*alias) })
 }
@@ -107,8 +106,8 @@ fn read(key: &hmac::Key, text: &[u8], now: Now) -> Option<AdmissionClaims> {
 /// The admission of a login link, where a page is requested.
 pub(crate) fn parameter<'a>(ask: &Handshake<'a>) -> Option<&'a str> {
     match ask.door {
-        Door::Page => ask.query.split('&').find_map(|pair| pair.strip_prefix(PARAMETER)),
-        Door::Api | Door::SocketIo | Door::Plain | Door::PollingIo => None,
+        Endpoint::Page => ask.query.split('&').find_map(|pair| pair.strip_prefix(PARAMETER)),
+        Endpoint::Api | Endpoint::SocketIo | Endpoint::Plain | Endpoint::PollingIo => None,
     }
 }
 
@@ -157,12 +156,12 @@ mod tests {
         let later = |s: i64| Now { unix_ms: now.unix_ms + s * 1000, ..now };
         let text = admissions.make(&ann(), Roles::user(), now);
         let read = admissions.read(text.as_bytes(), now).unwrap();
-        assert_eq!(read.class, Class::Known);
+        assert_eq!(read.class, ClientClass::Returning);
         assert_eq!(admissions.read(text.as_bytes(), later(ADMISSION_LIFE_S - 1)), Some(read));
         assert_eq!(admissions.read(text.as_bytes(), later(ADMISSION_LIFE_S)), None);
         let admin = admissions.make(&ann(), Roles::user().with(Role::Admin), now);
         let admin = admissions.read(admin.as_bytes(), now).unwrap();
-        assert_eq!((admin.class, admin.alias), (Class::Admin, read.alias));
+        assert_eq!((admin.class, admin.alias), (ClientClass::Admin, read.alias));
         let bob = admissions.make(&UserId::parse("bob").unwrap(), Roles::user(), now);
         assert_ne!(admissions.read(bob.as_bytes(), now).unwrap().alias, read.alias);
         assert!(!text.contains("ann") && text.len() < 64, "{text}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_model::{Denial, Limit, Now, Secret, Shed, UserId};
 
 use crate::admission::admission_token::{AdmissionTokens, fresh_key};
-use crate::admission::handshake::{Admitted, Door, Handshake};
+use crate::admission::handshake::{AdmittedRequest, Endpoint, Handshake};
 use crate::admission::host::Hosts;
 use crate::admission::origin::Origins;
 use crate::admission::proxy::Proxies;
@@ -15,7 +15,7 @@ use crate::authentication::credential::{self, AuthorizationHeader};
 use crate::error::GateError;
 use crate::gate_options::GateOptions;
 use crate::limits::attempt::Attempt;
-use crate::limits::capacity::Class;
+use crate::limits::client_class::ClientClass;
 use crate::limits::limiter::Limiter;
 
 /// The first stage: which connections and requests are admitted.
@@ -56,7 +56,7 @@ impl Admission {
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that refuses.
-    pub fn admit(&self, ask: &Handshake<'_>, now: Now) -> Result<Admitted, Denial> {
+    pub fn admit(&self, ask: &Handshake<'_>, now: Now) -> Result<AdmittedRequest, Denial> {
         let client = ask.client;
         let source = self.source(ask);
         Self::check_source(source, ask)?;
@@ -76,7 +76,7 @@ impl Admission {
         credential::refuse_in_query(ask.query)?;
         let AuthorizationHeader { bearer, bound, proof } = credential::authorization(ask)?;
         let wish = ask.door.is_socket().then_some(class);
-        Ok(Admitted {
+        Ok(AdmittedRequest {
             client,
             class,
             origin,
@@ -94,13 +94,13 @@ impl Admission {
     ///
     /// # Errors
     /// The [`Denial`] of the limit that has none left.
-    pub fn take_place(&self, admitted: &mut Admitted, now: Now) -> Result<(), Denial> {
+    pub fn take_place(&self, admitted: &mut AdmittedRequest, now: Now) -> Result<(), Denial> {
         let Some(class) = admitted.wish else { return Ok(()) };
         // Whoever waited for the place may have waited into another state.
         self.limits.check_shed(class)?;
         let slot = self.limits.reserve(admitted.client, class)?;
         let outcome = self.count_place(class, now);
-        let attempt = || Attempt::Place { lane: class.into() };
+        let attempt = || Attempt::Place { class };
         match std::mem::replace(&mut admitted.tried, true) {
             false => self.limits.note(now, outcome, attempt),
             true => self.limits.note_again(now, outcome, attempt),
@@ -135,7 +135,7 @@ impl Admission {
         ask: &Handshake<'_>,
         whose: Option<&UserId>,
         now: Now,
-    ) -> Result<Admitted, Denial> {
+    ) -> Result<AdmittedRequest, Denial> {
         let client = ask.client;
         Self::check_source(self.source(ask), ask)?;
         self.count_again(client, whose, now)?;
@@ -145,9 +145,9 @@ impl Admission {
         self.check_offered(ask.door)?;
         credential::refuse_in_query(ask.query)?;
         let AuthorizationHeader { bearer, bound, proof } = credential::authorization(ask)?;
-        Ok(Admitted {
+        Ok(AdmittedRequest {
             client,
-            class: Class::Stranger,
+            class: ClientClass::Unauthenticated,
             origin,
             bearer,
             bound,
@@ -159,10 +159,14 @@ impl Admission {
         })
     }
 
-    fn check_offered(&self, door: Door) -> Result<(), Denial> {
+    fn check_offered(&self, door: Endpoint) -> Result<(), Denial> {
         match door {
-            Door::PollingIo if !self.options.polling => Err(Denial::PollingOff),
-            Door::PollingIo | Door::SocketIo | Door::Plain | Door::Page | Door::Api => Ok(()),
+            Endpoint::PollingIo if !self.options.polling => Err(Denial::PollingOff),
+            Endpoint::PollingIo
+            | Endpoint::SocketIo
+            | Endpoint::Plain
+            | Endpoint::Page
+            | Endpoint::Api => Ok(()),
         }
     }
 }
@@ -177,7 +181,7 @@ mod tests {
     use crate::directory::tables::{Directory, DirectoryLimits};
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
-    use crate::limits::capacity::Places;
+    use crate::limits::capacity::CapacityOptions;
     use crate::limits::rate::Rate;
 
     const HOST: (&str, &[u8]) = ("Host", b"myapp.com");
@@ -193,13 +197,13 @@ mod tests {
         Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
     }
 
-    fn ask<'a>(door: Door, headers: &'a [(&'a str, &'a [u8])]) -> Handshake<'a> {
+    fn ask<'a>(door: Endpoint, headers: &'a [(&'a str, &'a [u8])]) -> Handshake<'a> {
         let client = IpAddr::from([192, 0, 2, 1]);
         Handshake { client, door, method: "GET", query: "", authority: None, headers }
     }
 
     /// Lets in and gives a place.
-    fn enter(gate: &Gate, ask: &Handshake<'_>) -> Result<Admitted, Denial> {
+    fn enter(gate: &Gate, ask: &Handshake<'_>) -> Result<AdmittedRequest, Denial> {
         let mut admitted = gate.admit(ask, Now::default())?;
         gate.take_place(&mut admitted, Now::default())?;
         Ok(admitted)
@@ -215,25 +219,25 @@ mod tests {
         let one = Rate::per(1, 1000);
         let options = GateOptions {
             connect_per_prefix: one,
-            places: Places { pre_auth: 1, ..Places::default() },
+            places: CapacityOptions { pre_auth: 1, ..CapacityOptions::default() },
             polling: false,
             ..GateOptions::default()
         };
         let gate = gate(options);
         let other = |last| IpAddr::from([198, 51, 100, last]);
-        let held = enter(&gate, &ask(Door::SocketIo, &[HOST, ORIGIN])).unwrap();
+        let held = enter(&gate, &ask(Endpoint::SocketIo, &[HOST, ORIGIN])).unwrap();
 
         let bad: &[(&str, &[u8])] =
             &[("Host", b"evil.com"), ("Origin", b"https://evil.com"), ("Authorization", b"x")];
         let listed = &[bad[0], ORIGIN, bad[2]];
         let hosted = &[HOST, ORIGIN, bad[2]];
-        let (query, door) = ("token=x", Door::PollingIo);
+        let (query, door) = ("token=x", Endpoint::PollingIo);
         let bad = Handshake { query, ..ask(door, bad) };
         let listed = Handshake { query, ..ask(door, listed) };
         let hosted = Handshake { query, ..ask(door, hosted) };
 
         let mut order = vec![refusal(&gate, &bad).unwrap(), refusal(&gate, &listed).unwrap()];
-        let door = Door::SocketIo;
+        let door = Endpoint::SocketIo;
         let offered = Handshake { door, ..hosted };
         let asks = [listed, hosted, offered, Handshake { query: "", ..offered }];
         for (ask, last) in asks.into_iter().zip(1..) {
@@ -262,7 +266,13 @@ mod tests {
         let gate = gate(GateOptions::default());
         let headers = [HOST, ORIGIN, ("cookie", b"a=b".as_slice()), ("authorization", b"Bearer t")];
         let mapped: IpAddr = "::ffff:192.0.2.9".parse().unwrap();
-        for door in [Door::Page, Door::Api, Door::SocketIo, Door::Plain, Door::PollingIo] {
+        for door in [
+            Endpoint::Page,
+            Endpoint::Api,
+            Endpoint::SocketIo,
+            Endpoint::Plain,
+            Endpoint::PollingIo,
+        ] {
             let client = gate.client(mapped, &headers);
             let ask = Handshake { client, ..ask(door, &headers) };
             let admitted = enter(&gate, &ask).unwrap();
@@ -296,24 +306,24 @@ mod tests {
                 .count()
         };
         // Sockets share one bucket, pages and the API another.
-        assert_eq!(passes(Door::SocketIo, 1, 4), 4);
-        assert_eq!(passes(Door::Plain, 1, 4), 4);
-        assert_eq!(passes(Door::PollingIo, 1, 4), 2);
-        assert_eq!(passes(Door::Page, 1, 2), 2);
-        assert_eq!(passes(Door::Api, 1, 2), 1);
-        assert_eq!(passes(Door::SocketIo, 2, 11), 10, "others are unaffected");
+        assert_eq!(passes(Endpoint::SocketIo, 1, 4), 4);
+        assert_eq!(passes(Endpoint::Plain, 1, 4), 4);
+        assert_eq!(passes(Endpoint::PollingIo, 1, 4), 2);
+        assert_eq!(passes(Endpoint::Page, 1, 2), 2);
+        assert_eq!(passes(Endpoint::Api, 1, 2), 1);
+        assert_eq!(passes(Endpoint::SocketIo, 2, 11), 10, "others are unaffected");
     }
 
     #[test]
     fn a_refused_place_takes_nothing_and_some_refusals_pass() {
         let gate = gate(GateOptions {
             connect_total: Rate::per(2, 1_000),
-            places: Places { pre_auth: 1, ..Places::default() },
+            places: CapacityOptions { pre_auth: 1, ..CapacityOptions::default() },
             ..GateOptions::default()
         });
         let from = |last| Handshake {
             client: IpAddr::from([192, 0, 2, last]),
-            ..ask(Door::SocketIo, &[HOST, ORIGIN])
+            ..ask(Endpoint::SocketIo, &[HOST, ORIGIN])
         };
         let first = enter(&gate, &from(1)).unwrap();
         let mut second = gate.admit(&from(2), Now::default()).unwrap();
@@ -342,11 +352,11 @@ mod tests {
     #[test]
     fn refused_attempts_count_too() {
         let gate = gate(GateOptions::default());
-        let evil = ask(Door::SocketIo, &[("Host", b"evil.com"), ORIGIN]);
+        let evil = ask(Endpoint::SocketIo, &[("Host", b"evil.com"), ORIGIN]);
         for _ in 0..10 {
             assert_eq!(refusal(&gate, &evil), Some(Denial::Host.answer().rule));
         }
-        let honest = gate.admit(&ask(Door::SocketIo, &[HOST, ORIGIN]), Now::default());
+        let honest = gate.admit(&ask(Endpoint::SocketIo, &[HOST, ORIGIN]), Now::default());
         assert!(matches!(honest, Err(Denial::Limit { .. })));
     }
 
@@ -362,12 +372,12 @@ mod tests {
         let admission =
             gate.admission.make_token(&ann, portcullis_model::Roles::user(), Now::default());
         let again = |whose| {
-            let ask = Handshake { query: "sid=a", ..ask(Door::PollingIo, &[HOST, ORIGIN]) };
+            let ask = Handshake { query: "sid=a", ..ask(Endpoint::PollingIo, &[HOST, ORIGIN]) };
             gate.admit_again(&ask, whose, Now::default()).map(drop)
         };
         let request = |shown: &str| {
             let headers: &[(&str, &[u8])] = &[HOST, ORIGIN, ("X-Admission", shown.as_bytes())];
-            gate.admit(&ask(Door::Api, headers), Now::default()).map(drop)
+            gate.admit(&ask(Endpoint::Api, headers), Now::default()).map(drop)
         };
         let client = IpAddr::from([192, 0, 2, 1]);
         (0..50).for_each(|_| gate.admission.violated(Some(client), None, Now::default()));
@@ -390,7 +400,7 @@ mod tests {
     fn t_009_every_request_of_a_session_is_checked_again() {
         let gate = gate(GateOptions::default());
         let again = |headers: &[(&str, &[u8])], query| {
-            let ask = Handshake { query, ..ask(Door::PollingIo, headers) };
+            let ask = Handshake { query, ..ask(Endpoint::PollingIo, headers) };
             gate.admit_again(&ask, None, Now::default()).map(|admitted| admitted.slot.is_some())
         };
         let evil = ("Origin", b"https://evil.com".as_slice());

@@ -8,9 +8,9 @@ use portcullis_model::{Denial, Limit, Now, UserId};
 use crate::admission::admission_token::AdmissionClaims;
 use crate::admission::admit::Admission;
 use crate::limits::address::{self, SITE_FACTOR};
-use crate::limits::attempt::{Attempt, RequestFrom};
-use crate::limits::capacity::Class;
-use crate::limits::rate_table::Refused;
+use crate::limits::attempt::{Attempt, RequestCause};
+use crate::limits::client_class::ClientClass;
+use crate::limits::rate_table::RejectionCost;
 
 impl Admission {
     /// Whoever shows that a user logged in there lately is not kept out for its neighbours.
@@ -19,15 +19,15 @@ impl Admission {
         client: IpAddr,
         admission: Option<AdmissionClaims>,
         now: Now,
-    ) -> Result<Class, Denial> {
+    ) -> Result<ClientClass, Denial> {
         let class = self.class_of_socket(admission, now);
         let outcome = self.limits.check_shed(class).and_then(|()| match class {
-            Class::Stranger => {
+            ClientClass::Unauthenticated => {
                 self.limits.check_penalty(client, now)?;
                 let rate = &self.options.connect_per_prefix;
                 self.limits.take_in_turn(Limit::ConnectPerPrefix, rate, client, now)
             }
-            Class::Known | Class::Admin => {
+            ClientClass::Returning | ClientClass::Admin => {
                 let rate = &self.options.connect_known_per_prefix;
                 self.limits.take_in_turn(Limit::ConnectKnownPerPrefix, rate, client, now)
             }
@@ -37,13 +37,13 @@ impl Admission {
     }
 
     /// What all may connect, once there is a place.
-    pub(crate) fn count_place(&self, class: Class, now: Now) -> Result<(), Denial> {
+    pub(crate) fn count_place(&self, class: ClientClass, now: Now) -> Result<(), Denial> {
         match class {
-            Class::Stranger => {
+            ClientClass::Unauthenticated => {
                 self.limits.take_of_all(Limit::ConnectTotal, &self.limits.connect_total(), now)
             }
-            Class::Known => self.limits.take_known(now),
-            Class::Admin => Ok(()),
+            ClientClass::Returning => self.limits.take_known(now),
+            ClientClass::Admin => Ok(()),
         }
     }
 
@@ -54,14 +54,14 @@ impl Admission {
         client: IpAddr,
         admission: Option<AdmissionClaims>,
         now: Now,
-    ) -> Result<Class, Denial> {
+    ) -> Result<ClientClass, Denial> {
         let class = self.class_of_request(admission, now);
         let outcome = self.limits.check_shed_request(class).and_then(|()| match class {
-            Class::Stranger => self.take_request(client, now),
-            Class::Known | Class::Admin => Ok(()),
+            ClientClass::Unauthenticated => self.take_request(client, now),
+            ClientClass::Returning | ClientClass::Admin => Ok(()),
         });
         let admission = admission.map(AdmissionClaims::traced);
-        let from = RequestFrom::Client;
+        let from = RequestCause::Client;
         self.limits.note(now, outcome.map(|()| class), || Attempt::Request {
             client,
             admission,
@@ -104,13 +104,15 @@ impl Admission {
         client: IpAddr,
         admission: Option<AdmissionClaims>,
         now: Now,
-    ) -> Result<Class, Denial> {
+    ) -> Result<ClientClass, Denial> {
         match self.class_of_request(admission, now) {
-            Class::Stranger => self.count_anywhere(client, now).map(|()| Class::Stranger),
-            class @ (Class::Known | Class::Admin) => {
+            ClientClass::Unauthenticated => {
+                self.count_anywhere(client, now).map(|()| ClientClass::Unauthenticated)
+            }
+            class @ (ClientClass::Returning | ClientClass::Admin) => {
                 let outcome = self.limits.check_shed_request(class).map(|()| class);
                 let admission = admission.map(AdmissionClaims::traced);
-                let from = RequestFrom::Client;
+                let from = RequestCause::Client;
                 self.limits.note(now, outcome, || Attempt::Request { client, admission, from })
             }
         }
@@ -118,7 +120,7 @@ impl Admission {
 
     /// Counts a request that shows no admission, and that any page may have caused.
     pub(crate) fn count_anywhere(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
-        let outcome = self.limits.check_shed_request(Class::Stranger).and_then(|()| {
+        let outcome = self.limits.check_shed_request(ClientClass::Unauthenticated).and_then(|()| {
             self.limits.check_blocked(client, now)?;
             let limit = Limit::RequestPerPrefix;
             let rate = self.options.request_per_prefix;
@@ -127,13 +129,13 @@ impl Admission {
                 let key = self.limits.rates.key(("unattributed", prefix));
                 self.limits.judged(
                     limit,
-                    self.limits.rates.take_prefix(limit, key, &rate, Refused::Free, now),
+                    self.limits.rates.take_prefix(limit, key, &rate, RejectionCost::Free, now),
                 )
             };
             take(narrow, rate)?;
             wide.map_or(Ok(()), |wide| take(wide, rate.times(SITE_FACTOR)))
         });
-        let from = RequestFrom::Anywhere;
+        let from = RequestCause::Anywhere;
         self.limits.note(now, outcome, || Attempt::Request { client, admission: None, from })
     }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use portcullis_model::Secret;
 
-use crate::limits::capacity::{Class, ConnectionSlot};
+use crate::limits::capacity::ConnectionSlot;
+use crate::limits::client_class::ClientClass;
 
 /// Which way a request comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Door {
+pub enum Endpoint {
     /// A page, or what belongs to one.
     Page,
     /// The HTTP interface.
@@ -23,7 +24,7 @@ pub enum Door {
     PollingIo,
 }
 
-impl Door {
+impl Endpoint {
     /// Whether a connection stays behind once the request is answered.
     pub(crate) fn is_socket(self) -> bool {
         match self {
@@ -39,7 +40,7 @@ pub struct Handshake<'a> {
     /// The address it counts for, as [`Gate::client`](crate::Gate::client) gives it.
     pub client: IpAddr,
     /// Which way it comes in.
-    pub door: Door,
+    pub door: Endpoint,
     /// The method, as sent.
     pub method: &'a str,
     /// The query without `?`, empty when there is none.
@@ -81,11 +82,11 @@ pub enum Cookies {
 
 /// A request that passed the first door.
 #[derive(Debug)]
-pub struct Admitted {
+pub struct AdmittedRequest {
     /// The address the request counts for, in its one spelling.
     pub client: IpAddr,
     /// What it shows of somebody who has been here before.
-    pub class: Class,
+    pub class: ClientClass,
     /// The origin of the page that asks, if there is one; it is on the list.
     pub origin: Option<Arc<str>>,
     /// The token of `Authorization: Bearer`, not yet verified.
@@ -99,7 +100,7 @@ pub struct Admitted {
     /// In which lane a place is wanted: for new sockets, until [`Gate::take_place`] has given one.
     ///
     /// [`Gate::take_place`]: crate::Gate::take_place
-    pub wish: Option<Class>,
+    pub wish: Option<ClientClass>,
     /// Whether it was asked for before.
     pub(crate) tried: bool,
     /// The place of the connection, for sockets; it starts in the pre-auth pool.

@@ -100,7 +100,7 @@ fn is_port(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admission::handshake::Door;
+    use crate::admission::handshake::Endpoint;
 
     #[test]
     fn only_names_a_browser_would_send_can_be_listed() {
@@ -150,7 +150,7 @@ mod tests {
             Hosts::parse(&["myapp.com".into(), "[::1]:8443".into()], &Danger::default()).unwrap();
         let check = |headers: &[(&str, &[u8])], authority: Option<&str>| {
             let client = std::net::IpAddr::from([127, 0, 0, 1]);
-            let door = Door::SocketIo;
+            let door = Endpoint::SocketIo;
             hosts.check(&Handshake { client, door, method: "GET", query: "", authority, headers })
         };
         type Case<'a> = (&'a [(&'a str, &'a [u8])], Option<&'a str>, bool);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_model::Denial;
 
 use crate::admission::app_origin::check_app;
-use crate::admission::handshake::{Cookies, Door, Handshake, Line};
+use crate::admission::handshake::{Cookies, Endpoint, Handshake, Line};
 use crate::admission::host::is_host;
 use crate::danger::Danger;
 use crate::error::GateError;
@@ -76,15 +76,15 @@ impl Origins {
     fn check_missing(&self, ask: &Handshake<'_>, cookies: Cookies) -> Result<(), Denial> {
         let passes = match ask.door {
             // Navigation sends no origin, and a page is the same for everyone.
-            Door::Page => true,
-            Door::Api => match ask.line("sec-fetch-site") {
+            Endpoint::Page => true,
+            Endpoint::Api => match ask.line("sec-fetch-site") {
                 Line::None => cookies == Cookies::None,
                 Line::One(site) => site == b"same-origin",
                 Line::Many => false,
             },
-            Door::SocketIo | Door::Plain => self.is_native(ask, cookies),
+            Endpoint::SocketIo | Endpoint::Plain => self.is_native(ask, cookies),
             // Browsers send no origin with a GET to the page's own server (Fetch, section 3.2).
-            Door::PollingIo => match (ask.method, ask.line("sec-fetch-site")) {
+            Endpoint::PollingIo => match (ask.method, ask.line("sec-fetch-site")) {
                 (_, Line::None) => self.is_native(ask, cookies),
                 ("GET", Line::One(site)) => site == b"same-origin",
                 (_, Line::One(_) | Line::Many) => false,
@@ -143,7 +143,7 @@ mod tests {
 
     fn check(
         origins: &Origins,
-        door: Door,
+        door: Endpoint,
         method: &str,
         headers: &[(&str, &[u8])],
     ) -> Result<Option<Arc<str>>, Denial> {
@@ -152,7 +152,8 @@ mod tests {
         origins.check(&ask, cookies(&ask))
     }
 
-    const DOORS: [Door; 5] = [Door::Page, Door::Api, Door::SocketIo, Door::Plain, Door::PollingIo];
+    const DOORS: [Endpoint; 5] =
+        [Endpoint::Page, Endpoint::Api, Endpoint::SocketIo, Endpoint::Plain, Endpoint::PollingIo];
 
     #[test]
     fn only_exact_bytes_on_the_list_pass_whatever_the_door() {
@@ -224,9 +225,14 @@ mod tests {
         const CROSS: (&str, &[u8]) = ("Sec-Fetch-Site", b"cross-site");
         const NONE: (&str, &[u8]) = ("Sec-Fetch-Site", b"none");
         // The doors that let pass: when tokens are enough, and when an origin is demanded.
-        type Case<'a> = (&'a str, &'a [(&'a str, &'a [u8])], &'a [Door], &'a [Door]);
-        let (page, api, io, plain, polling) =
-            (Door::Page, Door::Api, Door::SocketIo, Door::Plain, Door::PollingIo);
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a [u8])], &'a [Endpoint], &'a [Endpoint]);
+        let (page, api, io, plain, polling) = (
+            Endpoint::Page,
+            Endpoint::Api,
+            Endpoint::SocketIo,
+            Endpoint::Plain,
+            Endpoint::PollingIo,
+        );
         let cases: [Case<'_>; 13] = [
             ("GET", &[], &[page, api], &[page, api]),
             ("GET", &[REFERER], &[page, api], &[page, api]),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use portcullis_model::Denial;
 
 use crate::admission::admit::Admission;
-use crate::admission::handshake::{Admitted, Handshake, Line};
+use crate::admission::handshake::{AdmittedRequest, Handshake, Line};
 use crate::limits::address::{Prefix, prefixes};
 
 /// What shows that a request from another address comes from the client that opened the session.
@@ -36,7 +36,7 @@ impl PollingBinding {
 
 /// Who opened a session: page, address, program, TLS session. 88 bytes and the origin.
 #[derive(Clone)]
-pub struct Binding {
+pub struct SessionBinding {
     origin: Option<Arc<str>>,
     prefix: Prefix,
     network: Network,
@@ -57,14 +57,14 @@ enum Network {
 
 /// Which kind of request asks to belong to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Further {
+pub enum FollowUp {
     /// A poll or a post.
     Request,
     /// The WebSocket that takes over: clients that are no browsers name no program there.
     Upgrade,
 }
 
-impl Binding {
+impl SessionBinding {
     /// Whether a request comes from where the session was opened.
     ///
     /// A page's own requests name its origin only when they write, so one that is missing is
@@ -75,7 +75,7 @@ impl Binding {
     pub fn check(
         &mut self,
         other: &Self,
-        further: Further,
+        further: FollowUp,
         rule: PollingBinding,
     ) -> Result<(), Denial> {
         let origin_differs = match (&self.origin, &other.origin) {
@@ -89,8 +89,8 @@ impl Binding {
             return Err(Denial::SessionUnknown("prefix"));
         }
         let agent_differs = match (further, other.agent) {
-            (Further::Upgrade, None) => false,
-            (Further::Upgrade | Further::Request, agent) => agent != self.agent,
+            (FollowUp::Upgrade, None) => false,
+            (FollowUp::Upgrade | FollowUp::Request, agent) => agent != self.agent,
         };
         if agent_differs {
             return Err(Denial::SessionUnknown("user_agent"));
@@ -118,9 +118,9 @@ impl Admission {
     pub fn binding(
         &self,
         ask: &Handshake<'_>,
-        admitted: &Admitted,
+        admitted: &AdmittedRequest,
         channel: Option<[u8; 16]>,
-    ) -> Binding {
+    ) -> SessionBinding {
         let agent = match ask.line("user-agent") {
             Line::One(agent) => Some(self.limits.rates.key(agent)),
             Line::None | Line::Many => None,
@@ -129,7 +129,7 @@ impl Admission {
         let network = network(admitted.client);
         let bearer =
             admitted.bearer.as_ref().map(|token| self.limits.rates.key(("bearer", token.expose())));
-        Binding { origin: admitted.origin.clone(), prefix, network, agent, channel, bearer }
+        SessionBinding { origin: admitted.origin.clone(), prefix, network, agent, channel, bearer }
     }
 }
 
@@ -154,10 +154,10 @@ fn prefix(client: IpAddr) -> Prefix {
 mod tests {
     use super::*;
 
-    fn binding(origin: Option<&str>, address: &str, agent: Option<u64>) -> Binding {
+    fn binding(origin: Option<&str>, address: &str, agent: Option<u64>) -> SessionBinding {
         let client = address.parse().unwrap();
         let (prefix, network, origin) = (prefix(client), network(client), origin.map(Arc::from));
-        Binding { origin, prefix, network, agent, channel: None, bearer: None }
+        SessionBinding { origin, prefix, network, agent, channel: None, bearer: None }
     }
 
     const RULE: PollingBinding = PollingBinding::Address;
@@ -167,15 +167,15 @@ mod tests {
         let (a, b) = (Some("https://a.example"), Some("https://b.example"));
         let opened = binding(a, "192.0.2.1", Some(1));
         let cases = [
-            (binding(a, "192.0.2.1", Some(1)), Further::Request, None),
-            (binding(None, "192.0.2.1", Some(1)), Further::Request, None),
-            (binding(b, "192.0.2.1", Some(1)), Further::Request, Some("origin")),
-            (binding(a, "192.0.2.2", Some(1)), Further::Request, Some("prefix")),
-            (binding(a, "192.0.2.1", Some(2)), Further::Request, Some("user_agent")),
-            (binding(a, "192.0.2.1", None), Further::Request, Some("user_agent")),
-            (binding(a, "192.0.2.1", None), Further::Upgrade, None),
-            (binding(a, "192.0.2.1", Some(2)), Further::Upgrade, Some("user_agent")),
-            (binding(b, "192.0.2.1", None), Further::Upgrade, Some("origin")),
+            (binding(a, "192.0.2.1", Some(1)), FollowUp::Request, None),
+            (binding(None, "192.0.2.1", Some(1)), FollowUp::Request, None),
+            (binding(b, "192.0.2.1", Some(1)), FollowUp::Request, Some("origin")),
+            (binding(a, "192.0.2.2", Some(1)), FollowUp::Request, Some("prefix")),
+            (binding(a, "192.0.2.1", Some(2)), FollowUp::Request, Some("user_agent")),
+            (binding(a, "192.0.2.1", None), FollowUp::Request, Some("user_agent")),
+            (binding(a, "192.0.2.1", None), FollowUp::Upgrade, None),
+            (binding(a, "192.0.2.1", Some(2)), FollowUp::Upgrade, Some("user_agent")),
+            (binding(b, "192.0.2.1", None), FollowUp::Upgrade, Some("origin")),
         ];
         for (other, further, expect) in cases {
             let refused = opened.clone().check(&other, further, RULE).err();
@@ -192,8 +192,9 @@ mod tests {
     fn an_origin_is_learnt_once() {
         let mut opened = binding(None, "2001:db8::1", None);
         let (a, b) = (Some("https://a.example"), Some("https://b.example"));
-        let mut check =
-            |origin, address| opened.check(&binding(origin, address, None), Further::Request, RULE);
+        let mut check = |origin, address| {
+            opened.check(&binding(origin, address, None), FollowUp::Request, RULE)
+        };
         assert!(check(a, "2001:db8::2").is_ok());
         assert!(check(b, "2001:db8::2").is_err());
         assert!(check(None, "2001:db8::2").is_ok());
@@ -203,19 +204,19 @@ mod tests {
     #[test]
     fn another_address_needs_the_tls_session_or_what_the_rule_accepts() {
         use PollingBinding::{Address, Network, Token};
-        let opened = Binding {
+        let opened = SessionBinding {
             channel: Some([1; 16]),
             bearer: Some(7),
             ..binding(Some("https://a.example"), "192.0.2.1", Some(1))
         };
-        let from = |address: &str, channel, bearer| Binding {
+        let from = |address: &str, channel, bearer| SessionBinding {
             channel,
             bearer,
             ..binding(Some("https://a.example"), address, Some(1))
         };
         let (near, far) = ("192.0.2.9", "198.51.100.1");
         // Who asks, and the rules under which it is the client of the session.
-        let cases: [(Binding, &[PollingBinding]); 7] = [
+        let cases: [(SessionBinding, &[PollingBinding]); 7] = [
             (from(near, None, None), &[Network]),
             (from(far, None, None), &[]),
             (from(far, Some([2; 16]), None), &[]),
@@ -226,7 +227,7 @@ mod tests {
         ];
         for (index, (other, rules)) in cases.iter().enumerate() {
             for rule in [Address, Network, Token] {
-                for further in [Further::Request, Further::Upgrade] {
+                for further in [FollowUp::Request, FollowUp::Upgrade] {
                     let passes = opened.clone().check(other, further, rule).is_ok();
                     assert_eq!(passes, rules.contains(&rule), "{index} {rule:?} {further:?}");
                 }
@@ -235,12 +236,13 @@ mod tests {
         // A session without a channel or token has none in common with another that has none.
         let mut bare = binding(None, near, None);
         for rule in [Address, Token] {
-            assert!(bare.check(&binding(None, far, None), Further::Request, rule).is_err());
+            assert!(bare.check(&binding(None, far, None), FollowUp::Request, rule).is_err());
         }
         // The page and the program still have to be the same.
-        let other_page = Binding { origin: Some(Arc::from("https://b.example")), ..opened.clone() };
-        assert!(opened.clone().check(&other_page, Further::Request, Token).is_err());
-        let other_agent = Binding { agent: Some(2), ..opened.clone() };
-        assert!(opened.clone().check(&other_agent, Further::Request, Token).is_err());
+        let other_page =
+            SessionBinding { origin: Some(Arc::from("https://b.example")), ..opened.clone() };
+        assert!(opened.clone().check(&other_page, FollowUp::Request, Token).is_err());
+        let other_agent = SessionBinding { agent: Some(2), ..opened.clone() };
+        assert!(opened.clone().check(&other_agent, FollowUp::Request, Token).is_err());
     }
 }

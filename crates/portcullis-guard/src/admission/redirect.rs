@@ -42,7 +42,7 @@ mod tests {
     use portcullis_model::Limit;
 
     use super::*;
-    use crate::admission::handshake::Door;
+    use crate::admission::handshake::Endpoint;
     use crate::directory::tables::{Directory, DirectoryLimits};
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
@@ -64,7 +64,7 @@ mod tests {
 
     fn ask<'a>(method: &'a str, query: &'a str, headers: Headers<'a>) -> Handshake<'a> {
         let client = IpAddr::from([192, 0, 2, 1]);
-        Handshake { client, door: Door::Page, method, query, authority: None, headers }
+        Handshake { client, door: Endpoint::Page, method, query, authority: None, headers }
     }
 
     #[test]

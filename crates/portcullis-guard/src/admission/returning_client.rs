@@ -8,7 +8,7 @@ use portcullis_model::{Limit, Now, Roles, Secret, UserId};
 use crate::admission::admission_token::{self, AdmissionClaims};
 use crate::admission::admit::Admission;
 use crate::admission::handshake::{Handshake, Line};
-use crate::limits::capacity::Class;
+use crate::limits::client_class::ClientClass;
 use crate::limits::rate::Rate;
 
 impl Admission {
@@ -26,13 +26,21 @@ impl Admission {
 
     /// Which lane a socket may take. Whoever shows the same admission too often is a stranger; one
     /// user can use up half of what an address may at most.
-    pub(crate) fn class_of_socket(&self, admission: Option<AdmissionClaims>, now: Now) -> Class {
+    pub(crate) fn class_of_socket(
+        &self,
+        admission: Option<AdmissionClaims>,
+        now: Now,
+    ) -> ClientClass {
         let rate = self.options.connect_known_per_prefix.part(2);
         self.class_of(admission, Limit::ConnectKnownPerPrefix, &rate, now)
     }
 
     /// The same of a request: an address and a user may send as many.
-    pub(crate) fn class_of_request(&self, admission: Option<AdmissionClaims>, now: Now) -> Class {
+    pub(crate) fn class_of_request(
+        &self,
+        admission: Option<AdmissionClaims>,
+        now: Now,
+    ) -> ClientClass {
         let rate = &self.options.request_per_prefix;
         self.class_of(admission, Limit::RequestPerPrefix, rate, now)
     }
@@ -43,12 +51,12 @@ impl Admission {
         limit: Limit,
         rate: &Rate,
         now: Now,
-    ) -> Class {
-        let Some(admission) = admission else { return Class::Stranger };
+    ) -> ClientClass {
+        let Some(admission) = admission else { return ClientClass::Unauthenticated };
         let key = self.limits.rates.key(("admission", admission.alias));
         match self.limits.rates.take_own(limit, key, rate, now) {
             Ok(()) => admission.class,
-            Err(_) => Class::Stranger,
+            Err(_) => ClientClass::Unauthenticated,
         }
     }
 
@@ -87,7 +95,7 @@ impl Admission {
 mod tests {
     use super::*;
     use crate::admission::admission_token::make_admission;
-    use crate::admission::handshake::Door;
+    use crate::admission::handshake::Endpoint;
 
     fn ann() -> UserId {
         UserId::parse("ann").unwrap()
@@ -135,11 +143,11 @@ mod tests {
         let forged = format!("admission={}A", &made[..made.len() - 1]);
         let own: &[(&str, &[u8])] = &[("Cookie", b"__Host-adm=other")];
         let cases = [
-            (Door::Page, query.as_str(), &[][..], true, true),
-            (Door::Api, query.as_str(), &[][..], false, false),
-            (Door::SocketIo, query.as_str(), &[][..], false, false),
-            (Door::Page, forged.as_str(), &[][..], false, false),
-            (Door::Page, query.as_str(), own, false, false),
+            (Endpoint::Page, query.as_str(), &[][..], true, true),
+            (Endpoint::Api, query.as_str(), &[][..], false, false),
+            (Endpoint::SocketIo, query.as_str(), &[][..], false, false),
+            (Endpoint::Page, forged.as_str(), &[][..], false, false),
+            (Endpoint::Page, query.as_str(), own, false, false),
         ];
         for (door, query, headers, shown, cookie) in cases {
             let ask = Handshake {

@@ -4,7 +4,7 @@
 use portcullis_model::Denial;
 
 use crate::admission::admit::Admission;
-use crate::admission::handshake::{Door, Handshake, Line};
+use crate::admission::handshake::{Endpoint, Handshake, Line};
 
 /// What a request's headers say about the page that caused it.
 ///
@@ -64,7 +64,7 @@ fn without_origin(ask: &Handshake<'_>) -> Source {
 }
 
 fn is_navigation(ask: &Handshake<'_>) -> bool {
-    ask.door == Door::Page
+    ask.door == Endpoint::Page
         && matches!(ask.method, "GET" | "HEAD")
         && ask.line("sec-fetch-mode") == Line::One(b"navigate")
 }
@@ -127,7 +127,7 @@ mod tests {
         Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
     }
 
-    fn ask<'a>(door: Door, method: &'a str, headers: Headers<'a>) -> Handshake<'a> {
+    fn ask<'a>(door: Endpoint, method: &'a str, headers: Headers<'a>) -> Handshake<'a> {
         let client = IpAddr::from([192, 0, 2, 1]);
         Handshake { client, door, method, query: "", authority: None, headers }
     }
@@ -136,31 +136,31 @@ mod tests {
     fn source_is_told_by_headers_that_no_page_can_choose() {
         use Source::{Attributable, CrossSite, Navigation, Unmarked};
         let gate = gate(GateOptions::default());
-        let cases: [(Door, &str, Headers<'_>, Source); 22] = [
-            (Door::Page, "GET", &[OURS], Attributable),
-            (Door::Plain, "GET", &[OURS, CROSS, UPGRADE], Attributable),
-            (Door::Page, "GET", &[SAME, NO_CORS], Attributable),
-            (Door::Page, "GET", &[NONE, NAVIGATE], Attributable),
-            (Door::Api, "GET", &[BEARER], Attributable),
-            (Door::Api, "POST", &[JSON], Attributable),
-            (Door::Api, "PUT", &[], Attributable),
-            (Door::Plain, "GET", &[UPGRADE], Attributable),
+        let cases: [(Endpoint, &str, Headers<'_>, Source); 22] = [
+            (Endpoint::Page, "GET", &[OURS], Attributable),
+            (Endpoint::Plain, "GET", &[OURS, CROSS, UPGRADE], Attributable),
+            (Endpoint::Page, "GET", &[SAME, NO_CORS], Attributable),
+            (Endpoint::Page, "GET", &[NONE, NAVIGATE], Attributable),
+            (Endpoint::Api, "GET", &[BEARER], Attributable),
+            (Endpoint::Api, "POST", &[JSON], Attributable),
+            (Endpoint::Api, "PUT", &[], Attributable),
+            (Endpoint::Plain, "GET", &[UPGRADE], Attributable),
             // What Chromium sends for an image, a script, a WebSocket, a form and a fetch.
-            (Door::Plain, "GET", &[CROSS, NO_CORS, IMAGE], CrossSite),
-            (Door::SocketIo, "GET", &[EVIL, UPGRADE], CrossSite),
-            (Door::Api, "POST", &[EVIL, CROSS, NAVIGATE, FORM], CrossSite),
-            (Door::Api, "POST", &[("Origin", b"null"), CROSS, NAVIGATE, FORM], CrossSite),
-            (Door::Api, "OPTIONS", &[EVIL], CrossSite),
-            (Door::Page, "GET", &[SITE, NO_CORS], CrossSite),
-            (Door::Plain, "GET", &[CROSS, NAVIGATE], CrossSite),
-            (Door::Page, "GET", &[CROSS, SAME, NAVIGATE], CrossSite),
-            (Door::Api, "POST", &[CROSS, JSON, BEARER], CrossSite),
-            (Door::Page, "GET", &[CROSS, NAVIGATE], Navigation),
-            (Door::Page, "GET", &[SITE, NAVIGATE], Navigation),
+            (Endpoint::Plain, "GET", &[CROSS, NO_CORS, IMAGE], CrossSite),
+            (Endpoint::SocketIo, "GET", &[EVIL, UPGRADE], CrossSite),
+            (Endpoint::Api, "POST", &[EVIL, CROSS, NAVIGATE, FORM], CrossSite),
+            (Endpoint::Api, "POST", &[("Origin", b"null"), CROSS, NAVIGATE, FORM], CrossSite),
+            (Endpoint::Api, "OPTIONS", &[EVIL], CrossSite),
+            (Endpoint::Page, "GET", &[SITE, NO_CORS], CrossSite),
+            (Endpoint::Plain, "GET", &[CROSS, NAVIGATE], CrossSite),
+            (Endpoint::Page, "GET", &[CROSS, SAME, NAVIGATE], CrossSite),
+            (Endpoint::Api, "POST", &[CROSS, JSON, BEARER], CrossSite),
+            (Endpoint::Page, "GET", &[CROSS, NAVIGATE], Navigation),
+            (Endpoint::Page, "GET", &[SITE, NAVIGATE], Navigation),
             // Older browsers, and plain text.
-            (Door::Page, "GET", &[], Unmarked),
-            (Door::Api, "POST", &[FORM], Unmarked),
-            (Door::Plain, "GET", &[], Unmarked),
+            (Endpoint::Page, "GET", &[], Unmarked),
+            (Endpoint::Api, "POST", &[FORM], Unmarked),
+            (Endpoint::Plain, "GET", &[], Unmarked),
         ];
         for (door, method, headers, expect) in cases {
             assert_eq!(
@@ -180,21 +180,21 @@ mod tests {
             penalty_per_prefix: one,
             ..GateOptions::default()
         });
-        let floods: [(Door, &str, Headers<'_>); 8] = [
-            (Door::Plain, "GET", &[HOST, CROSS, NO_CORS, IMAGE]),
-            (Door::SocketIo, "GET", &[HOST, EVIL, UPGRADE]),
-            (Door::PollingIo, "GET", &[HOST, EVIL]),
-            (Door::PollingIo, "GET", &[HOST]),
-            (Door::Plain, "GET", &[HOST]),
-            (Door::Api, "POST", &[HOST, EVIL, FORM]),
-            (Door::Page, "GET", &[HOST, CROSS, NO_CORS]),
-            (Door::Page, "GET", &[HOST, CROSS, NAVIGATE]),
+        let floods: [(Endpoint, &str, Headers<'_>); 8] = [
+            (Endpoint::Plain, "GET", &[HOST, CROSS, NO_CORS, IMAGE]),
+            (Endpoint::SocketIo, "GET", &[HOST, EVIL, UPGRADE]),
+            (Endpoint::PollingIo, "GET", &[HOST, EVIL]),
+            (Endpoint::PollingIo, "GET", &[HOST]),
+            (Endpoint::Plain, "GET", &[HOST]),
+            (Endpoint::Api, "POST", &[HOST, EVIL, FORM]),
+            (Endpoint::Page, "GET", &[HOST, CROSS, NO_CORS]),
+            (Endpoint::Page, "GET", &[HOST, CROSS, NAVIGATE]),
         ];
         for (door, method, headers) in floods {
             for _ in 0..700 {
                 let rejected = gate.admit(&ask(door, method, headers), Now::default()).err();
                 let limit = rejected.as_ref().and_then(Denial::limit);
-                assert!(limit.is_none() || door == Door::Page, "{door:?} {rejected:?}");
+                assert!(limit.is_none() || door == Endpoint::Page, "{door:?} {rejected:?}");
                 if door.is_socket() {
                     let again = gate.admit_again(&ask(door, method, headers), None, Now::default());
                     assert_eq!(again.err().and_then(|denial| denial.limit()), None, "{door:?}");
@@ -203,9 +203,9 @@ mod tests {
         }
         // What the visitor does is not rejected.
         for _ in 0..5 {
-            let visit = ask(Door::Page, "GET", &[HOST, NONE, NAVIGATE]);
+            let visit = ask(Endpoint::Page, "GET", &[HOST, NONE, NAVIGATE]);
             assert!(gate.admit(&visit, Now::default()).is_ok());
-            let socket = ask(Door::SocketIo, "GET", &[HOST, OURS, UPGRADE]);
+            let socket = ask(Endpoint::SocketIo, "GET", &[HOST, OURS, UPGRADE]);
             assert!(gate.admit(&socket, Now::default()).is_ok());
         }
     }
@@ -216,7 +216,7 @@ mod tests {
         let gate = gate(GateOptions { request_per_prefix: rate, ..GateOptions::default() });
         let at = |monotonic_ms| Now { monotonic_ms, unix_ms: 0 };
         let served = |ms| {
-            let link = ask(Door::Page, "GET", &[HOST, CROSS, NAVIGATE]);
+            let link = ask(Endpoint::Page, "GET", &[HOST, CROSS, NAVIGATE]);
             (0..700).filter(|_| gate.admit(&link, at(ms)).is_ok()).count()
         };
         assert_eq!((served(0), served(1), served(12_000)), (5, 0, 1));

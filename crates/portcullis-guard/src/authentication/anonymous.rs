@@ -7,9 +7,9 @@ use std::sync::Arc;
 use portcullis_model::{Denial, Now, Roles, UserId};
 
 use crate::authentication::authenticate::Authentication;
-use crate::authentication::principal::{Principal, Proof};
+use crate::authentication::principal::{Principal, PrincipalParts};
 use crate::directory::user::{User, UserFacts, WhenFull};
-use crate::tokens::token::Verified;
+use crate::tokens::token::VerifiedCredential;
 
 impl Authentication {
     /// A user of its own for a connection that shows nothing, when that is allowed.
@@ -27,7 +27,7 @@ impl Authentication {
         let sessions_epoch = user.sessions_epoch();
         let slot = user.connect(1, WhenFull::Reject, now).ok_or(Denial::UserConnections)?;
         let authority = Arc::clone(self.directory.authority());
-        let proof = Proof {
+        let proof = PrincipalParts {
             slot,
             sessions_epoch,
             authority_epoch: authority.epoch(),
@@ -37,7 +37,7 @@ impl Authentication {
             tokens: None,
             patience: self.options.patience,
         };
-        let verified = Verified::nobody(id, now.unix_s());
+        let verified = VerifiedCredential::nobody(id, now.unix_s());
         Ok(Principal::new(proof, verified, now))
     }
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_model::{Denial, Now, Role, Roles, SessionId, TokenFault, UserId};
 
-use crate::admission::handshake::Admitted;
-use crate::authentication::credential::{self, Credential, Shown};
+use crate::admission::handshake::AdmittedRequest;
+use crate::authentication::credential::{self, Credential, PresentedCredential};
 use crate::authentication::first_key::FirstKeys;
-use crate::authentication::principal::{Marks, Principal, Proof};
-use crate::authentication::proof::{CheckedProof, ProofAsk, Proofs, is_bound_to};
+use crate::authentication::principal::{CredentialMarks, Principal, PrincipalParts};
+use crate::authentication::proof::{CheckedProof, ProofRequest, Proofs, is_bound_to};
 use crate::authentication::ticket::{TICKET_PREFIX, Tickets};
 use crate::directory::session::Session;
 use crate::directory::tables::Directory;
@@ -21,7 +21,7 @@ use crate::gate_options::{GateOptions, WhenUserFull};
 use crate::limits::limiter::Limiter;
 use crate::tables::shares::{EntryOwner, ShareUse};
 use crate::tokens::key::{Algorithm, Issuer};
-use crate::tokens::token::{Tokens, Verified};
+use crate::tokens::token::{Tokens, VerifiedCredential};
 
 /// The second stage: from a credential to a principal.
 pub struct Authentication {
@@ -86,12 +86,16 @@ impl Authentication {
         credential: Credential<'_>,
         origin: Option<&str>,
         now: Now,
-    ) -> Result<Verified, Denial> {
+    ) -> Result<VerifiedCredential, Denial> {
         let verified = match credential::shown(credential)? {
-            Shown::Ticket(ticket) => return self.redeem(ticket, origin, now),
+            PresentedCredential::Ticket(ticket) => return self.redeem(ticket, origin, now),
             // Before the token is looked at, so that the answer tells nothing about it.
-            Shown::Token(_) if self.options.proof_required => return Err(Denial::ProofNeeded),
-            Shown::Token(token) => self.tokens.believe(token, now).map_err(Denial::Token)?,
+            PresentedCredential::Token(_) if self.options.proof_required => {
+                return Err(Denial::ProofNeeded);
+            }
+            PresentedCredential::Token(token) => {
+                self.tokens.believe(token, now).map_err(Denial::Token)?
+            }
         };
         self.limits.signature_of_user(&verified.user, now)?;
         // A bound token without proof is a stolen one until shown otherwise (RFC 9449 section 7.2).
@@ -108,7 +112,11 @@ impl Authentication {
     ///
     /// # Errors
     /// [`Denial::Token`], or [`Denial::TicketNeeded`].
-    pub fn precheck(&self, admitted: &Admitted, now: Now) -> Result<Option<Verified>, Denial> {
+    pub fn precheck(
+        &self,
+        admitted: &AdmittedRequest,
+        now: Now,
+    ) -> Result<Option<VerifiedCredential>, Denial> {
         if admitted.bound.is_some() {
             // There is no proof for what is said on a socket; it opens with a ticket.
             return Err(Denial::TicketNeeded);
@@ -134,7 +142,11 @@ impl Authentication {
     ///
     /// # Errors
     /// [`Denial::Token`], or [`Denial::NonceNeeded`] when the proof lacks this server's nonce.
-    pub fn verify_bound(&self, ask: &ProofAsk<'_>, now: Now) -> Result<Verified, Denial> {
+    pub fn verify_bound(
+        &self,
+        ask: &ProofRequest<'_>,
+        now: Now,
+    ) -> Result<VerifiedCredential, Denial> {
         let token = ask.token.ok_or(Denial::Token(TokenFault::Missing))?;
         let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
         // Two signatures, and the token says whose they are before the dearer one is checked.
@@ -150,7 +162,7 @@ impl Authentication {
             Some(_) | None => return Err(Denial::Token(TokenFault::Proof)),
         }
         let key = self.use_proof(proof, owner, now)?;
-        Ok(Verified { proven_key: Some(key), ..verified })
+        Ok(VerifiedCredential { proven_key: Some(key), ..verified })
     }
 
     /// Makes a key the key of a token that its issuer has bound to none.
@@ -170,7 +182,7 @@ impl Authentication {
     ///
     /// # Errors
     /// [`Denial::Token`], or [`Denial::NonceNeeded`] when the proof lacks this server's nonce.
-    pub fn check_proof(&self, ask: &ProofAsk<'_>, now: Now) -> Result<CheckedProof, Denial> {
+    pub fn check_proof(&self, ask: &ProofRequest<'_>, now: Now) -> Result<CheckedProof, Denial> {
         self.proofs.check(ask, &self.options.hosts, now)
     }
 
@@ -207,7 +219,7 @@ impl Authentication {
     /// [`Denial::PayloadTooLarge`] when the credential says more than fits into a ticket.
     pub fn issue_ticket(
         &self,
-        verified: &Verified,
+        verified: &VerifiedCredential,
         origin: Option<&str>,
         now: Now,
     ) -> Result<String, Denial> {
@@ -215,10 +227,15 @@ impl Authentication {
         let known = |name: &String| self.options.roles.table.parse(name).is_some();
         let roles = verified.roles.as_ref();
         let roles = roles.map(|names| names.iter().filter(|name| known(name)).cloned().collect());
-        self.tickets.issue(&Verified { roles, ..verified.clone() }, origin, now)
+        self.tickets.issue(&VerifiedCredential { roles, ..verified.clone() }, origin, now)
     }
 
-    fn redeem(&self, ticket: &str, origin: Option<&str>, now: Now) -> Result<Verified, Denial> {
+    fn redeem(
+        &self,
+        ticket: &str,
+        origin: Option<&str>,
+        now: Now,
+    ) -> Result<VerifiedCredential, Denial> {
         let owner_of = |user: &UserId| self.limits.owner(EntryOwner::User(user));
         self.tickets.redeem(ticket, origin, owner_of, now)
     }
@@ -227,7 +244,7 @@ impl Authentication {
     ///
     /// # Errors
     /// [`Denial::Token`], or [`Denial::AuthorityUnconfirmed`].
-    pub fn check_not_revoked(&self, verified: &Verified, now: Now) -> Result<(), Denial> {
+    pub fn check_not_revoked(&self, verified: &VerifiedCredential, now: Now) -> Result<(), Denial> {
         self.directory.authority().check_new(now)?;
         self.check_withdrawn(verified)
     }
@@ -236,7 +253,7 @@ impl Authentication {
     ///
     /// # Errors
     /// [`Denial::Token`], or [`Denial::AuthorityUnconfirmed`].
-    pub fn identify(&self, verified: &Verified, now: Now) -> Result<Arc<User>, Denial> {
+    pub fn identify(&self, verified: &VerifiedCredential, now: Now) -> Result<Arc<User>, Denial> {
         self.directory.authority().check_new(now)?;
         let user = self.known(verified)?;
         check(&user, verified, self.issued_unix_ms(verified), now).map_err(Denial::Token)?;
@@ -250,7 +267,11 @@ impl Authentication {
     /// # Errors
     /// [`Denial::Token`], [`Denial::AuthorityUnconfirmed`], [`Denial::SecondFactor`], or
     /// [`Denial::UserConnections`] when all slots are taken.
-    pub fn authenticate(&self, verified: Verified, now: Now) -> Result<Principal, Denial> {
+    pub fn authenticate(
+        &self,
+        verified: VerifiedCredential,
+        now: Now,
+    ) -> Result<Principal, Denial> {
         self.authenticate_replacing(verified, 0, now)
     }
 
@@ -261,7 +282,7 @@ impl Authentication {
     /// As [`Authentication::authenticate`].
     pub fn authenticate_replacing(
         &self,
-        verified: Verified,
+        verified: VerifiedCredential,
         since_ms: u64,
         now: Now,
     ) -> Result<Principal, Denial> {
@@ -282,7 +303,7 @@ impl Authentication {
         };
         let slot = user.connect(self.options.connections_per_user, when_full, now);
         let slot = slot.ok_or(Denial::UserConnections)?;
-        let proof = Proof {
+        let proof = PrincipalParts {
             slot,
             sessions_epoch,
             authority_epoch,
@@ -304,7 +325,12 @@ impl Authentication {
     /// # Errors
     /// [`Denial::SessionEnded`] when the session is over, [`Denial::Token`] when the token is not
     /// believed or is another session's, [`Denial::ForeignToken`] when it is another user's.
-    pub fn renew(&self, principal: &Principal, token: &str, now: Now) -> Result<Verified, Denial> {
+    pub fn renew(
+        &self,
+        principal: &Principal,
+        token: &str,
+        now: Now,
+    ) -> Result<VerifiedCredential, Denial> {
         principal.is_current(now)?;
         let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
         // Checked first, for any state of that user: it is an attempt to act as another user.
@@ -329,7 +355,7 @@ impl Authentication {
         Ok(verified)
     }
 
-    fn known(&self, verified: &Verified) -> Result<Arc<User>, Denial> {
+    fn known(&self, verified: &VerifiedCredential) -> Result<Arc<User>, Denial> {
         self.directory.user(&verified.user).ok_or(Denial::Token(TokenFault::User))
     }
 
@@ -337,7 +363,7 @@ impl Authentication {
     ///
     /// `iat` counts whole seconds. An own token is no older than its session, whose moment is known
     /// to the millisecond; so a log-in right behind a revocation is believed.
-    fn issued_unix_ms(&self, verified: &Verified) -> i64 {
+    fn issued_unix_ms(&self, verified: &VerifiedCredential) -> i64 {
         let session = verified.session.as_deref().filter(|_| verified.own);
         let session = session.and_then(|name| SessionId::parse(name).ok());
         let opened = session.and_then(|id| self.directory.session(&id));
@@ -346,13 +372,17 @@ impl Authentication {
         opened.map_or(issued_ms, |session| issued_ms.max(session.authenticated_unix_ms()))
     }
 
-    fn check_withdrawn(&self, verified: &Verified) -> Result<(), Denial> {
-        let stands = Marks::new(verified).stand(self.directory.authority(), &self.tokens);
+    fn check_withdrawn(&self, verified: &VerifiedCredential) -> Result<(), Denial> {
+        let stands = CredentialMarks::new(verified).stand(self.directory.authority(), &self.tokens);
         if stands { Ok(()) } else { Err(Denial::Token(TokenFault::Revoked)) }
     }
 
     /// The session of an own token; it has to stand. Other issuers' sessions are theirs.
-    fn session_of(&self, verified: &Verified, now: Now) -> Result<Option<Arc<Session>>, Denial> {
+    fn session_of(
+        &self,
+        verified: &VerifiedCredential,
+        now: Now,
+    ) -> Result<Option<Arc<Session>>, Denial> {
         if !verified.own {
             return Ok(None);
         }
@@ -373,7 +403,7 @@ impl Authentication {
 
 fn check(
     user: &User,
-    verified: &Verified,
+    verified: &VerifiedCredential,
     issued_unix_ms: i64,
     now: Now,
 ) -> Result<(), TokenFault> {
@@ -437,7 +467,7 @@ mod tests {
         Now { unix_ms: now().unix_ms + seconds * 1000, ..now() }
     }
 
-    fn verified(gate: &Gate) -> Verified {
+    fn verified(gate: &Gate) -> VerifiedCredential {
         let token = own(&own_header(), &own_claims());
         gate.verify(Credential::Bearer(&token), None, now()).unwrap()
     }
@@ -614,7 +644,7 @@ mod tests {
         let gate = gate();
         let mut names: Vec<_> = (0..300).map(|number| format!("role-{number}")).collect();
         names.push(String::from("moderator"));
-        let many = Verified { roles: Some(names), ..verified(&gate) };
+        let many = VerifiedCredential { roles: Some(names), ..verified(&gate) };
         let ticket = gate.authentication.issue_ticket(&many, None, now()).unwrap();
         assert!(ticket.len() < 1_024, "{}", ticket.len());
         let shown = gate.verify(Credential::Bearer(&ticket), None, now()).unwrap();

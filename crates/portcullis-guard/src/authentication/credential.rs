@@ -8,7 +8,7 @@ use portcullis_model::limits::TOKEN_MAX_BYTES;
 use portcullis_model::{Denial, Secret, TokenFault};
 use serde::{Deserialize, Deserializer};
 
-use crate::admission::handshake::{Admitted, Cookies, Handshake, Line};
+use crate::admission::handshake::{AdmittedRequest, Cookies, Handshake, Line};
 use crate::authentication::proof::PROOF_MAX_BYTES;
 use crate::authentication::ticket::TICKET_PREFIX;
 
@@ -30,7 +30,7 @@ pub enum Credential<'a> {
     },
 }
 
-impl Admitted {
+impl AdmittedRequest {
     /// What this request and the CONNECT that follows it show together.
     #[must_use]
     pub fn credential<'a>(&'a self, payload: Option<&'a str>) -> Credential<'a> {
@@ -44,12 +44,12 @@ impl Admitted {
 
 /// The one token or ticket a credential comes to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Shown<'a> {
+pub(crate) enum PresentedCredential<'a> {
     Token(&'a str),
     Ticket(&'a str),
 }
 
-impl<'a> Shown<'a> {
+impl<'a> PresentedCredential<'a> {
     /// What stands in a header; a ticket says by its beginning that it is one.
     pub(crate) fn in_header(bearer: &'a str) -> Self {
         if bearer.starts_with(TICKET_PREFIX) { Self::Ticket(bearer) } else { Self::Token(bearer) }
@@ -63,18 +63,18 @@ impl<'a> Shown<'a> {
 }
 
 /// The one token or ticket a credential comes to.
-pub(crate) fn shown<'a>(credential: Credential<'a>) -> Result<Shown<'a>, Denial> {
+pub(crate) fn shown<'a>(credential: Credential<'a>) -> Result<PresentedCredential<'a>, Denial> {
     let missing = |fault| Denial::Token(fault);
     match credential {
-        Credential::Bearer(bearer) => Ok(Shown::in_header(bearer)),
+        Credential::Bearer(bearer) => Ok(PresentedCredential::in_header(bearer)),
         Credential::Payload(payload) => payload_shown(payload)?.ok_or(missing(TokenFault::Missing)),
         Credential::PayloadBesideCookies(payload) => {
             payload_shown(payload)?.ok_or(missing(TokenFault::CookieOnly))
         }
         Credential::Both { bearer, payload } => match payload_shown(payload)? {
-            None => Ok(Shown::in_header(bearer)),
+            None => Ok(PresentedCredential::in_header(bearer)),
             Some(shown) => verify_slices_are_equal(shown.text().as_bytes(), bearer.as_bytes())
-                .map(|()| Shown::in_header(bearer))
+                .map(|()| PresentedCredential::in_header(bearer))
                 .map_err(|_| Denial::TwoCredentials),
         },
     }
@@ -98,7 +98,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de str
     Option::deserialize(deserializer)
 }
 
-fn payload_shown(payload: Option<&str>) -> Result<Option<Shown<'_>>, Denial> {
+fn payload_shown(payload: Option<&str>) -> Result<Option<PresentedCredential<'_>>, Denial> {
     let shape = Denial::Token(TokenFault::Shape);
     let Some(text) = payload.filter(|text| *text != "null") else { return Ok(None) };
     // A list of the members would be read as an object too.
@@ -111,8 +111,8 @@ fn payload_shown(payload: Option<&str>) -> Result<Option<Shown<'_>>, Denial> {
     }
     match (payload.token, payload.ticket) {
         (None, None) => Ok(None),
-        (Some(token), None) => Ok(Some(Shown::Token(token))),
-        (None, Some(ticket)) => Ok(Some(Shown::Ticket(ticket))),
+        (Some(token), None) => Ok(Some(PresentedCredential::Token(token))),
+        (None, Some(ticket)) => Ok(Some(PresentedCredential::Ticket(ticket))),
         (Some(_), Some(_)) => Err(Denial::TwoCredentials),
     }
 }
@@ -120,12 +120,12 @@ fn payload_shown(payload: Option<&str>) -> Result<Option<Shown<'_>>, Denial> {
 /// Whether the payload shows a ticket, which works once.
 #[must_use]
 pub fn shows_ticket(payload: Option<&str>) -> bool {
-    matches!(payload_shown(payload), Ok(Some(Shown::Ticket(_))))
+    matches!(payload_shown(payload), Ok(Some(PresentedCredential::Ticket(_))))
 }
 
 /// What a client that was here before says of itself in its CONNECT payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Return {
+pub struct RecoveryClaim {
     /// The private id of the session it lost; no proof of anything but of having had it.
     pub pid: String,
     /// The offset of the last message that the client received.
@@ -143,14 +143,14 @@ struct Returning {
 
 /// Reads `pid` and `offset` out of a payload that was verified; anything odd is no return.
 #[must_use]
-pub fn read_return(payload: Option<&str>) -> Option<Return> {
+pub fn read_return(payload: Option<&str>) -> Option<RecoveryClaim> {
     let payload = payload.filter(|text| text.contains("\"pid\""))?;
     let Returning { pid, offset } = serde_json::from_str(payload).ok()?;
     let pid = pid.filter(|pid| (1..=64).contains(&pid.len()))?;
     if offset.as_ref().is_some_and(|text| text.len() > OFFSET_MAX_BYTES) {
         return None;
     }
-    Some(Return { pid, offset })
+    Some(RecoveryClaim { pid, offset })
 }
 
 /// Whether the request carried cookies.
@@ -265,7 +265,7 @@ fn hex_pair(bytes: &[u8]) -> Option<(u8, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admission::handshake::Door;
+    use crate::admission::handshake::Endpoint;
 
     fn fault(fault: TokenFault) -> Denial {
         Denial::Token(fault)
@@ -273,13 +273,13 @@ mod tests {
 
     /// What a credential comes to, as text.
     fn token(credential: Credential<'_>) -> Result<&str, Denial> {
-        shown(credential).map(Shown::text)
+        shown(credential).map(PresentedCredential::text)
     }
 
     fn check_bearer(values: &[&[u8]]) -> Result<Option<String>, Denial> {
         let headers: Vec<_> = values.iter().map(|value| ("AUTHORIZATION", *value)).collect();
         let client = std::net::IpAddr::from([127, 0, 0, 1]);
-        let (door, method, query, authority) = (Door::Plain, "GET", "", None);
+        let (door, method, query, authority) = (Endpoint::Plain, "GET", "", None);
         let ask = Handshake { client, door, method, query, authority, headers: &headers };
         authorization(&ask).map(|found| found.bearer.map(|token| token.expose().clone()))
     }

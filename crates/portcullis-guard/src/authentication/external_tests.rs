@@ -18,8 +18,8 @@ use crate::gate_options::GateOptions;
 use crate::tokens::forge::*;
 use crate::tokens::key::Issuer;
 use crate::{
-    Access, Ask, Body, Caller, Credential, Declared, Event, FactorRule, IssuerRules, Principal,
-    ProofAsk, Rule, SecondFactorRule, Verified,
+    Access, Caller, Credential, DeclaredEvent, Event, EventBody, EventRequest, FactorRule,
+    IssuerRules, Principal, ProofRequest, Rule, SecondFactorRule, VerifiedCredential,
 };
 
 #[derive(Deserialize)]
@@ -50,7 +50,7 @@ impl Event for Kick {
 
 struct World {
     gate: Gate,
-    rule: Declared<Mute>,
+    rule: DeclaredEvent<Mute>,
 }
 
 /// A gate for an issuer whose tokens show a second factor as `amr: ["mfa"]`.
@@ -78,14 +78,14 @@ fn token(change: Value) -> String {
     foreign(&foreign_header(), &with(foreign_claims(), change))
 }
 
-fn verified(gate: &Gate, change: Value) -> Verified {
+fn verified(gate: &Gate, change: Value) -> VerifiedCredential {
     gate.verify(Credential::Bearer(&token(change)), None, now()).unwrap()
 }
 
 impl World {
     /// The user of a token, known here with these roles.
     fn put(&self, roles: Roles) {
-        let Verified { user, .. } = verified(&self.gate, json!({}));
+        let VerifiedCredential { user, .. } = verified(&self.gate, json!({}));
         let facts = UserFacts::new(user, String::from("Ann"));
         self.gate.directory().put_user(UserFacts { roles, external: true, ..facts });
     }
@@ -95,8 +95,14 @@ impl World {
     }
 
     fn mute(&self, caller: &Caller) -> Result<(), Denial> {
-        let body = Body::Array(r#"["test:mute",{}]"#);
-        let ask = Ask { namespace: "/", event: Mute::NAME, body, size_bytes: 20, attachments: &[] };
+        let body = EventBody::Array(r#"["test:mute",{}]"#);
+        let ask = EventRequest {
+            namespace: "/",
+            event: Mute::NAME,
+            body,
+            size_bytes: 20,
+            attachments: &[],
+        };
         self.gate.permit(&self.rule, caller, &ask, now()).map(|_| ())
     }
 }
@@ -259,7 +265,13 @@ impl Client {
     }
 
     /// Asks for what a ticket is made of, with a proof for a token.
-    fn show(&self, gate: &Gate, token: &str, name: &str, at: Now) -> Result<Verified, Denial> {
+    fn show(
+        &self,
+        gate: &Gate,
+        token: &str,
+        name: &str,
+        at: Now,
+    ) -> Result<VerifiedCredential, Denial> {
         let point = self.0.public_key().as_ref();
         let jwk = json!({"kty": "EC", "crv": "P-256", "x": encode(&point[1..33]),
             "y": encode(&point[33..])});
@@ -271,7 +283,7 @@ impl Client {
         let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         let proof = format!("{signed}.{}", encode(signature));
         let (method, path) = ("POST", "/auth/ticket");
-        let ask = ProofAsk { proof: &proof, method, path, token: Some(token) };
+        let ask = ProofRequest { proof: &proof, method, path, token: Some(token) };
         gate.authentication.verify_bound(&ask, at)
     }
 }

@@ -6,14 +6,18 @@ use portcullis_model::{Denial, Role, Roles};
 use crate::authentication::authenticate::Authentication;
 use crate::authentication::second_factor::SecondFactorRule;
 use crate::directory::user::User;
-use crate::tokens::token::Verified;
+use crate::tokens::token::VerifiedCredential;
 
 impl Authentication {
     /// Checks what a credential shows of a second factor, where everybody needs one.
     ///
     /// # Errors
     /// [`Denial::SecondFactor`], which says what the user has to do.
-    pub fn check_second_factor(&self, verified: &Verified, user: &User) -> Result<(), Denial> {
+    pub fn check_second_factor(
+        &self,
+        verified: &VerifiedCredential,
+        user: &User,
+    ) -> Result<(), Denial> {
         if user.is_setup_only() {
             return Err(Denial::SecondFactor("setup"));
         }
@@ -24,7 +28,7 @@ impl Authentication {
     ///
     /// # Errors
     /// [`Denial::SecondFactor`].
-    pub fn check_external_factor(&self, verified: &Verified) -> Result<(), Denial> {
+    pub fn check_external_factor(&self, verified: &VerifiedCredential) -> Result<(), Denial> {
         let shown = verified.own || verified.second_factor;
         let needed = self.options.second_factor == SecondFactorRule::All;
         if needed && !shown { Err(Denial::SecondFactor("issuer")) } else { Ok(()) }
@@ -35,7 +39,7 @@ impl Authentication {
     /// A token of another issuer that shows no second factor gives nobody a role that keeps order,
     /// wherever the role was granted. Each connection has the factor of its own token, so a stolen
     /// password gains nothing when the user signs in with two factors elsewhere.
-    pub(crate) fn withheld_from(&self, verified: &Verified) -> Roles {
+    pub(crate) fn withheld_from(&self, verified: &VerifiedCredential) -> Roles {
         if verified.own || verified.second_factor {
             return Roles::NONE;
         }
@@ -50,7 +54,7 @@ impl Authentication {
 
     /// The roles of a user that have an effect with a credential.
     #[must_use]
-    pub fn roles_in_force(&self, verified: &Verified, user: &User) -> Roles {
+    pub fn roles_in_force(&self, verified: &VerifiedCredential, user: &User) -> Roles {
         user.roles().minus(self.withheld_from(verified))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_model::Now;
 
-use crate::authentication::principal::Marks;
+use crate::authentication::principal::CredentialMarks;
 use crate::directory::authority::Authority;
 use crate::directory::session::Session;
 use crate::directory::user::User;
@@ -22,7 +22,7 @@ pub struct Lease {
     pub(crate) authority: Arc<Authority>,
     pub(crate) authority_epoch: u64,
     pub(crate) tokens: Option<Arc<Tokens>>,
-    pub(crate) marks: Marks,
+    pub(crate) marks: CredentialMarks,
 }
 
 impl Lease {

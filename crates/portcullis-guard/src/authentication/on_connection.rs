@@ -3,13 +3,13 @@
 
 use portcullis_model::{Denial, Now, UserId};
 
-use crate::admission::handshake::Admitted;
+use crate::admission::handshake::AdmittedRequest;
 use crate::authentication::authenticate::Authentication;
-use crate::authentication::credential::{self, Credential, Shown};
+use crate::authentication::credential::{self, Credential, PresentedCredential};
 use crate::authentication::principal::Principal;
 use crate::authentication::ticket::TICKET_PREFIX;
 use crate::limits::packets::PacketBudget;
-use crate::tokens::token::Verified;
+use crate::tokens::token::VerifiedCredential;
 
 impl Authentication {
     /// The user of a credential that this connection has shown before; costs one hash.
@@ -21,8 +21,8 @@ impl Authentication {
         now: Now,
     ) -> Option<UserId> {
         match credential::shown(credential) {
-            Ok(Shown::Token(token)) => budget.user_of(token, now),
-            Ok(Shown::Ticket(_)) | Err(_) => None,
+            Ok(PresentedCredential::Token(token)) => budget.user_of(token, now),
+            Ok(PresentedCredential::Ticket(_)) | Err(_) => None,
         }
     }
 
@@ -36,16 +36,16 @@ impl Authentication {
         credential: Credential<'_>,
         origin: Option<&str>,
         now: Now,
-    ) -> Result<Verified, Denial> {
+    ) -> Result<VerifiedCredential, Denial> {
         // Nothing on a socket proves a key, so only a ticket opens it where tokens need a proof.
         let shown = credential::shown(credential)?;
-        if let (true, Shown::Token(_)) = (self.options.proof_required, shown) {
+        if let (true, PresentedCredential::Token(_)) = (self.options.proof_required, shown) {
             return Err(Denial::TicketNeeded);
         }
         let is_first = budget.is_unused();
         self.limits.signature_of_connection(budget, now)?;
         let verified = self.verify(credential, origin, now)?;
-        if let (false, Shown::Token(token)) = (is_first, shown) {
+        if let (false, PresentedCredential::Token(token)) = (is_first, shown) {
             budget.remember(token, &verified.user, verified.expires_unix_s);
         }
         Ok(verified)
@@ -58,7 +58,7 @@ impl Authentication {
     pub fn precheck_on(
         &self,
         budget: &PacketBudget,
-        admitted: &Admitted,
+        admitted: &AdmittedRequest,
         now: Now,
     ) -> Result<Option<UserId>, Denial> {
         // A ticket is not looked at here, so it costs no check.
@@ -87,7 +87,7 @@ impl Authentication {
         principal: &Principal,
         token: &str,
         now: Now,
-    ) -> Result<Verified, Denial> {
+    ) -> Result<VerifiedCredential, Denial> {
         self.limits.signature_of_connection(budget, now)?;
         let verified = self.renew(principal, token, now)?;
         // The earlier token is no longer the connection's token.

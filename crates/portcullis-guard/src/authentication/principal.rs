@@ -4,15 +4,15 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Now, Roles, UserId};
+use portcullis_model::{Denial, Now, RevocationKind, Roles, UserId};
 
 use crate::authentication::lease::Lease;
-use crate::directory::authority::{Authority, RevocationName, Withdrawn};
+use crate::directory::authority::{Authority, RevocationName};
 use crate::directory::session::Session;
-use crate::directory::user::{LastHeard, User, UserSlot};
-use crate::limits::connection_usage::{Amounts, Lanes};
+use crate::directory::user::{LastActivity, User, UserSlot};
+use crate::limits::connection_usage::{AddressBuckets, ConnectionUsage};
 use crate::limits::rate::{Gcra, Rate};
-use crate::tokens::token::{Tokens, Verified};
+use crate::tokens::token::{Tokens, VerifiedCredential};
 
 /// Violations after which a connection ends: ten in a minute.
 const STRIKES: Rate = Rate::per(10, 60_000);
@@ -24,14 +24,14 @@ const REPLAYS_MAX: u8 = 3;
 
 /// How long one log-in carries a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct SessionTimeouts {
     /// Without a message or a newer credential for so long it ends, in milliseconds.
     pub idle_ms: u64,
     /// After so long it ends whatever happens, in milliseconds.
     pub absolute_ms: u64,
 }
 
-impl Default for Patience {
+impl Default for SessionTimeouts {
     /// 30 minutes and 8 hours.
     fn default() -> Self {
         Self { idle_ms: 30 * 60_000, absolute_ms: 8 * 3_600_000 }
@@ -39,7 +39,7 @@ impl Default for Patience {
 }
 
 /// What a credential is known by, so that its withdrawal is noticed.
-pub(crate) struct Marks {
+pub(crate) struct CredentialMarks {
     own: bool,
     expires_unix_s: i64,
     user: UserId,
@@ -49,8 +49,8 @@ pub(crate) struct Marks {
     key: u64,
 }
 
-impl Marks {
-    pub(crate) fn new(verified: &Verified) -> Self {
+impl CredentialMarks {
+    pub(crate) fn new(verified: &VerifiedCredential) -> Self {
         Self {
             own: verified.own,
             expires_unix_s: verified.expires_unix_s,
@@ -71,15 +71,15 @@ impl Marks {
         let (issuer, user) = (&self.issuer, self.user.as_str());
         let withdrawn =
             |kind, name| authority.is_withdrawn(RevocationName { issuer, user, kind, name });
-        let token = !self.token.is_empty() && withdrawn(Withdrawn::Token, &self.token);
+        let token = !self.token.is_empty() && withdrawn(RevocationKind::Token, &self.token);
         let session = self.session.as_deref();
-        let session = session.is_some_and(|name| withdrawn(Withdrawn::Session, name));
+        let session = session.is_some_and(|name| withdrawn(RevocationKind::Session, name));
         tokens.knows(self.key) && !token && !session
     }
 }
 
 /// What a principal is made of, all of it checked.
-pub(crate) struct Proof {
+pub(crate) struct PrincipalParts {
     pub(crate) slot: UserSlot,
     /// Read before the user was checked: what changes after that is noticed.
     pub(crate) sessions_epoch: u64,
@@ -91,11 +91,11 @@ pub(crate) struct Proof {
     pub(crate) withheld: Cell<Roles>,
     /// None for whoever shows no credential.
     pub(crate) tokens: Option<Arc<Tokens>>,
-    pub(crate) patience: Patience,
+    pub(crate) patience: SessionTimeouts,
 }
 
-impl Proof {
-    fn lease(&self, marks: Marks) -> Lease {
+impl PrincipalParts {
+    fn lease(&self, marks: CredentialMarks) -> Lease {
         Lease {
             user: Arc::clone(self.slot.user()),
             sessions_epoch: self.sessions_epoch,
@@ -112,7 +112,7 @@ impl Proof {
 ///
 /// Only [`crate::Gate`] makes one.
 pub struct Principal {
-    proof: Proof,
+    proof: PrincipalParts,
     authority_epoch: Cell<u64>,
     lease: RefCell<Arc<Lease>>,
     name: Option<Box<str>>,
@@ -126,8 +126,8 @@ pub struct Principal {
 }
 
 impl Principal {
-    pub(crate) fn new(proof: Proof, verified: Verified, now: Now) -> Self {
-        let lease = RefCell::new(Arc::new(proof.lease(Marks::new(&verified))));
+    pub(crate) fn new(proof: PrincipalParts, verified: VerifiedCredential, now: Now) -> Self {
+        let lease = RefCell::new(Arc::new(proof.lease(CredentialMarks::new(&verified))));
         Self {
             authority_epoch: Cell::new(proof.authority_epoch),
             proof,
@@ -175,7 +175,7 @@ impl Principal {
 
     /// When the client was last heard.
     #[must_use]
-    pub fn last_heard(&self) -> LastHeard {
+    pub fn last_heard(&self) -> LastActivity {
         self.proof.slot.last_heard()
     }
 
@@ -211,7 +211,7 @@ impl Principal {
     }
 
     /// Takes over a newer credential of the same session, and what it withholds.
-    pub(crate) fn renew(&self, verified: &Verified, withheld: Roles, now: Now) {
+    pub(crate) fn renew(&self, verified: &VerifiedCredential, withheld: Roles, now: Now) {
         // What another token allows lasts no longer than that token.
         if self.proof.withheld.replace(withheld) != withheld {
             self.expires_unix_s.set(verified.expires_unix_s);
@@ -221,7 +221,7 @@ impl Principal {
             self.authenticated_unix_s.set(verified.authenticated_unix_s);
         }
         self.generation.set(verified.generation);
-        *self.lease.borrow_mut() = Arc::new(self.proof.lease(Marks::new(verified)));
+        *self.lease.borrow_mut() = Arc::new(self.proof.lease(CredentialMarks::new(verified)));
         self.touch(now);
     }
 
@@ -335,7 +335,7 @@ pub struct Caller {
     /// Who is acting.
     pub principal: Principal,
     /// How much has come over this connection.
-    pub(crate) amounts: Amounts,
+    pub(crate) amounts: ConnectionUsage,
     /// The number of the last message that had one.
     pub(crate) sequence: Cell<u64>,
     /// Messages refused since then before their number was read.
@@ -353,7 +353,7 @@ impl Caller {
     pub fn new(principal: Principal, nonce: &str) -> Self {
         Self {
             principal,
-            amounts: Amounts::default(),
+            amounts: ConnectionUsage::default(),
             sequence: Cell::new(0),
             unread: Cell::new(0),
             nonce: Box::from(nonce),
@@ -365,8 +365,8 @@ impl Caller {
 
     /// The same, counted by the address it comes from as well.
     #[must_use]
-    pub fn coming_from(self, lanes: Lanes) -> Self {
-        Self { amounts: Amounts::of(lanes), ..self }
+    pub fn coming_from(self, lanes: AddressBuckets) -> Self {
+        Self { amounts: ConnectionUsage::of(lanes), ..self }
     }
 
     /// What signatures on this connection cover.

@@ -29,7 +29,7 @@ const NAME_MAX_BYTES: usize = 128;
 
 /// What a proof has to be about.
 #[derive(Debug, Clone, Copy)]
-pub struct ProofAsk<'a> {
+pub struct ProofRequest<'a> {
     /// The proof, as the `DPoP` header has it.
     pub proof: &'a str,
     /// The method of the request.
@@ -114,7 +114,7 @@ impl Proofs {
     /// Checks a proof against the request it is shown with; stores nothing.
     pub(crate) fn check(
         &self,
-        ask: &ProofAsk<'_>,
+        ask: &ProofRequest<'_>,
         hosts: &[String],
         now: Now,
     ) -> Result<CheckedProof, Denial> {
@@ -254,7 +254,7 @@ mod tests {
         fn check(&self, proof: &str) -> Result<Vec<u8>, Denial> {
             let hosts = [String::from("chat.example")];
             let (method, path) = ("POST", "/auth/ticket");
-            let ask = ProofAsk { proof, method, path, token: Some("token") };
+            let ask = ProofRequest { proof, method, path, token: Some("token") };
             let checked = self.proofs.check(&ask, &hosts, now())?;
             self.proofs.consume(checked, 1, String::new, now())
         }
@@ -339,8 +339,12 @@ mod tests {
         let proof = sign(&world.pair, &world.header(), &world.claims());
         assert!(world.check(&proof).is_ok());
         let hosts = [String::from("chat.example")];
-        let ask =
-            ProofAsk { proof: &proof, method: "POST", path: "/auth/ticket", token: Some("token") };
+        let ask = ProofRequest {
+            proof: &proof,
+            method: "POST",
+            path: "/auth/ticket",
+            token: Some("token"),
+        };
         for ms in (0..4 * NONCE_LIFE_MS).step_by(30_000) {
             // The wall clock was set back to the moment of the proof.
             let back = Now { monotonic_ms: now().monotonic_ms + ms, ..now() };

@@ -16,7 +16,10 @@ use crate::directory::user::UserFacts;
 use crate::gate::Gate;
 use crate::gate_options::GateOptions;
 use crate::tokens::forge::*;
-use crate::{Access, Ask, Body, Caller, Credential, Declared, Event, ReplayRules, RoleRules, Rule};
+use crate::{
+    Access, Caller, Credential, DeclaredEvent, Event, EventBody, EventRequest, ReplayRules,
+    RoleRules, Rule,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +42,7 @@ impl Event for Announce {
 
 struct World {
     gate: Gate,
-    rule: Declared<Announce>,
+    rule: DeclaredEvent<Announce>,
     pair: EcdsaKeyPair,
 }
 
@@ -92,8 +95,8 @@ impl World {
     }
 
     fn ask(&self, caller: &Caller, namespace: &str, text: &str, at: Now) -> Result<(), Denial> {
-        let (event, body, size_bytes) = (Announce::NAME, Body::Array(text), text.len());
-        let ask = Ask { namespace, event, body, size_bytes, attachments: &[] };
+        let (event, body, size_bytes) = (Announce::NAME, EventBody::Array(text), text.len());
+        let ask = EventRequest { namespace, event, body, size_bytes, attachments: &[] };
         self.gate.permit(&self.rule, caller, &ask, at).map(|_| ())
     }
 
@@ -236,7 +239,7 @@ fn t_058_what_is_withdrawn_and_keys_that_are_gone_end_connections() {
     let caller = world.connect("n1");
     let authority = world.gate.directory().authority();
     let until = after(600).unix_ms;
-    let kind = crate::Withdrawn::Token;
+    let kind = crate::RevocationKind::Token;
     let token = |user, name| crate::RevocationName { issuer: OWN, user, kind, name };
     for (user, name) in [("ann", "other"), ("bob", "t1")] {
         authority.withdraw(token(user, name), until, now());

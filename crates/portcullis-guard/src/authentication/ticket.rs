@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::rate::Rate;
 use crate::tables::once_table::{OnceError, OnceTable};
 use crate::tables::shares::{Owner, ShareUse, Shares};
-use crate::tokens::token::Verified;
+use crate::tokens::token::VerifiedCredential;
 
 /// The beginning of every ticket, so that it is never taken for a token.
 pub const TICKET_PREFIX: &str = "wst_";
@@ -98,7 +98,7 @@ impl Tickets {
     /// [`Denial::PayloadTooLarge`] when the claims do not fit into a ticket.
     pub(crate) fn issue(
         &self,
-        verified: &Verified,
+        verified: &VerifiedCredential,
         origin: Option<&str>,
         now: Now,
     ) -> Result<String, Denial> {
@@ -119,7 +119,7 @@ impl Tickets {
         origin: Option<&str>,
         owner_of: impl FnOnce(&UserId) -> Owner,
         now: Now,
-    ) -> Result<Verified, Denial> {
+    ) -> Result<VerifiedCredential, Denial> {
         let invalid = Denial::Token(TokenFault::Ticket);
         let (number, claims) = self.open(ticket).ok_or(invalid.clone())?;
         let age_ms = now.monotonic_ms.saturating_sub(claims.made_ms);
@@ -169,7 +169,7 @@ fn nonce_of(number: u64) -> Nonce {
 }
 
 impl TicketClaims {
-    fn new(verified: &Verified, origin: Option<&str>, now: Now) -> Self {
+    fn new(verified: &VerifiedCredential, origin: Option<&str>, now: Now) -> Self {
         Self {
             made_ms: now.monotonic_ms,
             origin: origin.map(String::from),
@@ -192,8 +192,8 @@ impl TicketClaims {
         }
     }
 
-    fn into_verified(self, user: UserId) -> Verified {
-        Verified {
+    fn into_verified(self, user: UserId) -> VerifiedCredential {
+        VerifiedCredential {
             user,
             own: self.own,
             issuer: Arc::from(self.iss),
@@ -220,13 +220,13 @@ mod tests {
     use crate::tokens::forge::*;
     use crate::tokens::token::Tokens;
 
-    fn verified() -> Verified {
+    fn verified() -> VerifiedCredential {
         let token = own(&own_header(), &own_claims());
         Tokens::build(issuers()).unwrap().believe(&token, now()).unwrap()
     }
 
-    fn of_user(name: &str) -> Verified {
-        Verified { user: UserId::parse(name).unwrap(), ..verified() }
+    fn of_user(name: &str) -> VerifiedCredential {
+        VerifiedCredential { user: UserId::parse(name).unwrap(), ..verified() }
     }
 
     fn after(ms: u64) -> Now {
@@ -247,7 +247,7 @@ mod tests {
         ticket: &str,
         origin: Option<&str>,
         at: Now,
-    ) -> Result<Verified, Denial> {
+    ) -> Result<VerifiedCredential, Denial> {
         tickets.redeem(ticket, origin, owner_of, at)
     }
 
@@ -276,8 +276,9 @@ mod tests {
     #[test]
     fn ticket_carries_every_claim_and_reveals_none() {
         let (tickets, claims) = (tickets(), verified());
-        let claims = Verified { roles: Some(vec!["admin".into()]), second_factor: true, ..claims };
-        let claims = Verified { proven_key: Some(vec![4; 65]), ..claims };
+        let claims =
+            VerifiedCredential { roles: Some(vec!["admin".into()]), second_factor: true, ..claims };
+        let claims = VerifiedCredential { proven_key: Some(vec![4; 65]), ..claims };
         let ticket = tickets.issue(&claims, None, now()).unwrap();
         let text = URL_SAFE_NO_PAD.decode(&ticket[TICKET_PREFIX.len()..]).unwrap();
         assert!(!text.windows(3).any(|part| part == b"ann"), "the claims are encrypted");

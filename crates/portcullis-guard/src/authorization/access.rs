@@ -1,11 +1,11 @@
 //! Roles and room relations, read live at every message.
 //! Never: two answers for a room that is not there and one that is not for the user.
 
-use portcullis_model::{Denial, Role, Roles, RoomId};
+use portcullis_model::{Denial, Role, Roles, RoomId, Visibility};
 
 use crate::authentication::principal::Principal;
 use crate::authorization::event::Access;
-use crate::directory::room::{Relation, Room, Visibility};
+use crate::directory::room::{Relation, Room};
 use crate::directory::tables::Directory;
 use crate::directory::user::User;
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use portcullis_model::{Denial, Now};
 
 use crate::authentication::principal::Caller;
-use crate::authorization::event::{Declared, DeclaredFacts, Event, Replay};
+use crate::authorization::event::{DeclaredEvent, Event, EventRow, Replay};
 use crate::authorization::permit::Permit;
 use crate::authorization::replay::{self, Envelope, Signed};
-use crate::authorization::request::{Ask, Body};
-use crate::authorization::sealing::{self, Unsealed};
+use crate::authorization::request::{EventBody, EventRequest};
+use crate::authorization::sealing::{self, PlainFields};
 use crate::content::cleaner::Cleaner;
 use crate::content::spam::filter::SpamFilter;
 use crate::directory::tables::Directory;
@@ -28,7 +28,7 @@ pub struct Authorization {
     pub(crate) limits: Arc<Limiter>,
     pub(crate) directory: Arc<Directory>,
     /// The declared events, each with its namespace.
-    pub(crate) events: Vec<DeclaredFacts>,
+    pub(crate) events: Vec<EventRow>,
     spam: SpamFilter,
     /// The keys for fields of events that are sealed.
     pub(crate) sealer: Option<Arc<dyn FieldSealer>>,
@@ -40,7 +40,7 @@ struct Read<'a, E> {
     /// JSON text of the payload, as sent.
     text: &'a str,
     envelope: Envelope,
-    unsealed: Unsealed,
+    unsealed: PlainFields,
 }
 
 /// Whether the user has proved who they are not too long ago; who knows when, if nobody says.
@@ -87,9 +87,9 @@ impl Authorization {
     /// schema, session, replay, age of the log-in, access, content, sealing.
     pub fn permit<E: Event>(
         &self,
-        rule: &Declared<E>,
+        rule: &DeclaredEvent<E>,
         caller: &Caller,
-        ask: &Ask<'_>,
+        ask: &EventRequest<'_>,
         now: Now,
     ) -> Result<Permit<E>, Denial> {
         let Read { mut payload, text, mut envelope, unsealed } =
@@ -131,9 +131,9 @@ impl Authorization {
     /// The guards up to the one that reads the message's number.
     fn read<'a, E: Event>(
         &self,
-        rule: &Declared<E>,
+        rule: &DeclaredEvent<E>,
         caller: &Caller,
-        ask: &Ask<'a>,
+        ask: &EventRequest<'a>,
         now: Now,
     ) -> Result<Read<'a, E>, Denial> {
         // Taken before anything refuses, so that no malformed message is free.
@@ -147,12 +147,12 @@ impl Authorization {
         }
         let parts = ask.scan(E::RULE.fields)?;
         if E::RULE.attachments_max > 0
-            && let Body::Array(text) = ask.body
+            && let EventBody::Array(text) = ask.body
         {
             attachment::check_placeholders(text, ask.attachments.len())?;
         }
         let (payload, unsealed) = if E::RULE.sealed.is_empty() {
-            (schema::read(parts.payload, E::RULE.fields)?, Unsealed::default())
+            (schema::read(parts.payload, E::RULE.fields)?, PlainFields::default())
         } else {
             sealing::read(parts.payload, &E::RULE)?
         };
@@ -163,7 +163,7 @@ impl Authorization {
     /// Refuses an event nobody declared; it counts toward the limits for all events, and nothing
     /// is remembered of its name.
     #[must_use]
-    pub fn refuse_unknown(&self, caller: &Caller, ask: &Ask<'_>, now: Now) -> Denial {
+    pub fn refuse_unknown(&self, caller: &Caller, ask: &EventRequest<'_>, now: Now) -> Denial {
         replay::count_unread(&caller.unread);
         let checked = self.take_events(caller, None, now).and_then(|()| ask.check_packet());
         checked.err().unwrap_or(Denial::EventUnknown)
@@ -189,7 +189,7 @@ impl Authorization {
 
     fn take_rates<E: Event>(
         &self,
-        rule: &Declared<E>,
+        rule: &DeclaredEvent<E>,
         caller: &Caller,
         now: Now,
     ) -> Result<(), Denial> {
@@ -204,18 +204,19 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::authentication::principal::Patience;
+    use crate::authentication::principal::SessionTimeouts;
     use crate::authorization::event::{Access, Rule};
     use crate::authorization::replay::LooseEnvelope;
     use crate::content::cleaner::{CleanText, Cleaner};
-    use crate::directory::room::{RoomFacts, Visibility};
+    use crate::directory::room::RoomFacts;
     use crate::directory::tables::{Directory, DirectoryLimits};
     use crate::directory::user::UserFacts;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
     use crate::limits::rate::Rate;
     use crate::payload::field;
-    use crate::tokens::token::Verified;
+    use crate::tokens::token::VerifiedCredential;
+    use portcullis_model::Visibility;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -271,16 +272,16 @@ mod tests {
     }
 
     /// An event nobody declared.
-    fn nothing() -> Ask<'static> {
-        let body = Body::Array(r#"["nothing",{}]"#);
-        Ask { namespace: "/", event: "nothing", body, size_bytes: 14, attachments: &[] }
+    fn nothing() -> EventRequest<'static> {
+        let body = EventBody::Array(r#"["nothing",{}]"#);
+        EventRequest { namespace: "/", event: "nothing", body, size_bytes: 14, attachments: &[] }
     }
 
     struct World {
         gate: Gate,
-        send: Declared<Send>,
-        list: Declared<List>,
-        leave: Declared<Leave>,
+        send: DeclaredEvent<Send>,
+        list: DeclaredEvent<List>,
+        leave: DeclaredEvent<Leave>,
     }
 
     /// One user, `ann`, who is a member of `in` and nothing to `out`.
@@ -298,7 +299,7 @@ mod tests {
         let options = GateOptions {
             hosts: vec![String::from("chat.example")],
             origins: vec![String::from("https://chat.example")],
-            patience: Patience { idle_ms: u64::MAX, absolute_ms: u64::MAX },
+            patience: SessionTimeouts { idle_ms: u64::MAX, absolute_ms: u64::MAX },
             ..GateOptions::default()
         };
         let mut gate = Gate::build(options, Arc::new(directory)).unwrap();
@@ -315,13 +316,13 @@ mod tests {
         /// A connection whose credential ends at the given second.
         fn connect(&self, expires_unix_s: i64) -> Caller {
             let user = UserId::parse("ann").unwrap();
-            let verified = Verified::for_tests(user, expires_unix_s);
+            let verified = VerifiedCredential::for_tests(user, expires_unix_s);
             Caller::new(self.gate.authenticate(verified, at(1)).unwrap(), "nonce")
         }
 
         fn send(&self, caller: &Caller, text: &str, second: i64) -> Result<Permit<Send>, Denial> {
-            let body = Body::Array(text);
-            let ask = Ask {
+            let body = EventBody::Array(text);
+            let ask = EventRequest {
                 namespace: "/",
                 event: "test:send",
                 body,
@@ -332,8 +333,8 @@ mod tests {
         }
 
         fn list(&self, caller: &Caller, text: &str, second: i64) -> Result<Permit<List>, Denial> {
-            let body = Body::Array(text);
-            let ask = Ask {
+            let body = EventBody::Array(text);
+            let ask = EventRequest {
                 namespace: "/",
                 event: "test:list",
                 body,
@@ -344,9 +345,14 @@ mod tests {
         }
 
         fn leave(&self, caller: &Caller, second: i64) -> Result<Permit<Leave>, Denial> {
-            let body = Body::Parts { payload: None, envelope: LooseEnvelope::default() };
-            let ask =
-                Ask { namespace: "/", event: "test:leave", body, size_bytes: 12, attachments: &[] };
+            let body = EventBody::Parts { payload: None, envelope: LooseEnvelope::default() };
+            let ask = EventRequest {
+                namespace: "/",
+                event: "test:leave",
+                body,
+                size_bytes: 12,
+                attachments: &[],
+            };
             self.gate.permit(&self.leave, caller, &ask, at(second))
         }
     }
@@ -463,9 +469,14 @@ mod tests {
 
         // The plain form comes to the same.
         let loose = LooseEnvelope { mid: Some("m-1"), seq: Some(2), ..LooseEnvelope::default() };
-        let body = Body::Parts { payload: Some(payload), envelope: loose };
-        let ask =
-            Ask { namespace: "/", event: "test:send", body, size_bytes: 60, attachments: &[] };
+        let body = EventBody::Parts { payload: Some(payload), envelope: loose };
+        let ask = EventRequest {
+            namespace: "/",
+            event: "test:send",
+            body,
+            size_bytes: 60,
+            attachments: &[],
+        };
         let permit = world.gate.permit(&world.send, &caller, &ask, at(1)).unwrap();
         assert!(permit.digest().is_some());
         assert_eq!((permit.mid(), permit.digest()), (envelope.mid.as_ref(), envelope.digest));

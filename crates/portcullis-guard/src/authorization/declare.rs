@@ -10,7 +10,9 @@ use portcullis_model::{Role, Roles};
 use crate::authorization::access::Allowed;
 use crate::authorization::action::{Action, UsualAction};
 use crate::authorization::authorize::Authorization;
-use crate::authorization::event::{Access, Declared, DeclaredFacts, Event, InForce, Replay, Rule};
+use crate::authorization::event::{
+    Access, DeclaredEvent, EffectiveRule, Event, EventRow, Replay, Rule,
+};
 use crate::error::GateError;
 use crate::payload::sealed::FieldSealer;
 
@@ -34,12 +36,12 @@ impl Authorization {
     /// # Errors
     /// [`GateError`] when the name is no event name or is taken, the rule cannot be kept, or the
     /// payload's type takes members that it does not declare.
-    pub fn declare<E: Event>(&mut self, namespace: &str) -> Result<Declared<E>, GateError> {
+    pub fn declare<E: Event>(&mut self, namespace: &str) -> Result<DeclaredEvent<E>, GateError> {
         self.check_payload::<E>()?;
         let known = self.declare_rule(namespace, E::NAME, &E::RULE)?;
         let size_max_bytes = E::RULE.size_max_bytes.min(self.options.message_max_bytes) as usize;
-        let InForce { rate, allowed, replay } = known;
-        Ok(Declared { size_max_bytes, rate, allowed, replay, event: PhantomData })
+        let EffectiveRule { rate, allowed, replay } = known;
+        Ok(DeclaredEvent { size_max_bytes, rate, allowed, replay, event: PhantomData })
     }
 
     /// Checks a rule and takes its name; gives what is in force.
@@ -48,7 +50,7 @@ impl Authorization {
         namespace: &str,
         name: &'static str,
         rule: &Rule,
-    ) -> Result<InForce, GateError> {
+    ) -> Result<EffectiveRule, GateError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
         let sound =
             !name.is_empty() && name.len() <= EVENT_NAME_MAX_BYTES && name.bytes().all(allowed);
@@ -72,18 +74,18 @@ impl Authorization {
             return Err(unsound("it takes attachments, which a signature does not cover"));
         }
         let allowed = self.options.roles.in_force(name, rule.access).map_err(unsound)?;
-        let usual = InForce {
+        let usual = EffectiveRule {
             rate: rule.rate,
             allowed: Allowed::by_rule(rule.access),
             replay: self.options.replay.usual(rule),
         };
         let namespace = String::from(namespace);
-        let entry = DeclaredFacts { namespace, name, allowed, replay, rate, usual };
+        let entry = EventRow { namespace, name, allowed, replay, rate, usual };
         if self.events.iter().any(|known| known.is_same(&entry)) {
             return Err(GateError::EventTwice(String::from(name)));
         }
         self.events.push(entry);
-        Ok(InForce { rate, allowed, replay })
+        Ok(EffectiveRule { rate, allowed, replay })
     }
 
     /// Checks that every option about an event names a declared event.
@@ -109,7 +111,7 @@ impl Authorization {
     pub fn actions(&self) -> Vec<Action> {
         let table = &self.options.roles.table;
         let names = |roles| table.names(roles).into_iter().map(String::from).collect();
-        let action = |facts: &DeclaredFacts| Action {
+        let action = |facts: &EventRow| Action {
             namespace: facts.namespace.clone(),
             event: facts.name,
             access: facts.allowed.access,
@@ -179,7 +181,7 @@ mod tests {
     event!(NoRate, "test:rate", 1, Some(Rate::per(0, 1000)));
     event!(Reserved, "disconnect", 1, None);
     event!(Spaced, "test plain", 1, None);
-    event!(Unnamed, "", 1, None);
+    event!(UntypedEvent, "", 1, None);
 
     fn gate(event_per_user: Vec<(String, Rate)>) -> Gate {
         let options = GateOptions {
@@ -222,6 +224,6 @@ mod tests {
         assert!(matches!(gate.declare::<NoRate>("/"), Err(GateError::EventRule { .. })));
         assert!(matches!(gate.declare::<Reserved>("/"), Err(GateError::EventName(_))));
         assert!(matches!(gate.declare::<Spaced>("/"), Err(GateError::EventName(_))));
-        assert!(matches!(gate.declare::<Unnamed>("/"), Err(GateError::EventName(_))));
+        assert!(matches!(gate.declare::<UntypedEvent>("/"), Err(GateError::EventName(_))));
     }
 }

@@ -161,7 +161,7 @@ impl Replay {
 }
 
 /// Proof that an event's rule was read and is known to the gate.
-pub struct Declared<E> {
+pub struct DeclaredEvent<E> {
     pub(crate) size_max_bytes: usize,
     pub(crate) rate: Option<Rate>,
     pub(crate) allowed: Allowed,
@@ -169,7 +169,7 @@ pub struct Declared<E> {
     pub(crate) event: PhantomData<fn() -> E>,
 }
 
-impl<E: Event> Declared<E> {
+impl<E: Event> DeclaredEvent<E> {
     /// How many binary attachments a message may carry.
     #[must_use]
     pub fn attachments_max(&self) -> usize {
@@ -179,7 +179,7 @@ impl<E: Event> Declared<E> {
 
 /// Proof that the rule of an event without a payload type was read.
 #[derive(Debug, Clone, Copy)]
-pub struct Unnamed {
+pub struct UntypedEvent {
     pub(crate) name: &'static str,
     pub(crate) size_max_bytes: usize,
     pub(crate) rate: Option<Rate>,
@@ -187,7 +187,7 @@ pub struct Unnamed {
     pub(crate) attachments_max: usize,
 }
 
-impl Unnamed {
+impl UntypedEvent {
     /// How many binary attachments a message may carry.
     #[must_use]
     pub fn attachments_max(&self) -> usize {
@@ -197,7 +197,7 @@ impl Unnamed {
 
 /// What holds for an event once the operator's options are laid over its rule.
 #[derive(Debug)]
-pub(crate) struct InForce {
+pub(crate) struct EffectiveRule {
     pub(crate) rate: Option<Rate>,
     pub(crate) allowed: Allowed,
     pub(crate) replay: Replay,
@@ -205,17 +205,17 @@ pub(crate) struct InForce {
 
 /// A declared event, for whoever lists them.
 #[derive(Debug)]
-pub(crate) struct DeclaredFacts {
+pub(crate) struct EventRow {
     pub(crate) namespace: String,
     pub(crate) name: &'static str,
     pub(crate) allowed: Allowed,
     pub(crate) replay: Replay,
     pub(crate) rate: Option<Rate>,
     /// The same without the operator's options.
-    pub(crate) usual: InForce,
+    pub(crate) usual: EffectiveRule,
 }
 
-impl DeclaredFacts {
+impl EventRow {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (self.name, &self.namespace) == (other.name, &other.namespace)
     }

@@ -8,9 +8,9 @@ use portcullis_model::{Denial, Now};
 
 use crate::authentication::principal::Caller;
 use crate::authorization::authorize::Authorization;
-use crate::authorization::event::{InForce, Rule, Unnamed};
+use crate::authorization::event::{EffectiveRule, Rule, UntypedEvent};
 use crate::authorization::replay;
-use crate::authorization::request::{Ask, Body};
+use crate::authorization::request::{EventBody, EventRequest};
 use crate::directory::user::User;
 use crate::error::GateError;
 use crate::payload::attachment;
@@ -54,7 +54,7 @@ impl Authorization {
         namespace: &str,
         name: &'static str,
         rule: Rule,
-    ) -> Result<Unnamed, GateError> {
+    ) -> Result<UntypedEvent, GateError> {
         if let Some(pointer) = rule.sealed.first() {
             return Err(GateError::SealedField {
                 event: String::from(name),
@@ -62,10 +62,10 @@ impl Authorization {
                 why: "an event without a payload type has no field to seal",
             });
         }
-        let InForce { rate, allowed, .. } = self.declare_rule(namespace, name, &rule)?;
+        let EffectiveRule { rate, allowed, .. } = self.declare_rule(namespace, name, &rule)?;
         let size_max_bytes = rule.size_max_bytes.min(self.options.message_max_bytes) as usize;
         let attachments_max = rule.attachments_max.into();
-        Ok(Unnamed { name, size_max_bytes, rate, allowed, attachments_max })
+        Ok(UntypedEvent { name, size_max_bytes, rate, allowed, attachments_max })
     }
 
     /// Decides about one message of an event without a type.
@@ -75,9 +75,9 @@ impl Authorization {
     /// roles. A relation to a room cannot be asked for: no room is named.
     pub fn permit_raw(
         &self,
-        rule: &Unnamed,
+        rule: &UntypedEvent,
         caller: &Caller,
-        ask: &Ask<'_>,
+        ask: &EventRequest<'_>,
         now: Now,
     ) -> Result<RawPermit, Denial> {
         replay::count_unread(&caller.unread);
@@ -87,14 +87,14 @@ impl Authorization {
         }
         rate?;
         let arguments = match ask.body {
-            Body::Array(text) => {
+            EventBody::Array(text) => {
                 let scan = json::scan(text)?;
                 if rule.attachments_max > 0 {
                     attachment::check_placeholders(text, ask.attachments.len())?;
                 }
                 behind_name(text, scan.elements.first().copied().flatten())
             }
-            Body::Parts { payload, .. } => {
+            EventBody::Parts { payload, .. } => {
                 let payload = payload.unwrap_or_default();
                 if !payload.is_empty() {
                     json::scan(payload)?;

@@ -9,13 +9,13 @@ use crate::payload::json;
 
 /// One event a connection sent.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask<'a> {
+pub struct EventRequest<'a> {
     /// The namespace it came in.
     pub namespace: &'a str,
     /// The event's name, as the rule was found by it.
     pub event: &'a str,
     /// What came with it.
-    pub body: Body<'a>,
+    pub body: EventBody<'a>,
     /// How large all of it is on the wire, in bytes, attachments included.
     pub size_bytes: usize,
     /// Its binary attachments.
@@ -24,7 +24,7 @@ pub struct Ask<'a> {
 
 /// The event's content in either wire form; nothing of it has been checked.
 #[derive(Debug, Clone, Copy)]
-pub enum Body<'a> {
+pub enum EventBody<'a> {
     /// Socket.IO: the whole JSON array `["name", payload?, envelope?]`.
     Array(&'a str),
     /// The plain form, whose outer object the wire crate has read.
@@ -56,7 +56,7 @@ fn present(argument: Option<&str>) -> Option<&str> {
     argument.filter(|text| text.trim_ascii() != "null")
 }
 
-impl<'a> Ask<'a> {
+impl<'a> EventRequest<'a> {
     /// Scans the JSON once and finds payload and envelope in it; half of a surrogate pair is named
     /// with the field that holds it.
     pub(crate) fn scan(&self, fields: &'static [&'static str]) -> Result<Parts<'a>, Denial> {
@@ -65,8 +65,8 @@ impl<'a> Ask<'a> {
                 return denial;
             }
             let text = match self.body {
-                Body::Array(text) => text,
-                Body::Parts { payload, .. } => payload.unwrap_or_default(),
+                EventBody::Array(text) => text,
+                EventBody::Parts { payload, .. } => payload.unwrap_or_default(),
             };
             let field = json::surrogate_field(text, fields);
             field.map_or(denial, |field| Denial::Schema { field: Some(field), rule: "surrogate" })
@@ -75,7 +75,7 @@ impl<'a> Ask<'a> {
 
     fn scan_parts(&self) -> Result<Parts<'a>, Denial> {
         match self.body {
-            Body::Array(text) => {
+            EventBody::Array(text) => {
                 let scan = self.scan_array(text)?;
                 let [name, payload, envelope] = scan.elements;
                 let named = name.and_then(|name| name.strip_prefix('"')?.strip_suffix('"'));
@@ -86,7 +86,7 @@ impl<'a> Ask<'a> {
                 let payload = present(payload).unwrap_or(NO_PAYLOAD);
                 Ok(Parts { payload, envelope: Outside::Json(present(envelope)) })
             }
-            Body::Parts { payload, envelope } => {
+            EventBody::Parts { payload, envelope } => {
                 if let Some(text) = payload {
                     json::scan(text)?;
                 }
@@ -97,7 +97,7 @@ impl<'a> Ask<'a> {
     }
 }
 
-impl Ask<'_> {
+impl EventRequest<'_> {
     /// Scans a packet's array. What stands behind its end was sent as something else than a packet:
     /// the connection ends (T-200).
     fn scan_array<'t>(&self, text: &'t str) -> Result<json::JsonScan<'t>, Denial> {
@@ -110,11 +110,11 @@ impl Ask<'_> {
     /// Whether a packet nobody has declared is one at all.
     pub(crate) fn check_packet(&self) -> Result<(), Denial> {
         match self.body {
-            Body::Array(text) => match self.scan_array(text) {
+            EventBody::Array(text) => match self.scan_array(text) {
                 Err(fault @ Denial::Packet(_)) => Err(fault),
                 Ok(_) | Err(_) => Ok(()),
             },
-            Body::Parts { .. } => Ok(()),
+            EventBody::Parts { .. } => Ok(()),
         }
     }
 }

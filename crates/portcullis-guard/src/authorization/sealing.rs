@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::authorization::authorize::Authorization;
 use crate::authorization::event::{Event, Rule};
-use crate::authorization::request::Ask;
+use crate::authorization::request::EventRequest;
 use crate::error::GateError;
 use crate::payload::open_type::inspect;
 use crate::payload::schema;
@@ -20,13 +20,13 @@ const FIELDS_MAX: usize = 16;
 
 /// What is left to do once an event with sealed fields was read.
 #[derive(Default)]
-pub(crate) struct Unsealed {
+pub(crate) struct PlainFields {
     fields: Sealables,
     /// The payload without its sealed fields, for the digest that a handler stores.
     rest: Option<String>,
 }
 
-impl Unsealed {
+impl PlainFields {
     /// What the digest of the message covers: nothing that is sealed can be guessed from it.
     pub(crate) fn digested<'a>(&'a self, text: &'a str) -> &'a str {
         self.rest.as_deref().unwrap_or(text)
@@ -34,7 +34,10 @@ impl Unsealed {
 }
 
 /// Reads the payload of an event with sealed fields, each marked with its number in the rule.
-pub(crate) fn read<T: DeserializeOwned>(text: &str, rule: &Rule) -> Result<(T, Unsealed), Denial> {
+pub(crate) fn read<T: DeserializeOwned>(
+    text: &str,
+    rule: &Rule,
+) -> Result<(T, PlainFields), Denial> {
     schema::check_object(text)?;
     let mut value = schema::read_value(text)?;
     let mut rest = value.clone();
@@ -49,7 +52,7 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, rule: &Rule) -> Result<(T, U
         }
     }
     let (read, fields) = collect(|| schema::read_out(value, rule.fields));
-    Ok((read?, Unsealed { fields, rest: Some(rest.to_string()) }))
+    Ok((read?, PlainFields { fields, rest: Some(rest.to_string()) }))
 }
 
 impl Authorization {
@@ -92,8 +95,8 @@ impl Authorization {
     /// Seals what was read, so that the handler gets no plain text.
     pub(crate) fn seal_fields<E: Event>(
         &self,
-        unsealed: &Unsealed,
-        ask: &Ask<'_>,
+        unsealed: &PlainFields,
+        ask: &EventRequest<'_>,
         user: &UserId,
         room: Option<&RoomId>,
     ) -> Result<(), Denial> {

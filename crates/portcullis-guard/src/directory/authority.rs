@@ -5,22 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
-use portcullis_model::{Denial, Now};
+use portcullis_model::{Denial, Now, RevocationKind};
 
 use crate::directory::revocations::{ReserveError, RevocationTable, digest_of};
 use crate::tables::shares::{Owner, ShareError, ShareUse};
 
 /// Without a confirmation for so long every session ends.
 pub const UNCONFIRMED_MAX_MS: u64 = 60_000;
-
-/// What is revoked: something of another issuer, or a one-time link of our own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Withdrawn {
-    /// A token, by its `jti`.
-    Token,
-    /// A session, by its `sid`.
-    Session,
-}
 
 /// A token or session of a user of an issuer.
 ///
@@ -33,7 +24,7 @@ pub struct RevocationName<'a> {
     /// The id of the user here; empty for every user of the issuer.
     pub user: &'a str,
     /// Whether it is a token or a session.
-    pub kind: Withdrawn,
+    pub kind: RevocationKind,
     /// Its `jti` or `sid`.
     pub name: &'a str,
 }
@@ -226,7 +217,7 @@ mod tests {
     }
 
     fn token<'a>(issuer: &'a str, name: &'a str) -> RevocationName<'a> {
-        RevocationName { issuer, user: "ann", kind: Withdrawn::Token, name }
+        RevocationName { issuer, user: "ann", kind: RevocationKind::Token, name }
     }
 
     #[test]
@@ -236,11 +227,11 @@ mod tests {
         authority.withdraw(token("https://id", "t1"), 5_000, at(0));
         assert_ne!(authority.epoch(), before);
         let cases = [
-            ("https://id", Withdrawn::Token, "t1", true),
-            ("https://id", Withdrawn::Session, "t1", false),
-            ("https://id", Withdrawn::Token, "t2", false),
-            ("https://other", Withdrawn::Token, "t1", false),
-            ("https://i", Withdrawn::Token, "dt1", false),
+            ("https://id", RevocationKind::Token, "t1", true),
+            ("https://id", RevocationKind::Session, "t1", false),
+            ("https://id", RevocationKind::Token, "t2", false),
+            ("https://other", RevocationKind::Token, "t1", false),
+            ("https://i", RevocationKind::Token, "dt1", false),
         ];
         for (issuer, kind, name, expect) in cases {
             let what = RevocationName { issuer, user: "ann", kind, name };

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use portcullis_model::{RoomId, UserId};
+use portcullis_model::{RoomId, UserId, Visibility};
 
-use crate::directory::room::{Room, Visibility};
+use crate::directory::room::Room;
 use crate::directory::tables::Directory;
 
 /// How many rooms of one owner are listed before rooms of other owners have their turn.

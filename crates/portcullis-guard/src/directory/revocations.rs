@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use portcullis_model::Now;
+use portcullis_model::{Now, RevocationKind};
 
-use crate::directory::authority::{RevocationName, Withdrawn};
+use crate::directory::authority::RevocationName;
 use crate::tables::shares::{Owner, ShareError, ShareUse, Shares};
 
 /// Most revocations at a time; about 100 bytes each, 25 MiB.
@@ -188,8 +188,8 @@ impl RevocationTable {
 pub(crate) fn digest_of(what: RevocationName<'_>) -> u128 {
     let mut context = Context::new(&SHA256);
     let kind = match what.kind {
-        Withdrawn::Token => b"t",
-        Withdrawn::Session => b"s",
+        RevocationKind::Token => b"t",
+        RevocationKind::Session => b"s",
     };
     for part in [what.issuer.as_bytes(), what.user.as_bytes(), kind, what.name.as_bytes()] {
         context.update(&(part.len() as u64).to_be_bytes());

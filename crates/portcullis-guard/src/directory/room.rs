@@ -6,20 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use portcullis_model::{RoomId, UserId};
+use portcullis_model::{RoomId, UserId, Visibility};
 
 use crate::directory::space::Party;
 
 const MINUTE_MS: i64 = 60_000;
-
-/// Who may find a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Visibility {
-    /// Every user.
-    Public,
-    /// Its members.
-    Private,
-}
 
 /// What a user is to a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -197,7 +197,8 @@ mod tests {
     use portcullis_model::{RoomId, UserId};
 
     use super::*;
-    use crate::directory::room::{Charge, RoomFacts, Visibility};
+    use crate::directory::room::{Charge, RoomFacts};
+    use portcullis_model::Visibility;
 
     fn party(text: &str) -> Party {
         Party::of(text.parse().unwrap())

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use portcullis_model::{RoomId, SessionId, UserId};
+use portcullis_model::{RoomId, SessionId, UserId, Visibility};
 
 use crate::directory::authority::Authority;
 use crate::directory::list::RoomIndex;
 use crate::directory::names::NameIndex;
-use crate::directory::room::{Charge, Room, RoomFacts, Standing, Visibility};
+use crate::directory::room::{Charge, Room, RoomFacts, Standing};
 use crate::directory::session::Session;
 use crate::directory::space::{Party, Sizes, Table};
 use crate::directory::user::{User, UserFacts};

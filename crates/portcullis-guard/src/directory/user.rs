@@ -298,9 +298,9 @@ impl Held {
 
 /// When the client of a connection was last heard, also for others than the connection.
 #[derive(Debug, Clone)]
-pub struct LastHeard(Arc<Held>);
+pub struct LastActivity(Arc<Held>);
 
-impl LastHeard {
+impl LastActivity {
     /// On the monotonic clock, in milliseconds.
     #[must_use]
     pub fn monotonic_ms(&self) -> u64 {
@@ -320,8 +320,8 @@ impl UserSlot {
         &self.user
     }
 
-    pub(crate) fn last_heard(&self) -> LastHeard {
-        LastHeard(Arc::clone(&self.held))
+    pub(crate) fn last_heard(&self) -> LastActivity {
+        LastActivity(Arc::clone(&self.held))
     }
 
     /// Notes that the client has sent something.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use portcullis_model::{Denial, Now};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::capacity::Class;
+use crate::limits::client_class::ClientClass;
 
 /// One thing that was counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,19 +26,21 @@ pub enum Attempt {
         client: IpAddr,
         /// The admission it showed: whose, as a number, and its lane.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        admission: Option<(u64, Lane)>,
+        admission: Option<(u64, ClientClass)>,
     },
     /// A user signs in on a new socket; its address gets back what the socket took.
     SignIn {
         /// From where.
         client: IpAddr,
         /// The lane in which the socket came.
-        lane: Lane,
+        #[serde(rename = "lane")]
+        class: ClientClass,
     },
     /// A new socket that found a place.
     Place {
         /// Its lane.
-        lane: Lane,
+        #[serde(rename = "lane")]
+        class: ClientClass,
     },
     /// A request that opens nothing.
     Request {
@@ -46,10 +48,10 @@ pub enum Attempt {
         client: IpAddr,
         /// As for a new socket.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        admission: Option<(u64, Lane)>,
+        admission: Option<(u64, ClientClass)>,
         /// Whether another site's page may have caused it.
-        #[serde(default, skip_serializing_if = "RequestFrom::is_client")]
-        from: RequestFrom,
+        #[serde(default, skip_serializing_if = "RequestCause::is_client")]
+        from: RequestCause,
     },
     /// A further request of a long-polling session.
     Again {
@@ -187,7 +189,7 @@ pub enum Attempt {
 /// Which party may have caused a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RequestFrom {
+pub enum RequestCause {
     /// The client it counts for.
     #[default]
     Client,
@@ -195,48 +197,16 @@ pub enum RequestFrom {
     Anywhere,
 }
 
-impl RequestFrom {
+impl RequestCause {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     fn is_client(&self) -> bool {
         *self == Self::Client
     }
 }
 
-/// In which lane a connection comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lane {
-    /// Somebody nobody knows.
-    Stranger,
-    /// Somebody who shows that a user logged in there lately.
-    Known,
-    /// The same of an administrator.
-    Admin,
-}
-
-impl From<Class> for Lane {
-    fn from(class: Class) -> Self {
-        match class {
-            Class::Stranger => Self::Stranger,
-            Class::Known => Self::Known,
-            Class::Admin => Self::Admin,
-        }
-    }
-}
-
-impl From<Lane> for Class {
-    fn from(lane: Lane) -> Self {
-        match lane {
-            Lane::Stranger => Self::Stranger,
-            Lane::Known => Self::Known,
-            Lane::Admin => Self::Admin,
-        }
-    }
-}
-
 /// One line of a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Traced {
+pub struct TraceEntry {
     /// Milliseconds since the process began.
     pub at_ms: u64,
     /// The limit that refused, or `shed` for the load; none where it passed.
@@ -248,7 +218,7 @@ pub struct Traced {
 }
 
 /// Where a trace is written.
-pub type Trace = Arc<dyn Fn(Traced, Now) + Send + Sync>;
+pub type Trace = Arc<dyn Fn(TraceEntry, Now) + Send + Sync>;
 
 /// What stands for a refusal in a trace.
 pub(crate) fn refused_by(denial: &Denial) -> Option<&'static str> {

@@ -12,11 +12,13 @@ use parking_lot::Mutex;
 use portcullis_model::Limit;
 
 use crate::limits::address::{Prefix, SITE_FACTOR, prefixes};
+use crate::limits::client_class::ClientClass;
+use crate::limits::prefix_usage::{Pool, PrefixUsage};
 use crate::limits::slots::CapacityCounts;
 
 /// How many places there are, and who may take the last ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Places {
+pub struct CapacityOptions {
     /// Connections in all.
     pub total: u32,
     /// Connections that have not proved who they are; part of the total.
@@ -31,7 +33,7 @@ pub struct Places {
     pub http_per_prefix: u32,
 }
 
-impl Places {
+impl CapacityOptions {
     /// How many may be there who have not proved who they are, strangers and those who have been
     /// here before together: the rest is for users, so that no crowd of admissions fills a server.
     fn pre_auth_known(&self) -> u32 {
@@ -40,7 +42,7 @@ impl Places {
     }
 }
 
-impl Default for Places {
+impl Default for CapacityOptions {
     fn default() -> Self {
         Self {
             total: 10_000,
@@ -53,55 +55,14 @@ impl Default for Places {
     }
 }
 
-/// Who asks for a place, as far as it is known before anybody has signed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
-    /// Somebody nobody knows.
-    Stranger,
-    /// Somebody who shows that a user logged in there lately.
-    Known,
-    /// The same of an administrator.
-    Admin,
-}
-
 /// The pools. A stranger can fill the pre-auth pool, never the whole server.
 pub(crate) struct Capacity {
     counts: AtomicU64,
-    places: Places,
+    places: CapacityOptions,
     /// What each prefix holds. There is one entry for each prefix that holds anything, so no more
     /// of them than connections: about 48 bytes each.
-    prefixes: Box<[Mutex<HashMap<Prefix, Held>>; STRIPES]>,
+    prefixes: Box<[Mutex<HashMap<Prefix, PrefixUsage>>; STRIPES]>,
     hasher: RandomState,
-}
-
-/// What a prefix can hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pool {
-    Http,
-    PreAuth,
-    Authenticated,
-}
-
-/// What one prefix holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Held {
-    http: u32,
-    pre_auth: u32,
-    authenticated: u32,
-}
-
-impl Held {
-    fn of(&mut self, pool: Pool) -> &mut u32 {
-        match pool {
-            Pool::Http => &mut self.http,
-            Pool::PreAuth => &mut self.pre_auth,
-            Pool::Authenticated => &mut self.authenticated,
-        }
-    }
-
-    fn sockets(&self) -> u32 {
-        self.pre_auth.saturating_add(self.authenticated)
-    }
 }
 
 const STRIPES: usize = 64;
@@ -110,7 +71,7 @@ const STRIPES: usize = 64;
 pub(crate) const NEIGHBOURS_FACTOR: u32 = 4;
 
 impl Capacity {
-    pub(crate) fn new(places: Places) -> Arc<Self> {
+    pub(crate) fn new(places: CapacityOptions) -> Arc<Self> {
         Arc::new(Self {
             counts: AtomicU64::new(0),
             places,
@@ -130,16 +91,17 @@ impl Capacity {
     pub(crate) fn reserve(
         self: &Arc<Self>,
         client: IpAddr,
-        class: Class,
+        class: ClientClass,
         pre_auth_max: u32,
         observed: impl Fn(Limit) -> bool,
     ) -> Result<ConnectionSlot, Limit> {
-        let Places { total, admin_reserve, .. } = self.places;
-        let total = if class == Class::Admin { total } else { total.saturating_sub(admin_reserve) };
+        let CapacityOptions { total, admin_reserve, .. } = self.places;
+        let total =
+            if class == ClientClass::Admin { total } else { total.saturating_sub(admin_reserve) };
         let pre_auth_max = match class {
-            Class::Stranger => pre_auth_max,
-            Class::Known => self.places.pre_auth_known(),
-            Class::Admin => u32::MAX,
+            ClientClass::Unauthenticated => pre_auth_max,
+            ClientClass::Returning => self.places.pre_auth_known(),
+            ClientClass::Admin => u32::MAX,
         };
         let mut full = None;
         let reserved = self.change(|counts| {
@@ -164,7 +126,7 @@ impl Capacity {
             refunded: false,
             holds_prefix: false,
         };
-        let Places { pre_auth_per_prefix, per_prefix, .. } = self.places;
+        let CapacityOptions { pre_auth_per_prefix, per_prefix, .. } = self.places;
         // Refused here, the slot gives the first place back on its way out.
         self.hold(client, Pool::PreAuth, |held, factor| {
             let full = if held.pre_auth >= pre_auth_per_prefix.saturating_mul(factor) {
@@ -185,7 +147,7 @@ impl Capacity {
         self: &Arc<Self>,
         client: IpAddr,
         observed: impl Fn(Limit) -> bool,
-    ) -> Result<HttpSeat, Limit> {
+    ) -> Result<HttpSlot, Limit> {
         let limit = Limit::HttpPerPrefix;
         self.hold(client, Pool::Http, |held, factor| {
             // Where users are, more people are: an office, a school.
@@ -194,7 +156,7 @@ impl Capacity {
             let full = held.http >= most;
             if full && !observed(limit) { Err(limit) } else { Ok(()) }
         })?;
-        Ok(HttpSeat { capacity: Arc::clone(self), client })
+        Ok(HttpSlot { capacity: Arc::clone(self), client })
     }
 
     /// Whether somebody is signed in from the narrow prefix of an address.
@@ -204,16 +166,10 @@ impl Capacity {
     }
 
     /// What the prefixes of an address hold: the narrow one, then the wide one.
-    pub(crate) fn held(&self, client: IpAddr) -> Vec<HeldByPrefix> {
+    pub(crate) fn held(&self, client: IpAddr) -> Vec<PrefixUsage> {
         let (narrow, wide) = prefixes(client);
         let held = |prefix| self.stripe(prefix).lock().get(&prefix).copied().unwrap_or_default();
-        let held = std::iter::once(narrow).chain(wide).map(held);
-        held.map(|held| HeldByPrefix {
-            http: held.http,
-            pre_auth: held.pre_auth,
-            authenticated: held.authenticated,
-        })
-        .collect()
+        std::iter::once(narrow).chain(wide).map(held).collect()
     }
 
     /// Takes a place of each prefix of the client, or of none of them; `check` is told how many
@@ -222,7 +178,7 @@ impl Capacity {
         &self,
         client: IpAddr,
         pool: Pool,
-        check: impl Fn(&Held, u32) -> Result<(), Limit>,
+        check: impl Fn(&PrefixUsage, u32) -> Result<(), Limit>,
     ) -> Result<(), Limit> {
         let (narrow, wide) = prefixes(client);
         self.hold_one(narrow, pool, |held| check(held, 1))?;
@@ -235,7 +191,7 @@ impl Capacity {
         &self,
         prefix: Prefix,
         pool: Pool,
-        check: impl FnOnce(&Held) -> Result<(), Limit>,
+        check: impl FnOnce(&PrefixUsage) -> Result<(), Limit>,
     ) -> Result<(), Limit> {
         let mut stripe = self.stripe(prefix).lock();
         let known = stripe.get(&prefix).copied().unwrap_or_default();
@@ -256,7 +212,7 @@ impl Capacity {
         if let Entry::Occupied(mut entry) = stripe.entry(prefix) {
             let held = entry.get_mut().of(pool);
             *held = held.saturating_sub(1);
-            if *entry.get() == Held::default() {
+            if *entry.get() == PrefixUsage::default() {
                 entry.remove();
             }
         }
@@ -273,7 +229,7 @@ impl Capacity {
         }
     }
 
-    fn stripe(&self, prefix: Prefix) -> &Mutex<HashMap<Prefix, Held>> {
+    fn stripe(&self, prefix: Prefix) -> &Mutex<HashMap<Prefix, PrefixUsage>> {
         let [first, rest @ ..] = &*self.prefixes;
         let index = (self.hasher.hash_one(prefix) >> 58) as usize;
         index.checked_sub(1).and_then(|index| rest.get(index)).unwrap_or(first)
@@ -286,25 +242,14 @@ impl Capacity {
     }
 }
 
-/// What one address prefix holds at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct HeldByPrefix {
-    /// TCP connections that are not sockets yet.
-    pub http: u32,
-    /// Connections that have not proved who they are.
-    pub pre_auth: u32,
-    /// Connections of users.
-    pub authenticated: u32,
-}
-
 /// The right of a TCP connection to be there before it is a socket. Dropping it gives it back.
 #[must_use = "dropping the seat gives it back"]
-pub struct HttpSeat {
+pub struct HttpSlot {
     capacity: Arc<Capacity>,
     client: IpAddr,
 }
 
-impl Drop for HttpSeat {
+impl Drop for HttpSlot {
     fn drop(&mut self) {
         self.capacity.release(self.client, Pool::Http);
     }
@@ -317,7 +262,7 @@ pub struct ConnectionSlot {
     pool: Pool,
     client: IpAddr,
     /// As what its client came.
-    class: Class,
+    class: ClientClass,
     /// Whether its address got back what the handshake took.
     refunded: bool,
     holds_prefix: bool,
@@ -328,7 +273,7 @@ impl ConnectionSlot {
         self.client
     }
 
-    pub(crate) fn class(&self) -> Class {
+    pub(crate) fn class(&self) -> ClientClass {
         self.class
     }
 
@@ -348,14 +293,15 @@ impl ConnectionSlot {
     /// and the limit is not among those `observed` names.
     pub(crate) fn authenticated(
         &mut self,
-        class: Class,
+        class: ClientClass,
         observed: impl Fn(Limit) -> bool,
     ) -> Result<(), Limit> {
         if self.pool == Pool::Authenticated {
             return Ok(());
         }
-        let Places { total, admin_reserve, .. } = self.capacity.places;
-        let most = if class == Class::Admin { total } else { total.saturating_sub(admin_reserve) };
+        let CapacityOptions { total, admin_reserve, .. } = self.capacity.places;
+        let most =
+            if class == ClientClass::Admin { total } else { total.saturating_sub(admin_reserve) };
         let moved = self.capacity.change(|counts| {
             let signed_in = counts.authenticated.saturating_add(1);
             let fits = signed_in <= most || observed(Limit::ConnectionsTotal);
@@ -401,7 +347,7 @@ impl std::fmt::Debug for ConnectionSlot {
 mod tests {
     use super::*;
 
-    const PLACES: Places = Places {
+    const PLACES: CapacityOptions = CapacityOptions {
         total: 5,
         pre_auth: 2,
         admin_reserve: 0,
@@ -421,7 +367,7 @@ mod tests {
     fn reserve(
         capacity: &Arc<Capacity>,
         client: &str,
-        class: Class,
+        class: ClientClass,
     ) -> Result<ConnectionSlot, Limit> {
         capacity.reserve(address(client), class, capacity.places.pre_auth, |_| false)
     }
@@ -429,12 +375,12 @@ mod tests {
     #[test]
     fn t_085_strangers_fill_only_their_pool() {
         let capacity = Capacity::new(PLACES);
-        let stranger = || reserve(&capacity, "192.0.2.1", Class::Stranger);
+        let stranger = || reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated);
         let mut users = Vec::new();
         for _ in 0..3 {
             let mut slot = stranger().unwrap();
-            slot.authenticated(Class::Known, |_| false).unwrap();
-            slot.authenticated(Class::Known, |_| false).unwrap();
+            slot.authenticated(ClientClass::Returning, |_| false).unwrap();
+            slot.authenticated(ClientClass::Returning, |_| false).unwrap();
             users.push(slot);
         }
         let strangers: Vec<_> = (0..10).filter_map(|_| stranger().ok()).collect();
@@ -443,44 +389,47 @@ mod tests {
         drop(strangers);
         let mut last: Vec<_> = (0..10).filter_map(|_| stranger().ok()).collect();
         assert_eq!(last.len(), 2);
-        last.iter_mut().for_each(|slot| slot.authenticated(Class::Known, |_| false).unwrap());
+        last.iter_mut()
+            .for_each(|slot| slot.authenticated(ClientClass::Returning, |_| false).unwrap());
         assert_eq!(stranger().map(drop), Err(Limit::ConnectionsTotal));
         drop((users, last));
         assert_eq!(capacity.counts(), counts(0, 0));
-        assert_eq!(capacity.held(address("192.0.2.1")), [HeldByPrefix::default()]);
+        assert_eq!(capacity.held(address("192.0.2.1")), [PrefixUsage::default()]);
     }
 
     #[test]
     fn known_users_pass_strangers_and_administrators_have_the_last_places() {
-        let places = Places { total: 4, pre_auth: 1, admin_reserve: 1, ..PLACES };
+        let places = CapacityOptions { total: 4, pre_auth: 1, admin_reserve: 1, ..PLACES };
         let capacity = Capacity::new(places);
-        let stranger = reserve(&capacity, "192.0.2.1", Class::Stranger).unwrap();
+        let stranger = reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated).unwrap();
         let outside = |class| reserve(&capacity, "192.0.2.1", class).map(drop);
-        assert_eq!(outside(Class::Stranger), Err(Limit::PreAuthTotal));
-        let mut known = reserve(&capacity, "192.0.2.1", Class::Known).unwrap();
-        let mut another = reserve(&capacity, "192.0.2.1", Class::Known).unwrap();
-        assert_eq!(outside(Class::Known), Err(Limit::ConnectionsTotal));
-        let mut admin = reserve(&capacity, "192.0.2.1", Class::Admin).unwrap();
-        assert_eq!(outside(Class::Admin), Err(Limit::ConnectionsTotal));
+        assert_eq!(outside(ClientClass::Unauthenticated), Err(Limit::PreAuthTotal));
+        let mut known = reserve(&capacity, "192.0.2.1", ClientClass::Returning).unwrap();
+        let mut another = reserve(&capacity, "192.0.2.1", ClientClass::Returning).unwrap();
+        assert_eq!(outside(ClientClass::Returning), Err(Limit::ConnectionsTotal));
+        let mut admin = reserve(&capacity, "192.0.2.1", ClientClass::Admin).unwrap();
+        assert_eq!(outside(ClientClass::Admin), Err(Limit::ConnectionsTotal));
         drop(stranger);
-        known.authenticated(Class::Known, |_| false).unwrap();
-        another.authenticated(Class::Known, |_| false).unwrap();
-        let mut third = reserve(&capacity, "192.0.2.1", Class::Admin).unwrap();
-        third.authenticated(Class::Known, |_| false).unwrap();
+        known.authenticated(ClientClass::Returning, |_| false).unwrap();
+        another.authenticated(ClientClass::Returning, |_| false).unwrap();
+        let mut third = reserve(&capacity, "192.0.2.1", ClientClass::Admin).unwrap();
+        third.authenticated(ClientClass::Returning, |_| false).unwrap();
         // Three are in; the fourth place is an administrator's, whatever the cookie said.
         let full = Limit::ConnectionsTotal;
-        assert_eq!(admin.authenticated(Class::Known, |_| false), Err(full));
-        assert_eq!(admin.authenticated(Class::Admin, |_| false), Ok(()));
+        assert_eq!(admin.authenticated(ClientClass::Returning, |_| false), Err(full));
+        assert_eq!(admin.authenticated(ClientClass::Admin, |_| false), Ok(()));
         assert_eq!(capacity.counts(), counts(0, 4));
     }
 
     #[test]
     fn t_077_a_prefix_holds_so_many_and_its_neighbours_are_unaffected() {
-        let places = Places { total: 1_000, pre_auth: 1_000, pre_auth_per_prefix: 3, ..PLACES };
-        let places = Places { per_prefix: 5, http_per_prefix: 2, ..places };
+        let places =
+            CapacityOptions { total: 1_000, pre_auth: 1_000, pre_auth_per_prefix: 3, ..PLACES };
+        let places = CapacityOptions { per_prefix: 5, http_per_prefix: 2, ..places };
         let capacity = Capacity::new(places);
         let held = |clients: &mut dyn Iterator<Item = String>| {
-            let taken = clients.map(|client| reserve(&capacity, &client, Class::Stranger));
+            let taken =
+                clients.map(|client| reserve(&capacity, &client, ClientClass::Unauthenticated));
             let taken: Vec<_> = taken.filter_map(Result::ok).collect();
             taken.len()
         };
@@ -492,13 +441,14 @@ mod tests {
 
         let mut users = Vec::new();
         for _ in 0..5 {
-            let mut slot = reserve(&capacity, "192.0.2.1", Class::Stranger).unwrap();
-            slot.authenticated(Class::Known, |_| false).unwrap();
+            let mut slot = reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated).unwrap();
+            slot.authenticated(ClientClass::Returning, |_| false).unwrap();
             users.push(slot);
         }
-        let sixth = reserve(&capacity, "192.0.2.1", Class::Stranger);
+        let sixth = reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated);
         assert_eq!(sixth.map(drop), Err(Limit::ConnectionsPerPrefix));
-        let observed = capacity.reserve(address("192.0.2.1"), Class::Stranger, 9, |_| true);
+        let observed =
+            capacity.reserve(address("192.0.2.1"), ClientClass::Unauthenticated, 9, |_| true);
         assert!(observed.is_ok(), "a limit in observe mode only counts");
         drop((users, observed));
 
@@ -514,18 +464,18 @@ mod tests {
 
     #[test]
     fn t_086_churn_from_many_threads_leaves_nothing_behind() {
-        let capacity = Capacity::new(Places { total: 50, pre_auth: 20, ..PLACES });
+        let capacity = Capacity::new(CapacityOptions { total: 50, pre_auth: 20, ..PLACES });
         std::thread::scope(|scope| {
             for thread in 0..8 {
                 let capacity = &capacity;
                 scope.spawn(move || {
                     for round in 0..500 {
                         let client = format!("2001:db8:1:{thread}::{round:x}");
-                        let slot = reserve(capacity, &client, Class::Stranger);
+                        let slot = reserve(capacity, &client, ClientClass::Unauthenticated);
                         let seen = capacity.counts();
                         assert!(seen.pre_auth <= 20 && seen.total() <= 50);
                         if let (Ok(mut slot), true) = (slot, (round + thread) % 2 == 0) {
-                            slot.authenticated(Class::Known, |_| false).unwrap();
+                            slot.authenticated(ClientClass::Returning, |_| false).unwrap();
                         }
                     }
                 });

@@ -8,7 +8,7 @@ use crate::limits::rate::{Gcra, Rate};
 
 /// The buckets of a connection's address, found once.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Lanes {
+pub struct AddressBuckets {
     pub(crate) narrow: u64,
     pub(crate) wide: Option<u64>,
     pub(crate) client: Option<IpAddr>,
@@ -18,14 +18,14 @@ pub struct Lanes {
 
 /// What the guards remember of one connection's amounts: no lock, no table.
 #[derive(Debug, Default)]
-pub(crate) struct Amounts {
+pub(crate) struct ConnectionUsage {
     pub(crate) messages: Gcra,
     pub(crate) bytes: Gcra,
-    lanes: Option<Lanes>,
+    lanes: Option<AddressBuckets>,
 }
 
-impl Amounts {
-    pub(crate) fn of(lanes: Lanes) -> Self {
+impl ConnectionUsage {
+    pub(crate) fn of(lanes: AddressBuckets) -> Self {
         Self { lanes: Some(lanes), ..Self::default() }
     }
 
@@ -40,7 +40,7 @@ impl Amounts {
         rate: &Rate,
         ask: impl Fn(u64, &Rate) -> Result<(), u64>,
     ) -> Result<(), u64> {
-        let Some(Lanes { narrow, wide, .. }) = self.lanes else { return Ok(()) };
+        let Some(AddressBuckets { narrow, wide, .. }) = self.lanes else { return Ok(()) };
         ask(narrow, rate)?;
         wide.map_or(Ok(()), |wide| ask(wide, &rate.times(SITE_FACTOR)))
     }

@@ -8,8 +8,8 @@ use portcullis_model::{Limit, LimitKey, Now, UserId};
 use crate::gate_options::GateOptions;
 use crate::limits::address::{self, SITE_FACTOR};
 use crate::limits::attempt::Attempt;
-use crate::limits::capacity::HeldByPrefix;
 use crate::limits::limiter::Limiter;
+use crate::limits::prefix_usage::PrefixUsage;
 use crate::limits::rate::Rate;
 
 /// How far a limit is used up for one address, user or all.
@@ -33,11 +33,7 @@ impl Limiter {
     /// How far the limits of an address are used up, and what it holds: its narrow prefix, then its
     /// wide one.
     #[must_use]
-    pub fn explain_address(
-        &self,
-        client: IpAddr,
-        now: Now,
-    ) -> Vec<(Vec<LimitState>, HeldByPrefix)> {
+    pub fn explain_address(&self, client: IpAddr, now: Now) -> Vec<(Vec<LimitState>, PrefixUsage)> {
         let (narrow, wide) = address::prefixes(client);
         let keys = std::iter::once((self.rates.key(narrow), 1))
             .chain(wide.map(|wide| (self.rates.key(wide), SITE_FACTOR)));

@@ -11,9 +11,10 @@ use crate::error::GateError;
 use crate::gate_options::GateOptions;
 use crate::limits::address;
 use crate::limits::attempt::{Attempt, Trace};
-use crate::limits::capacity::{Capacity, Class, ConnectionSlot, HttpSeat};
-use crate::limits::connection_usage::Lanes;
-use crate::limits::observe::Observed;
+use crate::limits::capacity::{Capacity, ConnectionSlot, HttpSlot};
+use crate::limits::client_class::ClientClass;
+use crate::limits::connection_usage::AddressBuckets;
+use crate::limits::observe::ObservedLimits;
 use crate::limits::rate::Rate;
 use crate::limits::rates::{Rates, TableUse};
 use crate::limits::slots::CapacityCounts;
@@ -25,7 +26,7 @@ pub struct Limiter {
     pub(crate) options: Arc<GateOptions>,
     pub(crate) rates: Rates,
     pub(crate) capacity: Arc<Capacity>,
-    pub(crate) observed: Observed,
+    pub(crate) observed: ObservedLimits,
     pub(crate) load: CurrentLoad,
     /// Where what limits count is written down, if a trace is wanted.
     pub(crate) trace: OnceLock<Trace>,
@@ -37,7 +38,7 @@ impl Limiter {
         Ok(Self {
             rates: Rates::new(options.rate_keys_max),
             capacity: Capacity::new(options.places),
-            observed: Observed::parse(&options.observe)?,
+            observed: ObservedLimits::parse(&options.observe)?,
             load: CurrentLoad::new(options.load),
             trace: OnceLock::new(),
             connections: AtomicU64::new(0),
@@ -130,12 +131,16 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Denial::Limit`] when its address holds as many as it may.
-    pub fn accept(&self, client: IpAddr) -> Result<HttpSeat, Denial> {
+    pub fn accept(&self, client: IpAddr) -> Result<HttpSlot, Denial> {
         let seat = self.capacity.seat(client, |limit| self.observed.lets_pass(limit));
         seat.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
-    pub(crate) fn reserve(&self, client: IpAddr, class: Class) -> Result<ConnectionSlot, Denial> {
+    pub(crate) fn reserve(
+        &self,
+        client: IpAddr,
+        class: ClientClass,
+    ) -> Result<ConnectionSlot, Denial> {
         let observed = |limit| self.observed.lets_pass(limit);
         let slot = self.capacity.reserve(client, class, self.pre_auth_max(), observed);
         slot.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
@@ -200,9 +205,9 @@ impl Limiter {
 
     /// The buckets of an address, for a connection's life.
     #[must_use]
-    pub fn lanes(&self, client: IpAddr) -> Lanes {
+    pub fn lanes(&self, client: IpAddr) -> AddressBuckets {
         let (narrow, wide) = address::prefixes(client);
-        Lanes {
+        AddressBuckets {
             narrow: self.rates.key(narrow),
             wide: wide.map(|wide| self.rates.key(wide)),
             client: Some(client),

@@ -4,7 +4,7 @@
 use portcullis_model::{Denial, Limit, Now, Shed};
 
 use crate::limits::attempt::Attempt;
-use crate::limits::capacity::Class;
+use crate::limits::client_class::ClientClass;
 use crate::limits::limiter::Limiter;
 use crate::limits::rate::Rate;
 use crate::load::machine::LoadState;
@@ -70,9 +70,9 @@ impl Limiter {
     }
 
     /// Checks whether clients of a class may connect at the current load.
-    pub(crate) fn check_shed(&self, class: Class) -> Result<(), Denial> {
+    pub(crate) fn check_shed(&self, class: ClientClass) -> Result<(), Denial> {
         let overloaded = self.load() >= LoadState::Shedding;
-        if overloaded && class == Class::Stranger {
+        if overloaded && class == ClientClass::Unauthenticated {
             Err(Denial::Shed(Shed::Stranger))
         } else {
             Ok(())
@@ -90,9 +90,13 @@ impl Limiter {
     }
 
     /// Checks whether requests of a class are answered at the current load.
-    pub(crate) fn check_shed_request(&self, class: Class) -> Result<(), Denial> {
+    pub(crate) fn check_shed_request(&self, class: ClientClass) -> Result<(), Denial> {
         let critical = self.load() == LoadState::Critical;
-        if critical && class == Class::Stranger { Err(Denial::Shed(Shed::Request)) } else { Ok(()) }
+        if critical && class == ClientClass::Unauthenticated {
+            Err(Denial::Shed(Shed::Request))
+        } else {
+            Ok(())
+        }
     }
 
     /// The connection rate of all unauthenticated clients.
@@ -190,9 +194,9 @@ mod tests {
         let seen = LoadState::ALL.map(|state| {
             gate.limits.pin_load(Some(state), Now::default());
             (
-                gate.limits.check_shed(Class::Stranger).is_ok(),
-                gate.limits.check_shed(Class::Admin).is_ok(),
-                gate.limits.check_shed_request(Class::Stranger).is_ok(),
+                gate.limits.check_shed(ClientClass::Unauthenticated).is_ok(),
+                gate.limits.check_shed(ClientClass::Admin).is_ok(),
+                gate.limits.check_shed_request(ClientClass::Unauthenticated).is_ok(),
                 gate.limits.connect_total().count,
                 gate.limits.tls_total().count,
                 gate.limits.pre_auth_max(),

@@ -14,7 +14,7 @@ use crate::limits::rate::Rate;
 /// Every failure counts toward the account. Only an attempt from anywhere is also judged by the
 /// account's count, which anybody can use up; the others are judged by a count of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoginFrom<'a> {
+pub enum LoginSource<'a> {
     /// An unknown device, or a client that does not say.
     Anywhere,
     /// A device this user has logged in from before, by its random name.
@@ -50,7 +50,7 @@ impl Limiter {
         &self,
         client: IpAddr,
         username: &str,
-        from: LoginFrom<'_>,
+        from: LoginSource<'_>,
         now: Now,
     ) -> Result<(), Denial> {
         let keys = self.login_keys(username, from);
@@ -80,15 +80,15 @@ impl Limiter {
         }
     }
 
-    fn login_keys(&self, username: &str, from: LoginFrom<'_>) -> LoginKeys {
+    fn login_keys(&self, username: &str, from: LoginSource<'_>) -> LoginKeys {
         let name = self.name_key(username);
         let own = match from {
-            LoginFrom::Anywhere => None,
-            LoginFrom::KnownDevice(device) => Some(self.rates.key((name, device))),
-            LoginFrom::Link => Some(self.rates.key((name, "link", ""))),
-            LoginFrom::OperatorLink => Some(self.rates.key((name, "operator link", ""))),
-            LoginFrom::RecoveryCode => Some(self.rates.key((name, "recovery code", ""))),
-            LoginFrom::SignedIn => Some(self.rates.key((name, "signed in", ""))),
+            LoginSource::Anywhere => None,
+            LoginSource::KnownDevice(device) => Some(self.rates.key((name, device))),
+            LoginSource::Link => Some(self.rates.key((name, "link", ""))),
+            LoginSource::OperatorLink => Some(self.rates.key((name, "operator link", ""))),
+            LoginSource::RecoveryCode => Some(self.rates.key((name, "recovery code", ""))),
+            LoginSource::SignedIn => Some(self.rates.key((name, "signed in", ""))),
         };
         LoginKeys { name, own }
     }
@@ -116,7 +116,7 @@ impl Limiter {
     /// Counts a wrong password, wherever it was shown and whether the name exists or not.
     ///
     /// Gives whether it was the last one for now: clients like this one are rejected from here on.
-    pub fn login_failed(&self, username: &str, from: LoginFrom<'_>, now: Now) -> bool {
+    pub fn login_failed(&self, username: &str, from: LoginSource<'_>, now: Now) -> bool {
         let keys = self.login_keys(username, from);
         let LoginKeys { name, own: device } = keys;
         self.note_done(now, || Attempt::LoginFailed { name, device });
@@ -134,7 +134,7 @@ impl Limiter {
     pub fn code_allowed(
         &self,
         username: &str,
-        from: LoginFrom<'_>,
+        from: LoginSource<'_>,
         now: Now,
     ) -> Result<(), Denial> {
         let keys = self.login_keys(username, from);
@@ -153,7 +153,7 @@ impl Limiter {
     }
 
     /// Gives back what [`Gate::code_allowed`] has taken: the code was right.
-    pub fn code_accepted(&self, username: &str, from: LoginFrom<'_>, now: Now) {
+    pub fn code_accepted(&self, username: &str, from: LoginSource<'_>, now: Now) {
         let keys = self.login_keys(username, from);
         let LoginKeys { name, own: device } = keys;
         self.note_done(now, || Attempt::CodeAccepted { name, device });
@@ -170,7 +170,7 @@ impl Limiter {
 
     /// Counts a wrong code toward the account, where [`Gate::code_allowed`] has not; gives whether
     /// it was the last one for now.
-    pub fn code_failed(&self, username: &str, from: LoginFrom<'_>, now: Now) -> bool {
+    pub fn code_failed(&self, username: &str, from: LoginSource<'_>, now: Now) -> bool {
         let keys = self.login_keys(username, from);
         let LoginKeys { name, own: device } = keys;
         self.note_done(now, || Attempt::CodeFailed { name, device });
@@ -237,7 +237,7 @@ mod tests {
         Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
     }
 
-    fn tries(gate: &Gate, name: &str, from: LoginFrom<'_>, second: u64, count: u8) -> usize {
+    fn tries(gate: &Gate, name: &str, from: LoginSource<'_>, second: u64, count: u8) -> usize {
         let now = Now { monotonic_ms: second * 1000, unix_ms: 0 };
         let from_many = (0..count).map(|last| IpAddr::from([127, 0, 1, last]));
         from_many
@@ -248,12 +248,12 @@ mod tests {
     #[test]
     fn t_027_a_flood_on_a_name_leaves_its_owners_devices_alone() {
         let gate = gate(Rate::per(100, 86_400_000));
-        assert_eq!(tries(&gate, "ann", LoginFrom::Anywhere, 1, 50), 3, "however many addresses");
-        assert_eq!(tries(&gate, "ANN", LoginFrom::Anywhere, 1, 50), 0, "however it is spelled");
-        assert_eq!(tries(&gate, "ann", LoginFrom::KnownDevice("d1"), 1, 50), 3);
-        assert_eq!(tries(&gate, "ann", LoginFrom::KnownDevice("d2"), 1, 2), 2);
-        assert_eq!(tries(&gate, "bob", LoginFrom::Anywhere, 1, 2), 2, "others are not touched");
-        assert_eq!(tries(&gate, "ann", LoginFrom::Anywhere, 61, 50), 3, "and it ends");
+        assert_eq!(tries(&gate, "ann", LoginSource::Anywhere, 1, 50), 3, "however many addresses");
+        assert_eq!(tries(&gate, "ANN", LoginSource::Anywhere, 1, 50), 0, "however it is spelled");
+        assert_eq!(tries(&gate, "ann", LoginSource::KnownDevice("d1"), 1, 50), 3);
+        assert_eq!(tries(&gate, "ann", LoginSource::KnownDevice("d2"), 1, 2), 2);
+        assert_eq!(tries(&gate, "bob", LoginSource::Anywhere, 1, 2), 2, "others are not touched");
+        assert_eq!(tries(&gate, "ann", LoginSource::Anywhere, 61, 50), 3, "and it ends");
     }
 
     #[test]
@@ -261,26 +261,26 @@ mod tests {
         let gate = gate(Rate::per(10, 86_400_000));
         let mut closed = 0;
         let mut fail = |minute: u64| {
-            let passed = tries(&gate, "ann", LoginFrom::Anywhere, 60 * minute, 3);
+            let passed = tries(&gate, "ann", LoginSource::Anywhere, 60 * minute, 3);
             let now = Now { monotonic_ms: 60_000 * minute, unix_ms: 0 };
-            let failed = |_: &usize| gate.limits.login_failed("Ann", LoginFrom::Anywhere, now);
+            let failed = |_: &usize| gate.limits.login_failed("Ann", LoginSource::Anywhere, now);
             closed += (0..passed).filter(failed).count();
             passed
         };
         assert_eq!((0..60_u64).map(&mut fail).sum::<usize>(), 12, "ten and what was under way");
         assert_eq!(closed, 1, "told once");
-        assert_eq!(tries(&gate, "ann", LoginFrom::KnownDevice("d"), 3_600, 1), 1);
+        assert_eq!(tries(&gate, "ann", LoginSource::KnownDevice("d"), 3_600, 1), 1);
     }
 
     #[test]
     fn wrong_password_of_any_origin_counts_toward_the_account() {
         let now = Now { monotonic_ms: 0, unix_ms: 0 };
         let own = [
-            LoginFrom::KnownDevice("d"),
-            LoginFrom::Link,
-            LoginFrom::OperatorLink,
-            LoginFrom::RecoveryCode,
-            LoginFrom::SignedIn,
+            LoginSource::KnownDevice("d"),
+            LoginSource::Link,
+            LoginSource::OperatorLink,
+            LoginSource::RecoveryCode,
+            LoginSource::SignedIn,
         ];
         for from in own {
             let gate = gate_with(1_000, 1_000, Rate::per(3, 86_400_000));
@@ -288,7 +288,7 @@ mod tests {
                 (0..3).map(|_| gate.limits.login_failed("ann", from, now)).collect();
             assert_eq!(closed, [false, false, true], "{from:?}");
             assert_eq!(tries(&gate, "ann", from, 0, 1), 0, "{from:?} is closed");
-            assert_eq!(tries(&gate, "ann", LoginFrom::Anywhere, 0, 1), 0, "and the account");
+            assert_eq!(tries(&gate, "ann", LoginSource::Anywhere, 0, 1), 0, "and the account");
             let others = own.into_iter().filter(|other| *other != from);
             let open = others.filter(|other| tries(&gate, "ann", *other, 0, 1) == 1).count();
             assert_eq!(open, 4, "the owner's other ways in stay open");
@@ -302,9 +302,9 @@ mod tests {
         let gate = gate_with(1_000, 1_000, Rate::per(3, 86_400_000));
         // Wrong passwords close no code.
         for _ in 0..10 {
-            gate.limits.login_failed("ann", LoginFrom::Anywhere, now(0));
+            gate.limits.login_failed("ann", LoginSource::Anywhere, now(0));
         }
-        for from in [LoginFrom::Anywhere, LoginFrom::KnownDevice("d"), LoginFrom::SignedIn] {
+        for from in [LoginSource::Anywhere, LoginSource::KnownDevice("d"), LoginSource::SignedIn] {
             let mut guesses = 0;
             for minute in 0..24 * 60 {
                 if gate.limits.code_allowed("ann", from, now(minute)).is_ok() {
@@ -323,7 +323,7 @@ mod tests {
         let now = Now { monotonic_ms: 0, unix_ms: 0 };
         let gate = gate_with(1_000, 1_000, Rate::per(100, 86_400_000));
         let most = gate.options().code_failed_per_user.count as usize;
-        for from in [LoginFrom::Anywhere, LoginFrom::KnownDevice("d"), LoginFrom::SignedIn] {
+        for from in [LoginSource::Anywhere, LoginSource::KnownDevice("d"), LoginSource::SignedIn] {
             let allowed = || gate.limits.code_allowed("ann", from, now).is_ok();
             // All are allowed before the first is known to be wrong.
             assert_eq!((0..500).filter(|_| allowed()).count(), most, "{from:?}");
@@ -339,7 +339,7 @@ mod tests {
         let at = |ms| Now { monotonic_ms: ms, unix_ms: 0 };
         let login = |address: u32, name: &str, ms| {
             let client = IpAddr::from(address.to_be_bytes());
-            gate.limits.login_allowed(client, name, LoginFrom::Anywhere, at(ms)).is_ok()
+            gate.limits.login_allowed(client, name, LoginSource::Anywhere, at(ms)).is_ok()
         };
         let many_names = (0..100).filter(|n| login(1, &format!("user{n}"), 0)).count();
         assert_eq!(many_names, 20, "one address, many users");

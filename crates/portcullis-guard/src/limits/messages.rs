@@ -4,7 +4,7 @@
 use portcullis_model::{Denial, Limit, Now, UserId};
 
 use crate::limits::attempt::Attempt;
-use crate::limits::connection_usage::Amounts;
+use crate::limits::connection_usage::ConnectionUsage;
 use crate::limits::limiter::Limiter;
 use crate::limits::rate::Rate;
 
@@ -14,7 +14,7 @@ impl Limiter {
     pub(crate) fn take_events(
         &self,
         user: &UserId,
-        amounts: &Amounts,
+        amounts: &ConnectionUsage,
         named: Option<(&str, Option<Rate>)>,
         now: Now,
     ) -> Result<(), Denial> {
@@ -30,7 +30,7 @@ impl Limiter {
     pub(crate) fn count_event(
         &self,
         user: &UserId,
-        amounts: &Amounts,
+        amounts: &ConnectionUsage,
         named: Option<(&str, Option<Rate>)>,
         now: Now,
     ) -> Result<(), Denial> {
@@ -63,7 +63,7 @@ impl Limiter {
     pub(crate) fn take_bytes(
         &self,
         user: &UserId,
-        amounts: &Amounts,
+        amounts: &ConnectionUsage,
         bytes: usize,
         now: Now,
     ) -> Result<(), Denial> {
@@ -78,7 +78,7 @@ impl Limiter {
     pub(crate) fn count_bytes(
         &self,
         user: &UserId,
-        amounts: &Amounts,
+        amounts: &ConnectionUsage,
         many: u32,
         now: Now,
     ) -> Result<(), Denial> {

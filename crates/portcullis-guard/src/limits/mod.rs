@@ -19,3 +19,5 @@ pub(crate) mod packets; // namespaces and signature checks
 pub(crate) mod connection_usage; // what one connection has used
 pub(crate) mod load_limits; // limits by the load of the server
 pub(crate) mod trace; // the trace of what limits count
+pub(crate) mod client_class; // unauthenticated, returning, administrator
+pub(crate) mod prefix_usage; // what an address prefix holds

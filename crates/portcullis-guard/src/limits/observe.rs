@@ -8,12 +8,12 @@ use portcullis_model::Limit;
 use crate::error::GateError;
 
 /// Which limits only count, and how often each would have refused.
-pub(crate) struct Observed {
+pub(crate) struct ObservedLimits {
     is: [bool; Limit::ALL.len()],
     would_refuse: [AtomicU64; Limit::ALL.len()],
 }
 
-impl Observed {
+impl ObservedLimits {
     pub(crate) fn parse(names: &[String]) -> Result<Self, GateError> {
         let mut is = [false; Limit::ALL.len()];
         for name in names {

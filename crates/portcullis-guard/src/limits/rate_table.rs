@@ -7,7 +7,7 @@ use crate::limits::rate::{NS_A_MS, PERIOD_MAX_MS, Rate};
 
 /// What a refused attempt costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum RejectionCost {
     /// Nothing: who waits as told gets through.
     Free,
     /// A quarter of an accepted one, until the wait is a period longer than it would be. A client
@@ -118,15 +118,20 @@ impl Table {
 }
 
 impl Bucket {
-    pub(crate) fn take(&mut self, rate: &Rate, now_ns: u64, refused: Refused) -> Result<(), u64> {
+    pub(crate) fn take(
+        &mut self,
+        rate: &Rate,
+        now_ns: u64,
+        refused: RejectionCost,
+    ) -> Result<(), u64> {
         let outcome = rate.step(self.arrival_ns, now_ns);
         match (outcome, refused) {
             (Ok(next), _) => {
                 self.arrival_ns = next;
                 Ok(())
             }
-            (Err(wait_ms), Refused::Free) => Err(wait_ms),
-            (Err(wait_ms), Refused::Charged) => {
+            (Err(wait_ms), RejectionCost::Free) => Err(wait_ms),
+            (Err(wait_ms), RejectionCost::Charged) => {
                 let longest = now_ns.saturating_add(rate.period_ns().saturating_mul(2));
                 let charged = self.arrival_ns.saturating_add(rate.interval_ns() / 4);
                 self.arrival_ns = self.arrival_ns.max(charged.min(longest));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use portcullis_model::{Limit, LimitKey, Now};
 
 use crate::limits::rate::{NS_A_MS, PERIOD_MAX_MS, Penalty, Rate, nanoseconds};
-use crate::limits::rate_table::{Bucket, Refused, Table};
+use crate::limits::rate_table::{Bucket, RejectionCost, Table};
 
 /// A rate that all share: one number, taken from by all threads.
 #[derive(Debug, Default)]
@@ -113,7 +113,7 @@ impl Rates {
         let now_ns = nanoseconds(now);
         match self.table(place(limit)) {
             Some(table) => table.with(salted(limit, key), now_ns, |bucket| {
-                bucket.take(rate, now_ns, Refused::Free)
+                bucket.take(rate, now_ns, RejectionCost::Free)
             }),
             None => match self.totals.get(limit.index()) {
                 Some(total) => total.take(rate, now_ns),
@@ -128,7 +128,7 @@ impl Rates {
         limit: Limit,
         key: u64,
         rate: &Rate,
-        refused: Refused,
+        refused: RejectionCost,
         now: Now,
     ) -> Result<(), u64> {
         let now_ns = nanoseconds(now);
@@ -205,7 +205,7 @@ impl Rates {
         now: Now,
     ) -> Result<(), u64> {
         let now_ns = nanoseconds(now);
-        let take = |bucket: &mut Bucket| bucket.take(rate, now_ns, Refused::Free);
+        let take = |bucket: &mut Bucket| bucket.take(rate, now_ns, RejectionCost::Free);
         self.users.with(!salted(limit, key), now_ns, take)
     }
 
@@ -267,7 +267,8 @@ impl Rates {
     pub(crate) fn fault(&self, limit: Limit, key: u64, rate: &Rate, penalty: Penalty, now: Now) {
         let Some(table) = self.table(place(limit)) else { return };
         let (key, now_ns) = (salted(limit, key), nanoseconds(now));
-        let taken = table.with(key, now_ns, |bucket| bucket.take(rate, now_ns, Refused::Free));
+        let taken =
+            table.with(key, now_ns, |bucket| bucket.take(rate, now_ns, RejectionCost::Free));
         if taken.is_err() {
             let first = now_ns.saturating_add(rate.period_ns() + penalty.length_ms * NS_A_MS);
             let last = now_ns.saturating_add(rate.period_ns() + penalty.longest_ms * NS_A_MS);
@@ -378,8 +379,9 @@ mod tests {
         }
         // A lane is no rejection: there hammering counts.
         let (rates, key) = (Rates::new(1024), 7);
-        let take =
-            |ms| rates.take_prefix(Limit::ConnectPerPrefix, key, &rate, Refused::Charged, at(ms));
+        let take = |ms| {
+            rates.take_prefix(Limit::ConnectPerPrefix, key, &rate, RejectionCost::Charged, at(ms))
+        };
         assert_eq!((0..300_000).step_by(100).filter(|ms| take(*ms).is_ok()).count(), 10);
     }
 

@@ -7,9 +7,10 @@ use portcullis_model::{Denial, Limit, Now};
 
 use crate::limits::address;
 use crate::limits::attempt::Attempt;
-use crate::limits::capacity::{Class, ConnectionSlot};
+use crate::limits::capacity::ConnectionSlot;
+use crate::limits::client_class::ClientClass;
 use crate::limits::limiter::Limiter;
-use crate::limits::rate_table::Refused;
+use crate::limits::rate_table::RejectionCost;
 
 /// How many times the rate of an address its proven log-ins may reach. Each costs a password hash.
 const PROVEN_FACTOR: u32 = 10;
@@ -20,7 +21,12 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Denial::Limit`] when only administrators' places are left and this is none of them.
-    pub fn sign_in(&self, slot: &mut ConnectionSlot, class: Class, now: Now) -> Result<(), Denial> {
+    pub fn sign_in(
+        &self,
+        slot: &mut ConnectionSlot,
+        class: ClientClass,
+        now: Now,
+    ) -> Result<(), Denial> {
         if slot.is_authenticated() {
             return Ok(());
         }
@@ -33,7 +39,7 @@ impl Limiter {
     pub fn refund_user(&self, slot: &mut ConnectionSlot, now: Now) {
         if slot.refund() {
             let (client, came_as) = (slot.client(), slot.class());
-            self.note_done(now, || Attempt::SignIn { client, lane: came_as.into() });
+            self.note_done(now, || Attempt::SignIn { client, class: came_as });
             self.count_sign_in(client, came_as);
         }
     }
@@ -42,16 +48,20 @@ impl Limiter {
     ///
     /// # Errors
     /// As [`Gate::sign_in`].
-    pub fn sign_in_anonymous(&self, slot: &mut ConnectionSlot, class: Class) -> Result<(), Denial> {
+    pub fn sign_in_anonymous(
+        &self,
+        slot: &mut ConnectionSlot,
+        class: ClientClass,
+    ) -> Result<(), Denial> {
         let moved = slot.authenticated(class, |limit| self.observed.lets_pass(limit));
         moved.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
-    pub(crate) fn count_sign_in(&self, client: IpAddr, came_as: Class) {
+    pub(crate) fn count_sign_in(&self, client: IpAddr, came_as: ClientClass) {
         let options = &self.options;
         let (limit, rate) = match came_as {
-            Class::Stranger => (Limit::ConnectPerPrefix, &options.connect_per_prefix),
-            Class::Known | Class::Admin => {
+            ClientClass::Unauthenticated => (Limit::ConnectPerPrefix, &options.connect_per_prefix),
+            ClientClass::Returning | ClientClass::Admin => {
                 (Limit::ConnectKnownPerPrefix, &options.connect_known_per_prefix)
             }
         };
@@ -70,7 +80,7 @@ impl Limiter {
         let (narrow, _) = address::prefixes(client);
         let key = self.rates.key(("proven", narrow));
         let (limit, most) = (Limit::LoginPerPrefix, rate.times(PROVEN_FACTOR));
-        if self.rates.take_prefix(limit, key, &most, Refused::Free, now).is_ok() {
+        if self.rates.take_prefix(limit, key, &most, RejectionCost::Free, now).is_ok() {
             address::give_back(&self.rates, limit, client, rate);
         }
     }
@@ -84,7 +94,7 @@ mod tests {
     use crate::directory::tables::{Directory, DirectoryLimits};
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
-    use crate::limits::login::LoginFrom;
+    use crate::limits::login::LoginSource;
 
     fn gate(options: GateOptions) -> Gate {
         let options = GateOptions {
@@ -107,10 +117,10 @@ mod tests {
         let gate = gate(GateOptions::default());
         for _ in 0..200 {
             gate.admission.count_socket(CLIENT, None, at(0)).unwrap();
-            let mut slot = gate.limits.reserve(CLIENT, Class::Stranger).unwrap();
-            gate.limits.sign_in(&mut slot, Class::Known, at(0)).unwrap();
+            let mut slot = gate.limits.reserve(CLIENT, ClientClass::Unauthenticated).unwrap();
+            gate.limits.sign_in(&mut slot, ClientClass::Returning, at(0)).unwrap();
             // A further namespace of the same connection is no further refund.
-            gate.limits.sign_in(&mut slot, Class::Known, at(0)).unwrap();
+            gate.limits.sign_in(&mut slot, ClientClass::Returning, at(0)).unwrap();
         }
         let strangers =
             (0..50).filter(|_| gate.admission.count_socket(CLIENT, None, at(0)).is_ok());
@@ -122,7 +132,7 @@ mod tests {
         let gate = gate(GateOptions::default());
         for _ in 0..50 {
             gate.admission.count_socket(CLIENT, None, at(0)).unwrap();
-            let mut slot = gate.limits.reserve(CLIENT, Class::Stranger).unwrap();
+            let mut slot = gate.limits.reserve(CLIENT, ClientClass::Unauthenticated).unwrap();
             gate.limits.refund_user(&mut slot, at(0));
             gate.limits.refund_user(&mut slot, at(0));
         }
@@ -136,8 +146,8 @@ mod tests {
         let gate = gate(GateOptions::default());
         let connect = || {
             gate.admission.count_socket(CLIENT, None, at(0))?;
-            let mut slot = gate.limits.reserve(CLIENT, Class::Stranger)?;
-            gate.limits.sign_in_anonymous(&mut slot, Class::Known)
+            let mut slot = gate.limits.reserve(CLIENT, ClientClass::Unauthenticated)?;
+            gate.limits.sign_in_anonymous(&mut slot, ClientClass::Returning)
         };
         assert_eq!((0..50).filter(|_| connect().is_ok()).count(), 10);
     }
@@ -158,7 +168,7 @@ mod tests {
         let gate = gate(GateOptions::default());
         let login = |number: usize, ms| {
             let name = format!("user-{number}");
-            gate.limits.login_allowed(CLIENT, &name, LoginFrom::Anywhere, at(ms))
+            gate.limits.login_allowed(CLIENT, &name, LoginSource::Anywhere, at(ms))
         };
         let office = (0..1_000).filter(|number| {
             let allowed = login(*number, 0).is_ok();

@@ -10,7 +10,7 @@ use crate::limits::attempt::Attempt;
 use crate::limits::capacity::NEIGHBOURS_FACTOR;
 use crate::limits::limiter::Limiter;
 use crate::limits::rate::Rate;
-use crate::limits::rate_table::Refused;
+use crate::limits::rate_table::RejectionCost;
 use crate::load::machine::LoadState;
 
 /// Those who come too often share this part of what all may.
@@ -21,7 +21,7 @@ const SELDOM_PART: u32 = 3;
 
 /// Whose TLS handshakes count together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsLane {
+pub enum TlsClass {
     /// Of addresses somebody is signed in from.
     Neighbours,
     /// Of addresses that come seldom, as most people do.
@@ -37,7 +37,7 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Denial::Limit`].
-    pub fn secure(&self, client: IpAddr, now: Now) -> Result<TlsLane, Denial> {
+    pub fn secure(&self, client: IpAddr, now: Now) -> Result<TlsClass, Denial> {
         let signed_in = self.capacity.has_user(client);
         let outcome = self.count_tls(client, signed_in, now);
         self.note(now, outcome, || Attempt::Tls { client, signed_in })
@@ -46,18 +46,18 @@ impl Limiter {
     /// How far TLS handshakes lie apart at the fastest rate there may be just now, in microseconds;
     /// 0 where that limit is only observed.
     #[must_use]
-    pub fn tls_every_us(&self, lane: TlsLane) -> u64 {
+    pub fn tls_every_us(&self, lane: TlsClass) -> u64 {
         if self.observed.is(Limit::TlsTotal) {
             return 0;
         }
         self.tls_rate(lane).interval_ns() / 1_000
     }
 
-    fn tls_rate(&self, lane: TlsLane) -> Rate {
+    fn tls_rate(&self, lane: TlsClass) -> Rate {
         match lane {
-            TlsLane::Neighbours => self.options.tls_total,
-            TlsLane::Fresh => self.tls_total(),
-            TlsLane::Often => self.tls_total().part(OFTEN_PART),
+            TlsClass::Neighbours => self.options.tls_total,
+            TlsClass::Fresh => self.tls_total(),
+            TlsClass::Often => self.tls_total().part(OFTEN_PART),
         }
     }
 
@@ -66,7 +66,7 @@ impl Limiter {
         client: IpAddr,
         signed_in: bool,
         now: Now,
-    ) -> Result<TlsLane, Denial> {
+    ) -> Result<TlsClass, Denial> {
         let options = &self.options;
         let (narrow, _) = address::prefixes(client);
         let key = self.rates.key(("tls", narrow));
@@ -74,24 +74,24 @@ impl Limiter {
         let Rate { count, period_ms } = options.connect_per_prefix;
         let seldom = Rate { count: count.div_ceil(SELDOM_PART), period_ms };
         let limit = Limit::ConnectPerPrefix;
-        let often = self.rates.take_prefix(limit, key, &seldom, Refused::Charged, now);
+        let often = self.rates.take_prefix(limit, key, &seldom, RejectionCost::Charged, now);
         let rate = options.tls_per_prefix;
         let rate = if signed_in { rate.times(NEIGHBOURS_FACTOR) } else { rate };
         self.take_of_prefix(Limit::TlsPerPrefix, &rate, client, now)?;
         let lane = match (signed_in, often) {
-            (true, _) => TlsLane::Neighbours,
-            (false, Ok(())) => TlsLane::Fresh,
-            (false, Err(_)) => TlsLane::Often,
+            (true, _) => TlsClass::Neighbours,
+            (false, Ok(())) => TlsClass::Fresh,
+            (false, Err(_)) => TlsClass::Often,
         };
-        if lane != TlsLane::Neighbours && self.load() >= LoadState::Shedding {
+        if lane != TlsClass::Neighbours && self.load() >= LoadState::Shedding {
             // Nothing tells yet which page's connection it is.
             self.check_blocked(client, now)?;
         }
         let rate = self.tls_rate(lane);
         let taken = match lane {
-            TlsLane::Neighbours => self.rates.take_neighbour(&rate, now),
-            TlsLane::Fresh => self.rates.take(Limit::TlsTotal, 0, &rate, now),
-            TlsLane::Often => self.rates.take_often(&rate, now),
+            TlsClass::Neighbours => self.rates.take_neighbour(&rate, now),
+            TlsClass::Fresh => self.rates.take(Limit::TlsTotal, 0, &rate, now),
+            TlsClass::Often => self.rates.take_often(&rate, now),
         };
         self.judged(Limit::TlsTotal, taken)?;
         Ok(lane)
@@ -136,17 +136,17 @@ mod tests {
             }
         }
         let (begin, end) = lanes.split_at(lanes.len() / 2);
-        assert!(begin.contains(&Some(TlsLane::Fresh)), "each has come for the first time");
-        assert!(!end.contains(&Some(TlsLane::Fresh)) && end.contains(&Some(TlsLane::Often)));
+        assert!(begin.contains(&Some(TlsClass::Fresh)), "each has come for the first time");
+        assert!(!end.contains(&Some(TlsClass::Fresh)) && end.contains(&Some(TlsClass::Often)));
         let let_in = end.iter().flatten().count();
         assert!((100..=160).contains(&let_in), "25 a second, and a burst: {let_in}");
         // Somebody else comes, and finds no crowd.
         let now = Now { monotonic_ms: 10_000, unix_ms: 0 };
         for number in 1_000..1_040 {
-            assert_eq!(gate.limits.secure(address(number), now), Ok(TlsLane::Fresh), "{number}");
+            assert_eq!(gate.limits.secure(address(number), now), Ok(TlsClass::Fresh), "{number}");
         }
         // Handshakes of each lane are spread over the time that lane has.
-        let every = [TlsLane::Neighbours, TlsLane::Fresh, TlsLane::Often];
+        let every = [TlsClass::Neighbours, TlsClass::Fresh, TlsClass::Often];
         assert_eq!(every.map(|lane| gate.limits.tls_every_us(lane)), [20_000, 20_000, 40_000]);
     }
 }

@@ -3,7 +3,7 @@
 
 use portcullis_model::{Denial, Now};
 
-use crate::limits::attempt::{Attempt, Trace, Traced, refused_by};
+use crate::limits::attempt::{Attempt, Trace, TraceEntry, refused_by};
 use crate::limits::limiter::Limiter;
 
 impl Limiter {
@@ -22,7 +22,7 @@ impl Limiter {
     ) -> Result<T, Denial> {
         if let Some(trace) = self.trace.get() {
             let refused = outcome.as_ref().err().and_then(refused_by).map(String::from);
-            trace(Traced { at_ms: now.monotonic_ms, refused, attempt: attempt() }, now);
+            trace(TraceEntry { at_ms: now.monotonic_ms, refused, attempt: attempt() }, now);
         }
         outcome
     }

@@ -57,7 +57,7 @@ impl LoadState {
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Signal {
+pub enum LoadSignal {
     /// How long what is ready to run waits for its turn, in ms.
     Queue,
     /// How late timers fire, in ms.
@@ -74,7 +74,7 @@ pub enum Signal {
     Files,
 }
 
-impl Signal {
+impl LoadSignal {
     /// All of them.
     pub const ALL: [Self; 7] = [
         Self::Queue,
@@ -125,17 +125,17 @@ impl Signal {
     }
 }
 
-/// One look at the server, every [`TICK_MS`].
+/// One look at the server, every [`SAMPLE_INTERVAL_MS`].
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Look {
-    /// The value of each signal, in the order of [`Signal::ALL`].
-    pub values: [f64; Signal::ALL.len()],
+pub struct LoadSample {
+    /// The value of each signal, in the order of [`LoadSignal::ALL`].
+    pub values: [f64; LoadSignal::ALL.len()],
     /// How much of one core the process itself used since the last look, in percent.
     pub busy: f64,
 }
 
 /// Between two looks.
-pub const TICK_MS: u64 = 250;
+pub const SAMPLE_INTERVAL_MS: u64 = 250;
 /// What a new value weighs in an average over a second.
 const WEIGHT: f64 = 0.25;
 /// What a new value weighs in the average of calm times, over some minutes.
@@ -156,14 +156,14 @@ pub struct LoadChange {
     /// The state now.
     pub to: LoadState,
     /// What did it, and its value; none where everything has calmed down.
-    pub signal: Option<(Signal, f64)>,
+    pub signal: Option<(LoadSignal, f64)>,
 }
 
 /// Makes a state out of looks.
 #[derive(Debug, Clone)]
 pub struct LoadMachine {
     state: LoadState,
-    averages: [f64; Signal::ALL.len()],
+    averages: [f64; LoadSignal::ALL.len()],
     busy: f64,
     /// Looks in a row that asked for at least Elevated, Shedding, Critical.
     in_a_row: [u8; 3],
@@ -180,7 +180,7 @@ impl LoadMachine {
     pub fn new(jitter: f64) -> Self {
         Self {
             state: LoadState::Normal,
-            averages: [0.0; Signal::ALL.len()],
+            averages: [0.0; LoadSignal::ALL.len()],
             busy: 0.0,
             in_a_row: [0; 3],
             calm_since_ms: None,
@@ -202,14 +202,14 @@ impl LoadMachine {
         self.asked
     }
 
-    /// The value each signal is judged by, in the order of [`Signal::ALL`].
+    /// The value each signal is judged by, in the order of [`LoadSignal::ALL`].
     #[must_use]
-    pub fn values(&self) -> [f64; Signal::ALL.len()] {
+    pub fn values(&self) -> [f64; LoadSignal::ALL.len()] {
         self.averages
     }
 
     /// Takes one look; says when the state has changed.
-    pub fn tick(&mut self, look: &Look, now_ms: u64) -> Option<LoadChange> {
+    pub fn tick(&mut self, look: &LoadSample, now_ms: u64) -> Option<LoadChange> {
         self.average(look);
         let worst = self.asked_for();
         let asked = worst.and_then(|(asked, ..)| LoadState::ALL.get(asked));
@@ -239,28 +239,29 @@ impl LoadMachine {
         Some(self.enter(self.state.calmer(), None))
     }
 
-    fn enter(&mut self, to: LoadState, signal: Option<(Signal, f64)>) -> LoadChange {
+    fn enter(&mut self, to: LoadState, signal: Option<(LoadSignal, f64)>) -> LoadChange {
         let from = std::mem::replace(&mut self.state, to);
         LoadChange { from, to, signal }
     }
 
-    fn average(&mut self, look: &Look) {
+    fn average(&mut self, look: &LoadSample) {
         self.busy += (look.busy.clamp(0.0, 1e6) - self.busy) * WEIGHT;
-        for ((average, value), signal) in self.averages.iter_mut().zip(look.values).zip(Signal::ALL)
+        for ((average, value), signal) in
+            self.averages.iter_mut().zip(look.values).zip(LoadSignal::ALL)
         {
             // A signal that cannot be measured says nothing.
             let value = if value.is_finite() { value.max(0.0) } else { 0.0 };
             let weight = if signal.is_averaged() { WEIGHT } else { 1.0 };
             *average += (value - *average) * weight;
-            if signal == Signal::Refused && self.state == LoadState::Normal {
+            if signal == LoadSignal::Refused && self.state == LoadState::Normal {
                 self.calm_refused += (value - self.calm_refused) * CALM_WEIGHT;
             }
         }
     }
 
     /// The highest state any signal asks for, as 1 to 3, and that signal with its value.
-    fn asked_for(&self) -> Option<(usize, Signal, f64)> {
-        let each = Signal::ALL.into_iter().zip(self.averages).filter_map(|(signal, value)| {
+    fn asked_for(&self) -> Option<(usize, LoadSignal, f64)> {
+        let each = LoadSignal::ALL.into_iter().zip(self.averages).filter_map(|(signal, value)| {
             let enters = signal.enters(self.calm_refused);
             let value = self.judged(signal, value);
             let over = |from: &Option<f64>| from.is_some_and(|from| signal.is_over(value, from));
@@ -272,7 +273,7 @@ impl LoadMachine {
 
     /// What a value counts as: waiting that is not the server's own doing asks for no more than
     /// Elevated.
-    fn judged(&self, signal: Signal, value: f64) -> f64 {
+    fn judged(&self, signal: LoadSignal, value: f64) -> f64 {
         let most = match signal.enters(self.calm_refused) {
             [_, Some(shedding), _] if self.busy < BUSY_MIN && signal.is_waiting() => {
                 shedding * CALM_PART - 0.1
@@ -285,7 +286,7 @@ impl LoadMachine {
     /// Whether every signal is well below what the state was entered at.
     fn is_calm(&self) -> bool {
         let index = self.state as usize;
-        Signal::ALL.into_iter().zip(self.averages).all(|(signal, value)| {
+        LoadSignal::ALL.into_iter().zip(self.averages).all(|(signal, value)| {
             let enters = signal.enters(self.calm_refused);
             let from = index.checked_sub(1).and_then(|index| *enters.get(index)?);
             let value = self.judged(signal, value);
@@ -294,7 +295,7 @@ impl LoadMachine {
     }
 }
 
-impl Signal {
+impl LoadSignal {
     fn is_over(self, value: f64, from: f64) -> bool {
         // A step is reached, a measure exceeded.
         if self == Self::Store { value >= from } else { value > from }
@@ -307,15 +308,15 @@ mod tests {
 
     use super::*;
 
-    fn look(signal: Signal, value: f64) -> Look {
-        let mut look = Look { busy: 100.0, ..Look::default() };
+    fn look(signal: LoadSignal, value: f64) -> LoadSample {
+        let mut look = LoadSample { busy: 100.0, ..LoadSample::default() };
         look.values[signal as usize] = value;
         look
     }
 
     /// Shows the same look for so long; gives the states on the way.
-    fn play(machine: &mut LoadMachine, look: &Look, from_ms: u64, ms: u64) -> Vec<LoadState> {
-        let ticks = (from_ms..from_ms + ms).step_by(TICK_MS as usize);
+    fn play(machine: &mut LoadMachine, look: &LoadSample, from_ms: u64, ms: u64) -> Vec<LoadState> {
+        let ticks = (from_ms..from_ms + ms).step_by(SAMPLE_INTERVAL_MS as usize);
         ticks.filter_map(|now_ms| machine.tick(look, now_ms).map(|change| change.to)).collect()
     }
 
@@ -323,29 +324,29 @@ mod tests {
     fn each_signal_enters_the_states_it_should() {
         use LoadState::{Critical, Elevated, Normal, Shedding};
         let cases = [
-            (Signal::Queue, 9.0, Normal),
-            (Signal::Queue, 12.0, Elevated),
-            (Signal::Queue, 25.0, Shedding),
-            (Signal::Queue, 120.0, Critical),
-            (Signal::Lag, 19.0, Normal),
-            (Signal::Lag, 30.0, Elevated),
-            (Signal::Lag, 60.0, Shedding),
-            (Signal::Lag, 300.0, Critical),
-            (Signal::Memory, 70.0, Normal),
-            (Signal::Memory, 71.0, Elevated),
-            (Signal::Memory, 81.0, Shedding),
-            (Signal::Memory, 91.0, Critical),
-            (Signal::Places, 71.0, Elevated),
-            (Signal::Places, 86.0, Shedding),
-            (Signal::Places, 98.0, Critical),
-            (Signal::Refused, 49.0, Normal),
-            (Signal::Refused, 10_000.0, Elevated),
-            (Signal::Store, 1.0, Elevated),
-            (Signal::Store, 2.0, Shedding),
-            (Signal::Files, 94.0, Normal),
-            (Signal::Files, 96.0, Critical),
-            (Signal::Files, f64::NAN, Normal),
-            (Signal::Memory, f64::INFINITY, Normal),
+            (LoadSignal::Queue, 9.0, Normal),
+            (LoadSignal::Queue, 12.0, Elevated),
+            (LoadSignal::Queue, 25.0, Shedding),
+            (LoadSignal::Queue, 120.0, Critical),
+            (LoadSignal::Lag, 19.0, Normal),
+            (LoadSignal::Lag, 30.0, Elevated),
+            (LoadSignal::Lag, 60.0, Shedding),
+            (LoadSignal::Lag, 300.0, Critical),
+            (LoadSignal::Memory, 70.0, Normal),
+            (LoadSignal::Memory, 71.0, Elevated),
+            (LoadSignal::Memory, 81.0, Shedding),
+            (LoadSignal::Memory, 91.0, Critical),
+            (LoadSignal::Places, 71.0, Elevated),
+            (LoadSignal::Places, 86.0, Shedding),
+            (LoadSignal::Places, 98.0, Critical),
+            (LoadSignal::Refused, 49.0, Normal),
+            (LoadSignal::Refused, 10_000.0, Elevated),
+            (LoadSignal::Store, 1.0, Elevated),
+            (LoadSignal::Store, 2.0, Shedding),
+            (LoadSignal::Files, 94.0, Normal),
+            (LoadSignal::Files, 96.0, Critical),
+            (LoadSignal::Files, f64::NAN, Normal),
+            (LoadSignal::Memory, f64::INFINITY, Normal),
         ];
         for (signal, value, expect) in cases {
             let mut machine = LoadMachine::new(0.5);
@@ -357,8 +358,8 @@ mod tests {
 
     #[test]
     fn a_server_that_waits_for_others_sheds_nothing() {
-        for (signal, value) in [(Signal::Queue, 500.0), (Signal::Lag, 1_000.0)] {
-            let idle = Look { busy: 2.0, ..look(signal, value) };
+        for (signal, value) in [(LoadSignal::Queue, 500.0), (LoadSignal::Lag, 1_000.0)] {
+            let idle = LoadSample { busy: 2.0, ..look(signal, value) };
             let mut machine = LoadMachine::new(0.5);
             play(&mut machine, &idle, 0, 60_000);
             assert_eq!(machine.state(), LoadState::Elevated, "{signal:?}");
@@ -369,34 +370,34 @@ mod tests {
             assert_eq!(machine.state(), LoadState::Elevated, "{signal:?}");
         }
         let mut machine = LoadMachine::new(0.5);
-        play(&mut machine, &Look { busy: 0.0, ..look(Signal::Memory, 95.0) }, 0, 1_000);
+        play(&mut machine, &LoadSample { busy: 0.0, ..look(LoadSignal::Memory, 95.0) }, 0, 1_000);
         assert_eq!(machine.state(), LoadState::Critical, "memory is gone, busy or not");
     }
 
     #[test]
     fn one_look_is_no_reason_and_two_are() {
         let mut machine = LoadMachine::new(0.5);
-        let full = look(Signal::Memory, 95.0);
+        let full = look(LoadSignal::Memory, 95.0);
         assert_eq!(machine.tick(&full, 0), None);
-        assert_eq!(machine.tick(&Look::default(), 250), None);
+        assert_eq!(machine.tick(&LoadSample::default(), 250), None);
         assert_eq!(machine.tick(&full, 500), None);
         let change = machine.tick(&full, 750).unwrap();
         assert_eq!((change.from, change.to), (LoadState::Normal, LoadState::Critical));
-        assert_eq!(change.signal, Some((Signal::Memory, 95.0)));
+        assert_eq!(change.signal, Some((LoadSignal::Memory, 95.0)));
         // A flood of refusals is seen within a second.
         let mut machine = LoadMachine::new(0.5);
-        let states = play(&mut machine, &look(Signal::Refused, 3_000.0), 0, 1_000);
+        let states = play(&mut machine, &look(LoadSignal::Refused, 3_000.0), 0, 1_000);
         assert_eq!(states, [LoadState::Elevated]);
     }
 
     #[test]
     fn it_is_left_slowly_one_step_at_a_time() {
         let mut machine = LoadMachine::new(0.5);
-        play(&mut machine, &look(Signal::Lag, 300.0), 0, 10_000);
+        play(&mut machine, &look(LoadSignal::Lag, 300.0), 0, 10_000);
         assert_eq!(machine.state(), LoadState::Critical);
         let mut left = Vec::new();
-        for now_ms in (10_000..100_000).step_by(TICK_MS as usize) {
-            if let Some(change) = machine.tick(&Look::default(), now_ms) {
+        for now_ms in (10_000..100_000).step_by(SAMPLE_INTERVAL_MS as usize) {
+            if let Some(change) = machine.tick(&LoadSample::default(), now_ms) {
                 left.push((change.to, now_ms / 1_000, change.signal));
             }
         }
@@ -412,14 +413,14 @@ mod tests {
     #[test]
     fn between_calm_and_cause_it_stays() {
         let mut machine = LoadMachine::new(0.0);
-        play(&mut machine, &look(Signal::Memory, 75.0), 0, 1_000);
+        play(&mut machine, &look(LoadSignal::Memory, 75.0), 0, 1_000);
         // Below the threshold of 70, not below 80 % of it.
-        assert!(play(&mut machine, &look(Signal::Memory, 60.0), 1_000, 120_000).is_empty());
+        assert!(play(&mut machine, &look(LoadSignal::Memory, 60.0), 1_000, 120_000).is_empty());
         // Calm that is interrupted begins anew.
         for round in 0..5 {
             let at_ms = 130_000 + round * 21_000;
-            assert!(play(&mut machine, &look(Signal::Memory, 10.0), at_ms, 20_000).is_empty());
-            play(&mut machine, &look(Signal::Memory, 60.0), at_ms + 20_000, 1_000);
+            assert!(play(&mut machine, &look(LoadSignal::Memory, 10.0), at_ms, 20_000).is_empty());
+            play(&mut machine, &look(LoadSignal::Memory, 60.0), at_ms + 20_000, 1_000);
         }
         assert_eq!(machine.state(), LoadState::Elevated);
     }
@@ -427,11 +428,11 @@ mod tests {
     #[test]
     fn a_server_that_always_refuses_some_is_not_pressed() {
         let mut machine = LoadMachine::new(0.5);
-        let states = play(&mut machine, &look(Signal::Refused, 45.0), 0, 3_600_000);
+        let states = play(&mut machine, &look(LoadSignal::Refused, 45.0), 0, 3_600_000);
         assert!(states.is_empty());
-        let states = play(&mut machine, &look(Signal::Refused, 200.0), 3_600_000, 60_000);
+        let states = play(&mut machine, &look(LoadSignal::Refused, 200.0), 3_600_000, 60_000);
         assert!(states.is_empty(), "under five times what is usual here");
-        let states = play(&mut machine, &look(Signal::Refused, 2_000.0), 3_700_000, 2_000);
+        let states = play(&mut machine, &look(LoadSignal::Refused, 2_000.0), 3_700_000, 2_000);
         assert_eq!(states, [LoadState::Elevated]);
     }
 
@@ -454,7 +455,7 @@ mod tests {
             let mut machine = LoadMachine::new(jitter);
             let mut now_ms = 0;
             for (index, value) in looks {
-                let mut look = Look::default();
+                let mut look = LoadSample::default();
                 look.values[index] = value;
                 let before = machine.state();
                 if let Some(change) = machine.tick(&look, now_ms) {
@@ -469,9 +470,9 @@ mod tests {
                 } else {
                     prop_assert_eq!(machine.state(), before);
                 }
-                now_ms += TICK_MS;
+                now_ms += SAMPLE_INTERVAL_MS;
             }
-            play(&mut machine, &Look::default(), now_ms, 300_000);
+            play(&mut machine, &LoadSample::default(), now_ms, 300_000);
             prop_assert_eq!(machine.state(), LoadState::Normal);
         }
     }

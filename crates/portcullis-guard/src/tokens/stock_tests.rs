@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::tokens::forge::{AUDIENCE, FOREIGN, NOW_S, foreign, issuers, now, with};
 use crate::tokens::key::Issuer;
 use crate::tokens::rules::{FactorRule, IssuerRules, TokenKind};
-use crate::tokens::token::{Tokens, Verified};
+use crate::tokens::token::{Tokens, VerifiedCredential};
 
 fn issuer(rules: IssuerRules) -> Vec<Issuer> {
     let of_rules = |issuer: Issuer| match issuer.issuer == FOREIGN {
@@ -19,7 +19,11 @@ fn issuer(rules: IssuerRules) -> Vec<Issuer> {
 
 /// Believes a token of a payload as the provider writes it, with our issuer and audience in place
 /// of the provider's.
-fn believe(rules: &IssuerRules, header: Value, payload: Value) -> Result<Verified, TokenFault> {
+fn believe(
+    rules: &IssuerRules,
+    header: Value,
+    payload: Value,
+) -> Result<VerifiedCredential, TokenFault> {
     let header = with(json!({"alg": "HS256"}), header);
     let aud = if payload["aud"].is_null() { Value::Null } else { json!(AUDIENCE) };
     let ours = json!({"iss": FOREIGN, "aud": aud, "iat": NOW_S, "exp": NOW_S + 300});

@@ -36,7 +36,7 @@ const NAME_MAX_CHARS: usize = 64;
 /// What a believed credential says. Only [`crate::Gate`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Verified {
+pub struct VerifiedCredential {
     /// The user here: an own token's subject, or derived from issuer and subject.
     pub user: UserId,
     /// Whether this server issued the token itself.
@@ -71,7 +71,7 @@ pub struct Verified {
     pub(crate) mark: u64,
 }
 
-impl Verified {
+impl VerifiedCredential {
     /// Who shows no credential, on a server that asks for none.
     pub(crate) fn nobody(user: UserId, now_unix_s: i64) -> Self {
         Self {
@@ -141,7 +141,7 @@ impl Tokens {
     }
 
     /// Believes a token, or says why not. Cheapest first; no claim is read before the signature.
-    pub(crate) fn believe(&self, token: &str, now: Now) -> Result<Verified, TokenFault> {
+    pub(crate) fn believe(&self, token: &str, now: Now) -> Result<VerifiedCredential, TokenFault> {
         let parts = Parts::read(token)?;
         let header = Header::read(&parts.header)?;
         let keys = Arc::clone(&self.keys.read());
@@ -160,7 +160,11 @@ impl Tokens {
         key.rules.accept(header.typ.as_deref(), &more)?;
         let roles = key.roles_claim.as_ref().map(|path| listed_roles(&more, path));
         let second_factor = key.rules.factors.is_met(&more);
-        judge(key, claims, now).map(|verified| Verified { roles, second_factor, ..verified })
+        judge(key, claims, now).map(|verified| VerifiedCredential {
+            roles,
+            second_factor,
+            ..verified
+        })
     }
 }
 
@@ -218,7 +222,7 @@ fn is_type(key: &TokenKey, typ: Option<&str>) -> bool {
 }
 
 /// The claims of a token whose signature holds.
-fn judge(key: &TokenKey, claims: Claims, now: Now) -> Result<Verified, TokenFault> {
+fn judge(key: &TokenKey, claims: Claims, now: Now) -> Result<VerifiedCredential, TokenFault> {
     if *claims.iss != *key.issuer || !is_for_us(key, &claims.aud) {
         return Err(TokenFault::Claims);
     }
@@ -247,7 +251,7 @@ fn judge(key: &TokenKey, claims: Claims, now: Now) -> Result<Verified, TokenFaul
     if now_s >= claims.exp {
         return Err(TokenFault::Expired);
     }
-    Ok(Verified {
+    Ok(VerifiedCredential {
         user,
         own: key.own,
         issuer: Arc::clone(&key.issuer),
@@ -338,7 +342,7 @@ mod tests {
     use crate::tokens::key::{IssuerKey, KeyStrength};
     use crate::tokens::rules::IssuerRules;
 
-    fn believe(token: &str) -> Result<Verified, TokenFault> {
+    fn believe(token: &str) -> Result<VerifiedCredential, TokenFault> {
         Tokens::build(issuers()).unwrap().believe(token, now())
     }
 

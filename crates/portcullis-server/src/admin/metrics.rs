@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicU64;
 
 use portcullis_audit::{AuditCounts, LogState};
-use portcullis_guard::{CapacityCounts, Gate, ShareUse, Signal, TableUse};
+use portcullis_guard::{CapacityCounts, Gate, LoadSignal, ShareUse, TableUse};
 use portcullis_model::{Limit, LimitKey, Now};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -279,7 +279,7 @@ impl Metrics {
     pub(crate) fn pressed(
         &self,
         gate: &Gate,
-        values: [f64; Signal::ALL.len()],
+        values: [f64; LoadSignal::ALL.len()],
         waiting: &[Waiting],
     ) {
         for Waiting { room, now, max } in waiting {
@@ -290,7 +290,7 @@ impl Metrics {
         self.load_measured.set(gate.limits().measured_load() as i64);
         self.load_pinned.set(i64::from(gate.limits().pinned_load().is_some()));
         self.known_level.set(i64::from(gate.limits().known_level()));
-        for (signal, value) in Signal::ALL.into_iter().zip(values) {
+        for (signal, value) in LoadSignal::ALL.into_iter().zip(values) {
             let label = SignalLabel { signal: signal.name() };
             self.load_signals.get_or_create(&label).set(value);
         }

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::{HeldByPrefix, LimitState, LoadState};
+use portcullis_guard::{LimitState, LoadState, PrefixUsage};
 use portcullis_model::{Code, UserId};
 use portcullis_wire::http1::{FieldValue, Head};
 use serde_json::{Value, json};
@@ -162,8 +162,8 @@ fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     values.next().is_none().then_some(value)
 }
 
-fn prefix(limits: &[LimitState], held: &HeldByPrefix) -> Value {
-    let HeldByPrefix { http, pre_auth, authenticated } = held;
+fn prefix(limits: &[LimitState], held: &PrefixUsage) -> Value {
+    let PrefixUsage { http, pre_auth, authenticated } = held;
     json!({
         "held": { "http": http, "pre_auth": pre_auth, "authenticated": authenticated },
         "limits": limits.iter().map(limit).collect::<Vec<_>>(),

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_guard::{Ask, Caller, Declared, Event, Permit, Priority, Rate, Rule};
+use portcullis_guard::{Caller, DeclaredEvent, Event, EventRequest, Permit, Priority, Rate, Rule};
 use portcullis_model::limits::TOKEN_MAX_BYTES;
 use portcullis_model::{Denial, Now, Secret, TokenFault};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -50,10 +50,10 @@ impl ConnectionTask {
     /// Prolongs the connection. A key nobody knows yet is waited for, as at CONNECT.
     pub(crate) fn refresh(
         &mut self,
-        rule: &Declared<AuthRefresh>,
+        rule: &DeclaredEvent<AuthRefresh>,
         socket: &Rc<Socket>,
         recipient: Recipient,
-        ask: &Ask<'_>,
+        ask: &EventRequest<'_>,
         caller: &Rc<Caller>,
         now: Now,
     ) {

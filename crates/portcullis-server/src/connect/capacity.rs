@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use portcullis_guard::{LastHeard, Principal, Return, Verified, WhenUserFull};
+use portcullis_guard::{LastActivity, Principal, RecoveryClaim, VerifiedCredential, WhenUserFull};
 use portcullis_model::{ConnectionId, Denial, Namespace, Now, UserId};
 use portcullis_wire::websocket::{Opcode, frame};
 use tokio::sync::oneshot;
@@ -39,7 +39,7 @@ pub(crate) struct Returning {
     pub(crate) namespace: Namespace,
     /// Which of the registered namespaces it is.
     pub(crate) rule: usize,
-    pub(crate) back: Option<Return>,
+    pub(crate) back: Option<RecoveryClaim>,
 }
 
 impl Shard {
@@ -49,7 +49,7 @@ impl Shard {
         self: &Rc<Self>,
         returning: Returning,
         hook: Option<HookFuture>,
-        verified: Verified,
+        verified: VerifiedCredential,
     ) -> PrincipalFuture {
         let shard = Rc::clone(self);
         Box::pin(async move {
@@ -65,7 +65,7 @@ impl Shard {
     }
 
     /// Whether a CONNECT can be decided at once: no connection has to end for it.
-    pub(crate) fn has_room(&self, returning: &Returning, verified: &Verified) -> bool {
+    pub(crate) fn has_room(&self, returning: &Returning, verified: &VerifiedCredential) -> bool {
         let user = self.gate.directory().user(&verified.user);
         let full = user.is_some_and(|user| {
             let options = self.gate.options();
@@ -79,8 +79,8 @@ impl Shard {
     fn lost(
         &self,
         returning: &Returning,
-        verified: &Verified,
-    ) -> Option<(ConnectionId, LastHeard)> {
+        verified: &VerifiedCredential,
+    ) -> Option<(ConnectionId, LastActivity)> {
         self.registered.namespaces.rule(returning.rule)?.recover.as_ref()?;
         let pid = &returning.back.as_ref()?.pid;
         let comer = Comer { user: &verified.user, session: verified.session.as_deref() };
@@ -92,7 +92,7 @@ impl Shard {
     async fn take_over(
         &self,
         returning: &Returning,
-        verified: &Verified,
+        verified: &VerifiedCredential,
     ) -> Option<oneshot::Receiver<()>> {
         let (connection, last_heard) = self.lost(returning, verified)?;
         let asked_ms = self.now().monotonic_ms;
@@ -115,7 +115,7 @@ impl Shard {
     /// whether they are there, and evicts one that does not answer.
     pub(crate) async fn authenticate_with_room(
         &self,
-        verified: Verified,
+        verified: VerifiedCredential,
     ) -> Result<Principal, Denial> {
         let asked = self.now();
         let full = match self.gate.authenticate(verified.clone(), asked) {

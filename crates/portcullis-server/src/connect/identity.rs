@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_guard::{Cookies, Credential, Verified, shows_ticket};
+use portcullis_guard::{Cookies, Credential, VerifiedCredential, shows_ticket};
 use portcullis_model::{Denial, Now, Roles, Secret, TokenFault, UserId};
 
 use crate::connect::capacity::Returning;
@@ -18,7 +18,7 @@ use crate::shard::state::Shard;
 /// Who asks to come in, as far as it is proven at once.
 pub(crate) enum Identity {
     /// A token is believed.
-    Verified(Box<Verified>),
+    Verified(Box<VerifiedCredential>),
     /// No credential is asked for, and none was shown.
     Anonymous(UserId),
     /// Who is signed in already, by a credential that cannot be shown again.
@@ -57,7 +57,7 @@ impl ConnectionTask {
         user.is_some_and(|user| caller.principal.user().id == user)
     }
 
-    fn verify(&self, payload: Option<&str>, now: Now) -> Result<Verified, Denial> {
+    fn verify(&self, payload: Option<&str>, now: Now) -> Result<VerifiedCredential, Denial> {
         let (budget, origin) = (&self.connection.packets, self.connection.origin.as_deref());
         self.shard.gate.authentication().verify_on(budget, self.credential(payload), origin, now)
     }
@@ -113,7 +113,11 @@ impl ConnectionTask {
 impl Shard {
     /// What the product has to do before a verified user may come in: make a stranger known, or
     /// take over roles from an issuer that is trusted to give them.
-    pub(crate) fn product_of(&self, client: IpAddr, verified: &Verified) -> Option<HookFuture> {
+    pub(crate) fn product_of(
+        &self,
+        client: IpAddr,
+        verified: &VerifiedCredential,
+    ) -> Option<HookFuture> {
         let hook = self.registered.connect.as_ref()?;
         if verified.own {
             return None;

@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use portcullis_guard::{Principal, Return};
+use portcullis_guard::{Principal, RecoveryClaim};
 use portcullis_model::{Denial, Namespace, Now};
 use portcullis_wire::websocket::{Opcode, frame};
 
@@ -38,9 +38,9 @@ pub(crate) type PrincipalFuture = Pin<Box<dyn Future<Output = Result<Principal, 
 /// What a CONNECT waits for.
 pub(crate) enum Connecting {
     /// The product makes a verified stranger known.
-    User { entry: Entry, back: Option<Return>, future: PrincipalFuture },
+    User { entry: Entry, back: Option<RecoveryClaim>, future: PrincipalFuture },
     /// The namespace decides.
-    Namespace { entry: Entry, back: Option<Return>, future: HookFuture },
+    Namespace { entry: Entry, back: Option<RecoveryClaim>, future: HookFuture },
     /// The product looks for what was missed.
     Resume { entry: Entry, future: RecoverFuture },
     /// What was missed is on its way through the hub.
@@ -124,7 +124,7 @@ impl ConnectionTask {
     pub(crate) fn resume(
         &mut self,
         entry: &Entry,
-        back: &Return,
+        back: &RecoveryClaim,
         now: Now,
     ) -> Option<RecoverFuture> {
         let rule = self.shard.registered.namespaces.rule(entry.rule)?;

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use portcullis_guard::{Caller, Class, Principal, Return, read_return, shows_ticket};
+use portcullis_guard::{Caller, ClientClass, Principal, RecoveryClaim, read_return, shows_ticket};
 use portcullis_model::limits::NAMESPACES_PER_CONNECTION_MAX;
 use portcullis_model::{ClosedBy, Denial, Namespace, Now, Role, TokenFault};
 use portcullis_wire::websocket::{Opcode, frame};
@@ -21,7 +21,7 @@ use crate::events::frame::Form;
 use crate::random::random_id;
 use crate::setup::options::ConnectAnswer;
 
-fn returning(entry: &Entry, back: Option<&Return>) -> Returning {
+fn returning(entry: &Entry, back: Option<&RecoveryClaim>) -> Returning {
     Returning { namespace: entry.namespace.clone(), rule: entry.rule, back: back.cloned() }
 }
 
@@ -133,7 +133,7 @@ impl ConnectionTask {
     fn connect_further(
         &mut self,
         entry: Entry,
-        back: Option<Return>,
+        back: Option<RecoveryClaim>,
         caller: &Caller,
         identity: &Identity,
         now: Now,
@@ -157,7 +157,7 @@ impl ConnectionTask {
     pub(crate) fn authenticated(
         &mut self,
         entry: Entry,
-        back: Option<Return>,
+        back: Option<RecoveryClaim>,
         outcome: Result<Principal, Denial>,
         now: Now,
     ) {
@@ -184,7 +184,7 @@ impl ConnectionTask {
             return self.connect_refused(&entry, &denial, now);
         }
         let is_admin = principal.roles().contains(Role::Admin);
-        let class = if is_admin { Class::Admin } else { Class::Known };
+        let class = if is_admin { ClientClass::Admin } else { ClientClass::Returning };
         let gate = &self.shard.gate;
         let placed = self.slot.as_mut().map_or(Ok(()), |slot| match principal.is_anonymous() {
             true => gate.limits().sign_in_anonymous(slot, class),
@@ -231,7 +231,7 @@ impl ConnectionTask {
     }
 
     /// The namespace's own say, and then the socket: a place kept for it, or a fresh one.
-    fn admit_to_namespace(&mut self, entry: Entry, back: Option<Return>, now: Now) {
+    fn admit_to_namespace(&mut self, entry: Entry, back: Option<RecoveryClaim>, now: Now) {
         let Some(caller) = self.connection.caller() else { return };
         if let Err(denial) = self.role_holds(&entry, &caller.principal) {
             return self.connect_refused(&entry, &denial, now);
@@ -249,7 +249,7 @@ impl ConnectionTask {
     }
 
     /// Whoever comes back gets the kept place, if there is one; everyone else a fresh one.
-    pub(crate) fn admitted(&mut self, entry: Entry, back: Option<Return>, now: Now) {
+    pub(crate) fn admitted(&mut self, entry: Entry, back: Option<RecoveryClaim>, now: Now) {
         match back.and_then(|back| self.resume(&entry, &back, now)) {
             Some(future) => {
                 self.start_connecting(Connecting::Resume { entry, future }, now);

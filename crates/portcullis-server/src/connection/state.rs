@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
-use portcullis_guard::{Caller, Class, PacketBudget};
+use portcullis_guard::{Caller, ClientClass, PacketBudget};
 use portcullis_model::{ConnectionId, Denial, Now};
 use portcullis_wire::engineio::BinaryForm;
 use portcullis_wire::engineio::{Due, Expiry, Session};
@@ -59,7 +59,7 @@ pub(crate) struct Connection {
     pub(crate) port: Option<u16>,
     pub(crate) client: IpAddr,
     /// What it showed of somebody who has been here before.
-    pub(crate) class: Class,
+    pub(crate) class: ClientClass,
     pub(crate) origin: Option<Arc<str>>,
     /// What a request has to show to belong to this connection; the plain form has none.
     pub(crate) secret: Option<SessionSecret>,

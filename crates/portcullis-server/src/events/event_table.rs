@@ -4,7 +4,9 @@
 use std::pin::Pin;
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::{Ask, Caller, Declared, Event, Findings, Gate, Permit, RawPermit, Unnamed};
+use portcullis_guard::{
+    Caller, DeclaredEvent, Event, EventRequest, Findings, Gate, Permit, RawPermit, UntypedEvent,
+};
 use portcullis_model::{Code, Denial, Now};
 
 use crate::events::context::{Context, Reply};
@@ -24,20 +26,20 @@ pub(crate) trait AnyEvent: Send + Sync {
 pub(crate) struct Call<'a> {
     pub(crate) gate: &'a Gate,
     pub(crate) caller: &'a Caller,
-    pub(crate) ask: &'a Ask<'a>,
+    pub(crate) ask: &'a EventRequest<'a>,
     pub(crate) now: Now,
     pub(crate) context: Context,
 }
 
 struct Handled<E, H> {
-    rule: Declared<E>,
+    rule: DeclaredEvent<E>,
     handler: H,
 }
 
 impl<E, H, F> AnyEvent for Handled<E, H>
 where
     E: Event,
-    Declared<E>: Send + Sync,
+    DeclaredEvent<E>: Send + Sync,
     H: Fn(Permit<E>, Context) -> F + Send + Sync,
     F: Future<Output = Result<Reply, Denial>> + 'static,
 {
@@ -74,7 +76,7 @@ fn record_findings(findings: Findings, event: &'static str, context: &Context) {
 }
 
 struct HandledRaw<H> {
-    rule: Unnamed,
+    rule: UntypedEvent,
     handler: H,
 }
 
@@ -101,17 +103,17 @@ pub(crate) struct EventTable {
 }
 
 impl EventTable {
-    pub(crate) fn insert<E, H, F>(&mut self, rule: Declared<E>, handler: H)
+    pub(crate) fn insert<E, H, F>(&mut self, rule: DeclaredEvent<E>, handler: H)
     where
         E: Event,
-        Declared<E>: Send + Sync,
+        DeclaredEvent<E>: Send + Sync,
         H: Fn(Permit<E>, Context) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Reply, Denial>> + 'static,
     {
         self.add(E::NAME, Box::new(Handled { rule, handler }));
     }
 
-    pub(crate) fn insert_raw<H, F>(&mut self, name: &'static str, rule: Unnamed, handler: H)
+    pub(crate) fn insert_raw<H, F>(&mut self, name: &'static str, rule: UntypedEvent, handler: H)
     where
         H: Fn(RawPermit, Context) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Reply, Denial>> + 'static,

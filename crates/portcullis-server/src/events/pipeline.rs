@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use portcullis_guard::{Ask, Body, Caller, Event, LooseEnvelope};
+use portcullis_guard::{Caller, Event, EventBody, EventRequest, LooseEnvelope};
 use portcullis_model::{ClosedBy, Deadline, Denial, Now, Violation};
 use portcullis_wire::plain::{self, PlainMessage};
 use portcullis_wire::socketio;
@@ -79,9 +79,9 @@ impl ConnectionTask {
         let recipient = ack.map_or(Recipient::Nobody, Recipient::Ack);
         let binary: usize = attachments.iter().map(Bytes::len).sum();
         let size_bytes = json.len() + binary;
-        let body = Body::Array(json);
+        let body = EventBody::Array(json);
         let namespace = socket.namespace.as_str();
-        let ask = Ask { namespace, event: name, body, size_bytes, attachments };
+        let ask = EventRequest { namespace, event: name, body, size_bytes, attachments };
         self.event(socket, recipient, &ask, now);
     }
 
@@ -97,12 +97,18 @@ impl ConnectionTask {
         };
         let PlainMessage { event, mid, seq, ts, sig, .. } = *message;
         let envelope = LooseEnvelope { mid, seq, ts, sig };
-        let body = Body::Parts { payload: message.data, envelope };
-        let ask = Ask { namespace: "/", event, body, size_bytes: size, attachments: &[] };
+        let body = EventBody::Parts { payload: message.data, envelope };
+        let ask = EventRequest { namespace: "/", event, body, size_bytes: size, attachments: &[] };
         self.event(&socket, recipient, &ask, now);
     }
 
-    fn event(&mut self, socket: &Rc<Socket>, recipient: Recipient, ask: &Ask<'_>, now: Now) {
+    fn event(
+        &mut self,
+        socket: &Rc<Socket>,
+        recipient: Recipient,
+        ask: &EventRequest<'_>,
+        now: Now,
+    ) {
         let Some(caller) = self.connection.caller() else {
             self.connection.end(End::Refused(Denial::Sequence("event_before_connect")));
             return;

@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use portcullis_audit::Audit;
 use portcullis_guard::{
-    CheckedProof, Credential, Gate, LoginFrom, ProofAsk, TICKET_PREFIX, User, Verified,
+    CheckedProof, Credential, Gate, LoginSource, ProofRequest, TICKET_PREFIX, User,
+    VerifiedCredential,
 };
 use portcullis_model::{Denial, Now, Secret, TokenFault};
 use serde::Serialize;
@@ -78,17 +79,17 @@ impl ApiRequest {
     ///
     /// # Errors
     /// [`Denial`] of the limit, the same whether the name exists or not.
-    pub async fn login_allowed(&self, budget: &str, from: LoginFrom<'_>) -> Result<(), Denial> {
+    pub async fn login_allowed(&self, budget: &str, from: LoginSource<'_>) -> Result<(), Denial> {
         self.gate.limits().login_allowed(self.client, budget, from, self.now)?;
         match from {
             // Each has one count a user, so a user takes no more than `login_per_user` of the
             // hashes, and a flood of unknown devices does not close them.
-            LoginFrom::KnownDevice(_)
-            | LoginFrom::Link
-            | LoginFrom::OperatorLink
-            | LoginFrom::RecoveryCode
-            | LoginFrom::SignedIn => Ok(()),
-            LoginFrom::Anywhere => self.waiting.log_in(&self.gate).await,
+            LoginSource::KnownDevice(_)
+            | LoginSource::Link
+            | LoginSource::OperatorLink
+            | LoginSource::RecoveryCode
+            | LoginSource::SignedIn => Ok(()),
+            LoginSource::Anywhere => self.waiting.log_in(&self.gate).await,
         }
     }
 
@@ -98,7 +99,7 @@ impl ApiRequest {
     ///
     /// # Errors
     /// [`Denial::Token`] when there is none, or it is not believed; [`Denial::NonceNeeded`].
-    pub fn authenticated(&self) -> Result<(Verified, Arc<User>), Denial> {
+    pub fn authenticated(&self) -> Result<(VerifiedCredential, Arc<User>), Denial> {
         let verified = self.verified()?;
         let user = self.gate.identify(&verified, self.now)?;
         self.user.get_or_init(|| Arc::clone(&user));
@@ -109,7 +110,7 @@ impl ApiRequest {
     ///
     /// # Errors
     /// As [`ApiRequest::authenticated`].
-    pub fn verified(&self) -> Result<Verified, Denial> {
+    pub fn verified(&self) -> Result<VerifiedCredential, Denial> {
         match (&self.bearer, &self.bound) {
             // A ticket opens sockets and nothing else.
             (Some(bearer), _) if bearer.expose().starts_with(TICKET_PREFIX) => {
@@ -140,10 +141,10 @@ impl ApiRequest {
         }
     }
 
-    fn proof_ask<'a>(&'a self, token: Option<&'a str>) -> Result<ProofAsk<'a>, Denial> {
+    fn proof_ask<'a>(&'a self, token: Option<&'a str>) -> Result<ProofRequest<'a>, Denial> {
         let proof = self.proof.as_ref().ok_or(Denial::Token(TokenFault::Proof))?;
         let method = self.method.name();
-        Ok(ProofAsk { proof: proof.expose(), method, path: self.path, token })
+        Ok(ProofRequest { proof: proof.expose(), method, path: self.path, token })
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use portcullis_guard::{Admitted, ClientScheme, HttpSeat, Source};
+use portcullis_guard::{AdmittedRequest, ClientScheme, HttpSlot, Source};
 use portcullis_model::{Deadline, Denial, limits};
 use portcullis_wire::http1::{HeadFault, HeadLimits, parse_head};
 
@@ -66,7 +66,7 @@ pub(crate) struct HttpConnection {
     /// How the request at hand reached a trusted proxy, as that proxy reports it.
     pub(crate) forwarded_scheme: Option<ClientScheme>,
     /// Counts it among those of its address until it is a socket.
-    pub(crate) seat: Option<HttpSeat>,
+    pub(crate) seat: Option<HttpSlot>,
     pub(crate) buffer: Vec<u8>,
     pub(crate) requests: Requests,
     /// The request was a HEAD: its answer has the head of another's and no body (RFC 9110 9.3.2).
@@ -239,7 +239,7 @@ impl HttpConnection {
     async fn route(
         &mut self,
         index: usize,
-        admitted: Admitted,
+        admitted: AdmittedRequest,
         told: Told,
         body: usize,
         keep_alive: bool,
@@ -341,7 +341,7 @@ impl HttpConnection {
         Next::Close
     }
 
-    async fn preflight(&mut self, admitted: &Admitted, keep_alive: bool) -> Next {
+    async fn preflight(&mut self, admitted: &AdmittedRequest, keep_alive: bool) -> Next {
         let mut extra = Vec::new();
         if admitted.origin.is_some() {
             add_preflight(&mut extra);

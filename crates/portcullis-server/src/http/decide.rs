@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S, Admission, Handshake};
-use portcullis_guard::{Admitted, Binding, Caller, Class, Door, Further};
+use portcullis_guard::{AdmittedRequest, Caller, ClientClass, Endpoint, FollowUp, SessionBinding};
 use portcullis_model::{Denial, Now};
 use portcullis_wire::engineio::{self, BinaryForm, EngineTransport, ParameterFault, Parameters};
 use portcullis_wire::http1::{FieldValue, Head, wants_upgrade};
@@ -46,8 +46,8 @@ pub(crate) enum Decision {
     Upgrade(Box<Upgrade>),
     Open {
         form: Form,
-        admitted: Box<Admitted>,
-        binding: Box<Binding>,
+        admitted: Box<AdmittedRequest>,
+        binding: Box<SessionBinding>,
         binary: BinaryForm,
     },
     Poll {
@@ -61,7 +61,7 @@ pub(crate) enum Decision {
     },
     Route {
         index: usize,
-        admitted: Box<Admitted>,
+        admitted: Box<AdmittedRequest>,
         told: Told,
         body: usize,
     },
@@ -72,13 +72,13 @@ pub(crate) enum Decision {
     },
     /// The same page over TLS, by its whole address.
     LeadOn(String),
-    Preflight(Box<Admitted>),
+    Preflight(Box<AdmittedRequest>),
     Refuse(Denial),
 }
 
 impl Decision {
     /// Whom this lets in who has no place yet.
-    pub(crate) fn wants_place(&mut self) -> Option<&mut Admitted> {
+    pub(crate) fn wants_place(&mut self) -> Option<&mut AdmittedRequest> {
         match self {
             Self::Upgrade(upgrade) => upgrade.admitted(),
             Self::Open { admitted, .. } => Some(admitted),
@@ -90,12 +90,12 @@ impl Decision {
 impl HttpConnection {
     /// Takes the place, waiting for it where that may help. Then a credential that is shown with
     /// the request is checked, before there is a socket.
-    pub(crate) async fn take_place(&self, admitted: &mut Admitted) -> Result<(), Denial> {
+    pub(crate) async fn take_place(&self, admitted: &mut AdmittedRequest) -> Result<(), Denial> {
         let shard = &self.shard;
         let room = match admitted.wish {
-            Some(Class::Admin) => &shard.waiting.admins,
-            Some(Class::Known) => &shard.waiting.known,
-            Some(Class::Stranger) | None => &shard.waiting.strangers,
+            Some(ClientClass::Admin) => &shard.waiting.admins,
+            Some(ClientClass::Returning) => &shard.waiting.known,
+            Some(ClientClass::Unauthenticated) | None => &shard.waiting.strangers,
         };
         let attempt = || {
             if shard.waiting.is_closed() {
@@ -159,7 +159,8 @@ impl HttpConnection {
         target: Target,
         now: Now,
     ) -> Result<Decision, Denial> {
-        let name = self.shard.gate.admission().lead_on(&self.handshake(head, Door::Page), now)?;
+        let name =
+            self.shard.gate.admission().lead_on(&self.handshake(head, Endpoint::Page), now)?;
         let Target::Page(_) = target else { return Err(Denial::PlainText) };
         if wants_upgrade(head) || head.content_length > 0 {
             return Err(Denial::PlainText);
@@ -168,7 +169,7 @@ impl HttpConnection {
         Ok(Decision::LeadOn(format!("https://{name}{}{mark}{}", head.path, head.query)))
     }
 
-    pub(crate) fn handshake<'a>(&self, head: &'a Head<'a>, door: Door) -> Handshake<'a> {
+    pub(crate) fn handshake<'a>(&self, head: &'a Head<'a>, door: Endpoint) -> Handshake<'a> {
         Handshake {
             client: self.client,
             door,
@@ -184,7 +185,7 @@ impl HttpConnection {
         head: &Head<'_>,
         form: Form,
         binary: BinaryForm,
-        admitted: Admitted,
+        admitted: AdmittedRequest,
     ) -> Result<Decision, Denial> {
         if !wants_upgrade(head) {
             return Err(Denial::UpgradeMalformed);
@@ -196,7 +197,7 @@ impl HttpConnection {
     fn decide_engine(&self, head: &Head<'_>, form: Form, now: Now) -> Result<Decision, Denial> {
         let gate = &self.shard.gate;
         if head.method == "OPTIONS" && gate.options().polling {
-            let admitted = gate.admit(&self.handshake(head, Door::Api), now)?;
+            let admitted = gate.admit(&self.handshake(head, Endpoint::Api), now)?;
             if head.content_length > 0 {
                 return Err(Denial::RequestMalformed);
             }
@@ -263,9 +264,9 @@ impl HttpConnection {
     fn session_of(
         &self,
         sid: &str,
-        further: Further,
+        further: FollowUp,
         handshake: &Handshake<'_>,
-        admitted: &Admitted,
+        admitted: &AdmittedRequest,
         now: Now,
     ) -> Result<(Rc<Connection>, bool), Denial> {
         let shard = &self.shard;
@@ -294,11 +295,11 @@ impl HttpConnection {
         sid: &str,
         binary: BinaryForm,
         handshake: &Handshake<'_>,
-        admitted: Admitted,
+        admitted: AdmittedRequest,
         now: Now,
     ) -> Result<Decision, Denial> {
         let (connection, is_polled) =
-            self.session_of(sid, Further::Upgrade, handshake, &admitted, now)?;
+            self.session_of(sid, FollowUp::Upgrade, handshake, &admitted, now)?;
         if head.method != "GET" {
             return Err(Denial::HandshakeMethod);
         }
@@ -319,12 +320,12 @@ impl HttpConnection {
         head: &Head<'_>,
         sid: &str,
         handshake: &Handshake<'_>,
-        admitted: Admitted,
+        admitted: AdmittedRequest,
         now: Now,
     ) -> Result<Decision, Denial> {
         let shard = &self.shard;
         let (connection, is_polled) =
-            self.session_of(sid, Further::Request, handshake, &admitted, now)?;
+            self.session_of(sid, FollowUp::Request, handshake, &admitted, now)?;
         if !is_polled {
             return Err(Denial::Polling("transport_mismatch"));
         }
@@ -347,7 +348,7 @@ impl HttpConnection {
         &self,
         head: &Head<'_>,
         index: usize,
-        admitted: Admitted,
+        admitted: AdmittedRequest,
     ) -> Result<Decision, Denial> {
         let body = usize::try_from(head.content_length).map_err(|_| Denial::TooLarge)?;
         if body > self.shard.options.body_max_bytes {

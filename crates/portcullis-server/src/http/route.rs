@@ -1,7 +1,7 @@
 //! Which door a request asks for, and what stands behind it.
 //! Never: decides whether it may pass.
 
-use portcullis_guard::Door;
+use portcullis_guard::Endpoint;
 use portcullis_wire::http1::Head;
 
 use crate::events::frame::Form;
@@ -58,13 +58,13 @@ impl Target {
     }
 
     /// The door a request for this target has to pass.
-    pub(crate) fn door(self, polling: bool) -> Door {
+    pub(crate) fn door(self, polling: bool) -> Endpoint {
         match self {
-            Self::Engine(_) if polling => Door::PollingIo,
-            Self::Engine(_) => Door::SocketIo,
-            Self::Plain => Door::Plain,
-            Self::Route(_) | Self::Preflight | Self::WrongMethod => Door::Api,
-            Self::Page(_) | Self::Nothing => Door::Page,
+            Self::Engine(_) if polling => Endpoint::PollingIo,
+            Self::Engine(_) => Endpoint::SocketIo,
+            Self::Plain => Endpoint::Plain,
+            Self::Route(_) | Self::Preflight | Self::WrongMethod => Endpoint::Api,
+            Self::Page(_) | Self::Nothing => Endpoint::Page,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use portcullis_guard::HttpSeat;
+use portcullis_guard::HttpSlot;
 use tokio::sync::mpsc;
 
 use crate::http::connection::{HttpConnection, Requests};
@@ -17,7 +17,7 @@ use crate::shard::state::Shard;
 pub(crate) struct Moved {
     stream: Stream,
     peer: SocketAddr,
-    seat: Option<HttpSeat>,
+    seat: Option<HttpSlot>,
     buffer: Vec<u8>,
     requests: Requests,
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::TlsLane;
+use portcullis_guard::TlsClass;
 use portcullis_model::{Code, Denial, Limit, Severity};
 use portcullis_wire::proxy_protocol::{HEADER_MAX_BYTES, ProxyHeader, read_proxy_header};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -192,7 +192,7 @@ impl Shard {
     /// How long it is until the next turn, if one comes soon enough: handshakes are the dearest
     /// thing a stranger can ask for, and a burst of them must not stand before everybody's
     /// messages.
-    fn turn_for_tls(&self, lane: TlsLane) -> Option<Duration> {
+    fn turn_for_tls(&self, lane: TlsClass) -> Option<Duration> {
         let every_us =
             self.gate.limits().tls_every_us(lane).saturating_mul(self.options.shards as u64);
         let wait_ms = self.tls_turns.take(lane, self.now().monotonic_ms, every_us)?;

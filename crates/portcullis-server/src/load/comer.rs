@@ -4,12 +4,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_guard::{Class, PacketBudget};
+use portcullis_guard::{ClientClass, PacketBudget};
 
 /// Who opened a connection.
 pub(crate) struct Comer {
     pub(crate) client: IpAddr,
-    pub(crate) class: Class,
+    pub(crate) class: ClientClass,
     /// Unknown behind a proxy.
     pub(crate) port: Option<u16>,
     pub(crate) origin: Option<Arc<str>>,

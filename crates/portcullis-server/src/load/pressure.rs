@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::{Class, LoadChange, LoadMachine, LoadState, Look, TICK_MS};
+use portcullis_guard::{
+    ClientClass, LoadChange, LoadMachine, LoadSample, LoadState, SAMPLE_INTERVAL_MS,
+};
 use portcullis_model::{Code, Denial, Now, Severity, Shed};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -78,7 +80,7 @@ impl Shard {
         let jitter = (self.references.next_number() % 1_000) as f64 / 1_000.0;
         let mut machine = LoadMachine::new(jitter);
         let mut used = Used::until(self.now());
-        let mut ticks = tokio::time::interval(Duration::from_millis(TICK_MS));
+        let mut ticks = tokio::time::interval(Duration::from_millis(SAMPLE_INTERVAL_MS));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.draining.get() {
             ticks.tick().await;
@@ -93,7 +95,7 @@ impl Shard {
         }
     }
 
-    fn look(&self, busy: f64) -> Look {
+    fn look(&self, busy: f64) -> LoadSample {
         let pressure = &self.pressure;
         let refused = pressure.refused.swap(0, Ordering::Relaxed) as f64;
         let counts = self.gate.limits().counts();
@@ -106,14 +108,14 @@ impl Shard {
         // What else of this process holds files shows when there are none left.
         let none_left = pressure.without_file.swap(false, Ordering::Relaxed);
         let doubted = self.gate.directory().authority().is_doubted();
-        Look {
+        LoadSample {
             busy,
             values: [
                 pressure.queue.take(),
                 pressure.lag.take(),
                 part(memory_bytes(), self.options.memory_limit_bytes),
                 used * 100.0 / places.max(1.0),
-                refused * 1_000.0 / TICK_MS as f64,
+                refused * 1_000.0 / SAMPLE_INTERVAL_MS as f64,
                 if doubted { 2.0 } else { 0.0 },
                 if none_left { 100.0 } else { files },
             ],
@@ -151,7 +153,7 @@ impl Shard {
             // Who has been here before was let in to sign in, and has the time for it.
             let stranger = connection.form != Form::Engine
                 && connection.caller().is_none()
-                && connection.class == Class::Stranger;
+                && connection.class == ClientClass::Unauthenticated;
             if stranger {
                 connection.end(End::Refused(Denial::Shed(Shed::Stranger)));
             } else if connection.is_far_behind(&self.options) {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use portcullis_guard::{Admitted, Binding};
+use portcullis_guard::{AdmittedRequest, SessionBinding};
 use portcullis_model::{ClosedBy, Denial, limits};
 use portcullis_wire::engineio::Session;
 use portcullis_wire::engineio::{
@@ -79,8 +79,8 @@ impl HttpConnection {
     pub(crate) async fn open_session(
         &mut self,
         form: Form,
-        admitted: Admitted,
-        binding: Binding,
+        admitted: AdmittedRequest,
+        binding: SessionBinding,
         binary: BinaryForm,
         keep_alive: bool,
     ) -> Next {
@@ -95,7 +95,7 @@ impl HttpConnection {
         if form == Form::Engine {
             session.connected();
         }
-        let Admitted { client, class, origin, bearer, cookies, slot, .. } = admitted;
+        let AdmittedRequest { client, class, origin, bearer, cookies, slot, .. } = admitted;
         let (port, packets) = (self.client_port(), shard.gate.limits().packet_budget());
         let from = Comer { client, class, port, origin: origin.clone(), packets };
         let transport = Transport::Polling(Box::new(Polling::new(binding)));

@@ -3,7 +3,7 @@
 
 use std::task::Waker;
 
-use portcullis_guard::Binding;
+use portcullis_guard::SessionBinding;
 use portcullis_model::{Denial, Now};
 use portcullis_wire::engineio::{BinaryForm, split_polled};
 
@@ -42,7 +42,7 @@ pub(crate) enum Farewell {
 
 /// A long-polling session. Memory: one posted body at most, 64 KiB, while it is worked off.
 pub(crate) struct Polling {
-    pub(crate) binding: Binding,
+    pub(crate) binding: SessionBinding,
     pub(crate) probe: Probe,
     pub(crate) handover: Option<Handover>,
     pub(crate) farewell: Farewell,
@@ -58,7 +58,7 @@ pub(crate) struct Polling {
 }
 
 impl Polling {
-    pub(crate) fn new(binding: Binding) -> Self {
+    pub(crate) fn new(binding: SessionBinding) -> Self {
         Self {
             binding,
             probe: Probe::None,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use portcullis_guard::{LastHeard, User};
+use portcullis_guard::{LastActivity, User};
 use portcullis_model::{ConnectionId, Denial, Namespace, Now, RoomId, UserId};
 use tokio::sync::oneshot;
 
@@ -63,7 +63,7 @@ pub(crate) struct Occupied {
     pub(crate) session: Option<Box<str>>,
     pub(crate) namespace: Namespace,
     pub(crate) connection: ConnectionId,
-    pub(crate) last_heard: LastHeard,
+    pub(crate) last_heard: LastActivity,
 }
 
 /// Who asks for a place.
@@ -132,7 +132,7 @@ impl Parking {
         pid: &str,
         comer: &Comer<'_>,
         namespace: &Namespace,
-    ) -> Option<(ConnectionId, LastHeard)> {
+    ) -> Option<(ConnectionId, LastActivity)> {
         let state = self.state.lock();
         let (place, _) = state.occupied.get(pid)?;
         let same = place.user == *comer.user && place.session.as_deref() == comer.session;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use portcullis_audit::Audit;
 use portcullis_guard::{
-    Action, Declared, Event, Gate, GateError, Permit, ShareUse, User, Verified,
+    Action, DeclaredEvent, Event, Gate, GateError, Permit, ShareUse, User, VerifiedCredential,
 };
 use portcullis_model::{Clock, Denial, Now, RoomId};
 use tokio::sync::mpsc;
@@ -23,7 +23,8 @@ use crate::http::api::{ApiRequest, ApiResponse, Method, Page, Route};
 use crate::setup::options::Options;
 use crate::setup::running::{Running, ServerError};
 
-type VerifiedHook = Box<dyn Fn(Arc<Surroundings>, IpAddr, Verified) -> HookFuture + Send + Sync>;
+type VerifiedHook =
+    Box<dyn Fn(Arc<Surroundings>, IpAddr, VerifiedCredential) -> HookFuture + Send + Sync>;
 type KeyHook = Box<dyn Fn(Arc<Surroundings>, Now) -> HookFuture + Send + Sync>;
 type ChoreFuture = Pin<Box<dyn Future<Output = ()>>>;
 type WatchHook = Box<dyn Fn(&Hub, RoomId, Arc<User>) + Send + Sync>;
@@ -46,7 +47,7 @@ pub(crate) struct Registered {
     pub(crate) ready_parts: Vec<ReadyPart>,
     pub(crate) measures: Vec<Measure>,
     /// Declared when the server starts, unless it asks for no credential.
-    pub(crate) auth_refresh: Option<Declared<AuthRefresh>>,
+    pub(crate) auth_refresh: Option<DeclaredEvent<AuthRefresh>>,
     pub(crate) engine: Option<RawEngine>,
 }
 
@@ -147,7 +148,7 @@ impl Builder {
     /// Runs for a verified user the directory does not know, before authentication.
     pub fn on_connect<H, F>(&mut self, hook: H)
     where
-        H: Fn(Verified) -> F + Send + Sync + 'static,
+        H: Fn(VerifiedCredential) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), Denial>> + 'static,
     {
         self.on_foreign_user(move |_, _, verified| hook(verified));
@@ -156,7 +157,7 @@ impl Builder {
     /// As [`Builder::on_connect`], with the surroundings and the client's address.
     pub fn on_foreign_user<H, F>(&mut self, hook: H)
     where
-        H: Fn(Arc<Surroundings>, IpAddr, Verified) -> F + Send + Sync + 'static,
+        H: Fn(Arc<Surroundings>, IpAddr, VerifiedCredential) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), Denial>> + 'static,
     {
         self.registered.connect = Some(Box::new(move |around, client, verified| -> HookFuture {

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use portcullis_guard::Admitted;
+use portcullis_guard::AdmittedRequest;
 use portcullis_model::{ConnectionId, Denial};
 use portcullis_wire::engineio::Session;
 use portcullis_wire::engineio::{BinaryForm, OpenOptions, open_packet};
@@ -45,7 +45,7 @@ enum Purpose {
 /// A connection that is about to be.
 struct Opening {
     form: Form,
-    admitted: Admitted,
+    admitted: AdmittedRequest,
     id: ConnectionId,
     secret: Option<SessionSecret>,
     /// The packet that goes out with the answer.
@@ -53,7 +53,7 @@ struct Opening {
 }
 
 impl Opening {
-    fn prepare(form: Form, admitted: Admitted, shard: &Shard) -> Result<Self, Denial> {
+    fn prepare(form: Form, admitted: AdmittedRequest, shard: &Shard) -> Result<Self, Denial> {
         let id = shard.next_id();
         let (secret, first) = match form {
             Form::SocketIo | Form::Engine => {
@@ -79,7 +79,7 @@ impl Upgrade {
         head: &Head<'_>,
         form: Form,
         binary: BinaryForm,
-        admitted: Admitted,
+        admitted: AdmittedRequest,
         shard: &Shard,
     ) -> Result<Self, Denial> {
         let mut upgrade = Self::read(head, binary, &shard.options)?;
@@ -100,7 +100,7 @@ impl Upgrade {
     }
 
     /// Whom a WebSocket of its own is for.
-    pub(crate) fn admitted(&mut self) -> Option<&mut Admitted> {
+    pub(crate) fn admitted(&mut self) -> Option<&mut AdmittedRequest> {
         match &mut self.purpose {
             Some(Purpose::Open(opening)) => Some(&mut opening.admitted),
             Some(Purpose::TakeOver(_)) | None => None,
@@ -166,7 +166,7 @@ fn open(http: HttpConnection, opening: Opening, compression: Compression, binary
     if form == Form::Engine {
         session.connected();
     }
-    let Admitted { client, class, origin, bearer, cookies, slot, .. } = admitted;
+    let AdmittedRequest { client, class, origin, bearer, cookies, slot, .. } = admitted;
     let packets = shard.gate.limits().packet_budget();
     let from = Comer { client, class, port, origin, packets };
     let transport = Transport::Socket(stream);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{Roles, Secret, SessionId, UserId};
+use portcullis_model::{RevocationKind, Roles, Secret, SessionId, UserId};
 
 use crate::rows::rooms::UserRow;
 
@@ -264,15 +264,6 @@ pub enum SessionSelector {
     All,
     /// Every one but this.
     AllExcept(SessionId),
-}
-
-/// What is withdrawn: a token or a session of an issuer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RevocationKind {
-    /// A token, by `jti`.
-    Token,
-    /// A session, by `sid`.
-    Session,
 }
 
 /// Something withdrawn before its time.

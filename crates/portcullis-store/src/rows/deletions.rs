@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{RoomId, UserId};
-
-use crate::rows::rooms::Visibility;
+use portcullis_model::{RoomId, UserId, Visibility};
 
 /// A wish to delete a room.
 #[derive(Debug, Clone)]

@@ -3,16 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{MessageId, Mid, Roles, RoomId, Secret, UserId};
-
-/// Who may join a room without being asked in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Visibility {
-    /// Everyone who is signed in.
-    Public,
-    /// Its members only.
-    Private,
-}
+use portcullis_model::{MessageId, Mid, Roles, RoomId, Secret, UserId, Visibility};
 
 /// A user as stored, without the password.
 #[derive(Debug, Clone, PartialEq, Eq)]

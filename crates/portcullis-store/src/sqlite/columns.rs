@@ -6,8 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::StoreError;
 use crate::rows::accounts::Authority;
-use crate::rows::rooms::{RoomRow, Visibility};
+use crate::rows::rooms::RoomRow;
 use crate::rows::snapshot::{RoomSnapshot, StoreSnapshot};
+use crate::sqlite::tables::rooms::visibility_from_number;
 use crate::sqlite::writer::recheck::authority;
 
 /// The form of a name that makes `Alice` and `alice` one.
@@ -86,7 +87,7 @@ fn rooms(connection: &Connection) -> Result<Vec<RoomSnapshot>, StoreError> {
             id: room_id(text(row, 0)?)?,
             name: row.get(1)?,
             owner: user_id(text(row, 2)?)?,
-            visibility: Visibility::from_number(row.get(3)?),
+            visibility: visibility_from_number(row.get(3)?),
         };
         rooms.push(RoomSnapshot { room, active_unix_ms: row.get(4)? });
     }

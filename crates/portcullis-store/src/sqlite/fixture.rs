@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{MessageId, Mid, Roles, RoomId, UserId};
+use portcullis_model::{MessageId, Mid, Roles, RoomId, UserId, Visibility};
 
 use crate::changes::Change;
 use crate::health::disk_watch::DiskWatch;
-use crate::rows::rooms::{NewMessage, NewRoom, NewUser, Visibility};
+use crate::rows::rooms::{NewMessage, NewRoom, NewUser};
 use crate::sqlite::writer::commit::Writer;
 use crate::sqlite::writer::task::Task;
 use crate::store::CommitFeed;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::Write;
 use std::net::IpAddr;
 
-use portcullis_guard::{Attempt, GateOptions, Rate, Traced};
+use portcullis_guard::{Attempt, GateOptions, Rate, TraceEntry};
 use portcullis_model::Limit;
 
 /// A suggested limit is enough for so many keys of a hundred, and half as much again.
@@ -77,7 +77,7 @@ impl Demand {
         }
     }
 
-    pub(super) fn take(&mut self, traced: &Traced) {
+    pub(super) fn take(&mut self, traced: &TraceEntry) {
         for (limit, key, many) in asked_of(&traced.attempt) {
             if let Some(counted) = self.limits.get_mut(limit.name()) {
                 counted.add(key, many, traced.at_ms);
@@ -268,9 +268,13 @@ fn prefix(client: IpAddr) -> String {
 mod tests {
     use super::*;
 
-    fn login(at_ms: u64, client: &str) -> Traced {
+    fn login(at_ms: u64, client: &str) -> TraceEntry {
         let client = client.parse().unwrap();
-        Traced { at_ms, refused: None, attempt: Attempt::Login { client, name: 1, device: None } }
+        TraceEntry {
+            at_ms,
+            refused: None,
+            attempt: Attempt::Login { client, name: 1, device: None },
+        }
     }
 
     #[test]
@@ -325,7 +329,7 @@ mod tests {
         let attempt =
             Attempt::Event { client: None, connection: 1, user: String::from("ann"), event };
         for at_ms in [0, 1] {
-            demand.take(&Traced { at_ms, refused: None, attempt: attempt.clone() });
+            demand.take(&TraceEntry { at_ms, refused: None, attempt: attempt.clone() });
         }
         let row = demand.rows().find(|row| row.name == "event_per_user.\"chat:send\"").unwrap();
         assert_eq!((row.configured, row.busiest, row.suggested), (Rate::per(10, 60_000), 2, 3));

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use portcullis_guard::{GateOptions, Rehearsal, Traced};
+use portcullis_guard::{GateOptions, Simulation, TraceEntry};
 use portcullis_model::Code;
 use serde::Deserialize;
 
@@ -81,7 +81,7 @@ pub(super) fn run(mut installation: Installation, trace: &Path) -> Result<()> {
 /// Counts every line again. A line that says so begins a new process, with empty buckets.
 fn play(mut lines: impl BufRead, options: &GateOptions) -> Result<Outcome> {
     let mut outcome = Outcome { demand: Demand::new(options), ..Outcome::default() };
-    let mut rehearsal = Rehearsal::new(options.clone())?;
+    let mut rehearsal = Simulation::new(options.clone())?;
     let mut last = 0;
     let mut text = Vec::new();
     loop {
@@ -97,7 +97,7 @@ fn play(mut lines: impl BufRead, options: &GateOptions) -> Result<Outcome> {
         if line.event.sequence <= last || last == 0 {
             outcome.starts += 1;
             outcome.demand.restart();
-            rehearsal = Rehearsal::new(options.clone())?;
+            rehearsal = Simulation::new(options.clone())?;
         } else {
             outcome.lost += line.event.sequence - last - 1;
         }
@@ -108,7 +108,7 @@ fn play(mut lines: impl BufRead, options: &GateOptions) -> Result<Outcome> {
         if line.event.code != Code::Access.name() {
             continue;
         }
-        let traced = line.message.and_then(|text| serde_json::from_str::<Traced>(&text).ok());
+        let traced = line.message.and_then(|text| serde_json::from_str::<TraceEntry>(&text).ok());
         match traced {
             Some(traced) => outcome.take(&traced, &mut rehearsal),
             None => outcome.unread += 1,
@@ -117,7 +117,7 @@ fn play(mut lines: impl BufRead, options: &GateOptions) -> Result<Outcome> {
 }
 
 impl Outcome {
-    fn take(&mut self, traced: &Traced, rehearsal: &mut Rehearsal) {
+    fn take(&mut self, traced: &TraceEntry, rehearsal: &mut Simulation) {
         self.counted += 1;
         self.demand.take(traced);
         let now = rehearsal.play(traced);
@@ -181,7 +181,7 @@ mod tests {
         for number in 0..count {
             let attempt = Attempt::Connect { client: [192, 0, 2, 1].into(), admission: None };
             let refused = (number >= 10).then(|| String::from("connect_per_prefix"));
-            let traced = Traced { at_ms: number, refused, attempt };
+            let traced = TraceEntry { at_ms: number, refused, attempt };
             let message = serde_json::to_string(&traced).unwrap();
             let event = json!({ "code": Code::Access.name(), "sequence": from + number });
             writeln!(text, "{}", json!({ "event": event, "message": message })).unwrap();

@@ -8,7 +8,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_accounts::{AccountFeed, AccountOptions, SigningKeys};
 use portcullis_audit::{Audit, utc};
-use portcullis_guard::{Credential, Directory, DirectoryLimits, Gate, GateOptions, Verified};
+use portcullis_guard::{
+    Credential, Directory, DirectoryLimits, Gate, GateOptions, VerifiedCredential,
+};
 use portcullis_model::{Denial, TokenFault};
 use portcullis_store::{AccountStore, Change};
 use serde_json::Value;
@@ -74,7 +76,7 @@ fn factor_words(shown: bool) -> &'static str {
 }
 
 /// Users of other issuers are made when they first connect.
-fn is_new(verified: &Verified, directory: &Directory) -> bool {
+fn is_new(verified: &VerifiedCredential, directory: &Directory) -> bool {
     !verified.own && directory.user(&verified.user).is_none()
 }
 

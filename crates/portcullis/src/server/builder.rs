@@ -8,7 +8,7 @@ use std::sync::Arc;
 use portcullis_audit::{Audit, AuditOptions, Output};
 use portcullis_guard::{
     Danger, Directory, DirectoryLimits, Event, Gate, GateError, GateOptions, Issuer, IssuerKey,
-    Permit, SecondFactorRule, Verified, WithoutOrigin,
+    Permit, SecondFactorRule, VerifiedCredential, WithoutOrigin,
 };
 use portcullis_model::{Clock, Denial, Secret, SystemClock};
 use portcullis_server::{
@@ -343,7 +343,7 @@ impl Server {
     /// taking in everyone an issuer vouches for. Not beside accounts, which store such users.
     pub fn on_new_user<H, F>(&mut self, hook: H)
     where
-        H: Fn(Verified) -> F + Send + Sync + 'static,
+        H: Fn(VerifiedCredential) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), Denial>> + 'static,
     {
         self.builder.on_connect(hook);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portcullis_guard::{
-    Ask, Body, Caller, Credential, Declared, Directory, DirectoryLimits, Event, Gate, GateOptions,
-    LoadState, Patience, Permit, Rate, SecondFactorRule,
+    Caller, Credential, DeclaredEvent, Directory, DirectoryLimits, Event, EventBody, EventRequest,
+    Gate, GateOptions, LoadState, Permit, Rate, SecondFactorRule, SessionTimeouts,
 };
 use portcullis_model::{Clock, Denial, Namespace, Now, Role, RoomId, UserId};
 use portcullis_server::Context;
@@ -140,12 +140,13 @@ impl TestGate {
         self.caller(user);
         let now = self.clock.now();
         let declared = self.declared.get(&TypeId::of::<E>());
-        let rule = declared.and_then(|any| any.downcast_ref::<Declared<E>>()).expect("a rule");
+        let rule = declared.and_then(|any| any.downcast_ref::<DeclaredEvent<E>>()).expect("a rule");
         let caller = self.callers.get(user).expect("a caller");
         let text = json!([E::NAME, payload, envelope]).to_string();
-        let body = Body::Array(&text);
+        let body = EventBody::Array(&text);
         let size_bytes = text.len();
-        let ask = Ask { namespace: "/", event: E::NAME, body, size_bytes, attachments: &[] };
+        let ask =
+            EventRequest { namespace: "/", event: E::NAME, body, size_bytes, attachments: &[] };
         self.gate.permit(rule, caller, &ask, now)
     }
 
@@ -200,7 +201,7 @@ fn options(tokens: &TokenMaker) -> GateOptions {
         load: Some(LoadState::Normal),
         message_per_user: WIDE,
         message_per_connection: WIDE,
-        patience: Patience { idle_ms: u64::MAX, absolute_ms: u64::MAX },
+        patience: SessionTimeouts { idle_ms: u64::MAX, absolute_ms: u64::MAX },
         ..GateOptions::default()
     }
 }

@@ -235,11 +235,11 @@ fn may_point_in_disguise(text: &str) -> bool {
     // The last bytes as they read, the newest lowest: enough for `://` and every ending.
     let mut last = 0_u64;
     for character in text.chars() {
-        let byte = match Look::of(character) {
-            Look::Nothing => continue,
-            Look::Byte(byte) => byte,
-            Look::Foreign => 0,
-            Look::Several => return true,
+        let byte = match LoadSample::of(character) {
+            LoadSample::Nothing => continue,
+            LoadSample::Byte(byte) => byte,
+            LoadSample::Foreign => 0,
+            LoadSample::Several => return true,
         };
         if !byte.is_ascii_alphabetic() && ends_in_host(last) {
             return true;
@@ -270,7 +270,7 @@ fn ends_in_octet(last: u64) -> bool {
 }
 
 /// What a character reads as, in an address.
-enum Look {
+enum LoadSample {
     /// It cannot be seen.
     Nothing,
     /// ASCII, in lower case.
@@ -281,7 +281,7 @@ enum Look {
     Several,
 }
 
-impl Look {
+impl LoadSample {
     fn of(character: char) -> Self {
         match character {
             '\0'..='\x7f' => Self::Byte(u8::try_from(character).unwrap_or(0).to_ascii_lowercase()),

@@ -46,7 +46,7 @@ impl Part<'_> {
 
 /// What the text holds beside its links.
 pub(crate) fn outside_links(text: &str) -> Vec<Part<'_>> {
-    let look = Look::of(text);
+    let look = LoadSample::of(text);
     let spans = links::spans(&look.text).into_iter();
     let spans = spans.map(|(start, end)| (look.source_of(start), look.source_of(end)));
     let mut parts = Vec::new();
@@ -92,14 +92,14 @@ pub(crate) fn outside_questions(text: &str) -> Vec<&str> {
 }
 
 /// A text in compatibility form and lower case, and where each byte of it comes from.
-struct Look {
+struct LoadSample {
     text: String,
     /// For each byte of `text`, the place in the source; none where both are the same.
     places: Option<Vec<usize>>,
     source_len: usize,
 }
 
-impl Look {
+impl LoadSample {
     fn of(source: &str) -> Self {
         let source_len = source.len();
         if source.is_ascii() {

@@ -3,9 +3,11 @@
 
 use rusqlite::Connection;
 
+use portcullis_model::RevocationKind;
+
 use crate::changes::Change;
 use crate::error::StoreError;
-use crate::rows::accounts::{Revocation, RevocationKind};
+use crate::rows::accounts::Revocation;
 use crate::sqlite::account_tables::sessions::STEP_ROWS;
 use crate::sqlite::account_tables::users::AccountTables;
 
@@ -35,19 +37,17 @@ CREATE INDEX revocations_until ON revocations (until_unix_ms);
 /// Rows stay for a day after their end, so that a clock off by hours deletes none too early.
 const KEPT_AFTER_END_MS: i64 = 24 * 60 * 60 * 1000;
 
-impl RevocationKind {
-    /// The number stored.
-    pub(crate) fn number(self) -> i64 {
-        match self {
-            Self::Token => 0,
-            Self::Session => 1,
-        }
+/// The stored number of a kind.
+fn kind_number(kind: RevocationKind) -> i64 {
+    match kind {
+        RevocationKind::Token => 0,
+        RevocationKind::Session => 1,
     }
+}
 
-    /// Reads the number stored.
-    pub(crate) fn from_number(number: i64) -> Self {
-        if number == 0 { Self::Token } else { Self::Session }
-    }
+/// Reads the stored number of a kind.
+fn kind_from_number(number: i64) -> RevocationKind {
+    if number == 0 { RevocationKind::Token } else { RevocationKind::Session }
 }
 
 impl AccountTables<'_> {
@@ -62,7 +62,7 @@ impl AccountTables<'_> {
              RETURNING until_unix_ms",
         )?;
         let Revocation { issuer, user, kind, name, until_unix_ms } = &revocation;
-        let values = (issuer, kind.number(), name, until_unix_ms, user);
+        let values = (issuer, kind_number(*kind), name, until_unix_ms, user);
         let until_unix_ms = insert.query_row(values, |row| row.get(0))?;
         self.changes.push(Change::Revoked(Revocation { until_unix_ms, ..revocation }));
         Ok(())
@@ -101,7 +101,7 @@ pub(crate) fn revocations(connection: &Connection) -> Result<Vec<Revocation>, St
     let rows = select.query_map([], |row| {
         Ok(Revocation {
             issuer: row.get(0)?,
-            kind: RevocationKind::from_number(row.get(1)?),
+            kind: kind_from_number(row.get(1)?),
             name: row.get(2)?,
             until_unix_ms: row.get(3)?,
             user: row.get(4)?,

@@ -287,13 +287,14 @@ mod tests {
 
     use super::*;
     use crate::accounts::{AccountStore, RecheckOutcome};
-    use crate::rows::accounts::{NewTotp, Revocation, RevocationKind};
+    use crate::rows::accounts::{NewTotp, Revocation};
     use crate::rows::rooms::{
         AppendOutcome, HistoryRequest, InviteOutcome, InviteRequest, UserRow,
     };
     use crate::sqlite::fixture::{Deaf, ann, lobby, message};
     use crate::sqlite::store::{SqliteOptions, SqliteStore};
     use crate::store::Store;
+    use portcullis_model::RevocationKind;
 
     #[test]
     fn the_tables_are_made_once_and_a_later_schema_is_refused() {

@@ -10,10 +10,10 @@ use crate::rows::accounts::{OperatorActionKind, SessionSelector};
 use crate::rows::deletions::{
     DeleteRoomOutcome, DeleteUserOutcome, DeleteUserRequest, OwnedRooms, RoomSummary,
 };
-use crate::rows::rooms::Visibility;
 use crate::sqlite::account_tables::users::AccountTables;
 use crate::sqlite::columns::text;
 use crate::sqlite::operator::store::SqliteOperatorStore;
+use crate::sqlite::tables::rooms::visibility_from_number;
 
 /// The name that is shown for deleted users. A user cannot register it.
 const DELETED_NAME: &str = "deleted user";
@@ -40,7 +40,7 @@ impl SqliteOperatorStore {
             rooms.push(RoomSummary {
                 id: room_id(text(row, 0)?)?,
                 name: row.get(1)?,
-                visibility: Visibility::from_number(row.get(2)?),
+                visibility: visibility_from_number(row.get(2)?),
                 owner: row.get(3)?,
                 members: row.get::<_, i64>(4)?.cast_unsigned(),
                 messages: row.get::<_, i64>(5)?.cast_unsigned(),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{RoomId, UserId};
+use portcullis_model::{RoomId, UserId, Visibility};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::changes::Change;
@@ -11,24 +11,22 @@ use crate::error::StoreError;
 use crate::health::monitor::WriteKind;
 use crate::rows::deletions::{DeleteRoomOutcome, DeleteRoomRequest};
 use crate::rows::rooms::{
-    CreateRoomOutcome, JoinOutcome, JoinRequest, LeaveOutcome, NewRoom, RoomRow, Visibility,
+    CreateRoomOutcome, JoinOutcome, JoinRequest, LeaveOutcome, NewRoom, RoomRow,
 };
 use crate::sqlite::tables::relations::Standing;
 use crate::sqlite::writer::commit::Writer;
 
-impl Visibility {
-    /// The number stored.
-    pub(crate) fn number(self) -> i64 {
-        match self {
-            Self::Public => 0,
-            Self::Private => 1,
-        }
+/// The stored number of a visibility.
+fn visibility_number(visibility: Visibility) -> i64 {
+    match visibility {
+        Visibility::Public => 0,
+        Visibility::Private => 1,
     }
+}
 
-    /// Reads the number stored; what is not public is private.
-    pub(crate) fn from_number(number: i64) -> Self {
-        if number == 0 { Self::Public } else { Self::Private }
-    }
+/// Reads the stored number of a visibility; every number but 0 means private.
+pub(crate) fn visibility_from_number(number: i64) -> Visibility {
+    if number == 0 { Visibility::Public } else { Visibility::Private }
 }
 
 /// A user as far as membership needs it.
@@ -75,7 +73,7 @@ impl Writer<'_> {
             let key = insert.insert((
                 room.id.as_str(),
                 &room.name,
-                room.visibility.number(),
+                visibility_number(room.visibility),
                 owner.key,
                 room.created_unix_ms,
             ))?;
@@ -213,7 +211,7 @@ impl Writer<'_> {
         let found = select.query_row([room.as_str()], |row| {
             Ok(Place {
                 key: row.get(0)?,
-                visibility: Visibility::from_number(row.get(1)?),
+                visibility: visibility_from_number(row.get(1)?),
                 owner: row.get(2)?,
                 last_seq: row.get(3)?,
                 members: row.get(4)?,

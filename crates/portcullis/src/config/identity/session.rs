@@ -2,7 +2,7 @@
 //! Never: for ever.
 
 use portcullis_accounts::SessionTimes;
-use portcullis_guard::Patience;
+use portcullis_guard::SessionTimeouts;
 use serde::Deserialize;
 
 use crate::config::read::error::ConfigError;
@@ -27,8 +27,8 @@ pub(crate) struct SessionSection {
 const LONGEST_S: u64 = 90 * 24 * 60 * 60;
 
 impl SessionSection {
-    pub(crate) fn read(&self) -> Result<(Patience, SessionTimes), ConfigError> {
-        let patience = Patience::default();
+    pub(crate) fn read(&self) -> Result<(SessionTimeouts, SessionTimes), ConfigError> {
+        let patience = SessionTimeouts::default();
         let times = SessionTimes::default();
         let idle_s = within("session.idle_s", self.idle_s, patience.idle_ms / 1000)?;
         let absolute_s =
@@ -44,7 +44,7 @@ impl SessionSection {
         }
         let signed = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
         Ok((
-            Patience { idle_ms: idle_s * 1000, absolute_ms: absolute_s * 1000 },
+            SessionTimeouts { idle_ms: idle_s * 1000, absolute_ms: absolute_s * 1000 },
             SessionTimes {
                 idle_s: signed(login_idle),
                 absolute_s: signed(login_absolute),
@@ -76,7 +76,7 @@ mod tests {
     fn times_are_bounded_and_reach_their_place() {
         let read = |text: &str| toml::from_str::<SessionSection>(text).unwrap().read();
         let (patience, times) = read("").unwrap();
-        assert_eq!((patience, times), (Patience::default(), SessionTimes::default()));
+        assert_eq!((patience, times), (SessionTimeouts::default(), SessionTimes::default()));
         let text = "idle_s = 1\nabsolute_s = 2\nlogin_idle_s = 3\nlogin_absolute_s = 4\n\
                     logins_per_user = 5";
         let (patience, times) = read(text).unwrap();

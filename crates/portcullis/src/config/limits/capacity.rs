@@ -2,7 +2,7 @@
 //! Never: without a bound.
 
 use portcullis_chat::ChatOptions;
-use portcullis_guard::{DirectoryLimits, GateOptions, Places, WhenUserFull};
+use portcullis_guard::{CapacityOptions, DirectoryLimits, GateOptions, WhenUserFull};
 use portcullis_server::Options;
 use serde::Deserialize;
 
@@ -61,7 +61,7 @@ impl CapacitySection {
         let total = self.connections_total.unwrap_or(default.total);
         let pre_auth = (total / 5).max(SMALL).min(total);
         let per_user = options.connections_per_user.min(total);
-        let places = Places {
+        let places = CapacityOptions {
             total,
             pre_auth: self.pre_auth_total.unwrap_or(pre_auth),
             admin_reserve: self.admin_reserve.unwrap_or(total / 100),
