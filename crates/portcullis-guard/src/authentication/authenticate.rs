@@ -169,7 +169,7 @@ impl Authentication {
     fn hold_for_key(
         &self,
         token: &str,
-        verified: &Verified,
+        verified: &VerifiedCredential,
         key: &[u8],
         now: Now,
     ) -> Result<(), Denial> {

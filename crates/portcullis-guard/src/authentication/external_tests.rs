@@ -6,11 +6,11 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use portcullis_model::{Denial, Now, Role, Roles, RoomId, TokenFault, UserId};
+use portcullis_model::{Denial, Now, Role, Roles, RoomId, TokenFault, UserId, Visibility};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::directory::room::{RoomFacts, Visibility};
+use crate::directory::room::RoomFacts;
 use crate::directory::tables::{Directory, DirectoryLimits};
 use crate::directory::user::UserFacts;
 use crate::gate::Gate;
@@ -145,7 +145,7 @@ fn role_is_in_force_only_on_connections_that_show_a_second_factor() {
 fn role_that_reaches_rooms_of_others_is_named_as_withheld_for_every_room() {
     let mut world = world(GateOptions::default());
     let kick = world.gate.declare::<Kick>("/").unwrap();
-    let Verified { user, .. } = verified(&world.gate, json!({}));
+    let VerifiedCredential { user, .. } = verified(&world.gate, json!({}));
     let olga = UserId::parse("olga").unwrap();
     let directory = world.gate.directory();
     for (name, owner) in [("theirs", &olga), ("own", &user)] {
@@ -170,8 +170,14 @@ fn role_that_reaches_rooms_of_others_is_named_as_withheld_for_every_room() {
         world.put(roles);
         let caller = Caller::new(world.connect(json!({})).unwrap(), "a");
         let text = format!(r#"["test:kick",{{"room":"{room}"}}]"#);
-        let body = Body::Array(&text);
-        let ask = Ask { namespace: "/", event: Kick::NAME, body, size_bytes: 40, attachments: &[] };
+        let body = EventBody::Array(&text);
+        let ask = EventRequest {
+            namespace: "/",
+            event: Kick::NAME,
+            body,
+            size_bytes: 40,
+            attachments: &[],
+        };
         let outcome = world.gate.permit(&kick, &caller, &ask, now()).map(|_| ());
         assert_eq!(outcome, expect, "{roles:?} {room}");
     }
@@ -331,7 +337,7 @@ fn refreshed_token_of_another_issuer_belongs_to_the_key_of_the_connection() {
     let shown = ann.show(gate, &first, "p1", now()).unwrap();
     let facts = UserFacts::new(shown.user.clone(), String::from("Ann"));
     gate.directory().put_user(UserFacts { external: true, ..facts });
-    let connect = |shown: &Verified| {
+    let connect = |shown: &VerifiedCredential| {
         let ticket = gate.authentication.issue_ticket(shown, None, now()).unwrap();
         let shown = gate.verify(Credential::Bearer(&ticket), None, now()).unwrap();
         gate.authenticate(shown, now()).unwrap()
@@ -351,7 +357,7 @@ fn refreshed_token_of_another_issuer_belongs_to_the_key_of_the_connection() {
     }
     assert_eq!(renew(&anns, &third), used, "the rule is the same for both");
     // A connection without a key cannot hold a token.
-    let keyless = connect(&Verified { proven_key: None, ..shown });
+    let keyless = connect(&VerifiedCredential { proven_key: None, ..shown });
     let fresh = token(json!({ "jti": "t4" }));
     assert_eq!(renew(&keyless, &fresh), Err(Denial::Token(TokenFault::Proof)));
 }
