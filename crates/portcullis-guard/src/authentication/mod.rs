@@ -2,6 +2,7 @@
 //! Never: await, sockets, storage; what the user may do.
 
 pub(crate) mod authenticate; // door 2: a credential becomes a principal
+pub(crate) mod verify; // tokens, tokens bound to a key, tickets
 pub(crate) mod on_connection; // credentials within the budget of one connection
 pub(crate) mod anonymous; // principals without a credential
 pub(crate) mod factor_check; // second factors that a credential shows

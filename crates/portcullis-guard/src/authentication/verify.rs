@@ -1,0 +1,179 @@
+//! Verifies credentials: tokens, tokens bound to a key, tickets.
+//! Never: an answer that tells why a token is rejected.
+
+use portcullis_model::{Denial, Now, TokenFault, UserId};
+
+use crate::admission::handshake::AdmittedRequest;
+use crate::authentication::authenticate::Authentication;
+use crate::authentication::credential::{self, Credential, PresentedCredential};
+use crate::authentication::proof::{CheckedProof, ProofRequest, is_bound_to};
+use crate::authentication::ticket::TICKET_PREFIX;
+use crate::tables::shares::{EntryOwner, ShareUse};
+use crate::tokens::token::VerifiedCredential;
+
+impl Authentication {
+    /// Believes a credential: where it stands, its shape, signature, claims; or uses a ticket up.
+    ///
+    /// `origin` is the page that shows it.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], [`Denial::TwoCredentials`] or [`Denial::ProofNeeded`].
+    pub fn verify(
+        &self,
+        credential: Credential<'_>,
+        origin: Option<&str>,
+        now: Now,
+    ) -> Result<VerifiedCredential, Denial> {
+        let verified = match credential::shown(credential)? {
+            PresentedCredential::Ticket(ticket) => return self.redeem(ticket, origin, now),
+            // Before the token is looked at, so that the answer tells nothing about it.
+            PresentedCredential::Token(_) if self.options.proof_required => {
+                return Err(Denial::ProofNeeded);
+            }
+            PresentedCredential::Token(token) => {
+                self.tokens.believe(token, now).map_err(Denial::Token)?
+            }
+        };
+        self.limits.signature_of_user(&verified.user, now)?;
+        // A bound token without proof is a stolen one until shown otherwise (RFC 9449 section 7.2).
+        match verified.bound {
+            Some(_) => Err(Denial::Token(TokenFault::Bound)),
+            None => Ok(verified),
+        }
+    }
+
+    /// Looks at the credential of a request that opens a socket, before there is one.
+    ///
+    /// A ticket is not looked at, for a look would use it up; and a key nobody knows yet may be
+    /// known when the socket asks to come in.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::TicketNeeded`].
+    pub fn precheck(
+        &self,
+        admitted: &AdmittedRequest,
+        now: Now,
+    ) -> Result<Option<VerifiedCredential>, Denial> {
+        if admitted.bound.is_some() {
+            // There is no proof for what is said on a socket; it opens with a ticket.
+            return Err(Denial::TicketNeeded);
+        }
+        let Some(bearer) = &admitted.bearer else { return Ok(None) };
+        if bearer.expose().starts_with(TICKET_PREFIX) {
+            return Ok(None);
+        }
+        if self.options.proof_required {
+            return Err(Denial::TicketNeeded);
+        }
+        let credential = Credential::Bearer(bearer.expose());
+        match self.verify(credential, admitted.origin.as_deref(), now) {
+            Err(Denial::Token(TokenFault::Key)) => Ok(None),
+            outcome => outcome.map(Some),
+        }
+    }
+
+    /// Believes a token shown with a proof of the key it is bound to.
+    ///
+    /// Where every token needs a proof, one that another issuer has bound to no key is bound to the
+    /// first key that it is shown with here.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::NonceNeeded`] when the proof lacks this server's nonce.
+    pub fn verify_bound(
+        &self,
+        ask: &ProofRequest<'_>,
+        now: Now,
+    ) -> Result<VerifiedCredential, Denial> {
+        let token = ask.token.ok_or(Denial::Token(TokenFault::Missing))?;
+        let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
+        // Two signatures, and the token says whose they are before the dearer one is checked.
+        self.limits.signature_of_user(&verified.user, now)?;
+        self.limits.signature_of_user(&verified.user, now)?;
+        let proof = self.check_proof(ask, now)?;
+        let owner = EntryOwner::User(&verified.user);
+        match &verified.bound {
+            Some(jkt) if is_bound_to(jkt, proof.claimed_key()) => {}
+            None if self.options.proof_required && !verified.own => {
+                self.hold_for_key(token, &verified, proof.claimed_key(), now)?;
+            }
+            Some(_) | None => return Err(Denial::Token(TokenFault::Proof)),
+        }
+        let key = self.use_proof(proof, owner, now)?;
+        Ok(VerifiedCredential { proven_key: Some(key), ..verified })
+    }
+
+    /// Makes a key the key of a token that its issuer has bound to none.
+    pub(crate) fn hold_for_key(
+        &self,
+        token: &str,
+        verified: &VerifiedCredential,
+        key: &[u8],
+        now: Now,
+    ) -> Result<(), Denial> {
+        let owner = EntryOwner::User(&verified.user);
+        let (token, label) = ((token, verified.expires_unix_s), || owner.label());
+        self.first_keys.hold(token, key, self.limits.owner(owner), label, now)
+    }
+
+    /// Checks a proof of the client's key; stores nothing.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::NonceNeeded`] when the proof lacks this server's nonce.
+    pub fn check_proof(&self, ask: &ProofRequest<'_>, now: Now) -> Result<CheckedProof, Denial> {
+        self.proofs.check(ask, &self.options.hosts, now)
+    }
+
+    /// Uses a proof up; gives the key it proves, an uncompressed P-256 point.
+    ///
+    /// # Errors
+    /// [`Denial::Token`] for a second use, [`Denial::ShareFull`] when the owner has used too many.
+    pub fn use_proof(
+        &self,
+        proof: CheckedProof,
+        owner: EntryOwner<'_>,
+        now: Now,
+    ) -> Result<Vec<u8>, Denial> {
+        self.proofs.consume(proof, self.limits.owner(owner), || owner.label(), now)
+    }
+
+    /// How full the tables of identity state are.
+    #[must_use]
+    pub fn identity_tables(&self, now: Now) -> [ShareUse; 4] {
+        let revocations = self.directory.authority().usage(now);
+        let (tickets, proofs) = (self.tickets.usage(now), self.proofs.usage(now));
+        [tickets, proofs, self.first_keys.usage(now), revocations]
+    }
+
+    /// The nonce proofs have to carry at the moment (`DPoP-Nonce`).
+    #[must_use]
+    pub fn proof_nonce(&self, now: Now) -> String {
+        self.proofs.nonce(now)
+    }
+
+    /// Issues a one-time ticket for a believed credential; valid for 30 s, on pages of one origin.
+    ///
+    /// # Errors
+    /// [`Denial::PayloadTooLarge`] when the credential says more than fits into a ticket.
+    pub fn issue_ticket(
+        &self,
+        verified: &VerifiedCredential,
+        origin: Option<&str>,
+        now: Now,
+    ) -> Result<String, Denial> {
+        // A token may list any number of roles; only those that exist here mean anything.
+        let known = |name: &String| self.options.roles.table.parse(name).is_some();
+        let roles = verified.roles.as_ref();
+        let roles = roles.map(|names| names.iter().filter(|name| known(name)).cloned().collect());
+        self.tickets.issue(&VerifiedCredential { roles, ..verified.clone() }, origin, now)
+    }
+
+    fn redeem(
+        &self,
+        ticket: &str,
+        origin: Option<&str>,
+        now: Now,
+    ) -> Result<VerifiedCredential, Denial> {
+        let owner_of = |user: &UserId| self.limits.owner(EntryOwner::User(user));
+        self.tickets.redeem(ticket, origin, owner_of, now)
+    }
+}
