@@ -1,132 +1,25 @@
-//! What the account routes share, and how they are set up.
-//! Never: a route's own work.
+//! The state that all account routes share.
+//! Never: the work of one route.
 
 use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use portcullis_audit::Audit;
-use portcullis_guard::{SecondFactorRule, ShareUse};
-use portcullis_model::{Clock, Denial, Now, RoleTable, Secret};
-use portcullis_seal::PrivateFileError;
-use portcullis_store::{AccountStore, StoreError};
+use portcullis_guard::ShareUse;
+use portcullis_model::{Denial, Now, RoleTable, Secret};
+use portcullis_store::AccountStore;
 
-use crate::factors::totp_begin::Enrollments;
+use crate::error::AccountsError;
+use crate::factors::pending_enrollments::PendingEnrollments;
 use crate::keys::server_secret::ServerSecret;
-use crate::keys::signing_keys::{KeyError, SigningKeys};
-use crate::login::failure_counts::Failures;
-use crate::passwords::password::{Password, PasswordHashing};
-use crate::passwords::policy::PasswordPolicy;
+use crate::keys::signing_keys::SigningKeys;
+use crate::login::failure_counts::FailureCounts;
+use crate::options::AccountOptions;
+use crate::passwords::hashing::PasswordHashing;
+use crate::passwords::password::Password;
 use crate::passwords::pool::PasswordPool;
-use crate::users::external_names::PendingNames;
-use crate::users::setup::Setup;
+use crate::users::pending_names::PendingNames;
 
-/// Whether strangers may make accounts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Registration {
-    /// Anyone, at the rate log-ins have.
-    Open,
-    /// Whoever an administrator has invited.
-    Invitation,
-    /// Nobody; accounts come from the operator.
-    Closed,
-}
-
-/// How long log-ins last, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionTimes {
-    /// Without a refresh for so long a log-in ends; 7 days.
-    pub idle_s: i64,
-    /// After so long it ends whatever happens; 30 days.
-    pub absolute_s: i64,
-    /// For so long a refresh token that was just used may be shown again by the same device; 10.
-    pub grace_s: i64,
-    /// Log-ins one user may have at a time; the one not refreshed for longest makes room.
-    pub per_user_max: u32,
-}
-
-impl Default for SessionTimes {
-    fn default() -> Self {
-        let day_s = 24 * 60 * 60;
-        Self { idle_s: 7 * day_s, absolute_s: 30 * day_s, grace_s: 10, per_user_max: 20 }
-    }
-}
-
-/// How accounts work.
-#[derive(Clone)]
-pub struct AccountOptions {
-    /// Who our own tokens say vouches (`iss`).
-    pub issuer: String,
-    /// For whom our own tokens are (`aud`).
-    pub audience: String,
-    /// Whether strangers may make accounts.
-    pub registration: Registration,
-    /// Which new passwords are rejected.
-    pub passwords: Arc<PasswordPolicy>,
-    /// Threads that hash passwords, 19 MiB each.
-    pub hashing_threads: usize,
-    /// The first administrator's link, from [`Setup::prepare`].
-    pub setup: Setup,
-    /// How long log-ins last.
-    pub times: SessionTimes,
-    /// Who needs a second factor.
-    pub second_factor: SecondFactorRule,
-    /// Whether log-ins have to prove a key of the client (RFC 9449).
-    pub proof_required: bool,
-    /// Where provisioned users are recorded; requests carry their own.
-    pub audit: Audit,
-    /// What time users are provisioned at; requests carry their own.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl AccountOptions {
-    /// Open registration, our default issuer, and no set-up link yet.
-    #[must_use]
-    pub fn new(audit: Audit, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            issuer: String::from("https://portcullis"),
-            audience: String::from("portcullis"),
-            registration: Registration::Open,
-            passwords: Arc::default(),
-            hashing_threads: PasswordPool::threads_default(),
-            setup: Setup::default(),
-            times: SessionTimes::default(),
-            second_factor: SecondFactorRule::None,
-            proof_required: false,
-            audit,
-            clock,
-        }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn for_tests() -> Self {
-        Self::new(Audit::silent(), Arc::new(portcullis_model::SystemClock::start()))
-    }
-}
-
-/// Why accounts cannot work; the server does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum AccountsError {
-    /// The signing key cannot be used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// A private file cannot be used.
-    #[error(transparent)]
-    File(#[from] PrivateFileError),
-    /// The store cannot be asked.
-    #[error("cannot ask the store for accounts")]
-    Store(#[from] StoreError),
-    /// The hashing threads cannot be started.
-    #[error("cannot start a thread that hashes passwords")]
-    Thread(#[source] std::io::Error),
-    /// Randomness or hashing fails.
-    #[error("cannot prepare accounts")]
-    Refused(#[source] Denial),
-    /// An event's rule is not sound, or another product has the event already.
-    #[error("an event of accounts cannot be declared")]
-    Rule(#[from] portcullis_guard::GateError),
-}
-
-/// What the account routes share.
+/// The state that all account routes share.
 pub(crate) struct Accounts {
     pub(crate) store: Arc<dyn AccountStore>,
     pub(crate) keys: SigningKeys,
@@ -135,22 +28,22 @@ pub(crate) struct Accounts {
     pub(crate) roles: RoleTable,
     pub(crate) pool: PasswordPool,
     pub(crate) hashing: PasswordHashing,
-    pub(crate) failures: Failures,
-    pub(crate) enrollments: Enrollments,
+    pub(crate) failures: FailureCounts,
+    pub(crate) enrollments: PendingEnrollments,
     pub(crate) pending_names: PendingNames,
-    /// A hash no password has, verified for unknown names so that they take as long.
+    /// A hash without a password, verified for unknown names so that they take the same time.
     pub(crate) decoy: Secret<String>,
 }
 
-/// What accounts are made of.
+/// The parts from which the accounts are built.
 pub struct AccountParts {
-    /// Where people are stored.
+    /// The store of users.
     pub store: Arc<dyn AccountStore>,
-    /// What tokens are signed with.
+    /// The keys that sign access tokens.
     pub keys: SigningKeys,
-    /// What refresh tokens and device cookies are made from.
+    /// The secrets that sign refresh tokens and device cookies.
     pub secret: ServerSecret,
-    /// Names of all roles.
+    /// The names of all roles.
     pub roles: RoleTable,
 }
 
@@ -161,9 +54,9 @@ impl Accounts {
         hashing: PasswordHashing,
     ) -> Result<Self, AccountsError> {
         let AccountParts { store, keys, secret, roles } = parts;
-        let refused = AccountsError::Refused;
-        let unknown = Password::new(portcullis_server::random_id::<32>().map_err(refused)?);
-        let decoy = hashing.hash(&unknown, &fresh_salt().map_err(refused)?).map_err(refused)?;
+        let denied = AccountsError::Denied;
+        let unknown = Password::new(portcullis_server::random_id::<32>().map_err(denied)?);
+        let decoy = hashing.hash(&unknown, &new_salt().map_err(denied)?).map_err(denied)?;
         let pool = PasswordPool::start(&hashing, &options.passwords, options.hashing_threads)
             .map_err(AccountsError::Thread)?;
         Ok(Self {
@@ -174,21 +67,21 @@ impl Accounts {
             roles,
             pool,
             hashing,
-            failures: Failures::default(),
-            enrollments: Enrollments::default(),
+            failures: FailureCounts::default(),
+            enrollments: PendingEnrollments::default(),
             pending_names: PendingNames::default(),
             decoy,
         })
     }
 
-    /// How full the tables are that the routes keep.
+    /// The use of the tables that the routes keep.
     pub(crate) fn tables(&self, now: Now) -> [ShareUse; 2] {
         [self.failures.usage(now), self.enrollments.usage(now)]
     }
 }
 
 /// Salt for one hash, 128 random bits.
-pub(crate) fn fresh_salt() -> Result<[u8; 16], Denial> {
+pub(crate) fn new_salt() -> Result<[u8; 16], Denial> {
     let mut salt = [0u8; 16];
     SystemRandom::new().fill(&mut salt).map_err(|_| Denial::Internal("randomness"))?;
     Ok(salt)

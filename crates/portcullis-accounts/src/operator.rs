@@ -1,5 +1,5 @@
-//! What an operator does to people beside the server, over the store alone.
-//! Never: a check of who asks; whoever can read the data directory is the operator.
+//! Changes of accounts by an operator, directly in the store, beside a running server.
+//! Never: a check of the operator; every user who can read the data directory is one.
 
 use portcullis_guard::make_admission;
 use portcullis_model::{Denial, Now, Role, Secret, SessionId, WeakPassword};
@@ -9,93 +9,97 @@ use portcullis_store::{
     OpenSessionOutcome, StoreError, UserChange, UserChangeKind,
 };
 
-use crate::accounts::fresh_salt;
+use crate::accounts::new_salt;
+use crate::keys::digest::sha256;
 use crate::keys::server_secret::ServerSecret;
 use crate::keys::signing_keys::SigningKeys;
-use crate::login::login_link::OPERATOR_LINK_LIFE_S;
-use crate::login::password_login::budget_name;
-use crate::passwords::password::{Password, PasswordHashing};
+use crate::login::attempts::account_key;
+use crate::login::login_link::{LoginLink, OPERATOR_LINK_LIFE_S};
+use crate::passwords::hashing::PasswordHashing;
+use crate::passwords::password::Password;
 use crate::passwords::policy::PasswordPolicy;
 use crate::tokens::access_token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
 use crate::users::invitation;
 use crate::users::username::Username;
 
-/// Why an operator's act did not happen.
+/// Why a change of an operator failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     /// The store failed.
-    #[error("the database could not be used")]
+    #[error("cannot use the database")]
     Store(#[from] StoreError),
-    /// Nobody has this name or id.
-    #[error("there is no user {0:?}: users of other issuers are named by id, see user list")]
+    /// No user has this name or id.
+    #[error(
+        "there is no user {0:?}: see portcullis user list; users of other issuers are named by id"
+    )]
     NoUser(String),
-    /// The user is another issuer's.
-    #[error("{0:?} signs in with another issuer: passwords and factors are that issuer's")]
-    Foreign(String),
-    /// Nobody would be left who administers.
-    #[error("{0:?} is the last administrator: make another one first")]
+    /// The user belongs to another issuer.
+    #[error("{0:?} signs in with another issuer: change passwords and second factors there")]
+    OtherIssuer(String),
+    /// The server would have no administrator.
+    #[error("{0:?} is the last administrator: give another user the role admin first")]
     LastAdmin(String),
-    /// The user is locked out or banned.
-    #[error("{0:?} is locked out or banned and gets no session")]
-    Barred(String),
-    /// Too many invitations of operators are unused.
-    #[error("operators have 1000 unused invitations: wait until some are used or have ended")]
+    /// The user is disabled or banned.
+    #[error("{0:?} is disabled or banned and cannot get a session: unlock or unban the user first")]
+    Blocked(String),
+    /// Operators have too many unused invitations.
+    #[error("operators have 1000 unused invitations: wait until some are used or have expired")]
     Invitations,
-    /// The new password is no good.
-    #[error("{}: use 8 to 128 characters of another kind", .0.sentence())]
+    /// The new password breaks a rule.
+    #[error("{}: choose another password of 8 to 128 characters", .0.sentence())]
     PasswordWeak(WeakPassword),
-    /// The machine gives no randomness, or a library refuses.
-    #[error("it could not be made ({})", .0.reason())]
-    Refused(Denial),
+    /// The system returns no random bytes, or a library fails.
+    #[error("cannot create it ({})", .0.reason())]
+    Denied(Denial),
 }
 
 impl From<Denial> for OperatorError {
     fn from(denial: Denial) -> Self {
         match denial {
             Denial::PasswordWeak(why) => Self::PasswordWeak(why),
-            other => Self::Refused(other),
+            other => Self::Denied(other),
         }
     }
 }
 
-/// What changes about a user's standing.
+/// A change of the status of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Gets a role.
+pub enum StatusChange {
+    /// Adds a role.
     Grant(Role),
-    /// Loses a role.
+    /// Removes a role.
     Take(Role),
-    /// Is locked out until let in again.
+    /// Disables the account until it is enabled again.
     Lock,
-    /// Is let in again.
+    /// Enables the account again.
     Unlock,
-    /// Is out until a moment, in milliseconds since 1970; a past one lifts a ban.
+    /// Bans the user until a time, in milliseconds since 1970; a time in the past lifts the ban.
     Ban(i64),
-    /// May not speak until a moment, in milliseconds since 1970; a past one lifts it.
+    /// Mutes the user until a time, in milliseconds since 1970; a time in the past lifts the mute.
     Mute(i64),
-    /// Is logged out everywhere, and every token issued before is void.
+    /// Ends all sessions, and revokes all tokens issued so far.
     Logout,
 }
 
 /// A login link that an operator hands to a user.
 pub struct OperatorLink {
-    /// The path, query and fragment: an admission, so that an overloaded server serves the page,
-    /// and the link.
-    pub fragment: Secret<String>,
+    /// Path, query and fragment. The query holds an admission token, so that an overloaded server
+    /// serves the page.
+    pub address: Secret<String>,
     /// When it ends, in milliseconds since 1970.
     pub ends_unix_ms: i64,
 }
 
-/// An operator's hand on the accounts.
-pub struct OperatorHand<'a> {
-    /// The tables about people.
+/// Access of an operator to the accounts.
+pub struct OperatorAccounts<'a> {
+    /// The store of users.
     pub store: &'a dyn AccountStore,
-    /// The time.
+    /// The current time.
     pub now: Now,
 }
 
-impl OperatorHand<'_> {
-    /// The user of this name or id.
+impl OperatorAccounts<'_> {
+    /// Finds a user by name or id.
     ///
     /// # Errors
     /// [`OperatorError::NoUser`], [`OperatorError::Store`].
@@ -104,25 +108,25 @@ impl OperatorHand<'_> {
         found.ok_or_else(|| OperatorError::NoUser(String::from(name)))
     }
 
-    /// Changes what a user may do; a running server acts on it within a second.
+    /// Changes the status of a user; a running server applies it within a second.
     ///
     /// # Errors
     /// [`OperatorError`].
-    pub async fn change(&self, name: &str, standing: Standing) -> Result<(), OperatorError> {
+    pub async fn change(&self, name: &str, change: StatusChange) -> Result<(), OperatorError> {
         let person = self.find(name).await?;
-        let what = match standing {
-            Standing::Grant(role) => UserChangeKind::Roles(person.roles.with(role)),
-            Standing::Take(role) => UserChangeKind::Roles(person.roles.without(role)),
-            Standing::Lock => UserChangeKind::Disabled(true),
-            Standing::Unlock => UserChangeKind::Disabled(false),
-            Standing::Ban(until_unix_ms) => UserChangeKind::Banned { until_unix_ms },
-            Standing::Mute(until_unix_ms) => UserChangeKind::Muted { until_unix_ms },
-            Standing::Logout => UserChangeKind::RevokeAll,
+        let what = match change {
+            StatusChange::Grant(role) => UserChangeKind::Roles(person.roles.with(role)),
+            StatusChange::Take(role) => UserChangeKind::Roles(person.roles.without(role)),
+            StatusChange::Lock => UserChangeKind::Disabled(true),
+            StatusChange::Unlock => UserChangeKind::Disabled(false),
+            StatusChange::Ban(until_unix_ms) => UserChangeKind::Banned { until_unix_ms },
+            StatusChange::Mute(until_unix_ms) => UserChangeKind::Muted { until_unix_ms },
+            StatusChange::Logout => UserChangeKind::RevokeAll,
         };
         self.apply(name, person, what).await
     }
 
-    /// Gives a user of our own another password, which ends all sessions.
+    /// Sets the password of a user of this server, which ends all sessions.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -134,11 +138,11 @@ impl OperatorHand<'_> {
     ) -> Result<(), OperatorError> {
         let person = self.own(name).await?;
         policy.check(&password, &person.username).map_err(OperatorError::PasswordWeak)?;
-        let phc = PasswordHashing::standard()?.hash(&password, &fresh_salt()?)?;
+        let phc = PasswordHashing::standard()?.hash(&password, &new_salt()?)?;
         self.apply(name, person, UserChangeKind::Password { phc, keep: None }).await
     }
 
-    /// Takes a lost second factor away; gives whether there was one.
+    /// Removes a lost second factor; returns whether the user had one.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -150,29 +154,29 @@ impl OperatorHand<'_> {
         Ok(person.has_totp)
     }
 
-    /// An invitation for one person, and when it ends, in milliseconds since 1970.
+    /// Creates an invitation for one person; returns it with its end, in milliseconds since 1970.
     ///
     /// # Errors
     /// [`OperatorError`].
     pub async fn invite(&self) -> Result<(Secret<String>, i64), OperatorError> {
-        let invitation = invitation::fresh()?;
+        let invitation = invitation::new_invitation()?;
         let ends_unix_ms = self.now.unix_ms.saturating_add(invitation::LIFE_MS);
-        let kept = NewInvitation {
-            hash: invitation::hash_of(invitation.expose()),
+        let new = NewInvitation {
+            hash: sha256(invitation.expose()),
             by: None,
             at_unix_ms: self.now.unix_ms,
             ends_unix_ms,
         };
-        match self.store.invite(kept).await? {
+        match self.store.invite(new).await? {
             true => Ok((invitation, ends_unix_ms)),
             false => Err(OperatorError::Invitations),
         }
     }
 
-    /// A login link for a user of our own: the part behind the page's address.
+    /// Creates a login link for a user of this server, relative to the address of the page.
     ///
-    /// It admits one log-in, however many wrong passwords others have tried and however loaded the
-    /// server is. The password, and where asked for the code, are still needed.
+    /// It admits one login, even when attackers have closed the account or the server is
+    /// overloaded. The password, and the code if required, are still checked.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -183,18 +187,18 @@ impl OperatorHand<'_> {
     ) -> Result<OperatorLink, OperatorError> {
         let person = self.own(name).await?;
         let username = &person.username;
-        let folded = budget_name(Username::parse(username).ok().as_ref(), username);
-        let door = secret.new_operator_link(&folded, self.now)?;
+        let account = account_key(Username::parse(username).ok().as_ref(), username);
+        let door = LoginLink::by_operator(secret, &account, self.now)?;
         let key = &secret.current().admission;
         let admission = make_admission(key, &person.id, person.roles, self.now);
         self.store.record_login_link(person.id).await?;
         Ok(OperatorLink {
-            fragment: Secret::new(format!("/?admission={admission}#door={}", door.expose())),
+            address: Secret::new(format!("/?admission={admission}#door={}", door.expose())),
             ends_unix_ms: self.now.unix_ms.saturating_add(OPERATOR_LINK_LIFE_S * 1000),
         })
     }
 
-    /// An access token for a user of our own, and the session it belongs to, which ends with it.
+    /// Creates an access token for a user of this server, with a session that ends with the token.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -227,8 +231,8 @@ impl OperatorHand<'_> {
         name: &str,
         person: &AccountRow,
     ) -> Result<SessionId, OperatorError> {
-        let unsound = |_| OperatorError::Refused(Denial::Internal("session_id"));
-        let id = SessionId::parse(&random_id::<20>()?).map_err(unsound)?;
+        let invalid = |_| OperatorError::Denied(Denial::Internal("session_id"));
+        let id = SessionId::parse(&random_id::<20>()?).map_err(invalid)?;
         let ends_unix_ms = self.now.unix_ms.saturating_add(ACCESS_TOKEN_LIFE_S * 1000);
         let session = NewSession {
             id: id.clone(),
@@ -238,7 +242,7 @@ impl OperatorHand<'_> {
             ends_unix_ms,
             device: String::from("command line"),
             address: String::new(),
-            // Of no device: nothing refreshes this session.
+            // No device: this session cannot be refreshed.
             device_hash: [0; 32],
             key: None,
             factors: Factors::Password,
@@ -246,16 +250,16 @@ impl OperatorHand<'_> {
         };
         match self.store.open_session(session).await? {
             OpenSessionOutcome::Opened => Ok(id),
-            OpenSessionOutcome::UserMissing => Err(OperatorError::Barred(String::from(name))),
+            OpenSessionOutcome::UserMissing => Err(OperatorError::Blocked(String::from(name))),
         }
     }
 
-    /// A user who signs in here.
+    /// Finds a user of this server.
     async fn own(&self, name: &str) -> Result<AccountRow, OperatorError> {
         let person = self.find(name).await?;
         match person.issuer {
             None => Ok(person),
-            Some(_) => Err(OperatorError::Foreign(String::from(name))),
+            Some(_) => Err(OperatorError::OtherIssuer(String::from(name))),
         }
     }
 

@@ -1,5 +1,5 @@
-//! `POST /auth/totp/confirm {code}`: from now on a code is asked for.
-//! Never: without a code of the secret; the other sessions, which showed none, end.
+//! `POST /auth/totp/confirm {code}`: adds the second factor and ends the other sessions.
+//! Never: a factor without a valid code of its secret.
 
 use std::sync::Arc;
 
@@ -10,11 +10,13 @@ use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::NewTotp;
 use serde::{Deserialize, Serialize};
 
+use super::recovery_code::{self, RECOVERY_CODES, RECOVERY_LETTERS, RecoveryCode};
+use super::totp;
 use crate::accounts::Accounts;
-use crate::factors::totp::{self, RECOVERY_CODES, RECOVERY_LETTERS, RecoveryCode};
-use crate::login::attempts::budget_of;
-use crate::request::input::{SignedIn, record_with, secret, store_denial};
-use crate::sessions::reauthenticate::signed_in_attempts;
+use crate::login::attempts::{Attempts, account_key_of};
+use crate::request::input::secret;
+use crate::request::record::{record_success_with, store_denial};
+use crate::request::signed_in_user::SignedInUser;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,8 +26,8 @@ struct ConfirmInput {
 }
 
 #[derive(Serialize)]
-struct Confirmed {
-    /// For when the device is lost; each is good once, and none is shown again.
+struct RecoveryCodesView {
+    /// Each code works once. They are not shown again.
     recovery_codes: Vec<String>,
 }
 
@@ -34,23 +36,23 @@ pub(crate) async fn confirm(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let signed_in = SignedIn::read_for_setup(&request)?;
+    let signed_in = SignedInUser::read_for_setup(&request)?;
     let input: ConfirmInput = read_json(&request.body, &["code"])?;
     signed_in.check_recent(&request)?;
-    let budget = budget_of(&signed_in);
-    let attempts = signed_in_attempts(&accounts, &request, &budget);
-    attempts.allowed().await?;
+    let account = account_key_of(&signed_in);
+    let attempts = Attempts::of_signed_in(&accounts, &request, &account);
+    attempts.check_allowed().await?;
     let wrong = || Denial::Schema { field: Some("code"), rule: "totp" };
     let pending = accounts.enrollments.find(&signed_in.user.id, &signed_in.session, request.now);
     let secret = pending.ok_or_else(wrong)?;
-    attempts.code_allowed()?;
+    attempts.take_code_attempt()?;
     let codes = totp::codes(&secret, &signed_in.user.name())?;
     let step = totp::step_of(&codes, input.code.expose(), request.now).ok_or_else(|| {
-        attempts.code_failed();
+        attempts.count_wrong_code();
         wrong()
     })?;
-    attempts.code_accepted();
-    let recovery_codes = recovery_codes()?;
+    attempts.return_code_attempt();
+    let recovery_codes = new_recovery_codes()?;
     let hash_of = |code: &String| Some(RecoveryCode::read(code)?.stored_hash(&secret));
     let recovery = recovery_codes.iter().filter_map(hash_of).collect();
     let user = signed_in.user.id.clone();
@@ -58,19 +60,19 @@ pub(crate) async fn confirm(
     let new = Some(NewTotp { secret, step, recovery });
     let set = accounts.store.set_totp(user, new, Some(session)).await;
     set.map_err(|error| store_denial(&error))?;
-    accounts.enrollments.end(&signed_in.user.id);
-    record_with(&request, Code::UserUpdated, &signed_in.user.id, |record| {
+    accounts.enrollments.remove(&signed_in.user.id);
+    record_success_with(&request, Code::UserUpdated, &signed_in.user.id, |record| {
         record.reason = "totp_added";
     });
-    Ok(ApiResponse::json(200, &Confirmed { recovery_codes }))
+    Ok(ApiResponse::json(200, &RecoveryCodesView { recovery_codes }))
 }
 
-fn recovery_codes() -> Result<Vec<String>, Denial> {
+fn new_recovery_codes() -> Result<Vec<String>, Denial> {
     let random = SystemRandom::new();
     let code = |_| {
         let mut bytes = [0; RECOVERY_LETTERS];
         random.fill(&mut bytes).map_err(|_| Denial::Internal("randomness"))?;
-        Ok(totp::recovery_code(&bytes))
+        Ok(recovery_code::format_code(&bytes))
     };
     (0..RECOVERY_CODES).map(code).collect()
 }

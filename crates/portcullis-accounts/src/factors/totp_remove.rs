@@ -1,19 +1,22 @@
-//! `POST /auth/totp/remove {password, totp}`: no code is asked for any more.
-//! Never: without both factors; the other sessions end.
+//! `POST /auth/totp/remove {password, totp}`: removes the second factor and ends other sessions.
+//! Never: a removal without both factors.
 
 use std::sync::Arc;
 
 use portcullis_guard::read_json;
 use portcullis_model::{Code, Denial, Secret};
 use portcullis_server::{ApiRequest, ApiResponse};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::code_check;
 use crate::accounts::Accounts;
-use crate::factors::totp;
-use crate::login::attempts::budget_of;
+use crate::login::attempts::{Attempts, account_key_of};
+use crate::passwords::check::check_password;
 use crate::passwords::password::Password;
-use crate::request::input::{SignedIn, record_with, secret, store_denial};
-use crate::sessions::reauthenticate;
+use crate::request::input::secret;
+use crate::request::record::{record_success_with, store_denial};
+use crate::request::signed_in_user::SignedInUser;
+use crate::request::view::OkView;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,26 +26,21 @@ struct RemoveInput {
     totp: Secret<String>,
 }
 
-#[derive(Serialize)]
-struct Removed {
-    ok: bool,
-}
-
-/// Answers 200 `{ok: true}`. An administrator may thereby lose what asks for a second factor.
+/// Answers 200 `{ok: true}`. An administrator can lose roles that require a second factor.
 pub(crate) async fn remove(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let signed_in = SignedIn::read(&request)?;
+    let signed_in = SignedInUser::read(&request)?;
     let input: RemoveInput = read_json(&request.body, &["password", "totp"])?;
-    let budget = budget_of(&signed_in);
-    let attempts = reauthenticate::signed_in_attempts(&accounts, &request, &budget);
-    let row = reauthenticate::prove(&accounts, &attempts, &signed_in, input.password).await?;
-    totp::check(&accounts, &attempts, &row, Some(input.totp)).await?;
+    let account = account_key_of(&signed_in);
+    let attempts = Attempts::of_signed_in(&accounts, &request, &account);
+    let row = check_password(&accounts, &attempts, &signed_in, input.password).await?;
+    code_check::check(&accounts, &attempts, &row, Some(input.totp)).await?;
     let set = accounts.store.set_totp(row.id.clone(), None, Some(signed_in.session)).await;
     set.map_err(|error| store_denial(&error))?;
-    record_with(&request, Code::UserUpdated, &row.id, |record| {
+    record_success_with(&request, Code::UserUpdated, &row.id, |record| {
         record.reason = "totp_removed";
     });
-    Ok(ApiResponse::json(200, &Removed { ok: true }))
+    Ok(ApiResponse::json(200, &OkView::OK))
 }

@@ -1,5 +1,5 @@
-//! Keys of issuers that publish them at an address: fetched, kept, fetched again.
-//! Never: because a token asks for it more than once a minute, or from where a token says.
+//! Fetches the keys of issuers that publish them over HTTPS, and keeps them current.
+//! Never: more than one fetch a minute because of tokens, or from an address that a token names.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,34 +11,34 @@ use portcullis_model::{Code, Denial, Now, Severity};
 use portcullis_outbound::{Client, OutboundError, Policy, Target};
 use portcullis_server::{Builder, Delta, Surroundings};
 
-/// How long after one look the next begins, in milliseconds.
+/// Time between two checks, in milliseconds.
 const EVERY_MS: u64 = 5_000;
-/// Between two fetches, whatever asks for them.
+/// Shortest time between two fetches, in milliseconds.
 const FETCH_EVERY_MS: u64 = 60_000;
-/// What is fetched is good for so long, whatever its sender says.
+/// Bounds of the time for which fetched keys are used, whatever the response states.
 const KEPT_MIN_S: u64 = 300;
 const KEPT_MAX_S: u64 = 3_600;
-/// Longest a CONNECT waits for keys; the fetch goes on without it.
+/// Longest time that a CONNECT waits for keys; the fetch continues without it.
 const WAIT_MAX: Duration = Duration::from_millis(1_500);
 
 /// An issuer whose keys are fetched.
 #[derive(Clone)]
 pub struct RemoteIssuer {
-    /// All there is to say of the issuer but its keys.
+    /// The issuer without its keys.
     pub like: Issuer,
-    /// What its keys are for.
+    /// The algorithm of its keys.
     pub algorithm: Algorithm,
-    /// Where it publishes them.
+    /// The address of the key set.
     pub target: Target,
-    /// How they are fetched.
+    /// The rules for outgoing requests.
     pub policy: Policy,
 }
 
 impl RemoteIssuer {
-    /// Fetches the keys once, for whoever looks at a token beside a server.
+    /// Fetches the keys once, for commands beside a running server.
     ///
     /// # Errors
-    /// Why there are none, in words.
+    /// Why the keys could not be fetched, as text.
     pub async fn fetch_once(&self) -> Result<Vec<Issuer>, String> {
         let client = Client::new(self.policy.clone()).map_err(|error| error.to_string())?;
         let fetched = client.fetch(&self.target).await.map_err(|error| error.to_string())?;
@@ -48,28 +48,27 @@ impl RemoteIssuer {
     }
 }
 
-/// One issuer and what was fetched of it.
-struct Fetched {
+/// One issuer, and the state of its fetches.
+struct IssuerFetch {
     issuer: RemoteIssuer,
     client: Client,
-    times: Mutex<Times>,
-    /// One fetch at a time; whoever comes meanwhile waits for it.
-    turn: tokio::sync::Mutex<()>,
+    times: Mutex<FetchTimes>,
+    /// One fetch at a time; other tasks wait for it.
+    lock: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
-struct Times {
-    /// When the last fetch began, plus one; 0 before the first, and after a first that went well:
-    /// so a key that is new right after the start is learned at once.
-    begun_ms: u64,
-    /// Until when what was fetched is good; 0 while there is nothing.
-    good_until_ms: u64,
+struct FetchTimes {
+    /// When the last fetch began, plus one. It is 0 before the first fetch and after a first fetch
+    /// that succeeded, so that a key created right after the start is fetched at once.
+    started_ms: u64,
+    /// Until when the fetched keys are used; 0 before the first success.
+    valid_until_ms: u64,
     /// When the last fetch ended.
     ended_ms: Option<u64>,
 }
 
-/// Fetches keys before they are needed, again before they are old, and when a token names one that
-/// nobody knows.
+/// Fetches keys at the start, before they expire, and when a token names an unknown key.
 ///
 /// # Errors
 /// [`OutboundError`] when an issuer's authorities cannot be used.
@@ -84,16 +83,16 @@ pub fn install_issuers(
     for issuer in issuers {
         let client = Client::new(issuer.policy.clone())?;
         let times = Mutex::default();
-        all.push(Fetched { issuer, client, times, turn: tokio::sync::Mutex::default() });
+        all.push(IssuerFetch { issuer, client, times, lock: tokio::sync::Mutex::default() });
     }
-    let all: Arc<[Fetched]> = all.into();
+    let all: Arc<[IssuerFetch]> = all.into();
     let shared = Arc::clone(&all);
     builder.every("issuer_keys", EVERY_MS, move |around| {
         let shared = Arc::clone(&shared);
         async move {
-            for one in shared.iter() {
-                if one.is_due(&around) {
-                    one.fetch(&around, around.clock.now()).await;
+            for issuer in shared.iter() {
+                if issuer.is_due(&around) {
+                    issuer.fetch(&around, around.clock.now()).await;
                 }
             }
         }
@@ -102,13 +101,13 @@ pub fn install_issuers(
         let shared = Arc::clone(&all);
         async move {
             let fetching = tokio::task::spawn_local(async move {
-                for one in shared.iter() {
-                    one.fetch(&around, seen).await;
+                for issuer in shared.iter() {
+                    issuer.fetch(&around, seen).await;
                 }
             });
-            // Keys that are still on their way: nobody can say yet whose the token is.
+            // While the keys are being fetched, the token can be neither accepted nor rejected.
             match tokio::time::timeout(WAIT_MAX, fetching).await {
-                Ok(_looked) => Ok(()),
+                Ok(_fetched) => Ok(()),
                 Err(_late) => Err(Denial::AuthorityUnconfirmed),
             }
         }
@@ -116,44 +115,43 @@ pub fn install_issuers(
     Ok(())
 }
 
-impl Fetched {
+impl IssuerFetch {
     fn is_due(&self, around: &Surroundings) -> bool {
-        around.clock.now().monotonic_ms >= self.times.lock().good_until_ms
+        around.clock.now().monotonic_ms >= self.times.lock().valid_until_ms
     }
 
-    /// Fetches, unless that was done within the last minute, or by somebody else since the need
-    /// was seen.
+    /// Fetches the keys, unless a fetch began within the last minute or ended after `seen`.
     async fn fetch(&self, around: &Surroundings, seen: Now) {
-        let _turn = self.turn.lock().await;
+        let _guard = self.lock.lock().await;
         let now = around.clock.now();
         {
             let mut times = self.times.lock();
             if times.ended_ms.is_some_and(|ended_ms| ended_ms >= seen.monotonic_ms) {
                 return;
             }
-            let next_ms = times.begun_ms.saturating_add(FETCH_EVERY_MS);
-            if times.begun_ms != 0 && now.monotonic_ms.saturating_add(1) < next_ms {
+            let next_ms = times.started_ms.saturating_add(FETCH_EVERY_MS);
+            if times.started_ms != 0 && now.monotonic_ms.saturating_add(1) < next_ms {
                 return;
             }
-            times.begun_ms = now.monotonic_ms.saturating_add(1);
+            times.started_ms = now.monotonic_ms.saturating_add(1);
         }
         match self.client.fetch(&self.issuer.target).await {
             Ok(fetched) => {
                 let text = String::from_utf8_lossy(&fetched.body);
                 let kept_s = fetched.max_age_s.unwrap_or(KEPT_MIN_S).clamp(KEPT_MIN_S, KEPT_MAX_S);
-                self.take(around, &text, kept_s);
+                self.apply(around, &text, kept_s);
             }
             Err(error) => {
                 let target = &self.issuer.target;
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(%error, ?cause, %target, "an issuer's keys were not fetched");
+                tracing::error!(%error, ?cause, %target, "the keys of an issuer were not fetched");
                 self.record(around, Outcome::Failure, &error.to_string());
             }
         }
         self.times.lock().ended_ms = Some(around.clock.now().monotonic_ms);
     }
 
-    fn take(&self, around: &Surroundings, text: &str, kept_s: u64) {
+    fn apply(&self, around: &Surroundings, text: &str, kept_s: u64) {
         let like = &self.issuer.like;
         let read = read_jwks(text, self.issuer.algorithm, like).map_err(|error| error.to_string());
         let taken = read.and_then(|KeySet { issuers, unusable, others }| {
@@ -166,26 +164,26 @@ impl Fetched {
                 let now_ms = around.clock.now().monotonic_ms;
                 {
                     let mut times = self.times.lock();
-                    if times.good_until_ms == 0 {
-                        times.begun_ms = 0;
+                    if times.valid_until_ms == 0 {
+                        times.started_ms = 0;
                     }
-                    times.good_until_ms = now_ms.saturating_add(kept_s * 1000);
+                    times.valid_until_ms = now_ms.saturating_add(kept_s * 1000);
                 }
                 self.record_fetched(around, count, &unusable, others);
-                // Connections opened with a key that is gone end.
+                // Connections that were opened with a removed key end.
                 if around.hub.try_deliver(Delta::RecheckAll).is_err() {
-                    tracing::warn!("a shard is behind; its connections find out by themselves");
+                    tracing::warn!("a shard's queue is full; its connections are checked later");
                 }
             }
             Err(error) => {
                 let target = &self.issuer.target;
-                tracing::error!(error, %target, "an issuer's keys stay as they were");
+                tracing::error!(error, %target, "new keys of an issuer are invalid; old keys stay");
                 self.record(around, Outcome::Failure, &error);
             }
         }
     }
 
-    /// What was taken, and each key that was to be used and cannot be.
+    /// Records the number of fetched keys, and each key that cannot be used.
     fn record_fetched(
         &self,
         around: &Surroundings,

@@ -1,5 +1,5 @@
-//! `GET /.well-known/jwks.json`: the public halves of the keys whose tokens are believed.
-//! Never: anything that is not public.
+//! `GET /.well-known/jwks.json`: the public keys that verify access tokens.
+//! Never: a private key.
 
 use std::sync::Arc;
 

@@ -1,9 +1,12 @@
-//! Keys: those that sign access tokens, the session secret, keys of other issuers.
+//! Keys: the signing keys of access tokens, the session secrets, and keys of other issuers.
 //! Never: tokens.
 
-pub(crate) mod signing_keys; // the ring of keys that sign them
-pub(crate) mod signing_key; // one key of it
+pub(crate) mod error; // why keys cannot be read or changed
+pub(crate) mod key_file; // the lock and the temporary names of key files
+pub(crate) mod signing_key; // one Ed25519 key pair
+pub(crate) mod signing_keys; // the key set that signs access tokens
 pub(crate) mod jwks; // GET /.well-known/jwks.json
-pub(crate) mod issuer_keys; // keys of other issuers, fetched
-pub(crate) mod server_secret; // what refresh tokens and device cookies are made from
-pub(crate) mod session_key; // one secret, and the keys derived from it
+pub(crate) mod session_key; // one session secret, and the keys derived from it
+pub(crate) mod server_secret; // all session secrets
+pub(crate) mod digest; // SHA-256 of a text
+pub(crate) mod issuer_keys; // keys of other issuers, fetched over HTTPS

@@ -1,5 +1,5 @@
-//! The secrets of this installation from which refresh tokens and device cookies are made.
-//! Never: in the database; whoever reads that alone can make neither.
+//! The session secrets of the installation, which sign refresh tokens and device cookies.
+//! Never: in the database; a copy of the database cannot create either.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,54 +11,52 @@ use portcullis_model::{Now, Secret};
 use portcullis_seal::private_file;
 use portcullis_server::OperatorKeys;
 
-use crate::keys::session_key::{SECRET_BYTES, SessionKey};
-use crate::keys::signing_keys::{self, KeyError};
-use crate::login::known_device::DEVICE_LIFE_S;
+use super::error::KeyError;
+use super::key_file::{self, temporary_suffix};
+use super::session_key::{DEVICE_LIFE_S, SECRET_BYTES, SessionKey};
 
 /// The file of the secrets, in the directory of keys.
 const FILE_NAME: &str = "sessions.secret";
-/// The first line of the file once it holds more than one secret; the first one stands alone, as
-/// its 32 bytes.
+/// The first line of a file with several secrets. A file with one secret holds its 32 bytes alone.
 const HEADER: &str = "portcullis-session-secrets 1";
-/// Most secrets of the file.
+/// Most secrets in the file.
 const KEYS_MAX: usize = 8;
 
-/// What there is to know of a secret.
+/// The public facts about a session secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionKeyFacts {
     /// Its id.
     pub id: String,
-    /// When it was made, where that is known.
+    /// When it was created, if that is known.
     pub created_unix_ms: Option<i64>,
-    /// Until when it verifies anything; `None` for the one in use.
+    /// Until when it verifies anything; `None` for the secret in use.
     pub until_unix_ms: Option<i64>,
 }
 
-/// Keys derived from the installation's secrets, one for each purpose; every clone sees every
-/// change.
+/// The session secrets with their derived keys; all clones share one state.
 ///
-/// The newest secret makes what the server gives out. An older one verifies what it has made, for
-/// as long as that lives.
+/// The newest secret signs. An older secret still verifies what it has signed, until that expires.
 #[derive(Clone)]
 pub struct ServerSecret {
     directory: PathBuf,
-    /// The newest last; never empty.
+    /// The last one is the newest; never empty.
     keys: Arc<RwLock<Vec<Arc<SessionKey>>>>,
     operators: OperatorKeys,
 }
 
 impl ServerSecret {
-    /// Reads the secrets from a directory; makes one when there is none.
+    /// Reads the secrets from a directory; creates one if there is none.
     ///
-    /// Losing them logs everybody out and does nothing else.
+    /// A lost file signs all users out and has no other effect.
     ///
     /// # Errors
-    /// [`KeyError`] when the file can be read by others, holds something else, or cannot be made.
+    /// [`KeyError`] when other users can read the file, it has other content, or it cannot be
+    /// created.
     pub fn load_or_create(directory: &Path) -> Result<Self, KeyError> {
         private_file::create_directory(directory)?;
         let path = directory.join(FILE_NAME);
         if private_file::read(&path)?.is_none() {
-            private_file::create(&path, fresh()?.expose(), &signing_keys::suffix()?)?;
+            private_file::create(&path, new_secret()?.expose(), &temporary_suffix()?)?;
         }
         Self::load(directory)?.ok_or(KeyError::Content(path))
     }
@@ -66,7 +64,7 @@ impl ServerSecret {
     /// Reads the secrets from a directory, if there are any.
     ///
     /// # Errors
-    /// [`KeyError`] when the file can be read by others, or holds something else.
+    /// [`KeyError`] when other users can read the file, or it has other content.
     pub fn load(directory: &Path) -> Result<Option<Self>, KeyError> {
         let Some(keys) = read(directory)? else { return Ok(None) };
         Ok(Some(Self::of(directory, keys)))
@@ -85,10 +83,10 @@ impl ServerSecret {
         Self::of(Path::new("/"), vec![Arc::new(SessionKey::new(secret, 0, None))])
     }
 
-    /// Takes in what another process has written.
+    /// Reads the file again, which another process can have changed.
     ///
     /// # Errors
-    /// [`KeyError`] when the file is not as it should be; the secrets stay as they were.
+    /// [`KeyError`] when the file is invalid; the secrets in memory do not change then.
     pub fn reload(&self, now: Now) -> Result<(), KeyError> {
         let fresh = read(&self.directory)?;
         let fresh = fresh.ok_or_else(|| KeyError::Content(self.directory.join(FILE_NAME)))?;
@@ -98,29 +96,29 @@ impl ServerSecret {
         Ok(())
     }
 
-    /// Makes a new secret the one in use; gives its id. What older ones have made stays valid.
+    /// Creates a new secret that signs from now on, and returns its id. Older ones still verify.
     ///
     /// # Errors
-    /// [`KeyError`] when the directory is busy or cannot be written; nothing has changed then.
+    /// [`KeyError`] when the directory is locked or cannot be written; nothing has changed then.
     pub fn rotate(&self, now: Now) -> Result<String, KeyError> {
         self.change(|keys| {
             keys.retain(|key| key.verifies(DEVICE_LIFE_S, now));
             for key in keys.iter_mut().filter(|key| key.replaced_unix_ms.is_none()) {
-                let made_unix_ms = key.created_unix_ms;
+                let created_unix_ms = key.created_unix_ms;
                 let replaced = Some(now.unix_ms);
-                *key = Arc::new(SessionKey::new(key.secret.expose(), made_unix_ms, replaced));
+                *key = Arc::new(SessionKey::new(key.secret.expose(), created_unix_ms, replaced));
             }
-            // More than one rotation in 45 days or so: the oldest goes before its time.
+            // After more than one rotation in about 45 days, the oldest secret is removed early.
             let spare = keys.len().saturating_sub(KEYS_MAX - 1);
             keys.drain(..spare);
-            let key = SessionKey::new(fresh()?.expose(), now.unix_ms, None);
+            let key = SessionKey::new(new_secret()?.expose(), now.unix_ms, None);
             let id = key.id.clone();
             keys.push(Arc::new(key));
             Ok(id)
         })
     }
 
-    /// Takes an older secret away at once: what it has made is worth nothing.
+    /// Removes an older secret at once: everything it has signed becomes invalid.
     ///
     /// # Errors
     /// [`KeyError::Unknown`], [`KeyError::InUse`], or as [`ServerSecret::rotate`].
@@ -136,7 +134,7 @@ impl ServerSecret {
         })
     }
 
-    /// All secrets, the one in use last.
+    /// All secrets; the last one is in use.
     #[must_use]
     pub fn list(&self) -> Vec<SessionKeyFacts> {
         let keys = self.keys.read();
@@ -148,38 +146,41 @@ impl ServerSecret {
         keys.iter().map(facts).collect()
     }
 
-    /// The keys of admissions ([`portcullis_guard::Admission::replace_token_keys`]), the one in use
-    /// first: so admissions outlive a restart, when everybody comes back at once.
+    /// The keys of admission tokens ([`portcullis_guard::Admission::replace_token_keys`]), the one
+    /// in use first. Admissions outlive a restart, after which all clients connect at the same
+    /// time.
     #[must_use]
     pub fn admissions(&self, now: Now) -> Vec<Arc<Secret<[u8; 32]>>> {
         let keys = self.keys(ADMISSION_LIFE_S, now);
         keys.iter().map(|key| Arc::clone(&key.admission)).collect()
     }
 
-    /// What an operator's program shows to the running server: who reads the data directory may
-    /// operate it.
+    /// The key with which commands of the operator authenticate to the running server.
+    ///
+    /// A user who can read the data directory is an operator.
     #[must_use]
     pub fn operator(&self) -> Arc<Secret<String>> {
         Arc::clone(&self.current().operator)
     }
 
-    /// What the running server takes of operators ([`portcullis_server::Options::operator_keys`]).
+    /// The operator keys that the server accepts ([`portcullis_server::Options::operator_keys`]).
     #[must_use]
     pub fn operators(&self) -> OperatorKeys {
         self.operators.clone()
     }
 
-    /// The key of references ([`portcullis_server::Options::reference_key`]): so they can be read
-    /// after a restart, and without the server.
+    /// The key of references ([`portcullis_server::Options::reference_key`]).
+    ///
+    /// References can be read after a restart, and without the server.
     #[must_use]
     pub fn reference(&self) -> ReferenceKey {
         self.current().reference.clone()
     }
 
-    /// Reads a reference that any of the secrets has made, the newest first.
+    /// Reads a reference that any of the secrets has signed; the newest secret is tried first.
     ///
     /// # Errors
-    /// [`ReferenceError`] says why none of them has.
+    /// [`ReferenceError`] says why no secret verifies it.
     pub fn explain(&self, text: &str, now: Now) -> Result<ReferenceFacts, ReferenceError> {
         let explained = |key: &Arc<SessionKey>| key.reference.explain(text, now);
         let keys = self.keys.read();
@@ -193,45 +194,45 @@ impl ServerSecret {
         outcome
     }
 
-    /// The key that makes what the server gives out.
+    /// The secret in use.
     pub(crate) fn current(&self) -> Arc<SessionKey> {
         let keys = self.keys.read();
         let newest = keys.last().map(Arc::clone);
         newest.unwrap_or_else(|| unreachable!("there is always a key"))
     }
 
-    /// The keys that verify what lives for so long, the newest first.
+    /// The secrets that verify values with this life, the newest first.
     pub(crate) fn keys(&self, life_s: i64, now: Now) -> Vec<Arc<SessionKey>> {
         let keys = self.keys.read();
         keys.iter().rev().filter(|key| key.verifies(life_s, now)).map(Arc::clone).collect()
     }
 
-    /// Changes the file under a lock, then what is in memory.
+    /// Changes the file under a lock, then the secrets in memory.
     fn change<R>(
         &self,
-        act: impl FnOnce(&mut Vec<Arc<SessionKey>>) -> Result<R, KeyError>,
+        change: impl FnOnce(&mut Vec<Arc<SessionKey>>) -> Result<R, KeyError>,
     ) -> Result<R, KeyError> {
         let path = self.directory.join(FILE_NAME);
-        let _locked = signing_keys::lock(&self.directory)?;
+        let _locked = key_file::lock(&self.directory)?;
         let mut keys = read(&self.directory)?.ok_or_else(|| KeyError::Content(path.clone()))?;
-        let done = act(&mut keys)?;
+        let changed = change(&mut keys)?;
         let mut text = Secret::new(format!("{HEADER}\n"));
         for key in &keys {
             text = Secret::new([text.expose().as_str(), key.line().expose().as_str()].concat());
         }
-        private_file::replace(&path, text.expose().as_bytes(), &signing_keys::suffix()?)?;
+        private_file::replace(&path, text.expose().as_bytes(), &temporary_suffix()?)?;
         *self.keys.write() = keys;
-        Ok(done)
+        Ok(changed)
     }
 }
 
-fn fresh() -> Result<Secret<[u8; SECRET_BYTES]>, KeyError> {
+fn new_secret() -> Result<Secret<[u8; SECRET_BYTES]>, KeyError> {
     let mut bytes = [0; SECRET_BYTES];
     SystemRandom::new().fill(&mut bytes).map_err(|_| KeyError::Generate)?;
     Ok(Secret::new(bytes))
 }
 
-/// Reads the whole file; a line that cannot be read is not skipped.
+/// Reads the whole file; an invalid line is an error and never skipped.
 fn read(directory: &Path) -> Result<Option<Vec<Arc<SessionKey>>>, KeyError> {
     let path = directory.join(FILE_NAME);
     let content = || KeyError::Content(path.clone());
@@ -259,7 +260,9 @@ fn read(directory: &Path) -> Result<Option<Vec<Arc<SessionKey>>>, KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokens::refresh_token::Turn;
+    use crate::login::known_device::KnownDevice;
+    use crate::login::login_link::LoginLink;
+    use crate::tokens::refresh_token::RefreshToken;
     use portcullis_model::SessionId;
 
     const DAY_S: i64 = 24 * 60 * 60;
@@ -268,65 +271,68 @@ mod tests {
         Now { monotonic_ms: 0, unix_ms: unix_s * 1000 }
     }
 
-    fn turn(authenticated_unix_s: Option<i64>) -> Turn {
-        Turn { session: SessionId::parse("s1").unwrap(), number: 3, authenticated_unix_s }
+    fn token(authenticated_unix_s: Option<i64>) -> RefreshToken {
+        RefreshToken { session: SessionId::parse("s1").unwrap(), number: 3, authenticated_unix_s }
     }
 
     #[test]
-    fn rotation_keeps_what_the_former_secret_made_for_as_long_as_it_lives() {
+    fn replaced_secret_verifies_what_it_signed_until_that_expires() {
         let directory = tempfile::tempdir().unwrap();
         let running = ServerSecret::load_or_create(directory.path()).unwrap();
-        let made = [turn(None), turn(Some(9))].map(|turn| (running.refresh_token(&turn), turn));
-        let device = running.new_device("ann", at(10)).unwrap();
-        let link = running.new_login_link("ann", at(10)).unwrap();
+        let made = [token(None), token(Some(9))].map(|token| (token.encode(&running), token));
+        let device = KnownDevice::new(&running, "ann", at(10)).unwrap();
+        let link = LoginLink::for_user(&running, "ann", at(10)).unwrap();
         let (admission, operator) = (running.admissions(at(10)), running.operator());
         let rejection = portcullis_model::Denial::Busy.answer();
         let reference = running.reference().reference(&rejection, at(10), 0, 1).unwrap();
 
-        // By another process, as the command does.
+        // Another process rotates, as the command does.
         let beside = ServerSecret::load(directory.path()).unwrap().unwrap();
         let id = beside.rotate(at(20)).unwrap();
         running.reload(at(21)).unwrap();
         assert_eq!(running.list().last().map(|key| key.id.clone()), Some(id));
         assert_eq!(running.list(), beside.list());
-        for (token, turn) in &made {
-            let read = |unix_s| running.read_refresh_token(token.expose(), at(unix_s));
-            assert_eq!(read(20 + 30 * DAY_S), Some(turn.clone()));
-            assert_eq!(read(20 + 31 * DAY_S), None, "no such token lives for so long");
-            let again = running.refresh_token(turn);
-            assert_ne!(again.expose(), token.expose());
-            assert_eq!(running.read_refresh_token(again.expose(), at(30)), Some(turn.clone()));
+        for (text, token) in &made {
+            let read = |unix_s| RefreshToken::read(text.expose(), &running, at(unix_s));
+            assert_eq!(read(20 + 30 * DAY_S), Some(token.clone()));
+            assert_eq!(read(20 + 31 * DAY_S), None, "refresh tokens expire before");
+            let again = token.encode(&running);
+            assert_ne!(again.expose(), text.expose());
+            let read = RefreshToken::read(again.expose(), &running, at(30));
+            assert_eq!(read.as_ref(), Some(token));
         }
-        assert_eq!(running.known_device(device.cookie(), "ann", at(300 * DAY_S)), Some(device));
-        assert!(running.read_login_link(link.expose(), "ann", at(30)).is_ok());
+        let known = KnownDevice::read(device.cookie(), &running, "ann", at(300 * DAY_S));
+        assert_eq!(known, Some(device));
+        assert!(LoginLink::read(link.expose(), &running, "ann", at(30)).is_ok());
         assert_eq!(running.admissions(at(30)).len(), 2);
         assert_eq!(running.admissions(at(30))[1].expose(), admission[0].expose());
         assert_eq!(running.admissions(at(20 + 2 * DAY_S)).len(), 1);
         let shown = |key: &Secret<String>| running.operators().knows(key.expose().as_bytes());
         assert!(shown(&operator) && shown(&beside.operator()));
         running.reload(at(200)).unwrap();
-        assert!(!shown(&operator) && shown(&running.operator()), "every program has the new one");
+        assert!(!shown(&operator) && shown(&running.operator()), "all programs use the new key");
         assert!(running.explain(&reference.to_string(), at(30)).is_ok());
     }
 
     #[test]
-    fn revoked_secret_verifies_nothing_and_the_one_in_use_stays() {
+    fn revoked_secret_verifies_nothing_and_the_secret_in_use_stays() {
         let directory = tempfile::tempdir().unwrap();
         let secret = ServerSecret::load_or_create(directory.path()).unwrap();
-        let token = secret.refresh_token(&turn(Some(9)));
+        let text = token(Some(9)).encode(&secret);
+        let read = || RefreshToken::read(text.expose(), &secret, at(21));
         let former = secret.list()[0].id.clone();
         assert!(matches!(secret.revoke(&former), Err(KeyError::InUse(_))));
         let id = secret.rotate(at(20)).unwrap();
         assert!(matches!(secret.revoke("none"), Err(KeyError::Unknown(_))));
-        assert!(secret.read_refresh_token(token.expose(), at(21)).is_some());
+        assert!(read().is_some());
         secret.revoke(&former).unwrap();
-        assert_eq!(secret.read_refresh_token(token.expose(), at(21)), None);
+        assert_eq!(read(), None);
         let read = ServerSecret::load(directory.path()).unwrap().unwrap();
         assert_eq!(read.list().iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), [id]);
     }
 
     #[test]
-    fn file_holds_a_bounded_number_of_secrets_and_nothing_else() {
+    fn secret_file_is_bounded_and_invalid_content_is_rejected() {
         let directory = tempfile::tempdir().unwrap();
         let secret = ServerSecret::load_or_create(directory.path()).unwrap();
         for second in 0..20 {
@@ -334,7 +340,7 @@ mod tests {
         }
         assert_eq!(secret.list().len(), KEYS_MAX);
         secret.rotate(at(500 * DAY_S)).unwrap();
-        assert_eq!(secret.list().len(), 2, "the older ones verify nothing any more");
+        assert_eq!(secret.list().len(), 2, "the older secrets have expired");
         let path = directory.path().join(FILE_NAME);
         let whole = private_file::read(&path).unwrap().unwrap();
         let cut = &whole.expose()[..whole.expose().len() - 2];
@@ -342,7 +348,7 @@ mod tests {
             private_file::replace(&path, wrong, "x").unwrap();
             assert!(matches!(ServerSecret::load(directory.path()), Err(KeyError::Content(_))));
             assert!(secret.reload(at(0)).is_err());
-            assert_eq!(secret.list().len(), 2, "what is in force stays");
+            assert_eq!(secret.list().len(), 2, "the secrets in memory stay");
         }
     }
 }

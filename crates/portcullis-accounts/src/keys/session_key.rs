@@ -1,5 +1,5 @@
-//! One secret of the installation, and the keys derived from it for each purpose.
-//! Never: one key for two purposes, or the secret itself used as a key of one.
+//! One session secret of the installation, and the keys derived from it for each purpose.
+//! Never: one key for two purposes, or the secret itself as a key.
 
 use std::sync::Arc;
 
@@ -11,19 +11,21 @@ use portcullis_model::{Now, Secret};
 
 /// Bytes of a secret.
 pub(crate) const SECRET_BYTES: usize = 32;
-/// A server makes things with a replaced key until it has read the new one: at most a minute.
-const TAKEN_AFTER_MS: i64 = 60_000;
+/// Life of a device cookie, in seconds: a year. Nothing that a secret signs lives longer.
+pub(crate) const DEVICE_LIFE_S: i64 = 365 * 24 * 60 * 60;
+/// How long a server can still use a replaced secret, until it reads the new one: a minute.
+const RELOAD_MAX_MS: i64 = 60_000;
 
-/// A secret and what is derived from it.
+/// A session secret with its derived keys.
 pub(crate) struct SessionKey {
-    /// Tells keys apart; derived from the secret, and tells nothing about it.
+    /// Derived from the secret, without revealing it.
     pub(crate) id: String,
-    /// When it was made; 0 when that is not known.
+    /// When it was created; 0 when that is unknown.
     pub(crate) created_unix_ms: i64,
-    /// When another one took its place.
+    /// When another secret replaced it.
     pub(crate) replaced_unix_ms: Option<i64>,
     pub(crate) secret: Secret<[u8; SECRET_BYTES]>,
-    /// Of refresh tokens as older versions made them.
+    /// Signs refresh tokens of older versions.
     pub(crate) refresh_v1: hmac::Key,
     pub(crate) refresh: hmac::Key,
     pub(crate) device: hmac::Key,
@@ -70,25 +72,25 @@ impl SessionKey {
         }
     }
 
-    /// Whether it verifies what lives for so long: until everything it has made is over.
+    /// Whether it still verifies values with this life.
     pub(crate) fn verifies(&self, life_s: i64, now: Now) -> bool {
         self.ends_unix_ms(life_s).is_none_or(|ends_ms| now.unix_ms < ends_ms)
     }
 
-    /// When it no longer verifies what lives for so long; `None` for the one in use.
+    /// When it stops to verify values with this life; `None` for the secret in use.
     pub(crate) fn ends_unix_ms(&self, life_s: i64) -> Option<i64> {
-        let kept_ms = life_s.saturating_mul(1000).saturating_add(TAKEN_AFTER_MS);
+        let kept_ms = life_s.saturating_mul(1000).saturating_add(RELOAD_MAX_MS);
         self.replaced_unix_ms.map(|at_ms| at_ms.saturating_add(kept_ms))
     }
 
-    /// The line of the file: id, when it was made, when it was replaced or `-`, and the secret.
+    /// The line of the file: id, time of creation, time of replacement or `-`, secret.
     pub(crate) fn line(&self) -> Secret<String> {
         let replaced = self.replaced_unix_ms.map_or(String::from("-"), |at_ms| at_ms.to_string());
         let secret = URL_SAFE_NO_PAD.encode(self.secret.expose());
         Secret::new(format!("{} {} {replaced} {secret}\n", self.id, self.created_unix_ms))
     }
 
-    /// Reads a line; nothing when anything in it is off, or the id is not the secret's.
+    /// Reads a line; `None` when it is invalid, or the id is not that of the secret.
     pub(crate) fn read_line(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split(' ').collect();
         let [id, created, replaced, secret] = words.as_slice() else { return None };

@@ -1,5 +1,5 @@
-//! One key pair that signs our own tokens, and its line in the ring's file.
-//! Never: printed; the private half leaves this file as a line of that file and no other way.
+//! One key pair that signs access tokens, and its line in the file of the key set.
+//! Never: a private key anywhere but in that line.
 
 use std::fmt;
 
@@ -13,12 +13,12 @@ use portcullis_model::Secret;
 /// Bytes of an Ed25519 seed (RFC 8032 section 5.1.5).
 const SEED_BYTES: usize = 32;
 
-/// An Ed25519 key pair (RFC 8037) and how long its tokens are believed.
+/// An Ed25519 key pair (RFC 8037), and how long its tokens are accepted.
 pub(crate) struct SigningKey {
     pair: Ed25519KeyPair,
     id: String,
     pub(crate) created_unix_ms: i64,
-    /// Until when tokens of it are believed; none for the key that signs.
+    /// Until when its tokens are accepted; `None` for the key that signs.
     pub(crate) until_unix_ms: Option<i64>,
 }
 
@@ -28,7 +28,7 @@ impl SigningKey {
         Some(Self::new(pair, now_unix_ms, None))
     }
 
-    /// A key as it was kept before there were rings.
+    /// Reads the single key of older versions.
     pub(crate) fn from_pkcs8(pkcs8: &[u8], created_unix_ms: i64) -> Option<Self> {
         Ed25519KeyPair::from_pkcs8(pkcs8).ok().map(|pair| Self::new(pair, created_unix_ms, None))
     }
@@ -37,7 +37,7 @@ impl SigningKey {
         Self { id: thumbprint(pair.public_key().as_ref()), pair, created_unix_ms, until_unix_ms }
     }
 
-    /// The key's name (`kid`): its thumbprint, so that another key never has the same.
+    /// The key id (`kid`): the thumbprint, so that ids of two keys differ.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
@@ -60,7 +60,7 @@ impl SigningKey {
         Some(Secret::new(format!("{id} {created} {until} {}\n", text.expose())))
     }
 
-    /// Reads a line; nothing when anything in it is off, or the name is not the key's.
+    /// Reads a line; `None` when it is invalid, or the id is not that of the key.
     pub(crate) fn read_line(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
         let (id, created, until, seed) =
@@ -100,13 +100,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_thumbprint_of_rfc_8037_appendix_a_3() {
+    fn thumbprint_matches_rfc_8037_appendix_a_3() {
         let public = URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
         assert_eq!(thumbprint(&public), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
 
     #[test]
-    fn a_line_is_the_key_and_nothing_else_is() {
+    fn key_line_round_trips_and_changed_lines_are_rejected() {
         let mut key = SigningKey::generate(7).unwrap();
         for until in [None, Some(9)] {
             key.until_unix_ms = until;

@@ -1,8 +1,7 @@
-//! The ring of keys that sign our own tokens: one signs, older ones are believed for a while.
-//! Never: the private half outside this ring's file; never two keys that sign.
+//! The key set that signs access tokens: one key signs, older keys still verify for a while.
+//! Never: a private key outside the file of the set, or two keys that sign.
 
 use std::fmt;
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,64 +9,39 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::RwLock;
 use portcullis_guard::{Issuer, IssuerKey};
-use portcullis_model::Secret;
-use portcullis_seal::private_file::{self, PrivateFileError};
-use portcullis_server::random_id;
+use portcullis_model::{Denial, Secret};
+use portcullis_seal::private_file;
 use serde_json::json;
 
-use crate::AccountOptions;
-use crate::keys::signing_key::SigningKey;
-use crate::tokens::access_token::ACCESS_TOKEN_LIFE_S;
+use super::error::KeyError;
+use super::key_file::{self, temporary_suffix};
+use super::signing_key::SigningKey;
+use crate::options::AccountOptions;
+use crate::tokens::access_token::{self, ACCESS_TOKEN_LIFE_S, AccessClaims};
 
-/// The ring's file, in the directory of keys.
+/// The file of the key set, in the directory of keys.
 const FILE_NAME: &str = "token-signing.ring";
-/// Where the one key lay before there were rings; it is taken over and left alone.
-const FORMER_FILE_NAME: &str = "token-signing.ed25519.pkcs8";
+/// The file of the single key of older versions; it is read once and not changed.
+const OLD_FILE_NAME: &str = "token-signing.ed25519.pkcs8";
 /// The first line of the file.
 const HEADER: &str = "portcullis-token-signing 1";
-/// Most keys of a ring, those included that are not believed any more.
+/// Most keys in the set, including those that no longer verify.
 const KEYS_MAX: usize = 8;
-/// How long the tokens of a replaced key are believed: their life, and a minute for clocks.
-const OLD_KEPT_MS: i64 = (ACCESS_TOKEN_LIFE_S + 60) * 1000;
+/// How long a replaced key still verifies: the life of a token, and a minute for clocks.
+const OLD_KEY_LIFE_MS: i64 = (ACCESS_TOKEN_LIFE_S + 60) * 1000;
 
-/// Why there is no key to sign with.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The file cannot be used.
-    #[error(transparent)]
-    File(#[from] PrivateFileError),
-    /// The file holds something else.
-    #[error("{} holds no keys: restore it, or move it away for new ones", .0.display())]
-    Content(PathBuf),
-    /// The machine gives no randomness, or the library cannot make a key.
-    #[error("cannot make a key: no randomness")]
-    Generate,
-    /// Another process changes the ring at this moment.
-    #[error("the keys in {} are being changed by another process: try again", .0.display())]
-    Busy(PathBuf),
-    /// No key of the ring has this name.
-    #[error("no key has the id {0:?}: list them with keys list")]
-    Unknown(String),
-    /// The key that signs cannot be taken away without another.
-    #[error("{0:?} is the key that signs: rotate first, then revoke it")]
-    Current(String),
-    /// The secret that sessions rest on cannot be taken away without another.
-    #[error("{0:?} is the secret in use: run keys rotate session first, then revoke it")]
-    InUse(String),
-}
-
-/// What there is to know of a key.
+/// The public facts about a signing key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningKeyFacts {
-    /// Its name (`kid`).
+    /// The key id (`kid`).
     pub id: String,
-    /// When it was made.
+    /// When it was created.
     pub created_unix_ms: i64,
-    /// Until when its tokens are believed; `None` for the key that signs.
+    /// Until when its tokens are accepted; `None` for the key that signs.
     pub until_unix_ms: Option<i64>,
 }
 
-/// The keys our own tokens are signed with; every clone sees every change.
+/// The keys that sign access tokens; all clones share one state.
 #[derive(Clone)]
 pub struct SigningKeys {
     directory: PathBuf,
@@ -75,36 +49,42 @@ pub struct SigningKeys {
 }
 
 impl SigningKeys {
-    /// Reads the ring from a directory; makes the directory and a first key when there is none.
+    /// Reads the key set from a directory; creates the directory and a first key if needed.
     ///
-    /// The file has mode 0600 and appears whole: two starts at once end with the same key.
+    /// The file has mode 0600 and is created atomically: two starts at the same time get the same
+    /// key.
     ///
     /// # Errors
-    /// [`KeyError`] when the file can be read by others, is no ring, or cannot be made.
+    /// [`KeyError`] when other users can read the file, it has other content, or it cannot be
+    /// created.
     pub fn load_or_create(directory: &Path, now_unix_ms: i64) -> Result<Self, KeyError> {
         private_file::create_directory(directory)?;
         let path = directory.join(FILE_NAME);
         if private_file::read(&path)?.is_none() {
             let first = first_key(directory, now_unix_ms)?;
-            private_file::create(&path, render(&[first])?.expose().as_bytes(), &suffix()?)?;
+            private_file::create(
+                &path,
+                render(&[first])?.expose().as_bytes(),
+                &temporary_suffix()?,
+            )?;
         }
         let keys = Arc::new(RwLock::new(read(directory)?));
         Ok(Self { directory: directory.to_path_buf(), keys })
     }
 
-    /// Reads the ring from a directory, for whoever looks at it beside a server.
+    /// Reads the key set from a directory, for commands beside a running server.
     ///
     /// # Errors
-    /// [`KeyError`] when there is none, it can be read by others, or it is no ring.
+    /// [`KeyError`] when the file is missing, other users can read it, or it has other content.
     pub fn read(directory: &Path) -> Result<Self, KeyError> {
         let keys = Arc::new(RwLock::new(read(directory)?));
         Ok(Self { directory: directory.to_path_buf(), keys })
     }
 
-    /// Takes in what another process has written; gives whether anything is different.
+    /// Reads the file again; returns whether another process has changed it.
     ///
     /// # Errors
-    /// [`KeyError`] when the file is not as it should be; the keys stay as they were.
+    /// [`KeyError`] when the file is invalid; the keys in memory do not change then.
     pub fn reload(&self) -> Result<bool, KeyError> {
         let fresh = read(&self.directory)?;
         let mut keys = self.keys.write();
@@ -114,18 +94,18 @@ impl SigningKeys {
         Ok(changed)
     }
 
-    /// Makes a new key that signs from now on; tokens of the old one are believed to their end.
+    /// Creates a new key that signs from now on; tokens of the old key stay valid until they
+    /// expire.
     ///
     /// # Errors
-    /// [`KeyError`] when the ring is busy or cannot be written; nothing has changed then.
+    /// [`KeyError`] when the file is locked or cannot be written; nothing has changed then.
     pub fn rotate(&self, now_unix_ms: i64) -> Result<String, KeyError> {
         self.change(|keys| {
-            let believed = |key: &SigningKey| key.until_unix_ms.is_none_or(|ms| ms > now_unix_ms);
-            keys.retain(believed);
+            keys.retain(|key| verifies(key, now_unix_ms));
             for key in keys.iter_mut().filter(|key| key.until_unix_ms.is_none()) {
-                key.until_unix_ms = Some(now_unix_ms.saturating_add(OLD_KEPT_MS));
+                key.until_unix_ms = Some(now_unix_ms.saturating_add(OLD_KEY_LIFE_MS));
             }
-            // More than one rotation a minute: the oldest goes before its time.
+            // After more than one rotation a minute, the oldest key is removed early.
             let spare = keys.len().saturating_sub(KEYS_MAX - 1);
             keys.drain(..spare);
             let fresh = SigningKey::generate(now_unix_ms).ok_or(KeyError::Generate)?;
@@ -135,7 +115,7 @@ impl SigningKeys {
         })
     }
 
-    /// Takes a key away at once: its tokens, and connections opened with them, are worth nothing.
+    /// Removes a key at once: its tokens, and connections opened with them, become invalid.
     ///
     /// # Errors
     /// [`KeyError::Unknown`], [`KeyError::Current`], or as [`SigningKeys::rotate`].
@@ -151,37 +131,37 @@ impl SigningKeys {
         })
     }
 
-    /// All keys, the one that signs last.
+    /// All keys; the last one signs.
     #[must_use]
     pub fn list(&self) -> Vec<SigningKeyFacts> {
         self.keys.read().iter().map(facts).collect()
     }
 
-    /// The name (`kid`) of the key that signs.
+    /// The id (`kid`) of the key that signs.
     #[must_use]
     pub fn key_id(&self) -> String {
         self.with_current(|key| String::from(key.id())).unwrap_or_default()
     }
 
-    /// How the gate recognises tokens of this ring, as of now: one entry a key.
+    /// The issuer entries with which the gate verifies tokens of this set: one entry a key.
     #[must_use]
     pub fn issuers(&self, options: &AccountOptions, now_unix_ms: i64) -> Vec<Issuer> {
         let keys = self.keys.read();
-        let believed = keys.iter().filter(|key| is_believed(key, now_unix_ms));
+        let accepted = keys.iter().filter(|key| verifies(key, now_unix_ms));
         let issuer = |key: &SigningKey| {
             let public = IssuerKey::EdDsaPublic(key.public().to_vec());
             let key_id = Some(String::from(key.id()));
             Issuer { own: true, key_id, ..Issuer::new(&options.issuer, &options.audience, public) }
         };
-        believed.map(issuer).collect()
+        accepted.map(issuer).collect()
     }
 
-    /// The public halves that are believed now, as a JSON Web Key Set (RFC 7517 section 5).
+    /// The public keys that verify now, as a JSON Web Key Set (RFC 7517 section 5).
     #[must_use]
     pub fn jwks_json(&self, now_unix_ms: i64) -> String {
         let keys = self.keys.read();
-        let believed = keys.iter().filter(|key| is_believed(key, now_unix_ms));
-        let set: Vec<_> = believed
+        let accepted = keys.iter().filter(|key| verifies(key, now_unix_ms));
+        let set: Vec<_> = accepted
             .map(|key| {
                 json!({
                     "kty": "OKP",
@@ -196,24 +176,33 @@ impl SigningKeys {
         json!({ "keys": set }).to_string()
     }
 
-    /// Does something with the key that signs; there always is one.
-    pub(crate) fn with_current<R>(&self, act: impl FnOnce(&SigningKey) -> R) -> Option<R> {
-        let keys = self.keys.read();
-        keys.iter().find(|key| key.until_unix_ms.is_none()).map(act)
+    /// Signs an access token (compact form, RFC 7515 section 7.1).
+    ///
+    /// # Errors
+    /// [`Denial::Internal`] when the claims cannot be written as JSON.
+    pub fn access_token(&self, claims: &AccessClaims<'_>) -> Result<Secret<String>, Denial> {
+        let token = self.with_current(|key| access_token::sign(claims, key));
+        token.ok_or(Denial::Internal("signing_key"))?
     }
 
-    /// Changes the file under a lock, then what is in memory.
+    /// Calls `read` with the key that signs; there is always one.
+    fn with_current<R>(&self, read: impl FnOnce(&SigningKey) -> R) -> Option<R> {
+        let keys = self.keys.read();
+        keys.iter().find(|key| key.until_unix_ms.is_none()).map(read)
+    }
+
+    /// Changes the file under a lock, then the keys in memory.
     fn change<R>(
         &self,
-        act: impl FnOnce(&mut Vec<SigningKey>) -> Result<R, KeyError>,
+        change: impl FnOnce(&mut Vec<SigningKey>) -> Result<R, KeyError>,
     ) -> Result<R, KeyError> {
         let path = self.directory.join(FILE_NAME);
-        let _locked = lock(&self.directory)?;
+        let _locked = key_file::lock(&self.directory)?;
         let mut keys = read(&self.directory)?;
-        let done = act(&mut keys)?;
-        private_file::replace(&path, render(&keys)?.expose().as_bytes(), &suffix()?)?;
+        let changed = change(&mut keys)?;
+        private_file::replace(&path, render(&keys)?.expose().as_bytes(), &temporary_suffix()?)?;
         *self.keys.write() = keys;
-        Ok(done)
+        Ok(changed)
     }
 }
 
@@ -223,40 +212,24 @@ impl fmt::Debug for SigningKeys {
     }
 }
 
-/// Locks the directory of keys against other processes that change keys.
-///
-/// The lock ends with the open directory, at the latest with this process.
-pub(crate) fn lock(path: &Path) -> Result<File, KeyError> {
-    let at = |source| PrivateFileError::File { path: path.to_path_buf(), source };
-    let directory = File::open(path).map_err(at)?;
-    match directory.try_lock() {
-        Ok(()) => Ok(directory),
-        Err(TryLockError::WouldBlock) => Err(KeyError::Busy(path.to_path_buf())),
-        Err(TryLockError::Error(source)) => Err(at(source).into()),
-    }
-}
-
 fn facts(key: &SigningKey) -> SigningKeyFacts {
     let (created_unix_ms, until_unix_ms) = (key.created_unix_ms, key.until_unix_ms);
     SigningKeyFacts { id: String::from(key.id()), created_unix_ms, until_unix_ms }
 }
 
-fn is_believed(key: &SigningKey, now_unix_ms: i64) -> bool {
+/// Whether tokens of a key are still accepted.
+fn verifies(key: &SigningKey, now_unix_ms: i64) -> bool {
     key.until_unix_ms.is_none_or(|until_ms| now_unix_ms < until_ms)
 }
 
 fn first_key(directory: &Path, now_unix_ms: i64) -> Result<SigningKey, KeyError> {
-    let former = directory.join(FORMER_FILE_NAME);
-    match private_file::read(&former)? {
+    let old = directory.join(OLD_FILE_NAME);
+    match private_file::read(&old)? {
         Some(pkcs8) => {
-            SigningKey::from_pkcs8(pkcs8.expose(), now_unix_ms).ok_or(KeyError::Content(former))
+            SigningKey::from_pkcs8(pkcs8.expose(), now_unix_ms).ok_or(KeyError::Content(old))
         }
         None => SigningKey::generate(now_unix_ms).ok_or(KeyError::Generate),
     }
-}
-
-pub(crate) fn suffix() -> Result<String, KeyError> {
-    random_id::<8>().map_err(|_| KeyError::Generate)
 }
 
 fn render(keys: &[SigningKey]) -> Result<Secret<String>, KeyError> {
@@ -268,7 +241,7 @@ fn render(keys: &[SigningKey]) -> Result<Secret<String>, KeyError> {
     Ok(text)
 }
 
-/// Reads the whole ring; a line that cannot be read is not skipped.
+/// Reads the whole file; an invalid line is an error and never skipped.
 fn read(directory: &Path) -> Result<Vec<SigningKey>, KeyError> {
     let path = directory.join(FILE_NAME);
     let content = || KeyError::Content(path.clone());
@@ -295,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_is_made_once_and_private() {
+    fn first_key_is_created_once_with_private_modes() {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path().join("deep/keys");
         let first = SigningKeys::load_or_create(&folder, 5).unwrap();
@@ -307,20 +280,20 @@ mod tests {
     }
 
     #[test]
-    fn the_one_key_of_former_versions_signs_on() {
+    fn single_key_of_older_versions_still_signs() {
         use aws_lc_rs::signature::Ed25519KeyPair;
         let directory = tempfile::tempdir().unwrap();
         let random = aws_lc_rs::rand::SystemRandom::new();
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
-        let former = directory.path().join(FORMER_FILE_NAME);
-        private_file::create(&former, pkcs8.as_ref(), "a").unwrap();
+        let old = directory.path().join(OLD_FILE_NAME);
+        private_file::create(&old, pkcs8.as_ref(), "a").unwrap();
         let expect = SigningKey::from_pkcs8(pkcs8.as_ref(), 0).unwrap();
         let keys = SigningKeys::load_or_create(directory.path(), 5).unwrap();
         assert_eq!(keys.key_id(), expect.id());
     }
 
     #[test]
-    fn a_file_that_is_no_ring_stops_the_start() {
+    fn invalid_key_file_stops_the_start() {
         let directory = tempfile::tempdir().unwrap();
         let keys = SigningKeys::load_or_create(directory.path(), 5).unwrap();
         let path = directory.path().join(FILE_NAME);
@@ -340,13 +313,13 @@ mod tests {
             private_file::replace(&path, text.as_bytes(), "a").unwrap();
             let outcome = SigningKeys::load_or_create(directory.path(), 5);
             assert!(matches!(outcome, Err(KeyError::Content(_))), "{}", text.len());
-            assert!(keys.reload().is_err(), "and a running server keeps what it has");
+            assert!(keys.reload().is_err(), "a running server keeps its keys");
             assert_eq!(keys.list().len(), 1);
         }
     }
 
     #[test]
-    fn a_rotated_key_is_believed_until_its_tokens_have_ended() {
+    fn replaced_key_verifies_until_its_tokens_expire() {
         let directory = tempfile::tempdir().unwrap();
         let keys = SigningKeys::load_or_create(directory.path(), 0).unwrap();
         let other = SigningKeys::load_or_create(directory.path(), 0).unwrap();
@@ -354,7 +327,7 @@ mod tests {
         let second = keys.rotate(1_000).unwrap();
         assert_eq!(keys.key_id(), second);
         let ids = |at| {
-            let options = crate::AccountOptions::for_tests();
+            let options = AccountOptions::for_tests();
             let issuers = keys.issuers(&options, at);
             issuers.into_iter().filter_map(|issuer| issuer.key_id).collect::<Vec<_>>()
         };
@@ -367,7 +340,7 @@ mod tests {
         assert_eq!(other.key_id(), second);
 
         assert!(matches!(keys.revoke(&second), Err(KeyError::Current(_))));
-        assert!(matches!(keys.revoke("nobody"), Err(KeyError::Unknown(_))));
+        assert!(matches!(keys.revoke("unknown"), Err(KeyError::Unknown(_))));
         keys.revoke(&first).unwrap();
         assert_eq!(ids(2_000), [second]);
         for turn in 0..20 {
@@ -378,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_set_has_the_public_half_only() {
+    fn published_key_set_holds_public_keys_only() {
         let directory = tempfile::tempdir().unwrap();
         let keys = SigningKeys::load_or_create(directory.path(), 0).unwrap();
         let set: serde_json::Value = serde_json::from_str(&keys.jwks_json(0)).unwrap();

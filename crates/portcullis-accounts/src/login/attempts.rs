@@ -1,4 +1,4 @@
-//! Attempts to prove a secret of an account, counted the same wherever a secret is checked.
+//! Attempts to authenticate: one count for all routes that check a password or a code.
 //! Never: a wrong password or code that counts toward no limit.
 
 use portcullis_audit::{Outcome, Record};
@@ -6,78 +6,111 @@ use portcullis_guard::LoginSource;
 use portcullis_model::{Code, Denial};
 use portcullis_server::ApiRequest;
 
-use crate::login::failure_counts::Failures;
-use crate::login::password_login::{budget_name, budget_user_name};
-use crate::request::input::SignedIn;
-use crate::users::username::Username;
+use super::failure_counts::FailureCounts;
+use crate::accounts::Accounts;
+use crate::request::signed_in_user::SignedInUser;
+use crate::users::username::{USERNAME_MAX_CHARS, Username};
 
-/// The account an attempt is about, and where the attempt comes from.
+/// Marks the key of a text that is not a valid user name. User names contain no colon.
+const INVALID_NAME: &str = ":other:";
+
+/// The account that a request attempts to authenticate, and the client that does it.
 #[derive(Clone, Copy)]
 pub(crate) struct Attempts<'a> {
     pub(crate) request: &'a ApiRequest,
-    pub(crate) failures: &'a Failures,
-    /// The folded name of the account, or of what can be no name.
-    pub(crate) budget: &'a str,
+    pub(crate) failures: &'a FailureCounts,
+    /// The account as the limits know it, from [`account_key`].
+    pub(crate) account: &'a str,
     pub(crate) from: LoginSource<'a>,
 }
 
-/// The name that attempts of a signed-in user count toward: the one a log-in would use.
-pub(crate) fn budget_of(signed_in: &SignedIn) -> String {
+/// The key under which attempts on an account are counted: the folded user name.
+///
+/// A text that is not a valid user name has a key of its own.
+pub(crate) fn account_key(username: Option<&Username>, raw: &str) -> String {
+    username.map_or_else(
+        || {
+            let start: String = raw.chars().take(USERNAME_MAX_CHARS).collect();
+            format!("{INVALID_NAME}{start}")
+        },
+        Username::folded,
+    )
+}
+
+/// The key of a signed-in user: the same as that of a login.
+pub(crate) fn account_key_of(signed_in: &SignedInUser) -> String {
     let name = signed_in.user.name();
-    budget_name(Username::parse(&name).ok().as_ref(), &name)
+    account_key(Username::parse(&name).ok().as_ref(), &name)
+}
+
+/// The folded user name of a key; `None` for a text that is not a valid user name.
+fn username_of_key(account: &str) -> Option<&str> {
+    (!account.starts_with(INVALID_NAME)).then_some(account)
+}
+
+impl<'a> Attempts<'a> {
+    /// The attempts of a signed-in user; those of all sessions count together.
+    pub(crate) fn of_signed_in(
+        accounts: &'a Accounts,
+        request: &'a ApiRequest,
+        account: &'a str,
+    ) -> Self {
+        let from = LoginSource::SignedIn;
+        Self { request, failures: &accounts.failures, account, from }
+    }
 }
 
 impl Attempts<'_> {
-    /// Asks the limits of the address and of the account.
+    /// Checks the limits of the address and of the account.
     ///
     /// # Errors
     /// [`Denial::Limit`] or [`Denial::Shed`].
-    pub(crate) async fn allowed(&self) -> Result<(), Denial> {
-        self.request.login_allowed(self.budget, self.from).await
+    pub(crate) async fn check_allowed(&self) -> Result<(), Denial> {
+        self.request.login_allowed(self.account, self.from).await
     }
 
     /// Counts a wrong password.
-    pub(crate) fn password_failed(&self) {
+    pub(crate) fn count_wrong_password(&self) {
         let request = self.request;
-        self.failures.count(self.budget, request.client, request.gate.as_ref(), request.now);
-        if request.gate.limits().login_failed(self.budget, self.from, request.now) {
+        self.failures.count(self.account, request.client, request.gate.as_ref(), request.now);
+        if request.gate.limits().login_failed(self.account, self.from, request.now) {
             self.record_closed("no more passwords are accepted from clients like this one");
         }
     }
 
-    /// Takes one of the wrong codes of the account, before a one-time code is checked.
+    /// Takes one of the wrong codes that the account can have, before a one-time code is checked.
     ///
     /// # Errors
     /// [`Denial::Limit`].
-    pub(crate) fn code_allowed(&self) -> Result<(), Denial> {
-        self.request.gate.limits().code_allowed(self.budget, self.from, self.request.now)
+    pub(crate) fn take_code_attempt(&self) -> Result<(), Denial> {
+        self.request.gate.limits().code_allowed(self.account, self.from, self.request.now)
     }
 
-    /// Gives it back: the one-time code was right, whether or not the store could note its use.
-    pub(crate) fn code_accepted(&self) {
-        self.request.gate.limits().code_accepted(self.budget, self.from, self.request.now);
+    /// Returns the attempt: the one-time code was right, even if the store could not save its use.
+    pub(crate) fn return_code_attempt(&self) {
+        self.request.gate.limits().code_accepted(self.account, self.from, self.request.now);
     }
 
     /// Counts a wrong one-time code: toward the codes of the account and toward its failures.
-    pub(crate) fn code_failed(&self) {
-        self.password_failed();
-        if self.request.gate.limits().code_failed(self.budget, self.from, self.request.now) {
+    pub(crate) fn count_wrong_code(&self) {
+        self.count_wrong_password();
+        if self.request.gate.limits().code_failed(self.account, self.from, self.request.now) {
             self.record_closed("no more codes are accepted from clients like this one");
         }
     }
 
-    /// Counts a wrong recovery code, for which nothing was taken before.
-    pub(crate) fn recovery_code_failed(&self) {
-        let _counted_also_when_full = self.code_allowed();
-        self.code_failed();
+    /// Counts a wrong recovery code, for which no attempt was taken before.
+    pub(crate) fn count_wrong_recovery_code(&self) {
+        let _counted_also_when_full = self.take_code_attempt();
+        self.count_wrong_code();
     }
 
     fn record_closed(&self, detail: &str) {
         let mut record = Record::new(Code::AuthnLoginLock);
         record.outcome = Outcome::Failure;
         record.client = Some(self.request.client);
-        // A text that cannot be a user name may be anything, a password too.
-        record.user_name = budget_user_name(self.budget).map(String::from);
+        // A text that is not a valid user name can be anything, also a password.
+        record.user_name = username_of_key(self.account).map(String::from);
         record.detail = Some(String::from(detail));
         self.request.audit.record(record, self.request.now);
     }

@@ -1,5 +1,5 @@
-//! How often a name was tried in vain before it was right, for whoever reads the security log.
-//! Never: a decision; the gate counts what it decides by.
+//! Failed logins of each name before a success, for the security log.
+//! Never: a decision; the limits of the gate have their own counts.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,35 +8,35 @@ use parking_lot::Mutex;
 use portcullis_guard::{EntryOwner, Gate, Owner, ShareUse, Shares};
 use portcullis_model::Now;
 
-/// Names remembered; about 150 bytes each.
+/// Most names in the table; about 150 bytes each.
 const NAMES_MAX: usize = 16_384;
-/// An address prefix holds a sixteenth of the free space at most.
+/// An address prefix can hold a sixteenth of the free space.
 const SHARE_PART: usize = 16;
-/// How long a failure is remembered.
+/// How long a failure is kept, in milliseconds.
 const KEPT_MS: u64 = 60 * 60 * 1000;
-/// The table is searched for old names at most this often.
+/// Shortest time between two searches for old names, in milliseconds.
 const SWEEP_EVERY_MS: u64 = 1_000;
-/// From so many on a success is worth a record of its own.
-pub(crate) const NOTABLE: u32 = 5;
+/// From this number of failures on, the next success has a record of its own.
+pub(crate) const NOTABLE_FAILURES: u32 = 5;
 
-struct Failed {
+struct FailureEntry {
     count: u32,
     last_ms: u64,
     owner: Owner,
 }
 
 struct State {
-    names: HashMap<String, Failed>,
+    names: HashMap<String, FailureEntry>,
     shares: Shares,
     swept_ms: Option<u64>,
 }
 
-/// Failed log-ins by name, in shares by the address prefix that tried a name first.
-pub(crate) struct Failures {
+/// Failed logins by name. Each entry counts toward the address prefix that tried the name first.
+pub(crate) struct FailureCounts {
     state: Mutex<State>,
 }
 
-impl Default for Failures {
+impl Default for FailureCounts {
     fn default() -> Self {
         let shares = Shares::new("login_failures", NAMES_MAX, SHARE_PART, NAMES_MAX);
         let state = State { names: HashMap::new(), shares, swept_ms: None };
@@ -44,8 +44,8 @@ impl Default for Failures {
     }
 }
 
-impl Failures {
-    /// Counts one more. A prefix whose share is full adds no new name.
+impl FailureCounts {
+    /// Counts a failure. A prefix whose share is full cannot add a new name.
     pub(crate) fn count(&self, name: &str, client: IpAddr, gate: &Gate, now: Now) {
         let owner = EntryOwner::Address(client);
         self.count_for(name, gate.limits().owner(owner), || owner.label(), now);
@@ -62,7 +62,7 @@ impl Failures {
             state.evict_old(now);
         }
         if state.shares.take(owner, label).is_ok() {
-            let failed = Failed { count: 1, last_ms: now.monotonic_ms, owner };
+            let failed = FailureEntry { count: 1, last_ms: now.monotonic_ms, owner };
             state.names.insert(String::from(name), failed);
         }
     }
@@ -74,8 +74,8 @@ impl Failures {
         state.shares.usage()
     }
 
-    /// Forgets a name that was right; gives how often it had been wrong lately.
-    pub(crate) fn settle(&self, name: &str, now: Now) -> u32 {
+    /// Removes a name after a success; returns how many failures it had in the last hour.
+    pub(crate) fn take(&self, name: &str, now: Now) -> u32 {
         let mut state = self.state.lock();
         let Some(failed) = state.names.remove(name) else { return 0 };
         state.shares.give_back(failed.owner);
@@ -109,28 +109,28 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_counted_by_name_and_evicted() {
-        let failures = Failures::default();
+    fn failures_are_counted_by_name_and_expire() {
+        let failures = FailureCounts::default();
         let count = |name: &str, ms| failures.count_for(name, 1, String::new, at(ms));
         (0..7).for_each(|_| count("ann", 1));
-        assert_eq!(failures.settle("bob", at(2)), 0);
-        assert_eq!(failures.settle("ann", at(2)), 7);
-        assert_eq!(failures.settle("ann", at(2)), 0);
+        assert_eq!(failures.take("bob", at(2)), 0);
+        assert_eq!(failures.take("ann", at(2)), 7);
+        assert_eq!(failures.take("ann", at(2)), 0);
         count("ann", 1);
-        assert_eq!(failures.settle("ann", at(1 + KEPT_MS)), 0, "long ago");
+        assert_eq!(failures.take("ann", at(1 + KEPT_MS)), 0, "expired");
     }
 
     #[test]
-    fn address_that_fills_its_share_hides_no_failure_of_others() {
-        let failures = Failures::default();
+    fn prefix_with_a_full_share_does_not_hide_failures_of_other_prefixes() {
+        let failures = FailureCounts::default();
         for number in 0..NAMES_MAX {
             failures.count_for(&number.to_string(), 1, String::new, at(5));
         }
         let usage = failures.usage(at(5));
         assert!(usage.used <= NAMES_MAX / SHARE_PART, "{usage:?}");
         failures.count_for("ann", 2, String::new, at(5));
-        assert_eq!(failures.settle("ann", at(5)), 1);
+        assert_eq!(failures.take("ann", at(5)), 1);
         failures.count_for("late", 1, String::new, at(5 + KEPT_MS));
-        assert_eq!(failures.settle("late", at(5 + KEPT_MS)), 1);
+        assert_eq!(failures.take("late", at(5 + KEPT_MS)), 1);
     }
 }

@@ -1,5 +1,5 @@
-//! `POST /auth/login`: a name and a password, and where asked for a code, become a session.
-//! Never: an answer or a delay that tells an unknown name from a wrong password.
+//! `POST /auth/login`: opens a session for a name and a password, and a code where required.
+//! Never: a response or a delay that distinguishes an unknown name from a wrong password.
 
 use std::sync::Arc;
 
@@ -9,20 +9,23 @@ use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::CredentialsRow;
 use serde::Deserialize;
 
-use crate::accounts::{Accounts, fresh_salt};
-use crate::factors::totp::Occasion;
-use crate::factors::totp::{self, RecoveryCode};
-use crate::login::attempts::Attempts;
-use crate::login::failure_counts::NOTABLE;
-use crate::login::known_device::Device;
-use crate::login::link_request;
-use crate::login::login_link::LoginLink;
-use crate::passwords::password::{Password, PasswordMatch};
-use crate::passwords::pool::PasswordLane;
+use super::attempts::{Attempts, account_key};
+use super::failure_counts::NOTABLE_FAILURES;
+use super::known_device::KnownDevice;
+use super::link_use;
+use super::login_link::LoginLink;
+use crate::accounts::{Accounts, new_salt};
+use crate::factors::code_check::{self, AuthenticationOccasion};
+use crate::factors::recovery_code::RecoveryCode;
+use crate::passwords::hashing::PasswordMatch;
+use crate::passwords::password::Password;
+use crate::passwords::pool::PasswordQueue;
 use crate::request::cookies;
-use crate::request::input::{optional_secret, record_with, store_denial};
-use crate::sessions::open::{self, Holder};
-use crate::users::username::{USERNAME_MAX_CHARS, Username};
+use crate::request::input::optional_secret;
+use crate::request::record::{record_success_with, store_denial};
+use crate::sessions::open;
+use crate::sessions::session_response::SessionHolder;
+use crate::users::username::Username;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,14 +34,15 @@ struct LoginInput {
     password: Password,
     #[serde(default, deserialize_with = "optional_secret")]
     totp: Option<Secret<String>>,
-    /// A login link, for an account that others have closed by guessing.
+    /// A login link, for an account that attackers have closed by guessing.
     #[serde(default, deserialize_with = "optional_secret")]
     door: Option<Secret<String>>,
 }
 
 /// Answers 200 `{access_token, token_type, expires_in, user}`, with the refresh cookie.
 ///
-/// Every refusal past the rate costs one look-up and one hash, whatever the reason (T-028).
+/// Behind the rate limit, every rejection costs one look-up and one hash, whatever the reason
+/// (T-028).
 pub(crate) async fn login(
     accounts: Arc<Accounts>,
     request: ApiRequest,
@@ -47,10 +51,10 @@ pub(crate) async fn login(
     let input: LoginInput = read_json(&request.body, FIELDS)?;
     input.password.check_size()?;
     let username = Username::parse(&input.username).ok();
-    let budget = budget_name(username.as_ref(), &input.username);
-    let link = read_link(&accounts, &request, &budget, input.door.as_ref())?;
+    let account = account_key(username.as_ref(), &input.username);
+    let link = read_link(&accounts, &request, &account, input.door.as_ref())?;
     let proof = checked_proof(&accounts, &request)?;
-    let device = known_device(&accounts, &request, &budget);
+    let device = known_device(&accounts, &request, &account);
     let recovery = input.totp.as_ref().and_then(|code| RecoveryCode::read(code.expose()));
     let from = match (&link, &device) {
         (Some(link), _) if link.is_by_operator() => LoginSource::OperatorLink,
@@ -59,50 +63,58 @@ pub(crate) async fn login(
         (None, None) => LoginSource::Anywhere,
     };
     let mut attempts =
-        Attempts { request: &request, failures: &accounts.failures, budget: &budget, from };
-    if let Err(denial) = attempts.allowed().await {
-        attempts.from = by_recovery_code(&accounts, &attempts, recovery, denial).await?;
-        attempts.allowed().await?;
+        Attempts { request: &request, failures: &accounts.failures, account: &account, from };
+    if let Err(denial) = attempts.check_allowed().await {
+        attempts.from = admit_by_recovery_code(&accounts, &attempts, recovery, denial).await?;
+        attempts.check_allowed().await?;
     }
     let owner = EntryOwner::Address(request.client);
     let key = proof
         .map(|proof| request.gate.authentication().use_proof(proof, owner, request.now))
         .transpose()?;
 
-    let lane = match attempts.from {
-        LoginSource::Anywhere => PasswordLane::Strangers,
+    let queue = match attempts.from {
+        LoginSource::Anywhere => PasswordQueue::Unauthenticated,
         LoginSource::KnownDevice(_)
         | LoginSource::Link
         | LoginSource::OperatorLink
         | LoginSource::RecoveryCode
-        | LoginSource::SignedIn => PasswordLane::Known,
+        | LoginSource::SignedIn => PasswordQueue::Returning,
     };
-    let checked = check(&accounts, &request, &username, (lane, input.password)).await;
+    let checked = check(&accounts, &request, &username, (queue, input.password)).await;
     let row = checked.inspect_err(|denial| {
         if let Denial::Login { .. } = denial {
-            attempts.password_failed();
+            attempts.count_wrong_password();
         }
     })?;
     request.gate.limits().login_proven(request.client, request.now);
-    let proved = totp::check(&accounts, &attempts, &row, input.totp).await?;
+    let authenticated = code_check::check(&accounts, &attempts, &row, input.totp).await?;
     if let Some(link) = &link {
-        link_request::consume(&accounts, &request, &row.id, link).await?;
+        link_use::mark_used(&accounts, &request, &row.id, link).await?;
     }
-    let occasion = if link.is_some() { Occasion::LoginLink } else { Occasion::Login };
-    succeeded(&accounts, &request, &budget, &row, proved.reason(occasion));
+    let occasion = match link {
+        Some(_) => AuthenticationOccasion::LoginLink,
+        None => AuthenticationOccasion::Login,
+    };
+    record_login(&accounts, &request, &account, &row, authenticated.reason(occasion));
     let device = match device {
         Some(device) => device,
-        None => accounts.secret.new_device(&budget, request.now)?,
+        None => KnownDevice::new(&accounts.secret, &account, request.now)?,
     };
-    let holder = holder(&accounts, row, key, request.now);
+    let holder = session_holder(&accounts, row, key, request.now);
     open::open(&accounts, &request, holder, &device).await
 }
 
-/// The user of a new session, who has just proved who they are.
-fn holder(accounts: &Accounts, row: CredentialsRow, key: Option<Vec<u8>>, now: Now) -> Holder {
-    let (roles, gap) = effective(accounts, &row);
-    let factors = totp::factors(&row);
-    Holder {
+/// The user of a new session, who has just authenticated.
+fn session_holder(
+    accounts: &Accounts,
+    row: CredentialsRow,
+    key: Option<Vec<u8>>,
+    now: Now,
+) -> SessionHolder {
+    let (roles, gap) = effective_roles(accounts, &row);
+    let factors = code_check::factors(&row);
+    SessionHolder {
         user: row.id,
         username: row.username,
         roles,
@@ -114,25 +126,25 @@ fn holder(accounts: &Accounts, row: CredentialsRow, key: Option<Vec<u8>>, now: N
     }
 }
 
-/// The login link a request shows, which has to be this user's and unused.
+/// The login link of a request, which has to belong to this user and must be unused.
 fn read_link(
     accounts: &Accounts,
     request: &ApiRequest,
-    budget: &str,
+    account: &str,
     door: Option<&Secret<String>>,
 ) -> Result<Option<LoginLink>, Denial> {
     let Some(door) = door else { return Ok(None) };
-    let link = accounts.secret.read_login_link(door.expose(), budget, request.now)?;
-    link_request::check_unused(request, &link)?;
+    let link = LoginLink::read(door.expose(), &accounts.secret, account, request.now)?;
+    link_use::check_unused(request, &link)?;
     Ok(Some(link))
 }
 
-/// Where a log-in comes from that a limit of the account, or of the known device or link that it
-/// shows, rejects, when it shows a recovery code as well.
+/// Admits a login that a limit has rejected, if it contains a valid recovery code.
 ///
-/// A recovery code cannot be guessed, so attackers who close the account cannot show one. The
-/// look-up follows the limit of the address, and costs no hash.
-async fn by_recovery_code(
+/// A recovery code cannot be guessed, so attackers who close the account cannot send one. Only the
+/// limits of the account, of its known devices and of its links are lifted. The look-up follows the
+/// limit of the address and costs no hash.
+async fn admit_by_recovery_code(
     accounts: &Accounts,
     attempts: &Attempts<'_>,
     recovery: Option<RecoveryCode>,
@@ -146,16 +158,16 @@ async fn by_recovery_code(
         _ => false,
     };
     let Some(code) = recovery.filter(|_| closed) else { return Err(denial) };
-    let row = accounts.store.credentials(attempts.budget).await;
+    let row = accounts.store.credentials(attempts.account).await;
     let row = row.map_err(|error| store_denial(&error))?;
     let Some(factor) = row.and_then(|row| row.totp) else { return Err(denial) };
     let hash = code.stored_hash(&factor);
-    let known = accounts.store.has_recovery_code(attempts.budget, hash).await;
+    let known = accounts.store.has_recovery_code(attempts.account, hash).await;
     let known = known.map_err(|error| store_denial(&error))?;
     if known { Ok(LoginSource::RecoveryCode) } else { Err(denial) }
 }
 
-/// The proof of the client's key, which the strict profile asks for; it is not used up yet.
+/// The proof of the client key, which the strict profile requires; it is not marked as used yet.
 fn checked_proof(
     accounts: &Accounts,
     request: &ApiRequest,
@@ -166,26 +178,26 @@ fn checked_proof(
     }
 }
 
-fn known_device(accounts: &Accounts, request: &ApiRequest, name: &str) -> Option<Device> {
+fn known_device(accounts: &Accounts, request: &ApiRequest, account: &str) -> Option<KnownDevice> {
     let cookie = cookies::read(request.cookie.as_deref(), cookies::DEVICE)?;
-    accounts.secret.known_device(cookie, name, request.now)
+    KnownDevice::read(cookie, &accounts.secret, account, request.now)
 }
 
-/// Looks the name up and verifies the password, and for an unknown name a decoy.
+/// Looks up the name and verifies the password; for an unknown name, verifies a decoy hash.
 async fn check(
     accounts: &Arc<Accounts>,
     request: &ApiRequest,
     username: &Option<Username>,
-    (lane, password): (PasswordLane, Password),
+    (queue, password): (PasswordQueue, Password),
 ) -> Result<CredentialsRow, Denial> {
-    // What can be no name is looked up all the same, as one that nobody has.
+    // An invalid name is looked up too, as a name that no user has.
     let wanted = username.as_ref().map_or("-", Username::as_str);
     let found = accounts.store.credentials(wanted).await.map_err(|error| store_denial(&error))?;
     let stored = found.as_ref().map_or(&accounts.decoy, |row| &row.password_phc).clone();
     let again = password.clone();
-    let matches = accounts.pool.verify(lane, password, stored).await?;
+    let matches = accounts.pool.verify(queue, password, stored).await?;
     let is_right = matches != PasswordMatch::No;
-    let row = judge(found, is_right, request.now.unix_ms).map_err(|reason| Denial::Login {
+    let row = check_row(found, is_right, request.now.unix_ms).map_err(|reason| Denial::Login {
         reason,
         username: username.as_ref().map(|name| String::from(name.as_str())),
     })?;
@@ -195,8 +207,8 @@ async fn check(
     Ok(row)
 }
 
-/// Whether the password is right, and for the operator why it does not help.
-fn judge(
+/// Checks that the password is right and the user can log in; the error is for the operator.
+fn check_row(
     found: Option<CredentialsRow>,
     matches: bool,
     now_unix_ms: i64,
@@ -210,63 +222,40 @@ fn judge(
     }
 }
 
-/// Makes a hash of today's cost, besides: the log-in does not wait for it.
+/// Creates a hash of the current cost in the background; the login does not wait for it.
 fn rehash(accounts: &Arc<Accounts>, row: &CredentialsRow, password: Password) {
     let (accounts, user) = (Arc::clone(accounts), row.id.clone());
     let old = row.password_phc.clone();
     tokio::spawn(async move {
-        let Ok(salt) = fresh_salt() else { return };
-        let Ok(new) = accounts.pool.hash(PasswordLane::Known, password, salt).await else { return };
+        let Ok(salt) = new_salt() else { return };
+        let hashed = accounts.pool.hash(PasswordQueue::Returning, password, salt).await;
+        let Ok(new) = hashed else { return };
         if let Err(error) = accounts.store.rehash(user, old, new).await {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "a password hash was not renewed; the next log-in tries again");
+            tracing::warn!(error, "a password hash was not renewed; the next login tries again");
         }
     });
 }
 
-/// The roles that are in force after a log-in, and what a missing second factor withholds.
-pub(crate) fn effective(accounts: &Accounts, row: &CredentialsRow) -> (Roles, FactorGap) {
+/// The roles in force after a login, and the roles that a missing second factor withholds.
+fn effective_roles(accounts: &Accounts, row: &CredentialsRow) -> (Roles, FactorGap) {
     let gap = accounts.options.second_factor.gap(row.roles, row.totp.is_some());
     (row.roles.minus(gap.withheld), gap)
 }
 
-fn succeeded(
+fn record_login(
     accounts: &Accounts,
     request: &ApiRequest,
-    budget: &str,
+    account: &str,
     row: &CredentialsRow,
     reason: &'static str,
 ) {
-    let before = accounts.failures.settle(budget, request.now);
-    if before >= NOTABLE {
-        record_with(request, Code::AuthnLoginSuccessAfterFail, &row.id, |record| {
-            record.user_name = Some(row.username.to_string());
-            record.reason = reason;
-            record.detail = Some(format!("after {before} failures"));
-        });
-    } else {
-        record_with(request, Code::AuthnLoginSuccess, &row.id, |record| {
-            record.user_name = Some(row.username.to_string());
-            record.reason = reason;
-        });
-    }
+    let failures = accounts.failures.take(account, request.now);
+    let notable = failures >= NOTABLE_FAILURES;
+    let code = if notable { Code::AuthnLoginSuccessAfterFail } else { Code::AuthnLoginSuccess };
+    record_success_with(request, code, &row.id, |record| {
+        record.user_name = Some(row.username.to_string());
+        record.reason = reason;
+        record.detail = notable.then(|| format!("after {failures} failures"));
+    });
 }
-
-/// Whose budget an attempt uses up. What can be no name has budgets of its own.
-pub(crate) fn budget_name(username: Option<&Username>, raw: &str) -> String {
-    username.map_or_else(
-        || {
-            let start: String = raw.chars().take(USERNAME_MAX_CHARS).collect();
-            format!("{OTHER}{start}")
-        },
-        Username::folded,
-    )
-}
-
-/// The user name a budget is of, folded; none for what can be no name.
-pub(crate) fn budget_user_name(budget: &str) -> Option<&str> {
-    (!budget.starts_with(OTHER)).then_some(budget)
-}
-
-/// No user name holds a colon.
-const OTHER: &str = ":other:";

@@ -1,9 +1,7 @@
-//! Moderation events: a moderator bans, mutes or disconnects users, or changes roles.
-//! Never: changes of the moderator's own account.
+//! Moderation events: a moderator bans, mutes or disconnects a user; an administrator sets roles.
+//! Never: an event about the sender's own account.
 
-pub(crate) mod change; // what acts on other users have in common
-pub(crate) mod user_ban; // user:ban
-pub(crate) mod user_kick; // user:kick
-pub(crate) mod user_mute; // user:mute
+pub(crate) mod target; // the users that a moderator can act on
+pub(crate) mod action; // stores and records a moderator's change
+pub(crate) mod restriction; // user:ban, user:mute, user:kick
 pub(crate) mod user_role; // user:role
-pub(crate) mod target; // whom a moderator may act on

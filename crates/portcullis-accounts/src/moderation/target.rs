@@ -1,15 +1,15 @@
-//! Whom a moderator may act on.
-//! Never: an equal or somebody stronger; who is not there and who is not for them are one.
+//! The users that a moderator can act on.
+//! Never: a user of the same or a higher rank; the denial does not tell whether a user exists.
 
 use std::sync::Arc;
 
 use portcullis_guard::{Directory, User, check_rank};
 use portcullis_model::{Denial, Roles, UserId};
 
-/// The user an act is about, if `by`, with the roles in force, may act on them.
+/// Finds the user of an action, if `by` can act on them with the roles in force.
 ///
-/// Administrators may act on everyone but themselves, others on whoever is neither an administrator
-/// nor a moderator.
+/// Administrators can act on all other users. Moderators can act on users who are neither
+/// administrators nor moderators.
 pub(crate) fn find(
     directory: &Directory,
     (by, roles): (&User, Roles),
@@ -23,7 +23,7 @@ pub(crate) fn find(
     Ok(found)
 }
 
-/// Until when something lasts that begins now; for ever without an end, and over with 0.
+/// The end of a restriction that begins now; without a duration it has no end, 0 lifts it.
 pub(crate) fn until(now_unix_ms: i64, duration_s: Option<u32>) -> i64 {
     match duration_s {
         None => portcullis_store::FOR_EVER_UNIX_MS,
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_acts_on_an_equal_or_on_who_is_not_there() {
+    fn target_of_equal_or_higher_rank_is_rejected_like_a_missing_user() {
         let directory = Directory::new(DirectoryLimits::default());
         let user = Roles::user();
         let roles = [
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_counted_from_now() {
+    fn restriction_lasts_from_now_on() {
         assert_eq!(until(5_000, Some(3)), 8_000);
         assert_eq!(until(5_000, Some(0)), 0);
         assert_eq!(until(5_000, None), i64::MAX);

@@ -1,5 +1,5 @@
-//! `user:role {userId, roles}`: what a user may do from now on.
-//! Never: a role by a name that is none, or nobody left who administers.
+//! `user:role {userId, roles}`: an administrator sets the roles of a user.
+//! Never: an unknown role, or a server without an administrator.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use portcullis_server::{Context, Reply};
 use portcullis_store::UserChangeKind;
 use serde::Deserialize;
 
+use super::action::{self, ModeratorAction};
+use super::target;
 use crate::accounts::Accounts;
-use crate::moderation::change::{self, Act};
-use crate::moderation::target;
 
-/// The payload: all roles the user has afterwards.
+/// The payload: all roles of the user after the change.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct UserRole {
@@ -36,7 +36,7 @@ impl Event for UserRole {
     };
 }
 
-/// Acknowledges with nothing beyond `ok` once it is in force on every open connection.
+/// Acknowledges with `ok` when the roles are in force on all open connections.
 pub(crate) async fn handle(
     accounts: Arc<Accounts>,
     permit: Permit<UserRole>,
@@ -50,9 +50,11 @@ pub(crate) async fn handle(
         let unknown = Denial::Schema { field: Some("roles"), rule: "role" };
         roles = roles.with(accounts.roles.parse(name).ok_or(unknown)?);
     }
-    let act = Act { event: UserRole::NAME, by: &by, target: &payload.user_id };
+    let moderator_action =
+        ModeratorAction { event: UserRole::NAME, by: &by, target: &payload.user_id };
     let names = accounts.roles.names(roles).join(" ");
     let what = UserChangeKind::Roles(roles);
-    change::change(&accounts, &context, &act, what, Some(("roles", &names))).await?;
+    let label = Some(("roles", names.as_str()));
+    action::store_change(&accounts, &context, &moderator_action, what, label).await?;
     Ok(Reply::ok())
 }

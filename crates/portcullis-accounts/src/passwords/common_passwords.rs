@@ -1,16 +1,16 @@
-//! Which passwords are well known: few words, dates and runs put together.
-//! Never: a list of leaked passwords; the rules reach what such a list begins with.
+//! Recognises well-known passwords: combinations of few words, dates and runs.
+//! Never: a list of leaked passwords; these rules match the most frequent entries of such lists.
 
-/// Most pieces a well-known password is made of: a word, a year and a mark.
+/// Most pieces of a well-known password: for example a word, a year and a mark.
 const PIECES_MAX: usize = 3;
-/// Shortest word that counts; what is shorter stands in every other word.
+/// Shortest word that counts; shorter ones are part of most words.
 const WORD_MIN_CHARS: usize = 3;
-/// Longest unit that is well known whatever it is, when the password only repeats it.
+/// Longest unit that is weak in any case when the password only repeats it.
 const UNIT_MAX_CHARS: usize = 4;
 /// Shortest run (`123`, `cba`, `qwe`, `aaa`) that counts as one piece.
 const RUN_MIN_CHARS: usize = 3;
 
-/// Words that open most lists of leaked passwords.
+/// Words at the start of most lists of leaked passwords.
 const WORDS: &str = "
     1q2w3e4r 1qaz 2wsx 3edc abc access account admin amanda andrew angel anthony apple arsenal
     ashley august autumn azerty baby badboy bailey banana barcelona baseball basketball batman
@@ -29,7 +29,7 @@ const WORDS: &str = "
     trustno tuesday user victoria wednesday welcome whatever winter yankees yellow zaq xsw
 ";
 
-/// Rows along which fingers and counting run, forwards and backwards.
+/// Rows of keys, letters and digits along which runs go, forwards and backwards.
 const ROWS: &[&str] = &[
     "0123456789012345678901234567890",
     "abcdefghijklmnopqrstuvwxyz",
@@ -44,9 +44,9 @@ const ROWS: &[&str] = &[
     "!@#$%^&*()",
 ];
 
-/// Whether a password is well known, or made of the words of its context.
+/// Whether a password is well known, or built from the words of its context.
 ///
-/// Work is bounded by (code points) x (words and rows), for a password the caller has bounded.
+/// The cost is (code points) x (words and rows); the caller has bounded the password.
 pub(crate) fn is_common(password: &str, context: &[&str]) -> bool {
     let text: Vec<char> = password.chars().flat_map(char::to_lowercase).collect();
     let context: Vec<String> = context.iter().map(|word| word.to_lowercase()).collect();
@@ -54,7 +54,7 @@ pub(crate) fn is_common(password: &str, context: &[&str]) -> bool {
     unit.len() <= UNIT_MAX_CHARS || pieces(unit, &context) <= PIECES_MAX
 }
 
-/// What the text says over and over (`abcabcab` says `abc`); the text itself if nothing.
+/// The unit that the text repeats (`abc` in `abcabcab`), otherwise the text itself.
 fn repeated_unit(text: &[char]) -> &[char] {
     let repeats = |unit: usize| {
         let ahead = text.iter().skip(unit);
@@ -64,9 +64,10 @@ fn repeated_unit(text: &[char]) -> &[char] {
     unit.and_then(|unit| text.get(..unit)).unwrap_or(text)
 }
 
-/// The fewest known pieces the text can be cut into; more than anything when it cannot.
+/// The smallest number of known pieces that make up the text; `usize::MAX` if there is no such
+/// combination.
 ///
-/// A single digit or mark is a piece too, a letter that belongs to nothing known is none.
+/// A single digit or mark is a piece. A letter outside a known piece is not.
 fn pieces(text: &[char], context: &[String]) -> usize {
     let impossible = usize::MAX;
     let mut fewest = vec![impossible; text.len() + 1];
@@ -88,7 +89,7 @@ fn pieces(text: &[char], context: &[String]) -> usize {
     fewest.last().copied().unwrap_or(impossible)
 }
 
-/// The lengths of all pieces the text begins with.
+/// The lengths of all pieces at the start of the text.
 fn piece_lengths(rest: &[char], context: &[String]) -> Vec<usize> {
     let mut lengths = Vec::new();
     if rest.first().is_some_and(|first| !first.is_alphabetic()) {
@@ -102,7 +103,7 @@ fn piece_lengths(rest: &[char], context: &[String]) -> Vec<usize> {
     lengths
 }
 
-/// The word's length when the text begins with it, however its letters are disguised.
+/// The length of a word at the start of the text, also with substituted letters.
 fn starts_with_word(rest: &[char], word: &str) -> Option<usize> {
     let length = word.chars().count();
     let mut pairs = rest.iter().zip(word.chars());
@@ -110,12 +111,12 @@ fn starts_with_word(rest: &[char], word: &str) -> Option<usize> {
     (fits && pairs.all(|(seen, meant)| stands_for(*seen, meant))).then_some(length)
 }
 
-/// Whether a character is written for a letter: `p4$$w0rd`.
+/// Whether a character substitutes a letter, as in `p4$$w0rd`.
 fn stands_for(seen: char, meant: char) -> bool {
     if seen == meant {
         return true;
     }
-    let disguises = match meant {
+    let substitutes = match meant {
         'a' => "4@",
         'b' => "8",
         'e' => "3",
@@ -128,10 +129,10 @@ fn stands_for(seen: char, meant: char) -> bool {
         'z' => "2",
         _ => "",
     };
-    disguises.contains(seen)
+    substitutes.contains(seen)
 }
 
-/// How far the text runs along a row, in either direction.
+/// The length of the run along a row at the start of the text, in either direction.
 fn run_length(rest: &[char], row: &str) -> usize {
     let row: Vec<char> = row.chars().collect();
     let backwards: Vec<char> = row.iter().rev().copied().collect();
@@ -150,7 +151,7 @@ fn same_length(rest: &[char]) -> usize {
     rest.iter().take_while(|character| rest.first() == Some(character)).count()
 }
 
-/// The lengths of dates the text begins with: a year, or eight digits with a year at one end.
+/// The lengths of dates at the start of the text: a year, or eight digits that contain one.
 fn date_lengths(rest: &[char]) -> Vec<usize> {
     let is_year = |digits: &[char]| {
         let century: String = digits.iter().take(2).collect();
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t_029_well_known_passwords_are_seen_through_their_disguise() {
+    fn t_029_well_known_passwords_are_recognised_with_substitutions() {
         let common = [
             "password123456789",
             "P@ssw0rd!",
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn others_pass() {
+    fn uncommon_passwords_are_not_recognised() {
         let free = [
             "correct horse battery staple",
             "tr0ub4dor&3x",
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_password_is_judged_at_once() {
+    fn longest_passwords_are_checked_quickly() {
         assert!(is_common(&"password1".repeat(14), &["ann"]));
         assert!(is_common(&"1".repeat(128), &[]));
         assert!(!is_common(&"1love2love3love".repeat(8).replace("3l", "3x"), &["", "ab"]));

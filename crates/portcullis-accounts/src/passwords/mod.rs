@@ -1,8 +1,10 @@
-//! Passwords: normal form, rules for new ones, hashing threads.
+//! Passwords: normal form, rules for new ones, hashing.
 //! Never: user names or sessions.
 
-pub(crate) mod password; // in normal form, hashed with Argon2id
-pub(crate) mod common_passwords; // which passwords are well known
-pub(crate) mod policy; // which new passwords are rejected
-pub(crate) mod pool; // a few threads that hash
+pub(crate) mod password; // the text of a password, normalised and bounded
+pub(crate) mod common_passwords; // well-known passwords
+pub(crate) mod policy; // rules for new passwords
+pub(crate) mod hashing; // Argon2id
+pub(crate) mod pool; // the threads that hash
+pub(crate) mod check; // the current password of a signed-in user
 pub(crate) mod password_change; // POST /auth/password

@@ -1,5 +1,5 @@
-//! Which new passwords are rejected: known ones, and words of the user and the site.
-//! Never: a password of the deployment's list in memory, only keyed hashes.
+//! Rules for new passwords: not well known, and no words of the user or the site.
+//! Never: the passwords of a blocklist file in memory, only their keyed hashes.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -10,16 +10,16 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::passwords::password::{PASSWORD_MIN_CHARS, Password};
 
-/// The product's name, which administrators like to use.
+/// The name of the product, which administrators often use.
 const PRODUCT: &str = "portcullis";
-/// Most words of a site; each makes a check longer.
+/// Most words of a site; each one makes a check slower.
 const SITE_WORDS_MAX: usize = 256;
-/// Longest line of a list; no password is longer.
+/// Longest line of a list, in bytes; no password is longer.
 const LINE_MAX_BYTES: u64 = 1024;
-/// Most passwords kept of a list, at 8 bytes each.
+/// Most passwords of a list, at 8 bytes each.
 pub const LISTED_MAX: usize = 10_000_000;
 
-/// What a new password is held to.
+/// The rules for new passwords.
 #[derive(Debug, Clone, Default)]
 pub struct PasswordPolicy {
     words: Vec<String>,
@@ -27,7 +27,7 @@ pub struct PasswordPolicy {
 }
 
 impl PasswordPolicy {
-    /// Takes the words of a site (names of hosts, of the organisation) and a list of passwords.
+    /// Creates rules from the words of a site (host names, the organisation) and a blocklist.
     #[must_use]
     pub fn new(site_words: impl IntoIterator<Item = String>, listed: ListedPasswords) -> Self {
         let mut words: Vec<String> = site_words.into_iter().collect();
@@ -40,7 +40,7 @@ impl PasswordPolicy {
     /// Checks a new password of a user.
     ///
     /// # Errors
-    /// The first rule that rejects it.
+    /// The first rule that the password breaks.
     pub fn check(&self, password: &Password, username: &str) -> Result<(), WeakPassword> {
         let mut words = vec![username, PRODUCT];
         words.extend(self.words.iter().map(String::as_str));
@@ -52,10 +52,10 @@ impl PasswordPolicy {
     }
 }
 
-/// Passwords that a deployment's own file lists, as hashes.
+/// The passwords of a blocklist file, as hashes.
 ///
-/// The hashes are of 64 bits, keyed for this process. A password that is not on the list is
-/// rejected once in 10^12 times with ten million entries.
+/// The hashes have 64 bits and a key of this process. With ten million entries, a password that is
+/// not on the list is rejected with a probability of about 10^-12.
 #[derive(Debug, Clone, Default)]
 pub struct ListedPasswords {
     key: RandomState,
@@ -63,11 +63,11 @@ pub struct ListedPasswords {
 }
 
 impl ListedPasswords {
-    /// Reads one password a line. Lines that no password can be are skipped: shorter than 8
-    /// characters, longer than 1,024 bytes, or not UTF-8.
+    /// Reads one password a line. Skips lines that cannot be a password: shorter than 8 characters,
+    /// longer than 1,024 bytes, or not UTF-8.
     ///
     /// # Errors
-    /// Those of reading; `FileTooLarge` for more than [`LISTED_MAX`] passwords.
+    /// Errors of reading; `FileTooLarge` for more than [`LISTED_MAX`] passwords.
     pub fn read(mut from: impl BufRead) -> io::Result<Self> {
         let key = RandomState::new();
         let (mut hashes, mut line) = (Vec::new(), Vec::new());
@@ -96,13 +96,13 @@ impl ListedPasswords {
         Ok(Self { key, sorted: hashes.into_boxed_slice() })
     }
 
-    /// How many passwords there are.
+    /// The number of passwords.
     #[must_use]
     pub fn len(&self) -> usize {
         self.sorted.len()
     }
 
-    /// Whether there is none.
+    /// Whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sorted.is_empty()
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn password_of_site_words_is_rejected_as_such() {
+    fn password_of_site_words_is_rejected_as_context() {
         let policy = site(&["chat", "example", "chat.example", "Acme"], "");
         for text in ["chatexample2026", "chat.example", "Chat.Example!", "acme2026!", "ann2026!"] {
             assert_eq!(policy.check(&password(text), "ann"), Err(WeakPassword::Context), "{text}");
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_lines_are_skipped_and_the_rest_counts() {
+    fn unreadable_lines_of_a_blocklist_are_skipped() {
         let mut list = vec![b'x'; 5_000];
         list.extend_from_slice(b"\nfirst-one-here\n\xff\xfe latin one\nlast-one-here");
         let listed = ListedPasswords::read(list.as_slice()).unwrap();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn length_and_guessable_passwords_are_told_apart() {
+    fn weak_password_names_the_rule_that_it_breaks() {
         let policy = PasswordPolicy::default();
         assert_eq!(policy.check(&password("q8#Lw"), "ann"), Err(WeakPassword::Length));
         assert_eq!(policy.check(&password("password1"), "ann"), Err(WeakPassword::Guessable));

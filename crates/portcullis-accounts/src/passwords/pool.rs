@@ -1,5 +1,5 @@
-//! A few threads that hash passwords, behind a short queue.
-//! Never: a hash on a thread that carries connections, or a queue that grows.
+//! The threads that hash passwords, with two bounded queues.
+//! Never: a hash on a thread that serves connections, or an unbounded queue.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -10,87 +10,89 @@ use parking_lot::{Condvar, Mutex};
 use portcullis_model::{Denial, Secret};
 use tokio::sync::oneshot;
 
-use crate::passwords::password::{Password, PasswordHashing, PasswordMatch};
-use crate::passwords::policy::PasswordPolicy;
+use super::hashing::{PasswordHashing, PasswordMatch};
+use super::password::Password;
+use super::policy::PasswordPolicy;
 
-/// Hashes that may wait, in each lane.
+/// Most requests that wait in a queue.
 pub const QUEUE_MAX: usize = 64;
 
-/// Who asks. Those who are known are served first, so that strangers keep nobody waiting but
-/// strangers.
+/// The queue of a request. Returning clients are served first, so a flood of unauthenticated
+/// clients does not delay them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PasswordLane {
-    /// Whoever is signed in, or shows a device this account has logged in from.
-    Known,
-    /// Anybody: log-ins from unknown devices, registrations.
-    Strangers,
+pub enum PasswordQueue {
+    /// Clients that are signed in, or use a known device of the account.
+    Returning,
+    /// All other clients: logins from unknown devices, registrations.
+    Unauthenticated,
 }
 
-/// What a worker is asked, and where the answer goes.
-enum Job {
-    Hash { password: Password, salt: [u8; 16], reply: oneshot::Sender<Hashed> },
+/// A request to a thread, with the channel for the reply.
+enum HashJob {
+    Hash { password: Password, salt: [u8; 16], reply: oneshot::Sender<HashResult> },
     Verify { password: Password, stored: Secret<String>, reply: oneshot::Sender<PasswordMatch> },
     CheckNew { password: Password, username: String, reply: oneshot::Sender<Result<(), Denial>> },
 }
 
-type Hashed = Result<Secret<String>, Denial>;
+type HashResult = Result<Secret<String>, Denial>;
 
-/// The way to the hashing threads.
+/// A handle to the hashing threads.
 ///
-/// Worst-case memory: 19 MiB a thread, and about 2 KiB for each of the 64 that may wait in a lane.
+/// Worst-case memory: 19 MiB a thread, and about 2 KiB for each of the 64 requests in a queue.
 /// The threads end when the last handle is dropped.
 #[derive(Clone)]
-pub struct PasswordPool(Arc<Handle>);
+pub struct PasswordPool(Arc<PoolHandle>);
 
 /// Ends the threads when it is dropped.
-struct Handle(Arc<Jobs>);
+struct PoolHandle(Arc<JobQueues>);
 
-impl Drop for Handle {
+impl Drop for PoolHandle {
     fn drop(&mut self) {
-        self.0.lanes.lock().closed = true;
-        self.0.more.notify_all();
+        self.0.queues.lock().closed = true;
+        self.0.wake.notify_all();
     }
 }
 
-/// What waits for a thread.
+/// The requests that wait for a thread.
 #[derive(Default)]
-struct Jobs {
-    lanes: Mutex<Lanes>,
-    more: Condvar,
+struct JobQueues {
+    queues: Mutex<Queues>,
+    wake: Condvar,
 }
 
 #[derive(Default)]
-struct Lanes {
-    known: VecDeque<Job>,
-    strangers: VecDeque<Job>,
+struct Queues {
+    returning: VecDeque<HashJob>,
+    unauthenticated: VecDeque<HashJob>,
     closed: bool,
 }
 
-impl Lanes {
-    fn of(&mut self, lane: PasswordLane) -> &mut VecDeque<Job> {
-        match lane {
-            PasswordLane::Known => &mut self.known,
-            PasswordLane::Strangers => &mut self.strangers,
+impl Queues {
+    fn of(&mut self, queue: PasswordQueue) -> &mut VecDeque<HashJob> {
+        match queue {
+            PasswordQueue::Returning => &mut self.returning,
+            PasswordQueue::Unauthenticated => &mut self.unauthenticated,
         }
     }
 }
 
-impl Jobs {
-    /// The next job; `None` when nobody will ask any more.
-    fn next(&self) -> Option<Job> {
-        let mut lanes = self.lanes.lock();
+impl JobQueues {
+    /// Waits for the next request; `None` after the last handle was dropped.
+    fn next(&self) -> Option<HashJob> {
+        let mut queues = self.queues.lock();
         loop {
-            let next = lanes.known.pop_front().or_else(|| lanes.strangers.pop_front());
-            if next.is_some() || lanes.closed {
+            let returning = queues.returning.pop_front();
+            let next = returning.or_else(|| queues.unauthenticated.pop_front());
+            if next.is_some() || queues.closed {
                 return next;
             }
-            self.more.wait(&mut lanes);
+            self.wake.wait(&mut queues);
         }
     }
 }
 
 impl PasswordPool {
-    /// All cores but one, so that connections are served while passwords are guessed.
+    /// All cores but one, so that connections are served while attackers guess passwords.
     #[must_use]
     pub fn threads_default() -> usize {
         thread::available_parallelism().map_or(1, NonZero::get).saturating_sub(1).max(1)
@@ -99,7 +101,7 @@ impl PasswordPool {
     /// Starts the threads, at least one.
     ///
     /// # Errors
-    /// What the system said when it refused a thread.
+    /// The error of the system when it cannot start a thread.
     pub fn start(
         hashing: &PasswordHashing,
         policy: &Arc<PasswordPolicy>,
@@ -111,7 +113,7 @@ impl PasswordPool {
             let jobs = Arc::clone(&pool.0.0);
             thread::Builder::new().name(format!("password-{number}")).spawn(move || {
                 while let Some(job) = jobs.next() {
-                    answer(&hashing, &policy, job);
+                    run(&hashing, &policy, job);
                 }
             })?;
         }
@@ -119,75 +121,83 @@ impl PasswordPool {
     }
 
     fn without_threads() -> Self {
-        Self(Arc::new(Handle(Arc::default())))
+        Self(Arc::new(PoolHandle(Arc::default())))
     }
 
     /// Hashes a new password.
     ///
     /// # Errors
-    /// [`Denial::Busy`] when the lane is full, [`Denial::Internal`] when no thread answers.
-    pub async fn hash(&self, lane: PasswordLane, password: Password, salt: [u8; 16]) -> Hashed {
-        let (reply, answer) = oneshot::channel();
-        self.ask(lane, Job::Hash { password, salt, reply })?;
-        answer.await.map_err(|_| Denial::Internal("password_pool"))?
+    /// [`Denial::Busy`] when the queue is full, [`Denial::Internal`] when no thread replies.
+    pub async fn hash(
+        &self,
+        queue: PasswordQueue,
+        password: Password,
+        salt: [u8; 16],
+    ) -> HashResult {
+        let (reply, result) = oneshot::channel();
+        self.enqueue(queue, HashJob::Hash { password, salt, reply })?;
+        result.await.map_err(|_| Denial::Internal("password_pool"))?
     }
 
-    /// Checks a password against a stored hash.
+    /// Verifies a password against a stored hash.
     ///
     /// # Errors
     /// As for [`PasswordPool::hash`].
     pub async fn verify(
         &self,
-        lane: PasswordLane,
+        queue: PasswordQueue,
         password: Password,
         stored: Secret<String>,
     ) -> Result<PasswordMatch, Denial> {
-        let (reply, answer) = oneshot::channel();
-        self.ask(lane, Job::Verify { password, stored, reply })?;
-        answer.await.map_err(|_| Denial::Internal("password_pool"))
+        let (reply, result) = oneshot::channel();
+        self.enqueue(queue, HashJob::Verify { password, stored, reply })?;
+        result.await.map_err(|_| Denial::Internal("password_pool"))
     }
 
-    /// Checks what a new password may not be, which takes longer than a connection's turn.
+    /// Checks a new password against the rules, which takes too long for a connection thread.
     ///
     /// # Errors
     /// [`Denial::PasswordWeak`], or as for [`PasswordPool::hash`].
     pub async fn check_new(
         &self,
-        lane: PasswordLane,
+        queue: PasswordQueue,
         password: Password,
         username: &str,
     ) -> Result<(), Denial> {
-        let (reply, answer) = oneshot::channel();
-        self.ask(lane, Job::CheckNew { password, username: String::from(username), reply })?;
-        answer.await.map_err(|_| Denial::Internal("password_pool"))?
+        let (reply, result) = oneshot::channel();
+        self.enqueue(
+            queue,
+            HashJob::CheckNew { password, username: String::from(username), reply },
+        )?;
+        result.await.map_err(|_| Denial::Internal("password_pool"))?
     }
 
-    /// How many wait in a lane.
+    /// How many requests wait in a queue.
     #[must_use]
-    pub fn waiting(&self, lane: PasswordLane) -> usize {
-        self.0.0.lanes.lock().of(lane).len()
+    pub fn waiting(&self, queue: PasswordQueue) -> usize {
+        self.0.0.queues.lock().of(queue).len()
     }
 
-    fn ask(&self, lane: PasswordLane, job: Job) -> Result<(), Denial> {
+    fn enqueue(&self, queue: PasswordQueue, job: HashJob) -> Result<(), Denial> {
         let jobs = &self.0.0;
-        let mut lanes = jobs.lanes.lock();
-        let waiting = lanes.of(lane);
+        let mut queues = jobs.queues.lock();
+        let waiting = queues.of(queue);
         if waiting.len() >= QUEUE_MAX {
-            // Who has gone meanwhile keeps nobody out.
+            // Requests of clients that have disconnected make space.
             waiting.retain(|job| !job.is_abandoned());
         }
         if waiting.len() >= QUEUE_MAX {
             return Err(Denial::Busy);
         }
         waiting.push_back(job);
-        drop(lanes);
-        jobs.more.notify_one();
+        drop(queues);
+        jobs.wake.notify_one();
         Ok(())
     }
 }
 
-impl Job {
-    /// Whether whoever asked has gone.
+impl HashJob {
+    /// Whether the client has disconnected.
     fn is_abandoned(&self) -> bool {
         match self {
             Self::Hash { reply, .. } => reply.is_closed(),
@@ -197,21 +207,21 @@ impl Job {
     }
 }
 
-/// Does a job, unless whoever asked has gone: an abandoned request costs no hash.
-fn answer(hashing: &PasswordHashing, policy: &PasswordPolicy, job: Job) {
+/// Runs a request, unless its client has disconnected: an abandoned request costs no hash.
+fn run(hashing: &PasswordHashing, policy: &PasswordPolicy, job: HashJob) {
     if job.is_abandoned() {
         return;
     }
     match job {
-        Job::CheckNew { password, username, reply } => {
+        HashJob::CheckNew { password, username, reply } => {
             let checked = policy.check(&password, &username);
-            let _gone = reply.send(checked.map_err(Denial::PasswordWeak));
+            let _disconnected = reply.send(checked.map_err(Denial::PasswordWeak));
         }
-        Job::Hash { password, salt, reply } => {
-            let _gone = reply.send(hashing.hash(&password, &salt));
+        HashJob::Hash { password, salt, reply } => {
+            let _disconnected = reply.send(hashing.hash(&password, &salt));
         }
-        Job::Verify { password, stored, reply } => {
-            let _gone = reply.send(hashing.verify(&password, &stored));
+        HashJob::Verify { password, stored, reply } => {
+            let _disconnected = reply.send(hashing.verify(&password, &stored));
         }
     }
 }
@@ -226,50 +236,50 @@ mod tests {
         Password::new(String::from("kLq9#vw2"))
     }
 
-    use PasswordLane::{Known, Strangers};
+    use PasswordQueue::{Returning, Unauthenticated};
 
     #[tokio::test]
-    async fn what_is_hashed_verifies() {
+    async fn hashed_password_verifies() {
         let pool = PasswordPool::start(&PasswordHashing::for_tests(), &Arc::default(), 2).unwrap();
-        let stored = pool.hash(Strangers, password(), [3; 16]).await.unwrap();
-        let same = pool.verify(Known, password(), stored.clone()).await;
+        let stored = pool.hash(Unauthenticated, password(), [3; 16]).await.unwrap();
+        let same = pool.verify(Returning, password(), stored.clone()).await;
         assert_eq!(same, Ok(PasswordMatch::Yes));
         let other = Password::new(String::from("other"));
-        let wrong = pool.verify(Strangers, other, stored).await;
+        let wrong = pool.verify(Unauthenticated, other, stored).await;
         assert_eq!(wrong, Ok(PasswordMatch::No));
     }
 
     #[test]
-    fn a_full_lane_refuses_at_once_and_keeps_nobody_out_of_the_other() {
+    fn full_queue_rejects_at_once_and_leaves_the_other_queue_open() {
         let pool = PasswordPool::without_threads();
         let mut context = Context::from_waker(Waker::noop());
-        let mut ask = |lane| {
-            let mut asked = Box::pin(pool.hash(lane, password(), [0; 16]));
-            match asked.as_mut().poll(&mut context) {
-                Poll::Pending => Ok(asked),
+        let mut enqueue = |queue| {
+            let mut request = Box::pin(pool.hash(queue, password(), [0; 16]));
+            match request.as_mut().poll(&mut context) {
+                Poll::Pending => Ok(request),
                 Poll::Ready(outcome) => Err(outcome.err()),
             }
         };
-        let mut waiting: Vec<_> = (0..QUEUE_MAX).map(|_| ask(Strangers).ok()).collect();
+        let mut waiting: Vec<_> = (0..QUEUE_MAX).map(|_| enqueue(Unauthenticated).ok()).collect();
         assert!(waiting.iter().all(Option::is_some));
-        assert_eq!(ask(Strangers).err(), Some(Some(Denial::Busy)));
-        let known = ask(Known).ok();
-        assert!(known.is_some());
-        assert_eq!((pool.waiting(Strangers), pool.waiting(Known)), (QUEUE_MAX, 1));
-        // One of them has gone: there is room for another, and its work is skipped.
+        assert_eq!(enqueue(Unauthenticated).err(), Some(Some(Denial::Busy)));
+        let returning = enqueue(Returning).ok();
+        assert!(returning.is_some());
+        assert_eq!((pool.waiting(Unauthenticated), pool.waiting(Returning)), (QUEUE_MAX, 1));
+        // One client has disconnected: there is space for another, and its request is skipped.
         waiting.pop();
-        let another = ask(Strangers).ok();
+        let another = enqueue(Unauthenticated).ok();
         assert!(another.is_some());
-        assert_eq!(pool.waiting(Strangers), QUEUE_MAX);
-        // Who is known comes first, however long the others have waited.
-        drop(known);
+        assert_eq!(pool.waiting(Unauthenticated), QUEUE_MAX);
+        // The returning client is served first, however long the others have waited.
+        drop(returning);
         let jobs = &pool.0.0;
         assert!(jobs.next().is_some_and(|job| job.is_abandoned()));
         assert!(jobs.next().is_some_and(|job| !job.is_abandoned()));
     }
 
     #[test]
-    fn threads_end_with_the_last_handle() {
+    fn threads_end_when_the_last_handle_is_dropped() {
         let pool = PasswordPool::without_threads();
         let jobs = Arc::clone(&pool.0.0);
         let worker = thread::spawn(move || jobs.next().is_none());

@@ -1,15 +1,15 @@
-//! The two cookies: the refresh token, and the name of a device.
-//! Never: readable by a page's scripts, sent to another host, or over plain text.
+//! The two cookies of the account routes: the refresh token and the device name.
+//! Never: readable by scripts, sent to another host, or sent over plain text.
 
 use std::fmt::Write;
 
-/// The refresh token. `__Host-` pins it to this host, and asks for the path `/` (RFC 6265bis
+/// The refresh token. `__Host-` binds it to this host and requires the path `/` (RFC 6265bis
 /// section 4.1.3.2).
 pub(crate) const REFRESH: &str = "__Host-rt";
-/// The name of a device somebody has logged in from.
+/// The name of a known device.
 pub(crate) const DEVICE: &str = "__Host-device";
 
-/// The one value of a cookie in a `Cookie` header; two of one name have no value anybody agrees on.
+/// Reads a cookie from a `Cookie` header; a name that occurs twice has no value.
 pub(crate) fn read<'h>(header: Option<&'h str>, name: &str) -> Option<&'h str> {
     let pairs = header.unwrap_or_default().split(';');
     let mut values = pairs.filter_map(|pair| {
@@ -20,14 +20,14 @@ pub(crate) fn read<'h>(header: Option<&'h str>, name: &str) -> Option<&'h str> {
     values.next().is_none().then_some(value)
 }
 
-/// A `Set-Cookie` value that lasts so long.
+/// A `Set-Cookie` value with a lifetime.
 pub(crate) fn set(name: &str, value: &str, life_s: i64) -> String {
     let mut text = format!("{name}={value}");
     let _infallible = write!(text, "; Max-Age={life_s}; Path=/; Secure; HttpOnly; SameSite=Strict");
     text
 }
 
-/// A `Set-Cookie` value that takes a cookie away.
+/// A `Set-Cookie` value that removes a cookie.
 pub(crate) fn clear(name: &str) -> String {
     set(name, "", 0)
 }
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_value_is_read_and_two_are_none() {
+    fn cookie_is_read_unless_its_name_occurs_twice() {
         let cases = [
             (None, None),
             (Some(""), None),
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn cookies_are_kept_from_scripts_other_sites_and_plain_text() {
+    fn cookies_are_http_only_same_site_strict_and_secure() {
         let text = set(REFRESH, "v", 60);
         for part in ["__Host-rt=v", "Max-Age=60", "Path=/", "Secure", "HttpOnly", "SameSite=Strict"]
         {

@@ -1,5 +1,8 @@
-//! What all account routes share: input types, the signed-in user, cookies.
+//! What all account routes share: input types, the signed-in user, records, cookies.
 //! Never: the work of one route.
 
-pub(crate) mod input; // what clients send, and what every route does first
-pub(crate) mod cookies; // the two cookies
+pub(crate) mod input; // members of request bodies
+pub(crate) mod view; // members of responses
+pub(crate) mod signed_in_user; // the user of an access token, and the age of the login
+pub(crate) mod record; // security records of successful requests
+pub(crate) mod cookies; // the refresh cookie and the device cookie

@@ -1,5 +1,5 @@
-//! `GET /auth/sessions` and `POST /auth/sessions/end`: where a user is signed in, and no more.
-//! Never: a session of anybody else, found or ended.
+//! `GET /auth/sessions` and `POST /auth/sessions/end`: the sessions of a user.
+//! Never: a session of another user.
 
 use std::sync::Arc;
 
@@ -10,13 +10,15 @@ use portcullis_store::SessionSelector;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Accounts;
-use crate::request::input::{SignedIn, record_with, store_denial};
+use crate::request::record::{record_success_with, store_denial};
+use crate::request::signed_in_user::SignedInUser;
+use crate::request::view::OkView;
 
-/// Times are in milliseconds since 1970.
+/// A session as its user sees it. Times are in milliseconds since 1970.
 #[derive(Serialize)]
 struct SessionView {
     id: String,
-    /// Whether it is the one that asks.
+    /// Whether it is the session of the request.
     current: bool,
     created_at: i64,
     renewed_at: i64,
@@ -27,7 +29,7 @@ struct SessionView {
 }
 
 #[derive(Serialize)]
-struct Listed {
+struct SessionListView {
     sessions: Vec<SessionView>,
 }
 
@@ -37,17 +39,12 @@ struct EndInput {
     id: String,
 }
 
-#[derive(Serialize)]
-struct Ended {
-    ok: bool,
-}
-
-/// Answers 200 `{sessions: […]}`, the last renewed first.
+/// Answers 200 `{sessions: […]}`; the session that was renewed last comes first.
 pub(crate) async fn list(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let signed_in = SignedIn::read(&request)?;
+    let signed_in = SignedInUser::read(&request)?;
     let rows = accounts.store.list_sessions(&signed_in.user.id, request.now.unix_ms).await;
     let rows = rows.map_err(|error| store_denial(&error))?;
     let sessions = rows
@@ -63,19 +60,18 @@ pub(crate) async fn list(
             address: row.address,
         })
         .collect();
-    Ok(ApiResponse::json(200, &Listed { sessions }))
+    Ok(ApiResponse::json(200, &SessionListView { sessions }))
 }
 
 /// Ends one session of the user; its sockets close. Answers 200 `{ok: true}`.
 ///
-/// Another session than the own needs a recent log-in: the holder of a stolen token cannot log the
-/// owner out.
-/// A session that is not the user's is as one that is not there: forbidden.
+/// Ending another session needs a recent login, so that the holder of a stolen token cannot sign
+/// the user out. A session of another user is forbidden, the same as a session that does not exist.
 pub(crate) async fn end(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let signed_in = SignedIn::read(&request)?;
+    let signed_in = SignedInUser::read(&request)?;
     let input: EndInput = read_json(&request.body, &["id"])?;
     let wrong = |_| Denial::Schema { field: Some("id"), rule: "value" };
     let session = SessionId::parse(&input.id).map_err(wrong)?;
@@ -88,9 +84,9 @@ pub(crate) async fn end(
     if ended.map_err(|error| store_denial(&error))?.is_empty() {
         return Err(Denial::Forbidden("session"));
     }
-    record_with(&request, Code::AuthnTokenRevoked, &signed_in.user.id, |record| {
+    record_success_with(&request, Code::AuthnTokenRevoked, &signed_in.user.id, |record| {
         record.reason = "session_ended_by_user";
         record.session = Some(Secret::new(input.id));
     });
-    Ok(ApiResponse::json(200, &Ended { ok: true }))
+    Ok(ApiResponse::json(200, &OkView::OK))
 }

@@ -1,5 +1,5 @@
-//! `POST /auth/logout` and `/auth/logout-all`: this session ends, or every session of the user.
-//! Never: a socket of an ended session left open; the feed ends those.
+//! `POST /auth/logout` and `/auth/logout-all`: end one session, or all sessions of the user.
+//! Never: sockets; the feed ends those of an ended session.
 
 use std::sync::Arc;
 
@@ -11,77 +11,77 @@ use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{
     ChangeUserOutcome, Revocation, SessionSelector, UserChange, UserChangeKind,
 };
-use serde::Serialize;
 
 use crate::accounts::Accounts;
 use crate::request::cookies;
-use crate::request::input::{Nothing, check_recent, record_with, store_denial};
+use crate::request::input::EmptyBody;
+use crate::request::record::{record_success_with, store_denial};
+use crate::request::signed_in_user::check_recent;
+use crate::request::view::OkView;
+use crate::tokens::refresh_token::RefreshToken;
 use crate::users::provision::provision;
 
 /// How long the session of another issuer stays revoked: the longest life of a token, and the
-/// most that another clock may be ahead.
+/// largest difference between clocks.
 const SESSION_REVOKED_MS: i64 = (24 * 60 * 60 + 5) * 1000;
 
-/// What a browser removes of this site. Not the cookies: `__Host-device` keeps the owner's way open
-/// when attackers close the account, and a browser would remove those of every subdomain as well.
+/// The data that a browser removes for this site (`Clear-Site-Data`).
+///
+/// Cookies stay: `__Host-device` lets the user log in when attackers have closed the account, and a
+/// browser would also remove the cookies of all subdomains.
 const CLEARED: &str = r#""cache", "storage""#;
 
-#[derive(Serialize)]
-struct LoggedOut {
-    ok: bool,
-}
-
-/// Ends the session the token or, without one, the cookie names. Answers 200 `{ok: true}`.
+/// Ends the session of the token or, without a token, of the cookie. Answers 200 `{ok: true}`.
 ///
-/// Of another issuer the token or its session is revoked here; there it is the issuer's.
+/// For a token of another issuer, the token or its session is revoked on this server only.
 pub(crate) async fn logout(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let Nothing {} = read_json(&request.body, &[])?;
+    let EmptyBody {} = read_json(&request.body, &[])?;
     if request.bearer.is_some() || request.bound.is_some() {
-        let verified = believed(&request)?;
+        let verified = logout_token(&request)?;
         match verified.session.as_deref().map(SessionId::parse) {
             Some(Ok(session)) if verified.own => {
                 end(&accounts, verified.user.clone(), SessionSelector::One(session)).await?;
             }
             _ => revoke(&accounts, &request, &verified).await?,
         }
-        return Ok(answer(&request, &verified.user));
+        return Ok(logout_response(&request, &verified.user));
     }
-    let cookie = cookies::read(request.cookie.as_deref(), cookies::REFRESH);
-    let turn = cookie.and_then(|cookie| accounts.secret.read_refresh_token(cookie, request.now));
-    let turn = turn.ok_or(Denial::Token(TokenFault::Missing))?;
-    let session = request.gate.directory().session(&turn.session);
+    let token = RefreshToken::of_request(&request, &accounts.secret);
+    let token = token.ok_or(Denial::Token(TokenFault::Missing))?;
+    let session = request.gate.directory().session(&token.session);
     let session = session.ok_or(Denial::Token(TokenFault::Session))?;
-    end(&accounts, session.user.clone(), SessionSelector::One(turn.session)).await?;
-    Ok(answer(&request, &session.user))
+    end(&accounts, session.user.clone(), SessionSelector::One(token.session)).await?;
+    Ok(logout_response(&request, &session.user))
 }
 
-/// Ends every session of the user, this one too. Answers 200 `{ok: true}`.
+/// Ends all sessions of the user, including this one. Answers 200 `{ok: true}`.
 ///
-/// Needs a recent log-in, so that the holder of a stolen token cannot log the owner out everywhere.
-/// Users of other issuers cannot prove anew here who they are: theirs needs none.
+/// Needs a recent login, so that the holder of a stolen token cannot sign the user out everywhere.
+/// Users of other issuers cannot reauthenticate on this server, so the rule does not apply to them.
 pub(crate) async fn logout_all(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let verified = believed(&request)?;
-    let Nothing {} = read_json(&request.body, &[])?;
+    let verified = logout_token(&request)?;
+    let EmptyBody {} = read_json(&request.body, &[])?;
     if verified.own {
         check_recent(verified.authenticated_unix_s, &request)?;
         end(&accounts, verified.user.clone(), SessionSelector::All).await?;
     } else {
-        // Its sessions are not known here: every token issued up to now is void.
-        void_all(&accounts, &request, &verified).await?;
+        // The sessions of another issuer are unknown here: all tokens issued so far are revoked.
+        revoke_all(&accounts, &request, &verified).await?;
     }
-    Ok(answer(&request, &verified.user))
+    Ok(logout_response(&request, &verified.user))
 }
 
-/// The token a request logs out with: it has to be one that would open a socket.
+/// Reads the token of a logout, which has to be one that would open a socket.
 ///
-/// The user of another issuer may never have connected; such a token opens one, so it ends too.
-fn believed(request: &ApiRequest) -> Result<VerifiedCredential, Denial> {
+/// A user of another issuer can be unknown, because they have never connected. Their token would
+/// open a socket, so it can be revoked too.
+fn logout_token(request: &ApiRequest) -> Result<VerifiedCredential, Denial> {
     let verified = request.verified()?;
     if verified.own || request.gate.directory().user(&verified.user).is_some() {
         request.gate.identify(&verified, request.now)?;
@@ -96,10 +96,10 @@ async fn end(accounts: &Accounts, user: UserId, which: SessionSelector) -> Resul
     ended.map(drop).map_err(|error| store_denial(&error))
 }
 
-/// Revokes another issuer's session, or at least this token of it.
+/// Revokes a session of another issuer, or its token if it names no session.
 ///
-/// Without space for one more revocation of this user, all tokens of the user up to now are void:
-/// that needs no entry, and no user can fill the table for another.
+/// When the user has no space for another revocation, all tokens of the user issued so far are
+/// revoked. That needs no entry, so a user cannot fill the table for other users.
 async fn revoke(
     accounts: &Arc<Accounts>,
     request: &ApiRequest,
@@ -107,7 +107,7 @@ async fn revoke(
 ) -> Result<(), Denial> {
     let (kind, name) = match (&verified.session, verified.token.as_str()) {
         (Some(session), _) => (RevocationKind::Session, session.clone()),
-        (None, "") => return void_all(accounts, request, verified).await,
+        (None, "") => return revoke_all(accounts, request, verified).await,
         (None, token) => (RevocationKind::Token, String::from(token)),
     };
     let user = verified.user.as_str();
@@ -116,9 +116,9 @@ async fn revoke(
     let authority = request.gate.directory().authority();
     let label = || verified.user.to_string();
     let Ok(slot) = authority.reserve(what, owner, label, request.now) else {
-        return void_all(accounts, request, verified).await;
+        return revoke_all(accounts, request, verified).await;
     };
-    // A session outlives the token that names it; none of its tokens so far lives longer than this.
+    // A session outlives its token; no token issued so far lives longer than this.
     let until_unix_ms = match kind {
         RevocationKind::Session => request.now.unix_ms.saturating_add(SESSION_REVOKED_MS),
         RevocationKind::Token => verified.expires_unix_s.saturating_mul(1000),
@@ -135,14 +135,14 @@ async fn revoke(
     if authority.is_withdrawn(what) { Ok(()) } else { Err(Denial::Internal("revocation")) }
 }
 
-/// Voids all tokens of the user up to now, the shown one too if its issuer's clock is ahead.
-async fn void_all(
+/// Revokes all tokens of the user issued so far, and this one if the clock of its issuer is ahead.
+async fn revoke_all(
     accounts: &Arc<Accounts>,
     request: &ApiRequest,
     verified: &VerifiedCredential,
 ) -> Result<(), Denial> {
     if !verified.own && request.gate.directory().user(&verified.user).is_none() {
-        // What is void is stored with the user.
+        // The revocation is stored with the user.
         let directory = Arc::clone(request.gate.directory());
         provision(Arc::clone(accounts), directory, request.client, verified.clone()).await?;
     }
@@ -161,12 +161,12 @@ async fn void_all(
     }
 }
 
-fn answer(request: &ApiRequest, user: &UserId) -> ApiResponse {
-    record_with(request, Code::SessionLogout, user, |_| {});
-    let mut answer = ApiResponse::json(200, &LoggedOut { ok: true });
+fn logout_response(request: &ApiRequest, user: &UserId) -> ApiResponse {
+    record_success_with(request, Code::SessionLogout, user, |_| {});
+    let mut response = ApiResponse::json(200, &OkView::OK);
     for cookie in [cookies::REFRESH, ADMISSION_COOKIE] {
-        answer.headers.push(("Set-Cookie", cookies::clear(cookie)));
+        response.headers.push(("Set-Cookie", cookies::clear(cookie)));
     }
-    answer.headers.push(("Clear-Site-Data", String::from(CLEARED)));
-    answer
+    response.headers.push(("Clear-Site-Data", String::from(CLEARED)));
+    response
 }

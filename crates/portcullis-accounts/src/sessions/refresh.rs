@@ -1,5 +1,6 @@
-//! `POST /auth/refresh`: the cookie's turn ends, the next begins, with a fresh access token.
-//! Never: two next turns of one; a turn shown again later ends the session (RFC 9700 section 4.14).
+//! `POST /auth/refresh`: replaces the refresh token and creates an access token.
+//! Never: two successors of one token; a token used again later ends the session (RFC 9700
+//! section 4.14).
 
 use std::sync::Arc;
 
@@ -9,55 +10,58 @@ use portcullis_model::{Code, Denial, Secret, Severity, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{PresentedTurn, RotateOutcome, RotateRequest, SessionRow};
 
+use super::session_response::{self, SessionHolder, session_response};
 use crate::accounts::Accounts;
 use crate::login::known_device;
 use crate::request::cookies;
-use crate::request::input::{Nothing, record_with, store_denial};
-use crate::sessions::open::{self, Holder, refresh_cookie};
-use crate::tokens::refresh_token::Turn;
+use crate::request::input::EmptyBody;
+use crate::request::record::{record_success_with, store_denial};
+use crate::tokens::refresh_token::RefreshToken;
 
-/// Answers as a log-in does. Who the client is comes from its cookie alone.
+/// Answers like a login. The refresh cookie alone identifies the client.
 pub(crate) async fn refresh(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let Nothing {} = read_json(&request.body, &[])?;
+    let EmptyBody {} = read_json(&request.body, &[])?;
     let cookie = cookies::read(request.cookie.as_deref(), cookies::REFRESH);
     let cookie = cookie.ok_or(Denial::Token(TokenFault::Missing))?;
-    let turn = accounts.secret.read_refresh_token(cookie, request.now);
-    let turn = turn.ok_or(Denial::Token(TokenFault::Key))?;
-    check_key(&request, &turn)?;
+    let token = RefreshToken::read(cookie, &accounts.secret, request.now);
+    let token = token.ok_or(Denial::Token(TokenFault::Key))?;
+    check_key(&request, &token)?;
     let rotated = accounts.store.rotate_session(RotateRequest {
-        session: turn.session.clone(),
-        presented: presented_turn(&request, &turn),
+        session: token.session.clone(),
+        presented: presented_turn(&request, &token),
         at_unix_ms: request.now.unix_ms,
         grace_ms: accounts.options.times.grace_s * 1000,
         idle_ms: accounts.options.times.idle_s * 1000,
     });
     match rotated.await.map_err(|error| store_denial(&error))? {
         RotateOutcome::Next(row) | RotateOutcome::Same(row) => {
-            let authenticated_unix_s = proved_at(&turn, &row);
-            let mut answered = answer(&accounts, &request, &row, authenticated_unix_s)?;
-            answered.headers.push(cookie_of(&accounts, &request, &row, authenticated_unix_s));
-            record_with(&request, Code::SessionRenewed, &row.user, |record| {
+            let authenticated_unix_s = authenticated_unix_s(&token, &row);
+            let mut response = token_response(&accounts, &request, &row, authenticated_unix_s)?;
+            let cookie = refresh_cookie(&accounts, &request, &row, authenticated_unix_s);
+            response.headers.push(cookie);
+            record_success_with(&request, Code::SessionRenewed, &row.user, |record| {
                 let user = request.gate.directory().user(&row.user);
                 record.user_name = user.map(|user| user.name().to_string());
                 record.session = Some(Secret::new(row.id.as_str().to_owned()));
             });
-            Ok(answered)
+            Ok(response)
         }
         RotateOutcome::Reused(row) => {
-            record_family(&request, &row);
+            record_reuse(&request, &row);
             Err(Denial::Token(TokenFault::Used))
         }
         RotateOutcome::Ended => Err(Denial::Token(TokenFault::Session)),
     }
 }
 
-/// A session with a key is refreshed with a proof of that key only; one that is not known may have
-/// a key, and is not refreshed at all.
-fn check_key(request: &ApiRequest, turn: &Turn) -> Result<(), Denial> {
-    let session = request.gate.directory().session(&turn.session);
+/// Checks the proof of the client key, for a session that is bound to one.
+///
+/// A session that is not in the directory can have a key, so it is not refreshed.
+fn check_key(request: &ApiRequest, token: &RefreshToken) -> Result<(), Denial> {
+    let session = request.gate.directory().session(&token.session);
     let session = session.ok_or(Denial::Token(TokenFault::Session))?;
     let Some(key) = session.key() else { return Ok(()) };
     match request.checked_proof()? {
@@ -69,25 +73,24 @@ fn check_key(request: &ApiRequest, turn: &Turn) -> Result<(), Denial> {
     }
 }
 
-/// When the holder of a refresh token proved who they are, in seconds since 1970.
+/// When the holder of a refresh token authenticated, in seconds since 1970.
 ///
-/// A token from before the last proof stays at its own: it may be a copy. One that an older version
-/// made tells no time; it is the session's until somebody has proved anew.
-fn proved_at(turn: &Turn, row: &SessionRow) -> i64 {
+/// A token from before the last reauthentication keeps its own time: it can be a copy. A token of
+/// an older version contains no time: it has that of the session until a user reauthenticates.
+fn authenticated_unix_s(token: &RefreshToken, row: &SessionRow) -> i64 {
     let at_unix_ms =
         if row.generation == 0 { row.authenticated_unix_ms } else { row.created_unix_ms };
-    turn.authenticated_unix_s.unwrap_or(at_unix_ms.div_euclid(1000))
+    token.authenticated_unix_s.unwrap_or(at_unix_ms.div_euclid(1000))
 }
 
-/// A turn with what the request shows of its device.
-pub(crate) fn presented_turn(request: &ApiRequest, turn: &Turn) -> PresentedTurn {
+/// The rotation number of a token, with the device that the request claims.
+pub(crate) fn presented_turn(request: &ApiRequest, token: &RefreshToken) -> PresentedTurn {
     let claimed = cookies::read(request.cookie.as_deref(), cookies::DEVICE).unwrap_or_default();
-    let device_hash = known_device::hash_of(known_device::claimed_name(claimed));
-    PresentedTurn { number: turn.number, device_hash }
+    PresentedTurn { number: token.number, device_hash: known_device::claimed_hash(claimed) }
 }
 
-/// A fresh access token of a session, for a holder who proved who they are at that moment.
-pub(crate) fn answer(
+/// A new access token of a session, for a holder who authenticated at that time.
+pub(crate) fn token_response(
     accounts: &Accounts,
     request: &ApiRequest,
     row: &SessionRow,
@@ -95,7 +98,7 @@ pub(crate) fn answer(
 ) -> Result<ApiResponse, Denial> {
     let user = request.gate.directory().user(&row.user);
     let user = user.ok_or(Denial::Token(TokenFault::User))?;
-    let holder = Holder {
+    let holder = SessionHolder {
         user: row.user.clone(),
         username: user.name(),
         roles: user.roles(),
@@ -105,29 +108,29 @@ pub(crate) fn answer(
         authenticated_unix_s,
         generation: row.generation,
     };
-    open::answer(accounts, request, &row.id, &holder)
+    session_response(accounts, request, &row.id, &holder)
 }
 
-/// The refresh cookie of a session's newest turn, with the holder's own proof.
-pub(crate) fn cookie_of(
+/// The `Set-Cookie` header with the newest refresh token of a session.
+pub(crate) fn refresh_cookie(
     accounts: &Accounts,
     request: &ApiRequest,
     row: &SessionRow,
     authenticated_unix_s: i64,
 ) -> (&'static str, String) {
     let left_ms = row.ends_unix_ms.saturating_sub(request.now.unix_ms);
-    let turn = Turn {
+    let token = RefreshToken {
         session: row.id.clone(),
         number: row.turn,
         authenticated_unix_s: Some(authenticated_unix_s),
     };
-    refresh_cookie(accounts, &turn, left_ms.div_euclid(1000))
+    session_response::refresh_cookie(accounts, &token, left_ms.div_euclid(1000))
 }
 
-/// Two hold the same cookie: whoever the second is, the session is over for both.
-pub(crate) fn record_family(request: &ApiRequest, row: &SessionRow) {
+/// Records that two clients have used the same refresh token, which ends the session for both.
+pub(crate) fn record_reuse(request: &ApiRequest, row: &SessionRow) {
     let mut record = Record::new(Code::AuthnTokenRevoked);
-    // A copy of the refresh token is in other hands.
+    // A second client has a copy of the refresh token.
     record.severity = Severity::Critical;
     record.outcome = Outcome::Success;
     record.rule = "refresh_reuse";

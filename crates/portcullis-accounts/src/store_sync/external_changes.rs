@@ -1,13 +1,13 @@
-//! What was done to people beside this server, as records: by its command line, or in the database.
-//! Never: silent; who can write there can make themselves administrator.
+//! Records changes of users that another process made: the command line, or SQL in the database.
+//! Never: unrecorded; a process that can write there can create an administrator.
 
 use portcullis_audit::{Audit, Outcome, Record, utc};
 use portcullis_guard::{User, UserFacts};
 use portcullis_model::{Code, Now, Role, Severity};
 use portcullis_store::{OperatorAction, OperatorActionKind};
 
-/// Records what an operator did at the command line.
-pub(crate) fn record_act(audit: &Audit, act: &OperatorAction, now: Now) {
+/// Records a change that an operator made at the command line.
+pub(crate) fn record_operator_change(audit: &Audit, act: &OperatorAction, now: Now) {
     let code = match act.kind {
         OperatorActionKind::Roles => Code::PrivilegePermissionsChanged,
         OperatorActionKind::Status | OperatorActionKind::Invitation => Code::AuthzAdmin,
@@ -26,12 +26,12 @@ pub(crate) fn record_act(audit: &Audit, act: &OperatorAction, now: Now) {
     audit.record(record, now);
 }
 
-/// Records that somebody keeps order now who did not, whoever wrote it into the database.
-pub(crate) fn record_gain(audit: &Audit, known: &User, facts: &UserFacts, now: Now) {
+/// Records that a user has become an administrator or moderator, whatever process stored it.
+pub(crate) fn record_new_roles(audit: &Audit, known: &User, facts: &UserFacts, now: Now) {
     let gained = |role| facts.roles.contains(role) && !known.roles().contains(role);
     let what = match (gained(Role::Admin), gained(Role::Moderator)) {
-        (true, _) => "an administrator now",
-        (false, true) => "a moderator now",
+        (true, _) => "the user is an administrator now",
+        (false, true) => "the user is a moderator now",
         (false, false) => return,
     };
     let mut record = Record::new(Code::PrivilegePermissionsChanged);

@@ -1,5 +1,5 @@
-//! What committed changes of people mean: the directory learns of them, then every shard.
-//! Never: a session or a right that outlives its commit.
+//! Applies committed changes of users and sessions to the directory, then to all shards.
+//! Never: a session or a role that stays in force after the commit that ends it.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -12,10 +12,10 @@ use portcullis_model::{Clock, Now, UserId};
 use portcullis_server::Delta;
 use portcullis_store::{Authority, Change, Revocation, SessionRow, StoreSnapshot, UserRow};
 
-use crate::login::link_request::LINKS;
-use crate::store_sync::external_changes;
+use super::external_changes;
+use crate::login::link_use::LINK_ISSUER;
 
-/// Turns changes of people into what the directory and the shards have to know.
+/// Turns changes of users into updates of the directory and orders to the shards.
 #[derive(Clone)]
 pub struct AccountFeed {
     directory: Arc<Directory>,
@@ -25,7 +25,7 @@ pub struct AccountFeed {
 }
 
 impl AccountFeed {
-    /// A feed that changes this directory; `second_factor` as in [`crate::AccountOptions`].
+    /// A feed for this directory; `second_factor` as in [`crate::AccountOptions`].
     #[must_use]
     pub fn new(
         directory: Arc<Directory>,
@@ -35,10 +35,10 @@ impl AccountFeed {
         Self { directory, clock, second_factor, audit: Arc::default() }
     }
 
-    /// Says where to record what others did to the store; the first log attached stays.
+    /// Sets the security log for changes of other processes; only the first call has an effect.
     ///
-    /// The store opens before the log does, which lies beside it; nothing is told before the first
-    /// recheck, which runs in a started server.
+    /// The store opens before the log, which is in the same directory. The first such change is
+    /// read after the start.
     pub fn attach(&self, audit: Audit) {
         let _first_stays = self.audit.set(audit);
     }
@@ -54,11 +54,11 @@ impl AccountFeed {
         }
         self.directory.authority().evicted_until(loaded.revocations_ended_unix_ms);
         for revocation in &loaded.revocations {
-            self.withdraw(revocation, now);
+            self.revoke(revocation, now);
         }
     }
 
-    /// Changes the directory and says what the shards have to do.
+    /// Updates the directory, and appends the orders to the shards.
     pub fn apply(&self, change: &Change, deltas: &mut Vec<Delta>) {
         match change {
             Change::User(row) => {
@@ -81,16 +81,16 @@ impl AccountFeed {
                 recheck(user, deltas);
             }
             Change::Revoked(revocation) => {
-                self.withdraw(revocation, self.clock.now());
+                self.revoke(revocation, self.clock.now());
                 deltas.extend(recheck_of(revocation));
             }
             Change::Authority(authority) => {
-                self.take_over(authority);
+                self.apply_authority(authority);
                 deltas.push(Delta::RecheckAll);
             }
             Change::Operator(act) => {
                 if let Some(audit) = self.audit.get() {
-                    external_changes::record_act(audit, act, self.clock.now());
+                    external_changes::record_operator_change(audit, act, self.clock.now());
                 }
             }
             Change::RoomCreated { .. }
@@ -104,13 +104,13 @@ impl AccountFeed {
         }
     }
 
-    /// All there is, as somebody else has left it: what is not in it is over.
-    fn take_over(&self, authority: &Authority) {
+    /// Applies the whole state as another process has left it; everything else has ended.
+    fn apply_authority(&self, authority: &Authority) {
         let now = self.clock.now();
         for user in &authority.users {
             let facts = self.user_facts(user);
             if let (Some(audit), Some(known)) = (self.audit.get(), self.directory.user(&user.id)) {
-                external_changes::record_gain(audit, &known, &facts, now);
+                external_changes::record_new_roles(audit, &known, &facts, now);
             }
             self.directory.apply_user(facts);
         }
@@ -119,28 +119,28 @@ impl AccountFeed {
         for session in &authority.sessions {
             self.directory.put_session(session_facts(session));
         }
-        let standing: HashSet<_> =
+        let stored: HashSet<_> =
             authority.sessions.iter().map(|session| session.id.clone()).collect();
-        self.directory.end_sessions_beside(&standing);
+        self.directory.end_sessions_beside(&stored);
         self.directory.authority().evicted_until(authority.revocations_ended_unix_ms);
         for revocation in &authority.revocations {
-            self.withdraw(revocation, now);
+            self.revoke(revocation, now);
         }
     }
 
-    fn withdraw(&self, revocation: &Revocation, now: Now) {
+    fn revoke(&self, revocation: &Revocation, now: Now) {
         let Revocation { issuer, user, kind, name, until_unix_ms } = revocation;
         let what = RevocationName { issuer, user, kind: *kind, name };
         let authority = self.directory.authority();
-        if issuer == LINKS {
+        if issuer == LINK_ISSUER {
             authority.note_use(what, *until_unix_ms, now);
         } else {
             authority.withdraw(what, *until_unix_ms, now);
         }
     }
 
-    /// A user as decisions see them, without the roles that a missing second factor withholds.
-    /// Users of other issuers show theirs in each token, so nothing is known of it here.
+    /// The facts about a user for decisions, without roles that a missing second factor withholds.
+    /// Users of other issuers have their second factor in each token, so it is unknown here.
     fn user_facts(&self, row: &UserRow) -> UserFacts {
         let gap = match row.foreign {
             true => FactorGap::default(),
@@ -161,12 +161,12 @@ impl AccountFeed {
     }
 }
 
-/// The connections that a revocation may end.
+/// The connections that a revocation can end.
 fn recheck_of(revocation: &Revocation) -> Option<Delta> {
     let Revocation { issuer, user, .. } = revocation;
     match UserId::parse(user) {
-        // No connection is opened with a login link.
-        _ if issuer == LINKS => None,
+        // A login link opens no connection.
+        _ if issuer == LINK_ISSUER => None,
         Ok(user) => Some(Delta::Recheck { user }),
         Err(_) => Some(Delta::RecheckAll),
     }
@@ -189,10 +189,9 @@ fn session_facts(row: &SessionRow) -> SessionFacts {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_model::RevocationKind;
-
     use super::*;
     use portcullis_guard::DirectoryLimits;
+    use portcullis_model::RevocationKind;
 
     struct Fixed;
 
@@ -203,12 +202,15 @@ mod tests {
     }
 
     #[test]
-    fn revocation_rechecks_only_the_connections_that_it_may_end() {
+    fn revocation_rechecks_only_the_connections_that_it_can_end() {
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
         let feed =
             AccountFeed::new(Arc::clone(&directory), Arc::new(Fixed), SecondFactorRule::None);
-        let cases =
-            [(LINKS, "", "none"), ("https://id", "x_ann", "x_ann"), ("https://id", "", "all")];
+        let cases = [
+            (LINK_ISSUER, "", "none"),
+            ("https://id", "x_ann", "x_ann"),
+            ("https://id", "", "all"),
+        ];
         for (issuer, user, expect) in cases {
             let (issuer, name) = (String::from(issuer), String::from("n"));
             let user = String::from(user);
@@ -220,7 +222,7 @@ mod tests {
                 [] => "none",
                 [Delta::Recheck { user }] => user.as_str(),
                 [Delta::RecheckAll] => "all",
-                _ => "more",
+                _ => "several",
             };
             assert_eq!(rechecked, expect);
             let Revocation { issuer, user, name, .. } = &revocation;

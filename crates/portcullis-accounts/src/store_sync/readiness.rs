@@ -1,13 +1,13 @@
-//! The store as `/ready` reports it.
-//! Never: not ready for a full disk: connections, reads and logins go on.
+//! The state of the store in `/ready`.
+//! Never: unready because of a full disk; connections, reads and logins still work.
 
 use portcullis_server::ReadyFact;
 use portcullis_store::{Health, StoreStatus};
 
-/// The store's part of `/ready`.
+/// The part of the store in `/ready`.
 ///
-/// A load balancer that takes a server with a full disk out of service would end what goes on.
-pub(crate) fn store_fact(status: StoreStatus) -> ReadyFact {
+/// A server with a full disk stays ready: a load balancer would otherwise end its connections.
+pub(crate) fn store_readiness(status: StoreStatus) -> ReadyFact {
     if !status.writer_runs {
         return ReadyFact { state: "writer_ended", is_ready: false };
     }
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn store_is_ready_while_its_threads_run_and_it_serves() {
+    fn store_is_ready_while_its_threads_run_and_it_can_be_read() {
         let status =
             |health| StoreStatus { health, free_bytes: None, writer_runs: true, readers_run: true };
         let cases = [
@@ -39,7 +39,7 @@ mod tests {
             (StoreStatus { readers_run: false, ..status(Health::Full) }, "reader_ended", false),
         ];
         for (status, state, is_ready) in cases {
-            assert_eq!(store_fact(status), ReadyFact { state, is_ready });
+            assert_eq!(store_readiness(status), ReadyFact { state, is_ready });
         }
     }
 }

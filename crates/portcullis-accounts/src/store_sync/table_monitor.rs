@@ -1,5 +1,5 @@
-//! Says when a table of identity state, or a party's share of one, is full.
-//! Never: more than one record a minute of each kind and table.
+//! Records when a table of identity state, or the share of one party, is full.
+//! Never: more than one record a minute for each kind and table.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,22 @@ use portcullis_model::{Code, Now};
 
 use crate::accounts::Accounts;
 
-/// A table is nearly full from this many percent on, and recovered below the other.
+/// A table is nearly full from this percentage on, and recovered below the second one.
 const NEARLY_FULL_PERCENT: usize = 80;
 const RECOVERED_PERCENT: usize = 70;
-/// A kind of record of one table is written at most this often.
+/// Shortest time between two records of one kind and table, in milliseconds.
 const EVERY_MS: u64 = 60_000;
 
-/// Every table of identity state and how full it is.
+/// The use of all tables of identity state.
 pub(crate) fn tables(accounts: &Accounts, gate: &Gate, now: Now) -> [ShareUse; 6] {
     let [tickets, proofs, keys, revocations] = gate.authentication().identity_tables(now);
     let [failures, enrollments] = accounts.tables(now);
     [tickets, proofs, keys, revocations, failures, enrollments]
 }
 
-/// What was reported of one table.
+/// The last reports about one table.
 #[derive(Debug, Default)]
-struct Reported {
+struct TableReport {
     nearly_full: bool,
     table_full: u64,
     share_full: u64,
@@ -32,19 +32,19 @@ struct Reported {
     share_ms: Option<u64>,
 }
 
-/// Remembers what was reported of each table.
+/// Decides which uses of tables need a record.
 #[derive(Debug, Default)]
 pub(crate) struct TableMonitor {
-    reported: BTreeMap<&'static str, Reported>,
+    reported: BTreeMap<&'static str, TableReport>,
 }
 
 impl TableMonitor {
-    /// The records that the use of the tables asks for.
-    pub(crate) fn look(&mut self, tables: &[ShareUse], now: Now) -> Vec<Record> {
-        tables.iter().flat_map(|table| self.look_at(table, now)).collect()
+    /// The records that are due for the use of the tables.
+    pub(crate) fn check(&mut self, tables: &[ShareUse], now: Now) -> Vec<Record> {
+        tables.iter().flat_map(|table| self.check_table(table, now)).collect()
     }
 
-    fn look_at(&mut self, table: &ShareUse, now: Now) -> Vec<Record> {
+    fn check_table(&mut self, table: &ShareUse, now: Now) -> Vec<Record> {
         let reported = self.reported.entry(table.table).or_default();
         let due = |last: Option<u64>| {
             last.is_none_or(|at| now.monotonic_ms.saturating_sub(at) >= EVERY_MS)
@@ -55,8 +55,8 @@ impl TableMonitor {
             reported.nearly_full = false;
         }
         let rejects = table.table_full > reported.table_full;
-        let is_news = percent >= NEARLY_FULL_PERCENT && !reported.nearly_full;
-        if (rejects || is_news) && due(reported.full_ms) {
+        let is_new = percent >= NEARLY_FULL_PERCENT && !reported.nearly_full;
+        if (rejects || is_new) && due(reported.full_ms) {
             reported.nearly_full = true;
             reported.table_full = table.table_full;
             reported.full_ms = Some(now.monotonic_ms);
@@ -96,21 +96,21 @@ mod tests {
     }
 
     #[test]
-    fn full_table_and_full_share_are_reported_once_a_minute() {
+    fn full_table_and_full_share_are_recorded_once_a_minute() {
         let mut monitor = TableMonitor::default();
-        let mut look = |seen: ShareUse, second: u64| {
+        let mut check = |usage: ShareUse, second: u64| {
             let now = Now { monotonic_ms: second * 1_000, unix_ms: 0 };
-            let records = monitor.look(&[seen], now);
+            let records = monitor.check(&[usage], now);
             records.iter().map(|record| record.code).collect::<Vec<_>>()
         };
-        assert_eq!(look(table(79, 0, 0), 0), []);
-        assert_eq!(look(table(80, 0, 0), 1), [Code::TableFull]);
-        assert_eq!(look(table(90, 0, 0), 120), [], "no news");
-        assert_eq!(look(table(100, 0, 1), 121), [Code::TableFull]);
-        assert_eq!(look(table(100, 0, 9), 130), [], "within the minute");
-        assert_eq!(look(table(100, 0, 9), 181), [Code::TableFull]);
-        assert_eq!(look(table(10, 3, 9), 182), [Code::TableShareFull]);
-        assert_eq!(look(table(10, 3, 9), 500), []);
-        assert_eq!(look(table(80, 3, 9), 501), [Code::TableFull], "again after a recovery");
+        assert_eq!(check(table(79, 0, 0), 0), []);
+        assert_eq!(check(table(80, 0, 0), 1), [Code::TableFull]);
+        assert_eq!(check(table(90, 0, 0), 120), [], "no change");
+        assert_eq!(check(table(100, 0, 1), 121), [Code::TableFull]);
+        assert_eq!(check(table(100, 0, 9), 130), [], "within the minute");
+        assert_eq!(check(table(100, 0, 9), 181), [Code::TableFull]);
+        assert_eq!(check(table(10, 3, 9), 182), [Code::TableShareFull]);
+        assert_eq!(check(table(10, 3, 9), 500), []);
+        assert_eq!(check(table(80, 3, 9), 501), [Code::TableFull], "again after a recovery");
     }
 }

@@ -1,6 +1,8 @@
-//! Keeps what is known of people true: what others change in the store, and keys that are rotated.
-//! Never: silent when it cannot: then no new connection is admitted, and after a minute all end; a
-//! write that decides about that: a store that cannot write still confirms.
+//! Reads changes of other processes twice a second: users in the store, and rotated keys.
+//! Never: a write; a store that cannot write still confirms what users are allowed to do.
+//!
+//! While the store cannot be read, no new connection is admitted; after a minute all connections
+//! end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,27 +17,28 @@ use portcullis_store::Health;
 use crate::accounts::Accounts;
 use crate::store_sync::table_monitor::{self, TableMonitor};
 
-/// How long after one look the next begins, in milliseconds.
+/// Time between two checks, in milliseconds.
 pub(crate) const EVERY_MS: u64 = 500;
-/// A store that answers later than this has not answered.
+/// Longest time that a check waits for the store.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
-/// How many looks pass between two looks at the file of keys.
+/// Number of checks between two checks of the key files.
 const KEYS_EVERY: u64 = 2;
-/// How many looks pass between two times that what is over is removed.
+/// Number of checks between two removals of expired entries.
 const TIDY_EVERY: u64 = 4;
 
-/// What one look remembers for the next.
+/// The state of the checks.
 pub(crate) struct Watcher {
     accounts: Arc<Accounts>,
-    looks: AtomicU64,
-    /// Whether connections were told that nobody can confirm anything.
+    checks: AtomicU64,
+    /// Whether all connections were ended because the store cannot be read.
     all_ended: AtomicBool,
-    doubted_ms: AtomicU64,
-    /// The state of the store that was recorded last.
+    /// Since when the store cannot be read.
+    unreadable_since_ms: AtomicU64,
+    /// The last recorded state of the store.
     health: Mutex<Health>,
-    /// The keys the gate has.
+    /// The signing keys that the gate has.
     key_ids: Mutex<Vec<String>>,
-    /// The secrets of sessions, and how many keys of admissions the gate has.
+    /// The session secrets, and the number of admission keys that the gate has.
     session_keys: Mutex<Option<(Vec<String>, usize)>>,
     tables: Mutex<TableMonitor>,
 }
@@ -44,9 +47,9 @@ impl Watcher {
     pub(crate) fn new(accounts: Arc<Accounts>) -> Self {
         Self {
             accounts,
-            looks: AtomicU64::new(0),
+            checks: AtomicU64::new(0),
             all_ended: AtomicBool::new(false),
-            doubted_ms: AtomicU64::new(0),
+            unreadable_since_ms: AtomicU64::new(0),
             health: Mutex::new(Health::Ok),
             key_ids: Mutex::default(),
             session_keys: Mutex::default(),
@@ -54,45 +57,48 @@ impl Watcher {
         }
     }
 
-    /// One look at everything.
-    pub(crate) async fn look(self: Arc<Self>, around: Arc<Surroundings>) {
+    /// Runs one check.
+    pub(crate) async fn check(self: Arc<Self>, around: Arc<Surroundings>) {
         let now = around.clock.now();
-        let asked = self.accounts.store.recheck();
-        match tokio::time::timeout(ANSWER_MAX, asked).await {
-            Ok(Ok(_)) => self.confirmed(&around),
+        let recheck = self.accounts.store.recheck();
+        match tokio::time::timeout(ANSWER_MAX, recheck).await {
+            Ok(Ok(_)) => self.record_confirmed(&around),
             Ok(Err(error)) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the store is down");
-                self.doubted(&around, "the store cannot be read");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the store cannot be read"
+                );
+                self.record_unreadable(&around, "the store cannot be read");
             }
-            Err(_) => self.doubted(&around, "the store does not answer"),
+            Err(_) => self.record_unreadable(&around, "the store does not answer"),
         }
-        self.look_at_health(&around);
-        let looks = self.looks.fetch_add(1, Ordering::AcqRel);
-        if looks.is_multiple_of(KEYS_EVERY) {
-            self.look_at_keys(&around);
-            self.look_at_session_secrets(&around);
-            self.look_at_tables(&around);
+        self.check_health(&around);
+        let checks = self.checks.fetch_add(1, Ordering::AcqRel);
+        if checks.is_multiple_of(KEYS_EVERY) {
+            self.reload_signing_keys(&around);
+            self.reload_session_secrets(&around);
+            self.check_tables(&around);
         }
-        if looks.is_multiple_of(TIDY_EVERY) {
+        if checks.is_multiple_of(TIDY_EVERY) {
             let tidied = self.accounts.store.remove_ended(now.unix_ms);
-            // What is over has no effect: it can stay until the store takes changes again.
+            // Expired entries have no effect: they can stay until the store accepts changes again.
             if let Err(error) = Deadline::after(ANSWER_MAX).scope(tidied).await {
-                tracing::debug!(%error, "what is over was not removed; the next time tries again");
+                tracing::debug!(%error, "expired entries were not removed; the next try is in 2 s");
             }
         }
     }
 
     /// Records tables and shares that are full.
-    fn look_at_tables(&self, around: &Surroundings) {
+    fn check_tables(&self, around: &Surroundings) {
         let now = around.clock.now();
         let tables = table_monitor::tables(&self.accounts, &around.gate, now);
-        for record in self.tables.lock().look(&tables, now) {
+        for record in self.tables.lock().check(&tables, now) {
             around.audit.record(record, now);
         }
     }
 
-    /// Records when the store becomes full, failing, damaged or well again; once each.
-    fn look_at_health(&self, around: &Surroundings) {
+    /// Records each change of the state of the store once.
+    fn check_health(&self, around: &Surroundings) {
         let status = self.accounts.store.status();
         let mut known = self.health.lock();
         if status.health == *known {
@@ -115,7 +121,7 @@ impl Watcher {
         around.audit.record(record, around.clock.now());
     }
 
-    fn confirmed(&self, around: &Surroundings) {
+    fn record_confirmed(&self, around: &Surroundings) {
         let now = around.clock.now();
         let authority = around.directory.authority();
         let was_doubted = authority.is_doubted();
@@ -126,27 +132,30 @@ impl Watcher {
         }
     }
 
-    fn doubted(&self, around: &Surroundings, why: &str) {
+    fn record_unreadable(&self, around: &Surroundings, why: &str) {
         let now = around.clock.now();
         if around.directory.authority().doubt() {
-            self.doubted_ms.store(now.monotonic_ms, Ordering::Release);
+            self.unreadable_since_ms.store(now.monotonic_ms, Ordering::Release);
             record(around, Code::SysMonitorDisabled, why, now);
         }
-        let since_ms = self.doubted_ms.load(Ordering::Acquire);
+        let since_ms = self.unreadable_since_ms.load(Ordering::Acquire);
         let over =
             now.monotonic_ms.saturating_sub(since_ms) >= portcullis_guard::UNCONFIRMED_MAX_MS;
-        // Connections notice by themselves when they next act; the silent ones are told.
+        // Active connections check before each message; this ends the silent ones.
         if over && !self.all_ended.swap(true, Ordering::AcqRel) {
-            tell_all(around);
+            recheck_all(around);
         }
     }
 
-    /// Takes in a ring that another process has changed, and drops keys whose time is over.
-    fn look_at_keys(&self, around: &Surroundings) {
+    /// Reads the signing keys again, and removes expired ones.
+    fn reload_signing_keys(&self, around: &Surroundings) {
         let accounts = &self.accounts;
         if let Err(error) = accounts.keys.reload() {
             let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "the keys in force stay: the ring cannot be read");
+            tracing::error!(
+                error,
+                "the file of the signing keys cannot be read; the old keys stay in force"
+            );
             return;
         }
         let now = around.clock.now();
@@ -160,23 +169,27 @@ impl Watcher {
         *known = ids;
         drop(known);
         if let Err(error) = around.gate.replace_keys(&accounts.options.issuer, issuers) {
-            tracing::error!(error = &error as &dyn std::error::Error, "keys were not replaced");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the signing keys were not replaced"
+            );
             return;
         }
         if !first {
-            record(around, Code::KeyRotated, "the keys of our own tokens have changed", now);
-            tell_all(around);
+            record(around, Code::KeyRotated, "the signing keys have changed", now);
+            recheck_all(around);
         }
     }
-}
 
-impl Watcher {
-    /// Takes in secrets of sessions that another process has changed.
-    fn look_at_session_secrets(&self, around: &Surroundings) {
+    /// Reads the session secrets again.
+    fn reload_session_secrets(&self, around: &Surroundings) {
         let (secret, now) = (&self.accounts.secret, around.clock.now());
         if let Err(error) = secret.reload(now) {
             let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "the secrets of sessions in force stay: cannot be read");
+            tracing::error!(
+                error,
+                "the file of the session secrets cannot be read; the old secrets stay in force"
+            );
             return;
         }
         let admissions = secret.admissions(now);
@@ -190,14 +203,14 @@ impl Watcher {
         }
         around.gate.admission().replace_token_keys(&admissions);
         if before.is_some_and(|(ids, _)| ids != found.0) {
-            record(around, Code::KeyRotated, "the secrets of sessions have changed", now);
+            record(around, Code::KeyRotated, "the session secrets have changed", now);
         }
     }
 }
 
-fn tell_all(around: &Surroundings) {
+fn recheck_all(around: &Surroundings) {
     if around.hub.try_deliver(Delta::RecheckAll).is_err() {
-        tracing::warn!("a shard is behind; its connections find out when they next act");
+        tracing::warn!("a shard's queue is full; its connections are checked later");
     }
 }
 

@@ -1,5 +1,5 @@
-//! People come: they register, are invited, log in.
-//! Never: a session's life; that is told beside.
+//! Registration, invitations and login.
+//! Never: the life of a session, which `sessions` covers.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use portcullis_model::{Denial, RoleTable, Roles, Secret, UserId};
 use portcullis_store::{AccountStore, CreateUserOutcome, NewUser};
 use serde_json::{Value, json};
 
-use crate::login::password_login;
-use crate::users::invitation;
-use crate::users::profile;
 use crate::{AccountOptions, AccountParts, Registration, ServerSecret, Setup, SigningKeys};
+
+use crate::login::password_login;
+use crate::users::{invitation, profile};
 
 use super::world::*;
 
 #[tokio::test]
-async fn who_registers_logs_in_and_the_gate_believes_the_token() {
+async fn registered_user_logs_in_and_the_gate_accepts_the_token() {
     let world = world(Registration::Open).await;
     let registered = world.register(ann("Ann.Lee", PASSWORD)).await.unwrap();
     assert_eq!(registered.status, 201);
@@ -45,7 +45,7 @@ async fn who_registers_logs_in_and_the_gate_believes_the_token() {
 }
 
 #[tokio::test]
-async fn t_028_wrong_logins_are_told_apart_inside_only() {
+async fn t_028_wrong_logins_differ_in_the_log_but_not_for_the_client() {
     let world = world(Registration::Open).await;
     world.register(ann("ann", PASSWORD)).await.unwrap();
     let cases = [
@@ -67,7 +67,7 @@ async fn t_028_wrong_logins_are_told_apart_inside_only() {
 }
 
 #[tokio::test]
-async fn own_name_that_looks_like_another_is_taken_and_older_look_alikes_go_on() {
+async fn look_alike_name_is_taken_and_existing_look_alikes_keep_working() {
     let world = world(Registration::Open).await;
     let client = world.client("nora_q").await;
     for name in ["nora-q", "n0ra_q", "noraq", "Nora.Q", "N0RA--Q"] {
@@ -83,7 +83,7 @@ async fn own_name_that_looks_like_another_is_taken_and_older_look_alikes_go_on()
         assert!(made.is_ok(), "{name}: {:?}", made.err());
     }
 
-    // Names of an older version: both users log in, and one changes how the name is written.
+    // Names of an older version: both users log in, and one changes the case of the name.
     let row = world.store.credentials("anna").await.unwrap().unwrap();
     for (user, name) in [("u_older1", "nora-q"), ("u_older2", "staff")] {
         let older = NewUser {
@@ -109,11 +109,11 @@ async fn own_name_that_looks_like_another_is_taken_and_older_look_alikes_go_on()
     assert_eq!(rename(&staff, "root").await, Err(Denial::NameTaken));
     assert_eq!(rename(&older, "n0ra-q").await, Err(Denial::NameTaken), "nora_q is another user");
     assert_eq!(rename(&older, "olga").await, Ok(()));
-    assert_eq!(rename(&client, "Nora-Q").await, Ok(()), "nobody else looks like it now");
+    assert_eq!(rename(&client, "Nora-Q").await, Ok(()), "the other name has changed");
 }
 
 #[tokio::test]
-async fn look_alikes_that_register_at_the_same_time_get_one_name() {
+async fn simultaneous_registrations_of_look_alikes_create_one_user() {
     let world = world(Registration::Open).await;
     let (one, two, three) = tokio::join!(
         world.register(ann("nora_q", PASSWORD)),
@@ -126,7 +126,7 @@ async fn look_alikes_that_register_at_the_same_time_get_one_name() {
 }
 
 #[tokio::test]
-async fn password_typed_on_two_devices_logs_in_with_hashes_of_any_version() {
+async fn password_in_both_unicode_forms_logs_in_with_hashes_of_all_versions() {
     let world = world(Registration::Open).await;
     let (composed, decomposed) =
         ("stra\u{df}e 9 \u{fc}ber \u{e9}t\u{e9}", "stra\u{df}e 9 u\u{308}ber e\u{301}te\u{301}");
@@ -134,7 +134,7 @@ async fn password_typed_on_two_devices_logs_in_with_hashes_of_any_version() {
     for typed in [composed, decomposed] {
         assert_eq!(world.login(ann("ann", typed)).await.unwrap().status, 200, "{typed}");
     }
-    // A hash of an older version, made of the text as it came.
+    // A hash of an older version, created without normalisation.
     let row = world.store.credentials("ann").await.unwrap().unwrap();
     let text =
         Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).unwrap())
@@ -145,7 +145,7 @@ async fn password_typed_on_two_devices_logs_in_with_hashes_of_any_version() {
     assert!(world.store.rehash(row.id, row.password_phc, old.clone()).await.unwrap());
     assert!(world.login(ann("ann", composed)).await.is_err(), "another text was hashed");
     assert_eq!(world.login(ann("ann", decomposed)).await.unwrap().status, 200);
-    // The log-in makes the hash again, besides.
+    // The login renews the hash in the background.
     while world.store.credentials("ann").await.unwrap().unwrap().password_phc.expose()
         == old.expose()
     {
@@ -166,7 +166,7 @@ async fn optional_members_of_bodies_can_be_null() {
 }
 
 #[tokio::test]
-async fn bodies_are_exactly_what_is_declared() {
+async fn body_with_a_missing_wrong_or_unknown_member_is_rejected() {
     let world = world(Registration::Open).await;
     let long = "\u{1f98a}x1".repeat(60);
     let cases = [
@@ -198,21 +198,21 @@ async fn bodies_are_exactly_what_is_declared() {
 }
 
 #[tokio::test]
-async fn names_are_unique_whatever_their_case() {
+async fn usernames_are_unique_in_any_case() {
     let world = world(Registration::Open).await;
     world.register(ann("Ann", PASSWORD)).await.unwrap();
     assert_eq!(world.register(ann("aNN", PASSWORD)).await.err(), Some(Denial::NameTaken));
 }
 
 #[tokio::test]
-async fn t_027_a_name_has_a_budget_that_registering_does_not_touch() {
+async fn t_027_login_limit_of_a_name_is_not_used_by_registrations() {
     let world = world(Registration::Open).await;
     world.register(ann("ann", PASSWORD)).await.unwrap();
     for _ in 0..4 {
         assert_eq!(world.register(ann("ann", PASSWORD)).await.err(), Some(Denial::NameTaken));
     }
-    let refused = world.register(ann("ann", PASSWORD)).await;
-    assert!(matches!(refused, Err(Denial::Limit { .. })));
+    let denied = world.register(ann("ann", PASSWORD)).await;
+    assert!(matches!(denied, Err(Denial::Limit { .. })));
     for _ in 0..5 {
         world.login(ann("ann", PASSWORD)).await.unwrap();
     }
@@ -221,26 +221,26 @@ async fn t_027_a_name_has_a_budget_that_registering_does_not_touch() {
 }
 
 #[tokio::test]
-async fn the_link_makes_one_administrator_even_with_registration_closed() {
+async fn setup_link_creates_one_administrator_with_registration_closed() {
     let world = world(Registration::Closed).await;
     assert_eq!(world.register(ann("ann", PASSWORD)).await.err(), Some(Denial::RegistrationClosed));
     let token = world.token.as_ref().unwrap().expose().clone();
-    let ask = |token: &str, username: &str, password: &str| {
+    let body = |token: &str, username: &str, password: &str| {
         let mut body = ann(username, password);
         body["token"] = json!(token);
         body
     };
-    let wrong = world.setup(ask("wrong", "root", PASSWORD)).await;
+    let wrong = world.setup(body("wrong", "root", PASSWORD)).await;
     assert_eq!(wrong.err(), Some(Denial::RegistrationClosed));
-    let weak = world.setup(ask(&token, "root", "password1")).await;
+    let weak = world.setup(body(&token, "root", "password1")).await;
     assert!(matches!(weak.err(), Some(Denial::PasswordWeak(_))));
 
-    let made = world.setup(ask(&token, "root", PASSWORD)).await.unwrap();
+    let made = world.setup(body(&token, "root", PASSWORD)).await.unwrap();
     assert_eq!(made.status, 201);
     assert_eq!(read(&made)["user"]["roles"], json!(["admin", "user"]));
     assert_eq!(world.recorded("privilege_permissions_changed"), 1);
 
-    let again = world.setup(ask(&token, "root2", PASSWORD)).await;
+    let again = world.setup(body(&token, "root2", PASSWORD)).await;
     assert_eq!(again.err(), Some(Denial::RegistrationClosed));
     let (_, next) = Setup::prepare(&*world.store, world.directory.path()).await.unwrap();
     assert!(next.is_none());
@@ -248,17 +248,17 @@ async fn the_link_makes_one_administrator_even_with_registration_closed() {
 }
 
 #[tokio::test]
-async fn a_new_start_makes_the_older_link_void() {
+async fn restart_invalidates_the_older_setup_link() {
     let world = world(Registration::Open).await;
     let old = world.token.as_ref().unwrap().expose().clone();
     let (_, new) = Setup::prepare(&*world.store, world.directory.path()).await.unwrap();
-    let ask = |token: &str| json!({ "token": token, "username": "root", "password": PASSWORD });
-    assert_eq!(world.setup(ask(&old)).await.err(), Some(Denial::RegistrationClosed));
-    world.setup(ask(new.unwrap().expose())).await.unwrap();
+    let body = |token: &str| json!({ "token": token, "username": "root", "password": PASSWORD });
+    assert_eq!(world.setup(body(&old)).await.err(), Some(Denial::RegistrationClosed));
+    world.setup(body(new.unwrap().expose())).await.unwrap();
 }
 
 #[tokio::test]
-async fn the_routes_are_installed_with_hashes_at_full_cost() {
+async fn all_routes_are_installed_with_the_standard_hashing() {
     let world = world(Registration::Open).await;
     let options = GateOptions {
         hosts: vec![String::from("localhost")],
@@ -266,22 +266,22 @@ async fn the_routes_are_installed_with_hashes_at_full_cost() {
         rate_keys_max: 1024,
         ..GateOptions::default()
     };
-    let live = Arc::new(Directory::new(DirectoryLimits::default()));
-    let gate = Gate::build(options, live).unwrap();
+    let directory = Arc::new(Directory::new(DirectoryLimits::default()));
+    let gate = Gate::build(options, directory).unwrap();
     let clock = Arc::new(Fixed);
     let server = portcullis_server::Options::default();
     let mut builder = portcullis_server::Builder::new(server, gate, world.audit.clone(), clock);
     let keys = SigningKeys::load_or_create(&world.directory.path().join("keys"), 0).unwrap();
     let secret = ServerSecret::load_or_create(world.directory.path()).unwrap();
-    let people: Arc<dyn AccountStore> = world.store.clone();
-    let parts = AccountParts { store: people, keys, secret, roles: RoleTable::default() };
+    let store: Arc<dyn AccountStore> = world.store.clone();
+    let parts = AccountParts { store, keys, secret, roles: RoleTable::default() };
     let options = AccountOptions::new(world.audit.clone(), Arc::new(Fixed));
     crate::install(&mut builder, parts, options).unwrap();
     assert_eq!(builder.routes().len(), 19);
 }
 
 #[tokio::test]
-async fn an_invitation_lets_one_person_in() {
+async fn invitation_admits_one_registration() {
     let world = world(Registration::Invitation).await;
     let token = world.token.as_ref().unwrap().expose().clone();
     let mut body = ann("root", PASSWORD);
@@ -300,7 +300,7 @@ async fn an_invitation_lets_one_person_in() {
     assert_eq!(world.register(with("ann", &json!("inv_guess"))).await.err(), closed);
     assert_eq!(world.register(with("root", &invitation)).await.err(), Some(Denial::NameTaken));
     world.register(with("ann", &invitation)).await.unwrap();
-    // Without an open invitation nobody learns which names are taken.
+    // Without a valid invitation, a client cannot learn which names are taken.
     for name in ["ann", "a.nn", "ANN-"] {
         for shown in [&invitation, &json!("inv_guess")] {
             assert_eq!(world.register(with(name, shown)).await.err(), closed, "{name}");
@@ -310,7 +310,7 @@ async fn an_invitation_lets_one_person_in() {
 }
 
 #[tokio::test]
-async fn t_027_the_owners_device_gets_in_while_strangers_use_the_name_up() {
+async fn t_027_known_device_logs_in_while_attackers_use_up_the_login_limit() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
     for _ in 0..10 {
@@ -319,5 +319,5 @@ async fn t_027_the_owners_device_gets_in_while_strangers_use_the_name_up() {
     assert!(matches!(world.login(ann("ann", PASSWORD)).await, Err(Denial::Limit { .. })));
     let body = ann("ann", PASSWORD);
     call!(world, password_login::login, client.by_cookie(), body).unwrap();
-    assert_eq!(world.recorded("authn_login_successafterfail"), 0, "four were let through");
+    assert_eq!(world.recorded("authn_login_successafterfail"), 0, "four attempts were checked");
 }

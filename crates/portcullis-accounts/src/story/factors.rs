@@ -1,5 +1,5 @@
-//! Passwords changed, second factors, and one-time tickets.
-//! Never: a code or a ticket that is good twice.
+//! Password changes, second factors and one-time tickets.
+//! Never: a code or a ticket that works twice.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use portcullis_guard::{Credential, SecondFactorRule};
@@ -8,21 +8,18 @@ use portcullis_store::{AccountStore, NewTotp};
 use serde_json::{Value, json};
 
 use crate::Registration;
-use crate::factors::totp_begin;
-use crate::factors::totp_confirm;
-use crate::factors::totp_remove;
+
+use crate::factors::{totp_begin, totp_confirm, totp_remove};
 use crate::login::password_login;
 use crate::passwords::password_change;
-use crate::sessions::logout;
-use crate::sessions::reauthenticate;
+use crate::sessions::{logout, reauthenticate};
 use crate::tokens::ticket;
-use crate::users::invitation;
-use crate::users::profile;
+use crate::users::{invitation, profile};
 
 use super::world::*;
 
 #[tokio::test]
-async fn a_password_is_changed_with_the_current_one_and_ends_other_sessions() {
+async fn password_change_needs_the_current_password_and_ends_other_sessions() {
     let world = world(Registration::Open).await;
     let (this, other) = (world.client("ann").await, world.log_in("ann").await);
     let change = |current: &str, new: &str| json!({"current": current, "new": new});
@@ -33,14 +30,14 @@ async fn a_password_is_changed_with_the_current_one_and_ends_other_sessions() {
     let weak = call!(world, password_change::change, this.by_token(), change(PASSWORD, "12345678"));
     assert!(matches!(weak.err(), Some(Denial::PasswordWeak(_))));
     call!(world, password_change::change, this.by_token(), change(PASSWORD, new)).unwrap();
-    assert!(world.stands(&this.token) && !world.stands(&other.token));
+    assert!(world.is_valid(&this.token) && !world.is_valid(&other.token));
     assert!(world.login(ann("ann", PASSWORD)).await.is_err());
     world.login(ann("ann", new)).await.unwrap();
     assert_eq!(world.recorded("authn_password_change"), 1);
 }
 
 #[tokio::test]
-async fn t_068_another_name_asks_for_a_recent_log_in() {
+async fn t_068_name_change_needs_a_recent_login() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
     world.register(ann("bob", PASSWORD)).await.unwrap();
@@ -66,7 +63,7 @@ pub(super) fn code_at(secret: &str, now: Now) -> String {
 }
 
 #[tokio::test]
-async fn recovery_code_of_an_older_version_is_good_once() {
+async fn recovery_code_of_an_older_version_works_once() {
     let world = world(Registration::Open).await;
     world.register(ann("ann", PASSWORD)).await.unwrap();
     let person = world.store.find_account("ann").await.unwrap().unwrap();
@@ -82,36 +79,36 @@ async fn recovery_code_of_an_older_version_is_good_once() {
 }
 
 #[tokio::test]
-async fn a_second_factor_is_added_asked_for_once_each_and_removed() {
+async fn second_factor_is_added_required_and_removed() {
     let world = world(Registration::Open).await;
     let (this, other) = (world.client("ann").await, world.log_in("ann").await);
-    let begun = read(&call!(world, totp_begin::begin, this.by_token(), json!({})).unwrap());
-    let secret = begun["secret"].as_str().unwrap();
-    assert!(begun["uri"].as_str().unwrap().starts_with("otpauth://totp/Portcullis:ann?"));
+    let enrollment = read(&call!(world, totp_begin::begin, this.by_token(), json!({})).unwrap());
+    let secret = enrollment["secret"].as_str().unwrap();
+    assert!(enrollment["uri"].as_str().unwrap().starts_with("otpauth://totp/Portcullis:ann?"));
     let code = |now| json!({"code": code_at(secret, now)});
     let wrong = call!(world, totp_confirm::confirm, this.by_token(), json!({"code": "000000"}));
     assert_eq!(wrong.err().unwrap().field(), Some("code"));
     let elsewhere = call!(world, totp_confirm::confirm, other.by_token(), code(NOW));
-    assert!(elsewhere.is_err(), "another session did not begin");
+    assert!(elsewhere.is_err(), "another session has no enrollment");
     let confirmed = call!(world, totp_confirm::confirm, this.by_token(), code(NOW)).unwrap();
     let recovery = read(&confirmed)["recovery_codes"].clone();
     assert_eq!(recovery.as_array().unwrap().len(), 10);
     let letters = recovery[0].as_str().unwrap().replace('-', "").len();
     assert!(letters * 5 >= 112, "{letters} letters of 5 bits");
-    assert!(world.stands(&this.token) && !world.stands(&other.token));
+    assert!(world.is_valid(&this.token) && !world.is_valid(&other.token));
 
     let log_in = |totp: Value, now: Now| {
         let mut body = ann("ann", PASSWORD);
         body["totp"] = totp;
-        let (accounts, request) = world.request_of(&Asker::default(), &body, now);
+        let (accounts, request) = world.request_of(&Credentials::default(), &body, now);
         password_login::login(accounts, request)
     };
     assert_eq!(world.login(ann("ann", PASSWORD)).await.err(), Some(Denial::TotpRequired));
     let used = log_in(json!(code_at(secret, NOW)), NOW).await.err().unwrap();
-    assert_eq!(used.reason(), "wrong_totp", "the code that confirmed is used up");
+    assert_eq!(used.reason(), "wrong_totp", "the code of the confirmation was used");
     let later = after(120);
     log_in(json!(code_at(secret, later)), later).await.unwrap();
-    assert!(log_in(json!(code_at(secret, later)), later).await.is_err(), "each is good once");
+    assert!(log_in(json!(code_at(secret, later)), later).await.is_err(), "a code works once");
     let spare = recovery[3].clone();
     log_in(spare.clone(), after(200)).await.unwrap();
     assert!(log_in(spare, after(260)).await.is_err());
@@ -120,14 +117,14 @@ async fn a_second_factor_is_added_asked_for_once_each_and_removed() {
     let (accounts, request) = world.request_of(&this.by_token(), &password, after(300));
     totp_remove::remove(accounts, request).await.unwrap();
     let (accounts, request) =
-        world.request_of(&Asker::default(), &ann("ann", PASSWORD), after(400));
+        world.request_of(&Credentials::default(), &ann("ann", PASSWORD), after(400));
     password_login::login(accounts, request).await.unwrap();
     let log = world.lines.lock().unwrap().join("\n");
     assert!(!log.contains(secret) && !log.contains(recovery[5].as_str().unwrap()));
 }
 
 #[tokio::test]
-async fn an_administrator_without_a_second_factor_is_none_yet() {
+async fn administrator_without_a_second_factor_has_no_admin_rights() {
     let world = world_with(Registration::Open, SecondFactorRule::Admins).await;
     let token = world.token.as_ref().unwrap().expose().clone();
     let mut body = ann("root", PASSWORD);
@@ -137,16 +134,16 @@ async fn an_administrator_without_a_second_factor_is_none_yet() {
     assert_eq!(read(&answer)["user"]["roles"], json!(["user"]));
     assert_eq!(read(&answer)["totp_setup_required"], json!(true));
     let root = Client::of(&answer);
-    let refused = call!(world, invitation::invite, root.by_token(), json!({})).err().unwrap();
-    assert_eq!(refused.answer().code, "forbidden");
-    let begun = read(&call!(world, totp_begin::begin, root.by_token(), json!({})).unwrap());
-    let code = json!({"code": code_at(begun["secret"].as_str().unwrap(), NOW)});
+    let denied = call!(world, invitation::invite, root.by_token(), json!({})).err().unwrap();
+    assert_eq!(denied.answer().code, "forbidden");
+    let enrollment = read(&call!(world, totp_begin::begin, root.by_token(), json!({})).unwrap());
+    let code = json!({"code": code_at(enrollment["secret"].as_str().unwrap(), NOW)});
     call!(world, totp_confirm::confirm, root.by_token(), code).unwrap();
     call!(world, invitation::invite, root.by_token(), json!({})).unwrap();
 }
 
 #[tokio::test]
-async fn t_140_t_141_a_ticket_opens_one_socket_and_dies_with_its_session() {
+async fn t_140_t_141_ticket_opens_one_socket_and_ends_with_its_session() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
     let fresh = || async {
@@ -165,6 +162,6 @@ async fn t_140_t_141_a_ticket_opens_one_socket_and_dies_with_its_session() {
     let second = fresh().await;
     call!(world, logout::logout, client.by_token(), json!({})).unwrap();
     assert_eq!(redeem(&second), Err(Denial::Token(TokenFault::Session)));
-    let refused = call!(world, ticket::ticket, client.by_token(), json!({})).err();
-    assert_eq!(refused, Some(Denial::Token(TokenFault::Session)));
+    let denied = call!(world, ticket::ticket, client.by_token(), json!({})).err();
+    assert_eq!(denied, Some(Denial::Token(TokenFault::Session)));
 }

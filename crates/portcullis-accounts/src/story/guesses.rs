@@ -1,5 +1,5 @@
-//! Wrong passwords and codes count wherever they are shown, and the owner still gets in.
-//! Never: a way in that others can close.
+//! Wrong passwords and codes count on all routes, and the owner can still log in.
+//! Never: a closed account that its owner cannot enter.
 
 use std::net::IpAddr;
 
@@ -10,26 +10,24 @@ use portcullis_store::{AccountStore, Store};
 use serde_json::{Value, json};
 
 use super::factors::code_at;
-use super::world::*;
-use crate::Registration;
-use crate::factors::totp;
-use crate::factors::totp_begin;
-use crate::factors::totp_confirm;
-use crate::factors::totp_remove;
-use crate::login::attempts::Attempts;
-use crate::login::link_request;
-use crate::login::password_login;
+use crate::factors::{code_check, totp_begin, totp_confirm, totp_remove};
+use crate::login::login_link::LoginLink;
+use crate::login::{link_request, password_login};
 use crate::passwords::password_change;
 use crate::sessions::reauthenticate;
 
-/// A log-in from an address of its own, so that no limit of an address is in the way.
+use super::world::*;
+use crate::Registration;
+use crate::login::attempts::Attempts;
+
+/// Logs in from an address of its own, so that no limit of an address applies.
 async fn log_in(
     world: &World,
-    asker: &Asker,
+    credentials: &Credentials,
     body: Value,
     (address, now): (u32, Now),
 ) -> Result<ApiResponse, Denial> {
-    let (accounts, mut request) = world.request_of(asker, &body, now);
+    let (accounts, mut request) = world.request_of(credentials, &body, now);
     request.client = IpAddr::from((0x0a00_0000 + address).to_be_bytes());
     password_login::login(accounts, request).await
 }
@@ -38,12 +36,12 @@ fn minutes(count: i64) -> Now {
     after(count * 60)
 }
 
-/// Wrong passwords from many addresses, four a minute, until the name is closed to unknown devices.
+/// Sends wrong passwords from many addresses, four a minute, until unknown devices are rejected.
 async fn attack(world: &World, from_minute: i64) {
     for number in 0..120_u32 {
         let now = after(from_minute * 60 + i64::from(number) * 15);
         let at = (number, now);
-        let wrong = log_in(world, &Asker::default(), ann("ann", "wrong password"), at).await;
+        let wrong = log_in(world, &Credentials::default(), ann("ann", "wrong password"), at).await;
         assert!(wrong.is_err());
     }
 }
@@ -52,25 +50,25 @@ fn limit_of(outcome: Result<ApiResponse, Denial>) -> Option<Limit> {
     outcome.err().and_then(|denial| denial.limit())
 }
 
-/// Adds a second factor; gives its secret and the recovery codes.
+/// Adds a second factor; returns its secret and the recovery codes.
 async fn add_totp(world: &World, client: &Client) -> (String, Value) {
-    let begun = read(&call!(world, totp_begin::begin, client.by_token(), json!({})).unwrap());
-    let secret = begun["secret"].as_str().unwrap().to_owned();
+    let enrollment = read(&call!(world, totp_begin::begin, client.by_token(), json!({})).unwrap());
+    let secret = enrollment["secret"].as_str().unwrap().to_owned();
     let code = json!({"code": code_at(&secret, NOW)});
     let confirmed = call!(world, totp_confirm::confirm, client.by_token(), code).unwrap();
     (secret, read(&confirmed)["recovery_codes"].clone())
 }
 
 #[tokio::test]
-async fn attackers_close_the_name_and_the_owner_gets_in_by_every_other_way() {
+async fn closed_account_admits_the_owner_by_code_known_device_and_link() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
     let (secret, recovery) = add_totp(&world, &client).await;
-    let link = call!(world, link_request::door, client.by_token(), json!({})).unwrap();
+    let link = call!(world, link_request::create, client.by_token(), json!({})).unwrap();
     let link = read(&link)["door"].clone();
     attack(&world, 0).await;
     let now = minutes(31);
-    let new_device = Asker::default();
+    let new_device = Credentials::default();
     let body = |totp: Value, door: Value| {
         let mut body = ann("ann", PASSWORD);
         if !totp.is_null() {
@@ -83,30 +81,30 @@ async fn attackers_close_the_name_and_the_owner_gets_in_by_every_other_way() {
     };
     let code = json!(code_at(&secret, now));
     let closed = log_in(&world, &new_device, body(code.clone(), Value::Null), (500, now)).await;
-    assert_eq!(limit_of(closed), Some(Limit::LoginFailedPerUser), "the attack works");
+    assert_eq!(limit_of(closed), Some(Limit::LoginFailedPerUser), "unknown devices are rejected");
 
-    // A recovery code; a guessed one is rejected.
+    // With a recovery code; a guessed one is rejected.
     let guess = json!("00000-00000-00000-00000");
-    let refused = log_in(&world, &new_device, body(guess, Value::Null), (501, now)).await;
-    assert_eq!(limit_of(refused), Some(Limit::LoginFailedPerUser));
+    let denied = log_in(&world, &new_device, body(guess, Value::Null), (501, now)).await;
+    assert_eq!(limit_of(denied), Some(Limit::LoginFailedPerUser));
     let by_code = body(recovery[0].clone(), Value::Null);
     log_in(&world, &new_device, by_code.clone(), (502, now)).await.unwrap();
     let again = log_in(&world, &new_device, by_code, (502, now)).await;
-    assert_eq!(limit_of(again), Some(Limit::LoginFailedPerUser), "each is good once");
+    assert_eq!(limit_of(again), Some(Limit::LoginFailedPerUser), "a code works once");
 
-    // A known device.
-    let known = Asker { bearer: None, ..client.by_cookie() };
+    // On a known device.
+    let known = Credentials { bearer: None, ..client.by_cookie() };
     log_in(&world, &known, body(code, Value::Null), (503, now)).await.unwrap();
 
-    // An operator's link, which still asks for password and code; once.
-    let operator = world.accounts.secret.new_operator_link("ann", now).unwrap();
+    // With a link of an operator, which needs password and code and works once.
+    let operator = LoginLink::by_operator(&world.accounts.secret, "ann", now).unwrap();
     let operator = json!(operator.expose());
     let later = minutes(33);
     let code = json!(code_at(&secret, later));
     let mut wrong = body(code.clone(), operator.clone());
     wrong["password"] = json!("wrong password");
-    let refused = log_in(&world, &new_device, wrong, (504, later)).await.err().unwrap();
-    assert_eq!(refused.reason(), "wrong_password");
+    let denied = log_in(&world, &new_device, wrong, (504, later)).await.err().unwrap();
+    assert_eq!(denied.reason(), "wrong_password");
     let none = log_in(&world, &new_device, body(json!("000000"), operator.clone()), (504, later));
     assert_eq!(none.await.err().unwrap().reason(), "wrong_totp");
     let good = body(code, operator.clone());
@@ -114,73 +112,74 @@ async fn attackers_close_the_name_and_the_owner_gets_in_by_every_other_way() {
     let used = log_in(&world, &new_device, good, (504, later)).await.err().unwrap();
     assert_eq!(used, Denial::LoginLink("used"));
 
-    // A link made on a known device has ended by now; a link for another user is none.
+    // The link from the known device has expired; a link of another user is invalid.
     let doors = [(link, "expired"), (json!("door_a.1.b"), "invalid"), (json!(""), "invalid")];
     for (door, word) in doors {
-        let refused = log_in(&world, &new_device, body(Value::Null, door), (505, later)).await;
-        assert_eq!(refused.err(), Some(Denial::LoginLink(word)));
+        let denied = log_in(&world, &new_device, body(Value::Null, door), (505, later)).await;
+        assert_eq!(denied.err(), Some(Denial::LoginLink(word)));
     }
 }
 
 #[tokio::test]
-async fn login_link_of_a_known_device_admits_a_new_one() {
+async fn login_link_from_a_known_device_admits_a_new_device() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
     let now = minutes(111);
     let proof = json!({"password": PASSWORD});
     let (accounts, request) = world.request_of(&client.by_token(), &json!({}), now);
-    assert!(link_request::door(accounts, request).await.is_err(), "the token has expired");
+    assert!(link_request::create(accounts, request).await.is_err(), "the token has expired");
     let answer = log_in(&world, &client.by_cookie(), ann("ann", PASSWORD), (1, now)).await;
     let client = Client::of(&answer.unwrap());
     let (accounts, request) = world.request_of(&client.by_token(), &json!({}), minutes(117));
-    assert_eq!(link_request::door(accounts, request).await.err(), Some(Denial::ReauthRequired));
+    assert_eq!(link_request::create(accounts, request).await.err(), Some(Denial::ReauthRequired));
     let (accounts, request) = world.request_of(&client.by_token(), &proof, minutes(117));
     let client = Client::of(&reauthenticate::reauthenticate(accounts, request).await.unwrap());
     let (accounts, request) = world.request_of(&client.by_token(), &json!({}), minutes(118));
-    let link = read(&link_request::door(accounts, request).await.unwrap())["door"].clone();
+    let link = read(&link_request::create(accounts, request).await.unwrap())["door"].clone();
     attack(&world, 95).await;
     let mut body = ann("ann", PASSWORD);
     let now = minutes(126);
-    let closed = log_in(&world, &Asker::default(), body.clone(), (600, now)).await;
+    let closed = log_in(&world, &Credentials::default(), body.clone(), (600, now)).await;
     assert_eq!(limit_of(closed), Some(Limit::LoginFailedPerUser));
     body["door"] = link;
-    log_in(&world, &Asker::default(), body, (601, now)).await.unwrap();
+    log_in(&world, &Credentials::default(), body, (601, now)).await.unwrap();
 }
 
 #[tokio::test]
-async fn wrong_codes_with_any_number_of_links_share_one_count() {
+async fn wrong_codes_with_several_links_share_one_count() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
     let (secret, recovery) = add_totp(&world, &client).await;
     let (mut tried, mut closed) = (0, 0);
     for number in 0..300_u32 {
-        let link = world.accounts.secret.new_login_link("ann", NOW).unwrap();
+        let link = LoginLink::for_user(&world.accounts.secret, "ann", NOW).unwrap();
         let mut body = ann("ann", PASSWORD);
         body["totp"] = json!("000000");
         body["door"] = json!(link.expose());
         let at = Now { monotonic_ms: NOW.monotonic_ms + u64::from(number) * 15_000, ..NOW };
-        let denial = log_in(&world, &Asker::default(), body, (number, at)).await.err().unwrap();
+        let denial =
+            log_in(&world, &Credentials::default(), body, (number, at)).await.err().unwrap();
         tried += u32::from(denial.reason() == "wrong_totp");
         closed += u32::from(denial.limit() == Some(Limit::CodeFailedPerUser));
     }
     assert!(tried <= 22 && closed > 0, "{tried} {closed}");
-    // The links of operators, and recovery codes, are not closed.
+    // Links of operators and recovery codes still work.
     let end = Now { monotonic_ms: NOW.monotonic_ms + 4_600_000, ..NOW };
     let mut body = ann("ann", PASSWORD);
     body["totp"] = recovery[0].clone();
-    let with_code = log_in(&world, &Asker::default(), body.clone(), (900, end)).await;
+    let with_code = log_in(&world, &Credentials::default(), body.clone(), (900, end)).await;
     assert!(with_code.is_ok(), "{:?}", with_code.err());
-    let link = world.accounts.secret.new_operator_link("ann", NOW).unwrap();
+    let link = LoginLink::by_operator(&world.accounts.secret, "ann", NOW).unwrap();
     body["door"] = json!(link.expose());
     let later = after(120);
     body["totp"] = json!(code_at(&secret, later));
     let at = Now { monotonic_ms: end.monotonic_ms, ..later };
-    let with_link = log_in(&world, &Asker::default(), body, (901, at)).await;
+    let with_link = log_in(&world, &Credentials::default(), body, (901, at)).await;
     assert!(with_link.is_ok(), "{:?}", with_link.err());
 }
 
 #[tokio::test]
-async fn recovery_code_opens_a_known_device_that_is_closed() {
+async fn recovery_code_admits_a_known_device_past_its_limit() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
     let (_secret, recovery) = add_totp(&world, &client).await;
@@ -199,33 +198,33 @@ async fn recovery_code_opens_a_known_device_that_is_closed() {
 }
 
 #[tokio::test]
-async fn right_code_that_the_store_cannot_note_uses_up_no_attempt() {
+async fn right_code_that_the_store_cannot_save_uses_no_attempt() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
     let (secret, _recovery) = add_totp(&world, &client).await;
     let row = world.store.credentials("ann").await.unwrap().unwrap();
     world.store.close().await.unwrap();
     let now = minutes(2);
-    let (accounts, request) = world.request_of(&Asker::default(), &json!({}), now);
+    let (accounts, request) = world.request_of(&Credentials::default(), &json!({}), now);
     let failures = &accounts.failures;
     let from = LoginSource::Anywhere;
-    let attempts = Attempts { request: &request, failures, budget: "ann", from };
+    let attempts = Attempts { request: &request, failures, account: "ann", from };
     for number in 0..100 {
         let code = Secret::new(code_at(&secret, now));
-        let denial = totp::check(&accounts, &attempts, &row, Some(code)).await.unwrap_err();
+        let denial = code_check::check(&accounts, &attempts, &row, Some(code)).await.unwrap_err();
         assert_eq!(denial.answer().status, 503, "{number} {denial}");
     }
-    assert_eq!(attempts.code_allowed(), Ok(()));
+    assert_eq!(attempts.take_code_attempt(), Ok(()));
 }
 
 #[tokio::test]
-async fn login_link_shown_twice_at_the_same_time_admits_one_log_in() {
+async fn login_link_used_twice_at_the_same_time_admits_one_login() {
     let world = world(Registration::Open).await;
     let _client = world.client("ann").await;
-    let link = world.accounts.secret.new_login_link("ann", NOW).unwrap();
+    let link = LoginLink::for_user(&world.accounts.secret, "ann", NOW).unwrap();
     let mut body = ann("ann", PASSWORD);
     body["door"] = json!(link.expose());
-    let new_device = Asker::default();
+    let new_device = Credentials::default();
     let log_in = |address| log_in(&world, &new_device, body.clone(), (address, NOW));
     let (first, second, third) = tokio::join!(log_in(1), log_in(2), log_in(3));
     let outcomes = [first, second, third];
@@ -235,24 +234,24 @@ async fn login_link_shown_twice_at_the_same_time_admits_one_log_in() {
 }
 
 #[tokio::test]
-async fn used_login_link_stays_used_after_its_entry_was_evicted_and_the_clock_set_back() {
+async fn used_login_link_stays_used_after_eviction_and_a_clock_set_back() {
     let world = world(Registration::Open).await;
     let _client = world.client("ann").await;
-    let link = world.accounts.secret.new_login_link("ann", NOW).unwrap();
+    let link = LoginLink::for_user(&world.accounts.secret, "ann", NOW).unwrap();
     let mut body = ann("ann", PASSWORD);
     body["door"] = json!(link.expose());
-    log_in(&world, &Asker::default(), body.clone(), (1, NOW)).await.unwrap();
+    log_in(&world, &Credentials::default(), body.clone(), (1, NOW)).await.unwrap();
     let [_, _, _, revocations] = world.gate.authentication().identity_tables(after(1_000));
     assert_eq!(revocations.used, 0, "the entry has ended");
-    let again = log_in(&world, &Asker::default(), body.clone(), (2, NOW)).await;
+    let again = log_in(&world, &Credentials::default(), body.clone(), (2, NOW)).await;
     assert_eq!(again.err(), Some(Denial::LoginLink("expired")));
-    let fresh = world.accounts.secret.new_login_link("ann", after(1_000)).unwrap();
+    let fresh = LoginLink::for_user(&world.accounts.secret, "ann", after(1_000)).unwrap();
     body["door"] = json!(fresh.expose());
-    log_in(&world, &Asker::default(), body, (3, after(1_000))).await.unwrap();
+    log_in(&world, &Credentials::default(), body, (3, after(1_000))).await.unwrap();
 }
 
 #[tokio::test]
-async fn wrong_password_or_code_counts_toward_the_account_wherever_it_is_shown() {
+async fn wrong_password_or_code_counts_toward_the_account_on_all_routes() {
     let wrong = "wrong password";
     let cases = ["known device", "reauthenticate", "password", "totp remove", "code"];
     for case in cases {
@@ -296,15 +295,15 @@ async fn wrong_password_or_code_counts_toward_the_account_wherever_it_is_shown()
             _ => (100..=108, Limit::LoginFailedPerUser),
         };
         assert!(expect.0.contains(&after) && limit == expect.1, "{case} {after} {limit:?}");
-        let account = log_in(&world, &Asker::default(), ann("ann", wrong), (999, NOW)).await;
-        let refused = limit_of(account);
-        assert_eq!(refused.is_some(), case != "code", "{case}: the account counted too");
+        let account = log_in(&world, &Credentials::default(), ann("ann", wrong), (999, NOW)).await;
+        let denied = limit_of(account);
+        assert_eq!(denied.is_some(), case != "code", "{case}: the account counted too");
         assert!(world.recorded("authn_login_lock") > 0, "{case}");
     }
 }
 
 #[tokio::test]
-async fn password_holder_guesses_few_codes_a_day_and_blocks_no_recovery_code() {
+async fn code_guesses_are_limited_a_day_and_recovery_codes_still_work() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
     let (secret, recovery) = add_totp(&world, &client).await;
@@ -314,14 +313,14 @@ async fn password_holder_guesses_few_codes_a_day_and_blocks_no_recovery_code() {
         let now = Now { monotonic_ms: NOW.monotonic_ms + minute * 600_000, ..NOW };
         body["totp"] = json!("000000");
         let at = (u32::try_from(minute).unwrap(), now);
-        let denial = log_in(&world, &Asker::default(), body.clone(), at).await.err().unwrap();
+        let denial = log_in(&world, &Credentials::default(), body.clone(), at).await.err().unwrap();
         tried += u32::from(denial.reason() == "wrong_totp");
     }
     assert!(tried <= 40, "{tried} guesses a day find a code with {} %", tried * 3 / 10_000);
     let end = Now { monotonic_ms: NOW.monotonic_ms + 1_435 * 60_000, ..NOW };
     body["totp"] = json!(code_at(&secret, end));
-    let refused = log_in(&world, &Asker::default(), body.clone(), (900, end)).await;
-    assert_eq!(limit_of(refused), Some(Limit::CodeFailedPerUser));
+    let denied = log_in(&world, &Credentials::default(), body.clone(), (900, end)).await;
+    assert_eq!(limit_of(denied), Some(Limit::CodeFailedPerUser));
     body["totp"] = recovery[0].clone();
-    log_in(&world, &Asker::default(), body, (901, end)).await.unwrap();
+    log_in(&world, &Credentials::default(), body, (901, end)).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Tokens of other issuers are logged out: what is acknowledged is in force.
+//! Logout with tokens of other issuers: an acknowledged logout is in force.
 //! Never: 200 for a token that still opens a socket.
 
 use portcullis_guard::{Credential, EntryOwner, RevocationKind, RevocationName};
@@ -7,12 +7,13 @@ use portcullis_store::{AccountStore, Store};
 use serde_json::{Value, json};
 
 use crate::Registration;
+
 use crate::sessions::logout;
 
 use super::world::*;
 
-fn bearer(token: &str) -> Asker {
-    Asker { bearer: Some(String::from(token)), cookies: None }
+fn bearer(token: &str) -> Credentials {
+    Credentials { bearer: Some(String::from(token)), cookies: None }
 }
 
 async fn log_out(world: &World, token: &str, now: Now) -> Result<(), Denial> {
@@ -41,9 +42,9 @@ async fn t_058_logout_of_a_user_who_never_connected_takes_effect() {
     call!(world, logout::logout_all, bearer(&all), json!({})).unwrap();
     assert!(!world.opens(&all, after(10)).await);
     let again = foreign_token("user9", after(20), &json!({"jti": "t10"}));
-    assert!(world.opens(&again, after(20)).await, "a later token is another one");
-    let refused = log_out(&world, &all, NOW).await;
-    assert_eq!(refused, Err(Denial::Token(TokenFault::Revoked)), "it would open nothing");
+    assert!(world.opens(&again, after(20)).await, "a later token is valid");
+    let denied = log_out(&world, &all, NOW).await;
+    assert_eq!(denied, Err(Denial::Token(TokenFault::Revoked)), "the token is revoked");
 }
 
 #[tokio::test]
@@ -61,13 +62,13 @@ async fn t_058_logout_takes_effect_when_the_share_of_the_user_is_full() {
         if log_out(&world, &shown, NOW).await.is_ok() {
             assert!(!world.opens(&shown, NOW).await, "{number}");
         } else {
-            // Beyond the share all earlier tokens are void, so this one is already.
+            // Past the share all earlier tokens are revoked, including this one.
             assert!(number > 64, "{number}");
         }
     }
     let (used, share_full) = usage();
     assert!(used <= 64 && share_full > 0, "{used} {share_full}");
-    assert!(!world.opens(&token("eve", 1_000), NOW).await, "all tokens up to now are void");
+    assert!(!world.opens(&token("eve", 1_000), NOW).await, "all tokens issued so far are revoked");
     let bob = token("bob", 1);
     assert!(world.opens(&bob, NOW).await);
     log_out(&world, &bob, NOW).await.unwrap();
@@ -81,7 +82,7 @@ async fn simultaneous_logouts_of_one_session_leave_the_other_devices_signed_in()
         let shown = foreign_token("ann", NOW, &named);
         let other = foreign_token("ann", NOW, &json!({"sid": "s2", "jti": "t2"}));
         assert!(world.opens(&other, NOW).await);
-        // Another request is storing the same revocation, and goes on after this one.
+        // Another request is storing the same revocation.
         let verified = world.gate.verify(Credential::Bearer(&shown), None, NOW).unwrap();
         let (kind, name) = match &verified.session {
             Some(session) => (RevocationKind::Session, session),
@@ -106,7 +107,7 @@ async fn simultaneous_logouts_of_one_session_leave_the_other_devices_signed_in()
 }
 
 #[tokio::test]
-async fn logout_ends_no_token_of_another_user_with_the_same_names() {
+async fn logout_ends_no_token_of_another_user_with_the_same_ids() {
     let world = world(Registration::Open).await;
     for named in [json!({"sid": "1"}), json!({"jti": "1"}), json!({"sid": "2", "jti": "2"})] {
         let (eve, ann) = (foreign_token("eve", NOW, &named), foreign_token("ann", NOW, &named));
@@ -130,7 +131,7 @@ async fn revoked_token_stays_revoked_while_the_clock_goes_forward_and_back() {
         world.store.remove_ended(ahead).await.unwrap();
         assert!(!world.opens(&token, NOW).await, "{days} days ahead and back");
     }
-    // The row is removed; a server that starts now reads the mark that it left.
+    // The row is removed; a server that starts now reads its end time.
     let left = world.store.load().await.unwrap();
     assert_eq!(left.revocations, []);
     let ends: Value = json!(NOW.unix_ms + 3_600_000);
@@ -141,7 +142,7 @@ async fn revoked_token_stays_revoked_while_the_clock_goes_forward_and_back() {
     assert!(fresh.opens(&later, after(3_700)).await);
 }
 
-/// Another server, whose feed was filled from what the store holds.
+/// A second server, whose feed was filled from the store.
 async fn restarted(left: &portcullis_store::StoreSnapshot) -> World {
     let fresh = world(Registration::Open).await;
     let live = fresh.gate.directory();

@@ -1,10 +1,10 @@
-//! The account routes together, over a real store and a real gate.
-//! Never: a socket; those tests stand elsewhere.
+//! Tests of several account routes together, with a real store and a real gate.
+//! Never: sockets; tests with sockets are in the crate of the server binary.
 
-mod accounts; // people come
-mod factors; // what proves who they are
-mod step_up; // a fresh proof belongs to the token it was given for
-mod sessions; // a log-in lives on and ends
-mod logouts; // tokens of other issuers are logged out
-mod guesses; // wrong secrets count, and the owner gets in
-mod world; // what the stories share
+mod accounts; // registration and login
+mod factors; // passwords, second factors, tickets
+mod step_up; // reauthentication applies to one token
+mod sessions; // sessions are refreshed and end
+mod logouts; // logout with tokens of other issuers
+mod guesses; // wrong secrets count, and the owner can still log in
+mod world; // the store, the gate and the clients of these tests

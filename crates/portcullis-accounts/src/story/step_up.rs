@@ -1,28 +1,31 @@
-//! A fresh proof of identity belongs to the token that it was given for.
-//! Never: a copy of an older token that may do more than before, or an owner's tab that is ended.
+//! A reauthentication applies to the token that it returns.
+//! Never: more rights for a copy of an older token, or the end of another tab of the user.
 
 use portcullis_model::{Denial, Now, TokenFault};
 use portcullis_server::ApiResponse;
 use serde_json::{Value, json};
 
 use crate::Registration;
+
 use crate::factors::totp_begin;
-use crate::sessions::list;
-use crate::sessions::logout;
-use crate::sessions::reauthenticate;
+use crate::sessions::{list, logout, reauthenticate};
 use crate::users::profile;
 
 use super::world::*;
 
-/// Proves the password anew with these credentials.
-async fn prove(world: &World, asker: &Asker, now: Now) -> Result<ApiResponse, Denial> {
-    let (accounts, request) = world.request_of(asker, &json!({"password": PASSWORD}), now);
+/// Reauthenticates with these credentials.
+async fn reauthenticate_with(
+    world: &World,
+    credentials: &Credentials,
+    now: Now,
+) -> Result<ApiResponse, Denial> {
+    let (accounts, request) = world.request_of(credentials, &json!({"password": PASSWORD}), now);
     reauthenticate::reauthenticate(accounts, request).await
 }
 
-/// The token of a client beside its cookies, as a browser sends both.
-fn browser(client: &Client) -> Asker {
-    Asker { bearer: Some(client.token.clone()), ..client.by_cookie() }
+/// The token and the cookies of a client, as a browser sends both.
+fn browser(client: &Client) -> Credentials {
+    Credentials { bearer: Some(client.token.clone()), ..client.by_cookie() }
 }
 
 async fn begin_totp(world: &World, client: &Client, now: Now) -> Result<(), Denial> {
@@ -35,12 +38,12 @@ fn with_device(client: Client, device: &str) -> Client {
 }
 
 #[tokio::test]
-async fn t_068_proof_lifts_no_other_token_of_its_session() {
+async fn t_068_reauthentication_does_not_apply_to_other_tokens() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
     let stolen = client.by_token();
     assert_eq!(begin_totp(&world, &client, after(301)).await, Err(Denial::ReauthRequired));
-    let answer = prove(&world, &browser(&client), after(302)).await.unwrap();
+    let answer = reauthenticate_with(&world, &browser(&client), after(302)).await.unwrap();
     let body = read(&answer);
     for field in ["access_token", "token_type", "expires_in", "user", "authenticated_at"] {
         assert!(!body[field].is_null(), "{field} in {body}");
@@ -51,11 +54,11 @@ async fn t_068_proof_lifts_no_other_token_of_its_session() {
     let rename = json!({"username": "mallory"});
     for body in [json!({}), rename] {
         let (accounts, request) = world.request_of(&stolen, &body, after(303));
-        let refused = profile::write(accounts, request).await.err();
-        assert_eq!(refused, Some(Denial::Token(TokenFault::Revoked)));
+        let denied = profile::write(accounts, request).await.err();
+        assert_eq!(denied, Some(Denial::Token(TokenFault::Revoked)));
     }
     assert_eq!(begin_totp(&world, &proved, after(303)).await, Ok(()));
-    // A refresh keeps what its own token has proved.
+    // A refresh keeps the time of its own token.
     let refreshed = world.refresh(&proved.by_cookie(), after(400)).await.unwrap();
     let refreshed = Client::of(&refreshed);
     assert_eq!(begin_totp(&world, &refreshed, after(602)).await, Ok(()));
@@ -63,50 +66,51 @@ async fn t_068_proof_lifts_no_other_token_of_its_session() {
 }
 
 #[tokio::test]
-async fn t_068_refresh_cookie_from_before_a_proof_goes_on_without_it() {
+async fn t_068_refresh_cookie_from_before_a_reauthentication_has_no_part_in_it() {
     for cookie_is_shown in [true, false] {
         let world = world(Registration::Open).await;
         let client = world.client("ann").await;
-        let asker = if cookie_is_shown { browser(&client) } else { client.by_token() };
-        let proved = Client::of(&prove(&world, &asker, after(302)).await.unwrap());
-        // The second tab asks with the cookie that it has, or the answer was lost.
+        let credentials = if cookie_is_shown { browser(&client) } else { client.by_token() };
+        let proved =
+            Client::of(&reauthenticate_with(&world, &credentials, after(302)).await.unwrap());
+        // A second tab uses the old cookie, or the response was lost.
         let answer = world.refresh(&client.by_cookie(), after(303)).await.unwrap();
         let tab = with_device(Client::of(&answer), &client.device);
-        assert!(world.stands_at(&tab.token, after(303)), "{cookie_is_shown}");
-        assert!(world.stands_at(&proved.token, after(303)), "{cookie_is_shown}");
-        let refused = Err(Denial::ReauthRequired);
-        assert_eq!(begin_totp(&world, &tab, after(303)).await, refused, "{cookie_is_shown}");
+        assert!(world.is_valid_at(&tab.token, after(303)), "{cookie_is_shown}");
+        assert!(world.is_valid_at(&proved.token, after(303)), "{cookie_is_shown}");
+        let denied = Err(Denial::ReauthRequired);
+        assert_eq!(begin_totp(&world, &tab, after(303)).await, denied, "{cookie_is_shown}");
         let later = Client::of(&world.refresh(&tab.by_cookie(), after(320)).await.unwrap());
-        assert_eq!(begin_totp(&world, &later, after(320)).await, refused, "{cookie_is_shown}");
+        assert_eq!(begin_totp(&world, &later, after(320)).await, denied, "{cookie_is_shown}");
         assert_eq!(world.recorded("authn_token_revoked"), 0, "{cookie_is_shown}");
     }
 }
 
 #[tokio::test]
-async fn t_146_proof_beside_a_copied_cookie_ends_the_session() {
+async fn t_146_reauthentication_with_a_used_refresh_cookie_ends_the_session() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
     let next = Client::of(&world.refresh(&client.by_cookie(), after(60)).await.unwrap());
-    let refused = prove(&world, &browser(&client), after(120)).await.err();
-    assert_eq!(refused, Some(Denial::Token(TokenFault::Used)));
-    assert!(!world.stands_at(&next.token, after(120)));
+    let denied = reauthenticate_with(&world, &browser(&client), after(120)).await.err();
+    assert_eq!(denied, Some(Denial::Token(TokenFault::Used)));
+    assert!(!world.is_valid_at(&next.token, after(120)));
     assert_eq!(world.recorded("authn_token_revoked"), 1);
 }
 
 #[tokio::test]
-async fn proof_leaves_the_cookie_of_another_session_alone() {
+async fn reauthentication_keeps_the_cookie_of_another_session() {
     let world = world(Registration::Open).await;
     let (first, second) = (world.client("ann").await, world.log_in("ann").await);
-    let mixed = Asker { bearer: Some(first.token.clone()), ..second.by_cookie() };
-    let answer = prove(&world, &mixed, after(302)).await.unwrap();
+    let mixed = Credentials { bearer: Some(first.token.clone()), ..second.by_cookie() };
+    let answer = reauthenticate_with(&world, &mixed, after(302)).await.unwrap();
     assert!(!answer.headers.iter().any(|(_, value)| value.starts_with("__Host-rt=")));
-    assert!(world.stands_at(&Client::of(&answer).token, after(303)));
-    assert!(world.stands_at(&second.token, after(303)), "another session is not concerned");
+    assert!(world.is_valid_at(&Client::of(&answer).token, after(303)));
+    assert!(world.is_valid_at(&second.token, after(303)), "the other session continues");
     world.refresh(&second.by_cookie(), after(400)).await.unwrap();
 }
 
 #[tokio::test]
-async fn ending_other_sessions_asks_for_a_recent_log_in_and_ending_the_own_does_not() {
+async fn ending_other_sessions_needs_a_recent_login_and_ending_this_one_does_not() {
     let world = world(Registration::Open).await;
     let (first, second) = (world.client("ann").await, world.log_in("ann").await);
     let third = world.client("bob").await;
@@ -119,23 +123,24 @@ async fn ending_other_sessions_asks_for_a_recent_log_in_and_ending_the_own_does_
     let unknown = json!({"id": "s0000000"});
     for body in [&other, &unknown] {
         let (accounts, request) = world.request_of(&first.by_token(), body, after(301));
-        let refused = list::end(accounts, request).await.err();
-        assert_eq!(refused, Some(Denial::ReauthRequired), "{body}");
+        let denied = list::end(accounts, request).await.err();
+        assert_eq!(denied, Some(Denial::ReauthRequired), "{body}");
     }
     let (accounts, request) = world.request_of(&first.by_token(), &json!({}), after(301));
-    let refused = logout::logout_all(accounts, request).await.err().unwrap();
-    assert_eq!((refused.answer().code, refused.answer().status), ("reauth_required", 401));
-    assert!(world.stands_at(&second.token, after(301)));
+    let denied = logout::logout_all(accounts, request).await.err().unwrap();
+    assert_eq!((denied.answer().code, denied.answer().status), ("reauth_required", 401));
+    assert!(world.is_valid_at(&second.token, after(301)));
 
-    let proved = Client::of(&prove(&world, &browser(&first), after(302)).await.unwrap());
+    let proved =
+        Client::of(&reauthenticate_with(&world, &browser(&first), after(302)).await.unwrap());
     let (accounts, request) = world.request_of(&proved.by_token(), &other, after(303));
     list::end(accounts, request).await.unwrap();
-    assert!(!world.stands_at(&second.token, after(303)));
-    // The own one ends however long ago the log-in is.
+    assert!(!world.is_valid_at(&second.token, after(303)));
+    // The own session can be ended without a recent login.
     let (accounts, request) = world.request_of(&proved.by_token(), &own, after(800));
     list::end(accounts, request).await.unwrap();
-    assert!(!world.stands_at(&proved.token, after(800)));
+    assert!(!world.is_valid_at(&proved.token, after(800)));
     let (accounts, request) = world.request_of(&third.by_token(), &json!({}), after(301));
     logout::logout(accounts, request).await.unwrap();
-    assert!(!world.stands_at(&third.token, after(301)));
+    assert!(!world.is_valid_at(&third.token, after(301)));
 }

@@ -1,5 +1,5 @@
-//! What the stories share: a store, a gate, and clients that ask.
-//! Never: a socket.
+//! The store, the gate and the clients that the tests of the routes use.
+//! Never: sockets.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
@@ -20,11 +20,9 @@ use tempfile::TempDir;
 
 use crate::accounts::Accounts;
 use crate::login::password_login;
-use crate::passwords::password::PasswordHashing;
+use crate::passwords::hashing::PasswordHashing;
 use crate::sessions::refresh;
-use crate::users::provision;
-use crate::users::register;
-use crate::users::setup;
+use crate::users::{provision, register, setup};
 use crate::{
     AccountFeed, AccountOptions, AccountParts, Registration, ServerSecret, Setup, SigningKeys,
 };
@@ -39,10 +37,10 @@ impl Clock for Fixed {
     }
 }
 
-/// Tells the directory of every commit, as the server's feed does.
-pub(super) struct Told(AccountFeed);
+/// Applies each commit to the directory, like the feed of the server.
+pub(super) struct DirectoryFeed(AccountFeed);
 
-impl CommitFeed for Told {
+impl CommitFeed for DirectoryFeed {
     fn committed(&mut self, changes: &[Change]) {
         let mut deltas = Vec::new();
         changes.iter().for_each(|change| self.0.apply(change, &mut deltas));
@@ -71,13 +69,14 @@ pub(super) async fn world_with(
     let path = directory.path().join("store.db");
     let live = Arc::new(Directory::new(DirectoryLimits::default()));
     let feed = AccountFeed::new(Arc::clone(&live), Arc::new(Fixed), second_factor);
-    let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(Told(feed))).unwrap();
+    let store =
+        SqliteStore::open(&path, SqliteOptions::default(), Box::new(DirectoryFeed(feed))).unwrap();
     let store = Arc::new(store);
     let (audit, lines) = Audit::memory();
     let (setup, token) = Setup::prepare(&*store, directory.path()).await.unwrap();
-    let fixed = AccountOptions::new(audit.clone(), Arc::new(Fixed));
+    let defaults = AccountOptions::new(audit.clone(), Arc::new(Fixed));
     let options =
-        AccountOptions { registration, setup, hashing_threads: 1, second_factor, ..fixed };
+        AccountOptions { registration, setup, hashing_threads: 1, second_factor, ..defaults };
     let keys = SigningKeys::load_or_create(&directory.path().join("keys"), 0).unwrap();
     let mut issuers = keys.issuers(&options, NOW.unix_ms);
     issuers.push(foreign_issuer());
@@ -86,7 +85,7 @@ pub(super) async fn world_with(
         origins: vec![String::from("https://localhost")],
         login_per_prefix: Rate::per(1_000, 60_000),
         login_per_user: Rate::per(5, 60_000),
-        // Log-ins wait by a clock that stands still.
+        // Logins would wait, because the clock stands still.
         login_total: Rate::per(10_000, 1_000),
         rate_keys_max: 1024,
         second_factor,
@@ -94,21 +93,21 @@ pub(super) async fn world_with(
         ..GateOptions::default()
     };
     let gate = Gate::build(gate, live).unwrap();
-    let people: Arc<dyn AccountStore> = store.clone();
+    let account_store: Arc<dyn AccountStore> = store.clone();
     let secret = ServerSecret::load_or_create(directory.path()).unwrap();
-    let parts = AccountParts { store: people, keys, secret, roles: RoleTable::default() };
+    let parts = AccountParts { store: account_store, keys, secret, roles: RoleTable::default() };
     let hashing = PasswordHashing::for_tests();
     let accounts = Arc::new(Accounts::build(parts, options, hashing).unwrap());
     World { directory, store, accounts, gate: Arc::new(gate), audit, lines, token }
 }
 
-/// An issuer of the operator's own, with a shared secret.
+/// Another issuer, with a shared secret.
 pub(super) fn foreign_issuer() -> Issuer {
     let secret = Secret::new(b"k7Jx2mQ9vR4tZ8wB1nL6pD3sF5hG0cYe".to_vec());
     Issuer::new("https://id.example", "portcullis", IssuerKey::Hs256(secret))
 }
 
-/// A token of that issuer, with further claims.
+/// A token of that issuer, with more claims.
 pub(super) fn foreign_token(subject: &str, now: Now, more: &Value) -> String {
     let issued = now.unix_s();
     let mut claims = json!({"iss": "https://id.example", "aud": "portcullis", "sub": subject,
@@ -123,14 +122,14 @@ pub(super) fn foreign_token(subject: &str, now: Now, more: &Value) -> String {
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes())))
 }
 
-/// Who asks: a token, and the cookies of a browser.
+/// The credentials of a request: a token, and the cookies of a browser.
 #[derive(Default, Clone)]
-pub(super) struct Asker {
+pub(super) struct Credentials {
     pub(super) bearer: Option<String>,
     pub(super) cookies: Option<String>,
 }
 
-/// What a log-in leaves with its client.
+/// The credentials that a client gets from a login.
 pub(super) struct Client {
     pub(super) token: String,
     pub(super) refresh: String,
@@ -151,24 +150,24 @@ impl Client {
         }
     }
 
-    pub(super) fn by_token(&self) -> Asker {
-        Asker { bearer: Some(self.token.clone()), cookies: None }
+    pub(super) fn by_token(&self) -> Credentials {
+        Credentials { bearer: Some(self.token.clone()), cookies: None }
     }
 
-    pub(super) fn by_cookie(&self) -> Asker {
+    pub(super) fn by_cookie(&self) -> Credentials {
         let cookies = format!("__Host-rt={}; __Host-device={}", self.refresh, self.device);
-        Asker { bearer: None, cookies: Some(cookies) }
+        Credentials { bearer: None, cookies: Some(cookies) }
     }
 }
 
 impl World {
     pub(super) fn request(&self, body: &Value) -> (Arc<Accounts>, ApiRequest) {
-        self.request_of(&Asker::default(), body, NOW)
+        self.request_of(&Credentials::default(), body, NOW)
     }
 
     pub(super) fn request_of(
         &self,
-        asker: &Asker,
+        credentials: &Credentials,
         body: &Value,
         now: Now,
     ) -> (Arc<Accounts>, ApiRequest) {
@@ -178,11 +177,11 @@ impl World {
             origin: None,
             method: Method::Post,
             path: "/auth/test",
-            bearer: asker.bearer.clone().map(Secret::new),
+            bearer: credentials.bearer.clone().map(Secret::new),
             bound: None,
             proof: None,
             user_agent: String::from("test"),
-            cookie: asker.cookies.clone(),
+            cookie: credentials.cookies.clone(),
             own_page: false,
             body: body.to_string().into_bytes(),
             now,
@@ -213,8 +212,12 @@ impl World {
         Client::of(&self.login(ann(name, PASSWORD)).await.unwrap())
     }
 
-    pub(super) async fn refresh(&self, asker: &Asker, now: Now) -> Result<ApiResponse, Denial> {
-        let (accounts, request) = self.request_of(asker, &json!({}), now);
+    pub(super) async fn refresh(
+        &self,
+        credentials: &Credentials,
+        now: Now,
+    ) -> Result<ApiResponse, Denial> {
+        let (accounts, request) = self.request_of(credentials, &json!({}), now);
         refresh::refresh(accounts, request).await
     }
 
@@ -223,17 +226,17 @@ impl World {
         setup::setup(accounts, request).await
     }
 
-    /// Whether a token is still somebody's.
-    pub(super) fn stands(&self, token: &str) -> bool {
-        self.stands_at(token, NOW)
+    /// Whether a token is still valid.
+    pub(super) fn is_valid(&self, token: &str) -> bool {
+        self.is_valid_at(token, NOW)
     }
 
-    pub(super) fn stands_at(&self, token: &str, now: Now) -> bool {
+    pub(super) fn is_valid_at(&self, token: &str, now: Now) -> bool {
         let verified = self.gate.verify(Credential::Bearer(token), None, now);
         verified.is_ok_and(|verified| self.gate.identify(&verified, now).is_ok())
     }
 
-    /// Whether a token of another issuer opens a socket, as CONNECT decides it.
+    /// Whether a token of another issuer opens a socket, as CONNECT decides.
     pub(super) async fn opens(&self, token: &str, now: Now) -> bool {
         let Ok(verified) = self.gate.verify(Credential::Bearer(token), None, now) else {
             return false;
@@ -258,10 +261,10 @@ pub(super) fn after(seconds: i64) -> Now {
     Now { monotonic_ms, unix_ms: NOW.unix_ms + seconds * 1000 }
 }
 
-/// Calls a route as somebody.
+/// Calls a route with credentials.
 macro_rules! call {
-    ($world:expr, $route:path, $asker:expr, $body:expr) => {{
-        let (accounts, request) = $world.request_of(&$asker, &$body, NOW);
+    ($world:expr, $route:path, $credentials:expr, $body:expr) => {{
+        let (accounts, request) = $world.request_of(&$credentials, &$body, NOW);
         $route(accounts, request).await
     }};
 }

@@ -1,38 +1,38 @@
-//! Access tokens of our own: EdDSA JSON Web Tokens of ten minutes (RFC 9068).
-//! Never: roles, which live in the directory; a token says only who.
+//! Access tokens of this server: EdDSA JSON Web Tokens of ten minutes (RFC 9068).
+//! Never: roles; those are in the directory, and a token names only the user.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_model::{Denial, Secret, UserId};
 use serde::Serialize;
 
-use crate::keys::signing_keys::SigningKeys;
+use crate::keys::signing_key::SigningKey;
 
-/// How long an access token lives.
+/// Life of an access token, in seconds.
 pub const ACCESS_TOKEN_LIFE_S: i64 = 600;
 
-/// What an access token says.
+/// The claims of an access token.
 #[derive(Debug, Clone, Copy)]
 pub struct AccessClaims<'a> {
-    /// Who vouches (`iss`).
+    /// The issuer (`iss`).
     pub issuer: &'a str,
-    /// For whom it is (`aud`).
+    /// The audience (`aud`).
     pub audience: &'a str,
     /// The user (`sub`).
     pub user: &'a UserId,
     /// The user's name (`name`).
     pub name: &'a str,
-    /// The session it belongs to (`sid`), random.
+    /// The random id of the session (`sid`).
     pub session: &'a str,
-    /// The token's own name (`jti`), random and never used twice.
+    /// The random id of the token (`jti`), never used twice.
     pub token: &'a str,
-    /// When it is made (`iat`), in seconds since 1970.
+    /// When it was issued (`iat`), in seconds since 1970.
     pub issued_unix_s: i64,
-    /// When the user proved who they are (`auth_time`), in seconds since 1970.
+    /// When the user authenticated (`auth_time`), in seconds since 1970.
     pub authenticated_unix_s: i64,
-    /// How many times the user had proved anew, within the session, who they are (`gen`).
+    /// How often the user had reauthenticated in the session (`gen`).
     pub generation: u64,
-    /// Thumbprint of the client's key it is bound to (`cnf.jkt`, RFC 9449 section 6.1).
+    /// Thumbprint of the client key that the token is bound to (`cnf.jkt`, RFC 9449 section 6.1).
     pub bound: Option<&'a str>,
 }
 
@@ -70,34 +70,26 @@ struct Confirmation<'a> {
     jkt: &'a str,
 }
 
-impl SigningKeys {
-    /// Signs an access token (compact form, RFC 7515 section 7.1).
-    ///
-    /// # Errors
-    /// [`Denial::Internal`] when the claims cannot be written as JSON.
-    pub fn access_token(&self, claims: &AccessClaims<'_>) -> Result<Secret<String>, Denial> {
-        let payload = Claims {
-            iss: claims.issuer,
-            aud: claims.audience,
-            sub: claims.user.as_str(),
-            sid: claims.session,
-            jti: claims.token,
-            iat: claims.issued_unix_s,
-            exp: claims.issued_unix_s.saturating_add(ACCESS_TOKEN_LIFE_S),
-            auth_time: claims.authenticated_unix_s,
-            generation: claims.generation,
-            name: claims.name,
-            cnf: claims.bound.map(|jkt| Confirmation { jkt }),
-        };
-        let payload = part(&payload)?;
-        let token = self.with_current(|key| {
-            let header = part(&Header { alg: "EdDSA", typ: "at+jwt", kid: key.id() })?;
-            let signed = format!("{header}.{payload}");
-            let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes()));
-            Ok(Secret::new(format!("{signed}.{signature}")))
-        });
-        token.ok_or(Denial::Internal("signing_key"))?
-    }
+/// Signs an access token with a key (compact form, RFC 7515 section 7.1).
+pub(crate) fn sign(claims: &AccessClaims<'_>, key: &SigningKey) -> Result<Secret<String>, Denial> {
+    let payload = Claims {
+        iss: claims.issuer,
+        aud: claims.audience,
+        sub: claims.user.as_str(),
+        sid: claims.session,
+        jti: claims.token,
+        iat: claims.issued_unix_s,
+        exp: claims.issued_unix_s.saturating_add(ACCESS_TOKEN_LIFE_S),
+        auth_time: claims.authenticated_unix_s,
+        generation: claims.generation,
+        name: claims.name,
+        cnf: claims.bound.map(|jkt| Confirmation { jkt }),
+    };
+    let payload = part(&payload)?;
+    let header = part(&Header { alg: "EdDSA", typ: "at+jwt", kid: key.id() })?;
+    let signed = format!("{header}.{payload}");
+    let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes()));
+    Ok(Secret::new(format!("{signed}.{signature}")))
 }
 
 fn part<T: Serialize>(value: &T) -> Result<String, Denial> {
@@ -111,10 +103,11 @@ mod tests {
     use portcullis_guard::IssuerKey;
 
     use super::*;
-    use crate::AccountOptions;
+    use crate::keys::signing_keys::SigningKeys;
+    use crate::options::AccountOptions;
 
     #[test]
-    fn a_token_says_who_for_ten_minutes_and_verifies() {
+    fn access_token_names_the_user_for_ten_minutes_and_verifies() {
         let directory = tempfile::tempdir().unwrap();
         let keys = SigningKeys::load_or_create(directory.path(), 0).unwrap();
         let claims = AccessClaims {
@@ -133,7 +126,7 @@ mod tests {
         let (signed, signature) = token.expose().rsplit_once('.').unwrap();
         let issuers = keys.issuers(&AccountOptions::for_tests(), 0);
         let IssuerKey::EdDsaPublic(public) = &issuers[0].key else {
-            panic!("the own key is an Ed25519 key");
+            panic!("signing keys are Ed25519 keys");
         };
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
         UnparsedPublicKey::new(&ED25519, public).verify(signed.as_bytes(), &signature).unwrap();

@@ -1,5 +1,5 @@
-//! A token as another issuer with a shared secret makes it; for tests and support.
-//! Never: for a key only the issuer has.
+//! Creates a token of an issuer with a shared secret, for tests and support.
+//! Never: a token of an issuer with a private key.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -9,25 +9,25 @@ use portcullis_model::{Denial, Now, Secret};
 use portcullis_server::random_id;
 use serde_json::{Map, Value, json};
 
-/// Whom a token is about.
+/// The claims of the token.
 #[derive(Debug, Clone, Default)]
 pub struct SharedClaims {
-    /// The user, in the issuer's words (`sub`).
+    /// The user, as the issuer names them (`sub`).
     pub subject: String,
-    /// The name others see (`name`).
+    /// The name that other users see (`name`).
     pub name: Option<String>,
-    /// Names of roles, where the issuer is trusted to give them.
+    /// Names of roles, for an issuer that can assign roles.
     pub roles: Vec<String>,
-    /// Whether it says that the user signed in with a second factor, as the issuer's rule reads it.
+    /// Whether it states a second factor, in the claim that the rule of the issuer reads.
     pub second_factor: bool,
-    /// How long it lives, in seconds.
+    /// Life of the token, in seconds.
     pub life_s: i64,
 }
 
-/// Makes a token of an issuer; `None` unless its key is a shared secret.
+/// Creates a token of an issuer; `None` unless its key is a shared secret.
 ///
 /// # Errors
-/// [`Denial::Internal`] when the machine gives no randomness.
+/// [`Denial::Internal`] when the system returns no random bytes.
 pub fn shared_token(
     issuer: &Issuer,
     claims: &SharedClaims,
@@ -49,7 +49,7 @@ pub fn shared_token(
         put(members, path, json!(claims.roles));
     }
     if let Some(members) = payload.as_object_mut() {
-        say_rules(members, issuer, claims.second_factor);
+        add_required_claims(members, issuer, claims.second_factor);
     }
     let header = json!({ "alg": "HS256", "typ": issuer.rules.typ.as_deref().unwrap_or("JWT") });
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -59,8 +59,8 @@ pub fn shared_token(
     Ok(Some(Secret::new(format!("{signed}.{signature}"))))
 }
 
-/// What the issuer's rules ask of a token, and where it is wanted a second factor.
-fn say_rules(members: &mut Map<String, Value>, issuer: &Issuer, second_factor: bool) {
+/// Adds the claims that the rules of the issuer require, and the second factor if requested.
+fn add_required_claims(members: &mut Map<String, Value>, issuer: &Issuer, second_factor: bool) {
     let scope = &issuer.rules.scope;
     if !scope.is_empty() {
         members.insert(String::from("scope"), json!(scope.join(" ")));
@@ -73,7 +73,7 @@ fn say_rules(members: &mut Map<String, Value>, issuer: &Issuer, second_factor: b
     }
 }
 
-/// Puts a value where a path of names leads, from the outside in.
+/// Inserts a value at a path of member names.
 fn put(members: &mut Map<String, Value>, path: &[String], value: Value) {
     match path {
         [] => {}
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gate_believes_it_with_its_roles() {
+    fn shared_token_verifies_at_the_gate_with_its_roles() {
         let secret = Secret::new(b"kR8v2WqLz5nTfYp1XcJm9BdHs4GuEa7o".to_vec());
         let issuer = Issuer {
             roles_claim: Some(vec![String::from("realm_access"), String::from("roles")]),

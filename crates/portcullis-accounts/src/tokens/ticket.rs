@@ -1,5 +1,5 @@
-//! `POST /auth/ticket`: a one-time ticket in place of the token, for opening a socket.
-//! Never: good for longer than half a minute, for another page, or twice.
+//! `POST /auth/ticket`: exchanges a token for a one-time ticket that opens a socket.
+//! Never: a ticket that is valid for more than 30 seconds, for another page, or twice.
 
 use std::sync::Arc;
 
@@ -10,11 +10,12 @@ use serde::Serialize;
 
 use crate::accounts::Accounts;
 use crate::request::cookies;
-use crate::request::input::{Nothing, record_with};
-use crate::sessions::open::shown_admission;
+use crate::request::input::EmptyBody;
+use crate::request::record::record_success_with;
+use crate::sessions::session_response::admission_in_body;
 
 #[derive(Serialize)]
-struct Ticket<'a> {
+struct TicketView<'a> {
     ticket: &'a str,
     /// For clients without cookies: the value of the header `X-Admission`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,15 +23,15 @@ struct Ticket<'a> {
     expires_in: u64,
 }
 
-/// Answers 200 `{ticket, expires_in}`, for users of every issuer that is believed.
+/// Answers 200 `{ticket, expires_in}`, for users of all trusted issuers.
 pub(crate) async fn ticket(
     _accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
     let verified = request.verified()?;
-    let Nothing {} = read_json(&request.body, &[])?;
+    let EmptyBody {} = read_json(&request.body, &[])?;
     let user = verified.user.clone();
-    // A user another issuer vouches for may be new here: they are made known when they connect.
+    // A user of another issuer can be unknown: the account is created when they connect.
     request.gate.authentication().check_not_revoked(&verified, request.now)?;
     request.gate.authentication().check_external_factor(&verified)?;
     let mut admission = None;
@@ -46,16 +47,16 @@ pub(crate) async fn ticket(
         request.origin.as_deref(),
         request.now,
     )?;
-    record_with(&request, Code::AuthnTokenCreated, &user, |record| {
+    record_success_with(&request, Code::AuthnTokenCreated, &user, |record| {
         record.reason = "ticket";
     });
     let admission = admission.as_deref();
-    let shown = admission.and_then(|admission| shown_admission(&request, admission));
-    let body = Ticket { ticket: &ticket, admission: shown, expires_in: TICKET_LIFE_S };
-    let mut answer = ApiResponse::json(200, &body);
+    let shown = admission.and_then(|admission| admission_in_body(&request, admission));
+    let body = TicketView { ticket: &ticket, admission: shown, expires_in: TICKET_LIFE_S };
+    let mut response = ApiResponse::json(200, &body);
     if let Some(admission) = admission {
         let cookie = cookies::set(ADMISSION_COOKIE, admission, ADMISSION_LIFE_S);
-        answer.headers.push(("Set-Cookie", cookie));
+        response.headers.push(("Set-Cookie", cookie));
     }
-    Ok(answer)
+    Ok(response)
 }

@@ -1,5 +1,5 @@
-//! A new account, however it came about: stored, recorded, answered.
-//! Never: left without a record because the client went away meanwhile.
+//! Creates a user of this server: checks the name, stores the user, records it.
+//! Never: a stored user without a record, even when the client disconnects.
 
 use std::sync::Arc;
 
@@ -9,26 +9,28 @@ use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::{CreateUserOutcome, NewUser};
 use serde::Serialize;
 
-use crate::accounts::{Accounts, fresh_salt};
+use super::external_names;
+use super::pending_names::NameReservation;
+use super::username::Username;
+use crate::accounts::{Accounts, new_salt};
 use crate::passwords::password::Password;
-use crate::passwords::pool::PasswordLane;
-use crate::request::input::{UserView, record_act, store_denial};
-use crate::users::external_names::{self, NameSlot};
-use crate::users::username::Username;
+use crate::passwords::pool::PasswordQueue;
+use crate::request::record::{record_success, store_denial};
+use crate::request::view::UserView;
 
-/// How an account comes about, and so what it may do.
+/// The origin of an account, which decides its roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// Somebody registered: an ordinary user.
+pub(crate) enum AccountOrigin {
+    /// A registration: an ordinary user.
     Registration,
-    /// Somebody registered who was invited; the digest of what they showed.
+    /// A registration with an invitation; the digest of the invitation.
     Invitation([u8; 32]),
-    /// The one-time link was used: the first administrator.
+    /// The one-time setup link: the first administrator.
     Setup,
 }
 
 #[derive(Serialize)]
-struct Created {
+struct CreatedView {
     user: UserView,
 }
 
@@ -38,56 +40,59 @@ pub(crate) async fn create_user(
     request: ApiRequest,
     username: Username,
     password: Password,
-    way: Way,
+    origin: AccountOrigin,
 ) -> Result<ApiResponse, Denial> {
-    way.check_name(&username, &accounts.roles)?;
+    origin.check_name(&username, &accounts.roles)?;
     let (directory, party) = (request.gate.directory(), Party::of(request.client));
-    match way {
-        Way::Registration | Way::Invitation(_) => directory.check_space(Table::Users, party)?,
-        // A full table keeps nobody from running the server.
-        Way::Setup => {}
+    match origin {
+        AccountOrigin::Registration | AccountOrigin::Invitation(_) => {
+            directory.check_space(Table::Users, party)?
+        }
+        // A full table must not block the first administrator.
+        AccountOrigin::Setup => {}
     }
-    let slot = take_name(&accounts, &request, &username, way).await?;
-    let phc = accounts.pool.hash(PasswordLane::Strangers, password, fresh_salt()?).await?;
+    let name = reserve_name(&accounts, &request, &username, origin).await?;
+    let phc = accounts.pool.hash(PasswordQueue::Unauthenticated, password, new_salt()?).await?;
     let user = NewUser {
         id: new_user_id()?,
         username: Arc::from(username.as_str()),
         password_phc: Some(phc),
         issuer: None,
         subject: None,
-        roles: way.roles(),
+        roles: origin.roles(),
         created_unix_ms: request.now.unix_ms,
-        setup: way == Way::Setup,
-        invitation: way.invitation(),
+        setup: origin == AccountOrigin::Setup,
+        invitation: origin.invitation(),
         roles_follow: false,
     };
-    // From here on it runs to its end, also when the client hangs up: what is stored is recorded.
+    // Runs in a task of its own, so that a stored user is recorded when the client disconnects.
     let stored = async move {
-        let stored = store(accounts, request, user, way).await;
-        drop(slot);
+        let stored = store(accounts, request, user, origin).await;
+        drop(name);
         stored
     };
     let stored = tokio::spawn(Deadline::inherit(stored));
     let user = stored.await.map_err(|_| Denial::Internal("create_user"))??;
-    Ok(ApiResponse::json(201, &Created { user }))
+    Ok(ApiResponse::json(201, &CreatedView { user }))
 }
 
-/// Takes the name, which has to be free. The first user of a server meets no other.
+/// Reserves the name, which has to be free. The first administrator needs no reservation.
 ///
-/// Whether a name is taken tells that there is such a user: where an invitation is needed, only a
-/// client that has one learns it.
-async fn take_name(
+/// A rejected name tells that such a user exists. Where an invitation is required, only a client
+/// with a valid one gets that answer.
+async fn reserve_name(
     accounts: &Arc<Accounts>,
     request: &ApiRequest,
     username: &Username,
-    way: Way,
-) -> Result<Option<NameSlot>, Denial> {
-    let taken = || NameSlot::take(accounts, request.gate.directory(), username.as_str(), None);
-    match way {
-        Way::Setup => Ok(None),
-        Way::Registration => taken().map(Some),
-        Way::Invitation(hash) => match taken() {
-            Ok(slot) => Ok(Some(slot)),
+    origin: AccountOrigin,
+) -> Result<Option<NameReservation>, Denial> {
+    let (directory, name) = (request.gate.directory(), username.as_str());
+    let reserve = || accounts.pending_names.reserve(directory, name, None);
+    match origin {
+        AccountOrigin::Setup => Ok(None),
+        AccountOrigin::Registration => reserve().map(Some),
+        AccountOrigin::Invitation(hash) => match reserve() {
+            Ok(name) => Ok(Some(name)),
             Err(denial) => {
                 let open = accounts.store.has_invitation(hash, request.now.unix_ms).await;
                 let open = open.map_err(|error| store_denial(&error))?;
@@ -101,7 +106,7 @@ async fn store(
     accounts: Arc<Accounts>,
     request: ApiRequest,
     user: NewUser,
-    way: Way,
+    origin: AccountOrigin,
 ) -> Result<UserView, Denial> {
     let (id, name) = (user.id.clone(), Arc::clone(&user.username));
     match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
@@ -113,20 +118,20 @@ async fn store(
         }
     }
     request.gate.directory().charge_user(Party::of(request.client));
-    record_act(&request, Code::UserCreated, &id, &name);
-    external_names::displace(&accounts, request.gate.directory(), &name, request.now).await;
-    match way {
-        Way::Registration | Way::Invitation(_) => {}
-        Way::Setup => {
-            record_act(&request, Code::PrivilegePermissionsChanged, &id, &name);
+    record_success(&request, Code::UserCreated, &id, &name);
+    external_names::replace_look_alikes(&accounts, request.gate.directory(), &name, request.now)
+        .await;
+    match origin {
+        AccountOrigin::Registration | AccountOrigin::Invitation(_) => {}
+        AccountOrigin::Setup => {
+            record_success(&request, Code::PrivilegePermissionsChanged, &id, &name);
         }
     }
-    Ok(UserView::new(&id, name, way.roles(), &accounts.roles))
+    Ok(UserView::new(&id, name, origin.roles(), &accounts.roles))
 }
 
-impl Way {
-    /// Nobody registers the name of an office; the one who runs the server may call their account
-    /// as they like.
+impl AccountOrigin {
+    /// Rejects names of offices, such as `admin`; the first administrator can have any name.
     fn check_name(self, username: &Username, roles: &RoleTable) -> Result<(), Denial> {
         match self {
             Self::Setup => Ok(()),
@@ -149,7 +154,7 @@ impl Way {
     }
 }
 
-/// An id nobody can guess, so that ids of others cannot be walked.
+/// A random id, so that ids of other users cannot be enumerated.
 fn new_user_id() -> Result<UserId, Denial> {
     let text = format!("u_{}", random_id::<16>()?);
     UserId::parse(&text).map_err(|_| Denial::Internal("user_id"))

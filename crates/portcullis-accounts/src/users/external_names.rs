@@ -1,68 +1,14 @@
-//! Names of users of other issuers, kept apart from the names of own users.
-//! Never: two users whose names look alike, one of them this server's own.
+//! Names of users of other issuers, which must not look like names of users of this server.
+//! Never: two look-alike names of which one belongs to a user of this server.
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
 use portcullis_audit::{Audit, Outcome, Record};
-use portcullis_guard::{Directory, is_look_alike, is_shown, neutral_name};
-use portcullis_model::{Code, Denial, Now, RoleTable, UserId};
+use portcullis_guard::{Directory, is_shown, neutral_name};
+use portcullis_model::{Code, Now, RoleTable, UserId};
 use portcullis_store::{AccountStore, ChangeUserOutcome, StoreError, UserChange, UserChangeKind};
 
 use crate::accounts::Accounts;
 
-/// Names that own users are taking at this moment, so that two look-alikes are not stored at the
-/// same time. Bounded by the requests that are being served.
-#[derive(Default)]
-pub(crate) struct PendingNames(Mutex<Vec<String>>);
-
-impl PendingNames {
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
-    }
-}
-
-/// A name that is being taken; free again when it is dropped.
-pub(crate) struct NameSlot {
-    accounts: Arc<Accounts>,
-    name: String,
-}
-
-impl NameSlot {
-    /// Takes a name for an own user. Users who have look-alike names from older versions keep them:
-    /// `by` is the user who changes their name.
-    ///
-    /// # Errors
-    /// [`Denial::NameTaken`] when another own user has a name that looks like it.
-    pub(crate) fn take(
-        accounts: &Arc<Accounts>,
-        directory: &Directory,
-        name: &str,
-        by: Option<&UserId>,
-    ) -> Result<Self, Denial> {
-        let mut pending = accounts.pending_names.0.lock();
-        if pending.iter().any(|other| is_look_alike(name, other)) {
-            return Err(Denial::NameTaken);
-        }
-        pending.push(String::from(name));
-        drop(pending);
-        let slot = Self { accounts: Arc::clone(accounts), name: String::from(name) };
-        // Asked last: a name that was pending a moment ago is in the directory by now.
-        if directory.has_own_look_alike(name, by) { Err(Denial::NameTaken) } else { Ok(slot) }
-    }
-}
-
-impl Drop for NameSlot {
-    fn drop(&mut self) {
-        let mut pending = self.accounts.pending_names.0.lock();
-        if let Some(at) = pending.iter().position(|name| *name == self.name) {
-            pending.swap_remove(at);
-        }
-    }
-}
-
-/// Corrects names that were stored under older rules; gives how many. For the start.
+/// Corrects names that were stored under older rules, at the start; returns their number.
 ///
 /// # Errors
 /// [`StoreError`] when a name cannot be stored.
@@ -88,24 +34,28 @@ pub async fn correct_names(
     Ok(corrected)
 }
 
-/// Gives neutral names to users of other issuers whose names look like the new name of an own
-/// user.
-pub(crate) async fn displace(accounts: &Accounts, directory: &Directory, own: &str, now: Now) {
-    for user in directory.external_users_like(own) {
-        replace(accounts, user, now).await;
+/// Gives neutral names to users of other issuers whose names look like a new name on this server.
+pub(crate) async fn replace_look_alikes(
+    accounts: &Accounts,
+    directory: &Directory,
+    name: &str,
+    now: Now,
+) {
+    for user in directory.external_users_like(name) {
+        replace_name(accounts, user, now).await;
     }
 }
 
-/// Gives a user of another issuer a neutral name, on record.
+/// Gives a user of another issuer a neutral name, and records it.
 ///
-/// When the store fails the name stays until the next start; what the caller has done stands.
-pub(crate) async fn replace(accounts: &Accounts, user: UserId, now: Now) {
+/// When the store fails, the name stays until the next start, and the request succeeds.
+pub(crate) async fn replace_name(accounts: &Accounts, user: UserId, now: Now) {
     let name = neutral_name(&user);
     match rename(&*accounts.store, user.clone(), &name, now).await {
         Ok(()) => record(&accounts.options.audit, user, name, now),
         Err(error) => {
             let error = &error as &dyn std::error::Error;
-            tracing::error!(error, %user, "a name that looks like an own user's stays");
+            tracing::error!(error, %user, "a name that looks like another user's was not replaced");
         }
     }
 }
@@ -118,7 +68,7 @@ async fn rename(
 ) -> Result<(), StoreError> {
     let what = UserChangeKind::Username(name.into());
     match store.change_user(UserChange { user, what, at_unix_ms: now.unix_ms }).await? {
-        // A deleted user has no name to show.
+        // A deleted user has no name.
         ChangeUserOutcome::Changed(_)
         | ChangeUserOutcome::Missing
         | ChangeUserOutcome::NameTaken
@@ -132,6 +82,6 @@ fn record(audit: &Audit, user: UserId, name: String, now: Now) {
     record.reason = "name_replaced";
     record.user = Some(user);
     record.user_name = Some(name);
-    record.detail = Some(String::from("the name looks like that of an own user"));
+    record.detail = Some(String::from("the name looks like that of a user of this server"));
     audit.record(record, now);
 }

@@ -1,5 +1,5 @@
-//! `GET` and `POST /auth/profile`: what a user is called and may do; another name.
-//! Never: anything of anybody else.
+//! `GET` and `POST /auth/profile`: shows the own account, and changes its name.
+//! Never: another account.
 
 use std::sync::Arc;
 
@@ -9,15 +9,17 @@ use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{ChangeUserOutcome, UserChange, UserChangeKind};
 use serde::{Deserialize, Serialize};
 
+use super::external_names;
+use super::username::Username;
 use crate::accounts::Accounts;
-use crate::request::input::{SignedIn, UserView, record_act, store_denial};
-use crate::users::external_names::{self, NameSlot};
-use crate::users::username::Username;
+use crate::request::record::{record_success, store_denial};
+use crate::request::signed_in_user::SignedInUser;
+use crate::request::view::UserView;
 
 #[derive(Serialize)]
-struct Profile {
+struct ProfileView {
     user: UserView,
-    /// Whether a second factor is asked for.
+    /// Whether the user has a second factor.
     totp: bool,
     recovery_codes_left: u32,
     /// In milliseconds since 1970.
@@ -35,32 +37,32 @@ pub(crate) async fn read(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let signed_in = SignedIn::read_for_setup(&request)?;
+    let signed_in = SignedInUser::read_for_setup(&request)?;
     show(&accounts, &signed_in).await
 }
 
-/// Takes another name, which has to be free whatever its case. Answers as `GET`.
+/// Changes the name; the new one has to be free in any case. Answers like `GET`.
 pub(crate) async fn write(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
-    let signed_in = SignedIn::read(&request)?;
+    let signed_in = SignedInUser::read(&request)?;
     let input: ProfileInput = read_json(&request.body, &["username"])?;
     signed_in.check_recent(&request)?;
-    // Others see the name: it would be a way to say something.
+    // Other users see the name, so a muted user could send a message with it.
     signed_in.user.check_not_muted(request.now)?;
     let username = Username::parse(&input.username)?;
-    // Who has such a name from an older version may go on to write it differently.
+    // A user with a reserved name of an older version can change its case and punctuation.
     let is_own = skeleton(&signed_in.user.name()) == skeleton(username.as_str());
     if !is_own && !signed_in.user.roles().contains(Role::Admin) {
         username.check_unreserved(&accounts.roles)?;
     }
-    // Whether a name is taken tells that there is such a user; so it costs what registering does.
-    let budget = format!(":rename:{}", signed_in.user.id);
+    // A rejected name tells that such a user exists, so the limits of registration apply.
+    let account = format!(":rename:{}", signed_in.user.id);
     let from = portcullis_guard::LoginSource::Anywhere;
-    request.login_allowed(&budget, from).await?;
+    request.login_allowed(&account, from).await?;
     let (directory, by) = (request.gate.directory(), Some(&signed_in.user.id));
-    let _free_after_the_change = NameSlot::take(&accounts, directory, username.as_str(), by)?;
+    let _reservation = accounts.pending_names.reserve(directory, username.as_str(), by)?;
     let what = UserChangeKind::Username(Arc::from(username.as_str()));
     let user = signed_in.user.id.clone();
     let change = UserChange { user, what, at_unix_ms: request.now.unix_ms };
@@ -71,14 +73,13 @@ pub(crate) async fn write(
             return Err(Denial::Internal("profile"));
         }
     }
-    external_names::displace(&accounts, request.gate.directory(), username.as_str(), request.now)
-        .await;
+    external_names::replace_look_alikes(&accounts, directory, username.as_str(), request.now).await;
     let user = &signed_in.user.id;
-    record_act(&request, Code::UserUpdated, user, username.as_str());
+    record_success(&request, Code::UserUpdated, user, username.as_str());
     show(&accounts, &signed_in).await
 }
 
-async fn show(accounts: &Accounts, signed_in: &SignedIn) -> Result<ApiResponse, Denial> {
+async fn show(accounts: &Accounts, signed_in: &SignedInUser) -> Result<ApiResponse, Denial> {
     let user = &signed_in.user;
     let found = accounts
         .store
@@ -89,7 +90,7 @@ async fn show(accounts: &Accounts, signed_in: &SignedIn) -> Result<ApiResponse, 
     let left = accounts.store.recovery_codes_left(&user.id).await;
     Ok(ApiResponse::json(
         200,
-        &Profile {
+        &ProfileView {
             user: UserView::new(&user.id, user.name(), user.roles(), &accounts.roles),
             totp: person.has_totp,
             recovery_codes_left: left.map_err(|error| store_denial(&error))?,

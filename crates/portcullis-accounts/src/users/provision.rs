@@ -1,6 +1,5 @@
-//! Makes a user of whoever a foreign issuer vouches for, when they first connect.
-//! Never: a role taken from an issuer that is not trusted to give any, or a name that could be
-//! drawn as another.
+//! Creates users of other issuers when they first connect.
+//! Never: a role from an issuer that cannot assign roles, or a name that looks like another.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,13 +9,13 @@ use portcullis_guard::{Directory, NameClaim, Party, Table, VerifiedCredential};
 use portcullis_model::{Code, Deadline, Denial, Roles, TokenFault};
 use portcullis_store::{CreateUserOutcome, NewUser};
 
+use super::external_names;
 use crate::accounts::Accounts;
-use crate::request::input::store_denial;
-use crate::users::external_names;
+use crate::request::record::store_denial;
 
-/// Runs for a verified user the directory does not know, or whose roles its issuer changed.
+/// Creates or updates a verified user who is unknown, or whose roles the issuer has changed.
 ///
-/// An own user unknown to the directory was removed: nothing is made, and authentication refuses.
+/// An unknown user of this server was deleted: no user is created, and authentication fails.
 pub(crate) async fn provision(
     accounts: Arc<Accounts>,
     directory: Arc<Directory>,
@@ -26,13 +25,13 @@ pub(crate) async fn provision(
     if verified.own {
         return Ok(());
     }
-    // To the end, also when the client hangs up: what is stored is recorded.
+    // Runs in a task of its own, so that a stored user is recorded when the client disconnects.
     tokio::spawn(Deadline::inherit(create(accounts, directory, client, verified)))
         .await
         .map_err(|_| Denial::Internal("provision"))?
 }
 
-/// The roles a trusted issuer lists, of those there are here; otherwise an ordinary user's.
+/// The roles that a trusted issuer lists and this server knows, beside that of an ordinary user.
 fn roles_of(accounts: &Accounts, verified: &VerifiedCredential) -> Roles {
     let listed = verified.roles.iter().flatten();
     let known = listed.filter_map(|name| accounts.roles.parse(name));
@@ -69,7 +68,7 @@ async fn create(
     match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
         CreateUserOutcome::Created => {}
         CreateUserOutcome::Deleted => return Err(Denial::Token(TokenFault::User)),
-        // Neither can happen to a foreign user; whatever it means, nobody was made.
+        // These outcomes are impossible for a user of another issuer; no user was created.
         CreateUserOutcome::NameTaken
         | CreateUserOutcome::SetupUsed
         | CreateUserOutcome::InvitationInvalid => {
@@ -88,9 +87,9 @@ async fn create(
     record.user = Some(verified.user.clone());
     record.user_name = Some(name.clone());
     accounts.options.audit.record(record, now);
-    // An own user can have taken the name between the look and the commit.
+    // A user of this server can have taken the name between the check and the commit.
     if directory.looks_like_own_name(&name) {
-        external_names::replace(&accounts, verified.user, now).await;
+        external_names::replace_name(&accounts, verified.user, now).await;
     }
     Ok(())
 }

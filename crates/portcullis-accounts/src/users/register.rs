@@ -1,5 +1,5 @@
-//! `POST /auth/register`: a person makes an account.
-//! Never: a role beyond `user`, or a hash made before the rate has allowed it.
+//! `POST /auth/register`: creates an account for a person.
+//! Never: a role beyond `user`, or a hash before the rate limit was checked.
 
 use std::sync::Arc;
 
@@ -8,20 +8,21 @@ use portcullis_model::{Denial, Secret};
 use portcullis_server::{ApiRequest, ApiResponse};
 use serde::Deserialize;
 
-use crate::accounts::{Accounts, Registration};
+use super::create_user::{AccountOrigin, create_user};
+use super::username::Username;
+use crate::accounts::Accounts;
+use crate::keys::digest::sha256;
+use crate::options::Registration;
 use crate::passwords::password::Password;
-use crate::passwords::pool::PasswordLane;
+use crate::passwords::pool::PasswordQueue;
 use crate::request::input::optional_secret;
-use crate::users::create_user::{Way, create_user};
-use crate::users::invitation::hash_of;
-use crate::users::username::Username;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RegisterInput {
     username: String,
     password: Password,
-    /// Needed where registration is by invitation, and used up.
+    /// Required where registration is by invitation; it works once.
     #[serde(default, deserialize_with = "optional_secret")]
     invitation: Option<Secret<String>>,
 }
@@ -32,7 +33,7 @@ pub(crate) async fn register(
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
     let input: RegisterInput = read_json(&request.body, &["username", "password", "invitation"])?;
-    let invitation = input.invitation.as_ref().map(|text| hash_of(text.expose()));
+    let invitation = input.invitation.as_ref().map(|text| sha256(text.expose()));
     match (accounts.options.registration, invitation) {
         (Registration::Open, _) | (Registration::Invitation, Some(_)) => {}
         (Registration::Invitation, None) | (Registration::Closed, _) => {
@@ -40,13 +41,13 @@ pub(crate) async fn register(
         }
     }
     let username = Username::parse(&input.username)?;
-    // Not the name's log-in budget: whoever registers a name must not lock its owner out.
-    let budget = format!(":register:{}", username.folded());
-    request.login_allowed(&budget, LoginSource::Anywhere).await?;
+    // Not the login limit of the name: a registration must not block the owner of the name.
+    let account = format!(":register:{}", username.folded());
+    request.login_allowed(&account, LoginSource::Anywhere).await?;
     accounts
         .pool
-        .check_new(PasswordLane::Strangers, input.password.clone(), username.as_str())
+        .check_new(PasswordQueue::Unauthenticated, input.password.clone(), username.as_str())
         .await?;
-    let way = invitation.map_or(Way::Registration, Way::Invitation);
-    create_user(accounts, request, username, input.password, way).await
+    let origin = invitation.map_or(AccountOrigin::Registration, AccountOrigin::Invitation);
+    create_user(accounts, request, username, input.password, origin).await
 }

@@ -1,5 +1,5 @@
-//! User names: a small ASCII alphabet, so that no two look alike by script.
-//! Never: folded silently; a name is shown as it was registered and compared without case.
+//! User names: a small ASCII alphabet, so that names of two scripts cannot look alike.
+//! Never: changed; a name is shown as registered and compared without case.
 
 use portcullis_guard::is_own_name_reserved;
 use portcullis_model::{Denial, RoleTable};
@@ -14,10 +14,10 @@ pub const USERNAME_MAX_CHARS: usize = 32;
 pub struct Username(String);
 
 impl Username {
-    /// Reads a name; exact grammar, nothing is trimmed.
+    /// Parses a name without trimming it.
     ///
     /// # Errors
-    /// [`Denial::Schema`] naming the field `username`.
+    /// [`Denial::Schema`] with the field `username`.
     pub fn parse(text: &str) -> Result<Self, Denial> {
         let fault = |rule| Denial::Schema { field: Some("username"), rule };
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
@@ -33,7 +33,7 @@ impl Username {
         Ok(Self(String::from(text)))
     }
 
-    /// Checks that the name is not that of an office, such as `admin`.
+    /// Rejects names of offices, such as `admin`.
     ///
     /// # Errors
     /// [`Denial::NameTaken`].
@@ -41,13 +41,13 @@ impl Username {
         if is_own_name_reserved(&self.0, roles) { Err(Denial::NameTaken) } else { Ok(()) }
     }
 
-    /// The name as it was written.
+    /// The name as the user wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The form in which two names are the same name.
+    /// The lower-case form, in which names are compared.
     #[must_use]
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_follow_their_grammar() {
+    fn username_grammar_is_exact() {
         let longest = "a".repeat(32);
         let too_long = "a".repeat(33);
         let huge = "a".repeat(1 << 20);
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn case_makes_no_other_name() {
+    fn usernames_that_differ_in_case_are_the_same() {
         let folded = |text| Username::parse(text).unwrap().folded();
         assert_eq!(folded("Ann"), folded("aNN"));
         assert_eq!(Username::parse("Ann").unwrap().as_str(), "Ann");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
-use portcullis_accounts::{OperatorError, OperatorHand, ServerSecret};
+use portcullis_accounts::{OperatorAccounts, OperatorError, ServerSecret};
 use portcullis_audit::utc;
 use portcullis_guard::LoadState;
 use portcullis_model::{Now, UserId};
@@ -116,7 +116,7 @@ fn limits(installation: &Installation, method: &str, path: &str, whose: &str) ->
 fn find_user(installation: &Installation, whose: &str) -> Result<UserId> {
     if installation.settings.database.exists() {
         let (beside, _) = installation.open()?;
-        let hand = OperatorHand { store: &beside, now: installation.now() };
+        let hand = OperatorAccounts { store: &beside, now: installation.now() };
         match block_on(hand.find(whose))? {
             Ok(person) => return Ok(person.id),
             Err(OperatorError::NoUser(_)) => {}

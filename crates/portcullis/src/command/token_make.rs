@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use portcullis_accounts::{AccountOptions, OperatorHand, SharedClaims, shared_token};
+use portcullis_accounts::{AccountOptions, OperatorAccounts, SharedClaims, shared_token};
 use portcullis_audit::Audit;
 
 use super::Installation;
@@ -43,7 +43,7 @@ pub(super) fn run(installation: &Installation, arguments: &MakeArguments) -> Res
         (Some(user), None) => {
             let (beside, _) = installation.open()?;
             let keys = installation.signing_keys()?;
-            let hand = OperatorHand { store: &beside, now: installation.now() };
+            let hand = OperatorAccounts { store: &beside, now: installation.now() };
             let issuer = &installation.settings.accounts.issuer;
             let clock = std::sync::Arc::clone(&installation.clock);
             let audience = AccountOptions::new(Audit::silent(), clock).audience;

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use portcullis_accounts::{OperatorHand, OperatorLink, Password, ServerSecret, Standing};
+use portcullis_accounts::{OperatorAccounts, OperatorLink, Password, ServerSecret, StatusChange};
 use portcullis_audit::utc;
 use portcullis_guard::SecondFactorRule;
 use portcullis_model::{Now, Role, RoleTable, Roles};
@@ -86,7 +86,7 @@ pub(crate) enum UserCommand {
 /// Does what was asked.
 pub(super) fn run(installation: &Installation, command: &UserCommand) -> Result<()> {
     let (beside, roles) = installation.open()?;
-    let hand = OperatorHand { store: &beside, now: installation.now() };
+    let hand = OperatorAccounts { store: &beside, now: installation.now() };
     if let UserCommand::Delete { name, keep_rooms } = command {
         let rooms = if *keep_rooms { OwnedRooms::Kept } else { OwnedRooms::Deleted };
         return delete(&beside, &block_on(hand.find(name))??, rooms, hand.now);
@@ -115,14 +115,14 @@ fn log_out_all(beside: &SqliteOperatorStore, is_confirmed: bool, now: Now) -> Re
 }
 
 /// Prints a login link on standard output, and what it is for on standard error.
-async fn door(installation: &Installation, hand: &OperatorHand<'_>, name: &str) -> Result<()> {
+async fn door(installation: &Installation, hand: &OperatorAccounts<'_>, name: &str) -> Result<()> {
     let data = &installation.settings.data;
     let secret = ServerSecret::load(data)?;
     let secret = secret.with_context(|| {
         format!("there is no secret in {}: start the server once", data.display())
     })?;
-    let OperatorLink { fragment, ends_unix_ms } = hand.login_link(name, &secret).await?;
-    outln!("{}{}", installation.settings.page_url(), fragment.expose())?;
+    let OperatorLink { address, ends_unix_ms } = hand.login_link(name, &secret).await?;
+    outln!("{}{}", installation.settings.page_url(), address.expose())?;
     errln!(
         "for one log-in of {name}, with password and code as always, until {}",
         time(ends_unix_ms)
@@ -132,7 +132,7 @@ async fn door(installation: &Installation, hand: &OperatorHand<'_>, name: &str) 
 
 async fn act(
     installation: &Installation,
-    hand: &OperatorHand<'_>,
+    hand: &OperatorAccounts<'_>,
     roles: &RoleTable,
     command: &UserCommand,
 ) -> Result<()> {
@@ -166,15 +166,15 @@ async fn act(
         UserCommand::Door { name } => return door(installation, hand, name).await,
         // Done beside all that is about one table.
         UserCommand::Delete { name, .. } => bail!("{name} is not deleted here"),
-        UserCommand::Grant { name, role } => (name, Standing::Grant(parse(roles, role)?)),
-        UserCommand::Take { name, role } => (name, Standing::Take(parse(roles, role)?)),
-        UserCommand::Lock { name } => (name, Standing::Lock),
-        UserCommand::Unlock { name } => (name, Standing::Unlock),
-        UserCommand::Ban { name, lasting_ms } => (name, Standing::Ban(until(lasting_ms))),
-        UserCommand::Unban { name } => (name, Standing::Ban(0)),
-        UserCommand::Mute { name, lasting_ms } => (name, Standing::Mute(until(lasting_ms))),
-        UserCommand::Unmute { name } => (name, Standing::Mute(0)),
-        UserCommand::Logout { name: Some(name), .. } => (name, Standing::Logout),
+        UserCommand::Grant { name, role } => (name, StatusChange::Grant(parse(roles, role)?)),
+        UserCommand::Take { name, role } => (name, StatusChange::Take(parse(roles, role)?)),
+        UserCommand::Lock { name } => (name, StatusChange::Lock),
+        UserCommand::Unlock { name } => (name, StatusChange::Unlock),
+        UserCommand::Ban { name, lasting_ms } => (name, StatusChange::Ban(until(lasting_ms))),
+        UserCommand::Unban { name } => (name, StatusChange::Ban(0)),
+        UserCommand::Mute { name, lasting_ms } => (name, StatusChange::Mute(until(lasting_ms))),
+        UserCommand::Unmute { name } => (name, StatusChange::Mute(0)),
+        UserCommand::Logout { name: Some(name), .. } => (name, StatusChange::Logout),
         UserCommand::Logout { name: None, .. } => bail!("all users are not logged out here"),
     };
     hand.change(name, standing).await?;
@@ -226,7 +226,7 @@ fn parse(roles: &RoleTable, name: &str) -> Result<Role> {
     bail!("there is no role {name:?}: there are {}", known.join(", "))
 }
 
-async fn list(hand: &OperatorHand<'_>, roles: &RoleTable) -> Result<()> {
+async fn list(hand: &OperatorAccounts<'_>, roles: &RoleTable) -> Result<()> {
     let mut skip = 0;
     loop {
         let people = hand.store.list_accounts(skip, LIST_MAX).await?;
@@ -240,7 +240,7 @@ async fn list(hand: &OperatorHand<'_>, roles: &RoleTable) -> Result<()> {
     }
 }
 
-async fn show(hand: &OperatorHand<'_>, roles: &RoleTable, name: &str) -> Result<()> {
+async fn show(hand: &OperatorAccounts<'_>, roles: &RoleTable, name: &str) -> Result<()> {
     let person = hand.find(name).await?;
     outln!("{}", line(&person, roles, hand.now.unix_ms))?;
     outln!("made {}", time(person.created_unix_ms))?;

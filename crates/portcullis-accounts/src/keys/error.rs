@@ -1,0 +1,39 @@
+//! Why keys cannot be read or changed.
+//! Never: a key, or a part of one, in a text.
+
+use std::path::PathBuf;
+
+use portcullis_seal::PrivateFileError;
+
+/// Why keys cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
+    /// The file has other content.
+    #[error(
+        "{} holds no keys: restore it from a backup, or move it away to create new keys",
+        .0.display()
+    )]
+    Content(PathBuf),
+    /// The system returns no random bytes, or the library cannot create a key.
+    #[error("cannot create a key: the system returned no random bytes")]
+    Generate,
+    /// Another process is changing the keys.
+    #[error("another process is changing the keys in {}: try again", .0.display())]
+    Busy(PathBuf),
+    /// No key has this id.
+    #[error("no key has the id {0:?}: portcullis keys list shows all ids")]
+    Unknown(String),
+    /// The key that signs cannot be revoked.
+    #[error(
+        "key {0:?} signs new tokens and cannot be revoked: run portcullis keys rotate token first"
+    )]
+    Current(String),
+    /// The session secret in use cannot be revoked.
+    #[error(
+        "secret {0:?} is in use and cannot be revoked: run portcullis keys rotate session first"
+    )]
+    InUse(String),
+}
