@@ -68,10 +68,7 @@ pub(crate) async fn login(
         attempts.from = admit_by_recovery_code(&accounts, &attempts, recovery, denial).await?;
         attempts.check_allowed().await?;
     }
-    let owner = EntryOwner::Address(request.client);
-    let key = proof
-        .map(|proof| request.gate.authentication().use_proof(proof, owner, request.now))
-        .transpose()?;
+    let key = proof.map(|proof| use_proof(&request, proof)).transpose()?;
 
     let queue = match attempts.from {
         LoginSource::Anywhere => PasswordQueue::Unauthenticated,
@@ -176,6 +173,12 @@ fn checked_proof(
         None if accounts.options.proof_required => Err(Denial::Token(TokenFault::Proof)),
         proof => Ok(proof),
     }
+}
+
+/// Marks the proof as used; returns the key of the client.
+fn use_proof(request: &ApiRequest, proof: CheckedProof) -> Result<Vec<u8>, Denial> {
+    let owner = EntryOwner::Address(request.client);
+    request.gate.authentication().use_proof(proof, owner, request.now)
 }
 
 fn known_device(accounts: &Accounts, request: &ApiRequest, account: &str) -> Option<KnownDevice> {

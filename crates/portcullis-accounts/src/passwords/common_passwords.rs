@@ -108,11 +108,11 @@ fn starts_with_word(rest: &[char], word: &str) -> Option<usize> {
     let length = word.chars().count();
     let mut pairs = rest.iter().zip(word.chars());
     let fits = length >= WORD_MIN_CHARS && rest.len() >= length;
-    (fits && pairs.all(|(seen, meant)| stands_for(*seen, meant))).then_some(length)
+    (fits && pairs.all(|(seen, meant)| is_substitute(*seen, meant))).then_some(length)
 }
 
 /// Whether a character substitutes a letter, as in `p4$$w0rd`.
-fn stands_for(seen: char, meant: char) -> bool {
+fn is_substitute(seen: char, meant: char) -> bool {
     if seen == meant {
         return true;
     }

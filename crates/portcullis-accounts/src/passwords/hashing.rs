@@ -8,10 +8,10 @@ use portcullis_model::{Denial, Secret};
 
 use super::password::Password;
 
-/// Memory of one hash: 19 MiB, with two passes and one lane (OWASP password storage, PW-1).
+/// Memory of one hash: 19 MiB, with two passes and parallelism 1 (OWASP password storage, PW-1).
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
-const LANES: u32 = 1;
+const PARALLELISM: u32 = 1;
 
 /// The result of verifying a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl PasswordHashing {
     }
 
     fn with_cost(memory_kib: u32, passes: u32) -> Result<Self, Denial> {
-        let parameters = Params::new(memory_kib, passes, LANES, None)
+        let parameters = Params::new(memory_kib, passes, PARALLELISM, None)
             .map_err(|_| Denial::Internal("password_parameters"))?;
         Ok(Self { parameters })
     }
@@ -88,7 +88,7 @@ impl PasswordHashing {
     #[must_use]
     pub fn is_outdated(&self, stored: &Secret<String>) -> bool {
         let (memory, passes) = (self.parameters.m_cost(), self.parameters.t_cost());
-        let current = format!("$argon2id$v=19$m={memory},t={passes},p={LANES}$");
+        let current = format!("$argon2id$v=19$m={memory},t={passes},p={PARALLELISM}$");
         !stored.expose().starts_with(&current)
     }
 

@@ -193,9 +193,9 @@ mod tests {
     use portcullis_guard::DirectoryLimits;
     use portcullis_model::RevocationKind;
 
-    struct Fixed;
+    struct FixedClock;
 
-    impl Clock for Fixed {
+    impl Clock for FixedClock {
         fn now(&self) -> Now {
             Now { monotonic_ms: 0, unix_ms: 0 }
         }
@@ -205,7 +205,7 @@ mod tests {
     fn revocation_rechecks_only_the_connections_that_it_can_end() {
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
         let feed =
-            AccountFeed::new(Arc::clone(&directory), Arc::new(Fixed), SecondFactorRule::None);
+            AccountFeed::new(Arc::clone(&directory), Arc::new(FixedClock), SecondFactorRule::None);
         let cases = [
             (LINK_ISSUER, "", "none"),
             ("https://id", "x_ann", "x_ann"),

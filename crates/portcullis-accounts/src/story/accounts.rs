@@ -49,7 +49,7 @@ async fn t_028_wrong_logins_differ_in_the_log_but_not_for_the_client() {
     let world = world(Registration::Open).await;
     world.register(ann("ann", PASSWORD)).await.unwrap();
     let cases = [
-        ("nobody", PASSWORD, "unknown_user", Some("nobody")),
+        ("unknown", PASSWORD, "unknown_user", Some("unknown")),
         ("ann", "kLq9#vw2 \u{e9}", "wrong_password", Some("ann")),
         ("ann", "", "wrong_password", Some("ann")),
         ("ann lee", PASSWORD, "unknown_user", None),
@@ -268,14 +268,14 @@ async fn all_routes_are_installed_with_the_standard_hashing() {
     };
     let directory = Arc::new(Directory::new(DirectoryLimits::default()));
     let gate = Gate::build(options, directory).unwrap();
-    let clock = Arc::new(Fixed);
+    let clock = Arc::new(FixedClock);
     let server = portcullis_server::Options::default();
     let mut builder = portcullis_server::Builder::new(server, gate, world.audit.clone(), clock);
     let keys = SigningKeys::load_or_create(&world.directory.path().join("keys"), 0).unwrap();
     let secret = ServerSecret::load_or_create(world.directory.path()).unwrap();
     let store: Arc<dyn AccountStore> = world.store.clone();
     let parts = AccountParts { store, keys, secret, roles: RoleTable::default() };
-    let options = AccountOptions::new(world.audit.clone(), Arc::new(Fixed));
+    let options = AccountOptions::new(world.audit.clone(), Arc::new(FixedClock));
     crate::install(&mut builder, parts, options).unwrap();
     assert_eq!(builder.routes().len(), 19);
 }

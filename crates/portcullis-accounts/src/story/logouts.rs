@@ -22,7 +22,7 @@ async fn log_out(world: &World, token: &str, now: Now) -> Result<(), Denial> {
 }
 
 #[tokio::test]
-async fn t_058_logout_of_a_user_who_never_connected_takes_effect() {
+async fn t_058_logout_of_a_never_connected_user_takes_effect() {
     let world = world(Registration::Open).await;
     let shapes = [
         json!({"jti": "t1"}),
@@ -148,7 +148,7 @@ async fn restarted(left: &portcullis_store::StoreSnapshot) -> World {
     let live = fresh.gate.directory();
     let feed = crate::AccountFeed::new(
         live.clone(),
-        std::sync::Arc::new(Fixed),
+        std::sync::Arc::new(FixedClock),
         portcullis_guard::SecondFactorRule::None,
     );
     feed.load(left);

@@ -29,9 +29,9 @@ use crate::{
 
 pub(super) const NOW: Now = Now { monotonic_ms: 1_000, unix_ms: 1_800_000_000_000 };
 
-pub(super) struct Fixed;
+pub(super) struct FixedClock;
 
-impl Clock for Fixed {
+impl Clock for FixedClock {
     fn now(&self) -> Now {
         NOW
     }
@@ -68,13 +68,13 @@ pub(super) async fn world_with(
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.db");
     let live = Arc::new(Directory::new(DirectoryLimits::default()));
-    let feed = AccountFeed::new(Arc::clone(&live), Arc::new(Fixed), second_factor);
+    let feed = AccountFeed::new(Arc::clone(&live), Arc::new(FixedClock), second_factor);
     let store =
         SqliteStore::open(&path, SqliteOptions::default(), Box::new(DirectoryFeed(feed))).unwrap();
     let store = Arc::new(store);
     let (audit, lines) = Audit::memory();
     let (setup, token) = Setup::prepare(&*store, directory.path()).await.unwrap();
-    let defaults = AccountOptions::new(audit.clone(), Arc::new(Fixed));
+    let defaults = AccountOptions::new(audit.clone(), Arc::new(FixedClock));
     let options =
         AccountOptions { registration, setup, hashing_threads: 1, second_factor, ..defaults };
     let keys = SigningKeys::load_or_create(&directory.path().join("keys"), 0).unwrap();
@@ -186,7 +186,7 @@ impl World {
             body: body.to_string().into_bytes(),
             now,
             gate: Arc::clone(&self.gate),
-            waiting: Arc::new(WaitingRooms::new(&Waits::default(), Arc::new(Fixed))),
+            waiting: Arc::new(WaitingRooms::new(&Waits::default(), Arc::new(FixedClock))),
             audit: self.audit.clone(),
         };
         (Arc::clone(&self.accounts), request)
