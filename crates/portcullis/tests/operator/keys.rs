@@ -37,7 +37,7 @@ fn rotation_keeps_old_tokens_and_revocation_ends_them() {
     // What the old key signed is good to its end; what is signed now, is signed by the new one.
     assert_eq!(old.ask("room:list", &json!({}))["ok"], true);
     let _still = SioClient::connect(&server, &ann.token);
-    let text = "the keys of our own tokens have changed";
+    let text = "the signing keys have changed";
     let _record = server.records.wait_after(mark, |record| record["message"] == text);
     let fresh = sign_in(&server, "ann");
     assert!(done(&server, &["token", "explain"], &fresh.token).contains(&keys[1]));
@@ -105,7 +105,7 @@ fn session_secret_is_rotated_and_nobody_is_logged_out_until_the_former_one_is_re
     let first = ids(&done(&server, &["keys", "list"], ""), "session").remove(0);
     let error = refused(&server, &["keys", "revoke", &first], "");
     assert!(error.contains("the secret in use"), "{error}");
-    let changed = "the secrets of sessions have changed";
+    let changed = "the session secrets have changed";
     let taken = |mark: usize| {
         server.records.wait_after(mark, |record| record["message"].to_string().contains(changed))
     };
