@@ -1,4 +1,4 @@
-//! The plain JSON form, for clients with nothing but a WebSocket.
+//! The plain JSON form, for clients without a Socket.IO library.
 //! Never: looks inside the payload.
 
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use crate::packet_fault::PacketFault;
 /// Longest `id`, in bytes of JSON: 64 and the quotes.
 const ID_MAX_BYTES: usize = 66;
 
-/// The client's own id of a message: an integer or a short string, echoed as it came.
+/// The client's id of a message: an integer or a short string, echoed unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlainId<'a>(&'a str);
 
@@ -35,7 +35,7 @@ pub struct PlainMessage<'a> {
     pub mid: Option<&'a str>,
     /// The sequence number.
     pub seq: Option<u64>,
-    /// When the client says it made the message, in milliseconds since 1970.
+    /// When the client created the message by its own clock, in milliseconds since 1970.
     pub ts: Option<u64>,
     /// The client's signature.
     pub sig: Option<&'a str>,
@@ -63,9 +63,10 @@ struct Wire<'a> {
 /// Reads one message.
 ///
 /// # Errors
-/// `plain` when it is no such object (unknown and doubled members included), `event_name`, `id`.
+/// `plain` if the text is not such an object (also for unknown and repeated members), `event_name`,
+/// `id`.
 pub fn decode_plain(text: &str) -> Result<PlainMessage<'_>, PacketFault> {
-    // An array of the members in order would do for serde.
+    // serde would also accept an array of the members in order.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(PacketFault("plain"));
     }
@@ -83,12 +84,12 @@ pub fn decode_plain(text: &str) -> Result<PlainMessage<'_>, PacketFault> {
     Ok(PlainMessage { event, data, id, mid, seq, ts, sig })
 }
 
-/// The largest number that every JSON reader keeps exact.
+/// The largest integer that every JSON parser reads exactly.
 const WHOLE_MAX: f64 = 9_007_199_254_740_991.0;
 
-/// A number without a sign and a fraction; `1.0` and `1e2` are such numbers too.
+/// Reads a number without sign and fraction; `1.0` and `1e2` are such numbers, too.
 ///
-/// Read from its text: serde rounds the sixteenth digit of a fraction.
+/// Reads the text itself, because serde rounds the sixteenth digit of a fraction.
 fn read_whole(json: &str) -> Option<u64> {
     if json.bytes().all(|byte| byte.is_ascii_digit()) {
         return json.parse().ok();
@@ -99,12 +100,12 @@ fn read_whole(json: &str) -> Option<u64> {
     is_whole.then(|| format!("{exact:.0}").parse().ok()).flatten()
 }
 
-/// Longest integer that is an id, and longest number that is one in another spelling.
+/// Most digits of an integer id, and most bytes of one in another spelling.
 const ID_DIGITS_MAX: usize = 15;
 const ID_NUMBER_MAX_BYTES: usize = 24;
 
-/// The id is echoed as it came, so it may hold nothing that reads differently elsewhere: no escape
-/// (a lone surrogate is one) and no number beyond what every JSON reader keeps exact.
+/// Checks an id. It is echoed unchanged, so parsers must agree about it: no escapes (a lone
+/// surrogate is one), and no number that some JSON parsers round.
 fn read_id(json: &str) -> Result<PlainId<'_>, PacketFault> {
     let digits = json.bytes().all(|byte| byte.is_ascii_digit());
     let spelled = json.len() <= ID_NUMBER_MAX_BYTES
@@ -202,12 +203,12 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_read_or_refused(text in "\\PC{0,64}") {
+        fn random_text_is_read_or_rejected(text in "\\PC{0,64}") {
             let _message = decode_plain(&text);
         }
 
         #[test]
-        fn near_misses_are_read_or_refused(
+        fn nearly_valid_text_is_read_or_rejected(
             text in r#"[ \[{]{0,2}("(event|data|id|mid|seq)"[:,]["\[{0-9a-z\\]{0,6}[,}\]"]?){0,6}"#,
         ) {
             if let Ok(message) = decode_plain(&text) {
@@ -216,7 +217,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_reads_back(
+        fn written_message_is_read_back(
             event in "[A-Za-z0-9_:.-]{1,128}",
             text in "\\PC{0,40}",
             id in "[ -!#-\\[\\]-~]{0,64}",

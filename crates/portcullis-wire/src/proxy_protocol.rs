@@ -1,11 +1,11 @@
-//! The PROXY protocol, versions 1 and 2: whose connection a proxy hands on.
-//! Never: believed by itself; who may speak it is decided above.
+//! The PROXY protocol, versions 1 and 2: the client address that a proxy reports.
+//! Never: decides which peers may send it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use memchr::memmem;
 
-/// Longest header that is read: version 2 with some extensions; version 1 ends at 107 bytes.
+/// Longest header: version 2 with some extensions. Version 1 has at most 107 bytes.
 pub const HEADER_MAX_BYTES: usize = 2048;
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -14,35 +14,35 @@ const LINE_MAX_BYTES: usize = 107;
 /// Signature, version and command, family, length.
 const FIXED_BYTES: usize = 16;
 
-/// One header, as it stood at the start of a connection.
+/// The header at the start of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProxyHeader {
-    /// The client, or nothing when the proxy speaks for itself (a health check).
+    /// The client; `None` for a connection of the proxy itself (a health check).
     pub client: Option<SocketAddr>,
-    /// Bytes of the header; what follows belongs to the client.
+    /// Bytes of the header; the bytes after it belong to the client.
     pub length: usize,
 }
 
-/// Why the start of a connection is no header.
+/// The start of a connection is not a valid header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProxyFault;
 
-/// Reads the header at the start of a connection; `None` when more bytes are needed.
+/// Reads the header at the start of a connection; `None` if more bytes are needed.
 ///
 /// # Errors
-/// [`ProxyFault`] as soon as no further byte could make a header of it.
+/// [`ProxyFault`] as soon as the bytes cannot become a header.
 pub fn read_proxy_header(input: &[u8]) -> Result<Option<ProxyHeader>, ProxyFault> {
-    if begins_like(input, SIGNATURE) {
+    if agrees_with_start(input, SIGNATURE) {
         return read_binary(input);
     }
-    if begins_like(input, LINE_START) {
+    if agrees_with_start(input, LINE_START) {
         return read_line(input);
     }
     Err(ProxyFault)
 }
 
-/// Whether the bytes that are there are those of `start`.
-fn begins_like(input: &[u8], start: &[u8]) -> bool {
+/// Whether the bytes so far agree with those of `start`.
+fn agrees_with_start(input: &[u8], start: &[u8]) -> bool {
     input.iter().zip(start).all(|(a, b)| a == b)
 }
 
@@ -80,7 +80,7 @@ fn address(family: Option<&str>, word: Option<&str>) -> Result<IpAddr, ProxyFaul
     }
 }
 
-/// A port in its one spelling.
+/// Reads a port without a sign or leading zero.
 fn port(word: Option<&str>) -> Result<u16, ProxyFault> {
     let word = word.ok_or(ProxyFault)?;
     let digits = word.bytes().all(|byte| byte.is_ascii_digit());
@@ -111,7 +111,7 @@ fn read_binary(input: &[u8]) -> Result<Option<ProxyHeader>, ProxyFault> {
         (false, _) | (true, 0x00) => None,
         (true, 0x11) => Some(ipv4(body)?),
         (true, 0x21) => Some(ipv6(body)?),
-        // Datagrams and local sockets are no clients of ours.
+        // The server does not accept datagrams and local sockets.
         (true, _) => return Err(ProxyFault),
     };
     Ok(Some(ProxyHeader { client, length }))
@@ -150,7 +150,7 @@ mod tests {
     const V4: [u8; 12] = [192, 0, 2, 7, 10, 0, 0, 1, 0x1f, 0x90, 0x01, 0xbb];
 
     #[test]
-    fn headers_are_read_whole_and_no_byte_more() {
+    fn complete_header_is_read_to_its_last_byte() {
         let mut v6 = [0; 36];
         v6[..4].copy_from_slice(&[0x20, 0x01, 0x0d, 0xb8]);
         v6[15] = 9;
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn invalid_header_is_rejected() {
         let endless = [b"PROXY TCP4 ".as_slice(), &[b'1'; 120]].concat();
         let cases: [Vec<u8>; 17] = [
             b"GET / HTTP/1.1\r\n".to_vec(),
@@ -206,7 +206,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_upset_it(
+        fn random_bytes_never_panic(
             input in proptest::collection::vec(any::<u8>(), 0..300), start in 0..3_u8
         ) {
             let start = match start { 0 => SIGNATURE, 1 => LINE_START, _ => b"" };

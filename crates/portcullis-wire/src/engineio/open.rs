@@ -3,16 +3,16 @@
 
 use crate::json::quoted;
 
-/// What the open packet tells a client.
+/// The values of the open packet.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenOptions<'a> {
-    /// The session's secret id; base64url, nothing to escape.
+    /// The session's secret id in base64url, which needs no escapes.
     pub sid: &'a str,
     /// Transports the client may move to.
     pub upgrades: &'a [&'a str],
-    /// Between two pings, in milliseconds.
+    /// Time between two pings, in milliseconds.
     pub ping_interval_ms: u32,
-    /// Until a missing pong ends the session, in milliseconds.
+    /// Time until a missing pong ends the session, in milliseconds.
     pub ping_timeout_ms: u32,
     /// Largest message, in bytes.
     pub max_payload: u32,

@@ -25,7 +25,7 @@ pub enum EnginePacket<'a> {
 /// Reads one packet.
 ///
 /// # Errors
-/// A word that says what is wrong: `empty`, `engine_type`, `engine_data`.
+/// A word for the reason: `empty`, `engine_type`, `engine_data`.
 pub fn decode(text: &str) -> Result<EnginePacket<'_>, PacketFault> {
     let Some(kind) = text.as_bytes().first() else {
         return Err(PacketFault("empty"));

@@ -4,7 +4,7 @@
 /// Most query parameters a request may carry, those of the application included.
 const PARAMETERS_MAX: usize = 64;
 
-/// The transports of Engine.IO that we know by name.
+/// The transports of Engine.IO that the server offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EngineTransport {
     /// `transport=websocket`.
@@ -14,13 +14,13 @@ pub enum EngineTransport {
     Polling,
 }
 
-/// How binary messages travel to a client over WebSocket; long-polling always has base64.
+/// The form of binary messages to a client over WebSocket; long-polling always uses base64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BinaryForm {
     /// As binary frames.
     #[default]
     Native,
-    /// As text frames `b…` in base64: the client asked for it by `b64`.
+    /// As text frames `b…` in base64, which the client requested by `b64`.
     Base64,
 }
 
@@ -35,25 +35,25 @@ pub struct Parameters<'a> {
     pub binary: BinaryForm,
 }
 
-/// Why a query is refused.
+/// Why a query is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParameterFault {
-    /// `transport` is missing or no transport of ours.
+    /// `transport` is missing or unknown.
     Transport,
     /// `EIO` is not 4.
     Version,
-    /// A parameter of the protocol is malformed, or there are too many; the word says which:
+    /// A parameter of the protocol is malformed, or there are too many. The word is one of
     /// `too_many`, `doubled`, `listed`, `empty`, `jsonp` or `sid`.
     Malformed(&'static str),
-    /// A credential stands in the URL.
+    /// The URL contains a credential.
     Credential,
 }
 
-/// Reads the query: `EIO=4&transport=…`, then `sid`, `b64` and the cache-buster `t` if they are
-/// there. Parameters of the application are ignored, as the reference server ignores them.
+/// Reads the query: `EIO=4&transport=…`, and optionally `sid`, `b64` and the cache-buster `t`.
+/// Ignores parameters of the application, as the reference server does.
 ///
 /// # Errors
-/// [`ParameterFault`]; each parameter of the protocol may stand once (T-174).
+/// [`ParameterFault`]. Each parameter of the protocol may occur once (T-174).
 pub fn read_parameters(query: &str) -> Result<Parameters<'_>, ParameterFault> {
     let malformed = |word| Err(ParameterFault::Malformed(word));
     let (mut version, mut transport, mut sid, mut buster) = (None, None, None, None);
@@ -71,14 +71,14 @@ pub fn read_parameters(query: &str) -> Result<Parameters<'_>, ParameterFault> {
             "transport" => &mut transport,
             "sid" => &mut sid,
             "t" => &mut buster,
-            // Any value but an empty one, as the reference server reads it.
+            // Any value that is not empty counts, as in the reference server.
             "b64" => {
                 if value.is_some_and(|value| !value.is_empty()) {
                     binary = BinaryForm::Base64;
                 }
                 continue;
             }
-            // The client expects a script for an answer, and there is none.
+            // The client expects a script as the answer, which the server does not send.
             "j" => return malformed("jsonp"),
             _ if is_credential(name) => return Err(ParameterFault::Credential),
             _ if is_list(name) => return malformed("listed"),
@@ -108,7 +108,7 @@ pub fn read_parameters(query: &str) -> Result<Parameters<'_>, ParameterFault> {
     Ok(Parameters { transport, sid, binary })
 }
 
-/// Whether a name is one of the protocol's, written as a list: some parsers read `EIO[]` as `EIO`.
+/// Whether a name is a parameter of the protocol in list form: some parsers read `EIO[]` as `EIO`.
 fn is_list(name: &str) -> bool {
     let protocol = ["EIO", "transport", "sid"];
     name.split_once('[').is_some_and(|(name, _)| protocol.contains(&name))

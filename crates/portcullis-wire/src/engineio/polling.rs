@@ -22,7 +22,7 @@ pub enum PolledPacket<'a> {
 /// Reads one packet of a polling payload.
 ///
 /// # Errors
-/// As [`decode`], and `base64` for a binary message that is none in its one spelling.
+/// As [`decode`], and `base64` for a binary message that is not in canonical base64.
 pub fn decode_polled(packet: &str) -> Result<PolledPacket<'_>, PacketFault> {
     match packet.strip_prefix('b') {
         Some(base64) => {
@@ -32,9 +32,9 @@ pub fn decode_polled(packet: &str) -> Result<PolledPacket<'_>, PacketFault> {
     }
 }
 
-/// The next packet of a polling payload and what follows it; `None` at its end.
+/// Splits off the next packet of a polling payload. The rest is `None` at the end.
 ///
-/// An empty payload holds one empty packet, which [`decode_polled`] refuses.
+/// An empty payload contains one empty packet, which [`decode_polled`] rejects.
 #[must_use]
 pub fn split_polled(payload: &str) -> (&str, Option<&str>) {
     match payload.split_once(char::from(SEPARATOR)) {
@@ -43,13 +43,13 @@ pub fn split_polled(payload: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Looks over a whole polling payload before any of its packets has an effect (T-092).
+/// Checks a whole polling payload before any of its packets has an effect (T-092).
 ///
-/// Linear in its bytes; nothing is kept.
+/// Linear in the bytes of the payload, without an allocation.
 ///
 /// # Errors
-/// `packets` when there are more than `packets_max`, `size` when one is longer than
-/// `message_max_bytes`, and what [`decode`] says of a packet no client may send at all.
+/// `packets` for more than `packets_max` packets, `size` for one longer than `message_max_bytes`,
+/// and the word of [`decode`] for a packet that clients may not send.
 pub fn check_polled(
     payload: &str,
     packets_max: usize,
@@ -82,7 +82,7 @@ pub fn check_polled(
     Ok(())
 }
 
-/// Adds a packet to a polling payload that is being written.
+/// Adds a packet to a polling payload.
 pub fn push_polled(payload: &mut Vec<u8>, packet: &[u8]) {
     if !payload.is_empty() {
         payload.push(SEPARATOR);
@@ -90,7 +90,7 @@ pub fn push_polled(payload: &mut Vec<u8>, packet: &[u8]) {
     payload.extend_from_slice(packet);
 }
 
-/// Adds a binary message to a polling payload that is being written.
+/// Adds a binary message to a polling payload.
 pub fn push_polled_binary(payload: &mut Vec<u8>, message: &[u8]) {
     push_polled(payload, b"b");
     payload.extend_from_slice(STANDARD.encode(message).as_bytes());

@@ -1,42 +1,42 @@
 //! Heartbeat and CONNECT deadline of one Engine.IO session: a pure state machine.
-//! Never: a clock; every call is told the time.
+//! Never: reads a clock; every call gets the time.
 
 use super::packet::EnginePacket;
 
 /// Times in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionOptions {
-    /// Between two pings.
+    /// Time between two pings.
     pub ping_interval_ms: u64,
-    /// From a ping to the end without its pong.
+    /// Time from a ping until a missing pong ends the session.
     pub ping_timeout_ms: u64,
-    /// From the start to the first accepted CONNECT.
+    /// Time from the start to the first accepted CONNECT.
     pub connect_timeout_ms: u64,
-    /// Pongs nobody asked for.
+    /// Pongs without a ping that the peer may send in one minute.
     pub unsolicited_pongs_per_minute: u32,
 }
 
-/// How late a ping may be without more time for its pong, in milliseconds.
+/// How late a ping may be before the deadline of its pong moves, in milliseconds.
 const LATE_MAX_MS: u64 = 20;
 
-/// What is due.
+/// The result of checking the deadlines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// Nothing until then.
+    /// Nothing is due yet.
     Nothing {
-        /// When to ask again.
+        /// When to check again.
         next_ms: u64,
     },
     /// A ping has to be sent now.
     Ping {
-        /// When to ask again.
+        /// When to check again.
         next_ms: u64,
     },
-    /// The session is over.
+    /// The session has ended.
     Expired(Expiry),
 }
 
-/// Which deadline passed.
+/// The deadline that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
     /// No pong.
@@ -48,7 +48,7 @@ pub enum Expiry {
 /// What a packet means for the layer above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionEvent<'a> {
-    /// A message for it.
+    /// A message for that layer.
     Message(&'a str),
     /// The peer ended the session.
     Closed,
@@ -56,12 +56,12 @@ pub enum SessionEvent<'a> {
     Nothing,
 }
 
-/// How a packet breaks the protocol.
+/// Why a packet ends the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionFault {
-    /// The packet may not come from a client, or not now.
+    /// A client may not send this packet, or not in this state.
     Packet(&'static str),
-    /// Too many pongs nobody asked for.
+    /// Too many pongs without a ping.
     PongFlood,
 }
 
@@ -69,9 +69,9 @@ pub enum SessionFault {
 #[derive(Debug)]
 pub struct Session {
     next_ping_ms: u64,
-    /// When the missing pong ends the session; 0 when no ping is out.
+    /// When a missing pong ends the session; 0 if no ping waits for an answer.
     pong_due_ms: u64,
-    /// When the missing CONNECT ends the session; 0 once there was one.
+    /// When a missing CONNECT ends the session; 0 after a CONNECT.
     connect_due_ms: u64,
     pongs_since_ms: u64,
     pongs: u32,
@@ -90,7 +90,7 @@ impl Session {
         }
     }
 
-    /// Takes in a packet of the client.
+    /// Processes a packet of the client.
     ///
     /// # Errors
     /// [`SessionFault`] ends the session.
@@ -112,24 +112,24 @@ impl Session {
         }
     }
 
-    /// Some namespace accepted the client: the CONNECT deadline is met.
+    /// Records that a namespace accepted the client, which meets the CONNECT deadline.
     pub fn connected(&mut self) {
         self.connect_due_ms = 0;
     }
 
-    /// The last namespace was left: another CONNECT has to come in time.
+    /// Records that the client left its last namespace: the CONNECT deadline starts again.
     pub fn disconnected(&mut self, now_ms: u64, options: &SessionOptions) {
         self.connect_due_ms = now_ms.saturating_add(options.connect_timeout_ms).max(1);
     }
 
-    /// The server has not read the client's packets, so its pong may come later.
+    /// Moves the deadline of the pong, because the server has not read the client's packets.
     pub fn excuse_pong(&mut self, now_ms: u64, options: &SessionOptions) {
         if self.pong_due_ms != 0 {
             self.pong_due_ms = now_ms.saturating_add(options.ping_timeout_ms).max(1);
         }
     }
 
-    /// Looks at the deadlines.
+    /// Checks the deadlines.
     pub fn due(&mut self, now_ms: u64, options: &SessionOptions) -> Due {
         if self.connect_due_ms != 0 && now_ms >= self.connect_due_ms {
             return Due::Expired(Expiry::Connect);
@@ -138,7 +138,7 @@ impl Session {
             return Due::Expired(Expiry::Ping);
         }
         if self.pong_due_ms == 0 && now_ms >= self.next_ping_ms {
-            // A timer that is a little late leaves the deadline where it was.
+            // A timer that is slightly late does not move the deadline.
             let since_ms = now_ms.saturating_sub(LATE_MAX_MS).max(self.next_ping_ms);
             self.pong_due_ms = since_ms.saturating_add(options.ping_timeout_ms).max(1);
             return Due::Ping { next_ms: self.next_ms() };
@@ -146,15 +146,15 @@ impl Session {
         Due::Nothing { next_ms: self.next_ms() }
     }
 
-    /// When it has to be asked what is due, at the latest.
+    /// When the deadlines have to be checked, at the latest.
     #[must_use]
     pub fn next_ms(&self) -> u64 {
         let heartbeat = if self.pong_due_ms == 0 { self.next_ping_ms } else { self.pong_due_ms };
         if self.connect_due_ms == 0 { heartbeat } else { heartbeat.min(self.connect_due_ms) }
     }
 
-    /// A pong we asked for starts the next interval; any other only counts, so that pongs cannot
-    /// put off the pings (T-181).
+    /// The pong of a ping starts the next interval. Any other pong is only counted, so that pongs
+    /// cannot delay pings (T-181).
     fn pong<'a>(
         &mut self,
         now_ms: u64,
@@ -189,14 +189,14 @@ mod tests {
     };
 
     #[test]
-    fn t190_no_connect_in_time() {
+    fn t190_session_without_connect_expires() {
         let mut session = Session::open(0, &OPTIONS);
         assert_eq!(session.due(9_999, &OPTIONS), Due::Nothing { next_ms: 10_000 });
         assert_eq!(session.due(10_000, &OPTIONS), Due::Expired(Expiry::Connect));
     }
 
     #[test]
-    fn a_session_that_answers_lives() {
+    fn session_that_answers_pings_continues() {
         let mut session = Session::open(0, &OPTIONS);
         session.connected();
         let mut now_ms = 0;
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn t181_silence_and_pong_floods_end_it() {
+    fn t181_silence_or_pong_flood_ends_the_session() {
         let mut session = Session::open(0, &OPTIONS);
         session.connected();
         session.due(25_000, &OPTIONS);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn ping_that_is_a_little_late_leaves_the_deadline_of_its_pong() {
+    fn slightly_late_ping_does_not_move_the_deadline_of_its_pong() {
         for (ping_ms, expires_ms) in [(25_000, 45_000), (25_020, 45_000), (25_100, 45_080)] {
             let mut session = Session::open(0, &OPTIONS);
             session.connected();
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn t182_packets_only_a_server_sends() {
+    fn t182_packet_that_only_a_server_sends_is_rejected() {
         for packet in [
             EnginePacket::Open,
             EnginePacket::Ping(""),
@@ -251,12 +251,12 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_as_small_as_documented() {
+    fn session_has_the_documented_size() {
         assert_eq!(size_of::<Session>(), 40);
     }
 
     #[test]
-    fn messages_and_close_pass_before_connect() {
+    fn message_and_close_before_connect_are_accepted() {
         let mut session = Session::open(0, &OPTIONS);
         let event = session.receive(EnginePacket::Message("0"), 1, &OPTIONS);
         assert_eq!(event, Ok(SessionEvent::Message("0")));
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn t181_a_new_minute_forgives_pongs() {
+    fn t181_pong_count_restarts_each_minute() {
         let mut session = Session::open(0, &OPTIONS);
         for now_ms in [0, 60_000, 120_000] {
             for _ in 0..60 {
@@ -277,10 +277,10 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever a peer sends and whenever: without CONNECT the session is over in time, with
-        /// it a silent peer is gone within an interval and a timeout of its last due ping.
+        /// For every pattern of packets: a session without CONNECT ends in time, and a silent peer
+        /// is disconnected within one interval and one timeout after its last ping.
         #[test]
-        fn t181_t190_no_pattern_outlives_the_deadlines(
+        fn t181_t190_no_pattern_of_packets_exceeds_the_deadlines(
             steps in proptest::collection::vec((0_u64..30_000, 0_u8..3), 1..60),
         ) {
             let mut session = Session::open(0, &OPTIONS);

@@ -4,7 +4,7 @@
 use super::*;
 
 #[test]
-fn packets() {
+fn valid_packet_is_read() {
     let cases = [
         ("", Err("empty")),
         ("0", Ok(EnginePacket::Open)),
@@ -36,7 +36,7 @@ fn seen(payload: &str) -> Vec<PolledPacket<'_>> {
 }
 
 #[test]
-fn polled_packets() {
+fn packets_of_a_payload_are_read_in_order() {
     let hello = PolledPacket::Text(EnginePacket::Message("hello"));
     assert_eq!(seen("4hello"), std::slice::from_ref(&hello));
     let binary = PolledPacket::Binary(vec![1, 2, 3, 4]);
@@ -51,7 +51,7 @@ fn polled_packets() {
 }
 
 #[test]
-fn t_092_payloads_are_refused_before_any_packet_counts() {
+fn t_092_invalid_payload_is_rejected_before_any_packet_counts() {
     let check = |payload: &str| check_polled(payload, 128, 100).map_err(|fault| fault.0);
     let separators = "\u{1e}".repeat(65_536);
     let noops = "6\u{1e}".repeat(32_768);
@@ -83,7 +83,7 @@ fn t_092_payloads_are_refused_before_any_packet_counts() {
 }
 
 #[test]
-fn t174_parameters() {
+fn t174_invalid_parameters_are_rejected() {
     let native = BinaryForm::Native;
     let websocket =
         |sid| Ok(Parameters { transport: EngineTransport::WebSocket, sid, binary: native });
@@ -126,7 +126,7 @@ fn t174_parameters() {
         ("EIO=4&transport=websocket&sid=../x", malformed("sid")),
         ("EIO=4&transport=websocket&Token=x", Err(ParameterFault::Credential)),
         ("EIO=4&transport=websocket&access_token=x", Err(ParameterFault::Credential)),
-        // Spelled otherwise it is the guard's to find, and no parameter of the protocol.
+        // In another spelling it is not a parameter of the protocol; the guard finds it.
         ("EIO=4&transport=websocket&%74oken=x", websocket(None)),
         ("EIO=%34&transport=websocket", Err(ParameterFault::Version)),
         ("EIO=4&transport=websocket&sid", malformed("empty")),
@@ -142,7 +142,7 @@ fn t174_parameters() {
 }
 
 #[test]
-fn open_packet_is_json() {
+fn open_packet_is_valid_json() {
     let text = open_packet(&OpenOptions {
         sid: "abc",
         upgrades: &["websocket"],
@@ -160,7 +160,7 @@ const NEAR_MISSES: &str =
 
 proptest::proptest! {
     #[test]
-    fn whatever_is_written_is_read(messages in proptest::collection::vec(
+    fn written_payload_is_read_back(messages in proptest::collection::vec(
         proptest::collection::vec(proptest::num::u8::ANY, 0..20), 1..9,
     )) {
         let mut payload = Vec::new();
@@ -173,7 +173,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in "\\PC{0,64}") {
+    fn random_text_is_read_or_rejected(text in "\\PC{0,64}") {
         let _packet = decode(&text);
         let _polled = decode_polled(&text);
         let _checked = check_polled(&text, 3, 20);
@@ -181,7 +181,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn near_misses_are_read_or_refused(
+    fn nearly_valid_text_is_read_or_rejected(
         query in NEAR_MISSES,
     ) {
         if let Ok(parameters) = read_parameters(&query) {
@@ -198,13 +198,13 @@ proptest::proptest! {
     }
 
     #[test]
-    fn messages_read_back(text in "\\PC{0,64}") {
+    fn message_is_read_back(text in "\\PC{0,64}") {
         let packet = format!("4{text}");
         proptest::prop_assert_eq!(decode(&packet), Ok(EnginePacket::Message(&text)));
     }
 
     #[test]
-    fn open_packets_are_json_whatever_the_sid(sid in "\\PC{0,30}") {
+    fn open_packet_is_json_for_any_sid(sid in "\\PC{0,30}") {
         let text = open_packet(&OpenOptions {
             sid: &sid,
             upgrades: &["websocket", "a\"b"],

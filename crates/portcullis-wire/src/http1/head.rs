@@ -17,14 +17,15 @@ pub struct HeadLimits {
 /// Which versions of HTTP a head may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Versions {
-    /// HTTP/1.1, for requests that pass proxies: there two readings of one request are an attack.
+    /// HTTP/1.1 only, for requests that pass proxies, where two readings of one request are an
+    /// attack.
     Http11,
-    /// HTTP/1.0 as well, for health probes of load balancers. Such a connection never persists.
+    /// Also HTTP/1.0, for health probes of load balancers. Such a connection never persists.
     Http10AndHttp11,
 }
 
 impl Versions {
-    /// Whether they contain HTTP/1.`minor`.
+    /// Whether HTTP/1.`minor` is one of them.
     pub(super) fn contain(self, minor: Option<u8>) -> bool {
         match self {
             Self::Http11 => minor == Some(1),
@@ -36,30 +37,30 @@ impl Versions {
 /// One request head, borrowed from the bytes it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head<'a> {
-    /// A token; case matters (RFC 9110 section 9.1). Unknown ones are the router's to refuse.
+    /// A case-sensitive token (RFC 9110 section 9.1). The router rejects unknown methods.
     pub method: &'a str,
-    /// As it stands in the request line.
+    /// The target as the request line contains it.
     pub target: &'a str,
-    /// Starts with `/`; neither decoded nor normalised, so that it can only be compared.
+    /// Starts with `/`. Neither decoded nor normalised, so it can only be compared.
     pub path: &'a str,
     /// Without the `?`; empty when there is none.
     pub query: &'a str,
     /// Host and port of an absolute-form target.
     pub authority: Option<&'a str>,
-    /// Names as sent, values without surrounding blanks, in their order.
+    /// Names as sent and values without surrounding blanks, in the order of the head.
     pub headers: Vec<(&'a str, &'a [u8])>,
-    /// Bytes of body that follow the head; 0 without the field.
+    /// Bytes of the body after the head; 0 without the field.
     pub content_length: u64,
     /// Whether the peer expects to send another request.
     pub keep_alive: bool,
-    /// Bytes of the head, with its empty line.
+    /// Bytes of the head, including its empty line.
     pub length: usize,
 }
 
-/// Why a head is refused.
+/// Why a head is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadFault {
-    /// Not the grammar of RFC 9112; the word says where, for the operator.
+    /// The head violates the grammar of RFC 9112. The word tells the operator where.
     Malformed(&'static str),
     /// More bytes than allowed, or a header name longer than any real one.
     TooLarge,
@@ -69,9 +70,9 @@ pub enum HeadFault {
     TargetTooLong,
     /// A version that is not accepted here.
     Version,
-    /// Any transfer coding at all: bodies come with a length.
+    /// A transfer coding of any kind. Bodies need a length.
     TransferEncoding,
-    /// A length that is doubled, no plain number, or stands on a request that has no body.
+    /// A length that is repeated, not a plain number, or on a request that cannot have a body.
     ContentLength,
 }
 
@@ -91,14 +92,14 @@ impl HeadFault {
     }
 }
 
-/// How often a header field stands in a head.
+/// The value of a header field, if it occurs once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldValue<'a> {
-    /// Not at all.
+    /// The field is missing.
     None,
-    /// Once, with this value.
+    /// The field occurs once, with this value.
     One(&'a [u8]),
-    /// More than once: whoever reads one of them may read another than the peer before us.
+    /// The field occurs more than once, so two parsers could choose different values.
     Many,
 }
 
@@ -114,7 +115,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Every value of a header field, in their order.
+    /// Every value of a header field, in the order of the head.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let same = move |line: &&(&'a str, &'a [u8])| line.0.eq_ignore_ascii_case(name);
         self.headers.iter().filter(same).map(|(_, value)| *value)

@@ -9,36 +9,36 @@ use super::head::{FieldValue, Head, HeadFault, HeadLimits, Versions};
 use super::target::{Target, read_target};
 use super::token::is_token;
 
-/// Header lines a head may have at most, whatever the limits say; they stand on the stack.
+/// Most header lines of a head, whatever the limits allow; the array of lines is on the stack.
 const HEADERS_MAX: usize = 64;
 /// Longest method; the registry's longest is 17 bytes.
 const METHOD_MAX_BYTES: usize = 32;
 /// Longest header name; the registry's longest is below 60 bytes.
 const NAME_MAX_BYTES: usize = 256;
-/// Most digits of a length: no overflow in a `u64`.
+/// Most digits of a length, so that it cannot overflow a `u64`.
 const LENGTH_MAX_DIGITS: usize = 18;
 
-/// Where the first head ends: just behind its empty line.
+/// Finds the end of the first head: the byte after its empty line.
 ///
-/// `searched` is how much of `input` an earlier call has looked at without success (0 at first),
-/// so that a head in many small segments costs linear time (T-240).
+/// `searched` is how many bytes of `input` an earlier call has searched without success (0 at
+/// first), so that a head in many small segments costs linear time (T-240).
 #[must_use]
 pub fn head_end(input: &[u8], searched: usize) -> Option<usize> {
-    // The empty line may straddle the border.
+    // The empty line can begin before that position.
     let from = searched.saturating_sub(3).min(input.len());
     let found = memmem::find(input.get(from..)?, b"\r\n\r\n")?;
     Some(from + found + 4)
 }
 
-/// Reads one request head from the start of `input`; `None` while it may still become one.
+/// Reads one request head from the start of `input`; `None` if it is incomplete.
 ///
 /// # Errors
-/// Bytes that are no head, could not become one within the limits, or can be read in two ways.
+/// The bytes are not a head, cannot become one within the limits, or can be read in two ways.
 pub fn parse_head<'a>(input: &'a [u8], limits: &HeadLimits) -> Result<Option<Head<'a>>, HeadFault> {
     parse_head_of(input, limits, Versions::Http11)
 }
 
-/// As [`parse_head`], of these versions.
+/// Reads a request head of one of these versions, otherwise like [`parse_head`].
 ///
 /// # Errors
 /// As [`parse_head`].
@@ -47,7 +47,7 @@ pub fn parse_head_of<'a>(
     limits: &HeadLimits,
     versions: Versions,
 ) -> Result<Option<Head<'a>>, HeadFault> {
-    // RFC 9112 section 2.2 lets a server skip empty lines here; one reading is worth more.
+    // RFC 9112 section 2.2 lets a server skip empty lines here. We reject them: one reading only.
     if input.first().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) {
         return Err(HeadFault::Malformed("empty_line"));
     }
@@ -63,7 +63,7 @@ pub fn parse_head_of<'a>(
     tokenise(head, limits, versions).map(Some)
 }
 
-/// RFC 9112 section 2.2: a lone LF may end a line for some; section 5.2: no folded lines.
+/// RFC 9112 section 2.2: some parsers end a line at a lone LF. Section 5.2: no folded lines.
 fn check_line_ends(head: &[u8]) -> Result<(), HeadFault> {
     for at in memchr_iter(b'\n', head) {
         if at.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r') {
@@ -136,7 +136,7 @@ fn tokenise<'a>(
     Ok(head)
 }
 
-/// RFC 9112 section 6: where the body ends, in the one way that cannot be read differently.
+/// RFC 9112 section 6: the length of the body, if there is only one way to read it.
 fn read_framing(head: &Head<'_>) -> Result<u64, HeadFault> {
     if head.header("transfer-encoding") != FieldValue::None {
         return Err(HeadFault::TransferEncoding);
@@ -147,14 +147,14 @@ fn read_framing(head: &Head<'_>) -> Result<u64, HeadFault> {
         FieldValue::One(digits) => digits,
     };
     let length = read_length(digits).ok_or(HeadFault::ContentLength)?;
-    // RFC 9110 section 9.3: content here has no meaning, and is a way to smuggle a request.
+    // RFC 9110 section 9.3: content of these methods has no meaning, and can smuggle a request.
     if length > 0 && matches!(head.method, "GET" | "HEAD" | "TRACE" | "CONNECT") {
         return Err(HeadFault::ContentLength);
     }
     Ok(length)
 }
 
-/// Decimal digits only, and one way to write a number: no sign, no list, no leading zero.
+/// Reads decimal digits in one spelling: no sign, no list, no leading zero.
 fn read_length(digits: &[u8]) -> Option<u64> {
     let plain = !digits.is_empty()
         && digits.len() <= LENGTH_MAX_DIGITS

@@ -1,12 +1,12 @@
 //! Response heads (RFC 9112 section 4).
-//! Never: a line end that came with a name or a value.
+//! Never: writes a line end that a name or value contains.
 
 use super::token::is_token_byte;
 
 /// Writes a status line, the header lines and the empty line.
 ///
-/// Adds no header of its own. Control characters in a value and everything but token characters
-/// in a name are dropped, so that no value can end its line; a status that is none becomes 500.
+/// Adds no header. Drops control characters in a value, and every character of a name that is not a
+/// token character, so that no value can end its line. An invalid status becomes 500.
 pub fn write_response_head(out: &mut Vec<u8>, status: u16, headers: &[(&str, &str)]) {
     let status = if (100..=599).contains(&status) { status } else { 500 };
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -33,7 +33,7 @@ fn push_clean(out: &mut Vec<u8>, text: &str, allowed: fn(u8) -> bool) {
     }
 }
 
-/// The phrase of RFC 9110 section 15 (and RFC 6585); empty for a status we never send.
+/// The phrase of RFC 9110 section 15 (and RFC 6585); empty for a status the server never sends.
 fn reason(status: u16) -> &'static str {
     match status {
         100 => "Continue",

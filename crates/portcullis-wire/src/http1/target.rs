@@ -1,14 +1,14 @@
 //! The request target (RFC 9112 section 3.2): path, query and authority.
-//! Never: decoding, dot-segment removal or any other second reading of a path.
+//! Never: decodes a path, removes dot segments, or reads a path a second time.
 
-/// A target taken apart.
+/// The parts of a target.
 pub(crate) struct Target<'a> {
     pub(crate) path: &'a str,
     pub(crate) query: &'a str,
     pub(crate) authority: Option<&'a str>,
 }
 
-/// Origin-form or absolute-form; no other form asks for anything we have.
+/// Reads a target in origin-form or absolute-form; the server has no resources of other forms.
 pub(crate) fn read_target(target: &str) -> Option<Target<'_>> {
     let (authority, rest) = match target.split_once("://") {
         Some((scheme, rest)) if is_web_scheme(scheme) => {
@@ -23,15 +23,15 @@ pub(crate) fn read_target(target: &str) -> Option<Target<'_>> {
         Some(_) if path.is_empty() => "/",
         _ => path,
     };
-    let sound = path.starts_with('/') && is_path(path.as_bytes()) && is_query(query.as_bytes());
-    sound.then_some(Target { path, query, authority })
+    let is_valid = path.starts_with('/') && is_path(path.as_bytes()) && is_query(query.as_bytes());
+    is_valid.then_some(Target { path, query, authority })
 }
 
 fn is_web_scheme(scheme: &str) -> bool {
     scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
 }
 
-/// Host and port; RFC 9110 section 4.2.4 has a recipient treat user information as an error.
+/// Host and port. RFC 9110 section 4.2.4: a recipient should treat user information as an error.
 fn is_authority(authority: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     !authority.is_empty() && authority.bytes().all(plain)
@@ -40,17 +40,17 @@ fn is_authority(authority: &str) -> bool {
 /// RFC 3986 section 3.3.
 fn is_path(path: &[u8]) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte);
-    path.iter().copied().all(plain) && is_percent_sound(path)
+    path.iter().copied().all(plain) && has_valid_percent_encoding(path)
 }
 
-/// What browsers send unescaped in a query (WHATWG URL), which is a little more than RFC 3986.
+/// The characters that browsers leave unescaped in a query (WHATWG URL), some more than RFC 3986.
 fn is_query(query: &[u8]) -> bool {
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>\\".contains(&byte);
-    query.iter().copied().all(plain) && is_percent_sound(query)
+    query.iter().copied().all(plain) && has_valid_percent_encoding(query)
 }
 
-/// Every `%` has its two digits.
-fn is_percent_sound(bytes: &[u8]) -> bool {
+/// Whether two hexadecimal digits follow every `%`.
+fn has_valid_percent_encoding(bytes: &[u8]) -> bool {
     let digits = |rest: &[u8]| {
         matches!(rest, [b'%', high, low, ..]
             if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())

@@ -1,4 +1,4 @@
-//! Tables of request heads: what is read, and what is refused as what.
+//! Tables of request heads: the result of reading each of them.
 //! Never: a socket.
 
 use proptest::prelude::*;
@@ -23,13 +23,13 @@ fn check_fault(input: &str, expect: HeadFault) {
     assert_eq!(parse(input), Err(expect), "{:?}", &input[..input.len().min(200)]);
 }
 
-/// A head with these lines behind a sound `Host`.
+/// A head with these lines after a valid `Host`.
 fn with_lines(request_line: &str, lines: &str) -> String {
     format!("{request_line}\r\nHost: chat.example\r\n{lines}\r\n")
 }
 
 #[test]
-fn a_plain_head_is_read() {
+fn plain_head_is_read() {
     let input = "POST /auth/login?x=1&y HTTP/1.1\r\nHost: chat.example\r\nX-Empty:\r\n\
         x-blank: \t one two \t\r\ncontent-length: 17\r\n\r\n{\"username\":\"ann\"";
     let head = whole(input);
@@ -47,7 +47,7 @@ fn a_plain_head_is_read() {
 }
 
 #[test]
-fn a_repeated_field_is_many() {
+fn repeated_field_has_no_single_value() {
     let input = with_lines("GET / HTTP/1.1", "Origin: a\r\norigin: a\r\n");
     let head = whole(&input);
     assert_eq!(head.header("origin"), FieldValue::Many);
@@ -65,7 +65,7 @@ fn every_prefix_of_a_head_is_incomplete() {
 
 /// RFC 9112 section 9.3: 1.1 persists unless `close` is among the options.
 #[test]
-fn connection_close_is_heard() {
+fn connection_close_ends_persistence() {
     let rows = [
         ("", true),
         ("Connection: keep-alive\r\n", true),
@@ -82,7 +82,7 @@ fn connection_close_is_heard() {
 
 /// RFC 9112 section 3.2: origin-form, and absolute-form as every server must accept it. T-251.
 #[test]
-fn targets_are_taken_apart_and_not_decoded() {
+fn target_is_divided_and_not_decoded() {
     let rows = [
         ("/", "/", "", None),
         ("/?", "/", "", None),
@@ -104,7 +104,7 @@ fn targets_are_taken_apart_and_not_decoded() {
 }
 
 #[test]
-fn other_targets_are_malformed() {
+fn target_of_another_form_is_malformed() {
     let targets = [
         "*",
         "chat.example:443",
@@ -137,7 +137,7 @@ fn other_targets_are_malformed() {
 }
 
 #[test]
-fn request_lines_have_one_form() {
+fn request_line_in_another_form_is_rejected() {
     let malformed = [
         "GET  / HTTP/1.1",
         "GET / HTTP/1.1 ",
@@ -180,7 +180,7 @@ fn request_lines_have_one_form() {
 
 /// RFC 9112 sections 2.2, 5.1 and 5.2, RFC 9110 section 5.5.
 #[test]
-fn lines_end_one_way_and_hold_no_control_characters() {
+fn lone_line_feed_or_control_character_is_rejected() {
     let malformed = [
         "GET / HTTP/1.1\nHost: a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\n\r\n\r\n",
@@ -212,7 +212,7 @@ fn lines_end_one_way_and_hold_no_control_characters() {
 
 /// T-241.
 #[test]
-fn sizes_and_counts_are_bounded() {
+fn head_over_a_limit_is_rejected() {
     let lines =
         |count: usize| -> String { (0..count).map(|at| format!("X-{at}: y\r\n")).collect() };
     assert_eq!(whole(&with_lines("GET / HTTP/1.1", &lines(63))).headers.len(), 64);
@@ -245,15 +245,15 @@ fn sizes_and_counts_are_bounded() {
     };
     assert_eq!(whole(&sized(16_384)).length, 16_384);
     check_fault(&sized(16_385), HeadFault::TooLarge);
-    // T-240: a head that never ends is refused once it cannot end in time any more.
+    // T-240: a head without an end is rejected at the limit.
     let endless = &sized(20_000)[..16_384];
     assert_eq!(parse(&endless[..16_383]), Ok(None));
     check_fault(endless, HeadFault::TooLarge);
 }
 
-/// T-240: the search goes on where it stopped, also when the empty line straddles the border.
+/// T-240: the search continues where it stopped, also inside the empty line.
 #[test]
-fn the_end_of_a_head_is_found_however_it_is_cut() {
+fn end_of_head_is_found_at_every_cut() {
     let input = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest\r\n\r\n";
     for searched in 0..=26 {
         assert_eq!(head_end(input, searched), Some(27), "{searched}");
@@ -265,9 +265,9 @@ fn the_end_of_a_head_is_found_however_it_is_cut() {
     assert_eq!(head_end(b"", 10), None);
 }
 
-/// RFC 9112 section 6.1: what one reads as chunked another may not. T-244, T-247.
+/// RFC 9112 section 6.1: parsers disagree about transfer codings. T-244, T-247.
 #[test]
-fn any_transfer_coding_is_refused() {
+fn any_transfer_coding_is_rejected() {
     for lines in [
         "Transfer-Encoding: chunked\r\n",
         "transfer-encoding: chunked, identity\r\n",
@@ -288,7 +288,7 @@ fn any_transfer_coding_is_refused() {
 
 /// RFC 9112 section 6.3 items 5 and 6, RFC 9110 section 8.6. T-245.
 #[test]
-fn a_content_length_is_one_plain_number() {
+fn content_length_other_than_one_plain_number_is_rejected() {
     for (value, expect) in
         [("0", 0), ("5", 5), ("65536", 65_536), ("999999999999999999", 999_999_999_999_999_999)]
     {
@@ -321,7 +321,7 @@ fn a_content_length_is_one_plain_number() {
     {
         check_fault(&with_lines("POST / HTTP/1.1", lines), HeadFault::ContentLength);
     }
-    // T-248: a body where none belongs.
+    // T-248: a body on a request that cannot have one.
     for method in ["GET", "HEAD", "TRACE", "CONNECT"] {
         let line = format!("{method} / HTTP/1.1");
         check_fault(&with_lines(&line, "Content-Length: 5\r\n"), HeadFault::ContentLength);
@@ -356,22 +356,22 @@ fn sound(extra: &str) -> String {
 
 /// RFC 6455 section 4.2.1.
 #[test]
-fn sound_upgrades_are_read() {
+fn valid_upgrade_is_read() {
     check_upgrade(&sound(""), Ok(&[]));
     assert!(wants_upgrade(&whole(&sound(""))));
-    // T-210: lists, and no regard to case.
+    // T-210: lists, compared without case.
     let input = upgrade_with(&format!(
         "UPGRADE: h2c, WebSocket\r\nConnection: keep-alive\r\nConnection: foo, upGrade\r\n\
          {VERSION}Sec-WebSocket-Key: {KEY}\r\n"
     ));
     check_upgrade(&input, Ok(&[]));
-    // RFC 6455 section 4.2.2 item 5.4, its own example.
+    // The example of RFC 6455 section 4.2.2 item 5.4.
     assert_eq!(accept_key(KEY.as_bytes()), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 
 /// T-210.
 #[test]
-fn unsound_upgrades_are_refused() {
+fn invalid_upgrade_is_rejected() {
     let malformed = UpgradeFault::Malformed;
     let key = format!("Sec-WebSocket-Key: {KEY}\r\n");
     let asks = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
@@ -413,7 +413,7 @@ fn unsound_upgrades_are_refused() {
 
 /// RFC 6455 section 4.2.1 item 5: 16 bytes in base64. T-211.
 #[test]
-fn keys_are_sixteen_bytes_of_canonical_base64() {
+fn key_other_than_sixteen_bytes_of_canonical_base64_is_rejected() {
     let rows = [
         "",
         "dGhlIHNhbXBsZSBub25j",
@@ -437,7 +437,7 @@ fn keys_are_sixteen_bytes_of_canonical_base64() {
 
 /// RFC 6455 section 4.1 item 10. T-214, T-231.
 #[test]
-fn protocols_are_a_short_list_of_distinct_tokens() {
+fn protocols_other_than_few_distinct_tokens_are_rejected() {
     let line = |value: &str| format!("Sec-WebSocket-Protocol: {value}\r\n");
     check_upgrade(
         &sound(&line("portcullis.v1,  ticket.aB_-9")),
@@ -468,9 +468,9 @@ fn protocols_are_a_short_list_of_distinct_tokens() {
     }
 }
 
-/// RFC 6455 section 9.1: an offer may be declined by silence. T-212, T-214.
+/// RFC 6455 section 9.1: a server declines an offer by not answering it. T-212, T-214.
 #[test]
-fn extensions_are_not_even_read() {
+fn offers_of_extensions_do_not_affect_the_upgrade() {
     for value in [
         "permessage-deflate; client_max_window_bits",
         "x-webkit-deflate-frame",
@@ -500,14 +500,14 @@ fn response_heads_are_written() {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
     );
     assert_eq!(response(429, &[]), "HTTP/1.1 429 Too Many Requests\r\n\r\n");
-    // RFC 9112 section 4: the blank stays when there is no phrase.
+    // RFC 9112 section 4: the blank stays if there is no phrase.
     assert_eq!(response(299, &[]), "HTTP/1.1 299 \r\n\r\n");
     for status in [0, 7, 99, 600, 1_000, u16::MAX] {
         assert_eq!(response(status, &[]), "HTTP/1.1 500 Internal Server Error\r\n\r\n");
     }
 }
 
-/// CWE-113: no value starts a line of its own.
+/// CWE-113: no value starts a new line.
 #[test]
 fn line_ends_in_names_and_values_are_dropped() {
     assert_eq!(
@@ -530,9 +530,9 @@ proptest! {
         }
     }
 
-    /// What follows a head never changes it.
+    /// Bytes after a head never change its reading.
     #[test]
-    fn a_head_reads_the_same_whatever_follows(
+    fn bytes_after_a_head_do_not_change_it(
         path in "/[a-z0-9._~-]{0,20}",
         lines in prop::collection::vec(("[A-Za-z-]{1,12}", "[ -~]{0,30}"), 0..8),
         tail in prop::collection::vec(any::<u8>(), 0..40),
@@ -549,7 +549,7 @@ proptest! {
     }
 
     #[test]
-    fn no_response_head_has_a_line_too_many(
+    fn response_head_has_no_additional_line(
         status in any::<u16>(), name in "\\PC{0,20}|[\\x00-\\xff]{0,20}", value in "(?s).{0,60}",
     ) {
         let written = response(status, &[(&name, &value)]);
@@ -560,7 +560,7 @@ proptest! {
 }
 
 #[test]
-fn version_1_0_is_read_where_probes_are_answered_and_nowhere_else() {
+fn version_1_0_is_read_only_where_probes_are_answered() {
     let limits = HeadLimits { head_max_bytes: 4096, headers_max: 8, target_max_bytes: 1024 };
     let old = b"GET /ready HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
     assert_eq!(parse_head(old, &limits), Err(HeadFault::Version));

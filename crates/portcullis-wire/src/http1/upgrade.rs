@@ -1,5 +1,5 @@
-//! The opening handshake of a WebSocket, as the server reads it (RFC 6455 section 4.2.1).
-//! Never: extensions; an offer is not even parsed, and so never agreed to.
+//! Reads the opening handshake of a WebSocket (RFC 6455 section 4.2.1).
+//! Never: reads offers of extensions.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,28 +7,28 @@ use base64::engine::general_purpose::STANDARD;
 use super::head::{FieldValue, Head};
 use super::token::{elements, is_token};
 
-/// Subprotocols a client may offer; it needs one, and perhaps a ticket beside it.
+/// Most subprotocols a client can offer; it needs one, and sometimes a ticket as a second.
 const PROTOCOLS_MAX: usize = 16;
 
-/// A sound request for a WebSocket.
+/// A valid request for a WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpgradeRequest<'a> {
     /// 24 characters of base64, for [`accept_key`](crate::websocket::accept_key).
     pub key: &'a [u8],
-    /// The subprotocols offered, in the client's order: at most 16 tokens, each once.
+    /// The subprotocols that the client offers, in its order: at most 16 tokens, each once.
     pub protocols: Vec<&'a str>,
 }
 
-/// Why a request for a WebSocket is refused.
+/// Why a request for a WebSocket is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpgradeFault {
-    /// Not what RFC 6455 section 4.2.1 asks for; the word says where, for the operator.
+    /// The request violates RFC 6455 section 4.2.1. The word tells the operator where.
     Malformed(&'static str),
-    /// Another version than 13, or none: answered 426 with ours (RFC 6455 section 4.4).
+    /// The version is missing or not 13; answered by 426 with version 13 (RFC 6455 section 4.4).
     Version,
 }
 
-/// Whether a request asks for a WebSocket at all.
+/// Whether a request asks for a WebSocket.
 #[must_use]
 pub fn wants_upgrade(head: &Head<'_>) -> bool {
     head.lists("upgrade", "websocket")
@@ -37,7 +37,7 @@ pub fn wants_upgrade(head: &Head<'_>) -> bool {
 /// Reads the opening handshake.
 ///
 /// # Errors
-/// Anything RFC 6455 section 4.2.1 does not allow.
+/// The request violates RFC 6455 section 4.2.1.
 pub fn read_upgrade<'a>(head: &Head<'a>) -> Result<UpgradeRequest<'a>, UpgradeFault> {
     // 4.2.1 item 1: a GET request of HTTP/1.1 or higher.
     if head.method != "GET" {
@@ -67,13 +67,13 @@ pub fn read_upgrade<'a>(head: &Head<'a>) -> Result<UpgradeRequest<'a>, UpgradeFa
     Ok(UpgradeRequest { key, protocols: read_protocols(head)? })
 }
 
-/// Sixteen bytes in canonical base64: 24 characters, the padding and its spare bits as they must.
+/// Whether a key is sixteen bytes in canonical base64: 24 characters with exact padding.
 fn is_key(key: &[u8]) -> bool {
     let mut bytes = [0; 18];
     key.len() == 24 && STANDARD.decode_slice(key, &mut bytes) == Ok(16)
 }
 
-/// RFC 6455 section 4.1 item 10: tokens, none empty, each once. Linear: at most 16 are read.
+/// Reads the subprotocols: distinct tokens (RFC 6455 section 4.1 item 10), at most 16.
 fn read_protocols<'a>(head: &Head<'a>) -> Result<Vec<&'a str>, UpgradeFault> {
     let fault = UpgradeFault::Malformed("upgrade_protocols");
     let mut protocols = Vec::new();

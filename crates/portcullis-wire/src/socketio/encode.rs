@@ -1,5 +1,5 @@
 //! Writes the packets of the server, each as an Engine.IO message.
-//! Never: checks the JSON that it is given.
+//! Never: checks the JSON of its callers.
 
 use crate::json::quoted;
 
@@ -14,7 +14,7 @@ pub(super) fn head(kind: char, namespace: &str, capacity: usize) -> String {
     text
 }
 
-/// An accepted CONNECT. `payload_json` is one JSON object.
+/// Writes the answer to an accepted CONNECT. `payload_json` is one JSON object.
 #[must_use]
 pub fn connect_ok(namespace: &str, payload_json: &str) -> String {
     let mut text = head('0', namespace, payload_json.len());
@@ -22,7 +22,7 @@ pub fn connect_ok(namespace: &str, payload_json: &str) -> String {
     text
 }
 
-/// A refused CONNECT. `payload_json` is one JSON object.
+/// Writes the answer to a rejected CONNECT. `payload_json` is one JSON object.
 #[must_use]
 pub fn connect_error(namespace: &str, payload_json: &str) -> String {
     let mut text = head('4', namespace, payload_json.len());
@@ -30,7 +30,7 @@ pub fn connect_error(namespace: &str, payload_json: &str) -> String {
     text
 }
 
-/// An event with one argument. `payload_json` is one JSON value.
+/// Writes an event with one argument. `payload_json` is one JSON value.
 #[must_use]
 pub fn event(namespace: &str, name: &str, payload_json: &str) -> String {
     let mut text = head('2', namespace, name.len() + payload_json.len() + 8);
@@ -42,7 +42,7 @@ pub fn event(namespace: &str, name: &str, payload_json: &str) -> String {
     text
 }
 
-/// An acknowledgement with one argument. `payload_json` is one JSON value.
+/// Writes an acknowledgement with one argument. `payload_json` is one JSON value.
 #[must_use]
 pub fn ack(namespace: &str, id: u64, payload_json: &str) -> String {
     let mut text = head('3', namespace, payload_json.len() + 24);
@@ -53,20 +53,20 @@ pub fn ack(namespace: &str, id: u64, payload_json: &str) -> String {
     text
 }
 
-/// What stands before the arguments of an event that is sent.
+/// The parts of an event before its arguments.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EventHead<'a> {
     /// The namespace.
     pub namespace: &'a str,
     /// The event's name.
     pub name: &'a str,
-    /// Asks for an acknowledgement under this id.
+    /// The id of a requested acknowledgement.
     pub ack: Option<u64>,
     /// How many binary messages follow.
     pub attachments: usize,
 }
 
-/// An event with any arguments: JSON values with commas between them.
+/// Writes an event with any arguments: JSON values with commas between them.
 #[must_use]
 pub fn event_with(event: &EventHead<'_>, arguments_json: &str) -> String {
     let kind = if event.attachments == 0 { '2' } else { '5' };
@@ -86,7 +86,7 @@ pub fn event_with(event: &EventHead<'_>, arguments_json: &str) -> String {
     text
 }
 
-/// An acknowledgement with any arguments: JSON values with commas between them.
+/// Writes an acknowledgement with any arguments: JSON values with commas between them.
 #[must_use]
 pub fn ack_with(namespace: &str, id: u64, attachments: usize, arguments_json: &str) -> String {
     let kind = if attachments == 0 { '3' } else { '6' };
@@ -112,7 +112,7 @@ fn push_head(text: &mut String, kind: char, attachments: usize, namespace: &str)
     }
 }
 
-/// The server ends the client's place in a namespace.
+/// Writes that the client is disconnected from a namespace.
 #[must_use]
 pub fn disconnect(namespace: &str) -> String {
     head('1', namespace, 0)

@@ -1,15 +1,15 @@
 //! Names of events: read from the JSON of an event, and compared with reserved names.
-//! Never: looks at the arguments of the event.
+//! Never: reads the arguments of the event.
 
 use crate::packet_fault::PacketFault;
 
 /// Longest namespace and longest event name, in bytes.
 pub(super) const NAME_MAX_BYTES: usize = 128;
 
-/// The event's name: the first element of the array, a string without escapes.
+/// Reads the event's name: the first element of the array, a string without escapes.
 ///
 /// # Errors
-/// `event_name` when it is anything else (T-193); nothing behind it is looked at.
+/// `event_name` if the first element is anything else (T-193). The rest is not read.
 pub fn event_name(json: &str) -> Result<&str, PacketFault> {
     let fault = PacketFault("event_name");
     let rest = json.strip_prefix('[').ok_or(fault)?.trim_ascii_start();
@@ -23,7 +23,7 @@ pub fn event_name(json: &str) -> Result<&str, PacketFault> {
     Ok(name)
 }
 
-/// Whether the name belongs to the protocol's own life cycle (T-194).
+/// Whether the protocol reserves the name for its life cycle (T-194).
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
     matches!(

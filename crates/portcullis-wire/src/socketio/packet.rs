@@ -28,9 +28,9 @@ pub enum SocketPacket<'a> {
     Event {
         /// The namespace.
         namespace: &'a str,
-        /// The id the acknowledgement has to carry.
+        /// The id of the requested acknowledgement.
         ack: Option<u64>,
-        /// The whole JSON array as text; not yet parsed.
+        /// The JSON array as text, not parsed.
         json: &'a str,
     },
     /// An acknowledgement.
@@ -39,18 +39,18 @@ pub enum SocketPacket<'a> {
         namespace: &'a str,
         /// The id.
         id: u64,
-        /// The whole JSON array as text; not yet parsed.
+        /// The JSON array as text, not parsed.
         json: &'a str,
     },
     /// An event whose attachments follow as binary messages.
     BinaryEvent {
         /// The namespace.
         namespace: &'a str,
-        /// The id the acknowledgement has to carry.
+        /// The id of the requested acknowledgement.
         ack: Option<u64>,
         /// How many attachments follow: 1 to 10.
         attachments: usize,
-        /// The whole JSON array as text; not yet parsed.
+        /// The JSON array as text, not parsed.
         json: &'a str,
     },
     /// An acknowledgement whose attachments follow as binary messages.
@@ -61,7 +61,7 @@ pub enum SocketPacket<'a> {
         id: u64,
         /// How many attachments follow: 1 to 10.
         attachments: usize,
-        /// The whole JSON array as text; not yet parsed.
+        /// The JSON array as text, not parsed.
         json: &'a str,
     },
 }
@@ -69,7 +69,7 @@ pub enum SocketPacket<'a> {
 /// Reads one packet.
 ///
 /// # Errors
-/// A word that says what is wrong.
+/// A word for the reason.
 pub fn decode_socket(text: &str) -> Result<SocketPacket<'_>, PacketFault> {
     let kind = *text.as_bytes().first().ok_or(PacketFault("empty"))?;
     let rest = text.get(1..).ok_or(PacketFault("packet_type"))?;
@@ -115,7 +115,7 @@ pub fn decode_socket(text: &str) -> Result<SocketPacket<'_>, PacketFault> {
     }
 }
 
-/// How many attachments a binary packet announces: one or two digits and a hyphen.
+/// Reads how many attachments a binary packet announces: one or two digits and a hyphen.
 fn read_attachments(text: &str) -> Result<(usize, &str), PacketFault> {
     let fault = PacketFault("attachments");
     let (digits, rest) = match text.bytes().take(3).position(|byte| byte == b'-') {
@@ -131,7 +131,7 @@ fn read_namespace(text: &str) -> Result<(&str, &str), PacketFault> {
     if !text.starts_with('/') {
         return Ok(("/", text));
     }
-    // No further than the longest name, so that a packet of one huge name costs nothing.
+    // Reads only as far as the longest name, so that a packet with one huge name costs little.
     let comma = text.bytes().take(NAME_MAX_BYTES + 1).position(|byte| byte == b',');
     let (name, rest) = match comma {
         Some(at) => (text.get(..at), text.get(at + 1..)),

@@ -11,7 +11,7 @@ fn event_at<'a>(namespace: &'a str, ack: Option<u64>, json: &'a str) -> SocketPa
 }
 
 #[test]
-fn packets() {
+fn valid_packet_is_read() {
     let connect = |namespace, payload| Ok(SocketPacket::Connect { namespace, payload });
     let cases = [
         ("0", connect("/", None)),
@@ -55,7 +55,7 @@ fn packets() {
 }
 
 #[test]
-fn t191_t192_t198_t200_malformed_packets() {
+fn t191_t192_t198_t200_malformed_packet_is_rejected() {
     let long = format!("0/{},", "a".repeat(10_000));
     let longer_by_one = format!("0/{},", "a".repeat(128));
     let digits = format!("2{}[\"a\"]", "1".repeat(1_000));
@@ -107,7 +107,7 @@ fn t191_t192_t198_t200_malformed_packets() {
 }
 
 #[test]
-fn t193_event_names() {
+fn t193_event_name_with_other_characters_is_rejected() {
     let long = format!("[\"{}\"]", "a".repeat(129));
     let cases = [
         ("[\"chat:send\",{}]", Ok("chat:send")),
@@ -129,7 +129,7 @@ fn t193_event_names() {
 }
 
 #[test]
-fn encoding_escapes_names_and_names_namespaces() {
+fn encoded_packet_has_escaped_name_and_namespace() {
     assert_eq!(event("/", "a\"b", "{}"), r#"42["a\"b",{}]"#);
     assert_eq!(event("/admin", "alert", "1"), r#"42/admin,["alert",1]"#);
     assert_eq!(ack("/", 7, r#"{"ok":true}"#), r#"437[{"ok":true}]"#);
@@ -147,14 +147,14 @@ fn encoding_escapes_names_and_names_namespaces() {
 
 proptest::proptest! {
     #[test]
-    fn any_text_is_read_or_refused(text in "\\PC{0,64}") {
+    fn random_text_is_read_or_rejected(text in "\\PC{0,64}") {
         let _packet = decode_socket(&text);
         let _name = event_name(&text);
     }
 
-    /// Every byte of an accepted packet is accounted for: nothing is skipped or read twice.
+    /// Every byte of an accepted packet is read once: none is skipped or read twice.
     #[test]
-    fn accepted_packets_are_used_up(
+    fn accepted_packet_is_read_completely(
         text in r#"[0-9](/[ab,?é]{0,5},?)?[0-9-]{0,9}(\[("[a:\\]{0,4}",?)?[0-9é]{0,3}]|\{\})?"#,
     ) {
         let written = match decode_socket(&text) {
@@ -173,7 +173,7 @@ proptest::proptest! {
                 return Ok(());
             }
         };
-        // `/` may be written or left out, and so may the comma at the end of a namespace.
+        // `/` and the comma at the end of a namespace are optional.
         let plain = |text: &str| {
             let (kind, rest) = text.split_at(1);
             let bare = rest.strip_prefix('/').filter(|rest| !rest.starts_with(['a', 'b', '/']));
@@ -183,7 +183,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn our_events_read_back(name in "[a-z:]{1,20}", text in "\\PC{0,40}") {
+    fn written_event_is_read_back(name in "[a-z:]{1,20}", text in "\\PC{0,40}") {
         let payload = serde_json::Value::from(text).to_string();
         let encoded = event("/", &name, &payload);
         let expect = format!("[{},{payload}]", quoted(&name));

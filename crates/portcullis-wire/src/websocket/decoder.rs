@@ -1,5 +1,5 @@
-//! Bytes of a client to whole messages (RFC 6455 sections 5 and 8.1).
-//! Never: a copy of a frame that arrived whole; work after the first fault or the close frame.
+//! Decodes the bytes of a client to whole messages (RFC 6455 sections 5 and 8.1).
+//! Never: copies a frame that arrived whole; works after the first fault or the close frame.
 
 use std::ops::Range;
 
@@ -10,15 +10,14 @@ use super::header::{Coding, Extension, HEADER_MAX_BYTES, Header, Kind};
 use super::mask::unmask;
 use super::message::{CloseFrame, Message, Step, is_close_code};
 
-/// Decodes one client's frames. Sixteen bytes while nothing is incomplete.
+/// Decodes one client's frames. It has sixteen bytes while no message is incomplete.
 #[derive(Debug, Default)]
 pub struct Decoder {
     partial: Option<Box<Partial>>,
     ended: bool,
 }
 
-/// What is kept while a frame or message is incomplete, and the message it became until the
-/// next call.
+/// The state of an incomplete frame or message, and the completed message until the next call.
 #[derive(Debug)]
 struct Partial {
     since_ms: u64,
@@ -30,14 +29,14 @@ struct Partial {
     lent: Lent,
 }
 
-/// A frame whose header is complete and whose payload is not.
+/// A frame with a complete header and an incomplete payload.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     header: Header,
     arrived: usize,
 }
 
-/// Which of the kept bytes the caller has been given.
+/// The buffer that the caller borrows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lent {
     Nothing,
@@ -45,7 +44,7 @@ enum Lent {
     Message,
 }
 
-/// Where a completed message lies.
+/// The place of a completed message.
 enum Ready {
     Nothing,
     Input(Kind, Coding, Range<usize>),
@@ -54,20 +53,20 @@ enum Ready {
 }
 
 impl Decoder {
-    /// A decoder for a connection that has just been upgraded.
+    /// A decoder for a connection after its upgrade.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes bytes from the start of `input`, up to the end of one message or control frame.
+    /// Decodes bytes from the start of `input`, up to the end of one message or control frame.
     ///
-    /// Unmasks in place; `input` is to be dropped as far as it was consumed. A frame that lies
-    /// whole in `input` is lent from there, anything else from the decoder. After the close
-    /// frame, and after a fault, everything is consumed and ignored (RFC 6455 section 7.1.7).
+    /// Unmasks in place; the caller drops the consumed bytes of `input`. The message borrows from
+    /// `input` if its frame is whole there, and otherwise from the decoder. After the close frame
+    /// or a fault, all bytes are consumed and ignored (RFC 6455 section 7.1.7).
     ///
     /// # Errors
-    /// The peer broke RFC 6455 or a limit; sizes and counts are decided on the header.
+    /// The peer violated RFC 6455 or a limit. Sizes and counts are checked on the header.
     pub fn decode<'a>(
         &'a mut self,
         input: &'a mut [u8],
@@ -86,13 +85,13 @@ impl Decoder {
         Ok(Step { consumed, message: Some(message?) })
     }
 
-    /// The same for a connection that agreed on permessage-deflate (RFC 7692).
+    /// Decodes like [`Decoder::decode`], for a connection with permessage-deflate (RFC 7692).
     ///
-    /// `message_max_bytes` bounds a compressed message before and after it is decompressed; the
-    /// decompressed one is lent from the inflater.
+    /// `message_max_bytes` limits a compressed message before and after decompression. A
+    /// decompressed message borrows from the inflater.
     ///
     /// # Errors
-    /// As [`Decoder::decode`], and a compressed message that is none, or a bomb.
+    /// As [`Decoder::decode`], and for a compressed message that is invalid or expands too much.
     pub fn decode_deflated<'a>(
         &'a mut self,
         input: &'a mut [u8],
@@ -117,7 +116,7 @@ impl Decoder {
         Ok(Step { consumed, message: Some(message?) })
     }
 
-    /// Takes bytes up to the end of one frame; `None` when there is nothing to take them for.
+    /// Reads bytes up to the end of one frame; `None` if there is nothing to decode.
     fn ready(
         &mut self,
         input: &mut [u8],
@@ -138,7 +137,7 @@ impl Decoder {
         }
     }
 
-    /// Frees a message that was lent by the last call; also done by the next call.
+    /// Frees the message of the last call; the next call does so, too.
     pub fn release(&mut self) {
         if self.ended {
             self.partial = None;
@@ -155,7 +154,7 @@ impl Decoder {
         }
     }
 
-    /// When the first byte of an incomplete message or frame came.
+    /// When the first byte of an incomplete message or frame arrived.
     #[must_use]
     pub fn pending_since_ms(&self) -> Option<u64> {
         let partial = self.partial.as_ref().filter(|_| !self.ended)?;
@@ -167,7 +166,7 @@ impl Decoder {
         (!done).then_some(partial.since_ms)
     }
 
-    /// Heap bytes held.
+    /// Heap bytes of this decoder.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.partial.as_ref().map_or(0, |partial| {
@@ -206,14 +205,14 @@ impl Decoder {
         let payload = input.get_mut(start..end).unwrap_or_default();
         unmask(payload, header.mask, arrived);
         if header.is_whole() && payload.len() == header.length && continued.is_none() {
-            self.forget_header();
+            self.free_header();
             return Ok((end, Ready::Input(header.kind, header.coding, start..end)));
         }
         let ready = self.keep(frame, payload)?;
         Ok((end, ready))
     }
 
-    /// The next header and where its payload starts; keeps what there is of one that is cut off.
+    /// Reads the next header and the start of its payload. Keeps the bytes of an incomplete header.
     fn read_header(
         &mut self,
         input: &[u8],
@@ -251,8 +250,8 @@ impl Decoder {
         }
     }
 
-    /// A header that came in pieces is used up, and no message needs the rest.
-    fn forget_header(&mut self) {
+    /// Frees the bytes of a header that arrived in pieces, unless a message is incomplete.
+    fn free_header(&mut self) {
         if self.partial.as_ref().is_some_and(|partial| partial.message.is_none()) {
             self.partial = None;
         }
@@ -298,7 +297,7 @@ impl Partial {
         }
     }
 
-    /// Adds what may belong to the header, and gives all there is of it.
+    /// Adds bytes of the header and returns all of them so far.
     fn add_header_bytes(&mut self, input: &[u8]) -> &[u8] {
         let room = self.header.get_mut(self.header_length..).unwrap_or_default();
         let count = room.len().min(input.len());
@@ -310,7 +309,7 @@ impl Partial {
     }
 }
 
-/// The payload a completed frame ended, from wherever it lies.
+/// Borrows the payload that a completed frame has ended.
 fn lend<'a>(
     ready: Ready,
     input: &'a [u8],
@@ -331,7 +330,7 @@ fn lend<'a>(
 fn read_message(kind: Kind, payload: &[u8]) -> Result<Message<'_>, FrameFault> {
     Ok(match kind {
         Kind::Text => Message::Text(read_text(payload)?),
-        // A message has the kind of its first frame, so a continuation is never one.
+        // A message has the kind of its first frame, which is never a continuation.
         Kind::Binary | Kind::Continuation => Message::Binary(payload),
         Kind::Ping => Message::Ping(payload),
         Kind::Pong => Message::Pong(payload),
@@ -339,12 +338,12 @@ fn read_message(kind: Kind, payload: &[u8]) -> Result<Message<'_>, FrameFault> {
     })
 }
 
-/// RFC 6455 section 8.1: text that is not UTF-8 fails the connection.
+/// RFC 6455 section 8.1: text that is not UTF-8 ends the connection.
 fn read_text(payload: &[u8]) -> Result<&str, FrameFault> {
     simdutf8::basic::from_utf8(payload).map_err(|_| FrameFault::Utf8)
 }
 
-/// RFC 6455 section 5.5.1: nothing, or a code and perhaps a reason.
+/// RFC 6455 section 5.5.1: empty, or a code and optionally a reason.
 fn read_close(payload: &[u8]) -> Result<CloseFrame<'_>, FrameFault> {
     if payload.is_empty() {
         return Ok(CloseFrame { code: None, reason: "" });

@@ -1,5 +1,5 @@
-//! Messages to frames, as a server sends them (RFC 6455 section 5.1: never masked).
-//! Never: a frame in pieces, a length longer than needed, a code that may not be sent.
+//! Writes messages as frames of a server (RFC 6455 section 5.1: never masked).
+//! Never: a fragmented frame, a length longer than needed, an invalid close code.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use super::message::{Opcode, is_close_code};
 /// RFC 6455 section 1.3.
 const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Adds one final frame. The payload of a control frame is cut at 125 bytes.
+/// Adds one final frame. Cuts the payload of a control frame at 125 bytes.
 pub fn write_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     let payload = sendable(opcode, payload);
     let (header, header_length) = header(opcode, payload.len());
@@ -21,7 +21,7 @@ pub fn write_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// One final frame, to be shared by everyone it is sent to; one allocation of its exact size.
+/// Writes one final frame that all recipients share, in one allocation of its exact size.
 #[must_use]
 pub fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     let (_, header_length) = header(opcode, sendable(opcode, payload).len());
@@ -30,9 +30,9 @@ pub fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     Bytes::from(out)
 }
 
-/// A close frame. A reason is cut at a character within 123 bytes.
+/// Writes a close frame. Cuts the reason at a character within 123 bytes.
 ///
-/// A code that may not be sent (RFC 6455 section 7.4.1: 1005, 1006, 1015) leaves the frame empty.
+/// With an invalid code (RFC 6455 section 7.4.1: 1005, 1006, 1015) the frame is empty.
 #[must_use]
 pub fn close_frame(code: u16, reason: &str) -> Bytes {
     let mut payload = Vec::new();

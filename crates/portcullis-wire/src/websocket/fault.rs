@@ -1,31 +1,31 @@
 //! Limits of frames and messages, and the ways a peer breaks them or RFC 6455.
 //! Never: a decision; the decoder makes it.
 
-/// How much a peer may send as one message.
+/// Limits of one message.
 ///
-/// A connection holds at most `message_max_bytes` of an unfinished message, and about 300 bytes.
+/// A connection holds at most `message_max_bytes` of an incomplete message, and about 300 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameLimits {
-    /// Payload of one message, over all its frames; decided on each frame's header.
+    /// Bytes of one message over all its frames, checked on each frame's header.
     pub message_max_bytes: u32,
-    /// Frames of one message, empty ones included.
+    /// Frames of one message, including empty ones.
     pub fragments_max: u16,
-    /// From the first byte of a message (or lone frame) to its last.
+    /// Time from the first byte of a message (or single frame) to its last byte.
     pub assembly_timeout_ms: u64,
 }
 
-/// How a peer broke RFC 6455 or a limit. The connection ends with it.
+/// A violation of RFC 6455 or of a limit. It ends the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FrameFault {
-    /// The message would be larger than allowed.
+    /// The message is larger than allowed.
     TooLarge,
     /// The message has more frames than allowed.
     Fragments,
     /// The message takes too long to arrive.
     AssemblyTimeout,
-    /// Text or a close reason that is not, or cannot become, UTF-8.
+    /// Text or a close reason that is not valid UTF-8.
     Utf8,
-    /// A reserved bit is set, and no extension was agreed.
+    /// A reserved bit is set without an extension.
     ReservedBits,
     /// An opcode RFC 6455 does not define.
     ReservedOpcode,
@@ -35,15 +35,15 @@ pub enum FrameFault {
     ControlTooLong,
     /// A control frame that is not final.
     ControlFragmented,
-    /// A continuation of nothing, or a new message inside another.
+    /// A continuation without a start, or a new message inside another.
     Continuation,
-    /// A length written longer than needed, or with its highest bit set.
+    /// A length in more bytes than needed, or with its highest bit set.
     Length,
-    /// A close frame of one byte, or with a code that may not be sent.
+    /// A close frame of one byte, or with an invalid code.
     Close,
-    /// A compressed message that is no DEFLATE data (RFC 7692).
+    /// A compressed message that is not valid DEFLATE data (RFC 7692).
     Deflate,
-    /// A compressed message that grows out of all proportion.
+    /// A compressed message that expands more than allowed.
     Ratio,
 }
 

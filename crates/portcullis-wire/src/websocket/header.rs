@@ -1,5 +1,5 @@
-//! The header of a client's frame (RFC 6455 section 5.2), judged byte by byte in its order.
-//! Never: a verdict that depends on how many of its bytes came at once.
+//! Reads the header of a client's frame (RFC 6455 section 5.2) byte by byte.
+//! Never: a result that depends on how the bytes were cut on their way.
 
 use super::fault::{FrameFault, FrameLimits};
 
@@ -8,7 +8,7 @@ pub(crate) const HEADER_MAX_BYTES: usize = 14;
 /// Longest payload of a control frame (RFC 6455 section 5.5).
 pub(crate) const CONTROL_MAX_BYTES: u8 = 125;
 
-/// What a frame is part of.
+/// The kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
@@ -28,23 +28,23 @@ impl Kind {
     }
 }
 
-/// Which bits of a header mean something beyond RFC 6455.
+/// The extension that gives a reserved bit a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extension {
     /// None.
     None,
-    /// RSV1 says that a message is compressed (RFC 7692 section 6).
+    /// RSV1 marks a compressed message (RFC 7692 section 6).
     Deflate,
 }
 
-/// How a message's payload is written.
+/// The coding of a message's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coding {
     Plain,
     Deflated,
 }
 
-/// A header that may be followed by its payload.
+/// A complete, valid header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) kind: Kind,
@@ -56,7 +56,7 @@ pub(crate) struct Header {
     pub(crate) size: usize,
 }
 
-/// How far the message is that a frame would continue.
+/// What has arrived of the message that a frame would continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub(crate) frames: u16,
@@ -64,7 +64,7 @@ pub(crate) struct Progress {
 }
 
 impl Header {
-    /// Reads a header from the start of `bytes`; `None` while it is not all there.
+    /// Reads a header from the start of `bytes`; `None` if it is incomplete.
     pub(crate) fn read(
         bytes: &[u8],
         progress: Option<Progress>,
@@ -99,13 +99,13 @@ impl Header {
             },
             short => (u64::from(short), rest),
         };
-        let length = bounded(declared, kind, progress, limits)?;
+        let length = check_length(declared, kind, progress, limits)?;
         let Some((mask, rest)) = rest.split_first_chunk() else { return Ok(None) };
         let size = bytes.len() - rest.len();
         Ok(Some(Self { kind, coding, fin, length, mask: *mask, size }))
     }
 
-    /// Whether the frame is all of its message.
+    /// Whether the frame is the whole message.
     pub(crate) fn is_whole(&self) -> bool {
         self.fin && self.kind != Kind::Continuation
     }
@@ -120,7 +120,7 @@ fn read_first(
     // 5.2: reserved bits must be 0 unless an extension was negotiated.
     let coding = match (first & 0x70, extension) {
         (0, _) => Coding::Plain,
-        // RFC 7692 section 6: on the first frame of a message, and on nothing else.
+        // RFC 7692 section 6: only on the first frame of a message.
         (0x40, Extension::Deflate) if matches!(first & 0x0f, 0x1 | 0x2) => Coding::Deflated,
         _ => return Err(FrameFault::ReservedBits),
     };
@@ -134,11 +134,11 @@ fn read_first(
         0xa => Kind::Pong,
         _ => return Err(FrameFault::ReservedOpcode),
     };
-    // 5.5: control frames must not be fragmented, but may stand between fragments (5.4).
+    // 5.5: control frames must not be fragmented, but may occur between fragments (5.4).
     if kind.is_control() {
         return if fin { Ok((kind, coding, fin)) } else { Err(FrameFault::ControlFragmented) };
     }
-    // 5.4: a continuation continues something, and messages do not interleave.
+    // 5.4: a continuation needs a start, and messages do not interleave.
     if (kind == Kind::Continuation) != progress.is_some() {
         return Err(FrameFault::Continuation);
     }
@@ -148,8 +148,8 @@ fn read_first(
     Ok((kind, coding, fin))
 }
 
-/// The declared length, if the whole message stays within its limit.
-fn bounded(
+/// Returns the declared length if the whole message stays within its limit.
+fn check_length(
     declared: u64,
     kind: Kind,
     progress: Option<Progress>,

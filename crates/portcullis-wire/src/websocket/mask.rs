@@ -1,9 +1,9 @@
-//! Masking of frame payloads (RFC 6455 section 5.3).
-//! Never: a copy; the bytes are changed where they lie.
+//! Unmasks frame payloads (RFC 6455 section 5.3).
+//! Never: copies the bytes.
 
-/// Applies `mask` to bytes that stand `offset` bytes into their payload.
+/// Applies `mask` to bytes that begin `offset` bytes into their payload.
 ///
-/// Sixteen bytes at a time, which compilers turn into vector instructions.
+/// Works on sixteen bytes at a time, which compilers turn into vector instructions.
 pub(crate) fn unmask(bytes: &mut [u8], mask: [u8; 4], offset: usize) {
     let mut key = mask;
     key.rotate_left(offset % 4);
@@ -32,7 +32,7 @@ mod tests {
 
     /// RFC 6455 section 5.3: octet i is XORed with mask octet i modulo 4.
     #[test]
-    fn every_length_and_offset_follows_the_definition() {
+    fn every_length_and_offset_is_unmasked_by_the_definition() {
         let mask = [0x37, 0xfa, 0x21, 0x3d];
         for length in 0..70 {
             for offset in 0..9 {

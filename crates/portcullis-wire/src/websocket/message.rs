@@ -8,29 +8,29 @@ pub enum Message<'a> {
     Text(&'a str),
     /// Any bytes.
     Binary(&'a [u8]),
-    /// To be answered with a pong of the same bytes (RFC 6455 section 5.5.2).
+    /// A request for a pong with the same bytes (RFC 6455 section 5.5.2).
     Ping(&'a [u8]),
-    /// Solicited or not (RFC 6455 section 5.5.3).
+    /// A pong, with or without a ping (RFC 6455 section 5.5.3).
     Pong(&'a [u8]),
-    /// The last thing a peer says; whatever follows is ignored.
+    /// The last frame of a peer; bytes after it are ignored.
     Close(CloseFrame<'a>),
 }
 
-/// What a close frame says (RFC 6455 section 5.5.1).
+/// The content of a close frame (RFC 6455 section 5.5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CloseFrame<'a> {
-    /// A code that may be sent; `None` when the frame is empty.
+    /// A valid code; `None` if the frame is empty.
     pub code: Option<u16>,
     /// At most 123 bytes.
     pub reason: &'a str,
 }
 
-/// What one call of [`Decoder::decode`](super::Decoder::decode) came to.
+/// The result of one call of [`Decoder::decode`](super::Decoder::decode).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step<'a> {
-    /// Bytes of the input that are done with; at least one unless the input was empty.
+    /// Consumed bytes of the input; at least one unless the input was empty.
     pub consumed: usize,
-    /// The message these bytes completed.
+    /// The message that these bytes completed.
     pub message: Option<Message<'a>>,
 }
 
@@ -43,13 +43,13 @@ pub enum Opcode {
     Binary,
     /// The closing handshake.
     Close,
-    /// Asks for a pong.
+    /// A request for a pong.
     Ping,
-    /// Answers a ping.
+    /// The answer to a ping.
     Pong,
 }
 
-/// Whether a close code may stand in a frame (RFC 6455 section 7.4, and its IANA registry).
+/// Whether a frame may contain a close code (RFC 6455 section 7.4, and its IANA registry).
 pub(crate) fn is_close_code(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }

@@ -1,5 +1,5 @@
-//! A server's own frame taken apart again, for transports and clients without binary frames.
-//! Never: a frame of a client; those are masked and decoded elsewhere.
+//! Reads the server's own frames again, for transports and clients without binary frames.
+//! Never: reads a frame of a client; those are masked.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,9 +8,9 @@ use bytes::Bytes;
 use super::encode::frame;
 use super::message::Opcode;
 
-/// The frame for a client that takes binary messages as base64 only: text `b…` of Engine.IO.
+/// Converts a frame for a client that reads binary messages only as base64: text `b…` of Engine.IO.
 ///
-/// Frames that are not binary stay as they are.
+/// Frames that are not binary stay unchanged.
 #[must_use]
 pub fn in_base64(sent: Bytes) -> Bytes {
     match server_frame(&sent) {
@@ -25,7 +25,7 @@ pub fn in_base64(sent: Bytes) -> Bytes {
 
 /// The opcode and payload of a whole frame that [`crate::websocket::frame`] wrote.
 ///
-/// `None` for anything else, a compressed frame among it.
+/// `None` for anything else, also for a compressed frame.
 #[must_use]
 pub fn server_frame(frame: &[u8]) -> Option<(Opcode, &[u8])> {
     let (first, rest) = frame.split_first()?;
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_comes_back() {
+    fn written_frame_is_read_back() {
         for length in [0, 1, 125, 126, 65_535, 65_536] {
             let payload = vec![b'x'; length];
             for opcode in [Opcode::Text, Opcode::Binary] {

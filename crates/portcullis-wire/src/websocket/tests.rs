@@ -1,4 +1,4 @@
-//! Tables of frames, and the same bytes in every cut.
+//! Tables of frames, and the same bytes cut at every position.
 //! Never: a socket.
 
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ const BINARY_BEGIN: u8 = 0x02;
 const MORE: u8 = 0x00;
 const LAST: u8 = 0x80;
 
-/// A message that outlives its bytes.
+/// A message that owns its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Got {
     Text(String),
@@ -95,7 +95,7 @@ fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     (messages, None)
 }
 
-/// The outcome in one read, which must be the outcome in every other cut (T-230).
+/// The result in one read, which must be the result of every other cut (T-230).
 fn decode(bytes: &[u8]) -> Outcome {
     let whole = feed([bytes]);
     assert_eq!(feed(bytes.chunks(1)), whole, "byte by byte");
@@ -123,14 +123,14 @@ fn text(text: &str) -> Got {
 }
 
 #[test]
-fn the_decoder_is_small_when_idle() {
+fn idle_decoder_has_the_documented_size() {
     assert_eq!(size_of::<Decoder>(), 16);
     assert_eq!(Decoder::new().held_bytes(), 0);
 }
 
 /// RFC 6455 section 5.7: the examples, as a client sends them.
 #[test]
-fn the_examples_of_the_rfc_decode() {
+fn examples_of_the_rfc_are_decoded() {
     let hello = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
     assert_eq!(decode(&hello), (vec![text("Hello")], None));
     check(&[(TEXT_BEGIN, b"Hel"), (LAST, b"lo")], &[text("Hello")]);
@@ -141,9 +141,9 @@ fn the_examples_of_the_rfc_decode() {
     check(&[(BINARY, &[7; 256])], &[Got::Binary(vec![7; 256])]);
 }
 
-/// Autobahn sections 1.1, 1.2 and 9: sizes around every border (T-234).
+/// Autobahn sections 1.1, 1.2 and 9: sizes around every boundary (T-234).
 #[test]
-fn payloads_of_every_size_decode() {
+fn payload_of_every_size_is_decoded() {
     for size in [0, 1, 2, 15, 16, 17, 125, 126, 127, 128, 1_000, 4_096, 12_287, 12_288] {
         let payload = "*".repeat(size);
         check(&[(TEXT, payload.as_bytes())], &[text(&payload)]);
@@ -183,7 +183,7 @@ fn fragments_are_joined_with_control_frames_between() {
 
 /// RFC 6455 section 5.5; Autobahn sections 2.4 and 2.5. T-224.
 #[test]
-fn control_frames_are_short_and_whole() {
+fn long_or_fragmented_control_frame_is_rejected() {
     check(&[(PING, &[9; 125])], &[Got::Ping(vec![9; 125])]);
     for first in [CLOSE, PING, PONG] {
         check_fault(&masked(first, &[0; 126]), FrameFault::ControlTooLong);
@@ -194,9 +194,10 @@ fn control_frames_are_short_and_whole() {
     }
 }
 
-/// RFC 6455 section 5.2: bits and opcodes nobody agreed on; Autobahn sections 3 and 4. T-213.
+/// RFC 6455 section 5.2: bits and opcodes without an agreed extension; Autobahn sections 3 and 4.
+/// T-213.
 #[test]
-fn reserved_bits_and_opcodes_are_refused() {
+fn reserved_bit_or_opcode_is_rejected() {
     for bits in 1..8_u8 {
         for first in [TEXT, BINARY, TEXT_BEGIN, CLOSE, PING, PONG] {
             check_fault(&masked(first | bits << 4, b"x"), FrameFault::ReservedBits);
@@ -213,7 +214,7 @@ fn reserved_bits_and_opcodes_are_refused() {
 
 /// RFC 6455 section 5.1: every frame of a client is masked. T-225.
 #[test]
-fn masks_are_required_whatever_they_are() {
+fn frame_without_a_mask_is_rejected() {
     for first in [TEXT, BINARY, CLOSE, PING, PONG] {
         check_fault(&[first, 0x05, b'H', b'e', b'l', b'l', b'o'], FrameFault::Unmasked);
         check_fault(&[first, 0x00], FrameFault::Unmasked);
@@ -225,7 +226,7 @@ fn masks_are_required_whatever_they_are() {
 
 /// RFC 6455 section 5.4; Autobahn sections 5.9 to 5.18.
 #[test]
-fn continuations_follow_a_start_and_messages_do_not_interleave() {
+fn continuation_without_start_or_interleaved_message_is_rejected() {
     for bytes in [
         masked(MORE, b"x"),
         masked(LAST, b"x"),
@@ -243,7 +244,7 @@ fn continuations_follow_a_start_and_messages_do_not_interleave() {
 
 /// RFC 6455 section 5.2: the minimal number of bytes, and the highest bit 0. T-215.
 #[test]
-fn lengths_are_minimal() {
+fn length_longer_than_needed_is_rejected() {
     let short = |length: u16| [&[BINARY, 0x80 | 126][..], &length.to_be_bytes()].concat();
     let long = |length: u64| [&[BINARY, 0x80 | 127][..], &length.to_be_bytes()].concat();
     for bytes in [
@@ -265,14 +266,14 @@ fn lengths_are_minimal() {
     }
 }
 
-/// T-090, T-216: the header decides, before the mask has come, and nothing is reserved.
+/// T-090, T-216: the header decides before the mask arrives, and no memory is reserved.
 #[test]
-fn sizes_are_decided_on_the_header() {
+fn too_large_frame_is_rejected_on_its_header() {
     let declared =
         |first: u8, length: u64| [&[first, 0x80 | 127][..], &length.to_be_bytes()].concat();
     check_fault(&declared(TEXT, 16 << 20), FrameFault::TooLarge);
     check_fault(&masked(TEXT, &[b'a'; 12_289])[..4], FrameFault::TooLarge);
-    // The limit is of the message, not of each frame.
+    // The limit applies to the message, not to each frame.
     let part = masked(TEXT_BEGIN, &[b'a'; 8_192]);
     let rest = masked(LAST, &[b'a'; 4_096]);
     assert_eq!(feed([&[part.clone(), rest].concat()[..]]).1, None);
@@ -287,9 +288,9 @@ fn sizes_are_decided_on_the_header() {
     assert!(decoder.held_bytes() < 600, "{}", decoder.held_bytes());
 }
 
-/// T-217, T-218: the 65th frame is one too many, whether or not there is anything in it.
+/// T-217, T-218: the 65th frame is rejected, also an empty one.
 #[test]
-fn frames_of_a_message_are_counted() {
+fn message_with_too_many_frames_is_rejected() {
     for payload in [&b"x"[..], b""] {
         let mut bytes = masked(TEXT_BEGIN, payload);
         for _ in 0..62 {
@@ -305,9 +306,9 @@ fn frames_of_a_message_are_counted() {
     }
 }
 
-/// T-218: one byte now and then does not keep a message alive; control frames do not either.
+/// T-218: neither single bytes nor control frames extend the deadline of a message.
 #[test]
-fn a_message_has_a_deadline_from_its_first_byte() {
+fn message_has_a_deadline_from_its_first_byte() {
     let mut decoder = Decoder::new();
     let mut step = |bytes: &[u8], now_ms: u64| {
         let outcome = decoder.decode(&mut bytes.to_vec(), &LIMITS, now_ms).map(|_| ());
@@ -326,7 +327,7 @@ fn a_message_has_a_deadline_from_its_first_byte() {
 }
 
 #[test]
-fn a_lone_control_frame_has_the_deadline_too() {
+fn single_control_frame_has_the_deadline_too() {
     let mut decoder = Decoder::new();
     decoder.decode(&mut masked(PING, b"abc")[..7].to_vec(), &LIMITS, 0).unwrap();
     assert_eq!(decoder.pending_since_ms(), Some(0));
@@ -340,7 +341,7 @@ fn a_lone_control_frame_has_the_deadline_too() {
 
 /// Autobahn section 6: text that is UTF-8, whole, in frames and byte by byte. T-226.
 #[test]
-fn sound_text_passes_in_any_pieces() {
+fn valid_text_is_accepted_at_every_cut() {
     for sample in [
         "Hello-\u{b5}@\u{df}\u{f6}\u{e4}\u{fc}\u{e0}\u{e1}-UTF-8!!",
         "\u{3ba}\u{1f79}\u{3c3}\u{3bc}\u{3b5}",
@@ -419,7 +420,7 @@ const BROKEN_TEXT: [&[u8]; 36] = [
 ];
 
 #[test]
-fn broken_text_is_refused_in_any_pieces() {
+fn invalid_text_is_rejected_at_every_cut() {
     for sample in BROKEN_TEXT {
         for (before, after) in [(&b""[..], &b""[..]), (b"sound ", b""), (&[b'a'; 70], b"b")] {
             let bytes = [before, sample, after].concat();
@@ -436,9 +437,9 @@ fn broken_text_is_refused_in_any_pieces() {
     }
 }
 
-/// Autobahn section 6.4: at the first byte that cannot be, long before the end of the message.
+/// Autobahn section 6.4: rejected at the first invalid byte, before the end of the message.
 #[test]
-fn broken_text_fails_fast() {
+fn invalid_text_is_rejected_at_its_first_invalid_byte() {
     let rows: [(&[u8], usize); 7] = [
         (b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xf4\x90\x80\x80edited", 12),
         (b"abc\xff", 3),
@@ -484,7 +485,7 @@ fn close_frames_are_read() {
 
 /// T-227.
 #[test]
-fn broken_close_frames_are_refused() {
+fn invalid_close_frame_is_rejected() {
     check_fault(&masked(CLOSE, &[3]), FrameFault::Close);
     for code in [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
         check_fault(&masked(CLOSE, &close_payload(code, b"why")), FrameFault::Close);
@@ -497,7 +498,7 @@ fn broken_close_frames_are_refused() {
 
 /// RFC 6455 sections 5.5.1 and 7.1.7; Autobahn section 7.1. T-227.
 #[test]
-fn nothing_is_read_after_a_close_frame_or_a_fault() {
+fn bytes_after_a_close_frame_or_fault_are_ignored() {
     let closed = [Got::Close(Some(1000), String::new())];
     check(&[(CLOSE, &[3, 0xe8]), (TEXT, b"a"), (CLOSE, b""), (0xff, b"")], &closed);
     let inside = stream(&[(TEXT_BEGIN, b"a"), (CLOSE, &[3, 0xe8])]);
@@ -518,9 +519,9 @@ fn nothing_is_read_after_a_close_frame_or_a_fault() {
     assert_eq!(decoder.held_bytes(), 0);
 }
 
-/// T-230: a segment of many frames, one message a call, none copied.
+/// T-230: a segment of many frames gives one message per call, without copies.
 #[test]
-fn pipelined_frames_come_one_by_one() {
+fn pipelined_frames_are_decoded_one_per_call() {
     let bytes: Vec<u8> =
         (0..2_000).flat_map(|at| masked(TEXT, format!("{at}").as_bytes())).collect();
     let mut segment = bytes.clone();
@@ -537,9 +538,9 @@ fn pipelined_frames_come_one_by_one() {
     assert_eq!(feed(bytes.chunks(1_000)), feed([&bytes[..]]));
 }
 
-/// A frame that comes whole after a header that came in pieces is lent from the input too.
+/// A frame that is whole in the input is borrowed from there, also after a header in pieces.
 #[test]
-fn a_split_header_leaves_nothing_behind() {
+fn header_in_pieces_leaves_no_memory_behind() {
     let bytes = masked(TEXT, b"Hello");
     let mut decoder = Decoder::new();
     decoder.decode(&mut bytes[..3].to_vec(), &LIMITS, 0).unwrap();
@@ -550,7 +551,7 @@ fn a_split_header_leaves_nothing_behind() {
 }
 
 #[test]
-fn an_assembled_message_is_freed_when_it_is_released() {
+fn released_message_is_freed() {
     let mut decoder = Decoder::new();
     let mut bytes = stream(&[(TEXT_BEGIN, &[b'a'; 5_000]), (LAST, b"b")]);
     let first = decoder.decode(&mut bytes, &LIMITS, 0).unwrap().consumed;
@@ -562,7 +563,7 @@ fn an_assembled_message_is_freed_when_it_is_released() {
 }
 
 #[test]
-fn faults_close_with_the_code_of_the_rfc() {
+fn fault_closes_with_the_code_of_the_rfc() {
     // RFC 6455 section 7.4.1.
     let rows = [
         (FrameFault::TooLarge, 1009),
@@ -623,7 +624,7 @@ fn close_frames_are_written() {
     assert_eq!(cut[1], 2 + 122);
 }
 
-/// Well-formed and broken frames, mostly small, sometimes with one byte changed.
+/// Valid and invalid frames, mostly small, sometimes with one byte changed.
 fn streams() -> impl Strategy<Value = Vec<u8>> {
     let sound = vec![TEXT, BINARY, TEXT_BEGIN, BINARY_BEGIN, MORE, LAST, PING, PONG];
     let first = prop_oneof![
@@ -667,7 +668,7 @@ fn split_randomly<'a>(bytes: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
 proptest! {
     /// T-230.
     #[test]
-    fn the_cut_does_not_matter(
+    fn cut_of_the_bytes_does_not_change_the_result(
         bytes in streams(), sizes in prop::collection::vec(1..40_usize, 1..20),
     ) {
         let whole = feed([&bytes[..]]);
@@ -681,9 +682,9 @@ proptest! {
         prop_assert_eq!(feed(bytes.chunks(1)), whole);
     }
 
-    /// What we write a peer reads: the same frame, once it is masked as a client must.
+    /// A written frame is decoded to the same message after it is masked.
     #[test]
-    fn written_frames_decode(
+    fn written_frame_is_decoded(
         payload in prop::collection::vec(any::<u8>(), 0..2_000), mask in any::<[u8; 4]>(),
     ) {
         let written = frame(Opcode::Binary, &payload);
@@ -696,7 +697,7 @@ proptest! {
         prop_assert_eq!(feed([&bytes[..]]), (vec![Got::Binary(payload)], None));
     }
 
-    /// Text is refused exactly when the standard library refuses it, wherever it is cut.
+    /// Text is rejected exactly if the standard library rejects it, at every cut.
     #[test]
     fn utf8_agrees_with_the_standard_library(
         bytes in prop::collection::vec(

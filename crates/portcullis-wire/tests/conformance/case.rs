@@ -1,12 +1,12 @@
-//! A case: bytes of a client, and everything the decoder has to make of them.
-//! Never: judged by one cut of the bytes alone.
+//! A case: bytes of a client, and the results that the decoder must return.
+//! Never: decided by one cut of the bytes alone.
 
 use portcullis_wire::websocket::deflate::Inflater;
 use portcullis_wire::websocket::{Decoder, FrameFault, FrameLimits, Message};
 
-/// What the decoder gives.
+/// A result of the decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum DecodedItem {
     Text(String),
     Binary(Vec<u8>),
     Ping(Vec<u8>),
@@ -15,7 +15,7 @@ pub(crate) enum Seen {
     Fault(FrameFault),
 }
 
-/// Whether compression was agreed.
+/// Whether the connection has compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extension {
     None,
@@ -25,7 +25,7 @@ pub(crate) enum Extension {
 pub(crate) struct Case {
     name: String,
     bytes: Vec<u8>,
-    expect: Vec<Seen>,
+    expect: Vec<DecodedItem>,
     limits: FrameLimits,
     extension: Extension,
 }
@@ -54,7 +54,11 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 impl Case {
-    pub(crate) fn new(name: impl Into<String>, frames: &[Vec<u8>], expect: Vec<Seen>) -> Self {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        frames: &[Vec<u8>],
+        expect: Vec<DecodedItem>,
+    ) -> Self {
         let (name, bytes) = (name.into(), frames.concat());
         Self { name, bytes, expect, limits: LIMITS, extension: Extension::None }
     }
@@ -67,9 +71,11 @@ impl Case {
         Self { extension: Extension::Deflate, ..self }
     }
 
-    /// At once, in pieces of every small size, and cut in two at every byte of a short case.
+    /// Decodes the bytes at once, in pieces of every small size, and cut in two at every byte of a
+    /// short
+    /// case.
     ///
-    /// The inflater is every other case's as well, as it is that of many connections.
+    /// All cases share one inflater, as many connections do.
     pub(crate) fn check(&self, inflater: &mut Inflater) {
         let length = self.bytes.len();
         assert_eq!(self.run(&[&self.bytes], inflater), self.expect, "{} at once", self.name);
@@ -89,7 +95,7 @@ impl Case {
         }
         let cuts: Vec<usize> = match length {
             0..=200 => (1..length).collect(),
-            // Within the header, and before the last byte.
+            // Inside the header, and before the last byte.
             201..=20_000 => (1..=14).chain([length - 1]).collect(),
             _ => vec![1, 9, length - 1],
         };
@@ -104,7 +110,7 @@ impl Case {
         }
     }
 
-    fn run(&self, pieces: &[&[u8]], inflater: &mut Inflater) -> Vec<Seen> {
+    fn run(&self, pieces: &[&[u8]], inflater: &mut Inflater) -> Vec<DecodedItem> {
         let mut decoder = Decoder::new();
         let mut seen = Vec::new();
         let held_max = self.limits.message_max_bytes as usize + 400;
@@ -120,10 +126,10 @@ impl Case {
                 match step {
                     Ok(step) => {
                         from += step.consumed;
-                        seen.extend(step.message.map(Seen::from));
+                        seen.extend(step.message.map(DecodedItem::from));
                     }
                     Err(fault) => {
-                        seen.push(Seen::Fault(fault));
+                        seen.push(DecodedItem::Fault(fault));
                         return seen;
                     }
                 }
@@ -134,7 +140,7 @@ impl Case {
     }
 }
 
-impl From<Message<'_>> for Seen {
+impl From<Message<'_>> for DecodedItem {
     fn from(message: Message<'_>) -> Self {
         match message {
             Message::Text(text) => Self::Text(text.to_owned()),
@@ -146,6 +152,6 @@ impl From<Message<'_>> for Seen {
     }
 }
 
-pub(crate) fn text(text: &str) -> Seen {
-    Seen::Text(text.to_owned())
+pub(crate) fn text(text: &str) -> DecodedItem {
+    DecodedItem::Text(text.to_owned())
 }

@@ -1,9 +1,9 @@
-//! Close frames: their codes, their reasons, and what follows them.
-//! Never: anything read behind a close frame.
+//! Close frames: their codes, their reasons, and the bytes after them.
+//! Never: reads bytes after a close frame.
 
 use portcullis_wire::websocket::FrameFault;
 
-use crate::case::{Case, Seen, frame, text};
+use crate::case::{Case, DecodedItem, frame, text};
 
 const GOOD: [u16; 16] = [
     1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999,
@@ -15,8 +15,8 @@ fn close(code: u16, reason: &[u8]) -> Vec<u8> {
     frame(0x88, &[&code.to_be_bytes(), reason].concat())
 }
 
-fn closed(code: u16, reason: &str) -> Seen {
-    Seen::Close(Some(code), reason.to_owned())
+fn closed(code: u16, reason: &str) -> DecodedItem {
+    DecodedItem::Close(Some(code), reason.to_owned())
 }
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -28,21 +28,21 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(Case::new(format!("{code}, reason"), &[close(code, b"a reason")], seen));
     }
     for code in BAD {
-        let fault = vec![Seen::Fault(FrameFault::Close)];
+        let fault = vec![DecodedItem::Fault(FrameFault::Close)];
         cases.push(Case::new(format!("{code}, bad"), &[close(code, b"")], fault));
     }
     let longest = "x".repeat(123);
-    let none = vec![Seen::Close(None, String::new())];
+    let none = vec![DecodedItem::Close(None, String::new())];
     let normal = vec![closed(1000, "")];
-    let utf8 = vec![Seen::Fault(FrameFault::Utf8)];
+    let utf8 = vec![DecodedItem::Fault(FrameFault::Utf8)];
     cases.extend([
         Case::new("empty", &[frame(0x88, b"")], none.clone()),
-        Case::new("one byte", &[frame(0x88, b"x")], vec![Seen::Fault(FrameFault::Close)]),
+        Case::new("one byte", &[frame(0x88, b"x")], vec![DecodedItem::Fault(FrameFault::Close)]),
         Case::new("longest", &[close(1000, longest.as_bytes())], vec![closed(1000, &longest)]),
         Case::new(
             "too long",
             &[close(1000, &[b'x'; 124])],
-            vec![Seen::Fault(FrameFault::ControlTooLong)],
+            vec![DecodedItem::Fault(FrameFault::ControlTooLong)],
         ),
         Case::new("reason in UTF-8", &[close(1000, "κό".as_bytes())], vec![closed(1000, "κό")]),
         Case::new("reason, no UTF-8", &[close(1000, b"\xce\xba\xff")], utf8.clone()),

@@ -1,28 +1,28 @@
-//! permessage-deflate (RFC 7692): messages of many sizes, whole and in pieces, and what is wrong.
-//! Never: a context taken over from one message to the next.
+//! permessage-deflate (RFC 7692): messages of many sizes, whole and in pieces, and invalid ones.
+//! Never: context takeover from one message to the next.
 
 use flate2::{Compress, Compression, FlushCompress};
 use portcullis_wire::websocket::deflate::Deflater;
 use portcullis_wire::websocket::{self, FrameFault, Opcode};
 
-use crate::case::{Case, Seen, frame, text};
+use crate::case::{Case, DecodedItem, frame, text};
 
 const SIZES: [usize; 10] = [0, 1, 16, 64, 256, 1024, 4096, 8192, 32_768, 131_072];
 
-/// The largest size, which takes long with every kind, stands for itself.
+/// The largest size, used with one kind only because it takes long.
 fn kinds_and_sizes() -> impl Iterator<Item = (Kind, usize)> {
     let all = SIZES.into_iter().flat_map(|size| Kind::ALL.map(|kind| (kind, size)));
     all.filter(|(kind, size)| *size < 100_000 || matches!(kind, Kind::Words))
 }
 
-/// What messages are made of.
+/// The content of messages.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// Compresses as text does, about three to one.
+    /// Compresses like text, about three to one.
     Words,
-    /// The same with characters of two to four bytes.
+    /// Compresses like text, with characters of two to four bytes.
     Script,
-    /// Long repetitions, short of what is taken for a bomb.
+    /// Long repetitions, below the ratio of a bomb.
     Repeated,
     /// Does not compress.
     Noise,
@@ -59,20 +59,20 @@ impl Kind {
         text.into_bytes()
     }
 
-    fn seen(self, payload: &[u8]) -> Seen {
+    fn seen(self, payload: &[u8]) -> DecodedItem {
         match self {
-            Self::Noise => Seen::Binary(payload.to_vec()),
+            Self::Noise => DecodedItem::Binary(payload.to_vec()),
             _ => text(std::str::from_utf8(payload).unwrap()),
         }
     }
 
-    /// The first byte of a frame that is its whole message.
+    /// The first byte of a frame that is a whole message.
     fn first(self) -> u8 {
         if self.is_text() { 0x81 } else { 0x82 }
     }
 }
 
-/// Without a pattern, and the same every time.
+/// Bytes without a pattern, the same in every run.
 fn numbers() -> impl Iterator<Item = u32> {
     let mut state = 7_u64;
     std::iter::repeat_with(move || {
@@ -88,7 +88,7 @@ fn deflate(payload: &[u8], level: Compression) -> Vec<u8> {
     output.strip_suffix(&[0, 0, 0xff, 0xff]).unwrap().to_vec()
 }
 
-/// As a peer with a small window does it: nothing it writes reaches further back than that.
+/// Compresses like a peer with a small window: no distance exceeds the window.
 fn deflate_within(payload: &[u8], window: usize) -> Vec<u8> {
     let mut state = Compress::new(Compression::fast(), false);
     let mut output = Vec::with_capacity(payload.len() * 2 + 64);
@@ -107,7 +107,7 @@ fn in_pieces(first: u8, payload: &[u8], pieces: usize) -> Vec<Vec<u8>> {
     frames
 }
 
-/// Every kind in every size: whole, in pieces, and compressed as well as can be.
+/// Every kind in every size: whole, in pieces, and with the best compression.
 pub(crate) fn messages() -> Vec<Case> {
     let mut cases = Vec::new();
     for (kind, size) in kinds_and_sizes() {
@@ -131,7 +131,7 @@ pub(crate) fn messages() -> Vec<Case> {
     cases.into_iter().map(Case::deflated).collect()
 }
 
-/// Peers that keep to a window of 8 to 15 bits, which the largest one reads as well.
+/// Peers with a window of 8 to 15 bits, which the largest window can read.
 pub(crate) fn windows() -> Vec<Case> {
     let mut cases = Vec::new();
     for bits in 8..=15 {
@@ -145,7 +145,7 @@ pub(crate) fn windows() -> Vec<Case> {
     cases.into_iter().map(Case::deflated).collect()
 }
 
-/// What we send, masked as a client must: it reads as what went in, and keeps no context.
+/// Frames of our compressor, masked: they are decoded to the same message, without a context.
 pub(crate) fn ours() -> Vec<Case> {
     let mut deflater = Deflater::default();
     let mut cases = Vec::new();
@@ -177,7 +177,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.into_iter().map(Case::deflated).collect()
 }
 
-/// What compression leaves as it is.
+/// Messages that compression does not change.
 fn beside() -> Vec<Case> {
     let hello = deflate(b"Hello", Compression::fast());
     let twice = [frame(0xc1, &hello), frame(0xc1, &hello)];
@@ -206,7 +206,7 @@ fn beside() -> Vec<Case> {
         Case::new(
             "not compressed, then in pieces",
             &[&[frame(0x82, b"plain")], &in_pieces(0x41, &hello, 3)[..]].concat(),
-            vec![Seen::Binary(b"plain".to_vec()), text("Hello")],
+            vec![DecodedItem::Binary(b"plain".to_vec()), text("Hello")],
         ),
         Case::new(
             "pieces, all but the first empty",
@@ -221,9 +221,9 @@ fn beside() -> Vec<Case> {
         Case::new(
             "a close between",
             &[frame(0x41, &hello[..3]), frame(0x88, b"\x03\xe8"), frame(0x80, &hello[3..])],
-            vec![Seen::Close(Some(1000), String::new())],
+            vec![DecodedItem::Close(Some(1000), String::new())],
         ),
-        Case::new("a ping between", &pinged, vec![Seen::Ping(b"p".to_vec()), text("Hello")]),
+        Case::new("a ping between", &pinged, vec![DecodedItem::Ping(b"p".to_vec()), text("Hello")]),
         Case::new(
             "characters cut by pieces",
             &in_pieces(0x41, &deflate("日本語".as_bytes(), Compression::fast()), 9),
@@ -234,7 +234,7 @@ fn beside() -> Vec<Case> {
 
 fn wrong() -> Vec<Case> {
     let hello = deflate(b"Hello", Compression::fast());
-    let fault = |fault| vec![Seen::Fault(fault)];
+    let fault = |fault| vec![DecodedItem::Fault(fault)];
     let bits = || fault(FrameFault::ReservedBits);
     let bomb = deflate(&vec![0; 1_000_000], Compression::best());
     let no_text = deflate(b"\xff\xfe", Compression::fast());
@@ -242,12 +242,12 @@ fn wrong() -> Vec<Case> {
     let even = Kind::Words.payload(4096);
     let all = deflate(&even, Compression::fast());
     let odd = deflate(&Kind::Words.payload(4097), Compression::fast());
-    let begun = frame(0x41, &hello);
+    let started = frame(0x41, &hello);
     vec![
         Case::new("a ping with the bit", &[frame(0xc9, b"")], bits()),
         Case::new("a pong with the bit", &[frame(0xca, b"")], bits()),
         Case::new("a close with the bit", &[frame(0xc8, b"")], bits()),
-        Case::new("a continuation with the bit", &[begun, frame(0xc0, b"")], bits()),
+        Case::new("a continuation with the bit", &[started, frame(0xc0, b"")], bits()),
         Case::new("the second bit", &[frame(0xa1, b"")], bits()),
         Case::new("the third bit", &[frame(0x91, b"")], bits()),
         Case::new("two bits", &[frame(0xe1, &hello)], bits()),
@@ -267,7 +267,7 @@ fn wrong() -> Vec<Case> {
         Case::new(
             "a context taken over",
             &[frame(0xc1, &hello), frame(0xc1, &[0xf2, 0x00, 0x11, 0x00, 0x00])],
-            vec![text("Hello"), Seen::Fault(FrameFault::Deflate)],
+            vec![text("Hello"), DecodedItem::Fault(FrameFault::Deflate)],
         ),
         Case::new(
             "seventeen streams",
@@ -290,7 +290,7 @@ fn wrong() -> Vec<Case> {
             &[&[frame(0x41, b"")], &vec![frame(0x00, b""); 64][..]].concat(),
             fault(FrameFault::Fragments),
         ),
-        Case::new("just large enough", &[frame(0xc2, &all)], vec![Seen::Binary(even)])
+        Case::new("just large enough", &[frame(0xc2, &all)], vec![DecodedItem::Binary(even)])
             .limited(4096),
         Case::new("one byte too large", &[frame(0xc2, &odd)], fault(FrameFault::TooLarge))
             .limited(4096),

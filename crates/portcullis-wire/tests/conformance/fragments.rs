@@ -1,11 +1,11 @@
-//! Messages in pieces, and what may and may not stand between the pieces.
-//! Never: compressed ones.
+//! Messages in pieces, and the frames that may and may not occur between the pieces.
+//! Never: compressed messages.
 
 use portcullis_wire::websocket::FrameFault;
 
-use crate::case::{Case, Seen, frame, text};
+use crate::case::{Case, DecodedItem, frame, text};
 
-const CONTINUATION: Seen = Seen::Fault(FrameFault::Continuation);
+const CONTINUATION: DecodedItem = DecodedItem::Fault(FrameFault::Continuation);
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = good();
@@ -17,7 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
 fn good() -> Vec<Case> {
     let (start, middle, end) = (frame(0x01, b"one "), frame(0x00, b"two "), frame(0x80, b"three"));
     let ping = frame(0x89, b"p");
-    let pinged = Seen::Ping(b"p".to_vec());
+    let pinged = DecodedItem::Ping(b"p".to_vec());
     let all = text("one two three");
     let empty = |first| frame(first, b"");
     vec![
@@ -31,17 +31,17 @@ fn good() -> Vec<Case> {
         Case::new(
             "a pong between",
             &[start.clone(), frame(0x8a, b""), middle.clone(), end.clone()],
-            vec![Seen::Pong(vec![]), all.clone()],
+            vec![DecodedItem::Pong(vec![]), all.clone()],
         ),
         Case::new(
             "a close between",
             &[start.clone(), frame(0x88, b""), end.clone()],
-            vec![Seen::Close(None, String::new())],
+            vec![DecodedItem::Close(None, String::new())],
         ),
         Case::new(
             "binary",
             &[frame(0x02, &[0xff]), frame(0x80, &[0xfe])],
-            vec![Seen::Binary(vec![0xff, 0xfe])],
+            vec![DecodedItem::Binary(vec![0xff, 0xfe])],
         ),
         Case::new("all empty", &[empty(0x01), empty(0x00), empty(0x80)], vec![text("")]),
         Case::new("empty first", &[empty(0x01), frame(0x80, b"x")], vec![text("x")]),
@@ -66,7 +66,7 @@ fn good() -> Vec<Case> {
 
 fn bad() -> Vec<Case> {
     let start = frame(0x01, b"one ");
-    let fragmented = Seen::Fault(FrameFault::ControlFragmented);
+    let fragmented = DecodedItem::Fault(FrameFault::ControlFragmented);
     let (fine, seen) = (frame(0x81, b"fine"), text("fine"));
     vec![
         Case::new("ping in pieces", &[frame(0x09, b"p")], vec![fragmented.clone()]),
@@ -87,24 +87,23 @@ fn bad() -> Vec<Case> {
             vec![seen.clone(), CONTINUATION],
         ),
         Case::new("text inside text", &[start.clone(), fine.clone()], vec![CONTINUATION]),
-        Case::new("text begun inside text", &[start.clone(), start.clone()], vec![CONTINUATION]),
+        Case::new("text started inside text", &[start.clone(), start.clone()], vec![CONTINUATION]),
         Case::new("binary inside text", &[start.clone(), frame(0x82, b"")], vec![CONTINUATION]),
         Case::new("text inside binary", &[frame(0x02, b"x"), frame(0x81, b"")], vec![CONTINUATION]),
         Case::new(
             "ping, then text inside",
             &[start.clone(), frame(0x89, b""), fine],
-            vec![Seen::Ping(vec![]), CONTINUATION],
+            vec![DecodedItem::Ping(vec![]), CONTINUATION],
         ),
         Case::new(
             "a reserved opcode inside",
             &[start, frame(0x83, b"")],
-            vec![Seen::Fault(FrameFault::ReservedOpcode)],
+            vec![DecodedItem::Fault(FrameFault::ReservedOpcode)],
         ),
     ]
 }
 
-/// A message in as many pieces as there may be, and in more: stricter than RFC 6455, which knows
-/// no bound (T-217).
+/// A message in as many pieces as allowed, and in one more. RFC 6455 has no limit (T-217).
 fn many() -> Vec<Case> {
     let pieces = |count: usize, size: usize| {
         let mut frames = vec![frame(0x01, &vec![b'x'; size])];
@@ -117,7 +116,7 @@ fn many() -> Vec<Case> {
         let whole = text(&"x".repeat(count * size));
         cases.push(Case::new(format!("{count} of {size}"), &pieces(count, size), vec![whole]));
     }
-    let fault = vec![Seen::Fault(FrameFault::Fragments)];
+    let fault = vec![DecodedItem::Fault(FrameFault::Fragments)];
     cases.push(Case::new("65 of 1", &pieces(65, 1), fault.clone()));
     cases.push(Case::new("1,000 empty", &pieces(1_000, 0), fault));
     cases

@@ -1,17 +1,17 @@
-//! Sizes over the limit, decided on the header; lengths and masks that are wrong.
-//! Never: a byte of payload needed for the verdict.
+//! Sizes over the limit, decided on the header; invalid lengths and masks.
+//! Never: needs a byte of payload for the decision.
 
 use portcullis_wire::websocket::FrameFault;
 
-use crate::case::{Case, Seen, frame, text};
+use crate::case::{Case, DecodedItem, frame, text};
 
 const LIMIT: usize = 4096;
 
-fn fault(fault: FrameFault) -> Vec<Seen> {
-    vec![Seen::Fault(fault)]
+fn fault(fault: FrameFault) -> Vec<DecodedItem> {
+    vec![DecodedItem::Fault(fault)]
 }
 
-/// A header that promises `length` bytes and is followed by none.
+/// A header that announces `length` bytes, without a payload.
 fn header(first: u8, length: u64) -> Vec<u8> {
     let mut bytes = vec![first, 0x80 | 127];
     bytes.extend_from_slice(&length.to_be_bytes());
@@ -40,7 +40,7 @@ pub(crate) fn cases() -> Vec<Case> {
         let frames = [header(0x82, promised)];
         cases.push(Case::new(format!("promised {promised}"), &frames, fault(FrameFault::TooLarge)));
     }
-    // Over the limit by the sum of the pieces, the last of which may be one byte.
+    // Over the limit by the sum of the pieces; the last can be one byte.
     let half = vec![b'x'; LIMIT / 2];
     let (start, end) = (frame(0x01, &half), frame(0x80, &half));
     let whole = vec![text(&"x".repeat(LIMIT))];
@@ -73,7 +73,7 @@ fn spelled_wrong() -> Vec<Case> {
     ] {
         cases.push(Case::new(name, &[bytes], unmasked.clone()));
     }
-    // A mask of zeros is a mask.
+    // A mask of zeros is valid.
     let zeros = vec![0x81, 0x82, 0, 0, 0, 0, b'o', b'k'];
     cases.push(Case::new("a mask of zeros", &[zeros], vec![text("ok")]));
     cases

@@ -1,29 +1,29 @@
-//! What every WebSocket server has to do with the bytes of a client, case by case, without sockets.
-//! Never: a case whose outcome depends on how the bytes were cut on their way.
+//! Conformance cases of a WebSocket server, without sockets.
+//! Never: a case whose result depends on how the bytes were cut on their way.
 //!
 //! The sections follow those of the well-known public suite: framing, pings, reserved bits,
-//! opcodes, fragments, UTF-8, closing, limits, many fragments, compression. What is said there in
-//! messages to and from a server is said here in bytes and what the decoder makes of them: the
-//! engine answers a ping with its payload, and a fault with the close code of the fault.
+//! opcodes, fragments, UTF-8, closing, limits, many fragments, compression. That suite exchanges
+//! messages with a server; these cases state bytes and the results of the decoder. The server
+//! answers a ping with its payload, and a fault with the close code of the fault.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a case that cannot be built is no case"
+    reason = "a case that cannot be built fails the test"
 )]
 
-mod case; // cases, and how each is judged
+mod case; // a case and its check
 mod framing; // sizes, pings, reserved bits, opcodes
 mod fragments; // messages in pieces, with control frames between
-mod text; // what is UTF-8, and how soon it is not
-mod closing; // close frames and what follows them
-mod limits; // too large, too many, on the header
-mod compressed; // permessage-deflate: messages, small windows, what we send, what is wrong
-mod offers; // permessage-deflate: what is agreed on
+mod text; // valid and invalid UTF-8
+mod closing; // close frames and the bytes after them
+mod limits; // sizes and counts over the limit
+mod compressed; // permessage-deflate: messages, small windows, own frames, invalid data
+mod offers; // permessage-deflate: offers and answers
 
 use case::Case;
 use portcullis_wire::websocket::deflate::Inflater;
 
-/// A section and how many cases it has, so that none is lost.
+/// A section and its number of cases, so that no case is lost.
 type Section = (fn() -> Vec<Case>, usize);
 
 const WHOLE: [Section; 4] = [
@@ -52,37 +52,37 @@ fn check(sections: &[Section]) {
 }
 
 #[test]
-fn t_213_t_230_whole_frames_come_out_the_same_in_every_cut() {
+fn t_213_t_230_whole_frames_are_decoded_alike_at_every_cut() {
     check(&WHOLE);
 }
 
 #[test]
-fn t_217_t_230_messages_in_pieces_come_out_the_same_in_every_cut() {
+fn t_217_t_230_messages_in_pieces_are_decoded_alike_at_every_cut() {
     check(&PIECES);
 }
 
 #[test]
-fn t_226_t_230_text_comes_out_the_same_in_every_cut() {
+fn t_226_t_230_text_is_decoded_alike_at_every_cut() {
     check(&TEXT);
 }
 
 #[test]
-fn t_227_t_230_close_frames_come_out_the_same_in_every_cut() {
+fn t_227_t_230_close_frames_are_decoded_alike_at_every_cut() {
     check(&CLOSING);
 }
 
 #[test]
-fn t_216_t_230_limits_are_kept_in_every_cut() {
+fn t_216_t_230_limits_apply_at_every_cut() {
     check(&LIMITS);
 }
 
 #[test]
-fn t_213_t_230_compressed_messages_come_out_the_same_in_every_cut() {
+fn t_213_t_230_compressed_messages_are_decoded_alike_at_every_cut() {
     check(&MESSAGES);
 }
 
 #[test]
-fn t_213_t_230_compression_has_its_rules_in_every_cut() {
+fn t_213_t_230_rules_of_compression_apply_at_every_cut() {
     check(&COMPRESSION);
 }
 
@@ -92,7 +92,7 @@ fn t_212_t_214_offers_are_answered_or_declined() {
 }
 
 #[test]
-fn there_are_as_many_cases_as_in_the_public_suite() {
+fn number_of_cases_equals_the_public_suite() {
     let sections: [&[Section]; 7] =
         [&WHOLE, &PIECES, &TEXT, &CLOSING, &LIMITS, &MESSAGES, &COMPRESSION];
     let total: usize = sections.into_iter().flatten().map(|(_, count)| count).sum();

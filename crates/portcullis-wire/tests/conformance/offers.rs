@@ -1,17 +1,17 @@
-//! Offers of permessage-deflate (RFC 7692 section 7.1), as header lines, and what answers them.
+//! Offers of permessage-deflate (RFC 7692 section 7.1) as header lines, and their answers.
 //! Never: a parameter in the answer that the client did not allow.
 
 use portcullis_wire::websocket::deflate::negotiate;
 
-/// Agreed without a word about windows.
+/// The answer without a parameter for windows.
 const PLAIN: Option<&str> =
     Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover");
 
-/// The lines of one handshake, and the value that answers them, if any does.
+/// The lines of one handshake, and the value of the answer, if there is one.
 type Row = (&'static [&'static str], Option<&'static str>);
 
 const OFFERS: [Row; 36] = [
-    // What well-known clients offer.
+    // Offers of well-known clients.
     (&["permessage-deflate"], PLAIN),
     (&["permessage-deflate; client_max_window_bits"], PLAIN),
     (&["permessage-deflate; client_no_context_takeover; client_max_window_bits"], PLAIN),
@@ -31,7 +31,7 @@ const OFFERS: [Row; 36] = [
              server_max_window_bits=14",
         ),
     ),
-    // The first that can be kept, over all lines.
+    // The first suitable offer of all lines.
     (&["permessage-deflate; server_max_window_bits=8, permessage-deflate"], PLAIN),
     (&["permessage-deflate; server_max_window_bits=8", "permessage-deflate"], PLAIN),
     (&["x-webkit-deflate-frame, permessage-deflate"], PLAIN),
@@ -46,7 +46,7 @@ const OFFERS: [Row; 36] = [
     (&["constructor, __proto__, toString"], None),
     (&["\"permessage-deflate\""], None),
     (&["x; y=\"z, permessage-deflate\""], None),
-    // Parameters that are unknown, twice there, without a value or with one too many.
+    // Parameters that are unknown, repeated, without a value, or with a superfluous value.
     (&["permessage-deflate; level=9"], None),
     (&["permessage-deflate; __proto__"], None),
     (&["permessage-deflate; server_no_context_takeover=true"], None),
@@ -56,7 +56,7 @@ const OFFERS: [Row; 36] = [
     (&["permessage-deflate; client_max_window_bits; client_max_window_bits=10"], None),
     (&["permessage-deflate; server_max_window_bits"], None),
     (&["permessage-deflate;; client_max_window_bits"], None),
-    // Windows out of range, or spelled as no window is.
+    // Windows out of range or misspelled.
     (&["permessage-deflate; server_max_window_bits=7"], None),
     (&["permessage-deflate; server_max_window_bits=16"], None),
     (&["permessage-deflate; client_max_window_bits=16"], None),

@@ -1,13 +1,13 @@
-//! What is UTF-8 and what is not (RFC 3629), whole and in pieces.
-//! Never: a verdict later than the byte that decides it.
+//! Valid and invalid UTF-8 (RFC 3629), whole and in pieces.
+//! Never: a decision later than the byte that causes it.
 
 use portcullis_wire::websocket::FrameFault;
 
-use crate::case::{Case, Seen, frame, text};
+use crate::case::{Case, DecodedItem, frame, text};
 
-const FAULT: Seen = Seen::Fault(FrameFault::Utf8);
+const FAULT: DecodedItem = DecodedItem::Fault(FrameFault::Utf8);
 
-/// First, last and odd characters of every length, and words in several scripts.
+/// First, last and unusual characters of every length, and words in several scripts.
 const GOOD: [&str; 60] = [
     "",
     "a",
@@ -71,7 +71,7 @@ const GOOD: [&str; 60] = [
     "\u{202e}abc",
 ];
 
-/// Not UTF-8, however it continues.
+/// Invalid UTF-8, whatever follows.
 const BAD: [&[u8]; 66] = [
     b"\x80",
     b"\xbf",
@@ -94,7 +94,7 @@ const BAD: [&[u8]; 66] = [
     b"\xfe",
     b"\xff",
     b"\xfe\xfe\xff\xff",
-    // A character that is cut off by another.
+    // A character that another one truncates.
     b"\xc2a",
     b"\xdf ",
     b"\xe0\xa0a",
@@ -105,7 +105,7 @@ const BAD: [&[u8]; 66] = [
     b"\xf4\x80\x80\xc2\x80",
     b"\xe1\x80\xe1\x80\x80",
     b"\xf1\x80\x80\xf1",
-    // Written longer than needed.
+    // Overlong encodings.
     b"\xc0\xaf",
     b"\xe0\x80\xaf",
     b"\xf0\x80\x80\xaf",
@@ -157,7 +157,7 @@ pub(crate) fn whole() -> Vec<Case> {
     good.chain(bad).collect()
 }
 
-/// Cut within characters; and a fault that is found although the message has not ended.
+/// Cut inside characters; and a fault that is found before the message ends.
 pub(crate) fn in_pieces() -> Vec<Case> {
     let good = GOOD.iter().filter(|good| good.len() > 1).map(|good| {
         let bytes = good.as_bytes();
@@ -167,7 +167,7 @@ pub(crate) fn in_pieces() -> Vec<Case> {
         Case::new(format!("good, byte by byte {good:?}"), &frames, vec![text(good)])
     });
     let unended = BAD.iter().map(|bad| {
-        let frames = [frame(0x01, b"begun "), frame(0x00, &[bad, b"a".as_slice()].concat())];
+        let frames = [frame(0x01, b"started "), frame(0x00, &[bad, b"a".as_slice()].concat())];
         Case::new(format!("bad, at once {bad:x?}"), &frames, vec![FAULT])
     });
     let cut_off = [&b"\xc3"[..], b"\xe2\x82", b"\xf0\x9f\x91"];

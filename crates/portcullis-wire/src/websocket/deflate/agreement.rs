@@ -1,17 +1,17 @@
-//! Offers of permessage-deflate (RFC 7692 section 7.1) and the answer to them.
-//! Never: an offer that is malformed, or more work than the limits allow.
+//! Reads offers of permessage-deflate (RFC 7692 section 7.1) and writes the answer.
+//! Never: accepts a malformed offer, or does more work than the limits allow.
 
-/// Offers looked at; a client makes two or three.
+/// Most offers that are read; clients send two or three.
 const OFFERS_MAX: usize = 16;
-/// Bytes of offers looked at.
+/// Most bytes of offers that are read.
 const OFFERS_MAX_BYTES: usize = 4 * 1024;
-/// The window every decompressor has, and the only one messages are compressed with.
+/// The window of every decompressor, and the only window of compressed messages.
 const WINDOW_BITS_MAX: u8 = 15;
 
-/// What client and server agreed on.
+/// The parameters that client and server agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Agreement {
-    /// The largest window the server may compress with, 9 to 15; the client asked for no larger.
+    /// The largest window that the client accepts, 9 to 15 bits.
     pub server_window_bits: u8,
 }
 
@@ -28,18 +28,18 @@ impl Agreement {
         value
     }
 
-    /// Whether messages may be compressed with the window we have; others are sent as they are,
-    /// which every message may be (RFC 7692 section 6).
+    /// Whether the client accepts the window of our compressor. Otherwise messages are sent without
+    /// compression, which is always allowed (RFC 7692 section 6).
     #[must_use]
     pub fn compresses(&self) -> bool {
         self.server_window_bits == WINDOW_BITS_MAX
     }
 }
 
-/// Takes the first offer that can be kept, out of all `Sec-WebSocket-Extensions` lines.
+/// Accepts the first suitable offer of all `Sec-WebSocket-Extensions` lines.
 ///
-/// Linear, and bounded whatever the lines hold (T-214); an offer that is malformed, or has a
-/// parameter that is unknown, doubled or out of range, is declined (RFC 7692 section 7.1).
+/// Linear and limited for any lines (T-214). Declines an offer that is malformed or has a parameter
+/// that is unknown, repeated or out of range (RFC 7692 section 7.1).
 #[must_use]
 pub fn negotiate<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<Agreement> {
     let mut bytes_left = OFFERS_MAX_BYTES;
@@ -68,30 +68,30 @@ fn read_offer(offer: &[u8]) -> Option<Agreement> {
             Some(at) => (part.get(..at)?.trim_ascii(), Some(part.get(at + 1..)?.trim_ascii())),
             None => (part, None),
         };
-        let (slot, sound) = match (name, value) {
+        let (slot, is_valid) = match (name, value) {
             (b"server_no_context_takeover", None) => (0, true),
             (b"client_no_context_takeover", None) => (1, true),
             (b"server_max_window_bits", Some(value)) => {
-                // A window of 8 bits cannot be kept by any common compressor.
+                // No common compressor supports a window of 8 bits.
                 let bits = window_bits(value).filter(|bits| *bits >= 9);
                 server_window_bits = bits.unwrap_or(server_window_bits);
                 (2, bits.is_some())
             }
-            // Ours takes any window of the client, so the offer asks for nothing.
+            // Our decompressor accepts any window of the client, so this parameter needs no answer.
             (b"client_max_window_bits", None) => (3, true),
             (b"client_max_window_bits", Some(value)) => (3, window_bits(value).is_some()),
             _ => return None,
         };
         let known = seen.get_mut(slot)?;
-        if !sound || std::mem::replace(known, true) {
+        if !is_valid || std::mem::replace(known, true) {
             return None;
         }
     }
     Some(Agreement { server_window_bits })
 }
 
-/// What stands between separators, without the blanks around it. A separator inside quotation marks
-/// is none (RFC 9110 section 5.6.4), so that no offer is read out of another's parameter.
+/// Splits at separators outside quotation marks (RFC 9110 section 5.6.4) and trims blanks. So no
+/// offer is read from inside a parameter of another offer.
 fn split_outside_quotes(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     let parts = value.split(move |byte| {
@@ -112,7 +112,7 @@ fn split_outside_quotes(value: &[u8], separator: u8) -> impl Iterator<Item = &[u
     parts.map(<[u8]>::trim_ascii)
 }
 
-/// 8 to 15 without a leading zero, perhaps in quotation marks (RFC 7692 section 7.1.2).
+/// 8 to 15 without a leading zero, optionally in quotation marks (RFC 7692 section 7.1.2).
 fn window_bits(value: &[u8]) -> Option<u8> {
     let bare = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
     match bare.unwrap_or(value) {

@@ -10,7 +10,7 @@ use crate::websocket::message::Opcode;
 /// The bytes that a sender removes from the end of each message (RFC 7692 section 7.2.1).
 pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// Compresses messages, one after the other; about 320 KiB, and the largest message.
+/// Compresses one message after another. Holds about 320 KiB and the largest message.
 pub struct Deflater {
     state: Compress,
     output: Vec<u8>,
@@ -29,12 +29,11 @@ impl std::fmt::Debug for Deflater {
 }
 
 impl Deflater {
-    /// Compresses one message into a whole frame; `None` when it would not get smaller.
+    /// Compresses one message into a whole frame; `None` if it does not become smaller.
     pub fn frame(&mut self, opcode: Opcode, payload: &[u8]) -> Option<Bytes> {
         self.state.reset();
-        // What would be as large as the message is not wanted. Space that is left over says that
-        // all was written: in output cut off by the end of its space, bytes of the message itself
-        // could pass for the end of a block.
+        // Unused space proves that everything was written. Otherwise, truncated output could end in
+        // bytes of the message that look like the end of a block.
         let room = payload.len() + TAIL.len();
         self.output.resize(self.output.len().max(room), 0);
         let output = self.output.get_mut(..room)?;
@@ -46,7 +45,7 @@ impl Deflater {
         let compressed = self.output.get(..written)?.strip_suffix(&TAIL)?;
         let mut out = Vec::new();
         write_frame(&mut out, opcode, compressed);
-        // RSV1 says that the message is compressed (RFC 7692 section 6).
+        // RSV1 marks a compressed message (RFC 7692 section 6).
         *out.first_mut()? |= 0x40;
         Some(out.into())
     }

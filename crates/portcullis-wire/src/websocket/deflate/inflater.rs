@@ -5,19 +5,20 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::websocket::fault::FrameFault;
 
-/// What a receiver adds: the same, and an empty last block, so that the end is seen to be one; in
-/// a message that was cut short, these bytes are read as something else and no end comes.
+/// The bytes that a receiver adds: the removed end, and an empty last block that marks the end. In
+/// a truncated message, these bytes are read as something else, and the end does not come.
 const END: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
-/// Streams of one message, each of which costs a reset; RFC 7692 knows no bound, peers send one.
+/// Most streams of one message; each costs a reset. RFC 7692 has no limit, and peers send one.
 pub(super) const STREAMS_MAX: usize = 16;
-/// Output may be so many times the input once it is larger than [`RATIO_FROM_BYTES`].
+/// Largest ratio of output to input for an output above [`RATIO_FROM_BYTES`].
 const RATIO_MAX: usize = 100;
 pub(super) const RATIO_FROM_BYTES: usize = 4 * 1024;
-/// Decompresses messages, one after the other; about 48 KiB, and at most the largest message twice.
+/// Decompresses one message after another. Holds about 48 KiB, and at most twice the largest
+/// message.
 pub struct Inflater {
     state: Decompress,
     input: Vec<u8>,
-    /// Never shorter than before, so that it is zeroed once.
+    /// Never shrinks, so that it is zeroed once.
     pub(super) output: Vec<u8>,
 }
 
@@ -36,20 +37,21 @@ impl std::fmt::Debug for Inflater {
 impl Inflater {
     /// Decompresses one message.
     ///
-    /// The output has room for one byte more than the message may have, which tells too much from
-    /// just as much; room follows what has arrived, not what a peer promises (T-213).
+    /// The output has space for one byte more than allowed, which shows that a message is too
+    /// large. The space depends on the bytes that arrived, not on those that a peer announces
+    /// (T-213).
     pub(crate) fn inflate(
         &mut self,
         payload: &[u8],
         message_max: usize,
     ) -> Result<&[u8], FrameFault> {
-        // An empty message is one zero byte by RFC 7692 section 7.2.3.6; some peers save it.
+        // An empty message is one zero byte by RFC 7692 section 7.2.3.6; some peers send none.
         if payload.is_empty() {
             return Ok(&[]);
         }
         let ratio_max = payload.len().saturating_mul(RATIO_MAX).max(RATIO_FROM_BYTES);
         let output_max = message_max.min(ratio_max);
-        self.make_room(payload, output_max);
+        self.reserve(payload, output_max);
         let (mut read, mut written) = (0, 0);
         for _ in 0..STREAMS_MAX {
             let (taken, given, status) = self.stream(read, written, output_max)?;
@@ -61,7 +63,7 @@ impl Inflater {
             if status != Status::StreamEnd {
                 return Err(FrameFault::Deflate);
             }
-            // A last block of the peer's own may end a message, or be followed by another stream
+            // A final block of the peer may end a message, or another stream may follow it
             // (RFC 7692 section 7.2.3.4).
             if read == payload.len() || read == self.input.len() {
                 return Ok(self.output.get(..written).unwrap_or_default());
@@ -70,7 +72,7 @@ impl Inflater {
         Err(FrameFault::Deflate)
     }
 
-    fn make_room(&mut self, payload: &[u8], output_max: usize) {
+    fn reserve(&mut self, payload: &[u8], output_max: usize) {
         self.input.clear();
         self.input.reserve_exact(payload.len() + END.len());
         self.input.extend_from_slice(payload);
@@ -80,8 +82,8 @@ impl Inflater {
         self.output.resize(self.output.len() + missing, 0);
     }
 
-    /// One stream in one call: only then are distances that reach back beyond its start refused,
-    /// as those of a peer that takes over its context do.
+    /// Decompresses one stream in one call. Only then are distances before the start of the stream
+    /// rejected, which peers with context takeover send.
     fn stream(
         &mut self,
         read: usize,

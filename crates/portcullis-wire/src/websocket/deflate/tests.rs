@@ -15,7 +15,7 @@ fn offered(lines: &[&str]) -> Option<u8> {
 }
 
 #[test]
-fn t_212_t_214_offers_are_taken_or_declined() {
+fn t_212_t_214_offer_is_accepted_or_declined() {
     let spaces = format!("permessage-deflate{}", " ".repeat(32_000));
     let many = vec!["x-unknown"; 1_000].join(",") + ", permessage-deflate";
     let cases: [(&[&str], Option<u8>); 42] = [
@@ -45,7 +45,7 @@ fn t_212_t_214_offers_are_taken_or_declined() {
         (&["permessage-deflate; server_max_window_bits=99, permessage-deflate"], Some(15)),
         (&[", , permessage-deflate"], Some(15)),
         (&["x; y=\"a, b\", permessage-deflate"], Some(15)),
-        // What stands in quotation marks is no offer, closed or not, escaped or not.
+        // Text in quotation marks is not an offer, whether they are closed or escaped.
         (&["x; y=\", permessage-deflate, \""], None),
         (&["x; y=\"\\\", permessage-deflate, \""], None),
         (&["x; y=\", permessage-deflate"], None),
@@ -69,7 +69,7 @@ fn t_212_t_214_offers_are_taken_or_declined() {
 }
 
 #[test]
-fn the_answer_says_what_was_agreed() {
+fn answer_contains_the_agreed_parameters() {
     let plain = Agreement { server_window_bits: 15 };
     assert!(plain.compresses() && !plain.answer().contains("window"));
     let small = Agreement { server_window_bits: 9 };
@@ -77,7 +77,7 @@ fn the_answer_says_what_was_agreed() {
 }
 
 #[test]
-fn the_examples_of_the_rfc_decompress() {
+fn examples_of_the_rfc_are_decompressed() {
     // RFC 7692 section 7.2.3: one block, sharing none, a final block, and a stored one.
     let cases: [&[u8]; 4] = [
         &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00],
@@ -93,7 +93,7 @@ fn the_examples_of_the_rfc_decompress() {
 }
 
 #[test]
-fn what_is_no_deflate_is_refused() {
+fn invalid_deflate_data_is_rejected() {
     let mut inflater = Inflater::default();
     let cases: [&[u8]; 9] = [
         &[0xff, 0xff, 0xff],
@@ -101,7 +101,7 @@ fn what_is_no_deflate_is_refused() {
         &[0x06, 0x00, 0x01],
         // RFC 7692 section 7.2.3.2: the second of two messages, where context is taken over.
         &[0xf2, 0x00, 0x11, 0x00, 0x00],
-        // "Hello", cut short twice, and with bytes behind its end.
+        // "Hello", truncated twice, and with bytes after its end.
         &[0xf2, 0x48, 0xcd],
         &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07],
         &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff],
@@ -118,7 +118,7 @@ fn what_is_no_deflate_is_refused() {
 }
 
 #[test]
-fn t_213_last_blocks_are_few() {
+fn t_213_message_with_many_final_blocks_is_rejected() {
     let last = |times| [[0x03, 0x00].repeat(times), vec![0x00]].concat();
     let mut inflater = Inflater::default();
     assert_eq!(inflater.inflate(&last(STREAMS_MAX - 1), 100).unwrap(), b"");
@@ -129,7 +129,7 @@ fn t_213_last_blocks_are_few() {
 }
 
 #[test]
-fn t_213_a_bomb_stops_at_the_limit_and_costs_no_memory() {
+fn t_213_decompression_bomb_stops_at_the_limit_without_memory() {
     let mut state = Compress::new(Compression::best(), false);
     let mut bomb = Vec::with_capacity(64 * 1024);
     state.compress_vec(&vec![0; 10_000_000], &mut bomb, FlushCompress::Sync).unwrap();
@@ -144,7 +144,7 @@ fn t_213_a_bomb_stops_at_the_limit_and_costs_no_memory() {
 }
 
 #[test]
-fn t_213_the_limits_are_exact() {
+fn t_213_message_one_byte_over_a_limit_is_rejected() {
     let deflated = |size| {
         let mut output = Vec::with_capacity(1_000);
         let mut state = Compress::new(Compression::best(), false);
@@ -158,7 +158,7 @@ fn t_213_the_limits_are_exact() {
         assert_eq!(inflater.inflate(&deflated(4_097), 4_096).err(), Some(FrameFault::TooLarge));
         assert_eq!(inflater.inflate(&deflated(4_097), 9_000).err(), Some(FrameFault::Ratio));
         assert_eq!(inflater.inflate(&deflated(2_000), 1_999).err(), Some(FrameFault::TooLarge));
-        // Larger messages leave room behind that the next one may not use.
+        // The next message may not use the space that a larger one left.
         assert_eq!(inflater.inflate(&[0x00; 1_000], 90_000).err(), Some(FrameFault::Deflate));
         assert!(inflater.output.capacity() <= 90_001);
     }
@@ -180,7 +180,7 @@ fn payload_of(frame: &[u8]) -> &[u8] {
 }
 
 #[test]
-fn frames_are_compressed_only_when_that_makes_them_smaller() {
+fn frame_that_does_not_become_smaller_is_not_compressed() {
     let mut deflater = Deflater::default();
     let mut inflater = Inflater::default();
     let text = "the same words again and again ".repeat(100);
@@ -194,9 +194,9 @@ fn frames_are_compressed_only_when_that_makes_them_smaller() {
     assert!(deflater.frame(Opcode::Binary, &noise(2_000)).is_none());
 }
 
-/// A message that holds the bytes a compressed one ends with, wherever output may be cut off.
+/// A message that contains the bytes of a compressed end, near every position of a cut.
 #[test]
-fn what_a_message_holds_is_not_taken_for_its_end() {
+fn end_bytes_inside_a_message_do_not_end_it() {
     let mut inflater = Inflater::default();
     for size in [100, 1_000, 2_000] {
         for from_end in 4..40 {
@@ -210,7 +210,7 @@ fn what_a_message_holds_is_not_taken_for_its_end() {
     }
 }
 
-/// What offers are made of, and what breaks them.
+/// Parts of offers, valid and invalid.
 const OFFER_PARTS: [&str; 14] = [
     "permessage-deflate",
     "; server_no_context_takeover",
@@ -230,7 +230,7 @@ const OFFER_PARTS: [&str; 14] = [
 
 proptest! {
     #[test]
-    fn any_bytes_are_inflated_or_refused(
+    fn random_bytes_are_decompressed_or_rejected(
         payload in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         let mut inflater = Inflater::default();
@@ -244,7 +244,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_compressed_comes_back(
+    fn compressed_message_is_read_back(
         words in prop::collection::vec("[a-z]{1,6}|\\PC{1,3}", 0..40),
         bytes in prop::collection::vec(any::<u8>(), 0..400),
     ) {
@@ -259,9 +259,9 @@ proptest! {
         }
     }
 
-    /// T-214: any value of the header is read, and what comes of it is one of seven answers.
+    /// T-214: any value of the header is read, with one of seven answers.
     #[test]
-    fn t_214_any_offer_is_taken_or_declined(
+    fn t_214_random_offer_is_accepted_or_declined(
         parts in prop::collection::vec(prop::sample::select(OFFER_PARTS.to_vec()), 0..30),
         tail in "\\PC{0,4}",
     ) {
