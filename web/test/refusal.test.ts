@@ -35,11 +35,11 @@ test("a refusal reads as a sentence", () => {
       "This login link has expired.",
     ],
     [
-      { code: "SPAM_DETECTED", message: "Message refused as spam: one repeated link (one_link)" },
+      { code: "SPAM_DETECTED", message: "Message rejected as spam: one repeated link (one_link)" },
       "This message was not sent. It reads as spam: one repeated link (one_link).",
     ],
     [
-      { code: "SPAM_DETECTED", message: "Message refused as spam" },
+      { code: "SPAM_DETECTED", message: "Message rejected as spam" },
       "This message reads as spam, so it was not sent.",
     ],
     [

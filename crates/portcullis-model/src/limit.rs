@@ -1,14 +1,14 @@
-//! Every limit on how much or how many, by the key it is written under in the configuration.
-//! Never: a number; those are options.
+//! Every limit of a rate or count, by its key in the configuration.
+//! Never: the number of a limit; options hold it.
 
 /// A limit that the operator sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Limit {
     /// Connection attempts of an address prefix.
     ConnectPerPrefix,
-    /// The same of those who show that somebody logged in there lately.
+    /// Connection attempts of the returning clients of an address prefix.
     ConnectKnownPerPrefix,
-    /// Connection attempts of all who do not show that.
+    /// Connection attempts of all unauthenticated clients.
     ConnectTotal,
     /// TLS handshakes of an address prefix.
     TlsPerPrefix,
@@ -54,15 +54,15 @@ pub enum Limit {
     SignaturePerConnection,
     /// Signature checks of a user's credentials.
     SignaturePerUser,
-    /// Violations of an address prefix, over which it is kept out for a while.
+    /// Violations of an address prefix before it is blocked for a while.
     PenaltyPerPrefix,
-    /// Violations of a user, over which they are kept out for a while.
+    /// Violations of a user before the user is blocked for a while.
     PenaltyPerUser,
     /// Connections in all.
     ConnectionsTotal,
-    /// Connections that have not proved who they are.
+    /// Connections that are not authenticated.
     PreAuthTotal,
-    /// The same of one address prefix.
+    /// Connections of one address prefix that are not authenticated.
     PreAuthPerPrefix,
     /// Connections of one address prefix.
     ConnectionsPerPrefix,
@@ -72,7 +72,7 @@ pub enum Limit {
     HttpTotal,
 }
 
-/// What a limit counts by.
+/// The key by which a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitKey {
     /// One connection.
@@ -81,7 +81,7 @@ pub enum LimitKey {
     User,
     /// An IPv4 address, an IPv6 /64 or /48.
     Prefix,
-    /// All together.
+    /// All clients together.
     Total,
 }
 
@@ -99,7 +99,7 @@ impl LimitKey {
 }
 
 impl Limit {
-    /// All of them.
+    /// All limits.
     pub const ALL: [Self; 33] = [
         Self::ConnectPerPrefix,
         Self::ConnectKnownPerPrefix,
@@ -182,7 +182,7 @@ impl Limit {
         Self::ALL.into_iter().find(|limit| limit.name() == name)
     }
 
-    /// What it counts by.
+    /// The key by which it counts.
     #[must_use]
     pub fn key(self) -> LimitKey {
         match self {
@@ -222,7 +222,7 @@ impl Limit {
         }
     }
 
-    /// Its place in a table of all limits.
+    /// Its index in a table of all limits.
     #[must_use]
     pub fn index(self) -> usize {
         self as usize
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_limit_has_a_place_and_a_name_of_its_own() {
+    fn every_limit_has_a_unique_index_and_name() {
         for (index, limit) in Limit::ALL.into_iter().enumerate() {
             assert_eq!(limit.index(), index);
             assert_eq!(Limit::named(limit.name()), Some(limit));
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn names_say_what_is_counted_by() {
+    fn limit_name_ends_with_its_key() {
         for limit in Limit::ALL {
             let name = limit.name();
             let key = limit.key().name();

@@ -1,4 +1,4 @@
-//! Hard limits no configuration can lift, and the defaults configuration starts from.
+//! Fixed limits that the configuration cannot change, and defaults of the configuration.
 //! Never: a number without a unit in its name.
 
 /// Longest event name, in bytes.
@@ -11,9 +11,9 @@ pub const ROOM_ID_MAX_BYTES: usize = 64;
 pub const USER_ID_MAX_BYTES: usize = 64;
 /// Longest client-chosen message id (`mid`), in bytes.
 pub const MID_MAX_BYTES: usize = 64;
-/// Largest acknowledgement id and sequence number: 2^53 - 1, exact in every JSON reader.
+/// Largest acknowledgement id and sequence number: 2^53 - 1, exact in every JSON parser.
 pub const INTEGER_MAX: u64 = 9_007_199_254_740_991;
-/// Longest token, in bytes, before anything in it is looked at.
+/// Longest token, in bytes, checked before the token is read.
 pub const TOKEN_MAX_BYTES: usize = 4096;
 /// Largest request head, in bytes.
 pub const HEAD_MAX_BYTES: usize = 16 * 1024;
@@ -21,11 +21,11 @@ pub const HEAD_MAX_BYTES: usize = 16 * 1024;
 pub const HEADERS_MAX: usize = 64;
 /// Longest request target, in bytes.
 pub const TARGET_MAX_BYTES: usize = 2048;
-/// Most bytes a connection may send before its CONNECT is accepted.
+/// Most bytes of a connection before its CONNECT is accepted.
 pub const PRE_AUTH_MAX_BYTES: u64 = 16 * 1024;
-/// Namespaces one connection may be in.
+/// Most namespaces of one connection.
 pub const NAMESPACES_PER_CONNECTION_MAX: usize = 8;
-/// Rooms one connection may be in.
+/// Most rooms of one connection.
 pub const ROOMS_PER_CONNECTION_MAX: usize = 128;
 /// Nesting of JSON.
 pub const JSON_DEPTH_MAX: usize = 32;
@@ -35,13 +35,13 @@ pub const JSON_KEYS_MAX: usize = 256;
 pub const JSON_NODES_MAX: usize = 2048;
 /// Items of one JSON array.
 pub const JSON_ITEMS_MAX: usize = 1024;
-/// Frames one WebSocket message may be cut into, empty ones included.
+/// Most frames of one WebSocket message, including empty ones.
 pub const FRAGMENTS_MAX: u16 = 64;
-/// Attachments one binary packet may announce.
+/// Most attachments of one binary packet.
 pub const ATTACHMENTS_MAX: usize = 10;
-/// Packets one long-polling request may carry: as many of the shortest events as its bytes hold.
+/// Most packets of one long-polling request: as many of the shortest events as its bytes hold.
 pub const POLLING_PACKETS_MAX: usize = 8_192;
 /// Largest body of a long-polling request or answer, in bytes.
 pub const POLLING_BODY_MAX_BYTES: usize = 64 * 1024;
-/// Acknowledgements of one connection the server waits for at a time.
+/// Most acknowledgements of one connection that the server waits for at a time.
 pub const ACKS_PENDING_MAX: usize = 64;

@@ -1,11 +1,11 @@
 //! Values that cannot be printed by accident.
-//! Never: `Debug` output, `Display`, or a copy left behind in freed memory.
+//! Never: `Debug` output, `Display`, or a copy in freed memory.
 
 use std::fmt;
 
 use zeroize::Zeroize;
 
-/// A value whose content never reaches a log: no `Display`, and `Debug` says only that it is there.
+/// A value whose content never reaches a log: no `Display`, and `Debug` without the content.
 ///
 /// The content is overwritten when the value is dropped.
 pub struct Secret<T: Zeroize>(T);
@@ -16,7 +16,7 @@ impl<T: Zeroize> Secret<T> {
         Self(value)
     }
 
-    /// The content. Every call is a place to review.
+    /// The content. Review every call.
     pub fn expose(&self) -> &T {
         &self.0
     }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_shows_nothing() {
+    fn debug_output_does_not_contain_the_secret() {
         let secret = Secret::new(String::from("correct horse"));
         assert_eq!(format!("{secret:?}"), "Secret(..)");
     }

@@ -1,4 +1,4 @@
-//! Errors as sentences: what happened, and behind it each cause.
+//! Errors as sentences: what happened, followed by each cause.
 //! Never: the name of a variant, or a cause twice.
 
 use std::error::Error;
@@ -10,7 +10,7 @@ use std::fmt;
 /// A cause that the text before it contains already is left out.
 ///
 /// # Errors
-/// What the formatter gives.
+/// The error of the formatter.
 pub fn write_sentence(error: &dyn Error, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut text = error.to_string();
     formatter.write_str(&text)?;
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_follow_and_none_is_written_twice() {
+    fn causes_follow_the_error_and_are_written_once() {
         let cause = || Some(std::io::Error::other("disk is gone"));
         let cases = [
             (Outer(None, "cannot start"), "cannot start"),

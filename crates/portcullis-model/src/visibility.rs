@@ -1,7 +1,7 @@
-//! Who may find a room and join it without an invitation.
-//! Never: who is in the room.
+//! Visibility of a room: whether users find and join it without an invitation.
+//! Never: the members of the room.
 
-/// Who may find a room and join it without an invitation.
+/// The users that can find a room and join it without an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Visibility {
     /// Every user.

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-const CODES: &str = "crates/portcullis-model/src/code.rs";
-const TABLE: &str = "crates/portcullis-model/src/denial_table.rs";
+const CODES: &str = "crates/portcullis-model/src/record/code.rs";
+const TABLE: &str = "crates/portcullis-model/src/rejection/table.rs";
 const DOCUMENT: &str = "docs/records.md";
 /// Where each code that a client reads has a section.
 const CLIENT_DOCUMENT: &str = "docs/codes.md";

@@ -6,7 +6,7 @@ const FUNCTION_MAX_LINES: usize = 60;
 const LINE_MAX_CHARS: usize = 100;
 
 /// Files that hold one long table.
-const TABLES: [&str; 1] = ["crates/portcullis-model/src/denial_table.rs"];
+const TABLES: [&str; 1] = ["crates/portcullis-model/src/rejection/table.rs"];
 
 /// Crates of tests and tools; only these can start processes.
 const PROCESS_STARTERS: [&str; 3] = ["crates/portcullis-test/", "xtask/", "bench/"];

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Limit, Now, Secret, Shed, UserId};
+use portcullis_model::{Denial, Limit, Now, Secret, ShedKind, UserId};
 
 use crate::admission::admission_token::{AdmissionTokens, fresh_key};
 use crate::admission::handshake::{AdmittedRequest, Endpoint, Handshake};
@@ -117,7 +117,7 @@ impl Admission {
             Denial::Limit { limit, .. } => {
                 matches!(limit, Limit::ConnectTotal | Limit::PreAuthTotal | Limit::ConnectionsTotal)
             }
-            Denial::Shed(what) => *what == Shed::Known,
+            Denial::Shed(what) => *what == ShedKind::ReturningConnection,
             _ => false,
         }
     }
@@ -344,7 +344,9 @@ mod tests {
         );
         assert!(Admission::is_worth_waiting(&none_left));
         assert_eq!(gate.limits.counts().pre_auth, 0);
-        for denial in [Denial::Host, Denial::Shed(Shed::Stranger), Denial::Draining] {
+        for denial in
+            [Denial::Host, Denial::Shed(ShedKind::UnauthenticatedConnection), Denial::Draining]
+        {
             assert!(!Admission::is_worth_waiting(&denial), "{denial:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! Limits by load: an overloaded server first rejects unauthenticated clients, then logins.
 //! Never: a check that is left out; only rates and capacities change.
 
-use portcullis_model::{Denial, Limit, Now, Shed};
+use portcullis_model::{Denial, Limit, Now, ShedKind};
 
 use crate::limits::attempt::Attempt;
 use crate::limits::client_class::ClientClass;
@@ -73,7 +73,7 @@ impl Limiter {
     pub(crate) fn check_shed(&self, class: ClientClass) -> Result<(), Denial> {
         let overloaded = self.load() >= LoadState::Shedding;
         if overloaded && class == ClientClass::Unauthenticated {
-            Err(Denial::Shed(Shed::Stranger))
+            Err(Denial::Shed(ShedKind::UnauthenticatedConnection))
         } else {
             Ok(())
         }
@@ -86,14 +86,14 @@ impl Limiter {
             return Ok(());
         }
         let rate = self.options.connect_total.permille(self.known_level());
-        self.rates.take_known(&rate, now).map_err(|_| Denial::Shed(Shed::Known))
+        self.rates.take_known(&rate, now).map_err(|_| Denial::Shed(ShedKind::ReturningConnection))
     }
 
     /// Checks whether requests of a class are answered at the current load.
     pub(crate) fn check_shed_request(&self, class: ClientClass) -> Result<(), Denial> {
         let critical = self.load() == LoadState::Critical;
         if critical && class == ClientClass::Unauthenticated {
-            Err(Denial::Shed(Shed::Request))
+            Err(Denial::Shed(ShedKind::Request))
         } else {
             Ok(())
         }
@@ -154,9 +154,9 @@ impl Limiter {
                 let rate = rate.slower_of(LOGIN_SHEDDING);
                 self.rates
                     .take(Limit::LoginTotal, 0, &rate, now)
-                    .map_err(|_| Denial::Shed(Shed::Login))
+                    .map_err(|_| Denial::Shed(ShedKind::Login))
             }
-            LoadState::Critical => Err(Denial::Shed(Shed::Login)),
+            LoadState::Critical => Err(Denial::Shed(ShedKind::Login)),
         }
     }
 

@@ -9,7 +9,7 @@ use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{
     ClientClass, LoadChange, LoadMachine, LoadSample, LoadState, SAMPLE_INTERVAL_MS,
 };
-use portcullis_model::{Code, Denial, Now, Severity, Shed};
+use portcullis_model::{Code, Denial, Now, Severity, ShedKind};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::connection::state::End;
@@ -155,7 +155,7 @@ impl Shard {
                 && connection.caller().is_none()
                 && connection.class == ClientClass::Unauthenticated;
             if stranger {
-                connection.end(End::Refused(Denial::Shed(Shed::Stranger)));
+                connection.end(End::Refused(Denial::Shed(ShedKind::UnauthenticatedConnection)));
             } else if connection.is_far_behind(&self.options) {
                 connection.end(End::Refused(Denial::SlowConsumer));
             } else {

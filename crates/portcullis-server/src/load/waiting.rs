@@ -253,7 +253,7 @@ mod tests {
     use std::cell::{Cell, RefCell};
     use std::rc::Rc;
 
-    use portcullis_model::Shed;
+    use portcullis_model::ShedKind;
 
     use super::*;
 
@@ -279,11 +279,17 @@ mod tests {
     impl World {
         async fn come(self: Rc<Self>, name: u32) -> Result<(), Denial> {
             let attempt = || {
-                let left = self.free.get().checked_sub(1).ok_or(Denial::Shed(Shed::Known))?;
+                let left = self
+                    .free
+                    .get()
+                    .checked_sub(1)
+                    .ok_or(Denial::Shed(ShedKind::ReturningConnection))?;
                 self.free.set(left);
                 Ok(())
             };
-            self.room.enter(|denial| *denial == Denial::Shed(Shed::Known), attempt).await?;
+            self.room
+                .enter(|denial| *denial == Denial::Shed(ShedKind::ReturningConnection), attempt)
+                .await?;
             self.came_in.borrow_mut().push(name);
             Ok(())
         }
@@ -365,10 +371,13 @@ mod tests {
             let world = patient_world(2, 30);
             let waiting = [spawn(&world, 0), spawn(&world, 1)];
             settle().await;
-            assert_eq!(Rc::clone(&world).come(2).await, Err(Denial::Shed(Shed::Known)));
+            assert_eq!(
+                Rc::clone(&world).come(2).await,
+                Err(Denial::Shed(ShedKind::ReturningConnection))
+            );
             // Nobody calls them.
             for one in waiting {
-                assert_eq!(one.await.unwrap(), Err(Denial::Shed(Shed::Known)));
+                assert_eq!(one.await.unwrap(), Err(Denial::Shed(ShedKind::ReturningConnection)));
             }
             assert!(world.room.state.lock().waiting.is_empty());
             assert!(WaitingRoom::new(0, PATIENCE_MS).stand(&Denial::Draining).is_none());
@@ -386,7 +395,7 @@ mod tests {
             let attempt = || {
                 asked.set(asked.get() + 1);
                 Err::<(), _>(if asked.get() == 1 {
-                    Denial::Shed(Shed::Known)
+                    Denial::Shed(ShedKind::ReturningConnection)
                 } else {
                     Denial::Draining
                 })

@@ -69,7 +69,7 @@ fn shedding_keeps_strangers_out_and_lets_in_who_has_been_here() {
         assert!((30..=60).contains(&wait), "{wait}");
     }
     let record = server.records.wait_for_rule("shedding");
-    assert_eq!(record["event"]["reason"], "stranger");
+    assert_eq!(record["event"]["reason"], "unauthenticated");
     let request = Request::upgrade(&server, PATH).header("X-Admission", &admission);
     let mut ann = SioClient::over(Connection::open(&server), &request);
     ann.sign_in(&token);

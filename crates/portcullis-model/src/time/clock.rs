@@ -1,9 +1,9 @@
-//! What time it is, as a value handed down from the edge.
-//! Never: called by a guard; `SystemClock` is the only reader of the machine's clock.
+//! The current time as a value that callers pass down.
+//! Never: called by a guard; only `SystemClock` reads the machine's clock.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// One moment, on both clocks a server needs.
+/// One moment on both clocks of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Now {
     /// Milliseconds since the server started; never goes back. For deadlines and rates.
@@ -20,7 +20,7 @@ impl Now {
     }
 }
 
-/// Where `Now` comes from: the machine, or a test.
+/// The source of `Now`: the machine, or a test.
 pub trait Clock: Send + Sync {
     /// Reads both clocks at once.
     fn now(&self) -> Now;
@@ -52,7 +52,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// One moment of the machine's monotonic clock, for waits that no `Now` is handed to.
+/// One moment of the machine's monotonic clock, for waits without a `Now`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(Instant);
 
@@ -64,13 +64,13 @@ impl Moment {
         Self(Instant::now())
     }
 
-    /// The moment so much later; the same one where the clock has no such moment.
+    /// The moment after this time; the same moment if the clock cannot represent it.
     #[must_use]
     pub fn plus(self, time: std::time::Duration) -> Self {
         Self(self.0.checked_add(time).unwrap_or(self.0))
     }
 
-    /// How long after `earlier` it is; zero when it is before.
+    /// The time since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> std::time::Duration {
         self.0.saturating_duration_since(earlier.0)

@@ -1,11 +1,13 @@
 //! The table of denials: one row for every way a client can be rejected.
-//! Never: two texts for causes that the client must not tell apart.
+//! Never: two texts for causes that the client must not distinguish.
 
-use crate::answer::Retry::{Given, Never};
-use crate::answer::{Answer, ClosedBy, Retry, Severity, Violation};
-use crate::code::Code;
-use crate::denial::{Denial, Shed, TokenFault};
+use super::answer::Retry::{Given, Never};
+use super::answer::{Answer, ClosedBy, Retry, Violation};
+use super::denial::Denial;
+use super::shed_kind::ShedKind;
+use super::token_fault::TokenFault;
 use crate::limit::Limit;
+use crate::record::{Code, Severity};
 
 const AFTER_5_S: Retry = Retry::AfterMs(5_000);
 const AFTER_30_S: Retry = Retry::AfterMs(30_000);
@@ -114,7 +116,7 @@ denials! {
     13, Self::TlsSlow =>
         "handshake_timeout", 408, 1002, WsProtocolViolation, Warning, No, Never,
         "tls_slow", "TLS handshake too slow";
-    // The operator's own machine is at fault, no client.
+    // A machine of the operator is at fault, not a client.
     14, Self::ProxyHeader =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, No, Never,
         "proxy_protocol", "No PROXY header";
@@ -124,7 +126,7 @@ denials! {
     // Admission.
     16, Self::Host =>
         "protocol_error", 400, 1008, MaliciousExtraneous, Warning, Counts, Never,
-        "host", "Bad request: header Host is missing or no name of this server, see [listen] hosts";
+        "host", "Bad request: header Host is missing or not listed in [listen] hosts";
     17, Self::OriginMissing =>
         "forbidden_origin", 403, 1008, MaliciousCsrf, Warning, Counts, Never,
         "origin_missing",
@@ -135,16 +137,16 @@ denials! {
     19, Self::Busy =>
         "server_busy", 503, 1013, ExcessSessionsExceeded, Warning, No, AFTER_30_S,
         "capacity", "Server busy";
-    20, Self::Shed(Shed::Stranger) =>
+    20, Self::Shed(ShedKind::UnauthenticatedConnection) =>
         "server_busy", 503, 1013, SysOverload, Warning, No, AFTER_30_S,
-        "shedding", "Server busy", "stranger";
-    21, Self::Shed(Shed::Known) =>
+        "shedding", "Server busy", "unauthenticated";
+    21, Self::Shed(ShedKind::ReturningConnection) =>
         "server_busy", 503, 1013, SysOverload, Warning, No, AFTER_30_S,
-        "shedding", "Server busy", "known";
-    22, Self::Shed(Shed::Request) =>
+        "shedding", "Server busy", "returning";
+    22, Self::Shed(ShedKind::Request) =>
         "server_busy", 503, 1013, SysOverload, Warning, No, AFTER_30_S,
         "shedding", "Server busy", "request";
-    23, Self::Shed(Shed::Login) =>
+    23, Self::Shed(ShedKind::Login) =>
         "server_busy", 503, 1013, SysOverload, Warning, No, AFTER_30_S,
         "shedding", "Server busy", "login";
     24, Self::Draining =>
@@ -163,7 +165,7 @@ denials! {
     132, Self::SessionUnknown("prefix") =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, No, Never,
         "session_unknown", "Session ID unknown", "prefix";
-    // A client that polls learns so that its session has ended, or that the server was restarted.
+    // This tells a polling client that its session has ended, or that the server was restarted.
     172, Self::SessionUnknown("gone") =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, No, Never,
         "session_unknown", "Session ID unknown", "gone";
@@ -183,7 +185,7 @@ denials! {
     31, Self::Parameters(_) =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
         "parameters", "Bad request";
-    // A client of version 2 is old, and does not attack.
+    // A client of version 2 is old, not an attacker.
     32, Self::EngineVersion =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, No, Never,
         "engine_version", "Unsupported protocol version";
@@ -192,7 +194,7 @@ denials! {
         "polling_off", "Long-polling is not offered here: connect with transports: [\"websocket\"]";
     34, Self::UpgradeMalformed =>
         "protocol_error", 400, 1002, WsProtocolViolation, Warning, Counts, Never,
-        "upgrade", "Bad request: not a WebSocket handshake (RFC 6455), look at the proxies between";
+        "upgrade", "Bad request: not a WebSocket handshake (RFC 6455); check proxies on the path";
     35, Self::UpgradeVersion =>
         "protocol_error", 426, 1002, WsProtocolViolation, Warning, Counts, Never,
         "upgrade_version", "WebSocket version 13 is required";
@@ -385,7 +387,7 @@ denials! {
     92, Self::Strikes =>
         "rate_limited", 429, 4429, ExcessRateLimitExceeded, Warning, No, Never,
         "strikes", "Too many violations";
-    // Limits that the operator sets. A client that is too fast waits: that is no violation.
+    // Limits that the operator sets. A client over a limit waits; this is not a violation.
     93, Self::Limit { limit: Limit::ConnectPerPrefix, .. } =>
         "rate_limited", 429, 1008, ExcessRateLimitExceeded, Warning, No, Given,
         "connect_per_prefix", "Too many connections from this address";
@@ -507,7 +509,7 @@ denials! {
         "storage_failed", 503, 0, SysOverload, Warning, No, AFTER_30_S,
         "storage_failed", "Storage failed";
     // A login link is denied before a limit counts, so it reads as a field of the request. A link
-    // that this server made for the user is told apart; guessed links all read the same.
+    // that this server made for the user has its own text; guessed links all read the same.
     136, Self::LoginLink("used") =>
         "INVALID_MESSAGE", 400, 0, AuthnLoginFail, Warning, No, Never, "login_link",
         "This login link was used already: log in without it, or ask for another one", "used";
@@ -524,53 +526,53 @@ denials! {
     // otherwise; none of them counts as a violation.
     140, Self::Spam("link_in_link") =>
         "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
-        "spam", "Message refused as spam: a link begins inside another link (link_in_link)",
+        "spam", "Message rejected as spam: a link begins inside another link (link_in_link)",
         "link_in_link";
     141, Self::Spam("one_character") =>
         "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
-        "spam", "Message refused as spam: it is one repeated character (one_character)",
+        "spam", "Message rejected as spam: it is one repeated character (one_character)",
         "one_character";
     142, Self::Spam("one_link") =>
         "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
-        "spam", "Message refused as spam: it is one repeated link (one_link)",
+        "spam", "Message rejected as spam: it is one repeated link (one_link)",
         "one_link";
     143, Self::Spam("phrase_with_link") =>
         "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
-        "spam", "Message refused as spam: a phrase of advertising and a link (phrase_with_link)",
+        "spam", "Message rejected as spam: a phrase of advertising and a link (phrase_with_link)",
         "phrase_with_link";
     144, Self::Spam("shouting_with_links") =>
         "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
-        "spam", "Message refused as spam: several links and a long run of signs \
+        "spam", "Message rejected as spam: several links and a long run of signs \
         (shouting_with_links)", "shouting_with_links";
     145, Self::Spam("phrase") =>
         "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
-        "spam", "Message refused as spam: a phrase of advertising (phrase)", "phrase";
+        "spam", "Message rejected as spam: a phrase of advertising (phrase)", "phrase";
     146, Self::Spam("many_links") =>
         "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
-        "spam", "Message refused as spam: more than two links or hosts (many_links)",
+        "spam", "Message rejected as spam: more than two links or hosts (many_links)",
         "many_links";
     147, Self::Spam("long_run") =>
         "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
-        "spam", "Message refused as spam: a character more than ten times in a row (long_run)",
+        "spam", "Message rejected as spam: a character more than ten times in a row (long_run)",
         "long_run";
     150, Self::Spam("only_phrases") =>
         "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
-        "spam", "Message refused as spam: nothing but phrases of advertising (only_phrases)",
+        "spam", "Message rejected as spam: nothing but phrases of advertising (only_phrases)",
         "only_phrases";
     84, Self::Spam(_) =>
         "SPAM_DETECTED", 400, 0, SpamDetected, Warning, No, Never,
-        "spam", "Message refused as spam";
+        "spam", "Message rejected as spam";
     148, Self::Malicious =>
         "INVALID_CONTENT", 400, 0, XssAttempt, Warning, No, Never,
         "markup", "Invalid content detected", "refused";
     149, Self::UnknownMember(_) =>
         "INVALID_MESSAGE", 400, 0, InputValidationFail, Warning, No, Never,
         "schema", "Invalid message", "unknown_field";
-    // The application's own: code and text of the answer are those of the denial.
+    // A rejection of the application: the denial has the code and text of the answer.
     151, Self::App(_) =>
         "app", 400, 0, AppRejected, Info, No, Never,
         "app", "Rejected by the application: the record has its code";
-    // Genuine tokens that are not for this: the application sends the wrong one.
+    // Genuine tokens for another purpose: the application sends the wrong one.
     160, Self::Token(TokenFault::IdToken) | Self::Renewal(TokenFault::IdToken) =>
         "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never,
         "token", "unauthorized", "id_token";
@@ -593,8 +595,8 @@ denials! {
     166, Self::SecondFactor(_) =>
         "second_factor_required", 403, 0, AuthnLoginFail, Warning, No, Never, "second_factor",
         "Sign in again with a second factor", "issuer";
-    // These say what the developer of the client has to change; they are told before the token is
-    // looked at, so they tell nothing about it.
+    // These state what the developer of the client has to change. They are sent before the token is
+    // read, so they reveal nothing about it.
     167, Self::TicketNeeded =>
         "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never, "ticket_needed",
         "A token opens no connection here: POST /auth/ticket, and connect with auth {ticket}";

@@ -1,9 +1,9 @@
 //! Every name that a security record can have (`event.code`), with its class and severity.
-//! Never: a name that nothing records; a name without a sentence for the operator.
+//! Never: a name without a record, or without a sentence for the operator.
 
-use crate::answer::Severity;
+use super::severity::Severity;
 
-/// What causes records of a code.
+/// The cause of records with a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CodeClass {
     /// A request that was rejected. Clients without an account can cause any number.
@@ -38,7 +38,7 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// All of them.
+            /// All limits.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The name in the record.
@@ -47,19 +47,19 @@ macro_rules! codes {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// What causes its records.
+            /// The class of its records.
             #[must_use]
             pub fn class(self) -> CodeClass {
                 match self { $(Self::$variant => CodeClass::$class,)* }
             }
 
-            /// How much it matters, unless the record says otherwise.
+            /// How much it matters, unless the record has another severity.
             #[must_use]
             pub fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity,)* }
             }
 
-            /// What it says, in one sentence.
+            /// Its meaning in one sentence.
             #[must_use]
             pub fn sentence(self) -> &'static str {
                 match self { $(Self::$variant => $sentence,)* }
@@ -88,15 +88,15 @@ codes! {
     AuthnTokenRevoked, "authn_token_revoked", Operation, Info,
         "A token or session was revoked; critical when a copied refresh token was the cause.";
     AuthnTokenReuse, "authn_token_reuse", Rejection, Warning,
-        "A one-time credential was shown a second time.";
+        "A one-time credential was used a second time.";
     AuthzFail, "authz_fail", Rejection, Warning,
-        "A user asked for an operation that is not allowed.";
+        "A user requested an operation that is not allowed.";
     AppRejected, "app_rejected", Rejection, Info,
         "A handler of the application rejected a request; the reason is the application's code.";
     AuthzChange, "authz_change", Operation, Info,
         "The membership or ownership of a room changed.";
     AuthzAdmin, "authz_admin", Operation, Warning,
-        "An administrator, moderator or operator acted.";
+        "An administrator, moderator or operator performed an operation.";
     UserCreated, "user_created", Operation, Info,
         "An account was created.";
     UserUpdated, "user_updated", Operation, Info,
@@ -116,15 +116,15 @@ codes! {
     MaliciousExcess404, "malicious_excess_404", Rejection, Warning,
         "A path was requested that does not exist.";
     MaliciousExtraneous, "malicious_extraneous", Rejection, Warning,
-        "An event, header, method or namespace was sent that nothing declares.";
+        "An undeclared event, header, method or namespace was sent.";
     MaliciousDirectReference, "malicious_direct_reference", Rejection, Warning,
-        "A user showed a token that belongs to another user.";
+        "A user sent a token that belongs to another user.";
     MaliciousCsrf, "malicious_csrf", Rejection, Warning,
         "A request came from an origin that is not allowed.";
     SequenceFail, "sequence_fail", Rejection, Warning,
         "A message came out of order or a second time.";
     SessionCreated, "session_created", Operation, Info,
-        "A session began.";
+        "A session started.";
     SessionRenewed, "session_renewed", Traffic, Info,
         "A session or connection was renewed with a new token.";
     SessionExpired, "session_expired", Traffic, Info,
@@ -134,7 +134,7 @@ codes! {
     SessionLogout, "session_logout", Operation, Info,
         "A user logged out.";
     SessionUseAfterExpire, "session_use_after_expire", Rejection, Warning,
-        "A token of an ended session was shown.";
+        "A token of an ended session was used.";
     SysStartup, "sys_startup", Service, Warning,
         "The server started; one record for each weakened setting.";
     SysShutdown, "sys_shutdown", Service, Info,
@@ -158,7 +158,7 @@ codes! {
     TableShareFull, "table_share_full", Service, Warning,
         "A user or address filled its share of a table of identity state.";
     StorageStateChanged, "storage_state_changed", Service, Warning,
-        "The store became full, failing, damaged or well again.";
+        "The store became full, failing, damaged or healthy again.";
     AuthorityUnconfirmed, "authority_unconfirmed", Service, Critical,
         "Connections end because the store has not confirmed their sessions for too long.";
     ClockSkew, "clock_skew", Service, Critical,

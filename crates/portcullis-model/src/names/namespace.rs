@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::id::IdError;
+use super::id::IdError;
 use crate::limits::NAMESPACE_MAX_BYTES;
 
 /// A namespace: `/`, or `/` and up to 127 of `A-Z a-z 0-9 / _ - .`. Cheap to clone and compare.
@@ -15,7 +15,7 @@ impl Namespace {
     /// The namespace every client starts with: `/`.
     pub const MAIN: Self = Self(None);
 
-    /// Reads a name; exact grammar, nothing is trimmed or folded.
+    /// Reads a name by its exact grammar, without trimming or case folding.
     ///
     /// # Errors
     /// [`IdError`] says which rule of the grammar the text breaks.
@@ -36,7 +36,7 @@ impl Namespace {
         Ok(Self(Some(Arc::from(text))))
     }
 
-    /// The name as packets spell it.
+    /// The name as packets contain it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or("/")

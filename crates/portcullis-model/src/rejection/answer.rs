@@ -1,31 +1,7 @@
-//! What a denial says, to whom, and how much it matters.
-//! Never: which denial; `denial_table` has the rows.
+//! The answer to a rejected request: texts and codes for the client and the operator.
+//! Never: the values of a denial; `table.rs` has the rows.
 
-use crate::code::Code;
-
-/// How much a record matters to the operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Ordinary life: an expired token, a full room.
-    Info,
-    /// Worth counting: a limit reached, a malformed message.
-    Warning,
-    /// An operator must act: the service, its log or its keys are at risk. A request of a client
-    /// is never critical, however hostile; its effect on the service can be.
-    Critical,
-}
-
-impl Severity {
-    /// The name used as `log.level`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
+use crate::record::{Code, Severity};
 
 /// What a denial does to a connection that is already open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +18,14 @@ pub enum Violation {
     /// It counts against the user, or the address of an unauthenticated client, and against the
     /// connection.
     Counts,
-    /// It is an answer, and counts as no violation.
+    /// It is an answer and does not count.
     No,
 }
 
 /// When the same request may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Not as it is: the request itself has to change.
+    /// Never: the request itself has to change.
     Never,
     /// After this many milliseconds.
     AfterMs(u64),
@@ -57,14 +33,15 @@ pub enum Retry {
     Given,
 }
 
-/// Everything there is to say about one kind of denial: a row of the table.
+/// Everything about one kind of denial: a row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
     /// The number of the row, in references; never given to another row.
     pub number: u8,
-    /// The stable code a client reads.
+    /// The stable code that a client reads.
     pub code: &'static str,
-    /// The sentence a client reads; the same for every cause the client must not tell apart.
+    /// The sentence that a client reads; the same for all causes that the client must not
+    /// distinguish.
     pub message: &'static str,
     /// The status when the denial answers an HTTP request.
     pub status: u16,
@@ -74,7 +51,7 @@ pub struct Answer {
     pub event: Code,
     /// The rule that decided, for the operator.
     pub rule: &'static str,
-    /// The cause in one word, for the operator; the rule where it has one cause only.
+    /// The cause in one word, for the operator; the rule itself if it has only one cause.
     pub reason: &'static str,
     /// How much it matters.
     pub severity: Severity,
@@ -85,7 +62,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What a client can read of the answer; clients cannot distinguish causes that read the same.
+    /// Whether a client reads the same in both answers and cannot distinguish their causes.
     #[must_use]
     pub fn reads_as(&self, other: &Self) -> bool {
         (self.code, self.message, self.status, self.closed_by, self.retry)

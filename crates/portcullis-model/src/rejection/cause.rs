@@ -1,12 +1,12 @@
-//! What a client can change about its request, where one text covers several causes.
-//! Never: anything about users, tokens, rooms or sessions, whose causes must read alike, or about
-//! payloads (T-119): but for the rules that every text follows, which are public.
+//! The cause of a rejection that the client's developer can fix, where one text covers several.
+//! Never: causes about users, tokens, rooms or sessions, which must read alike. Payloads have
+//! causes only for the public rules of texts (T-119).
 
-use crate::denial::Denial;
+use super::denial::Denial;
 
 impl Denial {
-    /// The cause, for the client's developer; `None` where the message itself names it, or where
-    /// the client must not learn more.
+    /// The cause, for the client's developer; `None` if the message names it, or if the client must
+    /// not learn more.
     #[must_use]
     pub fn cause(&self) -> Option<&'static str> {
         match self {
@@ -31,17 +31,17 @@ impl Denial {
     }
 }
 
-/// What is wrong with a text that people write: a message, a name. Nothing of the text itself.
+/// The cause for a text of a user, such as a message or name, without any part of the text.
 fn text_cause(rule: &'static str) -> Option<&'static str> {
     match rule {
         "text_long" => Some("the text is longer than 1,000 characters"),
         "long" => Some("the text is too long"),
-        "empty" => Some("the text is empty, or nothing of it can be seen"),
+        "empty" => Some("the text is empty, or has only invisible characters"),
         "control" => Some("the name has a control character or a Unicode noncharacter"),
         "noncharacter" => Some("the text has a Unicode noncharacter, such as U+FFFF"),
         "surrogate" => Some("a string has half of a surrogate pair: send whole characters"),
         "marks" => Some("a letter of the name has more than 8 combining marks"),
-        "invisible" => Some("the name has a character that cannot be seen"),
+        "invisible" => Some("the name has an invisible character"),
         "whitespace" => Some("the name has whitespace other than the space character"),
         "markup" => Some("the name has < or >"),
         "spaces" => Some("the name begins or ends with a space"),
@@ -80,7 +80,7 @@ fn polling_cause(word: &'static str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::denial::TokenFault;
+    use crate::rejection::TokenFault;
 
     #[test]
     fn only_requests_that_the_developer_can_change_have_a_cause() {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn client_reads_more_than_a_bare_bad_request() {
+    fn client_reads_the_cause_of_a_bad_request() {
         let causes = [
             Denial::RequestMalformed,
             Denial::Host,

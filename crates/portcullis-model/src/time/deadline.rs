@@ -1,5 +1,5 @@
-//! The deadline of the request that runs on this thread, from its arrival to its answer.
-//! Never: a wait; the deadline is only carried, and the clock read where it is compared.
+//! The deadline of the request that runs on this thread.
+//! Never: waits; callers compare the deadline with the clock.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::clock::Moment;
+use super::clock::Moment;
 
 thread_local! {
     static CURRENT: Cell<Option<Deadline>> = const { Cell::new(None) };
@@ -17,12 +17,12 @@ thread_local! {
 ///
 /// The server sets it once for each request ([`Deadline::scope`]). Everything the request waits
 /// for reads it with [`Deadline::current`], so that no part waits longer than the whole. A task
-/// that the request starts on its own takes it along in the same way.
+/// that the request starts gets it by [`Deadline::inherit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Moment);
 
 impl Deadline {
-    /// The deadline that passes after this time.
+    /// A deadline after this time.
     #[must_use]
     pub fn after(time: Duration) -> Self {
         Self(Moment::now().plus(time))
@@ -52,13 +52,13 @@ impl Deadline {
     }
 
     /// Polls a future with this as the current deadline.
-    pub fn scope<F: Future>(self, future: F) -> Scoped<F> {
-        Scoped { deadline: Some(self), future: Box::pin(future) }
+    pub fn scope<F: Future>(self, future: F) -> DeadlineFuture<F> {
+        DeadlineFuture { deadline: Some(self), future: Box::pin(future) }
     }
 
-    /// Polls a future with the current deadline, wherever it runs; for a task of its own.
-    pub fn inherit<F: Future>(future: F) -> Scoped<F> {
-        Scoped { deadline: Self::current(), future: Box::pin(future) }
+    /// Polls a future with the current deadline, also in a separate task.
+    pub fn inherit<F: Future>(future: F) -> DeadlineFuture<F> {
+        DeadlineFuture { deadline: Self::current(), future: Box::pin(future) }
     }
 }
 
@@ -76,12 +76,12 @@ fn within<A>(deadline: Option<Deadline>, work: impl FnOnce() -> A) -> A {
 
 /// A future that is polled with a deadline.
 #[derive(Debug)]
-pub struct Scoped<F> {
+pub struct DeadlineFuture<F> {
     deadline: Option<Deadline>,
     future: Pin<Box<F>>,
 }
 
-impl<F: Future> Future for Scoped<F> {
+impl<F: Future> Future for DeadlineFuture<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {

@@ -1,30 +1,30 @@
-//! What a user may do at all, apart from any room.
+//! Roles: the permissions of a user outside of rooms.
 //! Never: read from a token; the server's own records decide.
 
 use std::sync::Arc;
 
-/// Most roles an operator may define beside the built-in ones.
+/// Most roles that an operator can define in addition to the built-in ones.
 pub const CUSTOM_ROLES_MAX: usize = 24;
 /// Longest name of a role, in bytes.
 pub const ROLE_NAME_MAX_BYTES: usize = 32;
-/// The bit of the first role an operator defines; those below are ours.
+/// The bit of the first role of an operator; built-in roles have the lower bits.
 const CUSTOM_SHIFT: u32 = 8;
 
 /// A role a user holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Runs the server: may do everything a moderator may, and announce to everyone.
+    /// Administers the server: every permission of a moderator, and announcements to all users.
     Admin,
-    /// Keeps order among users.
+    /// Moderates users.
     Moderator,
-    /// Anyone who is signed in.
+    /// Every signed-in user.
     User,
-    /// One the operator has defined, by its number in the [`RoleTable`], below 24.
+    /// A role of the operator, by its number in the [`RoleTable`], below 24.
     Custom(u8),
 }
 
 impl Role {
-    /// The roles there always are, strongest first.
+    /// The built-in roles, strongest first.
     pub const BUILT_IN: [Self; 3] = [Self::Admin, Self::Moderator, Self::User];
 
     fn bit(self) -> u32 {
@@ -45,15 +45,15 @@ impl Role {
 pub enum RoleError {
     /// Not `^[a-z][a-z0-9_-]{0,31}$`.
     Name,
-    /// A role of that name is there already.
+    /// A role of that name exists.
     Taken,
-    /// There are 24 already.
+    /// The table has 24 roles already.
     TooMany,
 }
 
 /// The names of all roles: the built-in ones, and those the operator defines.
 ///
-/// The number of a role is its place; whoever stores roles keeps names and numbers together.
+/// The number of a role is its index. The store keeps names and numbers together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoleTable {
     custom: Vec<(u8, Arc<str>)>,
@@ -63,18 +63,19 @@ impl RoleTable {
     /// Adds a role and gives it the first free number.
     ///
     /// # Errors
-    /// [`RoleError`] when the name is no name or is taken, or the table is full.
+    /// [`RoleError`] if the name is invalid or taken, or the table is full.
     pub fn define(&mut self, name: &str) -> Result<Role, RoleError> {
         let taken = |number: &u8| self.custom.iter().any(|(known, _)| known == number);
         let free = (0..CUSTOM_ROLES_MAX as u8).find(|number| !taken(number));
-        // A fault of the name is told even when the table is full.
+        // A fault of the name is reported even if the table is full.
         self.define_as(free.unwrap_or(u8::MAX), name)
     }
 
     /// Adds a role under the number it is stored by.
     ///
     /// # Errors
-    /// [`RoleError`] when the name is no name, either is taken, or the number is 24 or more.
+    /// [`RoleError`] if the name is invalid, the name or number is taken, or the number is above
+    /// 23.
     pub fn define_as(&mut self, number: u8, name: &str) -> Result<Role, RoleError> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let starts = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
@@ -96,13 +97,13 @@ impl RoleTable {
         Ok(Role::Custom(number))
     }
 
-    /// Reads a name; exact bytes only, so that `Admin` or `admin ` is no role.
+    /// Reads a name by its exact bytes, so `Admin` or `admin ` is not a role.
     #[must_use]
     pub fn parse(&self, name: &str) -> Option<Role> {
         self.all().find(|role| self.name(*role) == name)
     }
 
-    /// The name on the wire, in the log and in the configuration; "" for no role of this table.
+    /// The name in messages, log and configuration; "" for a role that is not in this table.
     #[must_use]
     pub fn name(&self, role: Role) -> &str {
         match role {
@@ -134,16 +135,16 @@ impl RoleTable {
 pub struct Roles(u32);
 
 impl Roles {
-    /// No role at all.
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// Just `user`, what every account starts with.
+    /// Only `user`, the role of every new account.
     #[must_use]
     pub fn user() -> Self {
         Self::NONE.with(Role::User)
     }
 
-    /// This set and one more role.
+    /// This set with one more role.
     #[must_use]
     pub fn with(self, role: Role) -> Self {
         Self(self.0 | role.bit())
@@ -161,13 +162,13 @@ impl Roles {
         self.0
     }
 
-    /// The set from bits. A bit whose role nobody defines any more stays, and allows nothing.
+    /// The set from bits. A bit without a defined role stays, and allows nothing.
     #[must_use]
     pub const fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
 
-    /// This set and all of another.
+    /// The union with another set.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -179,13 +180,13 @@ impl Roles {
         Self(self.0 & !role.bit())
     }
 
-    /// What this set and another have in common.
+    /// The intersection with another set.
     #[must_use]
     pub fn common(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// This set without all of another.
+    /// This set without the roles of another.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         Self(self.0 & !other.0)
@@ -203,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t_063_only_exact_names_are_roles() {
+    fn t_063_name_that_differs_in_one_byte_is_not_a_role() {
         let mut table = RoleTable::default();
         let support = table.define("support").unwrap();
         for name in ["Admin", "admin ", " admin", "\u{430}dmin", "ADMIN", "", "Support", "suppor"] {
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_plain_taken_once_and_bounded() {
+    fn invalid_or_taken_role_name_is_rejected() {
         let mut table = RoleTable::default();
         let too_long = "a".repeat(33);
         for name in ["", "A", "1a", "-a", "a b", "\u{e4}", "a.b", too_long.as_str()] {
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_round_trip_and_no_two_roles_share_one() {
+    fn roles_have_distinct_bits_that_are_read_back() {
         let mut table = RoleTable::default();
         for number in 0..CUSTOM_ROLES_MAX {
             table.define(&format!("r{number}")).unwrap();

@@ -1,18 +1,18 @@
-//! The name of a member that a payload should not have, fit to be shown and logged.
-//! Never: longer than a line, or with a character that could fool its reader.
+//! The name of an undeclared member of a payload, escaped for answers and logs.
+//! Never: longer than a line, or with invisible or bidirectional control characters.
 
 use std::fmt;
 
 /// Longest name kept, in characters.
 const CHARS_MAX: usize = 64;
 
-/// The name of a member that nothing declares, as the peer wrote it: cut at 64 characters, with
-/// everything but letters, digits and ASCII signs as `\u{…}`.
+/// The name of an undeclared member: cut at 64 characters, with every character except letters,
+/// digits and ASCII signs as `\u{…}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberName(Box<str>);
 
 impl MemberName {
-    /// Takes a name of any length and content.
+    /// Escapes a name of any length and content.
     #[must_use]
     pub fn new(raw: &str) -> Self {
         let mut name = String::new();
@@ -29,7 +29,7 @@ impl MemberName {
         Self(name.into())
     }
 
-    /// The name, for people.
+    /// The escaped name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -42,7 +42,7 @@ impl fmt::Display for MemberName {
     }
 }
 
-/// Letters, digits and visible ASCII; Hangul fillers are letters without ink.
+/// Letters, digits and visible ASCII, but not Hangul fillers, which are invisible letters.
 fn is_shown(character: char) -> bool {
     let filler = matches!(character, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
     matches!(character, ' '..='~') || (character.is_alphanumeric() && !filler)
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_bounded_and_escaped() {
+    fn member_name_is_cut_and_escaped() {
         let cases = [
             ("admin", "admin"),
             ("", ""),

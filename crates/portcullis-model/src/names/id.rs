@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use crate::limits::{MID_MAX_BYTES, ROOM_ID_MAX_BYTES, USER_ID_MAX_BYTES};
 
-/// Why a text is no id.
+/// Why a text is not a valid id.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum IdError {
-    /// Nothing there.
+    /// The text is empty.
     Empty,
-    /// More bytes than the kind of id allows.
+    /// The text has more bytes than this kind of id allows.
     TooLong,
     /// A character outside `A-Z a-z 0-9 _ -`.
     Character,
@@ -49,7 +49,7 @@ macro_rules! text_id {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Reads an id; exact grammar, nothing is trimmed or folded.
+            /// Reads an id by its exact grammar, without trimming or case folding.
             ///
             /// # Errors
             /// [`IdError`] says which rule of the grammar the text breaks.
@@ -90,34 +90,34 @@ text_id!(
     RoomId, ROOM_ID_MAX_BYTES
 );
 text_id!(
-    /// A user: `^[A-Za-z0-9_-]{1,64}$`, given by the server. Cheap to clone.
+    /// A user: `^[A-Za-z0-9_-]{1,64}$`, assigned by the server. Cheap to clone.
     UserId, USER_ID_MAX_BYTES
 );
 text_id!(
-    /// A stored message: `^[A-Za-z0-9_-]{1,64}$`, given by the server.
+    /// A stored message: `^[A-Za-z0-9_-]{1,64}$`, assigned by the server.
     MessageId, 64
 );
 text_id!(
-    /// A session (`sid` of our own tokens): random, at least 128 bits, given by the server.
+    /// A session (`sid` of our own tokens): random, at least 128 bits, assigned by the server.
     SessionId, 64
 );
 text_id!(
-    /// The idempotency key a client puts on a message so that a retry has one effect.
+    /// The idempotency key of a client's message, so that a retry has one effect.
     Mid, MID_MAX_BYTES
 );
 text_id!(
-    /// The short code a refused peer and the security record share.
+    /// The short code that a rejected client and the security record share.
     Reference, 16
 );
 
-/// A connection inside one process: the shard it lives on and its number there.
+/// A connection inside one process: its shard and its number there.
 ///
-/// Numbers are never used twice while the process lives.
+/// A number is never used twice while the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId {
     /// The shard, from zero.
     pub shard: u16,
-    /// Counted up by the shard, from one.
+    /// Assigned by the shard, from one upwards.
     pub number: u64,
 }
 
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_ids_follow_their_grammar() {
+    fn room_id_outside_its_grammar_is_rejected() {
         let long = "a".repeat(65);
         let cases = [
             ("", Err(IdError::Empty)),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_ids_round_trip() {
+    fn packed_connection_id_is_unpacked() {
         let id = ConnectionId { shard: 3, number: 77 };
         assert_eq!(ConnectionId::from_bits(id.to_bits()), id);
     }

@@ -1,21 +1,21 @@
-//! Why a new password is rejected, in words for the user.
-//! Never: the password, or which entry of a list it is.
+//! Why a new password is rejected, as texts for the user.
+//! Never: the password, or the matching entry of a list.
 
 /// Why a new password is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeakPassword {
     /// It has fewer than 8 or more than 128 characters.
     Length,
-    /// It is well known, or a guesser with word lists finds it in a million tries.
+    /// It is well known, or an attacker with word lists finds it within a million attempts.
     Guessable,
-    /// It is made of the user's name, or of words of this site.
+    /// It consists of the user's name, or of words of this site.
     Context,
     /// It is in the deployment's file of known passwords.
     Listed,
 }
 
 impl WeakPassword {
-    /// The cause, as records and answers name it.
+    /// The cause as a sentence for records and answers.
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self {

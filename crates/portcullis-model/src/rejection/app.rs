@@ -1,15 +1,14 @@
-//! A rejection of the application's own: a code and a text that the client reads.
-//! Never: a code of the protocol, a text that fools its reader, or a violation.
+//! A rejection by the application: a code and a text that the client reads.
+//! Never: a code of the protocol, invisible control characters in the text, or a violation.
 
-use crate::answer::Answer;
-use crate::denial::Denial;
+use super::answer::Answer;
 
 /// Longest code, in bytes.
 pub const APP_CODE_MAX_BYTES: usize = 64;
 /// Longest text for the client, in characters.
 pub const APP_MESSAGE_MAX_CHARS: usize = 200;
 
-/// A code and a text of the application, checked. [`Denial::app`] makes it.
+/// A code and a text of the application, checked. [`Denial::app`](crate::Denial::app) makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppDenial {
     code: &'static str,
@@ -17,6 +16,17 @@ pub struct AppDenial {
 }
 
 impl AppDenial {
+    /// Checks a code and escapes a text. The error is the fault for the record.
+    pub(super) fn new(code: &'static str, message: &str) -> Result<Self, &'static str> {
+        if !is_well_formed(code) {
+            return Err("app_code_malformed");
+        }
+        if is_reserved(code) {
+            return Err("app_code_reserved");
+        }
+        Ok(Self { code, message: plain(message) })
+    }
+
     /// The code that the client reads.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -30,57 +40,6 @@ impl AppDenial {
     }
 }
 
-impl Denial {
-    /// Rejects a request for a reason of the application's own.
-    ///
-    /// The client reads `code` and `message` in the same shape as for every other rejection. It is
-    /// an answer, not a violation: the connection goes on. It is recorded as `app_rejected` with
-    /// severity info. All codes share one series of the metric `refusals` (`rule="app"`).
-    ///
-    /// `code` is 1 to 64 of `a-z 0-9 _` or of `A-Z 0-9 _`, begins with a letter, and is not a code
-    /// of the protocol in either case. No code of the protocol ever begins with `app_`.
-    ///
-    /// `message` is plain text of one line. Control, bidirectional and invisible characters are
-    /// written as `\u{…}`, and it is cut at 200 characters. Clients show it as text, not as HTML.
-    ///
-    /// A code outside this grammar is a fault of the application. The result is then
-    /// [`Denial::Internal`]: the client reads `INTERNAL`, and the record names the fault as
-    /// `app_code_malformed` or `app_code_reserved`.
-    ///
-    /// ```
-    /// use portcullis_model::Denial;
-    ///
-    /// let sold_out = Denial::app("sold_out", "There are no tickets left");
-    /// assert_eq!(sold_out.client_code(), "sold_out");
-    /// assert_eq!(Denial::app("forbidden", "No"), Denial::Internal("app_code_reserved"));
-    /// ```
-    #[must_use]
-    pub fn app(code: &'static str, message: impl AsRef<str>) -> Self {
-        if !is_well_formed(code) {
-            return Self::Internal("app_code_malformed");
-        }
-        if is_reserved(code) {
-            return Self::Internal("app_code_reserved");
-        }
-        Self::App(AppDenial { code, message: plain(message.as_ref()) })
-    }
-
-    /// The code that a client reads.
-    #[must_use]
-    pub fn client_code(&self) -> &'static str {
-        self.as_app().map_or_else(|| self.answer().code, AppDenial::code)
-    }
-
-    /// The application's own rejection, when it is one.
-    #[must_use]
-    pub fn as_app(&self) -> Option<&AppDenial> {
-        match self {
-            Self::App(app) => Some(app),
-            _ => None,
-        }
-    }
-}
-
 fn is_well_formed(code: &str) -> bool {
     let of_case = |is_letter: fn(&u8) -> bool| {
         let is_part = |byte: u8| is_letter(&byte) || byte.is_ascii_digit() || byte == b'_';
@@ -90,13 +49,13 @@ fn is_well_formed(code: &str) -> bool {
     code.len() <= APP_CODE_MAX_BYTES && has_case
 }
 
-/// Whether the protocol has the code; a client that folds case must not confuse them either.
+/// Whether the code belongs to the protocol, compared without case, because some clients fold case.
 fn is_reserved(code: &str) -> bool {
     let mut rows = (0..=u8::MAX).filter_map(Answer::of_number);
     rows.any(|row| row.code.eq_ignore_ascii_case(code))
 }
 
-/// One line of visible text within the limit.
+/// Makes one line of visible text within the limit.
 fn plain(message: &str) -> Box<str> {
     let mut text = String::new();
     for character in message.chars().take(APP_MESSAGE_MAX_CHARS) {
@@ -112,14 +71,14 @@ fn plain(message: &str) -> Box<str> {
     text.into()
 }
 
-/// Characters that no reader sees, or that change what the reader sees of others; not the joiners
-/// of Persian, Indic scripts and emoji.
+/// Invisible characters and characters that change the display of others, except the joiners of
+/// Persian, Indic scripts and emoji.
 fn is_hidden(character: char) -> bool {
     character.is_control()
         || HIDDEN.iter().any(|(first, last)| (*first..=*last).contains(&character))
 }
 
-/// First and last of each range.
+/// First and last character of each range.
 const HIDDEN: [(char, char); 18] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
@@ -144,7 +103,9 @@ const HIDDEN: [(char, char); 18] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::{ClosedBy, Severity, Violation};
+    use crate::record::Severity;
+    use crate::rejection::answer::{ClosedBy, Violation};
+    use crate::rejection::denial::Denial;
 
     #[test]
     fn code_outside_the_grammar_is_an_internal_fault() {
@@ -176,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn message_is_one_bounded_line_of_visible_text() {
+    fn message_becomes_one_short_line_of_visible_text() {
         let text = |message: &str| {
             let denial = Denial::app("sold_out", message);
             String::from(denial.as_app().unwrap().message())
@@ -193,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn rejection_of_the_application_is_an_answer_and_no_violation() {
+    fn rejection_by_the_application_is_not_a_violation() {
         let answer = Denial::app("sold_out", "text").answer();
         assert_eq!((answer.closed_by, answer.violation), (ClosedBy::Nothing, Violation::No));
         assert_eq!((answer.severity, answer.rule), (Severity::Info, "app"));
