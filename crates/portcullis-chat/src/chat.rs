@@ -7,7 +7,7 @@ use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Charge, Directory, GateError, Party, Permit, Relation, Table, User};
 use portcullis_model::{Code, Deadline, Denial, RoomId, UserId};
 use portcullis_server::{Builder, Context, Reply};
-use portcullis_store::{RoomSnapshot, Store, StoreError, StoreSnapshot};
+use portcullis_store::{RoomSnapshot, Store, StoreSnapshot};
 
 use crate::messages::admin_broadcast::{self, AdminBroadcast};
 use crate::messages::chat_history::{self, ChatHistory};
@@ -172,15 +172,6 @@ impl Chat {
             }
         }
     }
-}
-
-/// The error that the client gets when the store fails; the cause is in the log.
-pub(crate) fn store_denial(error: &StoreError) -> Denial {
-    let denial = error.denial();
-    if matches!(denial, Denial::Internal(_)) {
-        tracing::error!(error = error as &dyn std::error::Error, "the store failed");
-    }
-    denial
 }
 
 /// Records what a user did to a room, or to everyone.

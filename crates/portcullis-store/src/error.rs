@@ -83,6 +83,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Turns it into the denial that a client gets; logs an error that a client cannot cause.
+    #[must_use]
+    pub fn into_denial(self) -> Denial {
+        let denial = self.denial();
+        if matches!(denial, Denial::Internal(_)) {
+            tracing::error!(error = &self as &dyn Error, "the store failed");
+        }
+        denial
+    }
+
     /// The denial that a client gets for it.
     #[must_use]
     pub fn denial(&self) -> Denial {

@@ -8,7 +8,6 @@ use super::recovery_code::RecoveryCode;
 use super::totp;
 use crate::accounts::Accounts;
 use crate::login::attempts::Attempts;
-use crate::request::record::store_denial;
 
 /// The factors of a user that [`check`] has accepted.
 pub(crate) fn factors(row: &CredentialsRow) -> Factors {
@@ -54,11 +53,11 @@ pub(crate) async fn check(
         }
         (Ok(false), Some(_)) => attempts.count_wrong_recovery_code(),
         (Ok(false), None) => attempts.count_wrong_code(),
-        (Err(error), Some(_)) => return Err(store_denial(&error)),
+        (Err(error), Some(_)) => return Err(error.into_denial()),
         (Err(error), None) => {
             // The store is called for right codes only, so this was not a guess.
             attempts.return_code_attempt();
-            return Err(store_denial(&error));
+            return Err(error.into_denial());
         }
     }
     Err(Denial::Login { reason: "wrong_totp", username: Some(row.username.to_string()) })

@@ -7,7 +7,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_guard::read_json;
 use portcullis_model::{Code, Denial, Secret};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::NewTotp;
+use portcullis_store::{NewTotp, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::recovery_code::{self, RECOVERY_CODES, RECOVERY_LETTERS, RecoveryCode};
@@ -15,7 +15,7 @@ use super::totp;
 use crate::accounts::Accounts;
 use crate::login::attempts::{Attempts, account_key_of};
 use crate::request::input::secret;
-use crate::request::record::{record_success_with, store_denial};
+use crate::request::record::record_success_with;
 use crate::request::signed_in_user::SignedInUser;
 
 #[derive(Debug, Deserialize)]
@@ -59,7 +59,7 @@ pub(crate) async fn confirm(
     let session = signed_in.session.clone();
     let new = Some(NewTotp { secret, step, recovery });
     let set = accounts.store.set_totp(user, new, Some(session)).await;
-    set.map_err(|error| store_denial(&error))?;
+    set.map_err(StoreError::into_denial)?;
     accounts.enrollments.remove(&signed_in.user.id);
     record_success_with(&request, Code::UserUpdated, &signed_in.user.id, |record| {
         record.reason = "totp_added";

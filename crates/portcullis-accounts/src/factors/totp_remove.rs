@@ -6,6 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::read_json;
 use portcullis_model::{Code, Denial, Secret};
 use portcullis_server::{ApiRequest, ApiResponse};
+use portcullis_store::StoreError;
 use serde::Deserialize;
 
 use super::code_check;
@@ -14,7 +15,7 @@ use crate::login::attempts::{Attempts, account_key_of};
 use crate::passwords::check::check_password;
 use crate::passwords::password::Password;
 use crate::request::input::secret;
-use crate::request::record::{record_success_with, store_denial};
+use crate::request::record::record_success_with;
 use crate::request::signed_in_user::SignedInUser;
 use crate::request::view::OkView;
 
@@ -38,7 +39,7 @@ pub(crate) async fn remove(
     let row = check_password(&accounts, &attempts, &signed_in, input.password).await?;
     code_check::check(&accounts, &attempts, &row, Some(input.totp)).await?;
     let set = accounts.store.set_totp(row.id.clone(), None, Some(signed_in.session)).await;
-    set.map_err(|error| store_denial(&error))?;
+    set.map_err(StoreError::into_denial)?;
     record_success_with(&request, Code::UserUpdated, &row.id, |record| {
         record.reason = "totp_removed";
     });

@@ -4,11 +4,10 @@
 use portcullis_guard::{EntryOwner, ReserveError, RevocationKind, RevocationName};
 use portcullis_model::{Denial, UserId};
 use portcullis_server::ApiRequest;
-use portcullis_store::Revocation;
+use portcullis_store::{Revocation, StoreError};
 
 use super::login_link::LoginLink;
 use crate::accounts::Accounts;
-use crate::request::record::store_denial;
 
 /// The issuer under which used links are stored as revocations. No real issuer has this name.
 pub(crate) const LINK_ISSUER: &str = "portcullis:login-link";
@@ -59,7 +58,7 @@ pub(crate) async fn mark_used(
         name: link.name.clone(),
         until_unix_ms: link.ends_unix_s.saturating_mul(1000),
     };
-    accounts.store.revoke(revocation).await.map_err(|error| store_denial(&error))?;
+    accounts.store.revoke(revocation).await.map_err(StoreError::into_denial)?;
     drop(slot);
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::{CheckedProof, EntryOwner, FactorGap, LoginSource, read_json};
 use portcullis_model::{Code, Denial, Limit, Now, Roles, Secret, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::CredentialsRow;
+use portcullis_store::{CredentialsRow, StoreError};
 use serde::Deserialize;
 
 use super::attempts::{Attempts, account_key};
@@ -22,7 +22,7 @@ use crate::passwords::password::Password;
 use crate::passwords::pool::PasswordQueue;
 use crate::request::cookies;
 use crate::request::input::optional_secret;
-use crate::request::record::{record_success_with, store_denial};
+use crate::request::record::record_success_with;
 use crate::sessions::open;
 use crate::sessions::session_response::SessionHolder;
 use crate::users::username::Username;
@@ -156,11 +156,11 @@ async fn admit_by_recovery_code(
     };
     let Some(code) = recovery.filter(|_| closed) else { return Err(denial) };
     let row = accounts.store.credentials(attempts.account).await;
-    let row = row.map_err(|error| store_denial(&error))?;
+    let row = row.map_err(StoreError::into_denial)?;
     let Some(factor) = row.and_then(|row| row.totp) else { return Err(denial) };
     let hash = code.stored_hash(&factor);
     let known = accounts.store.has_recovery_code(attempts.account, hash).await;
-    let known = known.map_err(|error| store_denial(&error))?;
+    let known = known.map_err(StoreError::into_denial)?;
     if known { Ok(LoginSource::RecoveryCode) } else { Err(denial) }
 }
 
@@ -195,7 +195,7 @@ async fn check(
 ) -> Result<CredentialsRow, Denial> {
     // An invalid name is looked up too, as a name that no user has.
     let wanted = username.as_ref().map_or("-", Username::as_str);
-    let found = accounts.store.credentials(wanted).await.map_err(|error| store_denial(&error))?;
+    let found = accounts.store.credentials(wanted).await.map_err(StoreError::into_denial)?;
     let stored = found.as_ref().map_or(&accounts.decoy, |row| &row.password_phc).clone();
     let again = password.clone();
     let matches = accounts.pool.verify(queue, password, stored).await?;

@@ -5,10 +5,9 @@ use portcullis_audit::{Outcome, Record};
 use portcullis_guard::User;
 use portcullis_model::{Code, Denial, UserId};
 use portcullis_server::Context;
-use portcullis_store::{ChangeUserOutcome, UserChange, UserChangeKind};
+use portcullis_store::{ChangeUserOutcome, StoreError, UserChange, UserChangeKind};
 
 use crate::accounts::Accounts;
-use crate::request::record::store_denial;
 
 /// The event, the moderator and the user it is about.
 pub(crate) struct ModeratorAction<'a> {
@@ -30,7 +29,7 @@ pub(crate) async fn store_change(
 ) -> Result<(), Denial> {
     let (user, at_unix_ms) = (action.target.clone(), context.now.unix_ms);
     let change = UserChange { user, what, at_unix_ms };
-    match accounts.store.change_user(change).await.map_err(|error| store_denial(&error))? {
+    match accounts.store.change_user(change).await.map_err(StoreError::into_denial)? {
         ChangeUserOutcome::Changed(_) => {}
         ChangeUserOutcome::Missing => return Err(Denial::Forbidden("missing")),
         ChangeUserOutcome::LastAdmin => return Err(Denial::Forbidden("last_admin")),

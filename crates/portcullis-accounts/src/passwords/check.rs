@@ -2,14 +2,13 @@
 //! Never: a wrong password that counts toward no limit.
 
 use portcullis_model::{Denial, TokenFault};
-use portcullis_store::CredentialsRow;
+use portcullis_store::{CredentialsRow, StoreError};
 
 use super::hashing::PasswordMatch;
 use super::password::Password;
 use super::pool::PasswordQueue;
 use crate::accounts::Accounts;
 use crate::login::attempts::Attempts;
-use crate::request::record::store_denial;
 use crate::request::signed_in_user::SignedInUser;
 
 /// Checks the password of the signed-in user; a wrong one counts toward the account.
@@ -25,7 +24,7 @@ pub(crate) async fn check_password(
     password.check_size()?;
     attempts.check_allowed().await?;
     let found = accounts.store.credentials_of(&signed_in.user.id).await;
-    let found = found.map_err(|error| store_denial(&error))?;
+    let found = found.map_err(StoreError::into_denial)?;
     let row = found.ok_or(Denial::Token(TokenFault::User))?;
     let stored = row.password_phc.clone();
     let matches = accounts.pool.verify(PasswordQueue::Returning, password, stored).await?;

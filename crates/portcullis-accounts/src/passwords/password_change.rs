@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::read_json;
 use portcullis_model::{Code, Denial, Secret};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::{UserChange, UserChangeKind};
+use portcullis_store::{StoreError, UserChange, UserChangeKind};
 use serde::Deserialize;
 
 use super::check::check_password;
@@ -16,7 +16,7 @@ use crate::accounts::{Accounts, new_salt};
 use crate::factors::code_check;
 use crate::login::attempts::{Attempts, account_key_of};
 use crate::request::input::optional_secret;
-use crate::request::record::{record_success, store_denial};
+use crate::request::record::record_success;
 use crate::request::signed_in_user::SignedInUser;
 use crate::request::view::OkView;
 
@@ -48,7 +48,7 @@ pub(crate) async fn change(
     let what = UserChangeKind::Password { phc, keep: Some(signed_in.session) };
     let change = UserChange { user: row.id.clone(), what, at_unix_ms: request.now.unix_ms };
     let changed = accounts.store.change_user(change).await;
-    changed.map_err(|error| store_denial(&error))?;
+    changed.map_err(StoreError::into_denial)?;
     record_success(&request, Code::AuthnPasswordChange, &row.id, &row.username);
     Ok(ApiResponse::json(200, &OkView::OK))
 }

@@ -1,19 +1,9 @@
-//! Security records of account requests, and the denial for a failed store.
+//! Security records of account requests.
 //! Never: a secret in a record.
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_model::{Code, Denial, UserId};
+use portcullis_model::{Code, UserId};
 use portcullis_server::ApiRequest;
-use portcullis_store::StoreError;
-
-/// Returns the denial for a failed store, and logs the cause.
-pub(crate) fn store_denial(error: &StoreError) -> Denial {
-    let denial = error.denial();
-    if matches!(denial, Denial::Internal(_)) {
-        tracing::error!(error = error as &dyn std::error::Error, "the store failed");
-    }
-    denial
-}
 
 /// Records a successful request of a user, with the user name.
 pub(crate) fn record_success(request: &ApiRequest, code: Code, user: &UserId, username: &str) {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use portcullis_guard::read_json;
 use portcullis_model::{Code, Denial, Secret, SessionId};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::SessionSelector;
+use portcullis_store::{SessionSelector, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Accounts;
-use crate::request::record::{record_success_with, store_denial};
+use crate::request::record::record_success_with;
 use crate::request::signed_in_user::SignedInUser;
 use crate::request::view::OkView;
 
@@ -46,7 +46,7 @@ pub(crate) async fn list(
 ) -> Result<ApiResponse, Denial> {
     let signed_in = SignedInUser::read(&request)?;
     let rows = accounts.store.list_sessions(&signed_in.user.id, request.now.unix_ms).await;
-    let rows = rows.map_err(|error| store_denial(&error))?;
+    let rows = rows.map_err(StoreError::into_denial)?;
     let sessions = rows
         .into_iter()
         .map(|row| SessionView {
@@ -81,7 +81,7 @@ pub(crate) async fn end(
     let which = SessionSelector::One(session);
     let user = signed_in.user.id.clone();
     let ended = accounts.store.end_sessions(user, which).await;
-    if ended.map_err(|error| store_denial(&error))?.is_empty() {
+    if ended.map_err(StoreError::into_denial)?.is_empty() {
         return Err(Denial::Forbidden("session"));
     }
     record_success_with(&request, Code::AuthnTokenRevoked, &signed_in.user.id, |record| {

@@ -9,13 +9,13 @@ use portcullis_guard::{
 use portcullis_model::{Code, Denial, SessionId, TokenFault, UserId};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{
-    ChangeUserOutcome, Revocation, SessionSelector, UserChange, UserChangeKind,
+    ChangeUserOutcome, Revocation, SessionSelector, StoreError, UserChange, UserChangeKind,
 };
 
 use crate::accounts::Accounts;
 use crate::request::cookies;
 use crate::request::input::EmptyBody;
-use crate::request::record::{record_success_with, store_denial};
+use crate::request::record::record_success_with;
 use crate::request::signed_in_user::check_recent;
 use crate::request::view::OkView;
 use crate::tokens::refresh_token::RefreshToken;
@@ -93,7 +93,7 @@ fn logout_token(request: &ApiRequest) -> Result<VerifiedCredential, Denial> {
 
 async fn end(accounts: &Accounts, user: UserId, which: SessionSelector) -> Result<(), Denial> {
     let ended = accounts.store.end_sessions(user, which).await;
-    ended.map(drop).map_err(|error| store_denial(&error))
+    ended.map(drop).map_err(StoreError::into_denial)
 }
 
 /// Revokes a session of another issuer, or its token if it names no session.
@@ -130,7 +130,7 @@ async fn revoke(
         name: name.clone(),
         until_unix_ms,
     };
-    accounts.store.revoke(revocation).await.map_err(|error| store_denial(&error))?;
+    accounts.store.revoke(revocation).await.map_err(StoreError::into_denial)?;
     drop(slot);
     if authority.is_withdrawn(what) { Ok(()) } else { Err(Denial::Internal("revocation")) }
 }
@@ -153,7 +153,7 @@ async fn revoke_all(
         at_unix_ms: request.now.unix_ms.max(shown_unix_ms),
     };
     let changed = accounts.store.change_user(change).await;
-    match changed.map_err(|error| store_denial(&error))? {
+    match changed.map_err(StoreError::into_denial)? {
         ChangeUserOutcome::Changed(_) => Ok(()),
         ChangeUserOutcome::Missing
         | ChangeUserOutcome::NameTaken

@@ -3,14 +3,14 @@
 
 use portcullis_model::{Code, Denial, Secret, SessionId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
-use portcullis_store::{NewSession, OpenSessionOutcome, SessionSelector};
+use portcullis_store::{NewSession, OpenSessionOutcome, SessionSelector, StoreError};
 
 use super::session_response::{SessionHolder, refresh_cookie, session_response};
 use crate::accounts::Accounts;
 use crate::keys::session_key::DEVICE_LIFE_S;
 use crate::login::known_device::KnownDevice;
 use crate::request::cookies;
-use crate::request::record::{record_success_with, store_denial};
+use crate::request::record::record_success_with;
 use crate::tokens::refresh_token::RefreshToken;
 
 /// Opens a session and answers 200 `{access_token, token_type, expires_in, user}` with the cookies.
@@ -40,7 +40,7 @@ pub(crate) async fn open(
         factors: holder.factors,
         sessions_per_user_max,
     };
-    match accounts.store.open_session(new).await.map_err(|error| store_denial(&error))? {
+    match accounts.store.open_session(new).await.map_err(StoreError::into_denial)? {
         OpenSessionOutcome::Opened => {}
         // The user was deleted, disabled or banned after the password was looked up.
         OpenSessionOutcome::UserMissing => {
@@ -68,5 +68,5 @@ async fn end_earlier_session(accounts: &Accounts, request: &ApiRequest) -> Resul
     let Some(earlier) = earlier else { return Ok(()) };
     let one = SessionSelector::One(token.session);
     let ended = accounts.store.end_sessions(earlier.user.clone(), one).await;
-    ended.map(drop).map_err(|error| store_denial(&error))
+    ended.map(drop).map_err(StoreError::into_denial)
 }

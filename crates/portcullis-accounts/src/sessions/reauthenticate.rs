@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::read_json;
 use portcullis_model::{Code, Denial, Secret, SessionId, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::{PresentedTurn, ReauthenticateOutcome, ReauthenticateRequest};
+use portcullis_store::{PresentedTurn, ReauthenticateOutcome, ReauthenticateRequest, StoreError};
 use serde::Deserialize;
 
 use super::refresh;
@@ -16,7 +16,7 @@ use crate::login::attempts::{Attempts, account_key_of};
 use crate::passwords::check::check_password;
 use crate::passwords::password::Password;
 use crate::request::input::optional_secret;
-use crate::request::record::{record_success_with, store_denial};
+use crate::request::record::record_success_with;
 use crate::request::signed_in_user::SignedInUser;
 use crate::tokens::refresh_token::RefreshToken;
 
@@ -52,7 +52,7 @@ pub(crate) async fn reauthenticate(
         grace_ms: accounts.options.times.grace_s * 1000,
         idle_ms: accounts.options.times.idle_s * 1000,
     });
-    let session = match stored.await.map_err(|error| store_denial(&error))? {
+    let session = match stored.await.map_err(StoreError::into_denial)? {
         ReauthenticateOutcome::Recorded(session) => session,
         ReauthenticateOutcome::Reused(session) => {
             refresh::record_reuse(&request, &session);

@@ -8,14 +8,14 @@ use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{EntryOwner, read_json};
 use portcullis_model::{Code, Denial, Secret, Severity, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::{PresentedTurn, RotateOutcome, RotateRequest, SessionRow};
+use portcullis_store::{PresentedTurn, RotateOutcome, RotateRequest, SessionRow, StoreError};
 
 use super::session_response::{self, SessionHolder, session_response};
 use crate::accounts::Accounts;
 use crate::login::known_device;
 use crate::request::cookies;
 use crate::request::input::EmptyBody;
-use crate::request::record::{record_success_with, store_denial};
+use crate::request::record::record_success_with;
 use crate::tokens::refresh_token::RefreshToken;
 
 /// Answers like a login. The refresh cookie alone identifies the client.
@@ -36,7 +36,7 @@ pub(crate) async fn refresh(
         grace_ms: accounts.options.times.grace_s * 1000,
         idle_ms: accounts.options.times.idle_s * 1000,
     });
-    match rotated.await.map_err(|error| store_denial(&error))? {
+    match rotated.await.map_err(StoreError::into_denial)? {
         RotateOutcome::Next(row) | RotateOutcome::Same(row) => {
             let authenticated_unix_s = authenticated_unix_s(&token, &row);
             let mut response = token_response(&accounts, &request, &row, authenticated_unix_s)?;

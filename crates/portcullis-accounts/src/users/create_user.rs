@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_guard::{Party, Table};
 use portcullis_model::{Code, Deadline, Denial, Role, RoleTable, Roles, UserId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
-use portcullis_store::{CreateUserOutcome, NewUser};
+use portcullis_store::{CreateUserOutcome, NewUser, StoreError};
 use serde::Serialize;
 
 use super::external_names;
@@ -15,7 +15,7 @@ use super::username::Username;
 use crate::accounts::{Accounts, new_salt};
 use crate::passwords::password::Password;
 use crate::passwords::pool::PasswordQueue;
-use crate::request::record::{record_success, store_denial};
+use crate::request::record::record_success;
 use crate::request::view::UserView;
 
 /// The origin of an account, which decides its roles.
@@ -95,7 +95,7 @@ async fn reserve_name(
             Ok(name) => Ok(Some(name)),
             Err(denial) => {
                 let open = accounts.store.has_invitation(hash, request.now.unix_ms).await;
-                let open = open.map_err(|error| store_denial(&error))?;
+                let open = open.map_err(StoreError::into_denial)?;
                 Err(if open { denial } else { Denial::RegistrationClosed })
             }
         },
@@ -109,7 +109,7 @@ async fn store(
     origin: AccountOrigin,
 ) -> Result<UserView, Denial> {
     let (id, name) = (user.id.clone(), Arc::clone(&user.username));
-    match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
+    match accounts.store.create_user(user).await.map_err(StoreError::into_denial)? {
         CreateUserOutcome::Created => {}
         CreateUserOutcome::NameTaken => return Err(Denial::NameTaken),
         CreateUserOutcome::Deleted => return Err(Denial::Internal("create_user")),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use portcullis_guard::read_json;
 use portcullis_model::{Code, Denial, Role, Secret};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
-use portcullis_store::NewInvitation;
+use portcullis_store::{NewInvitation, StoreError};
 use serde::Serialize;
 
 use crate::accounts::Accounts;
 use crate::keys::digest::sha256;
 use crate::request::input::EmptyBody;
-use crate::request::record::{record_success_with, store_denial};
+use crate::request::record::record_success_with;
 use crate::request::signed_in_user::SignedInUser;
 
 /// How long an invitation is valid, in milliseconds: a week.
@@ -45,7 +45,7 @@ pub(crate) async fn invite(
         at_unix_ms: request.now.unix_ms,
         ends_unix_ms,
     });
-    if !stored.await.map_err(|error| store_denial(&error))? {
+    if !stored.await.map_err(StoreError::into_denial)? {
         return Err(Denial::ShareFull("invitations"));
     }
     record_success_with(&request, Code::AuthzAdmin, &signed_in.user.id, |record| {

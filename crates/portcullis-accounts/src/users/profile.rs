@@ -6,13 +6,13 @@ use std::sync::Arc;
 use portcullis_guard::{read_json, skeleton};
 use portcullis_model::{Code, Denial, Role};
 use portcullis_server::{ApiRequest, ApiResponse};
-use portcullis_store::{ChangeUserOutcome, UserChange, UserChangeKind};
+use portcullis_store::{ChangeUserOutcome, StoreError, UserChange, UserChangeKind};
 use serde::{Deserialize, Serialize};
 
 use super::external_names;
 use super::username::Username;
 use crate::accounts::Accounts;
-use crate::request::record::{record_success, store_denial};
+use crate::request::record::record_success;
 use crate::request::signed_in_user::SignedInUser;
 use crate::request::view::UserView;
 
@@ -66,7 +66,7 @@ pub(crate) async fn write(
     let what = UserChangeKind::Username(Arc::from(username.as_str()));
     let user = signed_in.user.id.clone();
     let change = UserChange { user, what, at_unix_ms: request.now.unix_ms };
-    match accounts.store.change_user(change).await.map_err(|error| store_denial(&error))? {
+    match accounts.store.change_user(change).await.map_err(StoreError::into_denial)? {
         ChangeUserOutcome::Changed(_) => {}
         ChangeUserOutcome::NameTaken => return Err(Denial::NameTaken),
         ChangeUserOutcome::Missing | ChangeUserOutcome::LastAdmin => {
@@ -81,11 +81,8 @@ pub(crate) async fn write(
 
 async fn show(accounts: &Accounts, signed_in: &SignedInUser) -> Result<ApiResponse, Denial> {
     let user = &signed_in.user;
-    let found = accounts
-        .store
-        .find_account(user.id.as_str())
-        .await
-        .map_err(|error| store_denial(&error))?;
+    let found =
+        accounts.store.find_account(user.id.as_str()).await.map_err(StoreError::into_denial)?;
     let person = found.ok_or(Denial::Internal("profile"))?;
     let left = accounts.store.recovery_codes_left(&user.id).await;
     Ok(ApiResponse::json(
@@ -93,7 +90,7 @@ async fn show(accounts: &Accounts, signed_in: &SignedInUser) -> Result<ApiRespon
         &ProfileView {
             user: UserView::new(&user.id, user.name(), user.roles(), &accounts.roles),
             totp: person.has_totp,
-            recovery_codes_left: left.map_err(|error| store_denial(&error))?,
+            recovery_codes_left: left.map_err(StoreError::into_denial)?,
             created_at: person.created_unix_ms,
         },
     ))

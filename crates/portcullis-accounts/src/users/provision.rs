@@ -7,11 +7,10 @@ use std::sync::Arc;
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Directory, NameClaim, Party, Table, VerifiedCredential};
 use portcullis_model::{Code, Deadline, Denial, Roles, TokenFault};
-use portcullis_store::{CreateUserOutcome, NewUser};
+use portcullis_store::{CreateUserOutcome, NewUser, StoreError};
 
 use super::external_names;
 use crate::accounts::Accounts;
-use crate::request::record::store_denial;
 
 /// Creates or updates a verified user who is unknown, or whose roles the issuer has changed.
 ///
@@ -65,7 +64,7 @@ async fn create(
         invitation: None,
         roles_follow: verified.roles.is_some(),
     };
-    match accounts.store.create_user(user).await.map_err(|error| store_denial(&error))? {
+    match accounts.store.create_user(user).await.map_err(StoreError::into_denial)? {
         CreateUserOutcome::Created => {}
         CreateUserOutcome::Deleted => return Err(Denial::Token(TokenFault::User)),
         // These outcomes are impossible for a user of another issuer; no user was created.

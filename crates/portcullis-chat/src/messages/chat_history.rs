@@ -7,12 +7,11 @@ use portcullis_guard::{Access, Cleaner, Event, LoadState, Permit, Rate, Rule, fi
 use portcullis_model::limits::INTEGER_MAX;
 use portcullis_model::{Denial, RoomId};
 use portcullis_server::{Context, Reply};
-use portcullis_store::{HistoryRequest, MessageRow};
+use portcullis_store::{HistoryRequest, MessageRow, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Chat;
-use crate::chat::store_denial;
 use crate::view::MessageView;
 
 /// Messages in one answer when the client does not say.
@@ -111,7 +110,7 @@ pub(crate) async fn handle(
         after: payload.after,
         limit: payload.limit.unwrap_or(LIMIT_DEFAULT).min(most),
     };
-    let (rows, more) = chat.store.history(page).await.map_err(|error| store_denial(&error))?;
+    let (rows, more) = chat.store.history(page).await.map_err(StoreError::into_denial)?;
     // Reading took a while: whoever was removed meanwhile reads nothing.
     let room = context.directory.room(&payload.room_id);
     if !room.is_some_and(|room| room.is_member(&user.id)) {

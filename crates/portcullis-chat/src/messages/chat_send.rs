@@ -6,11 +6,10 @@ use std::sync::Arc;
 use portcullis_guard::{Access, Cleaner, Event, Permit, Priority, Rate, Replay, Rule, field};
 use portcullis_model::{Denial, MessageId, Now, RoomId};
 use portcullis_server::{Context, Reply, random_id};
-use portcullis_store::{AppendOutcome, NewMessage, WriteFence};
+use portcullis_store::{AppendOutcome, NewMessage, StoreError, WriteFence};
 use serde::{Deserialize, Serialize};
 
 use crate::Chat;
-use crate::chat::store_denial;
 
 /// The payload. `message` is raw as it arrives and plain text once it is cleaned.
 #[derive(Debug, Deserialize)]
@@ -84,7 +83,7 @@ pub(crate) async fn handle(
         origin: context.connection.to_bits(),
         fence: Some(WriteFence::new(move || lease.may_speak(now))),
     };
-    match chat.store.append(message).await.map_err(|error| store_denial(&error))? {
+    match chat.store.append(message).await.map_err(StoreError::into_denial)? {
         AppendOutcome::Stored { id, seq, sent_unix_ms }
         | AppendOutcome::Repeated { id, seq, sent_unix_ms } => Ok(Reply::fields(&Sent {
             id: id.as_str(),

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use portcullis_model::Denial;
 use portcullis_server::{Recovered, Recovering};
-use portcullis_store::{PAGE_MAX, ResumeOutcome, ResumeRequest};
+use portcullis_store::{PAGE_MAX, ResumeOutcome, ResumeRequest, StoreError};
 
 use crate::Chat;
-use crate::chat::store_denial;
 
 /// Hands the wish to the writer; the feed answers at the writer's point of the order.
 pub(crate) async fn handle(chat: Arc<Chat>, back: Recovering) -> Result<Recovered, Denial> {
@@ -19,7 +18,7 @@ pub(crate) async fn handle(chat: Arc<Chat>, back: Recovering) -> Result<Recovere
         after: back.offset,
         limit: PAGE_MAX,
     };
-    match chat.store.resume(resume).await.map_err(|error| store_denial(&error))? {
+    match chat.store.resume(resume).await.map_err(StoreError::into_denial)? {
         ResumeOutcome::Resumed { .. } => Ok(Recovered::Resumed),
         ResumeOutcome::TooMany => Ok(Recovered::Fresh),
     }

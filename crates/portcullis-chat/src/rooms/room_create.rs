@@ -7,11 +7,11 @@ use portcullis_guard::{Cleaner, Event, Party, Permit, Rate, Relation, Rule, Tabl
 use portcullis_model::limits::ROOMS_PER_CONNECTION_MAX;
 use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Context, Reply, random_id};
-use portcullis_store::{CreateRoomOutcome, NewRoom, WriteFence};
+use portcullis_store::{CreateRoomOutcome, NewRoom, StoreError, WriteFence};
 use serde::{Deserialize, Serialize};
 
 use crate::Chat;
-use crate::chat::{record_act, store_denial};
+use crate::chat::record_act;
 use crate::view::{RoomView, VisibilityWord};
 
 /// Longest name of a room.
@@ -83,7 +83,7 @@ pub(crate) async fn handle(
         party: party.to_bits(),
         fence: Some(WriteFence::new(move || lease.may_speak(now))),
     };
-    match chat.store.create_room(room).await.map_err(|error| store_denial(&error))? {
+    match chat.store.create_room(room).await.map_err(StoreError::into_denial)? {
         CreateRoomOutcome::Created => {}
         CreateRoomOutcome::Ended => return Err(Denial::Forbidden("ended")),
         CreateRoomOutcome::TooMany => return Err(Denial::RoomLimit("rooms_per_user")),

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use portcullis_guard::{Access, Event, Permit, Rate, Rule, check_rank, field};
 use portcullis_model::{Code, Denial, Role, RoomId};
 use portcullis_server::{Context, Reply};
-use portcullis_store::{DeleteRoomOutcome, DeleteRoomRequest};
+use portcullis_store::{DeleteRoomOutcome, DeleteRoomRequest, StoreError};
 use serde::Deserialize;
 
 use crate::Chat;
-use crate::chat::{record_act, store_denial};
+use crate::chat::record_act;
 
 /// The payload.
 #[derive(Debug, Deserialize)]
@@ -53,7 +53,7 @@ pub(crate) async fn handle(
     }
     let (room, by) = (payload.room_id.clone(), user.id.clone());
     let deleted = chat.store.delete_room(DeleteRoomRequest { room, by, anywhere: by_role });
-    match deleted.await.map_err(|error| store_denial(&error))? {
+    match deleted.await.map_err(StoreError::into_denial)? {
         DeleteRoomOutcome::Deleted => {}
         DeleteRoomOutcome::Rejected => return Err(Denial::Forbidden("not_owner")),
     }

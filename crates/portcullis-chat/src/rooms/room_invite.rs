@@ -6,11 +6,11 @@ use std::sync::Arc;
 use portcullis_guard::{Access, Event, Party, Permit, Rate, Relation, Rule, Table, field};
 use portcullis_model::{Code, Denial, Role, RoomId, UserId};
 use portcullis_server::{Context, Reply};
-use portcullis_store::{InviteOutcome, InviteRequest};
+use portcullis_store::{InviteOutcome, InviteRequest, StoreError};
 use serde::Deserialize;
 
 use crate::Chat;
-use crate::chat::{record_act, store_denial};
+use crate::chat::record_act;
 
 /// The payload.
 #[derive(Debug, Deserialize)]
@@ -61,7 +61,7 @@ pub(crate) async fn handle(
         invited_max: chat.options.standing_per_room_max,
         party: party.to_bits(),
     });
-    match asked.await.map_err(|error| store_denial(&error))? {
+    match asked.await.map_err(StoreError::into_denial)? {
         InviteOutcome::Invited | InviteOutcome::Already => {}
         InviteOutcome::Missing => return Err(Denial::Forbidden("missing")),
         InviteOutcome::Full => return Err(Denial::RoomLimit("standing_per_room")),

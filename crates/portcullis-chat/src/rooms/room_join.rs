@@ -7,11 +7,11 @@ use portcullis_guard::{Access, Event, Party, Permit, Priority, Rate, Rule, field
 use portcullis_model::limits::ROOMS_PER_CONNECTION_MAX;
 use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Context, Reply};
-use portcullis_store::{JoinOutcome, JoinRequest};
+use portcullis_store::{JoinOutcome, JoinRequest, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::Chat;
-use crate::chat::{record_act, store_denial};
+use crate::chat::record_act;
 use crate::view::RoomView;
 
 /// The payload.
@@ -66,7 +66,7 @@ pub(crate) async fn handle(
         party: Party::of(context.client).to_bits(),
     };
     let (seq, already, by_role) =
-        match chat.store.join_room(join).await.map_err(|error| store_denial(&error))? {
+        match chat.store.join_room(join).await.map_err(StoreError::into_denial)? {
             JoinOutcome::Joined { seq, already, by_role } => (seq, already, by_role),
             JoinOutcome::Missing => return Err(Denial::Forbidden("not_joinable")),
             JoinOutcome::Full => return Err(Denial::RoomLimit("members_per_room")),

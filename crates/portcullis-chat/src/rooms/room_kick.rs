@@ -9,11 +9,11 @@ use portcullis_guard::{
 };
 use portcullis_model::{Code, Denial, Role, RoomId, UserId};
 use portcullis_server::{Context, Reply};
-use portcullis_store::{KickOutcome, KickRequest};
+use portcullis_store::{KickOutcome, KickRequest, StoreError};
 use serde::Deserialize;
 
 use crate::Chat;
-use crate::chat::{record_act, store_denial};
+use crate::chat::record_act;
 
 /// The payload.
 #[derive(Debug, Deserialize)]
@@ -68,7 +68,7 @@ pub(crate) async fn handle(
         barred_max: chat.options.standing_per_room_max,
         party: party.to_bits(),
     });
-    match asked.await.map_err(|error| store_denial(&error))? {
+    match asked.await.map_err(StoreError::into_denial)? {
         KickOutcome::Kicked { was_member: _ } => {}
         KickOutcome::Missing => return Err(Denial::Forbidden("missing")),
         KickOutcome::Full => return Err(Denial::RoomLimit("standing_per_room")),

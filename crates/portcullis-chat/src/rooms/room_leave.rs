@@ -6,11 +6,11 @@ use std::sync::Arc;
 use portcullis_guard::{Access, Event, Permit, Priority, Rate, Replay, Rule, field};
 use portcullis_model::{Code, Denial, RoomId};
 use portcullis_server::{Context, Reply};
-use portcullis_store::LeaveOutcome;
+use portcullis_store::{LeaveOutcome, StoreError};
 use serde::Deserialize;
 
 use crate::Chat;
-use crate::chat::{record_act, store_denial};
+use crate::chat::record_act;
 
 /// The payload.
 #[derive(Debug, Deserialize)]
@@ -46,7 +46,7 @@ pub(crate) async fn handle(
 ) -> Result<Reply, Denial> {
     let (user, payload, _envelope) = permit.into_parts();
     let left = chat.store.leave_room(payload.room_id.clone(), user.id.clone());
-    match left.await.map_err(|error| store_denial(&error))? {
+    match left.await.map_err(StoreError::into_denial)? {
         LeaveOutcome::Left => {}
         LeaveOutcome::NotMember => return Err(Denial::Forbidden("not_member")),
     }
