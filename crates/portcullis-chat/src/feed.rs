@@ -1,5 +1,5 @@
-//! From commits to the directory, and from there to every member, in commit order.
-//! Never: a delivery before its commit, or to someone whose membership has ended.
+//! Applies committed changes to the directory and delivers them to members, in commit order.
+//! Never: a delivery before its commit, or to a user whose membership has ended.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use serde::Serialize;
 use crate::presence::member_frame;
 use crate::view::{DeletedView, MemberChange, MemberView, MessageView, VisibilityWord};
 
-/// Changes the directory and says what the shards have to do, in this order.
+/// Updates the directory, and appends the orders to the shards.
 ///
-/// What a batch changes is applied whole before any shard hears of it.
+/// A whole batch is applied before the shards get its orders.
 pub fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
     match change {
         Change::User(_)
@@ -54,7 +54,7 @@ pub fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
             directory.remove_member(room, user);
             let external = directory.is_external(user);
             let view = MemberView::new(room, user, username, MemberChange::Left, external);
-            // The user's own connections receive it too: a user who was kicked has to know.
+            // The connections of the user get it too, so that a kicked user is notified.
             publish(room, member_frame(&view), deltas);
             deltas.push(Delta::Unsubscribe { room: room.clone(), user: user.clone() });
         }
@@ -76,7 +76,7 @@ pub fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
     }
 }
 
-/// From here on the connection that asked hears the room; 0 is no connection.
+/// Subscribes the connection of the request to the room; 0 means no connection.
 fn subscribe(room: &RoomId, origin: u64, deltas: &mut Vec<Delta>) {
     if origin != 0 {
         let connection = ConnectionId::from_bits(origin);
@@ -99,7 +99,7 @@ fn event_frame<T: Serialize>(name: &str, payload: &T) -> Option<Arc<Frame>> {
     serde_json::to_string(payload).ok().map(|json| Frame::event(name, &json))
 }
 
-/// A room as decisions see it.
+/// The facts about a room for decisions.
 pub(crate) fn room_facts(row: &RoomRow) -> RoomFacts {
     RoomFacts {
         id: row.id.clone(),
@@ -162,7 +162,9 @@ mod tests {
     }
 
     fn resumed() -> Change {
-        let Change::Message { row, .. } = message() else { unreachable!("a message is one") };
+        let Change::Message { row, .. } = message() else {
+            unreachable!("message() returns a message")
+        };
         Change::Resumed { origin: 1, rooms: vec![room()], missed: vec![row] }
     }
 
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn every_change_reaches_the_directory_and_says_what_the_shards_do() {
+    fn change_updates_the_directory_and_orders_the_shards() {
         let directory = Directory::new(DirectoryLimits::default());
         check(&directory, &created(), &["subscribe"]);
         let live = directory.room(&room()).unwrap();

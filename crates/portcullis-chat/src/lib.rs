@@ -1,13 +1,17 @@
-//! Rooms and chat, built on the server's public API.
+//! Rooms and chat, built on the public API of the server.
 //! Never: sockets, SQL.
 
-mod chat; // shared state, and where the events are installed
+mod chat; // options, and the state that all events share
+mod install; // list of all events
+mod load; // the directory at the start
 mod rooms; // events about rooms
 mod messages; // events about messages
 mod feed; // committed changes, to the directory and to members
 mod presence; // which members are online
+mod record; // security records
 mod view; // rooms and messages as clients see them
 
-pub(crate) use chat::Chat;
-pub use chat::{ChatError, ChatOptions, install, load};
+pub use chat::ChatOptions;
 pub use feed::apply;
+pub use install::{ChatError, install};
+pub use load::load;

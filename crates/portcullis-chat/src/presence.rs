@@ -1,5 +1,5 @@
-//! Who is there, and who is not any more.
-//! Never: a wait; presence that finds a full queue is lost, the next change mends it.
+//! Publishes which members of a room are online.
+//! Never: a wait; when a queue is full the event is dropped, and the next change corrects it.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use portcullis_server::{Delta, Frame, Hub};
 
 use crate::view::{MemberChange, MemberView};
 
-/// Tells a room that the last live connection of a member has gone, or that one is back.
-pub(crate) fn tell(hub: &Hub, room: &RoomId, user: &Arc<User>, change: MemberChange) {
+/// Notifies a room that the last connection of a member has ended, or that one has returned.
+pub(crate) fn publish(hub: &Hub, room: &RoomId, user: &Arc<User>, change: MemberChange) {
     let name = user.name();
     let view = MemberView::new(room, &user.id, &name, change, user.external);
     let Some(frame) = member_frame(&view) else { return };
     if hub.try_deliver(Delta::Publish { room: room.clone(), frame }).is_err() {
-        tracing::debug!(%room, ?change, "a member's presence was not told: a queue is full");
+        tracing::debug!(%room, ?change, "a presence event was dropped: a queue is full");
     }
 }
 

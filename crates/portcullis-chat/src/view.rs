@@ -1,5 +1,5 @@
 //! Rooms and messages as clients see them.
-//! Never: a field a client may not read.
+//! Never: a field that a client must not read.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use portcullis_model::{RoomId, UserId, Visibility};
 use portcullis_store::MessageRow;
 use serde::{Deserialize, Serialize};
 
-/// Who may find a room, as a word on the wire.
+/// The visibility of a room, as a word in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", try_from = "String")]
 pub(crate) enum VisibilityWord {
-    /// Everyone who is signed in.
+    /// All signed-in users can find the room.
     Public,
-    /// Its members.
+    /// Only members can find the room.
     Private,
 }
 
-/// By hand, because a derived enum would also read `{"public": null}`.
+/// Not derived: a derived enum would also accept `{"public": null}`.
 impl TryFrom<String> for VisibilityWord {
     type Error = &'static str;
 
@@ -26,7 +26,7 @@ impl TryFrom<String> for VisibilityWord {
         match word.as_str() {
             "public" => Ok(Self::Public),
             "private" => Ok(Self::Private),
-            _ => Err("neither public nor private"),
+            _ => Err("the visibility is public or private"),
         }
     }
 }
@@ -56,7 +56,7 @@ pub(crate) struct RoomView {
     pub(crate) name: Arc<str>,
     pub(crate) owner_id: String,
     pub(crate) visibility: VisibilityWord,
-    /// Whether who asks is a member; only in lists.
+    /// Whether the user of the request is a member; only in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) member: Option<bool>,
 }
@@ -73,7 +73,7 @@ impl RoomView {
     }
 }
 
-/// A message, in `chat:message` and in history alike. Times are milliseconds since 1970.
+/// A message, in `chat:message` and in the history. Times are in milliseconds since 1970.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MessageView<'a> {
@@ -82,7 +82,7 @@ pub(crate) struct MessageView<'a> {
     room_id: &'a str,
     user_id: &'a str,
     username: &'a str,
-    /// Whether another issuer vouches for the user.
+    /// Whether the user belongs to another issuer.
     #[serde(skip_serializing_if = "is_false")]
     external: bool,
     message: &'a str,
@@ -110,17 +110,17 @@ impl<'a> MessageView<'a> {
     }
 }
 
-/// What became of a member, as a word on the wire.
+/// A change of a member, as a word in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum MemberChange {
-    /// Is a member now.
+    /// The user is a member now.
     Joined,
-    /// Is none any more.
+    /// The user is no longer a member.
     Left,
-    /// Hears the room now.
+    /// A connection of the member receives the messages of the room.
     Online,
-    /// Hears it no more.
+    /// No connection of the member receives them any more.
     Offline,
 }
 
@@ -131,11 +131,11 @@ pub(crate) struct MemberView<'a> {
     room_id: &'a str,
     user_id: &'a str,
     username: &'a str,
-    /// Whether another issuer vouches for the user.
+    /// Whether the user belongs to another issuer.
     #[serde(skip_serializing_if = "is_false")]
     external: bool,
     change: MemberChange,
-    /// Whether a moderator or administrator let the user in by their role, and not the owner.
+    /// Whether the user joined because of an invitation by a moderator or administrator.
     #[serde(skip_serializing_if = "is_false")]
     by_role: bool,
 }
@@ -157,7 +157,7 @@ impl<'a> MemberView<'a> {
         Self { room_id, user_id, username, external, change, by_role: false }
     }
 
-    /// Says whether a role let the user in.
+    /// Sets whether the invitation came from a moderator or administrator.
     pub(crate) fn by_role(self, by_role: bool) -> Self {
         Self { by_role, ..self }
     }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn payloads_of_the_contract() {
+    fn views_serialize_to_the_documented_payloads() {
         check(
             &MessageView::new(&row(), false),
             concat!(
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn visibility_is_one_of_two_exact_words() {
+    fn visibility_accepts_two_exact_words_only() {
         for word in ["\"Public\"", "\"public \"", "0", "null", "[\"public\"]", "{\"public\":null}"]
         {
             assert!(serde_json::from_str::<VisibilityWord>(word).is_err(), "{word}");

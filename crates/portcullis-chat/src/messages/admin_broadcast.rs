@@ -1,4 +1,4 @@
-//! `admin:broadcast {message}`: an administrator tells everyone who is signed in.
+//! `admin:broadcast {message}`: an administrator sends an announcement to all signed-in users.
 //! Never: markup; an announcement is plain text.
 
 use portcullis_guard::{Access, Cleaner, Event, Permit, Priority, Rate, Rule};
@@ -6,9 +6,9 @@ use portcullis_model::{Code, Denial, Role};
 use portcullis_server::{Context, Delta, Frame, Reply};
 use serde::{Deserialize, Serialize};
 
-use crate::chat::record_act;
+use crate::record::record_success;
 
-/// The payload. `message` is raw as it arrives and plain text once it is cleaned.
+/// The payload. `message` is raw on arrival, and plain text after cleaning.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AdminBroadcast {
@@ -35,22 +35,22 @@ impl Event for AdminBroadcast {
 }
 
 #[derive(Serialize)]
-struct Announcement<'a> {
+struct AnnouncementView<'a> {
     message: &'a str,
     timestamp: i64,
 }
 
-/// Acknowledges with nothing beyond `ok` once every shard has taken the announcement.
+/// Acknowledges with `ok` when every shard has got the announcement.
 pub(crate) async fn handle(
     permit: Permit<AdminBroadcast>,
     context: Context,
 ) -> Result<Reply, Denial> {
     let timestamp = context.now.unix_ms;
-    let announcement = Announcement { message: &permit.payload().message, timestamp };
+    let announcement = AnnouncementView { message: &permit.payload().message, timestamp };
     let json =
         serde_json::to_string(&announcement).map_err(|_| Denial::Internal("announcement"))?;
-    // Recorded before it is sent: a part of it may have gone out when a shard's queue is full.
-    record_act(&context, permit.user(), Code::AuthzAdmin, AdminBroadcast::NAME, None, None);
+    // Recorded first: when the queue of one shard is full, others have got the announcement.
+    record_success(&context, permit.user(), Code::AuthzAdmin, AdminBroadcast::NAME, None, None);
     let frame = Frame::event("announcement", &json);
     context.hub.try_deliver(Delta::Announce { frame }).map_err(|_| Denial::Overloaded)?;
     Ok(Reply::ok())

@@ -1,5 +1,5 @@
-//! `chat:history {roomId, before?, after?, limit?}`: a part of a room's messages.
-//! Never: told to anybody who is no member by the time it is read.
+//! `chat:history {roomId, before?, after?, limit?}`: reads a page of the messages of a room.
+//! Never: messages for a user who is not a member when the page has been read.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use portcullis_store::{HistoryRequest, MessageRow, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::Chat;
+use crate::chat::Chat;
 use crate::view::MessageView;
 
-/// Messages in one answer when the client does not say.
+/// Default number of messages in one response.
 const LIMIT_DEFAULT: u32 = 50;
-/// Most messages in one answer.
+/// Most messages in one response.
 const LIMIT_MAX: u32 = 100;
-/// The same while the server sheds load; `more` says that there are more.
+/// Most messages in one response while the server sheds load; `more` tells about the rest.
 const LIMIT_SHEDDING: u32 = 20;
-/// Most bytes of messages in one answer, a quarter of what may wait for a connection.
+/// Most bytes of messages in one response: a quarter of the outbox of a connection.
 const PAGE_MAX_BYTES: usize = 256 * 1024;
 
-/// The payload. `before` and `after` are places in the room, themselves not included.
+/// The payload. `before` and `after` are sequence numbers, which are excluded.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ChatHistory {
@@ -79,22 +79,23 @@ impl ChatHistory {
     }
 }
 
-/// Which way a client pages, and so at which end an answer is cut.
+/// The direction of paging, which decides at which end a response is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Direction {
-    /// From a place towards the newest.
+    /// From a sequence number towards the newest message.
     Newer,
-    /// From the newest, or a place, towards the first.
+    /// From the newest message, or a sequence number, towards the first.
     Older,
 }
 
 #[derive(Debug, Serialize)]
-struct Read {
+struct HistoryView {
     messages: Vec<Box<RawValue>>,
     more: bool,
 }
 
-/// Acknowledges with `messages`, ascending by `seq`, and whether there are `more` that way.
+/// Acknowledges with `messages`, ascending by `seq`, and whether there are `more` in this
+/// direction.
 pub(crate) async fn handle(
     chat: Arc<Chat>,
     permit: Permit<ChatHistory>,
@@ -102,8 +103,8 @@ pub(crate) async fn handle(
 ) -> Result<Reply, Denial> {
     let (user, payload, _envelope) = permit.into_parts();
     let direction = payload.direction();
-    let pressed = context.gate.load() >= LoadState::Shedding;
-    let most = if pressed { LIMIT_SHEDDING } else { LIMIT_MAX };
+    let is_shedding = context.gate.load() >= LoadState::Shedding;
+    let most = if is_shedding { LIMIT_SHEDDING } else { LIMIT_MAX };
     let page = HistoryRequest {
         room: payload.room_id.clone(),
         before: payload.before,
@@ -111,7 +112,7 @@ pub(crate) async fn handle(
         limit: payload.limit.unwrap_or(LIMIT_DEFAULT).min(most),
     };
     let (rows, more) = chat.store.history(page).await.map_err(StoreError::into_denial)?;
-    // Reading took a while: whoever was removed meanwhile reads nothing.
+    // The user can have been removed while the page was read.
     let room = context.directory.room(&payload.room_id);
     if !room.is_some_and(|room| room.is_member(&user.id)) {
         return Err(Denial::Forbidden("not_member"));
@@ -120,14 +121,14 @@ pub(crate) async fn handle(
     Ok(Reply::fields(&fit(&rows, more, direction, PAGE_MAX_BYTES, is_external)?))
 }
 
-/// As many messages as fit, nearest to where the client pages from first; at least one.
+/// As many messages as fit, the nearest to the start of the page first; at least one.
 fn fit(
     rows: &[MessageRow],
     more: bool,
     direction: Direction,
     max_bytes: usize,
     is_external: impl Fn(&MessageRow) -> bool,
-) -> Result<Read, Denial> {
+) -> Result<HistoryView, Denial> {
     let mut messages = Vec::with_capacity(rows.len());
     let mut bytes = 0;
     let nearest_first: Box<dyn Iterator<Item = &MessageRow>> = match direction {
@@ -148,7 +149,7 @@ fn fit(
         Direction::Older => messages.reverse(),
     }
     let more = more || messages.len() < rows.len();
-    Ok(Read { messages, more })
+    Ok(HistoryView { messages, more })
 }
 
 #[cfg(test)]
@@ -158,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_are_asked_for_in_one_direction_and_bounded() {
+    fn history_request_with_two_directions_or_out_of_range_is_rejected() {
         let cases = [
             ("", Some(Ok(()))),
             (r#","before":0"#, Some(Ok(()))),
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_too_large_is_cut_at_the_far_end() {
+    fn large_history_page_is_cut_at_its_far_end() {
         let cases = [
             (4, Direction::Newer, 1 << 20, vec![1, 2, 3, 4], false),
             (4, Direction::Older, 1 << 20, vec![1, 2, 3, 4], false),

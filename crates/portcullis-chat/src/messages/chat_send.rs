@@ -1,5 +1,5 @@
-//! `chat:send {roomId, message, replyTo?}`: a member says something.
-//! Never: raw text stored or sent; only what the cleaner gave.
+//! `chat:send {roomId, message, replyTo?}`: a member sends a message.
+//! Never: raw text stored or delivered, only the output of the cleaner.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use portcullis_server::{Context, Reply, random_id};
 use portcullis_store::{AppendOutcome, NewMessage, StoreError, WriteFence};
 use serde::{Deserialize, Serialize};
 
-use crate::Chat;
+use crate::chat::Chat;
 
-/// The payload. `message` is raw as it arrives and plain text once it is cleaned.
+/// The payload. `message` is raw on arrival, and plain text after cleaning.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ChatSend {
@@ -50,18 +50,18 @@ impl Event for ChatSend {
 }
 
 #[derive(Serialize)]
-struct Sent<'a> {
+struct SentView<'a> {
     id: &'a str,
-    /// The same once more: in the plain form `id` is the request's own.
+    /// The same id again: in the plain WebSocket form, `id` is the id of the request.
     #[serde(rename = "messageId")]
     message_id: &'a str,
     seq: u64,
     timestamp: i64,
 }
 
-/// Acknowledges with `id`, `seq` and `timestamp` once the message is durable.
+/// Acknowledges with `id`, `seq` and `timestamp` when the message is durable.
 ///
-/// The same message again (`mid`) is acknowledged as the first time and sent to nobody.
+/// A repeated message (`mid`) gets the same acknowledgement and is not delivered again.
 pub(crate) async fn handle(
     chat: Arc<Chat>,
     permit: Permit<ChatSend>,
@@ -85,7 +85,7 @@ pub(crate) async fn handle(
     };
     match chat.store.append(message).await.map_err(StoreError::into_denial)? {
         AppendOutcome::Stored { id, seq, sent_unix_ms }
-        | AppendOutcome::Repeated { id, seq, sent_unix_ms } => Ok(Reply::fields(&Sent {
+        | AppendOutcome::Repeated { id, seq, sent_unix_ms } => Ok(Reply::fields(&SentView {
             id: id.as_str(),
             message_id: id.as_str(),
             seq,
@@ -100,7 +100,7 @@ pub(crate) async fn handle(
     }
 }
 
-/// The time first, so that the store's index stays warm, then 128 random bits.
+/// The time, which keeps inserts at the end of the index of the store, then 128 random bits.
 fn new_message_id(now: Now) -> Result<MessageId, Denial> {
     let text = format!("{:012x}{}", now.unix_ms, random_id::<16>()?);
     MessageId::parse(&text).map_err(|_| Denial::Internal("message_id"))
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_declared_fields_of_their_types() {
+    fn chat_send_accepts_declared_fields_only() {
         let cases = [
             (r#"{"roomId":"r","message":"x"}"#, true),
             (r#"{"roomId":"r","message":"x","replyTo":"m"}"#, true),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn message_ids_sort_by_time_and_differ() {
+    fn message_ids_sort_by_time_and_are_unique() {
         let at = |unix_ms| new_message_id(Now { monotonic_ms: 0, unix_ms }).unwrap();
         assert!(at(1_700_000_000_000) < at(1_700_000_000_001));
         assert!(at(999_999_999_999) < at(1_000_000_000_000));

@@ -1,5 +1,6 @@
-//! A socket that came back: its rooms again, and the messages it missed.
-//! Never: a message twice, or one of a room the user has left; the store's writer decides both.
+//! Recovers a connection: subscribes it to its rooms and delivers the missed messages.
+//! Never: a message twice, or one of a room that the user has left; the writer of the store
+//! decides.
 
 use std::sync::Arc;
 
@@ -7,15 +8,15 @@ use portcullis_model::Denial;
 use portcullis_server::{Recovered, Recovering};
 use portcullis_store::{PAGE_MAX, ResumeOutcome, ResumeRequest, StoreError};
 
-use crate::Chat;
+use crate::chat::Chat;
 
-/// Hands the wish to the writer; the feed answers at the writer's point of the order.
-pub(crate) async fn handle(chat: Arc<Chat>, back: Recovering) -> Result<Recovered, Denial> {
+/// Passes the request to the writer; the feed delivers at the point in commit order where it ran.
+pub(crate) async fn handle(chat: Arc<Chat>, recovering: Recovering) -> Result<Recovered, Denial> {
     let resume = ResumeRequest {
-        user: back.user.id.clone(),
-        origin: back.connection.to_bits(),
-        rooms: back.rooms,
-        after: back.offset,
+        user: recovering.user.id.clone(),
+        origin: recovering.connection.to_bits(),
+        rooms: recovering.rooms,
+        after: recovering.offset,
         limit: PAGE_MAX,
     };
     match chat.store.resume(resume).await.map_err(StoreError::into_denial)? {

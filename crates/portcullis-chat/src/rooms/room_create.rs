@@ -1,5 +1,5 @@
-//! `room:create {name, visibility}`: a user makes a room and is its first member.
-//! Never: an id the client chose.
+//! `room:create {name, visibility}`: creates a room; its owner is the first member.
+//! Never: an id that a client chose.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use portcullis_server::{Context, Reply, random_id};
 use portcullis_store::{CreateRoomOutcome, NewRoom, StoreError, WriteFence};
 use serde::{Deserialize, Serialize};
 
-use crate::Chat;
-use crate::chat::record_act;
+use crate::chat::Chat;
+use crate::record::record_success;
 use crate::view::{RoomView, VisibilityWord};
 
-/// Longest name of a room.
+/// Longest name of a room, in characters.
 const NAME_MAX_CHARS: usize = 64;
 
 /// The payload.
@@ -42,12 +42,12 @@ impl Event for RoomCreate {
 }
 
 #[derive(Serialize)]
-struct Created {
+struct CreatedView {
     room: RoomView,
 }
 
-/// A random id that is no option of the command line: it does not begin with `-`.
-fn fresh_id() -> Result<RoomId, Denial> {
+/// A random id that does not begin with `-`, so that it is not an option of the command line.
+fn new_room_id() -> Result<RoomId, Denial> {
     loop {
         let text = random_id::<16>()?;
         if !text.starts_with('-') {
@@ -56,7 +56,7 @@ fn fresh_id() -> Result<RoomId, Denial> {
     }
 }
 
-/// Acknowledges with `room`; by then the connection hears the room.
+/// Acknowledges with `room`; the connection is subscribed by then.
 pub(crate) async fn handle(
     chat: Arc<Chat>,
     permit: Permit<RoomCreate>,
@@ -70,7 +70,7 @@ pub(crate) async fn handle(
     chat.check_membership(&context, permit.user(), Relation::None)?;
     let (lease, now) = (permit.lease(), context.now);
     let (owner, payload, _envelope) = permit.into_parts();
-    let id = fresh_id()?;
+    let id = new_room_id()?;
     let name: Arc<str> = Arc::from(payload.name);
     let room = NewRoom {
         id: id.clone(),
@@ -88,7 +88,7 @@ pub(crate) async fn handle(
         CreateRoomOutcome::Ended => return Err(Denial::Forbidden("ended")),
         CreateRoomOutcome::TooMany => return Err(Denial::RoomLimit("rooms_per_user")),
     }
-    record_act(&context, &owner, Code::AuthzChange, RoomCreate::NAME, Some(&id), None);
+    record_success(&context, &owner, Code::AuthzChange, RoomCreate::NAME, Some(&id), None);
     let room = RoomView {
         id: id.to_string(),
         name,
@@ -96,7 +96,7 @@ pub(crate) async fn handle(
         visibility: payload.visibility,
         member: None,
     };
-    Ok(Reply::fields(&Created { room }))
+    Ok(Reply::fields(&CreatedView { room }))
 }
 
 #[cfg(test)]
@@ -104,13 +104,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fresh_id_is_no_option_of_the_command_line() {
-        let ids: Vec<_> = (0..1_000).map(|_| fresh_id().unwrap()).collect();
+    fn room_id_does_not_begin_with_a_hyphen() {
+        let ids: Vec<_> = (0..1_000).map(|_| new_room_id().unwrap()).collect();
         assert!(ids.iter().all(|id| !id.to_string().starts_with('-')));
     }
 
     #[test]
-    fn only_declared_fields_of_their_types() {
+    fn room_create_accepts_declared_fields_only() {
         let cases = [
             (r#"{"name":"Tea","visibility":"public"}"#, true),
             (r#"{"name":"Tea"}"#, false),

@@ -1,5 +1,5 @@
-//! `room:delete {roomId}`: the owner, or a moderator, ends a room with its members and messages.
-//! Never: an answer that tells another's room from one that is not there.
+//! `room:delete {roomId}`: the owner or a moderator deletes a room with its members and messages.
+//! Never: a response that distinguishes the room of another user from a missing room.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use portcullis_server::{Context, Reply};
 use portcullis_store::{DeleteRoomOutcome, DeleteRoomRequest, StoreError};
 use serde::Deserialize;
 
-use crate::Chat;
-use crate::chat::record_act;
+use crate::chat::Chat;
+use crate::record::record_success;
 
 /// The payload.
 #[derive(Debug, Deserialize)]
@@ -36,7 +36,7 @@ impl Event for RoomDelete {
     }
 }
 
-/// Acknowledges with nothing beyond `ok`.
+/// Acknowledges with `ok`.
 pub(crate) async fn handle(
     chat: Arc<Chat>,
     permit: Permit<RoomDelete>,
@@ -58,6 +58,6 @@ pub(crate) async fn handle(
         DeleteRoomOutcome::Rejected => return Err(Denial::Forbidden("not_owner")),
     }
     let code = if is_owner { Code::AuthzChange } else { Code::AuthzAdmin };
-    record_act(&context, &user, code, RoomDelete::NAME, Some(&payload.room_id), None);
+    record_success(&context, &user, code, RoomDelete::NAME, Some(&payload.room_id), None);
     Ok(Reply::ok())
 }

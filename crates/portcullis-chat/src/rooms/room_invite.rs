@@ -1,5 +1,5 @@
-//! `room:invite {roomId, userId}`: a user may join, even if the room is private or put them out.
-//! Never: a membership; the invited joins, or does not.
+//! `room:invite {roomId, userId}`: lets a user join, also a private room or one that barred them.
+//! Never: a membership; the invited user decides whether to join.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use portcullis_server::{Context, Reply};
 use portcullis_store::{InviteOutcome, InviteRequest, StoreError};
 use serde::Deserialize;
 
-use crate::Chat;
-use crate::chat::record_act;
+use crate::chat::Chat;
+use crate::record::record_success;
 
 /// The payload.
 #[derive(Debug, Deserialize)]
@@ -38,7 +38,7 @@ impl Event for RoomInvite {
     }
 }
 
-/// Acknowledges with nothing beyond `ok`.
+/// Acknowledges with `ok`.
 pub(crate) async fn handle(
     chat: Arc<Chat>,
     permit: Permit<RoomInvite>,
@@ -50,10 +50,10 @@ pub(crate) async fn handle(
     let room = context.directory.room(&payload.room_id).ok_or(Denial::Forbidden("missing"))?;
     match room.relation(&payload.user_id) {
         Relation::None => context.directory.check_space(Table::Memberships, party)?,
-        // What is there already takes no more space.
+        // An existing entry is replaced and needs no more space.
         Relation::Barred | Relation::Invited | Relation::Member | Relation::Owner => {}
     }
-    let asked = chat.store.invite_to_room(InviteRequest {
+    let invited = chat.store.invite_to_room(InviteRequest {
         room: payload.room_id.clone(),
         user: payload.user_id.clone(),
         by: by.id.clone(),
@@ -61,13 +61,13 @@ pub(crate) async fn handle(
         invited_max: chat.options.standing_per_room_max,
         party: party.to_bits(),
     });
-    match asked.await.map_err(StoreError::into_denial)? {
+    match invited.await.map_err(StoreError::into_denial)? {
         InviteOutcome::Invited | InviteOutcome::Already => {}
         InviteOutcome::Missing => return Err(Denial::Forbidden("missing")),
         InviteOutcome::Full => return Err(Denial::RoomLimit("standing_per_room")),
     }
     let code = if room.owner() == by.id { Code::AuthzChange } else { Code::AuthzAdmin };
-    record_act(
+    record_success(
         &context,
         &by,
         code,

@@ -1,5 +1,5 @@
-//! `room:join {roomId}`: a user becomes a member, or a member's connection starts to hear.
-//! Never: a room found by guessing; what is private is as if it were not there.
+//! `room:join {roomId}`: a user becomes a member, or a connection of a member subscribes.
+//! Never: a hint that a private room exists.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use portcullis_server::{Context, Reply};
 use portcullis_store::{JoinOutcome, JoinRequest, StoreError};
 use serde::{Deserialize, Serialize};
 
-use crate::Chat;
-use crate::chat::record_act;
+use crate::chat::Chat;
+use crate::record::record_success;
 use crate::view::RoomView;
 
 /// The payload.
@@ -39,12 +39,12 @@ impl Event for RoomJoin {
 }
 
 #[derive(Serialize)]
-struct Joined {
+struct JoinedView {
     room: RoomView,
     seq: u64,
 }
 
-/// Acknowledges with `room` and `seq`; every message after `seq` reaches the connection.
+/// Acknowledges with `room` and `seq`; the connection receives every message after `seq`.
 pub(crate) async fn handle(
     chat: Arc<Chat>,
     permit: Permit<RoomJoin>,
@@ -72,11 +72,11 @@ pub(crate) async fn handle(
             JoinOutcome::Full => return Err(Denial::RoomLimit("members_per_room")),
         };
     if !already {
-        // The room hears of it as well: `byRole` in `room:member`.
+        // Members see it too: `byRole` in `room:member`.
         let code = if by_role { Code::AuthzAdmin } else { Code::AuthzChange };
-        record_act(&context, &user, code, RoomJoin::NAME, Some(&payload.room_id), None);
+        record_success(&context, &user, code, RoomJoin::NAME, Some(&payload.room_id), None);
     }
-    // It may have been deleted while the answer was on its way.
+    // The room can have been deleted since the commit.
     let room = context.directory.room(&payload.room_id).ok_or(Denial::Forbidden("deleted"))?;
-    Ok(Reply::fields(&Joined { room: RoomView::new(&room), seq }))
+    Ok(Reply::fields(&JoinedView { room: RoomView::new(&room), seq }))
 }

@@ -1,4 +1,4 @@
-//! `room:kick {roomId, userId}`: a user is out of a room, and stays out until invited again.
+//! `room:kick {roomId, userId}`: removes a user from a room and bars them until a new invitation.
 //! Never: the owner, or a user of a higher rank; nor a message of the user after the
 //! acknowledgement.
 
@@ -12,8 +12,8 @@ use portcullis_server::{Context, Reply};
 use portcullis_store::{KickOutcome, KickRequest, StoreError};
 use serde::Deserialize;
 
-use crate::Chat;
-use crate::chat::record_act;
+use crate::chat::Chat;
+use crate::record::record_success;
 
 /// The payload.
 #[derive(Debug, Deserialize)]
@@ -41,7 +41,7 @@ impl Event for RoomKick {
     }
 }
 
-/// Acknowledges with nothing beyond `ok`.
+/// Acknowledges with `ok`.
 pub(crate) async fn handle(
     chat: Arc<Chat>,
     permit: Permit<RoomKick>,
@@ -60,7 +60,7 @@ pub(crate) async fn handle(
         // The bar replaces the membership, so a full table prevents no kick.
         Relation::Barred | Relation::Invited | Relation::Member | Relation::Owner => {}
     }
-    let asked = chat.store.kick_from_room(KickRequest {
+    let kicked = chat.store.kick_from_room(KickRequest {
         room: payload.room_id.clone(),
         user: payload.user_id.clone(),
         by: by.id.clone(),
@@ -68,12 +68,19 @@ pub(crate) async fn handle(
         barred_max: chat.options.standing_per_room_max,
         party: party.to_bits(),
     });
-    match asked.await.map_err(StoreError::into_denial)? {
+    match kicked.await.map_err(StoreError::into_denial)? {
         KickOutcome::Kicked { was_member: _ } => {}
         KickOutcome::Missing => return Err(Denial::Forbidden("missing")),
         KickOutcome::Full => return Err(Denial::RoomLimit("standing_per_room")),
     }
     let code = if is_owner { Code::AuthzChange } else { Code::AuthzAdmin };
-    record_act(&context, &by, code, RoomKick::NAME, Some(&payload.room_id), Some(&payload.user_id));
+    record_success(
+        &context,
+        &by,
+        code,
+        RoomKick::NAME,
+        Some(&payload.room_id),
+        Some(&payload.user_id),
+    );
     Ok(Reply::ok())
 }

@@ -1,5 +1,5 @@
-//! `room:leave {roomId}`: a member is none any more, on all connections.
-//! Never: refused for its rate; letting go must always be possible.
+//! `room:leave {roomId}`: ends the membership of a user, on all connections.
+//! Never: rejected because of a rate; leaving must always be possible.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use portcullis_server::{Context, Reply};
 use portcullis_store::{LeaveOutcome, StoreError};
 use serde::Deserialize;
 
-use crate::Chat;
-use crate::chat::record_act;
+use crate::chat::Chat;
+use crate::record::record_success;
 
 /// The payload.
 #[derive(Debug, Deserialize)]
@@ -38,7 +38,7 @@ impl Event for RoomLeave {
     }
 }
 
-/// Acknowledges with nothing beyond `ok`.
+/// Acknowledges with `ok`.
 pub(crate) async fn handle(
     chat: Arc<Chat>,
     permit: Permit<RoomLeave>,
@@ -50,6 +50,13 @@ pub(crate) async fn handle(
         LeaveOutcome::Left => {}
         LeaveOutcome::NotMember => return Err(Denial::Forbidden("not_member")),
     }
-    record_act(&context, &user, Code::AuthzChange, RoomLeave::NAME, Some(&payload.room_id), None);
+    record_success(
+        &context,
+        &user,
+        Code::AuthzChange,
+        RoomLeave::NAME,
+        Some(&payload.room_id),
+        None,
+    );
     Ok(Reply::ok())
 }

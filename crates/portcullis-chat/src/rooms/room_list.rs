@@ -1,5 +1,5 @@
-//! `room:list {after?, search?}`: the rooms a user may see, page by page.
-//! Never: a private room the user is no member of.
+//! `room:list {after?, search?}`: lists the rooms that a user can see, page by page.
+//! Never: a private room of which the user is not a member.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::view::RoomView;
 
 /// Most rooms on a page: about 20 KiB of JSON.
 const ROOMS_MAX: usize = 100;
-/// Longest text that is searched for, in characters: as a room's name.
+/// Longest search text, in characters: as long as the name of a room.
 const SEARCH_MAX_CHARS: usize = 64;
 
 /// The payload.
@@ -52,15 +52,15 @@ impl Event for RoomList {
 }
 
 #[derive(Serialize)]
-struct Listed {
+struct RoomListView {
     rooms: Vec<RoomView>,
-    /// Where the next page begins; absent on the last one.
+    /// The start of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
-/// Acknowledges with `rooms` and `next`: own rooms first, then public ones, each by newest
-/// activity and saying whether the user is a `member`.
+/// Acknowledges with `rooms` and `next`: own rooms first, then public ones, the most active first.
+/// Each room tells whether the user is a `member`.
 pub(crate) async fn handle(permit: Permit<RoomList>, context: Context) -> Result<Reply, Denial> {
     let (user, payload) = (&permit.user().id, permit.payload());
     let page = context.directory.list_rooms(&RoomQuery {
@@ -69,8 +69,8 @@ pub(crate) async fn handle(permit: Permit<RoomList>, context: Context) -> Result
         search: payload.search.as_deref(),
         limit: ROOMS_MAX,
     });
-    let seen_by =
+    let view =
         |room: &Arc<Room>| RoomView { member: Some(room.is_member(user)), ..RoomView::new(room) };
-    let rooms = page.rooms.iter().map(seen_by).collect();
-    Ok(Reply::fields(&Listed { rooms, next: page.next.map(|next| next.to_text()) }))
+    let rooms = page.rooms.iter().map(view).collect();
+    Ok(Reply::fields(&RoomListView { rooms, next: page.next.map(|next| next.to_text()) }))
 }

@@ -1,5 +1,5 @@
-//! `room:members {roomId, after?}`: the members of a room, and which of them are online.
-//! Never: told to anybody outside the room.
+//! `room:members {roomId, after?}`: lists the members of a room, and which of them are online.
+//! Never: a list for a user who is not a member.
 
 use std::sync::Arc;
 
@@ -40,15 +40,15 @@ impl Event for RoomMembers {
 }
 
 #[derive(Serialize)]
-struct Listed {
-    members: Vec<Listing>,
-    /// Where the next page begins; absent on the last one.
+struct MemberListView {
+    members: Vec<MemberEntryView>,
+    /// The start of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Listing {
+struct MemberEntryView {
     id: String,
     username: Arc<str>,
     online: bool,
@@ -65,12 +65,12 @@ pub(crate) async fn handle(permit: Permit<RoomMembers>, context: Context) -> Res
     let next = members.last().filter(|_| more).map(ToString::to_string);
     let users = members.iter().filter_map(|member| directory.user(member));
     let members = users
-        .map(|user| Listing {
+        .map(|user| MemberEntryView {
             id: user.id.to_string(),
             username: user.name(),
             online: directory.watching(id, &user.id) > 0,
             external: user.external,
         })
         .collect();
-    Ok(Reply::fields(&Listed { members, next }))
+    Ok(Reply::fields(&MemberListView { members, next }))
 }
