@@ -27,7 +27,7 @@ pub use keys::issuer_keys::{RemoteIssuer, install_issuers};
 pub use keys::server_secret::{ServerSecret, SessionKeyFacts};
 pub use keys::signing_keys::{SigningKeyFacts, SigningKeys};
 pub use operator::{OperatorAccounts, OperatorError, OperatorLink, StatusChange};
-pub use options::{AccountOptions, Registration, SessionTimes};
+pub use options::{AccountOptions, Registration, SESSION_TIME_LONGEST_S, SessionTimes};
 pub use passwords::hashing::{PasswordHashing, PasswordMatch};
 pub use passwords::password::{
     PASSWORD_MAX_BYTES, PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, Password,

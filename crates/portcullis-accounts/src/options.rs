@@ -22,10 +22,16 @@ pub enum Registration {
     Closed,
 }
 
+/// The longest time for which a session can be idle, or last, in seconds: 90 days.
+///
+/// A refresh token is verified for this time, also under a secret that was replaced.
+pub const SESSION_TIME_LONGEST_S: i64 = 90 * 24 * 60 * 60;
+
 /// How long sessions last, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionTimes {
-    /// A session ends after this time without a refresh; 7 days.
+    /// A session ends after this time without a refresh; 7 days. At most
+    /// [`SESSION_TIME_LONGEST_S`].
     pub idle_s: i64,
     /// A session ends after this time in any case; 30 days.
     pub absolute_s: i64,

@@ -262,6 +262,7 @@ mod tests {
     use super::*;
     use crate::login::known_device::KnownDevice;
     use crate::login::login_link::LoginLink;
+    use crate::options::SESSION_TIME_LONGEST_S;
     use crate::tokens::refresh_token::RefreshToken;
     use portcullis_model::SessionId;
 
@@ -294,8 +295,12 @@ mod tests {
         assert_eq!(running.list(), beside.list());
         for (text, token) in &made {
             let read = |unix_s| RefreshToken::read(text.expose(), &running, at(unix_s));
-            assert_eq!(read(20 + 30 * DAY_S), Some(token.clone()));
-            assert_eq!(read(20 + 31 * DAY_S), None, "refresh tokens expire before");
+            assert_eq!(read(20 + SESSION_TIME_LONGEST_S), Some(token.clone()));
+            assert_eq!(
+                read(20 + SESSION_TIME_LONGEST_S + DAY_S),
+                None,
+                "refresh tokens expire before"
+            );
             let again = token.encode(&running);
             assert_ne!(again.expose(), text.expose());
             let read = RefreshToken::read(again.expose(), &running, at(30));

@@ -11,12 +11,13 @@ use portcullis_server::ApiRequest;
 
 use crate::keys::server_secret::ServerSecret;
 use crate::keys::session_key::SessionKey;
+use crate::options::SESSION_TIME_LONGEST_S;
 use crate::request::cookies;
 
 /// The start of every refresh token, so that it is never mistaken for another credential.
 const PREFIX: &str = "rt_";
-/// Longest time for which a session can be refreshed, in seconds; no token lives longer.
-const REFRESH_LIFE_S: i64 = 30 * 24 * 60 * 60;
+/// Longest time for which a refresh token can be valid, in seconds.
+const REFRESH_LIFE_S: i64 = SESSION_TIME_LONGEST_S;
 /// Longest token that is read, in bytes.
 const TOKEN_MAX_BYTES: usize = 192;
 /// Bytes of the HMAC.

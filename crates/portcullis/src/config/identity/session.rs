@@ -1,7 +1,7 @@
 //! `[session]`: how long a log-in lasts, and a connection of it (T-057, T-146).
 //! Never: for ever.
 
-use portcullis_accounts::SessionTimes;
+use portcullis_accounts::{SESSION_TIME_LONGEST_S, SessionTimes};
 use portcullis_guard::SessionTimeouts;
 use serde::Deserialize;
 
@@ -24,7 +24,7 @@ pub(crate) struct SessionSection {
 }
 
 /// The longest any of them may be: 90 days.
-const LONGEST_S: u64 = 90 * 24 * 60 * 60;
+const LONGEST_S: u64 = SESSION_TIME_LONGEST_S.unsigned_abs();
 
 impl SessionSection {
     pub(crate) fn read(&self) -> Result<(SessionTimeouts, SessionTimes), ConfigError> {
