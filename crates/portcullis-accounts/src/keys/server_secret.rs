@@ -177,6 +177,14 @@ impl ServerSecret {
         self.current().reference.clone()
     }
 
+    /// The keys of references of replaced secrets, the newest first
+    /// ([`portcullis_server::Options::former_reference_keys`]).
+    #[must_use]
+    pub fn former_references(&self) -> Vec<ReferenceKey> {
+        let keys = self.keys.read();
+        keys.iter().rev().skip(1).map(|key| key.reference.clone()).collect()
+    }
+
     /// Reads a reference that any of the secrets has signed; the newest secret is tried first.
     ///
     /// # Errors
@@ -284,6 +292,7 @@ mod tests {
         let device = KnownDevice::new(&running, "ann", at(10)).unwrap();
         let link = LoginLink::for_user(&running, "ann", at(10)).unwrap();
         let (admission, operator) = (running.admissions(at(10)), running.operator());
+        let reference_mark = running.reference().mark("session id", b"id");
         let rejection = portcullis_model::Denial::Busy.answer();
         let reference = running.reference().reference(&rejection, at(10), 0, 1).unwrap();
 
@@ -317,6 +326,10 @@ mod tests {
         running.reload(at(200)).unwrap();
         assert!(!shown(&operator) && shown(&running.operator()), "all programs use the new key");
         assert!(running.explain(&reference.to_string(), at(30)).is_ok());
+        let id_mark = |key: &ReferenceKey| key.mark("session id", b"id");
+        let former: Vec<_> = running.former_references().iter().map(id_mark).collect();
+        assert_eq!(former, [reference_mark]);
+        assert_ne!(id_mark(&running.reference()), reference_mark);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! Never: an id that can be guessed, or that shows an order.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;
@@ -30,16 +31,18 @@ impl SessionSecret {
 
 /// Makes and reads ids. An id is 160 random bits, and the session's place hidden under a hash of
 /// them whose key never leaves the process; so no table of ids is needed. A mark at the end tells
-/// ids of sessions that are gone, also with a process that ended, from guesses.
+/// ids of sessions that are gone, also with a process that ended, from guesses. Marks of former
+/// keys are read as well, because the process that ended may have used one.
 #[derive(Clone)]
 pub(crate) struct SessionIds {
     key: RandomState,
     marks: ReferenceKey,
+    former_marks: Arc<[ReferenceKey]>,
 }
 
 impl SessionIds {
-    pub(crate) fn new(marks: ReferenceKey) -> Self {
-        Self { key: RandomState::new(), marks }
+    pub(crate) fn new(marks: ReferenceKey, former_marks: &[ReferenceKey]) -> Self {
+        Self { key: RandomState::new(), marks, former_marks: Arc::from(former_marks) }
     }
 
     /// A new id for a connection, as text and as what the connection keeps of it.
@@ -52,7 +55,7 @@ impl SessionIds {
         let mut bytes = Vec::with_capacity(PLACE_BYTES + SECRET_BYTES + MARK_BYTES);
         bytes.extend_from_slice(&place.to_be_bytes());
         bytes.extend_from_slice(&secret);
-        bytes.extend_from_slice(&self.mark(&bytes));
+        bytes.extend_from_slice(&mark(&self.marks, &bytes));
         Ok((URL_SAFE_NO_PAD.encode(bytes), SessionSecret(secret)))
     }
 
@@ -73,15 +76,16 @@ impl SessionIds {
     /// The bytes of an id that this installation made, whatever has become of its session.
     fn own_bytes(&self, text: &str) -> Option<Vec<u8>> {
         let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (id, mark) = bytes.split_at_checked(PLACE_BYTES + SECRET_BYTES)?;
-        verify_slices_are_equal(mark, &self.mark(id)).ok()?;
+        let (id, shown) = bytes.split_at_checked(PLACE_BYTES + SECRET_BYTES)?;
+        let mut keys = std::iter::once(&self.marks).chain(self.former_marks.iter());
+        keys.find(|key| verify_slices_are_equal(shown, &mark(key, id)).is_ok())?;
         bytes.truncate(PLACE_BYTES + SECRET_BYTES);
         Some(bytes)
     }
+}
 
-    fn mark(&self, id: &[u8]) -> [u8; MARK_BYTES] {
-        self.marks.mark("session id", id)
-    }
+fn mark(key: &ReferenceKey, id: &[u8]) -> [u8; MARK_BYTES] {
+    key.mark("session id", id)
 }
 
 #[cfg(test)]
@@ -90,7 +94,7 @@ mod tests {
 
     #[test]
     fn t_171_t_172_ids_name_their_place_and_nothing_else_does() {
-        let new = |key| SessionIds::new(ReferenceKey::new([key; 16]));
+        let new = |key| SessionIds::new(ReferenceKey::new([key; 16]), &[]);
         let is_gone =
             |ids: &SessionIds, text: &str| ids.unknown(text) == Denial::SessionUnknown("gone");
         let ids = new(7);
@@ -104,6 +108,12 @@ mod tests {
         assert_ne!(new(7).read(&text).unwrap().0, id, "another process cannot read it");
         assert!(is_gone(&new(7), &text), "but it knows whose it was");
         assert!(new(8).read(&text).is_none() && !is_gone(&new(8), &text));
+        let rotated = SessionIds::new(
+            ReferenceKey::new([8; 16]),
+            &[ReferenceKey::new([9; 16]), ReferenceKey::new([7; 16])],
+        );
+        assert!(is_gone(&rotated, &text), "also after the key was rotated");
+        assert!(!is_gone(&new(7), &rotated.make(id).unwrap().0), "new ids have the newest key");
         for wrong in ["", "abc", &text[1..], &format!("{text}A"), &text.replace(&text[5..6], "!")] {
             assert!(ids.read(wrong).is_none() && !is_gone(&ids, wrong), "{wrong:?}");
         }

@@ -30,7 +30,12 @@ pub struct Options {
     /// being on this machine is enough.
     pub operator_keys: Option<OperatorKeys>,
     /// The key of references; without it, one that lasts as long as the process.
+    ///
+    /// It also marks the ids of long-polling sessions. A server whose key lasts as long as the
+    /// process does not recognize the ids of sessions that ended with a crash.
     pub reference_key: Option<ReferenceKey>,
+    /// Keys that were the reference key before: ids of sessions with their mark are recognized.
+    pub former_reference_keys: Vec<ReferenceKey>,
     /// TLS for the public listener; plain text when `None`.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// What `Strict-Transport-Security` says to browsers (RFC 6797); it is not sent when `None`.
@@ -174,6 +179,7 @@ impl Default for Options {
             redirect: None,
             operator_keys: None,
             reference_key: None,
+            former_reference_keys: Vec::new(),
             tls: None,
             hsts: Some(StrictTransport::default()),
             proxy_protocol: ProxyProtocol::Off,

@@ -126,7 +126,7 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     let reference_key = reference_key.unwrap_or_else(passing_reference_key);
     let common = Common {
         vitals: Arc::new(Vitals::new(shards, builder.clock.now().monotonic_ms)),
-        session_ids: SessionIds::new(reference_key.clone()),
+        session_ids: SessionIds::new(reference_key.clone(), &builder.options.former_reference_keys),
         reference_key,
         options: Arc::new(builder.options),
         gate: Arc::new(builder.gate),

@@ -227,6 +227,7 @@ impl Parts {
         let mut server = settings.server.clone();
         server.operator_keys = Some(self.secret.operators());
         server.reference_key = Some(self.secret.reference());
+        server.former_reference_keys = self.secret.former_references();
         let mut builder = Builder::new(server, gate, audit.clone(), Arc::clone(clock));
         builder.namespace("/admin").map_err(ConfigError::Gate)?.role(Role::Admin);
         let people: Arc<dyn AccountStore> = self.store.clone();
