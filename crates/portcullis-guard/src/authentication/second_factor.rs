@@ -6,8 +6,8 @@ use portcullis_model::{Role, Roles};
 /// Who needs a second factor.
 ///
 /// Users of this server have their own; users of other issuers show it in their tokens
-/// ([`crate::FactorRule`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// ([`crate::FactorRule`]). Stricter rules are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum SecondFactorRule {
     /// Nobody.
     None,

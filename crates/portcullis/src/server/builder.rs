@@ -127,7 +127,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Changes what the guards decide by: rates, caps, second factors (nobody needs one).
+    /// Changes what the guards decide by: rates, caps, second factors (nobody needs one). Beside
+    /// [`ServerBuilder::chat`] the stricter rule for second factors is in force.
     pub fn guards(mut self, change: impl FnOnce(&mut GateOptions)) -> Self {
         change(&mut self.gate);
         self
@@ -216,12 +217,16 @@ impl ServerBuilder {
         let danger = self.dangers();
         let directory = Arc::new(Directory::new(self.limits));
         let audit = if self.silent { Audit::silent() } else { Audit::open(self.audit)? };
+        // The keyring of the data directory is reloaded by the parts that use it.
+        let reloaded_keys = self.field_keys.clone();
+        let chat = match self.chat.take() {
         #[cfg(feature = "chat")]
         let chat = match self.chat.take() {
-            Some(options) => {
+            Some(mut options) => {
+                options.second_factor = options.second_factor.max(self.gate.second_factor);
                 let roles = &self.gate.roles;
                 let parts = ChatParts::open(options, roles, &directory, &clock)?;
-                parts.extend(&mut self.gate, &audit, &clock);
+                parts.extend(&mut self.gate, &mut self.options, &audit, &clock);
                 self.field_keys.get_or_insert_with(|| parts.field_keys());
                 Some(parts)
             }
@@ -238,8 +243,7 @@ impl ServerBuilder {
             let known = users.put_user(facts(verified));
             async move { if known { Ok(()) } else { Err(Denial::Busy) } }
         });
-        let field_keys = self.field_keys;
-        if let Some(keys) = field_keys.clone().map(Arc::new) {
+        if let Some(keys) = reloaded_keys.map(Arc::new) {
             let every_ms = field_keys::RELOAD_EVERY_MS;
             builder.every("field_keys", every_ms, move |_| field_keys::reload(Arc::clone(&keys)));
         }
@@ -254,7 +258,7 @@ impl ServerBuilder {
             directory,
             reserved,
             public,
-            field_keys,
+            field_keys: self.field_keys,
             #[cfg(feature = "chat")]
             chat,
         })

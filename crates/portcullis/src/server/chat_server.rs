@@ -13,12 +13,12 @@ use portcullis_chat::{ChatError, ChatOptions};
 use portcullis_guard::{Directory, GateOptions, RoleRules, SecondFactorRule};
 use portcullis_model::{Clock, Role, RoleTable, Secret};
 use portcullis_seal::{KeyRing, PrivateFileError, RingError, private_file};
-use portcullis_server::Builder;
+use portcullis_server::{Builder, Options};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
 
 use crate::feed::Feed;
 use crate::sealing::{Log, Sealing};
-use crate::server::field_keys::FieldKeys;
+use crate::server::field_keys::{self, FieldKeys};
 
 /// The database in the data directory.
 const DATABASE: &str = "portcullis.db";
@@ -32,7 +32,7 @@ pub struct ChatServerOptions {
     pub registration: Registration,
     /// Who the server's own tokens name as their issuer.
     pub issuer: String,
-    /// Who needs a second factor.
+    /// Who needs a second factor; a stricter rule of [`crate::ServerBuilder::guards`] wins.
     pub second_factor: SecondFactorRule,
     /// Limits of rooms.
     pub chat: ChatOptions,
@@ -129,13 +129,22 @@ impl ChatParts {
         Ok(Self { options, store, feed, ring, seal_log, keys, secret, roles, setup, setup_token })
     }
 
-    /// Adds the server's own tokens and the stored roles to what the gate decides by.
-    pub(crate) fn extend(&self, gate: &mut GateOptions, audit: &Audit, clock: &Arc<dyn Clock>) {
+    /// Adds the server's own tokens and the stored roles to what the gate decides by, and the keys
+    /// of references, so that a restart changes none.
+    pub(crate) fn extend(
+        &self,
+        gate: &mut GateOptions,
+        server: &mut Options,
+        audit: &Audit,
+        clock: &Arc<dyn Clock>,
+    ) {
         let account = self.account_options(audit, clock);
         gate.second_factor = self.options.second_factor;
         gate.issuers.extend(self.keys.issuers(&account, clock.now().unix_ms));
         gate.roles = self.roles.clone();
         gate.admission_key = self.secret.admissions(clock.now()).into_iter().next();
+        server.reference_key.get_or_insert_with(|| self.secret.reference());
+        server.former_reference_keys.extend(self.secret.former_references());
     }
 
     /// The keyring of the data directory, for fields of events.
@@ -158,6 +167,9 @@ impl ChatParts {
         builder.namespace("/admin").map_err(ChatError::Rule)?.role(Role::Admin);
         portcullis_accounts::install(builder, parts, options)?;
         portcullis_chat::install(builder, Arc::clone(&self.store), self.options.chat)?;
+        let keys = Arc::new(FieldKeys::from(self.ring));
+        let every_ms = field_keys::RELOAD_EVERY_MS;
+        builder.every("store_keys", every_ms, move |_| field_keys::reload(Arc::clone(&keys)));
         let queued = Arc::clone(&self.store);
         builder.queue("store", move || queued.waiting());
         self.seal_log.attach(audit.clone());
@@ -219,4 +231,48 @@ async fn numbered(
 fn block_on<F: Future>(work: F) -> Result<F::Output, ChatServerError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     Ok(runtime.map_err(ChatServerError::Runtime)?.block_on(work))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::{Duration, Instant};
+
+    use portcullis_guard::{DirectoryLimits, Gate};
+    use portcullis_model::SystemClock;
+
+    use super::*;
+
+    #[test]
+    fn keyring_of_the_data_directory_is_reloaded_whatever_seals_events() {
+        let directory = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let users = Arc::new(Directory::new(DirectoryLimits::default()));
+        let options = ChatServerOptions::new(directory.path());
+        let audit = Audit::silent();
+        let parts = ChatParts::open(options, &RoleRules::default(), &users, &clock).unwrap();
+        let (mut gate, public) = (GateOptions::default(), SocketAddr::from(([127, 0, 0, 1], 0)));
+        let mut server = Options { public, private: None, shards: 1, ..Options::default() };
+        gate.hosts.push(String::from("localhost"));
+        gate.origins.push(String::from("http://localhost"));
+        parts.extend(&mut gate, &mut server, &audit, &clock);
+        let mark = |key: &portcullis_guard::ReferenceKey| key.mark("session id", b"id");
+        let secret = ServerSecret::load(directory.path()).unwrap().unwrap();
+        let key = server.reference_key.as_ref();
+        assert_eq!(key.map(mark), Some(mark(&secret.reference())), "a restart keeps the key");
+        let ring = parts.ring.clone();
+        let gate = Gate::build(gate, users).unwrap();
+        let mut builder = Builder::new(server, gate, audit.clone(), Arc::clone(&clock));
+        let installed = parts.install(&mut builder, &audit, &clock).unwrap();
+        let running = builder.start().unwrap();
+        let rotated = KeyRing::read(directory.path()).unwrap().rotate(clock.now().unix_ms).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "waits for the server")]
+        let started = Instant::now();
+        while ring.current_id() != rotated {
+            assert!(started.elapsed() < Duration::from_secs(10), "the keyring is not reloaded");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        running.drain();
+        installed.close();
+    }
 }
