@@ -115,6 +115,22 @@ impl Directory {
         true
     }
 
+    /// Changes what is known of a user, and keeps the rest; gives false when there is no such user.
+    ///
+    /// For programs without a store. No other change comes between the reading and the writing;
+    /// `change` must not use the directory.
+    pub fn change_user(&self, id: &UserId, change: impl FnOnce(&mut UserFacts)) -> bool {
+        let _sizes = self.sizes.lock();
+        let Some(user) = self.user(id) else { return false };
+        let mut facts = user.facts();
+        change(&mut facts);
+        // The user stays the same one.
+        facts.id = user.id.clone();
+        self.names.write().replace(&user, &facts);
+        user.change(facts);
+        true
+    }
+
     /// Inserts a user, or changes the one that connections hold already: what is committed.
     pub fn apply_user(&self, facts: UserFacts) {
         let mut sizes = self.sizes.lock();

@@ -97,6 +97,23 @@ impl User {
         }
     }
 
+    /// What is known of the user, now.
+    #[must_use]
+    pub fn facts(&self) -> UserFacts {
+        UserFacts {
+            id: self.id.clone(),
+            name: self.name().to_string(),
+            roles: self.roles(),
+            disabled: self.disabled.load(Ordering::Acquire),
+            valid_after_unix_ms: self.valid_after_unix_ms(),
+            banned_until_unix_ms: self.banned_until_unix_ms.load(Ordering::Acquire),
+            muted_until_unix_ms: self.muted_until_unix_ms.load(Ordering::Acquire),
+            withheld: self.withheld(),
+            setup_only: self.is_setup_only(),
+            external: self.external,
+        }
+    }
+
     /// The name others see.
     #[must_use]
     pub fn name(&self) -> Arc<str> {

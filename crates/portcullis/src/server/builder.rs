@@ -22,7 +22,7 @@ use crate::server::chat_server::{ChatInstalled, ChatParts, ChatServerOptions};
 use crate::server::danger_record;
 use crate::server::error::Error;
 use crate::server::field_keys::{self, FieldKeys};
-use crate::server::new_user::facts;
+use crate::server::new_user;
 use crate::server::running::Running;
 use crate::server::stop_signal::Stop;
 use crate::server::tls_files;
@@ -219,7 +219,6 @@ impl ServerBuilder {
         let audit = if self.silent { Audit::silent() } else { Audit::open(self.audit)? };
         // The keyring of the data directory is reloaded by the parts that use it.
         let reloaded_keys = self.field_keys.clone();
-        let chat = match self.chat.take() {
         #[cfg(feature = "chat")]
         let chat = match self.chat.take() {
             Some(mut options) => {
@@ -240,7 +239,7 @@ impl ServerBuilder {
         let mut builder = Builder::new(self.options, gate, audit.clone(), Arc::clone(&clock));
         let users = Arc::clone(&directory);
         builder.on_connect(move |verified| {
-            let known = users.put_user(facts(verified));
+            let known = new_user::put(&users, verified);
             async move { if known { Ok(()) } else { Err(Denial::Busy) } }
         });
         if let Some(keys) = reloaded_keys.map(Arc::new) {
@@ -345,6 +344,9 @@ impl Server {
 
     /// Decides about a user seen for the first time, and puts it into the directory; in place of
     /// taking in everyone an issuer vouches for. Not beside accounts, which store such users.
+    ///
+    /// With [`Issuer::roles_claim`] it is also called for a known user whose roles in the token are
+    /// not those in the directory: use [`Directory::change_user`], which keeps bans.
     pub fn on_new_user<H, F>(&mut self, hook: H)
     where
         H: Fn(VerifiedCredential) -> F + Send + Sync + 'static,

@@ -1,10 +1,18 @@
 //! A user whom the server sees for the first time, as the token of an issuer introduces one.
 //! Never: a role out of a token.
 
-use portcullis_guard::{UserFacts, VerifiedCredential};
+use portcullis_guard::{Directory, UserFacts, VerifiedCredential};
 
-/// A user as a foreign token introduces one; roles never come from a token.
-pub(crate) fn facts(verified: VerifiedCredential) -> UserFacts {
-    let name = verified.name.unwrap_or_else(|| verified.user.to_string());
-    UserFacts::new(verified.user, name)
+/// Puts the user of another issuer's token into the directory; false when it is full.
+///
+/// Of a known user only the name changes: bans, revocations and roles are the application's.
+pub(crate) fn put(directory: &Directory, verified: VerifiedCredential) -> bool {
+    let VerifiedCredential { user, name, .. } = verified;
+    let is_known = directory.change_user(&user, |facts| {
+        if let Some(name) = &name {
+            facts.name.clone_from(name);
+        }
+    });
+    let name = name.unwrap_or_else(|| user.to_string());
+    is_known || directory.put_user(UserFacts::new(user, name))
 }

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::test_server::give_role;
 use super::tokens::TokenMaker;
 use crate::server::field_keys::FieldKeys;
-use crate::server::new_user::facts;
+use crate::server::new_user;
 
 /// When a test begins: 1 January 2026.
 const BEGINS_UNIX_MS: i64 = 1_767_225_600_000;
@@ -182,7 +182,7 @@ impl TestGate {
             let verified = gate.verify(Credential::Bearer(&token), None, now);
             let verified = verified.unwrap_or_else(|denial| panic!("user {user:?}: {denial}"));
             if directory.user(&verified.user).is_none() {
-                directory.put_user(facts(verified.clone()));
+                new_user::put(directory, verified.clone());
             }
             let principal = gate.authenticate(verified, now);
             let principal = principal.unwrap_or_else(|denial| panic!("user {user:?}: {denial}"));

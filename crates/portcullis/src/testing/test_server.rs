@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use portcullis_guard::{Directory, Event, LoadState, Permit, Rate, Rule, User, UserFacts};
+use portcullis_guard::{Directory, Event, LoadState, Permit, Rate, Rule, User};
 use portcullis_model::{Role, UserId};
 use portcullis_server::{Context, Payload, Reply};
 use serde::Deserialize;
@@ -203,8 +203,7 @@ impl TestServer {
 
 /// Changes the roles of a user in the directory.
 pub(super) fn give_role(directory: &Directory, user: &User, role: Role) {
-    let facts = UserFacts::new(user.id.clone(), user.name().to_string());
-    directory.put_user(UserFacts { roles: user.roles().with(role), ..facts });
+    directory.change_user(&user.id, |facts| facts.roles = facts.roles.with(role));
 }
 
 /// The answer of a route.
