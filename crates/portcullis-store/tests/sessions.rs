@@ -368,6 +368,7 @@ fn proof(name: &str, turn: Option<u64>, at_unix_ms: i64) -> ReauthenticateReques
         session: session(name),
         presented: turn.map(|number| PresentedTurn { number, device_hash: DEVICE }),
         at_unix_ms,
+        checked_unix_ms: at_unix_ms,
         factors: Factors::PasswordAndCode,
         grace_ms: GRACE,
         idle_ms: IDLE,
@@ -403,6 +404,33 @@ async fn fresh_proof_begins_a_generation_and_the_next_turn_of_the_token_shown() 
         assert_eq!((row.generation, row.authenticated_unix_ms), (1, proof.at_unix_ms), "{case}");
         assert_eq!(row.factors, Factors::PasswordAndCode, "{case}");
         assert_eq!(store.load().await.unwrap().sessions, [row], "{case}");
+    }
+}
+
+#[tokio::test]
+async fn fresh_proof_that_waited_longer_than_the_grace_shares_the_turn_of_its_device() {
+    const WAIT: i64 = GRACE + 5;
+    // When the request arrived, when its proof was checked, and whether the session goes on.
+    let cases = [
+        (20 - WAIT, 20, true),
+        (20 - WAIT, 21, true),
+        (20 + GRACE, 20 + WAIT, true),
+        (20 - WAIT, 19 - GRACE, false),
+        (21 + GRACE, 20 + WAIT, false),
+    ];
+    for (arrived, checked, expect) in cases {
+        let place = Place::new();
+        let (store, _heard) = furnished(&place).await;
+        open(&store, "s", "ann", 0).await;
+        store.rotate_session(turn("s", 0, 20)).await.unwrap();
+        let proof = ReauthenticateRequest {
+            checked_unix_ms: checked,
+            grace_ms: GRACE,
+            ..proof("s", Some(0), arrived)
+        };
+        let outcome = store.reauthenticate_session(proof).await.unwrap();
+        let goes_on = matches!(outcome, ReauthenticateOutcome::Recorded(_));
+        assert_eq!(goes_on, expect, "{arrived} {checked}: {outcome:?}");
     }
 }
 

@@ -48,6 +48,7 @@ pub(crate) async fn reauthenticate(
         session: signed_in.session,
         presented: cookie.presented_turn(&request),
         at_unix_ms: request.now.unix_ms,
+        checked_unix_ms: accounts.options.clock.now().unix_ms,
         factors: code_check::factors(&row),
         grace_ms: accounts.options.times.grace_s * 1000,
         idle_ms: accounts.options.times.idle_s * 1000,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::Registration;
 
 use crate::factors::totp_begin;
+use crate::login::password_login;
 use crate::sessions::{list, logout, reauthenticate};
 use crate::users::profile;
 
@@ -63,6 +64,20 @@ async fn t_068_reauthentication_does_not_apply_to_other_tokens() {
     let refreshed = Client::of(&refreshed);
     assert_eq!(begin_totp(&world, &refreshed, after(602)).await, Ok(()));
     assert_eq!(begin_totp(&world, &refreshed, after(603)).await, Err(Denial::ReauthRequired));
+}
+
+#[tokio::test]
+async fn proof_that_waits_while_another_tab_refreshes_ends_no_session() {
+    let world = world(Registration::Open).await;
+    world.register(ann("ann", PASSWORD)).await.unwrap();
+    let body = ann("ann", PASSWORD);
+    let (accounts, request) = world.request_of(&Asker::default(), &body, after(-60));
+    let client = Client::of(&password_login::login(accounts, request).await.unwrap());
+    world.refresh(&client.by_cookie(), after(-1)).await.unwrap();
+    // It arrived 12 seconds before the refresh, and its password is checked now.
+    let proved = prove(&world, &browser(&client), after(-13)).await;
+    assert!(proved.is_ok(), "{:?}", proved.err());
+    assert_eq!(world.recorded("authn_token_revoked"), 0);
 }
 
 #[tokio::test]

@@ -234,8 +234,11 @@ pub struct ReauthenticateRequest {
     pub session: SessionId,
     /// The refresh token shown with it; without one the session's turn stays as it is.
     pub presented: Option<PresentedTurn>,
-    /// When.
+    /// When the request arrived.
     pub at_unix_ms: i64,
+    /// When the proof was checked, which can wait: the refresh token may have lost its turn since
+    /// the request arrived.
+    pub checked_unix_ms: i64,
     /// How.
     pub factors: Factors,
     /// As in [`RotateRequest`].

@@ -81,10 +81,14 @@ impl Standing {
         self.barred || at_unix_ms >= self.row.ends_unix_ms.min(self.row.idle_ends_unix_ms)
     }
 
-    fn judge(&self, shown: &PresentedTurn, at_unix_ms: i64, grace_ms: i64) -> TurnShown {
-        // Requests are timed before they queue here: one may be older than the turn it lost to.
-        let age_ms = at_unix_ms.saturating_sub(self.row.renewed_unix_ms);
-        let in_time = (-grace_ms..=grace_ms).contains(&age_ms);
+    /// Judges a turn of a request that arrived and was ready to be judged at these times.
+    fn judge(&self, shown: &PresentedTurn, times: (i64, i64), grace_ms: i64) -> TurnShown {
+        // The newest turn may have begun while the request waited for its password, and requests
+        // are timed before they queue here.
+        let (arrived_unix_ms, ready_unix_ms) = times;
+        let renewed_unix_ms = self.row.renewed_unix_ms;
+        let in_time = arrived_unix_ms.saturating_sub(renewed_unix_ms) <= grace_ms
+            && ready_unix_ms.saturating_sub(renewed_unix_ms) >= -grace_ms;
         let shared = in_time && self.row.turn > 0 && self.device_hash == shown.device_hash;
         match self.row.turn.checked_sub(shown.number) {
             // Turns of one device begin at least the grace apart: a former turn that is shown in
@@ -162,7 +166,7 @@ impl AccountTables<'_> {
         if standing.is_over(ask.at_unix_ms) || ask.presented.number > standing.row.turn {
             return Ok(RotateOutcome::Ended);
         }
-        let turn = standing.judge(&ask.presented, ask.at_unix_ms, ask.grace_ms);
+        let turn = standing.judge(&ask.presented, (ask.at_unix_ms, ask.at_unix_ms), ask.grace_ms);
         let row = standing.row;
         match turn {
             TurnShown::Newest => {
@@ -229,8 +233,9 @@ impl AccountTables<'_> {
         if standing.is_over(at_unix_ms) || future {
             return Ok(ReauthenticateOutcome::Ended);
         }
+        let times = (at_unix_ms, at_unix_ms.max(proof.checked_unix_ms));
         let turn =
-            proof.presented.as_ref().map(|shown| standing.judge(shown, at_unix_ms, proof.grace_ms));
+            proof.presented.as_ref().map(|shown| standing.judge(shown, times, proof.grace_ms));
         let row = match turn {
             Some(TurnShown::Newest) => next_turn(standing.row, at_unix_ms, proof.idle_ms),
             Some(TurnShown::Shared) | None => standing.row,
