@@ -198,6 +198,41 @@ async fn recovery_code_admits_a_known_device_past_its_limit() {
 }
 
 #[tokio::test]
+async fn t_028_recovery_code_for_a_closed_name_takes_the_same_steps_for_every_name() {
+    let world = world(Registration::Open).await;
+    let client = world.client("ann").await;
+    let (_secret, recovery) = add_totp(&world, &client).await;
+    world.client("bob").await;
+    let names = ["ann", "bob", "unknown"];
+    for (number, name) in (0..120).flat_map(|number| names.map(|name| (number, name))) {
+        let at = (number, after(i64::from(number) * 15));
+        assert!(log_in(&world, &Asker::default(), ann(name, "wrong"), at).await.is_err());
+    }
+    let closed = async |name: &str, code: &Value| {
+        let mut body = ann(name, PASSWORD);
+        body["totp"] = code.clone();
+        log_in(&world, &Asker::default(), body, (700, minutes(31))).await.err()
+    };
+    let change = |text: &str| {
+        let database = rusqlite::Connection::open(world.directory.path().join("store.db"));
+        database.unwrap().execute_batch(text).unwrap();
+    };
+    let guess = json!("00000-00000-00000-00000-00000-00000");
+    // A factor that does not open answers as an unknown name does.
+    change("UPDATE users SET totp_sealed = 1 WHERE folded = 'ann'");
+    for (name, code) in [("ann", &guess), ("ann", &recovery[0]), ("bob", &guess)] {
+        let limit = closed(name, code).await.and_then(|denial| denial.limit());
+        assert_eq!(limit, Some(Limit::LoginFailedPerUser), "{name}");
+    }
+    // Each name is looked up a second time, which fails without the table.
+    change("UPDATE users SET totp_sealed = 0; ALTER TABLE recovery_codes RENAME TO gone");
+    for name in names {
+        let denial = closed(name, &guess).await.unwrap();
+        assert!(matches!(denial, Denial::Internal(_)), "{name}: {denial}");
+    }
+}
+
+#[tokio::test]
 async fn right_code_that_the_store_cannot_save_uses_no_attempt() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
