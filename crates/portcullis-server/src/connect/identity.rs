@@ -128,8 +128,14 @@ impl Shard {
             (Some(_), None) => true,
             (Some(user), Some(names)) => user.roles() == self.roles_named(names),
         };
-        let around = || Arc::clone(&self.surroundings);
-        (!current).then(|| hook(around(), client, verified.clone()))
+        if current {
+            return None;
+        }
+        // A user who cannot connect leaves no row in the store.
+        if let Err(denial) = self.gate.authentication().check_external_factor(verified) {
+            return Some(Box::pin(std::future::ready(Err(denial))));
+        }
+        Some(hook(Arc::clone(&self.surroundings), client, verified.clone()))
     }
 
     fn roles_named(&self, names: &[String]) -> Roles {
