@@ -28,7 +28,7 @@ pub use events::frame::Frame;
 pub use events::namespace::{Departure, NamespaceBuilder};
 pub use events::payload::Payload;
 pub use events::raw_engine::EngineMessage;
-pub use http::api::{ApiRequest, ApiResponse, Method, ResponseKind};
+pub use http::api::{ApiCaller, ApiRequest, ApiResponse, Method, ResponseKind};
 pub use load::machine::memory_max_bytes;
 pub use load::waiting::{WaitingRooms, Waits};
 pub use random::random_id;

@@ -33,8 +33,8 @@ impl SignedInUser {
 
     /// Like [`SignedInUser::read`], for the routes that add a second factor.
     pub(crate) fn read_for_setup(request: &ApiRequest) -> Result<Self, Denial> {
-        let (verified, user) = request.authenticated()?;
-        Self::of(request, &verified, user)
+        let caller = request.authenticated_for_setup()?;
+        Self::of(request, &caller.verified, caller.user)
     }
 
     fn of(

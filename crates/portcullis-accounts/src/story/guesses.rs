@@ -206,12 +206,12 @@ async fn t_028_recovery_code_for_a_closed_name_takes_the_same_steps_for_every_na
     let names = ["ann", "bob", "unknown"];
     for (number, name) in (0..120).flat_map(|number| names.map(|name| (number, name))) {
         let at = (number, after(i64::from(number) * 15));
-        assert!(log_in(&world, &Asker::default(), ann(name, "wrong"), at).await.is_err());
+        assert!(log_in(&world, &Credentials::default(), ann(name, "wrong"), at).await.is_err());
     }
     let closed = async |name: &str, code: &Value| {
         let mut body = ann(name, PASSWORD);
         body["totp"] = code.clone();
-        log_in(&world, &Asker::default(), body, (700, minutes(31))).await.err()
+        log_in(&world, &Credentials::default(), body, (700, minutes(31))).await.err()
     };
     let change = |text: &str| {
         let database = rusqlite::Connection::open(world.directory.path().join("store.db"));

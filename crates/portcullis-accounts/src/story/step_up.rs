@@ -71,11 +71,11 @@ async fn proof_that_waits_while_another_tab_refreshes_ends_no_session() {
     let world = world(Registration::Open).await;
     world.register(ann("ann", PASSWORD)).await.unwrap();
     let body = ann("ann", PASSWORD);
-    let (accounts, request) = world.request_of(&Asker::default(), &body, after(-60));
+    let (accounts, request) = world.request_of(&Credentials::default(), &body, after(-60));
     let client = Client::of(&password_login::login(accounts, request).await.unwrap());
     world.refresh(&client.by_cookie(), after(-1)).await.unwrap();
     // It arrived 12 seconds before the refresh, and its password is checked now.
-    let proved = prove(&world, &browser(&client), after(-13)).await;
+    let proved = reauthenticate_with(&world, &browser(&client), after(-13)).await;
     assert!(proved.is_ok(), "{:?}", proved.err());
     assert_eq!(world.recorded("authn_token_revoked"), 0);
 }

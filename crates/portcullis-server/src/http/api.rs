@@ -11,7 +11,7 @@ use portcullis_guard::{
     CheckedProof, Credential, Gate, LoginSource, ProofRequest, TICKET_PREFIX, User,
     VerifiedCredential,
 };
-use portcullis_model::{Denial, Now, Secret, TokenFault};
+use portcullis_model::{Denial, Now, Roles, Secret, TokenFault};
 use serde::Serialize;
 
 use crate::load::waiting::WaitingRooms;
@@ -93,17 +93,30 @@ impl ApiRequest {
         }
     }
 
-    /// Whom the request's token stands for: known, not barred, nothing of it withdrawn.
+    /// The user of the request's token: known, not barred, nothing of the token withdrawn, and with
+    /// a second factor where every user needs one.
     ///
     /// A token bound to a key needs the proof of that key beside it (RFC 9449).
     ///
     /// # Errors
-    /// [`Denial::Token`] when there is none, or it is not believed; [`Denial::NonceNeeded`].
-    pub fn authenticated(&self) -> Result<(VerifiedCredential, Arc<User>), Denial> {
+    /// [`Denial::Token`] when there is no token, or it is not accepted; [`Denial::NonceNeeded`];
+    /// [`Denial::SecondFactor`] when the user has to add a second factor, or the token shows none.
+    pub fn authenticated(&self) -> Result<ApiCaller, Denial> {
+        let caller = self.authenticated_for_setup()?;
+        self.gate.authentication().check_second_factor(&caller.verified, &caller.user)?;
+        Ok(caller)
+    }
+
+    /// The same for a route by which users add a second factor: they do not need one yet.
+    ///
+    /// # Errors
+    /// As [`ApiRequest::authenticated`], without [`Denial::SecondFactor`].
+    pub fn authenticated_for_setup(&self) -> Result<ApiCaller, Denial> {
         let verified = self.verified()?;
         let user = self.gate.identify(&verified, self.now)?;
         self.user.get_or_init(|| Arc::clone(&user));
-        Ok((verified, user))
+        let roles = self.gate.authentication().roles_in_force(&verified, &user);
+        Ok(ApiCaller { verified, user, roles })
     }
 
     /// Whom the request's token says it stands for, whatever became of them since.
@@ -146,6 +159,17 @@ impl ApiRequest {
         let method = self.method.name();
         Ok(ProofRequest { proof: proof.expose(), method, path: self.path, token })
     }
+}
+
+/// The user of a request, and what the request's token allows.
+#[derive(Debug)]
+pub struct ApiCaller {
+    /// What the token says.
+    pub verified: VerifiedCredential,
+    /// The user. [`User::roles`] can include roles that have no effect with this token.
+    pub user: Arc<User>,
+    /// The roles in force: without those that the token withholds for want of a second factor.
+    pub roles: Roles,
 }
 
 /// Which set of security headers a response gets.

@@ -13,6 +13,7 @@ mod kit; // the public test kit
 mod covered; // rooms that a handler may emit to
 mod rejections; // the application's own rejections, errors for its developer
 mod sealed; // fields of events that are sealed
+mod users; // users of other issuers: bans, second factors, routes
 mod handlers; // what a handler may do, and what it may not break
 mod fairness; // who gets its turn when there are too few
 mod namespaces; // names, patterns, hooks, leaving and coming back
