@@ -21,7 +21,7 @@ use rustls::ServerConfig;
 use crate::server::chat_server::{ChatInstalled, ChatParts, ChatServerOptions};
 use crate::server::danger_record;
 use crate::server::error::Error;
-use crate::server::field_keys::{self, FieldKeys};
+use crate::server::field_keys::FieldKeys;
 use crate::server::new_user;
 use crate::server::running::Running;
 use crate::server::stop_signal::Stop;
@@ -127,8 +127,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Changes what the guards decide by: rates, caps, second factors (nobody needs one). Beside
-    /// [`ServerBuilder::chat`] the stricter rule for second factors is in force.
+    /// Changes what the guards decide by: rates, caps, second factors (nobody needs one).
     pub fn guards(mut self, change: impl FnOnce(&mut GateOptions)) -> Self {
         change(&mut self.gate);
         self
@@ -217,7 +216,7 @@ impl ServerBuilder {
         let danger = self.dangers();
         let directory = Arc::new(Directory::new(self.limits));
         let audit = if self.silent { Audit::silent() } else { Audit::open(self.audit)? };
-        // The keyring of the data directory is reloaded by the parts that use it.
+        // Accounts reload the keyring of the data directory.
         let reloaded_keys = self.field_keys.clone();
         #[cfg(feature = "chat")]
         let chat = match self.chat.take() {
@@ -237,14 +236,9 @@ impl ServerBuilder {
         }
         danger_record::record(&danger, &audit, clock.now());
         let mut builder = Builder::new(self.options, gate, audit.clone(), Arc::clone(&clock));
-        let users = Arc::clone(&directory);
-        builder.on_connect(move |verified| {
-            let known = new_user::put(&users, verified);
-            async move { if known { Ok(()) } else { Err(Denial::Busy) } }
-        });
-        if let Some(keys) = reloaded_keys.map(Arc::new) {
-            let every_ms = field_keys::RELOAD_EVERY_MS;
-            builder.every("field_keys", every_ms, move |_| field_keys::reload(Arc::clone(&keys)));
+        new_user::put_when_connecting(&mut builder, Arc::clone(&directory));
+        if let Some(keys) = reloaded_keys {
+            keys.reload_on(&mut builder, "field_keys");
         }
         // Accounts replace the hook for new users: they store them.
         #[cfg(feature = "chat")]
@@ -345,8 +339,8 @@ impl Server {
     /// Decides about a user seen for the first time, and puts it into the directory; in place of
     /// taking in everyone an issuer vouches for. Not beside accounts, which store such users.
     ///
-    /// With [`Issuer::roles_claim`] it is also called for a known user whose roles in the token are
-    /// not those in the directory: use [`Directory::change_user`], which keeps bans.
+    /// With [`Issuer::roles_claim`] it also runs for known users whose token lists other roles: use
+    /// [`Directory::change_user`] for them, which keeps bans.
     pub fn on_new_user<H, F>(&mut self, hook: H)
     where
         H: Fn(VerifiedCredential) -> F + Send + Sync + 'static,

@@ -18,7 +18,7 @@ use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreErr
 
 use crate::feed::Feed;
 use crate::sealing::{Log, Sealing};
-use crate::server::field_keys::{self, FieldKeys};
+use crate::server::field_keys::FieldKeys;
 
 /// The database in the data directory.
 const DATABASE: &str = "portcullis.db";
@@ -167,9 +167,7 @@ impl ChatParts {
         builder.namespace("/admin").map_err(ChatError::Rule)?.role(Role::Admin);
         portcullis_accounts::install(builder, parts, options)?;
         portcullis_chat::install(builder, Arc::clone(&self.store), self.options.chat)?;
-        let keys = Arc::new(FieldKeys::from(self.ring));
-        let every_ms = field_keys::RELOAD_EVERY_MS;
-        builder.every("store_keys", every_ms, move |_| field_keys::reload(Arc::clone(&keys)));
+        FieldKeys::from(self.ring).reload_on(builder, "store_keys");
         let queued = Arc::clone(&self.store);
         builder.queue("store", move || queued.waiting());
         self.seal_log.attach(audit.clone());

@@ -3,14 +3,14 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 
 use portcullis_guard::{FieldSealer, SealFault, SealedPlace};
 use portcullis_model::{Clock, Secret, SystemClock};
 use portcullis_seal::{KeyRing, Place, RingError};
+use portcullis_server::Builder;
 
 /// How often a running server reads the keyring again, in milliseconds.
-pub(crate) const RELOAD_EVERY_MS: u64 = 1_000;
+const RELOAD_EVERY_MS: u64 = 1_000;
 
 /// A keyring in a directory: `field-keys.ring`, mode 0600, as the chat server has it.
 ///
@@ -74,6 +74,11 @@ impl FieldKeys {
         self.ring.is_current(sealed)
     }
 
+    /// Makes a server take in what another process changes in the keyring.
+    pub(crate) fn reload_on(self, builder: &mut Builder, name: &'static str) {
+        builder.every(name, RELOAD_EVERY_MS, move |_| reload(self.ring.clone()));
+    }
+
     fn knows(&self, sealed: &[u8]) -> bool {
         let named = KeyRing::key_id_of(sealed);
         named.is_none_or(|id| self.ring.list().iter().any(|key| key.id == id))
@@ -129,8 +134,8 @@ fn with_place<R>(place: &SealedPlace<'_>, work: impl FnOnce(&Place<'_>) -> R) ->
 }
 
 /// Takes in a keyring that another process has changed.
-pub(crate) async fn reload(keys: Arc<FieldKeys>) {
-    let reloaded = tokio::task::spawn_blocking(move || keys.ring.reload()).await;
+async fn reload(ring: KeyRing) {
+    let reloaded = tokio::task::spawn_blocking(move || ring.reload()).await;
     if let Ok(Err(error)) = reloaded {
         tracing::error!(?error, "the field keys in force stay: the keyring cannot be read");
     }

@@ -1,7 +1,19 @@
 //! A user whom the server sees for the first time, as the token of an issuer introduces one.
 //! Never: a role out of a token.
 
+use std::sync::Arc;
+
 use portcullis_guard::{Directory, UserFacts, VerifiedCredential};
+use portcullis_model::Denial;
+use portcullis_server::Builder;
+
+/// Puts the users of other issuers into the directory when they connect.
+pub(crate) fn put_when_connecting(builder: &mut Builder, directory: Arc<Directory>) {
+    builder.on_connect(move |verified| {
+        let is_known = put(&directory, verified);
+        async move { if is_known { Ok(()) } else { Err(Denial::Busy) } }
+    });
+}
 
 /// Puts the user of another issuer's token into the directory; false when it is full.
 ///
