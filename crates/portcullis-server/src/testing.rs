@@ -99,6 +99,7 @@ pub fn context(parts: ContextParts) -> Result<(Context, SentLog), Denial> {
         audit: Audit::silent(),
         gate: parts.gate,
         directory: parts.directory,
+        answers: Arc::default(),
     };
     let heard = (!parts.rooms.is_empty()).then(|| Arc::new(parts.rooms.clone()));
     let mut covered = CoveredRooms::heard(heard);

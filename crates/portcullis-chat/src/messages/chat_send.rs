@@ -36,6 +36,7 @@ impl Event for ChatSend {
         priority: Priority::Vital,
         ..Rule::DEFAULT
     };
+    const STORES_MID: bool = true;
 
     fn room(&self) -> Option<&RoomId> {
         Some(&self.room_id)

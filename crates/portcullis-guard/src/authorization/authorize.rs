@@ -116,7 +116,7 @@ impl Authorization {
         match rule.replay {
             Replay::None => envelope.mid = None,
             Replay::Mid | Replay::MidRequired | Replay::SeqMid | Replay::Signed => {
-                envelope.add_digest(unsealed.digested(text));
+                envelope.add_digest(unsealed.digested(text), ask.attachments);
             }
         }
         caller.principal.touch(now);

@@ -23,6 +23,14 @@ pub trait Event: DeserializeOwned + 'static {
     /// What every message of it is held to.
     const RULE: Rule;
 
+    /// Whether the handler stores `mid` and digest itself, with its effect.
+    ///
+    /// Otherwise the server keeps the answer to a message with a `mid` for 24 hours, in memory, at
+    /// most 256 for each user: a copy gets it, and the handler does not run again. Set this for an
+    /// effect that must not happen twice across a restart, and write [`crate::Permit::mid`] and
+    /// [`crate::Permit::digest`] in the same transaction as the effect.
+    const STORES_MID: bool = false;
+
     /// The room the message is about; a rule that asks for a relation refuses without one.
     fn room(&self) -> Option<&RoomId> {
         None
@@ -132,9 +140,10 @@ pub enum Access {
 pub enum Replay {
     /// Nothing: the effect is the same however often. A `mid` must be an id and is dropped.
     None,
-    /// A `mid`, when the client sends one, is passed on with the digest of the payload.
+    /// A `mid`, when the client sends one: a copy gets the answer of the first message, and has no
+    /// effect. See [`Event::STORES_MID`].
     Mid,
-    /// A `mid` is asked for.
+    /// A `mid` is required; a copy is answered as for [`Replay::Mid`].
     MidRequired,
     /// A `mid` and a message number are asked for.
     SeqMid,

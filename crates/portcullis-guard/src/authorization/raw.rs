@@ -8,7 +8,7 @@ use portcullis_model::{Denial, Now};
 
 use crate::authentication::principal::Caller;
 use crate::authorization::authorize::Authorization;
-use crate::authorization::event::{EffectiveRule, Rule, UntypedEvent};
+use crate::authorization::event::{EffectiveRule, Replay, Rule, UntypedEvent};
 use crate::authorization::replay;
 use crate::authorization::request::{EventBody, EventRequest};
 use crate::directory::user::User;
@@ -62,7 +62,13 @@ impl Authorization {
                 why: "an event without a payload type has no field to seal",
             });
         }
-        let EffectiveRule { rate, allowed, .. } = self.declare_rule(namespace, name, &rule)?;
+        let EffectiveRule { rate, allowed, replay } = self.declare_rule(namespace, name, &rule)?;
+        if replay != Replay::None {
+            return Err(GateError::EventRule {
+                event: String::from(name),
+                why: "an event without a payload type has no envelope, so it takes no `replay`",
+            });
+        }
         let size_max_bytes = rule.size_max_bytes.min(self.options.message_max_bytes) as usize;
         let attachments_max = rule.attachments_max.into();
         Ok(UntypedEvent { name, size_max_bytes, rate, allowed, attachments_max })

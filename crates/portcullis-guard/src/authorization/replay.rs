@@ -6,6 +6,7 @@ use std::cell::Cell;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use portcullis_model::limits::INTEGER_MAX;
 use portcullis_model::{Denial, Mid, Now};
 use serde::Deserialize;
@@ -25,7 +26,7 @@ const SIGNED_CONTEXT: &str = "portcullis-event-v1";
 pub struct Envelope {
     /// The idempotency key.
     pub mid: Option<Mid>,
-    /// SHA-256 of the payload as sent; there when there is a `mid`.
+    /// SHA-256 of the payload as sent, attachments included; there when there is a `mid`.
     pub digest: Option<[u8; 32]>,
     /// The message's number on its connection.
     pub seq: Option<u64>,
@@ -36,8 +37,8 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    pub(crate) fn add_digest(&mut self, payload: &str) {
-        self.digest = self.mid.is_some().then(|| sum_of(payload));
+    pub(crate) fn add_digest(&mut self, payload: &str, attachments: &[Bytes]) {
+        self.digest = self.mid.is_some().then(|| sum_with(payload, attachments));
     }
 }
 
@@ -45,6 +46,20 @@ fn sum_of(payload: &str) -> [u8; 32] {
     let mut sum = [0; 32];
     sum.copy_from_slice(digest::digest(&digest::SHA256, payload.as_bytes()).as_ref());
     sum
+}
+
+/// The sum of the payload; with attachments, the sum of its own and of theirs, in order.
+fn sum_with(payload: &str, attachments: &[Bytes]) -> [u8; 32] {
+    let first = sum_of(payload);
+    attachments.iter().fold(first, |sum, bytes| {
+        let own = digest::digest(&digest::SHA256, bytes);
+        let mut both = digest::Context::new(&digest::SHA256);
+        both.update(&sum);
+        both.update(own.as_ref());
+        let mut sum = [0; 32];
+        sum.copy_from_slice(both.finish().as_ref());
+        sum
+    })
 }
 
 /// The envelope as JSON.
@@ -234,14 +249,22 @@ mod tests {
 
     #[test]
     fn digests_tell_payloads_apart_and_only_with_a_mid() {
-        let digest = |mid: Option<&str>, payload: &str| {
+        let digest = |mid: Option<&str>, payload: &str, attachments: &[&'static [u8]]| {
             let mut envelope =
                 check_envelope(&LooseEnvelope { mid, ..LooseEnvelope::default() }).unwrap();
-            envelope.add_digest(payload);
+            let attachments: Vec<_> =
+                attachments.iter().map(|bytes| Bytes::from_static(bytes)).collect();
+            envelope.add_digest(payload, &attachments);
             envelope.digest
         };
-        assert_eq!(digest(None, "{}"), None);
-        assert_eq!(digest(Some("a"), "{}"), digest(Some("b"), "{}"));
-        assert_ne!(digest(Some("a"), "{}"), digest(Some("a"), "{ }"));
+        assert_eq!(digest(None, "{}", &[]), None);
+        assert_eq!(digest(Some("a"), "{}", &[]), digest(Some("b"), "{}", &[]));
+        assert_ne!(digest(Some("a"), "{}", &[]), digest(Some("a"), "{ }", &[]));
+        let files: [&[&'static [u8]]; 4] = [&[], &[b"ab"], &[b"a", b"b"], &[b"b", b"a"]];
+        for (turn, file) in files.iter().enumerate() {
+            for other in &files[..turn] {
+                assert_ne!(digest(Some("a"), "{}", file), digest(Some("a"), "{}", other));
+            }
+        }
     }
 }

@@ -192,6 +192,8 @@ pub enum Denial {
     Replay(&'static str),
     /// The same idempotency key with another content.
     MidConflict,
+    /// The first message with this idempotency key is still being handled.
+    MidPending,
     /// A payload with a member that the event's rule does not declare.
     UnknownMember(MemberName),
     /// Text that is rejected as spam; the word is the rule.

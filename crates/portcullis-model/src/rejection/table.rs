@@ -366,6 +366,9 @@ denials! {
     83, Self::MidConflict =>
         "IDEMPOTENCY_CONFLICT", 409, 0, SequenceFail, Warning, No, Never,
         "mid", "The same mid was used for another message";
+    153, Self::MidPending =>
+        "server_busy", 503, 0, SequenceFail, Info, No, AFTER_5_S,
+        "mid_pending", "The first message with this mid is still being handled";
     85, Self::NameTaken =>
         "name_taken", 409, 0, InputValidationFail, Warning, No, Never, "name", "Name is taken";
     86, Self::PasswordWeak(_) =>

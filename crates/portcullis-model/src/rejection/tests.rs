@@ -61,6 +61,7 @@ fn denial_of_an_honest_client_is_not_a_violation() {
         Denial::Schema { field: None, rule: "x" },
         Denial::Spam("links"),
         Denial::MidConflict,
+        Denial::MidPending,
         Denial::NameTaken,
         Denial::RoomLimit("rooms"),
         Denial::Forbidden("ended"),

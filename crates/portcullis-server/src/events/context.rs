@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::connection::socket::SocketId;
 use crate::delivery::broadcast::Broadcast;
 use crate::delivery::hub::{Delta, Hub};
+use crate::events::answer_memory::AnswerMemory;
 use crate::events::payload::Payload;
 use crate::rooms::covered_rooms::CoveredRooms;
 
@@ -29,6 +30,8 @@ pub struct Surroundings {
     pub gate: Arc<Gate>,
     /// Users, rooms, memberships as they are now.
     pub directory: Arc<Directory>,
+    /// Answers of events that carried a `mid`.
+    pub(crate) answers: Arc<AnswerMemory>,
 }
 
 /// The surroundings of one event: the socket it came on and the way to others.

@@ -9,6 +9,7 @@ use portcullis_guard::{
 };
 use portcullis_model::{Code, Denial, Now};
 
+use crate::events::answer_memory::{AnswerKey, MidOutcome};
 use crate::events::context::{Context, Reply};
 
 pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, Denial>>>>;
@@ -48,12 +49,34 @@ where
         let mut context = call.context;
         record_findings(permit.findings(), E::NAME, &context);
         context.covered.permit(permit.room());
-        Ok(Box::pin((self.handler)(permit, context)))
+        match begin_answer(&permit, &context)? {
+            None => Ok(Box::pin((self.handler)(permit, context))),
+            Some(MidOutcome::Copy(outcome)) => Ok(Box::pin(std::future::ready(outcome))),
+            Some(MidOutcome::Run(running)) => {
+                let future = (self.handler)(permit, context);
+                Ok(Box::pin(async move {
+                    let outcome = future.await;
+                    running.finish(&outcome);
+                    outcome
+                }))
+            }
+        }
     }
 
     fn attachments_max(&self) -> usize {
         self.rule.attachments_max()
     }
+}
+
+/// Looks up the answer of an earlier copy; `None` for a message whose copies are not told by us.
+fn begin_answer<E: Event>(
+    permit: &Permit<E>,
+    context: &Context,
+) -> Result<Option<MidOutcome>, Denial> {
+    let Some(mid) = permit.mid().filter(|_| !E::STORES_MID) else { return Ok(None) };
+    let (namespace, mid) = (context.namespace.clone(), mid.clone());
+    let key = AnswerKey { namespace, event: E::NAME, mid };
+    context.answers.begin(&permit.user().id, key, permit.digest(), context.now).map(Some)
 }
 
 /// Records what a text was accepted with.

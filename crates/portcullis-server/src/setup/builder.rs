@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::admin::readiness::{ReadyFact, ReadyPart};
 use crate::connect::auth_refresh::{AuthRefresh, EVERY_NAMESPACE};
 use crate::delivery::hub::{Batch, Hub};
+use crate::events::answer_memory::AnswerMemory;
 use crate::events::context::{Context, Reply, Surroundings};
 use crate::events::namespace::{HookFuture, NamespaceBuilder, NamespaceTable};
 use crate::events::raw_engine::{EngineMessage, RawEngine};
@@ -49,6 +50,8 @@ pub(crate) struct Registered {
     /// Declared when the server starts, unless it asks for no credential.
     pub(crate) auth_refresh: Option<DeclaredEvent<AuthRefresh>>,
     pub(crate) engine: Option<RawEngine>,
+    /// Answers of events that carried a `mid`.
+    pub(crate) answers: Arc<AnswerMemory>,
 }
 
 /// What is done again and again while the server runs.
@@ -103,6 +106,7 @@ impl Builder {
             measures: Vec::new(),
             auth_refresh: None,
             engine: None,
+            answers: Arc::default(),
         };
         Self { options, gate, audit, clock, registered, hub, inboxes }
     }

@@ -118,6 +118,7 @@ impl Shard {
             audit: common.audit.clone(),
             directory: common.gate.directory().clone(),
             gate: common.gate.clone(),
+            answers: Arc::clone(&common.registered.answers),
         });
         let security = SecurityHeaders::new(&common.options, common.gate.options());
         Self {

@@ -31,6 +31,7 @@ enum Packet {
 }
 
 impl TestClient {
+    #[track_caller]
     pub(super) fn connect(public: SocketAddr, namespace: &str, token: &str) -> Result<Self, Value> {
         let mut socket = TestSocket::open(public);
         let path = "/socket.io/?EIO=4&transport=websocket";
@@ -62,10 +63,25 @@ impl TestClient {
     ///
     /// # Panics
     /// When the server closes, or does not answer.
+    #[track_caller]
     pub fn ask(&mut self, event: &str, payload: Value) -> Value {
+        self.ask_for(event, &json!([event, payload]))
+    }
+
+    /// Emits an event with an idempotency key, and gives its acknowledgement.
+    ///
+    /// # Panics
+    /// When the server closes, or does not answer.
+    #[track_caller]
+    pub fn ask_with_mid(&mut self, event: &str, payload: Value, mid: &str) -> Value {
+        self.ask_for(event, &json!([event, payload, {"mid": mid}]))
+    }
+
+    #[track_caller]
+    fn ask_for(&mut self, event: &str, arguments: &Value) -> Value {
         let id = self.next_ack;
         self.next_ack += 1;
-        let packet = format!("42{}{id}{}", self.prefix, json!([event, payload]));
+        let packet = format!("42{}{id}{arguments}", self.prefix);
         self.socket.send_text(&packet);
         loop {
             match self.read(&format!("the acknowledgement of {event:?}")) {
@@ -81,6 +97,7 @@ impl TestClient {
     ///
     /// # Panics
     /// When it is rejected.
+    #[track_caller]
     pub fn accepted(&mut self, event: &str, payload: Value) -> Value {
         let answer = self.ask(event, payload);
         assert!(answer["ok"] == true, "{event:?} is rejected: {answer}");
@@ -91,6 +108,7 @@ impl TestClient {
     ///
     /// # Panics
     /// When it is accepted.
+    #[track_caller]
     pub fn rejected(&mut self, event: &str, payload: Value) -> Value {
         let mut answer = self.ask(event, payload);
         assert!(answer["ok"] == false, "{event:?} is accepted: {answer}");
@@ -101,6 +119,7 @@ impl TestClient {
     ///
     /// # Panics
     /// When it does not come; the text lists the events that came.
+    #[track_caller]
     pub fn event(&mut self, name: &str) -> Value {
         loop {
             let known = self.events.iter().position(|(known, _)| known == name);
@@ -124,6 +143,7 @@ impl TestClient {
     ///
     /// # Panics
     /// When the server closes, or does not answer.
+    #[track_caller]
     pub fn received(&mut self, name: &str) -> Vec<Value> {
         self.sync();
         let mut found = Vec::new();
@@ -141,6 +161,7 @@ impl TestClient {
     ///
     /// # Panics
     /// When it does not close.
+    #[track_caller]
     pub fn close_code(&mut self) -> Option<u16> {
         while self.closed.is_none() {
             self.read("the end of the connection");
@@ -149,6 +170,7 @@ impl TestClient {
     }
 
     /// Waits until everything that was emitted before has come.
+    #[track_caller]
     fn sync(&mut self) {
         assert!(self.prefix.is_empty(), "only clients of namespace / can wait for all events");
         self.accepted(Sync::NAME, json!({}));
@@ -156,6 +178,7 @@ impl TestClient {
     }
 
     /// The next packet; `None` once the server has closed.
+    #[track_caller]
     fn read(&mut self, what: &str) -> Option<Packet> {
         if self.closed.is_some() {
             return None;
