@@ -53,7 +53,7 @@ pub(crate) fn gate_options() -> GateOptions {
         signature_per_user: RATE,
         penalty_per_prefix: RATE,
         penalty_per_user: RATE,
-        places,
+        capacity: places,
         load: Some(LoadState::Normal),
         ..GateOptions::default()
     }

@@ -1,7 +1,7 @@
 //! Changes of accounts by an operator, directly in the store, beside a running server.
 //! Never: a check of the operator; every user who can read the data directory is one.
 
-use portcullis_guard::make_admission;
+use portcullis_guard::make_admission_token;
 use portcullis_model::{Denial, Now, Role, Secret, SessionId, WeakPassword};
 use portcullis_server::random_id;
 use portcullis_store::{
@@ -190,7 +190,7 @@ impl OperatorAccounts<'_> {
         let account = account_key(Username::parse(username).ok().as_ref(), username);
         let door = LoginLink::by_operator(secret, &account, self.now)?;
         let key = &secret.current().admission;
-        let admission = make_admission(key, &person.id, person.roles, self.now);
+        let admission = make_admission_token(key, &person.id, person.roles, self.now);
         self.store.record_login_link(person.id).await?;
         Ok(OperatorLink {
             address: Secret::new(format!("/?admission={admission}#door={}", door.expose())),

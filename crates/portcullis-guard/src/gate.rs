@@ -48,7 +48,7 @@ impl Gate {
         options.check()?;
         // The keys move out, so that the options keep no copy of a secret.
         let issuers = std::mem::take(&mut options.issuers);
-        let awaited = std::mem::take(&mut options.awaited);
+        let awaited = std::mem::take(&mut options.expected_algorithms);
         let admission_key = options.admission_key.take();
         let options = Arc::new(options);
         let limits = Arc::new(Limiter::build(&options)?);
@@ -128,12 +128,12 @@ impl Gate {
         self.admission.admit_again(ask, whose, now)
     }
 
-    /// Takes the connection slot of an admitted socket. See [`Admission::take_place`].
+    /// Takes the connection slot of an admitted socket. See [`Admission::take_slot`].
     ///
     /// # Errors
     /// The [`Denial`] of the limit that is used up.
-    pub fn take_place(&self, admitted: &mut AdmittedRequest, now: Now) -> Result<(), Denial> {
-        self.admission.take_place(admitted, now)
+    pub fn take_slot(&self, admitted: &mut AdmittedRequest, now: Now) -> Result<(), Denial> {
+        self.admission.take_slot(admitted, now)
     }
 
     /// Verifies a credential. See [`Authentication::verify`].
@@ -285,10 +285,10 @@ impl Gate {
         self.authorization.permit_answer(caller, arguments, attachments, now)
     }
 
-    /// Rejects an undeclared event. See [`Authorization::refuse_unknown`].
+    /// Rejects an undeclared event. See [`Authorization::reject_undeclared`].
     #[must_use]
-    pub fn refuse_unknown(&self, caller: &Caller, ask: &EventRequest<'_>, now: Now) -> Denial {
-        self.authorization.refuse_unknown(caller, ask, now)
+    pub fn reject_undeclared(&self, caller: &Caller, ask: &EventRequest<'_>, now: Now) -> Denial {
+        self.authorization.reject_undeclared(caller, ask, now)
     }
 }
 

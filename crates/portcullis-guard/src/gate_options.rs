@@ -22,9 +22,9 @@ use portcullis_model::Limit;
 /// Browsers always send one (RFC 6455 section 4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WithoutOrigin {
-    /// It is refused.
+    /// It is rejected.
     #[default]
-    Refuse,
+    Reject,
     /// A bearer token in the request and no cookie: a native client.
     Token,
 }
@@ -37,8 +37,8 @@ pub enum WhenUserFull {
     /// back at once, and no client that is there is disconnected.
     #[default]
     EvictSilent,
-    /// It is refused.
-    Refuse,
+    /// It is rejected.
+    Reject,
     /// It comes in, and the oldest one ends.
     EvictOldest,
 }
@@ -117,7 +117,7 @@ pub struct GateOptions {
     /// One event of one user, in place of what the event declares.
     pub event_per_user: Vec<(String, Rate)>,
     /// How many connections there may be, of all and of one address prefix.
-    pub places: CapacityOptions,
+    pub capacity: CapacityOptions,
     /// Connections of one user.
     pub connections_per_user: u32,
     /// What happens to one more connection of a user.
@@ -139,14 +139,14 @@ pub struct GateOptions {
     /// Algorithms of issuers whose keys come later, by [`Gate::replace_keys`].
     ///
     /// [`Gate::replace_keys`]: crate::Gate::replace_keys
-    pub awaited: Vec<Algorithm>,
+    pub expected_algorithms: Vec<Algorithm>,
     /// Whether every token needs a proof of the client's key, so that sockets open with tickets
     /// only. A token of another issuer that is bound to no key is bound to the first one here.
     pub proof_required: bool,
     /// Who needs a second factor.
     pub second_factor: SecondFactorRule,
     /// How long one log-in carries a connection.
-    pub patience: SessionTimeouts,
+    pub session_timeouts: SessionTimeouts,
     /// Roles of the operator, and who may send what beside what events declare.
     pub roles: RoleRules,
     /// What a second copy of a message is told by, beside what events declare.
@@ -170,7 +170,7 @@ impl Default for GateOptions {
             hosts: Vec::new(),
             origins: Vec::new(),
             proxies: ProxyRules::default(),
-            without_origin: WithoutOrigin::Refuse,
+            without_origin: WithoutOrigin::Reject,
             polling: true,
             polling_binding: PollingBinding::default(),
             connect_per_prefix: Rate::per(10, minute_ms),
@@ -201,7 +201,7 @@ impl Default for GateOptions {
             penalty_per_user: Rate::per(20, minute_ms),
             penalty: Penalty::default(),
             event_per_user: Vec::new(),
-            places: CapacityOptions::default(),
+            capacity: CapacityOptions::default(),
             connections_per_user: 5,
             when_user_full: WhenUserFull::default(),
             observe: Vec::new(),
@@ -211,10 +211,10 @@ impl Default for GateOptions {
             message_max_bytes: 10 * 1024,
             rate_keys_max: 262_144,
             issuers: Vec::new(),
-            awaited: Vec::new(),
+            expected_algorithms: Vec::new(),
             proof_required: false,
             second_factor: SecondFactorRule::default(),
-            patience: SessionTimeouts::default(),
+            session_timeouts: SessionTimeouts::default(),
             roles: RoleRules::default(),
             replay: ReplayRules::default(),
             links_allowed: false,

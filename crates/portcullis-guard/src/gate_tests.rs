@@ -43,16 +43,16 @@ fn options_out_of_range_stop_the_start() {
         ("rate", GateOptions { event_per_user: vec![("a".into(), nothing)], ..options() }),
         (
             "connections_total",
-            GateOptions { places: CapacityOptions { total: 0, ..places }, ..options() },
+            GateOptions { capacity: CapacityOptions { total: 0, ..places }, ..options() },
         ),
         (
             "pre_auth_total",
-            GateOptions { places: CapacityOptions { pre_auth: 10_001, ..places }, ..options() },
+            GateOptions { capacity: CapacityOptions { pre_auth: 10_001, ..places }, ..options() },
         ),
         (
             "admin_reserve",
             GateOptions {
-                places: CapacityOptions { admin_reserve: 10_000, ..places },
+                capacity: CapacityOptions { admin_reserve: 10_000, ..places },
                 ..options()
             },
         ),

@@ -18,7 +18,7 @@ mod directory; // live users, sessions, rooms and memberships
 mod payload; // payloads of events: JSON and types
 mod content; // text from users
 
-pub use admission::admission_token::{ADMISSION_COOKIE, ADMISSION_LIFE_S, make_admission};
+pub use admission::admission_token::{ADMISSION_COOKIE, ADMISSION_LIFE_S, make_admission_token};
 pub use admission::admit::Admission;
 pub use admission::app_origin::is_app_origin;
 pub use admission::handshake::{AdmittedRequest, Cookies, Endpoint, Handshake};
@@ -28,7 +28,9 @@ pub use admission::proxy::{ClientScheme, ForwardedHeader, ProxyRules};
 pub use admission::source::Source;
 pub use authentication::authenticate::Authentication;
 pub use authentication::client_key::thumbprint;
-pub use authentication::credential::{Credential, RecoveryClaim, read_return, shows_ticket};
+pub use authentication::credential::{
+    Credential, RecoveryClaim, presents_ticket, read_recovery_claim,
+};
 pub use authentication::lease::Lease;
 pub use authentication::principal::{Caller, Principal, SessionTimeouts};
 pub use authentication::proof::{CheckedProof, ProofRequest};

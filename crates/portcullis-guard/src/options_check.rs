@@ -27,7 +27,7 @@ const MOST_WORDS: &str = "1 to 10,000,000";
 const PENALTY_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
 fn check_numbers(options: &GateOptions) -> Result<(), GateError> {
-    let places = &options.places;
+    let places = &options.capacity;
     let total = u64::from(places.total);
     let within_total = "1 to connections_total";
     let reserve_max = total.saturating_sub(1);

@@ -60,20 +60,20 @@ impl Simulation {
             Attempt::Connect { client, admission: shown } => {
                 gate.admission.count_socket(*client, shown.as_ref().map(admission), now).map(drop)
             }
-            Attempt::Place { class } => gate.admission.count_place(*class, now),
+            Attempt::Slot { class } => gate.admission.count_place(*class, now),
             Attempt::Request { client, from: RequestCause::Anywhere, .. } => {
                 gate.admission.count_anywhere(*client, now)
             }
             Attempt::Request { client, admission: shown, from: RequestCause::Client } => {
                 gate.admission.count_request(*client, shown.as_ref().map(admission), now).map(drop)
             }
-            Attempt::Again { client, user } => {
+            Attempt::PollingRequest { client, user } => {
                 gate.admission.count_again(*client, read_any_user(user.as_deref())?.as_ref(), now)
             }
             Attempt::Login { client, name, device } => {
                 gate.limits.count_login(*client, keys(*name, *device), now)
             }
-            Attempt::LoginPlace {} => gate.limits.count_login_place(now),
+            Attempt::LoginSlot {} => gate.limits.count_login_slot(now),
             Attempt::Code { name, device } => gate.limits.count_code(keys(*name, *device), now),
             Attempt::Ticket { user } => gate.limits.count_ticket(&read_user(user)?, now),
             Attempt::Event { client, connection, user, event } => {
@@ -98,7 +98,7 @@ impl Simulation {
             | Attempt::LoginFailed { .. }
             | Attempt::CodeFailed { .. }
             | Attempt::CodeAccepted { .. }
-            | Attempt::Fault { .. }
+            | Attempt::Violation { .. }
             | Attempt::UnlockedAddress { .. }
             | Attempt::UnlockedUser { .. }
             | Attempt::Load { .. } => apply(gate, attempt, now),
@@ -122,21 +122,22 @@ fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
             gate.limits.count_wrong_code(keys(*name, *device), now);
         }
         Attempt::CodeAccepted { name, device } => gate.limits.return_code(keys(*name, *device)),
-        Attempt::Fault { client, user } => {
-            gate.admission.violated(*client, read_any_user(user.as_deref())?.as_ref(), now);
+        Attempt::Violation { client, user } => {
+            gate.admission.count_violation(*client, read_any_user(user.as_deref())?.as_ref(), now);
         }
         Attempt::UnlockedAddress { client } => gate.limits.unlock_address(*client, now),
         Attempt::UnlockedUser { user, name } => gate.limits.forget_user(&read_user(user)?, *name),
-        Attempt::Load { state, known_level } => {
-            gate.limits.follow_load(LoadState::named(state).unwrap_or_default(), *known_level);
+        Attempt::Load { state, returning_permille } => {
+            gate.limits
+                .follow_load(LoadState::named(state).unwrap_or_default(), *returning_permille);
         }
         Attempt::Tls { .. }
         | Attempt::Connect { .. }
-        | Attempt::Place { .. }
+        | Attempt::Slot { .. }
         | Attempt::Request { .. }
-        | Attempt::Again { .. }
+        | Attempt::PollingRequest { .. }
         | Attempt::Login { .. }
-        | Attempt::LoginPlace {}
+        | Attempt::LoginSlot {}
         | Attempt::Code { .. }
         | Attempt::Ticket { .. }
         | Attempt::Event { .. }
@@ -156,7 +157,7 @@ fn amounts<'a>(
 ) -> &'a ConnectionUsage {
     connections.entry(connection).or_insert_with(|| {
         client.map_or_else(ConnectionUsage::default, |client| {
-            ConnectionUsage::of(gate.limits.lanes(client))
+            ConnectionUsage::of(gate.limits.address_buckets(client))
         })
     })
 }
@@ -255,22 +256,22 @@ mod tests {
             let known =
                 AdmissionClaims { alias: u64::from(who % 2), class: ClientClass::Returning };
             match kind % 22 {
-                0 => drop(gate.limits.secure(client, now)),
+                0 => drop(gate.limits.count_tls_handshake(client, now)),
                 1 => drop(gate.admission.count_socket(client, None, now)),
                 2 => drop(gate.admission.count_socket(client, Some(known), now)),
                 3 => {
                     let outcome = gate.admission.count_place(ClientClass::Unauthenticated, now);
-                    drop(gate.limits.note(now, outcome, || Attempt::Place {
+                    drop(gate.limits.note(now, outcome, || Attempt::Slot {
                         class: ClientClass::Unauthenticated,
                     }));
                 }
                 4 => drop(gate.admission.count_request(client, None, now)),
-                5 => drop(gate.limits.login_allowed(client, &name, from(*who), now)),
-                6 => drop(gate.limits.login_place(now)),
-                7 => drop(gate.limits.login_failed(&name, from(*who), now)),
-                17 => drop(gate.limits.code_allowed(&name, from(*who), now)),
-                18 => drop(gate.limits.code_failed(&name, from(*who), now)),
-                19 => gate.limits.code_accepted(&name, from(*who), now),
+                5 => drop(gate.limits.check_login(client, &name, from(*who), now)),
+                6 => drop(gate.limits.take_login_slot(now)),
+                7 => drop(gate.limits.count_failed_login(&name, from(*who), now)),
+                17 => drop(gate.limits.take_code_attempt(&name, from(*who), now)),
+                18 => drop(gate.limits.count_failed_code(&name, from(*who), now)),
+                19 => gate.limits.return_code_attempt(&name, from(*who), now),
                 20 => {
                     gate.limits.note_done(now, || Attempt::SignIn {
                         client,
@@ -278,17 +279,17 @@ mod tests {
                     });
                     gate.limits.count_sign_in(client, ClientClass::Unauthenticated);
                 }
-                21 => gate.limits.login_proven(client, now),
-                8 => drop(gate.limits.ticket_allowed(&user, now)),
-                9 => gate.admission.violated(Some(client), None, now),
+                21 => gate.limits.refund_login(client, now),
+                8 => drop(gate.limits.check_ticket_rate(&user, now)),
+                9 => gate.admission.count_violation(Some(client), None, now),
                 16 => drop(gate.admission.count_anywhere(client, now)),
-                13 => drop(gate.limits.namespace_packet(
+                13 => drop(gate.limits.count_namespace_packet(
                     &budgets[usize::from(who % 2)],
                     Some(&user),
                     now,
                 )),
-                14 => drop(gate.limits.first_namespace_packet(&user, now)),
-                15 => drop(gate.limits.signature_of_user(&user, now)),
+                14 => drop(gate.limits.count_first_namespace_packet(&user, now)),
+                15 => drop(gate.limits.count_user_signature(&user, now)),
                 11 => drop(gate.admission.count_again(client, None, now)),
                 12 => drop(gate.admission.count_again(client, Some(&user), now)),
                 _ => match who % 4 {

@@ -84,7 +84,7 @@ pub(crate) fn refuse(shard: &Shard, denial: &Denial, who: &Who<'_>, now: Now) ->
     }
     // A client that is too fast waits, and its attempts cost nobody anything.
     if answer.violation == Violation::Counts && blamed {
-        shard.gate.admission().violated(who.client, who.user.map(|user| &user.id), now);
+        shard.gate.admission().count_violation(who.client, who.user.map(|user| &user.id), now);
     }
     let mut record = Record::new(answer.event);
     record.severity = answer.severity;

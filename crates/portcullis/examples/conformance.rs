@@ -33,9 +33,9 @@ fn main() -> Result<(), Error> {
             guards.bytes_per_prefix = plenty;
             guards.penalty_per_prefix = plenty;
             guards.penalty_per_user = plenty;
-            guards.places.pre_auth_per_prefix = 10_000;
-            guards.places.per_prefix = 10_000;
-            guards.places.http_per_prefix = 10_000;
+            guards.capacity.pre_auth_per_prefix = 10_000;
+            guards.capacity.per_prefix = 10_000;
+            guards.capacity.http_per_prefix = 10_000;
         })
         .engine(|engine| {
             engine.ping_interval_ms = milliseconds("PING_INTERVAL_MS", 300);

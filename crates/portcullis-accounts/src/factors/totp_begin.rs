@@ -37,7 +37,7 @@ pub(crate) async fn begin(
     let uri = Secret::new(codes.to_url().map_err(|_| Denial::Internal("totp"))?);
     let shown = totp_rs::Secret::from(secret.expose().clone()).to_base32();
     let shown = Secret::new(shown);
-    let owner = request.gate.limits().owner(EntryOwner::Address(request.client));
+    let owner = request.gate.limits().share_owner(EntryOwner::Address(request.client));
     let (user, session) = (&signed_in.user.id, signed_in.session);
     let owner = (owner, request.client);
     accounts.enrollments.insert(user, session, secret, owner, request.now)?;

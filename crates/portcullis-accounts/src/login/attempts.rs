@@ -73,7 +73,7 @@ impl Attempts<'_> {
     pub(crate) fn count_wrong_password(&self) {
         let request = self.request;
         self.failures.count(self.account, request.client, request.gate.as_ref(), request.now);
-        if request.gate.limits().login_failed(self.account, self.from, request.now) {
+        if request.gate.limits().count_failed_login(self.account, self.from, request.now) {
             self.record_closed("no more passwords are accepted from clients like this one");
         }
     }
@@ -83,18 +83,18 @@ impl Attempts<'_> {
     /// # Errors
     /// [`Denial::Limit`].
     pub(crate) fn take_code_attempt(&self) -> Result<(), Denial> {
-        self.request.gate.limits().code_allowed(self.account, self.from, self.request.now)
+        self.request.gate.limits().take_code_attempt(self.account, self.from, self.request.now)
     }
 
     /// Returns the attempt: the one-time code was right, even if the store could not save its use.
     pub(crate) fn return_code_attempt(&self) {
-        self.request.gate.limits().code_accepted(self.account, self.from, self.request.now);
+        self.request.gate.limits().return_code_attempt(self.account, self.from, self.request.now);
     }
 
     /// Counts a wrong one-time code: toward the codes of the account and toward its failures.
     pub(crate) fn count_wrong_code(&self) {
         self.count_wrong_password();
-        if self.request.gate.limits().code_failed(self.account, self.from, self.request.now) {
+        if self.request.gate.limits().count_failed_code(self.account, self.from, self.request.now) {
             self.record_closed("no more codes are accepted from clients like this one");
         }
     }

@@ -48,7 +48,7 @@ impl FailureCounts {
     /// Counts a failure. A prefix whose share is full cannot add a new name.
     pub(crate) fn count(&self, name: &str, client: IpAddr, gate: &Gate, now: Now) {
         let owner = EntryOwner::Address(client);
-        self.count_for(name, gate.limits().owner(owner), || owner.label(), now);
+        self.count_for(name, gate.limits().share_owner(owner), || owner.label(), now);
     }
 
     fn count_for(&self, name: &str, owner: Owner, label: impl FnOnce() -> String, now: Now) {

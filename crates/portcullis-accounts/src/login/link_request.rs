@@ -31,7 +31,7 @@ pub(crate) async fn create(
     let signed_in = SignedInUser::read(&request)?;
     let EmptyBody {} = read_json(&request.body, &[])?;
     signed_in.check_recent(&request)?;
-    request.gate.limits().ticket_allowed(&signed_in.user.id, request.now)?;
+    request.gate.limits().check_ticket_rate(&signed_in.user.id, request.now)?;
     let account = account_key_of(&signed_in);
     let link = LoginLink::for_user(&accounts.secret, &account, request.now)?;
     record_success_with(&request, Code::AuthnTokenCreated, &signed_in.user.id, |record| {

@@ -21,7 +21,7 @@ pub(crate) const LINK_ISSUER: &str = "portcullis:login-link";
 /// [`Denial::LoginLink`].
 pub(crate) fn check_unused(request: &ApiRequest, link: &LoginLink) -> Result<(), Denial> {
     let authority = request.gate.directory().authority();
-    if authority.is_withdrawn(revocation_name(link)) {
+    if authority.is_revoked(revocation_name(link)) {
         return Err(Denial::LoginLink("used"));
     }
     if authority.may_be_evicted(link.ends_unix_s) {
@@ -42,7 +42,7 @@ pub(crate) async fn mark_used(
     link: &LoginLink,
 ) -> Result<(), Denial> {
     let authority = request.gate.directory().authority();
-    let owner = request.gate.limits().owner(EntryOwner::User(user));
+    let owner = request.gate.limits().share_owner(EntryOwner::User(user));
     let name = revocation_name(link);
     let slot = authority.reserve_new(name, owner, || user.to_string(), request.now);
     let slot = slot.map_err(|error| match error {

@@ -85,7 +85,7 @@ pub(crate) async fn login(
             attempts.count_wrong_password();
         }
     })?;
-    request.gate.limits().login_proven(request.client, request.now);
+    request.gate.limits().refund_login(request.client, request.now);
     let authenticated = code_check::check(&accounts, &attempts, &row, input.totp).await?;
     if let Some(link) = &link {
         link_use::mark_used(&accounts, &request, &row.id, link).await?;
@@ -187,7 +187,7 @@ fn checked_proof(
 /// Marks the proof as used; returns the key of the client.
 fn use_proof(request: &ApiRequest, proof: CheckedProof) -> Result<Vec<u8>, Denial> {
     let owner = EntryOwner::Address(request.client);
-    request.gate.authentication().use_proof(proof, owner, request.now)
+    request.gate.authentication().consume_proof(proof, owner, request.now)
 }
 
 fn known_device(accounts: &Accounts, request: &ApiRequest, account: &str) -> Option<KnownDevice> {

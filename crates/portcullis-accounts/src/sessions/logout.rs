@@ -112,7 +112,7 @@ async fn revoke(
     };
     let user = verified.user.as_str();
     let what = RevocationName { issuer: &verified.issuer, user, kind, name: &name };
-    let owner = request.gate.limits().owner(EntryOwner::User(&verified.user));
+    let owner = request.gate.limits().share_owner(EntryOwner::User(&verified.user));
     let authority = request.gate.directory().authority();
     let label = || verified.user.to_string();
     let Ok(slot) = authority.reserve(what, owner, label, request.now) else {
@@ -132,7 +132,7 @@ async fn revoke(
     };
     accounts.store.revoke(revocation).await.map_err(StoreError::into_denial)?;
     drop(slot);
-    if authority.is_withdrawn(what) { Ok(()) } else { Err(Denial::Internal("revocation")) }
+    if authority.is_revoked(what) { Ok(()) } else { Err(Denial::Internal("revocation")) }
 }
 
 /// Revokes all tokens of the user issued so far, and this one if the clock of its issuer is ahead.

@@ -67,7 +67,7 @@ fn check_key(request: &ApiRequest, token: &RefreshToken) -> Result<(), Denial> {
     match request.checked_proof()? {
         Some(proof) if *proof.claimed_key() == *key => {
             let owner = EntryOwner::User(&session.user);
-            request.gate.authentication().use_proof(proof, owner, request.now).map(drop)
+            request.gate.authentication().consume_proof(proof, owner, request.now).map(drop)
         }
         Some(_) | None => Err(Denial::Token(TokenFault::Proof)),
     }

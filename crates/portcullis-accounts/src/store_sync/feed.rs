@@ -227,7 +227,7 @@ mod tests {
             assert_eq!(rechecked, expect);
             let Revocation { issuer, user, name, .. } = &revocation;
             let what = RevocationName { issuer, user, kind: RevocationKind::Token, name };
-            assert!(directory.authority().is_withdrawn(what), "{expect}");
+            assert!(directory.authority().is_revoked(what), "{expect}");
         }
     }
 }

@@ -124,7 +124,7 @@ impl Watcher {
     fn record_confirmed(&self, around: &Surroundings) {
         let now = around.clock.now();
         let authority = around.directory.authority();
-        let was_doubted = authority.is_doubted();
+        let was_doubted = authority.is_unconfirmed();
         authority.confirm(now);
         self.all_ended.store(false, Ordering::Release);
         if was_doubted {

@@ -90,7 +90,7 @@ async fn simultaneous_logouts_of_one_session_leave_the_other_devices_signed_in()
         };
         let (issuer, user) = (&verified.issuer, verified.user.as_str());
         let what = RevocationName { issuer, user, kind, name };
-        let owner = world.gate.limits().owner(EntryOwner::User(&verified.user));
+        let owner = world.gate.limits().share_owner(EntryOwner::User(&verified.user));
         let authority = world.gate.directory().authority();
         let slot = authority.reserve(what, owner, String::new, NOW).unwrap();
         let (first, second) =

@@ -41,7 +41,7 @@ pub(crate) async fn ticket(
         let roles = request.gate.authentication().roles_in_force(&verified, &known);
         admission = Some(request.gate.admission().make_token(&user, roles, request.now));
     }
-    request.gate.limits().ticket_allowed(&user, request.now)?;
+    request.gate.limits().check_ticket_rate(&user, request.now)?;
     let ticket = request.gate.authentication().issue_ticket(
         &verified,
         request.origin.as_deref(),

@@ -82,7 +82,7 @@ pub(crate) async fn handle(
         digest: envelope.digest,
         sent_unix_ms: context.now.unix_ms,
         origin: context.connection.to_bits(),
-        fence: Some(WriteFence::new(move || lease.may_speak(now))),
+        fence: Some(WriteFence::new(move || lease.may_send(now))),
     };
     match chat.store.append(message).await.map_err(StoreError::into_denial)? {
         AppendOutcome::Stored { id, seq, sent_unix_ms }

@@ -81,7 +81,7 @@ pub(crate) async fn handle(
         origin: context.connection.to_bits(),
         rooms_per_user_max: chat.options.rooms_per_user_max,
         party: party.to_bits(),
-        fence: Some(WriteFence::new(move || lease.may_speak(now))),
+        fence: Some(WriteFence::new(move || lease.may_send(now))),
     };
     match chat.store.create_room(room).await.map_err(StoreError::into_denial)? {
         CreateRoomOutcome::Created => {}

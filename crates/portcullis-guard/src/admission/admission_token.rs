@@ -113,7 +113,12 @@ pub(crate) fn parameter<'a>(ask: &Handshake<'a>) -> Option<&'a str> {
 
 /// An admission made beside the server, with the key the server has.
 #[must_use]
-pub fn make_admission(key: &Secret<[u8; 32]>, user: &UserId, roles: Roles, now: Now) -> String {
+pub fn make_admission_token(
+    key: &Secret<[u8; 32]>,
+    user: &UserId,
+    roles: Roles,
+    now: Now,
+) -> String {
     make(&key_of(key), user, roles, now)
 }
 

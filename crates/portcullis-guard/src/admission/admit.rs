@@ -52,7 +52,7 @@ impl Admission {
     ///
     /// A request that another site's page has caused is rejected first, and is charged to no party
     /// ([`Source`]). An attempt that a later guard rejects has counted too. A new socket has no
-    /// slot yet: [`Admission::take_place`] takes one.
+    /// slot yet: [`Admission::take_slot`] takes one.
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that refuses.
@@ -75,7 +75,7 @@ impl Admission {
         self.check_offered(ask.door)?;
         credential::refuse_in_query(ask.query)?;
         let AuthorizationHeader { bearer, bound, proof } = credential::authorization(ask)?;
-        let wish = ask.door.is_socket().then_some(class);
+        let wanted_slot = ask.door.is_socket().then_some(class);
         Ok(AdmittedRequest {
             client,
             class,
@@ -84,8 +84,8 @@ impl Admission {
             bound,
             proof,
             cookies,
-            wish,
-            tried: false,
+            wanted_slot,
+            was_tried: false,
             slot: None,
         })
     }
@@ -94,25 +94,25 @@ impl Admission {
     ///
     /// # Errors
     /// The [`Denial`] of the limit that has none left.
-    pub fn take_place(&self, admitted: &mut AdmittedRequest, now: Now) -> Result<(), Denial> {
-        let Some(class) = admitted.wish else { return Ok(()) };
+    pub fn take_slot(&self, admitted: &mut AdmittedRequest, now: Now) -> Result<(), Denial> {
+        let Some(class) = admitted.wanted_slot else { return Ok(()) };
         // Whoever waited for the place may have waited into another state.
         self.limits.check_shed(class)?;
         let slot = self.limits.reserve(admitted.client, class)?;
         let outcome = self.count_place(class, now);
-        let attempt = || Attempt::Place { class };
-        match std::mem::replace(&mut admitted.tried, true) {
+        let attempt = || Attempt::Slot { class };
+        match std::mem::replace(&mut admitted.was_tried, true) {
             false => self.limits.note(now, outcome, attempt),
             true => self.limits.note_again(now, outcome, attempt),
         }?;
         admitted.slot = Some(slot);
-        admitted.wish = None;
+        admitted.wanted_slot = None;
         Ok(())
     }
 
-    /// Whether waiting may help against a refusal of [`Admission::take_place`].
+    /// Whether waiting may help against a refusal of [`Admission::take_slot`].
     #[must_use]
-    pub fn is_worth_waiting(denial: &Denial) -> bool {
+    pub fn may_succeed_later(denial: &Denial) -> bool {
         match denial {
             Denial::Limit { limit, .. } => {
                 matches!(limit, Limit::ConnectTotal | Limit::PreAuthTotal | Limit::ConnectionsTotal)
@@ -153,8 +153,8 @@ impl Admission {
             bound,
             proof,
             cookies,
-            wish: None,
-            tried: false,
+            wanted_slot: None,
+            was_tried: false,
             slot: None,
         })
     }
@@ -205,7 +205,7 @@ mod tests {
     /// Lets in and gives a place.
     fn enter(gate: &Gate, ask: &Handshake<'_>) -> Result<AdmittedRequest, Denial> {
         let mut admitted = gate.admit(ask, Now::default())?;
-        gate.take_place(&mut admitted, Now::default())?;
+        gate.take_slot(&mut admitted, Now::default())?;
         Ok(admitted)
     }
 
@@ -219,7 +219,7 @@ mod tests {
         let one = Rate::per(1, 1000);
         let options = GateOptions {
             connect_per_prefix: one,
-            places: CapacityOptions { pre_auth: 1, ..CapacityOptions::default() },
+            capacity: CapacityOptions { pre_auth: 1, ..CapacityOptions::default() },
             polling: false,
             ..GateOptions::default()
         };
@@ -318,7 +318,7 @@ mod tests {
     fn a_refused_place_takes_nothing_and_some_refusals_pass() {
         let gate = gate(GateOptions {
             connect_total: Rate::per(2, 1_000),
-            places: CapacityOptions { pre_auth: 1, ..CapacityOptions::default() },
+            capacity: CapacityOptions { pre_auth: 1, ..CapacityOptions::default() },
             ..GateOptions::default()
         });
         let from = |last| Handshake {
@@ -328,26 +328,26 @@ mod tests {
         let first = enter(&gate, &from(1)).unwrap();
         let mut second = gate.admit(&from(2), Now::default()).unwrap();
         for _ in 0..10 {
-            let full = gate.take_place(&mut second, Now::default()).unwrap_err();
+            let full = gate.take_slot(&mut second, Now::default()).unwrap_err();
             assert_eq!(full, Denial::Limit { limit: Limit::PreAuthTotal, retry_after_ms: 0 });
-            assert!(Admission::is_worth_waiting(&full));
+            assert!(Admission::may_succeed_later(&full));
         }
         drop(first);
         // Ten refusals have used up nothing of what all may.
-        gate.take_place(&mut second, Now::default()).unwrap();
-        assert!(second.wish.is_none() && second.slot.is_some());
+        gate.take_slot(&mut second, Now::default()).unwrap();
+        assert!(second.wanted_slot.is_none() && second.slot.is_some());
         drop(second);
         let none_left = enter(&gate, &from(3)).unwrap_err();
         assert!(
             matches!(none_left, Denial::Limit { limit: Limit::ConnectTotal, .. }),
             "{none_left:?}"
         );
-        assert!(Admission::is_worth_waiting(&none_left));
+        assert!(Admission::may_succeed_later(&none_left));
         assert_eq!(gate.limits.counts().pre_auth, 0);
         for denial in
             [Denial::Host, Denial::Shed(ShedKind::UnauthenticatedConnection), Denial::Draining]
         {
-            assert!(!Admission::is_worth_waiting(&denial), "{denial:?}");
+            assert!(!Admission::may_succeed_later(&denial), "{denial:?}");
         }
     }
 
@@ -382,7 +382,7 @@ mod tests {
             gate.admit(&ask(Endpoint::Api, headers), Now::default()).map(drop)
         };
         let client = IpAddr::from([192, 0, 2, 1]);
-        (0..50).for_each(|_| gate.admission.violated(Some(client), None, Now::default()));
+        (0..50).for_each(|_| gate.admission.count_violation(Some(client), None, Now::default()));
         let kept_out =
             |outcome| matches!(outcome, Err(Denial::Limit { limit: Limit::PenaltyPerPrefix, .. }));
         for _ in 0..20 {

@@ -42,7 +42,7 @@ impl Admission {
             ClientClass::Unauthenticated => {
                 self.limits.take_of_all(Limit::ConnectTotal, &self.limits.connect_total(), now)
             }
-            ClientClass::Returning => self.limits.take_known(now),
+            ClientClass::Returning => self.limits.take_returning(now),
             ClientClass::Admin => Ok(()),
         }
     }
@@ -84,8 +84,10 @@ impl Admission {
                 self.limits.judged(limit, self.limits.rates.take_own(limit, key, rate, now))
             }
         };
-        self.limits
-            .note(now, outcome, || Attempt::Again { client, user: whose.map(UserId::to_string) })
+        self.limits.note(now, outcome, || Attempt::PollingRequest {
+            client,
+            user: whose.map(UserId::to_string),
+        })
     }
 
     fn take_request(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
@@ -143,8 +145,8 @@ impl Admission {
     ///
     /// A violation never counts for both, and never for one of the operator's proxies: such a
     /// request came without the address of a client.
-    pub fn violated(&self, client: Option<IpAddr>, user: Option<&UserId>, now: Now) {
+    pub fn count_violation(&self, client: Option<IpAddr>, user: Option<&UserId>, now: Now) {
         let client = client.filter(|client| !self.is_proxy(*client));
-        self.limits.violated(client, user, now);
+        self.limits.count_violation(client, user, now);
     }
 }

@@ -97,12 +97,12 @@ pub struct AdmittedRequest {
     pub proof: Option<Secret<String>>,
     /// Whether the request carried cookies.
     pub cookies: Cookies,
-    /// In which lane a place is wanted: for new sockets, until [`Gate::take_place`] has given one.
+    /// In which lane a place is wanted: for new sockets, until [`Gate::take_slot`] has given one.
     ///
-    /// [`Gate::take_place`]: crate::Gate::take_place
-    pub wish: Option<ClientClass>,
+    /// [`Gate::take_slot`]: crate::Gate::take_slot
+    pub wanted_slot: Option<ClientClass>,
     /// Whether it was asked for before.
-    pub(crate) tried: bool,
+    pub(crate) was_tried: bool,
     /// The place of the connection, for sockets; it starts in the pre-auth pool.
     pub slot: Option<ConnectionSlot>,
 }

@@ -25,7 +25,7 @@ impl Origins {
         without: WithoutOrigin,
         danger: &Danger,
     ) -> Result<Self, GateError> {
-        if listed.is_empty() && without == WithoutOrigin::Refuse && !danger.any_origin {
+        if listed.is_empty() && without == WithoutOrigin::Reject && !danger.any_origin {
             return Err(GateError::NoOrigin);
         }
         for origin in listed {
@@ -97,7 +97,7 @@ impl Origins {
     /// no cookie.
     fn is_native(&self, ask: &Handshake<'_>, cookies: Cookies) -> bool {
         match self.without {
-            WithoutOrigin::Refuse => false,
+            WithoutOrigin::Reject => false,
             WithoutOrigin::Token => {
                 cookies == Cookies::None && ask.line("authorization") != Line::None
             }
@@ -250,7 +250,7 @@ mod tests {
         ];
         for (method, headers, with_token, refusing) in cases {
             for (without, passing) in
-                [(WithoutOrigin::Token, with_token), (WithoutOrigin::Refuse, refusing)]
+                [(WithoutOrigin::Token, with_token), (WithoutOrigin::Reject, refusing)]
             {
                 let origins = origins(without);
                 for door in DOORS {
@@ -289,13 +289,13 @@ mod tests {
         ];
         for seen in refused {
             let listed = [String::from("https://myapp.com"), String::from(seen)];
-            let outcome = Origins::parse(&listed, WithoutOrigin::Refuse, &Danger::default());
+            let outcome = Origins::parse(&listed, WithoutOrigin::Reject, &Danger::default());
             let named =
                 matches!(outcome, Err(GateError::Origin { seen: text, .. }) if text == seen);
             assert!(named, "{seen:?}");
         }
         let none = |without, danger| Origins::parse(&[], without, &danger).err();
-        let (refuse, guarded) = (WithoutOrigin::Refuse, Danger::default());
+        let (refuse, guarded) = (WithoutOrigin::Reject, Danger::default());
         assert_eq!(none(refuse, guarded), Some(GateError::NoOrigin));
         assert_eq!(none(WithoutOrigin::Token, guarded), None);
         assert_eq!(none(refuse, Danger { any_origin: true, ..guarded }), None);

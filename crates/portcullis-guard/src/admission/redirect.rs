@@ -17,7 +17,7 @@ impl Admission {
     ///
     /// # Errors
     /// The [`Denial`] of the first guard that refuses; [`Denial::PlainText`] for what is no page.
-    pub fn lead_on(&self, ask: &Handshake<'_>, now: Now) -> Result<&str, Denial> {
+    pub fn redirect(&self, ask: &Handshake<'_>, now: Now) -> Result<&str, Denial> {
         match self.source(ask) {
             Source::Attributable => {
                 let admission = self.shown(ask, now);
@@ -72,7 +72,7 @@ mod tests {
         let gate = gate(Rate::per(1_000, 1_000));
         let named = |host: &str| {
             let headers: Headers<'_> = &[("Host", host.as_bytes())];
-            gate.admission.lead_on(&ask("GET", "", headers), Now::default()).map(String::from)
+            gate.admission.redirect(&ask("GET", "", headers), Now::default()).map(String::from)
         };
         for (host, expect) in [
             ("myapp.com", "myapp.com"),
@@ -104,13 +104,16 @@ mod tests {
         }
         let twice: Headers<'_> = &[("Host", b"myapp.com"), ("host", b"myapp.com")];
         assert_eq!(
-            gate.admission.lead_on(&ask("GET", "", twice), Now::default()),
+            gate.admission.redirect(&ask("GET", "", twice), Now::default()),
             Err(Denial::Host)
         );
-        assert_eq!(gate.admission.lead_on(&ask("GET", "", &[]), Now::default()), Err(Denial::Host));
+        assert_eq!(
+            gate.admission.redirect(&ask("GET", "", &[]), Now::default()),
+            Err(Denial::Host)
+        );
         let mut absolute = ask("GET", "", &[("Host", b"myapp.com")]);
         absolute.authority = Some("evil.com");
-        assert_eq!(gate.admission.lead_on(&absolute, Now::default()), Err(Denial::Host));
+        assert_eq!(gate.admission.redirect(&absolute, Now::default()), Err(Denial::Host));
     }
 
     #[test]
@@ -118,7 +121,7 @@ mod tests {
         let gate = gate(Rate::per(1_000, 1_000));
         let host = ("Host", b"myapp.com".as_slice());
         let lead = |method, query, headers: Headers<'_>| {
-            gate.admission.lead_on(&ask(method, query, headers), Now::default()).err()
+            gate.admission.redirect(&ask(method, query, headers), Now::default()).err()
         };
         for method in ["POST", "PUT", "OPTIONS", "get", "head"] {
             assert_eq!(lead(method, "", &[host]), Some(Denial::PlainText), "{method}");
@@ -135,7 +138,7 @@ mod tests {
     fn whoever_is_led_on_has_asked() {
         let gate = gate(Rate::per(3, 60_000));
         let headers: Headers<'_> = &[("Host", b"myapp.com")];
-        let lead = || gate.admission.lead_on(&ask("GET", "", headers), Now::default()).err();
+        let lead = || gate.admission.redirect(&ask("GET", "", headers), Now::default()).err();
         assert_eq!([lead(), lead(), lead()], [None, None, None]);
         let limit = Limit::RequestPerPrefix;
         assert!(matches!(lead(), Some(Denial::Limit { limit: found, .. }) if found == limit));

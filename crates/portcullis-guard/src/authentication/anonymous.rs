@@ -35,7 +35,7 @@ impl Authentication {
             authority,
             withheld: Cell::new(Roles::NONE),
             tokens: None,
-            patience: self.options.patience,
+            patience: self.options.session_timeouts,
         };
         let verified = VerifiedCredential::nobody(id, now.unix_s());
         Ok(Principal::new(proof, verified, now))

@@ -78,7 +78,7 @@ impl Authentication {
     /// [`Denial::Token`], or [`Denial::AuthorityUnconfirmed`].
     pub fn check_not_revoked(&self, verified: &VerifiedCredential, now: Now) -> Result<(), Denial> {
         self.directory.authority().check_new(now)?;
-        self.check_withdrawn(verified)
+        self.check_revocations(verified)
     }
 
     /// The user a believed credential stands for: known, not barred; nothing of it withdrawn.
@@ -89,7 +89,7 @@ impl Authentication {
         self.directory.authority().check_new(now)?;
         let user = self.known(verified)?;
         check(&user, verified, self.issued_unix_ms(verified), now).map_err(Denial::Token)?;
-        self.check_withdrawn(verified)?;
+        self.check_revocations(verified)?;
         self.session_of(verified, now)?;
         Ok(user)
     }
@@ -124,12 +124,12 @@ impl Authentication {
         // The epochs are read first: what ends while this runs makes the principal outdated.
         let (sessions_epoch, authority_epoch) = (user.sessions_epoch(), authority.epoch());
         check(&user, &verified, self.issued_unix_ms(&verified), now).map_err(Denial::Token)?;
-        self.check_withdrawn(&verified)?;
+        self.check_revocations(&verified)?;
         let session = self.session_of(&verified, now)?;
         self.check_second_factor(&verified, &user)?;
         self.limits.check_user_penalty(&user.id, now)?;
         let when_full = match self.options.when_user_full {
-            WhenUserFull::Refuse => WhenFull::Reject,
+            WhenUserFull::Reject => WhenFull::Reject,
             WhenUserFull::EvictOldest => WhenFull::EvictOldest,
             WhenUserFull::EvictSilent => WhenFull::EvictSilent { since_ms },
         };
@@ -143,7 +143,7 @@ impl Authentication {
             authority,
             withheld: Cell::new(self.withheld_from(&verified)),
             tokens: Some(Arc::clone(&self.tokens)),
-            patience: self.options.patience,
+            patience: self.options.session_timeouts,
         };
         Ok(Principal::new(proof, verified, now))
     }
@@ -169,7 +169,7 @@ impl Authentication {
         if verified.user != principal.user().id {
             return Err(Denial::ForeignToken);
         }
-        self.limits.signature_of_user(&principal.user().id, now)?;
+        self.limits.count_user_signature(&principal.user().id, now)?;
         self.identify(&verified, now)?;
         let same_key = verified
             .bound
@@ -204,7 +204,7 @@ impl Authentication {
         opened.map_or(issued_ms, |session| issued_ms.max(session.authenticated_unix_ms()))
     }
 
-    fn check_withdrawn(&self, verified: &VerifiedCredential) -> Result<(), Denial> {
+    fn check_revocations(&self, verified: &VerifiedCredential) -> Result<(), Denial> {
         let stands = CredentialMarks::new(verified).stand(self.directory.authority(), &self.tokens);
         if stands { Ok(()) } else { Err(Denial::Token(TokenFault::Revoked)) }
     }

@@ -119,7 +119,7 @@ fn payload_shown(payload: Option<&str>) -> Result<Option<PresentedCredential<'_>
 
 /// Whether the payload shows a ticket, which works once.
 #[must_use]
-pub fn shows_ticket(payload: Option<&str>) -> bool {
+pub fn presents_ticket(payload: Option<&str>) -> bool {
     matches!(payload_shown(payload), Ok(Some(PresentedCredential::Ticket(_))))
 }
 
@@ -143,7 +143,7 @@ struct Returning {
 
 /// Reads `pid` and `offset` out of a payload that was verified; anything odd is no return.
 #[must_use]
-pub fn read_return(payload: Option<&str>) -> Option<RecoveryClaim> {
+pub fn read_recovery_claim(payload: Option<&str>) -> Option<RecoveryClaim> {
     let payload = payload.filter(|text| text.contains("\"pid\""))?;
     let Returning { pid, offset } = serde_json::from_str(payload).ok()?;
     let pid = pid.filter(|pid| (1..=64).contains(&pid.len()))?;
@@ -367,14 +367,14 @@ mod tests {
 
     #[test]
     fn ticket_is_a_member_of_the_payload_and_not_a_word_in_it() {
-        assert!(shows_ticket(Some(r#"{"device":"d-1","ticket":"wst_abc"}"#)));
+        assert!(presents_ticket(Some(r#"{"device":"d-1","ticket":"wst_abc"}"#)));
         let others = [
             r#"{"token":"a","kind":"ticket"}"#,
             r#"{"token":"a","more":{"ticket":"b"}}"#,
             r#"{"token":"a","ticket":"b"}"#,
         ];
-        assert!(others.iter().all(|payload| !shows_ticket(Some(payload))));
-        assert!(!shows_ticket(None));
+        assert!(others.iter().all(|payload| !presents_ticket(Some(payload))));
+        assert!(!presents_ticket(None));
     }
 
     #[test]

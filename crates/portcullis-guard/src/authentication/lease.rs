@@ -31,16 +31,16 @@ impl Lease {
     pub fn holds(&self) -> bool {
         self.user.sessions_epoch() == self.sessions_epoch
             && !self.session.as_ref().is_some_and(|session| session.is_ended())
-            && self.nothing_withdrawn()
+            && self.is_unrevoked()
     }
 
     /// As [`Lease::holds`], for what others hear: the user was not muted either.
     #[must_use]
-    pub fn may_speak(&self, now: Now) -> bool {
+    pub fn may_send(&self, now: Now) -> bool {
         self.holds() && !self.user.is_muted(now)
     }
 
-    pub(crate) fn nothing_withdrawn(&self) -> bool {
+    pub(crate) fn is_unrevoked(&self) -> bool {
         let unchanged = self.authority.epoch() == self.authority_epoch;
         let stands = |tokens: &Arc<Tokens>| self.marks.stand(&self.authority, tokens);
         unchanged || self.tokens.as_ref().is_none_or(stands)

@@ -14,7 +14,7 @@ use crate::tokens::token::VerifiedCredential;
 impl Authentication {
     /// The user of a credential that this connection has shown before; costs one hash.
     #[must_use]
-    pub fn repeated(
+    pub fn repeated_user(
         &self,
         budget: &PacketBudget,
         credential: Credential<'_>,
@@ -43,7 +43,7 @@ impl Authentication {
             return Err(Denial::TicketNeeded);
         }
         let is_first = budget.is_unused();
-        self.limits.signature_of_connection(budget, now)?;
+        self.limits.count_connection_signature(budget, now)?;
         let verified = self.verify(credential, origin, now)?;
         if let (false, PresentedCredential::Token(token)) = (is_first, shown) {
             budget.remember(token, &verified.user, verified.expires_unix_s);
@@ -65,10 +65,10 @@ impl Authentication {
         let shown = admitted.bearer.as_ref().map(|bearer| bearer.expose().as_str());
         let shown = shown.filter(|bearer| !bearer.starts_with(TICKET_PREFIX));
         if let Some(bearer) = shown {
-            if let Some(user) = self.repeated(budget, Credential::Bearer(bearer), now) {
+            if let Some(user) = self.repeated_user(budget, Credential::Bearer(bearer), now) {
                 return Ok(Some(user));
             }
-            self.limits.signature_of_connection(budget, now)?;
+            self.limits.count_connection_signature(budget, now)?;
         }
         let verified = self.precheck(admitted, now)?;
         if let (Some(bearer), Some(verified)) = (shown, &verified) {
@@ -88,7 +88,7 @@ impl Authentication {
         token: &str,
         now: Now,
     ) -> Result<VerifiedCredential, Denial> {
-        self.limits.signature_of_connection(budget, now)?;
+        self.limits.count_connection_signature(budget, now)?;
         let verified = self.renew(principal, token, now)?;
         // The earlier token is no longer the connection's token.
         budget.forget_token();
@@ -139,14 +139,14 @@ mod tests {
         let (ann, bob) = (user("ann"), user("bob"));
         let open = || gate.limits.packet_budget();
         let packets = |budget: &PacketBudget, user: Option<&UserId>, many: usize| {
-            let packet = |_| limit_of(gate.limits.namespace_packet(budget, user, now()));
+            let packet = |_| limit_of(gate.limits.count_namespace_packet(budget, user, now()));
             (0..many).map(packet).collect::<Vec<_>>()
         };
         let (first, second, third) = (open(), open(), open());
         let per_connection = Some(Limit::NamespacePerConnection);
         assert_eq!(packets(&first, None, 4), [None, None, None, per_connection]);
         assert_eq!(packets(&second, Some(&ann), 4), [None, None, None, per_connection]);
-        assert_eq!(gate.limits.first_namespace_packet(&ann, now()), Ok(()));
+        assert_eq!(gate.limits.count_first_namespace_packet(&ann, now()), Ok(()));
         let per_user = Some(Limit::NamespacePerUser);
         assert_eq!(packets(&third, Some(&ann), 2), [None, per_user]);
         assert_eq!(packets(&open(), Some(&bob), 3), [None; 3], "another user");
@@ -158,12 +158,12 @@ mod tests {
         let (ann, budget) = (user("ann"), gate.limits.packet_budget());
         // Eight namespaces, mounted twice by a development build, and reconnected twice.
         for _ in 0..8 * 3 + 2 * 8 * 2 {
-            assert_eq!(gate.limits.namespace_packet(&budget, Some(&ann), now()), Ok(()));
+            assert_eq!(gate.limits.count_namespace_packet(&budget, Some(&ann), now()), Ok(()));
         }
         // Five tabs that mount twice.
         for budget in [(); 4].map(|()| gate.limits.packet_budget()) {
             for _ in 0..8 * 3 {
-                assert_eq!(gate.limits.namespace_packet(&budget, Some(&ann), now()), Ok(()));
+                assert_eq!(gate.limits.count_namespace_packet(&budget, Some(&ann), now()), Ok(()));
             }
         }
     }
@@ -178,19 +178,19 @@ mod tests {
         let token = own(&own_header(), &own_claims());
         let payload = json!({ "token": token }).to_string();
         let shown = Credential::Payload(Some(&payload));
-        assert_eq!(gate.authentication.repeated(&budget, shown, now()), None);
+        assert_eq!(gate.authentication.repeated_user(&budget, shown, now()), None);
         for _ in 0..2 {
             assert!(gate.authentication.verify_on(&budget, shown, None, now()).is_ok());
         }
         for _ in 0..100 {
-            assert_eq!(gate.authentication.repeated(&budget, shown, now()), Some(user("ann")));
+            assert_eq!(gate.authentication.repeated_user(&budget, shown, now()), Some(user("ann")));
         }
         let expired = Now { unix_ms: (NOW_S + 600) * 1000, ..now() };
-        assert_eq!(gate.authentication.repeated(&budget, shown, expired), None);
+        assert_eq!(gate.authentication.repeated_user(&budget, shown, expired), None);
         let other = own(&own_header(), &with(own_claims(), json!({ "jti": "other" })));
         let other = json!({ "token": other }).to_string();
         let other = Credential::Payload(Some(&other));
-        assert_eq!(gate.authentication.repeated(&budget, other, now()), None);
+        assert_eq!(gate.authentication.repeated_user(&budget, other, now()), None);
         assert!(gate.authentication.verify_on(&budget, other, None, now()).is_ok());
         let over = gate.authentication.verify_on(&budget, other, None, now());
         assert_eq!(limit_of(over), Some(Limit::SignaturePerConnection));

@@ -70,7 +70,7 @@ impl CredentialMarks {
         }
         let (issuer, user) = (&self.issuer, self.user.as_str());
         let withdrawn =
-            |kind, name| authority.is_withdrawn(RevocationName { issuer, user, kind, name });
+            |kind, name| authority.is_revoked(RevocationName { issuer, user, kind, name });
         let token = !self.token.is_empty() && withdrawn(RevocationKind::Token, &self.token);
         let session = self.session.as_deref();
         let session = session.is_some_and(|name| withdrawn(RevocationKind::Session, name));
@@ -175,8 +175,8 @@ impl Principal {
 
     /// When the client was last heard.
     #[must_use]
-    pub fn last_heard(&self) -> LastActivity {
-        self.proof.slot.last_heard()
+    pub fn last_activity(&self) -> LastActivity {
+        self.proof.slot.last_activity()
     }
 
     /// Notes that the client has sent something, whatever it is.
@@ -284,7 +284,7 @@ impl Principal {
             Some(session) if !session.is_live(now) => return ended("absolute"),
             Some(_) | None => {}
         }
-        if !self.nothing_withdrawn() {
+        if !self.is_unrevoked() {
             return ended("revoked");
         }
         if now.unix_s() >= self.expires_unix_s() {
@@ -300,12 +300,12 @@ impl Principal {
         self.proof.authority.check_open(now)
     }
 
-    fn nothing_withdrawn(&self) -> bool {
+    fn is_unrevoked(&self) -> bool {
         let epoch = self.proof.authority.epoch();
         if epoch == self.authority_epoch.get() {
             return true;
         }
-        let stands = self.lease.borrow().nothing_withdrawn();
+        let stands = self.lease.borrow().is_unrevoked();
         if stands {
             self.authority_epoch.set(epoch);
         }
@@ -314,7 +314,7 @@ impl Principal {
 
     /// When to look at it again, if nothing else happens: the nearest of its ends.
     #[must_use]
-    pub fn next_look_ms(&self, now: Now) -> u64 {
+    pub fn next_check_ms(&self, now: Now) -> u64 {
         let left_ms = self.expires_unix_s().saturating_mul(1000).saturating_sub(now.unix_ms);
         let expires_ms = now.monotonic_ms.saturating_add(u64::try_from(left_ms).unwrap_or(0));
         let patience = self.proof.patience;

@@ -40,7 +40,7 @@ pub struct ProofRequest<'a> {
     pub token: Option<&'a str>,
 }
 
-/// A valid proof that is not used yet; [`crate::Gate::use_proof`] gives its key.
+/// A valid proof that is not used yet; [`crate::Gate::consume_proof`] gives its key.
 ///
 /// Nothing is stored for it, so that a request can be rejected before it costs an entry.
 #[must_use]

@@ -229,7 +229,7 @@ fn t_057_a_connection_ends_idle_and_at_its_absolute_end() {
     }
     assert_eq!(still(28_799), Ok(()));
     assert_eq!(still(28_800), Err(Denial::SessionEnded("absolute")));
-    let next_ms = caller.principal.next_look_ms(after(599));
+    let next_ms = caller.principal.next_check_ms(after(599));
     assert_eq!(next_ms, after(600).monotonic_ms, "the token's end is nearer");
 }
 

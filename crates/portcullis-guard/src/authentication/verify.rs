@@ -34,7 +34,7 @@ impl Authentication {
                 self.tokens.believe(token, now).map_err(Denial::Token)?
             }
         };
-        self.limits.signature_of_user(&verified.user, now)?;
+        self.limits.count_user_signature(&verified.user, now)?;
         // A bound token without proof is a stolen one until shown otherwise (RFC 9449 section 7.2).
         match verified.bound {
             Some(_) => Err(Denial::Token(TokenFault::Bound)),
@@ -87,8 +87,8 @@ impl Authentication {
         let token = ask.token.ok_or(Denial::Token(TokenFault::Missing))?;
         let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
         // Two signatures, and the token says whose they are before the dearer one is checked.
-        self.limits.signature_of_user(&verified.user, now)?;
-        self.limits.signature_of_user(&verified.user, now)?;
+        self.limits.count_user_signature(&verified.user, now)?;
+        self.limits.count_user_signature(&verified.user, now)?;
         let proof = self.check_proof(ask, now)?;
         let owner = EntryOwner::User(&verified.user);
         match &verified.bound {
@@ -98,7 +98,7 @@ impl Authentication {
             }
             Some(_) | None => return Err(Denial::Token(TokenFault::Proof)),
         }
-        let key = self.use_proof(proof, owner, now)?;
+        let key = self.consume_proof(proof, owner, now)?;
         Ok(VerifiedCredential { proven_key: Some(key), ..verified })
     }
 
@@ -112,7 +112,7 @@ impl Authentication {
     ) -> Result<(), Denial> {
         let owner = EntryOwner::User(&verified.user);
         let (token, label) = ((token, verified.expires_unix_s), || owner.label());
-        self.first_keys.hold(token, key, self.limits.owner(owner), label, now)
+        self.first_keys.hold(token, key, self.limits.share_owner(owner), label, now)
     }
 
     /// Checks a proof of the client's key; stores nothing.
@@ -127,13 +127,13 @@ impl Authentication {
     ///
     /// # Errors
     /// [`Denial::Token`] for a second use, [`Denial::ShareFull`] when the owner has used too many.
-    pub fn use_proof(
+    pub fn consume_proof(
         &self,
         proof: CheckedProof,
         owner: EntryOwner<'_>,
         now: Now,
     ) -> Result<Vec<u8>, Denial> {
-        self.proofs.consume(proof, self.limits.owner(owner), || owner.label(), now)
+        self.proofs.consume(proof, self.limits.share_owner(owner), || owner.label(), now)
     }
 
     /// How full the tables of identity state are.
@@ -173,7 +173,7 @@ impl Authentication {
         origin: Option<&str>,
         now: Now,
     ) -> Result<VerifiedCredential, Denial> {
-        let owner_of = |user: &UserId| self.limits.owner(EntryOwner::User(user));
+        let owner_of = |user: &UserId| self.limits.share_owner(EntryOwner::User(user));
         self.tickets.redeem(ticket, origin, owner_of, now)
     }
 }

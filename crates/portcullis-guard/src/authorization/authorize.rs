@@ -163,7 +163,7 @@ impl Authorization {
     /// Refuses an event nobody declared; it counts toward the limits for all events, and nothing
     /// is remembered of its name.
     #[must_use]
-    pub fn refuse_unknown(&self, caller: &Caller, ask: &EventRequest<'_>, now: Now) -> Denial {
+    pub fn reject_undeclared(&self, caller: &Caller, ask: &EventRequest<'_>, now: Now) -> Denial {
         replay::count_unread(&caller.unread);
         let checked = self.take_events(caller, None, now).and_then(|()| ask.check_packet());
         checked.err().unwrap_or(Denial::EventUnknown)
@@ -183,7 +183,12 @@ impl Authorization {
     ///
     /// # Errors
     /// [`Denial::Limit`] with the time for which the connection must not be read.
-    pub fn received(&self, caller: &Caller, bytes: usize, now: Now) -> Result<(), Denial> {
+    pub fn count_received_bytes(
+        &self,
+        caller: &Caller,
+        bytes: usize,
+        now: Now,
+    ) -> Result<(), Denial> {
         self.limits.take_bytes(&caller.principal.user().id, &caller.amounts, bytes, now)
     }
 
@@ -299,7 +304,7 @@ mod tests {
         let options = GateOptions {
             hosts: vec![String::from("chat.example")],
             origins: vec![String::from("https://chat.example")],
-            patience: SessionTimeouts { idle_ms: u64::MAX, absolute_ms: u64::MAX },
+            session_timeouts: SessionTimeouts { idle_ms: u64::MAX, absolute_ms: u64::MAX },
             ..GateOptions::default()
         };
         let mut gate = Gate::build(options, Arc::new(directory)).unwrap();
@@ -550,7 +555,7 @@ mod tests {
             let caller = &callers[turn % 5];
             match turn % 3 {
                 0 => assert_eq!(
-                    world.gate.refuse_unknown(caller, &nothing(), at(1)),
+                    world.gate.reject_undeclared(caller, &nothing(), at(1)),
                     Denial::EventUnknown
                 ),
                 1 => assert!(world.list(caller, "[not json", 1).is_err()),
@@ -561,7 +566,7 @@ mod tests {
             let list = world.list(caller, r#"["test:list"]"#, 1);
             assert_eq!(rule(list.err()), "message_per_user");
             assert_eq!(
-                rule(Some(world.gate.refuse_unknown(caller, &nothing(), at(1)))),
+                rule(Some(world.gate.reject_undeclared(caller, &nothing(), at(1)))),
                 "message_per_user"
             );
             assert!(world.leave(caller, 1).is_ok(), "a release is never refused for its rate");

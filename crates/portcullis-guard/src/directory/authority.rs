@@ -145,7 +145,7 @@ impl Authority {
 
     /// Whether a token or session is revoked: for its user, or for every user of the issuer.
     #[must_use]
-    pub fn is_withdrawn(&self, what: RevocationName<'_>) -> bool {
+    pub fn is_revoked(&self, what: RevocationName<'_>) -> bool {
         let table = self.table.read();
         let of_everyone = RevocationName { user: "", ..what };
         !table.is_empty()
@@ -183,7 +183,7 @@ impl Authority {
     }
 
     /// Whether the last look failed.
-    pub fn is_doubted(&self) -> bool {
+    pub fn is_unconfirmed(&self) -> bool {
         self.failing.load(Ordering::Acquire)
     }
 
@@ -204,7 +204,7 @@ impl Authority {
     /// # Errors
     /// [`Denial::AuthorityUnconfirmed`].
     pub fn check_new(&self, now: Now) -> Result<(), Denial> {
-        if self.is_doubted() { Err(Denial::AuthorityUnconfirmed) } else { self.check_open(now) }
+        if self.is_unconfirmed() { Err(Denial::AuthorityUnconfirmed) } else { self.check_open(now) }
     }
 }
 
@@ -235,15 +235,15 @@ mod tests {
         ];
         for (issuer, kind, name, expect) in cases {
             let what = RevocationName { issuer, user: "ann", kind, name };
-            assert_eq!(authority.is_withdrawn(what), expect, "{issuer} {name}");
+            assert_eq!(authority.is_revoked(what), expect, "{issuer} {name}");
         }
         for user in ["bob", "annh", ""] {
             let what = RevocationName { user, ..token("https://id", "t1") };
-            assert!(!authority.is_withdrawn(what), "{user:?}");
+            assert!(!authority.is_revoked(what), "{user:?}");
         }
         let of_everyone = RevocationName { user: "", ..token("https://id", "t9") };
         authority.withdraw(of_everyone, 5_000, at(0));
-        assert!(authority.is_withdrawn(token("https://id", "t9")), "an operator named no user");
+        assert!(authority.is_revoked(token("https://id", "t9")), "an operator named no user");
     }
 
     #[test]
@@ -251,7 +251,7 @@ mod tests {
         let authority = Authority::default();
         let before = authority.epoch();
         authority.note_use(token("links", "l1"), 5_000, at(0));
-        assert!(authority.is_withdrawn(token("links", "l1")));
+        assert!(authority.is_revoked(token("links", "l1")));
         assert_eq!(authority.epoch(), before);
     }
 
@@ -287,12 +287,12 @@ mod tests {
         // The wall clock jumps by a day while requests fill the table, and back.
         let jump = Now { monotonic_ms: 1_000, unix_ms: start.unix_ms + 86_400_000 };
         (0..10).for_each(|number| reserve(&number.to_string(), jump));
-        assert!(authority.is_withdrawn(token("i", "t")), "kept by the monotonic clock");
+        assert!(authority.is_revoked(token("i", "t")), "kept by the monotonic clock");
         assert!(!authority.may_be_evicted(ends_ms / 1000));
         // Later it has ended by both clocks and is evicted; a clock set back does not revive it.
         let later = Now { monotonic_ms: 700_000, unix_ms: start.unix_ms + 700_000 };
         (10..20).for_each(|number| reserve(&number.to_string(), later));
-        assert!(!authority.is_withdrawn(token("i", "t")));
+        assert!(!authority.is_revoked(token("i", "t")));
         assert!(authority.may_be_evicted(ends_ms / 1000));
         assert!(!authority.may_be_evicted(later.unix_ms / 1000 + 60));
     }
@@ -312,6 +312,6 @@ mod tests {
         assert_eq!(authority.usage(now).used, 1);
         drop(reserve("a").unwrap());
         assert_eq!(authority.usage(now).used, 1, "revoked again, it takes no more space");
-        assert!(authority.is_withdrawn(token("i", "a")));
+        assert!(authority.is_revoked(token("i", "a")));
     }
 }

@@ -337,7 +337,7 @@ impl UserSlot {
         &self.user
     }
 
-    pub(crate) fn last_heard(&self) -> LastActivity {
+    pub(crate) fn last_activity(&self) -> LastActivity {
         LastActivity(Arc::clone(&self.held))
     }
 

@@ -37,7 +37,8 @@ pub enum Attempt {
         class: ClientClass,
     },
     /// A new socket that found a place.
-    Place {
+    #[serde(rename = "place")]
+    Slot {
         /// Its lane.
         #[serde(rename = "lane")]
         class: ClientClass,
@@ -54,7 +55,8 @@ pub enum Attempt {
         from: RequestCause,
     },
     /// A further request of a long-polling session.
-    Again {
+    #[serde(rename = "again")]
+    PollingRequest {
         /// From where.
         client: IpAddr,
         /// The id of the user who is signed in there.
@@ -77,7 +79,8 @@ pub enum Attempt {
         client: IpAddr,
     },
     /// A log-in from an unknown device, among all of them.
-    LoginPlace {},
+    #[serde(rename = "login_place")]
+    LoginSlot {},
     /// A wrong password.
     LoginFailed {
         /// The account, as a number.
@@ -157,7 +160,8 @@ pub enum Attempt {
         user: Option<String>,
     },
     /// A violation.
-    Fault {
+    #[serde(rename = "fault")]
+    Violation {
         /// From where, where nobody is signed in.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client: Option<IpAddr>,
@@ -182,7 +186,8 @@ pub enum Attempt {
         /// The state's name.
         state: String,
         /// How fast those come in who have been here before, in thousandths.
-        known_level: u32,
+        #[serde(rename = "known_level")]
+        returning_permille: u32,
     },
 }
 

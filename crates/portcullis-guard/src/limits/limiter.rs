@@ -37,7 +37,7 @@ impl Limiter {
     pub(crate) fn build(options: &Arc<GateOptions>) -> Result<Self, GateError> {
         Ok(Self {
             rates: Rates::new(options.rate_keys_max),
-            capacity: Capacity::new(options.places),
+            capacity: Capacity::new(options.capacity),
             observed: ObservedLimits::parse(&options.observe)?,
             load: CurrentLoad::new(options.load),
             trace: OnceLock::new(),
@@ -59,7 +59,7 @@ impl Limiter {
 
     /// Whose share of a table an entry counts toward.
     #[must_use]
-    pub fn owner(&self, owner: EntryOwner<'_>) -> Owner {
+    pub fn share_owner(&self, owner: EntryOwner<'_>) -> Owner {
         match owner {
             EntryOwner::User(user) => self.rates.key(user),
             EntryOwner::Address(client) => {
@@ -71,8 +71,8 @@ impl Limiter {
 
     /// How often each limit in observe mode would have rejected, since the start.
     #[must_use]
-    pub fn would_have_refused(&self) -> Vec<(Limit, u64)> {
-        self.observed.would_have_refused()
+    pub fn observed_rejections(&self) -> Vec<(Limit, u64)> {
+        self.observed.rejections()
     }
 
     /// What a limit has to say, unless it is only observed.
@@ -131,7 +131,7 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Denial::Limit`] when its address holds as many as it may.
-    pub fn accept(&self, client: IpAddr) -> Result<HttpSlot, Denial> {
+    pub fn take_http_slot(&self, client: IpAddr) -> Result<HttpSlot, Denial> {
         let seat = self.capacity.seat(client, |limit| self.observed.lets_pass(limit));
         seat.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
@@ -183,8 +183,8 @@ impl Limiter {
     ///
     /// Never both: who shares an address with somebody has not done what they did. And never of a
     /// proxy of the operator's: what comes by it without a client's address is nobody's.
-    pub(crate) fn violated(&self, client: Option<IpAddr>, user: Option<&UserId>, now: Now) {
-        self.note_done(now, || Attempt::Fault {
+    pub(crate) fn count_violation(&self, client: Option<IpAddr>, user: Option<&UserId>, now: Now) {
+        self.note_done(now, || Attempt::Violation {
             client: client.filter(|_| user.is_none()),
             user: user.map(UserId::to_string),
         });
@@ -205,7 +205,7 @@ impl Limiter {
 
     /// The buckets of an address, for a connection's life.
     #[must_use]
-    pub fn lanes(&self, client: IpAddr) -> AddressBuckets {
+    pub fn address_buckets(&self, client: IpAddr) -> AddressBuckets {
         let (narrow, wide) = address::prefixes(client);
         AddressBuckets {
             narrow: self.rates.key(narrow),

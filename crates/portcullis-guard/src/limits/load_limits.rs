@@ -39,7 +39,7 @@ impl Limiter {
     /// Stores a measured load, and the state that the latest sample alone asks for.
     ///
     /// From [`LoadState::Shedding`] on, the rate of returning clients follows the samples.
-    pub fn measured(&self, state: LoadState, sampled: LoadState, now: Now) {
+    pub fn record_load(&self, state: LoadState, sampled: LoadState, now: Now) {
         if self.load.measure(state, sampled) {
             self.note_load(now);
         }
@@ -59,13 +59,13 @@ impl Limiter {
     fn note_load(&self, now: Now) {
         self.note_done(now, || Attempt::Load {
             state: String::from(self.load().name()),
-            known_level: self.known_level(),
+            returning_permille: self.returning_permille(),
         });
     }
 
     /// The rate of returning clients, in thousandths of `connect_total`.
     #[must_use]
-    pub fn known_level(&self) -> u32 {
+    pub fn returning_permille(&self) -> u32 {
         self.load.returning_permille()
     }
 
@@ -81,12 +81,14 @@ impl Limiter {
 
     /// Counts a connection of a returning client. From [`LoadState::Shedding`] on, these clients
     /// share a part of `connect_total`.
-    pub(crate) fn take_known(&self, now: Now) -> Result<(), Denial> {
+    pub(crate) fn take_returning(&self, now: Now) -> Result<(), Denial> {
         if self.load() < LoadState::Shedding {
             return Ok(());
         }
-        let rate = self.options.connect_total.permille(self.known_level());
-        self.rates.take_known(&rate, now).map_err(|_| Denial::Shed(ShedKind::ReturningConnection))
+        let rate = self.options.connect_total.permille(self.returning_permille());
+        self.rates
+            .take_returning(&rate, now)
+            .map_err(|_| Denial::Shed(ShedKind::ReturningConnection))
     }
 
     /// Checks whether requests of a class are answered at the current load.
@@ -118,7 +120,7 @@ impl Limiter {
     /// How many connections of unauthenticated clients there may be at the current load.
     #[must_use]
     pub fn pre_auth_max(&self) -> u32 {
-        let max = self.options.places.pre_auth;
+        let max = self.options.capacity.pre_auth;
         if self.load() >= LoadState::Elevated { max.div_ceil(2) } else { max }
     }
 
@@ -132,19 +134,19 @@ impl Limiter {
     ///
     /// # Errors
     /// The [`Denial`] of that limit, or that logins are shed.
-    pub fn login_place(&self, now: Now) -> Result<(), Denial> {
-        self.note(now, self.count_login_place(now), || Attempt::LoginPlace {})
+    pub fn take_login_slot(&self, now: Now) -> Result<(), Denial> {
+        self.note(now, self.count_login_slot(now), || Attempt::LoginSlot {})
     }
 
-    /// As [`Limiter::login_place`], for a client that already waits for its turn.
+    /// As [`Limiter::take_login_slot`], for a client that already waits for its turn.
     ///
     /// # Errors
-    /// As [`Limiter::login_place`].
-    pub fn login_place_again(&self, now: Now) -> Result<(), Denial> {
-        self.note_again(now, self.count_login_place(now), || Attempt::LoginPlace {})
+    /// As [`Limiter::take_login_slot`].
+    pub fn retry_login_slot(&self, now: Now) -> Result<(), Denial> {
+        self.note_again(now, self.count_login_slot(now), || Attempt::LoginSlot {})
     }
 
-    pub(crate) fn count_login_place(&self, now: Now) -> Result<(), Denial> {
+    pub(crate) fn count_login_slot(&self, now: Now) -> Result<(), Denial> {
         let rate = self.options.login_total;
         match self.load() {
             LoadState::Normal | LoadState::Elevated => {
@@ -162,7 +164,7 @@ impl Limiter {
 
     /// The time that a client has to sign in at the current load.
     #[must_use]
-    pub fn pre_auth_ms(&self, configured_ms: u64) -> u64 {
+    pub fn pre_auth_timeout_ms(&self, configured_ms: u64) -> u64 {
         if self.load() >= LoadState::Elevated { configured_ms.div_ceil(2) } else { configured_ms }
     }
 }
@@ -201,7 +203,7 @@ mod tests {
                 gate.limits.tls_total().count,
                 gate.limits.pre_auth_max(),
                 gate.limits.message_per_user().count,
-                gate.limits.pre_auth_ms(10_000),
+                gate.limits.pre_auth_timeout_ms(10_000),
             )
         });
         let expect = [
@@ -218,7 +220,7 @@ mod tests {
         let gate = gate();
         let passes = |at_ms| {
             let now = Now { monotonic_ms: at_ms, unix_ms: 0 };
-            (0..50).filter(|_| gate.limits.login_place(now).is_ok()).count()
+            (0..50).filter(|_| gate.limits.take_login_slot(now).is_ok()).count()
         };
         assert_eq!(passes(0), 50);
         gate.limits.pin_load(Some(LoadState::Shedding), Now::default());
@@ -236,27 +238,27 @@ mod tests {
         let mut passes = || {
             second += 10;
             let now = Now { monotonic_ms: second * 1_000, unix_ms: 0 };
-            (0..10_000).filter(|_| gate.limits.take_known(now).is_ok()).count()
+            (0..10_000).filter(|_| gate.limits.take_returning(now).is_ok()).count()
         };
         assert_eq!(passes(), 10_000, "nobody counts them in calm times");
-        let measured = |state, asked| gate.limits.measured(state, asked, Now::default());
+        let measured = |state, asked| gate.limits.record_load(state, asked, Now::default());
         for _ in 0..10 {
             measured(LoadState::Shedding, LoadState::Shedding);
         }
-        assert_eq!(gate.limits.known_level(), 500);
+        assert_eq!(gate.limits.returning_permille(), 500);
         assert_eq!(passes(), 250, "half of what all may connect in a second");
         for _ in 0..100 {
             measured(LoadState::Critical, LoadState::Critical);
         }
-        assert_eq!(gate.limits.known_level(), LEVEL_MIN);
+        assert_eq!(gate.limits.returning_permille(), LEVEL_MIN);
         assert_eq!(passes(), 25);
         // It is left slowly, and they come in faster as soon as a look is calmer.
         for _ in 0..10 {
             measured(LoadState::Shedding, LoadState::Elevated);
         }
-        assert_eq!(gate.limits.known_level(), 150);
+        assert_eq!(gate.limits.returning_permille(), 150);
         measured(LoadState::Elevated, LoadState::Normal);
-        assert_eq!(gate.limits.known_level(), LEVEL_MAX);
+        assert_eq!(gate.limits.returning_permille(), LEVEL_MAX);
         assert_eq!(passes(), 10_000);
         // Pinned, the measurements still say how many come in.
         gate.limits.pin_load(Some(LoadState::Shedding), Now::default());
@@ -264,7 +266,7 @@ mod tests {
             measured(LoadState::Shedding, LoadState::Shedding);
         }
         measured(LoadState::Normal, LoadState::Normal);
-        assert_eq!(gate.limits.known_level(), 910);
+        assert_eq!(gate.limits.returning_permille(), 910);
         assert_eq!(
             (gate.limits.load(), gate.limits.measured_load()),
             (LoadState::Shedding, LoadState::Normal)

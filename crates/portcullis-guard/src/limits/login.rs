@@ -39,14 +39,14 @@ pub(crate) struct LoginKeys {
 
 impl Limiter {
     /// Counts a log-in or registration: per address prefix, and per user name or by the count of
-    /// its own. From anywhere it needs a place among all as well: [`Gate::login_place`].
+    /// its own. From anywhere it needs a place among all as well: [`Gate::take_login_slot`].
     ///
     /// The prefix is asked first, so that an address over its limit uses up nothing of the account
     /// it names. Attempts from anywhere use up nothing of the owner's devices, links and sessions.
     ///
     /// # Errors
     /// [`Denial::Limit`], the same for every limit and whether the name exists or not.
-    pub fn login_allowed(
+    pub fn check_login(
         &self,
         client: IpAddr,
         username: &str,
@@ -116,7 +116,7 @@ impl Limiter {
     /// Counts a wrong password, wherever it was shown and whether the name exists or not.
     ///
     /// Gives whether it was the last one for now: clients like this one are rejected from here on.
-    pub fn login_failed(&self, username: &str, from: LoginSource<'_>, now: Now) -> bool {
+    pub fn count_failed_login(&self, username: &str, from: LoginSource<'_>, now: Now) -> bool {
         let keys = self.login_keys(username, from);
         let LoginKeys { name, own: device } = keys;
         self.note_done(now, || Attempt::LoginFailed { name, device });
@@ -131,7 +131,7 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Denial::Limit`].
-    pub fn code_allowed(
+    pub fn take_code_attempt(
         &self,
         username: &str,
         from: LoginSource<'_>,
@@ -152,8 +152,8 @@ impl Limiter {
         self.judged(limit, taken)
     }
 
-    /// Gives back what [`Gate::code_allowed`] has taken: the code was right.
-    pub fn code_accepted(&self, username: &str, from: LoginSource<'_>, now: Now) {
+    /// Gives back what [`Gate::take_code_attempt`] has taken: the code was right.
+    pub fn return_code_attempt(&self, username: &str, from: LoginSource<'_>, now: Now) {
         let keys = self.login_keys(username, from);
         let LoginKeys { name, own: device } = keys;
         self.note_done(now, || Attempt::CodeAccepted { name, device });
@@ -168,9 +168,9 @@ impl Limiter {
         }
     }
 
-    /// Counts a wrong code toward the account, where [`Gate::code_allowed`] has not; gives whether
+    /// Counts a wrong code toward the account, where [`Gate::take_code_attempt`] has not; gives whether
     /// it was the last one for now.
-    pub fn code_failed(&self, username: &str, from: LoginSource<'_>, now: Now) -> bool {
+    pub fn count_failed_code(&self, username: &str, from: LoginSource<'_>, now: Now) -> bool {
         let keys = self.login_keys(username, from);
         let LoginKeys { name, own: device } = keys;
         self.note_done(now, || Attempt::CodeFailed { name, device });
@@ -200,7 +200,7 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Denial::Limit`].
-    pub fn ticket_allowed(&self, user: &UserId, now: Now) -> Result<(), Denial> {
+    pub fn check_ticket_rate(&self, user: &UserId, now: Now) -> Result<(), Denial> {
         let outcome = self.count_ticket(user, now);
         self.note(now, outcome, || Attempt::Ticket { user: user.to_string() })
     }
@@ -240,9 +240,7 @@ mod tests {
     fn tries(gate: &Gate, name: &str, from: LoginSource<'_>, second: u64, count: u8) -> usize {
         let now = Now { monotonic_ms: second * 1000, unix_ms: 0 };
         let from_many = (0..count).map(|last| IpAddr::from([127, 0, 1, last]));
-        from_many
-            .filter(|client| gate.limits.login_allowed(*client, name, from, now).is_ok())
-            .count()
+        from_many.filter(|client| gate.limits.check_login(*client, name, from, now).is_ok()).count()
     }
 
     #[test]
@@ -263,7 +261,8 @@ mod tests {
         let mut fail = |minute: u64| {
             let passed = tries(&gate, "ann", LoginSource::Anywhere, 60 * minute, 3);
             let now = Now { monotonic_ms: 60_000 * minute, unix_ms: 0 };
-            let failed = |_: &usize| gate.limits.login_failed("Ann", LoginSource::Anywhere, now);
+            let failed =
+                |_: &usize| gate.limits.count_failed_login("Ann", LoginSource::Anywhere, now);
             closed += (0..passed).filter(failed).count();
             passed
         };
@@ -285,7 +284,7 @@ mod tests {
         for from in own {
             let gate = gate_with(1_000, 1_000, Rate::per(3, 86_400_000));
             let closed: Vec<_> =
-                (0..3).map(|_| gate.limits.login_failed("ann", from, now)).collect();
+                (0..3).map(|_| gate.limits.count_failed_login("ann", from, now)).collect();
             assert_eq!(closed, [false, false, true], "{from:?}");
             assert_eq!(tries(&gate, "ann", from, 0, 1), 0, "{from:?} is closed");
             assert_eq!(tries(&gate, "ann", LoginSource::Anywhere, 0, 1), 0, "and the account");
@@ -302,14 +301,14 @@ mod tests {
         let gate = gate_with(1_000, 1_000, Rate::per(3, 86_400_000));
         // Wrong passwords close no code.
         for _ in 0..10 {
-            gate.limits.login_failed("ann", LoginSource::Anywhere, now(0));
+            gate.limits.count_failed_login("ann", LoginSource::Anywhere, now(0));
         }
         for from in [LoginSource::Anywhere, LoginSource::KnownDevice("d"), LoginSource::SignedIn] {
             let mut guesses = 0;
             for minute in 0..24 * 60 {
-                if gate.limits.code_allowed("ann", from, now(minute)).is_ok() {
+                if gate.limits.take_code_attempt("ann", from, now(minute)).is_ok() {
                     guesses += 1;
-                    gate.limits.code_failed("ann", from, now(minute));
+                    gate.limits.count_failed_code("ann", from, now(minute));
                 }
             }
             // At once so many as the rate says, and as many again in a day.
@@ -324,12 +323,12 @@ mod tests {
         let gate = gate_with(1_000, 1_000, Rate::per(100, 86_400_000));
         let most = gate.options().code_failed_per_user.count as usize;
         for from in [LoginSource::Anywhere, LoginSource::KnownDevice("d"), LoginSource::SignedIn] {
-            let allowed = || gate.limits.code_allowed("ann", from, now).is_ok();
+            let allowed = || gate.limits.take_code_attempt("ann", from, now).is_ok();
             // All are allowed before the first is known to be wrong.
             assert_eq!((0..500).filter(|_| allowed()).count(), most, "{from:?}");
-            gate.limits.code_accepted("ann", from, now);
+            gate.limits.return_code_attempt("ann", from, now);
             assert!(allowed() && !allowed(), "a right code gives one back");
-            assert!(gate.limits.code_failed("ann", from, now), "{from:?} is closed");
+            assert!(gate.limits.count_failed_code("ann", from, now), "{from:?} is closed");
         }
     }
 
@@ -339,7 +338,7 @@ mod tests {
         let at = |ms| Now { monotonic_ms: ms, unix_ms: 0 };
         let login = |address: u32, name: &str, ms| {
             let client = IpAddr::from(address.to_be_bytes());
-            gate.limits.login_allowed(client, name, LoginSource::Anywhere, at(ms)).is_ok()
+            gate.limits.check_login(client, name, LoginSource::Anywhere, at(ms)).is_ok()
         };
         let many_names = (0..100).filter(|n| login(1, &format!("user{n}"), 0)).count();
         assert_eq!(many_names, 20, "one address, many users");

@@ -42,7 +42,7 @@ impl ObservedLimits {
     }
 
     /// How often each limit in observe mode would have rejected, since the start.
-    pub(crate) fn would_have_refused(&self) -> Vec<(Limit, u64)> {
+    pub(crate) fn rejections(&self) -> Vec<(Limit, u64)> {
         let counts = Limit::ALL.into_iter().zip(&self.would_refuse);
         counts.map(|(limit, count)| (limit, count.load(Ordering::Relaxed))).collect()
     }

@@ -81,7 +81,7 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Denial::Limit`].
-    pub fn namespace_packet(
+    pub fn count_namespace_packet(
         &self,
         budget: &PacketBudget,
         user: Option<&UserId>,
@@ -98,7 +98,7 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Denial::Limit`].
-    pub fn first_namespace_packet(&self, user: &UserId, now: Now) -> Result<(), Denial> {
+    pub fn count_first_namespace_packet(&self, user: &UserId, now: Now) -> Result<(), Denial> {
         let outcome = self.count_namespace(None, Some(user), now);
         self.note(now, outcome, || Attempt::Namespace {
             connection: None,
@@ -139,7 +139,7 @@ impl Limiter {
     }
 
     /// Counts a check that a connection asks for, before its cost.
-    pub(crate) fn signature_of_connection(
+    pub(crate) fn count_connection_signature(
         &self,
         budget: &PacketBudget,
         now: Now,
@@ -150,7 +150,7 @@ impl Limiter {
     }
 
     /// Counts a check of a user's credential, as soon as it has shown whose credential it is.
-    pub(crate) fn signature_of_user(&self, user: &UserId, now: Now) -> Result<(), Denial> {
+    pub(crate) fn count_user_signature(&self, user: &UserId, now: Now) -> Result<(), Denial> {
         let outcome = self.count_signature(None, Some(user), now);
         let user = Some(user.to_string());
         self.note(now, outcome, || Attempt::Signature { connection: None, user })

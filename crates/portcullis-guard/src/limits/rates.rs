@@ -155,7 +155,7 @@ impl Rates {
     }
 
     /// Takes one of those who have been here before, or says how many ms to wait.
-    pub(crate) fn take_known(&self, rate: &Rate, now: Now) -> Result<(), u64> {
+    pub(crate) fn take_returning(&self, rate: &Rate, now: Now) -> Result<(), u64> {
         self.known.take(rate, nanoseconds(now))
     }
 

@@ -70,7 +70,7 @@ impl Limiter {
 
     /// Gives an address back what a log-in took that has shown the right password; of so many a
     /// minute that hashing them is no attack.
-    pub fn login_proven(&self, client: IpAddr, now: Now) {
+    pub fn refund_login(&self, client: IpAddr, now: Now) {
         self.note_done(now, || Attempt::LoginProven { client });
         self.count_login_proven(client, now);
     }
@@ -168,12 +168,12 @@ mod tests {
         let gate = gate(GateOptions::default());
         let login = |number: usize, ms| {
             let name = format!("user-{number}");
-            gate.limits.login_allowed(CLIENT, &name, LoginSource::Anywhere, at(ms))
+            gate.limits.check_login(CLIENT, &name, LoginSource::Anywhere, at(ms))
         };
         let office = (0..1_000).filter(|number| {
             let allowed = login(*number, 0).is_ok();
             if allowed {
-                gate.limits.login_proven(CLIENT, at(0));
+                gate.limits.refund_login(CLIENT, at(0));
             }
             allowed
         });

@@ -23,11 +23,11 @@ const SELDOM_PART: u32 = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsClass {
     /// Of addresses somebody is signed in from.
-    Neighbours,
+    UserAddress,
     /// Of addresses that come seldom, as most people do.
-    Fresh,
+    Infrequent,
     /// Of all others: who floods from few addresses, or again and again from many.
-    Often,
+    Frequent,
 }
 
 impl Limiter {
@@ -37,7 +37,7 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Denial::Limit`].
-    pub fn secure(&self, client: IpAddr, now: Now) -> Result<TlsClass, Denial> {
+    pub fn count_tls_handshake(&self, client: IpAddr, now: Now) -> Result<TlsClass, Denial> {
         let signed_in = self.capacity.has_user(client);
         let outcome = self.count_tls(client, signed_in, now);
         self.note(now, outcome, || Attempt::Tls { client, signed_in })
@@ -46,7 +46,7 @@ impl Limiter {
     /// How far TLS handshakes lie apart at the fastest rate there may be just now, in microseconds;
     /// 0 where that limit is only observed.
     #[must_use]
-    pub fn tls_every_us(&self, lane: TlsClass) -> u64 {
+    pub fn tls_interval_us(&self, lane: TlsClass) -> u64 {
         if self.observed.is(Limit::TlsTotal) {
             return 0;
         }
@@ -55,9 +55,9 @@ impl Limiter {
 
     fn tls_rate(&self, lane: TlsClass) -> Rate {
         match lane {
-            TlsClass::Neighbours => self.options.tls_total,
-            TlsClass::Fresh => self.tls_total(),
-            TlsClass::Often => self.tls_total().part(OFTEN_PART),
+            TlsClass::UserAddress => self.options.tls_total,
+            TlsClass::Infrequent => self.tls_total(),
+            TlsClass::Frequent => self.tls_total().part(OFTEN_PART),
         }
     }
 
@@ -79,19 +79,19 @@ impl Limiter {
         let rate = if signed_in { rate.times(NEIGHBOURS_FACTOR) } else { rate };
         self.take_of_prefix(Limit::TlsPerPrefix, &rate, client, now)?;
         let lane = match (signed_in, often) {
-            (true, _) => TlsClass::Neighbours,
-            (false, Ok(())) => TlsClass::Fresh,
-            (false, Err(_)) => TlsClass::Often,
+            (true, _) => TlsClass::UserAddress,
+            (false, Ok(())) => TlsClass::Infrequent,
+            (false, Err(_)) => TlsClass::Frequent,
         };
-        if lane != TlsClass::Neighbours && self.load() >= LoadState::Shedding {
+        if lane != TlsClass::UserAddress && self.load() >= LoadState::Shedding {
             // Nothing tells yet which page's connection it is.
             self.check_blocked(client, now)?;
         }
         let rate = self.tls_rate(lane);
         let taken = match lane {
-            TlsClass::Neighbours => self.rates.take_neighbour(&rate, now),
-            TlsClass::Fresh => self.rates.take(Limit::TlsTotal, 0, &rate, now),
-            TlsClass::Often => self.rates.take_often(&rate, now),
+            TlsClass::UserAddress => self.rates.take_neighbour(&rate, now),
+            TlsClass::Infrequent => self.rates.take(Limit::TlsTotal, 0, &rate, now),
+            TlsClass::Frequent => self.rates.take_often(&rate, now),
         };
         self.judged(Limit::TlsTotal, taken)?;
         Ok(lane)
@@ -132,21 +132,27 @@ mod tests {
         for second in 0..10_u64 {
             for turn in 0..600 {
                 let now = Now { monotonic_ms: second * 1_000 + turn, unix_ms: 0 };
-                lanes.push(gate.limits.secure(address(turn as u32 % 200), now).ok());
+                lanes.push(gate.limits.count_tls_handshake(address(turn as u32 % 200), now).ok());
             }
         }
         let (begin, end) = lanes.split_at(lanes.len() / 2);
-        assert!(begin.contains(&Some(TlsClass::Fresh)), "each has come for the first time");
-        assert!(!end.contains(&Some(TlsClass::Fresh)) && end.contains(&Some(TlsClass::Often)));
+        assert!(begin.contains(&Some(TlsClass::Infrequent)), "each has come for the first time");
+        assert!(
+            !end.contains(&Some(TlsClass::Infrequent)) && end.contains(&Some(TlsClass::Frequent))
+        );
         let let_in = end.iter().flatten().count();
         assert!((100..=160).contains(&let_in), "25 a second, and a burst: {let_in}");
         // Somebody else comes, and finds no crowd.
         let now = Now { monotonic_ms: 10_000, unix_ms: 0 };
         for number in 1_000..1_040 {
-            assert_eq!(gate.limits.secure(address(number), now), Ok(TlsClass::Fresh), "{number}");
+            assert_eq!(
+                gate.limits.count_tls_handshake(address(number), now),
+                Ok(TlsClass::Infrequent),
+                "{number}"
+            );
         }
         // Handshakes of each lane are spread over the time that lane has.
-        let every = [TlsClass::Neighbours, TlsClass::Fresh, TlsClass::Often];
-        assert_eq!(every.map(|lane| gate.limits.tls_every_us(lane)), [20_000, 20_000, 40_000]);
+        let every = [TlsClass::UserAddress, TlsClass::Infrequent, TlsClass::Frequent];
+        assert_eq!(every.map(|lane| gate.limits.tls_interval_us(lane)), [20_000, 20_000, 40_000]);
     }
 }

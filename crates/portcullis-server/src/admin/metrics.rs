@@ -289,7 +289,7 @@ impl Metrics {
         self.load_state.set(gate.load() as i64);
         self.load_measured.set(gate.limits().measured_load() as i64);
         self.load_pinned.set(i64::from(gate.limits().pinned_load().is_some()));
-        self.known_level.set(i64::from(gate.limits().known_level()));
+        self.known_level.set(i64::from(gate.limits().returning_permille()));
         for (signal, value) in LoadSignal::ALL.into_iter().zip(values) {
             let label = SignalLabel { signal: signal.name() };
             self.load_signals.get_or_create(&label).set(value);
@@ -342,7 +342,7 @@ impl Metrics {
 
     /// Takes over how many places there are, and how full the tables of buckets are.
     pub(crate) fn places(&self, gate: &Gate, http_max: usize, now: Now) {
-        let places = gate.options().places;
+        let places = gate.options().capacity;
         let pools = [
             ("total", i64::from(places.total)),
             ("pre_auth", i64::from(gate.limits().pre_auth_max())),

@@ -59,7 +59,7 @@ impl Private {
             "state": self.gate.load().name(),
             "measured": self.gate.limits().measured_load().name(),
             "pinned": pinned,
-            "known_level": self.gate.limits().known_level(),
+            "known_level": self.gate.limits().returning_permille(),
             "limits": limits.iter().map(limit).collect::<Vec<_>>(),
         })
     }

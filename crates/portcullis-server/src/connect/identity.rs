@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_guard::{Cookies, Credential, VerifiedCredential, shows_ticket};
+use portcullis_guard::{Cookies, Credential, VerifiedCredential, presents_ticket};
 use portcullis_model::{Denial, Now, Roles, Secret, TokenFault, UserId};
 
 use crate::connect::capacity::Returning;
@@ -37,7 +37,7 @@ impl ConnectionTask {
             return user.map(Identity::Anonymous).map_err(|_| Denial::Internal("user_id"));
         }
         // A client shows the same payload in each namespace; its ticket has done its work.
-        if self.shows_no_more && shows_ticket(payload) {
+        if self.shows_no_more && presents_ticket(payload) {
             return Ok(Identity::Known);
         }
         if self.is_repeated(payload, now) {
@@ -53,7 +53,8 @@ impl ConnectionTask {
     fn is_repeated(&self, payload: Option<&str>, now: Now) -> bool {
         let Some(caller) = self.connection.caller() else { return false };
         let budget = &self.connection.packets;
-        let user = self.shard.gate.authentication().repeated(budget, self.credential(payload), now);
+        let user =
+            self.shard.gate.authentication().repeated_user(budget, self.credential(payload), now);
         user.is_some_and(|user| caller.principal.user().id == user)
     }
 

@@ -4,7 +4,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use portcullis_guard::{Caller, ClientClass, Principal, RecoveryClaim, read_return, shows_ticket};
+use portcullis_guard::{
+    Caller, ClientClass, Principal, RecoveryClaim, presents_ticket, read_recovery_claim,
+};
 use portcullis_model::limits::NAMESPACES_PER_CONNECTION_MAX;
 use portcullis_model::{ClosedBy, Denial, Namespace, Now, Role, TokenFault};
 use portcullis_wire::websocket::{Opcode, frame};
@@ -51,7 +53,7 @@ impl ConnectionTask {
         let caller = self.connection.caller();
         let user = caller.as_ref().map(|caller| &caller.principal.user().id);
         let counted =
-            self.shard.gate.limits().namespace_packet(&self.connection.packets, user, now);
+            self.shard.gate.limits().count_namespace_packet(&self.connection.packets, user, now);
         counted.map_err(|denial| self.connection.end(End::Refused(denial))).is_ok()
     }
 
@@ -90,15 +92,15 @@ impl ConnectionTask {
         let identity = match self.identity(payload, now) {
             Ok(identity) => identity,
             Err(Denial::Token(TokenFault::Key)) if self.may_learn_keys() => {
-                let back = read_return(payload);
+                let back = read_recovery_claim(payload);
                 let future = self.learn_keys(payload, returning(&entry, back.as_ref()), now);
                 return self.start_connecting(Connecting::User { entry, back, future }, now);
             }
             Err(denial) => return self.connect_refused(&entry, &denial, now),
         };
-        entry.used_up = shows_ticket(payload);
+        entry.used_up = presents_ticket(payload);
         let back = match &identity {
-            Identity::Verified(_) | Identity::Known => read_return(payload),
+            Identity::Verified(_) | Identity::Known => read_recovery_claim(payload),
             Identity::Anonymous(_) => {
                 entry.payload = payload.map(String::from);
                 None
@@ -176,7 +178,7 @@ impl ConnectionTask {
             return self.connect_refused(&entry, &denial, now);
         }
         if let Err(denial) =
-            self.shard.gate.limits().first_namespace_packet(&principal.user().id, now)
+            self.shard.gate.limits().count_first_namespace_packet(&principal.user().id, now)
         {
             if !principal.is_anonymous() {
                 self.refund_user(now);
@@ -196,7 +198,7 @@ impl ConnectionTask {
         let Ok(nonce) = random_id::<16>() else {
             return self.connect_refused(&entry, &Denial::Internal("randomness"), now);
         };
-        let lanes = self.shard.gate.limits().lanes(self.connection.client);
+        let lanes = self.shard.gate.limits().address_buckets(self.connection.client);
         let caller = Rc::new(Caller::new(principal, &nonce).coming_from(lanes));
         let user = caller.principal.user().id.clone();
         if caller.principal.evicts() {

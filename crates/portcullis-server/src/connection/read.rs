@@ -69,7 +69,9 @@ impl ConnectionTask {
         let anyone = self.connection.form == Form::Engine;
         if let Some(caller) = self.connection.caller() {
             caller.principal.heard(now);
-            if let Err(denial) = self.shard.gate.authorization().received(&caller, count, now) {
+            if let Err(denial) =
+                self.shard.gate.authorization().count_received_bytes(&caller, count, now)
+            {
                 self.pause(&denial, now);
             }
         } else if !anyone {

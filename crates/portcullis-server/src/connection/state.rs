@@ -322,7 +322,7 @@ impl Connection {
         }
         let expires_ms = caller.principal.expires_unix_s().saturating_mul(1000);
         let tell_at_ms = expires_ms.saturating_sub(EXPIRING_MS);
-        let look_ms = next_ms.min(caller.principal.next_look_ms(now));
+        let look_ms = next_ms.min(caller.principal.next_check_ms(now));
         if self.expiring_told_ms.get() == expires_ms {
             return look_ms;
         }

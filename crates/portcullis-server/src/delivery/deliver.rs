@@ -225,7 +225,7 @@ impl Shard {
                 session: caller.principal.session().map(Box::from),
                 namespace: socket.namespace.clone(),
                 connection: socket.connection.id,
-                last_heard: caller.principal.last_heard(),
+                last_heard: caller.principal.last_activity(),
             };
             self.parking.enter(pid.clone(), occupied);
         }

@@ -141,7 +141,7 @@ impl ConnectionTask {
                 }
             }
             None => {
-                let denial = shard.gate.refuse_unknown(&caller, ask, now);
+                let denial = shard.gate.reject_undeclared(&caller, ask, now);
                 let event = EventName::Unknown(ask.event.into());
                 let answer = AnswerTo { socket, recipient, event };
                 self.answer(&answer, Err(denial), now);

@@ -80,7 +80,7 @@ impl ApiRequest {
     /// # Errors
     /// [`Denial`] of the limit, the same whether the name exists or not.
     pub async fn login_allowed(&self, budget: &str, from: LoginSource<'_>) -> Result<(), Denial> {
-        self.gate.limits().login_allowed(self.client, budget, from, self.now)?;
+        self.gate.limits().check_login(self.client, budget, from, self.now)?;
         match from {
             // Each has one count a user, so a user takes no more than `login_per_user` of the
             // hashes, and a flood of unknown devices does not close them.

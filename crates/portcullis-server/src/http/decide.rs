@@ -92,7 +92,7 @@ impl HttpConnection {
     /// the request is checked, before there is a socket.
     pub(crate) async fn take_place(&self, admitted: &mut AdmittedRequest) -> Result<(), Denial> {
         let shard = &self.shard;
-        let room = match admitted.wish {
+        let room = match admitted.wanted_slot {
             Some(ClientClass::Admin) => &shard.waiting.admins,
             Some(ClientClass::Returning) => &shard.waiting.known,
             Some(ClientClass::Unauthenticated) | None => &shard.waiting.strangers,
@@ -101,9 +101,9 @@ impl HttpConnection {
             if shard.waiting.is_closed() {
                 return Err(Denial::Draining);
             }
-            shard.gate.take_place(admitted, shard.now())
+            shard.gate.take_slot(admitted, shard.now())
         };
-        room.enter(Admission::is_worth_waiting, attempt).await?;
+        room.enter(Admission::may_succeed_later, attempt).await?;
         shard.gate.authentication().precheck(admitted, shard.now()).map(drop)
     }
 
@@ -160,7 +160,7 @@ impl HttpConnection {
         now: Now,
     ) -> Result<Decision, Denial> {
         let name =
-            self.shard.gate.admission().lead_on(&self.handshake(head, Endpoint::Page), now)?;
+            self.shard.gate.admission().redirect(&self.handshake(head, Endpoint::Page), now)?;
         let Target::Page(_) = target else { return Err(Denial::PlainText) };
         if wants_upgrade(head) || head.content_length > 0 {
             return Err(Denial::PlainText);
@@ -242,7 +242,8 @@ impl HttpConnection {
         if !polling {
             return self.decide_upgrade(head, form, binary, admitted);
         }
-        let binding = Box::new(gate.admission().binding(&handshake, &admitted, self.tls_session()));
+        let binding =
+            Box::new(gate.admission().session_binding(&handshake, &admitted, self.tls_session()));
         Ok(Decision::Open { form, admitted: Box::new(admitted), binding, binary })
     }
 
@@ -273,7 +274,8 @@ impl HttpConnection {
         let unknown = || shard.session_ids.unknown(sid);
         let (id, shown) = shard.session_ids.read(sid).ok_or_else(unknown)?;
         let connection = shard.session(id, &shown).ok_or_else(unknown)?;
-        let binding = shard.gate.admission().binding(handshake, admitted, self.tls_session());
+        let binding =
+            shard.gate.admission().session_binding(handshake, admitted, self.tls_session());
         let rule = shard.gate.options().polling_binding;
         let check = |state: &mut Polling| state.binding.check(&binding, further, rule);
         let bound = connection.with_polling(check);

@@ -162,7 +162,7 @@ impl Shard {
         // A proxy holds the connections of many; its clients are counted by their requests.
         let counted = !self.gate.admission().is_proxy(peer.ip());
         let client = peer.ip().to_canonical();
-        let seat = match counted.then(|| self.gate.limits().accept(client)).transpose() {
+        let seat = match counted.then(|| self.gate.limits().take_http_slot(client)).transpose() {
             Ok(seat) => seat,
             Err(denial) => return self.turn_away(&denial, peer),
         };
@@ -170,7 +170,7 @@ impl Shard {
             return;
         }
         if tls.is_some() && counted {
-            match self.gate.limits().secure(client, self.now()) {
+            match self.gate.limits().count_tls_handshake(client, self.now()) {
                 Ok(lane) => match self.turn_for_tls(lane) {
                     Some(wait) => tokio::time::sleep(wait).await,
                     None => return self.turn_away(&NO_TURN, peer),
@@ -194,7 +194,7 @@ impl Shard {
     /// messages.
     fn turn_for_tls(&self, lane: TlsClass) -> Option<Duration> {
         let every_us =
-            self.gate.limits().tls_every_us(lane).saturating_mul(self.options.shards as u64);
+            self.gate.limits().tls_interval_us(lane).saturating_mul(self.options.shards as u64);
         let wait_ms = self.tls_turns.take(lane, self.now().monotonic_ms, every_us)?;
         Some(Duration::from_millis(wait_ms))
     }

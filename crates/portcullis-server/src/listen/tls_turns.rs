@@ -23,9 +23,9 @@ impl TlsTurns {
     /// `every_us` is how far turns lie apart at the fastest rate there may be.
     pub(crate) fn take(&self, lane: TlsClass, now_ms: u64, every_us: u64) -> Option<u64> {
         let next = match lane {
-            TlsClass::Neighbours => &self.neighbours_us,
-            TlsClass::Fresh => &self.fresh_us,
-            TlsClass::Often => &self.often_us,
+            TlsClass::UserAddress => &self.neighbours_us,
+            TlsClass::Infrequent => &self.fresh_us,
+            TlsClass::Frequent => &self.often_us,
         };
         let now_us = now_ms.saturating_mul(1_000);
         let turn_us = next.get().max(now_us);
@@ -48,18 +48,18 @@ mod tests {
         let waits = |lane, now_ms, count| -> Vec<_> {
             (0..count).filter_map(|_| turns.take(lane, now_ms, 2_500)).collect()
         };
-        assert_eq!(waits(TlsClass::Often, 1_000, 5), [0, 2, 5, 7, 10]);
+        assert_eq!(waits(TlsClass::Frequent, 1_000, 5), [0, 2, 5, 7, 10]);
         // Those from where somebody is signed in do not stand behind them.
-        assert_eq!(waits(TlsClass::Neighbours, 1_000, 2), [0, 2]);
-        assert_eq!(waits(TlsClass::Often, 1_005, 1), [7]);
-        assert_eq!(waits(TlsClass::Often, 2_000, 2), [0, 2]);
-        assert_eq!((0..999).map(|_| turns.take(TlsClass::Often, 9_000, 1)).max(), Some(Some(0)));
+        assert_eq!(waits(TlsClass::UserAddress, 1_000, 2), [0, 2]);
+        assert_eq!(waits(TlsClass::Frequent, 1_005, 1), [7]);
+        assert_eq!(waits(TlsClass::Frequent, 2_000, 2), [0, 2]);
+        assert_eq!((0..999).map(|_| turns.take(TlsClass::Frequent, 9_000, 1)).max(), Some(Some(0)));
     }
 
     #[test]
     fn nobody_waits_longer_than_a_second_and_nobody_where_nothing_is_limited() {
         let turns = TlsTurns::default();
-        let take = |now_ms, every_us| turns.take(TlsClass::Often, now_ms, every_us);
+        let take = |now_ms, every_us| turns.take(TlsClass::Frequent, now_ms, every_us);
         let waits: Vec<_> = (0..5_000).filter_map(|_| take(1_000, 2_000)).collect();
         assert_eq!((waits.len(), waits.last()), (501, Some(&1_000)));
         // Those who were turned away have not taken a turn from anybody.

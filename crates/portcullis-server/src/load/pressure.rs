@@ -86,7 +86,7 @@ impl Shard {
             ticks.tick().await;
             let now = self.now();
             let change = machine.tick(&self.look(used.since_last(now)), now.monotonic_ms);
-            self.gate.limits().measured(machine.state(), machine.asked(), now);
+            self.gate.limits().record_load(machine.state(), machine.asked(), now);
             self.audit.set_loaded(self.gate.load() >= LoadState::Elevated);
             if let Some(change) = change {
                 self.record_change(&change);
@@ -99,7 +99,7 @@ impl Shard {
         let pressure = &self.pressure;
         let refused = pressure.refused.swap(0, Ordering::Relaxed) as f64;
         let counts = self.gate.limits().counts();
-        let places = f64::from(self.gate.options().places.total);
+        let places = f64::from(self.gate.options().capacity.total);
         let used = f64::from(counts.pre_auth) + f64::from(counts.authenticated);
         let metrics = &self.metrics;
         let sockets =
@@ -107,7 +107,7 @@ impl Shard {
         let files = part((sockets + OTHER_FILES) as f64, self.options.files_max);
         // What else of this process holds files shows when there are none left.
         let none_left = pressure.without_file.swap(false, Ordering::Relaxed);
-        let doubted = self.gate.directory().authority().is_doubted();
+        let doubted = self.gate.directory().authority().is_unconfirmed();
         LoadSample {
             busy,
             values: [

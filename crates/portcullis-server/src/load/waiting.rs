@@ -116,8 +116,8 @@ impl WaitingRooms {
         let may_wait = |_: &Denial| gate.load() < LoadState::Critical;
         let mut tried = false;
         let attempt = || match std::mem::replace(&mut tried, true) {
-            false => gate.limits().login_place(self.clock.now()),
-            true => gate.limits().login_place_again(self.clock.now()),
+            false => gate.limits().take_login_slot(self.clock.now()),
+            true => gate.limits().retry_login_slot(self.clock.now()),
         };
         self.logins.enter(may_wait, attempt).await
     }

@@ -114,7 +114,7 @@ pub(crate) fn start(mut builder: Builder) -> Result<Running, ServerError> {
     builder.declare_built_in()?;
     builder.gate.check_declared()?;
     let shards = builder.options.shards.max(1);
-    fit_to_machine(&mut builder.options, builder.gate.options().places.total, shards);
+    fit_to_machine(&mut builder.options, builder.gate.options().capacity.total, shards);
     let listeners = listeners(builder.options.public, shards)?;
     let public = address_of(&listeners).unwrap_or(builder.options.public);
     let redirects = builder.options.redirect.map(|address| self::listeners(address, shards));

@@ -46,10 +46,10 @@ impl Shard {
 
     /// Puts on record what limits would have refused that only count.
     async fn observe_forever(self: Rc<Self>) {
-        let mut before = self.gate.limits().would_have_refused();
+        let mut before = self.gate.limits().observed_rejections();
         while !self.draining.get() {
             tokio::time::sleep(Duration::from_millis(OBSERVE_MS)).await;
-            let counts = self.gate.limits().would_have_refused();
+            let counts = self.gate.limits().observed_rejections();
             for ((limit, count), (_, earlier)) in counts.iter().zip(&before) {
                 let more = count.saturating_sub(*earlier);
                 if more > 0 {

@@ -165,7 +165,7 @@ impl Shard {
     /// What a new Engine.IO session runs by, just now.
     pub(crate) fn session_options(&self) -> SessionOptions {
         let options = self.options.session();
-        let connect_timeout_ms = self.gate.limits().pre_auth_ms(options.connect_timeout_ms);
+        let connect_timeout_ms = self.gate.limits().pre_auth_timeout_ms(options.connect_timeout_ms);
         SessionOptions { connect_timeout_ms, ..options }
     }
 

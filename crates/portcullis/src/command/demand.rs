@@ -155,14 +155,14 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
             vec![(Limit::ConnectKnownPerPrefix, prefix(*client), 1)]
         }
         Attempt::Request { client, admission: None, .. }
-        | Attempt::Again { client, user: None } => {
+        | Attempt::PollingRequest { client, user: None } => {
             vec![(Limit::RequestPerPrefix, prefix(*client), 1)]
         }
         // Whoever is known has as many as an address.
         Attempt::Request { admission: Some((alias, _)), .. } => {
             vec![(Limit::RequestPerPrefix, alias.to_string(), 1)]
         }
-        Attempt::Again { user: Some(user), .. } => {
+        Attempt::PollingRequest { user: Some(user), .. } => {
             vec![(Limit::RequestPerPrefix, user.clone(), 1)]
         }
         Attempt::Login { client, name, device } => by_login(*client, *name, *device),
@@ -183,18 +183,20 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         Attempt::Signature { connection, user } => {
             by_packet(SIGNATURES, *connection, user.as_deref())
         }
-        Attempt::Fault { user: Some(user), .. } => vec![(Limit::PenaltyPerUser, user.clone(), 1)],
-        Attempt::Fault { client: Some(client), .. } => {
+        Attempt::Violation { user: Some(user), .. } => {
+            vec![(Limit::PenaltyPerUser, user.clone(), 1)]
+        }
+        Attempt::Violation { client: Some(client), .. } => {
             vec![(Limit::PenaltyPerPrefix, prefix(*client), 1)]
         }
         // What all share is asked for once, however often whoever waits for it tries.
-        Attempt::Place { .. }
+        Attempt::Slot { .. }
         | Attempt::SignIn { .. }
         | Attempt::LoginProven { .. }
-        | Attempt::LoginPlace {}
+        | Attempt::LoginSlot {}
         | Attempt::Code { .. }
         | Attempt::CodeAccepted { .. }
-        | Attempt::Fault { .. }
+        | Attempt::Violation { .. }
         | Attempt::UnlockedAddress { .. }
         | Attempt::UnlockedUser { .. }
         | Attempt::Load { .. } => Vec::new(),

@@ -138,9 +138,9 @@ impl Settings {
         let (server, mut gate) = file.overload.read(server, gate)?;
         let issuers = file.token.read(profile, file.danger.jwks_private_addresses)?;
         gate.issuers = issuers.known;
-        gate.awaited = issuers.remote.iter().map(|remote| remote.algorithm).collect();
+        gate.expected_algorithms = issuers.remote.iter().map(|remote| remote.algorithm).collect();
         let (patience, times) = file.session.read()?;
-        gate.patience = patience;
+        gate.session_timeouts = patience;
         gate.roles = read_roles(&file.role, &file.access)?;
         gate.replay = read_replay(&file.replay, profile == Profile::Strict)?;
         let accounts = file.accounts.read(profile)?;

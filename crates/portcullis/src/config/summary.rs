@@ -156,7 +156,7 @@ impl Settings {
 
     fn origin(&self) -> Table {
         let without = match self.origins.without {
-            WithoutOrigin::Refuse => "refuse",
+            WithoutOrigin::Reject => "refuse",
             WithoutOrigin::Token => "token",
         };
         section([
@@ -200,8 +200,8 @@ impl Settings {
     fn session(&self) -> Table {
         let seconds = |seconds: i64| number(u64::try_from(seconds).unwrap_or(0));
         section([
-            ("idle_s", number(self.gate.patience.idle_ms / 1000)),
-            ("absolute_s", number(self.gate.patience.absolute_ms / 1000)),
+            ("idle_s", number(self.gate.session_timeouts.idle_ms / 1000)),
+            ("absolute_s", number(self.gate.session_timeouts.absolute_ms / 1000)),
             ("login_idle_s", seconds(self.times.idle_s)),
             ("login_absolute_s", seconds(self.times.absolute_s)),
             ("logins_per_user", number(self.times.per_user_max)),
@@ -231,7 +231,7 @@ impl Settings {
     }
 
     fn capacity(&self) -> Table {
-        let (gate, places) = (&self.gate, &self.gate.places);
+        let (gate, places) = (&self.gate, &self.gate.capacity);
         let when = WHEN_USER_FULL.iter().find(|(_, when)| *when == gate.when_user_full);
         section([
             ("connections_total", number(places.total)),

@@ -44,7 +44,7 @@ fn nothing_configured_is_development_on_loopback() {
     assert!(settings.gate.polling && settings.dangers.is_empty());
     settings.settle(settings.server.public);
     assert_eq!(settings.gate.origins, ["https://127.0.0.1:8443", "https://localhost:8443"]);
-    assert_eq!(settings.gate.without_origin, WithoutOrigin::Refuse);
+    assert_eq!(settings.gate.without_origin, WithoutOrigin::Reject);
     assert_eq!(settings.page_url(), "https://127.0.0.1:8443");
 }
 

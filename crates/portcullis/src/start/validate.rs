@@ -160,7 +160,7 @@ fn inspect_addresses(settings: &Settings) -> Result<()> {
 /// Each connection is an open file, and a server opens half as many others at most.
 fn file_limit(settings: &Settings) -> Option<Warning> {
     let files = getrlimit(Resource::Nofile).maximum?;
-    let wanted = settings.gate.places.total;
+    let wanted = settings.gate.capacity.total;
     (files / 2 < u64::from(wanted)).then(|| {
         let text = format!(
             "{wanted} connections, but this process may open {files} files, and half of them are \

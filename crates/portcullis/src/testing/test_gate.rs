@@ -201,7 +201,7 @@ fn options(tokens: &TokenMaker) -> GateOptions {
         load: Some(LoadState::Normal),
         message_per_user: WIDE,
         message_per_connection: WIDE,
-        patience: SessionTimeouts { idle_ms: u64::MAX, absolute_ms: u64::MAX },
+        session_timeouts: SessionTimeouts { idle_ms: u64::MAX, absolute_ms: u64::MAX },
         ..GateOptions::default()
     }
 }

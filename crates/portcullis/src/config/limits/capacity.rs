@@ -48,7 +48,7 @@ pub(crate) struct CapacitySection {
 /// How [`WhenUserFull`] is written.
 pub(crate) const WHEN_USER_FULL: [(&str, WhenUserFull); 3] = [
     ("evict-silent", WhenUserFull::EvictSilent),
-    ("refuse", WhenUserFull::Refuse),
+    ("refuse", WhenUserFull::Reject),
     ("evict-oldest", WhenUserFull::EvictOldest),
 ];
 
@@ -57,7 +57,7 @@ const SMALL: u32 = 100;
 
 impl CapacitySection {
     pub(crate) fn read(&self, options: GateOptions) -> Result<GateOptions, ConfigError> {
-        let default = options.places;
+        let default = options.capacity;
         let total = self.connections_total.unwrap_or(default.total);
         let pre_auth = (total / 5).max(SMALL).min(total);
         let per_user = options.connections_per_user.min(total);
@@ -70,7 +70,7 @@ impl CapacitySection {
             http_per_prefix: self.http_per_prefix.unwrap_or(default.http_per_prefix),
         };
         Ok(GateOptions {
-            places,
+            capacity: places,
             connections_per_user: self.connections_per_user.unwrap_or(per_user),
             when_user_full: self.when_user_full()?,
             ..options
@@ -130,9 +130,9 @@ mod tests {
         for (total, expect) in [(None, 2_000), (Some(1_000), 200), (Some(150), 100), (Some(3), 3)] {
             let section = CapacitySection { connections_total: total, ..Default::default() };
             let options = section.read(GateOptions::default()).unwrap();
-            assert_eq!(options.places.pre_auth, expect, "{total:?}");
-            assert!(options.connections_per_user <= options.places.total);
-            assert!(options.places.admin_reserve < options.places.total);
+            assert_eq!(options.capacity.pre_auth, expect, "{total:?}");
+            assert!(options.connections_per_user <= options.capacity.total);
+            assert!(options.capacity.admin_reserve < options.capacity.total);
         }
     }
 }

@@ -81,7 +81,7 @@ impl OriginSection {
             return Err(ConfigError::refused("listen.hosts", "not set", why, mend));
         }
         let without = match self.without_origin.as_deref() {
-            None | Some("refuse") => WithoutOrigin::Refuse,
+            None | Some("refuse") => WithoutOrigin::Reject,
             Some("token") => WithoutOrigin::Token,
             Some(other) => {
                 let mend = "write \"refuse\" or \"token\"";

@@ -103,7 +103,7 @@ pub(crate) fn roles_claim(facts: &Facts<'_>) -> Vec<String> {
 pub(crate) fn pre_auth_total(facts: &Facts<'_>) -> Vec<String> {
     /// A server with no more connections keeps none of them for users by default.
     const SMALL: u32 = 100;
-    let places = &facts.settings.gate.places;
+    let places = &facts.settings.gate.capacity;
     let is_weak = places.total > SMALL && places.pre_auth > places.total / 2;
     let text = || {
         format!(
@@ -119,7 +119,7 @@ pub(crate) fn pre_auth_total(facts: &Facts<'_>) -> Vec<String> {
 
 /// Next to no connections for administrators on a full server.
 pub(crate) fn admin_reserve(facts: &Facts<'_>) -> Vec<String> {
-    let places = &facts.settings.gate.places;
+    let places = &facts.settings.gate.capacity;
     let (seen, usual) = (places.admin_reserve, places.total / 100);
     let text = || {
         format!(
