@@ -115,7 +115,7 @@ impl SessionBinding {
 
 impl Admission {
     /// What a request that passed door 1 is bound to; `channel` names the client's TLS session.
-    pub fn session_binding(
+    pub fn bind(
         &self,
         ask: &Handshake<'_>,
         admitted: &AdmittedRequest,

@@ -39,7 +39,7 @@ pub(crate) struct LoginKeys {
 
 impl Limiter {
     /// Counts a log-in or registration: per address prefix, and per user name or by the count of
-    /// its own. From anywhere it needs a place among all as well: [`Gate::take_login_slot`].
+    /// its own. From anywhere it needs a place among all as well: [`Limiter::take_login_slot`].
     ///
     /// The prefix is asked first, so that an address over its limit uses up nothing of the account
     /// it names. Attempts from anywhere use up nothing of the owner's devices, links and sessions.
@@ -152,7 +152,7 @@ impl Limiter {
         self.judged(limit, taken)
     }
 
-    /// Gives back what [`Gate::take_code_attempt`] has taken: the code was right.
+    /// Gives back what [`Limiter::take_code_attempt`] has taken: the code was right.
     pub fn return_code_attempt(&self, username: &str, from: LoginSource<'_>, now: Now) {
         let keys = self.login_keys(username, from);
         let LoginKeys { name, own: device } = keys;
@@ -168,7 +168,8 @@ impl Limiter {
         }
     }
 
-    /// Counts a wrong code toward the account, where [`Gate::take_code_attempt`] has not; gives whether
+    /// Counts a wrong code toward the account, where [`Limiter::take_code_attempt`] has not; gives
+    /// whether
     /// it was the last one for now.
     pub fn count_failed_code(&self, username: &str, from: LoginSource<'_>, now: Now) -> bool {
         let keys = self.login_keys(username, from);

@@ -47,7 +47,7 @@ impl Limiter {
     /// The same for a user without a credential: the connection stays charged to its address.
     ///
     /// # Errors
-    /// As [`Gate::sign_in`].
+    /// As [`Limiter::sign_in`].
     pub fn sign_in_anonymous(
         &self,
         slot: &mut ConnectionSlot,

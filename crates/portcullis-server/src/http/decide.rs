@@ -242,8 +242,7 @@ impl HttpConnection {
         if !polling {
             return self.decide_upgrade(head, form, binary, admitted);
         }
-        let binding =
-            Box::new(gate.admission().session_binding(&handshake, &admitted, self.tls_session()));
+        let binding = Box::new(gate.admission().bind(&handshake, &admitted, self.tls_session()));
         Ok(Decision::Open { form, admitted: Box::new(admitted), binding, binary })
     }
 
@@ -274,8 +273,7 @@ impl HttpConnection {
         let unknown = || shard.session_ids.unknown(sid);
         let (id, shown) = shard.session_ids.read(sid).ok_or_else(unknown)?;
         let connection = shard.session(id, &shown).ok_or_else(unknown)?;
-        let binding =
-            shard.gate.admission().session_binding(handshake, admitted, self.tls_session());
+        let binding = shard.gate.admission().bind(handshake, admitted, self.tls_session());
         let rule = shard.gate.options().polling_binding;
         let check = |state: &mut Polling| state.binding.check(&binding, further, rule);
         let bound = connection.with_polling(check);
