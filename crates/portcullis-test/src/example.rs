@@ -50,8 +50,8 @@ impl ExampleServer {
         // From here on the value kills it, whatever fails.
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut server = Self { child, followers, public: nowhere, origin: String::new(), records };
-        let said = server.records.wait_until_said("listening public ");
-        server.origin = said.expect("an example that listens");
+        let response = server.records.wait_until_printed("listening public ");
+        server.origin = response.expect("an example that listens");
         let (_, address) = server.origin.split_once("://").unwrap();
         server.public = address.parse().unwrap();
         server

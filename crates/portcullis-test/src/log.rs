@@ -12,17 +12,17 @@ use crate::deadline::{Deadline, WAIT};
 #[derive(Default)]
 struct Shared {
     lines: Mutex<Vec<String>>,
-    said: Mutex<Said>,
+    printed: Mutex<PrintedLines>,
     errors: Mutex<String>,
     more: Condvar,
-    said_more: Condvar,
+    more_printed: Condvar,
     unread: Mutex<bool>,
     read_again: Condvar,
 }
 
 /// What was printed for people: no records.
 #[derive(Default)]
-struct Said {
+struct PrintedLines {
     lines: Vec<String>,
     ended: bool,
 }
@@ -39,8 +39,8 @@ impl Records {
             self.shared.lines.lock().unwrap().push(line);
             self.shared.more.notify_all();
         } else {
-            self.shared.said.lock().unwrap().lines.push(line);
-            self.shared.said_more.notify_all();
+            self.shared.printed.lock().unwrap().lines.push(line);
+            self.shared.more_printed.notify_all();
         }
     }
 
@@ -63,26 +63,26 @@ impl Records {
                 records.take(line);
                 records.wait_while_unread();
             }
-            records.shared.said.lock().unwrap().ended = true;
-            records.shared.said_more.notify_all();
+            records.shared.printed.lock().unwrap().ended = true;
+            records.shared.more_printed.notify_all();
         })
     }
 
     /// What was printed behind a prefix, if it has been.
-    pub(crate) fn said(&self, prefix: &str) -> Option<String> {
-        said_after(&self.shared.said.lock().unwrap(), prefix)
+    pub(crate) fn printed(&self, prefix: &str) -> Option<String> {
+        printed_after(&self.shared.printed.lock().unwrap(), prefix)
     }
 
     /// Waits until something is printed behind a prefix; `None` at the end, or when it is late.
-    pub(crate) fn wait_until_said(&self, prefix: &str) -> Option<String> {
+    pub(crate) fn wait_until_printed(&self, prefix: &str) -> Option<String> {
         let deadline = Deadline::after(WAIT);
-        let mut said = self.shared.said.lock().unwrap();
+        let mut printed = self.shared.printed.lock().unwrap();
         loop {
-            if let Some(rest) = said_after(&said, prefix) {
+            if let Some(rest) = printed_after(&printed, prefix) {
                 return Some(rest);
             }
-            let left = deadline.left().filter(|_| !said.ended)?;
-            said = self.shared.said_more.wait_timeout(said, left).unwrap().0;
+            let left = deadline.left().filter(|_| !printed.ended)?;
+            printed = self.shared.more_printed.wait_timeout(printed, left).unwrap().0;
         }
     }
 
@@ -171,8 +171,8 @@ impl Records {
     }
 }
 
-fn said_after(said: &Said, prefix: &str) -> Option<String> {
-    said.lines.iter().find_map(|line| line.strip_prefix(prefix)).map(String::from)
+fn printed_after(printed: &PrintedLines, prefix: &str) -> Option<String> {
+    printed.lines.iter().find_map(|line| line.strip_prefix(prefix)).map(String::from)
 }
 
 /// A record's text by its dotted ECS name, nested or flat.
@@ -209,9 +209,9 @@ mod tests {
         take(r#"{"rule":{"name":"a"},"n":1}"#);
         let mark = records.mark();
         take(r#"{"rule":{"name":"a"},"n":2}"#);
-        let said = records.wait_until_said("listening public ");
-        assert_eq!(said.as_deref(), Some("https://127.0.0.1:1"));
-        assert_eq!(records.said("set-up link "), None);
+        let printed = records.wait_until_printed("listening public ");
+        assert_eq!(printed.as_deref(), Some("https://127.0.0.1:1"));
+        assert_eq!(records.printed("set-up link "), None);
         assert_eq!(records.wait_for_rule("a")["n"], 1);
         assert_eq!(records.wait_after(mark, |_| true)["n"], 2);
         assert_eq!(records.all().len(), 2);
@@ -222,8 +222,8 @@ mod tests {
     fn waiting_ends_with_the_output() {
         let records = Records::default();
         let follower = records.follow(b"one\n{}\n".as_slice());
-        assert_eq!(records.wait_until_said("two"), None);
+        assert_eq!(records.wait_until_printed("two"), None);
         follower.join().unwrap();
-        assert_eq!(records.said("o").as_deref(), Some("ne"));
+        assert_eq!(records.printed("o").as_deref(), Some("ne"));
     }
 }

@@ -86,7 +86,7 @@ pub struct PollingClient<'a> {
 impl<'a> PollingClient<'a> {
     /// A client with good headers and no session.
     #[must_use]
-    pub fn stranger(peer: impl Into<Peer<'a>>) -> Self {
+    pub fn outsider(peer: impl Into<Peer<'a>>) -> Self {
         let peer = peer.into();
         Self {
             peer,
@@ -104,7 +104,7 @@ impl<'a> PollingClient<'a> {
     /// Opens a session; nobody is signed in yet.
     #[must_use]
     pub fn open(peer: impl Into<Peer<'a>>) -> Self {
-        let mut client = Self::stranger(peer);
+        let mut client = Self::outsider(peer);
         client.handshake();
         client
     }
@@ -112,7 +112,7 @@ impl<'a> PollingClient<'a> {
     /// Opens a session from a loopback address of choice.
     #[must_use]
     pub fn open_from(server: &'a TestServer, source: [u8; 4]) -> Self {
-        let mut client = Self { source: IpAddr::from(source), ..Self::stranger(server) };
+        let mut client = Self { source: IpAddr::from(source), ..Self::outsider(server) };
         client.handshake();
         client
     }
@@ -302,12 +302,12 @@ impl<'a> PollingClient<'a> {
                 return self.seen.remove(at);
             }
             deadline.check("a packet");
-            assert!(self.gather(), "ended while waiting; seen: {:?}", self.seen);
+            assert!(self.collect_packets(), "ended while waiting; seen: {:?}", self.seen);
         }
     }
 
     /// Polls once, answers a ping, keeps everything else; false once the session has ended.
-    pub fn gather(&mut self) -> bool {
+    pub fn collect_packets(&mut self) -> bool {
         let answer = self.poll();
         if answer.status != 200 {
             return false;
@@ -325,7 +325,7 @@ impl<'a> PollingClient<'a> {
     /// Polls until the session has ended; gives everything it was told.
     pub fn rest(&mut self) -> Vec<String> {
         let deadline = Deadline::after(WAIT);
-        while self.gather() {
+        while self.collect_packets() {
             deadline.check("the end of the session");
         }
         std::mem::take(&mut self.seen)

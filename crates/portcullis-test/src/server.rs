@@ -139,22 +139,22 @@ impl TestServer {
         self.followers.push(records.follow_errors(self.child.stderr.take().unwrap()));
         self.followers.push(records.follow(self.child.stdout.take().unwrap()));
         // The last line of the start: what else there is to say was said before.
-        let public = records.wait_until_said("listening public ");
+        let public = records.wait_until_printed("listening public ");
         self.origin = public.expect("a server that listens");
         self.public = address(&self.origin);
         if let Some(page) = &self.launch.page {
             self.origin.clone_from(page);
         }
-        let private = records.said("listening private ").expect("a private listener");
+        let private = records.printed("listening private ").expect("a private listener");
         self.private = address(&private);
-        self.redirect = records.said("listening redirect ").map(|url| address(&url));
-        let authority = records.said("certificate authority ");
+        self.redirect = records.printed("listening redirect ").map(|url| address(&url));
+        let authority = records.printed("certificate authority ");
         let own = self.directory.path().join(Config::CERTIFICATE[0]);
         let own = own.exists().then_some(own);
         let authority = authority.map(|path| self.directory.path().join(path));
         self.authority = authority.or(own);
-        self.probe = records.said("listening probe ").map(|url| address(&url));
-        let link = records.said("set-up link ");
+        self.probe = records.printed("listening probe ").map(|url| address(&url));
+        let link = records.printed("set-up link ");
         self.setup_token =
             link.and_then(|link| link.split_once("#setup=").map(|(_, token)| token.to_owned()));
     }

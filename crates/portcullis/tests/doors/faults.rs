@@ -32,7 +32,7 @@ fn mend(server: &TestServer) {
 }
 
 /// The refusal is generic, and leads whoever reads the records to the fault.
-fn told(server: &TestServer, refusal: &Value) {
+fn check_answer(server: &TestServer, refusal: &Value) {
     let text = refusal.to_string().to_lowercase();
     for word in WITHIN {
         assert!(!text.contains(word), "{word} in {text}");
@@ -52,7 +52,7 @@ fn t260_t264_a_request_that_fails_within_is_told_nothing_but_a_reference() {
         fail_writes(&server, "sessions");
         let failed = login(&server, "ann", PASSWORD);
         check(&failed, 500, false);
-        told(&server, &failed.json());
+        check_answer(&server, &failed.json());
         assert_eq!(failed.header("set-cookie"), None);
         mend(&server);
         assert_eq!(login(&server, "ann", PASSWORD).status, 200);
@@ -69,7 +69,7 @@ fn t264_an_event_that_fails_within_is_told_nothing_but_a_reference() {
     let id = made["room"]["id"].as_str().unwrap();
     let message = json!({ "roomId": id, "message": "hello" });
     fail_writes(&server, "messages");
-    told(&server, &client.ask("chat:send", &message)["error"]);
+    check_answer(&server, &client.ask("chat:send", &message)["error"]);
     mend(&server);
     let sent = client.ask("chat:send", &message);
     assert_eq!(sent["seq"], 1, "nothing was counted that failed: {sent}");

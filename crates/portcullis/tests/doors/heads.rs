@@ -161,7 +161,7 @@ fn t241_long_targets_are_refused() {
 }
 
 /// A server with little grace and long deadlines, with and without TLS.
-fn strict_pace(grace_ms: u64) -> [TestServer; 2] {
+fn strict_receive_rate(grace_ms: u64) -> [TestServer; 2] {
     [Config::plaintext(), Config::default()].map(|config| {
         let transport = vec![
             String::from("handshake_timeout_ms = 60000"),
@@ -172,7 +172,7 @@ fn strict_pace(grace_ms: u64) -> [TestServer; 2] {
 }
 
 /// Sends a byte every few moments until something is answered; gives that, and how long it took.
-fn trickle(connection: &mut Connection, byte: u8) -> (u16, Duration) {
+fn send_slowly(connection: &mut Connection, byte: u8) -> (u16, Duration) {
     let (_, took) = timed(|| {
         until("an answer", || {
             let ended = connection.try_send(&[byte]).is_err();
@@ -184,13 +184,13 @@ fn trickle(connection: &mut Connection, byte: u8) -> (u16, Duration) {
 
 #[test]
 fn t240_t242_who_trickles_is_answered_408_long_before_the_deadline() {
-    for server in strict_pace(300) {
+    for server in strict_receive_rate(300) {
         let head = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Slow: ", server.public);
         let body = Request::post(&server, "/auth/login", "").with("Content-Length", "9000").bytes();
         for (start, rule) in [(head.as_bytes(), "head_slow"), (&body, "body_slow")] {
             let mut connection = Connection::open(&server);
             connection.send(start);
-            let (status, took) = trickle(&mut connection, b'x');
+            let (status, took) = send_slowly(&mut connection, b'x');
             eprintln!("{rule}: {took:?}");
             assert_eq!(status, 408, "{rule}");
             assert!(took < Duration::from_secs(20), "{rule}: {took:?}");
@@ -205,7 +205,7 @@ fn t240_t242_who_trickles_is_answered_408_long_before_the_deadline() {
 
 #[test]
 fn t242_who_was_fast_may_stutter() {
-    for server in strict_pace(300) {
+    for server in strict_receive_rate(300) {
         let length = 10_021;
         let request = Request::post(&server, "/auth/login", "")
             .with("Content-Length", &length.to_string())
@@ -216,8 +216,8 @@ fn t242_who_was_fast_may_stutter() {
             for _ in 0..20 {
                 connection.send(b" ");
                 let early = connection.is_readable(Duration::from_millis(50));
-                let told = connection.buffer.escape_ascii();
-                assert!(!early, "an early answer: {told}");
+                let reply = connection.buffer.escape_ascii();
+                assert!(!early, "an early answer: {reply}");
             }
         });
         assert!(took > Duration::from_millis(900), "longer than the grace: {took:?}");
@@ -228,7 +228,7 @@ fn t242_who_was_fast_may_stutter() {
 
 #[test]
 fn t242_nobody_is_slow_while_the_server_is_away() {
-    for server in strict_pace(2_000) {
+    for server in strict_receive_rate(2_000) {
         let request = Request::post(&server, "/auth/login", "").with("Content-Length", "400");
         let mut connection = Connection::open(&server);
         connection.send(&request.bytes());

@@ -82,13 +82,16 @@ fn mutual(directory: &Path, clients: &Authority) -> (TestServer, CertificateDer<
 #[test]
 fn t107_only_who_the_operators_authority_vouches_for_is_heard_at_all() {
     let directory = tempfile::tempdir().unwrap();
-    let (clients, strangers) = (Authority::new("clients"), Authority::new("clients"));
+    let (clients, unauthenticated_clients) = (Authority::new("clients"), Authority::new("clients"));
     let (server, authority) = mutual(directory.path(), &clients);
     let client = ExtendedKeyUsagePurpose::ClientAuth;
     let good = clients.issue(client.clone(), FAR);
     let cases = [
         ("no certificate", None),
-        ("of another authority of the same name", Some(strangers.issue(client.clone(), FAR))),
+        (
+            "of another authority of the same name",
+            Some(unauthenticated_clients.issue(client.clone(), FAR)),
+        ),
         ("expired", Some(clients.issue(client, 2021))),
         ("for servers", Some(clients.issue(ExtendedKeyUsagePurpose::ServerAuth, FAR))),
     ];
@@ -137,8 +140,8 @@ fn t107_authorities_that_are_none_stop_the_start() {
     for (file, expect) in [("none.pem", "cannot be read"), ("empty.pem", "holds no authority")] {
         let config = config(directory.path(), file);
         let program = env!("CARGO_BIN_EXE_portcullis");
-        let (code, said) = TestServer::refuse(program, &config);
-        assert_eq!(code, Some(2), "{said}");
-        assert!(said.contains("tls.client_ca_file") && said.contains(expect), "{said}");
+        let (code, response) = TestServer::refuse(program, &config);
+        assert_eq!(code, Some(2), "{response}");
+        assert!(response.contains("tls.client_ca_file") && response.contains(expect), "{response}");
     }
 }

@@ -84,10 +84,10 @@ fn probe_listener_answers_nothing_but_probes() {
     let probe = server.probe.expect("a listener for probes");
     for path in ["/metrics", "/admin/state", "/admin/limits?user=u", "/", "/ws", "/auth/login"] {
         let key = server.operator_key();
-        let asked = format!(
+        let requested = format!(
             "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Portcullis-Operator: {key}\r\n\r\n"
         );
-        assert_eq!(status(probe, &asked), 404, "{path}");
+        assert_eq!(status(probe, &requested), 404, "{path}");
     }
 }
 

@@ -5,10 +5,10 @@ use portcullis_test::{Config, TestServer};
 
 /// The server does not start, and says each of the words.
 fn refused(config: &Config, words: &[&str]) {
-    let (code, said) = TestServer::refuse(env!("CARGO_BIN_EXE_portcullis"), config);
-    assert_eq!(code, Some(2), "{said}");
+    let (code, response) = TestServer::refuse(env!("CARGO_BIN_EXE_portcullis"), config);
+    assert_eq!(code, Some(2), "{response}");
     for word in words {
-        assert!(said.contains(word), "{word:?} is not in: {said}");
+        assert!(response.contains(word), "{word:?} is not in: {response}");
     }
 }
 

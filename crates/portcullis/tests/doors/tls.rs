@@ -69,9 +69,9 @@ fn t100_plain_http_on_the_tls_port_is_never_an_upgrade() {
     ] {
         let mut connection = Connection::open_bare(server.public);
         connection.send(&request.bytes());
-        let told = connection.read_to_end();
-        assert!(!told.windows(4).any(|part| part == b"HTTP"), "{}", told.escape_ascii());
-        assert!(told.is_empty() || told[0] == ALERT, "{}", told.escape_ascii());
+        let reply = connection.read_to_end();
+        assert!(!reply.windows(4).any(|part| part == b"HTTP"), "{}", reply.escape_ascii());
+        assert!(reply.is_empty() || reply[0] == ALERT, "{}", reply.escape_ascii());
     }
     let _record = server.records.wait_for_rule("tls");
     alive(&server);
@@ -159,8 +159,8 @@ fn t104_data_that_comes_early_uninvited_is_never_a_request() {
     for bytes in [[&hello[..], &early].concat(), [&early[..], &hello].concat(), early.repeat(50)] {
         let mut connection = Connection::open_bare(server.public);
         connection.send(&bytes);
-        let told = connection.read_to_end();
-        assert!(!told.windows(5).any(|part| part == b"HTTP/"), "{}", told.escape_ascii());
+        let reply = connection.read_to_end();
+        assert!(!reply.windows(5).any(|part| part == b"HTTP/"), "{}", reply.escape_ascii());
     }
     let _record = server.records.wait_for_rule("tls");
     assert_eq!(requests(), before);

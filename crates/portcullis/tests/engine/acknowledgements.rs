@@ -25,17 +25,17 @@ fn answer(client: &mut Client, id: u64, text: &str) {
 fn t_198_each_asked_socket_answers_once() {
     let server = start_board();
     let (mut ann, mut bob, mut cat) = three(&server);
-    let asked = ann.start("board:ask", &question("b1"));
-    let (id, said) = bob.asked("board:question");
-    assert_eq!(said["question"], "who?");
-    let (other, _) = cat.asked("board:question");
+    let request = ann.start("board:ask", &question("b1"));
+    let (id, response) = bob.next_request("board:question");
+    assert_eq!(response["question"], "who?");
+    let (other, _) = cat.next_request("board:question");
     // Bob answers twice: the second counts for nobody, not for Cat either.
     answer(&mut bob, id, "bob");
     answer(&mut bob, id, "bob again");
     let ((), took) = timed(|| answer(&mut cat, other, "cat"));
-    let told = ann.answer(asked);
-    assert_eq!((&told["ok"], &told["missing"]), (&json!(true), &json!(0)), "{told}");
-    let mut answers: Vec<String> = told["answers"]
+    let reply = ann.answer(request);
+    assert_eq!((&reply["ok"], &reply["missing"]), (&json!(true), &json!(0)), "{reply}");
+    let mut answers: Vec<String> = reply["answers"]
         .as_array()
         .unwrap()
         .iter()
@@ -54,16 +54,16 @@ fn t_198_each_asked_socket_answers_once() {
 fn t_198_who_answers_twice_does_not_answer_for_another() {
     let server = start_board();
     let (mut ann, mut bob, mut cat) = three(&server);
-    let asked = ann.start("board:ask", &question("b1"));
-    let (id, _) = bob.asked("board:question");
-    let _silent = cat.asked("board:question");
+    let request = ann.start("board:ask", &question("b1"));
+    let (id, _) = bob.next_request("board:question");
+    let _silent = cat.next_request("board:question");
     for text in ["one", "two", "three"] {
         answer(&mut bob, id, text);
     }
-    let (told, took) = timed(|| ann.answer(asked));
+    let (reply, took) = timed(|| ann.answer(request));
     assert!((1..=3).contains(&took.as_secs()), "it waits for Cat: {took:?}");
-    assert_eq!(told["answers"], json!([{ "answer": "one" }]), "{told}");
-    assert_eq!(told["missing"], 1, "{told}");
+    assert_eq!(reply["answers"], json!([{ "answer": "one" }]), "{reply}");
+    assert_eq!(reply["missing"], 1, "{reply}");
     // Too late is ignored, and costs nothing but a count.
     answer(&mut cat, id, "late");
     cat.enter("b1");
@@ -76,9 +76,9 @@ fn t_198_answers_of_strangers_and_from_elsewhere_are_nobodys() {
     let (mut ann, mut bob, mut cat) = three(&server);
     let mut eve = Client::board(&server, "eve");
     eve.enter("b2");
-    let asked = ann.start("board:ask", &question("b1"));
-    let (id, _) = bob.asked("board:question");
-    let _asked_too = cat.asked("board:question");
+    let request = ann.start("board:ask", &question("b1"));
+    let (id, _) = bob.next_request("board:question");
+    let _also_requested = cat.next_request("board:question");
     // Eve is on the same server and knows the id; it was never asked of her.
     answer(&mut eve, id, "eve");
     answer(&mut ann, id, "ann herself");
@@ -88,9 +88,9 @@ fn t_198_answers_of_strangers_and_from_elsewhere_are_nobodys() {
     cat.send(&format!("43/board,{}[{{\"answer\":\"next\"}}]", id + 1));
     cat.send("43/board,0[{\"answer\":\"zero\"}]");
     answer(&mut bob, id, "bob");
-    let told = ann.answer(asked);
-    assert_eq!(told["answers"], json!([{ "answer": "bob" }]), "{told}");
-    assert_eq!(told["missing"], 1, "{told}");
+    let reply = ann.answer(request);
+    assert_eq!(reply["answers"], json!([{ "answer": "bob" }]), "{reply}");
+    assert_eq!(reply["missing"], 1, "{reply}");
     for client in [&mut bob, &mut cat, &mut eve] {
         client.enter("b1");
     }
@@ -102,17 +102,17 @@ fn t_198_two_questions_at_once_keep_their_answers_apart() {
     let (mut ann, mut bob, mut cat) = three(&server);
     let first = ann.start("board:ask", &question("b1"));
     let second = cat.start("board:ask", &json!({ "board": "b1", "question": "what?" }));
-    let (one, said) = bob.asked("board:question");
-    let (two, _) = bob.asked("board:question");
+    let (one, response) = bob.next_request("board:question");
+    let (two, _) = bob.next_request("board:question");
     assert_ne!(one, two);
-    let (of_ann, of_cat) = if said["question"] == "who?" { (one, two) } else { (two, one) };
+    let (of_ann, of_cat) = if response["question"] == "who?" { (one, two) } else { (two, one) };
     // In the other order; each asker leaves the other's question open.
     answer(&mut bob, of_cat, "for cat");
     answer(&mut bob, of_ann, "for ann");
-    let told = ann.answer(first);
-    assert_eq!(told["answers"], json!([{ "answer": "for ann" }]), "{told}");
-    let told = cat.answer(second);
-    assert_eq!(told["answers"], json!([{ "answer": "for cat" }]), "{told}");
+    let reply = ann.answer(first);
+    assert_eq!(reply["answers"], json!([{ "answer": "for ann" }]), "{reply}");
+    let reply = cat.answer(second);
+    assert_eq!(reply["answers"], json!([{ "answer": "for cat" }]), "{reply}");
 }
 
 #[test]
@@ -135,23 +135,23 @@ fn t_198_answers_that_are_none_count_as_missing_and_break_nothing() {
     for (index, arguments) in bad.iter().enumerate() {
         let mut bob = Client::board(&server, &format!("bob-{index}"));
         bob.enter("b1");
-        let asked = ann.start("board:ask", &question("b1"));
-        let (id, _) = bob.asked("board:question");
+        let request = ann.start("board:ask", &question("b1"));
+        let (id, _) = bob.next_request("board:question");
         bob.send(&format!("43/board,{id}{arguments}"));
-        let told = ann.answer(asked);
-        assert_eq!((&told["ok"], &told["missing"]), (&json!(true), &json!(1)), "{arguments}");
-        assert_eq!(told["answers"], json!([]), "{arguments}");
+        let reply = ann.answer(request);
+        assert_eq!((&reply["ok"], &reply["missing"]), (&json!(true), &json!(1)), "{arguments}");
+        assert_eq!(reply["answers"], json!([]), "{arguments}");
         bob.ask("board:leave", &json!({ "board": "b1" }));
     }
     // What is no packet at all ends the one who sent it, and the asker hears what is left.
     for packet in ["{}", "[", "[1]x", "", "null"] {
         let mut bob = Client::board(&server, "bob");
         bob.enter("b1");
-        let asked = ann.start("board:ask", &question("b1"));
-        let (id, _) = bob.asked("board:question");
+        let request = ann.start("board:ask", &question("b1"));
+        let (id, _) = bob.next_request("board:question");
         bob.send(&format!("43/board,{id}{packet}"));
         assert_eq!(bob.close_code(), Some(1002), "{packet}");
-        assert_eq!(ann.answer(asked)["missing"], 1, "{packet}");
+        assert_eq!(ann.answer(request)["missing"], 1, "{packet}");
     }
     ann.enter("b1");
 }
@@ -162,15 +162,15 @@ fn t_198_who_leaves_does_not_keep_the_asker_waiting() {
     for how in ["41/board,", "1", ""] {
         let (mut ann, mut bob, cat) = three(&server);
         drop(cat);
-        let asked = ann.start("board:ask", &question("b1"));
-        let _question = bob.asked("board:question");
+        let request = ann.start("board:ask", &question("b1"));
+        let _question = bob.next_request("board:question");
         if how.is_empty() {
             bob.socket.connection.reset();
         } else {
             bob.send(how);
         }
-        let (told, took) = timed(|| ann.answer(asked));
-        assert_eq!(told["answers"], json!([]), "{how}: {told}");
+        let (reply, took) = timed(|| ann.answer(request));
+        assert_eq!(reply["answers"], json!([]), "{how}: {reply}");
         assert!(took.as_millis() < 1_700, "{how}: it is known at once, {took:?}");
     }
 }
@@ -180,22 +180,22 @@ fn t_198_a_binary_answer_is_gathered_like_a_binary_event() {
     let server = start_board();
     let (mut ann, mut bob, cat) = three(&server);
     drop(cat);
-    let asked = ann.start("board:ask", &question("b1"));
-    let (id, _) = bob.asked("board:question");
+    let request = ann.start("board:ask", &question("b1"));
+    let (id, _) = bob.next_request("board:question");
     // Announced, and then something else: the connection ends, the asker goes on.
     bob.send(&format!("461-/board,{id}[{{\"_placeholder\":true,\"num\":0}}]"));
     bob.send("42/board,[\"board:leave\",{\"board\":\"b1\"}]");
     assert_eq!(bob.close_code(), Some(1002));
-    assert_eq!(ann.answer(asked)["answers"], json!([]));
+    assert_eq!(ann.answer(request)["answers"], json!([]));
     // With a placeholder too many, too.
     let mut bob = Client::board(&server, "bob");
     bob.enter("b1");
-    let asked = ann.start("board:ask", &question("b1"));
-    let (id, _) = bob.asked("board:question");
+    let request = ann.start("board:ask", &question("b1"));
+    let (id, _) = bob.next_request("board:question");
     bob.send(&format!("461-/board,{id}[{{\"_placeholder\":true,\"num\":1}}]"));
     bob.send_binary(b"x");
     assert_eq!(bob.close_code(), Some(1002));
-    assert_eq!(ann.answer(asked)["missing"], 1);
+    assert_eq!(ann.answer(request)["missing"], 1);
     // For an id that was never asked nothing is kept.
     let mut bob = Client::board(&server, "bob");
     bob.send("461-/board,9007199254740991[{\"_placeholder\":true,\"num\":0}]");

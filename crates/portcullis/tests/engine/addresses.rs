@@ -27,7 +27,7 @@ fn t_170_token_rule_accepts_any_address_that_shows_the_token() {
     let server = start(&with_rule("token"));
     let token = hs256("ann");
     let own = format!("Bearer {token}");
-    let mut client = PollingClient::stranger(&server);
+    let mut client = PollingClient::outsider(&server);
     let opened = client.send(&client.request("GET", "").header("Authorization", &own));
     assert_eq!(opened.status, 200);
     let open: serde_json::Value =

@@ -301,8 +301,8 @@ fn t_197_t_095_by_polling_the_same_rules_hold() {
         let mut client = open();
         let answer: Answer = client.post(body);
         assert_eq!((answer.status, answer.code().as_str()), (400, "3"), "{body}");
-        let told = client.rest();
-        assert!(told.iter().all(|packet| !packet.contains("message-back")), "{body}: {told:?}");
+        let reply = client.rest();
+        assert!(reply.iter().all(|packet| !packet.contains("message-back")), "{body}: {reply:?}");
     }
     // Nine times 100 KiB fit beside each other, ten and more do not: the sum counts.
     let ten: Vec<String> =
@@ -385,8 +385,8 @@ fn a_drawing_reaches_the_others_and_nobody_elsewhere() {
     assert_eq!(bob.ask("board:join", &json!({ "board": "b1" }))["ok"], true);
     assert!(bob.unread().iter().all(|text| !text.contains("board:drawn")), "{:?}", bob.unread());
     assert!(eve.unread().iter().all(|text| !text.contains("board:drawn")), "{:?}", eve.unread());
-    let stranger = Client::open(&server, "/board,").join(&json!({})).unwrap_err();
-    assert_eq!(stranger["data"]["code"], "unauthorized", "{stranger}");
+    let outsider = Client::open(&server, "/board,").join(&json!({})).unwrap_err();
+    assert_eq!(outsider["data"]["code"], "unauthorized", "{outsider}");
     let mut late = Client::open(&server, "/board,");
     let token = json!({ "token": board_token("late") });
     assert!(late.join(&token).is_ok());

@@ -44,7 +44,7 @@ fn assert_unknown(answer: &Answer, what: &str) {
 fn t_009_t_013_every_request_of_a_session_is_checked_again() {
     let server = listed();
     let mut client =
-        PollingClient { origin: "https://myapp.test".into(), ..PollingClient::stranger(&server) };
+        PollingClient { origin: "https://myapp.test".into(), ..PollingClient::outsider(&server) };
     client.handshake();
     client.sign_in(&hs256("ann"));
     let evil_origins = [
@@ -92,7 +92,7 @@ fn t_009_t_013_every_request_of_a_session_is_checked_again() {
 #[test]
 fn t_008_a_browsers_own_poll_needs_no_origin() {
     let server = start(&Config::plaintext());
-    let mut client = PollingClient { origin: String::new(), ..PollingClient::stranger(&server) };
+    let mut client = PollingClient { origin: String::new(), ..PollingClient::outsider(&server) };
     assert_eq!(client.send(&client.request("GET", "")).status, 403);
     let same = client.request("GET", "").header("Sec-Fetch-Site", "same-origin");
     let answer = client.send(&same);
@@ -110,7 +110,7 @@ fn t_008_a_browsers_own_poll_needs_no_origin() {
 fn t_170_another_page_address_or_program_with_the_id_is_a_stranger() {
     let server = listed();
     let mut victim =
-        PollingClient { origin: "https://myapp.test".into(), ..PollingClient::stranger(&server) };
+        PollingClient { origin: "https://myapp.test".into(), ..PollingClient::outsider(&server) };
     victim.handshake();
     victim.sign_in(&hs256("ann"));
     let thieves = [
@@ -154,7 +154,7 @@ fn t_170_another_page_address_or_program_with_the_id_is_a_stranger() {
 fn t_170_a_stranger_does_not_end_a_waiting_poll() {
     let server = listed();
     let mut victim =
-        PollingClient { origin: "https://myapp.test".into(), ..PollingClient::stranger(&server) };
+        PollingClient { origin: "https://myapp.test".into(), ..PollingClient::outsider(&server) };
     victim.handshake();
     victim.sign_in(&hs256("ann"));
     let mut waiting = waiting_poll(&server, &victim);
@@ -199,20 +199,20 @@ fn t_170_an_ended_session_is_nobodys() {
     let server = start(&Config::plaintext());
     let client = PollingClient::connect(&server, &hs256("ann"));
     client.say("1");
-    let mut told = 0;
+    let mut reply = 0;
     portcullis_test::until("the end of the session", || {
         let answer = client.poll();
-        told += usize::from(answer.status == 200);
+        reply += usize::from(answer.status == 200);
         (answer.status == 400).then_some(())
     });
-    assert!(told <= 1, "the last poll is told once");
+    assert!(reply <= 1, "the last poll is told once");
     assert_unknown(&client.poll(), "poll");
     assert_unknown(&client.post("40"), "post");
     assert_unknown(&client.send(&client.upgrade_request()), "upgrade");
     NOTHING.wait_for(&server);
     // Another server's ids, and those from before a restart, are unknown too.
     let other = start(&Config::plaintext());
-    let stale = PollingClient { sid: client.sid.clone(), ..PollingClient::stranger(&other) };
+    let stale = PollingClient { sid: client.sid.clone(), ..PollingClient::outsider(&other) };
     assert_unknown(&stale.poll(), "another server's");
     NOTHING.wait_for(&other);
     let survivor = PollingClient::open(&other);
@@ -224,7 +224,7 @@ fn t_007_native_clients_poll_with_their_token_in_every_request() {
     let config = Config::plaintext();
     let origin = vec![String::from("without_origin = \"token\"")];
     let server = start(&Config { origin, ..config });
-    let mut client = PollingClient { origin: String::new(), ..PollingClient::stranger(&server) };
+    let mut client = PollingClient { origin: String::new(), ..PollingClient::outsider(&server) };
     let bearer = |token: &str| format!("Bearer {token}");
     let own = bearer(&hs256("ann"));
     let opening = client.request("GET", "");

@@ -129,7 +129,7 @@ impl Client {
     }
 
     /// The id and payload of the next event of a name that asks for an acknowledgement.
-    pub(crate) fn asked(&mut self, event: &str) -> (u64, Value) {
+    pub(crate) fn request(&mut self, event: &str) -> (u64, Value) {
         let prefix = format!("42{}", self.place);
         let name = format!("[\"{event}\",");
         let text = self.text(|text| text.starts_with(&prefix) && text.contains(&name));

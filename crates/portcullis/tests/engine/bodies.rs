@@ -22,8 +22,8 @@ fn assert_refused(answer: &Answer, what: &str) {
 
 /// The session ends: the next poll or two are told, then there is none.
 fn assert_ends(client: &mut PollingClient<'_>, what: &str) {
-    let told = client.rest();
-    assert!(told.iter().all(|packet| !packet.starts_with("43")), "{what}: {told:?}");
+    let reply = client.rest();
+    assert!(reply.iter().all(|packet| !packet.starts_with("43")), "{what}: {reply:?}");
     let answer = client.poll();
     assert_eq!((answer.status, answer.code().as_str()), (400, "1"), "{what}");
 }
@@ -97,7 +97,7 @@ fn t_092_2000_packets_are_taken_in_order() {
     for number in 0..2_000 {
         let prefix = format!("43{number}[");
         while client.seen.is_empty() {
-            assert!(client.gather(), "ended before answer {number}");
+            assert!(client.collect_packets(), "ended before answer {number}");
         }
         let packet = client.seen.remove(0);
         assert!(packet.starts_with(&prefix), "in order: {packet:.80} is not {number}");
@@ -318,16 +318,16 @@ fn t_181_silence_pongs_and_pings_by_polling() {
     let server = start(&transport(&["ping_interval_ms = 300", "ping_timeout_ms = 1000"]));
     // Polls, but never answers: it is told `1` in the end.
     let mut silent = PollingClient::connect(&server, &hs256("silent"));
-    let mut told = Vec::new();
+    let mut reply = Vec::new();
     until("the end", || {
         let answer = silent.poll();
         if answer.status == 200 {
-            told.extend(packets(&answer));
+            reply.extend(packets(&answer));
         }
         (answer.status != 200).then_some(())
     });
-    assert_eq!(told.iter().filter(|packet| *packet == "2").count(), 1, "{told:?}");
-    assert_eq!(told.last().map(String::as_str), Some("1"), "{told:?}");
+    assert_eq!(reply.iter().filter(|packet| *packet == "2").count(), 1, "{reply:?}");
+    assert_eq!(reply.last().map(String::as_str), Some("1"), "{reply:?}");
     silent.seen.clear();
     NOTHING.wait_for(&server);
     // Answers every ping: it lives longer than interval and timeout together.
@@ -386,7 +386,7 @@ fn t_013_t_014_t_016_t_260_answers_to_polls_are_for_one_page_and_no_cache() {
         origin: vec![format!("allowed = [\"{allowed}\", \"https://other.test\"]")],
         ..Config::plaintext()
     });
-    let mut client = PollingClient { origin: allowed.into(), ..PollingClient::stranger(&server) };
+    let mut client = PollingClient { origin: allowed.into(), ..PollingClient::outsider(&server) };
     let opened = client.send(&client.request("GET", ""));
     client.handshake();
     let posted = client.post("3");

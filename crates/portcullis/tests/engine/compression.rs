@@ -116,8 +116,8 @@ fn t_212_t_214_offers_are_kept_or_declined_and_nothing_is_echoed() {
         let request = Request::upgrade(&server, "/ws").header("Sec-WebSocket-Extensions", offer);
         let (answer, took) = timed(|| request.ask(&server));
         assert_eq!(answer.status, 101, "{offer:.80}");
-        let said = answer.header("sec-websocket-extensions");
-        assert_eq!(said, kept.then_some(AGREED), "{offer:.80}");
+        let response = answer.header("sec-websocket-extensions");
+        assert_eq!(response, kept.then_some(AGREED), "{offer:.80}");
         assert!(took < Duration::from_secs(1), "{took:?}");
     }
     let spaces = format!("permessage-deflate{}; x", " ".repeat(15_000));

@@ -500,9 +500,12 @@ fn t_231_what_is_offered_as_a_subprotocol_is_never_said_again() {
             let request = Request::upgrade(&server, path).header("Sec-WebSocket-Protocol", offer);
             let answer = request.ask(&server);
             assert_eq!(answer.status, 101, "{path} {offer:.30}");
-            let said = answer.header("sec-websocket-protocol");
-            assert!(said.is_none_or(|said| !said.contains(&token)), "{path}: {said:?}");
-            assert_eq!(said, offer.starts_with("portcullis.v1").then_some("portcullis.v1"));
+            let response = answer.header("sec-websocket-protocol");
+            assert!(
+                response.is_none_or(|response| !response.contains(&token)),
+                "{path}: {response:?}"
+            );
+            assert_eq!(response, offer.starts_with("portcullis.v1").then_some("portcullis.v1"));
             let body = format!("{:?}", answer.headers);
             assert!(!body.contains(&token), "{path}");
         }

@@ -32,7 +32,7 @@ fn roomy(connect_timeout_ms: u64) -> TestServer {
 
 /// Opens many sessions over few connections; gives their ids.
 fn open_many(server: &TestServer, count: usize) -> Vec<String> {
-    let request = PollingClient::stranger(server).request("GET", "");
+    let request = PollingClient::outsider(server).request("GET", "");
     let mut connection = Connection::open(server);
     let mut sids = Vec::with_capacity(count);
     while sids.len() < count {
@@ -130,7 +130,7 @@ fn t_172_a_session_id_of_the_clients_choice_opens_nothing() {
         String::from("00000000-0000-0000-0000-000000000000"),
     ];
     for sid in guesses.iter().filter(|sid| **sid != real.sid) {
-        let client = PollingClient { sid: sid.clone(), ..PollingClient::stranger(&server) };
+        let client = PollingClient { sid: sid.clone(), ..PollingClient::outsider(&server) };
         let requests =
             [client.poll_request(), client.post_request(b"40"), client.upgrade_request()];
         for request in requests {
@@ -169,7 +169,7 @@ fn t_173_guesses_are_refused_alike_and_counted() {
         if number % 2 == 0 {
             sid = format!("guess{number}");
         }
-        let client = PollingClient { sid, ..PollingClient::stranger(&server) };
+        let client = PollingClient { sid, ..PollingClient::outsider(&server) };
         let answer = if number % 3 == 0 { client.poll() } else { client.post("40") };
         statuses.push(answer.status);
         if answer.status == 400 {
@@ -195,7 +195,7 @@ fn t_173_whoever_guesses_on_is_kept_out_and_nobody_else_is() {
     // Nobody but the product says how many guesses there may be.
     let server = start(&Config { plaintext: true, ..Config::strict_rates() });
     let guesser =
-        PollingClient { source: [127, 0, 7, 7].into(), ..PollingClient::stranger(&server) };
+        PollingClient { source: [127, 0, 7, 7].into(), ..PollingClient::outsider(&server) };
     let neighbour = PollingClient::open_from(&server, [127, 0, 7, 8]);
     let mut refused = 0;
     let kept_out = loop {
@@ -355,7 +355,7 @@ fn t_176_a_flood_of_handshakes_nobody_polls_is_bounded_and_soon_gone() {
     let server = start(&config);
     let mut user = SioClient::connect(&server, &hs256("user"));
     let before = server.resident_kib();
-    let request = PollingClient::stranger(&server).request("GET", "");
+    let request = PollingClient::outsider(&server).request("GET", "");
     let mut connection = Connection::open(&server);
     let (mut opened, mut refused) = (0, 0);
     // On and on, until most of the flood has met the cap.
@@ -395,7 +395,7 @@ fn t_188_a_session_is_not_for_another_transport() {
     let server = start(&Config::plaintext());
     let (mut socket, opened) = open_socket(&server);
     let sid = opened["sid"].as_str().unwrap().to_owned();
-    let poller = PollingClient { sid, ..PollingClient::stranger(&server) };
+    let poller = PollingClient { sid, ..PollingClient::outsider(&server) };
     for request in [poller.poll_request(), poller.post_request(b"1")] {
         let answer = poller.send(&request);
         assert_eq!((answer.status, answer.code().as_str()), (400, "3"));

@@ -142,8 +142,8 @@ fn t_198_answers_nobody_asked_for_are_ignored_and_a_flood_of_them_is_not() {
     let mut client = PollingClient::connect(&server, &hs256("bob"));
     let flood: Vec<String> = (0..100).map(|id| format!("43{id}[]")).collect();
     let _answer = client.post(&flood.join("\u{1e}"));
-    let told = client.rest();
-    assert!(told.iter().any(|packet| packet == "1"), "{told:?}");
+    let reply = client.rest();
+    assert!(reply.iter().any(|packet| packet == "1"), "{reply:?}");
     // A binary answer to nothing: refused at its header.
     ends(&server, "461-1[{\"_placeholder\":true,\"num\":0}]", 1003);
     let _record = server.records.wait_for_rule("control_rate");

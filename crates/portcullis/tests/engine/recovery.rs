@@ -20,19 +20,19 @@ struct Gone {
 }
 
 fn note(client: &mut Client, text: &str) {
-    let said = client.ask("board:note", &json!({ "board": "b1", "text": text }));
-    assert_eq!(said["ok"], true, "{said}");
+    let response = client.ask("board:note", &json!({ "board": "b1", "text": text }));
+    assert_eq!(response["ok"], true, "{response}");
 }
 
 fn lose(server: &ExampleServer, name: &str, speaker: &mut Client) -> Gone {
     let mut client = Client::board(server, name);
     client.enter("b1");
     note(speaker, "heard");
-    let heard = client.event("board:note");
-    assert_eq!(heard[1]["text"], "heard", "{heard}");
+    let received = client.event("board:note");
+    assert_eq!(received[1]["text"], "heard", "{received}");
     let text = |name: &str| client.joined[name].as_str().expect("in the answer").to_owned();
-    let gone = Gone { pid: text("pid"), sid: text("sid"), offset: heard[2].clone() };
-    assert!(gone.offset.is_string(), "{heard}");
+    let gone = Gone { pid: text("pid"), sid: text("sid"), offset: received[2].clone() };
+    assert!(gone.offset.is_string(), "{received}");
     client.socket.connection.reset();
     gone
 }
@@ -245,10 +245,10 @@ fn t_147_an_offset_that_the_server_never_told_gives_a_fresh_place() {
     let mut speaker = speaker(&server);
     let gone = lose(&server, "ann", &mut speaker);
     note(&mut speaker, "missed");
-    let told = gone.offset.as_str().unwrap().to_owned();
-    let changed = format!("{}A", &told[..told.len() - 1]);
-    for offset in ["9007199254740991", "0", "1", &changed, &told.to_uppercase()] {
-        if offset == told {
+    let reply = gone.offset.as_str().unwrap().to_owned();
+    let changed = format!("{}A", &reply[..reply.len() - 1]);
+    for offset in ["9007199254740991", "0", "1", &changed, &reply.to_uppercase()] {
+        if offset == reply {
             continue;
         }
         let forged = json!({ "token": board_token("ann"), "pid": gone.pid, "offset": offset });
@@ -323,7 +323,7 @@ fn lost(server: &TestServer, name: &str, room: &str, offset: &Value) -> Value {
 }
 
 /// The offset of a message that a member of a room has received.
-fn told_offset(server: &TestServer, owner: &mut SioClient, room: &str) -> Value {
+fn received_offset(server: &TestServer, owner: &mut SioClient, room: &str) -> Value {
     let mut watcher = SioClient::connect(server, &hs256("owner"));
     assert_eq!(watcher.ask("room:join", &json!({ "roomId": room }))["ok"], true);
     let sent = owner.ask("chat:send", &json!({ "roomId": room, "message": "before" }));
@@ -346,7 +346,7 @@ fn t_147_in_the_product_a_room_that_was_left_meanwhile_is_not_heard() {
         let payload = json!({ "roomId": room, "message": text });
         assert_eq!(owner.ask("chat:send", &payload)["ok"], true);
     };
-    let offset = told_offset(&server, &mut owner, &kept);
+    let offset = received_offset(&server, &mut owner, &kept);
 
     let mut client = SioClient::open(&server);
     let joined = client.sign_in(&hs256("ann"));
@@ -377,7 +377,7 @@ fn t_147_in_the_product_a_deleted_room_and_another_user_get_nothing() {
     let server = start(&wide(Config::plaintext()));
     let mut owner = SioClient::connect(&server, &hs256("owner"));
     let room = room_id(&owner.ask("room:create", &public_room()));
-    let offset = told_offset(&server, &mut owner, &room);
+    let offset = received_offset(&server, &mut owner, &room);
     let payload = lost(&server, "ann", &room, &offset);
     let sent = owner.ask("chat:send", &json!({ "roomId": room, "message": "missed" }));
     assert_eq!(sent["ok"], true);
@@ -401,7 +401,7 @@ fn t_147_the_place_survives_no_restart_and_nobody_is_harmed() {
     let server = start(&wide(Config::plaintext()));
     let mut owner = SioClient::connect(&server, &hs256("owner"));
     let room = room_id(&owner.ask("room:create", &public_room()));
-    let offset = told_offset(&server, &mut owner, &room);
+    let offset = received_offset(&server, &mut owner, &room);
     let payload = lost(&server, "ann", &room, &offset);
     let server = server.crash_and_restart();
     let mut back = SioClient::open(&server);

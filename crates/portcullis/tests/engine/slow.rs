@@ -60,7 +60,7 @@ fn t_183_a_posted_body_that_trickles_is_answered_on_time_and_holds_nothing() {
     let mut connection = client.connection();
     let head = client.post_request(b"").with("Content-Length", "6000").bytes();
     connection.send(&head);
-    let (status, took) = timed(|| trickle(&mut connection));
+    let (status, took) = timed(|| send_slowly(&mut connection));
     assert_eq!(status, 408);
     assert!(took >= Duration::from_millis(1_000) && took < Duration::from_secs(6), "{took:?}");
     NOTHING.wait_for(&server);
@@ -76,7 +76,7 @@ fn t_183_a_posted_body_that_trickles_is_answered_on_time_and_holds_nothing() {
 }
 
 /// Sends a byte every few moments until there is an answer; gives its status.
-fn trickle(connection: &mut Connection) -> u16 {
+fn send_slowly(connection: &mut Connection) -> u16 {
     let pause = Duration::from_millis(50);
     connection.socket().set_read_timeout(Some(pause)).unwrap();
     let mut text = Vec::new();
@@ -324,20 +324,20 @@ fn t_185_what_waits_for_a_poll_is_bounded_and_told_once() {
     }
     let most = client.opened["maxPayload"].as_u64().unwrap();
     assert_eq!(most, 64 * 1024);
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     let mut polls = 0;
-    while heard.len() < 150 {
+    while received.len() < 150 {
         let answer = client.poll();
         polls += 1;
         assert!(answer.body.len() as u64 <= most, "{} bytes in one answer", answer.body.len());
         for packet in packets(&answer) {
             if let Some(arguments) = packet.strip_prefix("42") {
                 let arguments: Value = serde_json::from_str(arguments).unwrap();
-                heard.extend(arguments[1]["seq"].as_u64());
+                received.extend(arguments[1]["seq"].as_u64());
             }
         }
     }
-    assert_eq!(heard, (1..=150).collect::<Vec<u64>>(), "each once, in order");
+    assert_eq!(received, (1..=150).collect::<Vec<u64>>(), "each once, in order");
     assert!(polls >= 3, "an answer has a bound");
     // Asking again gives nothing again: the next poll waits for something new.
     let mut waiting = client.start_poll();
@@ -377,8 +377,8 @@ fn t_202_a_flood_to_a_room_of_slow_readers_costs_one_copy_and_then_the_readers()
     assert!(grown < 12 * 1024, "{grown} KiB more");
     assert!((1..=900).contains(&gone_after), "readers that never read stay: {gone_after}");
     for client in &mut slow {
-        let told = client.rest();
-        assert!(told.len() <= 900, "{}", told.len());
+        let reply = client.rest();
+        assert!(reply.len() <= 900, "{}", reply.len());
     }
     Gauges { open: 2, pre_auth: 0, authenticated: 2 }.wait_for(&server);
     alive(&server);
@@ -388,7 +388,7 @@ fn t_202_a_flood_to_a_room_of_slow_readers_costs_one_copy_and_then_the_readers()
 fn t_223_resets_at_every_stage_leave_nothing_behind() {
     let server = start(&wide(transport(&["connect_timeout_ms = 3000"])));
     let upgrade = Request::upgrade(&server, PATH);
-    let open = PollingClient::stranger(&server).request("GET", "");
+    let open = PollingClient::outsider(&server).request("GET", "");
     let stage = |number: usize| {
         let mut connection = Connection::open(&server);
         match number % 8 {
@@ -446,10 +446,10 @@ fn t_223_resets_at_every_stage_leave_nothing_behind() {
     let written = server.records.all().split_off(records);
     assert!(written.len() < 4_000, "{} records for 4,000 resets", written.len());
     // What outstays its time is told, and so are hundreds a second of them, which press a server.
-    let told = |record: &Value| {
+    let reply = |record: &Value| {
         ["connect_timeout", "load"].iter().any(|rule| record["rule"]["name"] == *rule)
     };
-    let alarm = written.iter().find(|record| record["log"]["level"] != "info" && !told(record));
+    let alarm = written.iter().find(|record| record["log"]["level"] != "info" && !reply(record));
     assert_eq!(alarm, None);
     alive(&server);
 }

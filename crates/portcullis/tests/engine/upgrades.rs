@@ -300,30 +300,30 @@ fn t_180_nothing_is_lost_or_doubled_by_the_switch() {
         let payload = json!({ "roomId": room, "message": format!("number {number}") });
         assert_eq!(sender.ask("chat:send", &payload)["seq"], number);
     };
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     (1..=10).for_each(|number| say(&mut sender, number));
-    heard.push(sequence(&client.event("chat:message")));
+    received.push(sequence(&client.event("chat:message")));
     let mut socket = client.open_upgrade();
     (11..=20).for_each(|number| say(&mut sender, number));
     socket.send_text("2probe");
     assert_eq!(socket.next_frame().unwrap().text(), "3probe");
     (21..=30).for_each(|number| say(&mut sender, number));
-    while heard.len() < 25 {
-        heard.push(sequence(&client.event("chat:message")));
+    while received.len() < 25 {
+        received.push(sequence(&client.event("chat:message")));
     }
     let left = std::mem::take(&mut client.seen);
     socket.send_text("5");
     (31..=40).for_each(|number| say(&mut sender, number));
     for packet in left.iter().filter(|packet| packet.contains("chat:message")) {
         let arguments: serde_json::Value = serde_json::from_str(&packet[2..]).unwrap();
-        heard.push(sequence(&arguments[1]));
+        received.push(sequence(&arguments[1]));
     }
-    while heard.len() < 40 {
+    while received.len() < 40 {
         let packet = socket_packet(&mut socket, "42[\"chat:message\"");
         let arguments: serde_json::Value = serde_json::from_str(&packet[2..]).unwrap();
-        heard.push(sequence(&arguments[1]));
+        received.push(sequence(&arguments[1]));
     }
-    assert_eq!(heard, (1..=40).collect::<Vec<u64>>());
+    assert_eq!(received, (1..=40).collect::<Vec<u64>>());
 }
 
 fn sequence(message: &serde_json::Value) -> u64 {

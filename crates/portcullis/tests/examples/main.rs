@@ -81,6 +81,6 @@ fn notifications_reach_their_user_now_or_at_the_next_connect() {
     assert_eq!(push(&pusher, "carol", "later"), 202);
     let mut carol = connect(server.public, &token(issuer, "carol"));
     assert_eq!(carol.event("notify")["text"], "later", "what was read does not come again");
-    let heard = bob.seen.iter().filter(|packet| packet.contains("notify")).count();
-    assert_eq!(heard, 0, "nobody else heard of it");
+    let received = bob.seen.iter().filter(|packet| packet.contains("notify")).count();
+    assert_eq!(received, 0, "nobody else heard of it");
 }

@@ -25,8 +25,8 @@ fn log_in(server: &TestServer, name: &str, totp: Option<&str>) -> portcullis_tes
 
 /// A second factor for whoever has the token: its secret and its recovery codes.
 fn add_factor(server: &TestServer, token: &str) -> (String, Vec<String>) {
-    let begun = post(server, "/auth/totp/begin", token, &json!({})).json();
-    let secret = begun["secret"].as_str().unwrap().to_owned();
+    let started = post(server, "/auth/totp/begin", token, &json!({})).json();
+    let secret = started["secret"].as_str().unwrap().to_owned();
     let code = json!({ "code": authenticator_code(&secret, 0) });
     let confirmed = post(server, "/auth/totp/confirm", token, &code);
     assert_eq!(confirmed.status, 200, "{}", String::from_utf8_lossy(&confirmed.body));
@@ -41,11 +41,11 @@ fn a_code_is_asked_for_and_each_is_good_once_even_for_twenty_at_once() {
     let ann = sign_up(&server, "ann");
     let (secret, recovery) = add_factor(&server, &ann.token);
     assert_eq!(recovery.len(), 10);
-    let asked = log_in(&server, "ann", None);
-    assert_eq!((asked.status, asked.code().as_str()), (401, "totp_required"));
+    let request = log_in(&server, "ann", None);
+    assert_eq!((request.status, request.code().as_str()), (401, "totp_required"));
     // The code that confirmed it is used up; the next one is good, once.
     assert_eq!(log_in(&server, "ann", Some(&authenticator_code(&secret, 0))).status, 401);
-    let crowd = |code: &str| {
+    let many = |code: &str| {
         let go = Barrier::new(8);
         std::thread::scope(|scope| {
             let ask = || {
@@ -56,7 +56,7 @@ fn a_code_is_asked_for_and_each_is_good_once_even_for_twenty_at_once() {
             all.into_iter().map(|one| one.join().unwrap()).filter(|status| *status == 200).count()
         })
     };
-    assert_eq!(crowd(&authenticator_code(&secret, 1)), 1);
+    assert_eq!(many(&authenticator_code(&secret, 1)), 1);
     let text = server.records.text();
     assert!(!text.contains(&secret) && !text.contains(&recovery[0]));
     drop(text);
@@ -101,7 +101,9 @@ fn t063_in_production_an_administrator_needs_two_factors() {
     let output = server.operate(&["user", "remove-totp", "root"], "");
     assert_eq!(output.status.code(), Some(0));
     let _in_force = server.records.wait_for(|record| {
-        record["message"].as_str().is_some_and(|said| said.starts_with("second factor removed"))
+        record["message"]
+            .as_str()
+            .is_some_and(|response| response.starts_with("second factor removed"))
     });
     let status = invite(token);
     assert!(status == 403 || status == 401, "{status}");

@@ -51,9 +51,9 @@ fn t027_a_flood_on_a_name_is_stopped_and_its_owner_still_gets_in() {
     // Other names are not touched by it, and a name that is nobody's is closed the same way.
     assert_eq!(login(&server, "eve", PASSWORD).status, 200);
     assert_eq!(register(&server, "somebody", PASSWORD).status, 201);
-    let [somebody, nobody] = ["somebody", "nobody"]
+    let [some_user, no_user] = ["somebody", "nobody"]
         .map(|name| (0..20).map(|_| login(&server, name, "wrong").status).collect::<Vec<_>>());
-    assert_eq!(somebody, nobody, "an unknown name is told from a known one");
+    assert_eq!(some_user, no_user, "an unknown name is told from a known one");
     for code in ["authn_login_fail", "authn_login_fail_max"] {
         let _record = server.records.wait_for(|record| record["event"]["code"] == code);
     }
@@ -82,7 +82,7 @@ fn t028_whatever_is_wrong_is_answered_alike() {
         assert_eq!(server.operate(&act, "").status.code(), Some(0));
     }
     let _in_force = server.records.wait_after(mark, |record| {
-        record["message"].as_str().is_some_and(|said| said.starts_with("banned for ever"))
+        record["message"].as_str().is_some_and(|response| response.starts_with("banned for ever"))
     });
     let attempts = [
         ("known", "not the password"),

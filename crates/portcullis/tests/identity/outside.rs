@@ -64,8 +64,8 @@ fn administrator_of_another_issuer_needs_a_second_factor_in_the_token() {
     assert!(proven.join_namespace("/admin", &payload(&strong)).is_ok());
     assert_eq!(code(&client.ask("admin:broadcast", &say)), "second_factor_required");
     // A ticket of a weak token opens nothing more.
-    let asked = Request::post(&server, "/auth/ticket", "{}").with("Origin", Config::PAGE);
-    let ticket = asked.header("Authorization", &format!("Bearer {weak}")).ask(&server).json();
+    let request = Request::post(&server, "/auth/ticket", "{}").with("Origin", Config::PAGE);
+    let ticket = request.header("Authorization", &format!("Bearer {weak}")).ask(&server).json();
     let mut by_ticket = SioClient::open(&server);
     let shown = json!({ "ticket": ticket["ticket"] }).to_string();
     let answer = by_ticket.join_namespace("/", &shown).unwrap();
@@ -158,8 +158,8 @@ fn user_without_a_factor_can_only_add_one_where_everybody_needs_one() {
             "{path}"
         );
     }
-    let begun = post(&server, "/auth/totp/begin", &ann.token, &json!({})).json();
-    let secret = begun["secret"].as_str().unwrap();
+    let started = post(&server, "/auth/totp/begin", &ann.token, &json!({})).json();
+    let secret = started["secret"].as_str().unwrap();
     let confirmed = post(
         &server,
         "/auth/totp/confirm",
@@ -191,8 +191,8 @@ fn moderator_without_a_factor_is_an_ordinary_user_where_staff_needs_one() {
     let _in_force = server.records.wait_for(|record| record["event"]["reason"] == "operator");
     let mute = json!({ "userId": "u_nobody", "duration_s": 60 });
     assert_eq!(code(&client.ask("user:mute", &mute)), "second_factor_required");
-    let begun = post(&server, "/auth/totp/begin", &max.token, &json!({})).json();
-    let secret = begun["secret"].as_str().unwrap();
+    let started = post(&server, "/auth/totp/begin", &max.token, &json!({})).json();
+    let secret = started["secret"].as_str().unwrap();
     let body = json!({ "code": authenticator_code(secret, 0) });
     assert_eq!(post(&server, "/auth/totp/confirm", &max.token, &body).status, 200);
     assert_eq!(code(&client.ask("user:mute", &mute)), "forbidden", "there is no such user");

@@ -62,8 +62,8 @@ fn t030_t033_t041_t043_each_key_signs_for_its_issuer_in_its_algorithm() {
             assert!(!comes_in(&server, &key.token(&other.header(), &good(other))));
             assert!(!comes_in(&server, &key.token(&other.header(), &good(key))));
         }
-        let stranger = PublishedKey::generate("main", key.algorithm);
-        assert!(!comes_in(&server, &stranger.token(&key.header(), &good(key))));
+        let outsider = PublishedKey::generate("main", key.algorithm);
+        assert!(!comes_in(&server, &outsider.token(&key.header(), &good(key))));
         let algorithms = [
             "none", "None", "HS256", "HS384", "RS256", "RS384", "RS512", "PS256", "PS384", "ES256",
             "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "",
@@ -223,10 +223,10 @@ fn t040_ten_thousand_names_of_keys_cost_little_and_lead_nowhere() {
             client = portcullis_test::PollingClient::open(&server);
         }
         // By request: what asks over HTTP is refused as well, and needs no connection each.
-        let asked = portcullis_test::Request::post(&server, "/auth/ticket", "{}")
+        let request = portcullis_test::Request::post(&server, "/auth/ticket", "{}")
             .header("Authorization", &format!("Bearer {forged}"));
         if number < 2_000 {
-            assert_eq!(asked.ask(&server).status, 401);
+            assert_eq!(request.ask(&server).status, 401);
         }
     }
     drop(client);

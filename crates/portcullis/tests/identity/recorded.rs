@@ -34,8 +34,8 @@ fn log_ins_are_recorded_with_the_factors_that_were_proved() {
     let server = start(&Config::default());
     let ann = sign_up(&server, "ann");
     recorded(&server, "authn_login_success", "password", &ann.id);
-    let begun = post(&server, "/auth/totp/begin", &ann.token, &json!({})).json();
-    let secret = begun["secret"].as_str().unwrap().to_owned();
+    let started = post(&server, "/auth/totp/begin", &ann.token, &json!({})).json();
+    let secret = started["secret"].as_str().unwrap().to_owned();
     let wrong = post(&server, "/auth/totp/confirm", &ann.token, &json!({ "code": "000000" }));
     assert_eq!((wrong.status, wrong.code().as_str()), (400, "INVALID_MESSAGE"));
     let record = recorded(&server, "authn_login_fail", "totp", &ann.id);

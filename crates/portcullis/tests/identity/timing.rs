@@ -146,19 +146,19 @@ fn t064_a_room_that_is_not_there_takes_as_long_as_one_that_is_not_for_one() {
 struct Refreshed<'a> {
     server: &'a TestServer,
     client: SioClient,
-    asked: usize,
+    request: usize,
 }
 
 impl<'a> Refreshed<'a> {
     fn new(server: &'a TestServer) -> Self {
-        Self { server, client: SioClient::connect(server, &hs256("other")), asked: 0 }
+        Self { server, client: SioClient::connect(server, &hs256("other")), request: 0 }
     }
 
     fn ask(&mut self, payload: &Value) -> Duration {
-        if self.asked == 8 {
+        if self.request == 8 {
             *self = Self::new(self.server);
         }
-        self.asked += 1;
+        self.request += 1;
         let (answer, took) = timed(|| self.client.ask("room:delete", payload));
         assert_eq!(answer["error"]["code"], "forbidden");
         took

@@ -29,7 +29,7 @@ macro_rules! room_event {
 
 room_event!(Enter, "enter", Access::User);
 room_event!(Exit, "exit", Access::User);
-room_event!(Tell, "tell", Access::User);
+room_event!(Notify, "tell", Access::User);
 room_event!(Member, "member", Access::Member);
 room_event!(Joinable, "joinable", Access::Joinable);
 room_event!(Announce, "announce", Access::User);
@@ -37,7 +37,7 @@ room_event!(Evict, "evict", Access::User);
 room_event!(Count, "count", Access::User);
 room_event!(Question, "question", Access::User);
 
-fn told() -> Payload {
+fn reply() -> Payload {
     Payload::of(&json!({}))
 }
 
@@ -46,27 +46,27 @@ fn server() -> TestServer {
         server.on(|permit: Permit<Enter>, context: Context| async move {
             let room = &permit.payload().room;
             context.join(room)?;
-            context.others_in(room).emit("entered", &told())?;
+            context.others_in(room).emit("entered", &reply())?;
             Ok(Reply::ok())
         })?;
         server.on(|permit: Permit<Exit>, context: Context| async move {
             let room = &permit.payload().room;
             context.leave(room)?;
-            context.others_in(room).emit("left", &told())?;
+            context.others_in(room).emit("left", &reply())?;
             Ok(Reply::ok())
         })?;
-        let tell = |whom: Broadcast| whom.emit("told", &told()).map(|()| Reply::ok());
-        server.on(move |permit: Permit<Tell>, context: Context| async move {
-            tell(context.everyone_in(&permit.payload().room))
+        let notify = |target: Broadcast| target.emit("told", &reply()).map(|()| Reply::ok());
+        server.on(move |permit: Permit<Notify>, context: Context| async move {
+            notify(context.everyone_in(&permit.payload().room))
         })?;
         server.on(move |permit: Permit<Member>, context: Context| async move {
-            tell(context.others().to(&permit.payload().room))
+            notify(context.others().to(&permit.payload().room))
         })?;
         server.on(move |permit: Permit<Joinable>, context: Context| async move {
-            tell(context.others().to(&permit.payload().room))
+            notify(context.others().to(&permit.payload().room))
         })?;
         server.on(move |permit: Permit<Announce>, context: Context| async move {
-            tell(context.as_server().to(&permit.payload().room))
+            notify(context.as_server().to(&permit.payload().room))
         })?;
         server.on(|permit: Permit<Evict>, context: Context| async move {
             context.others_in(&permit.payload().room).disconnect().map(|()| Reply::ok())
@@ -77,7 +77,7 @@ fn server() -> TestServer {
         })?;
         server.on(|permit: Permit<Question>, context: Context| async move {
             let others = context.others_in(&permit.payload().room);
-            others.emit_with_ack("asked", &told(), Duration::from_millis(1)).await?;
+            others.emit_with_ack("asked", &reply(), Duration::from_millis(1)).await?;
             Ok(Reply::ok())
         })?;
         let room = |name: &str| RoomFacts {

@@ -52,7 +52,7 @@ fn world(state: LoadState) -> World {
     });
     let served = Served::start_with(builder, |server| {
         server.on(move |_permit: Permit<Hold>, _context| {
-            let _told = held.lock().unwrap().recv();
+            let _reply = held.lock().unwrap().recv();
             async { Ok(Reply::ok()) }
         })?;
         server.on(move |permit: Permit<Count>, _context| {
@@ -70,7 +70,7 @@ const MANY: usize = 8;
 
 /// Many connections of one user and one of another have sent the same, before any of it is read.
 /// Gives how many of the many were heard before the last of the one.
-fn heard_before(state: LoadState) -> usize {
+fn received_before(state: LoadState) -> usize {
     let World { served, order, go_on } = world(state);
     let mut holder = served.connect("holder");
     let mut many: Vec<SioClient> = (0..MANY).map(|_| served.connect("many")).collect();
@@ -91,7 +91,7 @@ fn heard_before(state: LoadState) -> usize {
 
 #[test]
 fn pressed_a_user_with_many_connections_gets_the_turns_of_one() {
-    let pressed = heard_before(LoadState::Elevated);
+    let pressed = received_before(LoadState::Elevated);
     // A turn is 4 KiB, two hundred events; the first one is by connection, the others by user.
     assert!(pressed < MANY * EVENTS / 2, "{pressed} of {}", MANY * EVENTS);
 }

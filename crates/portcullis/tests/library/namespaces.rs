@@ -63,11 +63,11 @@ fn a_pattern_makes_one_namespace_for_each_name() {
     }
     first.send(r#"42/doc-2,1["say",{}]"#);
     first.wait_packet(|packet| packet == r#"43/doc-2,1[{"ok":true}]"#);
-    let said = second.wait_packet(|packet| packet.contains("said"));
-    assert_eq!(said, r#"42/doc-2,["said",{"in":"/doc-2"}]"#);
+    let response = second.wait_packet(|packet| packet.contains("said"));
+    assert_eq!(response, r#"42/doc-2,["said",{"in":"/doc-2"}]"#);
     first.send(r#"42/doc-1,2["say",{}]"#);
-    let said = second.wait_packet(|packet| packet.contains("said"));
-    assert_eq!(said, r#"42/doc-1,["said",{"in":"/doc-1"}]"#);
+    let response = second.wait_packet(|packet| packet.contains("said"));
+    assert_eq!(response, r#"42/doc-1,["said",{"in":"/doc-1"}]"#);
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn hooks_and_roles_refuse_and_the_connection_goes_on_where_it_is() {
         let refused = client.join_namespace(name, &credential("ann")).unwrap_err();
         assert_eq!(refused["data"]["code"], "forbidden", "{name}");
     }
-    let stranger = client.join_namespace("/doc-2", &credential("bob"));
-    assert_eq!(stranger.unwrap_err()["data"]["code"], "unauthorized");
+    let outsider = client.join_namespace("/doc-2", &credential("bob"));
+    assert_eq!(outsider.unwrap_err()["data"]["code"], "unauthorized");
     let mut keeper = served.open();
     assert!(keeper.join_namespace("/doc-closed", &credential("keeper")).is_ok());
 }

@@ -25,13 +25,13 @@ impl Event for Enter {
 /// `tell {to, except, me}`: emits `told` with the operators that are named.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Tell {
+struct Notify {
     to: Vec<String>,
     except: Vec<String>,
     me: bool,
 }
 
-impl Event for Tell {
+impl Event for Notify {
     const NAME: &'static str = "tell";
     const RULE: Rule = Rule::DEFAULT;
 }
@@ -82,25 +82,25 @@ fn served() -> Served {
             }
             Ok(Reply::ok())
         })?;
-        server.on(|permit: Permit<Tell>, context: Context| async move {
-            let Tell { to, except, me } = permit.payload();
+        server.on(|permit: Permit<Notify>, context: Context| async move {
+            let Notify { to, except, me } = permit.payload();
             let everyone = context.as_server();
             let others = everyone.clone().without(context.connection);
-            let mut whom = if *me { everyone } else { others };
-            whom = to.iter().fold(whom, |whom, name| whom.to(&room(name)));
-            whom = except.iter().fold(whom, |whom, name| whom.except(&room(name)));
-            whom.emit("told", &Payload::of(&json!({})))?;
+            let mut target = if *me { everyone } else { others };
+            target = to.iter().fold(target, |target, name| target.to(&room(name)));
+            target = except.iter().fold(target, |target, name| target.except(&room(name)));
+            target.emit("told", &Payload::of(&json!({})))?;
             Ok(Reply::ok())
         })?;
         server.on(|_permit: Permit<Survey>, context: Context| async move {
-            let told = context
+            let reply = context
                 .others()
                 .emit_with_ack("question", &Payload::of(&json!({})), Duration::from_millis(1500))
                 .await?;
             let mut answers: Vec<_> =
-                told.answers.iter().map(|one| one.answer.arguments().to_owned()).collect();
+                reply.answers.iter().map(|one| one.answer.arguments().to_owned()).collect();
             answers.sort();
-            Ok(Reply::fields(&json!({"answers": answers, "missing": told.missing})))
+            Ok(Reply::fields(&json!({"answers": answers, "missing": reply.missing})))
         })?;
         server.on(|permit: Permit<List>, context: Context| async move {
             let there: Vec<SocketInfo> = context
@@ -133,13 +133,13 @@ fn clients(served: &Served, rooms: &[&[&str]]) -> Vec<SioClient> {
 }
 
 /// How often each client was told, once everything said before has arrived everywhere.
-fn told(clients: &mut [SioClient]) -> Vec<usize> {
+fn reply(clients: &mut [SioClient]) -> Vec<usize> {
     let count = |client: &mut SioClient| {
         // The way to a client's own shard is one queue, so this answer comes behind what was told.
         let _flushed = client.ask("enter", &json!({"rooms": ["flush"]}));
-        let told = client.seen.iter().filter(|packet| packet.starts_with("42[\"told\"")).count();
+        let reply = client.seen.iter().filter(|packet| packet.starts_with("42[\"told\"")).count();
         client.seen.clear();
-        told
+        reply
     };
     clients.iter_mut().map(count).collect()
 }
@@ -159,7 +159,7 @@ fn rooms_and_exceptions_choose_each_socket_once() {
     ];
     for (payload, expect) in cases {
         assert_eq!(clients[0].ask("tell", &payload)["ok"], true);
-        assert_eq!(told(&mut clients), expect, "{payload}");
+        assert_eq!(reply(&mut clients), expect, "{payload}");
     }
 }
 
@@ -194,7 +194,7 @@ fn who_leaves_does_not_answer_and_nobody_waits_for_it() {
     let mut clients = clients(&served, &[&[], &[]]);
     let mut gone = clients.remove(1);
     clients[0].send(r#"425["survey",{}]"#);
-    let _asked = gone.wait_packet(|packet| packet.contains("[\"question\","));
+    let _request = gone.wait_packet(|packet| packet.contains("[\"question\","));
     drop(gone);
     let answer = clients[0].wait_packet(|packet| packet.starts_with("435["));
     assert_eq!(answer, r#"435[{"ok":true,"answers":[],"missing":1}]"#);

@@ -76,12 +76,12 @@ fn handler_and_other_clients_get_a_field_sealed() {
     let note = json!({"text": "for trips", "priority": 1.0});
     let card = json!({"name": "blue", "number": CARD, "note": note});
     ann.accepted("card:add", card);
-    let heard = bob.event("card:added");
-    assert!(!heard.to_string().contains("40001234") && !heard.to_string().contains("trips"));
+    let received = bob.event("card:added");
+    assert!(!received.to_string().contains("40001234") && !received.to_string().contains("trips"));
     let (user, bytes) = stored.lock().pop().unwrap();
     let number = Sealed::<String>::from_bytes(bytes).open(&keys, &place(&user, "/number"));
     assert_eq!(number.unwrap(), "4000123456789010", "sealed after it was cleaned");
-    let forwarded = Sealed::<Note>::parse(heard["note"].as_str().unwrap()).unwrap();
+    let forwarded = Sealed::<Note>::parse(received["note"].as_str().unwrap()).unwrap();
     let note = forwarded.open(&keys, &place(&user, "/note")).unwrap();
     assert_eq!(note, Note { text: String::from("for trips"), priority: 1 });
 
@@ -91,7 +91,7 @@ fn handler_and_other_clients_get_a_field_sealed() {
         (json!({"name": "blue"}), "number"),
         (json!({"name": "blue", "number": null}), "number"),
         (json!({"name": "blue", "number": [0, "4"]}), "number"),
-        (json!({"name": "blue", "number": heard["number"]}), "number"),
+        (json!({"name": "blue", "number": received["number"]}), "number"),
         (json!({"name": "blue", "number": "4", "note": {"text": "x"}}), "priority"),
         (json!({"name": "blue", "number": "4", "note": {"text": "x", "priority": 1, "y": 1}}), "y"),
         (json!({"name": "blue", "number": "4", "extra": 1}), "extra"),
@@ -205,8 +205,8 @@ fn rotated_keys_open_old_fields_until_the_old_key_is_removed() {
     keys.ring().retire(old_key).unwrap();
     assert_eq!(old.open(&keys, &place), Err(SealFault::Open));
     assert_eq!(renewed.open(&keys, &place), Ok(1));
-    let (stranger, _other) = self::keys();
-    assert_eq!(renewed.open(&stranger, &place), Err(SealFault::Open));
+    let (outsider, _other) = self::keys();
+    assert_eq!(renewed.open(&outsider, &place), Err(SealFault::Open));
 }
 
 #[test]

@@ -136,9 +136,9 @@ fn served() -> Served {
 }
 
 /// A small generator whose whole state is one number (SplitMix64).
-struct Dice(u64);
+struct Random(u64);
 
-impl Dice {
+impl Random {
     fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -154,10 +154,10 @@ struct Person {
     pid: String,
     offset: u64,
     /// The same as the server tells it.
-    told: String,
+    reply: String,
     /// The rooms it hears, each with the number of the newest note at its join.
     rooms: BTreeMap<String, u64>,
-    heard: Vec<(String, u64)>,
+    received: Vec<(String, u64)>,
     /// What it must have heard of rooms it has left.
     settled: usize,
     recovered: usize,
@@ -204,9 +204,9 @@ impl Person {
             socket: None,
             pid: String::new(),
             offset: 0,
-            told: String::new(),
+            reply: String::new(),
             rooms: BTreeMap::new(),
-            heard: Vec::new(),
+            received: Vec::new(),
             settled: 0,
             recovered: 0,
         }
@@ -224,8 +224,8 @@ impl Person {
                 let number = note[0]["number"].as_u64().unwrap();
                 assert!(number > self.offset, "{}: {number} after {}", self.name, self.offset);
                 self.offset = number;
-                self.told = note[1].as_str().unwrap().to_owned();
-                self.heard.push((note[0]["room"].as_str().unwrap().to_owned(), number));
+                self.reply = note[1].as_str().unwrap().to_owned();
+                self.received.push((note[0]["room"].as_str().unwrap().to_owned(), number));
             } else if !text.starts_with("42[\"synced\"") {
                 return text;
             }
@@ -251,7 +251,7 @@ impl Person {
         let mut payload: Value = serde_json::from_str(&credential(&self.name)).unwrap();
         if !self.pid.is_empty() && self.offset > 0 {
             payload["pid"] = Value::from(self.pid.clone());
-            payload["offset"] = Value::from(self.told.clone());
+            payload["offset"] = Value::from(self.reply.clone());
         }
         socket.send_text(&format!("40{payload}"));
         self.socket = Some(socket);
@@ -262,39 +262,39 @@ impl Person {
             self.recovered += 1;
         } else {
             self.pid = pid;
-            self.forget();
+            self.evict();
         }
     }
 
     /// A fresh place: nothing is heard any more.
-    fn forget(&mut self) {
+    fn evict(&mut self) {
         self.rooms.clear();
-        self.heard.clear();
+        self.received.clear();
         self.settled = 0;
     }
 }
 
 impl World<'_> {
-    fn step(&mut self, dice: &mut Dice) {
-        let who = dice.roll(CLIENTS);
-        let room = ROOMS[dice.roll(ROOMS.len())];
-        let person = &mut self.people[who];
+    fn step(&mut self, random: &mut Random) {
+        let actor = random.roll(CLIENTS);
+        let room = ROOMS[random.roll(ROOMS.len())];
+        let person = &mut self.people[actor];
         if person.socket.is_none() {
-            let by_polling = dice.roll(3) == 0;
+            let by_polling = random.roll(3) == 0;
             return person.connect(self.served, by_polling);
         }
-        match dice.roll(10) {
+        match random.roll(10) {
             0 | 1 => {
                 let newest = person.ask("join", &json!({"room": room}))["newest"].clone();
                 person.rooms.entry(room.to_owned()).or_insert(newest.as_u64().unwrap());
             }
             2 => {
                 person.ask("leave", &json!({"room": room}));
-                self.settle(who, room);
+                self.settle(actor, room);
             }
             // Dies without a word, or is cut off in the middle of one.
             3 => person.socket = None,
-            4 if dice.roll(2) == 0 => {
+            4 if random.roll(2) == 0 => {
                 let socket = person.socket.take().unwrap();
                 let mut connection = socket.connection;
                 connection.send(&[0x81, 0xfe, 0x00]);
@@ -309,13 +309,13 @@ impl World<'_> {
     }
 
     /// A room is left: everything of it until now must have come.
-    fn settle(&mut self, who: usize, room: &str) {
-        let person = &mut self.people[who];
+    fn settle(&mut self, actor: usize, room: &str) {
+        let person = &mut self.people[actor];
         let Some(since) = person.rooms.remove(room) else { return };
         let expect = expected(&self.notes, room, since);
-        let heard: Vec<u64> = heard_in(&person.heard, room, since);
-        assert_eq!(heard, expect, "{} in {room} since {since}", person.name);
-        person.settled += heard.len();
+        let received: Vec<u64> = received_in(&person.received, room, since);
+        assert_eq!(received, expect, "{} in {room} since {since}", person.name);
+        person.settled += received.len();
     }
 
     /// Everyone who is connected has heard everything of its rooms.
@@ -327,8 +327,8 @@ impl World<'_> {
             assert_eq!(person.ask("sync", &json!({}))["ok"], true);
             for (room, since) in &person.rooms {
                 let expect = expected(&self.notes, room, *since);
-                let heard = heard_in(&person.heard, room, *since);
-                assert_eq!(heard, expect, "{} in {room} since {since}", person.name);
+                let received = received_in(&person.received, room, *since);
+                assert_eq!(received, expect, "{} in {room} since {since}", person.name);
             }
         }
     }
@@ -340,45 +340,45 @@ fn expected(notes: &[String], room: &str, since: u64) -> Vec<u64> {
     numbered.filter(|(number, of)| *of == room && *number > since).map(|(n, _)| n).collect()
 }
 
-fn heard_in(heard: &[(String, u64)], room: &str, since: u64) -> Vec<u64> {
-    heard.iter().filter(|(of, number)| of == room && *number > since).map(|(_, n)| *n).collect()
+fn received_in(received: &[(String, u64)], room: &str, since: u64) -> Vec<u64> {
+    received.iter().filter(|(of, number)| of == room && *number > since).map(|(_, n)| *n).collect()
 }
 
 fn play(seed: u64) -> (usize, usize) {
     let served = served();
     let people = (0..CLIENTS).map(Person::new).collect();
     let mut world = World { served: &served, people, notes: Vec::new() };
-    let mut dice = Dice(seed);
+    let mut random = Random(seed);
     for step in 0..STEPS {
-        world.step(&mut dice);
+        world.step(&mut random);
         if step % 100 == 99 {
             world.check();
         }
     }
     world.check();
     let recovered = world.people.iter().map(|person| person.recovered).sum();
-    let heard = world.people.iter().map(|person| person.heard.len() + person.settled).sum();
+    let received = world.people.iter().map(|person| person.received.len() + person.settled).sum();
     drop(world);
     let gauges = ["connections_open", "slots_pre_auth", "slots_authenticated"];
     let clock = SystemClock::start();
-    let begun_ms = clock.now().monotonic_ms;
+    let started_ms = clock.now().monotonic_ms;
     let longest_ms = portcullis_test::WAIT.as_millis().try_into().unwrap_or(u64::MAX);
     while gauges.iter().any(|name| served.metric(name) != 0) {
-        let waited_ms = clock.now().monotonic_ms - begun_ms;
+        let waited_ms = clock.now().monotonic_ms - started_ms;
         assert!(waited_ms < longest_ms, "seed {seed}: something is left behind");
         std::thread::yield_now();
     }
-    (recovered, heard)
+    (recovered, received)
 }
 
 #[test]
 fn nothing_is_lost_doubled_or_left_behind() {
-    let (mut recovered, mut heard) = (0, 0);
+    let (mut recovered, mut received) = (0, 0);
     for seed in 1..=8 {
         let (came_back, notes) = play(seed);
         recovered += came_back;
-        heard += notes;
+        received += notes;
     }
     // A world in which nobody comes back or hears anything would prove nothing.
-    assert!(recovered > 80 && heard > 2_000, "{recovered} came back, {heard} notes heard");
+    assert!(recovered > 80 && received > 2_000, "{recovered} came back, {received} notes heard");
 }

@@ -198,14 +198,14 @@ fn t085_whoever_has_been_here_gets_in_past_any_number_of_strangers() {
     config.capacity.extend(lines.map(String::from));
     let server = start(&config);
     let (token, admission) = known(&server, "ann");
-    let strangers: Vec<_> = (0..10).map(|_| SioClient::open(&server)).collect();
+    let unauthenticated_clients: Vec<_> = (0..10).map(|_| SioClient::open(&server)).collect();
     assert_eq!(upgrade(&server, [127, 0, 0, 1], None).status, 503);
     recorded(&server, "pre_auth_total");
     let request = Request::upgrade(&server, PATH).header("X-Admission", &admission);
     let mut ann = SioClient::over(Connection::open(&server), &request);
     ann.sign_in(&token);
     assert_eq!(ann.ask("room:list", &json!({}))["ok"], true);
-    drop((strangers, ann));
+    drop((unauthenticated_clients, ann));
     until("every place given back", || {
         let held = Gauges::read(&server);
         (held.pre_auth == 0 && held.authenticated == 0).then_some(())
@@ -344,11 +344,11 @@ fn posts_wait_for_the_byte_rate_as_sockets_do() {
     let ann = PollingClient::connect(&server, &hs256("ann"));
     let packets: Vec<_> =
         (0..120).map(|number| format!("42{number}[\"room:list\",{{}}]")).collect();
-    let begun_s = now_s();
+    let started_s = now_s();
     ann.say(&packets.join("\u{1e}"));
     ann.say("42777[\"room:list\",{}]");
     recorded(&server, "bytes_per_connection");
-    assert!(now_s() > begun_s + 1, "nothing waited");
+    assert!(now_s() > started_s + 1, "nothing waited");
     let mut polled = String::new();
     while !polled.contains("43777[") {
         polled.push_str(&String::from_utf8(ann.poll().body).unwrap());

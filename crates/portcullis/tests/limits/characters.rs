@@ -96,15 +96,15 @@ fn t117_what_is_no_text_is_refused_and_controls_and_deception_are_taken_out() {
         assert_eq!(talk.say(raw)["message"], expect, "{raw:?}");
     }
     let zalgo = format!("z{}algo", "\u{336}\u{301}".repeat(490));
-    let heard = talk.say(&zalgo);
-    let marks = heard["message"].as_str().unwrap().chars().count();
+    let received = talk.say(&zalgo);
+    let marks = received["message"].as_str().unwrap().chars().count();
     assert!(marks <= 5 + 4, "{marks} characters are left");
-    let heard = talk.say(&format!("z{}", "\u{301}".repeat(990)));
-    let left = heard["message"].as_str().unwrap().chars().count();
+    let received = talk.say(&format!("z{}", "\u{301}".repeat(990)));
+    let left = received["message"].as_str().unwrap().chars().count();
     assert!(left <= 1 + 4, "{left} characters are left");
     let climbing = format!("z{}", "\u{301}".repeat(4_000));
-    let heard = talk.say(&climbing);
-    assert!(heard["message"].as_str().unwrap().chars().count() <= 1 + 4);
+    let received = talk.say(&climbing);
+    assert!(received["message"].as_str().unwrap().chars().count() <= 1 + 4);
     alive(&server);
 }
 
@@ -135,9 +135,9 @@ fn t131_text_arrives_as_it_was_meant() {
         family,
         hebrew,
     ] {
-        let heard = talk.say(same);
-        assert_eq!(heard["message"], same);
-        assert!(heard.get("html").is_none(), "nothing was formatted: {heard}");
+        let received = talk.say(same);
+        assert_eq!(received["message"], same);
+        assert!(received.get("html").is_none(), "nothing was formatted: {received}");
     }
     for (raw, text, html) in [
         (
@@ -149,9 +149,9 @@ fn t131_text_arrives_as_it_was_meant() {
         ("<b>&lt;script&gt;</b>", "<script>", Some("<b>&lt;script&gt;</b>")),
         ("<code>x &amp; y</code>", "x & y", Some("<code>x &amp; y</code>")),
     ] {
-        let heard = talk.say(raw);
-        assert_eq!(heard["message"], text, "{raw}");
-        assert_eq!(heard.get("html").and_then(|html| html.as_str()), html, "{raw}");
+        let received = talk.say(raw);
+        assert_eq!(received["message"], text, "{raw}");
+        assert_eq!(received.get("html").and_then(|html| html.as_str()), html, "{raw}");
     }
     alive(&server);
 }
@@ -194,8 +194,8 @@ fn t133_names_are_no_place_for_markup() {
         join(&mut client, &talk.room);
         let payload = json!({ "roomId": talk.room, "message": "hi" });
         assert_eq!(client.ask("chat:send", &payload)["ok"], true);
-        let heard = talk.receiver.event("chat:message");
-        let shown = heard["username"].as_str().unwrap();
+        let received = talk.receiver.event("chat:message");
+        let shown = received["username"].as_str().unwrap();
         let bad = |character: char| character.is_control() || "<>\u{202e}".contains(character);
         assert!(!shown.contains(bad), "{shown:?}");
         let members = client.ask("room:members", &json!({ "roomId": talk.room }));

@@ -93,8 +93,8 @@ pub(crate) fn code_of(answer: &Value) -> String {
     let cause = error.get("cause").map(|cause| cause.as_str().unwrap());
     assert!(cause.is_none_or(|cause| TEXT_CAUSES.contains(&cause)), "{answer}");
     let text = answer.to_string();
-    for told in [CANARY, "::", "serde", "expected", "invalid type", "column", "missing field"] {
-        assert!(!text.contains(told), "it tells {told}: {text}");
+    for reply in [CANARY, "::", "serde", "expected", "invalid type", "column", "missing field"] {
+        assert!(!text.contains(reply), "it tells {reply}: {text}");
     }
     error["code"].as_str().unwrap().to_owned()
 }
@@ -131,9 +131,9 @@ impl<'a> Talk<'a> {
     pub(crate) fn say(&mut self, message: &str) -> Value {
         let answer = self.send(message);
         assert_eq!(answer["ok"], true, "{message:?}: {answer}");
-        let heard = self.receiver.event("chat:message");
-        assert_eq!(heard["id"], answer["id"], "{heard}");
-        heard
+        let received = self.receiver.event("chat:message");
+        assert_eq!(received["id"], answer["id"], "{received}");
+        received
     }
 
     /// Sends a message that has to be refused; gives the code.

@@ -114,7 +114,7 @@ fn t085_strangers_fill_their_own_pool_and_no_other() {
     config.transport.push("connect_timeout_ms = 4000".into());
     let server = start(&config);
     let mut ann = SioClient::connect(&server, &hs256("ann"));
-    let mut strangers: Vec<_> = (0..4).map(|_| SioClient::open(&server)).collect();
+    let mut unauthenticated_clients: Vec<_> = (0..4).map(|_| SioClient::open(&server)).collect();
     for path in ["/socket.io/?EIO=4&transport=websocket", "/ws"] {
         let answer = Request::upgrade(&server, path).ask(&server);
         assert_eq!(answer.status, 503);
@@ -122,8 +122,8 @@ fn t085_strangers_fill_their_own_pool_and_no_other() {
     recorded(&server, "pre_auth_total");
     assert_eq!(ann.ask("room:list", &json!({}))["ok"], true, "users are not touched");
     // They stay as long as they are let; then there is room again.
-    for stranger in &mut strangers {
-        assert_eq!(stranger.close_code(), Some(4408));
+    for outsider in &mut unauthenticated_clients {
+        assert_eq!(outsider.close_code(), Some(4408));
     }
     let end = deadline_s();
     while Request::upgrade(&server, "/ws").ask(&server).status != 101 {
@@ -149,7 +149,7 @@ fn t086_churn_of_thousands_gives_each_place_back_once() {
     // Whoever stays shows a place that is given back twice, which would be missing at the end.
     let ann = hs256("ann");
     let users: Vec<_> = (0..3).map(|_| SioClient::connect(&server, &ann)).collect();
-    let strangers: Vec<_> = (0..4).map(|_| SioClient::open(&server)).collect();
+    let unauthenticated_clients: Vec<_> = (0..4).map(|_| SioClient::open(&server)).collect();
     let keys = Request::get(&server, "/.well-known/jwks.json");
     let mut kept: Vec<_> = (0..5).map(|_| Connection::open(&server)).collect();
     kept.iter_mut().for_each(|connection| assert_eq!(keys.ask_on(connection).status, 200));
@@ -172,7 +172,7 @@ fn t086_churn_of_thousands_gives_each_place_back_once() {
     // Nor did the user who came and went gain or lose any of five.
     let more: Vec<_> = (0..2).map(|_| SioClient::connect(&server, &ann)).collect();
     assert!(try_sign_in(&mut SioClient::open(&server), &ann).is_err(), "a sixth one");
-    drop((users, strangers, kept, more));
+    drop((users, unauthenticated_clients, kept, more));
     Gauges::default().wait_for(&server);
     until("no HTTP place taken", || (http_open() == 0).then_some(()));
     alive(&server);

@@ -130,8 +130,8 @@ fn the_same_mid_has_one_effect_and_another_content_is_a_conflict() {
     assert_eq!(code_of(&other), "IDEMPOTENCY_CONFLICT");
     let next = send(&mut talk, "three", "{\"mid\":\"m-2\"}");
     assert_eq!(next["seq"].as_u64(), first["seq"].as_u64().map(|seq| seq + 1));
-    let heard = [talk.receiver.event("chat:message"), talk.receiver.event("chat:message")];
-    assert_eq!([&heard[0]["message"], &heard[1]["message"]], ["one", "three"]);
+    let received = [talk.receiver.event("chat:message"), talk.receiver.event("chat:message")];
+    assert_eq!([&received[0]["message"], &received[1]["message"]], ["one", "three"]);
     recorded(&server, "mid");
     alive(&server);
 }

@@ -40,7 +40,7 @@ fn t_089_without_files_sockets_live_on_nothing_spins_and_it_recovers() {
     let created = ann.ask("room:create", &json!({ "name": "R", "visibility": "public" }));
     let id = created["room"]["id"].as_str().expect("a room").to_owned();
     // The kernel takes them all; the server cannot.
-    let crowd: Vec<TcpStream> =
+    let many: Vec<TcpStream> =
         (0..3 * FILES_MAX).map(|_| TcpStream::connect(server.public).unwrap()).collect();
     let record = server.records.wait_for_rule("accept");
     assert_eq!(record["log"]["level"], "critical", "{record}");
@@ -60,7 +60,7 @@ fn t_089_without_files_sockets_live_on_nothing_spins_and_it_recovers() {
     assert!(u128::from(used_ms) < took.as_millis() / 2, "{used_ms} ms in {took:?}");
     assert!(starved(&server) <= 10, "{} records", starved(&server));
 
-    drop(crowd);
+    drop(many);
     // Each thread finds what is left of the crowd in the kernel before it finds anybody new.
     until("every thread to serve again", || {
         let serves = |_| Request::get(&server, "/").ask(&server).status == 200;

@@ -71,14 +71,14 @@ fn check_on(server: &TestServer, name: &str, links: bool, gone: &[&str], raws: &
             assert!(raw.contains(['\0', '\u{c}']), "{raw:?}: {answer}");
             continue;
         }
-        let heard = talk.receiver.event("chat:message");
-        let text = heard["message"].as_str().unwrap();
-        assert!(text.starts_with("ok"), "{raw:?}: {heard}");
-        let html = heard["html"].as_str().unwrap();
-        assert!(html.starts_with("<b>ok</b>"), "{raw:?}: {heard}");
+        let received = talk.receiver.event("chat:message");
+        let text = received["message"].as_str().unwrap();
+        assert!(text.starts_with("ok"), "{raw:?}: {received}");
+        let html = received["html"].as_str().unwrap();
+        assert!(html.starts_with("<b>ok</b>"), "{raw:?}: {received}");
         assert_safe(html, links, raw);
         for word in gone {
-            assert!(!text.contains(word) && !html.contains(word), "{raw:?}: {heard}");
+            assert!(!text.contains(word) && !html.contains(word), "{raw:?}: {received}");
         }
     }
     let end = talk.say("<i>the end</i>");
@@ -168,8 +168,8 @@ fn t121_t122_handlers_and_attributes_are_gone() {
         ("<b>x<i>y</b>z</i>", "<b>x<i>y</i></b>"),
         ("<b>x", "<b>x</b>"),
     ] {
-        let heard = talk.say(raw);
-        let seen = heard["html"].as_str().unwrap();
+        let received = talk.say(raw);
+        let seen = received["html"].as_str().unwrap();
         assert!(seen.starts_with(html), "{raw}: {seen}");
         assert_safe(seen, false, raw);
     }
@@ -231,9 +231,13 @@ fn t124_with_links_only_https_is_kept_and_rel_is_added() {
         "<a href='https://ok.example/p?q=1' onclick=alert(1) target=_top rel=opener>x</a>",
         "<A HREF=https://ok.example/p?q=1>x</A>",
     ] {
-        let heard = talk.say(raw);
+        let received = talk.say(raw);
         let expect = format!("<a href=\"https://ok.example/p?q=1\"{REL}x</a>");
-        assert_eq!((&heard["html"], &heard["message"]), (&expect.into(), &"x".into()), "{raw}");
+        assert_eq!(
+            (&received["html"], &received["message"]),
+            (&expect.into(), &"x".into()),
+            "{raw}"
+        );
     }
     alive(&server);
 }
@@ -323,12 +327,12 @@ fn t120_to_t129_markup_that_is_not_formatting_is_shown_as_it_was_written() {
         "<a href=\"https://a.example\">x</a>",
         "</b onclick=alert(1)>",
     ] {
-        let heard = talk.say(raw);
-        assert_eq!((&heard["message"], heard.get("html")), (&Value::from(raw), None));
-        let heard = talk.say(&format!("<b>ok</b> {raw}"));
-        assert_eq!(heard["message"], format!("ok {raw}"));
+        let received = talk.say(raw);
+        assert_eq!((&received["message"], received.get("html")), (&Value::from(raw), None));
+        let received = talk.say(&format!("<b>ok</b> {raw}"));
+        assert_eq!(received["message"], format!("ok {raw}"));
         let escaped = raw.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        assert_eq!(heard["html"], format!("<b>ok</b> {escaped}"));
+        assert_eq!(received["html"], format!("<b>ok</b> {escaped}"));
     }
     alive(&server);
 }

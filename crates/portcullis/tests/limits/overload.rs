@@ -102,9 +102,9 @@ fn critical_lets_go_of_strangers_and_does_only_what_cannot_wait() {
     let (_token, admission) = known(&server, "ann");
     let mut bob = SioClient::connect(&server, &hs256("bob"));
     let room = create_room(&mut bob, "Gate");
-    let mut stranger = SioClient::open(&server);
+    let mut outsider = SioClient::open(&server);
     let _critical = pin(&server, "critical");
-    assert_eq!(stranger.close_code(), Some(1013));
+    assert_eq!(outsider.close_code(), Some(1013));
     let sent = bob.ask("chat:send", &json!({ "roomId": room, "message": "Is anybody there?" }));
     assert_eq!(sent["ok"], true, "{sent}");
     for (event, payload) in [
@@ -170,12 +170,12 @@ fn operators_see_who_is_limited_and_lift_it() {
     assert_eq!(statuses, [101, 101, 101, 429, 429]);
     let run = |words: &[&str]| {
         let output = server.operate(words, "");
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &told)
+        let reply = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &reply)
     };
-    let (code, told) = run(&["limits", "explain", "127.0.0.1"]);
-    assert_eq!(code, Some(0), "{told}");
-    let line = told.lines().find(|line| line.contains("connect_per_prefix:")).unwrap();
+    let (code, reply) = run(&["limits", "explain", "127.0.0.1"]);
+    assert_eq!(code, Some(0), "{reply}");
+    let line = reply.lines().find(|line| line.contains("connect_per_prefix:")).unwrap();
     assert!(line.contains("of 3 in 60000 ms, blocked until "), "{line}");
     assert!(line.contains(" UTC (in "), "{line}");
     let (code, _) = run(&["limits", "unlock", "::ffff:127.0.0.1"]);
@@ -183,19 +183,19 @@ fn operators_see_who_is_limited_and_lift_it() {
     assert_eq!(upgrade(&server, None).status, 101);
     let record = server.records.wait_for(|record| record["event"]["reason"] == "unlocked");
     assert_eq!(record["event"]["code"], "authz_admin");
-    let (code, told) = run(&["limits", "explain", "nobody-there"]);
+    let (code, reply) = run(&["limits", "explain", "nobody-there"]);
     assert_eq!(code, Some(1));
-    assert!(told.contains("no such user"), "{told}");
-    let (code, told) = run(&["limits", "explain", "not an id"]);
+    assert!(reply.contains("no such user"), "{reply}");
+    let (code, reply) = run(&["limits", "explain", "not an id"]);
     assert_eq!(code, Some(1));
-    assert!(told.contains("neither an address nor"), "{told}");
+    assert!(reply.contains("neither an address nor"), "{reply}");
     // A user, by the id that records show.
     let ann = SioClient::connect(&server, &hs256("ann"));
     let record = server.records.wait_for(|record| record["event"]["code"] == "ws_connected");
     let id = record["user"]["id"].as_str().unwrap();
-    let (code, told) = run(&["limits", "explain", id]);
-    assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("connections: 1") && told.contains("message_per_user: "), "{told}");
+    let (code, reply) = run(&["limits", "explain", id]);
+    assert_eq!(code, Some(0), "{reply}");
+    assert!(reply.contains("connections: 1") && reply.contains("message_per_user: "), "{reply}");
     drop(ann);
     // A user of this server, by name and by id.
     let bob = sign_up(&server, "bob");
@@ -204,8 +204,8 @@ fn operators_see_who_is_limited_and_lift_it() {
     for name in ["bob", "Bob"] {
         assert_eq!(run(&["limits", "explain", name]), by_id, "{name}");
     }
-    let (code, told) = run(&["limits", "unlock", "bob"]);
-    assert!(code == Some(0) && told.contains("login_per_user: 0 of 10"), "{told}");
+    let (code, reply) = run(&["limits", "unlock", "bob"]);
+    assert!(code == Some(0) && reply.contains("login_per_user: 0 of 10"), "{reply}");
 }
 
 #[test]

@@ -66,8 +66,8 @@ fn t201_a_polling_session_is_limited_by_the_same_rate() {
     let body = ["41/never,"; 9].join("\u{1e}");
     let _answer = client.post(&body);
     recorded(&server, "namespace_per_connection");
-    let told = client.rest().concat();
-    assert!(told.contains("rate_limited"), "{told}");
+    let reply = client.rest().concat();
+    assert!(reply.contains("rate_limited"), "{reply}");
     alive(&server);
 }
 

@@ -121,9 +121,9 @@ fn t079_whoever_hammers_costs_no_more_each_time_and_locks_out_nobody() {
         // as much of either.
         let mut costs_ms = [0, 0];
         for number in 0..BLOCKS {
-            let newcomer = [127, 8, 9, number];
-            use_up(newcomer);
-            for (index, source) in [newcomer, source].into_iter().enumerate() {
+            let new_client = [127, 8, 9, number];
+            use_up(new_client);
+            for (index, source) in [new_client, source].into_iter().enumerate() {
                 let (cost_ms, more) = hammer(source, BLOCK);
                 costs_ms[index] += cost_ms;
                 passed += more;
@@ -131,11 +131,11 @@ fn t079_whoever_hammers_costs_no_more_each_time_and_locks_out_nobody() {
         }
         (costs_ms, passed)
     });
-    let [newcomers_ms, hammerer_ms] = costs_ms;
+    let [new_clients_ms, hammerer_ms] = costs_ms;
     let each = BLOCK * u64::from(BLOCKS);
-    eprintln!("{newcomers_ms} ms for newcomers, {hammerer_ms} ms for the hammerer, {each} each");
+    eprintln!("{new_clients_ms} ms for newcomers, {hammerer_ms} ms for the hammerer, {each} each");
     // If what came before counted, it would be some ten times as much.
-    assert!(hammerer_ms <= 2 * newcomers_ms + 50, "{newcomers_ms} ms, {hammerer_ms} ms");
+    assert!(hammerer_ms <= 2 * new_clients_ms + 50, "{new_clients_ms} ms, {hammerer_ms} ms");
     // One every six seconds comes in, of the hammerer and of each newcomer.
     let most = (took.as_secs() / 6 + 1) * (u64::from(BLOCKS) + 1);
     assert!(passed <= most, "{passed} of {most} in {took:?}");
@@ -422,7 +422,7 @@ fn polls_for_sessions_of_a_crashed_server_leave_the_address_open() {
     let sessions: Vec<_> = (0..30).map(|_| PollingClient::open(&server).sid).collect();
     let server = server.crash_and_restart();
     for sid in sessions {
-        let client = PollingClient { sid, ..PollingClient::stranger(&server) };
+        let client = PollingClient { sid, ..PollingClient::outsider(&server) };
         let answer = client.poll();
         assert_eq!((answer.status, answer.code().as_str()), (400, "1"));
     }

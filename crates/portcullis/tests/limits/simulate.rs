@@ -22,14 +22,14 @@ fn simulate(trace: &PathBuf, rates: &[(&str, &str)]) -> String {
         command.env(format!("PORTCULLIS__RATE__{}", key.to_uppercase()), rate);
     }
     let output = command.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{told}");
+    let reply = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{reply}");
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// The two numbers of a limit: refused then, refused now.
-fn refusals(told: &str, limit: &str) -> Option<(u64, u64)> {
-    let mut words = told.lines().find(|line| line.starts_with(limit))?.split_whitespace().skip(1);
+fn refusals(reply: &str, limit: &str) -> Option<(u64, u64)> {
+    let mut words = reply.lines().find(|line| line.starts_with(limit))?.split_whitespace().skip(1);
     Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
 }
 
@@ -80,11 +80,11 @@ fn the_same_limits_decide_the_same_and_others_say_what_would_change() {
     assert!(!text.contains("\"ann\"") && !text.contains("not this one"));
 
     let wide = [("connect_per_prefix", "1000/60s"), ("message_per_user", "5/60s")];
-    let told = simulate(&trace, &wide);
-    assert_eq!(refusals(&told, "connect_per_prefix").map(|(_, now)| now), Some(0), "{told}");
-    let (then, now) = refusals(&told, "message_per_user").unwrap();
-    assert!(now >= then + 15, "{told}");
-    let suggested = told.lines().find(|line| line.starts_with("request_per_prefix")).unwrap();
+    let reply = simulate(&trace, &wide);
+    assert_eq!(refusals(&reply, "connect_per_prefix").map(|(_, now)| now), Some(0), "{reply}");
+    let (then, now) = refusals(&reply, "message_per_user").unwrap();
+    assert!(now >= then + 15, "{reply}");
+    let suggested = reply.lines().find(|line| line.starts_with("request_per_prefix")).unwrap();
     assert!(suggested.trim_end().ends_with("s\""), "{suggested}");
 }
 
@@ -96,6 +96,6 @@ fn a_file_without_access_lines_is_said_to_be_none() {
     let log = server.data().join("security.log");
     let output = server.operate(&["limits", "simulate", log.to_str().unwrap()], "");
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("audit.access_file"), "{told}");
+    let reply = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(reply.contains("audit.access_file"), "{reply}");
 }

@@ -40,8 +40,8 @@ fn t087_16_kib_before_connect_are_read_and_one_byte_more_ends_the_connection() {
         pongs(&mut socket, path, at_once);
         for _ in 0..later {
             // As slowly as pings may come for ever.
-            let told = socket.connection.is_readable(Duration::from_millis(110));
-            assert!(!told, "{path}: {}", socket.connection.buffer.escape_ascii());
+            let reply = socket.connection.is_readable(Duration::from_millis(110));
+            assert!(!reply, "{path}: {}", socket.connection.buffer.escape_ascii());
             socket.connection.send(&ping);
             pongs(&mut socket, path, 1);
         }

@@ -86,9 +86,9 @@ fn nobody_waits_longer_than_two_seconds_or_in_a_full_room() {
     let _held = [SioClient::open(&server), SioClient::open(&server)];
     // Of two who ask at one moment one waits, and one finds the room full.
     let request = Request::upgrade(&server, "/ws");
-    let mut asked = [Connection::open(&server), Connection::open(&server)];
-    asked.iter_mut().for_each(|connection| connection.send(&request.bytes()));
-    let refused_ms = asked.map(|mut connection| {
+    let mut requested = [Connection::open(&server), Connection::open(&server)];
+    requested.iter_mut().for_each(|connection| connection.send(&request.bytes()));
+    let refused_ms = requested.map(|mut connection| {
         let answer = Answer::read(&mut connection);
         assert_eq!(answer.status, 503);
         assert!(answer.header("retry-after").is_some());
@@ -162,8 +162,8 @@ fn log_ins_wait_for_their_turn() {
     let login = json!({ "username": "ann", "password": PASSWORD }).to_string();
     let request = Request::post(&server, "/auth/login", &login);
     let (statuses, took) = timed(|| {
-        let mut asked: Vec<_> = (0..3).map(|_| ask(&server, &request)).collect();
-        asked.iter_mut().map(|one| Answer::read(one).status).collect::<Vec<_>>()
+        let mut requested: Vec<_> = (0..3).map(|_| ask(&server, &request)).collect();
+        requested.iter_mut().map(|one| Answer::read(one).status).collect::<Vec<_>>()
     });
     assert_eq!(statuses, [200, 200, 200]);
     assert!(took > Duration::from_millis(700), "nobody waited: {took:?}");

@@ -19,11 +19,11 @@ fn t377_every_reference_is_explained_also_when_its_record_was_sampled_away() {
         .collect();
     let mut in_log = 0;
     for reference in &references {
-        let said = done(&server, &["why", reference], "");
-        assert!(said.contains("rule        not_found\n"), "{said}");
-        assert!(said.contains("malicious_excess_404"), "{said}");
-        in_log += usize::from(said.contains("address     \"127.0.0.1\""));
-        assert!(said.contains("address") || said.contains("no record"), "{said}");
+        let response = done(&server, &["why", reference], "");
+        assert!(response.contains("rule        not_found\n"), "{response}");
+        assert!(response.contains("malicious_excess_404"), "{response}");
+        in_log += usize::from(response.contains("address     \"127.0.0.1\""));
+        assert!(response.contains("address") || response.contains("no record"), "{response}");
     }
     assert_eq!(in_log, 5, "five of a minute are in the log, the others are counted");
 }

@@ -24,8 +24,8 @@ fn room_deleted_at_the_command_line_ends_for_its_members() {
     let ann = sign_up(&server, "ann");
     let mut client = SioClient::connect(&server, &ann.token);
     let (tea, pub_) = (room(&mut client, "Tea"), room(&mut client, "Pub"));
-    let said = json!({ "roomId": tea, "message": "hello" });
-    assert_eq!(client.ask("chat:send", &said)["ok"], true);
+    let response = json!({ "roomId": tea, "message": "hello" });
+    assert_eq!(client.ask("chat:send", &response)["ok"], true);
 
     let list = done(&server, &["room", "list", "--search", "tea"], "");
     assert!(list.contains(&tea) && list.contains("owner \"ann\"  1 member  1 message"), "{list}");
@@ -34,9 +34,9 @@ fn room_deleted_at_the_command_line_ends_for_its_members() {
     assert_eq!(client.event("room:deleted")["roomId"], json!(tea));
     let record = recorded(&server, &format!("room {tea} deleted"));
     assert_eq!(record["event"]["code"], "authz_admin");
-    assert_eq!(client.ask("chat:send", &said)["error"]["code"], "forbidden");
-    let said = json!({ "roomId": pub_, "message": "hello" });
-    assert_eq!(client.ask("chat:send", &said)["ok"], true);
+    assert_eq!(client.ask("chat:send", &response)["error"]["code"], "forbidden");
+    let response = json!({ "roomId": pub_, "message": "hello" });
+    assert_eq!(client.ask("chat:send", &response)["ok"], true);
     let error = refused(&server, &["room", "delete", &tea], "");
     assert!(error.contains("there is no room"), "{error}");
     assert!(!done(&server, &["room", "list"], "").contains(&tea));

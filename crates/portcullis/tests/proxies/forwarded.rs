@@ -130,8 +130,8 @@ fn a_session_over_polling_belongs_to_the_client_and_not_to_the_proxy() {
     let open: serde_json::Value = serde_json::from_str(&packets(&opened)[0][1..]).unwrap();
     let sid = open["sid"].as_str().unwrap();
     let path = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
-    let stranger = ask(&path, "203.0.113.8");
-    assert_eq!((stranger.status, stranger.json()["code"].clone()), (400, 1.into()));
+    let outsider = ask(&path, "203.0.113.8");
+    assert_eq!((outsider.status, outsider.json()["code"].clone()), (400, 1.into()));
 }
 
 fn proxied(server: &TestServer, source: [u8; 4], header: &[u8]) -> Option<Answer> {

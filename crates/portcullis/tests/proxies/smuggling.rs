@@ -98,9 +98,9 @@ fn t249_what_is_hidden_in_a_request_is_never_a_request() {
             let answers = String::from_utf8_lossy(&answers);
             assert!(!answers.contains("101 Switching"), "{kind:?} {name}: {answers}");
             // A proxy that takes a half-closed client for gone answers nothing, and had asked once.
-            let told = u64::try_from(answers.matches("HTTP/1.1 ").count()).unwrap();
+            let reply = u64::try_from(answers.matches("HTTP/1.1 ").count()).unwrap();
             let came = requests(&behind) - before;
-            assert!(came <= told.max(1), "{kind:?} {name}: {came} requests, {told} answers");
+            assert!(came <= reply.max(1), "{kind:?} {name}: {came} requests, {reply} answers");
         }
         // Whatever a connection behind was left with would be the start of this one's answer.
         for _ in 0..20 {
@@ -120,8 +120,8 @@ fn t249_what_is_hidden_in_a_request_is_never_a_request() {
             assert_eq!(requests(&behind) - before, count, "{kind:?} {name}: in and out");
         }
         // The last one asked for by name, so that everything before has been recorded.
-        let asked = behind.get("/end").ask_on(&mut behind.connect([127, 7, 7, 8]));
-        assert_eq!(asked.status, 404);
+        let requested = behind.get("/end").ask_on(&mut behind.connect([127, 7, 7, 8]));
+        assert_eq!(requested.status, 404);
         let _end = behind.server.records.wait_for(|record| record["url"]["path"] == "/end");
         // A proxy that ends the first request where the second begins has seen both, and says of
         // both whose they are. What it has not seen comes in its own name.

@@ -34,15 +34,15 @@ fn t150_t155_neither_texts_nor_factors_nor_tokens_lie_in_the_clear() {
     let server = start(&unlimited());
     let _ann = sign_up(&server, "ann");
     let browser = Browser::log_in(&server, "ann");
-    let begun = browser.post(&server, "/auth/totp/begin", &json!({})).json();
-    let secret = begun["secret"].as_str().unwrap().to_owned();
+    let started = browser.post(&server, "/auth/totp/begin", &json!({})).json();
+    let secret = started["secret"].as_str().unwrap().to_owned();
     let mut client = SioClient::connect(&server, &browser.token);
     let hall = room(&mut client, "public");
-    let said = client.ask("chat:send", &json!({ "roomId": hall, "message": TEXT }));
-    assert_eq!(code(&said), "ok");
+    let response = client.ask("chat:send", &json!({ "roomId": hall, "message": TEXT }));
+    assert_eq!(code(&response), "ok");
     let formatted = format!("<b>{TEXT}</b>");
-    let said = client.ask("chat:send", &json!({ "roomId": hall, "message": formatted }));
-    assert_eq!(code(&said), "ok");
+    let response = client.ask("chat:send", &json!({ "roomId": hall, "message": formatted }));
+    assert_eq!(code(&response), "ok");
     let data = server.data();
     assert!(holds(&data, hall.as_bytes()), "the search finds what is there");
     for hidden in [TEXT, &secret, &browser.token, &browser.refresh, "a plain long sentence"] {
@@ -115,8 +115,11 @@ fn t153_without_the_ring_of_what_is_sealed_there_is_no_start() {
     std::fs::remove_file(&ring).unwrap();
     let output = server.operate(&["serve"], "");
     assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("field-keys.ring is not in") && said.contains("put it back"), "{said}");
+    let response = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        response.contains("field-keys.ring is not in") && response.contains("put it back"),
+        "{response}"
+    );
     assert!(!ring.exists(), "no new ring is made in its place");
     // Nor with one that is cut, or another's.
     std::fs::write(&ring, &kept[..kept.len() / 2]).unwrap();

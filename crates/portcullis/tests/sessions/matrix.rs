@@ -85,7 +85,9 @@ impl Cast {
         }
         // What was done beside the server is in force once the server has recorded it.
         let in_force = |record: &Value| {
-            record["message"].as_str().is_some_and(|said| said.starts_with("roles now guest,"))
+            record["message"]
+                .as_str()
+                .is_some_and(|response| response.starts_with("roles now guest,"))
         };
         let _record = server.records.wait_for(in_force);
         Self { actors: actors.into(), victim: sign_up(server, "victim") }
@@ -220,10 +222,10 @@ fn t064_t069_what_is_not_there_and_what_is_not_for_one_are_answered_alike() {
 fn no_event_is_heard_before_somebody_signed_in() {
     let server = start(&unlimited());
     for row in rows(DOCUMENT, "| namespace") {
-        let mut nobody = SioClient::open(&server);
-        nobody.send(&format!("420[{:?},{{}}]", row[1]));
-        assert_eq!(nobody.close_code(), Some(1002), "{}", row[1]);
-        assert!(nobody.seen.is_empty(), "{:?}", nobody.seen);
+        let mut no_user = SioClient::open(&server);
+        no_user.send(&format!("420[{:?},{{}}]", row[1]));
+        assert_eq!(no_user.close_code(), Some(1002), "{}", row[1]);
+        assert!(no_user.seen.is_empty(), "{:?}", no_user.seen);
     }
     let _record = server.records.wait_for_rule("sequence");
 }
@@ -247,7 +249,7 @@ fn every_request_is_tried_by_everybody() {
     let foreign = hs256("foreign");
     drop(SioClient::connect(&server, &foreign));
     for (number, row) in rows(DOCUMENT, "| request").into_iter().enumerate() {
-        let (name, who, beside) = (row[0], row[1], row[2]);
+        let (name, subject, beside) = (row[0], row[1], row[2]);
         let ask = |token: Option<&str>| {
             let request = request(&server, name);
             let request = match token {
@@ -257,7 +259,7 @@ fn every_request_is_tried_by_everybody() {
             request.ask(&server).status
         };
         let (bare, wrong) = (ask(None), ask(Some(&ann.token.replace('.', "x."))));
-        match who {
+        match subject {
             "nobody" => assert!(bare != 401 && bare != 403, "{name}: {bare}"),
             "secret" => assert_eq!(bare, 400, "{name}"),
             "cookie" => assert_eq!((bare, wrong), (401, 401), "{name}"),

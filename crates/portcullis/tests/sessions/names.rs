@@ -92,8 +92,8 @@ fn muted_user_takes_no_other_name_with_a_new_token() {
     let _in_force = server.records.wait_for(|record| record["event"]["reason"] == "operator");
     // A change of roles takes over what else the token says.
     let roles: [&[&str]; 2] = [&["moderator"], &[]];
-    let said = token("77", "I say this", Some(roles[0]));
-    assert_eq!(shown_in(&server, &said, &tea), "Ann");
+    let response = token("77", "I say this", Some(roles[0]));
+    assert_eq!(shown_in(&server, &response, &tea), "Ann");
     assert_eq!(server.operate(&["user", "unmute", &id], "").status.code(), Some(0));
     let lifted = |record: &Value| {
         record["message"].as_str().is_some_and(|message| message.starts_with("may speak again"))

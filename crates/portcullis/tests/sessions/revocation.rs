@@ -36,8 +36,8 @@ impl<'a> Everywhere<'a> {
         let ((), took) = timed(|| {
             assert_eq!(self.socketio.close_code(), Some(4401), "{what}");
             assert_eq!(self.plain.socket.close_code(), Some(4401), "{what}");
-            let told = self.polling.rest();
-            assert!(!told.iter().any(|packet| packet.starts_with("43")), "{what}: {told:?}");
+            let reply = self.polling.rest();
+            assert!(!reply.iter().any(|packet| packet.starts_with("43")), "{what}: {reply:?}");
         });
         assert!(took < AT_ONCE, "{what}: {took:?}");
     }
@@ -114,10 +114,10 @@ fn t059_one_session_is_ended_from_another_and_by_its_own_user_only() {
     let sessions = listed["sessions"].as_array().unwrap();
     let current = sessions.iter().find(|one| one["current"] == true).unwrap()["id"].clone();
     let end = json!({ "id": current });
-    let stranger = Browser { token: bob.token, ..Browser::default() };
-    let refused = stranger.post(&server, "/auth/sessions/end", &end);
+    let outsider = Browser { token: bob.token, ..Browser::default() };
+    let refused = outsider.post(&server, "/auth/sessions/end", &end);
     assert_eq!((refused.status, refused.code().as_str()), (403, "forbidden"));
-    let unknown = stranger.post(&server, "/auth/sessions/end", &json!({ "id": "nobodys" }));
+    let unknown = outsider.post(&server, "/auth/sessions/end", &json!({ "id": "nobodys" }));
     assert_eq!((unknown.status, unknown.code().as_str()), (403, "forbidden"));
     assert_eq!(this.post(&server, "/auth/sessions/end", &end).status, 200);
     connections.assert_ended("ended from elsewhere");
@@ -146,15 +146,15 @@ fn t055_t059_kicked_banned_demoted_and_muted_while_connected() {
 
     act(&mut admin, "user:mute", &ann, json!({ "duration_s": 600 }));
     assert_eq!(code(&back.socketio.ask("room:join", &json!({ "roomId": hall }))), "ok");
-    let said = json!({ "roomId": hall, "message": "hear me" });
-    let muted = back.socketio.ask("chat:send", &said);
+    let response = json!({ "roomId": hall, "message": "hear me" });
+    let muted = back.socketio.ask("chat:send", &response);
     assert_eq!(code(&muted), "forbidden");
     let text = muted["error"]["message"].as_str().unwrap();
     assert!(text.starts_with("You are muted until 2"), "{text}");
     assert!((590..=600).contains(&muted["error"]["retry_after_s"].as_u64().unwrap()), "{muted}");
-    assert_eq!(code(&back.plain.ask("chat:send", &said)), "forbidden");
+    assert_eq!(code(&back.plain.ask("chat:send", &response)), "forbidden");
     act(&mut admin, "user:mute", &ann, json!({ "duration_s": 0 }));
-    assert_eq!(code(&back.socketio.ask("chat:send", &said)), "ok");
+    assert_eq!(code(&back.socketio.ask("chat:send", &response)), "ok");
 
     act(&mut admin, "user:ban", &ann, json!({ "duration_s": 600, "reason": "spam" }));
     back.assert_ended("user:ban");
@@ -358,7 +358,7 @@ fn muted_or_banned_user_learns_it_before_and_while_connected() {
 
     let mut client = SioClient::connect(&server, &ann.token);
     act("user:ban", json!({ "duration_s": 600 }));
-    let told = client.wait_packet(|packet| packet.starts_with("42[\"error\""));
-    assert!(told.contains("\"session_ended\"") && told.contains("You are banned"), "{told}");
+    let reply = client.wait_packet(|packet| packet.starts_with("42[\"error\""));
+    assert!(reply.contains("\"session_ended\"") && reply.contains("You are banned"), "{reply}");
     assert_eq!(client.wait_packet(|packet| packet.starts_with("41")), "41");
 }

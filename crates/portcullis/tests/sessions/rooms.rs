@@ -275,10 +275,10 @@ fn muted_user_reaches_others_by_no_text() {
     let mute = json!({ "userId": olga_id, "duration_s": 600 });
     assert_eq!(code(&root.ask("user:mute", &mute)), "ok");
     let invite = json!({ "roomId": tea, "userId": root_id });
-    let said = json!({ "roomId": tea, "message": "hello" });
+    let response = json!({ "roomId": tea, "message": "hello" });
     assert_eq!(code(&create(&mut olga, "something to say")), "forbidden");
     assert_eq!(code(&olga.ask("room:invite", &invite)), "forbidden");
-    assert_eq!(code(&olga.ask("chat:send", &said)), "forbidden");
+    assert_eq!(code(&olga.ask("chat:send", &response)), "forbidden");
     let token = portcullis_test::sign_in(&server, "olga").token;
     let renamed = Request::post(&server, "/auth/profile", r#"{"username":"i.say.this"}"#)
         .header("Authorization", &format!("Bearer {token}"))

@@ -117,7 +117,7 @@ fn t148_a_log_in_proves_a_key_and_its_token_is_worth_nothing_without_it() {
     let good = client.proof("POST", "/auth/ticket", json!({}));
     assert_eq!(client.ask_ticket(&good).status, 200);
     assert_eq!(client.ask_ticket(&good).status, 401, "the same proof again");
-    let stranger = ClientKey::generate();
+    let outsider = ClientKey::generate();
     let claims = json!({ "nonce": client.nonce, "ath": digest_of(&client.token) });
     let wrong = [
         client.proof("GET", "/auth/ticket", json!({})),
@@ -127,7 +127,7 @@ fn t148_a_log_in_proves_a_key_and_its_token_is_worth_nothing_without_it() {
         client.proof("POST", "/auth/ticket", json!({ "ath": null })),
         client.proof("POST", "/auth/ticket", json!({ "iat": now_s() - 120 })),
         client.proof("POST", "/auth/ticket", json!({ "iat": now_s() + 60 })),
-        stranger.proof("POST", &format!("{ORIGIN}/auth/ticket"), &claims),
+        outsider.proof("POST", &format!("{ORIGIN}/auth/ticket"), &claims),
         String::from("a.b.c"),
         String::new(),
     ];
@@ -184,7 +184,7 @@ fn t144_t149_signed_events_count_once_here_and_now() {
     assert_eq!((code(&answer), &answer["error"]["field"]), ("INVALID_MESSAGE", &json!("sig")));
 
     // Each on a connection of its own: a third replay would end it.
-    let stranger = ClientKey::generate();
+    let outsider = ClientKey::generate();
     type Forged<'a> = &'a dyn Fn(&str) -> Value;
     let cases: [(&str, Forged<'_>); 7] = [
         ("another connection", &|_| client.envelope(&conn, event, &place, 1, now_ms())),
@@ -201,7 +201,7 @@ fn t144_t149_signed_events_count_once_here_and_now() {
         ("too early", &|conn| client.envelope(conn, event, &place, 1, now_ms() + 60_000)),
         ("another key", &|conn| {
             let mut envelope = client.envelope(conn, event, &place, 1, now_ms());
-            envelope["sig"] = json!(stranger.sign("anything"));
+            envelope["sig"] = json!(outsider.sign("anything"));
             envelope
         }),
     ];

@@ -166,8 +166,9 @@ fn check_and_serve_reject_the_same_configurations_alike() {
         });
         assert_eq!(check.0, Some(2), "{configuration} {}", check.1);
         assert!(check.1.contains(expect), "{configuration} {}", check.1);
-        let error =
-            |said: &str| said.lines().find(|line| line.starts_with("error: ")).map(String::from);
+        let error = |response: &str| {
+            response.lines().find(|line| line.starts_with("error: ")).map(String::from)
+        };
         assert_eq!(error(&check.1), error(&serve.1), "{configuration}");
         assert_eq!(check.0, serve.0, "{configuration}");
         // What a start finds first leaves no trace; what only the events tell comes after it.

@@ -39,9 +39,9 @@ fn closed_pipe_is_no_fault_of_any_command() {
         command.env("PORTCULLIS__LISTEN__PUBLIC", "127.0.0.1:0");
         let output = command.stdout(closed_pipe()).stderr(Stdio::piped()).spawn().unwrap();
         let output = output.wait_with_output().unwrap();
-        let said = text(&output.stderr);
-        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+        let response = text(&output.stderr);
+        assert!(!response.contains("panicked"), "{arguments:?}: {response}");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {response}");
         // Neither stream is read.
         let mut silent = crate::command(directory.path(), arguments);
         silent.env("PORTCULLIS__LISTEN__PRIVATE", &private).stdout(closed_pipe());

@@ -58,8 +58,8 @@ fn logged(directory: &Path, profile: &str) -> Vec<String> {
     let entries = entries.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let entries = entries.filter_map(|entry| {
         let fields = entry.get("fields")?;
-        let said = fields.get("danger").or(fields.get("message"))?;
-        Some(format!("{}: {}", fields.get("key")?.as_str()?, said.as_str()?))
+        let response = fields.get("danger").or(fields.get("message"))?;
+        Some(format!("{}: {}", fields.get("key")?.as_str()?, response.as_str()?))
     });
     entries.collect()
 }

@@ -110,8 +110,9 @@ fn moderation_under_a_held_lock_is_busy_and_has_no_effect() {
         (code(&answer) == "ok").then_some(())
     });
     let made = other.ask("room:create", &json!({ "name": "His", "visibility": "public" }));
-    let said = other.ask("chat:send", &json!({ "roomId": made["room"]["id"], "message": "here" }));
-    assert_eq!(code(&said), "ok", "neither muted nor banned: {said}");
+    let response =
+        other.ask("chat:send", &json!({ "roomId": made["room"]["id"], "message": "here" }));
+    assert_eq!(code(&response), "ok", "neither muted nor banned: {response}");
     assert_eq!(code(&client.ask("user:kick", &json!({ "userId": bob.id }))), "ok");
 }
 

@@ -81,13 +81,13 @@ fn all_end_on_time(what: &str, open: impl Fn(u8) -> Connection, more: Option<&[u
             let byte = bytes.next().copied();
             slow.retain_mut(|connection| {
                 let ended = byte.is_some_and(|byte| connection.try_send(&[byte]).is_err());
-                let told = ended || connection.is_readable(Duration::from_millis(1));
-                if told {
+                let reply = ended || connection.is_readable(Duration::from_millis(1));
+                if reply {
                     let status = Answer::read(connection).status;
                     assert_eq!(connection.read_to_end(), b"", "one answer, and the end");
                     statuses.push(status);
                 }
-                !told
+                !reply
             });
             slow.is_empty().then_some(())
         });

@@ -166,8 +166,8 @@ fn t036_t042_keys_that_a_token_brings_or_points_to_are_nobodys() {
     // Whatever it might have fetched, it would have by its end.
     assert!(server.terminate().success());
     listener.set_nonblocking(true).expect("a look without waiting");
-    let asked = listener.accept().map_err(|error| error.kind());
-    assert_eq!(asked.err(), Some(ErrorKind::WouldBlock), "somebody asked for a key");
+    let requested = listener.accept().map_err(|error| error.kind());
+    assert_eq!(requested.err(), Some(ErrorKind::WouldBlock), "somebody asked for a key");
 }
 
 #[test]
@@ -271,8 +271,8 @@ fn t020_t022_t026_where_a_credential_may_stand() {
         let request = Request::upgrade(&server, &format!("{path}&{name}={good}"));
         let answer = request.ask(&server);
         assert_eq!(answer.status, 401, "{name}");
-        let told = answer.json();
-        let reference = told["ref"].as_str().expect("a reference");
+        let reply = answer.json();
+        let reference = reply["ref"].as_str().expect("a reference");
         let record = server.records.wait_for_reference(reference);
         assert_eq!(record["rule"]["name"], "token_in_url", "{record}");
         // Its record is written: whatever there is to leak has leaked by now.
@@ -320,18 +320,18 @@ fn t023_two_credentials_that_differ_are_a_bad_request_and_open_no_session() {
     let record = server.records.wait_for_reference(reference);
     assert_eq!(record["rule"]["name"], "two_credentials", "{record}");
     // By polling, the answer has a status of its own.
-    let stranger = PollingClient::stranger(&server);
-    let opening = stranger.request("GET", "").header("Authorization", &bearer);
-    let answer = stranger.send(&opening);
+    let outsider = PollingClient::outsider(&server);
+    let opening = outsider.request("GET", "").header("Authorization", &bearer);
+    let answer = outsider.send(&opening);
     assert_eq!(answer.status, 200);
     let open: Value = serde_json::from_str(&packets(&answer)[0][1..]).expect("JSON");
     let sid = open["sid"].as_str().expect("sid").to_owned();
-    let mut polling = PollingClient { sid, ..stranger };
+    let mut polling = PollingClient { sid, ..outsider };
     let _told_by_the_next_poll =
         polling.post(&format!("40{}", json!({ "token": hs256("another") })));
-    let told = polling.rest();
-    assert!(told.iter().any(|packet| packet.starts_with("44{")), "{told:?}");
-    assert!(told.iter().all(|packet| !packet.starts_with("40")), "{told:?}");
+    let reply = polling.rest();
+    assert!(reply.iter().any(|packet| packet.starts_with("44{")), "{reply:?}");
+    assert!(reply.iter().all(|packet| !packet.starts_with("40")), "{reply:?}");
     let other = PollingClient::open(&server);
     let twice = other.poll_request().header("Authorization", &bearer);
     let twice = twice.header("Authorization", &format!("Bearer {}", hs256("another")));
