@@ -8,7 +8,7 @@ use crate::forge::now_s;
 /// The code of a secret in base 32, for the step that lies so many steps of 30 s ahead.
 ///
 /// # Panics
-/// When the secret is no base 32.
+/// If the secret is not base32.
 #[must_use]
 pub fn authenticator_code(secret: &str, ahead: i64) -> String {
     let step = now_s() / 30 + ahead;
@@ -26,7 +26,7 @@ fn base32(text: &str) -> Vec<u8> {
         let value = match letter {
             b'A'..=b'Z' => letter - b'A',
             b'2'..=b'7' => letter - b'2' + 26,
-            other => panic!("{other} is no letter of base 32"),
+            other => panic!("{other} is not a letter of base32"),
         };
         bits = (bits << 5) | u32::from(value);
         held += 5;

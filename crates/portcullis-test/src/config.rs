@@ -9,7 +9,7 @@ use crate::forge::SECRET;
 /// The configuration of a server under test.
 ///
 /// `Config::default()` has the product's own limits, except that one address may do very much, and
-/// nobody is kept out for violations: tests of those limits say so with [`Config::strict_rates`].
+/// no client is blocked for violations: tests of those limits use [`Config::strict_rates`].
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The profile; `development`.
@@ -20,8 +20,8 @@ pub struct Config {
     pub rate: Vec<String>,
     /// Lines of `[capacity]`.
     pub capacity: Vec<String>,
-    /// Lines of `[overload]`. Tests share their machine, so that it is no measure of anything: the
-    /// state is `normal` unless a test says otherwise.
+    /// Lines of `[overload]`. Tests share their machine, so its load proves nothing: the level is
+    /// `normal` unless a test sets another one.
     pub overload: Vec<String>,
     /// Lines of `[transport]`.
     pub transport: Vec<String>,

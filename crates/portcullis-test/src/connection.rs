@@ -133,7 +133,7 @@ impl Connection {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// Sends bytes. A server that has closed already is no failure: the test reads its answer.
+    /// Sends bytes. Does not fail if the server has closed: the test reads its answer.
     pub fn send(&mut self, bytes: &[u8]) {
         let _closed_already = self.try_send(bytes);
     }
@@ -152,7 +152,7 @@ impl Connection {
     /// Reads some more into the buffer; false at the end of the stream.
     ///
     /// # Panics
-    /// When nothing comes in time.
+    /// If nothing arrives in time.
     pub fn read(&mut self) -> bool {
         let mut chunk = [0; 16 * 1024];
         let outcome = match &mut self.stream {

@@ -1,5 +1,5 @@
 //! What a server under test holds: its own gauges, and what its machine says of the process.
-//! Never: a single look taken for a state that only comes in time.
+//! Never: decides by one sample of a state that changes later.
 
 use std::time::Duration;
 

@@ -92,13 +92,13 @@ impl ClientSessionStore for Tickets {
     }
 }
 
-/// A client that looks at the server's certificate: by this name, trusting this authority, so much
-/// later than now.
+/// A client that verifies the server's certificate: with this name and authority, this much later
+/// than now.
 #[derive(Debug, Clone, Copy)]
 pub struct Look<'a> {
-    /// Whom it wants to speak to.
+    /// The name of the server.
     pub name: &'a str,
-    /// Whose certificates it takes, in a PEM file.
+    /// The trusted authorities, in a PEM file.
     pub authority: &'a Path,
     /// How far its clock is ahead.
     pub days_ahead: u64,

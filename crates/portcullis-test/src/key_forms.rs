@@ -20,7 +20,7 @@ pub fn jwk_of(key: &Ed25519KeyPair) -> Value {
 /// come bare, and with either line end.
 ///
 /// # Panics
-/// When it is no such key.
+/// If it is not such a key.
 #[must_use]
 pub fn public_key_forms(jwk: &Value) -> Vec<(String, Vec<u8>)> {
     let x = jwk["x"].as_str().expect("an Ed25519 key");

@@ -127,7 +127,7 @@ impl Records {
     /// Waits for a record that fits, and gives it.
     ///
     /// # Panics
-    /// When none comes in time; the message shows what did come.
+    /// If none arrives in time; the message shows what arrived.
     #[must_use]
     pub fn wait_for(&self, fits: impl Fn(&Value) -> bool) -> Value {
         self.wait_after(0, fits)
@@ -136,7 +136,7 @@ impl Records {
     /// Waits for a record that fits and was written after a [`Records::mark`], and gives it.
     ///
     /// # Panics
-    /// When none comes in time; the message shows what did come.
+    /// If none arrives in time; the message shows what arrived.
     #[must_use]
     pub fn wait_after(&self, mark: usize, fits: impl Fn(&Value) -> bool) -> Value {
         let deadline = Deadline::after(WAIT);

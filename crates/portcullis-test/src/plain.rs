@@ -44,7 +44,7 @@ impl PlainClient {
     /// Sends an event with an id and gives its answer.
     ///
     /// # Panics
-    /// When the server closes first, or nothing comes in time.
+    /// If the server closes first, or nothing arrives in time.
     pub fn ask(&mut self, event: &str, data: &Value) -> Value {
         let id = self.next_id;
         self.next_id += 1;
@@ -55,7 +55,7 @@ impl PlainClient {
     /// Waits for an event by name, past everything else, and gives its data.
     ///
     /// # Panics
-    /// When the server closes first, or nothing comes in time.
+    /// If the server closes first, or nothing arrives in time.
     pub fn event(&mut self, name: &str) -> Value {
         self.wait_message(|message| message["event"] == name)["data"].take()
     }
@@ -63,7 +63,7 @@ impl PlainClient {
     /// Waits for a message that fits; what comes before it is kept in `events`.
     ///
     /// # Panics
-    /// When the server closes first, or nothing comes in time.
+    /// If the server closes first, or nothing arrives in time.
     pub fn wait_message(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
         if let Some(at) = self.events.iter().position(&fits) {
             return self.events.remove(at);

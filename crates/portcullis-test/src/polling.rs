@@ -60,7 +60,7 @@ impl Peer<'_> {
 }
 
 /// A long-polling client. Its fields are what each of its requests says: change one, and it is
-/// somebody else with the same `sid`.
+/// another client with the same `sid`.
 #[derive(Clone)]
 pub struct PollingClient<'a> {
     /// The server it talks to.
@@ -101,7 +101,7 @@ impl<'a> PollingClient<'a> {
         }
     }
 
-    /// Opens a session; nobody is signed in yet.
+    /// Opens a session without a signed-in user.
     #[must_use]
     pub fn open(peer: impl Into<Peer<'a>>) -> Self {
         let mut client = Self::outsider(peer);
@@ -128,7 +128,7 @@ impl<'a> PollingClient<'a> {
     /// Opens a session with the headers there are.
     ///
     /// # Panics
-    /// When there is none to be had.
+    /// If none is available.
     pub fn handshake(&mut self) {
         let answer = self.send(&self.request("GET", ""));
         let body = String::from_utf8_lossy(&answer.body).into_owned();
@@ -257,7 +257,7 @@ impl<'a> PollingClient<'a> {
 
     /// Signs in at `/`.
     pub fn sign_in(&mut self, token: &str) -> Value {
-        self.join(&json!({ "token": token }).to_string()).expect("to be let in")
+        self.join(&json!({ "token": token }).to_string()).expect("to be admitted")
     }
 
     /// Asks for `/` with any payload; `Err` is the refusal.
@@ -294,7 +294,7 @@ impl<'a> PollingClient<'a> {
     /// Waits for a packet that fits; what comes before it is kept in `seen`.
     ///
     /// # Panics
-    /// When the session ends first, or nothing comes in time.
+    /// If the session ends first, or nothing arrives in time.
     pub fn wait_packet(&mut self, fits: impl Fn(&str) -> bool) -> String {
         let deadline = Deadline::after(WAIT);
         loop {
@@ -322,7 +322,7 @@ impl<'a> PollingClient<'a> {
         true
     }
 
-    /// Polls until the session has ended; gives everything it was told.
+    /// Polls until the session has ended; returns everything it received.
     pub fn rest(&mut self) -> Vec<String> {
         let deadline = Deadline::after(WAIT);
         while self.collect_packets() {

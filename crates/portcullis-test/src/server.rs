@@ -52,7 +52,7 @@ pub struct TestServer {
     pub private: SocketAddr,
     /// Where health and readiness are asked for from elsewhere, if anywhere.
     pub probe: Option<SocketAddr>,
-    /// Where pages asked for in plain text are led on, if anywhere.
+    /// The listener that redirects plain-text requests for pages, if there is one.
     pub redirect: Option<SocketAddr>,
     /// The origin its own pages have.
     pub origin: String,

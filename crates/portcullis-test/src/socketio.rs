@@ -110,7 +110,7 @@ impl SioClient {
     /// Waits for a packet that fits; what comes before it is kept in `seen`.
     ///
     /// # Panics
-    /// When the server closes first, or nothing comes in time.
+    /// If the server closes first, or nothing arrives in time.
     pub fn wait_packet(&mut self, fits: impl Fn(&str) -> bool) -> String {
         if let Some(at) = self.seen.iter().position(|packet| fits(packet)) {
             return self.seen.remove(at);

@@ -154,7 +154,7 @@ impl RawWebSocket {
     /// Reads one frame; `None` when the server has closed the connection.
     ///
     /// # Panics
-    /// When nothing comes in time, or what comes is no frame a server may send.
+    /// If nothing arrives in time, or it is not a valid frame of a server.
     pub fn next_frame(&mut self) -> Option<Frame> {
         let deadline = Deadline::after(WAIT);
         loop {

@@ -12,7 +12,7 @@ pub(crate) fn start(config: &Config) -> TestServer {
     TestServer::start(env!("CARGO_BIN_EXE_portcullis"), config)
 }
 
-/// The server lets somebody new in, and answers.
+/// The server admits a new client and answers.
 pub(crate) fn alive(server: &TestServer) {
     let mut client = SioClient::connect(server, &hs256("alive"));
     let answer = client.ask("room:list", &json!({}));

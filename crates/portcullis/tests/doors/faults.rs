@@ -1,5 +1,5 @@
-//! T-264: faults of the server's own, and what a peer is told of them.
-//! Never: a word about what is behind the server.
+//! T-264: faults of the server, and the answers to peers.
+//! Never: a detail of the server's internals in an answer.
 
 use portcullis_test::{Config, Request, SioClient, TestServer, login, sign_up};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ fn change(server: &TestServer, statement: &str) {
     database.execute_batch(statement).unwrap();
 }
 
-/// Nothing can be written to a table any more; it is read as before, so that nobody else notices.
+/// Makes a table read-only, so that reads and other users are not affected.
 fn fail_writes(server: &TestServer, table: &str) {
     // No integer is that large: SQLite understands the statement, and fails while it writes.
     let act = "BEGIN SELECT abs(-9223372036854775808); END";
@@ -31,7 +31,7 @@ fn mend(server: &TestServer) {
     change(server, "DROP TRIGGER broken");
 }
 
-/// The refusal is generic, and leads whoever reads the records to the fault.
+/// The answer is generic, and its reference leads the operator to the fault in the records.
 fn check_answer(server: &TestServer, refusal: &Value) {
     let text = refusal.to_string().to_lowercase();
     for word in WITHIN {
@@ -45,7 +45,7 @@ fn check_answer(server: &TestServer, refusal: &Value) {
 }
 
 #[test]
-fn t260_t264_a_request_that_fails_within_is_told_nothing_but_a_reference() {
+fn t260_t264_request_with_an_internal_fault_gets_only_a_reference() {
     for config in [Config::default(), Config::plaintext()] {
         let server = start(&config);
         let _ann = sign_up(&server, "ann");
@@ -61,7 +61,7 @@ fn t260_t264_a_request_that_fails_within_is_told_nothing_but_a_reference() {
 }
 
 #[test]
-fn t264_an_event_that_fails_within_is_told_nothing_but_a_reference() {
+fn t264_event_with_an_internal_fault_gets_only_a_reference() {
     let server = start(&Config::default());
     let ann = sign_up(&server, "ann");
     let mut client = SioClient::connect(&server, &ann.token);

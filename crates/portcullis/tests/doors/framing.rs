@@ -84,7 +84,7 @@ fn t247_chunked_bodies_are_refused_before_their_first_size() {
 }
 
 #[test]
-fn t245_lengths_that_are_no_plain_number_are_refused() {
+fn t245_length_that_is_not_a_plain_number_is_rejected() {
     let heads = [
         "Content-Length: 5\r\nContent-Length: 5",
         "Content-Length: 5\r\nContent-Length: 6",
@@ -111,7 +111,7 @@ fn t245_lengths_that_are_no_plain_number_are_refused() {
 }
 
 #[test]
-fn t248_t246_heads_that_are_no_heads_are_refused() {
+fn t248_t246_invalid_head_is_rejected() {
     let server = start(&Config::plaintext());
     let own = server.public;
     let heads = [

@@ -68,7 +68,7 @@ fn cases(server: &TestServer) -> Vec<(u16, Request)> {
         (200, get("/socket.io/?EIO=4&transport=polling").header("Origin", &server.origin)),
         (400, get("/socket.io/?EIO=3&transport=polling").header("Origin", &server.origin)),
         (401, upgrade().header("Authorization", "Bearer x")),
-        (401, login(r#"{"username":"nobody","password":"a plain long sentence"}"#)),
+        (401, login(r#"{"username":"missing","password":"a plain long sentence"}"#)),
         (403, upgrade().with("Origin", "https://evil.com")),
         (404, get("/nothing")),
         (405, trace),

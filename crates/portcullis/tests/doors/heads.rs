@@ -24,7 +24,7 @@ fn t240_a_head_that_never_ends_is_answered_408_and_closed() {
         assert!(text.starts_with("HTTP/1.1 408 "), "{start:?}: {text}");
         assert_eq!(answers(&text), 1, "{text}");
     }
-    assert_eq!(send_raw(&server, b""), "", "who says nothing is told nothing");
+    assert_eq!(send_raw(&server, b""), "", "a silent client gets no answer");
     let record = server.records.wait_for_rule("head_timeout");
     assert_eq!(record["http"]["response"]["status_code"], 408, "{record}");
     alive(&server);
@@ -69,7 +69,7 @@ fn t240_a_full_head_in_small_pieces_is_served() {
 }
 
 #[test]
-fn t240_a_head_in_pieces_of_one_byte_costs_as_much_a_byte_however_long_it_is() {
+fn t240_cost_per_byte_of_a_head_in_pieces_is_constant() {
     let server = start(&Config::plaintext());
     let request = |length: usize| {
         let request = Request::get(&server, "/nothing");
@@ -183,7 +183,7 @@ fn send_slowly(connection: &mut Connection, byte: u8) -> (u16, Duration) {
 }
 
 #[test]
-fn t240_t242_who_trickles_is_answered_408_long_before_the_deadline() {
+fn t240_t242_slow_sender_gets_408_before_the_deadline() {
     for server in strict_receive_rate(300) {
         let head = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Slow: ", server.public);
         let body = Request::post(&server, "/auth/login", "").with("Content-Length", "9000").bytes();
@@ -204,7 +204,7 @@ fn t240_t242_who_trickles_is_answered_408_long_before_the_deadline() {
 }
 
 #[test]
-fn t242_who_was_fast_may_stutter() {
+fn t242_fast_sender_may_pause() {
     for server in strict_receive_rate(300) {
         let length = 10_021;
         let request = Request::post(&server, "/auth/login", "")
@@ -227,7 +227,7 @@ fn t242_who_was_fast_may_stutter() {
 }
 
 #[test]
-fn t242_nobody_is_slow_while_the_server_is_away() {
+fn t242_time_without_a_read_of_the_server_does_not_count() {
     for server in strict_receive_rate(2_000) {
         let request = Request::post(&server, "/auth/login", "").with("Content-Length", "400");
         let mut connection = Connection::open(&server);
@@ -257,7 +257,7 @@ fn t242_a_kept_connection_that_stays_silent_is_closed_without_a_word() {
 }
 
 #[test]
-fn t243_hundreds_who_say_nothing_are_closed_on_time_and_cost_nothing_meanwhile() {
+fn t243_hundreds_of_silent_clients_are_closed_on_time_at_no_cost() {
     const TIMEOUT_MS: u64 = 1_500;
     for config in [Config::plaintext(), Config::default()] {
         let transport = vec![format!("handshake_timeout_ms = {TIMEOUT_MS}")];
@@ -268,7 +268,7 @@ fn t243_hundreds_who_say_nothing_are_closed_on_time_and_cost_nothing_meanwhile()
             let silent: Vec<_> = (0..count).map(open).collect();
             let (_, took) = timed(|| {
                 for mut connection in silent {
-                    assert_eq!(connection.read_to_end(), b"", "who says nothing is told nothing");
+                    assert_eq!(connection.read_to_end(), b"", "a silent client gets no answer");
                 }
             });
             let cost_ms = processor_ms(&server) - before_ms;

@@ -80,7 +80,7 @@ fn mutual(directory: &Path, clients: &Authority) -> (TestServer, CertificateDer<
 }
 
 #[test]
-fn t107_only_who_the_operators_authority_vouches_for_is_heard_at_all() {
+fn t107_client_without_a_certificate_of_the_authority_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let (clients, unauthenticated_clients) = (Authority::new("clients"), Authority::new("clients"));
     let (server, authority) = mutual(directory.path(), &clients);
@@ -111,7 +111,7 @@ fn t107_only_who_the_operators_authority_vouches_for_is_heard_at_all() {
 }
 
 #[test]
-fn t107_whoever_shows_a_certificate_still_signs_in() {
+fn t107_client_with_a_certificate_must_still_sign_in() {
     let directory = tempfile::tempdir().unwrap();
     let clients = Authority::new("clients");
     let (server, authority) = mutual(directory.path(), &clients);

@@ -6,7 +6,7 @@ use portcullis_test::{Config, Request};
 use crate::clients::{alive, answers, send_raw, start};
 
 #[test]
-fn t248_methods_nobody_offers_are_refused() {
+fn t248_unsupported_method_is_rejected() {
     let server = start(&Config::default());
     for path in ["/", "/auth/login"] {
         for method in ["TRACE", "TRACK", "PUT", "DELETE", "PATCH", "PROPFIND", "get"] {
@@ -72,7 +72,7 @@ fn t251_t263_paths_that_are_not_ours_name_nothing() {
 }
 
 #[test]
-fn t251_paths_that_are_no_paths_are_refused() {
+fn t251_invalid_path_is_rejected() {
     let server = start(&Config::plaintext());
     let paths = [
         "/%",

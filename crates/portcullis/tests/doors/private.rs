@@ -1,5 +1,5 @@
-//! What operators see on the private listener, and nobody else does.
-//! Never: a secret in what they see.
+//! The private listener, which only operators can reach.
+//! Never: a secret in its answers.
 
 use portcullis_test::{Config, Connection, Request, counter, until};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
@@ -7,7 +7,7 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use crate::clients::{alive, start};
 
 #[test]
-fn t263_the_private_listener_tells_operators_and_the_public_one_does_not() {
+fn t263_details_are_only_on_the_private_listener() {
     let server = start(&Config::default());
     let evil = Request::upgrade(&server, "/ws").with("Origin", "https://evil.com");
     assert_eq!(evil.ask(&server).status, 403);
@@ -92,7 +92,7 @@ fn probe_listener_answers_nothing_but_probes() {
 }
 
 #[test]
-fn t017_metrics_are_not_told_under_a_foreign_name() {
+fn t017_metrics_under_a_foreign_host_name_are_rejected() {
     let listen = vec![String::from("private_hosts = [\"metrics.internal\"]")];
     let server = start(&Config { listen, ..Config::default() });
     let port = server.private.port();

@@ -1,5 +1,5 @@
-//! T-101: plain text beside a server that speaks TLS: pages are led on, programs are told.
-//! Never: an answer that a program could take for its own.
+//! T-101: plain-text requests to a TLS server: pages are redirected, programs are rejected.
+//! Never: an answer that a program could take for a success.
 
 use std::net::SocketAddr;
 
@@ -20,7 +20,7 @@ fn ask(redirect: SocketAddr, request: &Request) -> Answer {
 }
 
 #[test]
-fn t101_pages_are_led_on_to_the_servers_own_name() {
+fn t101_page_is_redirected_to_the_servers_own_name() {
     let (server, redirect) = redirecting();
     let public = server.public;
     for (path, host, expect) in [
@@ -46,7 +46,7 @@ fn t101_pages_are_led_on_to_the_servers_own_name() {
 }
 
 #[test]
-fn t101_what_is_no_page_is_refused_and_never_led_on() {
+fn t101_request_that_is_not_a_page_is_rejected_and_never_redirected() {
     let (server, redirect) = redirecting();
     let get = |path: &str| Request::get(&server, path);
     let cases = [
@@ -90,7 +90,7 @@ fn t101_what_is_no_page_is_refused_and_never_led_on() {
     }
     let record = server.records.wait_for_rule("plain_text");
     assert_eq!(record["source"]["ip"], "127.0.0.1", "{record}");
-    // TLS spoken here is no request at all.
+    // TLS on this listener is not a request.
     let mut connection = Connection::open_bare(redirect);
     connection.send(&portcullis_test::client_hello(&server));
     assert!([400, 408].contains(&Answer::read(&mut connection).status));
@@ -108,7 +108,7 @@ fn t101_the_same_limits_hold() {
     let redirect = server.redirect.unwrap();
     let statuses = [(); 4].map(|()| ask(redirect, &Request::get(&server, "/")).status);
     assert_eq!(statuses, [308, 308, 308, 429]);
-    // Who says nothing is gone on time, and no more than four of an address are there.
+    // A silent client is closed on time, and an address has at most four connections.
     let idle: Vec<_> = (0..6).map(|_| Connection::open_bare(redirect)).collect();
     until("the places to be taken", || {
         (counter(&server, "portcullis_http_open") == 4).then_some(())

@@ -1,5 +1,5 @@
 //! Configurations the server refuses to start with: exit code 2, and what to change.
-//! Never: a server that runs with less than it was told.
+//! Never: a server that runs with less than its configuration requires.
 
 use portcullis_test::{Config, TestServer};
 
@@ -13,7 +13,7 @@ fn refused(config: &Config, words: &[&str]) {
 }
 
 #[test]
-fn t011_t002_origins_that_let_anybody_in_stop_the_start() {
+fn t011_t002_origin_list_that_admits_every_site_stops_the_start() {
     let cases: [(&str, &str); 9] = [
         (r#"["http://localhost:3000"]"#, "without TLS"),
         (r#"["https://myapp.com", "http://localhost:3000"]"#, "without TLS"),

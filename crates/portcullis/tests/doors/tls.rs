@@ -1,5 +1,5 @@
-//! What is no TLS, old TLS, weak TLS, or TLS that never ends.
-//! Never: a client library where it would not send what is wrong.
+//! Missing, old, weak and endless TLS handshakes.
+//! Never: a client library that would not send invalid bytes.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -133,7 +133,7 @@ fn t103_neither_compression_nor_heartbeats() {
 fn t103_a_ticket_is_good_for_the_name_it_was_given_for() {
     let server = start(&Config::default());
     assert!(resumption(&server, ["localhost"; 2]).resumed);
-    // Whoever asks for an address sends no name (RFC 6066 section 3).
+    // A client that connects to an address sends no name (RFC 6066 section 3).
     assert!(!resumption(&server, ["localhost", "127.0.0.1"]).resumed);
     assert!(!resumption(&server, ["127.0.0.1", "localhost"]).resumed);
     alive(&server);
@@ -168,7 +168,7 @@ fn t104_data_that_comes_early_uninvited_is_never_a_request() {
 }
 
 #[test]
-fn t106_a_client_refuses_a_certificate_for_others_of_others_or_of_another_time() {
+fn t106_certificate_with_wrong_name_authority_or_time_is_rejected() {
     let [server, other] = [Config::default(), Config::default()].map(|config| start(&config));
     let authority = |server: &TestServer| server.authority.clone().unwrap();
     let (own, foreign) = (authority(&server), authority(&other));
@@ -183,7 +183,7 @@ fn t106_a_client_refuses_a_certificate_for_others_of_others_or_of_another_time()
     assert!(fault.as_ref().is_some_and(|fault| strange.contains(fault)), "{fault:?}");
     let fault = Look { days_ahead: 100_000, ..good }.fault(&server);
     assert!(matches!(fault, Some(CertificateError::ExpiredContext { .. })), "{fault:?}");
-    // Clients that break off are the server's to notice, and nobody else's.
+    // The server notices clients that disconnect; they do not affect other clients.
     let _record = server.records.wait_for_rule("tls");
     alive(&server);
 }
@@ -197,7 +197,7 @@ fn t250_nothing_but_http_1_1_is_agreed_to() {
     };
     assert_eq!(protocol(&[b"h2", b"http/1.1"]).unwrap().as_deref(), Some(&b"http/1.1"[..]));
     assert_eq!(protocol(&[]).unwrap(), None);
-    // RFC 7301 section 3.2: who speaks nothing else is told so.
+    // RFC 7301 section 3.2: a client without a common protocol gets an alert.
     for offers in [&[b"h2".as_slice()][..], &[b"h2c", b"http/1.0", b"spdy/3"]] {
         for versions in [&[&TLS13][..], &[&TLS12]] {
             let Err(error) = Connection::open_tls(&server, versions, offers) else {
@@ -267,15 +267,15 @@ fn t105_half_a_handshake_is_closed_long_before_the_deadline() {
 }
 
 #[test]
-fn t105_a_thousand_idle_handshakes_are_bounded_and_closed_and_a_neighbour_comes_in() {
+fn t105_thousand_idle_handshakes_are_closed_and_do_not_block_others() {
     let transport = vec![String::from("handshake_timeout_ms = 5000")];
     let server = start(&Config { transport, ..Config::strict_rates() });
-    // Somebody is signed in from here, so who else comes from here has a turn of their own.
+    // A user is signed in from this address, so other clients of it have a separate budget.
     let _here = SioClient::connect(&server, &hs256("ann"));
     let hello = client_hello(&server);
     let open = || counter(&server, "portcullis_http_open");
     let (_, took) = timed(|| {
-        // Looked at on the way: however slow the machine, some time most of them are there.
+        // Checked repeatedly: also on a slow machine, most of them are open at some time.
         let mut most = 0;
         let idle: Vec<_> = (0..1_200_u16)
             .map(|index| {

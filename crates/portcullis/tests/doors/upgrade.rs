@@ -1,5 +1,5 @@
-//! What is no opening handshake, and what an opening handshake may offer in vain.
-//! Never: an extension or subprotocol agreed to.
+//! Invalid opening handshakes, and offers that the server declines.
+//! Never: an accepted extension or subprotocol.
 
 use portcullis_test::{Config, Connection, Request, SioClient, hs256};
 use serde_json::json;
@@ -144,7 +144,7 @@ fn t214_offers_of_subprotocols_are_refused_or_ignored() {
 }
 
 #[test]
-fn t248_a_request_behind_an_upgrade_is_no_request() {
+fn t248_bytes_after_an_upgrade_are_not_read_as_a_request() {
     let server = start(&Config::default());
     for path in SOCKETS {
         let upgrade = Request::upgrade(&server, path).bytes();

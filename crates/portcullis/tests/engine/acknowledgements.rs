@@ -1,5 +1,5 @@
-//! T-198: answers to what the server asks: whose, where, once, in time.
-//! Never: an answer that reaches a question it was not given to.
+//! T-198: answers to requests of the server: by the right client and namespace, once, in time.
+//! Never: an acknowledgement that answers another request.
 
 use portcullis_test::{ExampleServer, timed};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::boards::{Client, start_board};
 
 fn question(board: &str) -> Value {
-    json!({ "board": board, "question": "who?" })
+    json!({ "board": board, "question": "which?" })
 }
 
 /// Asker and two others on one board.
@@ -22,14 +22,14 @@ fn answer(client: &mut Client, id: u64, text: &str) {
 }
 
 #[test]
-fn t_198_each_asked_socket_answers_once() {
+fn t_198_each_requested_socket_answers_once() {
     let server = start_board();
     let (mut ann, mut bob, mut cat) = three(&server);
     let request = ann.start("board:ask", &question("b1"));
     let (id, response) = bob.next_request("board:question");
-    assert_eq!(response["question"], "who?");
+    assert_eq!(response["question"], "which?");
     let (other, _) = cat.next_request("board:question");
-    // Bob answers twice: the second counts for nobody, not for Cat either.
+    // Bob answers twice: the second answer has no effect, also not for Cat.
     answer(&mut bob, id, "bob");
     answer(&mut bob, id, "bob again");
     let ((), took) = timed(|| answer(&mut cat, other, "cat"));
@@ -51,7 +51,7 @@ fn t_198_each_asked_socket_answers_once() {
 }
 
 #[test]
-fn t_198_who_answers_twice_does_not_answer_for_another() {
+fn t_198_second_answer_of_a_client_has_no_effect() {
     let server = start_board();
     let (mut ann, mut bob, mut cat) = three(&server);
     let request = ann.start("board:ask", &question("b1"));
@@ -71,7 +71,7 @@ fn t_198_who_answers_twice_does_not_answer_for_another() {
 }
 
 #[test]
-fn t_198_answers_of_strangers_and_from_elsewhere_are_nobodys() {
+fn t_198_answer_of_another_client_or_namespace_has_no_effect() {
     let server = start_board();
     let (mut ann, mut bob, mut cat) = three(&server);
     let mut eve = Client::board(&server, "eve");
@@ -105,7 +105,7 @@ fn t_198_two_questions_at_once_keep_their_answers_apart() {
     let (one, response) = bob.next_request("board:question");
     let (two, _) = bob.next_request("board:question");
     assert_ne!(one, two);
-    let (of_ann, of_cat) = if response["question"] == "who?" { (one, two) } else { (two, one) };
+    let (of_ann, of_cat) = if response["question"] == "which?" { (one, two) } else { (two, one) };
     // In the other order; each asker leaves the other's question open.
     answer(&mut bob, of_cat, "for cat");
     answer(&mut bob, of_ann, "for ann");
@@ -143,7 +143,7 @@ fn t_198_answers_that_are_none_count_as_missing_and_break_nothing() {
         assert_eq!(reply["answers"], json!([]), "{arguments}");
         bob.ask("board:leave", &json!({ "board": "b1" }));
     }
-    // What is no packet at all ends the one who sent it, and the asker hears what is left.
+    // An invalid packet disconnects its sender, and the requester gets the other answers.
     for packet in ["{}", "[", "[1]x", "", "null"] {
         let mut bob = Client::board(&server, "bob");
         bob.enter("b1");
@@ -157,7 +157,7 @@ fn t_198_answers_that_are_none_count_as_missing_and_break_nothing() {
 }
 
 #[test]
-fn t_198_who_leaves_does_not_keep_the_asker_waiting() {
+fn t_198_client_that_leaves_does_not_delay_the_requester() {
     let server = start_board();
     for how in ["41/board,", "1", ""] {
         let (mut ann, mut bob, cat) = three(&server);
@@ -176,7 +176,7 @@ fn t_198_who_leaves_does_not_keep_the_asker_waiting() {
 }
 
 #[test]
-fn t_198_a_binary_answer_is_gathered_like_a_binary_event() {
+fn t_198_binary_answer_is_collected_like_a_binary_event() {
     let server = start_board();
     let (mut ann, mut bob, cat) = three(&server);
     drop(cat);

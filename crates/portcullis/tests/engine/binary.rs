@@ -71,14 +71,14 @@ fn t_196_placeholders_that_name_no_attachment_end_the_connection() {
         format!("{{\"board\":\"b1\",\"image\":{{\"__proto__\":{IMAGE}}}}}"),
     ]);
     for (number, arguments) in arguments.iter().enumerate() {
-        // Each by somebody else: who does that again and again is kept out.
+        // Each by another client, because repeated violations block a client.
         let mut client = on_board_as(&server, &format!("eve-{number}"));
         client.send(&draw(arguments));
         client.send_binary(b"image");
         let shown = arguments.get(..arguments.len().min(90)).unwrap_or_default();
         let (acted, code) = outcome(&mut client);
         assert!(!acted, "{shown} was acted on");
-        // Some are well-formed packets with a payload nobody declared: refused, with an answer.
+        // Some are well-formed packets with an undeclared payload: rejected with an answer.
         let answered = ["__proto__", "[[[[", "\"board\":{\"_pl", "18446744073709551616", "1e400"]
             .iter()
             .any(|word| shown.contains(word));
@@ -105,7 +105,7 @@ fn outcome(client: &mut Client) -> (bool, Option<u16>) {
 }
 
 #[test]
-fn t_196_a_placeholder_without_attachments_is_no_attachment() {
+fn t_196_placeholder_without_attachments_is_not_an_attachment() {
     let server = start_board();
     let cases = [
         format!("42/board,7[\"board:draw\",{{\"board\":\"b1\",\"image\":{IMAGE}}}]"),
@@ -215,7 +215,7 @@ fn t_197_what_was_announced_comes_next_and_nothing_else() {
     client.send(TWO);
     (0..3).for_each(|_| client.send_binary(b"one"));
     assert_eq!(client.close_code(), Some(1003));
-    // In order, empty ones too; a pong of the layer below is no packet between.
+    // In order, also empty ones; a pong of the layer below may come between.
     let mut client = Client::anyone(&server);
     client.send(TWO);
     client.send_binary(b"");
@@ -244,7 +244,7 @@ fn t_197_what_never_comes_has_a_deadline() {
 }
 
 #[test]
-fn t_197_what_was_begun_is_freed_when_its_client_goes() {
+fn t_197_incomplete_binary_event_is_freed_when_its_client_leaves() {
     let server = start_open();
     let round = || {
         for end in 0..3 {
@@ -270,7 +270,7 @@ fn t_197_t_095_by_polling_the_same_rules_hold() {
     let server = start_open();
     let open = || {
         let mut client = PollingClient::open(&server);
-        client.join("").expect("to be let in");
+        client.join("").expect("to be admitted");
         client
     };
     let mut client = open();
@@ -320,7 +320,9 @@ fn client_that_asks_for_base64_gets_and_sends_binary_data_as_text() {
     let server = start_board();
     let mut native = on_board_as(&server, "native");
     let mut client = Client::open_with(&server, "/board,", "&b64=1&deviceId=d-1");
-    client.join(&json!({ "token": board_token("base64"), "device": "d-1" })).expect("to be let in");
+    client
+        .join(&json!({ "token": board_token("base64"), "device": "d-1" }))
+        .expect("to be admitted");
     client.enter("b1");
     let sent = draw(&format!("{{\"board\":\"b1\",\"image\":{IMAGE}}}"));
     client.send(&sent);
@@ -341,7 +343,7 @@ fn base64_message_may_be_as_large_as_a_binary_one_and_text_no_larger() {
     let server = start_open();
     let open = || {
         let mut client = Client::open_with(&server, "", "&b64=1");
-        client.join(&json!({})).expect("to be let in");
+        client.join(&json!({})).expect("to be admitted");
         client
     };
     let one = "451-[\"message\",{\"_placeholder\":true,\"num\":0}]";
@@ -363,7 +365,7 @@ fn base64_message_may_be_as_large_as_a_binary_one_and_text_no_larger() {
 }
 
 #[test]
-fn a_drawing_reaches_the_others_and_nobody_elsewhere() {
+fn drawing_reaches_only_the_other_members() {
     let server = start_board();
     let (mut ann, mut bob) = (Client::board(&server, "ann"), Client::board(&server, "bob"));
     let mut eve = Client::board(&server, "eve");

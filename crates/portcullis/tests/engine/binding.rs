@@ -1,5 +1,5 @@
-//! T-009, T-170: whose a session is, request by request.
-//! Never: a word to a stranger that tells a session from none.
+//! T-009, T-170: the client that a session belongs to, checked on each request.
+//! Never: an answer that reveals to another client whether a session exists.
 
 use portcullis_test::{
     Answer, Config, PollingClient, Request, TestServer, claims, forge_hs256, hs256, now_s, packets,
@@ -107,7 +107,7 @@ fn t_008_a_browsers_own_poll_needs_no_origin() {
 }
 
 #[test]
-fn t_170_another_page_address_or_program_with_the_id_is_a_stranger() {
+fn t_170_another_page_address_or_program_with_the_id_is_rejected() {
     let server = listed();
     let mut victim =
         PollingClient { origin: "https://myapp.test".into(), ..PollingClient::outsider(&server) };
@@ -151,7 +151,7 @@ fn t_170_another_page_address_or_program_with_the_id_is_a_stranger() {
 }
 
 #[test]
-fn t_170_a_stranger_does_not_end_a_waiting_poll() {
+fn t_170_poll_of_another_client_does_not_end_a_waiting_poll() {
     let server = listed();
     let mut victim =
         PollingClient { origin: "https://myapp.test".into(), ..PollingClient::outsider(&server) };
@@ -205,7 +205,7 @@ fn t_170_an_ended_session_is_nobodys() {
         reply += usize::from(answer.status == 200);
         (answer.status == 400).then_some(())
     });
-    assert!(reply <= 1, "the last poll is told once");
+    assert!(reply <= 1, "the last poll gets the end once");
     assert_unknown(&client.poll(), "poll");
     assert_unknown(&client.post("40"), "post");
     assert_unknown(&client.send(&client.upgrade_request()), "upgrade");
@@ -230,7 +230,7 @@ fn t_007_native_clients_poll_with_their_token_in_every_request() {
     let opening = client.request("GET", "");
     assert_eq!(client.send(&opening).status, 403, "no token");
     let wrong = opening.clone().header("Authorization", "Bearer x");
-    assert_eq!(client.send(&wrong).status, 401, "a token nobody believes");
+    assert_eq!(client.send(&wrong).status, 401, "an invalid token");
     let cookie = opening.clone().header("Authorization", &own).header("Cookie", "a=b");
     assert_eq!(client.send(&cookie).status, 403, "a browser's cookie");
     let answer = client.send(&opening.header("Authorization", &own));
@@ -244,7 +244,7 @@ fn t_007_native_clients_poll_with_their_token_in_every_request() {
     for request in all_three(&client) {
         assert_eq!(client.send(&request).status, 403, "no token");
         let evil = with(request.clone(), &own).header("Origin", "https://evil.com");
-        assert_eq!(client.send(&evil).status, 403, "a page nobody listed");
+        assert_eq!(client.send(&evil).status, 403, "a page that is not listed");
         let cookie = with(request.clone(), &own).header("Cookie", "a=b");
         assert_eq!(client.send(&cookie).status, 403, "a browser's cookie");
         let other = with(request, &bearer(&hs256("bob")));
@@ -266,7 +266,7 @@ fn t_083_t_084_polling_sessions_count_and_are_given_back() {
     let mut sixth = PollingClient::open(&server);
     let refused = sixth.join(&payload).expect_err("five are all there may be");
     assert_eq!(refused["data"]["code"], "connection_limit", "{refused}");
-    // Nobody polls any of them: their pings go unanswered, and their places are free again.
+    // No client polls them: their pings get no pong, and their slots become free.
     drop(five);
     portcullis_test::until("a place", || {
         let mut client = PollingClient::open(&server);

@@ -15,7 +15,7 @@ pub(crate) fn start_board() -> ExampleServer {
     ExampleServer::start("board", &[("BOARD_SECRET", SECRET)])
 }
 
-/// The open server, with a heartbeat that keeps out of the way.
+/// The open server, with a long heartbeat that does not affect the test.
 pub(crate) fn start_open() -> ExampleServer {
     let long = [("PING_INTERVAL_MS", "60000"), ("PING_TIMEOUT_MS", "60000")];
     ExampleServer::start("conformance", &long)
@@ -63,14 +63,14 @@ impl Client {
     /// Signs in at `/board`.
     pub(crate) fn board(server: &ExampleServer, name: &str) -> Self {
         let mut client = Self::open(server, "/board,");
-        client.join(&json!({ "token": board_token(name) })).expect("to be let in");
+        client.join(&json!({ "token": board_token(name) })).expect("to be admitted");
         client
     }
 
     /// Joins `/` of the open server.
     pub(crate) fn anyone(server: &ExampleServer) -> Self {
         let mut client = Self::open(server, "");
-        client.join(&json!({})).expect("to be let in");
+        client.join(&json!({})).expect("to be admitted");
         client
     }
 
@@ -129,7 +129,7 @@ impl Client {
     }
 
     /// The id and payload of the next event of a name that asks for an acknowledgement.
-    pub(crate) fn request(&mut self, event: &str) -> (u64, Value) {
+    pub(crate) fn next_request(&mut self, event: &str) -> (u64, Value) {
         let prefix = format!("42{}", self.place);
         let name = format!("[\"{event}\",");
         let text = self.text(|text| text.starts_with(&prefix) && text.contains(&name));

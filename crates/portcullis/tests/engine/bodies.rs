@@ -20,7 +20,7 @@ fn assert_refused(answer: &Answer, what: &str) {
     assert_eq!((answer.status, answer.code().as_str()), (400, "3"), "{what}: {shown}");
 }
 
-/// The session ends: the next poll or two are told, then there is none.
+/// The session ends: one or two further polls get the end, then the session is unknown.
 fn assert_ends(client: &mut PollingClient<'_>, what: &str) {
     let reply = client.rest();
     assert!(reply.iter().all(|packet| !packet.starts_with("43")), "{what}: {reply:?}");
@@ -43,7 +43,7 @@ fn t_092_a_body_is_looked_over_before_any_packet_has_an_effect() {
         ("an empty packet between", format!("{act}{SEPARATOR}{SEPARATOR}{act}")),
         ("8,193 packets", format!("{act}{SEPARATOR}{}", joined("3", 8_192))),
         ("a server's packet behind", format!("{act}{SEPARATOR}6")),
-        ("a type nobody has", format!("{act}{SEPARATOR}9")),
+        ("an unknown type", format!("{act}{SEPARATOR}9")),
         ("a packet over a message's size", format!("{act}{SEPARATOR}4{}", "x".repeat(13_000))),
         ("binary over a message's size", format!("{act}{SEPARATOR}b{}", "A".repeat(20_000))),
         ("a line end", format!("{act}\n{SEPARATOR}\n")),
@@ -139,13 +139,13 @@ fn t_091_a_body_over_64_kib_is_refused_unread() {
 }
 
 #[test]
-fn t_087_a_stranger_posts_16_kib_and_not_a_byte_more() {
+fn t_087_unauthenticated_client_posts_at_most_16_kib() {
     let server = start(&transport(&["handshake_timeout_ms = 2000"]));
     let client = PollingClient::open(&server);
     let unread = client.post_request(b"").with("Content-Length", "16385");
     let status = client.send(&unread).status;
     assert!([400, 413].contains(&status), "{status}: it waits for bytes it may not take");
-    // Strangers that stop before their last byte hold no more than that budget each.
+    // Unauthenticated clients that stop before their last byte hold at most that budget each.
     let bodies = vec![b'4'; 60_000];
     let round = || {
         let clients: Vec<PollingClient<'_>> =
@@ -167,7 +167,7 @@ fn t_087_a_stranger_posts_16_kib_and_not_a_byte_more() {
     };
     let before = server.resident_kib();
     let grown = round().saturating_sub(before);
-    assert!(grown < 200 * 24 + 2_048, "{grown} KiB for 200 strangers");
+    assert!(grown < 200 * 24 + 2_048, "{grown} KiB for 200 unauthenticated clients");
     alive(&server);
 }
 
@@ -213,7 +213,7 @@ fn t_186_compressed_and_foreign_bodies_are_refused_unread() {
 }
 
 #[test]
-fn t_177_a_second_poll_ends_the_session_and_tells_the_first() {
+fn t_177_second_poll_ends_the_session_and_answers_the_first() {
     let server = start(&Config::plaintext());
     let mut other = PollingClient::connect(&server, &hs256("other"));
     let mut client = PollingClient::connect(&server, &hs256("ann"));
@@ -222,7 +222,7 @@ fn t_177_a_second_poll_ends_the_session_and_tells_the_first() {
     let answer = Answer::read(&mut first);
     assert_eq!((answer.status, packets(&answer)), (200, vec![String::from("1")]));
     assert_ends(&mut client, "both");
-    assert_eq!(other.ask("room:list", &json!({}))["ok"], true, "nobody else's session ended");
+    assert_eq!(other.ask("room:list", &json!({}))["ok"], true, "no other session ended");
     Gauges { open: 1, pre_auth: 0, authenticated: 1 }.wait_for(&server);
 }
 
@@ -295,7 +295,7 @@ fn t_182_packets_only_a_server_sends_or_in_the_wrong_state_end_the_session() {
                 client.sign_in(&hs256("packets"));
             }
             let answer = client.post(packet);
-            // An answer nobody asked for is borne by those who are signed in.
+            // An answer without a request is accepted from signed-in clients.
             if signed_in && packet == "43[]" {
                 continue;
             }
@@ -316,7 +316,7 @@ fn t_182_packets_only_a_server_sends_or_in_the_wrong_state_end_the_session() {
 #[test]
 fn t_181_silence_pongs_and_pings_by_polling() {
     let server = start(&transport(&["ping_interval_ms = 300", "ping_timeout_ms = 1000"]));
-    // Polls, but never answers: it is told `1` in the end.
+    // Polls, but never answers: it gets `1` at the end.
     let mut silent = PollingClient::connect(&server, &hs256("silent"));
     let mut reply = Vec::new();
     until("the end", || {
@@ -432,7 +432,7 @@ fn t_013_t_014_t_016_t_260_answers_to_polls_are_for_one_page_and_no_cache() {
 }
 
 #[test]
-fn t_248_a_poll_has_no_body_and_what_looks_like_one_is_no_request() {
+fn t_248_body_of_a_poll_is_rejected_and_not_read_as_a_request() {
     let server = start(&Config::plaintext());
     let mut client = PollingClient::connect(&server, &hs256("ann"));
     let inner = client.post_request(b"1").bytes();

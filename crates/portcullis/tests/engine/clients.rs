@@ -37,7 +37,7 @@ pub(crate) fn wide(mut config: Config) -> Config {
     config
 }
 
-/// The server lets somebody new in and answers.
+/// The server admits a new client and answers.
 pub(crate) fn alive(server: &TestServer) {
     let mut client = SioClient::connect(server, &hs256("alive"));
     let answer = client.ask("room:list", &json!({}));

@@ -138,8 +138,8 @@ fn t_212_compressed_messages_are_read_in_every_shape() {
     socket.connection.send(&compressed(&stored(connect.as_bytes())));
     socket_packet(&mut socket, "40{");
     socket_works(&mut socket);
-    // The example of RFC 7692, section 7.2.3.1 and after: "Hello", which is no packet of ours, in
-    // one frame, in two, and with a final block. Read as text, and then refused as a packet.
+    // The examples of RFC 7692, section 7.2.3.1 and after: "Hello" in one frame, in two, and with a
+    // final block. The text is read, and then rejected because it is not a packet.
     for hello in [
         compressed(b"\xf2\x48\xcd\xc9\xc9\x07\x00"),
         [frame_bytes(0x41, b"\xf2\x48\xcd"), frame_bytes(0x80, b"\xc9\xc9\x07\x00")].concat(),
@@ -247,7 +247,7 @@ fn t_213_broken_streams_and_misplaced_bits_end_the_connection() {
         ("a distance before the start", b"\x02\x81\x00\x00"),
         ("a table that is none", b"\x04\xff\xff\xff\xff\xff\xff\xff"),
         ("a stored block cut short", b"\x00\xff\x7f\x00\x80abc"),
-        ("a type nobody has, behind text", b"\xf2\x48\xcd\xc9\xc9\x07\xff\xff\xff"),
+        ("an unknown type, after text", b"\xf2\x48\xcd\xc9\xc9\x07\xff\xff\xff"),
         ("noise", b"\xa5\x5a\x13\x37\xde\xad\xbe\xef"),
         ("a zlib header", b"\x78\x9c\xf3\x48\xcd\xc9\xc9\x07\x00"),
     ];
@@ -274,7 +274,7 @@ fn t_213_broken_streams_and_misplaced_bits_end_the_connection() {
         assert_eq!(code(&server, "/ws", &compressed(&stored(bad))), Some(1007));
     }
     assert_eq!(code(&server, PATH, &frame_bytes(0xc2, &stored(b"x"))), Some(1003));
-    // Who did not agree may not compress.
+    // A client without the extension may not compress.
     let mut plain = RawWebSocket::open(&server, "/ws");
     plain.connection.send(&compressed(hello));
     assert_eq!(plain.close_code(), Some(1002));

@@ -149,7 +149,7 @@ fn t_181_pongs_do_not_put_off_the_pings() {
 }
 
 #[test]
-fn pings_come_as_often_as_said_also_when_silence_may_last_longer() {
+fn pings_come_at_the_announced_interval_also_with_a_longer_timeout() {
     let server = start(&transport(&["ping_interval_ms = 100", "ping_timeout_ms = 3600000"]));
     let (mut socket, _) = open_socket(&server);
     socket_sign_in(&mut socket, &hs256("ann"));

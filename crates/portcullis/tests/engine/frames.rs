@@ -200,7 +200,7 @@ fn read_for(socket: &mut RawWebSocket, pause: Duration) -> Option<Option<u16>> {
 }
 
 #[test]
-fn t_219_t_224_ten_thousand_tiny_frames_cost_their_sender_the_connection_and_others_nothing() {
+fn t_219_t_224_flood_of_tiny_frames_ends_only_its_own_connection() {
     let server = start(&Config::plaintext());
     let mut other = SioClient::connect(&server, &hs256("other"));
     let floods: [(&str, bool, Vec<u8>, u16); 8] = [
@@ -210,8 +210,8 @@ fn t_219_t_224_ten_thousand_tiny_frames_cost_their_sender_the_connection_and_oth
         ("pongs after CONNECT", true, frame_bytes(0x81, b"3"), 1008),
         ("websocket pings after CONNECT", true, frame_bytes(0x89, b"p"), 1008),
         ("websocket pongs after CONNECT", true, frame_bytes(0x8a, b"p"), 1008),
-        ("events nobody declared", true, frame_bytes(0x81, b"42[\"a\"]"), 4429),
-        ("answers nobody asked for", true, frame_bytes(0x81, b"431[]"), 1008),
+        ("undeclared events", true, frame_bytes(0x81, b"42[\"a\"]"), 4429),
+        ("answers without a request", true, frame_bytes(0x81, b"431[]"), 1008),
     ];
     for (what, signed_in, frame, code) in floods {
         let (mut socket, _) = open_socket(&server);
@@ -223,7 +223,7 @@ fn t_219_t_224_ten_thousand_tiny_frames_cost_their_sender_the_connection_and_oth
         let (answer, took) = timed(|| other.ask("room:list", &json!({})));
         assert_eq!(answer["ok"], true, "{answer}");
         assert!(took < Duration::from_secs(5), "{what}: another waits {took:?}");
-        // Strangers may run out of bytes first.
+        // Unauthenticated clients may exceed their byte budget first.
         let ended = socket.close_code();
         assert!(ended == Some(code) || !signed_in && ended == Some(1009), "{what}: {ended:?}");
         let used = processor_ms(&server) - used;
@@ -233,7 +233,7 @@ fn t_219_t_224_ten_thousand_tiny_frames_cost_their_sender_the_connection_and_oth
 }
 
 #[test]
-fn t_224_control_frames_stand_between_fragments_and_are_never_fragments() {
+fn t_224_control_frame_between_fragments_is_accepted_and_never_fragmented() {
     let server = start(&Config::plaintext());
     let text = "421[\"room:list\",{}]";
     let (head, tail) = text.as_bytes().split_at(7);
@@ -309,7 +309,7 @@ fn t_225_a_mask_of_zeros_is_a_mask_and_none_is_not() {
     alive(&server);
 }
 
-/// Sections 6.3 to 6.23 of the well-known conformance suite, said again: what is no UTF-8.
+/// Invalid UTF-8, as in sections 6.3 to 6.23 of the well-known conformance suite.
 const BAD: &[&[u8]] = &[
     b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80\x65\x64\x69\x74\x65\x64",
     b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xf4\x90\x80\x80\x65\x64\x69\x74\x65\x64",
@@ -395,7 +395,7 @@ const GOOD: &[&[u8]] = &[
 ];
 
 #[test]
-fn t_226_every_text_that_is_no_utf_8_ends_with_1007_however_it_is_cut() {
+fn t_226_invalid_utf_8_is_closed_with_1007_at_every_cut() {
     let server = start(&Config::plaintext());
     let code = |bytes: &[u8]| {
         let mut socket = RawWebSocket::open(&server, "/ws");
@@ -463,7 +463,7 @@ fn t_227_a_close_frame_is_125_bytes_at_most_and_the_last_word() {
 }
 
 #[test]
-fn t_230_a_megabyte_in_one_write_is_worked_off_in_order() {
+fn t_230_megabyte_in_one_write_is_processed_in_order() {
     let server = start(&wide(Config::plaintext()));
     let mut client = PlainClient::connect(&server, &hs256("ann"));
     let padding = "x".repeat(900);
@@ -486,7 +486,7 @@ fn t_230_a_megabyte_in_one_write_is_worked_off_in_order() {
 }
 
 #[test]
-fn t_231_what_is_offered_as_a_subprotocol_is_never_said_again() {
+fn t_231_offered_subprotocol_is_never_repeated() {
     let server = start(&Config::plaintext());
     let token = hs256("ann");
     for path in ["/ws", PATH] {
@@ -510,7 +510,7 @@ fn t_231_what_is_offered_as_a_subprotocol_is_never_said_again() {
             assert!(!body.contains(&token), "{path}");
         }
     }
-    // Offered there, it signs nobody in, and it is not written down.
+    // A token offered there does not sign in a user, and is not logged.
     let request = Request::upgrade(&server, "/ws").header("Sec-WebSocket-Protocol", &token);
     let mut socket = RawWebSocket::upgrade(Connection::open(&server), &request);
     socket.send_text("{\"event\":\"room:list\",\"data\":{},\"id\":1}");

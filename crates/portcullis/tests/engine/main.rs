@@ -12,7 +12,7 @@ mod clients; // servers, and whether they still serve
 mod boards; // clients of the examples that take binary data
 mod opening; // session ids, parameters, methods, floods
 mod addresses; // sessions of clients with several addresses
-mod binding; // who may act for a session
+mod binding; // the client that a session belongs to
 mod bodies; // posted bodies, polled packets, overlaps
 mod upgrades; // a WebSocket takes over
 mod deadlines; // silence and chatter

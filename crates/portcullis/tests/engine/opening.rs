@@ -14,7 +14,7 @@ use crate::clients::{NOTHING, alive, open_socket, socket_sign_in, start, transpo
 
 const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// A server with room for as many strangers as a test opens, who are gone soon.
+/// A server with slots for all unauthenticated clients of a test, and short deadlines.
 fn roomy(connect_timeout_ms: u64) -> TestServer {
     let mut config = transport(&[]);
     config.transport.push(format!("connect_timeout_ms = {connect_timeout_ms}"));
@@ -64,7 +64,7 @@ fn bits(sid: &str) -> Vec<bool> {
 }
 
 #[test]
-fn t_171_session_ids_are_160_bits_of_chance_and_nothing_else() {
+fn t_171_session_id_is_160_random_bits() {
     let server = roomy(2_000);
     let count = 4_000;
     let sids = open_many(&server, count);
@@ -191,14 +191,14 @@ fn t_173_guesses_are_refused_alike_and_counted() {
 }
 
 #[test]
-fn t_173_whoever_guesses_on_is_kept_out_and_nobody_else_is() {
-    // Nobody but the product says how many guesses there may be.
+fn t_173_client_that_guesses_ids_is_blocked_alone() {
+    // The product defines how many guesses are allowed.
     let server = start(&Config { plaintext: true, ..Config::strict_rates() });
     let guesser =
         PollingClient { source: [127, 0, 7, 7].into(), ..PollingClient::outsider(&server) };
     let neighbour = PollingClient::open_from(&server, [127, 0, 7, 8]);
     let mut refused = 0;
-    let kept_out = loop {
+    let blocked = loop {
         let sid = format!("guess{refused:05}{}", &neighbour.sid[10..]);
         let answer = PollingClient { sid, ..guesser.clone() }.poll();
         if answer.status == 429 {
@@ -206,12 +206,12 @@ fn t_173_whoever_guesses_on_is_kept_out_and_nobody_else_is() {
         }
         assert_eq!((answer.status, answer.code().as_str()), (400, "1"), "{refused}");
         refused += 1;
-        assert!(refused < 1_000, "nobody is ever kept out");
+        assert!(refused < 1_000, "the client is never blocked");
     };
     // A hundred in a minute, and the one that was too many.
     assert!(refused >= 100, "{refused}");
-    assert!(kept_out.header("retry-after").is_some());
-    let reference = kept_out.json()["ref"].as_str().unwrap().to_owned();
+    assert!(blocked.header("retry-after").is_some());
+    let reference = blocked.json()["ref"].as_str().unwrap().to_owned();
     let record = server.records.wait_for_reference(&reference);
     assert_eq!(record["rule"]["name"], "penalty_per_prefix", "{record}");
     assert_eq!(record["source"]["ip"], "127.0.7.7", "{record}");
@@ -227,7 +227,7 @@ fn t_173_whoever_guesses_on_is_kept_out_and_nobody_else_is() {
     };
     assert_eq!(counted("session_unknown", "protocol_error", ""), refused);
     assert_eq!(counted("penalty_per_prefix", "rate_limited", "prefix"), 1);
-    // Kept out at every door, while a session next door goes on.
+    // Blocked on every path, while a session of a neighbour address continues.
     let at_other_doors =
         [Request::upgrade(&server, "/ws"), Request::get(&server, "/"), guesser.request("GET", "")];
     for request in at_other_doors {
@@ -347,7 +347,7 @@ fn t_175_a_session_is_opened_by_get_and_by_nothing_else() {
 }
 
 #[test]
-fn t_176_a_flood_of_handshakes_nobody_polls_is_bounded_and_soon_gone() {
+fn t_176_flood_of_handshakes_without_polls_is_limited_and_expires() {
     const PLACES: u64 = 400;
     let mut config = transport(&["connect_timeout_ms = 4000"]);
     config.capacity.push(format!("pre_auth_total = {PLACES}"));
@@ -374,7 +374,10 @@ fn t_176_a_flood_of_handshakes_nobody_polls_is_bounded_and_soon_gone() {
             let (answer, took) = timed(|| user.ask("room:list", &json!({})));
             assert_eq!(answer["ok"], true, "{answer}");
             assert!(took.as_secs() < 5, "a user waits {took:?}");
-            assert!(Gauges::read(&server).pre_auth <= PLACES, "more strangers than there may be");
+            assert!(
+                Gauges::read(&server).pre_auth <= PLACES,
+                "more unauthenticated connections than allowed"
+            );
         }
     }
     assert!(opened >= PLACES, "{opened} opened");
@@ -413,7 +416,7 @@ fn t_188_a_session_is_not_for_another_transport() {
 }
 
 #[test]
-fn t_189_idle_strangers_are_closed_on_time_and_cost_nothing_meanwhile() {
+fn t_189_idle_unauthenticated_clients_are_closed_on_time_at_no_cost() {
     let mut config = transport(&["connect_timeout_ms = 2500"]);
     config.capacity.extend(["connections_total = 4000", "pre_auth_total = 3000"].map(String::from));
     let server = start(&config);

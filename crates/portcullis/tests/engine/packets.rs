@@ -18,7 +18,7 @@ fn t_200_numbers_and_payloads_that_are_none_end_the_connection() {
     let server = start(&Config::plaintext());
     let digits = format!("45{}-[\"a\"]", "9".repeat(1_000));
     let cases = [
-        // Attachments: as many as nobody has, or no number at all.
+        // Attachments: too many, or not a number.
         "454294967296-[\"a\"]",
         "4518446744073709551616-[\"a\"]",
         "45-1-[\"a\"]",
@@ -49,7 +49,7 @@ fn t_200_numbers_and_payloads_that_are_none_end_the_connection() {
         "42,[\"a\"]",
         "42/[\"a\"]",
         "42/,[\"a\"]x",
-        // Types nobody has.
+        // Unknown types.
         "47[\"a\"]",
         "49[\"a\"]",
         "4-[\"a\"]",
@@ -80,7 +80,7 @@ fn closes(server: &TestServer, packet: &str) -> bool {
 }
 
 #[test]
-fn t_200_arguments_that_are_no_json_are_never_acted_on() {
+fn t_200_arguments_that_are_not_json_have_no_effect() {
     let server = start(&Config::plaintext());
     for json in [
         "[\"room:list\",{},]",
@@ -130,7 +130,7 @@ fn t_198_acknowledgement_ids_are_whole_numbers_a_json_reader_knows() {
 }
 
 #[test]
-fn t_198_answers_nobody_asked_for_are_ignored_and_a_flood_of_them_is_not() {
+fn t_198_unrequested_answer_is_ignored_and_a_flood_is_rejected() {
     let server = start(&Config::plaintext());
     let mut client = SioClient::connect(&server, &hs256("ann"));
     for packet in ["430[]", "431[\"x\"]", "43999[{\"ok\":true}]", "431[]", "43/admin,1[]"] {
@@ -151,7 +151,7 @@ fn t_198_answers_nobody_asked_for_are_ignored_and_a_flood_of_them_is_not() {
 }
 
 #[test]
-fn t_201_who_left_a_namespace_is_not_in_it() {
+fn t_201_client_that_left_a_namespace_is_not_in_it() {
     let server = start(&Config::plaintext());
     let (mut socket, _) = open_socket(&server);
     socket_sign_in(&mut socket, &hs256("ann"));
@@ -212,7 +212,7 @@ fn t_191_one_connect_at_a_time_and_one_authentication() {
     let server = start(&Config::plaintext());
     let (mut socket, _) = open_socket(&server);
     let connect = format!("40{}", json!({ "token": hs256("ann") }));
-    // All of them are fewer bytes than anybody may send before the first one is accepted.
+    // Together they are fewer bytes than the budget before the first CONNECT.
     (0..50).for_each(|_| socket.send_text(&connect));
     assert_eq!(socket.close_code(), Some(1002));
     let joined = |record: &serde_json::Value| record["event"]["code"] == "ws_connected";

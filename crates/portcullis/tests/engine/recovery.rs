@@ -1,5 +1,5 @@
-//! T-147: places that are taken again: whose, once, after a new check, with what was missed.
-//! Never: a message of a room that was left meanwhile.
+//! T-147: recovery of a connection: by its user, once, after a new check, with missed messages.
+//! Never: a message of a room that the user left in the meantime.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::boards::{Client, board_token, board_token_until, start_board};
 use crate::clients::{NOTHING, PATH, alive, public_room, room_id, start, wide};
 
 /// A member of board `b1` that has heard one note and is gone; its `pid`, `sid` and offset.
-struct Gone {
+struct LostConnection {
     pid: String,
     sid: String,
     offset: Value,
@@ -24,28 +24,28 @@ fn note(client: &mut Client, text: &str) {
     assert_eq!(response["ok"], true, "{response}");
 }
 
-fn lose(server: &ExampleServer, name: &str, speaker: &mut Client) -> Gone {
+fn lose(server: &ExampleServer, name: &str, speaker: &mut Client) -> LostConnection {
     let mut client = Client::board(server, name);
     client.enter("b1");
     note(speaker, "heard");
     let received = client.event("board:note");
     assert_eq!(received[1]["text"], "heard", "{received}");
     let text = |name: &str| client.joined[name].as_str().expect("in the answer").to_owned();
-    let gone = Gone { pid: text("pid"), sid: text("sid"), offset: received[2].clone() };
+    let gone = LostConnection { pid: text("pid"), sid: text("sid"), offset: received[2].clone() };
     assert!(gone.offset.is_string(), "{received}");
     client.socket.connection.reset();
     gone
 }
 
-fn payload(name: &str, gone: &Gone) -> Value {
+fn payload(name: &str, gone: &LostConnection) -> Value {
     json!({ "token": board_token(name), "pid": gone.pid, "offset": gone.offset })
 }
 
 /// Comes back until the server has noticed the loss: it gives the place only then.
-fn come_back(server: &ExampleServer, name: &str, gone: &Gone) -> Client {
+fn come_back(server: &ExampleServer, name: &str, gone: &LostConnection) -> Client {
     until("the old place", || {
         let mut client = Client::open(server, "/board,");
-        let joined = client.join(&payload(name, gone)).expect("to be let in");
+        let joined = client.join(&payload(name, gone)).expect("to be admitted");
         if joined["pid"] == gone.pid.as_str() {
             return Some(client);
         }
@@ -61,7 +61,7 @@ fn speaker(server: &ExampleServer) -> Client {
 }
 
 #[test]
-fn t_147_who_comes_back_hears_what_was_missed_once_and_in_order() {
+fn t_147_recovered_client_gets_missed_messages_once_and_in_order() {
     let server = start_board();
     let mut speaker = speaker(&server);
     let gone = lose(&server, "ann", &mut speaker);
@@ -240,7 +240,7 @@ fn t_147_ids_and_offsets_that_are_none_give_a_fresh_place_or_a_refusal() {
 }
 
 #[test]
-fn t_147_an_offset_that_the_server_never_told_gives_a_fresh_place() {
+fn t_147_offset_that_the_server_never_sent_gives_a_new_connection() {
     let server = start_board();
     let mut speaker = speaker(&server);
     let gone = lose(&server, "ann", &mut speaker);
@@ -267,7 +267,7 @@ fn t_147_an_offset_that_the_server_never_told_gives_a_fresh_place() {
 }
 
 #[test]
-fn offsets_do_not_tell_how_much_is_written_where_nobody_listens() {
+fn offsets_do_not_reveal_how_much_other_rooms_write() {
     let server = start_board();
     let mut speaker = speaker(&server);
     let mut listener = Client::board(&server, "ann");
@@ -283,7 +283,7 @@ fn offsets_do_not_tell_how_much_is_written_where_nobody_listens() {
 }
 
 #[test]
-fn t_147_who_left_on_purpose_or_was_sent_away_does_not_come_back() {
+fn t_147_client_that_left_or_was_disconnected_is_not_recovered() {
     let server = start_board();
     let mut speaker = speaker(&server);
     for how in ["41/board,", "42/board,[\"board:quit\",{}]"] {
@@ -298,7 +298,7 @@ fn t_147_who_left_on_purpose_or_was_sent_away_does_not_come_back() {
             client.text(|text| text == "41/board,");
         }
         drop(client);
-        let gone = Gone { pid, sid, offset };
+        let gone = LostConnection { pid, sid, offset };
         note(&mut speaker, "unheard");
         for _ in 0..3 {
             let mut again = Client::open(&server, "/board,");
@@ -335,7 +335,7 @@ fn received_offset(server: &TestServer, owner: &mut SioClient, room: &str) -> Va
 }
 
 #[test]
-fn t_147_in_the_product_a_room_that_was_left_meanwhile_is_not_heard() {
+fn t_147_recovered_client_gets_no_messages_of_a_room_it_left() {
     let server = start(&wide(Config::plaintext()));
     let mut owner = SioClient::connect(&server, &hs256("owner"));
     let (kept, left) = (
@@ -363,7 +363,7 @@ fn t_147_in_the_product_a_room_that_was_left_meanwhile_is_not_heard() {
     say(&mut owner, &kept, "missed");
     let mut back = SioClient::open(&server);
     let payload = json!({ "token": hs256("ann"), "pid": pid, "offset": offset });
-    let again = back.join_namespace("/", &payload.to_string()).expect("to be let in");
+    let again = back.join_namespace("/", &payload.to_string()).expect("to be admitted");
     assert_eq!((&again["pid"], &again["sid"]), (&joined["pid"], &joined["sid"]), "{again}");
     assert_eq!(back.event("chat:message")["message"], "missed");
     say(&mut owner, &left, "secret, live");
@@ -390,14 +390,14 @@ fn t_147_in_the_product_a_deleted_room_and_another_user_get_nothing() {
     assert!(thief.seen.iter().all(|packet| !packet.contains("missed")), "{:?}", thief.seen);
     assert_eq!(owner.ask("room:delete", &json!({ "roomId": room }))["ok"], true);
     let mut back = SioClient::open(&server);
-    back.join_namespace("/", &payload.to_string()).expect("to be let in");
+    back.join_namespace("/", &payload.to_string()).expect("to be admitted");
     assert_eq!(back.ask("room:list", &json!({}))["ok"], true);
     assert!(back.seen.iter().all(|packet| !packet.contains("missed")), "{:?}", back.seen);
     alive(&server);
 }
 
 #[test]
-fn t_147_the_place_survives_no_restart_and_nobody_is_harmed() {
+fn t_147_recovery_after_a_restart_gives_a_new_connection() {
     let server = start(&wide(Config::plaintext()));
     let mut owner = SioClient::connect(&server, &hs256("owner"));
     let room = room_id(&owner.ask("room:create", &public_room()));
@@ -405,7 +405,7 @@ fn t_147_the_place_survives_no_restart_and_nobody_is_harmed() {
     let payload = lost(&server, "ann", &room, &offset);
     let server = server.crash_and_restart();
     let mut back = SioClient::open(&server);
-    let joined = back.join_namespace("/", &payload.to_string()).expect("to be let in");
+    let joined = back.join_namespace("/", &payload.to_string()).expect("to be admitted");
     assert_ne!(joined["pid"], payload["pid"], "a fresh place");
     assert_eq!(back.ask("room:list", &json!({}))["ok"], true);
 }

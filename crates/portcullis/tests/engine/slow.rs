@@ -38,13 +38,13 @@ fn is_held(connection: &Connection) -> bool {
 
 /// Fills a room with messages until `enough` says so; gives how many there were.
 fn fill(sender: &mut SioClient, room: &str, bytes: usize, mut enough: impl FnMut() -> bool) -> u64 {
-    let text = "words that nobody reads ".repeat(bytes / 24);
+    let text = "words that no client reads ".repeat(bytes / 24);
     let mut sent = 0;
     while !enough() {
         let answer = sender.ask("chat:send", &json!({ "roomId": room, "message": text }));
         assert_eq!(answer["ok"], true, "{answer}");
         sent += 1;
-        assert!(sent < 20_000, "nobody is ever let go");
+        assert!(sent < 20_000, "the connection is never closed");
     }
     sent
 }
@@ -54,7 +54,7 @@ fn join(client: &mut PollingClient<'_>, room: &str) {
 }
 
 #[test]
-fn t_183_a_posted_body_that_trickles_is_answered_on_time_and_holds_nothing() {
+fn t_183_slow_posted_body_is_answered_on_time_and_holds_no_memory() {
     let server = start(&short());
     let client = PollingClient::connect(&server, &hs256("ann"));
     let mut connection = client.connection();
@@ -96,7 +96,7 @@ fn send_slowly(connection: &mut Connection) -> u16 {
 }
 
 #[test]
-fn t_183_t_220_slow_peers_at_every_stage_lose_their_slots_while_they_hold_their_sockets() {
+fn t_183_t_220_slow_peers_lose_their_slots_at_every_stage() {
     every_stage(&short());
 }
 
@@ -228,7 +228,7 @@ fn wide_bytes(stall_ms: u64) -> Config {
 }
 
 #[test]
-fn t_221_who_asks_without_reading_is_not_read_any_more_and_then_let_go() {
+fn t_221_slow_consumer_is_not_read_any_more_and_then_disconnected() {
     let server = start(&wide_bytes(5_000));
     let (client, question) = curious(&server);
     let before = server.resident_kib();
@@ -248,7 +248,7 @@ fn t_221_who_asks_without_reading_is_not_read_any_more_and_then_let_go() {
 }
 
 #[test]
-fn t_221_who_reads_again_in_time_is_read_again_and_misses_nothing() {
+fn t_221_consumer_that_reads_again_in_time_misses_nothing() {
     let server = start(&wide_bytes(60_000));
     let (mut client, question) = curious(&server);
     let taken = ask_until_not_read(&client, &question);
@@ -294,7 +294,7 @@ fn t_183_a_poll_answer_that_is_not_read_ends_the_session() {
 }
 
 #[test]
-fn t_183_the_last_poll_of_a_connection_is_no_exception() {
+fn t_183_slow_last_poll_of_a_connection_is_closed_on_time() {
     let server = start(&wide(transport(&["handshake_timeout_ms = 1500"])));
     let (sender, slow) = unread_poll(&server, "close");
     SENDER.wait_within(Duration::from_secs(8), &server);
@@ -312,7 +312,7 @@ fn fill_to(sender: &mut SioClient, room: &str, count: u64) {
 }
 
 #[test]
-fn t_185_what_waits_for_a_poll_is_bounded_and_told_once() {
+fn t_185_packets_that_wait_for_a_poll_are_limited_and_sent_once() {
     let server = start(&wide(Config::plaintext()));
     let mut sender = SioClient::connect(&server, &hs256("sender"));
     let room = room_id(&sender.ask("room:create", &public_room()));
@@ -349,7 +349,7 @@ fn t_185_what_waits_for_a_poll_is_bounded_and_told_once() {
 }
 
 #[test]
-fn t_202_a_flood_to_a_room_of_slow_readers_costs_one_copy_and_then_the_readers() {
+fn t_202_flood_to_slow_consumers_costs_one_copy_and_ends_them() {
     let server = start(&wide(Config::plaintext()));
     let mut sender = SioClient::connect(&server, &hs256("sender"));
     let room = room_id(&sender.ask("room:create", &public_room()));
@@ -360,13 +360,13 @@ fn t_202_a_flood_to_a_room_of_slow_readers_costs_one_copy_and_then_the_readers()
         .collect();
     slow.iter_mut().for_each(|client| join(client, &room));
     let before = server.resident_kib();
-    let text = "words that nobody reads ".repeat(40);
+    let text = "words that no client reads ".repeat(40);
     let mut most = 0;
     let mut gone_after = 0;
     for number in 1..=1_000_u64 {
         let answer = sender.ask("chat:send", &json!({ "roomId": room, "message": text }));
         assert_eq!(answer["seq"], number, "{answer}");
-        assert_eq!(healthy.event("chat:message")["seq"], number, "the others hear everything");
+        assert_eq!(healthy.event("chat:message")["seq"], number, "the others receive everything");
         most = most.max(server.resident_kib());
         if gone_after == 0 && Gauges::read(&server).open == 2 {
             gone_after = number;
@@ -445,7 +445,7 @@ fn t_223_resets_at_every_stage_leave_nothing_behind() {
     // A peer that goes is an event, not an alarm: one line at its coming, one at its going.
     let written = server.records.all().split_off(records);
     assert!(written.len() < 4_000, "{} records for 4,000 resets", written.len());
-    // What outstays its time is told, and so are hundreds a second of them, which press a server.
+    // Requests over their deadline are answered, also hundreds a second, which load a server.
     let reply = |record: &Value| {
         ["connect_timeout", "load"].iter().any(|rule| record["rule"]["name"] == *rule)
     };
@@ -504,7 +504,7 @@ fn t_183_a_flood_behind_a_waiting_poll_is_not_kept() {
 }
 
 #[test]
-fn a_server_that_stops_tells_those_who_poll() {
+fn stopping_server_answers_waiting_polls() {
     let mut server = start(&Config::plaintext());
     let client = PollingClient::connect(&server, &hs256("ann"));
     let mut waiting = waiting_poll(&server, &client);

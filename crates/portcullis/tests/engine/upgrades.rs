@@ -123,7 +123,7 @@ fn t_180_what_goes_wrong_in_a_probe_ends_that_websocket_alone() {
         ("a close packet", text("1")),
         ("an open packet", text("0")),
         ("nothing", text("")),
-        ("a type nobody has", text("7")),
+        ("an unknown type", text("7")),
         ("a switch with data", [text("2probe"), text("5x")].concat()),
         ("binary", frame_bytes(0x82, b"2probe")),
         ("bad UTF-8", frame_bytes(0x81, b"\xff")),
@@ -190,7 +190,7 @@ fn t_180_a_silent_or_vanished_probe_leaves_the_session_polling() {
     let half = client.open_upgrade();
     half.connection.half_close();
     works(&mut client);
-    // A handshake that is no handshake.
+    // An invalid handshake.
     let refused: [(Request, u16); 5] = [
         (client.upgrade_request().with("Sec-WebSocket-Version", "8"), 426),
         (client.upgrade_request().without("Sec-WebSocket-Key"), 400),
@@ -253,7 +253,7 @@ fn t_180_limits_identity_and_deadlines_carry_over() {
     let mut config = transport(&["connect_timeout_ms = 1500"]);
     config.rate.push("message_per_connection = \"5/60s\"".into());
     let server = start(&config);
-    // Before CONNECT: the deadline counts from the first request, and nobody is signed in.
+    // Before CONNECT: the deadline counts from the first request, and no user is signed in.
     let client = PollingClient::open(&server);
     let mut socket = client.upgrade();
     Gauges { open: 1, pre_auth: 1, authenticated: 0 }.wait_for(&server);
@@ -262,7 +262,7 @@ fn t_180_limits_identity_and_deadlines_carry_over() {
     let mut socket = client.upgrade();
     socket.send_text("42[\"room:list\",{}]");
     assert_eq!(socket.close_code(), Some(1002), "an event before CONNECT");
-    // Pongs nobody asked for count together.
+    // Pongs without a ping count together.
     let client = PollingClient::open(&server);
     client.say(&["3"; 50].join("\u{1e}"));
     let mut socket = client.upgrade();
@@ -356,7 +356,7 @@ fn t_178_upgrades_in_a_row_leave_nothing_behind() {
 }
 
 #[test]
-fn t_180_a_post_under_way_is_worked_off_before_the_switch() {
+fn t_180_running_post_is_processed_before_the_switch() {
     let server = start(&wide(Config::plaintext()));
     let client = PollingClient::connect(&server, &hs256("ann"));
     let mut socket = client.probe();
@@ -384,7 +384,7 @@ fn t_180_a_post_under_way_is_worked_off_before_the_switch() {
 }
 
 #[test]
-fn t_178_what_was_begun_by_polling_and_ends_after_the_switch_harms_nobody() {
+fn t_178_polling_request_that_ends_after_the_switch_has_no_effect() {
     let server = start(&Config::plaintext());
     let bodies = [
         ("a good packet", "3"),

@@ -82,5 +82,5 @@ fn notifications_reach_their_user_now_or_at_the_next_connect() {
     let mut carol = connect(server.public, &token(issuer, "carol"));
     assert_eq!(carol.event("notify")["text"], "later", "what was read does not come again");
     let received = bob.seen.iter().filter(|packet| packet.contains("notify")).count();
-    assert_eq!(received, 0, "nobody else heard of it");
+    assert_eq!(received, 0, "no other client received it");
 }

@@ -1,4 +1,4 @@
-//! Who vouches for the address that an issuer publishes its keys at: a server with real TLS.
+//! Certificate authorities for the address of an issuer's key set: a server with real TLS.
 //! Never: a request on the internet.
 
 use std::io::{Read, Write};
@@ -44,7 +44,7 @@ impl Authority {
     }
 }
 
-/// Serves a key set to whoever completes TLS; gives the port.
+/// Serves a key set to every client that completes TLS; returns the port.
 fn serve(config: Arc<ServerConfig>, body: String) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();

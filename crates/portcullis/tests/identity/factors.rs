@@ -23,7 +23,7 @@ fn log_in(server: &TestServer, name: &str, totp: Option<&str>) -> portcullis_tes
     Request::post(server, "/auth/login", &body.to_string()).ask(server)
 }
 
-/// A second factor for whoever has the token: its secret and its recovery codes.
+/// Adds a second factor for the user of a token; returns its secret and its recovery codes.
 fn add_factor(server: &TestServer, token: &str) -> (String, Vec<String>) {
     let started = post(server, "/auth/totp/begin", token, &json!({})).json();
     let secret = started["secret"].as_str().unwrap().to_owned();
@@ -36,7 +36,7 @@ fn add_factor(server: &TestServer, token: &str) -> (String, Vec<String>) {
 }
 
 #[test]
-fn a_code_is_asked_for_and_each_is_good_once_even_for_twenty_at_once() {
+fn code_is_required_and_accepted_once_also_for_twenty_at_once() {
     let server = start(&Config::default());
     let ann = sign_up(&server, "ann");
     let (secret, recovery) = add_factor(&server, &ann.token);
@@ -129,7 +129,7 @@ fn an_invitation_is_for_one_even_if_twenty_try_it_at_once() {
         all.into_iter().map(|one| one.join().unwrap()).collect()
     });
     assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
-    // The password pool refuses what would wait too long; nobody else is let in by it.
+    // The password queue rejects requests that would wait too long; it admits no other request.
     assert!(statuses.iter().all(|status| [201, 403, 503].contains(status)), "{statuses:?}");
     assert!(!server.records.text().contains(invitation.as_str().unwrap()));
 }

@@ -1,5 +1,5 @@
 //! Guessing, and what may be a password.
-//! Never: a way to lock somebody out of their own account.
+//! Never: a way to lock users out of their own accounts.
 
 use portcullis_test::{Config, Request, TestServer, login, register, sign_up};
 use serde_json::json;
@@ -35,9 +35,9 @@ fn t027_a_flood_on_a_name_is_stopped_and_its_owner_still_gets_in() {
     let device = device_of(&login(&server, "ann", PASSWORD));
     let statuses: Vec<u16> = (0..40).map(|_| login(&server, "ann", "wrong").status).collect();
     let tried = statuses.iter().filter(|status| **status == 401).count();
-    assert!((1..=10).contains(&tried), "{tried} guesses were looked at");
+    assert!((1..=10).contains(&tried), "{tried} guesses were checked");
     assert!(statuses[tried..].iter().all(|status| *status == 429), "{statuses:?}");
-    // Even the right password is not looked at any more, from a device that is not known.
+    // From an unknown device, even the right password is not checked any more.
     let answer = login(&server, "ann", PASSWORD);
     assert_eq!((answer.status, answer.code().as_str()), (429, "rate_limited"));
     assert!(answer.header("retry-after").is_some());
@@ -50,10 +50,10 @@ fn t027_a_flood_on_a_name_is_stopped_and_its_owner_still_gets_in() {
     }
     // Other names are not touched by it, and a name that is nobody's is closed the same way.
     assert_eq!(login(&server, "eve", PASSWORD).status, 200);
-    assert_eq!(register(&server, "somebody", PASSWORD).status, 201);
-    let [some_user, no_user] = ["somebody", "nobody"]
+    assert_eq!(register(&server, "some_user", PASSWORD).status, 201);
+    let [some_user, no_user] = ["some_user", "missing"]
         .map(|name| (0..20).map(|_| login(&server, name, "wrong").status).collect::<Vec<_>>());
-    assert_eq!(some_user, no_user, "an unknown name is told from a known one");
+    assert_eq!(some_user, no_user, "an unknown name differs from a known one");
     for code in ["authn_login_fail", "authn_login_fail_max"] {
         let _record = server.records.wait_for(|record| record["event"]["code"] == code);
     }

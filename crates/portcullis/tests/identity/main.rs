@@ -1,4 +1,4 @@
-//! Who somebody is: issuers' keys, log-ins, second factors, invitations, and what time tells.
+//! Authentication: issuers' keys, logins, second factors, invitations, and timing.
 //! Never: a sleep, or a measurement that decides by one run.
 #![expect(
     clippy::unwrap_used,
@@ -10,8 +10,8 @@ mod published; // tokens of issuers that publish their keys
 mod login; // guessing, names, odd passwords
 mod factors; // second factors, recovery codes, invitations
 mod recorded; // what records say of log-ins, sessions and targets
-mod outside; // second factors of other issuers' users, and of everybody
-mod authorities; // who vouches for the address of a key set
+mod outside; // second factors of users of other issuers, and of all users
+mod authorities; // certificate authorities for the address of a key set
 mod timing; // what an answer's time tells
 
 use portcullis_test::{Config, SioClient, TestServer};
@@ -21,8 +21,8 @@ pub(crate) fn start(config: &Config) -> TestServer {
     TestServer::start(env!("CARGO_BIN_EXE_portcullis"), config)
 }
 
-/// Whether a token comes in; every refusal has to read the same.
-pub(crate) fn comes_in(server: &TestServer, token: &str) -> bool {
+/// Whether a token is accepted; every rejection has to read the same.
+pub(crate) fn is_accepted(server: &TestServer, token: &str) -> bool {
     let mut client = SioClient::open(server);
     match client.join_namespace("/", &json!({ "token": token }).to_string()) {
         Ok(_) => true,

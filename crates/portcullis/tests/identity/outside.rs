@@ -1,5 +1,5 @@
-//! Second factors of users of other issuers, and of everybody where the operator asks for it.
-//! Never: a role in force for a password alone.
+//! Second factors of users of other issuers, and of all users if the operator requires it.
+//! Never: a role in force with a password alone.
 
 use portcullis_test::{
     Config, Request, SECRET, SioClient, TestServer, authenticator_code, claims, forge_hs256,
@@ -7,11 +7,11 @@ use portcullis_test::{
 };
 use serde_json::{Value, json};
 
-use crate::{comes_in, start};
+use crate::{is_accepted, start};
 
 const PASSWORD: &str = "a plain long sentence of my own";
 
-/// A token of the other issuer for somebody, with more claims.
+/// A token of the other issuer for a user, with more claims.
 fn token(subject: &str, more: &Value) -> String {
     let mut all = claims(subject);
     all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -87,7 +87,7 @@ fn t054_tokens_of_another_kind_open_nothing_and_the_record_names_it() {
         all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         token("ann", &all)
     };
-    assert!(comes_in(&server, &scoped(json!({}))));
+    assert!(is_accepted(&server, &scoped(json!({}))));
     let event = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
     let detail = json!([{ "type": "payment_initiation" }]);
     // Five of one rule and source are recorded a minute.
@@ -100,7 +100,7 @@ fn t054_tokens_of_another_kind_open_nothing_and_the_record_names_it() {
     ];
     for (more, reason) in cases {
         let mark = server.records.mark();
-        assert!(!comes_in(&server, &scoped(more.clone())), "{more}");
+        assert!(!is_accepted(&server, &scoped(more.clone())), "{more}");
         let rejected = |record: &Value| record["event"]["code"] == "authn_login_fail";
         let record = server.records.wait_after(mark, rejected);
         assert_eq!(record["event"]["reason"], reason, "{more}");
@@ -117,12 +117,12 @@ fn role_of_another_issuer_without_a_rule_is_inert_wherever_it_was_granted() {
     let id = text.split_whitespace().find(|word| word.starts_with("x_")).unwrap();
     assert_eq!(server.operate(&["user", "grant", id, "moderator"], "").status.code(), Some(0));
     let _in_force = server.records.wait_for(|record| record["event"]["reason"] == "operator");
-    let mute = json!({ "userId": "u_nobody", "duration_s": 60 });
+    let mute = json!({ "userId": "u_missing", "duration_s": 60 });
     assert_eq!(code(&client.ask("user:mute", &mute)), "second_factor_required");
 }
 
 #[test]
-fn user_without_a_factor_can_only_add_one_where_everybody_needs_one() {
+fn user_without_a_required_factor_can_only_add_one() {
     let all = "[accounts]\nsecond_factor = \"all\"\n";
     let server = production("privileged_acr = [\"2\"]", all);
     let ann = sign_up(&server, "ann");
@@ -189,7 +189,7 @@ fn moderator_without_a_factor_is_an_ordinary_user_where_staff_needs_one() {
     let mut client = SioClient::connect(&server, &max.token);
     assert_eq!(server.operate(&["user", "grant", "max", "moderator"], "").status.code(), Some(0));
     let _in_force = server.records.wait_for(|record| record["event"]["reason"] == "operator");
-    let mute = json!({ "userId": "u_nobody", "duration_s": 60 });
+    let mute = json!({ "userId": "u_missing", "duration_s": 60 });
     assert_eq!(code(&client.ask("user:mute", &mute)), "second_factor_required");
     let started = post(&server, "/auth/totp/begin", &max.token, &json!({})).json();
     let secret = started["secret"].as_str().unwrap();

@@ -78,7 +78,7 @@ fn records_of_one_session_share_a_hash_and_hold_no_id() {
 }
 
 #[test]
-fn rooms_are_recorded_with_the_user_who_is_invited_or_removed() {
+fn record_of_a_room_names_the_invited_or_removed_user() {
     let server = start(&Config::default());
     let (ann, bob) = (sign_up(&server, "ann"), sign_up(&server, "bob"));
     let mut client = SioClient::connect(&server, &ann.token);

@@ -135,21 +135,21 @@ fn t064_a_room_that_is_not_there_takes_as_long_as_one_that_is_not_for_one() {
     let mut owner = SioClient::connect(&server, &hs256("owner"));
     let made = owner.ask("room:create", &json!({ "name": "Room", "visibility": "private" }));
     let rooms = [made["room"]["id"].clone(), json!("A".repeat(22))];
-    let mut other = Refreshed::new(&server);
+    let mut other = RefreshSample::new(&server);
     let times = alternate(1_000, |class| other.ask(&json!({ "roomId": rooms[class] })));
     let [there, missing] = [quartile(&times[0]), quartile(&times[1])];
     let apart = (there - missing).abs() / there.max(missing);
     assert!(apart < 0.1, "{there} ns and {missing} ns: {apart}");
 }
 
-/// Somebody who comes back before the refusals end the connection.
-struct Refreshed<'a> {
+/// A client that connects again before the rejections end the connection.
+struct RefreshSample<'a> {
     server: &'a TestServer,
     client: SioClient,
     request: usize,
 }
 
-impl<'a> Refreshed<'a> {
+impl<'a> RefreshSample<'a> {
     fn new(server: &'a TestServer) -> Self {
         Self { server, client: SioClient::connect(server, &hs256("other")), request: 0 }
     }

@@ -103,7 +103,7 @@ fn server() -> TestServer {
 }
 
 #[test]
-fn handler_reaches_a_room_that_the_socket_hears_and_no_other() {
+fn handler_reaches_only_rooms_that_its_socket_has_joined() {
     let server = server();
     let (mut ann, mut bob) = (server.connect("ann"), server.connect("bob"));
     let tea = json!({"room": "tea"});
@@ -147,7 +147,7 @@ fn server_announces_to_any_room() {
 }
 
 #[test]
-fn rejected_room_is_no_violation() {
+fn rejected_room_is_not_a_violation() {
     let server = server();
     let mut ann = server.connect("ann");
     // Ten violations in a minute end a connection; the handler may be at fault, not the user.

@@ -1,5 +1,5 @@
-//! Whose turn it is when there is more to do than time.
-//! Never: a clock; the order in which handlers ran is what counts.
+//! Fair scheduling of handlers if there is more work than time.
+//! Never: a clock; only the order of the handlers counts.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -8,11 +8,11 @@ use portcullis::prelude::*;
 use portcullis::{LoadState, Rate};
 use portcullis_test::SioClient;
 
-use crate::served::{Served, builder};
+use crate::served::{ServedApp, builder};
 
 const WIDE: Rate = Rate::per(1_000_000, 1_000);
 
-/// Holds the server's only thread until the test lets go.
+/// Blocks the server's only thread until the test releases it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Hold {}
@@ -33,7 +33,7 @@ impl Event for Count {
 }
 
 struct World {
-    served: Served,
+    served: ServedApp,
     order: Arc<Mutex<Vec<String>>>,
     go_on: SyncSender<()>,
 }
@@ -50,7 +50,7 @@ fn world(state: LoadState) -> World {
         guards.bytes_per_user = Rate::per(1_000_000_000, 1_000);
         guards.bytes_per_prefix = Rate::per(1_000_000_000, 1_000);
     });
-    let served = Served::start_with(builder, |server| {
+    let served = ServedApp::start_with(builder, |server| {
         server.on(move |_permit: Permit<Hold>, _context| {
             let _reply = held.lock().unwrap().recv();
             async { Ok(Reply::ok()) }

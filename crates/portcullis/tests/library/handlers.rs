@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis::prelude::*;
 use serde_json::Value;
 
-use crate::served::{Served, builder};
+use crate::served::{ServedApp, builder};
 
 macro_rules! bare_event {
     ($type:ident, $name:literal) => {
@@ -28,9 +28,9 @@ bare_event!(Fine, "fine");
 bare_event!(Talk, "talk");
 bare_event!(Wide, "wide");
 
-fn served() -> Served {
+fn served() -> ServedApp {
     let builder = builder().engine(|engine| engine.handler_timeout_ms = 200);
-    Served::start_with(builder, |server| {
+    ServedApp::start_with(builder, |server| {
         server.on(|_permit: Permit<Panic>, _context| async move {
             tokio::task::yield_now().await;
             panic!("a handler's bug")

@@ -16,8 +16,8 @@ mod copies; // copies of a message with the same `mid`
 mod sealed; // fields of events that are sealed
 mod users; // users of other issuers: bans, second factors, routes
 mod handlers; // what a handler may do, and what it may not break
-mod fairness; // who gets its turn when there are too few
+mod fairness; // fair scheduling of handlers
 mod namespaces; // names, patterns, hooks, leaving and coming back
-mod operators; // whom an event goes to
+mod operators; // the recipients of an event
 mod readiness; // threads and tasks that have ended
 mod world; // many clients, many shards, random acts, and what must hold

@@ -7,9 +7,9 @@ use parking_lot::Mutex;
 use portcullis::Departure;
 use portcullis::prelude::*;
 
-use crate::served::{Served, credential};
+use crate::served::{ServedApp, credential};
 
-/// `say {}` in a document's namespace: everyone else in it hears `said`.
+/// `say {}` in a document's namespace: all other clients in it receive `said`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Say {}
@@ -19,11 +19,11 @@ impl Event for Say {
     const RULE: Rule = Rule::DEFAULT;
 }
 
-type Left = Arc<Mutex<Vec<(String, &'static str, usize)>>>;
+type Departures = Arc<Mutex<Vec<(String, &'static str, usize)>>>;
 
-fn served(left: &Left) -> Served {
+fn served(left: &Departures) -> ServedApp {
     let left = Arc::clone(left);
-    Served::start(move |server| {
+    ServedApp::start(move |server| {
         let mut documents = server.namespace("/doc-*")?;
         documents.on(|_permit: Permit<Say>, context: Context| async move {
             context
@@ -51,7 +51,7 @@ fn served(left: &Left) -> Served {
 
 #[test]
 fn a_pattern_makes_one_namespace_for_each_name() {
-    let served = served(&Left::default());
+    let served = served(&Departures::default());
     let mut first = served.open();
     let mut second = served.open();
     for client in [&mut first, &mut second] {
@@ -72,7 +72,7 @@ fn a_pattern_makes_one_namespace_for_each_name() {
 
 #[test]
 fn hooks_and_roles_refuse_and_the_connection_goes_on_where_it_is() {
-    let served = served(&Left::default());
+    let served = served(&Departures::default());
     let mut client = served.open();
     client.join_namespace("/doc-1", &credential("ann")).unwrap();
     for name in ["/doc-closed", "/staff"] {
@@ -87,7 +87,7 @@ fn hooks_and_roles_refuse_and_the_connection_goes_on_where_it_is() {
 
 #[test]
 fn t_201_leaving_one_namespace_keeps_the_others() {
-    let left = Left::default();
+    let left = Departures::default();
     let served = served(&left);
     let mut client = served.open();
     client.join_namespace("/doc-1", &credential("ann")).unwrap();
@@ -104,7 +104,7 @@ fn t_201_leaving_one_namespace_keeps_the_others() {
 
 #[test]
 fn after_the_last_namespace_another_connect_may_come() {
-    let served = served(&Left::default());
+    let served = served(&Departures::default());
     let mut client = served.connect("ann");
     client.send("41");
     assert!(client.join_namespace("/", &credential("ann")).is_ok());
@@ -115,7 +115,7 @@ fn after_the_last_namespace_another_connect_may_come() {
 
 #[test]
 fn no_more_namespaces_than_the_limit() {
-    let served = served(&Left::default());
+    let served = served(&Departures::default());
     let mut client = served.open();
     for number in 0..8 {
         let name = format!("/doc-{number}");
@@ -127,7 +127,7 @@ fn no_more_namespaces_than_the_limit() {
 
 #[test]
 fn an_unknown_namespace_is_refused_by_its_name() {
-    let served = served(&Left::default());
+    let served = served(&Departures::default());
     let mut client = served.connect("ann");
     for name in ["/nothing", "/doc-", "/doc-1/x"] {
         let refused = client.join_namespace(name, &credential("ann")).unwrap_err();

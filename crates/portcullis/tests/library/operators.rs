@@ -1,5 +1,5 @@
-//! Whom an event goes to: rooms, exceptions, everyone, one; and who answers.
-//! Never: someone twice, or someone left out, on whichever shard.
+//! The recipients of an event: rooms, exceptions, all clients, one client; and their answers.
+//! Never: a recipient twice, or a missing recipient, on any shard.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use portcullis::prelude::*;
 use portcullis::{Running, SocketInfo};
 use portcullis_test::SioClient;
 
-use crate::served::Served;
+use crate::served::ServedApp;
 
-/// `enter {rooms}`: hears these rooms from here on.
+/// `enter {rooms}`: joins these rooms.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Enter {
@@ -46,7 +46,7 @@ impl Event for Survey {
     const RULE: Rule = Rule::DEFAULT;
 }
 
-/// `list {room}`: who hears a room.
+/// `list {room}`: the members of a room.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct List {
@@ -58,7 +58,7 @@ impl Event for List {
     const RULE: Rule = Rule::DEFAULT;
 }
 
-/// `evict {room}`: whoever hears the room is disconnected.
+/// `evict {room}`: disconnects the members of the room.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Evict {
@@ -74,8 +74,8 @@ fn room(name: &str) -> RoomId {
     RoomId::parse(name).unwrap()
 }
 
-fn served() -> Served {
-    Served::start(|server| {
+fn served() -> ServedApp {
+    ServedApp::start(|server| {
         server.on(|permit: Permit<Enter>, context: Context| async move {
             for name in &permit.payload().rooms {
                 context.join(&room(name))?;
@@ -123,7 +123,7 @@ fn served() -> Served {
 }
 
 /// Clients `0..count`; each has entered its own rooms.
-fn clients(served: &Served, rooms: &[&[&str]]) -> Vec<SioClient> {
+fn clients(served: &ServedApp, rooms: &[&[&str]]) -> Vec<SioClient> {
     let enter = |(number, rooms): (usize, &&[&str])| {
         let mut client = served.connect(&format!("user-{number}"));
         assert_eq!(client.ask("enter", &json!({"rooms": rooms}))["ok"], true);
@@ -132,10 +132,10 @@ fn clients(served: &Served, rooms: &[&[&str]]) -> Vec<SioClient> {
     rooms.iter().enumerate().map(enter).collect()
 }
 
-/// How often each client was told, once everything said before has arrived everywhere.
+/// How many events each client received, after all earlier events have arrived everywhere.
 fn reply(clients: &mut [SioClient]) -> Vec<usize> {
     let count = |client: &mut SioClient| {
-        // The way to a client's own shard is one queue, so this answer comes behind what was told.
+        // The path to a client's own shard is one queue, so this answer comes after the events.
         let _flushed = client.ask("enter", &json!({"rooms": ["flush"]}));
         let reply = client.seen.iter().filter(|packet| packet.starts_with("42[\"told\"")).count();
         client.seen.clear();
@@ -155,7 +155,7 @@ fn rooms_and_exceptions_choose_each_socket_once() {
         (json!({"to": ["a", "b"], "except": ["b"], "me": true}), [1, 0, 0, 0, 0]),
         (json!({"to": [], "except": ["a"], "me": true}), [0, 0, 1, 1, 1]),
         (json!({"to": [], "except": [], "me": false}), [0, 1, 1, 1, 1]),
-        (json!({"to": ["nobody"], "except": [], "me": true}), [0, 0, 0, 0, 0]),
+        (json!({"to": ["empty"], "except": [], "me": true}), [0, 0, 0, 0, 0]),
     ];
     for (payload, expect) in cases {
         assert_eq!(clients[0].ask("tell", &payload)["ok"], true);
@@ -164,7 +164,7 @@ fn rooms_and_exceptions_choose_each_socket_once() {
 }
 
 #[test]
-fn answers_are_gathered_from_every_shard_and_the_rest_is_missing() {
+fn answers_are_collected_from_every_shard_and_missing_ones_are_counted() {
     let served = served();
     let mut clients = clients(&served, &[&[], &[], &[], &[]]);
     let mut asker = clients.remove(0);
@@ -189,7 +189,7 @@ fn answers_are_gathered_from_every_shard_and_the_rest_is_missing() {
 }
 
 #[test]
-fn who_leaves_does_not_answer_and_nobody_waits_for_it() {
+fn client_that_leaves_does_not_delay_the_answers() {
     let served = served();
     let mut clients = clients(&served, &[&[], &[]]);
     let mut gone = clients.remove(1);
@@ -219,7 +219,7 @@ fn sockets_are_listed_and_disconnected_by_room() {
 #[test]
 fn events_from_outside_of_handlers_reach_everyone() {
     let mut hub = None;
-    let served = Served::start(|server| {
+    let served = ServedApp::start(|server| {
         hub = Some(server.hub());
         Ok(())
     });

@@ -57,7 +57,7 @@ fn rejection_of_the_application_has_the_shape_of_every_other_one() {
 }
 
 #[test]
-fn rejections_of_the_application_are_no_violations() {
+fn rejection_by_the_application_is_not_a_violation() {
     let server = server();
     let mut ann = server.connect("ann");
     // Ten violations in a minute end a connection.
@@ -81,7 +81,7 @@ fn code_that_is_not_allowed_reads_as_an_internal_fault() {
     ann.accepted("buy", json!({"tickets": 3}));
 }
 
-/// A payload whose inner struct forgets the attribute.
+/// A payload whose inner struct lacks the attribute.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the server does not start")]

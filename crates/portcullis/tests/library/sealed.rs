@@ -210,7 +210,7 @@ fn rotated_keys_open_old_fields_until_the_old_key_is_removed() {
 }
 
 #[test]
-fn sealed_value_survives_a_store_of_json_and_is_no_plain_value() {
+fn sealed_value_survives_a_store_of_json_and_is_not_plain() {
     #[derive(Serialize, Deserialize)]
     struct Row {
         number: Sealed<String>,
@@ -329,7 +329,7 @@ fn rule_and_payload_that_disagree_stop_the_start() {
 }
 
 #[test]
-fn plain_value_is_not_to_be_had_in_clean_by_another_way() {
+fn plain_value_is_not_readable_by_another_path() {
     let (keys, _directory) = keys();
     let mut gate = TestGate::new().field_keys(&keys);
     let permit = gate.permit::<AddCard>("ann", json!({"name": "blue", "number": "1"})).unwrap();

@@ -8,7 +8,7 @@ use portcullis_test::{Connection, Request, SECRET, SioClient, hs256};
 use std::net::SocketAddr;
 
 /// A server that runs, and is drained when the test ends.
-pub(crate) struct Served {
+pub(crate) struct ServedApp {
     running: Option<Running>,
     pub(crate) public: SocketAddr,
     pub(crate) private: SocketAddr,
@@ -43,7 +43,7 @@ pub(crate) fn builder() -> ServerBuilder {
         })
 }
 
-impl Served {
+impl ServedApp {
     /// Declares what the test needs and starts.
     pub(crate) fn start(declare: impl FnOnce(&mut Server) -> Result<(), Error>) -> Self {
         Self::start_with(builder(), declare)
@@ -92,7 +92,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for ServedApp {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
             running.drain();

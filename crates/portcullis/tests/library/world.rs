@@ -13,7 +13,7 @@ use portcullis::{Clock, Delta, Frame, Recovered, SystemClock};
 use portcullis_test::{Connection, RawWebSocket, Request};
 use serde_json::Value;
 
-use crate::served::{Served, credential};
+use crate::served::{ServedApp, credential};
 
 const CLIENTS: usize = 14;
 const ROOMS: [&str; 3] = ["red", "green", "blue"];
@@ -46,7 +46,7 @@ impl Event for Leave {
     const RULE: Rule = Rule::DEFAULT;
 }
 
-/// `note {room}`: everyone in the room hears the next number.
+/// `note {room}`: all members of the room receive the next number.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Note {
@@ -75,9 +75,9 @@ struct Notes {
     kept: VecDeque<(u64, RoomId, Arc<Frame>)>,
 }
 
-fn served() -> Served {
+fn served() -> ServedApp {
     let notes = Arc::new(Mutex::new(Notes::default()));
-    Served::start(move |server| {
+    ServedApp::start(move |server| {
         let hub = server.hub();
         let mut main = server.namespace("/")?;
         let shared = Arc::clone(&notes);
@@ -155,7 +155,7 @@ struct Person {
     offset: u64,
     /// The same as the server tells it.
     reply: String,
-    /// The rooms it hears, each with the number of the newest note at its join.
+    /// Its rooms, each with the number of the newest note at its join.
     rooms: BTreeMap<String, u64>,
     received: Vec<(String, u64)>,
     /// What it must have heard of rooms it has left.
@@ -164,18 +164,18 @@ struct Person {
 }
 
 struct World<'a> {
-    served: &'a Served,
+    served: &'a ServedApp,
     people: Vec<Person>,
     /// Every note: its room, by number from 1.
     notes: Vec<String>,
 }
 
-fn request(served: &Served, line: &str) -> Request {
+fn request(served: &ServedApp, line: &str) -> Request {
     let host = served.public.to_string();
     Request::bare(line).header("Host", &host).header("Origin", &format!("http://{host}"))
 }
 
-fn upgrade(served: &Served, query: &str) -> RawWebSocket {
+fn upgrade(served: &ServedApp, query: &str) -> RawWebSocket {
     let line = format!("GET /socket.io/?EIO=4&transport=websocket{query} HTTP/1.1");
     let request = request(served, &line)
         .header("Connection", "Upgrade")
@@ -186,7 +186,7 @@ fn upgrade(served: &Served, query: &str) -> RawWebSocket {
 }
 
 /// Opens a session by polling and moves on to a WebSocket at once.
-fn poll_and_upgrade(served: &Served) -> RawWebSocket {
+fn poll_and_upgrade(served: &ServedApp) -> RawWebSocket {
     let line = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1";
     let answer = request(served, line).ask_on(&mut Connection::open_bare(served.public));
     let open: Value = serde_json::from_slice(&answer.body[1..]).unwrap();
@@ -240,7 +240,7 @@ impl Person {
         serde_json::from_str::<Vec<Value>>(json).unwrap().remove(0)
     }
 
-    fn connect(&mut self, served: &Served, by_polling: bool) {
+    fn connect(&mut self, served: &ServedApp, by_polling: bool) {
         let mut socket = if by_polling {
             poll_and_upgrade(served)
         } else {
@@ -379,6 +379,6 @@ fn nothing_is_lost_doubled_or_left_behind() {
         recovered += came_back;
         received += notes;
     }
-    // A world in which nobody comes back or hears anything would prove nothing.
+    // A world without reconnects and events would prove nothing.
     assert!(recovered > 80 && received > 2_000, "{recovered} came back, {received} notes heard");
 }

@@ -1,5 +1,5 @@
-//! T-079, T-084, T-085: who is kept out, who passes by, and who makes room.
-//! Never: a user kept out for what a neighbour behind the same address did.
+//! T-079, T-084, T-085: which clients are blocked, which are admitted first, and which are evicted.
+//! Never: a user blocked because of a neighbour behind the same address.
 
 use std::net::IpAddr;
 
@@ -72,7 +72,7 @@ fn page_of_this_server_gets_the_admission_as_a_cookie_only() {
 }
 
 #[test]
-fn an_address_that_breaks_rules_again_and_again_is_kept_out_and_its_users_are_not() {
+fn address_with_many_violations_is_blocked_and_its_users_are_not() {
     let mut config = Config::strict_rates();
     let lines = ["connect_per_prefix = \"1000/60s\"", "penalty_per_prefix = \"15/10h\""];
     config.rate.extend(lines.map(String::from));
@@ -84,16 +84,16 @@ fn an_address_that_breaks_rules_again_and_again_is_kept_out_and_its_users_are_no
     for _ in 0..16 {
         assert_eq!(evil.ask_on(&mut from(&server, NEIGHBOURS)).status, 400);
     }
-    let kept_out = upgrade(&server, NEIGHBOURS, None);
-    assert_eq!(kept_out.status, 429);
-    assert!(kept_out.header("retry-after").is_some());
+    let blocked = upgrade(&server, NEIGHBOURS, None);
+    assert_eq!(blocked.status, 429);
+    assert!(blocked.header("retry-after").is_some());
     let page = Request::get(&server, "/").ask_on(&mut from(&server, NEIGHBOURS));
     assert_eq!(page.status, 429);
     let record = server.records.wait_for_rule("penalty_per_prefix");
     assert_eq!(record["labels"]["limit_key"], "prefix");
     let wait_ms: u64 = record["labels"]["retry_after_ms"].as_str().unwrap().parse().unwrap();
     assert!((30_000..=70_000).contains(&wait_ms), "{wait_ms}");
-    // Other addresses do not notice, nor does who has been here before.
+    // Other addresses and returning clients are not affected.
     assert_eq!(upgrade(&server, [127, 3, 3, 4], None).status, 101);
     let shown = format!("a=b; __Host-adm={admission}");
     assert_eq!(upgrade(&server, NEIGHBOURS, Some(("Cookie", &shown))).status, 101);
@@ -110,7 +110,7 @@ fn an_address_that_breaks_rules_again_and_again_is_kept_out_and_its_users_are_no
 }
 
 #[test]
-fn users_behind_an_address_that_is_kept_out_go_on_polling_refreshing_and_taking_tickets() {
+fn users_behind_a_blocked_address_still_poll_refresh_and_get_tickets() {
     let mut config = Config::strict_rates();
     let lines = ["connect_per_prefix = \"1000/60s\"", "penalty_per_prefix = \"15/10h\""];
     config.rate.extend(lines.map(String::from));
@@ -129,14 +129,14 @@ fn users_behind_an_address_that_is_kept_out_go_on_polling_refreshing_and_taking_
     ann.sign_in(&token);
     // Listed as its origin is, no page of another site has caused it.
     let evil = Request::upgrade(&server, PATH).with("Host", "evil.example");
-    let keep_out = || {
+    let block = || {
         for _ in 0..16 {
             let status = evil.ask_on(&mut from(&server, NEIGHBOURS)).status;
             assert!([400, 429].contains(&status), "{status}");
         }
         assert_eq!(upgrade(&server, NEIGHBOURS, None).status, 429);
     };
-    keep_out();
+    block();
     // Polls and posts of who is signed in.
     for _ in 0..5 {
         assert_eq!(ann.ask("room:list", &json!({}))["ok"], true);
@@ -152,8 +152,8 @@ fn users_behind_an_address_that_is_kept_out_go_on_polling_refreshing_and_taking_
     assert_eq!(ticket.status, 200, "{}", String::from_utf8_lossy(&ticket.body));
     let turned = ask("/auth/refresh", &[("Cookie", &cookies)]);
     assert_eq!(turned.status, 200, "{}", String::from_utf8_lossy(&turned.body));
-    // Who shows nothing is a stranger, session or not.
-    keep_out();
+    // A client without an admission token is unauthenticated, with or without a session.
+    block();
     let guess = PollingClient { sid: String::from("chosen"), ..ann.clone() };
     assert_eq!(guess.poll().status, 429);
     assert_eq!(ask("/auth/refresh", &[]).status, 429);
@@ -164,7 +164,7 @@ fn users_behind_an_address_that_is_kept_out_go_on_polling_refreshing_and_taking_
 }
 
 #[test]
-fn a_user_who_breaks_rules_again_and_again_is_kept_out_and_the_neighbours_are_not() {
+fn user_with_many_violations_is_blocked_and_the_neighbours_are_not() {
     let mut config = Config::default();
     config.rate.retain(|line| !line.starts_with("penalty"));
     config.rate.push(String::from("penalty_per_user = \"12/10h\""));
@@ -183,14 +183,14 @@ fn a_user_who_breaks_rules_again_and_again_is_kept_out_and_the_neighbours_are_no
     assert_eq!(refusal["data"]["code"], "rate_limited", "{refusal}");
     let record = server.records.wait_for_rule("penalty_per_user");
     assert_eq!(record["labels"]["limit_key"], "user");
-    // What is open stays open; who shares the address is somebody else.
+    // Open connections stay open, and other users of the address are not affected.
     assert_eq!(stays.ask("room:list", &json!({}))["ok"], true);
     assert!(try_sign_in(&mut SioClient::open(&server), &hs256("bob")).is_ok());
     alive(&server);
 }
 
 #[test]
-fn t085_whoever_has_been_here_gets_in_past_any_number_of_strangers() {
+fn t085_returning_client_is_admitted_during_a_flood() {
     let mut config = Config::default();
     config.transport.push(String::from("connect_timeout_ms = 60000"));
     config.overload.push(String::from("waiting_strangers = 0"));
@@ -271,7 +271,7 @@ fn t084_the_oldest_connection_makes_room_where_that_is_wanted() {
 }
 
 #[test]
-fn an_observed_limit_counts_and_refuses_nobody() {
+fn limit_in_observe_mode_counts_and_rejects_no_client() {
     let mut config = Config::strict_rates();
     config.rate.push(String::from(
         "observe = [\"connect_per_prefix\", \"event_per_user\", \"connections_per_prefix\"]",

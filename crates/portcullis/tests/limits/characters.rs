@@ -57,7 +57,7 @@ fn t116_the_bounds_are_exact_and_what_looks_empty_is_empty() {
 }
 
 #[test]
-fn t117_what_is_no_text_is_refused_and_controls_and_deception_are_taken_out() {
+fn t117_invalid_text_is_rejected_and_control_characters_are_removed() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "unicode");
     let escaped = [
@@ -157,7 +157,7 @@ fn t131_text_arrives_as_it_was_meant() {
 }
 
 #[test]
-fn t133_names_are_no_place_for_markup() {
+fn t133_markup_in_names_is_rejected() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "sinks");
     for name in [

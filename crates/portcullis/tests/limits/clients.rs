@@ -33,7 +33,7 @@ pub(crate) fn open_from(server: &TestServer, source: [u8; 4]) -> SioClient {
     SioClient::over(connection, &Request::upgrade(server, PATH))
 }
 
-/// The server lets somebody new in, from another address, and answers.
+/// The server admits a new client from another address and answers.
 pub(crate) fn alive(server: &TestServer) {
     let mut client = open_from(server, [127, 77, 0, 1]);
     client.sign_in(&hs256("alive"));
@@ -66,7 +66,7 @@ pub(crate) fn join(client: &mut SioClient, room: &str) {
     assert_eq!(answer["ok"], true, "{answer}");
 }
 
-/// All that a rejected payload may be told beside its field: the rule of texts that it breaks.
+/// The causes that the answer to a rejected payload may name besides its field: rules of texts.
 const TEXT_CAUSES: [&str; 13] = [
     "the text is longer than 1,000 characters",
     "the text is too long",
@@ -83,7 +83,7 @@ const TEXT_CAUSES: [&str; 13] = [
     "the name begins or ends with a space",
 ];
 
-/// The code of a refusal, whose whole shape is checked: nothing but what may be told.
+/// The code of a rejection, after a check that the answer has no other members.
 pub(crate) fn code_of(answer: &Value) -> String {
     assert_eq!(answer["ok"], false, "{answer}");
     let error = answer["error"].as_object().unwrap();

@@ -1,5 +1,5 @@
-//! T-083 to T-088: how many connections a user, strangers, and rooms a connection may have.
-//! Never: one more than allowed, also when all come at the same moment.
+//! T-083 to T-088: limits of connections per user and of rooms per connection.
+//! Never: one more than allowed, also if all arrive at the same moment.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,8 +35,8 @@ fn t083_of_fifty_connects_at_one_moment_exactly_five_succeed() {
         let threads: Vec<_> = (0..50).map(|_| scope.spawn(attempt)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let let_in = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
-    assert_eq!(let_in, 5);
+    let admitted = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
+    assert_eq!(admitted, 5);
     for (mut client, outcome) in outcomes {
         match outcome {
             Ok(()) => assert_eq!(client.ask("room:list", &json!({}))["ok"], true),
@@ -107,7 +107,7 @@ fn t084_client_that_does_not_answer_makes_room_and_those_that_do_stay() {
 }
 
 #[test]
-fn t085_strangers_fill_their_own_pool_and_no_other() {
+fn t085_unauthenticated_clients_fill_only_their_own_pool() {
     let mut config = Config::default();
     config.capacity.extend(["connections_total = 12", "pre_auth_total = 4"].map(String::from));
     config.overload.push(String::from("waiting_strangers = 0"));
@@ -146,7 +146,7 @@ fn t086_churn_of_thousands_gives_each_place_back_once() {
     // The clients that stay are silent all the time.
     config.capacity.push("when_user_full = \"refuse\"".into());
     let server = start(&config);
-    // Whoever stays shows a place that is given back twice, which would be missing at the end.
+    // A remaining connection reveals a slot that is released twice.
     let ann = hs256("ann");
     let users: Vec<_> = (0..3).map(|_| SioClient::connect(&server, &ann)).collect();
     let unauthenticated_clients: Vec<_> = (0..4).map(|_| SioClient::open(&server)).collect();
@@ -181,7 +181,7 @@ fn t086_churn_of_thousands_gives_each_place_back_once() {
 /// One client that comes and goes, in one of many ways.
 fn churn(server: &TestServer, number: u32, ann: &str, keys: &Request) {
     match number % 8 {
-        // Before it is anybody, with a word or without.
+        // Before it is authenticated, with or without a message.
         0 => drop(SioClient::open(server)),
         1 => SioClient::open(server).socket.connection.reset(),
         // Signed in; by the protocol, by FIN, by RST. The user has few places: some are refused.
@@ -210,7 +210,7 @@ fn churn(server: &TestServer, number: u32, ann: &str, keys: &Request) {
 }
 
 #[test]
-fn t088_a_connection_hears_128_rooms_and_no_more() {
+fn t088_connection_joins_at_most_128_rooms() {
     let mut config = unlimited();
     config.capacity.push("rooms_per_user = 128".into());
     let server = start(&config);
@@ -231,7 +231,7 @@ fn t088_a_connection_hears_128_rooms_and_no_more() {
 }
 
 #[test]
-fn t088_who_joins_and_leaves_a_thousand_rooms_is_in_128_and_costs_no_more_each_time() {
+fn t088_joining_and_leaving_many_rooms_keeps_cost_and_limit_constant() {
     const ROOMS: usize = 1_000;
     let mut config = unlimited();
     config.rate.retain(|line| !line.starts_with("event_per_user"));
@@ -253,7 +253,7 @@ fn t088_who_joins_and_leaves_a_thousand_rooms_is_in_128_and_costs_no_more_each_t
         let refused = ann.ask("room:join", &json!({ "roomId": room }));
         assert_eq!(code_of(&refused), "limit_reached");
     }
-    // Somebody in as many rooms who only ever leaves and joins one of them.
+    // A user in as many rooms who leaves and joins one of them again and again.
     let mut bob = SioClient::connect(&server, &hs256("bob"));
     rooms[..128].iter().for_each(|room| join(&mut bob, room));
     let before_kib = server.resident_kib();

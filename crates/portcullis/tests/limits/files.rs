@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use crate::clients::{alive, start};
 
 /// What a server at rest has open, and a few for clients: fewer than half, which those may take who
-/// are no sockets yet.
+/// are not sockets yet.
 const FILES_MAX: u64 = 56;
 
 fn few_files() -> TestServer {
-    // Those who take all files do nothing else, and are not let go before the end of the test.
+    // The clients that take all files do nothing else, and stay connected until the test ends.
     let transport = ["handshake_timeout_ms = 3600000", "ping_interval_ms = 500"];
     start(&Config {
         transport: transport.map(String::from).to_vec(),
@@ -45,7 +45,7 @@ fn t_089_without_files_sockets_live_on_nothing_spins_and_it_recovers() {
     let record = server.records.wait_for_rule("accept");
     assert_eq!(record["log"]["level"], "critical", "{record}");
 
-    // Who is in writes, reads and is pinged; and the server has next to nothing to do.
+    // A connected user writes, reads and gets pings; and the server uses almost no processor time.
     let before_ms = processor_ms(&server);
     let (_, took) = timed(|| {
         for number in 1..=3 {
@@ -61,7 +61,7 @@ fn t_089_without_files_sockets_live_on_nothing_spins_and_it_recovers() {
     assert!(starved(&server) <= 10, "{} records", starved(&server));
 
     drop(many);
-    // Each thread finds what is left of the crowd in the kernel before it finds anybody new.
+    // Each thread accepts the remaining sockets in the kernel's queue before a new client.
     until("every thread to serve again", || {
         let serves = |_| Request::get(&server, "/").ask(&server).status == 200;
         (0..20).all(serves).then_some(())

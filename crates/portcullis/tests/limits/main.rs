@@ -10,11 +10,11 @@
 mod clients; // servers, rooms and clients that the tests share
 mod rates; // how often, by address and by user
 mod packets; // limits of packets that are not events
-mod overload; // what each state lets in
+mod overload; // what each load level admits
 mod simulate; // what other limits make of what was counted
-mod waiting; // who finds no place
+mod waiting; // the admission queue
 mod other_sites; // what a page of another site makes a browser send
-mod admission; // who is kept out, who passes by, who makes room
+mod admission; // blocked clients, returning clients, evictions
 mod connections; // how many at a time
 mod files; // a server that may open no more files
 mod sizes; // how large, before anything is read

@@ -59,8 +59,8 @@ fn check(name: &str, links: bool, gone: &[&str], raws: &[&str]) {
     alive(&escaping);
 }
 
-/// Sends each text behind formatting of our own and looks at what arrives; only control
-/// characters may be refused.
+/// Sends each text after formatting and checks what arrives. Only control characters may be
+/// rejected.
 fn check_on(server: &TestServer, name: &str, links: bool, gone: &[&str], raws: &[&str]) {
     let mut talk = Talk::new(server, name);
     for raw in raws {

@@ -81,7 +81,7 @@ fn serve() -> TestServer {
 }
 
 #[test]
-fn t019_images_of_another_sites_page_are_rejected_and_charged_to_nobody() {
+fn t019_image_requests_of_another_site_are_rejected_without_a_charge() {
     let server = start(&few_requests());
     let _registered = register(&server, "ann", "correct horse battery");
     for path in ["/ws?1", "/socket.io/?EIO=4&transport=polling", "/auth/login", "/.env", "/"] {

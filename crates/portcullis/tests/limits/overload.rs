@@ -1,5 +1,5 @@
-//! What each state lets in, how it is entered and pinned, and what operators ask and lift.
-//! Never: a state that lets an unchecked message through.
+//! What each load level admits, how it is entered and pinned, and what operators query and lift.
+//! Never: a load level in which a message is not checked.
 
 use portcullis_test::{
     Answer, Config, Connection, Request, SioClient, TestServer, counter, hs256, register, sign_up,
@@ -52,7 +52,7 @@ fn admin(server: &TestServer, line: &str, headers: Headers<'_>) -> (u16, Value) 
 }
 
 #[test]
-fn shedding_keeps_strangers_out_and_lets_in_who_has_been_here() {
+fn shedding_rejects_unauthenticated_and_admits_returning_clients() {
     let mut config = Config::default();
     config.overload.push(String::from("waiting_logins = 0"));
     // Registering takes one of them, logging in another, and none comes back during the test.
@@ -87,7 +87,7 @@ fn shedding_keeps_strangers_out_and_lets_in_who_has_been_here() {
     let labels = "{rule=\"shedding\",code=\"server_busy\",key=\"\"}";
     let shed = || counter(&server, &format!("portcullis_refusals_total{labels}"));
     let before = shed();
-    let statuses: Vec<_> = (0..4).map(|_| login(&server, "nobody").status).collect();
+    let statuses: Vec<_> = (0..4).map(|_| login(&server, "missing").status).collect();
     assert_eq!(statuses, [401, 401, 503, 503]);
     assert_eq!(shed(), before + 2);
     assert!(pin(&server, "auto").contains("pinned: -"));
@@ -95,7 +95,7 @@ fn shedding_keeps_strangers_out_and_lets_in_who_has_been_here() {
 }
 
 #[test]
-fn critical_lets_go_of_strangers_and_does_only_what_cannot_wait() {
+fn critical_disconnects_unauthenticated_clients_and_defers_work() {
     let mut config = Config::default();
     config.transport.push(String::from("connect_timeout_ms = 60000"));
     let server = start(&config);
@@ -105,7 +105,7 @@ fn critical_lets_go_of_strangers_and_does_only_what_cannot_wait() {
     let mut outsider = SioClient::open(&server);
     let _critical = pin(&server, "critical");
     assert_eq!(outsider.close_code(), Some(1013));
-    let sent = bob.ask("chat:send", &json!({ "roomId": room, "message": "Is anybody there?" }));
+    let sent = bob.ask("chat:send", &json!({ "roomId": room, "message": "Are you there?" }));
     assert_eq!(sent["ok"], true, "{sent}");
     for (event, payload) in [
         ("room:list", json!({})),
@@ -162,7 +162,7 @@ fn what_is_measured_changes_the_state_and_is_put_on_record() {
 }
 
 #[test]
-fn operators_see_who_is_limited_and_lift_it() {
+fn operator_sees_limited_clients_and_lifts_limits() {
     let mut config = Config::strict_rates();
     config.rate = vec![String::from("connect_per_prefix = \"3/60s\"")];
     let server = start(&config);
@@ -183,7 +183,7 @@ fn operators_see_who_is_limited_and_lift_it() {
     assert_eq!(upgrade(&server, None).status, 101);
     let record = server.records.wait_for(|record| record["event"]["reason"] == "unlocked");
     assert_eq!(record["event"]["code"], "authz_admin");
-    let (code, reply) = run(&["limits", "explain", "nobody-there"]);
+    let (code, reply) = run(&["limits", "explain", "no-such-limit"]);
     assert_eq!(code, Some(1));
     assert!(reply.contains("no such user"), "{reply}");
     let (code, reply) = run(&["limits", "explain", "not an id"]);
@@ -225,7 +225,7 @@ fn pages_in_an_operators_browser_change_nothing() {
         ("POST /admin/state?pin=critical", &[good[0], good[1], ("Origin", "null")], 403),
         ("POST /admin/state?pin=critical", &[("Host", "evil.example:1"), good[1]], 421),
         ("POST /admin/state?pin=critical", &[good[1]], 400),
-        ("POST /admin/state?pin=calm", &good, 400),
+        ("POST /admin/state?pin=unknown", &good, 400),
         ("POST /admin/state", &good, 400),
         ("GET /admin/limits/unlock?address=127.0.0.1", &good, 405),
         ("GET /admin/limits?address=one", &good, 400),

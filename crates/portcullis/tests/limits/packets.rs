@@ -72,7 +72,7 @@ fn t201_a_polling_session_is_limited_by_the_same_rate() {
 }
 
 #[test]
-fn user_limit_holds_over_connections_and_harms_nobody_else() {
+fn limit_of_a_user_counts_all_connections_and_no_other_user() {
     let mut config = Config::default();
     config.rate.push("namespace_per_user = \"12/10m\"".into());
     config.capacity.push("connections_per_user = 20".into());
@@ -92,7 +92,7 @@ fn user_limit_holds_over_connections_and_harms_nobody_else() {
     assert!(answer["data"]["retry_after_s"].as_u64().is_some(), "{answer}");
     recorded(&server, "namespace_per_user");
     alive(&server);
-    let plain = PlainClient::connect(&server, &hs256("somebody"));
+    let plain = PlainClient::connect(&server, &hs256("another"));
     drop(plain);
 }
 

@@ -60,7 +60,7 @@ fn check(talk: &mut Talk<'_>, payloads: &[String]) {
 }
 
 #[test]
-fn t110_t119_a_payload_is_what_is_declared_or_refused_without_a_word_about_it() {
+fn t110_t119_undeclared_payload_is_rejected_without_details() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "types");
     check(&mut talk, &WRONG.map(String::from));
@@ -113,7 +113,7 @@ fn t110_the_field_at_fault_is_named_and_so_is_one_too_many() {
     assert_eq!(answer["error"]["field"], cut);
     alive(&server);
     let _record = server.records.wait_for(|record| record["labels"]["field"] == "roomId");
-    // Of a flood most records are only counted: somebody else's are written.
+    // Most records of a flood are only counted. Records of another user are written.
     let mut talk = Talk::new(&server, "fields-too-many");
     for (name, shown) in [("admin", "admin"), ("<b>\\n", "<b>\\u{a}"), (&long, &cut)] {
         let payload = format!("{{\"roomId\":\"ROOM\",\"message\":\"hi\",\"{name}\":1}}");
@@ -296,7 +296,7 @@ fn t115_keys_of_other_readers_objects_are_refused() {
 }
 
 #[test]
-fn t117_text_that_is_no_utf_8_ends_the_connection() {
+fn t117_invalid_utf_8_ends_the_connection() {
     let server = start(&unlimited());
     let wrong: [&[u8]; 8] = [
         b"\xc0\xaf",

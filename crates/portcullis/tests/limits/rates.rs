@@ -45,16 +45,16 @@ fn t071_there_is_no_window_that_opens_all_at_once() {
     let mut config = Config::default();
     config.rate.push("login_per_user = \"4/20s\"".into());
     let server = start(&config);
-    let attempt = || login(&server, "nobody-here", "not the password");
+    let attempt = || login(&server, "missing-user", "not the password");
     for _ in 0..4 {
         assert_eq!(attempt().status, 401);
     }
     assert_limited(&attempt());
     let end = now_s() + i64::try_from(WAIT.as_secs()).unwrap() * 2;
     while attempt().status == 429 {
-        assert!(now_s() < end, "never let in again");
+        assert!(now_s() < end, "never admitted again");
     }
-    // A window that opened would let three more in; what drains lets in one at a time.
+    // A fixed window would admit three more; a bucket that drains admits one at a time.
     assert_limited(&attempt());
     recorded(&server, "login_per_user");
     alive(&server);
@@ -79,7 +79,7 @@ fn t073_headers_that_name_another_client_are_not_believed() {
     assert_limited(&connect(&server, [127, 0, 0, 1], &forged(10)));
     let record = server.records.wait_for_rule("connect_per_prefix").to_string();
     assert!(record.contains("127.0.0.1") && !record.contains("1.2.3."), "{record}");
-    // Whoever names a victim's address uses up nothing of the victim's.
+    // A client that names a victim's address does not use the victim's budget.
     let victim = Request::upgrade(&server, PATH).header("X-Forwarded-For", "127.5.5.5");
     assert_limited(&connect(&server, [127, 0, 0, 1], &victim));
     assert_eq!(connect(&server, [127, 5, 5, 5], &Request::upgrade(&server, PATH)).status, 101);
@@ -87,7 +87,7 @@ fn t073_headers_that_name_another_client_are_not_believed() {
 }
 
 #[test]
-fn t079_whoever_hammers_costs_no_more_each_time_and_locks_out_nobody() {
+fn t079_repeated_attempts_cost_the_same_and_block_no_other_client() {
     const SOME: u64 = 600;
     const BLOCK: u64 = 250;
     const BLOCKS: u8 = 16;
@@ -117,8 +117,7 @@ fn t079_whoever_hammers_costs_no_more_each_time_and_locks_out_nobody() {
     let ((costs_ms, passed), took) = timed(|| {
         use_up(source);
         let (_, mut passed) = hammer(source, SOME);
-        // In turns with others who have only just begun, so that what else the machine does takes
-        // as much of either.
+        // In turns with new clients, so that other load of the machine affects both alike.
         let mut costs_ms = [0, 0];
         for number in 0..BLOCKS {
             let new_client = [127, 8, 9, number];
@@ -131,12 +130,14 @@ fn t079_whoever_hammers_costs_no_more_each_time_and_locks_out_nobody() {
         }
         (costs_ms, passed)
     });
-    let [new_clients_ms, hammerer_ms] = costs_ms;
+    let [new_clients_ms, repeater_ms] = costs_ms;
     let each = BLOCK * u64::from(BLOCKS);
-    eprintln!("{new_clients_ms} ms for newcomers, {hammerer_ms} ms for the hammerer, {each} each");
+    eprintln!(
+        "{new_clients_ms} ms for new clients, {repeater_ms} ms for the repeater, {each} each"
+    );
     // If what came before counted, it would be some ten times as much.
-    assert!(hammerer_ms <= 2 * new_clients_ms + 50, "{new_clients_ms} ms, {hammerer_ms} ms");
-    // One every six seconds comes in, of the hammerer and of each newcomer.
+    assert!(repeater_ms <= 2 * new_clients_ms + 50, "{new_clients_ms} ms, {repeater_ms} ms");
+    // One attempt every six seconds is admitted, of the repeater and of each new client.
     let most = (took.as_secs() / 6 + 1) * (u64::from(BLOCKS) + 1);
     assert!(passed <= most, "{passed} of {most} in {took:?}");
     // Each is counted, five a minute of each source are written down, and none is a violation.
@@ -155,12 +156,12 @@ fn t079_whoever_hammers_costs_no_more_each_time_and_locks_out_nobody() {
     assert!((1..=5 * minutes).contains(&written), "{written} in {minutes} minutes");
     let most = 5 * (u64::from(BLOCKS) + 1) * minutes;
     assert!(counter(&server, "portcullis_log_sampled_total") >= counted - most);
-    // A client that waits as told comes in, however many attempts came before.
+    // A client that waits as long as required is admitted, whatever the number of earlier attempts.
     let mut answer = connect(&server, source, &upgrade);
     if answer.status == 429 {
         let wait_s: u64 = answer.header("retry-after").unwrap().parse().unwrap();
         assert!(wait_s <= 90, "{wait_s}");
-        until("a hammerer that stops comes in", || {
+        until("a repeater that stops is admitted", || {
             answer = connect(&server, source, &upgrade);
             (answer.status == 101).then_some(())
         });
@@ -305,7 +306,7 @@ fn t080_unknown_and_malformed_events_cost_as_much_as_others() {
 }
 
 #[test]
-fn t080_thousands_of_names_nobody_declared_leave_nothing_behind() {
+fn t080_thousands_of_undeclared_names_leave_no_memory_behind() {
     let mut config = Config::default();
     let rates = [
         "message_per_user = \"1000000/60s\"",

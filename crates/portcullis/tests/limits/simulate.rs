@@ -89,7 +89,7 @@ fn the_same_limits_decide_the_same_and_others_say_what_would_change() {
 }
 
 #[test]
-fn a_file_without_access_lines_is_said_to_be_none() {
+fn file_without_access_lines_is_rejected() {
     let server = start(&Config::default());
     let output = server.operate(&["limits", "simulate", "security.log"], "");
     assert_eq!(output.status.code(), Some(1));

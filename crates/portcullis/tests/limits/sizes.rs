@@ -15,11 +15,11 @@ const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
 const FRAME_MAX: usize = 12 * 1024;
 const MIB: u64 = 1024 * 1024;
 
-/// What a stranger may send in all.
+/// The byte budget of an unauthenticated client.
 const BUDGET: usize = 16 * 1024;
 
 #[test]
-fn t087_16_kib_before_connect_are_read_and_one_byte_more_ends_the_connection() {
+fn t087_more_than_16_kib_before_connect_end_the_connection() {
     let server = start(&Config::default());
     // Most of a message, which no other limit refuses, and pings of a moderate number.
     let ping = frame_bytes(0x89, &[b'p'; 125]);
@@ -173,12 +173,12 @@ fn t091_a_length_that_lies_gains_nothing() {
     let server = start(&config);
     let too_long = post(&server, "500", b"{}");
     assert_eq!((too_long.status, too_long.code()), (408, "handshake_timeout".into()));
-    // What follows a short length is no part of the body: at best another, bad request.
+    // Bytes after a short length are not part of the body, but another, invalid request.
     let body = b"{}\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
     let request = Request::post(&server, "/auth/login", "").with("Content-Length", "2");
     let mut connection = Connection::open(&server);
     let first = request.body(body).ask_on(&mut connection);
-    assert_eq!(first.status, 400, "an empty object is no log-in");
+    assert_eq!(first.status, 400, "an empty object is not a login");
     let rest = connection.read_to_end();
     let rest = String::from_utf8_lossy(&rest);
     assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 4"), "{rest}");

@@ -1,5 +1,5 @@
-//! Who finds no place waits for one: few, for a short time, in their order.
-//! Never: a wait that skips a check, or outlasts its deadline.
+//! The admission queue: few waiting connections, for a short time, in order.
+//! Never: a wait that skips a check, or exceeds its deadline.
 
 use std::time::Duration;
 
@@ -29,18 +29,17 @@ fn ask(server: &TestServer, request: &Request) -> Connection {
     connection
 }
 
-fn crowded() -> Config {
+fn full_server() -> Config {
     let mut config = Config::default();
     config.transport.push(String::from("connect_timeout_ms = 60000"));
     config.capacity.extend(["connections_total = 20", "pre_auth_total = 2"].map(String::from));
     config
 }
 
-/// Asks until somebody is seen to wait, anew whenever the two seconds are over; gives who waits,
-/// a moment ago.
+/// Connects until a connection waits, again after each two seconds. Returns the waiting connection.
 fn someone_waits(server: &TestServer, request: &Request) -> Connection {
     let mut connection = ask(server, request);
-    until("somebody who waits", || {
+    until("a waiting connection", || {
         if connection.is_readable(Duration::from_millis(1)) {
             assert_eq!(Answer::read(&mut connection).status, 503);
             connection = ask(server, request);
@@ -50,7 +49,7 @@ fn someone_waits(server: &TestServer, request: &Request) -> Connection {
     connection
 }
 
-/// Asks, and is neither let in nor refused at once: a wait of two seconds has just begun.
+/// Connects and is neither admitted nor rejected at once: a wait of two seconds has just started.
 fn begins_to_wait(server: &TestServer, request: &Request) -> Connection {
     let mut connection = ask(server, request);
     assert!(
@@ -62,13 +61,13 @@ fn begins_to_wait(server: &TestServer, request: &Request) -> Connection {
 }
 
 #[test]
-fn a_stranger_waits_for_a_place_and_gets_the_one_that_is_given_back() {
-    let server = start(&crowded());
+fn waiting_unauthenticated_client_gets_a_released_slot() {
+    let server = start(&full_server());
     let held = [SioClient::open(&server), SioClient::open(&server)];
     let waits = Request::upgrade(&server, PATH);
     drop(someone_waits(&server, &waits));
     until_waiting(&server, "strangers", 0);
-    // Whoever is refused for another reason does not wait at all.
+    // A client that is rejected for another reason does not wait.
     let evil = Request::upgrade(&server, PATH).with("Origin", "https://evil.example");
     assert_eq!(evil.ask(&server).status, 403);
     let mut first = begins_to_wait(&server, &waits);
@@ -79,8 +78,8 @@ fn a_stranger_waits_for_a_place_and_gets_the_one_that_is_given_back() {
 }
 
 #[test]
-fn nobody_waits_longer_than_two_seconds_or_in_a_full_room() {
-    let mut config = crowded();
+fn wait_ends_after_two_seconds_and_a_full_queue_rejects() {
+    let mut config = full_server();
     config.overload.push(String::from("waiting_strangers = 1"));
     let server = start(&config);
     let _held = [SioClient::open(&server), SioClient::open(&server)];
@@ -112,8 +111,8 @@ fn server_ms(record: &Value) -> u64 {
 }
 
 #[test]
-fn a_drain_waits_for_nobody_who_waits() {
-    let server = start(&crowded());
+fn drain_rejects_waiting_connections() {
+    let server = start(&full_server());
     let _held = [SioClient::open(&server), SioClient::open(&server)];
     let mut waits = someone_waits(&server, &Request::upgrade(&server, PATH));
     server.signal("TERM");
@@ -126,7 +125,7 @@ fn a_drain_waits_for_nobody_who_waits() {
 }
 
 #[test]
-fn in_shedding_those_who_have_been_here_come_in_one_after_the_other() {
+fn shedding_admits_returning_clients_one_after_another() {
     let mut config = Config::default();
     config.rate.retain(|line| !line.starts_with("connect_total"));
     config.rate.push(String::from("connect_total = \"1/1s\""));
@@ -166,6 +165,6 @@ fn log_ins_wait_for_their_turn() {
         requested.iter_mut().map(|one| Answer::read(one).status).collect::<Vec<_>>()
     });
     assert_eq!(statuses, [200, 200, 200]);
-    assert!(took > Duration::from_millis(700), "nobody waited: {took:?}");
+    assert!(took > Duration::from_millis(700), "no connection waited: {took:?}");
     alive(&server);
 }

@@ -91,7 +91,7 @@ fn refresh_cookie(answer: &Answer) -> String {
 }
 
 #[test]
-fn session_secret_is_rotated_and_nobody_is_logged_out_until_the_former_one_is_revoked() {
+fn rotated_session_secret_keeps_sessions_until_revoked() {
     let server = start(&Config::default());
     let _ann = sign_up(&server, "ann");
     let log_in = || refresh_cookie(&login(&server, "ann", "a plain long sentence of my own"));

@@ -29,7 +29,7 @@ fn t377_every_reference_is_explained_also_when_its_record_was_sampled_away() {
 }
 
 #[test]
-fn t377_reference_is_explained_after_a_restart_and_foreign_ones_are_rejected() {
+fn t377_reference_is_explained_after_a_restart() {
     let server = start(&Config::default());
     let answer = Request::get(&server, "/nothing").ask(&server);
     let reference = String::from(answer.json()["ref"].as_str().unwrap());

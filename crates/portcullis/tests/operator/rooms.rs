@@ -76,7 +76,7 @@ fn user_deleted_at_the_command_line_ends_and_messages_stay() {
     assert!(done(&server, &["room", "list"], "").contains(&pub_));
     let cases: [(&[&str], &str); 2] = [
         (&["user", "delete", "root"], "the last administrator"),
-        (&["user", "delete", "nobody"], "there is no user"),
+        (&["user", "delete", "missing"], "there is no user"),
     ];
     for (arguments, words) in cases {
         let error = refused(&server, arguments, "");

@@ -29,7 +29,7 @@ fn what_is_made_connects_and_what_is_wrong_is_explained() {
     };
     let cases = [
         (own.clone(), "accepted, as \"ann\""),
-        (hs256("somebody new"), "accepted, as a user who is new here"),
+        (hs256("new user"), "accepted, as a user who is new here"),
         (ann.token.replace('.', ","), "refused (shape)"),
         (changed(json!({ "iat": now - 120, "exp": now - 60 })), "refused (expired)"),
         (changed(json!({ "aud": "another" })), "refused (claims)"),
@@ -52,7 +52,7 @@ fn what_is_made_connects_and_what_is_wrong_is_explained() {
     let text = done(&server, &["token", "explain"], &own);
     assert!(text.contains("refused (revoked)") || text.contains("refused (session)"), "{text}");
     for (arguments, words) in [
-        (["token", "make", "nobody"], "there is no user"),
+        (["token", "make", "missing"], "there is no user"),
         (["token", "make", "x_1"], "there is no user"),
     ] {
         assert!(refused(&server, &arguments, "").contains(words));

@@ -24,7 +24,7 @@ fn t066_a_role_counts_while_connected_and_is_recorded() {
     let root = set_up(&server, "root");
     let ann = sign_up(&server, "ann");
     let mut client = SioClient::connect(&server, &ann.token);
-    let broadcast = json!({ "message": "hear me" });
+    let broadcast = json!({ "message": "listen" });
     assert_eq!(client.ask("admin:broadcast", &broadcast)["error"]["code"], "forbidden");
 
     let line = done(&server, &["user", "grant", "ann", "admin"], "");
@@ -43,7 +43,7 @@ fn t066_a_role_counts_while_connected_and_is_recorded() {
 }
 
 #[test]
-fn t058_t059_who_is_put_out_at_the_command_line_is_out_within_a_second() {
+fn t058_t059_user_banned_at_the_command_line_is_disconnected_in_a_second() {
     let server = start(&Config::default());
     let _root = set_up(&server, "root");
     let cases: [(&str, &[&str], &str); 4] = [
@@ -117,11 +117,11 @@ fn invitations_and_refusals() {
     assert_eq!(ask().ask(&server).status, 403, "it is for one person");
 
     let cases: [(&[&str], &str, &str); 6] = [
-        (&["user", "ban", "nobody"], "", "there is no user \"nobody\""),
+        (&["user", "ban", "missing"], "", "there is no user \"missing\""),
         (&["user", "grant", "ann", "Admin"], "", "there is no role \"Admin\""),
         (&["user", "password", "ann"], "password1\n", "well known or easy to guess"),
         (&["user", "password", "ann"], "", "standard input is empty"),
-        (&["user", "password", "nobody"], "", "there is no user"),
+        (&["user", "password", "missing"], "", "there is no user"),
         (&["user", "lock", "root"], "", "the last administrator"),
     ];
     for (arguments, input, words) in cases {
@@ -141,7 +141,7 @@ fn t407_operator_link_admits_a_new_device_to_a_closed_account_once() {
     config.rate.extend(lines.map(String::from));
     let server = start(&config);
     let _root = set_up(&server, "root");
-    let (password, wrong) = ("a sentence that ann has chosen", "a sentence that nobody chose");
+    let (password, wrong) = ("a sentence that ann has chosen", "a sentence that no user chose");
     assert_eq!(register(&server, "ann", password).status, 201);
     for _ in 0..5 {
         let _rejected = login(&server, "ann", wrong);
@@ -161,7 +161,7 @@ fn t407_operator_link_admits_a_new_device_to_a_closed_account_once() {
     assert_eq!(log_in(password, door).status, 200);
     let again = log_in(password, door);
     assert_eq!((again.status, again.code().as_str()), (400, "INVALID_MESSAGE"));
-    assert!(refused(&server, &["user", "door", "nobody"], "").contains("no user"));
+    assert!(refused(&server, &["user", "door", "missing"], "").contains("no user"));
     assert!(!server.records.text().contains(door), "no link stands in the log");
 
     // An overloaded server answers requests for the page of the new device, and its log-in.

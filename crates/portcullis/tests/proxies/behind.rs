@@ -46,7 +46,7 @@ fn a_bad_head_is_nobodys_and_least_of_all_the_last_clients() {
 }
 
 #[test]
-fn a_socket_lives_on_and_is_told_of_its_end() {
+fn socket_behind_a_proxy_stays_open_and_gets_a_close_frame() {
     for kind in ALL {
         let mut config = Config::default();
         config.transport.push(String::from("ping_interval_ms = 200"));

@@ -1,4 +1,4 @@
-//! T-073 to T-078: whose address counts, by header and by PROXY protocol.
+//! T-073 to T-078: the client address, by header and by PROXY protocol.
 //! Never: an address that only the client itself has written.
 
 use std::net::IpAddr;
@@ -32,7 +32,7 @@ fn blamed(server: &TestServer, rule: &str) -> String {
 }
 
 #[test]
-fn t073_nobody_but_a_trusted_proxy_is_believed() {
+fn t073_only_headers_of_a_trusted_proxy_are_read() {
     let server = start(&["trusted_proxies = [\"127.0.0.2\"]"], true);
     let names = ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP"];
     for (last, name) in names.into_iter().enumerate() {
@@ -77,15 +77,15 @@ fn t077_t078_neighbours_behind_a_proxy_share_their_prefix() {
     assert_eq!(passes(&server, PROXY, "X-Forwarded-For", network), 10);
     // One /48 does eight times as much as a /64 of it, over however many of them.
     let site = |n: u8| format!("2001:db8:7:{n:x}::1");
-    let let_in = (0..100).filter(|n| ask(&server, PROXY, ("X-Forwarded-For", &site(*n))) == 101);
-    assert_eq!(let_in.count(), 80);
+    let admitted = (0..100).filter(|n| ask(&server, PROXY, ("X-Forwarded-For", &site(*n))) == 101);
+    assert_eq!(admitted.count(), 80);
     assert_eq!(ask(&server, PROXY, ("X-Forwarded-For", "2001:db8:8::1")), 101, "the next /48");
     let mapped = |n| String::from(["::ffff:192.0.2.7", "192.0.2.7"][usize::from(n % 2)]);
     assert_eq!(passes(&server, PROXY, "X-Forwarded-For", mapped), 10);
 }
 
 #[test]
-fn t072_thousands_of_addresses_fill_no_memory_and_free_nobody() {
+fn t072_thousands_of_addresses_use_little_memory_and_unblock_none() {
     let mut config = Config { plaintext: true, ..Config::strict_rates() };
     config.listen = vec![String::from("trusted_proxies = [\"127.0.0.2\"]")];
     config.rate = vec![String::from("request_per_prefix = \"5/10h\"")];
@@ -148,7 +148,7 @@ fn binary(client: [u8; 4]) -> Vec<u8> {
 }
 
 #[test]
-fn the_proxy_protocol_tells_the_client_with_and_without_tls() {
+fn proxy_protocol_names_the_client_with_and_without_tls() {
     for plaintext in [true, false] {
         let listen = ["trusted_proxies = [\"127.0.0.2\"]", "proxy_protocol = true"];
         let server = start(&listen, plaintext);
@@ -172,7 +172,7 @@ fn the_proxy_protocol_tells_the_client_with_and_without_tls() {
 }
 
 #[test]
-fn a_proxy_that_does_not_say_whose_connection_it_is_gets_none() {
+fn connection_of_a_proxy_without_a_header_is_rejected() {
     let listen = ["trusted_proxies = [\"127.0.0.2\"]", "proxy_protocol = true"];
     let server = start(&listen, true);
     for header in [b"".as_slice(), b"PROXY TCP4 1.2.3.4\r\n", b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\0"] {
@@ -180,7 +180,7 @@ fn a_proxy_that_does_not_say_whose_connection_it_is_gets_none() {
         let record = server.records.wait_for_rule("proxy_protocol");
         assert_eq!(record["source"]["ip"], "127.0.0.2");
     }
-    // From anybody else it is no HTTP.
+    // From any other peer, it is not HTTP.
     let line = b"PROXY TCP4 203.0.113.7 127.0.0.1 4242 443\r\n";
     let answer = proxied(&server, [127, 0, 0, 1], line).unwrap();
     assert_eq!(answer.status, 400);
@@ -204,7 +204,7 @@ fn a_proxy_that_says_nothing_at_all_is_not_waited_for() {
 #[test]
 fn t260_page_behind_a_tls_proxy_has_hsts_and_names_no_inner_port() {
     let server = start(&["trusted_proxies = [\"127.0.0.2\"]"], true);
-    // Who asks, what it says of the scheme, whether the answer has HSTS.
+    // The client, its scheme header, and whether the answer has HSTS.
     let cases = [
         (PROXY, ("X-Forwarded-For", "203.0.113.7"), true),
         (PROXY, ("X-Forwarded-Proto", "https"), true),

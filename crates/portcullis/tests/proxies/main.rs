@@ -1,5 +1,5 @@
-//! Clients behind proxies: whom a request counts for, and one reading of it by proxy and server.
-//! Never: a proxy that is left running.
+//! Clients behind proxies: the client that a request is charged to, and equal parsing by both.
+//! Never: a proxy that keeps running after the test.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

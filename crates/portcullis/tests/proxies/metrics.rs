@@ -19,7 +19,7 @@ use crate::started::{at, free_port, is_up, replaced, run, temporary};
 
 const NGINX: &str = include_str!("../../../../examples/proxies/nginx-metrics.conf");
 
-type Issued = (CertificateDer<'static>, KeyPair, String);
+type IssuedCertificate = (CertificateDer<'static>, KeyPair, String);
 
 /// An authority of the test's own, and what it issues.
 struct Authority {
@@ -37,7 +37,7 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    fn issue(&self, usage: ExtendedKeyUsagePurpose) -> Issued {
+    fn issue(&self, usage: ExtendedKeyUsagePurpose) -> IssuedCertificate {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![String::from("localhost")]).unwrap();
         params.extended_key_usages = vec![usage];
@@ -87,7 +87,12 @@ fn start(server: &TestServer, own: &Authority, files: &Path) -> (Running, Socket
 }
 
 /// Asks as a client that shows a certificate, or none.
-fn ask(address: SocketAddr, own: &Authority, shown: Option<&Issued>, line: &str) -> String {
+fn ask(
+    address: SocketAddr,
+    own: &Authority,
+    shown: Option<&IssuedCertificate>,
+    line: &str,
+) -> String {
     let mut roots = RootCertStore::empty();
     roots.add(own.certificate.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -124,7 +124,7 @@ fn t249_what_is_hidden_in_a_request_is_never_a_request() {
         assert_eq!(requested.status, 404);
         let _end = behind.server.records.wait_for(|record| record["url"]["path"] == "/end");
         // A proxy that ends the first request where the second begins has seen both, and says of
-        // both whose they are. What it has not seen comes in its own name.
+        // both who sent them. An unknown request counts for the proxy itself.
         let blamed = if kind == Kind::HaproxyThrough { "127.7.7.7" } else { "127.0.0.1" };
         let hidden =
             behind.server.records.all().into_iter().find(|record| {

@@ -50,7 +50,7 @@ fn t262_every_cookie_is_of_this_host_and_out_of_reach_of_scripts() {
     let answer = browser.by_cookie(&server, "/auth/logout").ask(&server);
     assert_eq!(answer.status, 200);
     assert_eq!(names(&answer), ["__Host-adm", "__Host-rt"], "they are taken away");
-    // Nobody else is given one.
+    // No other client gets one.
     for path in ["/", "/nothing", "/socket.io/?EIO=4&transport=polling"] {
         let answer = Request::get(&server, path).header("Origin", &server.origin).ask(&server);
         assert_eq!(names(&answer), [""; 0], "{path}");

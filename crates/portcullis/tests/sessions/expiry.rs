@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{code, start, unlimited};
 
-/// A token of the issuer for somebody that ends after so many seconds.
+/// A token of the issuer for a user that expires after this many seconds.
 fn lasting(subject: &str, seconds: i64) -> String {
     changed(subject, &json!({ "iat": now_s() - 5, "exp": now_s() + seconds }))
 }
@@ -70,11 +70,11 @@ fn t057_an_idle_connection_ends_and_an_old_one_does_whatever_it_says() {
 }
 
 #[test]
-fn a_client_is_told_before_and_goes_on_in_place_with_a_newer_token() {
+fn client_is_warned_before_expiry_and_renews_in_place() {
     let server = start(&unlimited());
     let mut socketio = SioClient::connect(&server, &lasting("ann", 4));
     let mut plain = PlainClient::connect(&server, &lasting("bob", 4));
-    // Less than a minute is left: both are told at once.
+    // Less than a minute is left: both get the warning at once.
     assert!(socketio.event("auth:expiring")["expires_at"].as_i64().unwrap() > now_s() * 1000);
     assert!(plain.event("auth:expiring")["expires_at"].is_i64());
     let later = now_s() + 600;
@@ -90,7 +90,7 @@ fn a_client_is_told_before_and_goes_on_in_place_with_a_newer_token() {
 }
 
 #[test]
-fn a_refused_renewal_changes_nothing_and_tells_nothing() {
+fn rejected_renewal_changes_nothing_and_reveals_nothing() {
     let server = start(&unlimited());
     let mut client = SioClient::connect(&server, &lasting("ann", 300));
     let good = changed("ann", &json!({}));

@@ -1,5 +1,5 @@
-//! Who may do what, for how long, and once only: over the wire.
-//! Never: a sleep; what has to pass is configured short, and waited for.
+//! Authorization, expiry and replay, over the wire.
+//! Never: a sleep; tests configure short times and wait for the event.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -9,8 +9,8 @@
 
 mod browser; // a browser's cookies, by hand
 mod cookies; // what every cookie looks like
-mod matrix; // every event and request, with everybody
-mod revocation; // who is out, is out everywhere and at once
+mod matrix; // every event and request, with every role
+mod revocation; // revoked users are disconnected everywhere at once
 mod expiry; // what ends by time, and what prolongs it
 mod refresh; // the cookie that turns
 mod replay; // tickets and messages that count once
@@ -18,7 +18,7 @@ mod strict; // proofs, bound tokens, signed events
 mod at_rest; // what the files in the data directory tell
 mod names; // names of users of other issuers
 mod rooms; // rooms between many
-mod crowds; // many at the same time, with exact outcomes
+mod concurrent; // many requests at the same time, with exact results
 
 use portcullis_test::{Config, SioClient, TestServer};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! The table of who may do what, compared with the server's own and tried with everybody.
-//! Never: a row nobody tried; what the test does not know fails it.
+//! The table of permissions, compared with the server's own and tried with every role.
+//! Never: a row that is not tried; an unknown row fails the test.
 
 use std::collections::BTreeSet;
 
@@ -48,7 +48,7 @@ struct Actor {
     person: Person,
 }
 
-/// Everybody who tries.
+/// The roles that try each row.
 struct Cast {
     actors: Vec<Actor>,
     victim: Person,
@@ -101,7 +101,7 @@ impl Cast {
         &self.actors.iter().find(|actor| actor.name == name).unwrap().person
     }
 
-    /// A room of olga's, with everybody as their part says.
+    /// A room of Olga's, with each user in the role of the table.
     fn room(&self, server: &TestServer, visibility: &str) -> String {
         let mut olga = self.connect(server, "olga");
         let made = olga.ask("room:create", &json!({ "name": "Room", "visibility": visibility }));
@@ -148,7 +148,7 @@ fn one_of(list: &str, roles: &[&str]) -> bool {
     list.split(' ').any(|role| roles.contains(&role))
 }
 
-/// What a row of the table says of somebody.
+/// The permission of a role in a row of the table.
 fn may(row: &[&str], actor: &Actor, visibility: &str) -> bool {
     let related = match row[3] {
         "-" => true,
@@ -165,7 +165,7 @@ fn may(row: &[&str], actor: &Actor, visibility: &str) -> bool {
 }
 
 #[test]
-fn t063_t064_t069_every_event_is_tried_by_everybody() {
+fn t063_t064_t069_every_event_is_tried_by_every_role() {
     let server = start(&Config { more: String::from(SUPPORT), ..unlimited() });
     let cast = Cast::new(&server);
     let printed = printed(&server);
@@ -219,7 +219,7 @@ fn t064_t069_what_is_not_there_and_what_is_not_for_one_are_answered_alike() {
 }
 
 #[test]
-fn no_event_is_heard_before_somebody_signed_in() {
+fn event_before_authentication_is_rejected() {
     let server = start(&unlimited());
     for row in rows(DOCUMENT, "| namespace") {
         let mut no_user = SioClient::open(&server);
@@ -241,7 +241,7 @@ fn request(server: &TestServer, name: &str) -> Request {
 }
 
 #[test]
-fn every_request_is_tried_by_everybody() {
+fn every_request_is_tried_by_every_role() {
     let server = start(&unlimited());
     let root = set_up(&server, "root");
     let ann = sign_up(&server, "ann");
@@ -260,12 +260,12 @@ fn every_request_is_tried_by_everybody() {
         };
         let (bare, wrong) = (ask(None), ask(Some(&ann.token.replace('.', "x."))));
         match subject {
-            "nobody" => assert!(bare != 401 && bare != 403, "{name}: {bare}"),
+            "none" => assert!(bare != 401 && bare != 403, "{name}: {bare}"),
             "secret" => assert_eq!(bare, 400, "{name}"),
             "cookie" => assert_eq!((bare, wrong), (401, 401), "{name}"),
             "token" | "recent" => {
                 assert_eq!((bare, wrong), (401, 401), "{name}");
-                // Whoever it is for gets past who they are, to what they say.
+                // A permitted role passes authorization, and fails later at the content.
                 let log_out = name.contains("logout");
                 let leaves = format!("leaves{number}");
                 let own = if log_out { sign_up(&server, &leaves).token } else { ann.token.clone() };

@@ -58,7 +58,7 @@ fn names_that_deceive_are_replaced_and_their_users_connect() {
 }
 
 #[test]
-fn own_user_who_takes_a_name_displaces_its_look_alikes() {
+fn own_user_with_a_name_displaces_its_look_alikes() {
     let server = start(&unlimited());
     let mut client = SioClient::connect(&server, &token("77", "b\u{f6}b", None));
     let tea = room(&mut client, "public");

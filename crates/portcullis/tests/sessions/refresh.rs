@@ -19,7 +19,7 @@ fn t020_t054_the_cookie_is_for_refreshing_alone() {
     let mut client = SioClient::open(&server);
     let refused = client.join_namespace("/", &json!({ "token": browser.refresh }).to_string());
     assert_eq!(refused.unwrap_err()["data"]["code"], "unauthorized");
-    // And a token is no cookie, nor is a changed, a cut or a doubled one.
+    // A token is not a cookie, and neither is a changed, truncated or repeated one.
     let ask = |cookie: String| {
         let request = Request::post(&server, "/auth/refresh", "{}").header("Cookie", &cookie);
         request.header("Origin", &server.origin).ask(&server).status

@@ -1,5 +1,5 @@
 //! Tickets and messages that count once.
-//! Never: a second effect, or a second door, for a copy.
+//! Never: a second effect, or a second authentication, by a copy.
 
 use std::sync::Barrier;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::browser::Browser;
 use crate::{code, room, start, unlimited};
 
-/// A ticket for whoever has the token, asked for by the server's own page.
+/// A ticket for the user of a token, requested by the server's own page.
 fn ticket(server: &TestServer, token: &str) -> String {
     let answer = Request::post(server, "/auth/ticket", "{}")
         .header("Origin", &server.origin)
@@ -67,7 +67,7 @@ fn t140_a_ticket_opens_one_door_in_any_form_and_a_copy_is_an_alarm() {
 }
 
 #[test]
-fn t140_of_twenty_at_once_with_one_ticket_one_comes_in() {
+fn t140_one_of_twenty_clients_with_one_ticket_is_admitted() {
     let server = start(&unlimited());
     for round in 0..5 {
         let good = ticket(&server, &hs256(&format!("ann{round}")));

@@ -1,5 +1,5 @@
-//! Who is out, is out on every connection at once, and nothing of theirs runs after it.
-//! Never: a connection that has to be tried before it ends.
+//! A revoked user is disconnected everywhere at once, and none of the user's requests runs later.
+//! Never: a connection that only ends at its next request.
 
 use std::time::Duration;
 
@@ -142,11 +142,11 @@ fn t055_t059_kicked_banned_demoted_and_muted_while_connected() {
     act(&mut admin, "user:kick", &ann, json!({}));
     kicked.assert_ended("user:kick");
     let mut back = Everywhere::connect(&server, &ann.token);
-    back.assert_alive("who is kicked may come back");
+    back.assert_alive("a removed user may come back");
 
     act(&mut admin, "user:mute", &ann, json!({ "duration_s": 600 }));
     assert_eq!(code(&back.socketio.ask("room:join", &json!({ "roomId": hall }))), "ok");
-    let response = json!({ "roomId": hall, "message": "hear me" });
+    let response = json!({ "roomId": hall, "message": "listen" });
     let muted = back.socketio.ask("chat:send", &response);
     assert_eq!(code(&muted), "forbidden");
     let text = muted["error"]["message"].as_str().unwrap();
@@ -177,7 +177,7 @@ fn t055_t059_kicked_banned_demoted_and_muted_while_connected() {
 }
 
 #[test]
-fn t066_whoever_loses_the_role_of_a_namespace_is_put_out_of_it_alone() {
+fn t066_user_without_the_role_of_a_namespace_is_removed_from_it_alone() {
     let server = start(&unlimited());
     let root = set_up(&server, "root");
     let mut admin = SioClient::connect(&server, &root.token);
@@ -218,7 +218,7 @@ fn t058_what_is_changed_in_the_database_reaches_connections_without_a_word() {
         let person = sign_up(&server, name);
         let connections = Everywhere::connect(&server, &person.token);
         assert!(database().execute(statement, [name]).unwrap() > 0);
-        // Nobody tells the server: it looks twice a second.
+        // No notification: the server checks the store twice a second.
         connections.assert_ended(name);
     }
     let gone = sign_up(&server, "gone");
@@ -241,13 +241,13 @@ fn t058_what_is_changed_in_the_database_reaches_connections_without_a_word() {
     let mut bystander = SioClient::connect(&server, &hs256("bystander"));
     let insert = "INSERT INTO revocations VALUES ('https://id.example', 0, 'the-one', ?1, '')";
     database().execute(insert, [9_000_000_000_000_i64]).unwrap();
-    connections.assert_ended("a withdrawn token");
+    connections.assert_ended("a revoked token");
     let mut again = SioClient::open(&server);
     again.send(&format!("40{}", json!({ "token": token })));
     assert!(again.wait_packet(|packet| packet.starts_with("44")).contains("\"unauthorized\""));
     assert_eq!(code(&bystander.ask("room:list", &json!({}))), "ok");
 
-    // Somebody who can write there can make themselves administrator, and is seen doing it.
+    // A user with write access to the file can become administrator, which is recorded.
     let _eve = sign_up(&server, "eve");
     let statement = "UPDATE users SET roles = roles | 1 WHERE username = 'eve'";
     database().execute(statement, []).unwrap();
@@ -318,7 +318,7 @@ fn t061_unreadable_database_keeps_new_connections_out_and_leaves_the_old() {
 }
 
 #[test]
-fn t058_logout_of_a_foreign_user_who_never_connected_takes_effect() {
+fn t058_logout_of_a_foreign_user_without_a_connection_takes_effect() {
     let server = start(&unlimited());
     for path in ["/auth/logout", "/auth/logout-all"] {
         let token = hs256(&format!("never-{}", path.len()));

@@ -241,7 +241,7 @@ fn moderator_cannot_act_on_an_administrator_anywhere() {
 }
 
 #[test]
-fn moderator_who_enters_a_private_room_is_recorded_and_announced() {
+fn moderator_in_a_private_room_is_recorded_and_announced() {
     let server = start(&unlimited());
     let [(_, mut olga), (mona_id, mut mona), _] = order(&server);
     let den = room(&mut olga, "private");

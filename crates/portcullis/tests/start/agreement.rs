@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
-use crate::{Started, command, text};
+use crate::{StartedServer, command, text};
 
 /// Writes a certificate and its key: `NAME.pem`, `NAME.key`.
 pub(crate) fn write_certificate(directory: &Path, name: &str, host: &str, years: (i32, i32)) {
@@ -74,7 +74,7 @@ fn places() -> Vec<(String, &'static str)> {
     ]
 }
 
-/// Output files that have another purpose, by their name or as the same file, or are no files.
+/// Output files that have another purpose, by name or as the same file, or that are not files.
 fn outputs() -> Vec<(String, &'static str)> {
     let log = |file: &str| format!("[audit]\nfile = {file:?}\n");
     let access = |file: &str| format!("[audit]\naccess_file = {file:?}\n");
@@ -111,7 +111,7 @@ fn rules() -> Vec<(String, &'static str)> {
         (String::from("[rate.event_per_user]\n\"chat:sned\" = \"1/1s\"\n"), "chat:sned"),
         (String::from("[replay]\n\"chat:sned\" = \"mid\"\n"), "chat:sned"),
         (String::from("[access]\n\"chat:sned\" = [\"admin\"]\n"), "chat:sned"),
-        (String::from("[access]\n\"chat:send\" = [\"nobody\"]\n"), "nobody"),
+        (String::from("[access]\n\"chat:send\" = [\"missing\"]\n"), "missing"),
         (String::from("[rate]\nobserve = [\"nothing\"]\n"), "nothing"),
         (String::from("[capacity]\nconnections_total = 0\n"), "connections_total"),
         (format!("{issuer}algorithm = \"HS256\"\nsecret_file = \"open.key\"\n"), "chmod 600"),
@@ -230,7 +230,7 @@ fn taken_port_is_rejected_alike_and_not_when_it_is_the_servers_own() {
         assert_eq!(check, serve);
     }
     // `check` beside the running server, with the addresses it has.
-    let mut server = Started::new(directory.path());
+    let mut server = StartedServer::new(directory.path());
     let public = server.line("listening public https://").unwrap().to_owned();
     let mut command = command(directory.path(), &["check", "--listen", &public]);
     let output = command.env("PORTCULLIS__LISTEN__PRIVATE", "127.0.0.1:0").output().unwrap();

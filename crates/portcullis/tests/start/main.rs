@@ -29,12 +29,12 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A server on free ports, killed when a test fails before it is stopped.
-struct Started {
+struct StartedServer {
     child: Child,
     lines: Vec<String>,
 }
 
-impl Started {
+impl StartedServer {
     fn new(directory: &Path) -> Self {
         let mut child = command(directory, &["--listen", "127.0.0.1:0"])
             .env("PORTCULLIS__LISTEN__PRIVATE", "127.0.0.1:0")
@@ -67,7 +67,7 @@ impl Started {
     }
 }
 
-impl Drop for Started {
+impl Drop for StartedServer {
     fn drop(&mut self) {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
@@ -140,7 +140,7 @@ fn check_prints_a_file_that_says_the_same() {
 fn a_start_says_what_comes_next_and_sigterm_ends_it() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("portcullis-data");
-    let mut first = Started::new(directory.path());
+    let mut first = StartedServer::new(directory.path());
     let page = first.line("listening public https://127.0.0.1:").expect("a public address");
     let link = first.line("set-up link https://127.0.0.1:").expect("a set-up link");
     assert!(link.starts_with(&format!("{page}/#setup=")) && link.len() > page.len() + 40, "{link}");
@@ -165,7 +165,7 @@ fn a_start_says_what_comes_next_and_sigterm_ends_it() {
     }
 
     assert_eq!(first.stop(), Some(0));
-    let mut again = Started::new(directory.path());
+    let mut again = StartedServer::new(directory.path());
     assert!(std::fs::read(data.join("ca.pem")).unwrap() == authority, "clients trust it already");
     assert_eq!(again.stop(), Some(0));
 }

@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::{Started, command, text};
+use crate::{StartedServer, command, text};
 
 /// Standard output without a reader, from the first byte on.
 fn closed_pipe() -> Stdio {
@@ -14,9 +14,9 @@ fn closed_pipe() -> Stdio {
 }
 
 #[test]
-fn closed_pipe_is_no_fault_of_any_command() {
+fn closed_pipe_is_not_an_error_of_any_command() {
     let directory = tempfile::tempdir().unwrap();
-    let mut server = Started::new(directory.path());
+    let mut server = StartedServer::new(directory.path());
     let private = server.line("listening private http://").unwrap().to_owned();
     for arguments in [
         &["check"][..],

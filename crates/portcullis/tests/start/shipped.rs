@@ -7,7 +7,7 @@ use crate::agreement::{write_certificate, write_private};
 use crate::{command, text};
 
 /// A configuration that is shown to people, and where.
-struct Shipped {
+struct ShippedFile {
     place: String,
     text: String,
 }
@@ -76,7 +76,7 @@ fn commented(text: &str) -> Vec<String> {
     found
 }
 
-fn shipped() -> Vec<Shipped> {
+fn shipped() -> Vec<ShippedFile> {
     let root = root();
     let mut paths = vec![root.join("README.md"), root.join("SECURITY.md")];
     for folder in ["docs", "examples"] {
@@ -86,7 +86,7 @@ fn shipped() -> Vec<Shipped> {
     for path in paths {
         let place = path.strip_prefix(&root).unwrap().display().to_string();
         for (number, text) in configurations(&path).into_iter().enumerate() {
-            all.push(Shipped { place: format!("{place} #{number}"), text });
+            all.push(ShippedFile { place: format!("{place} #{number}"), text });
         }
     }
     all
@@ -112,7 +112,7 @@ fn every_shipped_configuration_passes_check() {
     let all = shipped();
     let is_from = |folder: &str| all.iter().filter(|one| one.place.starts_with(folder)).count();
     assert!(is_from("examples/") >= 6 && is_from("docs/") >= 5, "not all of them are found");
-    for Shipped { place, text: shown } in &all {
+    for ShippedFile { place, text: shown } in &all {
         let mut shown = shown.clone();
         for (there, here) in ELSEWHERE {
             shown = shown.replace(there, here);

@@ -15,7 +15,7 @@ fn limit_files(server: &TestServer) {
 }
 
 #[test]
-fn message_whose_commit_the_disk_fails_has_an_unknown_outcome_and_is_stored_once() {
+fn message_with_a_failed_commit_has_an_unknown_outcome() {
     let server = start();
     let ann = sign_up(&server, "ann");
     let mut client = SioClient::connect(&server, &ann.token);

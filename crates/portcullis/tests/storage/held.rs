@@ -12,9 +12,9 @@ use crate::{code, ready, room, send, start, texts};
 const PASSWORD: &str = "a plain long sentence of my own";
 
 /// Holds the lock until it is dropped.
-struct Held(Connection);
+struct HeldLock(Connection);
 
-impl Held {
+impl HeldLock {
     fn take(server: &TestServer) -> Self {
         let other = Connection::open(server.data().join("portcullis.db")).unwrap();
         until("the lock", || other.execute_batch("BEGIN EXCLUSIVE").ok());
@@ -22,7 +22,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldLock {
     fn drop(&mut self) {
         self.0.execute_batch("ROLLBACK").unwrap();
     }
@@ -34,7 +34,7 @@ fn rejected_message_is_not_stored_and_its_retry_is_stored_once() {
     let ann = sign_up(&server, "ann");
     let mut client = SioClient::connect(&server, &ann.token);
     let room = room(&mut client);
-    let held = Held::take(&server);
+    let held = HeldLock::take(&server);
     let answer = send(&mut client, &room, "m1");
     assert_eq!(code(&answer), "server_busy", "{answer}");
     assert!(answer["error"].get("outcome").is_none(), "it has no effect: {answer}");
@@ -66,7 +66,7 @@ fn events_behind_a_held_one_are_answered_with_it_and_have_no_effect() {
     let ann = sign_up(&server, "ann");
     let mut client = SioClient::connect(&server, &ann.token);
     let room = room(&mut client);
-    let held = Held::take(&server);
+    let held = HeldLock::take(&server);
     for number in 0..SENDS {
         let message = json!({ "roomId": room, "message": format!("late {number}") });
         client.send(&format!("42{}[\"chat:send\",{message}]", 100 + number));
@@ -98,7 +98,7 @@ fn moderation_under_a_held_lock_is_busy_and_has_no_effect() {
     let mut client = SioClient::connect(&server, &ann.token);
     let mut other = SioClient::connect(&server, &bob.token);
     let _in_force = server.records.wait_for(|record| record.to_string().contains("moderator"));
-    let held = Held::take(&server);
+    let held = HeldLock::take(&server);
     // A kick stores nothing.
     for event in ["user:mute", "user:ban"] {
         let answer = client.ask(event, &json!({ "userId": bob.id, "reason": "spam" }));
@@ -125,7 +125,7 @@ fn every_change_is_answered_busy_and_reads_and_connects_go_on() {
     let mut client = SioClient::connect(&server, &ann.token);
     let room = room(&mut client);
     send(&mut client, &room, "m1");
-    let held = Held::take(&server);
+    let held = HeldLock::take(&server);
     let changes = [
         ("room:create", json!({ "name": "Two", "visibility": "public" })),
         ("room:join", json!({ "roomId": room })),

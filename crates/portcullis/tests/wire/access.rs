@@ -1,5 +1,5 @@
-//! Who may do what, and what they learn when they may not.
-//! Never: an answer that tells a missing room from a forbidden one.
+//! Authorization, and the answers to users without it.
+//! Never: an answer that distinguishes a missing room from a forbidden one.
 
 use portcullis_test::{Config, SioClient, TestServer, hs256, set_up, sign_up};
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ fn t063_only_administrators_announce() {
 }
 
 #[test]
-fn t064_t069_a_foreign_private_room_is_no_room() {
+fn t064_t069_foreign_private_room_looks_like_a_missing_room() {
     let server = open_server();
     let mut owner = SioClient::connect(&server, &hs256("owner"));
     let hidden = room(&mut owner, "private");

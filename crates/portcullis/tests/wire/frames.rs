@@ -62,7 +62,7 @@ fn t218_a_message_that_never_ends_has_a_deadline() {
     config.transport = vec!["assembly_timeout_ms = 200".into()];
     let server = start(&config);
     let mut socket = RawWebSocket::open(&server, "/ws");
-    socket.connection.send(&frame_bytes(0x01, b"begun"));
+    socket.connection.send(&frame_bytes(0x01, b"start"));
     assert_eq!(socket.close_code(), Some(4408));
     alive(&server);
 }

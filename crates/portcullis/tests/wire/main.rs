@@ -9,7 +9,7 @@
 mod clients; // a server, and whether it still serves
 mod frames; // bytes that break RFC 6455
 mod packets; // packets that break Engine.IO or Socket.IO
-mod tokens; // tokens nobody should believe
-mod access; // who may do what
+mod tokens; // invalid tokens
+mod access; // authorization
 mod slow; // peers that do not read, write or go
 mod records; // what is written about all this

@@ -127,7 +127,7 @@ fn t190_t181_silence_ends_a_connection() {
     for _ in 0..100 {
         flood.send("3");
     }
-    assert_eq!(flood.close_code(), Some(1008), "pongs nobody asked for");
+    assert_eq!(flood.close_code(), Some(1008), "pongs without a ping");
     alive(&server);
 }
 
@@ -159,7 +159,7 @@ fn t174_t175_parameters_and_methods() {
 }
 
 #[test]
-fn the_administrators_namespace_answers_where_it_was_asked() {
+fn administrators_namespace_answers_in_the_namespace_of_the_request() {
     let server = start(&Config::default());
     let admin = portcullis_test::set_up(&server, "the_admin");
     let mut client = SioClient::connect(&server, &admin.token);

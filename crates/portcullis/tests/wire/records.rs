@@ -65,8 +65,8 @@ fn t166_a_flood_of_violations_is_counted_and_not_written_down() {
 #[test]
 fn t166_however_many_sources_and_rules_the_lines_are_bounded() {
     const SOURCES: u32 = 3_000;
-    /// Pairs of a source and a rule that are told apart, and five of each rule for all others in
-    /// each of sixteen parts of their table.
+    /// Pairs of a source and a rule that are counted separately, and five of each rule for all
+    /// others in each of sixteen parts of their table.
     const LINES_MAX: usize = 8_192 + 4 * 16 * 5;
     let server = start(&Config::plaintext());
     let engine = |query: &str| {
@@ -109,13 +109,13 @@ fn t166_however_many_sources_and_rules_the_lines_are_bounded() {
     let all = u64::from(2 * SOURCES) * 4;
     let sampled = counter(&server, "portcullis_log_sampled_total");
     eprintln!("{written:?} lines for {all} refusals in {took:?}, {sampled} only counted");
-    // A minute later everybody has five again.
+    // A minute later, every source has five again.
     let minutes = usize::try_from(took.as_secs() / 60 + 1).unwrap();
     assert!(written[1] <= LINES_MAX * minutes, "{written:?}");
     assert!(written[0] >= 1_000, "there are lines: {written:?}");
     let seconds = usize::try_from(took.as_secs()).unwrap() + 2;
     assert!(written[1] <= 1_000 * seconds, "{written:?} in {took:?}");
-    assert!(sampled + written[1] as u64 >= all, "{sampled} of {all} are told by a summary");
+    assert!(sampled + written[1] as u64 >= all, "{sampled} of {all} are in a summary");
     for (rule, code) in
         rules.into_iter().zip(["forbidden_origin"].into_iter().chain(["protocol_error"; 3]))
     {

@@ -1,5 +1,5 @@
-//! Tokens nobody should believe: every one gets the same answer.
-//! Never: a token that is wrong in two ways at once.
+//! Invalid tokens, which all get the same answer.
+//! Never: a token with two faults at once.
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
@@ -167,11 +167,11 @@ fn t036_t042_keys_that_a_token_brings_or_points_to_are_nobodys() {
     assert!(server.terminate().success());
     listener.set_nonblocking(true).expect("a look without waiting");
     let requested = listener.accept().map_err(|error| error.kind());
-    assert_eq!(requested.err(), Some(ErrorKind::WouldBlock), "somebody asked for a key");
+    assert_eq!(requested.err(), Some(ErrorKind::WouldBlock), "a key was requested");
 }
 
 #[test]
-fn t031_the_servers_public_key_is_no_secret() {
+fn t031_public_key_of_the_server_is_not_accepted_as_a_secret() {
     let server = start(&Config::default());
     let jwks = Request::get(&server, "/.well-known/jwks.json").ask(&server).json();
     let key = &jwks["keys"][0];
@@ -263,9 +263,9 @@ fn t047_t049_t050_shapes() {
 }
 
 #[test]
-fn t020_t022_t026_where_a_credential_may_stand() {
+fn t020_t022_t026_credential_is_accepted_in_its_places_only() {
     let server = start(&Config::plaintext());
-    let good = hs256("standing");
+    let good = hs256("active");
     let path = "/socket.io/?EIO=4&transport=websocket";
     for name in ["token", "access_token", "jwt", "Token"] {
         let request = Request::upgrade(&server, &format!("{path}&{name}={good}"));
@@ -327,7 +327,7 @@ fn t023_two_credentials_that_differ_are_a_bad_request_and_open_no_session() {
     let open: Value = serde_json::from_str(&packets(&answer)[0][1..]).expect("JSON");
     let sid = open["sid"].as_str().expect("sid").to_owned();
     let mut polling = PollingClient { sid, ..outsider };
-    let _told_by_the_next_poll =
+    let _sent_by_the_next_poll =
         polling.post(&format!("40{}", json!({ "token": hs256("another") })));
     let reply = polling.rest();
     assert!(reply.iter().any(|packet| packet.starts_with("44{")), "{reply:?}");
@@ -350,7 +350,7 @@ fn t053_roles_in_a_token_are_nobodys() {
     claims["roles"] = json!(["admin"]);
     claims["isAdmin"] = json!(true);
     let mut client = SioClient::connect(&server, &signed(&claims));
-    let answer = client.ask("admin:broadcast", &json!({ "message": "hear me" }));
+    let answer = client.ask("admin:broadcast", &json!({ "message": "listen" }));
     assert_eq!(answer["error"]["code"], "forbidden", "{answer}");
 }
 
@@ -392,11 +392,11 @@ fn t032_an_issuer_without_an_algorithm_stops_the_start() {
 }
 
 #[test]
-fn t055_a_token_of_a_user_who_is_disabled_or_revoked_is_refused() {
+fn t055_token_of_a_disabled_or_revoked_user_is_rejected() {
     let mut server = start(&Config::default());
     let disabled = sign_up(&server, "disabled_one");
     let revoked = sign_up(&server, "revoked_one");
-    let standing = sign_up(&server, "standing_one");
+    let active = sign_up(&server, "active_user");
     assert!(server.terminate().success());
     let database = rusqlite::Connection::open(server.data().join("portcullis.db")).expect("opens");
     for change in [
@@ -409,6 +409,6 @@ fn t055_a_token_of_a_user_who_is_disabled_or_revoked_is_refused() {
     let server = server.crash_and_restart();
     token(&server, &disabled.token);
     token(&server, &revoked.token);
-    let mut client = SioClient::connect(&server, &standing.token);
+    let mut client = SioClient::connect(&server, &active.token);
     assert_eq!(client.ask("room:list", &json!({}))["ok"], true);
 }

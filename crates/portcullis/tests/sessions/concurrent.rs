@@ -44,7 +44,7 @@ fn t146_fifty_refreshes_of_one_cookie_have_one_successor() {
 #[test]
 fn fifty_connects_of_one_user_let_exactly_five_in() {
     let server = start(&Config::default());
-    let token = hs256("crowd");
+    let token = hs256("many");
     let start = Barrier::new(50);
     let mut clients: Vec<(SioClient, Result<Value, Value>)> = std::thread::scope(|scope| {
         let ask = || {
