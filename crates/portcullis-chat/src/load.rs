@@ -34,7 +34,7 @@ mod tests {
 
     use portcullis_guard::{DirectoryLimits, Relation, Table};
     use portcullis_model::{Roles, RoomId, UserId, Visibility};
-    use portcullis_store::{AccountStore, InviteRequest, NewRoom, NewUser, Store};
+    use portcullis_store::{AccountStore, InviteRequest, NewRoom, NewUser, RoomStore, Store};
 
     use super::*;
     use crate::install::tests::store;

@@ -1,111 +1,175 @@
-//! One committed change, as the feed hears of it.
-//! Never: told before its commit, or twice.
+//! Committed changes: what the feed receives, and how changes of other programs are found.
+//! Never: a change that is reported before its commit, or twice.
 
 use std::sync::Arc;
 
 use portcullis_model::{RoomId, SessionId, UserId};
 
-use crate::rows::accounts::{Authority, OperatorAction, Revocation, SessionRow};
-use crate::rows::rooms::{MessageRow, RoomRow, UserRow};
+use crate::future::StoreFuture;
+use crate::health::status::StoreStatus;
+use crate::rows::authority::{Authority, Revocation};
+use crate::rows::messages::MessageRow;
+use crate::rows::operator::OperatorAction;
+use crate::rows::rooms::RoomRow;
+use crate::rows::sessions::SessionRow;
+use crate::rows::users::UserRow;
 
-/// One committed change, as the feed hears of it.
+/// Receives committed changes.
+///
+/// Called on the writer's thread after each commit, in commit order, with all changes of one
+/// batch, and before any caller of the batch has its result. Nothing is committed while it runs.
+/// So it must not wait for the store, nor for a task that does. Each change is reported exactly
+/// once, except if the process ends between commit and call: then history has it.
+pub trait CommitFeed: Send {
+    /// Receives the changes of one batch.
+    fn committed(&mut self, changes: &[Change]);
+}
+
+/// Changes that other programs made, and whether changes can be stored at all.
+pub trait ChangeStore: Send + Sync + 'static {
+    /// Checks whether another program has changed the authority; if so the feed gets all of it.
+    ///
+    /// It writes nothing, needs no lock that another program may hold, and waits for no change.
+    /// The report to the feed is complete: a user or session that it does not name is deleted.
+    ///
+    /// It is cheap unless another program has written. Then it reads everything, while commits go
+    /// on. The first call reports everything. [`crate::StoreError::Busy`] while an earlier call
+    /// still reads.
+    fn recheck(&self) -> StoreFuture<'_, RecheckOutcome>;
+
+    /// Reads the complete authority, as of one moment.
+    fn authority(&self) -> StoreFuture<'_, Authority>;
+
+    /// Whether the store can write, as of the last check; waits for nothing.
+    fn status(&self) -> StoreStatus;
+}
+
+/// The result of [`ChangeStore::recheck`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecheckOutcome {
+    /// No other program has changed anything.
+    Unchanged,
+    /// Another program has changed something, and the feed received it.
+    Reported,
+}
+
+/// One committed change, as the feed receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A user is new, or is different.
+    /// A user was created or changed.
     User(UserRow),
-    /// A session is new, or is different.
+    /// A session was opened or changed.
     Session(SessionRow),
-    /// A session is over.
+    /// A session ended.
     SessionEnded {
         /// The session.
         session: SessionId,
-        /// Whose it was.
+        /// Its user.
         user: UserId,
     },
-    /// A token or session of an issuer is withdrawn.
+    /// A token or session of an issuer was revoked.
     Revoked(Revocation),
-    /// Somebody else has changed who may act: this is all of it, as it is now.
+    /// Another program changed the authority; this is all of it now.
     Authority(Box<Authority>),
-    /// An operator has done something beside the server; the change itself is told by its own kind.
+    /// An operator did something beside the server; the change itself has its own kind.
     Operator(OperatorAction),
-    /// A user is asked into a room.
+    /// A user was invited to a room.
     Invited {
         /// The room.
         room: RoomId,
-        /// Whom.
+        /// The invited user.
         user: UserId,
-        /// Whom it is charged to.
+        /// The party that the entry is charged to.
         party: u64,
     },
-    /// A user is kept out of a room.
+    /// A user was barred from a room.
     Barred {
         /// The room.
         room: RoomId,
-        /// Whom.
+        /// The barred user.
         user: UserId,
-        /// Whom it is charged to.
+        /// The party that the entry is charged to.
         party: u64,
     },
-    /// A room is new; its owner is its first member.
+    /// A room was created; its owner is its first member.
     RoomCreated {
         /// The room.
         room: RoomRow,
-        /// The connection that asked.
+        /// The requesting connection.
         origin: u64,
-        /// Always 0: nothing was said yet.
+        /// Always 0: the room has no messages yet.
         seq: u64,
-        /// When.
+        /// The time of creation.
         created_unix_ms: i64,
-        /// Whom it is charged to.
+        /// The party that the room is charged to.
         party: u64,
     },
-    /// A user is a member.
+    /// A user joined a room, or subscribed to it as a member.
     Joined {
         /// The room.
         room: RoomId,
-        /// Who.
+        /// The member.
         user: UserId,
-        /// The user's name.
+        /// The member's name.
         username: Arc<str>,
         /// The room's newest sequence number at that moment.
         seq: u64,
         /// Whether the user was a member before.
         already: bool,
-        /// Whether a role let the user in, and neither the owner nor the room's visibility.
+        /// Whether a role admitted the user, and neither the owner nor the room's visibility.
         by_role: bool,
-        /// The connection that asked.
+        /// The requesting connection.
         origin: u64,
-        /// Whom it is charged to.
+        /// The party that the membership is charged to.
         party: u64,
     },
-    /// A user is no member any more.
+    /// A membership ended.
     Left {
         /// The room.
         room: RoomId,
-        /// Who.
+        /// The former member.
         user: UserId,
-        /// The user's name.
+        /// The name of that user.
         username: Arc<str>,
     },
-    /// A room is gone, with its members and messages.
+    /// A room was deleted, with its members and messages.
     RoomDeleted {
         /// The room.
         room: RoomId,
     },
-    /// A message has its place.
+    /// A message was stored.
     Message {
         /// The message.
         row: MessageRow,
-        /// The connection that asked.
+        /// The requesting connection.
         origin: u64,
     },
-    /// A connection hears its rooms again from here on.
+    /// A recovered connection is subscribed to its rooms again from this position on.
     Resumed {
-        /// The connection that asked.
+        /// The requesting connection.
         origin: u64,
         /// The rooms of which the user still is a member.
         rooms: Vec<RoomId>,
-        /// What was said in them since, ascending by `number`; everything later comes after this.
+        /// Their messages since the loss, ascending by `number`; later ones follow this change.
         missed: Vec<MessageRow>,
     },
+}
+
+impl Change {
+    /// Whether the change is a part of the authority.
+    pub(crate) fn is_of_authority(&self) -> bool {
+        match self {
+            Self::User(_) | Self::Session(_) | Self::SessionEnded { .. } | Self::Revoked(_) => true,
+            Self::Authority(_)
+            | Self::Operator(_)
+            | Self::Invited { .. }
+            | Self::Barred { .. }
+            | Self::RoomCreated { .. }
+            | Self::Joined { .. }
+            | Self::Left { .. }
+            | Self::RoomDeleted { .. }
+            | Self::Message { .. }
+            | Self::Resumed { .. } => false,
+        }
+    }
 }

@@ -1,17 +1,17 @@
-//! How fields are sealed at rest, as far as storage has to know.
-//! Never: a key, or a cipher; who opens the store brings both.
+//! How fields are sealed at rest, as far as the store needs it.
+//! Never: a key or a cipher; the program that opens the store supplies both.
 
-/// A field cannot be sealed or opened; nothing more is known of it.
+/// A field cannot be sealed or opened; the error has no details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a field cannot be sealed or opened")]
 pub struct SealFault;
 
-/// Seals fields so that they open at their own place only.
+/// Seals fields so that each opens only at its own position.
 pub trait FieldSeal: Send + Sync + 'static {
     /// Seals a value for one field of one record of one tenant.
     ///
     /// # Errors
-    /// [`SealFault`] when there is no key or randomness.
+    /// [`SealFault`] without a key or randomness.
     fn seal(
         &self,
         tenant: &str,
@@ -20,10 +20,10 @@ pub trait FieldSeal: Send + Sync + 'static {
         plain: &[u8],
     ) -> Result<Vec<u8>, SealFault>;
 
-    /// Opens a value sealed for that place.
+    /// Opens a value that was sealed for this field, record and tenant.
     ///
     /// # Errors
-    /// [`SealFault`] for anything else, and it does not say for what.
+    /// [`SealFault`] for any other value; it does not say why.
     fn open(
         &self,
         tenant: &str,

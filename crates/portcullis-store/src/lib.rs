@@ -1,40 +1,55 @@
 //! Users, rooms, members and messages behind traits; SQLite embedded.
 //! Never: decisions, sockets.
 
-mod store; // the traits: what is promised, in which order
+mod store; // the trait of a complete backend, and its guarantees
+mod rooms; // the trait of rooms and members
+mod messages; // the trait of messages
 mod accounts; // the trait of accounts: users, sessions, factors
-mod changes; // a committed change, and the feed that receives it
-mod rows; // what goes in and what comes out
+mod changes; // the trait of changes, and the feed that receives them
+mod rows; // the values that go in and come out
+mod future; // the future that all methods return
+mod error; // faults of the disk, the database, or the configuration
 mod field_seal; // how fields are sealed at rest
-mod error; // a dependency's fault, never the peer's
 mod health; // whether the store can write
 mod sqlite; // the embedded backend
 
-pub use accounts::{AccountStore, LIST_MAX, RecheckOutcome};
-pub use changes::Change;
+pub use accounts::{AccountStore, LIST_MAX};
+pub use changes::{Change, ChangeStore, CommitFeed, RecheckOutcome};
 pub use error::StoreError;
 pub use field_seal::{FieldSeal, SealFault};
-pub use health::monitor::{Health, StoreStatus};
+pub use future::StoreFuture;
+pub use health::monitor::Health;
+pub use health::status::StoreStatus;
+pub use messages::{MessageStore, PAGE_MAX, RESUME_ROOMS_MAX};
 pub use portcullis_model::{RevocationKind, Visibility};
-pub use rows::accounts::{
-    AccountRow, Authority, ChangeUserOutcome, CredentialsRow, FOR_EVER_UNIX_MS, Factors,
-    NewInvitation, NewSession, NewTotp, OpenSessionOutcome, OperatorAction, OperatorActionKind,
-    PresentedTurn, ReauthenticateOutcome, ReauthenticateRequest, Revocation, RotateOutcome,
-    RotateRequest, SessionRow, SessionSelector, UserChange, UserChangeKind,
+pub use rooms::RoomStore;
+pub use rows::authority::{Authority, Revocation};
+pub use rows::factors::{NewInvitation, NewTotp};
+pub use rows::messages::{
+    AppendOutcome, HistoryRequest, MessageRow, NewMessage, ResumeOutcome, ResumeRequest,
 };
-pub use rows::deletions::{
-    DeleteRoomOutcome, DeleteRoomRequest, DeleteUserOutcome, DeleteUserRequest, OwnedRooms,
+pub use rows::operator::{
+    DeleteUserOutcome, DeleteUserRequest, OperatorAction, OperatorActionKind, OwnedRooms,
     RoomSummary,
 };
 pub use rows::rooms::{
-    AppendOutcome, CreateRoomOutcome, CreateUserOutcome, HistoryRequest, InviteOutcome,
-    InviteRequest, JoinOutcome, JoinRequest, KickOutcome, KickRequest, LeaveOutcome, MessageRow,
-    NewMessage, NewRoom, NewUser, ResumeOutcome, ResumeRequest, RoomRow, UserRow, WriteFence,
+    CreateRoomOutcome, DeleteRoomOutcome, DeleteRoomRequest, InviteOutcome, InviteRequest,
+    JoinOutcome, JoinRequest, KickOutcome, KickRequest, LeaveOutcome, NewRoom, RoomRow,
+};
+pub use rows::sessions::{
+    Factors, NewSession, OpenSessionOutcome, PresentedTurn, ReauthenticateOutcome,
+    ReauthenticateRequest, RotateOutcome, RotateRequest, SessionRow, SessionSelector,
 };
 pub use rows::snapshot::{RoomSnapshot, StoreSnapshot};
+pub use rows::users::{
+    AccountRow, ChangeUserOutcome, CreateUserOutcome, CredentialsRow, FOR_EVER_UNIX_MS, NewUser,
+    UserChange, UserChangeKind, UserRow,
+};
+pub use rows::write_fence::WriteFence;
 pub use sqlite::account_tables::user_change::LogOutSummary;
 pub use sqlite::database::inspect::inspect;
 pub use sqlite::operator::reseal::ResealProgress;
 pub use sqlite::operator::store::SqliteOperatorStore;
-pub use sqlite::store::{SqliteOptions, SqliteStore};
-pub use store::{CommitFeed, PAGE_MAX, RESUME_ROOMS_MAX, Store, StoreFuture};
+pub use sqlite::options::SqliteOptions;
+pub use sqlite::store::SqliteStore;
+pub use store::Store;

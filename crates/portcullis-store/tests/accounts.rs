@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use portcullis_model::{Role, Roles, Secret, SessionId};
 use portcullis_store::{
-    AccountStore, Change, ChangeUserOutcome, CreateUserOutcome, Factors, NewInvitation, NewSession,
-    NewTotp, NewUser, SqliteStore, Store, UserChange, UserChangeKind, UserRow,
+    AccountStore, Change, ChangeStore, ChangeUserOutcome, CreateUserOutcome, Factors,
+    NewInvitation, NewSession, NewTotp, NewUser, SqliteStore, Store, UserChange, UserChangeKind,
+    UserRow,
 };
 
 use fixture::{Heard, Place, id, own};
@@ -504,7 +505,7 @@ async fn each_recovery_code_counts_once_and_a_new_factor_brings_its_own() {
     assert_eq!(left().await, 0);
     assert!(!store.use_totp_step(id("ann"), 99).await.unwrap());
     let loaded = store.load().await.unwrap();
-    assert_eq!(loaded.users.len(), 2);
+    assert_eq!(loaded.authority.users.len(), 2);
 }
 
 #[tokio::test]

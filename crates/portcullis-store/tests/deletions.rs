@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use portcullis_model::{MessageId, Role, Roles, RoomId};
 use portcullis_store::{
-    AccountStore, AppendOutcome, Change, CreateUserOutcome, DeleteRoomOutcome, DeleteUserOutcome,
-    DeleteUserRequest, HistoryRequest, InviteOutcome, InviteRequest, JoinOutcome, JoinRequest,
-    NewMessage, NewRoom, NewUser, OwnedRooms, RecheckOutcome, SqliteOperatorStore, SqliteStore,
-    Store, UserChange, UserChangeKind, Visibility,
+    AccountStore, AppendOutcome, Change, ChangeStore, CreateUserOutcome, DeleteRoomOutcome,
+    DeleteUserOutcome, DeleteUserRequest, HistoryRequest, InviteOutcome, InviteRequest,
+    JoinOutcome, JoinRequest, MessageStore, NewMessage, NewRoom, NewUser, OwnedRooms,
+    RecheckOutcome, RoomStore, SqliteOperatorStore, SqliteStore, Store, UserChange, UserChangeKind,
+    Visibility,
 };
 
 use fixture::{Heard, Place, id, own};

@@ -9,10 +9,11 @@ use std::path::Path;
 
 use portcullis_model::{CUSTOM_ROLES_MAX, Role, Roles, Secret, SessionId};
 use portcullis_store::{
-    AccountStore, Change, ChangeUserOutcome, CreateUserOutcome, Factors, NewInvitation, NewSession,
-    NewTotp, NewUser, OpenSessionOutcome, OperatorActionKind, PresentedTurn, RecheckOutcome,
-    Revocation, RevocationKind, RotateOutcome, RotateRequest, SessionSelector, SqliteOperatorStore,
-    SqliteStore, Store, StoreError, UserChange, UserChangeKind,
+    AccountStore, Change, ChangeStore, ChangeUserOutcome, CreateUserOutcome, Factors,
+    NewInvitation, NewSession, NewTotp, NewUser, OpenSessionOutcome, OperatorActionKind,
+    PresentedTurn, RecheckOutcome, Revocation, RevocationKind, RotateOutcome, RotateRequest,
+    SessionSelector, SqliteOperatorStore, SqliteStore, Store, StoreError, UserChange,
+    UserChangeKind,
 };
 
 use fixture::{Heard, Place, id, own};
@@ -91,10 +92,10 @@ const ACTS: [(OperatorActionKind, Option<&str>, &str); 7] = [
     (OperatorActionKind::Status, Some("bob"), "account created"),
     (OperatorActionKind::Opened, Some("ann"), "session opened"),
     (OperatorActionKind::Session, Some("ann"), "1 sessions ended"),
-    (OperatorActionKind::Session, None, "a token or session of us withdrawn"),
+    (OperatorActionKind::Session, None, "a token or session of us revoked"),
     (OperatorActionKind::Factors, Some("ann"), "second factor added"),
     (OperatorActionKind::Status, Some("ann"), "banned for 0 s"),
-    (OperatorActionKind::Roles, Some("root"), "roles now user"),
+    (OperatorActionKind::Roles, Some("root"), "roles set to user"),
 ];
 
 /// One act beside the store, by its number; `false` when there is no such.

@@ -11,7 +11,7 @@ use portcullis_model::{MessageId, RoomId};
 use portcullis_store::{
     AccountStore, AppendOutcome, Change, CreateRoomOutcome, CreateUserOutcome, DeleteRoomOutcome,
     InviteOutcome, InviteRequest, JoinOutcome, JoinRequest, KickOutcome, KickRequest, LeaveOutcome,
-    NewMessage, NewRoom, SqliteStore, Store, Visibility,
+    MessageStore, NewMessage, NewRoom, RoomStore, SqliteStore, Store, Visibility,
 };
 
 use fixture::{Heard, Place, id, own};

@@ -781,7 +781,7 @@ async fn long_paging_story(world: &World<'_>, newest: u64) {
 
 async fn reopened_story(world: &World<'_>) {
     let loaded = world.store.load().await.unwrap();
-    let mut users: Vec<_> = loaded.users.iter().map(|row| &*row.username).collect();
+    let mut users: Vec<_> = loaded.authority.users.iter().map(|row| &*row.username).collect();
     users.sort_unstable();
     assert_eq!(users, ["Ann", "Ann from afar", "bob", "eve", "root"]);
     let mut rooms: Vec<_> =
@@ -822,7 +822,7 @@ async fn reopened_story(world: &World<'_>) {
 
 async fn story(backend: &dyn Backend) {
     let world = World::new(backend);
-    assert!(world.store.load().await.unwrap().users.is_empty());
+    assert!(world.store.load().await.unwrap().authority.users.is_empty());
     users_story(&world).await;
     rooms_story(&world).await;
     messages_story(&world).await;

@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use portcullis_model::{MessageId, Mid, RoomId, Secret};
 use portcullis_store::{
     AccountStore, AppendOutcome, Change, CreateRoomOutcome, CreateUserOutcome, FieldSeal,
-    HistoryRequest, MessageRow, NewMessage, NewRoom, NewTotp, ResumeOutcome, ResumeRequest,
-    SealFault, SqliteOperatorStore, SqliteOptions, SqliteStore, Store, StoreError, Visibility,
+    HistoryRequest, MessageRow, MessageStore, NewMessage, NewRoom, NewTotp, ResumeOutcome,
+    ResumeRequest, RoomStore, SealFault, SqliteOperatorStore, SqliteOptions, SqliteStore, Store,
+    StoreError, Visibility,
 };
 
 use fixture::{Heard, Place, id, own};

@@ -7,10 +7,10 @@ mod fixture;
 
 use portcullis_model::{Role, Roles, SessionId};
 use portcullis_store::{
-    AccountStore, Authority, Change, CreateUserOutcome, Factors, NewInvitation, NewSession,
-    NewUser, OpenSessionOutcome, PresentedTurn, ReauthenticateOutcome, ReauthenticateRequest,
-    RecheckOutcome, Revocation, RevocationKind, RotateOutcome, RotateRequest, SessionRow,
-    SessionSelector, SqliteStore, Store, UserChange, UserChangeKind,
+    AccountStore, Authority, Change, ChangeStore, CreateUserOutcome, Factors, NewInvitation,
+    NewSession, NewUser, OpenSessionOutcome, PresentedTurn, ReauthenticateOutcome,
+    ReauthenticateRequest, RecheckOutcome, Revocation, RevocationKind, RotateOutcome,
+    RotateRequest, SessionRow, SessionSelector, SqliteStore, Store, UserChange, UserChangeKind,
 };
 
 use fixture::{Heard, Place, id, own};
@@ -106,7 +106,7 @@ async fn a_session_is_opened_as_asked_and_told() {
     assert_eq!(standing_last, std::slice::from_ref(&expect));
     assert_eq!(standing(&store, "ann", 7 + ENDS).await, [""; 0]);
     assert_eq!(standing(&store, "bob", 7).await, [""; 0]);
-    assert_eq!(store.load().await.unwrap().sessions, [expect]);
+    assert_eq!(store.load().await.unwrap().authority.sessions, [expect]);
     // A name that is taken opens nothing, and nobody makes room for it.
     for (name, at) in [("s2", 8), ("s3", 9)] {
         open(&store, name, "ann", at).await;
@@ -403,7 +403,7 @@ async fn fresh_proof_begins_a_generation_and_the_next_turn_of_the_token_shown() 
         assert_eq!((row.turn, row.idle_ends_unix_ms), (turn, idle_ends), "{case}");
         assert_eq!((row.generation, row.authenticated_unix_ms), (1, proof.at_unix_ms), "{case}");
         assert_eq!(row.factors, Factors::PasswordAndCode, "{case}");
-        assert_eq!(store.load().await.unwrap().sessions, [row], "{case}");
+        assert_eq!(store.load().await.unwrap().authority.sessions, [row], "{case}");
     }
 }
 
@@ -468,7 +468,7 @@ async fn what_is_withdrawn_stays_so_until_the_later_end() {
         assert_eq!(heard.take(), [Change::Revoked(token(expect))], "{until}");
     }
     store.revoke(revocation("x", RevocationKind::Session, 5)).await.unwrap();
-    let mut kept = store.load().await.unwrap().revocations;
+    let mut kept = store.load().await.unwrap().authority.revocations;
     kept.sort_unstable_by_key(|row| row.until_unix_ms);
     assert_eq!(kept, [revocation("x", RevocationKind::Session, 5), token(60)]);
 }
@@ -587,8 +587,12 @@ async fn what_is_over_is_tidied_up_and_sessions_are_told() {
     told.sort_unstable_by_key(|change| format!("{change:?}"));
     assert_eq!(told, [ended("s1", "ann"), ended("s2", "ann")]);
     let left = store.load().await.unwrap();
-    assert_eq!((left.sessions.len(), left.revocations.len()), (1, 2), "kept for a day");
-    assert_eq!(left.revocations_ended_unix_ms, 0);
+    assert_eq!(
+        (left.authority.sessions.len(), left.authority.revocations.len()),
+        (1, 2),
+        "kept for a day"
+    );
+    assert_eq!(left.authority.revocations_ended_unix_ms, 0);
     let connection = place.sql();
     let count = "SELECT count(*) FROM invitations";
     let invitations: u32 = connection.query_row(count, [], |row| row.get(0)).unwrap();
@@ -615,7 +619,10 @@ async fn deleted_revocations_leave_the_latest_of_their_ends() {
     drop(store);
     let (store, _) = place.open();
     let loaded = store.load().await.unwrap();
-    assert_eq!((loaded.revocations.len(), loaded.revocations_ended_unix_ms), (0, 300));
+    assert_eq!(
+        (loaded.authority.revocations.len(), loaded.authority.revocations_ended_unix_ms),
+        (0, 300)
+    );
 }
 
 #[tokio::test]

@@ -46,14 +46,14 @@ impl AccountFeed {
     /// Fills the directory before the server starts.
     pub fn load(&self, loaded: &StoreSnapshot) {
         let now = self.clock.now();
-        for user in &loaded.users {
+        for user in &loaded.authority.users {
             self.directory.apply_user(self.user_facts(user));
         }
-        for session in &loaded.sessions {
+        for session in &loaded.authority.sessions {
             self.directory.put_session(session_facts(session));
         }
-        self.directory.authority().evicted_until(loaded.revocations_ended_unix_ms);
-        for revocation in &loaded.revocations {
+        self.directory.authority().evicted_until(loaded.authority.revocations_ended_unix_ms);
+        for revocation in &loaded.authority.revocations {
             self.revoke(revocation, now);
         }
     }

@@ -1,5 +1,5 @@
-//! Watches the disk for the writer: the space on it, and how writes went.
-//! Never: a write of its own.
+//! Watches the disk for the writer: free space, and the results of writes.
+//! Never: a write of its own, except of the reserve.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,55 +8,63 @@ use portcullis_model::Moment;
 
 use crate::error::StoreError;
 use crate::health::file_watch::FileWatch;
-use crate::health::monitor::{Health, HealthCell, HealthMonitor, WriteFault};
+use crate::health::monitor::{Health, HealthMonitor, WriteFault};
 use crate::health::reserve_file::ReserveFile;
+use crate::health::status::HealthCell;
 
-/// Between two looks at the space on the disk, in milliseconds.
-const SPACE_EVERY_MS: u64 = 1_000;
+/// The interval between two samples of the free space, in milliseconds.
+const SAMPLE_EVERY_MS: u64 = 1_000;
 
-/// The space left on the database's disk, in bytes; `None` where the system does not say.
-pub(crate) type Space = Box<dyn FnMut() -> Option<u64> + Send>;
+/// Reads the free space of the database's disk in bytes; `None` if the system does not report it.
+pub(crate) type FreeSpace = Box<dyn FnMut() -> Option<u64> + Send>;
 
-/// Whether the disk can be written to, as the writer sees it.
+/// The disk of the database, as the writer sees it.
 pub(crate) struct DiskWatch {
     pub(crate) monitor: HealthMonitor,
     cell: Arc<HealthCell>,
-    space: Space,
+    free_space: FreeSpace,
     reserve: Option<ReserveFile>,
     files: Option<FileWatch>,
     started: Moment,
-    looked_ms: Option<u64>,
-    /// How far a test has put the clock forward.
+    sampled_ms: Option<u64>,
+    /// How far a test has moved the clock forward.
     #[cfg(test)]
     pub(crate) ahead_ms: u64,
 }
 
 impl DiskWatch {
     /// Starts healthy.
-    pub(crate) fn new(min_free_bytes: u64, space: Space, cell: Arc<HealthCell>) -> Self {
+    pub(crate) fn new(min_free_bytes: u64, free_space: FreeSpace, cell: Arc<HealthCell>) -> Self {
         let monitor = HealthMonitor::new(min_free_bytes);
         Self {
             monitor,
             cell,
-            space,
+            free_space,
             reserve: None,
             files: None,
             started: Moment::now(),
-            looked_ms: None,
+            sampled_ms: None,
             #[cfg(test)]
             ahead_ms: 0,
         }
     }
 
-    /// Watches the disk of a file, and has looked at it once.
-    pub(crate) fn of_file(path: &Path, reserve: Option<u64>, cell: Arc<HealthCell>) -> Self {
+    /// Watches the disk of a database and its files, and takes the first sample.
+    ///
+    /// `reserve` is the space to keep free; `None` is the default.
+    pub(crate) fn of_database(
+        path: &Path,
+        files: FileWatch,
+        reserve: Option<u64>,
+        cell: Arc<HealthCell>,
+    ) -> Self {
         let reserve_bytes = reserve.unwrap_or_else(|| default_reserve(path));
-        let mut disk = Self::new(reserve_bytes, space_of(path), cell);
+        let mut disk = Self::new(reserve_bytes, free_space_of(path), cell);
         let mut name = path.as_os_str().to_owned();
         name.push(".reserve");
         disk.reserve = Some(ReserveFile::new(PathBuf::from(name), reserve_bytes));
-        disk.files = Some(FileWatch::new(path));
-        disk.look();
+        disk.files = Some(files);
+        disk.check();
         disk
     }
 
@@ -68,63 +76,63 @@ impl DiskWatch {
         elapsed_ms
     }
 
-    /// Looks at the space, at most once a second; gives the state before and after.
-    pub(crate) fn look(&mut self) -> (Health, Health) {
+    /// Samples the free space, at most once a second; returns the state before and after.
+    pub(crate) fn check(&mut self) -> (Health, Health) {
         let now_ms = self.now_ms();
         let before = self.monitor.state();
-        if self.looked_ms.is_none_or(|looked_ms| now_ms >= looked_ms + SPACE_EVERY_MS) {
-            self.looked_ms = Some(now_ms);
-            let free_bytes = (self.space)();
-            self.monitor.space(free_bytes, now_ms);
-            self.look_at_files();
-            self.keep_reserve();
+        if self.sampled_ms.is_none_or(|sampled_ms| now_ms >= sampled_ms + SAMPLE_EVERY_MS) {
+            self.sampled_ms = Some(now_ms);
+            let free_bytes = (self.free_space)();
+            self.monitor.record_space(free_bytes, now_ms);
+            self.check_files();
+            self.update_reserve();
             self.cell.publish(self.monitor.state(), free_bytes);
         }
         (before, self.monitor.state())
     }
 
-    /// Holds the reserve while the disk is well, and gives it up when nothing else is left.
-    fn keep_reserve(&mut self) {
+    /// Holds the reserve while the disk is healthy, and releases it when no other space is left.
+    fn update_reserve(&mut self) {
         let Some(reserve) = &mut self.reserve else { return };
         match self.monitor.state() {
             Health::Ok => reserve.hold(),
             Health::Full if reserve.is_needed(self.monitor.free_bytes()) => reserve.release(),
-            Health::Full | Health::Failing => reserve.rest(),
+            Health::Full | Health::Failing => reserve.allow_retry(),
             Health::Corrupt | Health::Moved => {}
         }
     }
 
-    fn look_at_files(&mut self) {
+    fn check_files(&mut self) {
         let Some(files) = &mut self.files else { return };
         let missing = files.missing();
         if self.monitor.state() != Health::Moved
             && let Some(path) = missing
         {
             let path = path.display();
-            tracing::error!(%path, "a file of the database was moved or removed: put it back");
+            tracing::error!(%path, "a file of the database was moved or removed: restore it");
         }
-        self.monitor.moved(missing.is_some());
+        self.monitor.set_moved(missing.is_some());
     }
 
-    /// Looks whether a file of the database was moved or removed: a write would be lost.
+    /// Checks whether a file of the database was moved or removed: a write would be lost.
     pub(crate) fn has_moved(&mut self) -> bool {
-        self.look_at_files();
+        self.check_files();
         let state = self.monitor.state();
         self.cell.publish(state, self.monitor.free_bytes());
         state == Health::Moved
     }
 
-    /// Takes in how a batch went that wrote something.
-    pub(crate) fn batch(&mut self, failure: Option<&StoreError>) {
+    /// Records the result of a batch that wrote something.
+    pub(crate) fn record_batch(&mut self, failure: Option<&StoreError>) {
         match failure.map(StoreError::write_fault) {
-            None => self.monitor.written(),
+            None => self.monitor.record_write(),
             Some(Some(fault)) => {
-                // A failed call without space means a full disk, so the space is read first.
-                let (free_bytes, now_ms) = ((self.space)(), self.now_ms());
-                self.monitor.space(free_bytes, now_ms);
-                self.monitor.failed(fault);
-                self.keep_reserve();
-                // The system may report space that this process cannot take, as with a quota.
+                // A failed call without space means a full disk, so the space is sampled first.
+                let (free_bytes, now_ms) = ((self.free_space)(), self.now_ms());
+                self.monitor.record_space(free_bytes, now_ms);
+                self.monitor.record_failure(fault);
+                self.update_reserve();
+                // The system may report space that this process cannot use, as with a quota.
                 match (fault, &mut self.reserve) {
                     (WriteFault::Full | WriteFault::Failed, Some(reserve)) => reserve.release(),
                     (WriteFault::Damaged, _) | (_, None) => {}
@@ -135,9 +143,9 @@ impl DiskWatch {
         self.cell.publish(self.monitor.state(), self.monitor.free_bytes());
     }
 
-    /// Whether it is time to try a write although the last one failed.
-    pub(crate) fn wants_trial(&self) -> bool {
-        self.monitor.wants_trial(self.now_ms())
+    /// Whether a write should be tried although the last one failed.
+    pub(crate) fn is_retry_due(&self) -> bool {
+        self.monitor.is_retry_due(self.now_ms())
     }
 }
 
@@ -145,8 +153,7 @@ impl DiskWatch {
 const RESERVE_BYTES: u64 = 256 * 1024 * 1024;
 const RESERVE_DIVISOR: u64 = 8;
 
-/// The reserve that is kept free where the operator has not said: 256 MiB, or an eighth of a disk
-/// that has less than 2 GiB.
+/// The default for the space to keep free: 256 MiB, or an eighth of a disk below 2 GiB.
 fn default_reserve(path: &Path) -> u64 {
     let size = rustix::fs::statvfs(folder(path)).ok();
     let size_bytes = size.map(|fs| fs.f_blocks.saturating_mul(fs.f_frsize));
@@ -154,7 +161,7 @@ fn default_reserve(path: &Path) -> u64 {
 }
 
 /// Reads the space that this process may use on the disk of a file.
-fn space_of(path: &Path) -> Space {
+fn free_space_of(path: &Path) -> FreeSpace {
     let folder = folder(path).to_path_buf();
     Box::new(move || {
         let fs = rustix::fs::statvfs(&folder).ok()?;

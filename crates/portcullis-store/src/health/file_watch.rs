@@ -1,43 +1,33 @@
-//! Notices that a file of the database was moved or removed while it is open.
-//! Never: a file opened or changed; only names are looked up.
+//! Detects that a file of the open database was moved or removed.
+//! Never: opens or changes a file; it only reads metadata.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The database, its log and the log's index. Without any of them acknowledged writes are lost.
-const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
-
 /// The files of an open database.
 #[derive(Debug)]
 pub(crate) struct FileWatch {
-    files: [WatchedFile; SUFFIXES.len()],
+    files: Vec<WatchedFile>,
 }
 
 #[derive(Debug)]
 struct WatchedFile {
     path: PathBuf,
-    /// Device and number of the file that is open; `None` until it was seen.
+    /// Device and inode of the open file; `None` until it exists.
     identity: Option<(u64, u64)>,
 }
 
 impl FileWatch {
-    /// The files of a database that was just opened.
-    pub(crate) fn new(database: &Path) -> Self {
-        // Of a link, SQLite keeps the log beside the file that it leads to.
-        let real = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
-        let files = SUFFIXES.map(|suffix| {
-            let base = if suffix.is_empty() { database } else { &real };
-            let mut name = base.as_os_str().to_owned();
-            name.push(suffix);
-            WatchedFile { path: PathBuf::from(name), identity: None }
-        });
+    /// Watches the files of a database that was just opened.
+    pub(crate) fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let files = paths.into_iter().map(|path| WatchedFile { path, identity: None }).collect();
         let mut watch = Self { files };
         watch.missing();
         watch
     }
 
-    /// A file that its name does not lead to any more.
+    /// The first file whose path leads to another file, or to none.
     pub(crate) fn missing(&mut self) -> Option<&Path> {
         let missing = self.files.iter_mut().find_map(|file| file.is_missing().then_some(&*file))?;
         Some(&missing.path)
@@ -46,14 +36,14 @@ impl FileWatch {
 
 impl WatchedFile {
     fn is_missing(&mut self) -> bool {
-        let seen = std::fs::metadata(&self.path).as_ref().map(identity).ok();
+        let current = std::fs::metadata(&self.path).as_ref().map(identity).ok();
         match self.identity {
-            // The log is created with the first write.
+            // SQLite, for one, creates its log with the first write.
             None => {
-                self.identity = seen;
+                self.identity = current;
                 false
             }
-            Some(known) => seen != Some(known),
+            Some(known) => current != Some(known),
         }
     }
 }
@@ -66,15 +56,17 @@ fn identity(facts: &Metadata) -> (u64, u64) {
 mod tests {
     use super::*;
 
+    const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
+
     #[test]
-    fn file_that_is_moved_replaced_or_removed_is_missing_until_it_is_back() {
+    fn moved_or_replaced_file_is_missing_until_it_is_restored() {
         for suffix in SUFFIXES {
             let directory = tempfile::tempdir().unwrap();
             let path = |name: &str| directory.path().join(name);
             for suffix in SUFFIXES {
                 std::fs::write(path(&format!("x.db{suffix}")), "x").unwrap();
             }
-            let mut watch = FileWatch::new(&path("x.db"));
+            let mut watch = FileWatch::new(SUFFIXES.map(|suffix| path(&format!("x.db{suffix}"))));
             assert_eq!(watch.missing(), None);
             let (name, away) = (path(&format!("x.db{suffix}")), path("away"));
             std::fs::rename(&name, &away).unwrap();
@@ -87,13 +79,13 @@ mod tests {
     }
 
     #[test]
-    fn log_that_does_not_exist_yet_is_not_missing() {
+    fn file_that_was_not_created_yet_is_not_missing() {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("x.db");
         std::fs::write(&database, "x").unwrap();
-        let mut watch = FileWatch::new(&database);
-        assert_eq!(watch.missing(), None);
         let log = directory.path().join("x.db-wal");
+        let mut watch = FileWatch::new([database, log.clone()]);
+        assert_eq!(watch.missing(), None);
         std::fs::write(&log, "x").unwrap();
         assert_eq!(watch.missing(), None);
         std::fs::remove_file(&log).unwrap();

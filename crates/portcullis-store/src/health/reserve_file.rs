@@ -1,65 +1,65 @@
-//! A file that holds space on the database's disk, given up when the disk is full.
-//! Never: data; it can be deleted at any time.
+//! A file that holds space on the database's disk, released when the disk is full.
+//! Never: data; the file can be deleted at any time.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
-/// Most space the file holds, in bytes: a ban writes about 50 KiB, and the log is used again.
+/// Most space that the file holds, in bytes. A ban writes about 50 KiB, and the log is reused.
 const BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// The share of `min_free` that it holds at most.
+/// The file holds at most this fraction of `min_free`.
 const DIVISOR: u64 = 8;
 
-/// The file beside the database; one of an earlier run counts as held.
+/// The file beside the database; a file of an earlier run is taken over.
 #[derive(Debug)]
 pub(crate) struct ReserveFile {
     path: PathBuf,
     bytes: u64,
-    /// Whether the space was taken, or could not be, since the disk became well.
-    tried: bool,
+    /// Whether the space was allocated, or could not be, since the disk became healthy.
+    was_tried: bool,
 }
 
 impl ReserveFile {
     /// A file for this reserve; not created yet.
     pub(crate) fn new(path: PathBuf, min_free_bytes: u64) -> Self {
         let bytes = (min_free_bytes / DIVISOR).min(BYTES_MAX);
-        Self { path, bytes, tried: false }
+        Self { path, bytes, was_tried: false }
     }
 
-    /// Whether so little is free that the file has to go.
+    /// Whether so little space is free that the file must be removed.
     pub(crate) fn is_needed(&self, free_bytes: Option<u64>) -> bool {
         self.length().is_some() && free_bytes.is_some_and(|free| free < self.bytes.max(1))
     }
 
-    /// The length of the file that is there.
+    /// The length of the file, if it exists.
     fn length(&self) -> Option<u64> {
         std::fs::symlink_metadata(&self.path).ok().map(|facts| facts.len())
     }
 
-    /// Takes the space, once for each time the disk has become well: it is a help, not a promise.
+    /// Allocates the space, once each time the disk becomes healthy; a failure is only logged.
     pub(crate) fn hold(&mut self) {
-        if std::mem::replace(&mut self.tried, true) || self.length() == Some(self.bytes) {
+        if std::mem::replace(&mut self.was_tried, true) || self.length() == Some(self.bytes) {
             return;
         }
-        // One of another size: the configuration was changed, or an earlier run ended meanwhile.
+        // A file of another size: the configuration has changed, or an earlier run was interrupted.
         self.remove();
         if self.bytes == 0 {
             return;
         }
         if let Err(error) = self.write() {
-            tracing::warn!(%error, path = %self.path.display(), "the reserve is not held");
+            tracing::warn!(%error, path = %self.path.display(), "cannot allocate the reserve");
             self.remove();
         }
     }
 
-    /// Notes that the disk is not well: when it is again, the space is taken again.
-    pub(crate) fn rest(&mut self) {
-        self.tried = false;
+    /// Records that the disk is not healthy: the space is allocated again when it is.
+    pub(crate) fn allow_retry(&mut self) {
+        self.was_tried = false;
     }
 
-    /// Gives the space up.
+    /// Releases the space.
     pub(crate) fn release(&mut self) {
-        self.rest();
+        self.allow_retry();
         self.remove();
     }
 
@@ -69,7 +69,7 @@ impl ReserveFile {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
                 let path = self.path.display();
-                tracing::warn!(%error, %path, "the reserve is not given up");
+                tracing::warn!(%error, %path, "cannot release the reserve");
             }
         }
     }
@@ -80,7 +80,7 @@ impl ReserveFile {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file: File = options.open(&self.path)?;
-        // Written, not only allocated: some file systems count a hole as nothing.
+        // Written, not only allocated: some file systems reserve nothing for a hole.
         let block = [0_u8; 64 * 1024];
         let mut left = self.bytes;
         while left > 0 {
@@ -97,11 +97,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reserve_is_held_until_it_is_needed() {
+    fn reserve_is_kept_until_it_is_needed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.db.reserve");
         let mut reserve = ReserveFile::new(path.clone(), 8 * 100_000);
-        assert!(!reserve.is_needed(Some(0)), "it holds nothing yet");
+        assert!(!reserve.is_needed(Some(0)), "it has no space yet");
         reserve.hold();
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 100_000);
         assert!(!reserve.is_needed(Some(100_000)) && !reserve.is_needed(None));
@@ -117,7 +117,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.db.reserve");
         ReserveFile::new(path.clone(), 8 * 100_000).hold();
-        // The server starts again on a full disk, and never holds it itself.
+        // The server starts again on a full disk, and never allocates it.
         let mut reserve = ReserveFile::new(path.clone(), 8 * 100_000);
         assert!(reserve.is_needed(Some(99_999)));
         reserve.release();
@@ -132,15 +132,18 @@ mod tests {
         ReserveFile::new(path.clone(), 8 * 100_000).hold();
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 100_000);
         let mut none = ReserveFile::new(path.clone(), 0);
-        assert!(none.is_needed(Some(0)), "one that is not wanted any more gives space as well");
+        assert!(
+            none.is_needed(Some(0)),
+            "a file that is not configured any more also releases space"
+        );
         none.hold();
         assert!(!path.exists());
     }
 
     #[test]
-    fn reserve_that_cannot_be_held_is_tried_once_until_the_disk_was_not_well() {
+    fn failed_allocation_is_not_retried_before_the_disk_was_unhealthy() {
         let directory = tempfile::tempdir().unwrap();
-        // Nothing can be created under this name, as with a quota that is used up.
+        // No file can be created at this path, as with an exhausted quota.
         let folder = directory.path().join("full");
         let path = folder.join("x.db.reserve");
         let mut reserve = ReserveFile::new(path.clone(), 8 * 100_000);
@@ -148,13 +151,13 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         reserve.hold();
         assert!(!path.exists(), "it was not tried again");
-        reserve.rest();
+        reserve.allow_retry();
         reserve.hold();
         assert!(path.exists());
     }
 
     #[test]
-    fn no_reserve_means_no_file() {
+    fn empty_reserve_creates_no_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.db.reserve");
         let mut reserve = ReserveFile::new(path.clone(), 0);

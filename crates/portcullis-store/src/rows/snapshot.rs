@@ -1,33 +1,27 @@
-//! What the live directory is built from at the start.
+//! Everything that the start reads to build the directory in memory.
 //! Never: messages.
 
 use portcullis_model::{RoomId, UserId};
 
-use crate::rows::accounts::{Revocation, SessionRow};
-use crate::rows::rooms::{RoomRow, UserRow};
+use crate::rows::authority::Authority;
+use crate::rows::rooms::RoomRow;
 
-/// Everything the live directory is built from.
+/// Everything except messages, as of one moment.
 #[derive(Debug, Clone, Default)]
 pub struct StoreSnapshot {
-    /// All users.
-    pub users: Vec<UserRow>,
+    /// Users, sessions and revocations.
+    pub authority: Authority,
     /// All rooms that are not deleted.
     pub rooms: Vec<RoomSnapshot>,
     /// All members of these rooms.
     pub members: Vec<(RoomId, UserId)>,
-    /// Users who are invited into these rooms.
+    /// Users who are invited to these rooms.
     pub invited: Vec<(RoomId, UserId)>,
     /// Users who are barred from them.
     pub barred: Vec<(RoomId, UserId)>,
-    /// All sessions.
-    pub sessions: Vec<SessionRow>,
-    /// All revocations.
-    pub revocations: Vec<Revocation>,
-    /// The latest end of a revocation that was deleted, in milliseconds since 1970; 0 for none.
-    pub revocations_ended_unix_ms: i64,
 }
 
-/// A room at the start: its row, and the time of its last message.
+/// A room, with the time of its last message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSnapshot {
     /// The room.

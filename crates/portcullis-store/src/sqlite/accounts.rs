@@ -1,56 +1,57 @@
-//! The embedded store's part about people: which queue each question takes.
-//! Never: blocks a caller.
+//! Accounts of the embedded store: which queue each call uses.
+//! Never: a call that blocks its caller.
 
 use portcullis_model::{Secret, SessionId, UserId};
 
-use crate::accounts::{AccountStore, RecheckOutcome};
-use crate::health::monitor::{StoreStatus, WriteKind};
-use crate::rows::accounts::{
-    AccountRow, Authority, ChangeUserOutcome, CredentialsRow, NewInvitation, NewSession, NewTotp,
-    OpenSessionOutcome, ReauthenticateOutcome, ReauthenticateRequest, Revocation, RotateOutcome,
-    RotateRequest, SessionRow, SessionSelector, UserChange, UserChangeKind,
+use crate::accounts::AccountStore;
+use crate::future::StoreFuture;
+use crate::health::monitor::WriteKind;
+use crate::rows::authority::Revocation;
+use crate::rows::factors::{NewInvitation, NewTotp};
+use crate::rows::sessions::{
+    NewSession, OpenSessionOutcome, ReauthenticateOutcome, ReauthenticateRequest, RotateOutcome,
+    RotateRequest, SessionRow, SessionSelector,
 };
-use crate::rows::rooms::{CreateUserOutcome, NewUser};
-use crate::sqlite::account_tables::factors::{
-    has_invitation, has_recovery_code, recovery_codes_left,
+use crate::rows::users::{
+    AccountRow, ChangeUserOutcome, CreateUserOutcome, CredentialsRow, NewUser, UserChange,
+    UserChangeKind,
 };
+use crate::sqlite::account_tables::factors::{has_recovery_code, recovery_codes_left};
+use crate::sqlite::account_tables::invitations::has_invitation;
 use crate::sqlite::account_tables::sessions::list_sessions;
-use crate::sqlite::account_tables::users::{self as account, Wanted};
-use crate::sqlite::columns::has_admin;
+use crate::sqlite::account_tables::users::{self, UserSelector, has_admin};
 use crate::sqlite::store::SqliteStore;
-use crate::sqlite::writer::recheck::authority;
-use crate::store::StoreFuture;
 
 impl AccountStore for SqliteStore {
     fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUserOutcome> {
         // Users of other issuers are created when they first log in.
         let kind = if user.issuer.is_some() { WriteKind::Login } else { WriteKind::Client };
-        self.write(move |writer, changes| {
-            writer.account_for(kind, changes, |tables| tables.create_user(user))
+        self.write(move |state, changes| {
+            state.change_account(kind, changes, |accounts| accounts.create_user(user))
         })
     }
 
     fn credentials(&self, username: &str) -> StoreFuture<'_, Option<CredentialsRow>> {
         let (username, seal) = (username.to_owned(), self.seal());
         self.look_up(move |connection| {
-            account::credentials(connection, seal.as_deref(), &Wanted::Name(&username))
+            users::credentials(connection, seal.as_deref(), &UserSelector::Name(&username))
         })
     }
 
     fn credentials_of(&self, user: &UserId) -> StoreFuture<'_, Option<CredentialsRow>> {
         let (user, seal) = (user.clone(), self.seal());
         self.look_up(move |connection| {
-            account::credentials(connection, seal.as_deref(), &Wanted::Id(&user))
+            users::credentials(connection, seal.as_deref(), &UserSelector::Id(&user))
         })
     }
 
     fn find_account(&self, id_or_name: &str) -> StoreFuture<'_, Option<AccountRow>> {
-        let wanted = id_or_name.to_owned();
-        self.look_up(move |connection| account::find_account(connection, &wanted))
+        let id_or_name = id_or_name.to_owned();
+        self.look_up(move |connection| users::find_account(connection, &id_or_name))
     }
 
     fn list_accounts(&self, skip: u64, limit: u32) -> StoreFuture<'_, Vec<AccountRow>> {
-        self.look_up(move |connection| account::list_accounts(connection, skip, limit))
+        self.look_up(move |connection| users::list_accounts(connection, skip, limit))
     }
 
     fn has_admin(&self) -> StoreFuture<'_, bool> {
@@ -59,8 +60,8 @@ impl AccountStore for SqliteStore {
 
     fn change_user(&self, change: UserChange) -> StoreFuture<'_, ChangeUserOutcome> {
         let kind = change_kind(&change.what);
-        self.write(move |writer, changes| {
-            writer.account_for(kind, changes, |tables| tables.change_user(&change))
+        self.write(move |state, changes| {
+            state.change_account(kind, changes, |accounts| accounts.change_user(&change))
         })
     }
 
@@ -70,21 +71,26 @@ impl AccountStore for SqliteStore {
         old: Secret<String>,
         new: Secret<String>,
     ) -> StoreFuture<'_, bool> {
-        self.write(move |writer, changes| {
-            writer
-                .account_for(WriteKind::Client, changes, |tables| tables.rehash(&user, &old, &new))
+        self.write(move |state, changes| {
+            state.change_account(WriteKind::Client, changes, |accounts| {
+                accounts.rehash(&user, &old, &new)
+            })
         })
     }
 
     fn open_session(&self, session: NewSession) -> StoreFuture<'_, OpenSessionOutcome> {
-        self.write(move |writer, changes| {
-            writer.account_for(WriteKind::Login, changes, |tables| tables.open_session(&session))
+        self.write(move |state, changes| {
+            state.change_account(WriteKind::Login, changes, |accounts| {
+                accounts.open_session(&session)
+            })
         })
     }
 
     fn rotate_session(&self, rotate: RotateRequest) -> StoreFuture<'_, RotateOutcome> {
-        self.write(move |writer, changes| {
-            writer.account_for(WriteKind::Login, changes, |tables| tables.rotate_session(&rotate))
+        self.write(move |state, changes| {
+            state.change_account(WriteKind::Login, changes, |accounts| {
+                accounts.rotate_session(&rotate)
+            })
         })
     }
 
@@ -92,9 +98,9 @@ impl AccountStore for SqliteStore {
         &self,
         proof: ReauthenticateRequest,
     ) -> StoreFuture<'_, ReauthenticateOutcome> {
-        self.write(move |writer, changes| {
-            writer.account_for(WriteKind::Login, changes, |tables| {
-                tables.reauthenticate_session(&proof)
+        self.write(move |state, changes| {
+            state.change_account(WriteKind::Login, changes, |accounts| {
+                accounts.reauthenticate_session(&proof)
             })
         })
     }
@@ -104,9 +110,9 @@ impl AccountStore for SqliteStore {
         user: UserId,
         which: SessionSelector,
     ) -> StoreFuture<'_, Vec<SessionId>> {
-        self.write(move |writer, changes| {
-            writer.account_for(WriteKind::Removal, changes, |tables| {
-                tables.end_sessions(&user, &which)
+        self.write(move |state, changes| {
+            state.change_account(WriteKind::Removal, changes, |accounts| {
+                accounts.end_sessions(&user, &which)
             })
         })
     }
@@ -117,8 +123,9 @@ impl AccountStore for SqliteStore {
     }
 
     fn revoke(&self, revocation: Revocation) -> StoreFuture<'_, ()> {
-        self.write(|writer, changes| {
-            writer.account_for(WriteKind::Removal, changes, |tables| tables.revoke(revocation))
+        self.write(|state, changes| {
+            state
+                .change_account(WriteKind::Removal, changes, |accounts| accounts.revoke(revocation))
         })
     }
 
@@ -128,24 +135,25 @@ impl AccountStore for SqliteStore {
         totp: Option<NewTotp>,
         keep: Option<SessionId>,
     ) -> StoreFuture<'_, bool> {
-        self.write(move |writer, changes| {
-            writer.account_for(WriteKind::Login, changes, |tables| {
-                tables.set_totp(&user, totp.as_ref(), keep)
+        self.write(move |state, changes| {
+            state.change_account(WriteKind::Login, changes, |accounts| {
+                accounts.set_totp(&user, totp.as_ref(), keep)
             })
         })
     }
 
     fn use_totp_step(&self, user: UserId, step: u64) -> StoreFuture<'_, bool> {
-        self.write(move |writer, changes| {
-            writer
-                .account_for(WriteKind::Login, changes, |tables| tables.use_totp_step(&user, step))
+        self.write(move |state, changes| {
+            state.change_account(WriteKind::Login, changes, |accounts| {
+                accounts.use_totp_step(&user, step)
+            })
         })
     }
 
     fn use_recovery_code(&self, user: UserId, hash: [u8; 32]) -> StoreFuture<'_, bool> {
-        self.write(move |writer, changes| {
-            writer.account_for(WriteKind::Login, changes, |tables| {
-                tables.use_recovery_code(&user, &hash)
+        self.write(move |state, changes| {
+            state.change_account(WriteKind::Login, changes, |accounts| {
+                accounts.use_recovery_code(&user, &hash)
             })
         })
     }
@@ -165,48 +173,36 @@ impl AccountStore for SqliteStore {
     }
 
     fn invite(&self, invitation: NewInvitation) -> StoreFuture<'_, bool> {
-        self.write(move |writer, changes| {
-            writer.account_for(WriteKind::Client, changes, |tables| tables.invite(&invitation))
+        self.write(move |state, changes| {
+            state
+                .change_account(WriteKind::Client, changes, |accounts| accounts.invite(&invitation))
         })
     }
 
-    /// A link made in the server is recorded there.
+    /// The server records the links that it makes itself.
     fn record_login_link(&self, _user: UserId) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
 
     fn assign_role_numbers(&self, names: Vec<String>) -> StoreFuture<'_, Option<Vec<u8>>> {
-        self.write(move |writer, changes| {
-            writer.account_for(WriteKind::Removal, changes, |tables| {
-                tables.assign_role_numbers(&names)
+        self.write(move |state, changes| {
+            state.change_account(WriteKind::Removal, changes, |accounts| {
+                accounts.assign_role_numbers(&names)
             })
         })
     }
 
-    fn recheck(&self) -> StoreFuture<'_, RecheckOutcome> {
-        self.look()
-    }
-
     fn remove_ended(&self, now_unix_ms: i64) -> StoreFuture<'_, ()> {
-        self.write(move |writer, changes| {
-            writer.account_for(WriteKind::Client, changes, |tables| tables.tidy_ended(now_unix_ms))
-        })
-    }
-
-    fn status(&self) -> StoreStatus {
-        self.health()
-    }
-
-    fn authority(&self) -> StoreFuture<'_, Authority> {
-        self.look_up(|connection| {
-            let moment = connection.unchecked_transaction()?;
-            authority(&moment)
+        self.write(move |state, changes| {
+            state.change_account(WriteKind::Client, changes, |accounts| {
+                accounts.remove_ended(now_unix_ms)
+            })
         })
     }
 }
 
-/// Whether a change of a user may use the reserve of a full disk: what takes authority away does,
-/// and what protects the account.
+/// The kind of a change. Changes that remove authority or protect the account may use the reserve
+/// of a full disk.
 fn change_kind(what: &UserChangeKind) -> WriteKind {
     match what {
         UserChangeKind::Roles(_)

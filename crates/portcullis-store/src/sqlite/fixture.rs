@@ -1,30 +1,31 @@
-//! Users, rooms and messages the tests of the embedded store share.
-//! Never: part of a build other than a test's.
+//! Users, rooms, messages and feeds that the tests of the embedded store share.
+//! Never: part of a build other than that of tests.
 
 use std::sync::Arc;
 
 use portcullis_model::{MessageId, Mid, Roles, RoomId, UserId, Visibility};
 
-use crate::changes::Change;
+use crate::changes::{Change, CommitFeed};
 use crate::health::disk_watch::DiskWatch;
-use crate::rows::rooms::{NewMessage, NewRoom, NewUser};
+use crate::rows::messages::NewMessage;
+use crate::rows::rooms::NewRoom;
+use crate::rows::users::NewUser;
 use crate::sqlite::writer::commit::Writer;
 use crate::sqlite::writer::task::Task;
-use crate::store::CommitFeed;
 
-/// A feed nobody listens to.
-pub(crate) struct Deaf;
+/// A feed that ignores all changes.
+pub(crate) struct SilentFeed;
 
-impl CommitFeed for Deaf {
+impl CommitFeed for SilentFeed {
     fn committed(&mut self, _changes: &[Change]) {}
 }
 
-/// A disk without end.
+/// A disk that is never full.
 pub(crate) fn healthy() -> DiskWatch {
     DiskWatch::new(0, Box::new(|| None), Arc::default())
 }
 
-/// Commits a batch, with nothing to do between two tries to get the lock.
+/// Commits a batch, without work between two attempts to get the lock.
 pub(crate) fn commit(
     writer: &mut Writer<'_>,
     batch: &mut Vec<Box<dyn Task>>,
@@ -62,7 +63,7 @@ pub(crate) fn lobby() -> NewRoom {
     }
 }
 
-/// A message of Ann's in the lobby, with a key of its own.
+/// A message of Ann in the lobby, with its own key.
 pub(crate) fn message(number: u32, sent_unix_ms: i64) -> NewMessage {
     NewMessage {
         id: MessageId::parse(&format!("m{number}")).unwrap(),

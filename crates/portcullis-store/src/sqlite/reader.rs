@@ -1,4 +1,4 @@
-//! The threads that read, each with a connection of its own.
+//! The reader threads, each with its own connection.
 //! Never: a change; the connections cannot write.
 
 use std::path::Path;
@@ -10,25 +10,25 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
-use crate::health::monitor::HealthCell;
-use crate::sqlite::database::migrations::open_reader;
-use crate::store::StoreFuture;
+use crate::future::StoreFuture;
+use crate::health::status::HealthCell;
+use crate::sqlite::database::connection::open_reader;
 
-/// One read on its way.
+/// A queued read.
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
-/// Notes that a thread has ended by a fault.
+/// Records in the health of the store that its thread ended because of a panic.
 struct FaultNotice(Arc<HealthCell>);
 
 impl Drop for FaultNotice {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.reader_ended();
+            self.0.set_reader_ended();
         }
     }
 }
 
-/// A bounded queue of reads and the threads that serve it; they end when this is dropped.
+/// A bounded queue of reads and its threads, which end when this is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Readers {
     queue: SyncSender<Read>,
@@ -36,7 +36,7 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    /// Opens the connections and starts the threads; `name` says what they read.
+    /// Opens the connections and starts the threads; `name` appears in the names of the threads.
     pub(crate) fn start(
         path: &Path,
         name: &str,
@@ -53,7 +53,8 @@ impl Readers {
             std::thread::Builder::new()
                 .name(format!("store-{name}-{number}"))
                 .spawn(move || {
-                    // Dropped before the queue is, so that it is noted before callers get errors.
+                    // Dropped before the queue, so that the fault is recorded before callers get
+                    // errors.
                     let _notice = notice;
                     serve(&inbox, &connection);
                 })
@@ -65,37 +66,37 @@ impl Readers {
         Ok(Self { queue, health: Arc::clone(health) })
     }
 
-    /// Asks for a read; it sees everything committed before it starts.
-    pub(crate) fn ask<A: Send + 'static>(
+    /// Queues a read that has a caller; it sees everything committed before it starts.
+    pub(crate) fn read<A: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> Result<A, StoreError> + Send + 'static,
     ) -> StoreFuture<'_, A> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, result) = oneshot::channel();
         let deadline = Deadline::current();
         let health = Arc::clone(&self.health);
-        let asked = self.run(move |connection| {
-            // Dropped before the caller's answer is, so that it is noted before the caller knows.
+        let queued = self.run(move |connection| {
+            // Dropped before `reply`, so that the fault is recorded before the caller knows.
             let _notice = FaultNotice(health);
-            // The caller does not wait any more: the work can be spared.
+            // The work is skipped if the caller does not wait any more.
             if !reply.is_closed() {
-                let answer = read(connection);
-                let _ = reply.send(answer);
+                let result = read(connection);
+                let _ = reply.send(result);
             }
         });
         Box::pin(async move {
-            asked?;
-            let answer = match deadline {
-                None => answer.await,
+            queued?;
+            let result = match deadline {
+                None => result.await,
                 // A read that comes too late has had no effect.
-                Some(deadline) => tokio::time::timeout(deadline.remaining(), answer)
+                Some(deadline) => tokio::time::timeout(deadline.remaining(), result)
                     .await
                     .map_err(|_| StoreError::Busy)?,
             };
-            answer.unwrap_or(Err(StoreError::Closed))
+            result.unwrap_or(Err(StoreError::Closed))
         })
     }
 
-    /// Runs something on one of the threads, at its turn.
+    /// Queues work for one of the threads.
     pub(crate) fn run(
         &self,
         read: impl FnOnce(&Connection) + Send + 'static,

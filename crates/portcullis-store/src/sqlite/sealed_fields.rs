@@ -1,19 +1,19 @@
-//! Fields as they are sealed: message texts with their formatting, and second factors.
-//! Never: opened as another message's, room's, writer's or user's.
+//! Seals and opens message texts with their formatting, and second factors.
+//! Never: a value opened as that of another message, room, author or user.
 
 use portcullis_model::{MessageId, RoomId, Secret, UserId};
 
 use crate::error::StoreError;
 use crate::field_seal::FieldSeal;
-use crate::rows::rooms::NewMessage;
+use crate::rows::messages::NewMessage;
 
 const MESSAGE: &str = "message";
 const USERS: &str = "users";
 const TOTP: &str = "totp";
 
-/// What of a message is sealed. Its digest too: it would tell a text to whoever can guess it.
+/// The content of a message that is sealed. A digest in the clear would confirm a guessed text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sealed {
+pub(crate) struct MessageContent {
     pub(crate) text: String,
     pub(crate) html: Option<String>,
     pub(crate) digest: Option<[u8; 32]>,
@@ -22,7 +22,7 @@ pub(crate) struct Sealed {
 const HAS_HTML: u8 = 1;
 const HAS_DIGEST: u8 = 2;
 
-/// The text's length, the text, what follows of these two, the digest, and the formatting.
+/// Packs a content: length of the text, text, which of the next two follow, digest, formatting.
 pub(crate) fn pack(text: &str, html: Option<&str>, digest: Option<&[u8; 32]>) -> Vec<u8> {
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
     let marks = html.map_or(0, |_| HAS_HTML) | digest.map_or(0, |_| HAS_DIGEST);
@@ -31,7 +31,7 @@ pub(crate) fn pack(text: &str, html: Option<&str>, digest: Option<&[u8; 32]>) ->
     [&length[..], text.as_bytes(), &[marks], digest, html].concat()
 }
 
-fn unpack(bytes: &[u8]) -> Option<Sealed> {
+fn unpack(bytes: &[u8]) -> Option<MessageContent> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let (text, rest) = rest.split_at_checked(length)?;
@@ -42,15 +42,15 @@ fn unpack(bytes: &[u8]) -> Option<Sealed> {
     };
     let utf8 = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
     let html = if marks & HAS_HTML == 0 { None } else { Some(utf8(rest)?) };
-    Some(Sealed { text: utf8(text)?, html, digest })
+    Some(MessageContent { text: utf8(text)?, html, digest })
 }
 
-/// What a message is named by: its id and its writer, so that neither can be exchanged.
+/// The record name of a message: its id and its author, so that neither can be exchanged.
 pub(crate) fn message_record(message: &str, user: &str) -> String {
     format!("{message}/{user}")
 }
 
-/// Seals what of a message is sealed.
+/// Seals the content of a message.
 pub(crate) fn seal_message(
     seal: &dyn FieldSeal,
     message: &NewMessage,
@@ -60,7 +60,7 @@ pub(crate) fn seal_message(
     seal_packed(seal, message.room.as_str(), &record, &plain)
 }
 
-/// Seals what was packed before.
+/// Seals a packed content.
 pub(crate) fn seal_packed(
     seal: &dyn FieldSeal,
     room: &str,
@@ -70,7 +70,7 @@ pub(crate) fn seal_packed(
     seal.seal(room, record, MESSAGE, plain).map_err(|_| message_fault(record))
 }
 
-/// Opens a message as it was packed.
+/// Opens a packed content.
 pub(crate) fn open_packed(
     seal: Option<&dyn FieldSeal>,
     room: &str,
@@ -81,14 +81,14 @@ pub(crate) fn open_packed(
     seal.open(room, record, MESSAGE, sealed).map_err(|_| message_fault(record))
 }
 
-/// Opens what of a message is sealed.
+/// Opens the content of a message.
 pub(crate) fn open_message(
     seal: Option<&dyn FieldSeal>,
     room: &RoomId,
     message: &MessageId,
     user: &UserId,
     sealed: &[u8],
-) -> Result<Sealed, StoreError> {
+) -> Result<MessageContent, StoreError> {
     let record = message_record(message.as_str(), user.as_str());
     let plain = open_packed(seal, room.as_str(), &record, sealed)?;
     unpack(&plain).ok_or_else(|| message_fault(&record))
@@ -98,7 +98,7 @@ fn message_fault(record: &str) -> StoreError {
     StoreError::Unsealable { record: format!("message {record}") }
 }
 
-/// A second factor as stored: sealed or, where the store has no seal, in the clear.
+/// Seals a second factor; without a seal it is stored in the clear.
 pub(crate) fn seal_totp(
     seal: Option<&dyn FieldSeal>,
     user: &str,
@@ -109,7 +109,7 @@ pub(crate) fn seal_totp(
     Ok((sealed, true))
 }
 
-/// The second factor of a user, out of what was stored.
+/// Opens a stored second factor.
 pub(crate) fn open_totp(
     seal: Option<&dyn FieldSeal>,
     user: &str,
@@ -131,13 +131,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_packed_comes_back_and_anything_else_does_not() {
+    fn packed_content_is_unpacked_and_cut_content_is_rejected() {
         for (text, html) in [("", None), ("hi", None), ("hi", Some("<b>hi</b>")), ("ü", Some(""))]
         {
             for digest in [None, Some([7; 32])] {
                 let packed = pack(text, html, digest.as_ref());
                 let (text, html) = (text.to_owned(), html.map(str::to_owned));
-                assert_eq!(unpack(&packed), Some(Sealed { text, html, digest }));
+                assert_eq!(unpack(&packed), Some(MessageContent { text, html, digest }));
             }
         }
         let cut = pack("hello", Some("<b>hello</b>"), Some(&[7; 32]));
@@ -145,6 +145,6 @@ mod tests {
             assert_eq!(unpack(&cut[..length]), None, "{length}");
         }
         assert_eq!(unpack(&[0, 0, 0, 1, 0xff, 0]), None, "not UTF-8");
-        assert_eq!(unpack(&[0xff; 9]), None, "longer than there is");
+        assert_eq!(unpack(&[0xff; 9]), None, "the length exceeds the rest");
     }
 }

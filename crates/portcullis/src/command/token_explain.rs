@@ -12,7 +12,7 @@ use portcullis_guard::{
     Credential, Directory, DirectoryLimits, Gate, GateOptions, VerifiedCredential,
 };
 use portcullis_model::{Denial, TokenFault};
-use portcullis_store::{AccountStore, Change};
+use portcullis_store::{Change, ChangeStore};
 use serde_json::Value;
 
 use super::{Installation, read_secret};

@@ -11,8 +11,8 @@ use portcullis::{
 use portcullis_accounts::{AccountOptions, AccountParts, ServerSecret, SigningKeys};
 use portcullis_model::{MessageId, RoleTable, Roles};
 use portcullis_store::{
-    AccountStore, Change, CommitFeed, FieldSeal, HistoryRequest, NewMessage, NewRoom, NewUser,
-    SealFault, SqliteOptions, SqliteStore, Store, StoreError, Visibility,
+    AccountStore, Change, CommitFeed, FieldSeal, HistoryRequest, MessageStore, NewMessage, NewRoom,
+    NewUser, RoomStore, SealFault, SqliteOptions, SqliteStore, StoreError, Visibility,
 };
 use portcullis_test::{Answer, Connection, Request, until};
 use serde_json::{Value, json};

@@ -29,13 +29,13 @@ fn t066_a_role_counts_while_connected_and_is_recorded() {
 
     let line = done(&server, &["user", "grant", "ann", "admin"], "");
     assert!(line.contains(&ann.id) && line.contains("admin,user"), "{line}");
-    let record = recorded(&server, "roles now admin user");
+    let record = recorded(&server, "roles set to admin user");
     assert_eq!(record["event"]["code"], "privilege_permissions_changed");
     assert_eq!(record["user"]["target"]["id"], json!(ann.id));
     assert_eq!(client.ask("admin:broadcast", &broadcast)["ok"], true);
 
     done(&server, &["user", "take", "ann", "admin"], "");
-    let _record = recorded(&server, "roles now user");
+    let _record = recorded(&server, "roles set to user");
     assert_eq!(client.ask("admin:broadcast", &broadcast)["error"]["code"], "forbidden");
     let error = refused(&server, &["user", "take", "root", "admin"], "");
     assert!(error.contains("the last administrator"), "{error}");

@@ -87,7 +87,7 @@ impl Cast {
         let in_force = |record: &Value| {
             record["message"]
                 .as_str()
-                .is_some_and(|response| response.starts_with("roles now guest,"))
+                .is_some_and(|response| response.starts_with("roles set to guest,"))
         };
         let _record = server.records.wait_for(in_force);
         Self { actors: actors.into(), victim: sign_up(server, "victim") }

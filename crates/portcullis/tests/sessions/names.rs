@@ -96,7 +96,7 @@ fn muted_user_takes_no_other_name_with_a_new_token() {
     assert_eq!(shown_in(&server, &response, &tea), "Ann");
     assert_eq!(server.operate(&["user", "unmute", &id], "").status.code(), Some(0));
     let lifted = |record: &Value| {
-        record["message"].as_str().is_some_and(|message| message.starts_with("may speak again"))
+        record["message"].as_str().is_some_and(|message| message.starts_with("mute lifted"))
     };
     let _in_force = server.records.wait_for(lifted);
     assert_eq!(shown_in(&server, &token("77", "Ann Lee", Some(roles[1])), &tea), "Ann Lee");

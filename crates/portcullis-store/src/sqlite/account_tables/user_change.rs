@@ -1,17 +1,15 @@
-//! One user changes, inside a transaction; what that ends is ended with it.
-//! Never: the last administrator taken away.
+//! Changes one user inside a transaction, and ends the sessions that the change voids.
+//! Never: a change that leaves no administrator.
 
 use portcullis_model::{Role, Secret, UserId};
 
 use crate::error::StoreError;
-use crate::rows::accounts::{
-    ChangeUserOutcome, OperatorActionKind, SessionSelector, UserChange, UserChangeKind,
-};
-use crate::sqlite::account_tables::users::AccountTables;
+use crate::rows::sessions::SessionSelector;
+use crate::rows::users::{ChangeUserOutcome, UserChange, UserChangeKind};
+use crate::sqlite::account_tables::transaction::AccountTransaction;
 use crate::sqlite::columns::fold;
-use crate::sqlite::operator::store::SqliteOperatorStore;
 
-/// How many users were logged out, of how many sessions.
+/// The numbers of users and sessions that were logged out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogOutSummary {
     /// Users.
@@ -20,31 +18,17 @@ pub struct LogOutSummary {
     pub sessions: usize,
 }
 
-impl SqliteOperatorStore {
-    /// Ends the sessions of all users, and voids every token issued before, also those of users of
-    /// other issuers who have not connected yet.
-    ///
-    /// # Errors
-    /// `Database` when it cannot be written; nothing has changed then.
-    pub fn log_out_all(&self, at_unix_ms: i64) -> Result<LogOutSummary, StoreError> {
-        let done = |out: &LogOutSummary| {
-            let LogOutSummary { users, sessions } = out;
-            let what = format!("all users logged out: {sessions} sessions of {users} users ended");
-            Some((OperatorActionKind::Session, None, what))
-        };
-        self.write(|tables| tables.void_all(at_unix_ms), done)
-    }
-}
-
-impl AccountTables<'_> {
+impl AccountTransaction<'_> {
     /// Changes a user; see [`crate::AccountStore::change_user`].
     pub(crate) fn change_user(
         &mut self,
         change: &UserChange,
     ) -> Result<ChangeUserOutcome, StoreError> {
-        let Some(key) = self.user_key(&change.user)? else { return Ok(ChangeUserOutcome::Missing) };
+        let Some(key) = self.user_key(&change.user)? else {
+            return Ok(ChangeUserOutcome::Missing);
+        };
         let (user, at_unix_ms) = (&change.user, change.at_unix_ms);
-        if takes_admin(&change.what, at_unix_ms) && self.is_last_admin(key, at_unix_ms)? {
+        if removes_admin(&change.what, at_unix_ms) && self.is_last_admin(key, at_unix_ms)? {
             return Ok(ChangeUserOutcome::LastAdmin);
         }
         match &change.what {
@@ -79,12 +63,12 @@ impl AccountTables<'_> {
             }
         }
         self.set(key, "changed_unix_ms", at_unix_ms)?;
-        self.tell_user(key).map(ChangeUserOutcome::Changed)
+        self.report_user(key).map(ChangeUserOutcome::Changed)
     }
 
-    /// Ends all sessions and voids all tokens issued before.
+    /// Ends all sessions of a user and voids all tokens issued before.
     fn void(&mut self, key: i64, user: &UserId, at_unix_ms: i64) -> Result<(), StoreError> {
-        // What was void stays so, also after the clock was set back.
+        // Void tokens stay void, also after the clock was set back.
         self.connection
             .prepare_cached(
                 "UPDATE users SET valid_after_unix_ms = max(valid_after_unix_ms, ?2)
@@ -94,9 +78,8 @@ impl AccountTables<'_> {
         self.end_sessions(user, &SessionSelector::All).map(drop)
     }
 
-    /// Ends the sessions of all users and voids all tokens issued before; gives how many there were
-    /// of both.
-    fn void_all(&mut self, at_unix_ms: i64) -> Result<LogOutSummary, StoreError> {
+    /// Ends the sessions of all users and voids all tokens issued before; returns their numbers.
+    pub(crate) fn void_all(&mut self, at_unix_ms: i64) -> Result<LogOutSummary, StoreError> {
         self.connection.execute(
             "UPDATE marks SET valid_after_unix_ms = max(valid_after_unix_ms, ?1)",
             [at_unix_ms],
@@ -110,14 +93,14 @@ impl AccountTables<'_> {
         Ok(LogOutSummary { users, sessions })
     }
 
-    /// Sets a column whose name is ours.
+    /// Sets a column; its name is a constant of this file.
     fn set(&self, key: i64, column: &'static str, value: i64) -> Result<(), StoreError> {
         let statement = format!("UPDATE users SET {column} = ?2 WHERE key = ?1");
         self.connection.prepare_cached(&statement)?.execute((key, value))?;
         Ok(())
     }
 
-    /// Who belongs to another issuer has no password here, and never gets one.
+    /// Sets the password of a local user; foreign users have none and never get one.
     fn set_password(&self, key: i64, phc: &Secret<String>) -> Result<bool, StoreError> {
         let changed = self
             .connection
@@ -135,7 +118,7 @@ impl AccountTables<'_> {
         if taken.exists((&folded, key))? {
             return Ok(false);
         }
-        // A foreign user takes no name from our own.
+        // A foreign user reserves no name of local users.
         self.connection
             .prepare_cached(
                 "UPDATE users SET username = ?2, folded = iif(issuer IS NULL, ?3, NULL)
@@ -145,14 +128,14 @@ impl AccountTables<'_> {
         Ok(true)
     }
 
-    /// Whether this user, and nobody else, can administer at that moment.
-    pub(crate) fn is_last_admin(&self, key: i64, at_unix_ms: i64) -> Result<bool, StoreError> {
+    /// Whether this user is the only active administrator at that moment.
+    pub(super) fn is_last_admin(&self, key: i64, at_unix_ms: i64) -> Result<bool, StoreError> {
         let mut select = self.connection.prepare_cached(
             "SELECT key = ?1 FROM users WHERE roles & 1 AND disabled = 0
              AND banned_until_unix_ms <= ?2 ORDER BY key = ?1 LIMIT 1",
         )?;
         let mut rows = select.query((key, at_unix_ms))?;
-        // Others come first, so the first is this user only when there is no other.
+        // Other users come first, so the first row is this user only if there is no other.
         Ok(match rows.next()? {
             Some(row) => row.get(0)?,
             None => false,
@@ -160,8 +143,8 @@ impl AccountTables<'_> {
     }
 }
 
-/// Whether a change would keep the user from administering.
-fn takes_admin(what: &UserChangeKind, at_unix_ms: i64) -> bool {
+/// Whether a change would prevent an administrator from administering.
+fn removes_admin(what: &UserChangeKind, at_unix_ms: i64) -> bool {
     match what {
         UserChangeKind::Roles(roles) => !roles.contains(Role::Admin),
         UserChangeKind::Disabled(disabled) => *disabled,

@@ -1,5 +1,5 @@
-//! People in the tables: made, found, listed, by the writer or by whoever is beside it.
-//! Never: a password in the clear; only its hash comes here.
+//! Creates, finds and lists users.
+//! Never: a password in the clear; the store only gets its hash.
 
 use std::sync::Arc;
 
@@ -10,25 +10,18 @@ use crate::accounts::LIST_MAX;
 use crate::changes::Change;
 use crate::error::StoreError;
 use crate::field_seal::FieldSeal;
-use crate::rows::accounts::{AccountRow, CredentialsRow};
-use crate::rows::rooms::{CreateUserOutcome, NewUser, UserRow};
-use crate::sqlite::account_tables::factors::has_invitation;
-use crate::sqlite::columns::{fold, has_admin, text, user_id};
+use crate::rows::users::{AccountRow, CreateUserOutcome, CredentialsRow, NewUser, UserRow};
+use crate::sqlite::account_tables::invitations::has_invitation;
+use crate::sqlite::account_tables::transaction::AccountTransaction;
+use crate::sqlite::columns::{fold, text, user_id};
 use crate::sqlite::sealed_fields::open_totp;
 
-/// The tables about people, inside a transaction, and who hears of what changes.
-pub(crate) struct AccountTables<'a> {
-    pub(crate) connection: &'a Connection,
-    pub(crate) seal: Option<&'a dyn FieldSeal>,
-    pub(crate) changes: &'a mut Vec<Change>,
-}
-
 /// The columns of a [`UserRow`].
-pub(crate) const USER: &str = "id, username, roles, disabled, valid_after_unix_ms,
+pub(super) const USER: &str = "id, username, roles, disabled, valid_after_unix_ms,
     banned_until_unix_ms, muted_until_unix_ms, totp IS NOT NULL, issuer IS NOT NULL";
 
-/// Reads a [`UserRow`] out of the columns of [`USER`].
-pub(crate) fn user_row(row: &Row<'_>) -> Result<UserRow, StoreError> {
+/// Reads a [`UserRow`] from the columns of [`USER`].
+pub(super) fn user_row(row: &Row<'_>) -> Result<UserRow, StoreError> {
     Ok(UserRow {
         id: user_id(text(row, 0)?)?,
         username: row.get(1)?,
@@ -42,38 +35,40 @@ pub(crate) fn user_row(row: &Row<'_>) -> Result<UserRow, StoreError> {
     })
 }
 
-impl AccountTables<'_> {
+impl AccountTransaction<'_> {
     /// Creates a user; see [`crate::AccountStore::create_user`].
     pub(crate) fn create_user(&mut self, user: NewUser) -> Result<CreateUserOutcome, StoreError> {
         if user.setup && has_admin(self.connection)? {
             return Ok(CreateUserOutcome::SetupUsed);
         }
         if let (Some(issuer), Some(subject)) = (&user.issuer, &user.subject)
-            && let Some(key) = self.foreign(issuer, subject)?
+            && let Some(key) = self.find_foreign(issuer, subject)?
         {
-            self.bring_up_to_date(key, &user)?;
-            self.tell_user(key)?;
+            self.update_foreign(key, &user)?;
+            self.report_user(key)?;
             return Ok(CreateUserOutcome::Created);
         }
         if self.is_deleted(&user.id)? {
             return Ok(CreateUserOutcome::Deleted);
         }
-        // Looked at first: who has none does not learn which names are taken. Used up last: it
-        // stays good for another try when the name is.
+        // Checked first: a client without an invitation does not learn which names are taken.
+        // Used up last: the invitation stays valid if the name is taken.
         if let Some(invitation) = &user.invitation
             && !has_invitation(self.connection, invitation, user.created_unix_ms)?
         {
             return Ok(CreateUserOutcome::InvitationInvalid);
         }
-        let Some(key) = self.insert_user(&user)? else { return Ok(CreateUserOutcome::NameTaken) };
+        let Some(key) = self.insert_user(&user)? else {
+            return Ok(CreateUserOutcome::NameTaken);
+        };
         if let Some(invitation) = &user.invitation {
             self.use_invitation(invitation, key)?;
         }
-        self.tell_user(key)?;
+        self.report_user(key)?;
         Ok(CreateUserOutcome::Created)
     }
 
-    /// Writes the row; `None` when the name is taken.
+    /// Inserts the row; `None` if the name is taken.
     fn insert_user(&self, user: &NewUser) -> Result<Option<i64>, StoreError> {
         let folded = user.issuer.is_none().then(|| fold(&user.username));
         let mut insert = self.connection.prepare_cached(
@@ -96,14 +91,14 @@ impl AccountTables<'_> {
         Ok((written == 1).then(|| self.connection.last_insert_rowid()))
     }
 
-    fn foreign(&self, issuer: &str, subject: &str) -> Result<Option<i64>, StoreError> {
+    fn find_foreign(&self, issuer: &str, subject: &str) -> Result<Option<i64>, StoreError> {
         let mut select = self
             .connection
             .prepare_cached("SELECT key FROM users WHERE issuer = ?1 AND subject = ?2")?;
         Ok(select.query_row((issuer, subject), |row| row.get(0)).optional()?)
     }
 
-    fn bring_up_to_date(&self, key: i64, user: &NewUser) -> Result<(), StoreError> {
+    fn update_foreign(&self, key: i64, user: &NewUser) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
                 "UPDATE users SET username = ?2 WHERE key = ?1 AND username <> ?2
@@ -118,8 +113,8 @@ impl AccountTables<'_> {
         Ok(())
     }
 
-    /// Tells the feed what a user is now, and gives it.
-    pub(crate) fn tell_user(&mut self, key: i64) -> Result<UserRow, StoreError> {
+    /// Reads a user, and reports the row to the feed.
+    pub(super) fn report_user(&mut self, key: i64) -> Result<UserRow, StoreError> {
         let statement = format!("SELECT {USER} FROM users WHERE key = ?1");
         let mut select = self.connection.prepare_cached(&statement)?;
         let mut rows = select.query([key])?;
@@ -127,12 +122,6 @@ impl AccountTables<'_> {
         let user = user_row(row)?;
         self.changes.push(Change::User(user.clone()));
         Ok(user)
-    }
-
-    /// The key of a user in the tables.
-    pub(crate) fn user_key(&self, user: &UserId) -> Result<Option<i64>, StoreError> {
-        let mut select = self.connection.prepare_cached("SELECT key FROM users WHERE id = ?1")?;
-        Ok(select.query_row([user.as_str()], |row| row.get(0)).optional()?)
     }
 
     /// Replaces a hash; see [`crate::AccountStore::rehash`].
@@ -150,23 +139,37 @@ impl AccountTables<'_> {
             .execute((user.as_str(), old.expose(), new.expose()))?;
         Ok(changed == 1)
     }
+
+    /// Whether a user with this id was deleted.
+    fn is_deleted(&self, user: &UserId) -> Result<bool, StoreError> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT 1 FROM users WHERE id = ?1 AND deleted_unix_ms <> 0")?;
+        Ok(select.exists([user.as_str()])?)
+    }
 }
 
-/// Whom credentials are asked for.
-pub(crate) enum Wanted<'a> {
+/// Whether any administrator exists.
+pub(crate) fn has_admin(connection: &Connection) -> Result<bool, StoreError> {
+    let mut select = connection.prepare_cached("SELECT 1 FROM users WHERE roles & 1 LIMIT 1")?;
+    Ok(select.exists([])?)
+}
+
+/// Selects the user whose credentials are read.
+pub(crate) enum UserSelector<'a> {
     Name(&'a str),
     Id(&'a UserId),
 }
 
-/// Finds what a log-in is checked against.
+/// Finds the credentials of a local user.
 pub(crate) fn credentials(
     connection: &Connection,
     seal: Option<&dyn FieldSeal>,
-    wanted: &Wanted<'_>,
+    selector: &UserSelector<'_>,
 ) -> Result<Option<CredentialsRow>, StoreError> {
-    let (condition, value) = match wanted {
-        Wanted::Name(name) => ("folded = ?1", fold(name)),
-        Wanted::Id(id) => ("id = ?1", id.to_string()),
+    let (condition, value) = match selector {
+        UserSelector::Name(name) => ("folded = ?1", fold(name)),
+        UserSelector::Id(id) => ("id = ?1", id.to_string()),
     };
     let statement = format!(
         "SELECT id, username, password_phc, roles, disabled, banned_until_unix_ms,
@@ -192,11 +195,11 @@ pub(crate) fn credentials(
     }))
 }
 
-/// The columns of a [`AccountRow`].
-const PERSON: &str = "id, username, roles, disabled, banned_until_unix_ms, muted_until_unix_ms,
+/// The columns of an [`AccountRow`].
+const ACCOUNT: &str = "id, username, roles, disabled, banned_until_unix_ms, muted_until_unix_ms,
     totp IS NOT NULL, issuer, created_unix_ms, changed_unix_ms";
 
-fn person_row(row: &Row<'_>) -> Result<AccountRow, StoreError> {
+fn account_row(row: &Row<'_>) -> Result<AccountRow, StoreError> {
     Ok(AccountRow {
         id: user_id(text(row, 0)?)?,
         username: row.get::<_, Arc<str>>(1)?,
@@ -217,12 +220,12 @@ pub(crate) fn find_account(
     id_or_name: &str,
 ) -> Result<Option<AccountRow>, StoreError> {
     let statement = format!(
-        "SELECT {PERSON} FROM users WHERE (id = ?1 OR folded = ?2) AND deleted_unix_ms = 0
+        "SELECT {ACCOUNT} FROM users WHERE (id = ?1 OR folded = ?2) AND deleted_unix_ms = 0
          ORDER BY id = ?1 DESC LIMIT 1"
     );
     let mut select = connection.prepare_cached(&statement)?;
     let mut rows = select.query((id_or_name, fold(id_or_name)))?;
-    rows.next()?.map(person_row).transpose()
+    rows.next()?.map(account_row).transpose()
 }
 
 /// Lists users; see [`crate::AccountStore::list_accounts`].
@@ -232,14 +235,14 @@ pub(crate) fn list_accounts(
     limit: u32,
 ) -> Result<Vec<AccountRow>, StoreError> {
     let statement = format!(
-        "SELECT {PERSON} FROM users WHERE deleted_unix_ms = 0 ORDER BY key LIMIT ?1 OFFSET ?2"
+        "SELECT {ACCOUNT} FROM users WHERE deleted_unix_ms = 0 ORDER BY key LIMIT ?1 OFFSET ?2"
     );
     let mut select = connection.prepare_cached(&statement)?;
     let skip = i64::try_from(skip).unwrap_or(i64::MAX);
     let mut rows = select.query((limit.min(LIST_MAX), skip))?;
-    let mut people = Vec::new();
+    let mut accounts = Vec::new();
     while let Some(row) = rows.next()? {
-        people.push(person_row(row)?);
+        accounts.push(account_row(row)?);
     }
-    Ok(people)
+    Ok(accounts)
 }

@@ -1,5 +1,5 @@
-//! The database's files: their lock and their permissions.
-//! Never: a file that others can read.
+//! The database's files: their lock, their permissions, their paths.
+//! Never: a file that other users of the machine can read.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -9,9 +9,7 @@ use crate::error::StoreError;
 
 /// Takes the lock file beside the database; released when the file is dropped.
 pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock_path = PathBuf::from(name);
+    let lock_path = lock_path(path);
     let file = private_file(&lock_path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -20,7 +18,7 @@ pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Creates a file only its owner can read, if it is not there; SQLite's log files take its mode.
+/// Creates a file that only its owner can read, if it is missing; SQLite's logs get the same mode.
 pub(crate) fn private_file(path: &Path) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true);
@@ -29,7 +27,25 @@ pub(crate) fn private_file(path: &Path) -> Result<File, StoreError> {
     options.open(path).map_err(|error| file_error(path, error))
 }
 
-/// The system's error about a file.
+/// An error of the system about a file.
 pub(crate) fn file_error(path: &Path, error: std::io::Error) -> StoreError {
     StoreError::File { path: path.to_path_buf(), source: Arc::new(error) }
+}
+
+/// The path of the lock file.
+pub(super) fn lock_path(database: &Path) -> PathBuf {
+    with_suffix(database, ".lock")
+}
+
+/// The database, its log, and the log's index. Without any of them confirmed writes are lost.
+pub(crate) fn data_paths(database: &Path) -> [PathBuf; 3] {
+    // If the path is a link, SQLite keeps the log beside the target.
+    let target = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+    [database.to_owned(), with_suffix(&target, "-wal"), with_suffix(&target, "-shm")]
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }

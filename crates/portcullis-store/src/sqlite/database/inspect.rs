@@ -1,26 +1,26 @@
-//! What can be said of a database without opening it: whether it is one, its version, its user.
-//! Never: a lock that is kept, a file that is made, a page that is written.
+//! Inspects a database without opening it: its format, its version, whether a server uses it.
+//! Never: a lock that is kept, a file that is created, a page that is written.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::StoreError;
-use crate::sqlite::database::files::file_error;
+use crate::sqlite::database::files::{file_error, lock_path};
 use crate::sqlite::database::migrations::newest_version;
 
-/// How every database of SQLite begins (file format, section 1.3).
+/// The first bytes of every SQLite database (file format, section 1.3).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const HEADER_BYTES: usize = 100;
-/// Where `user_version` stands in the header.
+/// The offset of `user_version` in the header.
 const VERSION_AT: usize = 60;
 
-/// Inspects the file of a database that a server is to use; one that is not there is made later.
+/// Inspects the database of a server; returns whether a running server uses it.
 ///
-/// Gives whether a running server uses it.
+/// A missing file is not an error: the server creates it.
 ///
 /// # Errors
-/// `File` when it cannot be read or is not a database, `SchemaNewer` when a later version wrote it.
+/// `File` if it cannot be read or is not a database, `SchemaNewer` if a later version wrote it.
 pub fn inspect(path: &Path) -> Result<bool, StoreError> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -39,7 +39,7 @@ pub fn inspect(path: &Path) -> Result<bool, StoreError> {
 
 fn check_header(path: &Path, header: &[u8]) -> Result<(), StoreError> {
     if !header.starts_with(MAGIC) {
-        let why = std::io::Error::new(ErrorKind::InvalidData, "it is not a SQLite database");
+        let why = std::io::Error::new(ErrorKind::InvalidData, "the file is not a SQLite database");
         return Err(file_error(path, why));
     }
     let digits = header.get(VERSION_AT..VERSION_AT + 4).unwrap_or_default();
@@ -49,9 +49,7 @@ fn check_header(path: &Path, header: &[u8]) -> Result<(), StoreError> {
 }
 
 fn is_locked(path: &Path) -> Result<bool, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
+    let name = lock_path(path);
     let file = match OpenOptions::new().read(true).open(&name) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -67,25 +65,19 @@ fn is_locked(path: &Path) -> Result<bool, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::changes::Change;
-    use crate::sqlite::store::{SqliteOptions, SqliteStore};
-    use crate::store::CommitFeed;
-
-    struct NoFeed;
-
-    impl CommitFeed for NoFeed {
-        fn committed(&mut self, _changes: &[Change]) {}
-    }
+    use crate::sqlite::fixture::SilentFeed;
+    use crate::sqlite::options::SqliteOptions;
+    use crate::sqlite::store::SqliteStore;
 
     #[test]
-    fn database_is_inspected_without_a_trace() {
+    fn inspection_of_a_database_leaves_no_trace() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
         assert!(!inspect(&path).unwrap());
         assert_eq!(directory.path().read_dir().unwrap().count(), 0);
         std::fs::write(&path, "").unwrap();
         assert!(!inspect(&path).unwrap());
-        std::fs::write(&path, "letters, and no database at all").unwrap();
+        std::fs::write(&path, "letters, and not a database").unwrap();
         let error = inspect(&path).unwrap_err();
         assert!(matches!(error, StoreError::File { .. }), "{error}");
         let mut header = [0_u8; HEADER_BYTES];
@@ -95,7 +87,8 @@ mod tests {
         let error = inspect(&path).unwrap_err();
         assert!(matches!(error, StoreError::SchemaNewer { seen: 256, .. }), "{error}");
         std::fs::remove_file(&path).unwrap();
-        let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(NoFeed)).unwrap();
+        let store =
+            SqliteStore::open(&path, SqliteOptions::default(), Box::new(SilentFeed)).unwrap();
         assert!(inspect(&path).unwrap(), "a store that is open");
         drop(store);
     }

@@ -1,6 +1,7 @@
 //! The database itself: files, tables, connections.
-//! Never: a change of what users have stored.
+//! Never: a change of stored content.
 
-pub(crate) mod files; // the lock, and who can read the files
-pub(crate) mod migrations; // tables, migrations and settings of a connection
+pub(crate) mod files; // the lock, and the permissions of the files
+pub(crate) mod migrations; // the tables, and the steps that create them
+pub(crate) mod connection; // connections and their settings
 pub(crate) mod inspect; // a database, before it is opened

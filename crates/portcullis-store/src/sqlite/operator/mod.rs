@@ -1,6 +1,7 @@
-//! The database of a server, opened by the command line beside it.
+//! The database of a server, opened by an operator's command.
 //! Never: messages or idempotency keys, which the server's writer caches.
 
-pub(crate) mod store; // users and sessions
-pub(crate) mod deletions; // rooms and users
-pub(crate) mod reseal; // sealing under a newer key
+pub(crate) mod store; // opens it, and what only operators do
+pub(crate) mod accounts; // the traits of accounts and changes
+pub(crate) mod rooms; // lists and deletes rooms
+pub(crate) mod reseal; // seals values again under a newer key

@@ -1,5 +1,5 @@
-//! Seals again what lies in the clear or under an older key, some at a time.
-//! Never: a value changed that could not be opened, or left half done.
+//! Seals values that are in the clear or under an older key, a portion at a time.
+//! Never: a change of a value that cannot be opened; a value that is half done.
 
 use rusqlite::Connection;
 
@@ -9,21 +9,21 @@ use crate::sqlite::sealed_fields::{
     message_record, open_packed, open_totp, pack, seal_packed, seal_totp,
 };
 
-/// Most values one portion looks at, so that a running server never waits long.
+/// Most values that one portion reads, so that a running server never waits long.
 const PORTION_MAX: u32 = 1_000;
 
-/// How far a portion came.
+/// The progress after a portion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResealProgress {
-    /// Values sealed by it.
+    /// Values that the portion has sealed.
     pub done: u64,
-    /// So many values at most are still to be looked at; 0 at the end.
+    /// The upper bound of the remaining values; 0 at the end.
     pub left: u64,
 }
 
-/// Where the next portion begins: users from the oldest on, then messages from the newest down.
+/// The start of the next portion: users from the oldest on, then messages from the newest down.
 ///
-/// What a server stores meanwhile it seals by itself.
+/// A server seals the values that it stores meanwhile.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor {
     users_after: i64,
@@ -31,11 +31,11 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// Before everything.
+    /// The start of the first portion.
     pub(crate) const START: Self = Self { users_after: 0, messages_below: i64::MAX };
 }
 
-/// Looks at up to `portion` values and seals those that need it; inside a transaction.
+/// Reads up to `portion` values and seals those that need it; inside a transaction.
 pub(crate) fn reseal(
     connection: &Connection,
     seal: &dyn FieldSeal,
@@ -63,7 +63,7 @@ fn left(connection: &Connection, cursor: &Cursor) -> Result<u64, StoreError> {
     Ok(users.saturating_add(messages).cast_unsigned())
 }
 
-/// Gives how many there were, and how many of them were sealed.
+/// Seals second factors; returns how many were read, and how many of them were sealed.
 fn reseal_totps(
     connection: &Connection,
     seal: &dyn FieldSeal,
@@ -115,7 +115,7 @@ fn reseal_messages(
     limit: i64,
 ) -> Result<u64, StoreError> {
     let page = messages(connection, cursor.messages_below, limit)?;
-    // The page was not filled: there is nothing further down.
+    // A page that is not full is the last one.
     let last = page.last().map_or(1, |row| row.number);
     let full = i64::try_from(page.len()).unwrap_or(limit) >= limit;
     cursor.messages_below = if full { last } else { 1 };
@@ -136,7 +136,7 @@ fn reseal_messages(
 }
 
 fn messages(connection: &Connection, below: i64, limit: i64) -> Result<Vec<Row>, StoreError> {
-    // Left joins, and errors below: a message passed over would stay as it is and nobody knew.
+    // Left joins, and errors below: a skipped message would stay under the old key unnoticed.
     let mut select = connection.prepare_cached(
         "SELECT number, rooms.id, messages.id, users.id, text, html, sealed, digest
          FROM messages LEFT JOIN rooms ON rooms.key = messages.room

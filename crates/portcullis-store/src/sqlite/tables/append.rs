@@ -1,53 +1,29 @@
-//! The hot path: one message gets its place, its key counts from now on, the feed will hear.
-//! Never: a gap or a repeat in a room's places; a place is taken only by a row.
+//! The hot path: a message gets its `seq`, its key is recorded, and the feed will receive it.
+//! Never: a gap or a repeated `seq` in a room; only a stored row takes one.
 
-use rusqlite::{Connection, OptionalExtension, Statement};
+use rusqlite::OptionalExtension;
 
 use crate::changes::Change;
 use crate::error::StoreError;
 use crate::health::monitor::WriteKind;
-use crate::rows::rooms::{AppendOutcome, MessageRow, NewMessage};
+use crate::rows::messages::{AppendOutcome, MessageRow, NewMessage};
 use crate::sqlite::columns::message_id;
 use crate::sqlite::sealed_fields::open_message;
+use crate::sqlite::tables::history::ANCHOR_EVERY;
 use crate::sqlite::tables::mids::MID_KEPT_MS;
-use crate::sqlite::writer::commit::Writer;
+use crate::sqlite::tables::state::WriteState;
 
-/// Every so many places a room's chain can be entered.
-pub(crate) const ANCHOR_EVERY: i64 = 32;
-
-/// The statements of the hot path, prepared once for the life of the connection.
-pub(crate) struct Statements<'c> {
-    insert_message: Statement<'c>,
-    /// Finds the messages a day has under a hash.
-    pub(crate) find_mid: Statement<'c>,
-}
-
-impl<'c> Statements<'c> {
-    /// Prepares them; fails when the tables are not what this version expects.
-    pub(crate) fn prepare(connection: &'c Connection) -> Result<Self, StoreError> {
-        Ok(Self {
-            insert_message: connection.prepare(
-                "INSERT INTO messages (number, id, room, seq, previous, user, sent_unix_ms,
-                     reply_to, mid, digest, text, html, sealed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-            )?,
-            find_mid: connection
-                .prepare("SELECT number FROM mids WHERE day = ?1 AND hash = ?2 LIMIT ?3")?,
-        })
-    }
-}
-
-/// Where a message is about to go.
+/// The position of a new message.
 #[derive(Clone, Copy)]
-struct Place {
+struct Position {
     room: i64,
     seq: i64,
     previous: i64,
     user: i64,
 }
 
-/// A message that was stored under a key.
-struct Kept {
+/// A message that was stored under the same key.
+struct EarlierMessage {
     digest: Option<[u8; 32]>,
     sealed: Option<Vec<u8>>,
     room: i64,
@@ -56,58 +32,58 @@ struct Kept {
     sent_unix_ms: i64,
 }
 
-impl Writer<'_> {
-    /// Stores one message, its text sealed where it came so; see [`crate::Store::append`].
+impl WriteState<'_> {
+    /// Stores one message, sealed if `sealed` is given; see [`crate::MessageStore::append`].
     pub(crate) fn append(
         &mut self,
         message: NewMessage,
         sealed: Option<Vec<u8>>,
         changes: &mut Vec<Change>,
     ) -> Result<AppendOutcome, StoreError> {
-        // What ended it was told before its own answer, and that before this is looked at.
-        if message.fence.as_ref().is_some_and(|fence| !fence.holds()) {
+        // A change that closes the fence is reported before its own result, and so before this.
+        if message.fence.as_ref().is_some_and(|fence| !fence.is_open()) {
             return Ok(AppendOutcome::Ended);
         }
         let member = self.cache.member(self.connection, &message.room, &message.user)?;
         let Some((room, user)) = member else { return Ok(AppendOutcome::NotMember) };
         let (room, seq, previous) = (room.key, room.last_seq + 1, room.last_number);
-        let place = Place { room, seq, previous, user };
+        let position = Position { room, seq, previous, user };
         if let Some(mid) = &message.mid
-            && let Some(kept) = self.kept(user, mid.as_str(), message.sent_unix_ms)?
+            && let Some(earlier) = self.earlier(user, mid.as_str(), message.sent_unix_ms)?
         {
-            return self.repeated(place, &message, kept);
+            return self.repeated(position, &message, earlier);
         }
-        if let Some(answered) = &message.reply_to
-            && !self.is_in_room(room, answered.as_str())?
+        if let Some(original) = &message.reply_to
+            && !self.is_in_room(room, original.as_str())?
         {
             return Ok(AppendOutcome::ReplyMissing);
         }
-        self.permit(WriteKind::Client)?;
+        self.check_writable(WriteKind::Client)?;
         let number = self.mids.next_number();
-        self.insert(place, number, &message, sealed)?;
+        self.insert(position, number, &message, sealed)?;
         if let Some(mid) = &message.mid {
-            self.mids.keep(user, mid.as_str(), message.sent_unix_ms, number);
+            self.mids.record(user, mid.as_str(), message.sent_unix_ms, number);
         }
         self.cache.advance(&message.room, seq, number);
         let (id, sent_unix_ms) = (message.id.clone(), message.sent_unix_ms);
         let seq = seq.cast_unsigned();
-        changes.push(heard(message, seq, number.cast_unsigned()));
+        changes.push(change(message, seq, number.cast_unsigned()));
         Ok(AppendOutcome::Stored { id, seq, sent_unix_ms })
     }
 
     fn insert(
         &mut self,
-        place: Place,
+        position: Position,
         number: i64,
         message: &NewMessage,
         sealed: Option<Vec<u8>>,
     ) -> Result<(), StoreError> {
-        if place.seq % ANCHOR_EVERY == 0 {
-            // First, since a place without a message would be worse than an anchor without one:
-            // a leftover anchor is put right by the message that takes its place.
+        if position.seq % ANCHOR_EVERY == 0 {
+            // Before the message: a message without its anchor would be worse than an anchor
+            // without a message, which the next message at this `seq` replaces.
             self.connection
                 .prepare_cached("INSERT OR REPLACE INTO anchors VALUES (?1, ?2, ?3)")?
-                .execute((place.room, place.seq, number))?;
+                .execute((position.room, position.seq, number))?;
         }
         let (text, html, digest) = match sealed {
             Some(_) => ("", None, None),
@@ -116,10 +92,10 @@ impl Writer<'_> {
         self.statements.insert_message.execute((
             number,
             message.id.as_str(),
-            place.room,
-            place.seq,
-            place.previous,
-            place.user,
+            position.room,
+            position.seq,
+            position.previous,
+            position.user,
             message.sent_unix_ms,
             message.reply_to.as_ref().map(|id| id.as_str()),
             message.mid.as_ref().map(|mid| mid.as_str()),
@@ -137,18 +113,18 @@ impl Writer<'_> {
         Ok(select.exists((message, room))?)
     }
 
-    /// Finds the message a user stored under this key within the last day.
-    fn kept(
+    /// Finds the message that a user stored under this key within the last day.
+    fn earlier(
         &mut self,
         user: i64,
         mid: &str,
         sent_unix_ms: i64,
-    ) -> Result<Option<Kept>, StoreError> {
+    ) -> Result<Option<EarlierMessage>, StoreError> {
         let numbers = self.mids.find(&mut self.statements.find_mid, user, mid, sent_unix_ms)?;
         for number in numbers {
             let found = self
-                .kept_at(number, user, mid)?
-                .filter(|kept| sent_unix_ms.saturating_sub(kept.sent_unix_ms) < MID_KEPT_MS);
+                .earlier_at(number, user, mid)?
+                .filter(|earlier| sent_unix_ms.saturating_sub(earlier.sent_unix_ms) < MID_KEPT_MS);
             if found.is_some() {
                 return Ok(found);
             }
@@ -156,14 +132,19 @@ impl Writer<'_> {
         Ok(None)
     }
 
-    /// Reads what was stored, if it is what the hash promised.
-    fn kept_at(&self, number: i64, user: i64, mid: &str) -> Result<Option<Kept>, StoreError> {
+    /// Reads a message, if it has this user and key; its hash is only a hint.
+    fn earlier_at(
+        &self,
+        number: i64,
+        user: i64,
+        mid: &str,
+    ) -> Result<Option<EarlierMessage>, StoreError> {
         let mut select = self.connection.prepare_cached(
             "SELECT digest, room, seq, id, sent_unix_ms, sealed FROM messages
              WHERE number = ?1 AND user = ?2 AND mid = ?3",
         )?;
-        let kept = select.query_row((number, user, mid), |row| {
-            Ok(Kept {
+        let found = select.query_row((number, user, mid), |row| {
+            Ok(EarlierMessage {
                 digest: row.get(0)?,
                 room: row.get(1)?,
                 seq: row.get(2)?,
@@ -172,32 +153,32 @@ impl Writer<'_> {
                 sealed: row.get(5)?,
             })
         });
-        Ok(kept.optional()?)
+        Ok(found.optional()?)
     }
 
     fn repeated(
         &self,
-        place: Place,
+        position: Position,
         message: &NewMessage,
-        kept: Kept,
+        earlier: EarlierMessage,
     ) -> Result<AppendOutcome, StoreError> {
-        if kept.room != place.room {
+        if earlier.room != position.room {
             return Ok(AppendOutcome::Conflict);
         }
-        let (id, seal) = (message_id(&kept.id)?, self.seal.as_deref());
-        let digest = match &kept.sealed {
-            None => kept.digest,
+        let (id, seal) = (message_id(&earlier.id)?, self.seal.as_deref());
+        let digest = match &earlier.sealed {
+            None => earlier.digest,
             Some(sealed) => open_message(seal, &message.room, &id, &message.user, sealed)?.digest,
         };
         if digest != message.digest {
             return Ok(AppendOutcome::Conflict);
         }
-        let (seq, sent_unix_ms) = (kept.seq.cast_unsigned(), kept.sent_unix_ms);
+        let (seq, sent_unix_ms) = (earlier.seq.cast_unsigned(), earlier.sent_unix_ms);
         Ok(AppendOutcome::Repeated { id, seq, sent_unix_ms })
     }
 }
 
-fn heard(message: NewMessage, seq: u64, number: u64) -> Change {
+fn change(message: NewMessage, seq: u64, number: u64) -> Change {
     let row = MessageRow {
         id: message.id,
         seq,

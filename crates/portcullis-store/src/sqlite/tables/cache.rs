@@ -1,5 +1,5 @@
-//! What the writer knows without asking: who is a member, and each room's newest place.
-//! Never: anything another connection could change; there is one writer, and it tells the cache.
+//! What the writer remembers of rooms: members, and the newest message of each room.
+//! Never: data that another connection can change unnoticed; a recheck clears the cache.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,50 +9,50 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::StoreError;
 
-/// Most rooms and members remembered; at about 160 bytes each, 10 MiB. It is held between batches:
-/// one batch may add as many again, when it is full of connections that come back.
-const HELD_MAX: usize = 65_536;
+/// Most cached rooms and members; at about 160 bytes each, 10 MiB. The limit applies between
+/// batches: a batch full of recovered connections may add as many again.
+const ENTRIES_MAX: usize = 65_536;
 
 const UPDATE_TAIL: &str = "UPDATE tails SET seq = ?2, number = ?3 WHERE room = ?1";
 
-/// Rooms lately written to, and those of their members who wrote.
+/// Rooms with recent messages, and the members who sent them.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     rooms: HashMap<RoomId, CachedRoom>,
-    held: usize,
-    /// Rooms whose row in `tails` is behind.
+    entries: usize,
+    /// Rooms whose row in `tails` is outdated.
     dirty: Vec<RoomId>,
 }
 
-/// A room as far as appending needs it.
+/// The properties of a room that appending needs.
 #[derive(Debug)]
 pub(crate) struct CachedRoom {
     /// The room's key in the tables.
     pub(crate) key: i64,
-    /// The newest place given away.
+    /// The newest `seq`.
     pub(crate) last_seq: i64,
-    /// The number of the message there; 0 when there is none.
+    /// The number of the newest message; 0 without one.
     pub(crate) last_number: i64,
     dirty: bool,
     members: HashMap<UserId, i64>,
 }
 
 impl Cache {
-    /// Finds a room and one member's key; `None` when either is not there.
+    /// Finds a room and the key of one member; `None` if the room or the membership does not exist.
     pub(crate) fn member(
         &mut self,
         connection: &Connection,
         room: &RoomId,
         user: &UserId,
     ) -> Result<Option<(&mut CachedRoom, i64)>, StoreError> {
-        let held = &mut self.held;
+        let entries = &mut self.entries;
         let cached = match self.rooms.entry(room.clone()) {
-            Entry::Occupied(place) => place.into_mut(),
-            Entry::Vacant(place) => match read_room(connection, room)? {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => match read_room(connection, room)? {
                 None => return Ok(None),
                 Some(found) => {
-                    *held += 1;
-                    place.insert(found)
+                    *entries += 1;
+                    entry.insert(found)
                 }
             },
         };
@@ -61,12 +61,12 @@ impl Cache {
             return Ok(Some((cached, key)));
         }
         let Some(key) = read_member(connection, cached.key, user)? else { return Ok(None) };
-        *held += 1;
+        *entries += 1;
         cached.members.insert(user.clone(), key);
         Ok(Some((cached, key)))
     }
 
-    /// Notes a room's newest message; written to its row before the commit.
+    /// Records a room's newest message; it is written to the room's row before the commit.
     pub(crate) fn advance(&mut self, room: &RoomId, seq: i64, number: i64) {
         if let Some(cached) = self.rooms.get_mut(room) {
             cached.last_seq = seq;
@@ -78,35 +78,35 @@ impl Cache {
         }
     }
 
-    /// The newest place of a room, when the cache knows better than the table.
+    /// The newest `seq` of a cached room; the table may be outdated.
     pub(crate) fn last_seq(&self, room: &RoomId) -> Option<i64> {
         self.rooms.get(room).map(|cached| cached.last_seq)
     }
 
-    /// Forgets one member.
-    pub(crate) fn forget_member(&mut self, room: &RoomId, user: &UserId) {
+    /// Removes one member.
+    pub(crate) fn remove_member(&mut self, room: &RoomId, user: &UserId) {
         if let Some(cached) = self.rooms.get_mut(room)
             && cached.members.remove(user).is_some()
         {
-            self.held = self.held.saturating_sub(1);
+            self.entries = self.entries.saturating_sub(1);
         }
     }
 
-    /// Forgets a room that is gone.
-    pub(crate) fn forget_room(&mut self, room: &RoomId) {
+    /// Removes a deleted room.
+    pub(crate) fn remove_room(&mut self, room: &RoomId) {
         if let Some(cached) = self.rooms.remove(room) {
-            self.held = self.held.saturating_sub(1 + cached.members.len());
+            self.entries = self.entries.saturating_sub(1 + cached.members.len());
         }
     }
 
-    /// Writes the newest places of the rooms this batch wrote to.
+    /// Writes the newest `seq` of each room that has new messages in this batch.
     pub(crate) fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if self.dirty.is_empty() {
             return Ok(());
         }
         let mut update = connection.prepare_cached(UPDATE_TAIL)?;
         for room in self.dirty.drain(..) {
-            // A room deleted later in the batch had its place written before it was forgotten.
+            // A room that was deleted later in the batch was written before its deletion.
             if let Some(cached) = self.rooms.get_mut(&room) {
                 cached.dirty = false;
                 update.execute((cached.key, cached.last_seq, cached.last_number))?;
@@ -115,8 +115,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Writes the newest place of one room, before it is deleted: what is removed later is found
-    /// from there.
+    /// Writes the newest `seq` of a room before the room is deleted: the cleanup starts from there.
     pub(crate) fn flush_room(
         &self,
         connection: &Connection,
@@ -134,18 +133,18 @@ impl Cache {
         Ok(())
     }
 
-    /// Makes room between batches, when nothing waits to be flushed.
+    /// Empties a large cache between batches, when nothing waits to be flushed.
     pub(crate) fn trim(&mut self) {
-        if self.held > HELD_MAX {
+        if self.entries > ENTRIES_MAX {
             self.clear();
         }
     }
 
-    /// Forgets everything: after a rollback the tables alone are right.
+    /// Removes everything: after a rollback only the tables are right.
     pub(crate) fn clear(&mut self) {
         self.rooms.clear();
         self.dirty.clear();
-        self.held = 0;
+        self.entries = 0;
     }
 }
 

@@ -1,50 +1,51 @@
-//! What deleted rooms leave behind, removed in small steps inside the writer's commits.
-//! Never: a step long enough for anyone to notice.
+//! Removes the rows of deleted rooms, in small steps inside the writer's commits.
+//! Never: a step that delays other changes noticeably.
 
+use portcullis_model::RoomId;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::StoreError;
-use crate::sqlite::tables::append::ANCHOR_EVERY;
+use crate::sqlite::columns::{room_id, text};
+use crate::sqlite::tables::history::ANCHOR_EVERY;
 
-/// Rows of a deleted room removed in one step.
+/// How many rows of a deleted room one step removes.
 const STEP_ROWS: i64 = 256;
 
-/// What is left to tidy up.
+/// Whether deleted rooms still have rows.
 #[derive(Debug)]
-pub(crate) struct Chores {
-    pending: bool,
+pub(crate) struct Cleanup {
+    is_pending: bool,
 }
 
-impl Chores {
-    /// Starts without knowing, so that the first batch looks.
+impl Cleanup {
+    /// Starts as pending, so that the first batch checks the tables.
     pub(crate) fn new() -> Self {
-        Self { pending: true }
+        Self { is_pending: true }
     }
 
-    /// Notes that a room was deleted.
+    /// Records that a room was deleted.
     pub(crate) fn room_deleted(&mut self) {
-        self.pending = true;
+        self.is_pending = true;
     }
 
-    /// Whether there is something to do even when nobody asks for anything.
-    pub(crate) fn pending(&self) -> bool {
-        self.pending
+    /// Whether steps are due, even without a request.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.is_pending
     }
 
-    /// Goes on with what was left when the disk was full.
+    /// Continues after the disk was full.
     pub(crate) fn resume(&mut self) {
-        self.pending = true;
+        self.is_pending = true;
     }
 
-    /// Leaves the rest until the next deletion, recovery or start: trying at once and for ever
-    /// would not help a full disk.
+    /// Pauses until the next deletion, recovery or start: retries would not help a full disk.
     pub(crate) fn rolled_back(&mut self) {
-        self.pending = false;
+        self.is_pending = false;
     }
 
     /// Removes a part of one deleted room.
     pub(crate) fn step(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        if !self.pending {
+        if !self.is_pending {
             return Ok(());
         }
         let mut select = connection.prepare_cached(
@@ -54,7 +55,7 @@ impl Chores {
         let found: Option<(i64, i64, i64)> =
             select.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
         match found {
-            None => self.pending = false,
+            None => self.is_pending = false,
             Some((room, 0, _) | (room, _, 0)) => remove_room(connection, room)?,
             Some((room, seq, number)) => remove_messages(connection, room, seq, number)?,
         }
@@ -62,14 +63,14 @@ impl Chores {
     }
 }
 
-/// Walks the chain from its newest end and takes it down.
+/// Removes messages from the newest end of the room's chain.
 fn remove_messages(
     connection: &Connection,
     room: i64,
     seq: i64,
     number: i64,
 ) -> Result<(), StoreError> {
-    // A start takes the newest message's number for the last one given, unless it has gone.
+    // A start continues after the newest message's number, so a removed number is recorded.
     connection
         .prepare_cached("UPDATE marks SET number_removed_max = ?1 WHERE number_removed_max < ?1")?
         .execute([number])?;
@@ -88,7 +89,7 @@ fn remove_messages(
     connection
         .prepare_cached("UPDATE tails SET seq = ?2, number = ?3 WHERE room = ?1")?
         .execute((room, left, next))?;
-    // When the chain has ended, what anchors are left go with the room.
+    // At the end of the chain, the remaining anchors are removed with the room.
     connection
         .prepare_cached(
             "DELETE FROM anchors WHERE room = ?1 AND seq IN
@@ -98,7 +99,7 @@ fn remove_messages(
     Ok(())
 }
 
-/// Removes what is left of a room without messages.
+/// Removes the other rows of a room without messages.
 fn remove_room(connection: &Connection, room: i64) -> Result<(), StoreError> {
     for statement in [
         "DELETE FROM members WHERE room = ?1
@@ -115,4 +116,15 @@ fn remove_room(connection: &Connection, room: i64) -> Result<(), StoreError> {
     connection.prepare_cached("DELETE FROM tails WHERE room = ?1")?.execute([room])?;
     connection.prepare_cached("DELETE FROM rooms WHERE key = ?1")?.execute([room])?;
     Ok(())
+}
+
+/// The rooms that are deleted and still have rows.
+pub(crate) fn deleted_rooms(connection: &Connection) -> Result<Vec<RoomId>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT id FROM rooms WHERE deleted = 1")?;
+    let mut rows = select.query([])?;
+    let mut rooms = Vec::new();
+    while let Some(row) = rows.next()? {
+        rooms.push(room_id(text(row, 0)?)?);
+    }
+    Ok(rooms)
 }

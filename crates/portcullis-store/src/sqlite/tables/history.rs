@@ -1,4 +1,4 @@
-//! History: a room's chain of messages, entered as near as possible and walked to the past.
+//! History: reads a room's chain of messages from the nearest entry point back.
 //! Never: more steps than the page's limit and the distance of two anchors.
 
 use std::sync::Arc;
@@ -8,36 +8,39 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::StoreError;
 use crate::field_seal::FieldSeal;
-use crate::rows::rooms::{HistoryRequest, MessageRow};
+use crate::messages::PAGE_MAX;
+use crate::rows::messages::{HistoryRequest, MessageRow};
 use crate::sqlite::columns::{message_id, text, user_id};
 use crate::sqlite::sealed_fields::open_message;
-use crate::store::PAGE_MAX;
 
-/// A part of a room's places, and how many to read from its newest end.
-struct Part {
-    /// The newest place wanted.
+/// The distance of two anchors, at which a room's chain of messages can be entered.
+pub(crate) const ANCHOR_EVERY: i64 = 32;
+
+/// A range of `seq`, and how many messages to read from its newest end.
+struct Range {
+    /// The newest `seq` of the range.
     high: i64,
-    /// The newest place not wanted any more.
+    /// The newest `seq` below the range.
     low: i64,
     rows_max: usize,
 }
 
-/// Where a room's messages are read from.
-pub(crate) struct Source<'a> {
+/// Reads the messages of one room.
+pub(crate) struct RoomReader<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) room: &'a RoomId,
     pub(crate) seal: Option<&'a dyn FieldSeal>,
 }
 
-/// Reads a part of a room's messages; see [`crate::Store::history`].
+/// Reads a part of a room's messages; see [`crate::MessageStore::history`].
 pub(crate) fn history(
     connection: &Connection,
     page: &HistoryRequest,
     seal: Option<&dyn FieldSeal>,
 ) -> Result<(Vec<MessageRow>, bool), StoreError> {
-    // One moment for the tail, the anchors and the chain.
-    let moment = connection.unchecked_transaction()?;
-    let Some((room, last_seq, last_number)) = tail(&moment, &page.room)? else {
+    // One snapshot for the tail, the anchors and the chain.
+    let snapshot = connection.unchecked_transaction()?;
+    let Some((room, last_seq, last_number)) = tail(&snapshot, &page.room)? else {
         return Ok((Vec::new(), false));
     };
     let limit = page.limit.clamp(1, PAGE_MAX);
@@ -45,17 +48,17 @@ pub(crate) fn history(
     let bound = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
     let before = page.before.map_or(i64::MAX, bound);
     let newest = last_seq.min(before.saturating_sub(1));
-    // One row beyond the limit tells whether there are more.
-    let part = match page.after.map(bound) {
-        None => Part { high: newest, low: 0, rows_max: rows_max + 1 },
+    // One row beyond the limit shows whether there are more.
+    let range = match page.after.map(bound) {
+        None => Range { high: newest, low: 0, rows_max: rows_max + 1 },
         Some(low) => {
             let high = newest.min(low.saturating_add(i64::from(limit) + 1));
-            Part { high, low, rows_max: rows_max + 1 }
+            Range { high, low, rows_max: rows_max + 1 }
         }
     };
-    let start = anchor(&moment, room, part.high, last_seq)?.unwrap_or(last_number);
-    let source = Source { connection: &moment, room: &page.room, seal };
-    let mut messages = walk(&source, start, &part)?;
+    let start = anchor(&snapshot, room, range.high, last_seq)?.unwrap_or(last_number);
+    let reader = RoomReader { connection: &snapshot, room: &page.room, seal };
+    let mut messages = walk(&reader, start, &range)?;
     let more = messages.len() > rows_max;
     if more && page.after.is_none() {
         messages.pop();
@@ -65,7 +68,7 @@ pub(crate) fn history(
     Ok((messages, more))
 }
 
-/// A room's key, its newest place, and the message there.
+/// A room's key, its newest `seq`, and the number of that message.
 pub(crate) fn tail(
     connection: &Connection,
     room: &RoomId,
@@ -80,7 +83,7 @@ pub(crate) fn tail(
     Ok(found.optional()?)
 }
 
-/// The message at the first anchor from a place on; the tail serves when it is nearer.
+/// The message at the first anchor from a `seq` on; `None` if the tail is nearer.
 fn anchor(
     connection: &Connection,
     room: i64,
@@ -97,11 +100,11 @@ fn anchor(
     Ok(select.query_row((room, seq, last_seq), |row| row.get(0)).optional()?)
 }
 
-/// Walks to the past from `start`: past what is too new, then over what is wanted.
-fn walk(source: &Source<'_>, start: i64, part: &Part) -> Result<Vec<MessageRow>, StoreError> {
-    let connection = source.connection;
+/// Walks back from `start`: skips messages above the range, then reads those in it.
+fn walk(reader: &RoomReader<'_>, start: i64, range: &Range) -> Result<Vec<MessageRow>, StoreError> {
+    let connection = reader.connection;
     let mut messages = Vec::new();
-    if part.high <= part.low {
+    if range.high <= range.low {
         return Ok(messages);
     }
     let mut skip =
@@ -111,65 +114,65 @@ fn walk(source: &Source<'_>, start: i64, part: &Part) -> Result<Vec<MessageRow>,
         let step: Option<(i64, i64)> =
             skip.query_row([next], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         match step {
-            Some((seq, previous)) if seq > part.high => next = previous,
+            Some((seq, previous)) if seq > range.high => next = previous,
             Some(_) => break,
             None => return Ok(messages),
         }
     }
     let mut select = connection.prepare_cached(MESSAGE)?;
-    let mut writers = Writers::default();
-    while messages.len() < part.rows_max {
+    let mut authors = Authors::default();
+    while messages.len() < range.rows_max {
         let mut rows = select.query([next])?;
         let Some(row) = rows.next()? else { break };
-        if row.get::<_, i64>(1)? <= part.low {
+        if row.get::<_, i64>(1)? <= range.low {
             break;
         }
-        let (user, previous) = (writers.find(connection, row.get(2)?)?, row.get(3)?);
-        messages.push(source.message(row, next, user)?);
+        let (user, previous) = (authors.find(connection, row.get(2)?)?, row.get(3)?);
+        messages.push(reader.message(row, next, user)?);
         next = previous;
     }
     Ok(messages)
 }
 
-/// Reads one message by its number.
+/// Selects one message by its number.
 const MESSAGE: &str = "SELECT id, seq, user, previous, text, html, reply_to, sent_unix_ms, sealed
      FROM messages WHERE number = ?1";
 
-/// Reads a room's messages from its newest one, whose number is `newest`, down to what came after
-/// `after`; the newest first. `None` when there are more than `rows_max`.
+/// Reads a room's messages with numbers from `newest` down to `after`, without `after`; the newest
+/// first. `None` if there are more than `rows_max`.
 pub(crate) fn since(
-    source: &Source<'_>,
+    reader: &RoomReader<'_>,
     newest: i64,
     after: i64,
     rows_max: usize,
 ) -> Result<Option<Vec<MessageRow>>, StoreError> {
-    let connection = source.connection;
+    let connection = reader.connection;
     let mut messages = Vec::new();
     let mut select = connection.prepare_cached(MESSAGE)?;
-    let mut writers = Writers::default();
+    let mut authors = Authors::default();
     let mut next = newest;
     while next > after {
         if messages.len() >= rows_max {
             return Ok(None);
         }
         let mut rows = select.query([next])?;
-        // To end here would hide what lies behind, and say that nothing more was missed.
+        // To end here would hide older messages, and report that no more were missed.
         let Some(row) = rows.next()? else {
             return Err(StoreError::Corrupt("number of a message"));
         };
-        let user = writers.find(connection, row.get(2)?)?;
+        let user = authors.find(connection, row.get(2)?)?;
         let previous = row.get(3)?;
-        messages.push(source.message(row, next, user)?);
+        messages.push(reader.message(row, next, user)?);
         next = previous;
     }
     Ok(Some(messages))
 }
 
-/// Who wrote on this page; few people write many messages, so each is read once.
+/// The authors on a page, each read once: few authors write many messages.
 #[derive(Default)]
-struct Writers(Vec<(i64, UserId, Arc<str>)>);
+struct Authors(Vec<(i64, UserId, Arc<str>)>);
 
-impl Writers {
+impl Authors {
     fn find(
         &mut self,
         connection: &Connection,
@@ -189,7 +192,7 @@ impl Writers {
     }
 }
 
-impl Source<'_> {
+impl RoomReader<'_> {
     fn message(
         &self,
         row: &Row<'_>,
@@ -218,4 +221,9 @@ impl Source<'_> {
             sent_unix_ms: row.get(7)?,
         })
     }
+}
+
+/// The newest `seq` of a room; see [`crate::MessageStore::last_seq`].
+pub(crate) fn last_seq(connection: &Connection, room: &RoomId) -> Result<Option<u64>, StoreError> {
+    Ok(tail(connection, room)?.map(|(_, last_seq, _)| last_seq.cast_unsigned()))
 }

@@ -1,57 +1,27 @@
-//! Rooms and members, inside the writer.
-//! Never: a change of membership the cache does not hear of.
-
-use std::sync::Arc;
+//! Creates, joins, leaves and deletes rooms.
+//! Never: a change of membership that the cache does not receive.
 
 use portcullis_model::{RoomId, UserId, Visibility};
-use rusqlite::{Connection, OptionalExtension};
 
 use crate::changes::Change;
 use crate::error::StoreError;
 use crate::health::monitor::WriteKind;
-use crate::rows::deletions::{DeleteRoomOutcome, DeleteRoomRequest};
 use crate::rows::rooms::{
-    CreateRoomOutcome, JoinOutcome, JoinRequest, LeaveOutcome, NewRoom, RoomRow,
+    CreateRoomOutcome, DeleteRoomOutcome, DeleteRoomRequest, JoinOutcome, JoinRequest,
+    LeaveOutcome, NewRoom, RoomRow,
 };
-use crate::sqlite::tables::relations::Standing;
-use crate::sqlite::writer::commit::Writer;
+use crate::sqlite::columns::visibility_number;
+use crate::sqlite::tables::membership::{Membership, remove_member};
+use crate::sqlite::tables::state::WriteState;
 
-/// The stored number of a visibility.
-fn visibility_number(visibility: Visibility) -> i64 {
-    match visibility {
-        Visibility::Public => 0,
-        Visibility::Private => 1,
-    }
-}
-
-/// Reads the stored number of a visibility; every number but 0 means private.
-pub(crate) fn visibility_from_number(number: i64) -> Visibility {
-    if number == 0 { Visibility::Public } else { Visibility::Private }
-}
-
-/// A user as far as membership needs it.
-pub(crate) struct Person {
-    pub(crate) key: i64,
-    pub(crate) username: Arc<str>,
-}
-
-/// A room as far as membership needs it.
-pub(crate) struct Place {
-    pub(crate) key: i64,
-    visibility: Visibility,
-    pub(crate) owner: i64,
-    last_seq: i64,
-    members: i64,
-}
-
-impl Writer<'_> {
-    /// Creates a room; see [`crate::Store::create_room`].
+impl WriteState<'_> {
+    /// Creates a room; see [`crate::RoomStore::create_room`].
     pub(crate) fn create_room(
         &mut self,
         room: NewRoom,
         changes: &mut Vec<Change>,
     ) -> Result<CreateRoomOutcome, StoreError> {
-        let Some(owner) = self.person(&room.owner)? else {
+        let Some(owner) = self.find_user(&room.owner)? else {
             return Err(StoreError::Corrupt("owner of a room"));
         };
         let owned: i64 = self
@@ -61,11 +31,11 @@ impl Writer<'_> {
         if owned >= i64::from(room.rooms_per_user_max) {
             return Ok(CreateRoomOutcome::TooMany);
         }
-        if room.fence.as_ref().is_some_and(|fence| !fence.holds()) {
+        if room.fence.as_ref().is_some_and(|fence| !fence.is_open()) {
             return Ok(CreateRoomOutcome::Ended);
         }
-        self.permit(WriteKind::Client)?;
-        self.whole(|connection| {
+        self.check_writable(WriteKind::Client)?;
+        self.in_savepoint(|connection| {
             let mut insert = connection.prepare_cached(
                 "INSERT INTO rooms (id, name, visibility, owner, members, created_unix_ms)
                  VALUES (?1, ?2, ?3, ?4, 1, ?5)",
@@ -101,41 +71,42 @@ impl Writer<'_> {
         Ok(CreateRoomOutcome::Created)
     }
 
-    /// Makes a user a member; see [`crate::Store::join_room`].
+    /// Makes a user a member; see [`crate::RoomStore::join_room`].
     pub(crate) fn join_room(
         &mut self,
         join: JoinRequest,
         changes: &mut Vec<Change>,
     ) -> Result<JoinOutcome, StoreError> {
-        let (Some(room), Some(person)) = (self.room(&join.room)?, self.person(&join.user)?) else {
+        let (Some(room), Some(user)) = (self.find_room(&join.room)?, self.find_user(&join.user)?)
+        else {
             return Ok(JoinOutcome::Missing);
         };
-        let standing = self.standing(room.key, person.key)?;
-        let open = room.visibility == Visibility::Public || room.owner == person.key;
-        let already = match standing {
-            Some(Standing::Member) => true,
-            Some(Standing::Invited | Standing::InvitedByRole) => false,
-            Some(Standing::Barred) => return Ok(JoinOutcome::Missing),
-            None if open => false,
+        let membership = self.membership(room.key, user.key)?;
+        let is_open = room.visibility == Visibility::Public || room.owner == user.key;
+        let already = match membership {
+            Some(Membership::Member) => true,
+            Some(Membership::Invited | Membership::InvitedByRole) => false,
+            Some(Membership::Barred) => return Ok(JoinOutcome::Missing),
+            None if is_open => false,
             None => return Ok(JoinOutcome::Missing),
         };
-        let by_role = standing == Some(Standing::InvitedByRole);
+        let by_role = membership == Some(Membership::InvitedByRole);
         if !already {
             if room.members >= i64::from(join.members_max) {
                 return Ok(JoinOutcome::Full);
             }
-            self.permit(WriteKind::Client)?;
-            self.whole(|connection| {
+            self.check_writable(WriteKind::Client)?;
+            self.in_savepoint(|connection| {
                 connection
                     .prepare_cached("INSERT INTO members (room, user) VALUES (?1, ?2)")?
-                    .execute((room.key, person.key))?;
+                    .execute((room.key, user.key))?;
                 connection
                     .prepare_cached("UPDATE rooms SET members = members + 1 WHERE key = ?1")?
                     .execute([room.key])?;
-                if standing.is_some() {
+                if membership.is_some() {
                     connection
                         .prepare_cached("DELETE FROM relations WHERE room = ?1 AND user = ?2")?
-                        .execute((room.key, person.key))?;
+                        .execute((room.key, user.key))?;
                 }
                 Ok(())
             })?;
@@ -144,7 +115,7 @@ impl Writer<'_> {
         changes.push(Change::Joined {
             room: join.room,
             user: join.user,
-            username: person.username,
+            username: user.username,
             seq,
             already,
             by_role,
@@ -154,37 +125,38 @@ impl Writer<'_> {
         Ok(JoinOutcome::Joined { seq, already, by_role })
     }
 
-    /// Ends a membership; see [`crate::Store::leave_room`].
+    /// Ends a membership; see [`crate::RoomStore::leave_room`].
     pub(crate) fn leave_room(
         &mut self,
         room: RoomId,
         user: UserId,
         changes: &mut Vec<Change>,
     ) -> Result<LeaveOutcome, StoreError> {
-        let (Some(place), Some(person)) = (self.room(&room)?, self.person(&user)?) else {
+        let (Some(found_room), Some(found_user)) = (self.find_room(&room)?, self.find_user(&user)?)
+        else {
             return Ok(LeaveOutcome::NotMember);
         };
-        if self.standing(place.key, person.key)? != Some(Standing::Member) {
+        if self.membership(found_room.key, found_user.key)? != Some(Membership::Member) {
             return Ok(LeaveOutcome::NotMember);
         }
-        self.permit(WriteKind::Removal)?;
-        self.whole(|connection| remove_member(connection, place.key, person.key))?;
-        self.cache.forget_member(&room, &user);
-        changes.push(Change::Left { room, user, username: person.username });
+        self.check_writable(WriteKind::Removal)?;
+        self.in_savepoint(|connection| remove_member(connection, found_room.key, found_user.key))?;
+        self.cache.remove_member(&room, &user);
+        changes.push(Change::Left { room, user, username: found_user.username });
         Ok(LeaveOutcome::Left)
     }
 
-    /// Deletes a room for its owner, or by a role; see [`crate::Store::delete_room`].
+    /// Deletes a room for its owner, or by a role; see [`crate::RoomStore::delete_room`].
     ///
-    /// The row is marked, and nothing of the room can be reached from then on; members and
-    /// messages go in small steps, since a large room would hold up everyone else's messages.
+    /// The row is marked, so the room cannot be used from then on. Members and messages are
+    /// removed in small steps, because a large room would delay all other changes.
     pub(crate) fn delete_room(
         &mut self,
         deletion: DeleteRoomRequest,
         changes: &mut Vec<Change>,
     ) -> Result<DeleteRoomOutcome, StoreError> {
         let DeleteRoomRequest { room, by, anywhere } = deletion;
-        self.permit(WriteKind::Removal)?;
+        self.check_writable(WriteKind::Removal)?;
         self.cache.flush_room(self.connection, &room)?;
         let marked = self
             .connection
@@ -196,51 +168,9 @@ impl Writer<'_> {
         if marked == 0 {
             return Ok(DeleteRoomOutcome::Rejected);
         }
-        self.cache.forget_room(&room);
-        self.chores.room_deleted();
+        self.cache.remove_room(&room);
+        self.cleanup.room_deleted();
         changes.push(Change::RoomDeleted { room });
         Ok(DeleteRoomOutcome::Deleted)
     }
-
-    pub(crate) fn room(&self, room: &RoomId) -> Result<Option<Place>, StoreError> {
-        let mut select = self.connection.prepare_cached(
-            "SELECT rooms.key, visibility, owner, tails.seq, members
-             FROM rooms JOIN tails ON tails.room = rooms.key
-             WHERE rooms.id = ?1 AND deleted = 0",
-        )?;
-        let found = select.query_row([room.as_str()], |row| {
-            Ok(Place {
-                key: row.get(0)?,
-                visibility: visibility_from_number(row.get(1)?),
-                owner: row.get(2)?,
-                last_seq: row.get(3)?,
-                members: row.get(4)?,
-            })
-        });
-        Ok(found.optional()?)
-    }
-
-    pub(crate) fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
-        let mut select =
-            self.connection.prepare_cached("SELECT key, username FROM users WHERE id = ?1")?;
-        let found = select.query_row([user.as_str()], |row| {
-            Ok(Person { key: row.get(0)?, username: row.get(1)? })
-        });
-        Ok(found.optional()?)
-    }
-}
-
-/// Removes a member and counts the room's members again; both or neither, for the caller to see to.
-pub(crate) fn remove_member(
-    connection: &Connection,
-    room: i64,
-    user: i64,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("DELETE FROM members WHERE room = ?1 AND user = ?2")?
-        .execute((room, user))?;
-    connection
-        .prepare_cached("UPDATE rooms SET members = members - 1 WHERE key = ?1")?
-        .execute([room])?;
-    Ok(())
 }

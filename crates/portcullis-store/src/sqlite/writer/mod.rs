@@ -1,7 +1,10 @@
 //! The one thread that writes.
-//! Never: an answer before the commit.
+//! Never: a result before the commit.
 
-pub(crate) mod thread; // its queue and its loop
-pub(crate) mod commit; // a batch: commit, feed, replies
-pub(crate) mod task; // one change on its way
-pub(crate) mod recheck; // what other programs have changed
+pub(crate) mod thread; // its loop
+pub(crate) mod queue; // collects batches from the queue of changes
+pub(crate) mod task; // one change and its caller
+pub(crate) mod progress; // started, cancelled, or waiting
+pub(crate) mod commit; // a batch: commit, feed, results
+pub(crate) mod recheck; // finds what other programs have changed
+pub(crate) mod authority_watch; // what the writer remembers between rechecks

@@ -1,0 +1,31 @@
+//! Reads everything that decides about access.
+//! Never: rooms or messages.
+
+use rusqlite::Connection;
+
+use crate::error::StoreError;
+use crate::rows::authority::Authority;
+use crate::sqlite::account_tables::revocations::{revocations, revocations_ended};
+use crate::sqlite::account_tables::sessions::{SESSION, session_row};
+use crate::sqlite::account_tables::users::{USER, user_row};
+
+/// Reads the authority; inside a transaction.
+pub(crate) fn read_authority(connection: &Connection) -> Result<Authority, StoreError> {
+    let mut authority = Authority::default();
+    let mut select =
+        connection.prepare(&format!("SELECT {USER} FROM users WHERE deleted_unix_ms = 0"))?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        authority.users.push(user_row(row)?);
+    }
+    let mut select = connection.prepare(&format!(
+        "SELECT {SESSION} FROM sessions JOIN users ON users.key = sessions.user"
+    ))?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        authority.sessions.push(session_row(row)?);
+    }
+    authority.revocations = revocations(connection)?;
+    authority.revocations_ended_unix_ms = revocations_ended(connection)?;
+    Ok(authority)
+}
