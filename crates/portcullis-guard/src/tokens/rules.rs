@@ -56,6 +56,15 @@ impl FactorRule {
         !self.amr.is_empty() || !self.acr.is_empty()
     }
 
+    /// The methods of the rule that can be the only one of a login: they show a second factor only
+    /// where the issuer uses them for nothing else.
+    pub fn ambiguous_methods(&self) -> impl Iterator<Item = &str> {
+        // A claim of the issuer's own can hold second factors alone, under the same names.
+        let is_usual = self.amr_claim == Self::default().amr_claim;
+        let named = self.amr.iter().map(String::as_str);
+        named.filter(move |text| is_usual && is_one_of(text, &CAN_BE_ALONE))
+    }
+
     /// Whether the claims show a second factor.
     pub(crate) fn is_met(&self, claims: &Value) -> bool {
         let meets = |wanted: &[String], path: &[String]| {
@@ -83,8 +92,33 @@ pub struct RuleFault {
 const TEXT_MAX_BYTES: usize = 255;
 const TEXTS_MAX: usize = 16;
 /// Methods and classes that stand for one factor or none.
-const ONE_FACTOR: [&str; 9] =
-    ["pwd", "password", "pin", "kba", "oauth", "anonymous", "aal1", "0", "none"];
+const ONE_FACTOR: [&str; 18] = [
+    "0",
+    "1",
+    "aal1",
+    "anonymous",
+    "geo",
+    "kba",
+    "loa1",
+    "none",
+    "oauth",
+    "password",
+    "pin",
+    "pwd",
+    "rba",
+    "urn:oasis:names:tc:saml:2.0:ac:classes:password",
+    "urn:oasis:names:tc:saml:2.0:ac:classes:passwordprotectedtransport",
+    "urn:oasis:names:tc:saml:2.0:ac:classes:unspecified",
+    "urn:okta:loa:1fa:any",
+    "urn:okta:loa:1fa:pwd",
+];
+/// Methods that can be the only one of a login, such as a code by mail (RFC 8176 section 2).
+const CAN_BE_ALONE: [&str; 9] =
+    ["email", "magiclink", "otp", "pop", "sms", "swk", "tel", "user", "wia"];
+
+fn is_one_of(text: &str, names: &[&str]) -> bool {
+    names.iter().any(|name| name.eq_ignore_ascii_case(text))
+}
 
 impl IssuerRules {
     /// Checks whether the rules can be kept.
@@ -106,7 +140,7 @@ impl IssuerRules {
             accepted && !short.is_empty() && short.bytes().all(is_type)
         })?;
         let why = "it stands for one factor, so it does not show a second one";
-        let is_second = |text: &str| !ONE_FACTOR.contains(&text);
+        let is_second = |text: &str| !is_one_of(text, &ONE_FACTOR);
         check_texts("privileged_amr", &factors.amr, why, is_second)?;
         check_texts("privileged_acr", &factors.acr, why, is_second)?;
         for (key, path) in [("amr_claim", &factors.amr_claim), ("acr_claim", &factors.acr_claim)] {

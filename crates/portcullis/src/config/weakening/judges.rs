@@ -99,6 +99,22 @@ pub(crate) fn roles_claim(facts: &Facts<'_>) -> Vec<String> {
     texts.collect()
 }
 
+/// Methods of a login that show a second factor only with some issuers.
+pub(crate) fn ambiguous_methods(facts: &Facts<'_>) -> Vec<String> {
+    let mut texts = Vec::new();
+    for IssuerFacts { issuer, rules, .. } in &facts.settings.issuers {
+        for method in rules.factors.ambiguous_methods() {
+            texts.push(format!(
+                "{method:?} of {issuer:?} can be the only method of a login, such as a code by \
+                 mail: such a login counts as one with two factors; name a value that the issuer \
+                 sets after a second factor only, such as \"mfa\", or keep it if this issuer uses \
+                 it as the second one only"
+            ));
+        }
+    }
+    texts
+}
+
 /// Unauthenticated clients that can take most connections.
 pub(crate) fn pre_auth_total(facts: &Facts<'_>) -> Vec<String> {
     /// A server with no more connections keeps none of them for users by default.

@@ -92,7 +92,7 @@ pub(crate) const KEYS: &[(&str, Rule)] = &[
     ("token.issuer.accept", Warned),
     ("token.issuer.scope", Safe("by default every token for the audience is accepted")),
     ("token.issuer.typ", Safe(STRICTER)),
-    ("token.issuer.privileged_amr", Safe("values of one factor are rejected")),
+    ("token.issuer.privileged_amr", Judged(judges::ambiguous_methods)),
     ("token.issuer.amr_claim", Safe(EXACT)),
     ("token.issuer.privileged_acr", Safe("values of one factor are rejected")),
     ("token.issuer.acr_claim", Safe(EXACT)),

@@ -175,6 +175,28 @@ fn honest_tuning_is_not_warned_of() {
 }
 
 #[test]
+fn method_that_can_be_the_only_one_of_a_login_is_named() {
+    let issuer = |more: &str| {
+        production(&format!(
+            "[[token.issuer]]\nissuer = \"https://id.example/\"\naudience = \"a\"\n\
+             algorithm = \"RS256\"\njwks_url = \"https://id.example/keys\"\n{more}\n"
+        ))
+    };
+    for (more, count) in [
+        ("privileged_amr = [\"mfa\", \"hwk\"]", 0),
+        ("privileged_amr = [\"otp\"]", 1),
+        ("privileged_amr = [\"mfa\", \"SMS\", \"email\"]", 2),
+        // A claim of the issuer's own holds second factors alone.
+        ("privileged_amr = [\"otp\"]\namr_claim = [\"second_factor\"]", 0),
+        ("privileged_acr = [\"2\"]", 0),
+    ] {
+        let found = of(&issuer(more));
+        assert_eq!(found.len(), count, "{more}: {found:?}");
+        assert!(found.iter().all(|text| text.contains("only method of a login")), "{found:?}");
+    }
+}
+
+#[test]
 fn text_of_a_weakening_says_what_is_seen_why_and_what_to_do() {
     let cases = [
         (
