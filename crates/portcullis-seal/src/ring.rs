@@ -4,10 +4,11 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use parking_lot::{Mutex, RwLock};
-use portcullis_model::Secret;
+use portcullis_model::{Clock, Now, Secret, SystemClock};
 
 use crate::cipher::NONCE_BYTES;
 use crate::envelope::Envelope;
@@ -31,7 +32,14 @@ struct Shared {
     /// Locked from the file to memory, so that an older reading never replaces a newer one.
     file: Mutex<RingFile>,
     keys: RwLock<Arc<Keys>>,
+    /// The ring's own clock: its users have clocks that started at different times.
+    clock: SystemClock,
+    /// When a value under an unknown key may make the ring read its file again, on that clock.
+    next_reload_ms: AtomicU64,
 }
+
+/// Between two readings of the file that values under unknown keys cause.
+const RELOAD_EVERY_MS: u64 = 1_000;
 
 impl KeyRing {
     /// Reads the ring from a directory; makes the directory and a ring of one key if there is none.
@@ -70,7 +78,12 @@ impl KeyRing {
     }
 
     fn new(file: RingFile, keys: Keys) -> Self {
-        let shared = Shared { file: Mutex::new(file), keys: RwLock::new(Arc::new(keys)) };
+        let shared = Shared {
+            file: Mutex::new(file),
+            keys: RwLock::new(Arc::new(keys)),
+            clock: SystemClock::start(),
+            next_reload_ms: AtomicU64::new(0),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -149,6 +162,43 @@ impl KeyRing {
     /// [`OpenError`], without a reason, for anything this ring has not sealed for this place.
     pub fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Secret<Vec<u8>>, OpenError> {
         sealed::open(&self.keys(), place, sealed)
+    }
+
+    /// Opens a value at its place. A value that names an unknown key makes the ring read its file
+    /// again first, because another process may have rotated the keys; at most once a second, as
+    /// anyone can write a value that names an unknown key.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_or_reload(
+        &self,
+        place: &Place<'_>,
+        sealed: &[u8],
+    ) -> Result<Secret<Vec<u8>>, OpenError> {
+        self.open_or_reload_at(place, sealed, self.shared.clock.now())
+    }
+
+    pub(crate) fn open_or_reload_at(
+        &self,
+        place: &Place<'_>,
+        sealed: &[u8],
+        now: Now,
+    ) -> Result<Secret<Vec<u8>>, OpenError> {
+        self.open(place, sealed).or_else(|error| {
+            let is_unknown = |id| self.keys().find(id).is_none();
+            if !Self::key_id_of(sealed).is_some_and(is_unknown) || !self.takes_reload(now) {
+                return Err(error);
+            }
+            self.reload().map_err(|_| error)?;
+            self.open(place, sealed)
+        })
+    }
+
+    fn takes_reload(&self, now: Now) -> bool {
+        let next = now.monotonic_ms.saturating_add(RELOAD_EVERY_MS);
+        let may = |next_ms: u64| (now.monotonic_ms >= next_ms).then_some(next);
+        let cell = &self.shared.next_reload_ms;
+        cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, may).is_ok()
     }
 
     /// Whether a value names the current key. One that does not is to be sealed anew.

@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use portcullis_model::Now;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -229,6 +230,34 @@ fn t_153_a_running_server_takes_what_another_process_changed() {
         Err(RingError::Content { line: 1, fault: LineFault::Version(2), .. })
     ));
     assert_eq!(clone.current_id(), third);
+}
+
+#[test]
+fn t_153_values_under_unknown_keys_read_the_file_once_a_second() {
+    let scene = Scene::new();
+    let other = KeyRing::read(scene.path()).unwrap();
+    let open = |sealed: &[u8], monotonic_ms| {
+        let now = Now { monotonic_ms, unix_ms: NOW };
+        scene.ring.open_or_reload_at(&PLACE, sealed, now).map(|_| ())
+    };
+    // The first value under an unknown key makes the ring read what another process changed.
+    other.rotate(NOW).unwrap();
+    let first = other.seal(&PLACE, b"first").unwrap();
+    assert_eq!(open(&first, 5), Ok(()));
+    // After that anyone's values under unknown keys do not reach the disk for a second.
+    other.rotate(NOW).unwrap();
+    let second = other.seal(&PLACE, b"second").unwrap();
+    let current = scene.ring.current_id();
+    for at_ms in [5, 6, 1_004] {
+        assert_eq!(open(&second, at_ms), Err(OpenError), "{at_ms}");
+    }
+    assert_eq!(scene.ring.current_id(), current);
+    // Values under a known key never do.
+    let mut changed = first.clone();
+    changed[20] ^= 1;
+    assert_eq!(open(&changed, 1_005), Err(OpenError));
+    assert_eq!(open(&first, 1_005), Ok(()));
+    assert_eq!(open(&second, 1_005), Ok(()));
 }
 
 #[test]

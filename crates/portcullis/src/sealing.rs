@@ -47,10 +47,6 @@ impl Sealing {
     pub(crate) fn new(ring: KeyRing, log: Log) -> Self {
         Self { ring, log }
     }
-
-    fn knows(&self, id: KeyId) -> bool {
-        self.ring.list().iter().any(|key| key.id == id)
-    }
 }
 
 impl FieldSeal for Sealing {
@@ -77,15 +73,7 @@ impl FieldSeal for Sealing {
     ) -> Result<Vec<u8>, SealFault> {
         let place = Place { tenant, record, field };
         let key = KeyRing::key_id_of(sealed);
-        let opened = self.ring.open(&place, sealed).or_else(|error| {
-            // Another process may have rotated and sealed anew since the ring was last read.
-            let known = key.is_none_or(|id| self.knows(id));
-            if known || self.ring.reload().is_err() {
-                Err(error)
-            } else {
-                self.ring.open(&place, sealed)
-            }
-        });
+        let opened = self.ring.open_or_reload(&place, sealed);
         opened.map(|plain| plain.expose().clone()).map_err(|error| {
             tracing::error!(%error, field, record, "a field does not open");
             self.log.record(Code::CryptDecryptFail, field, key);

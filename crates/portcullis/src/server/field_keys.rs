@@ -78,11 +78,6 @@ impl FieldKeys {
     pub(crate) fn reload_on(self, builder: &mut Builder, name: &'static str) {
         builder.every(name, RELOAD_EVERY_MS, move |_| reload(self.ring.clone()));
     }
-
-    fn knows(&self, sealed: &[u8]) -> bool {
-        let named = KeyRing::key_id_of(sealed);
-        named.is_none_or(|id| self.ring.list().iter().any(|key| key.id == id))
-    }
 }
 
 impl From<KeyRing> for FieldKeys {
@@ -107,16 +102,7 @@ impl FieldSealer for FieldKeys {
     }
 
     fn open(&self, place: &SealedPlace<'_>, sealed: &[u8]) -> Result<Secret<Vec<u8>>, SealFault> {
-        let opened = with_place(place, |place| {
-            self.ring.open(place, sealed).or_else(|error| {
-                // Another process may have rotated since the keyring was read last.
-                if self.knows(sealed) || self.ring.reload().is_err() {
-                    Err(error)
-                } else {
-                    self.ring.open(place, sealed)
-                }
-            })
-        });
+        let opened = with_place(place, |place| self.ring.open_or_reload(place, sealed));
         opened.map_err(|_| SealFault::Open)
     }
 }
