@@ -3,21 +3,36 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use portcullis_model::Secret;
 use portcullis_seal::private_file;
 use portcullis_server::random_id;
+
+use crate::config::ConfigError;
 
 /// The key's file, in the data directory.
 pub(crate) const FILE_NAME: &str = "security-log.key";
 /// Bytes of the file: 32 random bytes in base64url.
 const KEY_BYTES: usize = 43;
 
+/// Reads the key of an earlier start, if there is one.
+pub(crate) fn load(data: &Path) -> Result<Option<Secret<Vec<u8>>>> {
+    let path = data.join(FILE_NAME);
+    let Some(key) = private_file::read(&path)? else { return Ok(None) };
+    let found = key.expose().len();
+    if found != KEY_BYTES {
+        let why = format!("{FILE_NAME} in it holds {found} bytes instead of {KEY_BYTES}");
+        let mend = "remove that file to get a new key";
+        return Err(ConfigError::file("the data directory", data, why, mend).into());
+    }
+    Ok(Some(key))
+}
+
 /// Reads the key from the data directory; makes it when there is none.
 pub(crate) fn load_or_create(data: &Path) -> Result<Secret<Vec<u8>>> {
     let path = data.join(FILE_NAME);
     private_file::create_directory(data)?;
-    if private_file::read(&path)?.is_none() {
+    if load(data)?.is_none() {
         let (key, suffix) = (random_id::<32>(), random_id::<8>());
         let key = Secret::new(key.ok().context("no randomness")?);
         private_file::create(
@@ -26,12 +41,5 @@ pub(crate) fn load_or_create(data: &Path) -> Result<Secret<Vec<u8>>> {
             &suffix.ok().context("no randomness")?,
         )?;
     }
-    let key = private_file::read(&path)?.with_context(|| format!("{} is gone", path.display()))?;
-    let found = key.expose().len();
-    ensure!(
-        found == KEY_BYTES,
-        "{} holds {found} bytes instead of {KEY_BYTES}; remove it to get a new key",
-        path.display()
-    );
-    Ok(key)
+    load(data)?.with_context(|| format!("{} is gone", path.display()))
 }

@@ -4,11 +4,12 @@
 use anyhow::Result;
 use portcullis_accounts::{KeyError, ServerSecret, SigningKeys};
 use portcullis_model::Now;
-use portcullis_seal::{KeyRing, RingError};
+use portcullis_seal::{KeyRing, PrivateFileError, RingError};
 use portcullis_store::{SqliteOperatorStore, StoreError, inspect};
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, Warning};
+use crate::start::log_key;
 use crate::start::machine::{inspect_directory, inspect_file, try_address};
 use crate::start::output_files::inspect_output_files;
 use crate::tls::server_config::Tls;
@@ -87,6 +88,7 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         | RingError::Randomness => false,
     };
     error.is::<ConfigError>()
+        || error.is::<PrivateFileError>()
         || error.downcast_ref::<KeyError>().is_some_and(keys)
         || error.downcast_ref::<RingError>().is_some_and(ring)
         || error.downcast_ref::<StoreError>().is_some_and(store)
@@ -106,6 +108,7 @@ fn inspect_keys(settings: &Settings) -> Result<()> {
         SigningKeys::read(&settings.data)?;
     }
     ServerSecret::load(&settings.data)?;
+    log_key::load(&settings.data)?;
     if KeyRing::find(&settings.data)?.is_none() {
         inspect_field_keys(settings)?;
     }

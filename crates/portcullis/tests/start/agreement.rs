@@ -189,6 +189,15 @@ fn data_directory_that_cannot_be_used_is_rejected_alike() {
         std::fs::set_permissions(path.join(name), Permissions::from_mode(0o700)).unwrap();
         write_private(&path.join(name).join("token-signing.ring"), signing);
     }
+    for (name, key) in
+        [("log", "short"), ("log-open", "0123456789012345678901234567890123456789012")]
+    {
+        std::fs::create_dir(path.join(name)).unwrap();
+        std::fs::set_permissions(path.join(name), Permissions::from_mode(0o700)).unwrap();
+        write_private(&path.join(name).join("security-log.key"), key);
+    }
+    let open = path.join("log-open/security-log.key");
+    std::fs::set_permissions(open, Permissions::from_mode(0o644)).unwrap();
     std::os::unix::fs::symlink("nowhere", path.join("link")).unwrap();
     for (data, expect) in [
         ("file", "it is not a directory"),
@@ -197,6 +206,8 @@ fn data_directory_that_cannot_be_used_is_rejected_alike() {
         ("keys", "holds no keys"),
         ("ring", "holds no keys"),
         ("link", "a link to nothing"),
+        ("log", "security-log.key in it holds 5 bytes instead of 43"),
+        ("log-open", "chmod 600"),
     ] {
         let [check, serve] = ["check", "serve"].map(|verb| {
             let mut command = command(path, &[verb, "--data", data, "--listen", "127.0.0.1:0"]);
