@@ -51,7 +51,7 @@ pub(crate) fn read<T: DeserializeOwned>(
             *field = json!([mark(), number, plain]);
         }
     }
-    let (read, fields) = collect(|| schema::read_out(value, rule.fields));
+    let (read, fields) = collect(|| schema::read_out(value, rule.fields, rule.sealed));
     Ok((read?, PlainFields { fields, rest: Some(rest.to_string()) }))
 }
 

@@ -55,7 +55,7 @@ fn read_again<T: DeserializeOwned>(
     text: &str,
     fields: &'static [&'static str],
 ) -> Result<T, Denial> {
-    read_out(read_value(text)?, fields)
+    read_out(read_value(text)?, fields, &[])
 }
 
 /// Any value, with whole numbers as integers; the text has passed the scan.
@@ -63,10 +63,12 @@ pub(crate) fn read_value(text: &str) -> Result<Value, Denial> {
     serde_json::from_str(&make_whole(text)).map_err(|_| Denial::Json("grammar"))
 }
 
-/// Reads a type out of a value; `null` is absent.
+/// Reads a type out of a value; `null` is absent. Of undeclared members inside the sealed fields at
+/// these pointers the name is not told: it can be part of the secret.
 pub(crate) fn read_out<T: DeserializeOwned>(
     mut value: Value,
     fields: &'static [&'static str],
+    sealed: &[&str],
 ) -> Result<T, Denial> {
     let mut nulls = 0;
     loop {
@@ -77,7 +79,7 @@ pub(crate) fn read_out<T: DeserializeOwned>(
         let message = error.inner().to_string();
         let is_null = message.starts_with("invalid type: null") && nulls < NULLS_MAX;
         if !is_null || !remove(&mut value, error.path()) {
-            return Err(denial(&message, error.path(), fields));
+            return Err(denial(&message, error.path(), fields, sealed));
         }
         nulls += 1;
     }
@@ -158,8 +160,11 @@ fn remove(value: &mut Value, path: &Path) -> bool {
     false
 }
 
-fn denial(message: &str, path: &Path, fields: &'static [&'static str]) -> Denial {
+fn denial(message: &str, path: &Path, fields: &'static [&'static str], sealed: &[&str]) -> Denial {
     if let Some(name) = unknown_member(message) {
+        if sealed.iter().any(|pointer| is_within(path, pointer)) {
+            return Denial::Schema { field: field_at(path, fields), rule: "undeclared" };
+        }
         return Denial::UnknownMember(MemberName::new(name));
     }
     let missing = message.strip_prefix("missing field `").and_then(|rest| {
@@ -175,6 +180,15 @@ fn unknown_member(message: &str) -> Option<&str> {
     let rest = message.strip_prefix("unknown field `")?;
     let end = rest.rfind("`, expected ").or_else(|| rest.rfind("`, there are no fields"))?;
     rest.get(..end)
+}
+
+/// Whether a path leads through the field at a JSON pointer (RFC 6901).
+fn is_within(path: &Path, pointer: &str) -> bool {
+    let mut segments = path.iter();
+    pointer.split('/').skip(1).all(|name| {
+        let name = name.replace("~1", "/").replace("~0", "~");
+        matches!(segments.next(), Some(Segment::Map { key }) if *key == name)
+    })
 }
 
 /// The innermost name on the path that may be told.

@@ -93,7 +93,10 @@ fn handler_and_other_clients_get_a_field_sealed() {
         (json!({"name": "blue", "number": [0, "4"]}), "number"),
         (json!({"name": "blue", "number": received["number"]}), "number"),
         (json!({"name": "blue", "number": "4", "note": {"text": "x"}}), "priority"),
-        (json!({"name": "blue", "number": "4", "note": {"text": "x", "priority": 1, "y": 1}}), "y"),
+        (
+            json!({"name": "blue", "number": "4", "note": {"text": "x", "priority": 1, "y": 1}}),
+            "note",
+        ),
         (json!({"name": "blue", "number": "4", "extra": 1}), "extra"),
     ];
     for (payload, field) in wrong {
@@ -134,6 +137,10 @@ fn records_and_rejections_hold_nothing_of_a_sealed_field() {
         seen.push_str(&ann.rejected("card:add", card).to_string());
     }
     let card = json!({"name": "blue", "number": "4000", "note": {"text": "plaintext"}});
+    seen.push_str(&ann.rejected("card:add", card).to_string());
+    // Undeclared members of a sealed value: their names are part of it.
+    let note = json!({"text": "x", "priority": 1, "plaintext": 1});
+    let card = json!({"name": "blue", "number": "4000", "note": note});
     seen.push_str(&ann.rejected("card:add", card).to_string());
     // The handler opens the field with other keys, at another place.
     let error = ann.rejected("card:add", json!({"name": "blue", "number": "4000123456789010"}));
