@@ -82,6 +82,11 @@ impl<E> Permit<E> {
     }
 
     /// SHA-256 of the payload as sent, to tell a retry from another message; only with a `mid`.
+    ///
+    /// Sealed fields are not part of it, because a hash of a short secret can be guessed. So two
+    /// messages that differ in sealed fields alone have one digest: the second one with the same
+    /// `mid` counts as a retry of the first. A handler that has to tell them apart compares the
+    /// opened values.
     #[must_use]
     pub fn digest(&self) -> Option<[u8; 32]> {
         self.envelope.digest

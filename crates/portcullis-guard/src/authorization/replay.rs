@@ -26,7 +26,8 @@ const SIGNED_CONTEXT: &str = "portcullis-event-v1";
 pub struct Envelope {
     /// The idempotency key.
     pub mid: Option<Mid>,
-    /// SHA-256 of the payload as sent, attachments included; there when there is a `mid`.
+    /// SHA-256 of the payload as sent, with attachments and without sealed fields; there when
+    /// there is a `mid`.
     pub digest: Option<[u8; 32]>,
     /// The message's number on its connection.
     pub seq: Option<u64>,
