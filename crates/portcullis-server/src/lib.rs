@@ -1,4 +1,4 @@
-//! The engine: shards, HTTP, transports, connections, pipeline, rooms, delivery, refusals.
+//! The engine: shards, HTTP, transports, connections, events, rooms, delivery, rejections.
 //! Never: SQL, configuration files, chat words.
 
 mod setup; // what a product registers, and the start
@@ -6,35 +6,37 @@ mod listen; // sockets and TLS
 mod http; // requests and responses
 mod websocket; // from a request to a WebSocket
 mod polling; // HTTP long-polling
-mod connection; // an open connection and its task
+mod connection; // an open connection and its sockets
+mod task; // the task of a connection: its input and its jobs
 mod connect; // from a credential to a socket in a namespace
 mod events; // events and their handlers
 mod rooms; // rooms and recovery
-mod delivery; // from a broadcast to outboxes
+mod delivery; // from a broadcast to the outboxes
 mod shard; // one thread and its connections
-mod load; // load levels and admission queues
+mod load; // load samples and admission queues
 mod admin; // the private listener
-mod random; // identifiers nobody can guess
-mod refuse; // the one way out for refusals
+mod random; // unpredictable identifiers
+mod rejection; // rejections: text, record and counter
 #[cfg(feature = "testing")]
 pub mod testing; // a context without a server
 
-pub use admin::readiness::ReadyFact;
-pub use connection::socket::SocketId;
-pub use delivery::broadcast::{Acknowledged, Answered, Broadcast, Operation, SocketInfo};
+pub use connection::socket_id::SocketId;
+pub use delivery::broadcast::{AckResponses, Broadcast};
 pub use delivery::hub::{Acknowledge, Delta, Hub};
-pub use events::context::{Context, Reply, Surroundings};
+pub use delivery::operation::{AckResponse, Operation, SocketInfo};
+pub use events::context::{Context, Reply, Services};
 pub use events::frame::Frame;
 pub use events::namespace::{Departure, NamespaceBuilder};
 pub use events::payload::Payload;
 pub use events::raw_engine::EngineMessage;
 pub use http::api::{ApiCaller, ApiRequest, ApiResponse, Method, ResponseKind};
+pub use load::admission_queue::{AdmissionQueues, QueueLimits};
 pub use load::machine::memory_max_bytes;
-pub use load::waiting::{WaitingRooms, Waits};
 pub use random::random_id;
-pub use rooms::recovery::{Recovered, Recovering};
+pub use rooms::recovery::{RecoveryOutcome, RecoveryRequest};
 pub use setup::builder::Builder;
 pub use setup::operator_keys::OperatorKeys;
 pub use setup::options::{ConnectAnswer, Credentials, Options, ProxyProtocol, StrictTransport};
 pub use setup::port::{ReservedPort, refuse_taken, reserve_port, try_bind};
+pub use setup::registered::ReadyFact;
 pub use setup::running::{Running, ServerError};

@@ -1,4 +1,4 @@
-//! A context without a server: what a handler does with it is kept and can be looked at.
+//! A context without a server, which logs what a handler does with it.
 //! Never: in a server; the feature `testing` is for test programs.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,54 +11,54 @@ use portcullis_wire::websocket::server_frame;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::connection::socket::SocketId;
-use crate::delivery::broadcast::{Act, Operation, Select};
+use crate::connection::socket_id::SocketId;
 use crate::delivery::hub::{Batch, Delta, Hub};
-use crate::events::context::{Context, Surroundings};
+use crate::delivery::operation::{Operation, OperationKind, SocketFilter};
+use crate::events::context::{Context, Services};
 use crate::events::frame::{Form, Frame};
 use crate::rooms::covered_rooms::CoveredRooms;
 
-/// What a context is made of.
+/// The parts of a context.
 pub struct ContextParts {
-    /// Who is signed in.
+    /// The user who is signed in.
     pub user: Arc<User>,
     /// The namespace of the socket.
     pub namespace: Namespace,
-    /// The rooms that the socket hears.
+    /// The rooms that the socket is in.
     pub rooms: Vec<RoomId>,
     /// The room that the permit covers.
     pub permitted: Option<RoomId>,
-    /// The gate that handlers see.
+    /// The gate that handlers use.
     pub gate: Arc<Gate>,
-    /// The directory that handlers see.
+    /// The directory that handlers use.
     pub directory: Arc<Directory>,
-    /// The clock that handlers see.
+    /// The clock that handlers use.
     pub clock: Arc<dyn Clock>,
 }
 
-/// Whom something was sent to.
+/// The recipients of an event or operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audience {
-    /// The sockets of these rooms; empty for everyone in the namespace.
+    /// The sockets in these rooms; empty for all sockets in the namespace.
     pub rooms: Vec<RoomId>,
-    /// Not the sockets of these rooms.
+    /// Without the sockets in these rooms.
     pub except: Vec<RoomId>,
-    /// Which sockets beside that.
+    /// Which of these sockets.
     pub sockets: Sockets,
 }
 
-/// Which sockets of an audience are meant.
+/// Which sockets of an audience are recipients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sockets {
     /// All of them.
     All,
-    /// All but the one that the event came on.
+    /// All but the socket of the event.
     Others,
-    /// Only the one that the event came on.
+    /// Only the socket of the event.
     This,
 }
 
-/// One thing that a handler did with its context.
+/// One use of a context by a handler.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Sent {
     /// It emitted an event.
@@ -67,33 +67,33 @@ pub enum Sent {
         name: String,
         /// The first argument.
         payload: Value,
-        /// Whom it goes to.
+        /// The recipients.
         to: Audience,
     },
-    /// It joined sockets to a room.
+    /// It added sockets to a room.
     Join(RoomId, Audience),
-    /// It took sockets out of a room.
+    /// It removed sockets from a room.
     Leave(RoomId, Audience),
-    /// It ended the place of sockets in the namespace.
+    /// It removed sockets from the namespace.
     Disconnect(Audience),
-    /// It did something else: asked for acknowledgements, listed sockets, or handed over a delta.
+    /// Another use: it requested acknowledgements, listed sockets, or delivered a delta.
     Other,
 }
 
-/// What a handler has done with a context, in order.
+/// The uses of a context, in order.
 pub struct SentLog {
     batches: mpsc::Receiver<Batch>,
 }
 
-/// Makes a context, and the log of what is done with it.
+/// Makes a context and the log of its uses.
 ///
 /// # Errors
-/// [`Denial::Internal`] when the machine gives no randomness.
+/// [`Denial::Internal`] when the system provides no randomness.
 pub fn context(parts: ContextParts) -> Result<(Context, SentLog), Denial> {
     let (hub, mut inboxes) = Hub::new(1);
     let batches = inboxes.pop().ok_or(Denial::Internal("testing"))?;
     let now = parts.clock.now();
-    let surroundings = Surroundings {
+    let services = Services {
         hub,
         clock: parts.clock,
         audit: Audit::silent(),
@@ -101,8 +101,8 @@ pub fn context(parts: ContextParts) -> Result<(Context, SentLog), Denial> {
         directory: parts.directory,
         answers: Arc::default(),
     };
-    let heard = (!parts.rooms.is_empty()).then(|| Arc::new(parts.rooms.clone()));
-    let mut covered = CoveredRooms::heard(heard);
+    let rooms = (!parts.rooms.is_empty()).then(|| Arc::new(parts.rooms.clone()));
+    let mut covered = CoveredRooms::of_socket(rooms);
     covered.permit(parts.permitted.as_ref());
     let context = Context {
         connection: THIS,
@@ -110,7 +110,7 @@ pub fn context(parts: ContextParts) -> Result<(Context, SentLog), Denial> {
         socket: SocketId::random()?,
         client: IpAddr::from(Ipv4Addr::LOCALHOST),
         now,
-        surroundings: Arc::new(surroundings),
+        services: Arc::new(services),
         user: parts.user,
         rooms: parts.rooms.len(),
         covered,
@@ -121,7 +121,7 @@ pub fn context(parts: ContextParts) -> Result<(Context, SentLog), Denial> {
 const THIS: ConnectionId = ConnectionId { shard: 0, number: 1 };
 
 impl SentLog {
-    /// Takes what was done since the last call.
+    /// Takes the uses since the last call.
     pub fn take(&mut self) -> Vec<Sent> {
         let mut sent = Vec::new();
         while let Ok(batch) = self.batches.try_recv() {
@@ -132,27 +132,27 @@ impl SentLog {
 }
 
 fn read(delta: &Delta) -> Sent {
-    let Delta::Operate(Operation { select, act }) = delta else { return Sent::Other };
-    let to = audience(select);
-    match act {
-        Act::Emit { frame, .. } => read_event(frame, to),
-        Act::Join(room) => Sent::Join(room.clone(), to),
-        Act::Leave(room) => Sent::Leave(room.clone(), to),
-        Act::Disconnect => Sent::Disconnect(to),
-        Act::Ask { .. } | Act::Fetch(_) => Sent::Other,
+    let Delta::Operate(Operation { filter, kind }) = delta else { return Sent::Other };
+    let to = audience(filter);
+    match kind {
+        OperationKind::Emit { frame, .. } => read_event(frame, to),
+        OperationKind::Join(room) => Sent::Join(room.clone(), to),
+        OperationKind::Leave(room) => Sent::Leave(room.clone(), to),
+        OperationKind::Disconnect => Sent::Disconnect(to),
+        OperationKind::EmitWithAck { .. } | OperationKind::Fetch(_) => Sent::Other,
     }
 }
 
-fn audience(select: &Select) -> Audience {
-    let sockets = match (select.only, select.without) {
+fn audience(filter: &SocketFilter) -> Audience {
+    let sockets = match (filter.only, filter.without) {
         (Some(_), _) => Sockets::This,
         (None, Some(_)) => Sockets::Others,
         (None, None) => Sockets::All,
     };
-    Audience { rooms: select.to.clone(), except: select.except.clone(), sockets }
+    Audience { rooms: filter.to.clone(), except: filter.except.clone(), sockets }
 }
 
-/// Reads `42/namespace,["name",payload]` back.
+/// Decodes `42/namespace,["name",payload]`.
 fn read_event(frame: &Frame, to: Audience) -> Sent {
     let bytes = frame.bytes(Form::SocketIo).unwrap_or_default();
     let text = server_frame(&bytes).map(|(_, payload)| payload).unwrap_or_default();

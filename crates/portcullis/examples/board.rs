@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis::prelude::*;
-use portcullis::{Delta, Departure, Error, Frame, LoadState, Recovered, Recovering};
+use portcullis::{Delta, Departure, Error, Frame, LoadState, RecoveryOutcome, RecoveryRequest};
 
 /// Notes of a board that are kept.
 const NOTES_MAX: usize = 100;
@@ -249,14 +249,14 @@ fn forget(shared: &Shared, departure: &Departure) {
 }
 
 /// Gives a socket that came back what it missed, at one point of the notes' order.
-fn recover(shared: &Shared, hub: &Hub, recovering: &Recovering) -> Recovered {
+fn recover(shared: &Shared, hub: &Hub, recovering: &RecoveryRequest) -> RecoveryOutcome {
     let mut boards = shared.lock();
     let mut missed = Vec::new();
     let user = recovering.user.name().to_string();
     for room in &recovering.rooms {
         let Some(board) = boards.boards.get_mut(room) else { continue };
         if board.forgotten > recovering.offset {
-            return Recovered::Fresh;
+            return RecoveryOutcome::Fresh;
         }
         board.cursors.entry(user.clone()).or_insert((0, 0));
         let after = board.notes.iter().filter(|(number, _)| *number > recovering.offset);
@@ -269,8 +269,8 @@ fn recover(shared: &Shared, hub: &Hub, recovering: &Recovering) -> Recovered {
         missed: missed.into_iter().map(|(_, frame)| frame).collect(),
     };
     match hub.try_deliver(resume) {
-        Ok(()) => Recovered::Resumed,
-        Err(_busy) => Recovered::Fresh,
+        Ok(()) => RecoveryOutcome::Resumed,
+        Err(_busy) => RecoveryOutcome::Fresh,
     }
 }
 

@@ -241,10 +241,10 @@ pub use portcullis_model::{
 };
 pub use portcullis_seal::{KeyFacts, KeyId, KeyRing, OpenError, Place, RingError, SealError};
 pub use portcullis_server::{
-    Acknowledged, Answered, ApiCaller, ApiRequest, ApiResponse, Broadcast, Builder, ConnectAnswer,
-    Context, Delta, Departure, EngineMessage, Frame, Hub, Method, NamespaceBuilder, Options,
-    Payload, Recovered, Recovering, Reply, ResponseKind, Running as RunningEngine, ServerError,
-    SocketId, SocketInfo, Surroundings, random_id,
+    AckResponse, AckResponses, ApiCaller, ApiRequest, ApiResponse, Broadcast, Builder,
+    ConnectAnswer, Context, Delta, Departure, EngineMessage, Frame, Hub, Method, NamespaceBuilder,
+    Options, Payload, RecoveryOutcome, RecoveryRequest, Reply, ResponseKind,
+    Running as RunningEngine, ServerError, Services, SocketId, SocketInfo, random_id,
 };
 pub use server::builder::{Server, ServerBuilder};
 #[cfg(feature = "chat")]

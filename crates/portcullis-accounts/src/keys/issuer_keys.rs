@@ -9,7 +9,7 @@ use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Algorithm, Issuer, KeySet, read_jwks};
 use portcullis_model::{Code, Denial, Now, Severity};
 use portcullis_outbound::{Client, OutboundError, Policy, Target};
-use portcullis_server::{Builder, Delta, Surroundings};
+use portcullis_server::{Builder, Delta, Services};
 
 /// Time between two checks, in milliseconds.
 const EVERY_MS: u64 = 5_000;
@@ -116,12 +116,12 @@ pub fn install_issuers(
 }
 
 impl IssuerFetch {
-    fn is_due(&self, around: &Surroundings) -> bool {
+    fn is_due(&self, around: &Services) -> bool {
         around.clock.now().monotonic_ms >= self.times.lock().valid_until_ms
     }
 
     /// Fetches the keys, unless a fetch began within the last minute or ended after `seen`.
-    async fn fetch(&self, around: &Surroundings, seen: Now) {
+    async fn fetch(&self, around: &Services, seen: Now) {
         let _guard = self.lock.lock().await;
         let now = around.clock.now();
         {
@@ -151,7 +151,7 @@ impl IssuerFetch {
         self.times.lock().ended_ms = Some(around.clock.now().monotonic_ms);
     }
 
-    fn apply(&self, around: &Surroundings, text: &str, kept_s: u64) {
+    fn apply(&self, around: &Services, text: &str, kept_s: u64) {
         let like = &self.issuer.like;
         let read = read_jwks(text, self.issuer.algorithm, like).map_err(|error| error.to_string());
         let taken = read.and_then(|KeySet { issuers, unusable, others }| {
@@ -184,13 +184,7 @@ impl IssuerFetch {
     }
 
     /// Records the number of fetched keys, and each key that cannot be used.
-    fn record_fetched(
-        &self,
-        around: &Surroundings,
-        count: usize,
-        unusable: &[String],
-        others: usize,
-    ) {
+    fn record_fetched(&self, around: &Services, count: usize, unusable: &[String], others: usize) {
         let mut words = format!("fetched: {count} keys in use, {others} for other purposes");
         if unusable.is_empty() {
             return self.record_as(around, Outcome::Success, Severity::Info, &words);
@@ -203,11 +197,11 @@ impl IssuerFetch {
         self.record_as(around, Outcome::Success, Severity::Warning, &words);
     }
 
-    fn record(&self, around: &Surroundings, outcome: Outcome, why: &str) {
+    fn record(&self, around: &Services, outcome: Outcome, why: &str) {
         self.record_as(around, outcome, Severity::Warning, why);
     }
 
-    fn record_as(&self, around: &Surroundings, outcome: Outcome, severity: Severity, why: &str) {
+    fn record_as(&self, around: &Services, outcome: Outcome, severity: Severity, why: &str) {
         let mut record = Record::new(Code::IssuerKeys);
         record.severity = severity;
         record.outcome = outcome;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portcullis_audit::{Outcome, Record};
 use portcullis_model::{Code, Deadline, Now, Severity};
-use portcullis_server::{Delta, Surroundings};
+use portcullis_server::{Delta, Services};
 use portcullis_store::Health;
 
 use crate::accounts::Accounts;
@@ -58,7 +58,7 @@ impl Watcher {
     }
 
     /// Runs one check.
-    pub(crate) async fn check(self: Arc<Self>, around: Arc<Surroundings>) {
+    pub(crate) async fn check(self: Arc<Self>, around: Arc<Services>) {
         let now = around.clock.now();
         let recheck = self.accounts.store.recheck();
         match tokio::time::timeout(ANSWER_MAX, recheck).await {
@@ -89,7 +89,7 @@ impl Watcher {
     }
 
     /// Records tables and shares that are full.
-    fn check_tables(&self, around: &Surroundings) {
+    fn check_tables(&self, around: &Services) {
         let now = around.clock.now();
         let tables = table_monitor::tables(&self.accounts, &around.gate, now);
         for record in self.tables.lock().check(&tables, now) {
@@ -98,7 +98,7 @@ impl Watcher {
     }
 
     /// Records each change of the state of the store once.
-    fn check_health(&self, around: &Surroundings) {
+    fn check_health(&self, around: &Services) {
         let status = self.accounts.store.status();
         let mut known = self.health.lock();
         if status.health == *known {
@@ -121,7 +121,7 @@ impl Watcher {
         around.audit.record(record, around.clock.now());
     }
 
-    fn record_confirmed(&self, around: &Surroundings) {
+    fn record_confirmed(&self, around: &Services) {
         let now = around.clock.now();
         let authority = around.directory.authority();
         let was_doubted = authority.is_unconfirmed();
@@ -132,7 +132,7 @@ impl Watcher {
         }
     }
 
-    fn record_unreadable(&self, around: &Surroundings, why: &str) {
+    fn record_unreadable(&self, around: &Services, why: &str) {
         let now = around.clock.now();
         if around.directory.authority().doubt() {
             self.unreadable_since_ms.store(now.monotonic_ms, Ordering::Release);
@@ -148,7 +148,7 @@ impl Watcher {
     }
 
     /// Reads the signing keys again, and removes expired ones.
-    fn reload_signing_keys(&self, around: &Surroundings) {
+    fn reload_signing_keys(&self, around: &Services) {
         let accounts = &self.accounts;
         if let Err(error) = accounts.keys.reload() {
             let error = &error as &dyn std::error::Error;
@@ -182,7 +182,7 @@ impl Watcher {
     }
 
     /// Reads the session secrets again.
-    fn reload_session_secrets(&self, around: &Surroundings) {
+    fn reload_session_secrets(&self, around: &Services) {
         let (secret, now) = (&self.accounts.secret, around.clock.now());
         if let Err(error) = secret.reload(now) {
             let error = &error as &dyn std::error::Error;
@@ -208,13 +208,13 @@ impl Watcher {
     }
 }
 
-fn recheck_all(around: &Surroundings) {
+fn recheck_all(around: &Services) {
     if around.hub.try_deliver(Delta::RecheckAll).is_err() {
         tracing::warn!("a shard's queue is full; its connections are checked later");
     }
 }
 
-fn record(around: &Surroundings, code: Code, detail: &str, now: Now) {
+fn record(around: &Services, code: Code, detail: &str, now: Now) {
     let mut record = Record::new(code);
     record.outcome = Outcome::Success;
     record.detail = Some(String::from(detail));

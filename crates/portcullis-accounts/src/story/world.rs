@@ -13,7 +13,7 @@ use portcullis_guard::{
     SecondFactorRule,
 };
 use portcullis_model::{Clock, Denial, Now, RoleTable, Secret};
-use portcullis_server::{ApiRequest, ApiResponse, Method, WaitingRooms, Waits};
+use portcullis_server::{AdmissionQueues, ApiRequest, ApiResponse, Method, QueueLimits};
 use portcullis_store::{AccountStore, Change, CommitFeed, SqliteOptions, SqliteStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -186,7 +186,7 @@ impl World {
             body: body.to_string().into_bytes(),
             now,
             gate: Arc::clone(&self.gate),
-            waiting: Arc::new(WaitingRooms::new(&Waits::default(), Arc::new(FixedClock))),
+            queues: Arc::new(AdmissionQueues::new(&QueueLimits::default(), Arc::new(FixedClock))),
             audit: self.audit.clone(),
         };
         (Arc::clone(&self.accounts), request)

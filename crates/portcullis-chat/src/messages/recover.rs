@@ -5,13 +5,16 @@
 use std::sync::Arc;
 
 use portcullis_model::Denial;
-use portcullis_server::{Recovered, Recovering};
+use portcullis_server::{RecoveryOutcome, RecoveryRequest};
 use portcullis_store::{PAGE_MAX, ResumeOutcome, ResumeRequest, StoreError};
 
 use crate::chat::Chat;
 
 /// Passes the request to the writer; the feed delivers at the point in commit order where it ran.
-pub(crate) async fn handle(chat: Arc<Chat>, recovering: Recovering) -> Result<Recovered, Denial> {
+pub(crate) async fn handle(
+    chat: Arc<Chat>,
+    recovering: RecoveryRequest,
+) -> Result<RecoveryOutcome, Denial> {
     let resume = ResumeRequest {
         user: recovering.user.id.clone(),
         origin: recovering.connection.to_bits(),
@@ -20,7 +23,7 @@ pub(crate) async fn handle(chat: Arc<Chat>, recovering: Recovering) -> Result<Re
         limit: PAGE_MAX,
     };
     match chat.store.resume(resume).await.map_err(StoreError::into_denial)? {
-        ResumeOutcome::Resumed { .. } => Ok(Recovered::Resumed),
-        ResumeOutcome::TooMany => Ok(Recovered::Fresh),
+        ResumeOutcome::Resumed { .. } => Ok(RecoveryOutcome::Resumed),
+        ResumeOutcome::TooMany => Ok(RecoveryOutcome::Fresh),
     }
 }

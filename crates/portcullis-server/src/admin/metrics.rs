@@ -13,8 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::load::waiting::Waiting;
-use crate::setup::builder::{Measure, Queue};
+use crate::load::admission_queue::QueueCount;
+use crate::setup::registered::{Measure, QueueReport};
 
 /// The rule that refused: one series for each, so their number is fixed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -206,7 +206,6 @@ impl Metrics {
         registry.register("waiting_max", "How many may wait", self.waiting_max.clone());
         registry.register("queue", "How many wait in a queue", self.queue.clone());
         registry.register("queue_max", "How many may", self.queue_max.clone());
-        self.register_tables(registry);
         self.register_places(registry);
     }
 
@@ -237,6 +236,11 @@ impl Metrics {
             "table_entries_max",
             "Entries from which on new ones are rejected, by table",
             self.table_entries_max.clone(),
+        );
+        registry.register(
+            "table_rejections",
+            "Entries rejected because a share of the table, or the table, was full",
+            self.table_rejections.clone(),
         );
     }
 
@@ -270,19 +274,24 @@ impl Metrics {
     }
 
     /// Counts one refusal.
-    pub(crate) fn refused(&self, rule: &'static str, code: &'static str, limit: Option<LimitKey>) {
+    pub(crate) fn count_rejection(
+        &self,
+        rule: &'static str,
+        code: &'static str,
+        limit: Option<LimitKey>,
+    ) {
         let key = limit.map_or("", LimitKey::name);
         self.refusals.get_or_create(&RuleLabel { rule, code, key }).inc();
     }
 
     /// Takes over how hard-pressed the server is.
-    pub(crate) fn pressed(
+    pub(crate) fn set_load(
         &self,
         gate: &Gate,
         values: [f64; LoadSignal::ALL.len()],
-        waiting: &[Waiting],
+        queues: &[QueueCount],
     ) {
-        for Waiting { room, now, max } in waiting {
+        for QueueCount { queue: room, now, max } in queues {
             self.waiting.get_or_create(&RoomLabel { room }).set(*now as i64);
             self.waiting_max.get_or_create(&RoomLabel { room }).set(*max as i64);
         }
@@ -301,14 +310,6 @@ impl Metrics {
         self.load_state.set(DRAINING);
     }
 
-    fn register_tables(&self, registry: &mut Registry) {
-        registry.register(
-            "table_rejections",
-            "Entries rejected because a share of the table, or the table, was full",
-            self.table_rejections.clone(),
-        );
-    }
-
     /// Takes over how full the tables of identity state are.
     pub(crate) fn tables(&self, tables: &[ShareUse]) {
         for ShareUse { table, used, max, share_full, table_full, .. } in tables {
@@ -322,7 +323,7 @@ impl Metrics {
     }
 
     /// Takes over how long each queue of the product's is.
-    pub(crate) fn queued(&self, queues: &[Queue]) {
+    pub(crate) fn queued(&self, queues: &[QueueReport]) {
         for queue in queues {
             self.queue_is(queue.name, (queue.read)());
         }
@@ -428,8 +429,8 @@ mod tests {
         let measures = [Measure { name: "answer", help: "A number", read: Box::new(|| 42) }];
         let metrics = Metrics::new(&measures);
         metrics.measured(&measures);
-        metrics.refused("origin_rejected", "forbidden_origin", None);
-        metrics.refused("connect_per_prefix", "rate_limited", Some(LimitKey::Prefix));
+        metrics.count_rejection("origin_rejected", "forbidden_origin", None);
+        metrics.count_rejection("connect_per_prefix", "rate_limited", Some(LimitKey::Prefix));
         let text =
             metrics.text(CapacityCounts { pre_auth: 1, authenticated: 2 }, AuditCounts::default());
         assert!(text.contains("portcullis_refusals_total{rule=\"origin_rejected\""), "{text}");

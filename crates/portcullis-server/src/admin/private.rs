@@ -23,11 +23,11 @@ use crate::admin::metrics::Metrics;
 use crate::admin::readiness::Readiness;
 use crate::delivery::hub::{Hub, longest};
 use crate::http::headers::API_POLICY;
-use crate::http::shard_transfer::Moved;
-use crate::setup::builder::Registered;
+use crate::http::transfer::TransferredConnection;
 use crate::setup::operator_keys::OperatorKeys;
-use crate::setup::vitals::Vitals;
-use crate::shard::state::Common;
+use crate::setup::registered::Registered;
+use crate::setup::task_health::TaskHealth;
+use crate::shard::server::Server;
 
 /// How long a head may take; probes send theirs at once.
 const HEAD_DEADLINE: Duration = Duration::from_secs(2);
@@ -74,31 +74,31 @@ pub(crate) struct Private {
     hosts: Arc<[String]>,
     http_max: usize,
     hub: Hub,
-    doors: Arc<[mpsc::Sender<Moved>]>,
+    doors: Arc<[mpsc::Sender<TransferredConnection>]>,
     metrics: Arc<Metrics>,
     pub(crate) registered: Arc<Registered>,
-    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) health: Arc<TaskHealth>,
     pub(crate) drained: watch::Receiver<bool>,
 }
 
 impl Private {
     pub(crate) fn new(
-        common: &Common,
+        server: &Server,
         drained: watch::Receiver<bool>,
         stop: watch::Receiver<bool>,
     ) -> Self {
         Self {
-            gate: common.gate.clone(),
-            audit: common.audit.clone(),
-            clock: common.clock.clone(),
-            operator_keys: common.options.operator_keys.clone(),
-            hosts: common.options.private_hosts.clone().into(),
-            http_max: common.options.http_connections_max,
-            hub: common.hub.clone(),
-            doors: common.doors.clone(),
-            metrics: common.metrics.clone(),
-            registered: common.registered.clone(),
-            vitals: common.vitals.clone(),
+            gate: server.gate.clone(),
+            audit: server.audit.clone(),
+            clock: server.clock.clone(),
+            operator_keys: server.options.operator_keys.clone(),
+            hosts: server.options.private_hosts.clone().into(),
+            http_max: server.options.http_connections_max,
+            hub: server.hub.clone(),
+            doors: server.sessions.shards.clone(),
+            metrics: server.metrics.clone(),
+            registered: server.registered.clone(),
+            health: server.health.clone(),
             drained,
             stop,
         }
@@ -164,12 +164,12 @@ impl Private {
         if *self.drained.borrow() {
             self.metrics.draining();
         }
-        self.metrics.queued(&self.registered.queues);
-        self.metrics.measured(&self.registered.measures);
-        if let Some(tables) = &self.registered.tables {
+        self.metrics.queued(&self.registered.reports.queues);
+        self.metrics.measured(&self.registered.reports.measures);
+        if let Some(tables) = &self.registered.reports.tables {
             self.metrics.tables(&tables(&self.gate, self.clock.now()));
         }
-        self.metrics.queue_is("deliveries", self.hub.waiting());
+        self.metrics.queue_is("deliveries", self.hub.queue_length());
         self.metrics.queue_is("moves", longest(&self.doors));
         self.metrics.places(&self.gate, self.http_max, self.clock.now());
         let body = self.metrics.text(self.gate.limits().counts(), self.audit.counts());

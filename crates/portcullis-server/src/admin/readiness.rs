@@ -4,21 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::admin::private::Private;
-
-/// The state of one part of the server, for `/ready`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReadyFact {
-    /// The state in one word.
-    pub state: &'static str,
-    /// Whether the server can serve in this state.
-    pub is_ready: bool,
-}
-
-/// A part of the product that `/ready` reports.
-pub(crate) struct ReadyPart {
-    pub(crate) name: &'static str,
-    pub(crate) read: Box<dyn Fn() -> ReadyFact + Send + Sync>,
-}
+use crate::setup::registered::ReadyFact;
 
 /// What `/ready` answers.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +53,7 @@ impl Private {
     /// Whether the server can serve now.
     pub(crate) fn readiness(&self) -> Readiness {
         let now = self.clock.now();
-        let faults = self.vitals.faults(now.monotonic_ms);
+        let faults = self.health.faults(now.monotonic_ms);
         let shards = ReadyFact {
             state: faults.first().copied().unwrap_or("ok"),
             is_ready: faults.is_empty(),
@@ -79,7 +65,8 @@ impl Private {
         // Users are served while the log fails.
         let log = ReadyFact { state: self.audit.counts().state.name(), is_ready: true };
         let own = [("shards", shards), ("sessions", sessions), ("security_log", log)];
-        let products = self.registered.ready_parts.iter().map(|part| (part.name, (part.read)()));
+        let products =
+            self.registered.reports.ready_parts.iter().map(|part| (part.name, (part.read)()));
         Readiness::new(*self.drained.borrow(), own.into_iter().chain(products))
     }
 }

@@ -1,8 +1,15 @@
 //! CONNECT: from a credential to a socket in a namespace.
-//! Never: events.
+//! Never: events, except `auth:refresh`.
 
-pub(crate) mod packet; // Socket.IO CONNECT and the plain form's connect
-pub(crate) mod identity; // which principal a credential proves
-pub(crate) mod job; // work that waits for a hook
-pub(crate) mod capacity; // a CONNECT that waits for a free connection slot
-pub(crate) mod auth_refresh; // a newer token for an open connection
+pub(crate) mod request; // what a client asks for with a CONNECT
+pub(crate) mod credentials; // the credentials outside the CONNECT payload
+pub(crate) mod state; // the states of a CONNECT
+pub(crate) mod flow; // the state machine of a CONNECT
+pub(crate) mod namespace_packet; // the rate of CONNECT and DISCONNECT packets
+pub(crate) mod identity; // the user that a credential proves
+pub(crate) mod user_slot; // a connection slot of the user, freed from a lost connection if needed
+pub(crate) mod sign_in; // role, limits and slot of an authenticated user
+pub(crate) mod recover; // a kept socket claimed by a returning client
+pub(crate) mod answer; // what the client reads
+pub(crate) mod auth_refresh; // the event that extends a connection
+pub(crate) mod renewal; // its handling

@@ -1,15 +1,12 @@
-//! An open connection: its state, its task, its packets and its end.
-//! Never: HTTP requests.
+//! An open connection: its state, its sockets, and the reason of its end.
+//! Never: HTTP requests; the input of the client.
 
-pub(crate) mod state; // what a shard shares of one connection
-pub(crate) mod task; // the one task of a connection
-pub(crate) mod read; // bytes of the peer, and when more are read
-pub(crate) mod backlog; // bytes that were read and have to wait
-pub(crate) mod packets; // from frames to packets to events
-pub(crate) mod attachments; // packets that wait for their binary data
-pub(crate) mod queue; // what is queued for it, in its client's form
-pub(crate) mod socket; // a connection's place in a namespace
-pub(crate) mod sockets; // the sockets of a connection
+pub(crate) mod client_info; // the client that opened the connection
+pub(crate) mod state; // what a shard and the connection's task share
+pub(crate) mod parts; // timers, lifecycle, wire format, output, memberships
+pub(crate) mod queueing; // frames queued in the client's form
+pub(crate) mod socket; // one connection in one namespace
+pub(crate) mod socket_id; // the public id of a socket
+pub(crate) mod link; // a connection on its shard, to answer the client
 pub(crate) mod end; // why a connection ends
-pub(crate) mod closing; // the end of one
 pub(crate) mod record; // the records of a connection's life

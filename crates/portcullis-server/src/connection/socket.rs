@@ -1,82 +1,130 @@
-//! One connection's place in one namespace.
-//! Never: alive longer than its connection; forgetting the connection empties it.
+//! A socket: one connection in one namespace; and the sockets of a connection.
+//! Never: a socket that outlives its connection; the end of the connection removes it.
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis_model::{Denial, Namespace, RoomId};
+use bytes::Bytes;
+use portcullis_model::{Namespace, RoomId};
 
+use crate::connection::socket_id::SocketId;
 use crate::connection::state::Connection;
-use crate::random::random_bytes;
 
-const ID_BYTES: usize = 15;
-
-/// The public id of a socket: 120 random bits, shown as 20 characters. No secret, no credential.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SocketId([u8; ID_BYTES]);
-
-impl SocketId {
-    pub(crate) fn random() -> Result<Self, Denial> {
-        random_bytes().map(Self)
-    }
-}
-
-impl fmt::Display for SocketId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&URL_SAFE_NO_PAD.encode(self.0))
-    }
-}
-
-impl fmt::Debug for SocketId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "SocketId({self})")
-    }
-}
-
-/// A socket of Socket.IO, or the one place of a plain connection.
+/// A socket of Socket.IO, or the only socket of a plain connection.
 pub(crate) struct Socket {
     pub(crate) connection: Rc<Connection>,
     pub(crate) namespace: Namespace,
-    /// Which of the registered namespaces it is in.
+    /// The index of the registered namespace.
     pub(crate) rule: usize,
     pub(crate) id: SocketId,
-    /// The private id a client shows to take this place again; boxed, since most have none.
+    /// The private id that a returning client sends to recover this socket. Boxed, because most
+    /// sockets have none.
     pub(crate) pid: Option<Box<str>>,
-    /// Where it stands in the shard's list of the namespace.
+    /// The key of the socket in the shard's list of the namespace.
     pub(crate) key: Cell<usize>,
-    /// The rooms it hears, each with its key there.
+    /// The rooms it is in, each with the socket's key in that room.
     pub(crate) rooms: RefCell<Vec<(RoomId, usize)>>,
-    /// The same rooms for handlers, made when an event needs them; a thin pointer, so that a
+    /// The same rooms for handlers, built when an event needs them. A thin pointer, so that a
     /// socket stays in its size class of the allocator.
-    pub(crate) shown: Cell<Option<Arc<Vec<RoomId>>>>,
+    shared_rooms: Cell<Option<Arc<Vec<RoomId>>>>,
 }
 
 impl Socket {
-    /// The rooms it hears, in a list that its events share; none when there is none.
-    pub(crate) fn heard(&self) -> Option<Arc<Vec<RoomId>>> {
+    pub(crate) fn new(
+        connection: Rc<Connection>,
+        namespace: Namespace,
+        rule: usize,
+        id: SocketId,
+        pid: Option<Box<str>>,
+    ) -> Self {
+        Self {
+            connection,
+            namespace,
+            rule,
+            id,
+            pid,
+            key: Cell::new(0),
+            rooms: RefCell::default(),
+            shared_rooms: Cell::default(),
+        }
+    }
+
+    /// The rooms it is in, as a list that its events share; `None` when it is in no room.
+    pub(crate) fn shared_rooms(&self) -> Option<Arc<Vec<RoomId>>> {
         let rooms = self.rooms.borrow();
         if rooms.is_empty() {
             return None;
         }
-        let shown = self.shown.take();
-        let shown =
-            shown.unwrap_or_else(|| Arc::new(rooms.iter().map(|(room, _)| room.clone()).collect()));
-        self.shown.set(Some(Arc::clone(&shown)));
-        Some(shown)
+        let shared = self.shared_rooms.take();
+        let shared = shared
+            .unwrap_or_else(|| Arc::new(rooms.iter().map(|(room, _)| room.clone()).collect()));
+        self.shared_rooms.set(Some(Arc::clone(&shared)));
+        Some(shared)
     }
 
-    /// The rooms it hears have changed.
+    /// Drops the shared list after the rooms have changed.
     pub(crate) fn rooms_changed(&self) {
-        self.shown.take();
+        self.shared_rooms.take();
     }
 
-    pub(crate) fn hears(&self, room: &RoomId) -> bool {
-        self.rooms.borrow().iter().any(|(known, _)| known == room)
+    pub(crate) fn is_in(&self, room: &RoomId) -> bool {
+        self.rooms.borrow().iter().any(|(joined, _)| joined == room)
     }
+
+    /// A copy of the rooms it is in.
+    pub(crate) fn room_list(&self) -> Vec<RoomId> {
+        self.rooms.borrow().iter().map(|(room, _)| room.clone()).collect()
+    }
+}
+
+/// The sockets of one connection: usually one, at most eight. The first one needs no allocation.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    first: Option<Rc<Socket>>,
+    more: Vec<Rc<Socket>>,
+}
+
+impl Sockets {
+    pub(crate) fn add(&mut self, socket: Rc<Socket>) {
+        if self.first.is_none() {
+            self.first = Some(socket);
+        } else {
+            self.more.push(socket);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, socket: &Rc<Socket>) {
+        let is_same = |other: &Rc<Socket>| Rc::ptr_eq(other, socket);
+        if self.first.as_ref().is_some_and(is_same) {
+            self.first = None;
+        } else {
+            self.more.retain(|other| !is_same(other));
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Rc<Socket>> {
+        self.first.iter().chain(&self.more)
+    }
+
+    pub(crate) fn find(&self, namespace: &str) -> Option<&Rc<Socket>> {
+        self.iter().find(|socket| socket.namespace.as_str() == namespace)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.more.is_empty()
+    }
+}
+
+/// A socket whose recovery is under way: only the missed events are still to come.
+pub(crate) struct PendingRecovery {
+    pub(crate) socket: Rc<Socket>,
+    /// The answer to the CONNECT.
+    pub(crate) answer: Bytes,
 }
 
 #[cfg(test)]

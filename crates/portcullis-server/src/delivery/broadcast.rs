@@ -1,162 +1,93 @@
-//! Whom an event goes to: the operators of Socket.IO, over every shard.
-//! Never: a recipient twice, however many of the rooms it hears.
+//! Recipients of an event: the operators of Socket.IO, across all shards.
+//! Never: the same recipient twice, whatever rooms it is in.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use portcullis_guard::{Answer, User};
 use portcullis_model::{ConnectionId, Denial, Namespace, RoomId};
 use portcullis_wire::socketio::is_reserved;
 
-use crate::connection::socket::SocketId;
-use crate::delivery::gather::Gather;
+use crate::delivery::collector::ResponseCollector;
 use crate::delivery::hub::{Delta, Hub};
+use crate::delivery::operation::{AckResponse, Operation, OperationKind, SocketFilter, SocketInfo};
 use crate::events::frame::{Frame, FrameParts};
 use crate::events::payload::Payload;
 use crate::rooms::covered_rooms::CoveredRooms;
 
-/// Sockets one `fetch` gives at most from each shard.
-pub(crate) const FETCH_MAX: usize = 10_000;
-/// How long a `fetch` waits for a shard that is behind.
+/// How long a `fetch` waits for a busy shard.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Who is meant. Without rooms: everyone in the namespace.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Select {
-    pub(crate) namespace: Namespace,
-    pub(crate) to: Vec<RoomId>,
-    pub(crate) except: Vec<RoomId>,
-    pub(crate) only: Option<ConnectionId>,
-    pub(crate) without: Option<ConnectionId>,
-}
-
-/// What happens to those who are meant.
-#[derive(Clone)]
-pub(crate) enum Act {
-    /// They get an event.
-    Emit {
-        frame: Arc<Frame>,
-        /// Whether it is left out for those who are behind with reading.
-        volatile: bool,
-    },
-    /// They get an event and answer it.
-    Ask { frame: Arc<Frame>, id: u64, gather: Arc<Gather<Answered>>, timeout_ms: u64 },
-    /// They hear a room from here on.
-    Join(RoomId),
-    /// They do not hear a room from here on.
-    Leave(RoomId),
-    /// They leave the namespace.
-    Disconnect,
-    /// They are counted.
-    Fetch(Arc<Gather<SocketInfo>>),
-}
-
-/// One operation on the sockets that are meant.
-#[derive(Clone)]
-pub struct Operation {
-    pub(crate) select: Select,
-    pub(crate) act: Act,
-}
-
-impl std::fmt::Debug for Operation {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Operation").field("select", &self.select).finish_non_exhaustive()
-    }
-}
-
-/// A socket as others see it.
+/// The acknowledgements of an event of the server.
 #[derive(Debug, Clone)]
-pub struct SocketInfo {
-    /// The public id.
-    pub id: SocketId,
-    /// The connection it is on.
-    pub connection: ConnectionId,
-    /// Who is signed in.
-    pub user: Arc<User>,
-    /// The rooms it hears.
-    pub rooms: Vec<RoomId>,
-}
-
-/// One answer to an event that asked for one.
-#[derive(Debug, Clone)]
-pub struct Answered {
-    /// The socket that answered.
-    pub socket: SocketId,
-    /// What it said, after its guards.
-    pub answer: Answer,
-}
-
-/// What came of an event that asked for answers.
-#[derive(Debug, Clone)]
-pub struct Acknowledged {
-    /// The answers, in the order they came.
-    pub answers: Vec<Answered>,
-    /// How many were asked and did not answer: too late, gone, refused by a guard, or with too
-    /// many questions open already.
+pub struct AckResponses {
+    /// The acknowledgements, in the order in which they came.
+    pub answers: Vec<AckResponse>,
+    /// How many recipients did not acknowledge: too late, disconnected, rejected by a guard, or
+    /// with too many acknowledgements pending.
     pub missing: usize,
 }
 
-/// Sockets of one namespace, chosen by rooms; what is said to them goes to every shard.
+/// Sockets of one namespace, selected by rooms, on every shard.
 ///
-/// Order: what one task or thread hands over arrives in that order, and an acknowledgement a
-/// handler gives comes after what it emitted. Delivery: at most once; an event is not stored.
+/// Order: what one task or thread hands over arrives in that order, and the acknowledgement of a
+/// handler comes after what the handler emitted. Delivery: at most once; events are not stored.
 #[derive(Clone)]
 #[must_use = "nothing happens until something is emitted"]
 pub struct Broadcast {
     hub: Hub,
-    select: Select,
+    filter: SocketFilter,
     volatile: bool,
-    /// The rooms it may reach, when a handler makes it for its client.
+    /// The rooms that it may reach, when a handler makes it for its client.
     within: Option<CoveredRooms>,
 }
 
 impl Hub {
-    /// Everyone in a namespace.
+    /// All sockets in a namespace.
     pub fn namespace(&self, namespace: Namespace) -> Broadcast {
-        let select = Select { namespace, ..Select::default() };
-        Broadcast { hub: self.clone(), select, volatile: false, within: None }
+        let filter = SocketFilter { namespace, ..SocketFilter::default() };
+        Broadcast { hub: self.clone(), filter, volatile: false, within: None }
     }
 }
 
 impl Broadcast {
-    /// Only rooms that are covered can be reached.
+    /// Restricts it to rooms that are covered.
     pub(crate) fn within(mut self, rooms: CoveredRooms) -> Self {
         self.within = Some(rooms);
         self
     }
 
-    /// Those who hear this room; with several calls, those who hear any of the rooms.
+    /// Only sockets in this room; with several calls, in any of the rooms.
     pub fn to(mut self, room: &RoomId) -> Self {
-        self.select.to.push(room.clone());
+        self.filter.to.push(room.clone());
         self
     }
 
-    /// Not those who hear this room.
+    /// Without the sockets in this room.
     pub fn except(mut self, room: &RoomId) -> Self {
-        self.select.except.push(room.clone());
+        self.filter.except.push(room.clone());
         self
     }
 
     /// Only the socket on this connection.
     pub fn only(mut self, connection: ConnectionId) -> Self {
-        self.select.only = Some(connection);
+        self.filter.only = Some(connection);
         self
     }
 
-    /// Not the socket on this connection.
+    /// Without the socket on this connection.
     pub fn without(mut self, connection: ConnectionId) -> Self {
-        self.select.without = Some(connection);
+        self.filter.without = Some(connection);
         self
     }
 
-    /// Leaves out whoever is behind with reading: for what the next event makes old.
+    /// Leaves out slow consumers: for events that the next one replaces.
     pub fn volatile(mut self) -> Self {
         self.volatile = true;
         self
     }
 
-    /// On this node only. One node is all there is without a cluster.
+    /// Only sockets on this node. Without a cluster, there is no other node.
     pub fn local(self) -> Self {
         self
     }
@@ -164,25 +95,25 @@ impl Broadcast {
     /// Sends an event.
     ///
     /// # Errors
-    /// [`Denial::Busy`] when a shard is behind (those before it have taken the event),
-    /// [`Denial::Internal`] for a name that Socket.IO keeps for itself, and
+    /// [`Denial::Busy`] when the queue of a shard is full (other shards may have taken the event),
+    /// [`Denial::Internal`] for a name that Socket.IO reserves, and
     /// [`Denial::Forbidden`] for a room that is not covered ([`crate::Context::as_server`]).
     pub fn emit(&self, name: &str, payload: &Payload) -> Result<(), Denial> {
         check_name(name)?;
-        let parts = FrameParts { namespace: self.select.namespace.clone(), ..Default::default() };
+        let parts = FrameParts { namespace: self.filter.namespace.clone(), ..Default::default() };
         let frame = Frame::build(parts, name, payload);
-        self.act(Act::Emit { frame, volatile: self.volatile })
+        self.deliver(OperationKind::Emit { frame, volatile: self.volatile })
     }
 
-    /// Sends an event that was encoded before.
+    /// Sends an event that is already encoded.
     ///
     /// # Errors
     /// As [`Broadcast::emit`].
     pub fn emit_frame(&self, frame: Arc<Frame>) -> Result<(), Denial> {
-        self.act(Act::Emit { frame, volatile: self.volatile })
+        self.deliver(OperationKind::Emit { frame, volatile: self.volatile })
     }
 
-    /// Sends an event and gathers the acknowledgements, for `limit` at most.
+    /// Sends an event and collects the acknowledgements, for `limit` at most.
     ///
     /// # Errors
     /// As [`Broadcast::emit`].
@@ -191,65 +122,67 @@ impl Broadcast {
         name: &str,
         payload: &Payload,
         limit: Duration,
-    ) -> Result<Acknowledged, Denial> {
+    ) -> Result<AckResponses, Denial> {
         check_name(name)?;
-        // One id for all recipients, so that they share one frame.
+        // All recipients have the same id, so that they share one frame.
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let namespace = self.select.namespace.clone();
+        let namespace = self.filter.namespace.clone();
         let parts = FrameParts { namespace, ack: Some(id), offset: None };
         let frame = Frame::build(parts, name, payload);
-        let gather = Gather::new(self.shards());
+        let collector = ResponseCollector::new(self.shard_count());
         let timeout_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        self.act(Act::Ask { frame, id, gather: Arc::clone(&gather), timeout_ms })?;
-        let (answers, missing) = gather.wait(limit).await;
-        Ok(Acknowledged { answers, missing })
+        let to_shards = Arc::clone(&collector);
+        self.deliver(OperationKind::EmitWithAck { frame, id, collector: to_shards, timeout_ms })?;
+        let (answers, missing) = collector.wait(limit).await;
+        Ok(AckResponses { answers, missing })
     }
 
     /// Lists the sockets: at most 10,000 of each shard.
     ///
     /// # Errors
-    /// [`Denial::Busy`] when a shard is behind.
+    /// [`Denial::Busy`] when the queue of a shard is full.
     pub async fn fetch(&self) -> Result<Vec<SocketInfo>, Denial> {
-        let gather = Gather::new(self.shards());
-        self.act(Act::Fetch(Arc::clone(&gather)))?;
-        Ok(gather.wait(FETCH_TIMEOUT).await.0)
+        let collector = ResponseCollector::new(self.shard_count());
+        self.deliver(OperationKind::Fetch(Arc::clone(&collector)))?;
+        Ok(collector.wait(FETCH_TIMEOUT).await.0)
     }
 
-    /// They hear the room from here on, those who may hear one more.
+    /// Adds them to a room, except those that are in as many rooms as they may be.
     ///
     /// # Errors
-    /// [`Denial::Busy`] when a shard is behind.
+    /// [`Denial::Busy`] when the queue of a shard is full.
     pub fn join(&self, room: &RoomId) -> Result<(), Denial> {
-        self.act(Act::Join(room.clone()))
+        self.deliver(OperationKind::Join(room.clone()))
     }
 
-    /// They do not hear the room from here on.
+    /// Removes them from a room.
     ///
     /// # Errors
-    /// [`Denial::Busy`] when a shard is behind.
+    /// [`Denial::Busy`] when the queue of a shard is full.
     pub fn leave(&self, room: &RoomId) -> Result<(), Denial> {
-        self.act(Act::Leave(room.clone()))
+        self.deliver(OperationKind::Leave(room.clone()))
     }
 
-    /// They leave the namespace; their clients read `io server disconnect` and stay away.
+    /// Removes them from the namespace. Their clients get the reason `io server disconnect` and do
+    /// not reconnect by themselves.
     ///
     /// # Errors
-    /// [`Denial::Busy`] when a shard is behind.
+    /// [`Denial::Busy`] when the queue of a shard is full.
     pub fn disconnect(&self) -> Result<(), Denial> {
-        self.act(Act::Disconnect)
+        self.deliver(OperationKind::Disconnect)
     }
 
-    fn shards(&self) -> usize {
-        if self.select.only.is_some() { 1 } else { self.hub.shard_count() }
+    fn shard_count(&self) -> usize {
+        if self.filter.only.is_some() { 1 } else { self.hub.shard_count() }
     }
 
-    fn act(&self, act: Act) -> Result<(), Denial> {
+    fn deliver(&self, kind: OperationKind) -> Result<(), Denial> {
         if let Some(within) = &self.within {
-            within.check(&self.select.to)?;
+            within.check(&self.filter.to)?;
         }
-        let delta = Delta::Operate(Operation { select: self.select.clone(), act });
-        match self.select.only {
+        let delta = Delta::Operate(Operation { filter: self.filter.clone(), kind });
+        match self.filter.only {
             Some(connection) => self.hub.try_deliver_to(connection.shard, delta),
             None => self.hub.try_deliver(delta),
         }
@@ -257,6 +190,6 @@ impl Broadcast {
 }
 
 fn check_name(name: &str) -> Result<(), Denial> {
-    // `error` is what a refusal without an acknowledgement is called.
+    // `error` is the name of a denial without an acknowledgement.
     if is_reserved(name) { Err(Denial::Internal("reserved_event_name")) } else { Ok(()) }
 }

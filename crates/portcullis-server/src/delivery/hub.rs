@@ -1,5 +1,5 @@
-//! The way into every shard, for deliveries.
-//! Never: unbounded; a shard that is behind holds the writer back.
+//! The queues into every shard, for deliveries.
+//! Never: unbounded; the store's writer waits for a shard whose queue is full.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -8,81 +8,81 @@ use bytes::Bytes;
 use portcullis_model::{ConnectionId, Denial, RoomId, UserId};
 use tokio::sync::mpsc;
 
-use crate::delivery::broadcast::Operation;
+use crate::delivery::operation::Operation;
 use crate::events::frame::Frame;
 
 /// Batches that may wait for one shard.
 const INBOX_MAX_BATCHES: usize = 1024;
 
-/// One thing every shard has to know, in the order it happened.
+/// One change that every shard applies, in the order in which changes happened.
 #[derive(Debug, Clone)]
 pub enum Delta {
-    /// A frame for everyone who hears the room, in the frame's namespace.
+    /// Sends a frame to the members of a room, in the frame's namespace.
     Publish {
         /// The room.
         room: RoomId,
         /// The event.
         frame: Arc<Frame>,
     },
-    /// A frame for everyone in the frame's namespace.
+    /// Sends a frame to all sockets in the frame's namespace.
     Announce {
         /// The event.
         frame: Arc<Frame>,
     },
-    /// From here on the connection hears the room of namespace `/`, if it still lives.
+    /// Adds a connection, if it is still open, to a room of namespace `/`.
     Subscribe {
         /// The room.
         room: RoomId,
         /// The connection.
         connection: ConnectionId,
     },
-    /// From here on no connection of the user hears the room of namespace `/`.
+    /// Removes all connections of a user from a room of namespace `/`.
     Unsubscribe {
         /// The room.
         room: RoomId,
         /// The user.
         user: UserId,
     },
-    /// From here on nobody hears the room of namespace `/`.
+    /// Removes all members from a room of namespace `/`.
     CloseRoom {
         /// The room.
         room: RoomId,
     },
-    /// The user's standing changed: connections that are no longer valid end.
+    /// Checks the user's connections again and ends those that are no longer valid.
     Recheck {
         /// The user.
         user: UserId,
     },
-    /// Every connection of the user ends; the user may come back.
+    /// Ends all connections of a user, who may connect again.
     Kick {
         /// The user.
         user: UserId,
     },
-    /// The clients of the user are asked whether they are still there.
+    /// Sends a ping to the clients of a user.
     Probe {
         /// The user.
         user: UserId,
     },
-    /// The client of the connection has come back on another one; this one ends.
+    /// Ends a connection whose client has come back on another one.
     Replace {
         /// The connection.
         connection: ConnectionId,
     },
-    /// Something was withdrawn that may be anybody's: all connections are looked at.
+    /// Checks all connections again, after a revocation that may concern any of them.
     RecheckAll,
-    /// A connection that came back has its place again: it gets what it missed, then hears its
-    /// rooms from here on. The answer to [`crate::Recovering`].
+    /// Recovers a socket: sends the missed events and adds it to its rooms. The answer to a
+    /// [`crate::RecoveryRequest`].
     Resume {
         /// The connection.
         connection: ConnectionId,
-        /// The rooms it may still hear.
+        /// The rooms that the user may still be in.
         rooms: Vec<RoomId>,
-        /// What it missed, in the order it was said.
+        /// The missed events, in their order.
         missed: Vec<Arc<Frame>>,
     },
-    /// Something is done to chosen sockets.
+    /// Applies an operation to the sockets that its filter matches.
     Operate(Operation),
-    /// An acknowledgement that comes after what its handler emitted.
+    /// Sends an acknowledgement, after what its handler emitted.
     Acknowledge(Acknowledge),
 }
 
@@ -96,66 +96,66 @@ pub struct Acknowledge {
 /// Deltas on their way to one shard.
 pub(crate) struct Batch {
     pub(crate) deltas: Arc<[Delta]>,
-    /// Whether the shard's own thread handed them over.
-    own: bool,
+    /// Whether the shard's own thread sent the batch.
+    is_own: bool,
 }
 
 thread_local! {
-    /// Which shard this thread is, if it is one.
+    /// The index of the shard that runs on this thread, if any.
     static SHARD: Cell<Option<u16>> = const { Cell::new(None) };
-    /// How many batches this shard's thread has handed to itself.
-    static HANDED: Cell<u64> = const { Cell::new(0) };
-    /// How many of those are applied; they are in the order in which they were handed over.
+    /// How many batches this shard's thread has sent to itself.
+    static SENT: Cell<u64> = const { Cell::new(0) };
+    /// How many of those are applied; they are applied in the order in which they were sent.
     static APPLIED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Makes this thread known as a shard's own.
-pub(crate) fn be_shard(index: u16) {
+/// Marks this thread as the one of a shard.
+pub(crate) fn set_shard_of_thread(index: u16) {
     SHARD.set(Some(index));
 }
 
-/// Whether something that was said on this shard's thread has not reached its own connections: an
-/// answer that is given now has to go the same way, or it would overtake.
-pub(crate) fn has_pending() -> bool {
-    handed().is_some()
+/// Whether this shard's thread has sent itself batches that are not applied. An answer that is
+/// written now has to go through the hub as well, or it would arrive before them.
+pub(crate) fn has_pending_batches() -> bool {
+    pending_batches().is_some()
 }
 
-/// What was said on this shard's thread so far, when some of it has not reached its connections.
-pub(crate) fn handed() -> Option<Handed> {
-    let handed = Handed(HANDED.get());
-    (!handed.is_applied()).then_some(handed)
+/// The batches that this shard's thread has sent itself so far, if any of them is not applied.
+pub(crate) fn pending_batches() -> Option<PendingBatches> {
+    let pending = PendingBatches(SENT.get());
+    (!pending.are_applied()).then_some(pending)
 }
 
-/// Everything that was said up to a moment.
+/// All batches that a shard's thread had sent itself at one moment.
 #[derive(Clone, Copy)]
-pub(crate) struct Handed(u64);
+pub(crate) struct PendingBatches(u64);
 
-impl Handed {
-    /// Whether all of it has reached its connections; what was said later does not count.
-    pub(crate) fn is_applied(self) -> bool {
+impl PendingBatches {
+    /// Whether all of them are applied; later batches do not count.
+    pub(crate) fn are_applied(self) -> bool {
         APPLIED.get() >= self.0
     }
 }
 
 impl Batch {
-    /// The batch is applied.
-    pub(crate) fn applied(&self) {
-        if self.own {
+    /// Notes that the batch is applied.
+    pub(crate) fn set_applied(&self) {
+        if self.is_own {
             APPLIED.set(APPLIED.get() + 1);
         }
     }
 }
 
-/// Hands deliveries to every shard.
+/// Sends deliveries to every shard.
 ///
-/// Order: what one thread hands over arrives at each shard in that order. Delivery: nothing is
-/// dropped; `deliver_blocking` waits for a shard that is behind.
+/// Order: what one thread sends arrives at each shard in that order. Delivery: nothing is dropped;
+/// `deliver_blocking` waits for a shard whose queue is full.
 #[derive(Clone)]
 pub struct Hub {
     shards: Arc<[mpsc::Sender<Batch>]>,
 }
 
-/// How many wait in the longest of some queues, and how many may.
+/// The length of the longest queue, and the capacity of each.
 pub(crate) fn longest<T>(queues: &[mpsc::Sender<T>]) -> (usize, usize) {
     let lengths = queues.iter().map(|queue| queue.max_capacity() - queue.capacity());
     (lengths.max().unwrap_or(0), queues.first().map_or(0, mpsc::Sender::max_capacity))
@@ -172,26 +172,26 @@ impl Hub {
         self.shards.len()
     }
 
-    /// How many batches wait for the shard that has the most of them, and how many may.
-    pub(crate) fn waiting(&self) -> (usize, usize) {
+    /// The number of batches in the longest queue, and the capacity of each queue.
+    pub(crate) fn queue_length(&self) -> (usize, usize) {
         longest(&self.shards)
     }
 
-    /// Delivers from a thread that may wait: the store's writer.
+    /// Delivers from a thread that may block: the store's writer.
     ///
-    /// A shard that has ended takes nothing any more; that is no error.
+    /// A shard that has ended takes no deliveries, which is not an error.
     pub fn deliver_blocking(&self, deltas: Vec<Delta>) {
         let deltas: Arc<[Delta]> = deltas.into();
         for shard in self.shards.iter() {
             let deltas = Arc::clone(&deltas);
-            let _ended = shard.blocking_send(Batch { deltas, own: false });
+            let _ended = shard.blocking_send(Batch { deltas, is_own: false });
         }
     }
 
     /// Delivers from a handler.
     ///
     /// # Errors
-    /// [`Denial::Busy`] when a shard's queue is full; shards before it have taken the delta.
+    /// [`Denial::Busy`] when a shard's queue is full; other shards may have taken the delta.
     pub fn try_deliver(&self, delta: Delta) -> Result<(), Denial> {
         let deltas: Arc<[Delta]> = Arc::new([delta]);
         let mut outcome = Ok(());
@@ -211,12 +211,12 @@ impl Hub {
     }
 }
 
-/// A shard that has ended takes nothing any more; that is no error.
+/// Sends to one shard; one that has ended takes no deliveries, which is not an error.
 fn try_send(index: usize, shard: &mpsc::Sender<Batch>, deltas: Arc<[Delta]>) -> Result<(), Denial> {
-    let own = SHARD.get().is_some_and(|own| usize::from(own) == index);
-    match shard.try_send(Batch { deltas, own }) {
+    let is_own = SHARD.get().is_some_and(|own| usize::from(own) == index);
+    match shard.try_send(Batch { deltas, is_own }) {
         Ok(()) => {
-            HANDED.set(HANDED.get() + u64::from(own));
+            SENT.set(SENT.get() + u64::from(is_own));
             Ok(())
         }
         Err(mpsc::error::TrySendError::Full(_)) => Err(Denial::Busy),

@@ -1,9 +1,10 @@
 //! Deliveries: from a broadcast to the outboxes of every shard.
 //! Never: checks of what a client may send.
 
-pub(crate) mod broadcast; // whom an event goes to
-pub(crate) mod gather; // responses from every shard
-pub(crate) mod hub; // the way into every shard, for deliveries
-pub(crate) mod deliver; // deliveries applied in order
-pub(crate) mod operate; // operations on chosen sockets
-pub(crate) mod outbox; // frames waiting to be written, bounded
+pub(crate) mod broadcast; // recipients of an event
+pub(crate) mod operation; // an operation on selected sockets
+pub(crate) mod collector; // responses collected from every shard
+pub(crate) mod hub; // the queues into every shard
+pub(crate) mod apply; // deliveries applied in order
+pub(crate) mod apply_operation; // operations applied to the sockets of a shard
+pub(crate) mod outbox; // frames queued for one connection, bounded

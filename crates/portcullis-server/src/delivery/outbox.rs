@@ -1,5 +1,5 @@
 //! Frames waiting to be written to one connection, bounded in bytes and number.
-//! Never: grows past its limit; the connection ends instead.
+//! Never: more than its limit; the connection ends instead.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
@@ -8,44 +8,48 @@ use bytes::{Buf, Bytes};
 
 use crate::listen::stream::Stream;
 
-/// More than this is not copied together: the frame is written as it is.
+/// Frames are copied together up to this size; a larger one is written by itself.
 const COALESCE_MAX_BYTES: usize = 16 * 1024;
 
-/// Space for so many frames is kept between two bursts.
+/// Capacity that is kept between two bursts.
 const KEPT_FRAMES: usize = 64;
-/// With so many frames waiting a peer is behind.
-const BEHIND_FRAMES: usize = 16;
+/// From this queue length on, a peer is a slow consumer.
+const SLOW_FRAMES: usize = 16;
 
-/// Why a frame was not taken.
+/// The queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Full;
+pub(crate) struct OutboxFull;
 
-/// How a flush ended.
+/// The result of a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flushed {
-    /// Nothing waits any more.
+pub(crate) enum FlushOutcome {
+    /// The queue is empty.
     Empty,
-    /// The socket takes nothing now; its waker is armed. `progress` tells whether it took some.
-    Blocked { progress: bool },
-    /// The socket is broken.
+    /// The socket takes no more bytes now; its waker is registered.
+    Blocked {
+        /// Whether it took some bytes before.
+        progress: bool,
+    },
+    /// The socket has failed.
     Failed,
 }
 
-/// The queue. Worst case in memory: `bytes_max` plus 32 bytes a frame. The first frame stands
-/// apart, so that a peer that keeps up costs no allocation; what a burst took goes at the next
-/// ping.
+/// The queue. Worst case in memory: `bytes_max`, and 32 bytes for each frame.
+///
+/// The first frame has its own field, so that a fast peer costs no allocation. The capacity that a
+/// burst took is freed at the next ping.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     first: Option<Bytes>,
     rest: VecDeque<Bytes>,
     bytes: u32,
-    /// Frames that may wait beyond the limit, until they are written.
-    allowed: u32,
+    /// Frames that may be queued beyond the limit, until they are written.
+    extra_frames: u32,
 }
 
 impl Outbox {
-    /// Bytes that wait.
-    pub(crate) fn waiting_bytes(&self) -> usize {
+    /// Bytes in the queue.
+    pub(crate) fn queued_bytes(&self) -> usize {
         self.bytes as usize
     }
 
@@ -54,11 +58,11 @@ impl Outbox {
         frame: Bytes,
         bytes_max: usize,
         frames_max: usize,
-    ) -> Result<(), Full> {
-        let bytes = u32::try_from(frame.len()).map_err(|_| Full)?.saturating_add(self.bytes);
-        let frames_max = frames_max.saturating_add(self.allowed as usize);
+    ) -> Result<(), OutboxFull> {
+        let bytes = u32::try_from(frame.len()).map_err(|_| OutboxFull)?.saturating_add(self.bytes);
+        let frames_max = frames_max.saturating_add(self.extra_frames as usize);
         if self.len() >= frames_max || bytes as usize > bytes_max {
-            return Err(Full);
+            return Err(OutboxFull);
         }
         self.bytes = bytes;
         if self.first.is_none() {
@@ -69,21 +73,22 @@ impl Outbox {
         Ok(())
     }
 
-    /// Lets so many more frames wait than the limit says.
-    pub(crate) fn allow(&mut self, frames: usize) {
-        self.allowed = self.allowed.saturating_add(u32::try_from(frames).unwrap_or(u32::MAX));
+    /// Permits this many frames beyond the limit.
+    pub(crate) fn allow_extra(&mut self, frames: usize) {
+        self.extra_frames =
+            self.extra_frames.saturating_add(u32::try_from(frames).unwrap_or(u32::MAX));
     }
 
     /// Takes the oldest frame.
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
         let frame = self.first.take()?;
-        self.forget_bytes(frame.len());
+        self.subtract_bytes(frame.len());
         self.advance_queue();
         Some(frame)
     }
 
-    /// Replaces every frame that waits; they may get longer than the limit that they passed.
-    pub(crate) fn encode_again(&mut self, encode: impl Fn(Bytes) -> Bytes) {
+    /// Replaces every queued frame; the new ones may exceed the limit.
+    pub(crate) fn reencode(&mut self, encode: impl Fn(Bytes) -> Bytes) {
         self.first = self.first.take().map(&encode);
         for frame in &mut self.rest {
             *frame = encode(std::mem::take(frame));
@@ -92,17 +97,17 @@ impl Outbox {
         self.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
-    /// How many bytes the oldest frame has.
+    /// The size of the oldest frame.
     pub(crate) fn front_bytes(&self) -> Option<usize> {
         self.first.as_ref().map(Bytes::len)
     }
 
-    /// Whether few enough frames wait that the peer may be called up to date.
+    /// Whether the queue is so short that the peer is not a slow consumer.
     pub(crate) fn is_short(&self) -> bool {
-        self.len() < BEHIND_FRAMES
+        self.len() < SLOW_FRAMES
     }
 
-    fn forget_bytes(&mut self, count: usize) {
+    fn subtract_bytes(&mut self, count: usize) {
         self.bytes = self.bytes.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
@@ -110,44 +115,44 @@ impl Outbox {
         usize::from(self.first.is_some()) + self.rest.len()
     }
 
-    /// Moves the next frame to the front; a long queue's memory goes when the last one has.
+    /// Moves the next frame to the front; an empty queue frees the memory of a burst.
     fn advance_queue(&mut self) {
         self.first = self.rest.pop_front();
-        self.allowed = self.allowed.saturating_sub(1);
+        self.extra_frames = self.extra_frames.saturating_sub(1);
         if self.rest.is_empty() && self.rest.capacity() > KEPT_FRAMES {
             self.rest = VecDeque::new();
         }
     }
 
-    /// Gives back the queue's memory; for a connection that has been quiet.
+    /// Frees the queue's memory, for an idle connection.
     pub(crate) fn shrink(&mut self) {
         if self.rest.is_empty() && self.rest.capacity() > 0 {
             self.rest = VecDeque::new();
         }
     }
 
-    /// Writes as much as the socket takes; small frames go together in one call.
+    /// Writes as much as the socket takes; small frames are written in one call.
     pub(crate) fn flush(
         &mut self,
         stream: &mut Stream,
         scratch: &mut Vec<u8>,
         context: &mut Context<'_>,
-    ) -> Flushed {
+    ) -> FlushOutcome {
         let mut progress = false;
         while self.first.is_some() {
             match self.write_some(stream, scratch, context) {
-                Poll::Ready(Ok(0) | Err(_)) => return Flushed::Failed,
+                Poll::Ready(Ok(0) | Err(_)) => return FlushOutcome::Failed,
                 Poll::Ready(Ok(written)) => {
                     progress = true;
                     self.consume(written);
                 }
-                Poll::Pending => return Flushed::Blocked { progress },
+                Poll::Pending => return FlushOutcome::Blocked { progress },
             }
         }
         match stream.poll_flush(context) {
-            Poll::Ready(Ok(())) => Flushed::Empty,
-            Poll::Ready(Err(_)) => Flushed::Failed,
-            Poll::Pending => Flushed::Blocked { progress },
+            Poll::Ready(Ok(())) => FlushOutcome::Empty,
+            Poll::Ready(Err(_)) => FlushOutcome::Failed,
+            Poll::Pending => FlushOutcome::Blocked { progress },
         }
     }
 
@@ -174,7 +179,7 @@ impl Outbox {
     }
 
     fn consume(&mut self, mut written: usize) {
-        self.forget_bytes(written);
+        self.subtract_bytes(written);
         while let Some(first) = &mut self.first {
             if first.len() > written {
                 first.advance(written);
@@ -191,29 +196,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_bounds_hold() {
+    fn full_outbox_rejects_frames_by_bytes_and_by_count() {
         let mut outbox = Outbox::default();
         let frame = Bytes::from_static(b"12345");
         assert_eq!(outbox.push(frame.clone(), 10, 3), Ok(()));
         assert_eq!(outbox.push(frame.clone(), 10, 3), Ok(()));
-        assert_eq!(outbox.push(frame.clone(), 10, 3), Err(Full));
-        assert_eq!(outbox.push(frame, 100, 2), Err(Full));
+        assert_eq!(outbox.push(frame.clone(), 10, 3), Err(OutboxFull));
+        assert_eq!(outbox.push(frame, 100, 2), Err(OutboxFull));
     }
 
     #[test]
-    fn frames_that_are_encoded_again_keep_order_and_count() {
+    fn reencoded_frames_keep_their_order_and_are_counted() {
         let mut outbox = Outbox::default();
         for text in ["a", "b", "c"] {
             outbox.push(Bytes::from_static(text.as_bytes()), 100, 10).unwrap();
         }
-        outbox.encode_again(|frame| [&frame[..], b"!"].concat().into());
-        assert_eq!(outbox.waiting_bytes(), 6);
+        outbox.reencode(|frame| [&frame[..], b"!"].concat().into());
+        assert_eq!(outbox.queued_bytes(), 6);
         let all: Vec<u8> = std::iter::from_fn(|| outbox.pop()).flatten().collect();
-        assert_eq!((all.as_slice(), outbox.waiting_bytes()), (b"a!b!c!".as_slice(), 0));
+        assert_eq!((all.as_slice(), outbox.queued_bytes()), (b"a!b!c!".as_slice(), 0));
     }
 
     #[test]
-    fn partial_writes_keep_the_rest() {
+    fn partial_write_keeps_the_unwritten_bytes() {
         let mut outbox = Outbox::default();
         for text in ["abc", "def", "ghi"] {
             outbox.push(Bytes::from_static(text.as_bytes()), 100, 10).unwrap();

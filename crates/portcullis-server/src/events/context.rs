@@ -1,5 +1,5 @@
-//! What a handler gets beside its permit, and what it gives back.
-//! Never: a way to the client's data around the permit.
+//! What a handler gets beside its permit, and what it returns.
+//! Never: the client's data; only the permit carries it.
 
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -11,84 +11,84 @@ use portcullis_guard::{Directory, Gate, User};
 use portcullis_model::{Clock, ConnectionId, Denial, Namespace, Now, RoomId};
 use serde::Serialize;
 
-use crate::connection::socket::SocketId;
+use crate::connection::socket_id::SocketId;
 use crate::delivery::broadcast::Broadcast;
 use crate::delivery::hub::{Delta, Hub};
 use crate::events::answer_memory::AnswerMemory;
 use crate::events::payload::Payload;
 use crate::rooms::covered_rooms::CoveredRooms;
 
-/// What every handler of a server can reach; shared, so that a context costs little.
-pub struct Surroundings {
-    /// The way to other connections, without a check of rooms: as [`Context::as_server`].
+/// What all handlers of a server share.
+pub struct Services {
+    /// Delivers to connections, without a check of rooms: as [`Context::as_server`].
     pub hub: Hub,
-    /// For what happens later than `Context::now`.
+    /// The time, for code that runs later than `Context::now`.
     pub clock: Arc<dyn Clock>,
-    /// Where acts are recorded.
+    /// The security log.
     pub audit: Audit,
-    /// The doors, for credentials and rates.
+    /// The gate, for credentials and rates.
     pub gate: Arc<Gate>,
-    /// Users, rooms, memberships as they are now.
+    /// The current users, rooms and memberships.
     pub directory: Arc<Directory>,
     /// Answers of events that carried a `mid`.
     pub(crate) answers: Arc<AnswerMemory>,
 }
 
-/// The surroundings of one event: the socket it came on and the way to others.
+/// The context of one event: the socket it arrived on, and the other sockets.
 #[derive(Clone)]
 pub struct Context {
-    /// The connection the event came on.
+    /// The connection that the event arrived on.
     pub connection: ConnectionId,
-    /// The namespace it came in.
+    /// The namespace of the socket.
     pub namespace: Namespace,
-    /// The public id of the socket: the connection's place in the namespace.
+    /// The public id of the socket.
     pub socket: SocketId,
     /// The client's address.
     pub client: IpAddr,
     /// When the event was permitted.
     pub now: Now,
-    /// What all handlers share; its fields are read as the context's own.
-    pub(crate) surroundings: Arc<Surroundings>,
-    /// Who is signed in.
+    /// What all handlers share; [`Context`] dereferences to it.
+    pub(crate) services: Arc<Services>,
+    /// The user who is signed in.
     pub(crate) user: Arc<User>,
-    /// How many rooms the socket hears.
+    /// The number of rooms that the socket is in.
     pub(crate) rooms: usize,
     /// The rooms that the handler may emit to.
     pub(crate) covered: CoveredRooms,
 }
 
 impl Deref for Context {
-    type Target = Surroundings;
+    type Target = Services;
 
-    fn deref(&self) -> &Surroundings {
-        &self.surroundings
+    fn deref(&self) -> &Services {
+        &self.services
     }
 }
 
 impl Context {
-    /// Who is signed in on the socket.
+    /// The user who is signed in on the socket.
     #[must_use]
     pub fn user(&self) -> &Arc<User> {
         &self.user
     }
 
-    /// How many rooms the socket hears; at most `ROOMS_PER_CONNECTION_MAX`.
+    /// The number of rooms that the socket is in; at most `ROOMS_PER_CONNECTION_MAX`.
     #[must_use]
     pub fn room_count(&self) -> usize {
         self.rooms
     }
 
-    /// Everyone in the namespace, without a check of rooms: for what the server itself announces.
+    /// All sockets in the namespace, without a check of rooms: for the server's announcements.
     ///
-    /// All other broadcasts of a context reach a room only if the client may be heard there: the
-    /// socket heard the room when the event came, the handler has joined it with this context, or
-    /// the event's rule asks for a member or the owner of it. To emit to another room is an error.
-    /// Do not pass a room that the client has named to this broadcast.
+    /// All other broadcasts of a context reach only covered rooms. A room is covered if the socket
+    /// was in it when the event arrived, if the handler has joined it with this context, or if the
+    /// event's rule requires a member or the owner of it. To emit to another room is an error. Do
+    /// not pass a room that the client has named to this broadcast.
     pub fn as_server(&self) -> Broadcast {
         self.hub.namespace(self.namespace.clone())
     }
 
-    /// Everyone in the namespace, in rooms that are covered.
+    /// All sockets in the namespace, in rooms that are covered.
     fn covered(&self) -> Broadcast {
         self.as_server().within(self.covered.clone())
     }
@@ -98,27 +98,27 @@ impl Context {
         self.covered().only(self.connection)
     }
 
-    /// Everyone else in the namespace.
+    /// All other sockets in the namespace.
     pub fn others(&self) -> Broadcast {
         self.covered().without(self.connection)
     }
 
-    /// Everyone else who hears the room, which has to be covered: see [`Context::as_server`].
+    /// All other sockets in the room, which has to be covered: see [`Context::as_server`].
     pub fn others_in(&self, room: &RoomId) -> Broadcast {
         self.others().to(room)
     }
 
-    /// Everyone who hears the room, this socket too. The room has to be covered, as in
+    /// All sockets in the room, including this one. The room has to be covered, as in
     /// [`Context::others_in`].
     pub fn everyone_in(&self, room: &RoomId) -> Broadcast {
         self.covered().to(room)
     }
 
-    /// From here on the socket hears the room: whatever is handed to the hub after this.
+    /// Adds the socket to a room. It receives what is handed to the hub after this call.
     ///
     /// # Errors
-    /// [`Denial::RoomLimit`] when it hears as many as it may, [`Denial::Busy`] when its shard is
-    /// behind.
+    /// [`Denial::RoomLimit`] when it is in as many rooms as it may be, [`Denial::Busy`] when the
+    /// queue of its shard is full.
     pub fn join(&self, room: &RoomId) -> Result<(), Denial> {
         if self.rooms >= portcullis_model::limits::ROOMS_PER_CONNECTION_MAX {
             return Err(Denial::RoomLimit("rooms_per_connection"));
@@ -128,10 +128,10 @@ impl Context {
         Ok(())
     }
 
-    /// From here on the socket does not hear the room.
+    /// Removes the socket from a room.
     ///
     /// # Errors
-    /// [`Denial::Busy`] when its shard is behind.
+    /// [`Denial::Busy`] when the queue of its shard is full.
     pub fn leave(&self, room: &RoomId) -> Result<(), Denial> {
         self.this().leave(room)
     }
@@ -139,29 +139,29 @@ impl Context {
     /// Sends an event to this socket alone.
     ///
     /// # Errors
-    /// [`Denial::Busy`] when its shard is behind.
+    /// [`Denial::Busy`] when the queue of its shard is full.
     pub fn emit(&self, name: &str, payload: &Payload) -> Result<(), Denial> {
         self.this().emit(name, payload)
     }
 
-    /// Ends the socket's place in the namespace, after what was emitted to it before.
+    /// Removes the socket from the namespace, after the events that were emitted to it before.
     ///
     /// # Errors
-    /// [`Denial::Busy`] when its shard is behind.
+    /// [`Denial::Busy`] when the queue of its shard is full.
     pub fn disconnect(&self) -> Result<(), Denial> {
         self.this().disconnect()
     }
 
-    /// Hands over a delta, without a check of rooms; for products with deltas of their own.
+    /// Delivers a delta, without a check of rooms; for products that make their own deltas.
     ///
     /// # Errors
-    /// [`Denial::Busy`] when a shard is behind.
+    /// [`Denial::Busy`] when the queue of a shard is full.
     pub fn deliver(&self, delta: Delta) -> Result<(), Denial> {
         self.hub.try_deliver(delta)
     }
 }
 
-/// A handler's answer: becomes the acknowledgement when the client asked for one.
+/// The answer of a handler: the acknowledgement, when the client requested one.
 #[derive(Debug, Clone)]
 pub struct Reply {
     payload: Payload,
@@ -176,15 +176,15 @@ impl Reply {
 
     /// `{"ok":true, …}` with the members of an object.
     ///
-    /// A value that does not serialise to an object adds nothing.
+    /// A value that does not serialize to an object adds nothing.
     pub fn fields<T: Serialize>(fields: &T) -> Self {
         const OK: &[u8] = br#"{"ok":true"#;
         let mut json = OK.to_vec();
         let written = serde_json::to_writer(&mut json, fields);
-        // What was written begins with its own brace: it makes room for the comma.
-        let begins = json.get(OK.len()) == Some(&b'{');
-        let empty = json.get(OK.len()..) == Some(b"{}".as_slice());
-        if written.is_err() || !begins || empty {
+        // The opening brace of the value becomes the comma.
+        let is_object = json.get(OK.len()) == Some(&b'{');
+        let is_empty = json.get(OK.len()..) == Some(b"{}".as_slice());
+        if written.is_err() || !is_object || is_empty {
             return Self::ok();
         }
         if let Some(brace) = json.get_mut(OK.len()) {
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_join_ok() {
+    fn reply_fields_follow_ok() {
         #[derive(Serialize)]
         struct Sent {
             seq: u64,

@@ -1,4 +1,4 @@
-//! Declared events and their handlers, by name.
+//! DeclaredEvent events and their handlers, by name.
 //! Never: a handler called without a permit.
 
 use std::pin::Pin;
@@ -14,38 +14,38 @@ use crate::events::context::{Context, Reply};
 
 pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, Denial>>>>;
 
-/// An event whose payload type is known only inside.
+/// A declared event with its handler, whatever its payload type is.
 pub(crate) trait AnyEvent: Send + Sync {
-    /// Asks door 3 and, with its permit, starts the handler.
-    fn start(&self, call: Call<'_>) -> Result<HandlerFuture, Denial>;
+    /// Authorizes the event and starts the handler with its permit.
+    fn start(&self, call: EventCall<'_>) -> Result<HandlerFuture, Denial>;
 
-    /// How many binary attachments a message may carry.
+    /// The number of binary attachments that a message may have.
     fn attachments_max(&self) -> usize;
 }
 
-/// Everything one call of an event needs.
-pub(crate) struct Call<'a> {
+/// The input of one event.
+pub(crate) struct EventCall<'a> {
     pub(crate) gate: &'a Gate,
     pub(crate) caller: &'a Caller,
-    pub(crate) ask: &'a EventRequest<'a>,
+    pub(crate) request: &'a EventRequest<'a>,
     pub(crate) now: Now,
     pub(crate) context: Context,
 }
 
-struct Handled<E, H> {
+struct TypedEvent<E, H> {
     rule: DeclaredEvent<E>,
     handler: H,
 }
 
-impl<E, H, F> AnyEvent for Handled<E, H>
+impl<E, H, F> AnyEvent for TypedEvent<E, H>
 where
     E: Event,
     DeclaredEvent<E>: Send + Sync,
     H: Fn(Permit<E>, Context) -> F + Send + Sync,
     F: Future<Output = Result<Reply, Denial>> + 'static,
 {
-    fn start(&self, call: Call<'_>) -> Result<HandlerFuture, Denial> {
-        let permit = call.gate.permit(&self.rule, call.caller, call.ask, call.now)?;
+    fn start(&self, call: EventCall<'_>) -> Result<HandlerFuture, Denial> {
+        let permit = call.gate.permit(&self.rule, call.caller, call.request, call.now)?;
         let mut context = call.context;
         record_findings(permit.findings(), E::NAME, &context);
         context.covered.permit(permit.room());
@@ -68,7 +68,7 @@ where
     }
 }
 
-/// Looks up the answer of an earlier copy; `None` for a message whose copies are not told by us.
+/// Looks up the answer of an earlier copy; `None` for a message whose copies the product answers.
 fn begin_answer<E: Event>(
     permit: &Permit<E>,
     context: &Context,
@@ -79,7 +79,7 @@ fn begin_answer<E: Event>(
     context.answers.begin(&permit.user().id, key, permit.digest(), context.now).map(Some)
 }
 
-/// Records what a text was accepted with.
+/// Records what the content checks found in an accepted text.
 fn record_findings(findings: Findings, event: &'static str, context: &Context) {
     let malicious = findings.malicious.then_some((Code::XssAttempt, "markup", "recorded"));
     let spam = findings.spam.map(|rule| (Code::SpamDetected, "spam", rule));
@@ -91,25 +91,25 @@ fn record_findings(findings: Findings, event: &'static str, context: &Context) {
         record.client = Some(context.client);
         record.user = Some(context.user.id.clone());
         record.connection = Some(context.connection);
-        // Of many, most are only counted: their texts are never made.
+        // Most records of a flood are only counted: their texts are not built.
         context.audit.record_with(record, context.now, |record| {
             record.event = Some(String::from(event));
         });
     }
 }
 
-struct HandledRaw<H> {
+struct RawEvent<H> {
     rule: UntypedEvent,
     handler: H,
 }
 
-impl<H, F> AnyEvent for HandledRaw<H>
+impl<H, F> AnyEvent for RawEvent<H>
 where
     H: Fn(RawPermit, Context) -> F + Send + Sync,
     F: Future<Output = Result<Reply, Denial>> + 'static,
 {
-    fn start(&self, call: Call<'_>) -> Result<HandlerFuture, Denial> {
-        let permit = call.gate.permit_raw(&self.rule, call.caller, call.ask, call.now)?;
+    fn start(&self, call: EventCall<'_>) -> Result<HandlerFuture, Denial> {
+        let permit = call.gate.permit_raw(&self.rule, call.caller, call.request, call.now)?;
         Ok(Box::pin((self.handler)(permit, call.context)))
     }
 
@@ -121,7 +121,7 @@ where
 /// All declared events of one namespace.
 #[derive(Default)]
 pub(crate) struct EventTable {
-    /// Sorted by name: a few dozen at most, and no hash to compute for each message.
+    /// Sorted by name: for a few dozen names, a search is faster than a hash.
     events: Vec<(&'static str, Box<dyn AnyEvent>)>,
 }
 
@@ -133,7 +133,7 @@ impl EventTable {
         H: Fn(Permit<E>, Context) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Reply, Denial>> + 'static,
     {
-        self.add(E::NAME, Box::new(Handled { rule, handler }));
+        self.add(E::NAME, Box::new(TypedEvent { rule, handler }));
     }
 
     pub(crate) fn insert_raw<H, F>(&mut self, name: &'static str, rule: UntypedEvent, handler: H)
@@ -141,16 +141,16 @@ impl EventTable {
         H: Fn(RawPermit, Context) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Reply, Denial>> + 'static,
     {
-        self.add(name, Box::new(HandledRaw { rule, handler }));
+        self.add(name, Box::new(RawEvent { rule, handler }));
     }
 
-    /// The event and its name as it was declared.
+    /// The event with this name, and the declared name.
     pub(crate) fn find(&self, name: &str) -> Option<(&'static str, &dyn AnyEvent)> {
         let at = self.events.binary_search_by(|(declared, _)| (*declared).cmp(name)).ok()?;
         self.events.get(at).map(|(declared, event)| (*declared, &**event))
     }
 
-    /// A gate declares each name once, so none stands here twice.
+    /// Adds an event; the gate declares each name once, so that names are unique.
     fn add(&mut self, name: &'static str, event: Box<dyn AnyEvent>) {
         let at = self.events.partition_point(|(declared, _)| *declared < name);
         self.events.insert(at, (name, event));

@@ -1,5 +1,5 @@
-//! An event encoded once in every wire form, shared by every member that gets it.
-//! Never: encoded again per recipient.
+//! An event, encoded once in each wire form and shared by its recipients.
+//! Never: encoded again for a recipient.
 
 use std::sync::{Arc, OnceLock};
 
@@ -13,35 +13,37 @@ use portcullis_wire::websocket::{Opcode, frame};
 use crate::events::payload::Payload;
 use crate::rooms::offset;
 
-/// Smaller events are not worth the time.
+/// Smaller events are not compressed.
 const COMPRESSED_FROM_BYTES: usize = 1024;
 
-/// Which form a connection speaks.
+/// The wire form of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Socket.IO over Engine.IO.
     SocketIo,
     /// The plain JSON form over WebSocket.
     Plain,
-    /// Engine.IO with nothing above it.
+    /// Engine.IO without Socket.IO.
     Engine,
 }
 
-/// One event, ready to be written to any connection: about twice its JSON in memory, and
-/// less than twice again once connections with compression have had it.
+/// One event, ready to be written to any connection.
+///
+/// Memory: about twice its JSON; less than twice that again after connections with compression
+/// have received it.
 #[derive(Debug)]
 pub struct Frame {
     namespace: Namespace,
     socket_io: Bytes,
     /// Binary messages that follow the packet.
     attachments: Vec<Bytes>,
-    /// The plain form lives in the main namespace and carries no binary data.
+    /// The plain form exists only in the main namespace and without binary data.
     plain: Option<Bytes>,
-    /// The same in the two forms, compressed, once somebody wanted that.
+    /// The same two forms, compressed when the first connection needs them.
     compressed: [OnceLock<Option<Bytes>>; 2],
 }
 
-/// What an event is besides its name and payload.
+/// The parts of an event beside its name and payload.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FrameParts {
     pub(crate) namespace: Namespace,
@@ -56,11 +58,11 @@ impl Frame {
         Self::build(FrameParts::default(), name, &Payload::raw(payload_json.to_owned()))
     }
 
-    /// Encodes an event of a namespace's history: `offset` is its place there.
+    /// Encodes an event of a namespace's history: `offset` is its position there.
     ///
-    /// Socket.IO clients show the last offset they have seen when they come back. They read it
-    /// encrypted, so that it does not tell how much others write in rooms they do not hear. The
-    /// plain form leaves it out.
+    /// Socket.IO clients send the last offset that they have received when they reconnect. The
+    /// offset is encrypted, so that it does not reveal how much is written in other rooms. The
+    /// plain form omits it.
     #[must_use]
     pub fn recoverable(
         namespace: Namespace,
@@ -98,18 +100,18 @@ impl Frame {
         })
     }
 
-    /// Where it is heard.
+    /// The namespace of its recipients.
     #[must_use]
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
     }
 
-    /// How many bytes it takes in a Socket.IO connection's queue.
+    /// Its size in the queue of a Socket.IO connection.
     pub(crate) fn len(&self) -> usize {
         self.socket_io.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
     }
 
-    /// Its first frame in a connection's form; nothing in a form that cannot say it.
+    /// Its first frame in a connection's form; `None` in a form that cannot express it.
     pub(crate) fn bytes(&self, form: Form) -> Option<Bytes> {
         match form {
             Form::SocketIo => Some(self.socket_io.clone()),
@@ -123,7 +125,7 @@ impl Frame {
         &self.attachments
     }
 
-    /// Its first frame compressed, made once; `None` where that would gain nothing.
+    /// Its first frame, compressed once; `None` when compression does not make it smaller.
     pub(crate) fn compressed(
         &self,
         form: Form,

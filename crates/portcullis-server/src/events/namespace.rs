@@ -1,5 +1,5 @@
-//! The namespaces a product registers: by name or by pattern, each with its events and hooks.
-//! Never: a namespace nobody registered, or a hook that runs for one it was not registered for.
+//! The namespaces that a product registers by name or pattern, with their events and hooks.
+//! Never: an unregistered namespace; a hook that runs for another namespace.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,34 +7,34 @@ use std::sync::Arc;
 use portcullis_guard::{Event, Gate, GateError, Permit, RawPermit, Rule, User};
 use portcullis_model::{ConnectionId, Denial, Namespace, Role, RoomId};
 
-use crate::connection::socket::SocketId;
+use crate::connection::socket_id::SocketId;
 use crate::delivery::hub::Hub;
 use crate::events::context::{Context, Reply};
 use crate::events::event_table::EventTable;
-use crate::rooms::recovery::{RecoverFuture, Recovering};
+use crate::rooms::recovery::{RecoveryFuture, RecoveryRequest};
 
 pub(crate) type HookFuture = Pin<Box<dyn Future<Output = Result<(), Denial>>>>;
 type ConnectingHook = Box<dyn Fn(Arc<User>, Namespace) -> HookFuture + Send + Sync>;
 type ConnectedHook = Box<dyn Fn(Context, Option<String>) -> HookFuture + Send + Sync>;
 type DisconnectingHook = Box<dyn Fn(&Departure) + Send + Sync>;
-type RecoverHook = Box<dyn Fn(Recovering) -> RecoverFuture + Send + Sync>;
+type RecoverHook = Box<dyn Fn(RecoveryRequest) -> RecoveryFuture + Send + Sync>;
 
-/// Which names a registered namespace has.
+/// The names that a registered namespace matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Pattern {
     Exact(Namespace),
-    /// Everything that begins so, with something of one path segment behind it.
+    /// All names with this prefix and one further path segment.
     Prefix(String),
 }
 
 impl Pattern {
     fn parse(text: &str) -> Result<Self, GateError> {
-        let unsound = || GateError::Namespace(String::from(text));
+        let invalid = || GateError::Namespace(String::from(text));
         match text.strip_suffix('*') {
-            None => Namespace::parse(text).map(Self::Exact).map_err(|_| unsound()),
+            None => Namespace::parse(text).map(Self::Exact).map_err(|_| invalid()),
             Some(prefix) => match Namespace::parse(prefix) {
                 Ok(_) => Ok(Self::Prefix(String::from(prefix))),
-                Err(_) => Err(unsound()),
+                Err(_) => Err(invalid()),
             },
         }
     }
@@ -60,7 +60,7 @@ pub(crate) struct NamespaceRule {
     pub(crate) recover: Option<RecoverHook>,
 }
 
-/// All of them; `/` is always the first.
+/// All registered namespaces; `/` is always the first.
 pub(crate) struct NamespaceTable {
     rules: Vec<NamespaceRule>,
 }
@@ -70,7 +70,7 @@ impl NamespaceTable {
         Self { rules: vec![NamespaceRule::new(Pattern::Exact(Namespace::MAIN))] }
     }
 
-    /// The rule for a name, and which it is: exact names before patterns, then in order.
+    /// The rule for a name and its index: exact names before patterns, then in order.
     pub(crate) fn find(&self, name: &str) -> Option<(usize, &NamespaceRule)> {
         let matching = |exact: bool| {
             self.rules.iter().enumerate().find(|(_, rule)| {
@@ -80,7 +80,7 @@ impl NamespaceTable {
         matching(true).or_else(|| matching(false))
     }
 
-    /// The rule with this number.
+    /// The rule with this index.
     pub(crate) fn rule(&self, index: usize) -> Option<&NamespaceRule> {
         self.rules.get(index)
     }
@@ -110,26 +110,26 @@ impl NamespaceRule {
     }
 }
 
-/// A socket that leaves its namespace; it still hears its rooms.
+/// A socket that leaves its namespace; it is still in its rooms.
 pub struct Departure {
     /// The socket.
     pub socket: SocketId,
-    /// The connection it was on.
+    /// The connection of the socket.
     pub connection: ConnectionId,
-    /// The namespace it leaves.
+    /// The namespace.
     pub namespace: Namespace,
-    /// Who was signed in.
+    /// The user who was signed in.
     pub user: Arc<User>,
-    /// The rooms it heard.
+    /// The rooms it was in.
     pub rooms: Vec<RoomId>,
-    /// Why, in the words of Socket.IO: `transport close`, `ping timeout`, `client namespace
+    /// The reason, as Socket.IO names it: `transport close`, `ping timeout`, `client namespace
     /// disconnect`, `server namespace disconnect`, `server shutting down`, `forced close`.
     pub reason: &'static str,
-    /// The way to others.
+    /// Delivers to other connections.
     pub hub: Hub,
 }
 
-/// A namespace of a server that is not started yet.
+/// A namespace of a server before its start.
 pub struct NamespaceBuilder<'a> {
     gate: &'a mut Gate,
     rule: &'a mut NamespaceRule,
@@ -145,16 +145,16 @@ impl<'a> NamespaceBuilder<'a> {
         Ok(Self { gate, rule: table.entry(name)?, name })
     }
 
-    /// Lets in only who holds the role.
+    /// Requires a role of users who connect.
     pub fn role(&mut self, role: Role) -> &mut Self {
         self.rule.role = Some(role);
         self
     }
 
-    /// Declares an event and what handles it.
+    /// Declares an event and its handler.
     ///
     /// # Errors
-    /// [`GateError`] when the event's rule is not sound or its name is declared already.
+    /// [`GateError`] when the event's rule is invalid or its name is already declared.
     pub fn on<E, H, F>(&mut self, handler: H) -> Result<&mut Self, GateError>
     where
         E: Event + Send + Sync,
@@ -166,7 +166,7 @@ impl<'a> NamespaceBuilder<'a> {
         Ok(self)
     }
 
-    /// Declares an event whose arguments reach the handler as the client wrote them.
+    /// Declares an event whose handler gets the arguments exactly as the client sent them.
     ///
     /// # Errors
     /// As [`NamespaceBuilder::on`].
@@ -185,7 +185,7 @@ impl<'a> NamespaceBuilder<'a> {
         Ok(self)
     }
 
-    /// Decides whether a signed-in user may come in, each time one asks.
+    /// Decides whether a signed-in user may connect to the namespace.
     pub fn on_connecting<H, F>(&mut self, hook: H) -> &mut Self
     where
         H: Fn(Arc<User>, Namespace) -> F + Send + Sync + 'static,
@@ -196,11 +196,10 @@ impl<'a> NamespaceBuilder<'a> {
         self
     }
 
-    /// Runs once a socket is in, before its first event.
+    /// Runs after a socket has connected, before its first event.
     ///
-    /// The text is the CONNECT payload as JSON, on a server that asks for no credential; elsewhere
-    /// it is `None`, since a payload holds credentials there and nothing else. A refusal ends the
-    /// connection.
+    /// The text is the CONNECT payload as JSON, on a server that requires no credential. Elsewhere
+    /// it is `None`, because payloads hold only credentials there. A denial ends the connection.
     pub fn on_connected<H, F>(&mut self, hook: H) -> &mut Self
     where
         H: Fn(Context, Option<String>) -> F + Send + Sync + 'static,
@@ -211,7 +210,7 @@ impl<'a> NamespaceBuilder<'a> {
         self
     }
 
-    /// Runs when a socket leaves, with the reason and the rooms it heard.
+    /// Runs when a socket leaves, with the reason and the rooms it was in.
     pub fn on_disconnecting<H>(&mut self, hook: H) -> &mut Self
     where
         H: Fn(&Departure) + Send + Sync + 'static,
@@ -220,17 +219,17 @@ impl<'a> NamespaceBuilder<'a> {
         self
     }
 
-    /// Offers connection state recovery: lets who comes back within two minutes go on.
+    /// Enables connection state recovery for clients that come back within two minutes.
     ///
-    /// The hook says whether the place can be taken again. When it can, it hands
-    /// [`crate::Delta::Resume`] to the hub, at the one point of its own order of deliveries where
-    /// what was missed ends and what is live begins. Without recovery no private id is given out.
+    /// The hook decides whether the socket can be recovered. If so, it hands
+    /// [`crate::Delta::Resume`] to the hub at the point of its order of deliveries where the missed
+    /// events end and live events begin. Without recovery, clients get no private id.
     pub fn on_recover<H, F>(&mut self, hook: H) -> &mut Self
     where
-        H: Fn(Recovering) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<crate::Recovered, Denial>> + 'static,
+        H: Fn(RecoveryRequest) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<crate::RecoveryOutcome, Denial>> + 'static,
     {
-        self.rule.recover = Some(Box::new(move |recovering| Box::pin(hook(recovering))));
+        self.rule.recover = Some(Box::new(move |request| Box::pin(hook(request))));
         self
     }
 }
@@ -240,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_before_patterns() {
+    fn exact_name_wins_over_a_pattern() {
         let mut table = NamespaceTable::new();
         for name in ["/doc-*", "/doc-1", "/a/*"] {
             table.entry(name).unwrap();
@@ -262,8 +261,8 @@ mod tests {
         }
         assert!(table.entry("/doc-1").is_ok());
         assert_eq!(table.rules.len(), 4, "the same name is the same namespace");
-        for unsound in ["", "doc", "/a b", "/*/x", "/a**"] {
-            assert!(table.entry(unsound).is_err(), "{unsound:?}");
+        for invalid in ["", "doc", "/a b", "/*/x", "/a**"] {
+            assert!(table.entry(invalid).is_err(), "{invalid:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What an event or acknowledgement carries to clients: JSON, and binary attachments beside it.
+//! The content of an event or acknowledgement for clients: JSON and binary attachments.
 //! Never: a placeholder without its bytes.
 
 use bytes::Bytes;
@@ -26,12 +26,12 @@ impl Payload {
         Self::raw(serde_json::to_string(value).unwrap_or_else(|_| String::from("null")))
     }
 
-    /// Arguments that are JSON already: values with commas between them.
+    /// Arguments that are already JSON: values separated by commas.
     pub(crate) fn raw(arguments: String) -> Self {
         Self { arguments, attachments: Vec::new() }
     }
 
-    /// Arguments and attachments as a client sent them; what a guard has passed.
+    /// Arguments and attachments of a client's message that a guard has accepted.
     #[must_use]
     pub fn echo(arguments: &str, attachments: &[Bytes]) -> Self {
         Self { arguments: arguments.to_owned(), attachments: attachments.to_vec() }
@@ -39,7 +39,7 @@ impl Payload {
 
     /// Adds a binary member to the payload, which has to be an object.
     ///
-    /// Without an object to add to, and beyond ten attachments, nothing is added.
+    /// Adds nothing when the payload is not an object or has ten attachments.
     #[must_use]
     pub fn attach(mut self, name: &str, bytes: impl Into<Bytes>) -> Self {
         let object = serde_json::from_str::<Map<String, Value>>(&self.arguments);
@@ -53,7 +53,7 @@ impl Payload {
         self
     }
 
-    /// The JSON values, with commas between them.
+    /// The JSON values, separated by commas.
     #[must_use]
     pub fn arguments(&self) -> &str {
         &self.arguments
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attachments_become_members() {
+    fn attachment_becomes_a_placeholder_member() {
         let payload = Payload::of(&json!({"a": 1})).attach("b", vec![1]).attach("c", vec![2]);
         let value: Value = serde_json::from_str(payload.arguments()).unwrap();
         assert_eq!(value["b"], json!({"_placeholder": true, "num": 0}));

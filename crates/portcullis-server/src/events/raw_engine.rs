@@ -1,5 +1,5 @@
-//! Engine.IO with nothing above it, for tests of that protocol alone.
-//! Never: on unless a program asks for it; what it carries is not guarded beyond size.
+//! Engine.IO without Socket.IO, for tests of that protocol.
+//! Never: active unless a program registers it; only the size of its messages is checked.
 
 use bytes::Bytes;
 
@@ -8,13 +8,13 @@ use bytes::Bytes;
 pub enum EngineMessage {
     /// Text.
     Text(String),
-    /// Any bytes.
+    /// Binary data.
     Binary(Bytes),
 }
 
 type Handler = Box<dyn Fn(EngineMessage) -> Option<EngineMessage> + Send + Sync>;
 
-/// Where it is spoken, and what answers.
+/// The path of the endpoint and the handler of its messages.
 pub(crate) struct RawEngine {
     pub(crate) path: &'static str,
     pub(crate) handler: Handler,

@@ -14,7 +14,7 @@ use portcullis_guard::{
 use portcullis_model::{Denial, Now, Roles, Secret, TokenFault};
 use serde::Serialize;
 
-use crate::load::waiting::WaitingRooms;
+use crate::load::admission_queue::AdmissionQueues;
 
 /// The methods a route may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,7 +67,7 @@ pub struct ApiRequest {
     /// The doors, for credentials and rates.
     pub gate: Arc<Gate>,
     /// Where log-ins wait for a place.
-    pub waiting: Arc<WaitingRooms>,
+    pub queues: Arc<AdmissionQueues>,
     /// Where acts are recorded.
     pub audit: Audit,
 }
@@ -89,7 +89,7 @@ impl ApiRequest {
             | LoginSource::OperatorLink
             | LoginSource::RecoveryCode
             | LoginSource::SignedIn => Ok(()),
-            LoginSource::Anywhere => self.waiting.log_in(&self.gate).await,
+            LoginSource::Anywhere => self.queues.take_login_slot(&self.gate).await,
         }
     }
 

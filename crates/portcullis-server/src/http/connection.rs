@@ -11,15 +11,18 @@ use portcullis_model::{Deadline, Denial, limits};
 use portcullis_wire::http1::{HeadFault, HeadLimits, parse_head};
 
 use crate::http::api::{ApiRequest, ApiResponse, ResponseKind};
-use crate::http::decide::{Decision, Told};
+use crate::http::client_facts::ClientFacts;
+use crate::http::decide::Decision;
 use crate::http::headers::add_preflight;
 use crate::http::read::{ReadFault, oversized};
 use crate::http::respond::Outgoing;
 use crate::http::route::Target;
 use crate::http::source::source_of_head;
-use crate::listen::accept::{Entrance, Place};
+use crate::http::transfer::RequestBudget;
+use crate::listen::accept::Entrance;
+use crate::listen::intake_slots::IntakeSlot;
 use crate::listen::stream::Stream;
-use crate::refuse::{Who, refuse};
+use crate::rejection::{RejectionSource, reject};
 use crate::shard::state::Shard;
 use crate::websocket::upgrade::{self, Upgrade};
 
@@ -27,30 +30,11 @@ use crate::websocket::upgrade::{self, Upgrade};
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long after it a route may still say how its request ended.
 const ROUTE_GRACE: Duration = Duration::from_millis(250);
-/// Requests one TCP connection may carry.
-const REQUESTS_MAX: usize = 1000;
-
 const HEAD_LIMITS: HeadLimits = HeadLimits {
     head_max_bytes: limits::HEAD_MAX_BYTES,
     headers_max: limits::HEADERS_MAX,
     target_max_bytes: limits::TARGET_MAX_BYTES,
 };
-
-/// How many requests a TCP connection may still carry.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Requests(usize);
-
-impl Default for Requests {
-    fn default() -> Self {
-        Self(REQUESTS_MAX)
-    }
-}
-
-impl Requests {
-    pub(crate) fn are_left(self) -> bool {
-        self.0 > 0
-    }
-}
 
 /// A TCP connection that speaks HTTP.
 pub(crate) struct HttpConnection {
@@ -68,7 +52,7 @@ pub(crate) struct HttpConnection {
     /// Counts it among those of its address until it is a socket.
     pub(crate) seat: Option<HttpSlot>,
     pub(crate) buffer: Vec<u8>,
-    pub(crate) requests: Requests,
+    pub(crate) requests: RequestBudget,
     /// The request was a HEAD: its answer has the head of another's and no body (RFC 9110 9.3.2).
     pub(crate) bodiless: bool,
 }
@@ -86,7 +70,7 @@ pub(crate) enum Next {
 
 impl HttpConnection {
     pub(crate) fn new(shard: Rc<Shard>, stream: Stream, peer: SocketAddr) -> Self {
-        let client = shard.gate.client(peer.ip(), &[]);
+        let client = shard.server.gate.client(peer.ip(), &[]);
         Self {
             shard,
             stream,
@@ -97,7 +81,7 @@ impl HttpConnection {
             forwarded_scheme: None,
             seat: None,
             buffer: Vec::new(),
-            requests: Requests::default(),
+            requests: RequestBudget::default(),
             bodiless: false,
         }
     }
@@ -108,16 +92,15 @@ impl HttpConnection {
     }
 
     /// Serves requests until the connection ends, becomes a socket, or moves.
-    pub(crate) async fn run(self, place: Place) {
+    pub(crate) async fn run(self, slot: IntakeSlot) {
         Box::pin(self.serve()).await;
-        drop(place);
+        drop(slot);
     }
 
     async fn serve(mut self) {
-        while let Some(left) = self.requests.0.checked_sub(1) {
-            self.requests.0 = left;
+        while self.requests.take_one() {
             // Until a head says otherwise it is nobody's: not of whom the last one came from.
-            self.client = self.shard.gate.client(self.peer.ip(), &[]);
+            self.client = self.shard.server.gate.client(self.peer.ip(), &[]);
             self.source = Source::default();
             self.forwarded_scheme = None;
             match self.read_head().await {
@@ -161,20 +144,20 @@ impl HttpConnection {
             }
         };
         self.bodiless = head.method == "HEAD";
-        self.client = self.shard.gate.client(self.peer.ip(), &head.headers);
+        self.client = self.shard.server.gate.client(self.peer.ip(), &head.headers);
         let peer = self.peer.ip();
-        self.forwarded_scheme = self.shard.gate.admission().forwarded_scheme(peer, &head.headers);
-        let target = Target::of(&head, &self.shard.registered);
+        self.forwarded_scheme =
+            self.shard.server.gate.admission().forwarded_scheme(peer, &head.headers);
+        let target = Target::of(&head, &self.shard.server.registered);
         self.source = self.source_of(&head, target);
-        let elsewhere = self.shard_of(&head, target);
-        if let Some(shard) = elsewhere {
+        if let Some(shard) = self.shard_of(&head, target) {
             self.buffer = buffer;
             return Next::Move(shard);
         }
-        self.shard.metrics.http_requests.inc();
+        self.shard.server.metrics.http_requests.inc();
         let mut decision = self.decide(&head, target, now);
         // Whoever waits is answered before a drain is over.
-        let _running = decision.wants_place().map(|_| Rc::clone(&self.shard.routes_running));
+        let _running = decision.wants_place().map(|_| Rc::clone(&self.shard.drain.running));
         if let Some(admitted) = decision.wants_place()
             && let Err(denial) = self.take_place(admitted).await
         {
@@ -194,7 +177,7 @@ impl HttpConnection {
             return if whole { Next::CloseAtOnce } else { Next::Close };
         }
         // The last request a connection may carry says so, so that no client sends another.
-        let keep_alive = head.keep_alive && self.requests.are_left();
+        let keep_alive = head.keep_alive && self.requests.has_more();
         let length = head.length;
         self.buffer = buffer;
         self.buffer.drain(..length.min(self.buffer.len()));
@@ -222,8 +205,8 @@ impl HttpConnection {
             }
             Decision::LeadOn(address) => self.lead_on(&address).await,
             Decision::Preflight(admitted) => self.preflight(&admitted, keep_alive).await,
-            Decision::Route { index, admitted, told, body } => match self.read_until(body).await {
-                Ok(()) => self.route(index, *admitted, told, body, keep_alive).await,
+            Decision::Route { index, admitted, facts, body } => match self.read_until(body).await {
+                Ok(()) => self.route(index, *admitted, facts, body, keep_alive).await,
                 Err(fault) => self.refuse_body(fault).await,
             },
         }
@@ -240,12 +223,12 @@ impl HttpConnection {
         &mut self,
         index: usize,
         admitted: AdmittedRequest,
-        told: Told,
+        facts: ClientFacts,
         body: usize,
         keep_alive: bool,
     ) -> Next {
         let shard = Rc::clone(&self.shard);
-        let Some(route) = shard.registered.routes.get(index) else {
+        let Some(route) = shard.server.registered.routes.get(index) else {
             return Next::Close;
         };
         let now = shard.now();
@@ -261,18 +244,18 @@ impl HttpConnection {
             bearer: admitted.bearer,
             bound: admitted.bound,
             proof: admitted.proof,
-            user_agent: told.user_agent,
-            cookie: told.cookie,
-            own_page: told.own_page,
+            user_agent: facts.user_agent,
+            cookie: facts.cookie,
+            own_page: facts.own_page,
             user: Arc::clone(&user),
             body,
             now,
-            gate: shard.gate.clone(),
-            waiting: shard.waiting.clone(),
-            audit: shard.audit.clone(),
+            gate: shard.server.gate.clone(),
+            queues: shard.server.queues.clone(),
+            audit: shard.server.audit.clone(),
         };
         let path = route.path;
-        let _running = Rc::clone(&shard.routes_running);
+        let _running = Rc::clone(&shard.drain.running);
         let work = Deadline::after(ROUTE_TIMEOUT).scope((route.handler)(request));
         let handled = tokio::time::timeout(ROUTE_TIMEOUT + ROUTE_GRACE, work).await;
         let outcome = handled.unwrap_or(Err(Denial::HandlerTimeout));
@@ -282,8 +265,8 @@ impl HttpConnection {
             Err(denial) => {
                 let now = shard.now();
                 let user = user.get().map(|user| &**user);
-                let who = Who { path: Some(path), origin, user, ..self.who() };
-                let refusal = refuse(&shard, &denial, &who, now);
+                let who = RejectionSource { path: Some(path), origin, user, ..self.who() };
+                let refusal = reject(&shard, &denial, &who, now);
                 self.write_refusal(&refusal, &refusal.http_body(), origin, false).await;
                 Next::Close
             }
@@ -310,7 +293,7 @@ impl HttpConnection {
     }
 
     async fn page(&mut self, index: usize, cookie: Option<&str>, keep_alive: bool) -> Next {
-        let registered = self.shard.registered.clone();
+        let registered = self.shard.server.registered.clone();
         let Some(page) = registered.pages.get(index) else {
             return Next::Close;
         };

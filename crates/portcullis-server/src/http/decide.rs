@@ -4,42 +4,27 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S, Admission, Handshake};
-use portcullis_guard::{AdmittedRequest, Caller, ClientClass, Endpoint, FollowUp, SessionBinding};
+use portcullis_guard::{
+    Admission, AdmittedRequest, Caller, ClientClass, Endpoint, FollowUp, Handshake, SessionBinding,
+};
 use portcullis_model::{Denial, Now};
 use portcullis_wire::engineio::{self, BinaryForm, EngineTransport, ParameterFault, Parameters};
 use portcullis_wire::http1::{FieldValue, Head, wants_upgrade};
 
 use crate::connection::state::Connection;
 use crate::events::frame::Form;
+use crate::http::client_facts::{ClientFacts, admission_cookie, user_agent};
 use crate::http::connection::HttpConnection;
 use crate::http::media_type::is_utf8_of;
 use crate::http::route::Target;
 use crate::listen::accept::Entrance;
-use crate::listen::tls_hello::TlsSession;
+use crate::listen::stream::TlsSession;
 use crate::polling::requests::posted_length;
 use crate::polling::transport::Polling;
 use crate::websocket::upgrade::Upgrade;
 
 /// Largest body of a session nobody is signed in to.
 const BEFORE_CONNECT_MAX: usize = 16 * 1024;
-
-/// What a request tells of itself that no door looks at.
-pub(crate) struct Told {
-    pub(crate) cookie: Option<String>,
-    pub(crate) user_agent: String,
-    /// Whether a browser says that a page of this server asks.
-    pub(crate) own_page: bool,
-}
-
-/// Longest user agent handed on, in bytes.
-const USER_AGENT_MAX_BYTES: usize = 256;
-
-fn user_agent(head: &Head<'_>) -> String {
-    let FieldValue::One(value) = head.header("user-agent") else { return String::new() };
-    let visible = value.iter().take(USER_AGENT_MAX_BYTES).map(|byte| char::from(*byte));
-    visible.filter(|character| matches!(character, ' '..='~')).collect()
-}
 
 /// What a head asks for, decided while the head is still in the buffer.
 pub(crate) enum Decision {
@@ -62,7 +47,7 @@ pub(crate) enum Decision {
     Route {
         index: usize,
         admitted: Box<AdmittedRequest>,
-        told: Told,
+        facts: ClientFacts,
         body: usize,
     },
     Page {
@@ -93,26 +78,26 @@ impl HttpConnection {
     pub(crate) async fn take_place(&self, admitted: &mut AdmittedRequest) -> Result<(), Denial> {
         let shard = &self.shard;
         let room = match admitted.wanted_slot {
-            Some(ClientClass::Admin) => &shard.waiting.admins,
-            Some(ClientClass::Returning) => &shard.waiting.known,
-            Some(ClientClass::Unauthenticated) | None => &shard.waiting.strangers,
+            Some(ClientClass::Admin) => &shard.server.queues.admins,
+            Some(ClientClass::Returning) => &shard.server.queues.returning,
+            Some(ClientClass::Unauthenticated) | None => &shard.server.queues.unauthenticated,
         };
         let attempt = || {
-            if shard.waiting.is_closed() {
+            if shard.server.queues.is_closed() {
                 return Err(Denial::Draining);
             }
-            shard.gate.take_slot(admitted, shard.now())
+            shard.server.gate.take_slot(admitted, shard.now())
         };
         room.enter(Admission::may_succeed_later, attempt).await?;
-        shard.gate.authentication().precheck(admitted, shard.now()).map(drop)
+        shard.server.gate.authentication().precheck(admitted, shard.now()).map(drop)
     }
 
     /// The other shard a request's session lives on, if there is such a shard.
     pub(crate) fn shard_of(&self, head: &Head<'_>, target: Target) -> Option<u16> {
         let (Target::Engine(_), Entrance::Public) = (target, self.entrance) else { return None };
         let sid = engineio::read_parameters(head.query).ok()?.sid?;
-        let (id, _) = self.shard.session_ids.read(sid)?;
-        let known = usize::from(id.shard) < self.shard.doors.len();
+        let (id, _) = self.shard.server.sessions.ids.read(sid)?;
+        let known = usize::from(id.shard) < self.shard.server.sessions.shards.len();
         (known && id.shard != self.shard.index).then_some(id.shard)
     }
 
@@ -130,10 +115,11 @@ impl HttpConnection {
         if let Target::Engine(form) = target {
             return self.decide_engine(head, form, now);
         }
-        if target == Target::Plain && self.shard.draining.get() {
+        if target == Target::Plain && self.shard.drain.started.get() {
             return Err(Denial::Draining);
         }
-        let admitted = self.shard.gate.admit(&self.handshake(head, target.door(false)), now)?;
+        let admitted =
+            self.shard.server.gate.admit(&self.handshake(head, target.door(false)), now)?;
         match target {
             Target::Engine(_) => Err(Denial::NotFound),
             Target::Plain => self.decide_upgrade(head, Form::Plain, BinaryForm::Native, admitted),
@@ -143,7 +129,7 @@ impl HttpConnection {
             }
             Target::Page(index) => {
                 let handshake = self.handshake(head, target.door(false));
-                let admission = self.shard.gate.admission().token_of_link(&handshake, now);
+                let admission = self.shard.server.gate.admission().token_of_link(&handshake, now);
                 Ok(Decision::Page { index, cookie: admission.map(admission_cookie) })
             }
             Target::Preflight => Ok(Decision::Preflight(Box::new(admitted))),
@@ -159,8 +145,12 @@ impl HttpConnection {
         target: Target,
         now: Now,
     ) -> Result<Decision, Denial> {
-        let name =
-            self.shard.gate.admission().redirect(&self.handshake(head, Endpoint::Page), now)?;
+        let name = self
+            .shard
+            .server
+            .gate
+            .admission()
+            .redirect(&self.handshake(head, Endpoint::Page), now)?;
         let Target::Page(_) = target else { return Err(Denial::PlainText) };
         if wants_upgrade(head) || head.content_length > 0 {
             return Err(Denial::PlainText);
@@ -195,7 +185,7 @@ impl HttpConnection {
 
     /// A request at an Engine.IO path: a handshake, or one for a session there is.
     fn decide_engine(&self, head: &Head<'_>, form: Form, now: Now) -> Result<Decision, Denial> {
-        let gate = &self.shard.gate;
+        let gate = &self.shard.server.gate;
         if head.method == "OPTIONS" && gate.options().polling {
             let admitted = gate.admit(&self.handshake(head, Endpoint::Api), now)?;
             if head.content_length > 0 {
@@ -221,7 +211,7 @@ impl HttpConnection {
             }
             return self.decide_take_over(head, sid, binary, &handshake, admitted, now);
         }
-        if self.shard.draining.get() {
+        if self.shard.drain.started.get() {
             return Err(Denial::Draining);
         }
         let admitted = match gate.admit(&handshake, now) {
@@ -246,16 +236,16 @@ impl HttpConnection {
         Ok(Decision::Open { form, admitted: Box::new(admitted), binding, binary })
     }
 
-    /// Who is signed in on the session of a secret id, if the request comes from where it lives.
+    /// The user of the session with a secret id, if the request comes from the session's address.
     fn signed_in(&self, sid: &str) -> Option<Rc<Caller>> {
-        let (id, shown) = self.shard.session_ids.read(sid)?;
+        let (id, shown) = self.shard.server.sessions.ids.read(sid)?;
         let connection = self.shard.session(id, &shown)?;
-        if connection.client == self.client { connection.caller() } else { None }
+        if connection.client.address == self.client { connection.caller() } else { None }
     }
 
     /// The client's TLS session; a proxy's own is shared by all its clients.
     fn tls_session(&self) -> Option<TlsSession> {
-        let is_proxys = self.shard.gate.admission().is_proxy(self.peer.ip());
+        let is_proxys = self.shard.server.gate.admission().is_proxy(self.peer.ip());
         self.stream.tls_session().filter(|_| !is_proxys)
     }
 
@@ -270,16 +260,19 @@ impl HttpConnection {
         now: Now,
     ) -> Result<(Rc<Connection>, bool), Denial> {
         let shard = &self.shard;
-        let unknown = || shard.session_ids.unknown(sid);
-        let (id, shown) = shard.session_ids.read(sid).ok_or_else(unknown)?;
+        let unknown = || shard.server.sessions.ids.unknown(sid);
+        let (id, shown) = shard.server.sessions.ids.read(sid).ok_or_else(unknown)?;
         let connection = shard.session(id, &shown).ok_or_else(unknown)?;
-        let binding = shard.gate.admission().bind(handshake, admitted, self.tls_session());
-        let rule = shard.gate.options().polling_binding;
+        let binding = shard.server.gate.admission().bind(handshake, admitted, self.tls_session());
+        let rule = shard.server.gate.options().polling_binding;
         let check = |state: &mut Polling| state.binding.check(&binding, further, rule);
         let bound = connection.with_polling(check);
         let is_polled = bound.transpose()?.is_some();
-        let authentication = shard.gate.authentication();
-        if let Some(user) = authentication.precheck_on(&connection.packets, admitted, now)? {
+        if let Some(user) = shard.server.gate.authentication().precheck_on(
+            &connection.client.packets,
+            admitted,
+            now,
+        )? {
             let caller = connection.caller();
             if caller.is_some_and(|caller| caller.principal.user().id != user) {
                 return Err(Denial::SessionUnknown("principal"));
@@ -307,10 +300,10 @@ impl HttpConnection {
             return Err(Denial::UpgradeMalformed);
         }
         // A session that was upgraded once answers a second WebSocket by closing it.
-        if !is_polled && !connection.upgraded.get() {
+        if !is_polled && !connection.format.is_upgraded.get() {
             return Err(Denial::SessionUnknown("websocket"));
         }
-        let options = &self.shard.options;
+        let options = &self.shard.server.options;
         Ok(Decision::Upgrade(Box::new(Upgrade::take_over(head, connection, binary, options)?)))
     }
 
@@ -335,7 +328,7 @@ impl HttpConnection {
             "POST" => {
                 // A stranger may not even begin what it may not say before CONNECT.
                 let stranger = connection.caller().is_none() && connection.form != Form::Engine;
-                let most = shard.options.polling_max_bytes;
+                let most = shard.server.options.polling_max_bytes;
                 let most = if stranger { most.min(BEFORE_CONNECT_MAX) } else { most };
                 let body = posted_length(head, most)?;
                 Ok(Decision::Post { connection, origin, body })
@@ -351,7 +344,7 @@ impl HttpConnection {
         admitted: AdmittedRequest,
     ) -> Result<Decision, Denial> {
         let body = usize::try_from(head.content_length).map_err(|_| Denial::TooLarge)?;
-        if body > self.shard.options.body_max_bytes {
+        if body > self.shard.server.options.body_max_bytes {
             return Err(Denial::TooLarge);
         }
         if head.method == "POST" && !is_json(head) {
@@ -366,8 +359,8 @@ impl HttpConnection {
             FieldValue::Many => return Err(Denial::RequestMalformed),
         };
         let own_page = matches!(head.header("sec-fetch-site"), FieldValue::One(b"same-origin"));
-        let told = Told { cookie, user_agent: user_agent(head), own_page };
-        Ok(Decision::Route { index, admitted: Box::new(admitted), told, body })
+        let facts = ClientFacts { cookie, user_agent: user_agent(head), own_page };
+        Ok(Decision::Route { index, admitted: Box::new(admitted), facts, body })
     }
 }
 
@@ -389,12 +382,4 @@ fn is_json(head: &Head<'_>) -> bool {
         return false;
     };
     is_utf8_of(value, b"application/json")
-}
-
-/// A `Set-Cookie` value, as a log-in sets it.
-fn admission_cookie(value: &str) -> String {
-    format!(
-        "{ADMISSION_COOKIE}={value}; Max-Age={ADMISSION_LIFE_S}; Path=/; Secure; HttpOnly; \
-         SameSite=Strict"
-    )
 }

@@ -4,10 +4,12 @@
 pub(crate) mod api; // requests and responses as products see them
 pub(crate) mod connection; // one HTTP connection, request by request
 pub(crate) mod read; // heads and bodies, bounded and timed
+pub(crate) mod client_facts; // what a request reports about its client
 pub(crate) mod decide; // what a head asks for, and whether it may
 pub(crate) mod route; // which route a request asks for
 pub(crate) mod source; // what another site's page may have caused
 pub(crate) mod media_type; // what a body says it is
 pub(crate) mod respond; // answers, with their security headers
 pub(crate) mod headers; // security headers and CORS on every response
+pub(crate) mod transfer; // a TCP connection on its way to another shard
 pub(crate) mod shard_transfer; // a connection handed to the shard of its session

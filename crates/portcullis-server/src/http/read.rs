@@ -7,7 +7,7 @@ use portcullis_model::{Denial, limits};
 use portcullis_wire::http1::head_end;
 
 use crate::http::connection::HttpConnection;
-use crate::listen::receive_rate::{Late, Pace, in_time};
+use crate::listen::receive_rate::{ReceiveRate, ReceiveTimeout, in_time};
 
 /// How reading went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,27 +34,34 @@ impl HttpConnection {
             match self.read_in_time(&mut pace).await? {
                 None => {}
                 Some(_) if self.buffer.is_empty() => return Err(ReadFault::Gone),
-                Some(Late::Slow) => return Err(ReadFault::Refused(Denial::HeadSlow)),
-                Some(Late::Deadline) => return Err(ReadFault::Refused(Denial::HeadTimeout)),
+                Some(ReceiveTimeout::Slow) => return Err(ReadFault::Refused(Denial::HeadSlow)),
+                Some(ReceiveTimeout::Deadline) => {
+                    return Err(ReadFault::Refused(Denial::HeadTimeout));
+                }
             }
         }
     }
 
     /// Reads until the buffer holds `length` bytes.
     pub(crate) async fn read_until(&mut self, length: usize) -> Result<(), ReadFault> {
-        let mut pace = Pace::from_now(&self.shard.options, self.shard.now());
+        let mut pace = ReceiveRate::from_now(&self.shard.server.options, self.shard.now());
         while self.buffer.len() < length {
             match self.read_in_time(&mut pace).await? {
                 None => {}
-                Some(Late::Slow) => return Err(ReadFault::Refused(Denial::BodySlow)),
-                Some(Late::Deadline) => return Err(ReadFault::Refused(Denial::BodyTimeout)),
+                Some(ReceiveTimeout::Slow) => return Err(ReadFault::Refused(Denial::BodySlow)),
+                Some(ReceiveTimeout::Deadline) => {
+                    return Err(ReadFault::Refused(Denial::BodyTimeout));
+                }
             }
         }
         Ok(())
     }
 
     /// Reads some more; or says why the peer is waited for no longer.
-    async fn read_in_time(&mut self, pace: &mut Pace) -> Result<Option<Late>, ReadFault> {
+    async fn read_in_time(
+        &mut self,
+        pace: &mut ReceiveRate,
+    ) -> Result<Option<ReceiveTimeout>, ReadFault> {
         let (wait, late) = pace.wait(self.buffer.len(), self.shard.now());
         match in_time(wait, self.read_more()).await {
             Some(outcome) => outcome.map(|()| None),
@@ -66,7 +73,7 @@ impl HttpConnection {
         let shard = self.shard.clone();
         let (stream, buffer) = (&mut self.stream, &mut self.buffer);
         let count = poll_fn(|context| {
-            let mut scratch = shard.read_scratch.borrow_mut();
+            let mut scratch = shard.buffers.read.borrow_mut();
             // A head's worth at once: a peer that sends more waits in its own memory.
             let window = scratch.get_mut(..limits::HEAD_MAX_BYTES).unwrap_or_default();
             stream.poll_read(context, window).map_ok(|count| {

@@ -15,7 +15,7 @@ use crate::http::api::ResponseKind;
 use crate::http::connection::HttpConnection;
 use crate::http::route::Target;
 use crate::listen::accept::Entrance;
-use crate::refuse::{Refusal, Who, refuse};
+use crate::rejection::{Rejection, RejectionSource, reject};
 
 /// A response about to be written.
 pub(crate) struct Outgoing<'a> {
@@ -29,23 +29,29 @@ pub(crate) struct Outgoing<'a> {
 }
 
 impl HttpConnection {
-    pub(crate) fn who(&self) -> Who<'static> {
+    pub(crate) fn who(&self) -> RejectionSource<'static> {
         let (client, port) = (Some(self.client), self.client_port());
-        Who { client, port, http: true, blame: self.source.into(), ..Who::default() }
+        RejectionSource {
+            client,
+            port,
+            http: true,
+            blame: self.source.into(),
+            ..RejectionSource::default()
+        }
     }
 
     /// Refuses when there is no head to speak of.
     pub(crate) async fn refuse_bare(&mut self, denial: &Denial) {
         let now = self.shard.now();
-        let refusal = refuse(&self.shard, denial, &self.who(), now);
+        let refusal = reject(&self.shard, denial, &self.who(), now);
         self.write_refusal(&refusal, &refusal.http_body(), None, false).await;
     }
 
     /// Refuses a request of a session, in the words of Engine.IO.
     pub(crate) async fn refuse_engine(&mut self, denial: &Denial, origin: Option<&str>) {
         let now = self.shard.now();
-        let who = Who { origin, ..self.who() };
-        let refusal = refuse(&self.shard, denial, &who, now);
+        let who = RejectionSource { origin, ..self.who() };
+        let refusal = reject(&self.shard, denial, &who, now);
         self.write_refusal(&refusal, &refusal.engine_body(), origin, false).await;
     }
 
@@ -61,14 +67,14 @@ impl HttpConnection {
             FieldValue::One(value) => std::str::from_utf8(value).ok(),
             FieldValue::None | FieldValue::Many => None,
         };
-        let who = Who {
+        let who = RejectionSource {
             method: Some(head.method),
             path: Some(head.path),
             origin: text("origin"),
             user_agent: text("user-agent"),
             ..self.who()
         };
-        let refusal = refuse(&self.shard, denial, &who, now);
+        let refusal = reject(&self.shard, denial, &who, now);
         let body = match target {
             _ if self.is_unreadable(head) => String::new(),
             Target::Engine(_) => refusal.engine_body(),
@@ -79,15 +85,15 @@ impl HttpConnection {
 
     pub(crate) async fn write_refusal(
         &mut self,
-        refusal: &Refusal,
+        refusal: &Rejection,
         body: &str,
         origin: Option<&str>,
         keep_alive: bool,
     ) {
         let retry_after = refusal.retry_after_s.map(|seconds| seconds.to_string());
         let nonce = refusal
-            .wants_nonce()
-            .then(|| self.shard.gate.authentication().proof_nonce(self.shard.now()));
+            .needs_nonce()
+            .then(|| self.shard.server.gate.authentication().proof_nonce(self.shard.now()));
         let mut extra = Vec::new();
         if let Some(nonce) = &nonce {
             extra.push(("DPoP-Nonce", nonce.as_str()));
@@ -119,7 +125,7 @@ impl HttpConnection {
     /// Writes a response; false when the peer did not take it in time.
     pub(crate) async fn write(&mut self, outgoing: Outgoing<'_>) -> bool {
         let bytes = self.encode(&outgoing);
-        let deadline = Duration::from_millis(self.shard.options.handshake_timeout_ms);
+        let deadline = Duration::from_millis(self.shard.server.options.handshake_timeout_ms);
         timeout(deadline, self.write_all(bytes)).await.is_ok_and(|written| written)
     }
 
@@ -183,7 +189,7 @@ impl HttpConnection {
             let mut left = 256 * 1024_usize;
             while left > 0 {
                 let read = poll_fn(|context| {
-                    stream.poll_read(context, &mut shard.read_scratch.borrow_mut())
+                    stream.poll_read(context, &mut shard.buffers.read.borrow_mut())
                 });
                 match read.await {
                     Ok(count) if count > 0 => left = left.saturating_sub(count),
@@ -191,7 +197,7 @@ impl HttpConnection {
                 }
             }
         };
-        let deadline = Duration::from_millis(self.shard.options.close_timeout_ms);
+        let deadline = Duration::from_millis(self.shard.server.options.close_timeout_ms);
         let _elapsed = timeout(deadline, linger).await;
     }
 }

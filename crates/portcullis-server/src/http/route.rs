@@ -5,7 +5,7 @@ use portcullis_guard::Endpoint;
 use portcullis_wire::http1::Head;
 
 use crate::events::frame::Form;
-use crate::setup::builder::Registered;
+use crate::setup::registered::Registered;
 
 /// What a request's path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

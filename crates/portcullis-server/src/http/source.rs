@@ -7,7 +7,7 @@ use portcullis_wire::http1::{FieldValue, Head, wants_upgrade};
 
 use crate::http::connection::{HttpConnection, Next};
 use crate::http::route::Target;
-use crate::refuse::Blame;
+use crate::rejection::Blame;
 
 /// Longest body of a rejected request that is read to keep the connection.
 const SKIPPED_BODY_MAX_BYTES: usize = 16 * 1024;
@@ -15,7 +15,7 @@ const SKIPPED_BODY_MAX_BYTES: usize = 16 * 1024;
 impl HttpConnection {
     /// Whether another site's page may have caused a request.
     pub(crate) fn source_of(&self, head: &Head<'_>, target: Target) -> Source {
-        self.shard.gate.admission().source(&self.handshake(head, target.door(false)))
+        self.shard.server.gate.admission().source(&self.handshake(head, target.door(false)))
     }
 
     /// Whether a browser says that no page will read the answer: an image's, for example.
@@ -29,8 +29,8 @@ impl HttpConnection {
     /// A page of another site makes its visitor's browser send many requests. A connection for each
     /// would cost a TLS handshake each, which counts for the visitor's address.
     pub(crate) fn skipped_body(&self, head: &Head<'_>) -> Option<usize> {
-        let unblamed = Blame::from(self.source) == Blame::Nobody;
-        let goes_on = head.keep_alive && self.requests.are_left() && !wants_upgrade(head);
+        let unblamed = Blame::from(self.source) == Blame::None;
+        let goes_on = head.keep_alive && self.requests.has_more() && !wants_upgrade(head);
         let body = usize::try_from(head.content_length).ok();
         body.filter(|length| unblamed && goes_on && *length <= SKIPPED_BODY_MAX_BYTES)
     }

@@ -19,11 +19,12 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, TlsAcceptor};
 
 use crate::http::connection::HttpConnection;
-use crate::listen::receive_rate::{Late, Pace, in_time};
+use crate::listen::intake_slots::IntakeSlot;
+use crate::listen::receive_rate::{ReceiveRate, ReceiveTimeout, in_time};
 use crate::listen::stream::{Stream, Tcp};
 use crate::listen::tls_hello::name_session;
 use crate::random::random_bytes;
-use crate::refuse::{Who, refuse};
+use crate::rejection::{RejectionSource, reject};
 use crate::setup::options::ProxyProtocol;
 use crate::shard::state::Shard;
 
@@ -56,44 +57,18 @@ pub(crate) enum Entrance {
     Redirect,
 }
 
-/// A place in the shard's budget of HTTP connections; given back on drop.
-pub(crate) struct Place(Rc<Shard>);
-
-impl Place {
-    /// Why there is none.
-    pub(crate) const NONE_LEFT: Denial =
-        Denial::Limit { limit: Limit::HttpTotal, retry_after_ms: 0 };
-
-    pub(crate) fn take(shard: &Rc<Shard>) -> Option<Self> {
-        let taken = shard.http_connections.get();
-        if taken >= shard.options.http_connections_max {
-            return None;
-        }
-        shard.http_connections.set(taken + 1);
-        shard.metrics.http_open.inc();
-        Some(Self(Rc::clone(shard)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.http_connections.set(self.0.http_connections.get().saturating_sub(1));
-        self.0.metrics.http_open.dec();
-    }
-}
-
 impl Shard {
     /// How long a TLS handshake, a request's head or a silent connection is waited for. The fewer
     /// places there are left, the shorter: who takes one and says nothing does not keep others out.
     pub(crate) fn handshake_patience_ms(&self) -> u64 {
-        let configured_ms = self.options.handshake_timeout_ms;
-        let crowded = self.options.http_connections_max / 4 * 3;
-        if self.http_connections.get() < crowded { configured_ms } else { configured_ms / 5 }
+        let configured_ms = self.server.options.handshake_timeout_ms;
+        if self.intake.slots.is_crowded() { configured_ms / 5 } else { configured_ms }
     }
 
-    pub(crate) fn pace_from_first_byte(&self) -> Pace {
+    pub(crate) fn pace_from_first_byte(&self) -> ReceiveRate {
         let now = self.now();
-        Pace::from_first_byte(&self.options, now).within(self.handshake_patience_ms(), now)
+        ReceiveRate::from_first_byte(&self.server.options, now)
+            .within(self.handshake_patience_ms(), now)
     }
 
     /// Accepts until the server drains.
@@ -104,7 +79,7 @@ impl Shard {
         mut draining: watch::Receiver<bool>,
     ) {
         let tls = match entrance {
-            Entrance::Public => self.options.tls.clone().map(TlsAcceptor::from),
+            Entrance::Public => self.server.options.tls.clone().map(TlsAcceptor::from),
             Entrance::Redirect => None,
         };
         loop {
@@ -118,25 +93,25 @@ impl Shard {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
                     if is_out_of_files(&error) {
-                        self.pressure.out_of_files();
+                        self.server.load.set_out_of_files();
                     }
                     self.accepts_nobody(&error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
-            let Some(place) = Place::take(&self) else {
-                self.turn_away(&Place::NONE_LEFT, peer);
+            let Some(slot) = self.intake.slots.take() else {
+                self.turn_away(&IntakeSlot::NONE_FREE, peer);
                 continue;
             };
             let (shard, tls) = (Rc::clone(&self), tls.clone());
-            tokio::task::spawn_local(shard.serve(socket, peer, entrance, tls, place));
+            tokio::task::spawn_local(shard.serve(socket, peer, entrance, tls, slot));
         }
     }
 
     /// Records that whoever comes waits in the kernel: mostly for a file descriptor.
     fn accepts_nobody(&self, error: &io::Error) {
-        self.metrics.accept_failures.inc();
+        self.server.metrics.accept_failures.inc();
         let mut record = Record::new(Code::SysOverload);
         // Clients wait in the kernel until an operator allows more files.
         record.severity = Severity::Critical;
@@ -146,7 +121,7 @@ impl Shard {
             "no connection is accepted: {error}; allow more open files, or close some"
         ));
         // One of many: a server without files says it a few times a minute, not twenty a second.
-        self.audit.record(record, self.now());
+        self.server.audit.record(record, self.now());
     }
 
     /// Everything one accepted socket is asked before it is asked in HTTP.
@@ -156,21 +131,22 @@ impl Shard {
         peer: SocketAddr,
         entrance: Entrance,
         tls: Option<TlsAcceptor>,
-        place: Place,
+        slot: IntakeSlot,
     ) {
         let Some((peer, start)) = self.handed_on(&mut socket, peer).await else { return };
         // A proxy holds the connections of many; its clients are counted by their requests.
-        let counted = !self.gate.admission().is_proxy(peer.ip());
+        let counted = !self.server.gate.admission().is_proxy(peer.ip());
         let client = peer.ip().to_canonical();
-        let seat = match counted.then(|| self.gate.limits().take_http_slot(client)).transpose() {
-            Ok(seat) => seat,
-            Err(denial) => return self.turn_away(&denial, peer),
-        };
+        let seat =
+            match counted.then(|| self.server.gate.limits().take_http_slot(client)).transpose() {
+                Ok(seat) => seat,
+                Err(denial) => return self.turn_away(&denial, peer),
+            };
         if tls.is_some() && start.is_empty() && !self.has_begun(&socket, peer).await {
             return;
         }
         if tls.is_some() && counted {
-            match self.gate.limits().count_tls_handshake(client, self.now()) {
+            match self.server.gate.limits().count_tls_handshake(client, self.now()) {
                 Ok(lane) => match self.turn_for_tls(lane) {
                     Some(wait) => tokio::time::sleep(wait).await,
                     None => return self.turn_away(&NO_TURN, peer),
@@ -186,24 +162,28 @@ impl Shard {
             },
         };
         let http = HttpConnection::new(self, stream, peer);
-        HttpConnection { entrance, buffer, seat, ..http }.run(place).await;
+        HttpConnection { entrance, buffer, seat, ..http }.run(slot).await;
     }
 
     /// How long it is until the next turn, if one comes soon enough: handshakes are the dearest
     /// thing a stranger can ask for, and a burst of them must not stand before everybody's
     /// messages.
     fn turn_for_tls(&self, lane: TlsClass) -> Option<Duration> {
-        let every_us =
-            self.gate.limits().tls_interval_us(lane).saturating_mul(self.options.shards as u64);
-        let wait_ms = self.tls_turns.take(lane, self.now().monotonic_ms, every_us)?;
+        let every_us = self
+            .server
+            .gate
+            .limits()
+            .tls_interval_us(lane)
+            .saturating_mul(self.server.options.shards as u64);
+        let wait_ms = self.intake.tls.take(lane, self.now().monotonic_ms, every_us)?;
         Some(Duration::from_millis(wait_ms))
     }
 
     /// Closes a socket that nothing has been read of: an answer would cost more than it is worth.
     fn turn_away(&self, denial: &Denial, peer: SocketAddr) {
         let client = Some(peer.ip().to_canonical());
-        let who = Who { client, port: Some(peer.port()), ..Who::default() };
-        let _recorded = refuse(self, denial, &who, self.now());
+        let who = RejectionSource { client, port: Some(peer.port()), ..RejectionSource::default() };
+        let _recorded = reject(self, denial, &who, self.now());
     }
 
     /// Whose connection it is: of the peer, or of whom a proxy of ours names first of all.
@@ -214,8 +194,8 @@ impl Shard {
         socket: &mut TcpStream,
         peer: SocketAddr,
     ) -> Option<(SocketAddr, Vec<u8>)> {
-        let spoken = self.options.proxy_protocol == ProxyProtocol::Required;
-        if !spoken || !self.gate.admission().is_proxy(peer.ip()) {
+        let spoken = self.server.options.proxy_protocol == ProxyProtocol::Required;
+        if !spoken || !self.server.gate.admission().is_proxy(peer.ip()) {
             return Some((peer, Vec::new()));
         }
         let deadline = Duration::from_millis(self.handshake_patience_ms());
@@ -283,7 +263,7 @@ impl Shard {
     async fn shake_hands(
         &self,
         mut accepting: Accept<Tcp>,
-        mut pace: Pace,
+        mut pace: ReceiveRate,
     ) -> Result<TlsStream<Tcp>, Denial> {
         loop {
             // The first byte may still be unread, but it is there.
@@ -293,10 +273,10 @@ impl Shard {
                 return outcome.map_err(|_| Denial::TlsFailed);
             }
             match late {
-                Late::Deadline => return Err(Denial::TlsFailed),
+                ReceiveTimeout::Deadline => return Err(Denial::TlsFailed),
                 // What came meanwhile may make up for the time.
-                Late::Slow if received_bytes(&accepting) > received => {}
-                Late::Slow => return Err(Denial::TlsSlow),
+                ReceiveTimeout::Slow if received_bytes(&accepting) > received => {}
+                ReceiveTimeout::Slow => return Err(Denial::TlsSlow),
             }
         }
     }

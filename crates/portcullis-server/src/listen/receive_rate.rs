@@ -18,7 +18,7 @@ const LAST_LOOK: Duration = Duration::from_millis(1);
 /// one who trickles is soon given up, and one whose line stutters is not. What had come
 /// while this server was busy counts, however late it is read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
+pub(crate) struct ReceiveRate {
     until_ms: u64,
     /// Since when it has to deliver; silence before that has the deadline only.
     since_ms: Option<u64>,
@@ -28,14 +28,14 @@ pub(crate) struct Pace {
 
 /// Why a peer is waited for no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Late {
+pub(crate) enum ReceiveTimeout {
     /// The time is up.
     Deadline,
     /// It has delivered too little for its time.
     Slow,
 }
 
-impl Pace {
+impl ReceiveRate {
     /// From the first byte on.
     pub(crate) fn from_first_byte(options: &Options, now: Now) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl Pace {
     }
 
     /// How long more is waited for, after so many bytes; or why no longer.
-    pub(crate) fn wait(&mut self, bytes: usize, now: Now) -> (Duration, Late) {
+    pub(crate) fn wait(&mut self, bytes: usize, now: Now) -> (Duration, ReceiveTimeout) {
         let now_ms = now.monotonic_ms;
         if bytes > 0 {
             self.since_ms = self.since_ms.or(Some(now_ms));
@@ -67,9 +67,9 @@ impl Pace {
             since_ms.saturating_add(self.grace_ms).saturating_add(earned_ms)
         });
         let (due_ms, late) = if slow_ms < self.until_ms {
-            (slow_ms, Late::Slow)
+            (slow_ms, ReceiveTimeout::Slow)
         } else {
-            (self.until_ms, Late::Deadline)
+            (self.until_ms, ReceiveTimeout::Deadline)
         };
         (Duration::from_millis(due_ms.saturating_sub(now_ms)), late)
     }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     /// What has come by when, and how long the peer is waited for then, and why no longer.
-    fn check(pace: fn(&Options, Now) -> Pace, steps: &[(u64, usize, u64, Late)]) {
+    fn check(pace: fn(&Options, Now) -> ReceiveRate, steps: &[(u64, usize, u64, ReceiveTimeout)]) {
         let mut pace = pace(&Options::default(), at(50_000));
         for (after_ms, bytes, wait_ms, late) in steps {
             let outcome = pace.wait(*bytes, at(50_000 + after_ms));
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn t_240_t_242_a_trickle_is_given_up_long_before_the_deadline() {
-        use Late::{Deadline, Slow};
+        use ReceiveTimeout::{Deadline, Slow};
         // A hundred bytes a second.
         let trickle = [
             (0, 0, 2_000, Slow),
@@ -114,15 +114,15 @@ mod tests {
             (2_400, 240, 80, Slow),
             (2_500, 250, 0, Slow),
         ];
-        check(Pace::from_now, &trickle);
-        // Who has not begun has all the time there is.
+        check(ReceiveRate::from_now, &trickle);
+        // A peer that has not begun has all the time there is.
         let late = [
             (0, 0, 10_000, Deadline),
             (7_000, 0, 3_000, Deadline),
             (7_500, 1, 2_002, Slow),
             (9_600, 1, 0, Slow),
         ];
-        check(Pace::from_first_byte, &late);
+        check(ReceiveRate::from_first_byte, &late);
         // Fast enough for its time, until that is up.
         let steady = [
             (1_000, 500, 2_000, Slow),
@@ -130,8 +130,8 @@ mod tests {
             (9_000, 4_500, 1_000, Deadline),
             (10_000, 5_000, 0, Deadline),
         ];
-        check(Pace::from_now, &steady);
+        check(ReceiveRate::from_now, &steady);
         // No number overflows.
-        check(Pace::from_now, &[(0, usize::MAX, 10_000, Deadline)]);
+        check(ReceiveRate::from_now, &[(0, usize::MAX, 10_000, Deadline)]);
     }
 }

@@ -9,17 +9,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::listen::tls_hello::TlsSession;
+/// The name of a TLS session, on all connections that resume it.
+///
+/// Only a client with the secret of the session can resume it (RFC 8446 section 2.2), and the name
+/// is encrypted in its tickets.
+pub(crate) type TlsSession = [u8; 16];
 
 /// A TCP socket, and how much was read of it.
 pub(crate) struct Tcp {
-    socket: Whereabouts,
+    socket: SocketLocation,
     received_bytes: usize,
     session: Option<TlsSession>,
 }
 
 /// Known to its thread's runtime, or on its way to another thread.
-enum Whereabouts {
+enum SocketLocation {
     /// Known to this thread's runtime.
     Here(TcpStream),
     /// On its way.
@@ -39,7 +43,7 @@ pub(crate) enum Stream {
 impl Tcp {
     /// A socket of this thread's runtime, of which so much was read before.
     pub(crate) fn here(socket: TcpStream, received_bytes: usize) -> Self {
-        Self { socket: Whereabouts::Here(socket), received_bytes, session: None }
+        Self { socket: SocketLocation::Here(socket), received_bytes, session: None }
     }
 
     /// Belongs to this session of TLS from now on.
@@ -53,27 +57,29 @@ impl Tcp {
     }
 
     fn leave(&mut self) -> io::Result<()> {
-        if let Whereabouts::Here(stream) = self.take() {
-            self.socket = Whereabouts::Between(stream.into_std()?);
+        if let SocketLocation::Here(stream) = self.take() {
+            self.socket = SocketLocation::Between(stream.into_std()?);
         }
         Ok(())
     }
 
     fn arrive(&mut self) -> io::Result<()> {
-        if let Whereabouts::Between(stream) = self.take() {
-            self.socket = Whereabouts::Here(TcpStream::from_std(stream)?);
+        if let SocketLocation::Between(stream) = self.take() {
+            self.socket = SocketLocation::Here(TcpStream::from_std(stream)?);
         }
         Ok(())
     }
 
-    fn take(&mut self) -> Whereabouts {
-        std::mem::replace(&mut self.socket, Whereabouts::Lost)
+    fn take(&mut self) -> SocketLocation {
+        std::mem::replace(&mut self.socket, SocketLocation::Lost)
     }
 
     fn socket(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         match &mut self.socket {
-            Whereabouts::Here(stream) => Ok(Pin::new(stream)),
-            Whereabouts::Between(_) | Whereabouts::Lost => Err(io::ErrorKind::NotConnected.into()),
+            SocketLocation::Here(stream) => Ok(Pin::new(stream)),
+            SocketLocation::Between(_) | SocketLocation::Lost => {
+                Err(io::ErrorKind::NotConnected.into())
+            }
         }
     }
 }

@@ -8,17 +8,12 @@ use tokio::net::TcpStream;
 
 use portcullis_model::Denial;
 
-use crate::listen::receive_rate::{Late, Pace, in_time};
+use crate::listen::receive_rate::{ReceiveRate, ReceiveTimeout, in_time};
+use crate::listen::stream::TlsSession;
 use crate::shard::state::Shard;
 
 /// A ClientHello that is longer is judged by the handshake itself.
 const HELLO_MAX_BYTES: usize = 16 * 1024 + 5;
-
-/// The name of a TLS session, on all connections that resume it.
-///
-/// Only the client that has the secret of the session can resume it (RFC 8446 section 2.2), and the
-/// name travels encrypted in its tickets.
-pub(crate) type TlsSession = [u8; 16];
 
 impl Shard {
     /// Reads until the ClientHello is whole; the handshake finds and answers what is wrong with it.
@@ -26,7 +21,7 @@ impl Shard {
         &self,
         socket: &mut TcpStream,
         start: &[u8],
-        pace: &mut Pace,
+        pace: &mut ReceiveRate,
     ) -> Result<Vec<u8>, Denial> {
         let mut hello = start.to_vec();
         let mut acceptor = Acceptor::default();
@@ -42,8 +37,8 @@ impl Shard {
                 (Some(Ok(count)), _) if count > 0 => {}
                 // The end, or an error: the handshake meets it again.
                 (Some(_), _) => return Ok(hello),
-                (None, Late::Deadline) => return Err(Denial::TlsFailed),
-                (None, Late::Slow) => return Err(Denial::TlsSlow),
+                (None, ReceiveTimeout::Deadline) => return Err(Denial::TlsFailed),
+                (None, ReceiveTimeout::Slow) => return Err(Denial::TlsSlow),
             }
         }
     }

@@ -1,7 +1,6 @@
-//! The load of the machine, and connections that wait for capacity.
-//! Never: a decision: the guard makes it.
+//! The load of the machine, and the queues in which connections wait for capacity.
+//! Never: a decision; the guard makes it.
 
 pub(crate) mod machine; // the processors and memory of the machine
-pub(crate) mod pressure; // the load level of the server
-pub(crate) mod waiting; // connections that wait for a slot, for a short time
-pub(crate) mod comer; // the client that opens a connection
+pub(crate) mod samples; // samples that shards and listeners report
+pub(crate) mod admission_queue; // connections and log-ins that wait for a slot

@@ -2,6 +2,6 @@
 //! Never: frames of a WebSocket.
 
 pub(crate) mod session_id; // secret ids that know their shard
+pub(crate) mod session_router; // which shard a session lives on
 pub(crate) mod requests; // a session opened, polled, posted to
 pub(crate) mod transport; // who polls, what was posted
-pub(crate) mod task; // posted packets, and the switch to a WebSocket

@@ -18,15 +18,16 @@ use portcullis_wire::websocket::Opcode;
 use portcullis_wire::websocket::server_frame;
 use tokio::time::timeout;
 
-use crate::connection::state::{Connection, End, Transport};
-use crate::connection::task::ConnectionTask;
+use crate::connection::client_info::ClientInfo;
+use crate::connection::end::EndReason;
+use crate::connection::state::{Connection, Transport};
 use crate::events::frame::Form;
 use crate::http::api::ResponseKind;
 use crate::http::connection::{HttpConnection, Next};
 use crate::http::media_type::is_utf8_of;
 use crate::http::respond::Outgoing;
-use crate::load::comer::Comer;
-use crate::polling::transport::{Farewell, Polling, Probe};
+use crate::polling::transport::{CloseNotice, Polling, ProbeState};
+use crate::task::connection_task::ConnectionTask;
 use crate::websocket::upgrade::narrow;
 
 /// What a poll came to.
@@ -86,8 +87,8 @@ impl HttpConnection {
     ) -> Next {
         let shard = Rc::clone(&self.shard);
         let now = shard.now();
-        let id = shard.next_id();
-        let Ok((sid, secret)) = shard.session_ids.make(id) else {
+        let id = shard.connections.next_id();
+        let Ok((sid, secret)) = shard.server.sessions.ids.make(id) else {
             self.refuse_bare(&Denial::Internal("randomness")).await;
             return Next::Close;
         };
@@ -96,21 +97,21 @@ impl HttpConnection {
             session.connected();
         }
         let AdmittedRequest { client, class, origin, bearer, cookies, slot, .. } = admitted;
-        let (port, packets) = (self.client_port(), shard.gate.limits().packet_budget());
-        let from = Comer { client, class, port, origin: origin.clone(), packets };
+        let (port, packets) = (self.client_port(), shard.server.gate.limits().packet_budget());
+        let from = ClientInfo { address: client, class, port, origin: origin.clone(), packets };
         let transport = Transport::Polling(Box::new(Polling::new(binding)));
         let connection = Rc::new(Connection::new(id, form, from, Some(secret), transport, session));
-        connection.binary.set(binary);
-        shard.metrics.connections_total.inc();
-        shard.adopt(&connection, now);
+        connection.format.binary.set(binary);
+        shard.server.metrics.connections_total.inc();
+        shard.add(&connection, now);
         let task = ConnectionTask::new(Rc::clone(&shard), connection, slot, bearer, cookies);
         tokio::task::spawn_local(task);
         let packet = open_packet(&OpenOptions {
             sid: &sid,
             upgrades: &["websocket"],
-            ping_interval_ms: narrow(shard.options.ping_interval_ms),
-            ping_timeout_ms: narrow(shard.options.ping_timeout_ms),
-            max_payload: u32::try_from(shard.options.polling_max_bytes).unwrap_or(u32::MAX),
+            ping_interval_ms: narrow(shard.server.options.ping_interval_ms),
+            ping_timeout_ms: narrow(shard.server.options.ping_timeout_ms),
+            max_payload: u32::try_from(shard.server.options.polling_max_bytes).unwrap_or(u32::MAX),
         });
         self.answer_packets(packet.as_bytes(), origin.as_deref(), keep_alive).await
     }
@@ -134,12 +135,12 @@ impl HttpConnection {
                 let written = self.write_packets(&packets, origin, keep_alive).await;
                 if !written {
                     // What was taken out of the queue has not arrived: the session has a hole.
-                    connection.end(End::Peer);
+                    connection.end(EndReason::PeerClosed);
                 }
                 if written && keep_alive { Next::KeepAlive } else { Next::Close }
             }
             Polled::Gone => {
-                connection.end(End::Peer);
+                connection.end(EndReason::PeerClosed);
                 Next::Close
             }
         }
@@ -147,13 +148,13 @@ impl HttpConnection {
 
     async fn wait_for_packets(&mut self, connection: &Rc<Connection>) -> Polled {
         let shard = Rc::clone(&self.shard);
-        let max_bytes = shard.options.polling_max_bytes;
+        let max_bytes = shard.server.options.polling_max_bytes;
         let (stream, buffer) = (&mut self.stream, &mut self.buffer);
         poll_fn(|context| {
             if let Some(packets) = connection.take_polled(context.waker(), max_bytes) {
                 return Poll::Ready(Polled::Packets(packets));
             }
-            let mut scratch = shard.read_scratch.borrow_mut();
+            let mut scratch = shard.buffers.read.borrow_mut();
             let window = scratch.get_mut(..limits::HEAD_MAX_BYTES).unwrap_or_default();
             while let Poll::Ready(read) = stream.poll_read(context, window) {
                 // A client that sends its next request early waits for this one; a flood does not.
@@ -179,7 +180,7 @@ impl HttpConnection {
     ) -> Next {
         let rest = self.buffer.split_off(length.min(self.buffer.len()));
         let body = std::mem::replace(&mut self.buffer, rest);
-        let message_max = self.shard.options.message_max_bytes as usize;
+        let message_max = self.shard.server.options.message_max_bytes as usize;
         let body = String::from_utf8(body).map_err(|_| Denial::Utf8).and_then(|body| {
             check_polled(&body, limits::POLLING_PACKETS_MAX, message_max)
                 .map_err(|fault| Denial::Polling(fault.0))?;
@@ -201,31 +202,39 @@ impl HttpConnection {
             // The body is here: whatever it waits for is ours.
             return self.refuse_turn(&connection, &Denial::Busy, origin).await;
         }
-        match connection.ending() {
-            Some(End::Refused(denial) | End::Told(denial)) if is_malformed(&denial) => {
+        match connection.end_reason() {
+            Some(EndReason::Denied(denial) | EndReason::DeniedAndSent(denial))
+                if is_malformed(&denial) =>
+            {
                 self.refuse_engine(&Denial::Polling("session_ended"), origin).await;
                 Next::Close
             }
-            // Who was refused for what it may not do reads so in its next poll.
-            Some(End::Refused(_) | End::Told(_) | End::Peer | End::Goodbye | End::Replaced)
+            // A client learns of other denials in its next poll.
+            Some(
+                EndReason::Denied(_)
+                | EndReason::DeniedAndSent(_)
+                | EndReason::PeerClosed
+                | EndReason::ClientClosed
+                | EndReason::Replaced,
+            )
             | None => self.answer_packets(b"ok", origin, keep_alive).await,
         }
     }
 
-    /// Waits until a posted body was taken, pauses of the session not counted; false when that
-    /// takes too long.
+    /// Waits until a posted body was handled, without pauses of the session. Returns false when
+    /// that takes too long.
     async fn worked_off(&self, connection: &Connection) -> bool {
-        let limit_ms = self.shard.options.handshake_timeout_ms;
+        let limit_ms = self.shard.server.options.handshake_timeout_ms;
         let begun_ms = self.shard.now().monotonic_ms;
-        let resumes_ms = connection.paused_until_ms.get().max(begun_ms);
-        let paused_before_ms = connection.paused_ms.get();
+        let resumes_ms = connection.timers.paused_until_ms.get().max(begun_ms);
+        let paused_before_ms = connection.timers.paused_ms.get();
         loop {
-            let paused_ms = connection.paused_ms.get().saturating_sub(paused_before_ms);
+            let paused_ms = connection.timers.paused_ms.get().saturating_sub(paused_before_ms);
             let due_ms = resumes_ms.saturating_add(u64::from(paused_ms)).saturating_add(limit_ms);
             let Some(left_ms) = due_ms.checked_sub(self.shard.now().monotonic_ms) else {
                 return false;
             };
-            let taken = poll_fn(|context| match connection.is_worked_off(context.waker()) {
+            let taken = poll_fn(|context| match connection.is_body_handled(context.waker()) {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
             });
@@ -244,7 +253,7 @@ impl HttpConnection {
         origin: Option<&str>,
     ) -> Next {
         if connection.with_polling(|_| ()).is_some() {
-            connection.end(End::Told(denial.clone()));
+            connection.end(EndReason::DeniedAndSent(denial.clone()));
         }
         self.refuse_engine(denial, origin).await;
         Next::Close
@@ -297,20 +306,20 @@ impl Connection {
             }
         }
         let released = self.with_polling(|polling| {
-            if let Farewell::Waiting(packet) = polling.farewell {
+            if let CloseNotice::Pending(packet) = polling.close_notice {
                 if self.front_bytes().is_none() {
                     push_polled(&mut packets, &[packet]);
-                    polling.farewell = Farewell::Taken;
+                    polling.close_notice = CloseNotice::Sent;
                 }
                 return true;
             }
-            if polling.probe == Probe::Answered {
+            if polling.probe == ProbeState::Answered {
                 return true;
             }
-            polling.remember_poller(waker);
-            polling.farewell == Farewell::Taken
+            polling.set_poller(waker);
+            polling.close_notice == CloseNotice::Sent
         });
-        if self.closing_until_ms.get() != 0 {
+        if self.lifecycle.closing_until_ms.get() != 0 {
             self.wake();
         }
         match (packets.is_empty(), released) {
@@ -322,8 +331,8 @@ impl Connection {
     }
 
     /// Whether a posted body was taken, or nobody is there to take it.
-    fn is_worked_off(&self, waker: &Waker) -> bool {
-        let taken = self.with_polling(|polling| polling.is_worked_off(waker));
+    fn is_body_handled(&self, waker: &Waker) -> bool {
+        let taken = self.with_polling(|polling| polling.is_body_handled(waker));
         taken.unwrap_or(true) || self.is_ending()
     }
 }

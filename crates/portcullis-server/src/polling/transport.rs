@@ -1,5 +1,5 @@
-//! The state of a session that speaks long-polling: who waits, what was posted, what takes over.
-//! Never: two polls or two posts at a time.
+//! The state of a long-polling session: the pending poll, the posted body, and the upgrade.
+//! Never: two polls or two posts at the same time.
 
 use std::task::Waker;
 
@@ -7,21 +7,22 @@ use portcullis_guard::SessionBinding;
 use portcullis_model::{Denial, Now};
 use portcullis_wire::engineio::{BinaryForm, split_polled};
 
-use crate::connection::state::Compression;
+use crate::connection::end::EndReason;
 use crate::listen::stream::Stream;
+use crate::websocket::compression::Compression;
 
-/// How far the WebSocket is that takes over.
+/// The progress of a WebSocket that takes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Probe {
-    /// There is none.
+pub(crate) enum ProbeState {
+    /// No WebSocket is connected.
     None,
-    /// It is there, and has not said anything.
+    /// It is connected and has sent no probe.
     Silent,
-    /// Its probe was answered: polls are let go, so that the client can switch.
+    /// Its probe is answered: polls are answered at once, so that the client can switch.
     Answered,
 }
 
-/// A WebSocket that has taken over, with what its client sent behind the switch.
+/// A WebSocket that takes over, with the bytes that its client sent after the switch.
 pub(crate) struct Handover {
     pub(crate) stream: Stream,
     pub(crate) rest: Vec<u8>,
@@ -29,24 +30,24 @@ pub(crate) struct Handover {
     pub(crate) binary: BinaryForm,
 }
 
-/// What the last poll of a session is told.
+/// The last packet of a session, which its last poll gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Farewell {
+pub(crate) enum CloseNotice {
     /// The session goes on.
     None,
-    /// The last packet: `1`, or `6` when the client closed by itself.
-    Waiting(u8),
-    /// The client has it.
-    Taken,
+    /// The packet was not sent yet: `1`, or `6` when the client closed the session.
+    Pending(u8),
+    /// The packet was sent.
+    Sent,
 }
 
-/// A long-polling session. Memory: one posted body at most, 64 KiB, while it is worked off.
+/// A long-polling session. Memory: at most one posted body of 64 KiB, until it is handled.
 pub(crate) struct Polling {
     pub(crate) binding: SessionBinding,
-    pub(crate) probe: Probe,
+    pub(crate) probe: ProbeState,
     pub(crate) handover: Option<Handover>,
-    pub(crate) farewell: Farewell,
-    /// Whether a poll is being answered, and who has to be woken for it.
+    pub(crate) close_notice: CloseNotice,
+    /// Whether a poll is pending, and its waker.
     is_polled: bool,
     poller: Option<Waker>,
     body: String,
@@ -61,9 +62,9 @@ impl Polling {
     pub(crate) fn new(binding: SessionBinding) -> Self {
         Self {
             binding,
-            probe: Probe::None,
+            probe: ProbeState::None,
             handover: None,
-            farewell: Farewell::None,
+            close_notice: CloseNotice::None,
             is_polled: false,
             poller: None,
             body: String::new(),
@@ -74,7 +75,10 @@ impl Polling {
         }
     }
 
-    /// A poll begins.
+    /// Starts a poll.
+    ///
+    /// # Errors
+    /// [`Denial::Polling`] while another poll is pending.
     pub(crate) fn begin_poll(&mut self) -> Result<(), Denial> {
         if std::mem::replace(&mut self.is_polled, true) {
             return Err(Denial::Polling("poll_overlap"));
@@ -82,28 +86,38 @@ impl Polling {
         Ok(())
     }
 
-    /// Whether a poll waits.
-    pub(crate) fn is_polled(&self) -> bool {
-        self.is_polled
-    }
-
     pub(crate) fn end_poll(&mut self) {
         self.is_polled = false;
         self.poller = None;
     }
 
-    pub(crate) fn remember_poller(&mut self, waker: &Waker) {
+    pub(crate) fn set_poller(&mut self, waker: &Waker) {
         self.poller = Some(waker.clone());
     }
 
-    /// Wakes the poll that waits.
+    /// Wakes the pending poll.
     pub(crate) fn wake_poller(&mut self) {
         if let Some(waker) = self.poller.take() {
             waker.wake();
         }
     }
 
-    /// A body arrives; its packets are worked off one after the other.
+    /// Sets the packet of the last poll: the pending one, or the next one of the client.
+    pub(crate) fn set_close_notice(&mut self, reason: &EndReason) {
+        let packet = if *reason == EndReason::ClientClosed { b'6' } else { b'1' };
+        self.close_notice = if self.is_polled || reason.waits_for_poll() {
+            CloseNotice::Pending(packet)
+        } else {
+            CloseNotice::Sent
+        };
+        self.wake_poller();
+        self.wake_poster();
+    }
+
+    /// Takes a posted body; its packets are handled one after the other.
+    ///
+    /// # Errors
+    /// [`Denial::Polling`] while another body is being handled.
     pub(crate) fn begin_post(&mut self, body: String, now: Now) -> Result<(), Denial> {
         if std::mem::replace(&mut self.is_posting, true) {
             return Err(Denial::Polling("post_overlap"));
@@ -120,8 +134,8 @@ impl Polling {
         self.body = String::new();
     }
 
-    /// Whether every packet of the body was taken; otherwise the waker is kept.
-    pub(crate) fn is_worked_off(&mut self, waker: &Waker) -> bool {
+    /// Whether all packets of the body were handled; otherwise the waker is kept.
+    pub(crate) fn is_body_handled(&mut self, waker: &Waker) -> bool {
         if self.body.is_empty() {
             return true;
         }
@@ -139,45 +153,46 @@ impl Polling {
         !self.body.is_empty()
     }
 
-    /// Takes the body out while one of its packets is handled.
-    pub(crate) fn take_body(&mut self) -> Body {
+    /// Takes the body while one of its packets is handled.
+    pub(crate) fn take_body(&mut self) -> PostedBody {
         let text = std::mem::take(&mut self.body);
-        Body { text, at: self.body_at, posted_ms: self.posted_ms }
+        PostedBody { text, at: self.body_at, posted_ms: self.posted_ms }
     }
 
-    /// Puts back what is left of the body; wakes whoever posted it once nothing is.
-    pub(crate) fn put_back(&mut self, body: Body, left: Left) {
-        match left {
-            Left::From(at) => {
+    /// Puts back the rest of the body; without a rest, wakes the request that posted it.
+    pub(crate) fn put_back(&mut self, body: PostedBody, rest: Remainder) {
+        match rest {
+            Remainder::From(at) => {
                 self.body = body.text;
                 self.body_at = at;
             }
-            Left::Nothing => self.wake_poster(),
+            Remainder::Nothing => self.wake_poster(),
         }
     }
 }
 
-/// A posted body and how far it was read.
-pub(crate) struct Body {
+/// A posted body and the position up to which it was read.
+pub(crate) struct PostedBody {
     text: String,
     at: usize,
     pub(crate) posted_ms: u64,
 }
 
-/// What is left of a body.
+/// The rest of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Left {
-    /// From this byte on.
+pub(crate) enum Remainder {
+    /// It starts at this byte.
     From(usize),
     Nothing,
 }
 
-impl Body {
-    /// The next packet, and what is left behind it.
-    pub(crate) fn next(&self) -> (&str, Left) {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let (packet, after) = split_polled(rest);
-        let left = after.map_or(Left::Nothing, |after| Left::From(self.text.len() - after.len()));
+impl PostedBody {
+    /// The next packet, and the rest behind it.
+    pub(crate) fn next(&self) -> (&str, Remainder) {
+        let unread = self.text.get(self.at..).unwrap_or_default();
+        let (packet, after) = split_polled(unread);
+        let left = after
+            .map_or(Remainder::Nothing, |after| Remainder::From(self.text.len() - after.len()));
         (packet, left)
     }
 }
@@ -187,15 +202,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_read_packet_by_packet() {
-        let mut body = Body { text: String::from("4a\u{1e}4bc\u{1e}1"), at: 0, posted_ms: 0 };
+    fn body_is_read_packet_by_packet() {
+        let mut body = PostedBody { text: String::from("4a\u{1e}4bc\u{1e}1"), at: 0, posted_ms: 0 };
         let mut seen = Vec::new();
         loop {
             let (packet, left) = body.next();
             seen.push(packet.to_owned());
             match left {
-                Left::From(at) => body.at = at,
-                Left::Nothing => break,
+                Remainder::From(at) => body.at = at,
+                Remainder::Nothing => break,
             }
         }
         assert_eq!(seen, ["4a", "4bc", "1"]);

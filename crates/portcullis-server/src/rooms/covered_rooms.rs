@@ -1,4 +1,4 @@
-//! The rooms that a handler may emit to: those its socket hears, and the one of its permit.
+//! The rooms that a handler may emit to: those of its socket, and the one of its permit.
 //! Never: a room that only the client's payload names.
 
 use std::sync::Arc;
@@ -6,29 +6,29 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use portcullis_model::{Denial, RoomId};
 
-/// What one event's handler may emit to.
+/// The rooms that the handler of one event may emit to.
 ///
-/// Memory: one list a socket, shared by its events; nothing of its own until the handler joins.
+/// Memory: one list for each socket, shared by its events, and the rooms that the handler joins.
 #[derive(Default)]
 pub(crate) struct CoveredRooms {
-    /// What the socket heard when the event came.
-    heard: Option<Arc<Vec<RoomId>>>,
+    /// The rooms that the socket was in when the event arrived.
+    of_socket: Option<Arc<Vec<RoomId>>>,
     /// The room that the event's rule has checked.
     permitted: Option<RoomId>,
-    /// What the handler has joined since.
+    /// The rooms that the handler has joined since.
     joined: Mutex<Vec<RoomId>>,
 }
 
 impl Clone for CoveredRooms {
     fn clone(&self) -> Self {
         let joined = Mutex::new(self.joined.lock().clone());
-        Self { heard: self.heard.clone(), permitted: self.permitted.clone(), joined }
+        Self { of_socket: self.of_socket.clone(), permitted: self.permitted.clone(), joined }
     }
 }
 
 impl CoveredRooms {
-    pub(crate) fn heard(heard: Option<Arc<Vec<RoomId>>>) -> Self {
-        Self { heard, ..Self::default() }
+    pub(crate) fn of_socket(of_socket: Option<Arc<Vec<RoomId>>>) -> Self {
+        Self { of_socket, ..Self::default() }
     }
 
     /// Adds the room of the permit.
@@ -44,14 +44,14 @@ impl CoveredRooms {
         }
     }
 
-    /// Whether all these rooms are covered.
+    /// Checks that all these rooms are covered.
     ///
     /// # Errors
     /// [`Denial::Forbidden`] with the reason `room_not_covered`.
     pub(crate) fn check(&self, rooms: &[RoomId]) -> Result<(), Denial> {
         let is_covered = |room: &RoomId| {
             self.permitted.as_ref() == Some(room)
-                || self.heard.as_ref().is_some_and(|heard| heard.contains(room))
+                || self.of_socket.as_ref().is_some_and(|rooms| rooms.contains(room))
                 || self.joined.lock().contains(room)
         };
         let all = rooms.iter().all(is_covered);
@@ -68,19 +68,19 @@ mod tests {
     }
 
     #[test]
-    fn rooms_heard_joined_or_permitted_are_covered_and_no_other() {
-        let mut covered = CoveredRooms::heard(Some(Arc::new(vec![room("heard")])));
+    fn rooms_of_socket_permit_and_handler_are_covered() {
+        let mut covered = CoveredRooms::of_socket(Some(Arc::new(vec![room("socket")])));
         covered.permit(Some(&room("permitted")));
         covered.join(&room("joined"));
         let check = |names: &[&str]| {
             let rooms: Vec<RoomId> = names.iter().map(|name| room(name)).collect();
             covered.clone().check(&rooms).is_ok()
         };
-        assert!(check(&[]) && check(&["heard", "permitted", "joined"]));
-        for names in [&["other"][..], &["heard", "other"], &["Heard"]] {
+        assert!(check(&[]) && check(&["socket", "permitted", "joined"]));
+        for names in [&["other"][..], &["socket", "other"], &["Socket"]] {
             assert!(!check(names), "{names:?}");
         }
-        let refused = CoveredRooms::default().check(&[room("heard")]);
-        assert_eq!(refused, Err(Denial::Forbidden("room_not_covered")));
+        let rejected = CoveredRooms::default().check(&[room("socket")]);
+        assert_eq!(rejected, Err(Denial::Forbidden("room_not_covered")));
     }
 }

@@ -1,5 +1,5 @@
-//! Recovery offsets as clients read them: encrypted, so that they count nothing.
-//! Never: an offset of another process; nothing that it names is kept here.
+//! Recovery offsets in the form that clients receive: encrypted, so that they reveal no count.
+//! Never: offsets of another process; this one does not have its history.
 
 use std::sync::LazyLock;
 
@@ -16,19 +16,20 @@ const SEALED_BYTES: usize = 16;
 /// The key of this process. Offsets are valid only as long as the process.
 static KEY: LazyLock<Option<OffsetKey>> = LazyLock::new(OffsetKey::random);
 
-/// Encrypts offsets deterministically (SIV, RFC 5297 section 2.1, with HMAC-SHA256): the same
-/// message has the same text for every recipient, and two texts do not tell which came first.
+/// Encrypts offsets deterministically (SIV, RFC 5297 section 2.1, with HMAC-SHA256).
+///
+/// A message has the same text for every recipient, and two texts do not reveal their order.
 struct OffsetKey {
     code: hmac::Key,
     stream: hmac::Key,
 }
 
-/// The text for an offset; `None` if the system gives no randomness.
+/// Encrypts an offset; `None` when the system provides no randomness.
 pub(crate) fn seal(offset: u64) -> Option<String> {
     KEY.as_ref().map(|key| key.seal(offset))
 }
 
-/// The offset of a text that this process made.
+/// Decrypts an offset that this process has encrypted.
 pub(crate) fn open(text: &str) -> Option<u64> {
     KEY.as_ref()?.open(text)
 }
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sealed_offset_opens_as_itself_and_is_one_for_every_recipient() {
+    fn sealed_offset_opens_as_itself_and_is_deterministic() {
         for offset in [0, 1, 2, 255, 1 << 40, u64::MAX] {
             let text = seal(offset).unwrap();
             assert_eq!((open(&text), seal(offset)), (Some(offset), Some(text.clone())));
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbouring_offsets_share_nothing_that_could_be_counted() {
+    fn adjacent_offsets_have_unrelated_texts() {
         let texts: Vec<String> = (0..1_000).map(|offset| seal(offset).unwrap()).collect();
         for from in 0..20 {
             let parts: HashSet<&str> = texts.iter().map(|text| &text[from..from + 2]).collect();
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_opens_as_nothing() {
+    fn modified_or_foreign_offset_is_rejected() {
         let text = seal(7).unwrap();
         let other = OffsetKey::random().unwrap().seal(7);
         let longer = format!("{text}A");

@@ -1,194 +1,186 @@
-//! Places of lost connections, kept for a short time for those who come back.
-//! Never: a place for anyone but its user, or one without a new check of the credential.
+//! Sockets of closed connections, kept for a short time so that their clients can recover them.
+//! Never: a socket given to another user, or without a new authentication.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use portcullis_guard::{LastActivity, User};
 use portcullis_model::{ConnectionId, Denial, Namespace, Now, RoomId, UserId};
 use tokio::sync::oneshot;
 
-use crate::connection::socket::{Socket, SocketId};
+use crate::connection::socket_id::SocketId;
 
-/// How long a place is kept.
+/// How long a socket is kept.
 const KEPT_MS: u64 = 120_000;
-/// Places kept at a time, over all shards. Worst case with 128 rooms each: 40 MB.
-const PLACES_MAX: usize = 10_000;
+/// Sockets kept at a time, over all shards. Worst case with 128 rooms each: 40 MB.
+const KEPT_MAX: usize = 10_000;
 
-pub(crate) type RecoverFuture = Pin<Box<dyn Future<Output = Result<Recovered, Denial>>>>;
+pub(crate) type RecoveryFuture = Pin<Box<dyn Future<Output = Result<RecoveryOutcome, Denial>>>>;
 
-/// A socket that wants its place again; its user has just been authenticated anew.
+/// A socket to recover; its user has just been authenticated again.
 #[derive(Debug, Clone)]
-pub struct Recovering {
+pub struct RecoveryRequest {
     /// The new connection; [`crate::Delta::Resume`] has to name it.
     pub connection: ConnectionId,
-    /// Where.
+    /// The namespace.
     pub namespace: Namespace,
-    /// Who.
+    /// The user.
     pub user: Arc<User>,
-    /// The rooms it heard. Whether it still may is the hook's to check.
+    /// The rooms it was in. The hook has to check whether the user may still be in them.
     pub rooms: Vec<RoomId>,
     /// The offset of the last event it received.
     pub offset: u64,
 }
 
-/// What a product says to a socket that wants its place again.
+/// The product's answer to a [`RecoveryRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recovered {
-    /// It can have it: [`crate::Delta::Resume`] is handed to the hub.
+pub enum RecoveryOutcome {
+    /// The socket is recovered: [`crate::Delta::Resume`] is handed to the hub.
     Resumed,
-    /// It cannot: too much was missed, or nothing is known. It gets a fresh place.
+    /// The client gets a new socket: it missed too much, or the product does not know the offset.
     Fresh,
 }
 
-/// A place that waits for its user.
+/// A socket that is kept for its user.
 #[derive(Debug, Clone)]
-pub(crate) struct Parked {
+pub(crate) struct KeptSocket {
     pub(crate) user: UserId,
-    /// The session (`sid`) it was opened with, if its credential named one.
+    /// The session (`sid`) that its credential named, if any.
     pub(crate) session: Option<Box<str>>,
     pub(crate) namespace: Namespace,
     pub(crate) socket: SocketId,
     pub(crate) rooms: Vec<RoomId>,
 }
 
-/// A place whose connection is open.
-pub(crate) struct Occupied {
+/// A recoverable socket whose connection is open.
+pub(crate) struct LiveSocket {
     pub(crate) user: UserId,
-    /// The session (`sid`) it was opened with, if its credential named one.
+    /// The session (`sid`) that its credential named, if any.
     pub(crate) session: Option<Box<str>>,
     pub(crate) namespace: Namespace,
     pub(crate) connection: ConnectionId,
     pub(crate) last_heard: LastActivity,
 }
 
-/// Who asks for a place.
-pub(crate) struct Comer<'a> {
+/// The user and session that ask for a socket.
+pub(crate) struct Claimant<'a> {
     pub(crate) user: &'a UserId,
     pub(crate) session: Option<&'a str>,
 }
 
-/// All places that wait or whose connections are open, shared by the shards.
+/// All recoverable sockets by private id, shared by the shards.
 #[derive(Default)]
-pub(crate) struct Parking {
-    state: Mutex<State>,
+pub(crate) struct RecoveryTable {
+    state: Mutex<TableState>,
 }
 
 #[derive(Default)]
-struct State {
-    places: HashMap<Box<str>, (u64, Parked)>,
-    /// Private ids in the order they were parked, with when they end.
+struct TableState {
+    kept: HashMap<Box<str>, (u64, KeptSocket)>,
+    /// Private ids in the order in which they were kept, each with its expiry.
     order: VecDeque<(u64, Box<str>)>,
-    /// Places whose connections are open, by private id: as many as there are sockets.
-    occupied: HashMap<Box<str>, (Occupied, Vec<oneshot::Sender<()>>)>,
+    /// Sockets whose connections are open, each with the tasks that wait for its end.
+    live: HashMap<Box<str>, (LiveSocket, Vec<oneshot::Sender<()>>)>,
 }
 
-impl State {
-    fn forget_old(&mut self, now_ms: u64) {
+impl TableState {
+    fn expire(&mut self, now_ms: u64) {
         while let Some((until_ms, pid)) = self.order.front() {
-            if *until_ms > now_ms && self.order.len() <= PLACES_MAX {
+            if *until_ms > now_ms && self.order.len() <= KEPT_MAX {
                 return;
             }
-            // A place that was taken and parked again stands in the list a second time.
-            if self.places.get(pid).is_some_and(|(kept, _)| kept == until_ms) {
-                self.places.remove(pid);
+            // A socket that was recovered and kept again is in the list a second time.
+            if self.kept.get(pid).is_some_and(|(kept_ms, _)| kept_ms == until_ms) {
+                self.kept.remove(pid);
             }
             self.order.pop_front();
         }
     }
 }
 
-impl Parking {
-    /// Keeps a place under its private id; the oldest goes when there are too many.
-    pub(crate) fn park(&self, pid: Box<str>, place: Parked, now: Now) {
+impl RecoveryTable {
+    /// Keeps a socket under its private id; a full table evicts the oldest one.
+    pub(crate) fn keep(&self, pid: Box<str>, socket: KeptSocket, now: Now) {
         let mut state = self.state.lock();
-        let heirs = state.occupied.remove(&pid).map(|(_, heirs)| heirs);
+        let waiters = state.live.remove(&pid).map(|(_, waiters)| waiters);
         let until_ms = now.monotonic_ms + KEPT_MS;
-        state.places.insert(pid.clone(), (until_ms, place));
+        state.kept.insert(pid.clone(), (until_ms, socket));
         state.order.push_back((until_ms, pid));
-        state.forget_old(now.monotonic_ms);
+        state.expire(now.monotonic_ms);
         drop(state);
-        tell(heirs);
+        notify(waiters);
     }
 
-    /// Notes that a socket is in a place.
-    pub(crate) fn enter(&self, pid: Box<str>, occupied: Occupied) {
-        self.state.lock().occupied.insert(pid, (occupied, Vec::new()));
+    /// Notes that a recoverable socket is open.
+    pub(crate) fn add_live(&self, pid: Box<str>, socket: LiveSocket) {
+        self.state.lock().live.insert(pid, (socket, Vec::new()));
     }
 
-    /// Notes that a socket has left its place for good.
-    pub(crate) fn leave(&self, pid: &str) {
-        let heirs = self.state.lock().occupied.remove(pid).map(|(_, heirs)| heirs);
-        tell(heirs);
+    /// Notes that a socket has ended and is not kept.
+    pub(crate) fn remove_live(&self, pid: &str) {
+        let waiters = self.state.lock().live.remove(pid).map(|(_, waiters)| waiters);
+        notify(waiters);
     }
 
-    /// The open connection of a place and when it was last heard, for its user in the same session.
-    pub(crate) fn connection_of(
+    /// The open connection of a socket and its last sign of life, for the same user and session.
+    pub(crate) fn live_connection(
         &self,
         pid: &str,
-        comer: &Comer<'_>,
+        claimant: &Claimant<'_>,
         namespace: &Namespace,
     ) -> Option<(ConnectionId, LastActivity)> {
         let state = self.state.lock();
-        let (place, _) = state.occupied.get(pid)?;
-        let same = place.user == *comer.user && place.session.as_deref() == comer.session;
-        let there = (place.connection, place.last_heard.clone());
-        (same && place.namespace == *namespace).then_some(there)
+        let (socket, _) = state.live.get(pid)?;
+        let is_same =
+            socket.user == *claimant.user && socket.session.as_deref() == claimant.session;
+        let found = (socket.connection, socket.last_heard.clone());
+        (is_same && socket.namespace == *namespace).then_some(found)
     }
 
-    /// Hears when the socket has left its place.
-    pub(crate) fn wait_for(&self, pid: &str) -> Option<oneshot::Receiver<()>> {
+    /// A receiver that is notified when the socket has ended.
+    pub(crate) fn watch_end(&self, pid: &str) -> Option<oneshot::Receiver<()>> {
         let mut state = self.state.lock();
-        let (_, heirs) = state.occupied.get_mut(pid)?;
-        heirs.retain(|heir| !heir.is_closed());
+        let (_, waiters) = state.live.get_mut(pid)?;
+        waiters.retain(|waiter| !waiter.is_closed());
         let (sender, receiver) = oneshot::channel();
-        heirs.push(sender);
+        waiters.push(sender);
         Some(receiver)
     }
 
-    /// Forgets every place that waits.
+    /// Removes all kept sockets.
     pub(crate) fn clear(&self) {
         let mut state = self.state.lock();
-        state.places = HashMap::new();
+        state.kept = HashMap::new();
         state.order = VecDeque::new();
     }
 
-    /// Gives a place back to its user in the same session; a stranger who shows the id changes
-    /// nothing.
-    pub(crate) fn take(
+    /// Takes a kept socket out, for the same user and session. An id in other hands has no effect.
+    pub(crate) fn claim(
         &self,
         pid: &str,
-        principal: &Comer<'_>,
+        claimant: &Claimant<'_>,
         namespace: &Namespace,
         now: Now,
-    ) -> Option<Parked> {
+    ) -> Option<KeptSocket> {
         let mut state = self.state.lock();
-        state.forget_old(now.monotonic_ms);
-        let (_, place) = state.places.get(pid)?;
-        let same = place.user == *principal.user && place.session.as_deref() == principal.session;
-        if !same || place.namespace != *namespace {
+        state.expire(now.monotonic_ms);
+        let (_, socket) = state.kept.get(pid)?;
+        let is_same =
+            socket.user == *claimant.user && socket.session.as_deref() == claimant.session;
+        if !is_same || socket.namespace != *namespace {
             return None;
         }
-        state.places.remove(pid).map(|(_, place)| place)
+        state.kept.remove(pid).map(|(_, socket)| socket)
     }
 }
 
-fn tell(heirs: Option<Vec<oneshot::Sender<()>>>) {
-    for heir in heirs.into_iter().flatten() {
-        // One that waits no longer needs no answer.
-        let _gone = heir.send(());
+fn notify(waiters: Option<Vec<oneshot::Sender<()>>>) {
+    for waiter in waiters.into_iter().flatten() {
+        // A waiter that has given up needs no notification.
+        let _closed = waiter.send(());
     }
-}
-
-/// A place that is being taken again: everything is ready but what was missed.
-pub(crate) struct Resuming {
-    pub(crate) socket: Rc<Socket>,
-    /// The answer to the CONNECT.
-    pub(crate) answer: Bytes,
 }
 
 #[cfg(test)]
@@ -199,8 +191,8 @@ mod tests {
         Now { monotonic_ms, ..Now::default() }
     }
 
-    fn place(user: &str) -> Parked {
-        Parked {
+    fn socket(user: &str) -> KeptSocket {
+        KeptSocket {
             user: UserId::parse(user).unwrap(),
             session: Some(Box::from("s1")),
             namespace: Namespace::MAIN,
@@ -210,37 +202,37 @@ mod tests {
     }
 
     #[test]
-    fn t_147_a_place_is_its_users_once_and_for_two_minutes() {
-        let parking = Parking::default();
+    fn t_147_kept_socket_is_claimed_once_by_its_user_within_two_minutes() {
+        let table = RecoveryTable::default();
         let (ann, bob) = (UserId::parse("ann").unwrap(), UserId::parse("bob").unwrap());
         let other = Namespace::parse("/other").unwrap();
-        parking.park("p".into(), place("ann"), at(0));
-        let take_in = |session, pid: &str, user, namespace, ms| {
-            let comer = Comer { user, session };
-            parking.take(pid, &comer, namespace, at(ms)).is_some()
+        table.keep("p".into(), socket("ann"), at(0));
+        let claim_in = |session, pid: &str, user, namespace, ms| {
+            let claimant = Claimant { user, session };
+            table.claim(pid, &claimant, namespace, at(ms)).is_some()
         };
-        let take = |pid: &str, user, namespace, ms| take_in(Some("s1"), pid, user, namespace, ms);
-        assert!(!take("q", &ann, &Namespace::MAIN, 1));
-        assert!(!take("p", &bob, &Namespace::MAIN, 1));
-        assert!(!take("p", &ann, &other, 1));
-        assert!(!take_in(Some("s2"), "p", &ann, &Namespace::MAIN, 1), "after another log-in");
-        assert!(!take_in(None, "p", &ann, &Namespace::MAIN, 1));
-        assert!(take("p", &ann, &Namespace::MAIN, 1));
-        assert!(!take("p", &ann, &Namespace::MAIN, 1), "reused");
-        parking.park("p".into(), place("ann"), at(1000));
-        assert!(take("p", &ann, &Namespace::MAIN, 120_999), "the first end is not the second's");
-        parking.park("p".into(), place("ann"), at(1000));
-        assert!(!take("p", &ann, &Namespace::MAIN, 121_000));
+        let claim = |pid: &str, user, namespace, ms| claim_in(Some("s1"), pid, user, namespace, ms);
+        assert!(!claim("q", &ann, &Namespace::MAIN, 1));
+        assert!(!claim("p", &bob, &Namespace::MAIN, 1));
+        assert!(!claim("p", &ann, &other, 1));
+        assert!(!claim_in(Some("s2"), "p", &ann, &Namespace::MAIN, 1), "after another log-in");
+        assert!(!claim_in(None, "p", &ann, &Namespace::MAIN, 1));
+        assert!(claim("p", &ann, &Namespace::MAIN, 1));
+        assert!(!claim("p", &ann, &Namespace::MAIN, 1), "claimed twice");
+        table.keep("p".into(), socket("ann"), at(1000));
+        assert!(claim("p", &ann, &Namespace::MAIN, 120_999), "the first expiry does not count");
+        table.keep("p".into(), socket("ann"), at(1000));
+        assert!(!claim("p", &ann, &Namespace::MAIN, 121_000));
     }
 
     #[test]
-    fn t_147_parked_places_are_bounded() {
-        let parking = Parking::default();
-        for number in 0..PLACES_MAX + 50 {
-            parking.park(number.to_string().into(), place("ann"), at(0));
+    fn t_147_full_table_evicts_the_oldest_socket() {
+        let table = RecoveryTable::default();
+        for number in 0..KEPT_MAX + 50 {
+            table.keep(number.to_string().into(), socket("ann"), at(0));
         }
-        let state = parking.state.lock();
-        assert_eq!((state.places.len(), state.order.len()), (PLACES_MAX, PLACES_MAX));
-        assert!(!state.places.contains_key("0"));
+        let state = table.state.lock();
+        assert_eq!((state.kept.len(), state.order.len()), (KEPT_MAX, KEPT_MAX));
+        assert!(!state.kept.contains_key("0"));
     }
 }

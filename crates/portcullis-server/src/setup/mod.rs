@@ -1,9 +1,11 @@
-//! What a product registers, and how the server starts and drains.
+//! What a product registers, and how the server starts and stops.
 //! Never: a request; a connection.
 
-pub(crate) mod options; // plain numbers the engine runs by
-pub(crate) mod operator_keys; // what operators show on the private listener
+pub(crate) mod options; // the options of the engine
+pub(crate) mod operator_keys; // the keys of operators' programs
 pub(crate) mod builder; // what a product registers before the start
-pub(crate) mod running; // threads, readiness, drain
+pub(crate) mod registered; // the registrations, as all shards share them
+pub(crate) mod start; // listeners, threads and their shards
+pub(crate) mod running; // a running server, and its drain
 pub(crate) mod port; // a port fixed before the start
-pub(crate) mod vitals; // whether threads and lasting tasks run
+pub(crate) mod task_health; // whether threads and background tasks run

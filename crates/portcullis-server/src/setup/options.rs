@@ -9,7 +9,7 @@ use portcullis_guard::ReferenceKey;
 use portcullis_model::limits;
 use portcullis_wire::engineio::SessionOptions;
 
-use crate::load::waiting::Waits;
+use crate::load::admission_queue::QueueLimits;
 use crate::setup::operator_keys::OperatorKeys;
 
 /// How the engine runs. Every time is in milliseconds.
@@ -79,8 +79,8 @@ pub struct Options {
     pub memory_limit_bytes: u64,
     /// Files the process may have open; 0 is what the system says at the start.
     pub files_max: u64,
-    /// Who waits for a place, and how long.
-    pub waits: Waits,
+    /// How many connections and log-ins may wait for a slot, and how long.
+    pub queue_limits: QueueLimits,
     /// Largest body of an HTTP request.
     pub body_max_bytes: usize,
     /// Largest body of a long-polling request or answer.
@@ -201,7 +201,7 @@ impl Default for Options {
             http_connections_max: 20_000,
             memory_limit_bytes: 0,
             files_max: 0,
-            waits: Waits::default(),
+            queue_limits: QueueLimits::default(),
             body_max_bytes: 16 * 1024,
             polling_max_bytes: limits::POLLING_BODY_MAX_BYTES,
             connect_answer: ConnectAnswer::Full,

@@ -1,23 +1,24 @@
-//! A wheel of deadlines: one entry a connection, whatever the number of its timers.
-//! Never: early; a deadline is met within one slot after it.
+//! A timer wheel: one entry for each connection, whatever the number of its timers.
+//! Never: early; a deadline fires within one slot after its time.
 
-/// Width of a slot, in milliseconds: how late a deadline may be noticed.
+/// The width of a slot, in milliseconds: how late a deadline may fire.
 pub(crate) const SLOT_MS: u64 = 10;
 /// Memory while empty: 96 KiB.
 const SLOTS: usize = 4096;
 
+/// The deadline of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct WheelEntry {
     pub(crate) connection: u64,
     pub(crate) at_ms: u64,
 }
 
-/// Deadlines up to 40 seconds ahead; later ones are looked at again on the way.
+/// Deadlines up to 40 seconds ahead; later ones fire earlier and are set again.
 ///
-/// Memory: 16 bytes an entry; a connection has one live entry and at most a few stale ones.
+/// Memory: 16 bytes for each entry. A connection has one live entry and at most a few stale ones.
 #[derive(Debug)]
 pub(crate) struct Wheel {
-    slots: Vec<Vec<Entry>>,
+    slots: Vec<Vec<WheelEntry>>,
     turned_to: u64,
 }
 
@@ -26,32 +27,32 @@ impl Wheel {
         Self { slots: vec![Vec::new(); SLOTS], turned_to: now_ms / SLOT_MS }
     }
 
-    /// Arms a deadline and gives the time at which it will fire, at the earliest.
+    /// Sets a deadline. Returns the earliest time at which it fires.
     pub(crate) fn arm(&mut self, connection: u64, at_ms: u64) -> u64 {
         let at_ms = self.fires_at(at_ms);
         if let Some(entries) = self.slots.get_mut(Self::index(at_ms / SLOT_MS)) {
-            entries.push(Entry { connection, at_ms });
+            entries.push(WheelEntry { connection, at_ms });
         }
         at_ms
     }
 
-    /// When a deadline armed now would fire.
+    /// The time at which a deadline that is set now would fire.
     pub(crate) fn fires_at(&self, at_ms: u64) -> u64 {
         let horizon = self.turned_to + SLOTS as u64 - 1;
         at_ms.div_ceil(SLOT_MS).clamp(self.turned_to + 1, horizon) * SLOT_MS
     }
 
-    /// When the first slot that holds an entry is due, if that is before `until_ms`.
+    /// The time of the first slot with an entry, if it is before `until_ms`.
     pub(crate) fn next_ms(&self, until_ms: u64) -> Option<u64> {
         let last = (until_ms / SLOT_MS).min(self.turned_to + SLOTS as u64 - 1);
-        let holds = |slot: &u64| {
+        let has_entry = |slot: &u64| {
             self.slots.get(Self::index(*slot)).is_some_and(|entries| !entries.is_empty())
         };
-        (self.turned_to + 1..=last).find(holds).map(|slot| slot * SLOT_MS)
+        (self.turned_to + 1..=last).find(has_entry).map(|slot| slot * SLOT_MS)
     }
 
-    /// Turns to `now_ms` and moves every entry due by then to `due`.
-    pub(crate) fn turn(&mut self, now_ms: u64, due: &mut Vec<Entry>) {
+    /// Turns to `now_ms` and moves all entries that are due to `due`.
+    pub(crate) fn turn(&mut self, now_ms: u64, due: &mut Vec<WheelEntry>) {
         let target = now_ms / SLOT_MS;
         let steps = (target.saturating_sub(self.turned_to)).min(SLOTS as u64);
         for step in 1..=steps {
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn deadline_beyond_the_horizon_fires_early_to_be_armed_again() {
+    fn deadline_beyond_the_horizon_fires_early() {
         let mut wheel = Wheel::new(0);
         let at_ms = wheel.arm(1, 1_000_000);
         assert!(at_ms < 41_000);
@@ -97,13 +98,13 @@ mod tests {
     }
 
     #[test]
-    fn armed_deadline_fires_when_the_wheel_said() {
+    fn deadline_fires_at_the_predicted_time() {
         let mut wheel = Wheel::new(10_000);
         for at_ms in [5, 10_001, 10_009, 10_010, 10_120, 1_000_000] {
-            let said_ms = wheel.fires_at(at_ms);
-            assert_eq!(wheel.arm(1, at_ms), said_ms);
-            // Armed again it gives nothing earlier, so that a connection keeps one entry.
-            assert_eq!(wheel.fires_at(said_ms), said_ms);
+            let fires_ms = wheel.fires_at(at_ms);
+            assert_eq!(wheel.arm(1, at_ms), fires_ms);
+            // Set again, it fires no earlier, so that a connection keeps one entry.
+            assert_eq!(wheel.fires_at(fires_ms), fires_ms);
         }
     }
 
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_deadline_is_met_within_one_slot_by_who_asks_for_the_next() {
+    fn deadline_fires_within_one_slot_of_the_next_time() {
         let mut wheel = Wheel::new(0);
         let deadlines = [3, 25_000, 25_001, 25_009, 31_337, 39_999];
         for (at_ms, number) in deadlines.iter().zip(0..) {
@@ -129,7 +130,7 @@ mod tests {
         assert_eq!(met.len(), deadlines.len());
         for (number, at_ms) in met {
             let late_ms = at_ms - deadlines[usize::try_from(number).unwrap()];
-            assert!(late_ms < SLOT_MS, "{number} is {late_ms} ms late");
+            assert!(late_ms < SLOT_MS, "{number} fires {late_ms} ms late");
         }
         assert_eq!(wheel.next_ms(u64::MAX), None);
     }

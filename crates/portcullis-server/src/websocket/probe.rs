@@ -6,17 +6,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use portcullis_model::{Denial, limits};
+use portcullis_model::Denial;
 use portcullis_wire::engineio::BinaryForm;
-use portcullis_wire::websocket::{Decoder, FrameLimits, Message, Opcode, close_frame, frame};
+use portcullis_wire::websocket::{Decoder, Message, Opcode, close_frame, frame};
 use tokio::time::timeout;
 
-use crate::connection::packets::denial_of;
-use crate::connection::state::{Compression, Connection};
+use crate::connection::state::Connection;
 use crate::http::connection::HttpConnection;
-use crate::polling::transport::{Farewell, Handover, Polling, Probe};
-use crate::refuse::{Who, refuse};
+use crate::polling::transport::{CloseNotice, Handover, Polling, ProbeState};
+use crate::rejection::{RejectionSource, reject};
+use crate::websocket::compression::Compression;
 use crate::websocket::control_rate::ControlRate;
+use crate::websocket::frames::{decode, frame_limits};
 
 /// Longest packet of this phase is `2probe`.
 const PROBE_MAX_BYTES: u32 = 64;
@@ -49,9 +50,9 @@ impl Turn {
     /// The turn of a WebSocket, unless another one has it.
     fn take(connection: &Rc<Connection>) -> Option<Self> {
         let free = connection.with_polling(|polling| {
-            let free = polling.probe == Probe::None && polling.handover.is_none();
+            let free = polling.probe == ProbeState::None && polling.handover.is_none();
             if free {
-                polling.probe = Probe::Silent;
+                polling.probe = ProbeState::Silent;
             }
             free
         });
@@ -61,7 +62,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.with_polling(|polling: &mut Polling| polling.probe = Probe::None);
+        self.0.with_polling(|polling: &mut Polling| polling.probe = ProbeState::None);
     }
 }
 
@@ -75,7 +76,7 @@ pub(crate) async fn run(
     let Some(turn) = Turn::take(&connection) else {
         return close(http).await;
     };
-    let deadline = Duration::from_millis(http.shard.options.connect_timeout_ms);
+    let deadline = Duration::from_millis(http.shard.server.options.connect_timeout_ms);
     let (decoder, bound) = (Decoder::new(), Rc::clone(&connection));
     let (control, received_bytes) = (ControlRate::default(), 0);
     let mut probing =
@@ -110,7 +111,7 @@ impl Probing {
                     }
                     // The client waits for its poll to end before it switches.
                     self.connection.with_polling(|polling| {
-                        polling.probe = Probe::Answered;
+                        polling.probe = ProbeState::Answered;
                         polling.wake_poller();
                     });
                 }
@@ -120,44 +121,38 @@ impl Probing {
                         return false;
                     }
                 }
-                Said::Probe | Said::Switch => return self.refuse(&Denial::Packet("probe")),
-                Said::Wrong(denial) => return self.refuse(&denial),
+                Said::Probe | Said::Switch => return self.reject(&Denial::Packet("probe")),
+                Said::Wrong(denial) => return self.reject(&denial),
                 Said::Gone => return false,
             }
         }
     }
 
     /// Puts on record why this WebSocket is closed, which its session does not notice.
-    fn refuse(&self, denial: &Denial) -> bool {
+    fn reject(&self, denial: &Denial) -> bool {
         let shard = &self.http.shard;
-        let who = Who { http: false, ..self.http.who() };
-        let _recorded = refuse(shard, denial, &who, shard.now());
+        let who = RejectionSource { http: false, ..self.http.who() };
+        let _recorded = reject(shard, denial, &who, shard.now());
         false
     }
 
     async fn next(&mut self) -> Said {
-        let limits = FrameLimits {
-            message_max_bytes: PROBE_MAX_BYTES,
-            fragments_max: limits::FRAGMENTS_MAX,
-            assembly_timeout_ms: self.http.shard.options.assembly_timeout_ms,
-        };
+        let assembly_timeout_ms = self.http.shard.server.options.assembly_timeout_ms;
+        let limits = frame_limits(PROBE_MAX_BYTES, assembly_timeout_ms);
         loop {
             while !self.http.buffer.is_empty() {
                 let now = self.http.shard.now();
                 let now_ms = now.monotonic_ms;
                 let shard = Rc::clone(&self.http.shard);
-                let mut inflater = shard.inflater.borrow_mut();
+                let mut inflater = shard.buffers.inflater.borrow_mut();
                 let (decoder, buffer) = (&mut self.decoder, &mut self.http.buffer);
-                let step = match self.compression {
-                    Compression::None => decoder.decode(buffer, &limits, now_ms),
-                    Compression::Taken | Compression::Sent => {
-                        let inflater = inflater.get_or_insert_default();
-                        decoder.decode_deflated(buffer, &limits, now_ms, inflater)
-                    }
+                let lent = match self.compression {
+                    Compression::None => None,
+                    Compression::Inbound | Compression::Both => Some(&mut *inflater),
                 };
-                let step = match step {
+                let step = match decode(decoder, buffer, &limits, now_ms, lent) {
                     Ok(step) => step,
-                    Err(fault) => return Said::Wrong(denial_of(fault)),
+                    Err(denial) => return Said::Wrong(denial),
                 };
                 let consumed = step.consumed;
                 self.received_bytes += consumed;
@@ -196,15 +191,15 @@ async fn hand_over_last(http: &mut HttpConnection, connection: &Connection) {
     while let Some(frame) = connection.pop() {
         last.extend_from_slice(&frame);
     }
-    connection.with_polling(|polling| polling.farewell = Farewell::Taken);
+    connection.with_polling(|polling| polling.close_notice = CloseNotice::Sent);
     connection.wake();
-    let deadline = Duration::from_millis(http.shard.options.close_timeout_ms);
+    let deadline = Duration::from_millis(http.shard.server.options.close_timeout_ms);
     let _written = timeout(deadline, http.write_all(last.into())).await;
 }
 
 /// Says goodbye to a WebSocket that is not wanted.
 async fn close(mut http: HttpConnection) {
-    let deadline = Duration::from_millis(http.shard.options.close_timeout_ms);
+    let deadline = Duration::from_millis(http.shard.server.options.close_timeout_ms);
     let _written = timeout(deadline, http.write_all(close_frame(1002, ""))).await;
     let waited = poll_fn(|context| http.stream.poll_shutdown(context));
     let _ended = timeout(deadline, waited).await;

@@ -12,15 +12,15 @@ use portcullis_wire::http1::{Head, UpgradeFault, read_upgrade};
 use portcullis_wire::websocket::deflate::negotiate;
 use portcullis_wire::websocket::{Opcode, accept_key, frame};
 
-use crate::connect::job::Entry;
-use crate::connection::state::{Compression, Connection, Transport};
-use crate::connection::task::ConnectionTask;
+use crate::connection::client_info::ClientInfo;
+use crate::connection::state::{Connection, Transport};
 use crate::events::frame::Form;
 use crate::http::connection::HttpConnection;
-use crate::load::comer::Comer;
 use crate::polling::session_id::SessionSecret;
 use crate::setup::options::Options;
 use crate::shard::state::Shard;
+use crate::task::connection_task::ConnectionTask;
+use crate::websocket::compression::Compression;
 use crate::websocket::probe;
 
 /// An upgrade that passed door 1.
@@ -54,16 +54,16 @@ struct Opening {
 
 impl Opening {
     fn prepare(form: Form, admitted: AdmittedRequest, shard: &Shard) -> Result<Self, Denial> {
-        let id = shard.next_id();
+        let id = shard.connections.next_id();
         let (secret, first) = match form {
             Form::SocketIo | Form::Engine => {
-                let (sid, secret) = shard.session_ids.make(id)?;
+                let (sid, secret) = shard.server.sessions.ids.make(id)?;
                 let packet = open_packet(&OpenOptions {
                     sid: &sid,
                     upgrades: &[],
-                    ping_interval_ms: narrow(shard.options.ping_interval_ms),
-                    ping_timeout_ms: narrow(shard.options.ping_timeout_ms),
-                    max_payload: shard.options.message_max_bytes,
+                    ping_interval_ms: narrow(shard.server.options.ping_interval_ms),
+                    ping_timeout_ms: narrow(shard.server.options.ping_timeout_ms),
+                    max_payload: shard.server.options.message_max_bytes,
                 });
                 (Some(secret), Some(frame(Opcode::Text, packet.as_bytes())))
             }
@@ -82,7 +82,7 @@ impl Upgrade {
         admitted: AdmittedRequest,
         shard: &Shard,
     ) -> Result<Self, Denial> {
-        let mut upgrade = Self::read(head, binary, &shard.options)?;
+        let mut upgrade = Self::read(head, binary, &shard.server.options)?;
         upgrade.purpose = Some(Purpose::Open(Box::new(Opening::prepare(form, admitted, shard)?)));
         Ok(upgrade)
     }
@@ -133,8 +133,8 @@ impl Upgrade {
         };
         let compression = match agreement {
             None => Compression::None,
-            Some(agreement) if agreement.compresses() => Compression::Sent,
-            Some(_) => Compression::Taken,
+            Some(agreement) if agreement.compresses() => Compression::Both,
+            Some(_) => Compression::Inbound,
         };
         let extensions = agreement.map(|agreement| agreement.answer());
         let accept = accept_key(request.key);
@@ -167,18 +167,18 @@ fn open(http: HttpConnection, opening: Opening, compression: Compression, binary
         session.connected();
     }
     let AdmittedRequest { client, class, origin, bearer, cookies, slot, .. } = admitted;
-    let packets = shard.gate.limits().packet_budget();
-    let from = Comer { client, class, port, origin, packets };
+    let packets = shard.server.gate.limits().packet_budget();
+    let from = ClientInfo { address: client, class, port, origin, packets };
     let transport = Transport::Socket(stream);
     let connection = Rc::new(Connection::new(id, form, from, secret, transport, session));
-    connection.compression.set(compression);
-    connection.binary.set(binary);
-    shard.metrics.connections_total.inc();
-    shard.adopt(&connection, now);
+    connection.format.compression.set(compression);
+    connection.format.binary.set(binary);
+    shard.server.metrics.connections_total.inc();
+    shard.add(&connection, now);
     let bound = bearer.is_some();
     let mut task = ConnectionTask::new(Rc::clone(&shard), connection, slot, bearer, cookies);
     if form == Form::Plain && bound {
-        task.start_connect(Entry::main(), None, now);
+        task.connect_by_request(now);
     }
     if !tail.is_empty() {
         task.receive(&mut tail, now);

@@ -313,11 +313,11 @@ impl Settings {
     }
 
     fn overload(&self) -> Table {
-        let waits = &self.server.waits;
+        let waits = &self.server.queue_limits;
         let mut overload = section([
             ("state", self.gate.load.map_or("auto", LoadState::name).into()),
-            ("waiting_known", number(waits.known_max)),
-            ("waiting_strangers", number(waits.strangers_max)),
+            ("waiting_known", number(waits.returning_max)),
+            ("waiting_strangers", number(waits.unauthenticated_max)),
             ("waiting_logins", number(waits.logins_max)),
         ]);
         let bytes = match self.server.memory_limit_bytes {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portcullis::prelude::*;
-use portcullis::{Clock, Delta, Frame, Recovered, SystemClock};
+use portcullis::{Clock, Delta, Frame, RecoveryOutcome, SystemClock};
 use portcullis_test::{Connection, RawWebSocket, Request};
 use serde_json::Value;
 
@@ -129,7 +129,8 @@ fn served() -> ServedApp {
             let (connection, rooms) = (recovering.connection, recovering.rooms.clone());
             let resumed =
                 !fresh && hub.try_deliver(Delta::Resume { connection, rooms, missed }).is_ok();
-            async move { Ok(if resumed { Recovered::Resumed } else { Recovered::Fresh }) }
+            let outcome = if resumed { RecoveryOutcome::Resumed } else { RecoveryOutcome::Fresh };
+            async move { Ok(outcome) }
         });
         Ok(())
     })

@@ -44,7 +44,7 @@ fn someone_waits(server: &TestServer, request: &Request) -> Connection {
             assert_eq!(Answer::read(&mut connection).status, 503);
             connection = ask(server, request);
         }
-        (waiting(server, "strangers") == 1).then_some(())
+        (waiting(server, "unauthenticated") == 1).then_some(())
     });
     connection
 }
@@ -146,7 +146,7 @@ fn shedding_admits_returning_clients_one_after_another() {
     });
     // Without a wait they would come in at once: one a second takes three at least.
     assert!(took > Duration::from_millis(2_900), "{took:?}");
-    assert_eq!(waiting(&server, "strangers"), 0);
+    assert_eq!(waiting(&server, "unauthenticated"), 0);
     first.sign_in(&hs256("ann"));
     assert_eq!(first.ask("room:list", &json!({}))["ok"], true);
 }

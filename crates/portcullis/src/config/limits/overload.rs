@@ -2,7 +2,7 @@
 //! Never: a check that is skipped in any state.
 
 use portcullis_guard::{GateOptions, LoadState};
-use portcullis_server::{Options, Waits};
+use portcullis_server::{Options, QueueLimits};
 use serde::Deserialize;
 
 use crate::config::read::error::ConfigError;
@@ -16,7 +16,7 @@ pub(crate) struct OverloadSection {
     /// A state to keep to whatever is measured: `"normal"`, `"elevated"`, `"shedding"`,
     /// `"critical"`; `"auto"`.
     state: Option<String>,
-    /// How many of those who have been here before may wait for a connection: 1,000. Nobody waits
+    /// How many of those who have been here before may wait for a connection: 1,000. Nobody limits
     /// for 0.
     waiting_known: Option<u32>,
     /// The same of strangers: 500.
@@ -40,13 +40,13 @@ impl OverloadSection {
                 ConfigError::refused("overload.state", format!("{name:?}"), why, mend)
             })?),
         };
-        let usual = Waits::default();
-        let waits = Waits {
-            known_max: self.waiting_known.unwrap_or(usual.known_max),
-            strangers_max: self.waiting_strangers.unwrap_or(usual.strangers_max),
+        let usual = QueueLimits::default();
+        let queue_limits = QueueLimits {
+            returning_max: self.waiting_known.unwrap_or(usual.returning_max),
+            unauthenticated_max: self.waiting_strangers.unwrap_or(usual.unauthenticated_max),
             logins_max: self.waiting_logins.unwrap_or(usual.logins_max),
             ..usual
         };
-        Ok((Options { memory_limit_bytes, waits, ..options }, GateOptions { load, ..gate }))
+        Ok((Options { memory_limit_bytes, queue_limits, ..options }, GateOptions { load, ..gate }))
     }
 }

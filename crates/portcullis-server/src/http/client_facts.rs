@@ -1,0 +1,31 @@
+//! What a request reports about its client beyond what the gate checks.
+//! Never: a decision.
+
+use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S};
+use portcullis_wire::http1::{FieldValue, Head};
+
+/// What a request reports about its client beyond what the gate checks.
+pub(crate) struct ClientFacts {
+    pub(crate) cookie: Option<String>,
+    pub(crate) user_agent: String,
+    /// Whether a browser reports that a page of this server sends the request.
+    pub(crate) own_page: bool,
+}
+
+/// The longest user agent that handlers get, in bytes.
+const USER_AGENT_MAX_BYTES: usize = 256;
+
+/// The printable part of the `User-Agent` header.
+pub(crate) fn user_agent(head: &Head<'_>) -> String {
+    let FieldValue::One(value) = head.header("user-agent") else { return String::new() };
+    let visible = value.iter().take(USER_AGENT_MAX_BYTES).map(|byte| char::from(*byte));
+    visible.filter(|character| matches!(character, ' '..='~')).collect()
+}
+
+/// The `Set-Cookie` value of an admission token, as a log-in sets it.
+pub(crate) fn admission_cookie(value: &str) -> String {
+    format!(
+        "{ADMISSION_COOKIE}={value}; Max-Age={ADMISSION_LIFE_S}; Path=/; Secure; HttpOnly; \
+         SameSite=Strict"
+    )
+}

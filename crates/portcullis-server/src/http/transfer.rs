@@ -1,0 +1,43 @@
+//! A TCP connection on its way to the shard of its session.
+//! Never: the transfer itself.
+
+use std::net::SocketAddr;
+
+use portcullis_guard::HttpSlot;
+
+use crate::listen::stream::Stream;
+
+/// Requests that one TCP connection may carry.
+const REQUESTS_MAX: usize = 1000;
+
+/// How many further requests a TCP connection may carry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestBudget(usize);
+
+impl Default for RequestBudget {
+    fn default() -> Self {
+        Self(REQUESTS_MAX)
+    }
+}
+
+impl RequestBudget {
+    pub(crate) fn has_more(self) -> bool {
+        self.0 > 0
+    }
+
+    /// Takes one request; false when none is left.
+    pub(crate) fn take_one(&mut self) -> bool {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+/// A connection between two threads; the request that made it move is still in its buffer.
+pub(crate) struct TransferredConnection {
+    pub(crate) stream: Stream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) seat: Option<HttpSlot>,
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) requests: RequestBudget,
+}

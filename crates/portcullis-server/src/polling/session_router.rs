@@ -1,0 +1,17 @@
+//! Which shard a session lives on, and the queue that leads there.
+//! Never: a table of sessions; the secret id names the shard.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::http::transfer::TransferredConnection;
+use crate::polling::session_id::SessionIds;
+
+/// The session ids of a server and the queues into its shards.
+#[derive(Clone)]
+pub(crate) struct SessionRouter {
+    pub(crate) ids: SessionIds,
+    /// One queue for each shard, for connections whose sessions live there.
+    pub(crate) shards: Arc<[mpsc::Sender<TransferredConnection>]>,
+}

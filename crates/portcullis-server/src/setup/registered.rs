@@ -1,0 +1,117 @@
+//! Everything that a product has registered, as all shards share it.
+//! Never: changed after the start.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use portcullis_guard::{DeclaredEvent, Gate, ShareUse, User, VerifiedCredential};
+use portcullis_model::{Now, RoomId};
+
+use crate::connect::auth_refresh::AuthRefresh;
+use crate::delivery::hub::Hub;
+use crate::events::answer_memory::AnswerMemory;
+use crate::events::context::Services;
+use crate::events::namespace::{HookFuture, NamespaceTable};
+use crate::events::raw_engine::RawEngine;
+use crate::http::api::{Page, Route};
+
+type ForeignUserHook =
+    Box<dyn Fn(Arc<Services>, IpAddr, VerifiedCredential) -> HookFuture + Send + Sync>;
+type UnknownKeyHook = Box<dyn Fn(Arc<Services>, Now) -> HookFuture + Send + Sync>;
+type RoomHook = Box<dyn Fn(&Hub, RoomId, Arc<User>) + Send + Sync>;
+
+/// The future of one run of a periodic task.
+pub(crate) type PeriodicFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Reads how full the product's tables are.
+pub(crate) type TablesReader = Box<dyn Fn(&Gate, Now) -> Vec<ShareUse> + Send + Sync>;
+
+/// The registrations of a product.
+pub(crate) struct Registered {
+    pub(crate) namespaces: NamespaceTable,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) pages: Vec<Page>,
+    pub(crate) hooks: Hooks,
+    pub(crate) periodic_tasks: Vec<PeriodicTask>,
+    pub(crate) reports: Reports,
+    /// DeclaredEvent when the server starts, unless it requires no credential.
+    pub(crate) auth_refresh: Option<DeclaredEvent<AuthRefresh>>,
+    pub(crate) engine: Option<RawEngine>,
+    /// Answers of events that carried a `mid`.
+    pub(crate) answers: Arc<AnswerMemory>,
+}
+
+impl Registered {
+    pub(crate) fn new() -> Self {
+        Self {
+            namespaces: NamespaceTable::new(),
+            routes: Vec::new(),
+            pages: Vec::new(),
+            hooks: Hooks::default(),
+            periodic_tasks: Vec::new(),
+            reports: Reports::default(),
+            auth_refresh: None,
+            engine: None,
+            answers: Arc::default(),
+        }
+    }
+}
+
+/// The hooks that belong to no namespace.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    /// Runs for a verified user of another issuer, before authentication.
+    pub(crate) foreign_user: Option<ForeignUserHook>,
+    /// Runs when a token names an unknown key.
+    pub(crate) unknown_key: Option<UnknownKeyHook>,
+    /// Runs when a recovered socket is the user's first one in a room.
+    pub(crate) room_watched: Option<RoomHook>,
+    /// Runs when the user's last socket leaves a room by disconnecting.
+    pub(crate) room_unwatched: Option<RoomHook>,
+}
+
+/// What the product reports to operators.
+#[derive(Default)]
+pub(crate) struct Reports {
+    pub(crate) queues: Vec<QueueReport>,
+    pub(crate) tables: Option<TablesReader>,
+    pub(crate) ready_parts: Vec<ReadyPart>,
+    pub(crate) measures: Vec<Measure>,
+}
+
+/// A task that runs at intervals while the server runs.
+pub(crate) struct PeriodicTask {
+    /// The name that `/ready` reports when a panic has ended it.
+    pub(crate) name: &'static str,
+    pub(crate) interval_ms: u64,
+    pub(crate) run: Box<dyn Fn(Arc<Services>) -> PeriodicFuture + Send + Sync>,
+}
+
+/// A queue of the product: its length and its capacity.
+pub(crate) struct QueueReport {
+    pub(crate) name: &'static str,
+    pub(crate) read: Box<dyn Fn() -> (usize, usize) + Send + Sync>,
+}
+
+/// A number of the product among the metrics.
+pub(crate) struct Measure {
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) read: Box<dyn Fn() -> i64 + Send + Sync>,
+}
+
+/// The state of one part of the server, for `/ready`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadyFact {
+    /// The state in one word.
+    pub state: &'static str,
+    /// Whether the server can serve in this state.
+    pub is_ready: bool,
+}
+
+/// A part of the product that `/ready` reports.
+pub(crate) struct ReadyPart {
+    pub(crate) name: &'static str,
+    pub(crate) read: Box<dyn Fn() -> ReadyFact + Send + Sync>,
+}

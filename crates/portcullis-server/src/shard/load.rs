@@ -1,0 +1,141 @@
+//! The load of the server: measured four times a second, and recorded when the level changes.
+//! Never: the decision what follows from a level; the gate makes it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use portcullis_audit::{Outcome, Record};
+use portcullis_guard::{
+    ClientClass, LoadChange, LoadMachine, LoadSample, LoadState, SAMPLE_INTERVAL_MS,
+};
+use portcullis_model::{Code, Denial, Now, Severity, ShedKind};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::connection::end::EndReason;
+use crate::events::frame::Form;
+use crate::shard::state::Shard;
+
+/// Files that the process has open beside sockets: database, logs, listeners, timers.
+const OTHER_FILES: i64 = 64;
+
+/// Measures the load and reports it to the gate, on the first shard, until the server drains.
+pub(crate) async fn load_loop(shard: Rc<Shard>) {
+    let server = &shard.server;
+    let jitter = (shard.references.next_number() % 1_000) as f64 / 1_000.0;
+    let mut machine = LoadMachine::new(jitter);
+    let mut cpu = CpuTime::until(shard.now());
+    let mut ticks = tokio::time::interval(Duration::from_millis(SAMPLE_INTERVAL_MS));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while !shard.drain.started.get() {
+        ticks.tick().await;
+        let now = shard.now();
+        let change = machine.tick(&sample(&shard, cpu.since_last(now)), now.monotonic_ms);
+        server.gate.limits().record_load(machine.state(), machine.asked(), now);
+        server.audit.set_loaded(server.gate.load() >= LoadState::Elevated);
+        if let Some(change) = change {
+            record_change(&shard, &change);
+        }
+        server.metrics.set_load(&server.gate, machine.values(), &server.queues.counts());
+    }
+}
+
+fn sample(shard: &Shard, busy: f64) -> LoadSample {
+    let (load, gate, metrics) = (&shard.server.load, &shard.server.gate, &shard.server.metrics);
+    let options = &shard.server.options;
+    let counts = gate.limits().counts();
+    let slots = f64::from(gate.options().capacity.total);
+    let used = f64::from(counts.pre_auth) + f64::from(counts.authenticated);
+    let sockets = metrics.connections_open.get() + metrics.closing.get() + metrics.http_open.get();
+    let files = percent((sockets + OTHER_FILES) as f64, options.files_max);
+    // Other files of this process are noticed when none is free.
+    let is_out_of_files = load.take_out_of_files();
+    let is_doubted = gate.directory().authority().is_unconfirmed();
+    LoadSample {
+        busy,
+        values: [
+            load.queue.take(),
+            load.lag.take(),
+            percent(memory_bytes(), options.memory_limit_bytes),
+            used * 100.0 / slots.max(1.0),
+            load.take_rejections() as f64 * 1_000.0 / SAMPLE_INTERVAL_MS as f64,
+            if is_doubted { 2.0 } else { 0.0 },
+            if is_out_of_files { 100.0 } else { files },
+        ],
+    }
+}
+
+fn record_change(shard: &Shard, change: &LoadChange) {
+    let mut record = Record::new(Code::DegradationStateChanged);
+    record.severity = match change.to {
+        LoadState::Normal => Severity::Info,
+        LoadState::Elevated | LoadState::Shedding => Severity::Warning,
+        LoadState::Critical => Severity::Critical,
+    };
+    record.outcome = Outcome::Success;
+    record.rule = "load";
+    record.reason = change.to.name();
+    let why = match change.signal {
+        Some((signal, value)) => format!("{} is {value:.0}", signal.name()),
+        None => String::from("the load has decreased"),
+    };
+    let pinned = match shard.server.gate.limits().pinned_load() {
+        Some(state) => format!("; pinned to {}", state.name()),
+        None => String::new(),
+    };
+    let (from, to) = (change.from.name(), change.to.name());
+    record.detail = Some(format!("{from} to {to}: {why}{pinned}"));
+    shard.server.audit.record(record, shard.now());
+}
+
+/// Ends the connections of this shard that a server at the level `critical` does not keep.
+pub(crate) fn shed_connections(shard: &Shard) {
+    for connection in shard.connections.all() {
+        // Returning clients were admitted to sign in, and have the time for it.
+        let is_unauthenticated = connection.form != Form::Engine
+            && connection.caller().is_none()
+            && connection.client.class == ClientClass::Unauthenticated;
+        if is_unauthenticated {
+            connection.end(EndReason::Denied(Denial::Shed(ShedKind::UnauthenticatedConnection)));
+        } else if connection.is_far_behind(&shard.server.options) {
+            connection.end(EndReason::Denied(Denial::SlowConsumer));
+        } else {
+            continue;
+        }
+        connection.wake();
+    }
+    if shard.index == 0 {
+        shard.server.recovery.clear();
+    }
+}
+
+/// CPU time that the process has used, and the time of that sample.
+struct CpuTime {
+    used: Duration,
+    at: Now,
+}
+
+impl CpuTime {
+    fn until(at: Now) -> Self {
+        let used = clock_gettime(ClockId::ProcessCPUTime);
+        Self { used: Duration::try_from(used).unwrap_or_default(), at }
+    }
+
+    /// The share of one core since the last call, in percent.
+    fn since_last(&mut self, now: Now) -> f64 {
+        let last = std::mem::replace(self, Self::until(now));
+        let elapsed_ms = now.monotonic_ms.saturating_sub(last.at.monotonic_ms).max(1);
+        self.used.saturating_sub(last.used).as_secs_f64() * 100_000.0 / elapsed_ms as f64
+    }
+}
+
+/// The percentage of a maximum; 0 when the maximum is unknown.
+fn percent(used: f64, max: u64) -> f64 {
+    if max == 0 { 0.0 } else { used * 100.0 / max as f64 }
+}
+
+/// Resident memory of the process; 0 when the system does not report it.
+fn memory_bytes() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok());
+    pages.unwrap_or(0.0) * rustix::param::page_size() as f64
+}

@@ -1,0 +1,50 @@
+//! What all shards of a server share.
+//! Never: state of a single shard.
+
+use std::sync::Arc;
+
+use portcullis_audit::Audit;
+use portcullis_guard::Gate;
+use portcullis_model::Clock;
+
+use crate::admin::metrics::Metrics;
+use crate::delivery::hub::Hub;
+use crate::events::context::Services;
+use crate::load::admission_queue::AdmissionQueues;
+use crate::load::samples::LoadSamples;
+use crate::polling::session_router::SessionRouter;
+use crate::rooms::recovery::RecoveryTable;
+use crate::setup::options::Options;
+use crate::setup::registered::Registered;
+use crate::setup::task_health::TaskHealth;
+
+/// The shared parts of a server.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) options: Arc<Options>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) registered: Arc<Registered>,
+    pub(crate) hub: Hub,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) audit: Audit,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) load: Arc<LoadSamples>,
+    pub(crate) health: Arc<TaskHealth>,
+    pub(crate) sessions: SessionRouter,
+    pub(crate) recovery: Arc<RecoveryTable>,
+    pub(crate) queues: Arc<AdmissionQueues>,
+}
+
+impl Server {
+    /// What the handlers of one shard share.
+    pub(crate) fn services(&self) -> Services {
+        Services {
+            hub: self.hub.clone(),
+            clock: self.clock.clone(),
+            audit: self.audit.clone(),
+            directory: self.gate.directory().clone(),
+            gate: self.gate.clone(),
+            answers: Arc::clone(&self.registered.answers),
+        }
+    }
+}
