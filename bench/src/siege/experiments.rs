@@ -29,7 +29,7 @@ const PLAIN: Experiment = Experiment {
 pub(crate) const ALL: [Experiment; 12] = [
     Experiment {
         name: "D-1",
-        title: "Ten thousand strangers hold sockets open",
+        title: "Ten thousand unauthenticated clients hold sockets open",
         floods: &[Flood::Idle { sockets: 10_000 }],
         line: Line { goodput: Some(98.0), arrivals: Some(99.0), ..Line::NOTHING },
         ..PLAIN
@@ -55,7 +55,7 @@ pub(crate) const ALL: [Experiment; 12] = [
     },
     Experiment {
         name: "D-4",
-        title: "A flood of log-ins",
+        title: "A flood of logins",
         floods: &[Flood::Logins { a_second: 200 }],
         line: Line { goodput: Some(95.0), passwords: Some(64), ..Line::NOTHING },
         compared: false,
@@ -71,7 +71,7 @@ pub(crate) const ALL: [Experiment; 12] = [
     },
     Experiment {
         name: "D-6",
-        title: "The store takes nothing",
+        title: "The database is locked",
         floods: &[Flood::Stall, Flood::Intruders { a_second: 2 }],
         line: Line {
             kept: Some(99.0),
@@ -87,7 +87,7 @@ pub(crate) const ALL: [Experiment; 12] = [
     },
     Experiment {
         name: "D-7",
-        title: "Five hundred listeners who never read",
+        title: "Five hundred slow consumers",
         floods: &[Flood::SlowReaders { users: 500 }, Flood::Speakers { users: 10, a_second: 2 }],
         line: Line {
             goodput: Some(98.0),

@@ -122,7 +122,7 @@ impl Flood {
             Self::Idle { sockets } => format!("{sockets} sockets that never sign in"),
             Self::BadTokens { a_second } => format!("{a_second} sockets a second with bad tokens"),
             Self::Tls { a_second } => format!("{a_second} TLS handshakes a second"),
-            Self::Logins { a_second } => format!("{a_second} log-ins a second"),
+            Self::Logins { a_second } => format!("{a_second} logins a second"),
             Self::Messages { users, a_second } => {
                 format!("{users} users who send {a_second} messages a second each")
             }
@@ -132,9 +132,9 @@ impl Flood {
             Self::Connects { users, a_second, packets, way } => {
                 connects_title(users, a_second, packets, way)
             }
-            Self::SlowReaders { users } => format!("{users} users in that room who never read"),
+            Self::SlowReaders { users } => format!("{users} slow consumers in that room"),
             Self::Drip { connections } => format!("{connections} requests that never end"),
-            Self::Stall => String::from("the database held by another process"),
+            Self::Stall => String::from("the database locked by another process"),
             Self::Rejections { a_second } => format!(
                 "{a_second} connections a second from {SOURCES} addresses, rejected for every kind \
                  of reason"
@@ -144,9 +144,11 @@ impl Flood {
                 format!("{a_second} polling sessions a second, each posted to and polled twice")
             }
             Self::Intruders { a_second } => {
-                format!("{a_second} known people a second with forged, expired, withdrawn tokens")
+                format!(
+                    "{a_second} returning users a second with forged, expired or revoked tokens"
+                )
             }
-            Self::Ballast { mib } => format!("{mib} MiB that the process holds for nothing"),
+            Self::Ballast { mib } => format!("{mib} MiB of memory pressure in the process"),
         }
     }
 
@@ -155,7 +157,7 @@ impl Flood {
         match self {
             Self::Idle { .. } | Self::BadTokens { .. } | Self::Intruders { .. } => "sockets",
             Self::Tls { .. } => "handshakes",
-            Self::Logins { .. } => "log-ins",
+            Self::Logins { .. } => "logins",
             Self::Messages { .. } | Self::Speakers { .. } => "messages",
             Self::Connects { packets: Packets::Admin, .. } => "packets, `/admin`",
             Self::Connects { packets: Packets::Pairs, .. } => "packets, pairs",
@@ -165,7 +167,7 @@ impl Flood {
             Self::Rejections { .. } => "connections",
             Self::PollingSessions { .. } => "sessions",
             Self::Stall => "stall",
-            Self::Ballast { .. } => "ballast",
+            Self::Ballast { .. } => "memory pressure",
         }
     }
 

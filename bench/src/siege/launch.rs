@@ -161,7 +161,7 @@ fn taken_away(defence: Defence, needs: Needs) -> (&'static str, &'static str, &'
 
 /// The file that says how many MiB of ballast a server carries.
 pub(crate) fn ballast_file(directory: &Path) -> PathBuf {
-    directory.join("ballast")
+    directory.join("memory pressure")
 }
 
 /// Compiles what carries the ballast.

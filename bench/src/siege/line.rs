@@ -203,15 +203,17 @@ impl Line {
             });
             let asked = asked.unwrap_or_default();
             let share = f64::from(turned_away) * 100.0 / f64::from(asked.max(1));
-            let text =
-                format!("{turned_away} of {asked} readers let go, {let_in} came in (≥ {line} %)");
+            let text = format!(
+                "{turned_away} of {asked} slow consumers disconnected, {let_in} had connected \
+                     (≥ {line} %)"
+            );
             said.push((Verdict::of(share >= line), text));
         }
         if self.no_intruder {
             let Tally { let_in, turned_away, .. } = of(|it| matches!(it, Flood::Intruders { .. }));
             let text = format!(
-                "{let_in} with a forged, expired or withdrawn token came in (0), \
-                 {turned_away} heard a no (> 0)"
+                "{let_in} with a forged, expired or revoked token were admitted (0), \
+                 {turned_away} were rejected (> 0)"
             );
             said.push((Verdict::of(let_in == 0 && turned_away > 0), text));
         }

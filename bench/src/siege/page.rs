@@ -52,7 +52,7 @@ pub(crate) fn replace(again: &[Done], shared: &[SharedDone]) -> Result<()> {
         let rows = shared_section::rows(experiment, outcomes);
         page = replaced(&page, experiment.name, &rows, &part);
     }
-    page = replaced_part(&page, "## How it is measured", &how(Size::Full.people()));
+    page = replaced_part(&page, METHOD, &how(Size::Full.people()));
     Ok(std::fs::write(path, page)?)
 }
 
@@ -78,7 +78,8 @@ fn replaced(page: &str, name: &str, rows: &str, part: &str) -> String {
     if page.lines().any(|line| line.starts_with(&heading)) {
         return replaced_part(&out, &heading, part);
     }
-    out.push_str(part);
+    let method = out.find(METHOD).unwrap_or(out.len());
+    out.insert_str(method, part);
     out
 }
 
@@ -109,7 +110,6 @@ fn page(all: &[Done], shared: &[SharedDone], people: usize, machine: &Machine) -
          | memory | {memory_gib:.0} GiB |\n| kernel | Linux {kernel} |\n\n",
         version(),
     );
-    out.push_str(&how(people));
     out.push_str(&summary(all, shared));
     for (experiment, outcomes) in all {
         out.push_str(&section(experiment, outcomes));
@@ -117,121 +117,111 @@ fn page(all: &[Done], shared: &[SharedDone], people: usize, machine: &Machine) -
     for (experiment, outcomes) in shared {
         out.push_str(&shared_section::section(experiment, outcomes));
     }
+    out.push_str(&how(people));
     out
 }
 
-/// The part about how it is measured.
+/// The part about how it is measured, at the end of the page.
 fn how(people: usize) -> String {
     let how = HOW.replace("{people}", &people.to_string());
     how.replace("{polling}", &(people / 10).to_string())
 }
 
 /// The heading of the summary.
-const SUMMARY: &str = "## In short";
+const SUMMARY: &str = "## Summary";
+/// The heading of the last part.
+const METHOD: &str = "## How it is measured";
 
 const HEAD: &str = "# Siege
 
-What honest users notice of an attack. This page is written by `cargo xtask siege`; nothing on it
+How attacks affect honest users. `cargo xtask siege` attacks a server and writes this page; no figure
 is typed in by hand.
 
 ";
 
 const HOW: &str = "## How it is measured
 
-The server runs alone on one processor, everybody else on the other, over TLS on this machine, each
-client from an address of its own (`127.x.y.z`). {people} honest users, in rooms of ten, each say
-something once a second at a fixed time, whatever happened to what they said before. One in ten of
-them ({polling}) polls, the others have a WebSocket; with Socket.IO all have a WebSocket. Everybody
-talks for some seconds before anything is counted.
+### Honest users
 
-A message is good when its acknowledgement says that it is stored within 250 ms of the time at which
-it was meant to be sent; **goodput** is the part of the messages due in a second that are good. In
-p50 and p99 a message that was never answered is slower than any other: `> 9000 ms` says that the
-answer had not come after nine seconds. What was refused stands apart. In the charts such a second
-stands at 10,000 ms.
+- The server runs alone on one processor; users and attackers share the other one. All traffic uses
+  TLS on one machine. Each client has its own address (`127.x.y.z`).
+- {people} users, in rooms of ten, each send a message a second at a fixed time, whatever happened to
+  their earlier messages. One in ten ({polling}) uses long-polling, the others a WebSocket; with
+  Socket.IO all use a WebSocket.
+- A message is good when the server acknowledges it as stored within 250 ms of its scheduled time.
+  **Goodput** is the share of good messages.
+- In p50 and p99, a message without an answer is slower than any other: `> 9000 ms` means no answer
+  within nine seconds. Rejected messages are counted separately. In charts, a second without answers
+  is drawn at 10,000 ms.
 
-Others come in meanwhile and leave again; who is turned away tries again after about
-a second, as the stock client does, and who is not in after two has given up:
+Other clients connect and leave meanwhile. A rejected client tries again after about a second, as the
+stock client does, and gives up after two seconds:
 
-- **known**: five a second, with the admission of an earlier log-in, from an address somebody is
-  signed in from;
-- **elsewhere**: two a second, with an admission, from an address that was never seen before;
-- **strangers**: two a second, with a good token and nothing else, from such an address. Until its
-  CONNECT the server cannot tell one of these from an attacker, and promises nothing: the share is
-  told and not judged. **Come in** in the lines below is known and elsewhere together.
+| clients | a second | admission token | address |
+|---|---|---|---|
+| **known** | five | yes | one from which a user is signed in |
+| **elsewhere** | two | yes | a new one |
+| **unauthenticated** | two | no; a good token in CONNECT | a new one |
 
-Attackers come from 2,000 addresses, on a thread that gives way to the honest; no two of their TLS
-connections share a session. Floods by the second have a fixed schedule, whatever the answers are:
-**due** is what was to be sent, also while an attacker was thrown out or on the way back, **sent**
-what was. What the generator had no hands for, or no time within a second of when it was due, is
-not sent but **held back**; the rest was due while the server kept the attacker out. Who holds
-something (sockets, readers, endless requests) comes again a second after being turned away; each
-time is one that is due. **Late** is how late the attackers' thread sent something at most. Nothing
-is sent after the attack's end.
+Before CONNECT the server cannot distinguish the last group from attackers, so it is reported and not
+judged. **Come in** in the tables is the share of known and elsewhere that connect in time.
 
-The server has the profile `production`. Nothing of its limits is changed but that its users may say
-120 things a minute (`message_per_user` from 100, `chat:send` from 10; not in D-13 and D-14), and
-that it trusts the measuring program's tokens. In D-8 it is told to have 512 MiB. The readers of D-7
-have a receive buffer of 4 KiB and segments of 1,460 bytes, as beyond this machine: whether they are
-let go, the kernel's table of connections says.
+### Attackers
 
-D-11a and D-11b are one experiment with two and with eight attackers. Each attacker is a user who
-signs in on five connections before the flood begins. The tokens are signed with Ed25519, which
-costs the server more than HMAC. A WebSocket sends five times as many packets in the first two
-seconds, which is what `bytes_per_connection` lets through at once. A packet is **answered in full**
-when the server answers it with `40`, or with `44` and another code than `rate_limited`.
+- Attackers have 2,000 addresses. Their TLS connections share no session.
+- Floods have a fixed schedule, whatever the server answers. **Due** is what the schedule asks for,
+  **sent** what was sent, **held back** what the generator could not send within a second. The rest
+  was due while the server blocked the attacker. **Late** is the longest delay of a send.
+- An attacker that holds something (sockets, readers, endless requests) reconnects a second after it
+  was disconnected; each attempt counts as due.
+- Nothing is sent after the end of the attack.
 
-In D-12 one client opens 2,000 connections a second from 6,000 addresses and signs in on none. Each
-connection is rejected for one of the reasons of a list: malformed requests, foreign hosts and
-origins, unknown paths and sessions, forged and missing tokens, invalid packets, bytes that are not
-TLS. Requests carry long texts, which make records long. The server is configured for 16 MiB of
-such records a day (`unauthenticated_mib_per_day`), the least there is, so that the attack uses the
-budget up; the default is 256 MiB. The table says how much was written to the files of the security
-log, and how much the data directory grew; honest users' messages are part of that. The line counts
-what was written beyond the rate before the attack, because connections of users are recorded too.
+### Servers
 
-D-13 and D-14 have no attacker. Many users are behind one address, and every limit has its default.
-The rejections are read from the server's metrics.
+- **Portcullis**: the profile `production`, with two changes: users can send 120 messages a minute
+  (not in D-13 and D-14), and it trusts the tokens of the measuring program. In D-8 its memory limit
+  is 512 MiB.
+- **without priorities**: the same server without load levels, without slots that are reserved for
+  signed-in users, administrators and returning clients, without rates for all unauthenticated clients
+  together, and without admission queues. Limits for each address and user, blocks, deadlines and the
+  limit for slow consumers stay.
+- **without the guard** (D-11 and D-12): the same server without the limit of the experiment. In D-12
+  the load level is always normal as well, because a slow start of the attack would keep it normal
+  and allow more records.
+- **Socket.IO on Node**: version 4.8 over `node:https`, set up as its documentation and common guides
+  recommend: WebSocket only, a list of origins, tokens verified at the connection, small messages,
+  short time-outs, and the same limits as Portcullis, counted in memory. It has no admission tokens.
+  It stores nothing; its acknowledgement means that the message was forwarded.
 
-- In D-13 a user is back when the server has acknowledged the CONNECT and that the user joins the
-  room. Clients wait as the stock client does: 1 s after the connection is lost or an attempt fails,
-  then 2 s and 4 s, give or take half, and 5 s at most. They resume no TLS session. The refund that
-  D-13 is about cannot be configured away. So the comparison is Socket.IO with the same limit and no
-  refund; there each user signs in from another address before the restart.
-- In D-14 time is not compressed, because limits are rates: users log in as often as 500 in half an
-  hour do, while 400 are at work. The others have logged in before, as fast as the limits permit.
+Not compared: Socket.IO with its defaults, which has no limits, and socketioxide. D-4, D-6, D-8 and
+D-12 concern what Socket.IO does not have: passwords, a store, a memory limit, a security log. Servers
+without a load level are watched for 15 s at most after an attack.
 
-- **Portcullis**: as it comes.
-- **without priorities**: the same server, with this taken away: its state is always normal, so that
-  it sheds nothing and shortens nobody's time; strangers may take every place (`pre_auth_total` is
-  all, `admin_reserve` none); there is no rate for all strangers together (`connect_total`,
-  `tls_total`, `login_total` are 100,000 a second), so that TLS handshakes keep no pace and
-  addresses of users have none of their own; who has been here before has the rate of anybody
-  (`connect_known_per_prefix` 10 a minute); nobody waits for a place. Limits by address and user,
-  penalties, deadlines and the end of slow readers stay.
-- **without the guard** (D-11 and D-12): the same server without the limit that the experiment is
-  about. In D-11 `namespace_per_connection`, `namespace_per_user`, `signature_per_connection` and
-  `signature_per_user` are too wide to matter; ten rejected packets still end a connection. In D-12
-  the budget is too wide to matter, and the state is always normal: an attacker who begins slowly
-  keeps it so, and more is recorded then.
-- **Socket.IO on Node**: version 4.8 over `node:https`, with what its documentation and common
-  guides say to do: WebSocket only, a list of origins, tokens verified at the connection, small
-  messages, short time-outs, and as in Portcullis ten connections a minute of an address and 120
-  messages a minute of a user, counted in memory. It knows no admission. It stores nothing; its
-  acknowledgement says that the message was handed on.
+### Single experiments
 
-Not compared: Socket.IO with its defaults (no limits at all), and socketioxide. D-4, D-6, D-8 and
-D-12 are about what Socket.IO does not have: passwords, a store, a limit of memory, a security log.
-In D-11 it has a namespace `/admin` that rejects every user after it has checked the token.
-
-Who has no state to come back to is watched for 15 s at most after an attack.
+- **D-7**: the readers have a receive buffer of 4 KiB and segments of 1,460 bytes. The kernel's table
+  of connections shows whether the server disconnected them.
+- **D-11**: one experiment with two and with eight attackers. Each attacker is a user with five
+  connections. Tokens have Ed25519 signatures, which cost the server more than HMAC. A WebSocket sends
+  five times as many packets in the first two seconds, which `bytes_per_connection` permits. A packet
+  is answered in full when the answer is `40`, or `44` with another code than `rate_limited`.
+- **D-12**: one client opens 2,000 connections a second from 6,000 addresses and never signs in. Each
+  is rejected for another reason of a list, with long texts that make records long. The budget is
+  16 MiB of such records a day (`unauthenticated_mib_per_day`), the smallest possible; the default is
+  256 MiB. The figure is what was written beyond the rate before the attack.
+- **D-13**: no attacker. Many users share one address, with all limits at their defaults. A user is
+  back when the server has acknowledged CONNECT and the join of the room. Clients wait as the stock
+  client does (1 s, 2 s, 4 s, then 5 s, each plus or minus half) and resume no TLS session. The
+  comparison is Socket.IO with the same limit and no refund.
+- **D-14**: no attacker, and no compressed time, because limits are rates. Users log in as often as 500
+  users do in half an hour, while 400 are at work.
 
 ";
 
 /// What had to hold, and whether it did.
 pub(crate) fn summary(all: &[Done], shared: &[SharedDone]) -> String {
     let mut out =
-        String::from("## In short\n\n| | experiment | what has to hold | |\n|---|---|---|---|\n");
+        String::from("## Summary\n\n| | experiment | what has to hold | |\n|---|---|---|---|\n");
     for (experiment, outcomes) in all {
         out.push_str(&rows(experiment, outcomes));
         if experiment.name == ablation::JUDGED_ON {
@@ -275,9 +265,9 @@ mod tests {
 
     #[test]
     fn an_experiment_is_replaced_in_its_places_and_nothing_else() {
-        let page = "## In short\n| D-1 | a |\n| D-6 | b |\n| D-6 | c |\n| D-60 | d |\n\n\
+        let page = "## Summary\n| D-1 | a |\n| D-6 | b |\n| D-6 | c |\n| D-60 | d |\n\n\
                     ## D-1: one\nx\n## D-6: six\ny\nz\n## D-60: more\nw\n";
-        let expect = "## In short\n| D-1 | a |\n| D-6 | new |\n| D-60 | d |\n\n\
+        let expect = "## Summary\n| D-1 | a |\n| D-6 | new |\n| D-60 | d |\n\n\
                       ## D-1: one\nx\n## D-6: again\nq\n## D-60: more\nw\n";
         assert_eq!(replaced(page, "D-6", "| D-6 | new |\n", "## D-6: again\nq\n"), expect);
         assert_eq!(replaced(page, "D-7", "", ""), page);
@@ -285,8 +275,8 @@ mod tests {
 
     #[test]
     fn new_experiment_is_added_at_the_end() {
-        let page = "## In short\n\n| | x |\n|---|---|\n| D-1 | a |\n\nText.\n\n## D-1: one\nx\n";
-        let expect = "## In short\n\n| | x |\n|---|---|\n| D-1 | a |\n| D-11a | new |\n\nText.\n\n\
+        let page = "## Summary\n\n| | x |\n|---|---|\n| D-1 | a |\n\nText.\n\n## D-1: one\nx\n";
+        let expect = "## Summary\n\n| | x |\n|---|---|\n| D-1 | a |\n| D-11a | new |\n\nText.\n\n\
                       ## D-1: one\nx\n## D-11a: two\ny\n";
         let added = replaced(page, "D-11a", "| D-11a | new |\n", "## D-11a: two\ny\n");
         assert_eq!(added, expect);

@@ -64,8 +64,8 @@ pub(crate) fn section(experiment: &Experiment, outcomes: &[Outcome]) -> String {
         let _written = writeln!(out, "- {}", flood.title());
     }
     out.push_str(
-        "\n| | goodput before | under attack | after | refused | known, elsewhere, strangers \
-         come in | p50 | p99 | processor | memory | states |\n\
+        "\n| | goodput before | under attack | after | rejected | known, elsewhere, \
+         unauthenticated come in | p50 | p99 | processor | memory | states |\n\
          |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (outcome, name) in outcomes.iter().zip(names(outcomes)) {
@@ -126,8 +126,8 @@ fn written(outcomes: &[Outcome]) -> String {
 /// What became of each flood, and how late everybody was.
 fn attacks(outcomes: &[Outcome]) -> String {
     let mut out = String::from(
-        "\n| attack | on | due | sent | held back | let in | then let go, or told no | late |\n\
-         |---|---|---|---|---|---|---|---|\n",
+        "\n| attack | server | due | sent | held back | admitted \
+         | then disconnected or rejected | late |\n|---|---|---|---|---|---|---|---|\n",
     );
     for (outcome, name) in outcomes.iter().zip(names(outcomes)) {
         for (flood, tally) in &outcome.floods {
@@ -148,8 +148,8 @@ fn attacks(outcomes: &[Outcome]) -> String {
     let over_ms = outcomes.iter().map(|outcome| outcome.over_ms).max().unwrap_or_default();
     let _written = writeln!(
         out,
-        "\nThe honest were late by themselves by {late_ms} ms at most; the last attacker was gone \
-         {over_ms} ms after the attack's end.\n"
+        "\nThe generator delayed honest messages by {late_ms} ms at most; the last attacker had \
+         stopped {over_ms} ms after the end of the attack.\n"
     );
     out
 }

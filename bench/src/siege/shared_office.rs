@@ -23,7 +23,7 @@ use crate::client::{Door, Visit};
 pub(super) const COLUMNS: &[&str] = &[
     "logged in before",
     "logged in meanwhile",
-    "log-ins renewed",
+    "logins renewed",
     "messages sent",
     "stored",
     "rejected requests, connections and messages",
@@ -114,7 +114,7 @@ pub(super) fn course(size: Size) -> Vec<String> {
              show the admission), lists the rooms, joins one and reads its history",
         ),
         format!(
-            "each sends {} messages a minute to a room of {MEMBERS}, and renews the log-in once",
+            "each sends {} messages a minute to a room of {MEMBERS}, and renews the login once",
             minute(send_every_ms)
         ),
     ]
@@ -315,7 +315,7 @@ impl Office {
         Ok(User { number, visit, login, room, stock })
     }
 
-    /// Sends messages until the run ends, and renews the log-in once.
+    /// Sends messages until the run ends, and renews the login once.
     async fn send(&self, mut user: User) {
         let every_ms = self.plan.send_every_ms;
         let mut random = Random::new(user.number as u64);
