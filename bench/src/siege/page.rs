@@ -134,89 +134,12 @@ const METHOD: &str = "## How it is measured";
 
 const HEAD: &str = "# Siege
 
-How attacks affect honest users. `cargo xtask siege` attacks a server and writes this page; no figure
-is typed in by hand.
+How attacks affect honest users. `cargo xtask siege` attacks a server and writes this page; no
+figure is typed in by hand.
 
 ";
 
-const HOW: &str = "## How it is measured
-
-### Honest users
-
-- The server runs alone on one processor; users and attackers share the other one. All traffic uses
-  TLS on one machine. Each client has its own address (`127.x.y.z`).
-- {people} users, in rooms of ten, each send a message a second at a fixed time, whatever happened to
-  their earlier messages. One in ten ({polling}) uses long-polling, the others a WebSocket; with
-  Socket.IO all use a WebSocket.
-- A message is good when the server acknowledges it as stored within 250 ms of its scheduled time.
-  **Goodput** is the share of good messages.
-- In p50 and p99, a message without an answer is slower than any other: `> 9000 ms` means no answer
-  within nine seconds. Rejected messages are counted separately. In charts, a second without answers
-  is drawn at 10,000 ms.
-
-Other clients connect and leave meanwhile. A rejected client tries again after about a second, as the
-stock client does, and gives up after two seconds:
-
-| clients | a second | admission token | address |
-|---|---|---|---|
-| **known** | five | yes | one from which a user is signed in |
-| **elsewhere** | two | yes | a new one |
-| **unauthenticated** | two | no; a good token in CONNECT | a new one |
-
-Before CONNECT the server cannot distinguish the last group from attackers, so it is reported and not
-judged. **Come in** in the tables is the share of known and elsewhere that connect in time.
-
-### Attackers
-
-- Attackers have 2,000 addresses. Their TLS connections share no session.
-- Floods have a fixed schedule, whatever the server answers. **Due** is what the schedule asks for,
-  **sent** what was sent, **held back** what the generator could not send within a second. The rest
-  was due while the server blocked the attacker. **Late** is the longest delay of a send.
-- An attacker that holds something (sockets, readers, endless requests) reconnects a second after it
-  was disconnected; each attempt counts as due.
-- Nothing is sent after the end of the attack.
-
-### Servers
-
-- **Portcullis**: the profile `production`, with two changes: users can send 120 messages a minute
-  (not in D-13 and D-14), and it trusts the tokens of the measuring program. In D-8 its memory limit
-  is 512 MiB.
-- **without priorities**: the same server without load levels, without slots that are reserved for
-  signed-in users, administrators and returning clients, without rates for all unauthenticated clients
-  together, and without admission queues. Limits for each address and user, blocks, deadlines and the
-  limit for slow consumers stay.
-- **without the guard** (D-11 and D-12): the same server without the limit of the experiment. In D-12
-  the load level is always normal as well, because a slow start of the attack would keep it normal
-  and allow more records.
-- **Socket.IO on Node**: version 4.8 over `node:https`, set up as its documentation and common guides
-  recommend: WebSocket only, a list of origins, tokens verified at the connection, small messages,
-  short time-outs, and the same limits as Portcullis, counted in memory. It has no admission tokens.
-  It stores nothing; its acknowledgement means that the message was forwarded.
-
-Not compared: Socket.IO with its defaults, which has no limits, and socketioxide. D-4, D-6, D-8 and
-D-12 concern what Socket.IO does not have: passwords, a store, a memory limit, a security log. Servers
-without a load level are watched for 15 s at most after an attack.
-
-### Single experiments
-
-- **D-7**: the readers have a receive buffer of 4 KiB and segments of 1,460 bytes. The kernel's table
-  of connections shows whether the server disconnected them.
-- **D-11**: one experiment with two and with eight attackers. Each attacker is a user with five
-  connections. Tokens have Ed25519 signatures, which cost the server more than HMAC. A WebSocket sends
-  five times as many packets in the first two seconds, which `bytes_per_connection` permits. A packet
-  is answered in full when the answer is `40`, or `44` with another code than `rate_limited`.
-- **D-12**: one client opens 2,000 connections a second from 6,000 addresses and never signs in. Each
-  is rejected for another reason of a list, with long texts that make records long. The budget is
-  16 MiB of such records a day (`unauthenticated_mib_per_day`), the smallest possible; the default is
-  256 MiB. The figure is what was written beyond the rate before the attack.
-- **D-13**: no attacker. Many users share one address, with all limits at their defaults. A user is
-  back when the server has acknowledged CONNECT and the join of the room. Clients wait as the stock
-  client does (1 s, 2 s, 4 s, then 5 s, each plus or minus half) and resume no TLS session. The
-  comparison is Socket.IO with the same limit and no refund.
-- **D-14**: no attacker, and no compressed time, because limits are rates. Users log in as often as 500
-  users do in half an hour, while 400 are at work.
-
-";
+const HOW: &str = include_str!("../../siege_method.md");
 
 /// What had to hold, and whether it did.
 pub(crate) fn summary(all: &[Done], shared: &[SharedDone]) -> String {
