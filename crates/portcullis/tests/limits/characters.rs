@@ -40,7 +40,7 @@ fn t116_the_bounds_are_exact_and_what_looks_empty_is_empty() {
     ];
     let long =
         longer.iter().map(|text| (text.as_str(), "the text is longer than 1,000 characters"));
-    let empty = empty.map(|text| (text, "the text is empty, or nothing of it can be seen"));
+    let empty = empty.map(|text| (text, "the text is empty, or has only invisible characters"));
     for (wrong, cause) in long.chain(empty) {
         let error = talk.send(wrong)["error"].clone();
         let shown: String = wrong.chars().take(30).collect();

@@ -27,7 +27,7 @@ fn rotation_keeps_old_tokens_and_revocation_ends_them() {
     let listed = done(&server, &["keys", "list"], "");
     let first = ids(&listed, "token").remove(0);
     let error = refused(&server, &["keys", "revoke", &first], "");
-    assert!(error.contains("the key that signs"), "{error}");
+    assert!(error.contains("signs new tokens and cannot be revoked"), "{error}");
 
     let mark = server.records.mark();
     done(&server, &["keys", "rotate"], "");
@@ -104,7 +104,7 @@ fn rotated_session_secret_keeps_sessions_until_revoked() {
     let (before, unused) = (log_in(), log_in());
     let first = ids(&done(&server, &["keys", "list"], ""), "session").remove(0);
     let error = refused(&server, &["keys", "revoke", &first], "");
-    assert!(error.contains("the secret in use"), "{error}");
+    assert!(error.contains("is in use and cannot be revoked"), "{error}");
     let changed = "the session secrets have changed";
     let taken = |mark: usize| {
         server.records.wait_after(mark, |record| record["message"].to_string().contains(changed))
