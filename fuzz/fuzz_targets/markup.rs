@@ -1,5 +1,5 @@
-//! Message text: whatever comes in, only listed tags come out.
-//! Never: another sanitiser; the output is looked at byte by byte.
+//! Message text: the output has only listed tags, for any input.
+//! Never: another sanitiser; the output is checked byte by byte.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};

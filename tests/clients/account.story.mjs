@@ -1,5 +1,5 @@
-// Who is signed in at the chat page: over reloads, ends, second factors and sign-outs.
-// Never: a cookie or token made by hand where the page gets its own.
+// Sessions at the chat page: reloads, expiry, second factors and sign-outs.
+// Never: a handmade cookie or token where the page gets its own.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { authenticatorCode } from "./authenticator.mjs";
@@ -64,7 +64,7 @@ describe("signed in at the page", () => {
     await page.getByRole("heading", { name: "Study", level: 1 }).waitFor();
     await say(page, "back without a password");
     await page.locator("[role=log] .text", { hasText: "back without" }).waitFor();
-    // That somebody signed in, and a hash with a number for each room: nothing that names anybody.
+    // Only that a user signed in, and a hash with a number for each room: nothing that names a user.
     const marks = /^\[\{"signed-in":"yes"\},\{"read":"\[\[\\"[\w+/=]{16}\\",1\]\]"\}\]$/;
     assert.match(await stored(page, "marked"), marks);
     assert.equal(await page.evaluate("document.cookie"), "");
@@ -87,7 +87,7 @@ describe("signed in at the page", () => {
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
     assert.deepEqual(complaints, []);
 
-    // What somebody copied before is worth nothing after.
+    // An earlier copy is useless afterwards.
     const cookie = stolen.map(({ name, value }) => `${name}=${value}`).join("; ");
     assert.match(cookie, /__Host-rt=/);
     const { status } = await ask(server, "POST", "/auth/refresh", {}, { cookie });
@@ -95,7 +95,7 @@ describe("signed in at the page", () => {
     await close();
   });
 
-  test("goes on with a newer token when one ends, and nobody is asked", async () => {
+  test("renews an expiring token without asking the user", async () => {
     /** @type {import("./browser.mjs").WebSocketRoute | undefined} */
     let latest;
     /** @type {string[]} */
@@ -150,8 +150,8 @@ describe("signed in at the page", () => {
     await faye.page.getByLabel("Message", { exact: true }).fill("half a thought");
     // Another device of hers ends every session.
     const { token } = await login(server, "faye");
-    const who = { authorization: `Bearer ${token}` };
-    const ended = await ask(server, "POST", "/auth/logout-all", {}, who);
+    const headers = { authorization: `Bearer ${token}` };
+    const ended = await ask(server, "POST", "/auth/logout-all", {}, headers);
     assert.equal(ended.status, 200);
     const dialog = faye.page.getByRole("dialog", { name: "Your sign-in has ended" });
     await dialog.waitFor();
@@ -176,7 +176,7 @@ describe("signed in at the page", () => {
     await faye.close();
   });
 
-  test("asks everybody for a second factor before the chat, where it is set so", async () => {
+  test("requires a second factor before the chat, if the server is configured so", async () => {
     const limits = `${WIDE_LIMITS}\n[accounts]\nsecond_factor = "all"\n`;
     const strict = await Server.start({ limits });
     const { page, complaints, close } = await visit(browser, strict);
@@ -196,7 +196,7 @@ describe("signed in at the page", () => {
     await page.keyboard.press("Enter");
     await page.getByRole("dialog", { name: "Your recovery codes" }).waitFor();
     assert.equal(await page.locator(".recovery code").count(), 10);
-    await page.getByRole("button", { name: "I have kept them" }).click();
+    await page.getByRole("button", { name: "I have saved them" }).click();
     await page.getByText("Connected", { exact: true }).waitFor();
     await createRoom(page, "Study");
     assert.deepEqual(complaints, []);
@@ -243,7 +243,7 @@ describe("signed in at the page", () => {
     await picture(page, "recovery-codes");
     const recovery = await page.locator(".recovery code").allTextContents();
     assert.equal(recovery.length, 10);
-    await page.getByRole("button", { name: "I have kept them" }).click();
+    await page.getByRole("button", { name: "I have saved them" }).click();
     await page.getByText("Recovery codes left: 10").waitFor();
     await page.getByRole("button", { name: "Close" }).click();
     assert.deepEqual(complaints, []);

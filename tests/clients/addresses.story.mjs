@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { Agent, request } from "node:https";
 import { after, before, describe, test } from "node:test";
 import { io } from "socket.io-client";
-import { heard, newPerson } from "./people.mjs";
+import { nextEvent, newPerson } from "./people.mjs";
 import { Server, WIDE_LIMITS } from "./server.mjs";
 
 /** Opens each connection from the next of its addresses; TLS sessions are resumed as usual. */
@@ -63,7 +63,7 @@ describe("a client with a pool of addresses", () => {
         extraHeaders: { Origin: server.url },
         auth: { token: person.token },
       });
-      await heard(socket, "connect");
+      await nextEvent(socket, "connect");
       for (let round = 0; round < 5; round += 1) {
         const ack = await socket.timeout(15_000).emitWithAck("room:list", {});
         assert.equal(ack.ok, true);

@@ -8,7 +8,7 @@
  * @typedef {object} Given
  * @property {typeof import("socket.io-client").io} io the stock client
  * @property {string} url
- * @property {string} board where they meet; nobody else is there
+ * @property {string} board of this run; no other clients use it
  * @property {Record<"ann" | "bob" | "carl", string>} tokens
  * @property {Record<string, string>} badTokens tokens that are not believed
  * @property {Transport[]} [transports] the client's own choice when it is missing
@@ -22,21 +22,21 @@ const IMAGE_MAX_BYTES = 8 * 1024;
  * Everything in order; gives the names of the steps.
  * @param {Given} given
  */
-export async function tell(given) {
+export async function runStory(given) {
   const world = new World(given);
   /** @type {string[]} */
-  const told = [];
+  const reply = [];
   try {
     for (const [name, step] of STEPS) {
       await step(world).catch((error) => {
         throw new Error(`${name}: ${error instanceof Error ? error.stack : error}`);
       });
-      told.push(name);
+      reply.push(name);
     }
   } finally {
     world.close();
   }
-  return told;
+  return reply;
 }
 
 class World {
@@ -86,8 +86,8 @@ class World {
    * @param {object} payload
    */
   async must(name, event, payload) {
-    const asked = { board: this.board, ...payload };
-    const ack = await this.person(name).timeout(TIMEOUT_MS).emitWithAck(event, asked);
+    const request = { board: this.board, ...payload };
+    const ack = await this.person(name).timeout(TIMEOUT_MS).emitWithAck(event, request);
     if (ack.ok !== true) throw new Error(`${event} of ${name}: ${JSON.stringify(ack)}`);
     return ack;
   }
@@ -99,14 +99,14 @@ class World {
 
 /** @type {[string, (world: World) => Promise<void>][]} */
 const STEPS = [
-  ["nobody comes in without a token that is believed", refusals],
-  ["everyone comes in, by the transport that was asked for", arrivals],
-  ["who is on the board hears who comes and where cursors are", rooms],
+  ["a client without a valid token is rejected", refusals],
+  ["every client connects by the requested transport", arrivals],
+  ["members receive joins and cursor moves", rooms],
   ["the server asks, and everyone answers or is missing", questions],
   ["binary data goes both ways, in events and acknowledgements", drawings],
   ["many events at once keep their order", orders],
-  ["who was away gets what was missed, once and in order", recovery],
-  ["who loses the connection comes back without being asked", reconnection],
+  ["a recovered client gets missed events once and in order", recovery],
+  ["a client that loses the connection reconnects by itself", reconnection],
   ["the server can end a socket's place, for good", quitting],
   ["a client can leave by itself", leaving],
 ];
@@ -131,7 +131,7 @@ async function arrivals(world) {
   for (const name of /** @type {const} */ (["ann", "bob", "carl"])) {
     const socket = world.client({ token: tokens[name] });
     world.people[name] = socket;
-    const opened = heardOf(socket.io, "open").then(() => socket.io.engine.transport.name);
+    const opened = receivedOf(socket.io, "open").then(() => socket.io.engine.transport.name);
     await connected(socket);
     same(await opened, transports?.[0] ?? "polling", "the first transport");
     same(socket.recovered, false);
@@ -142,22 +142,22 @@ async function arrivals(world) {
 async function rooms(world) {
   same((await world.must("ann", "board:join", {})).cursors, [{ user: "ann", x: 0, y: 0 }]);
   for (const name of /** @type {const} */ (["bob", "carl"])) {
-    const heard = heardOf(world.person("ann"), "board:joined");
+    const delivered = receivedOf(world.person("ann"), "board:joined");
     await world.must(name, "board:join", {});
-    same((await heard)[0], { user: name });
+    same((await delivered)[0], { user: name });
   }
   /** @type {any[]} */
   const own = [];
   world.person("ann").on("cursor:moved", (moved) => own.push(moved));
   const moved = ["bob", "carl"].map((name) =>
-    heardOf(world.person(/** @type {"bob" | "carl"} */ (name)), "cursor:moved"),
+    receivedOf(world.person(/** @type {"bob" | "carl"} */ (name)), "cursor:moved"),
   );
   await world.must("ann", "cursor:move", { x: 3, y: 10_000 });
-  for (const heard of moved) {
-    same((await heard)[0], { board: world.board, user: "ann", x: 3, y: 10_000 });
+  for (const delivered of moved) {
+    same((await delivered)[0], { board: world.board, user: "ann", x: 3, y: 10_000 });
   }
-  // What ann hears of bob comes after what she must not hear of herself.
-  const after = heardOf(world.person("ann"), "cursor:moved");
+  // Ann receives Bob's event after the event of her own that she must not receive.
+  const after = receivedOf(world.person("ann"), "cursor:moved");
   await world.must("bob", "cursor:move", { x: 1, y: 2 });
   await after;
   same(own, [{ board: world.board, user: "bob", x: 1, y: 2 }]);
@@ -187,7 +187,7 @@ async function questions(world) {
   bob.on("board:question", ({ user, question }, answer) =>
     answer({ answer: `bob to ${user}: ${question}` }),
   );
-  carl.once("board:question", (_asked, answer) => answer({ answer: "carl: yes" }));
+  carl.once("board:question", (_request, answer) => answer({ answer: "carl: yes" }));
   const both = await world.must("ann", "board:ask", payload);
   const answers = both.answers.map((/** @type {any} */ { answer }) => answer).sort();
   same(answers, ["bob to ann: tea?", "carl: yes"]);
@@ -201,10 +201,10 @@ async function questions(world) {
 async function drawings(world) {
   for (const size of [1, 256, IMAGE_MAX_BYTES]) {
     const image = Uint8Array.from({ length: size }, (_, index) => (index * 7 + size) % 256);
-    const heard = heardOf(world.person("bob"), "board:drawn");
+    const delivered = receivedOf(world.person("bob"), "board:drawn");
     const ack = await world.must("ann", "board:draw", { image });
     same([ack.bytes, bytes(ack.image)], [size, Array.from(image)]);
-    const [drawn] = await heard;
+    const [drawn] = await delivered;
     same([drawn.board, drawn.user], [world.board, "ann"]);
     same(bytes(drawn.image), Array.from(image), `${size} bytes for bob`);
   }
@@ -214,10 +214,10 @@ async function drawings(world) {
 async function orders(world) {
   const expect = Array.from({ length: 20 }, (_, index) => `number ${index}`);
   const people = /** @type {const} */ (["ann", "bob", "carl"]);
-  const heard = people.map((name) => collected(world.person(name), "board:note"));
+  const delivered = people.map((name) => collected(world.person(name), "board:note"));
   const acks = expect.map((text) => world.must("ann", "board:note", { text }));
   const numbers = (await Promise.all(acks)).map(({ number }) => number);
-  for (const notes of heard) {
+  for (const notes of delivered) {
     const received = await notes.first(expect.length);
     same(received.map(texts), expect);
     same(
@@ -241,7 +241,7 @@ async function recovery(world) {
   await world.must("ann", "board:note", { text: "live" });
   same((await notes.first(5)).map(texts), ["before", "first", "second", "third", "live"]);
   // The place is the same one: its rooms are heard, and it may still act.
-  const moved = heardOf(world.person("ann"), "cursor:moved");
+  const moved = receivedOf(world.person("ann"), "cursor:moved");
   await world.must("bob", "cursor:move", { x: 5, y: 6 });
   same((await moved)[0].user, "bob");
 }
@@ -253,7 +253,7 @@ async function reconnection(world) {
   const { id } = bob;
   bob.io.reconnection(true);
   for (const text of ["again", "and again"]) {
-    const back = heardOf(bob, "connect");
+    const back = receivedOf(bob, "connect");
     await lost(bob);
     await world.must("ann", "board:note", { text });
     await back;
@@ -269,7 +269,7 @@ async function quitting(world) {
   const bob = world.person("bob");
   const { id } = bob;
   await settled(world, bob);
-  const ended = heardOf(bob, "disconnect");
+  const ended = receivedOf(bob, "disconnect");
   bob.emit("board:quit", {});
   same((await ended)[0], "io server disconnect");
   const notes = collected(bob, "board:note");
@@ -284,15 +284,15 @@ async function quitting(world) {
 /** @param {World} world */
 async function leaving(world) {
   const [bob, carl] = [world.person("bob"), world.person("carl")];
-  carl.on("board:question", (_asked, answer) => answer({ answer: "carl alone" }));
+  carl.on("board:question", (_request, answer) => answer({ answer: "carl alone" }));
   await settled(world, bob);
-  const ended = heardOf(bob, "disconnect");
+  const ended = receivedOf(bob, "disconnect");
   bob.disconnect();
   same((await ended)[0], "io client disconnect");
   // Bob's going and ann's question travel apart: ask until only carl is asked.
   const end = Date.now() + TIMEOUT_MS;
   for (;;) {
-    const { answers, missing } = await world.must("ann", "board:ask", { question: "who?" });
+    const { answers, missing } = await world.must("ann", "board:ask", { question: "which?" });
     same(answers, [{ answer: "carl alone" }]);
     if (missing === 0) break;
     holds(Date.now() < end, "bob does not go");
@@ -307,17 +307,17 @@ async function leaving(world) {
 async function settled(world, socket) {
   const { engine } = socket.io;
   const wanted = world.given.transports?.at(-1) ?? "websocket";
-  if (engine.transport.name !== wanted) await heardOf(engine, "upgrade");
+  if (engine.transport.name !== wanted) await receivedOf(engine, "upgrade");
   same(engine.transport.name, wanted, "the transport in the end");
 }
 
 /** @param {Socket} socket */
 async function connected(socket) {
-  const refused = heardOf(socket, "connect_error").then(([error]) => {
+  const refused = receivedOf(socket, "connect_error").then(([error]) => {
     throw new Error(`refused: ${error.message} ${shown(error.data)}`);
   });
   refused.catch(() => {});
-  const inside = heardOf(socket, "connect");
+  const inside = receivedOf(socket, "connect");
   socket.connect();
   await Promise.race([inside, refused]);
 }
@@ -325,16 +325,16 @@ async function connected(socket) {
 /** @param {Socket} socket */
 async function refusal(socket) {
   const outcome = Promise.race([
-    heardOf(socket, "connect_error"),
-    heardOf(socket, "connect").then(() => [undefined]),
+    receivedOf(socket, "connect_error"),
+    receivedOf(socket, "connect").then(() => [undefined]),
   ]);
   socket.connect();
   const [error] = await outcome;
-  holds(error !== undefined, "it was let in");
+  holds(error !== undefined, "it was admitted");
   same(socket.connected, false);
-  // The server ends it. A client that ended it at the same moment would say so to nobody.
+  // The server ends it. A client that ends it at the same moment would notify no peer.
   const { engine } = socket.io;
-  if (engine.readyState !== "closed") await heardOf(engine, "close");
+  if (engine.readyState !== "closed") await receivedOf(engine, "close");
   socket.disconnect();
   return error;
 }
@@ -346,8 +346,8 @@ async function refusal(socket) {
  */
 async function lost(socket) {
   const { engine } = socket.io;
-  if (/** @type {any} */ (engine).upgrading) await heardOf(engine, "upgrade");
-  const ended = heardOf(socket, "disconnect");
+  if (/** @type {any} */ (engine).upgrading) await receivedOf(engine, "upgrade");
+  const ended = receivedOf(socket, "disconnect");
   engine.close();
   holds(["forced close", "transport close"].includes((await ended)[0]), "why it ended");
 }
@@ -358,11 +358,11 @@ async function lost(socket) {
  * @param {string} event
  * @returns {Promise<any[]>}
  */
-function heardOf(emitter, event) {
+function receivedOf(emitter, event) {
   const called = new Error(`no ${event} in time`);
-  const heard = new Promise((resolve, reject) => {
+  const delivered = new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(called), TIMEOUT_MS);
-    // In Node, a wait that nobody needs any more must not keep the story from ending.
+    // In Node, an unused wait must not keep the story from ending.
     /** @type {any} */ (timer).unref?.();
     emitter.once(event, (/** @type {any[]} */ ...parts) => {
       clearTimeout(timer);
@@ -370,8 +370,8 @@ function heardOf(emitter, event) {
     });
   });
   // Another step may have failed by the time this one is late.
-  heard.catch(() => {});
-  return heard;
+  delivered.catch(() => {});
+  return delivered;
 }
 
 /**
@@ -386,7 +386,7 @@ function collected(socket, event) {
   return {
     /** So many and no more, as far as is known by then. @param {number} count */
     async first(count) {
-      while (all.length < count) await heardOf(socket, event);
+      while (all.length < count) await receivedOf(socket, event);
       same(all.length, count, `${event}s: ${shown(all)}`);
       return all;
     },

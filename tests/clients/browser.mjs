@@ -1,5 +1,5 @@
 // Chromium for the browser stories: contexts that note everything a page complains about.
-// Never: a page whose complaints nobody reads.
+// Never: a page whose errors are not checked.
 import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -116,7 +116,7 @@ export async function createRoom(page, name) {
   await page.getByLabel("Name").fill(name);
   await page.getByRole("button", { name: "Create room" }).click();
   await page.getByRole("heading", { name, level: 1 }).waitFor();
-  // Whoever opens a room can write at once.
+  // A user who opens a room can write at once.
   await page.locator("textarea:focus").waitFor();
 }
 

@@ -44,7 +44,7 @@ describe("the page", () => {
     assert.equal(headers["strict-transport-security"], undefined);
   });
 
-  test("makes the first administrator, whose announcements everybody sees", async () => {
+  test("creates the first administrator, whose announcements all users see", async () => {
     assert.notEqual(server.setUpLink, "", server.output());
     const chief = await visit(browser, server, { url: server.setUpLink });
     const guest = await visit(browser, server);
@@ -70,10 +70,10 @@ describe("the page", () => {
     await picture(ann.page, "sign-in");
     await signUp(ann.page, "ann", PASSWORD);
     await createRoom(ann.page, "Gatehouse");
-    await say(ann.page, "Is anybody at the gate?");
+    await say(ann.page, "Are you at the gate?");
     await signUp(bob.page, "bob", PASSWORD);
     await bob.page.getByRole("button", { name: "Gatehouse" }).click();
-    await bob.page.getByText("Is anybody at the gate?").waitFor();
+    await bob.page.getByText("Are you at the gate?").waitFor();
     await say(bob.page, "I am, <b>wide</b> awake");
     await ann.page.getByText("I am, wide awake").waitFor();
     assert.equal(await ann.page.locator("[role=log] .text b").textContent(), "wide");
@@ -164,7 +164,7 @@ describe("the page", () => {
 
   test("says in words what the server refuses, with the reference", async () => {
     const { page, complaints, close } = await visit(browser, server);
-    await fillAccount(page, "nobody", PASSWORD, "Sign in");
+    await fillAccount(page, "missing", PASSWORD, "Sign in");
     const alert = page.getByRole("alert");
     await alert.waitFor();
     assert.match(String(await alert.textContent()), /Wrong user name or password\. Reference: \S+/);
@@ -180,7 +180,7 @@ describe("the page", () => {
   test("comes back after the server was away, and misses nothing", async () => {
     const { page, complaints, close } = await visit(browser, server);
     await signUp(page, "patient", PASSWORD);
-    await createRoom(page, "Waiting room");
+    await createRoom(page, "Second room");
     await say(page, "before");
     await page.locator("[role=log] .text", { hasText: "before" }).waitFor();
     const roomId = String(await page.locator(".room-id code").textContent());

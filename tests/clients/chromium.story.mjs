@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { launch, visit } from "./browser.mjs";
 import { Board } from "./examples.mjs";
-import { connect, heard, must, newPerson } from "./people.mjs";
+import { connect, nextEvent, must, newPerson } from "./people.mjs";
 import { Server, WIDE_LIMITS } from "./server.mjs";
 import { SETTINGS } from "./settings.mjs";
 
@@ -43,7 +43,7 @@ async function overlay(browser, server) {
 
 /**
  * What the browser says where client and server end a session at the same moment: of a WebSocket the
- * client was probing, and of a request that comes after the end. Whoever must not lose a session
+ * client was probing, and of a request that comes after the end. A client that must not lose a session
  * does not, or the story says so.
  * @param {string} text
  */
@@ -76,13 +76,13 @@ describe("three people on a board, in a browser", () => {
         badTokens: server.badTokens(),
         transports,
       };
-      const told = await page.evaluate(async (given) => {
-        const [{ io }, { tell }] = await Promise.all(
+      const reply = await page.evaluate(async (given) => {
+        const [{ io }, { runStory }] = await Promise.all(
           ["client.js", "story.js"].map((name) => import(new URL(name, location.href).href)),
         );
-        return tell({ ...given, io });
+        return runStory({ ...given, io });
       }, given);
-      assert.equal(told.length, 10, told.join("\n"));
+      assert.equal(reply.length, 10, reply.join("\n"));
       const others = complaints.filter((text) => !isOfAnEnd(text));
       assert.deepEqual(others, []);
       await close();
@@ -110,12 +110,12 @@ describe("a bare WebSocket of a browser", () => {
     const { room } = await must(stock, "room:create", { name: "Yard", visibility: "public" });
     const { page, complaints, close } = await overlay(browser, server);
     const given = { token: ann.token, roomId: room.id };
-    const said = heard(stock, "chat:message");
+    const output = nextEvent(stock, "chat:message");
     const first = await page.evaluate(plainStory, given);
     assert.deepEqual(first.answers, [true, true, true]);
-    const [message] = await said;
+    const [message] = await output;
     assert.deepEqual([message.username, message.message], ["ann", "from a bare WebSocket"]);
-    assert.deepEqual(first.heard, message);
+    assert.deepEqual(first.received, message);
     assert.equal(first.code, 1000);
     assert.deepEqual(complaints, []);
     await close();
@@ -139,7 +139,7 @@ describe("a bare WebSocket of a browser", () => {
 });
 
 /**
- * In the page: connects, joins, speaks, hears itself, and closes.
+ * In the page: connects, joins, sends, receives its own message, and closes.
  * @param {{ token: string, roomId: string }} given
  */
 async function plainStory({ token, roomId }) {
@@ -147,7 +147,7 @@ async function plainStory({ token, roomId }) {
   /** @type {Map<number, (answer: any) => void>} */
   const waiting = new Map();
   /** @type {Promise<any>} */
-  const heard = new Promise((resolve, reject) => {
+  const received = new Promise((resolve, reject) => {
     socket.onmessage = ({ data }) => {
       const { id, event, ...message } = JSON.parse(data);
       if (id !== undefined) waiting.get(id)?.(message);
@@ -172,7 +172,7 @@ async function plainStory({ token, roomId }) {
     socket.send(JSON.stringify({ event, data, id }));
     answers.push((await answer).ok);
   }
-  const message = await heard;
+  const message = await received;
   socket.close(1000);
-  return { answers, heard: message, code: await closed };
+  return { answers, received: message, code: await closed };
 }

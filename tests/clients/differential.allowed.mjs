@@ -59,14 +59,14 @@ const KINDS = ["entered", "refused", "event"];
 /** @type {Addition[]} */
 export const ADDITIONS = [
   {
-    name: "the reason is told before the end",
+    name: "the reason is sent before the end",
     reference: "closes without a word",
     here: 'sends ["error",{code,message,ref}] to every joined namespace, or refuses the CONNECT',
     why: "the reference leads an operator to the security record; the code says nothing new",
     without(difference) {
       if (difference.ours.open) return difference;
-      const told = withoutError("protocol_error")(difference);
-      return withLess(told, (packet) => !REFUSED_CONNECT.test(packet));
+      const reply = withoutError("protocol_error")(difference);
+      return withLess(reply, (packet) => !REFUSED_CONNECT.test(packet));
     },
   },
   {
@@ -84,7 +84,7 @@ export const ADDITIONS = [
     },
   },
   {
-    name: "an event nobody declared is refused by name",
+    name: "an undeclared event is rejected by name",
     reference: "ignores it, acknowledgement and all",
     here: "answers UNKNOWN_EVENT, as acknowledgement or as event; ten of them end the connection",
     why: "what is not declared does not exist, and a client that waits for an answer gets one",
@@ -92,7 +92,7 @@ export const ADDITIONS = [
   },
   {
     name: "a post that ends the session is refused",
-    reference: "answers 200 and then forgets the session",
+    reference: "answers 200 and then drops the session",
     here: "answers 400",
     why: "the client learns at once that nothing behind it will be heard",
     without(difference) {
@@ -118,7 +118,7 @@ export const ADDITIONS = [
     name: "packets of one body are handled one after the other",
     reference: "answers CONNECT packets and events of one body in orders of their own",
     here: "answers in the order of the packets",
-    why: "a packet is not looked at while the one before it is still at work",
+    why: "a packet waits until the handler of the earlier one has ended",
     without(difference) {
       const { sent, reference, ours } = difference;
       const isSame = KINDS.every(
@@ -129,9 +129,9 @@ export const ADDITIONS = [
   },
   {
     name: "answers that are on their way when a packet ends the session",
-    reference: "forgets those of the same body, and of the same moment",
-    here: "gives those it has, and forgets what is still being handed over",
-    why: "whoever breaks the protocol is told so at once, and not waited for",
+    reference: "drops those of the same body, and of the same moment",
+    here: "sends those it has, and drops the rest",
+    why: "a client that breaks the protocol gets the reason at once",
     without(difference) {
       const { sent, reference, ours } = difference;
       const isFewer = KINDS.every((wanted) => {
@@ -144,9 +144,9 @@ export const ADDITIONS = [
   },
   {
     name: "what was said before leaving is answered",
-    reference: "forgets the answers to a body that also leaves",
+    reference: "drops the answers to a body that also leaves",
     here: "answers what came before",
-    why: "a packet is not looked at while the one before it is still at work",
+    why: "a packet waits until the handler of the earlier one has ended",
     without(difference) {
       const { sent, reference, ours } = difference;
       const isLeft = sent.some((each) => /^41/.test(String(each)));
@@ -160,7 +160,7 @@ export const ADDITIONS = [
 
 /**
  * Answers to CONNECT packets stand apart, refusals and the others; `auth` is what the open
- * example says to whoever has come in.
+ * example sends to every new client.
  * @param {string} packet
  */
 function kind(packet) {
@@ -250,7 +250,7 @@ export const PARTINGS = [
     name: "behind a leave of the same body there is nothing",
     reference: "still routes packets of the body to the namespace that was left",
     here: "closes, as at every packet for a namespace that was not joined",
-    why: "a packet is not looked at while the one before it is still at work",
+    why: "a packet waits until the handler of the earlier one has ended",
     matches: at("closes", "41"),
   },
   {
@@ -271,7 +271,7 @@ export const PARTINGS = [
     name: "namespaces are plain names",
     reference: "refuses a name it does not know, whatever stands in it",
     here: "closes at a name with other than plain characters, or of more than 128",
-    why: "a name is told back and logged; nothing that needs escaping gets that far",
+    why: "a name is echoed and logged, so names that need escapes are rejected",
     matches: at("closes", String.raw`40/([^,]*[^\w/.,-]|[^,]{128})`),
   },
   {
@@ -282,24 +282,24 @@ export const PARTINGS = [
     matches: at("closes", String.raw`40N\d`),
   },
   {
-    name: "a CONNECT with a payload that is no JSON is refused like any other",
+    name: "a CONNECT with a payload that is not JSON is rejected like any other",
     reference: "closes",
     here: "refuses it; the connection goes on while it is in another namespace, or may try again",
-    why: "its end can be told from its beginning, so its sender can be told",
+    why: "its start shows its end, so its sender gets an answer",
     matches: at("stays", String.raw`40N\{`),
   },
   {
-    name: "who joins may speak in the same body",
+    name: "a client that joins may send in the same body",
     reference: "closes, since joining takes it a moment",
     here: "answers both",
-    why: "a packet is not looked at while the one before it is still at work",
+    why: "a packet waits until the handler of the earlier one has ended",
     matches: (difference) => difference.sent.length > 1 && at("stays", "40")(difference),
   },
   {
     name: "a namespace is joined once, also in one body",
     reference: "lets the client in twice, since joining takes it a moment",
     here: "closes, as at every second CONNECT",
-    why: "a packet is not looked at while the one before it is still at work",
+    why: "a packet waits until the handler of the earlier one has ended",
     matches: (difference) => joinsTwice(difference) && at("closes", "40")(difference),
   },
   {
@@ -355,7 +355,7 @@ export const PARTINGS = [
     name: "malformed JSON is refused, and the connection goes on",
     reference: "closes",
     here: "answers INVALID_MESSAGE; ten of them end the connection",
-    why: "the packet is whole and its event is known, so its sender can be told",
+    why: "the packet is whole and its event is known, so its sender gets an answer",
     matches: at("stays", String.raw`42N\d*\["message"`),
   },
   {

@@ -2,7 +2,7 @@
 // Never: a difference without a reason beside it.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { Chance } from "./differential.generate.mjs";
+import { Random } from "./differential.generate.mjs";
 import { Example } from "./examples.mjs";
 import { fetchRaw, PollingSession, WebSocketSession } from "./rawsession.mjs";
 
@@ -17,7 +17,7 @@ const SEQUENCES = Number(process.env["SEQUENCES"] ?? 200);
 const FIRST_SEED = Number(process.env["FIRST_SEED"] ?? 1);
 const AT_ONCE = 4;
 
-const ONE_SPELLING = "a parameter stands once, and none is there that nobody reads";
+const ONE_SPELLING = "each parameter occurs once, and all are known";
 const LOOKED_OVER = "a body is looked over before any of it counts";
 const TEXT_ONLY = "a page cannot post as a form or as JSON what is read as packets";
 
@@ -40,7 +40,7 @@ const HANDSHAKES = [
   ["asked for its head", { method: "HEAD" }, "400"],
   ["for a WebSocket that is none", { query: "EIO=4&transport=websocket" }, "400 3"],
   ["without the slash", { path: "/engine.io" }, "404"],
-  ["of nothing", { query: "" }, "400 0", ["400 5", "the revision is looked at first"]],
+  ["of nothing", { query: "" }, "400 0", ["400 5", "the revision is checked first"]],
   ["below", { path: "/engine.io/x" }, "200 open", ["404", "a path is one path"]],
   ["with an empty sid", { query: `${POLLING}&sid=` }, "200 open", ["400 3", ONE_SPELLING]],
   ["twice", { query: `${POLLING}&transport=polling` }, "200 open", ["400 3", ONE_SPELLING]],
@@ -300,17 +300,17 @@ const ACTS = ["open", "open", "post", "post", "close", ...PACKETS.map((packet) =
 
 /** What a client might do that changes its transport, mostly in the right order. @param {number} seed */
 function drawActs(seed) {
-  const chance = new Chance(seed);
-  const start = chance.of([[], ["open"], ["open", "say 2probe"], ["open", "say 2probe", "say 5"]]);
-  // Only before anything else: who asks for a WebSocket polls no more until it is decided.
-  const poll = chance.holds(50) ? ["poll"] : [];
-  const more = Array.from({ length: 1 + chance.below(5) }, () => chance.of(ACTS));
+  const random = new Random(seed);
+  const start = random.of([[], ["open"], ["open", "say 2probe"], ["open", "say 2probe", "say 5"]]);
+  // Only first: a client that probes a WebSocket does not poll until the probe is decided.
+  const poll = random.holds(50) ? ["poll"] : [];
+  const more = Array.from({ length: 1 + random.below(5) }, () => random.of(ACTS));
   return [...poll, ...start, ...more];
 }
 
 /** @typedef {import("./rawsession.mjs").Seen} Seen */
 /** @typedef {{ answer?: Seen, posted?: number, polled?: string, sockets: Seen[] }} Step */
-/** @typedef {{ status: number, told: (string | number)[], sockets: Seen[] }} End */
+/** @typedef {{ status: number, reply: (string | number)[], sockets: Seen[] }} End */
 /** @typedef {{ steps: Step[], end: End }} Performed */
 
 /**
@@ -344,7 +344,7 @@ async function perform(url, acts) {
       step.posted = (await session.post(["4posted"])).status;
     } else if (packet !== undefined && sockets.length > 0) {
       step.answer = await sockets.at(-1)?.say([[packet]]);
-      // A poll is let go for a probe, there within a tenth of a second.
+      // The reference answers a poll for a probe within a tenth of a second.
       if (polled !== undefined && step.answer?.received.includes("3probe")) {
         step.polled = (await polled).body;
         polled = undefined;
@@ -357,7 +357,7 @@ async function perform(url, acts) {
 }
 
 /**
- * How everything stands at the end: what polls are told, and whether each way still echoes.
+ * How everything stands at the end: what polls are reply, and whether each way still echoes.
  * @param {PollingSession} session
  * @param {WebSocketSession[]} sockets
  * @param {ReturnType<PollingSession["poll"]> | undefined} polled
@@ -366,16 +366,16 @@ async function perform(url, acts) {
 async function ending(session, sockets, polled) {
   const { status } = await session.post(["4last"]);
   /** @type {(string | number)[]} */
-  const told = [];
+  const reply = [];
   for (let poll = polled; poll !== undefined || status === 200; poll = undefined) {
     const { status, body } = await (poll ?? session.poll());
     // How packets are put together is nobody's business, and a noop is none.
     /** @type {(string | number)[]} */
     const packets = status === 200 ? body.split("\x1e").filter((each) => each !== "6") : [status];
-    told.push(...packets);
+    reply.push(...packets);
     if (status !== 200 || packets.includes("4last")) break;
   }
   const bySocket = await Promise.all(sockets.map((socket) => socket.say([["4last"]])));
   await Promise.all([session.end(), ...sockets.map((socket) => socket.end())]);
-  return { status, told, sockets: bySocket };
+  return { status, reply, sockets: bySocket };
 }

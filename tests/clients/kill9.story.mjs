@@ -3,7 +3,7 @@
 // Never: a pause that hides a race; the moment of the kill is drawn at random.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { connect, history, must, newPerson, tell } from "./people.mjs";
+import { connect, history, must, newPerson, sendEvent } from "./people.mjs";
 import { Server, WIDE_LIMITS } from "./server.mjs";
 
 /** @typedef {import("./people.mjs").Message} Message */
@@ -40,7 +40,7 @@ class Sender {
     this.roomId = roomId;
     this.socket = await connect(this.server, this.person);
     this.#lastDelivered = 0;
-    this.socket.on("chat:message", (message) => this.#hear(message));
+    this.socket.on("chat:message", (message) => this.#receive(message));
     await must(this.socket, "room:join", { roomId });
   }
 
@@ -78,7 +78,7 @@ class Sender {
     /** @type {import("./people.mjs").Ack} */
     let ack;
     try {
-      ack = await tell(socket, "chat:send", { roomId, message }, { mid });
+      ack = await sendEvent(socket, "chat:send", { roomId, message }, { mid });
     } catch {
       // The connection went first. Whether the message was stored is what the retry finds out.
       return;
@@ -92,7 +92,7 @@ class Sender {
   }
 
   /** @param {Message} message */
-  #hear({ seq, message }) {
+  #receive({ seq, message }) {
     const before = this.delivered.get(seq) ?? message;
     assert.equal(message, before, `number ${seq} arrived with two texts`);
     const inOrder = this.#lastDelivered === 0 || seq === this.#lastDelivered + 1;
@@ -165,7 +165,7 @@ describe(`kill -9, ${ROUNDS} times, under ${CLIENTS} clients`, () => {
         assert.equal(stored[seq - 1]?.message, text, `delivered and not stored: number ${seq}`);
       }
     }
-    assert.equal(stored.length, acknowledged, "something is stored that nobody sent");
+    assert.equal(stored.length, acknowledged, "a stored message was never sent");
     assert.ok(acknowledged > 0);
     return acknowledged;
   }

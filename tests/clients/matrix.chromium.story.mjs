@@ -69,11 +69,11 @@ describe("browser builds on a board", () => {
           recovers: version.recovers,
           options: setting.options ?? {},
         };
-        const told = await at.evaluate(async (given) => {
-          const { tellCell } = await import(new URL("cell.js", location.href).href);
-          return tellCell({ ...given, io: /** @type {any} */ (window).io });
+        const reply = await at.evaluate(async (given) => {
+          const { runCell } = await import(new URL("cell.js", location.href).href);
+          return runCell({ ...given, io: /** @type {any} */ (window).io });
         }, given);
-        assert.equal(told.length, version.recovers ? 8 : 7, told.join("\n"));
+        assert.equal(reply.length, version.recovers ? 8 : 7, reply.join("\n"));
         await close();
       });
     }

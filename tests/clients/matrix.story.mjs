@@ -7,7 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { WebSocket } from "ws";
 import { Board, Example } from "./examples.mjs";
 import { SETTINGS, VERSIONS } from "./matrix.mjs";
-import { tellCell } from "./matrixcell.mjs";
+import { runCell } from "./matrixcell.mjs";
 import { fetchRaw } from "./rawsession.mjs";
 
 const require = createRequire(import.meta.url);
@@ -34,7 +34,7 @@ describe("stock clients on a board", { concurrency: 4 }, () => {
       test(name, async () => {
         const io = load(version.package);
         const { ann, bob } = server.tokens(name);
-        const told = await tellCell({
+        const reply = await runCell({
           io,
           url: server.url,
           board: `node_${version.package.replaceAll(/\W/g, "_")}_${index}`,
@@ -43,10 +43,10 @@ describe("stock clients on a board", { concurrency: 4 }, () => {
           recovers: version.recovers,
           options: { extraHeaders: { Origin: server.url }, ...setting.options },
         });
-        assert.equal(told.length, version.recovers ? 8 : 7, told.join("\n"));
+        assert.equal(reply.length, version.recovers ? 8 : 7, reply.join("\n"));
       });
     }
-    test(`socket.io-client ${version.name} without Origin is told what is missing`, async () => {
+    test(`socket.io-client ${version.name} without Origin gets the missing header`, async () => {
       const io = load(version.package);
       for (const transport of ["polling", "websocket"]) {
         const options = { transports: [transport], forceNew: true, reconnection: false };
@@ -150,9 +150,9 @@ describe("clients that are not served", () => {
       ["EIO=4&transport=polling&sid=a%20b", undefined, 400, /sid is not/],
     ];
     for (const [query, headers, status, words] of cases) {
-      const told = await handshake(server, query, headers);
-      assert.equal(told.status, status, query);
-      assert.match(told.cause ?? told.message, words, query);
+      const reply = await handshake(server, query, headers);
+      assert.equal(reply.status, status, query);
+      assert.match(reply.cause ?? reply.message, words, query);
     }
   });
 });

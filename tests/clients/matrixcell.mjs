@@ -6,7 +6,7 @@
  * @typedef {object} Cell
  * @property {any} io the stock client
  * @property {string} url
- * @property {string} board where they meet; nobody else is there
+ * @property {string} board of this run; no other clients use it
  * @property {Record<"ann" | "bob", string>} tokens
  * @property {("polling" | "websocket")[]} [transports] the client's own choice when it is missing
  * @property {boolean} recovers whether this version asks for its place again (4.6 and later)
@@ -22,7 +22,7 @@ const EXTRA = { deviceId: "d-1", app: { version: "2.3.1", name: "Ада" }, tags
  * Everything in order; gives the names of the steps.
  * @param {Cell} cell
  */
-export async function tellCell(cell) {
+export async function runCell(cell) {
   /** @type {any[]} */
   const open = [];
   const client = (/** @type {object} */ auth) => {
@@ -40,7 +40,7 @@ export async function tellCell(cell) {
     open.push(socket);
     return socket;
   };
-  const told = [];
+  const reply = [];
   try {
     const [ann, bob] = /** @type {const} */ (["ann", "bob"]).map((name) =>
       client({ token: cell.tokens[name], ...EXTRA }),
@@ -50,12 +50,12 @@ export async function tellCell(cell) {
       const done = await step(world).catch((/** @type {any} */ error) => {
         throw new Error(`${name}: ${error instanceof Error ? error.stack : error}`);
       });
-      if (done !== "not in this version") told.push(name);
+      if (done !== "not in this version") reply.push(name);
     }
   } finally {
     for (const socket of open) socket.disconnect();
   }
-  return told;
+  return reply;
 }
 
 /** @typedef {{ cell: Cell, client: (auth: object) => any, ann: any, bob: any }} World */
@@ -65,7 +65,7 @@ const STEPS = [
   ["a rejected CONNECT names its cause", rejection],
   ["a token with additional fields in auth connects", arrival],
   ["the transport in the end is the one that was asked for", transport],
-  ["an event is acknowledged, and the room hears of it", rooms],
+  ["an event is acknowledged, and the room receives it", rooms],
   ["the server asks, and the client acknowledges", question],
   ["binary data goes both ways", drawing],
   ["a lost connection is recovered", recovery],
@@ -76,7 +76,7 @@ const STEPS = [
 async function rejection({ client }) {
   for (const auth of [{ ...EXTRA }, { token: "nonsense", ...EXTRA }]) {
     const socket = client(auth);
-    const outcome = heardOf(socket, "connect_error");
+    const outcome = receivedOf(socket, "connect_error");
     socket.connect();
     const [error] = await outcome;
     same([error.message, error.data?.code], ["unauthorized", "unauthorized"]);
@@ -96,7 +96,7 @@ async function transport({ cell, ann, bob }) {
   const wanted = cell.transports?.at(-1) ?? "websocket";
   for (const socket of [ann, bob]) {
     const { engine } = socket.io;
-    if (engine.transport.name !== wanted) await heardOf(engine, "upgrade");
+    if (engine.transport.name !== wanted) await receivedOf(engine, "upgrade");
     same(engine.transport.name, wanted);
   }
 }
@@ -104,7 +104,7 @@ async function transport({ cell, ann, bob }) {
 /** @param {World} world */
 async function rooms({ cell, ann, bob }) {
   await must(ann, "board:join", { board: cell.board });
-  const joined = heardOf(ann, "board:joined");
+  const joined = receivedOf(ann, "board:joined");
   await must(bob, "board:join", { board: cell.board });
   same((await joined)[0], { user: "bob" });
   await noted(cell, ann, bob, "for all on the board");
@@ -112,8 +112,8 @@ async function rooms({ cell, ann, bob }) {
 
 /** @param {World} world */
 async function question({ cell, ann, bob }) {
-  bob.once("board:question", (/** @type {any} */ asked, /** @type {any} */ answer) =>
-    answer({ answer: `bob to ${asked.user}: ${asked.question}` }),
+  bob.once("board:question", (/** @type {any} */ request, /** @type {any} */ answer) =>
+    answer({ answer: `bob to ${request.user}: ${request.question}` }),
   );
   const ack = await must(ann, "board:ask", { board: cell.board, question: "tea?" });
   same([ack.answers, ack.missing], [[{ answer: "bob to ann: tea?" }], 0]);
@@ -127,10 +127,10 @@ async function drawing({ cell, ann, bob }) {
   ]) {
     for (const size of [1, IMAGE_BYTES]) {
       const image = Uint8Array.from({ length: size }, (_, index) => (index * 7 + size) % 256);
-      const heard = heardOf(to, "board:drawn");
+      const received = receivedOf(to, "board:drawn");
       const ack = await must(from, "board:draw", { board: cell.board, image });
       same([ack.bytes, bytes(ack.image)], [size, Array.from(image)]);
-      same(bytes((await heard)[0].image), Array.from(image));
+      same(bytes((await received)[0].image), Array.from(image));
     }
   }
 }
@@ -140,9 +140,9 @@ async function recovery({ cell, ann, bob }) {
   if (!cell.recovers) return "not in this version";
   const { id } = bob;
   await noted(cell, ann, bob, "before");
-  const back = heardOf(bob, "connect");
-  const missed = heardOf(bob, "board:note");
-  const ended = heardOf(bob, "disconnect");
+  const back = receivedOf(bob, "connect");
+  const missed = receivedOf(bob, "board:note");
+  const ended = receivedOf(bob, "disconnect");
   bob.io.engine.close();
   await ended;
   await must(ann, "board:note", { board: cell.board, text: "missed" });
@@ -156,8 +156,8 @@ async function recovery({ cell, ann, bob }) {
 async function reconnection({ cell, ann, bob }) {
   const { engine } = bob.io;
   const wanted = cell.transports?.at(-1) ?? "websocket";
-  if (engine.transport.name !== wanted) await heardOf(engine, "upgrade");
-  const [ended, back] = [heardOf(bob, "disconnect"), heardOf(bob, "connect")];
+  if (engine.transport.name !== wanted) await receivedOf(engine, "upgrade");
+  const [ended, back] = [receivedOf(bob, "disconnect"), receivedOf(bob, "connect")];
   // No packet begins like this, so the server closes the transport.
   engine.write("9");
   const [reason] = await ended;
@@ -175,19 +175,19 @@ async function reconnection({ cell, ann, bob }) {
  * @param {string} text
  */
 async function noted(cell, from, to, text) {
-  const heard = [from, to].map((socket) => heardOf(socket, "board:note"));
+  const received = [from, to].map((socket) => receivedOf(socket, "board:note"));
   const { number } = await must(from, "board:note", { board: cell.board, text });
-  for (const [note] of await Promise.all(heard)) same([note.number, note.text], [number, text]);
+  for (const [note] of await Promise.all(received)) same([note.number, note.text], [number, text]);
 }
 
 /** @param {any} socket */
 async function connected(socket) {
-  const refused = heardOf(socket, "connect_error").then(([error]) => {
+  const refused = receivedOf(socket, "connect_error").then(([error]) => {
     const words = [error.message, shown(error.data), error.description, shown(error.context)];
     throw new Error(`rejected: ${words}`);
   });
   refused.catch(() => {});
-  const inside = heardOf(socket, "connect");
+  const inside = receivedOf(socket, "connect");
   socket.connect();
   await Promise.race([inside, refused]);
 }
@@ -217,11 +217,11 @@ function must(socket, event, payload) {
  * @param {string} event
  * @returns {Promise<any[]>}
  */
-function heardOf(emitter, event) {
+function receivedOf(emitter, event) {
   const called = new Error(`no ${event} in time`);
-  const heard = new Promise((resolve, reject) => {
+  const received = new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(called), TIMEOUT_MS);
-    // In Node, a wait that nobody needs any more must not keep the story from ending.
+    // In Node, an unused wait must not keep the story from ending.
     /** @type {any} */ (timer).unref?.();
     emitter.once(event, (/** @type {any[]} */ ...parts) => {
       clearTimeout(timer);
@@ -229,8 +229,8 @@ function heardOf(emitter, event) {
     });
   });
   // Another step may have failed by the time this one is late.
-  heard.catch(() => {});
-  return /** @type {Promise<any[]>} */ (heard);
+  received.catch(() => {});
+  return /** @type {Promise<any[]>} */ (received);
 }
 
 /** What is binary in this place, as numbers. @param {any} data */

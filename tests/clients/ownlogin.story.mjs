@@ -12,7 +12,7 @@ import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { SignJWT } from "jose";
 import { Issuer, nowSeconds } from "./issuer.mjs";
-import { client, connect, heard, must } from "./people.mjs";
+import { client, connect, nextEvent, must } from "./people.mjs";
 import { Server, WIDE_LIMITS } from "./server.mjs";
 
 const EXAMPLES = fileURLToPath(new URL("../../examples/own-login/", import.meta.url));
@@ -48,7 +48,7 @@ async function serve(text, environment = {}) {
  */
 async function refusal(server, token) {
   const socket = client(server, { token });
-  const refused = heard(socket, "connect_error");
+  const refused = nextEvent(socket, "connect_error");
   socket.connect();
   const [error] = await refused;
   socket.disconnect();
@@ -97,16 +97,16 @@ test("a token by shared secret connects, and goes on in place past its end", asy
   assert.equal(await refusal(server, await sign(60, `${SECRET}x`)), "unauthorized");
 
   const socket = client(server, { token: await sign(3) });
-  const expiring = heard(socket, "auth:expiring");
+  const expiring = nextEvent(socket, "auth:expiring");
   socket.connect();
-  await heard(socket, "connect");
+  await nextEvent(socket, "connect");
   const { id } = socket;
   const [{ expires_at: end }] = await expiring;
   assert.ok(end <= Date.now() + 3_000);
   await must(socket, "auth:refresh", { token: await sign(300) });
-  // Somebody with the same short token who does not refresh shows that its time is over.
+  // A client with the same short token that does not refresh shows that the token has expired.
   const other = await connect(server, { token: await sign(3) });
-  await heard(other, "disconnect");
+  await nextEvent(other, "disconnect");
   assert.equal(socket.connected, true);
   assert.equal(socket.id, id, "the same connection all along");
   await must(socket, "room:list", {});
@@ -141,19 +141,19 @@ describe("tokens by published keys", () => {
       await must(first, "room:list", {});
       assert.equal(issuer.fetched, 1, "fetched once, at the start");
 
-      // Of a key nobody else has; of one that is published but not for this; not of this server.
-      const stranger = await Issuer.start();
-      endings.push(() => stranger.stop());
-      await stranger.addKey("first", alg);
-      const forged = await stranger.token("first", claims("ann"));
+      // Of an unknown key; of a published key for another purpose; of another server.
+      const outsider = await Issuer.start();
+      endings.push(() => outsider.stop());
+      await outsider.addKey("first", alg);
+      const forged = await outsider.token("first", claims("ann"));
       assert.equal(await refusal(server, forged), "unauthorized");
       const elsewhere = await issuer.token("first", claims("ann", { aud: "another" }));
       assert.equal(await refusal(server, elsewhere), "unauthorized");
       const old = await issuer.token("first", claims("ann", { iat: 5, exp: nowSeconds() - 60 }));
       assert.equal(await refusal(server, old), "unauthorized");
 
-      // Rotation: the key set gets a second key. A token of it leads to one look, and comes in;
-      // whoever is connected stays, and goes on with a token of the second key as well.
+      // Rotation: the key set gets a second key. A token of it causes one fetch and is accepted.
+      // Connected clients stay, and can renew with a token of the second key.
       await issuer.addKey("second", alg);
       const header = { cat: "cl_B7d4PD111AAA", typ: "application/at+jwt" };
       const next = await issuer.token("second", claims("ann", { sid: null }), header);
@@ -165,8 +165,8 @@ describe("tokens by published keys", () => {
       second.disconnect();
       // A flood of names of keys leads to no flood of requests.
       for (let number = 0; number < 20; number += 1) {
-        await stranger.addKey(`unknown-${number}`, alg);
-        const unknown = await stranger.token(`unknown-${number}`, claims("eve"));
+        await outsider.addKey(`unknown-${number}`, alg);
+        const unknown = await outsider.token(`unknown-${number}`, claims("eve"));
         assert.equal(await refusal(server, unknown), "unauthorized");
       }
       assert.equal(issuer.fetched, 2, "and no more for a minute");
@@ -187,14 +187,14 @@ describe("tokens by published keys", () => {
     });
   }
 
-  test("an address that vouches for nobody, or is private, is not asked", async () => {
+  test("an address without a valid certificate, or a private one, is not requested", async () => {
     const issuer = await Issuer.start();
     endings.push(() => issuer.stop());
     await issuer.addKey("first", "ES256");
     const section =
       `[[token.issuer]]\nissuer = "${ID}"\naudience = "portcullis"\nalgorithm = "ES256"\n` +
       `jwks_url = "${issuer.url}/.well-known/jwks.json"\n`;
-    // Its authority is not named: keys are not fetched, and nobody comes in.
+    // Its authority is not configured: keys are not fetched, and no client is admitted.
     const server = await serve(`${section}[danger]\njwks_private_addresses = true\n`);
     const token = await issuer.token("first", claims("ann"));
     assert.equal(await refusal(server, token), "unauthorized");
@@ -221,11 +221,11 @@ async function run(program, server, trusted, environment) {
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let said = "";
-  child.stdout.on("data", (chunk) => (said += chunk));
-  child.stderr.on("data", (chunk) => (said += chunk));
+  let output = "";
+  child.stdout.on("data", (chunk) => (output += chunk));
+  child.stderr.on("data", (chunk) => (output += chunk));
   const [code] = await once(child, "exit", { signal: AbortSignal.timeout(30_000) });
-  return { code, said };
+  return { code, output };
 }
 
 /** @param {string} name */
@@ -272,10 +272,10 @@ describe("the examples", () => {
     const kid = "NjVBRjY5MDlCMUIwNzU4RTA2QzZFMDQ4QzQ2MDAyQjVDNjk1RTM2Qg";
     const roles = { "https://chat.example/roles": ["admin"] };
     issuer.routes.set("/oauth/token", async (body) => {
-      const asked = JSON.parse(body);
-      assert.equal(asked.audience, "https://chat.example");
+      const requested = JSON.parse(body);
+      assert.equal(requested.audience, "https://chat.example");
       return {
-        access_token: await issuer.token(kid, shaped(asked.client_id === "admin" ? roles : {})),
+        access_token: await issuer.token(kid, shaped(requested.client_id === "admin" ? roles : {})),
         token_type: "Bearer",
       };
     });
@@ -284,15 +284,15 @@ describe("the examples", () => {
       ["admin", "an administrator"],
       ["user", "no administrator"],
     ]) {
-      const { code, said } = await run("auth0/chat.mjs", server, trusted, {
+      const { code, output } = await run("auth0/chat.mjs", server, trusted, {
         AUTH0_ISSUER: issuer.url,
         AUTH0_AUDIENCE: "https://chat.example",
         AUTH0_CLIENT_ID: String(client),
         AUTH0_CLIENT_SECRET: "s",
       });
-      assert.equal(code, 0, said);
-      assert.match(said, /auth0\|507f1f77bcf86cd799439011 says hello/);
-      assert.match(said, new RegExp(`^${expect}$`, "m"));
+      assert.equal(code, 0, output);
+      assert.match(output, /auth0\|507f1f77bcf86cd799439011 says hello/);
+      assert.match(output, new RegExp(`^${expect}$`, "m"));
     }
     const foreign = await issuer.token(kid, shaped({ aud: ["https://chat.example", "else"] }));
     assert.equal(await refusal(server, foreign), "unauthorized");
@@ -304,15 +304,15 @@ describe("the examples", () => {
     endings.push(() => issuer.stop());
     await issuer.addKey("FJ86GcF3jTbNLOco4NvZkUCIUmfYCqoqtOQeMfbhNlE", "RS256");
     issuer.routes.set("/realms/main/protocol/openid-connect/token", async (body) => {
-      const asked = new URLSearchParams(body);
-      const admin = asked.get("client_id") === "admin";
+      const requested = new URLSearchParams(body);
+      const admin = requested.get("client_id") === "admin";
       const token = await issuer.token("FJ86GcF3jTbNLOco4NvZkUCIUmfYCqoqtOQeMfbhNlE", {
         jti: "a2f6ac1e-3c1b-4d5b-9c2e-0f0c9d0f4d3a",
         iss: "https://id.example/realms/main",
         aud: ["portcullis", "account"],
         sub: "f2b2f6f4-5d0e-4b25-8a7c-0d0a5fbb9f3d",
         typ: "Bearer",
-        azp: asked.get("client_id"),
+        azp: requested.get("client_id"),
         sid: "6a1b0a6c-6f4d-4d0d-9d68-3b7d0d8b7a10",
         acr: "1",
         "allowed-origins": ["https://app.example"],
@@ -330,14 +330,14 @@ describe("the examples", () => {
       ["admin", "an administrator"],
       ["user", "no administrator"],
     ]) {
-      const { code, said } = await run("keycloak/chat.mjs", server, trusted, {
+      const { code, output } = await run("keycloak/chat.mjs", server, trusted, {
         KEYCLOAK_REALM: `${issuer.url}/realms/main`,
         KEYCLOAK_CLIENT_ID: String(client),
         KEYCLOAK_CLIENT_SECRET: "s",
       });
-      assert.equal(code, 0, said);
-      assert.match(said, /Ann Lee says hello/);
-      assert.match(said, new RegExp(`^${expect}$`, "m"));
+      assert.equal(code, 0, output);
+      assert.match(output, /Ann Lee says hello/);
+      assert.match(output, new RegExp(`^${expect}$`, "m"));
     }
   });
 
@@ -352,11 +352,11 @@ describe("the examples", () => {
     });
     const app = createServer(async (request, response) => {
       const cookie = request.headers.cookie ?? "";
-      const asked = new Request(`http://app${request.url}`, {
+      const requested = new Request(`http://app${request.url}`, {
         method: "POST",
         headers: { cookie },
       });
-      const answer = await route(asked);
+      const answer = await route(requested);
       response.writeHead(answer.status, Object.fromEntries(answer.headers));
       response.end(await answer.text());
     });
@@ -378,12 +378,12 @@ describe("the examples", () => {
     writeFileSync(trusted, server.ca);
     const environment = { APP_URL: `http://127.0.0.1:${address.port}` };
     const ann = { ...environment, SESSION_COOKIE: "session=ann" };
-    const { code, said } = await run("nextjs/chat.mjs", server, trusted, ann);
-    assert.equal(code, 0, said);
-    assert.match(said, /Ann says hello/);
-    const nobody = { ...environment, SESSION_COOKIE: "session=eve" };
-    const refused = await run("nextjs/chat.mjs", server, trusted, nobody);
-    assert.equal(refused.code, 1, refused.said);
-    assert.match(refused.said, /refused: unauthorized/);
+    const { code, output } = await run("nextjs/chat.mjs", server, trusted, ann);
+    assert.equal(code, 0, output);
+    assert.match(output, /Ann says hello/);
+    const no_user = { ...environment, SESSION_COOKIE: "session=eve" };
+    const refused = await run("nextjs/chat.mjs", server, trusted, no_user);
+    assert.equal(refused.code, 1, refused.output);
+    assert.match(refused.output, /refused: unauthorized/);
   });
 });

@@ -129,7 +129,7 @@ describe("the page", () => {
         }
         await openList(page);
         await page.getByRole("button", { name: "Sign out Firefox on Windows" }).click();
-        const dialog = page.getByRole("dialog", { name: "Confirm that it is you" });
+        const dialog = page.getByRole("dialog", { name: "Confirm your identity" });
         await dialog.getByLabel("Password").fill(PASSWORD);
         await picture(page, "confirm-that-it-is-you");
         const ended = page.waitForRequest((sent) => sent.url().endsWith("/auth/sessions/end"));
@@ -174,11 +174,11 @@ describe("the page", () => {
     await dora.page.getByRole("button", { name: "Create room" }).click();
     await dora.page.getByRole("heading", { name: "Back room", level: 1 }).waitFor();
     await members(dora.page).getByRole("button", { name: "Invite" }).click();
-    const dialog = dora.page.getByRole("dialog", { name: "Invite somebody" });
+    const dialog = dora.page.getByRole("dialog", { name: "Invite a user" });
     const field = dialog.getByLabel("User name or user id");
     for (const [text, answer] of [
-      ["no such person", /Nobody in your rooms has this name/],
-      ["nobody-at-all", /nobody has this id/],
+      ["no such person", /No user in your rooms has this name/],
+      ["missing-id", /the id is unknown/],
     ]) {
       await field.fill(String(text));
       await dora.page.keyboard.press("Enter");
@@ -340,7 +340,7 @@ describe("the page", () => {
     await createRoom(page, "Quiet corner");
     const { id: userId } = await login(server, "mona");
     await must(admin, "user:mute", { userId, duration_s: 3_000_000 });
-    await say(page, "can you hear me");
+    await say(page, "can you read me");
     const muted = page.getByRole("status").filter({ hasText: "You are muted until" });
     await muted.waitFor();
     const pending = page.locator(".pending [role=alert]");
@@ -353,7 +353,7 @@ describe("the page", () => {
     await page.getByRole("heading", { name: "Quiet corner", level: 1 }).waitFor();
     await muted.waitFor();
     await must(admin, "user:mute", { userId, duration_s: 0 });
-    // Whoever is heard again is not kept from trying.
+    // A peer that answers again can try again.
     await say(page, "and now");
     await shown(page, "and now").waitFor();
     await muted.waitFor({ state: "detached" });

@@ -107,8 +107,8 @@ export function client(server, auth, options = {}) {
  */
 export async function connect(server, person, options) {
   const socket = client(server, { token: person.token }, options);
-  const connected = heard(socket, "connect");
-  const refused = heard(socket, "connect_error").then(([error]) => {
+  const connected = nextEvent(socket, "connect");
+  const refused = nextEvent(socket, "connect_error").then(([error]) => {
     throw new Error(`refused: ${error.message} ${JSON.stringify(error.data)}`);
   });
   refused.catch(() => {});
@@ -125,20 +125,20 @@ export async function connect(server, person, options) {
  * @param {object} [envelope]
  * @returns {Promise<Ack>}
  */
-export async function tell(socket, event, payload, envelope) {
+export async function sendEvent(socket, event, payload, envelope) {
   const parts = envelope === undefined ? [payload] : [payload, envelope];
   return socket.timeout(ANSWER_TIMEOUT_MS).emitWithAck(event, ...parts);
 }
 
 /**
- * As `tell`, and it must be taken.
+ * As `sendEvent`, and it must be taken.
  * @param {Socket} socket
  * @param {string} event
  * @param {object} payload
  * @param {object} [envelope]
  */
 export async function must(socket, event, payload, envelope) {
-  const ack = await tell(socket, event, payload, envelope);
+  const ack = await sendEvent(socket, event, payload, envelope);
   if (ack.ok !== true) throw new Error(`${event} was refused: ${JSON.stringify(ack)}`);
   return ack;
 }
@@ -149,7 +149,7 @@ export async function must(socket, event, payload, envelope) {
  * @param {string} event
  * @returns {Promise<any[]>}
  */
-export function heard(socket, event) {
+export function nextEvent(socket, event) {
   return new Promise((resolve, reject) => {
     const late = () => reject(new Error(`no ${event} in time`));
     const timer = setTimeout(late, ANSWER_TIMEOUT_MS);

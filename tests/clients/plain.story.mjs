@@ -9,7 +9,7 @@ import { Server, WIDE_LIMITS } from "./server.mjs";
 
 const TIMEOUT_MS = 15_000;
 
-/** A bare WebSocket that numbers its requests and keeps what it hears. */
+/** A plain WebSocket that numbers its requests and keeps all received messages. */
 class Plain {
   /** @type {Map<number | string, (answer: any) => void>} */
   #waiting = new Map();
@@ -50,7 +50,7 @@ class Plain {
     return code;
   }
 
-  /** The status of the answer that is no upgrade. */
+  /** The status of an answer that is not an upgrade. */
   async refused() {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const [request, response] = await once(this.socket, "unexpected-response", { signal });
@@ -104,8 +104,8 @@ describe("a bare WebSocket", () => {
     const roomId = room.id;
     await must(stock, "room:join", { roomId });
     for (let number = 1; number <= 5; number += 1) {
-      const said = await plain.ask("chat:send", { roomId, message: `plain ${number}` });
-      assert.equal(said.ok, true, JSON.stringify(said));
+      const text = await plain.ask("chat:send", { roomId, message: `plain ${number}` });
+      assert.equal(text.ok, true, JSON.stringify(text));
       await must(stock, "chat:send", { roomId, message: `stock ${number}` });
     }
     const once = await plain.ask("chat:send", { roomId, message: "once" }, { mid: "p-1" });
@@ -119,9 +119,9 @@ describe("a bare WebSocket", () => {
     );
     const page = await plain.ask("chat:history", { roomId });
     assert.deepEqual(page.messages, received);
-    const heard = plain.events.filter(({ event }) => event === "chat:message");
+    const delivered = plain.events.filter(({ event }) => event === "chat:message");
     assert.deepEqual(
-      heard.map(({ data }) => data),
+      delivered.map(({ data }) => data),
       received,
     );
     stock.disconnect();
@@ -169,7 +169,7 @@ describe("a bare WebSocket", () => {
     assert.equal(await ended, 4429);
   });
 
-  test("is not opened for whoever may not have it (T-001, T-022)", async () => {
+  test("is rejected without permission (T-001, T-022)", async () => {
     /** @type {[Record<string, string>, string, number][]} */
     const cases = [
       [{ origin: "https://evil.example" }, "/ws", 403],

@@ -38,13 +38,13 @@ describe("three people with python-socketio on a board", () => {
           timeout: TIMEOUT_MS,
           killSignal: "SIGKILL",
         });
-        const [said, complained, [code]] = await Promise.all([
+        const [response, complained, [code]] = await Promise.all([
           text(child.stdout),
           text(child.stderr),
           once(child, "exit"),
         ]);
-        assert.equal(code, 0, `${said}${complained}${server.output()}`);
-        assert.equal(said, `told by ${transport}\n`);
+        assert.equal(code, 0, `${response}${complained}${server.output()}`);
+        assert.equal(response, `told by ${transport}\n`);
         assert.equal(complained, "");
       });
     }

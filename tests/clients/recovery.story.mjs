@@ -2,7 +2,16 @@
 // Never: a place for anyone but its user.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { client, collect, connect, heard, history, must, newPerson, tell } from "./people.mjs";
+import {
+  client,
+  collect,
+  connect,
+  nextEvent,
+  history,
+  must,
+  newPerson,
+  sendEvent,
+} from "./people.mjs";
 import { Server, WIDE_LIMITS } from "./server.mjs";
 
 /** @typedef {import("./people.mjs").Message} Message */
@@ -20,27 +29,27 @@ const upTo = (count) => Array.from({ length: count }, (_, index) => index + 1);
 
 /**
  * The engine goes away under a socket. While it changes its transport it would not go at once, and
- * the stock client would hand on twice what comes in that very moment.
+ * the stock client would deliver an event of that moment twice.
  * @param {Socket} socket
  */
 async function lose(socket) {
   const { engine } = socket.io;
   const { upgrading } = /** @type {any} */ (engine);
   if (upgrading) await new Promise((resolve) => engine.once("upgrade", () => resolve(undefined)));
-  const ended = heard(socket, "disconnect");
+  const ended = nextEvent(socket, "disconnect");
   engine.close();
   await ended;
 }
 
 /** @param {Socket} socket */
 async function comeBack(socket) {
-  const inside = heard(socket, "connect");
+  const inside = nextEvent(socket, "connect");
   socket.connect();
   await inside;
 }
 
 /**
- * What the stock client was told to come back with.
+ * The recovery data that the stock client received.
  * @param {Socket} socket
  * @returns {{ pid: string, offset: string }}
  */
@@ -118,12 +127,12 @@ describe("a stock client that loses its connection", () => {
       await inbox.atLeast(1);
       const { id } = bob;
       for (let round = 1; round <= 6; round += 1) {
-        const back = heard(bob, "connect");
-        const said = upTo(8).map((number) => say(`round ${round}, ${number}`));
+        const back = nextEvent(bob, "connect");
+        const response = upTo(8).map((number) => say(`round ${round}, ${number}`));
         // Somewhere among them.
-        await said[round];
+        await response[round];
         await lose(bob);
-        await Promise.all([back, ...said]);
+        await Promise.all([back, ...response]);
         assert.deepEqual([bob.recovered, bob.id], [true, id], `round ${round}`);
       }
       await say("the last");
@@ -152,7 +161,9 @@ describe("a stock client that loses its connection", () => {
       await inbox.atLeast(1);
       await lose(bob);
       await Promise.all(upTo(missed).map((number) => say(`missed ${number}`)));
-      const lostAgain = heard(bob, "disconnect").then(([why]) => assert.fail(`lost again: ${why}`));
+      const lostAgain = nextEvent(bob, "disconnect").then(([why]) =>
+        assert.fail(`lost again: ${why}`),
+      );
       await comeBack(bob);
       // A few have to be made up for, very many cannot be; whichever it is, it is all or nothing.
       assert.ok(missed > 100 || bob.recovered);
@@ -167,7 +178,7 @@ describe("a stock client that loses its connection", () => {
     }
   });
 
-  test("and was taken out of the room meanwhile, hears no more of it (T-147)", async () => {
+  test("and was removed from the room, receives nothing of it (T-147)", async () => {
     const { bob, roomId, inbox, say } = await together();
     const second = await enter(people.bob);
     await say("heard");
@@ -178,13 +189,13 @@ describe("a stock client that loses its connection", () => {
     await say("not for bob");
     await comeBack(bob);
     await say("nor this");
-    const late = await tell(bob, "chat:history", { roomId });
+    const late = await sendEvent(bob, "chat:history", { roomId });
     assert.equal(late.error?.code, "forbidden");
     const { room } = await must(bob, "room:create", { name: "Own", visibility: "public" });
     await must(bob, "chat:send", { roomId: room.id, message: "own" });
-    const heardOfOwn = await inbox.atLeast(2);
-    const texts = heardOfOwn.map(text);
-    // What was said while he was a member may be told or not; what came after may not.
+    const receivedOfOwn = await inbox.atLeast(2);
+    const texts = receivedOfOwn.map(text);
+    // Messages while he was a member may be delivered; later messages must not.
     assert.deepEqual(
       texts.filter((each) => each !== "missed while a member"),
       ["heard", "own"],
@@ -193,7 +204,7 @@ describe("a stock client that loses its connection", () => {
     second.disconnect();
   });
 
-  test("keeps its place from a stranger who shows its id (T-147)", async () => {
+  test("rejects another client with its id (T-147)", async () => {
     const { bob, inbox, say } = await together();
     await say("heard");
     await inbox.atLeast(1);
@@ -211,7 +222,7 @@ describe("a stock client that loses its connection", () => {
     // A refused CONNECT must not use the place up either.
     for (const token of [undefined, "nonsense", `${people.bob.token.slice(0, -4)}AAAA`]) {
       const forger = client(server, { token, ...shown });
-      const refused = heard(forger, "connect_error");
+      const refused = nextEvent(forger, "connect_error");
       forger.connect();
       const [error] = await refused;
       assert.equal(error.data?.code, "unauthorized");
@@ -220,7 +231,7 @@ describe("a stock client that loses its connection", () => {
     await comeBack(bob);
     assert.deepEqual([bob.recovered, bob.id], [true, id]);
     assert.deepEqual((await inbox.atLeast(2)).map(text), ["heard", "missed"]);
-    await tell(thief, "room:list", {});
+    await sendEvent(thief, "room:list", {});
     assert.deepEqual(stolen.all, []);
     bob.disconnect();
     thief.disconnect();
@@ -243,7 +254,7 @@ describe("a stock client that loses its connection", () => {
       { ...shown, offset: ["1"] },
       { ...shown, offset: "1; DROP TABLE message" },
     ];
-    // Bob is here: his place is not to be had a second time.
+    // Bob is connected: his state cannot be recovered a second time.
     for (const made of claims) {
       const again = client(server, { token: people.bob.token, ...made });
       open.push(again);
@@ -251,7 +262,7 @@ describe("a stock client that loses its connection", () => {
       await comeBack(again);
       assert.notEqual(again.id, id, JSON.stringify(made));
       assert.notEqual(claim(again).pid, shown.pid);
-      await tell(again, "room:list", {});
+      await sendEvent(again, "room:list", {});
       assert.deepEqual(extra.all, []);
       again.disconnect();
     }
@@ -270,7 +281,7 @@ describe("a stock client that loses its connection", () => {
     await comeBack(bob);
     assert.equal(bob.recovered, false);
     assert.notEqual(bob.id, id);
-    await tell(bob, "room:list", {});
+    await sendEvent(bob, "room:list", {});
     assert.deepEqual(inbox.all.map(text), ["heard"]);
     bob.disconnect();
   });

@@ -184,13 +184,13 @@ export class Server {
 
   /**
    * @param {import("node:stream").Readable} stream
-   * @param {(line: string) => void} [hear]
+   * @param {(line: string) => void} [receive]
    */
-  #read(stream, hear) {
+  #read(stream, receive) {
     createInterface({ input: stream }).on("line", (line) => {
       this.#output.push(line);
       if (this.#output.length > OUTPUT_LINES_MAX) this.#output.shift();
-      hear?.(line);
+      receive?.(line);
     });
   }
 

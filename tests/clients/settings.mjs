@@ -1,5 +1,5 @@
-// How the stock client may be told to reach a server.
-// Never: a setting nobody uses.
+// Settings of the stock client that reach a server.
+// Never: an unused setting.
 
 /** @type {[string, import("./boardstory.mjs").Transport[] | undefined][]} */
 export const SETTINGS = [

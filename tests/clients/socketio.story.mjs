@@ -2,7 +2,16 @@
 // Never: a look inside the server; only what it prints, answers and sends.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { client, collect, connect, heard, history, must, newPerson, tell } from "./people.mjs";
+import {
+  client,
+  collect,
+  connect,
+  nextEvent,
+  history,
+  must,
+  newPerson,
+  sendEvent,
+} from "./people.mjs";
 import { Server, WIDE_LIMITS } from "./server.mjs";
 
 /** @typedef {import("./people.mjs").Message} Message */
@@ -84,13 +93,13 @@ describe("two people talk", () => {
       assert.deepEqual({ id, seq, timestamp, message }, ack);
     }
     for (const [person, { id, username }] of [ann, bob].entries()) {
-      const said = first.filter((/** @type {Message} */ { userId }) => userId === id);
+      const response = first.filter((/** @type {Message} */ { userId }) => userId === id);
       const inOrder = upTo(EACH).map((number) => `person ${person} says number ${number}`);
       assert.deepEqual(
-        said.map((/** @type {Message} */ { message }) => message),
+        response.map((/** @type {Message} */ { message }) => message),
         inOrder,
       );
-      assert.ok(said.every((/** @type {Message} */ message) => message.username === username));
+      assert.ok(response.every((/** @type {Message} */ message) => message.username === username));
     }
     assert.deepEqual(await history(sockets[1], room.id), first);
 
@@ -134,14 +143,19 @@ describe("two people talk", () => {
     const first = await must(socket, "chat:send", payload, { mid: "m-1" });
     const again = await must(socket, "chat:send", payload, { mid: "m-1" });
     assert.deepEqual(again, first);
-    const other = await tell(socket, "chat:send", { roomId, message: "twice" }, { mid: "m-1" });
+    const other = await sendEvent(
+      socket,
+      "chat:send",
+      { roomId, message: "twice" },
+      { mid: "m-1" },
+    );
     assertRefused(other.error, "IDEMPOTENCY_CONFLICT");
     await must(socket, "chat:send", { roomId, message: "last" });
     const texts = (await inbox.atLeast(2)).map(({ message }) => message);
     assert.deepEqual(texts, ["once", "last"]);
   });
 
-  test("who is no member neither reads nor writes, and learns nothing (T-064, T-065)", async () => {
+  test("a user who is not a member cannot read, write or learn anything (T-064, T-065)", async () => {
     const inside = await enter(ann);
     const { id: hidden } = await newRoom(inside, "private");
     const events = ["room:join", "room:leave", "room:delete", "room:members", "chat:history"];
@@ -151,7 +165,7 @@ describe("two people talk", () => {
       const answers = [];
       for (const roomId of [hidden, "no_such_room"]) {
         const payload = event === "chat:send" ? { roomId, message: "hello" } : { roomId };
-        const { error } = await tell(outside, event, payload);
+        const { error } = await sendEvent(outside, event, payload);
         assertRefused(error, "forbidden");
         const { ref: _, ...rest } = /** @type {any} */ (error);
         answers.push(rest);
@@ -174,19 +188,19 @@ describe("two people talk", () => {
       ["ann", true],
       ["bob", true],
     ]);
-    const refused = await tell(guest, "room:delete", { roomId });
+    const refused = await sendEvent(guest, "room:delete", { roomId });
     assertRefused(refused.error, "forbidden");
     await must(guest, "room:leave", { roomId });
-    const late = await tell(guest, "chat:send", { roomId, message: "still here" });
+    const late = await sendEvent(guest, "chat:send", { roomId, message: "still here" });
     assertRefused(late.error, "forbidden");
     await must(guest, "room:join", { roomId });
     const words = (await changes.atLeast(3)).map(({ change }) => change);
     for (const word of ["joined", "left"]) assert.ok(words.includes(word), `${words}`);
 
-    const gone = heard(guest, "room:deleted");
+    const gone = nextEvent(guest, "room:deleted");
     await must(owner, "room:delete", { roomId });
     assert.deepEqual(await gone, [{ roomId }]);
-    const after = await tell(guest, "chat:send", { roomId, message: "hello?" });
+    const after = await sendEvent(guest, "chat:send", { roomId, message: "hello?" });
     assertRefused(after.error, "forbidden");
   });
 
@@ -203,14 +217,14 @@ describe("two people talk", () => {
       ["chat:send", { roomId, message: "x", admin: true }, "INVALID_MESSAGE", undefined],
     ];
     for (const [event, payload, code, field] of cases) {
-      const { ok, error } = await tell(socket, event, payload);
+      const { ok, error } = await sendEvent(socket, event, payload);
       assert.equal(ok, false);
       assertRefused(error, code);
       if (field !== undefined) assert.equal(error?.["field"], field, JSON.stringify(error));
     }
-    const told = heard(socket, "error");
+    const reply = nextEvent(socket, "error");
     socket.emit("chat:send", { roomId });
-    const [error] = await told;
+    const [error] = await reply;
     assertRefused(error, "INVALID_MESSAGE");
     assert.equal(error.event, "chat:send");
   });
@@ -230,7 +244,7 @@ describe("two people talk", () => {
   });
 });
 
-describe("who may not come in", () => {
+describe("rejected clients", () => {
   /** @type {Server} */
   let server;
   before(async () => {
@@ -242,13 +256,13 @@ describe("who may not come in", () => {
 
   /** @param {Socket} socket */
   async function refusal(socket) {
-    const refused = heard(socket, "connect_error");
-    const connected = heard(socket, "connect");
+    const refused = nextEvent(socket, "connect_error");
+    const connected = nextEvent(socket, "connect");
     connected.catch(() => {});
     socket.connect();
     const outcome = await Promise.race([refused, connected]);
     socket.disconnect();
-    assert.ok(outcome[0] instanceof Error, "it was let in");
+    assert.ok(outcome[0] instanceof Error, "it was admitted");
     return /** @type {Error & { data?: any }} */ (outcome[0]);
   }
 
@@ -307,12 +321,12 @@ describe("limits", () => {
     for (const number of upTo(10)) {
       await must(socket, "chat:send", { roomId: room.id, message: `number ${number}` });
     }
-    const { error } = await tell(socket, "chat:send", payload);
+    const { error } = await sendEvent(socket, "chat:send", payload);
     assertRefused(error, "RATE_LIMIT_EXCEEDED");
     assert.ok(Number.isInteger(error?.["retry_after_s"]) && error?.["retry_after_s"] > 0);
-    const told = heard(socket, "error");
+    const reply = nextEvent(socket, "error");
     socket.emit("chat:send", payload);
-    const [unasked] = await told;
+    const [unasked] = await reply;
     assertRefused(unasked, "RATE_LIMIT_EXCEEDED");
     assert.equal(unasked.event, "chat:send");
 
@@ -320,7 +334,7 @@ describe("limits", () => {
     const second = await connect(server, person);
     open.push(second);
     await must(second, "room:join", { roomId: room.id });
-    assertRefused((await tell(second, "chat:send", payload)).error, "RATE_LIMIT_EXCEEDED");
+    assertRefused((await sendEvent(second, "chat:send", payload)).error, "RATE_LIMIT_EXCEEDED");
     assert.equal((await history(second, room.id)).length, 10);
   });
 });

@@ -1,9 +1,9 @@
 // The stock Socket.IO client on the board by each of its transports, in Node.
-// Never: a transport that is believed without being looked at.
+// Never: assumes a transport without checking it.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { io } from "socket.io-client";
-import { tell } from "./boardstory.mjs";
+import { runStory } from "./boardstory.mjs";
 import { Board } from "./examples.mjs";
 import { PollingSession, WebSocketSession } from "./rawsession.mjs";
 import { SETTINGS } from "./settings.mjs";
@@ -20,7 +20,7 @@ describe("three people on a board", () => {
 
   for (const [index, [setting, transports]] of SETTINGS.entries()) {
     test(setting, async () => {
-      const told = await tell({
+      const reply = await runStory({
         io,
         url: server.url,
         board: `node_${index}`,
@@ -29,12 +29,12 @@ describe("three people on a board", () => {
         transports,
         options: { extraHeaders: { Origin: server.url } },
       });
-      assert.equal(told.length, 10, told.join("\n"));
+      assert.equal(reply.length, 10, reply.join("\n"));
     });
   }
 
-  test("a refusal is told while the transport changes", async () => {
-    // The poll was let go for the probe, so it can only be told by the WebSocket.
+  test("a rejection is delivered while the transport changes", async () => {
+    // The poll was answered for the probe, so only the WebSocket can deliver it.
     const polling = new PollingSession(server.url);
     await polling.begin();
     const socket = new WebSocketSession(server.url, "/socket.io/", `&sid=${polling.sid}`);

@@ -1,5 +1,5 @@
-// Requests over HTTPS: who signs in, stays in, and out.
-// Never: keeps a token; it hands it to the caller and forgets it.
+// Requests over HTTPS: sign in, refresh, sign out.
+// Never: keeps a token; the caller gets it.
 import { count, fieldsOf, readUser, text, type User } from "./contract";
 import { readMuted } from "./mute";
 import { readRefusal, Refusal } from "./refusal";
@@ -72,7 +72,9 @@ export async function post(
   bearer?: string,
 ): Promise<Readonly<Record<string, unknown>>> {
   const sent = { method: "POST", body: JSON.stringify(body) };
-  return read(await send(path, sent, { "content-type": "application/json", ...whoAsks(bearer) }));
+  return read(
+    await send(path, sent, { "content-type": "application/json", ...authorization(bearer) }),
+  );
 }
 
 /** As `post`, for what is only read. */
@@ -80,10 +82,10 @@ export async function get(
   path: string,
   bearer: string,
 ): Promise<Readonly<Record<string, unknown>>> {
-  return read(await send(path, { method: "GET" }, whoAsks(bearer)));
+  return read(await send(path, { method: "GET" }, authorization(bearer)));
 }
 
-function whoAsks(bearer: string | undefined): Record<string, string> {
+function authorization(bearer: string | undefined): Record<string, string> {
   return bearer === undefined ? {} : { authorization: `Bearer ${bearer}` };
 }
 

@@ -1,4 +1,4 @@
-// The page's one connection, for whoever has something to ask.
+// The single connection of the page, shared by all its parts.
 // Never: more than one at a time.
 import { Realtime, type Listener } from "./realtime";
 import { Refusal } from "./refusal";

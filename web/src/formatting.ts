@@ -10,7 +10,7 @@ export type Piece =
 
 /** Deeper nesting than this has no meaning for a reader. */
 const DEPTH_MAX = 16;
-/** More markup than this in 1,000 characters is no message. */
+/** A message has at most this much markup in 1,000 characters. */
 const TOKENS_MAX = 4000;
 
 const TOKEN = /<(\/?)([a-z]{1,8})((?:\s[^<>]{0,2100})?)>|([^<]+)|</gy;

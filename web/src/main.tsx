@@ -17,12 +17,12 @@ function takeSetupToken(): void {
   if (token === undefined && link === undefined) return;
   setupToken.value = token ?? setupToken.value;
   door.value = link ?? door.value;
-  // It works once, for whoever has it: it does not stay in the address bar or the history.
+  // The link works once for every holder, so it does not stay in the address bar or the history.
   history.replaceState(null, "", location.pathname);
 }
 
 takeSetupToken();
-// The link pasted into a page that is open already is no new load.
+// A link that is pasted into an open page does not load it again.
 addEventListener("hashchange", takeSetupToken);
 
 effect(() => {

@@ -29,7 +29,7 @@ export function keepReadMarks(): void {
   });
 }
 
-export function forgetReadMarks(): void {
+export function removeReadMarks(): void {
   try {
     sessionStorage.removeItem(KEY);
   } catch {
@@ -39,7 +39,7 @@ export function forgetReadMarks(): void {
 
 async function keep(user: string, roomId: string, seq: number): Promise<void> {
   const name = await hashOf(roomId);
-  // Whoever signed out meanwhile leaves nothing behind.
+  // A user who signed out in the meantime leaves no data behind.
   if (name === undefined || session.value?.user.id !== user) return;
   const marks = stored();
   marks.delete(name);

@@ -1,10 +1,9 @@
-// A refusal as the page holds it, and the words a person reads for it.
+// A rejection or failure, and the sentence that the user reads.
 // Never: a stack trace, or a server text shown as anything but text.
 
 import { muteSentence, readMute } from "./mute";
 
-/** What the server, or the way to it, said no with. */
-/** What a refusal says beside its code. */
+/** The details of a refusal in addition to its code. */
 export interface RefusalDetails {
   ref?: string;
   retryAfterS?: number;
@@ -28,37 +27,46 @@ export class Refusal extends Error {
 const SENTENCES: ReadonlyMap<string, string> = new Map([
   ["offline", "The server cannot be reached. Check your connection."],
   ["timeout", "The server did not answer in time."],
-  ["unreadable", "The server gave an answer this page does not understand."],
+  ["unreadable", "The server sent an answer that this page does not understand."],
   ["rate_limited", "Too many attempts."],
   ["RATE_LIMIT_EXCEEDED", "You are sending too fast."],
-  ["SPAM_DETECTED", "This message reads as spam, so it was not sent."],
-  ["INVALID_CONTENT", "This message holds markup that would run as a script, so it was not sent."],
+  ["SPAM_DETECTED", "This message looks like spam, so it was not sent."],
+  [
+    "INVALID_CONTENT",
+    "This message contains markup that would run as a script, so it was not sent.",
+  ],
   ["INVALID_MESSAGE", "The server did not accept this."],
   ["IDEMPOTENCY_CONFLICT", "This message was already sent with another text."],
   ["UNKNOWN_EVENT", "This server does not offer that."],
   ["name_taken", "That name is taken."],
   ["weak_password", "Use 8 to 128 characters that are not a well-known password."],
-  ["forbidden", "You may not do that, or it is not there any more."],
-  ["forbidden_origin", "This page may not talk to that server."],
+  ["forbidden", "You do not have permission for this, or it does not exist any more."],
+  ["forbidden_origin", "This page is not allowed to connect to that server."],
   ["limit_reached", "A limit of this server is reached."],
   ["too_large", "That is too large."],
   ["password_too_long", "This password is too long: a password has at most 128 characters."],
   ["password_too_short", "This password is too short: a password has at least 8 characters."],
-  ["forbidden_invite", "You cannot invite this user: nobody has this id, or you may not invite."],
-  ["forbidden_kick", "You cannot remove this user: their role protects them, or you may not."],
-  ["unknown_person", "Nobody in your rooms has this name. Ask the person for their user id."],
-  ["several_people", "Several people in your rooms have this name. Use the user id."],
-  ["connection_limit", "You are signed in in too many windows. Close one and try again."],
+  [
+    "forbidden_invite",
+    "You cannot invite this user: the id is unknown, or you do not have permission.",
+  ],
+  [
+    "forbidden_kick",
+    "You cannot remove this user: their role protects them, or you do not have permission.",
+  ],
+  ["unknown_person", "No user in your rooms has this name. Ask the user for their user id."],
+  ["several_people", "Several users in your rooms have this name. Use the user id."],
+  ["connection_limit", "Too many windows are signed in. Close one and try again."],
   ["session_ended", "Your sign-in has ended."],
-  ["not_signed_out", "You have left this page, but the server could not be told."],
-  ["totp_required", "A code of your second factor is asked for."],
+  ["not_signed_out", "You are signed out on this page, but the server could not be reached."],
+  ["totp_required", "Enter a code of your second factor."],
   ["reauth_required", "Sign in again to change this."],
   ["second_factor_required", "This needs a second factor: add one on your account."],
   ["server_busy", "The server is busy."],
   ["INTERNAL", "Something failed on the server."],
 ]);
 
-/** Whether trying again with what the page holds is of no use: the person has to prove who they are. */
+/** Whether a retry cannot succeed until the user signs in again. */
 export function isFinal(refusal: Refusal): boolean {
   return FINAL.has(refusal.code);
 }
@@ -75,17 +83,17 @@ const FIELDS: ReadonlyMap<string, string> = new Map([
   ["password", "The password needs 8 to 128 characters."],
   ["name", "This room name is not accepted: use 1 to 64 plain characters."],
   ["search", "Search for 1 to 64 plain characters."],
-  ["message", "This message is not accepted: use 1 to 1,000 characters that can be seen."],
-  ["roomId", "This is no room id."],
-  ["userId", "This is no user id."],
-  ["code", "This code is not right, or not any more: enter the one that is shown now."],
-  ["totp", "This code is not right, or not any more: enter the one that is shown now."],
+  ["message", "This message is not accepted: use 1 to 1,000 visible characters."],
+  ["roomId", "This is not a room id."],
+  ["userId", "This is not a user id."],
+  ["code", "This code is wrong or has expired. Enter the current code."],
+  ["totp", "This code is wrong or has expired. Enter the current code."],
 ]);
 
-/** Texts of the server that say more than their code does, such as until when. */
+/** Texts of the server with more details than their code, such as an end time. */
 const WITH_CAUSE = /^(You are muted|You are banned|This login link) /;
 
-/** The sentence a person reads; the reference is shown beside it. */
+/** The sentence that the user reads; the reference is shown next to it. */
 export function sentence(refusal: Refusal): string {
   const { field, retryAfterS } = refusal.details;
   const mute = readMute(refusal);
@@ -98,11 +106,13 @@ export function sentence(refusal: Refusal): string {
   return `${first} Try again in about ${seconds(retryAfterS)}.`;
 }
 
-/** What the spam rule found stands behind the colon of the server's text. */
+/** The server's text has the finding of the spam rule after its colon. */
 function spamSentence(refusal: Refusal): string | undefined {
   if (refusal.code !== "SPAM_DETECTED") return undefined;
   const cause = /: (.{1,120})$/.exec(refusal.message)?.[1];
-  return cause === undefined ? undefined : `This message was not sent. It reads as spam: ${cause}.`;
+  return cause === undefined
+    ? undefined
+    : `This message was not sent. It looks like spam: ${cause}.`;
 }
 
 /** Which rule a new password breaks. */
@@ -112,7 +122,7 @@ function weakSentence(refusal: Refusal): string | undefined {
   return `This password ${rule}. Choose another one.`;
 }
 
-/** Reads `{code, message, ref, field?, cause?, retry_after_s?}`, wherever it came from. */
+/** Reads `{code, message, ref, field?, cause?, retry_after_s?}`. */
 export function readRefusal(value: unknown): Refusal {
   if (typeof value !== "object" || value === null) return unreadable();
   const fields = value as Record<string, unknown>;
@@ -126,7 +136,7 @@ export function readRefusal(value: unknown): Refusal {
   return new Refusal(String(fields["code"]), message, details);
 }
 
-/** Anything thrown, as a refusal. */
+/** Converts anything thrown to a refusal. */
 export function asRefusal(thrown: unknown): Refusal {
   return thrown instanceof Refusal ? thrown : unreadable();
 }
@@ -137,7 +147,7 @@ function unreadable(): Refusal {
 
 function asSentence(message: string): string {
   const text = message.trim();
-  if (text === "") return "The server refused this.";
+  if (text === "") return "The server rejected this.";
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 

@@ -1,5 +1,5 @@
-// Whether somebody signed in from this browser, so that a reload asks the server who.
-// Never: who, or anything that opens a door; the cookie does that, out of a script's reach.
+// Whether a user signed in from this browser, so that a reload asks the server for the session.
+// Never: the user or a credential; the cookie has it, out of reach of scripts.
 const KEY = "signed-in";
 
 /** Kept for the next load, and said to the browser's other windows. */

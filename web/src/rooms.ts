@@ -107,7 +107,7 @@ export function closeRoom(): void {
   void refreshRooms();
 }
 
-/** The list as it is now: nobody tells of rooms that others make. */
+/** Reads the current list: the server does not announce rooms that other users create. */
 export async function refreshRooms(): Promise<void> {
   try {
     await listRooms();
@@ -117,7 +117,7 @@ export async function refreshRooms(): Promise<void> {
   }
 }
 
-/** The person looks at the open room. */
+/** The user views the open room. */
 export function markRead(): void {
   if (document.visibilityState !== "visible") return;
   changeRoom(openRoomId.value ?? "", (entry) => {
@@ -136,7 +136,7 @@ export function showLinked(roomId: string | undefined): void {
     return;
   }
   if (isMember(rooms.value.get(roomId))) void openRoom(roomId);
-  else linkedRoom.value = { roomId, asked: online.value };
+  else linkedRoom.value = { roomId, confirmed: online.value };
 }
 
 /** The room of the address, once the list of rooms is there. */
@@ -147,7 +147,7 @@ function settleLink(): void {
     linkedRoom.value = undefined;
     openRoomId.value = roomId;
   } else {
-    linkedRoom.value = { roomId, asked: true };
+    linkedRoom.value = { roomId, confirmed: true };
   }
 }
 
@@ -160,7 +160,7 @@ export async function joinById(roomId: string): Promise<void> {
   if (rooms.value.get(roomId)?.joined === true) return;
   const answer = await request("room:join", { roomId });
   addRoom(answer["room"]);
-  await hear(roomId, answer);
+  await subscribe(roomId, answer);
 }
 
 /** Lets a user join, also a room that is private or that the user was removed from. */
@@ -181,11 +181,11 @@ export async function createRoom(name: string, visibility: Visibility): Promise<
 
 export async function leaveRoom(roomId: string): Promise<void> {
   await request("room:leave", { roomId });
-  forgetMembership(roomId);
+  removeMembership(roomId);
 }
 
 /** Nothing of a room stays that only its members read. */
-function forgetMembership(roomId: string): void {
+function removeMembership(roomId: string): void {
   const entry = rooms.value.get(roomId);
   if (entry === undefined) return;
   removeRoom(roomId);
@@ -208,13 +208,13 @@ export function roomDeleted(roomId: string): void {
   removeRoom(roomId);
 }
 
-/** The server says that somebody came, went, appeared or disappeared. */
+/** The server reports that a member joined, left, connected or disconnected. */
 export function memberChanged(change: MemberChange): void {
   const own = change.userId === session.value?.user.id;
   if (change.byRole && !own) {
     const room = rooms.value.get(change.roomId)?.room.name ?? "";
-    const told = `${change.username} entered “${room}” by a role, without the owner's invitation.`;
-    notice.value = new Refusal("entered_by_role", told);
+    const announcement = `${change.username} entered “${room}” by a role, without the owner's invitation.`;
+    notice.value = new Refusal("entered_by_role", announcement);
   }
   if (own && change.change === "left") {
     noLongerMember(change.roomId);
@@ -237,12 +237,12 @@ function noLongerMember(roomId: string): void {
     const text = `You are no longer a member of “${entry.room.name}”.`;
     notice.value = new Refusal("no_member", text);
   }
-  forgetMembership(roomId);
+  removeMembership(roomId);
 }
 
 /**
  * After a recovery: the server has put the connection into its rooms again and sends the messages
- * that it missed. What it does not send again is read anew: who is there, and rooms that are gone.
+ * that it missed. Other state is read again: the members, and deleted rooms.
  */
 export async function resumeRooms(): Promise<void> {
   await listRooms();
@@ -294,12 +294,15 @@ async function rejoin(roomId: string): Promise<void> {
   }
 }
 
-/** Starts to hear a room, and counts what has arrived there since the user last read it. */
+/** Subscribes to a room, and counts the messages since the user last read it. */
 async function join(roomId: string): Promise<number> {
-  return hear(roomId, await request("room:join", { roomId }));
+  return subscribe(roomId, await request("room:join", { roomId }));
 }
 
-async function hear(roomId: string, answer: Readonly<Record<string, unknown>>): Promise<number> {
+async function subscribe(
+  roomId: string,
+  answer: Readonly<Record<string, unknown>>,
+): Promise<number> {
   const seq = count(answer["seq"]) ?? 0;
   const mark = rooms.value.get(roomId)?.readSeq ?? (await readMark(roomId)) ?? seq;
   changeRoom(roomId, (entry) => {

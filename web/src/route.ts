@@ -1,6 +1,6 @@
 // The address of a room: `#/room/ID`. A fragment, because the server serves fixed paths only and
 // no browser sends a fragment anywhere: room ids stay out of logs and of the Referer header.
-// Never: a room opened by its address alone; whoever is not a member is asked first.
+// Never: joins a room by its address alone; a user who is not a member is confirmed first.
 import { effect } from "@preact/signals";
 import { linkedRoom, openRoomId, session } from "./state";
 
@@ -52,5 +52,5 @@ function fragmentOf(roomId: string | undefined): string {
 
 /** Remembers a room of the address until the list of rooms is there. */
 function waitFor(roomId: string | undefined): void {
-  linkedRoom.value = roomId === undefined ? undefined : { roomId, asked: false };
+  linkedRoom.value = roomId === undefined ? undefined : { roomId, confirmed: false };
 }

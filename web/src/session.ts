@@ -11,7 +11,7 @@ import {
 import { listener } from "./live";
 import { checkKnownPassword, checkNewPassword } from "./password";
 import { asRefusal, isFinal, Refusal } from "./refusal";
-import { forgetReadMarks } from "./read_marks";
+import { removeReadMarks } from "./read_marks";
 import { isRemembered, remember } from "./remembered";
 import { clearRoute } from "./route";
 import {
@@ -19,7 +19,7 @@ import {
   doubt,
   endedBecause,
   enrolling,
-  forgetEverything,
+  clearState,
   link,
   muted,
   resuming,
@@ -32,11 +32,11 @@ const SOON_MS = 30_000;
 /** How long to wait before the server is asked again, when it did not say. */
 const AGAIN_S = 5;
 
-/** The renewal under way: one at a time, whoever asks. */
+/** The running renewal: one at a time. */
 let renewal: Promise<void> | undefined;
-/** Whether a connection was let in since the last try to come back: what does not help is not repeated. */
+/** Whether a connection was admitted since the last attempt to reconnect. Useless attempts are not repeated. */
 let proved = true;
-/** How often somebody has left this page. */
+/** How often a user has signed out on this page. */
 let departures = 0;
 let comeBackTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -66,7 +66,7 @@ export async function setUp(token: string, username: string, password: string): 
   await signIn(username, password);
 }
 
-/** Goes on after a reload, when somebody was signed in. */
+/** Resumes the session after a reload, if a user was signed in. */
 export async function resume(): Promise<void> {
   if (!isRemembered()) return;
   resuming.value = { refusal: undefined };
@@ -113,7 +113,7 @@ async function reauthenticateNow(password: string, code: string | undefined): Pr
   await handOver();
 }
 
-/** The token is about to end: a newer one is fetched, and nobody is asked unless that is refused. */
+/** The token expires soon: fetches a newer one, and asks the user only if that is rejected. */
 async function stay(): Promise<void> {
   try {
     await renew();
@@ -134,7 +134,7 @@ async function comeBack(): Promise<void> {
   link.value = { state: "connecting" };
   try {
     await renew();
-    // The second factor that everybody needs was removed elsewhere.
+    // The required second factor was removed in another window.
     if (enrolling.value) {
       closeConnection();
       link.value = { state: "off" };
@@ -159,10 +159,10 @@ export async function renew(): Promise<void> {
 }
 
 async function renewNow(): Promise<void> {
-  const asked = departures;
+  const before = departures;
   const signedIn = await api.refresh();
-  // Whoever signed out meanwhile stays out.
-  if (asked !== departures) throw new Refusal("session_ended", "");
+  // A user who signed out in the meantime stays signed out.
+  if (before !== departures) throw new Refusal("session_ended", "");
   enter(signedIn);
 }
 
@@ -179,18 +179,18 @@ export async function signOut(): Promise<void> {
   }
 }
 
-/** Forgets the person on this page. */
+/** Removes all data of the user from this page. */
 export function leave(): void {
   departures += 1;
   clearTimeout(comeBackTimer);
   closeConnection();
-  forgetEverything();
-  forgetReadMarks();
+  clearState();
+  removeReadMarks();
   clearRoute();
   remember(false);
 }
 
-/** The second factor that everybody needs was added, or put off: goes on once the server knows it. */
+/** The required second factor was added or postponed: continues when the server confirms it. */
 export async function finishEnrolling(): Promise<void> {
   await renew();
   if (session.value === undefined || session.value.setupOnly) return;
@@ -202,10 +202,10 @@ function enter(signedIn: api.SignedIn): void {
   const { user, token, factorMissing, setupOnly } = signedIn;
   const before = session.value;
   if (before !== undefined && before.user.id !== user.id) {
-    // Another window of this browser has signed somebody else in: nothing of the former stays.
+    // Another window of this browser has signed in another user: removes all data of the former.
     closeConnection();
-    forgetEverything();
-    forgetReadMarks();
+    clearState();
+    removeReadMarks();
     queueMicrotask(connect);
   }
   doubt.value = undefined;

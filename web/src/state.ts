@@ -1,5 +1,5 @@
 // Everything the page shows, as signals. Views read it; the action files change it.
-// Never: stored anywhere but in memory; closing the page forgets it all.
+// Never: stored outside of memory; closing the page removes it.
 import { computed, signal } from "@preact/signals";
 import type { Announcement, ChatMessage, Member, Room, User } from "./contract";
 import type { Refusal } from "./refusal";
@@ -34,7 +34,7 @@ export interface Pending {
 
 export interface RoomEntry {
   room: Room;
-  /** Whether this connection hears the room. */
+  /** Whether this connection is subscribed to the room. */
   joined: boolean;
   /** Whether its messages are kept; until it is opened they are only counted. */
   loaded: boolean;
@@ -57,8 +57,8 @@ export interface Mute {
 /** A room that the page's address names, until it is open. */
 export interface LinkedRoom {
   roomId: string;
-  /** Whether the user is asked to join; before that the list of rooms is on its way. */
-  asked: boolean;
+  /** Whether the user is confirmed to join; before that the list of rooms is on its way. */
+  confirmed: boolean;
 }
 
 /**
@@ -81,7 +81,7 @@ export const session = signal<Session | undefined>(undefined);
 export const enrolling = signal(false);
 /** Finding out who is signed in, after a load; with a refusal it waits for the person. */
 export const resuming = signal<{ refusal: Refusal | undefined } | undefined>(undefined);
-/** Why the server could not be told that the person has signed out. */
+/** Why the server could not be notified of the sign-out. */
 export const stillSignedIn = signal<Refusal | undefined>(undefined);
 /** Why the page asks for the password again, or hides what it holds. */
 export const doubt = signal<Doubt | undefined>(undefined);
@@ -161,7 +161,7 @@ export function isOwn(message: ChatMessage): boolean {
   return message.userId === session.value?.user.id;
 }
 
-export function forgetEverything(): void {
+export function clearState(): void {
   setupToken.value = undefined;
   session.value = undefined;
   enrolling.value = false;

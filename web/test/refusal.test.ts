@@ -8,7 +8,7 @@ test("a refusal reads as a sentence", () => {
   const cases: [unknown, string][] = [
     [{ code: "name_taken", message: "x" }, "That name is taken."],
     [{ code: "unknown_code", message: "Something new" }, "Something new."],
-    [{ code: "unknown_code", message: "" }, "The server refused this."],
+    [{ code: "unknown_code", message: "" }, "The server rejected this."],
     [
       { code: "INVALID_MESSAGE", message: "x", field: "password" },
       "The password needs 8 to 128 characters.",
@@ -36,15 +36,15 @@ test("a refusal reads as a sentence", () => {
     ],
     [
       { code: "SPAM_DETECTED", message: "Message rejected as spam: one repeated link (one_link)" },
-      "This message was not sent. It reads as spam: one repeated link (one_link).",
+      "This message was not sent. It looks like spam: one repeated link (one_link).",
     ],
     [
       { code: "SPAM_DETECTED", message: "Message rejected as spam" },
-      "This message reads as spam, so it was not sent.",
+      "This message looks like spam, so it was not sent.",
     ],
     [
       { code: "INVALID_CONTENT", message: "Invalid content detected" },
-      "This message holds markup that would run as a script, so it was not sent.",
+      "This message contains markup that would run as a script, so it was not sent.",
     ],
     [
       {
@@ -58,7 +58,7 @@ test("a refusal reads as a sentence", () => {
       { code: "weak_password", message: "Use 8 to 128 characters" },
       "Use 8 to 128 characters that are not a well-known password.",
     ],
-    ["<html>", "The server gave an answer this page does not understand."],
+    ["<html>", "The server sent an answer that this page does not understand."],
   ];
   for (const [value, expect] of cases) assert.equal(sentence(readRefusal(value)), expect);
   assert.equal(asRefusal(new TypeError("x")).code, "unreadable");

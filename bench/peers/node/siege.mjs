@@ -1,5 +1,5 @@
 // Socket.IO on Node's own HTTPS server, hardened as its documentation and common guides say.
-// Never: stored messages; an acknowledgement says that a message was handed on.
+// Never: stored messages; an acknowledgement says that a message was forwarded.
 
 import { createHmac, createPublicKey, timingSafeEqual, verify } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -25,7 +25,7 @@ https.headersTimeout = 10_000;
 https.requestTimeout = 10_000;
 https.maxHeadersCount = 64;
 
-/** So many in a minute of a key; forgets keys that have been quiet. */
+/** A limit per key and minute; evicts keys without recent requests. */
 function limiter(most) {
   const windows = new Map();
   setInterval(() => {

@@ -71,7 +71,7 @@ def reject(make):
         except socketio.exceptions.ConnectionError:
             pass
         else:
-            raise AssertionError("it was let in")
+            raise AssertionError("it was admitted")
         (refused,) = person.next("connect_error")
         assert refused["message"] == "unauthorized", refused
         person.client.disconnect()

@@ -1,4 +1,4 @@
-// What a person can change about their account: the password, the second factor, every sign-in.
+// The account of the user: password, second factor, sessions.
 // Never: a change without the password.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -60,8 +60,7 @@ function Choices({ choose, close }: ChoicesProps) {
         Signed in as <bdi>{session.value?.user.username}</bdi>.
       </p>
       <p class="hint own-id">
-        Your user id <code>{session.value?.user.id}</code>: whoever invites you to a room may ask
-        for it.
+        Your user id <code>{session.value?.user.id}</code>. Users need it to invite you.
       </p>
       <Factor profile={profile.value} choose={choose} />
       <Problem refusal={act.refusal.value} />
@@ -108,7 +107,7 @@ function Factor({ profile, choose }: FactorProps) {
   }
   return (
     <div class="choices">
-      <p>A second factor is asked for. Recovery codes left: {profile.recoveryCodesLeft}.</p>
+      <p>Signing in needs a second factor. Recovery codes left: {profile.recoveryCodesLeft}.</p>
       <button type="button" onClick={() => choose("remove-factor")}>
         Remove the second factor
       </button>
@@ -132,7 +131,7 @@ function ChangePassword({ close }: { close: () => void }) {
   };
   return (
     <Dialog title="Change the password" close={close}>
-      <p>Your other windows and devices are signed out by it.</p>
+      <p>This signs out your other windows and devices.</p>
       <form onSubmit={submit}>
         <PasswordField label="Current password" value={current} kind="known" focus />
         <PasswordField label="New password" value={next} kind="new" />

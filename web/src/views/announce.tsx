@@ -1,5 +1,5 @@
-// An administrator's word to everybody who is connected.
-// Never: offered to anybody else; the server decides all the same.
+// An announcement of an administrator to all connected users.
+// Never: offered to other users; the server checks the permission anyway.
 import { useSignal } from "@preact/signals";
 import { request } from "../connection";
 import { useAct } from "./act";
@@ -18,7 +18,7 @@ export function Announce({ close }: { close: () => void }) {
     });
   };
   return (
-    <Dialog title="Announce to everybody" close={close}>
+    <Dialog title="Announce to all users" close={close}>
       <form onSubmit={submit}>
         <Field label="Announcement" value={message} autocomplete="off" maxLength={1000} focus />
         <Problem refusal={act.refusal.value} />

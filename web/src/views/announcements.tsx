@@ -1,5 +1,5 @@
-// What an administrator said to everybody, the newest first.
-// Never: gone before it is dismissed, but for the oldest of many.
+// Announcements of administrators, newest first.
+// Never: removed before it is dismissed, except the oldest of many.
 import { dismiss } from "../live";
 import { announcements } from "../state";
 

@@ -1,5 +1,5 @@
 // Which page is shown: the chat, its end, the second factor it needs, set-up, resuming, or sign-in.
-// Never: both a form for strangers and something private.
+// Never: shows a sign-in form and private data together.
 import { enrolling, hidden, resuming, session, setupToken } from "../state";
 import { Chat } from "./chat";
 import { Ended } from "./ended";

@@ -1,5 +1,5 @@
-// Where a message is written. Enter sends, Shift and Enter makes a new line.
-// Never: loses a text that was not taken, or that waits while another room is open.
+// The text field for a message. Enter sends it, Shift and Enter makes a new line.
+// Never: loses a text that was rejected, or that is unsent while another room is open.
 import { useEffect, useRef } from "preact/hooks";
 import { send } from "../messages";
 import { drafts, setDraft, type RoomEntry } from "../state";
@@ -23,7 +23,7 @@ export function Composer({ entry }: { entry: RoomEntry }) {
     input.current?.focus();
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    // Enter also ends a composition, in Japanese or Chinese for one; that is no sending.
+    // Enter also ends a composition, for example in Japanese or Chinese; that does not send.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
     submit();

@@ -14,7 +14,7 @@ export function ComposerState() {
     <div class="composer-state" role="status">
       {mute !== undefined && <Muted until={mute.untilMs} />}
       {!online.value && (
-        <p>You are offline. What you send now goes out when the connection is back.</p>
+        <p>You are offline. Messages that you write now are sent when the connection is back.</p>
       )}
     </div>
   );

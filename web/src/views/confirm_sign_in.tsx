@@ -73,7 +73,7 @@ function Cause() {
   return (
     <>
       <Problem refusal={endedBecause.value} />
-      <p class="hint">While this lasts, the server rejects even the right password.</p>
+      <p class="hint">Until then, the server rejects even the right password.</p>
     </>
   );
 }

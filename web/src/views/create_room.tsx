@@ -1,5 +1,5 @@
 // The form for a new room.
-// Never: a choice the server does not have.
+// Never: offers a choice that the server does not support.
 import { useSignal } from "@preact/signals";
 import type { Visibility } from "../contract";
 import { createRoom, openRoom } from "../rooms";
@@ -9,8 +9,8 @@ import { Field } from "./field";
 import { Problem } from "./problem";
 
 const CHOICES: readonly { visibility: Visibility; words: string }[] = [
-  { visibility: "public", words: "Public: everybody who signs in can find and join it" },
-  { visibility: "private", words: "Private: only its members know that it is there" },
+  { visibility: "public", words: "Public: every signed-in user can find and join it" },
+  { visibility: "private", words: "Private: only its members can see it" },
 ];
 
 export function CreateRoom({ close }: { close: () => void }) {
@@ -21,7 +21,7 @@ export function CreateRoom({ close }: { close: () => void }) {
     event.preventDefault();
     act.run(async () => {
       const roomId = await createRoom(name.value.trim(), visibility.value);
-      // Closed first: behind a modal dialog the room could not take the focus.
+      // Closed first, because the room behind a modal dialog cannot take the focus.
       close();
       void openRoom(roomId);
     });
@@ -31,7 +31,7 @@ export function CreateRoom({ close }: { close: () => void }) {
       <form onSubmit={submit}>
         <Field label="Name" value={name} autocomplete="off" maxLength={64} focus />
         <fieldset>
-          <legend>Who can join</legend>
+          <legend>Access</legend>
           {CHOICES.map((choice) => (
             <label class="choice" key={choice.visibility}>
               <input

@@ -1,5 +1,5 @@
-// In place of the chat, once the server has ended the session: nothing of a room is on the page.
-// Never: a message, a name of a room or of another user, not even behind the dialog.
+// The page after the server has ended the session.
+// Never: shows a message, room or other user, also not behind the dialog.
 import { signOut } from "../session";
 import { doubt, link } from "../state";
 import { Brand } from "./brand";
@@ -16,13 +16,13 @@ export function Ended() {
   );
 }
 
-/** The sign-in may go on: the page asks the server. */
+/** The sign-in may still be valid: the page asks the server. */
 function Checking() {
   if (link.value.state !== "waiting") return <p role="status">One moment…</p>;
   return (
     <div class="card">
       <Problem refusal={link.value.refusal} />
-      <p class="hint">The page tries again by itself.</p>
+      <p class="hint">The page retries automatically.</p>
       <button type="button" onClick={() => void signOut()}>
         Sign out
       </button>

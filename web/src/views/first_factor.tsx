@@ -1,5 +1,5 @@
-// The second factor that this server asks everybody for, before anything else.
-// Never: a way past it but signing out.
+// Setup of the second factor that this server requires.
+// Never: another way to continue than signing out.
 import { useSignal } from "@preact/signals";
 import { finishEnrolling, signOut } from "../session";
 import { useAct } from "./act";
@@ -19,7 +19,7 @@ export function FirstFactor() {
       <Brand />
       <section class="card" aria-labelledby="form-title">
         <h1 id="form-title">Add a second factor</h1>
-        <p>This server asks everybody for one. You need an authenticator app.</p>
+        <p>This server requires a second factor. You need an authenticator app.</p>
         <Problem refusal={act.refusal.value} />
         <button
           class="primary"

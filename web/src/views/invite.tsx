@@ -1,5 +1,5 @@
-// Invites somebody to a room, and gives the link that they open.
-// Never: says that the invited person was told; the link is the user's to pass on.
+// Invites a user to a room, and shows the link for that user.
+// Never: claims that the invited user was notified; the inviting user sends the link.
 import { useSignal } from "@preact/signals";
 import type { Room } from "../contract";
 import { findPerson, namesBeside } from "../people";
@@ -20,7 +20,7 @@ export function Invite({ room, close }: Props) {
   const invited = useSignal<string | undefined>(undefined);
   const again = () => (invited.value = undefined);
   return (
-    <Dialog title="Invite somebody" close={close}>
+    <Dialog title="Invite a user" close={close}>
       {invited.value === undefined ? (
         <Ask room={room} done={(person) => (invited.value = person)} close={close} />
       ) : (
@@ -57,13 +57,13 @@ function Ask({ room, done, close }: Props & { done: (person: string) => void }) 
   return (
     <form onSubmit={submit}>
       <p>
-        Who may join “<bdi>{room.name}</bdi>”?
+        Invite a user to “<bdi>{room.name}</bdi>”.
       </p>
       <Field
         label="User name or user id"
         value={person}
         autocomplete="off"
-        hint="The name of somebody in one of your rooms; or the id in that person's account dialog."
+        hint="The name of a user in one of your rooms, or a user id. Users find their id under “Your account”."
         maxLength={64}
         choices={namesBeside(room.id)}
         focus

@@ -1,5 +1,5 @@
-// Asks whether to join the room that the address names.
-// Never: joins without the question, or tells a private room from one that is not there.
+// Asks the user whether to join the room in the address.
+// Never: joins without the question, or distinguishes a private room from a missing one.
 import { joinById, openRoom } from "../rooms";
 import { dropLink } from "../route";
 import { linkedRoom, rooms } from "../state";
@@ -9,7 +9,7 @@ import { Problem } from "./problem";
 
 export function JoinLinked() {
   const linked = linkedRoom.value;
-  if (linked === undefined || !linked.asked) return null;
+  if (linked === undefined || !linked.confirmed) return null;
   return <Ask key={linked.roomId} roomId={linked.roomId} />;
 }
 

@@ -1,5 +1,5 @@
-// Joins a room by the id somebody passed on.
-// Never: tells a room that is private from one that is not there.
+// Joins a room by its id.
+// Never: distinguishes a private room from a missing one.
 import { useSignal } from "@preact/signals";
 import { joinById, openRoom } from "../rooms";
 import { readRoute } from "../route";
@@ -32,7 +32,7 @@ export function JoinRoom({ close }: { close: () => void }) {
           label="Room id"
           value={roomId}
           autocomplete="off"
-          hint="The id or the link of the room; members find both beside the list of members."
+          hint="The id or link of the room. Members find both next to the list of members."
           maxLength={500}
           pattern="\s*(.*#/room/)?[A-Za-z0-9_\-]{1,64}\s*"
           focus

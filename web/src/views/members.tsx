@@ -1,5 +1,5 @@
-// Who is in the room, and who of them is online.
-// Never: colour alone to say who is there; a removal offered to users who may not remove.
+// The members of the room, and which of them are online.
+// Never: shows presence by colour alone; offers a removal without permission.
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Member, Room } from "../contract";
@@ -10,7 +10,7 @@ import { Confirm } from "./confirm";
 
 interface Props {
   entry: RoomEntry;
-  /** What the person can do with the room. */
+  /** The actions of the user in the room. */
   children: ComponentChildren;
 }
 
@@ -85,7 +85,7 @@ function Kick({ room, member, close }: KickProps) {
       title="Remove this member?"
       question={
         `${member.username} can no longer read or write in “${room.name}”, ` +
-        "and comes back only with an invitation."
+        "and can return only with an invitation."
       }
       verb="Remove"
       work={() => kick(room.id, member.id).catch(inWords)}

@@ -66,9 +66,7 @@ export function MessageList({ entry }: { entry: RoomEntry }) {
           </button>
         )}
         {timeline.messages.length === 0 && pending.length === 0 && (
-          <p class="hint none">
-            {loading || !entry.joined ? "Loading…" : "Nothing said here yet."}
-          </p>
+          <p class="hint none">{loading || !entry.joined ? "Loading…" : "No messages yet."}</p>
         )}
         <div role="log" aria-live="polite" aria-relevant="additions" aria-busy={loading}>
           <ol>

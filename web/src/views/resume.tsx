@@ -1,5 +1,5 @@
 // After a reload, until the server has said who is signed in.
-// Never: the sign-in form for somebody who needs none.
+// Never: shows the sign-in form to a signed-in user.
 import type { Refusal } from "../refusal";
 import { leave, resume } from "../session";
 import { Brand } from "./brand";

@@ -13,9 +13,9 @@ import { RoomLink } from "./room_link";
 
 export function RoomView({ entry }: { entry: RoomEntry }) {
   const { room } = entry;
-  const asked = useSignal<"invite" | "leave" | "delete" | undefined>(undefined);
+  const dialog = useSignal<"invite" | "leave" | "delete" | undefined>(undefined);
   const membersShown = useSignal(false);
-  const close = () => (asked.value = undefined);
+  const close = () => (dialog.value = undefined);
   const owned = room.ownerId === session.value?.user.id;
   return (
     <main class={membersShown.value ? "room with-members" : "room"}>
@@ -48,22 +48,22 @@ export function RoomView({ entry }: { entry: RoomEntry }) {
         <RoomLink roomId={room.id} shown="when-needed" />
         <div class="room-acts">
           {mayManage(room) && (
-            <button type="button" onClick={() => (asked.value = "invite")}>
+            <button type="button" onClick={() => (dialog.value = "invite")}>
               Invite
             </button>
           )}
-          <button type="button" onClick={() => (asked.value = "leave")}>
+          <button type="button" onClick={() => (dialog.value = "leave")}>
             Leave room
           </button>
           {owned && (
-            <button class="danger" type="button" onClick={() => (asked.value = "delete")}>
+            <button class="danger" type="button" onClick={() => (dialog.value = "delete")}>
               Delete room
             </button>
           )}
         </div>
       </Members>
-      {asked.value === "invite" && <Invite room={room} close={close} />}
-      {asked.value === "leave" && (
+      {dialog.value === "invite" && <Invite room={room} close={close} />}
+      {dialog.value === "leave" && (
         <Confirm
           title="Leave this room?"
           question={`You will get no more messages of “${room.name}”.`}
@@ -72,10 +72,10 @@ export function RoomView({ entry }: { entry: RoomEntry }) {
           close={close}
         />
       )}
-      {asked.value === "delete" && (
+      {dialog.value === "delete" && (
         <Confirm
           title="Delete this room?"
-          question={`“${room.name}” and all its messages go, for good and for everybody.`}
+          question={`“${room.name}” and all its messages are deleted permanently, for all members.`}
           verb="Delete room"
           work={() => deleteRoom(room.id)}
           close={close}

@@ -1,11 +1,11 @@
-// The link to a room, to be copied.
-// Never: a way in; who opens it is asked, and joins only what they may.
+// The link to a room, for copying.
+// Never: grants access; a user who opens it is asked, and needs permission.
 import { useSignal } from "@preact/signals";
 import { linkTo } from "../route";
 
 interface Props {
   roomId: string;
-  /** In a narrow place the link is shown only where it cannot be copied. */
+  /** On a narrow page, the link is shown only if it cannot be copied. */
   shown: "always" | "when-needed";
 }
 
@@ -28,7 +28,8 @@ export function RoomLink({ roomId, shown }: Props) {
       </button>
       <span class="hint" role="status">
         {copied.value === "yes" && "Copied."}
-        {copied.value === "failed" && "Your browser did not allow it: select the link instead."}
+        {copied.value === "failed" &&
+          "Your browser did not allow copying. Select the link instead."}
       </span>
     </div>
   );

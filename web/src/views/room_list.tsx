@@ -11,23 +11,23 @@ import { JoinRoom } from "./join_room";
 const REFRESH_MS = 30_000;
 
 export function RoomList() {
-  const asked = useSignal<"create" | "join" | undefined>(undefined);
+  const dialog = useSignal<"create" | "join" | undefined>(undefined);
   const { next, search } = listing.value;
   const entries = [...rooms.value.values()].filter(isFound(search)).sort(ownFirst);
-  const close = () => (asked.value = undefined);
+  const close = () => (dialog.value = undefined);
   useEffect(keepFresh, []);
   return (
     <nav class="rooms" aria-label="Rooms">
       <div class="rooms-head">
         <h2>Rooms</h2>
-        <button type="button" disabled={!online.value} onClick={() => (asked.value = "join")}>
+        <button type="button" disabled={!online.value} onClick={() => (dialog.value = "join")}>
           Join
         </button>
         <button
           class="primary"
           type="button"
           disabled={!online.value}
-          onClick={() => (asked.value = "create")}
+          onClick={() => (dialog.value = "create")}
         >
           New room
         </button>
@@ -56,8 +56,8 @@ export function RoomList() {
           More rooms
         </button>
       )}
-      {asked.value === "create" && <CreateRoom close={close} />}
-      {asked.value === "join" && <JoinRoom close={close} />}
+      {dialog.value === "create" && <CreateRoom close={close} />}
+      {dialog.value === "join" && <JoinRoom close={close} />}
     </nav>
   );
 }
@@ -87,7 +87,7 @@ function RoomItem({ entry }: { entry: RoomEntry }) {
   );
 }
 
-/** Reads the list again while somebody looks, and at once when somebody looks again. */
+/** Reads the list again while the page is visible, and at once when it becomes visible. */
 function keepFresh(): () => void {
   const whenSeen = () => {
     if (document.visibilityState !== "visible") return;

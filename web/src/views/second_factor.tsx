@@ -1,5 +1,5 @@
-// Adding and removing the codes of an authenticator app.
-// Never: the secret or the recovery codes once the dialog is closed.
+// Adds and removes an authenticator app.
+// Never: keeps the secret or the recovery codes after the dialog is closed.
 import { useSignal, type Signal } from "@preact/signals";
 import { encode } from "uqr";
 import { beginFactor, confirmFactor, removeFactor, type NewFactor } from "../account";
@@ -39,10 +39,10 @@ function AskPassword({ factor, close }: Props & { factor: Signal<NewFactor | und
   };
   return (
     <form onSubmit={submit}>
-      <p>From then on a code of an authenticator app is asked for beside the password.</p>
+      <p>After that, signing in needs a code of an authenticator app as well as the password.</p>
       <PasswordField value={password} kind="known" focus />
       <Problem refusal={act.refusal.value} />
-      <Answers verb="Go on" busy={act.busy.value} close={close} />
+      <Answers verb="Continue" busy={act.busy.value} close={close} />
     </form>
   );
 }
@@ -61,7 +61,7 @@ function FirstCode({ factor, recovery, close }: FirstCodeProps) {
   };
   return (
     <form onSubmit={submit}>
-      <p>Read this picture with the app, or type the secret below it into the app.</p>
+      <p>Scan this QR code with the app, or enter the secret below it in the app.</p>
       <Picture text={factor.uri} />
       <p class="secret">
         <code>{factor.secret}</code>
@@ -70,7 +70,7 @@ function FirstCode({ factor, recovery, close }: FirstCodeProps) {
         label="Code"
         value={code}
         autocomplete="one-time-code"
-        hint="The six digits that the app shows now."
+        hint="The current six-digit code of the app."
         maxLength={16}
         focus
       />
@@ -80,7 +80,7 @@ function FirstCode({ factor, recovery, close }: FirstCodeProps) {
   );
 }
 
-/** A QR code: dark squares on light, with the quiet border that readers need. */
+/** A QR code: dark squares on light, with the quiet zone that scanners need. */
 function Picture({ text }: { text: string }) {
   const { data, size } = encode(text, { border: 4 });
   const squares = data.flatMap((row, y) =>
@@ -98,7 +98,7 @@ function RecoveryCodes({ codes, close }: Props & { codes: readonly string[] }) {
   return (
     <Dialog title="Your recovery codes" close={close}>
       <p>
-        Each of them replaces one code when the app is lost. Keep them somewhere safe: they are not
+        Each code replaces the app once, if you lose it. Keep them in a safe place: they are not
         shown again.
       </p>
       <ul class="recovery">
@@ -110,7 +110,7 @@ function RecoveryCodes({ codes, close }: Props & { codes: readonly string[] }) {
       </ul>
       <div class="answers">
         <button class="primary" type="button" onClick={close}>
-          I have kept them
+          I have saved them
         </button>
       </div>
     </Dialog>
@@ -130,14 +130,14 @@ export function RemoveFactor({ close }: Props) {
   };
   return (
     <Dialog title="Remove the second factor" close={close}>
-      <p>From then on the password alone is enough. Your other windows are signed out.</p>
+      <p>After that, signing in needs only the password. Your other windows are signed out.</p>
       <form onSubmit={submit}>
         <PasswordField value={password} kind="known" focus />
         <Field
           label="Code"
           value={code}
           autocomplete="one-time-code"
-          hint="Of your authenticator app, or one of your recovery codes."
+          hint="A code of your authenticator app, or one of your recovery codes."
           maxLength={48}
         />
         <Problem refusal={act.refusal.value} />

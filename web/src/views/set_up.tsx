@@ -1,4 +1,4 @@
-// The first administrator's account, by the one-time link the server printed.
+// Creates the first administrator's account by the one-time link that the server printed.
 // Never: shows the token.
 import { useSignal } from "@preact/signals";
 import { setUp } from "../session";
@@ -26,7 +26,7 @@ export function SetUp({ token, done }: Props) {
       <Brand />
       <form class="card" onSubmit={submit} aria-labelledby="form-title">
         <h1 id="form-title">Set up this server</h1>
-        <p>This link works once. The account made here is the first administrator.</p>
+        <p>This link works once. The account that you create here is the first administrator.</p>
         <NewAccountFields username={username} password={password} />
         <Problem refusal={act.refusal.value} />
         <button class="primary" type="submit" disabled={act.busy.value}>

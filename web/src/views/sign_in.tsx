@@ -78,7 +78,7 @@ function AccountForm({ title, verb, kind, other, toOther }: Props) {
   );
 }
 
-/** The cookie is still in this browser: whoever uses it next must not find it. */
+/** The cookie is still in this browser, and the next user of it must not get it. */
 function StillSignedIn() {
   if (stillSignedIn.value === undefined) return null;
   return (

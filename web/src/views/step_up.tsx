@@ -50,8 +50,8 @@ export function ProveAgain({ work, close }: Props) {
     });
   };
   return (
-    <Dialog title="Confirm that it is you" close={close}>
-      <p>This needs a recent log-in. Enter your password.</p>
+    <Dialog title="Confirm your identity" close={close}>
+      <p>This needs a recent sign-in. Enter your password.</p>
       <form onSubmit={submit}>
         <PasswordField value={password} kind="known" focus />
         <CodeField code={code} />
@@ -61,7 +61,7 @@ export function ProveAgain({ work, close }: Props) {
             Back
           </button>
           <button class="primary" type="submit" disabled={act.busy.value}>
-            Go on
+            Continue
           </button>
         </div>
       </form>

@@ -1,5 +1,5 @@
-// Who is signed in, whether the server is there, and the way out.
-// Never: colour alone to say something.
+// The signed-in user, the connection state, and sign-out.
+// Never: shows a state by colour alone.
 import { useSignal } from "@preact/signals";
 import { sentence } from "../refusal";
 import { signOut } from "../session";
@@ -16,7 +16,7 @@ export function TopBar() {
     <header class="top">
       <Brand />
       <LinkState link={link.value} />
-      <span class="who">
+      <span class="signed-in-user">
         <bdi title={user?.username}>{user?.username}</bdi>
         {user?.roles.includes("admin") && <span class="tag">admin</span>}
       </span>

@@ -1,5 +1,5 @@
 //! What two people with `rust_socketio` live through on one board, by one transport.
-//! Never: an assertion about what the client keeps to itself; only what it says and hears.
+//! Never: an assertion about internals of the client; only about packets that it sends and gets.
 //!
 //! ```sh
 //! ANN=token BOB=token story http://127.0.0.1:4711 http://127.0.0.1:4712 polling
@@ -21,10 +21,10 @@ const BOARD: &str = "rust";
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// A client and everything it hears, by event.
+/// A client and everything it receives, by event.
 struct Person {
     client: Client,
-    heard: Receiver<(String, Payload)>,
+    seen: Receiver<(String, Payload)>,
 }
 
 fn main() -> Outcome<()> {
@@ -41,7 +41,7 @@ fn main() -> Outcome<()> {
     note(&ann, &bob, "for all on the board")?;
     binary(open, setting)?;
     // The event takes no binary data, so the server closes the transport.
-    let _told_or_not = bob.client.emit("board:note", Payload::from(vec![1_u8, 2]));
+    let _result = bob.client.emit("board:note", Payload::from(vec![1_u8, 2]));
     // By polling this client reads the end as an error of its own, and is made anew.
     let bob = match setting.as_str() {
         "polling" => Person::connect(board, "/board", setting, &std::env::var("BOB")?)?,
@@ -63,7 +63,7 @@ fn reject(url: &str, setting: &str) -> Outcome<()> {
     if words.contains("unauthorized") { Ok(()) } else { Err(words.into()) }
 }
 
-/// Both hear a note, and its sender has the acknowledgement.
+/// Both receive a note, and its sender has the acknowledgement.
 fn note(from: &Person, to: &Person, text: &str) -> Outcome<()> {
     let number = from.must("board:note", json!({"board": BOARD, "text": text}))?["number"].clone();
     for person in [from, to] {
@@ -91,7 +91,7 @@ fn binary(url: &str, setting: &str) -> Outcome<()> {
 
 impl Person {
     fn connect(url: &str, namespace: &str, setting: &str, token: &str) -> Outcome<Self> {
-        let (sender, heard) = channel();
+        let (sender, seen) = channel();
         let transport = match setting {
             "default" => TransportType::Any,
             "websocket" => TransportType::Websocket,
@@ -114,7 +114,7 @@ impl Person {
         for name in ["board:joined", "board:note", "message-back"] {
             builder = listen(builder, Event::from(name), name, &sender);
         }
-        let person = Self { client: builder.connect()?, heard };
+        let person = Self { client: builder.connect()?, seen };
         if token != "nonsense" {
             person.next("open")?;
         }
@@ -127,7 +127,7 @@ impl Person {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let (name, payload) =
-                self.heard.recv_timeout(left).map_err(|_| format!("no {event} in time"))?;
+                self.seen.recv_timeout(left).map_err(|_| format!("no {event} in time"))?;
             if name == event {
                 return Ok(payload);
             }
@@ -143,7 +143,7 @@ impl Person {
         self.client.emit_with_ack(event, payload, TIMEOUT, answered)?;
         let answer = answer.recv_timeout(TIMEOUT).map_err(|_| format!("{event} in time"))?;
         let Payload::Text(parts) = answer else { return Err("binary".into()) };
-        // This client hands on the arguments as one list.
+        // This client passes the arguments as one list.
         let first = parts.into_iter().next().unwrap_or_default();
         let ack = if first.is_array() { first[0].clone() } else { first };
         if ack["ok"] == true { Ok(ack) } else { Err(format!("{event}: {ack}").into()) }
