@@ -1,6 +1,7 @@
 //! Plain English: finds the words and phrases of `xtask/tidy/words.txt` in everything people read.
 //! Never: grammar; the list holds only what can be found without understanding the sentence.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -51,6 +52,8 @@ struct Rule {
 #[derive(Debug)]
 pub(crate) struct Words {
     rules: Vec<Rule>,
+    /// The rules of phrases, by their first word.
+    by_first_word: HashMap<String, Vec<usize>>,
 }
 
 /// A word of a file, or a sign that no phrase continues across.
@@ -89,7 +92,13 @@ impl Words {
             };
             rules.extend(patterns.split(" | ").map(|pattern| rule(scope, pattern, standard)));
         }
-        Ok(Self { rules })
+        let mut by_first_word: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, rule) in rules.iter().enumerate() {
+            if let Some(first) = rule.words.first() {
+                by_first_word.entry(first.clone()).or_default().push(index);
+            }
+        }
+        Ok(Self { rules, by_first_word })
     }
 
     /// What is wrong in a file, each as `:line what`.
@@ -97,9 +106,12 @@ impl Words {
         let syntax = syntax_of(name);
         let items = items(text, syntax);
         let mut findings: Vec<(usize, String)> = Vec::new();
-        for rule in &self.rules {
-            let hits = (0..items.len()).filter_map(|at| hit(rule, &items, at));
-            findings.extend(hits.map(|line| (line, shown(rule))));
+        for (at, item) in items.iter().enumerate() {
+            let Item::Word { text, .. } = item else { continue };
+            let rules = self.by_first_word.get(text).into_iter().flatten();
+            for rule in rules.filter_map(|index| self.rules.get(*index)) {
+                findings.extend(hit(rule, &items, at).map(|line| (line, shown(rule))));
+            }
         }
         if syntax == Syntax::Rust {
             findings.extend(self.types(text));
