@@ -10,7 +10,10 @@ pub enum GateError {
     #[error("host {0:?} is not a lower-case name or address with an optional port")]
     Host(String),
     /// No host at all.
-    #[error("no host is listed: every request would be refused; list the server's names")]
+    #[error(
+        "no host is listed: every request would be rejected; list the server's names in \
+         `[listen] hosts`, or with `host` of the builder"
+    )]
     NoHost,
     /// Not an origin as browsers serialise it.
     #[error("origin {seen:?} {why}; write it as browsers send it, such as https://myapp.com")]
@@ -35,7 +38,10 @@ pub enum GateError {
     )]
     Observe(String),
     /// No origin, and nothing else may connect either.
-    #[error("no origin is listed: no page could connect; list the pages' origins")]
+    #[error(
+        "no origin is listed: no page could connect; list the pages' origins in `[origin] \
+         allowed`, or with `origin` of the builder"
+    )]
     NoOrigin,
     /// A rate that lets nothing pass, or whose period is out of range.
     #[error("rate {0:?} must let something pass, in 1 ms to 24 h")]
@@ -74,12 +80,18 @@ pub enum GateError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// An event name outside the grammar, or a reserved one.
-    #[error("event name {0:?} is not 1 to 128 of A-Z a-z 0-9 _ : . - or is reserved")]
+    /// An event name outside the grammar.
+    #[error("event name {0:?} has to be 1 to 128 characters of A-Z a-z 0-9 _ : . -")]
     EventName(String),
+    /// An event name that Socket.IO uses itself.
+    #[error("event name {0:?} is reserved by Socket.IO: choose another name")]
+    EventReserved(String),
     /// A namespace outside the grammar.
     #[error("namespace {0:?} is not / and A-Z a-z 0-9 / _ - . with at most one * at its end")]
     Namespace(String),
+    /// A namespace for a role that is not defined.
+    #[error("namespace {0:?} is for a role that is not defined: see RoleTable::define")]
+    NamespaceRole(String),
     /// Two rules for one event.
     #[error("event {0:?} is declared twice")]
     EventTwice(String),
@@ -93,6 +105,17 @@ pub enum GateError {
         event: String,
         /// What is wrong with its rule.
         why: &'static str,
+    },
+    /// A rule lists a field that the payload does not have.
+    #[error(
+        "event {event:?}: its rule lists the field {field:?}, which no type of its payload has; \
+         write it as in JSON (`rename_all`)"
+    )]
+    EventField {
+        /// The event's name.
+        event: String,
+        /// The name in the rule.
+        field: &'static str,
     },
     /// A sealed field of an event and its rule disagree.
     #[error("event {event:?}, sealed field {pointer:?}: {why}")]

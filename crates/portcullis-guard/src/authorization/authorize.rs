@@ -273,7 +273,7 @@ mod tests {
 
     impl Event for Leave {
         const NAME: &'static str = "test:leave";
-        const RULE: Rule = Rule { access: Access::User, release: true, ..RULE };
+        const RULE: Rule = Rule { fields: &[], access: Access::User, release: true, ..RULE };
     }
 
     /// An event nobody declared.

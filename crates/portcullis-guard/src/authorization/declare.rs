@@ -54,12 +54,22 @@ impl Authorization {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
         let sound =
             !name.is_empty() && name.len() <= EVENT_NAME_MAX_BYTES && name.bytes().all(allowed);
-        if !sound || RESERVED.contains(&name) {
+        if !sound {
             return Err(GateError::EventName(String::from(name)));
+        }
+        if RESERVED.contains(&name) {
+            return Err(GateError::EventReserved(String::from(name)));
         }
         let unsound = |why| GateError::EventRule { event: String::from(name), why };
         if rule.size_max_bytes == 0 {
             return Err(unsound("its size limit lets nothing pass"));
+        }
+        if let Access::Role(role) | Access::OwnerOr(role) = rule.access
+            && self.options.roles.table.name(role).is_empty()
+        {
+            return Err(unsound(
+                "its access names a role that is not defined: see RoleTable::define",
+            ));
         }
         if usize::from(rule.attachments_max) > ATTACHMENTS_MAX {
             return Err(unsound("a message carries 10 attachments at most"));
@@ -213,6 +223,50 @@ mod tests {
         assert_eq!(gate.check_declared(), Ok(()));
     }
 
+    macro_rules! payload {
+        ($type:ident, $field:ident: $of:ty, $rule:expr) => {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            #[expect(dead_code, reason = "only the declaration is tested")]
+            struct $type {
+                $field: $of,
+            }
+            impl Event for $type {
+                const NAME: &'static str = "test:payload";
+                const RULE: Rule = $rule;
+            }
+        };
+    }
+
+    payload!(Unmatched, image: Option<crate::Attachment>, Rule::DEFAULT);
+    payload!(Matched, image: crate::Attachment, Rule { attachments_max: 1, ..Rule::DEFAULT });
+    payload!(Misspelled, item: u8, Rule { fields: &["itme"], ..Rule::DEFAULT });
+    payload!(Inner, deep: Vec<Matched>, Rule {
+        fields: &["deep", "image"], attachments_max: 1, ..Rule::DEFAULT
+    });
+    payload!(Unnamed, any: std::collections::HashMap<String, u8>, Rule {
+        fields: &["any", "price"], ..Rule::DEFAULT
+    });
+    payload!(OtherRole, item: u8, Rule { access: Access::Role(Role::Custom(3)), ..Rule::DEFAULT });
+
+    #[test]
+    fn rule_that_does_not_fit_its_payload_is_rejected() {
+        let mut gate = gate(Vec::new());
+        let seen = |declared: Result<(), GateError>| match declared {
+            Ok(()) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        let unmatched = seen(gate.declare::<Unmatched>("/a").map(drop));
+        assert!(unmatched.contains("attachments_max is 0"), "{unmatched}");
+        assert_eq!(seen(gate.declare::<Matched>("/b").map(drop)), "");
+        let misspelled = seen(gate.declare::<Misspelled>("/c").map(drop));
+        assert!(misspelled.contains("\"itme\""), "{misspelled}");
+        assert_eq!(seen(gate.declare::<Inner>("/d").map(drop)), "");
+        assert_eq!(seen(gate.declare::<Unnamed>("/e").map(drop)), "");
+        let role = seen(gate.declare::<OtherRole>("/f").map(drop));
+        assert!(role.contains("RoleTable::define"), "{role}");
+    }
+
     #[test]
     fn what_cannot_be_kept_is_no_rule() {
         let mut gate = gate(Vec::new());
@@ -222,7 +276,7 @@ mod tests {
         assert!(is_twice);
         assert!(matches!(gate.declare::<NoSize>("/"), Err(GateError::EventRule { .. })));
         assert!(matches!(gate.declare::<NoRate>("/"), Err(GateError::EventRule { .. })));
-        assert!(matches!(gate.declare::<Reserved>("/"), Err(GateError::EventName(_))));
+        assert!(matches!(gate.declare::<Reserved>("/"), Err(GateError::EventReserved(_))));
         assert!(matches!(gate.declare::<Spaced>("/"), Err(GateError::EventName(_))));
         assert!(matches!(gate.declare::<UntypedEvent>("/"), Err(GateError::EventName(_))));
     }

@@ -61,12 +61,20 @@ impl Authorization {
         let event = || String::from(E::NAME);
         let payload = std::any::type_name::<E>();
         let found = inspect::<E>();
-        let found =
+        let facts =
             found.map_err(|fault| GateError::PayloadOpen { event: event(), payload, fault })?;
+        if facts.has_attachment && E::RULE.attachments_max == 0 {
+            let why = "its payload has a field of type Attachment, and attachments_max is 0";
+            return Err(GateError::EventRule { event: event(), why });
+        }
+        if let Some(field) = E::RULE.fields.iter().find(|name| facts.lacks(name)) {
+            return Err(GateError::EventField { event: event(), field });
+        }
+        let found = &facts.sealed;
         let wrong = |pointer: &str, why| {
             Err(GateError::SealedField { event: event(), pointer: String::from(pointer), why })
         };
-        for pointer in &found {
+        for pointer in found {
             if pointer.split('/').any(|part| part == "*") {
                 return wrong(pointer, "it stands in a list or map, where no pointer names it");
             }

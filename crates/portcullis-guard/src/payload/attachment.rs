@@ -14,8 +14,11 @@ pub struct Attachment {
     pub(crate) number: usize,
 }
 
+/// The name by which the start recognizes a field of binary data.
+pub(crate) const ATTACHMENT_TYPE: &str = "portcullis.Attachment";
+
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename = "portcullis.Attachment", deny_unknown_fields)]
 struct Placeholder {
     _placeholder: bool,
     num: usize,

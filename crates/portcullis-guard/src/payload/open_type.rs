@@ -11,7 +11,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 
 use crate::payload::sealed;
-use crate::payload::type_walk::Walk;
+use crate::payload::type_walk::{TypeFacts, Walk};
 
 /// A type that takes members which it does not declare.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,11 +83,9 @@ impl fmt::Display for OpenType {
 
 /// Reads a payload type in every way it can be read.
 ///
-/// Gives the JSON pointers of its fields of type [`crate::Sealed`].
-///
 /// # Errors
 /// The first [`OpenType`] that is found.
-pub(crate) fn inspect<E: DeserializeOwned>() -> Result<Vec<String>, OpenType> {
+pub(crate) fn inspect<E: DeserializeOwned>() -> Result<TypeFacts, OpenType> {
     let mut walk = Walk::default();
     loop {
         // The fields that are sealed read as they do in an event.
@@ -96,7 +94,7 @@ pub(crate) fn inspect<E: DeserializeOwned>() -> Result<Vec<String>, OpenType> {
             return Err(fault);
         }
         if !walk.advance() {
-            return Ok(walk.into_sealed());
+            return Ok(walk.into_facts());
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use serde::de::{Deserializer, Visitor};
 
+use crate::payload::attachment::ATTACHMENT_TYPE;
 use crate::payload::open_type::OpenFault;
 use crate::payload::sealed::SEALED_TYPE;
 use crate::payload::type_access::{Elements, Entry, Members, Texts, Variant};
@@ -23,6 +24,7 @@ impl Probe<'_> {
     ) -> Result<V::Value, ProbeError> {
         let name = expected(&visitor);
         self.walk.note_object();
+        self.walk.note_members(fields);
         self.walk.enter::<V>()?;
         let adjacent = name.starts_with("adjacently tagged enum");
         let ways = if adjacent { 2 } else { fields.len() + 1 };
@@ -96,6 +98,7 @@ impl Probe<'_> {
     fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
         let name = expected(&visitor);
         self.walk.note_object();
+        self.walk.note_unnamed();
         if name.starts_with("internally tagged enum") {
             return self.tagged(&name, visitor);
         }
@@ -207,16 +210,20 @@ impl<'de> Deserializer<'de> for Probe<'_> {
             self.walk.report("the payload", OpenFault::AnyPayload);
             return Err(ProbeError::Stop);
         }
+        self.walk.note_unnamed();
         self.walk.step("*");
         visitor.visit_map(Entry { walk: self.walk, given: false })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ProbeError> {
+        if name == ATTACHMENT_TYPE {
+            self.walk.note_attachment();
+        }
         self.structure(fields, visitor)
     }
 
@@ -227,6 +234,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         visitor: V,
     ) -> Result<V::Value, ProbeError> {
         self.walk.note_object();
+        self.walk.note_members(variants);
         let (_, way) = self.walk.choose(variants.len().max(1));
         let variant = variants.get(way).copied().ok_or(ProbeError::Stop)?;
         visitor.visit_enum(Variant { walk: self.walk, variant })

@@ -107,7 +107,27 @@ pub(crate) struct Walk {
     /// Whether the value was read to its end.
     accepted: bool,
     fault: Option<OpenType>,
-    sealed: BTreeSet<String>,
+    facts: TypeFacts,
+}
+
+/// What a walk finds out about a type that is closed.
+#[derive(Debug, Default)]
+pub(crate) struct TypeFacts {
+    /// JSON pointers of the fields of type [`crate::Sealed`].
+    pub(crate) sealed: BTreeSet<String>,
+    /// The names of all members, at any depth.
+    members: BTreeSet<&'static str>,
+    /// Whether some members have names that the walk cannot know.
+    has_unnamed: bool,
+    /// Whether a field holds binary data.
+    pub(crate) has_attachment: bool,
+}
+
+impl TypeFacts {
+    /// Whether no member can have the name.
+    pub(crate) fn lacks(&self, name: &str) -> bool {
+        !self.has_unnamed && !self.members.contains(name)
+    }
 }
 
 impl Walk {
@@ -142,6 +162,7 @@ impl Walk {
         while let Some(last) = self.script.last_mut() {
             last.taken += 1;
             if last.taken < last.of {
+                self.facts.has_unnamed |= self.runs >= RUNS_MAX;
                 return self.runs < RUNS_MAX;
             }
             self.script.pop();
@@ -211,7 +232,20 @@ impl Walk {
     }
 
     pub(crate) fn note_sealed(&mut self) {
-        self.sealed.insert(self.pointer.clone());
+        self.facts.sealed.insert(self.pointer.clone());
+    }
+
+    pub(crate) fn note_attachment(&mut self) {
+        self.facts.has_attachment = true;
+    }
+
+    pub(crate) fn note_members(&mut self, names: &[&'static str]) {
+        self.facts.members.extend(names);
+    }
+
+    /// A type asks for any value, a map or an enum, whose members have names of their own.
+    pub(crate) fn note_unnamed(&mut self) {
+        self.facts.has_unnamed = true;
     }
 
     pub(crate) fn note_accepted(&mut self) {
@@ -241,8 +275,8 @@ impl Walk {
         self.fault.take()
     }
 
-    pub(crate) fn into_sealed(self) -> Vec<String> {
-        self.sealed.into_iter().collect()
+    pub(crate) fn into_facts(self) -> TypeFacts {
+        self.facts
     }
 }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use portcullis_guard::{Event, Gate, GateError, Permit, RawPermit, Rule, User};
-use portcullis_model::{ConnectionId, Denial, Namespace, Role, RoomId};
+use portcullis_model::{ConnectionId, Denial, Namespace, Role, RoleTable, RoomId};
 
 use crate::connection::socket_id::SocketId;
 use crate::delivery::hub::Hub;
@@ -36,6 +36,14 @@ impl Pattern {
                 Ok(_) => Ok(Self::Prefix(String::from(prefix))),
                 Err(_) => Err(invalid()),
             },
+        }
+    }
+
+    /// The name, or what all its names begin with.
+    fn text(&self) -> &str {
+        match self {
+            Self::Exact(namespace) => namespace.as_str(),
+            Self::Prefix(prefix) => prefix,
         }
     }
 
@@ -78,6 +86,13 @@ impl NamespaceTable {
             })
         };
         matching(true).or_else(|| matching(false))
+    }
+
+    /// A namespace whose role is not defined.
+    pub(crate) fn undefined_role(&self, roles: &RoleTable) -> Option<&str> {
+        let undefined =
+            |rule: &&NamespaceRule| rule.role.is_some_and(|role| roles.name(role).is_empty());
+        self.rules.iter().find(undefined).map(|rule| rule.pattern.text())
     }
 
     /// The rule with this index.
@@ -162,6 +177,17 @@ impl<'a> NamespaceBuilder<'a> {
         F: Future<Output = Result<Reply, Denial>> + 'static,
     {
         let declared = self.gate.declare::<E>(self.name)?;
+        let (size_max_bytes, message_max_bytes) =
+            (E::RULE.size_max_bytes, self.gate.options().message_max_bytes);
+        if size_max_bytes > message_max_bytes.max(Rule::DEFAULT.size_max_bytes) {
+            tracing::warn!(
+                event = E::NAME,
+                size_max_bytes,
+                message_max_bytes,
+                "the rule of the event allows larger messages than the server: message_max_bytes \
+                 of the guards and of the engine applies"
+            );
+        }
         self.rule.events.insert(declared, handler);
         Ok(self)
     }

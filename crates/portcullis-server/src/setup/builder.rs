@@ -208,6 +208,10 @@ impl Builder {
 
     /// Declares the events that every server has; a second call has no effect.
     pub(crate) fn declare_built_in(&mut self) -> Result<(), GateError> {
+        let roles = &self.gate.options().roles.table;
+        if let Some(namespace) = self.registered.namespaces.undefined_role(roles) {
+            return Err(GateError::NamespaceRole(String::from(namespace)));
+        }
         // Without tokens there is nothing to extend.
         let is_needed = !self.gate.options().danger.anonymous;
         if is_needed && self.registered.auth_refresh.is_none() {

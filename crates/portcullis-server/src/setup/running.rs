@@ -15,7 +15,7 @@ use crate::setup::task_health::TaskHealth;
 #[derive(thiserror::Error)]
 pub enum ServerError {
     /// An address is in use, is not an address of this machine, or needs more privileges.
-    #[error("cannot listen on {address}: {source}; choose another address under [listen]")]
+    #[error("cannot listen on {address}: {source}; set another one in [listen], or by `listen`")]
     Listen {
         /// The address.
         address: SocketAddr,
