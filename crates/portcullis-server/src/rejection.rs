@@ -81,6 +81,7 @@ pub(crate) fn reject(
 ) -> Rejection {
     let answer = denial.answer();
     let reference = shard.references.next(&answer, now);
+    log_fault(denial, source, reference.as_ref());
     let limit = denial.limit().map(|limit| limit.key());
     shard.server.metrics.count_rejection(answer.rule, answer.code, limit);
     // An unauthenticated client that is rejected at the CONNECT has also cost a handshake.
@@ -148,6 +149,22 @@ fn record(
         record.user_agent = source.user_agent.map(String::from);
         record.field = denial.field().map(String::from);
     });
+}
+
+/// Logs a fault of the server or of a handler, once, for its developer.
+fn log_fault(denial: &Denial, source: &RejectionSource<'_>, reference: Option<&Reference>) {
+    let fault = match denial {
+        Denial::HandlerTimeout => "a handler took longer than handler_timeout_ms",
+        Denial::Internal("handler_panic") => "a handler panicked",
+        Denial::Internal("reply_reserved_member") => {
+            "a reply has a member \"ok\" or \"error\", which are reserved: it was not sent"
+        }
+        Denial::Internal(_) => "a request failed with an internal error",
+        _ => return,
+    };
+    let reference = reference.map_or("", Reference::as_str);
+    let (event, path) = (source.event.unwrap_or_default(), source.path.unwrap_or_default());
+    tracing::error!(reason = denial.reason(), event, path, reference, "{fault}");
 }
 
 /// The text for the client, with the time after which another attempt makes sense.

@@ -228,23 +228,27 @@ pub use portcullis_audit::{Audit, AuditOptions};
 #[cfg(feature = "chat")]
 pub use portcullis_chat::ChatOptions;
 pub use portcullis_guard::{
-    Access, Answer, Attachment, Caller, CapacityOptions, CleanText, Cleaner, Danger, Directory,
-    DirectoryLimits, Envelope, Event, FactorRule, FieldSealer, ForwardedHeader, Gate, GateError,
-    GateOptions, Issuer, IssuerKey, IssuerRules, KeyStrength, LoadState, OpenType, Penalty, Permit,
-    Priority, ProxyRules, Rate, RawPermit, Relation, Replay, Room, RoomFacts, Rule, SealFault,
-    Sealed, SealedPlace, SecondFactorRule, TokenKind, User, UserFacts, VerifiedCredential,
-    Visibility, WhenUserFull, WithoutOrigin, field, read_json,
+    Access, Algorithm, Answer, Attachment, Caller, CapacityOptions, CleanText, Cleaner, Danger,
+    Directory, DirectoryLimits, Envelope, Event, FactorRule, FieldSealer, ForwardedHeader, Gate,
+    GateError, GateOptions, Issuer, IssuerKey, IssuerRules, KeyStrength, LoadState, Malicious,
+    Markup, OpenType, Penalty, Permit, PollingBinding, Priority, ProxyRules, Rate, RawPermit,
+    ReferenceKey, Relation, Replay, ReplayRules, RoleRules, Room, RoomFacts, Rule, RuleFault,
+    SealFault, Sealed, SealedPlace, SecondFactorRule, SessionTimeouts, SpamAction, SpamOptions,
+    SpamRule, TokenKind, User, UserFacts, VerifiedCredential, Visibility, WhenUserFull,
+    WithoutOrigin, field, read_json,
 };
 pub use portcullis_model::{
     APP_CODE_MAX_BYTES, APP_MESSAGE_MAX_CHARS, AppDenial, Clock, ConnectionId, Denial, IdError,
-    Limit, LimitKey, Mid, Namespace, Now, Role, Roles, RoomId, Secret, SystemClock, UserId,
+    Limit, LimitKey, Mid, Namespace, Now, Role, RoleError, RoleTable, Roles, RoomId, Secret,
+    SystemClock, UserId,
 };
 pub use portcullis_seal::{KeyFacts, KeyId, KeyRing, OpenError, Place, RingError, SealError};
 pub use portcullis_server::{
     AckResponse, AckResponses, ApiCaller, ApiRequest, ApiResponse, Broadcast, Builder,
-    ConnectAnswer, Context, Delta, Departure, EngineMessage, Frame, Hub, Method, NamespaceBuilder,
-    Options, Payload, RecoveryOutcome, RecoveryRequest, Reply, ResponseKind,
-    Running as RunningEngine, ServerError, Services, SocketId, SocketInfo, random_id,
+    ConnectAnswer, Context, Credentials, Delta, Departure, EngineMessage, Frame, Hub, Method,
+    NamespaceBuilder, OperatorKeys, Options, Payload, ProxyProtocol, RecoveryOutcome,
+    RecoveryRequest, Reply, ResponseKind, Running as RunningEngine, ServerError, Services,
+    SocketId, SocketInfo, StrictTransport, Waits, random_id,
 };
 pub use server::builder::{Server, ServerBuilder};
 #[cfg(feature = "chat")]

@@ -76,7 +76,9 @@ pub(crate) fn unknown_namespace(link: &Link, name: &str, rejection: &Rejection) 
 
 /// Queues the reason of a denial that ends the connection, for each of its sockets.
 pub(crate) fn queue_end_reason(link: &Link, denial: &Denial, now: Now) {
-    let rejection = link.reject(denial, None, now);
+    let is_panic = *denial == Denial::Internal("handler_panic");
+    let event = link.connection.lifecycle.last_event.get().filter(|_| is_panic);
+    let rejection = link.reject(denial, event, now);
     let (connection, options) = (&link.connection, &link.shard.server.options);
     if let Denial::Draining | Denial::SlowConsumer | Denial::PingTimeout = denial {
         return;

@@ -42,6 +42,8 @@ pub(crate) struct Lifecycle {
     /// The time at which the socket is closed in any case; 0 while the connection is open.
     pub(crate) closing_until_ms: Cell<u64>,
     pub(crate) waker: RefCell<Option<Waker>>,
+    /// The event whose handler was started last, for the record of a panic.
+    pub(crate) last_event: Cell<Option<&'static str>>,
 }
 
 /// What the transport negotiated.

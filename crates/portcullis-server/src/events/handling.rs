@@ -149,7 +149,7 @@ impl EventHandling<'_> {
         if self.progress.time_left(server.options.handler_timeout(), self.now).is_zero() {
             // The time is over before the event has had any effect.
             target.event = EventName::Undeclared(request.event.into());
-            self.acknowledge(&target, Err(Denial::Overloaded));
+            self.send_denial(&target, &Denial::Overloaded);
             return None;
         }
         let started = self.start(socket, &caller, request, &mut target.event);
@@ -170,6 +170,7 @@ impl EventHandling<'_> {
         match declared.filter(|_| !socketio::is_reserved(request.event)) {
             Some((name, event)) => {
                 *event_name = EventName::Declared(name);
+                self.link.connection.lifecycle.last_event.set(Some(name));
                 let context = self.link.context(socket, caller, now);
                 event.start(EventCall { gate: &server.gate, caller, request, now, context })
             }
@@ -189,7 +190,7 @@ impl EventHandling<'_> {
         let mut future = match started {
             Ok(future) => future,
             Err(denial) => {
-                self.acknowledge(&target, Err(denial));
+                self.send_denial(&target, &denial);
                 return None;
             }
         };
@@ -212,19 +213,34 @@ impl EventHandling<'_> {
         self.progress.job_ended(outcome.as_ref().err(), since_ms, timeout_ms, self.now);
     }
 
-    /// Sends the outcome of an event to the client.
+    /// Sends what a handler returned to the client.
+    ///
+    /// Its denial is an answer: only [`Denial::SessionEnded`] ends the connection, whatever the
+    /// same denial does elsewhere. So a full queue of another shard does not disconnect the sender.
     pub(crate) fn acknowledge(&mut self, target: &AckTarget, outcome: Result<Reply, Denial>) {
+        let is_own = target.event.as_str() == AuthRefresh::NAME;
         match outcome {
-            Ok(reply) => self.send_ack(target, reply.payload()),
-            Err(denial) => self.send_denial(target, &denial),
+            Ok(reply) => match reply.fault() {
+                None => self.send_ack(target, reply.payload()),
+                Some(fault) => self.send_rejection(target, &Denial::Internal(fault)),
+            },
+            Err(denial) if is_own || matches!(denial, Denial::SessionEnded(_)) => {
+                self.send_denial(target, &denial);
+            }
+            Err(denial) => self.send_rejection(target, &denial),
         }
     }
 
+    /// Sends a denial of the server itself; some of them end the connection.
     fn send_denial(&mut self, target: &AckTarget, denial: &Denial) {
-        let (link, now) = (self.link, self.now);
         if let ClosedBy::Code(_) = denial.answer().closed_by {
-            return link.deny(denial.clone());
+            return self.link.deny(denial.clone());
         }
+        self.send_rejection(target, denial);
+    }
+
+    fn send_rejection(&mut self, target: &AckTarget, denial: &Denial) {
+        let (link, now) = (self.link, self.now);
         let event = target.event.as_str();
         let rejection = link.reject(denial, Some(event), now);
         match &target.form {

@@ -103,7 +103,11 @@ impl FieldSealer for FieldKeys {
 
     fn open(&self, place: &SealedPlace<'_>, sealed: &[u8]) -> Result<Secret<Vec<u8>>, SealFault> {
         let opened = with_place(place, |place| self.ring.open_or_reload(place, sealed));
-        opened.map_err(|_| SealFault::Open)
+        opened.map_err(|_| {
+            let SealedPlace { namespace, event, field, .. } = *place;
+            tracing::warn!(namespace, event, field, "{}", SealFault::Open);
+            SealFault::Open
+        })
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use portcullis::LoadState;
 use portcullis::prelude::*;
+use portcullis::testing::TestServer;
 use serde_json::Value;
 
 use crate::served::{ServedApp, builder};
@@ -105,4 +107,32 @@ fn large_events_arrive_whole() {
     let mut client = served.connect("reader");
     assert_eq!(client.ask("wide", &json!({}))["ok"], true);
     assert_eq!(client.event("wide")["text"].as_str().unwrap().len(), 100_000);
+}
+
+#[test]
+fn record_of_a_panic_names_the_event() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("security.log");
+    let builder = Server::builder()
+        .listen(([127, 0, 0, 1], 0).into())
+        .own_origin()
+        .guards(|guards| guards.load = Some(LoadState::Normal))
+        .audit_file(&log);
+    let server = TestServer::start_with(builder, |server| {
+        server.on(|_permit: Permit<Fine>, _context| async { Ok(Reply::ok()) })?;
+        server.on(|_permit: Permit<Panic>, _context| async move {
+            tokio::task::yield_now().await;
+            panic!("a handler's bug")
+        })?;
+        Ok(())
+    });
+    let mut client = server.connect("clumsy");
+    client.accepted("fine", json!({}));
+    client.emit("panic", json!({}));
+    assert_eq!(client.close_code(), Some(1011));
+    drop((client, server));
+    let log = std::fs::read_to_string(&log).unwrap();
+    let record = log.lines().find(|line| line.contains("handler_panic")).unwrap();
+    let record: Value = serde_json::from_str(record).unwrap();
+    assert_eq!(record["event"]["action"], "panic", "{record}");
 }

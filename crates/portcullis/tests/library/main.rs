@@ -12,6 +12,7 @@ mod served; // a server for one test, and its clients
 mod kit; // the public test kit
 mod covered; // rooms that a handler may emit to
 mod rejections; // the application's own rejections, errors for its developer
+mod options; // types of options
 mod copies; // copies of a message with the same `mid`
 mod sealed; // fields of events that are sealed
 mod users; // users of other issuers: bans, second factors, routes

@@ -127,3 +127,76 @@ fn errors_of_main_are_sentences() {
     assert_eq!(text.matches("in use").count(), 1, "{text}");
     assert!(text.starts_with("cannot listen on 127.0.0.1:"), "{text}");
 }
+
+/// `fail {with}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fail {
+    with: u8,
+}
+
+impl Event for Fail {
+    const NAME: &'static str = "fail";
+    const RULE: Rule = Rule { fields: &["with"], ..Rule::DEFAULT };
+}
+
+const CLOSING: [Denial; 6] = [
+    Denial::NotFound,
+    Denial::TooLarge,
+    Denial::Busy,
+    Denial::ShareFull("rooms"),
+    Denial::MediaType,
+    Denial::Draining,
+];
+
+#[test]
+fn denial_of_a_handler_is_an_answer_and_the_connection_goes_on() {
+    let server = TestServer::start(|server| {
+        server
+            .on(|permit: Permit<Fail>, _context: Context| async move {
+                let denial = CLOSING.get(usize::from(permit.payload().with));
+                Err(denial.cloned().unwrap_or(Denial::SessionEnded("signed_out")))
+            })
+            .map_err(Error::from)
+    });
+    let mut ann = server.connect("ann");
+    for with in 0..CLOSING.len() {
+        let error = ann.rejected("fail", json!({"with": with}));
+        assert!(error["code"].is_string(), "{error}");
+    }
+    ann.emit("fail", json!({"with": 99}));
+    assert_eq!(ann.close_code(), Some(4401), "this one says that the session is over");
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Odd {}
+
+impl Event for Odd {
+    const NAME: &'static str = "odd";
+    const RULE: Rule = Rule::DEFAULT;
+}
+
+#[test]
+fn reply_with_a_reserved_member_is_not_sent() {
+    let server = TestServer::start(|server| {
+        server
+            .on(|_permit: Permit<Odd>, _context: Context| async move {
+                Ok(Reply::fields(&json!({"ok": false, "error": 1})))
+            })
+            .map_err(Error::from)
+    });
+    assert_eq!(server.connect("ann").rejected("odd", json!({}))["code"], "INTERNAL");
+}
+
+#[test]
+fn reserved_event_name_and_undefined_role_stop_the_start() {
+    let mut server = TestServer::builder().build().unwrap();
+    let mut namespace = server.namespace("/staff").unwrap();
+    namespace.role(Role::Custom(5));
+    let error = server.start().err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "namespace \"/staff\" is for a role that is not defined: see RoleTable::define"
+    );
+}
