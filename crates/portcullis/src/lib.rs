@@ -246,9 +246,9 @@ pub use portcullis_seal::{KeyFacts, KeyId, KeyRing, OpenError, Place, RingError,
 pub use portcullis_server::{
     AckResponse, AckResponses, ApiCaller, ApiRequest, ApiResponse, Broadcast, Builder,
     ConnectAnswer, Context, Credentials, Delta, Departure, EngineMessage, Frame, Hub, Method,
-    NamespaceBuilder, OperatorKeys, Options, Payload, ProxyProtocol, RecoveryOutcome,
+    NamespaceBuilder, OperatorKeys, Options, Payload, ProxyProtocol, QueueLimits, RecoveryOutcome,
     RecoveryRequest, Reply, ResponseKind, Running as RunningEngine, ServerError, Services,
-    SocketId, SocketInfo, StrictTransport, Waits, random_id,
+    SocketId, SocketInfo, StrictTransport, random_id,
 };
 pub use server::builder::{Server, ServerBuilder};
 #[cfg(feature = "chat")]

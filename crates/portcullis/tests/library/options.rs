@@ -6,9 +6,9 @@ use std::sync::Arc;
 use portcullis::{
     Algorithm, CapacityOptions, ConnectAnswer, Credentials, Danger, GateOptions, Issuer, LoadState,
     Malicious, Markup, OperatorKeys, Options, Penalty, PollingBinding, ProxyProtocol, ProxyRules,
-    Rate, ReferenceKey, Replay, ReplayRules, Role, RoleRules, RoleTable, SecondFactorRule, Secret,
-    SessionTimeouts, SpamAction, SpamOptions, SpamRule, StrictTransport, Waits, WhenUserFull,
-    WithoutOrigin,
+    QueueLimits, Rate, ReferenceKey, Replay, ReplayRules, Role, RoleRules, RoleTable,
+    SecondFactorRule, Secret, SessionTimeouts, SpamAction, SpamOptions, SpamRule, StrictTransport,
+    WhenUserFull, WithoutOrigin,
 };
 
 fn set<T>(option: &mut T, value: T) {
@@ -55,7 +55,7 @@ fn options_of_the_engine_can_all_be_set() {
     set::<Option<ReferenceKey>>(&mut engine.reference_key, None);
     set::<Option<StrictTransport>>(&mut engine.hsts, None);
     set::<ProxyProtocol>(&mut engine.proxy_protocol, ProxyProtocol::default());
-    set::<Waits>(&mut engine.waits, Waits::default());
+    set::<QueueLimits>(&mut engine.queue_limits, QueueLimits::default());
     set::<ConnectAnswer>(&mut engine.connect_answer, ConnectAnswer::default());
     set::<Credentials>(&mut engine.credentials, Credentials::default());
 }
