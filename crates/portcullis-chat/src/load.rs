@@ -56,7 +56,7 @@ mod tests {
                 created_unix_ms: 1,
                 setup: false,
                 invitation: None,
-                roles_follow: false,
+                roles_issued_unix_ms: None,
             };
             store.create_user(user).await.unwrap();
         }

@@ -151,11 +151,15 @@ async fn a_foreign_user_is_brought_up_to_date() {
     create(&store, foreign("Far")).await;
     heard.take();
     let moderator = Roles::user().with(Role::Moderator);
+    let of_token = |issued| NewUser { roles_issued_unix_ms: Some(issued), ..foreign("Far") };
     let cases = [
         (foreign("Further"), "Further", Roles::user()),
         (NewUser { roles: moderator, ..foreign("Further") }, "Further", Roles::user()),
-        (NewUser { roles: moderator, roles_follow: true, ..foreign("Far") }, "Far", moderator),
-        (NewUser { roles_follow: true, ..foreign("Far") }, "Far", Roles::user()),
+        (NewUser { roles: moderator, ..of_token(20) }, "Far", moderator),
+        (of_token(30), "Far", Roles::user()),
+        // An older token, and one of the same moment.
+        (NewUser { roles: moderator, ..of_token(29) }, "Far", Roles::user()),
+        (NewUser { roles: moderator, ..of_token(30) }, "Far", moderator),
     ];
     for (user, name, roles) in cases {
         // Whatever id is brought along, it is the user there was.
@@ -219,6 +223,7 @@ async fn every_change_of_a_user_does_what_it_says_and_ends_what_it_ends() {
         valid_after_unix_ms: 0,
         banned_until_unix_ms: 0,
         muted_until_unix_ms: 0,
+        roles_after_unix_ms: 0,
         has_totp: false,
         foreign: false,
     };
@@ -228,7 +233,11 @@ async fn every_change_of_a_user_does_what_it_says_and_ends_what_it_ends() {
     let moderator = Roles::user().with(Role::Moderator);
     // What changes, what the user is then, and which sessions end.
     let cases: [(Kind, UserRow, &[&str]); 9] = [
-        (Kind::Roles(moderator), UserRow { roles: moderator, ..before.clone() }, &[]),
+        (
+            Kind::Roles(moderator),
+            UserRow { roles: moderator, roles_after_unix_ms: NOW, ..before.clone() },
+            &[],
+        ),
         (
             Kind::Muted { until_unix_ms },
             UserRow { muted_until_unix_ms: until_unix_ms, ..before.clone() },
@@ -300,6 +309,30 @@ async fn what_is_lifted_is_lifted_and_tokens_stay_void() {
     let earlier = UserChange { user: id("ann"), what, at_unix_ms: NOW - 500 };
     store.change_user(earlier).await.unwrap();
     assert_eq!(user_row(&store, "ann").await.valid_after_unix_ms, NOW);
+}
+
+#[tokio::test]
+async fn role_taken_here_stays_taken_for_tokens_issued_before() {
+    let place = Place::new();
+    let (store, _heard) = place.open();
+    let admin = Roles::user().with(Role::Admin);
+    let show = |issued_unix_ms| {
+        let user = NewUser { roles: admin, ..foreign("Far") };
+        create(&store, NewUser { roles_issued_unix_ms: Some(issued_unix_ms), ..user })
+    };
+    // The clock of an issuer may be ahead.
+    for issued_unix_ms in [NOW - 9, NOW + 5] {
+        show(issued_unix_ms).await;
+        assert_eq!(user_row(&store, "far").await.roles, admin);
+        // The only administrator is another issuer's, who can give the role again.
+        let answer = change(&store, "far", UserChangeKind::Roles(Roles::user())).await;
+        assert!(matches!(answer, ChangeUserOutcome::Changed(_)), "{answer:?}");
+        show(issued_unix_ms).await;
+        show(NOW - 1).await;
+        assert_eq!(user_row(&store, "far").await.roles, Roles::user(), "{issued_unix_ms}");
+    }
+    show(NOW + 6).await;
+    assert_eq!(user_row(&store, "far").await.roles, admin, "a token issued since");
 }
 
 #[tokio::test]

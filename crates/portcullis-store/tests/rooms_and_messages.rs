@@ -144,7 +144,7 @@ fn own_user(name: &str) -> NewUser {
         created_unix_ms: 1,
         setup: false,
         invitation: None,
-        roles_follow: false,
+        roles_issued_unix_ms: None,
     }
 }
 

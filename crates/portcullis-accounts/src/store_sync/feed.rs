@@ -154,6 +154,7 @@ impl AccountFeed {
             valid_after_unix_ms: row.valid_after_unix_ms,
             banned_until_unix_ms: row.banned_until_unix_ms,
             muted_until_unix_ms: row.muted_until_unix_ms,
+            roles_after_unix_ms: row.roles_after_unix_ms,
             withheld: gap.withheld,
             setup_only: gap.setup_only,
             external: row.foreign,

@@ -96,7 +96,7 @@ async fn look_alike_name_is_taken_and_existing_look_alikes_keep_working() {
             created_unix_ms: 0,
             setup: false,
             invitation: None,
-            roles_follow: false,
+            roles_issued_unix_ms: None,
         };
         assert_eq!(world.store.create_user(older).await.unwrap(), CreateUserOutcome::Created);
     }

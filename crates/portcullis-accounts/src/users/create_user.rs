@@ -63,7 +63,7 @@ pub(crate) async fn create_user(
         created_unix_ms: request.now.unix_ms,
         setup: origin == AccountOrigin::Setup,
         invitation: origin.invitation(),
-        roles_follow: false,
+        roles_issued_unix_ms: None,
     };
     // Runs in a task of its own, so that a stored user is recorded when the client disconnects.
     let stored = async move {

@@ -49,6 +49,7 @@ async fn create(
         directory.check_space(Table::Users, party)?;
     }
     let now = accounts.options.clock.now();
+    let issued_unix_ms = verified.issued_unix_s.saturating_mul(1000);
     let is_own = |name: &str| directory.looks_like_own_name(name);
     let (name, subject, id) = (verified.name.as_deref(), &verified.subject, &verified.user);
     let name = NameClaim { name, subject, id }.shown(&accounts.roles, is_own);
@@ -62,7 +63,7 @@ async fn create(
         created_unix_ms: now.unix_ms,
         setup: false,
         invitation: None,
-        roles_follow: verified.roles.is_some(),
+        roles_issued_unix_ms: verified.roles.is_some().then_some(issued_unix_ms),
     };
     match accounts.store.create_user(user).await.map_err(StoreError::into_denial)? {
         CreateUserOutcome::Created => {}

@@ -29,6 +29,8 @@ pub struct UserFacts {
     pub banned_until_unix_ms: i64,
     /// Until when the user may not speak; 0 when they may.
     pub muted_until_unix_ms: i64,
+    /// Tokens of another issuer give no roles if they were issued before this moment.
+    pub roles_after_unix_ms: i64,
     /// Roles that the user holds and that have no effect until the user adds a second factor.
     pub withheld: Roles,
     /// Whether the user can do nothing until then.
@@ -49,6 +51,7 @@ impl UserFacts {
             valid_after_unix_ms: 0,
             banned_until_unix_ms: 0,
             muted_until_unix_ms: 0,
+            roles_after_unix_ms: 0,
             withheld: Roles::NONE,
             setup_only: false,
             external: false,
@@ -70,6 +73,7 @@ pub struct User {
     valid_after_unix_ms: AtomicI64,
     banned_until_unix_ms: AtomicI64,
     muted_until_unix_ms: AtomicI64,
+    roles_after_unix_ms: AtomicI64,
     withheld: AtomicU32,
     setup_only: AtomicBool,
     epoch: AtomicU64,
@@ -89,6 +93,7 @@ impl User {
             valid_after_unix_ms: AtomicI64::new(facts.valid_after_unix_ms),
             banned_until_unix_ms: AtomicI64::new(facts.banned_until_unix_ms),
             muted_until_unix_ms: AtomicI64::new(facts.muted_until_unix_ms),
+            roles_after_unix_ms: AtomicI64::new(facts.roles_after_unix_ms),
             withheld: AtomicU32::new(facts.withheld.bits()),
             setup_only: AtomicBool::new(facts.setup_only),
             epoch: AtomicU64::new(0),
@@ -108,6 +113,7 @@ impl User {
             valid_after_unix_ms: self.valid_after_unix_ms(),
             banned_until_unix_ms: self.banned_until_unix_ms.load(Ordering::Acquire),
             muted_until_unix_ms: self.muted_until_unix_ms.load(Ordering::Acquire),
+            roles_after_unix_ms: self.roles_after_unix_ms.load(Ordering::Acquire),
             withheld: self.withheld(),
             setup_only: self.is_setup_only(),
             external: self.external,
@@ -177,6 +183,22 @@ impl User {
     #[must_use]
     pub fn valid_after_unix_ms(&self) -> i64 {
         self.valid_after_unix_ms.load(Ordering::Acquire)
+    }
+
+    /// Whether roles in a token of another issuer are in force already, or older than the last
+    /// change of the roles.
+    ///
+    /// Remembers the newest token seen, so that an older one cannot bring other roles back.
+    #[must_use]
+    pub fn has_applied_roles(&self, roles: Roles, issued_unix_ms: i64) -> bool {
+        if issued_unix_ms < self.roles_after_unix_ms.load(Ordering::Acquire) {
+            return true;
+        }
+        let applied = self.roles() == roles;
+        if applied {
+            self.roles_after_unix_ms.fetch_max(issued_unix_ms, Ordering::AcqRel);
+        }
+        applied
     }
 
     /// Counts changes of roles, of being disabled, and revocations.
@@ -262,6 +284,13 @@ impl User {
         self.withheld.store(facts.withheld.bits(), Ordering::Release);
         let roles = facts.roles.bits();
         let changes_roles = self.roles.swap(roles, Ordering::AcqRel) != roles;
+        let after_unix_ms = facts.roles_after_unix_ms;
+        let seen_unix_ms = self.roles_after_unix_ms.fetch_max(after_unix_ms, Ordering::AcqRel);
+        if changes_roles && after_unix_ms < seen_unix_ms {
+            // Changed here, and a token that was seen is dated later, for its issuer's clock is
+            // ahead: it does not bring the roles back.
+            self.roles_after_unix_ms.store(seen_unix_ms.saturating_add(1), Ordering::Release);
+        }
         if *self.name().as_ref() != *facts.name {
             *self.name.write() = Arc::from(facts.name);
         }
@@ -457,7 +486,7 @@ mod tests {
 
     #[test]
     fn changes_are_seen_through_the_same_user() {
-        let cases: [(UserFacts, u64, u64); 9] = [
+        let cases: [(UserFacts, u64, u64); 10] = [
             (facts(), 0, 0),
             (UserFacts { name: String::from("Anna"), ..facts() }, 0, 0),
             (UserFacts { roles: Roles::user().with(Role::Admin), ..facts() }, 1, 0),
@@ -465,6 +494,7 @@ mod tests {
             (UserFacts { valid_after_unix_ms: 9, ..facts() }, 1, 1),
             (UserFacts { banned_until_unix_ms: 9, ..facts() }, 1, 1),
             (UserFacts { muted_until_unix_ms: 9, ..facts() }, 0, 0),
+            (UserFacts { roles_after_unix_ms: 9, ..facts() }, 0, 0),
             (UserFacts { withheld: Roles::NONE.with(Role::Admin), ..facts() }, 0, 0),
             (UserFacts { setup_only: true, ..facts() }, 1, 1),
         ];
@@ -480,11 +510,31 @@ mod tests {
                 valid_after_unix_ms: user.valid_after_unix_ms(),
                 banned_until_unix_ms: until(|now| user.is_barred(now)),
                 muted_until_unix_ms: until(|now| user.is_muted(now)),
+                roles_after_unix_ms: user.roles_after_unix_ms.load(Ordering::Acquire),
                 withheld: user.withheld(),
                 setup_only: user.is_setup_only(),
                 external: user.external,
             };
             assert_eq!(seen, new);
         }
+    }
+
+    #[test]
+    fn older_token_of_another_issuer_does_not_bring_roles_back() {
+        let admin = Roles::user().with(Role::Admin);
+        let user = User::new(UserFacts { roles: admin, roles_after_unix_ms: 10, ..facts() });
+        assert!(!user.has_applied_roles(Roles::user(), 10), "of the same moment");
+        assert!(user.has_applied_roles(Roles::user(), 9), "older");
+        // The same roles again, in a newer token: what was issued before it has no say.
+        assert!(user.has_applied_roles(admin, 30));
+        assert!(user.has_applied_roles(Roles::user(), 29));
+        assert!(!user.has_applied_roles(Roles::user(), 30));
+        // The role is taken here at a moment that the issuer's clock is ahead of.
+        user.change(UserFacts { roles_after_unix_ms: 25, ..facts() });
+        assert!(user.has_applied_roles(admin, 30));
+        assert!(!user.has_applied_roles(admin, 31));
+        // Another change leaves that as it is.
+        user.change(UserFacts { roles_after_unix_ms: 25, muted_until_unix_ms: 9, ..facts() });
+        assert!(user.has_applied_roles(admin, 30) && !user.has_applied_roles(admin, 31));
     }
 }

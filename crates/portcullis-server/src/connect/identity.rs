@@ -136,7 +136,10 @@ pub(crate) fn foreign_user_hook(
     let is_current = match (&user, &verified.roles) {
         (None, _) => false,
         (Some(_), None) => true,
-        (Some(user), Some(names)) => user.roles() == server.gate.options().roles.named(names),
+        (Some(user), Some(names)) => {
+            let issued_unix_ms = verified.issued_unix_s.saturating_mul(1000);
+            user.has_applied_roles(server.gate.options().roles.named(names), issued_unix_ms)
+        }
     };
     if is_current {
         return None;

@@ -25,6 +25,8 @@ pub struct UserRow {
     pub banned_until_unix_ms: i64,
     /// Until when the user may not send messages; 0 if the user may.
     pub muted_until_unix_ms: i64,
+    /// Roles in tokens issued before this moment are ignored; 0 if none ever gave roles.
+    pub roles_after_unix_ms: i64,
     /// Whether the user has a second factor.
     pub has_totp: bool,
     /// Whether another issuer authenticates the user.
@@ -52,9 +54,9 @@ pub struct NewUser {
     pub setup: bool,
     /// Digest of the invitation that is used up by it.
     pub invitation: Option<[u8; 32]>,
-    /// Whether a foreign user's roles are updated as well as the name. The name does not change
-    /// while the user is muted.
-    pub roles_follow: bool,
+    /// When the token was issued that gives a foreign user these roles; `None` if the issuer gives
+    /// none. Roles of a token older than the last change of the roles are ignored.
+    pub roles_issued_unix_ms: Option<i64>,
 }
 
 /// The result of a [`NewUser`].

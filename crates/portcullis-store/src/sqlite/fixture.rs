@@ -45,7 +45,7 @@ pub(crate) fn ann() -> NewUser {
         created_unix_ms: 0,
         setup: false,
         invitation: None,
-        roles_follow: false,
+        roles_issued_unix_ms: None,
     }
 }
 

@@ -80,6 +80,38 @@ fn administrator_of_another_issuer_needs_a_second_factor_in_the_token() {
 }
 
 #[test]
+fn role_taken_here_stays_taken_for_tokens_issued_before() {
+    let server = production("roles_claim = [\"roles\"]\nprivileged_amr = [\"mfa\"]", "");
+    let issued = |ago_s: i64, roles: &[&str]| {
+        let mut more = json!({ "roles": roles, "amr": ["mfa"] });
+        more["iat"] = json!(claims("max")["iat"].as_i64().unwrap() - ago_s);
+        token("max", &more)
+    };
+    let strong = issued(60, &["admin"]);
+    let mut first = SioClient::connect(&server, &strong);
+    let say = json!({ "message": "hello" });
+    assert_eq!(code(&first.ask("admin:broadcast", &say)), "ok");
+    let users = server.operate(&["user", "list"], "");
+    let text = String::from_utf8_lossy(&users.stdout).into_owned();
+    let id = text.split_whitespace().find(|word| word.starts_with("x_")).unwrap();
+    // The only administrator, whose issuer can give the role again.
+    assert_eq!(server.operate(&["user", "take", id, "admin"], "").status.code(), Some(0));
+    let _in_force = server.records.wait_for(|record| record["event"]["reason"] == "operator");
+    assert_eq!(code(&first.ask("admin:broadcast", &say)), "forbidden");
+    let mut again = SioClient::connect(&server, &strong);
+    let refreshed = again.ask("auth:refresh", &json!({ "token": strong }));
+    assert_eq!(code(&refreshed), "ok", "{refreshed}");
+    for client in [&mut first, &mut again] {
+        assert_eq!(code(&client.ask("admin:broadcast", &say)), "forbidden");
+    }
+    // A token issued since gives the role again, and one issued before does not take it.
+    let mut newer = SioClient::connect(&server, &issued(-2, &["admin"]));
+    assert_eq!(code(&newer.ask("admin:broadcast", &say)), "ok");
+    let _older = SioClient::connect(&server, &issued(30, &[]));
+    assert_eq!(code(&newer.ask("admin:broadcast", &say)), "ok");
+}
+
+#[test]
 fn t054_tokens_of_another_kind_open_nothing_and_the_record_names_it() {
     let server = start(&Config { more: String::from("scope = [\"chat\"]"), ..Config::plaintext() });
     let scoped = |more: Value| {

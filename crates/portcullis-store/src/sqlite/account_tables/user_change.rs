@@ -1,7 +1,7 @@
 //! Changes one user inside a transaction, and ends the sessions that the change voids.
 //! Never: a change that leaves no administrator.
 
-use portcullis_model::{Role, Secret, UserId};
+use portcullis_model::{Role, Roles, Secret, UserId};
 
 use crate::error::StoreError;
 use crate::rows::sessions::SessionSelector;
@@ -32,7 +32,7 @@ impl AccountTransaction<'_> {
             return Ok(ChangeUserOutcome::LastAdmin);
         }
         match &change.what {
-            UserChangeKind::Roles(roles) => self.set(key, "roles", i64::from(roles.bits()))?,
+            UserChangeKind::Roles(roles) => self.set_roles(key, *roles, at_unix_ms)?,
             UserChangeKind::Muted { until_unix_ms } => {
                 self.set(key, "muted_until_unix_ms", *until_unix_ms)?;
             }
@@ -64,6 +64,19 @@ impl AccountTransaction<'_> {
         }
         self.set(key, "changed_unix_ms", at_unix_ms)?;
         self.report_user(key).map(ChangeUserOutcome::Changed)
+    }
+
+    /// Sets the roles. Roles in tokens issued before the change are ignored from now on, also when
+    /// the issuer's clock is ahead.
+    fn set_roles(&self, key: i64, roles: Roles, at_unix_ms: i64) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE users
+                 SET roles = ?2, roles_after_unix_ms = max(roles_after_unix_ms + 1, ?3)
+                 WHERE key = ?1",
+            )?
+            .execute((key, roles.bits(), at_unix_ms))?;
+        Ok(())
     }
 
     /// Ends all sessions of a user and voids all tokens issued before.
@@ -128,10 +141,11 @@ impl AccountTransaction<'_> {
         Ok(true)
     }
 
-    /// Whether this user is the only active administrator at that moment.
+    /// Whether this user is the only active administrator at that moment. A foreign user never is:
+    /// the issuer can give the role again.
     pub(super) fn is_last_admin(&self, key: i64, at_unix_ms: i64) -> Result<bool, StoreError> {
         let mut select = self.connection.prepare_cached(
-            "SELECT key = ?1 FROM users WHERE roles & 1 AND disabled = 0
+            "SELECT key = ?1 AND issuer IS NULL FROM users WHERE roles & 1 AND disabled = 0
              AND banned_until_unix_ms <= ?2 ORDER BY key = ?1 LIMIT 1",
         )?;
         let mut rows = select.query((key, at_unix_ms))?;

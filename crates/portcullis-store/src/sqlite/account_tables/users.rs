@@ -18,7 +18,8 @@ use crate::sqlite::sealed_fields::open_totp;
 
 /// The columns of a [`UserRow`].
 pub(super) const USER: &str = "id, username, roles, disabled, valid_after_unix_ms,
-    banned_until_unix_ms, muted_until_unix_ms, totp IS NOT NULL, issuer IS NOT NULL";
+    banned_until_unix_ms, muted_until_unix_ms, totp IS NOT NULL, issuer IS NOT NULL,
+    roles_after_unix_ms";
 
 /// Reads a [`UserRow`] from the columns of [`USER`].
 pub(super) fn user_row(row: &Row<'_>) -> Result<UserRow, StoreError> {
@@ -32,6 +33,7 @@ pub(super) fn user_row(row: &Row<'_>) -> Result<UserRow, StoreError> {
         muted_until_unix_ms: row.get(6)?,
         has_totp: row.get(7)?,
         foreign: row.get(8)?,
+        roles_after_unix_ms: row.get(9)?,
     })
 }
 
@@ -74,8 +76,8 @@ impl AccountTransaction<'_> {
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO users
              (id, username, folded, password_phc, issuer, subject, roles, created_unix_ms,
-              valid_after_unix_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT valid_after_unix_ms FROM marks))
+              valid_after_unix_ms, roles_after_unix_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT valid_after_unix_ms FROM marks), ?9)
              ON CONFLICT (folded) DO NOTHING",
         )?;
         let written = insert.execute((
@@ -87,6 +89,7 @@ impl AccountTransaction<'_> {
             user.subject.as_deref(),
             user.roles.bits(),
             user.created_unix_ms,
+            user.roles_issued_unix_ms.unwrap_or(0),
         ))?;
         Ok((written == 1).then(|| self.connection.last_insert_rowid()))
     }
@@ -105,10 +108,13 @@ impl AccountTransaction<'_> {
                  AND muted_until_unix_ms <= ?3",
             )?
             .execute((key, &user.username, user.created_unix_ms))?;
-        if user.roles_follow {
+        if let Some(issued_unix_ms) = user.roles_issued_unix_ms {
             self.connection
-                .prepare_cached("UPDATE users SET roles = ?2 WHERE key = ?1 AND roles <> ?2")?
-                .execute((key, user.roles.bits()))?;
+                .prepare_cached(
+                    "UPDATE users SET roles = ?2, roles_after_unix_ms = ?3
+                     WHERE key = ?1 AND roles <> ?2 AND roles_after_unix_ms <= ?3",
+                )?
+                .execute((key, user.roles.bits(), issued_unix_ms))?;
         }
         Ok(())
     }

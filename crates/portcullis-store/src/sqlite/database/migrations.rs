@@ -7,7 +7,7 @@ use crate::error::StoreError;
 
 /// One migration for each version; `user_version` is the number of applied migrations.
 const MIGRATIONS: &[&str] =
-    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7];
+    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8];
 
 // The reason for this layout: a commit writes every page that it has changed, and a page costs more
 // than everything else about a message. So a message changes only the ends of tables:
@@ -201,6 +201,12 @@ CREATE INDEX revocations_until ON revocations (until_unix_ms);
 const VERSION_7: &str = "
 ALTER TABLE sessions ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE marks ADD COLUMN valid_after_unix_ms INTEGER NOT NULL DEFAULT 0;
+";
+
+// Roles in tokens issued before `roles_after_unix_ms` are ignored: a newer token, or an operator or
+// administrator, has set the roles since.
+const VERSION_8: &str = "
+ALTER TABLE users ADD COLUMN roles_after_unix_ms INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The version that this build writes.

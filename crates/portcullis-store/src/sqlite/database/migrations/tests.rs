@@ -29,7 +29,7 @@ fn tables_are_created_once_and_a_later_schema_is_rejected() {
         let connection = open_writer(&path).unwrap();
         let version: u32 =
             connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-        assert_eq!(version, 7);
+        assert_eq!(version, 8);
         let mode: String =
             connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         assert_eq!(mode, "wal");
@@ -39,7 +39,7 @@ fn tables_are_created_once_and_a_later_schema_is_rejected() {
     }
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
     let refused = open_writer(&path).unwrap_err();
-    assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 7 }));
+    assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 8 }));
 }
 
 #[test]
@@ -89,7 +89,7 @@ async fn database_of_the_second_version_is_migrated() {
     older.execute_batch(&format!("{VERSION_1}{VERSION_2}{OLDER}")).unwrap();
     older.pragma_update(None, "user_version", 2).unwrap();
     drop(older);
-    assert!(matches!(open_operator(&path), Err(StoreError::SchemaOlder { seen: 2, known: 7 })));
+    assert!(matches!(open_operator(&path), Err(StoreError::SchemaOlder { seen: 2, known: 8 })));
     let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(SilentFeed)).unwrap();
 
     let loaded = store.load().await.unwrap();
@@ -101,6 +101,7 @@ async fn database_of_the_second_version_is_migrated() {
         valid_after_unix_ms: 7,
         banned_until_unix_ms: 0,
         muted_until_unix_ms: 0,
+        roles_after_unix_ms: 0,
         has_totp: false,
         foreign: false,
     };
@@ -231,4 +232,24 @@ fn reader_connection_cannot_write() {
     let _writer = open_writer(&path).unwrap();
     let reader = open_reader(&path).unwrap();
     assert!(reader.execute("DELETE FROM users", []).is_err());
+}
+
+#[tokio::test]
+async fn user_of_the_seventh_version_keeps_roles_until_a_token_gives_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("seventh.db");
+    let seventh = Connection::open(&path).unwrap();
+    seventh.execute_batch(&MIGRATIONS[..7].concat()).unwrap();
+    seventh
+        .execute_batch(
+            "INSERT INTO users (key, id, username, issuer, subject, roles, created_unix_ms)
+             VALUES (1, 'far', 'ann', 'https://id.example', '7', 5, 2);",
+        )
+        .unwrap();
+    seventh.pragma_update(None, "user_version", 7).unwrap();
+    drop(seventh);
+    let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(SilentFeed)).unwrap();
+    let far = store.load().await.unwrap().authority.users[0].clone();
+    assert_eq!((far.roles.bits(), far.roles_after_unix_ms), (5, 0));
+    store.close().await.unwrap();
 }
