@@ -1,5 +1,6 @@
 //! Fetches the keys of issuers that publish them over HTTPS, and keeps them current.
-//! Never: more than one fetch a minute because of tokens, or from an address that a token names.
+//! Never: more than one fetch a minute because of tokens (one in 8 s while fetches fail), or from
+//! an address that a token names.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use portcullis_server::{Builder, Delta, Services};
 const EVERY_MS: u64 = 5_000;
 /// Shortest time between two fetches, in milliseconds.
 const FETCH_EVERY_MS: u64 = 60_000;
+/// Shortest time after a fetch that failed.
+const RETRY_EVERY_MS: u64 = 8_000;
 /// Bounds of the time for which fetched keys are used, whatever the response states.
 const KEPT_MIN_S: u64 = 300;
 const KEPT_MAX_S: u64 = 3_600;
@@ -66,6 +69,8 @@ struct FetchTimes {
     valid_until_ms: u64,
     /// When the last fetch ended.
     ended_ms: Option<u64>,
+    /// Whether the last fetch succeeded.
+    is_current: bool,
 }
 
 /// Fetches keys at the start, before they expire, and when a token names an unknown key.
@@ -97,18 +102,21 @@ pub fn install_issuers(
             }
         }
     });
-    builder.on_unknown_key(move |around, seen| {
+    builder.on_unknown_key(move |around, algorithm, seen| {
         let shared = Arc::clone(&all);
         async move {
             let fetching = tokio::task::spawn_local(async move {
-                for issuer in shared.iter() {
-                    issuer.fetch(&around, seen).await;
+                let mut all_current = true;
+                for fetch in shared.iter().filter(|fetch| fetch.issuer.algorithm == algorithm) {
+                    fetch.fetch(&around, seen).await;
+                    all_current &= fetch.times.lock().is_current;
                 }
+                all_current
             });
-            // While the keys are being fetched, the token can be neither accepted nor rejected.
+            // While keys are missing, the token can be neither accepted nor rejected.
             match tokio::time::timeout(WAIT_MAX, fetching).await {
-                Ok(_fetched) => Ok(()),
-                Err(_late) => Err(Denial::AuthorityUnconfirmed),
+                Ok(Ok(true)) => Ok(()),
+                Ok(Ok(false) | Err(_)) | Err(_) => Err(Denial::AuthorityUnconfirmed),
             }
         }
     });
@@ -129,29 +137,35 @@ impl IssuerFetch {
             if times.ended_ms.is_some_and(|ended_ms| ended_ms >= seen.monotonic_ms) {
                 return;
             }
-            let next_ms = times.started_ms.saturating_add(FETCH_EVERY_MS);
+            let failed = times.ended_ms.is_some() && !times.is_current;
+            let every_ms = if failed { RETRY_EVERY_MS } else { FETCH_EVERY_MS };
+            let next_ms = times.started_ms.saturating_add(every_ms);
             if times.started_ms != 0 && now.monotonic_ms.saturating_add(1) < next_ms {
                 return;
             }
             times.started_ms = now.monotonic_ms.saturating_add(1);
         }
-        match self.client.fetch(&self.issuer.target).await {
+        let is_current = match self.client.fetch(&self.issuer.target).await {
             Ok(fetched) => {
                 let text = String::from_utf8_lossy(&fetched.body);
                 let kept_s = fetched.max_age_s.unwrap_or(KEPT_MIN_S).clamp(KEPT_MIN_S, KEPT_MAX_S);
-                self.apply(around, &text, kept_s);
+                self.apply(around, &text, kept_s)
             }
             Err(error) => {
                 let target = &self.issuer.target;
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(%error, ?cause, %target, "the keys of an issuer were not fetched");
                 self.record(around, Outcome::Failure, &error.to_string());
+                false
             }
-        }
-        self.times.lock().ended_ms = Some(around.clock.now().monotonic_ms);
+        };
+        let mut times = self.times.lock();
+        times.ended_ms = Some(around.clock.now().monotonic_ms);
+        times.is_current = is_current;
     }
 
-    fn apply(&self, around: &Services, text: &str, kept_s: u64) {
+    /// Puts fetched keys in force; returns whether they can be used.
+    fn apply(&self, around: &Services, text: &str, kept_s: u64) -> bool {
         let like = &self.issuer.like;
         let read = read_jwks(text, self.issuer.algorithm, like).map_err(|error| error.to_string());
         let taken = read.and_then(|KeySet { issuers, unusable, others }| {
@@ -174,11 +188,13 @@ impl IssuerFetch {
                 if around.hub.try_deliver(Delta::RecheckAll).is_err() {
                     tracing::warn!("a shard's queue is full; its connections are checked later");
                 }
+                true
             }
             Err(error) => {
                 let target = &self.issuer.target;
                 tracing::error!(error, %target, "new keys of an issuer are invalid; old keys stay");
                 self.record(around, Outcome::Failure, &error);
+                false
             }
         }
     }

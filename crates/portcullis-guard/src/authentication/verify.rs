@@ -9,6 +9,7 @@ use crate::authentication::credential::{self, Credential, PresentedCredential};
 use crate::authentication::proof::{CheckedProof, ProofRequest, is_bound_to};
 use crate::authentication::ticket::TICKET_PREFIX;
 use crate::tables::shares::{EntryOwner, ShareUse};
+use crate::tokens::key::Algorithm;
 use crate::tokens::token::VerifiedCredential;
 
 impl Authentication {
@@ -39,6 +40,15 @@ impl Authentication {
         match verified.bound {
             Some(_) => Err(Denial::Token(TokenFault::Bound)),
             None => Ok(verified),
+        }
+    }
+
+    /// The algorithm of a token that names a key that is not known and may be published since.
+    #[must_use]
+    pub fn unknown_key(&self, credential: Credential<'_>) -> Option<Algorithm> {
+        match credential::shown(credential) {
+            Ok(PresentedCredential::Token(token)) => self.tokens.unknown_key(token),
+            Ok(PresentedCredential::Ticket(_)) | Err(_) => None,
         }
     }
 

@@ -123,6 +123,12 @@ impl Algorithm {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::EdDsa, Self::Es256, Self::Rs256, Self::Ps256, Self::Hs256];
 
+    /// The algorithm of a name in `alg`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
     /// The name in `alg` (RFC 7518 section 3.1).
     #[must_use]
     pub fn name(self) -> &'static str {

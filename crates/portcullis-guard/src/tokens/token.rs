@@ -140,6 +140,15 @@ impl Tokens {
         mark == 0 || self.keys.read().iter().any(|key| key.mark == mark)
     }
 
+    /// The algorithm of a token that names a key that is not known. The key may be published since;
+    /// nothing else in the token is read, and nothing of it is believed.
+    pub(crate) fn unknown_key(&self, token: &str) -> Option<Algorithm> {
+        let header = Header::read(&Parts::read(token).ok()?.header).ok()?;
+        let keys = Arc::clone(&self.keys.read());
+        let Err(TokenFault::Key) = candidates(&keys, &self.awaited, &header) else { return None };
+        Algorithm::named(&header.alg)
+    }
+
     /// Believes a token, or says why not. Cheapest first; no claim is read before the signature.
     pub(crate) fn believe(&self, token: &str, now: Now) -> Result<VerifiedCredential, TokenFault> {
         let parts = Parts::read(token)?;
@@ -201,8 +210,7 @@ fn candidates<'k>(
     awaited: &[Algorithm],
     header: &Header,
 ) -> Result<Vec<&'k Arc<TokenKey>>, TokenFault> {
-    let named = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == header.alg);
-    let named = named.ok_or(TokenFault::Algorithm)?;
+    let named = Algorithm::named(&header.alg).ok_or(TokenFault::Algorithm)?;
     let mut found: Vec<_> = keys.iter().filter(|key| key.algorithm() == named).collect();
     if found.is_empty() && !awaited.contains(&named) {
         return Err(TokenFault::Algorithm);
@@ -375,6 +383,23 @@ mod tests {
         assert_eq!(verified.name.as_deref(), Some("Ann"));
         let unfit = with(foreign_claims(), json!({"name": "a\u{7}"}));
         assert_eq!(believe(&foreign(&foreign_header(), &unfit)).unwrap().name, None);
+    }
+
+    #[test]
+    fn unknown_key_is_named_without_trust_in_the_rest() {
+        let tokens = Tokens::build(issuers()).unwrap();
+        let unknown = |header: Value| tokens.unknown_key(&foreign(&header, &json!("no claims")));
+        assert_eq!(unknown(json!({"alg": "HS256", "kid": "next"})), Some(Algorithm::Hs256));
+        let known_or_bad = [
+            foreign_header(),
+            json!({"alg": "none", "kid": "next"}),
+            json!({"alg": "RS256", "kid": "next"}),
+            json!({"alg": "HS256", "kid": "next", "jku": "https://evil.example"}),
+        ];
+        for header in known_or_bad {
+            assert_eq!(unknown(header.clone()), None, "{header}");
+        }
+        assert_eq!(tokens.unknown_key("a.b.c"), None);
     }
 
     #[test]

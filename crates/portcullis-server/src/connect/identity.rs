@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_guard::{Cookies, Credential, VerifiedCredential, presents_ticket};
+use portcullis_guard::{AdmittedRequest, Cookies, Credential, VerifiedCredential, presents_ticket};
 use portcullis_model::{Denial, Now, Secret, TokenFault, UserId};
 
 use crate::connect::credentials::Credentials;
@@ -89,6 +89,31 @@ pub(crate) fn can_look_up_key(link: &Link) -> bool {
     link.shard.server.registered.hooks.unknown_key.is_some() && link.connection.caller().is_none()
 }
 
+/// Waits for new keys of issuers if a credential names a key that is not known.
+pub(crate) async fn wait_for_key(
+    shard: &Shard,
+    credential: Credential<'_>,
+    seen: Now,
+) -> Result<(), Denial> {
+    let server = &shard.server;
+    let Some(hook) = &server.registered.hooks.unknown_key else { return Ok(()) };
+    match server.gate.authentication().unknown_key(credential) {
+        Some(algorithm) => hook(Arc::clone(&shard.services), algorithm, seen).await,
+        None => Ok(()),
+    }
+}
+
+/// The same for the token of an HTTP request.
+pub(crate) async fn wait_for_key_of(
+    shard: &Shard,
+    admitted: &AdmittedRequest,
+) -> Result<(), Denial> {
+    match admitted.bearer.as_ref().or(admitted.bound.as_ref()) {
+        Some(token) => wait_for_key(shard, Credential::Bearer(token.expose()), shard.now()).await,
+        None => Ok(()),
+    }
+}
+
 /// Looks up the key that a token names, then verifies the token again.
 pub(crate) fn look_up_key(
     link: &Link,
@@ -102,11 +127,9 @@ pub(crate) fn look_up_key(
     let payload = payload.map(|text| Secret::new(String::from(text)));
     let (bearer, cookies) = (credentials.bearer().cloned(), credentials.cookies);
     Box::pin(async move {
-        if let Some(hook) = &shard.server.registered.hooks.unknown_key {
-            hook(Arc::clone(&shard.services), seen).await?;
-        }
         let payload = payload.as_ref().map(|text| text.expose().as_str());
         let credential = credential(bearer.as_ref(), cookies, payload);
+        wait_for_key(&shard, credential, seen).await?;
         let client = &connection.client;
         let (packets, origin) = (&client.packets, client.origin.as_deref());
         let verified = shard.server.gate.authentication().verify_on(

@@ -2,14 +2,13 @@
 //! Never: another user or session on a connection; a rejected token does not end it.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use portcullis_guard::{Caller, Permit};
+use portcullis_guard::{Caller, Credential, Permit};
 use portcullis_model::{Denial, TokenFault};
 use serde::Serialize;
 
 use crate::connect::auth_refresh::AuthRefresh;
-use crate::connect::identity::foreign_user_hook;
+use crate::connect::identity::{foreign_user_hook, wait_for_key};
 use crate::connection::link::Link;
 use crate::connection::record::record_renewed;
 use crate::delivery::apply::recheck;
@@ -33,12 +32,12 @@ pub(crate) fn renew(link: &Link, permit: Permit<AuthRefresh>, caller: Rc<Caller>
         let renew = |now| {
             server.gate.authentication().renew_on(packets, &caller.principal, token.expose(), now)
         };
-        let renewed = match (renew(now), &server.registered.hooks.unknown_key) {
-            (Err(Denial::Token(TokenFault::Key)), Some(hook)) => {
-                hook(Arc::clone(&shard.services), now).await?;
+        let renewed = match renew(now) {
+            Err(Denial::Token(TokenFault::Key)) => {
+                wait_for_key(&shard, Credential::Bearer(token.expose()), now).await?;
                 renew(shard.now())
             }
-            (outcome, _) => outcome,
+            outcome => outcome,
         };
         let verified = renewed.map_err(|denial| match denial {
             Denial::Token(fault) => Denial::Renewal(fault),

@@ -10,6 +10,7 @@ use portcullis_guard::{AdmittedRequest, ClientScheme, HttpSlot, Source};
 use portcullis_model::{Deadline, Denial, limits};
 use portcullis_wire::http1::{HeadFault, HeadLimits, parse_head};
 
+use crate::connect::identity::wait_for_key_of;
 use crate::http::api::{ApiRequest, ApiResponse, ResponseKind};
 use crate::http::client_facts::ClientFacts;
 use crate::http::decide::Decision;
@@ -231,6 +232,8 @@ impl HttpConnection {
         let Some(route) = shard.server.registered.routes.get(index) else {
             return Next::Close;
         };
+        // Here for all routes: a handler verifies the token in the middle of its work.
+        let key = wait_for_key_of(&shard, &admitted).await;
         let now = shard.now();
         let rest = self.buffer.split_off(body.min(self.buffer.len()));
         let body = std::mem::replace(&mut self.buffer, rest);
@@ -256,7 +259,11 @@ impl HttpConnection {
         };
         let path = route.path;
         let _running = Rc::clone(&shard.drain.running);
-        let work = Deadline::after(ROUTE_TIMEOUT).scope((route.handler)(request));
+        let work = async {
+            key?;
+            (route.handler)(request).await
+        };
+        let work = Deadline::after(ROUTE_TIMEOUT).scope(work);
         let handled = tokio::time::timeout(ROUTE_TIMEOUT + ROUTE_GRACE, work).await;
         let outcome = handled.unwrap_or(Err(Denial::HandlerTimeout));
         let origin = origin.as_deref();

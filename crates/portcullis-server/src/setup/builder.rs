@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use portcullis_audit::Audit;
 use portcullis_guard::{
-    Action, Event, Gate, GateError, Permit, ShareUse, User, VerifiedCredential,
+    Action, Algorithm, Event, Gate, GateError, Permit, ShareUse, User, VerifiedCredential,
 };
 use portcullis_model::{Clock, Denial, Now, RoomId};
 use tokio::sync::mpsc;
@@ -102,16 +102,20 @@ impl Builder {
         self.registered.hooks.foreign_user = Some(Box::new(hook));
     }
 
-    /// Runs when a token names an unknown key; afterwards the token is verified again.
+    /// Runs when a token names a key that is not known; then the token is verified once more.
     ///
-    /// The hook has to limit how often it looks up keys, because every client can name one.
+    /// The hook gets the algorithm of the token and the moment. It limits how often it looks for
+    /// new keys: every client can name one. [`Denial::AuthorityUnconfirmed`] asks the client to try
+    /// again.
     pub fn on_unknown_key<H, F>(&mut self, hook: H)
     where
-        H: Fn(Arc<Services>, Now) -> F + Send + Sync + 'static,
+        H: Fn(Arc<Services>, Algorithm, Now) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), Denial>> + 'static,
     {
         self.registered.hooks.unknown_key =
-            Some(Box::new(move |services, seen| -> HookFuture { Box::pin(hook(services, seen)) }));
+            Some(Box::new(move |services, algorithm, seen| -> HookFuture {
+                Box::pin(hook(services, algorithm, seen))
+            }));
     }
 
     /// Reports the length and the capacity of a queue of the product to operators.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use portcullis_guard::{DeclaredEvent, Gate, ShareUse, User, VerifiedCredential};
+use portcullis_guard::{Algorithm, DeclaredEvent, Gate, ShareUse, User, VerifiedCredential};
 use portcullis_model::{Now, RoomId};
 
 use crate::connect::auth_refresh::AuthRefresh;
@@ -18,7 +18,7 @@ use crate::http::api::{Page, Route};
 
 type ForeignUserHook =
     Box<dyn Fn(Arc<Services>, IpAddr, VerifiedCredential) -> HookFuture + Send + Sync>;
-type UnknownKeyHook = Box<dyn Fn(Arc<Services>, Now) -> HookFuture + Send + Sync>;
+type UnknownKeyHook = Box<dyn Fn(Arc<Services>, Algorithm, Now) -> HookFuture + Send + Sync>;
 type RoomHook = Box<dyn Fn(&Hub, RoomId, Arc<User>) + Send + Sync>;
 
 /// The future of one run of a periodic task.

@@ -15,13 +15,13 @@ use serde_json::json;
 use crate::start;
 
 /// An authority, and its certificate in PEM.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(crate) pem: String,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -30,7 +30,7 @@ impl Authority {
     }
 
     /// A TLS configuration for 127.0.0.1 that this authority vouches for.
-    fn server_config(&self) -> Arc<ServerConfig> {
+    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![String::from("127.0.0.1")]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -44,8 +44,11 @@ impl Authority {
     }
 }
 
-/// Serves a key set to every client that completes TLS; returns the port.
-fn serve(config: Arc<ServerConfig>, body: String) -> u16 {
+/// Serves a key set to every client that completes TLS, or status 503 for `None`; returns the port.
+pub(crate) fn serve(
+    config: Arc<ServerConfig>,
+    body: impl Fn() -> Option<String> + Send + 'static,
+) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -55,7 +58,11 @@ fn serve(config: Arc<ServerConfig>, body: String) -> u16 {
             let mut read = [0; 4096];
             // A client that does not trust the certificate sends no request.
             let Ok(1..) = stream.read(&mut read) else { continue };
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+            let (status, body) = match body() {
+                Some(body) => ("200 OK", body),
+                None => ("503 Service Unavailable", String::new()),
+            };
+            let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\n");
             let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
             let _client_may_leave = stream.write_all(answer.as_bytes());
             stream.conn.send_close_notify();
@@ -73,7 +80,8 @@ fn server(
     named: Option<&Authority>,
 ) -> (TestServer, PublishedKey, tempfile::TempDir) {
     let key = PublishedKey::generate("main", "PS256");
-    let port = serve(of.server_config(), json!({ "keys": [key.jwk()] }).to_string());
+    let set = json!({ "keys": [key.jwk()] }).to_string();
+    let port = serve(of.server_config(), move || Some(set.clone()));
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     std::fs::write(path("machine.pem"), &machine.pem).unwrap();

@@ -12,6 +12,7 @@ mod factors; // second factors, recovery codes, invitations
 mod recorded; // what records say of log-ins, sessions and targets
 mod outside; // second factors of users of other issuers, and of all users
 mod authorities; // certificate authorities for the address of a key set
+mod fetched; // keys that an issuer publishes after the start
 mod timing; // what an answer's time tells
 
 use portcullis_test::{Config, SioClient, TestServer};
