@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use portcullis_model::{Code, ConnectionId, LimitKey, Reference, Secret, Severity, UserId};
 
+use crate::record::client_text;
+
 /// How the recorded act ended (`event.outcome`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -28,6 +30,10 @@ impl Outcome {
     }
 }
 
+/// Longest HTTP method kept, in bytes.
+const METHOD_MAX_BYTES: usize = 32;
+/// Longest name of an application event kept, in bytes.
+const EVENT_MAX_BYTES: usize = 160;
 /// Longest user agent and origin kept, in bytes.
 const SHORT_MAX_BYTES: usize = 256;
 /// Longest other text kept, in bytes.
@@ -129,16 +135,36 @@ impl Record {
 }
 
 impl Record {
-    /// Cuts every text to its limit, so that what waits in the queue is bounded.
+    /// Removes what may be a credential from texts of clients, and cuts every text to its limit, so
+    /// that what waits in the queue is bounded.
     pub(crate) fn cut(&mut self) {
+        if let Some(origin) = &mut self.origin {
+            client_text::strip_origin(origin);
+        }
+        let of_clients = [
+            &mut self.event,
+            &mut self.method,
+            &mut self.path,
+            &mut self.origin,
+            &mut self.user_agent,
+            &mut self.field,
+        ];
+        for text in of_clients.into_iter().flatten() {
+            client_text::mask_credentials(text);
+        }
+        for (text, max_bytes) in
+            [(&mut self.method, METHOD_MAX_BYTES), (&mut self.event, EVENT_MAX_BYTES)]
+        {
+            if let Some(text) = text {
+                cut(text, max_bytes);
+            }
+        }
         for text in [&mut self.user_agent, &mut self.origin].into_iter().flatten() {
             cut(text, SHORT_MAX_BYTES);
         }
         let others = [
             &mut self.user_name,
             &mut self.target_name,
-            &mut self.event,
-            &mut self.method,
             &mut self.path,
             &mut self.field,
             &mut self.detail,
@@ -164,6 +190,27 @@ fn cut(text: &mut String, max_bytes: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_of_clients_lose_credentials_and_are_cut() {
+        let secret = "4x8Vn2LrQ0sTz7KcY1mBwP6u";
+        let mut record = Record::new(Code::MaliciousExcess404);
+        record.path = Some(format!("/x/{secret}"));
+        record.origin = Some(format!("https://u:{secret}@a.example/{secret}"));
+        record.user_agent = Some(format!("agent {secret}"));
+        record.event = Some(format!("e:{secret}:{}", "long ".repeat(99)));
+        record.method = Some(format!("{secret}{}", "-".repeat(99)));
+        record.field = Some(String::from(secret));
+        record.cut();
+        let texts = [&record.path, &record.origin, &record.user_agent, &record.event];
+        for text in texts.into_iter().chain([&record.method, &record.field]).flatten() {
+            assert!(!text.contains(&secret[4..]), "{text}");
+        }
+        assert_eq!(record.path.as_deref(), Some("/x/4x8V[masked 24]"));
+        assert_eq!(record.origin.as_deref(), Some("https://a.example"));
+        assert!(record.event.is_some_and(|text| text.len() == 160));
+        assert!(record.method.is_some_and(|text| text.len() <= 32));
+    }
 
     // T-162
     #[test]
