@@ -29,8 +29,8 @@ pub trait AccountStore: ChangeStore {
     ///
     /// Names of local users are unique, regardless of case. A foreign user (`issuer` and
     /// `subject`) is created once. After that only its name is updated, and its roles when
-    /// `roles_issued_unix_ms` says that a newer token gives them, and the outcome is `Created` again. An invitation is used up in the same
-    /// transaction, and only by a new user.
+    /// `roles_issued_unix_ms` says that a newer token gives them; the outcome is `Created` again.
+    /// An invitation is used up in the same transaction, and only by a new user.
     fn create_user(&self, user: NewUser) -> StoreFuture<'_, CreateUserOutcome>;
 
     /// Finds the credentials of a local user by name, regardless of case.

@@ -83,6 +83,8 @@ impl ListedPasswords {
             }
             let Ok(text) = std::str::from_utf8(&line) else { continue };
             let text = text.trim_end_matches(['\r', '\n']);
+            // Editors on Windows write a byte order mark in front of the first line.
+            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
             if text.chars().count() < PASSWORD_MIN_CHARS {
                 continue;
             }
@@ -146,6 +148,14 @@ mod tests {
     fn site(words: &[&str], list: &str) -> PasswordPolicy {
         let listed = ListedPasswords::read(list.as_bytes()).unwrap();
         PasswordPolicy::new(words.iter().map(|word| String::from(*word)), listed)
+    }
+
+    #[test]
+    fn byte_order_mark_belongs_to_no_password() {
+        let policy = site(&[], "\u{feff}zag12wsx\r\n1g2w3e4r\n");
+        for text in ["zag12wsx", "1g2w3e4r"] {
+            assert_eq!(policy.check(&password(text), "ann"), Err(WeakPassword::Listed), "{text}");
+        }
     }
 
     #[test]
