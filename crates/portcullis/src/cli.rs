@@ -1,4 +1,4 @@
-//! What can be typed, and the exit codes: 0 done, 2 bad usage or configuration, 1 anything else.
+//! The command line, and the exit codes: 0 success, 2 wrong usage or configuration, 1 other errors.
 //! Never: a secret on the command line.
 
 use std::net::SocketAddr;
@@ -10,9 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use portcullis_model::{Clock, SystemClock};
 
 use crate::command::{
-    self, KeysCommand, LimitsCommand, RoomCommand, StateCommand, TokenCommand, UserCommand, Which,
+    self, InstallationArguments, KeysCommand, LimitsCommand, RoomCommand, StateCommand,
+    TokenCommand, UserCommand,
 };
-use crate::config::{Profile, Settings, Sources};
+use crate::config::{Profile, Settings, Sources, summary, weakenings};
 use crate::output::{OutputError, errln, outln};
 use crate::start::validate;
 use crate::start::wiring;
@@ -29,62 +30,62 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Starts the server (what happens without a command, too).
+    /// Starts the server; this is the default command.
     Serve(ServeArguments),
-    /// Checks all that `serve` checks before it starts, and prints every value in force.
+    /// Runs all checks of `serve` without starting, and prints all values in force.
     Check(ServeArguments),
-    /// Prints who may do what: every event, the roles it takes, the relation to the room.
+    /// Prints which roles can send which events, and the required relation to the room.
     Access {
         #[command(flatten)]
-        which: Which,
+        server: InstallationArguments,
     },
-    /// Lists and changes users; a running server acts on it within a second.
+    /// Lists and changes users; a running server applies changes within a second.
     User {
         #[command(flatten)]
-        which: Which,
+        server: InstallationArguments,
         #[command(subcommand)]
         command: UserCommand,
     },
-    /// Lists and deletes rooms; a running server acts on it within a second.
+    /// Lists and deletes rooms; a running server applies changes within a second.
     Room {
         #[command(flatten)]
-        which: Which,
+        server: InstallationArguments,
         #[command(subcommand)]
         command: RoomCommand,
     },
-    /// Lists and changes the keys that sign tokens and seal fields.
+    /// Lists, rotates and revokes the keys that sign tokens and seal fields.
     Keys {
         #[command(flatten)]
-        which: Which,
+        server: InstallationArguments,
         #[command(subcommand)]
         command: KeysCommand,
     },
-    /// Asks a running server how far limits are used up, and lifts them.
+    /// Shows how far the limits of a client are used on a running server, and lifts blocks.
     Limits {
         #[command(flatten)]
-        which: Which,
+        server: InstallationArguments,
         #[command(subcommand)]
         command: LimitsCommand,
     },
-    /// Asks a running server how hard-pressed it is, or keeps it to a state.
+    /// Shows the load level of a running server, or pins it to a level.
     State {
         #[command(flatten)]
-        which: Which,
+        server: InstallationArguments,
         #[command(subcommand)]
         command: StateCommand,
     },
-    /// Explains the reference that a rejected client was given: rule, time, record.
+    /// Explains the reference of a rejected request: rule, time, security record.
     Why {
         #[command(flatten)]
-        which: Which,
-        /// The reference, as the client quotes it.
+        server: InstallationArguments,
+        /// The reference from the error that the client got.
         #[arg(value_name = "REF")]
         reference: String,
     },
-    /// Makes and explains tokens, for tests and support.
+    /// Creates and explains tokens, for tests and support.
     Token {
         #[command(flatten)]
-        which: Which,
+        server: InstallationArguments,
         #[command(subcommand)]
         command: TokenCommand,
     },
@@ -92,16 +93,16 @@ enum Command {
 
 #[derive(Debug, Args, Default)]
 struct ServeArguments {
-    /// The configuration file; without it, `./portcullis.toml` if it is there.
+    /// The configuration file; by default `./portcullis.toml`, if it exists.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Which profile the defaults come from.
+    /// The profile, which sets the defaults.
     #[arg(long)]
     profile: Option<ProfileName>,
-    /// Where clients connect.
+    /// The address on which clients connect.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Where the database and the keys lie.
+    /// The directory of the database and the keys.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -123,21 +124,21 @@ impl From<ProfileName> for Profile {
     }
 }
 
-/// Does what was typed.
+/// Runs the command.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         None => serve(cli.serve),
         Some(Command::Serve(arguments)) => serve(arguments),
         Some(Command::Check(arguments)) => check(arguments),
-        Some(Command::Access { which }) => command::access(&which),
-        Some(Command::User { which, command }) => command::user(&which, &command),
-        Some(Command::Why { which, reference }) => command::why(&which, &reference),
-        Some(Command::Room { which, command }) => command::room(&which, &command),
-        Some(Command::Keys { which, command }) => command::keys(&which, &command),
-        Some(Command::Limits { which, command }) => command::limits(&which, &command),
-        Some(Command::State { which, command }) => command::state(&which, &command),
-        Some(Command::Token { which, command }) => command::token(&which, &command),
+        Some(Command::Access { server }) => command::access(&server),
+        Some(Command::User { server, command }) => command::user(&server, &command),
+        Some(Command::Why { server, reference }) => command::why(&server, &reference),
+        Some(Command::Room { server, command }) => command::room(&server, &command),
+        Some(Command::Keys { server, command }) => command::keys(&server, &command),
+        Some(Command::Limits { server, command }) => command::limits(&server, &command),
+        Some(Command::State { server, command }) => command::state(&server, &command),
+        Some(Command::Token { server, command }) => command::token(&server, &command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -149,7 +150,7 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// Whether the reader of standard output has closed it: the command is done.
+/// Whether the reader of standard output has closed it, which is not an error.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<OutputError>());
     cause.is_some_and(OutputError::is_closed_pipe)
@@ -175,11 +176,11 @@ fn check(arguments: ServeArguments) -> anyhow::Result<()> {
     let settings = arguments.settings()?;
     let findings = validate::validate(&settings, SystemClock::start().now())?;
     let actions = command::actions(&settings)?;
-    let weakenings = settings.weakenings(&actions)?;
-    for warning in findings.warnings.iter().chain(&weakenings) {
+    let found_weakenings = weakenings(&settings, &actions)?;
+    for warning in findings.warnings.iter().chain(&found_weakenings) {
         errln!("warning: {warning}");
     }
-    outln!("{}", settings.summary(&actions).trim_end())?;
+    outln!("{}", summary(&settings, &actions).trim_end())?;
     Ok(())
 }
 
@@ -188,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn serving_is_what_happens_without_a_command() {
+    fn command_line_without_a_command_serves() {
         let cases = [
             ("portcullis", true),
             ("portcullis --listen 127.0.0.1:0 --data d --profile strict --config f", true),

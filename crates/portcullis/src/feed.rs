@@ -1,4 +1,4 @@
-//! From commits to every product: each says what a change means, in the order of the commits.
+//! Forwards committed changes to accounts and chat, in the order of the commits.
 //! Never: a delivery before its commit.
 
 use std::sync::{Arc, OnceLock};
@@ -9,10 +9,10 @@ use portcullis_guard::Directory;
 use portcullis_server::Hub;
 use portcullis_store::{Change, CommitFeed, StoreSnapshot};
 
-/// Hears of commits: first the directory learns of a batch, then every shard.
+/// Applies committed changes: first to the directory, then to every shard.
 ///
-/// The store opens before the server, so the hub is attached later, through any clone. What is
-/// committed before that reaches the directory alone: nobody is connected yet.
+/// The store opens before the server, so the hub is attached later, through any clone. Earlier
+/// commits change the directory alone: no client is connected yet.
 #[derive(Clone)]
 pub(crate) struct Feed {
     directory: Arc<Directory>,
@@ -21,7 +21,7 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// A feed that changes this directory.
+    /// Creates a feed for a directory.
     pub(crate) fn new(directory: Arc<Directory>, accounts: AccountFeed) -> Self {
         Self { directory, accounts, hub: Arc::default() }
     }
@@ -32,10 +32,10 @@ impl Feed {
         portcullis_chat::load(loaded, &self.directory);
     }
 
-    /// Says where to deliver and record from now on; what is attached first stays.
+    /// Sets the hub and the security log; a second call changes nothing.
     pub(crate) fn attach(&self, hub: Hub, audit: Audit) {
         self.accounts.attach(audit);
-        let _first_stays = self.hub.set(hub);
+        let _already_set = self.hub.set(hub);
     }
 }
 

@@ -1,5 +1,5 @@
 //! Real-time servers with the guards on: Socket.IO and plain WebSocket, in Rust.
-//! Never: a door that is open because nobody thought of it.
+//! Never: a check that is off by default.
 //!
 //! # A first server
 //!
@@ -14,9 +14,9 @@
 //! features = ["testing"]
 //! ```
 //!
-//! `default-features = false` leaves out the chat server and its command line. An event is a type.
-//! Its [`Rule`] says who may send it, how large it may be and how often; its handler gets a
-//! [`Permit`], which only the guards can make, and a [`Context`], the way to other clients.
+//! `default-features = false` excludes the chat server and its command line. An event is a type.
+//! Its [`Rule`] limits who can send it, its size and its rate. Its handler gets a [`Permit`], which
+//! only the guards can create, and a [`Context`], which sends to other clients.
 //!
 //! ```no_run
 //! use portcullis::prelude::*;
@@ -64,13 +64,13 @@
 //! }
 //! ```
 //!
-//! A mistake ends `main` with a sentence, such as `Error: event "say" is declared twice`. Another
-//! type in a payload, or a struct in it, that takes undeclared members is such a mistake: the error
-//! names the struct and the attribute, `#[serde(deny_unknown_fields)]`.
+//! An invalid declaration ends `main` with an error, such as `Error: event "say" is declared
+//! twice`. A payload type that accepts undeclared members is such an error: its text names the
+//! struct and the attribute, `#[serde(deny_unknown_fields)]`.
 //!
 //! # A first client
 //!
-//! A client is any Socket.IO client with a token (JWT) of the issuer. This one makes its own token
+//! A client is any Socket.IO client with a token (JWT) of the issuer. This one creates its token
 //! with the secret, as your login would:
 //!
 //! ```js
@@ -89,7 +89,7 @@
 //!
 //! const socket = io("http://127.0.0.1:3000", {
 //!   auth: { token: `${signed}.${signature}` },
-//!   extraHeaders: { Origin: "https://myapp.com" }, // a browser sends this by itself
+//!   extraHeaders: { Origin: "https://myapp.com" }, // browsers send this automatically
 //! });
 //! socket.on("connect_error", (error) => console.log(error.message, error.data));
 //! socket.on("said", (said) => console.log(said));
@@ -101,7 +101,7 @@
 //! # Tests
 //!
 //! The feature `testing` has the module `portcullis::testing`, a test kit: a server in the test's
-//! process, clients, tokens, and permits for handlers alone. This is a whole test of the server
+//! process, clients, tokens, and permits for single handlers. This is a complete test of the server
 //! above:
 //!
 //! ```ignore
@@ -115,24 +115,23 @@
 //! }
 //! ```
 //!
-//! # Rejections of your own
+//! # Your own rejections
 //!
-//! A handler rejects a request with [`Denial::app`]: a code and a text that the client reads in the
-//! same shape as every other rejection. It is not a violation. The other variants of [`Denial`] are
-//! for what they name: [`Denial::Forbidden`] for a user who may not do something, and so on; those
-//! that count as a violation end a connection when there are ten in a minute.
+//! A handler rejects a request with [`Denial::app`]: a code and a text for the client, in the same
+//! form as every other rejection. It is not a violation. The other variants of [`Denial`] have
+//! their own meaning, such as [`Denial::Forbidden`] for a missing right. Some of them are
+//! violations: ten in a minute close a connection.
 //!
 //! # Rooms
 //!
-//! A room is what a socket hears: [`Context::join`] and [`Context::leave`]. A handler reaches a
-//! room only if its client may be heard there: the socket hears the room, the handler has just
-//! joined it, or the event's rule asks for [`Access::Member`] or [`Access::Owner`] of it. Every
-//! other room is an error, so a room name in a payload gives no access. What the server itself
-//! announces goes through [`Context::as_server`], and outside of handlers through
-//! [`Hub::namespace`].
+//! Sockets join and leave rooms with [`Context::join`] and [`Context::leave`]. A handler can send
+//! to a room only if its client has access to it: the socket has joined it before or in this
+//! handler, or the event's rule requires [`Access::Member`] or [`Access::Owner`]. Every other room
+//! is an error, so a room name in a payload gives no access. [`Context::as_server`] sends in the
+//! name of the server; outside of handlers, use [`Hub::namespace`].
 //!
-//! An event says which room it is about. Ids have a grammar, so a field of an id names its reader
-//! in [`field`]; `room.as_str()` writes it.
+//! [`Event::room`] returns the room of an event. Ids have a fixed syntax, so a field with an id
+//! uses a parser of [`field`]; `room.as_str()` returns the text.
 //!
 //! ```
 //! use portcullis::prelude::*;
@@ -166,59 +165,62 @@
 //!
 //! # Sealed fields
 //!
-//! A field of type [`Sealed`] that the rule names in [`Rule::sealed`] is sealed with AES-256-GCM
-//! after it was checked and cleaned and before the handler gets it. The handler stores and forwards
-//! it sealed; [`Sealed::open`] is the only way to the text. [`FieldKeys`] holds the keys, on disk,
-//! with rotation. A value opens only at its [`SealedPlace`]: namespace, event, user, room and
-//! field. Clients send plain text over TLS and get what a handler chooses to send them.
+//! A field of type [`Sealed`] that [`Rule::sealed`] lists is sealed with AES-256-GCM after it was
+//! checked and cleaned, and before the handler gets it. The handler stores and forwards it sealed;
+//! only [`Sealed::open`] returns the text. [`FieldKeys`] has the keys, on disk, with rotation. A
+//! value can be opened only with its [`SealedPlace`]: namespace, event, user, room and field.
+//! Clients send plain text over TLS, and a handler decides what it sends to them.
 //!
 //! # Accounts and chat
 //!
-//! With the feature `chat`, `ServerBuilder::chat` adds accounts, rooms, history and chat beside
-//! your own events, in one process. The example `notes` has all of it, with its tests.
+//! With the feature `chat`, `ServerBuilder::chat` adds accounts, rooms, history and chat to your
+//! own events, in one process. The example `notes` has all of it, with tests.
 //!
-//! # What is guarded without asking
+//! # Checks by default
 //!
-//! - **Door 1, every request**: too many from one address, another `Host`, an `Origin` that is not
-//!   listed, a credential in the URL.
-//! - **Door 2, CONNECT**: a token that is not exactly what the issuer's key and the rules of
-//!   RFC 8725 allow; more than five connections of one user.
-//! - **Door 3, every event**: too large, too many, malformed JSON, a payload of another type, an
-//!   ended session, a replay, a role or room that is missing, text that hides something.
-//! - **Always**: slow and silent peers, oversized and split frames, floods, whoever does not read.
+//! These are rejected:
 //!
-//! Every refusal has a code and a reference for the client, a record in the security log, and a
-//! counter. An event, a namespace or an origin that nothing declares does not exist.
+//! - **Admission, every request**: too many requests of one address, another `Host`, an unlisted
+//!   `Origin`, a credential in the URL.
+//! - **Authentication, CONNECT**: a token that does not verify with the issuer's key and the rules
+//!   of RFC 8725; more than five connections of one user.
+//! - **Authorization, every event**: too large, too many, malformed JSON, a payload of another
+//!   type, an ended session, a replay, a missing role or room, text with hidden characters.
+//! - **Always**: slow and silent clients, oversized and fragmented frames, floods, clients that do
+//!   not read.
 //!
-//! # Going on
+//! Every rejection has a code and a reference for the client, a record in the security log, and a
+//! counter. Undeclared events, namespaces and origins do not exist.
 //!
-//! - **Namespaces** by name or pattern, with hooks for coming and going: [`Server::namespace`],
-//!   [`NamespaceBuilder`].
-//! - **To others**: [`Context::others`], [`Context::others_in`], and from outside of handlers
-//!   [`Hub::namespace`]; all of them give a [`Broadcast`] with the operators of Socket.IO: rooms,
+//! # More
+//!
+//! - **Namespaces** by name or pattern, with hooks for connect and disconnect:
+//!   [`Server::namespace`], [`NamespaceBuilder`].
+//! - **Broadcasts**: [`Context::others`], [`Context::others_in`], and outside of handlers
+//!   [`Hub::namespace`]. They return a [`Broadcast`] with the operators of Socket.IO: rooms,
 //!   exceptions, volatile events, acknowledgements, listing and disconnecting sockets.
-//! - **Binary data**: a field of type [`Attachment`] and [`Rule::attachments_max`] on the way in,
-//!   [`Payload::attach`] on the way out.
-//! - **Who comes back** within two minutes takes its place again and gets what it missed:
+//! - **Binary data**: [`Attachment`] fields and [`Rule::attachments_max`] for received data,
+//!   [`Payload::attach`] for sent data.
+//! - **Recovery**: a client that returns within two minutes gets its session and missed events:
 //!   [`NamespaceBuilder::on_recover`].
-//! - **HTTP routes** behind the same first door: [`Server::route`].
-//! - **Shared state** is what handlers close over: an `Arc` of your own.
-//! - **Stopping**: [`Server::run`] drains on SIGTERM and SIGINT; [`Running::drain`] does it when
-//!   you say so.
+//! - **HTTP routes** with the same admission: [`Server::route`].
+//! - **Shared state**: handlers capture it, in an `Arc`.
+//! - **Shutdown**: [`Server::run`] drains on SIGTERM and SIGINT; [`Running::drain`] drains at any
+//!   time.
 //!
 //! The folder `examples` of this crate has an echo server, a collaborative cursor board, a
-//! notification service, and notes beside accounts and chat, each complete.
+//! notification service, and notes with accounts and chat. Each of them is complete.
 //!
-//! # Weakening
+//! # Dangerous settings
 //!
-//! What weakens a promise has `danger` in its name, [`Danger`] and the methods that begin with it,
-//! and is logged at the start.
+//! Settings that disable a check have `danger` in their names: [`Danger`] and the methods that
+//! begin with it. The server logs them at the start.
 
-mod server; // the server, its builder and its parts
+mod server; // builder and server of an application
 #[cfg(feature = "chat")]
-mod feed; // forwards commits to all products
+mod feed; // forwards committed changes to accounts and chat
 #[cfg(feature = "chat")]
-mod sealing; // the key ring that the store uses
+mod sealing; // seals fields of the store
 #[cfg(feature = "testing")]
 pub mod testing; // a test kit for applications
 
@@ -257,7 +259,7 @@ pub use server::error::Error;
 pub use server::field_keys::FieldKeys;
 pub use server::running::Running;
 
-/// What a server's own code usually names.
+/// Items that most servers use.
 pub mod prelude {
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::json;

@@ -1,13 +1,13 @@
 //! The server binary: configuration, command line, wiring, signals.
-//! Never: logic of its own.
+//! Never: decisions about requests.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod cli; // command line arguments
 mod command; // commands beside a running server: users, keys, tokens
 mod config; // the configuration file and its settings
 mod start; // checks, wiring, output, signals
-mod feed; // forwards commits to all products
-mod sealing; // the key ring that the store uses
+mod feed; // forwards committed changes to accounts and chat
+mod sealing; // seals fields of the store
 mod tls; // certificates and the TLS configuration
 mod output; // standard output and standard error
 

@@ -1,5 +1,5 @@
-//! What commands print on standard output and standard error.
-//! Never: a panic because the reader of a pipe has left (`portcullis check | head -1`).
+//! Prints the output of commands on standard output and standard error.
+//! Never: a panic because the reader of a pipe has closed it (`portcullis check | head -1`).
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Write};
 pub(crate) struct OutputError(#[from] io::Error);
 
 impl OutputError {
-    /// Whether the reader has seen enough: no fault of anybody.
+    /// Whether the reader has closed the pipe, which is no error.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         self.0.kind() == ErrorKind::BrokenPipe
     }

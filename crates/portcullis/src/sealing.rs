@@ -1,5 +1,5 @@
-//! The key ring as the store knows it, and the records of what does not open.
-//! Never: a fault's cause told to whoever asked; the operator finds it in the log.
+//! Seals fields of the store with the field keys, and records errors.
+//! Never: the cause of an error in a response; the log has it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,27 +8,27 @@ use portcullis_model::{Clock, Code};
 use portcullis_seal::{KeyId, KeyRing, Place};
 use portcullis_store::{FieldSeal, SealFault};
 
-/// Seals the store's fields under the installation's key ring.
+/// Seals fields of the store with the field keys of the installation.
 pub(crate) struct Sealing {
     ring: KeyRing,
-    log: Log,
+    log: SealLog,
 }
 
-/// Where faults are recorded, once there is a log: the store opens before it does.
+/// Security log for errors of sealing; attached later, because the store opens before it.
 #[derive(Clone)]
-pub(crate) struct Log {
+pub(crate) struct SealLog {
     audit: Arc<OnceLock<Audit>>,
     clock: Arc<dyn Clock>,
 }
 
-impl Log {
+impl SealLog {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { audit: Arc::default(), clock }
     }
 
-    /// The first log attached stays.
+    /// Sets the security log; a second call changes nothing.
     pub(crate) fn attach(&self, audit: Audit) {
-        let _first_stays = self.audit.set(audit);
+        let _already_set = self.audit.set(audit);
     }
 
     fn record(&self, code: Code, field: &str, key: Option<KeyId>) {
@@ -44,7 +44,7 @@ impl Log {
 }
 
 impl Sealing {
-    pub(crate) fn new(ring: KeyRing, log: Log) -> Self {
+    pub(crate) fn new(ring: KeyRing, log: SealLog) -> Self {
         Self { ring, log }
     }
 }
@@ -58,7 +58,7 @@ impl FieldSeal for Sealing {
         plain: &[u8],
     ) -> Result<Vec<u8>, SealFault> {
         self.ring.seal(&Place { tenant, record, field }, plain).map_err(|error| {
-            tracing::error!(%error, field, "a field was not sealed");
+            tracing::error!(%error, field, "cannot seal a field");
             self.log.record(Code::CryptEncryptFail, field, None);
             SealFault
         })
@@ -75,7 +75,7 @@ impl FieldSeal for Sealing {
         let key = KeyRing::key_id_of(sealed);
         let opened = self.ring.open_or_reload(&place, sealed);
         opened.map(|plain| plain.expose().clone()).map_err(|error| {
-            tracing::error!(%error, field, record, "a field does not open");
+            tracing::error!(%error, field, record, "cannot decrypt a field");
             self.log.record(Code::CryptDecryptFail, field, key);
             SealFault
         })

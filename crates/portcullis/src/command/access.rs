@@ -1,5 +1,5 @@
-//! `portcullis access`: the table of who may do what, as the server would have it.
-//! Never: a server started, or anything touched in the data directory.
+//! `portcullis access`: the table of events, and the roles that can send them.
+//! Never: a started server, or a change in the data directory.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use portcullis_guard::{Access, Action};
 use portcullis_server::random_id;
 
-use super::Installation;
+use super::installation::Installation;
 use crate::config::Settings;
 use crate::output::outln;
 use crate::start::machine::prepare_directory;
@@ -24,28 +24,30 @@ pub(super) fn run(installation: &Installation) -> Result<()> {
     Ok(())
 }
 
-/// Every event and route of a server of this configuration. Nothing is served, and the data
-/// directory is not touched; a configuration that `serve` would reject is an error.
+/// All events and routes of a server with this configuration. The data directory is not changed.
+///
+/// # Errors
+/// When `serve` would reject the configuration.
 pub(super) fn actions(settings: &Settings) -> Result<(Vec<Action>, Vec<Route>)> {
-    let scratch = Scratch::new()?;
+    let scratch = ScratchDirectory::new()?;
     wiring::actions(settings.clone(), &scratch.0)
 }
 
-/// A directory that is gone when this is.
-struct Scratch(PathBuf);
+/// A temporary directory, which is removed when this is dropped.
+struct ScratchDirectory(PathBuf);
 
-impl Scratch {
+impl ScratchDirectory {
     fn new() -> Result<Self> {
-        let name = random_id::<12>().ok().context("the machine gives no randomness")?;
+        let name = random_id::<12>().ok().context("the system returned no random bytes")?;
         let path = std::env::temp_dir().join(format!("portcullis-access-{name}"));
         prepare_directory(&path)?;
         Ok(Self(path))
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchDirectory {
     fn drop(&mut self) {
-        // What stays is empty tables and keys nobody uses.
+        // If this fails, empty tables and unused keys stay.
         let _removed = std::fs::remove_dir_all(&self.0);
     }
 }

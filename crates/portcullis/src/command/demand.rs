@@ -1,5 +1,5 @@
-//! How much was asked for, and what limits would have been enough.
-//! Never: a decision; an operator looks at these numbers and takes one.
+//! Computes from a trace how much clients requested, and the limits that would be enough.
+//! Never: a change of a limit; the operator decides.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::Write;
@@ -8,20 +8,20 @@ use std::net::IpAddr;
 use portcullis_guard::{Attempt, GateOptions, Rate, TraceEntry};
 use portcullis_model::Limit;
 
-/// A suggested limit is enough for so many keys of a hundred, and half as much again.
-const ENOUGH_FOR: usize = 99;
+/// Percentage of keys for which a suggested limit is enough, with a margin of one half.
+const COVERED_PERCENT: usize = 99;
 
-/// What one key asked for.
+/// The requests of one key.
 #[derive(Debug, Default)]
-struct Asked {
-    /// When, and how much, within the last period.
+struct KeyDemand {
+    /// Time and number of the requests within the last period.
     recent: VecDeque<(u64, u64)>,
     sum: u64,
-    /// The most within any period.
+    /// The largest number within any period.
     peak: u64,
 }
 
-impl Asked {
+impl KeyDemand {
     fn add(&mut self, at_ms: u64, many: u64, period_ms: u64) {
         while let Some((then_ms, before)) = self.recent.front().copied()
             && then_ms.saturating_add(period_ms) <= at_ms
@@ -35,22 +35,22 @@ impl Asked {
     }
 }
 
-/// One limit, or one event's own rate.
+/// The demand on one limit, or on the rate of one event.
 #[derive(Debug)]
-struct Counted {
+struct LimitDemand {
     rate: Rate,
-    keys: HashMap<String, Asked>,
+    keys: HashMap<String, KeyDemand>,
 }
 
-/// What every key of every limit asked for at most.
+/// The peak demand of all keys, by limit.
 #[derive(Debug, Default)]
 pub(super) struct Demand {
-    limits: BTreeMap<String, Counted>,
+    limits: BTreeMap<String, LimitDemand>,
 }
 
 /// A row of the table.
 #[derive(Debug, PartialEq, Eq)]
-struct Row<'a> {
+struct DemandRow<'a> {
     name: &'a str,
     configured: Rate,
     keys: usize,
@@ -64,42 +64,42 @@ impl Demand {
     pub(super) fn new(options: &GateOptions) -> Self {
         let limits = options.rates().into_iter();
         let limits = limits.map(|(limit, rate)| {
-            (String::from(limit.name()), Counted { rate, keys: HashMap::new() })
+            (String::from(limit.name()), LimitDemand { rate, keys: HashMap::new() })
         });
         Self { limits: limits.collect() }
     }
 
-    /// Another process: its time begins anew. Peaks stay.
+    /// Starts with another process, whose time begins at 0. Peaks stay.
     pub(super) fn restart(&mut self) {
-        for asked in self.limits.values_mut().flat_map(|counted| counted.keys.values_mut()) {
-            asked.recent.clear();
-            asked.sum = 0;
+        for demand in self.limits.values_mut().flat_map(|counted| counted.keys.values_mut()) {
+            demand.recent.clear();
+            demand.sum = 0;
         }
     }
 
-    pub(super) fn take(&mut self, traced: &TraceEntry) {
-        for (limit, key, many) in asked_of(&traced.attempt) {
+    pub(super) fn take(&mut self, entry: &TraceEntry) {
+        for (limit, key, many) in requests_of(&entry.attempt) {
             if let Some(counted) = self.limits.get_mut(limit.name()) {
-                counted.add(key, many, traced.at_ms);
+                counted.add(key, many, entry.at_ms);
             }
         }
-        if let Attempt::Event { user, event: Some((event, Some(rate))), .. } = &traced.attempt
+        if let Attempt::Event { user, event: Some((event, Some(rate))), .. } = &entry.attempt
             && let Ok(rate) = rate.parse::<Rate>()
         {
-            let fresh = || Counted { rate, keys: HashMap::new() };
+            let new = || LimitDemand { rate, keys: HashMap::new() };
             let name = format!("event_per_user.{event:?}");
-            self.limits.entry(name).or_insert_with(fresh).add(user.clone(), 1, traced.at_ms);
+            self.limits.entry(name).or_insert_with(new).add(user.clone(), 1, entry.at_ms);
         }
     }
 
-    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+    fn rows(&self) -> impl Iterator<Item = DemandRow<'_>> {
         self.limits.iter().filter_map(|(name, counted)| {
-            let mut peaks: Vec<_> = counted.keys.values().map(|asked| asked.peak).collect();
+            let mut peaks: Vec<_> = counted.keys.values().map(|demand| demand.peak).collect();
             peaks.sort_unstable();
             let at = |percent: usize| peaks.get((peaks.len() - 1) * percent / 100).copied();
             let busiest = *peaks.last()?;
-            let most = at(ENOUGH_FOR)?;
-            Some(Row {
+            let most = at(COVERED_PERCENT)?;
+            Some(DemandRow {
                 name,
                 configured: counted.rate,
                 keys: peaks.len(),
@@ -112,12 +112,12 @@ impl Demand {
     }
 
     pub(super) fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let head = ["asked for within a period", "configured", "keys", "half", "99 %", "most"];
+        let head = ["requested within a period", "configured", "keys", "half", "99 %", "most"];
         let [name, configured, keys, median, most, busiest] = head;
         write!(out, "\n{name:<34}{configured:>16}{keys:>8}{median:>12}{most:>12}{busiest:>12}")?;
         writeln!(out, "  suggested")?;
         for row in self.rows() {
-            let Row { name, configured, keys, median, most, busiest, suggested } = row;
+            let DemandRow { name, configured, keys, median, most, busiest, suggested } = row;
             let period_ms = configured.period_ms;
             let configured = format!("{}/{}", configured.count, spelled(period_ms));
             write!(out, "{name:<34}{configured:>16}{keys:>8}{median:>12}{most:>12}{busiest:>12}")?;
@@ -127,7 +127,7 @@ impl Demand {
     }
 }
 
-impl Counted {
+impl LimitDemand {
     fn add(&mut self, key: String, many: u64, at_ms: u64) {
         self.keys.entry(key).or_default().add(at_ms, many, self.rate.period_ms);
     }
@@ -141,8 +141,8 @@ fn spelled(period_ms: u64) -> String {
     }
 }
 
-/// What limits an attempt asks, by which key, and how much.
-fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
+/// The limits that count an attempt, each with key and number.
+fn requests_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
     let all = String::new;
     match attempt {
         Attempt::Tls { client, .. } => {
@@ -158,7 +158,7 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         | Attempt::PollingRequest { client, user: None } => {
             vec![(Limit::RequestPerPrefix, prefix(*client), 1)]
         }
-        // Whoever is known has as many as an address.
+        // Each returning client has the limit of an address.
         Attempt::Request { admission: Some((alias, _)), .. } => {
             vec![(Limit::RequestPerPrefix, alias.to_string(), 1)]
         }
@@ -189,7 +189,7 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
         Attempt::Violation { client: Some(client), .. } => {
             vec![(Limit::PenaltyPerPrefix, prefix(*client), 1)]
         }
-        // What all share is asked for once, however often whoever waits for it tries.
+        // A shared limit counts a waiting client once, not each of its attempts.
         Attempt::Slot { .. }
         | Attempt::SignIn { .. }
         | Attempt::LoginProven { .. }
@@ -203,19 +203,19 @@ fn asked_of(attempt: &Attempt) -> Vec<(Limit, String, u64)> {
     }
 }
 
-/// What a login asks for; one from a known device is not counted in all.
+/// The limits of a login; one from a known device does not count toward the total.
 fn by_login(client: IpAddr, name: u64, device: Option<u64>) -> Vec<(Limit, String, u64)> {
-    let mut asked = vec![
+    let mut requests = vec![
         (Limit::LoginPerPrefix, prefix(client), 1),
         (Limit::LoginPerUser, name.to_string(), 1),
     ];
     if device.is_none() {
-        asked.push((Limit::LoginTotal, String::new(), 1));
+        requests.push((Limit::LoginTotal, String::new(), 1));
     }
-    asked
+    requests
 }
 
-/// By connection, user, prefix, and in all.
+/// Limits by connection, user, prefix, and for all.
 const MESSAGES: [Limit; 4] = [
     Limit::MessagePerConnection,
     Limit::MessagePerUser,
@@ -225,26 +225,26 @@ const MESSAGES: [Limit; 4] = [
 const BYTES: [Limit; 4] =
     [Limit::BytesPerConnection, Limit::BytesPerUser, Limit::BytesPerPrefix, Limit::BytesTotal];
 
-/// What a message or its bytes ask of the four limits that count them.
+/// The four limits of a message or of its bytes.
 fn by_message(
     [per_connection, per_user, per_prefix, total]: [Limit; 4],
     many: u64,
     (client, connection, user): (Option<IpAddr>, u64, &str),
 ) -> Vec<(Limit, String, u64)> {
-    let mut asked = vec![
+    let mut requests = vec![
         (per_connection, connection.to_string(), many),
         (per_user, String::from(user), many),
         (total, String::new(), many),
     ];
-    asked.extend(client.map(|client| (per_prefix, prefix(client), many)));
-    asked
+    requests.extend(client.map(|client| (per_prefix, prefix(client), many)));
+    requests
 }
 
-/// By connection and user.
+/// Limits by connection and user.
 const NAMESPACES: [Limit; 2] = [Limit::NamespacePerConnection, Limit::NamespacePerUser];
 const SIGNATURES: [Limit; 2] = [Limit::SignaturePerConnection, Limit::SignaturePerUser];
 
-/// What a packet or its signature asks of the two limits that count it.
+/// The two limits of a packet or of a signature check.
 fn by_packet(
     [per_connection, per_user]: [Limit; 2],
     connection: Option<u64>,
@@ -255,7 +255,7 @@ fn by_packet(
     connection.into_iter().chain(user).collect()
 }
 
-/// What addresses share: an IPv4 address stands alone, an IPv6 one with its /64.
+/// The prefix of an address: an IPv4 address itself, or the /64 of an IPv6 address.
 fn prefix(client: IpAddr) -> String {
     match client.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
@@ -280,14 +280,14 @@ mod tests {
     }
 
     #[test]
-    fn peaks_are_of_any_period_and_most_keys_say_what_is_enough() {
+    fn peak_counts_any_period_and_the_suggestion_covers_most_keys() {
         let options = GateOptions {
             login_per_prefix: Rate::per(10, 1_000),
             login_per_user: Rate::per(5, 10_000),
             ..GateOptions::default()
         };
         let mut demand = Demand::new(&options);
-        // Two in a second at most, across the seconds; a neighbour in the same /64 is the same.
+        // Two in any second at most; addresses of the same /64 count together.
         for (at_ms, client) in [
             (0, "2001:db8::1"),
             (900, "2001:db8::2"),
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!((prefixes.keys, prefixes.median, prefixes.busiest), (2, 2, 7));
         let names = of("login_per_user");
         assert_eq!((names.keys, names.busiest, names.suggested), (1, 11, 17));
-        assert!(rows.iter().all(|row| row.name != "tls_total"), "nobody asked for it");
+        assert!(rows.iter().all(|row| row.name != "tls_total"), "there was no TLS handshake");
         let mut out = Vec::new();
         demand.print(&mut out).unwrap();
         let out = String::from_utf8(out).unwrap();
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_forgets_what_was_recent_and_no_peak() {
+    fn restart_clears_recent_requests_and_keeps_peaks() {
         let mut demand = Demand::new(&GateOptions::default());
         for at_ms in [50_000, 50_001] {
             demand.take(&login(at_ms, "192.0.2.1"));
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_its_own_rate() {
+    fn event_with_a_rate_has_its_own_row() {
         let mut demand = Demand::new(&GateOptions::default());
         let event = Some((String::from("chat:send"), Some(String::from("10/60000ms"))));
         let attempt =

@@ -1,5 +1,5 @@
-//! `portcullis keys …`: keys that sign tokens, that seal fields, and that sessions rest on.
-//! Never: a key itself, in whole or in part, on the screen.
+//! `portcullis keys …`: signing keys, field keys and session secrets.
+//! Never: a key, or a part of one, in the output.
 
 use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
@@ -8,70 +8,70 @@ use portcullis_audit::utc;
 use portcullis_seal::{KeyId, KeyRing};
 use portcullis_store::{OperatorActionKind, SqliteOperatorStore};
 
-use super::Installation;
+use super::installation::Installation;
 use crate::output::{counted, outln};
 
-/// A server takes a changed ring within a second; so long a replaced key is still waited for.
-const TAKEN_AFTER_MS: i64 = 10_000;
-/// How many values are sealed anew in one transaction, so that a running server can write between.
-const PORTION: u32 = 200;
+/// How long after a rotation the old field key is still in use: servers reload within a second.
+const RELOAD_MAX_MS: i64 = 10_000;
+/// Values that are sealed again in one transaction, so that a running server can write in between.
+const BATCH: u32 = 200;
 
-/// Which ring.
+/// The kind of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Ring {
+pub(crate) enum KeyKind {
     /// The keys that sign access tokens.
     Token,
     /// The keys that seal stored fields.
     Field,
-    /// The secrets that refresh cookies, device cookies and login links are made with.
+    /// The secrets that sign refresh cookies, device cookies and login links.
     Session,
 }
 
 /// `portcullis keys …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Lists the keys there are.
+    /// Lists all keys.
     List,
-    /// Makes a new key the one in use; older ones go on for what exists.
+    /// Creates a new key and uses it from now on; older keys still verify and open existing values.
     Rotate {
-        /// Which keys.
+        /// The kind of keys.
         #[arg(value_enum, default_value = "token")]
-        ring: Ring,
+        ring: KeyKind,
     },
-    /// Takes an old key away: tokens it signed are refused at once, fields are sealed anew first.
+    /// Removes an old key: tokens that it signed become invalid, fields are sealed again first.
     Revoke {
-        /// Its id, as `keys list` shows it.
+        /// The id of the key, from `keys list`.
         id: String,
     },
-    /// Seals what lies in the clear, or under an older key, with the key in use.
+    /// Seals all fields with the key in use that are in plain text or sealed with an older key.
     Reencrypt {
-        /// Writes the database's file anew as well, so that nothing is left in unused parts of it;
-        /// for a server that is stopped.
+        /// Rewrites the file of the database too, so that unused parts hold no old values; stop the
+        /// server first.
         #[arg(long)]
         compact: bool,
     },
 }
 
-/// Does what was asked.
+/// Runs the command.
 pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<()> {
     match command {
         KeysCommand::List => list(installation),
-        KeysCommand::Rotate { ring: Ring::Token } => {
+        KeysCommand::Rotate { ring: KeyKind::Token } => {
             let id = installation.signing_keys()?.rotate(installation.now().unix_ms)?;
             note(installation, &format!("key {id} signs tokens from now on"))?;
-            outln!("{id} signs from now on; tokens of older keys are good to their end")?;
+            outln!("{id} signs from now on; tokens of older keys stay valid until they expire")?;
             Ok(())
         }
-        KeysCommand::Rotate { ring: Ring::Field } => {
+        KeysCommand::Rotate { ring: KeyKind::Field } => {
             let id = ring(installation)?.rotate(installation.now().unix_ms)?;
             note(installation, &format!("key {id} seals fields from now on"))?;
-            outln!("{id} seals from now on; run keys reencrypt to seal what exists anew")?;
+            outln!("{id} seals from now on; portcullis keys reencrypt seals older fields again")?;
             Ok(())
         }
-        KeysCommand::Rotate { ring: Ring::Session } => {
+        KeysCommand::Rotate { ring: KeyKind::Session } => {
             let id = secrets(installation)?.rotate(installation.now())?;
             note(installation, &format!("secret {id} is used for sessions from now on"))?;
-            outln!("{id} is used from now on; what older secrets have made stays valid")?;
+            outln!("{id} signs from now on; cookies and links of older secrets stay valid")?;
             Ok(())
         }
         KeysCommand::Revoke { id } => revoke(installation, id),
@@ -79,12 +79,14 @@ pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<
             let (beside, _) = installation.open()?;
             let done = reencrypt(&beside)?;
             let fields = counted(done, "field");
-            note(installation, &format!("{fields} sealed anew"))?;
-            // A reader that has left stops nothing.
-            let printed = outln!("{fields} sealed anew");
+            note(installation, &format!("{fields} sealed again"))?;
+            // A closed standard output does not stop the rest.
+            let printed = outln!("{fields} sealed again");
             if *compact {
-                beside.compact().context("cannot write the file anew: is the server stopped?")?;
-                outln!("the database's file was written anew")?;
+                beside.compact().context(
+                    "cannot rewrite the file of the database: stop the server, and try again",
+                )?;
+                outln!("the file of the database was rewritten")?;
             }
             Ok(printed?)
         }
@@ -94,32 +96,32 @@ pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<
 fn list(installation: &Installation) -> Result<()> {
     let now_unix_ms = installation.now().unix_ms;
     for key in installation.signing_keys()?.list() {
-        let made = utc(key.created_unix_ms);
+        let created = utc(key.created_unix_ms);
         let state = match key.until_unix_ms {
             None => String::from("signs"),
             Some(until) if until > now_unix_ms => {
-                format!("believed until {}", utc(until))
+                format!("verifies until {}", utc(until))
             }
-            Some(_) => String::from("over"),
+            Some(_) => String::from("expired"),
         };
-        outln!("token  {}  made {made}  {state}", key.id)?;
+        outln!("token  {}  created {created}  {state}", key.id)?;
     }
     if let Some(secrets) = ServerSecret::load(&installation.settings.data)? {
         for key in secrets.list() {
-            let made = key.created_unix_ms.map_or(String::from("at the first start"), utc);
+            let created = key.created_unix_ms.map_or(String::from("at the first start"), utc);
             let state = match key.until_unix_ms {
                 None => String::from("in use"),
                 Some(until) if until > now_unix_ms => format!("verifies until {}", utc(until)),
-                Some(_) => String::from("over"),
+                Some(_) => String::from("expired"),
             };
-            outln!("session  {}  made {made}  {state}", key.id)?;
+            outln!("session  {}  created {created}  {state}", key.id)?;
         }
     }
-    if let Some(ring) = installation.ring()? {
+    if let Some(ring) = installation.field_keys()? {
         for key in ring.list() {
-            let made = utc(key.created_unix_ms);
+            let created = utc(key.created_unix_ms);
             let state = if key.current { "seals" } else { "opens" };
-            outln!("field  {}  made {made}  {state}", key.id)?;
+            outln!("field  {}  created {created}  {state}", key.id)?;
         }
     }
     Ok(())
@@ -127,67 +129,71 @@ fn list(installation: &Installation) -> Result<()> {
 
 fn secrets(installation: &Installation) -> Result<ServerSecret> {
     let secrets = ServerSecret::load(&installation.settings.data)?;
-    secrets.context("there is no secret of sessions: start the server once")
+    secrets.context("there is no session secret: start the server once")
 }
 
 fn ring(installation: &Installation) -> Result<KeyRing> {
-    let ring = installation.ring()?;
-    ring.context("there is no ring of field keys: start the server once")
+    let ring = installation.field_keys()?;
+    ring.context("there are no field keys: start the server once")
 }
 
 fn revoke(installation: &Installation, id: &str) -> Result<()> {
     let signing = installation.signing_keys()?;
     if signing.list().iter().any(|key| key.id == id) {
         signing.revoke(id)?;
-        note(installation, &format!("key {id} signs nothing any more"))?;
-        outln!("{id} is gone; its tokens, and connections opened with them, end")?;
+        note(installation, &format!("key {id} revoked"))?;
+        outln!("{id} is revoked; its tokens are invalid, and their connections end")?;
         return Ok(());
     }
     if let Some(secrets) = ServerSecret::load(&installation.settings.data)?
         && secrets.list().iter().any(|key| key.id == id)
     {
         secrets.revoke(id)?;
-        note(installation, &format!("secret {id} of sessions revoked"))?;
-        outln!("{id} is gone; whoever has a refresh cookie of it logs in again")?;
+        note(installation, &format!("session secret {id} revoked"))?;
+        outln!("{id} is revoked; users with a refresh cookie of it have to log in again")?;
         return Ok(());
     }
     let ring = ring(installation)?;
     let found = ring.list().into_iter().find(|key| key.id.to_string() == id);
-    let Some(found) = found else { bail!("no key has the id {id:?}: see keys list") };
+    let Some(found) = found else {
+        bail!("no key has the id {id:?}: portcullis keys list shows all ids")
+    };
     retire(installation, &ring, found.id)
 }
 
-/// Seals everything anew, then removes the key for good.
+/// Seals all fields again, then removes the key.
 fn retire(installation: &Installation, ring: &KeyRing, id: KeyId) -> Result<()> {
     let current = ring.list().into_iter().find(|key| key.id == ring.current_id());
     let age_ms = current.map_or(0, |key| installation.now().unix_ms - key.created_unix_ms);
-    if id != ring.current_id() && age_ms < TAKEN_AFTER_MS {
-        bail!("the key in use is only just made: try again in 10 s, when every server has it");
+    if id != ring.current_id() && age_ms < RELOAD_MAX_MS {
+        bail!(
+            "the key in use was only just created: try again in 10 s, when all servers have read it"
+        );
     }
     if id == ring.current_id() {
-        bail!("{id} is the key in use: run keys rotate field first");
+        bail!("{id} is the key in use: run portcullis keys rotate field first");
     }
     let (beside, _) = installation.open()?;
     let done = reencrypt(&beside)?;
     ring.retire(id)?;
     let fields = counted(done, "field");
-    note(installation, &format!("key {id} retired, after sealing {fields} anew"))?;
-    outln!("{id} is gone; sealed {fields} anew before")?;
+    note(installation, &format!("key {id} removed, after {fields} were sealed again"))?;
+    outln!("{id} is removed; {fields} were sealed again first")?;
     Ok(())
 }
 
 fn reencrypt(beside: &SqliteOperatorStore) -> Result<u64> {
     let mut done = 0;
     loop {
-        let portion = beside.reseal(PORTION).context("a field cannot be sealed anew")?;
-        done += portion.done;
-        if portion.left == 0 {
+        let batch = beside.reseal(BATCH).context("cannot seal a field again")?;
+        done += batch.done;
+        if batch.left == 0 {
             return Ok(done);
         }
     }
 }
 
-/// Leaves a record of it for the server; without a database there is no server yet.
+/// Stores a record for the server; without a database, no server was ever started.
 fn note(installation: &Installation, what: &str) -> Result<()> {
     if installation.settings.database.exists() {
         installation.open()?.0.note(OperatorActionKind::Keys, what)?;

@@ -1,5 +1,5 @@
-//! `portcullis limits` and `portcullis state`: what a running server is asked in private.
-//! Never: another server than the configured one, or a wait without an end.
+//! `portcullis limits` and `portcullis state`: requests to the private listener of a server.
+//! Never: a request to another server, or a wait without a timeout.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -14,32 +14,34 @@ use portcullis_guard::LoadState;
 use portcullis_model::{Now, UserId};
 use serde_json::Value;
 
-use super::Installation;
+use super::installation::Installation;
 use crate::output::{OutputError, outln};
 use crate::start::wiring::block_on;
 
-/// Longest the server is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Longest answer that is read.
-const ANSWER_MAX_BYTES: u64 = 1024 * 1024;
+/// Timeout of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest response that is read.
+const RESPONSE_MAX_BYTES: u64 = 1024 * 1024;
 
 /// `portcullis limits …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LimitsCommand {
-    /// Says how far every limit of an address or a user is used up, and for how long.
+    /// Shows how far all limits of an address or a user are used, and until when they block.
     Explain {
         /// An address, or the name or id of a user.
-        whose: String,
+        #[arg(value_name = "ADDRESS|USER")]
+        subject: String,
     },
-    /// Lifts what keeps an address or a user out, penalties too.
+    /// Resets the limits and penalties that block an address or a user.
     Unlock {
         /// An address, or the name or id of a user.
-        whose: String,
+        #[arg(value_name = "ADDRESS|USER")]
+        subject: String,
     },
-    /// Counts a recorded trace again by the configured limits, without a server: what they would
-    /// have refused, and what would have been enough.
+    /// Replays a recorded trace with the configured limits, without a server: prints the requests
+    /// that they would reject, and the limits that would be enough.
     Simulate {
-        /// The file that a server wrote for `audit.access_file`.
+        /// A file that a server has written for `audit.access_file`.
         trace: PathBuf,
     },
 }
@@ -47,27 +49,27 @@ pub(crate) enum LimitsCommand {
 /// `portcullis state …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum StateCommand {
-    /// Says how hard-pressed the server is, and how far the limits that all share are used up.
+    /// Shows the load level of the server, and how far the limits for all clients are used.
     Show,
-    /// Keeps the server to a state, whatever is measured.
+    /// Pins the server to a load level.
     Pin {
-        /// The state; `auto` goes by the measurements again.
+        /// The load level; `auto` follows the measurements again.
         state: StateName,
     },
 }
 
-/// What the server can be kept to.
+/// The load levels on the command line.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum StateName {
-    /// By what is measured.
+    /// The measured level.
     Auto,
     /// The configured limits.
     Normal,
-    /// Strangers get less.
+    /// Unauthenticated clients get less capacity.
     Elevated,
-    /// No new strangers.
+    /// No new unauthenticated clients.
     Shedding,
-    /// Only what cannot wait.
+    /// Only urgent requests.
     Critical,
 }
 
@@ -83,71 +85,71 @@ impl StateName {
     }
 }
 
-/// Asks how far limits are used up.
-pub(super) fn explain(installation: &Installation, whose: &str) -> Result<()> {
-    limits(installation, "GET", "/admin/limits", whose)
+/// Shows how far limits are used.
+pub(super) fn explain(installation: &Installation, subject: &str) -> Result<()> {
+    limits(installation, "GET", "/admin/limits", subject)
 }
 
-/// Lifts what keeps somebody out.
-pub(super) fn unlock(installation: &Installation, whose: &str) -> Result<()> {
-    limits(installation, "POST", "/admin/limits/unlock", whose)
+/// Resets the limits of an address or a user.
+pub(super) fn unlock(installation: &Installation, subject: &str) -> Result<()> {
+    limits(installation, "POST", "/admin/limits/unlock", subject)
 }
 
-fn limits(installation: &Installation, method: &str, path: &str, whose: &str) -> Result<()> {
-    let query = match whose.parse::<IpAddr>() {
+fn limits(installation: &Installation, method: &str, path: &str, subject: &str) -> Result<()> {
+    let query = match subject.parse::<IpAddr>() {
         Ok(address) => format!("address={}", address.to_canonical()),
-        Err(_) => format!("user={}", find_user(installation, whose)?),
+        Err(_) => format!("user={}", find_user(installation, subject)?),
     };
-    let answer = ask(installation, method, &format!("{path}?{query}"))?;
-    if let Some(prefixes) = answer.get("prefixes").and_then(Value::as_array) {
+    let response = request(installation, method, &format!("{path}?{query}"))?;
+    if let Some(prefixes) = response.get("prefixes").and_then(Value::as_array) {
         for (prefix, width) in prefixes.iter().zip(["narrow prefix", "wide prefix"]) {
             let held = prefix.get("held").map(ToString::to_string).unwrap_or_default();
             outln!("{width}: holds {held}")?;
             print_limits(prefix, installation.now())?;
         }
     } else {
-        outln!("connections: {}", answer.get("connections").unwrap_or(&Value::Null))?;
-        print_limits(&answer, installation.now())?;
+        outln!("connections: {}", response.get("connections").unwrap_or(&Value::Null))?;
+        print_limits(&response, installation.now())?;
     }
     Ok(())
 }
 
-/// The id of a user, by name or by id. A name counts first, since people choose names.
-fn find_user(installation: &Installation, whose: &str) -> Result<UserId> {
+/// Finds the id of a user by name or id. Names are tried first.
+fn find_user(installation: &Installation, subject: &str) -> Result<UserId> {
     if installation.settings.database.exists() {
         let (beside, _) = installation.open()?;
-        let hand = OperatorAccounts { store: &beside, now: installation.now() };
-        match block_on(hand.find(whose))? {
+        let accounts = OperatorAccounts { store: &beside, now: installation.now() };
+        match block_on(accounts.find(subject))? {
             Ok(person) => return Ok(person.id),
             Err(OperatorError::NoUser(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    UserId::parse(whose).ok().with_context(|| {
-        format!("{whose:?} is neither an address nor the name or id of a user; see user list")
+    UserId::parse(subject).ok().with_context(|| {
+        format!("{subject:?} is no address and no user: portcullis user list shows all users")
     })
 }
 
-/// Asks how hard-pressed the server is, or pins that.
+/// Shows or pins the load level.
 pub(super) fn state(installation: &Installation, command: &StateCommand) -> Result<()> {
-    let answer = match command {
-        StateCommand::Show => ask(installation, "GET", "/admin/state")?,
+    let response = match command {
+        StateCommand::Show => request(installation, "GET", "/admin/state")?,
         StateCommand::Pin { state } => {
-            ask(installation, "POST", &format!("/admin/state?pin={}", state.word()))?
+            request(installation, "POST", &format!("/admin/state?pin={}", state.word()))?
         }
     };
     for key in ["state", "measured", "pinned", "known_level"] {
-        outln!("{key}: {}", shown(answer.get(key)))?;
+        outln!("{key}: {}", shown(response.get(key)))?;
     }
-    Ok(print_limits(&answer, installation.now())?)
+    Ok(print_limits(&response, installation.now())?)
 }
 
-fn print_limits(answer: &Value, now: Now) -> Result<(), OutputError> {
-    for limit in answer.get("limits").and_then(Value::as_array).into_iter().flatten() {
+fn print_limits(response: &Value, now: Now) -> Result<(), OutputError> {
+    for limit in response.get("limits").and_then(Value::as_array).into_iter().flatten() {
         let of = |key| shown(limit.get(key));
         let observed = limit.get("observed") == Some(&Value::Bool(true));
         let (blocked, observed) = match observed {
-            true => ("would be blocked", ", only observed"),
+            true => ("would be blocked", ", observe mode"),
             false => ("blocked", ""),
         };
         let wait = match limit.get("wait_ms").and_then(Value::as_u64) {
@@ -162,9 +164,9 @@ fn print_limits(answer: &Value, now: Now) -> Result<(), OutputError> {
     Ok(())
 }
 
-/// A time of day with its zone; with the date when it is not today.
+/// A time of day with its zone, and with the date if it is not today.
 fn until(now: Now, wait_ms: u64) -> String {
-    // Rounded up: at the second that is named, the next attempt passes.
+    // Rounded up: at the printed second, the next attempt passes.
     let wait_ms = i64::try_from(wait_ms.saturating_add(999)).unwrap_or(i64::MAX);
     let moment = utc(now.unix_ms.saturating_add(wait_ms));
     let today = utc(now.unix_ms);
@@ -182,37 +184,42 @@ fn shown(value: Option<&Value>) -> String {
     }
 }
 
-/// One request to the private listener.
-fn ask(installation: &Installation, method: &str, path: &str) -> Result<Value> {
-    let address = installation.settings.server.private.context("listen.private is not set")?;
+/// Sends one request to the private listener.
+fn request(installation: &Installation, method: &str, path: &str) -> Result<Value> {
+    let address = installation
+        .settings
+        .server
+        .private
+        .context("listen.private is not set: set it, and restart the server")?;
     let data = &installation.settings.data;
     let secret = ServerSecret::load(data)?;
-    let secret = secret.with_context(|| format!("no server was ever started with {data:?}"))?;
-    let answer = exchange(address, method, path, secret.operator().expose())
-        .with_context(|| format!("the server does not answer on {address}; does it run?"))?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("that was no answer")?;
+    let secret = secret
+        .with_context(|| format!("no server was ever started with the data directory {data:?}"))?;
+    let response = exchange(address, method, path, secret.operator().expose())
+        .with_context(|| format!("the server does not respond on {address}: check that it runs"))?;
+    let (head, body) = response.split_once("\r\n\r\n").context("the response is not HTTP")?;
     let status = head.split(' ').nth(1).unwrap_or_default();
-    let body: Value = serde_json::from_str(body).context("the answer cannot be read")?;
+    let body: Value = serde_json::from_str(body).context("the response is not JSON")?;
     match (status, body.get("error").and_then(Value::as_str)) {
         ("200", _) => Ok(body),
         (_, Some(why)) => bail!("{why}"),
-        (status, None) => bail!("the server answered with status {status}"),
+        (status, None) => bail!("the server responded with status {status}"),
     }
 }
 
 fn exchange(address: SocketAddr, method: &str, path: &str, key: &str) -> Result<String> {
-    let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+    let mut socket = TcpStream::connect_timeout(&address, REQUEST_TIMEOUT)?;
+    socket.set_read_timeout(Some(REQUEST_TIMEOUT))?;
+    socket.set_write_timeout(Some(REQUEST_TIMEOUT))?;
     let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\n\
          X-Portcullis-Operator: {key}\r\n{length}\r\n"
     );
     socket.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    socket.take(ANSWER_MAX_BYTES).read_to_string(&mut answer)?;
-    Ok(answer)
+    let mut response = String::new();
+    socket.take(RESPONSE_MAX_BYTES).read_to_string(&mut response)?;
+    Ok(response)
 }
 
 #[cfg(test)]
@@ -220,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn block_ends_at_a_time_with_its_zone_and_at_a_date_when_not_today() {
+    fn block_end_has_a_time_zone_and_a_date_unless_it_is_today() {
         // 2027-01-15, 08:00:00.
         let now = Now { monotonic_ms: 0, unix_ms: 1_800_000_000_000 };
         let cases = [

@@ -1,5 +1,5 @@
-//! `portcullis room …`: the rooms there are, and the end of one.
-//! Never: a message shown; only members of a room read its messages.
+//! `portcullis room …`: lists and deletes rooms.
+//! Never: messages; only members of a room can read them.
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
@@ -7,7 +7,7 @@ use portcullis_audit::utc;
 use portcullis_model::RoomId;
 use portcullis_store::{DeleteRoomOutcome, LIST_MAX, RoomSummary, SqliteOperatorStore, Visibility};
 
-use super::Installation;
+use super::installation::Installation;
 use crate::output::{counted, outln};
 
 /// `portcullis room …`.
@@ -15,13 +15,13 @@ use crate::output::{counted, outln};
 pub(crate) enum RoomCommand {
     /// Lists all rooms, the oldest first.
     List {
-        /// Only rooms whose name contains this, in any case.
+        /// Lists only rooms whose name contains this text, in any case.
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
     },
     /// Deletes rooms with their members and messages.
     Delete {
-        /// The ids, as `room list` shows them.
+        /// The ids of the rooms, from `room list`.
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },
@@ -62,7 +62,7 @@ fn delete(beside: &SqliteOperatorStore, ids: &[String]) -> Result<()> {
             Ok(Ok(DeleteRoomOutcome::Deleted)) => printed = printed.and(outln!("{id}: deleted")),
             Ok(Err(error)) => return Err(error.into()),
             Ok(Ok(DeleteRoomOutcome::Rejected)) | Err(_) => {
-                bail!("there is no room {id:?}: rooms are named by id, see room list")
+                bail!("there is no room {id:?}: portcullis room list shows all ids")
             }
         }
     }

@@ -1,5 +1,5 @@
-//! `portcullis limits simulate`: counts again what a running server has counted, by other limits.
-//! Never: a server; a trace and a configuration are all it takes.
+//! `portcullis limits simulate`: replays the trace of a server with the configured limits.
+//! Never: a running server; it needs only a trace and a configuration.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,14 +11,14 @@ use portcullis_guard::{GateOptions, Simulation, TraceEntry};
 use portcullis_model::Code;
 use serde::Deserialize;
 
-use super::Installation;
 use super::demand::Demand;
+use super::installation::Installation;
 use crate::output::OutputError;
 
-/// Longest line that is read.
+/// Longest line that is read, in bytes.
 const LINE_MAX_BYTES: usize = 64 * 1024;
 
-/// A line of the file: of a security record, or of something counted.
+/// A line of the file: a security record, or a counted attempt.
 #[derive(Deserialize)]
 struct Line {
     event: LineEvent,
@@ -29,7 +29,7 @@ struct Line {
 
 #[derive(Default, Deserialize)]
 struct LineLabels {
-    /// How many records a line stands for.
+    /// The number of records that the line replaces.
     #[serde(default)]
     suppressed: String,
 }
@@ -40,88 +40,89 @@ struct LineEvent {
     sequence: u64,
 }
 
-/// What became of one limit.
+/// The rejections of one limit.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Refusals {
+struct Rejections {
     then: u64,
     now: u64,
 }
 
-/// What a trace came to.
+/// The result of a replayed trace.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(super) struct SimulationReport {
     counted: u64,
-    /// Lines that are missing, by their numbers.
+    /// Missing lines, by their sequence numbers.
     lost: u64,
     unread: u64,
     starts: u64,
-    by_limit: BTreeMap<String, Refusals>,
+    by_limit: BTreeMap<String, Rejections>,
     differing: u64,
     first: Option<String>,
     demand: Demand,
 }
 
-/// Reads a trace and says what the configured limits make of it.
+/// Replays a trace with the configured limits, and prints the report.
 pub(super) fn run(mut installation: Installation, trace: &Path) -> Result<()> {
     installation.settings.settle_anywhere();
     let file = File::open(trace).with_context(|| format!("cannot open {}", trace.display()))?;
-    let outcome = play(BufReader::new(file), &installation.settings.gate)?;
-    if outcome.counted == 0 {
+    let report = replay(BufReader::new(file), &installation.settings.gate)?;
+    if report.counted == 0 {
         bail!(
-            "{} holds no access lines: a server writes them with audit.access_file",
+            "{} contains no access lines: set audit.access_file, so that a server writes them",
             trace.display()
         );
     }
     let mut out = std::io::stdout().lock();
-    outcome.print(&mut out).map_err(OutputError::from)?;
-    outcome.demand.print(&mut out).map_err(OutputError::from)?;
+    report.print(&mut out).map_err(OutputError::from)?;
+    report.demand.print(&mut out).map_err(OutputError::from)?;
     Ok(out.flush().map_err(OutputError::from)?)
 }
 
-/// Counts every line again. A line that says so begins a new process, with empty buckets.
-fn play(mut lines: impl BufRead, options: &GateOptions) -> Result<Outcome> {
-    let mut outcome = Outcome { demand: Demand::new(options), ..Outcome::default() };
-    let mut rehearsal = Simulation::new(options.clone())?;
+/// Replays all lines. A restart of the server begins with empty limits.
+fn replay(mut lines: impl BufRead, options: &GateOptions) -> Result<SimulationReport> {
+    let mut report =
+        SimulationReport { demand: Demand::new(options), ..SimulationReport::default() };
+    let mut simulation = Simulation::new(options.clone())?;
     let mut last = 0;
     let mut text = Vec::new();
     loop {
         text.clear();
         let most = &mut std::io::Read::take(&mut lines, LINE_MAX_BYTES as u64);
         if most.read_until(b'\n', &mut text).context("cannot read the trace")? == 0 {
-            return Ok(outcome);
+            return Ok(report);
         }
         let Ok(line) = serde_json::from_slice::<Line>(&text) else {
-            outcome.unread += 1;
+            report.unread += 1;
             continue;
         };
         if line.event.sequence <= last || last == 0 {
-            outcome.starts += 1;
-            outcome.demand.restart();
-            rehearsal = Simulation::new(options.clone())?;
+            report.starts += 1;
+            report.demand.restart();
+            simulation = Simulation::new(options.clone())?;
         } else {
-            outcome.lost += line.event.sequence - last - 1;
+            report.lost += line.event.sequence - last - 1;
         }
         last = line.event.sequence;
         if line.event.code == Code::LogLost.name() {
-            outcome.lost += line.labels.suppressed.parse::<u64>().unwrap_or(0);
+            report.lost += line.labels.suppressed.parse::<u64>().unwrap_or(0);
         }
         if line.event.code != Code::Access.name() {
             continue;
         }
-        let traced = line.message.and_then(|text| serde_json::from_str::<TraceEntry>(&text).ok());
-        match traced {
-            Some(traced) => outcome.take(&traced, &mut rehearsal),
-            None => outcome.unread += 1,
+        let entry = line.message.and_then(|text| serde_json::from_str::<TraceEntry>(&text).ok());
+        match entry {
+            Some(entry) => report.take(&entry, &mut simulation),
+            None => report.unread += 1,
         }
     }
 }
 
-impl Outcome {
-    fn take(&mut self, traced: &TraceEntry, rehearsal: &mut Simulation) {
+impl SimulationReport {
+    fn take(&mut self, entry: &TraceEntry, simulation: &mut Simulation) {
         self.counted += 1;
-        self.demand.take(traced);
-        let now = rehearsal.play(traced);
-        let then = traced.refused.as_deref();
+        self.demand.take(entry);
+        let now = simulation.play(entry);
+        let then = entry.refused.as_deref();
         if let Some(limit) = then {
             self.by_limit.entry(String::from(limit)).or_default().then += 1;
         }
@@ -131,25 +132,25 @@ impl Outcome {
         if now != then {
             self.differing += 1;
             self.first.get_or_insert_with(|| {
-                let what = serde_json::to_string(&traced.attempt).unwrap_or_default();
+                let what = serde_json::to_string(&entry.attempt).unwrap_or_default();
                 let (then, now) = (then.unwrap_or("passed"), now.unwrap_or("passes"));
-                format!("at {} ms: {then} then, {now} now: {what}", traced.at_ms)
+                format!("at {} ms: {then} then, {now} now: {what}", entry.at_ms)
             });
         }
     }
 
     fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
         let Self { counted, starts, lost, unread, differing, .. } = self;
-        writeln!(out, "counted: {counted}")?;
-        writeln!(out, "starts of the server: {starts}")?;
-        writeln!(out, "lines lost: {lost}")?;
-        writeln!(out, "lines that are none: {unread}")?;
-        writeln!(out, "decided otherwise: {differing}")?;
+        writeln!(out, "counted attempts: {counted}")?;
+        writeln!(out, "server starts: {starts}")?;
+        writeln!(out, "lost lines: {lost}")?;
+        writeln!(out, "unreadable lines: {unread}")?;
+        writeln!(out, "different decisions: {differing}")?;
         if let Some(first) = &self.first {
-            writeln!(out, "the first of them {first}")?;
+            writeln!(out, "first different decision: {first}")?;
         }
-        writeln!(out, "\n{:<34}{:>14}{:>14}", "refusals by limit", "then", "now")?;
-        for (limit, Refusals { then, now }) in &self.by_limit {
+        writeln!(out, "\n{:<34}{:>14}{:>14}", "rejections by limit", "then", "now")?;
+        for (limit, Rejections { then, now }) in &self.by_limit {
             writeln!(out, "{limit:<34}{then:>14}{now:>14}")?;
         }
         Ok(())
@@ -175,7 +176,7 @@ mod tests {
         }
     }
 
-    /// Connections of one address, a millisecond apart; those after the tenth were refused.
+    /// Connections of one address, a millisecond apart; those after the tenth were rejected.
     fn trace(count: u64, from: u64) -> String {
         let mut text = String::new();
         for number in 0..count {
@@ -189,19 +190,19 @@ mod tests {
         text
     }
 
-    fn played(text: &str, count: u32) -> Outcome {
-        play(text.as_bytes(), &options(count)).unwrap()
+    fn replayed(text: &str, count: u32) -> SimulationReport {
+        replay(text.as_bytes(), &options(count)).unwrap()
     }
 
     #[test]
-    fn the_same_limits_decide_the_same_and_others_otherwise() {
+    fn same_limits_decide_the_same_and_wider_limits_reject_less() {
         let text = trace(15, 1);
-        let same = played(&text, 10);
+        let same = replayed(&text, 10);
         assert_eq!((same.counted, same.differing, same.lost, same.unread), (15, 0, 0, 0));
-        assert_eq!(same.by_limit["connect_per_prefix"], Refusals { then: 5, now: 5 });
-        let wider = played(&text, 12);
+        assert_eq!(same.by_limit["connect_per_prefix"], Rejections { then: 5, now: 5 });
+        let wider = replayed(&text, 12);
         assert_eq!(wider.differing, 2);
-        assert_eq!(wider.by_limit["connect_per_prefix"], Refusals { then: 5, now: 3 });
+        assert_eq!(wider.by_limit["connect_per_prefix"], Rejections { then: 5, now: 3 });
         let mut out = Vec::new();
         wider.print(&mut out).unwrap();
         let out = String::from_utf8(out).unwrap();
@@ -209,16 +210,16 @@ mod tests {
     }
 
     #[test]
-    fn a_start_empties_the_buckets_and_gaps_are_told() {
+    fn restart_empties_the_limits_and_gaps_are_counted() {
         let twice = trace(10, 1) + &trace(10, 1);
-        let outcome = played(&twice, 10);
+        let outcome = replayed(&twice, 10);
         assert_eq!((outcome.counted, outcome.starts, outcome.differing), (20, 2, 0));
         let gap = trace(5, 1) + &trace(5, 9);
-        assert_eq!(played(&gap, 10).lost, 3);
+        assert_eq!(replayed(&gap, 10).lost, 3);
         let empty = r#"{"event":{"code":"access","sequence":6}}"#;
         let broken = format!("{}no line\n{empty}\n", trace(5, 1));
-        assert_eq!(played(&broken, 10).unread, 2);
+        assert_eq!(replayed(&broken, 10).unread, 2);
         let records = "{\"event\":{\"code\":\"ws_connected\",\"sequence\":1}}\n";
-        assert_eq!(played(records, 10).counted, 0);
+        assert_eq!(replayed(records, 10).counted, 0);
     }
 }

@@ -1,5 +1,5 @@
-//! `portcullis token explain`: what a token holds, and what the server would say to it.
-//! Never: the signature printed; what is shown cannot be used.
+//! `portcullis token explain`: shows the content of a token and whether the server accepts it.
+//! Never: the signature; the output cannot be used as a token.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use portcullis_model::{Denial, TokenFault};
 use portcullis_store::{Change, ChangeStore};
 use serde_json::Value;
 
-use super::{Installation, read_secret};
+use super::installation::{Installation, read_secret};
 use crate::output::{OutputError, outln};
 use crate::start::wiring::block_on;
 
@@ -29,14 +29,14 @@ pub(super) fn run(installation: &Installation) -> Result<()> {
     let (gate, directory) = gate(installation)?;
     let now = installation.now();
     directory.authority().confirm(now);
-    let believed = gate.verify(Credential::Bearer(token.expose()), None, now);
-    match believed {
-        Err(denial) => refused(&denial)?,
+    let verified = gate.verify(Credential::Bearer(token.expose()), None, now);
+    match verified {
+        Err(denial) => print_rejection(&denial)?,
         Ok(verified) => {
             outln!("issuer  {}", if verified.own { "this server" } else { &verified.issuer })?;
             outln!("user    {}", verified.user)?;
             if !verified.own {
-                outln!("factor  {}", factor_words(verified.second_factor))?;
+                outln!("factor  {}", factor_text(verified.second_factor))?;
             }
             outln!("until   {}", utc(verified.expires_unix_s.saturating_mul(1000)))?;
             let known = gate.identify(&verified, now);
@@ -47,40 +47,40 @@ pub(super) fn run(installation: &Installation) -> Result<()> {
                 Ok(user) => outln!("accepted, as {:?}", user.name())?,
                 Err(Denial::Token(TokenFault::User)) if is_new(&verified, &directory) => {
                     match gate.authentication().check_external_factor(&verified) {
-                        Ok(()) => outln!("accepted, as a user who is new here")?,
-                        Err(denial) => refused(&denial)?,
+                        Ok(()) => outln!("accepted, as a new user")?,
+                        Err(denial) => print_rejection(&denial)?,
                     }
                 }
-                Err(denial) => refused(&denial)?,
+                Err(denial) => print_rejection(&denial)?,
             }
         }
     }
     Ok(())
 }
 
-/// A part of a token as JSON on one line, with nothing that could steer a terminal.
+/// A part of a token as JSON on one line, without control characters.
 fn decoded(part: &str) -> Option<String> {
     let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
     let value: Value = serde_json::from_slice(&bytes).ok()?;
     Some(value.to_string().chars().filter(|character| !character.is_control()).collect())
 }
 
-fn factor_words(shown: bool) -> &'static str {
+fn factor_text(shown: bool) -> &'static str {
     match shown {
-        true => "a second factor is shown",
+        true => "the token proves a second factor",
         false => {
-            "no second factor is shown (privileged_amr, privileged_acr): roles that keep order \
-             have no effect where accounts.second_factor asks for one"
+            "the token proves no second factor (privileged_amr, privileged_acr): privileged roles \
+             have no effect where accounts.second_factor requires one"
         }
     }
 }
 
-/// Users of other issuers are made when they first connect.
+/// Whether the user belongs to another issuer and has never connected.
 fn is_new(verified: &VerifiedCredential, directory: &Directory) -> bool {
     !verified.own && directory.user(&verified.user).is_none()
 }
 
-/// The guards as the server has them: its keys, its users, what was withdrawn.
+/// The gate as the server has it, with its keys, users and revocations.
 fn gate(installation: &Installation) -> Result<(Gate, Arc<Directory>)> {
     let settings = &installation.settings;
     let clock = Arc::clone(&installation.clock);
@@ -106,8 +106,8 @@ fn gate(installation: &Installation) -> Result<(Gate, Arc<Directory>)> {
     }
     let own = vec![String::from("https://localhost")];
     let hosts = vec![String::from("localhost")];
-    // This gate decides about one token: its tables are small.
-    // It is not shown on a connection, so it needs no proof of a key here.
+    // This gate checks one token, so its tables are small. There is no connection, so no proof of a
+    // key is required.
     let small = GateOptions { rate_keys_max: 1024, proof_required: false, ..settings.gate.clone() };
     let options = GateOptions { issuers, origins: own, hosts, ..small };
     let gate =
@@ -115,50 +115,58 @@ fn gate(installation: &Installation) -> Result<(Gate, Arc<Directory>)> {
     Ok((gate, directory))
 }
 
-fn refused(denial: &Denial) -> Result<(), OutputError> {
+fn print_rejection(denial: &Denial) -> Result<(), OutputError> {
     let why = match denial {
-        Denial::Token(fault) => explained(*fault),
+        Denial::Token(fault) => describe(*fault),
         Denial::SecondFactor("setup") => "the user has to add a second factor first",
-        Denial::SecondFactor(_) => "accounts.second_factor is \"all\", and it shows none",
+        Denial::SecondFactor(_) => "accounts.second_factor is \"all\", and the token proves none",
         _ => "",
     };
-    outln!("refused ({}): {why}", denial.reason())
+    outln!("rejected ({}): {why}", denial.reason())
 }
 
-/// What a fault means for whoever makes tokens.
-fn explained(fault: TokenFault) -> &'static str {
+/// Explains a fault to a developer who creates tokens.
+fn describe(fault: TokenFault) -> &'static str {
     match fault {
         TokenFault::Missing | TokenFault::CookieOnly => "there is no token",
-        TokenFault::Shape => "not three parts of Base64url in their one spelling, or too long",
-        TokenFault::Header => "the header is not alg, typ and kid alone, or carries a key",
-        TokenFault::Type => "typ in the header is not that of an access token",
+        TokenFault::Shape => {
+            "the token is not three parts of canonical Base64url, or it is too long"
+        }
+        TokenFault::Header => "the header has more than alg, typ and kid, or it contains a key",
+        TokenFault::Type => "typ in the header is not the type of an access token",
         TokenFault::IdToken => {
-            "it is an id-token (nonce, at_hash, or its own word): send the access token; if the \
+            "it is an id-token (nonce, at_hash or token type): send the access token; if the \
              issuer has none for this server, set [[token.issuer]] accept = \"id-token\""
         }
         TokenFault::OtherToken => {
-            "it is for a log-out, a refresh or another single purpose, or its header does not name \
-             the typ that [[token.issuer]] asks for"
+            "the token is for logout, refresh or another purpose, or its header does not have the \
+             typ that [[token.issuer]] requires"
         }
-        TokenFault::Scope => "scope (or scp) lacks what [[token.issuer]] scope asks for",
-        TokenFault::Details => "it carries authorization_details, which this server cannot obey",
-        TokenFault::Algorithm => "alg is not what the issuer is configured for",
+        TokenFault::Scope => "scope (or scp) does not contain all values of [[token.issuer]] scope",
+        TokenFault::Details => {
+            "the token has authorization_details, which this server does not support"
+        }
+        TokenFault::Algorithm => "alg is not the configured algorithm of the issuer",
         TokenFault::Key => "no configured issuer has this key (kid)",
-        TokenFault::Signature => "the signature is not that of the issuer's key",
+        TokenFault::Signature => "the signature does not verify with the key of the issuer",
         TokenFault::Claims => {
-            "iss or aud are not exactly as configured, or a claim is missing, doubled or odd"
+            "iss or aud differ from the configuration, or a claim is missing, repeated or invalid"
         }
-        TokenFault::Expired => "it is over (exp); 5 s are allowed for clocks",
-        TokenFault::NotYet => "it is from the future (iat, nbf); 5 s are allowed for clocks",
-        TokenFault::Lifetime => "it lives too long: 24 h at most, our own 15 minutes",
-        TokenFault::User => "its user is gone, locked out or banned",
+        TokenFault::Expired => "the token has expired (exp); clocks can differ by 5 s",
+        TokenFault::NotYet => "the token is not valid yet (iat, nbf); clocks can differ by 5 s",
+        TokenFault::Lifetime => {
+            "the life of the token is too long: 24 h at most, 15 minutes for tokens of this server"
+        }
+        TokenFault::User => "the user was deleted, disabled or banned",
         TokenFault::Revoked => {
-            "it was issued before the user was logged out or confirmed the password, or was revoked"
+            "the token was revoked, or issued before the user was signed out or reauthenticated"
         }
-        TokenFault::Session => "its session is over",
-        TokenFault::Clock => "it is this server's own, from the future: a clock is wrong",
-        TokenFault::Ticket | TokenFault::Used => "a ticket is known to the running server alone",
-        TokenFault::Bound => "it needs a proof of the client's key, or a ticket got with one",
-        TokenFault::Proof => "the proof of the client's key is wrong",
+        TokenFault::Session => "the session has ended",
+        TokenFault::Clock => "the token was issued by this server in the future: a clock is wrong",
+        TokenFault::Ticket | TokenFault::Used => "only the running server can check a ticket",
+        TokenFault::Bound => {
+            "the token needs a proof of the client key, or a ticket that was issued with one"
+        }
+        TokenFault::Proof => "the proof of the client key is invalid",
     }
 }

@@ -1,4 +1,4 @@
-//! `portcullis user …`: who there is, and what becomes of them.
+//! `portcullis user …`: lists users and changes their accounts.
 //! Never: a password on the command line.
 
 use std::io::{BufRead, BufReader, Read};
@@ -14,158 +14,163 @@ use portcullis_store::{
     OwnedRooms, SqliteOperatorStore,
 };
 
-use super::{Installation, read_secret};
+use super::installation::{Installation, read_secret};
+use crate::config::password_policy;
 use crate::output::{counted, errln, outln};
 use crate::start::wiring::block_on;
 
-/// Longest answer to a question that is read, in bytes.
+/// Longest confirmation that is read, in bytes.
 const ANSWER_MAX_BYTES: u64 = 64;
 
-/// `portcullis user …`; NAME is a user name, or an id for users of other issuers.
+/// `portcullis user …`; NAME is a user name, or the id of a user of another issuer.
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
     /// Lists all users.
     List,
     /// Shows one user and their sessions.
     Show { name: String },
-    /// Gives a role: admin, moderator, user, or one of the configuration.
+    /// Adds a role: admin, moderator, user, or a configured role.
     Grant { name: String, role: String },
-    /// Takes a role away.
+    /// Removes a role.
     Take { name: String, role: String },
-    /// Locks a user out until let in again.
+    /// Disables an account: the user is signed out and cannot log in.
     Lock { name: String },
-    /// Lets a user in again who was locked out.
+    /// Enables a disabled account.
     Unlock { name: String },
-    /// Bans a user, for ever or for a while.
+    /// Bans a user, without an end or for a time.
     Ban {
         name: String,
-        /// How long: a number and s, m, h or d, like 24h.
+        /// A duration: a number and s, m, h or d, such as 24h.
         #[arg(long = "for", value_name = "TIME", value_parser = read_time)]
         lasting_ms: Option<i64>,
     },
     /// Lifts a ban.
     Unban { name: String },
-    /// Forbids a user to speak, for ever or for a while.
+    /// Mutes a user, without an end or for a time.
     Mute {
         name: String,
-        /// How long: a number and s, m, h or d, like 24h.
+        /// A duration: a number and s, m, h or d, such as 24h.
         #[arg(long = "for", value_name = "TIME", value_parser = read_time)]
         lasting_ms: Option<i64>,
     },
-    /// Lets a user speak again.
+    /// Lifts a mute.
     Unmute { name: String },
-    /// Ends all sessions of a user, and voids every token issued so far.
+    /// Ends all sessions of a user, and revokes all tokens issued so far.
     Logout {
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         name: Option<String>,
-        /// Of all users, those of other issuers included.
+        /// Applies to all users, including those of other issuers.
         #[arg(long)]
         all: bool,
-        /// Asks nothing.
+        /// Skips the confirmation.
         #[arg(long)]
         yes: bool,
     },
-    /// Reads a new password from standard input; all sessions end.
+    /// Sets a new password from standard input; all sessions end.
     Password { name: String },
-    /// Takes a lost second factor away.
+    /// Removes a lost second factor.
     RemoveTotp { name: String },
-    /// Makes an invitation for one person and prints it.
+    /// Creates an invitation for one person, and prints it.
     Invite,
-    /// Makes and prints a login link: the user logs in with it once, also when locked out.
+    /// Creates a login link, and prints it: it admits one login, also past the login limits.
     Door { name: String },
-    /// Deletes a user for good: sessions, memberships, and the rooms they own. Messages in rooms
-    /// of others stay, as those of a deleted user.
+    /// Deletes a user with sessions, memberships and own rooms. Messages in other rooms stay, as
+    /// those of a deleted user.
     Delete {
         name: String,
-        /// Keeps the user's rooms, without an owner.
+        /// Keeps the rooms of the user, without an owner.
         #[arg(long)]
         keep_rooms: bool,
     },
 }
 
-/// Does what was asked.
+/// Runs the command.
 pub(super) fn run(installation: &Installation, command: &UserCommand) -> Result<()> {
     let (beside, roles) = installation.open()?;
-    let hand = OperatorAccounts { store: &beside, now: installation.now() };
+    let accounts = OperatorAccounts { store: &beside, now: installation.now() };
     if let UserCommand::Delete { name, keep_rooms } = command {
         let rooms = if *keep_rooms { OwnedRooms::Kept } else { OwnedRooms::Deleted };
-        return delete(&beside, &block_on(hand.find(name))??, rooms, hand.now);
+        return delete(&beside, &block_on(accounts.find(name))??, rooms, accounts.now);
     }
     if let UserCommand::Logout { name: None, yes, .. } = command {
-        return log_out_all(&beside, *yes, hand.now);
+        return log_out_all(&beside, *yes, accounts.now);
     }
-    block_on(act(installation, &hand, &roles, command))?
+    block_on(run_on_accounts(installation, &accounts, &roles, command))?
 }
 
-/// Logs all users out, once the operator has confirmed it.
+/// Signs all users out, when the operator has confirmed it.
 fn log_out_all(beside: &SqliteOperatorStore, is_confirmed: bool, now: Now) -> Result<()> {
     if !is_confirmed {
-        errln!("This logs out all users, and you cannot undo it. Type yes to go on:");
+        errln!("This signs out all users, and you cannot undo it. Type yes to continue:");
         let mut answer = String::new();
         let read = BufReader::new(std::io::stdin().take(ANSWER_MAX_BYTES)).read_line(&mut answer);
-        read.context("cannot read the answer from standard input")?;
+        read.context("cannot read the confirmation from standard input")?;
         if answer.trim() != "yes" {
             bail!("nothing was changed: type yes, or pass --yes");
         }
     }
     let LogOutSummary { users, sessions } = beside.log_out_all(now.unix_ms)?;
     let (users, sessions) = (counted(users as u64, "user"), counted(sessions as u64, "session"));
-    outln!("{users} logged out; {sessions} ended, and every token issued until now is void")?;
+    outln!("{users} signed out; {sessions} ended, and all tokens issued so far are revoked")?;
     Ok(())
 }
 
-/// Prints a login link on standard output, and what it is for on standard error.
-async fn door(installation: &Installation, hand: &OperatorAccounts<'_>, name: &str) -> Result<()> {
+/// Prints a login link on standard output, and its purpose on standard error.
+async fn door(
+    installation: &Installation,
+    accounts: &OperatorAccounts<'_>,
+    name: &str,
+) -> Result<()> {
     let data = &installation.settings.data;
     let secret = ServerSecret::load(data)?;
     let secret = secret.with_context(|| {
-        format!("there is no secret in {}: start the server once", data.display())
+        format!("there is no session secret in {}: start the server once", data.display())
     })?;
-    let OperatorLink { address, ends_unix_ms } = hand.login_link(name, &secret).await?;
+    let OperatorLink { address, ends_unix_ms } = accounts.login_link(name, &secret).await?;
     outln!("{}{}", installation.settings.page_url(), address.expose())?;
-    errln!(
-        "for one log-in of {name}, with password and code as always, until {}",
-        time(ends_unix_ms)
-    );
+    errln!("valid for one login of {name}, with password and code, until {}", time(ends_unix_ms));
     Ok(())
 }
 
-async fn act(
+async fn run_on_accounts(
     installation: &Installation,
-    hand: &OperatorAccounts<'_>,
+    accounts: &OperatorAccounts<'_>,
     roles: &RoleTable,
     command: &UserCommand,
 ) -> Result<()> {
     let until = |lasting_ms: &Option<i64>| match lasting_ms {
         None => FOR_EVER_UNIX_MS,
-        Some(lasting_ms) => hand.now.unix_ms.saturating_add(*lasting_ms),
+        Some(lasting_ms) => accounts.now.unix_ms.saturating_add(*lasting_ms),
     };
-    let (name, standing) = match command {
-        UserCommand::List => return list(hand, roles).await,
-        UserCommand::Show { name } => return show(hand, roles, name).await,
+    let (name, change) = match command {
+        UserCommand::List => return list(accounts, roles).await,
+        UserCommand::Show { name } => return show(accounts, roles, name).await,
         UserCommand::Password { name } => {
-            hand.find(name).await?;
+            accounts.find(name).await?;
             let password = read_secret("the new password")?;
-            let policy = installation.settings.password_policy()?;
+            let policy = password_policy(&installation.settings)?;
             let password = Password::new(password.expose().clone());
-            hand.set_password(name, password, &policy).await?;
-            outln!("{name}: another password; all sessions ended")?;
+            accounts.set_password(name, password, &policy).await?;
+            outln!("{name}: password changed; all sessions ended")?;
             return Ok(());
         }
         UserCommand::RemoveTotp { name } => {
-            let had = hand.remove_totp(name).await?;
-            outln!("{name}: {}", if had { "second factor removed" } else { "had none" })?;
+            let had = accounts.remove_totp(name).await?;
+            outln!(
+                "{name}: {}",
+                if had { "second factor removed" } else { "has no second factor" }
+            )?;
             return Ok(());
         }
         UserCommand::Invite => {
-            let (invitation, ends_unix_ms) = hand.invite().await?;
+            let (invitation, ends_unix_ms) = accounts.invite().await?;
             outln!("{}", invitation.expose())?;
-            errln!("for one person, until {}", time(ends_unix_ms));
+            errln!("valid for one person, until {}", time(ends_unix_ms));
             return Ok(());
         }
-        UserCommand::Door { name } => return door(installation, hand, name).await,
-        // Done beside all that is about one table.
-        UserCommand::Delete { name, .. } => bail!("{name} is not deleted here"),
+        UserCommand::Door { name } => return door(installation, accounts, name).await,
+        // `run` handles these two.
+        UserCommand::Delete { name, .. } => bail!("cannot delete {name} here"),
         UserCommand::Grant { name, role } => (name, StatusChange::Grant(parse(roles, role)?)),
         UserCommand::Take { name, role } => (name, StatusChange::Take(parse(roles, role)?)),
         UserCommand::Lock { name } => (name, StatusChange::Lock),
@@ -175,16 +180,16 @@ async fn act(
         UserCommand::Mute { name, lasting_ms } => (name, StatusChange::Mute(until(lasting_ms))),
         UserCommand::Unmute { name } => (name, StatusChange::Mute(0)),
         UserCommand::Logout { name: Some(name), .. } => (name, StatusChange::Logout),
-        UserCommand::Logout { name: None, .. } => bail!("all users are not logged out here"),
+        UserCommand::Logout { name: None, .. } => bail!("cannot sign out all users here"),
     };
-    hand.change(name, standing).await?;
-    let person = hand.find(name).await?;
-    outln!("{}", line(&person, roles, hand.now.unix_ms))?;
+    accounts.change(name, change).await?;
+    let person = accounts.find(name).await?;
+    outln!("{}", line(&person, roles, accounts.now.unix_ms))?;
     note_second_factor(installation.settings.accounts.second_factor, &person);
     Ok(())
 }
 
-/// Says on standard error that roles have no effect yet, for want of a second factor.
+/// Prints on standard error that roles have no effect without a second factor.
 fn note_second_factor(rule: SecondFactorRule, person: &AccountRow) {
     let has_more = person.roles.without(Role::User) != Roles::NONE;
     match &person.issuer {
@@ -193,8 +198,8 @@ fn note_second_factor(rule: SecondFactorRule, person: &AccountRow) {
             person.username
         ),
         Some(issuer) if has_more && rule != SecondFactorRule::None => errln!(
-            "note: roles that keep order have an effect only on connections whose token shows a \
-             second factor: see privileged_amr and privileged_acr of {issuer:?}"
+            "note: privileged roles have an effect only on connections whose token proves a second \
+             factor: see privileged_amr and privileged_acr of {issuer:?}"
         ),
         Some(_) | None => {}
     }
@@ -211,9 +216,14 @@ fn delete(
         DeleteUserOutcome::Deleted { rooms: count } => {
             Ok(outln!("{}: deleted; {}", person.username, rooms.describe(count))?)
         }
-        DeleteUserOutcome::Missing => bail!("there is no user {:?} any more", person.username),
+        DeleteUserOutcome::Missing => {
+            bail!("there is no user {:?}: another process has deleted it", person.username)
+        }
         DeleteUserOutcome::LastAdmin => {
-            bail!("{:?} is the last administrator: make another one first", person.username)
+            bail!(
+                "{:?} is the last administrator: give another user the role admin first",
+                person.username
+            )
         }
     }
 }
@@ -223,31 +233,31 @@ fn parse(roles: &RoleTable, name: &str) -> Result<Role> {
         return Ok(role);
     }
     let known: Vec<&str> = roles.all().map(|role| roles.name(role)).collect();
-    bail!("there is no role {name:?}: there are {}", known.join(", "))
+    bail!("there is no role {name:?}: the roles are {}", known.join(", "))
 }
 
-async fn list(hand: &OperatorAccounts<'_>, roles: &RoleTable) -> Result<()> {
+async fn list(accounts: &OperatorAccounts<'_>, roles: &RoleTable) -> Result<()> {
     let mut skip = 0;
     loop {
-        let people = hand.store.list_accounts(skip, LIST_MAX).await?;
+        let people = accounts.store.list_accounts(skip, LIST_MAX).await?;
         if people.is_empty() {
             return Ok(());
         }
         skip += people.len() as u64;
         for person in &people {
-            outln!("{}", line(person, roles, hand.now.unix_ms))?;
+            outln!("{}", line(person, roles, accounts.now.unix_ms))?;
         }
     }
 }
 
-async fn show(hand: &OperatorAccounts<'_>, roles: &RoleTable, name: &str) -> Result<()> {
-    let person = hand.find(name).await?;
-    outln!("{}", line(&person, roles, hand.now.unix_ms))?;
-    outln!("made {}", time(person.created_unix_ms))?;
+async fn show(accounts: &OperatorAccounts<'_>, roles: &RoleTable, name: &str) -> Result<()> {
+    let person = accounts.find(name).await?;
+    outln!("{}", line(&person, roles, accounts.now.unix_ms))?;
+    outln!("created {}", time(person.created_unix_ms))?;
     if let Some(issuer) = &person.issuer {
         outln!("signs in with {issuer}")?;
     }
-    for session in hand.store.list_sessions(&person.id, hand.now.unix_ms).await? {
+    for session in accounts.store.list_sessions(&person.id, accounts.now.unix_ms).await? {
         outln!(
             "session since {}, renewed {}, from {} by {:?}",
             time(session.created_unix_ms),
@@ -259,7 +269,7 @@ async fn show(hand: &OperatorAccounts<'_>, roles: &RoleTable, name: &str) -> Res
     Ok(())
 }
 
-/// A user in one line: id, name, roles, and what is not as usual.
+/// A user in one line: id, name, roles, and states that differ from the default.
 fn line(person: &AccountRow, roles: &RoleTable, now_unix_ms: i64) -> String {
     let mut words = vec![
         person.id.to_string(),
@@ -282,10 +292,10 @@ fn line(person: &AccountRow, roles: &RoleTable, now_unix_ms: i64) -> String {
     words.join("  ")
 }
 
-/// A moment for people, in UTC.
+/// A time in UTC.
 fn time(unix_ms: i64) -> String {
     if unix_ms == FOR_EVER_UNIX_MS {
-        return String::from("for ever");
+        return String::from("no end");
     }
     utc(unix_ms)
 }
@@ -297,12 +307,12 @@ fn read_time(text: &str) -> Result<i64, String> {
         Some('m') => 60_000,
         Some('h') => 3_600_000,
         Some('d') => 86_400_000,
-        _ => return Err(String::from("write a number and s, m, h or d, like 24h")),
+        _ => return Err(String::from("write a number and s, m, h or d, such as 24h")),
     };
     let digits = text.get(..text.len() - 1).unwrap_or_default();
     match digits.parse::<u32>() {
         Ok(count) if count > 0 => Ok(i64::from(count) * unit_ms),
-        Ok(_) | Err(_) => Err(String::from("write a number from 1 on and s, m, h or d, like 24h")),
+        Ok(_) | Err(_) => Err(String::from("write a number from 1 and s, m, h or d, such as 24h")),
     }
 }
 
@@ -311,7 +321,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_a_number_and_a_unit() {
+    fn duration_is_a_number_and_a_unit() {
         let cases = [
             ("1s", Some(1_000)),
             ("90m", Some(5_400_000)),

@@ -1,5 +1,5 @@
-//! `[audit]`: where security records go, and how long they are kept. Answers a full disk.
-//! Never: nowhere, and never without a bound; the file always gets them.
+//! `[audit]`: where security records are written, and how long they are kept (a full disk).
+//! Never: no file, or a file without a bound.
 
 use std::path::{Path, PathBuf};
 
@@ -11,14 +11,14 @@ use crate::config::read::number::within;
 
 /// One mebibyte.
 pub(crate) const MIB: u64 = 1024 * 1024;
-/// What all files of `access_file` may take together, unless configured.
+/// Default size of all files of `access_file` together.
 const ACCESS_TOTAL_BYTES: u64 = 1_024 * MIB;
 
 /// `[audit]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AuditSection {
-    /// The file records are appended to; `security.log` in the data directory.
+    /// The file for records; `security.log` in the data directory.
     file: Option<PathBuf>,
     /// Whether records also go to standard output; true.
     stdout: Option<bool>,
@@ -26,19 +26,19 @@ pub(crate) struct AuditSection {
     segment_mib: Option<u64>,
     /// Days that closed files are kept; 90.
     keep_days: Option<u32>,
-    /// Mebibytes that all files may take together; 2048.
+    /// Most mebibytes of all files together; 2048.
     keep_total_mib: Option<u64>,
     /// Whether closed files are compressed; true.
     compress: Option<bool>,
-    /// Mebibytes a day that records of unauthenticated clients may take; 256.
+    /// Most mebibytes a day of records of unauthenticated clients; 256.
     unauthenticated_mib_per_day: Option<u64>,
-    /// A file for everything that limits count, for `portcullis limits simulate`; none.
+    /// A file for all attempts that limits count, for `portcullis limits simulate`; none.
     access_file: Option<PathBuf>,
-    /// Mebibytes that all files of it may take together; 1024.
+    /// Most mebibytes of all access files together; 1024.
     access_total_mib: Option<u64>,
 }
 
-/// Where security records go.
+/// Where security records are written, and how long they are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AuditSettings {
     pub(crate) file: PathBuf,
@@ -85,7 +85,7 @@ impl AuditSection {
 }
 
 impl AuditSettings {
-    /// Two files have to fit: the one that is written, and the one closed before it.
+    /// Checks that two files fit: the open one and the last closed one.
     fn check(&self) -> Result<(), ConfigError> {
         let mut totals = vec![("audit.keep_total_mib", self.keep_total_bytes)];
         if self.access_file.is_some() {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_bound_every_file() {
+    fn default_audit_settings_bound_every_file() {
         let settings = read("").unwrap();
         assert_eq!(settings.file, Path::new("data/security.log"));
         assert_eq!((settings.segment_bytes, settings.keep_days), (64 * MIB, 90));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn values_outside_their_range_are_rejected() {
+    fn audit_value_outside_its_range_is_rejected() {
         for (toml, expect) in [
             ("segment_mib = 0", "audit.segment_mib is 0"),
             ("keep_days = 0", "audit.keep_days is 0"),

@@ -1,5 +1,5 @@
-//! `[danger]`: what weakens a promise; each key in force is logged and recorded at the start.
-//! Never: in the strict profile.
+//! `[danger]`: keys that weaken a security guarantee; each is logged and recorded at the start.
+//! Never: accepted in the strict profile.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,26 +10,26 @@ use crate::config::network::tls::TlsSettings;
 use crate::config::profile::Profile;
 use crate::config::read::error::ConfigError;
 
-/// A weakened promise.
+/// A weakened security guarantee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Danger {
-    /// The key that weakens it.
+    /// The key of `[danger]`.
     pub(crate) key: &'static str,
-    /// What may happen now.
+    /// What an attacker can do.
     pub(crate) text: &'static str,
 }
 
 const PLAINTEXT: Danger = Danger {
     key: "plaintext_off_loopback",
-    text: "others on the network can read and change what clients say",
+    text: "attackers on the network can read and change all messages",
 };
 const JWKS_PRIVATE: Danger = Danger {
     key: "jwks_private_addresses",
-    text: "keys are fetched from private addresses: whoever answers there vouches for users",
+    text: "issuer keys come from private addresses: a host there can authenticate as any user",
 };
 const PRIVATE: Danger = Danger {
     key: "private_off_loopback",
-    text: "whoever reaches the private listener reads health and metrics",
+    text: "all hosts that reach the private listener can read health and metrics",
 };
 
 impl fmt::Display for Danger {
@@ -39,7 +39,7 @@ impl fmt::Display for Danger {
 }
 
 impl Danger {
-    /// All of them.
+    /// All keys of `[danger]`.
     pub(crate) const ALL: [Self; 3] = [PLAINTEXT, PRIVATE, JWKS_PRIVATE];
 }
 
@@ -47,16 +47,16 @@ impl Danger {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DangerSection {
-    /// TLS may be off on an address others can reach, because something in front speaks it.
+    /// Allows an address without TLS that other machines can reach, behind a TLS proxy.
     plaintext_off_loopback: bool,
-    /// Health and metrics may be open to an address others can reach.
+    /// Allows a private listener that other machines can reach.
     private_off_loopback: bool,
-    /// Keys of issuers may be fetched from private addresses.
+    /// Allows private addresses for the keys of issuers.
     pub(crate) jwks_private_addresses: bool,
 }
 
 impl DangerSection {
-    /// Refuses what others can reach and should not (T-100, T-270); gives what was allowed.
+    /// Rejects addresses that other machines can reach (T-100, T-270); returns the allowed ones.
     pub(crate) fn read(
         &self,
         profile: Profile,
@@ -67,8 +67,8 @@ impl DangerSection {
         let any =
             self.plaintext_off_loopback || self.private_off_loopback || self.jwks_private_addresses;
         if profile == Profile::Strict && any {
-            let mend = "leave [danger] out, or use profile = \"production\"";
-            let why = "the strict profile accepts no key of it";
+            let mend = "remove [danger], or use profile = \"production\"";
+            let why = "the strict profile accepts no key of this section";
             return Err(ConfigError::refused("danger", "set", why, mend));
         }
         let mut dangers = Vec::new();
@@ -77,7 +77,7 @@ impl DangerSection {
         }
         if !public.ip().is_loopback() && *tls == TlsSettings::Off {
             if !self.plaintext_off_loopback {
-                let why = "without TLS others on the network read and change everything";
+                let why = "without TLS, attackers on the network can read and change everything";
                 let mend = "use [tls] mode = \"files\", or bind 127.0.0.1";
                 let seen = public.to_string();
                 return Err(ConfigError::refused("listen.public", seen, why, mend));
@@ -86,7 +86,7 @@ impl DangerSection {
         }
         if !private.ip().is_loopback() {
             if !self.private_off_loopback {
-                let why = "health and metrics would be open to everyone who reaches it";
+                let why = "all hosts that reach this address could read health and metrics";
                 let mend = "bind 127.0.0.1, with listen.probe for health checks; or set [danger] \
                             private_off_loopback = true";
                 return Err(ConfigError::refused("listen.private", private.to_string(), why, mend));

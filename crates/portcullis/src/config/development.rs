@@ -1,5 +1,5 @@
-//! The development profile: its defaults, and what it rejects because others could come in (T-270).
-//! Never: a guess from the machine; only what is configured counts.
+//! The development profile: its defaults, and settings that other machines could reach (T-270).
+//! Never: a guess from the machine; only the configuration counts.
 
 use portcullis_guard::{GateOptions, Rate, is_app_origin};
 
@@ -8,15 +8,14 @@ use crate::config::network::origin::{Origins, is_local};
 use crate::config::profile::Profile;
 use crate::config::read::error::ConfigError;
 
-/// What other machines get from a server in development.
+/// Why other machines must not reach a server in development.
 const WHY: &str = "the development profile is for this machine only: its certificate is trusted \
                    nowhere else, administrators need no second factor, and browsers get no HSTS";
 
-/// All clients are on this machine: pages that are reloaded, components that are mounted twice.
+/// All clients are on this machine, where pages are reloaded often.
 const RATE_OF_THIS_MACHINE: Rate = Rate::per(100_000, 1_000);
 
-/// The defaults of the gate. In development no client is slowed down by its address; a rate that is
-/// configured applies.
+/// The defaults of the gate. In development, limits by address are very high unless configured.
 pub(crate) fn defaults(profile: Profile) -> GateOptions {
     let defaults = GateOptions::default();
     match profile {
@@ -31,7 +30,7 @@ pub(crate) fn defaults(profile: Profile) -> GateOptions {
     }
 }
 
-/// Rejects proxies, public names and addresses that others can reach.
+/// Rejects proxies, public names and addresses that other machines can reach.
 pub(crate) fn check(
     profile: Profile,
     listen: &Listen,
@@ -55,7 +54,7 @@ pub(crate) fn check(
     let proxies = &listen.proxies.trusted;
     if !proxies.is_empty() {
         let mend = "use profile = \"production\", with [tls] mode = \"off\" where the proxy ends \
-                    TLS; or leave trusted_proxies out";
+                    TLS; or remove trusted_proxies";
         let seen = format!("{proxies:?}");
         return Err(ConfigError::refused("listen.trusted_proxies", seen, WHY, mend));
     }
@@ -72,7 +71,7 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Whether a name cannot lead to another machine, or is reserved for tests (RFC 6761 section 6.2).
+/// Whether a name resolves to this machine, or is reserved for tests (RFC 6761 section 6.2).
 fn is_of_this_machine(host: &str) -> bool {
     let name = crate::config::network::origin::name(host);
     is_local(name) || name.trim_end_matches('.').ends_with(".test")

@@ -1,5 +1,5 @@
-//! What can be configured, and what it comes to: a file, the environment over it, a profile below.
-//! Never: a key that is not known, a rule that is skipped because it cannot be read.
+//! The configuration: the file, the environment over it, and the defaults of a profile.
+//! Never: an unknown key, or a rule that is skipped because it cannot be read.
 
 mod settings; // all settings in force, as plain options
 mod read; // file, environment, private files, errors
@@ -17,9 +17,13 @@ mod summary; // all settings in force, as text
 #[cfg(test)]
 mod tests; // whole files, valid and invalid
 
+pub(crate) use identity::passwords::password_policy;
 pub(crate) use network::tls::{TlsFiles, TlsSettings};
 pub(crate) use profile::Profile;
 pub(crate) use read::error::ConfigError;
+pub(crate) use read::input_files::input_files;
 pub(crate) use read::secret_file::read_private;
 pub(crate) use settings::{Settings, Sources};
+pub(crate) use summary::summary;
 pub(crate) use warning::Warning;
+pub(crate) use weakening::check::{mistakes, weakenings};

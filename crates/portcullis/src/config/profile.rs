@@ -1,16 +1,16 @@
-//! Where defaults come from, and what is refused.
-//! Never: chosen by guessing from the address or the machine.
+//! Profiles: each sets the defaults and rejects some settings.
+//! Never: a profile guessed from the address or the machine.
 
 use crate::config::read::error::ConfigError;
 
-/// A set of defaults and refusals.
+/// A set of defaults and rejected settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
-    /// This machine only: own certificate authority, own pages allowed.
+    /// This machine only: its own certificate authority, its own pages allowed.
     Development,
     /// The open internet.
     Production,
-    /// The open internet without what only older clients need: TLS 1.3, and no `[danger]`.
+    /// The open internet without support for older clients: TLS 1.3 only, and no `[danger]`.
     Strict,
 }
 
@@ -25,7 +25,7 @@ impl Profile {
         }
     }
 
-    /// Reads the key `profile`; development, which cannot leave this machine, without one.
+    /// Reads the key `profile`; without it, development, which other machines cannot reach.
     pub(crate) fn read(text: Option<&str>) -> Result<Self, ConfigError> {
         let Some(text) = text else { return Ok(Self::Development) };
         let known = Self::ALL.into_iter().find(|profile| profile.name() == text);

@@ -1,5 +1,5 @@
-//! Everything in force, as plain options the lower floors take.
-//! Never: half a configuration; the first thing that is wrong stops the start.
+//! All settings in force, as plain options for the other crates.
+//! Never: a partial configuration; the first error stops the start.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use crate::config::development;
 use crate::config::identity::accounts::AccountSettings;
 use crate::config::identity::roles::{read_replay, read_roles};
 use crate::config::identity::token::IssuerFacts;
-use crate::config::identity::token_rules::check_factors;
+use crate::config::identity::token_rules::{check_factors, issuer_warnings};
 use crate::config::network::hsts;
 use crate::config::network::origin::{self, Origins};
 use crate::config::network::tls::TlsSettings;
@@ -29,7 +29,7 @@ use crate::config::read::error::ConfigError;
 use crate::config::read::file::File;
 use crate::config::warning::Warning;
 
-/// Where settings are read from; what is typed wins over the environment, that over the file.
+/// The sources of settings. The command line overrides the environment, which overrides the file.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     pub(crate) config: Option<PathBuf>,
@@ -39,21 +39,21 @@ pub(crate) struct Sources {
     pub(crate) environment: Vec<(OsString, OsString)>,
 }
 
-/// Everything in force.
+/// All settings in force.
 #[derive(Clone)]
 pub(crate) struct Settings {
     /// The configuration file, if there is one.
     pub(crate) file: Option<PathBuf>,
     pub(crate) profile: Profile,
-    /// Where the database, the keys and the security log lie.
+    /// The directory of the database, the keys and the security log.
     pub(crate) data: PathBuf,
     pub(crate) database: PathBuf,
     pub(crate) tls: TlsSettings,
     pub(crate) server: Options,
-    /// Origins and hosts are in it once the port is known.
+    /// [`Settings::settle`] adds origins and hosts when the port is known.
     pub(crate) gate: GateOptions,
     pub(crate) chat: ChatOptions,
-    /// How much the directory holds.
+    /// The limits of the directory.
     pub(crate) directory: DirectoryLimits,
     pub(crate) accounts: AccountSettings,
     pub(crate) audit: AuditSettings,
@@ -62,19 +62,19 @@ pub(crate) struct Settings {
     pub(crate) issuers: Vec<IssuerFacts>,
     /// Issuers whose keys are fetched.
     pub(crate) remote: Vec<RemoteIssuer>,
-    /// How long log-ins last.
+    /// How long sessions last.
     pub(crate) times: SessionTimes,
-    /// Whether message texts are sealed at rest.
+    /// Whether the texts of messages are sealed at rest.
     pub(crate) seal_messages: bool,
-    /// Space that is kept free on the database's disk, in bytes; `None` is the store's default.
+    /// Space that is kept free on the disk of the database, in bytes; `None` is the default.
     pub(crate) min_free_bytes: Option<u64>,
 }
 
-/// Stands for the port in checks before one is chosen.
+/// The port in checks before a port is chosen.
 const ANY_PORT: u16 = 8443;
 
 impl Settings {
-    /// Reads the file, lays the environment and the command line over it, and checks the whole.
+    /// Reads all sources, and checks the result.
     pub(crate) fn read(sources: &Sources) -> Result<Self, ConfigError> {
         let default = Path::new("portcullis.toml");
         let path = match &sources.config {
@@ -89,7 +89,7 @@ impl Settings {
         Ok(Self { file: path.map(Path::to_path_buf), ..settings })
     }
 
-    /// As [`Settings::read`], with the file's text.
+    /// Like [`Settings::read`], with the text of the file.
     pub(crate) fn read_text(
         path: &Path,
         text: &str,
@@ -97,8 +97,8 @@ impl Settings {
     ) -> Result<Self, ConfigError> {
         let at_fault = |error| ConfigError::syntax(path, text, &error);
         let file: File = toml::from_str(text).map_err(at_fault)?;
-        file.token.refuse_secrets()?;
-        let variables = environment::ours(sources.environment.iter().cloned())?;
+        file.token.reject_secrets()?;
+        let variables = environment::with_prefix(sources.environment.iter().cloned())?;
         let table = text.parse().map_err(at_fault)?;
         let (_table, file) = environment::overlay(table, file, &variables)?;
         let settings = Self::build(file, sources)?;
@@ -139,12 +139,12 @@ impl Settings {
         let issuers = file.token.read(profile, file.danger.jwks_private_addresses)?;
         gate.issuers = issuers.known;
         gate.expected_algorithms = issuers.remote.iter().map(|remote| remote.algorithm).collect();
-        let (patience, times) = file.session.read()?;
-        gate.session_timeouts = patience;
+        let (timeouts, times) = file.session.read()?;
+        gate.session_timeouts = timeouts;
         gate.roles = read_roles(&file.role, &file.access)?;
         gate.replay = read_replay(&file.replay, profile == Profile::Strict)?;
         let accounts = file.accounts.read(profile)?;
-        accounts.decide(&mut gate);
+        accounts.apply_to(&mut gate);
         Ok(Self {
             file: None,
             database: file.store.read(&data)?,
@@ -167,19 +167,19 @@ impl Settings {
         })
     }
 
-    /// Lets the gate judge everything it will be built from, before anything is touched.
+    /// Builds a gate from the settings, which checks them, before anything is changed.
     fn check(&self) -> Result<(), ConfigError> {
         check_factors(&self.issuers, self.accounts.second_factor)?;
         let mut settled = self.clone();
         settled.settle_anywhere();
-        // Small tables: this gate decides nothing.
+        // This gate only checks the settings, so its tables are small.
         let options = GateOptions { rate_keys_max: 1024, ..settled.gate };
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
-        let _sound = Gate::build(options, directory)?;
+        let _valid = Gate::build(options, directory)?;
         Ok(())
     }
 
-    /// As [`Settings::settle`], where nothing will listen and the port does not matter.
+    /// Like [`Settings::settle`], for commands that do not listen.
     pub(crate) fn settle_anywhere(&mut self) {
         let mut public = self.server.public;
         if public.port() == 0 {
@@ -188,7 +188,7 @@ impl Settings {
         self.settle(public);
     }
 
-    /// Origins and host names, once the port is known.
+    /// Sets origins and host names, when the port is known.
     pub(crate) fn settle(&mut self, public: SocketAddr) {
         let settled = self.origins.settle(public, &self.tls);
         self.gate.origins = settled.origins;
@@ -197,7 +197,7 @@ impl Settings {
         self.server.public = public;
     }
 
-    /// The reserve on the database's disk as it is written in the file.
+    /// The reserve on the disk, in the form of the configuration file.
     pub(crate) fn min_free(&self) -> String {
         match self.min_free_bytes {
             Some(bytes) if bytes.is_multiple_of(1024 * 1024) => {
@@ -208,15 +208,16 @@ impl Settings {
         }
     }
 
-    /// What is allowed, and likely to be a mistake.
+    /// Warnings about settings that are allowed and probably a mistake.
     pub(crate) fn warnings(&self) -> Vec<Warning> {
         let mut warnings = hsts::warnings(self.profile, self.server.hsts);
         warnings.extend(origin::warnings(self.profile, &self.origins));
-        warnings.extend(self.issuer_warnings());
+        let rule = self.accounts.second_factor;
+        warnings.extend(issuer_warnings(&self.issuers, rule, self.profile));
         warnings
     }
 
-    /// Under which names clients ask for the server.
+    /// The names under which clients reach the server.
     pub(crate) fn server_names(&self) -> ServerNames {
         let mut settled = self.clone();
         settled.settle_anywhere();
@@ -224,7 +225,7 @@ impl Settings {
         ServerNames { hosts: settled.gate.hosts, is_behind_proxy }
     }
 
-    /// Where a person opens the page.
+    /// The address of the page.
     pub(crate) fn page_url(&self) -> String {
         let hosts = self.origins.hosts.as_ref().and_then(|hosts| hosts.first());
         let named = hosts.map(|host| format!("https://{host}"));

@@ -1,5 +1,5 @@
-//! `[store]`: where everything is kept.
-//! Never: a database's password in an error text.
+//! `[store]`: the database.
+//! Never: the password of a database in an error text.
 
 use std::path::{Path, PathBuf};
 
@@ -13,15 +13,16 @@ use crate::config::read::error::ConfigError;
 pub(crate) struct StoreSection {
     /// `sqlite:PATH`; `portcullis.db` in the data directory.
     url: Option<String>,
-    /// Whether message texts are sealed at rest (AES-256-GCM); true. Second factors always are.
+    /// Whether texts of messages are sealed at rest (AES-256-GCM); true. Second factors always are.
     seal_messages: Option<bool>,
-    /// Space kept free on the disk, such as `"256MiB"`: with less, clients' changes are rejected,
-    /// so that logins, bans and deletions go on. 256 MiB, or an eighth of a smaller disk.
+    /// Space kept free on the disk, such as `"256MiB"`; 256 MiB, or an eighth of a smaller disk.
+    /// With less space, changes of clients are rejected, so that logins, bans and deletions still
+    /// work.
     min_free: Option<String>,
 }
 
 impl StoreSection {
-    /// Whether message texts are sealed.
+    /// Whether texts of messages are sealed.
     pub(crate) fn seals_messages(&self) -> bool {
         self.seal_messages.unwrap_or(true)
     }
@@ -37,7 +38,7 @@ impl StoreSection {
         Ok(Some(bytes))
     }
 
-    /// The database's file.
+    /// The file of the database.
     pub(crate) fn read(&self, data: &Path) -> Result<PathBuf, ConfigError> {
         let Some(url) = self.url.as_deref() else { return Ok(data.join("portcullis.db")) };
         let mend = "write url = \"sqlite:PATH\"";
@@ -46,14 +47,14 @@ impl StoreSection {
                 Ok(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
             }
             Some(("sqlite", _)) => {
-                let why = "it names no file, or has parameters";
+                let why = "it has no file name, or it has parameters";
                 Err(ConfigError::refused("store.url", format!("{url:?}"), why, mend))
             }
-            // The rest of the address may hold a password.
+            // The rest of the URL can contain a password.
             Some((kind, _)) => {
                 Err(ConfigError::unavailable("store.url", &format!("\"{kind}:…\""), mend))
             }
-            None => Err(ConfigError::refused("store.url", "set", "it has no kind", mend)),
+            None => Err(ConfigError::refused("store.url", "set", "it has no scheme", mend)),
         }
     }
 }
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_a_unit() {
+    fn size_needs_a_unit() {
         let cases = [
             ("256MiB", Some(256 << 20)),
             ("1 GiB", Some(1 << 30)),
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn one_kind_of_database_and_no_password_in_texts() {
+    fn only_sqlite_urls_are_accepted_and_errors_hide_passwords() {
         let cases = [
             (None, Some("data/portcullis.db")),
             (Some("sqlite:a/b.db"), Some("a/b.db")),

@@ -1,4 +1,4 @@
-//! What is in force, for people, as a configuration file that says the same.
+//! The settings in force, as a configuration file with the same effect.
 //! Never: a secret.
 
 use portcullis_guard::{Action, LoadState, Rate, SpamOptions, SpamRule, WithoutOrigin};
@@ -15,43 +15,47 @@ use crate::config::network::listen::PROXY_HEADERS;
 use crate::config::network::tls::TlsSettings;
 use crate::config::settings::Settings;
 
-impl Settings {
-    /// Every key with its value in force; `actions` are the events that the products declare.
-    pub(crate) fn summary(&self, actions: &[Action]) -> String {
-        let table = self.table(actions);
-        let mut text = format!("# data directory: {}\n", self.data.display());
-        let settled = self.clone().settled();
-        text.push_str(&format!("# host names: {}\n", settled.gate.hosts.join(" ")));
-        text.push_str(&format!("# pages: {}\n", settled.gate.origins.join(" ")));
-        for issuer in &self.issuers {
-            if issuer.source == KeySource::Environment {
-                let issuer = &issuer.issuer;
-                text.push_str(&format!("# the secret of {issuer} is set in the environment\n"));
-            }
+/// All keys with their values in force, as a configuration file.
+///
+/// `actions` are the events that the products declare.
+pub(crate) fn summary(settings: &Settings, actions: &[Action]) -> String {
+    let table = table(settings, actions);
+    let mut text = format!("# data directory: {}\n", settings.data.display());
+    let mut settled = settings.clone();
+    settled.settle(settings.server.public);
+    text.push_str(&format!("# host names: {}\n", settled.gate.hosts.join(" ")));
+    text.push_str(&format!("# pages: {}\n", settled.gate.origins.join(" ")));
+    for issuer in &settings.issuers {
+        if issuer.source == KeySource::Environment {
+            let issuer = &issuer.issuer;
+            text.push_str(&format!("# the secret of {issuer} is set in the environment\n"));
         }
-        for danger in &self.dangers {
-            text.push_str(&format!("# danger: {danger}\n"));
-        }
-        text.push_str(&toml::to_string(&table).unwrap_or_default());
-        text
     }
-
-    /// The same as a table.
-    pub(crate) fn table(&self, actions: &[Action]) -> Table {
-        let mut table = Table::new();
-        table.insert(String::from("profile"), self.profile.name().into());
-        for (name, section) in self.sections(actions) {
-            table.insert(String::from(name), Value::Table(section));
-        }
-        table.insert(String::from("role"), self.roles());
-        table
+    for danger in &settings.dangers {
+        text.push_str(&format!("# danger: {danger}\n"));
     }
+    text.push_str(&toml::to_string(&table).unwrap_or_default());
+    text
+}
 
-    fn settled(mut self) -> Self {
-        self.settle(self.server.public);
-        self
+/// All keys with their values in force, as a table.
+pub(crate) fn table(settings: &Settings, actions: &[Action]) -> Table {
+    let summary = Summary { settings };
+    let mut table = Table::new();
+    table.insert(String::from("profile"), settings.profile.name().into());
+    for (name, section) in summary.sections(actions) {
+        table.insert(String::from(name), Value::Table(section));
     }
+    table.insert(String::from("role"), summary.roles());
+    table
+}
 
+/// The sections of the file, from the settings in force.
+struct Summary<'a> {
+    settings: &'a Settings,
+}
+
+impl Summary<'_> {
     fn sections(&self, actions: &[Action]) -> Vec<(&'static str, Table)> {
         vec![
             ("listen", self.listen()),
@@ -68,9 +72,9 @@ impl Settings {
             (
                 "store",
                 section([
-                    ("url", format!("sqlite:{}", self.database.display()).into()),
-                    ("seal_messages", self.seal_messages.into()),
-                    ("min_free", self.min_free().into()),
+                    ("url", format!("sqlite:{}", self.settings.database.display()).into()),
+                    ("seal_messages", self.settings.seal_messages.into()),
+                    ("min_free", self.settings.min_free().into()),
                 ]),
             ),
             ("session", self.session()),
@@ -84,28 +88,28 @@ impl Settings {
 
     fn listen(&self) -> Table {
         let mut listen = section([
-            ("public", self.server.public.to_string().into()),
-            ("shards", number(self.server.shards as u64)),
+            ("public", self.settings.server.public.to_string().into()),
+            ("shards", number(self.settings.server.shards as u64)),
         ]);
-        if let Some(private) = self.server.private {
+        if let Some(private) = self.settings.server.private {
             listen.insert(String::from("private"), private.to_string().into());
         }
-        let private_hosts = &self.server.private_hosts;
+        let private_hosts = &self.settings.server.private_hosts;
         listen.insert(String::from("private_hosts"), private_hosts.clone().into());
-        if let Some(probe) = self.server.probe {
+        if let Some(probe) = self.settings.server.probe {
             listen.insert(String::from("probe"), probe.to_string().into());
         }
-        if let Some(redirect) = self.server.redirect {
+        if let Some(redirect) = self.settings.server.redirect {
             listen.insert(String::from("redirect"), redirect.to_string().into());
         }
-        if let Some(hosts) = &self.origins.hosts {
+        if let Some(hosts) = &self.settings.origins.hosts {
             listen.insert(String::from("hosts"), hosts.clone().into());
         }
-        let proxies = &self.gate.proxies;
+        let proxies = &self.settings.gate.proxies;
         if !proxies.trusted.is_empty() {
             let header = PROXY_HEADERS.iter().find(|(_, header)| *header == proxies.header);
             let header = header.map_or("none", |(name, _)| name);
-            let spoken = self.server.proxy_protocol == ProxyProtocol::Required;
+            let spoken = self.settings.server.proxy_protocol == ProxyProtocol::Required;
             listen.insert(String::from("trusted_proxies"), proxies.trusted.clone().into());
             listen.insert(String::from("proxy_header"), header.into());
             listen.insert(String::from("proxy_protocol"), spoken.into());
@@ -114,8 +118,8 @@ impl Settings {
     }
 
     fn tls(&self) -> Table {
-        let mode = ("mode", self.tls.mode().into());
-        match &self.tls {
+        let mode = ("mode", self.settings.tls.mode().into());
+        match &self.settings.tls {
             TlsSettings::Development | TlsSettings::Off => section([mode]),
             TlsSettings::Files(files) => {
                 let clients = files.client_ca.as_ref().map(|file| ("client_ca_file", file));
@@ -128,9 +132,9 @@ impl Settings {
     }
 
     fn hsts(&self) -> Table {
-        let hsts = self.server.hsts.unwrap_or_default();
+        let hsts = self.settings.server.hsts.unwrap_or_default();
         section([
-            ("enabled", self.server.hsts.is_some().into()),
+            ("enabled", self.settings.server.hsts.is_some().into()),
             ("max_age_s", number(hsts.max_age_s)),
             ("include_subdomains", hsts.include_subdomains.into()),
             ("preload", hsts.preload.into()),
@@ -140,34 +144,34 @@ impl Settings {
     fn transport(&self) -> Table {
         section([
             ("websocket", true.into()),
-            ("polling", self.gate.polling.into()),
-            ("polling_binding", self.gate.polling_binding.name().into()),
-            ("compression", self.server.compression.into()),
-            ("ping_interval_ms", number(self.server.ping_interval_ms)),
-            ("ping_timeout_ms", number(self.server.ping_timeout_ms)),
-            ("connect_timeout_ms", number(self.server.connect_timeout_ms)),
-            ("handshake_timeout_ms", number(self.server.handshake_timeout_ms)),
-            ("receive_grace_ms", number(self.server.receive_grace_ms)),
-            ("receive_min_bytes_per_s", number(self.server.receive_min_bytes_per_s)),
-            ("assembly_timeout_ms", number(self.server.assembly_timeout_ms)),
-            ("write_stall_ms", number(self.server.write_stall_ms)),
+            ("polling", self.settings.gate.polling.into()),
+            ("polling_binding", self.settings.gate.polling_binding.name().into()),
+            ("compression", self.settings.server.compression.into()),
+            ("ping_interval_ms", number(self.settings.server.ping_interval_ms)),
+            ("ping_timeout_ms", number(self.settings.server.ping_timeout_ms)),
+            ("connect_timeout_ms", number(self.settings.server.connect_timeout_ms)),
+            ("handshake_timeout_ms", number(self.settings.server.handshake_timeout_ms)),
+            ("receive_grace_ms", number(self.settings.server.receive_grace_ms)),
+            ("receive_min_bytes_per_s", number(self.settings.server.receive_min_bytes_per_s)),
+            ("assembly_timeout_ms", number(self.settings.server.assembly_timeout_ms)),
+            ("write_stall_ms", number(self.settings.server.write_stall_ms)),
         ])
     }
 
     fn origin(&self) -> Table {
-        let without = match self.origins.without {
+        let without = match self.settings.origins.without {
             WithoutOrigin::Reject => "refuse",
             WithoutOrigin::Token => "token",
         };
         section([
-            ("allowed", self.origins.allowed.clone().into()),
+            ("allowed", self.settings.origins.allowed.clone().into()),
             ("without_origin", without.into()),
-            ("credentials", (self.server.credentials == Credentials::Allowed).into()),
+            ("credentials", (self.settings.server.credentials == Credentials::Allowed).into()),
         ])
     }
 
     fn token(&self) -> Table {
-        let issuers = self.issuers.iter().map(|facts| {
+        let issuers = self.settings.issuers.iter().map(|facts| {
             let mut issuer = section([
                 ("issuer", facts.issuer.clone().into()),
                 ("audience", facts.audience.clone().into()),
@@ -200,11 +204,11 @@ impl Settings {
     fn session(&self) -> Table {
         let seconds = |seconds: i64| number(u64::try_from(seconds).unwrap_or(0));
         section([
-            ("idle_s", number(self.gate.session_timeouts.idle_ms / 1000)),
-            ("absolute_s", number(self.gate.session_timeouts.absolute_ms / 1000)),
-            ("login_idle_s", seconds(self.times.idle_s)),
-            ("login_absolute_s", seconds(self.times.absolute_s)),
-            ("logins_per_user", number(self.times.per_user_max)),
+            ("idle_s", number(self.settings.gate.session_timeouts.idle_ms / 1000)),
+            ("absolute_s", number(self.settings.gate.session_timeouts.absolute_ms / 1000)),
+            ("login_idle_s", seconds(self.settings.times.idle_s)),
+            ("login_absolute_s", seconds(self.settings.times.absolute_s)),
+            ("logins_per_user", number(self.settings.times.per_user_max)),
         ])
     }
 
@@ -213,13 +217,13 @@ impl Settings {
     }
 
     fn danger(&self) -> Table {
-        let is_set = |key| self.dangers.iter().any(|danger| danger.key == key);
+        let is_set = |key| self.settings.dangers.iter().any(|danger| danger.key == key);
         section(Danger::ALL.map(|danger| (danger.key, is_set(danger.key).into())))
     }
 
-    /// Roles of the operator, each with what it is granted.
+    /// The configured roles, each with its events.
     fn roles(&self) -> Value {
-        let rules = &self.gate.roles;
+        let rules = &self.settings.gate.roles;
         let custom = rules.table.all().filter(|role| matches!(role, Role::Custom(_)));
         let roles = custom.map(|role| {
             let granted = rules.grants.iter().filter(|(holder, _)| *holder == role);
@@ -231,29 +235,29 @@ impl Settings {
     }
 
     fn capacity(&self) -> Table {
-        let (gate, places) = (&self.gate, &self.gate.capacity);
+        let (gate, capacity) = (&self.settings.gate, &self.settings.gate.capacity);
         let when = WHEN_USER_FULL.iter().find(|(_, when)| *when == gate.when_user_full);
         section([
-            ("connections_total", number(places.total)),
-            ("pre_auth_total", number(places.pre_auth)),
-            ("admin_reserve", number(places.admin_reserve)),
-            ("pre_auth_per_prefix", number(places.pre_auth_per_prefix)),
-            ("connections_per_prefix", number(places.per_prefix)),
-            ("http_per_prefix", number(places.http_per_prefix)),
-            ("http_total", number(self.server.http_connections_max as u64)),
+            ("connections_total", number(capacity.total)),
+            ("pre_auth_total", number(capacity.pre_auth)),
+            ("admin_reserve", number(capacity.admin_reserve)),
+            ("pre_auth_per_prefix", number(capacity.pre_auth_per_prefix)),
+            ("connections_per_prefix", number(capacity.per_prefix)),
+            ("http_per_prefix", number(capacity.http_per_prefix)),
+            ("http_total", number(self.settings.server.http_connections_max as u64)),
             ("connections_per_user", number(gate.connections_per_user)),
             ("when_user_full", when.map_or("refuse", |(name, _)| name).into()),
-            ("rooms_per_user", number(self.chat.rooms_per_user_max)),
-            ("members_per_room", number(self.chat.members_per_room_max)),
-            ("memberships_per_user", number(self.chat.memberships_per_user_max)),
-            ("users_total", number(self.directory.users_max as u64)),
-            ("rooms_total", number(self.directory.rooms_max as u64)),
-            ("memberships_total", number(self.directory.memberships_max as u64)),
+            ("rooms_per_user", number(self.settings.chat.rooms_per_user_max)),
+            ("members_per_room", number(self.settings.chat.members_per_room_max)),
+            ("memberships_per_user", number(self.settings.chat.memberships_per_user_max)),
+            ("users_total", number(self.settings.directory.users_max as u64)),
+            ("rooms_total", number(self.settings.directory.rooms_max as u64)),
+            ("memberships_total", number(self.settings.directory.memberships_max as u64)),
         ])
     }
 
     fn accounts(&self) -> Table {
-        let accounts = &self.accounts;
+        let accounts = &self.settings.accounts;
         let mut table = section([
             ("enabled", true.into()),
             ("registration", accounts.registration_name().into()),
@@ -270,24 +274,27 @@ impl Settings {
 
     fn audit(&self) -> Table {
         let mut audit = section([
-            ("file", self.audit.file.display().to_string().into()),
-            ("stdout", self.audit.stdout.into()),
-            ("segment_mib", number(self.audit.segment_bytes / MIB)),
-            ("keep_days", number(self.audit.keep_days)),
-            ("keep_total_mib", number(self.audit.keep_total_bytes / MIB)),
-            ("compress", self.audit.compress.into()),
-            ("unauthenticated_mib_per_day", number(self.audit.unauthenticated_day_bytes / MIB)),
+            ("file", self.settings.audit.file.display().to_string().into()),
+            ("stdout", self.settings.audit.stdout.into()),
+            ("segment_mib", number(self.settings.audit.segment_bytes / MIB)),
+            ("keep_days", number(self.settings.audit.keep_days)),
+            ("keep_total_mib", number(self.settings.audit.keep_total_bytes / MIB)),
+            ("compress", self.settings.audit.compress.into()),
+            (
+                "unauthenticated_mib_per_day",
+                number(self.settings.audit.unauthenticated_day_bytes / MIB),
+            ),
         ]);
-        if let Some(file) = &self.audit.access_file {
+        if let Some(file) = &self.settings.audit.access_file {
             audit.insert(String::from("access_file"), file.display().to_string().into());
-            let total = number(self.audit.access_total_bytes / MIB);
+            let total = number(self.settings.audit.access_total_bytes / MIB);
             audit.insert(String::from("access_total_mib"), total);
         }
         audit
     }
 
     fn message(&self) -> Table {
-        let gate = &self.gate;
+        let gate = &self.settings.gate;
         let markup = MARKUP.iter().find(|(_, markup)| *markup == gate.markup);
         let malicious = MALICIOUS.iter().find(|(_, malicious)| *malicious == gate.malicious);
         section([
@@ -299,7 +306,7 @@ impl Settings {
     }
 
     fn spam(&self) -> Table {
-        let options = &self.gate.spam;
+        let options = &self.settings.gate.spam;
         let usual = SpamOptions::default();
         let beside = |list: &[String], other: &[String]| {
             let beside = list.iter().filter(|phrase| !other.contains(phrase));
@@ -313,14 +320,14 @@ impl Settings {
     }
 
     fn overload(&self) -> Table {
-        let waits = &self.server.queue_limits;
+        let waits = &self.settings.server.queue_limits;
         let mut overload = section([
-            ("state", self.gate.load.map_or("auto", LoadState::name).into()),
+            ("state", self.settings.gate.load.map_or("auto", LoadState::name).into()),
             ("waiting_known", number(waits.returning_max)),
             ("waiting_strangers", number(waits.unauthenticated_max)),
             ("waiting_logins", number(waits.logins_max)),
         ]);
-        let bytes = match self.server.memory_limit_bytes {
+        let bytes = match self.settings.server.memory_limit_bytes {
             0 => portcullis_server::memory_max_bytes(),
             configured => configured,
         };
@@ -332,7 +339,7 @@ impl Settings {
     }
 
     fn rate(&self, actions: &[Action]) -> Table {
-        let gate = &self.gate;
+        let gate = &self.settings.gate;
         let events = actions.iter();
         let events = events.filter_map(|action| Some((action.event, spelled(action.rate?))));
         let rates = gate.rates().into_iter().map(|(limit, rate)| (limit.name(), spelled(rate)));

@@ -1,4 +1,4 @@
-//! Whole configurations, good and bad.
+//! Whole configurations, valid and invalid.
 //! Never: a network, or a file outside a temporary directory.
 
 use std::os::unix::fs::PermissionsExt;
@@ -32,7 +32,7 @@ const NAMED: &str = "profile = \"production\"\ntls = { mode = \"off\" }\n\
      origin = { allowed = [\"https://a.example\"] }\n";
 
 #[test]
-fn nothing_configured_is_development_on_loopback() {
+fn empty_configuration_is_development_on_loopback() {
     let mut settings = read("").unwrap();
     assert_eq!(settings.profile, Profile::Development);
     assert_eq!(settings.server.public.to_string(), "127.0.0.1:8443");
@@ -49,7 +49,7 @@ fn nothing_configured_is_development_on_loopback() {
 }
 
 #[test]
-fn what_the_contract_shows_is_read() {
+fn documented_example_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let secret = directory.path().join("hs256.key");
     std::fs::write(&secret, "kR8v2WqLz5nTfYp1XcJm9BdHs4GuEa7o\n").unwrap();
@@ -99,14 +99,14 @@ fn what_the_contract_shows_is_read() {
     assert_eq!(settings.gate.without_origin, WithoutOrigin::Token);
     assert_eq!(settings.gate.hosts, ["myapp.com", "myapp.com:8443"]);
     assert_eq!(settings.page_url(), "https://myapp.com");
-    let summary = settings.summary(&[]);
+    let summary = crate::config::summary(&settings, &[]);
     assert!(!summary.contains("kR8v2W"), "{summary}");
-    // What is in force, written down and read again, is in force.
-    assert_eq!(read(&summary).unwrap().summary(&[]), summary);
+    // The summary is a configuration file with the same effect.
+    assert_eq!(crate::config::summary(&read(&summary).unwrap(), &[]), summary);
 }
 
 #[test]
-fn markup_and_spam_are_configured_and_shown() {
+fn markup_and_spam_settings_are_read_and_summarised() {
     let usual = read("").unwrap().gate;
     assert_eq!((usual.markup, usual.malicious), (Markup::Escape, Malicious::Record));
     assert_eq!(usual.spam, SpamOptions::default());
@@ -123,15 +123,15 @@ fn markup_and_spam_are_configured_and_shown() {
     assert_eq!(gate.spam.action(SpamRule::LinkInLink), SpamAction::Refuse);
     let has = |phrase: &str| gate.spam.phrases.iter().any(|known| known == phrase);
     assert!(has("kaufe jetzt") && has("click here") && !has("buy now"));
-    let summary = settings.summary(&[]);
-    assert_eq!(read(&summary).unwrap().summary(&[]), summary);
+    let summary = crate::config::summary(&settings, &[]);
+    assert_eq!(crate::config::summary(&read(&summary).unwrap(), &[]), summary);
     let variable = ("PORTCULLIS__SPAM__PHRASE", "refuse");
     let settings = read_with("", &variables(&[variable])).unwrap();
     assert_eq!(settings.gate.spam.action(SpamRule::Phrase), SpamAction::Refuse);
 }
 
 #[test]
-fn what_is_refused_says_what_why_and_the_mend() {
+fn configuration_error_has_the_value_the_reason_and_the_remedy() {
     let local = format!("{PRODUCTION}origin = {{ allowed = [\"http://localhost:3000\"] }}\n");
     let any = format!("{PRODUCTION}origin = {{ allowed = [\"*\"] }}\n");
     let off = "profile = \"production\"\ntls = { mode = \"off\" }\n\
@@ -143,13 +143,16 @@ fn what_is_refused_says_what_why_and_the_mend() {
         ("[origin]\nalowed = []\n", "did you mean `allowed`?"),
         ("[listen\n", "portcullis.toml:1:8"),
         ("profile = \"prod\"\n", "no such choice"),
-        ("[listen]\npublic = \"localhost:1\"\n", "no address with a port"),
+        ("[listen]\npublic = \"localhost:1\"\n", "not an address with a port"),
         ("[listen]\npublic = \"0.0.0.0:1\"\n", "this machine only"),
         ("[listen]\nprivate = \"0.0.0.0:1\"\n", "this machine only"),
         ("[listen]\nshards = 0\n", "outside 1 to 1024"),
-        ("[listen]\nredirect = \"80\"\n", "no address with a port"),
+        ("[listen]\nredirect = \"80\"\n", "not an address with a port"),
         ("[listen]\nredirect = \"0.0.0.0:80\"\n", "this machine only"),
-        ("[listen]\nredirect = \"127.0.0.1:80\"\n[tls]\nmode = \"off\"\n", "nothing to lead on to"),
+        (
+            "[listen]\nredirect = \"127.0.0.1:80\"\n[tls]\nmode = \"off\"\n",
+            "nothing to redirect to",
+        ),
         ("[tls]\nclient_ca_file = \"a.pem\"\n", "one is set"),
         ("[listen]\nhosts = [\"*.myapp.test\"]\n", "host \"*.myapp.test\""),
         (
@@ -169,7 +172,7 @@ fn what_is_refused_says_what_why_and_the_mend() {
         ("[listen]\nproxy_header = \"forwarded\"\n", "no proxy is trusted"),
         (
             "[listen]\ntrusted_proxies = [\"::1\"]\nproxy_header = \"X-Real-IP\"\n",
-            "no header that proxies are believed in",
+            "not a header of proxies",
         ),
         (off, "without TLS"),
         ("profile = \"production\"\n", "tls.certificate_file is missing"),
@@ -181,10 +184,10 @@ fn what_is_refused_says_what_why_and_the_mend() {
         ("[tls]\nmode = \"acme\"\n", "not available"),
         ("[tls]\nmode = \"none\"\n", "no such choice"),
         ("[tls]\ncertificate_file = \"a.pem\"\n", "one is set"),
-        ("profile = \"strict\"\n[tls]\nmode = \"development\"\n", "nobody else trusts"),
+        ("profile = \"strict\"\n[tls]\nmode = \"development\"\n", "no other machine trusts"),
         ("[transport]\nwebsocket = false\n", "not available"),
         ("[transport]\nping_interval_ms = 0\n", "outside 10 to 3600000"),
-        ("[rate]\nmessage_per_user = \"many\"\n", "no rate"),
+        ("[rate]\nmessage_per_user = \"many\"\n", "not a rate"),
         ("[message]\nsize_max_bytes = 0\n", "outside 256 to 65536"),
         ("[message]\nmarkup = \"none\"\n", "no such choice"),
         ("[message]\nmalicious = \"drop\"\n", "no such choice"),
@@ -210,7 +213,7 @@ fn what_is_refused_says_what_why_and_the_mend() {
         (&issuer("algorithm = \"HS256\""), "secret_file is missing"),
         (&issuer("algorithm = \"HS256\"\nsecret = \"hunter2\""), "copied, shown and committed"),
         (&issuer("algorithm = \"HS256\"\nsecret_file = \"/none\""), "cannot be read"),
-        (&issuer("algorithm = \"HS256\"\njwks_url = \"https://a\""), "no keys anybody may see"),
+        (&issuer("algorithm = \"HS256\"\njwks_url = \"https://a\""), "no public keys"),
     ];
     for (text, expect) in cases {
         let error = read(text).err().unwrap_or_default();
@@ -220,7 +223,7 @@ fn what_is_refused_says_what_why_and_the_mend() {
 }
 
 #[test]
-fn t035_weak_secrets_stop_the_start() {
+fn t035_weak_secret_stops_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hs256.key");
     let text = format!(
@@ -248,14 +251,14 @@ fn t035_weak_secrets_stop_the_start() {
 }
 
 #[test]
-fn t270_dangers_are_named_and_strict_has_none() {
+fn t270_dangers_are_reported_and_rejected_in_strict() {
     let open = "listen = { public = \"0.0.0.0:1\", private = \"10.0.0.1:2\" }\n\
                 origin = { allowed = [\"https://a.example\"] }\ntls = { mode = \"off\" }\n\
                 danger = { plaintext_off_loopback = true, private_off_loopback = true }\n";
     let settings = read(&format!("profile = \"production\"\n{open}")).unwrap();
     let keys: Vec<_> = settings.dangers.iter().map(|danger| danger.key).collect();
     assert_eq!(keys, ["plaintext_off_loopback", "private_off_loopback"]);
-    assert!(settings.summary(&[]).contains("# danger: plaintext_off_loopback"));
+    assert!(crate::config::summary(&settings, &[]).contains("# danger: plaintext_off_loopback"));
     for (profile, expect) in [("strict", "accepts no key"), ("development", "this machine only")] {
         let error = read(&format!("profile = \"{profile}\"\n{open}")).err().unwrap_or_default();
         assert!(error.contains(expect), "{error}");
@@ -263,7 +266,7 @@ fn t270_dangers_are_named_and_strict_has_none() {
 }
 
 #[test]
-fn a_secret_may_come_from_the_environment_but_not_in_strict() {
+fn secret_in_the_environment_is_accepted_except_in_strict() {
     let secret = "kR8v2WqLz5nTfYp1XcJm9BdHs4GuEa7o";
     let issuer = |profile: &'static str| {
         variables(&[
@@ -278,14 +281,14 @@ fn a_secret_may_come_from_the_environment_but_not_in_strict() {
     };
     let settings = read_with("", &issuer("production")).unwrap();
     assert_eq!(settings.gate.issuers.len(), 1);
-    assert!(settings.summary(&[]).contains("set in the environment"));
-    assert!(!settings.summary(&[]).contains(secret));
+    assert!(crate::config::summary(&settings, &[]).contains("set in the environment"));
+    assert!(!crate::config::summary(&settings, &[]).contains(secret));
     let error = read_with("", &issuer("strict")).err().unwrap_or_default();
     assert!(error.contains("crash dumps") && !error.contains(secret), "{error}");
 }
 
 #[test]
-fn the_command_line_wins_over_the_environment_over_the_file() {
+fn command_line_overrides_environment_which_overrides_file() {
     let text = "profile = \"development\"\n[listen]\npublic = \"127.0.0.1:1\"\nshards = 1\n";
     let mut sources = variables(&[
         ("PORTCULLIS__LISTEN__PUBLIC", "127.0.0.1:2"),
@@ -305,7 +308,7 @@ fn the_command_line_wins_over_the_environment_over_the_file() {
 }
 
 #[test]
-fn port_zero_waits_for_the_port_and_a_missing_file_is_named() {
+fn port_zero_is_accepted_and_a_missing_file_is_named() {
     let text = "[listen]\npublic = \"127.0.0.1:0\"\nprivate = \"127.0.0.1:0\"\n";
     assert!(read(text).is_ok());
     let sources = Sources { config: Some("/none/portcullis.toml".into()), ..Sources::default() };
@@ -313,7 +316,7 @@ fn port_zero_waits_for_the_port_and_a_missing_file_is_named() {
     assert!(error.contains("/none/portcullis.toml") && error.contains("--config"), "{error}");
 }
 
-/// The keys a section knows, from what it says of an unknown one.
+/// The keys of a section, from the error for an unknown key.
 pub(crate) fn keys(section: &str) -> Vec<String> {
     let unknown = format!("{section}unknown_key = 1\n");
     let error = read(&unknown).err().unwrap_or_default();

@@ -1,14 +1,14 @@
-//! What is allowed, and still likely to be a mistake.
+//! A warning about a setting that is allowed and probably a mistake.
 //! Never: a reason to stop.
 
 use std::fmt;
 
-/// One warning: a key, and what to know about it.
+/// A warning about one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Warning {
     /// The key of the configuration.
     pub(crate) key: &'static str,
-    /// What is seen, why it matters, what to do.
+    /// The value, why it matters, and what to do.
     pub(crate) text: String,
 }
 

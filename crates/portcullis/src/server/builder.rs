@@ -1,5 +1,5 @@
-//! A server of one's own, from few words: listener, origins, issuers, and then events.
-//! Never: plain text beyond this machine, unless it is called danger.
+//! Builds an application's server: listener, origins, issuers, and then events.
+//! Never: plain text beyond this machine without a method named danger.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,19 +18,19 @@ use portcullis_server::{
 use rustls::ServerConfig;
 
 #[cfg(feature = "chat")]
-use crate::server::chat_server::{ChatInstalled, ChatParts, ChatServerOptions};
+use crate::server::chat_server::{ChatHandle, ChatParts, ChatServerOptions};
 use crate::server::danger_record;
 use crate::server::error::Error;
 use crate::server::field_keys::FieldKeys;
 use crate::server::new_user;
 use crate::server::running::Running;
-use crate::server::stop_signal::Stop;
+use crate::server::stop_signal::StopSignals;
 use crate::server::tls_files;
 
 /// A server before its events are declared.
 ///
-/// Nothing is open by default: without an origin no page may connect, without an issuer no token
-/// is believed.
+/// Nothing is open by default: without an origin no page can connect, without an issuer no token is
+/// accepted.
 #[must_use = "nothing is served until the server runs"]
 pub struct ServerBuilder {
     gate: GateOptions,
@@ -64,13 +64,13 @@ impl ServerBuilder {
         }
     }
 
-    /// Where clients connect; port 0 takes a free one. `127.0.0.1:3000` unless it is called.
+    /// The address for clients; port 0 takes a free port. The default is `127.0.0.1:3000`.
     pub fn listen(mut self, public: SocketAddr) -> Self {
         self.options.public = public;
         self
     }
 
-    /// Where operators read `/health`, `/ready` and `/metrics`; nowhere unless it is called.
+    /// The address of `/health`, `/ready` and `/metrics`; the default is none.
     pub fn operators(mut self, private: SocketAddr) -> Self {
         self.options.private = Some(private);
         self
@@ -85,61 +85,61 @@ impl ServerBuilder {
         self
     }
 
-    /// TLS as `rustls` is configured by the caller.
+    /// TLS with a configuration of `rustls`.
     pub fn tls(mut self, config: Arc<ServerConfig>) -> Self {
         self.options.tls = Some(config);
         self
     }
 
-    /// A page that may connect: `scheme://host[:port]`, exact bytes.
+    /// The origin of pages that can connect: `scheme://host[:port]`, exact bytes.
     pub fn origin(mut self, origin: &str) -> Self {
         self.gate.origins.push(String::from(origin));
         self
     }
 
-    /// Pages this server itself would serve may connect: its own scheme, address and port.
+    /// Pages of this server can connect: its own scheme, address and port.
     pub fn own_origin(mut self) -> Self {
         self.own_origin = true;
         self
     }
 
-    /// A name this server answers to, as `Host` spells it; its own address is always one.
+    /// A name of this server, in the form of the `Host` header; its address is always accepted.
     pub fn host(mut self, host: &str) -> Self {
         self.gate.hosts.push(String::from(host));
         self
     }
 
-    /// What a client without an `Origin`, which is no browser, needs to get in.
+    /// What a client without an `Origin`, which is no browser, needs to connect.
     pub fn without_origin(mut self, rule: WithoutOrigin) -> Self {
         self.gate.without_origin = rule;
         self
     }
 
-    /// Believes HS256 tokens of an issuer. The secret has 32 random bytes or more.
+    /// Accepts HS256 tokens of an issuer. The secret has 32 random bytes or more.
     pub fn issuer_hs256(self, issuer: &str, audience: &str, secret: &[u8]) -> Self {
         let key = IssuerKey::Hs256(Secret::new(secret.to_vec()));
         self.issuer(Issuer::new(issuer, audience, key))
     }
 
-    /// Believes tokens of an issuer.
+    /// Accepts tokens of an issuer.
     pub fn issuer(mut self, issuer: Issuer) -> Self {
         self.gate.issuers.push(issuer);
         self
     }
 
-    /// Changes what the guards decide by: rates, caps, second factors (nobody needs one).
+    /// Changes the options of the guards: rates, caps, second factors (the default requires none).
     pub fn guards(mut self, change: impl FnOnce(&mut GateOptions)) -> Self {
         change(&mut self.gate);
         self
     }
 
-    /// Changes what the engine runs by: times, threads, queues.
+    /// Changes the options of the engine: times, threads, queues.
     pub fn engine(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.options);
         self
     }
 
-    /// How many users and rooms the directory holds.
+    /// The maximum numbers of users and rooms.
     pub fn directory_limits(mut self, limits: DirectoryLimits) -> Self {
         self.limits = limits;
         self
@@ -152,28 +152,28 @@ impl ServerBuilder {
         self
     }
 
-    /// Keeps no security log: refusals are counted and told, and recorded nowhere.
+    /// Disables the security log: rejections are counted and sent to clients, but not recorded.
     pub fn danger_no_audit(mut self) -> Self {
         self.silent = true;
         self
     }
 
-    /// Serves plain text on any address: for a proxy in front that speaks TLS.
+    /// Allows plain text on any address, for a server behind a TLS proxy.
     pub fn danger_plain_text(mut self) -> Self {
         self.plain_text = true;
         self
     }
 
-    /// Opens doors; what that weakens is logged at the start.
+    /// Disables checks; each of them is logged at the start.
     pub fn danger(mut self, danger: Danger) -> Self {
         self.gate.danger = danger;
         self
     }
 
-    /// Adds accounts (`/auth/*`), rooms and chat, kept in a data directory; needs feature `chat`.
+    /// Adds accounts (`/auth/*`), rooms and chat, stored in a data directory; needs feature `chat`.
     ///
-    /// Users sign in at this server: no issuer is needed. Its keyring also seals fields of events.
-    /// Roles are stored: administrators give them, not [`Server::directory`].
+    /// Users sign in at this server, so no issuer is needed. Its keyring also seals fields of
+    /// events. Roles are stored: administrators grant them, not [`Server::directory`].
     #[cfg(feature = "chat")]
     pub fn chat(mut self, options: ChatServerOptions) -> Self {
         self.chat = Some(options);
@@ -186,10 +186,10 @@ impl ServerBuilder {
         self
     }
 
-    /// Checks everything, fixes the port, and opens the log.
+    /// Checks all options, reserves the port, and opens the log.
     ///
     /// # Errors
-    /// [`Error`] names the first thing that cannot be kept; nothing is skipped.
+    /// The first invalid option.
     pub fn build(mut self) -> Result<Server, Error> {
         if let Some(fault) = self.tls_fault.take() {
             return Err(fault);
@@ -209,7 +209,7 @@ impl ServerBuilder {
         self.assemble(public, reserved)
     }
 
-    /// Makes the parts, in the order in which each needs the others.
+    /// Creates the parts, in the order of their dependencies.
     #[cfg_attr(not(feature = "chat"), expect(unused_mut, reason = "chat adds to the options"))]
     fn assemble(mut self, public: SocketAddr, reserved: ReservedPort) -> Result<Server, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
@@ -258,14 +258,14 @@ impl ServerBuilder {
     }
 
     fn dangers(&self) -> Vec<&'static str> {
-        let mut words = self.gate.danger.words();
+        let mut texts = self.gate.danger.words();
         if self.plain_text {
-            words.push("plain text on an address others reach");
+            texts.push("attackers on the network can read and change all messages");
         }
         if self.silent {
-            words.push("no security log is kept");
+            texts.push("there is no security log");
         }
-        words
+        texts
     }
 }
 
@@ -278,22 +278,22 @@ pub struct Server {
     public: SocketAddr,
     field_keys: Option<FieldKeys>,
     #[cfg(feature = "chat")]
-    chat: Option<ChatInstalled>,
+    chat: Option<ChatHandle>,
 }
 
 impl Server {
-    /// Begins a server with every guard on.
+    /// Creates a builder with every guard on.
     pub fn builder() -> ServerBuilder {
         ServerBuilder::new()
     }
 
-    /// Where clients will connect.
+    /// The address for clients.
     #[must_use]
     pub fn public(&self) -> SocketAddr {
         self.public
     }
 
-    /// The token of `POST /auth/setup`, which makes the first administrator, while there is none.
+    /// The token of `POST /auth/setup`, for the first administrator; `None` when there is one.
     #[cfg(feature = "chat")]
     #[must_use]
     pub fn setup_token(&self) -> Option<&Secret<String>> {
@@ -305,28 +305,28 @@ impl Server {
         self.field_keys.as_ref()
     }
 
-    /// Users and rooms as the guards see them; roles are given here.
+    /// Users and rooms as the guards see them; the application grants roles here.
     pub fn directory(&self) -> &Arc<Directory> {
         &self.directory
     }
 
-    /// The way to everyone, also from outside of handlers.
+    /// Sends to clients, also outside of handlers.
     pub fn hub(&self) -> Hub {
         self.builder.hub()
     }
 
-    /// Opens a namespace, by name (`/board`) or by pattern (`/doc-*`); again gives the same one.
+    /// Declares a namespace by name (`/board`) or pattern (`/doc-*`), or returns the declared one.
     ///
     /// # Errors
-    /// [`GateError::Namespace`] when the name is outside the grammar.
+    /// [`GateError::Namespace`] when the name is invalid.
     pub fn namespace<'a>(&'a mut self, name: &'a str) -> Result<NamespaceBuilder<'a>, GateError> {
         self.builder.namespace(name)
     }
 
-    /// Declares an event of namespace `/` and what handles it.
+    /// Declares an event of namespace `/` and its handler.
     ///
     /// # Errors
-    /// [`GateError`] when the event's rule is not sound or its name is declared already.
+    /// [`GateError`] when the event's rule is invalid or its name is already declared.
     pub fn on<E, H, F>(&mut self, handler: H) -> Result<(), GateError>
     where
         E: Event + Send + Sync,
@@ -336,8 +336,8 @@ impl Server {
         self.builder.on(handler)
     }
 
-    /// Decides about a user seen for the first time, and puts it into the directory; in place of
-    /// taking in everyone an issuer vouches for. Not beside accounts, which store such users.
+    /// Sets the hook that accepts a new user and adds it to the directory. Without a hook, all
+    /// users of an issuer are accepted. Do not use it with accounts, which store such users.
     ///
     /// With [`Issuer::roles_claim`] it also runs for known users whose token lists other roles: use
     /// [`Directory::change_user`] for them, which keeps bans.
@@ -349,7 +349,7 @@ impl Server {
         self.builder.on_connect(hook);
     }
 
-    /// Adds an HTTP route. The handler gets requests that passed door 1, body and all.
+    /// Adds an HTTP route. The handler gets requests that passed admission, with the whole body.
     pub fn route<H, F>(&mut self, method: Method, path: &'static str, handler: H)
     where
         H: Fn(ApiRequest) -> F + Send + Sync + 'static,
@@ -358,7 +358,7 @@ impl Server {
         self.builder.route(method, path, handler);
     }
 
-    /// Speaks Engine.IO at a path with nothing above it and no guard but size.
+    /// Serves plain Engine.IO at a path; size limits are the only checks.
     pub fn danger_engine<H>(&mut self, path: &'static str, handler: H)
     where
         H: Fn(EngineMessage) -> Option<EngineMessage> + Send + Sync + 'static,
@@ -366,10 +366,10 @@ impl Server {
         self.builder.danger_engine(path, handler);
     }
 
-    /// Starts, and gives the server that runs.
+    /// Starts the server.
     ///
     /// # Errors
-    /// [`Error::Server`] when an address or a thread cannot be had.
+    /// [`Error::Server`] when an address cannot be used or a thread does not start.
     pub fn start(self) -> Result<Running, Error> {
         let engine = self.builder.start()?;
         drop(self.reserved);
@@ -380,16 +380,16 @@ impl Server {
         })
     }
 
-    /// Starts, says where on standard output, and serves until SIGTERM or SIGINT; then drains.
+    /// Starts, prints the address on standard output, serves until SIGTERM or SIGINT, and drains.
     ///
     /// # Errors
     /// As [`Server::start`].
     pub fn run(self) -> Result<(), Error> {
         let catch = |source| Error::System { what: "catch signals", source };
-        let stop = Stop::catch().map_err(catch)?;
+        let stop = StopSignals::catch().map_err(catch)?;
         let scheme = if self.builder.speaks_tls() { "https" } else { "http" };
         let running = self.start()?;
-        // A reader that does not read must not stop the server.
+        // A blocked reader must not stop the server.
         if let Ok(output) = Output::stdout() {
             output.push(&format!("listening public {scheme}://{}\n", running.public()), 1);
         }

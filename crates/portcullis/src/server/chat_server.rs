@@ -1,5 +1,5 @@
-//! Accounts, rooms and chat for a server of one's own, kept in a data directory.
-//! Never: a decision; parts are made in order and given to one another.
+//! Accounts, rooms and chat for an application's server, stored in a data directory.
+//! Never: a decision about a request.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use portcullis_server::{Builder, Options};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
 
 use crate::feed::Feed;
-use crate::sealing::{Log, Sealing};
+use crate::sealing::{SealLog, Sealing};
 use crate::server::field_keys::FieldKeys;
 
 /// The database in the data directory.
 const DATABASE: &str = "portcullis.db";
 
-/// How accounts and chat of a server work.
+/// Settings of accounts and chat.
 #[derive(Debug, Clone)]
 pub struct ChatServerOptions {
-    /// Where the database and all keys are; made when it is not there.
+    /// The directory of the database and all keys; created when it does not exist.
     pub data: PathBuf,
-    /// Who may make an account.
+    /// Who can create an account.
     pub registration: Registration,
-    /// Who the server's own tokens name as their issuer.
+    /// The issuer in the server's own tokens.
     pub issuer: String,
     /// Who needs a second factor; a stricter rule of [`crate::ServerBuilder::guards`] wins.
     pub second_factor: SecondFactorRule,
@@ -52,7 +52,7 @@ impl ChatServerOptions {
     }
 }
 
-/// Why accounts and chat cannot work.
+/// Why accounts and chat cannot be opened or installed.
 #[derive(thiserror::Error)]
 pub enum ChatServerError {
     /// The store cannot be opened or read.
@@ -61,8 +61,8 @@ pub enum ChatServerError {
     /// The keyring cannot be used.
     #[error(transparent)]
     Ring(#[from] RingError),
-    /// The keys of tokens cannot be used.
-    #[error("cannot use the keys of tokens")]
+    /// The keys that sign tokens cannot be used.
+    #[error("cannot use the keys that sign tokens")]
     Keys(#[from] KeyError),
     /// A secret file cannot be used.
     #[error(transparent)]
@@ -73,23 +73,23 @@ pub enum ChatServerError {
     /// Chat cannot be installed.
     #[error("cannot install chat")]
     Chat(#[from] ChatError),
-    /// The machine gives no runtime.
+    /// The runtime does not start.
     #[error("cannot start a runtime")]
     Runtime(#[source] std::io::Error),
-    /// A name of a role cannot be stored.
+    /// A role cannot be stored.
     #[error("the role {0:?} cannot be defined: at most 24 roles can ever be defined")]
     Role(String),
 }
 
 portcullis_model::debug_as_sentence!(ChatServerError);
 
-/// What exists before the server does.
+/// Parts that exist before the server.
 pub(crate) struct ChatParts {
     options: ChatServerOptions,
     store: Arc<dyn Store>,
     feed: Feed,
     ring: KeyRing,
-    seal_log: Log,
+    seal_log: SealLog,
     keys: SigningKeys,
     secret: ServerSecret,
     roles: RoleRules,
@@ -98,7 +98,7 @@ pub(crate) struct ChatParts {
 }
 
 impl ChatParts {
-    /// Opens the data directory and fills the directory of users and rooms.
+    /// Opens the data directory and loads users and rooms.
     pub(crate) fn open(
         options: ChatServerOptions,
         roles: &RoleRules,
@@ -111,7 +111,7 @@ impl ChatParts {
         let feed = Feed::new(Arc::clone(directory), accounts);
         let now = clock.now();
         let ring = open_ring(&options, now.unix_ms)?;
-        let seal_log = Log::new(Arc::clone(clock));
+        let seal_log = SealLog::new(Arc::clone(clock));
         let seal = Arc::new(Sealing::new(ring.clone(), seal_log.clone()));
         let database = options.data.join(DATABASE);
         let to_feed = Box::new(feed.clone());
@@ -129,8 +129,7 @@ impl ChatParts {
         Ok(Self { options, store, feed, ring, seal_log, keys, secret, roles, setup, setup_token })
     }
 
-    /// Adds the server's own tokens and the stored roles to what the gate decides by, and the keys
-    /// of references, so that a restart changes none.
+    /// Adds the server's own issuer, the stored roles and the stored reference keys to the options.
     pub(crate) fn extend(
         &self,
         gate: &mut GateOptions,
@@ -152,27 +151,27 @@ impl ChatParts {
         FieldKeys::from(self.ring.clone())
     }
 
-    /// Installs accounts and chat; gives what closes the store, and the link's token.
+    /// Installs accounts and chat; returns the handle of the store, and the set-up token.
     pub(crate) fn install(
         self,
         builder: &mut Builder,
         audit: &Audit,
         clock: &Arc<dyn Clock>,
-    ) -> Result<ChatInstalled, ChatServerError> {
+    ) -> Result<ChatHandle, ChatServerError> {
         let mut options = self.account_options(audit, clock);
         options.setup = self.setup;
-        let people: Arc<dyn AccountStore> = self.store.clone();
+        let accounts: Arc<dyn AccountStore> = self.store.clone();
         let roles = self.roles.table;
-        let parts = AccountParts { store: people, keys: self.keys, secret: self.secret, roles };
+        let parts = AccountParts { store: accounts, keys: self.keys, secret: self.secret, roles };
         builder.namespace("/admin").map_err(ChatError::Rule)?.role(Role::Admin);
         portcullis_accounts::install(builder, parts, options)?;
         portcullis_chat::install(builder, Arc::clone(&self.store), self.options.chat)?;
         FieldKeys::from(self.ring).reload_on(builder, "store_keys");
-        let queued = Arc::clone(&self.store);
-        builder.queue("store", move || queued.waiting());
+        let queue = Arc::clone(&self.store);
+        builder.queue("store", move || queue.waiting());
         self.seal_log.attach(audit.clone());
         self.feed.attach(builder.hub(), audit.clone());
-        Ok(ChatInstalled { store: self.store, setup_token: self.setup_token })
+        Ok(ChatHandle { store: self.store, setup_token: self.setup_token })
     }
 
     fn account_options(&self, audit: &Audit, clock: &Arc<dyn Clock>) -> AccountOptions {
@@ -184,23 +183,23 @@ impl ChatParts {
     }
 }
 
-/// What remains of accounts and chat beside the server.
-pub(crate) struct ChatInstalled {
+/// Store and set-up token of a server with accounts and chat.
+pub(crate) struct ChatHandle {
     store: Arc<dyn Store>,
     pub(crate) setup_token: Option<Secret<String>>,
 }
 
-impl ChatInstalled {
-    /// Stores what is still queued and ends the threads of the store.
+impl ChatHandle {
+    /// Commits queued changes and ends the threads of the store.
     pub(crate) fn close(&self) {
         let closed = block_on(self.store.close());
         if let Ok(Err(error)) = closed {
-            tracing::error!(?error, "the store was not closed");
+            tracing::error!(?error, "cannot close the store");
         }
     }
 }
 
-/// The keyring; made with the database, and expected ever after.
+/// Opens the keyring; creates it only together with the database.
 fn open_ring(options: &ChatServerOptions, now_unix_ms: i64) -> Result<KeyRing, RingError> {
     if options.data.join(DATABASE).exists() {
         KeyRing::read(&options.data)
@@ -209,7 +208,7 @@ fn open_ring(options: &ChatServerOptions, now_unix_ms: i64) -> Result<KeyRing, R
     }
 }
 
-/// The roles of the application under the numbers they are stored by.
+/// Gives the application's roles the numbers of the store.
 async fn numbered(
     store: &dyn AccountStore,
     configured: &RoleRules,
@@ -242,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keyring_of_the_data_directory_is_reloaded_whatever_seals_events() {
+    fn data_directory_keyring_is_reloaded_whatever_seals_events() {
         let directory = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let users = Arc::new(Directory::new(DirectoryLimits::default()));

@@ -1,5 +1,5 @@
-//! Why a server of one's own is not built or does not start.
-//! Never: the name of a variant where a person reads a sentence.
+//! Why a server of an application is not built or does not start.
+//! Never: a variant name in an error that `main` returns.
 
 use std::net::SocketAddr;
 
@@ -17,21 +17,21 @@ use crate::server::chat_server::ChatServerError;
 /// declared twice`.
 #[derive(thiserror::Error)]
 pub enum Error {
-    /// A rule, a name or a limit is not sound.
+    /// A rule, a name or a limit is invalid.
     #[error(transparent)]
     Gate(#[from] GateError),
-    /// An address or a thread cannot be had.
+    /// An address cannot be used, or a thread does not start.
     #[error(transparent)]
     Server(#[from] ServerError),
     /// The security log cannot be opened.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// TLS cannot be spoken with what was given.
-    #[error("tls: {0}; give a chain and its key in PEM")]
+    /// TLS cannot use the given chain and key.
+    #[error("cannot set up TLS: {0}: pass a certificate chain and its key in PEM")]
     Tls(String),
-    /// Tokens and messages would cross the network in the clear.
+    /// Tokens and messages would cross the network in plain text.
     #[error(
-        "{0} is not this machine and tls is off: call tls_pem, or danger_plain_text behind a proxy"
+        "{0} is no loopback address and TLS is off: call tls_pem; behind a proxy, danger_plain_text"
     )]
     PlainText(SocketAddr),
     /// The keyring of field keys cannot be used.
@@ -41,12 +41,12 @@ pub enum Error {
     #[cfg(feature = "chat")]
     #[error(transparent)]
     Chat(#[from] ChatServerError),
-    /// The system refuses something else.
+    /// Another system call failed.
     #[error("cannot {what}: {source}")]
     System {
-        /// What was tried.
+        /// What the server tried.
         what: &'static str,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }

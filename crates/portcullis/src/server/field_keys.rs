@@ -1,5 +1,5 @@
-//! The keys that seal fields of events: AES-256-GCM under a keyring on disk, with rotation.
-//! Never: plain text in an error; a key made where an older one is expected.
+//! Keys that seal fields of events with AES-256-GCM: a keyring on disk, with rotation.
+//! Never: plain text in an error; a new key where an older one is expected.
 
 use std::fmt;
 use std::path::Path;
@@ -9,13 +9,13 @@ use portcullis_model::{Clock, Secret, SystemClock};
 use portcullis_seal::{KeyRing, Place, RingError};
 use portcullis_server::Builder;
 
-/// How often a running server reads the keyring again, in milliseconds.
+/// Period between reloads of the keyring, in milliseconds.
 const RELOAD_EVERY_MS: u64 = 1_000;
 
-/// A keyring in a directory: `field-keys.ring`, mode 0600, as the chat server has it.
+/// A keyring in a directory: `field-keys.ring`, mode 0600, as in the chat server.
 ///
 /// `portcullis keys rotate field` and `keys list` work on it, and a running server uses a new key
-/// within two seconds. Old keys open what they sealed until they are removed. Cheap to clone.
+/// within two seconds. Old keys decrypt their fields until they are removed. Cheap to clone.
 ///
 /// ```
 /// use portcullis::{FieldKeys, Sealed, SealedPlace, UserId};
@@ -42,39 +42,39 @@ pub struct FieldKeys {
 }
 
 impl FieldKeys {
-    /// Reads the keyring of a directory; makes directory and keyring if there is none.
+    /// Reads the keyring of a directory; creates directory and keyring if they do not exist.
     ///
-    /// For the first start. A lost keyring is not noticed here: where sealed fields exist already,
-    /// use [`FieldKeys::read`].
+    /// Use it for the first start. It does not detect a lost keyring: when sealed fields exist, use
+    /// [`FieldKeys::read`].
     ///
     /// # Errors
-    /// [`RingError`] when others can read the file, it is damaged, or it cannot be made.
+    /// [`RingError`] when other users can read the file, it is damaged, or it cannot be created.
     pub fn create(directory: &Path) -> Result<Self, RingError> {
         let now = SystemClock::start().now();
         KeyRing::load_or_create(directory, now.unix_ms).map(Self::from)
     }
 
-    /// Reads the keyring of a directory, which has to be there.
+    /// Reads the keyring of a directory, which must exist.
     ///
     /// # Errors
-    /// [`RingError`] when it is not there, others can read it, or it is damaged.
+    /// [`RingError`] when it does not exist, other users can read it, or it is damaged.
     pub fn read(directory: &Path) -> Result<Self, RingError> {
         KeyRing::read(directory).map(Self::from)
     }
 
-    /// The keyring: its keys, rotation, and sealing for places of your own.
+    /// The keyring: its keys, rotation, and sealing for your own places.
     #[must_use]
     pub fn ring(&self) -> &KeyRing {
         &self.ring
     }
 
-    /// Whether a sealed value has the current key; one that has not should be sealed again.
+    /// Whether a value is sealed with the current key; otherwise seal it again.
     #[must_use]
     pub fn is_current(&self, sealed: &[u8]) -> bool {
         self.ring.is_current(sealed)
     }
 
-    /// Makes a server take in what another process changes in the keyring.
+    /// Reloads the keyring regularly, so that changes of other processes apply.
     pub(crate) fn reload_on(self, builder: &mut Builder, name: &'static str) {
         builder.every(name, RELOAD_EVERY_MS, move |_| reload(self.ring.clone()));
     }
@@ -96,7 +96,7 @@ impl FieldSealer for FieldKeys {
     fn seal(&self, place: &SealedPlace<'_>, plain: &[u8]) -> Result<Vec<u8>, SealFault> {
         let sealed = with_place(place, |place| self.ring.seal(place, plain));
         sealed.map_err(|error| {
-            tracing::error!(%error, event = place.event, "a field of an event was not sealed");
+            tracing::error!(%error, event = place.event, "cannot seal a field of an event");
             SealFault::Seal
         })
     }
@@ -113,7 +113,7 @@ impl FieldSealer for FieldKeys {
 
 /// Namespace, event, user, room and field as one place of the keyring.
 ///
-/// No event name, user or room holds a slash, so two places never have the same name; and no other
+/// Event names, users and rooms contain no slash, so two places never have the same name. No other
 /// tenant of the keyring begins with `event:`.
 fn with_place<R>(place: &SealedPlace<'_>, work: impl FnOnce(&Place<'_>) -> R) -> R {
     let SealedPlace { namespace, event, user, room, field } = place;
@@ -123,10 +123,10 @@ fn with_place<R>(place: &SealedPlace<'_>, work: impl FnOnce(&Place<'_>) -> R) ->
     work(&Place { tenant: &tenant, record: &record, field })
 }
 
-/// Takes in a keyring that another process has changed.
+/// Reloads the keyring that another process has changed.
 async fn reload(ring: KeyRing) {
     let reloaded = tokio::task::spawn_blocking(move || ring.reload()).await;
     if let Ok(Err(error)) = reloaded {
-        tracing::error!(?error, "the field keys in force stay: the keyring cannot be read");
+        tracing::error!(?error, "cannot reload the field keys: the old keys stay in use");
     }
 }

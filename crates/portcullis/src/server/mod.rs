@@ -1,13 +1,13 @@
 //! The library's server: built from few settings, with or without chat.
 //! Never: the command line or the configuration file.
 
-pub(crate) mod builder; // a server of one's own, from few words
-pub(crate) mod running; // one that runs
-pub(crate) mod error; // why there is none
-pub(crate) mod danger_record; // what weakens it, recorded
-pub(crate) mod new_user; // a user who is seen for the first time
-pub(crate) mod stop_signal; // when a process is asked to end
-pub(crate) mod tls_files; // certificates for it
+pub(crate) mod builder; // builder and server of an application
+pub(crate) mod running; // a running server
+pub(crate) mod error; // why a server is not built or started
+pub(crate) mod danger_record; // records of dangerous settings
+pub(crate) mod new_user; // users of issuers that connect for the first time
+pub(crate) mod stop_signal; // SIGTERM and SIGINT
+pub(crate) mod tls_files; // certificate chain and key in PEM
 #[cfg(feature = "chat")]
-pub(crate) mod chat_server; // accounts, rooms and chat beside an application's own events
-pub(crate) mod field_keys; // the keys that seal fields of events
+pub(crate) mod chat_server; // accounts, rooms and chat for an application
+pub(crate) mod field_keys; // keys that seal fields of events

@@ -1,5 +1,5 @@
-//! A user whom the server sees for the first time, as the token of an issuer introduces one.
-//! Never: a role out of a token.
+//! Adds users of issuers to the directory when they connect for the first time.
+//! Never: a role from a token.
 
 use std::sync::Arc;
 

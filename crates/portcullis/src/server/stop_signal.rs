@@ -1,20 +1,20 @@
-//! When a process is asked to end: SIGTERM or SIGINT.
-//! Never: what stopping means; the server knows that.
+//! Waits for SIGTERM or SIGINT.
+//! Never: the shutdown itself.
 
 use std::io;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Signals, caught from the moment this exists.
-pub(crate) struct Stop {
+/// Handlers of signals, active while this value exists.
+pub(crate) struct StopSignals {
     runtime: Runtime,
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Stop {
-    /// Catches the signals. To be done before anybody is told that the server runs.
+impl StopSignals {
+    /// Installs the handlers. Call it before the address is printed.
     pub(crate) fn catch() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let inside = runtime.enter();
@@ -24,7 +24,7 @@ impl Stop {
         Ok(Self { runtime, terminate, interrupt })
     }
 
-    /// Waits until one of them comes.
+    /// Waits for one of the signals.
     pub(crate) fn wait(mut self) {
         self.runtime.block_on(async {
             tokio::select! {

@@ -1,5 +1,5 @@
-//! What a person needs next, on standard output; programs may read these lines, too.
-//! Never: a line after the one that says where clients connect.
+//! Prints addresses and links at the start, for people and programs.
+//! Never: a line after the public address.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use portcullis_model::Secret;
 use crate::config::Settings;
 use crate::start::pages;
 
-/// What is only known once the server runs.
+/// Facts for the printed lines that only a running server knows.
 pub(crate) struct Banner<'a> {
     pub(crate) public: SocketAddr,
     pub(crate) private: Option<SocketAddr>,
@@ -21,12 +21,12 @@ pub(crate) struct Banner<'a> {
     pub(crate) setup_token: Option<&'a Secret<String>>,
 }
 
-/// Prints the lines. The server runs on if nobody reads them.
+/// Prints the lines. The server continues if no program reads them.
 pub(crate) fn print(settings: &Settings, banner: &Banner<'_>) {
     let lines = lines(settings, banner);
     let count = lines.lines().count() as u64;
     if !Output::stdout().is_ok_and(|out| out.push(&lines, count)) {
-        tracing::warn!("standard output is not read: the server's addresses are not printed");
+        tracing::warn!("the addresses are not printed: no program reads standard output");
     }
 }
 

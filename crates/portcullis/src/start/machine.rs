@@ -1,5 +1,5 @@
-//! What is asked of the machine before the start: a private directory, a port, files, a log.
-//! Never: another program's directory or port taken over.
+//! Prepares the machine before the start: private data directory, ports, files, operational log.
+//! Never: use of another program's directory or port.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io;
@@ -18,7 +18,7 @@ use crate::output::errln;
 
 /// Sends the operational log to standard error, as JSON lines; `RUST_LOG` selects the level.
 ///
-/// A reader that does not read loses lines; it stops no thread of the server.
+/// A reader that is too slow loses lines; it blocks no thread of the server.
 pub(crate) fn start_log(errors: &Output) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
@@ -26,59 +26,58 @@ pub(crate) fn start_log(errors: &Output) {
     let writer = move || errors.clone();
     let log = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(writer);
     if log.try_init().is_err() {
-        errln!("the operational log was started before");
+        errln!("cannot start the operational log a second time");
     }
-    // The usual hook writes to standard error by itself, and waits for its reader.
+    // The default hook writes to standard error directly, and blocks on a slow reader.
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a thread panicked")));
 }
 
-/// Allows as many open files as this user may have: each connection is one.
+/// Raises the limit of open files to its maximum: each connection is a file.
 pub(crate) fn raise_file_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if setrlimit(Resource::Nofile, limit).is_err() {
-        tracing::warn!("the limit of open files stays as it is; connections may be fewer");
+        tracing::warn!("cannot raise the limit of open files: fewer connections are possible");
     }
 }
 
-/// Asks for memory in small pages: what many small connections leave free goes back to the system,
-/// and a huge page half used is not held for them.
+/// Disables huge pages: memory of closed connections returns to the system.
 pub(crate) fn small_pages() {
     if rustix::thread::disable_transparent_huge_pages(true).is_err() {
-        tracing::debug!("huge pages stay as the system has them");
+        tracing::debug!("cannot disable huge pages");
     }
 }
 
-/// Files that show a directory to be ours.
+/// Files that identify a data directory of Portcullis.
 const OURS: [&str; 3] = ["portcullis.db", "token-signing.ed25519.pkcs8", "setup-token.sha256"];
 
-/// The name of the data directory in error texts; it is typed, and no key of the file.
+/// Name of the data directory in error texts: an option, not a configuration key.
 const DATA: &str = "the data directory";
 
-/// Makes the data directory, or closes it to others: keys lie in it.
+/// Creates the data directory, or makes it private: it contains keys.
 pub(crate) fn prepare_directory(data: &Path) -> Result<()> {
     inspect_directory(data)?;
-    let cannot_make = || format!("cannot make the data directory {}", data.display());
-    DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(cannot_make)?;
-    let facts = std::fs::metadata(data).with_context(cannot_make)?;
+    let cannot_create = || format!("cannot create the data directory {}", data.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(cannot_create)?;
+    let facts = std::fs::metadata(data).with_context(cannot_create)?;
     if facts.permissions().mode() & 0o077 == 0 {
         return Ok(());
     }
     std::fs::set_permissions(data, Permissions::from_mode(0o700))
-        .with_context(|| format!("cannot close {} to others", data.display()))
+        .with_context(|| format!("cannot make {} private (chmod 700)", data.display()))
 }
 
-/// Checks that the data directory can be made or used. One that others may enter and that holds
-/// foreign files is left alone.
+/// Checks that the data directory can be created or used. A directory with foreign files that
+/// other users can enter is not changed.
 pub(crate) fn inspect_directory(data: &Path) -> Result<(), ConfigError> {
     let fault = |why: String, mend: &str| ConfigError::file(DATA, data, why, mend);
-    let elsewhere = "make it usable for this user, or name another with --data";
+    let elsewhere = "give this user access, or name another directory with --data";
     let facts = match std::fs::metadata(data) {
         Ok(facts) => facts,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // A dangling link exists, and no file can be created under its name.
+            // A dangling link exists, so no directory can be created with its name.
             if data.is_symlink() {
-                return Err(fault(String::from("it is a link to nothing"), elsewhere));
+                return Err(fault(String::from("it is a link to a missing file"), elsewhere));
             }
             return inspect_parent(DATA, data, elsewhere);
         }
@@ -96,21 +95,22 @@ pub(crate) fn inspect_directory(data: &Path) -> Result<(), ConfigError> {
     let ours = OURS.iter().any(|name| data.join(name).exists());
     let empty = || data.read_dir().is_ok_and(|mut entries| entries.next().is_none());
     if !ours && !empty() {
-        let why = format!("others may enter it (mode {mode:o}), and it holds foreign files");
-        let mend = format!("name another with --data, or run: chmod 700 {}", data.display());
+        let why =
+            format!("other users can enter it (mode {mode:o}), and it contains foreign files");
+        let mend =
+            format!("name another directory with --data, or run: chmod 700 {}", data.display());
         return Err(fault(why, &mend));
     }
     let user = rustix::process::geteuid();
     if !user.is_root() && facts.uid() != user.as_raw() {
-        let why =
-            format!("others may enter it (mode {mode:o}), and it is not this user's to close");
+        let why = format!("other users can enter it (mode {mode:o}), and another user owns it");
         return Err(fault(why, elsewhere));
     }
     Ok(())
 }
 
-/// Checks that a file can be written, or made where it is not there. `is_inside` the data directory
-/// its parent was checked, or will be made.
+/// Checks that a file can be written or created. With `is_inside` the data directory, its parent
+/// was checked before.
 pub(crate) fn inspect_file(key: &str, path: &Path, is_inside: bool) -> Result<(), ConfigError> {
     let mend = "name a file that this user can write";
     let fault = |why: String| ConfigError::file(key, path, why, mend);
@@ -126,13 +126,13 @@ pub(crate) fn inspect_file(key: &str, path: &Path, is_inside: bool) -> Result<()
                 return Err(fault(format!("{} is not a directory", parent.display())));
             }
             access(parent, Access::WRITE_OK | Access::EXEC_OK)
-                .map_err(|error| fault(format!("it cannot be made in its directory ({error})")))
+                .map_err(|error| fault(format!("it cannot be created in its directory ({error})")))
         }
         Err(error) => Err(fault(format!("it cannot be read ({error})"))),
     }
 }
 
-/// Checks that the nearest directory that exists above a path can be written.
+/// Checks that the nearest existing directory above a path can be written.
 fn inspect_parent(key: &str, path: &Path, mend: &str) -> Result<(), ConfigError> {
     let above = path
         .ancestors()
@@ -149,7 +149,7 @@ fn inspect_parent(key: &str, path: &Path, mend: &str) -> Result<(), ConfigError>
                 return match outcome {
                     Ok(()) => Ok(()),
                     Err(error) => {
-                        fault(format!("it cannot be made in {} ({error})", above.display()))
+                        fault(format!("it cannot be created in {} ({error})", above.display()))
                     }
                 };
             }
@@ -160,8 +160,8 @@ fn inspect_parent(key: &str, path: &Path, mend: &str) -> Result<(), ConfigError>
     Ok(())
 }
 
-/// Checks that a listener could be opened: that the address is one of this machine's, that this
-/// user may use the port, and that no other program listens there.
+/// Checks that a listener can be opened: the address belongs to this machine, this user can use
+/// the port, and no other program uses it.
 pub(crate) fn try_address(key: &str, address: SocketAddr) -> Result<()> {
     let error = match portcullis_server::try_bind(address) {
         Ok(()) => return Ok(()),
@@ -171,24 +171,25 @@ pub(crate) fn try_address(key: &str, address: SocketAddr) -> Result<()> {
         Err(ConfigError::refused(key, address.to_string(), why, mend).into())
     };
     match error.kind() {
-        io::ErrorKind::AddrNotAvailable => {
-            fault("no interface of this machine has this address", "write one that it has")
-        }
+        io::ErrorKind::AddrNotAvailable => fault(
+            "no interface of this machine has this address",
+            "write an address of this machine",
+        ),
         io::ErrorKind::PermissionDenied => {
-            let mend = "write a port from 1024 on, or give the program CAP_NET_BIND_SERVICE";
-            fault("this user may not listen on this port", mend)
+            let remedy = "write a port from 1024, or give the program CAP_NET_BIND_SERVICE";
+            fault("this user is not allowed to use this port", remedy)
         }
         _ => Err(error).with_context(|| cannot_listen(address)),
     }
 }
 
-/// Fixes the port when it is 0, because origins name it, and refuses one that is taken.
+/// Chooses the port when it is 0, because origins contain it; rejects one that is in use.
 pub(crate) fn reserve_port(address: SocketAddr) -> Result<(SocketAddr, ReservedPort)> {
     portcullis_server::reserve_port(address).with_context(|| cannot_listen(address))
 }
 
 fn cannot_listen(address: SocketAddr) -> String {
-    format!("cannot listen on {address}; stop what does, or choose another under [listen]")
+    format!("cannot listen on {address}: stop the program that uses it, or change [listen]")
 }
 
 #[cfg(test)]
@@ -196,8 +197,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_is_closed_to_others_but_never_a_foreign_one() {
-        // What lies in it, its mode, whether it is taken.
+    fn data_directory_is_made_private_except_a_foreign_one() {
+        // A file in it, its mode, whether it is accepted.
         let cases = [
             (None, 0o755, true),
             (None, 0o700, true),
@@ -213,8 +214,8 @@ mod tests {
                 std::fs::write(path.join(file), "").unwrap();
             }
             std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-            let taken = prepare_directory(path);
-            assert_eq!(taken.is_ok(), expect, "{file:?} {mode:o}");
+            let prepared = prepare_directory(path);
+            assert_eq!(prepared.is_ok(), expect, "{file:?} {mode:o}");
             let after = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
             assert_eq!(after, if expect { 0o700 } else { mode }, "{file:?}");
         }
@@ -225,10 +226,10 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_fixed_once_and_never_shared_with_a_stranger() {
+    fn port_in_use_by_another_program_is_rejected() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         let error = reserve_port(address).unwrap_err().to_string();
-        assert!(error.contains("stop what does"), "{error}");
+        assert!(error.contains("stop the program"), "{error}");
     }
 }

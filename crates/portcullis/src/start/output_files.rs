@@ -1,14 +1,14 @@
-//! Checks that no file the server writes is one that it reads, or keeps for another purpose.
-//! Never: anything opened or created; paths and the numbers of files are compared.
+//! Checks that the server writes no file that it reads or uses for another purpose.
+//! Never: a file opened or created; paths and inode numbers are compared.
 
 use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Settings, input_files};
 use crate::start::log_key;
 
-/// Files of the data directory that the server makes itself; see `docs/keys.md`.
+/// Files that the server creates in the data directory; see `docs/keys.md`.
 const OWN_NAMES: [&str; 12] = [
     "token-signing.ring",
     "token-signing.ed25519.pkcs8",
@@ -24,22 +24,22 @@ const OWN_NAMES: [&str; 12] = [
     ACCESS_NUMBERS,
 ];
 
-/// The file that keeps the last number of the security log.
+/// File with the last sequence number of the security log.
 pub(crate) const LOG_NUMBERS: &str = "security-log.sequence";
-/// The same for `audit.access_file`.
+/// File with the last sequence number of `audit.access_file`.
 pub(crate) const ACCESS_NUMBERS: &str = "access-log.sequence";
 
-/// What the store makes beside the database, and SQLite beside the file that a link leads to.
+/// Files that the store and SQLite create beside the database.
 const DATABASE_SUFFIXES: [&str; 6] = ["", "-wal", "-shm", "-journal", ".lock", ".reserve"];
-/// What is made beside a log.
+/// Files that are created beside a log.
 const LOG_SUFFIXES: [&str; 2] = ["", ".reserve"];
 
-/// Most links that are followed to a file which does not exist yet.
+/// Maximum number of links followed to a file that does not exist yet.
 const LINKS_MAX: usize = 40;
 
-/// A file that has a purpose.
+/// File with a purpose.
 struct TakenFile {
-    /// Whose it is, as the reason of a rejection.
+    /// Its purpose, as the reason of a rejection.
     why: String,
     path: PathBuf,
     identity: Option<(u64, u64)>,
@@ -51,18 +51,18 @@ impl TakenFile {
         Self { why, path: resolve(path, LINKS_MAX), identity }
     }
 
-    /// Whether both names lead to one file, now or once it exists.
+    /// Whether both paths lead to the same file, now or when it exists.
     fn is_same(&self, other: &Self) -> bool {
         self.path == other.path || (self.identity.is_some() && self.identity == other.identity)
     }
 }
 
-/// Checks `store.url`, `audit.file` and `audit.access_file`, with what is made beside them.
+/// Checks `store.url`, `audit.file` and `audit.access_file`, and the files beside them.
 ///
 /// # Errors
-/// The first file that has another purpose, or is neither a file nor a device of characters.
+/// The first file that has another purpose, or that is neither a file nor a character device.
 pub(crate) fn inspect_output_files(settings: &Settings) -> Result<(), ConfigError> {
-    let mut taken = files_read(settings);
+    let mut taken = used_files(settings);
     let audit = &settings.audit;
     let outputs: [(&str, Option<&PathBuf>, &[&str]); 3] = [
         ("store.url", Some(&settings.database), &DATABASE_SUFFIXES),
@@ -100,9 +100,9 @@ pub(crate) fn inspect_output_files(settings: &Settings) -> Result<(), ConfigErro
     Ok(())
 }
 
-/// Everything that is read from the configuration's paths or kept in the data directory.
-fn files_read(settings: &Settings) -> Vec<TakenFile> {
-    let named = settings.input_files().into_iter().map(|(key, path)| {
+/// All files that the configuration names or that the data directory contains.
+fn used_files(settings: &Settings) -> Vec<TakenFile> {
+    let named = input_files(settings).into_iter().map(|(key, path)| {
         let why = match key {
             Some(key) => format!("{key} names the same file"),
             None => String::from("it is the configuration file"),
@@ -115,7 +115,7 @@ fn files_read(settings: &Settings) -> Vec<TakenFile> {
     named.chain(own).collect()
 }
 
-/// The path as it is written, and the file that it leads to.
+/// The configured path, and the file to which it leads.
 fn bases(path: &Path) -> [PathBuf; 2] {
     [path.to_owned(), resolve(path, LINKS_MAX)]
 }
@@ -126,7 +126,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// What stands under the path, if lines and rows cannot be kept in it.
+/// The kind of the file at a path, if it is neither a file nor a character device.
 fn wrong_kind(path: &Path) -> Option<&'static str> {
     let kind = std::fs::metadata(path).as_ref().map(Metadata::file_type).ok()?;
     if kind.is_file() || kind.is_char_device() {
@@ -142,14 +142,14 @@ fn wrong_kind(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// The absolute path without links, also of a file that does not exist yet.
+/// Resolves links to an absolute path, also of a file that does not exist yet.
 fn resolve(path: &Path, links_left: usize) -> PathBuf {
-    if let Ok(there) = std::fs::canonicalize(path) {
-        return there;
+    if let Ok(resolved) = std::fs::canonicalize(path) {
+        return resolved;
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
-    // A link to nothing: the file would be created where it leads.
+    // A dangling link: the file would be created at its target.
     if links_left > 0
         && let Ok(target) = std::fs::read_link(path)
     {
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_lead_to_one_file_by_any_name_also_before_it_exists() {
+    fn same_file_is_found_by_every_path_even_before_it_exists() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         std::fs::write(at("file"), "").unwrap();

@@ -1,4 +1,4 @@
-//! The chat page inside the binary, as it was when the binary was built.
+//! The files of the chat page, built into the binary.
 //! Never: a file read from disk at run time.
 
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use portcullis_server::Builder;
 
 include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 
-/// Whether the page was there when the binary was built.
+/// Whether the build included the page.
 pub(crate) fn are_built() -> bool {
     !PAGES.is_empty()
 }

@@ -1,5 +1,5 @@
-//! When to stop, when to read certificates again, when to look at the clock.
-//! Never: what stopping means; the server knows that.
+//! Signals that stop the server or reload certificates, and a regular tick.
+//! Never: the shutdown itself.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// The exit code of a process that had to be ended.
+/// Exit code when the process did not stop in time.
 const FORCED_EXIT: i32 = 1;
-/// How long the last lines of the operational log may take.
+/// Time to write the last lines of the operational log.
 const LAST_LINES: Duration = Duration::from_millis(500);
-/// How often something is done when nothing else happens.
+/// Period of [`Wake::Tick`].
 const TICK: Duration = Duration::from_secs(5);
 
-/// What happens while the server runs.
+/// Events while the server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wake {
-    /// SIGHUP: read again what can be read again.
+    /// SIGHUP: reload certificates, reopen logs.
     Reload,
-    /// Some seconds have passed.
+    /// A period has passed.
     Tick,
 }
 
-/// Signals, caught from the moment this exists.
+/// Handlers of signals, active while this value exists.
 pub(crate) struct Signals {
     runtime: Runtime,
     terminate: Signal,
@@ -34,7 +34,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Catches the signals. To be done before anybody is told that the server runs.
+    /// Installs the handlers. Call it before the addresses are printed.
     pub(crate) fn catch() -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -45,13 +45,13 @@ impl Signals {
         let terminate = catch(SignalKind::terminate())?;
         let interrupt = catch(SignalKind::interrupt())?;
         let hang_up = catch(SignalKind::hangup())?;
-        // With a limit of file sizes a write then fails, and does not end the process.
+        // Then a write beyond the limit of file sizes fails, and does not end the process.
         drop(catch(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         drop(inside);
         Ok(Self { runtime, terminate, interrupt, hang_up })
     }
 
-    /// Waits until somebody asks the process to end.
+    /// Waits for SIGTERM or SIGINT.
     pub(crate) fn wait_for_stop(mut self, mut wake: impl FnMut(Wake)) {
         self.runtime.block_on(async {
             let mut ticks = interval(TICK);
@@ -68,11 +68,11 @@ impl Signals {
     }
 }
 
-/// Ends the process after this time, even if a disk, a handler or a reader hangs.
+/// Ends the process after this time, even if a disk, a handler or a reader blocks.
 pub(crate) fn end_within(deadline: Duration) {
     let wait = move || {
         std::thread::sleep(deadline);
-        tracing::error!("the server did not stop in its time and is ended");
+        tracing::error!("the server did not stop in time: the process is ended");
         if let Ok(errors) = Output::stderr() {
             errors.flush(LAST_LINES);
         }
@@ -80,6 +80,6 @@ pub(crate) fn end_within(deadline: Duration) {
     };
     let thread = std::thread::Builder::new().name(String::from("stop-deadline"));
     if let Err(error) = thread.spawn(wait) {
-        tracing::warn!(%error, "the time to stop cannot be watched");
+        tracing::warn!(%error, "cannot start the thread that limits the time to stop");
     }
 }

@@ -1,5 +1,5 @@
-//! Everything that can be known before a server starts: the one path of `check` and `serve`.
-//! Never: anything created, changed or left behind.
+//! Checks before the start of a server, the same for `check` and `serve`.
+//! Never: a file created or changed.
 
 use anyhow::Result;
 use portcullis_accounts::{KeyError, ServerSecret, SigningKeys};
@@ -8,13 +8,13 @@ use portcullis_seal::{KeyRing, PrivateFileError, RingError};
 use portcullis_store::{SqliteOperatorStore, StoreError, inspect};
 use rustix::process::{Resource, getrlimit};
 
-use crate::config::{ConfigError, Settings, Warning};
+use crate::config::{ConfigError, Settings, Warning, mistakes, password_policy};
 use crate::start::log_key;
 use crate::start::machine::{inspect_directory, inspect_file, try_address};
 use crate::start::output_files::inspect_output_files;
 use crate::tls::server_config::Tls;
 
-/// What is worth knowing of a configuration that can be served.
+/// Findings about a valid configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) warnings: Vec<Warning>,
@@ -28,17 +28,17 @@ const SIGNING_KEYS: &str = "token-signing.ring";
 /// Checks the files, the data directory, the keys, the certificate and the addresses.
 ///
 /// # Errors
-/// The first fault that stops the start of a server, in the words `serve` says it in. What only
-/// the events can tell, such as a rate for an event that does not exist, follows when the parts of
-/// the server are put together, which both do next; so do the weakenings.
+/// The first fault that prevents a start, in the same text as `serve`. Faults that depend on
+/// events, such as a rate for an unknown event, and weakenings are found when the parts are
+/// assembled.
 pub(crate) fn validate(settings: &Settings, now: Now) -> Result<Findings> {
-    let mut warnings = settings.mistakes();
+    let mut warnings = mistakes(settings);
     inspect_directory(&settings.data)?;
-    // Before any of them is opened.
+    // First, before any of these files is opened.
     inspect_output_files(settings)?;
     let is_running = inspect_database(settings)?;
     inspect_keys(settings)?;
-    settings.password_policy()?;
+    password_policy(settings)?;
     inspect_log_files(settings)?;
     warnings.extend(Tls::inspect(settings, now)?);
     if is_running {
@@ -51,7 +51,7 @@ pub(crate) fn validate(settings: &Settings, now: Now) -> Result<Findings> {
     Ok(Findings { warnings, is_running })
 }
 
-/// Whether an error that validation gives is the operator's to mend, and not of the moment.
+/// Whether the operator has to correct the cause of an error; others can be temporary.
 pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
     let store = |error: &StoreError| match error {
         StoreError::SchemaNewer { .. }
@@ -94,7 +94,7 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         || error.downcast_ref::<StoreError>().is_some_and(store)
 }
 
-/// Whether the database can be used; gives whether a running server uses it.
+/// Checks that the database can be used; returns whether a running server uses it.
 fn inspect_database(settings: &Settings) -> Result<bool> {
     let path = &settings.database;
     let is_inside = path.parent() == Some(settings.data.as_path());
@@ -102,7 +102,7 @@ fn inspect_database(settings: &Settings) -> Result<bool> {
     Ok(inspect(path)?)
 }
 
-/// Whether the keys of an earlier start can be used.
+/// Checks that the keys of an earlier start can be used.
 fn inspect_keys(settings: &Settings) -> Result<()> {
     if settings.data.join(SIGNING_KEYS).exists() {
         SigningKeys::read(&settings.data)?;
@@ -115,9 +115,9 @@ fn inspect_keys(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Checks that nothing in the database needs a ring of field keys, where there is none.
+/// Checks that the database contains no sealed fields, when there are no field keys.
 ///
-/// A database of an older version has nothing sealed; one that cannot be opened says so later.
+/// Older databases have no sealed fields; a database that cannot be opened is reported later.
 pub(crate) fn inspect_field_keys(settings: &Settings) -> Result<(), ConfigError> {
     if !settings.database.exists() {
         return Ok(());
@@ -125,11 +125,11 @@ pub(crate) fn inspect_field_keys(settings: &Settings) -> Result<(), ConfigError>
     let beside = SqliteOperatorStore::open(&settings.database, None, "the start");
     if beside.is_ok_and(|beside| beside.holds_sealed()) {
         let why = format!(
-            "field-keys.ring is not in it, and {} holds fields that are sealed with it",
+            "field-keys.ring is not in it, and {} contains fields that are sealed with it",
             settings.database.display()
         );
-        let mend = "put it back from a backup";
-        return Err(ConfigError::file("the data directory", &settings.data, why, mend));
+        let remedy = "put it back from a backup";
+        return Err(ConfigError::file("the data directory", &settings.data, why, remedy));
     }
     Ok(())
 }
@@ -160,7 +160,8 @@ fn inspect_addresses(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Each connection is an open file, and a server opens half as many others at most.
+/// Warns when connections could use up the open files: a connection is one file, and half of the
+/// files are for other purposes.
 fn file_limit(settings: &Settings) -> Option<Warning> {
     let files = getrlimit(Resource::Nofile).maximum?;
     let wanted = settings.gate.capacity.total;

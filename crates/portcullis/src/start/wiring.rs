@@ -1,5 +1,5 @@
-//! One server out of all parts.
-//! Never: a decision; parts are made in order and handed to one another.
+//! Creates the parts of the server, connects them, and runs it.
+//! Never: a decision about a request.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use portcullis_seal::KeyRing;
 use portcullis_server::{Builder, Method, ServerError};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
 
-use crate::config::{ConfigError, Settings, Warning};
+use crate::config::{ConfigError, Settings, Warning, password_policy, weakenings};
 use crate::feed::Feed;
-use crate::sealing::{Log, Sealing};
+use crate::sealing::{SealLog, Sealing};
 use crate::start::banner::{self, Banner};
 use crate::start::log_key;
 use crate::start::machine::{
@@ -28,20 +28,21 @@ use crate::start::output_files::{ACCESS_NUMBERS, LOG_NUMBERS};
 use crate::start::pages;
 use crate::start::signals::{Signals, Wake, end_within};
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
-use crate::tls::certificate::SOON_S;
-use crate::tls::server_config::{Tls, TlsError};
+use crate::tls::certificate::EXPIRES_SOON_S;
+use crate::tls::error::TlsError;
+use crate::tls::server_config::Tls;
 
-/// How long the process may take to end once its connections are closed.
+/// Time for the process to end after its connections are closed.
 const AFTER_DRAIN: Duration = Duration::from_secs(10);
-/// How long the last lines of the operational log may take.
+/// Time to write the last lines of the operational log.
 const LAST_LINES: Duration = Duration::from_secs(1);
-/// How long after one look at the ring of field keys the next begins, in milliseconds.
-const RING_EVERY_MS: u64 = 1_000;
+/// Period between reloads of the field keys, in milliseconds.
+const FIELD_KEYS_RELOAD_MS: u64 = 1_000;
 
-/// Between two reminders of a certificate that expires soon, in seconds.
+/// Period between reminders of a certificate that expires soon, in seconds.
 const REMIND_EVERY_S: i64 = 24 * 60 * 60;
 
-/// Runs a server until it is asked to stop.
+/// Runs a server until a signal stops it.
 pub(crate) fn serve(settings: Settings) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let findings = validate(&settings, clock.now())?;
@@ -62,7 +63,7 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     prepare_directory(&settings.data)?;
     let (public, reserved) = reserve_port(settings.server.public)?;
     settings.settle(public);
-    // The store locks the data directory, so whatever is made in it is made by one server.
+    // The store locks the data directory, so only one server creates files in it.
     let parts = Parts::open(&settings, &clock)?;
     let tls = Tls::load(&settings, clock.now())?;
     settings.server.tls = tls.as_ref().map(|tls| Arc::clone(&tls.config));
@@ -77,12 +78,12 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
         measure_certificate(&mut builder, tls, &clock);
     }
     let actions = builder.actions().map_err(ConfigError::Gate)?;
-    let weakenings = settings.weakenings(&actions)?;
+    let found_weakenings = weakenings(&settings, &actions)?;
     let running = builder.start()?;
     drop(reserved);
-    record_start(&settings, &weakenings, &audit, &*clock);
+    record_start(&settings, &found_weakenings, &audit, &*clock);
     let signals = Signals::catch()?;
-    let told = Banner {
+    let facts = Banner {
         public: running.public(),
         private: running.private(),
         probe: running.probe(),
@@ -90,10 +91,10 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
         authority: tls.as_ref().and_then(Tls::authority),
         setup_token: setup_token.as_ref(),
     };
-    banner::print(&settings, &told);
+    banner::print(&settings, &facts);
     drop(setup_token);
 
-    let mut reminded_unix_s = clock.now().unix_s();
+    let mut last_reminder_unix_s = clock.now().unix_s();
     signals.wait_for_stop(|wake| match wake {
         Wake::Reload => {
             let now = clock.now();
@@ -103,11 +104,11 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
         Wake::Tick => {
             let now = clock.now();
             access.iter().chain([&audit]).for_each(|log| log.tick(now));
-            tls.iter().for_each(|tls| remind(tls, &mut reminded_unix_s, now));
+            tls.iter().for_each(|tls| remind_of_expiry(tls, &mut last_reminder_unix_s, now));
         }
     });
     end_within(Duration::from_millis(drain_ms) + AFTER_DRAIN);
-    tracing::info!("stopping: connections are told to come back later");
+    tracing::info!("stopping: clients are asked to reconnect later");
     audit.record(Record::new(Code::SysShutdown), clock.now());
     running.drain();
     block_on(store.close())?.context("cannot close the store")?;
@@ -116,15 +117,15 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     Ok(())
 }
 
-/// Most access lines that wait to be written.
+/// Maximum number of access lines that wait to be written.
 const ACCESS_QUEUE_MAX: usize = 65_536;
 
 /// The method and path of a route.
 pub(crate) type Route = (Method, &'static str);
 
-/// Every event and who may send it, and every route, under a configuration; nothing is served.
+/// Returns every event with its rule, and every route, of a configuration, without serving.
 ///
-/// `scratch` is a directory of its own, which whoever calls removes.
+/// `scratch` is a temporary directory; the caller removes it.
 pub(crate) fn actions(mut settings: Settings, scratch: &Path) -> Result<(Vec<Action>, Vec<Route>)> {
     settings.data = scratch.to_path_buf();
     settings.database = scratch.join("portcullis.db");
@@ -139,10 +140,10 @@ pub(crate) fn actions(mut settings: Settings, scratch: &Path) -> Result<(Vec<Act
     Ok((actions, routes))
 }
 
-/// Lets operators see how long the certificate in force is valid.
+/// Adds a metric: how long the current certificate is valid.
 fn measure_certificate(builder: &mut Builder, tls: &Tls, clock: &Arc<dyn Clock>) {
     let (certificate, clock) = (Arc::clone(&tls.certificate), Arc::clone(clock));
-    let help = "Seconds until the certificate in force expires; negative when it has";
+    let help = "Seconds until the current certificate expires; negative when it has";
     builder
         .measure("certificate_expiry_seconds", help, move || certificate.seconds_left(clock.now()));
 }
@@ -153,7 +154,7 @@ fn warn(warnings: &[Warning]) {
     }
 }
 
-/// Whether an error is the configuration's fault.
+/// Whether the configuration is the cause of an error.
 pub(crate) fn is_configuration_fault(error: &anyhow::Error) -> bool {
     let by_rule = |error: &ServerError| matches!(error, ServerError::Gate(_));
     is_fault(error)
@@ -161,13 +162,13 @@ pub(crate) fn is_configuration_fault(error: &anyhow::Error) -> bool {
         || error.downcast_ref::<ServerError>().is_some_and(by_rule)
 }
 
-/// What exists before the server does.
+/// Parts that exist before the server.
 struct Parts {
     store: Arc<dyn Store>,
     feed: Feed,
     directory: Arc<Directory>,
     ring: KeyRing,
-    seal_log: Log,
+    seal_log: SealLog,
     keys: SigningKeys,
     secret: ServerSecret,
     roles: RoleRules,
@@ -182,8 +183,8 @@ impl Parts {
         let accounts = AccountFeed::new(Arc::clone(&directory), Arc::clone(clock), need);
         let feed = Feed::new(Arc::clone(&directory), accounts);
         let now_unix_ms = clock.now().unix_ms;
-        let ring = open_ring(settings, now_unix_ms)?;
-        let seal_log = Log::new(Arc::clone(clock));
+        let ring = open_field_keys(settings, now_unix_ms)?;
+        let seal_log = SealLog::new(Arc::clone(clock));
         let seal = Sealing::new(ring.clone(), seal_log.clone());
         let store = open_store(settings, feed.clone(), seal)?;
         let keys = SigningKeys::load_or_create(&settings.data, now_unix_ms)?;
@@ -210,7 +211,7 @@ impl Parts {
         options.registration = settings.accounts.registration;
         options.second_factor = settings.accounts.second_factor;
         options.proof_required = settings.accounts.proof_required;
-        options.passwords = Arc::new(settings.password_policy()?);
+        options.passwords = Arc::new(password_policy(settings)?);
         options.times = settings.times;
         options.setup = self.setup;
         let mut gate = settings.gate.clone();
@@ -230,36 +231,36 @@ impl Parts {
         server.former_reference_keys = self.secret.former_references();
         let mut builder = Builder::new(server, gate, audit.clone(), Arc::clone(clock));
         builder.namespace("/admin").map_err(ConfigError::Gate)?.role(Role::Admin);
-        let people: Arc<dyn AccountStore> = self.store.clone();
-        let parts = AccountParts { store: people, keys: self.keys, secret: self.secret, roles };
+        let accounts: Arc<dyn AccountStore> = self.store.clone();
+        let parts = AccountParts { store: accounts, keys: self.keys, secret: self.secret, roles };
         portcullis_accounts::install(&mut builder, parts, options)?;
         portcullis_accounts::install_issuers(&mut builder, settings.remote.clone())?;
-        let queued = Arc::clone(&self.store);
+        let queue = Arc::clone(&self.store);
         portcullis_chat::install(&mut builder, self.store, settings.chat)?;
         pages::install(&mut builder);
-        builder.queue("store", move || queued.waiting());
+        builder.queue("store", move || queue.waiting());
         if let Some(access) = access.cloned() {
             builder.queue("access", move || access.counts().waiting);
         }
         let ring = self.ring;
-        builder.every("field_keys", RING_EVERY_MS, move |_| reload_ring(ring.clone()));
+        builder.every("field_keys", FIELD_KEYS_RELOAD_MS, move |_| reload_field_keys(ring.clone()));
         self.seal_log.attach(audit.clone());
         self.feed.attach(builder.hub(), audit.clone());
         Ok(builder)
     }
 }
 
-/// Takes in a ring of field keys that another process has changed.
-async fn reload_ring(ring: KeyRing) {
+/// Reloads the field keys that another process has changed.
+async fn reload_field_keys(ring: KeyRing) {
     let reloaded = tokio::task::spawn_blocking(move || ring.reload()).await;
     if let Ok(Err(error)) = reloaded {
         let error = &error as &dyn std::error::Error;
-        tracing::error!(error, "the field keys in force stay: the ring cannot be read");
+        tracing::error!(error, "cannot reload the field keys: the old keys stay in use");
     }
 }
 
-/// The ring of field keys; made where nothing was ever sealed, and only there.
-fn open_ring(settings: &Settings, now_unix_ms: i64) -> Result<KeyRing> {
+/// Opens the field keys; creates them only when no sealed field exists.
+fn open_field_keys(settings: &Settings, now_unix_ms: i64) -> Result<KeyRing> {
     if let Some(ring) = KeyRing::find(&settings.data)? {
         return Ok(ring);
     }
@@ -279,7 +280,7 @@ fn open_store(settings: &Settings, feed: Feed, seal: Sealing) -> Result<Arc<dyn 
     Ok(Arc::new(store))
 }
 
-/// The operator's roles under the numbers they are stored by.
+/// Gives the configured roles the numbers of the store.
 pub(crate) async fn numbered(
     store: &dyn AccountStore,
     configured: &RoleRules,
@@ -287,7 +288,8 @@ pub(crate) async fn numbered(
     let custom = configured.table.all().filter(|role| matches!(role, Role::Custom(_)));
     let names: Vec<String> = custom.map(|role| String::from(configured.table.name(role))).collect();
     let numbers = store.assign_role_numbers(names.clone()).await?;
-    let numbers = numbers.context("more than 24 roles were ever defined: name them as before")?;
+    let numbers =
+        numbers.context("cannot define the roles: 24 were defined before; use their names")?;
     let mut table = RoleTable::default();
     for (name, number) in names.iter().zip(numbers) {
         let defined = table.define_as(number, name);
@@ -296,7 +298,7 @@ pub(crate) async fn numbered(
     Ok(configured.renumbered(table))
 }
 
-/// Waits for something asynchronous.
+/// Runs asynchronous work to its end.
 pub(crate) fn block_on<F: Future>(work: F) -> Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     Ok(runtime.context("cannot start a runtime")?.block_on(work))
@@ -320,7 +322,7 @@ fn open_audit(settings: &Settings) -> Result<Audit> {
     Ok(Audit::open(options)?)
 }
 
-/// Where everything is written down that limits count, if the operator wants it.
+/// Opens the log of all attempts that limits count, if it is configured.
 fn open_access(settings: &Settings) -> Result<Option<Audit>> {
     let Some(file) = settings.audit.access_file.clone() else { return Ok(None) };
     let options = AuditOptions {
@@ -369,16 +371,16 @@ fn record_start(settings: &Settings, weakenings: &[Warning], audit: &Audit, cloc
     }
 }
 
-/// Logs once a day that the certificate in force expires soon, or has expired.
-fn remind(tls: &Tls, reminded_unix_s: &mut i64, now: Now) {
+/// Logs once a day that the current certificate expires soon, or has expired.
+fn remind_of_expiry(tls: &Tls, last_reminder_unix_s: &mut i64, now: Now) {
     let left_s = tls.certificate.seconds_left(now);
-    if left_s < SOON_S && now.unix_s() - *reminded_unix_s >= REMIND_EVERY_S {
-        *reminded_unix_s = now.unix_s();
+    if left_s < EXPIRES_SOON_S && now.unix_s() - *last_reminder_unix_s >= REMIND_EVERY_S {
+        *last_reminder_unix_s = now.unix_s();
         tracing::warn!(left_s, "the certificate expires soon: renew it, and send SIGHUP");
     }
 }
 
-/// SIGHUP. Connections stay; the next handshake sees the new certificate.
+/// Reloads the certificate after SIGHUP; new connections use it.
 fn reload(tls: Option<&Tls>, audit: &Audit, clock: &dyn Clock) {
     let outcome = tls.map_or(Ok(Vec::new()), |tls| tls.reload(clock.now()));
     let mut record = Record::new(Code::SysReload);
@@ -386,12 +388,12 @@ fn reload(tls: Option<&Tls>, audit: &Audit, clock: &dyn Clock) {
         Ok(warnings) => {
             warn(&warnings);
             record.outcome = Outcome::Success;
-            tracing::info!("certificates were read again; other settings need a restart");
+            tracing::info!("the certificates were reloaded; other settings need a restart");
         }
         Err(error) => {
             record.outcome = Outcome::Failure;
             record.detail = Some(error.to_string());
-            tracing::error!(%error, "the certificate in force stays: the new one cannot be used");
+            tracing::error!(%error, "cannot use the new certificate: the old one stays in use");
         }
     }
     audit.record(record, clock.now());

@@ -1,19 +1,19 @@
 //! A test kit for applications: a server in the test's process, clients, tokens, permits.
-//! Never: in a server; the feature `testing` belongs into `[dev-dependencies]`.
+//! Never: used in a server; the feature `testing` belongs in `[dev-dependencies]`.
 //!
 //! ```toml
 //! [dev-dependencies]
 //! portcullis = { path = "../portcullis", features = ["testing"] }
 //! ```
 //!
-//! Nothing here uses a fixed port or waits for a fixed time. What does not come within ten seconds
-//! fails the test and says what came instead.
+//! The kit uses no fixed port and waits no fixed time. A test fails when an expected event does not
+//! arrive within ten seconds; the text lists the events that arrived.
 //!
 //! # A server and its clients
 //!
-//! An application declares its events in a function of its own; `main` and the tests both call it.
+//! An application declares its events in one function; `main` and the tests both call it.
 //! [`TestServer`] starts it on a free port of this machine, with all guards, and [`TestClient`] is
-//! a Socket.IO client. [`TestServer::start`] issues tokens for any user by itself.
+//! a Socket.IO client. [`TestServer::start`] creates tokens for any user.
 //!
 //! ```
 //! use portcullis::prelude::*;
@@ -57,9 +57,9 @@
 //!
 //! # A handler alone
 //!
-//! A handler that is a function can be called without a server. Only a gate makes a [`Permit`], so
-//! [`TestGate`] has one: its permits have passed the same checks as in a server, and a message that
-//! breaks the event's rule gives the [`Denial`] that the client would read.
+//! A handler that is a function can be called without a server. Only a gate creates a [`Permit`],
+//! so [`TestGate`] has one: its permits have passed the same checks as in a server, and a message
+//! that breaks the event's rule returns the [`Denial`] that the client would read.
 //!
 //! ```
 //! use portcullis::prelude::*;
@@ -97,13 +97,14 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "what fails in the test kit fails the test at once, and says why"
+    reason = "an error in the test kit fails the test, with its cause"
 )]
 
-mod tokens; // tokens of an issuer that only the test knows
+mod tokens; // tokens of the test's issuer
 mod test_server; // a server in this process
 mod test_client; // a Socket.IO client
-mod socket; // HTTP and WebSocket under a deadline
+mod sync; // the event by which a client waits
+mod socket; // HTTP and WebSocket with a deadline
 mod test_gate; // permits and contexts without a server
 
 pub use portcullis_server::testing::{Audience, Sent, SentLog, Sockets};
@@ -115,7 +116,7 @@ pub use tokens::TokenMaker;
 /// Runs a handler's future to its end on this thread; time and timers of tokio work in it.
 ///
 /// # Panics
-/// When the machine gives no runtime.
+/// When the runtime does not start.
 pub fn block_on<F: Future>(work: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime for the test").block_on(work)

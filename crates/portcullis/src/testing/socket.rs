@@ -1,4 +1,4 @@
-//! HTTP and WebSocket of a test's client, over a socket of this machine, under a deadline.
+//! HTTP and WebSocket of a test client, with a deadline.
 //! Never: a wait without an end.
 
 use std::io::{ErrorKind, Read, Write};
@@ -8,24 +8,24 @@ use std::time::Duration;
 use portcullis_model::{Clock, SystemClock};
 use serde_json::Value;
 
-/// How long a test waits for anything.
+/// Maximum time to wait for data.
 const WAIT_MS: u64 = 10_000;
-/// Most bytes of one message.
+/// Maximum size of one message.
 const MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
-/// RFC 6455 section 5.1: clients mask their frames. The key protects proxies, and there is none.
+/// Key that masks frames (RFC 6455 section 5.1). It is fixed, because it only protects proxies.
 const MASK: [u8; 4] = [0x5a, 0xa5, 0x3c, 0xc3];
 
-/// A request of the test.
+/// HTTP request of a test.
 pub(super) struct Request<'a> {
     pub(super) method: &'a str,
     pub(super) path: &'a str,
     pub(super) bearer: Option<&'a str>,
     pub(super) body: Option<&'a Value>,
-    /// Whether it asks for a WebSocket.
+    /// Whether it requests a WebSocket.
     pub(super) upgrade: bool,
 }
 
-/// A frame that the server sent.
+/// Frame of the server.
 pub(super) enum Frame {
     Text(String),
     Binary,
@@ -53,7 +53,7 @@ impl TestSocket {
         Self { stream, public, buffer: Vec::new(), clock: SystemClock::start() }
     }
 
-    /// Sends a request, gives the status and the body of its answer.
+    /// Sends a request; returns status and body of the response.
     pub(super) fn request(&mut self, request: &Request<'_>) -> (u16, Vec<u8>) {
         let Request { method, path, bearer, body, upgrade } = request;
         let host = self.public;
@@ -78,7 +78,7 @@ impl TestSocket {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
                 break String::from_utf8_lossy(&self.take(at + 4)).into_owned();
             }
-            assert!(self.read_more(deadline), "{method} {path}: no answer");
+            assert!(self.read_more(deadline), "{method} {path}: no response");
         };
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.unwrap_or_else(|| panic!("{method} {path}: not HTTP: {head}"));
@@ -88,7 +88,7 @@ impl TestSocket {
         });
         let length: usize = if status == 101 { 0 } else { length.unwrap_or(0) };
         while self.buffer.len() < length {
-            assert!(self.read_more(deadline), "{method} {path}: half an answer");
+            assert!(self.read_more(deadline), "{method} {path}: incomplete response");
         }
         (status, self.take(length))
     }
@@ -112,7 +112,7 @@ impl TestSocket {
         self.write(&frame);
     }
 
-    /// The next frame with content; pings of WebSocket are passed over.
+    /// The next frame with content; skips WebSocket pings.
     pub(super) fn next_frame(&mut self, what: &str) -> Frame {
         let deadline = self.deadline();
         loop {
@@ -127,14 +127,15 @@ impl TestSocket {
                     _ => continue,
                 }
             }
-            assert!(!self.is_over(deadline), "{what} did not come within {WAIT_MS} ms");
+            assert!(!self.is_past(deadline), "{what} did not arrive within {WAIT_MS} ms");
             if !self.read_more(deadline) {
                 return Frame::End;
             }
         }
     }
 
-    /// Takes one whole frame out of the buffer. Servers do not mask and this one never splits.
+    /// Takes one complete frame from the buffer. Servers do not mask, and this one does not
+    /// fragment.
     fn parse_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let [first, second] = *self.buffer.first_chunk::<2>()?;
         let (head, length) = match second & 0x7f {
@@ -161,22 +162,22 @@ impl TestSocket {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // A server that has closed already is no failure: the test reads its answer.
-        let _closed_already = self.stream.write_all(bytes);
+        // A closed connection is no error here: the test reads the response.
+        let _already_closed = self.stream.write_all(bytes);
     }
 
     fn deadline(&self) -> u64 {
         self.clock.now().monotonic_ms + WAIT_MS
     }
 
-    fn is_over(&self, deadline_ms: u64) -> bool {
+    fn is_past(&self, deadline_ms: u64) -> bool {
         self.clock.now().monotonic_ms >= deadline_ms
     }
 
-    /// Reads some more; false at the end of the stream, or of the time.
+    /// Reads more bytes; false at the end of the stream.
     fn read_more(&mut self, deadline_ms: u64) -> bool {
         let mut chunk = [0; 16 * 1024];
-        while !self.is_over(deadline_ms) {
+        while !self.is_past(deadline_ms) {
             match self.stream.read(&mut chunk) {
                 Ok(0) => return false,
                 Ok(count) => {

@@ -1,5 +1,5 @@
-//! A Socket.IO client over WebSocket for tests: it asks, and waits for events.
-//! Never: an event that is lost because the test waits for another one first.
+//! A Socket.IO client over WebSocket for tests.
+//! Never: an event lost because the test waits for another one first.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use portcullis_guard::Event;
 use serde_json::{Value, json};
 
 use super::socket::{Frame, Request, TestSocket};
-use super::test_server::{SYNCED, Sync};
+use super::sync::{SYNCED, Sync};
 
 /// A client in one namespace. Pings are answered whenever it reads.
 pub struct TestClient {
@@ -16,17 +16,17 @@ pub struct TestClient {
     /// `/name,` before the content of packets; empty for the main namespace.
     prefix: String,
     next_ack: u64,
-    /// Events that were read and that no test has taken.
+    /// Events that were read, but not yet taken by the test.
     events: VecDeque<(String, Value)>,
     closed: Option<Option<u16>>,
 }
 
-/// What a packet of the server holds for a test.
+/// A packet of the server.
 enum Packet {
     Event(String, Value),
     Ack(u64, Value),
     Connected,
-    Refused(Value),
+    Rejected(Value),
     Other,
 }
 
@@ -37,7 +37,7 @@ impl TestClient {
         let path = "/socket.io/?EIO=4&transport=websocket";
         let request = Request { method: "GET", path, bearer: None, body: None, upgrade: true };
         let (status, body) = socket.request(&request);
-        assert!(status == 101, "no WebSocket but {status}: {}", body.escape_ascii());
+        assert!(status == 101, "status {status} instead of a WebSocket: {}", body.escape_ascii());
         let prefix = if namespace == "/" { String::new() } else { format!("{namespace},") };
         let events = VecDeque::new();
         let mut client = Self { socket, prefix, next_ack: 0, events, closed: None };
@@ -45,7 +45,7 @@ impl TestClient {
         loop {
             match client.read("the answer to CONNECT") {
                 Some(Packet::Connected) => return Ok(client),
-                Some(Packet::Refused(error)) => return Err(error),
+                Some(Packet::Rejected(error)) => return Err(error),
                 Some(Packet::Event(name, payload)) => client.events.push_back((name, payload)),
                 Some(Packet::Ack(..) | Packet::Other) => {}
                 None => panic!("the server closed during CONNECT: {:?}", client.closed),
@@ -59,7 +59,7 @@ impl TestClient {
         self.socket.send_text(&packet);
     }
 
-    /// Emits an event and gives its acknowledgement: `{"ok": true, …}` or `{"ok": false, …}`.
+    /// Emits an event and returns its acknowledgement: `{"ok": true, …}` or `{"ok": false, …}`.
     ///
     /// # Panics
     /// When the server closes, or does not answer.
@@ -68,7 +68,7 @@ impl TestClient {
         self.ask_for(event, &json!([event, payload]))
     }
 
-    /// Emits an event with an idempotency key, and gives its acknowledgement.
+    /// Emits an event with an idempotency key, and returns its acknowledgement.
     ///
     /// # Panics
     /// When the server closes, or does not answer.
@@ -93,7 +93,7 @@ impl TestClient {
         }
     }
 
-    /// Emits an event that has to be accepted, and gives its acknowledgement.
+    /// Emits an event that must be accepted, and returns its acknowledgement.
     ///
     /// # Panics
     /// When it is rejected.
@@ -104,7 +104,7 @@ impl TestClient {
         answer
     }
 
-    /// Emits an event that has to be rejected, and gives the error: `{code, message, ref, …}`.
+    /// Emits an event that must be rejected, and returns the error: `{code, message, ref, …}`.
     ///
     /// # Panics
     /// When it is accepted.
@@ -115,10 +115,10 @@ impl TestClient {
         answer["error"].take()
     }
 
-    /// The first event of this name that no call has taken; waits for it.
+    /// Waits for the first event of this name that no call has returned.
     ///
     /// # Panics
-    /// When it does not come; the text lists the events that came.
+    /// When it does not arrive; the text lists the events that arrived.
     #[track_caller]
     pub fn event(&mut self, name: &str) -> Value {
         loop {
@@ -136,10 +136,10 @@ impl TestClient {
         }
     }
 
-    /// All events of this name that no call has taken, of everything that was emitted until now.
+    /// All events of this name that were emitted until now and that no call has returned.
     ///
-    /// What a handler emitted before any client read its acknowledgement is among them, so an empty
-    /// list proves that nothing was sent.
+    /// It includes all events that a handler emitted before a client read its acknowledgement, so
+    /// an empty list proves that none was sent.
     ///
     /// # Panics
     /// When the server closes, or does not answer.
@@ -157,7 +157,7 @@ impl TestClient {
         found
     }
 
-    /// The code with which the server closes the connection; `None` when it ends without one.
+    /// Waits until the server closes the connection; returns the close code, if there is one.
     ///
     /// # Panics
     /// When it does not close.
@@ -169,7 +169,7 @@ impl TestClient {
         self.closed.flatten()
     }
 
-    /// Waits until everything that was emitted before has come.
+    /// Waits until all events emitted before have arrived.
     #[track_caller]
     fn sync(&mut self) {
         assert!(self.prefix.is_empty(), "only clients of namespace / can wait for all events");
@@ -177,7 +177,7 @@ impl TestClient {
         self.event(SYNCED);
     }
 
-    /// The next packet; `None` once the server has closed.
+    /// The next packet; `None` after the server has closed.
     #[track_caller]
     fn read(&mut self, what: &str) -> Option<Packet> {
         if self.closed.is_some() {
@@ -206,7 +206,7 @@ impl TestClient {
         let rest = rest.strip_prefix(self.prefix.as_str()).unwrap_or(rest);
         match kind {
             "40" => Packet::Connected,
-            "44" => Packet::Refused(serde_json::from_str(rest).unwrap_or_default()),
+            "44" => Packet::Rejected(serde_json::from_str(rest).unwrap_or_default()),
             "42" | "43" => {
                 let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
                 let (id, json) = rest.split_at_checked(digits).unwrap_or(("", rest));

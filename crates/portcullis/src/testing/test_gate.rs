@@ -1,5 +1,5 @@
-//! Permits and contexts without a server: what a gate decides, and what a handler does with it.
-//! Never: a permit that a gate has not made.
+//! Permits and contexts for tests of handlers, without a server.
+//! Never: a permit that no gate created.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -20,11 +20,11 @@ use super::tokens::TokenMaker;
 use crate::server::field_keys::FieldKeys;
 use crate::server::new_user;
 
-/// When a test begins: 1 January 2026.
-const BEGINS_UNIX_MS: i64 = 1_767_225_600_000;
+/// Time at the begin of a test: 1 January 2026.
+const START_UNIX_MS: i64 = 1_767_225_600_000;
 const WIDE: Rate = Rate::per(1_000_000, 1_000);
 
-/// A clock that only the test moves.
+/// Clock that only the test advances.
 struct TestClock(Mutex<Now>);
 
 impl Clock for TestClock {
@@ -35,12 +35,12 @@ impl Clock for TestClock {
 
 /// A gate with users, for tests of handlers.
 ///
-/// Limits for all events are wide. The rate, size, roles and room access of each event's own rule
-/// hold, and so does the state of the [`TestGate::directory`].
+/// Limits that apply to all events are high. The rule of each event applies: rate, size, roles and
+/// room access; so does the state of [`TestGate::directory`].
 pub struct TestGate {
     gate: Gate,
-    /// What contexts show: the events are declared in the other one.
-    shown: Arc<Gate>,
+    /// Gate for contexts: events are declared in the other one.
+    context_gate: Arc<Gate>,
     directory: Arc<Directory>,
     clock: Arc<TestClock>,
     tokens: TokenMaker,
@@ -55,23 +55,23 @@ impl Default for TestGate {
 }
 
 impl TestGate {
-    /// A gate without users; each comes with its first permit.
+    /// A gate without users; the first permit of a user adds it.
     ///
     /// # Panics
-    /// When the machine gives no randomness.
+    /// When the system returns no random bytes.
     #[must_use]
     pub fn new() -> Self {
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
         let tokens = TokenMaker::new("https://id.test", "portcullis");
         let build = || Gate::build(options(&tokens), Arc::clone(&directory)).expect("a gate");
-        let (gate, shown) = (build(), Arc::new(build()));
-        let now = Now { monotonic_ms: 1_000, unix_ms: BEGINS_UNIX_MS };
+        let (gate, context_gate) = (build(), Arc::new(build()));
+        let now = Now { monotonic_ms: 1_000, unix_ms: START_UNIX_MS };
         let clock = Arc::new(TestClock(Mutex::new(now)));
         let (callers, declared) = (HashMap::new(), HashMap::new());
-        Self { gate, shown, directory, clock, tokens, callers, declared }
+        Self { gate, context_gate, directory, clock, tokens, callers, declared }
     }
 
-    /// The same with keys, for events with sealed fields.
+    /// Adds keys, for events with sealed fields.
     #[must_use]
     pub fn field_keys(mut self, keys: &FieldKeys) -> Self {
         self.gate.seal_with(Arc::new(keys.clone()));
@@ -84,7 +84,7 @@ impl TestGate {
         &self.directory
     }
 
-    /// The id that a user has here.
+    /// The id of a user.
     ///
     /// # Panics
     /// When the name cannot be a subject of a token.
@@ -92,7 +92,7 @@ impl TestGate {
         self.caller(user).principal.user().id.clone()
     }
 
-    /// Gives a role to a user; it holds from the next permit on.
+    /// Grants a role to a user; it applies from the next permit.
     ///
     /// # Panics
     /// As [`TestGate::user`].
@@ -101,7 +101,7 @@ impl TestGate {
         give_role(&self.directory, &known, role);
     }
 
-    /// Lets time pass; tokens live for ten minutes.
+    /// Advances the clock; tokens are valid for ten minutes.
     pub fn advance_ms(&mut self, elapsed_ms: u32) {
         let mut now = self.clock.0.lock();
         now.monotonic_ms += u64::from(elapsed_ms);
@@ -111,7 +111,7 @@ impl TestGate {
     /// Decides about one message of a user in namespace `/`.
     ///
     /// # Errors
-    /// What the client would read.
+    /// The denial that the client would read.
     ///
     /// # Panics
     /// When the event cannot be declared; the text says why.
@@ -119,10 +119,10 @@ impl TestGate {
         self.permit_with(user, payload, json!({}))
     }
 
-    /// The same with an envelope, such as `{"mid": "m1"}`.
+    /// Decides about one message with an envelope, such as `{"mid": "m1"}`.
     ///
     /// # Errors
-    /// What the client would read.
+    /// The denial that the client would read.
     ///
     /// # Panics
     /// As [`TestGate::permit`].
@@ -145,20 +145,20 @@ impl TestGate {
         let text = json!([E::NAME, payload, envelope]).to_string();
         let body = EventBody::Array(&text);
         let size_bytes = text.len();
-        let ask =
+        let request =
             EventRequest { namespace: "/", event: E::NAME, body, size_bytes, attachments: &[] };
-        self.gate.permit(rule, caller, &ask, now)
+        self.gate.permit(rule, caller, &request, now)
     }
 
-    /// The context of a permit, for a socket that hears no room; and what the handler does with it.
+    /// The context of a permit, for a socket in no room; and a log of what the handler sends.
     pub fn context<E>(&self, permit: &Permit<E>) -> (Context, SentLog) {
         self.context_hearing(permit, &[])
     }
 
-    /// The context of a permit, for a socket that hears rooms.
+    /// The context of a permit, for a socket in these rooms.
     ///
     /// # Panics
-    /// When the machine gives no randomness.
+    /// When the system returns no random bytes.
     pub fn context_hearing<E>(&self, permit: &Permit<E>, rooms: &[RoomId]) -> (Context, SentLog) {
         let clock: Arc<dyn Clock> = Arc::<TestClock>::clone(&self.clock);
         let parts = ContextParts {
@@ -166,14 +166,14 @@ impl TestGate {
             namespace: Namespace::MAIN,
             rooms: rooms.to_vec(),
             permitted: permit.room().cloned(),
-            gate: Arc::clone(&self.shown),
+            gate: Arc::clone(&self.context_gate),
             directory: Arc::clone(&self.directory),
             clock,
         };
         context(parts).expect("randomness for the socket's id")
     }
 
-    /// The user's connection, made by a token like any other.
+    /// The user's connection, authenticated by a token.
     fn caller(&mut self, user: &str) -> &Caller {
         let now = self.clock.now();
         let (gate, directory, tokens) = (&self.gate, &self.directory, &self.tokens);
@@ -193,7 +193,7 @@ impl TestGate {
 
 fn options(tokens: &TokenMaker) -> GateOptions {
     GateOptions {
-        // As a server without accounts: roles come from the application.
+        // As in a server without accounts: roles come from the application.
         second_factor: SecondFactorRule::None,
         hosts: vec![String::from("test.invalid")],
         origins: vec![String::from("https://test.invalid")],

@@ -1,16 +1,16 @@
 //! A server in the test's process, on a free port of this machine, drained at the end.
-//! Never: a guard switched off; only rates that one machine would reach are wide.
+//! Never: a guard that is off; only rates that one machine would reach are high.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use portcullis_guard::{Directory, Event, LoadState, Permit, Rate, Rule, User};
+use portcullis_guard::{Directory, LoadState, Permit, Rate, User};
 use portcullis_model::{Role, UserId};
 use portcullis_server::{Context, Payload, Reply};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::socket::{Request, TestSocket};
+use super::sync::{SYNCED, Sync};
 use super::test_client::TestClient;
 use super::tokens::TokenMaker;
 use crate::server::builder::{Server, ServerBuilder};
@@ -18,20 +18,7 @@ use crate::server::error::Error;
 use crate::server::running::Running;
 
 const WIDE: Rate = Rate::per(1_000_000, 1_000);
-/// What a client is told by once everything before has been delivered.
-pub(super) const SYNCED: &str = "portcullis.test:synced";
-
-/// The event by which a client waits for everything that was emitted before.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Sync {}
-
-impl Event for Sync {
-    const NAME: &'static str = "portcullis.test:sync";
-    const RULE: Rule = Rule { size_max_bytes: 128, ..Rule::DEFAULT };
-}
-
-/// A running server; it is drained when the value is dropped.
+/// A running server; dropping the value drains it.
 pub struct TestServer {
     running: Option<Running>,
     public: SocketAddr,
@@ -49,11 +36,11 @@ impl TestServer {
         Self::start_with(Self::builder(), declare)
     }
 
-    /// The builder of [`TestServer::start`], to be changed by the test.
+    /// The builder of [`TestServer::start`], which the test can change.
     ///
-    /// It listens on a free port, accepts pages of its own origin, writes no security log, is in
-    /// load level normal, and has one shard, so that what one handler emits after another arrives
-    /// in that order: `TestClient::received` relies on it.
+    /// It listens on a free port, accepts pages of its own origin, writes no security log, has load
+    /// level normal, and one shard, so that events arrive in the order in which handlers emit them:
+    /// `TestClient::received` depends on it.
     pub fn builder() -> ServerBuilder {
         Server::builder()
             .listen(SocketAddr::from(([127, 0, 0, 1], 0)))
@@ -100,13 +87,13 @@ impl TestServer {
         Self { running: Some(running), public, directory, tokens }
     }
 
-    /// Where it listens.
+    /// The address for clients.
     #[must_use]
     pub fn public(&self) -> SocketAddr {
         self.public
     }
 
-    /// The issuer that the server believes.
+    /// The issuer whose tokens the server accepts.
     #[must_use]
     pub fn tokens(&self) -> &TokenMaker {
         &self.tokens
@@ -119,7 +106,7 @@ impl TestServer {
         &self.directory
     }
 
-    /// The id here of a user who has connected.
+    /// The id of a user who has connected.
     ///
     /// # Panics
     /// When no user of this name has connected.
@@ -128,7 +115,7 @@ impl TestServer {
         self.user(user).id.clone()
     }
 
-    /// Gives a role to a user who has connected; it holds from the next message on.
+    /// Grants a role to a user who has connected; it applies from the next message.
     ///
     /// # Panics
     /// When no user of this name has connected.
@@ -146,7 +133,7 @@ impl TestServer {
     /// A client of a user, connected to namespace `/`.
     ///
     /// # Panics
-    /// When it is not let in.
+    /// When it is rejected.
     #[must_use]
     pub fn connect(&self, user: &str) -> TestClient {
         self.connect_to("/", user)
@@ -155,14 +142,14 @@ impl TestServer {
     /// A client of a user, connected to a namespace.
     ///
     /// # Panics
-    /// When it is not let in.
+    /// When it is rejected.
     #[must_use]
     pub fn connect_to(&self, namespace: &str, user: &str) -> TestClient {
         let connected = self.try_connect(namespace, &self.tokens.token(user));
-        connected.unwrap_or_else(|refused| panic!("{user} is rejected: {refused}"))
+        connected.unwrap_or_else(|error| panic!("{user} is rejected: {error}"))
     }
 
-    /// A client with any token; `Err` is what the client reads: `{message, data: {code, ref}}`.
+    /// A client with any token; `Err` is the error of the client: `{message, data: {code, ref}}`.
     ///
     /// # Errors
     /// The payload of the rejected CONNECT.

@@ -1,5 +1,5 @@
-//! Tokens of an issuer whose secret only the test knows.
-//! Never: a token that a real server believes.
+//! Tokens of an issuer with a random secret.
+//! Never: a token that a real server accepts.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -9,7 +9,7 @@ use portcullis_guard::{Issuer, IssuerKey};
 use portcullis_model::{Clock, Secret, SystemClock};
 use serde_json::{Value, json};
 
-/// Makes HS256 tokens of one issuer, with a random secret.
+/// Creates HS256 tokens of one issuer, with a random secret.
 pub struct TokenMaker {
     issuer: String,
     audience: String,
@@ -20,7 +20,7 @@ impl TokenMaker {
     /// An issuer and the audience of its tokens.
     ///
     /// # Panics
-    /// When the machine gives no randomness.
+    /// When the system returns no random bytes.
     #[must_use]
     pub fn new(issuer: &str, audience: &str) -> Self {
         let mut secret = [0; 32];
@@ -28,7 +28,7 @@ impl TokenMaker {
         Self { issuer: String::from(issuer), audience: String::from(audience), secret }
     }
 
-    /// What a server believes the tokens by: for `ServerBuilder::issuer`.
+    /// The issuer, for `ServerBuilder::issuer`.
     #[must_use]
     pub fn issuer(&self) -> Issuer {
         let key = IssuerKey::Hs256(Secret::new(self.secret.to_vec()));
@@ -41,7 +41,7 @@ impl TokenMaker {
         self.token_with(&self.claims(subject))
     }
 
-    /// A token of a user that has expired.
+    /// An expired token of a user.
     #[must_use]
     pub fn expired_token(&self, subject: &str) -> String {
         let mut claims = self.claims(subject);
@@ -51,7 +51,7 @@ impl TokenMaker {
         self.token_with(&claims)
     }
 
-    /// The claims of a valid token, to be changed by the test.
+    /// The claims of a valid token, which the test can change.
     #[must_use]
     pub fn claims(&self, subject: &str) -> Value {
         self.claims_at(subject, SystemClock::start().now().unix_s())

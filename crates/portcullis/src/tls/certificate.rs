@@ -1,5 +1,5 @@
-//! How long a certificate is valid, and whether it names the server.
-//! Never: whom it was issued by; clients decide whom they trust.
+//! Validity of a certificate, and whether it names the server.
+//! Never: a decision about its issuer; that is the client's.
 
 use std::net::IpAddr;
 
@@ -12,59 +12,62 @@ use crate::config::{ConfigError, TlsFiles, Warning};
 
 const KEY: &str = "tls.certificate_file";
 const DAY_S: i64 = 24 * 60 * 60;
-/// With less time left, a renewal that runs by itself has failed for days.
-pub(crate) const SOON_S: i64 = 21 * DAY_S;
+/// With less time left, an automatic renewal has failed for days.
+pub(crate) const EXPIRES_SOON_S: i64 = 21 * DAY_S;
 
-/// Under which names clients ask for the server.
+/// Names by which clients reach the server.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ServerNames {
     /// Hosts, with or without a port.
     pub(crate) hosts: Vec<String>,
-    /// Whether something in front may connect under another name and pass the client's `Host` on.
+    /// Whether a proxy may connect with another name and forward the client's `Host`.
     pub(crate) is_behind_proxy: bool,
 }
 
-/// From when until when a certificate is valid, in seconds since 1970.
+/// Validity of a certificate, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Validity {
     pub(crate) from_unix_s: i64,
     pub(crate) until_unix_s: i64,
 }
 
-/// Checks a chain, the server's own certificate first, and gives its validity and warnings.
+/// Checks a chain, the server's certificate first, and returns its validity and warnings.
 ///
 /// # Errors
-/// An own certificate that is not valid now, or that no client would accept for any of the names.
+/// The server's certificate is not valid now, or it has none of the server's names.
 pub(crate) fn check(
     files: &TlsFiles,
     chain: &[CertificateDer<'_>],
     names: &ServerNames,
     now: Now,
 ) -> Result<(Validity, Vec<Warning>), ConfigError> {
-    let fault = |why: String, mend| ConfigError::file(KEY, &files.certificate, why, mend);
+    let fault = |why: String, remedy| ConfigError::file(KEY, &files.certificate, why, remedy);
     let (Some(own), now_s) = (chain.first(), now.unix_s()) else {
-        let mend = "name your certificate chain in PEM, the server's own certificate first";
-        return Err(fault(String::from("it holds no certificate"), mend));
+        let remedy = "name a PEM file with your certificate chain, the server's certificate first";
+        return Err(fault(String::from("it contains no certificate"), remedy));
     };
     let Some(validity) = read_validity(own) else {
-        let mend = "name a certificate of X.509 version 3";
-        return Err(fault(String::from("its time of validity cannot be read"), mend));
+        let remedy = "name a certificate of X.509 version 3";
+        return Err(fault(String::from("its validity cannot be read"), remedy));
     };
     if validity.until_unix_s <= now_s {
         let why = format!("it expired on {}, and clients reject it", day(validity.until_unix_s));
-        return Err(fault(why, "renew it, and name the new one"));
+        return Err(fault(why, "renew it, and name the new certificate"));
     }
     if validity.from_unix_s > now_s {
         let from = day(validity.from_unix_s);
         let why = format!("it is valid from {from} only, and clients reject it until then");
-        return Err(fault(why, "name one that is valid now, or set the machine's clock"));
+        return Err(fault(
+            why,
+            "name a certificate that is valid now, or correct the machine's clock",
+        ));
     }
     let mut warnings = expiry_warnings(&files.certificate.display().to_string(), chain, now_s);
     warnings.extend(check_names(own, names, fault)?);
     Ok((validity, warnings))
 }
 
-/// Which certificates of a chain end soon or have ended.
+/// Warnings about certificates of a chain that expire soon or have expired.
 fn expiry_warnings(file: &str, chain: &[CertificateDer<'_>], now_s: i64) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for (index, certificate) in chain.iter().enumerate() {
@@ -76,7 +79,7 @@ fn expiry_warnings(file: &str, chain: &[CertificateDer<'_>], now_s: i64) -> Vec<
         if left_s <= 0 {
             let text = format!("{which} in {file} expired on {}: renew the chain", day(until));
             warnings.push(Warning::new(KEY, text));
-        } else if left_s < SOON_S {
+        } else if left_s < EXPIRES_SOON_S {
             let (date, days) = (day(until), left_s / DAY_S);
             let text = format!("{which} in {file} expires on {date}, in {days} days: renew it");
             warnings.push(Warning::new(KEY, text));
@@ -85,7 +88,7 @@ fn expiry_warnings(file: &str, chain: &[CertificateDer<'_>], now_s: i64) -> Vec<
     warnings
 }
 
-/// Names of the server that the certificate does not cover: a warning each, an error for all.
+/// Checks the names of the server: a warning for each missing one, an error if all are missing.
 fn check_names(
     own: &CertificateDer<'_>,
     names: &ServerNames,
@@ -104,14 +107,15 @@ fn check_names(
     let (covered, missing): (Vec<&str>, Vec<&str>) = hosts.into_iter().partition(covers);
     let listed = missing.join(", ");
     if covered.is_empty() && !missing.is_empty() && !names.is_behind_proxy {
-        let why = format!("it names none of the hosts that clients ask for: {listed}");
-        let mend = "name a certificate for them, or set listen.hosts to the names it has";
-        return Err(fault(why, mend));
+        let why = format!("it names none of the hosts that clients use: {listed}");
+        let remedy = "name a certificate for these hosts, or set listen.hosts to its names";
+        return Err(fault(why, remedy));
     }
-    // Loopback names are there for this machine; a certificate for the internet never has them.
+    // Certificates of public authorities never contain loopback names.
     let public = missing.into_iter().filter(|host| !is_loopback(host));
     let warn = |host| {
-        let text = format!("the certificate does not name {host}, which clients may ask for");
+        let text =
+            format!("the certificate does not name {host}: clients that use this name reject it");
         Warning::new(KEY, text)
     };
     Ok(public.map(warn).collect())
@@ -121,7 +125,7 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A host without its port and brackets.
+/// Removes port and brackets of a host.
 fn bare(host: &str) -> &str {
     if let Some(rest) = host.strip_prefix('[') {
         return rest.split_once(']').map_or(rest, |(address, _)| address);
@@ -129,7 +133,7 @@ fn bare(host: &str) -> &str {
     host.rsplit_once(':').map_or(host, |(name, _)| name)
 }
 
-/// The day of a time, for people, in UTC.
+/// Date of a time, in UTC.
 pub(crate) fn day(unix_s: i64) -> String {
     let text = portcullis_audit::utc(unix_s.saturating_mul(1000));
     text.split_once('T').map_or(text.clone(), |(date, _)| String::from(date))
@@ -260,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn certificate_out_of_its_time_is_rejected_and_a_short_one_is_warned_of() {
+    fn expired_certificate_is_rejected_and_one_that_expires_soon_gets_a_warning() {
         let check =
             |from, until| outcome(certificate(&["a.example"], from, until), &["a.example"], false);
         let long = (2020, 1, 1);
@@ -272,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn certificate_for_other_names_is_rejected_and_missing_names_are_warned_of() {
+    fn certificate_for_other_names_is_rejected_and_missing_names_get_a_warning() {
         let names = ["chat.example", "*.chat.example", "127.0.0.1"];
         let check = |hosts: &[&str], proxy| {
             outcome(certificate(&names, (2020, 1, 1), (2120, 1, 1)), hosts, proxy)
@@ -284,7 +288,7 @@ mod tests {
         assert!(check(&["a.b.chat.example"], false).is_err());
         let part = check(&["chat.example", "other.example:1"], false).unwrap();
         assert!(part.len() == 1 && part[0].contains("does not name other.example"), "{part:?}");
-        // Something in front may connect under another name.
+        // A proxy may connect with another name.
         assert_eq!(check(&["other.example"], true).unwrap().len(), 1);
     }
 }

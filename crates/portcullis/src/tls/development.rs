@@ -1,5 +1,5 @@
-//! A certificate authority for this machine, made at the first start, and a leaf below it.
-//! Never: used outside the development profile, or able to vouch for any other machine.
+//! Development certificates: an authority created at the first start, and a server certificate.
+//! Never: used outside the development profile, or valid for another machine.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -22,42 +22,44 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::config::{TlsFiles, read_private};
+use crate::tls::certificate_files;
 
 const DAY_S: u64 = 24 * 60 * 60;
-/// The authority's life: it is never renewed, because everyone would have to trust it again.
+/// Lifetime of the authority: it is never renewed, because every client would have to trust the
+/// new one.
 const AUTHORITY_DAYS: u64 = 20 * 365;
-/// A leaf's life; browsers take none of more than 398 days.
+/// Lifetime of a server certificate; browsers reject more than 398 days.
 const LEAF_DAYS: u64 = 90;
-/// A leaf with fewer days left is renewed.
+/// A server certificate with fewer days left is renewed.
 const LEFT_DAYS_MIN: u64 = 30;
-/// Names the leaf is for.
+/// Names in the server certificate.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Why there are no development certificates.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DevelopmentTlsError {
-    /// A certificate cannot be made.
-    #[error("cannot make the development certificates: {0}")]
-    Make(#[from] rcgen::Error),
+    /// A certificate cannot be created.
+    #[error("cannot create the development certificates: {0}")]
+    Create(#[from] rcgen::Error),
     /// A file cannot be written.
-    #[error("cannot write {}: {cause}; check the data directory", path.display())]
+    #[error("cannot write {}: {cause}: check the data directory", path.display())]
     Write { path: PathBuf, cause: io::Error },
-    /// What was just made does not hold; the clock may be far off.
-    #[error("the development certificates just made are not valid; check the machine's clock")]
+    /// A new certificate is not valid; the clock may be far off.
+    #[error("the new development certificates are not valid: check the machine's clock")]
     NotValid,
 }
 
-/// Where the development certificates lie.
+/// Files of the development certificates.
 pub(crate) struct DevelopmentTls {
-    /// What browsers and clients have to trust.
+    /// Certificate that browsers and clients have to trust.
     pub(crate) authority: PathBuf,
     authority_key: PathBuf,
-    /// What the server shows.
+    /// Certificate and key of the server.
     pub(crate) leaf: TlsFiles,
 }
 
 impl DevelopmentTls {
-    /// Finds the certificates in the data directory, or makes what is missing or near its end.
+    /// Reads the certificates in the data directory; creates those missing or about to expire.
     pub(crate) fn load_or_create(data: &Path, now: Now) -> Result<Self, DevelopmentTlsError> {
         let own = Self {
             authority: data.join("ca.pem"),
@@ -72,49 +74,49 @@ impl DevelopmentTls {
         Ok(own)
     }
 
-    /// Makes a new leaf when a client would not take this one for long; a new authority only when
-    /// the old one cannot sign a good leaf, because everyone has to trust it again.
+    /// Issues a new server certificate when this one is invalid or expires soon; creates a new
+    /// authority only when the old one cannot issue one, because clients have to trust it again.
     pub(crate) fn renew(&self, now: Now) -> Result<(), DevelopmentTlsError> {
-        if self.is_good(now) {
+        if self.is_valid(now) {
             return Ok(());
         }
-        if let Some(key) = self.kept_key() {
-            self.make_leaf(key, now)?;
-            if self.is_good(now) {
+        if let Some(key) = self.authority_key_on_disk() {
+            self.issue_leaf(key, now)?;
+            if self.is_valid(now) {
                 return Ok(());
             }
         }
         let key = KeyPair::generate()?;
         let authority = authority(now)?.self_signed(&key)?;
-        write(&self.authority_key, key.serialize_pem().as_bytes(), 0o600)?;
-        write(&self.authority, authority.pem().as_bytes(), 0o644)?;
-        self.make_leaf(key, now)?;
-        if self.is_good(now) { Ok(()) } else { Err(DevelopmentTlsError::NotValid) }
+        replace(&self.authority_key, key.serialize_pem().as_bytes(), 0o600)?;
+        replace(&self.authority, authority.pem().as_bytes(), 0o644)?;
+        self.issue_leaf(key, now)?;
+        if self.is_valid(now) { Ok(()) } else { Err(DevelopmentTlsError::NotValid) }
     }
 
-    fn kept_key(&self) -> Option<KeyPair> {
+    fn authority_key_on_disk(&self) -> Option<KeyPair> {
         let text = read_private("ca.key", &self.authority_key).ok()?;
         KeyPair::from_pem(std::str::from_utf8(text.expose()).ok()?).ok()
     }
 
-    fn make_leaf(&self, authority_key: KeyPair, now: Now) -> Result<(), DevelopmentTlsError> {
+    fn issue_leaf(&self, authority_key: KeyPair, now: Now) -> Result<(), DevelopmentTlsError> {
         let key = KeyPair::generate()?;
         let leaf: Certificate =
             leaf(now)?.signed_by(&key, &Issuer::new(authority(now)?, authority_key))?;
-        write(&self.leaf.key, key.serialize_pem().as_bytes(), 0o600)?;
-        write(&self.leaf.certificate, leaf.pem().as_bytes(), 0o644)
+        replace(&self.leaf.key, key.serialize_pem().as_bytes(), 0o600)?;
+        replace(&self.leaf.certificate, leaf.pem().as_bytes(), 0o644)
     }
 
-    /// Whether a client that trusts the authority takes the leaf, for every name, now and as long
-    /// as a leaf has to last; and whether its key is there.
-    fn is_good(&self, now: Now) -> bool {
+    /// Whether a client that trusts the authority accepts the server certificate, for every name,
+    /// now and for the next days; and whether its key exists.
+    fn is_valid(&self, now: Now) -> bool {
         let read = |path: &Path| CertificateDer::from_pem_file(path).ok();
         let (Some(authority), Some(leaf)) = (read(&self.authority), read(&self.leaf.certificate))
         else {
             return false;
         };
         let mut roots = RootCertStore::empty();
-        if roots.add(authority).is_err() || crate::tls::server_config::read(&self.leaf).is_err() {
+        if roots.add(authority).is_err() || certificate_files::read(&self.leaf).is_err() {
             return false;
         }
         let provider = Arc::new(default_provider());
@@ -122,13 +124,13 @@ impl DevelopmentTls {
         let Ok(verifier) = verifier.build() else { return false };
         let seconds = unix_s(now);
         let moments = [seconds, seconds + LEFT_DAYS_MIN * DAY_S];
-        let good = |name: &str, moment| {
+        let accepted = |name: &str, moment| {
             let moment = UnixTime::since_unix_epoch(Duration::from_secs(moment));
             ServerName::try_from(name).is_ok_and(|name| {
                 verifier.verify_server_cert(&leaf, &[], &name, &[], moment).is_ok()
             })
         };
-        moments.into_iter().all(|moment| NAMES.into_iter().all(|name| good(name, moment)))
+        moments.into_iter().all(|moment| NAMES.into_iter().all(|name| accepted(name, moment)))
     }
 }
 
@@ -136,7 +138,7 @@ fn unix_s(now: Now) -> u64 {
     u64::try_from(now.unix_s()).unwrap_or(0)
 }
 
-/// From a day ago, for clocks that are a little behind, for so many days.
+/// Sets the validity: from a day ago, for clocks that are slow, for `days` from now.
 fn valid_for(mut params: CertificateParams, days: u64, now: Now) -> CertificateParams {
     let start = date_time_ymd(1970, 1, 1) + Duration::from_secs(unix_s(now));
     params.not_before = start - Duration::from_secs(DAY_S);
@@ -144,8 +146,8 @@ fn valid_for(mut params: CertificateParams, days: u64, now: Now) -> CertificateP
     params
 }
 
-/// An authority for this machine's own names only (RFC 5280 section 4.2.1.10): its key on disk is
-/// worth nothing elsewhere.
+/// Authority for this machine's own names only (RFC 5280 section 4.2.1.10): a stolen key cannot
+/// issue for another name.
 fn authority(now: Now) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -171,22 +173,22 @@ fn leaf(now: Now) -> Result<CertificateParams, rcgen::Error> {
     Ok(valid_for(params, LEAF_DAYS, now))
 }
 
-/// Puts a whole file in the place of whatever was there.
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DevelopmentTlsError> {
-    let draft = path.with_added_extension("new");
-    let put = || -> io::Result<()> {
-        if let Err(error) = fs::remove_file(&draft)
+/// Replaces a file in one step.
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DevelopmentTlsError> {
+    let temporary = path.with_added_extension("new");
+    let replaced = || -> io::Result<()> {
+        if let Err(error) = fs::remove_file(&temporary)
             && error.kind() != io::ErrorKind::NotFound
         {
             return Err(error);
         }
         let mut file: File =
-            OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
+            OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&draft, path)
+        fs::rename(&temporary, path)
     };
-    put().map_err(|cause| DevelopmentTlsError::Write { path: path.to_owned(), cause })
+    replaced().map_err(|cause| DevelopmentTlsError::Write { path: path.to_owned(), cause })
 }
 
 #[cfg(test)]
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_is_kept_and_the_leaf_renewed_near_its_end() {
+    fn authority_is_kept_and_the_server_certificate_renewed_before_it_expires() {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path();
         let own = DevelopmentTls::load_or_create(data, START).unwrap();
@@ -222,13 +224,13 @@ mod tests {
             own.renew(after(days)).unwrap();
             let renewed = files(data);
             assert!(renewed[..2] == first[..2], "the authority stays");
-            assert!(renewed[2] != first[2] && own.is_good(after(days)));
+            assert!(renewed[2] != first[2] && own.is_valid(after(days)));
         }
     }
 
     #[test]
-    fn what_is_missing_or_broken_is_made_again() {
-        // File, content put there (none: removed), whether the authority may stay.
+    fn missing_or_broken_certificate_is_created_again() {
+        // File, its new content (none: removed), whether the authority stays.
         let cases: [(&str, Option<&str>, bool); 6] = [
             ("tls.pem", None, true),
             ("tls.key", None, true),
@@ -247,10 +249,10 @@ mod tests {
                 None => fs::remove_file(data.join(name)).unwrap(),
             }
             own.renew(START).unwrap();
-            assert!(own.is_good(START), "{name}");
+            assert!(own.is_valid(START), "{name}");
             assert_eq!(files(data)[0] == before[0], stays, "{name} {content:?}");
         }
-        // Without its key an authority serves as long as its leaf does.
+        // Without its key an authority stays until the server certificate has to be renewed.
         let directory = tempfile::tempdir().unwrap();
         let own = DevelopmentTls::load_or_create(directory.path(), START).unwrap();
         let before = files(directory.path());
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_vouches_for_this_machine_only() {
+    fn authority_issues_for_this_machine_only() {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path();
         let own = DevelopmentTls::load_or_create(data, START).unwrap();
@@ -270,7 +272,7 @@ mod tests {
         let mut params = leaf(START).unwrap();
         params.subject_alt_names =
             CertificateParams::new(vec![String::from("myapp.com")]).unwrap().subject_alt_names;
-        let issuer = Issuer::new(authority(START).unwrap(), own.kept_key().unwrap());
+        let issuer = Issuer::new(authority(START).unwrap(), own.authority_key_on_disk().unwrap());
         let forged = params.signed_by(&key, &issuer).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&own.authority).unwrap()).unwrap();

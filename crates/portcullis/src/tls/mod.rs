@@ -1,6 +1,8 @@
 //! TLS of the server binary: certificates, keys, the rustls configuration.
 //! Never: sockets.
 
-pub(crate) mod server_config; // how TLS is spoken
-pub(crate) mod certificate; // how long a certificate is valid, and for which names
+pub(crate) mod server_config; // TLS of the public listener
+pub(crate) mod certificate; // validity and names of a certificate
+pub(crate) mod certificate_files; // a chain and its key, read from files
 pub(crate) mod development; // certificates for this machine only
+pub(crate) mod error; // why there is no TLS

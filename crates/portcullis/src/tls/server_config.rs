@@ -1,5 +1,5 @@
-//! How TLS is spoken: 1.3 and 1.2, `http/1.1`, no early data; the certificate can be replaced.
-//! Never: a key that others on the machine can read.
+//! TLS of the public listener: 1.3 and 1.2, `http/1.1`, no early data; replaceable certificate.
+//! Never: a private key that other users of the machine can read.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::RwLock;
 use portcullis_model::Now;
-use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
@@ -16,28 +15,16 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::{ConfigError, Profile, Settings, TlsFiles, TlsSettings, Warning, read_private};
+use crate::config::{ConfigError, Profile, Settings, TlsFiles, TlsSettings, Warning};
 use crate::tls::certificate::{self, ServerNames, Validity};
-use crate::tls::development::{DevelopmentTls, DevelopmentTlsError};
+use crate::tls::certificate_files;
+use crate::tls::development::DevelopmentTls;
+use crate::tls::error::TlsError;
 
-/// Why TLS cannot be spoken.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TlsError {
-    /// The operator's files cannot be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The development certificates cannot be made.
-    #[error(transparent)]
-    Development(#[from] DevelopmentTlsError),
-    /// The library refuses.
-    #[error("cannot set up tls: {0}")]
-    Rustls(#[from] rustls::Error),
-}
-
-/// The certificate in force; connections made before a change keep the one they saw.
+/// Current certificate; a connection keeps the one of its handshake.
 #[derive(Debug)]
 pub(crate) struct Certificate {
     key: RwLock<Arc<CertifiedKey>>,
@@ -67,7 +54,7 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// A certificate that was read and checked.
+/// Certificate that was read and checked.
 struct ReadCertificate {
     key: CertifiedKey,
     validity: Validity,
@@ -84,7 +71,7 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Reads or makes the certificate; `None` when TLS is off.
+    /// Reads or creates the certificate; `None` when TLS is off.
     pub(crate) fn load(settings: &Settings, now: Now) -> Result<Option<Self>, TlsError> {
         let names = settings.server_names();
         match &settings.tls {
@@ -101,8 +88,8 @@ impl Tls {
         }
     }
 
-    /// Checks the operator's certificate; gives warnings. Our own one is made again when it has to
-    /// be.
+    /// Checks the operator's certificate and returns warnings. Development certificates are not
+    /// checked: they are created again when needed.
     pub(crate) fn inspect(settings: &Settings, now: Now) -> Result<Vec<Warning>, TlsError> {
         let TlsSettings::Files(files) = &settings.tls else { return Ok(Vec::new()) };
         let names = settings.server_names();
@@ -123,12 +110,12 @@ impl Tls {
         Ok(Self { config, certificate, files: files.clone(), names, development })
     }
 
-    /// Where our own authority lies, if the certificate is ours.
+    /// File of the development authority, if the certificate is a development certificate.
     pub(crate) fn authority(&self) -> Option<&Path> {
         self.development.as_ref().map(|development| development.authority.as_path())
     }
 
-    /// Reads the certificate again and gives warnings; when that fails the one in force stays.
+    /// Reads the certificate again and returns warnings; after an error the old one stays in use.
     pub(crate) fn reload(&self, now: Now) -> Result<Vec<Warning>, TlsError> {
         if let Some(development) = &self.development {
             development.renew(now)?;
@@ -145,7 +132,7 @@ fn read_checked(
     names: &ServerNames,
     now: Now,
 ) -> Result<ReadCertificate, TlsError> {
-    let key = read(files)?;
+    let key = certificate_files::read(files)?;
     let (validity, warnings) = certificate::check(files, &key.cert, names, now)?;
     Ok(ReadCertificate { key, validity, warnings })
 }
@@ -171,21 +158,21 @@ fn server_config(
     // Early data can be replayed by anyone who saw it (T-104).
     config.max_early_data_size = 0;
     if verifies {
-        // A resumed session would outlive the certificate it was begun with.
+        // A resumed session would outlive the client certificate of its first handshake.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     } else {
-        // Resumption by tickets whose keys rotate: no table of sessions that shards would share.
+        // Resumption by tickets whose keys rotate: shards share no table of sessions.
         config.ticketer = Ticketer::new()?;
     }
     Ok(config)
 }
 
-/// Clients have to show a certificate that one of these authorities issued for clients, and that
-/// is valid now. Whose it is counts for nothing after that: a connection still signs in.
+/// Requires a client certificate that is valid now and that one of these authorities issued for
+/// clients. It does not authenticate a user: a connection still sends a token.
 pub(crate) fn clients(authorities: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let fault = |why: String| {
-        let mend = "name the certificates of the authorities that vouch for your clients, in PEM";
+        let mend = "name a PEM file of the authorities that issue certificates for your clients";
         ConfigError::file("tls.client_ca_file", authorities, why, mend)
     };
     let mut roots = RootCertStore::empty();
@@ -194,35 +181,13 @@ pub(crate) fn clients(authorities: &Path) -> Result<Arc<dyn ClientCertVerifier>,
         .map_err(|error| fault(format!("it cannot be read ({error})")))?;
     for authority in found {
         let added = roots.add(authority);
-        added.map_err(|error| fault(format!("it holds what is no authority ({error})")))?;
+        added.map_err(|error| {
+            fault(format!("it contains a certificate that is no authority ({error})"))
+        })?;
     }
     let provider = Arc::new(default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-    verifier.map_err(|error| fault(format!("it holds no authority ({error})")).into())
-}
-
-/// Reads a chain and its key, and whether they belong together.
-pub(crate) fn read(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
-    let chain = CertificateDer::pem_file_iter(&files.certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| certificate_fault(files, format!("it cannot be read ({error})")))?;
-    if chain.is_empty() {
-        return Err(certificate_fault(files, String::from("it holds no certificate")));
-    }
-    let key_fault = |why: String| {
-        ConfigError::file("tls.key_file", &files.key, why, "name the certificate's key, in PEM")
-    };
-    let text = read_private("tls.key_file", &files.key)?;
-    let key = PrivateKeyDer::from_pem_slice(text.expose())
-        .map_err(|error| key_fault(format!("it holds no private key ({error})")))?;
-    let provider: CryptoProvider = default_provider();
-    let pair = CertifiedKey::from_der(chain, key, &provider);
-    pair.map_err(|error| key_fault(format!("it does not fit the certificate ({error})")).into())
-}
-
-fn certificate_fault(files: &TlsFiles, why: String) -> TlsError {
-    let mend = "name your certificate chain in PEM, the server's own certificate first";
-    ConfigError::file("tls.certificate_file", &files.certificate, why, mend).into()
+    verifier.map_err(|error| fault(format!("it contains no authority ({error})")).into())
 }
 
 #[cfg(test)]
@@ -265,14 +230,15 @@ mod tests {
         let cases = [
             (at("tls.pem"), at("tls.key"), ""),
             (at("none.pem"), at("tls.key"), "tls.certificate_file is"),
-            (at("empty.pem"), at("tls.key"), "holds no certificate"),
+            (at("empty.pem"), at("tls.key"), "contains no certificate"),
             (at("tls.pem"), at("none.key"), "tls.key_file is"),
-            (at("tls.pem"), at("empty.pem"), "holds no private key"),
+            (at("tls.pem"), at("empty.pem"), "contains no private key"),
             (at("tls.pem"), at("open.key"), "chmod 600"),
-            (at("tls.pem"), other.path().join("tls.key"), "does not fit"),
+            (at("tls.pem"), other.path().join("tls.key"), "does not match"),
         ];
         for (certificate, key, expect) in cases {
-            let error = read(&TlsFiles { certificate, key, client_ca: None }).err();
+            let error =
+                certificate_files::read(&TlsFiles { certificate, key, client_ca: None }).err();
             let text = error.map(|error| error.to_string()).unwrap_or_default();
             assert_eq!(text.is_empty(), expect.is_empty(), "{text}");
             assert!(text.contains(expect), "{expect}: {text}");
@@ -280,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_certificate_is_shown_after_a_reload_and_a_bad_one_never() {
+    fn replaced_certificate_is_used_after_a_reload_unless_it_is_invalid() {
         let directory = tempfile::tempdir().unwrap();
         let tls = development(directory.path());
         let leaf = || tls.certificate.key.read().cert.first().cloned();
@@ -294,7 +260,7 @@ mod tests {
         assert_eq!(days_left(later), 90);
         let renewed = leaf();
         assert_ne!(renewed, before);
-        // The operator's own files are never made again, so a bad one is an error.
+        // The operator's own files are never created again, so an invalid one is an error.
         let files = tls.files.clone();
         let names = ServerNames::default();
         let theirs = Tls::from_files(&files, None, names, Profile::Production, later).unwrap();

@@ -46,7 +46,7 @@ fn rotation_keeps_old_tokens_and_revocation_ends_them() {
     done(&server, &["keys", "revoke", &first], "");
     assert_eq!(old.close_code(), Some(4401));
     let explained = done(&server, &["token", "explain"], &ann.token);
-    assert!(explained.contains("refused (key)"), "{explained}");
+    assert!(explained.contains("rejected (key)"), "{explained}");
     assert_eq!(new.ask("room:list", &json!({}))["ok"], true);
     let error = refused(&server, &["keys", "revoke", &first], "");
     assert!(error.contains("no key has the id"), "{error}");
@@ -71,7 +71,7 @@ fn fields_are_sealed_anew_beside_a_running_server() {
     done(&server, &["keys", "rotate", "field"], "");
     rotated(&server, mark);
     let error = refused(&server, &["keys", "revoke", &first], "");
-    assert!(error.contains("only just made"), "{error}");
+    assert!(error.contains("only just created"), "{error}");
     let sealed = done(&server, &["keys", "reencrypt"], "");
     let count: u64 = sealed.split_whitespace().next().unwrap().parse().unwrap();
     assert!(count >= 1, "{sealed}");

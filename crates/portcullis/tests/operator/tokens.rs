@@ -29,18 +29,18 @@ fn what_is_made_connects_and_what_is_wrong_is_explained() {
     };
     let cases = [
         (own.clone(), "accepted, as \"ann\""),
-        (hs256("new user"), "accepted, as a user who is new here"),
-        (ann.token.replace('.', ","), "refused (shape)"),
-        (changed(json!({ "iat": now - 120, "exp": now - 60 })), "refused (expired)"),
-        (changed(json!({ "aud": "another" })), "refused (claims)"),
-        (changed(json!({ "iss": "https://elsewhere.example" })), "refused ("),
-        (changed(json!({ "nonce": "n-0S6" })), "refused (id_token): it is an id-token"),
+        (hs256("new user"), "accepted, as a new user"),
+        (ann.token.replace('.', ","), "rejected (shape)"),
+        (changed(json!({ "iat": now - 120, "exp": now - 60 })), "rejected (expired)"),
+        (changed(json!({ "aud": "another" })), "rejected (claims)"),
+        (changed(json!({ "iss": "https://elsewhere.example" })), "rejected ("),
+        (changed(json!({ "nonce": "n-0S6" })), "rejected (id_token): it is an id-token"),
         (changed(json!({ "token_use": "id" })), "accept = \"id-token\""),
-        (changed(json!({ "events": {} })), "refused (other_token)"),
-        (changed(json!({ "typ": "Refresh" })), "refused (other_token)"),
-        (changed(json!({ "authorization_details": [{}] })), "refused (authorization_details)"),
-        (changed(json!({ "amr": ["mfa"] })), "no second factor is shown"),
-        (format!("{}x", hs256("42")), "refused (s"),
+        (changed(json!({ "events": {} })), "rejected (other_token)"),
+        (changed(json!({ "typ": "Refresh" })), "rejected (other_token)"),
+        (changed(json!({ "authorization_details": [{}] })), "rejected (authorization_details)"),
+        (changed(json!({ "amr": ["mfa"] })), "proves no second factor"),
+        (format!("{}x", hs256("42")), "rejected (s"),
     ];
     for (token, words) in cases {
         let text = done(&server, &["token", "explain"], &token);
@@ -50,7 +50,7 @@ fn what_is_made_connects_and_what_is_wrong_is_explained() {
     }
     done(&server, &["user", "logout", "ann"], "");
     let text = done(&server, &["token", "explain"], &own);
-    assert!(text.contains("refused (revoked)") || text.contains("refused (session)"), "{text}");
+    assert!(text.contains("rejected (revoked)") || text.contains("rejected (session)"), "{text}");
     for (arguments, words) in [
         (["token", "make", "missing"], "there is no user"),
         (["token", "make", "x_1"], "there is no user"),
@@ -67,7 +67,8 @@ fn token_made_for_an_issuer_follows_its_rules() {
     let rules = "scope = [\"chat\", \"read\"]\ntyp = \"at+jwt\"\nprivileged_amr = [\"hwk\"]\n";
     let server = start(&Config { more: String::from(rules), ..Config::default() });
     let make = ["token", "make", "--issuer", "https://id.example", "--subject", "42"];
-    for (more, words) in [(None, "no second factor"), (Some("--second-factor"), "is shown")] {
+    for (more, words) in [(None, "no second factor"), (Some("--second-factor"), "proves a second")]
+    {
         let arguments: Vec<_> = make.into_iter().chain(more).collect();
         let made = done(&server, &arguments, "");
         let text = done(&server, &["token", "explain"], &made);
@@ -76,5 +77,5 @@ fn token_made_for_an_issuer_follows_its_rules() {
         assert_eq!(answer["ok"], true);
     }
     let text = done(&server, &["token", "explain"], &hs256("42"));
-    assert!(text.contains("refused (other_token)") && text.contains("typ"), "{text}");
+    assert!(text.contains("rejected (other_token)") && text.contains("typ"), "{text}");
 }

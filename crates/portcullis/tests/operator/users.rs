@@ -89,7 +89,7 @@ fn t059_logout_of_all_ends_every_session_and_token_after_a_confirmation() {
         assert_eq!(client.ask("room:list", &json!({}))["ok"], true);
     }
     let line = done(&server, &["user", "logout", "--all"], "yes\n");
-    assert!(line.contains("2 users logged out; "), "{line}");
+    assert!(line.contains("2 users signed out; "), "{line}");
     for client in &mut clients {
         assert_eq!(client.close_code(), Some(4401));
     }

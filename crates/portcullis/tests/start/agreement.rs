@@ -45,9 +45,9 @@ fn certificates() -> Vec<(String, &'static str)> {
     vec![
         (production("none.pem", "good.key"), "tls.certificate_file is none.pem"),
         (production("good.pem", "none.key"), "tls.key_file is none.key"),
-        (production("good.pem", "other.key"), "does not fit the certificate"),
+        (production("good.pem", "other.key"), "does not match the certificate"),
         (production("good.pem", "open.key"), "chmod 600"),
-        (production("good.key", "good.key"), "it holds no certificate"),
+        (production("good.key", "good.key"), "it contains no certificate"),
         (production("old.pem", "old.key"), "it expired on 2021-01-01"),
         (production("early.pem", "early.key"), "it is valid from 2120-01-01 only"),
         (production("other.pem", "other.key"), "it names none of the hosts"),
@@ -205,8 +205,8 @@ fn data_directory_that_cannot_be_used_is_rejected_alike() {
         ("foreign", "chmod 700 foreign"),
         ("keys", "holds no keys"),
         ("ring", "holds no keys"),
-        ("link", "a link to nothing"),
-        ("log", "security-log.key in it holds 5 bytes instead of 43"),
+        ("link", "a link to a missing file"),
+        ("log", "its security-log.key has 5 bytes instead of 43"),
         ("log-open", "chmod 600"),
     ] {
         let [check, serve] = ["check", "serve"].map(|verb| {

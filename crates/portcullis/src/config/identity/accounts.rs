@@ -1,4 +1,4 @@
-//! `[accounts]`: who may sign up, and how accounts are kept safe (T-027 to T-029).
+//! `[accounts]`: registration, second factors, and rules for passwords (T-027 to T-029).
 //! Never: passwords or keys.
 
 use std::path::PathBuf;
@@ -18,34 +18,34 @@ pub(crate) struct AccountsSection {
     enabled: Option<bool>,
     /// `open`, `invitation` or `closed`; `open`.
     registration: Option<String>,
-    /// The issuer our own tokens name; `https://portcullis`.
+    /// The issuer of access tokens of this server; `https://portcullis`.
     issuer: Option<String>,
-    /// Who needs a second factor: `none`, `admins`, `staff` or `all`; `admins`, in development
-    /// `none`.
+    /// The users that need a second factor: `none`, `admins`, `staff` or `all`; `admins`, in
+    /// development `none`.
     second_factor: Option<String>,
-    /// The name `second_factor` had.
+    /// The old name of `second_factor`.
     admins_need_totp: Option<bool>,
-    /// Words of the site that no new password may be made of; none.
+    /// Words of the site from which no new password can be built; none.
     context_words: Option<Vec<String>>,
-    /// A file with one password a line that nobody may choose; none.
+    /// A file with one rejected password a line; none.
     password_blocklist_file: Option<PathBuf>,
 }
 
-/// How accounts work.
+/// Settings of accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AccountSettings {
     pub(crate) registration: Registration,
     pub(crate) issuer: String,
     pub(crate) second_factor: SecondFactorRule,
-    /// Whether log-ins have to prove a key of the client.
+    /// Whether a login has to prove a key of the client.
     pub(crate) proof_required: bool,
     pub(crate) context_words: Vec<String>,
     pub(crate) password_blocklist: Option<PathBuf>,
 }
 
 impl AccountSettings {
-    /// What the gate decides of it.
-    pub(crate) fn decide(&self, gate: &mut GateOptions) {
+    /// Sets the options of the gate.
+    pub(crate) fn apply_to(&self, gate: &mut GateOptions) {
         gate.proof_required = self.proof_required;
         gate.second_factor = self.second_factor;
     }
@@ -59,7 +59,7 @@ impl AccountSettings {
     }
 }
 
-/// Most configured words; each makes a check of a new password longer.
+/// Most configured words; each one makes the check of a new password slower.
 const WORDS_MAX: usize = 64;
 /// Longest word in characters.
 const WORD_MAX_CHARS: usize = 64;
@@ -73,13 +73,13 @@ fn check_words(words: &[String]) -> Result<(), ConfigError> {
             && !word.chars().any(|char| char.is_whitespace() || char.is_control())
     };
     if words.len() > WORDS_MAX {
-        let (why, mend) = ("there may be 64", "keep those that people would use");
+        let (why, mend) = ("64 is the maximum", "keep the words that users would choose");
         return Err(ConfigError::refused(KEY, words.len().to_string(), why, mend));
     }
     match words.iter().find(|word| !fits(word)) {
         None => Ok(()),
         Some(word) => {
-            let why = "a word has 3 to 64 characters and no blank";
+            let why = "a word has 3 to 64 characters and no space";
             Err(ConfigError::refused(KEY, word, why, "write each word by itself"))
         }
     }
@@ -88,7 +88,7 @@ fn check_words(words: &[String]) -> Result<(), ConfigError> {
 impl AccountsSection {
     pub(crate) fn read(self, profile: Profile) -> Result<AccountSettings, ConfigError> {
         if self.enabled == Some(false) {
-            let mend = "leave it out; registration = \"closed\" keeps strangers out";
+            let mend = "remove it; registration = \"closed\" allows no new accounts";
             return Err(ConfigError::unavailable("accounts.enabled", "false", mend));
         }
         let registration = match self.registration.as_deref() {
@@ -119,15 +119,15 @@ impl AccountsSection {
 
 fn second_factor(
     word: Option<String>,
-    former: Option<bool>,
+    old_name: Option<bool>,
     profile: Profile,
 ) -> Result<SecondFactorRule, ConfigError> {
     let key = "accounts.second_factor";
-    if let Some(former) = former {
-        let mend = if former { "\"admins\"" } else { "\"none\", in development only" };
-        let why = "it is called accounts.second_factor now";
+    if let Some(needed) = old_name {
+        let mend = if needed { "\"admins\"" } else { "\"none\", in development only" };
+        let why = "its new name is accounts.second_factor";
         let mend = format!("write second_factor = {mend}");
-        let seen = former.to_string();
+        let seen = needed.to_string();
         return Err(ConfigError::refused("accounts.admins_need_totp", seen, why, &mend));
     }
     let rule = match word.as_deref() {
@@ -142,8 +142,8 @@ fn second_factor(
         }
     };
     if rule == SecondFactorRule::None && profile != Profile::Development {
-        let why = "a guessed or stolen password would be all an administrator has";
-        let mend = "leave it out: an administrator adds a second factor at the first log-in";
+        let why = "a guessed or stolen password would be enough to become an administrator";
+        let mend = "remove it: an administrator adds a second factor at the first login";
         return Err(ConfigError::refused(key, "\"none\"", why, mend));
     }
     Ok(rule)

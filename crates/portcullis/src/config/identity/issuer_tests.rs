@@ -37,7 +37,7 @@ fn warnings(settings: &Settings) -> Vec<&'static str> {
 }
 
 #[test]
-fn rules_of_an_issuer_are_in_force_and_shown() {
+fn issuer_rules_are_in_force_and_summarised() {
     let key = PublishedKey::generate("main", "ES256");
     let (_directory, path) = key_set(json!([key.jwk()]));
     let more = "accept = \"id-token\"\nscope = [\"chat\"]\ntyp = \"JWT\"\n\
@@ -47,15 +47,15 @@ fn rules_of_an_issuer_are_in_force_and_shown() {
     assert_eq!((known.rules.scope.len(), known.strength), (1, KeyStrength::Usual));
     assert_eq!(settings.gate.second_factor, SecondFactorRule::Admins);
     assert_eq!(warnings(&settings), ["token.issuer.accept"]);
-    let summary = settings.summary(&[]);
+    let summary = crate::config::summary(&settings, &[]);
     for line in ["accept = \"id-token\"", "scope = [\"chat\"]", "acr_claim = [\"aal\"]"] {
         assert!(summary.contains(line), "{line} in {summary}");
     }
-    assert_eq!(read(&summary).unwrap().summary(&[]), summary);
+    assert_eq!(crate::config::summary(&read(&summary).unwrap(), &[]), summary);
 }
 
 #[test]
-fn roles_without_a_rule_for_second_factors_are_warned_of() {
+fn issuer_roles_without_a_second_factor_rule_get_a_warning() {
     let key = PublishedKey::generate("main", "ES256");
     let (_directory, path) = key_set(json!([key.jwk()]));
     let of = |profile: &str, more: &str| read(&text(profile, &issuer(&path, "ES256", more)));
@@ -75,7 +75,7 @@ fn roles_without_a_rule_for_second_factors_are_warned_of() {
 }
 
 #[test]
-fn second_factor_is_one_word_and_none_is_for_development() {
+fn second_factor_none_is_accepted_in_development_only() {
     let of = |profile: &str, word: &str| {
         let accounts = format!("[accounts]\nsecond_factor = {word:?}\n");
         match profile {
@@ -109,7 +109,7 @@ fn second_factor_is_one_word_and_none_is_for_development() {
 }
 
 #[test]
-fn strict_takes_no_rs256_and_no_rsa_key_below_3072_bits() {
+fn strict_rejects_rs256_and_rsa_keys_below_3072_bits() {
     let short = PublishedKey::generate("short-key", "PS256");
     let (_directory, path) = key_set(json!([short.jwk()]));
     let of = |profile: &str, algorithm: &str| {

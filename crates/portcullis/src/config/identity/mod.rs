@@ -2,9 +2,9 @@
 //! Never: a check of a token.
 
 pub(crate) mod token; // [token]
-pub(crate) mod token_rules; // which tokens of an issuer are accepted
+pub(crate) mod token_rules; // rules for tokens of an issuer
 pub(crate) mod accounts; // [accounts]
-pub(crate) mod passwords; // which new passwords are rejected
+pub(crate) mod passwords; // rules for new passwords
 pub(crate) mod session; // [session]
 pub(crate) mod roles; // [[role]], [access], [replay]
 #[cfg(test)]

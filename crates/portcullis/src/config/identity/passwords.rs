@@ -1,4 +1,4 @@
-//! Which new passwords the configuration rejects: words of the site, and a file of known ones.
+//! The rules for new passwords: words of the site, and a file of known passwords.
 //! Never: a password of the file in an error or a log.
 
 use std::fs::File;
@@ -14,19 +14,17 @@ use crate::config::settings::Settings;
 /// Shortest part of a host name that counts as a word.
 const LABEL_MIN_CHARS: usize = 3;
 
-impl Settings {
-    /// What new passwords are held to.
-    ///
-    /// # Errors
-    /// [`ConfigError::File`] when the file cannot be read, or holds too much or nothing.
-    pub(crate) fn password_policy(&self) -> Result<PasswordPolicy, ConfigError> {
-        let mut settled = self.clone();
-        settled.settle_anywhere();
-        let mut words = self.accounts.context_words.clone();
-        words.extend(settled.gate.origins.iter().flat_map(|origin| words_of_origin(origin)));
-        let listed = self.accounts.password_blocklist.as_deref().map(read_list).transpose()?;
-        Ok(PasswordPolicy::new(words, listed.unwrap_or_default()))
-    }
+/// The rules for new passwords.
+///
+/// # Errors
+/// When the file cannot be read, is too large or holds no password.
+pub(crate) fn password_policy(settings: &Settings) -> Result<PasswordPolicy, ConfigError> {
+    let mut settled = settings.clone();
+    settled.settle_anywhere();
+    let mut words = settings.accounts.context_words.clone();
+    words.extend(settled.gate.origins.iter().flat_map(|origin| words_of_origin(origin)));
+    let listed = settings.accounts.password_blocklist.as_deref().map(read_list).transpose()?;
+    Ok(PasswordPolicy::new(words, listed.unwrap_or_default()))
 }
 
 fn read_list(path: &Path) -> Result<ListedPasswords, ConfigError> {
@@ -35,9 +33,9 @@ fn read_list(path: &Path) -> Result<ListedPasswords, ConfigError> {
     let unreadable = |error: std::io::Error| match error.kind() {
         ErrorKind::FileTooLarge => {
             let why = format!("it holds more than {LISTED_MAX} passwords");
-            fault(why, "use a shorter list: the most common passwords matter most")
+            fault(why, "use a shorter list of the most common passwords")
         }
-        _ => fault(format!("it cannot be read ({error})"), "name a file this user can read"),
+        _ => fault(format!("it cannot be read ({error})"), "name a file that this user can read"),
     };
     let file = File::open(path).map_err(unreadable)?;
     let is_file = file.metadata().map_err(unreadable)?.is_file();
@@ -46,13 +44,13 @@ fn read_list(path: &Path) -> Result<ListedPasswords, ConfigError> {
     }
     let listed = ListedPasswords::read(BufReader::new(file)).map_err(unreadable)?;
     if listed.is_empty() {
-        let why = String::from("no line of it has 8 or more characters");
+        let why = String::from("it has no line with 8 or more characters");
         return Err(fault(why, "name a text file with one password a line"));
     }
     Ok(listed)
 }
 
-/// The host of an origin, and the parts of its name; nothing of an address.
+/// The host name of an origin and its parts; an IP address has none.
 fn words_of_origin(origin: &str) -> Vec<String> {
     let host = origin.split_once("://").map_or(origin, |(_, host)| host);
     if host.starts_with('[') {
@@ -72,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_origins_are_host_names_and_their_parts() {
+    fn words_of_an_origin_are_its_host_name_and_parts() {
         assert_eq!(
             words_of_origin("https://chat.example:8443"),
             ["chat", "example", "chat.example"]
@@ -84,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn list_without_passwords_is_a_fault() {
+    fn blocklist_without_passwords_is_rejected() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("list");
         std::fs::write(&path, "short\n").unwrap();

@@ -1,5 +1,5 @@
-//! `[[role]]`, `[access]` and `[replay]`: who may send what, and what a copy is told by.
-//! Never: a rule for an event nobody declares; the start refuses it.
+//! `[[role]]`, `[access]` and `[replay]`: roles, their events, and protection against replays.
+//! Never: a rule for an undeclared event, which stops the start.
 
 use std::collections::BTreeMap;
 
@@ -15,11 +15,11 @@ use crate::config::read::error::ConfigError;
 pub(crate) struct RoleSection {
     /// `^[a-z][a-z0-9_-]{0,31}$`, none of `admin`, `moderator`, `user`.
     name: String,
-    /// Events who holds it may send; with `:any` behind, in every room.
+    /// Events that the role can send; with the suffix `:any`, in every room.
     actions: Vec<String>,
 }
 
-/// Reads the roles there are and what they are granted; numbers are the place in the file.
+/// Reads the roles and their events; roles are numbered in the order of the file.
 pub(crate) fn read_roles(
     sections: &[RoleSection],
     access: &BTreeMap<String, Vec<String>>,
@@ -28,9 +28,9 @@ pub(crate) fn read_roles(
     for section in sections {
         let role = rules.table.define(&section.name).map_err(|error| {
             let why = match error {
-                RoleError::Name => "it is no name of a role",
-                RoleError::Taken => "there is a role of that name",
-                RoleError::TooMany => "there may be 24",
+                RoleError::Name => "it is not a valid role name",
+                RoleError::Taken => "another role has this name",
+                RoleError::TooMany => "24 roles are the maximum",
             };
             let mend = "write a-z 0-9 _ -, a letter first, 32 at most, each name once";
             ConfigError::refused("role.name", format!("{:?}", section.name), why, mend)
@@ -52,7 +52,7 @@ pub(crate) fn read_roles(
     Ok(rules)
 }
 
-/// Reads what a copy of single events is told by.
+/// Reads the replay protection of events.
 pub(crate) fn read_replay(
     section: &BTreeMap<String, String>,
     strict: bool,
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_grants_and_rules_are_read() {
+    fn roles_access_and_replay_are_read() {
         let text = r#"
             [[role]]
             name = "support"
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_role_or_rule_is_refused() {
+    fn invalid_role_or_rule_is_rejected() {
         let cases = [
             ("[[role]]\nname = \"Support\"", "role.name"),
             ("[[role]]\nname = \"admin\"", "role.name"),

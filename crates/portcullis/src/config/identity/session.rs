@@ -1,5 +1,5 @@
-//! `[session]`: how long a log-in lasts, and a connection of it (T-057, T-146).
-//! Never: for ever.
+//! `[session]`: how long sessions and their connections last (T-057, T-146).
+//! Never: without an end.
 
 use portcullis_accounts::{SESSION_TIME_LONGEST_S, SessionTimes};
 use portcullis_guard::SessionTimeouts;
@@ -11,28 +11,28 @@ use crate::config::read::error::ConfigError;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SessionSection {
-    /// Without a message or a newer token for so long a connection ends; 1800.
+    /// Time without a message or a new token after which a connection ends; 1800.
     idle_s: Option<u64>,
-    /// After so long a connection ends, whatever happens; 28800.
+    /// Time after which a connection ends in any case; 28800.
     absolute_s: Option<u64>,
-    /// Without a refresh for so long a log-in ends; 604800, 7 days.
+    /// Time without a refresh after which a session ends; 604800, 7 days.
     login_idle_s: Option<u64>,
-    /// After so long a log-in ends, whatever happens; 2592000, 30 days.
+    /// Time after which a session ends in any case; 2592000, 30 days.
     login_absolute_s: Option<u64>,
-    /// Log-ins one user may have at a time; 20.
+    /// Sessions of one user; 20.
     logins_per_user: Option<u32>,
 }
 
-/// The longest any of them may be: 90 days.
+/// Longest time of all keys: 90 days.
 const LONGEST_S: u64 = SESSION_TIME_LONGEST_S.unsigned_abs();
 
 impl SessionSection {
     pub(crate) fn read(&self) -> Result<(SessionTimeouts, SessionTimes), ConfigError> {
-        let patience = SessionTimeouts::default();
+        let timeouts = SessionTimeouts::default();
         let times = SessionTimes::default();
-        let idle_s = within("session.idle_s", self.idle_s, patience.idle_ms / 1000)?;
+        let idle_s = within("session.idle_s", self.idle_s, timeouts.idle_ms / 1000)?;
         let absolute_s =
-            within("session.absolute_s", self.absolute_s, patience.absolute_ms / 1000)?;
+            within("session.absolute_s", self.absolute_s, timeouts.absolute_ms / 1000)?;
         let login_idle = within("session.login_idle_s", self.login_idle_s, seconds(times.idle_s))?;
         let login_absolute =
             within("session.login_absolute_s", self.login_absolute_s, seconds(times.absolute_s))?;
@@ -73,14 +73,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_bounded_and_reach_their_place() {
+    fn session_times_are_bounded_and_set() {
         let read = |text: &str| toml::from_str::<SessionSection>(text).unwrap().read();
-        let (patience, times) = read("").unwrap();
-        assert_eq!((patience, times), (SessionTimeouts::default(), SessionTimes::default()));
+        let (timeouts, times) = read("").unwrap();
+        assert_eq!((timeouts, times), (SessionTimeouts::default(), SessionTimes::default()));
         let text = "idle_s = 1\nabsolute_s = 2\nlogin_idle_s = 3\nlogin_absolute_s = 4\n\
                     logins_per_user = 5";
-        let (patience, times) = read(text).unwrap();
-        assert_eq!((patience.idle_ms, patience.absolute_ms), (1_000, 2_000));
+        let (timeouts, times) = read(text).unwrap();
+        assert_eq!((timeouts.idle_ms, timeouts.absolute_ms), (1_000, 2_000));
         assert_eq!((times.idle_s, times.absolute_s, times.per_user_max), (3, 4, 5));
         for bad in ["idle_s = 0", "absolute_s = 7776001", "logins_per_user = 0"] {
             assert!(read(bad).is_err(), "{bad}");

@@ -1,5 +1,5 @@
-//! `[[token.issuer]]`: whose tokens are believed beside our own (T-030 to T-050).
-//! Never: a secret in the file itself, or in a text.
+//! `[[token.issuer]]`: other issuers whose tokens are accepted (T-030 to T-050).
+//! Never: a secret in the configuration file or in an error text.
 
 use std::path::PathBuf;
 
@@ -24,40 +24,41 @@ pub(crate) struct TokenSection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct IssuerSection {
-    /// `iss` of its tokens, exactly.
+    /// The exact `iss` of its tokens.
     issuer: Option<String>,
-    /// `aud` of its tokens, exactly.
+    /// The exact `aud` of its tokens.
     pub(crate) audience: Option<String>,
-    /// What may stand in `aud` beside it.
+    /// Other values that `aud` can contain.
     audience_beside: Vec<String>,
     /// `HS256`, `RS256`, `PS256`, `ES256` or `EdDSA`.
     algorithm: Option<String>,
-    /// The secret of 32 bytes or more, not readable by others; one line end is cut off. HS256.
+    /// The file of the secret for HS256: 32 bytes or more, not readable by other users. A line end
+    /// is removed.
     pub(crate) secret_file: Option<PathBuf>,
     /// The secret itself, from the environment only.
     #[serde(deserialize_with = "secret")]
     pub(crate) secret: Option<Secret<String>>,
     /// A JSON Web Key Set, read at the start.
     jwks_file: Option<PathBuf>,
-    /// Where the issuer publishes its JSON Web Key Set.
+    /// The address of the JSON Web Key Set of the issuer.
     jwks_url: Option<String>,
-    /// The authorities that vouch for that address, in PEM, in place of the machine's.
+    /// Certificate authorities for that address, in PEM, in place of those of the machine.
     jwks_ca_file: Option<PathBuf>,
-    /// The claim that lists roles, name by name; with it the issuer is trusted to give them.
+    /// The path of the claim that lists roles; with it, the issuer can assign roles.
     roles_claim: Option<Vec<String>>,
-    /// Which tokens are accepted: `access-token`, or `id-token` as well; `access-token`.
+    /// The accepted tokens: `access-token`, or `id-token` for both kinds; `access-token`.
     pub(crate) accept: Option<String>,
     /// Scopes that a token has to list, all of them.
     pub(crate) scope: Vec<String>,
     /// The type that the header of a token has to name (`typ`).
     pub(crate) typ: Option<String>,
-    /// Methods (`amr`) that show a second factor; one of them is enough.
+    /// Methods (`amr`) that prove a second factor; one of them is enough.
     pub(crate) privileged_amr: Vec<String>,
-    /// Where a token lists methods, name by name; `["amr"]`.
+    /// The path of the claim that lists methods; `["amr"]`.
     pub(crate) amr_claim: Option<Vec<String>>,
-    /// Classes (`acr`) that show a second factor; one of them is enough.
+    /// Classes (`acr`) that prove a second factor; one of them is enough.
     pub(crate) privileged_acr: Vec<String>,
-    /// Where a token names its class, name by name; `["acr"]`.
+    /// The path of the claim that names the class; `["acr"]`.
     pub(crate) acr_claim: Option<Vec<String>>,
 }
 
@@ -65,7 +66,7 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<St
     String::deserialize(deserializer).map(|text| Some(Secret::new(text)))
 }
 
-/// Where an issuer's keys come from.
+/// The source of the keys of an issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeySource {
     SecretFile(PathBuf),
@@ -74,7 +75,7 @@ pub(crate) enum KeySource {
     JwksUrl { url: String, authorities: Option<PathBuf> },
 }
 
-/// What the summary tells of an issuer.
+/// The facts about an issuer for the summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IssuerFacts {
     pub(crate) issuer: String,
@@ -86,19 +87,19 @@ pub(crate) struct IssuerFacts {
     pub(crate) source: KeySource,
 }
 
-/// What the section comes to.
+/// All configured issuers.
 #[derive(Default)]
 pub(crate) struct Issuers {
-    /// With keys that are known now.
+    /// Issuers with keys from files or secrets.
     pub(crate) known: Vec<Issuer>,
-    /// With keys that are fetched.
+    /// Issuers whose keys are fetched.
     pub(crate) remote: Vec<RemoteIssuer>,
     pub(crate) facts: Vec<IssuerFacts>,
 }
 
 impl TokenSection {
-    /// Refuses a secret that stands in the file: files are copied, shown and committed.
-    pub(crate) fn refuse_secrets(&self) -> Result<(), ConfigError> {
+    /// Rejects a secret in the file, because files are copied, shown and committed.
+    pub(crate) fn reject_secrets(&self) -> Result<(), ConfigError> {
         if self.issuer.iter().all(|issuer| issuer.secret.is_none()) {
             return Ok(());
         }
@@ -107,7 +108,7 @@ impl TokenSection {
         Err(ConfigError::refused("token.issuer.secret", "set in the file", why, mend))
     }
 
-    /// `private` is whether keys may be fetched from private addresses.
+    /// `private` allows to fetch keys from private addresses.
     pub(crate) fn read(self, profile: Profile, private: bool) -> Result<Issuers, ConfigError> {
         let mut issuers = Issuers::default();
         for section in self.issuer {
@@ -127,11 +128,10 @@ impl IssuerSection {
         let algorithm = self.algorithm(profile)?;
         let rules = self.rules()?;
         let name = |key, value: Option<String>, mend| value.ok_or_else(|| missing(key, mend));
-        let issuer = name("token.issuer.issuer", self.issuer, "write what its tokens name as iss")?;
-        let audience =
-            name("token.issuer.audience", self.audience, "write what its tokens name as aud")?;
-        // A key that fits nothing, until the issuer's own take its place.
-        let nothing = IssuerKey::EdDsaPublic(Vec::new());
+        let issuer = name("token.issuer.issuer", self.issuer, "write the iss of its tokens")?;
+        let audience = name("token.issuer.audience", self.audience, "write the aud of its tokens")?;
+        // A key that verifies nothing, until the keys of the issuer replace it.
+        let placeholder = IssuerKey::EdDsaPublic(Vec::new());
         let like = Issuer {
             audience_beside: self.audience_beside.clone(),
             roles_claim: self.roles_claim.clone(),
@@ -140,9 +140,9 @@ impl IssuerSection {
                 Profile::Development | Profile::Production => KeyStrength::Usual,
                 Profile::Strict => KeyStrength::Strong,
             },
-            ..Issuer::new(&issuer, &audience, nothing)
+            ..Issuer::new(&issuer, &audience, placeholder)
         };
-        let keys = Keys {
+        let keys = IssuerKeySettings {
             algorithm,
             secret_file: self.secret_file,
             secret: self.secret,
@@ -170,7 +170,7 @@ impl IssuerSection {
         let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text);
         let known = known.ok_or_else(|| ConfigError::no_such_choice(key, text, mend))?;
         if (known, profile) == (Algorithm::Rs256, Profile::Strict) {
-            let why = "its padding, RSASSA-PKCS1-v1_5, is below what the strict profile promises";
+            let why = "the strict profile does not accept its padding, RSASSA-PKCS1-v1_5";
             let mend = "let the issuer sign with PS256, ES256 or EdDSA, or use \"production\"";
             return Err(ConfigError::refused(key, "\"RS256\"", why, mend));
         }
@@ -179,7 +179,7 @@ impl IssuerSection {
 }
 
 /// The keys of one section.
-struct Keys {
+struct IssuerKeySettings {
     algorithm: Algorithm,
     secret_file: Option<PathBuf>,
     secret: Option<Secret<String>>,
@@ -188,7 +188,7 @@ struct Keys {
     authorities: Option<PathBuf>,
 }
 
-impl Keys {
+impl IssuerKeySettings {
     fn read(
         self,
         profile: Profile,
@@ -200,7 +200,7 @@ impl Keys {
         let published = self.jwks_file.is_some() || self.jwks_url.is_some();
         match (self.algorithm, shared, published) {
             (Algorithm::Hs256, _, true) => {
-                let why = "HS256 has a shared secret, and no keys anybody may see";
+                let why = "HS256 has a shared secret and no public keys";
                 let mend = "use secret_file, or the algorithm of the keys";
                 Err(ConfigError::refused("token.issuer.algorithm", "\"HS256\"", why, mend))
             }
@@ -233,7 +233,7 @@ impl Keys {
                 })?;
                 let known = read_jwks(&text, self.algorithm, &like)
                     .map_err(|error| ConfigError::file(key, &path, error.to_string(), mend))?;
-                // A file is the operator's own, so what is wrong in it stops the start.
+                // The operator can correct the file, so an invalid key stops the start.
                 if let Some(unusable) = known.unusable.first() {
                     let why = format!("it has a key that cannot be used: {unusable}");
                     return Err(ConfigError::file(key, &path, why, "remove or replace the key"));
@@ -245,7 +245,7 @@ impl Keys {
                 let authorities = self.authorities;
                 let policy = read_policy(private, authorities.as_deref())?;
                 let target = Target::parse(&url, &policy).map_err(|error| {
-                    let mend = "write the https address the issuer publishes its keys at";
+                    let mend = "write the https address of the key set of the issuer";
                     let key = "token.issuer.jwks_url";
                     ConfigError::refused(key, "set", error.to_string(), mend)
                 })?;
@@ -278,7 +278,7 @@ fn read_policy(
     let bytes =
         std::fs::read(path).map_err(|error| fault(format!("it cannot be read ({error})")))?;
     let policy = Policy { roots_pem: Some(bytes), ..policy };
-    // The client that will use them tells whether they can be used.
+    // Creating the client checks the certificates.
     Client::new(policy.clone()).map_err(|error| fault(error.to_string()))?;
     Ok(policy)
 }
@@ -300,7 +300,7 @@ fn read_secret(
             Ok((Secret::new(bytes), KeySource::SecretFile(path)))
         }
         (None, Some(_)) if profile == Profile::Strict => {
-            let why = "every program this process starts, and its crash dumps, hold it";
+            let why = "child processes and crash dumps would contain it";
             let seen = "set in the environment";
             Err(ConfigError::refused("token.issuer.secret", seen, why, "write secret_file"))
         }
@@ -320,5 +320,5 @@ fn read_secret(
 }
 
 fn missing(key: &str, mend: &str) -> ConfigError {
-    ConfigError::refused(key, "missing", "an issuer cannot be checked without it", mend)
+    ConfigError::refused(key, "missing", "tokens of the issuer cannot be verified without it", mend)
 }

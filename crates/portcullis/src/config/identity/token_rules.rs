@@ -1,5 +1,5 @@
-//! `[[token.issuer]]`: which of an issuer's tokens are accepted, and which show a second factor.
-//! Never: a rule that is silently put right.
+//! `[[token.issuer]]`: which tokens of an issuer are accepted, and which prove a second factor.
+//! Never: a silent correction of a rule.
 
 use portcullis_guard::{FactorRule, IssuerRules, SecondFactorRule, TokenKind};
 use toml::{Table, Value};
@@ -7,15 +7,14 @@ use toml::{Table, Value};
 use crate::config::identity::token::{IssuerFacts, IssuerSection};
 use crate::config::profile::Profile;
 use crate::config::read::error::ConfigError;
-use crate::config::settings::Settings;
 use crate::config::warning::Warning;
 
-/// Which tokens an issuer's are, by the words of the configuration.
+/// The words for the kinds of tokens.
 pub(crate) const KINDS: [(&str, TokenKind); 2] =
     [("access-token", TokenKind::Access), ("id-token", TokenKind::Id)];
 
 impl IssuerSection {
-    /// What tokens of the issuer have to be beside genuine.
+    /// The rules for tokens of the issuer, beside the signature.
     pub(crate) fn rules(&self) -> Result<IssuerRules, ConfigError> {
         let kind = match self.accept.as_deref() {
             None => TokenKind::default(),
@@ -30,8 +29,8 @@ impl IssuerSection {
             ("token.issuer.acr_claim", &self.acr_claim, &self.privileged_acr),
         ] {
             if path.is_some() && values.is_empty() {
-                let why = "no value of it is named that shows a second factor";
-                let mend = "set privileged_amr or privileged_acr beside it";
+                let why = "no value is listed that proves a second factor";
+                let mend = "set privileged_amr or privileged_acr too";
                 return Err(ConfigError::refused(key, "set", why, mend));
             }
         }
@@ -82,7 +81,7 @@ impl IssuerFacts {
     }
 }
 
-/// Refuses issuers whose users could never come in, where everybody needs a second factor.
+/// Rejects issuers whose users could never connect, because all users need a second factor.
 pub(crate) fn check_factors(
     issuers: &[IssuerFacts],
     rule: SecondFactorRule,
@@ -90,8 +89,8 @@ pub(crate) fn check_factors(
     let lacks = |facts: &&IssuerFacts| !facts.rules.factors.is_set();
     match issuers.iter().find(lacks) {
         Some(facts) if rule == SecondFactorRule::All => {
-            let why = "users of this issuer could not connect: nothing says which of its tokens \
-                       show a second factor";
+            let why = "users of this issuer could not connect: no rule tells which of its tokens \
+                       prove a second factor";
             let mend = "set privileged_amr or privileged_acr of the issuer";
             let seen = format!("missing for {:?}", facts.issuer);
             Err(ConfigError::refused("token.issuer.privileged_amr", seen, why, mend))
@@ -100,33 +99,35 @@ pub(crate) fn check_factors(
     }
 }
 
-impl Settings {
-    /// Issuers that give roles which have no effect, and weak signatures.
-    pub(crate) fn issuer_warnings(&self) -> Vec<Warning> {
-        let mut warnings = Vec::new();
-        for facts in &self.issuers {
-            let gives_roles = facts.roles_claim.is_some();
-            let withheld = self.accounts.second_factor != SecondFactorRule::None;
-            if gives_roles && withheld && !facts.rules.factors.is_set() {
-                let text = format!(
-                    "not set for {:?}: roles that keep order, such as admin and moderator, have no \
-                     effect for its users; name the values of amr or acr (privileged_acr) that \
-                     show a second factor",
-                    facts.issuer
-                );
-                warnings.push(Warning::new("token.issuer.privileged_amr", text));
-            }
-            if facts.rules.kind == TokenKind::Id && self.profile != Profile::Development {
-                let text = format!(
-                    "\"id-token\" for {:?}: an id-token is meant for the client, so it is in more \
-                     places than an access token; prefer access tokens where the issuer has them",
-                    facts.issuer
-                );
-                warnings.push(Warning::new(ACCEPT, text));
-            }
+/// Warnings about issuers whose roles have no effect, and about id-tokens.
+pub(crate) fn issuer_warnings(
+    issuers: &[IssuerFacts],
+    rule: SecondFactorRule,
+    profile: Profile,
+) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for facts in issuers {
+        let gives_roles = facts.roles_claim.is_some();
+        let withheld = rule != SecondFactorRule::None;
+        if gives_roles && withheld && !facts.rules.factors.is_set() {
+            let text = format!(
+                "not set for {:?}: privileged roles, such as admin and moderator, have no effect \
+                     for its users; list the values of amr, or of acr in privileged_acr, that \
+                     prove a second factor",
+                facts.issuer
+            );
+            warnings.push(Warning::new("token.issuer.privileged_amr", text));
         }
-        warnings
+        if facts.rules.kind == TokenKind::Id && profile != Profile::Development {
+            let text = format!(
+                "\"id-token\" for {:?}: an id-token is meant for the client, so it is stored in \
+                     more places than an access token; use access tokens if the issuer has them",
+                facts.issuer
+            );
+            warnings.push(Warning::new(ACCEPT, text));
+        }
     }
+    warnings
 }
 
 #[cfg(test)]
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_of_an_issuer_are_read_with_their_defaults() {
+    fn issuer_rules_are_read_with_their_defaults() {
         assert_eq!(rules(""), Ok(IssuerRules::default()));
         let all = "accept = \"id-token\"\nscope = [\"chat\", \"https://a.example/write\"]\n\
                    typ = \"application/at+jwt\"\nprivileged_amr = [\"mfa\", \"hwk\"]\n\
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_cannot_hold_are_rejected_with_their_key() {
+    fn invalid_issuer_rule_is_rejected_with_its_key() {
         let cases = [
             ("accept = \"any\"", "token.issuer.accept"),
             ("scope = [\"a b\"]", "token.issuer.scope"),

@@ -1,5 +1,5 @@
-//! `[capacity]`: how many at a time. Answers exhaustion (T-083 to T-087).
-//! Never: without a bound.
+//! `[capacity]`: how many connections, rooms and users there can be (exhaustion, T-083 to T-087).
+//! Never: an unbounded number.
 
 use portcullis_chat::ChatOptions;
 use portcullis_guard::{CapacityOptions, DirectoryLimits, GateOptions, WhenUserFull};
@@ -9,50 +9,50 @@ use serde::Deserialize;
 use crate::config::read::error::ConfigError;
 use crate::config::read::number::within;
 
-/// `[capacity]`; the gate knows the ranges.
+/// `[capacity]`; the gate checks the ranges.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CapacitySection {
-    /// Connections in all; 10000.
+    /// All connections; 10000.
     connections_total: Option<u32>,
-    /// Connections that have not proved who they are; a fifth of all.
+    /// Unauthenticated connections; a fifth of all.
     pre_auth_total: Option<u32>,
-    /// The same of one address prefix; 50.
+    /// Unauthenticated connections of one address prefix; 50.
     pre_auth_per_prefix: Option<u32>,
     /// Connections of one address prefix; 500.
     connections_per_prefix: Option<u32>,
     /// TCP connections of one address prefix that are not sockets yet; 250.
     http_per_prefix: Option<u32>,
-    /// TCP connections of one thread that are not sockets yet, or close; 20000.
+    /// TCP connections of one thread that are not sockets yet, or are closing; 20000.
     http_total: Option<usize>,
-    /// The last places, which only administrators take; a hundredth of all.
+    /// Connections reserved for administrators; a hundredth of all.
     admin_reserve: Option<u32>,
     /// Connections of one user; 5.
     connections_per_user: Option<u32>,
-    /// What happens to one more of them: `"evict-silent"`, `"refuse"` or `"evict-oldest"`.
+    /// What happens when they are full: `"evict-silent"`, `"refuse"` or `"evict-oldest"`.
     when_user_full: Option<String>,
-    /// Rooms one user may own; 100.
+    /// Rooms that one user can own; 100.
     rooms_per_user: Option<u32>,
-    /// Members one room may have; 10000.
+    /// Members of one room; 10000.
     members_per_room: Option<u32>,
-    /// Rooms one user may be a member of; 5000.
+    /// Rooms of which one user can be a member; 5000.
     memberships_per_user: Option<u32>,
-    /// Users in all; 200000.
+    /// All users; 200000.
     users_total: Option<usize>,
-    /// Rooms in all; 50000.
+    /// All rooms; 50000.
     rooms_total: Option<usize>,
     /// Members, invitations and bars of all rooms; 1000000.
     memberships_total: Option<usize>,
 }
 
-/// How [`WhenUserFull`] is written.
+/// The words for [`WhenUserFull`].
 pub(crate) const WHEN_USER_FULL: [(&str, WhenUserFull); 3] = [
     ("evict-silent", WhenUserFull::EvictSilent),
     ("refuse", WhenUserFull::Reject),
     ("evict-oldest", WhenUserFull::EvictOldest),
 ];
 
-/// A server with fewer places than this keeps none of them for users who are signed in.
+/// A server with fewer connections than this reserves none for signed-in users.
 const SMALL: u32 = 100;
 
 impl CapacitySection {
@@ -88,7 +88,7 @@ impl CapacitySection {
         let known = WHEN_USER_FULL.iter().find(|(name, _)| name == seen);
         known.map(|(_, when)| *when).ok_or_else(|| {
             let mend = "write \"evict-silent\", \"refuse\" or \"evict-oldest\"";
-            let why = "it is none of the three things that can happen";
+            let why = "there is no such choice";
             ConfigError::refused("capacity.when_user_full", format!("{seen:?}"), why, mend)
         })
     }
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fifth_may_wait_to_sign_in_but_in_a_small_server_all() {
+    fn unauthenticated_connections_are_a_fifth_except_on_small_servers() {
         for (total, expect) in [(None, 2_000), (Some(1_000), 200), (Some(150), 100), (Some(3), 3)] {
             let section = CapacitySection { connections_total: total, ..Default::default() };
             let options = section.read(GateOptions::default()).unwrap();

@@ -1,5 +1,5 @@
-//! `[message]`: how large a message may be, and what becomes of its markup (T-090, T-120 to T-131).
-//! Never: larger than what a connection may be made to buffer.
+//! `[message]`: the size of a message, and the treatment of markup (T-090, T-120 to T-131).
+//! Never: a message that is larger than the buffer of a connection.
 
 use portcullis_guard::{GateOptions, Malicious, Markup};
 use portcullis_server::Options;
@@ -13,26 +13,26 @@ use crate::config::read::number::within;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MessageSection {
-    /// Bytes of one event's payload; 10240.
+    /// Most bytes of the payload of an event; 10240.
     size_max_bytes: Option<u32>,
     /// Whether formatting may include `https:` links; false.
     links: Option<bool>,
-    /// What becomes of markup that is not formatting: `"escape"`, `"strip"`; escape.
+    /// The treatment of markup that is not formatting: `"escape"`, `"strip"`; escape.
     markup: Option<String>,
-    /// What becomes of markup that would run as a script: `"record"`, `"refuse"`; record, and
+    /// The treatment of markup that would run as a script: `"record"`, `"refuse"`; record, and
     /// refuse in the strict profile.
     malicious: Option<String>,
 }
 
-/// The words for what becomes of markup.
+/// The words for [`Markup`].
 pub(crate) const MARKUP: [(&str, Markup); 2] =
     [("escape", Markup::Escape), ("strip", Markup::Strip)];
-/// The words for what becomes of markup that would run.
+/// The words for [`Malicious`].
 pub(crate) const MALICIOUS: [(&str, Malicious); 2] =
     [("record", Malicious::Record), ("refuse", Malicious::Refuse)];
 
-/// What stands around a payload in a frame: event name, envelope, packet header.
-const AROUND_PAYLOAD_BYTES: u32 = 2 * 1024;
+/// Bytes of a frame beside the payload: event name, envelope, packet header.
+const FRAME_OVERHEAD_BYTES: u32 = 2 * 1024;
 
 impl MessageSection {
     pub(crate) fn read(
@@ -65,7 +65,7 @@ impl MessageSection {
             }
         };
         Ok((
-            Options { message_max_bytes: message_max_bytes + AROUND_PAYLOAD_BYTES, ..server },
+            Options { message_max_bytes: message_max_bytes + FRAME_OVERHEAD_BYTES, ..server },
             GateOptions { message_max_bytes, links_allowed, markup, malicious, ..gate },
         ))
     }

@@ -1,5 +1,5 @@
-//! `[overload]`: what the server is measured by, and which state it keeps to (D-1 to D-10).
-//! Never: a check that is skipped in any state.
+//! `[overload]`: the memory limit, the load level, and the admission queues (D-1 to D-10).
+//! Never: a security check that a load level skips.
 
 use portcullis_guard::{GateOptions, LoadState};
 use portcullis_server::{Options, QueueLimits};
@@ -11,17 +11,16 @@ use crate::config::read::error::ConfigError;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OverloadSection {
-    /// Memory the server may use, in MiB; what the machine or its group has.
+    /// Memory that the server can use, in MiB; that of the machine or its control group.
     memory_limit_mib: Option<u64>,
-    /// A state to keep to whatever is measured: `"normal"`, `"elevated"`, `"shedding"`,
-    /// `"critical"`; `"auto"`.
+    /// The load level: `"auto"` measures it, `"normal"`, `"elevated"`, `"shedding"` and
+    /// `"critical"` pin it; `"auto"`.
     state: Option<String>,
-    /// How many of those who have been here before may wait for a connection: 1,000. Nobody limits
-    /// for 0.
+    /// Returning clients in the admission queue; 1000. With 0 there is no queue.
     waiting_known: Option<u32>,
-    /// The same of strangers: 500.
+    /// Unauthenticated clients in the admission queue; 500.
     waiting_strangers: Option<u32>,
-    /// How many log-ins from unknown devices may wait: 200.
+    /// Logins from unknown devices that can wait; 200.
     waiting_logins: Option<u32>,
 }
 
@@ -35,7 +34,7 @@ impl OverloadSection {
         let load = match self.state.as_deref() {
             None | Some("auto") => None,
             Some(name) => Some(LoadState::named(name).ok_or_else(|| {
-                let why = "it is no state the server can be in";
+                let why = "there is no such load level";
                 let mend = "write \"auto\", \"normal\", \"elevated\", \"shedding\" or \"critical\"";
                 ConfigError::refused("overload.state", format!("{name:?}"), why, mend)
             })?),

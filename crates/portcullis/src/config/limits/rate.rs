@@ -1,5 +1,5 @@
-//! `[rate]`: how often, as `count/period`. Answers floods and guessing (T-070 to T-081).
-//! Never: a rate that cannot be read and is skipped.
+//! `[rate]`: rates as `count/period` (floods and guessing, T-070 to T-081).
+//! Never: an invalid rate that is skipped.
 
 use std::collections::BTreeMap;
 
@@ -14,25 +14,25 @@ use crate::config::read::error::ConfigError;
 pub(crate) struct RateSection {
     /// Connection attempts of an address prefix; `10/60s`.
     connect_per_prefix: Option<String>,
-    /// The same where a user logged in lately; `240/60s`.
+    /// Connection attempts of an address prefix with an admission token; `240/60s`.
     connect_known_per_prefix: Option<String>,
-    /// Connection attempts of all others; `500/1s`.
+    /// All connection attempts without an admission token; `500/1s`.
     connect_total: Option<String>,
     /// TLS handshakes of an address prefix; `600/60s`.
     tls_per_prefix: Option<String>,
-    /// TLS handshakes in all; `500/1s`.
+    /// All TLS handshakes; `500/1s`.
     tls_total: Option<String>,
     /// Page and API requests of an address prefix; `1800/60s`.
     request_per_prefix: Option<String>,
-    /// Log-ins and registrations of an address prefix; `20/60s`.
+    /// Logins and registrations of an address prefix; `20/60s`.
     login_per_prefix: Option<String>,
-    /// Log-ins to one user name; `10/60s`.
+    /// Logins to one user name; `10/60s`.
     login_per_user: Option<String>,
-    /// Failed log-ins to one user name over a longer time; `100/24h`.
+    /// Failed logins to one user name over a longer time; `100/24h`.
     login_failed_per_user: Option<String>,
-    /// Wrong one-time codes of one account, from all its clients that showed the password.
+    /// Wrong one-time codes of one account, from all clients that sent the right password.
     code_failed_per_user: Option<String>,
-    /// Log-ins and registrations in all; `100/1s`.
+    /// All logins and registrations; `100/1s`.
     login_total: Option<String>,
     /// Tickets of one user; `60/60s`.
     ticket_per_user: Option<String>,
@@ -64,13 +64,13 @@ pub(crate) struct RateSection {
     penalty_per_prefix: Option<String>,
     /// Violations of a user; `20/60s`.
     penalty_per_user: Option<String>,
-    /// How long somebody is kept out for them, in seconds; 60.
+    /// How long a client is blocked after too many violations, in seconds; 60.
     penalty_s: Option<u64>,
-    /// How long at most, however long it goes on; 3600.
+    /// Longest block after repeated violations, in seconds; 3600.
     penalty_longest_s: Option<u64>,
-    /// Single events of a user, in place of what the event declares.
+    /// Events of a user by name, in place of the declared rate.
     event_per_user: BTreeMap<String, String>,
-    /// Limits of this section and of `[capacity]` that only count what they would have refused.
+    /// Limits of this section and of `[capacity]` that only count and do not reject.
     observe: Vec<String>,
 }
 
@@ -135,7 +135,7 @@ impl RateSection {
 fn parse(key: &str, text: &str) -> Result<Rate, ConfigError> {
     text.parse().map_err(|_| {
         let mend = "write a count and a period up to a day, like \"10/60s\" or \"100/1m\"";
-        ConfigError::refused(key, format!("{text:?}"), "it is no rate", mend)
+        ConfigError::refused(key, format!("{text:?}"), "it is not a rate", mend)
     })
 }
 
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_reaches_its_rate() {
+    fn each_rate_key_sets_its_rate() {
         let text = "connect_per_prefix = \"1/1s\"\nrequest_per_prefix = \"2/1s\"\n\
                     login_per_prefix = \"3/1s\"\nlogin_per_user = \"4/1s\"\n\
                     message_per_user = \"5/1s\"\nmessage_per_connection = \"6/1s\"\n\
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rate_is_refused() {
+    fn invalid_rate_is_rejected() {
         for bad in ["", "10", "10/", "/60s", "0/60s", "10/0s", "-1/60s", "10/60", "10/60d", "10/2y"]
         {
             let error = read(&format!("login_per_user = {bad:?}")).unwrap_err();

@@ -1,5 +1,5 @@
-//! `[spam]`: which texts are spam, and what happens to them (T-135 to T-139).
-//! Never: a phrase that is removed and was not there.
+//! `[spam]`: the rules for spam, and what happens to spam (T-135 to T-139).
+//! Never: the removal of an unknown phrase.
 
 use portcullis_guard::{GateOptions, SpamAction, SpamOptions, SpamRule};
 use serde::Deserialize;
@@ -28,9 +28,9 @@ pub(crate) struct SpamSection {
     many_links: Option<String>,
     /// A character more than ten times in a row; off.
     long_run: Option<String>,
-    /// Phrases beside those that the server knows.
+    /// Phrases in addition to the built-in ones.
     phrases_add: Vec<String>,
-    /// Phrases that the server knows and is not to look for.
+    /// Built-in phrases that are removed.
     phrases_remove: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ impl SpamSection {
             options.phrases.retain(|known| known != phrase);
             if options.phrases.len() == before {
                 let why = "the server has no such phrase";
-                let mend = "write it as docs/content.md lists it, in small letters";
+                let mend = "write it as in docs/content.md, in lower case";
                 let key = "spam.phrases_remove";
                 return Err(ConfigError::refused(key, format!("{phrase:?}"), why, mend));
             }

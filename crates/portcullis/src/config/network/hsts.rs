@@ -1,5 +1,5 @@
-//! `[hsts]`: whether browsers remember to use HTTPS only (RFC 6797; ASVS 5.0, 3.4.1).
-//! Never: in the development profile, where it would bind every other program of this machine.
+//! `[hsts]`: whether browsers use HTTPS only (RFC 6797; ASVS 5.0, 3.4.1).
+//! Never: in the development profile, where it would affect all other programs of this machine.
 
 use portcullis_server::StrictTransport;
 use serde::Deserialize;
@@ -15,20 +15,20 @@ use crate::config::warning::Warning;
 pub(crate) struct HstsSection {
     /// Whether `Strict-Transport-Security` is sent; true, in development false.
     enabled: Option<bool>,
-    /// How long browsers remember it, in seconds; 63072000, two years. 0 removes it.
+    /// How long browsers apply it, in seconds; 63072000, two years. 0 removes it.
     max_age_s: Option<u64>,
     /// Whether it covers all subdomains of the name; true.
     include_subdomains: Option<bool>,
-    /// Whether the name asks to be built into browsers; false.
+    /// Whether browsers can build in the name (preload); false.
     preload: Option<bool>,
 }
 
 const YEAR_S: u64 = 31_536_000;
-/// Ten years: a longer time is a slip of the pen.
+/// Ten years; a longer time is a typing error.
 const LONGEST_S: u64 = 10 * YEAR_S;
 
 impl HstsSection {
-    /// What is sent, if anything.
+    /// The header that is sent, if any.
     pub(crate) fn read(&self, profile: Profile) -> Result<Option<StrictTransport>, ConfigError> {
         let usual = StrictTransport::default();
         let hsts = StrictTransport {
@@ -38,20 +38,20 @@ impl HstsSection {
         };
         let is_eligible = hsts.max_age_s >= YEAR_S && hsts.include_subdomains;
         if hsts.preload && !is_eligible {
-            let why = "browsers preload only names that are https for a year and all subdomains";
-            let mend = "set max_age_s = 63072000 and include_subdomains = true, or leave it out";
+            let why = "browsers preload only names with max_age_s of a year and all subdomains";
+            let mend = "set max_age_s = 63072000 and include_subdomains = true, or remove preload";
             return Err(ConfigError::refused("hsts.preload", "true", why, mend));
         }
         match (profile, self.enabled) {
             (Profile::Development, Some(true)) => {
-                let why = "browsers would use https for every program on this machine's names";
-                let mend = "leave it out, or use profile = \"production\" with your certificate";
+                let why = "browsers would use https for every program on the names of this machine";
+                let mend = "remove it, or use profile = \"production\" with your certificate";
                 Err(ConfigError::refused("hsts.enabled", "true", why, mend))
             }
             (Profile::Development, None | Some(false)) => Ok(None),
             (Profile::Strict, Some(false)) => {
                 let why = "the strict profile always sends it";
-                let mend = "leave it out, or use profile = \"production\"";
+                let mend = "remove it, or use profile = \"production\"";
                 Err(ConfigError::refused("hsts.enabled", "false", why, mend))
             }
             (Profile::Production, Some(false)) => Ok(None),
@@ -60,25 +60,25 @@ impl HstsSection {
     }
 }
 
-/// What is weaker than the default, outside development.
+/// Warnings about values that are weaker than the default, outside development.
 pub(crate) fn warnings(profile: Profile, hsts: Option<StrictTransport>) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |key, text| warnings.push(Warning::new(key, text));
     match (profile, hsts) {
         (Profile::Development, _) => {}
         (Profile::Production | Profile::Strict, None) => {
-            let text = "false: the first request of a browser may be in plain text; leave it out";
+            let text = "false: the first request of a browser can be in plain text; leave it out";
             warn("hsts.enabled", text);
         }
         (Profile::Production | Profile::Strict, Some(hsts)) => {
             if hsts.max_age_s < YEAR_S {
-                let text = "less than a year, which ASVS 3.4.1 asks for: browsers that stay away \
-                            longer may use plain text again; write 31536000 or more";
+                let text = "less than a year, which ASVS 3.4.1 requires: browsers that return \
+                            later can use plain text again; write 31536000 or more";
                 warn("hsts.max_age_s", text);
             }
             if !hsts.include_subdomains {
-                let text = "false: subdomains can still be asked for in plain text, and set \
-                            cookies; leave it out once all of them have TLS";
+                let text = "false: browsers can still load subdomains in plain text, which can set \
+                            cookies; leave it out when all subdomains have TLS";
                 warn("hsts.include_subdomains", text);
             }
         }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn hsts_that_cannot_hold_is_rejected_and_a_weak_one_is_warned_of() {
+    fn invalid_hsts_is_rejected_and_weak_hsts_gets_a_warning() {
         let cases = [
             ("enabled = true", Profile::Development, "every program"),
             ("enabled = false", Profile::Strict, "always sends it"),

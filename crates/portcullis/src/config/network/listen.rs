@@ -1,5 +1,5 @@
-//! `[listen]`: where the server can be reached, and under which names.
-//! Never: an address others can reach without TLS, unless `[danger]` says so.
+//! `[listen]`: the addresses and names of the server.
+//! Never: an address without TLS that other machines can reach, unless `[danger]` allows it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -15,31 +15,31 @@ use crate::config::read::number::within;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ListenSection {
-    /// Where clients connect; `127.0.0.1:8443`. Port 0 takes any free one.
+    /// The address for clients; `127.0.0.1:8443`. Port 0 takes a free port.
     public: Option<String>,
     /// Health and metrics for operators, not authenticated; `127.0.0.1:9443`.
     private: Option<String>,
-    /// Names of `private` beside IP addresses and `localhost`; none. Answers DNS rebinding (T-017).
+    /// Names of `private` beside IP addresses and `localhost`; none (DNS rebinding, T-017).
     private_hosts: Vec<String>,
-    /// Where load balancers and orchestrators ask for health and readiness and get one word,
-    /// also from other machines; nowhere.
+    /// The address of health and readiness for load balancers and orchestrators, which get one
+    /// word, also on other machines; none.
     probe: Option<String>,
-    /// Where pages asked for in plain text are led on to TLS (T-101); nowhere.
+    /// The address that redirects plain-text requests for pages to TLS (T-101); none.
     redirect: Option<String>,
-    /// Names clients use for this server, as `Host` spells them; those of `origin.allowed`.
-    /// Answers DNS rebinding (T-017).
+    /// Names of this server, as `Host` spells them; those of `origin.allowed` (DNS rebinding,
+    /// T-017).
     pub(crate) hosts: Option<Vec<String>>,
-    /// Threads that carry connections; one a core.
+    /// Threads that serve connections; one a core.
     shards: Option<usize>,
-    /// The operator's own proxies, whose word on the client's address is believed (T-073 to T-075).
+    /// Your proxies, which state the address of the client (T-073 to T-075).
     trusted_proxies: Vec<String>,
-    /// The header they write it in; `"x-forwarded-for"`.
+    /// The header in which they state it; `"x-forwarded-for"`.
     proxy_header: Option<String>,
-    /// Whether they begin each connection with the PROXY protocol.
+    /// Whether they start each connection with the PROXY protocol.
     proxy_protocol: bool,
 }
 
-/// Where the server listens.
+/// The addresses on which the server listens.
 #[derive(Debug, Clone)]
 pub(crate) struct Listen {
     pub(crate) public: SocketAddr,
@@ -52,7 +52,7 @@ pub(crate) struct Listen {
     pub(crate) proxy_protocol: ProxyProtocol,
 }
 
-/// How [`ForwardedHeader`] is written.
+/// The words for [`ForwardedHeader`].
 pub(crate) const PROXY_HEADERS: [(&str, ForwardedHeader); 3] = [
     ("x-forwarded-for", ForwardedHeader::XForwardedFor),
     ("forwarded", ForwardedHeader::Forwarded),
@@ -60,25 +60,25 @@ pub(crate) const PROXY_HEADERS: [(&str, ForwardedHeader); 3] = [
 ];
 
 impl Listen {
-    /// Rejects listeners that could not do their work.
+    /// Rejects listeners that cannot work.
     pub(crate) fn check(&self, tls: &TlsSettings) -> Result<(), ConfigError> {
         self.check_redirect(tls)?;
         self.check_distinct()
     }
 
-    /// Whether there is something to redirect to.
+    /// Checks that there is a TLS address to redirect to.
     fn check_redirect(&self, tls: &TlsSettings) -> Result<(), ConfigError> {
         let Some(redirect) = self.redirect else { return Ok(()) };
         if *tls == TlsSettings::Off {
-            let why = "with tls off there is nothing to lead on to";
-            let mend = "leave it out, and let the proxy that speaks tls redirect";
+            let why = "with tls off there is nothing to redirect to";
+            let mend = "remove it, and let the TLS proxy redirect";
             let seen = redirect.to_string();
             return Err(ConfigError::refused("listen.redirect", seen, why, mend));
         }
         Ok(())
     }
 
-    /// Rejects two listeners at one address: the second one could never start.
+    /// Rejects two listeners at one address, of which the second could not start.
     fn check_distinct(&self) -> Result<(), ConfigError> {
         let taken = [
             ("listen.public", Some(self.public)),
@@ -104,7 +104,7 @@ impl ListenSection {
     pub(crate) fn read(&self, typed: Option<SocketAddr>) -> Result<Listen, ConfigError> {
         let believed = self.proxy_header.is_some() || self.proxy_protocol;
         if believed && self.trusted_proxies.is_empty() {
-            let why = "no proxy is trusted, so nothing that a peer says of itself is believed";
+            let why = "no proxy is trusted, so the address that a peer states is ignored";
             let mend = "list the addresses of your proxies in listen.trusted_proxies";
             return Err(ConfigError::refused("listen.trusted_proxies", "[]", why, mend));
         }
@@ -129,7 +129,7 @@ impl ListenSection {
         for host in &self.private_hosts {
             if host.is_empty() || !host.bytes().all(plain) {
                 let why = "it is not a host name, with or without a port";
-                let mend = "write names as `Host` spells them, like \"metrics.internal\"";
+                let mend = "write names in the form of the Host header, like \"metrics.internal\"";
                 let seen = format!("{host:?}");
                 return Err(ConfigError::refused("listen.private_hosts", seen, why, mend));
             }
@@ -141,15 +141,15 @@ impl ListenSection {
         let Some(seen) = &self.proxy_header else { return Ok(ForwardedHeader::default()) };
         let known = PROXY_HEADERS.iter().find(|(name, _)| seen.eq_ignore_ascii_case(name));
         known.map(|(_, header)| *header).ok_or_else(|| {
-            let why = "it is no header that proxies are believed in";
+            let why = "it is not a header of proxies";
             let mend = "write \"x-forwarded-for\", \"forwarded\" or \"none\"";
             ConfigError::refused("listen.proxy_header", format!("{seen:?}"), why, mend)
         })
     }
 }
 
-/// Whether two listeners would take each other's port. A wildcard takes it at every address; the
-/// one of IPv6 takes it for IPv4 as well.
+/// Whether two listeners use the same port. A wildcard address uses it on all addresses, and the
+/// wildcard of IPv6 also on those of IPv4.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = |one: IpAddr, other: IpAddr| match one {
         IpAddr::V4(address) => address.is_unspecified() && other.is_ipv4(),
@@ -174,7 +174,7 @@ fn address(key: &str, text: Option<&str>, port: u16) -> Result<SocketAddr, Confi
 fn parsed(key: &str, text: &str, port: u16) -> Result<SocketAddr, ConfigError> {
     text.parse().map_err(|_| {
         let mend = format!("write it like \"0.0.0.0:{port}\" or \"[::]:{port}\"");
-        ConfigError::refused(key, format!("{text:?}"), "it is no address with a port", mend)
+        ConfigError::refused(key, format!("{text:?}"), "it is not an address with a port", mend)
     })
 }
 

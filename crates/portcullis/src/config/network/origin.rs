@@ -1,5 +1,5 @@
-//! `[origin]`: which pages may connect. Answers cross-site hijacking (T-001 to T-012).
-//! Never: a pattern, `null`, or a page of the web without TLS outside development.
+//! `[origin]`: the pages that can connect (cross-site hijacking, T-001 to T-012).
+//! Never: a pattern, `null`, or a web page without TLS outside development.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,26 +16,26 @@ use crate::config::warning::Warning;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OriginSection {
-    /// Pages that may connect, as browsers send them; in development also the server's own.
+    /// Origins of pages that can connect; in development also the pages of the server.
     pub(crate) allowed: Option<Vec<String>>,
-    /// Whether listed pages of other origins may send the refresh cookie along; false.
+    /// Whether listed pages of other origins can send the refresh cookie; false.
     credentials: bool,
-    /// `refuse` or `token`; `refuse`. With `token`, native clients come in with a bearer token.
+    /// `refuse` or `token`; `refuse`. With `token`, clients without an origin need a bearer token.
     without_origin: Option<String>,
 }
 
-/// Which pages may connect, before the port is known.
+/// The origins of pages, before the port is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origins {
-    /// As configured, sound for the profile.
+    /// The configured origins, valid for the profile.
     pub(crate) allowed: Vec<String>,
     pub(crate) without: WithoutOrigin,
-    /// Names clients use for this server, if configured.
+    /// The configured names of this server, if any.
     pub(crate) hosts: Option<Vec<String>>,
     own_pages: OwnPages,
 }
 
-/// Whether the server's own pages may connect without being listed.
+/// Whether the pages of the server can connect without being listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OwnPages {
     Added,
@@ -44,13 +44,13 @@ enum OwnPages {
 
 /// Origins and host names in force.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Settled {
+pub(crate) struct OriginNames {
     pub(crate) origins: Vec<String>,
     pub(crate) hosts: Vec<String>,
 }
 
 impl OriginSection {
-    /// Whether listed pages of other origins may send cookies along.
+    /// Whether listed pages of other origins can send cookies.
     pub(crate) fn credentials(&self) -> Credentials {
         if self.credentials { Credentials::Allowed } else { Credentials::Kept }
     }
@@ -76,8 +76,8 @@ impl OriginSection {
         let names_no_host = allowed.iter().all(|origin| is_app_origin(origin));
         if names_no_host && hosts.is_none() && own_pages == OwnPages::Listed {
             let mend = "name this server, like hosts = [\"chat.example\"]";
-            let why = "origins of apps, which any program on a visitor's machine can have, do not \
-                       say under which name clients reach this server";
+            let why = "origins of apps do not contain the name of this server, because any program \
+                       on the machine of a user can have them";
             return Err(ConfigError::refused("listen.hosts", "not set", why, mend));
         }
         let without = match self.without_origin.as_deref() {
@@ -93,8 +93,8 @@ impl OriginSection {
 }
 
 impl Origins {
-    /// Adds what depends on the address: own pages in development, and the server's names.
-    pub(crate) fn settle(&self, public: SocketAddr, tls: &TlsSettings) -> Settled {
+    /// Adds what depends on the address: the own pages in development, and the names of the server.
+    pub(crate) fn settle(&self, public: SocketAddr, tls: &TlsSettings) -> OriginNames {
         let default_port = match tls {
             TlsSettings::Off => 80,
             TlsSettings::Development | TlsSettings::Files(_) => 443,
@@ -128,11 +128,11 @@ impl Origins {
             list.sort();
             list.dedup();
         }
-        Settled { origins, hosts }
+        OriginNames { origins, hosts }
     }
 }
 
-/// What to know about origins that are allowed.
+/// Warnings about allowed origins.
 pub(crate) fn warnings(profile: Profile, origins: &Origins) -> Vec<Warning> {
     if profile == Profile::Development {
         return Vec::new();
@@ -142,8 +142,8 @@ pub(crate) fn warnings(profile: Profile, origins: &Origins) -> Vec<Warning> {
     let is_local = |origin: &&String| is_of_the_web(origin) && is_app_origin(origin);
     let warn = |origin: &String| {
         let text = format!(
-            "\"{origin}\" is the origin of apps: any program on a user's machine that serves its \
-             standard port has it as well; list it only for an app that needs it"
+            "\"{origin}\" is the origin of apps: any program on the machine of a user that serves \
+             the standard port also has it; list it only for an app that needs it"
         );
         Warning::new("origin.allowed", text)
     };
@@ -165,13 +165,13 @@ fn check(origin: &str, profile: Profile) -> Result<(), ConfigError> {
     })
 }
 
-/// What is wrong with an origin; the gate looks at its spelling once more.
+/// The fault of an origin, if any; the gate checks its spelling again.
 fn fault(origin: &str, profile: Profile) -> Option<&'static str> {
     if origin == "null" {
         return Some("every sandboxed frame has this origin");
     }
     if origin.contains('*') {
-        return Some("a pattern lets pages connect that nobody has named");
+        return Some("a pattern lets unlisted pages connect");
     }
     let Some((scheme, host)) = origin.split_once("://") else {
         return Some("it has no scheme");
@@ -182,25 +182,25 @@ fn fault(origin: &str, profile: Profile) -> Option<&'static str> {
     let plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
     if host.is_empty() || !host.bytes().all(plain) {
-        return Some("it is more than a scheme, a lower-case host and perhaps a port");
+        return Some("an origin has only a scheme, a lower-case host and an optional port");
     }
     let name = name(host);
     let local = is_local(name);
     match (scheme, profile) {
-        // What web views of apps have; no page of a development server.
+        // Web views of apps have these origins; development servers use other ports.
         ("http" | "https", _) if is_app_origin(origin) => None,
         ("https", Profile::Development) => None,
         ("http", Profile::Development) if local => None,
         ("https", Profile::Production | Profile::Strict) if local => {
-            Some("any program on a visitor's machine can serve this page")
+            Some("any program on the machine of a user can serve this page")
         }
         ("https", Profile::Production | Profile::Strict) => None,
-        ("http", _) => Some("a page without TLS can be replaced on its way"),
-        (_, _) => Some("pages that may connect have the scheme https"),
+        ("http", _) => Some("attackers on the network can replace a page without TLS"),
+        (_, _) => Some("pages need the scheme https"),
     }
 }
 
-/// Whether a name or address leads to the machine it is used on, wherever that is.
+/// Whether a name or address refers to the machine on which it is used.
 pub(crate) fn is_local(name: &str) -> bool {
     let bare = name.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = bare.parse::<IpAddr>() {
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t011_only_whole_https_origins_outside_development() {
+    fn t011_only_full_https_origins_are_accepted_outside_development() {
         // Origin, accepted in production, accepted in development.
         let cases = [
             ("https://myapp.com", true, true),
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn own_names_follow_from_address_and_origins() {
+    fn server_names_follow_from_address_and_origins() {
         let own = ["https://127.0.0.1:8443", "https://localhost:8443"];
         let loopback = ["127.0.0.1:8443", "localhost:8443"];
         let page = "https://myapp.com:3000";

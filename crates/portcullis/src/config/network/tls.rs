@@ -1,5 +1,5 @@
-//! `[tls]`: which certificate is shown. Answers listening in and tampering (T-100 to T-104).
-//! Never: a certificate nobody else trusts outside development.
+//! `[tls]`: the certificate of the server (eavesdropping and tampering, T-100 to T-104).
+//! Never: the development certificate outside development.
 
 use std::path::PathBuf;
 
@@ -14,15 +14,15 @@ use crate::config::read::error::ConfigError;
 pub(crate) struct TlsSection {
     /// `development`, `files` or `off`; `files` outside development.
     mode: Option<String>,
-    /// Certificate chain in PEM, the server's own first.
+    /// Certificate chain in PEM; the certificate of the server is the first.
     certificate_file: Option<PathBuf>,
-    /// Its private key in PEM, not readable by others.
+    /// The private key in PEM, which other users must not be able to read.
     key_file: Option<PathBuf>,
-    /// Authorities in PEM, one of which has to vouch for each client (T-107); nobody is asked.
+    /// Certificate authorities in PEM for client certificates, which are then required (T-107).
     client_ca_file: Option<PathBuf>,
 }
 
-/// The operator's certificate and key, and who vouches for clients.
+/// The files of the certificate, the key, and the authorities for client certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TlsFiles {
     pub(crate) certificate: PathBuf,
@@ -30,14 +30,14 @@ pub(crate) struct TlsFiles {
     pub(crate) client_ca: Option<PathBuf>,
 }
 
-/// Which certificate is shown.
+/// The certificate of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TlsSettings {
-    /// Our own authority, for this machine.
+    /// Issued by the authority of the server, for this machine only.
     Development,
-    /// The operator's certificate.
+    /// The certificate of the operator.
     Files(TlsFiles),
-    /// Plain text.
+    /// No TLS.
     Off,
 }
 
@@ -50,7 +50,7 @@ impl TlsSettings {
         }
     }
 
-    /// How addresses of this server begin.
+    /// The scheme of addresses of this server.
     pub(crate) fn scheme(&self) -> &'static str {
         match self {
             Self::Development | Self::Files(_) => "https",
@@ -73,7 +73,7 @@ impl TlsSection {
                 "tls.mode",
                 format!("{mode:?}"),
                 "it uses no certificate_file, key_file or client_ca_file, but one is set",
-                "write mode = \"files\", or leave the files out",
+                "write mode = \"files\", or remove the files",
             ));
         }
         match mode {
@@ -81,7 +81,7 @@ impl TlsSection {
             "development" => Err(ConfigError::refused(
                 "tls.mode",
                 "\"development\"",
-                "nobody else trusts our own authority",
+                "no other machine trusts the authority of this server",
                 "write mode = \"files\" with certificate_file and key_file",
             )),
             "off" => Ok(TlsSettings::Off),

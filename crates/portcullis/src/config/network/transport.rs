@@ -1,5 +1,5 @@
-//! `[transport]`: how connections live. Answers slow and silent peers (T-105, T-183, T-229, T-240).
-//! Never: a wait without an end.
+//! `[transport]`: timeouts of connections (slow and silent peers, T-105, T-183, T-229, T-240).
+//! Never: a wait without a timeout.
 
 use portcullis_guard::{GateOptions, PollingBinding};
 use portcullis_server::Options;
@@ -18,30 +18,30 @@ pub(crate) struct TransportSection {
     websocket: Option<bool>,
     /// Whether long-polling is offered; true, and false in the strict profile.
     polling: Option<bool>,
-    /// `address`, `network` or `token`; `address`. What another address of a session has to show.
+    /// `address`, `network` or `token`; `address`. What a request from another address must share.
     polling_binding: Option<String>,
-    /// Whether permessage-deflate is agreed to; false.
+    /// Whether permessage-deflate is accepted; false.
     compression: Option<bool>,
-    /// Between two pings; 25000.
+    /// Time between two pings; 25000.
     ping_interval_ms: Option<u64>,
-    /// Without a pong for so long the connection ends; 20000.
+    /// Time without a pong after which the connection ends; 20000.
     ping_timeout_ms: Option<u64>,
-    /// From the upgrade to an accepted CONNECT; 10000.
+    /// Time from the upgrade to an accepted CONNECT; 10000.
     connect_timeout_ms: Option<u64>,
-    /// For TLS, a request's head and its body, each; 10000.
+    /// Time for the TLS handshake, for the head of a request and for its body, each; 10000.
     handshake_timeout_ms: Option<u64>,
-    /// How long a peer may take its time in these three stages, from its first byte on; 2000.
+    /// Time in these stages, from the first byte on, without a minimum receive rate; 2000.
     receive_grace_ms: Option<u64>,
-    /// Bytes a second it has to deliver after that, on the average; 500.
+    /// Minimum receive rate after that, in bytes a second on average; 500.
     receive_min_bytes_per_s: Option<u64>,
-    /// From the first to the last frame of a message; 10000.
+    /// Time from the first to the last frame of a message; 10000.
     assembly_timeout_ms: Option<u64>,
-    /// A write without progress for so long ends the connection; 10000.
+    /// Time without progress of a write after which the connection ends; 10000.
     write_stall_ms: Option<u64>,
 }
 
 impl TransportSection {
-    /// What the gate decides long-polling by.
+    /// The options of the gate for long-polling.
     pub(crate) fn read_gate(&self, profile: Profile) -> Result<GateOptions, ConfigError> {
         let (polling, polling_binding) = (self.polling(profile), self.polling_binding()?);
         Ok(GateOptions { polling, polling_binding, ..development::defaults(profile) })
@@ -55,7 +55,7 @@ impl TransportSection {
         })
     }
 
-    /// What shows that a request from another address belongs to a long-polling session.
+    /// What binds requests from another address to a long-polling session.
     fn polling_binding(&self) -> Result<PollingBinding, ConfigError> {
         match self.polling_binding.as_deref() {
             None | Some("address") => Ok(PollingBinding::Address),
@@ -68,10 +68,10 @@ impl TransportSection {
         }
     }
 
-    /// Puts the times into the options.
+    /// Sets the timeouts.
     pub(crate) fn read(&self, options: Options) -> Result<Options, ConfigError> {
         if self.websocket == Some(false) {
-            let mend = "leave it out; polling clients move on to it";
+            let mend = "remove it; polling clients upgrade to it";
             return Err(ConfigError::unavailable("transport.websocket", "false", mend));
         }
         let time = |key: &str, value, default| {

@@ -1,5 +1,5 @@
-//! `PORTCULLIS__SECTION__KEY` over the file.
-//! Never: a variable of ours that is not understood, or a secret read as anything but text.
+//! Environment variables `PORTCULLIS__SECTION__KEY`, which override the file.
+//! Never: an unknown variable with this prefix, or a secret that is not text.
 
 use std::ffi::OsString;
 
@@ -9,22 +9,27 @@ use toml::{Table, Value};
 use crate::config::read::error::ConfigError;
 use crate::config::read::file::File;
 
-/// What our variables begin with.
+/// The prefix of the variables.
 const PREFIX: &str = "PORTCULLIS__";
-/// Names in one variable: `token`, `issuer`, `0`, `secret_file`.
+/// Most names in one variable: `token`, `issuer`, `0`, `secret_file`.
 const DEPTH_MAX: usize = 4;
 /// The key whose value is a secret.
 const SECRET: &str = "secret";
 
-/// Our variables among all, sorted so that list items come in order.
-pub(crate) fn ours(
+/// The variables with the prefix, sorted so that list items are in order.
+pub(crate) fn with_prefix(
     all: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Vec<(String, String)>, ConfigError> {
     let mut variables = Vec::new();
     for (name, value) in all {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
         let value = value.into_string().map_err(|_| {
-            ConfigError::refused(name, "not UTF-8", "no key takes such bytes", "write plain text")
+            ConfigError::refused(
+                name,
+                "not UTF-8",
+                "no key accepts these bytes",
+                "write plain text",
+            )
         })?;
         variables.push((String::from(name), value));
     }
@@ -32,10 +37,10 @@ pub(crate) fn ours(
     Ok(variables)
 }
 
-/// Lays the variables over the file's table, one after the other, and reads the whole.
+/// Applies the variables to the table of the file, one after the other, and reads the result.
 ///
-/// A value that is TOML of the type the key has (`5`, `true`, `["a"]`) is taken as that, otherwise
-/// as text.
+/// A value that is TOML of the type of the key (`5`, `true`, `["a"]`) is read as that type, other
+/// values as text.
 pub(crate) fn overlay(
     mut table: Table,
     mut file: File,
@@ -59,14 +64,14 @@ pub(crate) fn overlay(
     Ok((table, file))
 }
 
-type Tried = Result<(Table, File), toml::de::Error>;
+type ReadResult = Result<(Table, File), toml::de::Error>;
 
 fn try_value(
     table: &Table,
     path: &[String],
     value: Value,
     name: &str,
-) -> Result<Tried, ConfigError> {
+) -> Result<ReadResult, ConfigError> {
     let mut table = table.clone();
     let Some((first, rest)) = path.split_first() else { return Err(no_key(name)) };
     let entry = table.entry(first.clone()).or_insert_with(|| empty(rest));
@@ -83,7 +88,7 @@ fn path(name: &str) -> Result<Vec<String>, ConfigError> {
     Ok(path)
 }
 
-/// Walks down and puts the value there; `None` when the path crosses something else.
+/// Sets the value at a path; `None` when a step of the path is not a table or a list.
 fn place(here: &mut Value, path: &[String], value: Value) -> Option<()> {
     let Some((name, rest)) = path.split_first() else {
         *here = value;
@@ -108,7 +113,7 @@ fn place(here: &mut Value, path: &[String], value: Value) -> Option<()> {
     }
 }
 
-/// What a missing step is: a list when the next name is a number.
+/// The value of a missing step: a list when the next name is a number, otherwise a table.
 fn empty(rest: &[String]) -> Value {
     let number = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
     if rest.first().is_some_and(number) {
@@ -141,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_win_and_take_the_type_of_their_key() {
+    fn variable_overrides_the_file_with_the_type_of_its_key() {
         let cases: [(&str, &str, Value); 9] = [
             ("CAPACITY__CONNECTIONS_TOTAL", "7", Value::Integer(7)),
             ("TRANSPORT__WEBSOCKET", "true", Value::Boolean(true)),
@@ -167,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn list_items_are_named_by_number_and_secrets_stay_text() {
+    fn list_items_are_numbered_and_secrets_stay_text() {
         let variables = [
             ("TOKEN__ISSUER__0__AUDIENCE", "portcullis"),
             ("TOKEN__ISSUER__0__SECRET", "12345"),
@@ -181,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn t273_what_is_not_understood_stops_the_start() {
+    fn t273_unknown_variable_or_value_stops_the_start() {
         let cases = [
             ("ORGIN__ALLOWED", "[]", "did you mean `origin`?"),
             ("ORIGIN__ALOWED", "[]", "did you mean `allowed`?"),
@@ -200,11 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn only_our_variables_are_looked_at() {
+    fn variables_without_the_prefix_are_ignored() {
         use std::os::unix::ffi::OsStringExt;
         let odd = || OsString::from_vec(vec![0xff]);
         let all = [("PATH".into(), odd()), (odd(), odd()), ("PORTCULLIS__B".into(), "1".into())];
-        assert_eq!(ours(all.into_iter()).unwrap(), [("PORTCULLIS__B".into(), "1".into())]);
-        assert!(ours([("PORTCULLIS__A".into(), odd())].into_iter()).is_err());
+        assert_eq!(with_prefix(all.into_iter()).unwrap(), [("PORTCULLIS__B".into(), "1".into())]);
+        assert!(with_prefix([("PORTCULLIS__A".into(), odd())].into_iter()).is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! The file as a whole; each section is described in its own file.
-//! Never: defaults; what is absent is `None`, and the profile decides.
+//! The configuration file; each section has a file of its own.
+//! Never: defaults; absent keys are `None`, and the profile decides.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The files that a configuration names for reading.
-//! Never: files that the server makes itself.
+//! The files that the configuration names and the server reads.
+//! Never: files that the server creates.
 
 use std::path::{Path, PathBuf};
 
@@ -7,31 +7,29 @@ use crate::config::identity::token::KeySource;
 use crate::config::network::tls::TlsSettings;
 use crate::config::settings::Settings;
 
-impl Settings {
-    /// Each file that is read, and the key that names it; none for the configuration file itself.
-    pub(crate) fn input_files(&self) -> Vec<(Option<&'static str>, &Path)> {
-        let mut files: Vec<(Option<&'static str>, Option<&PathBuf>)> =
-            vec![(None, self.file.as_ref())];
-        match &self.tls {
-            TlsSettings::Development | TlsSettings::Off => {}
-            TlsSettings::Files(tls) => files.extend([
-                (Some("tls.certificate_file"), Some(&tls.certificate)),
-                (Some("tls.key_file"), Some(&tls.key)),
-                (Some("tls.client_ca_file"), tls.client_ca.as_ref()),
-            ]),
-        }
-        files.push((
-            Some("accounts.password_blocklist_file"),
-            self.accounts.password_blocklist.as_ref(),
-        ));
-        files.extend(self.issuers.iter().map(|issuer| match &issuer.source {
-            KeySource::Environment => (None, None),
-            KeySource::SecretFile(path) => (Some("token.issuer.secret_file"), Some(path)),
-            KeySource::JwksFile(path) => (Some("token.issuer.jwks_file"), Some(path)),
-            KeySource::JwksUrl { authorities, .. } => {
-                (Some("token.issuer.jwks_ca_file"), authorities.as_ref())
-            }
-        }));
-        files.into_iter().filter_map(|(key, path)| Some((key, path?.as_path()))).collect()
+/// All files that the server reads, with their keys; the configuration file has no key.
+pub(crate) fn input_files(settings: &Settings) -> Vec<(Option<&'static str>, &Path)> {
+    let mut files: Vec<(Option<&'static str>, Option<&PathBuf>)> =
+        vec![(None, settings.file.as_ref())];
+    match &settings.tls {
+        TlsSettings::Development | TlsSettings::Off => {}
+        TlsSettings::Files(tls) => files.extend([
+            (Some("tls.certificate_file"), Some(&tls.certificate)),
+            (Some("tls.key_file"), Some(&tls.key)),
+            (Some("tls.client_ca_file"), tls.client_ca.as_ref()),
+        ]),
     }
+    files.push((
+        Some("accounts.password_blocklist_file"),
+        settings.accounts.password_blocklist.as_ref(),
+    ));
+    files.extend(settings.issuers.iter().map(|issuer| match &issuer.source {
+        KeySource::Environment => (None, None),
+        KeySource::SecretFile(path) => (Some("token.issuer.secret_file"), Some(path)),
+        KeySource::JwksFile(path) => (Some("token.issuer.jwks_file"), Some(path)),
+        KeySource::JwksUrl { authorities, .. } => {
+            (Some("token.issuer.jwks_ca_file"), authorities.as_ref())
+        }
+    }));
+    files.into_iter().filter_map(|(key, path)| Some((key, path?.as_path()))).collect()
 }

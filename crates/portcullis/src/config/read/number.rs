@@ -1,12 +1,12 @@
 //! Numbers within a range.
-//! Never: a value brought into range silently.
+//! Never: a silent correction of a value.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use crate::config::read::error::ConfigError;
 
-/// The number under `key`, or the default; refused outside the range.
+/// The number of a key, or the default; rejected outside the range.
 pub(crate) fn within<T: PartialOrd + Display + Copy>(
     key: &str,
     value: Option<T>,
@@ -20,7 +20,7 @@ pub(crate) fn within<T: PartialOrd + Display + Copy>(
             key,
             value.to_string(),
             format!("it is outside {} to {}", range.start(), range.end()),
-            format!("write a number in that range, or leave it out for {default}"),
+            format!("write a number in this range, or remove it for the default {default}"),
         )),
     }
 }
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ends_belong_to_the_range() {
+    fn range_includes_its_ends() {
         for (value, expect) in
             [(None, Some(5)), (Some(1), Some(1)), (Some(9), Some(9)), (Some(0), None)]
         {

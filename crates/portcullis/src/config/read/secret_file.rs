@@ -1,5 +1,5 @@
-//! Files that others on the machine must not read (T-271).
-//! Never: a look at the mode of one file and the content of another.
+//! Private files, which other users of the machine must not read (T-271).
+//! Never: the mode of one file and the content of another.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,26 +10,26 @@ use portcullis_model::Secret;
 
 use crate::config::read::error::ConfigError;
 
-/// Largest private file read.
+/// Largest private file that is read.
 const SIZE_MAX_BYTES: u64 = 64 * 1024;
-/// The bits that let strangers read, write or run a file, and its group write it.
+/// The mode bits that let other users read, write or run a file, and its group write it.
 const OTHERS: u32 = 0o027;
 
 /// Reads a file that holds a secret.
 pub(crate) fn read_private(key: &str, path: &Path) -> Result<Secret<Vec<u8>>, ConfigError> {
     let unreadable = |error: std::io::Error| {
         let why = format!("it cannot be read ({error})");
-        ConfigError::file(key, path, why, "name a file this user can read")
+        ConfigError::file(key, path, why, "name a file that this user can read")
     };
     let file = File::open(path).map_err(unreadable)?;
     let facts = file.metadata().map_err(unreadable)?;
     let mode = facts.permissions().mode() & 0o777;
     if mode & OTHERS != 0 {
-        let why = format!("others can read or change it (mode {mode:o})");
+        let why = format!("other users can read or change it (mode {mode:o})");
         let mend = format!("run: chmod 600 {}", path.display());
         return Err(ConfigError::file(key, path, why, &mend));
     }
-    // The whole capacity at once, so that growing leaves no smaller copy behind.
+    // Allocated at once, so that growing leaves no copies of the secret behind.
     let mut bytes = Vec::with_capacity(SIZE_MAX_BYTES as usize + 1);
     file.take(SIZE_MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > SIZE_MAX_BYTES {
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t271_what_strangers_can_read_is_no_secret() {
+    fn t271_secret_file_that_other_users_can_read_is_rejected() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("hs256.key");
         std::fs::write(&path, "content").unwrap();

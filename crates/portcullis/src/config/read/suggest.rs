@@ -1,12 +1,12 @@
-//! The known key nearest to an unknown one (T-273).
-//! Never: a guess about values.
+//! Suggests the known key that is most similar to an unknown one (T-273).
+//! Never: a suggestion for values.
 
-/// Edits between two names that still count as a slip.
-const SLIP_MAX: usize = 3;
-/// Longest name compared; what is longer is no slip.
+/// Most edits between two similar names.
+const EDITS_MAX: usize = 3;
+/// Longest name that is compared.
 const NAME_MAX_BYTES: usize = 64;
 
-/// Finds the neighbour in "unknown field `a`, expected one of `b`, `c`".
+/// Finds the most similar name in "unknown field `a`, expected one of `b`, `c`".
 pub(crate) fn suggestion(message: &str) -> Option<&str> {
     if !message.starts_with("unknown field") {
         return None;
@@ -14,11 +14,11 @@ pub(crate) fn suggestion(message: &str) -> Option<&str> {
     let mut names = message.split('`').skip(1).step_by(2);
     let unknown = names.next().filter(|name| name.len() <= NAME_MAX_BYTES)?;
     let near = names.map(|known| (distance(unknown, known), known)).min()?;
-    // A short name has many neighbours: at most half of it may be wrong.
-    (near.0 <= SLIP_MAX.min(unknown.len() / 2)).then_some(near.1)
+    // A short name is similar to many: at most half of its letters can differ.
+    (near.0 <= EDITS_MAX.min(unknown.len() / 2)).then_some(near.1)
 }
 
-/// How many letters have to change (Levenshtein).
+/// The number of edits between two names (Levenshtein distance).
 fn distance(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (index, letter) in left.bytes().enumerate() {
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t273_a_misspelt_key_finds_its_neighbour() {
+    fn t273_misspelt_key_gets_a_suggestion() {
         let cases = [
             ("unknown field `orgins`, expected one of `listen`, `origin`, `rate`", Some("origin")),
             ("unknown field `orgin`, expected `origin`", Some("origin")),
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn distances() {
+    fn distance_counts_edits() {
         let cases = [("", "", 0), ("a", "", 1), ("", "ab", 2), ("kitten", "sitting", 3)];
         for (left, right, expect) in cases {
             assert_eq!(distance(left, right), expect, "{left} {right}");

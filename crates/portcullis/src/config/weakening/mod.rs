@@ -1,8 +1,9 @@
 //! Settings that are weaker than the default of the profile, and their report.
 //! Never: a change of a setting.
 
-pub(crate) mod check; // values in force that are weaker than the profile's default
-pub(crate) mod table; // every key, and which of its values are weaker
-pub(crate) mod judges; // decisions that need more than one value
+pub(crate) mod rule; // which values of a key are weaker
+pub(crate) mod custom_rules; // rules that need more than one value
+pub(crate) mod table; // the rule of every key
+pub(crate) mod check; // the weakenings of settings
 #[cfg(test)]
-pub(crate) mod table_tests; // every key is classified, every weakening is named
+pub(crate) mod table_tests; // every key has a rule, every weakening is reported

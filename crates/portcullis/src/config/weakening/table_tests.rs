@@ -1,12 +1,13 @@
-//! Every key is classified, and every weakening is named; honest configurations get no warning.
-//! Never: a list of keys that is kept by hand.
+//! Every key has a rule, every weakening is reported, and ordinary settings get no warning.
+//! Never: a list of keys that is maintained by hand.
 
 use std::collections::BTreeSet;
 
 use crate::command::actions;
 use crate::config::danger::Danger;
 use crate::config::tests::{keys, read, read_with, variables};
-use crate::config::weakening::check::Rule;
+use crate::config::weakening::check::{profile_defaults, weakenings as find_weakenings};
+use crate::config::weakening::rule::Rule;
 use crate::config::weakening::table::KEYS;
 use crate::config::{Profile, Settings, Warning};
 
@@ -15,10 +16,10 @@ const PRODUCTION: &str = include_str!("../../../tests/start/weakened/production.
 const STRICT: &str = include_str!("../../../tests/start/weakened/strict.toml");
 
 fn weakenings(settings: &Settings) -> Vec<Warning> {
-    settings.weakenings(&actions(settings).unwrap()).unwrap()
+    find_weakenings(settings, &actions(settings).unwrap()).unwrap()
 }
 
-/// What is wrong, as `key: text` lines.
+/// The weakenings, as `key: text` lines.
 fn of(text: &str) -> Vec<String> {
     weakenings(&read(text).unwrap()).iter().map(ToString::to_string).collect()
 }
@@ -38,7 +39,7 @@ const SECRET: [(&str, &str); 4] = [
     ("PORTCULLIS__TOKEN__ISSUER__1__SECRET", "kR8v2WqLz5nTfYp1XcJm9BdHs4GuEa7o"),
 ];
 
-/// All keys, from what the parser says of an unknown one.
+/// All keys, from the error for an unknown key.
 fn all_keys() -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for section in keys("") {
@@ -65,15 +66,15 @@ fn all_keys() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_key_is_classified_once_and_every_row_has_a_key() {
+fn every_key_has_one_rule_and_every_rule_has_a_key() {
     let rows: Vec<_> = KEYS.iter().map(|(key, _)| String::from(*key)).collect();
     let classified: BTreeSet<_> = rows.iter().cloned().collect();
     assert_eq!(rows.len(), classified.len(), "a key has two rows");
     let all = all_keys();
     let without: Vec<_> = all.difference(&classified).collect();
-    assert!(without.is_empty(), "weakening_table.rs does not classify {without:?}");
+    assert!(without.is_empty(), "weakening/table.rs does not classify {without:?}");
     let stale: Vec<_> = classified.difference(&all).collect();
-    assert!(stale.is_empty(), "weakening_table.rs classifies keys that do not exist: {stale:?}");
+    assert!(stale.is_empty(), "weakening/table.rs classifies keys that do not exist: {stale:?}");
     let dangers = KEYS.iter().filter(|(_, rule)| matches!(rule, Rule::Danger));
     let dangers: Vec<_> = dangers.map(|(key, _)| *key).collect();
     let known = Danger::ALL.map(|danger| format!("danger.{}", danger.key));
@@ -81,7 +82,7 @@ fn every_key_is_classified_once_and_every_row_has_a_key() {
 }
 
 #[test]
-fn every_weakening_is_named() {
+fn every_weakening_is_reported() {
     let mut named = BTreeSet::new();
     for (text, sources) in [(PRODUCTION, variables(&SECRET)), (STRICT, variables(&[]))] {
         let found = weakenings(&read_with(text, &sources).unwrap());
@@ -100,15 +101,15 @@ fn every_weakening_is_named() {
 }
 
 #[test]
-fn defaults_of_a_profile_weaken_nothing() {
+fn profile_defaults_have_no_weakening() {
     for profile in Profile::ALL {
-        let found = weakenings(&Settings::of_profile(profile).unwrap());
+        let found = weakenings(&profile_defaults(profile).unwrap());
         assert_eq!(found, [], "{profile:?}");
     }
 }
 
 #[test]
-fn every_weakening_is_weaker_than_the_default_of_development_too() {
+fn weakenings_are_reported_in_development_too() {
     let text = "[store]\nseal_messages = false\n[rate]\nlogin_per_user = \"101/60s\"\n\
                 observe = [\"login_per_user\"]\n[access]\n\"user:role\" = [\"user\"]\n";
     let found = of(text);
@@ -118,7 +119,7 @@ fn every_weakening_is_weaker_than_the_default_of_development_too() {
 }
 
 #[test]
-fn honest_tuning_is_not_warned_of() {
+fn ordinary_settings_get_no_warning() {
     let more = r#"
         [listen]
         trusted_proxies = ["10.0.0.0/8", "fd00::/8", "2600::/16", "192.0.2.1"]
@@ -175,7 +176,7 @@ fn honest_tuning_is_not_warned_of() {
 }
 
 #[test]
-fn method_that_can_be_the_only_one_of_a_login_is_named() {
+fn method_that_can_be_the_only_one_of_a_login_is_reported() {
     let issuer = |more: &str| {
         production(&format!(
             "[[token.issuer]]\nissuer = \"https://id.example/\"\naudience = \"a\"\n\
@@ -197,7 +198,7 @@ fn method_that_can_be_the_only_one_of_a_login_is_named() {
 }
 
 #[test]
-fn text_of_a_weakening_says_what_is_seen_why_and_what_to_do() {
+fn weakening_text_has_the_value_the_reason_and_the_remedy() {
     let cases = [
         (
             "[rate]\nlogin_per_user = \"1000/1s\"\n",
@@ -216,7 +217,7 @@ fn text_of_a_weakening_says_what_is_seen_why_and_what_to_do() {
         ),
         (
             "[access]\n\"user:role\" = [\"user\"]\n",
-            "access: \"user:role\" may be sent by user, and by admin only by default: every \
+            "access: \"user:role\" can be sent by user, by default only by admin: every \
              account with that role has this power; leave it out, or name a role that few users \
              have",
         ),
@@ -227,7 +228,7 @@ fn text_of_a_weakening_says_what_is_seen_why_and_what_to_do() {
 }
 
 #[test]
-fn variants_of_a_weakening_are_named() {
+fn variants_of_a_weakening_are_reported() {
     let all_of_ipv4: Vec<_> = (0..=255).map(|first| format!("{first}.0.0.0/8")).collect();
     let cases = [
         ("[listen]\ntrusted_proxies = [\"0.0.0.0/1\", \"128.0.0.0/1\"]\n", 2),

@@ -1,4 +1,4 @@
-//! Weakenings that need more than one value to see: lists, shares, rules of events, files.
+//! Rules for weakenings that depend on more than one value: lists, shares, events, files.
 //! Never: a secret in a text.
 
 use std::net::IpAddr;
@@ -7,33 +7,33 @@ use std::os::unix::fs::FileTypeExt;
 use portcullis_guard::{Action, Replay, SecondFactorRule};
 use portcullis_model::Role;
 
+use super::rule::{Facts, is_faster};
 use crate::config::audit::MIB;
 use crate::config::identity::token::{IssuerFacts, KeySource};
-use crate::config::weakening::check::{Facts, is_faster};
 
-/// Networks of proxies that clients are in as well.
+/// Networks of proxies that also contain clients.
 pub(crate) fn trusted_proxies(facts: &Facts<'_>) -> Vec<String> {
     let trusted = &facts.settings.gate.proxies.trusted;
     let text = |networks: &str| {
         format!(
-            "{networks} has clients in it: each can write any address into the header of a proxy, \
-             so limits by address do not bind them; list the addresses of your proxies only"
+            "{networks} contains clients: they can write any address into the proxy header, so \
+             limits by address do not bind them; list the addresses of your proxies only"
         )
     };
     let wide = trusted.iter().filter(|network| share(network) > ONE_OPERATOR);
     let mut texts: Vec<_> = wide.map(|network| text(&format!("{network:?}"))).collect();
     let together: u64 = trusted.iter().map(|network| share(network)).sum();
     if texts.is_empty() && together > 4 * ONE_OPERATOR {
-        texts.push(text(&format!("what {} networks cover together", trusted.len())));
+        texts.push(text(&format!("the union of {} networks", trusted.len())));
     }
     texts
 }
 
-/// The largest public network that is one operator's: a /8, or a /16 of IPv6. The largest of a
-/// content delivery network are a /10 and a /24.
+/// The largest public network of one operator: a /8, or a /16 of IPv6. The largest networks of
+/// content delivery networks are a /10 and a /24.
 const ONE_OPERATOR: u64 = 1 << 24;
 
-/// How much of the internet a network is, in parts of 2^32 for IPv4 and of 2^40 for IPv6.
+/// The size of a network, in parts of 2^32 for IPv4 and of 2^40 for IPv6.
 fn share(network: &str) -> u64 {
     let Some((address, bits)) = network.split_once('/') else { return 0 };
     let (Ok(address), Ok(bits)) = (address.parse::<IpAddr>(), bits.parse::<u32>()) else {
@@ -54,7 +54,7 @@ fn share(network: &str) -> u64 {
     total_bits.checked_sub(bits).and_then(|bits| 1_u64.checked_shl(bits)).unwrap_or(0)
 }
 
-/// Services that can show their users' tokens here.
+/// Services that can use the tokens of their users on this server.
 pub(crate) fn audience_beside(facts: &Facts<'_>) -> Vec<String> {
     let mut texts = Vec::new();
     for IssuerFacts { issuer, audience_beside, .. } in &facts.settings.issuers {
@@ -62,28 +62,28 @@ pub(crate) fn audience_beside(facts: &Facts<'_>) -> Vec<String> {
         let issuers_own = format!("{}/", issuer.trim_end_matches('/'));
         for other in audience_beside.iter().filter(|other| !other.starts_with(&issuers_own)) {
             texts.push(format!(
-                "{other:?} of {issuer:?}: that service can use here the tokens that users show \
-                 to it; let the issuer make tokens for this server alone, and leave it out"
+                "{other:?} of {issuer:?}: that service can use the tokens of its users on this \
+                 server; let the issuer create tokens for this server only, and leave it out"
             ));
         }
     }
     texts
 }
 
-/// Secrets that the process carries in its environment.
+/// Secrets in the environment of the process.
 pub(crate) fn secret_in_environment(facts: &Facts<'_>) -> Vec<String> {
     let issuers = facts.settings.issuers.iter();
     let seen = issuers.filter(|facts| facts.source == KeySource::Environment).map(|facts| {
         format!(
-            "that of {:?} is set in the environment: crash dumps and child processes hold it; use \
-             secret_file",
+            "the secret of {:?} is set in the environment: crash dumps and child processes contain \
+             it; use secret_file",
             facts.issuer
         )
     });
     seen.collect()
 }
 
-/// Issuers that make administrators; without a rule for second factors they cannot.
+/// Issuers that can assign the role admin, which needs a rule for second factors.
 pub(crate) fn roles_claim(facts: &Facts<'_>) -> Vec<String> {
     let is_withheld = facts.settings.accounts.second_factor != SecondFactorRule::None;
     let makes = |facts: &&IssuerFacts| {
@@ -91,24 +91,24 @@ pub(crate) fn roles_claim(facts: &Facts<'_>) -> Vec<String> {
     };
     let texts = facts.settings.issuers.iter().filter(makes).map(|facts| {
         format!(
-            "{:?} gives its users roles, also admin and moderator: its administrators rule this \
-             server; leave it out where roles are given here",
+            "{:?} assigns roles to its users, also admin and moderator: its administrators \
+             control this server; leave it out if you assign roles here",
             facts.issuer
         )
     });
     texts.collect()
 }
 
-/// Methods of a login that show a second factor only with some issuers.
+/// Methods that prove a second factor only with some issuers.
 pub(crate) fn ambiguous_methods(facts: &Facts<'_>) -> Vec<String> {
     let mut texts = Vec::new();
     for IssuerFacts { issuer, rules, .. } in &facts.settings.issuers {
         for method in rules.factors.ambiguous_methods() {
             texts.push(format!(
                 "{method:?} of {issuer:?} can be the only method of a login, such as a code by \
-                 mail: such a login counts as one with two factors; name a value that the issuer \
-                 sets after a second factor only, such as \"mfa\", or keep it if this issuer uses \
-                 it as the second one only"
+                 mail: such a login counts as one with two factors; use a value that the issuer \
+                 sets only after a second factor, such as \"mfa\", or keep it if this issuer uses \
+                 it only as a second factor"
             ));
         }
     }
@@ -133,29 +133,29 @@ pub(crate) fn pre_auth_total(facts: &Facts<'_>) -> Vec<String> {
     is_weak.then(text).into_iter().collect()
 }
 
-/// Next to no connections for administrators on a full server.
+/// Too few reserved connections for administrators on a full server.
 pub(crate) fn admin_reserve(facts: &Facts<'_>) -> Vec<String> {
     let places = &facts.settings.gate.capacity;
     let (seen, usual) = (places.admin_reserve, places.total / 100);
     let text = || {
         format!(
-            "{seen} is less than 1/10 of the default {usual}: while the server is full no \
-             administrator can connect; write {} or more",
+            "{seen} is less than 1/10 of the default {usual}: administrators cannot connect while \
+             the server is full; write {} or more",
             usual.div_ceil(10)
         )
     };
     (seen.saturating_mul(10) < usual).then(text).into_iter().collect()
 }
 
-/// Events that one user may send ten times as often as they declare.
+/// Events that one user can send more than ten times as often as declared.
 pub(crate) fn event_rates(facts: &Facts<'_>) -> Vec<String> {
     let mut texts = Vec::new();
     for action in facts.actions {
         let (Some(rate), Some(usual)) = (action.rate, action.usual.rate) else { continue };
         if is_faster(rate, usual, 10) {
             texts.push(format!(
-                "{:?} may be sent {} times in {} ms, more than 10 times as often as it declares \
-                 ({} in {} ms): one user can flood the others; write a lower rate",
+                "{:?} can be sent {} times in {} ms, more than 10 times as often as declared ({} \
+                 in {} ms): one user can flood the others; write a lower rate",
                 action.event, rate.count, rate.period_ms, usual.count, usual.period_ms
             ));
         }
@@ -167,21 +167,21 @@ pub(crate) fn event_rates(facts: &Facts<'_>) -> Vec<String> {
 pub(crate) fn observed_limits(facts: &Facts<'_>) -> Vec<String> {
     let texts = facts.settings.gate.observe.iter().map(|limit| {
         format!(
-            "{limit} only counts and rejects nothing: attackers pass it; take it out of the list \
-             when its counts are known"
+            "{limit} only counts and rejects nothing: attackers are not limited; remove it from \
+             the list when you know its counts"
         )
     });
     texts.collect()
 }
 
-/// A limit of memory that can never be reached.
+/// A memory limit that is larger than the memory.
 pub(crate) fn memory_limit(facts: &Facts<'_>) -> Vec<String> {
     let configured = facts.settings.server.memory_limit_bytes;
     let there = portcullis_server::memory_max_bytes();
     let text = || {
         format!(
-            "{} is more than there is ({}): the server does not notice that its memory is used \
-             up; leave it out",
+            "{} is more than the machine has ({}): the server does not notice a lack of memory; \
+             leave it out",
             configured / MIB,
             there / MIB
         )
@@ -189,30 +189,30 @@ pub(crate) fn memory_limit(facts: &Facts<'_>) -> Vec<String> {
     (there > 0 && configured > there).then(text).into_iter().collect()
 }
 
-/// Rules about phrases that know few phrases.
+/// Rules about phrases with few phrases left.
 pub(crate) fn phrases_removed(facts: &Facts<'_>) -> Vec<String> {
     let usual = &facts.usual.gate.spam.phrases;
     let left = usual.iter().filter(|phrase| facts.settings.gate.spam.phrases.contains(phrase));
     let left = left.count();
     let text = || {
         format!(
-            "{left} of the server's {} phrases are left, fewer than half: spam that the server \
-             finds is delivered; remove only what is found in ordinary text",
+            "{left} of the {} built-in phrases are left, fewer than half: spam that the server \
+             would find is delivered; remove only phrases that ordinary text contains",
             usual.len()
         )
     };
     (left < usual.len() / 2).then(text).into_iter().collect()
 }
 
-/// Next to nothing kept free on the disk.
+/// A very small reserve on the disk.
 pub(crate) fn min_free(facts: &Facts<'_>) -> Vec<String> {
-    /// A tenth of what is kept free on disks of 2 GiB and more.
+    /// A tenth of the default reserve on disks of 2 GiB and more.
     const LEAST_BYTES: u64 = 256 * MIB / 10;
     let seen = facts.settings.min_free();
     let text = || {
         format!(
             "{seen:?} is less than a tenth of the default \"256MiB\": clients can fill the disk \
-             until log-ins and bans fail; leave it out"
+             until logins and bans fail; leave it out"
         )
     };
     let bytes = facts.settings.min_free_bytes;
@@ -235,7 +235,7 @@ pub(crate) fn opened_events(facts: &Facts<'_>) -> Vec<String> {
     texts
 }
 
-/// Events of administrators that a role of the operator is granted.
+/// Events of administrators that a configured role can send.
 pub(crate) fn granted_actions(facts: &Facts<'_>) -> Vec<String> {
     let rules = &facts.settings.gate.roles;
     let mut texts = Vec::new();
@@ -248,8 +248,8 @@ pub(crate) fn granted_actions(facts: &Facts<'_>) -> Vec<String> {
     texts
 }
 
-/// Whether a role gets more than it is made for: users what they cannot send, and all roles but
-/// administrators what is theirs. Roles of the operator are there to get what moderators have.
+/// Whether a role gets an unusual event: ordinary users any event that they cannot send by default,
+/// other roles an event of administrators. Configured roles usually get events of moderators.
 fn is_opened(action: &Action, role: Role, name: &str) -> bool {
     let usual = &action.usual.roles;
     let is_of_admins = usual.len() == 1;
@@ -258,14 +258,14 @@ fn is_opened(action: &Action, role: Role, name: &str) -> bool {
 
 fn opened(action: &Action, role: &str) -> String {
     format!(
-        "{:?} may be sent by {role}, and by {} only by default: every account with that role has \
+        "{:?} can be sent by {role}, by default only by {}: every account with that role has \
          this power; leave it out, or name a role that few users have",
         action.event,
         action.usual.roles.join(" and ")
     )
 }
 
-/// Events of which a copy does more than by default.
+/// Events whose replay protection is weaker than the default.
 pub(crate) fn replayable_events(facts: &Facts<'_>) -> Vec<String> {
     let strength = |replay| Replay::ALL.iter().position(|known| *known == replay);
     let weaker = facts
@@ -274,8 +274,8 @@ pub(crate) fn replayable_events(facts: &Facts<'_>) -> Vec<String> {
         .filter(|action| strength(action.replay) < strength(action.usual.replay));
     let texts = weaker.map(|action| {
         format!(
-            "{:?} asks for {:?}, and for {:?} by default: a copy of it can have a second effect; \
-             leave it out",
+            "{:?} requires {:?}, by default {:?}: a replayed copy can have a second effect; leave \
+             it out",
             action.event,
             action.replay.name(),
             action.usual.replay.name()
@@ -284,13 +284,13 @@ pub(crate) fn replayable_events(facts: &Facts<'_>) -> Vec<String> {
     texts.collect()
 }
 
-/// Security records that no file keeps.
+/// Security records that are not kept in a file.
 pub(crate) fn audit_file(facts: &Facts<'_>) -> Vec<String> {
     let audit = &facts.settings.audit;
     let file = std::fs::metadata(&audit.file);
     let lost = match audit.stdout {
-        true => "records are lost when standard output takes nothing",
-        false => "no security record is kept, since audit.stdout is false",
+        true => "records are lost when standard output is not read",
+        false => "no security record is kept, because audit.stdout is false",
     };
     let text = || {
         let file = audit.file.display().to_string();
@@ -300,7 +300,7 @@ pub(crate) fn audit_file(facts: &Facts<'_>) -> Vec<String> {
     is_device.then(text).into_iter().collect()
 }
 
-/// Records of unauthenticated clients: too few to see an attack, or so many that they displace all
+/// Records of unauthenticated clients: too few to show an attack, or so many that they displace all
 /// others.
 pub(crate) fn unauthenticated_records(facts: &Facts<'_>) -> Vec<String> {
     let (audit, usual) = (&facts.settings.audit, &facts.usual.audit);
@@ -316,8 +316,8 @@ pub(crate) fn unauthenticated_records(facts: &Facts<'_>) -> Vec<String> {
     }
     if seen > all / 2 {
         texts.push(format!(
-            "{} is more than half of audit.keep_total_mib ({}): unauthenticated clients can push \
-             all older records out in two days; write {} or less, or keep more",
+            "{} is more than half of audit.keep_total_mib ({}): unauthenticated clients can \
+             displace all older records in two days; write {} or less, or keep more",
             seen / MIB,
             all / MIB,
             all / 2 / MIB

@@ -1,0 +1,103 @@
+//! The server that a command is about, and secrets from standard input.
+//! Never: a secret from the command line, where other processes of the machine can see it.
+
+use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use portcullis_accounts::SigningKeys;
+use portcullis_model::{Clock, Now, RoleTable, Secret, SystemClock};
+use portcullis_seal::KeyRing;
+use portcullis_store::{FieldSeal, SqliteOperatorStore};
+
+use crate::config::{Settings, Sources};
+use crate::output::errln;
+use crate::sealing::{SealLog, Sealing};
+use crate::start::wiring::{block_on, numbered};
+
+/// Longest secret or token that is read from standard input, in bytes.
+const INPUT_MAX: u64 = 16 * 1024;
+
+/// The arguments that name the server.
+#[derive(Debug, Args)]
+pub(crate) struct InstallationArguments {
+    /// The configuration file; by default `./portcullis.toml`, if it exists.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    /// The directory of the database and the keys.
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// The server that a command is about: its settings, and the clock.
+pub(crate) struct Installation {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Installation {
+    pub(crate) fn read(arguments: &InstallationArguments) -> Result<Self> {
+        let settings = Settings::read(&Sources {
+            config: arguments.config.clone(),
+            data: arguments.data.clone(),
+            environment: std::env::vars_os().collect(),
+            ..Sources::default()
+        })?;
+        Ok(Self { settings, clock: Arc::new(SystemClock::start()) })
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Opens the database beside a running server; returns it with the names of all roles.
+    pub(crate) fn open(&self) -> Result<(SqliteOperatorStore, RoleTable)> {
+        let path = &self.settings.database;
+        if !path.exists() {
+            bail!("there is no database at {}: start the server once", path.display());
+        }
+        let log = SealLog::new(Arc::clone(&self.clock));
+        let seal =
+            self.field_keys()?.map(|ring| Arc::new(Sealing::new(ring, log)) as Arc<dyn FieldSeal>);
+        let beside = SqliteOperatorStore::open(path, seal, &operator())
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        let roles = block_on(numbered(&beside, &self.settings.gate.roles))??.table;
+        Ok((beside.with_roles(roles.clone()), roles))
+    }
+
+    /// The keys that seal fields, if the server has created any.
+    pub(crate) fn field_keys(&self) -> Result<Option<KeyRing>> {
+        Ok(KeyRing::find(&self.settings.data)?)
+    }
+
+    /// The keys that sign access tokens.
+    pub(crate) fn signing_keys(&self) -> Result<SigningKeys> {
+        Ok(SigningKeys::read(&self.settings.data)?)
+    }
+}
+
+/// The operator, by the user id of the process. A user name from the environment is not reliable.
+fn operator() -> String {
+    format!("uid {}", rustix::process::getuid().as_raw())
+}
+
+/// Reads a secret from standard input, without its line end.
+pub(crate) fn read_secret(what: &str) -> Result<Secret<String>> {
+    if std::io::stdin().is_terminal() {
+        errln!("Type {what}, then Enter and Ctrl-D:");
+    }
+    let mut text = String::new();
+    let read = std::io::stdin().take(INPUT_MAX + 1).read_to_string(&mut text);
+    read.with_context(|| format!("cannot read {what} from standard input"))?;
+    if text.len() as u64 > INPUT_MAX {
+        bail!("{what} on standard input is longer than 16 KiB");
+    }
+    let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        bail!("standard input is empty: write {what} to it");
+    }
+    Ok(Secret::new(String::from(text)))
+}
