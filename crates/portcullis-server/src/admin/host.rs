@@ -1,11 +1,12 @@
-//! Under which names operators reach the private listener (T-017).
-//! Never: an answer with details under a name that an attacker's DNS can point here.
+//! The names of the private listener in `Host` (T-017).
+//! Never: a response with details under a name that an attacker's DNS can point here.
 
 use std::net::IpAddr;
 
 use portcullis_wire::http1::{FieldValue, Head};
 
-use crate::admin::private::Rejection;
+/// The status and the text of a rejected request.
+pub(crate) type Rejection = (u16, &'static str);
 
 const FOREIGN: Rejection = (
     421,

@@ -1,50 +1,40 @@
-//! Health, readiness and metrics, on their own listeners and thread.
-//! Never: reachable by clients; reading is not authenticated, changing is.
+//! Health, readiness and metrics, on their own listeners and threads.
+//! Never: for clients; a change without an operator's key.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_audit::Audit;
-use portcullis_guard::Gate;
-use portcullis_model::{Clock, limits};
+use portcullis_model::limits;
 use portcullis_wire::http1::{
     Head, HeadLimits, Versions, head_end, parse_head_of, write_response_head,
 };
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::admin::host::check_host;
-use crate::admin::listen::{PrivateEntrance, Visit};
-use crate::admin::metrics::Metrics;
+use crate::admin::host::{Rejection, check_host};
 use crate::admin::readiness::Readiness;
-use crate::delivery::hub::{Hub, longest};
+use crate::admin::visits::{PrivateEntrance, Visit};
+use crate::delivery::hub::longest;
 use crate::http::headers::API_POLICY;
-use crate::http::transfer::TransferredConnection;
-use crate::setup::operator_keys::OperatorKeys;
-use crate::setup::registered::Registered;
-use crate::setup::task_health::TaskHealth;
+use crate::setup::registered::ReadyFact;
 use crate::shard::server::Server;
 
-/// How long a head may take; probes send theirs at once.
+/// The timeout of a head; probes send theirs at once.
 const HEAD_DEADLINE: Duration = Duration::from_secs(2);
 const HEAD_LIMITS: HeadLimits = HeadLimits {
     head_max_bytes: limits::HEAD_MAX_BYTES,
     headers_max: limits::HEADERS_MAX,
     target_max_bytes: limits::TARGET_MAX_BYTES,
 };
-/// What can be asked with a path that only tells something.
+/// The methods of paths that only report something.
 const READING: &str = "GET, HEAD, OPTIONS";
 const JSON: &str = "application/json; charset=utf-8";
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Why a request is answered with a status and a sentence.
-pub(crate) type Rejection = (u16, &'static str);
-
-/// An answer before it is written.
+/// A response before it is written.
 struct Answer {
     status: u16,
     content_type: &'static str,
@@ -63,47 +53,15 @@ impl Answer {
     }
 }
 
-/// What the private listeners read from.
+/// What the private listeners report.
 #[derive(Clone)]
 pub(crate) struct Private {
-    pub(crate) gate: Arc<Gate>,
-    pub(crate) audit: Audit,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) operator_keys: Option<OperatorKeys>,
-    pub(crate) stop: watch::Receiver<bool>,
-    hosts: Arc<[String]>,
-    http_max: usize,
-    hub: Hub,
-    doors: Arc<[mpsc::Sender<TransferredConnection>]>,
-    metrics: Arc<Metrics>,
-    pub(crate) registered: Arc<Registered>,
-    pub(crate) health: Arc<TaskHealth>,
+    pub(crate) server: Server,
     pub(crate) drained: watch::Receiver<bool>,
+    pub(crate) stop: watch::Receiver<bool>,
 }
 
 impl Private {
-    pub(crate) fn new(
-        server: &Server,
-        drained: watch::Receiver<bool>,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
-        Self {
-            gate: server.gate.clone(),
-            audit: server.audit.clone(),
-            clock: server.clock.clone(),
-            operator_keys: server.options.operator_keys.clone(),
-            hosts: server.options.private_hosts.clone().into(),
-            http_max: server.options.http_connections_max,
-            hub: server.hub.clone(),
-            doors: server.sessions.shards.clone(),
-            metrics: server.metrics.clone(),
-            registered: server.registered.clone(),
-            health: server.health.clone(),
-            drained,
-            stop,
-        }
-    }
-
     /// Reads one request, answers it, and closes.
     pub(crate) async fn answer(
         &self,
@@ -130,7 +88,7 @@ impl Private {
     }
 
     fn respond(&self, head: &Head<'_>, peer: SocketAddr, entrance: PrivateEntrance) -> Answer {
-        let host = check_host(head, &self.hosts);
+        let host = check_host(head, &self.server.options.private_hosts);
         match (head.path, entrance) {
             ("/health", _) => read_only(head, || Answer::json(200, json_status("ok"))),
             ("/ready", PrivateEntrance::Operators) if host.is_ok() => {
@@ -160,19 +118,51 @@ impl Private {
         Answer::json(readiness.code(), body(&readiness))
     }
 
+    /// Whether the server can serve now.
+    fn readiness(&self) -> Readiness {
+        let now = self.server.clock.now();
+        let faults = self.server.health.faults(now.monotonic_ms);
+        let shards = ReadyFact {
+            state: faults.first().copied().unwrap_or("ok"),
+            is_ready: faults.is_empty(),
+        };
+        // Also when the confirmations have stopped: no new connection is admitted then.
+        let confirmed = self.server.gate.directory().authority().check_new(now).is_ok();
+        let sessions =
+            ReadyFact { state: if confirmed { "ok" } else { "unconfirmed" }, is_ready: confirmed };
+        // Users are served while the log fails.
+        let log = ReadyFact { state: self.server.audit.counts().state.name(), is_ready: true };
+        let own = [("shards", shards), ("sessions", sessions), ("security_log", log)];
+        let products = self
+            .server
+            .registered
+            .reports
+            .ready_parts
+            .iter()
+            .map(|part| (part.name, (part.read)()));
+        Readiness::new(*self.drained.borrow(), own.into_iter().chain(products))
+    }
+
     fn metrics(&self) -> Answer {
         if *self.drained.borrow() {
-            self.metrics.draining();
+            self.server.metrics.draining();
         }
-        self.metrics.queued(&self.registered.reports.queues);
-        self.metrics.measured(&self.registered.reports.measures);
-        if let Some(tables) = &self.registered.reports.tables {
-            self.metrics.tables(&tables(&self.gate, self.clock.now()));
+        self.server.metrics.queued(&self.server.registered.reports.queues);
+        self.server.metrics.measured(&self.server.registered.reports.measures);
+        if let Some(tables) = &self.server.registered.reports.tables {
+            self.server.metrics.tables(&tables(&self.server.gate, self.server.clock.now()));
         }
-        self.metrics.queue_is("deliveries", self.hub.queue_length());
-        self.metrics.queue_is("moves", longest(&self.doors));
-        self.metrics.places(&self.gate, self.http_max, self.clock.now());
-        let body = self.metrics.text(self.gate.limits().counts(), self.audit.counts());
+        self.server.metrics.queue_is("deliveries", self.server.hub.queue_length());
+        self.server.metrics.queue_is("moves", longest(&self.server.sessions.shards));
+        self.server.metrics.places(
+            &self.server.gate,
+            self.server.options.http_connections_max,
+            self.server.clock.now(),
+        );
+        let body = self
+            .server
+            .metrics
+            .text(self.server.gate.limits().counts(), self.server.audit.counts());
         Answer { status: 200, content_type: METRICS, body, allow: None }
     }
 }
@@ -190,7 +180,7 @@ async fn read_head(socket: &mut TcpStream) -> Option<Vec<u8>> {
     Some(buffer)
 }
 
-/// Gives the answer to a request that only reads; `OPTIONS` learns the status as well.
+/// The response to a request that only reads; `OPTIONS` gets the status as well.
 fn read_only(head: &Head<'_>, answer: impl FnOnce() -> Answer) -> Answer {
     match head.method {
         "GET" | "HEAD" => answer(),

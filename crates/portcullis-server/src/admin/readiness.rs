@@ -3,7 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::admin::private::Private;
 use crate::setup::registered::ReadyFact;
 
 /// What `/ready` answers.
@@ -16,7 +15,10 @@ pub(crate) struct Readiness {
 
 impl Readiness {
     /// Puts the states of the parts together.
-    fn new(draining: bool, parts: impl Iterator<Item = (&'static str, ReadyFact)>) -> Self {
+    pub(crate) fn new(
+        draining: bool,
+        parts: impl Iterator<Item = (&'static str, ReadyFact)>,
+    ) -> Self {
         let mut all_ready = true;
         let parts = parts
             .map(|(name, fact)| {
@@ -46,28 +48,6 @@ impl Readiness {
     pub(crate) fn detailed(&self) -> String {
         let parts = serde_json::to_string(&self.parts).unwrap_or_default();
         format!(r#"{{"status":"{}","parts":{parts}}}"#, self.status)
-    }
-}
-
-impl Private {
-    /// Whether the server can serve now.
-    pub(crate) fn readiness(&self) -> Readiness {
-        let now = self.clock.now();
-        let faults = self.health.faults(now.monotonic_ms);
-        let shards = ReadyFact {
-            state: faults.first().copied().unwrap_or("ok"),
-            is_ready: faults.is_empty(),
-        };
-        // Also when the confirmations have stopped: no new connection is admitted then.
-        let confirmed = self.gate.directory().authority().check_new(now).is_ok();
-        let sessions =
-            ReadyFact { state: if confirmed { "ok" } else { "unconfirmed" }, is_ready: confirmed };
-        // Users are served while the log fails.
-        let log = ReadyFact { state: self.audit.counts().state.name(), is_ready: true };
-        let own = [("shards", shards), ("sessions", sessions), ("security_log", log)];
-        let products =
-            self.registered.reports.ready_parts.iter().map(|part| (part.name, (part.read)()));
-        Readiness::new(*self.drained.borrow(), own.into_iter().chain(products))
     }
 }
 

@@ -1,5 +1,5 @@
-//! What operators ask and change on the private listener: the load, and who is limited how far.
-//! Never: a change that a page in an operator's browser could ask for.
+//! The requests of operators: read and change the load level and the state of limits.
+//! Never: a change that a page in an operator's browser could request.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,17 +9,18 @@ use portcullis_model::{Code, UserId};
 use portcullis_wire::http1::{FieldValue, Head};
 use serde_json::{Value, json};
 
-use crate::admin::private::{Private, Rejection};
+use crate::admin::host::Rejection;
+use crate::admin::private::Private;
 
-/// A header that no page can send to another origin without being asked about it first.
-const ASKED_BY: &str = "x-portcullis-operator";
+/// A header that a page cannot send to another origin without a preflight.
+const OPERATOR_HEADER: &str = "x-portcullis-operator";
 
 const NO_KEY: Rejection = (403, "ask with the portcullis command, which knows the key");
 
 impl Private {
     /// Answers a request below `/admin/`: a status and JSON.
     pub(crate) fn admin(&self, head: &Head<'_>, peer: SocketAddr) -> (u16, String) {
-        let outcome = check_asker(head).and_then(|()| self.check_key(head, peer));
+        let outcome = check_operator(head).and_then(|()| self.check_key(head, peer));
         let outcome = outcome.and_then(|()| self.act(head));
         match outcome {
             Ok(body) => (200, body.to_string()),
@@ -27,13 +28,13 @@ impl Private {
         }
     }
 
-    /// Whether whoever asks is on this machine, and knows what only the data directory tells.
+    /// Checks that the request comes from this machine, with a key of the data directory.
     fn check_key(&self, head: &Head<'_>, peer: SocketAddr) -> Result<(), Rejection> {
         if !peer.ip().to_canonical().is_loopback() {
             return Err((403, "ask on the machine the server runs on"));
         }
-        let Some(keys) = &self.operator_keys else { return Ok(()) };
-        match head.header(ASKED_BY) {
+        let Some(keys) = &self.server.options.operator_keys else { return Ok(()) };
+        match head.header(OPERATOR_HEADER) {
             FieldValue::One(shown) if keys.knows(shown) => Ok(()),
             FieldValue::One(_) | FieldValue::Many | FieldValue::None => Err(NO_KEY),
         }
@@ -53,13 +54,13 @@ impl Private {
     }
 
     fn state(&self) -> Value {
-        let pinned = self.gate.limits().pinned_load().map(LoadState::name);
-        let limits = self.gate.limits().explain_total(self.clock.now());
+        let pinned = self.server.gate.limits().pinned_load().map(LoadState::name);
+        let limits = self.server.gate.limits().explain_total(self.server.clock.now());
         json!({
-            "state": self.gate.load().name(),
-            "measured": self.gate.limits().measured_load().name(),
+            "state": self.server.gate.load().name(),
+            "measured": self.server.gate.limits().measured_load().name(),
             "pinned": pinned,
-            "known_level": self.gate.limits().returning_permille(),
+            "known_level": self.server.gate.limits().returning_permille(),
             "limits": limits.iter().map(limit).collect::<Vec<_>>(),
         })
     }
@@ -71,24 +72,25 @@ impl Private {
             "auto" => None,
             name => Some(LoadState::named(name).ok_or((400, "there is no such state"))?),
         };
-        self.gate.limits().pin_load(state, self.clock.now());
+        self.server.gate.limits().pin_load(state, self.server.clock.now());
         let detail = format!("the state is pinned to {wanted}");
         self.record("pinned", |record| record.detail = Some(detail));
         Ok(self.state())
     }
 
     fn explain(&self, query: &str) -> Result<Value, Rejection> {
-        let now = self.clock.now();
-        match self.asked_for(query)? {
-            Asked::Address(address) => {
-                let prefixes = self.gate.limits().explain_address(address, now);
+        let now = self.server.clock.now();
+        match self.limit_subject(query)? {
+            LimitSubject::Address(address) => {
+                let prefixes = self.server.gate.limits().explain_address(address, now);
                 let each = prefixes.iter().map(|(limits, held)| prefix(limits, held));
                 Ok(json!({ "address": address.to_string(), "prefixes": each.collect::<Vec<_>>() }))
             }
-            Asked::User(user, name) => {
-                let limits = self.gate.limits().explain_user(&user, &name, now);
+            LimitSubject::User(user, name) => {
+                let limits = self.server.gate.limits().explain_user(&user, &name, now);
                 let limits: Vec<_> = limits.iter().map(limit).collect();
-                let connections = self.gate.directory().user(&user).map(|user| user.connections());
+                let connections =
+                    self.server.gate.directory().user(&user).map(|user| user.connections());
                 Ok(json!({
                     "user": user.as_str(), "connections": connections, "limits": limits,
                 }))
@@ -97,32 +99,33 @@ impl Private {
     }
 
     fn unlock(&self, query: &str) -> Result<Value, Rejection> {
-        match self.asked_for(query)? {
-            Asked::Address(address) => {
-                self.gate.limits().unlock_address(address, self.clock.now());
+        match self.limit_subject(query)? {
+            LimitSubject::Address(address) => {
+                self.server.gate.limits().unlock_address(address, self.server.clock.now());
                 self.record("unlocked", |record| {
                     record.labels.push(("address", address.to_string()))
                 });
             }
-            Asked::User(user, name) => {
-                self.gate.limits().unlock_user(&user, &name, self.clock.now());
+            LimitSubject::User(user, name) => {
+                self.server.gate.limits().unlock_user(&user, &name, self.server.clock.now());
                 self.record("unlocked", |record| record.target = Some(user));
             }
         }
         self.explain(query)
     }
 
-    fn asked_for(&self, query: &str) -> Result<Asked, Rejection> {
+    fn limit_subject(&self, query: &str) -> Result<LimitSubject, Rejection> {
         match (parameter(query, "address"), parameter(query, "user")) {
             (Some(address), None) => {
                 let address = address.parse::<IpAddr>().map_err(|_| (400, "that is no address"))?;
-                Ok(Asked::Address(address.to_canonical()))
+                Ok(LimitSubject::Address(address.to_canonical()))
             }
             (None, Some(user)) => {
                 let user = UserId::parse(user).map_err(|_| (400, "that is no user id"))?;
-                let known = self.gate.directory().user(&user).ok_or((404, "no such user"))?;
+                let known =
+                    self.server.gate.directory().user(&user).ok_or((404, "no such user"))?;
                 let name = known.name().to_string();
-                Ok(Asked::User(user, name))
+                Ok(LimitSubject::User(user, name))
             }
             _ => Err((400, "say ?address=… or ?user=…")),
         }
@@ -134,25 +137,25 @@ impl Private {
         record.rule = "limits";
         record.reason = reason;
         more(&mut record);
-        self.audit.record(record, self.clock.now());
+        self.server.audit.record(record, self.server.clock.now());
     }
 }
 
-enum Asked {
+enum LimitSubject {
     Address(IpAddr),
-    /// By id, with the name log-ins are counted by.
+    /// A user, and the name by which log-ins are counted.
     User(UserId, String),
 }
 
-/// Whether an operator's own program asks: a page cannot send the header to another origin. The
-/// `Host` was checked before.
-fn check_asker(head: &Head<'_>) -> Result<(), Rejection> {
-    let asked = matches!(head.header(ASKED_BY), FieldValue::One(_));
+/// Checks that an operator's program sends the request: a page cannot send the header to another
+/// origin. The `Host` was checked before.
+fn check_operator(head: &Head<'_>) -> Result<(), Rejection> {
+    let asked = matches!(head.header(OPERATOR_HEADER), FieldValue::One(_));
     let page = !matches!(head.header("origin"), FieldValue::None);
     if asked && !page { Ok(()) } else { Err(NO_KEY) }
 }
 
-/// The one value of a parameter; addresses and ids need no decoding.
+/// The value of a parameter that occurs once; addresses and ids need no decoding.
 fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     let mut values = query.split('&').filter_map(|pair| {
         let (found, value) = pair.split_once('=')?;

@@ -1,4 +1,4 @@
-//! What a request's head asks for, and whether it may.
+//! The decision on a request, from its head.
 //! Never: a byte of the body; a decision is made on the head alone.
 
 use std::rc::Rc;
@@ -17,16 +17,16 @@ use crate::http::client_facts::{ClientFacts, admission_cookie, user_agent};
 use crate::http::connection::HttpConnection;
 use crate::http::media_type::is_utf8_of;
 use crate::http::route::Target;
-use crate::listen::accept::Entrance;
+use crate::listen::entrance::Entrance;
 use crate::listen::stream::TlsSession;
 use crate::polling::requests::posted_length;
 use crate::polling::transport::Polling;
 use crate::websocket::upgrade::Upgrade;
 
-/// Largest body of a session nobody is signed in to.
+/// The largest body of a session without a signed-in user.
 const BEFORE_CONNECT_MAX: usize = 16 * 1024;
 
-/// What a head asks for, decided while the head is still in the buffer.
+/// What a head requests, decided while the head is still in the buffer.
 pub(crate) enum Decision {
     Upgrade(Box<Upgrade>),
     Open {
@@ -52,18 +52,18 @@ pub(crate) enum Decision {
     },
     Page {
         index: usize,
-        /// The cookie that a login link leaves.
+        /// The cookie that a login link sets.
         cookie: Option<String>,
     },
-    /// The same page over TLS, by its whole address.
-    LeadOn(String),
+    /// The complete address of the same page over TLS.
+    Redirect(String),
     Preflight(Box<AdmittedRequest>),
     Refuse(Denial),
 }
 
 impl Decision {
-    /// Whom this lets in who has no place yet.
-    pub(crate) fn wants_place(&mut self) -> Option<&mut AdmittedRequest> {
+    /// The admitted request that needs a slot.
+    pub(crate) fn unslotted_request(&mut self) -> Option<&mut AdmittedRequest> {
         match self {
             Self::Upgrade(upgrade) => upgrade.admitted(),
             Self::Open { admitted, .. } => Some(admitted),
@@ -73,9 +73,9 @@ impl Decision {
 }
 
 impl HttpConnection {
-    /// Takes the place, waiting for it where that may help. Then a credential that is shown with
-    /// the request is checked, before there is a socket.
-    pub(crate) async fn take_place(&self, admitted: &mut AdmittedRequest) -> Result<(), Denial> {
+    /// Takes a slot; waits for one when that may help. Then checks a credential of the request,
+    /// before there is a socket.
+    pub(crate) async fn take_slot(&self, admitted: &mut AdmittedRequest) -> Result<(), Denial> {
         let shard = &self.shard;
         let room = match admitted.wanted_slot {
             Some(ClientClass::Admin) => &shard.server.queues.admins,
@@ -119,7 +119,7 @@ impl HttpConnection {
             return Err(Denial::Draining);
         }
         let admitted =
-            self.shard.server.gate.admit(&self.handshake(head, target.door(false)), now)?;
+            self.shard.server.gate.admit(&self.handshake(head, target.endpoint(false)), now)?;
         match target {
             Target::Engine(_) => Err(Denial::NotFound),
             Target::Plain => self.decide_upgrade(head, Form::Plain, BinaryForm::Native, admitted),
@@ -128,7 +128,7 @@ impl HttpConnection {
                 Err(Denial::RequestMalformed)
             }
             Target::Page(index) => {
-                let handshake = self.handshake(head, target.door(false));
+                let handshake = self.handshake(head, target.endpoint(false));
                 let admission = self.shard.server.gate.admission().token_of_link(&handshake, now);
                 Ok(Decision::Page { index, cookie: admission.map(admission_cookie) })
             }
@@ -138,7 +138,7 @@ impl HttpConnection {
         }
     }
 
-    /// A request in plain text: pages are led on, as browsers ask for them.
+    /// A request in plain text: pages are redirected.
     fn decide_plain_text(
         &self,
         head: &Head<'_>,
@@ -156,7 +156,7 @@ impl HttpConnection {
             return Err(Denial::PlainText);
         }
         let mark = if head.query.is_empty() { "" } else { "?" };
-        Ok(Decision::LeadOn(format!("https://{name}{}{mark}{}", head.path, head.query)))
+        Ok(Decision::Redirect(format!("https://{name}{}{mark}{}", head.path, head.query)))
     }
 
     pub(crate) fn handshake<'a>(&self, head: &'a Head<'a>, door: Endpoint) -> Handshake<'a> {
@@ -198,7 +198,7 @@ impl HttpConnection {
             &parameters,
             Ok(parameters) if parameters.transport == EngineTransport::Polling
         );
-        let handshake = self.handshake(head, Target::Engine(form).door(polling));
+        let handshake = self.handshake(head, Target::Engine(form).endpoint(polling));
         if let Ok(Parameters { sid: Some(sid), binary, .. }) = parameters {
             let whose = self.signed_in(sid);
             if let Some(caller) = &whose {
@@ -215,11 +215,11 @@ impl HttpConnection {
             return Err(Denial::Draining);
         }
         let admitted = match gate.admit(&handshake, now) {
-            // A client that would poll learns first what to change, origin or not.
+            // A client that polls learns first that polling is off.
             Err(Denial::OriginMissing) if polling && !gate.options().polling => {
                 return Err(Denial::PollingOff);
             }
-            // So does a client of an older protocol.
+            // A client of an older protocol learns that first.
             Err(Denial::OriginMissing) if parameters == Err(Denial::EngineVersion) => {
                 return Err(Denial::EngineVersion);
             }
@@ -326,10 +326,11 @@ impl HttpConnection {
         match head.method {
             "GET" => Ok(Decision::Poll { connection, origin }),
             "POST" => {
-                // A stranger may not even begin what it may not say before CONNECT.
-                let stranger = connection.caller().is_none() && connection.form != Form::Engine;
+                // An unauthenticated client may not post more than its budget before CONNECT.
+                let is_unauthenticated =
+                    connection.caller().is_none() && connection.form != Form::Engine;
                 let most = shard.server.options.polling_max_bytes;
-                let most = if stranger { most.min(BEFORE_CONNECT_MAX) } else { most };
+                let most = if is_unauthenticated { most.min(BEFORE_CONNECT_MAX) } else { most };
                 let body = posted_length(head, most)?;
                 Ok(Decision::Post { connection, origin, body })
             }

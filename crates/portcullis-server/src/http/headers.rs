@@ -27,8 +27,8 @@ pub(crate) struct SecurityHeaders {
 pub(crate) type Header<'a> = (&'a str, &'a str);
 
 impl SecurityHeaders {
-    /// What clients see of this server follows from the list of origins, never from a request: its
-    /// own page runs under a name that is both an origin and a host, and opens sockets there only.
+    /// Builds the headers from the list of origins, never from a request. The server's own page has
+    /// a name that is both an origin and a host, and opens sockets only there.
     pub(crate) fn new(options: &Options, gate: &GateOptions) -> Self {
         let mut sockets = String::new();
         for origin in &gate.origins {

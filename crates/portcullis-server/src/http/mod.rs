@@ -2,7 +2,9 @@
 //! Never: packets of a session.
 
 pub(crate) mod api; // requests and responses as products see them
-pub(crate) mod connection; // one HTTP connection, request by request
+pub(crate) mod connection; // a TCP connection in the HTTP stage
+pub(crate) mod next; // what follows a request
+pub(crate) mod serve; // the requests of one connection
 pub(crate) mod read; // heads and bodies, bounded and timed
 pub(crate) mod client_facts; // what a request reports about its client
 pub(crate) mod decide; // what a head asks for, and whether it may

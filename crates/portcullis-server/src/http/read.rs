@@ -21,7 +21,7 @@ pub(crate) enum ReadFault {
 impl HttpConnection {
     /// Reads until the buffer holds a whole head.
     pub(crate) async fn read_head(&mut self) -> Result<(), ReadFault> {
-        let mut pace = self.shard.pace_from_first_byte();
+        let mut pace = self.shard.rate_from_first_byte();
         let mut searched = 0;
         loop {
             if head_end(&self.buffer, searched).is_some() {

@@ -1,5 +1,5 @@
 //! Responses written under a deadline, with their security headers.
-//! Never: decides what is answered.
+//! Never: the decision.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::http::api::ResponseKind;
 use crate::http::connection::HttpConnection;
 use crate::http::route::Target;
-use crate::listen::accept::Entrance;
+use crate::listen::entrance::Entrance;
 use crate::rejection::{Rejection, RejectionSource, reject};
 
 /// A response about to be written.
@@ -40,19 +40,19 @@ impl HttpConnection {
         }
     }
 
-    /// Refuses when there is no head to speak of.
+    /// Rejects a request without a readable head.
     pub(crate) async fn refuse_bare(&mut self, denial: &Denial) {
         let now = self.shard.now();
-        let refusal = reject(&self.shard, denial, &self.who(), now);
-        self.write_refusal(&refusal, &refusal.http_body(), None, false).await;
+        let rejection = reject(&self.shard, denial, &self.who(), now);
+        self.write_rejection(&rejection, &rejection.http_body(), None, false).await;
     }
 
-    /// Refuses a request of a session, in the words of Engine.IO.
+    /// Rejects a request of a session, with the codes of Engine.IO.
     pub(crate) async fn refuse_engine(&mut self, denial: &Denial, origin: Option<&str>) {
         let now = self.shard.now();
         let who = RejectionSource { origin, ..self.who() };
-        let refusal = reject(&self.shard, denial, &who, now);
-        self.write_refusal(&refusal, &refusal.engine_body(), origin, false).await;
+        let rejection = reject(&self.shard, denial, &who, now);
+        self.write_rejection(&rejection, &rejection.engine_body(), origin, false).await;
     }
 
     pub(crate) async fn refuse_request(
@@ -74,24 +74,24 @@ impl HttpConnection {
             user_agent: text("user-agent"),
             ..self.who()
         };
-        let refusal = reject(&self.shard, denial, &who, now);
+        let rejection = reject(&self.shard, denial, &who, now);
         let body = match target {
             _ if self.is_unreadable(head) => String::new(),
-            Target::Engine(_) => refusal.engine_body(),
-            _ => refusal.http_body(),
+            Target::Engine(_) => rejection.engine_body(),
+            _ => rejection.http_body(),
         };
-        self.write_refusal(&refusal, &body, None, keep_alive).await;
+        self.write_rejection(&rejection, &body, None, keep_alive).await;
     }
 
-    pub(crate) async fn write_refusal(
+    pub(crate) async fn write_rejection(
         &mut self,
-        refusal: &Rejection,
+        rejection: &Rejection,
         body: &str,
         origin: Option<&str>,
         keep_alive: bool,
     ) {
-        let retry_after = refusal.retry_after_s.map(|seconds| seconds.to_string());
-        let nonce = refusal
+        let retry_after = rejection.retry_after_s.map(|seconds| seconds.to_string());
+        let nonce = rejection
             .needs_nonce()
             .then(|| self.shard.server.gate.authentication().proof_nonce(self.shard.now()));
         let mut extra = Vec::new();
@@ -101,7 +101,7 @@ impl HttpConnection {
         if let Some(seconds) = &retry_after {
             extra.push(("Retry-After", seconds.as_str()));
         }
-        match refusal.answer.status {
+        match rejection.answer.status {
             426 => extra.push(("Sec-WebSocket-Version", "13")),
             405 => extra.push(("Allow", "GET, HEAD, POST, OPTIONS")),
             401 if nonce.is_some() => {
@@ -111,7 +111,7 @@ impl HttpConnection {
             _ => {}
         }
         let outgoing = Outgoing {
-            status: refusal.answer.status,
+            status: rejection.answer.status,
             content_type: if body.is_empty() { "" } else { "application/json; charset=utf-8" },
             body: body.as_bytes(),
             kind: if body.is_empty() { ResponseKind::Empty } else { ResponseKind::Api },
@@ -122,7 +122,7 @@ impl HttpConnection {
         let _written = self.write(outgoing).await;
     }
 
-    /// Writes a response; false when the peer did not take it in time.
+    /// Writes a response. Returns false when the peer did not take it in time.
     pub(crate) async fn write(&mut self, outgoing: Outgoing<'_>) -> bool {
         let bytes = self.encode(&outgoing);
         let deadline = Duration::from_millis(self.shard.server.options.handshake_timeout_ms);
@@ -178,7 +178,7 @@ impl HttpConnection {
         poll_fn(|context| stream.poll_flush(context)).await.is_ok()
     }
 
-    /// Ends our direction and reads the peer's rest for a moment, so that the answer arrives.
+    /// Closes the sending direction and reads the rest for a moment, so that the response arrives.
     pub(crate) async fn finish(mut self) {
         let stream = &mut self.stream;
         let shard = Rc::clone(&self.shard);

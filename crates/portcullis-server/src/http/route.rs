@@ -1,5 +1,5 @@
-//! Which door a request asks for, and what stands behind it.
-//! Never: decides whether it may pass.
+//! The target of a request's path.
+//! Never: whether the request is admitted.
 
 use portcullis_guard::Endpoint;
 use portcullis_wire::http1::Head;
@@ -10,7 +10,7 @@ use crate::setup::registered::Registered;
 /// What a request's path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// An Engine.IO path, and what is spoken above it.
+    /// An Engine.IO path, and the wire form above it.
     Engine(Form),
     /// The plain form's path.
     Plain,
@@ -57,8 +57,8 @@ impl Target {
         }
     }
 
-    /// The door a request for this target has to pass.
-    pub(crate) fn door(self, polling: bool) -> Endpoint {
+    /// The endpoint whose rules apply to a request for this target.
+    pub(crate) fn endpoint(self, polling: bool) -> Endpoint {
         match self {
             Self::Engine(_) if polling => Endpoint::PollingIo,
             Self::Engine(_) => Endpoint::SocketIo,

@@ -5,7 +5,8 @@ use portcullis_guard::Source;
 use portcullis_model::Denial;
 use portcullis_wire::http1::{FieldValue, Head, wants_upgrade};
 
-use crate::http::connection::{HttpConnection, Next};
+use crate::http::connection::HttpConnection;
+use crate::http::next::Next;
 use crate::http::route::Target;
 use crate::rejection::Blame;
 
@@ -15,7 +16,7 @@ const SKIPPED_BODY_MAX_BYTES: usize = 16 * 1024;
 impl HttpConnection {
     /// Whether another site's page may have caused a request.
     pub(crate) fn source_of(&self, head: &Head<'_>, target: Target) -> Source {
-        self.shard.server.gate.admission().source(&self.handshake(head, target.door(false)))
+        self.shard.server.gate.admission().source(&self.handshake(head, target.endpoint(false)))
     }
 
     /// Whether a browser says that no page will read the answer: an image's, for example.

@@ -1,5 +1,5 @@
-//! How long a peer is waited for: to a deadline, and no longer than it delivers fast enough.
-//! Never: a clock; who waits says what time it is, and how much has come.
+//! The minimum receive rate: how long the server waits for a peer's data.
+//! Never: a clock; times and byte counts are passed in.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -9,34 +9,34 @@ use tokio::time::timeout;
 
 use crate::setup::options::Options;
 
-/// The shortest timer: before it fires, the sockets are looked at.
+/// The shortest timer: the sockets are polled before it fires.
 const LAST_LOOK: Duration = Duration::from_millis(1);
 
-/// What a peer owes while one thing of it is received.
+/// The rate at which one head, body or handshake has to arrive.
 ///
-/// All that came since its first byte has to make up for the time that went by after the grace. So
-/// one who trickles is soon given up, and one whose line stutters is not. What had come
-/// while this server was busy counts, however late it is read.
+/// The bytes since the first one have to match the time after the grace period. So a slow sender
+/// is rejected soon, and a client with an unstable line is not. Bytes that arrived while the server
+/// was busy count, however late they are read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReceiveRate {
     until_ms: u64,
-    /// Since when it has to deliver; silence before that has the deadline only.
+    /// The start of the minimum rate; before it, only the deadline applies.
     since_ms: Option<u64>,
     grace_ms: u64,
     min_bytes_per_s: u64,
 }
 
-/// Why a peer is waited for no longer.
+/// Why the server stops waiting for a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReceiveTimeout {
     /// The time is up.
     Deadline,
-    /// It has delivered too little for its time.
+    /// The peer was too slow.
     Slow,
 }
 
 impl ReceiveRate {
-    /// From the first byte on.
+    /// The rate applies from the first byte on.
     pub(crate) fn from_first_byte(options: &Options, now: Now) -> Self {
         Self {
             until_ms: now.monotonic_ms.saturating_add(options.handshake_timeout_ms),
@@ -46,17 +46,17 @@ impl ReceiveRate {
         }
     }
 
-    /// From now on.
+    /// The rate applies from now on.
     pub(crate) fn from_now(options: &Options, now: Now) -> Self {
         Self { since_ms: Some(now.monotonic_ms), ..Self::from_first_byte(options, now) }
     }
 
-    /// With another deadline, so long after the beginning.
+    /// With another deadline, from now.
     pub(crate) fn within(self, timeout_ms: u64, now: Now) -> Self {
         Self { until_ms: now.monotonic_ms.saturating_add(timeout_ms), ..self }
     }
 
-    /// How long more is waited for, after so many bytes; or why no longer.
+    /// How long to wait for more after this many bytes, and the reason when that time is over.
     pub(crate) fn wait(&mut self, bytes: usize, now: Now) -> (Duration, ReceiveTimeout) {
         let now_ms = now.monotonic_ms;
         if bytes > 0 {
@@ -75,9 +75,9 @@ impl ReceiveRate {
     }
 }
 
-/// Waits so long for something of a peer, and looks once more when the time is up.
+/// Waits for a peer's data, and polls once more when the time is up.
 ///
-/// When this process was held up itself, its timers may fire before it has looked at its sockets.
+/// In a process that was delayed, timers may fire before the sockets are polled.
 pub(crate) async fn in_time<F: Future>(wait: Duration, something: F) -> Option<F::Output> {
     let mut something = pin!(something);
     match timeout(wait, &mut something).await {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn t_240_t_242_a_trickle_is_given_up_long_before_the_deadline() {
+    fn t_240_t_242_slow_sender_is_rejected_before_the_deadline() {
         use ReceiveTimeout::{Deadline, Slow};
         // A hundred bytes a second.
         let trickle = [

@@ -1,5 +1,5 @@
-//! The first flight of a TLS handshake, and the TLS session it goes on with.
-//! Never: an identity of a user; a session shows that the same client is there again.
+//! The ClientHello of a TLS handshake, and the TLS session that it resumes.
+//! Never: the identity of a user; a session shows only that the same client has returned.
 
 use rustls::ServerConnection;
 use rustls::server::Acceptor;
@@ -12,11 +12,11 @@ use crate::listen::receive_rate::{ReceiveRate, ReceiveTimeout, in_time};
 use crate::listen::stream::TlsSession;
 use crate::shard::state::Shard;
 
-/// A ClientHello that is longer is judged by the handshake itself.
+/// A longer ClientHello is left to the handshake itself.
 const HELLO_MAX_BYTES: usize = 16 * 1024 + 5;
 
 impl Shard {
-    /// Reads until the ClientHello is whole; the handshake finds and answers what is wrong with it.
+    /// Reads until the ClientHello is complete; the handshake finds and answers its errors.
     pub(crate) async fn read_hello(
         &self,
         socket: &mut TcpStream,
@@ -35,7 +35,7 @@ impl Shard {
             let mut bounded = (&mut *socket).take(space);
             match (in_time(wait, bounded.read_buf(&mut hello)).await, late) {
                 (Some(Ok(count)), _) if count > 0 => {}
-                // The end, or an error: the handshake meets it again.
+                // The handshake handles the end or the error.
                 (Some(_), _) => return Ok(hello),
                 (None, ReceiveTimeout::Deadline) => return Err(Denial::TlsFailed),
                 (None, ReceiveTimeout::Slow) => return Err(Denial::TlsSlow),
@@ -44,7 +44,7 @@ impl Shard {
     }
 }
 
-/// Whether the handshake can decide by what has been read.
+/// Whether the ClientHello is complete or invalid.
 fn is_whole(acceptor: &mut Acceptor, hello: &[u8], looked_at: &mut usize) -> bool {
     while let Some(mut rest) = hello.get(*looked_at..).filter(|rest| !rest.is_empty()) {
         match acceptor.read_tls(&mut rest) {
@@ -59,8 +59,7 @@ fn is_whole(acceptor: &mut Acceptor, hello: &[u8], looked_at: &mut usize) -> boo
     false
 }
 
-/// Goes on with the session that the client resumes, or begins the new one; its tickets carry the
-/// name on.
+/// Continues the session that the client resumes, or starts a new one; its tickets have the name.
 pub(crate) fn name_session(connection: &mut ServerConnection, new: TlsSession) -> TlsSession {
     let resumed = connection.received_resumption_data();
     let name = resumed.and_then(|name| TlsSession::try_from(name).ok()).unwrap_or(new);

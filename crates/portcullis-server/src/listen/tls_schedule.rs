@@ -1,31 +1,31 @@
-//! When a TLS handshake begins: one after the other, so that a burst keeps nobody else waiting.
-//! Never: a wait for whoever comes alone, or one longer than a second.
+//! The start times of TLS handshakes: spread, so that a burst does not delay other clients.
+//! Never: a wait for a single handshake, or one longer than a second.
 
 use std::cell::Cell;
 
 use portcullis_guard::TlsClass;
 
-/// Longest wait for a turn; whoever would wait longer is turned away.
+/// The longest wait; a client that would wait longer is rejected.
 const WAIT_MAX_MS: u64 = 1_000;
 
-/// The next free moments of one thread, in microseconds since the process began.
+/// The next free start time of each rate class, in microseconds of the monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct TlsSchedule {
-    neighbours_us: Cell<u64>,
-    fresh_us: Cell<u64>,
-    often_us: Cell<u64>,
+    user_address_us: Cell<u64>,
+    infrequent_us: Cell<u64>,
+    frequent_us: Cell<u64>,
 }
 
 impl TlsSchedule {
-    /// Takes the next turn of a lane; gives how long it is until then, in milliseconds. None where
-    /// that is too long; nothing is taken then.
+    /// Takes the next start time of a rate class. Returns the wait in milliseconds, or `None` when it
+    /// is too long; no start time is taken then.
     ///
-    /// `every_us` is how far turns lie apart at the fastest rate there may be.
+    /// `every_us`: the shortest interval between two handshakes.
     pub(crate) fn take(&self, lane: TlsClass, now_ms: u64, every_us: u64) -> Option<u64> {
         let next = match lane {
-            TlsClass::UserAddress => &self.neighbours_us,
-            TlsClass::Infrequent => &self.fresh_us,
-            TlsClass::Frequent => &self.often_us,
+            TlsClass::UserAddress => &self.user_address_us,
+            TlsClass::Infrequent => &self.infrequent_us,
+            TlsClass::Frequent => &self.frequent_us,
         };
         let now_us = now_ms.saturating_mul(1_000);
         let turn_us = next.get().max(now_us);
@@ -43,13 +43,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_comes_alone_does_not_wait_and_a_burst_is_spread() {
+    fn single_handshake_does_not_wait_and_a_burst_is_spread() {
         let turns = TlsSchedule::default();
         let waits = |lane, now_ms, count| -> Vec<_> {
             (0..count).filter_map(|_| turns.take(lane, now_ms, 2_500)).collect()
         };
         assert_eq!(waits(TlsClass::Frequent, 1_000, 5), [0, 2, 5, 7, 10]);
-        // Those from where somebody is signed in do not stand behind them.
+        // Handshakes from addresses of users do not wait for them.
         assert_eq!(waits(TlsClass::UserAddress, 1_000, 2), [0, 2]);
         assert_eq!(waits(TlsClass::Frequent, 1_005, 1), [7]);
         assert_eq!(waits(TlsClass::Frequent, 2_000, 2), [0, 2]);
@@ -57,12 +57,12 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_longer_than_a_second_and_nobody_where_nothing_is_limited() {
+    fn wait_is_at_most_a_second_and_zero_without_a_limit() {
         let turns = TlsSchedule::default();
         let take = |now_ms, every_us| turns.take(TlsClass::Frequent, now_ms, every_us);
         let waits: Vec<_> = (0..5_000).filter_map(|_| take(1_000, 2_000)).collect();
         assert_eq!((waits.len(), waits.last()), (501, Some(&1_000)));
-        // Those who were turned away have not taken a turn from anybody.
+        // Rejected handshakes have taken no start time.
         assert_eq!(take(2_000, 2_000), Some(2));
         assert!((0..5_000).all(|_| take(2_000, 0) == Some(0)));
     }

@@ -23,21 +23,22 @@ use crate::connection::end::EndReason;
 use crate::connection::state::{Connection, Transport};
 use crate::events::frame::Form;
 use crate::http::api::ResponseKind;
-use crate::http::connection::{HttpConnection, Next};
+use crate::http::connection::HttpConnection;
 use crate::http::media_type::is_utf8_of;
+use crate::http::next::Next;
 use crate::http::respond::Outgoing;
 use crate::polling::transport::{CloseNotice, Polling, ProbeState};
 use crate::task::connection_task::ConnectionTask;
 use crate::websocket::upgrade::narrow;
 
-/// What a poll came to.
+/// The outcome of a poll.
 enum Polled {
     Packets(Vec<u8>),
-    /// The client hung up.
+    /// The client closed the connection.
     Gone,
 }
 
-/// A poll or a post that is running; however it ends, the next one may begin.
+/// A poll or post that runs; when it is dropped, the next one may start.
 struct Turn {
     connection: Rc<Connection>,
     end: fn(&mut Polling),
@@ -76,7 +77,7 @@ pub(crate) fn posted_length(head: &Head<'_>, max_bytes: usize) -> Result<usize, 
 }
 
 impl HttpConnection {
-    /// Opens a session and tells its secret id.
+    /// Opens a session and sends its secret id.
     pub(crate) async fn open_session(
         &mut self,
         form: Form,
@@ -116,7 +117,7 @@ impl HttpConnection {
         self.answer_packets(packet.as_bytes(), origin.as_deref(), keep_alive).await
     }
 
-    /// Answers a poll as soon as there is something to say.
+    /// Answers a poll as soon as there are packets.
     pub(crate) async fn poll_session(
         &mut self,
         connection: Rc<Connection>,
@@ -170,7 +171,7 @@ impl HttpConnection {
         .await
     }
 
-    /// Takes in a posted body; answers once its packets were taken.
+    /// Takes a posted body, and answers when its packets were handled.
     pub(crate) async fn post_to_session(
         &mut self,
         connection: Rc<Connection>,
@@ -196,10 +197,10 @@ impl HttpConnection {
         }
         let turn = Turn { connection: Rc::clone(&connection), end: Polling::end_post };
         connection.wake();
-        let in_time = self.worked_off(&connection).await;
+        let in_time = self.wait_until_handled(&connection).await;
         drop(turn);
         if !in_time {
-            // The body is here: whatever it waits for is ours.
+            // The body is complete: the server causes the delay.
             return self.refuse_turn(&connection, &Denial::Busy, origin).await;
         }
         match connection.end_reason() {
@@ -223,7 +224,7 @@ impl HttpConnection {
 
     /// Waits until a posted body was handled, without pauses of the session. Returns false when
     /// that takes too long.
-    async fn worked_off(&self, connection: &Connection) -> bool {
+    async fn wait_until_handled(&self, connection: &Connection) -> bool {
         let limit_ms = self.shard.server.options.handshake_timeout_ms;
         let begun_ms = self.shard.now().monotonic_ms;
         let resumes_ms = connection.timers.paused_until_ms.get().max(begun_ms);
@@ -244,8 +245,8 @@ impl HttpConnection {
         }
     }
 
-    /// Refuses a request that breaks its session: the session ends with it, unless a WebSocket
-    /// carries it by now and the request is only late.
+    /// Rejects a request that breaks its session. The session ends with it, unless a WebSocket
+    /// carries it and the request is only late.
     async fn refuse_turn(
         &mut self,
         connection: &Connection,
@@ -330,7 +331,7 @@ impl Connection {
         }
     }
 
-    /// Whether a posted body was taken, or nobody is there to take it.
+    /// Whether a posted body was handled, or the connection ends.
     fn is_body_handled(&self, waker: &Waker) -> bool {
         let taken = self.with_polling(|polling| polling.is_body_handled(waker));
         taken.unwrap_or(true) || self.is_ending()

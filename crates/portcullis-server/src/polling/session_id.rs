@@ -1,5 +1,5 @@
-//! Secret session ids that say, to this process only, where their session lives.
-//! Never: an id that can be guessed, or that shows an order.
+//! Secret session ids that name, for this process only, the shard of their session.
+//! Never: a predictable id, or one that reveals an order.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl SessionIds {
         Ok((URL_SAFE_NO_PAD.encode(bytes), SessionSecret(secret)))
     }
 
-    /// Where an id says its session lives; what it shows has yet to be compared there.
+    /// The connection that an id names; its secret has yet to be compared there.
     pub(crate) fn read(&self, text: &str) -> Option<(ConnectionId, SessionSecret)> {
         let bytes = self.own_bytes(text)?;
         let (place, secret) = bytes.split_first_chunk::<PLACE_BYTES>()?;

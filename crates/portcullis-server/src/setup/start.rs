@@ -10,9 +10,9 @@ use portcullis_guard::ReferenceKey;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
-use crate::admin::listen::PrivateEntrance;
 use crate::admin::metrics::Metrics;
 use crate::admin::private::Private;
+use crate::admin::visits::PrivateEntrance;
 use crate::delivery::hub::{Batch, set_shard_of_thread};
 use crate::http::transfer::TransferredConnection;
 use crate::listen::accept::bind;
@@ -55,7 +55,7 @@ impl Builder {
         let ids = SessionIds::new(reference_key.clone(), former_keys);
         let server = self.into_server(SessionRouter { ids, shards: transfers.into() });
         let ((draining, drained), (stopped, stop)) = (watch::channel(false), watch::channel(false));
-        let private = Private::new(&server, drained.clone(), stop);
+        let private = Private { server: server.clone(), drained: drained.clone(), stop };
         let listening = start_private_listeners(&server, &private)?;
         let addresses = Addresses {
             public: address_of(&public).unwrap_or(server.options.public),

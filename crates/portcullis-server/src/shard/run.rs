@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::delivery::apply::{delivery_loop, end_idle_connections};
 use crate::delivery::hub::Batch;
 use crate::http::transfer::TransferredConnection;
-use crate::listen::accept::Entrance;
+use crate::listen::entrance::Entrance;
 use crate::setup::task_health::BackgroundTask;
 use crate::shard::loops::{deadline_loop, tick_loop, write_loop};
 use crate::shard::periodic::start_periodic_tasks;

@@ -1,5 +1,5 @@
-//! A WebSocket that wants to take over a long-polling session: probe, answer, switch.
-//! Never: a way to harm the session; whatever goes wrong here ends this WebSocket alone.
+//! A WebSocket that takes over a long-polling session: probe, answer, switch.
+//! Never: a change of the session by an error; an error ends only this WebSocket.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -21,20 +21,20 @@ use crate::websocket::frames::{decode, frame_limits};
 
 /// Longest packet of this phase is `2probe`.
 const PROBE_MAX_BYTES: u32 = 64;
-/// Bytes of a whole probe, with as many pings as are let pass.
+/// The bytes of a whole probe, with the permitted pings.
 const PROBING_MAX_BYTES: usize = 8 * 1024;
 
-/// What a client said next.
-enum Said {
+/// The next input of a client.
+enum ProbeInput {
     Probe,
     Switch,
     Ping(Bytes),
-    /// Anything else; why it is refused.
-    Wrong(Denial),
+    /// Invalid input and its denial.
+    Invalid(Denial),
     Gone,
 }
 
-struct Probing {
+struct ProbeRun {
     http: HttpConnection,
     connection: Rc<Connection>,
     decoder: Decoder,
@@ -43,11 +43,11 @@ struct Probing {
     received_bytes: usize,
 }
 
-/// Whoever leaves, the next WebSocket may try.
-struct Turn(Rc<Connection>);
+/// The permission to probe; one WebSocket at a time has it.
+struct ProbePermission(Rc<Connection>);
 
-impl Turn {
-    /// The turn of a WebSocket, unless another one has it.
+impl ProbePermission {
+    /// Takes the permission, unless another WebSocket has it.
     fn take(connection: &Rc<Connection>) -> Option<Self> {
         let free = connection.with_polling(|polling| {
             let free = polling.probe == ProbeState::None && polling.handover.is_none();
@@ -60,7 +60,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for ProbePermission {
     fn drop(&mut self) {
         self.0.with_polling(|polling: &mut Polling| polling.probe = ProbeState::None);
     }
@@ -73,16 +73,16 @@ pub(crate) async fn run(
     compression: Compression,
     binary: BinaryForm,
 ) {
-    let Some(turn) = Turn::take(&connection) else {
+    let Some(turn) = ProbePermission::take(&connection) else {
         return close(http).await;
     };
     let deadline = Duration::from_millis(http.shard.server.options.connect_timeout_ms);
     let (decoder, bound) = (Decoder::new(), Rc::clone(&connection));
     let (control, received_bytes) = (ControlRate::default(), 0);
     let mut probing =
-        Probing { http, connection: bound, decoder, compression, control, received_bytes };
+        ProbeRun { http, connection: bound, decoder, compression, control, received_bytes };
     let switched = timeout(deadline, probing.run()).await.unwrap_or(false);
-    let Probing { mut http, .. } = probing;
+    let ProbeRun { mut http, .. } = probing;
     if switched && connection.is_ending() {
         hand_over_last(&mut http, &connection).await;
     }
@@ -98,13 +98,13 @@ pub(crate) async fn run(
     connection.wake();
 }
 
-impl Probing {
-    /// Gives whether the client switches.
+impl ProbeRun {
+    /// Returns whether the client switches.
     async fn run(&mut self) -> bool {
         let mut probed = false;
         loop {
             match self.next().await {
-                Said::Probe if !probed => {
+                ProbeInput::Probe if !probed => {
                     probed = true;
                     if !self.http.write_all(frame(Opcode::Text, b"3probe")).await {
                         return false;
@@ -115,20 +115,22 @@ impl Probing {
                         polling.wake_poller();
                     });
                 }
-                Said::Switch if probed => return true,
-                Said::Ping(payload) => {
+                ProbeInput::Switch if probed => return true,
+                ProbeInput::Ping(payload) => {
                     if !self.http.write_all(frame(Opcode::Pong, &payload)).await {
                         return false;
                     }
                 }
-                Said::Probe | Said::Switch => return self.reject(&Denial::Packet("probe")),
-                Said::Wrong(denial) => return self.reject(&denial),
-                Said::Gone => return false,
+                ProbeInput::Probe | ProbeInput::Switch => {
+                    return self.reject(&Denial::Packet("probe"));
+                }
+                ProbeInput::Invalid(denial) => return self.reject(&denial),
+                ProbeInput::Gone => return false,
             }
         }
     }
 
-    /// Puts on record why this WebSocket is closed, which its session does not notice.
+    /// Records why this WebSocket is closed; the session is not affected.
     fn reject(&self, denial: &Denial) -> bool {
         let shard = &self.http.shard;
         let who = RejectionSource { http: false, ..self.http.who() };
@@ -136,7 +138,7 @@ impl Probing {
         false
     }
 
-    async fn next(&mut self) -> Said {
+    async fn next(&mut self) -> ProbeInput {
         let assembly_timeout_ms = self.http.shard.server.options.assembly_timeout_ms;
         let limits = frame_limits(PROBE_MAX_BYTES, assembly_timeout_ms);
         loop {
@@ -152,40 +154,40 @@ impl Probing {
                 };
                 let step = match decode(decoder, buffer, &limits, now_ms, lent) {
                     Ok(step) => step,
-                    Err(denial) => return Said::Wrong(denial),
+                    Err(denial) => return ProbeInput::Invalid(denial),
                 };
                 let consumed = step.consumed;
                 self.received_bytes += consumed;
                 let control = &mut self.control;
                 let said = step.message.map(|message| match message {
-                    Message::Text("2probe") => Said::Probe,
-                    Message::Text("5") => Said::Switch,
+                    Message::Text("2probe") => ProbeInput::Probe,
+                    Message::Text("5") => ProbeInput::Switch,
                     Message::Ping(payload) => match control.take(now) {
-                        Ok(()) => Said::Ping(Bytes::copy_from_slice(payload)),
-                        Err(denial) => Said::Wrong(denial),
+                        Ok(()) => ProbeInput::Ping(Bytes::copy_from_slice(payload)),
+                        Err(denial) => ProbeInput::Invalid(denial),
                     },
-                    Message::Close(_) => Said::Gone,
+                    Message::Close(_) => ProbeInput::Gone,
                     Message::Pong(_) | Message::Text(_) | Message::Binary(_) => {
-                        Said::Wrong(Denial::Packet("probe"))
+                        ProbeInput::Invalid(Denial::Packet("probe"))
                     }
                 });
                 drop(inflater);
                 self.http.buffer.drain(..consumed);
                 if self.received_bytes > PROBING_MAX_BYTES {
-                    return Said::Wrong(Denial::PreAuthBudget);
+                    return ProbeInput::Invalid(Denial::PreAuthBudget);
                 }
                 if let Some(said) = said {
                     return said;
                 }
             }
             if self.http.read_more().await.is_err() {
-                return Said::Gone;
+                return ProbeInput::Gone;
             }
         }
     }
 }
 
-/// The session ended while its client moved: what it was told last comes by the way it listens on.
+/// Sends the last packets of a session that ended during the switch.
 async fn hand_over_last(http: &mut HttpConnection, connection: &Connection) {
     let mut last = Vec::new();
     while let Some(frame) = connection.pop() {
@@ -197,7 +199,7 @@ async fn hand_over_last(http: &mut HttpConnection, connection: &Connection) {
     let _written = timeout(deadline, http.write_all(last.into())).await;
 }
 
-/// Says goodbye to a WebSocket that is not wanted.
+/// Closes a WebSocket that does not take over.
 async fn close(mut http: HttpConnection) {
     let deadline = Duration::from_millis(http.shard.server.options.close_timeout_ms);
     let _written = timeout(deadline, http.write_all(close_frame(1002, ""))).await;

@@ -1,5 +1,5 @@
-//! From an HTTP request to a connection: the socket is taken over.
-//! Never: state for a connection whose upgrade was not answered.
+//! The upgrade of an HTTP request to a connection.
+//! Never: a connection before the response to its upgrade.
 
 use std::rc::Rc;
 
@@ -23,7 +23,7 @@ use crate::task::connection_task::ConnectionTask;
 use crate::websocket::compression::Compression;
 use crate::websocket::probe;
 
-/// An upgrade that passed door 1.
+/// An admitted upgrade.
 pub(crate) struct Upgrade {
     /// The values of `Sec-WebSocket-Accept`, `-Protocol` and `-Extensions` in the answer.
     pub(crate) accept: String,
@@ -31,28 +31,28 @@ pub(crate) struct Upgrade {
     pub(crate) extensions: Option<String>,
     compression: Compression,
     binary: BinaryForm,
-    purpose: Option<Purpose>,
+    purpose: Option<UpgradeTarget>,
 }
 
-/// What the WebSocket is for.
-enum Purpose {
+/// The target of the WebSocket.
+enum UpgradeTarget {
     /// A connection of its own.
-    Open(Box<Opening>),
-    /// A long-polling session it wants to take over.
+    Open(Box<NewConnection>),
+    /// A long-polling session.
     TakeOver(Rc<Connection>),
 }
 
-/// A connection that is about to be.
-struct Opening {
+/// A connection before its start.
+struct NewConnection {
     form: Form,
     admitted: AdmittedRequest,
     id: ConnectionId,
     secret: Option<SessionSecret>,
-    /// The packet that goes out with the answer.
+    /// The packet that is sent with the response.
     first: Option<Bytes>,
 }
 
-impl Opening {
+impl NewConnection {
     fn prepare(form: Form, admitted: AdmittedRequest, shard: &Shard) -> Result<Self, Denial> {
         let id = shard.connections.next_id();
         let (secret, first) = match form {
@@ -74,7 +74,7 @@ impl Opening {
 }
 
 impl Upgrade {
-    /// A WebSocket of its own.
+    /// A WebSocket with its own connection.
     pub(crate) fn open(
         head: &Head<'_>,
         form: Form,
@@ -83,11 +83,12 @@ impl Upgrade {
         shard: &Shard,
     ) -> Result<Self, Denial> {
         let mut upgrade = Self::read(head, binary, &shard.server.options)?;
-        upgrade.purpose = Some(Purpose::Open(Box::new(Opening::prepare(form, admitted, shard)?)));
+        upgrade.purpose =
+            Some(UpgradeTarget::Open(Box::new(NewConnection::prepare(form, admitted, shard)?)));
         Ok(upgrade)
     }
 
-    /// A WebSocket for a session there is.
+    /// A WebSocket for an existing session.
     pub(crate) fn take_over(
         head: &Head<'_>,
         connection: Rc<Connection>,
@@ -95,23 +96,23 @@ impl Upgrade {
         options: &Options,
     ) -> Result<Self, Denial> {
         let mut upgrade = Self::read(head, binary, options)?;
-        upgrade.purpose = Some(Purpose::TakeOver(connection));
+        upgrade.purpose = Some(UpgradeTarget::TakeOver(connection));
         Ok(upgrade)
     }
 
-    /// Whom a WebSocket of its own is for.
+    /// The admitted request of a WebSocket with its own connection.
     pub(crate) fn admitted(&mut self) -> Option<&mut AdmittedRequest> {
         match &mut self.purpose {
-            Some(Purpose::Open(opening)) => Some(&mut opening.admitted),
-            Some(Purpose::TakeOver(_)) | None => None,
+            Some(UpgradeTarget::Open(opening)) => Some(&mut opening.admitted),
+            Some(UpgradeTarget::TakeOver(_)) | None => None,
         }
     }
 
-    /// What goes out with the answer, in the same write.
+    /// The bytes that are sent with the response, in the same write.
     pub(crate) fn first(&self) -> &[u8] {
         match &self.purpose {
-            Some(Purpose::Open(opening)) => opening.first.as_deref().unwrap_or_default(),
-            Some(Purpose::TakeOver(_)) | None => &[],
+            Some(UpgradeTarget::Open(opening)) => opening.first.as_deref().unwrap_or_default(),
+            Some(UpgradeTarget::TakeOver(_)) | None => &[],
         }
     }
 
@@ -123,7 +124,7 @@ impl Upgrade {
             UpgradeFault::Malformed(_) => Denial::UpgradeMalformed,
             UpgradeFault::Version => Denial::UpgradeVersion,
         })?;
-        // Only one that is known is selected: whatever else stands there is never echoed.
+        // Only a configured protocol is selected, so that input of the client is not echoed.
         let known = |offer: &&&str| options.subprotocols.iter().any(|known| known == **offer);
         let protocol = request.protocols.iter().find(known).map(|offer| String::from(*offer));
         let agreement = if options.compression {
@@ -142,25 +143,30 @@ impl Upgrade {
     }
 }
 
-/// Starts what the WebSocket of an answered upgrade is for. One that takes over is nobody until it
-/// has, and keeps its place in the budget of HTTP connections: this waits for it.
+/// Starts the WebSocket after the response. A WebSocket that takes over keeps its HTTP slot until
+/// it has: this waits for it.
 pub(crate) async fn start(http: HttpConnection, upgrade: Upgrade) {
     match upgrade.purpose {
         None => {}
-        Some(Purpose::Open(opening)) => {
+        Some(UpgradeTarget::Open(opening)) => {
             open(http, *opening, upgrade.compression, upgrade.binary);
         }
-        Some(Purpose::TakeOver(connection)) => {
+        Some(UpgradeTarget::TakeOver(connection)) => {
             let Upgrade { compression, binary, .. } = upgrade;
             probe::run(http, connection, compression, binary).await;
         }
     }
 }
 
-fn open(http: HttpConnection, opening: Opening, compression: Compression, binary: BinaryForm) {
+fn open(
+    http: HttpConnection,
+    opening: NewConnection,
+    compression: Compression,
+    binary: BinaryForm,
+) {
     let port = http.client_port();
     let HttpConnection { shard, stream, buffer: mut tail, .. } = http;
-    let Opening { form, admitted, id, secret, .. } = opening;
+    let NewConnection { form, admitted, id, secret, .. } = opening;
     let now = shard.now();
     let mut session = Session::open(now.monotonic_ms, &shard.session_options());
     if form == Form::Engine {
