@@ -50,8 +50,9 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 impl Shard {
-    /// The timeout of a TLS handshake, of a request's head, and of a silent connection. It is shorter
-    /// when few slots are free, so that silent connections do not block other clients.
+    /// The timeout of a TLS handshake, of a request's head, and of a silent connection.
+    ///
+    /// It is shorter when few slots are free, so that silent connections do not block others.
     pub(crate) fn handshake_timeout_ms(&self) -> u64 {
         let configured_ms = self.server.options.handshake_timeout_ms;
         if self.intake.slots.is_crowded() { configured_ms / 5 } else { configured_ms }

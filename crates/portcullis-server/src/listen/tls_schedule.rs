@@ -17,8 +17,8 @@ pub(crate) struct TlsSchedule {
 }
 
 impl TlsSchedule {
-    /// Takes the next start time of a rate class. Returns the wait in milliseconds, or `None` when it
-    /// is too long; no start time is taken then.
+    /// Takes the next start time of a rate class. Returns the wait in milliseconds; `None`, and no
+    /// start time is taken, when it is too long.
     ///
     /// `every_us`: the shortest interval between two handshakes.
     pub(crate) fn take(&self, lane: TlsClass, now_ms: u64, every_us: u64) -> Option<u64> {
