@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::connect::connect;
 use crate::error::OutboundError;
-use crate::exchange::{Bounds, Fetched, Wanted, exchange};
+use crate::exchange::{Bounds, FetchResponse, StatusRule, exchange};
 use crate::policy::Policy;
 use crate::target::{Scheme, Target};
 use crate::{request, trust};
@@ -44,8 +44,8 @@ impl Client {
     ///
     /// # Errors
     /// [`OutboundError`] when the answer is not a 200 within all bounds.
-    pub async fn fetch(&self, target: &Target) -> Result<Fetched, OutboundError> {
-        self.ask(target, request::get(target)?, Wanted::Ok).await
+    pub async fn fetch(&self, target: &Target) -> Result<FetchResponse, OutboundError> {
+        self.ask(target, request::get(target)?, StatusRule::Ok).await
     }
 
     /// Posts JSON, with headers of the caller's besides those set here.
@@ -58,21 +58,21 @@ impl Client {
         target: &Target,
         headers: &[(&str, &str)],
         body: &[u8],
-    ) -> Result<Fetched, OutboundError> {
-        self.ask(target, request::post_json(target, headers, body)?, Wanted::Final).await
+    ) -> Result<FetchResponse, OutboundError> {
+        self.ask(target, request::post_json(target, headers, body)?, StatusRule::Final).await
     }
 
     async fn ask(
         &self,
         target: &Target,
         request: Request<Full<Bytes>>,
-        wanted: Wanted,
-    ) -> Result<Fetched, OutboundError> {
+        wanted: StatusRule,
+    ) -> Result<FetchResponse, OutboundError> {
         // The target may have been checked under another policy.
         target.check(&self.policy)?;
         let deadline = self.policy.deadline;
-        let asked = timeout(deadline, self.ask_in_time(target, request, wanted)).await;
-        asked
+        let result = timeout(deadline, self.ask_in_time(target, request, wanted)).await;
+        result
             .unwrap_or_else(|_| Err(OutboundError::Deadline { host: target.host_text(), deadline }))
     }
 
@@ -80,8 +80,8 @@ impl Client {
         &self,
         target: &Target,
         request: Request<Full<Bytes>>,
-        wanted: Wanted,
-    ) -> Result<Fetched, OutboundError> {
+        wanted: StatusRule,
+    ) -> Result<FetchResponse, OutboundError> {
         let body_max_bytes = self.policy.body_max_bytes;
         let bounds = Bounds { host: target.host_text(), wanted, body_max_bytes };
         let stream = connect(target, &self.policy).await?;

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn t_042_a_localhost_that_is_elsewhere_is_not_asked_in_the_clear() {
+    fn t_042_remote_localhost_gets_no_plain_request() {
         let url = "http://localhost/";
         check(url, &LOOSE, &["8.8.8.8", "127.0.0.1", "10.0.0.1"], "127.0.0.1");
         check(url, &LOOSE, &["8.8.8.8"], "http:// to localhost is not safe");

@@ -1,35 +1,38 @@
-//! Why there is no answer from outside.
-//! Never: a URL's query, a header's value, a body, or anything else that may be secret.
+//! Errors of outbound requests.
+//! Never: a URL's query, a header's value, a body, or any other secret.
 
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::request::HEADERS_MAX;
-use crate::target::URL_MAX_BYTES;
+/// How many headers a caller may add.
+pub(crate) const HEADERS_MAX: usize = 32;
 
-/// Why a request was not made, or its answer not taken.
+/// Longest URL taken, in bytes.
+pub const URL_MAX_BYTES: usize = 2048;
+
+/// Why a request was not sent, or its response was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
-    /// The URL is longer than any URL here needs to be.
+    /// The URL is longer than the limit.
     #[error("the URL has {0} bytes, more than {URL_MAX_BYTES}: use a shorter one")]
     UrlLong(usize),
-    /// The URL holds what two readers could read differently.
+    /// The URL has a form that two parsers could read differently.
     #[error("the URL is not plain: write https://host/path, ASCII, no spaces or backslashes")]
     UrlForm,
     /// The URL cannot be read.
     #[error("the URL cannot be read: write it as https://host/path")]
     Url(#[from] url::ParseError),
-    /// A scheme not spoken here.
-    #[error("the URL begins with {0}: only https is spoken here")]
+    /// The scheme is not supported.
+    #[error("the URL begins with {0}: only https is supported")]
     Scheme(String),
-    /// `http://` where somebody could read along.
+    /// `http://` over a network on which others can read it.
     #[error("http:// to {0} is not safe: use https://, or loopback with private addresses allowed")]
     Plain(String),
     /// A name or password in the URL.
     #[error("the URL holds a user or password before its host: take it out, it would be logged")]
     UserInfo,
-    /// A host that certificates cannot be checked for.
+    /// Certificates cannot be checked for this host name.
     #[error("{0} cannot stand in a certificate: name the host as its certificate does")]
     HostName(String),
     /// The host is at an address that is not public, and at no public one.
@@ -41,7 +44,7 @@ pub enum OutboundError {
         host: String,
         /// The first of its addresses.
         address: IpAddr,
-        /// What this address is.
+        /// The range of the address.
         range: &'static str,
     },
     /// The name was not resolved.
@@ -49,7 +52,7 @@ pub enum OutboundError {
     Resolve {
         /// The host, as the URL names it.
         host: String,
-        /// What the resolver said.
+        /// The error of the resolver.
         source: io::Error,
     },
     /// The name has no address.
@@ -60,7 +63,7 @@ pub enum OutboundError {
     Connect {
         /// The host, as the URL names it.
         host: String,
-        /// What the system said about the last address tried.
+        /// The error of the system for the last address.
         source: io::Error,
     },
     /// The bundle of authorities holds something else than PEM certificates.
@@ -72,12 +75,12 @@ pub enum OutboundError {
     /// A certificate of the bundle cannot be an authority.
     #[error("certificate {number} of the bundle of authorities cannot be used: replace it")]
     BundleCertificate {
-        /// Which one, from 1.
+        /// Its position, from 1.
         number: usize,
-        /// What is wrong with it.
+        /// The fault of the certificate.
         source: rustls::Error,
     },
-    /// There is nobody to trust.
+    /// The machine has no trusted certificate authorities.
     #[error(
         "this machine has no certificate authorities: install ca-certificates or name a bundle"
     )]
@@ -85,31 +88,29 @@ pub enum OutboundError {
     /// The provider of cryptography and the versions of TLS do not fit.
     #[error("cannot set TLS up: the build of this server lacks a version of it")]
     TlsSetup(#[source] rustls::Error),
-    /// No TLS with the host: mostly its certificate.
+    /// The TLS handshake failed, mostly because of the certificate.
     #[error("no TLS with {host}: check its certificate, or name its authority in the bundle")]
     Tls {
         /// The host, as the URL names it.
         host: String,
-        /// What was wrong.
+        /// The error.
         source: io::Error,
     },
-    /// A header the caller may not set, or one no header can be.
-    #[error("header {0:?} cannot be sent: it is set here, changes the framing, or is no header")]
+    /// The caller may not set the header, or it is invalid.
+    #[error("header {0:?} cannot be sent: it is reserved, changes the framing, or is invalid")]
     Header(String),
     /// More headers than a request may have.
     #[error("the request has {0} headers, more than {HEADERS_MAX}: send fewer")]
     Headers(usize),
-    /// The answer is no HTTP, its head is too large, or it ended too early.
-    #[error(
-        "the answer of {host} cannot be used: no HTTP/1, a head too large, or it was cut short"
-    )]
+    /// The response is not HTTP, its head is too large, or it ended too early.
+    #[error("the response of {host} is not valid HTTP/1, has too large a head, or was cut short")]
     Answer {
         /// The host, as the URL names it.
         host: String,
-        /// What was wrong.
+        /// The error.
         source: hyper::Error,
     },
-    /// The answer leads elsewhere.
+    /// The response is a redirect.
     #[error("{host} answered {status}, a redirect, which is never followed: name the final URL")]
     Redirect {
         /// The host, as the URL names it.
@@ -117,7 +118,7 @@ pub enum OutboundError {
         /// The status.
         status: u16,
     },
-    /// The answer is not 200.
+    /// The response is not 200.
     #[error("{host} answered {status}, not 200: check the URL")]
     Status {
         /// The host, as the URL names it.
@@ -125,8 +126,8 @@ pub enum OutboundError {
         /// The status.
         status: u16,
     },
-    /// The answer is compressed although that was not asked for.
-    #[error("{0} sent a compressed body without being asked to: switch that off there")]
+    /// The response is compressed although the request did not accept that.
+    #[error("{0} sent a compressed body that was not requested: switch compression off there")]
     Encoded(String),
     /// The body is larger than the policy allows.
     #[error("{host} sent a body over {max_bytes} bytes: check the URL, or raise the limit")]

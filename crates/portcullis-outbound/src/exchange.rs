@@ -13,35 +13,35 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::error::OutboundError;
 use crate::freshness;
 
-/// Largest head of an answer, in bytes; also the size of the read buffer.
+/// Largest head of a response, in bytes; also the size of the read buffer.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
-/// Most headers of an answer.
+/// Most headers of a response.
 const HEADERS_MAX: usize = 100;
 
-/// What came back.
+/// The response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetched {
+pub struct FetchResponse {
     /// The status: 200 after `fetch`, anything but a redirect after `post_json`.
     pub status: u16,
     /// The whole body, no larger than the policy allows.
     pub body: Vec<u8>,
-    /// For how many seconds the answer may be kept, at most a day; `None` when it does not say.
+    /// How many seconds the response may be cached, at most a day; `None` if it does not say.
     pub max_age_s: Option<u64>,
 }
 
-/// Which answers are wanted.
+/// Which statuses are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum StatusRule {
     /// 200 and nothing else.
     Ok,
-    /// Any that does not lead elsewhere.
+    /// Any status but a redirect.
     Final,
 }
 
-/// What an answer has to be.
+/// The limits of a response.
 pub(crate) struct Bounds {
     pub(crate) host: String,
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: StatusRule,
     pub(crate) body_max_bytes: usize,
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn exchange<S>(
     stream: S,
     request: Request<Full<Bytes>>,
     bounds: &Bounds,
-) -> Result<Fetched, OutboundError>
+) -> Result<FetchResponse, OutboundError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -78,12 +78,12 @@ async fn ask(
     mut sender: SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
     bounds: &Bounds,
-) -> Result<Fetched, OutboundError> {
+) -> Result<FetchResponse, OutboundError> {
     let answer = sender.send_request(request).await.map_err(|error| bounds.answer(error))?;
     let status = bounds.check_head(&answer)?;
     let max_age_s = freshness::max_age_s(answer.headers());
     let body = bounds.read(answer.into_body()).await?;
-    Ok(Fetched { status, body, max_age_s })
+    Ok(FetchResponse { status, body, max_age_s })
 }
 
 impl Bounds {
@@ -100,8 +100,8 @@ impl Bounds {
         if answer.status().is_redirection() {
             return Err(OutboundError::Redirect { host, status });
         }
-        // 101 would change the protocol; nobody asked for that.
-        if answer.status().is_informational() || (self.wanted == Wanted::Ok && status != 200) {
+        // 101 would change the protocol; that was not requested.
+        if answer.status().is_informational() || (self.wanted == StatusRule::Ok && status != 200) {
             return Err(OutboundError::Status { host, status });
         }
         if is_encoded(answer.headers()) {

@@ -6,9 +6,9 @@ use hyper::header::{CACHE_CONTROL, HeaderMap};
 /// Longest time an answer is said to be kept.
 const MAX_AGE_S_MAX: u64 = 24 * 60 * 60;
 
-/// Seconds the answer may be kept; `None` when it does not say.
+/// How many seconds the response may be cached; `None` if it does not say.
 ///
-/// The least of several values counts, `no-store`, `no-cache` and what is no number as 0.
+/// The smallest of several values counts. `no-store`, `no-cache` and invalid numbers count as 0.
 pub(crate) fn max_age_s(headers: &HeaderMap) -> Option<u64> {
     let lines = headers.get_all(CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).filter_map(directive).min()

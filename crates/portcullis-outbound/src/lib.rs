@@ -1,8 +1,8 @@
-//! The requests this server makes itself: timed, bounded, no private addresses.
-//! Never: redirects, proxies, requests a peer can steer.
+//! Requests that this server makes itself: timed, bounded, no private addresses.
+//! Never: redirects, proxies, requests that a client can direct.
 //!
-//! Whoever can choose an address could make the server ask its own network for him. So the
-//! address connected to is the one that was checked, and nothing the answer says leads elsewhere.
+//! An attacker who chooses an address could make the server send requests to its own network.
+//! So the server connects only to the address that was checked, and follows no redirect.
 //!
 //! ```
 //! use portcullis_outbound::{Policy, Target};
@@ -14,19 +14,19 @@
 //! # Ok::<(), portcullis_outbound::OutboundError>(())
 //! ```
 
-mod policy; // what an operator may loosen or tighten
+mod policy; // what an operator can allow
 mod target; // a URL that was checked
-mod client; // asks, under one deadline
-mod connect; // from a name to a socket, through the check of addresses
+mod client; // sends requests under one deadline
+mod connect; // from a name to a socket, with the check of addresses
 mod address; // which addresses are public
-mod trust; // whose certificates are taken
+mod trust; // which certificates are accepted
 mod request; // what is sent
-mod exchange; // one request and its answer, bounded
-mod freshness; // how long an answer may be kept
-mod error; // why there is no answer
+mod exchange; // one request and its response, bounded
+mod freshness; // how long a response may be cached
+mod error; // errors, and the limits that they name
 
 pub use client::Client;
-pub use error::OutboundError;
-pub use exchange::Fetched;
+pub use error::{OutboundError, URL_MAX_BYTES};
+pub use exchange::FetchResponse;
 pub use policy::Policy;
-pub use target::{Target, URL_MAX_BYTES};
+pub use target::Target;

@@ -6,11 +6,8 @@ use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Uri};
 
-use crate::error::OutboundError;
+use crate::error::{HEADERS_MAX, OutboundError};
 use crate::target::Target;
-
-/// How many headers a caller may add.
-pub(crate) const HEADERS_MAX: usize = 32;
 
 /// Headers that say where a message ends, or that concern the connection (RFC 9110 section 7.6.1).
 const FRAMING: [HeaderName; 8] = [
@@ -77,7 +74,7 @@ fn add(headers: &mut HeaderMap, name: &str, value: &str) -> Option<()> {
         return None;
     }
     let mut value = HeaderValue::from_str(value).ok()?;
-    // A signature or a key: kept out of what `Debug` of a request shows.
+    // A signature or a key: hidden from the `Debug` output of a request.
     value.set_sensitive(true);
     headers.insert(name, value);
     Some(())

@@ -10,11 +10,8 @@ use rustls_pki_types::ServerName;
 use url::{Host, Url};
 
 use crate::address;
-use crate::error::OutboundError;
+use crate::error::{OutboundError, URL_MAX_BYTES};
 use crate::policy::Policy;
-
-/// Longest URL taken, in bytes.
-pub const URL_MAX_BYTES: usize = 2048;
 
 /// Where a request goes: a URL that was checked.
 ///

@@ -1,4 +1,4 @@
-//! Whose certificates are taken, and the TLS spoken with their holders.
+//! Which certificates are accepted, and TLS with their holders.
 //! Never: a connection without a checked certificate; TLS below 1.2.
 
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use tokio_rustls::client::TlsStream;
 use crate::error::OutboundError;
 use crate::target::Target;
 
-/// Reads the authorities, and makes what opens TLS connections with them.
+/// Reads the authorities, and returns a connector that trusts them.
 pub(crate) fn connector(roots_pem: Option<&[u8]>) -> Result<TlsConnector, OutboundError> {
     let mut roots = RootCertStore::empty();
     match roots_pem {
         // Where the operator names authorities, no public one can vouch for the server.
         Some(pem) => add_bundle(&mut roots, pem)?,
-        // Systems carry authorities of old forms; they vouch for nobody, and others still count.
+        // Systems may have authorities in old forms. They are skipped, and the others are used.
         None => drop(roots.add_parsable_certificates(load_native_certs().certs)),
     }
     if roots.is_empty() {
@@ -36,7 +36,7 @@ pub(crate) fn connector(roots_pem: Option<&[u8]>) -> Result<TlsConnector, Outbou
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// TLS over a connection, with the host the target names and nobody else.
+/// TLS over a connection, with the host that the target names.
 pub(crate) async fn open(
     connector: &TlsConnector,
     target: &Target,

@@ -1,4 +1,4 @@
-//! A key of the ring, and the keys of single places derived from it.
+//! A key of the keyring, and the keys of single places derived from it.
 //! Never: a key printed; a key used for a value directly.
 
 use aws_lc_rs::aead::AES_256_GCM;
@@ -10,14 +10,14 @@ use zeroize::Zeroizing;
 
 use crate::cipher::{CIPHER_KEY_BYTES, Cipher};
 use crate::key_id::{KEY_ID_BYTES, KeyId};
-use crate::ring_error::LineFault;
+use crate::line_fault::LineFault;
 
 pub(crate) const FIELD_KEY_BYTES: usize = 32;
 /// What derived bytes are for, so that a key id never tells anything about a place's key.
 const FOR_PLACE: &[u8] = b"portcullis field key, place:";
 const FOR_ID: &[u8] = b"portcullis field key, id:";
 
-/// A key of the ring. Values are sealed under keys derived from it, one for each place.
+/// A key of the keyring. Values are sealed under keys derived from it, one for each place.
 pub(crate) struct FieldKey {
     id: KeyId,
     created_unix_ms: i64,

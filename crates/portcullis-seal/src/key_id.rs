@@ -1,4 +1,4 @@
-//! The name of a key, as it stands in sealed values and in the ring's file.
+//! The name of a key, as it stands in sealed values and in the keyring's file.
 //! Never: anything the key could be found from.
 
 use std::fmt;
@@ -22,7 +22,7 @@ impl KeyId {
     }
 }
 
-/// A text is no key id.
+/// A text is not a key id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a key id is 16 digits 0-9 a-f, as the list of keys shows it")]
 pub struct KeyIdError;

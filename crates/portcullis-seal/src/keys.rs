@@ -1,25 +1,23 @@
-//! The keys of a ring: one current, the others to open what is older.
+//! The keys of a keyring: the current one, and older ones that only open.
 //! Never: two keys of one id; a file.
 
 use crate::field_key::FieldKey;
 use crate::key_id::KeyId;
-use crate::ring_error::{LineFault, RingError};
+use crate::keyring_error::KeyringError;
+use crate::line_fault::{KEYS_MAX, LineFault};
 
-/// Most keys in a ring. Memory: under 10 KiB. Rotating monthly, that is five years unretired.
-pub const KEYS_MAX: usize = 64;
-
-/// What may be known of a key.
+/// The public facts of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyFacts {
     /// Its name.
     pub id: KeyId,
-    /// When it was made, in milliseconds since 1970.
+    /// When it was created, in milliseconds since 1970.
     pub created_unix_ms: i64,
     /// Whether it seals new values.
     pub current: bool,
 }
 
-/// The keys, in the order they were made.
+/// The keys, in the order of their creation.
 pub(crate) struct Keys {
     current: FieldKey,
     old: Vec<FieldKey>,
@@ -61,26 +59,26 @@ impl Keys {
         old.chain([facts(&self.current, true)]).collect()
     }
 
-    /// Makes a fresh key the current one.
-    pub(crate) fn rotated(mut self, fresh: FieldKey) -> Result<Self, RingError> {
+    /// Makes a new key the current one.
+    pub(crate) fn rotated(mut self, fresh: FieldKey) -> Result<Self, KeyringError> {
         if self.all().count() >= KEYS_MAX {
-            return Err(RingError::Full);
+            return Err(KeyringError::Full);
         }
         self.old.push(std::mem::replace(&mut self.current, fresh));
         Ok(self)
     }
 
-    /// Takes an old key out.
-    pub(crate) fn without(mut self, id: KeyId) -> Result<Self, RingError> {
+    /// Removes an old key.
+    pub(crate) fn without(mut self, id: KeyId) -> Result<Self, KeyringError> {
         if self.current.id() == id {
-            return Err(RingError::Current(id));
+            return Err(KeyringError::Current(id));
         }
         let before = self.old.len();
         self.old.retain(|key| key.id() != id);
-        if self.old.len() == before { Err(RingError::Unknown(id)) } else { Ok(self) }
+        if self.old.len() == before { Err(KeyringError::Unknown(id)) } else { Ok(self) }
     }
 
-    /// The current one first: it is looked for most.
+    /// The current key first, because most look-ups are for it.
     fn all(&self) -> impl Iterator<Item = &FieldKey> {
         std::iter::once(&self.current).chain(&self.old)
     }

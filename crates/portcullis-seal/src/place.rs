@@ -1,4 +1,4 @@
-//! Where a sealed value stands, as bytes no other place has.
+//! The place of a sealed value, as bytes that no other place has.
 //! Never: the value itself.
 
 use crate::key_id::KeyId;
@@ -6,13 +6,13 @@ use crate::key_id::KeyId;
 /// Longest tenant, record or field, in bytes.
 pub const PLACE_PART_MAX_BYTES: usize = 1024;
 
-/// Where a sealed value stands; it opens there and nowhere else.
+/// The place of a sealed value; the value opens only there.
 ///
-/// The record names its table or kind where several share ids (`room-7/message-12`). Where it has
-/// an owner or a room, they belong into it too: what is not named here can be swapped.
+/// The record names its table or kind if several tables share ids (`room-7/message-12`). It also
+/// names the owner or room, if there is one: values can be swapped between equal places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place<'a> {
-    /// Whose data it is.
+    /// The owner of the data.
     pub tenant: &'a str,
     /// The row, unique within the tenant.
     pub record: &'a str,
@@ -23,8 +23,8 @@ pub struct Place<'a> {
 impl Place<'_> {
     /// The associated data: version, key id, tenant, record, field.
     ///
-    /// Each has its length before it, so that no two places have the same bytes. `None` when a part
-    /// is over [`PLACE_PART_MAX_BYTES`].
+    /// Each part follows its length, so that no two places have the same bytes. `None` if a part is
+    /// longer than [`PLACE_PART_MAX_BYTES`].
     pub(crate) fn associated_data(&self, version: u8, key_id: KeyId) -> Option<Vec<u8>> {
         let version = [version];
         let parts: [&[u8]; 5] = [

@@ -1,5 +1,5 @@
-//! Small files only their owner may read: keys, the hash of the set-up token.
-//! Never: a moment at which half a file, or a readable one, stands under its name.
+//! Small files that only their owner can read: keys, the hash of the set-up token.
+//! Never: an incomplete file, or a readable one, under the final name.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 
 use portcullis_model::Secret;
 
-/// Largest file read here.
+/// The largest file that is read.
 const SIZE_MAX_BYTES: u64 = 16 * 1024;
-/// The bits that let anybody but the owner read, write or run a file.
+/// The bits that let other users read, write or run a file.
 const OTHERS: u32 = 0o077;
 
 /// Why a private file was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateFileError {
-    /// Somebody else may read it.
+    /// Other users can read it.
     #[error("{} can be read by others (mode {mode:o}): run chmod 600 on it", path.display())]
     Readable {
         /// The file.
@@ -24,15 +24,15 @@ pub enum PrivateFileError {
         /// Its permission bits.
         mode: u32,
     },
-    /// It is larger than anything kept in such a file.
-    #[error("{} is over {SIZE_MAX_BYTES} bytes: it is no file of this server", .0.display())]
+    /// It is larger than every valid file.
+    #[error("{} is larger than {SIZE_MAX_BYTES} bytes: not a file of this server", .0.display())]
     TooLarge(PathBuf),
-    /// The system refused.
+    /// The system reported an error.
     #[error("cannot use {}", path.display())]
     File {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -40,7 +40,7 @@ pub enum PrivateFileError {
 /// Makes a directory only its owner may enter; one that is there stays as it is.
 ///
 /// # Errors
-/// [`PrivateFileError::File`] when the system refuses.
+/// [`PrivateFileError::File`] if the system reports an error.
 pub fn create_directory(path: &Path) -> Result<(), PrivateFileError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))
 }
@@ -74,7 +74,7 @@ pub fn read(path: &Path) -> Result<Option<Secret<Vec<u8>>>, PrivateFileError> {
 /// `suffix` names the draft: random, so that two processes never write the same one.
 ///
 /// # Errors
-/// [`PrivateFileError::File`] when the system refuses.
+/// [`PrivateFileError::File`] if the system reports an error.
 pub fn create(path: &Path, bytes: &[u8], suffix: &str) -> Result<bool, PrivateFileError> {
     let draft = write_draft(path, bytes, suffix)?;
     // A hard link, unlike a rename, never replaces what another process has made meanwhile.
@@ -90,17 +90,17 @@ pub fn create(path: &Path, bytes: &[u8], suffix: &str) -> Result<bool, PrivateFi
 /// Puts a file in the place of whatever was there; `suffix` as in [`create`].
 ///
 /// # Errors
-/// [`PrivateFileError::File`] when the system refuses.
+/// [`PrivateFileError::File`] if the system reports an error.
 pub fn replace(path: &Path, bytes: &[u8], suffix: &str) -> Result<(), PrivateFileError> {
     let draft = write_draft(path, bytes, suffix)?;
     fs::rename(&draft, path).map_err(at(path))?;
     sync_directory(path)
 }
 
-/// Removes a file; it is no error when there is none.
+/// Removes a file; a missing file is not an error.
 ///
 /// # Errors
-/// [`PrivateFileError::File`] when the system refuses.
+/// [`PrivateFileError::File`] if the system reports an error.
 pub fn remove(path: &Path) -> Result<(), PrivateFileError> {
     match fs::remove_file(path) {
         Ok(()) => sync_directory(path),
@@ -109,7 +109,7 @@ pub fn remove(path: &Path) -> Result<(), PrivateFileError> {
     }
 }
 
-/// Writes a whole file beside the one that is meant, under a name nobody else uses.
+/// Writes a whole file beside the one that is meant, under a unique name.
 fn write_draft(path: &Path, bytes: &[u8], suffix: &str) -> Result<PathBuf, PrivateFileError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".");

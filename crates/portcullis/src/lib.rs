@@ -244,7 +244,7 @@ pub use portcullis_model::{
     Limit, LimitKey, Mid, Namespace, Now, Role, RoleError, RoleTable, Roles, RoomId, Secret,
     SystemClock, UserId,
 };
-pub use portcullis_seal::{KeyFacts, KeyId, KeyRing, OpenError, Place, RingError, SealError};
+pub use portcullis_seal::{KeyFacts, KeyId, Keyring, KeyringError, OpenError, Place, SealError};
 pub use portcullis_server::{
     AckResponse, AckResponses, ApiCaller, ApiRequest, ApiResponse, Broadcast, Builder,
     ConnectAnswer, Context, Credentials, Delta, Departure, EngineMessage, Frame, Hub, Method,

@@ -5,12 +5,12 @@ use std::sync::{Arc, OnceLock};
 
 use portcullis_audit::{Audit, Outcome, Record};
 use portcullis_model::{Clock, Code};
-use portcullis_seal::{KeyId, KeyRing, Place};
+use portcullis_seal::{KeyId, Keyring, Place};
 use portcullis_store::{FieldSeal, SealFault};
 
 /// Seals fields of the store with the field keys of the installation.
 pub(crate) struct Sealing {
-    ring: KeyRing,
+    ring: Keyring,
     log: SealLog,
 }
 
@@ -44,7 +44,7 @@ impl SealLog {
 }
 
 impl Sealing {
-    pub(crate) fn new(ring: KeyRing, log: SealLog) -> Self {
+    pub(crate) fn new(ring: Keyring, log: SealLog) -> Self {
         Self { ring, log }
     }
 }
@@ -72,7 +72,7 @@ impl FieldSeal for Sealing {
         sealed: &[u8],
     ) -> Result<Vec<u8>, SealFault> {
         let place = Place { tenant, record, field };
-        let key = KeyRing::key_id_of(sealed);
+        let key = Keyring::key_id_of(sealed);
         let opened = self.ring.open_or_reload(&place, sealed);
         opened.map(|plain| plain.expose().clone()).map_err(|error| {
             tracing::error!(%error, field, record, "cannot decrypt a field");

@@ -1,7 +1,7 @@
 //! What is sent, and which answers are taken.
 //! Never: answers that are too much; those are in `bounds.rs`.
 
-use portcullis_outbound::{Client, Fetched, OutboundError, Target};
+use portcullis_outbound::{Client, FetchResponse, OutboundError, Target};
 
 use crate::peer::{Peer, fetch, loose, then};
 
@@ -18,7 +18,7 @@ async fn a_document_is_fetched() {
     let address = peer.address;
     let target = Target::parse(&format!("http://{address}/keys?a=b"), &loose()).unwrap();
     let fetched = is_send(Client::new(loose()).unwrap().fetch(&target)).await.unwrap();
-    assert_eq!(fetched, Fetched { status: 200, body: b"{}".to_vec(), max_age_s: Some(60) });
+    assert_eq!(fetched, FetchResponse { status: 200, body: b"{}".to_vec(), max_age_s: Some(60) });
     let expect = format!(
         "GET /keys?a=b HTTP/1.1\r\nhost: {address}\r\nuser-agent: portcullis\r\n\
          accept: application/json\r\naccept-encoding: identity\r\nconnection: close\r\n\r\n"
@@ -33,7 +33,7 @@ async fn json_is_posted_with_headers_of_the_caller() {
     let client = Client::new(loose()).unwrap();
     let headers = [("x-signature", "v1=ab")];
     let fetched = is_send(client.post_json(&target, &headers, b"{\"a\":1}")).await.unwrap();
-    assert_eq!(fetched, Fetched { status: 422, body: b"why".to_vec(), max_age_s: None });
+    assert_eq!(fetched, FetchResponse { status: 422, body: b"why".to_vec(), max_age_s: None });
     let asked = peer.asked().await;
     assert!(asked.starts_with("POST /hook HTTP/1.1\r\n"), "{asked}");
     for line in ["content-type: application/json", "x-signature: v1=ab", "content-length: 7"] {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_outbound::{Client, Fetched, OutboundError, Policy, Target};
+use portcullis_outbound::{Client, FetchResponse, OutboundError, Policy, Target};
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -148,7 +148,7 @@ pub(crate) fn loose() -> Policy {
 }
 
 /// Fetches from a peer without TLS.
-pub(crate) async fn fetch(peer: &Peer, policy: Policy) -> Result<Fetched, OutboundError> {
+pub(crate) async fn fetch(peer: &Peer, policy: Policy) -> Result<FetchResponse, OutboundError> {
     let target = Target::parse(&format!("http://{}/keys", peer.address), &policy).unwrap();
     Client::new(policy).unwrap().fetch(&target).await
 }

@@ -1,7 +1,7 @@
 //! Whose certificates are taken.
 //! Never: a request sent to a peer that could not prove who it is.
 
-use portcullis_outbound::{Client, Fetched, OutboundError, Policy, Target};
+use portcullis_outbound::{Client, FetchResponse, OutboundError, Policy, Target};
 use rcgen::{CertifiedKey, KeyPair};
 use rustls::version::{TLS12, TLS13};
 
@@ -13,7 +13,7 @@ async fn fetch(
     peer: &Peer,
     host: &str,
     trusted: &[&CertifiedKey<KeyPair>],
-) -> Result<Fetched, OutboundError> {
+) -> Result<FetchResponse, OutboundError> {
     let bundle: String = trusted.iter().map(|authority| authority.cert.pem()).collect();
     let policy = Policy { roots_pem: Some(bundle.into_bytes()), ..loose() };
     let url = format!("https://{host}:{}/keys", peer.address.port());

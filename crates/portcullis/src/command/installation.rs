@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use portcullis_accounts::SigningKeys;
 use portcullis_model::{Clock, Now, RoleTable, Secret, SystemClock};
-use portcullis_seal::KeyRing;
+use portcullis_seal::Keyring;
 use portcullis_store::{FieldSeal, SqliteOperatorStore};
 
 use crate::config::{Settings, Sources};
@@ -68,8 +68,8 @@ impl Installation {
     }
 
     /// The keys that seal fields, if the server has created any.
-    pub(crate) fn field_keys(&self) -> Result<Option<KeyRing>> {
-        Ok(KeyRing::find(&self.settings.data)?)
+    pub(crate) fn field_keys(&self) -> Result<Option<Keyring>> {
+        Ok(Keyring::find(&self.settings.data)?)
     }
 
     /// The keys that sign access tokens.

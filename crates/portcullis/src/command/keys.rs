@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
 use portcullis_accounts::ServerSecret;
 use portcullis_audit::utc;
-use portcullis_seal::{KeyId, KeyRing};
+use portcullis_seal::{KeyId, Keyring};
 use portcullis_store::{OperatorActionKind, SqliteOperatorStore};
 
 use super::installation::Installation;
@@ -132,7 +132,7 @@ fn secrets(installation: &Installation) -> Result<ServerSecret> {
     secrets.context("there is no session secret: start the server once")
 }
 
-fn ring(installation: &Installation) -> Result<KeyRing> {
+fn ring(installation: &Installation) -> Result<Keyring> {
     let ring = installation.field_keys()?;
     ring.context("there are no field keys: start the server once")
 }
@@ -162,7 +162,7 @@ fn revoke(installation: &Installation, id: &str) -> Result<()> {
 }
 
 /// Seals all fields again, then removes the key.
-fn retire(installation: &Installation, ring: &KeyRing, id: KeyId) -> Result<()> {
+fn retire(installation: &Installation, ring: &Keyring, id: KeyId) -> Result<()> {
     let current = ring.list().into_iter().find(|key| key.id == ring.current_id());
     let age_ms = current.map_or(0, |key| installation.now().unix_ms - key.created_unix_ms);
     if id != ring.current_id() && age_ms < RELOAD_MAX_MS {

@@ -12,7 +12,7 @@ use portcullis_audit::Audit;
 use portcullis_chat::{ChatError, ChatOptions};
 use portcullis_guard::{Directory, GateOptions, RoleRules, SecondFactorRule};
 use portcullis_model::{Clock, Role, RoleTable, Secret};
-use portcullis_seal::{KeyRing, PrivateFileError, RingError, private_file};
+use portcullis_seal::{Keyring, KeyringError, PrivateFileError, private_file};
 use portcullis_server::{Builder, Options};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
 
@@ -60,7 +60,7 @@ pub enum ChatServerError {
     Store(#[from] StoreError),
     /// The keyring cannot be used.
     #[error(transparent)]
-    Ring(#[from] RingError),
+    Ring(#[from] KeyringError),
     /// The keys that sign tokens cannot be used.
     #[error("cannot use the keys that sign tokens")]
     Keys(#[from] KeyError),
@@ -88,7 +88,7 @@ pub(crate) struct ChatParts {
     options: ChatServerOptions,
     store: Arc<dyn Store>,
     feed: Feed,
-    ring: KeyRing,
+    ring: Keyring,
     seal_log: SealLog,
     keys: SigningKeys,
     secret: ServerSecret,
@@ -200,11 +200,11 @@ impl ChatHandle {
 }
 
 /// Opens the keyring; creates it only together with the database.
-fn open_ring(options: &ChatServerOptions, now_unix_ms: i64) -> Result<KeyRing, RingError> {
+fn open_ring(options: &ChatServerOptions, now_unix_ms: i64) -> Result<Keyring, KeyringError> {
     if options.data.join(DATABASE).exists() {
-        KeyRing::read(&options.data)
+        Keyring::read(&options.data)
     } else {
-        KeyRing::load_or_create(&options.data, now_unix_ms)
+        Keyring::load_or_create(&options.data, now_unix_ms)
     }
 }
 
@@ -262,7 +262,7 @@ mod tests {
         let mut builder = Builder::new(server, gate, audit.clone(), Arc::clone(&clock));
         let installed = parts.install(&mut builder, &audit, &clock).unwrap();
         let running = builder.start().unwrap();
-        let rotated = KeyRing::read(directory.path()).unwrap().rotate(clock.now().unix_ms).unwrap();
+        let rotated = Keyring::read(directory.path()).unwrap().rotate(clock.now().unix_ms).unwrap();
         #[expect(clippy::disallowed_methods, reason = "waits for the server")]
         let started = Instant::now();
         while ring.current_id() != rotated {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use portcullis_audit::AuditError;
 use portcullis_guard::GateError;
-use portcullis_seal::RingError;
+use portcullis_seal::KeyringError;
 use portcullis_server::ServerError;
 
 #[cfg(feature = "chat")]
@@ -36,7 +36,7 @@ pub enum Error {
     PlainText(SocketAddr),
     /// The keyring of field keys cannot be used.
     #[error(transparent)]
-    FieldKeys(#[from] RingError),
+    FieldKeys(#[from] KeyringError),
     /// Accounts and chat cannot be opened or installed.
     #[cfg(feature = "chat")]
     #[error(transparent)]

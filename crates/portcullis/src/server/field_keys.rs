@@ -6,7 +6,7 @@ use std::path::Path;
 
 use portcullis_guard::{FieldSealer, SealFault, SealedPlace};
 use portcullis_model::{Clock, Secret, SystemClock};
-use portcullis_seal::{KeyRing, Place, RingError};
+use portcullis_seal::{Keyring, KeyringError, Place};
 use portcullis_server::Builder;
 
 /// Period between reloads of the keyring, in milliseconds.
@@ -38,7 +38,7 @@ const RELOAD_EVERY_MS: u64 = 1_000;
 /// ```
 #[derive(Clone)]
 pub struct FieldKeys {
-    ring: KeyRing,
+    ring: Keyring,
 }
 
 impl FieldKeys {
@@ -48,23 +48,23 @@ impl FieldKeys {
     /// [`FieldKeys::read`].
     ///
     /// # Errors
-    /// [`RingError`] when other users can read the file, it is damaged, or it cannot be created.
-    pub fn create(directory: &Path) -> Result<Self, RingError> {
+    /// [`KeyringError`] when other users can read the file, it is damaged, or it cannot be created.
+    pub fn create(directory: &Path) -> Result<Self, KeyringError> {
         let now = SystemClock::start().now();
-        KeyRing::load_or_create(directory, now.unix_ms).map(Self::from)
+        Keyring::load_or_create(directory, now.unix_ms).map(Self::from)
     }
 
     /// Reads the keyring of a directory, which must exist.
     ///
     /// # Errors
-    /// [`RingError`] when it does not exist, other users can read it, or it is damaged.
-    pub fn read(directory: &Path) -> Result<Self, RingError> {
-        KeyRing::read(directory).map(Self::from)
+    /// [`KeyringError`] when it does not exist, other users can read it, or it is damaged.
+    pub fn read(directory: &Path) -> Result<Self, KeyringError> {
+        Keyring::read(directory).map(Self::from)
     }
 
     /// The keyring: its keys, rotation, and sealing for your own places.
     #[must_use]
-    pub fn ring(&self) -> &KeyRing {
+    pub fn ring(&self) -> &Keyring {
         &self.ring
     }
 
@@ -80,8 +80,8 @@ impl FieldKeys {
     }
 }
 
-impl From<KeyRing> for FieldKeys {
-    fn from(ring: KeyRing) -> Self {
+impl From<Keyring> for FieldKeys {
+    fn from(ring: Keyring) -> Self {
         Self { ring }
     }
 }
@@ -124,7 +124,7 @@ fn with_place<R>(place: &SealedPlace<'_>, work: impl FnOnce(&Place<'_>) -> R) ->
 }
 
 /// Reloads the keyring that another process has changed.
-async fn reload(ring: KeyRing) {
+async fn reload(ring: Keyring) {
     let reloaded = tokio::task::spawn_blocking(move || ring.reload()).await;
     if let Ok(Err(error)) = reloaded {
         tracing::error!(?error, "cannot reload the field keys: the old keys stay in use");

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use portcullis_accounts::{KeyError, ServerSecret, SigningKeys};
 use portcullis_model::Now;
-use portcullis_seal::{KeyRing, PrivateFileError, RingError};
+use portcullis_seal::{Keyring, KeyringError, PrivateFileError};
 use portcullis_store::{SqliteOperatorStore, StoreError, inspect};
 use rustix::process::{Resource, getrlimit};
 
@@ -79,18 +79,18 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         | KeyError::Current(_)
         | KeyError::InUse(_) => false,
     };
-    let ring = |error: &RingError| match error {
-        RingError::File(_) | RingError::Missing(_) | RingError::Content { .. } => true,
-        RingError::Busy(_)
-        | RingError::Full
-        | RingError::Unknown(_)
-        | RingError::Current(_)
-        | RingError::Randomness => false,
+    let ring = |error: &KeyringError| match error {
+        KeyringError::File(_) | KeyringError::Missing(_) | KeyringError::Content { .. } => true,
+        KeyringError::Busy(_)
+        | KeyringError::Full
+        | KeyringError::Unknown(_)
+        | KeyringError::Current(_)
+        | KeyringError::Randomness => false,
     };
     error.is::<ConfigError>()
         || error.is::<PrivateFileError>()
         || error.downcast_ref::<KeyError>().is_some_and(keys)
-        || error.downcast_ref::<RingError>().is_some_and(ring)
+        || error.downcast_ref::<KeyringError>().is_some_and(ring)
         || error.downcast_ref::<StoreError>().is_some_and(store)
 }
 
@@ -109,7 +109,7 @@ fn inspect_keys(settings: &Settings) -> Result<()> {
     }
     ServerSecret::load(&settings.data)?;
     log_key::load(&settings.data)?;
-    if KeyRing::find(&settings.data)?.is_none() {
+    if Keyring::find(&settings.data)?.is_none() {
         inspect_field_keys(settings)?;
     }
     Ok(())

@@ -12,7 +12,7 @@ use portcullis_accounts::{
 use portcullis_audit::{Audit, AuditOptions, Outcome, Output, Record};
 use portcullis_guard::{Action, Directory, Gate, RoleRules, Trace};
 use portcullis_model::{Clock, Code, Now, Role, RoleTable, Secret, SystemClock};
-use portcullis_seal::KeyRing;
+use portcullis_seal::Keyring;
 use portcullis_server::{Builder, Method, ServerError};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
 
@@ -167,7 +167,7 @@ struct Parts {
     store: Arc<dyn Store>,
     feed: Feed,
     directory: Arc<Directory>,
-    ring: KeyRing,
+    ring: Keyring,
     seal_log: SealLog,
     keys: SigningKeys,
     secret: ServerSecret,
@@ -251,7 +251,7 @@ impl Parts {
 }
 
 /// Reloads the field keys that another process has changed.
-async fn reload_field_keys(ring: KeyRing) {
+async fn reload_field_keys(ring: Keyring) {
     let reloaded = tokio::task::spawn_blocking(move || ring.reload()).await;
     if let Ok(Err(error)) = reloaded {
         let error = &error as &dyn std::error::Error;
@@ -260,12 +260,12 @@ async fn reload_field_keys(ring: KeyRing) {
 }
 
 /// Opens the field keys; creates them only when no sealed field exists.
-fn open_field_keys(settings: &Settings, now_unix_ms: i64) -> Result<KeyRing> {
-    if let Some(ring) = KeyRing::find(&settings.data)? {
+fn open_field_keys(settings: &Settings, now_unix_ms: i64) -> Result<Keyring> {
+    if let Some(ring) = Keyring::find(&settings.data)? {
         return Ok(ring);
     }
     inspect_field_keys(settings)?;
-    Ok(KeyRing::load_or_create(&settings.data, now_unix_ms)?)
+    Ok(Keyring::load_or_create(&settings.data, now_unix_ms)?)
 }
 
 fn open_store(settings: &Settings, feed: Feed, seal: Sealing) -> Result<Arc<dyn Store>> {

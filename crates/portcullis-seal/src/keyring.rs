@@ -1,5 +1,5 @@
-//! The ring of keys a server holds: seals with the current key, opens with any.
-//! Never: a decision about who may read.
+//! The keyring a server holds: seals with the current key, opens with any.
+//! Never: a decision about access.
 
 use std::fmt;
 use std::path::Path;
@@ -13,71 +13,73 @@ use portcullis_model::{Clock, Now, Secret, SystemClock};
 use crate::cipher::NONCE_BYTES;
 use crate::envelope::Envelope;
 use crate::key_id::KeyId;
+use crate::keyring_error::KeyringError;
+use crate::keyring_file::KeyringFile;
 use crate::keys::{KeyFacts, Keys};
 use crate::place::Place;
-use crate::ring_error::RingError;
-use crate::ring_file::RingFile;
 use crate::sealed::{self, OpenError, SealError};
 
-/// The keys that seal and open fields. Cheap to clone; every clone sees every change.
+/// The keys that seal and open fields. Cheap to clone; all clones share the keys.
 ///
-/// [`seal`](Self::seal) and [`open`](Self::open) never wait. What reads or changes the file waits
-/// for the disk: call it on a thread that may.
+/// [`seal`](Self::seal) and [`open`](Self::open) never wait. Methods that read or change the
+/// file wait
+/// for the disk: call them on a thread that may block.
 #[derive(Clone)]
-pub struct KeyRing {
+pub struct Keyring {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     /// Locked from the file to memory, so that an older reading never replaces a newer one.
-    file: Mutex<RingFile>,
+    file: Mutex<KeyringFile>,
     keys: RwLock<Arc<Keys>>,
-    /// The ring's own clock: its users have clocks that started at different times.
+    /// The keyring's own clock: its users have clocks that started at different times.
     clock: SystemClock,
-    /// When a value under an unknown key may make the ring read its file again, on that clock.
+    /// When a value under an unknown key may make the keyring read its file again, on that clock.
     next_reload_ms: AtomicU64,
 }
 
 /// Between two readings of the file that values under unknown keys cause.
 const RELOAD_EVERY_MS: u64 = 1_000;
 
-impl KeyRing {
-    /// Reads the ring from a directory; makes the directory and a ring of one key if there is none.
+impl Keyring {
+    /// Reads the keyring from a directory; makes the directory and a keyring of one key if
+    /// there is none.
     ///
     /// The file `field-keys.ring` has mode 0600 and appears whole. Where sealed fields exist
-    /// already, use [`read`](Self::read): a lost ring is then an error, not a new ring.
+    /// already, use [`read`](Self::read): a lost keyring is then an error, not a new keyring.
     ///
     /// # Errors
-    /// [`RingError`] when the file can be read by others, is no ring, or cannot be made.
-    pub fn load_or_create(directory: &Path, now_unix_ms: i64) -> Result<Self, RingError> {
-        let file = RingFile::within(directory);
+    /// [`KeyringError`] when the file can be read by others, is not a keyring, or cannot be made.
+    pub fn load_or_create(directory: &Path, now_unix_ms: i64) -> Result<Self, KeyringError> {
+        let file = KeyringFile::within(directory);
         let keys = file.read_or_create(now_unix_ms)?;
         Ok(Self::new(file, keys))
     }
 
-    /// Reads the ring from a directory.
+    /// Reads the keyring from a directory.
     ///
     /// # Errors
-    /// [`RingError`] when there is none, it can be read by others, or it is no ring.
-    pub fn read(directory: &Path) -> Result<Self, RingError> {
-        let file = RingFile::within(directory);
+    /// [`KeyringError`] if it is missing, it can be read by others, or it is not a keyring.
+    pub fn read(directory: &Path) -> Result<Self, KeyringError> {
+        let file = KeyringFile::within(directory);
         let keys = file.read()?;
         Ok(Self::new(file, keys))
     }
 
-    /// As [`read`](Self::read); `None` when there is none, and nothing was ever sealed.
+    /// As [`read`](Self::read); `None` if it is missing, and nothing was ever sealed.
     ///
     /// # Errors
-    /// [`RingError`] when it can be read by others, or is no ring.
-    pub fn find(directory: &Path) -> Result<Option<Self>, RingError> {
+    /// [`KeyringError`] when it can be read by others, or is not a keyring.
+    pub fn find(directory: &Path) -> Result<Option<Self>, KeyringError> {
         match Self::read(directory) {
             Ok(ring) => Ok(Some(ring)),
-            Err(RingError::Missing(_)) => Ok(None),
+            Err(KeyringError::Missing(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn new(file: RingFile, keys: Keys) -> Self {
+    fn new(file: KeyringFile, keys: Keys) -> Self {
         let shared = Shared {
             file: Mutex::new(file),
             keys: RwLock::new(Arc::new(keys)),
@@ -87,15 +89,15 @@ impl KeyRing {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Takes the file as it is now, as another process may have changed it.
+    /// Reads the file again, because another process may have changed it.
     ///
     /// # Errors
     /// As [`read`](Self::read); the keys in force stay.
-    pub fn reload(&self) -> Result<(), RingError> {
-        self.take(RingFile::read)
+    pub fn reload(&self) -> Result<(), KeyringError> {
+        self.take(KeyringFile::read)
     }
 
-    /// Takes the keys of another ring; the file this one belongs to stays the same.
+    /// Takes the keys of another keyring; the file this one belongs to stays the same.
     pub fn replace(&self, other: &Self) {
         let keys = other.keys();
         *self.shared.keys.write() = keys;
@@ -104,40 +106,41 @@ impl KeyRing {
     /// Makes a new key the current one, on disk first; the others stay, to open what is older.
     ///
     /// # Errors
-    /// [`RingError`] when the ring is full, busy, or cannot be read or written; nothing changes.
-    pub fn rotate(&self, now_unix_ms: i64) -> Result<KeyId, RingError> {
+    /// [`KeyringError`] when the keyring is full, busy, or cannot be read or written; nothing
+    /// changes.
+    pub fn rotate(&self, now_unix_ms: i64) -> Result<KeyId, KeyringError> {
         self.take(|file| file.rotate(now_unix_ms))?;
         Ok(self.current_id())
     }
 
     /// Removes an old key for good: what is still sealed under it is lost.
     ///
-    /// First seal anew whatever is not [`current`](Self::is_current), and let every server
-    /// [`reload`](Self::reload): one that has not heard of a rotation still seals with this key.
+    /// First reseal every value that is not [`current`](Self::is_current), and let every server
+    /// [`reload`](Self::reload): a server that has not read the rotation still seals with this key.
     ///
     /// # Errors
-    /// [`RingError`] when it is the current key or unknown, and as [`rotate`](Self::rotate).
-    pub fn retire(&self, id: KeyId) -> Result<(), RingError> {
+    /// [`KeyringError`] when it is the current key or unknown, and as [`rotate`](Self::rotate).
+    pub fn retire(&self, id: KeyId) -> Result<(), KeyringError> {
         self.take(|file| file.retire(id))
     }
 
     fn take(
         &self,
-        act: impl FnOnce(&RingFile) -> Result<Keys, RingError>,
-    ) -> Result<(), RingError> {
+        operation: impl FnOnce(&KeyringFile) -> Result<Keys, KeyringError>,
+    ) -> Result<(), KeyringError> {
         let file = self.shared.file.lock();
-        let keys = act(&file)?;
+        let keys = operation(&file)?;
         *self.shared.keys.write() = Arc::new(keys);
         Ok(())
     }
 
-    /// The keys there are, in the order they were made, the current one last.
+    /// All keys, in the order of their creation, the current one last.
     #[must_use]
     pub fn list(&self) -> Vec<KeyFacts> {
         self.keys().facts()
     }
 
-    /// The key new values are sealed under.
+    /// The key that seals new values.
     #[must_use]
     pub fn current_id(&self) -> KeyId {
         self.keys().current().id()
@@ -159,12 +162,13 @@ impl KeyRing {
     /// Opens a value at its place.
     ///
     /// # Errors
-    /// [`OpenError`], without a reason, for anything this ring has not sealed for this place.
+    /// [`OpenError`], without a reason, for anything this keyring has not sealed for this place.
     pub fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Secret<Vec<u8>>, OpenError> {
         sealed::open(&self.keys(), place, sealed)
     }
 
-    /// Opens a value at its place. A value that names an unknown key makes the ring read its file
+    /// Opens a value at its place. A value that names an unknown key makes the keyring read its
+    /// file
     /// again first, because another process may have rotated the keys; at most once a second, as
     /// anyone can write a value that names an unknown key.
     ///
@@ -201,7 +205,7 @@ impl KeyRing {
         cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, may).is_ok()
     }
 
-    /// Whether a value names the current key. One that does not is to be sealed anew.
+    /// Whether a value names the current key. One that does not has to be sealed again.
     ///
     /// Only what the value says of itself; whether it is authentic is for [`open`](Self::open).
     #[must_use]
@@ -209,7 +213,7 @@ impl KeyRing {
         Self::key_id_of(sealed) == Some(self.current_id())
     }
 
-    /// The key a value says it is sealed under, for the record; `None` when it is no sealed value.
+    /// The key a value says it is sealed under, for the record; `None` if it is not a sealed value.
     #[must_use]
     pub fn key_id_of(sealed: &[u8]) -> Option<KeyId> {
         Envelope::parse(sealed).map(|envelope| envelope.key_id)
@@ -220,8 +224,8 @@ impl KeyRing {
     }
 }
 
-impl fmt::Debug for KeyRing {
+impl fmt::Debug for Keyring {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("KeyRing").field("keys", &self.list()).finish_non_exhaustive()
+        formatter.debug_struct("Keyring").field("keys", &self.list()).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! T-150 to T-153 and T-155: attacks on sealed values, on the ring and on its file.
+//! T-150 to T-153 and T-155: attacks on sealed values, on the keyring and on its file.
 //! Never: the file's grammar, whose tests stand beside its parser.
 
 use std::collections::HashSet;
@@ -12,12 +12,13 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::field_key::FieldKey;
-use crate::keys::{KEYS_MAX, Keys};
+use crate::keyring_text;
+use crate::keys::Keys;
+use crate::line_fault::KEYS_MAX;
 use crate::private_file;
-use crate::ring_text;
 use crate::{
-    KeyId, KeyIdError, KeyRing, LineFault, OVERHEAD_BYTES, OpenError, PLACE_PART_MAX_BYTES,
-    PLAIN_MAX_BYTES, Place, PrivateFileError, RingError, SealError, sealed,
+    KeyId, KeyIdError, Keyring, KeyringError, LineFault, OVERHEAD_BYTES, OpenError,
+    PLACE_PART_MAX_BYTES, PLAIN_MAX_BYTES, Place, PrivateFileError, SealError, sealed,
 };
 
 const NOW: i64 = 1_770_000_000_000;
@@ -25,13 +26,13 @@ const PLACE: Place<'_> = Place { tenant: "main", record: "user-7", field: "totp"
 
 struct Scene {
     directory: TempDir,
-    ring: KeyRing,
+    ring: Keyring,
 }
 
 impl Scene {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let ring = KeyRing::load_or_create(directory.path(), NOW).unwrap();
+        let ring = Keyring::load_or_create(directory.path(), NOW).unwrap();
         Self { directory, ring }
     }
 
@@ -49,7 +50,7 @@ impl Scene {
     }
 }
 
-fn opened(ring: &KeyRing, place: &Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
+fn opened(ring: &Keyring, place: &Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
     ring.open(place, sealed).map(|plain| plain.expose().clone())
 }
 
@@ -178,10 +179,10 @@ fn t_153_old_values_open_and_new_ones_take_the_new_key() {
     let second = scene.ring.rotate(NOW + 1).unwrap();
     let new = scene.ring.seal(&PLACE, b"new").unwrap();
     assert_ne!(first, second);
-    assert_eq!((KeyRing::key_id_of(&old), KeyRing::key_id_of(&new)), (Some(first), Some(second)));
+    assert_eq!((Keyring::key_id_of(&old), Keyring::key_id_of(&new)), (Some(first), Some(second)));
     assert_eq!((scene.ring.is_current(&old), scene.ring.is_current(&new)), (false, true));
     // The same after a restart.
-    for ring in [scene.ring.clone(), KeyRing::read(scene.path()).unwrap()] {
+    for ring in [scene.ring.clone(), Keyring::read(scene.path()).unwrap()] {
         assert_eq!(opened(&ring, &PLACE, &old).unwrap(), b"old");
         assert_eq!(opened(&ring, &PLACE, &new).unwrap(), b"new");
         let facts: Vec<_> =
@@ -195,25 +196,25 @@ fn t_153_a_retired_key_is_unusable() {
     let scene = Scene::new();
     let first = scene.ring.current_id();
     let old = scene.ring.seal(&PLACE, b"old").unwrap();
-    assert!(matches!(scene.ring.retire(first), Err(RingError::Current(id)) if id == first));
+    assert!(matches!(scene.ring.retire(first), Err(KeyringError::Current(id)) if id == first));
     scene.ring.rotate(NOW + 1).unwrap();
     let before = fs::read_to_string(scene.file()).unwrap();
     scene.ring.retire(first).unwrap();
-    for ring in [scene.ring.clone(), KeyRing::read(scene.path()).unwrap()] {
+    for ring in [scene.ring.clone(), Keyring::read(scene.path()).unwrap()] {
         assert_eq!(opened(&ring, &PLACE, &old), Err(OpenError));
         assert!(!ring.list().iter().any(|key| key.id == first));
     }
     let after = fs::read_to_string(scene.file()).unwrap();
     let line = before.lines().find(|line| line.contains(&first.to_string())).unwrap();
     assert!(!after.contains(line.rsplit(' ').next().unwrap()));
-    assert!(matches!(scene.ring.retire(first), Err(RingError::Unknown(id)) if id == first));
+    assert!(matches!(scene.ring.retire(first), Err(KeyringError::Unknown(id)) if id == first));
 }
 
 #[test]
 fn t_153_a_running_server_takes_what_another_process_changed() {
     let scene = Scene::new();
     let (running, clone) = (scene.ring.clone(), scene.ring.clone());
-    let operator = KeyRing::read(scene.path()).unwrap();
+    let operator = Keyring::read(scene.path()).unwrap();
     let second = operator.rotate(NOW + 1).unwrap();
     assert_ne!(running.current_id(), second);
     let unheard = running.seal(&PLACE, b"between").unwrap();
@@ -223,11 +224,11 @@ fn t_153_a_running_server_takes_what_another_process_changed() {
     let third = operator.rotate(NOW + 2).unwrap();
     running.replace(&operator);
     assert_eq!(clone.current_id(), third);
-    // A ring that cannot be read leaves the one in force.
+    // A keyring that cannot be read leaves the one in force.
     fs::write(scene.file(), "portcullis-field-keys 2\n").unwrap();
     assert!(matches!(
         running.reload(),
-        Err(RingError::Content { line: 1, fault: LineFault::Version(2), .. })
+        Err(KeyringError::Content { line: 1, fault: LineFault::Version(2), .. })
     ));
     assert_eq!(clone.current_id(), third);
 }
@@ -235,12 +236,12 @@ fn t_153_a_running_server_takes_what_another_process_changed() {
 #[test]
 fn t_153_values_under_unknown_keys_read_the_file_once_a_second() {
     let scene = Scene::new();
-    let other = KeyRing::read(scene.path()).unwrap();
+    let other = Keyring::read(scene.path()).unwrap();
     let open = |sealed: &[u8], monotonic_ms| {
         let now = Now { monotonic_ms, unix_ms: NOW };
         scene.ring.open_or_reload_at(&PLACE, sealed, now).map(|_| ())
     };
-    // The first value under an unknown key makes the ring read what another process changed.
+    // The first value under an unknown key makes the keyring read what another process changed.
     other.rotate(NOW).unwrap();
     let first = other.seal(&PLACE, b"first").unwrap();
     assert_eq!(open(&first, 5), Ok(()));
@@ -264,7 +265,7 @@ fn t_153_values_under_unknown_keys_read_the_file_once_a_second() {
 fn t_153_no_change_of_two_at_once_is_lost() {
     let scene = Scene::new();
     let rotate = |offset: i64| {
-        let ring = KeyRing::read(scene.path()).unwrap();
+        let ring = Keyring::read(scene.path()).unwrap();
         (0..8).filter_map(|step| ring.rotate(NOW + offset + step).ok()).collect::<Vec<_>>()
     };
     let (one, two) = std::thread::scope(|scope| {
@@ -283,13 +284,13 @@ fn t_153_a_busy_or_full_ring_is_not_changed() {
     let scene = Scene::new();
     let lock = fs::File::open(scene.path()).unwrap();
     lock.lock().unwrap();
-    assert!(matches!(scene.ring.rotate(NOW + 1), Err(RingError::Busy(_))));
+    assert!(matches!(scene.ring.rotate(NOW + 1), Err(KeyringError::Busy(_))));
     drop(lock);
     let old = (1..64).map(|byte| FieldKey::parse(&mut vec![byte; 32], NOW).unwrap()).collect();
     let current = FieldKey::parse(&mut vec![200; 32], NOW).unwrap();
-    let text = ring_text::render(&Keys::new(current, old).unwrap());
+    let text = keyring_text::render(&Keys::new(current, old).unwrap());
     private_file::replace(&scene.file(), text.expose(), "a").unwrap();
-    assert!(matches!(scene.ring.rotate(NOW + 1), Err(RingError::Full)));
+    assert!(matches!(scene.ring.rotate(NOW + 1), Err(KeyringError::Full)));
     assert_eq!(fs::read(scene.file()).unwrap(), *text.expose());
     scene.ring.reload().unwrap();
     assert_eq!(scene.ring.list().len(), KEYS_MAX);
@@ -299,27 +300,27 @@ fn t_153_a_busy_or_full_ring_is_not_changed() {
 fn the_ring_is_made_once_private_and_never_anew() {
     let directory = tempfile::tempdir().unwrap();
     let keys = directory.path().join("deep/keys");
-    assert!(matches!(KeyRing::read(&keys), Err(RingError::Missing(_))));
+    assert!(matches!(Keyring::read(&keys), Err(KeyringError::Missing(_))));
     let rings = std::thread::scope(|scope| {
-        let start = || scope.spawn(|| KeyRing::load_or_create(&keys, NOW).unwrap().current_id());
+        let start = || scope.spawn(|| Keyring::load_or_create(&keys, NOW).unwrap().current_id());
         [start(), start(), start()].map(|thread| thread.join().unwrap())
     });
     assert!(rings.iter().all(|id| *id == rings[0]));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let file = keys.join("field-keys.ring");
     assert_eq!((mode(&keys), mode(&file)), (0o700, 0o600));
-    KeyRing::read(&keys).unwrap().rotate(NOW + 1).unwrap();
+    Keyring::read(&keys).unwrap().rotate(NOW + 1).unwrap();
     assert_eq!(mode(&file), 0o600);
     for content in ["", "portcullis-field-keys 1\n", "nothing of ours\n"] {
         private_file::replace(&file, content.as_bytes(), "a").unwrap();
-        for outcome in [KeyRing::load_or_create(&keys, NOW), KeyRing::read(&keys)] {
-            assert!(matches!(outcome, Err(RingError::Content { .. })), "{content:?}");
+        for outcome in [Keyring::load_or_create(&keys, NOW), Keyring::read(&keys)] {
+            assert!(matches!(outcome, Err(KeyringError::Content { .. })), "{content:?}");
         }
         assert_eq!(fs::read_to_string(&file).unwrap(), content);
     }
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-    let outcome = KeyRing::load_or_create(&keys, NOW);
-    assert!(matches!(outcome, Err(RingError::File(PrivateFileError::Readable { .. }))));
+    let outcome = Keyring::load_or_create(&keys, NOW);
+    assert!(matches!(outcome, Err(KeyringError::File(PrivateFileError::Readable { .. }))));
 }
 
 #[test]
@@ -337,7 +338,7 @@ fn what_is_too_long_is_not_sealed() {
 }
 
 /// Everything an error says, itself and its sources, to people and to programmers.
-fn said(error: &dyn Error) -> String {
+fn text(error: &dyn Error) -> String {
     let sources = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
     sources.map(|error| format!("{error} {error:?} {error:#?}\n")).collect()
 }
@@ -351,10 +352,10 @@ fn t_155_neither_key_nor_text_is_in_debug_or_errors() {
     let key = file.trim_end().rsplit(' ').next().unwrap();
     let mut all = format!("{:?} {opened:?} {:?}", scene.ring, scene.ring.list());
     for error in [SealError::TooLarge(1), SealError::PlaceTooLong, SealError::Cipher] {
-        all.push_str(&said(&error));
+        all.push_str(&text(&error));
     }
-    all.push_str(&said(&OpenError));
-    all.push_str(&said(&key.parse::<KeyId>().unwrap_err()));
+    all.push_str(&text(&OpenError));
+    all.push_str(&text(&key.parse::<KeyId>().unwrap_err()));
     assert_eq!(key.parse::<KeyId>(), Err(KeyIdError));
     // The key at every place where a damaged file can have it.
     let damaged = [
@@ -374,8 +375,8 @@ fn t_155_neither_key_nor_text_is_in_debug_or_errors() {
     for content in damaged {
         private_file::replace(&scene.file(), content.as_bytes(), "a").unwrap();
         let error = scene.ring.reload().unwrap_err();
-        assert!(matches!(error, RingError::Content { .. }));
-        all.push_str(&said(&error));
+        assert!(matches!(error, KeyringError::Content { .. }));
+        all.push_str(&text(&error));
     }
     let bytes = FieldKey::parse(&mut vec![7; 32], NOW).unwrap();
     assert_eq!(bytes.expose().len(), 32);

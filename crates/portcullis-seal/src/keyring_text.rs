@@ -1,4 +1,4 @@
-//! What the ring's file holds: a first line with the version, then one key a line.
+//! What the keyring's file holds: a first line with the version, then one key a line.
 //! Never: a line that is skipped or repaired.
 //!
 //! ```text
@@ -13,8 +13,8 @@ use portcullis_model::Secret;
 use zeroize::Zeroizing;
 
 use crate::field_key::FieldKey;
-use crate::keys::{KEYS_MAX, Keys};
-use crate::ring_error::LineFault;
+use crate::keys::Keys;
+use crate::line_fault::{KEYS_MAX, LineFault};
 
 const NAME: &str = "portcullis-field-keys";
 const VERSION: u32 = 1;
@@ -24,7 +24,7 @@ const OLD: &str = "old";
 const LINE_MAX_BYTES: usize = 7 + 16 + 20 + 44 + 4;
 const TEXT_MAX_BYTES: usize = (KEYS_MAX + 1) * LINE_MAX_BYTES;
 
-/// Where a ring's text is wrong, and how.
+/// Where a keyring's text is wrong, and how.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TextFault {
     pub(crate) line: usize,
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_reads_as_it_was_written() {
+    fn written_keyring_is_read_again() {
         let text = ring_of_three();
         let keys = parse(text.as_bytes()).unwrap();
         assert_eq!(render(&keys).expose(), text.as_bytes());
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_ring_is_refused_and_says_where() {
+    fn invalid_file_is_rejected_with_its_line() {
         let short = KEY.replace("Hh8=", "Hg==");
         let long = KEY.replace("Hh8=", "Hh8g");
         let line = |from: &str, to: &str| format!("current {LINE}\n").replace(from, to);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_has_a_largest_size_and_any_fits_the_file() {
+    fn largest_keyring_fits_the_file() {
         let old = |count: u8| (1..=count).map(|byte| key(byte, i64::MAX)).collect::<Vec<_>>();
         let keys = Keys::new(key(200, i64::MAX), old(63)).unwrap();
         let text = render(&keys);
