@@ -231,21 +231,29 @@ fn kind_of(typ: Option<&str>, claims: &Value) -> Seen {
     }
     let mut says_access = typ.map(short_type).is_some_and(is_access_type);
     for name in ["typ", "token_use", "token_type", "type"] {
-        match claims.get(name).and_then(Value::as_str).map(named_kind) {
-            Some(Named::Id) => return Seen::Id,
-            Some(Named::Other) => return Seen::Other,
-            Some(Named::Access) => says_access = true,
-            // Cognito names each kind, so one that is not known is not for us.
-            Some(Named::Unknown) if name == "token_use" => return Seen::Other,
-            Some(Named::Unknown) | None => {}
+        for word in words(claims.get(name)) {
+            match named_kind(word) {
+                Named::Id => return Seen::Id,
+                Named::Other => return Seen::Other,
+                Named::Access => says_access = true,
+                // Cognito names each kind, so one that is not known is not for us.
+                Named::Unknown if name == "token_use" => return Seen::Other,
+                Named::Unknown => {}
+            }
         }
     }
     // Digests of what was issued beside an id-token (OpenID Connect Core section 3.3.2.11).
     if ["at_hash", "c_hash", "s_hash"].into_iter().any(|name| holds(claims, name)) {
         return Seen::Id;
     }
-    let says_access = says_access || holds(claims, "scp");
+    let says_access = says_access || words(claims.get("scp")).any(|word| !word.trim().is_empty());
     if holds(claims, "nonce") && !says_access { Seen::Id } else { Seen::Access }
+}
+
+/// The texts of a claim that is one text or a list of them.
+fn words(value: Option<&Value>) -> impl Iterator<Item = &str> {
+    let list = value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    value.into_iter().filter_map(Value::as_str).chain(list.iter().filter_map(Value::as_str))
 }
 
 /// What a word says that names the kind of a token.
@@ -279,9 +287,11 @@ const OTHER_KINDS: [&str; 18] = [
     "magiclink",
 ];
 
-/// Reads `Refresh`, `refresh_token`, `rt+jwt`, `application/id+jwt` and the like.
+/// Reads `Refresh`, `refresh_token`, `rt+jwt`, `application/id+jwt`, and the URIs of RFC 8693
+/// section 3 such as `urn:ietf:params:oauth:token-type:id_token`.
 fn named_kind(text: &str) -> Named {
     let short = short_type(text);
+    let short = short.rsplit(':').next().unwrap_or(short);
     let letters = short.chars().filter(char::is_ascii_alphanumeric);
     let mut word: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
     for end in ["jwt", "token"] {
@@ -346,4 +356,37 @@ fn texts(value: &Value) -> Vec<String> {
 
 fn method(item: &Value) -> Option<&str> {
     item.as_str().or_else(|| item.get("method")?.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn kind_of_a_token_is_read_from_lists_uris_and_empty_claims() {
+        let cases = [
+            (json!({ "token_type": "urn:ietf:params:oauth:token-type:id_token" }), Seen::Id),
+            (
+                json!({ "token_type": "urn:ietf:params:oauth:token-type:refresh_token" }),
+                Seen::Other,
+            ),
+            (
+                json!({ "token_type": "urn:ietf:params:oauth:token-type:access_token" }),
+                Seen::Access,
+            ),
+            (json!({ "token_use": ["id"] }), Seen::Id),
+            (json!({ "token_use": ["access", "id"] }), Seen::Id),
+            (json!({ "token_use": ["access"] }), Seen::Access),
+            (json!({ "nonce": "n", "scp": "" }), Seen::Id),
+            (json!({ "nonce": "n", "scp": [" "] }), Seen::Id),
+            (json!({ "nonce": "n", "scp": 1 }), Seen::Id),
+            (json!({ "nonce": "n", "scp": ["chat"] }), Seen::Access),
+            (json!({ "nonce": "n", "scp": "chat" }), Seen::Access),
+        ];
+        for (claims, expect) in cases {
+            assert!(kind_of(None, &claims) == expect, "{claims}");
+        }
+    }
 }

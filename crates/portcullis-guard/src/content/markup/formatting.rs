@@ -145,8 +145,12 @@ fn settle(first: Read, read_again: impl Fn(&str) -> Option<Read>) -> Marked {
     let mut reading = first;
     for _ in 1..READINGS_MAX {
         let Some(again) = read_again(&reading.html) else { return plain };
+        // Read again, the tags are no formatting: they are left out, and are no text of the writer.
+        if !again.formatted {
+            return plain;
+        }
         if again == reading {
-            return Marked { text: again.text, html: again.formatted.then_some(again.html) };
+            return Marked { text: again.text, html: Some(again.html) };
         }
         reading = again;
     }
@@ -318,6 +322,25 @@ mod tests {
     fn check(cases: &[(&str, &str, Option<&str>)]) {
         check_with(Links::Dropped, cases);
         check_with(Links::Kept, cases);
+    }
+
+    #[test]
+    fn plain_text_never_holds_what_the_cleaner_wrote() {
+        let sources = [
+            "<b>&#x200b;</b>hello",
+            "<a href=\"https://a.example/\">&#x200b;</a>hello",
+            "<i>&#x2060;</i><b>&#xfeff;</b>hello",
+        ];
+        for source in sources {
+            for links in [Links::Kept, Links::Dropped] {
+                for markup in [Markup::Escape, Markup::Strip] {
+                    let marked = super::clean(source, links, markup).unwrap();
+                    let added = ["noopener", "<b>\u{200b}", "<i>\u{2060}"];
+                    let holds = added.iter().any(|text| marked.text.contains(text));
+                    assert!(!holds, "{source:?} {links:?} {markup:?}: {marked:?}");
+                }
+            }
+        }
     }
 
     #[test]
