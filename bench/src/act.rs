@@ -15,7 +15,7 @@ const USAGE: &str = "use [fan-out | echo | connect | refused | growth | product]
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Asked<'a> {
+struct RequestKind<'a> {
     name: Option<&'a str>,
     quick: bool,
     /// Whether only it counts that every row of our own server runs to its end.
@@ -24,38 +24,38 @@ struct Asked<'a> {
     only: Option<&'a str>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestKind<'a> {
     fn read(words: &[&'a str]) -> Result<Self> {
-        let mut asked = Self::default();
+        let mut request = Self::default();
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match *word {
-                "--quick" => asked.quick = true,
-                "--check" => asked.check = true,
+                "--quick" => request.quick = true,
+                "--check" => request.check = true,
                 "--rounds" => match words.next().map(|number| number.parse()) {
-                    Some(Ok(rounds)) if rounds > 0 => asked.rounds = Some(rounds),
+                    Some(Ok(rounds)) if rounds > 0 => request.rounds = Some(rounds),
                     _ => bail!("--rounds needs a number; {USAGE}"),
                 },
                 "--only" => match words.next() {
-                    Some(server) => asked.only = Some(server),
+                    Some(server) => request.only = Some(server),
                     None => bail!("--only needs a server; {USAGE}"),
                 },
                 "fan-out" | "echo" | "connect" | "refused" | "growth" | "product"
-                    if asked.name.is_none() =>
+                    if request.name.is_none() =>
                 {
-                    asked.name = Some(word);
+                    request.name = Some(word);
                 }
                 unknown => bail!("unknown argument {unknown:?}; {USAGE}"),
             }
         }
-        if asked.check {
+        if request.check {
             ensure!(
-                !asked.quick && asked.rounds.is_none(),
+                !request.quick && request.rounds.is_none(),
                 "--check has a size of its own; {USAGE}"
             );
-            asked.only = Some(Contender::Portcullis.word());
+            request.only = Some(Contender::Portcullis.word());
         }
-        Ok(asked)
+        Ok(request)
     }
 
     fn effort(&self) -> Effort {
@@ -70,17 +70,17 @@ impl<'a> Asked<'a> {
 
 /// Measures what the command line asks for; all of it goes to `docs/`, a part to the output.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
-    let asked = Asked::read(words)?;
+    let request = RequestKind::read(words)?;
     measure::raise_file_limit();
     measure::pin(&[1])?;
     let runtime = awake_runtime()?;
-    let results = runtime.block_on(measure_all(&asked));
+    let results = runtime.block_on(measure_all(&request));
     let failed = results.failed.join("\n");
-    if asked.name.is_none() && asked.only.is_none() && failed.is_empty() {
+    if request.name.is_none() && request.only.is_none() && failed.is_empty() {
         return report::write(&results);
     }
     // A check says nothing of speed: no figure of it is shown.
-    if !asked.check {
+    if !request.check {
         println!("{}", report::tables(&results));
     }
     ensure!(failed.is_empty(), "{} rows failed:\n{failed}", results.failed.len());
@@ -112,11 +112,11 @@ const REFUSED: &[Own] = &[
     Own::RefusedMemory,
 ];
 
-async fn measure_all(asked: &Asked<'_>) -> Results {
-    let effort = asked.effort();
-    let mut contest = Contest::new(effort, asked.only);
-    let wants = |name: &str| asked.name.is_none_or(|asked| asked == name);
-    let ours = asked.only.is_none_or(|word| word == "portcullis");
+async fn measure_all(request: &RequestKind<'_>) -> Results {
+    let effort = request.effort();
+    let mut contest = Contest::new(effort, request.only);
+    let wants = |name: &str| request.name.is_none_or(|request| request == name);
+    let ours = request.only.is_none_or(|word| word == "portcullis");
     let mut comparisons = Vec::new();
     for (name, group) in
         [("fan-out", Group::FanOut), ("echo", Group::Echo), ("connect", Group::Connect)]
@@ -158,18 +158,24 @@ mod tests {
 
     #[test]
     fn command_lines() {
-        let asked = Asked::read(&["echo", "--quick", "--rounds", "3", "--only", "portcullis"]);
-        let expect = Asked { name: Some("echo"), quick: true, rounds: Some(3), ..Asked::default() };
-        let expect = Asked { only: Some("portcullis"), ..expect };
-        assert_eq!(asked.unwrap(), expect);
-        let checked = Asked::read(&["--check"]).unwrap();
+        let request =
+            RequestKind::read(&["echo", "--quick", "--rounds", "3", "--only", "portcullis"]);
+        let expect = RequestKind {
+            name: Some("echo"),
+            quick: true,
+            rounds: Some(3),
+            ..RequestKind::default()
+        };
+        let expect = RequestKind { only: Some("portcullis"), ..expect };
+        assert_eq!(request.unwrap(), expect);
+        let checked = RequestKind::read(&["--check"]).unwrap();
         assert_eq!((checked.check, checked.only), (true, Some("portcullis")));
         for wrong in
             [&["--rounds"][..], &["--rounds", "0"], &["--only"], &["all"], &["echo", "echo"]]
                 .into_iter()
                 .chain([&["--check", "--quick"][..], &["--check", "--rounds", "2"]])
         {
-            assert!(Asked::read(wrong).is_err(), "{wrong:?}");
+            assert!(RequestKind::read(wrong).is_err(), "{wrong:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::effort::Effort;
-use crate::measure::{Processors, Served};
+use crate::measure::{MeasuredServer, Processors};
 
 const CHUNK: usize = 2_000;
 /// As long as the masked frame of the guarded echo.
@@ -39,14 +39,14 @@ pub(crate) fn serve() -> Result<()> {
 /// What a refusal says, no more than has to be said.
 const REFUSAL: &[u8] = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// Refuses whoever comes, one after the other, until it is killed: four calls of the system each.
+/// Rejects one connection after another until it is killed: four system calls each.
 pub(crate) fn serve_refusals() -> Result<()> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     println!("listening public http://{}", listener.local_addr()?);
     let mut head = vec![0; 4 * 1024];
     loop {
         let (mut stream, _) = listener.accept()?;
-        // A head of a benchmark comes in one piece.
+        // The head of a benchmark arrives in one piece.
         if stream.read(&mut head)? > 0 {
             stream.write_all(REFUSAL)?;
         }
@@ -54,17 +54,17 @@ pub(crate) fn serve_refusals() -> Result<()> {
 }
 
 /// Starts the server that refuses.
-pub(crate) fn start_refusals() -> Result<Served> {
+pub(crate) fn start_refusals() -> Result<MeasuredServer> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("tcp-refusals");
-    Served::start(command, Processors::First)
+    MeasuredServer::start(command, Processors::First)
 }
 
 /// CPU of one round trip, in microseconds.
 pub(crate) async fn measure(effort: &Effort) -> Result<f64> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("tcp-server");
-    let server = Served::start(command, Processors::First)?;
+    let server = MeasuredServer::start(command, Processors::First)?;
     let mut stream = TcpStream::connect(server.address).await?;
     stream.set_nodelay(true)?;
     let message = [b'x'; LENGTH];

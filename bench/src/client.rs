@@ -37,7 +37,7 @@ impl Door {
     }
 }
 
-/// Who comes, and from where.
+/// A client and its address.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Visit {
     /// The address it comes from; the machine's choice without.

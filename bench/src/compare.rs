@@ -25,11 +25,11 @@ impl Comparison {
     }
 }
 
-/// Who takes part, and how much is done.
+/// The participants and the amount of work.
 pub(crate) struct Contest {
     pub(crate) effort: Effort,
     pub(crate) contenders: Vec<Contender>,
-    /// Who does not, and why.
+    /// The servers that are left out, with the reason.
     pub(crate) left_out: BTreeMap<&'static str, String>,
     /// Rows of our own server that could not be measured, and why.
     pub(crate) failed: Vec<String>,

@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 use crate::client::Door;
 use crate::dialect::Dialect;
 use crate::echo_server::{self, Setup};
-use crate::measure::{Processors, Served};
+use crate::measure::{MeasuredServer, Processors};
 use crate::token::Signer;
 
 /// A server; bare uWebSockets is the reference.
@@ -83,7 +83,7 @@ impl Contender {
                 Command::new(self.program()?)
             }
         };
-        let served = Served::start(command, Processors::First)?;
+        let served = MeasuredServer::start(command, Processors::First)?;
         let dialect = match self {
             Self::UWebSockets => Dialect::Bare,
             Self::Portcullis | Self::Socketioxide | Self::SocketIoUws | Self::SocketIoWs => {
@@ -109,7 +109,7 @@ impl Contender {
 
 /// A started server and the way in.
 pub(crate) struct Running {
-    pub(crate) served: Served,
+    pub(crate) served: MeasuredServer,
     pub(crate) door: Door,
 }
 
@@ -119,10 +119,13 @@ pub(crate) fn start_own(setup: &Setup) -> Result<Running> {
     let processors = if setup.shards > 1 { Processors::Both } else { Processors::First };
     let mut command = Command::new(std::env::current_exe()?);
     command.args(echo_server::arguments(setup, signer.public()));
-    let served = Served::start(command, processors)?;
-    let said = served.before.iter().find_map(|line| line.strip_prefix("certificate "));
-    ensure!(said.is_some() == setup.tls, "a certificate is said with TLS, and only then");
-    let tls = said.map(connector).transpose()?;
+    let served = MeasuredServer::start(command, processors)?;
+    let certificate = served.before.iter().find_map(|line| line.strip_prefix("certificate "));
+    ensure!(
+        certificate.is_some() == setup.tls,
+        "a server prints a certificate with TLS, and only then"
+    );
+    let tls = certificate.map(connector).transpose()?;
     let dialect = Dialect::SocketIo;
     let door = Door { address: served.address, dialect, tls, signer: Some(signer), page: None };
     Ok(Running { served, door })

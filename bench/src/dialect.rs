@@ -31,7 +31,7 @@ impl Dialect {
         }
     }
 
-    /// Asks to hear what is published.
+    /// Subscribes to published messages.
     pub(crate) fn join(self) -> &'static str {
         match self {
             Self::SocketIo => r#"421["join",{}]"#,

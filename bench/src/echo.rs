@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::contender::Running;
 use crate::effort::Effort;
 
-/// Messages between two looks at the processor time.
+/// Messages between two samples of the processor time.
 const CHUNK: usize = 2_048;
 
 /// CPU of one echo, for each window, in microseconds.

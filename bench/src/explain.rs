@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::measure::Served;
+use crate::measure::MeasuredServer;
 
 /// A measurement that takes longer fails.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -20,7 +20,7 @@ const COUNTER: &str = "portcullis_refusals_total{";
 
 /// Runs a measurement within the deadline. Its error names the limits the server applied.
 pub(crate) async fn attempt<T>(
-    served: &Served,
+    served: &MeasuredServer,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let error = match timeout(DEADLINE, work).await {
@@ -31,7 +31,7 @@ pub(crate) async fn attempt<T>(
     Err(explained(served, error).await)
 }
 
-async fn explained(served: &Served, error: Error) -> Error {
+async fn explained(served: &MeasuredServer, error: Error) -> Error {
     let mut lines = served.before.iter();
     let address = lines.find_map(|line| line.strip_prefix("listening private http://"));
     let Some(address) = address else { return error };

@@ -12,13 +12,13 @@ use crate::client::Client;
 use crate::contender::Running;
 use crate::effort::Effort;
 
-/// Deliveries between two looks at the processor time, about.
+/// Deliveries between two samples of the processor time, about.
 const CHUNK_DELIVERIES: usize = 20_000;
 /// Windows between them, at least, so that filling and draining the window weighs little.
 const CHUNK_WINDOWS: usize = 8;
 
 /// The members of a room, each read by a task of its own.
-struct Crowd {
+struct ClientGroup {
     members: usize,
     received: Rc<Cell<usize>>,
     progress: Rc<Notify>,
@@ -34,18 +34,18 @@ pub(crate) async fn measure(
     effort: &Effort,
 ) -> Result<Vec<f64>> {
     let local = LocalSet::new();
-    let mut crowd = gather(running, members, &local).await?;
+    let mut group = collect(running, members, &local).await?;
     let work = async {
         let mut figures = Vec::new();
         for window in windows {
-            figures.push(one_window(running, &mut crowd, *window, effort).await?);
+            figures.push(one_window(running, &mut group, *window, effort).await?);
         }
         anyhow::Ok(figures)
     };
     local.run_until(work).await
 }
 
-async fn gather(running: &Running, members: usize, local: &LocalSet) -> Result<Crowd> {
+async fn collect(running: &Running, members: usize, local: &LocalSet) -> Result<ClientGroup> {
     let dialect = running.door.dialect;
     let received = Rc::new(Cell::new(0_usize));
     let progress = Rc::new(Notify::new());
@@ -62,23 +62,23 @@ async fn gather(running: &Running, members: usize, local: &LocalSet) -> Result<C
         });
     }
     let publisher = Client::connect(&running.door, members).await?;
-    Ok(Crowd { members, received, progress, publisher, packet: dialect.publish() })
+    Ok(ClientGroup { members, received, progress, publisher, packet: dialect.publish() })
 }
 
 async fn one_window(
     running: &Running,
-    crowd: &mut Crowd,
+    group: &mut ClientGroup,
     window: usize,
     effort: &Effort,
 ) -> Result<f64> {
-    let chunk = (CHUNK_DELIVERIES / crowd.members).max(CHUNK_WINDOWS * window);
+    let chunk = (CHUNK_DELIVERIES / group.members).max(CHUNK_WINDOWS * window);
     // The first chunk warms caches and just-in-time compilers.
-    crowd.publish(chunk, window).await?;
+    group.publish(chunk, window).await?;
     let before = running.served.cpu_us()?;
     let mut deliveries = 0;
     loop {
-        crowd.publish(chunk, window).await?;
-        deliveries += chunk * crowd.members;
+        group.publish(chunk, window).await?;
+        deliveries += chunk * group.members;
         let cpu = running.served.cpu_us()? - before;
         if cpu >= effort.cpu_us {
             return Ok(cpu / deliveries as f64);
@@ -86,7 +86,7 @@ async fn one_window(
     }
 }
 
-impl Crowd {
+impl ClientGroup {
     /// Publishes `messages`, and waits until every member has them all.
     async fn publish(&mut self, messages: usize, window: usize) -> Result<()> {
         self.received.set(0);

@@ -10,7 +10,7 @@ use crate::client::{Client, Door, Duplex, Visit, open};
 use crate::dialect::Dialect;
 use crate::effort::Effort;
 use crate::explain::attempt;
-use crate::measure::Served;
+use crate::measure::MeasuredServer;
 use crate::product;
 use crate::sample::Sample;
 use crate::token::Signer;
@@ -31,7 +31,7 @@ pub(crate) async fn measure(effort: &Effort, readers: usize) -> Result<f64> {
     attempt(&server, look_up_beside(&server, count, readers)).await
 }
 
-async fn look_up_beside(server: &Served, count: usize, readers: usize) -> Result<f64> {
+async fn look_up_beside(server: &MeasuredServer, count: usize, readers: usize) -> Result<f64> {
     let signer = Some(Signer::Hs256);
     let door =
         Door { address: server.address, dialect: Dialect::SocketIo, tls: None, signer, page: None };

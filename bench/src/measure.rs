@@ -20,7 +20,7 @@ pub(crate) enum Processors {
 }
 
 /// A server under measurement; killed on drop.
-pub(crate) struct Served {
+pub(crate) struct MeasuredServer {
     child: Child,
     /// Where it listens.
     pub(crate) address: std::net::SocketAddr,
@@ -28,7 +28,7 @@ pub(crate) struct Served {
     pub(crate) before: Vec<String>,
 }
 
-impl Served {
+impl MeasuredServer {
     /// Starts a command on its processors and waits for `listening public URL`.
     pub(crate) fn start(mut command: Command, processors: Processors) -> Result<Self> {
         match processors {
@@ -79,7 +79,7 @@ impl Served {
     }
 }
 
-impl Served {
+impl MeasuredServer {
     /// Ends it at once, and waits until it is gone.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
@@ -88,7 +88,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for MeasuredServer {
     fn drop(&mut self) {
         let _killed = self.kill();
     }

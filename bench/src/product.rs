@@ -9,7 +9,7 @@ use crate::client::{Client, Door};
 use crate::dialect::Dialect;
 use crate::effort::Effort;
 use crate::explain::attempt;
-use crate::measure::{Processors, Served};
+use crate::measure::{MeasuredServer, Processors};
 use crate::plenty;
 use crate::token::{ISSUER, SECRET, Signer};
 
@@ -23,7 +23,7 @@ pub(crate) async fn measure(effort: &Effort) -> Result<f64> {
 }
 
 /// Starts the binary on a directory of its own.
-pub(crate) fn start() -> Result<(Served, tempfile::TempDir)> {
+pub(crate) fn start() -> Result<(MeasuredServer, tempfile::TempDir)> {
     let program = std::env::current_exe()?.with_file_name("portcullis");
     ensure!(program.exists(), "build the server first: cargo build --release -p portcullis");
     let directory = tempfile::tempdir()?;
@@ -38,7 +38,7 @@ pub(crate) fn start() -> Result<(Served, tempfile::TempDir)> {
     let mut command = Command::new(program);
     command.arg("serve").arg("--config").arg(&config);
     command.arg("--data").arg(directory.path().join("data"));
-    Ok((Served::start(command, Processors::First)?, directory))
+    Ok((MeasuredServer::start(command, Processors::First)?, directory))
 }
 
 fn configuration(address: std::net::SocketAddr, secret: &str) -> String {
@@ -65,8 +65,8 @@ stdout = false
 }
 
 /// Everyone sends to their room, and waits for the acknowledgement, so often.
-async fn send_all(server: &Served, rounds: usize) -> Result<f64> {
-    let (mut clients, rooms) = gather(server).await?;
+async fn send_all(server: &MeasuredServer, rounds: usize) -> Result<f64> {
+    let (mut clients, rooms) = collect(server).await?;
     let before = server.cpu_us()?;
     for round in 0..rounds {
         for (index, client) in clients.iter_mut().enumerate() {
@@ -85,7 +85,7 @@ async fn send_all(server: &Served, rounds: usize) -> Result<f64> {
 }
 
 /// The senders, and the rooms of every ten of them.
-async fn gather(server: &Served) -> Result<(Vec<Client>, Vec<String>)> {
+async fn collect(server: &MeasuredServer) -> Result<(Vec<Client>, Vec<String>)> {
     let signer = Some(Signer::Hs256);
     let dialect = Dialect::SocketIo;
     let door = Door { address: server.address, dialect, tls: None, signer, page: None };

@@ -13,7 +13,7 @@ use crate::client::{Client, handshake};
 use crate::contender::{Contender, Running};
 use crate::effort::Effort;
 use crate::explain::attempt;
-use crate::measure::Served;
+use crate::measure::MeasuredServer;
 
 /// Of a flood, so many come together.
 pub(crate) const AT_A_TIME: usize = 32;
@@ -30,10 +30,10 @@ pub(crate) async fn least(effort: &Effort, at_a_time: usize) -> Result<f64> {
     each(&baseline::start_refusals()?, effort, at_a_time).await
 }
 
-async fn each(served: &Served, effort: &Effort, at_a_time: usize) -> Result<f64> {
+async fn each(served: &MeasuredServer, effort: &Effort, at_a_time: usize) -> Result<f64> {
     let before = served.cpu_us()?;
-    let asked = attempt(served, flood(served, 0, effort.connections, at_a_time)).await?;
-    Ok((served.cpu_us()? - before) / asked as f64)
+    let request = attempt(served, flood(served, 0, effort.connections, at_a_time)).await?;
+    Ok((served.cpu_us()? - before) / request as f64)
 }
 
 /// Resident memory that a flood leaves behind, in KiB, beyond what its first tenth does.
@@ -46,7 +46,12 @@ pub(crate) async fn memory(effort: &Effort) -> Result<f64> {
 }
 
 /// So many refused handshakes, each from the next address; gives how many there were.
-async fn flood(served: &Served, from: usize, many: usize, at_a_time: usize) -> Result<usize> {
+async fn flood(
+    served: &MeasuredServer,
+    from: usize,
+    many: usize,
+    at_a_time: usize,
+) -> Result<usize> {
     let rounds = many.div_ceil(at_a_time);
     for round in 0..rounds {
         let mut together = JoinSet::new();

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 
 use super::experiment::Outcome;
-use super::page::Done;
+use super::page::ExperimentResult;
 use super::target::Defence;
 use super::totals::{Delay, Totals};
 
@@ -35,7 +35,7 @@ impl<T: Copy> Spread<T> {
         Some(Self { median: *figures.get(figures.len() / 2)?, least, greatest })
     }
 
-    fn told<U: Display + PartialEq>(&self, show: impl Fn(T) -> U) -> String {
+    fn text<U: Display + PartialEq>(&self, show: impl Fn(T) -> U) -> String {
         let (median, least, greatest) = (show(self.median), show(self.least), show(self.greatest));
         if least == greatest {
             return median.to_string();
@@ -63,13 +63,13 @@ impl Rounds {
             || slowness(&self.p99.median) > slowness(&other.p99.median) * f64::from(TIMES)
     }
 
-    fn told(&self) -> String {
+    fn text(&self) -> String {
         let percent = |figure: f64| format!("{figure:.1} %");
         format!(
             "goodput {}, p99 {}, {} come in",
-            self.goodput.told(percent),
-            self.p99.told(|delay| delay),
-            self.come_in.told(percent),
+            self.goodput.text(percent),
+            self.p99.text(|delay| delay),
+            self.come_in.text(percent),
         )
     }
 }
@@ -83,7 +83,7 @@ fn slowness(delay: &Delay) -> f64 {
 }
 
 /// The line of D-10 in the table of what has to hold.
-pub(crate) fn row(all: &[Done]) -> Option<String> {
+pub(crate) fn row(all: &[ExperimentResult]) -> Option<String> {
     let (experiment, outcomes) = all.iter().find(|(it, _)| it.name == JUDGED_ON)?;
     let with = Rounds::of(outcomes, Defence::Priorities)?;
     let without = Rounds::of(outcomes, Defence::Flat)?;
@@ -92,13 +92,13 @@ pub(crate) fn row(all: &[Done]) -> Option<String> {
         "| D-10 | {} ({JUDGED_ON}) without priorities is visibly worse | without: {}; with: {} \
          | {verdict} |\n",
         experiment.title,
-        without.told(),
-        with.told(),
+        without.text(),
+        with.text(),
     ))
 }
 
 /// What the other experiments say of the same question.
-pub(crate) fn others(all: &[Done]) -> String {
+pub(crate) fn others(all: &[ExperimentResult]) -> String {
     let (mut worse, mut alike) = (Vec::new(), Vec::new());
     for (experiment, outcomes) in all {
         let with = Rounds::of(outcomes, Defence::Priorities);
@@ -141,7 +141,7 @@ mod tests {
         assert!(!rounds(&[100.0, 60.0, 97.0], Delay::Took(40)).is_worse_than(&with));
         assert!(rounds(&[100.0, 60.0, 70.0], Delay::Took(20)).is_worse_than(&with));
         assert!(rounds(&[100.0], Delay::Beyond(9_000)).is_worse_than(&with));
-        assert_eq!(with.goodput.told(|it| format!("{it:.0} %")), "99 % (98 % to 100 %)");
-        assert_eq!(with.p99.told(|delay| delay), "20 ms");
+        assert_eq!(with.goodput.text(|it| format!("{it:.0} %")), "99 % (98 % to 100 %)");
+        assert_eq!(with.p99.text(|delay| delay), "20 ms");
     }
 }

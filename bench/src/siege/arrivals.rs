@@ -1,5 +1,6 @@
 //! Honest people who come in while the server is besieged, and leave again.
-//! Never: more patience than a stock client has; who is not in after two seconds has given up.
+//! Never: waits longer than a stock client; a client without a connection after two seconds gives
+//! up.
 
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -11,7 +12,7 @@ use tokio::time::{Duration, timeout};
 
 use super::polling::{Connection, Way};
 use super::target::Target;
-use super::timeline::{ARRIVED_MS, Comer, Coming, Timeline};
+use super::timeline::{ARRIVED_MS, Arrival, Coming, Timeline};
 use crate::client::{Door, Visit};
 
 /// People who come in: with the admission each has, if any.
@@ -23,12 +24,12 @@ pub(crate) struct Arrivals {
     pub(crate) end_ms: u64,
 }
 
-impl Comer {
+impl Arrival {
     /// Between two of them, in milliseconds.
     fn every_ms(self) -> u64 {
         match self {
             Self::Returning => 200,
-            Self::Elsewhere | Self::Stranger => 500,
+            Self::Elsewhere | Self::Unauthenticated => 500,
         }
     }
 
@@ -39,56 +40,56 @@ impl Comer {
         match self {
             Self::Returning => person.clone(),
             Self::Elsewhere => Visit { source: fresh(20), ..person.clone() },
-            Self::Stranger => Visit { source: fresh(30), admission: None, ..person.clone() },
+            Self::Unauthenticated => Visit { source: fresh(30), admission: None, ..person.clone() },
         }
     }
 
     fn door(self, target: &Target) -> Door {
         match self {
             Self::Returning => target.door.clone(),
-            Self::Elsewhere | Self::Stranger => target.strangers_door(),
+            Self::Elsewhere | Self::Unauthenticated => target.admission_limit(),
         }
     }
 }
 
 impl Arrivals {
-    /// One after the other comes in once more, and leaves again.
-    pub(crate) async fn come(self, comer: Comer) {
+    /// One client after another connects once more, and leaves again.
+    pub(crate) async fn come(self, arrival: Arrival) {
         let mut tasks = JoinSet::new();
-        let door = comer.door(&self.target);
+        let door = arrival.door(&self.target);
         let mut due_ms = 0;
         for (number, person) in (0..).zip(self.people.iter().cycle()) {
-            // Whoever wants in too late to be counted does not.
+            // An arrival that is too late to be counted does not start.
             if due_ms + ARRIVED_MS >= self.end_ms {
                 break;
             }
             self.timeline.until(due_ms).await;
-            self.note(comer, due_ms, |coming| coming.wanted += 1);
-            let attempt = come_in(door.clone(), comer.visit(person, number), number);
+            self.note(arrival, due_ms, |coming| coming.wanted += 1);
+            let attempt = come_in(door.clone(), arrival.visit(person, number), number);
             let arrivals = self.clone();
             tasks.spawn_local(async move {
                 let came = timeout(Duration::from_millis(ARRIVED_MS), attempt).await;
                 let took_ms = arrivals.timeline.now_ms().saturating_sub(due_ms);
                 if took_ms <= ARRIVED_MS && came.is_ok_and(|came| came.is_ok()) {
-                    arrivals.note(comer, due_ms, |coming| coming.came += 1);
+                    arrivals.note(arrival, due_ms, |coming| coming.came += 1);
                 }
             });
-            due_ms += comer.every_ms();
+            due_ms += arrival.every_ms();
         }
         while tasks.join_next().await.is_some() {}
     }
 
-    fn note(&self, comer: Comer, at_ms: u64, note: impl FnOnce(&mut Coming)) {
+    fn note(&self, arrival: Arrival, at_ms: u64, note: impl FnOnce(&mut Coming)) {
         self.timeline.note(at_ms, |second| {
-            if let Some(coming) = second.coming.get_mut(comer as usize) {
+            if let Some(coming) = second.coming.get_mut(arrival as usize) {
                 note(coming);
             }
         });
     }
 }
 
-/// Tries until it is in, as the stock client does: a second after it was turned away, give or take
-/// half of that.
+/// Tries until it is connected, as the stock client does: about a second after a rejection, plus or
+/// minus half of that.
 async fn come_in(door: Door, visit: Visit, number: u64) -> Result<()> {
     let pause_ms = 500 + number.wrapping_mul(7_919) % 1_000;
     loop {

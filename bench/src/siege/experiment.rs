@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use tokio::task::JoinSet;
 
-use super::crowd::Crowd;
+use super::client_group::ClientGroup;
 use super::disk::Disk;
 use super::floods::{self, Flood, Siege};
 use super::line::{Line, RECOVERY_S};
@@ -37,9 +37,9 @@ pub(crate) struct Experiment {
     pub(crate) rounds: usize,
 }
 
-/// What everybody says.
-const SAID: &str = "a message with some ordinary words in it, number";
-/// Who has no state to return to is watched no longer than that after an attack.
+/// The text of the messages.
+const PRINTED: &str = "a message with some ordinary words in it, number";
+/// How long a server without load levels is measured after an attack.
 const AFTER_STATELESS_S: u64 = 15;
 /// How much of it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,8 @@ pub(crate) enum Size {
 
 /// The figures of a run, in seconds from its beginning.
 pub(super) struct Span {
-    /// Everybody has signed in and talks, but nothing is counted yet.
-    calm_s: u64,
+    /// All users are signed in and send messages, but nothing is counted yet.
+    normal_s: u64,
     from_s: u64,
     until_s: u64,
     pub(super) end_s: u64,
@@ -74,7 +74,7 @@ impl Size {
     }
 
     pub(super) fn span(self, experiment: &Experiment, defence: Defence) -> Span {
-        let (calm_s, from_s, attack_s, after_s) = match self {
+        let (normal_s, from_s, attack_s, after_s) = match self {
             Self::Full => (4, 12, experiment.attack_s, experiment.after_s),
             Self::Quick => (1, 3, experiment.short_s, 1),
         };
@@ -84,7 +84,7 @@ impl Size {
                 after_s.min(AFTER_STATELESS_S)
             }
         };
-        Span { calm_s, from_s, until_s: from_s + attack_s, end_s: from_s + attack_s + after_s }
+        Span { normal_s, from_s, until_s: from_s + attack_s, end_s: from_s + attack_s + after_s }
     }
 }
 
@@ -92,11 +92,11 @@ impl Size {
 pub(crate) struct Outcome {
     pub(crate) defence: Defence,
     pub(crate) seconds: Vec<Second>,
-    /// When everybody talked, and when the attack began and ended.
-    pub(crate) calm_s: u64,
+    /// The time of the honest load, and of the start and end of the attack.
+    pub(crate) normal_s: u64,
     pub(crate) from_s: u64,
     pub(crate) until_s: u64,
-    pub(crate) calm: Totals,
+    pub(crate) normal: Totals,
     pub(crate) attack: Totals,
     pub(crate) after: Totals,
     /// From `RECOVERY_S` after the attack on.
@@ -123,7 +123,7 @@ impl Outcome {
 
     /// The seconds before the attack that count.
     pub(crate) fn before(&self) -> &[Second] {
-        self.part(self.calm_s, self.from_s)
+        self.part(self.normal_s, self.from_s)
     }
 
     /// The seconds of the attack.
@@ -154,19 +154,19 @@ impl Experiment {
     pub(crate) async fn run(&self, defence: Defence, size: Size) -> Result<Outcome> {
         ensure!(self.floods.len() <= FLOODS_MAX, "too many floods");
         let target = Rc::new(Target::start(defence, self.needs)?);
-        let crowd = Crowd::gather(&target, size.people()).await?;
+        let group = ClientGroup::collect(&target, size.people()).await?;
         let span = size.span(self, defence);
         let floods: Vec<_> = self.floods.iter().map(|flood| flood.part(size.part())).collect();
         let is_tried = floods.iter().any(|flood| matches!(flood, Flood::Intruders { .. }));
-        let known = if is_tried { crowd.returning.as_slice() } else { &[] };
+        let known = if is_tried { group.returning.as_slice() } else { &[] };
         let intruders = intruders(&target, known).await?.into();
-        let busy_room = crowd.busy_room.clone();
+        let busy_room = group.busy_room.clone();
         let timeline = Arc::new(Timeline::new(usize::try_from(span.end_s)?));
-        let mut honest = crowd.go(&target, &timeline, span.end_s * 1_000, SAID);
+        let mut honest = group.go(&target, &timeline, span.end_s * 1_000, PRINTED);
         let mut others = JoinSet::new();
         others.spawn_local(watch(Rc::clone(&target), Arc::clone(&timeline), span.end_s));
         let siege = Siege {
-            door: target.strangers_door(),
+            door: target.admission_limit(),
             directory: target.directory.path().to_path_buf(),
             timeline: Arc::clone(&timeline),
             from_ms: span.from_s * 1_000,
@@ -197,16 +197,16 @@ fn outcome(
     over_ms: u64,
     size: Size,
 ) -> Outcome {
-    let Span { calm_s, from_s, until_s, end_s } = *span;
+    let Span { normal_s, from_s, until_s, end_s } = *span;
     let lost: u32 = seconds.iter().map(|second| second.lost).sum();
     let tallies = Totals::of(&seconds).floods;
     let mut outcome = Outcome {
         defence,
         seconds,
-        calm_s,
+        normal_s,
         from_s,
         until_s,
-        calm: Totals::default(),
+        normal: Totals::default(),
         attack: Totals::default(),
         after: Totals::default(),
         recovered: Totals::default(),
@@ -215,14 +215,14 @@ fn outcome(
         lost: f64::from(lost) * 100.0 / size.people() as f64,
     };
     let of = |from_s, until_s| Totals::of(outcome.part(from_s, until_s));
-    let (calm, attack, after) = (of(calm_s, from_s), of(from_s, until_s), of(until_s, end_s));
+    let (normal, attack, after) = (of(normal_s, from_s), of(from_s, until_s), of(until_s, end_s));
     let recovered = of(until_s + RECOVERY_S, end_s);
-    (outcome.calm, outcome.attack) = (calm, attack);
+    (outcome.normal, outcome.attack) = (normal, attack);
     (outcome.after, outcome.recovered) = (after, recovered);
     outcome
 }
 
-/// Looks at the server once a second; what cannot be read is not noted.
+/// Samples the server once a second. Values that cannot be read are left out.
 async fn watch(target: Rc<Target>, timeline: Arc<Timeline>, end_s: u64) {
     let mut before = target.served.cpu_us().ok();
     let mut disk = Disk::default();

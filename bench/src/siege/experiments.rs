@@ -3,12 +3,12 @@
 
 use super::experiment::Experiment;
 use super::floods::Flood;
-use super::line::{Allowed, Line, Records};
+use super::line::{Line, RecordLimit, Records};
 use super::polling::Way;
 use super::strikes::Packets;
 use super::target::{Defence, Needs};
 
-/// Memory the server is told to have where that runs out, in MiB.
+/// Configured memory of a server that runs out of memory, in MiB.
 const MEMORY_MIB: u32 = 512;
 
 const PLAIN: Experiment = Experiment {
@@ -66,7 +66,7 @@ pub(crate) const ALL: [Experiment; 12] = [
         title: "Fifty signed-in users flood with messages",
         floods: &[Flood::Messages { users: 50, a_second: 200 }],
         // 120 at once and two a second more for each.
-        line: Line { goodput: Some(95.0), let_in: Some(50 * 160), ..Line::NOTHING },
+        line: Line { goodput: Some(95.0), admitted: Some(50 * 160), ..Line::NOTHING },
         ..PLAIN
     },
     Experiment {
@@ -92,7 +92,7 @@ pub(crate) const ALL: [Experiment; 12] = [
         line: Line {
             goodput: Some(98.0),
             resident_more_mib: Some(64.0),
-            let_go: Some(99.0),
+            disconnected: Some(99.0),
             ..Line::NOTHING
         },
         // They fall behind, stall for ten seconds, and are given three to close.
@@ -103,7 +103,7 @@ pub(crate) const ALL: [Experiment; 12] = [
     Experiment {
         name: "D-8",
         title: "Memory runs out",
-        floods: &[Flood::Ballast { mib: 430 }, Flood::Idle { sockets: 2_000 }],
+        floods: &[Flood::MemoryPressure { mib: 430 }, Flood::Idle { sockets: 2_000 }],
         line: Line {
             kept: Some(99.0),
             state: Some((3, 15)),
@@ -112,7 +112,7 @@ pub(crate) const ALL: [Experiment; 12] = [
             ..Line::NOTHING
         },
         needs: Needs { memory_limit_mib: Some(MEMORY_MIB), ..Needs::TALKATIVE },
-        // The ballast takes ten seconds to be there.
+        // The memory is filled after ten seconds.
         short_s: 14,
         after_s: 82,
         compared: false,
@@ -186,7 +186,7 @@ const CONNECTS: Experiment = Experiment {
 };
 
 /// `namespace_per_user`: 240 in a minute.
-const PACKETS_PER_USER: Allowed = Allowed { at_once: 240, a_second: 4 };
+const PACKETS_PER_USER: RecordLimit = RecordLimit { at_once: 240, a_second: 4 };
 /// The limits of CONNECT packets, too wide to matter.
 const NO_PACKET_LIMITS: &str = "namespace_per_connection = \"1000000000/1s\"\n\
                                 namespace_per_user = \"1000000000/1s\"\n\
@@ -229,10 +229,10 @@ mod tests {
 
     #[test]
     fn a_full_siege_ends_within_an_hour() {
-        // Starting a server and signing everybody in takes some seconds more each time.
-        const GATHER_S: u64 = 10;
+        // Starting a server and signing in all users takes some seconds more each time.
+        const COLLECT_S: u64 = 10;
         let run_s = |experiment: &Experiment, defence| {
-            Size::Full.span(experiment, defence).end_s + GATHER_S
+            Size::Full.span(experiment, defence).end_s + COLLECT_S
         };
         let all_s = ALL.iter().map(|experiment| {
             let ours =
@@ -241,7 +241,7 @@ mod tests {
             ours * experiment.rounds as u64 + theirs
         });
         let shared_s = shared::ALL.iter().map(|experiment| {
-            (experiment.longest_s() + GATHER_S) * (1 + u64::from(experiment.compared))
+            (experiment.longest_s() + COLLECT_S) * (1 + u64::from(experiment.compared))
         });
         let all_s = all_s.sum::<u64>() + shared_s.sum::<u64>();
         assert!(all_s < 60 * 60, "{all_s}");

@@ -17,7 +17,7 @@ use crate::token::Signer;
 
 /// How much less than others the attackers' thread runs, as `nice` counts.
 const GIVES_WAY: i32 = 19;
-/// What an honest-looking flood says, and what fills the outbox of whoever does not read.
+/// The messages of an honest-looking flood, which also fill the outbox of a slow consumer.
 pub(crate) const LONG_CHARS: usize = 1_000;
 
 /// One kind of attack.
@@ -46,14 +46,14 @@ pub(crate) enum Flood {
     Rejections { a_second: u32 },
     /// Polls of sessions that do not exist.
     Polls { a_second: u32 },
-    /// Long-polling sessions of strangers, each posted to and polled twice.
+    /// Long-polling sessions of unauthenticated clients, each posted to and polled twice.
     PollingSessions { a_second: u32 },
-    /// Known people with tokens that are forged, have expired or were withdrawn.
+    /// Returning clients with forged, expired or revoked tokens.
     Intruders { a_second: u32 },
     /// Another process holds the database.
     Stall,
     /// Memory that something in the server's own process takes, in MiB, over ten seconds.
-    Ballast { mib: u32 },
+    MemoryPressure { mib: u32 },
 }
 
 /// What an attack needs to know.
@@ -66,7 +66,7 @@ pub(crate) struct Siege {
     pub(crate) from_ms: u64,
     pub(crate) end_ms: u64,
     pub(crate) busy_room: String,
-    /// Who shows tokens that are none.
+    /// Returning clients with invalid tokens.
     pub(crate) intruders: Arc<[Visit]>,
     /// Signs the tokens of those who flood with CONNECT packets.
     pub(crate) signer: Signer,
@@ -148,7 +148,7 @@ impl Flood {
                     "{a_second} returning users a second with forged, expired or revoked tokens"
                 )
             }
-            Self::Ballast { mib } => format!("{mib} MiB of memory pressure in the process"),
+            Self::MemoryPressure { mib } => format!("{mib} MiB of memory pressure in the process"),
         }
     }
 
@@ -167,7 +167,7 @@ impl Flood {
             Self::Rejections { .. } => "connections",
             Self::PollingSessions { .. } => "sessions",
             Self::Stall => "stall",
-            Self::Ballast { .. } => "memory pressure",
+            Self::MemoryPressure { .. } => "memory pressure",
         }
     }
 
@@ -193,9 +193,9 @@ impl Flood {
             Self::Connects { users, a_second, packets, way } => {
                 Self::Connects { users, a_second: part(a_second), packets, way }
             }
-            // With less of it no reader falls behind, and nobody is tried.
+            // With less of it, no consumer falls behind, and nothing is tested.
             Self::Speakers { .. } | Self::Intruders { .. } => self,
-            Self::Stall | Self::Ballast { .. } => self,
+            Self::Stall | Self::MemoryPressure { .. } => self,
         }
     }
 
@@ -225,11 +225,11 @@ impl Flood {
             Self::SlowReaders { users } => {
                 let readers = siege.hold(users, Siege::listen).await;
                 // Counted while the readers still hold what the server has left them.
-                siege.count_let_go(users)?;
+                siege.count_disconnected(users)?;
                 drop(readers);
             }
             Self::Stall => siege.stall().await?,
-            Self::Ballast { mib } => siege.weigh_down(mib).await?,
+            Self::MemoryPressure { mib } => siege.weigh_down(mib).await?,
         }
         Ok(())
     }

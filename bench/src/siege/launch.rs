@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 
 use super::target::{Defence, Needs};
 use crate::contender::peers_folder;
-use crate::measure::{Processors, Served};
+use crate::measure::{MeasuredServer, Processors};
 use crate::token::{ISSUER, KEYS_ISSUER, SECRET};
 
 /// The page whose scripts connect: production accepts no page of this machine.
@@ -57,12 +57,12 @@ impl Launch {
     }
 
     /// Starts it alone on the first processor.
-    pub(crate) fn start(&self) -> Result<Served> {
+    pub(crate) fn start(&self) -> Result<MeasuredServer> {
         let command = match self.defence {
             Defence::SocketIo => self.socket_io(),
             Defence::Priorities | Defence::Flat | Defence::Unguarded => self.own()?,
         };
-        Served::start(command, Processors::First)
+        MeasuredServer::start(command, Processors::First)
     }
 
     fn own(&self) -> Result<Command> {
@@ -74,8 +74,8 @@ impl Launch {
         command.arg("--data").arg(directory.join("data")).stderr(Stdio::null());
         if self.needs.memory_limit_mib.is_some() {
             command
-                .env("LD_PRELOAD", ballast(directory)?)
-                .env("SIEGE_BALLAST", ballast_file(directory));
+                .env("LD_PRELOAD", memory_pressure(directory)?)
+                .env("SIEGE_MEMORY_PRESSURE", memory_pressure_file(directory));
         }
         Ok(command)
     }
@@ -159,15 +159,15 @@ fn taken_away(defence: Defence, needs: Needs) -> (&'static str, &'static str, &'
     }
 }
 
-/// The file that says how many MiB of ballast a server carries.
-pub(crate) fn ballast_file(directory: &Path) -> PathBuf {
-    directory.join("memory pressure")
+/// The file that says how many MiB of memory pressure a server carries.
+pub(crate) fn memory_pressure_file(directory: &Path) -> PathBuf {
+    directory.join("memory_pressure")
 }
 
-/// Compiles what carries the ballast.
-fn ballast(directory: &Path) -> Result<PathBuf> {
-    let library = directory.join("ballast.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/siege/ballast.c");
+/// Compiles the library that holds the memory.
+fn memory_pressure(directory: &Path) -> Result<PathBuf> {
+    let library = directory.join("memory_pressure.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/siege/memory_pressure.c");
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-pthread", "-O1", "-o"]).arg(&library).arg(source);
     ensure!(compiler.status()?.success(), "cannot compile {source}");

@@ -7,7 +7,7 @@ mod disk; // what a server writes to its data directory
 mod launch; // how it is configured and started
 mod target; // the server under siege
 mod polling; // a connection, of one kind or the other
-mod crowd; // the honest
+mod client_group; // the honest users
 mod arrivals; // those of them who come in meanwhile
 mod floods; // the attackers
 mod schedule; // when they act
@@ -33,7 +33,7 @@ use self::experiment::{Experiment, Size};
 use self::experiments::ALL;
 use self::line::Verdict;
 use self::shared::SharedAddress;
-use self::shared_section::SharedDone;
+use self::shared_section::SharedResult;
 use self::target::Defence;
 use crate::measure;
 
@@ -41,7 +41,7 @@ const USAGE: &str = "use [D-1 … D-14] [--quick] [--no-peers] [--check], or D-1
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Asked<'a> {
+struct RequestKind<'a> {
     only: Vec<&'a str>,
     quick: bool,
     no_peers: bool,
@@ -51,22 +51,23 @@ struct Asked<'a> {
     again: bool,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestKind<'a> {
     fn read(words: &[&'a str]) -> Result<Self> {
-        let mut asked = Self::default();
+        let mut request = Self::default();
         for word in words {
             match *word {
-                "--quick" => asked.quick = true,
-                "--no-peers" => asked.no_peers = true,
-                "--check" => asked.check = true,
-                "--again" => asked.again = true,
-                name if is_experiment(name) => asked.only.push(name),
+                "--quick" => request.quick = true,
+                "--no-peers" => request.no_peers = true,
+                "--check" => request.check = true,
+                "--again" => request.again = true,
+                name if is_experiment(name) => request.only.push(name),
                 unknown => bail!("unknown argument {unknown:?}; {USAGE}"),
             }
         }
-        let alone = !asked.quick && !asked.no_peers && !asked.check && !asked.only.is_empty();
-        ensure!(alone || !asked.again, "--again is for whole experiments; {USAGE}");
-        Ok(asked)
+        let alone =
+            !request.quick && !request.no_peers && !request.check && !request.only.is_empty();
+        ensure!(alone || !request.again, "--again is for whole experiments; {USAGE}");
+        Ok(request)
     }
 
     /// Whether all of the page was asked for.
@@ -83,7 +84,7 @@ impl<'a> Asked<'a> {
         runs
     }
 
-    /// Who is besieged, and which time it is.
+    /// The attacked server and the number of the run.
     fn runs(&self, experiment: &Experiment) -> Vec<(Defence, usize)> {
         let mut runs = Vec::new();
         for round in 1..=if self.check { 1 } else { experiment.rounds } {
@@ -107,23 +108,24 @@ fn is_experiment(name: &str) -> bool {
 /// Runs what was asked for. All of it goes to `docs/`; anything less to the terminal only, so that
 /// no page stands there with parts missing.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
-    let asked = Asked::read(words)?;
+    let request = RequestKind::read(words)?;
     measure::raise_file_limit();
     measure::pin(&[1])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, besiege(&asked))
+    local.block_on(&runtime, besiege(&request))
 }
 
-async fn besiege(asked: &Asked<'_>) -> Result<()> {
-    let size = if asked.quick { Size::Quick } else { Size::Full };
-    let wanted =
-        |it: &&Experiment| asked.only.is_empty() || asked.only.iter().any(|name| it.is_named(name));
+async fn besiege(request: &RequestKind<'_>) -> Result<()> {
+    let size = if request.quick { Size::Quick } else { Size::Full };
+    let wanted = |it: &&Experiment| {
+        request.only.is_empty() || request.only.iter().any(|name| it.is_named(name))
+    };
     let (mut all, mut missed) = (Vec::new(), 0);
     for experiment in ALL.iter().filter(wanted) {
         let experiment = experiment.sized(size);
         let mut outcomes = Vec::new();
-        for (defence, round) in asked.runs(&experiment) {
+        for (defence, round) in request.runs(&experiment) {
             let outcome = experiment.run(defence, size).await?;
             println!("{}", section::line(&experiment, &outcome, round));
             if defence == Defence::Priorities {
@@ -134,26 +136,29 @@ async fn besiege(asked: &Asked<'_>) -> Result<()> {
         }
         all.push((experiment, outcomes));
     }
-    let (shared, missed_shared) = share_address(asked, size).await?;
-    if asked.is_whole() {
+    let (shared, missed_shared) = share_address(request, size).await?;
+    if request.is_whole() {
         page::write(&all, &shared, size.people())?;
-    } else if asked.again {
+    } else if request.again {
         page::replace(&all, &shared)?;
     } else {
         println!("\n{}", page::summary(&all, &shared));
     }
     let missed = missed + missed_shared;
-    ensure!(!asked.check || missed == 0, "{missed} lines are missed");
+    ensure!(!request.check || missed == 0, "{missed} lines are missed");
     Ok(())
 }
 
 /// The experiments without an attacker, and how many of their lines are missed.
-async fn share_address(asked: &Asked<'_>, size: Size) -> Result<(Vec<SharedDone>, usize)> {
+async fn share_address(
+    request: &RequestKind<'_>,
+    size: Size,
+) -> Result<(Vec<SharedResult>, usize)> {
     let (mut all, mut missed) = (Vec::new(), 0);
-    let wanted = |it: &&SharedAddress| asked.only.is_empty() || asked.only.contains(&it.name);
+    let wanted = |it: &&SharedAddress| request.only.is_empty() || request.only.contains(&it.name);
     for experiment in shared::ALL.iter().filter(wanted) {
         let mut outcomes = Vec::new();
-        for defence in asked.shared_runs(experiment) {
+        for defence in request.shared_runs(experiment) {
             let outcome = experiment.run(defence, size).await?;
             println!("{}", shared_section::line(experiment, &outcome));
             if defence == Defence::Priorities {
@@ -173,29 +178,32 @@ mod tests {
 
     #[test]
     fn command_lines() {
-        let asked = Asked::read(&["D-2", "--quick", "--no-peers"]).unwrap();
-        assert_eq!((asked.only.as_slice(), asked.quick, asked.check), (&["D-2"][..], true, false));
+        let request = RequestKind::read(&["D-2", "--quick", "--no-peers"]).unwrap();
+        assert_eq!(
+            (request.only.as_slice(), request.quick, request.check),
+            (&["D-2"][..], true, false)
+        );
         let [_, two, _, _, _, _, _, _, nine, ..] = &ALL;
         use Defence::{Flat, Priorities, SocketIo};
-        assert_eq!(asked.runs(two), [(Priorities, 1), (Flat, 1)]);
-        let all = Asked::default().runs(nine);
+        assert_eq!(request.runs(two), [(Priorities, 1), (Flat, 1)]);
+        let all = RequestKind::default().runs(nine);
         let three = [1, 2, 3].map(|round| [(Priorities, round), (Flat, round)]);
         assert_eq!(all, [&three.concat()[..], &[(SocketIo, 1)]].concat());
-        assert!(Asked::read(&["D-99"]).is_err());
-        let shared = Asked::read(&["D-13", "D-14"]).unwrap();
+        assert!(RequestKind::read(&["D-99"]).is_err());
+        let shared = RequestKind::read(&["D-13", "D-14"]).unwrap();
         let runs = shared::ALL.map(|experiment| shared.shared_runs(&experiment));
         assert_eq!(runs, [vec![Priorities, SocketIo], vec![Priorities]]);
-        assert!(Asked::read(&["D-6", "--again"]).unwrap().again);
+        assert!(RequestKind::read(&["D-6", "--again"]).unwrap().again);
         for words in [&["--again"][..], &["D-6", "--again", "--quick"]] {
-            assert!(Asked::read(words).is_err(), "{words:?}");
+            assert!(RequestKind::read(words).is_err(), "{words:?}");
         }
     }
 
     #[test]
     fn a_page_is_written_of_everything_or_not_at_all() {
-        assert!(Asked::read(&[]).unwrap().is_whole());
+        assert!(RequestKind::read(&[]).unwrap().is_whole());
         for word in ["--quick", "--no-peers", "--check", "D-9"] {
-            assert!(!Asked::read(&[word]).unwrap().is_whole(), "{word}");
+            assert!(!RequestKind::read(&[word]).unwrap().is_whole(), "{word}");
         }
     }
 }

@@ -10,19 +10,23 @@ use super::ablation;
 use super::experiment::{Experiment, Outcome, Size};
 use super::line::Verdict;
 use super::section::{charts, section};
-use super::shared_section::{self, SharedDone};
+use super::shared_section::{self, SharedResult};
 use super::target::Defence;
 use crate::machine::{self, Machine, version};
 
 /// An experiment and what it came to: by defence, one after the other when there were rounds.
-pub(crate) type Done = (Experiment, Vec<Outcome>);
+pub(crate) type ExperimentResult = (Experiment, Vec<Outcome>);
 
 fn docs() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"))
 }
 
 /// Writes the page and its charts.
-pub(crate) fn write(all: &[Done], shared: &[SharedDone], people: usize) -> Result<()> {
+pub(crate) fn write(
+    all: &[ExperimentResult],
+    shared: &[SharedResult],
+    people: usize,
+) -> Result<()> {
     let folder = docs().join("siege");
     std::fs::create_dir_all(&folder)?;
     for (experiment, outcomes) in all {
@@ -35,7 +39,7 @@ pub(crate) fn write(all: &[Done], shared: &[SharedDone], people: usize) -> Resul
 }
 
 /// Puts experiments that were measured again, each by itself, in their places on the page.
-pub(crate) fn replace(again: &[Done], shared: &[SharedDone]) -> Result<()> {
+pub(crate) fn replace(again: &[ExperimentResult], shared: &[SharedResult]) -> Result<()> {
     let path = docs().join("siege.md");
     let mut page = std::fs::read_to_string(&path)?;
     let Machine { date, .. } = machine::read()?;
@@ -100,7 +104,12 @@ fn replaced_part(page: &str, heading: &str, part: &str) -> String {
     out
 }
 
-fn page(all: &[Done], shared: &[SharedDone], people: usize, machine: &Machine) -> String {
+fn page(
+    all: &[ExperimentResult],
+    shared: &[SharedResult],
+    people: usize,
+    machine: &Machine,
+) -> String {
     let Machine { processor, processors, memory_gib, kernel, date } = machine;
     let mut out = String::from(HEAD);
     let _written = write!(
@@ -142,7 +151,7 @@ figure is typed in by hand.
 const HOW: &str = include_str!("../../siege_method.md");
 
 /// What had to hold, and whether it did.
-pub(crate) fn summary(all: &[Done], shared: &[SharedDone]) -> String {
+pub(crate) fn summary(all: &[ExperimentResult], shared: &[SharedResult]) -> String {
     let mut out =
         String::from("## Summary\n\n| | experiment | what has to hold | |\n|---|---|---|---|\n");
     for (experiment, outcomes) in all {
@@ -169,7 +178,7 @@ fn rows(experiment: &Experiment, outcomes: &[Outcome]) -> String {
             let verdict = match verdict {
                 Verdict::Holds => "holds",
                 Verdict::Missed => "**missed**",
-                Verdict::Told => "-",
+                Verdict::Reported => "-",
             };
             let (name, title) = (experiment.name, experiment.title);
             let round = match rounds {

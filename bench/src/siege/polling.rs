@@ -1,4 +1,4 @@
-//! A connection of somebody honest or not: a WebSocket, or long-polling over HTTP.
+//! A connection of an honest client or an attacker: a WebSocket, or long-polling over HTTP.
 //! Never: two polls or two posts of a session at a time, which would end it.
 
 use std::collections::VecDeque;
@@ -12,21 +12,21 @@ use crate::client::{Client, Door, Duplex, Visit, open};
 /// What stands between two packets of a body.
 const SEPARATOR: char = '\u{1e}';
 
-/// How somebody connects.
+/// The transport of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Socket,
     Polling,
 }
 
-/// Somebody who is connected.
+/// A connected client.
 pub(crate) enum Connection {
     Socket(Client),
     Polling(Box<Poller>),
 }
 
 impl Connection {
-    /// Connects; nobody is signed in yet.
+    /// Connects without signing in.
     pub(crate) async fn open(door: &Door, visit: &Visit, way: Way) -> Result<Self> {
         Ok(match way {
             Way::Socket => Self::Socket(Client::upgrade(door, visit).await?),
@@ -84,7 +84,7 @@ pub(crate) struct Poller {
     polls: Http,
     posts: Http,
     packets: VecDeque<String>,
-    is_asked: bool,
+    is_requested: bool,
 }
 
 impl Poller {
@@ -103,7 +103,7 @@ impl Poller {
         let sid = packet.get("sid").and_then(|sid| sid.as_str()).context("no sid")?;
         let path = format!("{path}&sid={sid}");
         let posts = Http::open(door, visit).await?;
-        Ok(Self { path, headers, polls, posts, packets: VecDeque::new(), is_asked: false })
+        Ok(Self { path, headers, polls, posts, packets: VecDeque::new(), is_requested: false })
     }
 
     /// Signs in at `/` with this packet and moves the session to a WebSocket at the same time, as
@@ -158,11 +158,11 @@ impl Poller {
                     return Ok(packet);
                 }
             }
-            if !std::mem::replace(&mut self.is_asked, true) {
+            if !std::mem::replace(&mut self.is_requested, true) {
                 self.polls.ask(&format!("GET {} HTTP/1.1\r\n{}\r\n", self.path, self.headers));
             }
             let body = self.polls.answer().await;
-            self.is_asked = false;
+            self.is_requested = false;
             self.packets.extend(body?.split(SEPARATOR).map(String::from));
         }
     }

@@ -13,26 +13,26 @@ const WINDOW_BYTES: u32 = 4_096;
 /// What one segment holds for a peer on an Ethernet. Loopback's 64 KiB would make the server's
 /// kernel set aside 2.5 MiB for each reader, which no peer beyond this machine gets.
 const SEGMENT_BYTES: u32 = 1_460;
-/// More than is said before the room is joined.
-const SAID_MAX_BYTES: usize = 256 * 1_024;
+/// More than is posted before the room is joined.
+const PRINTED_MAX_BYTES: usize = 256 * 1_024;
 
 /// Connects, signs in and joins. What it gives is to be kept, and never read.
 pub(crate) async fn join(door: &Door, visit: &Visit, room: &str) -> Result<Box<dyn Duplex>> {
     let mut stream = open(door, visit).await?;
-    let mut heard = String::new();
+    let mut received = String::new();
     stream.write_all(handshake(door.address, &door.origin()).as_bytes()).await?;
-    hear(&mut stream, &mut heard, "\r\n\r\n").await?;
-    ensure!(heard.starts_with("HTTP/1.1 101"), "refused: {heard}");
+    receive(&mut stream, &mut received, "\r\n\r\n").await?;
+    ensure!(received.starts_with("HTTP/1.1 101"), "refused: {received}");
     let token = visit.token.as_deref().unwrap_or_default();
     stream.write_all(&frame(&format!(r#"40{{"token":"{token}"}}"#))?).await?;
-    hear(&mut stream, &mut heard, "40{").await?;
+    receive(&mut stream, &mut received, "40{").await?;
     let join = format!(r#"421["room:join",{{"roomId":"{room}"}}]"#);
     stream.write_all(&frame(&join)?).await?;
-    hear(&mut stream, &mut heard, r#"431[{"ok":true"#).await?;
+    receive(&mut stream, &mut received, r#"431[{"ok":true"#).await?;
     Ok(stream)
 }
 
-/// Both sizes are told to the server as the connection is made, so they are set before.
+/// The server gets both sizes when the connection opens, so they are set before.
 async fn open(door: &Door, visit: &Visit) -> Result<Box<dyn Duplex>> {
     let socket = TcpSocket::new_v4()?;
     if let Some(source) = visit.source {
@@ -50,16 +50,16 @@ async fn open(door: &Door, visit: &Visit) -> Result<Box<dyn Duplex>> {
     })
 }
 
-/// Reads until something was said.
-async fn hear(stream: &mut Box<dyn Duplex>, heard: &mut String, what: &str) -> Result<()> {
+/// Reads until something was posted.
+async fn receive(stream: &mut Box<dyn Duplex>, received: &mut String, what: &str) -> Result<()> {
     stream.flush().await?;
     let mut bytes = Vec::new();
-    while !heard.contains(what) {
+    while !received.contains(what) {
         bytes.clear();
         let read = stream.read_buf(&mut bytes).await?;
-        heard.push_str(&String::from_utf8_lossy(&bytes));
-        if read == 0 || heard.len() > SAID_MAX_BYTES {
-            bail!("{what:?} is not said: {heard}");
+        received.push_str(&String::from_utf8_lossy(&bytes));
+        if read == 0 || received.len() > PRINTED_MAX_BYTES {
+            bail!("{what:?} is not posted: {received}");
         }
     }
     Ok(())

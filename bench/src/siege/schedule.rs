@@ -14,14 +14,14 @@ use super::strikes::{Speaker, Speech};
 use super::totals::Tally;
 
 /// Longest an attacker waits for one thing.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 /// What the generator has on its hands at a time, at most, of one flood.
 const HANDS: u32 = 3_000;
 /// What is later than that would come on top of what is due then: it is held back.
 const LATE_MS: u64 = 1_000;
-/// How often a flood looks at its watch.
+/// How often a flood checks the time.
 const TICK_MS: u64 = 5;
-/// Who is thrown out comes again after so long.
+/// A disconnected attacker connects again after this time.
 const AGAIN_MS: u64 = 1_000;
 /// How long some attackers send more than later.
 pub(crate) const FIRST_MS: u64 = 2_000;
@@ -39,8 +39,8 @@ impl Siege {
     }
 
     /// Something came through.
-    pub(crate) fn let_in(&self) {
-        self.note(self.timeline.now_ms(), |tally| tally.let_in += 1);
+    pub(crate) fn admitted(&self) {
+        self.note(self.timeline.now_ms(), |tally| tally.admitted += 1);
     }
 
     fn is_over(&self) -> bool {
@@ -88,11 +88,11 @@ impl Siege {
                 let siege = self.clone();
                 tasks.spawn_local(async move {
                     let ended = match siege.sends(planned_ms, 1) {
-                        true => Some(timeout(PATIENCE, attempt).await),
+                        true => Some(timeout(TIMEOUT, attempt).await),
                         false => None,
                     };
                     if matches!(ended, Some(Ok(Ok(())))) {
-                        siege.note(planned_ms, |tally| tally.let_in += 1);
+                        siege.note(planned_ms, |tally| tally.admitted += 1);
                     }
                     busy.set(busy.get() - 1);
                 });
@@ -102,8 +102,8 @@ impl Siege {
         self.timeline.wait(self.end_ms).await;
     }
 
-    /// Keeps so many at it until the end: who is thrown out comes again a second later. Gives those
-    /// who are still there.
+    /// Keeps this many attackers connected until the end. A disconnected one connects again a
+    /// second later. Returns the number that is still connected.
     pub(crate) async fn hold<F, A>(&self, many: u32, act: A) -> JoinSet<()>
     where
         F: Future<Output = Result<()>> + 'static,
@@ -157,22 +157,22 @@ async fn speak(speaker: Speaker, a_second: u32, enter_ms: u64, first_ms: u64) {
     let mut here: Option<(Connection, Vec<String>)> = None;
     if enter_ms < first_ms {
         siege.timeline.wait(enter_ms).await;
-        here = timeout(PATIENCE, speaker.enter(many)).await.ok().and_then(Result::ok);
+        here = timeout(TIMEOUT, speaker.enter(many)).await.ok().and_then(Result::ok);
     }
     while at_ms < siege.end_ms {
-        let heard = match &mut here {
-            Some((connection, _)) => speaker.hears_until(connection, at_ms).await,
+        let received = match &mut here {
+            Some((connection, _)) => speaker.receives_until(connection, at_ms).await,
             None => {
                 siege.timeline.wait(at_ms).await;
                 Ok(())
             }
         };
-        if heard.is_err() {
+        if received.is_err() {
             here = None;
             here_ms = siege.timeline.now_ms() + AGAIN_MS;
         }
         if here.is_none() && siege.timeline.now_ms() >= here_ms {
-            here = timeout(PATIENCE, speaker.enter(many)).await.ok().and_then(Result::ok);
+            here = timeout(TIMEOUT, speaker.enter(many)).await.ok().and_then(Result::ok);
             here_ms = siege.timeline.now_ms();
             here_ms += if here.is_some() { 0 } else { AGAIN_MS };
         }
@@ -187,7 +187,7 @@ async fn speak(speaker: Speaker, a_second: u32, enter_ms: u64, first_ms: u64) {
             && siege.sends(at_ms, many * times)
         {
             let packets = vec![burst.as_slice(); times as usize].concat();
-            let sent = timeout(PATIENCE, connection.send_many(&packets)).await;
+            let sent = timeout(TIMEOUT, connection.send_many(&packets)).await;
             if !matches!(sent, Ok(Ok(()))) {
                 here = None;
                 here_ms = siege.timeline.now_ms() + AGAIN_MS;
@@ -197,6 +197,6 @@ async fn speak(speaker: Speaker, a_second: u32, enter_ms: u64, first_ms: u64) {
     }
     // Answers to the last of it still count.
     if let Some((connection, _)) = &mut here {
-        let _lost = speaker.hears_until(connection, siege.end_ms).await;
+        let _lost = speaker.receives_until(connection, siege.end_ms).await;
     }
 }

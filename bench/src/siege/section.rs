@@ -69,12 +69,12 @@ pub(crate) fn section(experiment: &Experiment, outcomes: &[Outcome]) -> String {
          |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (outcome, name) in outcomes.iter().zip(names(outcomes)) {
-        let Outcome { calm, attack, after, seconds, .. } = outcome;
+        let Outcome { normal, attack, after, seconds, .. } = outcome;
         let _written = writeln!(
             out,
             "| {name} | {:.1} % | {:.1} % | {:.1} % | {:.1} % | {} | {} | {} | {} | {} → {} MiB \
              | {} |",
-            calm.goodput,
+            normal.goodput,
             attack.goodput,
             after.goodput,
             attack.refused,
@@ -108,22 +108,22 @@ fn written(outcomes: &[Outcome]) -> String {
         let a_second = |figure: Option<f64>, seconds: &[Second]| {
             whole(figure.map(|figure| figure / seconds.len().max(1) as f64), "")
         };
-        let (calm, attack) = (outcome.calm.growth, outcome.attack.growth);
+        let (normal, attack) = (outcome.normal.growth, outcome.attack.growth);
         let (before, during) = (outcome.before(), outcome.during());
         let _written = writeln!(
             out,
             "| {name} | {} | {} | {} | {} | {} |",
-            a_second(calm.map(|it| it.records), before),
+            a_second(normal.map(|it| it.records), before),
             a_second(attack.map(|it| it.records), during),
             whole(outcome.attack.growth_max.map(|it| it.records), ""),
-            a_second(calm.map(|it| it.directory), before),
+            a_second(normal.map(|it| it.directory), before),
             a_second(attack.map(|it| it.directory), during),
         );
     }
     out
 }
 
-/// What became of each flood, and how late everybody was.
+/// The result of each flood, and its delay.
 fn attacks(outcomes: &[Outcome]) -> String {
     let mut out = String::from(
         "\n| attack | server | due | sent | held back | admitted \
@@ -138,8 +138,8 @@ fn attacks(outcomes: &[Outcome]) -> String {
                 tally.due,
                 tally.sent,
                 tally.held_back,
-                tally.let_in,
-                tally.turned_away,
+                tally.admitted,
+                tally.rejected,
                 tally.late_ms,
             );
         }
@@ -181,31 +181,31 @@ fn whole(figure: Option<f64>, unit: &str) -> String {
 
 /// Each state and the second it was entered in.
 fn states(seconds: &[Second]) -> String {
-    let mut told = Vec::new();
+    let mut entered = Vec::new();
     let mut last = None;
     for (at, second) in seconds.iter().enumerate() {
         if second.state.is_some() && second.state != last {
             last = second.state;
-            told.push(format!("{} at {at} s", last.map_or("", word)));
+            entered.push(format!("{} at {at} s", last.map_or("", word)));
         }
     }
-    if told.is_empty() { String::from("-") } else { told.join(", ") }
+    if entered.is_empty() { String::from("-") } else { entered.join(", ") }
 }
 
 /// Some lines for the terminal.
 pub(crate) fn line(experiment: &Experiment, outcome: &Outcome, round: usize) -> String {
-    let Outcome { defence, calm, attack, seconds, floods, over_ms, .. } = outcome;
+    let Outcome { defence, normal, attack, seconds, floods, over_ms, .. } = outcome;
     let mut out = format!(
         "{} {} {round}: goodput {:.1} → {:.1} %, stored {:.1} %, refused {:.1} %, come in {}, \
          p99 {} → {}, processor {}, memory {} → {} MiB, {}, late {} ms, over {over_ms} ms",
         experiment.name,
         defence.name(),
-        calm.goodput,
+        normal.goodput,
         attack.goodput,
         attack.stored,
         attack.refused,
         come_in(attack),
-        calm.p99,
+        normal.p99,
         attack.p99,
         whole(attack.processor, " %"),
         whole(outcome.before_mib(), ""),
@@ -216,13 +216,13 @@ pub(crate) fn line(experiment: &Experiment, outcome: &Outcome, round: usize) -> 
     for (flood, tally) in floods {
         let _written = write!(
             out,
-            "\n    {}: due {}, sent {}, held back {}, let in {}, turned away {}, late {} ms",
+            "\n    {}: due {}, sent {}, held back {}, admitted {}, rejected {}, late {} ms",
             flood.title(),
             tally.due,
             tally.sent,
             tally.held_back,
-            tally.let_in,
-            tally.turned_away,
+            tally.admitted,
+            tally.rejected,
             tally.late_ms,
         );
     }
@@ -230,7 +230,7 @@ pub(crate) fn line(experiment: &Experiment, outcome: &Outcome, round: usize) -> 
         let word = match verdict {
             Verdict::Holds => "holds",
             Verdict::Missed => "MISSED",
-            Verdict::Told => "told",
+            Verdict::Reported => "reported",
         };
         let _written = write!(out, "\n    {word}: {text}");
     }
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn states_are_told_when_they_are_entered() {
+    fn states_are_listed_when_they_are_entered() {
         let seconds = [None, Some(0), Some(0), Some(2), Some(2), Some(1), Some(0)];
         let seconds: Vec<_> =
             seconds.iter().map(|state| Second { state: *state, ..Second::default() }).collect();

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use anyhow::Result;
 
 use super::experiment::Size;
-use super::line::Said;
+use super::line::LineVerdict;
 use super::target::Defence;
 use super::{shared_office, shared_restart};
 
@@ -60,7 +60,7 @@ pub(crate) struct SharedOutcome {
     pub(crate) rejections: Counts,
     /// Attempts that failed, by what their clients saw.
     pub(crate) failures: Counts,
-    pub(crate) verdicts: Vec<Said>,
+    pub(crate) verdicts: Vec<LineVerdict>,
 }
 
 impl SharedAddress {

@@ -11,7 +11,7 @@ use portcullis_model::{Clock, SystemClock};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::crowd::{ask, create_room, enter};
+use super::client_group::{ask, create_room, enter};
 use super::experiment::Size;
 use super::line::Verdict;
 use super::shared::{ADDRESS, Counts, MEMBERS, SharedOutcome, count, total};
@@ -35,7 +35,7 @@ pub(super) const COLUMNS: &[&str] = &[
 const LAST_LOGIN_MS: u64 = 4_000;
 /// How long the last answers are waited for.
 const LAST: Duration = Duration::from_secs(5);
-/// How long everybody takes to sign up, at most.
+/// The longest time for the registration of all users.
 #[cfg(test)]
 const REGISTRATION_S: u64 = 60;
 
@@ -135,7 +135,7 @@ struct Office {
     door: Door,
     plan: Plan,
     clock: SystemClock,
-    /// When everybody stops.
+    /// When all users stop.
     end_ms: Cell<u64>,
     /// What the page loads.
     assets: Vec<String>,
@@ -325,7 +325,7 @@ impl Office {
         let mut sent = 0_u64;
         while due_ms < self.end_ms.get() {
             let wait = Duration::from_millis(due_ms.saturating_sub(self.now_ms()));
-            match timeout(wait, self.hear(&mut user, &mut waiting)).await {
+            match timeout(wait, self.receive(&mut user, &mut waiting)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return self.lost(&error),
                 Err(_due) => {
@@ -333,9 +333,9 @@ impl Office {
                     waiting += 1;
                     self.tally.borrow_mut().sent += 1;
                     let room = &user.room;
-                    let said =
+                    let posted =
                         format!(r#"{{"roomId":"{room}","message":"message number {sent}"}}"#);
-                    let packet = format!(r#"42{}["chat:send",{said}]"#, 100 + sent);
+                    let packet = format!(r#"42{}["chat:send",{posted}]"#, 100 + sent);
                     if let Err(error) = user.stock.connection.send(&packet).await {
                         return self.lost(&error);
                     }
@@ -348,12 +348,12 @@ impl Office {
             }
         }
         let last =
-            async { while waiting > 0 && self.hear(&mut user, &mut waiting).await.is_ok() {} };
+            async { while waiting > 0 && self.receive(&mut user, &mut waiting).await.is_ok() {} };
         let _given_up = timeout(LAST, last).await;
     }
 
     /// One packet of the server.
-    async fn hear(&self, user: &mut User, waiting: &mut u64) -> Result<()> {
+    async fn receive(&self, user: &mut User, waiting: &mut u64) -> Result<()> {
         let packet = user.stock.connection.until(b"").await?;
         if packet == "2" {
             user.stock.connection.send("3").await?;

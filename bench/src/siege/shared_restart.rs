@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::crowd::{create_room, enter};
+use super::client_group::{create_room, enter};
 use super::experiment::Size;
 use super::line::Verdict;
 use super::polling::Connection;
@@ -91,7 +91,7 @@ pub(super) async fn run(defence: Defence, size: Size) -> Result<SharedOutcome> {
     let all = users.len();
     let clock = SystemClock::start();
     let course = Rc::new(Course {
-        door: target.strangers_door(),
+        door: target.admission_limit(),
         killed_ms: clock.now().monotonic_ms,
         clock,
         tally: RefCell::default(),
@@ -141,8 +141,8 @@ pub(super) async fn run(defence: Defence, size: Size) -> Result<SharedOutcome> {
     })
 }
 
-/// Signs everybody in. Socket.IO would not let so many in from one address: there each comes from
-/// an address of their own at first.
+/// Signs in all users. Socket.IO would not admit so many from one address, so each of its users
+/// connects from a separate address at first.
 async fn sign_in(target: &Target, users: usize) -> Result<Vec<User>> {
     let mut all = Vec::with_capacity(users);
     let mut rooms = Vec::new();

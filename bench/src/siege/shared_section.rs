@@ -9,7 +9,7 @@ use super::shared::{Counts, SharedAddress, SharedOutcome};
 use super::target::Defence;
 
 /// An experiment and what it came to, by defence.
-pub(crate) type SharedDone = (SharedAddress, Vec<SharedOutcome>);
+pub(crate) type SharedResult = (SharedAddress, Vec<SharedOutcome>);
 
 /// What had to hold, as rows of the summary.
 pub(crate) fn rows(experiment: &SharedAddress, outcomes: &[SharedOutcome]) -> String {
@@ -27,7 +27,7 @@ fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Holds => "holds",
         Verdict::Missed => "**missed**",
-        Verdict::Told => "-",
+        Verdict::Reported => "-",
     }
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn line(experiment: &SharedAddress, outcome: &SharedOutcome) -> Strin
         let word = match verdict {
             Verdict::Holds => "holds",
             Verdict::Missed => "MISSED",
-            Verdict::Told => "told",
+            Verdict::Reported => "reported",
         };
         let _written = write!(out, "\n    {word}: {text}");
     }

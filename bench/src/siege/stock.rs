@@ -1,5 +1,5 @@
 //! A stock Socket.IO client: its transports, and how long it waits before it tries again.
-//! Never: more patience or more haste than the stock client has.
+//! Never: waits longer or shorter than the stock client.
 
 use std::time::Duration;
 
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_told_apart() {
+    fn causes_are_distinguished() {
         let cases = [
             ("refused: HTTP/1.1 429 Too Many Requests", "HTTP 429", true),
             ("not connected: 44{\"message\":\"a\"}", "not connected", false),

@@ -7,19 +7,19 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Duration, timeout};
 
-use super::crowd::{create_room, enter};
+use super::client_group::{create_room, enter};
 use super::floods::{LONG_CHARS, Siege};
-use super::launch::ballast_file;
+use super::launch::memory_pressure_file;
 use super::polling::{Connection, Way};
 use super::reader;
-use super::schedule::PATIENCE;
+use super::schedule::TIMEOUT;
 use super::target::{Target, ask};
 use crate::client::{Visit, open};
 use crate::token::{KEYS_ISSUER, Signer, unix_s};
 
 /// Where the server keeps its data, below its directory.
 const DATABASE: &str = "data/portcullis.db";
-/// How long it takes until all of the ballast is there, in milliseconds.
+/// How long it takes until all of the memory is filled, in milliseconds.
 const RAMP_MS: u64 = 10_000;
 /// The address block of attackers.
 const LAIR: u8 = 66;
@@ -49,7 +49,7 @@ fn user(number: u32) -> Result<Visit> {
     Ok(Visit { token, ..from(number) })
 }
 
-/// Known people whose tokens are none: forged, expired, withdrawn, one after the other.
+/// Returning clients with invalid tokens: forged, expired, revoked, in turn.
 pub(crate) async fn intruders(target: &Target, known: &[Visit]) -> Result<Vec<Visit>> {
     let now_s = unix_s()?;
     let mut intruders = Vec::new();
@@ -66,9 +66,9 @@ pub(crate) async fn intruders(target: &Target, known: &[Visit]) -> Result<Vec<Vi
         };
         let intruder = Visit { token: Some(token), ..visit.clone() };
         if number % 3 == 2 {
-            // It was good: it is refused for being withdrawn and for nothing else.
+            // It was valid: it is rejected only because it is revoked.
             drop(Connection::sign_in(&target.door, &intruder, Way::Socket).await?);
-            target.withdraw(&intruder).await?;
+            target.revoke(&intruder).await?;
         }
         intruders.push(intruder);
     }
@@ -121,7 +121,7 @@ pub(crate) enum Packets {
 }
 
 impl Speaker {
-    /// Comes in; gives what is sent at a time.
+    /// Connects; returns the packets that are sent at a time.
     pub(crate) async fn enter(&self, many: u32) -> Result<(Connection, Vec<String>)> {
         // Floods of one experiment have users and addresses of their own.
         let flood = u32::try_from(self.siege.flood).unwrap_or_default();
@@ -157,7 +157,7 @@ impl Speaker {
     }
 
     /// Whether an answer says that something was done for the attacker, or judged in full.
-    fn is_let_in(&self, packet: &str) -> bool {
+    fn is_admitted(&self, packet: &str) -> bool {
         match self.speech {
             Speech::Messages { .. } => packet.starts_with("439") && packet.contains("\"ok\":true"),
             Speech::Connects { .. } => {
@@ -168,18 +168,22 @@ impl Speaker {
     }
 
     /// Reads until then, as clients do; an error when they are thrown out.
-    pub(crate) async fn hears_until(&self, connection: &mut Connection, at_ms: u64) -> Result<()> {
+    pub(crate) async fn receives_until(
+        &self,
+        connection: &mut Connection,
+        at_ms: u64,
+    ) -> Result<()> {
         loop {
             let left_ms = at_ms.saturating_sub(self.siege.timeline.now_ms());
             match timeout(Duration::from_millis(left_ms), connection.until(b"")).await {
                 Ok(packet) => {
                     let packet = packet?;
-                    if self.is_let_in(&packet) {
-                        self.siege.let_in();
+                    if self.is_admitted(&packet) {
+                        self.siege.admitted();
                     } else if packet == "2" {
                         connection.send("3").await?;
                     }
-                    // One who hears without an end still has to speak.
+                    // A client that receives without end still has to send.
                     if left_ms == 0 {
                         return Ok(());
                     }
@@ -207,8 +211,8 @@ impl Siege {
     pub(crate) async fn sit(self, number: u32) -> Result<()> {
         let visit = from(number);
         let open = Connection::open(&self.door, &visit, Way::Socket);
-        let mut connection = timeout(PATIENCE, open).await??;
-        self.let_in();
+        let mut connection = timeout(TIMEOUT, open).await??;
+        self.admitted();
         loop {
             connection.until(b"").await?;
         }
@@ -219,7 +223,7 @@ impl Siege {
         Connection::sign_in(&self.door, &visit, Way::Socket).await.map(drop)
     }
 
-    /// Who gets as far as the CONNECT and hears a no there is counted as turned away.
+    /// A client that is rejected at CONNECT counts as rejected.
     pub(crate) async fn intrude(self, number: u32) -> Result<()> {
         let count = self.intruders.len().max(1);
         let visit = self.intruders.get(number as usize % count).context("no intruders")?;
@@ -228,7 +232,7 @@ impl Siege {
         if answer.starts_with("40") {
             return Ok(());
         }
-        self.note(self.timeline.now_ms(), |tally| tally.turned_away += 1);
+        self.note(self.timeline.now_ms(), |tally| tally.rejected += 1);
         bail!("refused: {answer}")
     }
 
@@ -241,7 +245,7 @@ impl Siege {
             body.len()
         );
         let answer = ask(&self.door, &from(number), &request).await?;
-        // What costs a hash was let in, right or wrong.
+        // An attempt that costs a password hash counts as admitted, right or wrong.
         if answer.starts_with("HTTP/1.1 401") { Ok(()) } else { bail!("refused") }
     }
 
@@ -249,25 +253,25 @@ impl Siege {
     pub(crate) async fn listen(self, number: u32) -> Result<()> {
         let visit = user(number)?;
         let joined = reader::join(&self.door, &visit, &self.busy_room);
-        let _unread = timeout(PATIENCE, joined).await??;
-        self.let_in();
+        let _unread = timeout(TIMEOUT, joined).await??;
+        self.admitted();
         std::future::pending().await
     }
 
-    /// Notes how many of those who were let in the server holds no more, as the kernel knows it:
-    /// who does not read does not hear of the end either.
-    pub(crate) fn count_let_go(&self, users: u32) -> Result<()> {
+    /// Counts the admitted clients that the server has disconnected, from the kernel's table: a
+    /// client that does not read does not notice the end.
+    pub(crate) fn count_disconnected(&self, users: u32) -> Result<()> {
         let table = std::fs::read_to_string("/proc/net/tcp").context("/proc/net/tcp")?;
         let held = held(&table, self.door.address.port(), users);
-        let let_go = self.timeline.let_in(self.flood).saturating_sub(held);
-        self.note(self.end_ms - 1, |tally| tally.turned_away += let_go);
+        let disconnected = self.timeline.admitted(self.flood).saturating_sub(held);
+        self.note(self.end_ms - 1, |tally| tally.rejected += disconnected);
         Ok(())
     }
 
     pub(crate) async fn drip(self, number: u32) -> Result<()> {
-        let mut stream = timeout(PATIENCE, open(&self.door, &from(number))).await??;
+        let mut stream = timeout(TIMEOUT, open(&self.door, &from(number))).await??;
         stream.write_all(b"GET / HTTP/1.1\r\n").await?;
-        self.let_in();
+        self.admitted();
         loop {
             stream.write_all(b"X").await?;
             stream.flush().await?;
@@ -290,7 +294,7 @@ impl Siege {
         let visit = from(number);
         let mut connection = Connection::open(&self.door, &visit, Way::Polling).await?;
         // The session is what was wanted; what follows is to cost the server as much as it may.
-        self.let_in();
+        self.admitted();
         drop(connection.connect(&visit).await?);
         connection.until(b"").await?;
         bail!("counted already")
@@ -306,14 +310,14 @@ impl Siege {
             ensure!(self.timeline.now_ms() < self.end_ms, "the database could not be held");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        self.let_in();
+        self.admitted();
         self.timeline.wait(self.end_ms).await;
         Ok(connection.execute_batch("ROLLBACK")?)
     }
 
     pub(crate) async fn weigh_down(&self, mib: u32) -> Result<()> {
-        let file = ballast_file(&self.directory);
-        self.note(self.from_ms, |tally| (tally.due, tally.sent, tally.let_in) = (1, 1, 1));
+        let file = memory_pressure_file(&self.directory);
+        self.note(self.from_ms, |tally| (tally.due, tally.sent, tally.admitted) = (1, 1, 1));
         let mut at_ms = self.from_ms;
         while at_ms < self.end_ms {
             self.timeline.wait(at_ms).await;
@@ -351,7 +355,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_says_who_is_still_held() {
+    fn kernel_table_lists_the_connected_clients() {
         let line = |local: &str, remote: &str, state: &str| {
             format!("  0: {local} {remote} {state} 00000000:00000000 00:00000000 00000000 0 0 1\n")
         };
@@ -360,7 +364,7 @@ mod tests {
             String::from("  sl  local_address rem_address   st\n"),
             line(here, "0500427F:C001", "01"),
             line(here, "F301427F:C002", "01"),
-            // Another attacker, one of the honest, one who is being let go, and the other end.
+            // Another attacker, an honest user, a closing connection, and the other end.
             line(here, "F401427F:C003", "01"),
             line(here, "05000A7F:C004", "01"),
             line(here, "0600427F:C005", "04"),

@@ -1,5 +1,5 @@
 //! The server under siege: ours, with its priorities or without, or Socket.IO on Node.
-//! Never: limits that make the honest crowd look good; what is raised stands on the page.
+//! Never: limits that favour the honest users; the page lists every raised limit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::client::{Door, Visit, open};
 use crate::contender::authority;
 use crate::dialect::Dialect;
 use crate::explain::rejections_by_rule;
-use crate::measure::Served;
+use crate::measure::MeasuredServer;
 use crate::token::Signer;
 
-/// Who is besieged.
+/// The attacked server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defence {
     /// Ours, as it comes.
@@ -48,7 +48,7 @@ impl Defence {
 
 /// A server, its door and where it tells how it is.
 pub(crate) struct Target {
-    pub(crate) served: Served,
+    pub(crate) served: MeasuredServer,
     pub(crate) door: Door,
     pub(crate) defence: Defence,
     private: Option<Door>,
@@ -61,7 +61,7 @@ pub(crate) struct Target {
 /// What a server says of itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Look {
-    /// How hard-pressed it is.
+    /// Its load level.
     pub(crate) state: Option<u8>,
     /// How many passwords wait to be hashed.
     pub(crate) passwords: Option<u32>,
@@ -70,7 +70,7 @@ pub(crate) struct Look {
 /// What the experiments need of a server beyond its defaults.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Needs {
-    /// Memory it is told to have, in MiB; a ballast that can be made heavier is loaded with it.
+    /// Its configured memory, in MiB; it is loaded with memory pressure that can grow.
     pub(crate) memory_limit_mib: Option<u32>,
     /// The lines of `[rate]` that take away the guard an experiment is about.
     pub(crate) without: &'static str,
@@ -164,7 +164,7 @@ impl Target {
     }
 
     /// The way in of those who have not been here: they resume no TLS session, nor do attackers.
-    pub(crate) fn strangers_door(&self) -> Door {
+    pub(crate) fn admission_limit(&self) -> Door {
         let tls = self.door.tls.as_ref().map(|connector| {
             let mut config = rustls::ClientConfig::clone(connector.config());
             config.resumption = rustls::client::Resumption::disabled();
@@ -173,14 +173,14 @@ impl Target {
         Door { tls, ..self.door.clone() }
     }
 
-    /// Withdraws a token, so that whoever shows it afterwards has none.
-    pub(crate) async fn withdraw(&self, visit: &Visit) -> Result<()> {
+    /// Revokes a token, so that it is invalid afterwards.
+    pub(crate) async fn revoke(&self, visit: &Visit) -> Result<()> {
         let answer = self.post("/auth/logout", visit).await?;
-        ensure!(answer.starts_with("HTTP/1.1 200"), "a token is not withdrawn: {answer}");
+        ensure!(answer.starts_with("HTTP/1.1 200"), "a token is not revoked: {answer}");
         Ok(())
     }
 
-    /// The admission of somebody who has connected before.
+    /// The admission token of a returning client.
     pub(crate) async fn admission(&self, visit: &Visit) -> Result<String> {
         let answer = self.post("/auth/ticket", visit).await?;
         let (_, body) = answer.split_once("\r\n\r\n").context("no body")?;
@@ -203,7 +203,7 @@ impl Target {
 }
 
 /// Where a server says how it is, if it does.
-fn private(served: &Served, door: &Door) -> Result<Option<Door>> {
+fn private(served: &MeasuredServer, door: &Door) -> Result<Option<Door>> {
     let mut lines = served.before.iter();
     let address = lines.find_map(|line| line.strip_prefix("listening private http://"));
     let Some(address) = address else { return Ok(None) };

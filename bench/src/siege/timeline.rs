@@ -1,5 +1,5 @@
 //! What happened in each second of a run, by the time at which it was meant to happen.
-//! Never: a latency from the moment of sending; whoever is late by itself must not look fast.
+//! Never: a latency from the moment of sending; a late sender must not look fast.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,28 +8,28 @@ use portcullis_model::{Clock, SystemClock};
 use super::disk::Growth;
 use super::totals::Tally;
 
-/// An answer that takes longer is of no use to whoever waits for it.
+/// An answer that takes longer is useless for the client.
 pub(crate) const IN_TIME_MS: u64 = 250;
-/// Whoever comes in later than that has given up.
+/// A client that connects later has given up.
 pub(crate) const ARRIVED_MS: u64 = 2_000;
 /// How long the honest wait for their last answers after the run.
 pub(crate) const LAST_MS: u64 = 5_000;
 /// Most floods of one experiment.
 pub(crate) const FLOODS_MAX: usize = 6;
 
-/// Who comes in.
+/// The kind of an arriving client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Comer {
-    /// With an admission, from an address somebody is signed in from.
+pub(crate) enum Arrival {
+    /// With an admission token, from an address with a signed-in user.
     Returning,
-    /// With an admission, from an address nobody was seen at.
+    /// With an admission token, from an unknown address.
     Elsewhere,
-    /// With a token alone, from such an address: a stranger until the CONNECT.
-    Stranger,
+    /// With a token alone, from an unknown address: unauthenticated until the CONNECT.
+    Unauthenticated,
 }
 
-impl Comer {
-    pub(crate) const ALL: [Self; 3] = [Self::Returning, Self::Elsewhere, Self::Stranger];
+impl Arrival {
+    pub(crate) const ALL: [Self; 3] = [Self::Returning, Self::Elsewhere, Self::Unauthenticated];
 }
 
 /// Those of one kind who come in during a second.
@@ -53,7 +53,7 @@ pub(crate) struct Second {
     pub(crate) latencies_ms: Vec<u32>,
     /// How long at least an answer to what was due in it was waited for, in milliseconds.
     pub(crate) waited_ms: u32,
-    /// Honest users who wanted to come in, in the order of [`Comer::ALL`].
+    /// Honest users who tried to connect, in the order of [`Arrival::ALL`].
     pub(crate) coming: [Coming; 3],
     /// Connections of honest users that were lost.
     pub(crate) lost: u32,
@@ -90,7 +90,7 @@ impl Timeline {
         self.clock.now().monotonic_ms
     }
 
-    /// Notes something of the second that a moment lies in; what comes after the run is let go.
+    /// Notes a value for the second of a moment; values after the run are dropped.
     pub(crate) fn note(&self, at_ms: u64, note: impl FnOnce(&mut Second)) {
         let index = usize::try_from(at_ms / 1_000).unwrap_or(usize::MAX);
         let mut seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,9 +109,9 @@ impl Timeline {
     }
 
     /// How many of a flood came through so far.
-    pub(crate) fn let_in(&self, flood: usize) -> u32 {
+    pub(crate) fn admitted(&self, flood: usize) -> u32 {
         let seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
-        seconds.iter().filter_map(|second| second.floods.get(flood)).map(|it| it.let_in).sum()
+        seconds.iter().filter_map(|second| second.floods.get(flood)).map(|it| it.admitted).sum()
     }
 
     /// Waits until then.

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::disk::Growth;
-use super::timeline::{Comer, FLOODS_MAX, Second};
+use super::timeline::{Arrival, FLOODS_MAX, Second};
 
 /// What became of a flood.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,9 +16,9 @@ pub(crate) struct Tally {
     /// What of it the generator had no hands or no time for.
     pub(crate) held_back: u32,
     /// What of it succeeded.
-    pub(crate) let_in: u32,
-    /// Who was let go after that, or heard a no where tokens are looked at.
-    pub(crate) turned_away: u32,
+    pub(crate) admitted: u32,
+    /// Clients that were disconnected after that, or rejected where tokens are checked.
+    pub(crate) rejected: u32,
     /// How late something was sent at most, in milliseconds.
     pub(crate) late_ms: u64,
 }
@@ -29,8 +29,8 @@ impl Tally {
             due: self.due + other.due,
             sent: self.sent + other.sent,
             held_back: self.held_back + other.held_back,
-            let_in: self.let_in + other.let_in,
-            turned_away: self.turned_away + other.turned_away,
+            admitted: self.admitted + other.admitted,
+            rejected: self.rejected + other.rejected,
             late_ms: self.late_ms.max(other.late_ms),
         }
     }
@@ -77,9 +77,10 @@ pub(crate) struct Totals {
     pub(crate) stored: f64,
     /// Messages that were refused, in percent of those due.
     pub(crate) refused: f64,
-    /// Who came in, of those with an admission who wanted, in percent; none where nobody wanted.
+    /// Connected clients of those with an admission token who tried, in percent; `None` without
+    /// attempts.
     pub(crate) arrivals: Option<f64>,
-    /// The same of each kind, in the order of [`Comer::ALL`].
+    /// The same of each kind, in the order of [`Arrival::ALL`].
     pub(crate) arrivals_by_kind: [Option<f64>; 3],
     pub(crate) p50: Delay,
     pub(crate) p99: Delay,
@@ -100,8 +101,8 @@ impl Totals {
         let due = sum(|second| second.due);
         let stored = seconds.iter().map(|second| second.latencies_ms.len()).sum::<usize>();
         let stored = u32::try_from(stored).unwrap_or(u32::MAX);
-        let coming = |kinds: &[Comer]| {
-            let of = |second: &Second, kind: &Comer| {
+        let coming = |kinds: &[Arrival]| {
+            let of = |second: &Second, kind: &Arrival| {
                 second.coming.get(*kind as usize).copied().unwrap_or_default()
             };
             let all = || seconds.iter().flat_map(|it| kinds.iter().map(move |kind| of(it, kind)));
@@ -121,8 +122,8 @@ impl Totals {
             goodput: percent(sum(|second| second.good), due),
             stored: percent(stored, due),
             refused: percent(sum(|second| second.refused), due),
-            arrivals: coming(&[Comer::Returning, Comer::Elsewhere]),
-            arrivals_by_kind: Comer::ALL.map(|kind| coming(&[kind])),
+            arrivals: coming(&[Arrival::Returning, Arrival::Elsewhere]),
+            arrivals_by_kind: Arrival::ALL.map(|kind| coming(&[kind])),
             p50: rank(seconds, 500),
             p99: rank(seconds, 990),
             floods,

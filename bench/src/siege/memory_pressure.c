@@ -41,7 +41,7 @@ static void *hold(void *name) {
 
 __attribute__((constructor)) static void begin(void) {
   static char name[4096];
-  const char *given = getenv("SIEGE_BALLAST");
+  const char *given = getenv("SIEGE_MEMORY_PRESSURE");
   pthread_t thread;
   if (given == NULL || strlen(given) >= sizeof name) return;
   strcpy(name, given);

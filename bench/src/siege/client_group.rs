@@ -14,18 +14,18 @@ use tokio::time::{Duration, timeout};
 use super::arrivals::Arrivals;
 use super::polling::{Connection, Way};
 use super::target::{Defence, Target};
-use super::timeline::{ARRIVED_MS, Comer, LAST_MS, Timeline};
+use super::timeline::{ARRIVED_MS, Arrival, LAST_MS, Timeline};
 use crate::client::{Door, Visit};
 use crate::token::{Signer, unix_s};
 
 /// People in one room; the last of them polls.
 const MEMBERS: usize = 10;
-/// Who comes back now and then, of those who have been here.
+/// The returning clients that connect again now and then.
 const RETURNING: usize = 50;
 /// Between two messages of one person.
 const SPEAK_EVERY_MS: u64 = 1_000;
 
-/// Somebody who talks.
+/// A user who sends messages.
 struct Person {
     connection: Connection,
     way: Way,
@@ -33,8 +33,8 @@ struct Person {
     visit: Visit,
 }
 
-/// Everybody, signed in and in their rooms.
-pub(crate) struct Crowd {
+/// All honest users, signed in and in their rooms.
+pub(crate) struct ClientGroup {
     people: Vec<Person>,
     /// Some of them, with the admissions they have.
     pub(crate) returning: Vec<Visit>,
@@ -42,7 +42,7 @@ pub(crate) struct Crowd {
     pub(crate) busy_room: String,
 }
 
-/// Where a person lives: each has an address, nobody else uses it.
+/// The address of a user; no other client uses it.
 fn home(person: usize) -> Ipv4Addr {
     let [.., high, low] = (person + 1).to_be_bytes();
     Ipv4Addr::new(127, 10, high, low)
@@ -84,9 +84,9 @@ fn way(person: usize, defence: Defence) -> Way {
     }
 }
 
-impl Crowd {
-    /// Everybody signs in, in rooms of ten; some of them will come back during the run.
-    pub(crate) async fn gather(target: &Target, people: usize) -> Result<Self> {
+impl ClientGroup {
+    /// Signs in all users, in rooms of ten; some of them connect again during the run.
+    pub(crate) async fn collect(target: &Target, people: usize) -> Result<Self> {
         let mut all = Vec::with_capacity(people);
         let mut rooms = Vec::new();
         for person in 0..people {
@@ -115,7 +115,7 @@ impl Crowd {
         Ok(Self { people: all, returning, busy_room })
     }
 
-    /// Starts what everybody does until `end_ms`; a second's worth is spread over the second.
+    /// Starts the load of all users until `end_ms`, spread evenly over each second.
     pub(crate) fn go(
         self,
         target: &Rc<Target>,
@@ -131,10 +131,10 @@ impl Crowd {
             let talk = Talk { target, timeline, end_ms, text };
             tasks.spawn_local(person.talk(talk, first_ms));
         }
-        for comer in Comer::ALL {
+        for arrival in Arrival::ALL {
             let (timeline, target) = (Arc::clone(timeline), Rc::clone(target));
             let people = self.returning.clone();
-            tasks.spawn_local(Arrivals { people, target, timeline, end_ms }.come(comer));
+            tasks.spawn_local(Arrivals { people, target, timeline, end_ms }.come(arrival));
         }
         tasks
     }
@@ -145,7 +145,7 @@ pub(crate) async fn enter(connection: &mut Connection, room: &str) -> Result<()>
     ask(connection, "room:join", &format!(r#"{{"roomId":"{room}"}}"#)).await.map(drop)
 }
 
-/// What is said, to whom and until when.
+/// What is payload, to whom and until when.
 struct Talk {
     target: Rc<Target>,
     timeline: Arc<Timeline>,
@@ -157,25 +157,25 @@ impl Person {
     /// Says something every second; comes back when the connection is lost.
     async fn talk(mut self, talk: Talk, mut due_ms: u64) {
         let Talk { target, timeline, end_ms, text } = talk;
-        let mut asked = HashMap::new();
+        let mut request = HashMap::new();
         let mut number = 10_u32;
         let mut is_here = true;
         while due_ms < end_ms {
             let until = Duration::from_millis(due_ms.saturating_sub(timeline.now_ms()));
             match timeout(until, self.connection.until(b"")).await {
                 Ok(Ok(frame)) if frame == "2" => drop(self.connection.send("3").await),
-                Ok(Ok(frame)) => hear(&frame, &mut asked, &timeline),
+                Ok(Ok(frame)) => receive(&frame, &mut request, &timeline),
                 Ok(Err(_lost)) => {
                     // What falls due meanwhile is due, and not good; what was asked stays so.
-                    asked.clear();
+                    request.clear();
                     let lost = u32::from(std::mem::replace(&mut is_here, false));
                     timeline.note(timeline.now_ms(), |second| second.lost += lost);
                     timeline.note(due_ms, |second| second.due += 1);
                     due_ms += SPEAK_EVERY_MS;
                     timeline.until(due_ms).await;
                     let again = self.come_back(&target.door);
-                    let patience = Duration::from_millis(ARRIVED_MS);
-                    if let Ok(Ok(connection)) = timeout(patience, again).await {
+                    let limit = Duration::from_millis(ARRIVED_MS);
+                    if let Ok(Ok(connection)) = timeout(limit, again).await {
                         self.connection = connection;
                         is_here = true;
                     }
@@ -184,10 +184,10 @@ impl Person {
                     timeline.until(due_ms).await;
                     timeline.note(due_ms, |second| second.due += 1);
                     number += 1;
-                    asked.insert(number, due_ms);
+                    request.insert(number, due_ms);
                     let room = &self.room;
-                    let said = format!(r#"{{"roomId":"{room}","message":"{text} {number}"}}"#);
-                    let packet = format!(r#"42{number}["chat:send",{said}]"#);
+                    let payload = format!(r#"{{"roomId":"{room}","message":"{text} {number}"}}"#);
+                    let packet = format!(r#"42{number}["chat:send",{payload}]"#);
                     let _lost = self.connection.send(&packet).await;
                     due_ms += SPEAK_EVERY_MS;
                 }
@@ -195,8 +195,9 @@ impl Person {
         }
         // The last answers are still on their way.
         let last = async {
-            while let (false, Ok(frame)) = (asked.is_empty(), self.connection.until(b"43").await) {
-                hear(&frame, &mut asked, &timeline);
+            while let (false, Ok(frame)) = (request.is_empty(), self.connection.until(b"43").await)
+            {
+                receive(&frame, &mut request, &timeline);
             }
         };
         let _given_up = timeout(Duration::from_millis(LAST_MS), last).await;
@@ -210,9 +211,9 @@ impl Person {
 }
 
 /// Notes an acknowledgement, if that is what a packet is.
-fn hear(packet: &str, asked: &mut HashMap<u32, u64>, timeline: &Timeline) {
+fn receive(packet: &str, request: &mut HashMap<u32, u64>, timeline: &Timeline) {
     let number = packet.strip_prefix("43").and_then(|rest| rest.split('[').next());
-    let due_ms = number.and_then(|number| asked.remove(&number.parse::<u32>().ok()?));
+    let due_ms = number.and_then(|number| request.remove(&number.parse::<u32>().ok()?));
     match due_ms {
         Some(due_ms) if packet.contains("\"ok\":true") => timeline.acknowledged(due_ms),
         Some(due_ms) => timeline.note(due_ms, |second| second.refused += 1),
