@@ -71,10 +71,14 @@ fn new_key_of_an_issuer_is_learned_by_every_authenticated_request() {
         wait_for_keys(&server, "success");
         assert_eq!(connect_code(&server, &token(&first)), "ok");
         keys.lock().as_mut().unwrap().push(second.jwk());
-        let asked = Request::post(&server, path, "{}");
+        let requested = Request::post(&server, path, "{}");
         let bearer = format!("Bearer {}", token(&second));
         // The user is known; the key is not.
-        assert_eq!(asked.header("Authorization", &bearer).ask(&server).status / 100, 2, "{path}");
+        assert_eq!(
+            requested.header("Authorization", &bearer).ask(&server).status / 100,
+            2,
+            "{path}"
+        );
         // A key that is in no set is looked for once a minute, and rejected.
         let unknown = token(&PublishedKey::generate("k3", "ES256"));
         assert_eq!(ticket(&server, &unknown).status, 401);
