@@ -126,7 +126,7 @@ fn find_user(installation: &Installation, subject: &str) -> Result<UserId> {
         }
     }
     UserId::parse(subject).ok().with_context(|| {
-        format!("{subject:?} is no address and no user: portcullis user list shows all users")
+        format!("{subject:?} is neither an address nor a user: run portcullis user list")
     })
 }
 
