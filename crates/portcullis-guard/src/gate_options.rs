@@ -2,32 +2,21 @@
 //! Never: a value that is silently put right.
 
 use crate::admission::admission_token::AdmissionKey;
+use crate::admission::origin::WithoutOrigin;
 use crate::admission::polling_binding::PollingBinding;
 use crate::admission::proxy::ProxyRules;
 use crate::authentication::principal::SessionTimeouts;
 use crate::authentication::second_factor::SecondFactorRule;
 use crate::authorization::rules::{ReplayRules, RoleRules};
+use crate::capacity::pools::CapacityOptions;
 use crate::content::cleaner::Malicious;
 use crate::content::markup::formatting::Markup;
 use crate::content::spam::filter::SpamOptions;
 use crate::danger::Danger;
-use crate::limits::capacity::CapacityOptions;
-use crate::limits::rate::{Penalty, Rate};
 use crate::load::machine::LoadState;
+use crate::tables::rate::{Penalty, Rate};
 use crate::tokens::key::{Algorithm, Issuer};
 use portcullis_model::Limit;
-
-/// What a socket without an `Origin` needs to get in.
-///
-/// Browsers always send one (RFC 6455 section 4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WithoutOrigin {
-    /// It is rejected.
-    #[default]
-    Reject,
-    /// A bearer token in the request and no cookie: a native client.
-    Token,
-}
 
 /// What happens to one more connection of a user who has as many as they may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

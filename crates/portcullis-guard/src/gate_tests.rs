@@ -7,10 +7,10 @@ use super::*;
 use crate::authorization::event::Replay;
 use crate::authorization::event::Rule;
 use crate::authorization::rules::{ReplayRules, RoleRules};
+use crate::capacity::pools::CapacityOptions;
 use crate::content::spam::filter::SpamOptions;
-use crate::directory::tables::DirectoryLimits;
-use crate::limits::capacity::CapacityOptions;
-use crate::limits::rate::Rate;
+use crate::directory::space::DirectoryLimits;
+use crate::tables::rate::Rate;
 use crate::tokens::forge::issuers;
 
 fn options() -> GateOptions {

@@ -10,6 +10,7 @@ mod admission; // first stage: connections and requests
 mod authentication; // second stage: from a credential to a principal
 mod authorization; // third stage: from a message to a permit
 mod danger; // options and calls that weaken a stage
+mod capacity; // how many connections there are
 mod limits; // rates, capacities and what counts toward them
 mod load; // the load of the server, and what it rejects then
 mod tables; // tables of a fixed size
@@ -22,6 +23,7 @@ pub use admission::admission_token::{ADMISSION_COOKIE, ADMISSION_LIFE_S, make_ad
 pub use admission::admit::Admission;
 pub use admission::app_origin::is_app_origin;
 pub use admission::handshake::{AdmittedRequest, Cookies, Endpoint, Handshake};
+pub use admission::origin::WithoutOrigin;
 pub use admission::origin::check_origin;
 pub use admission::polling_binding::{FollowUp, PollingBinding, SessionBinding};
 pub use admission::proxy::{ClientScheme, ForwardedHeader, ProxyRules};
@@ -47,6 +49,10 @@ pub use authorization::raw::RawPermit;
 pub use authorization::replay::{Envelope, LooseEnvelope};
 pub use authorization::request::{EventBody, EventRequest};
 pub use authorization::rules::{ReplayRules, RoleRules};
+pub use capacity::client_class::ClientClass;
+pub use capacity::pools::{CapacityOptions, ConnectionSlot, HttpSlot};
+pub use capacity::prefix_usage::PrefixUsage;
+pub use capacity::slots::CapacityCounts;
 pub use content::cleaner::{CleanText, Cleaner, Findings, Malicious};
 pub use content::markup::formatting::Markup;
 pub use content::spam::filter::{SpamAction, SpamOptions, SpamRule};
@@ -61,24 +67,19 @@ pub use directory::rank::{Rank, check_rank};
 pub use directory::revocations::ReserveError;
 pub use directory::room::{Charge, Relation, Room, RoomFacts};
 pub use directory::session::{Session, SessionFacts};
+pub use directory::space::DirectoryLimits;
 pub use directory::space::{Party, Table};
-pub use directory::tables::{Directory, DirectoryLimits};
+pub use directory::tables::Directory;
 pub use directory::user::{LastActivity, User, UserFacts};
 pub use error::GateError;
 pub use gate::Gate;
-pub use gate_options::{GateOptions, WhenUserFull, WithoutOrigin};
+pub use gate_options::{GateOptions, WhenUserFull};
 pub use limits::attempt::{Attempt, RequestCause, Trace, TraceEntry};
-pub use limits::capacity::{CapacityOptions, ConnectionSlot, HttpSlot};
-pub use limits::client_class::ClientClass;
 pub use limits::connection_usage::AddressBuckets;
 pub use limits::explain::LimitState;
 pub use limits::limiter::Limiter;
 pub use limits::login::LoginSource;
 pub use limits::packets::PacketBudget;
-pub use limits::prefix_usage::PrefixUsage;
-pub use limits::rate::{Penalty, Rate, RateError};
-pub use limits::rates::TableUse;
-pub use limits::slots::CapacityCounts;
 pub use limits::tls_class::TlsClass;
 pub use load::machine::{
     LoadChange, LoadMachine, LoadSample, LoadSignal, LoadState, SAMPLE_INTERVAL_MS,
@@ -96,6 +97,8 @@ pub use portcullis_model::RevocationKind;
 pub use portcullis_model::Visibility;
 pub use simulation::Simulation;
 pub use tables::alarm::{TableAlarm, TableLevel};
+pub use tables::buckets::TableUse;
+pub use tables::rate::{Penalty, Rate, RateError};
 pub use tables::shares::{EntryOwner, Owner, ShareError, ShareUse, Shares};
 pub use tokens::jwks::{JwksError, KeySet, read_jwks};
 pub use tokens::key::{Algorithm, Issuer, IssuerKey, KeyStrength};

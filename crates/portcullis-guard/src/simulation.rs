@@ -8,17 +8,18 @@ use std::sync::Arc;
 use portcullis_model::{Denial, Now, UserId};
 
 use crate::admission::admission_token::AdmissionClaims;
-use crate::directory::tables::{Directory, DirectoryLimits};
+use crate::capacity::client_class::ClientClass;
+use crate::directory::space::DirectoryLimits;
+use crate::directory::tables::Directory;
 use crate::error::GateError;
 use crate::gate::Gate;
 use crate::gate_options::GateOptions;
 use crate::limits::attempt::{Attempt, RequestCause, TraceEntry, refused_by};
-use crate::limits::client_class::ClientClass;
 use crate::limits::connection_usage::ConnectionUsage;
 use crate::limits::login::LoginKeys;
 use crate::limits::packets::PacketBudget;
-use crate::limits::rate::Rate;
 use crate::load::machine::LoadState;
+use crate::tables::rate::Rate;
 
 /// What a trace would have come to under some limits.
 pub struct Simulation {

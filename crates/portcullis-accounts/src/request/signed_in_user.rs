@@ -48,7 +48,7 @@ impl SignedInUser {
             Some(live) => Ok(Self {
                 user,
                 session: live.id.clone(),
-                authenticated_unix_s: verified.authenticated_unix_s,
+                authenticated_unix_s: verified.login.authenticated_unix_s,
             }),
             None => Err(Denial::Token(TokenFault::Session)),
         }

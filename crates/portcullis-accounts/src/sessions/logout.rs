@@ -68,7 +68,7 @@ pub(crate) async fn logout_all(
     let verified = logout_token(&request)?;
     let EmptyBody {} = read_json(&request.body, &[])?;
     if verified.own {
-        check_recent(verified.authenticated_unix_s, &request)?;
+        check_recent(verified.login.authenticated_unix_s, &request)?;
         end(&accounts, verified.user.clone(), SessionSelector::All).await?;
     } else {
         // The sessions of another issuer are unknown here: all tokens issued so far are revoked.

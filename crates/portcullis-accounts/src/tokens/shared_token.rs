@@ -134,7 +134,7 @@ mod tests {
         assert_eq!((verified.subject.as_str(), verified.name.as_deref()), ("42", Some("Ann")));
         assert_eq!(verified.roles, Some(vec![String::from("moderator")]));
         assert_eq!(verified.expires_unix_s, now.unix_s() + 60);
-        assert!(verified.second_factor);
+        assert!(verified.login.second_factor);
         let public = Issuer::new("a", "b", IssuerKey::EdDsaPublic(vec![0; 32]));
         assert!(shared_token(&public, &claims, now).unwrap().is_none());
     }

@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 use portcullis_model::{Now, Role, Roles, Secret, UserId};
 
 use crate::admission::handshake::{Endpoint, Handshake};
-use crate::limits::client_class::ClientClass;
+use crate::capacity::client_class::ClientClass;
 
 /// The cookie. `__Host-` pins it to this host (RFC 6265bis section 4.1.3.2).
 pub const ADMISSION_COOKIE: &str = "__Host-adm";

@@ -12,10 +12,10 @@ use crate::admission::origin::Origins;
 use crate::admission::proxy::Proxies;
 use crate::admission::source::Source;
 use crate::authentication::credential::{self, AuthorizationHeader};
+use crate::capacity::client_class::ClientClass;
 use crate::error::GateError;
 use crate::gate_options::GateOptions;
 use crate::limits::attempt::Attempt;
-use crate::limits::client_class::ClientClass;
 use crate::limits::limiter::Limiter;
 
 /// The first stage: which connections and requests are admitted.
@@ -178,11 +178,12 @@ mod tests {
     use portcullis_model::TokenFault;
 
     use super::*;
-    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::capacity::pools::CapacityOptions;
+    use crate::directory::space::DirectoryLimits;
+    use crate::directory::tables::Directory;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
-    use crate::limits::capacity::CapacityOptions;
-    use crate::limits::rate::Rate;
+    use crate::tables::rate::Rate;
 
     const HOST: (&str, &[u8]) = ("Host", b"myapp.com");
     const ORIGIN: (&str, &[u8]) = ("Origin", b"https://myapp.com");

@@ -1,11 +1,16 @@
-//! Which client a request comes from, where proxies forward it.
+//! Where a request comes from: its client, its page and its session.
 //! Never: a header of a peer that is not one of the operator's proxies.
 
 use std::net::IpAddr;
 
+use portcullis_model::Denial;
+
 use crate::admission::admit::Admission;
+use crate::admission::handshake::{AdmittedRequest, Handshake, Line};
+use crate::admission::polling_binding::{SessionBinding, network, prefix};
 use crate::admission::proxy::ClientScheme;
-use crate::limits::address::canonical;
+use crate::admission::source::{Source, without_origin};
+use crate::capacity::address::canonical;
 
 impl Admission {
     /// The address a request counts for: the peer's, or what the operator's own proxies say of it.
@@ -35,5 +40,46 @@ impl Admission {
     #[must_use]
     pub fn is_proxy(&self, peer: IpAddr) -> bool {
         self.proxies.trusts(canonical(peer))
+    }
+
+    /// Where a request comes from, as far as headers tell that no page can choose.
+    #[must_use]
+    pub fn source(&self, ask: &Handshake<'_>) -> Source {
+        if self.options.danger.any_origin {
+            return Source::Attributable;
+        }
+        match ask.line("origin") {
+            Line::One(seen) if self.origins.lists(seen) => Source::Attributable,
+            Line::One(_) | Line::Many => Source::CrossSite,
+            Line::None => without_origin(ask),
+        }
+    }
+
+    /// Rejects what a browser says another site's page has caused, before it costs anything.
+    pub(crate) fn check_source(source: Source, ask: &Handshake<'_>) -> Result<(), Denial> {
+        match (source, ask.line("origin")) {
+            (Source::CrossSite, Line::None) => Err(Denial::CrossSite),
+            (Source::CrossSite, Line::One(_) | Line::Many) => Err(Denial::OriginForbidden),
+            (Source::Unmarked, _) if ask.door.is_socket() => Err(Denial::OriginMissing),
+            (Source::Attributable | Source::Unmarked | Source::Navigation, _) => Ok(()),
+        }
+    }
+
+    /// What a request that passed door 1 is bound to; `channel` names the client's TLS session.
+    pub fn bind(
+        &self,
+        ask: &Handshake<'_>,
+        admitted: &AdmittedRequest,
+        channel: Option<[u8; 16]>,
+    ) -> SessionBinding {
+        let agent = match ask.line("user-agent") {
+            Line::One(agent) => Some(self.limits.rates.key(agent)),
+            Line::None | Line::Many => None,
+        };
+        let prefix = prefix(admitted.client);
+        let network = network(admitted.client);
+        let bearer =
+            admitted.bearer.as_ref().map(|token| self.limits.rates.key(("bearer", token.expose())));
+        SessionBinding { origin: admitted.origin.clone(), prefix, network, agent, channel, bearer }
     }
 }

@@ -7,10 +7,10 @@ use portcullis_model::{Denial, Limit, Now, UserId};
 
 use crate::admission::admission_token::AdmissionClaims;
 use crate::admission::admit::Admission;
-use crate::limits::address::{self, SITE_FACTOR};
+use crate::capacity::address::{self, SITE_FACTOR};
+use crate::capacity::client_class::ClientClass;
 use crate::limits::attempt::{Attempt, RequestCause};
-use crate::limits::client_class::ClientClass;
-use crate::limits::rate_table::RejectionCost;
+use crate::tables::rate_table::RejectionCost;
 
 impl Admission {
     /// Whoever shows that a user logged in there lately is not kept out for its neighbours.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use portcullis_model::Secret;
 
-use crate::limits::capacity::ConnectionSlot;
-use crate::limits::client_class::ClientClass;
+use crate::capacity::client_class::ClientClass;
+use crate::capacity::pools::ConnectionSlot;
 
 /// Which way a request comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

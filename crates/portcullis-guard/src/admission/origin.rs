@@ -10,7 +10,18 @@ use crate::admission::handshake::{Cookies, Endpoint, Handshake, Line};
 use crate::admission::host::is_host;
 use crate::danger::Danger;
 use crate::error::GateError;
-use crate::gate_options::WithoutOrigin;
+
+/// What a socket without an `Origin` needs to get in.
+///
+/// Browsers always send one (RFC 6455 section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WithoutOrigin {
+    /// It is rejected.
+    #[default]
+    Reject,
+    /// A bearer token in the request and no cookie: a native client.
+    Token,
+}
 
 /// The pages that may connect.
 pub(crate) struct Origins {

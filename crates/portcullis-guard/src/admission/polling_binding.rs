@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use portcullis_model::Denial;
 
-use crate::admission::admit::Admission;
-use crate::admission::handshake::{AdmittedRequest, Handshake, Line};
-use crate::limits::address::{Prefix, prefixes};
+use crate::capacity::address::{Prefix, prefixes};
 
 /// What shows that a request from another address comes from the client that opened the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,20 +35,20 @@ impl PollingBinding {
 /// Who opened a session: page, address, program, TLS session. 88 bytes and the origin.
 #[derive(Clone)]
 pub struct SessionBinding {
-    origin: Option<Arc<str>>,
-    prefix: Prefix,
-    network: Network,
+    pub(crate) origin: Option<Arc<str>>,
+    pub(crate) prefix: Prefix,
+    pub(crate) network: Network,
     /// A hash under a secret of this process; `None` when the header was missing.
-    agent: Option<u64>,
+    pub(crate) agent: Option<u64>,
     /// The name of the TLS session; `None` in plain text and behind a proxy that ends TLS.
-    channel: Option<[u8; 16]>,
+    pub(crate) channel: Option<[u8; 16]>,
     /// A hash of the token in `Authorization`, under the same secret.
-    bearer: Option<u64>,
+    pub(crate) bearer: Option<u64>,
 }
 
 /// An IPv4 /24, or an IPv6 /48.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Network {
+pub(crate) enum Network {
     V4([u8; 3]),
     V6([u8; 6]),
 }
@@ -113,27 +111,7 @@ impl SessionBinding {
     }
 }
 
-impl Admission {
-    /// What a request that passed door 1 is bound to; `channel` names the client's TLS session.
-    pub fn bind(
-        &self,
-        ask: &Handshake<'_>,
-        admitted: &AdmittedRequest,
-        channel: Option<[u8; 16]>,
-    ) -> SessionBinding {
-        let agent = match ask.line("user-agent") {
-            Line::One(agent) => Some(self.limits.rates.key(agent)),
-            Line::None | Line::Many => None,
-        };
-        let prefix = prefix(admitted.client);
-        let network = network(admitted.client);
-        let bearer =
-            admitted.bearer.as_ref().map(|token| self.limits.rates.key(("bearer", token.expose())));
-        SessionBinding { origin: admitted.origin.clone(), prefix, network, agent, channel, bearer }
-    }
-}
-
-fn network(client: IpAddr) -> Network {
+pub(crate) fn network(client: IpAddr) -> Network {
     match client.to_canonical() {
         IpAddr::V4(address) => {
             let [a, b, c, _] = address.octets();
@@ -146,7 +124,7 @@ fn network(client: IpAddr) -> Network {
     }
 }
 
-fn prefix(client: IpAddr) -> Prefix {
+pub(crate) fn prefix(client: IpAddr) -> Prefix {
     prefixes(client).0
 }
 

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::capacity::address::canonical;
 use crate::error::GateError;
-use crate::limits::address::canonical;
 
 /// Hops looked at, from the nearest on; a longer chain of own proxies is a mistake.
 const HOPS_MAX: usize = 16;

@@ -43,10 +43,11 @@ mod tests {
 
     use super::*;
     use crate::admission::handshake::Endpoint;
-    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::directory::space::DirectoryLimits;
+    use crate::directory::tables::Directory;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
-    use crate::limits::rate::Rate;
+    use crate::tables::rate::Rate;
 
     type Headers<'a> = &'a [(&'a str, &'a [u8])];
 

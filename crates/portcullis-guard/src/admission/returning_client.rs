@@ -8,8 +8,8 @@ use portcullis_model::{Limit, Now, Roles, Secret, UserId};
 use crate::admission::admission_token::{self, AdmissionClaims};
 use crate::admission::admit::Admission;
 use crate::admission::handshake::{Handshake, Line};
-use crate::limits::client_class::ClientClass;
-use crate::limits::rate::Rate;
+use crate::capacity::client_class::ClientClass;
+use crate::tables::rate::Rate;
 
 impl Admission {
     /// An admission for a user who has just logged in: the value of [`ADMISSION_COOKIE`], or of the

@@ -1,9 +1,6 @@
 //! Tells requests that a page of another site may have caused from all others.
 //! Never: a permission; `origin.rs` decides which pages may connect.
 
-use portcullis_model::Denial;
-
-use crate::admission::admit::Admission;
 use crate::admission::handshake::{Endpoint, Handshake, Line};
 
 /// What a request's headers say about the page that caused it.
@@ -27,32 +24,7 @@ pub enum Source {
 const SIMPLE_TYPES: [&[u8]; 3] =
     [b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain"];
 
-impl Admission {
-    /// Where a request comes from, as far as headers tell that no page can choose.
-    #[must_use]
-    pub fn source(&self, ask: &Handshake<'_>) -> Source {
-        if self.options.danger.any_origin {
-            return Source::Attributable;
-        }
-        match ask.line("origin") {
-            Line::One(seen) if self.origins.lists(seen) => Source::Attributable,
-            Line::One(_) | Line::Many => Source::CrossSite,
-            Line::None => without_origin(ask),
-        }
-    }
-
-    /// Rejects what a browser says another site's page has caused, before it costs anything.
-    pub(crate) fn check_source(source: Source, ask: &Handshake<'_>) -> Result<(), Denial> {
-        match (source, ask.line("origin")) {
-            (Source::CrossSite, Line::None) => Err(Denial::CrossSite),
-            (Source::CrossSite, Line::One(_) | Line::Many) => Err(Denial::OriginForbidden),
-            (Source::Unmarked, _) if ask.door.is_socket() => Err(Denial::OriginMissing),
-            (Source::Attributable | Source::Unmarked | Source::Navigation, _) => Ok(()),
-        }
-    }
-}
-
-fn without_origin(ask: &Handshake<'_>) -> Source {
+pub(crate) fn without_origin(ask: &Handshake<'_>) -> Source {
     match ask.line("sec-fetch-site") {
         // `none` is the user: an address that was typed, a bookmark.
         Line::One(b"same-origin" | b"none") => Source::Attributable,
@@ -92,13 +64,14 @@ mod tests {
     use std::net::IpAddr;
     use std::sync::Arc;
 
-    use portcullis_model::Now;
+    use portcullis_model::{Denial, Now};
 
     use super::*;
-    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::directory::space::DirectoryLimits;
+    use crate::directory::tables::Directory;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
-    use crate::limits::rate::Rate;
+    use crate::tables::rate::Rate;
 
     type Headers<'a> = &'a [(&'a str, &'a [u8])];
 

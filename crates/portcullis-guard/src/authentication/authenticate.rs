@@ -179,7 +179,7 @@ impl Authentication {
             return Err(Denial::Token(TokenFault::Claims));
         }
         self.check_external_factor(&verified)?;
-        if self.options.proof_required && !verified.own && verified.bound.is_none() {
+        if self.options.proof_required && !verified.own && verified.keys.bound.is_none() {
             let key = principal.key().ok_or(Denial::Token(TokenFault::Proof))?;
             self.hold_for_key(token, &verified, &key, now)?;
         }
@@ -223,7 +223,7 @@ impl Authentication {
         match session {
             Some(session) if session.is_live(now) && session.user == verified.user => {
                 // The user has proved anew who they are: tokens from before may be copies.
-                if session.has_replaced(verified.generation) {
+                if session.has_replaced(verified.login.generation) {
                     return Err(Denial::Token(TokenFault::Revoked));
                 }
                 Ok(Some(session))
@@ -260,7 +260,8 @@ mod tests {
 
     use super::*;
     use crate::authentication::credential::Credential;
-    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::directory::space::DirectoryLimits;
+    use crate::directory::tables::Directory;
     use crate::directory::user::UserFacts;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
@@ -488,7 +489,7 @@ mod tests {
     fn ten_strikes_in_a_minute_end_a_connection() {
         let gate = gate();
         let caller = crate::Caller::new(gate.authenticate(verified(&gate), now()).unwrap(), "n");
-        let strikes: Vec<_> = (0..10).map(|_| caller.strike(now())).collect();
+        let strikes: Vec<_> = (0..10).map(|_| caller.count_violation(now())).collect();
         assert_eq!(strikes.iter().position(|used| *used), Some(9));
     }
 }

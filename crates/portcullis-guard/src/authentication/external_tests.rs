@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::directory::room::RoomFacts;
-use crate::directory::tables::{Directory, DirectoryLimits};
+use crate::directory::space::DirectoryLimits;
+use crate::directory::tables::Directory;
 use crate::directory::user::UserFacts;
 use crate::gate::Gate;
 use crate::gate_options::GateOptions;

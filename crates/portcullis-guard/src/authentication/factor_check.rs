@@ -29,7 +29,7 @@ impl Authentication {
     /// # Errors
     /// [`Denial::SecondFactor`].
     pub fn check_external_factor(&self, verified: &VerifiedCredential) -> Result<(), Denial> {
-        let shown = verified.own || verified.second_factor;
+        let shown = verified.own || verified.login.second_factor;
         let needed = self.options.second_factor == SecondFactorRule::All;
         if needed && !shown { Err(Denial::SecondFactor("issuer")) } else { Ok(()) }
     }
@@ -40,7 +40,7 @@ impl Authentication {
     /// wherever the role was granted. Each connection has the factor of its own token, so a stolen
     /// password gains nothing when the user signs in with two factors elsewhere.
     pub(crate) fn withheld_from(&self, verified: &VerifiedCredential) -> Roles {
-        if verified.own || verified.second_factor {
+        if verified.own || verified.login.second_factor {
             return Roles::NONE;
         }
         match self.options.second_factor {

@@ -104,10 +104,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::directory::space::DirectoryLimits;
+    use crate::directory::tables::Directory;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
-    use crate::limits::rate::Rate;
+    use crate::tables::rate::Rate;
     use crate::tokens::forge::*;
 
     fn gate(options: GateOptions) -> Gate {

@@ -11,7 +11,7 @@ use crate::directory::authority::{Authority, RevocationName};
 use crate::directory::session::Session;
 use crate::directory::user::{LastActivity, User, UserSlot};
 use crate::limits::connection_usage::{AddressBuckets, ConnectionUsage};
-use crate::limits::rate::{Gcra, Rate};
+use crate::tables::rate::{Gcra, Rate};
 use crate::tokens::token::{Tokens, VerifiedCredential};
 
 /// Violations after which a connection ends: ten in a minute.
@@ -133,9 +133,9 @@ impl Principal {
             proof,
             lease,
             name: verified.session.map(String::into_boxed_str),
-            key: RefCell::new(verified.proven_key.map(Vec::into_boxed_slice)),
-            authenticated_unix_s: Cell::new(verified.authenticated_unix_s),
-            generation: Cell::new(verified.generation),
+            key: RefCell::new(verified.keys.proven.map(Vec::into_boxed_slice)),
+            authenticated_unix_s: Cell::new(verified.login.authenticated_unix_s),
+            generation: Cell::new(verified.login.generation),
             expires_unix_s: Cell::new(verified.expires_unix_s),
             opened_ms: now.monotonic_ms,
             active_ms: Cell::new(now.monotonic_ms),
@@ -217,10 +217,10 @@ impl Principal {
             self.expires_unix_s.set(verified.expires_unix_s);
         }
         self.expires_unix_s.set(verified.expires_unix_s.max(self.expires_unix_s.get()));
-        if verified.authenticated_unix_s.is_some() {
-            self.authenticated_unix_s.set(verified.authenticated_unix_s);
+        if verified.login.authenticated_unix_s.is_some() {
+            self.authenticated_unix_s.set(verified.login.authenticated_unix_s);
         }
-        self.generation.set(verified.generation);
+        self.generation.set(verified.login.generation);
         *self.lease.borrow_mut() = Arc::new(self.proof.lease(CredentialMarks::new(verified)));
         self.touch(now);
     }

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::directory::session::SessionFacts;
-use crate::directory::tables::{Directory, DirectoryLimits};
+use crate::directory::space::DirectoryLimits;
+use crate::directory::tables::Directory;
 use crate::directory::user::UserFacts;
 use crate::gate::Gate;
 use crate::gate_options::GateOptions;

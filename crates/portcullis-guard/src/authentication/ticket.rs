@@ -11,8 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_model::{Denial, Now, TokenFault, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::rate::Rate;
 use crate::tables::once_table::{OnceError, OnceTable};
+use crate::tables::rate::Rate;
 use crate::tables::shares::{Owner, ShareUse, Shares};
 use crate::tokens::token::VerifiedCredential;
 
@@ -180,14 +180,14 @@ impl TicketClaims {
             name: verified.name.clone(),
             iat: verified.issued_unix_s,
             exp: verified.expires_unix_s,
-            auth_time: verified.authenticated_unix_s,
-            r#gen: verified.generation,
+            auth_time: verified.login.authenticated_unix_s,
+            r#gen: verified.login.generation,
             sid: verified.session.clone(),
             jti: verified.token.clone(),
             roles: verified.roles.clone(),
-            second_factor: verified.second_factor,
-            jkt: verified.bound.clone(),
-            key: verified.proven_key.clone(),
+            second_factor: verified.login.second_factor,
+            jkt: verified.keys.bound.clone(),
+            key: verified.keys.proven.clone(),
             mark: verified.mark,
         }
     }

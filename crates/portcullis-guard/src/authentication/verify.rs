@@ -37,7 +37,7 @@ impl Authentication {
         };
         self.limits.count_user_signature(&verified.user, now)?;
         // A bound token without proof is a stolen one until shown otherwise (RFC 9449 section 7.2).
-        match verified.bound {
+        match verified.keys.bound {
             Some(_) => Err(Denial::Token(TokenFault::Bound)),
             None => Ok(verified),
         }
@@ -101,7 +101,7 @@ impl Authentication {
         self.limits.count_user_signature(&verified.user, now)?;
         let proof = self.check_proof(ask, now)?;
         let owner = EntryOwner::User(&verified.user);
-        match &verified.bound {
+        match &verified.keys.bound {
             Some(jkt) if is_bound_to(jkt, proof.claimed_key()) => {}
             None if self.options.proof_required && !verified.own => {
                 self.hold_for_key(token, &verified, proof.claimed_key(), now)?;

@@ -118,8 +118,8 @@ mod tests {
 
     use super::*;
     use crate::directory::room::RoomFacts;
+    use crate::directory::space::DirectoryLimits;
     use crate::directory::space::Party;
-    use crate::directory::tables::DirectoryLimits;
     use crate::directory::user::UserFacts;
 
     /// Rooms `open` and `closed` of `olga`, with `mia` in both, `ina` asked in and `bea` kept out;

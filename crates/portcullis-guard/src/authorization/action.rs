@@ -2,7 +2,7 @@
 //! Never: a decision; the table is for operators.
 
 use crate::authorization::event::{Access, Replay};
-use crate::limits::rate::Rate;
+use crate::tables::rate::Rate;
 
 /// A declared event and who may send it: one row of the table of permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,10 +17,10 @@ use crate::directory::tables::Directory;
 use crate::error::GateError;
 use crate::gate_options::GateOptions;
 use crate::limits::limiter::Limiter;
-use crate::limits::rate::Rate;
 use crate::payload::attachment;
 use crate::payload::schema;
 use crate::payload::sealed::FieldSealer;
+use crate::tables::rate::Rate;
 
 /// The third stage: from a message to a permit.
 pub struct Authorization {
@@ -214,12 +214,13 @@ mod tests {
     use crate::authorization::replay::LooseEnvelope;
     use crate::content::cleaner::{CleanText, Cleaner};
     use crate::directory::room::RoomFacts;
-    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::directory::space::DirectoryLimits;
+    use crate::directory::tables::Directory;
     use crate::directory::user::UserFacts;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
-    use crate::limits::rate::Rate;
     use crate::payload::field;
+    use crate::tables::rate::Rate;
     use crate::tokens::token::VerifiedCredential;
     use portcullis_model::Visibility;
 

@@ -161,10 +161,11 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::directory::space::DirectoryLimits;
+    use crate::directory::tables::Directory;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
-    use crate::limits::rate::Rate;
+    use crate::tables::rate::Rate;
 
     macro_rules! event {
         ($type:ident, $name:expr, $size:expr, $rate:expr) => {
@@ -244,7 +245,7 @@ mod tests {
     payload!(Inner, deep: Vec<Matched>, Rule {
         fields: &["deep", "image"], attachments_max: 1, ..Rule::DEFAULT
     });
-    payload!(Unnamed, any: std::collections::HashMap<String, u8>, Rule {
+    payload!(UntypedEvent, any: std::collections::HashMap<String, u8>, Rule {
         fields: &["any", "price"], ..Rule::DEFAULT
     });
     payload!(OtherRole, item: u8, Rule { access: Access::Role(Role::Custom(3)), ..Rule::DEFAULT });
@@ -262,7 +263,7 @@ mod tests {
         let misspelled = seen(gate.declare::<Misspelled>("/c").map(drop));
         assert!(misspelled.contains("\"itme\""), "{misspelled}");
         assert_eq!(seen(gate.declare::<Inner>("/d").map(drop)), "");
-        assert_eq!(seen(gate.declare::<Unnamed>("/e").map(drop)), "");
+        assert_eq!(seen(gate.declare::<UntypedEvent>("/e").map(drop)), "");
         let role = seen(gate.declare::<OtherRole>("/f").map(drop));
         assert!(role.contains("RoleTable::define"), "{role}");
     }

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::authorization::access::Allowed;
 use crate::content::cleaner::Cleaner;
-use crate::limits::rate::Rate;
 use crate::load::machine::LoadState;
+use crate::tables::rate::Rate;
 
 /// An event a client may send; the type is its payload.
 ///

@@ -11,7 +11,7 @@ use crate::authorization::authorize::Authorization;
 use crate::authorization::event::{Event, Rule};
 use crate::authorization::request::EventRequest;
 use crate::error::GateError;
-use crate::payload::open_type::inspect;
+use crate::payload::inspect::inspect;
 use crate::payload::schema;
 use crate::payload::sealed::{Sealables, SealedPlace, collect, mark};
 

@@ -3,25 +3,23 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
 use std::sync::Arc;
 
-use portcullis_model::{RoomId, UserId, Visibility};
+use portcullis_model::{RoomId, UserId};
 
 use crate::directory::room::Room;
-use crate::directory::tables::Directory;
 
 /// How many rooms of one owner are listed before rooms of other owners have their turn.
 const ROOMS_PER_TURN: usize = 3;
 /// Most public rooms looked at for one request; at most about 1 ms.
-const LOOKED_AT_MAX: usize = 5_000;
+pub(crate) const LOOKED_AT_MAX: usize = 5_000;
 
 /// Where a room stands among public rooms.
 ///
 /// The turn first: an owner's three most active rooms are in turn 0, the next three in turn 1. So
 /// the other rooms of an owner of many come after the first ones of all owners.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Position {
+pub(crate) struct Position {
     turn: usize,
     active_minute: Reverse<i64>,
     id: RoomId,
@@ -30,7 +28,7 @@ struct Position {
 /// An index of public rooms; worst-case memory 250 bytes a room.
 #[derive(Default)]
 pub(crate) struct RoomIndex {
-    listed: BTreeMap<Position, Arc<Room>>,
+    pub(crate) listed: BTreeMap<Position, Arc<Room>>,
     owners: HashMap<UserId, Vec<Entry>>,
 }
 
@@ -88,10 +86,10 @@ fn position(rank: usize, active_minute: Reverse<i64>, id: &RoomId) -> Position {
 
 /// Where a page of the list ended; a client sends it back to read the next page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoomCursor(Place);
+pub struct RoomCursor(pub(crate) Place);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     /// Among the rooms that the user is a member of.
     Own(Reverse<i64>, RoomId),
     /// Among the public rooms.
@@ -158,101 +156,20 @@ pub struct RoomPage {
 }
 
 impl RoomQuery<'_> {
-    fn matches(&self, room: &Room) -> bool {
+    pub(crate) fn matches(&self, room: &Room) -> bool {
         self.search.is_none_or(|search| room.name_contains(search))
-    }
-}
-
-impl Directory {
-    /// A page of the rooms that a user can see: first the user's own, then public ones, each by
-    /// newest activity.
-    ///
-    /// A search looks at a bounded number of rooms a page, so a page can be short, or empty, and
-    /// name a next one. A room that becomes active while a client pages moves to the front.
-    #[must_use]
-    pub fn list_rooms(&self, query: &RoomQuery<'_>) -> RoomPage {
-        let mut page = RoomPage::default();
-        let start = match query.after.map(|cursor| &cursor.0) {
-            Some(Place::Public(position)) => Bound::Excluded(position.clone()),
-            Some(Place::PublicStart) => Bound::Unbounded,
-            Some(Place::Own(minute, id)) => {
-                self.list_own(query, Some((*minute, id)), &mut page);
-                Bound::Unbounded
-            }
-            None => {
-                self.list_own(query, None, &mut page);
-                Bound::Unbounded
-            }
-        };
-        if page.next.is_none() {
-            self.list_public(query, start, &mut page);
-        }
-        page
-    }
-
-    fn list_own(
-        &self,
-        query: &RoomQuery<'_>,
-        after: Option<(Reverse<i64>, &RoomId)>,
-        page: &mut RoomPage,
-    ) {
-        let rooms = self.rooms_of(query.user).into_iter().filter(|room| query.matches(room));
-        let mut own: Vec<_> = rooms
-            .map(|room| (Reverse(room.active_minute()), room))
-            .filter(|(minute, room)| after.is_none_or(|after| (*minute, &room.id) > after))
-            .collect();
-        own.sort_unstable_by(|one, other| (one.0, &one.1.id).cmp(&(other.0, &other.1.id)));
-        let more = own.len() > query.limit;
-        own.truncate(query.limit);
-        if let (true, Some((minute, room))) = (more, own.last()) {
-            page.next = Some(RoomCursor(Place::Own(*minute, room.id.clone())));
-        }
-        page.rooms = own.into_iter().map(|(_, room)| room).collect();
-    }
-
-    fn list_public(&self, query: &RoomQuery<'_>, start: Bound<Position>, page: &mut RoomPage) {
-        let index = self.public.read();
-        let mut rest = index.listed.range((start.clone(), Bound::Unbounded)).peekable();
-        if page.rooms.len() >= query.limit {
-            let begins = matches!(start, Bound::Unbounded) && rest.peek().is_some();
-            page.next = begins.then_some(RoomCursor(Place::PublicStart));
-            return;
-        }
-        let mut looked_at = 0;
-        while let Some((position, room)) = rest.next() {
-            looked_at += 1;
-            if !room.is_member(query.user) && query.matches(room) {
-                page.rooms.push(Arc::clone(room));
-            }
-            let is_full = page.rooms.len() >= query.limit || looked_at >= LOOKED_AT_MAX;
-            if is_full && rest.peek().is_some() {
-                page.next = Some(RoomCursor(Place::Public(position.clone())));
-            }
-            if is_full {
-                return;
-            }
-        }
-    }
-
-    /// Records that a message was sent in a room, or that the room was created.
-    pub fn note_activity(&self, id: &RoomId, unix_ms: i64) {
-        let Some(room) = self.room(id) else { return };
-        if room.note_activity(unix_ms) {
-            // The lock of all changes: the room could be removed meanwhile.
-            let _sizes = self.sizes.lock();
-            if room.visibility() == Visibility::Public && !room.is_ended() {
-                self.public.write().put(&room.owner(), &room);
-            }
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use portcullis_model::Visibility;
+
     use super::*;
     use crate::directory::room::{Charge, RoomFacts};
+    use crate::directory::space::DirectoryLimits;
     use crate::directory::space::Party;
-    use crate::directory::tables::DirectoryLimits;
+    use crate::directory::tables::Directory;
 
     fn user(id: &str) -> UserId {
         UserId::parse(id).unwrap()

@@ -14,3 +14,5 @@ pub(crate) mod display_name; // names of users of other issuers
 pub(crate) mod look_alike; // which names look alike
 pub(crate) mod authority; // what is revoked, and how fresh that knowledge is
 pub(crate) mod revocations; // the revoked tokens and sessions
+pub(crate) mod queries; // names that look alike, and space in tables
+pub(crate) mod list_query; // the list of rooms, page by page

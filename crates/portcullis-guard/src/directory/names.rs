@@ -6,17 +6,16 @@ use std::collections::HashMap;
 use portcullis_model::UserId;
 
 use crate::directory::display_name::skeleton;
-use crate::directory::look_alike::{is_look_alike, looks};
-use crate::directory::tables::Directory;
+use crate::directory::look_alike::looks;
 use crate::directory::user::{User, UserFacts};
 
 /// Names by skeleton; worst-case memory 200 bytes for an own user, 600 for another.
 #[derive(Default)]
 pub(crate) struct NameIndex {
     /// The own users whose names have this skeleton, with their names.
-    own: HashMap<String, Vec<(UserId, Box<str>)>>,
+    pub(crate) own: HashMap<String, Vec<(UserId, Box<str>)>>,
     /// The users of other issuers, under each look of their names.
-    external: HashMap<String, Vec<UserId>>,
+    pub(crate) external: HashMap<String, Vec<UserId>>,
 }
 
 impl NameIndex {
@@ -60,40 +59,11 @@ impl NameIndex {
     }
 }
 
-impl Directory {
-    /// Whether a name of another issuer's user looks like the name of an own user.
-    #[must_use]
-    pub fn looks_like_own_name(&self, name: &str) -> bool {
-        let names = self.names.read();
-        looks(name).iter().any(|look| names.own.contains_key(look))
-    }
-
-    /// Whether an own user, other than this one, has a name that could be taken for this name.
-    #[must_use]
-    pub fn has_own_look_alike(&self, name: &str, except: Option<&UserId>) -> bool {
-        let names = self.names.read();
-        let own = names.own.get(&skeleton(name)).into_iter().flatten();
-        let mut others = own.filter(|(id, _)| Some(id) != except);
-        others.any(|(_, other)| is_look_alike(name, other))
-    }
-
-    /// Whether another issuer vouches for a user.
-    #[must_use]
-    pub fn is_external(&self, user: &UserId) -> bool {
-        self.user(user).is_some_and(|user| user.external)
-    }
-
-    /// The users of other issuers whose names look like this name of an own user.
-    #[must_use]
-    pub fn external_users_like(&self, name: &str) -> Vec<UserId> {
-        self.names.read().external.get(&skeleton(name)).cloned().unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::tables::DirectoryLimits;
+    use crate::directory::space::DirectoryLimits;
+    use crate::directory::tables::Directory;
 
     #[test]
     fn names_are_found_by_their_look_and_follow_changes() {

@@ -63,7 +63,7 @@ mod tests {
     use portcullis_model::{Now, UserId};
 
     use super::*;
-    use crate::directory::tables::DirectoryLimits;
+    use crate::directory::space::DirectoryLimits;
     use crate::directory::user::UserFacts;
 
     fn facts(id: &str, ends_unix_ms: i64) -> SessionFacts {

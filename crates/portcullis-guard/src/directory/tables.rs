@@ -12,38 +12,9 @@ use crate::directory::list::RoomIndex;
 use crate::directory::names::NameIndex;
 use crate::directory::room::{Charge, Room, RoomFacts, Standing};
 use crate::directory::session::Session;
-use crate::directory::space::{Party, Sizes, Table};
+use crate::directory::space::{DirectoryLimits, Party, Sizes, Table};
 use crate::directory::user::{User, UserFacts};
 use crate::tables::striped::Striped;
-
-/// How much the directory holds before it rejects what is new; see [`Directory::check_space`].
-///
-/// What is committed is in force beyond these limits too: rows that were stored under larger
-/// limits, or beside the server. Worst-case memory: 750 bytes a user, 1,050 a room, 170 a
-/// membership, which is kept from both ends, and 300 a session: 150 + 53 + 170 + 150 MB with the
-/// defaults; and 60 bytes for each user watching a room. Invitations and bars count as memberships.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DirectoryLimits {
-    /// Users known.
-    pub users_max: usize,
-    /// Rooms there are.
-    pub rooms_max: usize,
-    /// Pairs of room and member.
-    pub memberships_max: usize,
-    /// Sessions of our own.
-    pub sessions_max: usize,
-}
-
-impl Default for DirectoryLimits {
-    fn default() -> Self {
-        Self {
-            users_max: 200_000,
-            rooms_max: 50_000,
-            memberships_max: 1_000_000,
-            sessions_max: 500_000,
-        }
-    }
-}
 
 /// What one user belongs to.
 #[derive(Default)]

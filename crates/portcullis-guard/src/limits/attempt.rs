@@ -7,7 +7,7 @@ use std::sync::Arc;
 use portcullis_model::{Denial, Now};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::client_class::ClientClass;
+use crate::capacity::client_class::ClientClass;
 
 /// One thing that was counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 
-use crate::limits::address::SITE_FACTOR;
-use crate::limits::rate::{Gcra, Rate};
+use crate::capacity::address::SITE_FACTOR;
+use crate::tables::rate::{Gcra, Rate};
 
 /// The buckets of a connection's address, found once.
 #[derive(Debug, Clone, Copy, Default)]

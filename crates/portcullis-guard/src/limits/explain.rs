@@ -5,12 +5,12 @@ use std::net::IpAddr;
 
 use portcullis_model::{Limit, LimitKey, Now, UserId};
 
+use crate::capacity::address::{self, SITE_FACTOR};
+use crate::capacity::prefix_usage::PrefixUsage;
 use crate::gate_options::GateOptions;
-use crate::limits::address::{self, SITE_FACTOR};
 use crate::limits::attempt::Attempt;
 use crate::limits::limiter::Limiter;
-use crate::limits::prefix_usage::PrefixUsage;
-use crate::limits::rate::Rate;
+use crate::tables::rate::Rate;
 
 /// How far a limit is used up for one address, user or all.
 #[derive(Debug, Clone, PartialEq, Eq)]

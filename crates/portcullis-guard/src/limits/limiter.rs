@@ -7,18 +7,18 @@ use std::sync::{Arc, OnceLock};
 
 use portcullis_model::{Denial, Limit, Now, UserId};
 
+use crate::capacity::address;
+use crate::capacity::client_class::ClientClass;
+use crate::capacity::pools::{Capacity, ConnectionSlot, HttpSlot};
+use crate::capacity::slots::CapacityCounts;
 use crate::error::GateError;
 use crate::gate_options::GateOptions;
-use crate::limits::address;
 use crate::limits::attempt::{Attempt, Trace};
-use crate::limits::capacity::{Capacity, ConnectionSlot, HttpSlot};
-use crate::limits::client_class::ClientClass;
 use crate::limits::connection_usage::AddressBuckets;
 use crate::limits::observe::ObservedLimits;
-use crate::limits::rate::Rate;
-use crate::limits::rates::{Rates, TableUse};
-use crate::limits::slots::CapacityCounts;
 use crate::load::current::CurrentLoad;
+use crate::tables::buckets::{Rates, TableUse};
+use crate::tables::rate::Rate;
 use crate::tables::shares::{EntryOwner, Owner};
 
 /// Rates, capacities and the load of the server: what each client may take.

@@ -3,11 +3,11 @@
 
 use portcullis_model::{Denial, Limit, Now, ShedKind};
 
+use crate::capacity::client_class::ClientClass;
 use crate::limits::attempt::Attempt;
-use crate::limits::client_class::ClientClass;
 use crate::limits::limiter::Limiter;
-use crate::limits::rate::Rate;
 use crate::load::machine::LoadState;
+use crate::tables::rate::Rate;
 
 /// Rate of all logins from [`LoadState::Shedding`] on.
 const LOGIN_SHEDDING: Rate = Rate::per(5, 1_000);
@@ -174,7 +174,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::directory::space::DirectoryLimits;
+    use crate::directory::tables::Directory;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
     use crate::load::current::RETURNING_RATE_MAX as LEVEL_MAX;

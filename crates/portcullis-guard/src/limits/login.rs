@@ -7,7 +7,7 @@ use portcullis_model::{Denial, Limit, Now, UserId};
 
 use crate::limits::attempt::Attempt;
 use crate::limits::limiter::Limiter;
-use crate::limits::rate::Rate;
+use crate::tables::rate::Rate;
 
 /// Where an attempt to prove a secret comes from, as far as the account is concerned.
 ///
@@ -217,7 +217,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::directory::space::DirectoryLimits;
+    use crate::directory::tables::Directory;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
 

@@ -6,7 +6,7 @@ use portcullis_model::{Denial, Limit, Now, UserId};
 use crate::limits::attempt::Attempt;
 use crate::limits::connection_usage::ConnectionUsage;
 use crate::limits::limiter::Limiter;
-use crate::limits::rate::Rate;
+use crate::tables::rate::Rate;
 
 impl Limiter {
     /// Takes one event from every bucket, also when an earlier one is used up: none is a shelter.

@@ -3,21 +3,13 @@
 
 pub(crate) mod limiter; // the operator's limits: taken, observed, explained, lifted
 pub(crate) mod explain; // the operator's look at them
-pub(crate) mod rate; // GCRA: so many in so long
-pub(crate) mod rates; // which bucket a limit takes from
-pub(crate) mod rate_table; // buckets by key, in a table of fixed size
 pub(crate) mod attempt; // what limits count, as it can be written down
 pub(crate) mod refund; // connections, and how many there can be
 pub(crate) mod login; // how often somebody may try to log in
 pub(crate) mod observe; // which of them only count
-pub(crate) mod address; // which address, and its prefix
-pub(crate) mod capacity; // connections, and how many there can be
-pub(crate) mod slots; // connection slots that release themselves
 pub(crate) mod tls_class; // TLS handshakes, and whose count together
 pub(crate) mod messages; // events and bytes
 pub(crate) mod packets; // namespaces and signature checks
 pub(crate) mod connection_usage; // what one connection has used
 pub(crate) mod load_limits; // limits by the load of the server
 pub(crate) mod trace; // the trace of what limits count
-pub(crate) mod client_class; // unauthenticated, returning, administrator
-pub(crate) mod prefix_usage; // what an address prefix holds

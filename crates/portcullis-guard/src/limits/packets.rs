@@ -10,7 +10,7 @@ use portcullis_model::{Denial, Limit, Now, UserId};
 
 use crate::limits::attempt::Attempt;
 use crate::limits::limiter::Limiter;
-use crate::limits::rate::Gcra;
+use crate::tables::rate::Gcra;
 
 /// What one connection has used of its packet limits: 32 bytes, no lock, no table.
 ///

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 
 use portcullis_model::{Denial, Limit, Now};
 
-use crate::limits::address;
+use crate::capacity::address;
+use crate::capacity::client_class::ClientClass;
+use crate::capacity::pools::ConnectionSlot;
 use crate::limits::attempt::Attempt;
-use crate::limits::capacity::ConnectionSlot;
-use crate::limits::client_class::ClientClass;
 use crate::limits::limiter::Limiter;
-use crate::limits::rate_table::RejectionCost;
+use crate::tables::rate_table::RejectionCost;
 
 /// How many times the rate of an address its proven log-ins may reach. Each costs a password hash.
 const PROVEN_FACTOR: u32 = 10;
@@ -91,7 +91,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::directory::space::DirectoryLimits;
+    use crate::directory::tables::Directory;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
     use crate::limits::login::LoginSource;

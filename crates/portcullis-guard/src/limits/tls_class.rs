@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use portcullis_model::{Denial, Limit, Now};
 
-use crate::limits::address;
+use crate::capacity::address;
+use crate::capacity::pools::NEIGHBOURS_FACTOR;
 use crate::limits::attempt::Attempt;
-use crate::limits::capacity::NEIGHBOURS_FACTOR;
 use crate::limits::limiter::Limiter;
-use crate::limits::rate::Rate;
-use crate::limits::rate_table::RejectionCost;
 use crate::load::machine::LoadState;
+use crate::tables::rate::Rate;
+use crate::tables::rate_table::RejectionCost;
 
 /// Those who come too often share this part of what all may.
 const OFTEN_PART: u32 = 2;
@@ -103,7 +103,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::directory::tables::{Directory, DirectoryLimits};
+    use crate::directory::space::DirectoryLimits;
+    use crate::directory::tables::Directory;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
 

@@ -317,7 +317,7 @@ mod tests {
     /// Shows the same look for so long; gives the states on the way.
     fn play(machine: &mut LoadMachine, look: &LoadSample, from_ms: u64, ms: u64) -> Vec<LoadState> {
         let ticks = (from_ms..from_ms + ms).step_by(SAMPLE_INTERVAL_MS as usize);
-        ticks.filter_map(|now_ms| machine.tick(look, now_ms).map(|change| change.to)).collect()
+        ticks.filter_map(|now_ms| machine.evaluate(look, now_ms).map(|change| change.to)).collect()
     }
 
     #[test]
@@ -378,10 +378,10 @@ mod tests {
     fn one_look_is_no_reason_and_two_are() {
         let mut machine = LoadMachine::new(0.5);
         let full = look(LoadSignal::Memory, 95.0);
-        assert_eq!(machine.tick(&full, 0), None);
-        assert_eq!(machine.tick(&LoadSample::default(), 250), None);
-        assert_eq!(machine.tick(&full, 500), None);
-        let change = machine.tick(&full, 750).unwrap();
+        assert_eq!(machine.evaluate(&full, 0), None);
+        assert_eq!(machine.evaluate(&LoadSample::default(), 250), None);
+        assert_eq!(machine.evaluate(&full, 500), None);
+        let change = machine.evaluate(&full, 750).unwrap();
         assert_eq!((change.from, change.to), (LoadState::Normal, LoadState::Critical));
         assert_eq!(change.signal, Some((LoadSignal::Memory, 95.0)));
         // A flood of refusals is seen within a second.
@@ -397,7 +397,7 @@ mod tests {
         assert_eq!(machine.state(), LoadState::Critical);
         let mut left = Vec::new();
         for now_ms in (10_000..100_000).step_by(SAMPLE_INTERVAL_MS as usize) {
-            if let Some(change) = machine.tick(&LoadSample::default(), now_ms) {
+            if let Some(change) = machine.evaluate(&LoadSample::default(), now_ms) {
                 left.push((change.to, now_ms / 1_000, change.signal));
             }
         }
@@ -458,7 +458,7 @@ mod tests {
                 let mut look = LoadSample::default();
                 look.values[index] = value;
                 let before = machine.state();
-                if let Some(change) = machine.tick(&look, now_ms) {
+                if let Some(change) = machine.evaluate(&look, now_ms) {
                     prop_assert_eq!(change.from, before);
                     prop_assert_eq!(change.to, machine.state());
                     if change.to < change.from {

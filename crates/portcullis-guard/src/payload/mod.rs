@@ -7,6 +7,7 @@ pub mod field; // readers of single fields
 pub(crate) mod attachment; // binary data and where a message names it
 pub(crate) mod reference; // references that explain themselves
 pub(crate) mod open_type; // payload types that take undeclared members
+pub(crate) mod inspect; // a type along every path
 pub(crate) mod type_walk; // a walk through a type, run by run
 pub(crate) mod type_probe; // a reader that gives a type what it asks for
 pub(crate) mod type_access; // its members, elements and variants

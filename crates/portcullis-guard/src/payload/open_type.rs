@@ -16,8 +16,8 @@ use crate::payload::type_walk::{TypeFacts, Walk};
 /// A type that takes members which it does not declare.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenType {
-    name: String,
-    fault: OpenFault,
+    pub(crate) name: String,
+    pub(crate) fault: OpenFault,
 }
 
 /// Why a type is open.

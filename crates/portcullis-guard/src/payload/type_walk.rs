@@ -5,10 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use serde::de::value::StrDeserializer;
-use serde::de::{DeserializeOwned, DeserializeSeed, Error, Expected, Visitor};
+use serde::de::{DeserializeSeed, Error, Expected, Visitor};
 
 use crate::payload::open_type::{OpenFault, OpenType};
-use crate::payload::type_probe::Probe;
 
 /// Runs for one type. A payload of a hundred members in four levels takes some hundreds.
 const RUNS_MAX: usize = 20_000;
@@ -131,20 +130,23 @@ impl TypeFacts {
 }
 
 impl Walk {
-    /// Reads the type once, along the script.
-    pub(crate) fn run<E: DeserializeOwned>(&mut self) {
+    /// Prepares the next run.
+    pub(crate) fn start_run(&mut self) {
         self.at = 0;
         self.runs += 1;
         self.pointer.clear();
         self.around.clear();
         self.accepted = false;
         self.asked_object = false;
-        let outcome = E::deserialize(Probe { walk: &mut *self }).map(drop);
+    }
+
+    /// Evaluates how a run has ended.
+    pub(crate) fn end_run(&mut self, outcome: &Result<(), ProbeError>) {
         self.accepted |= outcome.is_ok();
         if !self.asked_object {
             self.report("the payload", OpenFault::NoObject);
         }
-        let rejected = matches!(&outcome,
+        let rejected = matches!(outcome,
             Err(ProbeError::UnknownField(name)) if name == UNDECLARED);
         match self.pending.take() {
             Some(Pending::Tagged(name)) if !rejected => {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::limits::rates::TableUse;
+use crate::tables::buckets::TableUse;
 
 /// How full a table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

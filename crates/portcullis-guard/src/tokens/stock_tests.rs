@@ -309,6 +309,6 @@ fn second_factor_is_read_where_each_provider_says_it() {
     for (factors, payload, expect) in cases {
         let rules = IssuerRules { factors: factors.clone(), ..IssuerRules::default() };
         let verified = believe(&rules, jwt(), payload.clone()).unwrap();
-        assert_eq!(verified.second_factor, expect, "{factors:?} {payload}");
+        assert_eq!(verified.login.second_factor, expect, "{factors:?} {payload}");
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn reject_unknown_namespace(
     // to the CONNECT deadline.
     let is_bare = link.shard.server.options.connect_answer == ConnectAnswer::Bare;
     let ends = match link.connection.caller() {
-        Some(caller) => caller.strike(now),
+        Some(caller) => caller.count_violation(now),
         None if is_bare => !link.count_control_frame(control, now),
         None => true,
     };

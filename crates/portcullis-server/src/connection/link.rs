@@ -77,7 +77,7 @@ impl Link {
     /// Counts a violation of the connection, which ends with the tenth one in a minute.
     pub(crate) fn count_violation(&self, denial: &Denial, now: Now) {
         let Some(caller) = self.connection.caller() else { return };
-        let is_last = denial.answer().violation == Violation::Counts && caller.strike(now);
+        let is_last = denial.answer().violation == Violation::Counts && caller.count_violation(now);
         // Replayed and forged messages are deliberate: the third one ends the connection.
         let is_replay = matches!(denial, Denial::Replay(_)) && caller.replayed();
         if is_last || is_replay {

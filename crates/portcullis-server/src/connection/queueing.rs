@@ -65,7 +65,7 @@ impl Connection {
         let Some(caller) = self.caller() else { return false };
         if self.timers.paused_until_ms.get() != 0 || self.timers.job_since_ms.get() != 0 {
             // The server does not read from the client at the moment, so it would miss the answer.
-            caller.principal.heard(now);
+            caller.principal.record_activity(now);
             return false;
         }
         let probed_ms = self.timers.probed_ms.get();

@@ -202,7 +202,7 @@ impl HttpConnection {
         if let Ok(Parameters { sid: Some(sid), binary, .. }) = parameters {
             let whose = self.signed_in(sid);
             if let Some(caller) = &whose {
-                caller.principal.heard(now);
+                caller.principal.record_activity(now);
             }
             let whose = whose.as_ref().map(|caller| &caller.principal.user().id);
             let admitted = gate.admit_again(&handshake, whose, now)?;

@@ -29,8 +29,8 @@ pub(crate) async fn load_loop(shard: Rc<Shard>) {
     while !shard.drain.started.get() {
         ticks.tick().await;
         let now = shard.now();
-        let change = machine.tick(&sample(&shard, cpu.since_last(now)), now.monotonic_ms);
-        server.gate.limits().record_load(machine.state(), machine.asked(), now);
+        let change = machine.evaluate(&sample(&shard, cpu.since_last(now)), now.monotonic_ms);
+        server.gate.limits().record_load(machine.state(), machine.sampled(), now);
         server.audit.set_loaded(server.gate.load() >= LoadState::Elevated);
         if let Some(change) = change {
             record_change(&shard, &change);

@@ -82,7 +82,7 @@ impl ConnectionTask {
     pub(crate) fn count_bytes(&mut self, count: usize, now: Now) -> bool {
         let needs_no_user = self.link.connection.form == Form::Engine;
         if let Some(caller) = self.link.connection.caller() {
-            caller.principal.heard(now);
+            caller.principal.record_activity(now);
             if let Err(denial) = self
                 .link
                 .shard

@@ -36,7 +36,7 @@ pub(super) fn run(installation: &Installation) -> Result<()> {
             outln!("issuer  {}", if verified.own { "this server" } else { &verified.issuer })?;
             outln!("user    {}", verified.user)?;
             if !verified.own {
-                outln!("factor  {}", factor_text(verified.second_factor))?;
+                outln!("factor  {}", factor_text(verified.login.second_factor))?;
             }
             outln!("until   {}", utc(verified.expires_unix_s.saturating_mul(1000)))?;
             let known = gate.identify(&verified, now);

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use crate::content::text;
-use crate::directory::tables::{Directory, DirectoryLimits};
+use crate::directory::space::DirectoryLimits;
+use crate::directory::tables::Directory;
 use crate::gate::Gate;
 use crate::gate_options::GateOptions;
 

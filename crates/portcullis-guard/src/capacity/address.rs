@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use portcullis_model::{Limit, Now};
 
-use crate::limits::rate::Rate;
-use crate::limits::rates::Rates;
+use crate::tables::buckets::Rates;
+use crate::tables::rate::Rate;
 
 /// How much more a /48 may do than one of its /64s.
 pub(crate) const SITE_FACTOR: u32 = 8;

@@ -3,7 +3,7 @@
 
 use parking_lot::Mutex;
 
-use crate::limits::rate::{NS_A_MS, PERIOD_MAX_MS, Rate};
+use crate::tables::rate::{NS_A_MS, PERIOD_MAX_MS, Rate};
 
 /// What a refused attempt costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use portcullis_model::Limit;
 
-use crate::limits::address::{Prefix, SITE_FACTOR, prefixes};
-use crate::limits::client_class::ClientClass;
-use crate::limits::prefix_usage::{Pool, PrefixUsage};
-use crate::limits::slots::CapacityCounts;
+use crate::capacity::address::{Prefix, SITE_FACTOR, prefixes};
+use crate::capacity::client_class::ClientClass;
+use crate::capacity::prefix_usage::{Pool, PrefixUsage};
+use crate::capacity::slots::CapacityCounts;
 
 /// How many places there are, and who may take the last ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

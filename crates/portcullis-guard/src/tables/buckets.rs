@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use portcullis_model::{Limit, LimitKey, Now};
 
-use crate::limits::rate::{NS_A_MS, PERIOD_MAX_MS, Penalty, Rate, nanoseconds};
-use crate::limits::rate_table::{Bucket, RejectionCost, Table};
+use crate::tables::rate::{NS_A_MS, PERIOD_MAX_MS, Penalty, Rate, nanoseconds};
+use crate::tables::rate_table::{Bucket, RejectionCost, Table};
 
 /// A rate that all share: one number, taken from by all threads.
 #[derive(Debug, Default)]
