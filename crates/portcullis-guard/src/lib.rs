@@ -103,4 +103,4 @@ pub use tables::shares::{EntryOwner, Owner, ShareError, ShareUse, Shares};
 pub use tokens::jwks::{JwksError, KeySet, read_jwks};
 pub use tokens::key::{Algorithm, Issuer, IssuerKey, KeyStrength};
 pub use tokens::rules::{FactorRule, IssuerRules, RuleFault, TokenKind};
-pub use tokens::token::VerifiedCredential;
+pub use tokens::token::{CredentialKeys, LoginEvidence, VerifiedCredential};

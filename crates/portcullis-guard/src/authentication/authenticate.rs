@@ -172,6 +172,7 @@ impl Authentication {
         self.limits.count_user_signature(&principal.user().id, now)?;
         self.identify(&verified, now)?;
         let same_key = verified
+            .keys
             .bound
             .as_ref()
             .is_none_or(|jkt| principal.key().is_some_and(|key| is_bound_to(jkt, &key)));

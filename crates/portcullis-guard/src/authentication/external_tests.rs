@@ -10,6 +10,7 @@ use portcullis_model::{Denial, Now, Role, Roles, RoomId, TokenFault, UserId, Vis
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::CredentialKeys;
 use crate::directory::room::RoomFacts;
 use crate::directory::space::DirectoryLimits;
 use crate::directory::tables::Directory;
@@ -311,7 +312,7 @@ fn copied_token_of_another_issuer_does_nothing_in_strict() {
     // The honest client shows it with its key, as often as it likes.
     let (ann, eve) = (Client::new(), Client::new());
     let first = ann.show(gate, &copied, "p1", now()).unwrap();
-    assert!(first.proven_key.is_some());
+    assert!(first.keys.proven.is_some());
     assert!(ann.show(gate, &copied, "p2", now()).is_ok(), "it reconnects");
     let used = Err(Denial::Token(TokenFault::Used));
     assert_eq!(eve.show(gate, &copied, "p3", now()).map(|_| ()), used);
@@ -358,7 +359,10 @@ fn refreshed_token_of_another_issuer_belongs_to_the_key_of_the_connection() {
     }
     assert_eq!(renew(&anns, &third), used, "the rule is the same for both");
     // A connection without a key cannot hold a token.
-    let keyless = connect(&VerifiedCredential { proven_key: None, ..shown });
+    let keyless = connect(&VerifiedCredential {
+        keys: CredentialKeys { proven: None, ..shown.keys.clone() },
+        ..shown
+    });
     let fresh = token(json!({ "jti": "t4" }));
     assert_eq!(renew(&keyless, &fresh), Err(Denial::Token(TokenFault::Proof)));
 }

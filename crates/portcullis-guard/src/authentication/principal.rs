@@ -58,7 +58,7 @@ impl CredentialMarks {
             issuer: Arc::clone(&verified.issuer),
             session: verified.session.as_deref().map(Box::from),
             token: Box::from(verified.token.as_str()),
-            key: verified.mark,
+            key: verified.keys.mark,
         }
     }
 

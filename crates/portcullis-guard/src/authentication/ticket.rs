@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::tables::once_table::{OnceError, OnceTable};
 use crate::tables::rate::Rate;
 use crate::tables::shares::{Owner, ShareUse, Shares};
-use crate::tokens::token::VerifiedCredential;
+use crate::tokens::token::{CredentialKeys, LoginEvidence, VerifiedCredential};
 
 /// The beginning of every ticket, so that it is never taken for a token.
 pub const TICKET_PREFIX: &str = "wst_";
@@ -38,6 +38,14 @@ struct TicketClaims {
     made_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     origin: Option<String>,
+    #[serde(rename = "c")]
+    credential: CredentialClaims,
+}
+
+/// The credential in a ticket.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CredentialClaims {
     user: String,
     own: bool,
     iss: String,
@@ -47,20 +55,14 @@ struct TicketClaims {
     iat: i64,
     exp: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    auth_time: Option<i64>,
-    r#gen: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
     jti: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     roles: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    second_factor: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    jkt: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<Vec<u8>>,
-    mark: u64,
+    #[serde(rename = "l")]
+    login: LoginEvidence,
+    #[serde(rename = "k")]
+    keys: CredentialKeys,
 }
 
 /// Seals and opens tickets, and stores which were used.
@@ -126,7 +128,7 @@ impl Tickets {
         if age_ms >= USED_KEPT_MS {
             return Err(invalid);
         }
-        let user = UserId::parse(&claims.user).map_err(|_| invalid.clone())?;
+        let user = UserId::parse(&claims.credential.user).map_err(|_| invalid.clone())?;
         let mut use_key = [0; 16];
         use_key.iter_mut().zip(number.to_be_bytes()).for_each(|(to, from)| *to = from);
         let until_ms = claims.made_ms.saturating_add(USED_KEPT_MS);
@@ -140,7 +142,7 @@ impl Tickets {
         if age_ms >= TICKET_LIFE_S * 1000 || claims.origin.as_deref() != origin {
             return Err(invalid);
         }
-        Ok(claims.into_verified(user))
+        Ok(claims.credential.into_verified(user))
     }
 
     fn open(&self, ticket: &str) -> Option<(u64, TicketClaims)> {
@@ -173,6 +175,14 @@ impl TicketClaims {
         Self {
             made_ms: now.monotonic_ms,
             origin: origin.map(String::from),
+            credential: CredentialClaims::new(verified),
+        }
+    }
+}
+
+impl CredentialClaims {
+    fn new(verified: &VerifiedCredential) -> Self {
+        Self {
             user: verified.user.to_string(),
             own: verified.own,
             iss: verified.issuer.to_string(),
@@ -201,15 +211,11 @@ impl TicketClaims {
             name: self.name,
             issued_unix_s: self.iat,
             expires_unix_s: self.exp,
-            authenticated_unix_s: self.auth_time,
-            generation: self.r#gen,
             session: self.sid,
             token: self.jti,
             roles: self.roles,
-            second_factor: self.second_factor,
-            bound: self.jkt,
-            proven_key: self.key,
-            mark: self.mark,
+            login: self.login,
+            keys: self.keys,
         }
     }
 }
@@ -276,9 +282,13 @@ mod tests {
     #[test]
     fn ticket_carries_every_claim_and_reveals_none() {
         let (tickets, claims) = (tickets(), verified());
-        let claims =
-            VerifiedCredential { roles: Some(vec!["admin".into()]), second_factor: true, ..claims };
-        let claims = VerifiedCredential { proven_key: Some(vec![4; 65]), ..claims };
+        let claims = VerifiedCredential { roles: Some(vec!["admin".into()]), ..claims };
+        let login = LoginEvidence { second_factor: true, ..claims.login };
+        let claims = VerifiedCredential { login, ..claims };
+        let claims = {
+            let keys = CredentialKeys { proven: Some(vec![4; 65]), ..claims.keys.clone() };
+            VerifiedCredential { keys, ..claims }
+        };
         let ticket = tickets.issue(&claims, None, now()).unwrap();
         let text = URL_SAFE_NO_PAD.decode(&ticket[TICKET_PREFIX.len()..]).unwrap();
         assert!(!text.windows(3).any(|part| part == b"ann"), "the claims are encrypted");

@@ -109,7 +109,10 @@ impl Authentication {
             Some(_) | None => return Err(Denial::Token(TokenFault::Proof)),
         }
         let key = self.consume_proof(proof, owner, now)?;
-        Ok(VerifiedCredential { proven_key: Some(key), ..verified })
+        Ok(VerifiedCredential {
+            keys: CredentialKeys { proven: Some(key), ..verified.keys },
+            ..verified
+        })
     }
 
     /// Makes a key the key of a token that its issuer has bound to none.

@@ -59,6 +59,14 @@ impl UserFacts {
     }
 }
 
+/// What restricts a user: disabled, banned, muted, tokens revoked.
+struct Restrictions {
+    disabled: AtomicBool,
+    valid_after_unix_ms: AtomicI64,
+    banned_until_unix_ms: AtomicI64,
+    muted_until_unix_ms: AtomicI64,
+}
+
 /// A user, the same one for every connection, shard and handler that holds it.
 ///
 /// A change is seen by open connections at once: they hold this, and read it at every message.
@@ -109,7 +117,7 @@ impl User {
             id: self.id.clone(),
             name: self.name().to_string(),
             roles: self.roles(),
-            disabled: self.disabled.load(Ordering::Acquire),
+            disabled: self.restrictions.disabled.load(Ordering::Acquire),
             valid_after_unix_ms: self.valid_after_unix_ms(),
             banned_until_unix_ms: self.banned_until_unix_ms.load(Ordering::Acquire),
             muted_until_unix_ms: self.muted_until_unix_ms.load(Ordering::Acquire),
@@ -135,14 +143,14 @@ impl User {
     /// Whether the user is locked out, by an operator or by a ban that has not ended.
     #[must_use]
     pub fn is_barred(&self, now: Now) -> bool {
-        self.disabled.load(Ordering::Acquire)
-            || now.unix_ms < self.banned_until_unix_ms.load(Ordering::Acquire)
+        self.restrictions.disabled.load(Ordering::Acquire)
+            || now.unix_ms < self.restrictions.banned_until_unix_ms.load(Ordering::Acquire)
     }
 
     /// Whether the user may not speak, now.
     #[must_use]
     pub fn is_muted(&self, now: Now) -> bool {
-        now.unix_ms < self.muted_until_unix_ms.load(Ordering::Acquire)
+        now.unix_ms < self.restrictions.muted_until_unix_ms.load(Ordering::Acquire)
     }
 
     /// Whether the user may send what other users read.
@@ -150,7 +158,7 @@ impl User {
     /// # Errors
     /// [`Denial::Muted`] with the end of the mute.
     pub fn check_not_muted(&self, now: Now) -> Result<(), Denial> {
-        let until_unix_ms = self.muted_until_unix_ms.load(Ordering::Acquire);
+        let until_unix_ms = self.restrictions.muted_until_unix_ms.load(Ordering::Acquire);
         let left_ms = until_unix_ms.saturating_sub(now.unix_ms);
         match u64::try_from(left_ms) {
             Ok(retry_after_ms) if retry_after_ms > 0 => Err(Denial::Muted {
@@ -182,7 +190,7 @@ impl User {
     /// Tokens issued before this moment are revoked; 0 when none ever were.
     #[must_use]
     pub fn valid_after_unix_ms(&self) -> i64 {
-        self.valid_after_unix_ms.load(Ordering::Acquire)
+        self.restrictions.valid_after_unix_ms.load(Ordering::Acquire)
     }
 
     /// Whether roles in a token of another issuer are in force already, or older than the last
@@ -263,7 +271,7 @@ impl User {
 
     /// Locks out whoever still holds this user: there is no such user any more.
     pub(crate) fn end(&self) {
-        self.disabled.store(true, Ordering::Release);
+        self.restrictions.disabled.store(true, Ordering::Release);
         self.sessions_epoch.fetch_add(1, Ordering::AcqRel);
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
@@ -272,15 +280,16 @@ impl User {
     ///
     /// The facts are stored before the epochs, so that who sees the new epoch sees the facts.
     pub(crate) fn change(&self, facts: UserFacts) {
-        let disabled = self.disabled.swap(facts.disabled, Ordering::AcqRel) != facts.disabled;
+        let disabled =
+            self.restrictions.disabled.swap(facts.disabled, Ordering::AcqRel) != facts.disabled;
         let swapped = |cell: &AtomicI64, value| cell.swap(value, Ordering::AcqRel) != value;
-        let revoked = swapped(&self.valid_after_unix_ms, facts.valid_after_unix_ms);
-        let banned = swapped(&self.banned_until_unix_ms, facts.banned_until_unix_ms);
+        let revoked = swapped(&self.restrictions.valid_after_unix_ms, facts.valid_after_unix_ms);
+        let banned = swapped(&self.restrictions.banned_until_unix_ms, facts.banned_until_unix_ms);
         let setup_only = self.setup_only.swap(facts.setup_only, Ordering::AcqRel);
         // Connections of a user who has removed a second factor that everybody needs.
         let factor_lost = facts.setup_only && !setup_only;
         let ends_sessions = disabled || revoked || banned || factor_lost;
-        swapped(&self.muted_until_unix_ms, facts.muted_until_unix_ms);
+        swapped(&self.restrictions.muted_until_unix_ms, facts.muted_until_unix_ms);
         self.withheld.store(facts.withheld.bits(), Ordering::Release);
         let roles = facts.roles.bits();
         let changes_roles = self.roles.swap(roles, Ordering::AcqRel) != roles;

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::RwLock;
 use portcullis_model::limits::TOKEN_MAX_BYTES;
 use portcullis_model::{Now, TokenFault, UserId};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::GateError;
@@ -51,23 +52,45 @@ pub struct VerifiedCredential {
     pub issued_unix_s: i64,
     /// When it ends, in seconds since 1970.
     pub expires_unix_s: i64,
-    /// When the user proved who they are (`auth_time`), in seconds since 1970.
-    pub authenticated_unix_s: Option<i64>,
-    /// How many times the user had proved anew, within the session, who they are (`gen`).
-    pub generation: u64,
     /// The session (`sid`) it belongs to.
     pub session: Option<String>,
     /// Its own name (`jti`); empty when another issuer gives none.
     pub token: String,
     /// Names of roles, from an issuer that is trusted to give them.
     pub roles: Option<Vec<String>>,
-    /// Whether another issuer's token shows that the user signed in with a second factor.
+    /// How the user has authenticated.
+    pub login: LoginEvidence,
+    /// The keys of the credential.
+    pub keys: CredentialKeys,
+}
+
+/// How the user of a credential has authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginEvidence {
+    /// When the user authenticated (`auth_time`), in seconds since 1970.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub authenticated_unix_s: Option<i64>,
+    /// How often the user had authenticated again within the session (`gen`).
+    #[serde(rename = "g")]
+    pub generation: u64,
+    /// Whether a token of another issuer shows a second factor.
+    #[serde(rename = "f", default, skip_serializing_if = "std::ops::Not::not")]
     pub second_factor: bool,
-    /// Thumbprint (RFC 7638) of the client's key it is bound to.
+}
+
+/// The keys of a credential: of the client and of the signature.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialKeys {
+    /// Thumbprint (RFC 7638) of the client's key that the credential is bound to.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<String>,
     /// The client's key, when the client has proved it: an uncompressed P-256 point.
-    pub proven_key: Option<Vec<u8>>,
-    /// Which key signed it.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<Vec<u8>>,
+    /// The mark of the key that signed the credential.
+    #[serde(rename = "m")]
     pub(crate) mark: u64,
 }
 
@@ -82,15 +105,11 @@ impl VerifiedCredential {
             name: None,
             issued_unix_s: now_unix_s,
             expires_unix_s: i64::MAX / 1000,
-            authenticated_unix_s: None,
-            generation: 0,
             session: None,
             token: String::new(),
             roles: None,
-            second_factor: false,
-            bound: None,
-            proven_key: None,
-            mark: 0,
+            login: LoginEvidence::default(),
+            keys: CredentialKeys::default(),
         }
     }
 
@@ -169,10 +188,9 @@ impl Tokens {
         key.rules.accept(header.typ.as_deref(), &more)?;
         let roles = key.roles_claim.as_ref().map(|path| listed_roles(&more, path));
         let second_factor = key.rules.factors.is_met(&more);
-        judge(key, claims, now).map(|verified| VerifiedCredential {
-            roles,
-            second_factor,
-            ..verified
+        judge(key, claims, now).map(|verified| {
+            let login = LoginEvidence { second_factor, ..verified.login };
+            VerifiedCredential { roles, login, ..verified }
         })
     }
 }
@@ -267,15 +285,15 @@ fn judge(key: &TokenKey, claims: Claims, now: Now) -> Result<VerifiedCredential,
         name: claims.name.filter(|name| is_shown(name)),
         issued_unix_s: claims.iat,
         expires_unix_s: claims.exp,
-        authenticated_unix_s: claims.auth_time,
-        generation: if key.own { claims.generation } else { 0 },
         session: claims.sid,
         token: claims.jti.unwrap_or_default(),
         roles: None,
-        second_factor: false,
-        bound: claims.jkt,
-        proven_key: None,
-        mark: key.mark,
+        login: LoginEvidence {
+            authenticated_unix_s: claims.auth_time,
+            generation: if key.own { claims.generation } else { 0 },
+            second_factor: false,
+        },
+        keys: CredentialKeys { bound: claims.jkt, proven: None, mark: key.mark },
     })
 }
 
@@ -908,7 +926,7 @@ mod tests {
     fn t_148_what_a_token_is_bound_to_is_read_strictly() {
         let jkt = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
         let bound = |cnf: Value| own(&own_header(), &with(own_claims(), json!({"cnf": cnf})));
-        assert_eq!(believe(&bound(json!({"jkt": jkt}))).unwrap().bound.as_deref(), Some(jkt));
+        assert_eq!(believe(&bound(json!({"jkt": jkt}))).unwrap().keys.bound.as_deref(), Some(jkt));
         for cnf in [
             json!({}),
             json!({"jkt": 1}),
